@@ -1,0 +1,220 @@
+//! The order of the door.
+
+use std::future::Future;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::time::Duration;
+
+use kernel::{Clock, Kind, Micros, Problem, random_id};
+
+use crate::entry::EntryFields;
+use crate::permit::Act;
+use crate::{
+    Action, Assess, Attempt, Caller, Decide, Decision, Entry, Facts, Identify, JobKey, Locate, Outcome, Permit,
+    Question, Record, Risk, Target, TargetKind, Verdict,
+};
+
+/// One verb, free of any protocol.
+pub trait Operation: Sized + Send + 'static {
+    /// The policy's word, the audit's word and the metric's word.
+    const ACTION: Action;
+    /// What it gives.
+    type Output: Send;
+
+    /// What it would act on.
+    fn target(&self) -> Target;
+
+    /// Does it. Called by the gate only, because only the gate makes permits.
+    fn run(self, permit: Permit<Self>) -> impl Future<Output = Result<Self::Output, Problem>> + Send;
+}
+
+/// The rooms behind the ports.
+pub struct Ports {
+    /// Who is asking.
+    pub identify: Arc<dyn Identify>,
+    /// What would be acted on.
+    pub locate: Arc<dyn Locate>,
+    /// How risky it is.
+    pub assess: Arc<dyn Assess>,
+    /// Whether it may be.
+    pub decide: Arc<dyn Decide>,
+    /// Where it is written down.
+    pub record: Arc<dyn Record>,
+    /// When it is.
+    pub clock: Arc<dyn Clock>,
+}
+
+/// The door. Cheap to clone.
+#[derive(Clone)]
+pub struct Gate {
+    ports: Arc<Ports>,
+}
+
+/// A caller that was identified and may now ask for one verb.
+pub struct Visitor {
+    ports: Arc<Ports>,
+    attempt: Attempt,
+    caller: Caller,
+    risk: Risk,
+    at: Micros,
+}
+
+impl Gate {
+    /// The door over these ports, and the only key that makes job identities.
+    #[must_use]
+    pub fn new(ports: Ports) -> (Self, JobKey) {
+        (Self { ports: Arc::new(ports) }, JobKey::new())
+    }
+
+    /// Finds out who knocks. A request's body is not read before this.
+    ///
+    /// `action` is what the route would do: refusals are recorded under it.
+    ///
+    /// # Errors
+    /// `TooMany` for an address or account that must wait, `Unauthenticated` for a bad credential, `Unavailable` if a
+    /// port is down. Each is in the log before it is answered.
+    pub async fn identify(&self, attempt: Attempt, action: Action) -> Result<Visitor, Problem> {
+        let at = self.ports.clock.now();
+        if let Err(problem) = self.ports.assess.may_knock(&attempt) {
+            // A flood is answered, not written down knock by knock: `risk` counts it, and the log must not be its victim.
+            return Err(problem);
+        }
+        match self.ports.identify.identify(&attempt).await {
+            Ok(caller) => {
+                self.ports.assess.learn(&attempt, Verdict::Known(&caller));
+                let risk = self.ports.assess.assess(&attempt, &caller);
+                let visitor = Visitor { ports: Arc::clone(&self.ports), attempt, caller, risk, at };
+                match visitor.risk.locked_for {
+                    Some(wait) => Err(visitor.refuse(action, locked(wait)).await),
+                    None => Ok(visitor),
+                }
+            }
+            Err(problem) => {
+                if problem.kind() == Kind::Unauthenticated {
+                    self.ports.assess.learn(&attempt, Verdict::Refused);
+                }
+                let caller = Caller::anonymous();
+                let visitor = Visitor { ports: Arc::clone(&self.ports), attempt, caller, risk: Risk::default(), at };
+                Err(visitor.refuse(action, problem).await)
+            }
+        }
+    }
+
+    /// [`Gate::identify`] and [`Visitor::call`] in one, for jobs, commands and tests.
+    ///
+    /// # Errors
+    /// As those two.
+    pub async fn call<O: Operation>(&self, attempt: Attempt, operation: O) -> Result<O::Output, Problem> {
+        self.identify(attempt, O::ACTION).await?.call(operation).await
+    }
+}
+
+impl Visitor {
+    /// Who it is.
+    #[must_use]
+    pub const fn caller(&self) -> &Caller {
+        &self.caller
+    }
+
+    /// The workspace asked for, by name.
+    #[must_use]
+    pub fn workspace(&self) -> &str {
+        &self.attempt.workspace
+    }
+
+    /// Records that the request could not even be read as `action`, and gives the problem back.
+    pub async fn refuse(&self, action: Action, problem: Problem) -> Problem {
+        let entry = self.entry(action, TargetKind::Server, &Facts::default(), Vec::new());
+        self.record_refusal(&entry, problem).await
+    }
+
+    /// Asks for one verb.
+    ///
+    /// # Errors
+    /// `Unauthenticated`, `StepUp`, `Forbidden` or `NotFound` as the policy decides; `Unavailable` if a port is down or the
+    /// log cannot be written; else the verb's own problem.
+    pub async fn call<O: Operation>(self, operation: O) -> Result<O::Output, Problem> {
+        let target = operation.target();
+        let facts = self.ports.locate.locate(&self.attempt.workspace, &target).await?;
+        let question = Question {
+            caller: &self.caller,
+            action: O::ACTION,
+            target: &target,
+            facts: &facts,
+            risk: &self.risk,
+            now: self.at,
+        };
+        let decision = self.ports.decide.decide(question).await?;
+        let (reasons, scope) = match decision {
+            Decision::Allow { reasons, scope } => (reasons, scope),
+            refused => {
+                let entry = self.entry(O::ACTION, target.kind(), &facts, Vec::new());
+                return Err(self.record_refusal(&entry, self.refusal(refused)).await);
+            }
+        };
+        let entry = self.entry(O::ACTION, target.kind(), &facts, reasons);
+        self.ports.record.intent(&entry).await?;
+        let act = Arc::new(Act {
+            facts,
+            scope,
+            risk: self.risk,
+            entry,
+            recorder: Arc::clone(&self.ports.record),
+            settled: AtomicBool::new(false),
+        });
+        // The act settles itself as aborted when its last holder is dropped; a verb that streams keeps a holder.
+        match operation.run(Permit::new(Arc::clone(&act))).await {
+            Ok(output) => {
+                if Arc::strong_count(&act) == 1 {
+                    act.settle(&Outcome::done());
+                }
+                Ok(output)
+            }
+            Err(problem) => {
+                act.settle(&Outcome::failed(problem.kind()));
+                Err(problem)
+            }
+        }
+    }
+
+    fn entry(&self, action: Action, target: TargetKind, facts: &Facts, reasons: Vec<String>) -> Entry {
+        Entry::new(EntryFields {
+            id: random_id(),
+            at: self.at,
+            action,
+            caller: self.caller.clone(),
+            address: self.attempt.address,
+            workspace: facts.workspace.clone(),
+            target,
+            resource: facts.id.clone(),
+            risk: self.risk.score,
+            reasons,
+        })
+    }
+
+    fn refusal(&self, decision: Decision) -> Problem {
+        let anonymous = self.caller.kind == crate::CallerKind::Anonymous;
+        match decision {
+            _ if anonymous => Problem::new(Kind::Unauthenticated, "You are not authenticated."),
+            Decision::StepUp { acr, max_age_s } => {
+                Problem::new(Kind::StepUp, format!("authenticate again with `{acr}`, at most {max_age_s} s ago"))
+            }
+            Decision::Deny { visible: false, .. } => Problem::not_found("There is no such thing, or you may not know of it."),
+            Decision::Deny { hint, .. } => Problem::forbidden(format!("Permission denied. {hint}")),
+            // An allow never comes here; should it, unsure means refuse.
+            Decision::Allow { .. } => Problem::forbidden("Permission denied."),
+        }
+    }
+
+    async fn record_refusal(&self, entry: &Entry, problem: Problem) -> Problem {
+        match self.ports.record.refusal(entry, &problem).await {
+            Ok(()) => problem,
+            Err(unwritten) => unwritten,
+        }
+    }
+}
+
+fn locked(wait: Duration) -> Problem {
+    let message = format!("too many failed attempts for this account; try again in {} s", wait.as_secs().max(1));
+    Problem::new(Kind::TooMany, message).retry_after(wait)
+}

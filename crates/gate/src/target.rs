@@ -1,0 +1,104 @@
+//! What a verb would act on, and what is known of it when the decision is made.
+
+/// What a verb would act on, in the caller's words.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Target {
+    /// The server itself: accounts, workspaces, its configuration.
+    Server,
+    /// The audit log.
+    AuditLog,
+    /// The workspace that the attempt named.
+    Workspace,
+    /// An experiment by id.
+    Experiment(String),
+    /// An experiment by name, in the attempt's workspace.
+    ExperimentNamed(String),
+    /// A run by id.
+    Run(String),
+    /// A logged model by id.
+    LoggedModel(String),
+    /// A registered model by name, in the attempt's workspace.
+    RegisteredModel(String),
+    /// A version of a registered model: name, version.
+    ModelVersion(String, String),
+    /// The caller's own account, its tokens and sessions.
+    Myself,
+}
+
+/// The kind of a target: the policy's entity types, and the audit's word.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum TargetKind {
+    /// [`Target::Server`]
+    Server,
+    /// [`Target::AuditLog`]
+    AuditLog,
+    /// [`Target::Workspace`]
+    Workspace,
+    /// [`Target::Experiment`] and [`Target::ExperimentNamed`]
+    Experiment,
+    /// [`Target::Run`]
+    Run,
+    /// [`Target::LoggedModel`]
+    LoggedModel,
+    /// [`Target::RegisteredModel`]
+    RegisteredModel,
+    /// [`Target::ModelVersion`]
+    ModelVersion,
+    /// [`Target::Myself`]
+    Myself,
+}
+
+impl TargetKind {
+    /// The word for records and policies.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Server => "server",
+            Self::AuditLog => "audit_log",
+            Self::Workspace => "workspace",
+            Self::Experiment => "experiment",
+            Self::Run => "run",
+            Self::LoggedModel => "logged_model",
+            Self::RegisteredModel => "registered_model",
+            Self::ModelVersion => "model_version",
+            Self::Myself => "myself",
+        }
+    }
+}
+
+impl Target {
+    /// Its kind.
+    #[must_use]
+    pub const fn kind(&self) -> TargetKind {
+        match self {
+            Self::Server => TargetKind::Server,
+            Self::AuditLog => TargetKind::AuditLog,
+            Self::Workspace => TargetKind::Workspace,
+            Self::Experiment(_) | Self::ExperimentNamed(_) => TargetKind::Experiment,
+            Self::Run(_) => TargetKind::Run,
+            Self::LoggedModel(_) => TargetKind::LoggedModel,
+            Self::RegisteredModel(_) => TargetKind::RegisteredModel,
+            Self::ModelVersion(..) => TargetKind::ModelVersion,
+            Self::Myself => TargetKind::Myself,
+        }
+    }
+}
+
+/// What one look-up found of a target. The decision and the verb both use it; nobody looks again.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Facts {
+    /// Whether it exists (also while soft-deleted). Of what does not exist, the workspace decides.
+    pub exists: bool,
+    /// The workspace's id. `None` for what belongs to the server, and where the workspace is unknown.
+    pub workspace: Option<String>,
+    /// The experiment that holds it (its id), for experiments, runs and logged models.
+    pub experiment: Option<i64>,
+    /// The registered model that holds it (its internal id), for models and versions.
+    pub model: Option<String>,
+    /// The row's own key in the room's table, where it has a numeric one.
+    pub row: Option<i64>,
+    /// The id that records name it by: random or numeric, never a name that a person chose.
+    pub id: Option<String>,
+    /// The principal that made it.
+    pub owner: Option<String>,
+}

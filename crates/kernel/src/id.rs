@@ -1,0 +1,128 @@
+//! Ids and digests. An id is random and says nothing about whom or what it names.
+
+use aws_lc_rs::digest;
+
+/// `N` bytes from the operating system's generator, by way of the crypto library.
+#[must_use]
+pub fn random_bytes<const N: usize>() -> [u8; N] {
+    let mut bytes = [0_u8; N];
+    if aws_lc_rs::rand::fill(&mut bytes).is_err() {
+        // Without randomness no key, token or id is safe: there is nothing left to serve.
+        std::process::abort();
+    }
+    bytes
+}
+
+/// A 128-bit random id as 32 lower-case hex digits, the shape of an MLflow run id.
+#[must_use]
+pub fn random_id() -> String {
+    hex(&random_bytes::<16>())
+}
+
+const BASE62: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
+
+/// `length` random base62 characters, 5.95 bits each, without modulo bias.
+#[must_use]
+pub fn random_text(length: usize) -> String {
+    let mut text = String::with_capacity(length);
+    while text.len() < length {
+        for byte in random_bytes::<32>() {
+            let index = usize::from(byte & 63);
+            if let Some(letter) = BASE62.get(index)
+                && text.len() < length
+            {
+                text.push(char::from(*letter));
+            }
+        }
+    }
+    text
+}
+
+/// Lower-case hex.
+#[must_use]
+pub fn hex(bytes: &[u8]) -> String {
+    const DIGITS: [char; 16] = ['0', '1', '2', '3', '4', '5', '6', '7', '8', '9', 'a', 'b', 'c', 'd', 'e', 'f'];
+    let mut text = String::with_capacity(bytes.len().saturating_mul(2));
+    for byte in bytes {
+        for nibble in [byte >> 4, byte & 15] {
+            text.extend(DIGITS.get(usize::from(nibble)));
+        }
+    }
+    text
+}
+
+/// The bytes of lower- or upper-case hex, or `None` where it is not exactly that.
+#[must_use]
+pub fn parse_hex(text: &str) -> Option<Vec<u8>> {
+    if !text.len().is_multiple_of(2) || !text.bytes().all(|b| b.is_ascii_hexdigit()) {
+        return None;
+    }
+    (0..text.len()).step_by(2).map(|at| u8::from_str_radix(text.get(at..at + 2)?, 16).ok()).collect()
+}
+
+/// SHA-256 of `bytes` (FIPS 180-4).
+#[must_use]
+pub fn sha256(bytes: &[u8]) -> [u8; 32] {
+    let mut hasher = Sha256Hasher::new();
+    hasher.update(bytes);
+    hasher.finish()
+}
+
+/// SHA-256 over a stream.
+#[derive(Clone)]
+pub struct Sha256Hasher(digest::Context);
+
+impl Default for Sha256Hasher {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Sha256Hasher {
+    /// An empty hash.
+    #[must_use]
+    pub fn new() -> Self {
+        Self(digest::Context::new(&digest::SHA256))
+    }
+
+    /// Adds `bytes`.
+    pub fn update(&mut self, bytes: &[u8]) {
+        self.0.update(bytes);
+    }
+
+    /// The digest of all that was added.
+    #[must_use]
+    pub fn finish(self) -> [u8; 32] {
+        let mut out = [0_u8; 32];
+        for (to, from) in out.iter_mut().zip(self.0.finish().as_ref()) {
+            *to = *from;
+        }
+        out
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn hex_goes_both_ways_and_refuses_the_rest() {
+        assert_eq!(hex(&[0, 0xab, 0xff]), "00abff");
+        assert_eq!(parse_hex("00ABff"), Some(vec![0, 0xab, 0xff]));
+        for bad in ["0", "0g", "é", "+1"] {
+            assert_eq!(parse_hex(bad), None, "{bad}");
+        }
+    }
+
+    #[test]
+    fn ids_have_their_shape_and_differ() {
+        assert_eq!(random_id().len(), 32);
+        assert_ne!(random_id(), random_id());
+        assert_eq!(random_text(30).len(), 30);
+    }
+
+    #[test]
+    fn sha256_of_abc_is_the_standards() {
+        assert_eq!(hex(&sha256(b"abc")), "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
+    }
+}

@@ -1,0 +1,16 @@
+//! What every room shares: ids, the clock, randomness, secrets, limits and [`Problem`].
+//!
+//! It is not a place for helpers of one room. It does no I/O and knows no async.
+//!
+//! INVARIANT: time and randomness enter the system only through [`Clock`] and [`random_bytes`].
+
+mod clock;
+mod id;
+pub mod limits;
+mod problem;
+mod secret;
+
+pub use clock::{Clock, FakeClock, Micros, SystemClock};
+pub use id::{hex, parse_hex, random_bytes, random_id, random_text, sha256, Sha256Hasher};
+pub use problem::{Kind, Problem};
+pub use secret::Secret;

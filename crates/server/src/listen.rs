@@ -1,0 +1,131 @@
+//! The listener: TCP, TLS, HTTP/1.1 and HTTP/2, each with named limits, and a stop that lets requests finish.
+
+use std::convert::Infallible;
+use std::future::Future;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::Body;
+use hyper::body::Incoming;
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::server::conn::auto::Builder;
+use hyper_util::server::graceful::GracefulShutdown;
+use kernel::Problem;
+use rustls::ServerConfig;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Semaphore;
+use tokio_rustls::TlsAcceptor;
+use tower::Service;
+use wire::PeerAddress;
+
+/// Connections open at once.
+const CONNECTION_COUNT_MAX: usize = 4_096;
+/// How long a client may take for its TLS handshake.
+const HANDSHAKE_MAX: Duration = Duration::from_secs(10);
+/// How long a client may take to send a request's head.
+const HEAD_READ_MAX: Duration = Duration::from_secs(30);
+/// A request's head: line and headers.
+const HEAD_BYTES_MAX: usize = 64 * 1024;
+/// Headers in one request.
+const HEADER_COUNT_MAX: usize = 100;
+/// HTTP/2 streams open at once on one connection.
+const STREAM_COUNT_MAX: u32 = 128;
+/// How long requests may go on after a stop was asked for.
+const DRAIN_MAX: Duration = Duration::from_secs(10);
+/// How long the listener rests when the system has no more file handles.
+const ACCEPT_REST: Duration = Duration::from_millis(50);
+
+/// Answers on `listener` until `stop` resolves, then lets open requests finish.
+pub async fn serve(listener: TcpListener, tls: Arc<ServerConfig>, router: Router, stop: impl Future<Output = ()>) {
+    let acceptor = TlsAcceptor::from(tls);
+    let builder = Arc::new(http_builder());
+    let turns = Arc::new(Semaphore::new(CONNECTION_COUNT_MAX));
+    let graceful = GracefulShutdown::new();
+    tokio::pin!(stop);
+    loop {
+        let accepted = tokio::select! {
+            accepted = listener.accept() => accepted,
+            () = &mut stop => break,
+        };
+        let (stream, peer) = match accepted {
+            Ok(accepted) => accepted,
+            Err(error) => {
+                tracing::warn!(%error, "a connection could not be accepted");
+                tokio::time::sleep(ACCEPT_REST).await;
+                continue;
+            }
+        };
+        let Ok(turn) = Arc::clone(&turns).try_acquire_owned() else {
+            tracing::warn!(limit = CONNECTION_COUNT_MAX, "too many connections; one was closed");
+            continue;
+        };
+        let (acceptor, builder, router, watcher) = (acceptor.clone(), Arc::clone(&builder), router.clone(), graceful.watcher());
+        tokio::spawn(async move {
+            serve_connection(stream, peer, acceptor, &builder, router, watcher).await;
+            drop(turn);
+        });
+    }
+    drop(listener);
+    if tokio::time::timeout(DRAIN_MAX, graceful.shutdown()).await.is_err() {
+        tracing::warn!("some requests did not finish in time and were cut off");
+    }
+}
+
+async fn serve_connection(
+    stream: TcpStream,
+    peer: SocketAddr,
+    acceptor: TlsAcceptor,
+    builder: &Builder<TokioExecutor>,
+    router: Router,
+    watcher: hyper_util::server::graceful::Watcher,
+) {
+    // Small answers must not wait for more to fill a packet; failing to say so costs only time.
+    drop(stream.set_nodelay(true));
+    let Ok(Ok(secured)) = tokio::time::timeout(HANDSHAKE_MAX, acceptor.accept(stream)).await else {
+        return;
+    };
+    let address = PeerAddress(peer.ip().to_canonical());
+    let service = hyper::service::service_fn(move |request: hyper::Request<Incoming>| {
+        let mut router = router.clone();
+        async move {
+            let mut request = request.map(Body::new);
+            request.extensions_mut().insert(address);
+            Ok::<_, Infallible>(router.call(request).await.unwrap_or_else(|never| match never {}))
+        }
+    });
+    let connection = builder.serve_connection(TokioIo::new(secured), service);
+    if let Err(error) = watcher.watch(connection.into_owned()).await {
+        tracing::debug!(%error, "a connection ended early");
+    }
+}
+
+fn http_builder() -> Builder<TokioExecutor> {
+    let mut builder = Builder::new(TokioExecutor::new());
+    builder
+        .http1()
+        .timer(TokioTimer::new())
+        .header_read_timeout(HEAD_READ_MAX)
+        .max_buf_size(HEAD_BYTES_MAX.max(256 * 1024))
+        .max_headers(HEADER_COUNT_MAX);
+    builder
+        .http2()
+        .timer(TokioTimer::new())
+        .max_concurrent_streams(STREAM_COUNT_MAX)
+        .max_header_list_size(u32::try_from(HEAD_BYTES_MAX).unwrap_or(u32::MAX))
+        .initial_stream_window_size(1024 * 1024)
+        .initial_connection_window_size(4 * 1024 * 1024)
+        .keep_alive_interval(Duration::from_secs(30));
+    builder
+}
+
+/// Binds the address.
+///
+/// # Errors
+/// `Unavailable`, with what to change.
+pub async fn bind(address: &str) -> Result<TcpListener, Problem> {
+    TcpListener::bind(address).await.map_err(|error| {
+        Problem::unavailable(format!("cannot listen on `{address}`: {error}; choose another with --listen")).because(error)
+    })
+}

@@ -1,0 +1,9 @@
+//! What tests share: a gate that lets everything pass ([`open_gate`]), and what else a test must not build anew each time.
+//!
+//! It is not part of the server: only `dev-dependencies` name it.
+//!
+//! INVARIANT: what it makes lets nothing pass in a real server, because it holds only a gate of its own.
+
+pub mod gate;
+
+pub use self::gate::{TestGate, open_gate};

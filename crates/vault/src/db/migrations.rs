@@ -1,0 +1,30 @@
+//! The schema, one file per step and engine, embedded in the binary and applied in order.
+
+/// One step.
+pub struct Migration {
+    /// Its file's name without the extension.
+    pub name: &'static str,
+    /// Its statements for SQLite.
+    pub sqlite: &'static str,
+    /// Its statements for PostgreSQL.
+    pub postgres: &'static str,
+}
+
+macro_rules! step {
+    ($name:literal) => {
+        Migration {
+            name: $name,
+            sqlite: include_str!(concat!("../../../../migrations/sqlite/", $name, ".sql")),
+            postgres: include_str!(concat!("../../../../migrations/postgres/", $name, ".sql")),
+        }
+    };
+}
+
+pub(super) const ALL: &[Migration] = &[
+    step!("0001_core"),
+    step!("0002_identity"),
+    step!("0003_policy"),
+    step!("0004_tracking"),
+    step!("0005_registry"),
+    step!("0006_lineage"),
+];

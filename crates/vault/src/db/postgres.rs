@@ -1,0 +1,229 @@
+//! PostgreSQL: a pool of connections, each with its thread.
+
+use std::sync::{Arc, OnceLock};
+
+use crossbeam_channel::{Receiver, Sender, bounded};
+use kernel::{Problem, Secret};
+use ::postgres::types::{IsNull, ToSql, Type, private::BytesMut, to_sql_checked};
+use ::postgres::{Client, IsolationLevel, NoTls, Transaction};
+use tokio::sync::oneshot;
+
+use super::{Bind, DbError, OutboxRow, OutboxSink, Reader, Row, Session, Writer, Written, migrations};
+
+/// Connections, each with its thread.
+const CONNECTION_COUNT: usize = 8;
+/// Units of work that may wait for a connection.
+const QUEUE_COUNT_MAX: usize = 4_096;
+/// How often a unit is begun again after the connection was found lost before it ran.
+const CONNECT_RETRY_COUNT_MAX: usize = 2;
+/// The advisory lock under which the schema is changed.
+const MIGRATION_LOCK: i64 = 0x5374_726f_6e67;
+
+type Job = Box<dyn FnOnce(Result<&mut Client, Problem>) + Send>;
+
+/// The pool.
+pub(super) struct PostgresPool {
+    jobs: Sender<Job>,
+    sink: Arc<OnceLock<OutboxSink>>,
+}
+
+impl PostgresPool {
+    pub(super) fn open(url: &Secret) -> Result<Self, DbError> {
+        let mut first = connect(url)?;
+        migrate(&mut first)?;
+        let (jobs, queue) = bounded::<Job>(QUEUE_COUNT_MAX);
+        let mut clients = vec![Some(first)];
+        clients.resize_with(CONNECTION_COUNT, || None);
+        for client in clients {
+            let queue = queue.clone();
+            let url = url.clone();
+            std::thread::Builder::new()
+                .name("db-postgres".to_owned())
+                .spawn(move || connection_loop(client, &url, &queue))
+                .map_err(DbError::io)?;
+        }
+        Ok(Self { jobs, sink: Arc::new(OnceLock::new()) })
+    }
+
+    pub(super) fn set_sink(&self, sink: OutboxSink) {
+        if self.sink.set(sink).is_err() {
+            tracing::warn!("the outbox sink was set twice; the first one stays");
+        }
+    }
+
+    pub(super) fn submit_write<T, F>(
+        &self,
+        lock: i64,
+        work: F,
+        answer: oneshot::Sender<Result<T, Problem>>,
+    ) -> Result<(), Problem>
+    where
+        T: Send + 'static,
+        F: FnOnce(&mut Writer<'_>) -> Written<T> + Send + 'static,
+    {
+        let sink = Arc::clone(&self.sink);
+        self.submit(Box::new(move |client| {
+            let result = client.and_then(|client| in_write(client, lock, work)).map(|(value, row)| {
+                if let (Some(row), Some(sink)) = (row, sink.get()) {
+                    sink(row);
+                }
+                value
+            });
+            drop(answer.send(result));
+        }))
+    }
+
+    pub(super) fn submit_read<T, F>(&self, work: F, answer: oneshot::Sender<Result<T, Problem>>) -> Result<(), Problem>
+    where
+        T: Send + 'static,
+        F: FnOnce(&mut Reader<'_>) -> Result<T, Problem> + Send + 'static,
+    {
+        self.submit(Box::new(move |client| drop(answer.send(client.and_then(|client| in_read(client, work))))))
+    }
+
+    fn submit(&self, job: Job) -> Result<(), Problem> {
+        let full = || Problem::unavailable(format!("{QUEUE_COUNT_MAX} database requests are waiting already"));
+        self.jobs.try_send(job).map_err(|_| full())
+    }
+}
+
+fn connect(url: &Secret) -> Result<Client, DbError> {
+    let text = url.expose_text().ok_or_else(|| DbError::Version("the PostgreSQL address is not UTF-8".to_owned()))?;
+    Ok(Client::connect(text, NoTls)?)
+}
+
+fn connection_loop(mut client: Option<Client>, url: &Secret, queue: &Receiver<Job>) {
+    while let Ok(job) = queue.recv() {
+        for _ in 0..CONNECT_RETRY_COUNT_MAX {
+            if client.as_ref().is_none_or(Client::is_closed) {
+                client = connect(url).map_err(|error| tracing::warn!(%error, "cannot connect to PostgreSQL")).ok();
+            }
+        }
+        match client.as_mut() {
+            Some(client) => job(Ok(client)),
+            None => job(Err(Problem::unavailable("PostgreSQL cannot be reached; nothing was changed"))),
+        }
+    }
+}
+
+fn migrate(client: &mut Client) -> Result<(), DbError> {
+    let mut tx = client.transaction()?;
+    tx.execute("SELECT pg_advisory_xact_lock($1)", &[&MIGRATION_LOCK])?;
+    tx.batch_execute("CREATE TABLE IF NOT EXISTS schema_step (name TEXT NOT NULL PRIMARY KEY)")?;
+    for step in migrations::ALL {
+        if tx.query_opt("SELECT 1 FROM schema_step WHERE name = $1", &[&step.name])?.is_none() {
+            tx.batch_execute(step.postgres)?;
+            tx.execute("INSERT INTO schema_step (name) VALUES ($1)", &[&step.name])?;
+        }
+    }
+    tx.commit()?;
+    Ok(())
+}
+
+fn in_write<T>(
+    client: &mut Client,
+    lock: i64,
+    work: impl FnOnce(&mut Writer<'_>) -> Written<T>,
+) -> Result<(T, Option<OutboxRow>), Problem> {
+    let mut tx = client.transaction().map_err(DbError::from)?;
+    if lock != 0 {
+        tx.execute("SELECT pg_advisory_xact_lock($1)", &[&lock]).map_err(DbError::from)?;
+    }
+    let (value, outcome) = with_session(&mut tx, |session| work(&mut Writer::new(session)))?;
+    let row = outcome.map(|sealed| put_outbox(&mut tx, sealed)).transpose()?;
+    tx.commit().map_err(DbError::from)?;
+    Ok((value, row))
+}
+
+fn in_read<T>(client: &mut Client, work: impl FnOnce(&mut Reader<'_>) -> Result<T, Problem>) -> Result<T, Problem> {
+    let mut tx = client
+        .build_transaction()
+        .read_only(true)
+        .isolation_level(IsolationLevel::RepeatableRead)
+        .start()
+        .map_err(DbError::from)?;
+    let value = with_session(&mut tx, |session| work(&mut Reader(session)))?;
+    tx.commit().map_err(DbError::from)?;
+    Ok(value)
+}
+
+fn with_session<R>(tx: &mut Transaction<'_>, work: impl FnOnce(Session<'_>) -> R) -> R {
+    work(Session::Postgres(tx))
+}
+
+fn put_outbox(tx: &mut Transaction<'_>, sealed: gate::SealedOutcome) -> Result<OutboxRow, DbError> {
+    let row = tx.query_one(
+        "INSERT INTO audit_outbox (event_id, payload) VALUES ($1, $2) RETURNING id",
+        &[&sealed.event_id, &sealed.bytes],
+    )?;
+    Ok(OutboxRow { id: row.try_get(0)?, event_id: sealed.event_id, payload: sealed.bytes })
+}
+
+impl ToSql for Bind<'_> {
+    fn to_sql(&self, ty: &Type, out: &mut BytesMut) -> Result<IsNull, Box<dyn std::error::Error + Sync + Send>> {
+        match self {
+            Self::Null => Ok(IsNull::Yes),
+            Self::Int(number) if *ty == Type::INT2 => i16::try_from(*number)?.to_sql(ty, out),
+            Self::Int(number) if *ty == Type::INT4 => i32::try_from(*number)?.to_sql(ty, out),
+            #[expect(clippy::cast_precision_loss, reason = "the column is a float: the nearest one is what is asked for")]
+            Self::Int(number) if *ty == Type::FLOAT8 => (*number as f64).to_sql(ty, out),
+            Self::Int(number) => number.to_sql(&Type::INT8, out),
+            Self::Real(number) => number.to_sql(&Type::FLOAT8, out),
+            Self::Text(text) => text.to_sql(&Type::TEXT, out),
+            Self::Bytes(bytes) => bytes.to_sql(&Type::BYTEA, out),
+        }
+    }
+
+    fn accepts(_: &Type) -> bool {
+        true
+    }
+
+    to_sql_checked!();
+}
+
+/// A transaction of any lifetime: `Transaction` is invariant in its own, so a borrowed session hides it.
+pub(crate) trait PgSession {
+    fn rows(&mut self, sql: &str, binds: &[Bind<'_>]) -> Result<Vec<::postgres::Row>, DbError>;
+    fn run(&mut self, sql: &str, binds: &[Bind<'_>]) -> Result<u64, DbError>;
+    fn run_many(&mut self, sql: &str, rows: &mut dyn Iterator<Item = Vec<Bind<'_>>>) -> Result<(), DbError>;
+}
+
+impl PgSession for Transaction<'_> {
+    fn rows(&mut self, sql: &str, binds: &[Bind<'_>]) -> Result<Vec<::postgres::Row>, DbError> {
+        Ok(self.query(sql, &refs(binds))?)
+    }
+
+    fn run(&mut self, sql: &str, binds: &[Bind<'_>]) -> Result<u64, DbError> {
+        Ok(self.execute(sql, &refs(binds))?)
+    }
+
+    fn run_many(&mut self, sql: &str, rows: &mut dyn Iterator<Item = Vec<Bind<'_>>>) -> Result<(), DbError> {
+        let statement = self.prepare(sql)?;
+        for binds in rows {
+            self.execute(&statement, &refs(&binds))?;
+        }
+        Ok(())
+    }
+}
+
+fn refs<'a>(binds: &'a [Bind<'a>]) -> Vec<&'a (dyn ToSql + Sync)> {
+    binds.iter().map(|bind| bind as &(dyn ToSql + Sync)).collect()
+}
+
+pub(super) fn for_each(
+    session: &mut dyn PgSession,
+    sql: &str,
+    binds: &[Bind<'_>],
+    mut each: impl FnMut(&Row<'_>) -> Result<(), DbError>,
+) -> Result<(), DbError> {
+    session.rows(sql, binds)?.iter().try_for_each(|row| each(&Row::Postgres(row)))
+}
+
+pub(super) fn query_one<T>(
+    session: &mut dyn PgSession,
+    sql: &str,
+    binds: &[Bind<'_>],
+    map: impl FnOnce(&Row<'_>) -> Result<T, DbError>,
+) -> Result<Option<T>, DbError> {
+    session.rows(sql, binds)?.first().map(|row| map(&Row::Postgres(row))).transpose()
+}

@@ -1,0 +1,355 @@
+//! The one place where routes are made. A route is a method, a path, a way to read the request as one Operation and a
+//! way to answer its output; the door does the rest, always in the same order: may this host and origin ask → who is
+//! it → read the body, bounded → pass the gate → answer.
+
+use std::collections::BTreeMap;
+use std::future::Future;
+use std::net::IpAddr;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::Body;
+use axum::extract::{RawPathParams, Request};
+use axum::response::Response;
+use gate::{Action, Gate, Operation, Visitor};
+use http::{Method, StatusCode, header, request::Parts};
+use kernel::{Kind, Problem, limits};
+use tokio::sync::Semaphore;
+
+use crate::inbound::{BodyStream, Inbound, attempt_from};
+use crate::outbound::{Answer, problem_answer};
+
+/// How long a client may take to send a JSON body.
+const BODY_READ_MAX: Duration = Duration::from_secs(30);
+/// Requests being worked on at once. Beyond it a client is told to come back.
+const IN_FLIGHT_COUNT_MAX: usize = 1_024;
+/// What a route that no room knows would do.
+const UNROUTED: Action = Action::read("server.unrouted");
+
+/// The address that a connection came from; the listener puts it into each request.
+#[derive(Clone, Copy, Debug)]
+pub struct PeerAddress(pub IpAddr);
+
+/// What the door must know of its surroundings.
+#[derive(Clone, Debug)]
+pub struct DoorConfig {
+    /// Host names (without port) that clients may use. Anything else is refused (DNS rebinding).
+    pub allowed_hosts: Vec<String>,
+}
+
+/// One line of the route table.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RouteEntry {
+    /// The HTTP method.
+    pub method: Method,
+    /// The path pattern.
+    pub path: String,
+    /// The verb behind it.
+    pub action: Action,
+}
+
+type Handler = Arc<dyn Fn(Request) -> Pin<Box<dyn Future<Output = Response> + Send>> + Send + Sync>;
+
+/// Collects routes and becomes a service.
+pub struct Door {
+    shared: Arc<Shared>,
+    handlers: BTreeMap<String, Vec<(Method, Handler)>>,
+    table: Vec<RouteEntry>,
+}
+
+struct Shared {
+    gate: Gate,
+    config: DoorConfig,
+    in_flight: Semaphore,
+}
+
+impl Door {
+    /// A door without routes.
+    #[must_use]
+    pub fn new(gate: Gate, config: DoorConfig) -> Self {
+        let shared = Shared { gate, config, in_flight: Semaphore::new(IN_FLIGHT_COUNT_MAX) };
+        Self { shared: Arc::new(shared), handlers: BTreeMap::new(), table: Vec::new() }
+    }
+
+    /// A route whose body is small and read whole before `parse` sees it.
+    pub fn route<O, P, R>(&mut self, method: Method, path: &str, parse: P, render: R)
+    where
+        O: Operation,
+        P: Fn(&Inbound) -> Result<O, Problem> + Send + Sync + 'static,
+        R: Fn(O::Output) -> Result<Answer, Problem> + Send + Sync + 'static,
+    {
+        let parse = move |inbound: &Inbound, _: BodyStream| parse(inbound);
+        self.add::<O, _, _>(method, path, BodyKind::Whole, parse, render);
+    }
+
+    /// A route whose body is handed to the verb as a stream.
+    pub fn stream<O, P, R>(&mut self, method: Method, path: &str, parse: P, render: R)
+    where
+        O: Operation,
+        P: Fn(&Inbound, BodyStream) -> Result<O, Problem> + Send + Sync + 'static,
+        R: Fn(O::Output) -> Result<Answer, Problem> + Send + Sync + 'static,
+    {
+        self.add::<O, _, _>(method, path, BodyKind::Stream, parse, render);
+    }
+
+    /// A route of MLflow's REST API: `path` under `/api/2.0`, `/api/3.0`, `/ajax-api/2.0` and `/ajax-api/3.0`.
+    pub fn mlflow<O, P, R>(&mut self, method: Method, path: &str, parse: P, render: R)
+    where
+        O: Operation,
+        P: Fn(&Inbound) -> Result<O, Problem> + Send + Sync + Clone + 'static,
+        R: Fn(O::Output) -> Result<Answer, Problem> + Send + Sync + Clone + 'static,
+    {
+        for prefix in MLFLOW_PREFIXES {
+            self.route::<O, _, _>(method.clone(), &format!("{prefix}{path}"), parse.clone(), render.clone());
+        }
+    }
+
+    /// As [`Door::mlflow`], for a body that is a stream.
+    pub fn mlflow_stream<O, P, R>(&mut self, method: Method, path: &str, parse: P, render: R)
+    where
+        O: Operation,
+        P: Fn(&Inbound, BodyStream) -> Result<O, Problem> + Send + Sync + Clone + 'static,
+        R: Fn(O::Output) -> Result<Answer, Problem> + Send + Sync + Clone + 'static,
+    {
+        for prefix in MLFLOW_PREFIXES {
+            self.stream::<O, _, _>(method.clone(), &format!("{prefix}{path}"), parse.clone(), render.clone());
+        }
+    }
+
+    /// Every route so far.
+    #[must_use]
+    pub fn table(&self) -> &[RouteEntry] {
+        &self.table
+    }
+
+    fn add<O, P, R>(&mut self, method: Method, path: &str, kind: BodyKind, parse: P, render: R)
+    where
+        O: Operation,
+        P: Fn(&Inbound, BodyStream) -> Result<O, Problem> + Send + Sync + 'static,
+        R: Fn(O::Output) -> Result<Answer, Problem> + Send + Sync + 'static,
+    {
+        self.table.push(RouteEntry { method: method.clone(), path: path.to_owned(), action: O::ACTION });
+        let shared = Arc::clone(&self.shared);
+        let parse = Arc::new(parse);
+        let render = Arc::new(render);
+        let handler: Handler = Arc::new(move |request| {
+            let (shared, parse, render) = (Arc::clone(&shared), Arc::clone(&parse), Arc::clone(&render));
+            Box::pin(async move {
+                // In a task of its own, so that a client who hangs up does not stop a verb between intent and outcome.
+                let work = tokio::spawn(async move { shared.answer(request, kind, &*parse, &*render).await });
+                work.await.unwrap_or_else(|broken| {
+                    problem_answer(&Problem::internal("the server failed on this request", broken), false)
+                })
+            })
+        });
+        self.handlers.entry(path.to_owned()).or_default().push((method, handler));
+    }
+
+    /// The service. What no route knows is answered 401 to a stranger and 404 to a known caller.
+    pub fn into_router(self) -> Router {
+        let shared = Arc::clone(&self.shared);
+        let unknown = move |request: Request| {
+            let shared = Arc::clone(&shared);
+            async move { shared.answer_unknown(request).await }
+        };
+        let mut router = Router::new();
+        for (path, methods) in self.handlers {
+            let unknown = unknown.clone();
+            let serve = move |request: Request| {
+                let known = methods.iter().find(|(method, _)| method == request.method()).map(|(_, handler)| Arc::clone(handler));
+                let unknown = unknown.clone();
+                async move {
+                    match known {
+                        Some(handler) => handler(request).await,
+                        None => unknown(request).await,
+                    }
+                }
+            };
+            #[expect(clippy::disallowed_methods, reason = "the one place where routes are made")]
+            {
+                router = router.route(&path, axum::routing::any(serve));
+            }
+        }
+        router.fallback(unknown)
+    }
+}
+
+/// MLflow's Python client uses `/api`, its web page `/ajax-api`; both versions mean the same verbs.
+const MLFLOW_PREFIXES: [&str; 4] = ["/api/2.0", "/ajax-api/2.0", "/api/3.0", "/ajax-api/3.0"];
+
+#[derive(Clone, Copy)]
+enum BodyKind {
+    Whole,
+    Stream,
+}
+
+impl Shared {
+    async fn answer<O, P, R>(&self, request: Request, kind: BodyKind, parse: &P, render: &R) -> Response
+    where
+        O: Operation,
+        P: Fn(&Inbound, BodyStream) -> Result<O, Problem> + Sync,
+        R: Fn(O::Output) -> Result<Answer, Problem> + Sync,
+    {
+        let by_browser = is_browser(request.headers());
+        match self.pass::<O, P>(request, kind, parse).await.and_then(render) {
+            Ok(answer) => answer,
+            Err(problem) => {
+                log_problem(O::ACTION, &problem);
+                problem_answer(&problem, by_browser)
+            }
+        }
+    }
+
+    async fn pass<O, P>(&self, request: Request, kind: BodyKind, parse: &P) -> Result<O::Output, Problem>
+    where
+        O: Operation,
+        P: Fn(&Inbound, BodyStream) -> Result<O, Problem> + Sync,
+    {
+        let Ok(_turn) = self.in_flight.try_acquire() else {
+            return Err(Problem::unavailable(format!("{IN_FLIGHT_COUNT_MAX} requests are being worked on already")));
+        };
+        let (mut parts, body) = request.into_parts();
+        self.check_surroundings(&parts)?;
+        let visitor = self.gate.identify(attempt_from(&parts), O::ACTION).await?;
+        let operation = match read(&visitor, &mut parts, body, kind).await {
+            Ok((inbound, stream)) => parse(&inbound, stream),
+            Err(problem) => Err(problem),
+        };
+        match operation {
+            Ok(operation) => visitor.call(operation).await,
+            Err(problem) => Err(refuse_unread(&visitor, O::ACTION, problem).await),
+        }
+    }
+
+    async fn answer_unknown(&self, request: Request) -> Response {
+        let by_browser = is_browser(request.headers());
+        let (parts, _) = request.into_parts();
+        let path = parts.uri.path().chars().take(200).collect::<String>();
+        let problem = match self.check_surroundings(&parts) {
+            Ok(()) => match self.gate.identify(attempt_from(&parts), UNROUTED).await {
+                Ok(visitor) => refuse_unread(&visitor, UNROUTED, endpoint_not_found(&parts.method, &path)).await,
+                Err(problem) => problem,
+            },
+            Err(problem) => problem,
+        };
+        let mut answer = problem_answer(&problem, by_browser);
+        if problem.kind() == Kind::NotFound {
+            answer = crate::outbound::error_answer(StatusCode::NOT_FOUND, "ENDPOINT_NOT_FOUND", problem.message());
+        }
+        answer
+    }
+
+    /// A foreign host name (DNS rebinding) and a foreign origin (CSRF) are refused before anything else.
+    fn check_surroundings(&self, parts: &Parts) -> Result<(), Problem> {
+        let host = parts
+            .uri
+            .authority()
+            .map(|authority| authority.as_str().to_owned())
+            .or_else(|| parts.headers.get(header::HOST).and_then(|value| value.to_str().ok()).map(str::to_owned))
+            .ok_or_else(|| Problem::invalid("the request names no host"))?;
+        let name = host_name(&host);
+        if !self.config.allowed_hosts.iter().any(|allowed| allowed.eq_ignore_ascii_case(name)) {
+            return Err(Problem::forbidden(format!(
+                "the host name `{}` is not one of this server's; add it to `server.allowed_hosts` in its configuration",
+                name.chars().take(100).collect::<String>()
+            )));
+        }
+        if let Some(origin) = parts.headers.get(header::ORIGIN) {
+            let same = origin.to_str().is_ok_and(|origin| origin.eq_ignore_ascii_case(&format!("https://{host}")));
+            if !same {
+                return Err(Problem::forbidden("requests from pages of another origin are refused"));
+            }
+        }
+        if parts.headers.get("sec-fetch-site").is_some_and(|site| site == "cross-site" || site == "same-site")
+            && parts.method != Method::GET
+        {
+            return Err(Problem::forbidden("requests from pages of another site are refused"));
+        }
+        Ok(())
+    }
+}
+
+/// A stranger is told to log in, whatever else was wrong with the request.
+async fn refuse_unread(visitor: &Visitor, action: Action, problem: Problem) -> Problem {
+    if visitor.caller().kind == gate::CallerKind::Anonymous {
+        let stranger = Problem::new(Kind::Unauthenticated, "You are not authenticated.");
+        return visitor.refuse(action, stranger).await;
+    }
+    visitor.refuse(action, problem).await
+}
+
+async fn read(
+    visitor: &Visitor,
+    parts: &mut Parts,
+    body: Body,
+    kind: BodyKind,
+) -> Result<(Inbound, BodyStream), Problem> {
+    if parts.headers.get(header::CONTENT_ENCODING).is_some_and(|encoding| encoding != "identity") {
+        return Err(Problem::invalid("compressed request bodies are not accepted; send it without Content-Encoding"));
+    }
+    let params = path_params(parts).await?;
+    let (bytes, stream) = match kind {
+        BodyKind::Stream => (bytes::Bytes::new(), BodyStream::new(body)),
+        BodyKind::Whole => {
+            let reading = axum::body::to_bytes(body, limits::JSON_BODY_BYTES_MAX);
+            let bytes = tokio::time::timeout(BODY_READ_MAX, reading)
+                .await
+                .map_err(|_| Problem::invalid(format!("the body did not arrive within {} s", BODY_READ_MAX.as_secs())))?
+                .map_err(|_| {
+                    Problem::new(Kind::TooLarge, format!("the body is larger than {} bytes", limits::JSON_BODY_BYTES_MAX))
+                })?;
+            (bytes, BodyStream::empty())
+        }
+    };
+    Ok((Inbound::new(visitor, parts, params, bytes), stream))
+}
+
+async fn path_params(parts: &mut Parts) -> Result<Vec<(String, String)>, Problem> {
+    use axum::extract::FromRequestParts;
+    match RawPathParams::from_request_parts(parts, &()).await {
+        Ok(params) => Ok(params.iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect()),
+        Err(_) => Err(Problem::invalid("the path is not valid UTF-8 once decoded")),
+    }
+}
+
+/// `host:port` → `host`, `[::1]:port` → `[::1]`.
+fn host_name(host: &str) -> &str {
+    if host.starts_with('[') {
+        return host.find(']').and_then(|end| host.get(..=end)).unwrap_or(host);
+    }
+    host.split(':').next().unwrap_or(host)
+}
+
+fn is_browser(headers: &http::HeaderMap) -> bool {
+    headers.contains_key("sec-fetch-mode")
+}
+
+fn endpoint_not_found(method: &Method, path: &str) -> Problem {
+    Problem::not_found(format!("{method} {path} is not an endpoint of this server; docs/reference lists those that are"))
+}
+
+fn log_problem(action: Action, problem: &Problem) {
+    if matches!(problem.kind(), Kind::Internal | Kind::Unavailable) {
+        let source = std::error::Error::source(problem).map(ToString::to_string);
+        tracing::error!(action = action.name, kind = problem.kind().word(), source, "{problem}");
+    }
+}
+
+/// The knock behind a request's head.
+pub(crate) fn peer_of(parts: &Parts) -> IpAddr {
+    parts.extensions.get::<PeerAddress>().map_or(IpAddr::from([0, 0, 0, 0]), |peer| peer.0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_host_is_cut_from_its_port() {
+        for (host, name) in [("a.example:8443", "a.example"), ("[::1]:1", "[::1]"), ("[::1]", "[::1]"), ("x", "x")] {
+            assert_eq!(host_name(host), name);
+        }
+    }
+}

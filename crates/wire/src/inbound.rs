@@ -1,0 +1,206 @@
+//! A request on its way in: its head as an [`Attempt`], its body as fields or a stream.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use axum::body::Body;
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use bytes::Bytes;
+use futures_util::Stream;
+use gate::{Attempt, Credential, DEFAULT_WORKSPACE, Visitor};
+use http::request::Parts;
+use http::{HeaderMap, Method, header};
+use kernel::{Problem, Secret};
+
+/// The browser's session cookie. The prefix makes browsers insist on TLS, this host and the root path.
+pub const SESSION_COOKIE: &str = "__Host-strongroom";
+/// An `Authorization` header longer than this is not one of ours.
+const AUTHORIZATION_BYTES_MAX: usize = 1_024;
+/// A workspace's name, as it may stand in a header.
+const WORKSPACE_BYTES_MAX: usize = 64;
+/// What a client may call itself, as far as it is kept.
+const USER_AGENT_BYTES_MAX: usize = 256;
+/// Parameters in one query string.
+const QUERY_COUNT_MAX: usize = 2_048;
+/// How long a streamed body may stand still.
+const STREAM_IDLE_MAX: Duration = Duration::from_secs(60);
+
+/// A request after its sender was identified and its body was read.
+#[derive(Debug)]
+pub struct Inbound {
+    /// The caller's name, for attribution.
+    pub caller_name: String,
+    /// The method.
+    pub method: Method,
+    /// The headers.
+    pub headers: HeaderMap,
+    /// The body, where it is not a stream.
+    pub body: Bytes,
+    path: Vec<(String, String)>,
+    query: String,
+}
+
+impl Inbound {
+    pub(crate) fn new(visitor: &Visitor, parts: &Parts, path: Vec<(String, String)>, body: Bytes) -> Self {
+        Self {
+            caller_name: visitor.caller().name.clone(),
+            method: parts.method.clone(),
+            headers: parts.headers.clone(),
+            body,
+            path,
+            query: parts.uri.query().unwrap_or_default().to_owned(),
+        }
+    }
+
+    /// A parameter of the path pattern, decoded once.
+    #[must_use]
+    pub fn path(&self, name: &str) -> &str {
+        self.path.iter().find(|(known, _)| known == name).map_or("", |(_, value)| value)
+    }
+
+    /// The query's parameters in order, decoded once.
+    ///
+    /// # Errors
+    /// `Invalid` for too many of them or a broken encoding.
+    pub fn query(&self) -> Result<Vec<(String, String)>, Problem> {
+        let mut all = Vec::new();
+        for pair in self.query.split('&').filter(|pair| !pair.is_empty()) {
+            if all.len() >= QUERY_COUNT_MAX {
+                return Err(Problem::invalid(format!("the query has more than {QUERY_COUNT_MAX} parameters")));
+            }
+            let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
+            all.push((decode(name)?, decode(value)?));
+        }
+        Ok(all)
+    }
+
+    /// A header as text.
+    #[must_use]
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.headers.get(name).and_then(|value| value.to_str().ok())
+    }
+}
+
+fn decode(text: &str) -> Result<String, Problem> {
+    let spaced = text.replace('+', " ");
+    percent_encoding::percent_decode_str(&spaced)
+        .decode_utf8()
+        .map(std::borrow::Cow::into_owned)
+        .map_err(|_| Problem::invalid("the query is not valid UTF-8 once decoded"))
+}
+
+/// What a request's head says of who sent it.
+pub(crate) fn attempt_from(parts: &Parts) -> Attempt {
+    let text = |name: &str| parts.headers.get(name).and_then(|value| value.to_str().ok());
+    let workspace = text("x-mlflow-workspace").map(str::trim).filter(|name| !name.is_empty()).unwrap_or(DEFAULT_WORKSPACE);
+    Attempt {
+        credential: credential_from(&parts.headers),
+        address: crate::door::peer_of(parts),
+        user_agent: text("user-agent").map(|agent| agent.chars().take(USER_AGENT_BYTES_MAX).collect()),
+        workspace: workspace.chars().take(WORKSPACE_BYTES_MAX).collect(),
+        client_certificate: None,
+    }
+}
+
+fn credential_from(headers: &HeaderMap) -> Credential {
+    let mut all = headers.get_all(header::AUTHORIZATION).iter();
+    match (all.next(), all.next()) {
+        (None, _) => session_from(headers),
+        (Some(value), None) => value.to_str().map_or(Credential::Malformed, parse_authorization),
+        (Some(_), Some(_)) => Credential::Malformed,
+    }
+}
+
+fn parse_authorization(value: &str) -> Credential {
+    let Some((scheme, rest)) = value.split_once(' ').filter(|_| value.len() <= AUTHORIZATION_BYTES_MAX) else {
+        return Credential::Malformed;
+    };
+    if scheme.eq_ignore_ascii_case("bearer") {
+        return Credential::Bearer(Secret::from(rest.trim().to_owned()));
+    }
+    if scheme.eq_ignore_ascii_case("basic") {
+        let pair = STANDARD.decode(rest.trim()).ok().and_then(|bytes| String::from_utf8(bytes).ok());
+        return match pair.as_deref().and_then(|pair| pair.split_once(':')) {
+            Some((username, password)) => {
+                Credential::Basic { username: username.to_owned(), password: Secret::from(password.to_owned()) }
+            }
+            None => Credential::Malformed,
+        };
+    }
+    Credential::Malformed
+}
+
+fn session_from(headers: &HeaderMap) -> Credential {
+    for cookies in headers.get_all(header::COOKIE) {
+        for cookie in cookies.to_str().unwrap_or_default().split(';') {
+            if let Some((name, value)) = cookie.trim().split_once('=')
+                && name == SESSION_COOKIE
+            {
+                return Credential::Session(Secret::from(value.to_owned()));
+            }
+        }
+    }
+    Credential::None
+}
+
+/// A request's body as it arrives.
+pub struct BodyStream {
+    inner: Option<axum::body::BodyDataStream>,
+    idle: Pin<Box<tokio::time::Sleep>>,
+}
+
+impl BodyStream {
+    pub(crate) fn new(body: Body) -> Self {
+        Self { inner: Some(body.into_data_stream()), idle: Box::pin(tokio::time::sleep(STREAM_IDLE_MAX)) }
+    }
+
+    pub(crate) fn empty() -> Self {
+        Self { inner: None, idle: Box::pin(tokio::time::sleep(STREAM_IDLE_MAX)) }
+    }
+}
+
+impl Stream for BodyStream {
+    type Item = Result<Bytes, Problem>;
+
+    fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        let Some(inner) = self.inner.as_mut() else {
+            return Poll::Ready(None);
+        };
+        match Pin::new(inner).poll_next(context) {
+            Poll::Ready(Some(Ok(bytes))) => {
+                self.idle.as_mut().reset(tokio::time::Instant::now() + STREAM_IDLE_MAX);
+                Poll::Ready(Some(Ok(bytes)))
+            }
+            Poll::Ready(Some(Err(broken))) => {
+                self.inner = None;
+                Poll::Ready(Some(Err(Problem::invalid("the body broke off before its end").because(broken))))
+            }
+            Poll::Ready(None) => Poll::Ready(None),
+            Poll::Pending => match self.idle.as_mut().poll(context) {
+                Poll::Ready(()) => {
+                    self.inner = None;
+                    let message = format!("the body stood still for {} s", STREAM_IDLE_MAX.as_secs());
+                    Poll::Ready(Some(Err(Problem::invalid(message))))
+                }
+                Poll::Pending => Poll::Pending,
+            },
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn credentials_are_read_or_refused_never_ignored() {
+        assert!(matches!(parse_authorization("Bearer abc"), Credential::Bearer(_)));
+        assert!(matches!(parse_authorization("basic YTpi"), Credential::Basic { username, .. } if username == "a"));
+        for bad in ["", "Bearer", "Digest x", "Basic ???", "Basic YWI="] {
+            assert!(matches!(parse_authorization(bad), Credential::Malformed), "{bad}");
+        }
+    }
+}

@@ -1,0 +1,16 @@
+//! The outside's languages, a module each: [`mlflow`], [`admin`]. They turn requests into Operations and outputs into
+//! answers, and hold no rule of any room.
+//!
+//! [`door`] is the only place that adds routes: one route is one Operation, by construction.
+//!
+//! INVARIANT: no request body is read before its sender is identified. Held by the stranger's sweep in `tests/clients`.
+
+pub mod admin;
+pub mod door;
+mod inbound;
+mod outbound;
+pub mod mlflow;
+
+pub use door::{Door, DoorConfig, PeerAddress, RouteEntry};
+pub use inbound::{BodyStream, Inbound};
+pub use outbound::{Answer, json, json_text, problem_answer};
