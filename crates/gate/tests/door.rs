@@ -1,0 +1,254 @@
+//! The order of the door, with ports that note what they were asked.
+#![expect(clippy::unwrap_used, reason = "tests")]
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use gate::{
+    Action, Assess, Attempt, BoxFuture, Caller, CallerKind, Credential, Decide, Decision, Entry, Facts, Gate, Identify,
+    Locate, Operation, Outcome, Permit, Ports, Question, Record, Risk, Scope, SealedOutcome, Status, Target, Verdict,
+};
+use kernel::{Kind, Problem, SystemClock};
+use std::sync::Mutex;
+
+/// What the ports answer, and what was asked of them, in order.
+struct World {
+    notes: Mutex<Vec<String>>,
+    caller: fn() -> Result<Caller, Problem>,
+    decision: fn() -> Result<Decision, Problem>,
+    log_works: bool,
+}
+
+impl World {
+    fn note(&self, text: impl Into<String>) {
+        self.notes.lock().unwrap().push(text.into());
+    }
+}
+
+impl Identify for World {
+    fn identify<'a>(&'a self, _: &'a Attempt) -> BoxFuture<'a, Result<Caller, Problem>> {
+        self.note("identify");
+        Box::pin(async { (self.caller)() })
+    }
+}
+
+impl Locate for World {
+    fn locate<'a>(&'a self, _: &'a str, _: &'a Target) -> BoxFuture<'a, Result<Facts, Problem>> {
+        self.note("locate");
+        Box::pin(async { Ok(Facts { exists: true, workspace: Some("w".to_owned()), ..Facts::default() }) })
+    }
+}
+
+impl Assess for World {
+    fn may_knock(&self, _: &Attempt) -> Result<(), Problem> {
+        Ok(())
+    }
+
+    fn assess(&self, _: &Attempt, _: &Caller) -> Risk {
+        self.note("assess");
+        Risk::default()
+    }
+
+    fn learn(&self, _: &Attempt, verdict: Verdict<'_>) {
+        self.note(if matches!(verdict, Verdict::Known(_)) { "learn known" } else { "learn refused" });
+    }
+}
+
+impl Decide for World {
+    fn decide<'a>(&'a self, _: Question<'a>) -> BoxFuture<'a, Result<Decision, Problem>> {
+        self.note("decide");
+        Box::pin(async { (self.decision)() })
+    }
+}
+
+impl Record for World {
+    fn intent<'a>(&'a self, _: &'a Entry) -> BoxFuture<'a, Result<(), Problem>> {
+        self.note("intent");
+        Box::pin(async { if self.log_works { Ok(()) } else { Err(Problem::unavailable("the log is down")) } })
+    }
+
+    fn refusal<'a>(&'a self, entry: &'a Entry, problem: &'a Problem) -> BoxFuture<'a, Result<(), Problem>> {
+        self.note(format!("refusal {} {}", entry.action.name, problem.kind().word()));
+        Box::pin(async { Ok(()) })
+    }
+
+    fn outcome(&self, _: &Entry, outcome: &Outcome) {
+        self.note(format!("outcome {}", outcome.status.word()));
+        if let Status::Failed(kind) = outcome.status {
+            self.note(kind.word());
+        }
+    }
+
+    fn seal(&self, entry: &Entry, _: &Outcome) -> SealedOutcome {
+        SealedOutcome { event_id: entry.id.clone(), bytes: Vec::new() }
+    }
+}
+
+/// A verb that does what it is told.
+enum Verb {
+    Succeed,
+    Fail,
+    Panic,
+    Commit,
+    Stream,
+}
+
+impl Operation for Verb {
+    const ACTION: Action = Action::read("test.verb");
+    type Output = Option<gate::DeferredOutcome>;
+
+    fn target(&self) -> Target {
+        Target::Workspace
+    }
+
+    async fn run(self, permit: Permit<Self>) -> Result<Self::Output, Problem> {
+        match self {
+            Self::Succeed => Ok(None),
+            Self::Fail => Err(Problem::not_found("gone")),
+            #[expect(clippy::panic, reason = "the test is about it")]
+            Self::Panic => panic!("broken verb"),
+            Self::Commit => {
+                permit.committed();
+                Ok(None)
+            }
+            Self::Stream => Ok(Some(permit.defer_outcome())),
+        }
+    }
+}
+
+fn user() -> Result<Caller, Problem> {
+    Ok(Caller { kind: CallerKind::User, id: "u_1".to_owned(), assurance: 1, ..Caller::anonymous() })
+}
+
+fn allow() -> Result<Decision, Problem> {
+    Ok(Decision::Allow { reasons: vec!["g_1".to_owned()], scope: Scope::Workspace })
+}
+
+fn world() -> World {
+    World { notes: Mutex::default(), caller: user, decision: allow, log_works: true }
+}
+
+fn knock() -> Attempt {
+    Attempt {
+        credential: Credential::None,
+        address: [127, 0, 0, 1].into(),
+        user_agent: None,
+        workspace: "default".to_owned(),
+        client_certificate: None,
+    }
+}
+
+fn check(world: World, verb: Verb, kind: Option<Kind>, expected: &[&str]) {
+    let world = Arc::new(world);
+    let ports = Ports {
+        identify: world.clone(),
+        locate: world.clone(),
+        assess: world.clone(),
+        decide: world.clone(),
+        record: world.clone(),
+        clock: Arc::new(SystemClock),
+    };
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let (gate, _) = Gate::new(ports);
+    let result = runtime.block_on(async {
+        // As the door does it: in a task, so that a panic is an answer.
+        tokio::spawn(async move { gate.call(knock(), verb).await.map(drop) }).await
+    });
+    match result {
+        Ok(result) => assert_eq!(result.err().map(|problem| problem.kind()), kind),
+        Err(broken) => assert!(broken.is_panic()),
+    }
+    let notes = world.notes.lock().unwrap();
+    assert_eq!(notes.join(", "), expected.join(", "));
+}
+
+const HEAD: [&str; 6] = ["identify", "learn known", "assess", "locate", "decide", "intent"];
+
+fn with_head<'a>(rest: &[&'a str]) -> Vec<&'a str> {
+    HEAD.iter().copied().chain(rest.iter().copied()).collect()
+}
+
+#[test]
+fn a_verb_runs_after_its_intent_and_leaves_an_outcome() {
+    check(world(), Verb::Succeed, None, &with_head(&["outcome done"]));
+    check(world(), Verb::Fail, Some(Kind::NotFound), &with_head(&["outcome failed", "not_found"]));
+}
+
+#[test]
+fn an_intent_never_stays_without_an_outcome() {
+    check(world(), Verb::Panic, None, &with_head(&["outcome aborted"]));
+    // A stream that nobody finishes.
+    check(world(), Verb::Stream, None, &with_head(&["outcome aborted"]));
+}
+
+#[test]
+fn a_committed_outcome_is_not_written_twice() {
+    check(world(), Verb::Commit, None, &with_head(&[]));
+}
+
+#[test]
+fn nothing_runs_when_the_log_is_down() {
+    check(World { log_works: false, ..world() }, Verb::Succeed, Some(Kind::Unavailable), &HEAD);
+}
+
+#[test]
+fn a_bad_credential_is_learnt_and_recorded() {
+    let caller = || Err(Problem::new(Kind::Unauthenticated, "no"));
+    let expected = ["identify", "learn refused", "refusal test.verb unauthenticated"];
+    check(World { caller, ..world() }, Verb::Succeed, Some(Kind::Unauthenticated), &expected);
+}
+
+#[test]
+fn a_port_that_is_down_never_answers_yes() {
+    let down = || Err(Problem::unavailable("the database is down"));
+    let expected = ["identify", "refusal test.verb unavailable"];
+    check(World { caller: down, ..world() }, Verb::Succeed, Some(Kind::Unavailable), &expected);
+    let decision = || Err(Problem::unavailable("the policy is down"));
+    check(World { decision, ..world() }, Verb::Succeed, Some(Kind::Unavailable), &HEAD[..5]);
+}
+
+#[test]
+fn a_denial_says_no_more_than_the_caller_may_know() {
+    let hidden = || Ok(Decision::Deny { visible: false, hint: String::new() });
+    let head = &HEAD[..5];
+    let expected = |kind: &str| head.iter().map(ToString::to_string).chain([format!("refusal test.verb {kind}")]).collect::<Vec<_>>();
+    let seen = |kind| expected(kind);
+    let texts = seen("not_found");
+    check(World { decision: hidden, ..world() }, Verb::Succeed, Some(Kind::NotFound), &texts.iter().map(String::as_str).collect::<Vec<_>>());
+    let visible = || Ok(Decision::Deny { visible: true, hint: "ask for `viewer`".to_owned() });
+    let texts = seen("forbidden");
+    check(World { decision: visible, ..world() }, Verb::Succeed, Some(Kind::Forbidden), &texts.iter().map(String::as_str).collect::<Vec<_>>());
+    let caller = || Ok(Caller::anonymous());
+    let texts = seen("unauthenticated");
+    check(World { caller, decision: visible, ..world() }, Verb::Succeed, Some(Kind::Unauthenticated), &texts.iter().map(String::as_str).collect::<Vec<_>>());
+    let step_up = || Ok(Decision::StepUp { acr: "phr".to_owned(), max_age_s: 300 });
+    let texts = seen("step_up");
+    check(World { decision: step_up, ..world() }, Verb::Succeed, Some(Kind::StepUp), &texts.iter().map(String::as_str).collect::<Vec<_>>());
+}
+
+#[test]
+fn a_locked_account_waits() {
+    struct Locked(World);
+    impl Assess for Locked {
+        fn may_knock(&self, _: &Attempt) -> Result<(), Problem> {
+            Ok(())
+        }
+        fn assess(&self, _: &Attempt, _: &Caller) -> Risk {
+            Risk { score: 100, reasons: vec!["locked"], locked_for: Some(Duration::from_secs(4)) }
+        }
+        fn learn(&self, _: &Attempt, _: Verdict<'_>) {}
+    }
+    let world = Arc::new(world());
+    let ports = Ports {
+        identify: world.clone(),
+        locate: world.clone(),
+        assess: Arc::new(Locked(World { notes: Mutex::default(), caller: user, decision: allow, log_works: true })),
+        decide: world.clone(),
+        record: world.clone(),
+        clock: Arc::new(SystemClock),
+    };
+    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    let (gate, _) = Gate::new(ports);
+    let problem = runtime.block_on(gate.call(knock(), Verb::Succeed)).err().unwrap();
+    assert_eq!((problem.kind(), problem.retry_after_hint()), (Kind::TooMany, Some(Duration::from_secs(4))));
+}
