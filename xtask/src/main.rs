@@ -1,1 +1,51 @@
-fn main(){}
+//! The project's own commands: `cargo xtask test|demo|bench|drill|fmt|lint`. It runs the compiler, a PostgreSQL, real
+//! Python clients and the server's own program; it holds no logic of the server.
+//!
+//! Nothing is installed outside the project folder, system packages aside.
+
+mod bench;
+mod bench_tracking;
+mod demo;
+mod drill;
+mod postgres;
+mod python;
+mod shell;
+mod suite;
+
+use std::process::ExitCode;
+
+const USAGE: &str = "cargo xtask COMMAND
+
+  test [--fast]                 every test: Rust, SQLite and PostgreSQL, real Python clients, short drills
+                                (--fast leaves out the lint, the format check and the drills)
+  demo [--keep]                 a real training against a fresh server; --keep leaves the server running
+  bench tracking [--json] [--rounds N] [--works a,b]
+                                side by side with `mlflow server`
+  bench audit [--json]          durably audited operations per second, and verification
+  bench policy [--json]         decisions per second
+  drill kill [--rounds N] [--engine sqlite|postgres]
+                                kill -9 under load, and look for anything lost
+  drill disk                    a full disk and a failing fsync
+  fmt                           formats the code
+  lint                          the compiler's and clippy's warnings as errors";
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    let done = match words.split_first() {
+        Some((&"test", rest)) => return suite::run(rest.contains(&"--fast")),
+        Some((&"demo", rest)) => demo::run(rest.contains(&"--keep")),
+        Some((&"bench", rest)) => bench::run(rest),
+        Some((&"drill", rest)) => drill::run(rest),
+        Some((&"fmt", _)) => shell::cargo(&["fmt", "--all"]),
+        Some((&"lint", _)) => suite::lint(),
+        _ => Err(USAGE.to_owned()),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(problem) => {
+            eprintln!("{problem}");
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -1,1 +1,13 @@
 //! audit
+mod bytes;
+mod checkpoint;
+mod config;
+mod disk;
+mod error;
+mod merkle;
+mod note;
+mod proof;
+mod queue;
+mod segment;
+mod spare;
+mod wal;

@@ -135,7 +135,10 @@ impl Visitor {
     /// log cannot be written; else the verb's own problem.
     pub async fn call<O: Operation>(self, operation: O) -> Result<O::Output, Problem> {
         let target = operation.target();
-        let facts = self.ports.locate.locate(&self.attempt.workspace, &target).await?;
+        let facts = match self.ports.locate.locate(&self.attempt.workspace, &target).await {
+            Ok(facts) => facts,
+            Err(problem) => return Err(self.refuse(O::ACTION, problem).await),
+        };
         let question = Question {
             caller: &self.caller,
             action: O::ACTION,
@@ -144,7 +147,10 @@ impl Visitor {
             risk: &self.risk,
             now: self.at,
         };
-        let decision = self.ports.decide.decide(question).await?;
+        let decision = match self.ports.decide.decide(question).await {
+            Ok(decision) => decision,
+            Err(problem) => return Err(self.refuse(O::ACTION, problem).await),
+        };
         let (reasons, scope) = match decision {
             Decision::Allow { reasons, scope } => (reasons, scope),
             refused => {

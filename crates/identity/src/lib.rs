@@ -1,1 +1,111 @@
-//! identity
+//! Who is asking: people, service accounts, groups and workspaces; their passwords, tokens and sessions; and
+//! [`IdentityPort`], which tells the gate who knocks.
+//!
+//! It does not decide what a caller may do (`policy`), nor judge how risky a knock is (`risk`): scopes are checked for their
+//! form here, and enforced there.
+//!
+//! INVARIANT: a secret is stored as a hash only and shown once. Held by `tests::no_secret_is_in_the_database`.
+//! INVARIANT: a refusal says the same whatever was wrong. Held by `tests::login::every_refusal_reads_the_same`.
+//! INVARIANT: a token makes no token, and opens no session, that can do more or lives longer than itself. Held by
+//! `tests::tokens::a_token_mints_nothing_wider_than_itself`.
+//! INVARIANT: nobody but a job mints a token for another person, and only its owner for a service account. Held by
+//! `tests::tokens::only_a_service_accounts_owner_mints_its_tokens`.
+//! INVARIANT: nobody puts themself, or a service account of theirs, into a group. Held by `tests::groups`.
+
+mod config;
+mod memory;
+mod names;
+pub mod ops;
+mod password;
+mod port;
+mod secret_text;
+mod store;
+#[cfg(test)]
+mod tests;
+mod types;
+
+use std::sync::Arc;
+
+use gate::Action;
+use kernel::{Clock, Problem};
+use vault::db::{Db, PortDb};
+
+pub use config::IdentityConfig;
+pub use names::{LABEL_LENGTH_MAX, NAME_BYTES_MAX, SCOPE_BYTES_MAX, SCOPE_COUNT_MAX, parse_label, parse_scopes};
+pub use password::PASSWORD_LENGTH_MAX;
+pub use port::IdentityPort;
+pub use secret_text::{SecretKind, is_secret_text, parse_secret_text};
+pub use store::{NAMES_BY_IDS_COUNT_MAX, principals_by_ids, workspace_by_name};
+pub use types::*;
+
+use crate::memory::Memory;
+use crate::password::Passwords;
+
+/// Every verb of this room.
+pub const ACTIONS: &[Action] = &[
+    ops::accounts::USERS_CREATE,
+    ops::accounts::USERS_LIST,
+    ops::accounts::USERS_GET,
+    ops::accounts::USERS_DISABLE,
+    ops::accounts::USERS_ENABLE,
+    ops::accounts::USERS_DELETE,
+    ops::passwords::USERS_SET_PASSWORD,
+    ops::groups::GROUPS_CREATE,
+    ops::groups::GROUPS_LIST,
+    ops::groups::GROUPS_DELETE,
+    ops::groups::GROUPS_ADD_MEMBER,
+    ops::groups::GROUPS_REMOVE_MEMBER,
+    ops::accounts::SERVICES_CREATE,
+    ops::accounts::SERVICES_LIST,
+    ops::accounts::SERVICES_DELETE,
+    ops::workspaces::WORKSPACES_CREATE,
+    ops::workspaces::WORKSPACES_LIST,
+    ops::workspaces::WORKSPACES_GET,
+    ops::tokens::TOKENS_CREATE,
+    ops::tokens::TOKENS_CREATE_FOR,
+    ops::tokens::TOKENS_LIST,
+    ops::tokens::TOKENS_REVOKE,
+    ops::tokens::TOKENS_REVOKE_ANY,
+    ops::sessions::SESSIONS_CREATE,
+    ops::sessions::SESSIONS_DELETE,
+    ops::sessions::SESSIONS_LIST,
+    ops::passwords::ACCOUNT_PASSWORD,
+    ops::account::ACCOUNT_ME,
+];
+
+/// The room's handle, which its verbs carry. Cheap to clone.
+#[derive(Clone)]
+pub struct Identity {
+    db: Db,
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    config: IdentityConfig,
+    passwords: Passwords,
+    memory: Memory,
+}
+
+impl Identity {
+    /// The room over a database.
+    ///
+    /// # Errors
+    /// `Invalid` for a configuration under which the room's promises would not hold.
+    pub fn new(db: Db, config: IdentityConfig) -> Result<Self, Problem> {
+        config.check()?;
+        let (passwords, memory) = (Passwords::new(&config), Memory::new(&config));
+        Ok(Self { db, inner: Arc::new(Inner { config, passwords, memory }) })
+    }
+
+    /// The gate's port to this room. It must share the room's memory, so that what the room revokes ends at once.
+    #[must_use]
+    pub fn port(&self, db: PortDb, clock: Arc<dyn Clock>) -> IdentityPort {
+        IdentityPort::new(db, clock, Arc::clone(&self.inner))
+    }
+
+    /// How many passwords were hashed or verified since the start: what logins cost.
+    #[must_use]
+    pub fn password_hash_count(&self) -> u64 {
+        self.inner.passwords.done_count()
+    }
+}

@@ -31,6 +31,11 @@ impl Name {
                 "a name is 1 to {NAME_BYTES_MAX} of the letters a to z, digits, `.`, `_`, `@` and `-`, and begins with a letter or digit"
             )));
         }
+        // Accounts are found by id or name: no name may pass for an id.
+        let like_an_id = folded.get(1..2) == Some("_") && folded.get(2..).is_some_and(|rest| rest.len() == 32 && kernel::parse_hex(rest).is_some());
+        if like_an_id {
+            return Err(Problem::invalid("a name must not look like an id; choose another one"));
+        }
         if RESERVED.contains(&folded.as_str()) {
             return Err(Problem::invalid(format!("the name `{folded}` is reserved; choose another one")));
         }
@@ -97,7 +102,8 @@ mod tests {
             assert_eq!(Name::parse(given).unwrap().as_str(), kept);
         }
         let long = "a".repeat(65);
-        for bad in ["", ".", "..", "-a", "a/b", "a b", "ä", "a\0", "a%2e", "anonymous", "Bootstrap", &long] {
+        let like_an_id = format!("u_{}", kernel::random_id());
+        for bad in ["", ".", "..", "-a", "a/b", "a b", "ä", "a\0", "a%2e", "anonymous", "Bootstrap", &long, &like_an_id] {
             assert!(Name::parse(bad).is_err(), "{bad}");
         }
     }

@@ -6,3 +6,5 @@
 //! INVARIANT: a write commits only together with its audit outcome. Held by `db::tests`.
 
 pub mod db;
+pub mod keys;
+pub mod objects;

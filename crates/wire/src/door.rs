@@ -13,9 +13,9 @@ use axum::Router;
 use axum::body::Body;
 use axum::extract::{RawPathParams, Request};
 use axum::response::Response;
-use gate::{Action, Gate, Operation, Visitor};
+use gate::{Action, Credential, Gate, Operation, Visitor};
 use http::{Method, StatusCode, header, request::Parts};
-use kernel::{Kind, Problem, limits};
+use kernel::{Kind, Problem, Secret, limits};
 use tokio::sync::Semaphore;
 
 use crate::inbound::{BodyStream, Inbound, attempt_from};
@@ -23,6 +23,8 @@ use crate::outbound::{Answer, problem_answer};
 
 /// How long a client may take to send a JSON body.
 const BODY_READ_MAX: Duration = Duration::from_secs(30);
+/// The log-in form's body.
+const LOGIN_BYTES_MAX: usize = 4 * 1024;
 /// Requests being worked on at once. Beyond it a client is told to come back.
 const IN_FLIGHT_COUNT_MAX: usize = 1_024;
 /// What a route that no room knows would do.
@@ -92,6 +94,17 @@ impl Door {
         R: Fn(O::Output) -> Result<Answer, Problem> + Send + Sync + 'static,
     {
         self.add::<O, _, _>(method, path, BodyKind::Stream, parse, render);
+    }
+
+    /// The log-in form: a POST whose body *is* the credential, so it alone is read before its sender is identified.
+    pub fn login<O, P, R>(&mut self, path: &str, parse: P, render: R)
+    where
+        O: Operation,
+        P: Fn(&Inbound) -> Result<O, Problem> + Send + Sync + 'static,
+        R: Fn(O::Output) -> Result<Answer, Problem> + Send + Sync + 'static,
+    {
+        let parse = move |inbound: &Inbound, _: BodyStream| parse(inbound);
+        self.add::<O, _, _>(Method::POST, path, BodyKind::Login, parse, render);
     }
 
     /// A route of MLflow's REST API: `path` under `/api/2.0`, `/api/3.0`, `/ajax-api/2.0` and `/ajax-api/3.0`.
@@ -179,10 +192,11 @@ impl Door {
 /// MLflow's Python client uses `/api`, its web page `/ajax-api`; both versions mean the same verbs.
 const MLFLOW_PREFIXES: [&str; 4] = ["/api/2.0", "/ajax-api/2.0", "/api/3.0", "/ajax-api/3.0"];
 
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 enum BodyKind {
     Whole,
     Stream,
+    Login,
 }
 
 impl Shared {
@@ -193,8 +207,11 @@ impl Shared {
         R: Fn(O::Output) -> Result<Answer, Problem> + Sync,
     {
         let by_browser = is_browser(request.headers());
+        let shows_page = is_navigation(request.headers());
         match self.pass::<O, P>(request, kind, parse).await.and_then(render) {
             Ok(answer) => answer,
+            Err(problem) if kind == BodyKind::Login => to_login(&problem, "/login?failed"),
+            Err(problem) if shows_page && problem.kind() == Kind::Unauthenticated => to_login(&problem, "/login"),
             Err(problem) => {
                 log_problem(O::ACTION, &problem);
                 problem_answer(&problem, by_browser)
@@ -210,9 +227,13 @@ impl Shared {
         let Ok(_turn) = self.in_flight.try_acquire() else {
             return Err(Problem::unavailable(format!("{IN_FLIGHT_COUNT_MAX} requests are being worked on already")));
         };
-        let (mut parts, body) = request.into_parts();
+        let (mut parts, mut body) = request.into_parts();
         self.check_surroundings(&parts)?;
-        let visitor = self.gate.identify(attempt_from(&parts), O::ACTION).await?;
+        let mut attempt = attempt_from(&parts);
+        if kind == BodyKind::Login {
+            attempt.credential = login_credential(std::mem::take(&mut body)).await?;
+        }
+        let visitor = self.gate.identify(attempt, O::ACTION).await?;
         let operation = match read(&visitor, &mut parts, body, kind).await {
             Ok((inbound, stream)) => parse(&inbound, stream),
             Err(problem) => Err(problem),
@@ -292,6 +313,7 @@ async fn read(
     let params = path_params(parts).await?;
     let (bytes, stream) = match kind {
         BodyKind::Stream => (bytes::Bytes::new(), BodyStream::new(body)),
+        BodyKind::Login => (bytes::Bytes::new(), BodyStream::empty()),
         BodyKind::Whole => {
             let reading = axum::body::to_bytes(body, limits::JSON_BODY_BYTES_MAX);
             let bytes = tokio::time::timeout(BODY_READ_MAX, reading)
@@ -320,6 +342,34 @@ fn host_name(host: &str) -> &str {
         return host.find(']').and_then(|end| host.get(..=end)).unwrap_or(host);
     }
     host.split(':').next().unwrap_or(host)
+}
+
+/// A browser on its way to a page is shown the log-in form instead of an error.
+fn to_login(problem: &Problem, location: &'static str) -> Response {
+    let mut answer = problem_answer(problem, true);
+    *answer.status_mut() = StatusCode::SEE_OTHER;
+    answer.headers_mut().insert(header::LOCATION, http::HeaderValue::from_static(location));
+    answer
+}
+
+async fn login_credential(body: Body) -> Result<Credential, Problem> {
+    let reading = tokio::time::timeout(BODY_READ_MAX, axum::body::to_bytes(body, LOGIN_BYTES_MAX)).await;
+    let Ok(Ok(bytes)) = reading else {
+        return Err(Problem::invalid("the log-in form could not be read"));
+    };
+    let text = String::from_utf8_lossy(&bytes);
+    let field = |wanted: &str| {
+        let pair = text.split('&').filter_map(|pair| pair.split_once('=')).find(|(name, _)| *name == wanted);
+        pair.and_then(|(_, value)| crate::inbound::decode(value).ok())
+    };
+    Ok(match (field("username"), field("password")) {
+        (Some(username), Some(password)) => Credential::Basic { username, password: Secret::from(password) },
+        _ => Credential::Malformed,
+    })
+}
+
+fn is_navigation(headers: &http::HeaderMap) -> bool {
+    headers.get("sec-fetch-mode").is_some_and(|mode| mode == "navigate")
 }
 
 fn is_browser(headers: &http::HeaderMap) -> bool {

@@ -12,5 +12,5 @@ mod outbound;
 pub mod mlflow;
 
 pub use door::{Door, DoorConfig, PeerAddress, RouteEntry};
-pub use inbound::{BodyStream, Inbound};
-pub use outbound::{Answer, json, json_text, problem_answer};
+pub use inbound::{BodyStream, Inbound, SESSION_COOKIE};
+pub use outbound::{Answer, base64_text, harden, json, json_text, problem_answer};

@@ -35,7 +35,7 @@ fn json_bytes(status: StatusCode, bytes: Vec<u8>) -> Answer {
 }
 
 /// Headers that every answer carries.
-pub(crate) fn harden(answer: &mut Answer) {
+pub fn harden(answer: &mut Answer) {
     let headers = answer.headers_mut();
     headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     headers.insert(header::STRICT_TRANSPORT_SECURITY, HeaderValue::from_static("max-age=31536000"));
@@ -47,6 +47,13 @@ pub(crate) fn harden(answer: &mut Answer) {
 struct ErrorBody<'a> {
     error_code: &'a str,
     message: &'a str,
+}
+
+/// Bytes as standard base64, for digests in headers.
+#[must_use]
+pub fn base64_text(bytes: &[u8]) -> String {
+    use base64::Engine;
+    base64::engine::general_purpose::STANDARD.encode(bytes)
 }
 
 /// An error in MLflow's form: `{"error_code", "message"}`.

@@ -29,8 +29,7 @@ pub(super) struct PostgresPool {
 
 impl PostgresPool {
     pub(super) fn open(url: &Secret) -> Result<Self, DbError> {
-        let mut first = connect(url)?;
-        migrate(&mut first)?;
+        let first = connect_first(url.clone())?;
         let (jobs, queue) = bounded::<Job>(QUEUE_COUNT_MAX);
         let mut clients = vec![Some(first)];
         clients.resize_with(CONNECTION_COUNT, || None);
@@ -90,6 +89,16 @@ impl PostgresPool {
 fn connect(url: &Secret) -> Result<Client, DbError> {
     let text = url.expose_text().ok_or_else(|| DbError::Version("the PostgreSQL address is not UTF-8".to_owned()))?;
     Ok(Client::connect(text, NoTls)?)
+}
+
+/// The client blocks on a runtime of its own, which it may not do on a thread that already drives one.
+fn connect_first(url: Secret) -> Result<Client, DbError> {
+    let connecting = std::thread::spawn(move || {
+        let mut client = connect(&url)?;
+        migrate(&mut client)?;
+        Ok(client)
+    });
+    connecting.join().unwrap_or_else(|_| Err(DbError::Version("connecting to PostgreSQL broke off".to_owned())))
 }
 
 fn connection_loop(mut client: Option<Client>, url: &Secret, queue: &Receiver<Job>) {

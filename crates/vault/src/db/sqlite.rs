@@ -138,6 +138,7 @@ fn open_connection(path: &Path, writer: bool) -> Result<Connection, DbError> {
         "PRAGMA journal_mode = WAL;
          PRAGMA synchronous = FULL;
          PRAGMA foreign_keys = ON;
+         PRAGMA case_sensitive_like = ON;
          PRAGMA busy_timeout = 5000;
          PRAGMA temp_store = MEMORY;
          PRAGMA trusted_schema = OFF;

@@ -1,0 +1,74 @@
+//! The command line.
+
+use std::time::Duration;
+
+/// What to do, to whom.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// The work's name.
+    pub work: String,
+    /// `http://HOST:PORT` or `https://HOST:PORT`.
+    pub url: String,
+    /// A bearer token.
+    pub token: Option<String>,
+    /// A file with the server's certificate authority.
+    pub ca: Option<String>,
+    /// Connections kept open.
+    pub connections: usize,
+    /// How long to measure.
+    pub duration: Duration,
+    /// How many, for works that count.
+    pub count: usize,
+    /// How large, for works with artifacts.
+    pub bytes: usize,
+    /// An experiment or run made earlier.
+    pub on: Option<String>,
+}
+
+/// Reads the command line.
+///
+/// # Errors
+/// With the word that was not understood.
+pub fn parse(mut words: impl Iterator<Item = String>) -> Result<Options, String> {
+    let mut options = Options {
+        work: words.next().ok_or("which work?")?,
+        url: String::new(),
+        token: None,
+        ca: None,
+        connections: 16,
+        duration: Duration::from_secs(5),
+        count: 5_000,
+        bytes: 200_000_000,
+        on: None,
+    };
+    while let Some(name) = words.next() {
+        let value = words
+            .next()
+            .ok_or_else(|| format!("`{name}` needs a value"))?;
+        match name.as_str() {
+            "--url" => options.url = value.trim_end_matches('/').to_owned(),
+            "--token-file" => {
+                let text = std::fs::read_to_string(&value)
+                    .map_err(|error| format!("cannot read `{value}`: {error}"))?;
+                options.token = Some(text.trim().to_owned());
+            }
+            "--ca" => options.ca = Some(value),
+            "--connections" => options.connections = number(&name, &value)?.max(1),
+            "--seconds" => options.duration = Duration::from_secs(number(&name, &value)? as u64),
+            "--count" => options.count = number(&name, &value)?,
+            "--bytes" => options.bytes = number(&name, &value)?,
+            "--on" => options.on = Some(value),
+            _ => return Err(format!("`{name}` is not an option")),
+        }
+    }
+    if options.url.is_empty() {
+        return Err("`--url` is missing".to_owned());
+    }
+    Ok(options)
+}
+
+fn number(name: &str, value: &str) -> Result<usize, String> {
+    value
+        .parse()
+        .map_err(|_| format!("`{name}` needs a number, not `{value}`"))
+}

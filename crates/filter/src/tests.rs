@@ -1,0 +1,1 @@
+//! Tables of the grammar: what is taken, and with which words the rest is refused.

@@ -1,0 +1,26 @@
+//! The verbs, a family per file.
+
+pub mod account;
+pub mod accounts;
+pub mod groups;
+pub mod passwords;
+pub mod sessions;
+pub mod tokens;
+pub mod workspaces;
+
+use gate::{Caller, CallerKind};
+use kernel::Problem;
+
+/// The caller's principal id, for verbs on one's own account.
+fn own_account(caller: &Caller) -> Result<&str, Problem> {
+    match caller.kind {
+        CallerKind::User | CallerKind::Service => Ok(&caller.id),
+        CallerKind::Anonymous | CallerKind::Job => {
+            Err(Problem::invalid("this caller has no account; log in as a user or service account"))
+        }
+    }
+}
+
+const fn is_job(caller: &Caller) -> bool {
+    matches!(caller.kind, CallerKind::Job)
+}

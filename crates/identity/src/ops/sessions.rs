@@ -1,0 +1,136 @@
+//! Browser sessions: begin, end, list.
+
+use gate::{Action, CallerKind, Operation, Outcome, Permit, Target};
+use kernel::{Kind, Problem};
+
+use super::own_account;
+use crate::secret_text::{SecretKind, mint};
+use crate::store::{NewSession, SESSION_ID_PREFIX};
+use crate::types::{OpenedSession, Session};
+use crate::{Identity, store};
+
+/// The verb of [`CreateSession`].
+pub const SESSIONS_CREATE: Action = Action::write("sessions.create");
+/// The verb of [`DeleteSession`].
+pub const SESSIONS_DELETE: Action = Action::write("sessions.delete");
+/// The verb of [`ListSessions`].
+pub const SESSIONS_LIST: Action = Action::read("sessions.list");
+
+/// Begins a session for the caller, who has just shown a password or a token. The session can do no more than what was shown,
+/// and ends with it. A caller who came with a session gets a new secret for it: the old one ends.
+pub struct CreateSession {
+    /// The room.
+    pub room: Identity,
+}
+
+impl Operation for CreateSession {
+    const ACTION: Action = SESSIONS_CREATE;
+    type Output = OpenedSession;
+
+    fn target(&self) -> Target {
+        Target::Myself
+    }
+
+    async fn run(self, permit: Permit<Self>) -> Result<OpenedSession, Problem> {
+        let (at, caller) = (permit.entry().at, permit.caller().clone());
+        own_account(&caller)?;
+        if caller.kind != CallerKind::User {
+            return Err(Problem::invalid("sessions are for people; a service account sends its token with each request"));
+        }
+        let usual_end = at.plus_secs(i64::from(self.room.inner.config.session_hours_max) * 3_600);
+        let secret = mint(SecretKind::Session);
+        let write = self.room.db.write(&permit, move |tx| {
+            let ended = || Problem::new(Kind::Unauthenticated, "You are not authenticated. The token or session has ended in this moment.");
+            let (mut token_id, mut expires_at) = (None, usual_end);
+            if let Some(facts) = &caller.token {
+                token_id = if facts.id.starts_with(SESSION_ID_PREFIX) {
+                    // Rotation gives a new secret, not a longer life.
+                    expires_at = store::session_end(tx, &facts.id)?.ok_or_else(ended)?.min(usual_end);
+                    let token_id = store::token_of_session(tx, &facts.id)?.ok_or_else(ended)?;
+                    store::revoke_session(tx, &facts.id, &caller.id, at)?;
+                    token_id
+                } else {
+                    Some(facts.id.clone())
+                };
+            }
+            if let Some(token_id) = &token_id {
+                expires_at = store::hold_token(tx, token_id, at)?.ok_or_else(ended)?.min(expires_at);
+            }
+            let facts = caller.token.as_ref();
+            let session = store::create_session(
+                tx,
+                &NewSession {
+                    principal_id: &caller.id,
+                    secret: &secret,
+                    token_id: token_id.as_deref(),
+                    scopes: facts.map_or(&[], |facts| &facts.scopes),
+                    workspace_id: facts.and_then(|facts| facts.workspace.as_deref()),
+                    expires_at,
+                    at,
+                },
+            )?;
+            let outcome = Outcome::done().resource(session.id.clone());
+            Ok((OpenedSession { session, secret }, outcome))
+        });
+        let opened = write.await?;
+        self.room.inner.memory.forget();
+        Ok(opened)
+    }
+}
+
+/// Ends a session of the caller's own.
+pub struct DeleteSession {
+    /// The room.
+    pub room: Identity,
+    /// The session's id; the one that the caller came with if none.
+    pub session: Option<String>,
+}
+
+impl Operation for DeleteSession {
+    const ACTION: Action = SESSIONS_DELETE;
+    type Output = ();
+
+    fn target(&self) -> Target {
+        Target::Myself
+    }
+
+    async fn run(self, permit: Permit<Self>) -> Result<(), Problem> {
+        let (at, own) = (permit.entry().at, own_account(permit.caller())?.to_owned());
+        let used = permit.caller().token.as_ref().map(|token| token.id.clone());
+        let id = self.session.or(used).ok_or_else(|| Problem::invalid("name the session to end"))?;
+        let write = self.room.db.write(&permit, move |tx| {
+            if !store::revoke_session(tx, &id, &own, at)? {
+                return Err(Problem::not_found("there is no such session"));
+            }
+            Ok(((), Outcome::done().resource(id)))
+        });
+        write.await?;
+        self.room.inner.memory.forget();
+        Ok(())
+    }
+}
+
+/// Lists the caller's own live sessions, oldest first.
+pub struct ListSessions {
+    /// The room.
+    pub room: Identity,
+}
+
+impl Operation for ListSessions {
+    const ACTION: Action = SESSIONS_LIST;
+    type Output = Vec<Session>;
+
+    fn target(&self) -> Target {
+        Target::Myself
+    }
+
+    async fn run(self, permit: Permit<Self>) -> Result<Vec<Session>, Problem> {
+        let (at, own) = (permit.entry().at, own_account(permit.caller())?.to_owned());
+        let used = permit.caller().token.as_ref().map(|token| token.id.clone());
+        let read = self.room.db.read(&permit, move |reader| {
+            let live = store::live_sessions(reader, &own, at)?;
+            Ok(live.into_iter().map(|(id, session)| Session { current: used.as_deref() == Some(&id), ..session }).collect())
+        });
+        read.await
+    }
+}

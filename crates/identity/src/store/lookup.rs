@@ -1,0 +1,116 @@
+//! Whom a credential belongs to: each answer is one query, the groups of all levels included.
+
+use gate::{Caller, CallerKind, TokenFacts};
+use kernel::Micros;
+use vault::db::{DbError, Reader, Row};
+
+use super::scopes_of;
+
+/// What was found behind a token or a session.
+pub(crate) struct FoundCredential {
+    pub(crate) caller: Caller,
+    pub(crate) disabled: bool,
+    pub(crate) revoked: bool,
+    pub(crate) expires_at: Micros,
+    /// The session's last use that is written down; 0 for tokens.
+    pub(crate) last_seen: Micros,
+}
+
+/// What was found behind an account's name.
+pub(crate) struct FoundAccount {
+    pub(crate) caller: Caller,
+    pub(crate) disabled: bool,
+    pub(crate) epoch: i64,
+    pub(crate) hash: Option<String>,
+}
+
+pub(crate) fn token_by_digest(reader: &mut Reader<'_>, digest: &[u8; 32]) -> Result<Option<FoundCredential>, DbError> {
+    credential(
+        reader,
+        "WITH RECURSIVE up (id) AS (
+             SELECT m.group_id FROM membership m JOIN token t ON t.principal_id = m.member_id WHERE t.sha256 = $1
+             UNION
+             SELECT m.group_id FROM membership m JOIN up ON m.member_id = up.id)
+         SELECT p.id, p.kind, p.name, p.disabled, t.id, t.scopes, t.workspace_id, t.expires_at, t.revoked_at, t.created_at, up.id
+         FROM token t JOIN principal p ON p.id = t.principal_id LEFT JOIN up ON 1 = 1 WHERE t.sha256 = $1",
+        digest,
+    )
+}
+
+/// A session that was opened with a token is revoked with it, and ends with it.
+pub(crate) fn session_by_digest(reader: &mut Reader<'_>, digest: &[u8; 32]) -> Result<Option<FoundCredential>, DbError> {
+    credential(
+        reader,
+        "WITH RECURSIVE up (id) AS (
+             SELECT m.group_id FROM membership m JOIN session s ON s.principal_id = m.member_id WHERE s.sha256 = $1
+             UNION
+             SELECT m.group_id FROM membership m JOIN up ON m.member_id = up.id)
+         SELECT p.id, p.kind, p.name, p.disabled, s.id, s.scopes, s.workspace_id, s.expires_at,
+                COALESCE(s.revoked_at, t.revoked_at), s.last_seen, up.id
+         FROM session s JOIN principal p ON p.id = s.principal_id LEFT JOIN token t ON t.id = s.token_id
+         LEFT JOIN up ON 1 = 1 WHERE s.sha256 = $1",
+        digest,
+    )
+}
+
+fn credential(reader: &mut Reader<'_>, sql: &str, digest: &[u8; 32]) -> Result<Option<FoundCredential>, DbError> {
+    let mut found: Option<FoundCredential> = None;
+    reader.for_each(sql, &[digest.as_slice().into()], |row| {
+        if found.is_none() {
+            let facts =
+                TokenFacts { id: row.text(4)?, scopes: scopes_of(&row.text(5)?), workspace: row.opt_text(6)? };
+            found = Some(FoundCredential {
+                caller: caller_of(row, Some(facts))?,
+                disabled: row.flag(3)?,
+                revoked: row.opt_int(8)?.is_some(),
+                expires_at: Micros(row.int(7)?),
+                last_seen: Micros(row.int(9)?),
+            });
+        }
+        if let (Some(found), Some(group)) = (found.as_mut(), row.opt_text(10)?) {
+            found.caller.groups.push(group);
+        }
+        Ok(())
+    })?;
+    Ok(found)
+}
+
+pub(crate) fn account_by_name(reader: &mut Reader<'_>, name: &str) -> Result<Option<FoundAccount>, DbError> {
+    let mut found: Option<FoundAccount> = None;
+    reader.for_each(
+        "WITH RECURSIVE up (id) AS (
+             SELECT m.group_id FROM membership m JOIN principal p ON p.id = m.member_id WHERE p.name = $1
+             UNION
+             SELECT m.group_id FROM membership m JOIN up ON m.member_id = up.id)
+         SELECT p.id, p.kind, p.name, p.disabled, p.epoch, w.hash, up.id
+         FROM principal p LEFT JOIN password w ON w.principal_id = p.id LEFT JOIN up ON 1 = 1
+         WHERE p.name = $1 AND p.kind = 'user'",
+        &[name.into()],
+        |row| {
+            if found.is_none() {
+                found = Some(FoundAccount {
+                    caller: caller_of(row, None)?,
+                    disabled: row.flag(3)?,
+                    epoch: row.int(4)?,
+                    hash: row.opt_text(5)?,
+                });
+            }
+            if let (Some(found), Some(group)) = (found.as_mut(), row.opt_text(6)?) {
+                found.caller.groups.push(group);
+            }
+            Ok(())
+        },
+    )?;
+    Ok(found)
+}
+
+/// Reads `id, kind, name` from the first columns.
+fn caller_of(row: &Row<'_>, token: Option<TokenFacts>) -> Result<Caller, DbError> {
+    let kind = match row.text(1)?.as_str() {
+        "user" => CallerKind::User,
+        "service" => CallerKind::Service,
+        // A group cannot log in: a row that says so is not one of ours.
+        _ => return Err(DbError::Shape(1)),
+    };
+    Ok(Caller { kind, id: row.text(0)?, name: row.text(2)?, groups: Vec::new(), token, assurance: 1 })
+}

@@ -1,0 +1,69 @@
+//! Groups: all levels are seen, no circle is made, nobody helps themself.
+
+use kernel::Kind;
+
+use super::{World, bearer, worlds};
+use crate::ops::account::GetMe;
+use crate::ops::accounts::CreateService;
+use crate::ops::groups::{AddMember, CreateGroup, DeleteGroup, ListGroups, RemoveMember};
+use crate::{PageWish, Principal};
+
+async fn group(world: &World, name: &str) -> Principal {
+    world.by_job(CreateGroup { room: world.room.clone(), name: world.name(name) }).await.unwrap()
+}
+
+fn add(world: &World, group: &Principal, member: &Principal) -> AddMember {
+    AddMember { room: world.room.clone(), group: group.id.clone(), member: member.name.clone() }
+}
+
+#[tokio::test]
+async fn a_caller_has_the_groups_of_every_level() {
+    for world in worlds() {
+        let ada = world.user("ada", None).await;
+        let token = world.token_for(&ada).await;
+        let (team, unit, firm) = (group(&world, "team").await, group(&world, "unit").await, group(&world, "firm").await);
+        world.who(bearer(&token.secret)).await.unwrap();
+        world.by_job(add(&world, &team, &ada)).await.unwrap();
+        world.by_job(add(&world, &unit, &team)).await.unwrap();
+        world.by_job(add(&world, &firm, &unit)).await.unwrap();
+        world.by_job(add(&world, &firm, &ada)).await.unwrap();
+        let mut wanted = [team.id.clone(), unit.id.clone(), firm.id.clone()];
+        let mut groups = world.who(bearer(&token.secret)).await.unwrap().groups;
+        wanted.sort_unstable();
+        groups.sort_unstable();
+        assert_eq!(groups, wanted);
+        let me = world.by(bearer(&token.secret), GetMe { room: world.room.clone() }).await.unwrap();
+        assert_eq!(me.groups.iter().map(|(_, name)| name.as_str()).collect::<Vec<_>>(), [&firm.name, &team.name, &unit.name]);
+        for (top, below) in [(&team, &firm), (&team, &team), (&unit, &firm)] {
+            assert_eq!(world.by_job(add(&world, top, below)).await.unwrap_err().kind(), Kind::Invalid, "a circle");
+        }
+        let remove = RemoveMember { room: world.room.clone(), group: unit.id.clone(), member: team.id.clone() };
+        world.by_job(remove).await.unwrap();
+        assert_eq!(world.who(bearer(&token.secret)).await.unwrap().groups.len(), 2);
+        world.by_job(DeleteGroup { room: world.room.clone(), group: firm.name }).await.unwrap();
+        assert_eq!(world.who(bearer(&token.secret)).await.unwrap().groups, [team.id]);
+    }
+}
+
+#[tokio::test]
+async fn nobody_puts_themself_into_a_group() {
+    for world in worlds() {
+        let (ada, bob) = (world.user("ada", None).await, world.user("bob", None).await);
+        let token = world.token_for(&ada).await;
+        let (team, firm, other) = (group(&world, "team").await, group(&world, "firm").await, group(&world, "other").await);
+        let service = CreateService { room: world.room.clone(), name: world.name("ci") };
+        let service = world.by(bearer(&token.secret), service).await.unwrap();
+        world.by_job(add(&world, &team, &ada)).await.unwrap();
+        world.by_job(add(&world, &other, &service)).await.unwrap();
+        for member in [&ada, &service, &team, &other] {
+            let refused = world.by(bearer(&token.secret), add(&world, &firm, member)).await.unwrap_err();
+            assert_eq!(refused.kind(), Kind::Forbidden, "{}", member.name);
+        }
+        world.by(bearer(&token.secret), add(&world, &firm, &bob)).await.unwrap();
+        let page = PageWish { after: Some(world.text("firm").trim_end_matches(char::is_alphanumeric).to_owned()), rows: Some(1) };
+        let listed = world.by_job(ListGroups { room: world.room.clone(), page }).await.unwrap();
+        assert_eq!(listed.rows.len(), 1);
+        let remove = RemoveMember { room: world.room.clone(), group: firm.id.clone(), member: ada.id.clone() };
+        assert_eq!(world.by_job(remove).await.unwrap_err().kind(), Kind::NotFound);
+    }
+}

@@ -1,0 +1,95 @@
+//! Browser sessions.
+
+use gate::Credential;
+use kernel::Kind;
+
+use super::{PASSWORD, bearer, secret, worlds};
+use crate::ops::accounts::DisableUser;
+use crate::ops::passwords::ChangeOwnPassword;
+use crate::ops::sessions::{CreateSession, DeleteSession, ListSessions};
+use crate::{OpenedSession, SESSIONS_OF_PRINCIPAL_COUNT_MAX};
+
+fn cookie(session: &OpenedSession) -> Credential {
+    Credential::Session(session.secret.clone())
+}
+
+#[tokio::test]
+async fn a_session_rotates_and_ends() {
+    for world in worlds() {
+        let ada = world.user("ada", Some(PASSWORD)).await;
+        let create = || CreateSession { room: world.room.clone() };
+        let first = world.by(world.basic("ada", PASSWORD), create()).await.unwrap();
+        assert_eq!(world.who(cookie(&first)).await.unwrap().id, ada.id);
+        assert!(world.is_refused(bearer(&first.secret)).await, "a cookie is no token");
+        world.clock.advance_secs(600);
+        let second = world.by(cookie(&first), create()).await.unwrap();
+        assert!(world.is_refused(cookie(&first)).await, "the old secret is dead");
+        assert_eq!(second.session.expires_at, first.session.expires_at, "rotation gives no longer life");
+        let listed = world.by(cookie(&second), ListSessions { room: world.room.clone() }).await.unwrap();
+        assert_eq!(listed.len(), 1);
+        assert!(listed[0].current && listed[0].id == second.session.id);
+        world.by(cookie(&second), DeleteSession { room: world.room.clone(), session: None }).await.unwrap();
+        assert!(world.is_refused(cookie(&second)).await);
+    }
+}
+
+#[tokio::test]
+async fn a_session_ends_when_idle_and_when_its_time_is_up() {
+    for world in worlds() {
+        world.user("ada", Some(PASSWORD)).await;
+        let create = || CreateSession { room: world.room.clone() };
+        let idle = world.by(world.basic("ada", PASSWORD), create()).await.unwrap();
+        let busy = world.by(world.basic("ada", PASSWORD), create()).await.unwrap();
+        for _ in 0..23 {
+            world.clock.advance_secs(1_800);
+            world.who(cookie(&busy)).await.unwrap();
+            world.port.write_uses(&world.opened.system).await.unwrap();
+        }
+        assert!(world.is_refused(cookie(&idle)).await);
+        world.clock.advance_secs(1_800);
+        assert!(world.is_refused(cookie(&busy)).await, "12 h are over");
+    }
+}
+
+#[tokio::test]
+async fn sessions_end_with_the_account_and_the_password() {
+    for world in worlds() {
+        let ada = world.user("ada", Some(PASSWORD)).await;
+        let create = || CreateSession { room: world.room.clone() };
+        let kept = world.by(world.basic("ada", PASSWORD), create()).await.unwrap();
+        let lost = world.by(world.basic("ada", PASSWORD), create()).await.unwrap();
+        let new = secret("kettle moss over eleven");
+        let change = ChangeOwnPassword { room: world.room.clone(), current: Some(secret(PASSWORD)), new };
+        world.by(cookie(&kept), change).await.unwrap();
+        world.who(cookie(&kept)).await.unwrap();
+        assert!(world.is_refused(cookie(&lost)).await);
+        world.by_job(DisableUser { room: world.room.clone(), user: ada.id }).await.unwrap();
+        assert!(world.is_refused(cookie(&kept)).await);
+    }
+}
+
+#[tokio::test]
+async fn the_oldest_session_makes_room() {
+    let world = worlds().remove(0);
+    world.user("ada", Some(PASSWORD)).await;
+    let mut all = Vec::new();
+    for _ in 0..=SESSIONS_OF_PRINCIPAL_COUNT_MAX {
+        world.clock.advance_secs(1);
+        all.push(world.by(world.basic("ada", PASSWORD), CreateSession { room: world.room.clone() }).await.unwrap());
+    }
+    assert!(world.is_refused(cookie(&all[0])).await);
+    world.who(cookie(&all[1])).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_session_of_another_is_not_there() {
+    for world in worlds() {
+        for name in ["ada", "bob"] {
+            world.user(name, Some(PASSWORD)).await;
+        }
+        let ada = world.by(world.basic("ada", PASSWORD), CreateSession { room: world.room.clone() }).await.unwrap();
+        let delete = DeleteSession { room: world.room.clone(), session: Some(ada.session.id.clone()) };
+        assert_eq!(world.by(world.basic("bob", PASSWORD), delete).await.unwrap_err().kind(), Kind::NotFound);
+        world.who(cookie(&ada)).await.unwrap();
+    }
+}

@@ -1,0 +1,467 @@
+//! Cedar, with what this program has built in: schema, role templates, and the policies that need no grant.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::str::FromStr;
+use std::sync::{Arc, LazyLock};
+
+use cedar_policy::{
+    ActionConstraint, Authorizer, Context, Decision, Effect, Entities, Entity, EntityId, EntityTypeName, EntityUid, Policy,
+    PolicyId, PolicySet, Request, RestrictedExpression, Schema, SchemaFragment, SlotId, Template,
+};
+use gate::{Caller, CallerKind};
+use kernel::{Micros, hex, sha256};
+
+use crate::place::Place;
+use crate::roles::{ROLES_TEXT, Role, read_roles};
+use crate::types::{Grant, PolicyError, PrincipalKind};
+
+const SCHEMA_TEXT: &str = include_str!("../../../policies/strongroom.cedarschema");
+const ROLE_TEMPLATES_TEXT: &str = include_str!("../../../policies/roles.cedar");
+const EVERYONE_TEXT: &str = include_str!("../../../policies/everyone.cedar");
+const JOBS_TEXT: &str = include_str!("../../../policies/jobs.cedar");
+const FORBIDS_TEXT: &str = include_str!("../../../policies/forbids.cedar");
+
+/// The action groups that every verb is in one of.
+const READS: &str = "reads";
+const WRITES: &str = "writes";
+/// Actions of the schema that no room has as a verb.
+pub(crate) const ESCALATE: &str = "grants.escalate";
+/// The risk that counts as certain; anything above is held to it.
+const RISK_MAX: i64 = 100;
+/// The highest authenticator assurance level (NIST SP 800-63B).
+pub(crate) const ASSURANCE_MAX: i64 = 3;
+
+/// How things stand around a request. All integers are held in range before Cedar sees them: an overflow in a `forbid`
+/// is an error, and Cedar skips what errs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Circumstances {
+    pub(crate) risk: u8,
+    pub(crate) assurance: u8,
+    pub(crate) locked: bool,
+}
+
+impl Circumstances {
+    /// Nothing speaks against it, and the caller has shown all there is to show.
+    pub(crate) const fn best(self) -> Self {
+        Self { risk: 0, assurance: 3, locked: self.locked }
+    }
+}
+
+/// What Cedar said.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Verdict {
+    pub(crate) allowed: bool,
+    /// The policies and grants that decided, in order of their ids.
+    pub(crate) reasons: Vec<String>,
+}
+
+/// One verb with the policies that can say something about it.
+pub(crate) struct Verb {
+    pub(crate) name: String,
+    pub(crate) writes: bool,
+    /// Open to whoever is known, by a built-in policy.
+    pub(crate) open: bool,
+    /// Open to strangers.
+    pub(crate) public: bool,
+    uid: EntityUid,
+    entity: Entity,
+    /// All forbids, the built-in permits that name it, and the templates of the roles that hold it.
+    base: PolicySet,
+}
+
+/// A request all but for its circumstances, with the few policies and entities that it needs.
+pub(crate) struct Prepared {
+    policies: PolicySet,
+    entities: Entities,
+    principal: EntityUid,
+    action: EntityUid,
+    resource: EntityUid,
+    /// The grants that were linked.
+    pub(crate) grants: Vec<Arc<Grant>>,
+    /// The grants' generation that it was made from.
+    pub(crate) generation: i64,
+    /// The first of the grants to expire does so then.
+    pub(crate) valid_until: Option<Micros>,
+}
+
+struct Types {
+    user: EntityTypeName,
+    service: EntityTypeName,
+    group: EntityTypeName,
+    job: EntityTypeName,
+    anonymous: EntityTypeName,
+    server: EntityTypeName,
+    audit_log: EntityTypeName,
+    workspace: EntityTypeName,
+    experiment: EntityTypeName,
+    registered_model: EntityTypeName,
+}
+
+/// The engine. Immutable; one per process is enough.
+pub(crate) struct Engine {
+    authorizer: Authorizer,
+    types: Types,
+    slots: (SlotId, SlotId),
+    pub(crate) roles: BTreeMap<String, Role>,
+    verbs: BTreeMap<String, Verb>,
+    known: BTreeSet<String>,
+    #[cfg_attr(not(test), expect(dead_code, reason = "the whole set is what tests compare slices with"))]
+    whole: PolicySet,
+    #[cfg_attr(not(test), expect(dead_code, reason = "tests validate every policy strictly"))]
+    schema: Schema,
+    pub(crate) version: String,
+    /// The last reason of every decision.
+    pub(crate) version_reason: String,
+}
+
+static EMBEDDED: LazyLock<Result<Arc<Engine>, PolicyError>> = LazyLock::new(|| {
+    let built_in = [EVERYONE_TEXT, JOBS_TEXT, FORBIDS_TEXT];
+    Engine::load(SCHEMA_TEXT, ROLES_TEXT, ROLE_TEMPLATES_TEXT, &built_in).map(Arc::new)
+});
+
+impl Engine {
+    /// The engine of the texts that are built in.
+    pub(crate) fn embedded() -> Result<Arc<Self>, PolicyError> {
+        match EMBEDDED.as_ref() {
+            Ok(engine) => Ok(Arc::clone(engine)),
+            Err(error) => Err(PolicyError::Embedded(error.to_string())),
+        }
+    }
+
+    /// Reads all texts.
+    pub(crate) fn load(schema: &str, roles: &str, templates: &str, built_in: &[&str]) -> Result<Self, PolicyError> {
+        let version = version_of(&[schema, roles, templates], built_in);
+        let (schema, roles) = read_schema(schema, roles)?;
+        let templates = read_templates(templates)?;
+        let mut statics = Vec::new();
+        for text in built_in {
+            statics.extend(read_statics(text)?);
+        }
+        let actions = schema.action_entities().map_err(embedded)?;
+        let types = Types::new()?;
+        let mut verbs = BTreeMap::new();
+        for entity in actions.iter() {
+            let name = entity.uid().id().unescaped().to_owned();
+            if name.contains('.') {
+                verbs.insert(name.clone(), verb(name, entity, &actions, &statics, &templates)?);
+            }
+        }
+        let mut whole = PolicySet::new();
+        for policy in statics {
+            whole.add(policy).map_err(embedded)?;
+        }
+        for template in templates.into_values() {
+            whole.add_template(template).map_err(embedded)?;
+        }
+        let known = verbs.keys().filter(|name| name.as_str() != ESCALATE).cloned().collect();
+        let version_reason = format!("policy:{}", version.get(..8).unwrap_or_default());
+        let slots = (SlotId::principal(), SlotId::resource());
+        let authorizer = Authorizer::new();
+        Ok(Self { authorizer, types, slots, roles, verbs, known, whole, schema, version, version_reason })
+    }
+
+    /// Every verb that a room may have.
+    pub(crate) const fn known(&self) -> &BTreeSet<String> {
+        &self.known
+    }
+
+    pub(crate) fn verb(&self, name: &str) -> Option<&Verb> {
+        self.verbs.get(name)
+    }
+
+    /// Puts a request together with only those of `grants` whose role holds the verb. That loses nothing: the others'
+    /// action scope cannot match (held by `tests::a_slice_decides_like_the_whole`).
+    pub(crate) fn prepare(
+        &self,
+        caller: &Caller,
+        verb: &Verb,
+        place: &Place,
+        grants: Vec<Arc<Grant>>,
+        generation: i64,
+    ) -> Result<Prepared, PolicyError> {
+        let mut policies = verb.base.clone();
+        let grants = self.relevant(verb, grants);
+        self.link(&mut policies, &grants)?;
+        let (principal, entities, resource) = self.entities(caller, verb, place)?;
+        let valid_until = grants.iter().filter_map(|grant| grant.expires_at).min();
+        Ok(Prepared { policies, entities, principal, action: verb.uid.clone(), resource, grants, generation, valid_until })
+    }
+
+    /// Asks Cedar. Any error of any policy makes it a no.
+    pub(crate) fn judge(&self, prepared: &Prepared, circumstances: Circumstances) -> Verdict {
+        match self.ask(prepared, circumstances) {
+            Ok(verdict) => verdict,
+            Err(error) => {
+                tracing::error!(error = %error, "policy evaluation failed, refused");
+                Verdict::default()
+            }
+        }
+    }
+
+    fn ask(&self, prepared: &Prepared, circumstances: Circumstances) -> Result<Verdict, PolicyError> {
+        let risk = i64::from(circumstances.risk).clamp(0, RISK_MAX);
+        let assurance = i64::from(circumstances.assurance).clamp(0, ASSURANCE_MAX);
+        let context = Context::from_pairs([
+            ("risk".to_owned(), RestrictedExpression::new_long(risk)),
+            ("assurance".to_owned(), RestrictedExpression::new_long(assurance)),
+            ("locked".to_owned(), RestrictedExpression::new_bool(circumstances.locked)),
+        ])
+        .map_err(refused)?;
+        let (principal, action, resource) = (&prepared.principal, &prepared.action, &prepared.resource);
+        let request = Request::new(principal.clone(), action.clone(), resource.clone(), context, None).map_err(refused)?;
+        let response = self.authorizer.is_authorized(&request, &prepared.policies, &prepared.entities);
+        // INVARIANT: a policy that errs refuses. Cedar skips it, which for a `forbid` means yes. Held by
+        // `tests::a_forbid_that_errs_refuses`.
+        if let Some(error) = response.diagnostics().errors().next() {
+            return Err(refused(error));
+        }
+        let mut reasons: Vec<String> = response.diagnostics().reason().map(ToString::to_string).collect();
+        reasons.sort_unstable();
+        Ok(Verdict { allowed: response.decision() == Decision::Allow, reasons })
+    }
+
+    fn relevant(&self, verb: &Verb, grants: Vec<Arc<Grant>>) -> Vec<Arc<Grant>> {
+        grants.into_iter().filter(|grant| self.holds(&grant.role, &verb.name)).collect()
+    }
+
+    /// Whether a role holds a verb.
+    pub(crate) fn holds(&self, role: &str, verb: &str) -> bool {
+        self.roles.get(role).is_some_and(|role| role.verbs.contains(verb))
+    }
+
+    fn link(&self, policies: &mut PolicySet, grants: &[Arc<Grant>]) -> Result<(), PolicyError> {
+        for grant in grants {
+            let holder = match grant.principal_kind {
+                PrincipalKind::User => &self.types.user,
+                PrincipalKind::Service => &self.types.service,
+                PrincipalKind::Group => &self.types.group,
+            };
+            let place = Place::from(&grant.resource);
+            let values = HashMap::from([
+                (self.slots.0.clone(), uid(holder, &grant.principal)),
+                (self.slots.1.clone(), self.resource(&place)),
+            ]);
+            policies.link(role_template(&grant.role), PolicyId::new(&grant.id), values).map_err(refused)?;
+        }
+        Ok(())
+    }
+
+    /// The three entities that matter, each with all of its ancestors.
+    fn entities(&self, caller: &Caller, verb: &Verb, place: &Place) -> Result<(EntityUid, Entities, EntityUid), PolicyError> {
+        let kind = match caller.kind {
+            CallerKind::User => &self.types.user,
+            CallerKind::Service => &self.types.service,
+            CallerKind::Job => &self.types.job,
+            CallerKind::Anonymous => &self.types.anonymous,
+        };
+        let principal = uid(kind, &caller.id);
+        let groups: HashSet<EntityUid> = caller.groups.iter().map(|group| uid(&self.types.group, group)).collect();
+        let mut all = vec![verb.entity.clone(), Entity::new_no_attrs(principal.clone(), groups)];
+        let resource = match place {
+            Place::Account => principal.clone(),
+            _ => self.resource(place),
+        };
+        let mut ancestors = HashSet::new();
+        if let Some(workspace) = place.inside_workspace() {
+            ancestors.insert(uid(&self.types.workspace, workspace));
+        }
+        if place.inside_server() {
+            ancestors.insert(uid(&self.types.server, "server"));
+        }
+        if !matches!(place, Place::Account) {
+            all.push(Entity::new_no_attrs(resource.clone(), ancestors));
+        }
+        Ok((principal, Entities::from_entities(all, None).map_err(refused)?, resource))
+    }
+
+    fn resource(&self, place: &Place) -> EntityUid {
+        match place {
+            Place::Server | Place::Account => uid(&self.types.server, "server"),
+            Place::AuditLog => uid(&self.types.audit_log, "log"),
+            Place::Workspace(id) => uid(&self.types.workspace, id),
+            Place::Experiment { id, .. } => uid(&self.types.experiment, &id.to_string()),
+            Place::RegisteredModel { id, .. } => uid(&self.types.registered_model, id),
+        }
+    }
+
+    /// The request with every policy and grant there is, for tests.
+    #[cfg(test)]
+    pub(crate) fn prepare_whole(
+        &self,
+        caller: &Caller,
+        verb: &Verb,
+        place: &Place,
+        grants: Vec<Arc<Grant>>,
+    ) -> Result<Prepared, PolicyError> {
+        let mut policies = self.whole.clone();
+        self.link(&mut policies, &grants)?;
+        let (principal, entities, resource) = self.entities(caller, verb, place)?;
+        Ok(Prepared { policies, entities, principal, action: verb.uid.clone(), resource, grants, generation: 0, valid_until: None })
+    }
+
+    #[cfg(test)]
+    pub(crate) fn validate(&self) -> Vec<String> {
+        let validator = cedar_policy::Validator::new(self.schema.clone());
+        let result = validator.validate(&self.whole, cedar_policy::ValidationMode::Strict);
+        result.validation_errors().map(ToString::to_string).chain(result.validation_warnings().map(ToString::to_string)).collect()
+    }
+}
+
+impl Prepared {
+    /// How many policies Cedar has to look at.
+    #[cfg(test)]
+    pub(crate) fn policy_count(&self) -> usize {
+        self.policies.policies().count()
+    }
+}
+
+impl Types {
+    fn new() -> Result<Self, PolicyError> {
+        let name = |text: &str| EntityTypeName::from_str(text).map_err(embedded);
+        Ok(Self {
+            user: name("User")?,
+            service: name("Service")?,
+            group: name("Group")?,
+            job: name("Job")?,
+            anonymous: name("Anonymous")?,
+            server: name("Server")?,
+            audit_log: name("AuditLog")?,
+            workspace: name("Workspace")?,
+            experiment: name("Experiment")?,
+            registered_model: name("RegisteredModel")?,
+        })
+    }
+}
+
+fn uid(kind: &EntityTypeName, id: &str) -> EntityUid {
+    EntityUid::from_type_name_and_id(kind.clone(), EntityId::new(id))
+}
+
+fn role_template(role: &str) -> PolicyId {
+    PolicyId::new(format!("role:{role}"))
+}
+
+fn embedded(error: impl std::fmt::Display) -> PolicyError {
+    PolicyError::Embedded(error.to_string())
+}
+
+fn refused(error: impl std::fmt::Display) -> PolicyError {
+    PolicyError::Engine(error.to_string())
+}
+
+/// SHA-256 over all texts, each after its length, so that no two sets of texts share one.
+fn version_of(texts: &[&str], built_in: &[&str]) -> String {
+    let mut all = Vec::new();
+    for text in texts.iter().chain(built_in) {
+        all.extend((text.len() as u64).to_be_bytes());
+        all.extend(text.as_bytes());
+    }
+    hex(&sha256(&all))
+}
+
+/// The schema with each role as an action group: `action in Action::"role:viewer"`.
+fn read_schema(schema: &str, roles: &str) -> Result<(Schema, BTreeMap<String, Role>), PolicyError> {
+    let (fragment, _) = SchemaFragment::from_cedarschema_str(schema).map_err(embedded)?;
+    let mut json = fragment.to_json_value().map_err(embedded)?;
+    let Some(actions) = json.as_object_mut().and_then(|all| all.get_mut("")).and_then(|top| top.get_mut("actions")) else {
+        return Err(embedded("the schema has no actions"));
+    };
+    let Some(actions) = actions.as_object_mut() else {
+        return Err(embedded("the schema's actions are no table"));
+    };
+    let verbs: BTreeSet<String> = actions.keys().filter(|name| name.contains('.')).cloned().collect();
+    let roles = read_roles(roles, &verbs)?;
+    for (name, action) in actions.iter_mut().filter(|(name, _)| verbs.contains(*name)) {
+        let groups = action.as_object_mut().map(|action| action.entry("memberOf").or_insert_with(|| serde_json::json!([])));
+        let Some(groups) = groups.and_then(serde_json::Value::as_array_mut) else {
+            return Err(embedded(format!("`{name}` has no list of groups")));
+        };
+        for role in roles.values().filter(|role| role.verbs.contains(name)) {
+            groups.push(serde_json::json!({ "id": format!("role:{}", role.name) }));
+        }
+    }
+    for role in roles.keys() {
+        actions.insert(format!("role:{role}"), serde_json::json!({}));
+    }
+    Ok((Schema::from_json_value(json).map_err(embedded)?, roles))
+}
+
+fn read_templates(text: &str) -> Result<BTreeMap<String, Template>, PolicyError> {
+    let set = PolicySet::from_str(text).map_err(embedded)?;
+    if set.policies().next().is_some() {
+        return Err(embedded("a role must be a template"));
+    }
+    let mut templates = BTreeMap::new();
+    for template in set.templates() {
+        let Some(id) = template.annotation("id").map(str::to_owned) else {
+            return Err(embedded("a role's template has no @id"));
+        };
+        templates.insert(id.clone(), template.new_id(PolicyId::new(id)));
+    }
+    Ok(templates)
+}
+
+fn read_statics(text: &str) -> Result<Vec<Policy>, PolicyError> {
+    // Grants on single experiments and models are judged once per role (see `Policy::items`), so no built-in policy may tell
+    // one of them from another.
+    if text.contains("Experiment::\"") || text.contains("RegisteredModel::\"") {
+        return Err(embedded("a built-in policy names a single experiment or model"));
+    }
+    let set = PolicySet::from_str(text).map_err(embedded)?;
+    if set.templates().next().is_some() {
+        return Err(embedded("a built-in policy must not be a template"));
+    }
+    set.policies()
+        .map(|policy| {
+            let id = policy.annotation("id").map(str::to_owned).ok_or_else(|| embedded("a policy has no @id"))?;
+            Ok(policy.new_id(PolicyId::new(id)))
+        })
+        .collect()
+}
+
+fn verb(
+    name: String,
+    entity: &Entity,
+    actions: &Entities,
+    statics: &[Policy],
+    templates: &BTreeMap<String, Template>,
+) -> Result<Verb, PolicyError> {
+    let uid = entity.uid();
+    let ancestors: HashSet<EntityUid> = actions.ancestors(&uid).into_iter().flatten().cloned().collect();
+    let in_group = |group: &str| ancestors.iter().any(|ancestor| ancestor.id().unescaped() == group);
+    let writes = in_group(WRITES);
+    if writes == in_group(READS) {
+        return Err(embedded(format!("`{name}` must be in one of `{READS}` and `{WRITES}`")));
+    }
+    let mut base = PolicySet::new();
+    let (mut open, mut public) = (false, false);
+    for policy in statics {
+        let concerns = match policy.action_constraint() {
+            ActionConstraint::Any => true,
+            ActionConstraint::Eq(one) => one == uid || ancestors.contains(&one),
+            ActionConstraint::In(many) => many.iter().any(|one| *one == uid || ancestors.contains(one)),
+        };
+        let permit = policy.effect() == Effect::Permit;
+        // All forbids are always there; they are few.
+        if concerns || !permit {
+            base.add(policy.clone()).map_err(embedded)?;
+        }
+        if concerns && permit {
+            let id = policy.id().to_string();
+            open |= !id.starts_with("job:");
+            public |= id == "anyone-may-knock";
+        }
+    }
+    for (id, template) in templates {
+        if in_group(id) {
+            base.add_template(template.clone()).map_err(embedded)?;
+        }
+    }
+    let entity = Entity::new_no_attrs(uid.clone(), ancestors);
+    Ok(Verb { name, writes, open, public, uid, entity, base })
+}
+
+/// The embedded engine, if it could be read.
+pub(crate) fn embedded_ref() -> Option<&'static Engine> {
+    EMBEDDED.as_ref().ok().map(AsRef::as_ref)
+}

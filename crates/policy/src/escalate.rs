@@ -1,0 +1,128 @@
+//! Who may grant what: nobody gains by granting. The reasons stand in `docs/decisions/0002-who-may-grant.md`.
+
+use gate::{Caller, Facts, TargetKind};
+use kernel::{Micros, Problem};
+
+use crate::engine::{Circumstances, ESCALATE};
+use crate::judge::{Ask, Judge};
+use crate::types::{Principal, PrincipalKind, Resource};
+
+/// The role whose office it is to give others what it does not hold itself.
+const OFFICE: &str = "administrator";
+
+/// A grant that somebody wants to give.
+#[derive(Clone, Copy)]
+pub(crate) struct Gift<'a> {
+    pub(crate) giver: &'a Caller,
+    pub(crate) receiver: &'a Principal,
+    /// The service accounts that the giver made, and so can mint tokens for.
+    pub(crate) services: &'a [Principal],
+    pub(crate) role: &'a str,
+    pub(crate) resource: &'a Resource,
+    pub(crate) workspace: Option<&'a str>,
+    pub(crate) expires_at: Option<Micros>,
+    pub(crate) now: Micros,
+}
+
+/// Whether it may be given.
+///
+/// # Errors
+/// `Forbidden`, saying what would make it possible.
+pub(crate) fn may_give(judge: Judge<'_>, gift: Gift<'_>) -> Result<(), Problem> {
+    if ask(judge, gift.giver, ESCALATE, gift.resource, gift.workspace, gift.now).is_some() {
+        return Ok(());
+    }
+    if gift.receiver.id == gift.giver.id {
+        return Err(denied("Nobody grants to themself; ask another administrator or owner."));
+    }
+    let missing = missing(judge, gift);
+    if missing.verbs.is_empty() {
+        return match missing.until {
+            Some(end) if gift.expires_at.is_none_or(|wanted| wanted > end) => Err(denied(
+                "What you would pass on ends earlier than the grant; give it an expiry no later than your own.",
+            )),
+            _ => Ok(()),
+        };
+    }
+    let office = ask(judge, gift.giver, "grants.create", gift.resource, gift.workspace, gift.now)
+        .is_some_and(|grants| grants.iter().any(|grant| grant.role == OFFICE));
+    if !office {
+        let some: Vec<&str> = missing.verbs.iter().take(3).map(String::as_str).collect();
+        return Err(denied(&format!("You do not hold all of the role `{}` there; missing: {}.", gift.role, some.join(", "))));
+    }
+    if would_gain(gift) {
+        return Err(denied("It would reach yourself by way of a group or service account of yours; ask another administrator."));
+    }
+    Ok(())
+}
+
+/// Whether what the receiver gets is the giver's too: it is a service account of the giver's, or a group with the giver or
+/// one of those in it.
+fn would_gain(gift: Gift<'_>) -> bool {
+    let receiver = &gift.receiver.id;
+    match gift.receiver.kind {
+        PrincipalKind::User => false,
+        PrincipalKind::Service => {
+            gift.receiver.owner.as_ref() == Some(&gift.giver.id) || gift.services.iter().any(|own| own.id == *receiver)
+        }
+        PrincipalKind::Group => {
+            let own_groups = gift.services.iter().flat_map(|own| &own.groups);
+            gift.giver.groups.iter().chain(own_groups).any(|group| group == receiver)
+        }
+    }
+}
+
+struct Missing {
+    verbs: Vec<String>,
+    /// When the first of what the giver holds ends.
+    until: Option<Micros>,
+}
+
+fn missing(judge: Judge<'_>, gift: Gift<'_>) -> Missing {
+    let mut missing = Missing { verbs: Vec::new(), until: None };
+    for verb in judge.engine.roles.get(gift.role).map(|role| &role.verbs).into_iter().flatten() {
+        let Some(grants) = ask(judge, gift.giver, verb, gift.resource, gift.workspace, gift.now) else {
+            missing.verbs.push(verb.clone());
+            continue;
+        };
+        // The longest-lived grant counts; one without an end is endless.
+        let endless = grants.iter().any(|grant| grant.expires_at.is_none());
+        if let Some(end) = grants.iter().filter_map(|grant| grant.expires_at).max().filter(|_| !endless) {
+            missing.until = Some(missing.until.map_or(end, |before| before.min(end)));
+        }
+    }
+    missing
+}
+
+fn ask(
+    judge: Judge<'_>,
+    caller: &Caller,
+    verb: &str,
+    resource: &Resource,
+    workspace: Option<&str>,
+    now: Micros,
+) -> Option<Vec<std::sync::Arc<crate::types::Grant>>> {
+    let mut facts = Facts { exists: true, workspace: workspace.map(str::to_owned), ..Facts::default() };
+    let kind = match resource {
+        Resource::Server => TargetKind::Server,
+        Resource::Workspace(id) => {
+            facts.workspace = Some(id.clone());
+            TargetKind::Workspace
+        }
+        Resource::Experiment(id) => {
+            facts.experiment = Some(*id);
+            TargetKind::Experiment
+        }
+        Resource::RegisteredModel(id) => {
+            facts.model = Some(id.clone());
+            TargetKind::RegisteredModel
+        }
+    };
+    // Whether the moment is right for giving was judged at the door. Here it counts what the giver has.
+    let circumstances = Circumstances { risk: 0, assurance: caller.assurance.min(3), locked: false };
+    judge.may(Ask { caller, verb, kind, facts: &facts, circumstances, now })
+}
+
+fn denied(why: &str) -> Problem {
+    Problem::forbidden(format!("Permission denied. {why}"))
+}

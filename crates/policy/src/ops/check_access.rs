@@ -1,0 +1,93 @@
+//! What would be decided, without doing it.
+
+use gate::{Action, Caller, CallerKind, Decision, Operation, Permit, Target};
+use kernel::Problem;
+
+use crate::engine::Circumstances;
+use crate::judge::Ask;
+use crate::policy::Policy;
+use crate::types::{Principal, PrincipalKind};
+
+/// Asks whether `principal` could do `verb` on `on`, with a good token, at no risk.
+#[derive(Clone)]
+pub struct AccessCheck {
+    /// The room.
+    pub room: Policy,
+    /// Whom it is about: an id or a name.
+    pub principal: String,
+    /// The verb, such as `runs.create`.
+    pub verb: String,
+    /// On what.
+    pub on: Target,
+}
+
+/// The answer of an [`AccessCheck`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AccessAnswer {
+    /// Whom it is about, by id.
+    pub principal: String,
+    /// Whether it would be allowed.
+    pub allowed: bool,
+    /// The grants and policies that say so, and the policy's version.
+    pub reasons: Vec<String>,
+    /// What would help, where it is not allowed.
+    pub hint: Option<String>,
+}
+
+impl Operation for AccessCheck {
+    const ACTION: Action = super::ACCESS_CHECK;
+    type Output = AccessAnswer;
+
+    fn target(&self) -> Target {
+        self.on.clone()
+    }
+
+    async fn run(self, permit: Permit<Self>) -> Result<AccessAnswer, Problem> {
+        if self.on == Target::Myself {
+            return Err(Problem::invalid("one's own account is no target to check; name what it would act on"));
+        }
+        if !crate::known_actions().contains(&self.verb) {
+            return Err(Problem::invalid(format!("there is no verb `{}`; `roles.list` names them", self.verb)));
+        }
+        let (directory, name) = (self.room.directory(), self.principal.clone());
+        let found = self.room.db().read_point(&permit, move |reader| Ok(directory.find(reader, &name)?)).await?;
+        let principal =
+            found.ok_or_else(|| Problem::not_found(format!("there is no user, group or service `{}`", self.principal)))?;
+        if principal.disabled {
+            let hint = Some("The account is switched off.".to_owned());
+            return Ok(AccessAnswer { principal: principal.id, allowed: false, reasons: Vec::new(), hint });
+        }
+        let caller = caller_of(&principal);
+        let circumstances = Circumstances { risk: 0, assurance: caller.assurance, locked: false };
+        let decision = self.room.with_judge(|judge, _| {
+            judge.decide(Ask {
+                caller: &caller,
+                verb: &self.verb,
+                kind: self.on.kind(),
+                facts: permit.facts(),
+                circumstances,
+                now: permit.entry().at,
+            })
+        });
+        let (allowed, reasons, hint) = match decision {
+            Decision::Allow { reasons, .. } => (true, reasons, None),
+            Decision::Deny { hint, .. } => (false, Vec::new(), Some(hint)),
+            Decision::StepUp { acr, .. } => (false, Vec::new(), Some(format!("It takes authentication by `{acr}`."))),
+        };
+        Ok(AccessAnswer { principal: principal.id, allowed, reasons, hint })
+    }
+}
+
+/// The principal as if it knocked. A group is judged as a member that has nothing else.
+fn caller_of(principal: &Principal) -> Caller {
+    let (kind, id) = match principal.kind {
+        PrincipalKind::User => (CallerKind::User, principal.id.clone()),
+        PrincipalKind::Service => (CallerKind::Service, principal.id.clone()),
+        PrincipalKind::Group => (CallerKind::User, "a-member".to_owned()),
+    };
+    let mut groups = principal.groups.clone();
+    if principal.kind == PrincipalKind::Group {
+        groups.push(principal.id.clone());
+    }
+    Caller { kind, id, name: String::new(), groups, token: None, assurance: 1 }
+}

@@ -1,0 +1,164 @@
+//! All SQL of this room.
+
+use kernel::{Micros, Problem};
+use vault::db::{Bind, DbError, Reader, Row, Writer};
+
+use crate::index::Change;
+use crate::types::{Grant, PrincipalKind, Resource};
+
+const COLUMNS: &str = "id, principal, principal_kind, role, resource_kind, resource, workspace, created_by, created_at, \
+                       expires_at, justification, revoked_at";
+
+/// The number of the last change.
+pub(crate) fn generation(reader: &mut Reader<'_>) -> Result<i64, DbError> {
+    let found = reader.query_one("SELECT generation FROM policy_generation WHERE id = 0", &[], |row| row.int(0))?;
+    found.ok_or_else(|| DbError::Version("the table `policy_generation` has lost its row".to_owned()))
+}
+
+/// The changes after `since`, and the number of the last of them. With a negative `since`: all live grants.
+pub(crate) fn changes(reader: &mut Reader<'_>, since: i64) -> Result<(i64, Vec<Change>), Problem> {
+    // The number is read first: a change between the two reads is then applied twice, not lost.
+    let generation = generation(reader)?;
+    let sql = format!("SELECT {COLUMNS} FROM grant_row WHERE changed_generation > $1");
+    let live = format!("SELECT {COLUMNS} FROM grant_row WHERE changed_generation > $1 AND revoked_at IS NULL");
+    // At first there is nothing to take back, so that revoked ones need not be read.
+    let text = if since <= 0 { live } else { sql };
+    let mut changes = Vec::new();
+    reader.for_each(&text, &[Bind::Int(since)], |row| {
+        changes.extend(change(row)?);
+        Ok(())
+    })?;
+    Ok((generation, changes))
+}
+
+fn change(row: &Row<'_>) -> Result<Option<Change>, DbError> {
+    let id = row.text(0)?;
+    if row.opt_int(11)?.is_some() {
+        return Ok(Some(Change::Revoked(id)));
+    }
+    let grant = grant(row)?;
+    if grant.is_none() {
+        // Of a newer version, perhaps. It does not count: unsure means refuse.
+        tracing::warn!(grant.id = %id, "a grant of an unknown kind is left out");
+    }
+    Ok(grant.map(Change::Live))
+}
+
+fn grant(row: &Row<'_>) -> Result<Option<Grant>, DbError> {
+    let kind = PrincipalKind::parse(&row.text(2)?);
+    let resource = Resource::parse(&row.text(4)?, &row.text(5)?);
+    let (Some(principal_kind), Some(resource)) = (kind, resource) else { return Ok(None) };
+    Ok(Some(Grant {
+        id: row.text(0)?,
+        principal: row.text(1)?,
+        principal_kind,
+        role: row.text(3)?,
+        resource,
+        workspace: row.opt_text(6)?,
+        created_by: row.text(7)?,
+        created_at: Micros(row.int(8)?),
+        expires_at: row.opt_int(9)?.map(Micros),
+        justification: row.text(10)?,
+    }))
+}
+
+fn next_generation(tx: &mut Writer<'_>) -> Result<i64, DbError> {
+    let sql = "UPDATE policy_generation SET generation = generation + 1 WHERE id = 0 RETURNING generation";
+    let next = tx.query_one(sql, &[], |row| row.int(0))?;
+    next.ok_or_else(|| DbError::Version("the table `policy_generation` has lost its row".to_owned()))
+}
+
+/// Inserts a grant; `false` if the same one is live already. An expired one of the same kind makes room.
+pub(crate) fn insert(tx: &mut Writer<'_>, grant: &Grant, now: Micros) -> Result<bool, DbError> {
+    let generation = next_generation(tx)?;
+    let resource = grant.resource.id();
+    tx.execute(
+        "UPDATE grant_row SET revoked_at = expires_at, revoked_by = 'expired', changed_generation = $1 \
+         WHERE principal = $2 AND role = $3 AND resource_kind = $4 AND resource = $5 \
+         AND revoked_at IS NULL AND expires_at <= $6",
+        &[
+            generation.into(),
+            (&grant.principal).into(),
+            (&grant.role).into(),
+            grant.resource.kind().into(),
+            (&resource).into(),
+            now.0.into(),
+        ],
+    )?;
+    let inserted = tx.query_one(
+        "INSERT INTO grant_row (id, principal, principal_kind, role, resource_kind, resource, workspace, created_by, \
+         created_at, expires_at, justification, changed_generation) \
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12) ON CONFLICT DO NOTHING RETURNING id",
+        &[
+            (&grant.id).into(),
+            (&grant.principal).into(),
+            grant.principal_kind.word().into(),
+            (&grant.role).into(),
+            grant.resource.kind().into(),
+            (&resource).into(),
+            (&grant.workspace).into(),
+            (&grant.created_by).into(),
+            grant.created_at.0.into(),
+            grant.expires_at.map(|at| at.0).into(),
+            (&grant.justification).into(),
+            generation.into(),
+        ],
+        |row| row.text(0),
+    )?;
+    Ok(inserted.is_some())
+}
+
+/// Revokes a live grant; `false` if there is none of that id.
+pub(crate) fn revoke(tx: &mut Writer<'_>, id: &str, by: &str, now: Micros) -> Result<bool, DbError> {
+    let generation = next_generation(tx)?;
+    let changed = tx.execute(
+        "UPDATE grant_row SET revoked_at = $1, revoked_by = $2, changed_generation = $3 WHERE id = $4 AND revoked_at IS NULL",
+        &[now.0.into(), by.into(), generation.into(), id.into()],
+    )?;
+    Ok(changed > 0)
+}
+
+/// How many administrators of the server remain besides the grant `id`.
+pub(crate) fn other_administrators(tx: &mut Writer<'_>, id: &str, now: Micros) -> Result<i64, DbError> {
+    let found = tx.query_one(
+        "SELECT COUNT(*) FROM grant_row WHERE role = 'administrator' AND resource_kind = 'server' AND revoked_at IS NULL \
+         AND (expires_at IS NULL OR expires_at > $1) AND id <> $2",
+        &[now.0.into(), id.into()],
+        |row| row.int(0),
+    )?;
+    Ok(found.unwrap_or(0))
+}
+
+/// Which grants a list is of.
+pub(crate) struct ListFilter {
+    pub(crate) workspace: Option<String>,
+    pub(crate) resource: Option<Resource>,
+    pub(crate) principal: Option<String>,
+    /// Only those after this id.
+    pub(crate) after: String,
+    pub(crate) limit: i64,
+}
+
+/// Live grants in order of their ids.
+pub(crate) fn list(reader: &mut Reader<'_>, filter: &ListFilter, now: Micros) -> Result<Vec<Grant>, DbError> {
+    let (kind, resource) = filter.resource.as_ref().map_or(("", String::new()), |one| (one.kind(), one.id()));
+    let sql = format!(
+        "SELECT {COLUMNS} FROM grant_row WHERE id > $1 AND revoked_at IS NULL AND (expires_at IS NULL OR expires_at > $2) \
+         AND ($3 = '' OR workspace = $3) AND ($4 = '' OR (resource_kind = $4 AND resource = $5)) \
+         AND ($6 = '' OR principal = $6) ORDER BY id LIMIT $7"
+    );
+    let found = reader.query(
+        &sql,
+        &[
+            (&filter.after).into(),
+            now.0.into(),
+            filter.workspace.as_deref().unwrap_or_default().into(),
+            kind.into(),
+            (&resource).into(),
+            filter.principal.as_deref().unwrap_or_default().into(),
+            filter.limit.into(),
+        ],
+        grant,
+    )?;
+    Ok(found.into_iter().flatten().collect())
+}

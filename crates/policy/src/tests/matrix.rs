@@ -1,0 +1,101 @@
+//! Which role may do which verb: a table that is compared exactly. `STRONGROOM_BLESS=1` writes it anew; read the
+//! difference before it is accepted.
+
+use std::fmt::Write as _;
+use std::sync::Arc;
+
+use gate::{Caller, CallerKind, Facts, TargetKind};
+
+use super::{START, grant, user};
+use crate::cache::PreparedCache;
+use crate::engine::{Circumstances, Engine};
+use crate::index::{Change, Index};
+use crate::judge::{Ask, Judge};
+use crate::types::Resource;
+
+const TABLE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/role_matrix.txt");
+
+/// Where a verb is asked for: with a grant on the server, the place that the verb belongs to.
+fn place_of(verb: &str) -> TargetKind {
+    match verb.split_once('.').map_or(verb, |(room, _)| room) {
+        "experiments" => TargetKind::Experiment,
+        "runs" | "metrics" | "artifacts" => TargetKind::Run,
+        "logged_models" => TargetKind::LoggedModel,
+        "models" | "lineage" => TargetKind::RegisteredModel,
+        "versions" => TargetKind::ModelVersion,
+        "audit" => TargetKind::AuditLog,
+        "account" | "sessions" => TargetKind::Myself,
+        "tokens" if !verb.ends_with("create_for") && !verb.ends_with("revoke_any") => TargetKind::Myself,
+        "grants" | "access" => TargetKind::Workspace,
+        "workspaces" if verb == "workspaces.get" => TargetKind::Workspace,
+        _ => TargetKind::Server,
+    }
+}
+
+fn table(engine: &Arc<Engine>) -> String {
+    let roles: Vec<String> = engine.roles.keys().cloned().collect();
+    let mut index = Index::default();
+    let grants = roles.iter().map(|role| Change::Live(grant(&format!("g_{role}"), role, role, Resource::Server)));
+    index.apply(1, grants.collect());
+    let mut columns: Vec<(String, Caller)> = roles.iter().map(|role| (role.clone(), user(role))).collect();
+    columns.push(("(no grant)".to_owned(), user("nobody")));
+    columns.push(("(service)".to_owned(), Caller { kind: CallerKind::Service, ..user("robot") }));
+    columns.push(("(anonymous)".to_owned(), Caller::anonymous()));
+    for job in ["bootstrap", "verifier", "retention", "backup", "other"] {
+        columns.push((format!("job:{job}"), Caller { kind: CallerKind::Job, assurance: 3, ..user(job) }));
+    }
+    let cache = PreparedCache::default();
+    let judge = Judge { engine, index: &index, cache: &cache };
+    let mut text = String::from("# Each role granted on the server, and those who have none. x = allowed.\n");
+    for (number, (name, _)) in columns.iter().enumerate() {
+        let _ = writeln!(text, "# {}: {name}", char::from(b'a' + u8::try_from(number).unwrap()));
+    }
+    let letters: String = (0..columns.len()).map(|n| char::from(b'a' + u8::try_from(n).unwrap())).collect();
+    let _ = writeln!(text, "{:<28}{letters}", "");
+    for verb in engine.known() {
+        let facts = Facts {
+            exists: true,
+            workspace: Some("ws".to_owned()),
+            experiment: Some(1),
+            model: Some("m".to_owned()),
+            ..Facts::default()
+        };
+        let mut line = format!("{verb:<28}");
+        for (_, caller) in &columns {
+            let circumstances = Circumstances { risk: 0, assurance: caller.assurance, locked: false };
+            let ask = Ask { caller, verb, kind: place_of(verb), facts: &facts, circumstances, now: START };
+            line.push(if judge.may(ask).is_some() { 'x' } else { '.' });
+        }
+        let _ = writeln!(text, "{line}");
+    }
+    text
+}
+
+#[test]
+fn the_role_matrix_is_as_agreed() {
+    let engine = Engine::embedded().unwrap();
+    let found = table(&engine);
+    if std::env::var_os("STRONGROOM_BLESS").is_some() {
+        std::fs::write(TABLE, &found).unwrap();
+    }
+    let agreed = std::fs::read_to_string(TABLE).unwrap();
+    for (line, (was, is)) in agreed.lines().zip(found.lines()).enumerate() {
+        assert_eq!(was, is, "line {} of tests/role_matrix.txt", line + 1);
+    }
+    assert_eq!(agreed.lines().count(), found.lines().count());
+}
+
+/// What must hold whatever the table says.
+#[test]
+fn offices_do_not_reach_data_and_data_not_the_log() {
+    let engine = Engine::embedded().unwrap();
+    let data_rooms = ["experiments", "runs", "metrics", "artifacts", "logged_models", "models", "versions", "lineage"];
+    for role in engine.roles.values() {
+        for verb in &role.verbs {
+            let room = verb.split('.').next().unwrap();
+            assert!(role.data || !data_rooms.contains(&room), "{} holds {verb}", role.name);
+            assert!(role.name == "auditor" || room != "audit", "{} holds {verb}", role.name);
+            assert!(role.name == "key_custodian" || room != "keys", "{} holds {verb}", role.name);
+        }
+    }
+}

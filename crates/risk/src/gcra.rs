@@ -1,0 +1,75 @@
+//! The generic cell rate algorithm (ITU-T I.371, virtual scheduling): one number per key says how far ahead of its rate it is.
+//!
+//! Written here instead of taken from the `governor` crate because time is given to a room, and its clocks are its own types;
+//! and because what follows is all of it.
+
+use std::time::Duration;
+
+use kernel::Micros;
+
+/// A rate, and how far a key may run ahead of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Quota {
+    interval_us: i64,
+    ahead_us_max: i64,
+}
+
+impl Quota {
+    pub(crate) fn new(burst_count: u32, per_minute_count: u32) -> Self {
+        let interval_us = 60_000_000 / i64::from(per_minute_count.max(1));
+        Self { interval_us, ahead_us_max: interval_us * i64::from(burst_count.max(1)) }
+    }
+
+    /// How long until one more fits, if none does now. `full_at` is the key's number, 0 for a new key.
+    pub(crate) fn wait(self, full_at: Micros, now: Micros) -> Option<Duration> {
+        let ahead_us = self.ahead_us(full_at, now) + self.interval_us;
+        let over_us = ahead_us - self.ahead_us_max;
+        (over_us > 0).then(|| Duration::from_micros(u64::try_from(over_us).unwrap_or(0)))
+    }
+
+    /// The key's number after one more.
+    pub(crate) fn take(self, full_at: Micros, now: Micros) -> Micros {
+        let ahead_us = (self.ahead_us(full_at, now) + self.interval_us).min(self.ahead_us_max);
+        Micros(now.0.saturating_add(ahead_us))
+    }
+
+    /// Whether the key's number says the same as none at all.
+    pub(crate) fn is_spent(full_at: Micros, now: Micros) -> bool {
+        full_at <= now
+    }
+
+    /// Never more than the quota allows, also where the clock was set back.
+    fn ahead_us(self, full_at: Micros, now: Micros) -> i64 {
+        full_at.0.saturating_sub(now.0).clamp(0, self.ahead_us_max)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_burst_passes_then_the_rate_holds() {
+        let quota = Quota::new(20, 10);
+        let mut now = Micros(1_000_000_000);
+        let mut full_at = Micros(0);
+        for _ in 0..20 {
+            assert_eq!(quota.wait(full_at, now), None);
+            full_at = quota.take(full_at, now);
+        }
+        assert_eq!(quota.wait(full_at, now), Some(Duration::from_secs(6)));
+        now = now.plus_secs(6);
+        assert_eq!(quota.wait(full_at, now), None);
+        full_at = quota.take(full_at, now);
+        assert!(quota.wait(full_at, now).is_some());
+        assert!(!Quota::is_spent(full_at, now));
+        assert!(Quota::is_spent(full_at, now.plus_secs(121)));
+    }
+
+    #[test]
+    fn a_clock_set_back_does_not_lock_for_ever() {
+        let quota = Quota::new(1, 60);
+        let full_at = quota.take(Micros(0), Micros(9_000_000_000));
+        assert!(quota.wait(full_at, Micros(1_000_000)).is_some_and(|wait| wait <= Duration::from_secs(1)));
+    }
+}

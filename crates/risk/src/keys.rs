@@ -1,0 +1,96 @@
+//! What things are remembered by: 128 bits of SHA-256 under a key of this process, never the thing itself.
+
+use std::net::IpAddr;
+
+use kernel::{Sha256Hasher, random_bytes};
+
+/// A keyed hash.
+pub(crate) type Key = [u8; 16];
+
+/// A network: the first 24 bits of an IPv4 address, the first 64 of an IPv6 one. That is what one household or machine gets.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Network([u8; 9]);
+
+impl Network {
+    pub(crate) fn of(address: IpAddr) -> Self {
+        let mut bytes = [0_u8; 9];
+        let (family, prefix) = match address.to_canonical() {
+            IpAddr::V4(v4) => {
+                let [a, b, c, _] = v4.octets();
+                (4, [a, b, c, 0, 0, 0, 0, 0])
+            }
+            IpAddr::V6(v6) => {
+                let [a, b, c, d, e, f, g, h, ..] = v6.octets();
+                (6, [a, b, c, d, e, f, g, h])
+            }
+        };
+        for (to, from) in bytes.iter_mut().zip(std::iter::once(family).chain(prefix)) {
+            *to = from;
+        }
+        Self(bytes)
+    }
+}
+
+/// Makes keys. The secret is in front and of a fixed length, and the output is cut in half and never leaves memory, so
+/// plain SHA-256 serves as the keyed hash.
+pub(crate) struct Keyed(Sha256Hasher);
+
+impl Keyed {
+    pub(crate) fn new() -> Self {
+        let mut hasher = Sha256Hasher::new();
+        // A whole block: its compression is paid once, here.
+        hasher.update(&random_bytes::<64>());
+        Self(hasher)
+    }
+
+    /// The key of `parts` in the list `what`.
+    pub(crate) fn key(&self, what: &'static str, parts: &[&[u8]]) -> Key {
+        let mut hasher = self.0.clone();
+        for part in std::iter::once(what.as_bytes()).chain(parts.iter().copied()) {
+            hasher.update(&u32::try_from(part.len()).unwrap_or(u32::MAX).to_be_bytes());
+            hasher.update(part);
+        }
+        let mut key = [0_u8; 16];
+        for (to, from) in key.iter_mut().zip(hasher.finish()) {
+            *to = from;
+        }
+        key
+    }
+
+    /// The key of an address as a whole, or of its network for IPv6, where one machine has 2^64 addresses.
+    pub(crate) fn address(&self, what: &'static str, address: IpAddr) -> Key {
+        match address.to_canonical() {
+            IpAddr::V4(v4) => self.key(what, &[&v4.octets()]),
+            v6 @ IpAddr::V6(_) => self.key(what, &[&Network::of(v6).0]),
+        }
+    }
+
+    /// The key of `parts` in one network.
+    pub(crate) fn in_network(&self, what: &'static str, network: Network, part: &[u8]) -> Key {
+        self.key(what, &[&network.0, part])
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn networks_hold_their_neighbours_only() {
+        let of = |text: &str| Network::of(text.parse().unwrap());
+        assert_eq!(of("10.1.2.3"), of("10.1.2.250"));
+        assert_eq!(of("10.1.2.3"), of("::ffff:10.1.2.9"));
+        assert_ne!(of("10.1.2.3"), of("10.1.3.3"));
+        assert_eq!(of("2001:db8:1:2::1"), of("2001:db8:1:2:ffff::1"));
+        assert_ne!(of("2001:db8:1:2::1"), of("2001:db8:1:3::1"));
+    }
+
+    #[test]
+    fn keys_differ_by_list_part_and_process() {
+        let (one, other) = (Keyed::new(), Keyed::new());
+        assert_eq!(one.key("a", &[b"x"]), one.key("a", &[b"x"]));
+        assert_ne!(one.key("a", &[b"x"]), one.key("b", &[b"x"]));
+        assert_ne!(one.key("a", &[b"xy", b"z"]), one.key("a", &[b"x", b"yz"]));
+        assert_ne!(one.key("a", &[b"x"]), other.key("a", &[b"x"]));
+    }
+}

@@ -1,0 +1,313 @@
+//! The gate's question: how risky is this attempt?
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::Duration;
+
+use gate::{Assess, Attempt, Caller, CallerKind, Credential, Risk, Verdict};
+use kernel::{Clock, Kind, Micros, Problem};
+
+use crate::bounded::{Aging, Bounded};
+use crate::config::RiskConfig;
+use crate::gcra::Quota;
+use crate::keys::{Key, Keyed, Network};
+use crate::lock::Failures;
+use crate::score::{self, Facts};
+
+/// Addresses whose rates are counted, per kind of rate.
+const ADDRESS_COUNT_MAX: usize = 65_536;
+/// Accounts and credentials whose failures are counted.
+const FAILURE_COUNT_MAX: usize = 65_536;
+/// Tokens and sessions that are remembered as good.
+const GOOD_COUNT_MAX: usize = 65_536;
+/// Pairs of principal and network that are remembered.
+const NETWORK_COUNT_MAX: usize = 65_536;
+
+/// A token that was good is spared the address's limits for this long after its last use.
+const GOOD_S: i64 = 86_400;
+/// A network is forgotten when the principal has not come from it for this long.
+const NETWORK_S: i64 = 90 * 86_400;
+/// A network stays new for this long.
+const NEW_NETWORK_S: i64 = 3_600;
+/// A time of last use is written again only when it is older than this, so that most requests only read.
+const REFRESH_S: i64 = 60;
+/// How often stale entries are cleared away.
+const SWEEP_S: i64 = 300;
+
+/// Whether bytes have the form and checksum of a secret that the server made.
+pub type IsSecretText = fn(&[u8]) -> bool;
+
+/// Implements [`Assess`] with counters in memory.
+pub struct RiskPort {
+    config: RiskConfig,
+    clock: Arc<dyn Clock>,
+    is_secret_text: IsSecretText,
+    keyed: Keyed,
+    failure_quota: Quota,
+    token_quota: Quota,
+    anonymous_quota: Quota,
+    rates: Bounded<Rate>,
+    failures: Bounded<Failures>,
+    good: Bounded<Seen>,
+    networks: Bounded<Seen>,
+    swept_at: AtomicI64,
+}
+
+/// A rate's number; see [`Quota`].
+#[derive(Clone, Copy)]
+struct Rate(Micros);
+
+impl Aging for Rate {
+    fn is_stale(&self, now: Micros) -> bool {
+        Quota::is_spent(self.0, now)
+    }
+
+    fn age_mark(&self) -> Micros {
+        self.0
+    }
+}
+
+impl Aging for Failures {
+    fn is_stale(&self, now: Micros) -> bool {
+        self.live_count(now) == 0
+    }
+
+    fn age_mark(&self) -> Micros {
+        self.last
+    }
+}
+
+/// When something was seen first and last.
+#[derive(Clone, Copy)]
+struct Seen {
+    first: Micros,
+    last: Micros,
+    keep_s: i64,
+}
+
+impl Aging for Seen {
+    fn is_stale(&self, now: Micros) -> bool {
+        self.last.plus_secs(self.keep_s) < now
+    }
+
+    fn age_mark(&self) -> Micros {
+        self.last
+    }
+}
+
+/// What was brought, as far as failures are counted.
+enum Brought<'a> {
+    Nothing,
+    /// A job of this process.
+    Inside,
+    /// A token or cookie of the right form: it cannot be guessed.
+    Unguessable(&'a [u8]),
+    /// A password for an account.
+    Password(String),
+    /// Anything else.
+    Noise,
+}
+
+impl RiskPort {
+    /// The port. `is_secret_text` comes from `identity`, whose form of secrets it is.
+    ///
+    /// # Errors
+    /// `Invalid` for a configuration under which the room's promises would not hold.
+    pub fn new(config: RiskConfig, clock: Arc<dyn Clock>, is_secret_text: IsSecretText) -> Result<Self, Problem> {
+        config.check()?;
+        Ok(Self {
+            is_secret_text,
+            keyed: Keyed::new(),
+            failure_quota: Quota::new(config.failure_burst_count_max, config.failure_per_minute_count_max),
+            token_quota: Quota::new(config.token_failure_burst_count_max, config.token_failure_per_minute_count_max),
+            anonymous_quota: Quota::new(config.anonymous_burst_count_max, config.anonymous_per_minute_count_max),
+            rates: Bounded::new(ADDRESS_COUNT_MAX),
+            failures: Bounded::new(FAILURE_COUNT_MAX),
+            good: Bounded::new(GOOD_COUNT_MAX),
+            networks: Bounded::new(NETWORK_COUNT_MAX),
+            swept_at: AtomicI64::new(clock.now().0),
+            config,
+            clock,
+        })
+    }
+
+    fn brought<'a>(&self, credential: &'a Credential) -> Brought<'a> {
+        match credential {
+            Credential::None => Brought::Nothing,
+            Credential::Job(_) => Brought::Inside,
+            Credential::Malformed => Brought::Noise,
+            Credential::Bearer(secret) | Credential::Session(secret) if (self.is_secret_text)(secret.expose()) => {
+                Brought::Unguessable(secret.expose())
+            }
+            Credential::Bearer(_) | Credential::Session(_) => Brought::Noise,
+            // A token sent as a password is a token, whatever the user name says.
+            Credential::Basic { password, .. } if (self.is_secret_text)(password.expose()) => {
+                Brought::Unguessable(password.expose())
+            }
+            Credential::Basic { username, .. } => Brought::Password(username.to_ascii_lowercase()),
+        }
+    }
+
+    /// The lock on one account: in this network, and everywhere unless the account logged in from this network lately.
+    fn lock_wait(&self, name: &str, network: Network, now: Micros) -> Option<Duration> {
+        let (here, everywhere) = (self.failures_here(name, network, now), self.failures_of(name, now));
+        let wait_here = here.wait(self.config.lock_free_count, self.config.lock_wait_s_max, now);
+        let spared = self.good.get(&self.keyed.in_network("login", network, name.as_bytes()), now).is_some();
+        if spared {
+            return wait_here;
+        }
+        wait_here.max(everywhere.wait(self.config.lock_everywhere_free_count, self.config.lock_wait_s_max, now))
+    }
+
+    fn failures_here(&self, name: &str, network: Network, now: Micros) -> Failures {
+        self.failures.get(&self.keyed.in_network("here", network, name.as_bytes()), now).unwrap_or_default()
+    }
+
+    fn failures_of(&self, name: &str, now: Micros) -> Failures {
+        self.failures.get(&self.keyed.key("everywhere", &[name.as_bytes()]), now).unwrap_or_default()
+    }
+
+    fn count_failure(&self, key: Key, now: Micros) {
+        self.failures.change(key, now, |known| Some(known.unwrap_or_default().and_one(now)));
+    }
+
+    fn over(&self, quota: Quota, key: &Key, now: Micros) -> Result<(), Problem> {
+        let full_at = self.rates.get(key, now).map_or(Micros(0), |rate| rate.0);
+        quota.wait(full_at, now).map_or(Ok(()), |wait| Err(too_many("too many failed attempts from this address", wait)))
+    }
+
+    fn take(&self, quota: Quota, key: Key, now: Micros) {
+        self.rates.change(key, now, |known| Some(Rate(quota.take(known.map_or(Micros(0), |rate| rate.0), now))));
+    }
+
+    fn see(&self, map: &Bounded<Seen>, key: Key, keep_s: i64, now: Micros) {
+        let fresh = map.get(&key, now).is_some_and(|seen| seen.last.plus_secs(REFRESH_S) > now);
+        if !fresh {
+            map.change(key, now, |known| Some(Seen { first: known.map_or(now, |seen| seen.first), last: now, keep_s }));
+        }
+    }
+
+    fn learn_good(&self, attempt: &Attempt, caller: &Caller, now: Micros) {
+        let network = Network::of(attempt.address);
+        match self.brought(&attempt.credential) {
+            Brought::Unguessable(secret) => self.see(&self.good, self.keyed.key("good", &[secret]), GOOD_S, now),
+            Brought::Password(name) => {
+                self.see(&self.good, self.keyed.in_network("login", network, name.as_bytes()), NETWORK_S, now);
+                let here = self.keyed.in_network("here", network, name.as_bytes());
+                if self.failures.get(&here, now).is_some() {
+                    // Only failures in a row count here. Those from everywhere just age: else an attacker could go on for as
+                    // long as the owner logs in now and then.
+                    self.failures.change(here, now, |_| None);
+                }
+            }
+            Brought::Nothing | Brought::Inside | Brought::Noise => return,
+        }
+        let id = caller.id.as_bytes();
+        self.see(&self.networks, self.keyed.in_network("network", network, id), NETWORK_S, now);
+        self.see(&self.networks, self.keyed.key("any_network", &[id]), NETWORK_S, now);
+    }
+
+    fn learn_refused(&self, attempt: &Attempt, now: Micros) {
+        let failed = self.keyed.address("failed", attempt.address);
+        match self.brought(&attempt.credential) {
+            Brought::Nothing | Brought::Inside => return,
+            Brought::Unguessable(_) => {
+                return self.take(self.token_quota, self.keyed.address("token_failed", attempt.address), now);
+            }
+            Brought::Noise => {}
+            Brought::Password(name) => {
+                self.count_failure(self.keyed.in_network("here", Network::of(attempt.address), name.as_bytes()), now);
+                self.count_failure(self.keyed.key("everywhere", &[name.as_bytes()]), now);
+            }
+        }
+        self.take(self.failure_quota, failed, now);
+        self.count_failure(self.keyed.address("address", attempt.address), now);
+    }
+
+    /// New: the principal came from elsewhere before it came from here, and from here for less than an hour.
+    fn is_new_network(&self, attempt: &Attempt, caller: &Caller, now: Micros) -> bool {
+        let id = caller.id.as_bytes();
+        let here = self.networks.get(&self.keyed.in_network("network", Network::of(attempt.address), id), now);
+        let anywhere = self.networks.get(&self.keyed.key("any_network", &[id]), now);
+        match (here, anywhere) {
+            (Some(here), Some(anywhere)) => here.first > anywhere.first && here.first.plus_secs(NEW_NETWORK_S) > now,
+            (None, Some(_)) => true,
+            (_, None) => false,
+        }
+    }
+
+    fn sweep_now_and_then(&self, now: Micros) {
+        let last = self.swept_at.load(Ordering::Relaxed);
+        let due = now.0.saturating_sub(last) > SWEEP_S * 1_000_000;
+        if due && self.swept_at.compare_exchange(last, now.0, Ordering::Relaxed, Ordering::Relaxed).is_ok() {
+            self.rates.sweep(now);
+            self.failures.sweep(now);
+            self.good.sweep(now);
+            self.networks.sweep(now);
+        }
+    }
+}
+
+impl Assess for RiskPort {
+    fn may_knock(&self, attempt: &Attempt) -> Result<(), Problem> {
+        let now = self.clock.now();
+        match self.brought(&attempt.credential) {
+            Brought::Inside => Ok(()),
+            Brought::Nothing => {
+                let key = self.keyed.address("anonymous", attempt.address);
+                self.over(self.anonymous_quota, &key, now)?;
+                self.take(self.anonymous_quota, key, now);
+                Ok(())
+            }
+            Brought::Unguessable(secret) => {
+                let over = self.over(self.token_quota, &self.keyed.address("token_failed", attempt.address), now);
+                // A neighbour behind the same address must not cost a good token its way in.
+                over.or_else(|problem| self.good.get(&self.keyed.key("good", &[secret]), now).map(drop).ok_or(problem))
+            }
+            Brought::Noise => self.over(self.failure_quota, &self.keyed.address("failed", attempt.address), now),
+            Brought::Password(name) => {
+                if let Some(wait) = self.lock_wait(&name, Network::of(attempt.address), now) {
+                    return Err(too_many("too many failed attempts for this account", wait));
+                }
+                self.over(self.failure_quota, &self.keyed.address("failed", attempt.address), now)
+            }
+        }
+    }
+
+    fn assess(&self, attempt: &Attempt, caller: &Caller) -> Risk {
+        if !matches!(caller.kind, CallerKind::User | CallerKind::Service) {
+            return Risk::default();
+        }
+        let now = self.clock.now();
+        let (mut account_failure_count, mut locked_for) = (0, None);
+        if let Brought::Password(name) = self.brought(&attempt.credential) {
+            account_failure_count = self.failures_of(&name, now).live_count(now);
+            locked_for = self.lock_wait(&name, Network::of(attempt.address), now);
+        }
+        let by_address = self.failures.get(&self.keyed.address("address", attempt.address), now).unwrap_or_default();
+        let facts = Facts {
+            address_failure_count: by_address.live_count(now),
+            account_failure_count,
+            is_new_network: self.is_new_network(attempt, caller, now),
+        };
+        Risk { locked_for, ..score::score(facts) }
+    }
+
+    fn learn(&self, attempt: &Attempt, verdict: Verdict<'_>) {
+        let now = self.clock.now();
+        match verdict {
+            Verdict::Known(caller) => self.learn_good(attempt, caller, now),
+            Verdict::Refused => self.learn_refused(attempt, now),
+        }
+        self.sweep_now_and_then(now);
+    }
+}
+
+fn too_many(what: &str, wait: Duration) -> Problem {
+    // Rounded up: who comes back exactly then is let in.
+    let wait_s = wait.as_secs().saturating_add(u64::from(wait.subsec_nanos() > 0)).max(1);
+    Problem::new(Kind::TooMany, format!("{what}; try again in {wait_s} s")).retry_after(Duration::from_secs(wait_s))
+}
+
+#[cfg(test)]
+mod tests;

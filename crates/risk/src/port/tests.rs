@@ -1,0 +1,209 @@
+use std::net::IpAddr;
+
+use gate::{Assess, Attempt, Caller, CallerKind, Credential, DEFAULT_WORKSPACE, Verdict};
+use kernel::{FakeClock, Kind, Micros, Secret};
+
+use super::*;
+
+struct World {
+    port: RiskPort,
+    clock: FakeClock,
+}
+
+const HOME: &str = "198.51.100.7";
+const AWAY: &str = "203.0.113.9";
+
+fn world() -> World {
+    let clock = FakeClock::at(Micros(1_800_000_000_000_000));
+    // In these tests a secret text is anything that begins with `sr_`.
+    let port = RiskPort::new(RiskConfig::default(), Arc::new(clock.clone()), |bytes| bytes.starts_with(b"sr_")).unwrap();
+    World { port, clock }
+}
+
+fn attempt(credential: Credential, address: &str) -> Attempt {
+    Attempt {
+        credential,
+        address: address.parse::<IpAddr>().unwrap(),
+        user_agent: None,
+        workspace: DEFAULT_WORKSPACE.to_owned(),
+        client_certificate: None,
+    }
+}
+
+fn basic(name: &str) -> Credential {
+    Credential::Basic { username: name.to_owned(), password: Secret::from("wrong or right".to_owned()) }
+}
+
+fn bearer(text: &str) -> Credential {
+    Credential::Bearer(Secret::from(text.to_owned()))
+}
+
+fn user(id: &str) -> Caller {
+    Caller { kind: CallerKind::User, id: id.to_owned(), ..Caller::anonymous() }
+}
+
+impl World {
+    /// One refused attempt; gives how long it was told to wait instead, if it did not get that far.
+    fn fail(&self, credential: Credential, address: &str) -> Option<u64> {
+        let attempt = attempt(credential, address);
+        match self.port.may_knock(&attempt) {
+            Ok(()) => {
+                self.port.learn(&attempt, Verdict::Refused);
+                None
+            }
+            Err(problem) => {
+                assert_eq!(problem.kind(), Kind::TooMany);
+                Some(problem.retry_after_hint().unwrap().as_secs())
+            }
+        }
+    }
+
+    fn pass(&self, credential: Credential, address: &str, id: &str) -> Result<Risk, Problem> {
+        let attempt = attempt(credential, address);
+        self.port.may_knock(&attempt)?;
+        let caller = user(id);
+        self.port.learn(&attempt, Verdict::Known(&caller));
+        Ok(self.port.assess(&attempt, &caller))
+    }
+}
+
+#[test]
+fn an_account_is_locked_by_exponential_delay() {
+    let world = world();
+    let mut waits_s = Vec::new();
+    for _ in 0..9 {
+        while let Some(wait_s) = world.fail(basic("Ada"), HOME) {
+            waits_s.push(wait_s);
+            world.clock.advance_secs(i64::try_from(wait_s).unwrap());
+        }
+    }
+    assert_eq!(waits_s, [1, 2, 4, 8]);
+    // The case of the name makes no difference; another account in the same network is not locked.
+    assert!(world.fail(basic("ADA"), HOME).is_some());
+    assert!(world.pass(basic("bob"), "198.51.100.8", "u_bob").is_ok());
+}
+
+#[test]
+fn success_after_the_wait_clears_the_lock_here() {
+    let world = world();
+    for _ in 0..5 {
+        assert_eq!(world.fail(basic("ada"), HOME), None);
+    }
+    assert!(world.pass(basic("ada"), HOME, "u_ada").is_err());
+    world.clock.advance_secs(1);
+    assert!(world.pass(basic("ada"), HOME, "u_ada").is_ok());
+    for _ in 0..4 {
+        assert_eq!(world.fail(basic("ada"), HOME), None);
+    }
+    assert!(world.pass(basic("ada"), HOME, "u_ada").is_ok());
+}
+
+#[test]
+fn nobody_locks_the_owner_out_by_failing_elsewhere() {
+    let world = world();
+    world.pass(basic("ada"), HOME, "u_ada").unwrap();
+    for host in 0..60 {
+        world.fail(basic("ada"), &format!("203.0.{host}.9"));
+    }
+    assert!(world.fail(basic("ada"), "192.0.2.1").is_some(), "a new network must wait");
+    let risk = world.pass(basic("ada"), HOME, "u_ada").unwrap();
+    assert!(risk.score > 0 && risk.score < 90 && risk.reasons.contains(&"failures_of_account"), "{risk:?}");
+    assert_eq!(risk.locked_for, None);
+}
+
+#[test]
+fn failures_of_a_name_do_not_touch_its_tokens() {
+    let world = world();
+    for _ in 0..40 {
+        world.fail(basic("ada"), HOME);
+    }
+    assert!(world.pass(bearer("sr_good"), HOME, "u_ada").is_ok());
+    let as_password = Credential::Basic { username: "ada".to_owned(), password: Secret::from("sr_good".to_owned()) };
+    assert!(world.pass(as_password, HOME, "u_ada").is_ok());
+}
+
+#[test]
+fn an_address_that_fails_with_many_names_is_slowed_down() {
+    let world = world();
+    let refused = (0..40).filter(|number| world.fail(basic(&format!("name{number}")), HOME).is_some()).count();
+    assert_eq!(refused, 20);
+    assert!(world.fail(bearer("guess"), HOME).is_some(), "guesses of any kind share the limit");
+    assert!(world.fail(Credential::Malformed, HOME).is_some());
+    assert_eq!(world.fail(basic("name1"), AWAY), None, "another address is free");
+    world.clock.advance_secs(6);
+    assert_eq!(world.fail(bearer("guess"), HOME), None);
+    assert_eq!(world.fail(bearer("guess"), HOME), Some(6));
+}
+
+#[test]
+fn dead_tokens_are_slowed_down_late_and_good_ones_beside_them_never() {
+    let world = world();
+    world.pass(bearer("sr_good"), HOME, "u_ada").unwrap();
+    for _ in 0..1_000 {
+        assert_eq!(world.fail(bearer("sr_revoked"), HOME), None);
+    }
+    assert!(world.fail(bearer("sr_revoked"), HOME).is_some());
+    assert!(world.pass(bearer("sr_good"), HOME, "u_ada").is_ok());
+    assert!(world.pass(basic("bob"), HOME, "u_bob").is_ok(), "passwords have a limit of their own");
+}
+
+#[test]
+fn strangers_share_a_generous_limit_and_known_callers_have_none() {
+    let world = world();
+    let knock = || world.port.may_knock(&attempt(Credential::None, HOME));
+    for _ in 0..1_000 {
+        knock().unwrap();
+    }
+    assert_eq!(knock().unwrap_err().kind(), Kind::TooMany);
+    for _ in 0..5_000 {
+        world.pass(bearer("sr_good"), HOME, "u_ada").unwrap();
+    }
+}
+
+#[test]
+fn a_new_network_is_a_risk_for_an_hour() {
+    let world = world();
+    assert_eq!(world.pass(bearer("sr_good"), HOME, "u_ada").unwrap().score, 0, "the first one is not new");
+    world.clock.advance_secs(60);
+    let away = world.pass(bearer("sr_good"), AWAY, "u_ada").unwrap();
+    assert_eq!((away.score, away.reasons.as_slice()), (20, ["new_network"].as_slice()));
+    assert_eq!(world.pass(bearer("sr_good"), HOME, "u_ada").unwrap().score, 0);
+    assert_eq!(world.pass(bearer("sr_other"), AWAY, "u_bob").unwrap().score, 0, "it is new per person");
+    world.clock.advance_secs(NEW_NETWORK_S);
+    assert_eq!(world.pass(bearer("sr_good"), AWAY, "u_ada").unwrap().score, 0);
+}
+
+#[test]
+fn an_ipv6_attacker_gains_nothing_by_changing_addresses_in_its_network() {
+    let world = world();
+    let refused = (0..40).filter(|n| world.fail(basic(&format!("name{n}")), &format!("2001:db8::{n:x}")).is_some()).count();
+    assert_eq!(refused, 20);
+}
+
+#[test]
+fn memory_is_bounded_and_swept() {
+    let world = world();
+    for number in 0..200_000_u32 {
+        let [a, b, c, d] = number.to_be_bytes();
+        let address = format!("{}.{b}.{c}.{d}", a + 11);
+        world.fail(basic(&format!("name{number}")), &address);
+    }
+    assert!(world.port.rates.len() <= ADDRESS_COUNT_MAX && world.port.failures.len() <= FAILURE_COUNT_MAX);
+    world.clock.advance_secs(100_000_000);
+    world.fail(basic("ada"), HOME);
+    assert!(world.port.rates.len() + world.port.failures.len() <= 4);
+}
+
+#[test]
+fn jobs_are_never_limited_and_bear_no_risk() {
+    let world = world();
+    let anonymous = attempt(Credential::None, HOME);
+    assert_eq!(world.port.assess(&anonymous, &Caller::anonymous()), Risk::default());
+}
+
+#[test]
+fn weak_configurations_are_refused() {
+    let config = RiskConfig { lock_free_count: 0, ..RiskConfig::default() };
+    let clock: Arc<dyn Clock> = Arc::new(FakeClock::default());
+    assert!(RiskPort::new(config, clock, |_| false).is_err_and(|problem| problem.message().contains("lock_free_count")));
+}

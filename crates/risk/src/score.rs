@@ -1,0 +1,57 @@
+//! The score. A pure function: facts in, 0 to 100 and the reasons out.
+
+use gate::Risk;
+
+/// What is known about an attempt whose caller is known.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Facts {
+    /// Recent failures from this address.
+    pub(crate) address_failure_count: u32,
+    /// Recent failures of this account from anywhere.
+    pub(crate) account_failure_count: u32,
+    /// The caller is known from elsewhere, but has come from this network for less than an hour.
+    pub(crate) is_new_network: bool,
+}
+
+/// Each reason has its own ceiling, and the three together stay below 90, from where a policy may forbid: whatever strangers do
+/// from outside alone never takes a known caller's rights away.
+const ADDRESS_POINTS_MAX: u32 = 30;
+const ACCOUNT_POINTS_MAX: u32 = 35;
+const NEW_NETWORK_POINTS: u32 = 20;
+
+pub(crate) fn score(facts: Facts) -> Risk {
+    let mut points = 0;
+    let mut reasons = Vec::new();
+    if facts.address_failure_count > 0 {
+        points += facts.address_failure_count.saturating_mul(3).min(ADDRESS_POINTS_MAX);
+        reasons.push("failures_from_address");
+    }
+    if facts.account_failure_count > 0 {
+        points += facts.account_failure_count.saturating_mul(3).min(ACCOUNT_POINTS_MAX);
+        reasons.push("failures_of_account");
+    }
+    if facts.is_new_network {
+        points += NEW_NETWORK_POINTS;
+        reasons.push("new_network");
+    }
+    Risk { score: u8::try_from(points.min(100)).unwrap_or(100), reasons, locked_for: None }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_score_grows_with_each_fact_and_stays_below_what_a_policy_forbids() {
+        assert_eq!(score(Facts::default()), Risk::default());
+        let new = score(Facts { is_new_network: true, ..Facts::default() });
+        assert_eq!((new.score, new.reasons.as_slice()), (20, ["new_network"].as_slice()));
+        let mut last = 0;
+        for count in 0..1_000 {
+            let all = score(Facts { address_failure_count: count, account_failure_count: count, is_new_network: true });
+            assert!(all.score >= last && all.score < 90);
+            last = all.score;
+        }
+        assert_eq!(last, 85);
+    }
+}

@@ -1,0 +1,300 @@
+//! The wiring: opens the data folder and plugs the rooms together behind the gate's ports. One look here shows who holds
+//! which handle on what.
+
+use std::fs::{self, File};
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use artifacts::Artifacts;
+use audit::AuditLog;
+use axum::Router;
+use gate::{Gate, JobKey, Ports};
+use identity::Identity;
+use kernel::{Clock, Problem, Secret, SystemClock};
+use policy::Policy;
+use registry::Registry;
+use tracking::Tracking;
+use vault::db::{DbError, Location, Reader};
+use vault::keys::{KeyFile, KeyService, Keyring, PassphraseKey};
+use vault::objects::Objects;
+use wire::{Door, DoorConfig};
+
+use crate::config::{Config, ObjectsConfig, RootKeyConfig};
+use crate::locate::Locator;
+use crate::tls::file_problem;
+use crate::{system, ui};
+
+/// How often last-used times are written down and ended sessions are cleared away.
+const HOUSEKEEPING_EVERY: Duration = Duration::from_secs(60);
+/// Names by which a client on this machine may call the server.
+const LOOPBACK_NAMES: [&str; 3] = ["localhost", "127.0.0.1", "[::1]"];
+
+/// An open data folder.
+pub struct App {
+    /// Everything that can be asked over HTTP.
+    pub router: Router,
+    /// The door, for commands and jobs of this process.
+    pub gate: Gate,
+    /// Makes their identities.
+    pub jobs: JobKey,
+    /// The rooms.
+    pub rooms: Rooms,
+    housekeeping: tokio::task::JoinHandle<()>,
+    _lock: File,
+}
+
+/// The rooms' handles.
+#[derive(Clone)]
+pub struct Rooms {
+    /// Accounts.
+    pub identity: Identity,
+    /// Grants.
+    pub policy: Policy,
+    /// Experiments and runs.
+    pub tracking: Tracking,
+    /// Models.
+    pub registry: Registry,
+    /// Files of runs and models.
+    pub artifacts: Artifacts,
+    /// Where models come from.
+    pub lineage: lineage::Lineage,
+    /// The log.
+    pub audit: Arc<AuditLog>,
+    /// The keys.
+    pub keyring: Keyring,
+}
+
+/// Where things lie in the data folder.
+#[must_use]
+pub fn root_key_path(data: &Path) -> PathBuf {
+    data.join("keys/root.key")
+}
+
+/// Opens the folder for a command.
+///
+/// # Errors
+/// `Conflict` if another process has it open, `Invalid` for a folder or configuration that cannot be used.
+pub async fn open(data: &Path, config: &Config) -> Result<App, Problem> {
+    open_as(data, config, None).await
+}
+
+/// Opens the folder for a server that listens on `bound`.
+///
+/// # Errors
+/// As [`open`].
+pub async fn open_as(data: &Path, config: &Config, bound: Option<SocketAddr>) -> Result<App, Problem> {
+    let lock = lock(data)?;
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+    let opened = open_database(data, config)?;
+    let keyring = Keyring::open(opened.system.clone(), root_key(data, config)?, Arc::clone(&clock)).await?;
+    let audit = open_log(data, config, &opened.system, &keyring, &clock).await?;
+
+    let identity = Identity::new(opened.db.clone(), config.identity.clone())?;
+    let identity_port = Arc::new(identity.port(opened.ports.clone(), Arc::clone(&clock)));
+    let policy = Policy::open(opened.db.clone(), opened.ports.clone(), Arc::new(Principals)).await?;
+    let (gate, jobs) = Gate::new(Ports {
+        identify: Arc::clone(&identity_port) as _,
+        locate: Arc::new(Locator::new(opened.ports.clone())),
+        assess: Arc::new(risk::Assessor::new(config.risk.clone(), Arc::clone(&clock))?),
+        decide: Arc::new(policy.port()),
+        record: Arc::clone(&audit) as _,
+        clock: Arc::clone(&clock),
+    });
+    let objects = open_objects(data, config, &keyring)?;
+    let rooms = Rooms {
+        identity,
+        policy,
+        tracking: Tracking::new(opened.db.clone()),
+        registry: Registry::new(opened.db.clone()),
+        artifacts: Artifacts::new(opened.db.clone(), objects),
+        lineage: lineage::Lineage::new(opened.db.clone()),
+        audit,
+        keyring,
+    };
+    let page = config.server.mlflow_ui_dir.as_deref().map(ui::list_page).transpose()?;
+    let mut door = Door::new(gate.clone(), DoorConfig { allowed_hosts: host_names(config, bound) });
+    wire::mlflow::routes(&mut door, &rooms.tracking, &rooms.registry, &rooms.artifacts);
+    wire::admin::routes(&mut door, &rooms.identity, &rooms.policy, &rooms.audit, &rooms.lineage);
+    ui::routes(&mut door, &rooms.identity, page.as_ref());
+    system::routes(&mut door);
+
+    let system = opened.system;
+    let housekeeping = tokio::spawn(async move {
+        loop {
+            tokio::time::sleep(HOUSEKEEPING_EVERY).await;
+            if let Err(problem) = identity_port.write_uses(&system).await {
+                tracing::warn!(%problem, "last-used times could not be written down");
+            }
+        }
+    });
+    Ok(App { router: door.into_router(), gate, jobs, rooms, housekeeping, _lock: lock })
+}
+
+impl App {
+    /// Brings everything that is still in memory to the disk.
+    pub async fn close(self) {
+        self.housekeeping.abort();
+        self.rooms.audit.close().await;
+    }
+}
+
+fn lock(data: &Path) -> Result<File, Problem> {
+    let path = data.join("lock");
+    let missing = || {
+        let message = format!("`{}` is not a data folder; make one with `strongroom init --data {0}`", data.display());
+        Problem::invalid(message)
+    };
+    let file = File::options().read(true).write(true).open(&path).map_err(|_| missing())?;
+    file.try_lock().map_err(|_| {
+        let message = format!("`{}` is open in another process; stop it, or talk to it with --url", data.display());
+        Problem::new(kernel::Kind::Conflict, message)
+    })?;
+    Ok(file)
+}
+
+fn open_database(data: &Path, config: &Config) -> Result<vault::db::Opened, Problem> {
+    let location = match config.vault.database.expose() {
+        "sqlite" => Location::Sqlite(data.join("db/strongroom.db")),
+        url if url.starts_with("postgres://") || url.starts_with("postgresql://") => {
+            Location::Postgres(Secret::from(url.to_owned()))
+        }
+        _ => return Err(Problem::invalid("`vault.database` is `sqlite` or a `postgres://` address")),
+    };
+    vault::db::open(&location).map_err(|error| Problem::unavailable(format!("the database cannot be opened: {error}")).because(error))
+}
+
+/// The service that holds the root key.
+///
+/// # Errors
+/// `Invalid` if the key is missing or readable by others.
+pub fn root_key(data: &Path, config: &Config) -> Result<Arc<dyn KeyService>, Problem> {
+    Ok(match &config.vault.root_key {
+        RootKeyConfig::File => Arc::new(KeyFile::open(&root_key_path(data))?),
+        RootKeyConfig::FileAt { path } => Arc::new(KeyFile::open(path)?),
+        RootKeyConfig::Passphrase { variable } => {
+            let passphrase = std::env::var(variable)
+                .map_err(|_| Problem::invalid(format!("the variable `{variable}` with the passphrase is not set")))?;
+            Arc::new(PassphraseKey::open(&data.join("keys/passphrase.salt"), &Secret::from(passphrase))?)
+        }
+    })
+}
+
+fn open_objects(data: &Path, config: &Config, keyring: &Keyring) -> Result<Objects, Problem> {
+    match &config.vault.objects {
+        ObjectsConfig::Local => Objects::local(&data.join("objects"), keyring.clone()),
+        ObjectsConfig::S3 { bucket, region, endpoint } => Objects::s3(bucket, region, endpoint.as_deref(), keyring.clone()),
+    }
+}
+
+async fn open_log(
+    data: &Path,
+    config: &Config,
+    system: &vault::db::SystemDb,
+    keyring: &Keyring,
+    clock: &Arc<dyn Clock>,
+) -> Result<Arc<AuditLog>, Problem> {
+    let seed = keyring.secret("audit/signing-seed").await?;
+    let install_key = keyring.secret("audit/install-key").await?;
+    let id = keyring.secret("audit/origin").await?;
+    // The origin is public; a digest of a secret gives it a random, lasting name.
+    let digest = kernel::hex(&kernel::sha256(id.expose()));
+    let origin = format!("strongroom.local/audit/{}", digest.chars().take(32).collect::<String>());
+    let mut settings = audit::AuditConfig::new(&data.join("audit"), &origin, seed.as_ref().clone(), install_key.as_ref().clone());
+    settings.wait_max = Duration::from_millis(config.audit.wait_ms);
+    AuditLog::open(settings, system.clone(), Arc::clone(clock)).await.map_err(Into::into)
+}
+
+/// Answers policy's questions about principals from identity's tables.
+struct Principals;
+
+impl policy::Directory for Principals {
+    fn find(&self, reader: &mut Reader<'_>, id_or_name: &str) -> Result<Option<policy::Principal>, DbError> {
+        let found = identity::principal_with_groups(reader, id_or_name)?;
+        Ok(found.map(|(principal, groups)| policy::Principal {
+            id: principal.id,
+            kind: match principal.kind {
+                identity::PrincipalKind::User => policy::PrincipalKind::User,
+                identity::PrincipalKind::Service => policy::PrincipalKind::Service,
+                identity::PrincipalKind::Group => policy::PrincipalKind::Group,
+            },
+            groups,
+            disabled: principal.disabled,
+        }))
+    }
+}
+
+/// The host names that clients may use: the loopback's, the address listened on, the machine's, and those configured.
+#[must_use]
+pub fn host_names(config: &Config, bound: Option<SocketAddr>) -> Vec<String> {
+    let mut names: Vec<String> = LOOPBACK_NAMES.iter().map(ToString::to_string).collect();
+    if let Some(bound) = bound.filter(|bound| !bound.ip().is_unspecified()) {
+        names.push(match bound {
+            SocketAddr::V4(v4) => v4.ip().to_string(),
+            SocketAddr::V6(v6) => format!("[{}]", v6.ip()),
+        });
+    }
+    names.extend(config.server.allowed_hosts.iter().cloned());
+    names.sort();
+    names.dedup();
+    names
+}
+
+/// Writes down where this server listens, for commands on the same folder.
+///
+/// # Errors
+/// `Internal` if the file cannot be written.
+pub fn announce(data: &Path, url: &str) -> Result<(), Problem> {
+    crate::tls::write_private(&data.join("address"), url)
+}
+
+/// Takes the announcement back.
+pub fn withdraw(data: &Path) {
+    // If it stays, commands find that nobody holds the lock and open the folder themselves.
+    drop(fs::remove_file(data.join("address")));
+}
+
+/// Where a server on this folder listens, if one does: the folder is locked and an address was announced.
+#[must_use]
+pub fn running_at(data: &Path) -> Option<String> {
+    let file = File::options().read(true).write(true).open(data.join("lock")).ok()?;
+    if file.try_lock().is_ok() {
+        return None;
+    }
+    let url = fs::read_to_string(data.join("address")).ok()?;
+    url.starts_with("https://").then(|| url.trim().to_owned())
+}
+
+/// Resolves when the process is told to stop.
+///
+/// # Errors
+/// `Internal` if signals cannot be listened to.
+pub fn stop_signal() -> Result<impl Future<Output = ()>, Problem> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let listen = |kind| signal(kind).map_err(|e| Problem::internal("signals cannot be listened to", e));
+    let (mut terminate, mut interrupt) = (listen(SignalKind::terminate())?, listen(SignalKind::interrupt())?);
+    Ok(async move {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+    })
+}
+
+/// Makes the folders of a new data folder, readable by this account only.
+///
+/// # Errors
+/// `Conflict` if there is one already; `Internal` if it cannot be made.
+pub fn make_folder(data: &Path) -> Result<(), Problem> {
+    use std::os::unix::fs::DirBuilderExt;
+    if fs::read_dir(data).is_ok_and(|mut entries| entries.next().is_some()) {
+        let message = format!("`{}` is not empty; choose a new folder", data.display());
+        return Err(Problem::new(kernel::Kind::Conflict, message));
+    }
+    for folder in ["", "db", "keys", "objects", "audit", "tls"] {
+        let path = data.join(folder);
+        fs::DirBuilder::new().recursive(true).mode(0o700).create(&path).map_err(|e| file_problem(&path, e))?;
+    }
+    Ok(())
+}

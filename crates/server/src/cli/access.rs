@@ -1,0 +1,164 @@
+//! `strongroom grant|role`.
+
+use clap::{Args, Subcommand};
+use kernel::Problem;
+use serde_json::{Value, json};
+
+use super::client::Connection;
+use super::output::{done, list, segment, show};
+
+const PREFIX: &str = "/api/strongroom/v1";
+
+/// Work with grants: who may do what, where.
+#[derive(Subcommand)]
+pub enum Grant {
+    /// Give a role on the workspace, or on one experiment, model or the server. Nobody can give what they do not hold, nor
+    /// anything to themself.
+    Create(CreateGrant),
+    /// List grants.
+    List(ListGrants),
+    /// Take a grant back. It ends within a second.
+    Revoke(RevokeGrant),
+    /// Ask what a principal may do, without doing it.
+    Check(Check),
+}
+
+/// Where a role is given.
+#[derive(Args)]
+pub struct On {
+    /// workspace, experiment, registered_model or server.
+    #[arg(long, value_name = "KIND", default_value = "workspace")]
+    on: String,
+    /// The experiment's id or the model's name.
+    #[arg(long, value_name = "ID")]
+    id: Option<String>,
+}
+
+/// Options of `grant create`.
+#[derive(Args)]
+#[command(after_help = "Examples:\n  strongroom grant create alice contributor\n  strongroom grant create ci trainer --on experiment --id 7")]
+pub struct CreateGrant {
+    /// The user, service account or group.
+    principal: String,
+    /// The role; `strongroom role list` shows them.
+    role: String,
+    #[command(flatten)]
+    on: On,
+    /// When it ends (RFC 3339).
+    #[arg(long, value_name = "TIME")]
+    expires_at: Option<String>,
+    /// Why.
+    #[arg(long, value_name = "TEXT", default_value = "")]
+    because: String,
+    #[command(flatten)]
+    connection: Connection,
+}
+
+/// Options of `grant list`.
+#[derive(Args)]
+pub struct ListGrants {
+    /// Only those of this principal.
+    #[arg(long)]
+    principal: Option<String>,
+    #[command(flatten)]
+    on: On,
+    #[command(flatten)]
+    connection: Connection,
+}
+
+/// Options of `grant revoke`.
+#[derive(Args)]
+pub struct RevokeGrant {
+    /// The grant's id.
+    id: String,
+    #[command(flatten)]
+    connection: Connection,
+}
+
+/// Options of `grant check`.
+#[derive(Args)]
+pub struct Check {
+    /// The user, service account or group.
+    principal: String,
+    /// The action, such as `runs.create`.
+    action: String,
+    #[command(flatten)]
+    on: On,
+    #[command(flatten)]
+    connection: Connection,
+}
+
+impl Grant {
+    pub(super) async fn run(self) -> Result<(), Problem> {
+        match self {
+            Self::Create(create) => {
+                let mut client = create.connection.open().await?;
+                let body = json!({
+                    "principal": create.principal, "role": create.role, "resource_kind": create.on.on, "resource": create.on.id,
+                    "expires_at": create.expires_at, "justification": create.because,
+                });
+                let grant = client.post(&format!("{PREFIX}/grants"), &body).await?;
+                show(&client, &grant, &["id", "principal", "role", "resource_kind", "resource", "expires_at"])
+            }
+            Self::List(all) => {
+                let mut client = all.connection.open().await?;
+                let mut path = format!("{PREFIX}/grants?resource_kind={}", segment(&all.on.on));
+                if let Some(id) = &all.on.id {
+                    path.push_str(&format!("&resource={}", segment(id)));
+                }
+                if let Some(principal) = &all.principal {
+                    path.push_str(&format!("&principal={}", segment(principal)));
+                }
+                let columns = ["id", "principal", "role", "resource_kind", "resource", "created_at", "expires_at", "justification"];
+                list(&mut client, &path, "grants", &columns).await
+            }
+            Self::Revoke(revoke) => {
+                let mut client = revoke.connection.open().await?;
+                client.delete(&format!("{PREFIX}/grants/{}", segment(&revoke.id))).await?;
+                done(&client, &format!("revoked `{}`", revoke.id))
+            }
+            Self::Check(check) => {
+                let mut client = check.connection.open().await?;
+                let body = json!({
+                    "principal": check.principal, "action": check.action, "resource_kind": check.on.on, "resource": check.on.id,
+                });
+                let answer = client.post(&format!("{PREFIX}/access/check"), &body).await?;
+                show(&client, &answer, &["principal", "allowed", "reasons", "hint"])
+            }
+        }
+    }
+}
+
+/// Show what each role may do.
+#[derive(Subcommand)]
+pub enum Role {
+    /// List the roles.
+    List(Plain),
+}
+
+/// Nothing but the connection.
+#[derive(Args)]
+pub struct Plain {
+    #[command(flatten)]
+    connection: Connection,
+}
+
+impl Role {
+    pub(super) async fn run(self) -> Result<(), Problem> {
+        let Self::List(plain) = self;
+        let mut client = plain.connection.open().await?;
+        let answer = client.get(&format!("{PREFIX}/roles")).await?;
+        if client.json {
+            println!("{answer}");
+            return Ok(());
+        }
+        for role in answer.get("roles").and_then(Value::as_array).into_iter().flatten() {
+            let name = role.get("name").and_then(Value::as_str).unwrap_or_default();
+            let about = role.get("about").and_then(Value::as_str).unwrap_or_default();
+            let verbs = role.get("actions").and_then(Value::as_array).cloned().unwrap_or_default();
+            let verbs: Vec<_> = verbs.iter().filter_map(Value::as_str).collect();
+            println!("{name}  {about}\n    {}", verbs.join(" "));
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,137 @@
+//! `strongroom init`: a new data folder and its first administrator.
+
+use std::fs;
+use std::io::Write;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+use gate::{Attempt, Gate, JobPass, Operation};
+use kernel::{Problem, Secret};
+use vault::keys::KeyFile;
+
+use crate::boot::{self, App};
+use crate::{config, tls};
+
+/// The job that sets up a new folder. The policy lets it make the first account and its grants, and nothing else.
+const BOOTSTRAP: &str = "bootstrap";
+/// What the first administrator gets besides `administrator`, which by itself gives no data: explicit grants on the first
+/// workspace, that can be revoked like any other.
+const FIRST_ROLES: [&str; 5] = ["contributor", "reviewer", "deployer", "auditor", "backup_operator"];
+/// How long the first token lives.
+const FIRST_TOKEN_S: i64 = 365 * 86_400;
+
+/// Make a new data folder: keys, certificates, the database, the log, a first administrator.
+#[derive(Args)]
+#[command(after_help = "The token is written to the file with mode 0600, or shown once if no file is named.\n\n\
+Example:\n  strongroom init --data ./data --admin-token-file ./admin.token")]
+pub struct Init {
+    /// The folder to make. It must not exist, or be empty.
+    #[arg(long, value_name = "DIR", env = "STRONGROOM_DATA")]
+    data: PathBuf,
+    /// Where to write the first administrator's token.
+    #[arg(long, value_name = "FILE")]
+    admin_token_file: Option<PathBuf>,
+    /// The first administrator's name.
+    #[arg(long, value_name = "NAME", default_value = "admin")]
+    admin: String,
+    /// A configuration to begin with; it is copied to DIR/strongroom.toml.
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+}
+
+impl Init {
+    pub(super) async fn run(self) -> Result<(), Problem> {
+        if let Some(path) = self.admin_token_file.as_deref().filter(|path| path.exists()) {
+            return Err(Problem::invalid(format!("`{}` exists; name a new file for the token", path.display())));
+        }
+        let settings = config::load(&self.data, self.config.as_deref())?;
+        boot::make_folder(&self.data)?;
+        let text = match &self.config {
+            Some(path) => fs::read_to_string(path).map_err(|e| tls::file_problem(path, e))?,
+            None => FIRST_CONFIG.to_owned(),
+        };
+        tls::write_private(&self.data.join(config::FILE_NAME), &text)?;
+        tls::write_private(&self.data.join("lock"), "")?;
+        tls::make_authority(&self.data)?;
+        if matches!(settings.vault.root_key, config::RootKeyConfig::File) {
+            drop(KeyFile::create(&boot::root_key_path(&self.data))?);
+        }
+        let app = boot::open(&self.data, &settings).await?;
+        let token = first_administrator(&app, &self.admin).await?;
+        app.close().await;
+        self.hand_over(&token)
+    }
+
+    fn hand_over(&self, token: &Secret) -> Result<(), Problem> {
+        let text = token.expose_text().unwrap_or_default();
+        let data = self.data.display();
+        match &self.admin_token_file {
+            Some(path) => {
+                write_new_private(path, text)?;
+                println!("made `{data}`; the token of `{}` is in `{}`", self.admin, path.display());
+            }
+            None => println!("made `{data}`; the token of `{}`, shown this once:\n{text}", self.admin),
+        }
+        println!("back up `{data}/keys` apart from the rest: without the root key nothing can be read");
+        println!("next: strongroom serve --data {data}");
+        Ok(())
+    }
+}
+
+pub(super) fn write_new_private(path: &Path, text: &str) -> Result<(), Problem> {
+    let write = || {
+        let mut file = fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
+        writeln!(file, "{text}")?;
+        file.sync_all()
+    };
+    write().map_err(|e| tls::file_problem(path, e))
+}
+
+/// Everything passes the door, the very first records of the log included.
+async fn first_administrator(app: &App, name: &str) -> Result<Secret, Problem> {
+    let pass = app.jobs.pass(BOOTSTRAP);
+    let (identity, policy) = (&app.rooms.identity, &app.rooms.policy);
+    let workspace = gate::DEFAULT_WORKSPACE.parse()?;
+    call(&app.gate, &pass, identity::ops::workspaces::CreateWorkspace { room: identity.clone(), name: workspace }).await?;
+    call(&app.gate, &pass, tracking::ops::EnsureDefaultExperiment { room: app.rooms.tracking.clone() }).await?;
+    let user = identity::ops::accounts::CreateUser { room: identity.clone(), name: name.parse()?, password: None };
+    let user = call(&app.gate, &pass, user).await?;
+    let mut grants = vec![("administrator", policy::On::Server)];
+    grants.push(("auditor", policy::On::Server));
+    grants.extend(FIRST_ROLES.iter().map(|role| (*role, policy::On::Workspace)));
+    for (role, on) in grants {
+        let grant = policy::CreateGrant {
+            room: policy.clone(),
+            principal: user.id.clone(),
+            role: role.to_owned(),
+            on,
+            expires_at: None,
+            justification: "first start".to_owned(),
+        };
+        call(&app.gate, &pass, grant).await?;
+    }
+    let wish = identity::TokenWish { label: "first token".to_owned(), lifetime_s: Some(FIRST_TOKEN_S), ..identity::TokenWish::default() };
+    let token = identity::ops::tokens::CreateTokenFor { room: identity.clone(), principal: user.id, wish };
+    Ok(call(&app.gate, &pass, token).await?.secret)
+}
+
+async fn call<O: Operation>(gate: &Gate, pass: &JobPass, operation: O) -> Result<O::Output, Problem> {
+    gate.call(Attempt::of_job(pass.clone()), operation).await
+}
+
+/// The configuration that a new folder begins with.
+const FIRST_CONFIG: &str = "# Strongroom's configuration. Every key has a default; `strongroom config check --data DIR` prints what is in force.
+
+[server]
+# listen = \"127.0.0.1:8443\"
+# allowed_hosts = [\"strongroom.example\"]
+# mlflow_ui_dir = \"/path/to/site-packages/mlflow/server/js/build\"
+
+[tls]
+# certificate = \"/path/to/chain.pem\"
+# key = \"/path/to/key.pem\"
+
+[vault]
+# database = \"postgres://user:password@host/strongroom\"
+";

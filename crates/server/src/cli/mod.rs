@@ -1,0 +1,131 @@
+//! The command line. A command that acts on data is a request through the same routes that clients use; only `init`,
+//! `serve`, `witness`, `config check` and the offline `audit verify` open files themselves.
+
+mod access;
+mod audit;
+mod client;
+mod init;
+mod lineage;
+mod output;
+mod people;
+mod serve;
+mod table;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+use kernel::{Kind, Problem};
+
+/// A secure MLOps server: a drop-in for the MLflow tracking server and model registry in which every access is
+/// authenticated, authorised and recorded in a log that cannot be altered unseen.
+#[derive(Parser)]
+#[command(name = "strongroom", version, max_term_width = 110, after_help = EXAMPLES)]
+struct Cli {
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+const EXAMPLES: &str = "Examples:
+  strongroom init --data ./data --admin-token-file ./admin.token
+  strongroom serve --data ./data --listen 127.0.0.1:8443
+  strongroom user create alice --data ./data --token-file ./admin.token
+  strongroom grant create alice contributor --data ./data --token-file ./admin.token
+  strongroom audit verify --data ./data
+
+Exit codes: 0 done, 1 failed, 2 wrong usage, 3 refused (not authenticated or not allowed), 4 not found, 5 try again later.";
+
+#[derive(Subcommand)]
+enum Verb {
+    /// Make a new data folder: keys, certificates, the database, the log, a first administrator.
+    Init(init::Init),
+    /// Answer requests.
+    Serve(serve::Serve),
+    /// Work with people's accounts.
+    #[command(subcommand)]
+    User(people::User),
+    /// Work with groups of accounts.
+    #[command(subcommand)]
+    Group(people::Group),
+    /// Work with service accounts.
+    #[command(subcommand)]
+    Service(people::Service),
+    /// Work with access tokens.
+    #[command(subcommand)]
+    Token(people::Token),
+    /// Work with workspaces.
+    #[command(subcommand)]
+    Workspace(people::Workspace),
+    /// Work with grants: who may do what, where.
+    #[command(subcommand)]
+    Grant(access::Grant),
+    /// Show what each role may do.
+    #[command(subcommand)]
+    Role(access::Role),
+    /// Search, prove, verify and export the log.
+    #[command(subcommand)]
+    Audit(audit::Audit),
+    /// Show where a model comes from.
+    #[command(subcommand)]
+    Lineage(lineage::Lineage),
+    /// Cosign the checkpoints of other servers' logs (C2SP tlog-witness).
+    Witness(audit::WitnessServer),
+    /// Look at the configuration.
+    #[command(subcommand)]
+    Config(serve::ConfigVerb),
+    /// List every route and the verb behind it.
+    Routes(serve::Routes),
+}
+
+/// Runs the command line.
+#[must_use]
+pub fn main() -> ExitCode {
+    let cli = Cli::parse();
+    match run(cli.verb) {
+        Ok(code) => code,
+        Err(problem) => {
+            let mut text = format!("strongroom: {problem}");
+            let mut source = std::error::Error::source(&problem);
+            while let Some(cause) = source {
+                text.push_str(&format!("\n  because: {cause}"));
+                source = cause.source();
+            }
+            eprintln!("{text}");
+            exit_code(problem.kind())
+        }
+    }
+}
+
+fn run(verb: Verb) -> Result<ExitCode, Problem> {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .map_err(|e| Problem::internal("the runtime could not be started", e))?;
+    runtime.block_on(async {
+        match verb {
+            Verb::Init(verb) => verb.run().await.map(|()| ExitCode::SUCCESS),
+            Verb::Serve(verb) => verb.run().await.map(|()| ExitCode::SUCCESS),
+            Verb::User(verb) => verb.run().await.map(|()| ExitCode::SUCCESS),
+            Verb::Group(verb) => verb.run().await.map(|()| ExitCode::SUCCESS),
+            Verb::Service(verb) => verb.run().await.map(|()| ExitCode::SUCCESS),
+            Verb::Token(verb) => verb.run().await.map(|()| ExitCode::SUCCESS),
+            Verb::Workspace(verb) => verb.run().await.map(|()| ExitCode::SUCCESS),
+            Verb::Grant(verb) => verb.run().await.map(|()| ExitCode::SUCCESS),
+            Verb::Role(verb) => verb.run().await.map(|()| ExitCode::SUCCESS),
+            Verb::Audit(verb) => verb.run().await,
+            Verb::Lineage(verb) => verb.run().await.map(|()| ExitCode::SUCCESS),
+            Verb::Witness(verb) => verb.run().await.map(|()| ExitCode::SUCCESS),
+            Verb::Config(verb) => verb.run().map(|()| ExitCode::SUCCESS),
+            Verb::Routes(verb) => verb.run().await.map(|()| ExitCode::SUCCESS),
+        }
+    })
+}
+
+fn exit_code(kind: Kind) -> ExitCode {
+    ExitCode::from(match kind {
+        Kind::Invalid => 2,
+        Kind::Unauthenticated | Kind::StepUp | Kind::Forbidden => 3,
+        Kind::NotFound => 4,
+        Kind::TooMany | Kind::Unavailable => 5,
+        Kind::AlreadyExists | Kind::Conflict | Kind::TooLarge | Kind::NotImplemented | Kind::Internal => 1,
+    })
+}

@@ -1,0 +1,74 @@
+//! What commands print.
+
+use kernel::Problem;
+use serde_json::{Value, json};
+
+use super::client::Client;
+use super::table;
+
+/// One page of a list.
+const PAGE_ROWS: usize = 500;
+
+/// Prints one thing: its fields in lines, or as JSON.
+///
+/// # Errors
+/// Never; the type fits the callers.
+pub fn show(client: &Client, thing: &Value, fields: &[&str]) -> Result<(), Problem> {
+    if client.json {
+        println!("{thing}");
+        return Ok(());
+    }
+    let width = fields.iter().map(|field| field.len()).max().unwrap_or(0).max(10);
+    for field in fields {
+        let text = table::cell(thing.get(*field));
+        println!("{:<width$}  {text}", field.replace('_', " "));
+    }
+    Ok(())
+}
+
+/// Says that something was done.
+///
+/// # Errors
+/// Never; the type fits the callers.
+pub fn done(client: &Client, text: &str) -> Result<(), Problem> {
+    println!("{}", if client.json { "{}" } else { text });
+    Ok(())
+}
+
+/// Prints a list of all pages: a table, or a JSON list.
+///
+/// # Errors
+/// As [`Client::get`].
+pub async fn list(client: &mut Client, path: &str, plural: &str, columns: &[&str]) -> Result<(), Problem> {
+    let mut rows = Vec::new();
+    let mut after: Option<String> = None;
+    let separator = if path.contains('?') { '&' } else { '?' };
+    loop {
+        let mut page = format!("{path}{separator}rows={PAGE_ROWS}");
+        if let Some(after) = &after {
+            page.push_str(&format!("&after={}", segment(after)));
+        }
+        let mut answer = client.get(&page).await?;
+        if let Some(Value::Array(more)) = answer.get_mut(plural).map(Value::take) {
+            rows.extend(more);
+        }
+        after = answer.get("next").and_then(Value::as_str).map(str::to_owned);
+        if after.is_none() {
+            break;
+        }
+    }
+    if client.json {
+        println!("{}", json!(rows));
+    } else if rows.is_empty() {
+        println!("none");
+    } else {
+        println!("{}", table::render(&rows, columns));
+    }
+    Ok(())
+}
+
+/// A name as one segment of a path, or one value of a query.
+#[must_use]
+pub fn segment(name: &str) -> String {
+    percent_encoding::utf8_percent_encode(name, percent_encoding::NON_ALPHANUMERIC).to_string()
+}

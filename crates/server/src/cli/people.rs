@@ -1,0 +1,338 @@
+//! `strongroom user|group|service|token|workspace`.
+
+use clap::{Args, Subcommand};
+use kernel::{Problem, Secret};
+use serde_json::{Value, json};
+
+use super::client::{Client, Connection};
+use super::output::{done, list, segment, show};
+
+const PREFIX: &str = "/api/strongroom/v1";
+
+/// One name on the command line.
+#[derive(Args)]
+pub struct Named {
+    /// The name.
+    name: String,
+    #[command(flatten)]
+    connection: Connection,
+}
+
+/// Nothing but the connection.
+#[derive(Args)]
+pub struct Plain {
+    #[command(flatten)]
+    connection: Connection,
+}
+
+/// Work with people's accounts.
+#[derive(Subcommand)]
+pub enum User {
+    /// Make an account. Without --password-stdin it has no password and can be used with tokens only.
+    Create(CreateUser),
+    /// List accounts.
+    List(Plain),
+    /// Show one account.
+    Show(Named),
+    /// Close an account: its tokens, sessions and password stop working within a second.
+    Disable(Named),
+    /// Open a closed account again.
+    Enable(Named),
+    /// Delete an account for good.
+    Delete(Named),
+    /// Set an account's password, read from stdin.
+    Password(Named),
+}
+
+/// Options of `user create`.
+#[derive(Args)]
+pub struct CreateUser {
+    /// The name: letters, digits and `._@-`.
+    name: String,
+    /// Read a password from stdin.
+    #[arg(long)]
+    password_stdin: bool,
+    #[command(flatten)]
+    connection: Connection,
+}
+
+impl User {
+    pub(super) async fn run(self) -> Result<(), Problem> {
+        match self {
+            Self::Create(create) => {
+                let mut client = create.connection.open().await?;
+                let mut body = json!({"name": create.name});
+                if create.password_stdin {
+                    let password = password_from_stdin()?;
+                    body = json!({"name": create.name, "password": password.expose_text()});
+                }
+                let user = client.post(&format!("{PREFIX}/users"), &body).await?;
+                show(&client, &user, &["id", "name", "created_at"])
+            }
+            Self::List(plain) => {
+                let mut client = plain.connection.open().await?;
+                list(&mut client, &format!("{PREFIX}/users"), "users", &["name", "id", "disabled", "created_at"]).await
+            }
+            Self::Show(named) => {
+                let mut client = named.connection.open().await?;
+                let user = client.get(&format!("{PREFIX}/users/{}", segment(&named.name))).await?;
+                show(&client, &user, &["id", "name", "disabled", "created_at"])
+            }
+            Self::Disable(named) => act(named, "disable").await,
+            Self::Enable(named) => act(named, "enable").await,
+            Self::Delete(named) => {
+                let mut client = named.connection.open().await?;
+                client.delete(&format!("{PREFIX}/users/{}", segment(&named.name))).await?;
+                done(&client, &format!("deleted `{}`", named.name))
+            }
+            Self::Password(named) => {
+                let mut client = named.connection.open().await?;
+                let password = password_from_stdin()?;
+                let body = json!({"password": password.expose_text()});
+                client.post(&format!("{PREFIX}/users/{}/password", segment(&named.name)), &body).await?;
+                done(&client, &format!("set the password of `{}`", named.name))
+            }
+        }
+    }
+}
+
+async fn act(named: Named, verb: &str) -> Result<(), Problem> {
+    let mut client = named.connection.open().await?;
+    client.post(&format!("{PREFIX}/users/{}/{verb}", segment(&named.name)), &json!({})).await?;
+    done(&client, &format!("{verb}d `{}`", named.name))
+}
+
+fn password_from_stdin() -> Result<Secret, Problem> {
+    let mut line = String::new();
+    std::io::stdin().read_line(&mut line).map_err(|e| Problem::internal("stdin cannot be read", e))?;
+    let password = line.trim_end_matches(['\r', '\n']).to_owned();
+    if password.is_empty() {
+        return Err(Problem::invalid("no password came on stdin"));
+    }
+    Ok(Secret::from(password))
+}
+
+/// Work with groups of accounts.
+#[derive(Subcommand)]
+pub enum Group {
+    /// Make a group.
+    Create(Named),
+    /// List groups and their members.
+    List(Plain),
+    /// Delete a group.
+    Delete(Named),
+    /// Put an account, service account or group into a group.
+    Add(Membership),
+    /// Take it out again.
+    Remove(Membership),
+}
+
+/// A group and a member of it.
+#[derive(Args)]
+pub struct Membership {
+    /// The group.
+    group: String,
+    /// The member.
+    member: String,
+    #[command(flatten)]
+    connection: Connection,
+}
+
+impl Group {
+    pub(super) async fn run(self) -> Result<(), Problem> {
+        match self {
+            Self::Create(named) => create(named, "groups").await,
+            Self::List(plain) => {
+                let mut client = plain.connection.open().await?;
+                list(&mut client, &format!("{PREFIX}/groups"), "groups", &["name", "id", "members"]).await
+            }
+            Self::Delete(named) => delete(named, "groups").await,
+            Self::Add(m) => {
+                let mut client = m.connection.open().await?;
+                client.post(&format!("{PREFIX}/groups/{}/members", segment(&m.group)), &json!({"member": m.member})).await?;
+                done(&client, &format!("`{}` is in `{}`", m.member, m.group))
+            }
+            Self::Remove(m) => {
+                let mut client = m.connection.open().await?;
+                client.delete(&format!("{PREFIX}/groups/{}/members/{}", segment(&m.group), segment(&m.member))).await?;
+                done(&client, &format!("`{}` is no longer in `{}`", m.member, m.group))
+            }
+        }
+    }
+}
+
+async fn create(named: Named, plural: &str) -> Result<(), Problem> {
+    let mut client = named.connection.open().await?;
+    let made = client.post(&format!("{PREFIX}/{plural}"), &json!({"name": named.name})).await?;
+    show(&client, &made, &["id", "name", "created_at"])
+}
+
+async fn delete(named: Named, plural: &str) -> Result<(), Problem> {
+    let mut client = named.connection.open().await?;
+    client.delete(&format!("{PREFIX}/{plural}/{}", segment(&named.name))).await?;
+    done(&client, &format!("deleted `{}`", named.name))
+}
+
+/// Work with service accounts.
+#[derive(Subcommand)]
+pub enum Service {
+    /// Make a service account. You own it: you make its tokens.
+    Create(Named),
+    /// List service accounts.
+    List(Plain),
+    /// Delete a service account; its tokens stop working.
+    Delete(Named),
+    /// Make a token for a service account of yours.
+    Token(TokenFor),
+}
+
+/// Options of `service token`.
+#[derive(Args)]
+pub struct TokenFor {
+    /// The service account.
+    service: String,
+    #[command(flatten)]
+    wish: Wish,
+    #[command(flatten)]
+    connection: Connection,
+}
+
+impl Service {
+    pub(super) async fn run(self) -> Result<(), Problem> {
+        match self {
+            Self::Create(named) => create(named, "services").await,
+            Self::List(plain) => {
+                let mut client = plain.connection.open().await?;
+                list(&mut client, &format!("{PREFIX}/services"), "services", &["name", "id", "owner", "created_at"]).await
+            }
+            Self::Delete(named) => delete(named, "services").await,
+            Self::Token(token) => {
+                let mut client = token.connection.open().await?;
+                let path = format!("{PREFIX}/services/{}/tokens", segment(&token.service));
+                mint(&mut client, &path, &token.wish).await
+            }
+        }
+    }
+}
+
+/// What a new token shall be.
+#[derive(Args)]
+pub struct Wish {
+    /// What it is for.
+    #[arg(long, default_value = "")]
+    label: String,
+    /// An action it is narrowed to, such as `runs.*`; may be repeated.
+    #[arg(long = "scope", value_name = "PATTERN")]
+    scopes: Vec<String>,
+    /// Narrow it to the workspace of --workspace.
+    #[arg(long)]
+    only_workspace: bool,
+    /// After how many days it expires.
+    #[arg(long, default_value_t = 30)]
+    days: u32,
+    /// Write the token to this new file (mode 0600) instead of printing it.
+    #[arg(long, value_name = "FILE")]
+    out: Option<std::path::PathBuf>,
+}
+
+async fn mint(client: &mut Client, path: &str, wish: &Wish) -> Result<(), Problem> {
+    let mut body = json!({"label": wish.label, "scopes": wish.scopes, "lifetime_s": i64::from(wish.days) * 86_400});
+    if wish.only_workspace
+        && let Some(fields) = body.as_object_mut()
+    {
+        fields.insert("workspace".to_owned(), Value::String(client.workspace().to_owned()));
+    }
+    let mut minted = client.post(path, &body).await?;
+    if let Some(file) = &wish.out {
+        let secret = minted.get("secret").and_then(Value::as_str).unwrap_or_default().to_owned();
+        super::init::write_new_private(file, &secret)?;
+        if let Some(fields) = minted.as_object_mut() {
+            fields.remove("secret");
+        }
+    }
+    if client.json {
+        println!("{minted}");
+        return Ok(());
+    }
+    let token = minted.get("token").cloned().unwrap_or_default();
+    show(client, &token, &["id", "label", "scopes", "expires_at"])?;
+    if let Some(secret) = minted.get("secret").and_then(Value::as_str) {
+        println!("secret      {secret}\nIt is not shown again.");
+    }
+    Ok(())
+}
+
+/// Work with access tokens.
+#[derive(Subcommand)]
+pub enum Token {
+    /// Make a token for yourself, shown once. It can do no more than the one you act with.
+    Create(CreateToken),
+    /// List your tokens.
+    List(Plain),
+    /// Revoke a token by its id. It stops working within a second.
+    Revoke(RevokeToken),
+}
+
+/// Options of `token create`.
+#[derive(Args)]
+pub struct CreateToken {
+    #[command(flatten)]
+    wish: Wish,
+    #[command(flatten)]
+    connection: Connection,
+}
+
+/// Options of `token revoke`.
+#[derive(Args)]
+pub struct RevokeToken {
+    /// The token's id (not the token).
+    id: String,
+    /// Revoke somebody else's, as an administrator.
+    #[arg(long)]
+    any: bool,
+    #[command(flatten)]
+    connection: Connection,
+}
+
+impl Token {
+    pub(super) async fn run(self) -> Result<(), Problem> {
+        match self {
+            Self::Create(create) => {
+                let mut client = create.connection.open().await?;
+                mint(&mut client, &format!("{PREFIX}/tokens"), &create.wish).await
+            }
+            Self::List(plain) => {
+                let mut client = plain.connection.open().await?;
+                let columns = ["id", "label", "prefix", "scopes", "created_at", "expires_at", "revoked_at"];
+                list(&mut client, &format!("{PREFIX}/tokens"), "tokens", &columns).await
+            }
+            Self::Revoke(revoke) => {
+                let mut client = revoke.connection.open().await?;
+                let family = if revoke.any { "any-tokens" } else { "tokens" };
+                client.delete(&format!("{PREFIX}/{family}/{}", segment(&revoke.id))).await?;
+                done(&client, &format!("revoked `{}`", revoke.id))
+            }
+        }
+    }
+}
+
+/// Work with workspaces.
+#[derive(Subcommand)]
+pub enum Workspace {
+    /// Make a workspace.
+    Create(Named),
+    /// List the workspaces that you may know of.
+    List(Plain),
+}
+
+impl Workspace {
+    pub(super) async fn run(self) -> Result<(), Problem> {
+        match self {
+            Self::Create(named) => create(named, "workspaces").await,
+            Self::List(plain) => {
+                let mut client = plain.connection.open().await?;
+                list(&mut client, &format!("{PREFIX}/workspaces"), "workspaces", &["name", "id", "created_at"]).await
+            }
+        }
+    }
+}

@@ -1,0 +1,108 @@
+//! `strongroom serve`, `config check` and `routes`.
+
+use std::io::Write;
+use std::path::PathBuf;
+
+use clap::{Args, Subcommand};
+use kernel::Problem;
+
+use super::client::Connection;
+use crate::{boot, config, listen, tls};
+
+/// Answer requests until told to stop (SIGINT or SIGTERM).
+#[derive(Args)]
+#[command(after_help = "The first line on stdout is `listening https://HOST:PORT`; logs go to stderr. Clients trust DIR/tls/ca.pem.")]
+pub struct Serve {
+    /// The data folder that `strongroom init` made.
+    #[arg(long, value_name = "DIR", env = "STRONGROOM_DATA")]
+    data: PathBuf,
+    /// Address and port, instead of `server.listen`; port 0 takes a free one.
+    #[arg(long, value_name = "ADDRESS")]
+    listen: Option<String>,
+    /// A configuration file, instead of DIR/strongroom.toml.
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+}
+
+impl Serve {
+    pub(super) async fn run(self) -> Result<(), Problem> {
+        log_to_stderr();
+        let config = config::load(&self.data, self.config.as_deref())?;
+        let address = self.listen.as_ref().unwrap_or(&config.server.listen);
+        let listener = listen::bind(address).await?;
+        let bound = listener.local_addr().map_err(|e| Problem::internal("the listener has no address", e))?;
+        let names = boot::host_names(&config, Some(bound));
+        let tls = tls::server_config(&self.data, &config.tls, &names)?;
+        let app = boot::open_as(&self.data, &config, Some(bound)).await?;
+        let url = format!("https://{bound}");
+        boot::announce(&self.data, &url)?;
+        let stopping = boot::stop_signal()?;
+        {
+            let mut stdout = std::io::stdout().lock();
+            // Whoever started us may have closed our stdout; that is no reason not to serve.
+            drop(writeln!(stdout, "listening {url}").and_then(|()| stdout.flush()));
+        }
+        tracing::info!(%url, "listening");
+        listen::serve(listener, tls, app.router.clone(), stopping).await;
+        boot::withdraw(&self.data);
+        app.close().await;
+        tracing::info!("stopped");
+        Ok(())
+    }
+}
+
+fn log_to_stderr() {
+    let filter = tracing_subscriber::EnvFilter::try_from_env("STRONGROOM_LOG")
+        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("info"));
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+}
+
+/// Look at the configuration.
+#[derive(Subcommand)]
+pub enum ConfigVerb {
+    /// Check the configuration and print what is in force, with secrets hidden.
+    Check(ConfigCheck),
+}
+
+/// Options of `config check`.
+#[derive(Args)]
+pub struct ConfigCheck {
+    /// The data folder.
+    #[arg(long, value_name = "DIR", env = "STRONGROOM_DATA")]
+    data: PathBuf,
+    /// A configuration file, instead of DIR/strongroom.toml.
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+}
+
+impl ConfigVerb {
+    pub(super) fn run(self) -> Result<(), Problem> {
+        let Self::Check(check) = self;
+        let config = config::load(&check.data, check.config.as_deref())?;
+        config.identity.check()?;
+        let text = toml::to_string(&config).map_err(|e| Problem::internal("the configuration cannot be printed", e))?;
+        println!("{text}");
+        Ok(())
+    }
+}
+
+/// List every route and the verb behind it.
+#[derive(Args)]
+pub struct Routes {
+    #[command(flatten)]
+    connection: Connection,
+}
+
+impl Routes {
+    pub(super) async fn run(self) -> Result<(), Problem> {
+        let mut client = self.connection.open().await?;
+        let answer = client.get("/api/strongroom/v1/routes").await?;
+        let routes = answer.get("routes").and_then(serde_json::Value::as_array).cloned().unwrap_or_default();
+        if client.json {
+            println!("{}", serde_json::Value::Array(routes));
+        } else {
+            println!("{}", super::table::render(&routes, &["method", "path", "action"]));
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,48 @@
+//! Lists on a terminal: aligned columns of a JSON list of objects.
+
+use serde_json::Value;
+
+/// A cell longer than this is cut.
+const CELL_CHARS_MAX: usize = 60;
+
+/// The rows of `list` under these columns.
+#[must_use]
+pub fn render(list: &[Value], columns: &[&str]) -> String {
+    let mut rows: Vec<Vec<String>> = vec![columns.iter().map(|name| name.to_uppercase().replace('_', " ")).collect()];
+    rows.extend(list.iter().map(|item| columns.iter().map(|name| cell(item.get(name))).collect()));
+    let widths: Vec<usize> = (0..columns.len())
+        .map(|at| rows.iter().filter_map(|row| row.get(at)).map(|cell| cell.chars().count()).max().unwrap_or(0))
+        .collect();
+    let lines = rows.iter().map(|row| {
+        let cells = row.iter().zip(&widths).map(|(cell, width)| format!("{cell:<width$}"));
+        cells.collect::<Vec<_>>().join("  ").trim_end().to_owned()
+    });
+    lines.collect::<Vec<_>>().join("\n")
+}
+
+pub(super) fn cell(value: Option<&Value>) -> String {
+    let text = match value {
+        None | Some(Value::Null) => String::new(),
+        Some(Value::String(text)) => text.clone(),
+        Some(Value::Array(list)) => list.iter().map(|item| cell(Some(item))).collect::<Vec<_>>().join(","),
+        Some(other) => other.to_string(),
+    };
+    // A name that somebody chose must not steer the terminal.
+    let clean: String = text.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect();
+    if clean.chars().count() > CELL_CHARS_MAX {
+        return clean.chars().take(CELL_CHARS_MAX - 1).chain(['…']).collect();
+    }
+    clean
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn columns_align_and_control_characters_are_shown_not_obeyed() {
+        let list = [json!({"name": "a", "groups": ["x", "y"]}), json!({"name": "\u{1b}[2J", "groups": null})];
+        assert_eq!(render(&list, &["name", "groups"]), "NAME  GROUPS\na     x,y\n\u{fffd}[2J");
+    }
+}

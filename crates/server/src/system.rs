@@ -1,0 +1,120 @@
+//! The verbs of the server itself: is it alive, what is it, what are its routes.
+
+use gate::{Action, Operation, Permit, Target};
+use http::Method;
+use kernel::Problem;
+use serde_json::json;
+use wire::{Answer, Door, RouteEntry};
+
+/// The release of MLflow's REST interface that this server answers as; its client asks before it uses newer calls.
+pub const MLFLOW_VERSION: &str = "3.12.0";
+
+/// Every verb of the server itself.
+pub const ACTIONS: &[Action] = &[Health::ACTION, Version::ACTION, Info::ACTION, Routes::ACTION, UNROUTED];
+
+/// What a route that no room knows is recorded as.
+const UNROUTED: Action = Action::read("server.unrouted");
+
+/// Is it alive? Answers only if it could write its record, so a full disk shows here.
+struct Health;
+
+impl Operation for Health {
+    const ACTION: Action = Action::read("server.health");
+    type Output = ();
+
+    fn target(&self) -> Target {
+        Target::Server
+    }
+
+    async fn run(self, _: Permit<Self>) -> Result<(), Problem> {
+        Ok(())
+    }
+}
+
+/// Which release of MLflow does it answer as?
+struct Version;
+
+impl Operation for Version {
+    const ACTION: Action = Action::read("server.version");
+    type Output = &'static str;
+
+    fn target(&self) -> Target {
+        Target::Server
+    }
+
+    async fn run(self, _: Permit<Self>) -> Result<&'static str, Problem> {
+        Ok(MLFLOW_VERSION)
+    }
+}
+
+/// What MLflow's client asks before it logs in: what kind of store, which options.
+struct Info;
+
+impl Operation for Info {
+    const ACTION: Action = Action::read("server.info");
+    type Output = ();
+
+    fn target(&self) -> Target {
+        Target::Server
+    }
+
+    async fn run(self, _: Permit<Self>) -> Result<(), Problem> {
+        Ok(())
+    }
+}
+
+/// The route table, for those who test that nothing is forgotten.
+struct Routes(Vec<RouteEntry>);
+
+impl Operation for Routes {
+    const ACTION: Action = Action::read("server.routes");
+    type Output = Vec<RouteEntry>;
+
+    fn target(&self) -> Target {
+        Target::Server
+    }
+
+    async fn run(self, _: Permit<Self>) -> Result<Vec<RouteEntry>, Problem> {
+        Ok(self.0)
+    }
+}
+
+/// The route table as JSON.
+#[must_use]
+pub fn table_json(table: &[RouteEntry]) -> serde_json::Value {
+    let rows: Vec<_> = table
+        .iter()
+        .map(|route| json!({"method": route.method.as_str(), "path": route.path, "action": route.action.name}))
+        .collect();
+    serde_json::Value::Array(rows)
+}
+
+/// Adds the routes of this file; the last ones to be added, so that the table they show is whole.
+pub fn routes(door: &mut Door) {
+    door.route(Method::GET, "/health", |_| Ok(Health), |()| Ok(text("OK")));
+    door.route(Method::GET, "/version", |_| Ok(Version), |version| Ok(text(version)));
+    door.mlflow(Method::GET, "/mlflow/server-info", |_| Ok(Info), |()| {
+        wire::json(&json!({
+            "store_type": "SqlStore",
+            "workspaces_enabled": true,
+            "multipart_uploads_enabled": true,
+            "artifacts_presigned_only": false,
+        }))
+    });
+    let table = std::sync::Arc::new(std::sync::OnceLock::<Vec<RouteEntry>>::new());
+    let shown = std::sync::Arc::clone(&table);
+    door.route(
+        Method::GET,
+        "/api/strongroom/v1/routes",
+        move |_| Ok(Routes(shown.get().cloned().unwrap_or_default())),
+        |table| wire::json(&json!({ "routes": table_json(&table) })),
+    );
+    // Set once, just now: nothing else can have set it.
+    drop(table.set(door.table().to_vec()));
+}
+
+fn text(text: &'static str) -> Answer {
+    let mut answer = Answer::new(axum::body::Body::from(text));
+    answer.headers_mut().insert(http::header::CONTENT_TYPE, http::HeaderValue::from_static("text/plain; charset=utf-8"));
+    answer
+}

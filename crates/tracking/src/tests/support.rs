@@ -1,0 +1,134 @@
+//! A room over a fresh database, behind an open gate whose facts are the room's own.
+
+use std::future::Future;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use gate::{Facts, Operation, Target};
+use kernel::{Kind, Problem, Secret};
+use testkit::TestGate;
+use testkit::gate::TEST_WORKSPACE;
+use vault::db::{Location, PortDb};
+
+use crate::ops::{CreateExperiment, CreateRun, EnsureDefaultExperiment, GetRun};
+use crate::types::{KeyValue, Run};
+use crate::Tracking;
+
+/// A room, its gate and its engine's name.
+pub(super) struct World {
+    pub(super) room: Tracking,
+    pub(super) gate: TestGate,
+    pub(super) engine: &'static str,
+    _folder: tempfile::TempDir,
+}
+
+/// Runs `body` on SQLite, and on PostgreSQL where `STRONGROOM_TEST_POSTGRES` names one.
+pub(super) fn on_both_engines<F: Future<Output = ()>>(body: impl Fn(World) -> F) {
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let file = Location::Sqlite(folder.path().join("test.db"));
+    runtime.block_on(body(World::open(&file, "sqlite", folder)));
+    if let Some(location) = fresh_postgres() {
+        runtime.block_on(body(World::open(&location, "postgres", tempfile::tempdir().unwrap())));
+    }
+}
+
+/// A schema of its own in the test's PostgreSQL, so that tests do not meet.
+fn fresh_postgres() -> Option<Location> {
+    static COUNT: AtomicU64 = AtomicU64::new(0);
+    let base = std::env::var("STRONGROOM_TEST_POSTGRES").ok()?;
+    let name = format!("tracking_{}_{}_{}", std::process::id(), COUNT.fetch_add(1, Ordering::SeqCst), kernel::random_text(6).to_lowercase());
+    let mut client = postgres::Client::connect(&base, postgres::NoTls).unwrap();
+    client.batch_execute(&format!("CREATE SCHEMA {name}")).unwrap();
+    let glue = if base.contains("://") {
+        format!("{base}{}options=-csearch_path%3D{name}", if base.contains('?') { "&" } else { "?" })
+    } else {
+        format!("{base} options='-csearch_path={name}'")
+    };
+    Some(Location::Postgres(Secret::from(glue)))
+}
+
+impl World {
+    fn open(location: &Location, engine: &'static str, folder: tempfile::TempDir) -> Self {
+        let opened = vault::db::open(location).unwrap();
+        let gate = testkit::open_gate();
+        let ports = opened.ports;
+        gate.set_facts_of(move |target| facts(&ports, target));
+        Self { room: Tracking::new(opened.db), gate, engine, _folder: folder }
+    }
+
+    pub(super) async fn call<O: Operation>(&self, operation: O) -> Result<O::Output, Problem> {
+        self.gate.call(operation).await
+    }
+
+    pub(super) async fn default_experiment(&self) {
+        self.call(EnsureDefaultExperiment { room: self.room.clone() }).await.unwrap();
+    }
+
+    pub(super) async fn experiment(&self, name: &str) -> String {
+        self.experiment_with(name, None, &[]).await.unwrap().to_string()
+    }
+
+    pub(super) async fn experiment_with(&self, name: &str, location: Option<&str>, tags: &[(&str, &str)]) -> Result<i64, Problem> {
+        self.call(CreateExperiment {
+            room: self.room.clone(),
+            name: name.to_owned(),
+            artifact_location: location.map(str::to_owned),
+            tags: pairs(tags),
+        })
+        .await
+    }
+
+    pub(super) async fn run(&self, experiment: &str) -> String {
+        self.run_with(experiment, 1, &[]).await.info.run_id
+    }
+
+    pub(super) async fn run_with(&self, experiment: &str, start_time_ms: i64, tags: &[(&str, &str)]) -> Run {
+        self.call(CreateRun {
+            room: self.room.clone(),
+            experiment_id: experiment.to_owned(),
+            user_id: None,
+            run_name: None,
+            start_time_ms,
+            tags: pairs(tags),
+        })
+        .await
+        .unwrap()
+    }
+
+    pub(super) async fn get(&self, run_id: &str) -> Run {
+        self.call(GetRun { room: self.room.clone(), run_id: run_id.to_owned() }).await.unwrap()
+    }
+}
+
+pub(super) fn pairs(tags: &[(&str, &str)]) -> Vec<KeyValue> {
+    tags.iter().map(|(key, value)| KeyValue::new(*key, *value)).collect()
+}
+
+pub(super) fn value_of<'a>(tags: &'a [KeyValue], key: &str) -> Option<&'a str> {
+    tags.iter().find(|tag| tag.key == key).map(|tag| tag.value.as_str())
+}
+
+/// That `result` is a problem of this kind whose text holds `part`.
+#[track_caller]
+pub(super) fn refused<T>(result: Result<T, Problem>, kind: Kind, part: &str) {
+    match result {
+        Ok(_) => panic!("it was not refused; expected: {part}"),
+        Err(problem) => {
+            assert_eq!(problem.kind(), kind, "{problem}");
+            assert!(problem.message().contains(part), "`{problem}` does not contain `{part}`");
+        }
+    }
+}
+
+fn facts(ports: &PortDb, target: &Target) -> Facts {
+    let in_workspace = Facts { workspace: Some(TEST_WORKSPACE.to_owned()), ..Facts::default() };
+    if *target == Target::Workspace {
+        return Facts { exists: true, ..in_workspace };
+    }
+    let (ports, target) = (ports.clone(), target.clone());
+    let look = move || {
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        runtime.block_on(ports.read_point(move |reader| Ok(crate::locate(reader, TEST_WORKSPACE, &target)?))).unwrap()
+    };
+    std::thread::spawn(look).join().unwrap().unwrap_or(in_workspace)
+}

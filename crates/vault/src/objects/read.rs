@@ -1,0 +1,209 @@
+//! Reading: from any offset, a buffer at a time, the next one read while this one is sent.
+
+use std::fs::File;
+use std::ops::Range;
+use std::sync::Arc;
+
+use bytes::{Bytes, BytesMut};
+use futures_util::{Stream, StreamExt, stream};
+use gate::Permit;
+use kernel::{Problem, Sha256Hasher};
+use tokio::sync::OwnedSemaphorePermit;
+use tokio::task::JoinHandle;
+
+use super::decoder::Decoder;
+use super::local::{LocalStore, read_range};
+use super::pool::Pool;
+use super::segments::{HEADER_BYTES, Layout, damaged};
+use super::{Body, ObjectId, Objects, READ_COUNT_MAX, Store, StoredObject, aad, blocking, joined, turn};
+
+/// A local object being read.
+struct LocalRead {
+    file: Arc<File>,
+    decoder: Decoder,
+    pool: Pool,
+}
+
+impl LocalRead {
+    /// The next plain bytes, or none at the end.
+    fn next(mut self) -> Result<(Self, Option<Bytes>), Problem> {
+        let Some(step) = self.decoder.next_step() else {
+            return Ok((self, None));
+        };
+        let (stored, length) = read_range(&self.file, &self.pool, &step.stored)?;
+        let stored = stored.as_ref().get(..length).ok_or_else(damaged)?;
+        let plain = self.decoder.take(&step, stored)?;
+        Ok((self, Some(plain)))
+    }
+}
+
+type LocalNext = JoinHandle<Result<(LocalRead, Option<Bytes>), Problem>>;
+
+impl Objects {
+    /// The plain bytes of `range`, which must lie within the object. The first of them were read and checked when this
+    /// answers, so that a damaged object is refused before an answer begins.
+    ///
+    /// # Errors
+    /// `Internal` for a missing, cut or changed object or row; `Invalid` for a range outside; `Unavailable` if the store is
+    /// down. The stream gives the same and then ends.
+    pub async fn open<O: ?Sized>(&self, _permit: &Permit<O>, object: &StoredObject, range: Range<u64>) -> Result<Body, Problem> {
+        if range.start > range.end || range.end > object.size_bytes {
+            return Err(Problem::invalid(format!("the range lies outside the object's {} bytes", object.size_bytes)));
+        }
+        let turn = turn(&self.reads, READ_COUNT_MAX, "read").await?;
+        let data_key = self.data_key(object).await?;
+        let layout = Layout::of(object.size_bytes);
+        let aad = aad(&object.workspace, &object.id);
+        match &self.store {
+            Store::Local(store) => {
+                let (store, id, pool) = (store.clone(), object.id.clone(), self.pool.clone());
+                let begin = move || {
+                    let (file, header) = open_local(&store, &id, layout)?;
+                    let decoder = Decoder::new(&pool, &data_key, &aad, &header, layout, range)?;
+                    check_local_empty(&file, &pool, &decoder, layout)?;
+                    LocalRead { file: Arc::new(file), decoder, pool }.next()
+                };
+                let (read, first) = blocking(begin).await?;
+                Ok(local_stream(turn, read, first))
+            }
+            Store::Remote(store) => {
+                // The header is read with the first segment where that is wanted; a range further in costs one more request.
+                let header = store.read_range(&object.id, 0..HEADER_BYTES as u64).await?;
+                let decoder = Decoder::new(&self.pool, &data_key, &aad, &header, layout, range)?;
+                let whole = match decoder.whole_stored() {
+                    Some(whole) => whole,
+                    None => HEADER_BYTES as u64..layout.stored_bytes,
+                };
+                let stored = store.read(&object.id, layout.stored_bytes, whole).await?;
+                remote_stream(turn, decoder, layout, stored).await
+            }
+        }
+    }
+
+    /// Reads the whole object and checks every segment, its size and its SHA-256.
+    ///
+    /// # Errors
+    /// As [`Objects::open`].
+    pub async fn verify<O: ?Sized>(&self, permit: &Permit<O>, object: &StoredObject) -> Result<(), Problem> {
+        let mut body = self.open(permit, object, 0..object.size_bytes).await?;
+        let mut hasher = Sha256Hasher::new();
+        let mut size_bytes = 0_u64;
+        while let Some(bytes) = body.next().await {
+            let bytes = bytes?;
+            size_bytes += bytes.len() as u64;
+            hasher = blocking(move || {
+                hasher.update(&bytes);
+                Ok(hasher)
+            })
+            .await?;
+        }
+        if size_bytes != object.size_bytes || hasher.finish() != object.sha256 {
+            return Err(damaged());
+        }
+        Ok(())
+    }
+}
+
+fn open_local(store: &LocalStore, id: &ObjectId, layout: Layout) -> Result<(File, [u8; HEADER_BYTES]), Problem> {
+    let file = store.read(id, layout.stored_bytes)?;
+    let mut header = [0_u8; HEADER_BYTES];
+    std::os::unix::fs::FileExt::read_exact_at(&file, &mut header, 0).map_err(|_| damaged())?;
+    Ok((file, header))
+}
+
+fn check_local_empty(file: &File, pool: &Pool, decoder: &Decoder, layout: Layout) -> Result<(), Problem> {
+    if layout.plain_bytes > 0 {
+        return Ok(());
+    }
+    let (stored, length) = read_range(file, pool, &layout.stored_range(0))?;
+    decoder.check_empty(stored.as_ref().get(..length).ok_or_else(damaged)?)
+}
+
+/// One buffer ahead: while a client takes one, the disk reads the next. A client that stands still holds no thread.
+fn local_stream(turn: OwnedSemaphorePermit, read: LocalRead, first: Option<Bytes>) -> Body {
+    struct State {
+        _turn: OwnedSemaphorePermit,
+        ready: Option<Bytes>,
+        next: Option<LocalNext>,
+    }
+    fn ahead(read: LocalRead) -> Option<LocalNext> {
+        read.decoder.next_step().is_some().then(|| tokio::task::spawn_blocking(move || read.next()))
+    }
+    let state = State { _turn: turn, ready: first, next: ahead(read) };
+    let all = stream::unfold(state, |mut state| async move {
+        if let Some(bytes) = state.ready.take() {
+            return Some((Ok(bytes), state));
+        }
+        match joined(state.next.take()?).await {
+            Ok((_, None)) => None,
+            Ok((read, Some(bytes))) => {
+                state.next = ahead(read);
+                Some((Ok(bytes), state))
+            }
+            Err(problem) => Some((Err(problem), state)),
+        }
+    });
+    Box::pin(all)
+}
+
+async fn remote_stream(
+    turn: OwnedSemaphorePermit,
+    decoder: Decoder,
+    layout: Layout,
+    stored: impl Stream<Item = Result<Bytes, Problem>> + Send + Unpin + 'static,
+) -> Result<Body, Problem> {
+    let mut remote = RemoteRead { _turn: turn, decoder, stored, held: BytesMut::new() };
+    if layout.plain_bytes == 0 {
+        let tag = remote.gather(layout.stored_bytes as usize - HEADER_BYTES).await?;
+        remote.decoder.check_empty(&tag)?;
+    }
+    let first = remote.next().await?;
+    let all = stream::unfold((Some(remote), first), |(remote, ready)| async move {
+        if let Some(bytes) = ready {
+            return Some((Ok(bytes), (remote, None)));
+        }
+        let mut remote = remote?;
+        match remote.next().await {
+            Ok(None) => None,
+            Ok(Some(bytes)) => Some((Ok(bytes), (Some(remote), None))),
+            Err(problem) => Some((Err(problem), (None, None))),
+        }
+    });
+    Ok(Box::pin(all))
+}
+
+/// A remote object being read.
+struct RemoteRead<S> {
+    _turn: OwnedSemaphorePermit,
+    decoder: Decoder,
+    stored: S,
+    held: BytesMut,
+}
+
+impl<S: Stream<Item = Result<Bytes, Problem>> + Unpin> RemoteRead<S> {
+    async fn next(&mut self) -> Result<Option<Bytes>, Problem> {
+        let Some(step) = self.decoder.next_step() else {
+            return Ok(None);
+        };
+        let length = usize::try_from(step.stored.end - step.stored.start).map_err(|_| damaged())?;
+        let stored = self.gather(length).await?;
+        self.decoder.take(&step, &stored).map(Some)
+    }
+
+    async fn gather(&mut self, length: usize) -> Result<BytesMut, Problem> {
+        while self.held.len() < length {
+            match self.stored.next().await {
+                Some(bytes) => self.held.extend_from_slice(&bytes?),
+                None => return Err(damaged()),
+            }
+        }
+        Ok(self.held.split_to(length))
+    }
+}
+
+/// The key and the associated data that another program needs to read one object's file, for backups and for the test
+/// that has Tink's own code read ours.
+#[cfg(test)]
+pub(super) async fn exported(objects: &Objects, object: &StoredObject) -> (Vec<u8>, Vec<u8>) {
+    (objects.data_key(object).await.unwrap().expose().to_vec(), aad(&object.workspace, &object.id))
+}

@@ -1,0 +1,142 @@
+//! Storing: the bytes are gathered while those before them are hashed, sealed and written.
+
+use bytes::Bytes;
+use futures_util::StreamExt;
+use gate::Permit;
+use kernel::{Problem, Secret, random_bytes};
+use tokio::task::JoinHandle;
+
+use super::encoder::{Encoder, Sealed, Sink, too_large};
+use super::local::LocalFile;
+use super::remote::{Pending, RemoteUpload};
+use super::{Body, ObjectId, Objects, Store, StoredObject, WRITE_COUNT_MAX, aad, joined, turn};
+use crate::keys::KEY_BYTES;
+
+/// How much is gathered before it is handed over, so that a hand-over costs little.
+const BATCH_BYTES_MIN: usize = 512 * 1024;
+/// How much may be gathered while the one before is still at work.
+const BATCH_BYTES_MAX: usize = 3 * 1024 * 1024;
+
+/// Where sealed bytes go.
+enum Target {
+    Local(LocalFile),
+    Remote(Pending),
+}
+
+impl Sink for Target {
+    fn write(&mut self, bytes: &[u8]) -> Result<(), Problem> {
+        match self {
+            Self::Local(file) => file.write(bytes),
+            Self::Remote(pending) => pending.write(bytes),
+        }
+    }
+}
+
+/// What goes to the worker and comes back.
+struct Work {
+    encoder: Encoder,
+    target: Target,
+}
+
+impl Work {
+    fn take(mut self, batch: &[Bytes]) -> Result<Self, Problem> {
+        for bytes in batch {
+            self.encoder.push(bytes, &mut self.target)?;
+        }
+        Ok(self)
+    }
+
+    fn finish(self, batch: &[Bytes]) -> Result<(Sealed, Option<Pending>), Problem> {
+        let Self { encoder, mut target } = self.take(batch)?;
+        let sealed = encoder.finish(&mut target)?;
+        match target {
+            Target::Local(file) => {
+                file.keep()?;
+                Ok((sealed, None))
+            }
+            Target::Remote(pending) => Ok((sealed, Some(pending))),
+        }
+    }
+}
+
+impl Objects {
+    /// Stores what `body` brings, if it is at most `size_bytes_max`. When this answers, it is on disk. The row that makes
+    /// it known is the caller's; without one it is an orphan, which the next sweep takes away.
+    ///
+    /// # Errors
+    /// `TooLarge` past the limit; the body's own problem; `Unavailable` if the disk is full or fails. Then nothing is kept.
+    pub async fn put<O: ?Sized>(
+        &self,
+        _permit: &Permit<O>,
+        workspace: &str,
+        body: Body,
+        size_bytes_max: u64,
+    ) -> Result<StoredObject, Problem> {
+        let _turn = turn(&self.writes, WRITE_COUNT_MAX, "written").await?;
+        let id = ObjectId::random();
+        let data_key = Secret::new(random_bytes::<KEY_BYTES>().to_vec());
+        // A key service that is down is found out before the bytes are taken.
+        self.keys.workspace(workspace).await?;
+        let encoder = Encoder::new(&self.pool, &data_key, &aad(workspace, &id), size_bytes_max)?;
+        let sealed = match &self.store {
+            Store::Local(store) => {
+                let (store, name) = (store.clone(), id.clone());
+                let open = move || Ok(Work { encoder, target: Target::Local(store.create(&name)?) });
+                let (sealed, _) = pump(body, tokio::task::spawn_blocking(open), None, size_bytes_max).await?;
+                sealed
+            }
+            Store::Remote(store) => {
+                let mut upload = store.create(&id);
+                let work = Work { encoder, target: Target::Remote(Pending::default()) };
+                let done = remote_put(body, work, &mut upload, size_bytes_max).await;
+                if done.is_err() {
+                    upload.give_up().await;
+                }
+                done?
+            }
+        };
+        let place = StoredObject::place(&id, sealed.size_bytes, &sealed.sha256);
+        let key = self.keys.wrap_object_key(workspace, &place, &data_key).await?;
+        Ok(StoredObject { id, workspace: workspace.to_owned(), size_bytes: sealed.size_bytes, sha256: sealed.sha256, key })
+    }
+}
+
+async fn remote_put(body: Body, work: Work, upload: &mut RemoteUpload, size_bytes_max: u64) -> Result<Sealed, Problem> {
+    let ready = tokio::task::spawn_blocking(move || Ok(work));
+    let (sealed, rest) = pump(body, ready, Some(upload), size_bytes_max).await?;
+    upload.keep(rest.unwrap_or_default()).await?;
+    Ok(sealed)
+}
+
+/// Moves the body to the worker. The worker holds no thread while a slow client is waited for.
+async fn pump(
+    mut body: Body,
+    mut worker: JoinHandle<Result<Work, Problem>>,
+    mut upload: Option<&mut RemoteUpload>,
+    size_bytes_max: u64,
+) -> Result<(Sealed, Option<Pending>), Problem> {
+    let mut batch = Vec::new();
+    let mut batch_bytes = 0_usize;
+    let mut seen_bytes = 0_u64;
+    while let Some(bytes) = body.next().await {
+        let bytes = bytes?;
+        seen_bytes = seen_bytes.saturating_add(bytes.len() as u64);
+        if seen_bytes > size_bytes_max {
+            return Err(too_large(size_bytes_max));
+        }
+        batch_bytes = batch_bytes.saturating_add(bytes.len());
+        batch.push(bytes);
+        let hand_over = batch_bytes >= BATCH_BYTES_MAX || (batch_bytes >= BATCH_BYTES_MIN && worker.is_finished());
+        if hand_over {
+            let mut work = joined(worker).await?;
+            if let (Some(upload), Target::Remote(pending)) = (upload.as_deref_mut(), &mut work.target) {
+                upload.send_full_parts(pending).await?;
+            }
+            let full = std::mem::take(&mut batch);
+            batch_bytes = 0;
+            worker = tokio::task::spawn_blocking(move || work.take(&full));
+        }
+    }
+    let work = joined(worker).await?;
+    joined(tokio::task::spawn_blocking(move || work.finish(&batch))).await
+}

@@ -1,0 +1,167 @@
+//! The database's promises, on SQLite and, where `STRONGROOM_TEST_POSTGRES` names one, on PostgreSQL.
+#![expect(clippy::unwrap_used, reason = "tests")]
+
+use std::collections::BTreeSet;
+use std::sync::{Arc, Mutex};
+
+use gate::{Outcome, Target};
+use kernel::{Kind, Problem, Secret};
+use testkit::{TestGate, open_gate};
+use vault::db::{self, Bind, Location, Opened};
+
+/// One engine under test, with its folder kept alive.
+struct Engine {
+    name: &'static str,
+    opened: Opened,
+    _folder: tempfile::TempDir,
+}
+
+fn engines() -> Vec<Engine> {
+    let folder = tempfile::tempdir().unwrap();
+    let sqlite = db::open(&Location::Sqlite(folder.path().join("a.db"))).unwrap();
+    let mut all = vec![Engine { name: "sqlite", opened: sqlite, _folder: folder }];
+    if let Ok(url) = std::env::var("STRONGROOM_TEST_POSTGRES") {
+        let opened = db::open(&Location::Postgres(Secret::from(url))).unwrap();
+        all.push(Engine { name: "postgres", opened, _folder: tempfile::tempdir().unwrap() });
+    }
+    all
+}
+
+/// Runs one write under a permit: inserts a checkpoint row named `origin`, then ends as `end` says.
+async fn write_row(gate: &TestGate, opened: &Opened, origin: String, end: Result<(), Kind>) -> Result<(), Problem> {
+    let db = opened.db.clone();
+    gate.permit_for(Target::Workspace, move |permit| async move {
+        db.write(&permit, move |tx| {
+            tx.execute(
+                "INSERT INTO audit_checkpoint (origin, size, root, note) VALUES ($4, $3, $2, $1)",
+                &[Bind::Text("note"), Bind::Bytes(b"root"), Bind::Int(7), (&origin).into()],
+            )?;
+            match end {
+                Ok(()) => Ok(((), Outcome::done().resource(origin))),
+                Err(kind) => Err(Problem::new(kind, "told to fail")),
+            }
+        })
+        .await
+    })
+    .await
+}
+
+async fn origins(opened: &Opened, prefix: &str) -> Vec<(String, i64)> {
+    let like = format!("{prefix}%");
+    opened
+        .ports
+        .read(move |tx| {
+            let sql = "SELECT origin, size FROM audit_checkpoint WHERE origin LIKE $1 ORDER BY origin";
+            Ok(tx.query(sql, &[(&like).into()], |row| Ok((row.text(0)?, row.int(1)?)))?)
+        })
+        .await
+        .unwrap()
+}
+
+/// The outbox rows that this pool committed.
+fn watch_outbox(opened: &Opened) -> Arc<Mutex<Vec<i64>>> {
+    let seen = Arc::new(Mutex::new(Vec::new()));
+    let sink = Arc::clone(&seen);
+    opened.system.set_outbox_sink(Arc::new(move |row| sink.lock().unwrap().push(row.id)));
+    seen
+}
+
+async fn is_in_outbox(opened: &Opened, id: i64) -> bool {
+    let sql = "SELECT id FROM audit_outbox WHERE id = $1";
+    let found = opened.system.read(move |tx| Ok(tx.query_one(sql, &[id.into()], |row| row.int(0))?));
+    found.await.unwrap() == Some(id)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_change_and_its_record_are_one_commit() {
+    for engine in engines() {
+        let gate = open_gate();
+        let seen = watch_outbox(&engine.opened);
+        let prefix = format!("one-{}-", kernel::random_id());
+        write_row(&gate, &engine.opened, format!("{prefix}a"), Ok(())).await.unwrap();
+        let failed = write_row(&gate, &engine.opened, format!("{prefix}b"), Err(Kind::Conflict)).await.unwrap_err();
+        assert_eq!(failed.kind(), Kind::Conflict);
+        assert_eq!(origins(&engine.opened, &prefix).await, [(format!("{prefix}a"), 7)], "{}", engine.name);
+        let ids = seen.lock().unwrap().clone();
+        assert_eq!(ids.len(), 1, "{}: one change, one record", engine.name);
+        assert!(is_in_outbox(&engine.opened, ids[0]).await, "{}", engine.name);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_failure_in_a_group_takes_no_other_with_it() {
+    for engine in engines() {
+        let gate = Arc::new(open_gate());
+        let opened = Arc::new(engine.opened);
+        let prefix = format!("group-{}-", kernel::random_id());
+        let tasks: Vec<_> = (0..60)
+            .map(|number| {
+                let (gate, opened, origin) = (Arc::clone(&gate), Arc::clone(&opened), format!("{prefix}{number:02}"));
+                tokio::spawn(async move {
+                    let end = if number % 3 == 0 { Err(Kind::Invalid) } else { Ok(()) };
+                    write_row(&gate, &opened, origin, end).await.is_ok()
+                })
+            })
+            .collect();
+        let mut done = 0;
+        for task in tasks {
+            done += usize::from(task.await.unwrap());
+        }
+        assert_eq!(done, 40);
+        assert_eq!(origins(&opened, &prefix).await.len(), 40, "{}", engine.name);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_taken_key_is_said_and_nothing_is_left() {
+    for engine in engines() {
+        let gate = open_gate();
+        let origin = format!("twice-{}", kernel::random_id());
+        write_row(&gate, &engine.opened, origin.clone(), Ok(())).await.unwrap();
+        let seen = watch_outbox(&engine.opened);
+        let problem = write_row(&gate, &engine.opened, origin, Ok(())).await.unwrap_err();
+        assert_eq!(problem.kind(), Kind::AlreadyExists);
+        assert!(seen.lock().unwrap().is_empty(), "{}", engine.name);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_reader_cannot_write() {
+    for engine in engines() {
+        let sql = "INSERT INTO audit_outbox (event_id, payload) VALUES ('x', $1) RETURNING id";
+        let result = engine
+            .opened
+            .ports
+            .read(move |tx| Ok(tx.query_one(sql, &[Bind::Bytes(b"x")], |row| row.int(0))?))
+            .await;
+        assert!(result.is_err(), "{}", engine.name);
+    }
+}
+
+/// The tables and columns that a schema file makes, read from its text.
+fn columns(sql: &str) -> BTreeSet<String> {
+    let mut all = BTreeSet::new();
+    let mut table = String::new();
+    for line in sql.lines().map(str::trim) {
+        if let Some(rest) = line.strip_prefix("CREATE TABLE ") {
+            table = rest.trim_end_matches('(').trim().trim_start_matches("IF NOT EXISTS ").to_owned();
+        } else if line.starts_with(')') {
+            table.clear();
+        } else if !table.is_empty() {
+            let first = line.split_whitespace().next().unwrap_or_default();
+            if !first.is_empty() && first.chars().all(|c| c.is_ascii_lowercase() || c == '_' || c.is_ascii_digit()) {
+                all.insert(format!("{table}.{first}"));
+            }
+        }
+    }
+    all
+}
+
+#[test]
+fn both_engines_have_the_same_tables_and_columns() {
+    for step in db::schema_files() {
+        assert_eq!(columns(step.sqlite), columns(step.postgres), "{}", step.name);
+    }
+    let first = db::schema_files().first().unwrap();
+    assert!(columns(first.sqlite).contains("audit_outbox.payload"), "the comparison sees columns");
+}

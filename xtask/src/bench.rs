@@ -1,0 +1,113 @@
+//! `cargo xtask bench NAME [--json]`: rows of work, ours, peer, ratio, limit.
+
+use std::process::Command;
+
+use serde_json::{Value, json};
+
+use crate::{bench_tracking, shell};
+
+/// One line of a bench.
+pub struct Row {
+    /// The work's name.
+    pub work: &'static str,
+    /// Our value.
+    pub ours: f64,
+    /// The peer's value, where there is one.
+    pub peer: Option<f64>,
+    /// What the values count.
+    pub unit: &'static str,
+    /// Above 1 means that we are better.
+    pub ratio: Option<f64>,
+    /// The target: for the ratio where there is a peer, for our value where there is none.
+    pub limit: f64,
+    /// How much of the target is reached; above 1 means it is met.
+    pub of_limit: f64,
+    /// What keeps our value from being better.
+    pub limited_by: &'static str,
+}
+
+/// Runs the bench that the words name.
+///
+/// # Errors
+/// If it cannot run.
+pub fn run(words: &[&str]) -> Result<(), String> {
+    let json = words.contains(&"--json");
+    match words.first() {
+        Some(&"tracking") => {
+            let rows = bench_tracking::run(words)?;
+            print("tracking", &rows, json);
+            Ok(())
+        }
+        Some(&"audit") => example("bench_audit", json),
+        Some(&"policy") => example("bench_policy", json),
+        _ => Err("which bench? `tracking`, `audit` or `policy`".to_owned()),
+    }
+}
+
+/// Works inside the process are examples of the server's package; they print their own object.
+fn example(name: &str, json: bool) -> Result<(), String> {
+    let mut command = Command::new(shell::cargo_program());
+    command
+        .args([
+            "run",
+            "--quiet",
+            "--release",
+            "--package",
+            "strongroom",
+            "--example",
+            name,
+        ])
+        .current_dir(shell::root());
+    if json {
+        return shell::run(command.args(["--", "--json"]));
+    }
+    shell::run(&mut command)
+}
+
+/// Prints rows as a table, or as the one JSON object.
+pub fn print(bench: &str, rows: &[Row], json: bool) {
+    if json {
+        let rows: Vec<Value> = rows.iter().map(row_json).collect();
+        println!("{}", json!({"bench": bench, "rows": rows}));
+        return;
+    }
+    println!(
+        "{:<18} {:>12} {:>12} {:<11} {:>8} {:>7} {:>9}  limited by",
+        "work", "ours", "peer", "unit", "ratio", "limit", "of limit"
+    );
+    for row in rows {
+        println!(
+            "{:<18} {:>12} {:>12} {:<11} {:>8} {:>7} {:>9}  {}",
+            row.work,
+            short(row.ours),
+            row.peer.map_or_else(|| "-".to_owned(), short),
+            row.unit,
+            row.ratio
+                .map_or_else(|| "-".to_owned(), |ratio| format!("{}x", short(ratio))),
+            short(row.limit),
+            format!("{:.2}", row.of_limit),
+            row.limited_by
+        );
+    }
+}
+
+fn row_json(row: &Row) -> Value {
+    json!({
+        "work": row.work, "ours": rounded(row.ours), "peer": row.peer.map(rounded), "unit": row.unit,
+        "ratio": row.ratio.map(rounded), "limit": row.limit, "of_limit": rounded(row.of_limit),
+    })
+}
+
+fn rounded(value: f64) -> f64 {
+    (value * 1_000.0).round() / 1_000.0
+}
+
+fn short(value: f64) -> String {
+    if value >= 1_000.0 {
+        format!("{value:.0}")
+    } else if value >= 10.0 {
+        format!("{value:.1}")
+    } else {
+        format!("{value:.2}")
+    }
+}

@@ -1,0 +1,226 @@
+//! `cargo xtask demo`: a real training against a fresh server, and what the server knows of it afterwards.
+
+use std::io::{BufRead, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::sync::mpsc;
+use std::time::{Duration, Instant};
+
+use crate::python;
+use crate::shell::{self, Service};
+
+const START_MAX: Duration = Duration::from_secs(20);
+
+/// Everything that the demo makes.
+struct Demo {
+    binary: PathBuf,
+    folder: PathBuf,
+    data: PathBuf,
+    token_file: PathBuf,
+}
+
+/// Runs the demo; `keep` leaves the server running.
+///
+/// # Errors
+/// If a step fails; the message says which and what to do.
+pub fn run(keep: bool) -> Result<(), String> {
+    if !shell::has("cc") {
+        shell::need_package("gcc", "some libraries are compiled from C")?;
+    }
+    shell::say("1/6 building the release binary (the first time takes some minutes)");
+    shell::cargo(&["build", "--release", "--package", "strongroom"])?;
+    shell::say("2/6 the Python environment with the real MLflow client and scikit-learn");
+    let requirements = shell::root().join("examples").join("requirements.txt");
+    let python = python::environment("demo-venv", &requirements)?;
+    let demo = prepare()?;
+    shell::say(&format!("3/6 a fresh data folder: {}", demo.data.display()));
+    demo.init()?;
+    let (server, url) = demo.serve()?;
+    shell::say(&format!("4/6 the server answers at {url}"));
+    shell::say(&format!(
+        "5/6 a training with mlflow {}",
+        python::version(&python, "mlflow")
+    ));
+    shell::run(
+        demo.client(&python, &url)?
+            .arg(shell::root().join("examples").join("demo_training.py")),
+    )?;
+    shell::say("6/6 what the server recorded of it");
+    demo.summary();
+    demo.how_to_go_on(&url, keep);
+    if keep {
+        println!(
+            "The server keeps running as process {}. End it with: kill {}",
+            server.id(),
+            server.id()
+        );
+        server.forget();
+    }
+    Ok(())
+}
+
+fn prepare() -> Result<Demo, String> {
+    let folder = shell::work()?.join("demo");
+    if folder.exists() {
+        std::fs::remove_dir_all(&folder)
+            .map_err(|error| format!("cannot clear `{}`: {error}", folder.display()))?;
+    }
+    std::fs::create_dir_all(&folder)
+        .map_err(|error| format!("cannot make `{}`: {error}", folder.display()))?;
+    Ok(Demo {
+        binary: shell::target().join("release").join("strongroom"),
+        data: folder.join("data"),
+        token_file: folder.join("admin.token"),
+        folder,
+    })
+}
+
+impl Demo {
+    fn program(&self, words: &[&str]) -> Command {
+        let mut command = Command::new(&self.binary);
+        command.args(words).arg("--data").arg(&self.data);
+        command
+    }
+
+    fn init(&self) -> Result<(), String> {
+        shell::quiet(
+            self.program(&["init"])
+                .arg("--admin-token-file")
+                .arg(&self.token_file),
+        )
+        .map(|_| ())
+    }
+
+    fn serve(&self) -> Result<(Service, String), String> {
+        let log_path = self.folder.join("server.log");
+        let log = std::fs::File::create(&log_path)
+            .map_err(|error| format!("cannot write the server's log: {error}"))?;
+        let mut child = self
+            .program(&["serve", "--listen", "127.0.0.1:0"])
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(log)
+            .spawn()
+            .map_err(|error| format!("cannot start the server: {error}"))?;
+        let output = child.stdout.take().ok_or("the server has no output")?;
+        let server = Service::new(child);
+        let url = listening(output)
+            .map_err(|problem| format!("{problem}; see {}", log_path.display()))?;
+        Ok((server, url))
+    }
+
+    fn client(&self, python: &Path, url: &str) -> Result<Command, String> {
+        let token = std::fs::read_to_string(&self.token_file)
+            .map_err(|error| format!("no administrator's token: {error}"))?;
+        let mut command = Command::new(python);
+        command
+            .env("MLFLOW_TRACKING_URI", url)
+            .env("MLFLOW_TRACKING_TOKEN", token.trim())
+            .env(
+                "MLFLOW_TRACKING_SERVER_CERT_PATH",
+                self.data.join("tls").join("ca.pem"),
+            )
+            .env("MLFLOW_DISABLE_TELEMETRY", "true")
+            .env("MPLBACKEND", "Agg")
+            .env("PYTHONDONTWRITEBYTECODE", "1")
+            .current_dir(&self.folder);
+        Ok(command)
+    }
+
+    /// What the program of the server says: nothing is read behind its back.
+    fn summary(&self) {
+        let token = self.token_file.display().to_string();
+        self.show(
+            "who did what (the newest records)",
+            &["audit", "search", "--limit", "15", "--token-file", &token],
+        );
+        self.show(
+            "the way back from the model to its code, data and author",
+            &[
+                "lineage",
+                "show",
+                "breast-cancer@champion",
+                "--token-file",
+                &token,
+            ],
+        );
+        self.show(
+            "the audit log's latest signed checkpoint",
+            &["audit", "checkpoint", "--token-file", &token],
+        );
+        self.show(
+            "its verification, from the files alone",
+            &["audit", "verify"],
+        );
+    }
+
+    fn show(&self, title: &str, words: &[&str]) {
+        println!(
+            "\n── {title}\n   $ strongroom {} --data {}",
+            words.join(" "),
+            self.data.display()
+        );
+        match self.program(words).stdin(Stdio::null()).output() {
+            Ok(output) => {
+                let text = String::from_utf8_lossy(&output.stdout);
+                text.lines().for_each(|line| println!("   {line}"));
+                if !output.status.success() {
+                    println!(
+                        "   (it failed: {}) {}",
+                        output.status,
+                        String::from_utf8_lossy(&output.stderr).trim()
+                    );
+                }
+            }
+            Err(error) => println!("   (cannot run it: {error})"),
+        }
+    }
+
+    fn how_to_go_on(&self, url: &str, keep: bool) {
+        println!("\n── how to go on");
+        let address = if keep {
+            url.to_owned()
+        } else {
+            "https://127.0.0.1:8443".to_owned()
+        };
+        if !keep {
+            println!(
+                "   {} serve --data {} --listen 127.0.0.1:8443",
+                self.binary.display(),
+                self.data.display()
+            );
+        }
+        println!("   export MLFLOW_TRACKING_URI={address}");
+        println!(
+            "   export MLFLOW_TRACKING_TOKEN=$(cat {})",
+            self.token_file.display()
+        );
+        println!(
+            "   export MLFLOW_TRACKING_SERVER_CERT_PATH={}",
+            self.data.join("tls").join("ca.pem").display()
+        );
+        println!("   then use mlflow as ever: no code needs to change.\n");
+    }
+}
+
+/// Waits for the line `listening URL`, and reads on so that the server never blocks on its output.
+///
+/// # Errors
+/// If it does not come in time.
+pub fn listening(output: impl std::io::Read + Send + 'static) -> Result<String, String> {
+    let (sender, receiver) = mpsc::channel();
+    std::thread::spawn(move || {
+        for line in BufReader::new(output).lines().map_while(Result::ok) {
+            if let Some(url) = line.strip_prefix("listening ") {
+                let _nobody_waits = sender.send(url.trim().to_owned());
+            }
+        }
+    });
+    let start = Instant::now();
+    receiver.recv_timeout(START_MAX).map_err(|_| {
+        format!(
+            "the server did not say `listening` within {} s",
+            start.elapsed().as_secs().max(1)
+        )
+    })
+}

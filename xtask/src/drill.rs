@@ -1,0 +1,108 @@
+//! Drills: what is acknowledged must survive a kill, a full disk and a failing fsync.
+
+use std::path::Path;
+use std::process::Command;
+
+use crate::postgres::Postgres;
+use crate::{python, shell};
+
+/// `cargo xtask drill …`
+///
+/// # Errors
+/// If something was lost, or the drill cannot run.
+pub fn run(words: &[&str]) -> Result<(), String> {
+    let release = words.contains(&"--release");
+    let mut build = vec!["build", "--package", "strongroom"];
+    if release {
+        build.push("--release");
+    }
+    shell::cargo(&build)?;
+    let python = environment()?;
+    match words.split_first() {
+        Some((&"kill", rest)) => {
+            let rounds = value(rest, "--rounds")
+                .and_then(|text| text.parse().ok())
+                .unwrap_or(200);
+            match value(rest, "--engine").unwrap_or("sqlite") {
+                "postgres" => kill(&python, rounds, "postgres", Some(&Postgres::start()?)),
+                _ => kill(&python, rounds, "sqlite", None),
+            }
+        }
+        Some((&"disk", _)) => disk(&python),
+        _ => Err("which drill? `kill` or `disk`".to_owned()),
+    }
+}
+
+fn environment() -> Result<std::path::PathBuf, String> {
+    python::environment(
+        "venv",
+        &shell::root()
+            .join("tests")
+            .join("clients")
+            .join("requirements.txt"),
+    )
+}
+
+/// Kills the server at random moments under load.
+///
+/// # Errors
+/// If an acknowledged change is lost, a record has no change, a change no record, or the log does not verify.
+pub fn kill(
+    python: &Path,
+    rounds: u32,
+    engine: &str,
+    postgres: Option<&Postgres>,
+) -> Result<(), String> {
+    let mut command = script(python, "kill_drill.py");
+    command
+        .args(["--rounds", &rounds.to_string()])
+        .env("STRONGROOM_TEST_ENGINE", engine);
+    if let Some(postgres) = postgres {
+        command
+            .env("STRONGROOM_TEST_POSTGRES", postgres.address())
+            .env("STRONGROOM_PSQL", postgres.psql());
+    }
+    shell::run(&mut command)
+}
+
+/// Fills the disk and breaks fsync, as the server sees them.
+///
+/// # Errors
+/// If the server answers anything but a clear refusal, loses something, or does not recover.
+pub fn disk(python: &Path) -> Result<(), String> {
+    if !shell::has("cc") {
+        shell::need_package("gcc", "the failing disk of the drills is a small C library")?;
+    }
+    shell::run(&mut script(python, "disk_drill.py"))
+}
+
+fn script(python: &Path, name: &str) -> Command {
+    let mut command = Command::new(python);
+    command
+        .arg(shell::root().join("tests").join("drills").join(name))
+        .env("STRONGROOM_BINARY", newest_binary())
+        .env("PYTHONDONTWRITEBYTECODE", "1");
+    command
+}
+
+/// The release build if it is the newer one.
+fn newest_binary() -> std::path::PathBuf {
+    let built = |profile: &str| shell::target().join(profile).join("strongroom");
+    let time = |path: &Path| {
+        std::fs::metadata(path)
+            .and_then(|metadata| metadata.modified())
+            .ok()
+    };
+    let (debug, release) = (built("debug"), built("release"));
+    if time(&release) > time(&debug) {
+        release
+    } else {
+        debug
+    }
+}
+
+/// The word after `name`.
+pub fn value<'a>(words: &[&'a str], name: &str) -> Option<&'a str> {
+    let position = words.iter().position(|word| *word == name)?;
+    words.get(position + 1).copied()
+}

@@ -1,0 +1,279 @@
+//! `cargo xtask test`: every test there is, and one line at the end.
+
+use std::path::Path;
+use std::process::{Command, ExitCode};
+
+use crate::postgres::Postgres;
+use crate::{drill, python, shell};
+
+/// Short drills in the test run; the long ones are `cargo xtask drill`.
+const KILL_ROUNDS: u32 = 5;
+
+/// What passed and what did not.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Tally {
+    passed: u64,
+    failed: u64,
+}
+
+impl Tally {
+    fn add(&mut self, other: Self) {
+        self.passed += other.passed;
+        self.failed += other.failed;
+    }
+
+    /// One step that is a test in itself.
+    fn step(&mut self, name: &str, step: impl FnOnce() -> Result<(), String>) {
+        shell::say(name);
+        match step() {
+            Ok(()) => self.passed += 1,
+            Err(problem) => {
+                shell::say(&format!("FAILED: {name}\n{problem}"));
+                self.failed += 1;
+            }
+        }
+    }
+}
+
+/// Runs everything. `fast` leaves out the lint, the format check and the drills.
+pub fn run(fast: bool) -> ExitCode {
+    let mut tally = Tally::default();
+    // Kept to the end: dropping it stops the database.
+    let postgres = match Postgres::start() {
+        Ok(postgres) => Some(postgres),
+        Err(problem) => {
+            shell::say(&format!("FAILED: PostgreSQL does not start: {problem}"));
+            tally.failed += 1;
+            None
+        }
+    };
+    if !fast {
+        tally.step("format check", || {
+            shell::cargo(&["fmt", "--all", "--check"])
+        });
+    }
+    tally.add(rust_tests(postgres.as_ref()));
+    if !fast {
+        tally.step("clippy, warnings as errors", lint);
+    }
+    let mut built = false;
+    tally.step("the server's program builds", || {
+        shell::cargo(&["build", "--package", "strongroom"])?;
+        built = true;
+        Ok(())
+    });
+    if built {
+        after_build(&mut tally, postgres.as_ref(), fast);
+    }
+    drop(postgres);
+    println!("{} passed, {} failed", tally.passed, tally.failed);
+    if tally.failed == 0 {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    }
+}
+
+fn after_build(tally: &mut Tally, postgres: Option<&Postgres>, fast: bool) {
+    let clients = shell::root().join("tests").join("clients");
+    let python = match python::environment("venv", &clients.join("requirements.txt")) {
+        Ok(python) => python,
+        Err(problem) => {
+            shell::say(&format!("FAILED: no Python clients: {problem}"));
+            tally.failed += 1;
+            return;
+        }
+    };
+    shell::say(&format!(
+        "clients: mlflow {}",
+        python::version(&python, "mlflow")
+    ));
+    tally.add(client_tests(&python, &clients, "sqlite", None));
+    if let Some(postgres) = postgres {
+        tally.add(client_tests(&python, &clients, "postgres", Some(postgres)));
+    }
+    if fast {
+        return;
+    }
+    tally.step("drill: kill -9 under load", || {
+        drill::kill(&python, KILL_ROUNDS, "sqlite", None)
+    });
+    if let Some(postgres) = postgres {
+        tally.step("drill: kill -9 under load, on PostgreSQL", || {
+            drill::kill(&python, KILL_ROUNDS, "postgres", Some(postgres))
+        });
+    }
+    tally.step("drill: full disk and failing fsync", || {
+        drill::disk(&python)
+    });
+}
+
+/// Clippy over everything, warnings as errors.
+///
+/// # Errors
+/// If there is one.
+pub fn lint() -> Result<(), String> {
+    shell::cargo(&[
+        "clippy",
+        "--quiet",
+        "--workspace",
+        "--all-targets",
+        "--",
+        "-D",
+        "warnings",
+    ])
+}
+
+fn rust_tests(postgres: Option<&Postgres>) -> Tally {
+    shell::say("cargo test");
+    let mut command = Command::new(shell::cargo_program());
+    command
+        .args(["test", "--workspace", "--no-fail-fast"])
+        .current_dir(shell::root());
+    if let Some(postgres) = postgres {
+        command
+            .env("STRONGROOM_TEST_POSTGRES", postgres.address())
+            .env("STRONGROOM_PSQL", postgres.psql());
+    }
+    let mut tally = Tally::default();
+    let ended_well = shell::lines(&mut command, |line| {
+        if let Some(result) = cargo_result(line) {
+            tally.add(result);
+        } else if !line.is_empty() && !line.starts_with("running ") && !line.ends_with("... ok") {
+            eprintln!("{line}");
+        }
+    });
+    match ended_well {
+        Ok(true) => {}
+        // What does not compile has no result line, but it has failed.
+        Ok(false) => tally.failed = tally.failed.max(1),
+        Err(problem) => {
+            shell::say(&problem);
+            tally.failed += 1;
+        }
+    }
+    shell::say(&format!(
+        "cargo test: {} passed, {} failed",
+        tally.passed, tally.failed
+    ));
+    tally
+}
+
+fn client_tests(python: &Path, folder: &Path, engine: &str, postgres: Option<&Postgres>) -> Tally {
+    shell::say(&format!("Python clients against the server on {engine}"));
+    let mut command = Command::new(python);
+    command
+        .args([
+            "-m",
+            "pytest",
+            "-q",
+            "-ra",
+            "--tb=short",
+            "--color=no",
+            "-c",
+        ])
+        .arg(folder.join("pytest.ini"))
+        .arg(folder)
+        .current_dir(folder)
+        .env(
+            "STRONGROOM_BINARY",
+            shell::target().join("debug").join("strongroom"),
+        )
+        .env("STRONGROOM_TEST_ENGINE", engine)
+        .env("PYTHONDONTWRITEBYTECODE", "1");
+    if let Some(postgres) = postgres {
+        command
+            .env("STRONGROOM_TEST_POSTGRES", postgres.address())
+            .env("STRONGROOM_PSQL", postgres.psql());
+    }
+    let mut tally = Tally::default();
+    let ended_well = shell::lines(&mut command, |line| {
+        eprintln!("{line}");
+        if let Some(result) = pytest_result(line) {
+            tally = result;
+        }
+    });
+    if !matches!(ended_well, Ok(true)) {
+        tally.failed = tally.failed.max(1);
+    }
+    tally
+}
+
+/// `test result: ok. 5 passed; 1 failed; 0 ignored; …`
+fn cargo_result(line: &str) -> Option<Tally> {
+    let counts = line.strip_prefix("test result: ")?;
+    Some(Tally {
+        passed: count_before(counts, "passed"),
+        failed: count_before(counts, "failed"),
+    })
+}
+
+/// `2 failed, 35 passed, 1 error in 45.94s`
+fn pytest_result(line: &str) -> Option<Tally> {
+    let counts = line.trim_matches(|letter| letter == '=' || letter == ' ');
+    let (counts, time) = counts.rsplit_once(" in ")?;
+    if !time
+        .split(' ')
+        .next()?
+        .trim_end_matches('s')
+        .parse::<f64>()
+        .is_ok_and(f64::is_finite)
+    {
+        return None;
+    }
+    let failed = count_before(counts, "failed")
+        + count_before(counts, "error")
+        + count_before(counts, "errors");
+    Some(Tally {
+        passed: count_before(counts, "passed"),
+        failed,
+    })
+}
+
+fn count_before(text: &str, word: &str) -> u64 {
+    let mut before = "";
+    for part in text.split([' ', ',', ';']).filter(|part| !part.is_empty()) {
+        if part == word {
+            return before.parse().unwrap_or(0);
+        }
+        before = part;
+    }
+    0
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn result_lines_are_counted() {
+        let line = "test result: FAILED. 12 passed; 3 failed; 1 ignored; 0 measured; 0 filtered out; finished in 0.01s";
+        assert_eq!(
+            cargo_result(line),
+            Some(Tally {
+                passed: 12,
+                failed: 3
+            })
+        );
+        assert_eq!(cargo_result("running 5 tests"), None);
+    }
+
+    #[test]
+    fn errors_of_pytest_count_as_failures() {
+        assert_eq!(
+            pytest_result("1 failed, 35 passed, 2 errors in 45.94s"),
+            Some(Tally {
+                passed: 35,
+                failed: 3
+            })
+        );
+        assert_eq!(
+            pytest_result("=== 4 passed in 75.94s (0:01:15) ==="),
+            Some(Tally {
+                passed: 4,
+                failed: 0
+            })
+        );
+        assert_eq!(pytest_result("no tests ran in any form"), None);
+    }
+}
