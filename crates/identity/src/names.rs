@@ -43,6 +43,14 @@ impl Name {
     }
 }
 
+impl std::str::FromStr for Name {
+    type Err = Problem;
+
+    fn from_str(text: &str) -> Result<Self, Problem> {
+        Self::parse(text)
+    }
+}
+
 impl ScopePattern {
     /// A pattern of actions: `*`, `room.*` or `room.verb`.
     ///

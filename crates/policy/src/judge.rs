@@ -13,8 +13,8 @@ use crate::place::Place;
 use crate::roles::covers;
 use crate::types::{Grant, Resource};
 
-/// What to authenticate with where a stronger caller would be allowed.
-const STEP_UP_ACR: &str = "aal2";
+/// What to authenticate with where a stronger caller would be allowed: phishing-resistant, as OpenID's EAP ACR names it.
+const STEP_UP_ACR: &str = "phr";
 /// How fresh that must be.
 const STEP_UP_MAX_AGE_S: u32 = 300;
 

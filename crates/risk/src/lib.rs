@@ -17,4 +17,4 @@ mod port;
 mod score;
 
 pub use config::RiskConfig;
-pub use port::RiskPort;
+pub use port::Assessor;

@@ -38,7 +38,7 @@ const SWEEP_S: i64 = 300;
 pub type IsSecretText = fn(&[u8]) -> bool;
 
 /// Implements [`Assess`] with counters in memory.
-pub struct RiskPort {
+pub struct Assessor {
     config: RiskConfig,
     clock: Arc<dyn Clock>,
     is_secret_text: IsSecretText,
@@ -108,7 +108,7 @@ enum Brought<'a> {
     Noise,
 }
 
-impl RiskPort {
+impl Assessor {
     /// The port. `is_secret_text` comes from `identity`, whose form of secrets it is.
     ///
     /// # Errors
@@ -248,7 +248,7 @@ impl RiskPort {
     }
 }
 
-impl Assess for RiskPort {
+impl Assess for Assessor {
     fn may_knock(&self, attempt: &Attempt) -> Result<(), Problem> {
         let now = self.clock.now();
         match self.brought(&attempt.credential) {

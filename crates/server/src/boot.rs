@@ -19,7 +19,7 @@ use tracking::Tracking;
 use vault::db::{DbError, Location, Reader};
 use vault::keys::{KeyFile, KeyService, Keyring, PassphraseKey};
 use vault::objects::Objects;
-use wire::{Door, DoorConfig};
+use wire::{Door, DoorConfig, RouteEntry};
 
 use crate::config::{Config, ObjectsConfig, RootKeyConfig};
 use crate::locate::Locator;
@@ -35,6 +35,8 @@ const LOOPBACK_NAMES: [&str; 3] = ["localhost", "127.0.0.1", "[::1]"];
 pub struct App {
     /// Everything that can be asked over HTTP.
     pub router: Router,
+    /// Its routes.
+    pub table: Vec<RouteEntry>,
     /// The door, for commands and jobs of this process.
     pub gate: Gate,
     /// Makes their identities.
@@ -129,7 +131,8 @@ pub async fn open_as(data: &Path, config: &Config, bound: Option<SocketAddr>) ->
             }
         }
     });
-    Ok(App { router: door.into_router(), gate, jobs, rooms, housekeeping, _lock: lock })
+    let table = door.table().to_vec();
+    Ok(App { router: door.into_router(), table, gate, jobs, rooms, housekeeping, _lock: lock })
 }
 
 impl App {
@@ -158,7 +161,7 @@ fn open_database(data: &Path, config: &Config) -> Result<vault::db::Opened, Prob
     let location = match config.vault.database.expose() {
         "sqlite" => Location::Sqlite(data.join("db/strongroom.db")),
         url if url.starts_with("postgres://") || url.starts_with("postgresql://") => {
-            Location::Postgres(Secret::from(url.to_owned()))
+            Location::Postgres { url: Secret::from(url.to_owned()), ca: config.vault.database_ca.clone() }
         }
         _ => return Err(Problem::invalid("`vault.database` is `sqlite` or a `postgres://` address")),
     };

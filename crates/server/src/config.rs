@@ -61,6 +61,8 @@ pub struct TlsConfig {
 pub struct VaultConfig {
     /// `sqlite` (a file in the data folder) or a `postgres://` address.
     pub database: Hidden,
+    /// The authority (PEM) that signed PostgreSQL's certificate. Without it only a database on this machine is spoken to.
+    pub database_ca: Option<PathBuf>,
     /// Where objects are kept: `local` (in the data folder) or `s3`.
     pub objects: ObjectsConfig,
     /// What holds the root key.
@@ -69,7 +71,7 @@ pub struct VaultConfig {
 
 impl Default for VaultConfig {
     fn default() -> Self {
-        Self { database: Hidden::from("sqlite"), objects: ObjectsConfig::default(), root_key: RootKeyConfig::default() }
+        Self { database: Hidden::from("sqlite"), database_ca: None, objects: ObjectsConfig::default(), root_key: RootKeyConfig::default() }
     }
 }
 
@@ -173,7 +175,11 @@ pub fn load(data: &Path, file: Option<&Path>) -> Result<Config, Problem> {
     parse(&text).map_err(|fault| Problem::invalid(format!("`{}`: {fault}", path.display())))
 }
 
-fn parse(text: &str) -> Result<Config, String> {
+/// Reads a configuration's text.
+///
+/// # Errors
+/// The place of the fault, in words.
+pub fn parse(text: &str) -> Result<Config, String> {
     toml::from_str(text).map_err(|error| error.to_string())
 }
 

@@ -6,8 +6,6 @@ pub const BATCH_METRIC_COUNT_MAX: usize = 1_000;
 pub const BATCH_PARAM_COUNT_MAX: usize = 100;
 /// Metrics, parameters and tags together in one batch.
 pub const BATCH_ENTITY_COUNT_MAX: usize = 1_000;
-/// One JSON body of a batch.
-pub const BATCH_BODY_BYTES_MAX: usize = 1_000_000;
 /// Characters of a metric's, parameter's or tag's key.
 pub const KEY_CHARS_MAX: usize = 250;
 /// Characters of a parameter's value; a longer one is cut, as MLflow does.

@@ -21,7 +21,7 @@ fn engines() -> Vec<Engine> {
     let sqlite = db::open(&Location::Sqlite(folder.path().join("a.db"))).unwrap();
     let mut all = vec![Engine { name: "sqlite", opened: sqlite, _folder: folder }];
     if let Ok(url) = std::env::var("STRONGROOM_TEST_POSTGRES") {
-        let opened = db::open(&Location::Postgres(Secret::from(url))).unwrap();
+        let opened = db::open(&Location::Postgres { url: Secret::from(url), ca: None }).unwrap();
         all.push(Engine { name: "postgres", opened, _folder: tempfile::tempdir().unwrap() });
     }
     all

@@ -71,6 +71,8 @@ impl Operation for ListWorkspaces {
 pub struct GetWorkspace {
     /// The room.
     pub room: Identity,
+    /// Where a request names it a second time, in its path: it must be the same one.
+    pub name: Option<String>,
 }
 
 impl Operation for GetWorkspace {
@@ -84,6 +86,9 @@ impl Operation for GetWorkspace {
     async fn run(self, permit: Permit<Self>) -> Result<Workspace, Problem> {
         let id = permit.workspace()?.to_owned();
         let found = self.room.db.read_point(&permit, move |reader| Ok(store::workspace(reader, &id)?)).await?;
-        found.ok_or_else(|| Problem::not_found("there is no such workspace"))
+        let same = |workspace: &Workspace| self.name.as_ref().is_none_or(|name| workspace.name.eq_ignore_ascii_case(name));
+        found.filter(same).ok_or_else(|| {
+            Problem::not_found("there is no such workspace, or the header X-MLFLOW-WORKSPACE names another one; name it there too")
+        })
     }
 }

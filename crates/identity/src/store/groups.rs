@@ -3,7 +3,7 @@
 use kernel::{Kind, Micros, Problem};
 use vault::db::{DbError, Reader, Writer};
 
-use super::{count, principal_columns, principal_of};
+use super::{any_principal, count, principal_columns, principal_of};
 use crate::types::{GROUPS_OF_MEMBER_COUNT_MAX, MEMBERS_OF_GROUP_COUNT_MAX, Principal};
 
 /// The ids of all groups that hold a principal, at every level.
@@ -17,6 +17,18 @@ pub(crate) fn groups_of(reader: &mut Reader<'_>, member_id: &str) -> Result<Vec<
         &[member_id.into()],
         |row| row.text(0),
     )
+}
+
+/// The principal of this id or name and the ids of all groups that hold it, at every level: for `policy`.
+///
+/// # Errors
+/// [`DbError`] of the engine.
+pub fn principal_with_groups(reader: &mut Reader<'_>, id_or_name: &str) -> Result<Option<(Principal, Vec<String>)>, DbError> {
+    let Some(principal) = any_principal(reader, id_or_name)? else {
+        return Ok(None);
+    };
+    let groups = groups_of(reader, &principal.id)?;
+    Ok(Some((principal, groups)))
 }
 
 pub(crate) fn members_of(reader: &mut Reader<'_>, group_id: &str) -> Result<Vec<Principal>, DbError> {

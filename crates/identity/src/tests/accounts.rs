@@ -83,9 +83,12 @@ async fn workspaces_are_found_by_name_and_narrowed_to_the_tokens() {
         let name = made.name.clone();
         let id = world.opened.ports.read_point(move |reader| Ok(workspace_by_name(reader, &name)?)).await.unwrap();
         assert_eq!(id, Some(made.id.clone()));
-        let mut attempt = super::attempt(gate::Credential::None);
-        attempt.workspace.clone_from(&made.name);
-        assert_eq!(world.gate.call(attempt, GetWorkspace { room: world.room.clone() }).await.unwrap(), made);
+        for (wanted, found) in [(None, true), (Some(made.name.clone()), true), (Some(world.text("two")), false)] {
+            let mut attempt = super::attempt(gate::Credential::None);
+            attempt.workspace.clone_from(&made.name);
+            let get = GetWorkspace { room: world.room.clone(), name: wanted };
+            assert_eq!(world.gate.call(attempt, get).await.ok(), found.then(|| made.clone()));
+        }
         world.user("ada", Some(PASSWORD)).await;
         let wish = TokenWish { workspace: Some(world.name("one")), ..TokenWish::default() };
         let token = world.mint(world.basic("ada", PASSWORD), wish).await.unwrap();

@@ -92,7 +92,7 @@ pub(crate) fn worlds_with(config: IdentityConfig) -> Vec<World> {
     let folder = tempfile::tempdir().unwrap();
     let mut all = vec![world(&Location::Sqlite(folder.path().join("a.db")), folder, config.clone())];
     if let Ok(url) = std::env::var("STRONGROOM_TEST_POSTGRES") {
-        all.push(world(&Location::Postgres(Secret::from(url)), tempfile::tempdir().unwrap(), config));
+        all.push(world(&Location::Postgres { url: Secret::from(url), ca: None }, tempfile::tempdir().unwrap(), config));
     }
     all
 }

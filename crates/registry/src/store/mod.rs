@@ -99,11 +99,11 @@ fn locate_logged_model(reader: &mut Reader<'_>, workspace_id: &str, model_id: &s
     )
 }
 
-/// Whether a caller of this scope may lean on what lies in an experiment. A scope that names no rows at all was not made for
-/// a list: the decision was about the target alone.
-pub(crate) fn may_lean_on(scope: &Scope, experiment_id: i64) -> bool {
+/// Whether a caller of this scope may know of an experiment.
+pub(crate) fn may_know_of(scope: &Scope, experiment_id: i64) -> bool {
     match scope {
-        Scope::Workspace | Scope::Nothing => true,
+        Scope::Workspace => true,
+        Scope::Nothing => false,
         Scope::Only { experiments, .. } => experiments.contains(&experiment_id),
     }
 }

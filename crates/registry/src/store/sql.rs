@@ -38,10 +38,6 @@ impl Sql {
         self.bind(Value::Text(text.to_owned()))
     }
 
-    pub(crate) fn int_bind(&mut self, number: i64) -> String {
-        self.bind(Value::Int(number))
-    }
-
     /// `($1, $2, …)`; `(NULL)` for an empty list, which nothing equals.
     pub(crate) fn list(&mut self, values: impl IntoIterator<Item = Value>) -> String {
         let places: Vec<String> = values.into_iter().map(|value| self.bind(value)).collect();
@@ -57,7 +53,7 @@ impl Sql {
         let bound = match (comparison, literal) {
             (Comparison::Like | Comparison::ILike, Literal::Text(pattern)) => self.bind(Value::Text(pattern.replace('~', "~~"))),
             (_, Literal::Text(text)) => self.text_bind(text),
-            (_, Literal::Number(number)) => self.bind(Value::Real(*number)),
+            (_, Literal::Number(number)) => self.number(*number),
             (_, Literal::List(values)) => self.texts(values),
             (_, Literal::None) => String::new(),
         };
@@ -67,6 +63,15 @@ impl Sql {
             Comparison::IsNull | Comparison::IsNotNull => format!("{column} {}", comparison.word()),
             _ => format!("{column} {} {bound}", comparison.word()),
         }
+    }
+
+    /// A number for a column of any numeric type: a fraction is cast, because PostgreSQL would take it for the column's type.
+    #[expect(clippy::cast_possible_truncation, reason = "the range is checked first")]
+    fn number(&mut self, number: f64) -> String {
+        if number.fract() == 0.0 && number.abs() < 9.0e15 {
+            return self.bind(Value::Int(number as i64));
+        }
+        format!("CAST({} AS DOUBLE PRECISION)", self.bind(Value::Real(number)))
     }
 
     pub(crate) fn binds(&self) -> Vec<Bind<'_>> {

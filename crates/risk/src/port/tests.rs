@@ -6,7 +6,7 @@ use kernel::{FakeClock, Kind, Micros, Secret};
 use super::*;
 
 struct World {
-    port: RiskPort,
+    port: Assessor,
     clock: FakeClock,
 }
 
@@ -16,7 +16,7 @@ const AWAY: &str = "203.0.113.9";
 fn world() -> World {
     let clock = FakeClock::at(Micros(1_800_000_000_000_000));
     // In these tests a secret text is anything that begins with `sr_`.
-    let port = RiskPort::new(RiskConfig::default(), Arc::new(clock.clone()), |bytes| bytes.starts_with(b"sr_")).unwrap();
+    let port = Assessor::new(RiskConfig::default(), Arc::new(clock.clone()), |bytes| bytes.starts_with(b"sr_")).unwrap();
     World { port, clock }
 }
 
@@ -205,5 +205,5 @@ fn jobs_are_never_limited_and_bear_no_risk() {
 fn weak_configurations_are_refused() {
     let config = RiskConfig { lock_free_count: 0, ..RiskConfig::default() };
     let clock: Arc<dyn Clock> = Arc::new(FakeClock::default());
-    assert!(RiskPort::new(config, clock, |_| false).is_err_and(|problem| problem.message().contains("lock_free_count")));
+    assert!(Assessor::new(config, clock, |_| false).is_err_and(|problem| problem.message().contains("lock_free_count")));
 }

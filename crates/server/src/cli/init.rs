@@ -45,24 +45,13 @@ impl Init {
         if let Some(path) = self.admin_token_file.as_deref().filter(|path| path.exists()) {
             return Err(Problem::invalid(format!("`{}` exists; name a new file for the token", path.display())));
         }
-        let settings = config::load(&self.data, self.config.as_deref())?;
-        boot::make_folder(&self.data)?;
         let text = match &self.config {
             Some(path) => fs::read_to_string(path).map_err(|e| tls::file_problem(path, e))?,
             None => FIRST_CONFIG.to_owned(),
         };
-        tls::write_private(&self.data.join(config::FILE_NAME), &text)?;
-        tls::write_private(&self.data.join("lock"), "")?;
-        tls::make_authority(&self.data)?;
-        if matches!(settings.vault.root_key, config::RootKeyConfig::File) {
-            drop(KeyFile::create(&boot::root_key_path(&self.data))?);
-        }
-        let app = boot::open(&self.data, &settings).await?;
-        let token = first_administrator(&app, &self.admin).await?;
-        app.close().await;
+        let token = make(&self.data, &text, &self.admin).await?;
         self.hand_over(&token)
     }
-
     fn hand_over(&self, token: &Secret) -> Result<(), Problem> {
         let text = token.expose_text().unwrap_or_default();
         let data = self.data.display();
@@ -77,6 +66,25 @@ impl Init {
         println!("next: strongroom serve --data {data}");
         Ok(())
     }
+}
+
+/// Makes the folder, and gives the first administrator's token.
+///
+/// # Errors
+/// `Conflict` if there is something already; `Invalid` for a configuration that cannot be used.
+pub async fn make(data: &Path, config_text: &str, admin: &str) -> Result<Secret, Problem> {
+    let settings = config::parse(config_text).map_err(Problem::invalid)?;
+    boot::make_folder(data)?;
+    tls::write_private(&data.join(config::FILE_NAME), config_text)?;
+    tls::write_private(&data.join("lock"), "")?;
+    tls::make_authority(data)?;
+    if matches!(settings.vault.root_key, config::RootKeyConfig::File) {
+        drop(KeyFile::create(&boot::root_key_path(data))?);
+    }
+    let app = boot::open(data, &settings).await?;
+    let token = first_administrator(&app, admin).await?;
+    app.close().await;
+    Ok(token)
 }
 
 pub(super) fn write_new_private(path: &Path, text: &str) -> Result<(), Problem> {

@@ -76,6 +76,15 @@ enum Verb {
     Routes(serve::Routes),
 }
 
+/// Makes a data folder with the defaults, and gives its first administrator's token: what `init` does, for benches and
+/// tests that work in one process.
+///
+/// # Errors
+/// As `strongroom init`.
+pub async fn make_for_bench(data: &std::path::Path) -> Result<kernel::Secret, Problem> {
+    init::make(data, "", "admin").await
+}
+
 /// Runs the command line.
 #[must_use]
 pub fn main() -> ExitCode {

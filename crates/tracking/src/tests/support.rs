@@ -44,7 +44,7 @@ fn fresh_postgres() -> Option<Location> {
     } else {
         format!("{base} options='-csearch_path={name}'")
     };
-    Some(Location::Postgres(Secret::from(glue)))
+    Some(Location::Postgres { url: Secret::from(glue), ca: None })
 }
 
 impl World {

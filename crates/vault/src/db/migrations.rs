@@ -27,4 +27,5 @@ pub(super) const ALL: &[Migration] = &[
     step!("0004_tracking"),
     step!("0005_registry"),
     step!("0006_lineage"),
+    step!("0007_artifacts"),
 ];

@@ -30,8 +30,13 @@ use crate::db::sqlite::SqlitePool;
 pub enum Location {
     /// A SQLite file.
     Sqlite(PathBuf),
-    /// A PostgreSQL connection string; it may hold a password, so it does not print.
-    Postgres(Secret),
+    /// PostgreSQL.
+    Postgres {
+        /// The connection string; it may hold a password, so it does not print.
+        url: Secret,
+        /// The authority (PEM) that signed the database's certificate. Without it only a database on this machine is spoken to.
+        ca: Option<PathBuf>,
+    },
 }
 
 /// A committed outbox row, handed to the log's sequencer.
@@ -95,7 +100,7 @@ pub(crate) enum Session<'a> {
 pub fn open(location: &Location) -> Result<Opened, DbError> {
     let engine = match location {
         Location::Sqlite(path) => Engine::Sqlite(SqlitePool::open(path)?),
-        Location::Postgres(url) => Engine::Postgres(PostgresPool::open(url)?),
+        Location::Postgres { url, ca } => Engine::Postgres(PostgresPool::open(url, ca.as_deref())?),
     };
     let engine = Arc::new(engine);
     Ok(Opened { db: Db(Arc::clone(&engine)), ports: PortDb(Arc::clone(&engine)), system: SystemDb(engine) })

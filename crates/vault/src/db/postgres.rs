@@ -1,12 +1,17 @@
 //! PostgreSQL: a pool of connections, each with its thread.
 
+use std::path::Path;
 use std::sync::{Arc, OnceLock};
 
 use crossbeam_channel::{Receiver, Sender, bounded};
 use kernel::{Problem, Secret};
 use ::postgres::types::{IsNull, ToSql, Type, private::BytesMut, to_sql_checked};
-use ::postgres::{Client, IsolationLevel, NoTls, Transaction};
+use ::postgres::config::Host;
+use ::postgres::{Client, Config, IsolationLevel, NoTls, Transaction};
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject;
 use tokio::sync::oneshot;
+use tokio_postgres_rustls::MakeRustlsConnect;
 
 use super::{Bind, DbError, OutboxRow, OutboxSink, Reader, Row, Session, Writer, Written, migrations};
 
@@ -28,17 +33,18 @@ pub(super) struct PostgresPool {
 }
 
 impl PostgresPool {
-    pub(super) fn open(url: &Secret) -> Result<Self, DbError> {
-        let first = connect_first(url.clone())?;
+    pub(super) fn open(url: &Secret, ca: Option<&Path>) -> Result<Self, DbError> {
+        let address = Arc::new(Address::parse(url, ca)?);
+        let first = connect_first(Arc::clone(&address))?;
         let (jobs, queue) = bounded::<Job>(QUEUE_COUNT_MAX);
         let mut clients = vec![Some(first)];
         clients.resize_with(CONNECTION_COUNT, || None);
         for client in clients {
             let queue = queue.clone();
-            let url = url.clone();
+            let address = Arc::clone(&address);
             std::thread::Builder::new()
                 .name("db-postgres".to_owned())
-                .spawn(move || connection_loop(client, &url, &queue))
+                .spawn(move || connection_loop(client, &address, &queue))
                 .map_err(DbError::io)?;
         }
         Ok(Self { jobs, sink: Arc::new(OnceLock::new()) })
@@ -86,26 +92,70 @@ impl PostgresPool {
     }
 }
 
-fn connect(url: &Secret) -> Result<Client, DbError> {
-    let text = url.expose_text().ok_or_else(|| DbError::Version("the PostgreSQL address is not UTF-8".to_owned()))?;
-    Ok(Client::connect(text, NoTls)?)
+/// Where the database is, and how to speak to it unheard.
+struct Address {
+    config: Config,
+    tls: Option<MakeRustlsConnect>,
+}
+
+impl Address {
+    fn parse(url: &Secret, ca: Option<&Path>) -> Result<Self, DbError> {
+        let text = url.expose_text().ok_or_else(|| DbError::Version("the PostgreSQL address is not UTF-8".to_owned()))?;
+        // The parser's own error could repeat the password.
+        let config: Config = text.parse().map_err(|_| DbError::Version("the PostgreSQL address cannot be read".to_owned()))?;
+        let tls = ca.map(tls_of).transpose()?;
+        if tls.is_none() && !config.get_hosts().iter().all(is_on_this_machine) {
+            let message = "`vault.database` is on another machine; name the authority of its certificate in `vault.database_ca`";
+            return Err(DbError::Version(message.to_owned()));
+        }
+        Ok(Self { config, tls })
+    }
+
+    fn connect(&self) -> Result<Client, DbError> {
+        Ok(match &self.tls {
+            Some(tls) => self.config.connect(tls.clone())?,
+            None => self.config.connect(NoTls)?,
+        })
+    }
+}
+
+fn tls_of(ca: &Path) -> Result<MakeRustlsConnect, DbError> {
+    let bad = |error: String| DbError::Version(format!("`vault.database_ca` = `{}`: {error}", ca.display()));
+    let mut roots = rustls::RootCertStore::empty();
+    for certificate in CertificateDer::pem_file_iter(ca).map_err(|e| bad(e.to_string()))? {
+        roots.add(certificate.map_err(|e| bad(e.to_string()))?).map_err(|e| bad(e.to_string()))?;
+    }
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let client = rustls::ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .map_err(|e| bad(e.to_string()))?
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+    Ok(MakeRustlsConnect::new(client))
+}
+
+fn is_on_this_machine(host: &Host) -> bool {
+    match host {
+        Host::Unix(_) => true,
+        Host::Tcp(name) => name == "localhost" || name.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback()),
+    }
 }
 
 /// The client blocks on a runtime of its own, which it may not do on a thread that already drives one.
-fn connect_first(url: Secret) -> Result<Client, DbError> {
+fn connect_first(address: Arc<Address>) -> Result<Client, DbError> {
     let connecting = std::thread::spawn(move || {
-        let mut client = connect(&url)?;
+        let mut client = address.connect()?;
         migrate(&mut client)?;
         Ok(client)
     });
     connecting.join().unwrap_or_else(|_| Err(DbError::Version("connecting to PostgreSQL broke off".to_owned())))
 }
 
-fn connection_loop(mut client: Option<Client>, url: &Secret, queue: &Receiver<Job>) {
+fn connection_loop(mut client: Option<Client>, address: &Address, queue: &Receiver<Job>) {
     while let Ok(job) = queue.recv() {
         for _ in 0..CONNECT_RETRY_COUNT_MAX {
             if client.as_ref().is_none_or(Client::is_closed) {
-                client = connect(url).map_err(|error| tracing::warn!(%error, "cannot connect to PostgreSQL")).ok();
+                client = address.connect().map_err(|error| tracing::warn!(%error, "cannot connect to PostgreSQL")).ok();
             }
         }
         match client.as_mut() {
@@ -235,4 +285,27 @@ pub(super) fn query_one<T>(
     map: impl FnOnce(&Row<'_>) -> Result<T, DbError>,
 ) -> Result<Option<T>, DbError> {
     session.rows(sql, binds)?.first().map(|row| map(&Row::Postgres(row))).transpose()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn refusal(url: &str) -> Option<String> {
+        Address::parse(&Secret::from(url.to_owned()), None).err().map(|error| error.to_string())
+    }
+
+    #[test]
+    fn a_database_elsewhere_is_spoken_to_over_tls_only() {
+        assert!(refusal("postgres://u:hunter2@db.example/x").is_some_and(|text| text.contains("database_ca")));
+        for near in ["postgres://u@127.0.0.1/x", "postgres://u@localhost/x", "postgres:///x?host=/run/postgresql"] {
+            assert_eq!(refusal(near), None, "{near}");
+        }
+    }
+
+    #[test]
+    fn a_password_is_not_repeated_in_errors() {
+        let text = refusal("postgres://u:hunter2@db.example:port/x");
+        assert!(text.is_some_and(|text| !text.contains("hunter2")));
+    }
 }

@@ -162,17 +162,22 @@ impl Objects {
         }
     }
 
-    /// Takes an object away for good. What is not there is gone already.
+    /// Takes objects away for good. What is not there is gone already.
     ///
     /// # Errors
-    /// `Unavailable` if the store cannot do it now.
-    pub async fn delete<O: ?Sized>(&self, _permit: &Permit<O>, id: &ObjectId) -> Result<(), Problem> {
+    /// `Unavailable` if the store cannot do it now; the rest may be there still.
+    pub async fn delete<O: ?Sized>(&self, _permit: &Permit<O>, ids: Vec<ObjectId>) -> Result<(), Problem> {
         match &self.store {
             Store::Local(store) => {
-                let (store, id) = (store.clone(), id.clone());
-                blocking(move || store.delete(&id)).await
+                let store = store.clone();
+                blocking(move || ids.iter().try_for_each(|id| store.delete(id))).await
             }
-            Store::Remote(store) => store.delete(id).await,
+            Store::Remote(store) => {
+                for id in &ids {
+                    store.delete(id).await?;
+                }
+                Ok(())
+            }
         }
     }
 

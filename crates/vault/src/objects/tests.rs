@@ -394,7 +394,7 @@ async fn a_deleted_object_is_gone_and_may_be_deleted_again() {
         let object = bed.put(b"once").await;
         for _ in 0..2 {
             let (objects, id) = (bed.objects.clone(), object.id.clone());
-            let delete = move |permit| async move { objects.delete(&permit, &id).await };
+            let delete = move |permit| async move { objects.delete(&permit, vec![id]).await };
             bed.gate.permit_for(GateTarget::Workspace, delete).await.unwrap();
         }
         assert!(bed.whole(&object).await.is_err());

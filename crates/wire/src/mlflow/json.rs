@@ -271,7 +271,7 @@ fn fields_of_query(query: Vec<(String, String)>) -> Map<String, Value> {
 }
 
 /// A page of another origin can send `text/plain` without asking; JSON it cannot (CSRF).
-fn check_content_type(inbound: &Inbound) -> Result<(), Problem> {
+pub(super) fn check_content_type(inbound: &Inbound) -> Result<(), Problem> {
     let kind = inbound.header("content-type").unwrap_or_default();
     let essence = kind.split(';').next().unwrap_or_default().trim();
     if essence.eq_ignore_ascii_case("application/json") {

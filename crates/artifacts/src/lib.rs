@@ -1,0 +1,95 @@
+//! The files of runs and logged models: their names, sizes and digests, and the way to their bytes.
+//!
+//! It is not a file system: a path is a row, never a path on disk, and the bytes are objects under random names. It knows
+//! no experiments and runs of its own: what exists was found by the gate.
+//!
+//! INVARIANT: an artifact's row names only objects that are whole and on disk. Held by `tests/rooms.rs`.
+//! INVARIANT: no text of a client reaches a file system. [`ArtifactPath`] is a key, and is strict all the same.
+//! INVARIANT: records hold sizes, digests and keyed hashes of paths, never a path. Held by `tests/rooms.rs`.
+
+mod config;
+mod manifest;
+mod ops;
+mod path;
+mod range;
+mod store;
+mod types;
+
+use std::sync::Arc;
+
+use gate::{Action, Operation};
+use kernel::{Problem, Secret};
+use vault::db::Db;
+use vault::keys::{Keyring, keyed_hash};
+use vault::objects::{ObjectId, Objects};
+
+pub use config::ArtifactsConfig;
+pub use manifest::{Manifest, ManifestEntry, manifest};
+pub use ops::delete::DeleteArtifacts;
+pub use ops::keys::{RewrapKeys, RotateWorkspaceKey};
+pub use ops::list::ListArtifacts;
+pub use ops::read::{Download, Fetched, ReadArtifact};
+pub use ops::upkeep::{SweepObjects, VerifyObjects, VerifyReport};
+pub use ops::upload::{AbortUpload, CompleteUpload, CreateUpload, PartStored, SentPart, UploadPart};
+pub use ops::write::{WriteArtifact, Written};
+pub use path::ArtifactPath;
+pub use range::Wanted;
+pub use store::{FileFacts, find};
+pub use types::{ListedEntry, Owner, Place};
+pub use vault::objects::Body;
+
+/// Every verb of this room.
+pub const ACTIONS: &[Action] = &[
+    ListArtifacts::ACTION,
+    ReadArtifact::ACTION,
+    WriteArtifact::ACTION,
+    DeleteArtifacts::ACTION,
+    CreateUpload::ACTION,
+    UploadPart::ACTION,
+    CompleteUpload::ACTION,
+    AbortUpload::ACTION,
+    VerifyObjects::ACTION,
+    SweepObjects::ACTION,
+    RotateWorkspaceKey::ACTION,
+    RewrapKeys::ACTION,
+];
+
+/// The server's secret that paths are hashed under before they go into records.
+const PATH_KEY_NAME: &str = "artifacts/record-path/1";
+
+/// The room. Cheap to clone.
+#[derive(Clone)]
+pub struct Artifacts {
+    db: Db,
+    objects: Objects,
+    keys: Keyring,
+    path_key: Arc<Secret>,
+    config: ArtifactsConfig,
+}
+
+impl Artifacts {
+    /// The room over its storage.
+    ///
+    /// # Errors
+    /// `Unavailable` if the database or the key service is down.
+    pub async fn open(db: Db, objects: Objects, keys: Keyring, config: ArtifactsConfig) -> Result<Self, Problem> {
+        let path_key = keys.secret(PATH_KEY_NAME).await?;
+        Ok(Self { db, objects, keys, path_key, config })
+    }
+
+    /// What a record says of a path: the same for the same path of the same owner, and nothing to anybody without the key.
+    fn path_hash(&self, owner: &Owner, path: &str) -> String {
+        let text = format!("{}/{}/{path}", owner.kind_word(), owner.id());
+        kernel::hex(&keyed_hash(&self.path_key, text.as_bytes()))
+    }
+
+    /// Takes objects away that no row names any more. What fails here is left to the sweep: the change itself is done.
+    async fn drop_objects<O: ?Sized>(&self, permit: &gate::Permit<O>, ids: Vec<ObjectId>) {
+        let count = ids.len();
+        if count > 0
+            && let Err(problem) = self.objects.delete(permit, ids).await
+        {
+            tracing::warn!(%problem, count, "objects that nothing names could not be taken away; the sweep will");
+        }
+    }
+}

@@ -1,0 +1,93 @@
+//! Which bytes of a file are wanted (RFC 9110 §14).
+
+use std::ops::Range;
+
+/// Which bytes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Wanted {
+    /// All.
+    #[default]
+    Whole,
+    /// From this one to the end.
+    From(u64),
+    /// From the first to the last, both given out.
+    Between(u64, u64),
+    /// This many at the end.
+    Last(u64),
+}
+
+impl Wanted {
+    /// Reads a `Range` header. What is not one range of bytes is ignored, as the standard asks: then all are wanted.
+    #[must_use]
+    pub fn parse(header: Option<&str>) -> Self {
+        header.and_then(parse).unwrap_or_default()
+    }
+
+    /// The bytes in a file of this size, or none if there are none of them.
+    #[must_use]
+    pub fn within(self, size_bytes: u64) -> Option<Range<u64>> {
+        match self {
+            Self::Whole => Some(0..size_bytes),
+            Self::From(start) => (start < size_bytes).then_some(start..size_bytes),
+            Self::Between(first, last) => (first < size_bytes).then_some(first..last.saturating_add(1).min(size_bytes)),
+            Self::Last(count) => (count > 0 && size_bytes > 0).then_some(size_bytes.saturating_sub(count)..size_bytes),
+        }
+    }
+}
+
+fn parse(header: &str) -> Option<Wanted> {
+    let (unit, range) = header.split_once('=')?;
+    if !unit.trim().eq_ignore_ascii_case("bytes") || range.contains(',') {
+        return None;
+    }
+    let (first, last) = range.trim().split_once('-')?;
+    match (first.trim(), last.trim()) {
+        ("", last) => Some(Wanted::Last(digits(last)?)),
+        (first, "") => Some(Wanted::From(digits(first)?)),
+        (first, last) => {
+            let (first, last) = (digits(first)?, digits(last)?);
+            (first <= last).then_some(Wanted::Between(first, last))
+        }
+    }
+}
+
+fn digits(text: &str) -> Option<u64> {
+    text.bytes().all(|byte| byte.is_ascii_digit()).then(|| text.parse().ok()).flatten()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn headers_are_read_or_ignored() {
+        let cases = [
+            ("bytes=0-0", Wanted::Between(0, 0)),
+            ("bytes=5-", Wanted::From(5)),
+            ("Bytes= 5-9 ", Wanted::Between(5, 9)),
+            ("bytes=-3", Wanted::Last(3)),
+            ("bytes=9-5", Wanted::Whole),
+            ("bytes=0-1,3-4", Wanted::Whole),
+            ("bytes=-", Wanted::Whole),
+            ("bytes=+1-2", Wanted::Whole),
+            ("rows=0-1", Wanted::Whole),
+            ("bytes=99999999999999999999-", Wanted::Whole),
+        ];
+        for (header, wanted) in cases {
+            assert_eq!(Wanted::parse(Some(header)), wanted, "{header}");
+        }
+        assert_eq!(Wanted::parse(None), Wanted::Whole);
+    }
+
+    #[test]
+    fn ranges_are_cut_to_the_file() {
+        assert_eq!(Wanted::Whole.within(0), Some(0..0));
+        assert_eq!(Wanted::Between(2, 100).within(10), Some(2..10));
+        assert_eq!(Wanted::Between(2, u64::MAX).within(10), Some(2..10));
+        assert_eq!(Wanted::Between(10, 12).within(10), None);
+        assert_eq!(Wanted::From(10).within(10), None);
+        assert_eq!(Wanted::Last(100).within(10), Some(0..10));
+        assert_eq!(Wanted::Last(0).within(10), None);
+        assert_eq!(Wanted::Last(1).within(0), None);
+    }
+}

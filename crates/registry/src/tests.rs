@@ -1,0 +1,1 @@
+//! Tests of the verbs, through an open gate.

@@ -1,0 +1,147 @@
+//! What no new route may forget: it is one Operation, the policy knows it, a stranger gets nothing from it, and it leaves
+//! its records.
+#![expect(clippy::unwrap_used, reason = "tests")]
+
+use std::collections::BTreeSet;
+
+use axum::body::Body;
+use http::{Method, Request, StatusCode, header};
+use kernel::Secret;
+use serde_json::Value;
+use strongroom::boot::{self, App};
+use strongroom::config::Config;
+use tower::Service;
+use wire::{PeerAddress, RouteEntry};
+
+/// What strangers may ask: is it alive, what is it, and the log-in form.
+const PUBLIC: [&str; 4] = ["server.health", "server.version", "server.info", "ui.login_page"];
+/// Verbs without a route: what the server records of routes that no room knows.
+const UNROUTED: [&str; 1] = ["server.unrouted"];
+
+struct World {
+    app: App,
+    token: Secret,
+    table: Vec<RouteEntry>,
+    _folder: tempfile::TempDir,
+}
+
+async fn world() -> World {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("data");
+    let token = strongroom::cli::make_for_bench(&data).await.unwrap();
+    let app = boot::open(&data, &Config::default()).await.unwrap();
+    let table = app.table.clone();
+    World { app, token, table, _folder: folder }
+}
+
+impl World {
+    /// A request to a route with its path parameters filled in.
+    async fn ask(&mut self, route: &RouteEntry, token: Option<&str>, body: &'static str) -> (StatusCode, Value) {
+        let path = route.path.replace("{*path}", "x/y").replace('{', "").replace('}', "");
+        let mut request = Request::builder().method(route.method.clone()).uri(path).header(header::HOST, "localhost");
+        if let Some(token) = token {
+            request = request.header(header::AUTHORIZATION, format!("Bearer {token}"));
+        }
+        if route.method != Method::GET {
+            request = request.header(header::CONTENT_TYPE, "application/json");
+        }
+        let mut request = request.body(Body::from(if route.method == Method::GET { "" } else { body })).unwrap();
+        request.extensions_mut().insert(PeerAddress([127, 0, 0, 1].into()));
+        let answer = self.app.router.call(request).await.unwrap_or_else(|never| match never {});
+        let status = answer.status();
+        let bytes = axum::body::to_bytes(answer.into_body(), 1 << 24).await.unwrap();
+        (status, serde_json::from_slice(&bytes).unwrap_or(Value::Null))
+    }
+}
+
+fn every_action() -> BTreeSet<&'static str> {
+    let rooms = [
+        identity::ACTIONS,
+        policy::ACTIONS,
+        tracking::ACTIONS,
+        registry::ACTIONS,
+        artifacts::ACTIONS,
+        lineage::ACTIONS,
+        audit::ACTIONS,
+        strongroom::system::ACTIONS,
+        strongroom::ui::ACTIONS,
+    ];
+    rooms.iter().flat_map(|room| room.iter()).map(|action| action.name).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_route_is_a_known_verb_and_every_verb_has_a_route() {
+    let world = world().await;
+    let every = every_action();
+    let routed: BTreeSet<&str> = world.table.iter().map(|route| route.action.name).collect();
+    let unknown: Vec<_> = routed.difference(&every).collect();
+    assert!(unknown.is_empty(), "routes whose verb no room lists: {unknown:?}");
+    let known = policy::known_actions();
+    let unjudged: Vec<_> = every.iter().filter(|name| !known.contains(**name)).collect();
+    assert!(unjudged.is_empty(), "verbs that the policy's schema does not know: {unjudged:?}");
+    let page_only = ["ui.read"];
+    let unreachable: Vec<_> =
+        every.difference(&routed).filter(|name| !UNROUTED.contains(name) && !page_only.contains(name)).collect();
+    assert!(unreachable.is_empty(), "verbs without a route: {unreachable:?}");
+    assert!(world.table.len() > 200, "the table is whole");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_policy_names_each_writing_verb_a_write() {
+    let rooms = [identity::ACTIONS, policy::ACTIONS, tracking::ACTIONS, registry::ACTIONS, artifacts::ACTIONS, lineage::ACTIONS];
+    for action in rooms.iter().flat_map(|room| room.iter()) {
+        let write = action.access == gate::Access::Write;
+        assert_eq!(policy::is_write(action.name), Some(write), "{}", action.name);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stranger_is_told_to_log_in_and_nothing_else() {
+    let mut world = world().await;
+    for route in world.table.clone() {
+        if PUBLIC.contains(&route.action.name) || route.path == "/login" {
+            continue;
+        }
+        // Also a body that could not be read must not tell more.
+        for body in ["{}", "{broken"] {
+            let (status, answer) = world.ask(&route, None, body).await;
+            assert_eq!(status, StatusCode::UNAUTHORIZED, "{} {}: {answer}", route.method, route.path);
+        }
+        let (status, _) = world.ask(&route, Some("sr_pat_000000000000000000000000000000000000"), "{}").await;
+        assert!(matches!(status, StatusCode::UNAUTHORIZED | StatusCode::TOO_MANY_REQUESTS), "{} {}", route.method, route.path);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_route_leaves_its_records() {
+    let mut world = world().await;
+    let token = world.token.expose_text().unwrap().to_owned();
+    let routes = world.table.clone();
+    for route in &routes {
+        // Some of these succeed, most miss their target or a parameter: each must be written down all the same.
+        let (status, answer) = world.ask(route, Some(&token), "{}").await;
+        assert_ne!(status, StatusCode::UNAUTHORIZED, "{} {}: {answer}", route.method, route.path);
+        assert_ne!(status, StatusCode::INTERNAL_SERVER_ERROR, "{} {}: {answer}", route.method, route.path);
+        if route.action.name == "sessions.delete" || route.action.name.starts_with("tokens.revoke") {
+            continue;
+        }
+    }
+    let search = RouteEntry {
+        method: Method::GET,
+        path: "/api/strongroom/v1/audit/records?rows=10000".to_owned(),
+        action: gate::Action::read("audit.search"),
+    };
+    let (status, answer) = world.ask(&search, Some(&token), "").await;
+    assert_eq!(status, StatusCode::OK, "{answer}");
+    let records = answer["records"].as_array().unwrap();
+    let with = |kind: &str| -> BTreeSet<String> {
+        let of_kind = records.iter().filter(|record| record["kind"] == kind);
+        of_kind.map(|record| record["action"].as_str().unwrap_or_default().to_owned()).collect()
+    };
+    let (intents, outcomes, refusals) = (with("intent"), with("outcome"), with("refusal"));
+    for route in &routes {
+        let name = route.action.name;
+        let whole = intents.contains(name) && outcomes.contains(name);
+        assert!(whole || refusals.contains(name), "{} {} left no records", route.method, route.path);
+    }
+}

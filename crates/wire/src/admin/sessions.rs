@@ -1,0 +1,31 @@
+//! The caller's own browser sessions. They begin at the log-in form and end here or there.
+
+use http::Method;
+use identity::ops::sessions::{DeleteSession, ListSessions};
+use identity::{Identity, Session};
+use serde_json::{Value, json};
+
+use super::shape::{list, nothing, time_text};
+use crate::{Door, Inbound};
+
+/// Adds the routes of sessions.
+pub(crate) fn routes(door: &mut Door, identity: &Identity) {
+    let room = identity.clone();
+    let all = move |_: &Inbound| Ok(ListSessions { room: room.clone() });
+    door.route(Method::GET, "/api/strongroom/v1/sessions", all, |sessions| list("sessions", &sessions, None, session_value));
+    let room = identity.clone();
+    let delete = move |inbound: &Inbound| {
+        Ok(DeleteSession { room: room.clone(), session: Some(inbound.path("session").to_owned()) })
+    };
+    door.route(Method::DELETE, "/api/strongroom/v1/sessions/{session}", delete, |()| nothing());
+}
+
+fn session_value(session: &Session) -> Value {
+    json!({
+        "id": session.id,
+        "created_at": time_text(session.created_at),
+        "last_seen": time_text(session.last_seen),
+        "expires_at": time_text(session.expires_at),
+        "current": session.current,
+    })
+}

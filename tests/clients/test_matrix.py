@@ -1,0 +1,256 @@
+"""Every route of the server's own table, asked by everyone: a stranger, an expired and a revoked token, a caller in the
+wrong workspace, one with the wrong role, one with the right one."""
+
+import json
+import re
+import time
+import uuid
+
+import pytest
+
+import people
+
+pytestmark = pytest.mark.strongroom_only
+
+# Verbs that anyone may ask for, credentials or not.
+PUBLIC = {"server.health", "server.version", "server.info"}
+# Verbs that every account has: its own account, tokens and sessions, and narrowed lists.
+EVERYONES = {
+    "account.me", "account.password", "tokens.create", "tokens.list", "tokens.revoke", "sessions.create",
+    "sessions.delete", "sessions.list", "workspaces.list", "ui.read", "roles.list", "server.unrouted",
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def world(server):
+    """One experiment, run, model, version … and one person of each kind."""
+    admin = server.session()
+    admin.url = server.url
+    api = f"{server.url}/api/2.0/mlflow"
+
+    def post(path, body):
+        answer = admin.post(api + path, json=body)
+        assert answer.status_code == 200, answer.text
+        return answer.json()
+
+    experiment = post("/experiments/create", {"name": f"matrix-{uuid.uuid4().hex[:8]}"})["experiment_id"]
+    run = post("/runs/create", {"experiment_id": experiment})["run"]["info"]
+    model = f"matrix-{uuid.uuid4().hex[:8]}"
+    post("/registered-models/create", {"name": model})
+    version = {"name": model, "source": f"{run['artifact_uri']}/model", "run_id": run["run_id"]}
+    post("/model-versions/create", version)
+    post("/registered-models/alias", {"name": model, "alias": "champion", "version": "1"})
+    logged = post("/logged-models", {"experiment_id": experiment, "name": "m", "source_run_id": run["run_id"]})
+    files = f"{server.url}/api/2.0/mlflow-artifacts/artifacts/{experiment}/{run['run_id']}/artifacts"
+    assert admin.put(f"{files}/file.txt", data=b"x").status_code == 200
+    return {
+        "experiment_id": experiment,
+        "run_id": run["run_id"],
+        "model": model,
+        "model_id": logged["model"]["info"]["model_id"],
+        "path": f"{experiment}/{run['run_id']}/artifacts/file.txt",
+    }
+
+
+@pytest.fixture(scope="module")
+def callers(server):
+    revoked = people.person(server, "owner")
+    people.call(revoked.session(), server, "DELETE", f"/tokens/{revoked.token_id}", status=(200, 204))
+    short = people.person(server, "owner")
+    expired = people.mint(short.session(), server, lifetime_s=1)
+    elsewhere = people.new_workspace(server)
+    time.sleep(2)
+    return {
+        "stranger": server.session(token=None),
+        "expired": server.session(expired["secret"]),
+        "revoked": revoked.session(),
+        "viewer": people.person(server, "viewer").session(),
+        "nobody": people.person(server).session(),
+        "auditor": people.person(server, "auditor", on="server").session(),
+        "administrator": people.person(server, "administrator", on="server").session(),
+        "everything": server.session(),
+        "elsewhere": elsewhere,
+    }
+
+
+@pytest.fixture(scope="module")
+def routes(server):
+    text = server.cli("routes", "--json", "--token-file", str(server.token_file)).stdout
+    return json.loads(text)
+
+
+def body_of(world):
+    """One body that every MLflow verb can read: unknown fields are ignored, so it names everything at once."""
+    return {
+        "experiment_id": world["experiment_id"], "experiment_ids": [world["experiment_id"]],
+        "experiment_name": "Default", "run_id": world["run_id"], "run_ids": [world["run_id"]],
+        "run_uuid": world["run_id"], "source_run_id": world["run_id"], "model_id": world["model_id"],
+        "name": world["model"], "new_name": f"{world['model']}-new", "version": "1", "alias": "champion",
+        "stage": "Staging", "archive_existing_versions": False, "status": "FINISHED", "source": "s3://bucket/model",
+        "key": "k", "value": "1", "timestamp": 1, "step": 0, "metric_key": "k", "max_results": 1,
+        "metrics": [{"key": "k", "value": 1, "timestamp": 1, "step": 0}], "params": [{"key": "p", "value": "1"}],
+        "tags": [{"key": "t", "value": "1"}], "datasets": [], "models": [], "path": "", "description": "d",
+        "password": "a long enough pass phrase", "principal": "nobody", "role": "viewer", "resource_kind": "workspace",
+        "action": "runs.get", "label": "l", "scopes": [], "lifetime_s": 60, "member": "nobody",
+        "tag_key": "t", "start_index": 0, "end_index": 1, "model_json": "{\"run_id\": \"x\"}",
+    }  # fmt: skip
+
+
+def ask(session, server, route, world, workspace=None):
+    """Sends what the route expects, with real ids in its path."""
+    values = {
+        "experiment_id": world["experiment_id"], "run_id": world["run_id"], "model_id": world["model_id"],
+        "name": world["model"], "version": "1", "alias": "champion", "path": world["path"], "key": "k", "tag_key": "t",
+    }  # fmt: skip
+
+    def fill(match):
+        word = match.group(1).lstrip("*")
+        return values.get(word, "nosuchthing")
+
+    path = re.sub(r"\{([^}]+)\}", fill, route["path"])
+    headers = {"X-MLFLOW-WORKSPACE": workspace} if workspace else {}
+    body = body_of(world)
+    arguments = {"headers": headers, "timeout": 30, "allow_redirects": False}
+    if route["method"] in ("GET", "HEAD"):
+        flat = {name: value for name, value in body.items() if not isinstance(value, (list, dict)) or name.endswith("ids")}
+        arguments["params"] = flat
+    elif "artifacts/artifacts" in path and route["method"] == "PUT":
+        arguments["data"] = b"bytes"
+    else:
+        arguments["json"] = body
+    answer = session.request(route["method"], server.url + path, **arguments)
+    return answer.status_code
+
+
+def failures(routes, expected, asked):
+    """All routes at once: a single list of what was wrong says more than a hundred failed tests."""
+    wrong = []
+    for route in routes:
+        allowed = expected(route)
+        if allowed is None:
+            continue
+        status = asked(route)
+        if status not in allowed:
+            wrong.append(f"{route['method']} {route['path']} ({route['action']}): {status}, not {sorted(allowed)}")
+    return wrong
+
+
+def test_the_table_is_there(routes):
+    assert len(routes) > 100
+    assert all(route["method"] and route["path"].startswith("/") and "." in route["action"] for route in routes)
+
+
+def in_pieces(call, pause=0.0):
+    """Refused attempts are rate-limited by address: wait as the answer asks and try again."""
+
+    def asked(route):
+        for _ in range(40):
+            status = call(route)
+            if status != 429:
+                return status
+            time.sleep(1 + pause)
+        return 429
+
+    return asked
+
+
+def test_no_token(server, routes, world, callers):
+    expected = lambda route: {200, 204} if route["action"] in PUBLIC else {401}  # noqa: E731
+    assert failures(routes, expected, in_pieces(lambda route: ask(callers["stranger"], server, route, world))) == []
+
+
+# Failed credentials are few per minute by design, so these two try one route of each verb, not each spelling of it.
+def one_per_action(routes, count):
+    seen = {}
+    for route in routes:
+        seen.setdefault(route["action"], route)
+    chosen = [route for action, route in seen.items() if action not in PUBLIC]
+    return chosen[:count]
+
+
+@pytest.mark.parametrize("kind", ["expired", "revoked"])
+def test_expired_and_revoked_tokens(server, routes, world, callers, kind):
+    some = one_per_action(routes, 8)
+    asked = in_pieces(lambda route: ask(callers[kind], server, route, world), pause=2)
+    assert failures(some, lambda _: {401, 429}, asked) == []
+
+
+def test_wrong_workspace(server, routes, world, callers):
+    """What stands in another workspace may not even be known to exist."""
+    data = {"experiments", "runs", "metrics", "artifacts", "models", "versions", "logged_models", "lineage"}
+    expected = lambda route: {404} if route["action"].split(".")[0] in data else None  # noqa: E731
+    asked = in_pieces(lambda route: ask(callers["viewer"], server, route, world, workspace=callers["elsewhere"]))
+    assert failures(routes, expected, asked) == []
+
+
+def test_no_role_at_all(server, routes, world, callers):
+    """An account without grants learns nothing of what exists."""
+    expected = lambda route: None if route["action"] in PUBLIC | EVERYONES else {403, 404}  # noqa: E731
+    asked = in_pieces(lambda route: ask(callers["nobody"], server, route, world))
+    assert failures(routes, expected, asked) == []
+
+
+def verbs_of(server, role):
+    answer = people.call(server.session(), server, "GET", "/roles")
+    return {entry["name"]: set(entry["actions"]) for entry in answer["roles"]}[role]
+
+
+@pytest.mark.parametrize("role", ["viewer", "auditor", "administrator"])
+def test_wrong_role(server, routes, world, callers, role):
+    """What a role does not hold is refused: 403 where its holder may see the thing, 404 where not."""
+    held = verbs_of(server, role) | PUBLIC | EVERYONES
+    expected = lambda route: None if route["action"] in held else {403, 404}  # noqa: E731
+    asked = in_pieces(lambda route: ask(callers[role], server, route, world))
+    assert failures(routes, expected, asked) == []
+
+
+def test_a_viewer_is_told_403_where_it_may_look(server, callers, world):
+    session = callers["viewer"]
+    body = {"run_id": world["run_id"], "key": "k", "value": "v"}
+    answer = session.post(f"{server.url}/api/2.0/mlflow/runs/set-tag", json=body)
+    assert answer.status_code == 403
+    assert answer.json()["error_code"] == "PERMISSION_DENIED"
+    assert "Permission denied." in answer.json()["message"]
+
+
+def test_right_role(server, routes, world, callers):
+    """Whoever holds everything is never refused; a verb may still say what is wrong with the request."""
+    # A grant to oneself is refused whoever asks, and so is what would end this very session.
+    skipped = {"grants.create", "tokens.revoke", "sessions.delete", "account.password", "sessions.create"}
+    deletes_last = sorted(routes, key=lambda route: "delete" in route["action"] or route["method"] == "DELETE")
+    def expected(route):
+        if route["action"] in skipped or route["action"].startswith(("keys.", "server.unrouted")):
+            return None
+        return set(range(200, 400)) | {400, 404, 405, 409, 416, 501}
+
+    asked = in_pieces(lambda route: ask(callers["everything"], server, route, world))
+    assert failures(deletes_last, expected, asked) == []
+
+
+def test_an_unknown_path_is_401_to_a_stranger_and_404_to_a_caller(server, callers):
+    for path in ("/", "/admin", "/api/2.0/mlflow/nothing", "/graphql2", "/%2e%2e/etc/passwd", "/api/9.9/x"):
+        stranger = callers["stranger"].get(server.url + path, allow_redirects=False)
+        assert stranger.status_code in (401, 302, 303), path
+        known = callers["everything"].get(server.url + path, allow_redirects=False)
+        assert known.status_code in (404, 200, 302), path
+
+
+def test_every_answer_carries_the_safety_headers(server, callers):
+    for session in (callers["stranger"], callers["everything"]):
+        answer = session.get(f"{server.url}/api/2.0/mlflow/experiments/get?experiment_id=0")
+        assert answer.headers.get("x-content-type-options") == "nosniff"
+        assert "strict-transport-security" in {name.lower() for name in answer.headers}
+
+
+def test_listing_is_narrowed_to_what_is_granted(server, world):
+    """A grant on one experiment shows that one, in counts and pages too."""
+    person = people.person(server, "viewer", on="experiment", resource=world["experiment_id"])
+    session = person.session()
+    found = session.post(f"{server.url}/api/2.0/mlflow/experiments/search", json={"max_results": 1_000})
+    assert found.status_code == 200, found.text
+    assert [one["experiment_id"] for one in found.json().get("experiments", [])] == [world["experiment_id"]]
+    assert not found.json().get("next_page_token")
+    other = session.get(f"{server.url}/api/2.0/mlflow/experiments/get?experiment_id=0")
+    assert other.status_code == 404
+
+
