@@ -40,7 +40,8 @@ def call(session, server, method, path, status=(200, 201), **arguments):
 def mint(session, server, **wish) -> dict:
     """A token of the session's own account."""
     body = {"label": "test", "scopes": [], "lifetime_s": 3_600, **wish}
-    return call(session, server, "POST", "/tokens", json=body)
+    minted = call(session, server, "POST", "/tokens", json=body)
+    return {"id": minted["token"]["id"], "secret": minted["secret"]}
 
 
 def person(server, role: str | None = None, on: str = "workspace", resource: str | None = None, workspace: str = "default") -> Person:
@@ -59,7 +60,9 @@ def person(server, role: str | None = None, on: str = "workspace", resource: str
 
 def grant(server, principal: str, role: str, on: str = "workspace", resource: str | None = None, workspace: str = "default") -> dict:
     """Gives a role."""
-    body = {"principal": principal, "role": role, "resource_kind": on, "resource": resource, "justification": "a test"}
+    body = {"principal": principal, "role": role, "resource_kind": on, "justification": "a test"}
+    if resource is not None:
+        body["resource"] = resource
     headers = {"X-MLFLOW-WORKSPACE": workspace}
     return call(server.session(), server, "POST", "/grants", json=body, headers=headers)
 

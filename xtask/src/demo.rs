@@ -132,7 +132,7 @@ impl Demo {
         let token = self.token_file.display().to_string();
         self.show(
             "who did what (the newest records)",
-            &["audit", "search", "--limit", "15", "--token-file", &token],
+            &["audit", "search", "--rows", "15", "--token-file", &token],
         );
         self.show(
             "the way back from the model to its code, data and author",

@@ -23,6 +23,7 @@ const USAGE: &str = "cargo xtask COMMAND
                                 side by side with `mlflow server`
   bench audit [--json]          durably audited operations per second, and verification
   bench policy [--json]         decisions per second
+  with-postgres COMMAND…        runs a command with STRONGROOM_TEST_POSTGRES set to a fresh PostgreSQL
   drill kill [--rounds N] [--engine sqlite|postgres]
                                 kill -9 under load, and look for anything lost
   drill disk                    a full disk and a failing fsync
@@ -37,6 +38,7 @@ fn main() -> ExitCode {
         Some((&"demo", rest)) => demo::run(rest.contains(&"--keep")),
         Some((&"bench", rest)) => bench::run(rest),
         Some((&"drill", rest)) => drill::run(rest),
+        Some((&"with-postgres", rest)) => postgres::with(rest),
         Some((&"fmt", _)) => shell::cargo(&["fmt", "--all"]),
         Some((&"lint", _)) => suite::lint(),
         _ => Err(USAGE.to_owned()),

@@ -161,6 +161,18 @@ impl Drop for Postgres {
     }
 }
 
+/// `cargo xtask with-postgres COMMAND…`
+///
+/// # Errors
+/// If PostgreSQL does not start or the command fails.
+pub fn with(words: &[&str]) -> Result<(), String> {
+    let (program, arguments) = words.split_first().ok_or("which command?")?;
+    let postgres = Postgres::start()?;
+    let mut command = Command::new(program);
+    command.args(arguments).env("STRONGROOM_TEST_POSTGRES", postgres.address()).env("STRONGROOM_PSQL", postgres.psql());
+    shell::run(&mut command)
+}
+
 /// The newest installed version's programs.
 fn programs() -> Option<PathBuf> {
     let mut versions: Vec<(u32, PathBuf)> = std::fs::read_dir("/usr/lib/postgresql")

@@ -22,6 +22,8 @@ pub(crate) const PATH_DEPTH_MAX: usize = 64;
 pub(crate) const REWRAP_BATCH_COUNT: i64 = 500;
 /// Rows that a verification looks at in one go.
 pub(crate) const VERIFY_BATCH_COUNT: i64 = 500;
+/// An object that no row names may be on its way to one for this long.
+pub(crate) const ORPHAN_AGE_MIN: Duration = Duration::from_secs(24 * 3_600);
 /// An upload that nobody went on with for this long is taken away.
 pub(crate) const UPLOAD_AGE_MAX: Duration = Duration::from_secs(7 * 24 * 3_600);
 

@@ -15,21 +15,19 @@ mod range;
 mod store;
 mod types;
 
-use std::sync::Arc;
-
 use gate::{Action, Operation};
-use kernel::{Problem, Secret};
+use kernel::Problem;
 use vault::db::Db;
-use vault::keys::{Keyring, keyed_hash};
+use vault::keys::keyed_hash;
 use vault::objects::{ObjectId, Objects};
 
 pub use config::ArtifactsConfig;
 pub use manifest::{Manifest, ManifestEntry, manifest};
 pub use ops::delete::DeleteArtifacts;
 pub use ops::keys::{RewrapKeys, RotateWorkspaceKey};
-pub use ops::list::ListArtifacts;
+pub use ops::list::{ListArtifacts, Listing};
 pub use ops::read::{Download, Fetched, ReadArtifact};
-pub use ops::upkeep::{SweepObjects, VerifyObjects, VerifyReport};
+pub use ops::upkeep::{SweepAtStart, SweepObjects, VerifyObjects, VerifyReport};
 pub use ops::upload::{AbortUpload, CompleteUpload, CreateUpload, PartStored, SentPart, UploadPart};
 pub use ops::write::{WriteArtifact, Written};
 pub use path::ArtifactPath;
@@ -62,25 +60,28 @@ const PATH_KEY_NAME: &str = "artifacts/record-path/1";
 pub struct Artifacts {
     db: Db,
     objects: Objects,
-    keys: Keyring,
-    path_key: Arc<Secret>,
     config: ArtifactsConfig,
 }
 
 impl Artifacts {
-    /// The room over its storage.
-    ///
-    /// # Errors
-    /// `Unavailable` if the database or the key service is down.
-    pub async fn open(db: Db, objects: Objects, keys: Keyring, config: ArtifactsConfig) -> Result<Self, Problem> {
-        let path_key = keys.secret(PATH_KEY_NAME).await?;
-        Ok(Self { db, objects, keys, path_key, config })
+    /// The room over its storage, with its usual limits.
+    #[must_use]
+    pub fn new(db: Db, objects: Objects) -> Self {
+        Self { db, objects, config: ArtifactsConfig::default() }
+    }
+
+    /// The same with these limits.
+    #[must_use]
+    pub const fn with_config(mut self, config: ArtifactsConfig) -> Self {
+        self.config = config;
+        self
     }
 
     /// What a record says of a path: the same for the same path of the same owner, and nothing to anybody without the key.
-    fn path_hash(&self, owner: &Owner, path: &str) -> String {
+    async fn path_hash(&self, owner: &Owner, path: &str) -> Result<String, Problem> {
+        let key = self.objects.keys().secret(PATH_KEY_NAME).await?;
         let text = format!("{}/{}/{path}", owner.kind_word(), owner.id());
-        kernel::hex(&keyed_hash(&self.path_key, text.as_bytes()))
+        Ok(kernel::hex(&keyed_hash(&key, text.as_bytes())))
     }
 
     /// Takes objects away that no row names any more. What fails here is left to the sweep: the change itself is done.

@@ -35,6 +35,15 @@ impl Owner {
         }
     }
 
+    /// Where its artifacts are, in MLflow's words.
+    #[must_use]
+    pub fn root_uri(&self, experiment: i64) -> String {
+        match self {
+            Self::Run(id) => format!("mlflow-artifacts:/{experiment}/{id}/artifacts"),
+            Self::LoggedModel(id) => format!("mlflow-artifacts:/{experiment}/models/{id}/artifacts"),
+        }
+    }
+
     /// What the gate looks up.
     #[must_use]
     pub fn target(&self) -> Target {

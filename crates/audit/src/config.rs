@@ -107,6 +107,15 @@ impl AuditConfig {
         }
     }
 
+    /// The key that checks this log's checkpoints.
+    ///
+    /// # Errors
+    /// `Config` if the origin or the seed cannot be used.
+    pub fn verifier_key(&self) -> Result<String, AuditError> {
+        let signer = crate::note::NoteSigner::new(&self.origin, crate::note::KIND_ED25519, &self.signing_seed)?;
+        Ok(signer.key().to_string())
+    }
+
     pub(crate) fn check(&self) -> Result<(), AuditError> {
         let sizes = SEGMENT_BYTES_MIN..=SEGMENT_BYTES_MAX;
         if !sizes.contains(&self.segment_bytes) || !sizes.contains(&self.ballast_bytes) {

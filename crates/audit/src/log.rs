@@ -141,8 +141,9 @@ impl AuditLog {
         let writer = WalWriter::open(Arc::clone(&self.wal), setup)?;
         self.spawn("audit-writer", move || writer.run())?;
         self.note_findings(&found, &forged);
-        self.bell.published_size.send_replace(found.checkpoint.as_ref().map_or(0, |newest| newest.size));
-        let finished = self.outbox.finish_left(left, &found.outbox_leaves, found.durable.size);
+        self.bell.published_size.send_replace(found.checkpoint.as_ref().map(|newest| newest.size));
+        let first_index = found.durable.segments.first().map_or(0, |first| first.first_index);
+        let finished = self.outbox.finish_left(left, &found.outbox_leaves, first_index);
         let forged_ids = forged.into_iter().map(|row| (row.id, 0));
         // The receiver is alive: it is given to its thread below.
         drop(first.send(finished.into_iter().chain(forged_ids).collect()));
@@ -267,9 +268,9 @@ impl AuditLog {
     /// # Errors
     /// `Database` if that takes longer than ten seconds.
     pub async fn flush(&self) -> Result<(), AuditError> {
-        let wanted = self.wal.durable.lock().size;
+        let wanted = Some(self.wal.durable.lock().size);
         let mut size = self.bell.published_size.subscribe();
-        if *size.borrow_and_update() >= wanted && self.published.read().checkpoint.is_some() {
+        if *size.borrow_and_update() >= wanted {
             return Ok(());
         }
         self.bell.flush();

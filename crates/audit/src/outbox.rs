@@ -1,7 +1,7 @@
 //! The outbox: outcomes that were committed beside their change come here, go into the log, and only then leave the
 //! database.
 //!
-//! INVARIANT: each row is logged once, also after a crash between any two of these steps. Held by `tests/outbox.rs`.
+//! INVARIANT: each row is logged once, also after a crash between any two of these steps. Held by `tests/it/outbox.rs`.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -71,12 +71,15 @@ impl Outbox {
     }
 
     /// Finishes what an earlier run left: rows that are logged are deleted, the others logged first.
-    pub(crate) fn finish_left(&self, rows: Vec<OutboxRow>, logged: &HashSet<Hash>, size: u64) -> Vec<(i64, u64)> {
+    ///
+    /// `first_index` is the first record that the segments still hold: they stay until the rows are gone.
+    pub(crate) fn finish_left(&self, rows: Vec<OutboxRow>, logged: &HashSet<Hash>, first_index: u64) -> Vec<(i64, u64)> {
         let mut done = Vec::new();
         for row in rows {
             if logged.contains(&leaf_hash(&row.payload)) {
                 self.known.lock().in_flight.insert(row.id);
-                done.push((row.id, size.saturating_sub(1)));
+                self.logged.lock().insert(row.id, first_index);
+                done.push((row.id, first_index));
             } else {
                 self.take(row);
             }

@@ -42,13 +42,13 @@ struct Wishes {
 pub(crate) struct Bell {
     wishes: Mutex<Wishes>,
     rung: Condvar,
-    /// Size of the newest checkpoint, for those that wait for one.
-    pub published_size: tokio::sync::watch::Sender<u64>,
+    /// Size of the newest checkpoint, if there is one, for those that wait for one.
+    pub published_size: tokio::sync::watch::Sender<Option<u64>>,
 }
 
 impl Bell {
     pub(crate) fn new() -> Self {
-        Self { wishes: Mutex::default(), rung: Condvar::new(), published_size: tokio::sync::watch::Sender::new(0) }
+        Self { wishes: Mutex::default(), rung: Condvar::new(), published_size: tokio::sync::watch::Sender::new(None) }
     }
 
     pub(crate) fn flush(&self) {
@@ -65,7 +65,7 @@ impl Bell {
     fn wait(&self, tick: Duration) -> (bool, bool) {
         let mut wishes = self.wishes.lock();
         if !wishes.flush && !wishes.stop {
-            drop(self.rung.wait_for(&mut wishes, tick));
+            let _ = self.rung.wait_for(&mut wishes, tick);
         }
         (std::mem::take(&mut wishes.flush), wishes.stop)
     }
@@ -172,7 +172,7 @@ impl Projector {
         // The row counts; a reader of the file sees the checkpoint a moment later.
         *self.published.write() = Published { checkpoint: Some(after), note: note.clone() };
         let written = self.disk.replace(&self.folders.checkpoint(), note.as_bytes());
-        self.bell.published_size.send_replace(size);
+        self.bell.published_size.send_replace(Some(size));
         written
     }
 

@@ -144,7 +144,7 @@ impl Queue {
         let word = Health::ALL.iter().position(|known| *known == health).and_then(|at| u8::try_from(at).ok()).unwrap_or(2);
         let keep = |now: u8| (now < 3 || word > now).then_some(word);
         // An update that keeps what is there is no fault.
-        drop(self.health.fetch_update(Ordering::AcqRel, Ordering::Acquire, keep));
+        let _ = self.health.fetch_update(Ordering::AcqRel, Ordering::Acquire, keep);
     }
 
     fn stalled(&self, max: Duration) -> bool {
@@ -228,7 +228,9 @@ impl Queue {
             }
             waiting.writer_sleeps = true;
             match left {
-                Some(left) => drop(self.wake.wait_for(&mut waiting, left)),
+                Some(left) => {
+                    let _ = self.wake.wait_for(&mut waiting, left);
+                }
                 None => self.wake.wait(&mut waiting),
             }
             waiting.writer_sleeps = false;

@@ -1,7 +1,7 @@
 //! Start-up: what is on disk, whether it fits together and with the database, and where to go on.
 //!
 //! INVARIANT: a log whose signed checkpoint, database row, tiles and segments do not agree does not start. Held by
-//! `tests/mismatch.rs`.
+//! `tests/it/mismatch.rs`.
 
 use std::collections::HashSet;
 use std::fs::OpenOptions;
@@ -83,6 +83,7 @@ struct Scan {
     roots: Vec<(u64, Hash)>,
     outbox_leaves: HashSet<Hash>,
     wiped_bytes: u64,
+    accepted: Option<String>,
 }
 
 impl Recovery<'_> {
@@ -99,13 +100,11 @@ impl Recovery<'_> {
         };
         let mark = std::fs::read_to_string(self.folders.wal.join(CLEAN_MARK)).ok();
         let clean_size = mark.and_then(|text| text.trim().parse::<u64>().ok());
-        let scan = self.scan(&claims, clean_size)?;
+        let mut scan = self.scan(&claims, clean_size)?;
         if let Err(error) = self.compare(&claims, &scan) {
-            match (error, self.on_mismatch) {
-                (AuditError::Mismatch(what), OnMismatch::Accept) => accepted = Some(what),
-                (error, _) => return Err(error),
-            }
+            self.object(&mut scan, error)?;
         }
+        accepted = accepted.or(scan.accepted.take());
         let newest = if accepted.is_some() { None } else { claims.row.or(claims.file) };
         let projection = if scan.clean && newest.as_ref().is_some_and(|newest| newest.size == scan.durable.size) {
             scan.quiet
@@ -122,6 +121,17 @@ impl Recovery<'_> {
             wiped_bytes: scan.wiped_bytes,
             accepted,
         })
+    }
+
+    /// Stops the start, or notes what the operator accepts.
+    fn object(&self, scan: &mut Scan, error: AuditError) -> Result<(), AuditError> {
+        match (error, self.on_mismatch) {
+            (AuditError::Mismatch(what), OnMismatch::Accept) => {
+                scan.accepted.get_or_insert(what);
+                Ok(())
+            }
+            (error, _) => Err(error),
+        }
     }
 
     /// Reads what the checkpoint file and the database row claim. The row is written first, so it may be one ahead.
@@ -170,6 +180,7 @@ impl Recovery<'_> {
             roots: Vec::new(),
             outbox_leaves: HashSet::new(),
             wiped_bytes: 0,
+            accepted: None,
         };
         let wanted: Vec<u64> = [&claims.file, &claims.row].into_iter().flatten().map(|known| known.size).collect();
         scan.note_root(&wanted);
@@ -195,11 +206,12 @@ impl Recovery<'_> {
             let place = scan.durable.segments.last().map_or_else(String::new, |last| {
                 format!(", in segment {} at byte {}", last.number, last.end_bytes)
             });
-            return Err(AuditError::Mismatch(format!(
+            let what = format!(
                 "the log was closed with {} records and record {} is missing or damaged{place}",
                 clean_size.unwrap_or_default(),
                 scan.durable.size
-            )));
+            );
+            self.object(&mut scan, AuditError::Mismatch(what))?;
         }
         Ok(scan)
     }
@@ -223,7 +235,7 @@ impl Recovery<'_> {
         }
         loop {
             let index = scan.durable.size;
-            match reader.step(index)? {
+            let bad = match reader.step(index)? {
                 Step::Record(record) => {
                     if record.flags & FLAG_OUTBOX != 0 && self.outbox_left {
                         scan.outbox_leaves.insert(record.leaf);
@@ -233,15 +245,17 @@ impl Recovery<'_> {
                         scan.note_root(wanted);
                     }
                     scan.durable.size = index.saturating_add(1);
+                    continue;
                 }
-                Step::End if end.is_none_or(|end| end == reader.offset_bytes()) => return Ok(reader.offset_bytes()),
-                Step::Bad(_) if end.is_none() => return Ok(reader.offset_bytes()),
-                Step::End | Step::Bad(_) => {
-                    return Err(AuditError::Mismatch(format!(
-                        "record {index} is damaged, in `{}` at byte {}", path.display(), reader.offset_bytes()
-                    )));
-                }
+                Step::End => false,
+                Step::Bad(_) => true,
+            };
+            let offset_bytes = reader.offset_bytes();
+            // In the last segment the records just stop; in any other they stop where the next one says.
+            if end.is_none_or(|end| end == offset_bytes && !bad) {
+                return Ok(offset_bytes);
             }
+            return Err(AuditError::Mismatch(format!("record {index} is damaged, in `{}` at byte {offset_bytes}", path.display())));
         }
     }
 
@@ -251,14 +265,15 @@ impl Recovery<'_> {
         let covered = [&claims.file, &claims.row].into_iter().flatten().map(|known| known.size).max().unwrap_or(0);
         let path = segment_path(&self.folders.wal, meta.number);
         if scan.durable.size < covered {
-            return Err(AuditError::Mismatch(format!(
+            let what = format!(
                 "a checkpoint covers {covered} records and record {} is missing or damaged, in `{}` at byte {}",
                 scan.durable.size,
                 path.display(),
                 meta.end_bytes
-            )));
+            );
+            self.object(scan, AuditError::Mismatch(what))?;
         }
-        if scan.clean {
+        if scan.clean && scan.accepted.is_none() {
             return Ok(());
         }
         let mut reader = SegmentReader::open(&path)?;

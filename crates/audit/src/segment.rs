@@ -160,10 +160,6 @@ impl SegmentReader {
         self.offset_bytes
     }
 
-    pub(crate) fn seek(&mut self, offset_bytes: u64) {
-        self.offset_bytes = offset_bytes;
-    }
-
     /// Forgets what was read ahead, to see what was written since.
     pub(crate) fn refresh(&mut self) {
         self.buffer.clear();

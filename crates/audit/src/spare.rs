@@ -41,7 +41,10 @@ impl Spares {
         };
         let spare = usable(&folder.join("spare.wal"), spare_bytes);
         let ballast = usable(&folder.join("ballast.wal"), ballast_bytes);
-        drop(std::fs::remove_file(folder.join("unfinished.wal")));
+        for left in ["unfinished.wal", "taken.wal", "starter.wal"] {
+            // Left of a crash, if it is there at all.
+            drop(std::fs::remove_file(folder.join(left)));
+        }
         let stock = Mutex::new(Stock { spare, ballast, stop: false });
         Self { folder: folder.to_path_buf(), disk, spare_bytes, ballast_bytes, stock, changed: Condvar::new() }
     }
@@ -52,16 +55,25 @@ impl Spares {
 
     /// The spare's path and size, if there is one. It is the taker's now.
     pub(crate) fn take_spare(&self) -> Option<(PathBuf, u64)> {
-        let taken = std::mem::take(&mut self.stock.lock().spare);
+        let mut stock = self.stock.lock();
+        let taken = std::mem::take(&mut stock.spare);
         self.changed.notify_all();
-        taken.then(|| (self.folder.join("spare.wal"), self.spare_bytes))
+        self.give("spare.wal", self.spare_bytes, taken)
     }
 
     /// The ballast's path and size, if it is there. It is the taker's now.
     pub(crate) fn take_ballast(&self) -> Option<(PathBuf, u64)> {
-        let taken = std::mem::take(&mut self.stock.lock().ballast);
+        let mut stock = self.stock.lock();
+        let taken = std::mem::take(&mut stock.ballast);
         self.changed.notify_all();
-        taken.then(|| (self.folder.join("ballast.wal"), self.ballast_bytes))
+        self.give("ballast.wal", self.ballast_bytes, taken)
+    }
+
+    /// Renamed while the stock is locked: its old name is free for the next one at once.
+    fn give(&self, name: &str, size_bytes: u64, taken: bool) -> Option<(PathBuf, u64)> {
+        let given = self.folder.join("taken.wal");
+        let renamed = taken && self.disk.rename(&self.folder.join(name), &given).is_ok();
+        renamed.then_some((given, size_bytes))
     }
 
     pub(crate) fn stop(&self) {
@@ -93,7 +105,7 @@ impl Spares {
                     }
                     let mut stock = self.stock.lock();
                     if !stock.stop {
-                        drop(self.changed.wait_for(&mut stock, RETRY_INTERVAL));
+                        let _ = self.changed.wait_for(&mut stock, RETRY_INTERVAL);
                     }
                 }
             }

@@ -1,8 +1,8 @@
 //! The write-ahead log: one thread that frames what waits, writes it with one `pwrite`, makes it durable with one
 //! `fdatasync`, and only then says so.
 //!
-//! INVARIANT: an act that was told "durable" has its record in a synced segment. Held by `tests/crash.rs`.
-//! INVARIANT: after a failed write or sync the segment is never written again. Held by `tests/faults.rs`.
+//! INVARIANT: an act that was told "durable" has its record in a synced segment. Held by `tests/it/crash.rs`.
+//! INVARIANT: after a failed write or sync the segment is never written again. Held by `tests/it/faults.rs`.
 
 use std::fs::{File, OpenOptions};
 use std::path::PathBuf;

@@ -322,7 +322,9 @@ fn comparison_for(entity: Entity, field: &Field, operator: &str) -> Result<Compa
         (Entity::RegisteredModel | Entity::ModelVersion, Field::Attribute(_)) => {
             format!("Invalid comparator for attribute: {}", echo(&upper))
         }
-        (Entity::RegisteredModel | Entity::ModelVersion, _) => format!("Invalid comparator for tag: {}", echo(&upper)),
+        (Entity::RegisteredModel | Entity::ModelVersion, _) | (Entity::Experiment, Field::Tag(_)) => {
+            format!("Invalid comparator for tag: {}", echo(&upper))
+        }
         _ => format!("Invalid comparator '{}' not one of '{}'", echo(&upper), repr_set(&words)),
     }))
 }

@@ -35,7 +35,7 @@ pub use names::{LABEL_LENGTH_MAX, NAME_BYTES_MAX, SCOPE_BYTES_MAX, SCOPE_COUNT_M
 pub use password::PASSWORD_LENGTH_MAX;
 pub use port::IdentityPort;
 pub use secret_text::{SecretKind, is_secret_text, parse_secret_text};
-pub use store::{NAMES_BY_IDS_COUNT_MAX, principal_with_groups, principals_by_ids, workspace_by_name};
+pub use store::{NAMES_BY_IDS_COUNT_MAX, grouped_services_of, principal_with_groups, principals_by_ids, workspace_by_name};
 pub use types::*;
 
 use crate::memory::Memory;

@@ -8,10 +8,33 @@
 //! to one.
 //!
 //! INVARIANT: an edge is `observed` only where the server itself saw the act; what a client merely said is `claimed`. Held by
-//! `record::tests`.
+//! `tests::claims_and_observations`.
 //! INVARIANT: nodes hold ids and what the client said of code and data; people stand in it by principal id alone.
 
+pub mod ops;
 pub mod record;
+mod store;
+mod text;
 mod types;
 
-pub use types::{NodeKind, Relation, Trust};
+#[cfg(test)]
+mod tests;
+
+pub use types::{Edge, Lineage as Graph, Node, NodeKind, Relation, Subject, Trust, Use};
+
+/// The room. Cheap to clone.
+#[derive(Clone)]
+pub struct Lineage {
+    db: vault::db::Db,
+}
+
+impl Lineage {
+    /// The room over a database.
+    #[must_use]
+    pub const fn new(db: vault::db::Db) -> Self {
+        Self { db }
+    }
+}
+
+/// Every verb of this room.
+pub const ACTIONS: &[gate::Action] = &[ops::LINEAGE_READ];

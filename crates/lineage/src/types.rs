@@ -1,4 +1,148 @@
-//! The words of the graph.
+//! The words of the graph, and what reading it gives.
+
+use kernel::Micros;
+
+/// The way back from one version of a model: a graph whose edges point at what a thing stems from.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Lineage {
+    /// The version asked for.
+    pub subject: Subject,
+    /// Everything that was found, the version itself first, nearer things before farther ones.
+    pub nodes: Vec<Node>,
+    /// What stems from what.
+    pub edges: Vec<Edge>,
+    /// Whether a limit cut the graph short.
+    pub truncated: bool,
+}
+
+/// The version that a lineage is of.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Subject {
+    /// The model's name.
+    pub name: String,
+    /// The version's number.
+    pub version: i64,
+    /// Its aliases.
+    pub aliases: Vec<String>,
+    /// Its stage.
+    pub stage: String,
+    /// Where the client said that it comes from.
+    pub source: String,
+    /// When it was registered.
+    pub at: Micros,
+    /// The id of its node.
+    pub node: String,
+}
+
+/// A thing in the graph.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Node {
+    /// Its id in the graph.
+    pub id: String,
+    /// What it is.
+    pub kind: NodeKind,
+    /// Its name: an id, or what the client called it.
+    pub name: String,
+    /// A name for people: an account's name, a run's name. It is looked up, not kept here.
+    pub label: Option<String>,
+    /// Its digest.
+    pub digest: Option<String>,
+    /// What else the client said of it.
+    pub attributes: serde_json::Map<String, serde_json::Value>,
+    /// When it was first seen.
+    pub at: Micros,
+}
+
+/// That one thing stems from another.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Edge {
+    /// The later thing, by node id.
+    pub from: String,
+    /// What it stems from, by node id.
+    pub to: String,
+    /// How.
+    pub relation: Relation,
+    /// Whose word it is.
+    pub trust: Trust,
+    /// More of it, such as the context in which a dataset was used.
+    pub detail: String,
+    /// When it was first seen.
+    pub at: Micros,
+    /// The audit entry that made it.
+    pub entry: String,
+}
+
+/// What a dataset was used for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Use {
+    /// To train.
+    Training,
+    /// To test, validate or evaluate.
+    Testing,
+    /// For something else, or the client did not say.
+    Other,
+}
+
+impl Use {
+    /// The use behind a client's word for it.
+    #[must_use]
+    pub fn of_context(context: &str) -> Self {
+        let word = context.to_ascii_lowercase();
+        if word.starts_with("train") {
+            return Self::Training;
+        }
+        if ["test", "eval", "valid"].iter().any(|start| word.starts_with(start)) { Self::Testing } else { Self::Other }
+    }
+
+    /// The word in answers.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Training => "training",
+            Self::Testing => "testing",
+            Self::Other => "other",
+        }
+    }
+}
+
+impl Lineage {
+    /// The node of an id.
+    #[must_use]
+    pub fn node(&self, id: &str) -> Option<&Node> {
+        self.nodes.iter().find(|node| node.id == id)
+    }
+
+    /// What a node stems from, in the order in which it became known.
+    pub fn stems_from<'a>(&'a self, id: &'a str) -> impl Iterator<Item = (&'a Edge, &'a Node)> {
+        self.edges.iter().filter(move |edge| edge.from == id).filter_map(|edge| Some((edge, self.node(&edge.to)?)))
+    }
+
+    /// Every use of a node of a kind, each node and detail once.
+    #[must_use]
+    pub fn uses(&self, kind: NodeKind) -> Vec<(&Edge, &Node)> {
+        let mut all: Vec<(&Edge, &Node)> = Vec::new();
+        for edge in &self.edges {
+            let Some(node) = self.node(&edge.to).filter(|node| node.kind == kind) else { continue };
+            let known = all.iter().any(|(earlier, same)| same.id == node.id && earlier.detail == edge.detail);
+            if !known {
+                all.push((edge, node));
+            }
+        }
+        all
+    }
+
+    /// Who registered the version.
+    #[must_use]
+    pub fn author(&self) -> Option<&Node> {
+        self.stems_from(&self.subject.node).find(|(edge, _)| edge.relation == Relation::Attributed).map(|(_, node)| node)
+    }
+
+    /// The same as an indented text.
+    #[must_use]
+    pub fn to_text(&self) -> String {
+        crate::text::render(self)
+    }
+}
 
 /// What a node stands for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]

@@ -1,5 +1,5 @@
 //! What a decision costs at 10 and at 10,000 grants: `cargo run --release -p policy --example decision_cost [--json]`.
-#![expect(clippy::unwrap_used, clippy::print_stdout, reason = "an example that measures")]
+#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "an example that measures")]
 
 use std::sync::Arc;
 use std::time::Instant;

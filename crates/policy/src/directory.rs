@@ -12,11 +12,11 @@ pub trait Directory: Send + Sync + 'static {
     /// [`DbError`] of the engine.
     fn find(&self, reader: &mut Reader<'_>, id_or_name: &str) -> Result<Option<Principal>, DbError>;
 
-    /// The service accounts that `owner` made, with their groups of all levels.
+    /// The ids of the service accounts that `owner` made and that are in some group.
     ///
     /// # Errors
     /// [`DbError`] of the engine.
-    fn services_of(&self, reader: &mut Reader<'_>, owner: &str) -> Result<Vec<Principal>, DbError>;
+    fn services_of(&self, reader: &mut Reader<'_>, owner: &str) -> Result<Vec<String>, DbError>;
 }
 
 /// Knows nobody. For a server without accounts, and for tests.
@@ -28,7 +28,7 @@ impl Directory for NoDirectory {
         Ok(None)
     }
 
-    fn services_of(&self, _: &mut Reader<'_>, _: &str) -> Result<Vec<Principal>, DbError> {
+    fn services_of(&self, _: &mut Reader<'_>, _: &str) -> Result<Vec<String>, DbError> {
         Ok(Vec::new())
     }
 }

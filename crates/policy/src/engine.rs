@@ -65,8 +65,10 @@ pub(crate) struct Verb {
     pub(crate) public: bool,
     uid: EntityUid,
     entity: Entity,
-    /// All forbids, the built-in permits that name it, and the templates of the roles that hold it.
+    /// All forbids, and the built-in permits that name it.
     base: PolicySet,
+    /// The templates of the roles that hold it, by the role's name.
+    templates: BTreeMap<String, Template>,
 }
 
 /// A request all but for its circumstances, with the few policies and entities that it needs.
@@ -181,6 +183,14 @@ impl Engine {
     ) -> Result<Prepared, PolicyError> {
         let mut policies = verb.base.clone();
         let grants = self.relevant(verb, grants);
+        for grant in &grants {
+            // Only the templates that are linked: copying the others would be most of the cost.
+            if let Some(template) = verb.templates.get(&grant.role)
+                && policies.template(template.id()).is_none()
+            {
+                policies.add_template(template.clone()).map_err(refused)?;
+            }
+        }
         self.link(&mut policies, &grants)?;
         let (principal, entities, resource) = self.entities(caller, verb, place)?;
         let valid_until = grants.iter().filter_map(|grant| grant.expires_at).min();
@@ -452,13 +462,11 @@ fn verb(
             public |= id == "anyone-may-knock";
         }
     }
-    for (id, template) in templates {
-        if in_group(id) {
-            base.add_template(template.clone()).map_err(embedded)?;
-        }
-    }
+    let held = templates.iter().filter(|(id, _)| in_group(id));
+    let by_role = held.map(|(id, template)| (id.trim_start_matches("role:").to_owned(), template.clone()));
+    let templates = by_role.collect();
     let entity = Entity::new_no_attrs(uid.clone(), ancestors);
-    Ok(Verb { name, writes, open, public, uid, entity, base })
+    Ok(Verb { name, writes, open, public, uid, entity, base, templates })
 }
 
 /// The embedded engine, if it could be read.

@@ -15,7 +15,7 @@ const OFFICE: &str = "administrator";
 pub(crate) struct Gift<'a> {
     pub(crate) giver: &'a Caller,
     pub(crate) receiver: &'a Principal,
-    /// The service accounts that the giver made, and so can mint tokens for.
+    /// The service accounts that the giver made, and so can mint tokens for: those that are in groups.
     pub(crate) services: &'a [Principal],
     pub(crate) role: &'a str,
     pub(crate) resource: &'a Resource,
@@ -63,7 +63,7 @@ fn would_gain(gift: Gift<'_>) -> bool {
     match gift.receiver.kind {
         PrincipalKind::User => false,
         PrincipalKind::Service => {
-            gift.receiver.owner.as_ref() == Some(&gift.giver.id) || gift.services.iter().any(|own| own.id == *receiver)
+            gift.receiver.owner.as_ref() == Some(&gift.giver.id)
         }
         PrincipalKind::Group => {
             let own_groups = gift.services.iter().flat_map(|own| &own.groups);

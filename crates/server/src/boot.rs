@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use artifacts::Artifacts;
-use audit::AuditLog;
+use audit::{Audit, AuditLog};
 use axum::Router;
 use gate::{Gate, JobKey, Ports};
 use identity::Identity;
@@ -18,7 +18,7 @@ use registry::Registry;
 use tracking::Tracking;
 use vault::db::{DbError, Location, Reader};
 use vault::keys::{KeyFile, KeyService, Keyring, PassphraseKey};
-use vault::objects::Objects;
+use vault::objects::{Objects, ObjectsLocation, S3Location};
 use wire::{Door, DoorConfig, RouteEntry};
 
 use crate::config::{Config, ObjectsConfig, RootKeyConfig};
@@ -63,7 +63,7 @@ pub struct Rooms {
     /// Where models come from.
     pub lineage: lineage::Lineage,
     /// The log.
-    pub audit: Arc<AuditLog>,
+    pub audit: Audit,
     /// The keys.
     pub keyring: Keyring,
 }
@@ -91,7 +91,9 @@ pub async fn open_as(data: &Path, config: &Config, bound: Option<SocketAddr>) ->
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let opened = open_database(data, config)?;
     let keyring = Keyring::open(opened.system.clone(), root_key(data, config)?, Arc::clone(&clock)).await?;
-    let audit = open_log(data, config, &opened.system, &keyring, &clock).await?;
+    let settings = log_settings(data, config, &keyring).await?;
+    let log = AuditLog::open(settings, opened.system.clone(), Arc::clone(&clock))?;
+    crate::verify::write_key(data, &log.verifier_key().to_string())?;
 
     let identity = Identity::new(opened.db.clone(), config.identity.clone())?;
     let identity_port = Arc::new(identity.port(opened.ports.clone(), Arc::clone(&clock)));
@@ -99,9 +101,9 @@ pub async fn open_as(data: &Path, config: &Config, bound: Option<SocketAddr>) ->
     let (gate, jobs) = Gate::new(Ports {
         identify: Arc::clone(&identity_port) as _,
         locate: Arc::new(Locator::new(opened.ports.clone())),
-        assess: Arc::new(risk::Assessor::new(config.risk.clone(), Arc::clone(&clock))?),
+        assess: Arc::new(risk::Assessor::new(config.risk.clone(), Arc::clone(&clock), identity::is_secret_text)?),
         decide: Arc::new(policy.port()),
-        record: Arc::clone(&audit) as _,
+        record: Arc::clone(&log) as _,
         clock: Arc::clone(&clock),
     });
     let objects = open_objects(data, config, &keyring)?;
@@ -110,15 +112,22 @@ pub async fn open_as(data: &Path, config: &Config, bound: Option<SocketAddr>) ->
         policy,
         tracking: Tracking::new(opened.db.clone()),
         registry: Registry::new(opened.db.clone()),
-        artifacts: Artifacts::new(opened.db.clone(), objects),
+        artifacts: Artifacts::new(opened.db.clone(), objects).with_config(config.artifacts.clone()),
         lineage: lineage::Lineage::new(opened.db.clone()),
-        audit,
+        audit: Audit::new(Arc::clone(&log)),
         keyring,
     };
     let page = config.server.mlflow_ui_dir.as_deref().map(ui::list_page).transpose()?;
     let mut door = Door::new(gate.clone(), DoorConfig { allowed_hosts: host_names(config, bound) });
     wire::mlflow::routes(&mut door, &rooms.tracking, &rooms.registry, &rooms.artifacts);
-    wire::admin::routes(&mut door, &rooms.identity, &rooms.policy, &rooms.audit, &rooms.lineage);
+    let behind_admin = wire::admin::Rooms {
+        identity: &rooms.identity,
+        policy: &rooms.policy,
+        audit: &rooms.audit,
+        lineage: &rooms.lineage,
+        artifacts: &rooms.artifacts,
+    };
+    wire::admin::routes(&mut door, &behind_admin);
     ui::routes(&mut door, &rooms.identity, page.as_ref());
     system::routes(&mut door);
 
@@ -139,7 +148,7 @@ impl App {
     /// Brings everything that is still in memory to the disk.
     pub async fn close(self) {
         self.housekeeping.abort();
-        self.rooms.audit.close().await;
+        self.rooms.audit.log().close();
     }
 }
 
@@ -157,7 +166,11 @@ fn lock(data: &Path) -> Result<File, Problem> {
     Ok(file)
 }
 
-fn open_database(data: &Path, config: &Config) -> Result<vault::db::Opened, Problem> {
+/// Opens the database.
+///
+/// # Errors
+/// `Invalid` for an address that is none, `Unavailable` if it cannot be reached.
+pub fn open_database(data: &Path, config: &Config) -> Result<vault::db::Opened, Problem> {
     let location = match config.vault.database.expose() {
         "sqlite" => Location::Sqlite(data.join("db/strongroom.db")),
         url if url.starts_with("postgres://") || url.starts_with("postgresql://") => {
@@ -185,19 +198,25 @@ pub fn root_key(data: &Path, config: &Config) -> Result<Arc<dyn KeyService>, Pro
 }
 
 fn open_objects(data: &Path, config: &Config, keyring: &Keyring) -> Result<Objects, Problem> {
-    match &config.vault.objects {
-        ObjectsConfig::Local => Objects::local(&data.join("objects"), keyring.clone()),
-        ObjectsConfig::S3 { bucket, region, endpoint } => Objects::s3(bucket, region, endpoint.as_deref(), keyring.clone()),
-    }
+    let location = match &config.vault.objects {
+        ObjectsConfig::Local => ObjectsLocation::Folder(data.join("objects")),
+        ObjectsConfig::S3 { bucket, region, endpoint, prefix, allow_insecure_http } => ObjectsLocation::S3(S3Location {
+            bucket: bucket.clone(),
+            region: region.clone(),
+            endpoint: endpoint.clone(),
+            credentials: None,
+            prefix: prefix.clone(),
+            allow_insecure_http: *allow_insecure_http,
+        }),
+    };
+    Objects::open_at(&location, keyring.clone())
 }
 
-async fn open_log(
-    data: &Path,
-    config: &Config,
-    system: &vault::db::SystemDb,
-    keyring: &Keyring,
-    clock: &Arc<dyn Clock>,
-) -> Result<Arc<AuditLog>, Problem> {
+/// The log's settings, with its keys.
+///
+/// # Errors
+/// `Unavailable` if the keys cannot be had.
+pub async fn log_settings(data: &Path, config: &Config, keyring: &Keyring) -> Result<audit::AuditConfig, Problem> {
     let seed = keyring.secret("audit/signing-seed").await?;
     let install_key = keyring.secret("audit/install-key").await?;
     let id = keyring.secret("audit/origin").await?;
@@ -206,7 +225,7 @@ async fn open_log(
     let origin = format!("strongroom.local/audit/{}", digest.chars().take(32).collect::<String>());
     let mut settings = audit::AuditConfig::new(&data.join("audit"), &origin, seed.as_ref().clone(), install_key.as_ref().clone());
     settings.wait_max = Duration::from_millis(config.audit.wait_ms);
-    AuditLog::open(settings, system.clone(), Arc::clone(clock)).await.map_err(Into::into)
+    Ok(settings)
 }
 
 /// Answers policy's questions about principals from identity's tables.
@@ -223,8 +242,13 @@ impl policy::Directory for Principals {
                 identity::PrincipalKind::Group => policy::PrincipalKind::Group,
             },
             groups,
+            owner: Some(principal.owner).filter(|owner| !owner.is_empty()),
             disabled: principal.disabled,
         }))
+    }
+
+    fn services_of(&self, reader: &mut Reader<'_>, owner: &str) -> Result<Vec<String>, DbError> {
+        identity::grouped_services_of(reader, owner)
     }
 }
 
@@ -267,6 +291,12 @@ pub fn running_at(data: &Path) -> Option<String> {
     }
     let url = fs::read_to_string(data.join("address")).ok()?;
     url.starts_with("https://").then(|| url.trim().to_owned())
+}
+
+/// Whether no process has the folder open.
+#[must_use]
+pub fn is_free(data: &Path) -> bool {
+    lock(data).is_ok()
 }
 
 /// Resolves when the process is told to stop.

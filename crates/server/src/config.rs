@@ -23,6 +23,8 @@ pub struct Config {
     pub audit: AuditConfig,
     /// Accounts and tokens.
     pub identity: identity::IdentityConfig,
+    /// Files of runs and models.
+    pub artifacts: artifacts::ArtifactsConfig,
     /// Limits on failed and anonymous attempts.
     pub risk: risk::RiskConfig,
 }
@@ -90,6 +92,12 @@ pub enum ObjectsConfig {
         region: String,
         /// The address of a store that is not AWS.
         endpoint: Option<String>,
+        /// Names in the bucket begin with this.
+        #[serde(default)]
+        prefix: String,
+        /// Whether the address may be plain HTTP. Objects are encrypted; who reads and writes them then is not hidden.
+        #[serde(default)]
+        allow_insecure_http: bool,
     },
 }
 

@@ -14,3 +14,5 @@ mod locate;
 pub mod system;
 pub mod tls;
 pub mod ui;
+pub mod verify;
+pub mod witness;

@@ -94,8 +94,7 @@ fn own_certificate(data: &Path, names: &[String]) -> Result<(PathBuf, PathBuf), 
     let ca_key_path = folder.join("ca.key");
     let ca_pem = fs::read_to_string(&ca_key_path).map_err(|e| file_problem(&ca_key_path, e))?;
     let ca_key = KeyPair::from_pem(&ca_pem).map_err(tls_problem)?;
-    let ca_certificate = fs::read_to_string(ca_path(data)).map_err(|e| file_problem(&ca_path(data), e))?;
-    let issuer = Issuer::from_ca_cert_pem(&ca_certificate, ca_key).map_err(tls_problem)?;
+    let issuer = Issuer::new(authority_params()?, ca_key);
     let key = KeyPair::generate().map_err(tls_problem)?;
     let certificate = leaf_params(names)?.signed_by(&key, &issuer).map_err(tls_problem)?;
     write_private(&key_path, &key.serialize_pem())?;

@@ -48,6 +48,8 @@ pub const INPUT_TAG_COUNT_MAX: usize = 100;
 pub const SEARCH_RESULT_COUNT_MAX: i64 = 50_000;
 /// Runs in one page of a search that names no number.
 pub const SEARCH_RESULT_COUNT_DEFAULT: i64 = 1_000;
+/// Keys that one search may order by: SQLite joins at most 64 tables.
+pub const SEARCH_ORDER_KEY_COUNT_MAX: usize = 32;
 /// Experiments that one search may name.
 pub const SEARCH_EXPERIMENT_COUNT_MAX: usize = 10_000;
 /// Metrics, parameters and tags that one page of a search may carry, so that a page fits into memory.

@@ -293,7 +293,6 @@ pub(crate) fn max_results(count: i64) -> Result<i64, Problem> {
 }
 
 #[cfg(test)]
-#[expect(clippy::unwrap_used, reason = "tests")]
 mod tests {
     use super::*;
 

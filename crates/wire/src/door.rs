@@ -18,7 +18,7 @@ use http::{Method, StatusCode, header, request::Parts};
 use kernel::{Kind, Problem, Secret, limits};
 use tokio::sync::Semaphore;
 
-use crate::inbound::{BodyStream, Inbound, attempt_from};
+use crate::inbound::{BodyStream, Inbound, attempt_from, authority_of};
 use crate::outbound::{Answer, problem_answer};
 
 /// How long a client may take to send a JSON body.
@@ -82,8 +82,20 @@ impl Door {
         P: Fn(&Inbound) -> Result<O, Problem> + Send + Sync + 'static,
         R: Fn(O::Output) -> Result<Answer, Problem> + Send + Sync + 'static,
     {
+        let parse = move |inbound: &Inbound, _: BodyStream| Ok((parse(inbound)?, ()));
+        self.add::<O, (), _, _>(method, path, BodyKind::Whole, parse, move |output, ()| render(output));
+    }
+
+    /// As [`Door::route`], for an answer that needs more of the request than the verb does.
+    pub fn route_with<O, C, P, R>(&mut self, method: Method, path: &str, parse: P, render: R)
+    where
+        O: Operation,
+        C: Send + 'static,
+        P: Fn(&Inbound) -> Result<(O, C), Problem> + Send + Sync + 'static,
+        R: Fn(O::Output, C) -> Result<Answer, Problem> + Send + Sync + 'static,
+    {
         let parse = move |inbound: &Inbound, _: BodyStream| parse(inbound);
-        self.add::<O, _, _>(method, path, BodyKind::Whole, parse, render);
+        self.add::<O, C, _, _>(method, path, BodyKind::Whole, parse, render);
     }
 
     /// A route whose body is handed to the verb as a stream.
@@ -93,7 +105,8 @@ impl Door {
         P: Fn(&Inbound, BodyStream) -> Result<O, Problem> + Send + Sync + 'static,
         R: Fn(O::Output) -> Result<Answer, Problem> + Send + Sync + 'static,
     {
-        self.add::<O, _, _>(method, path, BodyKind::Stream, parse, render);
+        let parse = move |inbound: &Inbound, stream: BodyStream| Ok((parse(inbound, stream)?, ()));
+        self.add::<O, (), _, _>(method, path, BodyKind::Stream, parse, move |output, ()| render(output));
     }
 
     /// The log-in form: a POST whose body *is* the credential, so it alone is read before its sender is identified.
@@ -103,8 +116,8 @@ impl Door {
         P: Fn(&Inbound) -> Result<O, Problem> + Send + Sync + 'static,
         R: Fn(O::Output) -> Result<Answer, Problem> + Send + Sync + 'static,
     {
-        let parse = move |inbound: &Inbound, _: BodyStream| parse(inbound);
-        self.add::<O, _, _>(Method::POST, path, BodyKind::Login, parse, render);
+        let parse = move |inbound: &Inbound, _: BodyStream| Ok((parse(inbound)?, ()));
+        self.add::<O, (), _, _>(Method::POST, path, BodyKind::Login, parse, move |output, ()| render(output));
     }
 
     /// A route of MLflow's REST API: `path` under `/api/2.0`, `/api/3.0`, `/ajax-api/2.0` and `/ajax-api/3.0`.
@@ -137,11 +150,12 @@ impl Door {
         &self.table
     }
 
-    fn add<O, P, R>(&mut self, method: Method, path: &str, kind: BodyKind, parse: P, render: R)
+    fn add<O, C, P, R>(&mut self, method: Method, path: &str, kind: BodyKind, parse: P, render: R)
     where
         O: Operation,
-        P: Fn(&Inbound, BodyStream) -> Result<O, Problem> + Send + Sync + 'static,
-        R: Fn(O::Output) -> Result<Answer, Problem> + Send + Sync + 'static,
+        C: Send + 'static,
+        P: Fn(&Inbound, BodyStream) -> Result<(O, C), Problem> + Send + Sync + 'static,
+        R: Fn(O::Output, C) -> Result<Answer, Problem> + Send + Sync + 'static,
     {
         self.table.push(RouteEntry { method: method.clone(), path: path.to_owned(), action: O::ACTION });
         let shared = Arc::clone(&self.shared);
@@ -200,15 +214,17 @@ enum BodyKind {
 }
 
 impl Shared {
-    async fn answer<O, P, R>(&self, request: Request, kind: BodyKind, parse: &P, render: &R) -> Response
+    async fn answer<O, C, P, R>(&self, request: Request, kind: BodyKind, parse: &P, render: &R) -> Response
     where
         O: Operation,
-        P: Fn(&Inbound, BodyStream) -> Result<O, Problem> + Sync,
-        R: Fn(O::Output) -> Result<Answer, Problem> + Sync,
+        C: Send,
+        P: Fn(&Inbound, BodyStream) -> Result<(O, C), Problem> + Sync,
+        R: Fn(O::Output, C) -> Result<Answer, Problem> + Sync,
     {
         let by_browser = is_browser(request.headers());
         let shows_page = is_navigation(request.headers());
-        match self.pass::<O, P>(request, kind, parse).await.and_then(render) {
+        let passed = self.pass::<O, C, P>(request, kind, parse).await;
+        match passed.and_then(|(output, context)| render(output, context)) {
             Ok(answer) => answer,
             Err(problem) if kind == BodyKind::Login => to_login(&problem, "/login?failed"),
             Err(problem) if shows_page && problem.kind() == Kind::Unauthenticated => to_login(&problem, "/login"),
@@ -219,10 +235,11 @@ impl Shared {
         }
     }
 
-    async fn pass<O, P>(&self, request: Request, kind: BodyKind, parse: &P) -> Result<O::Output, Problem>
+    async fn pass<O, C, P>(&self, request: Request, kind: BodyKind, parse: &P) -> Result<(O::Output, C), Problem>
     where
         O: Operation,
-        P: Fn(&Inbound, BodyStream) -> Result<O, Problem> + Sync,
+        C: Send,
+        P: Fn(&Inbound, BodyStream) -> Result<(O, C), Problem> + Sync,
     {
         let Ok(_turn) = self.in_flight.try_acquire() else {
             return Err(Problem::unavailable(format!("{IN_FLIGHT_COUNT_MAX} requests are being worked on already")));
@@ -239,7 +256,7 @@ impl Shared {
             Err(problem) => Err(problem),
         };
         match operation {
-            Ok(operation) => visitor.call(operation).await,
+            Ok((operation, context)) => visitor.call(operation).await.map(|output| (output, context)),
             Err(problem) => Err(refuse_unread(&visitor, O::ACTION, problem).await),
         }
     }
@@ -264,12 +281,7 @@ impl Shared {
 
     /// A foreign host name (DNS rebinding) and a foreign origin (CSRF) are refused before anything else.
     fn check_surroundings(&self, parts: &Parts) -> Result<(), Problem> {
-        let host = parts
-            .uri
-            .authority()
-            .map(|authority| authority.as_str().to_owned())
-            .or_else(|| parts.headers.get(header::HOST).and_then(|value| value.to_str().ok()).map(str::to_owned))
-            .ok_or_else(|| Problem::invalid("the request names no host"))?;
+        let host = authority_of(parts).ok_or_else(|| Problem::invalid("the request names no host"))?;
         let name = host_name(&host);
         if !self.config.allowed_hosts.iter().any(|allowed| allowed.eq_ignore_ascii_case(name)) {
             return Err(Problem::forbidden(format!(

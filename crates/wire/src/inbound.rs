@@ -37,6 +37,8 @@ pub struct Inbound {
     pub method: Method,
     /// The headers.
     pub headers: HeaderMap,
+    /// The host and port that the client used.
+    pub authority: String,
     /// The body, where it is not a stream.
     pub body: Bytes,
     path: Vec<(String, String)>,
@@ -49,6 +51,7 @@ impl Inbound {
             caller_name: visitor.caller().name.clone(),
             method: parts.method.clone(),
             headers: parts.headers.clone(),
+            authority: authority_of(parts).unwrap_or_default(),
             body,
             path,
             query: parts.uri.query().unwrap_or_default().to_owned(),
@@ -90,6 +93,12 @@ pub(crate) fn decode(text: &str) -> Result<String, Problem> {
         .decode_utf8()
         .map(std::borrow::Cow::into_owned)
         .map_err(|_| Problem::invalid("the query is not valid UTF-8 once decoded"))
+}
+
+/// The host and port that a request is for.
+pub(crate) fn authority_of(parts: &Parts) -> Option<String> {
+    let host = || parts.headers.get(header::HOST).and_then(|value| value.to_str().ok()).map(str::to_owned);
+    parts.uri.authority().map(|authority| authority.as_str().to_owned()).or_else(host)
 }
 
 /// What a request's head says of who sent it.

@@ -19,6 +19,15 @@ pub(crate) fn groups_of(reader: &mut Reader<'_>, member_id: &str) -> Result<Vec<
     )
 }
 
+/// The ids of the service accounts that `owner` made and that are in some group.
+///
+/// # Errors
+/// [`DbError`] of the engine.
+pub fn grouped_services_of(reader: &mut Reader<'_>, owner: &str) -> Result<Vec<String>, DbError> {
+    let sql = "SELECT id FROM principal WHERE owner = $1 AND kind = 'service' AND id IN (SELECT member_id FROM membership)";
+    reader.query(sql, &[owner.into()], |row| row.text(0))
+}
+
 /// The principal of this id or name and the ids of all groups that hold it, at every level: for `policy`.
 ///
 /// # Errors

@@ -13,7 +13,7 @@ pub(crate) use lookup::*;
 pub(crate) use workspaces::*;
 
 pub use accounts::{NAMES_BY_IDS_COUNT_MAX, principals_by_ids};
-pub use groups::principal_with_groups;
+pub use groups::{grouped_services_of, principal_with_groups};
 pub use workspaces::workspace_by_name;
 
 use kernel::Micros;

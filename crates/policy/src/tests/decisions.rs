@@ -16,7 +16,18 @@ fn experiment(id: &str) -> Target {
 }
 
 async fn house() -> House {
-    let house = House::new().await;
+    furnished(House::new().await).await
+}
+
+async fn houses() -> Vec<House> {
+    let mut all = Vec::new();
+    for house in House::on_both_engines().await {
+        all.push(furnished(house).await);
+    }
+    all
+}
+
+async fn furnished(house: House) -> House {
     for id in ["ann", "bob", "cy"] {
         house.people.add(id, PrincipalKind::User, &[], None);
     }
@@ -39,7 +50,12 @@ fn visible(decision: Decision) -> bool {
 
 #[tokio::test]
 async fn lists_are_narrowed_to_what_the_grants_are_on() {
-    let house = house().await;
+    for house in houses().await {
+        lists_are_narrowed_on(house).await;
+    }
+}
+
+async fn lists_are_narrowed_on(house: House) {
     house.give("bootstrap", "ann", "viewer", On::Workspace).await.unwrap();
     house.give("bootstrap", "bob", "trainer", On::Experiment("4".to_owned())).await.unwrap();
     house.give("bootstrap", "bob", "viewer", On::RegisteredModel("m1".to_owned())).await.unwrap();
@@ -81,7 +97,12 @@ async fn who_may_not_read_it_does_not_learn_that_it_exists() {
 
 #[tokio::test]
 async fn an_expired_grant_counts_no_more_and_can_be_given_anew() {
-    let house = house().await;
+    for house in houses().await {
+        an_expired_grant_on(house).await;
+    }
+}
+
+async fn an_expired_grant_on(house: House) {
     let mut gift = house.gift("ann", "viewer", On::Workspace);
     gift.expires_at = Some(START.plus_secs(60));
     house.call("bootstrap", gift.clone()).await.unwrap();
@@ -183,7 +204,12 @@ async fn strangers_and_unknown_verbs_get_nothing() {
 
 #[tokio::test]
 async fn another_node_sees_a_revocation() {
-    let here = house().await;
+    for house in houses().await {
+        another_node_sees_on(house).await;
+    }
+}
+
+async fn another_node_sees_on(here: House) {
     let made = here.give("bootstrap", "ann", "viewer", On::Workspace).await.unwrap();
     let (db, ports) = (here.opened.db.clone(), here.opened.ports.clone());
     let there = crate::Policy::open(db, ports, std::sync::Arc::new(here.people.clone())).await.unwrap();

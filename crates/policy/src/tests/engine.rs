@@ -74,7 +74,8 @@ fn integers_are_held_in_range() {
 #[test]
 fn a_grant_that_cannot_be_linked_refuses() {
     let engine = tiny("");
-    let twice = vec![Arc::new(grant("g_1", "ann", "viewer", workspace())); 2];
+    let one = Arc::new(grant("g_1", "ann", "viewer", workspace()));
+    let twice = vec![Arc::clone(&one), one];
     let verb = engine.verb("runs.get").unwrap();
     assert!(engine.prepare(&user("ann"), verb, &Place::Workspace("ws".to_owned()), twice, 0).is_err());
 }

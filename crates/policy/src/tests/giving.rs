@@ -15,7 +15,18 @@ use crate::types::{Principal, PrincipalKind, Resource};
 use crate::{AccessCheck, ListGrants, ListRoles, On, RevokeGrant};
 
 async fn house() -> House {
-    let house = House::new().await;
+    furnished(House::new().await).await
+}
+
+async fn houses() -> Vec<House> {
+    let mut all = Vec::new();
+    for house in House::on_both_engines().await {
+        all.push(furnished(house).await);
+    }
+    all
+}
+
+async fn furnished(house: House) -> House {
     for id in ["root", "adam", "olga", "vera", "bob"] {
         house.people.add(id, PrincipalKind::User, &[], None);
     }
@@ -39,7 +50,12 @@ async fn check(house: &House, who: &str, to: &str, role: &str, on: On, expected:
 
 #[tokio::test]
 async fn an_office_gives_to_others_and_never_to_itself() {
-    let house = house().await;
+    for house in houses().await {
+        an_office_gives_on(house).await;
+    }
+}
+
+async fn an_office_gives_on(house: House) {
     let no = Some(Kind::Forbidden);
     check(&house, "adam", "adam", "viewer", On::Workspace, no).await;
     check(&house, "adam", "adam", "administrator", On::Server, no).await;
@@ -100,7 +116,12 @@ async fn bad_input_is_refused_with_what_to_do() {
 
 #[tokio::test]
 async fn revoking_takes_effect_and_spares_the_last_administrator() {
-    let house = house().await;
+    for house in houses().await {
+        revoking_takes_effect_on(house).await;
+    }
+}
+
+async fn revoking_takes_effect_on(house: House) {
     let revoke = |who: &'static str, id: String| {
         let operation = RevokeGrant { room: house.policy.clone(), id };
         let house = &house;
@@ -134,7 +155,12 @@ async fn revoking_takes_effect_and_spares_the_last_administrator() {
 
 #[tokio::test]
 async fn a_check_tells_what_would_be() {
-    let house = house().await;
+    for house in houses().await {
+        a_check_tells_on(house).await;
+    }
+}
+
+async fn a_check_tells_on(house: House) {
     let ask = |who: &'static str, about: &'static str, verb: &'static str, on: Target| {
         let room = house.policy.clone();
         let operation = AccessCheck { room, principal: about.to_owned(), verb: verb.to_owned(), on };

@@ -1,5 +1,4 @@
 //! The room behind a real gate, with a directory, facts and callers that tests make up.
-#![expect(clippy::unwrap_used, reason = "tests")]
 
 mod decisions;
 mod engine;
@@ -43,9 +42,9 @@ impl Directory for People {
         Ok(self.0.lock().get(id).cloned())
     }
 
-    fn services_of(&self, _: &mut Reader<'_>, owner: &str) -> Result<Vec<Principal>, DbError> {
+    fn services_of(&self, _: &mut Reader<'_>, owner: &str) -> Result<Vec<String>, DbError> {
         let own = |one: &&Principal| one.kind == PrincipalKind::Service && one.owner.as_deref() == Some(owner);
-        Ok(self.0.lock().values().filter(own).cloned().collect())
+        Ok(self.0.lock().values().filter(own).map(|one| one.id.clone()).collect())
     }
 }
 
@@ -187,6 +186,16 @@ impl House {
         Self::over(opened, dir).await
     }
 
+    /// A room on SQLite, and one on PostgreSQL where `STRONGROOM_TEST_POSTGRES` names one, in a schema of its own.
+    async fn on_both_engines() -> Vec<Self> {
+        let mut all = vec![Self::new().await];
+        if let Ok(base) = std::env::var("STRONGROOM_TEST_POSTGRES") {
+            let location = fresh_postgres(base).await;
+            all.push(Self::over(vault::db::open(&location).unwrap(), tempfile::tempdir().unwrap()).await);
+        }
+        all
+    }
+
     async fn over(opened: Opened, dir: tempfile::TempDir) -> Self {
         let people = People::default();
         let policy = Policy::open(opened.db.clone(), opened.ports.clone(), Arc::new(people.clone())).await.unwrap();
@@ -239,6 +248,22 @@ impl House {
         let question = gate::Question { caller, action, target, facts: &facts, risk: &risk, now };
         self.policy.port().decide(question).await.unwrap()
     }
+}
+
+async fn fresh_postgres(base: String) -> Location {
+    let name = format!("policy_{}", random_id());
+    let (url, schema) = (base.clone(), name.clone());
+    let make = move || {
+        let mut client = postgres::Client::connect(&url, postgres::NoTls).unwrap();
+        client.batch_execute(&format!("CREATE SCHEMA {schema}")).unwrap();
+    };
+    tokio::task::spawn_blocking(make).await.unwrap();
+    let url = if base.contains("://") {
+        format!("{base}{}options=-csearch_path%3D{name}", if base.contains('?') { "&" } else { "?" })
+    } else {
+        format!("{base} options='-csearch_path={name}'")
+    };
+    Location::Postgres { url: Secret::from(url), ca: None }
 }
 
 /// A small deterministic generator (SplitMix64, Steele et al. 2014), so that a seed reproduces a world.

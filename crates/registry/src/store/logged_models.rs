@@ -110,8 +110,9 @@ pub(crate) fn complete(reader: &mut Reader<'_>, models: &mut [LoggedModel]) -> R
     let limit = sql.bind(Value::Int(limits::LOGGED_MODEL_METRIC_COUNT_MAX));
     sql.push(&format!(
         "SELECT model_id, name, value, is_nan, timestamp_ms, step, run_id, dataset_name, dataset_digest FROM (
-            SELECT x.*, ROW_NUMBER() OVER (PARTITION BY model_id ORDER BY timestamp_ms DESC, step DESC) AS place
-            FROM logged_model_metric x WHERE x.model_id IN {list}) AS newest
+            SELECT x.*, ROW_NUMBER() OVER (PARTITION BY x.model_id ORDER BY x.timestamp_ms DESC, x.step DESC) AS place
+            FROM logged_model_metric x JOIN logged_model m ON m.model_id = x.model_id AND m.experiment_id = x.experiment_id
+            WHERE x.model_id IN {list}) AS newest
          WHERE place <= {limit} ORDER BY timestamp_ms, step, name"
     ));
     reader.for_each(&sql.text, &sql.binds(), |row| {

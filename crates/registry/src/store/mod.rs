@@ -27,7 +27,8 @@ pub const INSERT_LOGGED_MODEL_METRIC: &str = "\
         dataset_name = excluded.dataset_name, dataset_digest = excluded.dataset_digest";
 
 /// The facts of a registered model, a version or a logged model of a workspace; `None` for other targets and for what is not
-/// there. Of a version that is not there, the model is still named.
+/// there. Of a version that is not there, the model is still named. A version is its number, `@` and an alias, or `latest`; verbs
+/// that take numbers only refuse the rest themselves.
 ///
 /// # Errors
 /// [`DbError`] of the engine.
@@ -66,7 +67,13 @@ fn locate_version(
 ) -> Result<Option<Facts>, DbError> {
     let Some(mut facts) = locate_model(reader, workspace_id, name)? else { return Ok(None) };
     facts.exists = false;
-    let (Ok(number), Some(model)) = (rules::version(version), facts.model.clone()) else { return Ok(Some(facts)) };
+    let Some(model) = facts.model.clone() else { return Ok(Some(facts)) };
+    let number = match version.strip_prefix('@') {
+        Some(alias) => models::version_of_alias(reader, &model, alias)?,
+        None if version == "latest" => versions::newest(reader, &model)?,
+        None => rules::version(version).ok(),
+    };
+    let Some(number) = number else { return Ok(Some(facts)) };
     let owner = reader.query_one(
         "SELECT owner FROM model_version WHERE model_id = $1 AND version = $2 AND deleted = 0",
         &[Bind::from(&model), Bind::from(number)],

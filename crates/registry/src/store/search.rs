@@ -148,7 +148,7 @@ pub(crate) fn logged_models(reader: &mut Reader<'_>, search: &LoggedModelSearch<
                 let name = sql.text_bind(key);
                 let compared = sql.compare("x.value", clause.comparison, &clause.literal);
                 sql.push(&format!(
-                    " AND EXISTS (SELECT 1 FROM logged_model_metric x WHERE x.model_id = m.model_id AND x.name = {name} \
+                    " AND EXISTS (SELECT 1 FROM logged_model_metric x WHERE x.model_id = m.model_id AND x.experiment_id = m.experiment_id AND x.name = {name} \
                      AND x.is_nan = 0 AND {compared}{on_dataset})"
                 ));
             }
@@ -159,7 +159,8 @@ pub(crate) fn logged_models(reader: &mut Reader<'_>, search: &LoggedModelSearch<
     }
     if !search.datasets.is_empty() && !metric_named {
         sql.push(&format!(
-            " AND EXISTS (SELECT 1 FROM logged_model_metric x WHERE x.model_id = m.model_id{on_dataset})"
+            " AND EXISTS (SELECT 1 FROM logged_model_metric x WHERE x.model_id = m.model_id \
+             AND x.experiment_id = m.experiment_id{on_dataset})"
         ));
     }
     push_logged_model_order(&mut sql, search.order);
@@ -287,7 +288,7 @@ fn push_logged_model_order(sql: &mut Sql, order: &[LoggedModelOrder]) {
 /// The newest value of a metric, which is no value where it is not a number.
 fn latest_metric(sql: &mut Sql, key: &str, order: &LoggedModelOrder) -> String {
     let name = sql.text_bind(key);
-    let mut conditions = format!("x.model_id = m.model_id AND x.name = {name}");
+    let mut conditions = format!("x.model_id = m.model_id AND x.experiment_id = m.experiment_id AND x.name = {name}");
     for (column, wanted) in [("dataset_name", &order.dataset_name), ("dataset_digest", &order.dataset_digest)] {
         if let Some(wanted) = wanted {
             let bound = sql.text_bind(wanted);

@@ -113,6 +113,15 @@ pub(crate) fn latest(reader: &mut Reader<'_>, model_ids: &[String]) -> Result<Ve
     Ok(all)
 }
 
+/// The number of a model's newest version.
+pub(crate) fn newest(reader: &mut Reader<'_>, model_id: &str) -> Result<Option<i64>, DbError> {
+    reader.query_one(
+        "SELECT version FROM model_version WHERE model_id = $1 AND deleted = 0 ORDER BY version DESC LIMIT 1",
+        &[Bind::from(model_id)],
+        |row| row.int(0),
+    )
+}
+
 /// Adds tags and aliases to versions.
 pub(crate) fn complete(reader: &mut Reader<'_>, versions: &mut [ModelVersion]) -> Result<(), DbError> {
     for chunk in versions.chunks_mut(CHUNK_COUNT) {

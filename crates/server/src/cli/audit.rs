@@ -43,6 +43,9 @@ pub struct Verify {
     /// The log's verifier key as you know it; without it, the one in the folder is used, which proves less.
     #[arg(long, value_name = "VKEY")]
     vkey: Option<String>,
+    /// Check the log alone: neither the database's rows nor the stored objects are opened.
+    #[arg(long)]
+    log_only: bool,
     /// Print JSON, for scripts.
     #[arg(long)]
     json: bool,
@@ -119,7 +122,7 @@ pub struct Prove {
 impl Audit {
     pub(super) async fn run(self) -> Result<ExitCode, Problem> {
         match self {
-            Self::Verify(verify) => return verify.run(),
+            Self::Verify(verify) => return verify.run().await,
             Self::Search(search) => search.run().await?,
             Self::Prove(prove) => {
                 let mut client = prove.connection.open().await?;
@@ -154,5 +157,47 @@ impl Search {
             println!("{}", super::table::render(&records, &COLUMNS));
         }
         Ok(())
+    }
+}
+
+/// Cosign the checkpoints of other servers' logs (C2SP tlog-witness). Nothing but `add-checkpoint` and what was cosigned is
+/// answered; it holds no data of those servers.
+#[derive(Args)]
+#[command(after_help = "Example:\n  strongroom witness --dir ./witness --name witness.example --log \"$(cat vkey)\" --listen 127.0.0.1:9443")]
+pub struct WitnessServer {
+    /// Where it keeps its key and the newest checkpoint of each log.
+    #[arg(long, value_name = "DIR")]
+    dir: PathBuf,
+    /// Its name in cosignatures.
+    #[arg(long)]
+    name: String,
+    /// The verifier key of a log that it knows; may be repeated.
+    #[arg(long = "log", value_name = "VKEY")]
+    logs: Vec<String>,
+    /// Address and port.
+    #[arg(long, default_value = "127.0.0.1:9443")]
+    listen: String,
+}
+
+impl WitnessServer {
+    pub(super) async fn run(self) -> Result<(), Problem> {
+        crate::witness::serve(&self.dir, &self.name, &self.logs, &self.listen).await
+    }
+}
+
+impl Verify {
+    async fn run(self) -> Result<ExitCode, Problem> {
+        let (report, objects) = crate::verify::data_folder(&self.data, self.vkey.as_deref(), self.log_only, !self.json).await?;
+        let ok = report.ok && objects.as_ref().is_none_or(|objects| objects.damaged_count == 0);
+        if self.json {
+            let objects = objects.map(|found| {
+                json!({"checked_count": found.checked_count, "checked_bytes": found.checked_bytes,
+                    "damaged_count": found.damaged_count, "damaged": found.damaged})
+            });
+            println!("{}", json!({"ok": ok, "log": report, "objects": objects}));
+        } else {
+            crate::verify::print(&report, objects.as_ref());
+        }
+        Ok(if ok { ExitCode::SUCCESS } else { ExitCode::FAILURE })
     }
 }

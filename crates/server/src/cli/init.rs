@@ -15,9 +15,15 @@ use crate::{config, tls};
 
 /// The job that sets up a new folder. The policy lets it make the first account and its grants, and nothing else.
 const BOOTSTRAP: &str = "bootstrap";
-/// What the first administrator gets besides `administrator`, which by itself gives no data: explicit grants on the first
-/// workspace, that can be revoked like any other.
-const FIRST_ROLES: [&str; 5] = ["contributor", "reviewer", "deployer", "auditor", "backup_operator"];
+/// What the first administrator gets besides `administrator`, which by itself gives no data: explicit grants that can be
+/// revoked like any other.
+const FIRST_GRANTS: [(&str, policy::On); 5] = [
+    ("administrator", policy::On::Server),
+    ("auditor", policy::On::Server),
+    ("backup_operator", policy::On::Server),
+    ("key_custodian", policy::On::Server),
+    ("owner", policy::On::Workspace),
+];
 /// How long the first token lives.
 const FIRST_TOKEN_S: i64 = 365 * 86_400;
 
@@ -105,10 +111,7 @@ async fn first_administrator(app: &App, name: &str) -> Result<Secret, Problem> {
     call(&app.gate, &pass, tracking::ops::EnsureDefaultExperiment { room: app.rooms.tracking.clone() }).await?;
     let user = identity::ops::accounts::CreateUser { room: identity.clone(), name: name.parse()?, password: None };
     let user = call(&app.gate, &pass, user).await?;
-    let mut grants = vec![("administrator", policy::On::Server)];
-    grants.push(("auditor", policy::On::Server));
-    grants.extend(FIRST_ROLES.iter().map(|role| (*role, policy::On::Workspace)));
-    for (role, on) in grants {
+    for (role, on) in FIRST_GRANTS {
         let grant = policy::CreateGrant {
             room: policy.clone(),
             principal: user.id.clone(),

@@ -39,6 +39,7 @@ impl Operation for SearchRuns {
         let limit = rules::max_results(self.max_results)?;
         rules::no_nul("the filter", &self.filter)?;
         self.order_by.iter().try_for_each(|key| rules::no_nul("the order", key))?;
+        order_is_short(&self.order_by)?;
         let offset = super::offset(self.page_token.as_deref())?;
         let search = Search {
             clauses: filter::parse_filter(Entity::Run, &self.filter)?,
@@ -60,6 +61,14 @@ impl Operation for SearchRuns {
             })
             .await
     }
+}
+
+fn order_is_short(order_by: &[String]) -> Result<(), Problem> {
+    let (count, limit) = (order_by.len(), limits::SEARCH_ORDER_KEY_COUNT_MAX);
+    if count > limit {
+        return Err(Problem::invalid(format!("`order_by` may name at most {limit} fields, got {count}")));
+    }
+    Ok(())
 }
 
 fn experiment_ids(texts: &[String]) -> Result<Vec<i64>, Problem> {

@@ -59,6 +59,7 @@ pub(super) fn put(
         .filter_map(|tag| attribution::of_later_tag(tag, user))
         .collect();
     if let Some(name) = tags.iter().rev().find(|tag| tag.key == RUN_NAME) {
+        rules::run_name(&name.value)?;
         runs::update(tx, row, None, None, Some(&name.value))?;
     }
     runs::put_tags(tx, row, &tags)?;

@@ -212,3 +212,30 @@ fn a_logged_models_metrics_stay_in_its_experiment() {
         assert_eq!(rows, vec![("m-mine".to_owned(), 0.5, Some("d".to_owned()))]);
     });
 }
+
+#[test]
+fn many_at_once_lose_nothing_and_change_no_param() {
+    on_both_engines(|world| async move {
+        let experiment = world.experiment("x").await;
+        let run = world.run(&experiment).await;
+        let world = std::sync::Arc::new(world);
+        let mut work = tokio::task::JoinSet::new();
+        for number in 0..16_u8 {
+            let (world, run) = (std::sync::Arc::clone(&world), run.clone());
+            work.spawn(async move {
+                world.log_metric(&run, "m", f64::from(number), 1, i64::from(number)).await.unwrap();
+                world.log_batch(&run, vec![metric("n", f64::from(number), 1, 0), metric("m", f64::from(number), 2, 0)], &[], &[("t", "v")]).await.unwrap();
+                world.log_param(&run, "p", &number.to_string()).await
+            });
+        }
+        let results = work.join_all().await;
+        assert_eq!(results.iter().filter(|result| result.is_ok()).count(), 1);
+        assert!(results.iter().filter_map(|result| result.as_ref().err()).all(|problem| problem.kind() == Kind::Invalid));
+        let data = world.get(&run).await.data;
+        assert_eq!(data.metrics.iter().map(|m| m.value).collect::<Vec<_>>(), [15.0, 15.0]);
+        for (key, count) in [("m", 32), ("n", 16)] {
+            let read = GetMetricHistory { room: world.room.clone(), run_id: run.clone(), key: key.to_owned(), max_results: None, page_token: None };
+            assert_eq!(world.call(read).await.unwrap().items.len(), count);
+        }
+    });
+}

@@ -1,5 +1,4 @@
 //! The verbs through an open gate, on SQLite and, where there is one, on PostgreSQL.
-#![expect(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "tests")]
 
 mod experiments;
 mod logging;

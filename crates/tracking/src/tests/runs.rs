@@ -142,3 +142,31 @@ fn records_hold_ids_and_counts_only() {
         assert!(!all.contains("secret") && !all.contains("tester"), "{all}");
     });
 }
+
+#[test]
+fn lineage_tells_what_was_seen_from_what_was_said() {
+    on_both_engines(|world| async move {
+        let experiment = world.experiment("x").await;
+        let run = world.call(create(&world, &experiment, None, None, &[("mlflow.source.git.commit", "abc")])).await.unwrap().info.run_id;
+        world.call(tag(&world, &run, "strongroom.code.sha256", "ff")).await.unwrap();
+        let dataset = crate::types::Dataset {
+            name: "d".to_owned(), digest: "1".to_owned(), source_type: "s".to_owned(), source: "x".to_owned(), schema: None, profile: None,
+        };
+        let input = crate::types::DatasetInput { dataset, tags: pairs(&[("mlflow.data.context", "training")]) };
+        let link = |id: &str| vec![crate::types::ModelLink { model_id: id.to_owned(), step: 0 }];
+        world.call(LogInputs { room: world.room.clone(), run_id: run.clone(), datasets: vec![input], models: link("m-1") }).await.unwrap();
+        world.call(LogOutputs { room: world.room.clone(), run_id: run.clone(), models: link("m-2") }).await.unwrap();
+        let room = world.room.clone();
+        let edges = move |permit| async move {
+            room.db
+                .read_point(&permit, |reader: &mut vault::db::Reader<'_>| {
+                    let sql = "SELECT relation, trust FROM lineage_edge ORDER BY relation, trust";
+                    Ok(reader.query(sql, &[], |row| Ok(format!("{} {}", row.text(0)?, row.text(1)?)))?)
+                })
+                .await
+        };
+        let edges = world.gate.permit_for(gate::Target::Workspace, edges).await.unwrap();
+        // Who ran it was seen; the commit, the code, the dataset and the models were said.
+        assert_eq!(edges, ["associated observed", "generated claimed", "used claimed", "used claimed", "used claimed", "used claimed"]);
+    });
+}

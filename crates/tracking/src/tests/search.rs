@@ -97,6 +97,14 @@ fn orders_put_missing_last() {
         }
         let twice = SearchRuns { order_by: vec!["params.p".to_owned(), "params.p DESC".to_owned()], ..runs(&world, &[&experiment]) };
         refused(world.call(twice).await, Kind::Invalid, "`order_by` contains duplicate fields");
+        let keys = |count: usize| (0..count).map(|i| format!("params.p{i}")).collect::<Vec<_>>();
+        let found = world.call(SearchRuns { order_by: keys(32), ..runs(&world, &[&experiment]) }).await.unwrap();
+        assert_eq!(names(&found).concat(), "dcba");
+        let long = SearchRuns { order_by: keys(33), ..runs(&world, &[&experiment]) };
+        refused(world.call(long).await, Kind::Invalid, "`order_by` may name at most 32 fields, got 33");
+        let wide = (0..100).map(|i| format!("params.p{i} IS NULL")).collect::<Vec<_>>().join(" AND ");
+        let found = world.call(SearchRuns { filter: wide, ..runs(&world, &[&experiment]) }).await.unwrap();
+        assert_eq!(names(&found).concat(), "dcba");
     });
 }
 

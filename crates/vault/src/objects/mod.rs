@@ -152,6 +152,36 @@ impl Objects {
         Ok(Self::over(store, keys))
     }
 
+    /// The objects in `folder`.
+    ///
+    /// # Errors
+    /// As [`Objects::open_at`].
+    pub fn local(folder: &Path, keys: Keyring) -> Result<Self, Problem> {
+        Self::open_at(&ObjectsLocation::Folder(folder.to_path_buf()), keys)
+    }
+
+    /// The objects in a bucket, with the credentials that `AWS_ACCESS_KEY_ID` and `AWS_SECRET_ACCESS_KEY` hold.
+    ///
+    /// # Errors
+    /// As [`Objects::open_at`].
+    pub fn s3(bucket: &str, region: &str, endpoint: Option<&str>, keys: Keyring) -> Result<Self, Problem> {
+        let location = S3Location {
+            bucket: bucket.to_owned(),
+            region: region.to_owned(),
+            endpoint: endpoint.map(ToOwned::to_owned),
+            credentials: None,
+            prefix: String::new(),
+            allow_insecure_http: false,
+        };
+        Self::open_at(&ObjectsLocation::S3(location), keys)
+    }
+
+    /// The keys that wrap the objects' keys.
+    #[must_use]
+    pub const fn keys(&self) -> &Keyring {
+        &self.keys
+    }
+
     fn over(store: Store, keys: Keyring) -> Self {
         Self {
             store,

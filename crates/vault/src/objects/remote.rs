@@ -31,10 +31,8 @@ pub struct S3Location {
     pub region: String,
     /// The address, if it is not AWS.
     pub endpoint: Option<String>,
-    /// The access key's id.
-    pub access_key_id: String,
-    /// The access key.
-    pub secret_access_key: Secret,
+    /// The access key's id and the key; from the environment if none.
+    pub credentials: Option<(String, Secret)>,
     /// Names in the bucket begin with this.
     pub prefix: String,
     /// Whether the address may be plain HTTP. The objects are encrypted; who reads and writes them then is not hidden.
@@ -50,12 +48,15 @@ pub(super) struct RemoteStore {
 
 impl RemoteStore {
     pub(super) fn s3(location: &S3Location) -> Result<Self, Problem> {
-        let secret = location.secret_access_key.expose_text().unwrap_or_default();
-        let mut builder = object_store::aws::AmazonS3Builder::new()
+        let mut builder = match &location.credentials {
+            Some((id, key)) => object_store::aws::AmazonS3Builder::new()
+                .with_access_key_id(id)
+                .with_secret_access_key(key.expose_text().unwrap_or_default()),
+            None => object_store::aws::AmazonS3Builder::from_env(),
+        };
+        builder = builder
             .with_bucket_name(&location.bucket)
             .with_region(&location.region)
-            .with_access_key_id(&location.access_key_id)
-            .with_secret_access_key(secret)
             .with_allow_http(location.allow_insecure_http);
         if let Some(endpoint) = &location.endpoint {
             builder = builder.with_endpoint(endpoint);

@@ -24,7 +24,7 @@ struct NewMember {
 }
 
 /// Adds the routes of groups.
-pub(crate) fn routes(door: &mut Door, identity: &Identity) {
+pub fn routes(door: &mut Door, identity: &Identity) {
     let room = identity.clone();
     let create = move |inbound: &Inbound| {
         let NewGroup { name } = body(inbound)?;

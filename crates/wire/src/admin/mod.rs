@@ -17,9 +17,51 @@
 //! | GET `/roles`; POST `/access/check` | `{"principal", "action", "resource_kind"?, "resource"?}` |
 //! | GET `/lineage/{model}/{version or @alias}` | |
 //! | GET `/audit/records`, `/audit/checkpoint`, `/audit/proof/{record}`, `/audit/export`; POST `/audit/verify` | `?who=&what=&since=&until=&outcome=&resource=&rows=&after=` |
+//! | POST `/objects/verify`, `/objects/sweep`, `/keys/rotate`, `/keys/rewrap` | |
 //! | GET `/audit/log/{path}` (tiles, entries, checkpoint: C2SP tlog-tiles) | |
 
 pub mod access;
+pub mod audit;
 pub mod grants;
+pub mod groups;
+pub mod lineage;
 pub mod roles;
+pub mod sessions;
+mod shape;
 pub(crate) mod times;
+pub mod tokens;
+pub mod users;
+pub mod vault;
+pub mod workspaces;
+
+use crate::Door;
+
+/// The rooms behind this interface.
+pub struct Rooms<'a> {
+    /// Accounts, groups, tokens, sessions, workspaces.
+    pub identity: &'a identity::Identity,
+    /// Grants and roles.
+    pub policy: &'a policy::Policy,
+    /// The log.
+    pub audit: &'a ::audit::Audit,
+    /// Where models come from.
+    pub lineage: &'a ::lineage::Lineage,
+    /// Files of runs and models, and their keys.
+    pub artifacts: &'a artifacts::Artifacts,
+}
+
+/// Adds all routes of this interface.
+pub fn routes(door: &mut Door, rooms: &Rooms<'_>) {
+    users::routes(door, rooms.identity);
+    groups::routes(door, rooms.identity);
+    tokens::routes(door, rooms.identity);
+    sessions::routes(door, rooms.identity);
+    workspaces::routes(door, rooms.identity);
+    grants::routes(door, rooms.policy);
+    roles::routes(door, rooms.policy);
+    access::routes(door, rooms.policy);
+    audit::routes(door, rooms.audit);
+    lineage::routes(door, rooms.lineage);
+    vault::routes(door, rooms.artifacts);
+    lineage::routes(door, rooms.lineage);
+}

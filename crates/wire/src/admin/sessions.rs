@@ -5,11 +5,12 @@ use identity::ops::sessions::{DeleteSession, ListSessions};
 use identity::{Identity, Session};
 use serde_json::{Value, json};
 
-use super::shape::{list, nothing, time_text};
+use super::shape::{list, nothing};
+use super::times::to_text;
 use crate::{Door, Inbound};
 
 /// Adds the routes of sessions.
-pub(crate) fn routes(door: &mut Door, identity: &Identity) {
+pub fn routes(door: &mut Door, identity: &Identity) {
     let room = identity.clone();
     let all = move |_: &Inbound| Ok(ListSessions { room: room.clone() });
     door.route(Method::GET, "/api/strongroom/v1/sessions", all, |sessions| list("sessions", &sessions, None, session_value));
@@ -23,9 +24,9 @@ pub(crate) fn routes(door: &mut Door, identity: &Identity) {
 fn session_value(session: &Session) -> Value {
     json!({
         "id": session.id,
-        "created_at": time_text(session.created_at),
-        "last_seen": time_text(session.last_seen),
-        "expires_at": time_text(session.expires_at),
+        "created_at": to_text(session.created_at),
+        "last_seen": to_text(session.last_seen),
+        "expires_at": to_text(session.expires_at),
         "current": session.current,
     })
 }

@@ -7,7 +7,8 @@ use kernel::Problem;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::shape::{body, list, query, time_text};
+use super::shape::{body, list, query};
+use super::times::to_text;
 use crate::outbound::json;
 use crate::{Answer, Door, Inbound};
 
@@ -22,7 +23,7 @@ struct NewToken {
 }
 
 /// Adds the routes of tokens.
-pub(crate) fn routes(door: &mut Door, identity: &Identity) {
+pub fn routes(door: &mut Door, identity: &Identity) {
     let room = identity.clone();
     let create = move |inbound: &Inbound| Ok(CreateToken { room: room.clone(), wish: wish(inbound)? });
     door.route(Method::POST, "/api/strongroom/v1/tokens", create, |minted| minted_answer(&minted));
@@ -74,15 +75,15 @@ fn token_value(token: &Token) -> Value {
         "label": token.label,
         "scopes": token.scopes,
         "workspace_id": token.workspace_id,
-        "created_at": time_text(token.created_at),
-        "expires_at": time_text(token.expires_at),
-        "revoked_at": token.revoked_at.map(time_text),
+        "created_at": to_text(token.created_at),
+        "expires_at": to_text(token.expires_at),
+        "revoked_at": token.revoked_at.map(to_text),
         "last_used_on": token.last_used_day.map(date_text),
     })
 }
 
 /// The day alone: it is not known more exactly.
 fn date_text(day: i64) -> String {
-    let begin = time_text(kernel::Micros(day.saturating_mul(86_400_000_000)));
+    let begin = to_text(kernel::Micros(day.saturating_mul(86_400_000_000)));
     begin.split('T').next().unwrap_or_default().to_owned()
 }

@@ -11,7 +11,8 @@ use kernel::{Problem, Secret};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::shape::{body, list, nothing, query, time_text};
+use super::shape::{body, list, nothing, query};
+use super::times::to_text;
 use crate::outbound::json;
 use crate::{Answer, Door, Inbound};
 
@@ -42,7 +43,7 @@ struct OwnPassword {
 }
 
 /// Adds the routes of accounts.
-pub(crate) fn routes(door: &mut Door, identity: &Identity) {
+pub fn routes(door: &mut Door, identity: &Identity) {
     users(door, identity);
     services(door, identity);
     me(door, identity);
@@ -116,7 +117,7 @@ pub(super) fn principal_value(principal: &Principal) -> Value {
         "name": principal.name,
         "disabled": principal.disabled,
         "owner": principal.owner,
-        "created_at": time_text(principal.created_at),
+        "created_at": to_text(principal.created_at),
     })
 }
 

@@ -6,7 +6,8 @@ use identity::{Identity, Name, Workspace};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::shape::{body, list, query, time_text};
+use super::shape::{body, list, query};
+use super::times::to_text;
 use crate::outbound::json;
 use crate::{Door, Inbound};
 
@@ -17,7 +18,7 @@ struct NewWorkspace {
 }
 
 /// Adds the routes of workspaces.
-pub(crate) fn routes(door: &mut Door, identity: &Identity) {
+pub fn routes(door: &mut Door, identity: &Identity) {
     let room = identity.clone();
     let create = move |inbound: &Inbound| {
         let NewWorkspace { name } = body(inbound)?;
@@ -36,5 +37,5 @@ pub(crate) fn routes(door: &mut Door, identity: &Identity) {
 }
 
 fn workspace_value(workspace: &Workspace) -> Value {
-    json!({"id": workspace.id, "name": workspace.name, "created_at": time_text(workspace.created_at)})
+    json!({"id": workspace.id, "name": workspace.name, "created_at": to_text(workspace.created_at)})
 }

@@ -1,16 +1,21 @@
 //! MLflow's REST API, as its Python client and its web page speak it. One file per family of endpoints; each maps JSON
 //! to a verb and its output to JSON. Shapes and limits: MLflow's `service.proto` and `model_registry.proto`.
 
+pub mod artifacts;
 pub mod experiments;
 pub mod json;
+pub mod logged_models;
 pub mod logging;
 pub mod metrics;
+pub mod model_versions;
+pub mod registered_models;
+mod registry_view;
 pub mod runs;
 mod tracking_view;
 
 use kernel::Problem;
 
-use crate::Inbound;
+use crate::{Door, Inbound};
 
 /// A route's reader: `parse` with its room.
 fn bound<R, O>(
@@ -23,4 +28,16 @@ where
 {
     let room = room.clone();
     move |inbound| parse(&room, inbound)
+}
+
+/// Adds all routes of MLflow's interface.
+pub fn routes(door: &mut Door, tracking: &tracking::Tracking, registry: &registry::Registry, artifacts: &::artifacts::Artifacts) {
+    experiments::routes(door, tracking);
+    runs::routes(door, tracking);
+    logging::routes(door, tracking);
+    metrics::routes(door, tracking);
+    artifacts::routes(door, artifacts);
+    registered_models::routes(door, registry);
+    model_versions::routes(door, registry);
+    logged_models::routes(door, registry);
 }

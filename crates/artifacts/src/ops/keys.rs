@@ -1,0 +1,73 @@
+//! `keys.rotate` and `keys.rewrap`: a new workspace key for new objects, then the keys of old objects wrapped by it. No
+//! object is read or written.
+
+use gate::{Action, Operation, Outcome, Permit, Target};
+use kernel::Problem;
+
+use crate::config::REWRAP_BATCH_COUNT;
+use crate::{Artifacts, store};
+
+/// Makes a new version of the attempt's workspace's key. Gives the version. [`RewrapKeys`] does the rest.
+pub struct RotateWorkspaceKey {
+    /// The room.
+    pub room: Artifacts,
+}
+
+impl Operation for RotateWorkspaceKey {
+    const ACTION: Action = Action::write("keys.rotate");
+    type Output = i64;
+
+    fn target(&self) -> Target {
+        Target::Workspace
+    }
+
+    async fn run(self, permit: Permit<Self>) -> Result<i64, Problem> {
+        let workspace = permit.workspace()?.to_owned();
+        self.room.objects.keys().rotate_workspace(&self.room.db, &permit, &workspace).await
+    }
+}
+
+/// Wraps one batch of object keys anew. Gives how many; call it until that is 0.
+pub struct RewrapKeys {
+    /// The room.
+    pub room: Artifacts,
+}
+
+impl Operation for RewrapKeys {
+    const ACTION: Action = Action::write("keys.rewrap");
+    type Output = u64;
+
+    fn target(&self) -> Target {
+        Target::Workspace
+    }
+
+    async fn run(self, permit: Permit<Self>) -> Result<u64, Problem> {
+        let room = self.room;
+        let workspace = permit.workspace()?.to_owned();
+        let version = room.objects.keys().workspace(&workspace).await?.version;
+        let read = move |reader: &mut vault::db::Reader<'_>| {
+            let mut all = Vec::new();
+            for table in store::OBJECT_TABLES {
+                let old = store::objects_before_key(reader, table, &workspace, version, REWRAP_BATCH_COUNT)?;
+                all.extend(old.into_iter().map(|object| (table, object)));
+            }
+            Ok(all)
+        };
+        let old = room.db.read(&permit, read).await?;
+        let mut fresh = Vec::with_capacity(old.len());
+        for (table, object) in old {
+            if let Some(key) = room.objects.rewrap(&permit, &object).await? {
+                fresh.push((table, object, key));
+            }
+        }
+        let write = move |writer: &mut vault::db::Writer<'_>| {
+            let mut count = 0;
+            for (table, object, key) in &fresh {
+                count += store::rewrap(writer, table, object, key)?;
+            }
+            let outcome = Outcome::done().with("key_version", version).with("rewrapped_count", store::signed(count)?);
+            Ok((count, outcome))
+        };
+        room.db.write(&permit, write).await
+    }
+}

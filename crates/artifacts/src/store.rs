@@ -1,0 +1,295 @@
+//! All SQL of artifacts. That of multipart uploads is in [`uploads`].
+
+pub(crate) mod uploads;
+
+use kernel::{Kind, Micros, Problem};
+use vault::db::{Bind, DbError, Reader, Row, Writer};
+use vault::keys::ObjectKey;
+use vault::objects::{ObjectId, StoredObject};
+
+use crate::config::{DELETE_COUNT_MAX, LIST_COUNT_MAX};
+use crate::types::Home;
+use crate::{ArtifactPath, ListedEntry, ManifestEntry, Owner};
+
+/// Rows that one step of a listing looks at.
+const LIST_STEP_COUNT: i64 = 512;
+
+/// What is known of a file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FileFacts {
+    /// Its id, which changes when it is written anew.
+    pub id: String,
+    /// Its size.
+    pub size_bytes: u64,
+    /// SHA-256 of its bytes.
+    pub sha256: [u8; 32],
+    /// The multipart upload that it came by.
+    pub upload_id: Option<String>,
+}
+
+/// A file to be.
+pub(crate) struct NewFile<'a> {
+    pub(crate) id: &'a str,
+    pub(crate) owner: &'a Owner,
+    pub(crate) path: &'a ArtifactPath,
+    pub(crate) home: &'a Home,
+    pub(crate) size_bytes: u64,
+    pub(crate) sha256: &'a [u8; 32],
+    pub(crate) upload_id: Option<&'a str>,
+    pub(crate) at: Micros,
+    pub(crate) by: &'a str,
+}
+
+pub(crate) const PART_COLUMNS: &str = "object_id, workspace, size_bytes, sha256, wrapped_key, key_version";
+
+/// The columns of [`PART_COLUMNS`], from `first` on.
+pub(crate) fn object_from(row: &Row<'_>, first: usize) -> Result<StoredObject, DbError> {
+    let shape = |column: usize| move |_: Problem| DbError::Shape(column);
+    Ok(StoredObject {
+        id: ObjectId::parse(&row.text(first)?).map_err(shape(first))?,
+        workspace: row.text(first + 1)?,
+        size_bytes: unsigned(row, first + 2)?,
+        sha256: digest(row, first + 3)?,
+        key: ObjectKey { wrapped: row.bytes(first + 4)?, version: row.int(first + 5)? },
+    })
+}
+
+fn unsigned(row: &Row<'_>, column: usize) -> Result<u64, DbError> {
+    u64::try_from(row.int(column)?).map_err(|_| DbError::Shape(column))
+}
+
+fn digest(row: &Row<'_>, column: usize) -> Result<[u8; 32], DbError> {
+    row.bytes(column)?.try_into().map_err(|_| DbError::Shape(column))
+}
+
+pub(crate) fn signed(number: u64) -> Result<i64, Problem> {
+    i64::try_from(number).map_err(|_| Problem::invalid("a size is beyond what the database can hold"))
+}
+
+/// The file at `path`, if there is one.
+///
+/// # Errors
+/// `Unavailable` or `Internal` of the database.
+pub fn find(reader: &mut Reader<'_>, owner: &Owner, path: &ArtifactPath) -> Result<Option<FileFacts>, Problem> {
+    let sql = "SELECT id, size_bytes, sha256, upload_id FROM artifact WHERE owner_kind = $1 AND owner_id = $2 AND path = $3";
+    let binds = [owner.kind_word().into(), owner.id().into(), path.as_str().into()];
+    Ok(reader.query_one(sql, &binds, file_from)?)
+}
+
+fn file_from(row: &Row<'_>) -> Result<FileFacts, DbError> {
+    Ok(FileFacts { id: row.text(0)?, size_bytes: unsigned(row, 1)?, sha256: digest(row, 2)?, upload_id: row.opt_text(3)? })
+}
+
+/// The objects of a file, in order.
+pub(crate) fn parts(reader: &mut Reader<'_>, artifact_id: &str) -> Result<Vec<StoredObject>, Problem> {
+    let sql = format!("SELECT {PART_COLUMNS} FROM artifact_part WHERE artifact_id = $1 ORDER BY part_number");
+    Ok(reader.query(&sql, &[artifact_id.into()], |row| object_from(row, 0))?)
+}
+
+pub(crate) fn manifest_entries(reader: &mut Reader<'_>, owner: &Owner) -> Result<Vec<ManifestEntry>, Problem> {
+    let sql = "SELECT path, size_bytes, sha256 FROM artifact WHERE owner_kind = $1 AND owner_id = $2 ORDER BY path";
+    Ok(reader.query(sql, &[owner.kind_word().into(), owner.id().into()], |row| {
+        Ok(ManifestEntry { path: row.text(0)?, size_bytes: unsigned(row, 1)?, sha256: digest(row, 2)? })
+    })?)
+}
+
+/// The entries of a folder. The rows below a subfolder are not walked: the next look-up begins behind it.
+pub(crate) fn list(reader: &mut Reader<'_>, owner: &Owner, folder: Option<&ArtifactPath>) -> Result<Vec<ListedEntry>, Problem> {
+    let prefix = folder.map(|folder| format!("{}/", folder.as_str())).unwrap_or_default();
+    // `0` is the character behind `/`: what is below a folder sorts between the two.
+    let end = folder.map(|folder| format!("{}0", folder.as_str()));
+    let sql = "SELECT path, size_bytes FROM artifact
+               WHERE owner_kind = $1 AND owner_id = $2 AND path >= $3 AND ($4 = '' OR path < $4)
+               ORDER BY path LIMIT $5";
+    let mut entries: Vec<ListedEntry> = Vec::new();
+    let mut from = prefix.clone();
+    loop {
+        let binds = [
+            owner.kind_word().into(),
+            owner.id().into(),
+            from.as_str().into(),
+            end.as_deref().unwrap_or_default().into(),
+            LIST_STEP_COUNT.into(),
+        ];
+        let rows = reader.query(sql, &binds, |row| Ok((row.text(0)?, unsigned(row, 1)?)))?;
+        let is_last = i64::try_from(rows.len()).unwrap_or(LIST_STEP_COUNT) < LIST_STEP_COUNT;
+        for (path, size_bytes) in rows {
+            if path.as_str() < from.as_str() {
+                continue;
+            }
+            let below = path.get(prefix.len()..).unwrap_or_default();
+            match below.split_once('/') {
+                Some((name, _)) => {
+                    from = format!("{prefix}{name}0");
+                    entries.push(ListedEntry { path: format!("{prefix}{name}"), size_bytes: None });
+                }
+                None => {
+                    // No path holds a control character, so nothing stands between the two.
+                    from = format!("{path}\u{1}");
+                    entries.push(ListedEntry { path, size_bytes: Some(size_bytes) });
+                }
+            }
+            if entries.len() > LIST_COUNT_MAX {
+                let message = format!("the folder has more than {LIST_COUNT_MAX} entries; list a folder below it");
+                return Err(Problem::new(Kind::TooLarge, message));
+            }
+        }
+        if is_last {
+            entries.sort_by(|a, b| a.path.cmp(&b.path));
+            return Ok(entries);
+        }
+    }
+}
+
+/// Puts a file in its place, instead of the one before. Gives the objects that nothing names any more.
+pub(crate) fn put_file(writer: &mut Writer<'_>, file: &NewFile<'_>, parts: &[StoredObject]) -> Result<Vec<ObjectId>, Problem> {
+    check_place(writer, file.owner, file.path)?;
+    let old = match find(writer, file.owner, file.path)? {
+        Some(old) => remove_files(writer, &[old.id])?,
+        None => Vec::new(),
+    };
+    writer.execute(
+        "INSERT INTO artifact (id, owner_kind, owner_id, path, workspace, experiment, size_bytes, sha256, upload_id, created_at, created_by)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)",
+        &[
+            file.id.into(),
+            file.owner.kind_word().into(),
+            file.owner.id().into(),
+            file.path.as_str().into(),
+            file.home.workspace.as_str().into(),
+            file.home.experiment.into(),
+            signed(file.size_bytes)?.into(),
+            Bind::Bytes(file.sha256),
+            file.upload_id.into(),
+            file.at.0.into(),
+            file.by.into(),
+        ],
+    )?;
+    let mut rows = Vec::with_capacity(parts.len());
+    for (number, part) in (1_i64..).zip(parts) {
+        let mut row = vec![file.id.into(), number.into()];
+        row.extend(object_binds(part)?);
+        rows.push(row);
+    }
+    writer.execute_many(
+        "INSERT INTO artifact_part (artifact_id, part_number, object_id, workspace, size_bytes, sha256, wrapped_key, key_version)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
+        rows,
+    )?;
+    Ok(old)
+}
+
+pub(crate) fn object_binds(object: &StoredObject) -> Result<[Bind<'_>; 6], Problem> {
+    Ok([
+        object.id.as_str().into(),
+        object.workspace.as_str().into(),
+        signed(object.size_bytes)?.into(),
+        Bind::Bytes(&object.sha256),
+        Bind::Bytes(&object.key.wrapped),
+        object.key.version.into(),
+    ])
+}
+
+/// A file does not stand where a folder is, nor below a file: a client could not download both.
+pub(crate) fn check_place(reader: &mut Reader<'_>, owner: &Owner, path: &ArtifactPath) -> Result<(), Problem> {
+    for folder in path.folders() {
+        let folder = ArtifactPath::parse(folder)?;
+        if find(reader, owner, &folder)?.is_some() {
+            return Err(Problem::new(Kind::Conflict, "Invalid path: a folder of it is a file already; choose another name"));
+        }
+    }
+    if !files_below(reader, owner, path, 1)?.is_empty() {
+        return Err(Problem::new(Kind::Conflict, "Invalid path: it is a folder already; choose another name"));
+    }
+    Ok(())
+}
+
+fn files_below(reader: &mut Reader<'_>, owner: &Owner, folder: &ArtifactPath, count_max: usize) -> Result<Vec<String>, Problem> {
+    let (start, end) = (format!("{}/", folder.as_str()), format!("{}0", folder.as_str()));
+    let sql = "SELECT id FROM artifact WHERE owner_kind = $1 AND owner_id = $2 AND path >= $3 AND path < $4 LIMIT $5";
+    let limit = i64::try_from(count_max).unwrap_or(i64::MAX);
+    let binds = [owner.kind_word().into(), owner.id().into(), start.as_str().into(), end.as_str().into(), limit.into()];
+    Ok(reader.query(sql, &binds, |row| row.text(0))?)
+}
+
+/// Takes away a file, or a folder with all below it, or everything. Gives how many files, and their objects.
+pub(crate) fn delete(writer: &mut Writer<'_>, owner: &Owner, path: Option<&ArtifactPath>) -> Result<(usize, Vec<ObjectId>), Problem> {
+    let limit = DELETE_COUNT_MAX + 1;
+    let ids = match path {
+        Some(path) => match find(writer, owner, path)? {
+            Some(file) => vec![file.id],
+            None => files_below(writer, owner, path, limit)?,
+        },
+        None => {
+            let sql = "SELECT id FROM artifact WHERE owner_kind = $1 AND owner_id = $2 LIMIT $3";
+            let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+            writer.query(sql, &[owner.kind_word().into(), owner.id().into(), limit.into()], |row| row.text(0))?
+        }
+    };
+    if ids.len() > DELETE_COUNT_MAX {
+        let message = format!("the folder holds more than {DELETE_COUNT_MAX} files; delete the folders below it first");
+        return Err(Problem::new(Kind::TooLarge, message));
+    }
+    let objects = remove_files(writer, &ids)?;
+    Ok((ids.len(), objects))
+}
+
+fn remove_files(writer: &mut Writer<'_>, ids: &[String]) -> Result<Vec<ObjectId>, Problem> {
+    let mut objects = Vec::new();
+    for id in ids {
+        objects.extend(parts(writer, id)?.into_iter().map(|part| part.id));
+        writer.execute("DELETE FROM artifact_part WHERE artifact_id = $1", &[id.into()])?;
+        writer.execute("DELETE FROM artifact WHERE id = $1", &[id.into()])?;
+    }
+    Ok(objects)
+}
+
+/// The two tables whose rows name objects.
+pub(crate) const OBJECT_TABLES: [&str; 2] = ["artifact_part", "artifact_upload_part"];
+
+/// Every object that a row names.
+pub(crate) fn known_objects(reader: &mut Reader<'_>) -> Result<std::collections::HashSet<String>, Problem> {
+    let mut known = std::collections::HashSet::new();
+    for table in OBJECT_TABLES {
+        reader.for_each(&format!("SELECT object_id FROM {table}"), &[], |row| {
+            known.insert(row.text(0)?);
+            Ok(())
+        })?;
+    }
+    Ok(known)
+}
+
+/// The next files, by id.
+pub(crate) fn files_after(reader: &mut Reader<'_>, after: &str, count: i64) -> Result<Vec<FileFacts>, Problem> {
+    let sql = "SELECT id, size_bytes, sha256, upload_id FROM artifact WHERE id > $1 ORDER BY id LIMIT $2";
+    Ok(reader.query(sql, &[after.into(), count.into()], file_from)?)
+}
+
+/// Whether there is a file of this id.
+pub(crate) fn is_file(reader: &mut Reader<'_>, id: &str) -> Result<bool, Problem> {
+    Ok(reader.query_one("SELECT 1 FROM artifact WHERE id = $1", &[id.into()], |row| row.int(0))?.is_some())
+}
+
+/// Whether a row names this object.
+pub(crate) fn is_object_named(reader: &mut Reader<'_>, id: &str) -> Result<bool, Problem> {
+    for table in OBJECT_TABLES {
+        let sql = format!("SELECT 1 FROM {table} WHERE object_id = $1");
+        if reader.query_one(&sql, &[id.into()], |row| row.int(0))?.is_some() {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
+/// Objects of a workspace whose keys are wrapped by an older version.
+pub(crate) fn objects_before_key(reader: &mut Reader<'_>, table: &str, workspace: &str, version: i64, count: i64) -> Result<Vec<StoredObject>, Problem> {
+    let sql = format!("SELECT {PART_COLUMNS} FROM {table} WHERE workspace = $1 AND key_version < $2 LIMIT $3");
+    Ok(reader.query(&sql, &[workspace.into(), version.into(), count.into()], |row| object_from(row, 0))?)
+}
+
+/// Keeps a new wrapping, unless the row went or changed meanwhile.
+pub(crate) fn rewrap(writer: &mut Writer<'_>, table: &str, object: &StoredObject, key: &ObjectKey) -> Result<u64, Problem> {
+    let sql = format!("UPDATE {table} SET wrapped_key = $1, key_version = $2 WHERE object_id = $3 AND key_version = $4");
+    let binds = [Bind::Bytes(&key.wrapped), key.version.into(), object.id.as_str().into(), object.key.version.into()];
+    Ok(writer.execute(&sql, &binds)?)
+}

@@ -1,0 +1,263 @@
+//! The proxied artifacts: `mlflow-artifacts/artifacts/…`, multipart uploads, `artifacts/list`, and the addresses by which
+//! MLflow's web page shows files. Whatever a file is, a browser is told to save it, not to run it.
+
+use artifacts::{
+    AbortUpload, Artifacts, CompleteUpload, CreateUpload, DeleteArtifacts, Download, Fetched, ListArtifacts, ListedEntry, Owner,
+    Place, ReadArtifact, SentPart, UploadPart, Wanted, WriteArtifact,
+};
+use axum::body::Body;
+use http::{HeaderValue, Method, StatusCode, header};
+use kernel::Problem;
+use serde_json::{Value, json};
+
+use super::json::{Fields, missing};
+use super::{bound, tracking_view};
+use crate::outbound::harden;
+use crate::{Answer, BodyStream, Door, Inbound};
+
+/// A file shown by a browser must not act: no scripts, no forms, an origin of its own.
+const FILE_POLICY: &str = "sandbox; default-src 'none'; frame-ancestors 'none'";
+
+/// Adds these routes.
+pub fn routes(door: &mut Door, room: &Artifacts) {
+    const FILE: &str = "/mlflow-artifacts/artifacts/{*path}";
+    door.mlflow(Method::GET, "/mlflow-artifacts/artifacts", bound(room, list_proxied), |all| by_name(&all.entries));
+    door.mlflow(Method::GET, FILE, bound(room, read_proxied), fetched);
+    door.mlflow(Method::DELETE, FILE, bound(room, delete), |_| crate::json(&json!({})));
+    let writer = room.clone();
+    door.mlflow_stream(Method::PUT, FILE, move |inbound, body| write(&writer, inbound, body), |_| crate::json(&json!({})));
+    door.mlflow(Method::GET, "/mlflow/artifacts/list", bound(room, list_of_run), |all| {
+        crate::json(&json!({"root_uri": all.root_uri, "files": by_path(&all.entries)}))
+    });
+    door.mlflow(Method::GET, "/mlflow/logged-models/{model_id}/artifacts/directories", bound(room, list_of_model), |all| {
+        crate::json(&json!({"root_uri": all.root_uri, "files": by_path(&all.entries)}))
+    });
+    multipart_routes(door, room);
+    page_routes(door, room);
+}
+
+fn multipart_routes(door: &mut Door, room: &Artifacts) {
+    for prefix in ["/api/2.0", "/api/3.0", "/ajax-api/2.0", "/ajax-api/3.0"] {
+        let creator = room.clone();
+        door.route_with(
+            Method::POST,
+            &format!("{prefix}/mlflow-artifacts/mpu/create/{{*path}}"),
+            move |inbound| create_upload(&creator, inbound),
+            |upload_id, parts: PartsAddress| crate::json(&parts.credentials(&upload_id)),
+        );
+    }
+    const PART: &str = "/mlflow-artifacts/mpu/part/{upload_id}/{part_number}/{*path}";
+    let uploader = room.clone();
+    door.mlflow_stream(Method::PUT, PART, move |inbound, body| upload_part(&uploader, inbound, body), |stored| {
+        let mut answer = crate::json(&json!({}))?;
+        if let Ok(etag) = HeaderValue::from_str(&format!("\"{}\"", stored.etag)) {
+            answer.headers_mut().insert(header::ETAG, etag);
+        }
+        Ok(answer)
+    });
+    door.mlflow(Method::POST, "/mlflow-artifacts/mpu/complete/{*path}", bound(room, complete_upload), |_| crate::json(&json!({})));
+    door.mlflow(Method::POST, "/mlflow-artifacts/mpu/abort/{*path}", bound(room, abort_upload), tracking_view::nothing);
+}
+
+/// The addresses that only the web page uses.
+fn page_routes(door: &mut Door, room: &Artifacts) {
+    let run = |room: &Artifacts, inbound: &Inbound| {
+        let fields = Fields::of(inbound)?;
+        let id = fields.text("run_uuid")?.or(fields.text("run_id")?).ok_or_else(|| missing("run_uuid"))?;
+        read_of(room, inbound, Owner::Run(id), &fields.need_text("path")?)
+    };
+    door.route(Method::GET, "/get-artifact", bound(room, run), fetched);
+    let uploader = room.clone();
+    let upload = move |inbound: &Inbound, body: BodyStream| {
+        let query = inbound.query()?;
+        let value = |wanted: &str| query.iter().find(|(name, _)| name == wanted).map(|(_, value)| value.clone());
+        let id = value("run_uuid").ok_or_else(|| missing("run_uuid"))?;
+        let path = value("path").ok_or_else(|| missing("path"))?;
+        Ok(WriteArtifact {
+            room: uploader.clone(),
+            place: Place::of(Owner::Run(id), Some(&path))?,
+            body: Box::pin(body),
+            size_hint_bytes: content_length(inbound),
+        })
+    };
+    door.stream(Method::POST, "/ajax-api/2.0/mlflow/upload-artifact", upload, |_| crate::json(&json!({})));
+    let model = |room: &Artifacts, inbound: &Inbound| {
+        let path = Fields::of(inbound)?.need_text("artifact_file_path")?;
+        read_of(room, inbound, Owner::LoggedModel(inbound.path("model_id").to_owned()), &path)
+    };
+    door.mlflow(Method::GET, "/mlflow/logged-models/{model_id}/artifacts/files", bound(room, model), fetched);
+}
+
+fn list_proxied(room: &Artifacts, inbound: &Inbound) -> Result<ListArtifacts, Problem> {
+    let path = Fields::of(inbound)?.text("path")?.unwrap_or_default();
+    Ok(ListArtifacts { room: room.clone(), place: Place::parse(path.trim_start_matches('/').trim_end_matches('/'))? })
+}
+
+fn list_of_run(room: &Artifacts, inbound: &Inbound) -> Result<ListArtifacts, Problem> {
+    let fields = Fields::of(inbound)?;
+    let owner = Owner::Run(super::runs::run_id(&fields)?);
+    Ok(ListArtifacts { room: room.clone(), place: Place::of(owner, fields.text("path")?.as_deref())? })
+}
+
+fn list_of_model(room: &Artifacts, inbound: &Inbound) -> Result<ListArtifacts, Problem> {
+    let path = Fields::of(inbound)?.text("artifact_directory_path")?;
+    let owner = Owner::LoggedModel(inbound.path("model_id").to_owned());
+    Ok(ListArtifacts { room: room.clone(), place: Place::of(owner, path.as_deref())? })
+}
+
+fn read_proxied(room: &Artifacts, inbound: &Inbound) -> Result<ReadArtifact, Problem> {
+    let wanted = Wanted::parse(inbound.header("range"));
+    Ok(ReadArtifact { room: room.clone(), place: Place::parse(inbound.path("path"))?, wanted })
+}
+
+fn read_of(room: &Artifacts, inbound: &Inbound, owner: Owner, path: &str) -> Result<ReadArtifact, Problem> {
+    let wanted = Wanted::parse(inbound.header("range"));
+    Ok(ReadArtifact { room: room.clone(), place: Place::of(owner, Some(path))?, wanted })
+}
+
+fn delete(room: &Artifacts, inbound: &Inbound) -> Result<DeleteArtifacts, Problem> {
+    Ok(DeleteArtifacts { room: room.clone(), place: Place::parse(inbound.path("path"))? })
+}
+
+fn write(room: &Artifacts, inbound: &Inbound, body: BodyStream) -> Result<WriteArtifact, Problem> {
+    Ok(WriteArtifact {
+        room: room.clone(),
+        place: Place::parse(inbound.path("path"))?,
+        body: Box::pin(body),
+        size_hint_bytes: content_length(inbound),
+    })
+}
+
+fn content_length(inbound: &Inbound) -> Option<u64> {
+    inbound.header("content-length").and_then(|text| text.parse().ok())
+}
+
+/// Where the parts of an upload go: to this server, by the authority that the client used, with its own credential.
+struct PartsAddress {
+    authority: String,
+    authorization: Option<String>,
+    path: String,
+    part_count: i64,
+}
+
+impl PartsAddress {
+    fn credentials(&self, upload_id: &str) -> Value {
+        let encoded = percent_encoding::utf8_percent_encode(&self.path, PATH).to_string();
+        let headers = self.authorization.as_ref().map_or_else(|| json!({}), |value| json!({"Authorization": value}));
+        let credentials: Vec<Value> = (1..=self.part_count)
+            .map(|number| {
+                let url = format!("https://{}/api/2.0/mlflow-artifacts/mpu/part/{upload_id}/{number}/{encoded}", self.authority);
+                json!({"url": url, "part_number": number, "headers": headers})
+            })
+            .collect();
+        json!({"upload_id": upload_id, "credentials": credentials})
+    }
+}
+
+/// What must be escaped in a path: all but unreserved characters and the slash (RFC 3986 §2.3).
+const PATH: &percent_encoding::AsciiSet =
+    &percent_encoding::NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~').remove(b'/');
+
+/// The file's path: the folder in the address, and the last segment of the client's own path.
+fn uploaded_path(inbound: &Inbound, fields: &Fields) -> Result<String, Problem> {
+    let local = fields.need_text("path")?;
+    let name = local.rsplit(['/', '\\']).next().unwrap_or_default();
+    Ok(format!("{}/{name}", inbound.path("path").trim_end_matches('/')))
+}
+
+fn create_upload(room: &Artifacts, inbound: &Inbound) -> Result<(CreateUpload, PartsAddress), Problem> {
+    let fields = Fields::of(inbound)?;
+    let path = uploaded_path(inbound, &fields)?;
+    let part_count = fields.int("num_parts")?.unwrap_or(1);
+    let parts = PartsAddress {
+        authority: inbound.authority.clone(),
+        authorization: inbound.header("authorization").map(str::to_owned),
+        path: path.clone(),
+        part_count,
+    };
+    Ok((CreateUpload { room: room.clone(), place: Place::parse(&path)?, part_count }, parts))
+}
+
+fn upload_part(room: &Artifacts, inbound: &Inbound, body: BodyStream) -> Result<UploadPart, Problem> {
+    let part_number = inbound.path("part_number").parse().map_err(|_| Problem::invalid("a part's number is a whole number"))?;
+    Ok(UploadPart {
+        room: room.clone(),
+        place: Place::parse(inbound.path("path"))?,
+        upload_id: inbound.path("upload_id").to_owned(),
+        part_number,
+        body: Box::pin(body),
+        size_hint_bytes: content_length(inbound),
+    })
+}
+
+fn complete_upload(room: &Artifacts, inbound: &Inbound) -> Result<CompleteUpload, Problem> {
+    let fields = Fields::of(inbound)?;
+    let part = |part: Fields| {
+        let etag = part.need_text("etag")?;
+        Ok(SentPart { number: part.need_int("part_number")?, etag: etag.trim_matches('"').to_owned() })
+    };
+    Ok(CompleteUpload {
+        room: room.clone(),
+        place: Place::parse(&uploaded_path(inbound, &fields)?)?,
+        upload_id: fields.need_text("upload_id")?,
+        parts: fields.objects("parts")?.into_iter().map(part).collect::<Result<_, Problem>>()?,
+    })
+}
+
+fn abort_upload(room: &Artifacts, inbound: &Inbound) -> Result<AbortUpload, Problem> {
+    let fields = Fields::of(inbound)?;
+    let place = Place::parse(&uploaded_path(inbound, &fields)?)?;
+    Ok(AbortUpload { room: room.clone(), place, upload_id: fields.need_text("upload_id")? })
+}
+
+fn by_name(entries: &[ListedEntry]) -> Result<Answer, Problem> {
+    let files: Vec<Value> = entries.iter().map(|entry| file(entry.name(), entry)).collect();
+    crate::json(&if files.is_empty() { json!({}) } else { json!({ "files": files }) })
+}
+
+fn by_path(entries: &[ListedEntry]) -> Vec<Value> {
+    entries.iter().map(|entry| file(&entry.path, entry)).collect()
+}
+
+fn file(path: &str, entry: &ListedEntry) -> Value {
+    match entry.size_bytes {
+        Some(size) => json!({"path": path, "is_dir": false, "file_size": size}),
+        None => json!({"path": path, "is_dir": true}),
+    }
+}
+
+fn fetched(found: Fetched) -> Result<Answer, Problem> {
+    match found {
+        Fetched::File(download) => Ok(file_answer(download)),
+        Fetched::OutOfRange { size_bytes } => {
+            let mut answer = Answer::new(Body::empty());
+            *answer.status_mut() = StatusCode::RANGE_NOT_SATISFIABLE;
+            set(&mut answer, header::CONTENT_RANGE, &format!("bytes */{size_bytes}"));
+            harden(&mut answer);
+            Ok(answer)
+        }
+    }
+}
+
+fn file_answer(download: Download) -> Answer {
+    let (start, end, size) = (download.range.start, download.range.end, download.size_bytes);
+    let mut answer = Answer::new(Body::from_stream(download.body));
+    if end - start < size {
+        *answer.status_mut() = StatusCode::PARTIAL_CONTENT;
+        set(&mut answer, header::CONTENT_RANGE, &format!("bytes {start}-{}/{size}", end.saturating_sub(1)));
+    }
+    set(&mut answer, header::CONTENT_LENGTH, &(end - start).to_string());
+    set(&mut answer, header::ACCEPT_RANGES, "bytes");
+    set(&mut answer, header::ETAG, &format!("\"{}\"", kernel::hex(&download.sha256)));
+    set(&mut answer, header::CONTENT_TYPE, "application/octet-stream");
+    set(&mut answer, header::CONTENT_DISPOSITION, "attachment");
+    set(&mut answer, header::CONTENT_SECURITY_POLICY, FILE_POLICY);
+    harden(&mut answer);
+    answer
+}
+
+fn set(answer: &mut Answer, name: header::HeaderName, value: &str) {
+    if let Ok(value) = HeaderValue::from_str(value) {
+        answer.headers_mut().insert(name, value);
+    }
+}
