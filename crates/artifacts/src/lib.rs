@@ -3,9 +3,9 @@
 //! It is not a file system: a path is a row, never a path on disk, and the bytes are objects under random names. It knows
 //! no experiments and runs of its own: what exists was found by the gate.
 //!
-//! INVARIANT: an artifact's row names only objects that are whole and on disk. Held by `tests/rooms.rs`.
+//! INVARIANT: an artifact's row names only objects that are whole and on disk. Held by `tests/rooms`.
 //! INVARIANT: no text of a client reaches a file system. [`ArtifactPath`] is a key, and is strict all the same.
-//! INVARIANT: records hold sizes, digests and keyed hashes of paths, never a path. Held by `tests/rooms.rs`.
+//! INVARIANT: records hold sizes, digests and keyed hashes of paths, never a path. Held by `tests/rooms`.
 
 mod config;
 mod manifest;
@@ -24,7 +24,7 @@ use vault::objects::{ObjectId, Objects};
 pub use config::ArtifactsConfig;
 pub use manifest::{Manifest, ManifestEntry, manifest};
 pub use ops::delete::DeleteArtifacts;
-pub use ops::keys::{RewrapKeys, RotateWorkspaceKey};
+pub use ops::keys::{RewrapKeys, RotateRootKey, RotateWorkspaceKey};
 pub use ops::list::{ListArtifacts, Listing};
 pub use ops::read::{Download, Fetched, ReadArtifact};
 pub use ops::upkeep::{SweepAtStart, SweepObjects, VerifyObjects, VerifyReport};

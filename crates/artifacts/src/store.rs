@@ -144,10 +144,7 @@ pub(crate) fn list(reader: &mut Reader<'_>, owner: &Owner, folder: Option<&Artif
 /// Puts a file in its place, instead of the one before. Gives the objects that nothing names any more.
 pub(crate) fn put_file(writer: &mut Writer<'_>, file: &NewFile<'_>, parts: &[StoredObject]) -> Result<Vec<ObjectId>, Problem> {
     check_place(writer, file.owner, file.path)?;
-    let old = match find(writer, file.owner, file.path)? {
-        Some(old) => remove_files(writer, &[old.id])?,
-        None => Vec::new(),
-    };
+    let (_, old) = delete(writer, file.owner, Some(file.path))?;
     writer.execute(
         "INSERT INTO artifact (id, owner_kind, owner_id, path, workspace, experiment, size_bytes, sha256, upload_id, created_at, created_by)
          VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)",
@@ -198,51 +195,52 @@ pub(crate) fn check_place(reader: &mut Reader<'_>, owner: &Owner, path: &Artifac
             return Err(Problem::new(Kind::Conflict, "Invalid path: a folder of it is a file already; choose another name"));
         }
     }
-    if !files_below(reader, owner, path, 1)?.is_empty() {
+    if has_files_below(reader, owner, path)? {
         return Err(Problem::new(Kind::Conflict, "Invalid path: it is a folder already; choose another name"));
     }
     Ok(())
 }
 
-fn files_below(reader: &mut Reader<'_>, owner: &Owner, folder: &ArtifactPath, count_max: usize) -> Result<Vec<String>, Problem> {
+fn has_files_below(reader: &mut Reader<'_>, owner: &Owner, folder: &ArtifactPath) -> Result<bool, Problem> {
     let (start, end) = (format!("{}/", folder.as_str()), format!("{}0", folder.as_str()));
-    let sql = "SELECT id FROM artifact WHERE owner_kind = $1 AND owner_id = $2 AND path >= $3 AND path < $4 LIMIT $5";
-    let limit = i64::try_from(count_max).unwrap_or(i64::MAX);
-    let binds = [owner.kind_word().into(), owner.id().into(), start.as_str().into(), end.as_str().into(), limit.into()];
-    Ok(reader.query(sql, &binds, |row| row.text(0))?)
+    let sql = format!("SELECT 1 FROM artifact WHERE {IN_RANGE} LIMIT 1");
+    let binds = [owner.kind_word().into(), owner.id().into(), start.as_str().into(), end.as_str().into()];
+    Ok(reader.query_one(&sql, &binds, |row| row.int(0))?.is_some())
 }
 
 /// Takes away a file, or a folder with all below it, or everything. Gives how many files, and their objects.
 pub(crate) fn delete(writer: &mut Writer<'_>, owner: &Owner, path: Option<&ArtifactPath>) -> Result<(usize, Vec<ObjectId>), Problem> {
-    let limit = DELETE_COUNT_MAX + 1;
-    let ids = match path {
-        Some(path) => match find(writer, owner, path)? {
-            Some(file) => vec![file.id],
-            None => files_below(writer, owner, path, limit)?,
-        },
-        None => {
-            let sql = "SELECT id FROM artifact WHERE owner_kind = $1 AND owner_id = $2 LIMIT $3";
-            let limit = i64::try_from(limit).unwrap_or(i64::MAX);
-            writer.query(sql, &[owner.kind_word().into(), owner.id().into(), limit.into()], |row| row.text(0))?
+    // What is below a folder, then the file itself: one of the two is empty, as no file stands where a folder is.
+    let ranges = match path {
+        Some(path) => {
+            let path = path.as_str();
+            vec![(format!("{path}/"), format!("{path}0")), (path.to_owned(), format!("{path}\u{1}"))]
         }
+        None => vec![(String::new(), char::MAX.to_string())],
     };
-    if ids.len() > DELETE_COUNT_MAX {
-        let message = format!("the folder holds more than {DELETE_COUNT_MAX} files; delete the folders below it first");
-        return Err(Problem::new(Kind::TooLarge, message));
+    let mut objects = Vec::new();
+    let mut count = 0_usize;
+    for (start, end) in &ranges {
+        let binds = [owner.kind_word().into(), owner.id().into(), start.as_str().into(), end.as_str().into()];
+        let sql = format!("SELECT count(*) FROM artifact WHERE {IN_RANGE}");
+        let found = writer.query_one(&sql, &binds, |row| row.int(0))?.unwrap_or(0);
+        count = count.saturating_add(usize::try_from(found).unwrap_or(usize::MAX));
+        if count > DELETE_COUNT_MAX {
+            let message = format!("the folder holds more than {DELETE_COUNT_MAX} files; delete the folders below it first");
+            return Err(Problem::new(Kind::TooLarge, message));
+        }
+        let parts = format!("artifact_id IN (SELECT id FROM artifact WHERE {IN_RANGE})");
+        let sql = format!("DELETE FROM artifact_part WHERE {parts} RETURNING object_id");
+        let ids = writer.query(&sql, &binds, |row| row.text(0))?;
+        for id in ids {
+            objects.push(ObjectId::parse(&id)?);
+        }
+        writer.execute(&format!("DELETE FROM artifact WHERE {IN_RANGE}"), &binds)?;
     }
-    let objects = remove_files(writer, &ids)?;
-    Ok((ids.len(), objects))
+    Ok((count, objects))
 }
 
-fn remove_files(writer: &mut Writer<'_>, ids: &[String]) -> Result<Vec<ObjectId>, Problem> {
-    let mut objects = Vec::new();
-    for id in ids {
-        objects.extend(parts(writer, id)?.into_iter().map(|part| part.id));
-        writer.execute("DELETE FROM artifact_part WHERE artifact_id = $1", &[id.into()])?;
-        writer.execute("DELETE FROM artifact WHERE id = $1", &[id.into()])?;
-    }
-    Ok(objects)
-}
+const IN_RANGE: &str = "owner_kind = $1 AND owner_id = $2 AND path >= $3 AND path < $4";
 
 /// The two tables whose rows name objects.
 pub(crate) const OBJECT_TABLES: [&str; 2] = ["artifact_part", "artifact_upload_part"];

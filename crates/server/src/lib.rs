@@ -6,6 +6,23 @@
 //! INVARIANT: commands on data are requests through the router, whether a server runs or not. Held by `cli::client`, the
 //! only way that commands have.
 
+/// Prints a line to stdout. Whoever reads may have had enough (`| head`): that ends the command, and is no fault.
+#[macro_export]
+macro_rules! say {
+    ($($part:tt)*) => {
+        $crate::output_line(&format!($($part)*))
+    };
+}
+
+/// Writes a line to stdout; ends the process quietly if nobody reads any more.
+pub fn output_line(text: &str) {
+    use std::io::Write;
+    let newline = if text.ends_with('\n') { "" } else { "\n" };
+    if write!(std::io::stdout(), "{text}{newline}").is_err() {
+        std::process::exit(0);
+    }
+}
+
 pub mod boot;
 pub mod cli;
 pub mod config;

@@ -93,24 +93,24 @@ fn written_key(data: &Path) -> Result<String, Problem> {
 
 /// Prints what was found.
 pub fn print(report: &Report, objects: Option<&VerifyReport>) {
-    println!("log         {}", report.origin);
-    println!("checkpoint  {} records, root {}", report.size, report.root);
-    println!("checked     {} records in tiles, {} in segments, {} ms", report.entry_count, report.segment_record_count, report.elapsed_ms);
-    println!("unsigned    {} records since the checkpoint", report.unsigned_count);
+    crate::say!("log         {}", report.origin);
+    crate::say!("checkpoint  {} records, root {}", report.size, report.root);
+    crate::say!("checked     {} records in tiles, {} in segments, {} ms", report.entry_count, report.segment_record_count, report.elapsed_ms);
+    crate::say!("unsigned    {} records since the checkpoint", report.unsigned_count);
     if report.cosignature_count > 0 {
-        println!("witnessed   {} cosignatures", report.cosignature_count);
+        crate::say!("witnessed   {} cosignatures", report.cosignature_count);
     }
     for note in &report.notes {
-        println!("note        {note}");
+        crate::say!("note        {note}");
     }
     for fault in &report.faults {
         let index = fault.index.map(|index| format!(" (record {index})")).unwrap_or_default();
-        println!("FAULT       {}{index}: {}", fault.place, fault.what);
+        crate::say!("FAULT       {}{index}: {}", fault.place, fault.what);
     }
     match objects {
-        Some(found) => println!("objects     {} checked, {} bytes, {} damaged", found.checked_count, found.checked_bytes, found.damaged_count),
-        None => println!("objects     not checked (a server has the folder open, or only the log was asked for)"),
+        Some(found) => crate::say!("objects     {} checked, {} bytes, {} damaged", found.checked_count, found.checked_bytes, found.damaged_count),
+        None => crate::say!("objects     not checked (a server has the folder open, or only the log was asked for)"),
     }
     let whole = report.ok && objects.is_none_or(|found| found.damaged_count == 0);
-    println!("{}", if whole { "verified: nothing was changed" } else { "NOT VERIFIED" });
+    crate::say!("{}", if whole { "verified: nothing was changed" } else { "NOT VERIFIED" });
 }

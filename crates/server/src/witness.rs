@@ -29,7 +29,7 @@ pub async fn serve(dir: &Path, name: &str, logs: &[String], address: &str) -> Re
     let names = boot::host_names(&config::Config::default(), Some(bound));
     let tls = tls::server_config(dir, &config::TlsConfig::default(), &names)?;
     let stopping = boot::stop_signal()?;
-    println!("listening https://{bound}\nverifier key {}", witness.verifier_key());
+    crate::say!("listening https://{bound}\nverifier key {}", witness.verifier_key());
     let router = Router::new().fallback(move |request: Request| answer(Arc::clone(&witness), request));
     listen::serve(listener, tls, router, stopping).await;
     Ok(())

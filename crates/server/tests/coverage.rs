@@ -54,6 +54,23 @@ impl World {
     }
 }
 
+impl World {
+    /// Every record of the log, page by page.
+    async fn all_records(&mut self, token: &str) -> Vec<Value> {
+        let mut records = Vec::new();
+        let mut after = String::new();
+        loop {
+            let path = format!("/api/strongroom/v1/audit/records?rows=1000{after}");
+            let search = RouteEntry { method: Method::GET, path, action: gate::Action::read("audit.search") };
+            let (status, answer) = self.ask(&search, Some(token), "").await;
+            assert_eq!(status, StatusCode::OK, "{answer}");
+            records.extend(answer["records"].as_array().unwrap().iter().cloned());
+            let Some(next) = answer["next"].as_str() else { return records };
+            after = format!("&after={next}");
+        }
+    }
+}
+
 fn every_action() -> BTreeSet<&'static str> {
     let rooms = [
         identity::ACTIONS,
@@ -126,14 +143,7 @@ async fn every_route_leaves_its_records() {
             continue;
         }
     }
-    let search = RouteEntry {
-        method: Method::GET,
-        path: "/api/strongroom/v1/audit/records?rows=10000".to_owned(),
-        action: gate::Action::read("audit.search"),
-    };
-    let (status, answer) = world.ask(&search, Some(&token), "").await;
-    assert_eq!(status, StatusCode::OK, "{answer}");
-    let records = answer["records"].as_array().unwrap();
+    let records = world.all_records(&token).await;
     let with = |kind: &str| -> BTreeSet<String> {
         let of_kind = records.iter().filter(|record| record["kind"] == kind);
         of_kind.map(|record| record["action"].as_str().unwrap_or_default().to_owned()).collect()

@@ -1,5 +1,5 @@
 //! How fast objects are stored and read on this machine: `cargo run -p vault --example object_throughput -- FOLDER`.
-#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a measurement may break off")]
+#![expect(clippy::unwrap_used, reason = "a measurement may break off")]
 
 use std::sync::Arc;
 use std::time::Instant;

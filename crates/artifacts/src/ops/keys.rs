@@ -1,8 +1,11 @@
 //! `keys.rotate` and `keys.rewrap`: a new workspace key for new objects, then the keys of old objects wrapped by it. No
 //! object is read or written.
 
+use std::sync::Arc;
+
 use gate::{Action, Operation, Outcome, Permit, Target};
 use kernel::Problem;
+use vault::keys::KeyService;
 
 use crate::config::REWRAP_BATCH_COUNT;
 use crate::{Artifacts, store};
@@ -24,6 +27,28 @@ impl Operation for RotateWorkspaceKey {
     async fn run(self, permit: Permit<Self>) -> Result<i64, Problem> {
         let workspace = permit.workspace()?.to_owned();
         self.room.objects.keys().rotate_workspace(&self.room.db, &permit, &workspace).await
+    }
+}
+
+/// Has every workspace key and server secret wrapped by another root key. Gives how many. Neither data nor object keys are
+/// touched; the old root key must be kept until this is done.
+pub struct RotateRootKey {
+    /// The room.
+    pub room: Artifacts,
+    /// The new root key: `KeyFile::rotated` of the old one, or another service.
+    pub root: Arc<dyn KeyService>,
+}
+
+impl Operation for RotateRootKey {
+    const ACTION: Action = RotateWorkspaceKey::ACTION;
+    type Output = usize;
+
+    fn target(&self) -> Target {
+        Target::Server
+    }
+
+    async fn run(self, permit: Permit<Self>) -> Result<usize, Problem> {
+        self.room.objects.keys().change_root(&self.room.db, &permit, self.root).await
     }
 }
 

@@ -254,13 +254,13 @@ pub fn verify(dir: &Path, key: &str) -> Report {
 /// Copies a folder as it is.
 pub fn copy(from: &Path, to: &Path) {
     std::fs::create_dir_all(to).unwrap();
-    for entry in std::fs::read_dir(from).unwrap() {
-        let entry = entry.unwrap();
+    // A folder or a file may go while a running log is copied, as it may in a crash.
+    let Ok(entries) = std::fs::read_dir(from) else { return };
+    for entry in entries.flatten() {
         let target = to.join(entry.file_name());
         if entry.file_type().unwrap().is_dir() {
             copy(&entry.path(), &target);
         } else {
-            // A file may go while a running log is copied, as it may in a crash.
             drop(std::fs::copy(entry.path(), target));
         }
     }

@@ -149,7 +149,7 @@ impl Role {
         let mut client = plain.connection.open().await?;
         let answer = client.get(&format!("{PREFIX}/roles")).await?;
         if client.json {
-            println!("{answer}");
+            crate::say!("{answer}");
             return Ok(());
         }
         for role in answer.get("roles").and_then(Value::as_array).into_iter().flatten() {
@@ -157,7 +157,7 @@ impl Role {
             let about = role.get("about").and_then(Value::as_str).unwrap_or_default();
             let verbs = role.get("actions").and_then(Value::as_array).cloned().unwrap_or_default();
             let verbs: Vec<_> = verbs.iter().filter_map(Value::as_str).collect();
-            println!("{name}  {about}\n    {}", verbs.join(" "));
+            crate::say!("{name}  {about}\n    {}", verbs.join(" "));
         }
         Ok(())
     }

@@ -126,15 +126,15 @@ impl Audit {
             Self::Search(search) => search.run().await?,
             Self::Prove(prove) => {
                 let mut client = prove.connection.open().await?;
-                print!("{}", client.get_text(&format!("{PREFIX}/proof/{}", segment(&prove.record))).await?);
+                crate::say!("{}", client.get_text(&format!("{PREFIX}/proof/{}", segment(&prove.record))).await?);
             }
             Self::Checkpoint(plain) => {
                 let mut client = plain.connection.open().await?;
-                print!("{}", client.get_text(&format!("{PREFIX}/checkpoint")).await?);
+                crate::say!("{}", client.get_text(&format!("{PREFIX}/checkpoint")).await?);
             }
             Self::Export(export) => {
                 let mut client = export.connection.open().await?;
-                print!("{}", client.get_text(&format!("{PREFIX}/export?{}", export.filter.query())).await?);
+                crate::say!("{}", client.get_text(&format!("{PREFIX}/export?{}", export.filter.query())).await?);
             }
         }
         Ok(ExitCode::SUCCESS)
@@ -152,9 +152,9 @@ impl Search {
         let answer = client.get(&format!("{path}&rows={}", self.rows)).await?;
         let records = answer.get("records").and_then(Value::as_array).cloned().unwrap_or_default();
         if client.json {
-            println!("{}", json!(records));
+            crate::say!("{}", json!(records));
         } else {
-            println!("{}", super::table::render(&records, &COLUMNS));
+            crate::say!("{}", super::table::render(&records, &COLUMNS));
         }
         Ok(())
     }
@@ -194,7 +194,7 @@ impl Verify {
                 json!({"checked_count": found.checked_count, "checked_bytes": found.checked_bytes,
                     "damaged_count": found.damaged_count, "damaged": found.damaged})
             });
-            println!("{}", json!({"ok": ok, "log": report, "objects": objects}));
+            crate::say!("{}", json!({"ok": ok, "log": report, "objects": objects}));
         } else {
             crate::verify::print(&report, objects.as_ref());
         }

@@ -64,12 +64,12 @@ impl Init {
         match &self.admin_token_file {
             Some(path) => {
                 write_new_private(path, text)?;
-                println!("made `{data}`; the token of `{}` is in `{}`", self.admin, path.display());
+                crate::say!("made `{data}`; the token of `{}` is in `{}`", self.admin, path.display());
             }
-            None => println!("made `{data}`; the token of `{}`, shown this once:\n{text}", self.admin),
+            None => crate::say!("made `{data}`; the token of `{}`, shown this once:\n{text}", self.admin),
         }
-        println!("back up `{data}/keys` apart from the rest: without the root key nothing can be read");
-        println!("next: strongroom serve --data {data}");
+        crate::say!("back up `{data}/keys` apart from the rest: without the root key nothing can be read");
+        crate::say!("next: strongroom serve --data {data}");
         Ok(())
     }
 }

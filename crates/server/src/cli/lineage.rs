@@ -32,9 +32,9 @@ impl Lineage {
         let path = format!("/api/strongroom/v1/lineage/{}/{}", segment(name), segment(&version));
         let answer = client.get(&path).await?;
         if client.json {
-            println!("{answer}");
+            crate::say!("{answer}");
         } else {
-            println!("{}", answer.get("text").and_then(Value::as_str).unwrap_or_default());
+            crate::say!("{}", answer.get("text").and_then(Value::as_str).unwrap_or_default());
         }
         Ok(())
     }

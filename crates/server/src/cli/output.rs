@@ -15,13 +15,13 @@ const PAGE_ROWS: usize = 500;
 /// Never; the type fits the callers.
 pub fn show(client: &Client, thing: &Value, fields: &[&str]) -> Result<(), Problem> {
     if client.json {
-        println!("{thing}");
+        crate::say!("{thing}");
         return Ok(());
     }
     let width = fields.iter().map(|field| field.len()).max().unwrap_or(0).max(10);
     for field in fields {
         let text = table::cell(thing.get(*field));
-        println!("{:<width$}  {text}", field.replace('_', " "));
+        crate::say!("{:<width$}  {text}", field.replace('_', " "));
     }
     Ok(())
 }
@@ -31,7 +31,7 @@ pub fn show(client: &Client, thing: &Value, fields: &[&str]) -> Result<(), Probl
 /// # Errors
 /// Never; the type fits the callers.
 pub fn done(client: &Client, text: &str) -> Result<(), Problem> {
-    println!("{}", if client.json { "{}" } else { text });
+    crate::say!("{}", if client.json { "{}" } else { text });
     Ok(())
 }
 
@@ -58,11 +58,11 @@ pub async fn list(client: &mut Client, path: &str, plural: &str, columns: &[&str
         }
     }
     if client.json {
-        println!("{}", json!(rows));
+        crate::say!("{}", json!(rows));
     } else if rows.is_empty() {
-        println!("none");
+        crate::say!("none");
     } else {
-        println!("{}", table::render(&rows, columns));
+        crate::say!("{}", table::render(&rows, columns));
     }
     Ok(())
 }

@@ -251,13 +251,13 @@ async fn mint(client: &mut Client, path: &str, wish: &Wish) -> Result<(), Proble
         }
     }
     if client.json {
-        println!("{minted}");
+        crate::say!("{minted}");
         return Ok(());
     }
     let token = minted.get("token").cloned().unwrap_or_default();
     show(client, &token, &["id", "label", "scopes", "expires_at"])?;
     if let Some(secret) = minted.get("secret").and_then(Value::as_str) {
-        println!("secret      {secret}\nIt is not shown again.");
+        crate::say!("secret      {secret}\nIt is not shown again.");
     }
     Ok(())
 }

@@ -81,7 +81,7 @@ impl ConfigVerb {
         let config = config::load(&check.data, check.config.as_deref())?;
         config.identity.check()?;
         let text = toml::to_string(&config).map_err(|e| Problem::internal("the configuration cannot be printed", e))?;
-        println!("{text}");
+        crate::say!("{text}");
         Ok(())
     }
 }
@@ -99,9 +99,9 @@ impl Routes {
         let answer = client.get("/api/strongroom/v1/routes").await?;
         let routes = answer.get("routes").and_then(serde_json::Value::as_array).cloned().unwrap_or_default();
         if client.json {
-            println!("{}", serde_json::Value::Array(routes));
+            crate::say!("{}", serde_json::Value::Array(routes));
         } else {
-            println!("{}", super::table::render(&routes, &["method", "path", "action"]));
+            crate::say!("{}", super::table::render(&routes, &["method", "path", "action"]));
         }
         Ok(())
     }

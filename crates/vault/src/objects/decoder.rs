@@ -51,13 +51,6 @@ impl Decoder {
         Some(Step { segments: first..end, stored })
     }
 
-    /// All that must be read for what is wanted; none if nothing is.
-    pub(super) fn whole_stored(&self) -> Option<Range<u64>> {
-        let first = Layout::segment_of(self.wanted.start);
-        let last = Layout::segment_of(self.wanted.end.checked_sub(1).filter(|last| *last >= self.wanted.start)?);
-        Some(self.layout.stored_range(first).start..self.layout.stored_range(last).end)
-    }
-
     /// Checks and decrypts what was read for `step`.
     pub(super) fn take(&mut self, step: &Step, stored: &[u8]) -> Result<Bytes, Problem> {
         let mut plain: Buffer = self.pool.take();

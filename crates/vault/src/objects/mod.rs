@@ -39,7 +39,7 @@ use local::LocalStore;
 use pool::Pool;
 use remote::RemoteStore;
 
-/// Objects that are written at once; each holds up to 4 MiB.
+/// Objects that are written at once; each holds up to 7 MiB.
 const WRITE_COUNT_MAX: usize = 64;
 /// Objects that are read at once; each holds up to 3 MiB.
 const READ_COUNT_MAX: usize = 128;

@@ -11,7 +11,7 @@ pub(super) const CHUNK_SEGMENT_COUNT: usize = 16;
 /// Bytes of a buffer.
 pub(super) const CHUNK_BYTES: usize = CHUNK_SEGMENT_COUNT * SEGMENT_BYTES;
 /// Buffers kept while nobody needs them: the server is to be small when idle.
-const IDLE_BUFFER_COUNT_MAX: usize = 12;
+const IDLE_BUFFER_COUNT_MAX: usize = 8;
 
 /// Where buffers rest.
 #[derive(Clone, Default)]

@@ -14,7 +14,7 @@ use tokio::task::JoinHandle;
 use super::decoder::Decoder;
 use super::local::{LocalStore, read_range};
 use super::pool::Pool;
-use super::segments::{HEADER_BYTES, Layout, damaged};
+use super::segments::{HEADER_BYTES, Layout, TAG_BYTES, damaged};
 use super::{Body, ObjectId, Objects, READ_COUNT_MAX, Store, StoredObject, aad, blocking, joined, turn};
 
 /// A local object being read.
@@ -67,15 +67,26 @@ impl Objects {
                 Ok(local_stream(turn, read, first))
             }
             Store::Remote(store) => {
+                if range.is_empty() && layout.plain_bytes > 0 {
+                    return Ok(Box::pin(stream::empty()));
+                }
                 // The header is read with the first segment where that is wanted; a range further in costs one more request.
-                let header = store.read_range(&object.id, 0..HEADER_BYTES as u64).await?;
-                let decoder = Decoder::new(&self.pool, &data_key, &aad, &header, layout, range)?;
-                let whole = match decoder.whole_stored() {
-                    Some(whole) => whole,
-                    None => HEADER_BYTES as u64..layout.stored_bytes,
+                let mut span = layout.stored_span(&range);
+                let further_in = span.start > HEADER_BYTES as u64;
+                let mut header = None;
+                if further_in {
+                    header = Some(store.read_range(&object.id, 0..HEADER_BYTES as u64).await?);
+                } else {
+                    span.start = 0;
+                }
+                let stored = store.read(&object.id, layout.stored_bytes, span).await?;
+                let mut arriving = Arriving { stored, held: BytesMut::new() };
+                let header = match header {
+                    Some(header) => header,
+                    None => arriving.gather(HEADER_BYTES).await?.freeze(),
                 };
-                let stored = store.read(&object.id, layout.stored_bytes, whole).await?;
-                remote_stream(turn, decoder, layout, stored).await
+                let decoder = Decoder::new(&self.pool, &data_key, &aad, &header, layout, range)?;
+                remote_stream(turn, decoder, layout, arriving).await
             }
         }
     }
@@ -146,17 +157,19 @@ fn local_stream(turn: OwnedSemaphorePermit, read: LocalRead, first: Option<Bytes
     Box::pin(all)
 }
 
-async fn remote_stream(
+async fn remote_stream<S>(
     turn: OwnedSemaphorePermit,
     decoder: Decoder,
     layout: Layout,
-    stored: impl Stream<Item = Result<Bytes, Problem>> + Send + Unpin + 'static,
-) -> Result<Body, Problem> {
-    let mut remote = RemoteRead { _turn: turn, decoder, stored, held: BytesMut::new() };
+    mut arriving: Arriving<S>,
+) -> Result<Body, Problem>
+where
+    S: Stream<Item = Result<Bytes, Problem>> + Send + Unpin + 'static,
+{
     if layout.plain_bytes == 0 {
-        let tag = remote.gather(layout.stored_bytes as usize - HEADER_BYTES).await?;
-        remote.decoder.check_empty(&tag)?;
+        decoder.check_empty(&arriving.gather(TAG_BYTES).await?)?;
     }
+    let mut remote = RemoteRead { _turn: turn, decoder, arriving };
     let first = remote.next().await?;
     let all = stream::unfold((Some(remote), first), |(remote, ready)| async move {
         if let Some(bytes) = ready {
@@ -176,8 +189,7 @@ async fn remote_stream(
 struct RemoteRead<S> {
     _turn: OwnedSemaphorePermit,
     decoder: Decoder,
-    stored: S,
-    held: BytesMut,
+    arriving: Arriving<S>,
 }
 
 impl<S: Stream<Item = Result<Bytes, Problem>> + Unpin> RemoteRead<S> {
@@ -186,10 +198,18 @@ impl<S: Stream<Item = Result<Bytes, Problem>> + Unpin> RemoteRead<S> {
             return Ok(None);
         };
         let length = usize::try_from(step.stored.end - step.stored.start).map_err(|_| damaged())?;
-        let stored = self.gather(length).await?;
+        let stored = self.arriving.gather(length).await?;
         self.decoder.take(&step, &stored).map(Some)
     }
+}
 
+/// Stored bytes as they arrive, held until there are enough.
+struct Arriving<S> {
+    stored: S,
+    held: BytesMut,
+}
+
+impl<S: Stream<Item = Result<Bytes, Problem>> + Unpin> Arriving<S> {
     async fn gather(&mut self, length: usize) -> Result<BytesMut, Problem> {
         while self.held.len() < length {
             match self.stored.next().await {

@@ -57,6 +57,13 @@ impl Layout {
         }
     }
 
+    /// Where all that must be read for a range of plain bytes is stored.
+    pub(super) fn stored_span(&self, plain: &std::ops::Range<u64>) -> std::ops::Range<u64> {
+        let first = Self::segment_of(plain.start);
+        let last = Self::segment_of(plain.end.saturating_sub(1)).max(first);
+        self.stored_range(first).start..self.stored_range(last).end
+    }
+
     /// Where a segment's stored bytes begin and end.
     pub(super) fn stored_range(&self, segment: u64) -> std::ops::Range<u64> {
         let start = if segment == 0 { HEADER_BYTES as u64 } else { segment * SEGMENT_BYTES as u64 };

@@ -42,6 +42,23 @@ async fn bed_over(remote: bool) -> Bed {
     Bed { folder, objects, gate: testkit::open_gate() }
 }
 
+/// A real S3-compatible store, where one is named: `http://HOST:PORT/BUCKET`, with credentials in the environment.
+async fn bed_over_s3() -> Option<Bed> {
+    let address = std::env::var("STRONGROOM_TEST_S3").ok()?;
+    let (endpoint, bucket) = address.rsplit_once('/').unwrap();
+    let location = S3Location {
+        bucket: bucket.to_owned(),
+        region: "us-east-1".to_owned(),
+        endpoint: Some(endpoint.to_owned()),
+        credentials: None,
+        prefix: kernel::random_id(),
+        allow_insecure_http: true,
+    };
+    let mut bed = bed_over(true).await;
+    bed.objects = Objects::open_at(&ObjectsLocation::S3(location), bed.objects.keys.clone()).unwrap();
+    Some(bed)
+}
+
 async fn bed() -> Bed {
     bed_over(false).await
 }
@@ -190,6 +207,21 @@ async fn objects_in_a_remote_store_come_back_too() {
     let large = noise(1, 21 * 1024 * 1024);
     let object = bed.put(&large).await;
     assert!(bed.whole(&object).await.unwrap() == large);
+}
+
+#[tokio::test]
+async fn objects_in_a_real_s3_store_come_back_and_are_swept() {
+    let Some(bed) = bed_over_s3().await else { return };
+    check_round_trips(&bed).await;
+    check_ranges(&bed).await;
+    let large = noise(1, 35 * 1024 * 1024);
+    let object = bed.put(&large).await;
+    assert!(bed.whole(&object).await.unwrap() == large);
+    assert!(bed.sweep(&[&object], Duration::ZERO).await.orphan_count > 20);
+    bed.verify(&object).await.unwrap();
+    let broken: Vec<Result<Bytes, Problem>> = vec![Ok(Bytes::from(large)), Err(Problem::invalid("broke off"))];
+    assert!(bed.put_body("w1", Box::pin(stream::iter(broken)), LIMIT).await.is_err());
+    assert_eq!(bed.sweep(&[&object], Duration::ZERO).await.orphan_count, 0);
 }
 
 #[tokio::test]
