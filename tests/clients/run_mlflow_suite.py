@@ -157,6 +157,17 @@ class Redirect:
         for marker in ("asyncio", "requires_ssh", "flaky", "notrackingurimock"):
             config.addinivalue_line("markers", f"{marker}: of MLflow's own tests")
 
+    def pytest_pyfunc_call(self, pyfuncitem):
+        """A few tests are coroutines; they need no plugin beside this."""
+        import asyncio
+        import inspect
+
+        if not inspect.iscoroutinefunction(pyfuncitem.obj):
+            return None
+        names = pyfuncitem._fixtureinfo.argnames
+        asyncio.run(pyfuncitem.obj(**{name: pyfuncitem.funcargs[name] for name in names}))
+        return True
+
     def pytest_collection_modifyitems(self, config, items):
         keep, drop = [], []
         for item in items:

@@ -31,7 +31,7 @@ def main() -> int:
         folder = pathlib.Path(name)
         library = build(folder)
         failed = 0
-        for fault in ("full", "sync"):
+        for fault in sys.argv[1:] or ("full", "write", "sync"):
             try:
                 said = drill(folder / fault, library, fault)
                 print(f"disk drill, {fault}: {said}", flush=True)
@@ -47,10 +47,13 @@ def drill(folder: pathlib.Path, library: pathlib.Path, fault: str) -> str:
     other = folder / "never"
     server = harness.Server(folder / "data")
     server.init()
+    # Where every write fails, the file that the server's own messages go to fails too.
+    root = folder if fault == "write" else server.data
     server.environment = {
         "LD_PRELOAD": str(library),
-        "FAULTY_ROOT": str(server.data),
+        "FAULTY_ROOT": f"{root}/",
         "FAULTY_FULL": str(flag if fault == "full" else other),
+        "FAULTY_WRITE": str(flag if fault == "write" else other),
         "FAULTY_SYNC": str(flag if fault == "sync" else other),
     }
     server.start()
@@ -68,7 +71,8 @@ def drill(folder: pathlib.Path, library: pathlib.Path, fault: str) -> str:
         raise Lost(f"{problem}\nthe server's log ends:\n{server.log_end(12)}") from problem
     finally:
         server.kill()
-    return f"{refused} clear refusals, recovered in {recovery:.1f} s, nothing lost of {dict(seen)}; {said}"
+    broken_off = sum(writer.broken_off for writer in writers)
+    return f"{refused} clear refusals, {broken_off} uploads broken off, recovered in {recovery:.1f} s, nothing lost of {dict(seen)}; {said}"
 
 
 def under_fault(server, flag: pathlib.Path):
@@ -107,7 +111,7 @@ def wait_for_recovery(writers, mended: float) -> float:
         if all(writer.acknowledged > count + 3 for writer, count in zip(writers, before)):
             return time.monotonic() - mended
         if not any(writer.is_alive() for writer in writers):
-            raise Lost("every writer lost its connection")
+            raise Lost(f"every writer lost its connection: {writers[0].ended_by}")
         time.sleep(0.05)
     raise Lost(f"no recovery within {RECOVERY_SECONDS_MAX} s after the fault went")
 

@@ -55,7 +55,9 @@ class Writer(threading.Thread):
         self.acknowledged = 0
         self.refusals = collections.Counter()
         self.slowest_seconds = 0.0
+        self.broken_off = 0
         self.odd: list[str] = []
+        self.ended_by = ""
 
     def run(self):
         try:
@@ -64,13 +66,21 @@ class Writer(threading.Thread):
                     self.create_run()
                 else:
                     self.write(self.runs[-1])
-        except requests.RequestException:
-            return  # the server was killed
+        except requests.RequestException as problem:
+            self.ended_by = repr(problem)  # the server was killed
 
     def ask(self, method: str, path: str, **arguments):
         """Sends one request; gives the answer if it was acknowledged."""
         start = time.monotonic()
-        answer = self.session.request(method, self.server.url + path, timeout=REQUEST_SECONDS_MAX, **arguments)
+        try:
+            answer = self.session.request(method, self.server.url + path, timeout=REQUEST_SECONDS_MAX, **arguments)
+        except requests.ConnectionError:
+            # An upload may be refused before it was read whole: its sender sees a closed connection, and asks again.
+            if self.on_refusal == "end" or method != "PUT":
+                raise
+            self.broken_off += 1
+            time.sleep(0.02)
+            return None
         self.slowest_seconds = max(self.slowest_seconds, time.monotonic() - start)
         if answer.status_code == 200:
             self.acknowledged += 1

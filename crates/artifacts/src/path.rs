@@ -81,7 +81,7 @@ fn check_ends(segment: &str) -> Result<(), String> {
 /// Separators of other systems, what ends a path in a URL, what does not print, and what turns the reading direction.
 fn is_refused(letter: char) -> bool {
     letter.is_control()
-        || matches!(letter, '\\' | '#' | '\u{2028}' | '\u{2029}' | '\u{feff}')
+        || matches!(letter, '\\' | '#' | '\u{2028}' | '\u{2029}' | '\u{feff}' | char::MAX)
         || matches!(letter, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{fff0}'..='\u{fffb}')
 }
 

@@ -216,6 +216,7 @@ pub(crate) fn delete(writer: &mut Writer<'_>, owner: &Owner, path: Option<&Artif
             let path = path.as_str();
             vec![(format!("{path}/"), format!("{path}0")), (path.to_owned(), format!("{path}\u{1}"))]
         }
+        // No path holds that character.
         None => vec![(String::new(), char::MAX.to_string())],
     };
     let mut objects = Vec::new();

@@ -1,6 +1,7 @@
 //! The log as a whole: opens it, takes records, gives proofs, closes it.
 
 use std::fs::File;
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::sync::{Arc, mpsc};
 use std::thread::JoinHandle;
@@ -395,7 +396,7 @@ fn sift(
 
 fn lock(dir: &Path) -> Result<File, AuditError> {
     let path = dir.join("lock");
-    let file = File::options().create(true).append(true).open(&path).map_err(AuditError::io(&path))?;
+    let file = File::options().create(true).append(true).mode(0o600).open(&path).map_err(AuditError::io(&path))?;
     match file.try_lock() {
         Ok(()) => Ok(file),
         Err(std::fs::TryLockError::WouldBlock) => {

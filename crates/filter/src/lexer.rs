@@ -15,7 +15,7 @@ pub(crate) enum Kind {
     And,
     /// `IN`, `NOT`, `IS`, `NULL`, `OR` and other words that are not names.
     Keyword,
-    /// A parenthesis up to its end.
+    /// A parenthesis up to its end, without another one inside.
     List,
     /// Arithmetic between names, which no clause may hold.
     Operation,
@@ -176,25 +176,19 @@ fn number_length(text: &str) -> usize {
     at
 }
 
+/// The length of a parenthesis with its ends. One inside another is no list, so that no text is scanned twice.
 fn list_length(text: &str) -> Option<usize> {
-    let mut depth = 0_usize;
-    let mut at = 0;
+    let mut at = 1;
     while let Some(letter) = rest(text, at).chars().next() {
         match letter {
             '\'' | '"' => {
                 at += quoted(rest(text, at), letter)?;
                 continue;
             }
-            '(' => depth += 1,
-            ')' => {
-                depth = depth.saturating_sub(1);
-                if depth == 0 {
-                    return Some(at + 1);
-                }
-            }
-            _ => {}
+            '(' => return None,
+            ')' => return Some(at + 1),
+            _ => at += letter.len_utf8(),
         }
-        at += letter.len_utf8();
     }
     None
 }

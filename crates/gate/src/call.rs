@@ -128,12 +128,12 @@ impl Visitor {
         self.record_refusal(&entry, problem).await
     }
 
-    /// Asks for one verb.
+    /// Asks for one verb. A request that needs several asks for each; each is judged and recorded by itself.
     ///
     /// # Errors
     /// `Unauthenticated`, `StepUp`, `Forbidden` or `NotFound` as the policy decides; `Unavailable` if a port is down or the
     /// log cannot be written; else the verb's own problem.
-    pub async fn call<O: Operation>(self, operation: O) -> Result<O::Output, Problem> {
+    pub async fn call<O: Operation>(&self, operation: O) -> Result<O::Output, Problem> {
         let target = operation.target();
         let facts = match self.ports.locate.locate(&self.attempt.workspace, &target).await {
             Ok(facts) => facts,
@@ -163,7 +163,7 @@ impl Visitor {
         let act = Arc::new(Act {
             facts,
             scope,
-            risk: self.risk,
+            risk: self.risk.clone(),
             entry,
             recorder: Arc::clone(&self.ports.record),
             settled: AtomicBool::new(false),

@@ -13,7 +13,7 @@ use axum::Router;
 use axum::body::Body;
 use axum::extract::{RawPathParams, Request};
 use axum::response::Response;
-use gate::{Action, Credential, Gate, Operation, Visitor};
+use gate::{Action, BoxFuture, Credential, Gate, Operation, Visitor};
 use http::{Method, StatusCode, header, request::Parts};
 use kernel::{Kind, Problem, Secret, limits};
 use tokio::sync::Semaphore;
@@ -50,6 +50,30 @@ pub struct RouteEntry {
     pub path: String,
     /// The verb behind it.
     pub action: Action,
+}
+
+/// What a request of a [`Door::choice`] turned out to ask for: one verb or several, each of which passes the gate.
+pub struct Chosen(Work);
+
+type Work = Box<dyn for<'a> FnOnce(&'a Visitor) -> BoxFuture<'a, Result<Answer, Problem>> + Send>;
+
+impl Chosen {
+    /// One verb.
+    pub fn verb<O, R>(operation: O, render: R) -> Self
+    where
+        O: Operation,
+        R: FnOnce(O::Output) -> Result<Answer, Problem> + Send + 'static,
+    {
+        Self::verbs(move |visitor| Box::pin(async move { visitor.call(operation).await.and_then(render) }))
+    }
+
+    /// Several verbs, asked of the visitor one after the other.
+    pub fn verbs<F>(work: F) -> Self
+    where
+        F: for<'a> FnOnce(&'a Visitor) -> BoxFuture<'a, Result<Answer, Problem>> + Send + 'static,
+    {
+        Self(Box::new(work))
+    }
 }
 
 type Handler = Arc<dyn Fn(Request) -> Pin<Box<dyn Future<Output = Response> + Send>> + Send + Sync>;
@@ -107,6 +131,30 @@ impl Door {
     {
         let parse = move |inbound: &Inbound, stream: BodyStream| Ok((parse(inbound, stream)?, ()));
         self.add::<O, (), _, _>(method, path, BodyKind::Stream, parse, move |output, ()| render(output));
+    }
+
+    /// A route whose body decides which of `actions` it asks for, such as GraphQL's. The first one names refusals that
+    /// come before that is known. It stands in the route table once for each.
+    pub fn choice<P>(&mut self, method: Method, path: &str, actions: &[Action], parse: P)
+    where
+        P: Fn(&Inbound) -> Result<Chosen, Problem> + Send + Sync + 'static,
+    {
+        for action in actions {
+            self.table.push(RouteEntry { method: method.clone(), path: path.to_owned(), action: *action });
+        }
+        let shared = Arc::clone(&self.shared);
+        let parse = Arc::new(parse);
+        let first = actions.first().copied().unwrap_or(UNROUTED);
+        let handler: Handler = Arc::new(move |request| {
+            let (shared, parse) = (Arc::clone(&shared), Arc::clone(&parse));
+            Box::pin(async move {
+                let work = tokio::spawn(async move { shared.answer_chosen(request, first, &*parse).await });
+                work.await.unwrap_or_else(|broken| {
+                    problem_answer(&Problem::internal("the server failed on this request", broken), false)
+                })
+            })
+        });
+        self.handlers.entry(path.to_owned()).or_default().push((method, handler));
     }
 
     /// The log-in form: a POST whose body *is* the credential, so it alone is read before its sender is identified.
@@ -258,6 +306,37 @@ impl Shared {
         match operation {
             Ok((operation, context)) => visitor.call(operation).await.map(|output| (output, context)),
             Err(problem) => Err(refuse_unread(&visitor, O::ACTION, problem).await),
+        }
+    }
+
+    async fn answer_chosen<P>(&self, request: Request, action: Action, parse: &P) -> Response
+    where
+        P: Fn(&Inbound) -> Result<Chosen, Problem> + Sync,
+    {
+        let by_browser = is_browser(request.headers());
+        self.pass_chosen(request, action, parse).await.unwrap_or_else(|problem| {
+            log_problem(action, &problem);
+            problem_answer(&problem, by_browser)
+        })
+    }
+
+    async fn pass_chosen<P>(&self, request: Request, action: Action, parse: &P) -> Result<Answer, Problem>
+    where
+        P: Fn(&Inbound) -> Result<Chosen, Problem> + Sync,
+    {
+        let Ok(_turn) = self.in_flight.try_acquire() else {
+            return Err(Problem::unavailable(format!("{IN_FLIGHT_COUNT_MAX} requests are being worked on already")));
+        };
+        let (mut parts, body) = request.into_parts();
+        self.check_surroundings(&parts)?;
+        let visitor = self.gate.identify(attempt_from(&parts), action).await?;
+        let chosen = match read(&visitor, &mut parts, body, BodyKind::Whole).await {
+            Ok((inbound, _)) => parse(&inbound),
+            Err(problem) => Err(problem),
+        };
+        match chosen {
+            Ok(Chosen(work)) => work(&visitor).await,
+            Err(problem) => Err(refuse_unread(&visitor, action, problem).await),
         }
     }
 

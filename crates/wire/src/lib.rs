@@ -11,6 +11,6 @@ mod inbound;
 mod outbound;
 pub mod mlflow;
 
-pub use door::{Door, DoorConfig, PeerAddress, RouteEntry};
+pub use door::{Chosen, Door, DoorConfig, PeerAddress, RouteEntry};
 pub use inbound::{BodyStream, Inbound, SESSION_COOKIE};
 pub use outbound::{Answer, base64_text, harden, json, json_text, problem_answer};

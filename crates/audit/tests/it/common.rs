@@ -251,19 +251,34 @@ pub fn verify(dir: &Path, key: &str) -> Report {
     verify_directory(dir, &Policy::of_key(key).unwrap(), None, &mut |_, _| {}).unwrap()
 }
 
-/// Copies a folder as it is.
+/// Copies a folder as it is. A database in it is copied as one consistent snapshot: its own files change while its
+/// connections are being closed, and a torn copy of them is no crash that SQLite could have left.
 pub fn copy(from: &Path, to: &Path) {
     std::fs::create_dir_all(to).unwrap();
     // A folder or a file may go while a running log is copied, as it may in a crash.
     let Ok(entries) = std::fs::read_dir(from) else { return };
     for entry in entries.flatten() {
         let target = to.join(entry.file_name());
+        let name = entry.file_name().to_string_lossy().into_owned();
+        if name.starts_with("main.db") {
+            if name == "main.db" {
+                snapshot(&entry.path(), &target);
+            }
+            continue;
+        }
         if entry.file_type().unwrap().is_dir() {
             copy(&entry.path(), &target);
         } else {
             drop(std::fs::copy(entry.path(), target));
         }
     }
+}
+
+/// Copies a SQLite database as it is at one moment.
+pub fn snapshot(from: &Path, to: &Path) {
+    let connection = rusqlite::Connection::open(from).unwrap();
+    connection.busy_timeout(Duration::from_secs(10)).unwrap();
+    connection.execute("VACUUM INTO ?1", [to.to_str().unwrap()]).unwrap();
 }
 
 /// A small generator, so that a seed reproduces a failure (xorshift64*, Vigna 2016).

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use crate::common::{House, Look, Place, Seeded, attempt, config, copy, verify};
+use crate::common::{House, Look, Place, Seeded, attempt, config, copy, snapshot, verify};
 use gate::Credential;
 use parking_lot::Mutex;
 
@@ -60,9 +60,7 @@ async fn what_was_acknowledged_is_there_after_a_crash_at_any_moment() {
         let known: Vec<String> = acknowledged.lock().clone();
         // The database first: what its outbox has deleted was in the segments before.
         let crashed = tempfile::tempdir().unwrap();
-        for name in ["main.db", "main.db-wal", "main.db-shm"] {
-            drop(std::fs::copy(place.folder.path().join(name), crashed.path().join(name)));
-        }
+        snapshot(&place.folder.path().join("main.db"), &crashed.path().join("main.db"));
         copy(&place.audit_dir(), &crashed.path().join("audit"));
         stop.store(true, Ordering::Relaxed);
         for client in load {
@@ -133,4 +131,44 @@ async fn a_tail_cut_anywhere_after_the_last_checkpoint_is_wiped_and_anywhere_bef
             }
         }
     }
+}
+
+/// Every partial tile and bundle of a log.
+fn partial_files(dir: &std::path::Path, found: &mut Vec<std::path::PathBuf>) {
+    for entry in std::fs::read_dir(dir).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            partial_files(&path, found);
+        } else if path.parent().unwrap().extension().is_some_and(|extension| extension == "p") {
+            found.push(path);
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn tiles_that_a_crash_left_half_written_are_mended_at_the_start() {
+    let place = Place::new();
+    let house = place.open();
+    for _ in 0..6 {
+        house.work(70).await;
+        house.drained().await;
+        house.log.flush().await.unwrap();
+    }
+    let crashed = tempfile::tempdir().unwrap();
+    copy(place.folder.path(), crashed.path());
+    drop(house);
+    let mut random = Seeded(3);
+    let mut partial = Vec::new();
+    partial_files(&crashed.path().join("audit/log/tile"), &mut partial);
+    assert!(partial.len() >= 4, "{partial:?}");
+    for path in &partial {
+        let bytes = std::fs::read(path).unwrap();
+        let kept = usize::try_from(random.below(bytes.len() as u64)).unwrap();
+        std::fs::write(path, &bytes[..kept]).unwrap();
+    }
+    std::fs::write(&partial[0], b"").unwrap();
+    let database = vault::db::open(&vault::db::Location::Sqlite(crashed.path().join("main.db"))).unwrap();
+    let house = House::open(config(&crashed.path().join("audit")), database).unwrap();
+    let report = house.log.verify(&mut |_, _| {}).unwrap();
+    assert!(report.ok, "{report:#?}");
 }

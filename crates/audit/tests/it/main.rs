@@ -1,10 +1,11 @@
 //! The log from outside: through a gate, on real files, with both engines where PostgreSQL is given.
-#![expect(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "tests")]
+#![expect(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "tests")]
 
 mod common;
 mod crash;
 mod faults;
 mod flips;
+mod independent;
 mod mismatch;
 mod operations;
 mod outbox;

@@ -1,5 +1,4 @@
 //! Writing the graph and reading it back, on both engines.
-#![expect(clippy::unwrap_used, reason = "tests")]
 
 use std::sync::atomic::{AtomicU64, Ordering};
 

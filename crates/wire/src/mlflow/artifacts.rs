@@ -2,7 +2,7 @@
 //! MLflow's web page shows files. Whatever a file is, a browser is told to save it, not to run it.
 
 use artifacts::{
-    AbortUpload, Artifacts, CompleteUpload, CreateUpload, DeleteArtifacts, Download, Fetched, ListArtifacts, ListedEntry, Owner,
+    AbortUpload, Artifacts, CompleteUpload, CreateUpload, DeleteArtifacts, Download, Fetched, ListArtifacts, ListedEntry, Listing, Owner,
     Place, ReadArtifact, SentPart, UploadPart, Wanted, WriteArtifact,
 };
 use axum::body::Body;
@@ -26,12 +26,8 @@ pub fn routes(door: &mut Door, room: &Artifacts) {
     door.mlflow(Method::DELETE, FILE, bound(room, delete), |_| crate::json(&json!({})));
     let writer = room.clone();
     door.mlflow_stream(Method::PUT, FILE, move |inbound, body| write(&writer, inbound, body), |_| crate::json(&json!({})));
-    door.mlflow(Method::GET, "/mlflow/artifacts/list", bound(room, list_of_run), |all| {
-        crate::json(&json!({"root_uri": all.root_uri, "files": by_path(&all.entries)}))
-    });
-    door.mlflow(Method::GET, "/mlflow/logged-models/{model_id}/artifacts/directories", bound(room, list_of_model), |all| {
-        crate::json(&json!({"root_uri": all.root_uri, "files": by_path(&all.entries)}))
-    });
+    door.mlflow(Method::GET, "/mlflow/artifacts/list", bound(room, list_of_run), listing);
+    door.mlflow(Method::GET, "/mlflow/logged-models/{model_id}/artifacts/directories", bound(room, list_of_model), listing);
     multipart_routes(door, room);
     page_routes(door, room);
 }
@@ -213,6 +209,11 @@ fn abort_upload(room: &Artifacts, inbound: &Inbound) -> Result<AbortUpload, Prob
 fn by_name(entries: &[ListedEntry]) -> Result<Answer, Problem> {
     let files: Vec<Value> = entries.iter().map(|entry| file(entry.name(), entry)).collect();
     crate::json(&if files.is_empty() { json!({}) } else { json!({ "files": files }) })
+}
+
+/// A folder with its root, as `artifacts/list` shows it.
+pub(super) fn listing(all: Listing) -> Result<Answer, Problem> {
+    crate::json(&json!({"root_uri": all.root_uri, "files": by_path(&all.entries)}))
 }
 
 fn by_path(entries: &[ListedEntry]) -> Vec<Value> {

@@ -13,6 +13,12 @@ const SEE_DOCS: &str = " See the API docs for more information about request par
 #[derive(Debug, Default)]
 pub struct Fields(Map<String, Value>);
 
+impl From<Map<String, Value>> for Fields {
+    fn from(map: Map<String, Value>) -> Self {
+        Self(map)
+    }
+}
+
 impl Fields {
     /// The fields of a request: of the query for a GET that has one, else of the JSON body.
     ///

@@ -47,7 +47,10 @@ fn bulk(room: &Tracking, inbound: &Inbound) -> Result<GetMetricHistoryBulk, Prob
 }
 
 fn interval(room: &Tracking, inbound: &Inbound) -> Result<GetMetricHistoryBulkInterval, Problem> {
-    let fields = Fields::of(inbound)?;
+    interval_of(room, &Fields::of(inbound)?)
+}
+
+pub(super) fn interval_of(room: &Tracking, fields: &Fields) -> Result<GetMetricHistoryBulkInterval, Problem> {
     let run_ids = fields.texts("run_ids")?;
     if run_ids.is_empty() {
         return Err(missing("run_ids"));

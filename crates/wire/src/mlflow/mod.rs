@@ -3,6 +3,7 @@
 
 pub mod artifacts;
 pub mod experiments;
+pub mod graphql;
 pub mod json;
 pub mod logged_models;
 pub mod logging;
@@ -40,4 +41,5 @@ pub fn routes(door: &mut Door, tracking: &tracking::Tracking, registry: &registr
     registered_models::routes(door, registry);
     model_versions::routes(door, registry);
     logged_models::routes(door, registry);
+    graphql::routes(door, tracking, registry, artifacts);
 }

@@ -36,7 +36,8 @@ fn create(room: &Registry, inbound: &Inbound) -> Result<CreateVersion, Problem> 
         run_id: given(&fields, "run_id")?,
         tags: key_values(&fields, "tags")?,
         run_link: given(&fields, "run_link")?,
-        description: fields.text("description")?,
+        // MLflow's answers tell a description that was never set (empty) from one that was taken back (absent).
+        description: Some(fields.text("description")?.unwrap_or_default()),
         logged_model_id: given(&fields, "model_id")?,
     })
 }

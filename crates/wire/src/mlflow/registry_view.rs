@@ -44,11 +44,10 @@ struct ModelVersionJson<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     user_id: Option<&'a str>,
     current_stage: &'a str,
-    #[serde(skip_serializing_if = "is_empty_text")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     description: Option<&'a str>,
     source: &'a str,
-    #[serde(skip_serializing_if = "is_empty_text")]
-    run_id: Option<&'a str>,
+    run_id: &'a str,
     status: &'a str,
     #[serde(skip_serializing_if = "is_empty_text")]
     status_message: Option<&'a str>,
@@ -220,7 +219,7 @@ fn version_json(version: &ModelVersion) -> ModelVersionJson<'_> {
         current_stage: version.stage.word(),
         description: version.description.as_deref(),
         source: &version.source,
-        run_id: version.run_id.as_deref(),
+        run_id: version.run_id.as_deref().unwrap_or_default(),
         status: &version.status,
         status_message: version.status_message.as_deref(),
         tags: pairs(&version.tags),

@@ -54,14 +54,17 @@ fn read(room: &Tracking, inbound: &Inbound) -> Result<GetRun, Problem> {
 }
 
 fn search(room: &Tracking, inbound: &Inbound) -> Result<SearchRuns, Problem> {
-    let fields = Fields::of(inbound)?;
+    search_of(room, &Fields::of(inbound)?)
+}
+
+pub(super) fn search_of(room: &Tracking, fields: &Fields) -> Result<SearchRuns, Problem> {
     Ok(SearchRuns {
         room: room.clone(),
         experiment_ids: fields.texts("experiment_ids")?,
         filter: fields.text("filter")?.unwrap_or_default(),
         max_results: fields.int("max_results")?.unwrap_or(tracking::limits::SEARCH_RESULT_COUNT_DEFAULT),
         order_by: fields.texts("order_by")?,
-        view: view(&fields, "run_view_type")?,
+        view: view(fields, "run_view_type")?,
         page_token: fields.text("page_token")?,
     })
 }
