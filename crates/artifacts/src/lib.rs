@@ -32,7 +32,7 @@ pub use ops::upload::{AbortUpload, CompleteUpload, CreateUpload, PartStored, Sen
 pub use ops::write::{WriteArtifact, Written};
 pub use path::ArtifactPath;
 pub use range::Wanted;
-pub use store::{FileFacts, find};
+pub use store::{FileFacts, find, forget};
 pub use types::{ListedEntry, Owner, Place};
 pub use vault::objects::Body;
 

@@ -208,6 +208,22 @@ fn has_files_below(reader: &mut Reader<'_>, owner: &Owner, folder: &ArtifactPath
     Ok(reader.query_one(&sql, &binds, |row| row.int(0))?.is_some())
 }
 
+/// Takes away all files of an owner that goes itself, in its own transaction. The sweep takes their objects away later.
+///
+/// # Errors
+/// `TooLarge` where there are too many of them; `Unavailable` or `Internal` of the database.
+pub fn forget(writer: &mut Writer<'_>, owner: &Owner) -> Result<usize, Problem> {
+    writer.execute(
+        "DELETE FROM artifact_upload_part WHERE upload_id IN (SELECT id FROM artifact_upload WHERE owner_kind = $1 AND owner_id = $2)",
+        &[owner.kind_word().into(), owner.id().into()],
+    )?;
+    writer.execute(
+        "DELETE FROM artifact_upload WHERE owner_kind = $1 AND owner_id = $2",
+        &[owner.kind_word().into(), owner.id().into()],
+    )?;
+    Ok(delete(writer, owner, None)?.0)
+}
+
 /// Takes away a file, or a folder with all below it, or everything. Gives how many files, and their objects.
 pub(crate) fn delete(writer: &mut Writer<'_>, owner: &Owner, path: Option<&ArtifactPath>) -> Result<(usize, Vec<ObjectId>), Problem> {
     // What is below a folder, then the file itself: one of the two is empty, as no file stands where a folder is.

@@ -5,7 +5,7 @@ use kernel::Problem;
 
 use crate::ArtifactPath;
 
-/// An id of a run or a model: no longer than this.
+/// An id of a run, a model or a trace: no longer than this.
 const OWNER_ID_BYTES_MAX: usize = 64;
 
 /// Whose artifacts.
@@ -15,6 +15,8 @@ pub enum Owner {
     Run(String),
     /// A logged model's, by its id.
     LoggedModel(String),
+    /// A trace's, by its id.
+    Trace(String),
 }
 
 impl Owner {
@@ -24,6 +26,7 @@ impl Owner {
         match self {
             Self::Run(_) => "run",
             Self::LoggedModel(_) => "logged_model",
+            Self::Trace(_) => "trace",
         }
     }
 
@@ -31,7 +34,7 @@ impl Owner {
     #[must_use]
     pub fn id(&self) -> &str {
         match self {
-            Self::Run(id) | Self::LoggedModel(id) => id,
+            Self::Run(id) | Self::LoggedModel(id) | Self::Trace(id) => id,
         }
     }
 
@@ -41,6 +44,7 @@ impl Owner {
         match self {
             Self::Run(id) => format!("mlflow-artifacts:/{experiment}/{id}/artifacts"),
             Self::LoggedModel(id) => format!("mlflow-artifacts:/{experiment}/models/{id}/artifacts"),
+            Self::Trace(id) => format!("mlflow-artifacts:/{experiment}/traces/{id}/artifacts"),
         }
     }
 
@@ -50,6 +54,7 @@ impl Owner {
         match self {
             Self::Run(id) => Target::Run(id.clone()),
             Self::LoggedModel(id) => Target::LoggedModel(id.clone()),
+            Self::Trace(id) => Target::Trace(id.clone()),
         }
     }
 }
@@ -82,20 +87,24 @@ impl Place {
         Ok(Self { experiment: None, owner, path })
     }
 
-    /// A place as `mlflow-artifacts:/` writes it: `EXPERIMENT/RUN/artifacts/PATH` or
-    /// `EXPERIMENT/models/MODEL/artifacts/PATH`, decoded once.
+    /// A place as `mlflow-artifacts:/` writes it: `EXPERIMENT/RUN/artifacts/PATH`,
+    /// `EXPERIMENT/models/MODEL/artifacts/PATH` or `EXPERIMENT/traces/TRACE/artifacts/PATH`, decoded once.
     ///
     /// # Errors
     /// `Invalid` for anything else.
     pub fn parse(text: &str) -> Result<Self, Problem> {
         let (experiment, rest) = text.split_once('/').ok_or_else(not_a_place)?;
         let experiment = parse_experiment(experiment)?;
-        let (is_model, rest) = match rest.strip_prefix("models/") {
-            Some(rest) => (true, rest),
-            None => (false, rest),
-        };
+        let (kind, rest) = ["models/", "traces/"]
+            .into_iter()
+            .find_map(|kind| rest.strip_prefix(kind).map(|rest| (kind, rest)))
+            .unwrap_or(("", rest));
         let (id, rest) = rest.split_once('/').ok_or_else(not_a_place)?;
-        let owner = if is_model { Owner::LoggedModel(id.to_owned()) } else { Owner::Run(id.to_owned()) };
+        let owner = match kind {
+            "models/" => Owner::LoggedModel(id.to_owned()),
+            "traces/" => Owner::Trace(id.to_owned()),
+            _ => Owner::Run(id.to_owned()),
+        };
         check_owner_id(owner.id())?;
         let path = match rest.strip_prefix("artifacts").ok_or_else(not_a_place)? {
             "" | "/" => None,
@@ -131,7 +140,7 @@ fn parse_experiment(text: &str) -> Result<i64, Problem> {
 
 fn check_owner_id(id: &str) -> Result<(), Problem> {
     let plain = id.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_');
-    if id.is_empty() || id.len() > OWNER_ID_BYTES_MAX || !plain || id == "models" {
+    if id.is_empty() || id.len() > OWNER_ID_BYTES_MAX || !plain || matches!(id, "models" | "traces") {
         return Err(not_a_place());
     }
     Ok(())
@@ -139,7 +148,8 @@ fn check_owner_id(id: &str) -> Result<(), Problem> {
 
 fn not_a_place() -> Problem {
     Problem::invalid(
-        "Invalid path: artifacts are at `EXPERIMENT_ID/RUN_ID/artifacts/PATH` or `EXPERIMENT_ID/models/MODEL_ID/artifacts/PATH`",
+        "Invalid path: artifacts are at `EXPERIMENT_ID/RUN_ID/artifacts/PATH`, `EXPERIMENT_ID/models/MODEL_ID/artifacts/PATH` or \
+         `EXPERIMENT_ID/traces/TRACE_ID/artifacts/PATH`",
     )
 }
 
@@ -183,6 +193,8 @@ mod tests {
         assert_eq!(Place::parse("7/3f2a/artifacts/a/b.txt").unwrap(), run_place(path("a/b.txt")));
         let model = Place::parse("0/models/m-1/artifacts/MLmodel").unwrap();
         assert_eq!(model, Place { experiment: Some(0), owner: Owner::LoggedModel("m-1".to_owned()), path: path("MLmodel") });
+        let trace = Place::parse("0/traces/tr-1/artifacts/traces.json").unwrap();
+        assert_eq!(trace, Place { experiment: Some(0), owner: Owner::Trace("tr-1".to_owned()), path: path("traces.json") });
         let artifacts_in_name = Place::parse("7/3f2a/artifacts/artifacts/x").unwrap();
         assert_eq!(artifacts_in_name, run_place(path("artifacts/x")));
     }
@@ -194,7 +206,7 @@ mod tests {
             "01/run/artifacts", "+1/run/artifacts", "-1/run/artifacts", "1 /run/artifacts", "x/run/artifacts", "99999999999999999999/run/artifacts",
             "7/../artifacts/x", "7/./artifacts/x", "7//artifacts/x", "7/run%2f/artifacts/x", "7/ru n/artifacts/x", "7/models/artifacts/x",
             "7/models/../artifacts/x", "7/models//artifacts/x", "7/models/m-1/x", "7/run/other/artifacts/x", "7/run/artifacts/../../x",
-            "7/models/models/artifacts/x", "7/run\0/artifacts/x", "7/run/artifacts\0/x", "7\\run\\artifacts\\x",
+            "7/models/models/artifacts/x", "7/traces/artifacts/x", "7/traces/../artifacts/x", "7/traces/models/artifacts/x", "7/run\0/artifacts/x", "7/run/artifacts\0/x", "7\\run\\artifacts\\x",
         ] {
             assert!(Place::parse(bad).is_err(), "{bad:?}");
         }

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use crate::disk::Disk;
 use crate::error::AuditError;
 use crate::merkle::{Hash, empty_root, node_hash, root_of};
-use crate::tiles::{TILE_WIDTH, TilePath, TileReader, put_entry};
+use crate::tiles::{TILE_WIDTH, TilePath, TileReader, put_entry, split_entries, tile_width};
 
 /// The tree's right edge.
 #[derive(Clone)]
@@ -165,6 +165,47 @@ impl Projection {
         Ok(())
     }
 
+    /// After a crash: writes again what may be half-written of the tiles that are not full, of this and of earlier sizes.
+    /// Full ones are written again as the records are followed. Gives how many files were not as they ought to be.
+    pub(crate) fn mend(&mut self, signed_size: u64) -> Result<u64, AuditError> {
+        let mut mended_count = 0_u64;
+        let size = self.edge.size;
+        for (hashes, level) in self.edge.levels.iter().zip(0_u8..) {
+            let above = u32::from(level).saturating_add(1).saturating_mul(8);
+            let index = size.checked_shr(above).unwrap_or(0);
+            let signed = tile_width(level, index, signed_size);
+            let tile = TilePath::Hashes { level, index, width: 256 };
+            let entries = TilePath::Entries { index, width: 256 };
+            for kind in [Some(tile), Some(entries).filter(|_| level == 0)].into_iter().flatten() {
+                let folder = self.dir.join(kind.to_string()).with_extension("p");
+                let mut widths = widths_in(&folder)?;
+                widths.extend(Some(signed).filter(|width| (1..256).contains(width)));
+                for width in widths {
+                    let file = folder.join(width.to_string());
+                    let part = match kind {
+                        TilePath::Hashes { .. } => hashes.get(..usize::from(width)).map(<[Hash]>::concat),
+                        TilePath::Entries { .. } => split_entries(&self.bundle, usize::from(width))
+                            .and_then(|(_, rest)| self.bundle.get(..self.bundle.len().saturating_sub(rest.len())))
+                            .map(<[u8]>::to_vec),
+                    };
+                    if std::fs::read(&file).ok() == part {
+                        continue;
+                    }
+                    mended_count = mended_count.saturating_add(1);
+                    match part {
+                        Some(bytes) => {
+                            self.disk.project(&file, &bytes)?;
+                            self.unsynced.insert(file);
+                        }
+                        None => std::fs::remove_file(&file).map_err(AuditError::io(&file))?,
+                    }
+                }
+            }
+        }
+        self.sync()?;
+        Ok(mended_count)
+    }
+
     /// Makes every file written so far durable.
     pub(crate) fn sync(&mut self) -> Result<(), AuditError> {
         let mut folders = BTreeSet::new();
@@ -182,6 +223,15 @@ impl Projection {
         }
         self.unsynced.clear();
         Ok(())
+    }
+}
+
+/// The widths of the partial tiles in `folder`, which need not be there.
+fn widths_in(folder: &Path) -> Result<BTreeSet<u16>, AuditError> {
+    match std::fs::read_dir(folder) {
+        Ok(entries) => Ok(entries.flatten().filter_map(|entry| entry.file_name().to_str()?.parse().ok()).collect()),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(BTreeSet::new()),
+        Err(error) => Err(AuditError::Io(folder.to_path_buf(), error)),
     }
 }
 

@@ -109,6 +109,10 @@ impl Recovery<'_> {
         let projection = if scan.clean && newest.as_ref().is_some_and(|newest| newest.size == scan.durable.size) {
             scan.quiet
         } else {
+            let mended_count = scan.quiet.mend(newest.as_ref().map_or(0, |newest| newest.size))?;
+            if mended_count > 0 {
+                tracing::warn!(mended_count, "tiles that a crash left half-written were written again from the segments");
+            }
             // After a crash the newest files may be half-written: they are written again from the segments.
             Projection::new(self.disk.clone(), &self.folders.log, Edge::read(&self.folders.log, base_of(&scan.durable))?)
         };

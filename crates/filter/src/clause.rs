@@ -8,10 +8,10 @@ use crate::python::{echo, repr, repr_set};
 use crate::{CLAUSE_COUNT_MAX, Clause, Comparison, Entity, FILTER_BYTES_MAX, Field, LIST_COUNT_MAX, Literal};
 
 /// One comparison as written, before its field is known. Without `value` it is `IS NULL` or `IS NOT NULL`.
-struct Written<'a> {
-    left: Token<'a>,
-    operator: String,
-    value: Option<Token<'a>>,
+pub(crate) struct Written<'a> {
+    pub(crate) left: Token<'a>,
+    pub(crate) operator: String,
+    pub(crate) value: Option<Token<'a>>,
 }
 
 /// The clauses of `filter`, all of which must hold. An empty filter has none.
@@ -20,6 +20,11 @@ struct Written<'a> {
 /// `Invalid`, with MLflow's texts, for what the grammar of `entity` does not hold, and for filters over
 /// [`FILTER_BYTES_MAX`] or [`CLAUSE_COUNT_MAX`].
 pub fn parse_filter(entity: Entity, filter: &str) -> Result<Vec<Clause>, Problem> {
+    written_clauses(entity, filter)?.iter().map(|one| clause(entity, one)).collect()
+}
+
+/// The comparisons of a filter as they are written.
+pub(crate) fn written_clauses(entity: Entity, filter: &str) -> Result<Vec<Written<'_>>, Problem> {
     if filter.is_empty() {
         return Ok(Vec::new());
     }
@@ -40,7 +45,7 @@ pub fn parse_filter(entity: Entity, filter: &str) -> Result<Vec<Clause>, Problem
             written.len()
         )));
     }
-    written.iter().map(|one| clause(entity, one)).collect()
+    Ok(written)
 }
 
 fn single_statement<'a>(entity: Entity, filter: &'a str) -> Result<Vec<Token<'a>>, Problem> {
@@ -159,7 +164,7 @@ fn clause(entity: Entity, written: &Written<'_>) -> Result<Clause, Problem> {
 }
 
 fn null_clause(entity: Entity, written: &Written<'_>) -> Result<Clause, Problem> {
-    if matches!(entity, Entity::RegisteredModel | Entity::ModelVersion) {
+    if matches!(entity, Entity::RegisteredModel | Entity::ModelVersion | Entity::EvaluationDataset) {
         return Err(Problem::invalid("Invalid comparison clause. Expected 3 tokens found 2"));
     }
     let field = fields::field(entity, written.left.text, Purpose::Filter)?;
@@ -250,14 +255,14 @@ fn version_literal(value: Token<'_>) -> Result<Literal, Problem> {
     }
 }
 
-fn number(text: &str) -> Result<Literal, Problem> {
+pub(crate) fn number(text: &str) -> Result<Literal, Problem> {
     match text.parse::<f64>() {
         Ok(number) if number.is_finite() => Ok(Literal::Number(number)),
         _ => Err(Problem::invalid(format!("Expected a number, but got {}", echo(text)))),
     }
 }
 
-fn quoted_text(text: &str) -> Result<Literal, Problem> {
+pub(crate) fn quoted_text(text: &str) -> Result<Literal, Problem> {
     let inside = fields::trim_quotes(text, &['\'', '"']);
     if inside.len() == text.len() {
         return Err(Problem::invalid(format!(
@@ -270,7 +275,7 @@ fn quoted_text(text: &str) -> Result<Literal, Problem> {
 }
 
 /// The texts of `('a', 'b')`.
-fn list(text: &str) -> Result<Literal, Problem> {
+pub(crate) fn list(text: &str) -> Result<Literal, Problem> {
     let ill_formed = || {
         Problem::invalid(
             "While parsing a list in the query, expected a non-empty list of string values, but got ill-formed list.",
@@ -322,7 +327,7 @@ fn comparison_for(entity: Entity, field: &Field, operator: &str) -> Result<Compa
         (Entity::RegisteredModel | Entity::ModelVersion, Field::Attribute(_)) => {
             format!("Invalid comparator for attribute: {}", echo(&upper))
         }
-        (Entity::RegisteredModel | Entity::ModelVersion, _) | (Entity::Experiment, Field::Tag(_)) => {
+        (Entity::RegisteredModel | Entity::ModelVersion, _) | (Entity::Experiment | Entity::EvaluationDataset, Field::Tag(_)) => {
             format!("Invalid comparator for tag: {}", echo(&upper))
         }
         _ => format!("Invalid comparator '{}' not one of '{}'", echo(&upper), repr_set(&words)),
@@ -335,7 +340,7 @@ fn allowed_for(entity: Entity, field: &Field) -> &'static [Comparison] {
     match (entity, field) {
         (_, Field::Metric(_)) => NUMERIC,
         (_, Field::Attribute(key)) if fields::is_numeric(entity, key) => NUMERIC,
-        (Entity::RegisteredModel | Entity::Experiment, Field::Attribute(_)) => PLAIN,
+        (Entity::RegisteredModel | Entity::Experiment, Field::Attribute(_)) | (Entity::EvaluationDataset, _) => PLAIN,
         (Entity::ModelVersion, Field::Attribute("run_id")) => VERSION_STRING,
         (Entity::ModelVersion, Field::Attribute(_)) => PLAIN,
         (Entity::RegisteredModel | Entity::ModelVersion, _) => PLAIN,

@@ -58,6 +58,13 @@ const LOGGED_MODEL_ATTRIBUTES: &[(&str, &str)] = &[
     ("source_run_id", "source_run_id"),
     ("status", "status"),
 ];
+const EVALUATION_ATTRIBUTES: &[(&str, &str)] = &[
+    ("created_by", "created_by"),
+    ("created_time", "created_time"),
+    ("last_update_time", "last_update_time"),
+    ("last_updated_by", "last_updated_by"),
+    ("name", "name"),
+];
 const DATASET_KEYS: &[(&str, &str)] = &[("context", "context"), ("digest", "digest"), ("name", "name")];
 
 const RUN_ORDER: &[(&str, &str)] = &[
@@ -84,11 +91,15 @@ const VERSION_ORDER: &[(&str, &str)] = &[
     ("version_number", "version_number"),
 ];
 
+const EVALUATION_ORDER: &[(&str, &str)] =
+    &[("created_time", "created_time"), ("last_update_time", "last_update_time"), ("name", "name")];
+
 /// Whether a canonical attribute holds a number.
 pub(crate) fn is_numeric(entity: Entity, attribute: &str) -> bool {
     match entity {
         Entity::Run => matches!(attribute, "start_time" | "end_time"),
         Entity::Experiment => matches!(attribute, "creation_time" | "last_update_time"),
+        Entity::EvaluationDataset => matches!(attribute, "created_time" | "last_update_time"),
         Entity::RegisteredModel => false,
         Entity::ModelVersion => attribute == "version_number",
         Entity::LoggedModel => matches!(attribute, "creation_timestamp" | "last_updated_timestamp"),
@@ -107,7 +118,7 @@ pub(crate) fn field(entity: Entity, identifier: &str, purpose: Purpose) -> Resul
     match entity {
         Entity::Run => run_field(identifier, purpose),
         Entity::LoggedModel => logged_model_field(identifier),
-        Entity::Experiment | Entity::RegisteredModel | Entity::ModelVersion => simple_field(entity, identifier, purpose),
+        Entity::Experiment | Entity::RegisteredModel | Entity::ModelVersion | Entity::EvaluationDataset => simple_field(entity, identifier, purpose),
     }
 }
 
@@ -138,6 +149,8 @@ fn simple_field(entity: Entity, identifier: &str, purpose: Purpose) -> Result<Fi
     let known = match (entity, purpose) {
         (Entity::Experiment, Purpose::Filter) => EXPERIMENT_ATTRIBUTES,
         (Entity::Experiment, Purpose::Order) => EXPERIMENT_ORDER,
+        (Entity::EvaluationDataset, Purpose::Filter) => EVALUATION_ATTRIBUTES,
+        (Entity::EvaluationDataset, Purpose::Order) => EVALUATION_ORDER,
         (Entity::ModelVersion, Purpose::Filter) => VERSION_ATTRIBUTES,
         (Entity::ModelVersion, Purpose::Order) => VERSION_ORDER,
         _ => MODEL_ATTRIBUTES,

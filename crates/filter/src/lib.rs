@@ -15,10 +15,12 @@ mod page;
 mod python;
 #[cfg(test)]
 mod tests;
+mod trace;
 
 pub use clause::parse_filter;
 pub use like::like_matches;
 pub use order::{LoggedModelOrder, OrderBy, parse_logged_model_order_by, parse_order_by};
+pub use trace::{TraceClause, TraceField, TraceOrder, parse_trace_filter, parse_trace_order_by};
 pub use page::{
     LoggedModelPage, decode_logged_model_page_token, decode_page_token, encode_logged_model_page_token, encode_page_token,
 };
@@ -46,6 +48,8 @@ pub enum Entity {
     /// Attributes `name model_id model_type status source_run_id experiment_id artifact_location lifecycle_stage
     /// creation_timestamp last_updated_timestamp`, metrics, params, tags.
     LoggedModel,
+    /// Attributes `name created_time last_update_time created_by last_updated_by`, tags.
+    EvaluationDataset,
 }
 
 /// One field, its aliases resolved.

@@ -71,13 +71,13 @@ fn one(entity: Entity, clause: &str) -> Result<OrderBy, Problem> {
     let field = fields::field(entity, &key, Purpose::Order)?;
     match (&field, entity) {
         (Field::Dataset(_), Entity::Run) => Err(Problem::invalid("Invalid identifier type 'dataset'")),
-        (Field::Tag(_), Entity::Experiment | Entity::ModelVersion) => Err(Problem::invalid("Invalid order_by entity: tag")),
+        (Field::Tag(_), Entity::Experiment | Entity::ModelVersion | Entity::EvaluationDataset) => Err(Problem::invalid("Invalid order_by entity: tag")),
         _ => Ok(OrderBy { field, ascending }),
     }
 }
 
 /// Splits `key [ASC|DESC]`; a quoted part of a key may hold spaces.
-fn split(clause: &str) -> Result<(String, bool), Problem> {
+pub(crate) fn split(clause: &str) -> Result<(String, bool), Problem> {
     let unparsable = || Problem::invalid(format!("Invalid order_by clause '{}'. Could not be parsed.", echo(clause)));
     if clause.len() > FILTER_BYTES_MAX {
         return Err(unparsable());

@@ -116,6 +116,12 @@ impl Visitor {
         &self.caller
     }
 
+    /// When it knocked.
+    #[must_use]
+    pub const fn at(&self) -> Micros {
+        self.at
+    }
+
     /// The workspace asked for, by name.
     #[must_use]
     pub fn workspace(&self) -> &str {

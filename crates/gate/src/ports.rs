@@ -97,8 +97,10 @@ pub enum Scope {
     /// None.
     #[default]
     Nothing,
-    /// Every row of the workspace in the facts.
+    /// Every row of the workspace in the facts; of what belongs to the server, every row.
     Workspace,
+    /// Of a list of workspaces, only these, by id. Of anything inside a workspace: none.
+    Workspaces(Vec<String>),
     /// Only rows of these experiments and registered models of the workspace.
     Only {
         /// Experiment ids.

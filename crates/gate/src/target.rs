@@ -17,6 +17,10 @@ pub enum Target {
     Run(String),
     /// A logged model by id.
     LoggedModel(String),
+    /// A trace by id.
+    Trace(String),
+    /// An evaluation dataset by id. It is judged as its workspace.
+    EvaluationDataset(String),
     /// A registered model by name, in the attempt's workspace.
     RegisteredModel(String),
     /// A version of a registered model: name, version.
@@ -40,6 +44,10 @@ pub enum TargetKind {
     Run,
     /// [`Target::LoggedModel`]
     LoggedModel,
+    /// [`Target::Trace`]
+    Trace,
+    /// [`Target::EvaluationDataset`]
+    EvaluationDataset,
     /// [`Target::RegisteredModel`]
     RegisteredModel,
     /// [`Target::ModelVersion`]
@@ -59,6 +67,8 @@ impl TargetKind {
             Self::Experiment => "experiment",
             Self::Run => "run",
             Self::LoggedModel => "logged_model",
+            Self::Trace => "trace",
+            Self::EvaluationDataset => "evaluation_dataset",
             Self::RegisteredModel => "registered_model",
             Self::ModelVersion => "model_version",
             Self::Myself => "myself",
@@ -77,6 +87,8 @@ impl Target {
             Self::Experiment(_) | Self::ExperimentNamed(_) => TargetKind::Experiment,
             Self::Run(_) => TargetKind::Run,
             Self::LoggedModel(_) => TargetKind::LoggedModel,
+            Self::Trace(_) => TargetKind::Trace,
+            Self::EvaluationDataset(_) => TargetKind::EvaluationDataset,
             Self::RegisteredModel(_) => TargetKind::RegisteredModel,
             Self::ModelVersion(..) => TargetKind::ModelVersion,
             Self::Myself => TargetKind::Myself,
@@ -91,7 +103,7 @@ pub struct Facts {
     pub exists: bool,
     /// The workspace's id. `None` for what belongs to the server, and where the workspace is unknown.
     pub workspace: Option<String>,
-    /// The experiment that holds it (its id), for experiments, runs and logged models.
+    /// The experiment that holds it (its id), for experiments, runs, logged models and traces.
     pub experiment: Option<i64>,
     /// The registered model that holds it (its internal id), for models and versions.
     pub model: Option<String>,

@@ -190,6 +190,8 @@ impl Judge<'_> {
             TargetKind::Experiment => "experiments.get",
             TargetKind::Run => "runs.get",
             TargetKind::LoggedModel => "logged_models.get",
+            TargetKind::Trace => "traces.get",
+            TargetKind::EvaluationDataset => "evaluation.get",
             TargetKind::RegisteredModel => "models.get",
             TargetKind::ModelVersion => "versions.get",
         };

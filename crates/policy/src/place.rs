@@ -18,16 +18,16 @@ pub(crate) enum Place {
 }
 
 impl Place {
-    /// Runs and logged models are judged as their experiment, versions as their model, and what does not exist as the
-    /// workspace it would be in.
+    /// Runs, logged models and traces are judged as their experiment, versions as their model, evaluation datasets and what does not
+    /// exist as the workspace.
     pub(crate) fn of(kind: TargetKind, facts: &Facts) -> Self {
         let workspace = facts.workspace.clone().unwrap_or_default();
         match kind {
             TargetKind::Server => Self::Server,
             TargetKind::AuditLog => Self::AuditLog,
             TargetKind::Myself => Self::Account,
-            TargetKind::Workspace => Self::Workspace(workspace),
-            TargetKind::Experiment | TargetKind::Run | TargetKind::LoggedModel => match facts.experiment {
+            TargetKind::Workspace | TargetKind::EvaluationDataset => Self::Workspace(workspace),
+            TargetKind::Experiment | TargetKind::Run | TargetKind::LoggedModel | TargetKind::Trace => match facts.experiment {
                 Some(id) if facts.exists => Self::Experiment { id, workspace },
                 _ => Self::Workspace(workspace),
             },

@@ -23,6 +23,8 @@ const REFRESH_AFTER_US: i64 = 500_000;
 const STALE_AFTER_US: i64 = 900_000;
 /// How often a refresh is tried until the view stands still.
 const NEVER: i64 = i64::MIN;
+/// The one list of workspaces themselves: a caller sees those in which it has any grant.
+const LIST_WORKSPACES: &str = "workspaces.list";
 
 /// The room's handle. Cheap to clone.
 #[derive(Clone)]
@@ -212,7 +214,17 @@ impl Decide for PolicyPort {
                 tracing::error!(action = ask.verb, "a verb's access differs from the schema's, refused");
                 return Ok(Decision::Deny { visible: ask.kind == TargetKind::Server, hint: String::new() });
             }
-            Ok(self.0.with_judge(|judge, _| judge.decide(ask)))
+            let decision = self.0.with_judge(|judge, _| judge.decide(ask));
+            Ok(match (decision, ask.verb) {
+                (Decision::Allow { reasons, .. }, LIST_WORKSPACES) => {
+                    let scope = match self.0.visible_workspaces(question.caller, question.now) {
+                        VisibleWorkspaces::All => gate::Scope::Workspace,
+                        VisibleWorkspaces::Only(ids) => gate::Scope::Workspaces(ids.into_iter().collect()),
+                    };
+                    Decision::Allow { reasons, scope }
+                }
+                (decision, _) => decision,
+            })
         })
     }
 }

@@ -7,16 +7,16 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use artifacts::Artifacts;
+use artifacts::{Artifacts, SweepObjects};
 use audit::{Audit, AuditLog};
 use axum::Router;
-use gate::{Gate, JobKey, Ports};
-use identity::Identity;
+use gate::{Attempt, Gate, JobKey, JobPass, Ports};
+use identity::{Identity, IdentityPort};
 use kernel::{Clock, Problem, Secret, SystemClock};
 use policy::Policy;
 use registry::Registry;
 use tracking::Tracking;
-use vault::db::{DbError, Location, Reader};
+use vault::db::{DbError, Location, Reader, SystemDb};
 use vault::keys::{KeyFile, KeyService, Keyring, PassphraseKey};
 use vault::objects::{Objects, ObjectsLocation, S3Location};
 use wire::{Door, DoorConfig, RouteEntry};
@@ -28,6 +28,9 @@ use crate::{system, ui};
 
 /// How often last-used times are written down and ended sessions are cleared away.
 const HOUSEKEEPING_EVERY: Duration = Duration::from_secs(60);
+/// The job that takes away what no row names; once a day is plenty, for it spares what is younger.
+const SWEEPER: &str = "retention";
+const SWEEP_EVERY_MINUTES: u64 = 24 * 60;
 /// Names by which a client on this machine may call the server.
 const LOOPBACK_NAMES: [&str; 3] = ["localhost", "127.0.0.1", "[::1]"];
 
@@ -128,18 +131,17 @@ pub async fn open_as(data: &Path, config: &Config, bound: Option<SocketAddr>) ->
         artifacts: &rooms.artifacts,
     };
     wire::admin::routes(&mut door, &behind_admin);
+    wire::mlflow::workspaces::routes(&mut door, &rooms.identity);
     ui::routes(&mut door, &rooms.identity, page.as_ref());
     system::routes(&mut door);
 
-    let system = opened.system;
-    let housekeeping = tokio::spawn(async move {
-        loop {
-            tokio::time::sleep(HOUSEKEEPING_EVERY).await;
-            if let Err(problem) = identity_port.write_uses(&system).await {
-                tracing::warn!(%problem, "last-used times could not be written down");
-            }
-        }
-    });
+    let housekeeping = tokio::spawn(keep_house(Housekeeping {
+        identity: identity_port,
+        system: opened.system,
+        gate: gate.clone(),
+        sweeper: jobs.pass(SWEEPER),
+        artifacts: rooms.artifacts.clone(),
+    }));
     let table = door.table().to_vec();
     Ok(App { router: door.into_router(), table, gate, jobs, rooms, housekeeping, _lock: lock })
 }
@@ -149,6 +151,33 @@ impl App {
     pub async fn close(self) {
         self.housekeeping.abort();
         self.rooms.audit.log().close();
+    }
+}
+
+/// What the server does now and then by itself, each act under a job's narrow identity.
+struct Housekeeping {
+    identity: Arc<IdentityPort>,
+    system: SystemDb,
+    gate: Gate,
+    sweeper: JobPass,
+    artifacts: Artifacts,
+}
+
+async fn keep_house(house: Housekeeping) {
+    let mut minutes = 0_u64;
+    loop {
+        tokio::time::sleep(HOUSEKEEPING_EVERY).await;
+        if let Err(problem) = house.identity.write_uses(&house.system).await {
+            tracing::warn!(%problem, "last-used times could not be written down");
+        }
+        if minutes.is_multiple_of(SWEEP_EVERY_MINUTES) {
+            let sweep = SweepObjects { room: house.artifacts.clone() };
+            match house.gate.call(Attempt::of_job(house.sweeper.clone()), sweep).await {
+                Ok(swept) => tracing::info!(swept.unfinished_count, swept.orphan_count, "objects that nothing names were swept"),
+                Err(problem) => tracing::warn!(%problem, "objects that nothing names could not be swept"),
+            }
+        }
+        minutes = minutes.saturating_add(1);
     }
 }
 

@@ -40,6 +40,7 @@ fn find(reader: &mut Reader<'_>, workspace_name: &str, target: &Target) -> Resul
         Target::LoggedModel(_) | Target::RegisteredModel(_) | Target::ModelVersion(..) => {
             registry::locate(reader, &workspace, target)?
         }
+        Target::Trace(_) => None,
         Target::Workspace => Some(Facts {
             exists: true,
             workspace: Some(workspace.clone()),

@@ -91,7 +91,7 @@ pub fn default_facts(target: &Target) -> Facts {
             facts.row = facts.experiment;
             facts.id = Some(id.clone());
         }
-        Target::Run(id) | Target::LoggedModel(id) => {
+        Target::Run(id) | Target::LoggedModel(id) | Target::Trace(id) => {
             facts.experiment = Some(1);
             facts.id = Some(id.clone());
         }

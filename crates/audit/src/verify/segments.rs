@@ -141,7 +141,8 @@ impl Walk<'_, '_> {
                     if leaf != record.leaf {
                         self.check.report.fault(place, Some(index), "its leaf hash is not that of its payload");
                     }
-                    self.agree(index, leaf, place);
+                    let length_bytes = record.payload.len();
+                    self.agree(index, (leaf, length_bytes), place);
                     self.next_index = Some(index.saturating_add(1));
                     self.check.report.segment_record_count = self.check.report.segment_record_count.saturating_add(1);
                     continue;
@@ -162,11 +163,11 @@ impl Walk<'_, '_> {
     }
 
     /// Compares a segment's record with the tree, or adds it to what lies beyond.
-    fn agree(&mut self, index: u64, leaf: Hash, place: &str) {
+    fn agree(&mut self, index: u64, (leaf, length_bytes): (Hash, usize), place: &str) {
         if index >= self.tree.signed_size {
             if index == self.tree.size {
                 self.tree.push(leaf, None);
-                self.tree.beyond.push(leaf);
+                self.tree.beyond.push((leaf, length_bytes));
             }
             return;
         }

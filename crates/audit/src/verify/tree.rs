@@ -13,8 +13,8 @@ pub(crate) struct TreeCheck {
     pub size: u64,
     /// Per level, all hashes computed so far; of level 0 only those of the tile that is not full.
     levels: Vec<Vec<Hash>>,
-    /// Leaf hashes that only the segments know, from [`TreeCheck::signed_size`] on.
-    pub beyond: Vec<Hash>,
+    /// Leaf hashes and lengths of the records that only the segments know, from [`TreeCheck::signed_size`] on.
+    pub beyond: Vec<(Hash, usize)>,
     pub signed_size: u64,
     wanted: Vec<u64>,
     roots: Vec<(u64, Hash)>,
@@ -188,8 +188,8 @@ impl TreeCheck {
         known.get(..256).unwrap_or(known)
     }
 
-    /// The leaf hash of a record that only the segments know.
-    pub(crate) fn leaf_beyond(&self, index: u64) -> Option<&Hash> {
+    /// The leaf hash and the length of a record that only the segments know.
+    pub(crate) fn leaf_beyond(&self, index: u64) -> Option<&(Hash, usize)> {
         self.beyond.get(usize::try_from(index.checked_sub(self.signed_size)?).ok()?)
     }
 }

@@ -40,8 +40,7 @@ impl Operation for CreateWorkspace {
     }
 }
 
-/// Lists workspaces by name: all of them where the policy's scope is the whole server, else the one that the caller's token is
-/// narrowed to, else none.
+/// Lists workspaces by name: those of the policy's scope, and no others than the caller's token is narrowed to.
 pub struct ListWorkspaces {
     /// The room.
     pub room: Identity,
@@ -59,11 +58,14 @@ impl Operation for ListWorkspaces {
 
     async fn run(self, permit: Permit<Self>) -> Result<Page<Workspace>, Problem> {
         let narrowed = permit.caller().token.as_ref().and_then(|token| token.workspace.clone());
-        let whole = matches!(permit.scope(), Scope::Workspace);
-        if narrowed.is_none() && !whole {
-            return Ok(Page { rows: Vec::new(), next: None });
-        }
-        self.room.db.read(&permit, move |reader| Ok(store::list_workspaces(reader, narrowed.as_deref(), &self.page)?)).await
+        let only = match (permit.scope(), narrowed) {
+            (Scope::Workspace, None) => None,
+            (Scope::Workspaces(ids), None) => Some(ids.clone()),
+            (Scope::Workspaces(ids), Some(narrowed)) => Some(ids.iter().filter(|id| **id == narrowed).cloned().collect()),
+            (_, Some(narrowed)) => Some(vec![narrowed]),
+            (Scope::Nothing | Scope::Only { .. }, None) => Some(Vec::new()),
+        };
+        self.room.db.read(&permit, move |reader| Ok(store::list_workspaces(reader, only.as_deref(), &self.page)?)).await
     }
 }
 

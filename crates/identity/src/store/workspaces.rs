@@ -1,7 +1,7 @@
 //! Workspaces.
 
 use kernel::{Kind, Micros, Problem, random_id};
-use vault::db::{DbError, Reader, Row, Writer};
+use vault::db::{Bind, DbError, Reader, Row, Writer};
 
 use super::{count, limit, page};
 use crate::types::{Name, Page, PageWish, WORKSPACE_COUNT_MAX, Workspace};
@@ -36,15 +36,21 @@ pub(crate) fn workspace(reader: &mut Reader<'_>, id: &str) -> Result<Option<Work
     reader.query_one("SELECT id, name, created_at FROM workspace WHERE id = $1", &[id.into()], workspace_of)
 }
 
-/// The workspaces, or only the one with the id `only`.
-pub(crate) fn list_workspaces(reader: &mut Reader<'_>, only: Option<&str>, wish: &PageWish) -> Result<Page<Workspace>, DbError> {
+/// The workspaces, or only those with the ids `only`.
+pub(crate) fn list_workspaces(reader: &mut Reader<'_>, only: Option<&[String]>, wish: &PageWish) -> Result<Page<Workspace>, DbError> {
     let after = wish.after.as_deref().unwrap_or_default();
-    let (only, all) = (only.unwrap_or_default(), only.is_none());
-    let rows = reader.query(
-        "SELECT id, name, created_at FROM workspace WHERE name > $1 AND ($2 = 1 OR id = $3) ORDER BY name LIMIT $4",
-        &[after.into(), i64::from(all).into(), only.into(), limit(wish.row_count()).into()],
-        workspace_of,
-    )?;
+    let mut binds: Vec<Bind<'_>> = vec![after.into(), limit(wish.row_count()).into()];
+    let narrowed = match only {
+        None => String::new(),
+        Some([]) => return Ok(Page { rows: Vec::new(), next: None }),
+        Some(ids) => {
+            binds.extend(ids.iter().map(Bind::from));
+            let places: Vec<String> = (0..ids.len()).map(|at| format!("${}", at + 3)).collect();
+            format!("AND id IN ({})", places.join(", "))
+        }
+    };
+    let sql = format!("SELECT id, name, created_at FROM workspace WHERE name > $1 {narrowed} ORDER BY name LIMIT $2");
+    let rows = reader.query(&sql, &binds, workspace_of)?;
     Ok(page(rows, wish.row_count(), |workspace| workspace.name.clone()))
 }
 

@@ -21,6 +21,8 @@ fn place_of(verb: &str) -> TargetKind {
         "experiments" => TargetKind::Experiment,
         "runs" | "metrics" | "artifacts" => TargetKind::Run,
         "logged_models" => TargetKind::LoggedModel,
+        "traces" => TargetKind::Trace,
+        "evaluation" => TargetKind::EvaluationDataset,
         "models" | "lineage" => TargetKind::RegisteredModel,
         "versions" => TargetKind::ModelVersion,
         "audit" => TargetKind::AuditLog,
@@ -89,7 +91,7 @@ fn the_role_matrix_is_as_agreed() {
 #[test]
 fn offices_do_not_reach_data_and_data_not_the_log() {
     let engine = Engine::embedded().unwrap();
-    let data_rooms = ["experiments", "runs", "metrics", "artifacts", "logged_models", "models", "versions", "lineage"];
+    let data_rooms = ["experiments", "runs", "metrics", "artifacts", "logged_models", "traces", "models", "versions", "lineage"];
     for role in engine.roles.values() {
         for verb in &role.verbs {
             let room = verb.split('.').next().unwrap();

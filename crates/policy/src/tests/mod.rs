@@ -109,7 +109,7 @@ fn facts_of(workspace: &str, target: &Target) -> Facts {
     match target {
         Target::Server | Target::AuditLog | Target::Myself => Facts { exists: true, ..Facts::default() },
         Target::Workspace => Facts { exists: true, workspace, ..Facts::default() },
-        Target::Experiment(id) | Target::ExperimentNamed(id) | Target::Run(id) | Target::LoggedModel(id) => {
+        Target::Experiment(id) | Target::ExperimentNamed(id) | Target::Run(id) | Target::LoggedModel(id) | Target::Trace(id) => {
             let number: i64 = id.parse().unwrap();
             let home = if number % 2 == 0 { "ws" } else { "other" };
             let exists = number < 100 && workspace.as_deref() == Some(home);

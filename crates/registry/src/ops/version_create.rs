@@ -188,7 +188,7 @@ fn of_version(
     let visible = match &place.scope {
         Scope::Only { models, .. } => models.contains(&model_id),
         Scope::Workspace => true,
-        Scope::Nothing => false,
+        Scope::Nothing | Scope::Workspaces(_) => false,
     };
     let earlier = versions::get(reader, &model_id, number)?.filter(|_| visible).ok_or_else(missing)?;
     found.storage_location = earlier.storage_location;

@@ -28,4 +28,6 @@ pub(super) const ALL: &[Migration] = &[
     step!("0005_registry"),
     step!("0006_lineage"),
     step!("0007_artifacts"),
+    step!("0008_traces"),
+    step!("0009_evaluation"),
 ];

@@ -13,6 +13,7 @@ pub mod registered_models;
 mod registry_view;
 pub mod runs;
 mod tracking_view;
+pub mod workspaces;
 
 use kernel::Problem;
 
