@@ -2,7 +2,7 @@
 -- own number: child rows carry it. What is long stands last in its row, so that it is read only where it is wanted.
 
 CREATE TABLE trace (
-    trace_row         INTEGER  PRIMARY KEY,
+    trace_row         INTEGER  PRIMARY KEY AUTOINCREMENT,
     trace_id          TEXT     NOT NULL UNIQUE,
     experiment_id     BIGINT   NOT NULL,
     request_time_ms   BIGINT   NOT NULL,

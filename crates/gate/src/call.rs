@@ -2,7 +2,7 @@
 
 use std::future::Future;
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use kernel::{Clock, Kind, Micros, Problem, random_id};
@@ -165,7 +165,7 @@ impl Visitor {
             }
         };
         let entry = self.entry(O::ACTION, target.kind(), &facts, reasons);
-        self.ports.record.intent(&entry).await?;
+        // Made before the intent is written, so that a caller who hangs up meanwhile leaves an outcome too.
         let act = Arc::new(Act {
             facts,
             scope,
@@ -174,6 +174,11 @@ impl Visitor {
             recorder: Arc::clone(&self.ports.record),
             settled: AtomicBool::new(false),
         });
+        if let Err(problem) = self.ports.record.intent(&act.entry).await {
+            // What has no intent gets no outcome.
+            act.settled.store(true, Ordering::SeqCst);
+            return Err(problem);
+        }
         // The act settles itself as aborted when its last holder is dropped; a verb that streams keeps a holder.
         match operation.run(Permit::new(Arc::clone(&act))).await {
             Ok(output) => {

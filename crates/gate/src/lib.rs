@@ -22,6 +22,6 @@ pub use action::{Access, Action};
 pub use attempt::{Attempt, Caller, CallerKind, Credential, JobKey, JobPass, TokenFacts, DEFAULT_WORKSPACE};
 pub use call::{Gate, Operation, Ports, Visitor};
 pub use entry::{Entry, EntryFields, Outcome, Status, Word};
-pub use permit::{DeferredOutcome, Permit, SealedOutcome};
+pub use permit::{Commitment, DeferredOutcome, Permit, SealedOutcome};
 pub use ports::{Assess, BoxFuture, Decide, Decision, Identify, Locate, Question, Record, Risk, Scope, Verdict};
 pub use target::{Facts, Target, TargetKind};

@@ -91,15 +91,10 @@ impl<O: ?Sized> Permit<O> {
         &self.act.entry
     }
 
-    /// Encodes outcomes for the outbox. A write transaction does this just before it commits, on its own thread.
-    pub fn sealer(&self) -> impl Fn(&Outcome) -> SealedOutcome + Send + 'static + use<O> {
-        let act = Arc::clone(&self.act);
-        move |outcome| act.recorder.seal(&act.entry, outcome)
-    }
-
-    /// The transaction with the sealed outcome is durable: the gate need not write another. For `vault::db` only.
-    pub fn committed(&self) {
-        self.act.settled.store(true, Ordering::SeqCst);
+    /// For a write transaction: seals outcomes, and learns whether they were committed, whoever still waits for it.
+    #[must_use]
+    pub fn commitment(&self) -> Commitment {
+        Commitment { act: Arc::clone(&self.act) }
     }
 
     /// Takes over the duty to record the outcome, for a stream that outlives `run`.
@@ -112,6 +107,25 @@ impl<O: ?Sized> Permit<O> {
 impl<O: ?Sized> std::fmt::Debug for Permit<O> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Permit").field("action", &self.act.entry.action.name).finish_non_exhaustive()
+    }
+}
+
+/// What a write transaction holds of its act. It lives as long as the transaction, also when the caller hung up: dropped
+/// without [`Commitment::committed`], the act was broken off.
+pub struct Commitment {
+    act: Arc<Act>,
+}
+
+impl Commitment {
+    /// Encodes an outcome for the outbox, just before the commit.
+    #[must_use]
+    pub fn seal(&self, outcome: &Outcome) -> SealedOutcome {
+        self.act.recorder.seal(&self.act.entry, outcome)
+    }
+
+    /// The transaction with the sealed outcome is durable: no other outcome is to be written.
+    pub fn committed(self) {
+        self.act.settled.store(true, Ordering::SeqCst);
     }
 }
 

@@ -108,7 +108,7 @@ impl Operation for Verb {
             #[expect(clippy::panic, reason = "the test is about it")]
             Self::Panic => panic!("broken verb"),
             Self::Commit => {
-                permit.committed();
+                permit.commitment().committed();
                 Ok(None)
             }
             Self::Stream => Ok(Some(permit.defer_outcome())),

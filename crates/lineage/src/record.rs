@@ -177,16 +177,6 @@ pub fn logged_model_created(
     Ok(())
 }
 
-/// A run's artifacts were written as a manifest of this digest. Observed.
-///
-/// # Errors
-/// [`DbError`] of the engine.
-pub fn artifacts_written(writer: &mut Writer<'_>, scene: &Scene, run_id: &str, digest: &str) -> Result<(), DbError> {
-    let run = node(writer, scene, NodeKind::Run, run_id, None, "{}")?;
-    let manifest = node(writer, scene, NodeKind::ArtifactManifest, digest, Some(digest), "{}")?;
-    edge(writer, scene, (&manifest, &run), Relation::Generated, Trust::Observed, "")
-}
-
 /// The caller registered a version. Observed, but for a run that only the client named.
 ///
 /// # Errors

@@ -58,6 +58,7 @@ pub(crate) fn lineage_of(
         let mut rest = nodes_of(reader, workspace, &frontier)?;
         lineage.nodes.append(&mut rest);
     }
+    lineage.drop_repeated_claims();
     label(reader, &mut lineage.nodes)?;
     Ok(Some(lineage))
 }

@@ -39,17 +39,11 @@ fn branch(lineage: &Lineage, id: &str, depth: usize, drawn: &mut HashSet<String>
     if depth > DEPTH_MAX || !drawn.insert(id.to_owned()) {
         return;
     }
-    for (edge, node) in lineage.stems_from(id).filter(|(edge, _)| !is_said_again(lineage, edge)) {
+    for (edge, node) in lineage.stems_from(id) {
         let again = if drawn.contains(&node.id) && has_roots(lineage, node) { " (as above)" } else { "" };
         lines.push(format!("{}- {} [{}]{again}", "  ".repeat(depth), sentence(edge, node), edge.trust.word()));
         branch(lineage, &node.id, depth + 1, drawn, lines);
     }
-}
-
-/// A claim of what the server saw as well.
-fn is_said_again(lineage: &Lineage, claim: &Edge) -> bool {
-    let same = |edge: &Edge| edge.from == claim.from && edge.to == claim.to && edge.relation == claim.relation;
-    claim.trust == Trust::Claimed && lineage.edges.iter().any(|edge| edge.trust == Trust::Observed && same(edge))
 }
 
 fn has_roots(lineage: &Lineage, node: &Node) -> bool {
@@ -84,7 +78,6 @@ const fn noun(kind: NodeKind) -> &'static str {
         NodeKind::Dataset => "data",
         NodeKind::LoggedModel => "logged model",
         NodeKind::ModelVersion => "model",
-        NodeKind::ArtifactManifest => "artifacts",
         NodeKind::Person => "principal",
     }
 }

@@ -1,5 +1,7 @@
 //! The words of the graph, and what reading it gives.
 
+use std::collections::{HashMap, HashSet};
+
 use kernel::Micros;
 
 /// The way back from one version of a model: a graph whose edges point at what a thing stems from.
@@ -131,6 +133,28 @@ impl Lineage {
         all
     }
 
+    /// Drops claims of what the server saw as well: that one thing stems from the other, or that a thing came out of the run
+    /// which what it was made from came out of. A claim that says something else stays.
+    pub(crate) fn drop_repeated_claims(&mut self) {
+        let mut seen: HashSet<(&str, &str, Relation, &str)> = HashSet::new();
+        let mut made_of: HashMap<&str, Vec<&str>> = HashMap::new();
+        for edge in self.edges.iter().filter(|edge| edge.trust == Trust::Observed) {
+            seen.insert((&edge.from, &edge.to, edge.relation, &edge.detail));
+            if edge.relation == Relation::Derived {
+                made_of.entry(&edge.from).or_default().push(&edge.to);
+            }
+        }
+        let is_repeated = |claim: &Edge| {
+            let came_out = |from: &str| seen.contains(&(from, claim.to.as_str(), claim.relation, claim.detail.as_str()));
+            let sources = made_of.get(claim.from.as_str()).into_iter().flatten();
+            claim.trust == Trust::Claimed
+                && (came_out(&claim.from) || claim.relation == Relation::Generated && sources.copied().any(came_out))
+        };
+        let keep: Vec<bool> = self.edges.iter().map(|edge| !is_repeated(edge)).collect();
+        let mut keep = keep.into_iter();
+        self.edges.retain(|_| keep.next().unwrap_or(true));
+    }
+
     /// Who registered the version.
     #[must_use]
     pub fn author(&self) -> Option<&Node> {
@@ -157,8 +181,6 @@ pub enum NodeKind {
     LoggedModel,
     /// A version of a registered model, by the model's internal id and the number.
     ModelVersion,
-    /// A manifest of artifacts, by its digest.
-    ArtifactManifest,
     /// A principal, by its random id.
     Person,
 }
@@ -171,7 +193,6 @@ impl NodeKind {
         Self::Dataset,
         Self::LoggedModel,
         Self::ModelVersion,
-        Self::ArtifactManifest,
         Self::Person,
     ];
 
@@ -184,7 +205,6 @@ impl NodeKind {
             Self::Dataset => "dataset",
             Self::LoggedModel => "logged_model",
             Self::ModelVersion => "model_version",
-            Self::ArtifactManifest => "artifact_manifest",
             Self::Person => "person",
         }
     }

@@ -61,6 +61,8 @@ pub struct Rooms {
     pub tracking: Tracking,
     /// Models.
     pub registry: Registry,
+    /// Evaluation datasets.
+    pub evaluation: evaluation::Evaluation,
     /// Files of runs and models.
     pub artifacts: Artifacts,
     /// Where models come from.
@@ -115,6 +117,7 @@ pub async fn open_as(data: &Path, config: &Config, bound: Option<SocketAddr>) ->
         policy,
         tracking: Tracking::new(opened.db.clone()),
         registry: Registry::new(opened.db.clone()),
+        evaluation: evaluation::Evaluation::new(opened.db.clone()),
         artifacts: Artifacts::new(opened.db.clone(), objects).with_config(config.artifacts.clone()),
         lineage: lineage::Lineage::new(opened.db.clone()),
         audit: Audit::new(Arc::clone(&log)),
@@ -131,6 +134,7 @@ pub async fn open_as(data: &Path, config: &Config, bound: Option<SocketAddr>) ->
         artifacts: &rooms.artifacts,
     };
     wire::admin::routes(&mut door, &behind_admin);
+    wire::mlflow::evaluation::routes(&mut door, &rooms.evaluation);
     wire::mlflow::workspaces::routes(&mut door, &rooms.identity);
     ui::routes(&mut door, &rooms.identity, page.as_ref());
     system::routes(&mut door);

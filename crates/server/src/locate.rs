@@ -41,6 +41,7 @@ fn find(reader: &mut Reader<'_>, workspace_name: &str, target: &Target) -> Resul
             registry::locate(reader, &workspace, target)?
         }
         Target::Trace(_) => None,
+        Target::EvaluationDataset(_) => evaluation::locate(reader, &workspace, target)?,
         Target::Workspace => Some(Facts {
             exists: true,
             workspace: Some(workspace.clone()),

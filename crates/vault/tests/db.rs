@@ -165,3 +165,31 @@ fn both_engines_have_the_same_tables_and_columns() {
     let first = db::schema_files().first().unwrap();
     assert!(columns(first.sqlite).contains("audit_outbox.payload"), "the comparison sees columns");
 }
+
+/// INVARIANT of the gate: every intent gets exactly one outcome, also when the caller hangs up at a bad moment.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_caller_that_hangs_up_leaves_one_outcome() {
+    for engine in engines() {
+        let gate = Arc::new(open_gate());
+        let opened = Arc::new(engine.opened);
+        let committed = watch_outbox(&opened);
+        for round in 0..60_u64 {
+            let (gate, opened) = (Arc::clone(&gate), Arc::clone(&opened));
+            let origin = format!("hang-{}", kernel::random_id());
+            let end = if round % 5 == 0 { Err(Kind::Conflict) } else { Ok(()) };
+            let task = tokio::spawn(async move { drop(write_row(&gate, &opened, origin, end).await) });
+            for _ in 0..round % 12 {
+                tokio::task::yield_now().await;
+            }
+            task.abort();
+            drop(task.await);
+        }
+        // One more, waited for: all that was begun before it is over, for there is one queue.
+        write_row(&gate, &opened, format!("hang-{}", kernel::random_id()), Ok(())).await.unwrap();
+        tokio::time::sleep(std::time::Duration::from_millis(200)).await;
+        let records = gate.recorded();
+        let count = |start: &str| records.iter().filter(|record| record.starts_with(start)).count();
+        let (intents, outcomes, commits) = (count("intent"), count("outcome"), committed.lock().unwrap().len());
+        assert_eq!(intents, outcomes + commits, "{}: {intents} intents, {outcomes} outcomes, {commits} commits", engine.name);
+    }
+}

@@ -252,7 +252,7 @@ impl Door {
 }
 
 /// MLflow's Python client uses `/api`, its web page `/ajax-api`; both versions mean the same verbs.
-const MLFLOW_PREFIXES: [&str; 4] = ["/api/2.0", "/ajax-api/2.0", "/api/3.0", "/ajax-api/3.0"];
+pub(crate) const MLFLOW_PREFIXES: [&str; 4] = ["/api/2.0", "/ajax-api/2.0", "/api/3.0", "/ajax-api/3.0"];
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum BodyKind {

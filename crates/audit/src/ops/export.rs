@@ -7,6 +7,7 @@ use crate::error::AuditError;
 use crate::ocsf;
 use crate::ops::blocking;
 use crate::room::Audit;
+use crate::search::{Filter, SCAN_COUNT_MAX};
 
 /// Records of one call, at most.
 pub const EXPORT_COUNT_MAX: u64 = 10_000;
@@ -15,6 +16,8 @@ pub const EXPORT_COUNT_MAX: u64 = 10_000;
 pub struct Export {
     /// The room.
     pub room: Audit,
+    /// Which of them.
+    pub filter: Filter,
     /// The first record.
     pub from: u64,
     /// Where to stop; the end of the log if not given.
@@ -45,16 +48,26 @@ impl Operation for Export {
     }
 
     async fn run(self, _permit: Permit<Self>) -> Result<Exported, Problem> {
+        self.filter.check()?;
         let log = self.room.log;
         log.flush().await?;
         blocking(move || {
             let (checkpoint, _, tiles) = log.tree()?;
             let end = self.to.unwrap_or(checkpoint.size).min(checkpoint.size);
-            let to = end.min(self.from.saturating_add(self.limit_count.clamp(1, EXPORT_COUNT_MAX)));
+            let to = end.min(self.from.saturating_add(SCAN_COUNT_MAX));
+            let limit_count = self.limit_count.clamp(1, EXPORT_COUNT_MAX);
+            let all = self.filter == Filter::default();
             let mut lines = String::new();
-            let mut count = 0;
+            let (mut count, mut next) = (0, to);
             let mut bad = None;
             tiles.each_entry(self.from, to, |index, record| {
+                if !all && !self.filter.fits(record) {
+                    return true;
+                }
+                if count == limit_count {
+                    next = index;
+                    return false;
+                }
                 let Some(line) = ocsf::line(index, record, &checkpoint.origin) else {
                     bad = Some(index);
                     return false;
@@ -67,7 +80,7 @@ impl Operation for Export {
             if let Some(index) = bad {
                 return Err(AuditError::Mismatch(format!("record {index} cannot be read")).into());
             }
-            Ok(Exported { lines, count, next: (to < end).then_some(to), size: checkpoint.size })
+            Ok(Exported { lines, count, next: (next < end).then_some(next), size: checkpoint.size })
         })
         .await
     }

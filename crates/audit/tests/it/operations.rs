@@ -88,12 +88,43 @@ async fn a_record_is_found_proven_and_exported() {
     }
     let beyond = house.call(Prove { room: house.room.clone(), which: Which::Index(1 << 40) }).await.unwrap_err();
     assert_eq!(beyond.kind(), Kind::NotFound);
-    let exported = house.call(Export { room: house.room.clone(), from: 10, to: None, limit_count: 500 }).await.unwrap();
+    let exported = house.call(Export { room: house.room.clone(), filter: Filter::default(), from: 10, to: None, limit_count: 500 }).await.unwrap();
     assert_eq!((exported.count, exported.next), (500, Some(510)));
     for line in exported.lines.lines() {
         let event: serde_json::Value = serde_json::from_str(line).unwrap();
         assert_eq!(event["type_uid"], event["class_uid"].as_i64().unwrap() * 100 + event["activity_id"].as_i64().unwrap());
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_export_gives_what_a_search_finds_page_by_page() {
+    let place = Place::new();
+    let house = place.open();
+    house.work(400).await;
+    house.drained().await;
+    let outcomes = Filter { kind: Some("outcome".to_owned()), action: Some("test.ch*".to_owned()), ..Filter::default() };
+    let mut found: Vec<u64> = find(&house, outcomes.clone()).await.hits.iter().map(|hit| hit.index).collect();
+    found.reverse();
+    assert!(found.len() > 50, "{}", found.len());
+    let (from, to) = (found[3], found[40]);
+    let mut at = from;
+    let mut exported = Vec::new();
+    loop {
+        let verb = Export { room: house.room.clone(), filter: outcomes.clone(), from: at, to: Some(to), limit_count: 7 };
+        let page = house.call(verb).await.unwrap();
+        assert!(page.count <= 7 && page.lines.lines().count() == usize::try_from(page.count).unwrap());
+        for line in page.lines.lines() {
+            let event: serde_json::Value = serde_json::from_str(line).unwrap();
+            exported.push(event["metadata"]["uid"].as_str().unwrap().parse::<u64>().unwrap());
+        }
+        let Some(next) = page.next else { break };
+        assert!(next > at);
+        at = next;
+    }
+    assert_eq!(exported, found[3..40]);
+    let wrong = Filter { action: Some("x y".to_owned()), ..Filter::default() };
+    let verb = Export { room: house.room.clone(), filter: wrong, from: 0, to: None, limit_count: 1 };
+    assert_eq!(house.call(verb).await.unwrap_err().kind(), Kind::Invalid);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -172,9 +172,35 @@ fn claims_and_observations() {
         };
         assert_eq!(trust_of(NodeKind::Person, NodeKind::Run), [Trust::Observed]);
         assert_eq!(trust_of(NodeKind::Run, NodeKind::LoggedModel), [Trust::Observed]);
-        assert_eq!(trust_of(NodeKind::Run, NodeKind::ModelVersion), [Trust::Claimed]);
+        assert_eq!(trust_of(NodeKind::Run, NodeKind::ModelVersion), [], "the claim says what was seen of the logged model");
         assert_eq!(trust_of(NodeKind::Dataset, NodeKind::Run), [Trust::Claimed; 2]);
         assert!(graph.edges.iter().all(|edge| edge.entry.len() == 32), "each edge names its audit entry");
+    });
+}
+
+#[test]
+fn a_claim_is_shown_only_where_it_says_something_else() {
+    on_both_engines(|world| async move {
+        world
+            .record(|writer, scene| {
+                a_training(writer, scene)?;
+                // The client names another run than the one that the logged model came out of.
+                let source = VersionSource { logged_model: Some("m-1"), run: Some(("run2", Trust::Claimed)), version: None };
+                record::version_registered(writer, scene, "rm_1", 2, &source)?;
+                // The very same, claimed first and seen later.
+                for trust in [Trust::Claimed, Trust::Observed] {
+                    let source = VersionSource { run: Some(("run1", trust)), ..VersionSource::default() };
+                    record::version_registered(writer, scene, "rm_1", 3, &source)?;
+                }
+                Ok(())
+            })
+            .await;
+        let text = world.show("1").await.unwrap().to_text();
+        assert_eq!(text.matches("came out of run run1").count(), 1, "{text}");
+        let text = world.show("2").await.unwrap().to_text();
+        assert!(text.contains("came out of run run2 [claimed]") && text.contains("came out of run run1 [observed]"), "{text}");
+        let text = world.show("3").await.unwrap().to_text();
+        assert!(text.contains("came out of run run1 [observed]") && !text.contains("run run1 [claimed]"), "{text}");
     });
 }
 

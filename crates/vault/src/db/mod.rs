@@ -15,7 +15,7 @@ mod value;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use gate::{Outcome, Permit, SealedOutcome};
+use gate::{Commitment, Outcome, Permit, SealedOutcome};
 use kernel::{Problem, Secret};
 use tokio::sync::oneshot;
 
@@ -121,14 +121,14 @@ impl Db {
         F: FnOnce(&mut Writer<'_>) -> Result<(T, Outcome), Problem> + Send + 'static,
     {
         let lock = lock_key(permit);
-        let sealer = permit.sealer();
-        let done = self.0.write(lock, move |writer| {
-            let (value, outcome) = work(writer)?;
-            Ok((value, Some(sealer(&outcome))))
-        });
-        let value = done.await?;
-        permit.committed();
-        Ok(value)
+        let commitment = permit.commitment();
+        self.0
+            .write(lock, move |writer| {
+                let (value, outcome) = work(writer)?;
+                let sealed = commitment.seal(&outcome);
+                Ok((value, Some(Sealed { row: sealed, commitment })))
+            })
+            .await
     }
 
     /// Runs `work` in one read transaction on a reader's thread: for scans and lists.
@@ -218,8 +218,16 @@ impl SystemDb {
     }
 }
 
+/// An outcome for the outbox, and who must learn that it was committed.
+pub(crate) struct Sealed {
+    row: SealedOutcome,
+    commitment: Commitment,
+}
+
 /// What a unit of write work gives: its value, and the outcome to put into the outbox.
-pub(crate) type Written<T> = Result<(T, Option<SealedOutcome>), Problem>;
+pub(crate) type Written<T> = Result<(T, Option<Sealed>), Problem>;
+/// The same once the outcome's row is in the outbox, before the commit.
+pub(crate) type Placed<T> = (T, Option<(OutboxRow, Commitment)>);
 
 impl Engine {
     async fn write<T, F>(&self, lock: i64, work: F) -> Result<T, Problem>

@@ -13,7 +13,7 @@ use rustls::pki_types::pem::PemObject;
 use tokio::sync::oneshot;
 use tokio_postgres_rustls::MakeRustlsConnect;
 
-use super::{Bind, DbError, OutboxRow, OutboxSink, Reader, Row, Session, Writer, Written, migrations};
+use super::{Bind, DbError, OutboxRow, OutboxSink, Placed, Reader, Row, Sealed, Session, Writer, Written, migrations};
 
 /// Connections, each with its thread.
 const CONNECTION_COUNT: usize = 8;
@@ -68,9 +68,12 @@ impl PostgresPool {
     {
         let sink = Arc::clone(&self.sink);
         self.submit(Box::new(move |client| {
-            let result = client.and_then(|client| in_write(client, lock, work)).map(|(value, row)| {
-                if let (Some(row), Some(sink)) = (row, sink.get()) {
-                    sink(row);
+            let result = client.and_then(|client| in_write(client, lock, work)).map(|(value, placed)| {
+                if let Some((row, commitment)) = placed {
+                    commitment.committed();
+                    if let Some(sink) = sink.get() {
+                        sink(row);
+                    }
                 }
                 value
             });
@@ -183,15 +186,16 @@ fn in_write<T>(
     client: &mut Client,
     lock: i64,
     work: impl FnOnce(&mut Writer<'_>) -> Written<T>,
-) -> Result<(T, Option<OutboxRow>), Problem> {
+) -> Result<Placed<T>, Problem> {
     let mut tx = client.transaction().map_err(DbError::from)?;
     if lock != 0 {
         tx.execute("SELECT pg_advisory_xact_lock($1)", &[&lock]).map_err(DbError::from)?;
     }
     let (value, outcome) = with_session(&mut tx, |session| work(&mut Writer::new(session)))?;
-    let row = outcome.map(|sealed| put_outbox(&mut tx, sealed)).transpose()?;
+    let place = |sealed: Sealed| Ok::<_, DbError>((put_outbox(&mut tx, sealed.row)?, sealed.commitment));
+    let placed = outcome.map(place).transpose()?;
     tx.commit().map_err(DbError::from)?;
-    Ok((value, row))
+    Ok((value, placed))
 }
 
 fn in_read<T>(client: &mut Client, work: impl FnOnce(&mut Reader<'_>) -> Result<T, Problem>) -> Result<T, Problem> {

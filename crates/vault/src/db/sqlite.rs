@@ -6,10 +6,11 @@ use std::sync::{Arc, OnceLock};
 use crossbeam_channel::{Receiver, Sender, TryRecvError, bounded};
 use kernel::Problem;
 use parking_lot::Mutex;
+use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags, ToSql, params_from_iter, types::ToSqlOutput, types::ValueRef};
 use tokio::sync::oneshot;
 
-use super::{Bind, DbError, OutboxRow, OutboxSink, Reader, Row, Session, Writer, Written, migrations, private_parent};
+use super::{Bind, DbError, OutboxRow, OutboxSink, Placed, Reader, Row, Sealed, Session, Writer, Written, migrations, private_parent};
 
 /// Units of work that may wait for the writer. Beyond it a request is told to come back.
 const WRITE_QUEUE_COUNT_MAX: usize = 4_096;
@@ -79,9 +80,12 @@ impl SqlitePool {
             let result = in_savepoint(connection, work);
             Box::new(move |committed| {
                 let result = match (result, committed) {
-                    (Ok((value, row)), Ok(())) => {
-                        if let (Some(row), Some(sink)) = (row, sink.get()) {
-                            sink(row);
+                    (Ok((value, placed)), Ok(())) => {
+                        if let Some((row, commitment)) = placed {
+                            commitment.committed();
+                            if let Some(sink) = sink.get() {
+                                sink(row);
+                            }
                         }
                         Ok(value)
                     }
@@ -134,6 +138,9 @@ fn open_connection(path: &Path, writer: bool) -> Result<Connection, DbError> {
     };
     let connection = Connection::open_with_flags(path, flags)?;
     connection.set_prepared_statement_cache_capacity(STATEMENT_COUNT_MAX);
+    // Without this, SQLite prepares a statement anew whenever a bound value could change its plan: a profile of logging
+    // metrics showed 13 % of the time there.
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
     connection.execute_batch(
         "PRAGMA journal_mode = WAL;
          PRAGMA synchronous = FULL;
@@ -219,15 +226,15 @@ fn run_group(connection: &Connection, first: WriteJob, queue: &Receiver<WriteJob
 fn in_savepoint<T>(
     connection: &Connection,
     work: impl FnOnce(&mut Writer<'_>) -> Written<T>,
-) -> Result<(T, Option<OutboxRow>), Problem> {
+) -> Result<Placed<T>, Problem> {
     if connection.is_autocommit() {
         return Err(Problem::unavailable("the database could not begin a transaction; nothing was changed"));
     }
     run_cached(connection, "SAVEPOINT unit")?;
     let mut writer = Writer::new(Session::Sqlite(connection));
     let result = work(&mut writer).and_then(|(value, outcome)| {
-        let row = outcome.map(|sealed| put_outbox(connection, sealed)).transpose()?;
-        Ok((value, row))
+        let place = |sealed: Sealed| Ok::<_, DbError>((put_outbox(connection, sealed.row)?, sealed.commitment));
+        Ok((value, outcome.map(place).transpose()?))
     });
     match result {
         Ok(done) => {

@@ -4,10 +4,20 @@ use gate::Target;
 use http::Method;
 use kernel::Problem;
 use policy::{AccessCheck, Policy};
+use serde::Deserialize;
 use serde_json::json;
 
-use crate::mlflow::json::Fields;
+use super::shape::body;
 use crate::{Door, json};
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Question {
+    principal: String,
+    action: String,
+    resource_kind: Option<String>,
+    resource: Option<String>,
+}
 
 /// Adds the routes.
 pub fn routes(door: &mut Door, policy: &Policy) {
@@ -16,14 +26,9 @@ pub fn routes(door: &mut Door, policy: &Policy) {
         Method::POST,
         "/api/strongroom/v1/access/check",
         move |inbound| {
-            let fields = Fields::of(inbound)?;
-            let kind = fields.text("resource_kind")?.unwrap_or_else(|| "workspace".to_owned());
-            Ok(AccessCheck {
-                room: room.clone(),
-                principal: fields.need_text("principal")?,
-                verb: fields.need_text("action")?,
-                on: target(&kind, fields.text("resource")?)?,
-            })
+            let Question { principal, action, resource_kind, resource } = body(inbound)?;
+            let on = target(resource_kind.as_deref().unwrap_or("workspace"), resource)?;
+            Ok(AccessCheck { room: room.clone(), principal, verb: action, on })
         },
         |answer| {
             json(&json!({
@@ -45,13 +50,14 @@ fn target(kind: &str, resource: Option<String>) -> Result<Target, Problem> {
         ("experiment", Some(id)) => Ok(Target::Experiment(id)),
         ("run", Some(id)) => Ok(Target::Run(id)),
         ("logged_model", Some(id)) => Ok(Target::LoggedModel(id)),
+        ("evaluation_dataset", Some(id)) => Ok(Target::EvaluationDataset(id)),
         ("registered_model", Some(name)) => Ok(Target::RegisteredModel(name)),
         ("server" | "audit_log" | "workspace", Some(_)) => Err(Problem::invalid(format!("a {kind} takes no `resource`"))),
-        ("experiment" | "run" | "logged_model" | "registered_model", None) => {
+        ("experiment" | "run" | "logged_model" | "evaluation_dataset" | "registered_model", None) => {
             Err(Problem::invalid(format!("`resource` must name the {kind}")))
         }
         _ => Err(Problem::invalid(
-            "`resource_kind` must be one of server, audit_log, workspace, experiment, run, logged_model, registered_model",
+            "`resource_kind` must be one of server, audit_log, workspace, experiment, run, logged_model, evaluation_dataset, registered_model",
         )),
     }
 }

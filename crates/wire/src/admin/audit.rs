@@ -8,14 +8,20 @@ use http::{HeaderValue, Method, header};
 use kernel::Problem;
 use serde_json::{Value, json};
 
+use super::shape::{only, query};
 use super::times;
-use crate::mlflow::json::Fields;
 use crate::outbound::harden;
 use crate::{Answer, Door, Inbound, json as json_answer};
 
 const PREFIX: &str = "/api/strongroom/v1/audit";
 /// Records of a page, if nobody says.
-const PAGE_COUNT_DEFAULT: i64 = 100;
+const PAGE_COUNT_DEFAULT: usize = 100;
+/// What records are chosen by, in the order of [`filter`].
+const FILTERS: [&str; 10] =
+    ["who", "what", "since", "until", "kind", "outcome", "resource", "workspace", "entry", "text"];
+/// The same, and a stretch of the log.
+const EXPORT: [&str; 13] =
+    ["who", "what", "since", "until", "kind", "outcome", "resource", "workspace", "entry", "text", "from", "to", "rows"];
 /// Tells where the next export goes on.
 const NEXT_HEADER: &str = "x-strongroom-next";
 
@@ -32,9 +38,10 @@ pub fn routes(door: &mut Door, room: &Audit) {
         json_answer(&answer)
     });
     let audit = room.clone();
-    door.route(Method::GET, &at("/proof/{record}"), move |inbound| Ok(prove(&audit, inbound)), |proven| {
+    door.route(Method::GET, &at("/proof/{record}"), move |inbound| prove(&audit, inbound), |proven| {
         let mut answer = text(proven.proof, "text/plain; charset=utf-8");
-        set(&mut answer, "x-strongroom-record", &String::from_utf8_lossy(&proven.record));
+        set(&mut answer, "x-strongroom-index", &proven.index.to_string());
+        set_bytes(&mut answer, "x-strongroom-record", &proven.record)?;
         set(&mut answer, "x-strongroom-verifier-key", &proven.verifier_key);
         Ok(answer)
     });
@@ -47,14 +54,16 @@ pub fn routes(door: &mut Door, room: &Audit) {
         Ok(answer)
     });
     let audit = room.clone();
-    door.route(Method::POST, &at("/verify"), move |_| Ok(Verify { room: audit.clone() }), |report| json_answer(&report));
+    let verify = move |inbound: &Inbound| only(inbound, []).map(|[]| Verify { room: audit.clone() });
+    door.route(Method::POST, &at("/verify"), verify, |report| json_answer(&report));
     let audit = room.clone();
-    let checkpoint = move |_: &Inbound| Ok(ReadCheckpoint { room: audit.clone() });
+    let checkpoint = move |inbound: &Inbound| only(inbound, []).map(|[]| ReadCheckpoint { room: audit.clone() });
     door.route(Method::GET, &at("/checkpoint"), checkpoint.clone(), |note| Ok(text(note, "text/plain; charset=utf-8")));
     // The layout that mirrors and verifiers of C2SP tlog-tiles expect below one address.
     door.route(Method::GET, &at("/log/checkpoint"), checkpoint, |note| Ok(text(note, "text/plain; charset=utf-8")));
     let audit = room.clone();
     let tile = move |inbound: &Inbound| {
+        let [] = only(inbound, [])?;
         let path = format!("tile/{}", inbound.path("path"));
         let path = TilePath::parse(&path).ok_or_else(|| Problem::not_found(format!("`{path}` is not the path of a tile")))?;
         Ok(ReadTile { room: audit.clone(), path })
@@ -63,50 +72,55 @@ pub fn routes(door: &mut Door, room: &Audit) {
 }
 
 fn search(room: &Audit, inbound: &Inbound) -> Result<Search, Problem> {
-    let fields = Fields::of(inbound)?;
-    let rows = fields.int("rows")?.unwrap_or(PAGE_COUNT_DEFAULT);
+    let (page, values) = query(inbound, FILTERS)?;
     Ok(Search {
         room: room.clone(),
-        filter: filter(&fields)?,
-        before: fields.int("after")?.and_then(|index| u64::try_from(index).ok()),
-        limit_count: usize::try_from(rows).unwrap_or(1),
+        filter: filter(values)?,
+        before: page.after.map(|after| number("after", &after)).transpose()?,
+        limit_count: page.rows.unwrap_or(PAGE_COUNT_DEFAULT),
     })
 }
 
-fn filter(fields: &Fields) -> Result<Filter, Problem> {
-    let time = |name: &str| fields.text(name)?.map(|text| times::parse(name, &text)).transpose();
+fn filter([who, what, since, until, kind, outcome, resource, workspace, entry, text]: [Option<String>; 10]) -> Result<Filter, Problem> {
+    let time = |name: &str, text: Option<String>| text.map(|text| times::parse(name, &text)).transpose();
     Ok(Filter {
-        caller: fields.text("who")?,
-        action: fields.text("what")?,
-        from: time("since")?,
-        to: time("until")?,
-        kind: fields.text("kind")?,
-        status: fields.text("outcome")?,
-        resource: fields.text("resource")?,
-        workspace: fields.text("workspace")?,
-        entry: fields.text("entry")?,
-        text: fields.text("text")?,
+        caller: who,
+        action: what,
+        from: time("since", since)?,
+        to: time("until", until)?,
+        kind,
+        status: outcome,
+        resource,
+        workspace,
+        entry,
+        text,
     })
 }
 
-fn prove(room: &Audit, inbound: &Inbound) -> Prove {
+fn prove(room: &Audit, inbound: &Inbound) -> Result<Prove, Problem> {
+    let [] = only(inbound, [])?;
     let record = inbound.path("record");
     let which = record.parse().map_or_else(|_| Which::Entry(record.to_owned()), Which::Index);
-    Prove { room: room.clone(), which }
+    Ok(Prove { room: room.clone(), which })
 }
 
 fn export(room: &Audit, inbound: &Inbound) -> Result<Export, Problem> {
-    let fields = Fields::of(inbound)?;
-    let index = |name: &str| Ok::<_, Problem>(fields.int(name)?.and_then(|index| u64::try_from(index).ok()));
+    let [who, what, since, until, kind, outcome, resource, workspace, entry, text, from, to, rows] = only(inbound, EXPORT)?;
+    let count = |name: &str, text: Option<String>| text.map(|text| number(name, &text)).transpose();
     Ok(Export {
         room: room.clone(),
-        from: index("from")?.unwrap_or_default(),
-        to: index("to")?,
-        limit_count: index("rows")?.unwrap_or(u64::MAX),
+        filter: filter([who, what, since, until, kind, outcome, resource, workspace, entry, text])?,
+        from: count("from", from)?.unwrap_or_default(),
+        to: count("to", to)?,
+        limit_count: count("rows", rows)?.unwrap_or(u64::MAX),
     })
 }
 
-/// A record for people and scripts: its own fields, its index, and who and when in a form to read.
+fn number(name: &str, text: &str) -> Result<u64, Problem> {
+    text.parse().map_err(|_| Problem::invalid(format!("`{name}` is a whole number")))
+}
+
+/// A record for people and scripts: its own fields as they are, and beside them its index, and who and when in a form to read.
 fn record_json(hit: &Hit) -> Result<Value, Problem> {
     let unreadable = || Problem::internal("a record of the log cannot be read", "not JSON");
     let mut record: Value = serde_json::from_slice(&hit.record).map_err(|_| unreadable())?;
@@ -114,8 +128,7 @@ fn record_json(hit: &Hit) -> Result<Value, Problem> {
     if let Some(fields) = record.as_object_mut() {
         fields.insert("index".to_owned(), json!(hit.index));
         fields.insert("who".to_owned(), json!(view.caller.id));
-        fields.insert("at_us".to_owned(), json!(view.at));
-        fields.insert("at".to_owned(), json!(times::to_text(kernel::Micros(view.at))));
+        fields.insert("at_text".to_owned(), json!(times::to_text(kernel::Micros(view.at))));
     }
     Ok(record)
 }
@@ -137,6 +150,13 @@ fn tile_answer(bytes: Vec<u8>) -> Answer {
     }
     harden(&mut answer);
     answer
+}
+
+/// A record's own bytes. They are text, but need not be ASCII.
+fn set_bytes(answer: &mut Answer, name: &'static str, bytes: &[u8]) -> Result<(), Problem> {
+    let value = HeaderValue::from_bytes(bytes).map_err(|e| Problem::internal("the record cannot be put into a header", e))?;
+    answer.headers_mut().insert(name, value);
+    Ok(())
 }
 
 fn set(answer: &mut Answer, name: &'static str, value: &str) {

@@ -3,15 +3,27 @@
 use http::Method;
 use kernel::Problem;
 use policy::{CreateGrant, Grant, ListGrants, On, PAGE_COUNT_MAX, Policy, RevokeGrant};
+use serde::Deserialize;
 use serde_json::{Value, json};
 
+use super::shape::{body, query};
 use super::times;
-use crate::mlflow::json::Fields;
 use crate::{Door, Inbound, json};
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct NewGrant {
+    principal: String,
+    role: String,
+    resource_kind: Option<String>,
+    resource: Option<String>,
+    expires_at: Option<String>,
+    justification: Option<String>,
+}
 
 const GRANTS: &str = "/api/strongroom/v1/grants";
 /// Grants of a page, if nobody says.
-const PAGE_COUNT_DEFAULT: i64 = 100;
+const PAGE_COUNT_DEFAULT: usize = 100;
 
 /// Adds the routes.
 pub fn routes(door: &mut Door, policy: &Policy) {
@@ -20,15 +32,14 @@ pub fn routes(door: &mut Door, policy: &Policy) {
         Method::POST,
         GRANTS,
         move |inbound| {
-            let fields = Fields::of(inbound)?;
-            let expires_at = fields.text("expires_at")?.map(|text| times::parse("expires_at", &text)).transpose()?;
+            let NewGrant { principal, role, resource_kind, resource, expires_at, justification } = body(inbound)?;
             Ok(CreateGrant {
                 room: room.clone(),
-                principal: fields.need_text("principal")?,
-                role: fields.need_text("role")?,
-                on: on_of(&fields)?,
-                expires_at,
-                justification: fields.text("justification")?.unwrap_or_default(),
+                principal,
+                role,
+                on: on(resource_kind.as_deref(), resource)?,
+                expires_at: expires_at.map(|text| times::parse("expires_at", &text)).transpose()?,
+                justification: justification.unwrap_or_default(),
             })
         },
         |grant| json(&grant_json(&grant)),
@@ -38,14 +49,9 @@ pub fn routes(door: &mut Door, policy: &Policy) {
         Method::GET,
         GRANTS,
         move |inbound| {
-            let fields = Fields::of(inbound)?;
-            Ok(ListGrants {
-                room: room.clone(),
-                on: on_of(&fields)?,
-                principal: fields.text("principal")?,
-                after: fields.text("after")?,
-                limit: rows(&fields)?,
-            })
+            let (page, [kind, resource, principal]) = query(inbound, ["resource_kind", "resource", "principal"])?;
+            let limit = i64::try_from(page.rows.unwrap_or(PAGE_COUNT_DEFAULT)).unwrap_or(PAGE_COUNT_MAX).min(PAGE_COUNT_MAX);
+            Ok(ListGrants { room: room.clone(), on: on(kind.as_deref(), resource)?, principal, after: page.after, limit })
         },
         |page| {
             let grants: Vec<Value> = page.grants.iter().map(grant_json).collect();
@@ -65,18 +71,10 @@ pub fn routes(door: &mut Door, policy: &Policy) {
     );
 }
 
-fn rows(fields: &Fields) -> Result<i64, Problem> {
-    Ok(fields.int("rows")?.unwrap_or(PAGE_COUNT_DEFAULT).clamp(1, PAGE_COUNT_MAX))
-}
-
-/// `resource_kind` and `resource`: the workspace of the request, if nobody says.
-fn on_of(fields: &Fields) -> Result<On, Problem> {
-    let kind = fields.text("resource_kind")?.unwrap_or_else(|| "workspace".to_owned());
-    let resource = fields.text("resource")?.filter(|id| !id.is_empty());
-    on(&kind, resource)
-}
-
-fn on(kind: &str, resource: Option<String>) -> Result<On, Problem> {
+/// The resource of these two: the workspace of the request, if nobody says.
+fn on(kind: Option<&str>, resource: Option<String>) -> Result<On, Problem> {
+    let kind = kind.unwrap_or("workspace");
+    let resource = resource.filter(|id| !id.is_empty());
     match (kind, resource) {
         ("server", None) => Ok(On::Server),
         ("workspace", None) => Ok(On::Workspace),
@@ -115,11 +113,11 @@ mod tests {
     #[test]
     fn a_resource_is_named_or_refused() {
         let id = || Some("7".to_owned());
-        assert_eq!(on("workspace", None).ok(), Some(On::Workspace));
-        assert_eq!(on("experiment", id()).ok(), Some(On::Experiment("7".to_owned())));
-        assert_eq!(on("registered_model", id()).ok(), Some(On::RegisteredModel("7".to_owned())));
+        assert_eq!(on(Some("workspace"), None).ok(), Some(On::Workspace));
+        assert_eq!(on(Some("experiment"), id()).ok(), Some(On::Experiment("7".to_owned())));
+        assert_eq!(on(Some("registered_model"), id()).ok(), Some(On::RegisteredModel("7".to_owned())));
         for (kind, resource) in [("workspace", id()), ("server", id()), ("experiment", None), ("run", id()), ("", None)] {
-            assert!(on(kind, resource).is_err(), "{kind}");
+            assert!(on(Some(kind), resource).is_err(), "{kind}");
         }
     }
 }

@@ -1,6 +1,7 @@
 //! Strongroom's own JSON interface under `/api/strongroom/v1`: accounts, tokens, grants, the log, lineage. The command
 //! line and the console speak it. Lists answer `{"<plural>": […], "next": "…"}` and take `?after=…&rows=…`; one thing
-//! answers as a bare object; times are RFC 3339 texts in UTC; what nothing is answered for gives `{}`.
+//! answers as a bare object; times are RFC 3339 texts in UTC; what nothing is answered for gives `{}`. A field or parameter
+//! that is not known is refused.
 //!
 //! | method, path (after the prefix) | body or query |
 //! |---|---|
@@ -16,7 +17,7 @@
 //! | GET, POST `/grants`; DELETE `/grants/{grant}` | `{"principal", "role", "resource_kind"?: "workspace", "resource"?, "expires_at"?, "justification"?}` |
 //! | GET `/roles`; POST `/access/check` | `{"principal", "action", "resource_kind"?, "resource"?}` |
 //! | GET `/lineage/{model}/{version or @alias}` | |
-//! | GET `/audit/records`, `/audit/checkpoint`, `/audit/proof/{record}`, `/audit/export`; POST `/audit/verify` | `?who=&what=&since=&until=&outcome=&resource=&rows=&after=` |
+//! | GET `/audit/records`, `/audit/checkpoint`, `/audit/proof/{record}`, `/audit/export`; POST `/audit/verify` | `?who=&what=&since=&until=&outcome=&resource=…&rows=`, and `&after=` or, for the export, `&from=&to=` |
 //! | POST `/objects/verify`, `/objects/sweep`, `/keys/rotate`, `/keys/rewrap` | |
 //! | GET `/audit/log/{path}` (tiles, entries, checkpoint: C2SP tlog-tiles) | |
 
@@ -63,5 +64,4 @@ pub fn routes(door: &mut Door, rooms: &Rooms<'_>) {
     audit::routes(door, rooms.audit);
     lineage::routes(door, rooms.lineage);
     vault::routes(door, rooms.artifacts);
-    lineage::routes(door, rooms.lineage);
 }

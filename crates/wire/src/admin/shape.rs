@@ -20,24 +20,42 @@ pub(crate) fn body<T: DeserializeOwned>(inbound: &Inbound) -> Result<T, Problem>
 /// `?after=…&rows=…`, and the values of `others` in their order. Any other parameter is refused.
 pub(crate) fn query<const N: usize>(inbound: &Inbound, others: [&str; N]) -> Result<(PageWish, [Option<String>; N]), Problem> {
     let mut page = PageWish::default();
+    let values = parameters(inbound, others, |name, value| match name {
+        "after" => {
+            page.after = Some(value.to_owned());
+            Ok(true)
+        }
+        "rows" => {
+            let rows = value.parse().ok().filter(|rows| (1..=identity::PAGE_ROWS_MAX).contains(rows));
+            let wrong = || Problem::invalid(format!("`rows` is a number from 1 to {}", identity::PAGE_ROWS_MAX));
+            page.rows = Some(rows.ok_or_else(wrong)?);
+            Ok(true)
+        }
+        _ => Ok(false),
+    })?;
+    Ok((page, values))
+}
+
+/// The values of these parameters in their order. Any other parameter is refused.
+pub(crate) fn only<const N: usize>(inbound: &Inbound, names: [&str; N]) -> Result<[Option<String>; N], Problem> {
+    parameters(inbound, names, |_, _| Ok(false))
+}
+
+fn parameters<const N: usize>(
+    inbound: &Inbound,
+    names: [&str; N],
+    mut take: impl FnMut(&str, &str) -> Result<bool, Problem>,
+) -> Result<[Option<String>; N], Problem> {
     let mut values = [const { None }; N];
     for (name, value) in inbound.query()? {
-        let place = others.iter().position(|other| *other == name).and_then(|at| values.get_mut(at));
-        match (name.as_str(), place) {
-            (_, Some(place)) => *place = Some(value),
-            ("after", None) => page.after = Some(value),
-            ("rows", None) => {
-                let rows = value.parse().ok().filter(|rows| (1..=identity::PAGE_ROWS_MAX).contains(rows));
-                let wrong = || Problem::invalid(format!("`rows` is a number from 1 to {}", identity::PAGE_ROWS_MAX));
-                page.rows = Some(rows.ok_or_else(wrong)?);
-            }
-            (unknown, None) => {
-                let unknown: String = unknown.chars().take(64).collect();
-                return Err(Problem::invalid(format!("the parameter `{unknown}` is not known here")));
-            }
+        if let Some(place) = names.iter().position(|known| *known == name).and_then(|at| values.get_mut(at)) {
+            *place = Some(value);
+        } else if !take(&name, &value)? {
+            let unknown: String = name.chars().take(64).collect();
+            return Err(Problem::invalid(format!("the parameter `{unknown}` is not known here")));
         }
     }
-    Ok((page, values))
+    Ok(values)
 }
 
 /// `{"<plural>": […], "next": "…"}`; without `next` at the end.

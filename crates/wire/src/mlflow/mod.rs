@@ -2,6 +2,7 @@
 //! to a verb and its output to JSON. Shapes and limits: MLflow's `service.proto` and `model_registry.proto`.
 
 pub mod artifacts;
+pub mod evaluation;
 pub mod experiments;
 pub mod graphql;
 pub mod json;
@@ -10,6 +11,7 @@ pub mod logging;
 pub mod metrics;
 pub mod model_versions;
 pub mod registered_models;
+pub mod promptlab;
 mod registry_view;
 pub mod runs;
 mod tracking_view;
@@ -37,6 +39,7 @@ pub fn routes(door: &mut Door, tracking: &tracking::Tracking, registry: &registr
     experiments::routes(door, tracking);
     runs::routes(door, tracking);
     logging::routes(door, tracking);
+    promptlab::routes(door, tracking, artifacts);
     metrics::routes(door, tracking);
     artifacts::routes(door, artifacts);
     registered_models::routes(door, registry);
