@@ -88,14 +88,16 @@ CREATE TABLE trace_assessment (
     PRIMARY KEY (trace_row, assessment_id)
 );
 
--- Runs that a trace was linked to after it was made.
+-- Runs that a trace was linked to after it was made. A link may come before its trace: clients send traces in the background.
+-- It holds in the experiment that it was made for only.
 CREATE TABLE trace_run (
-    run_id    TEXT COLLATE "C" NOT NULL,
-    trace_row BIGINT NOT NULL,
-    PRIMARY KEY (run_id, trace_row)
+    run_id        TEXT   COLLATE "C" NOT NULL,
+    trace_id      TEXT   COLLATE "C" NOT NULL,
+    experiment_id BIGINT NOT NULL,
+    PRIMARY KEY (run_id, trace_id)
 );
 
-CREATE INDEX trace_run_of_trace ON trace_run (trace_row);
+CREATE INDEX trace_run_of_trace ON trace_run (trace_id);
 
 -- Prompt versions that a trace used, as `name/version`.
 CREATE TABLE trace_prompt (

@@ -99,12 +99,13 @@ class Server:
 
     def command(self, *arguments: str) -> list[str]:
         """A command line of the server's own program, over this data directory."""
-        return [str(binary()), *arguments, "--data", str(self.data), *self._config_arguments()]
+        return [str(binary()), *arguments, "--data", str(self.data)]
 
-    def init(self) -> None:
+    def init(self, admin: str = "admin") -> None:
         """Makes the data directory and reads the first administrator's token."""
         self.data.parent.mkdir(parents=True, exist_ok=True)
-        command = self.command("init") + ["--admin-token-file", str(self.token_file)]
+        # The configuration is copied into the data directory, where every other command finds it.
+        command = self.command("init") + ["--admin", admin, "--admin-token-file", str(self.token_file), *self._config_arguments()]
         made = subprocess.run(command, capture_output=True, text=True, timeout=60)
         if made.returncode != 0:
             raise StartError(f"`{' '.join(command)}` answered {made.returncode}:\n{made.stdout}{made.stderr}")

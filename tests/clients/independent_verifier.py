@@ -5,7 +5,8 @@ It needs Python 3.9 and the package `cryptography`, and follows the public texts
 signed-note, tlog-checkpoint, tlog-tiles, tlog-cosignature and tlog-proof.
 
     independent_verifier.py --key VKEY --dir DATA/audit
-    independent_verifier.py --key VKEY --url https://host:port/audit/log --ca DATA/tls/ca.pem   (token: $STRONGROOM_TOKEN)
+    independent_verifier.py --key VKEY --url https://host:port/api/strongroom/v1/audit/log --ca DATA/tls/ca.pem
+                                                                              (token: $STRONGROOM_TOKEN)
     independent_verifier.py --key VKEY --proof receipt.tlog-proof --record record.json
 
 It exits with 0 if all holds, 1 if something does not, 2 if it could not look.

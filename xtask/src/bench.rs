@@ -47,17 +47,7 @@ pub fn run(words: &[&str]) -> Result<(), String> {
 /// Works inside the process are examples of the server's package; they print their own object.
 fn example(name: &str, json: bool) -> Result<(), String> {
     let mut command = Command::new(shell::cargo_program());
-    command
-        .args([
-            "run",
-            "--quiet",
-            "--release",
-            "--package",
-            "strongroom",
-            "--example",
-            name,
-        ])
-        .current_dir(shell::root());
+    command.args(["run", "--quiet", "--release", "--package", "strongroom", "--example", name]).current_dir(shell::root());
     if json {
         return shell::run(command.args(["--", "--json"]));
     }
@@ -82,8 +72,7 @@ pub fn print(bench: &str, rows: &[Row], json: bool) {
             short(row.ours),
             row.peer.map_or_else(|| "-".to_owned(), short),
             row.unit,
-            row.ratio
-                .map_or_else(|| "-".to_owned(), |ratio| format!("{}x", short(ratio))),
+            row.ratio.map_or_else(|| "-".to_owned(), |ratio| format!("{}x", short(ratio))),
             short(row.limit),
             format!("{:.2}", row.of_limit),
             row.limited_by

@@ -103,42 +103,22 @@ struct Side {
 /// # Errors
 /// If a server does not start or a work cannot be done.
 pub fn run(words: &[&str]) -> Result<Vec<Row>, String> {
-    let rounds: usize = value(words, "--rounds")
-        .and_then(|text| text.parse().ok())
-        .unwrap_or(3);
+    let rounds: usize = value(words, "--rounds").and_then(|text| text.parse().ok()).unwrap_or(3);
     let wanted: Option<Vec<&str>> = value(words, "--works").map(|list| list.split(',').collect());
-    let works: Vec<&Work> = WORKS
-        .iter()
-        .filter(|work| {
-            wanted
-                .as_ref()
-                .is_none_or(|names| names.contains(&work.name))
-        })
-        .collect();
-    shell::say("building the server and the load generator");
-    shell::cargo(&[
-        "build",
-        "--quiet",
-        "--release",
-        "--package",
-        "strongroom",
-        "--package",
-        "loadgen",
-    ])?;
-    let peer_python = python::environment(
-        "peer",
-        &shell::root().join("bench").join("peer-requirements.txt"),
-    )?;
+    let works: Vec<&Work> = WORKS.iter().filter(|work| wanted.as_ref().is_none_or(|names| names.contains(&work.name))).collect();
+    if !words.contains(&"--prebuilt") {
+        shell::say("building the server and the load generator");
+        let packages = ["--package", "strongroom", "--package", "loadgen"];
+        shell::cargo(&[&["build", "--quiet", "--release"], packages.as_slice()].concat())?;
+    }
+    let peer_python = python::environment("peer", &shell::root().join("bench").join("peer-requirements.txt"))?;
     let folder = tempfile::Builder::new()
         .prefix("bench-")
         .tempdir_in(shell::work()?)
         .map_err(|error| format!("cannot make a folder: {error}"))?;
     let mut ours = our_side(folder.path())?;
     let mut peer = peer_side(folder.path(), &peer_python)?;
-    shell::say(&format!(
-        "peer: mlflow {}, its default workers, SQLite",
-        python::version(&peer_python, "mlflow")
-    ));
+    shell::say(&format!("peer: mlflow {}, its default workers, SQLite", python::version(&peer_python, "mlflow")));
 
     let mut rows = Vec::new();
     rows.extend(rounds_at_rest(&works, &ours, &peer, rounds)?);
@@ -155,12 +135,7 @@ fn at_rest(work: &Work) -> bool {
     matches!(work.name, "cold-start" | "idle-memory")
 }
 
-fn rounds_at_rest(
-    works: &[&Work],
-    ours: &Side,
-    peer: &Side,
-    rounds: usize,
-) -> Result<Vec<Row>, String> {
+fn rounds_at_rest(works: &[&Work], ours: &Side, peer: &Side, rounds: usize) -> Result<Vec<Row>, String> {
     let wanted: Vec<&&Work> = works.iter().filter(|work| at_rest(work)).collect();
     if wanted.is_empty() {
         return Ok(Vec::new());
@@ -177,21 +152,12 @@ fn rounds_at_rest(
             let start_ms = start.elapsed().as_secs_f64() * 1_000.0;
             std::thread::sleep(IDLE_AFTER);
             let mebibytes = server.resident_bytes() as f64 / (1024.0 * 1024.0);
-            shell::say(&format!(
-                "round {}: {} starts in {start_ms:.0} ms, idles at {mebibytes:.0} MiB",
-                round + 1,
-                side.name
-            ));
+            shell::say(&format!("round {}: {} starts in {start_ms:.0} ms, idles at {mebibytes:.0} MiB", round + 1, side.name));
             measured.push((start_ms, mebibytes));
         }
     }
     let middle = |measured: &[(f64, f64)], memory: bool| {
-        median(
-            measured
-                .iter()
-                .map(|(start, bytes)| if memory { *bytes } else { *start })
-                .collect(),
-        )
+        median(measured.iter().map(|(start, bytes)| if memory { *bytes } else { *start }).collect())
     };
     let rows = wanted.iter().map(|work| {
         let memory = work.name == "idle-memory";
@@ -201,12 +167,7 @@ fn rounds_at_rest(
     Ok(rows.collect())
 }
 
-fn rounds_under_load(
-    works: &[&Work],
-    ours: &mut Side,
-    peer: &mut Side,
-    rounds: usize,
-) -> Result<Vec<Row>, String> {
+fn rounds_under_load(works: &[&Work], ours: &mut Side, peer: &mut Side, rounds: usize) -> Result<Vec<Row>, String> {
     let mut rows = Vec::new();
     for work in works.iter().filter(|work| !at_rest(work)) {
         for side in [&mut *ours, &mut *peer] {
@@ -231,11 +192,7 @@ fn rounds_under_load(
 }
 
 fn row(work: &Work, ours: f64, peer: f64) -> Row {
-    let ratio = if work.less_is_better {
-        peer / ours
-    } else {
-        ours / peer
-    };
+    let ratio = if work.less_is_better { peer / ours } else { ours / peer };
     Row {
         work: work.name,
         ours,
@@ -251,33 +208,17 @@ fn row(work: &Work, ours: f64, peer: f64) -> Row {
 fn our_side(folder: &Path) -> Result<Side, String> {
     let binary = shell::target().join("release").join("strongroom");
     let (data, token) = (folder.join("strongroom"), folder.join("admin.token"));
-    shell::quiet(
-        Command::new(&binary)
-            .arg("init")
-            .arg("--data")
-            .arg(&data)
-            .arg("--admin-token-file")
-            .arg(&token),
-    )?;
+    shell::quiet(Command::new(&binary).arg("init").arg("--data").arg(&data).arg("--admin-token-file").arg(&token))?;
     let port = postgres::free_port()?;
     let ca = data.join("tls").join("ca.pem");
     let log = folder.join("strongroom.log");
     Ok(Side {
         name: "strongroom",
         url: format!("https://127.0.0.1:{port}"),
-        arguments: vec![
-            "--token-file".to_owned(),
-            token.display().to_string(),
-            "--ca".to_owned(),
-            ca.display().to_string(),
-        ],
+        arguments: vec!["--token-file".to_owned(), token.display().to_string(), "--ca".to_owned(), ca.display().to_string()],
         start: Box::new(move || {
             let mut command = Command::new(&binary);
-            command
-                .arg("serve")
-                .arg("--data")
-                .arg(&data)
-                .args(["--listen", &format!("127.0.0.1:{port}")]);
+            command.arg("serve").arg("--data").arg(&data).args(["--listen", &format!("127.0.0.1:{port}")]);
             with_log(&mut command, &log);
             command
         }),
@@ -290,8 +231,7 @@ fn peer_side(folder: &Path, python: &Path) -> Result<Side, String> {
     let port = postgres::free_port()?;
     let program = python.with_file_name("mlflow");
     let home: PathBuf = folder.join("mlflow");
-    std::fs::create_dir_all(&home)
-        .map_err(|error| format!("cannot make `{}`: {error}", home.display()))?;
+    std::fs::create_dir_all(&home).map_err(|error| format!("cannot make `{}`: {error}", home.display()))?;
     let log = folder.join("mlflow.log");
     Ok(Side {
         name: "mlflow",
@@ -301,14 +241,8 @@ fn peer_side(folder: &Path, python: &Path) -> Result<Side, String> {
             let mut command = Command::new(&program);
             command
                 .args(["server", "--host", "127.0.0.1", "--port", &port.to_string()])
-                .args([
-                    "--backend-store-uri",
-                    &format!("sqlite:///{}/mlflow.db", home.display()),
-                ])
-                .args([
-                    "--artifacts-destination",
-                    &home.join("artifacts").display().to_string(),
-                ])
+                .args(["--backend-store-uri", &format!("sqlite:///{}/mlflow.db", home.display())])
+                .args(["--artifacts-destination", &home.join("artifacts").display().to_string()])
                 .env("MLFLOW_DISABLE_TELEMETRY", "true")
                 .current_dir(&home);
             with_log(&mut command, &log);
@@ -320,15 +254,8 @@ fn peer_side(folder: &Path, python: &Path) -> Result<Side, String> {
 }
 
 fn with_log(command: &mut Command, path: &Path) {
-    command
-        .stdin(Stdio::null())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::null());
-    if let Ok(log) = std::fs::OpenOptions::new()
-        .create(true)
-        .append(true)
-        .open(path)
-    {
+    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null());
+    if let Ok(log) = std::fs::OpenOptions::new().create(true).append(true).open(path) {
         command.stderr(log);
     }
 }
@@ -336,9 +263,7 @@ fn with_log(command: &mut Command, path: &Path) {
 impl Side {
     /// Starts the server and returns when it has answered.
     fn serve(&self) -> Result<Service, String> {
-        let mut child = (self.start)()
-            .spawn()
-            .map_err(|error| format!("cannot start {}: {error}", self.name))?;
+        let mut child = (self.start)().spawn().map_err(|error| format!("cannot start {}: {error}", self.name))?;
         if let Some(output) = child.stdout.take() {
             std::thread::spawn(move || demo::listening(output));
         }
@@ -370,15 +295,7 @@ impl Side {
     }
 
     fn measure(&self, work: &str) -> Result<f64, String> {
-        let mut words = vec![
-            work,
-            "--seconds",
-            SECONDS,
-            "--connections",
-            "16",
-            "--bytes",
-            ARTIFACT_BYTES,
-        ];
+        let mut words = vec![work, "--seconds", SECONDS, "--connections", "16", "--bytes", ARTIFACT_BYTES];
         match work {
             "search-runs" => words.extend(["--on", &self.experiment]),
             "artifact-download" => words.extend(["--on", &self.artifact]),
@@ -387,36 +304,22 @@ impl Side {
         let report = self.loadgen(&words)?;
         let errors = report.get("errors").and_then(Value::as_u64).unwrap_or(0);
         if errors > 0 {
-            shell::say(&format!(
-                "{}: {errors} requests of {work} failed",
-                self.name
-            ));
+            shell::say(&format!("{}: {errors} requests of {work} failed", self.name));
         }
-        report
-            .get("value")
-            .and_then(Value::as_f64)
-            .ok_or_else(|| format!("no value in {report}"))
+        report.get("value").and_then(Value::as_f64).ok_or_else(|| format!("no value in {report}"))
     }
 
     fn loadgen(&self, words: &[&str]) -> Result<Value, String> {
         let program = shell::target().join("release").join("loadgen");
         let mut command = Command::new(program);
-        command
-            .args(words)
-            .args(["--url", &self.url])
-            .args(&self.arguments);
+        command.args(words).args(["--url", &self.url]).args(&self.arguments);
         let report = shell::quiet(&mut command)?;
-        serde_json::from_str(&report)
-            .map_err(|error| format!("the load generator said `{report}`: {error}"))
+        serde_json::from_str(&report).map_err(|error| format!("the load generator said `{report}`: {error}"))
     }
 }
 
 fn text(report: &Value, name: &str) -> Result<String, String> {
-    report
-        .get(name)
-        .and_then(Value::as_str)
-        .map(str::to_owned)
-        .ok_or_else(|| format!("no `{name}` in {report}"))
+    report.get(name).and_then(Value::as_str).map(str::to_owned).ok_or_else(|| format!("no `{name}` in {report}"))
 }
 
 fn median(mut values: Vec<f64>) -> f64 {

@@ -37,23 +37,13 @@ pub fn run(keep: bool) -> Result<(), String> {
     demo.init()?;
     let (server, url) = demo.serve()?;
     shell::say(&format!("4/6 the server answers at {url}"));
-    shell::say(&format!(
-        "5/6 a training with mlflow {}",
-        python::version(&python, "mlflow")
-    ));
-    shell::run(
-        demo.client(&python, &url)?
-            .arg(shell::root().join("examples").join("demo_training.py")),
-    )?;
+    shell::say(&format!("5/6 a training with mlflow {}", python::version(&python, "mlflow")));
+    shell::run(demo.client(&python, &url)?.arg(shell::root().join("examples").join("demo_training.py")))?;
     shell::say("6/6 what the server recorded of it");
     demo.summary();
     demo.how_to_go_on(&url, keep);
     if keep {
-        println!(
-            "The server keeps running as process {}. End it with: kill {}",
-            server.id(),
-            server.id()
-        );
+        println!("The server keeps running as process {}. End it with: kill {}", server.id(), server.id());
         server.forget();
     }
     Ok(())
@@ -62,11 +52,9 @@ pub fn run(keep: bool) -> Result<(), String> {
 fn prepare() -> Result<Demo, String> {
     let folder = shell::work()?.join("demo");
     if folder.exists() {
-        std::fs::remove_dir_all(&folder)
-            .map_err(|error| format!("cannot clear `{}`: {error}", folder.display()))?;
+        std::fs::remove_dir_all(&folder).map_err(|error| format!("cannot clear `{}`: {error}", folder.display()))?;
     }
-    std::fs::create_dir_all(&folder)
-        .map_err(|error| format!("cannot make `{}`: {error}", folder.display()))?;
+    std::fs::create_dir_all(&folder).map_err(|error| format!("cannot make `{}`: {error}", folder.display()))?;
     Ok(Demo {
         binary: shell::target().join("release").join("strongroom"),
         data: folder.join("data"),
@@ -83,18 +71,12 @@ impl Demo {
     }
 
     fn init(&self) -> Result<(), String> {
-        shell::quiet(
-            self.program(&["init"])
-                .arg("--admin-token-file")
-                .arg(&self.token_file),
-        )
-        .map(|_| ())
+        shell::quiet(self.program(&["init"]).arg("--admin-token-file").arg(&self.token_file)).map(|_| ())
     }
 
     fn serve(&self) -> Result<(Service, String), String> {
         let log_path = self.folder.join("server.log");
-        let log = std::fs::File::create(&log_path)
-            .map_err(|error| format!("cannot write the server's log: {error}"))?;
+        let log = std::fs::File::create(&log_path).map_err(|error| format!("cannot write the server's log: {error}"))?;
         let mut child = self
             .program(&["serve", "--listen", "127.0.0.1:0"])
             .stdin(Stdio::null())
@@ -104,22 +86,17 @@ impl Demo {
             .map_err(|error| format!("cannot start the server: {error}"))?;
         let output = child.stdout.take().ok_or("the server has no output")?;
         let server = Service::new(child);
-        let url = listening(output)
-            .map_err(|problem| format!("{problem}; see {}", log_path.display()))?;
+        let url = listening(output).map_err(|problem| format!("{problem}; see {}", log_path.display()))?;
         Ok((server, url))
     }
 
     fn client(&self, python: &Path, url: &str) -> Result<Command, String> {
-        let token = std::fs::read_to_string(&self.token_file)
-            .map_err(|error| format!("no administrator's token: {error}"))?;
+        let token = std::fs::read_to_string(&self.token_file).map_err(|error| format!("no administrator's token: {error}"))?;
         let mut command = Command::new(python);
         command
             .env("MLFLOW_TRACKING_URI", url)
             .env("MLFLOW_TRACKING_TOKEN", token.trim())
-            .env(
-                "MLFLOW_TRACKING_SERVER_CERT_PATH",
-                self.data.join("tls").join("ca.pem"),
-            )
+            .env("MLFLOW_TRACKING_SERVER_CERT_PATH", self.data.join("tls").join("ca.pem"))
             .env("MLFLOW_DISABLE_TELEMETRY", "true")
             .env("MPLBACKEND", "Agg")
             .env("PYTHONDONTWRITEBYTECODE", "1")
@@ -130,46 +107,23 @@ impl Demo {
     /// What the program of the server says: nothing is read behind its back.
     fn summary(&self) {
         let token = self.token_file.display().to_string();
-        self.show(
-            "who did what (the newest records)",
-            &["audit", "search", "--rows", "15", "--token-file", &token],
-        );
+        self.show("who did what (the newest records)", &["audit", "search", "--rows", "15", "--token-file", &token]);
         self.show(
             "the way back from the model to its code, data and author",
-            &[
-                "lineage",
-                "show",
-                "breast-cancer@champion",
-                "--token-file",
-                &token,
-            ],
+            &["lineage", "show", "breast-cancer@champion", "--token-file", &token],
         );
-        self.show(
-            "the audit log's latest signed checkpoint",
-            &["audit", "checkpoint", "--token-file", &token],
-        );
-        self.show(
-            "its verification, from the files alone",
-            &["audit", "verify"],
-        );
+        self.show("the audit log's latest signed checkpoint", &["audit", "checkpoint", "--token-file", &token]);
+        self.show("its verification, from the files alone", &["audit", "verify"]);
     }
 
     fn show(&self, title: &str, words: &[&str]) {
-        println!(
-            "\n── {title}\n   $ strongroom {} --data {}",
-            words.join(" "),
-            self.data.display()
-        );
+        println!("\n── {title}\n   $ strongroom {} --data {}", words.join(" "), self.data.display());
         match self.program(words).stdin(Stdio::null()).output() {
             Ok(output) => {
                 let text = String::from_utf8_lossy(&output.stdout);
                 text.lines().for_each(|line| println!("   {line}"));
                 if !output.status.success() {
-                    println!(
-                        "   (it failed: {}) {}",
-                        output.status,
-                        String::from_utf8_lossy(&output.stderr).trim()
-                    );
+                    println!("   (it failed: {}) {}", output.status, String::from_utf8_lossy(&output.stderr).trim());
                 }
             }
             Err(error) => println!("   (cannot run it: {error})"),
@@ -178,27 +132,13 @@ impl Demo {
 
     fn how_to_go_on(&self, url: &str, keep: bool) {
         println!("\n── how to go on");
-        let address = if keep {
-            url.to_owned()
-        } else {
-            "https://127.0.0.1:8443".to_owned()
-        };
+        let address = if keep { url.to_owned() } else { "https://127.0.0.1:8443".to_owned() };
         if !keep {
-            println!(
-                "   {} serve --data {} --listen 127.0.0.1:8443",
-                self.binary.display(),
-                self.data.display()
-            );
+            println!("   {} serve --data {} --listen 127.0.0.1:8443", self.binary.display(), self.data.display());
         }
         println!("   export MLFLOW_TRACKING_URI={address}");
-        println!(
-            "   export MLFLOW_TRACKING_TOKEN=$(cat {})",
-            self.token_file.display()
-        );
-        println!(
-            "   export MLFLOW_TRACKING_SERVER_CERT_PATH={}",
-            self.data.join("tls").join("ca.pem").display()
-        );
+        println!("   export MLFLOW_TRACKING_TOKEN=$(cat {})", self.token_file.display());
+        println!("   export MLFLOW_TRACKING_SERVER_CERT_PATH={}", self.data.join("tls").join("ca.pem").display());
         println!("   then use mlflow as ever: no code needs to change.\n");
     }
 }
@@ -217,10 +157,7 @@ pub fn listening(output: impl std::io::Read + Send + 'static) -> Result<String, 
         }
     });
     let start = Instant::now();
-    receiver.recv_timeout(START_MAX).map_err(|_| {
-        format!(
-            "the server did not say `listening` within {} s",
-            start.elapsed().as_secs().max(1)
-        )
-    })
+    receiver
+        .recv_timeout(START_MAX)
+        .map_err(|_| format!("the server did not say `listening` within {} s", start.elapsed().as_secs().max(1)))
 }

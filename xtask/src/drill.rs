@@ -20,9 +20,7 @@ pub fn run(words: &[&str]) -> Result<(), String> {
     let python = environment()?;
     match words.split_first() {
         Some((&"kill", rest)) => {
-            let rounds = value(rest, "--rounds")
-                .and_then(|text| text.parse().ok())
-                .unwrap_or(200);
+            let rounds = value(rest, "--rounds").and_then(|text| text.parse().ok()).unwrap_or(200);
             match value(rest, "--engine").unwrap_or("sqlite") {
                 "postgres" => kill(&python, rounds, "postgres", Some(&Postgres::start()?)),
                 _ => kill(&python, rounds, "sqlite", None),
@@ -34,33 +32,18 @@ pub fn run(words: &[&str]) -> Result<(), String> {
 }
 
 fn environment() -> Result<std::path::PathBuf, String> {
-    python::environment(
-        "venv",
-        &shell::root()
-            .join("tests")
-            .join("clients")
-            .join("requirements.txt"),
-    )
+    python::environment("venv", &shell::root().join("tests").join("clients").join("requirements.txt"))
 }
 
 /// Kills the server at random moments under load.
 ///
 /// # Errors
 /// If an acknowledged change is lost, a record has no change, a change no record, or the log does not verify.
-pub fn kill(
-    python: &Path,
-    rounds: u32,
-    engine: &str,
-    postgres: Option<&Postgres>,
-) -> Result<(), String> {
+pub fn kill(python: &Path, rounds: u32, engine: &str, postgres: Option<&Postgres>) -> Result<(), String> {
     let mut command = script(python, "kill_drill.py");
-    command
-        .args(["--rounds", &rounds.to_string()])
-        .env("STRONGROOM_TEST_ENGINE", engine);
+    command.args(["--rounds", &rounds.to_string()]).env("STRONGROOM_TEST_ENGINE", engine);
     if let Some(postgres) = postgres {
-        command
-            .env("STRONGROOM_TEST_POSTGRES", postgres.address())
-            .env("STRONGROOM_PSQL", postgres.psql());
+        command.env("STRONGROOM_TEST_POSTGRES", postgres.address()).env("STRONGROOM_PSQL", postgres.psql());
     }
     shell::run(&mut command)
 }
@@ -88,17 +71,9 @@ fn script(python: &Path, name: &str) -> Command {
 /// The release build if it is the newer one.
 fn newest_binary() -> std::path::PathBuf {
     let built = |profile: &str| shell::target().join(profile).join("strongroom");
-    let time = |path: &Path| {
-        std::fs::metadata(path)
-            .and_then(|metadata| metadata.modified())
-            .ok()
-    };
+    let time = |path: &Path| std::fs::metadata(path).and_then(|metadata| metadata.modified()).ok();
     let (debug, release) = (built("debug"), built("release"));
-    if time(&release) > time(&debug) {
-        release
-    } else {
-        debug
-    }
+    if time(&release) > time(&debug) { release } else { debug }
 }
 
 /// The word after `name`.

@@ -19,7 +19,7 @@ const USAGE: &str = "cargo xtask COMMAND
   test [--fast]                 every test: Rust, SQLite and PostgreSQL, real Python clients, short drills
                                 (--fast leaves out the lint, the format check and the drills)
   demo [--keep]                 a real training against a fresh server; --keep leaves the server running
-  bench tracking [--json] [--rounds N] [--works a,b]
+  bench tracking [--json] [--rounds N] [--works a,b] [--prebuilt]
                                 side by side with `mlflow server`
   bench audit [--json]          durably audited operations per second, and verification
   bench policy [--json]         decisions per second

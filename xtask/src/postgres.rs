@@ -24,8 +24,7 @@ impl Postgres {
             Some(found) => found,
             None => {
                 shell::need_package("postgresql", "tests run on PostgreSQL too")?;
-                programs()
-                    .ok_or("PostgreSQL was installed, but /usr/lib/postgresql has no programs")?
+                programs().ok_or("PostgreSQL was installed, but /usr/lib/postgresql has no programs")?
             }
         };
         let folder = tempfile::Builder::new()
@@ -33,47 +32,18 @@ impl Postgres {
             .tempdir()
             .map_err(|error| format!("cannot make a folder for PostgreSQL: {error}"))?;
         let port = free_port()?;
-        let postgres = Self {
-            programs,
-            folder,
-            port,
-        };
+        let postgres = Self { programs, folder, port };
         postgres.give_folder_away()?;
         let data = postgres.data();
-        postgres.program(
-            "initdb",
-            &[
-                "-D",
-                &data,
-                "-U",
-                "postgres",
-                "-A",
-                "trust",
-                "-E",
-                "UTF8",
-                "--locale=C",
-                "--no-sync",
-            ],
-        )?;
+        postgres.program("initdb", &["-D", &data, "-U", "postgres", "-A", "trust", "-E", "UTF8", "--locale=C", "--no-sync"])?;
         // The data does not outlive the tests, so it need not outlive a power cut.
         let options = format!(
             "-c listen_addresses=127.0.0.1 -c port={port} -c unix_socket_directories={} -c fsync=off -c max_connections=300",
             postgres.folder.path().display()
         );
-        let log = postgres
-            .folder
-            .path()
-            .join("postgres.log")
-            .display()
-            .to_string();
-        postgres.program(
-            "pg_ctl",
-            &["-D", &data, "-o", &options, "-l", &log, "-w", "start"],
-        )?;
-        shell::say(&format!(
-            "PostgreSQL {} runs on port {port}",
-            postgres.version()
-        ));
+        let log = postgres.folder.path().join("postgres.log").display().to_string();
+        postgres.program("pg_ctl", &["-D", &data, "-o", &options, "-l", &log, "-w", "start"])?;
+        shell::say(&format!("PostgreSQL {} runs on port {port}", postgres.version()));
         Ok(postgres)
     }
 
@@ -85,11 +55,7 @@ impl Postgres {
     /// The path of `psql`.
     pub fn psql(&self) -> PathBuf {
         let own = self.programs.join("psql");
-        if own.exists() {
-            own
-        } else {
-            PathBuf::from("psql")
-        }
+        if own.exists() { own } else { PathBuf::from("psql") }
     }
 
     fn data(&self) -> String {
@@ -97,8 +63,7 @@ impl Postgres {
     }
 
     fn version(&self) -> String {
-        let text = shell::quiet(Command::new(self.programs.join("postgres")).arg("--version"))
-            .unwrap_or_default();
+        let text = shell::quiet(Command::new(self.programs.join("postgres")).arg("--version")).unwrap_or_default();
         text.split_whitespace().nth(2).unwrap_or("?").to_owned()
     }
 
@@ -107,13 +72,7 @@ impl Postgres {
         if !shell::is_root() {
             return Ok(());
         }
-        shell::quiet(
-            Command::new("chown")
-                .arg("-R")
-                .arg("postgres")
-                .arg(self.folder.path()),
-        )
-        .map(|_| ())
+        shell::quiet(Command::new("chown").arg("-R").arg("postgres").arg(self.folder.path())).map(|_| ())
     }
 
     fn program(&self, name: &str, arguments: &[&str]) -> Result<(), String> {
@@ -127,11 +86,8 @@ impl Postgres {
         };
         // Its output goes to files: a server that inherits a pipe would keep it open.
         let output = self.folder.path().join(format!("{name}.out"));
-        let file = std::fs::File::create(&output)
-            .map_err(|error| format!("cannot write `{}`: {error}", output.display()))?;
-        let errors = file
-            .try_clone()
-            .map_err(|error| format!("cannot write `{}`: {error}", output.display()))?;
+        let file = std::fs::File::create(&output).map_err(|error| format!("cannot write `{}`: {error}", output.display()))?;
+        let errors = file.try_clone().map_err(|error| format!("cannot write `{}`: {error}", output.display()))?;
         let status = command
             .args(arguments)
             .current_dir(self.folder.path())
@@ -143,19 +99,14 @@ impl Postgres {
         if status.success() {
             return Ok(());
         }
-        Err(format!(
-            "`{}` failed: {status}\n{}",
-            path.display(),
-            std::fs::read_to_string(&output).unwrap_or_default()
-        ))
+        Err(format!("`{}` failed: {status}\n{}", path.display(), std::fs::read_to_string(&output).unwrap_or_default()))
     }
 }
 
 impl Drop for Postgres {
     fn drop(&mut self) {
         let data = self.data();
-        if let Err(fault) = self.program("pg_ctl", &["-D", &data, "-m", "immediate", "-w", "stop"])
-        {
+        if let Err(fault) = self.program("pg_ctl", &["-D", &data, "-m", "immediate", "-w", "stop"]) {
             shell::say(&format!("PostgreSQL could not be stopped: {fault}"));
         }
     }
@@ -178,12 +129,7 @@ fn programs() -> Option<PathBuf> {
     let mut versions: Vec<(u32, PathBuf)> = std::fs::read_dir("/usr/lib/postgresql")
         .ok()?
         .flatten()
-        .filter_map(|entry| {
-            Some((
-                entry.file_name().to_str()?.parse().ok()?,
-                entry.path().join("bin"),
-            ))
-        })
+        .filter_map(|entry| Some((entry.file_name().to_str()?.parse().ok()?, entry.path().join("bin"))))
         .filter(|(_, folder): &(u32, PathBuf)| Path::new(folder).join("initdb").exists())
         .collect();
     versions.sort();
@@ -195,10 +141,6 @@ fn programs() -> Option<PathBuf> {
 /// # Errors
 /// If there is none.
 pub fn free_port() -> Result<u16, String> {
-    let listener =
-        TcpListener::bind("127.0.0.1:0").map_err(|error| format!("no free port: {error}"))?;
-    listener
-        .local_addr()
-        .map(|address| address.port())
-        .map_err(|error| format!("no free port: {error}"))
+    let listener = TcpListener::bind("127.0.0.1:0").map_err(|error| format!("no free port: {error}"))?;
+    listener.local_addr().map(|address| address.port()).map_err(|error| format!("no free port: {error}"))
 }

@@ -12,37 +12,25 @@ use crate::shell;
 pub fn environment(name: &str, requirements: &Path) -> Result<PathBuf, String> {
     let folder = shell::work()?.join(name);
     let python = folder.join("bin").join("python");
-    let wanted = std::fs::read_to_string(requirements)
-        .map_err(|error| format!("cannot read `{}`: {error}", requirements.display()))?;
+    let wanted =
+        std::fs::read_to_string(requirements).map_err(|error| format!("cannot read `{}`: {error}", requirements.display()))?;
     let stamp = folder.join("requirements.installed");
-    if python.exists() && std::fs::read_to_string(&stamp).is_ok_and(|installed| installed == wanted)
-    {
+    if python.exists() && std::fs::read_to_string(&stamp).is_ok_and(|installed| installed == wanted) {
         return Ok(python);
     }
     if !shell::has("python3") {
         shell::need_package("python3", "the real MLflow client is a Python program")?;
     }
-    shell::say(&format!(
-        "making the Python environment .work/{name} (once; some minutes)"
-    ));
+    shell::say(&format!("making the Python environment .work/{name} (once; some minutes)"));
     if !python.exists() {
         make(&folder)?;
     }
     shell::quiet(
         Command::new(&python)
-            .args([
-                "-m",
-                "pip",
-                "install",
-                "--quiet",
-                "--disable-pip-version-check",
-                "--upgrade",
-                "-r",
-            ])
+            .args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--upgrade", "-r"])
             .arg(requirements),
     )?;
-    std::fs::write(&stamp, wanted)
-        .map_err(|error| format!("cannot write `{}`: {error}", stamp.display()))?;
+    std::fs::write(&stamp, wanted).map_err(|error| format!("cannot write `{}`: {error}", stamp.display()))?;
     Ok(python)
 }
 
@@ -59,6 +47,5 @@ fn make(folder: &Path) -> Result<(), String> {
 /// The version of an installed package.
 pub fn version(python: &Path, package: &str) -> String {
     let script = format!("import importlib.metadata as m; print(m.version('{package}'))");
-    shell::quiet(Command::new(python).args(["-c", &script]))
-        .map_or_else(|_| "?".to_owned(), |text| text.trim().to_owned())
+    shell::quiet(Command::new(python).args(["-c", &script])).map_or_else(|_| "?".to_owned(), |text| text.trim().to_owned())
 }

@@ -28,15 +28,13 @@ pub fn root() -> PathBuf {
 /// If it cannot be made.
 pub fn work() -> Result<PathBuf, String> {
     let folder = root().join(".work");
-    std::fs::create_dir_all(&folder)
-        .map_err(|error| format!("cannot make `{}`: {error}", folder.display()))?;
+    std::fs::create_dir_all(&folder).map_err(|error| format!("cannot make `{}`: {error}", folder.display()))?;
     Ok(folder)
 }
 
 /// Cargo's target folder.
 pub fn target() -> PathBuf {
-    std::env::var_os("CARGO_TARGET_DIR")
-        .map_or_else(|| root().join("target"), |folder| root().join(folder))
+    std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root().join("target"), |folder| root().join(folder))
 }
 
 /// Runs cargo in the project's folder.
@@ -44,9 +42,7 @@ pub fn target() -> PathBuf {
 /// # Errors
 /// If it cannot be started or fails.
 pub fn cargo(arguments: &[&str]) -> Result<(), String> {
-    run(Command::new(cargo_program())
-        .args(arguments)
-        .current_dir(root()))
+    run(Command::new(cargo_program()).args(arguments).current_dir(root()))
 }
 
 /// The cargo that runs this.
@@ -60,15 +56,8 @@ pub fn cargo_program() -> String {
 /// If it cannot be started or fails.
 pub fn run(command: &mut Command) -> Result<(), String> {
     let shown = shown(command);
-    let status = command
-        .stdin(Stdio::null())
-        .status()
-        .map_err(|error| format!("cannot run `{shown}`: {error}"))?;
-    if status.success() {
-        Ok(())
-    } else {
-        Err(format!("`{shown}` failed: {status}"))
-    }
+    let status = command.stdin(Stdio::null()).status().map_err(|error| format!("cannot run `{shown}`: {error}"))?;
+    if status.success() { Ok(()) } else { Err(format!("`{shown}` failed: {status}")) }
 }
 
 /// Runs a program to its end without showing its output, which is in the error if it fails.
@@ -77,19 +66,12 @@ pub fn run(command: &mut Command) -> Result<(), String> {
 /// If it cannot be started or fails.
 pub fn quiet(command: &mut Command) -> Result<String, String> {
     let shown = shown(command);
-    let output = command
-        .stdin(Stdio::null())
-        .output()
-        .map_err(|error| format!("cannot run `{shown}`: {error}"))?;
+    let output = command.stdin(Stdio::null()).output().map_err(|error| format!("cannot run `{shown}`: {error}"))?;
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
     if output.status.success() {
         return Ok(text);
     }
-    Err(format!(
-        "`{shown}` failed: {}\n{text}{}",
-        output.status,
-        String::from_utf8_lossy(&output.stderr)
-    ))
+    Err(format!("`{shown}` failed: {}\n{text}{}", output.status, String::from_utf8_lossy(&output.stderr)))
 }
 
 /// Runs a program and gives each line of its standard output to `each`. Says whether it succeeded.
@@ -98,22 +80,15 @@ pub fn quiet(command: &mut Command) -> Result<String, String> {
 /// If it cannot be started or read.
 pub fn lines(command: &mut Command, mut each: impl FnMut(&str)) -> Result<bool, String> {
     let shown = shown(command);
-    let mut child = command
-        .stdin(Stdio::null())
-        .stdout(Stdio::piped())
-        .spawn()
-        .map_err(|error| format!("cannot run `{shown}`: {error}"))?;
+    let mut child =
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).spawn().map_err(|error| format!("cannot run `{shown}`: {error}"))?;
     if let Some(output) = child.stdout.take() {
         for line in BufReader::new(output).split(b'\n') {
-            let line =
-                line.map_err(|error| format!("cannot read the output of `{shown}`: {error}"))?;
+            let line = line.map_err(|error| format!("cannot read the output of `{shown}`: {error}"))?;
             each(&String::from_utf8_lossy(&line));
         }
     }
-    child
-        .wait()
-        .map(|status| status.success())
-        .map_err(|error| format!("cannot wait for `{shown}`: {error}"))
+    child.wait().map(|status| status.success()).map_err(|error| format!("cannot wait for `{shown}`: {error}"))
 }
 
 /// Whether a program of this name can be started.
@@ -134,8 +109,7 @@ pub fn is_root() -> bool {
 /// # Errors
 /// If it is missing and cannot be installed.
 pub fn need_package(package: &str, why: &str) -> Result<(), String> {
-    let by_hand =
-        format!("`{package}` is missing ({why}); install it with: apt-get install {package}");
+    let by_hand = format!("`{package}` is missing ({why}); install it with: apt-get install {package}");
     if !is_root() || !has("apt-get") {
         return Err(by_hand);
     }
@@ -151,9 +125,7 @@ pub fn need_package(package: &str, why: &str) -> Result<(), String> {
         return Ok(());
     }
     quiet(Command::new("apt-get").args(["update", "-q"]))?;
-    install()
-        .map(|_| ())
-        .map_err(|fault| format!("{by_hand}\n{fault}"))
+    install().map(|_| ()).map_err(|fault| format!("{by_hand}\n{fault}"))
 }
 
 /// A child that does not outlive this program.
@@ -174,10 +146,7 @@ impl Service {
 
     /// The resident memory of it and all its descendants, in bytes; what they share is counted once.
     pub fn resident_bytes(&self) -> u64 {
-        family(self.child.id())
-            .into_iter()
-            .map(resident_bytes_of)
-            .sum()
+        family(self.child.id()).into_iter().map(resident_bytes_of).sum()
     }
 
     /// Leaves it running.
@@ -191,10 +160,7 @@ impl Drop for Service {
         // Descendants first: a supervisor's workers must not be left behind.
         let family = family(self.child.id());
         for id in &family {
-            let _gone_already = Command::new("kill")
-                .args(["-TERM", &id.to_string()])
-                .stderr(Stdio::null())
-                .status();
+            let _gone_already = Command::new("kill").args(["-TERM", &id.to_string()]).stderr(Stdio::null()).status();
         }
         let deadline = Instant::now() + CHILD_STOP_MAX;
         while Instant::now() < deadline {
@@ -205,10 +171,7 @@ impl Drop for Service {
         }
         for id in family {
             if Path::new(&format!("/proc/{id}")).exists() {
-                let _gone_already = Command::new("kill")
-                    .args(["-KILL", &id.to_string()])
-                    .stderr(Stdio::null())
-                    .status();
+                let _gone_already = Command::new("kill").args(["-KILL", &id.to_string()]).stderr(Stdio::null()).status();
             }
         }
         let _reaped = self.child.wait();
@@ -225,13 +188,8 @@ fn family(id: u32) -> Vec<u32> {
             continue;
         };
         for thread in threads.flatten() {
-            let children =
-                std::fs::read_to_string(thread.path().join("children")).unwrap_or_default();
-            members.extend(
-                children
-                    .split_whitespace()
-                    .filter_map(|word| word.parse::<u32>().ok()),
-            );
+            let children = std::fs::read_to_string(thread.path().join("children")).unwrap_or_default();
+            members.extend(children.split_whitespace().filter_map(|word| word.parse::<u32>().ok()));
         }
     }
     members
@@ -240,17 +198,11 @@ fn family(id: u32) -> Vec<u32> {
 fn resident_bytes_of(id: u32) -> u64 {
     let status = std::fs::read_to_string(format!("/proc/{id}/smaps_rollup")).unwrap_or_default();
     let line = status.lines().find_map(|line| line.strip_prefix("Pss:"));
-    line.and_then(|rest| rest.split_whitespace().next()?.parse::<u64>().ok())
-        .unwrap_or(0)
-        * 1024
+    line.and_then(|rest| rest.split_whitespace().next()?.parse::<u64>().ok()).unwrap_or(0) * 1024
 }
 
 fn shown(command: &Command) -> String {
     let mut words = vec![command.get_program().to_string_lossy().into_owned()];
-    words.extend(
-        command
-            .get_args()
-            .map(|word| word.to_string_lossy().into_owned()),
-    );
+    words.extend(command.get_args().map(|word| word.to_string_lossy().into_owned()));
     words.join(" ")
 }

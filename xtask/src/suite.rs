@@ -48,9 +48,7 @@ pub fn run(fast: bool) -> ExitCode {
         }
     };
     if !fast {
-        tally.step("format check", || {
-            shell::cargo(&["fmt", "--all", "--check"])
-        });
+        tally.step("format check", || shell::cargo(&["fmt", "--all", "--check"]));
     }
     tally.add(rust_tests(postgres.as_ref()));
     if !fast {
@@ -67,11 +65,7 @@ pub fn run(fast: bool) -> ExitCode {
     }
     drop(postgres);
     println!("{} passed, {} failed", tally.passed, tally.failed);
-    if tally.failed == 0 {
-        ExitCode::SUCCESS
-    } else {
-        ExitCode::FAILURE
-    }
+    if tally.failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
 fn after_build(tally: &mut Tally, postgres: Option<&Postgres>, fast: bool) {
@@ -84,10 +78,7 @@ fn after_build(tally: &mut Tally, postgres: Option<&Postgres>, fast: bool) {
             return;
         }
     };
-    shell::say(&format!(
-        "clients: mlflow {}",
-        python::version(&python, "mlflow")
-    ));
+    shell::say(&format!("clients: mlflow {}", python::version(&python, "mlflow")));
     tally.add(client_tests(&python, &clients, "sqlite", None));
     if let Some(postgres) = postgres {
         tally.add(client_tests(&python, &clients, "postgres", Some(postgres)));
@@ -95,17 +86,11 @@ fn after_build(tally: &mut Tally, postgres: Option<&Postgres>, fast: bool) {
     if fast {
         return;
     }
-    tally.step("drill: kill -9 under load", || {
-        drill::kill(&python, KILL_ROUNDS, "sqlite", None)
-    });
+    tally.step("drill: kill -9 under load", || drill::kill(&python, KILL_ROUNDS, "sqlite", None));
     if let Some(postgres) = postgres {
-        tally.step("drill: kill -9 under load, on PostgreSQL", || {
-            drill::kill(&python, KILL_ROUNDS, "postgres", Some(postgres))
-        });
+        tally.step("drill: kill -9 under load, on PostgreSQL", || drill::kill(&python, KILL_ROUNDS, "postgres", Some(postgres)));
     }
-    tally.step("drill: full disk and failing fsync", || {
-        drill::disk(&python)
-    });
+    tally.step("drill: full disk and failing fsync", || drill::disk(&python));
 }
 
 /// Clippy over everything, warnings as errors.
@@ -113,27 +98,15 @@ fn after_build(tally: &mut Tally, postgres: Option<&Postgres>, fast: bool) {
 /// # Errors
 /// If there is one.
 pub fn lint() -> Result<(), String> {
-    shell::cargo(&[
-        "clippy",
-        "--quiet",
-        "--workspace",
-        "--all-targets",
-        "--",
-        "-D",
-        "warnings",
-    ])
+    shell::cargo(&["clippy", "--quiet", "--workspace", "--all-targets", "--", "-D", "warnings"])
 }
 
 fn rust_tests(postgres: Option<&Postgres>) -> Tally {
     shell::say("cargo test");
     let mut command = Command::new(shell::cargo_program());
-    command
-        .args(["test", "--workspace", "--no-fail-fast"])
-        .current_dir(shell::root());
+    command.args(["test", "--workspace", "--no-fail-fast"]).current_dir(shell::root());
     if let Some(postgres) = postgres {
-        command
-            .env("STRONGROOM_TEST_POSTGRES", postgres.address())
-            .env("STRONGROOM_PSQL", postgres.psql());
+        command.env("STRONGROOM_TEST_POSTGRES", postgres.address()).env("STRONGROOM_PSQL", postgres.psql());
     }
     let mut tally = Tally::default();
     let ended_well = shell::lines(&mut command, |line| {
@@ -152,10 +125,7 @@ fn rust_tests(postgres: Option<&Postgres>) -> Tally {
             tally.failed += 1;
         }
     }
-    shell::say(&format!(
-        "cargo test: {} passed, {} failed",
-        tally.passed, tally.failed
-    ));
+    shell::say(&format!("cargo test: {} passed, {} failed", tally.passed, tally.failed));
     tally
 }
 
@@ -163,28 +133,15 @@ fn client_tests(python: &Path, folder: &Path, engine: &str, postgres: Option<&Po
     shell::say(&format!("Python clients against the server on {engine}"));
     let mut command = Command::new(python);
     command
-        .args([
-            "-m",
-            "pytest",
-            "-q",
-            "-ra",
-            "--tb=short",
-            "--color=no",
-            "-c",
-        ])
+        .args(["-m", "pytest", "-q", "-ra", "--tb=short", "--color=no", "-c"])
         .arg(folder.join("pytest.ini"))
         .arg(folder)
         .current_dir(folder)
-        .env(
-            "STRONGROOM_BINARY",
-            shell::target().join("debug").join("strongroom"),
-        )
+        .env("STRONGROOM_BINARY", shell::target().join("debug").join("strongroom"))
         .env("STRONGROOM_TEST_ENGINE", engine)
         .env("PYTHONDONTWRITEBYTECODE", "1");
     if let Some(postgres) = postgres {
-        command
-            .env("STRONGROOM_TEST_POSTGRES", postgres.address())
-            .env("STRONGROOM_PSQL", postgres.psql());
+        command.env("STRONGROOM_TEST_POSTGRES", postgres.address()).env("STRONGROOM_PSQL", postgres.psql());
     }
     let mut tally = Tally::default();
     let ended_well = shell::lines(&mut command, |line| {
@@ -202,32 +159,18 @@ fn client_tests(python: &Path, folder: &Path, engine: &str, postgres: Option<&Po
 /// `test result: ok. 5 passed; 1 failed; 0 ignored; …`
 fn cargo_result(line: &str) -> Option<Tally> {
     let counts = line.strip_prefix("test result: ")?;
-    Some(Tally {
-        passed: count_before(counts, "passed"),
-        failed: count_before(counts, "failed"),
-    })
+    Some(Tally { passed: count_before(counts, "passed"), failed: count_before(counts, "failed") })
 }
 
 /// `2 failed, 35 passed, 1 error in 45.94s`
 fn pytest_result(line: &str) -> Option<Tally> {
     let counts = line.trim_matches(|letter| letter == '=' || letter == ' ');
     let (counts, time) = counts.rsplit_once(" in ")?;
-    if !time
-        .split(' ')
-        .next()?
-        .trim_end_matches('s')
-        .parse::<f64>()
-        .is_ok_and(f64::is_finite)
-    {
+    if !time.split(' ').next()?.trim_end_matches('s').parse::<f64>().is_ok_and(f64::is_finite) {
         return None;
     }
-    let failed = count_before(counts, "failed")
-        + count_before(counts, "error")
-        + count_before(counts, "errors");
-    Some(Tally {
-        passed: count_before(counts, "passed"),
-        failed,
-    })
+    let failed = count_before(counts, "failed") + count_before(counts, "error") + count_before(counts, "errors");
+    Some(Tally { passed: count_before(counts, "passed"), failed })
 }
 
 fn count_before(text: &str, word: &str) -> u64 {
@@ -248,32 +191,14 @@ mod tests {
     #[test]
     fn result_lines_are_counted() {
         let line = "test result: FAILED. 12 passed; 3 failed; 1 ignored; 0 measured; 0 filtered out; finished in 0.01s";
-        assert_eq!(
-            cargo_result(line),
-            Some(Tally {
-                passed: 12,
-                failed: 3
-            })
-        );
+        assert_eq!(cargo_result(line), Some(Tally { passed: 12, failed: 3 }));
         assert_eq!(cargo_result("running 5 tests"), None);
     }
 
     #[test]
     fn errors_of_pytest_count_as_failures() {
-        assert_eq!(
-            pytest_result("1 failed, 35 passed, 2 errors in 45.94s"),
-            Some(Tally {
-                passed: 35,
-                failed: 3
-            })
-        );
-        assert_eq!(
-            pytest_result("=== 4 passed in 75.94s (0:01:15) ==="),
-            Some(Tally {
-                passed: 4,
-                failed: 0
-            })
-        );
+        assert_eq!(pytest_result("1 failed, 35 passed, 2 errors in 45.94s"), Some(Tally { passed: 35, failed: 3 }));
+        assert_eq!(pytest_result("=== 4 passed in 75.94s (0:01:15) ==="), Some(Tally { passed: 4, failed: 0 }));
         assert_eq!(pytest_result("no tests ran in any form"), None);
     }
 }

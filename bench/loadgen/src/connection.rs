@@ -42,53 +42,29 @@ impl Peer {
     /// # Errors
     /// If the address or the certificate authority cannot be used.
     pub fn of(options: &Options) -> Result<Self, String> {
-        let (scheme, host) = options
-            .url
-            .split_once("://")
-            .ok_or("the address needs a scheme")?;
+        let (scheme, host) = options.url.split_once("://").ok_or("the address needs a scheme")?;
         let tls = match scheme {
             "https" => Some(connector(options.ca.as_deref())?),
             _ => None,
         };
-        let authorization = options
-            .token
-            .as_ref()
-            .map(|token| format!("Bearer {token}"));
-        Ok(Self {
-            host: host.to_owned(),
-            tls,
-            authorization,
-        })
+        let authorization = options.token.as_ref().map(|token| format!("Bearer {token}"));
+        Ok(Self { host: host.to_owned(), tls, authorization })
     }
 
     /// A connection, opened at its first request.
     pub fn connection(&self) -> Connection {
-        Connection {
-            peer: self.clone(),
-            sender: None,
-        }
+        Connection { peer: self.clone(), sender: None }
     }
 
     async fn open(&self) -> Result<SendRequest<Full<Bytes>>, String> {
-        let stream = TcpStream::connect(&self.host)
-            .await
-            .map_err(|error| format!("cannot connect: {error}"))?;
-        stream
-            .set_nodelay(true)
-            .map_err(|error| format!("cannot set an option: {error}"))?;
+        let stream = TcpStream::connect(&self.host).await.map_err(|error| format!("cannot connect: {error}"))?;
+        stream.set_nodelay(true).map_err(|error| format!("cannot set an option: {error}"))?;
         match &self.tls {
             None => self.shake(TokioIo::new(stream)).await,
             Some(connector) => {
-                let name = self
-                    .host
-                    .rsplit_once(':')
-                    .map_or(self.host.as_str(), |(name, _)| name);
-                let name = ServerName::try_from(name.to_owned())
-                    .map_err(|error| format!("bad host: {error}"))?;
-                let stream = connector
-                    .connect(name, stream)
-                    .await
-                    .map_err(|error| format!("no TLS: {error}"))?;
+                let name = self.host.rsplit_once(':').map_or(self.host.as_str(), |(name, _)| name);
+                let name = ServerName::try_from(name.to_owned()).map_err(|error| format!("bad host: {error}"))?;
+                let stream = connector.connect(name, stream).await.map_err(|error| format!("no TLS: {error}"))?;
                 self.shake(TokioIo::new(stream)).await
             }
         }
@@ -98,9 +74,7 @@ impl Peer {
     where
         I: hyper::rt::Read + hyper::rt::Write + Unpin + Send + 'static,
     {
-        let (sender, connection) = handshake(io)
-            .await
-            .map_err(|error| format!("no HTTP: {error}"))?;
+        let (sender, connection) = handshake(io).await.map_err(|error| format!("no HTTP: {error}"))?;
         tokio::spawn(async move {
             let _ended = connection.await;
         });
@@ -113,45 +87,23 @@ impl Connection {
     ///
     /// # Errors
     /// If there is no answer.
-    pub async fn send(
-        &mut self,
-        method: Method,
-        path: &str,
-        body: Bytes,
-        kind: &str,
-    ) -> Result<Answer, String> {
-        let mut builder = Request::builder()
-            .method(method)
-            .uri(path)
-            .header(header::HOST, &self.peer.host);
+    pub async fn send(&mut self, method: Method, path: &str, body: Bytes, kind: &str) -> Result<Answer, String> {
+        let mut builder = Request::builder().method(method).uri(path).header(header::HOST, &self.peer.host);
         if !body.is_empty() {
             builder = builder.header(header::CONTENT_TYPE, kind);
         }
         if let Some(authorization) = &self.peer.authorization {
             builder = builder.header(header::AUTHORIZATION, authorization);
         }
-        let request = builder
-            .body(Full::new(body))
-            .map_err(|error| format!("bad request: {error}"))?;
+        let request = builder.body(Full::new(body)).map_err(|error| format!("bad request: {error}"))?;
         let mut sender = match self.sender.take() {
             Some(sender) if !sender.is_closed() => sender,
             _ => self.peer.open().await?,
         };
-        sender
-            .ready()
-            .await
-            .map_err(|error| format!("the connection broke: {error}"))?;
-        let answer = sender
-            .send_request(request)
-            .await
-            .map_err(|error| format!("no answer: {error}"))?;
+        sender.ready().await.map_err(|error| format!("the connection broke: {error}"))?;
+        let answer = sender.send_request(request).await.map_err(|error| format!("no answer: {error}"))?;
         let status = answer.status().as_u16();
-        let body = answer
-            .into_body()
-            .collect()
-            .await
-            .map_err(|error| format!("half an answer: {error}"))?
-            .to_bytes();
+        let body = answer.into_body().collect().await.map_err(|error| format!("half an answer: {error}"))?.to_bytes();
         self.sender = Some(sender);
         Ok(Answer { status, body })
     }
@@ -161,20 +113,10 @@ impl Connection {
     /// # Errors
     /// If there is no answer, or one that is not a success.
     pub async fn post(&mut self, path: &str, json: &serde_json::Value) -> Result<Bytes, String> {
-        let answer = self
-            .send(
-                Method::POST,
-                path,
-                Bytes::from(json.to_string()),
-                "application/json",
-            )
-            .await?;
+        let answer = self.send(Method::POST, path, Bytes::from(json.to_string()), "application/json").await?;
         match answer.status {
             200..=299 => Ok(answer.body),
-            status => Err(format!(
-                "{path} answered {status}: {}",
-                String::from_utf8_lossy(&answer.body)
-            )),
+            status => Err(format!("{path} answered {status}: {}", String::from_utf8_lossy(&answer.body))),
         }
     }
 }
@@ -182,14 +124,10 @@ impl Connection {
 fn connector(ca: Option<&str>) -> Result<TlsConnector, String> {
     let path = ca.ok_or("https needs `--ca FILE`")?;
     let mut roots = rustls::RootCertStore::empty();
-    let certificates = CertificateDer::pem_file_iter(path)
-        .map_err(|error| format!("cannot read `{path}`: {error}"))?;
+    let certificates = CertificateDer::pem_file_iter(path).map_err(|error| format!("cannot read `{path}`: {error}"))?;
     for certificate in certificates {
-        let certificate =
-            certificate.map_err(|error| format!("`{path}` holds no certificate: {error}"))?;
-        roots
-            .add(certificate)
-            .map_err(|error| format!("`{path}` cannot be trusted: {error}"))?;
+        let certificate = certificate.map_err(|error| format!("`{path}` holds no certificate: {error}"))?;
+        roots.add(certificate).map_err(|error| format!("`{path}` cannot be trusted: {error}"))?;
     }
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
     let config = rustls::ClientConfig::builder_with_provider(provider)

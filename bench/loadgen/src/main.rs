@@ -19,10 +19,7 @@ fn main() -> ExitCode {
         }
     };
     // One thread: the server under test needs the other core, and a single one sends more than a server of two takes.
-    let runtime = match tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-    {
+    let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => {
             eprintln!("no runtime: {error}");

@@ -42,14 +42,11 @@ pub fn parse(mut words: impl Iterator<Item = String>) -> Result<Options, String>
         on: None,
     };
     while let Some(name) = words.next() {
-        let value = words
-            .next()
-            .ok_or_else(|| format!("`{name}` needs a value"))?;
+        let value = words.next().ok_or_else(|| format!("`{name}` needs a value"))?;
         match name.as_str() {
             "--url" => options.url = value.trim_end_matches('/').to_owned(),
             "--token-file" => {
-                let text = std::fs::read_to_string(&value)
-                    .map_err(|error| format!("cannot read `{value}`: {error}"))?;
+                let text = std::fs::read_to_string(&value).map_err(|error| format!("cannot read `{value}`: {error}"))?;
                 options.token = Some(text.trim().to_owned());
             }
             "--ca" => options.ca = Some(value),
@@ -68,7 +65,5 @@ pub fn parse(mut words: impl Iterator<Item = String>) -> Result<Options, String>
 }
 
 fn number(name: &str, value: &str) -> Result<usize, String> {
-    value
-        .parse()
-        .map_err(|_| format!("`{name}` needs a number, not `{value}`"))
+    value.parse().map_err(|_| format!("`{name}` needs a number, not `{value}`"))
 }

@@ -40,16 +40,7 @@ pub async fn run(options: Options) -> Result<Value, String> {
     let peer = Peer::of(&options)?;
     match options.work.as_str() {
         "log-metric" => repeat(&options, &peer, Loop::LogMetric, 1.0, "requests/s").await,
-        "log-batch" => {
-            repeat(
-                &options,
-                &peer,
-                Loop::LogBatch,
-                BATCH_METRIC_COUNT as f64,
-                "metrics/s",
-            )
-            .await
-        }
+        "log-batch" => repeat(&options, &peer, Loop::LogBatch, BATCH_METRIC_COUNT as f64, "metrics/s").await,
         "create-run" => repeat(&options, &peer, Loop::CreateRun, 1.0, "requests/s").await,
         "fill-runs" => fill_runs(&options, &peer).await,
         "search-runs" => search_runs(&options, &peer).await,
@@ -60,13 +51,7 @@ pub async fn run(options: Options) -> Result<Value, String> {
     }
 }
 
-async fn repeat(
-    options: &Options,
-    peer: &Peer,
-    what: Loop,
-    each: f64,
-    unit: &str,
-) -> Result<Value, String> {
+async fn repeat(options: &Options, peer: &Peer, what: Loop, each: f64, unit: &str) -> Result<Value, String> {
     let experiment = new_experiment(&mut peer.connection()).await?;
     let mut clients = Vec::new();
     for number in 0..options.connections {
@@ -78,19 +63,11 @@ async fn repeat(
     let deadline = start + options.duration;
     let mut tasks = Vec::new();
     for (connection, run) in clients {
-        tasks.push(tokio::spawn(client(
-            what,
-            connection,
-            run,
-            experiment.clone(),
-            deadline,
-        )));
+        tasks.push(tokio::spawn(client(what, connection, run, experiment.clone(), deadline)));
     }
     let mut all = Seen::default();
     for task in tasks {
-        let seen = task
-            .await
-            .map_err(|error| format!("a client broke: {error}"))?;
+        let seen = task.await.map_err(|error| format!("a client broke: {error}"))?;
         all.latencies.extend(seen.latencies);
         all.errors += seen.errors;
     }
@@ -98,13 +75,7 @@ async fn repeat(
     Ok(report(options, rate, unit, &mut all))
 }
 
-async fn client(
-    what: Loop,
-    mut connection: Connection,
-    run: String,
-    experiment: String,
-    deadline: Instant,
-) -> Seen {
+async fn client(what: Loop, mut connection: Connection, run: String, experiment: String, deadline: Instant) -> Seen {
     let mut seen = Seen::default();
     let mut step: u64 = 0;
     while Instant::now() < deadline {
@@ -141,30 +112,19 @@ async fn fill_runs(options: &Options, peer: &Peer) -> Result<Value, String> {
         tasks.push(tokio::spawn(async move {
             for number in (first..count).step_by(step) {
                 let run = new_run(&mut connection, &experiment, number).await?;
-                connection
-                    .post(
-                        &format!("{API}/runs/log-batch"),
-                        &run_contents(&run, number),
-                    )
-                    .await?;
+                connection.post(&format!("{API}/runs/log-batch"), &run_contents(&run, number)).await?;
             }
             Ok::<(), String>(())
         }));
     }
     for task in tasks {
-        task.await
-            .map_err(|error| format!("a client broke: {error}"))??;
+        task.await.map_err(|error| format!("a client broke: {error}"))??;
     }
-    Ok(
-        json!({"work": "fill-runs", "experiment": experiment, "seconds": start.elapsed().as_secs_f64()}),
-    )
+    Ok(json!({"work": "fill-runs", "experiment": experiment, "seconds": start.elapsed().as_secs_f64()}))
 }
 
 async fn search_runs(options: &Options, peer: &Peer) -> Result<Value, String> {
-    let experiment = options
-        .on
-        .as_ref()
-        .ok_or("`search-runs` needs `--on EXPERIMENT`")?;
+    let experiment = options.on.as_ref().ok_or("`search-runs` needs `--on EXPERIMENT`")?;
     let mut connection = peer.connection();
     let body = json!({
         "experiment_ids": [experiment],
@@ -175,28 +135,17 @@ async fn search_runs(options: &Options, peer: &Peer) -> Result<Value, String> {
     let mut seen = Seen::default();
     // Plans and caches are warm after a few; a user's page asks again and again.
     for _ in 0..3 {
-        connection
-            .post(&format!("{API}/runs/search"), &body)
-            .await?;
+        connection.post(&format!("{API}/runs/search"), &body).await?;
     }
     let deadline = Instant::now() + options.duration;
     while Instant::now() < deadline {
         let start = Instant::now();
-        let answer = connection
-            .post(&format!("{API}/runs/search"), &body)
-            .await?;
+        let answer = connection.post(&format!("{API}/runs/search"), &body).await?;
         seen.latencies.push(start.elapsed());
-        let answer: Value =
-            serde_json::from_slice(&answer).map_err(|error| format!("no JSON: {error}"))?;
-        let count = answer
-            .get("runs")
-            .and_then(Value::as_array)
-            .map_or(0, Vec::len);
+        let answer: Value = serde_json::from_slice(&answer).map_err(|error| format!("no JSON: {error}"))?;
+        let count = answer.get("runs").and_then(Value::as_array).map_or(0, Vec::len);
         if count != 100 {
-            return Err(format!(
-                "a search over {} runs found {count}, not 100",
-                options.count
-            ));
+            return Err(format!("a search over {} runs found {count}, not 100", options.count));
         }
     }
     seen.latencies.sort_unstable();
@@ -215,41 +164,19 @@ async fn artifact(options: &Options, peer: &Peer, upload: bool) -> Result<Value,
         }
     };
     let path = format!("/api/2.0/mlflow-artifacts/artifacts/{run_uri}/large.bin");
-    let bytes = if upload {
-        noise(options.bytes)
-    } else {
-        Bytes::new()
-    };
+    let bytes = if upload { noise(options.bytes) } else { Bytes::new() };
     let start = Instant::now();
     let method = if upload { Method::PUT } else { Method::GET };
-    let answer = connection
-        .send(method, &path, bytes, "application/octet-stream")
-        .await?;
+    let answer = connection.send(method, &path, bytes, "application/octet-stream").await?;
     let taken = start.elapsed();
     if answer.status >= 300 {
-        return Err(format!(
-            "{path} answered {}: {}",
-            answer.status,
-            String::from_utf8_lossy(&answer.body)
-        ));
+        return Err(format!("{path} answered {}: {}", answer.status, String::from_utf8_lossy(&answer.body)));
     }
     if !upload && answer.body.len() != options.bytes {
-        return Err(format!(
-            "{} bytes came back, not {}",
-            answer.body.len(),
-            options.bytes
-        ));
+        return Err(format!("{} bytes came back, not {}", answer.body.len(), options.bytes));
     }
-    let mut seen = Seen {
-        latencies: vec![taken],
-        errors: 0,
-    };
-    let mut result = report(
-        options,
-        options.bytes as f64 / 1e6 / taken.as_secs_f64(),
-        "MB/s",
-        &mut seen,
-    );
+    let mut seen = Seen { latencies: vec![taken], errors: 0 };
+    let mut result = report(options, options.bytes as f64 / 1e6 / taken.as_secs_f64(), "MB/s", &mut seen);
     if let Some(object) = result.as_object_mut() {
         object.insert("on".to_owned(), json!(run_uri));
     }
@@ -260,10 +187,7 @@ async fn artifact(options: &Options, peer: &Peer, upload: bool) -> Result<Value,
 async fn first_answer(peer: &Peer) -> Result<Value, String> {
     let start = Instant::now();
     while start.elapsed() < FIRST_ANSWER_MAX {
-        let answer = peer
-            .connection()
-            .send(Method::GET, "/health", Bytes::new(), JSON)
-            .await;
+        let answer = peer.connection().send(Method::GET, "/health", Bytes::new(), JSON).await;
         if answer.is_ok_and(|answer| answer.status == 200) {
             return Ok(json!({"work": "first-answer", "waited_ms": milliseconds(start.elapsed())}));
         }
@@ -274,20 +198,12 @@ async fn first_answer(peer: &Peer) -> Result<Value, String> {
 
 async fn new_experiment(connection: &mut Connection) -> Result<String, String> {
     let name = format!("bench-{}-{}", std::process::id(), now_ms());
-    let answer = connection
-        .post(&format!("{API}/experiments/create"), &json!({"name": name}))
-        .await?;
+    let answer = connection.post(&format!("{API}/experiments/create"), &json!({"name": name})).await?;
     text_at(&answer, "/experiment_id")
 }
 
-async fn new_run(
-    connection: &mut Connection,
-    experiment: &str,
-    number: usize,
-) -> Result<String, String> {
-    let answer = connection
-        .post(&format!("{API}/runs/create"), &run_body(experiment, number))
-        .await?;
+async fn new_run(connection: &mut Connection, experiment: &str, number: usize) -> Result<String, String> {
+    let answer = connection.post(&format!("{API}/runs/create"), &run_body(experiment, number)).await?;
     text_at(&answer, "/run/info/run_id")
 }
 
@@ -307,8 +223,7 @@ fn run_body(experiment: &str, number: usize) -> Value {
 fn run_contents(run: &str, number: usize) -> Value {
     let at = now_ms();
     let score = ((number * 7_919) % 10_007) as f64 / 10_007.0;
-    let metric =
-        |key: &str, value: f64| json!({"key": key, "value": value, "timestamp": at, "step": 0});
+    let metric = |key: &str, value: f64| json!({"key": key, "value": value, "timestamp": at, "step": 0});
     let kind = ["a", "b"].get(number % 2).copied().unwrap_or("a");
     json!({
         "run_id": run,
@@ -374,15 +289,9 @@ fn milliseconds(duration: Duration) -> f64 {
 
 fn text_at(body: &[u8], pointer: &str) -> Result<String, String> {
     let value: Value = serde_json::from_slice(body).map_err(|error| format!("no JSON: {error}"))?;
-    value
-        .pointer(pointer)
-        .and_then(Value::as_str)
-        .map(str::to_owned)
-        .ok_or_else(|| format!("the answer has no `{pointer}`"))
+    value.pointer(pointer).and_then(Value::as_str).map(str::to_owned).ok_or_else(|| format!("the answer has no `{pointer}`"))
 }
 
 fn now_ms() -> u64 {
-    SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .map_or(0, |age| age.as_millis() as u64)
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |age| age.as_millis() as u64)
 }

@@ -17,10 +17,14 @@ impl ArtifactPath {
     /// Reads a path that was decoded once.
     ///
     /// # Errors
-    /// `Invalid`, beginning with MLflow's words `Invalid path`, for a path that is absolute, too long or too deep, has empty,
+    /// `Invalid`, beginning with MLflow's words `Invalid path` (and no others where it climbs), for a path that is absolute, too long or too deep, has empty,
     /// `.` or `..` segments, backslashes, control characters, `#`, a drive letter, a name that ends in a dot or a blank, or that
     /// would become such a path if it were decoded again.
     pub fn parse(text: &str) -> Result<Self, Problem> {
+        if text.split('/').any(|segment| segment == "..") {
+            // Clients compare this text.
+            return Err(Problem::invalid("Invalid path"));
+        }
         check(text).map_err(|why| Problem::invalid(format!("Invalid path: {why}")))?;
         check_decoded(text).map_err(|why| Problem::invalid(format!("Invalid path: once decoded again, {why}")))?;
         Ok(Self(text.to_owned()))

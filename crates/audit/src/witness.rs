@@ -23,6 +23,8 @@ use crate::note::{KIND_COSIGNATURE, NOTE_BYTES_MAX, Note, NoteSigner, Signature,
 
 /// Hashes in a consistency proof, as the protocol limits it.
 const PROOF_LINE_COUNT_MAX: usize = 63;
+/// Checkpoints whose cosignatures are kept. A newer one covers all that the older ones do.
+const ANCHOR_COUNT_MAX: usize = 256;
 /// Cosignatures that are kept for one checkpoint.
 const COSIGNATURE_COUNT_MAX: usize = 16;
 
@@ -245,7 +247,21 @@ impl AuditLog {
             }
         }
         self.disk().replace(&path, kept.to_string().as_bytes())?;
+        drop_oldest(&self.folders().anchors);
         Ok(count)
+    }
+}
+
+/// Takes away what is beyond the limit. What cannot be taken away now is taken away with the next.
+fn drop_oldest(anchors: &Path) {
+    let Ok(entries) = std::fs::read_dir(anchors) else { return };
+    let size_of = |path: &Path| path.file_stem()?.to_str()?.parse::<u64>().ok();
+    let mut sizes: Vec<u64> = entries.flatten().filter_map(|entry| size_of(&entry.path())).collect();
+    sizes.sort_unstable();
+    sizes.dedup();
+    let surplus = sizes.len().saturating_sub(ANCHOR_COUNT_MAX);
+    for size in sizes.into_iter().take(surplus) {
+        drop(std::fs::remove_file(anchor_path(anchors, size)));
     }
 }
 
@@ -258,4 +274,20 @@ pub(crate) fn with_cosignatures(anchors: &Path, size: u64, note: String) -> Stri
     let anchored = std::fs::read_to_string(anchor_path(anchors, size)).ok();
     let text = |note: &str| Note::parse(note.as_bytes()).map(|note| note.text).ok();
     anchored.filter(|anchored| text(anchored) == text(&note)).unwrap_or(note)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_the_newest_cosigned_checkpoints_are_kept() {
+        let dir = tempfile::tempdir().unwrap();
+        for size in 0..ANCHOR_COUNT_MAX as u64 + 5 {
+            std::fs::write(anchor_path(dir.path(), size * 7), "x").unwrap();
+        }
+        drop_oldest(dir.path());
+        assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), ANCHOR_COUNT_MAX);
+        assert!(!anchor_path(dir.path(), 28).exists() && anchor_path(dir.path(), 35).exists());
+    }
 }

@@ -349,7 +349,8 @@ fn datasets_are_found_by_name_tag_time_and_experiment() {
         assert_eq!((rest.items.len(), rest.next_page_token), (1, None));
         for (filter, order, part) in [
             ("color = 'red'", "", "Invalid attribute key 'color' specified"),
-            ("tags.team IN ('a')", "", "Invalid comparator for tag: IN"),
+            ("tags.team IN ('a')", "", "Expected a quoted string value for tag"),
+            ("tags.team > 'a'", "", "Invalid comparator for tag: >"),
             ("tags.team IS NULL", "", "Expected 3 tokens found 2"),
             ("name > 'a'", "", "Invalid comparator"),
             ("created_time = 'x'", "", "Expected numeric value"),

@@ -170,6 +170,31 @@ fn runs_refuse_what_does_not_fit_a_field() {
 }
 
 #[test]
+fn evaluation_datasets_have_names_times_authors_and_tags() {
+    use Comparison::{Eq, Ge, ILike, Ne};
+    taken(
+        Entity::EvaluationDataset,
+        &[
+            ("name ILIKE 'a%'", attribute("name"), ILike, text("a%")),
+            ("created_time >= 5", attribute("created_time"), Ge, number(5.0)),
+            ("last_updated_by = 'a'", attribute("last_updated_by"), Eq, text("a")),
+            ("tags.team != 'x'", tag("team"), Ne, text("x")),
+        ],
+    );
+    refused(
+        Entity::EvaluationDataset,
+        &[
+            ("digest = 'a'", "Invalid attribute key 'digest' specified."),
+            ("params.a = 'x'", "Invalid entity type 'params'."),
+            ("tags.k > 'v'", "Invalid comparator for tag: >"),
+            ("tags.k IS NULL", "Expected 3 tokens found 2"),
+            ("name > 'a'", "Invalid comparator '>' not one of"),
+            ("created_time = 'x'", "Expected numeric value type for numeric attribute: created_time. Found 'x'"),
+        ],
+    );
+}
+
+#[test]
 fn experiments_have_names_times_and_tags() {
     use Comparison::{Eq, Gt, ILike, IsNull, Like, Ne};
     taken(
@@ -279,7 +304,7 @@ fn filters_are_bounded_and_hostile_ones_end_quickly() {
     refused(Entity::Run, &[(&list, "at most 10000 values")]);
     for hostile in ["(", ")", "'", "\"", "`", "\\'", "a.", ".", "-", "((", "'\\'", "é", "NOT ", "a-", "\u{0}", "\u{2028}", "- a.b"] {
         let text = hostile.repeat(FILTER_BYTES_MAX / hostile.len());
-        for entity in [Entity::Run, Entity::Experiment, Entity::RegisteredModel, Entity::ModelVersion, Entity::LoggedModel] {
+        for entity in [Entity::Run, Entity::Experiment, Entity::RegisteredModel, Entity::ModelVersion, Entity::LoggedModel, Entity::EvaluationDataset] {
             let problem = parse_filter(entity, &text).expect_err(hostile);
             assert!(problem.message().len() < 4_000, "{hostile}");
         }
@@ -316,6 +341,8 @@ fn orders_are_read() {
         (Entity::Run, "foo.bar", "Invalid entity type 'foo'."),
         (Entity::Run, "`run name`", "Invalid attribute key 'run name' specified."),
         (Entity::Experiment, "tags.a", "Invalid order_by entity: tag"),
+        (Entity::EvaluationDataset, "tags.a", "Invalid order_by entity: tag"),
+        (Entity::EvaluationDataset, "created_by", "Invalid attribute key 'created_by' specified."),
         (Entity::Experiment, "foo", "Invalid attribute key 'foo' specified."),
         (Entity::RegisteredModel, "creation_timestamp", "Invalid order by key 'creation_timestamp' specified. Valid keys are"),
         (Entity::ModelVersion, "run_id", "Invalid attribute key 'run_id' specified."),

@@ -84,9 +84,12 @@ fn attempt(token: &Secret) -> Attempt {
 
 #[expect(clippy::cast_precision_loss, reason = "a rate")]
 fn verification(data: &Path) -> (u64, f64) {
+    let key = std::fs::read_to_string(data.join("audit.vkey")).unwrap();
+    let policy = audit::verify::Policy::of_key(key.trim()).unwrap();
     let begun = Instant::now();
-    let report = audit::verify::verify_directory(&data.join("audit"), None, &mut |_| {}).unwrap();
-    (report.record_count, report.record_count as f64 / begun.elapsed().as_secs_f64())
+    let report = audit::verify::verify_directory(&data.join("audit"), &policy, None, &mut |_, _| {}).unwrap();
+    assert!(report.ok, "{:?}", report.faults);
+    (report.entry_count, report.entry_count as f64 / begun.elapsed().as_secs_f64())
 }
 
 fn fsync_p50_us(folder: &Path) -> u128 {

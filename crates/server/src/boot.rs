@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use artifacts::{Artifacts, SweepObjects};
-use audit::{Audit, AuditLog};
+use audit::{Audit, AuditLog, OnMismatch};
 use axum::Router;
 use gate::{Attempt, Gate, JobKey, JobPass, Ports};
 use identity::{Identity, IdentityPort};
@@ -16,7 +16,7 @@ use kernel::{Clock, Problem, Secret, SystemClock};
 use policy::Policy;
 use registry::Registry;
 use tracking::Tracking;
-use vault::db::{DbError, Location, Reader, SystemDb};
+use vault::db::{DbError, Location, Opening, Reader, SystemDb};
 use vault::keys::{KeyFile, KeyService, Keyring, PassphraseKey};
 use vault::objects::{Objects, ObjectsLocation, S3Location};
 use wire::{Door, DoorConfig, RouteEntry};
@@ -31,6 +31,10 @@ const HOUSEKEEPING_EVERY: Duration = Duration::from_secs(60);
 /// The job that takes away what no row names; once a day is plenty, for it spares what is younger.
 const SWEEPER: &str = "retention";
 const SWEEP_EVERY_MINUTES: u64 = 24 * 60;
+/// Lies in a folder as long as `init` works on it.
+pub const UNFINISHED: &str = "unfinished";
+/// Where the system says what this machine is called.
+const HOST_NAME_FILE: &str = "/proc/sys/kernel/hostname";
 /// Names by which a client on this machine may call the server.
 const LOOPBACK_NAMES: [&str; 3] = ["localhost", "127.0.0.1", "[::1]"];
 
@@ -47,6 +51,7 @@ pub struct App {
     /// The rooms.
     pub rooms: Rooms,
     housekeeping: tokio::task::JoinHandle<()>,
+    cosigning: Option<tokio::task::JoinHandle<()>>,
     _lock: File,
 }
 
@@ -59,6 +64,8 @@ pub struct Rooms {
     pub policy: Policy,
     /// Experiments and runs.
     pub tracking: Tracking,
+    /// Traces.
+    pub traces: traces::Traces,
     /// Models.
     pub registry: Registry,
     /// Evaluation datasets.
@@ -73,10 +80,37 @@ pub struct Rooms {
     pub keyring: Keyring,
 }
 
-/// Where things lie in the data folder.
+/// The file of the root key, if it lies in one.
 #[must_use]
-pub fn root_key_path(data: &Path) -> PathBuf {
-    data.join("keys/root.key")
+pub fn root_key_path(data: &Path, config: &RootKeyConfig) -> Option<PathBuf> {
+    match config {
+        RootKeyConfig::File => Some(data.join("keys/root.key")),
+        RootKeyConfig::FileAt { path } => Some(path.clone()),
+        RootKeyConfig::Passphrase { .. } => None,
+    }
+}
+
+/// What a root passphrase is stretched with.
+#[must_use]
+pub fn passphrase_path(data: &Path) -> PathBuf {
+    data.join("keys/passphrase.salt")
+}
+
+/// How a folder is opened.
+#[derive(Clone, Copy, Debug)]
+pub struct Way {
+    /// The address of the server that it is opened for.
+    pub bound: Option<SocketAddr>,
+    /// What is expected of the database.
+    pub database: Opening,
+    /// What happens if the log does not fit together.
+    pub on_mismatch: OnMismatch,
+}
+
+impl Default for Way {
+    fn default() -> Self {
+        Self { bound: None, database: Opening::Existing, on_mismatch: OnMismatch::Refuse }
+    }
 }
 
 /// Opens the folder for a command.
@@ -84,19 +118,22 @@ pub fn root_key_path(data: &Path) -> PathBuf {
 /// # Errors
 /// `Conflict` if another process has it open, `Invalid` for a folder or configuration that cannot be used.
 pub async fn open(data: &Path, config: &Config) -> Result<App, Problem> {
-    open_as(data, config, None).await
+    open_as(data, config, Way::default()).await
 }
 
-/// Opens the folder for a server that listens on `bound`.
+/// Opens the folder as `way` says.
 ///
 /// # Errors
 /// As [`open`].
-pub async fn open_as(data: &Path, config: &Config, bound: Option<SocketAddr>) -> Result<App, Problem> {
+pub async fn open_as(data: &Path, config: &Config, way: Way) -> Result<App, Problem> {
+    if way.database != Opening::Make {
+        check_folder(data)?;
+    }
     let lock = lock(data)?;
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-    let opened = open_database(data, config)?;
+    let opened = open_database(data, config, way.database)?;
     let keyring = Keyring::open(opened.system.clone(), root_key(data, config)?, Arc::clone(&clock)).await?;
-    let settings = log_settings(data, config, &keyring).await?;
+    let settings = audit::AuditConfig { on_mismatch: way.on_mismatch, ..log_settings(data, config, &keyring).await? };
     let log = AuditLog::open(settings, opened.system.clone(), Arc::clone(&clock))?;
     crate::verify::write_key(data, &log.verifier_key().to_string())?;
 
@@ -116,6 +153,7 @@ pub async fn open_as(data: &Path, config: &Config, bound: Option<SocketAddr>) ->
         identity,
         policy,
         tracking: Tracking::new(opened.db.clone()),
+        traces: traces::Traces::new(opened.db.clone()),
         registry: Registry::new(opened.db.clone()),
         evaluation: evaluation::Evaluation::new(opened.db.clone()),
         artifacts: Artifacts::new(opened.db.clone(), objects).with_config(config.artifacts.clone()),
@@ -124,7 +162,7 @@ pub async fn open_as(data: &Path, config: &Config, bound: Option<SocketAddr>) ->
         keyring,
     };
     let page = config.server.mlflow_ui_dir.as_deref().map(ui::list_page).transpose()?;
-    let mut door = Door::new(gate.clone(), DoorConfig { allowed_hosts: host_names(config, bound) });
+    let mut door = Door::new(gate.clone(), DoorConfig { allowed_hosts: host_names(config, way.bound) });
     wire::mlflow::routes(&mut door, &rooms.tracking, &rooms.registry, &rooms.artifacts);
     let behind_admin = wire::admin::Rooms {
         identity: &rooms.identity,
@@ -135,6 +173,8 @@ pub async fn open_as(data: &Path, config: &Config, bound: Option<SocketAddr>) ->
     };
     wire::admin::routes(&mut door, &behind_admin);
     wire::mlflow::evaluation::routes(&mut door, &rooms.evaluation);
+    wire::mlflow::traces::routes(&mut door, &rooms.traces, &rooms.artifacts);
+    wire::otlp::routes(&mut door, &rooms.traces);
     wire::mlflow::workspaces::routes(&mut door, &rooms.identity);
     ui::routes(&mut door, &rooms.identity, page.as_ref());
     system::routes(&mut door);
@@ -146,14 +186,22 @@ pub async fn open_as(data: &Path, config: &Config, bound: Option<SocketAddr>) ->
         sweeper: jobs.pass(SWEEPER),
         artifacts: rooms.artifacts.clone(),
     }));
+    // Only a server sends its checkpoints to witnesses: a command ends too soon.
+    let cosigning = match way.bound {
+        Some(_) => Some(tokio::spawn(crate::cosign::job(log, &config.audit.witnesses)?)),
+        None => None,
+    };
     let table = door.table().to_vec();
-    Ok(App { router: door.into_router(), table, gate, jobs, rooms, housekeeping, _lock: lock })
+    Ok(App { router: door.into_router(), table, gate, jobs, rooms, housekeeping, cosigning, _lock: lock })
 }
 
 impl App {
     /// Brings everything that is still in memory to the disk.
     pub async fn close(self) {
         self.housekeeping.abort();
+        if let Some(cosigning) = &self.cosigning {
+            cosigning.abort();
+        }
         self.rooms.audit.log().close();
     }
 }
@@ -185,13 +233,28 @@ async fn keep_house(house: Housekeeping) {
     }
 }
 
+/// Refuses what is not a whole data folder.
+///
+/// # Errors
+/// `Invalid`, with what to do.
+pub fn check_folder(data: &Path) -> Result<(), Problem> {
+    let shown = data.display();
+    if data.join(UNFINISHED).exists() {
+        let message = format!("`strongroom init` did not finish making `{shown}`; delete it and run `init` again");
+        return Err(Problem::invalid(message));
+    }
+    if !data.join("lock").is_file() {
+        let message = format!("`{shown}` is not a data folder; make one with `strongroom init --data {shown}`");
+        return Err(Problem::invalid(message));
+    }
+    Ok(())
+}
+
 fn lock(data: &Path) -> Result<File, Problem> {
     let path = data.join("lock");
-    let missing = || {
-        let message = format!("`{}` is not a data folder; make one with `strongroom init --data {0}`", data.display());
-        Problem::invalid(message)
-    };
-    let file = File::options().read(true).write(true).open(&path).map_err(|_| missing())?;
+    let file = File::options().read(true).write(true).open(&path).map_err(|error| {
+        Problem::invalid(format!("`{}` cannot be opened by this account: {error}", path.display())).because(error)
+    })?;
     file.try_lock().map_err(|_| {
         let message = format!("`{}` is open in another process; stop it, or talk to it with --url", data.display());
         Problem::new(kernel::Kind::Conflict, message)
@@ -203,7 +266,7 @@ fn lock(data: &Path) -> Result<File, Problem> {
 ///
 /// # Errors
 /// `Invalid` for an address that is none, `Unavailable` if it cannot be reached.
-pub fn open_database(data: &Path, config: &Config) -> Result<vault::db::Opened, Problem> {
+pub fn open_database(data: &Path, config: &Config, opening: Opening) -> Result<vault::db::Opened, Problem> {
     let location = match config.vault.database.expose() {
         "sqlite" => Location::Sqlite(data.join("db/strongroom.db")),
         url if url.starts_with("postgres://") || url.starts_with("postgresql://") => {
@@ -211,7 +274,7 @@ pub fn open_database(data: &Path, config: &Config) -> Result<vault::db::Opened, 
         }
         _ => return Err(Problem::invalid("`vault.database` is `sqlite` or a `postgres://` address")),
     };
-    vault::db::open(&location).map_err(|error| Problem::unavailable(format!("the database cannot be opened: {error}")).because(error))
+    vault::db::open_as(&location, opening).map_err(|error| Problem::unavailable(format!("the database cannot be opened: {error}")).because(error))
 }
 
 /// The service that holds the root key.
@@ -219,15 +282,21 @@ pub fn open_database(data: &Path, config: &Config) -> Result<vault::db::Opened, 
 /// # Errors
 /// `Invalid` if the key is missing or readable by others.
 pub fn root_key(data: &Path, config: &Config) -> Result<Arc<dyn KeyService>, Problem> {
-    Ok(match &config.vault.root_key {
-        RootKeyConfig::File => Arc::new(KeyFile::open(&root_key_path(data))?),
-        RootKeyConfig::FileAt { path } => Arc::new(KeyFile::open(path)?),
-        RootKeyConfig::Passphrase { variable } => {
-            let passphrase = std::env::var(variable)
-                .map_err(|_| Problem::invalid(format!("the variable `{variable}` with the passphrase is not set")))?;
-            Arc::new(PassphraseKey::open(&data.join("keys/passphrase.salt"), &Secret::from(passphrase))?)
-        }
-    })
+    let kept = &config.vault.root_key;
+    if let RootKeyConfig::Passphrase { variable } = kept {
+        return Ok(Arc::new(PassphraseKey::open(&passphrase_path(data), &passphrase(variable)?)?));
+    }
+    let path = root_key_path(data, kept).ok_or_else(|| Problem::invalid("`vault.root_key` names no key"))?;
+    Ok(Arc::new(KeyFile::open(&path)?))
+}
+
+/// The root passphrase.
+///
+/// # Errors
+/// `Invalid` if the variable is not set.
+pub fn passphrase(variable: &str) -> Result<Secret, Problem> {
+    let text = std::env::var(variable);
+    text.map(Secret::from).map_err(|_| Problem::invalid(format!("the variable `{variable}` with the passphrase is not set")))
 }
 
 fn open_objects(data: &Path, config: &Config, keyring: &Keyring) -> Result<Objects, Problem> {
@@ -258,6 +327,8 @@ pub async fn log_settings(data: &Path, config: &Config, keyring: &Keyring) -> Re
     let origin = format!("strongroom.local/audit/{}", digest.chars().take(32).collect::<String>());
     let mut settings = audit::AuditConfig::new(&data.join("audit"), &origin, seed.as_ref().clone(), install_key.as_ref().clone());
     settings.wait_max = Duration::from_millis(config.audit.wait_ms);
+    config.audit.check()?;
+    settings.witness_keys = config.audit.witness_keys.clone();
     Ok(settings)
 }
 
@@ -295,18 +366,35 @@ pub fn host_names(config: &Config, bound: Option<SocketAddr>) -> Vec<String> {
             SocketAddr::V6(v6) => format!("[{}]", v6.ip()),
         });
     }
+    names.extend(own_name());
     names.extend(config.server.allowed_hosts.iter().cloned());
     names.sort();
     names.dedup();
     names
 }
 
-/// Writes down where this server listens, for commands on the same folder.
+/// What this machine is called, if that can be a host name.
+fn own_name() -> Option<String> {
+    let text = fs::read_to_string(HOST_NAME_FILE).ok()?;
+    let name = text.trim();
+    let fits = |part: &str| {
+        let inner = part.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
+        inner && !part.is_empty() && part.len() <= 63 && !part.starts_with('-') && !part.ends_with('-')
+    };
+    (name.len() <= 253 && name.split('.').all(fits)).then(|| name.to_owned())
+}
+
+/// Writes down where commands on the same folder find this server. One that listens on every address is found on the loopback.
 ///
 /// # Errors
 /// `Internal` if the file cannot be written.
-pub fn announce(data: &Path, url: &str) -> Result<(), Problem> {
-    crate::tls::write_private(&data.join("address"), url)
+pub fn announce(data: &Path, bound: SocketAddr) -> Result<(), Problem> {
+    let near = match bound {
+        SocketAddr::V4(v4) if v4.ip().is_unspecified() => SocketAddr::from(([127, 0, 0, 1], v4.port())),
+        SocketAddr::V6(v6) if v6.ip().is_unspecified() => SocketAddr::from((std::net::Ipv6Addr::LOCALHOST, v6.port())),
+        other => other,
+    };
+    crate::tls::write_private(&data.join("address"), &format!("https://{near}"))
 }
 
 /// Takes the announcement back.

@@ -9,6 +9,13 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 /// The name of the file in the data folder.
 pub const FILE_NAME: &str = "strongroom.toml";
 
+/// How the address of a PostgreSQL begins.
+const POSTGRES_SCHEMES: [&str; 2] = ["postgres://", "postgresql://"];
+/// A shorter wait would refuse requests of a healthy disk.
+const AUDIT_WAIT_MS_MIN: u64 = 10;
+/// A longer one would outlast the clients.
+const AUDIT_WAIT_MS_MAX: u64 = 60_000;
+
 /// Everything that can be configured.
 #[derive(Clone, Debug, Default, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
@@ -27,6 +34,29 @@ pub struct Config {
     pub artifacts: artifacts::ArtifactsConfig,
     /// Limits on failed and anonymous attempts.
     pub risk: risk::RiskConfig,
+}
+
+impl Config {
+    /// Refuses values under which a room's promises would not hold. What [`load`] gives has passed it.
+    ///
+    /// # Errors
+    /// `Invalid`, naming the key and what it must be.
+    pub fn check(&self) -> Result<(), Problem> {
+        self.identity.check()?;
+        self.risk.check()?;
+        self.audit.check()?;
+        if self.tls.certificate.is_some() != self.tls.key.is_some() {
+            return Err(Problem::invalid("`tls.certificate` and `tls.key` must be given together"));
+        }
+        let database = self.vault.database.expose();
+        if database != "sqlite" && !POSTGRES_SCHEMES.iter().any(|scheme| database.starts_with(scheme)) {
+            return Err(Problem::invalid("`vault.database` is `sqlite` or a `postgres://` address"));
+        }
+        if self.artifacts.upload_bytes_max == 0 {
+            return Err(Problem::invalid("`artifacts.upload_bytes_max` is 0; then no file could be uploaded"));
+        }
+        Ok(())
+    }
 }
 
 /// `[server]`
@@ -126,11 +156,54 @@ pub enum RootKeyConfig {
 pub struct AuditConfig {
     /// How long a request waits for its record before it is refused.
     pub wait_ms: u64,
+    /// The verifier keys of the witnesses whose cosignatures are kept.
+    pub witness_keys: Vec<String>,
+    /// Where to send checkpoints, to be cosigned.
+    pub witnesses: Vec<WitnessConfig>,
 }
+
+/// `[[audit.witnesses]]`
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct WitnessConfig {
+    /// Its address, such as `https://witness.example:9443`.
+    pub url: String,
+    /// The authority (PEM) that signed its certificate.
+    pub ca: PathBuf,
+}
+
+/// Each round asks every witness.
+const WITNESS_COUNT_MAX: usize = 16;
 
 impl Default for AuditConfig {
     fn default() -> Self {
-        Self { wait_ms: 2_000 }
+        Self { wait_ms: 2_000, witness_keys: Vec::new(), witnesses: Vec::new() }
+    }
+}
+
+impl AuditConfig {
+    /// Checks what cannot be seen at one key alone.
+    ///
+    /// # Errors
+    /// `Invalid`, saying what to change.
+    pub fn check(&self) -> Result<(), Problem> {
+        let wait_ms = self.wait_ms;
+        if !(AUDIT_WAIT_MS_MIN..=AUDIT_WAIT_MS_MAX).contains(&wait_ms) {
+            let message = format!("`audit.wait_ms` is {wait_ms}; it must be from {AUDIT_WAIT_MS_MIN} to {AUDIT_WAIT_MS_MAX}");
+            return Err(Problem::invalid(message));
+        }
+        if !self.witnesses.is_empty() && self.witness_keys.is_empty() {
+            return Err(Problem::invalid(
+                "`audit.witnesses` needs `audit.witness_keys`: `strongroom witness` prints its verifier key when it starts",
+            ));
+        }
+        if self.witnesses.len() > WITNESS_COUNT_MAX {
+            return Err(Problem::invalid(format!("`audit.witnesses` names at most {WITNESS_COUNT_MAX}")));
+        }
+        for key in &self.witness_keys {
+            audit::note::VerifierKey::parse(key)?;
+        }
+        Ok(())
     }
 }
 
@@ -180,7 +253,19 @@ pub fn load(data: &Path, file: Option<&Path>) -> Result<Config, Problem> {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound && file.is_none() => String::new(),
         Err(error) => return Err(Problem::invalid(format!("cannot read `{}`: {error}", path.display()))),
     };
-    parse(&text).map_err(|fault| Problem::invalid(format!("`{}`: {fault}", path.display())))
+    let in_file = |fault: &str| Problem::invalid(format!("`{}`: {fault}", path.display()));
+    let config = parse(&text).map_err(|fault| in_file(&fault))?;
+    config.check().map_err(|problem| in_file(problem.message()))?;
+    Ok(config)
+}
+
+/// Whether `file` is another file than the folder's own configuration.
+#[must_use]
+pub fn is_another(data: &Path, file: &Path) -> bool {
+    match (std::fs::canonicalize(data.join(FILE_NAME)), std::fs::canonicalize(file)) {
+        (Ok(own), Ok(given)) => own != given,
+        _ => true,
+    }
 }
 
 /// Reads a configuration's text.
@@ -201,6 +286,37 @@ mod tests {
         assert_eq!(parse("").unwrap().server.listen, "127.0.0.1:8443");
         let fault = parse("[server]\nlisten_on = \"x\"").unwrap_err();
         assert!(fault.contains("listen_on"), "{fault}");
+    }
+
+    #[test]
+    fn witnesses_are_named_with_their_keys() {
+        let witness = "[[audit.witnesses]]\nurl = \"https://w.example\"\nca = \"w.pem\"\n";
+        assert!(parse(witness).unwrap().audit.check().is_err());
+        let key = "witness.example+9f41fa43+BOHdxgCxFRbcAdIOBWhJ9Yt8mDrwL8pXgT4iTnUPk8Zn";
+        assert!(parse(&format!("[audit]\nwitness_keys = [\"{key}\"]\n{witness}")).unwrap().audit.check().is_err(), "a wrong id");
+        assert!(parse("[[audit.witnesses]]\nurl = \"x\"").is_err());
+        parse("").unwrap().audit.check().unwrap();
+    }
+
+    #[test]
+    fn each_section_is_checked_when_a_file_is_read() {
+        let folder = tempfile::tempdir().unwrap();
+        let faulty = [
+            ("[risk]\nlock_free_count = 0", "risk.lock_free_count"),
+            ("[identity]\ntoken_days_max = 9000", "token_days_max"),
+            ("[tls]\ncertificate = \"/a.pem\"", "tls.key"),
+            ("[tls]\nkey = \"/a.pem\"", "tls.certificate"),
+            ("[vault]\ndatabase = \"mysql://x\"", "vault.database"),
+            ("[audit]\nwait_ms = 0", "audit.wait_ms"),
+            ("[artifacts]\nupload_bytes_max = 0", "artifacts.upload_bytes_max"),
+        ];
+        for (text, key) in faulty {
+            std::fs::write(folder.path().join(FILE_NAME), text).unwrap();
+            let fault = load(folder.path(), None).unwrap_err().to_string();
+            assert!(fault.contains(key) && fault.contains(FILE_NAME), "{fault}");
+        }
+        std::fs::write(folder.path().join(FILE_NAME), "").unwrap();
+        load(folder.path(), None).unwrap();
     }
 
     #[test]

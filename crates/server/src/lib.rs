@@ -26,10 +26,13 @@ pub fn output_line(text: &str) {
 pub mod boot;
 pub mod cli;
 pub mod config;
+mod cosign;
+mod https;
 pub mod listen;
 mod locate;
 pub mod system;
 pub mod tls;
+mod trust;
 pub mod ui;
 pub mod verify;
 pub mod witness;

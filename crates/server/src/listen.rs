@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::body::Body;
+use http::{HeaderValue, StatusCode, header};
 use hyper::body::Incoming;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto::Builder;
@@ -18,7 +19,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 use tokio_rustls::TlsAcceptor;
 use tower::Service;
-use wire::PeerAddress;
+use wire::{Answer, PeerAddress};
 
 /// Connections open at once.
 const CONNECTION_COUNT_MAX: usize = 4_096;
@@ -28,6 +29,9 @@ const HANDSHAKE_MAX: Duration = Duration::from_secs(10);
 const HEAD_READ_MAX: Duration = Duration::from_secs(30);
 /// A request's head: line and headers.
 const HEAD_BYTES_MAX: usize = 64 * 1024;
+/// What HTTP/1.1 reads at once, of heads and of bodies: smaller pieces would slow uploads down, so that a head's own limit
+/// is held apart from it. A head that does not fit here at all is answered 431 as well.
+const READ_BYTES_MAX: usize = 256 * 1024;
 /// Headers in one request.
 const HEADER_COUNT_MAX: usize = 100;
 /// HTTP/2 streams open at once on one connection.
@@ -90,9 +94,12 @@ async fn serve_connection(
     let service = hyper::service::service_fn(move |request: hyper::Request<Incoming>| {
         let mut router = router.clone();
         async move {
+            if head_bytes(&request) > HEAD_BYTES_MAX {
+                return Ok::<_, Infallible>(head_too_large());
+            }
             let mut request = request.map(Body::new);
             request.extensions_mut().insert(address);
-            Ok::<_, Infallible>(router.call(request).await.unwrap_or_else(|never| match never {}))
+            Ok(router.call(request).await.unwrap_or_else(|never| match never {}))
         }
     });
     let connection = builder.serve_connection(TokioIo::new(secured), service);
@@ -101,13 +108,32 @@ async fn serve_connection(
     }
 }
 
+/// How long the request's head is as HTTP/1.1 writes it.
+fn head_bytes<B>(request: &hyper::Request<B>) -> usize {
+    let target = request.uri().path_and_query().map_or(1, |target| target.as_str().len());
+    let line = request.method().as_str().len().saturating_add(target).saturating_add(" HTTP/1.1\r\n ".len());
+    // A name, a colon, a blank, the value, a line's end.
+    let headers = request.headers().iter().map(|(name, value)| name.as_str().len().saturating_add(value.len()).saturating_add(4));
+    headers.fold(line, usize::saturating_add)
+}
+
+fn head_too_large() -> Answer {
+    let message = format!("the request's line and headers are larger than {HEAD_BYTES_MAX} bytes; send less in them");
+    let body = serde_json::json!({"error_code": "INVALID_PARAMETER_VALUE", "message": message}).to_string();
+    let mut answer = Answer::new(Body::from(body));
+    *answer.status_mut() = StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE;
+    answer.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    wire::harden(&mut answer);
+    answer
+}
+
 fn http_builder() -> Builder<TokioExecutor> {
     let mut builder = Builder::new(TokioExecutor::new());
     builder
         .http1()
         .timer(TokioTimer::new())
         .header_read_timeout(HEAD_READ_MAX)
-        .max_buf_size(HEAD_BYTES_MAX.max(256 * 1024))
+        .max_buf_size(READ_BYTES_MAX)
         .max_headers(HEADER_COUNT_MAX);
     builder
         .http2()

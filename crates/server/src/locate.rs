@@ -40,8 +40,8 @@ fn find(reader: &mut Reader<'_>, workspace_name: &str, target: &Target) -> Resul
         Target::LoggedModel(_) | Target::RegisteredModel(_) | Target::ModelVersion(..) => {
             registry::locate(reader, &workspace, target)?
         }
-        Target::Trace(_) => None,
         Target::EvaluationDataset(_) => evaluation::locate(reader, &workspace, target)?,
+        Target::Trace(_) => traces::locate(reader, &workspace, target)?,
         Target::Workspace => Some(Facts {
             exists: true,
             workspace: Some(workspace.clone()),

@@ -2,15 +2,16 @@
 
 use gate::{Action, Operation, Permit, Target};
 use http::Method;
-use kernel::Problem;
+use kernel::{Kind, Problem};
 use serde_json::json;
-use wire::{Answer, Door, RouteEntry};
+use wire::mlflow::json::Fields;
+use wire::{Answer, Door, Inbound, RouteEntry};
 
 /// The release of MLflow's REST interface that this server answers as; its client asks before it uses newer calls.
 pub const MLFLOW_VERSION: &str = "3.12.0";
 
 /// Every verb of the server itself.
-pub const ACTIONS: &[Action] = &[Health::ACTION, Version::ACTION, Info::ACTION, Routes::ACTION, UNROUTED];
+pub const ACTIONS: &[Action] = &[Health::ACTION, Version::ACTION, Info::ACTION, Routes::ACTION, Gateway::ACTION, UNROUTED];
 
 /// What a route that no room knows is recorded as.
 const UNROUTED: Action = Action::read("server.unrouted");
@@ -79,6 +80,44 @@ impl Operation for Routes {
     }
 }
 
+/// What MLflow's page asks of a gateway to language models. There is none: this server sends nothing to addresses that
+/// others name.
+struct Gateway {
+    method: Method,
+    path: String,
+}
+
+impl Gateway {
+    fn read(inbound: &Inbound) -> Result<Self, Problem> {
+        let path = Fields::of(inbound)?.text("gateway_path")?.filter(|path| !path.is_empty());
+        let path = path.ok_or_else(|| Problem::invalid("Deployments proxy request must specify a gateway_path."))?;
+        Ok(Self { method: inbound.method.clone(), path })
+    }
+}
+
+impl Operation for Gateway {
+    const ACTION: Action = Action::read("server.gateway");
+    type Output = ();
+
+    fn target(&self) -> Target {
+        Target::Server
+    }
+
+    async fn run(self, _: Permit<Self>) -> Result<(), Problem> {
+        let path = self.path.trim_matches('/');
+        if self.method == Method::GET && path == "api/2.0/endpoints" {
+            return Ok(());
+        }
+        let invocation = path.strip_prefix("gateway/").and_then(|rest| rest.strip_suffix("/invocations"));
+        if self.method == Method::POST && invocation.is_some_and(|name| !name.is_empty() && !name.contains('/')) {
+            let text = "this server has no gateway to language models; call them from where your code runs";
+            return Err(Problem::new(Kind::NotImplemented, text));
+        }
+        let shown: String = self.path.chars().take(200).collect();
+        Err(Problem::invalid(format!("Invalid gateway_path: {shown} for method: {}", self.method)))
+    }
+}
+
 /// The route table as JSON.
 #[must_use]
 pub fn table_json(table: &[RouteEntry]) -> serde_json::Value {
@@ -101,6 +140,9 @@ pub fn routes(door: &mut Door) {
             "artifacts_presigned_only": false,
         }))
     });
+    for method in [Method::GET, Method::POST] {
+        door.route(method, "/ajax-api/2.0/mlflow/gateway-proxy", Gateway::read, |()| wire::json(&json!({"endpoints": []})));
+    }
     let table = std::sync::Arc::new(std::sync::OnceLock::<Vec<RouteEntry>>::new());
     let shown = std::sync::Arc::clone(&table);
     door.route(

@@ -80,6 +80,31 @@ pub fn server_config(data: &Path, config: &TlsConfig, names: &[String]) -> Resul
     Ok(Arc::new(server))
 }
 
+/// The certificate that a running server presents, if it is the user's own.
+#[must_use]
+pub fn shown_path(data: &Path) -> PathBuf {
+    data.join("tls/presented.pem")
+}
+
+/// Writes down which certificate of the user's this server presents. Commands on the folder trust it, and then need neither
+/// its authority nor an address that stands in it.
+///
+/// # Errors
+/// `Internal` if it cannot be written.
+pub fn show_certificate(data: &Path, config: &TlsConfig) -> Result<(), Problem> {
+    let shown = shown_path(data);
+    match &config.certificate {
+        Some(chain) => {
+            let text = fs::read_to_string(chain).map_err(|e| file_problem(chain, e))?;
+            write_private(&shown, &text)
+        }
+        None => match fs::remove_file(&shown) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(file_problem(&shown, error)),
+            _ => Ok(()),
+        },
+    }
+}
+
 /// The paths of a certificate signed by the own authority, for exactly these names.
 fn own_certificate(data: &Path, names: &[String]) -> Result<(PathBuf, PathBuf), Problem> {
     let folder = data.join("tls");

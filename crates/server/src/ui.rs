@@ -24,7 +24,7 @@ const DEPTH_MAX: usize = 12;
 const PAGE_POLICY: &str = "default-src 'self'; script-src 'self' 'unsafe-inline' 'unsafe-eval'; style-src 'self' 'unsafe-inline'; \
      img-src 'self' data: blob:; font-src 'self' data:; worker-src 'self' blob:; connect-src 'self'; frame-ancestors 'none'; \
      base-uri 'self'; form-action 'self'; object-src 'none'";
-const LOGIN_POLICY: &str = "default-src 'none'; style-src 'sha256-CSS'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'";
+const OWN_POLICY: &str = "default-src 'none'; style-src 'sha256-CSS'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'";
 
 /// The page's files: the name that a browser asks for → the file. What is not in it cannot be asked for.
 pub type PageFiles = Arc<BTreeMap<String, PathBuf>>;
@@ -108,6 +108,22 @@ impl Operation for LoginPage {
     }
 }
 
+/// Shows what stands at `/` as long as there is neither a console nor MLflow's page.
+struct HomePage;
+
+impl Operation for HomePage {
+    const ACTION: Action = ReadPage::ACTION;
+    type Output = ();
+
+    fn target(&self) -> Target {
+        Target::Server
+    }
+
+    async fn run(self, _: Permit<Self>) -> Result<(), Problem> {
+        Ok(())
+    }
+}
+
 /// Adds the page's routes, if there is a page, and the log-in.
 pub fn routes(door: &mut Door, identity: &identity::Identity, page: Option<&PageFiles>) {
     door.route(
@@ -124,7 +140,10 @@ pub fn routes(door: &mut Door, identity: &identity::Identity, page: Option<&Page
     );
     let room = identity.clone();
     door.route(Method::POST, "/logout", move |_| Ok(identity::ops::sessions::DeleteSession { room: room.clone(), session: None }), |_| Ok(redirect("/login", Some(""))));
-    let Some(page) = page else { return };
+    let Some(page) = page else {
+        door.route(Method::GET, "/", |_| Ok(HomePage), |()| Ok(home_page()));
+        return;
+    };
     for path in ["/", "/static-files/{*path}"] {
         let files = Arc::clone(page);
         let parse = move |inbound: &wire::Inbound| {
@@ -161,7 +180,7 @@ fn page_file(name: &str, bytes: Vec<u8>) -> Answer {
     answer
 }
 
-const LOGIN_STYLE: &str = "body{font:16px system-ui,sans-serif;display:grid;place-items:center;min-height:90vh;color:#1c2430;\
+const STYLE: &str = "body{font:16px system-ui,sans-serif;display:grid;place-items:center;min-height:90vh;color:#1c2430;\
 background:#f5f6f8}form{background:#fff;padding:2rem;border-radius:10px;box-shadow:0 1px 6px #0002;width:20rem}label{display:block;\
 margin:.8rem 0 .2rem}input{width:100%;box-sizing:border-box;padding:.5rem;font:inherit}button{margin-top:1.2rem;width:100%;\
 padding:.6rem;font:inherit;background:#1c4e80;color:#fff;border:0;border-radius:6px}p{color:#9b1c1c}";
@@ -170,17 +189,31 @@ fn login_page(failed: bool) -> Answer {
     let fault = if failed { "<p role=\"alert\">That name and password do not match, or you must wait a little.</p>" } else { "" };
     let page = format!(
         "<!doctype html><html lang=\"en\"><meta charset=\"utf-8\"><meta name=\"viewport\" content=\"width=device-width\">\
-         <title>Strongroom</title><style>{LOGIN_STYLE}</style><form method=\"post\" action=\"/login\"><h1>Strongroom</h1>{fault}\
+         <title>Strongroom</title><style>{STYLE}</style><form method=\"post\" action=\"/login\"><h1>Strongroom</h1>{fault}\
          <label for=\"u\">Name</label><input id=\"u\" name=\"username\" autocomplete=\"username\" required autofocus>\
          <label for=\"p\">Password or token</label><input id=\"p\" name=\"password\" type=\"password\" autocomplete=\"current-password\" \
          required><button>Log in</button></form></html>"
     );
-    let digest = wire::base64_text(&kernel::sha256(LOGIN_STYLE.as_bytes()));
-    let mut answer = with_headers(Body::from(page), "text/html; charset=utf-8", &LOGIN_POLICY.replace("CSS", &digest));
+    let mut answer = own_page(page);
     if failed {
         *answer.status_mut() = StatusCode::UNAUTHORIZED;
     }
     answer
+}
+
+fn home_page() -> Answer {
+    own_page(format!(
+        "<!doctype html><html lang=\"en\"><meta charset=\"utf-8\"><meta name=\"viewport\" content=\"width=device-width\">\
+         <title>Strongroom</title><style>{STYLE}</style><form method=\"post\" action=\"/logout\"><h1>Strongroom</h1>\
+         <div>You are logged in. The console is not there yet; clients and commands work.<br><br>MLflow's own page is shown here \
+         once the server's configuration names its folder:<br><code>[server]<br>mlflow_ui_dir = \
+         &quot;…/site-packages/mlflow/server/js/build&quot;</code></div><button>Log out</button></form></html>"
+    ))
+}
+
+fn own_page(page: String) -> Answer {
+    let digest = wire::base64_text(&kernel::sha256(STYLE.as_bytes()));
+    with_headers(Body::from(page), "text/html; charset=utf-8", &OWN_POLICY.replace("CSS", &digest))
 }
 
 fn with_headers(body: Body, kind: &'static str, policy: &str) -> Answer {

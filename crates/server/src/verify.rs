@@ -5,9 +5,11 @@ use std::path::Path;
 use std::sync::Arc;
 
 use artifacts::{VerifyObjects, VerifyReport};
+use audit::note::VerifierKey;
 use audit::verify::{DatabaseRows, Policy, Report, verify_directory};
 use gate::Attempt;
 use kernel::{Clock, Problem, SystemClock};
+use vault::db::Opening;
 use vault::keys::Keyring;
 
 use crate::{boot, config};
@@ -17,21 +19,25 @@ const VERIFIER: &str = "verifier";
 /// Where the log's verifier key is written down for people to copy.
 const VERIFIER_KEY_FILE: &str = "audit.vkey";
 
-/// Verifies a data folder. The objects are looked at only if the log is whole and no server has the folder open (a server
+/// Verifies a data folder, by its own configuration or the one in `file`. The database cannot be changed by it. The objects are looked at only if the log is whole and no server has the folder open (a server
 /// checks each of them when it is read, and `POST /objects/verify` checks all).
 ///
 /// # Errors
 /// `Invalid` without a verifier key; `Unavailable` if the folder cannot be read at all.
 pub async fn data_folder(
     data: &Path,
+    file: Option<&Path>,
     verifier_key: Option<&str>,
     log_only: bool,
     shows_progress: bool,
 ) -> Result<(Report, Option<VerifyReport>), Problem> {
-    let (mut policy, rows) = if log_only { (None, None) } else { from_database(data).await? };
+    let (mut policy, rows) = if log_only { (None, None) } else { from_database(data, file).await? };
     if let Some(key) = verifier_key {
-        let install_key = policy.take().and_then(|policy: Policy| policy.install_key);
-        policy = Some(Policy { install_key, ..Policy::of_key(key)? });
+        let known = Policy::of_key(key)?;
+        policy = Some(match policy.take() {
+            Some(Policy { install_key, witnesses, .. }) => Policy { install_key, witnesses, ..known },
+            None => known,
+        });
     }
     let policy = match policy {
         Some(policy) => policy,
@@ -48,24 +54,27 @@ pub async fn data_folder(
         })
     });
     let report = report.await.map_err(|broken| Problem::internal("the verification broke off", broken))??;
-    let objects = if report.ok && !log_only && boot::is_free(data) { Some(objects(data).await?) } else { None };
+    let objects = if report.ok && !log_only && boot::is_free(data) { Some(objects(data, file).await?) } else { None };
     Ok((report, objects))
 }
 
-async fn from_database(data: &Path) -> Result<(Option<Policy>, Option<DatabaseRows>), Problem> {
-    let settings = config::load(data, None)?;
-    let opened = boot::open_database(data, &settings)?;
+async fn from_database(data: &Path, file: Option<&Path>) -> Result<(Option<Policy>, Option<DatabaseRows>), Problem> {
+    boot::check_folder(data)?;
+    let settings = config::load(data, file)?;
+    let opened = boot::open_database(data, &settings, Opening::ReadOnly)?;
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let keyring = Keyring::open(opened.system.clone(), boot::root_key(data, &settings)?, clock).await?;
     let log_settings = boot::log_settings(data, &settings, &keyring).await?;
-    let policy = Policy { install_key: Some(log_settings.install_key.clone()), ..Policy::of_key(&log_settings.verifier_key()?)? };
+    let witnesses = settings.audit.witness_keys.iter().map(|key| VerifierKey::parse(key)).collect::<Result<Vec<_>, _>>()?;
+    let policy =
+        Policy { install_key: Some(log_settings.install_key.clone()), witnesses, ..Policy::of_key(&log_settings.verifier_key()?)? };
     let rows = tokio::task::spawn_blocking(move || audit::database_rows(&opened.system)).await;
     let rows = rows.map_err(|broken| Problem::internal("the database could not be read", broken))??;
     Ok((Some(policy), Some(rows)))
 }
 
-async fn objects(data: &Path) -> Result<VerifyReport, Problem> {
-    let app = boot::open(data, &config::load(data, None)?).await?;
+async fn objects(data: &Path, file: Option<&Path>) -> Result<VerifyReport, Problem> {
+    let app = boot::open(data, &config::load(data, file)?).await?;
     let verb = VerifyObjects { room: app.rooms.artifacts.clone() };
     let report = app.gate.call(Attempt::of_job(app.jobs.pass(VERIFIER)), verb).await;
     app.close().await;

@@ -78,6 +78,7 @@ fn every_action() -> BTreeSet<&'static str> {
         tracking::ACTIONS,
         registry::ACTIONS,
         evaluation::ACTIONS,
+        traces::ACTIONS,
         artifacts::ACTIONS,
         lineage::ACTIONS,
         audit::ACTIONS,
@@ -106,7 +107,7 @@ async fn every_route_is_a_known_verb_and_every_verb_has_a_route() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_policy_names_each_writing_verb_a_write() {
-    let rooms = [identity::ACTIONS, policy::ACTIONS, tracking::ACTIONS, registry::ACTIONS, evaluation::ACTIONS, artifacts::ACTIONS, lineage::ACTIONS];
+    let rooms = [identity::ACTIONS, policy::ACTIONS, tracking::ACTIONS, registry::ACTIONS, evaluation::ACTIONS, traces::ACTIONS, artifacts::ACTIONS, lineage::ACTIONS];
     for action in rooms.iter().flat_map(|room| room.iter()) {
         let write = action.access == gate::Access::Write;
         assert_eq!(policy::is_write(action.name), Some(write), "{}", action.name);

@@ -193,3 +193,49 @@ async fn a_caller_that_hangs_up_leaves_one_outcome() {
         assert_eq!(intents, outcomes + commits, "{}: {intents} intents, {outcomes} outcomes, {commits} commits", engine.name);
     }
 }
+
+#[tokio::test]
+async fn a_database_that_must_be_there_is_neither_made_nor_changed() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("sub/a.db");
+    let location = Location::Sqlite(path.clone());
+    for opening in [db::Opening::Existing, db::Opening::ReadOnly] {
+        assert!(db::open_as(&location, opening).is_err_and(|error| error.to_string().contains("a.db")));
+        assert!(!path.parent().unwrap().exists());
+    }
+    drop(db::open(&location).unwrap());
+    drop(db::open_as(&location, db::Opening::Existing).unwrap());
+    let read_only = db::open_as(&location, db::Opening::ReadOnly).unwrap();
+    assert!(changes(&read_only).await.is_err());
+    // A file of something else.
+    let other = folder.path().join("other.db");
+    std::fs::write(&other, "").unwrap();
+    let refused = db::open_as(&Location::Sqlite(other), db::Opening::Existing).map(|_| ()).unwrap_err();
+    assert!(refused.to_string().contains("nothing of strongroom's"), "{refused}");
+}
+
+#[tokio::test]
+async fn a_postgres_database_that_must_be_there_is_neither_made_nor_changed() {
+    let Ok(url) = std::env::var("STRONGROOM_TEST_POSTGRES") else { return };
+    drop(db::open(&Location::Postgres { url: Secret::from(url.clone()), ca: None }).unwrap());
+    let at = |options: &str| {
+        let separator = if url.contains('?') { '&' } else { '?' };
+        Location::Postgres { url: Secret::from(format!("{url}{separator}{options}")), ca: None }
+    };
+    // A schema that nothing is in, as in a database that somebody else made.
+    let empty = at("options=-c%20search_path%3Dnothing_here");
+    for opening in [db::Opening::Existing, db::Opening::ReadOnly] {
+        let refused = db::open_as(&empty, opening).map(|_| ()).unwrap_err();
+        assert!(refused.to_string().contains("nothing of strongroom's"), "{refused}");
+    }
+    let read_only = db::open_as(&at("options=-c%20search_path%3Dpublic"), db::Opening::ReadOnly).unwrap();
+    assert!(changes(&read_only).await.is_err());
+}
+
+async fn changes(opened: &db::Opened) -> Result<(), kernel::Problem> {
+    let write = |tx: &mut db::Writer<'_>| {
+        tx.execute("INSERT INTO schema_step (name) VALUES ('x')", &[])?;
+        Ok(())
+    };
+    opened.system.write(write).await
+}

@@ -175,7 +175,7 @@ impl Door {
         P: Fn(&Inbound) -> Result<O, Problem> + Send + Sync + Clone + 'static,
         R: Fn(O::Output) -> Result<Answer, Problem> + Send + Sync + Clone + 'static,
     {
-        for prefix in MLFLOW_PREFIXES {
+        for prefix in crate::mlflow::PREFIXES {
             self.route::<O, _, _>(method.clone(), &format!("{prefix}{path}"), parse.clone(), render.clone());
         }
     }
@@ -187,7 +187,7 @@ impl Door {
         P: Fn(&Inbound, BodyStream) -> Result<O, Problem> + Send + Sync + Clone + 'static,
         R: Fn(O::Output) -> Result<Answer, Problem> + Send + Sync + Clone + 'static,
     {
-        for prefix in MLFLOW_PREFIXES {
+        for prefix in crate::mlflow::PREFIXES {
             self.stream::<O, _, _>(method.clone(), &format!("{prefix}{path}"), parse.clone(), render.clone());
         }
     }
@@ -232,13 +232,14 @@ impl Door {
         let mut router = Router::new();
         for (path, methods) in self.handlers {
             let unknown = unknown.clone();
+            let allowed = methods.iter().map(|(method, _)| method.as_str()).collect::<Vec<_>>().join(", ");
             let serve = move |request: Request| {
                 let known = methods.iter().find(|(method, _)| method == request.method()).map(|(_, handler)| Arc::clone(handler));
-                let unknown = unknown.clone();
+                let (unknown, allowed) = (unknown.clone(), allowed.clone());
                 async move {
                     match known {
                         Some(handler) => handler(request).await,
-                        None => unknown(request).await,
+                        None => crate::outbound::not_allowed(unknown(request).await, &allowed),
                     }
                 }
             };
@@ -250,9 +251,6 @@ impl Door {
         router.fallback(unknown)
     }
 }
-
-/// MLflow's Python client uses `/api`, its web page `/ajax-api`; both versions mean the same verbs.
-pub(crate) const MLFLOW_PREFIXES: [&str; 4] = ["/api/2.0", "/ajax-api/2.0", "/api/3.0", "/ajax-api/3.0"];
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum BodyKind {
@@ -459,8 +457,12 @@ async fn login_credential(body: Body) -> Result<Credential, Problem> {
     })
 }
 
+/// Whether a browser is on its way to a page. Those that do not say so ask for HTML first; programs do not.
 fn is_navigation(headers: &http::HeaderMap) -> bool {
-    headers.get("sec-fetch-mode").is_some_and(|mode| mode == "navigate")
+    match headers.get("sec-fetch-mode") {
+        Some(mode) => mode == "navigate",
+        None => headers.get(header::ACCEPT).is_some_and(|wanted| wanted.as_bytes().starts_with(b"text/html")),
+    }
 }
 
 fn is_browser(headers: &http::HeaderMap) -> bool {
@@ -468,7 +470,7 @@ fn is_browser(headers: &http::HeaderMap) -> bool {
 }
 
 fn endpoint_not_found(method: &Method, path: &str) -> Problem {
-    Problem::not_found(format!("{method} {path} is not an endpoint of this server; docs/reference lists those that are"))
+    Problem::not_found(format!("{method} {path} is not an endpoint of this server; docs/src/reference lists those that are"))
 }
 
 fn log_problem(action: Action, problem: &Problem) {

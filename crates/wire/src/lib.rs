@@ -1,4 +1,4 @@
-//! The outside's languages, a module each: [`mlflow`], [`admin`]. They turn requests into Operations and outputs into
+//! The outside's languages, a module each: [`mlflow`], [`otlp`], [`admin`]. They turn requests into Operations and outputs into
 //! answers, and hold no rule of any room.
 //!
 //! [`door`] is the only place that adds routes: one route is one Operation, by construction.
@@ -10,6 +10,7 @@ pub mod door;
 mod inbound;
 mod outbound;
 pub mod mlflow;
+pub mod otlp;
 
 pub use door::{Chosen, Door, DoorConfig, PeerAddress, RouteEntry};
 pub use inbound::{BodyStream, Inbound, SESSION_COOKIE};

@@ -43,6 +43,17 @@ pub fn harden(answer: &mut Answer) {
     headers.entry(header::X_FRAME_OPTIONS).or_insert(HeaderValue::from_static("DENY"));
 }
 
+/// A known caller is told that the path has other methods. A stranger's answer stays as it is.
+pub(crate) fn not_allowed(mut answer: Answer, allowed: &str) -> Answer {
+    if answer.status() == StatusCode::NOT_FOUND {
+        *answer.status_mut() = StatusCode::METHOD_NOT_ALLOWED;
+        if let Ok(allowed) = HeaderValue::from_str(allowed) {
+            answer.headers_mut().insert(header::ALLOW, allowed);
+        }
+    }
+    answer
+}
+
 #[derive(Serialize)]
 struct ErrorBody<'a> {
     error_code: &'a str,

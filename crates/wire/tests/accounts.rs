@@ -135,3 +135,49 @@ async fn the_caller_sees_itself_and_a_workspace_by_name() {
     assert_eq!(world.good(Method::GET, "/sessions", None).await, json!({"sessions": []}));
     assert_eq!(world.ask(Method::GET, "/workspaces/other", None).await.0, StatusCode::NOT_FOUND);
 }
+
+struct Nobody;
+
+impl policy::Directory for Nobody {
+    fn find(&self, _: &mut db::Reader<'_>, _: &str) -> Result<Option<policy::Principal>, db::DbError> {
+        Ok(None)
+    }
+
+    fn services_of(&self, _: &mut db::Reader<'_>, _: &str) -> Result<Vec<String>, db::DbError> {
+        Ok(Vec::new())
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_mistyped_is_refused_where_it_would_decide_something() {
+    let folder = tempfile::tempdir().unwrap();
+    let opened = db::open(&Location::Sqlite(folder.path().join("a.db"))).unwrap();
+    let policy = policy::Policy::open(opened.db, opened.ports, std::sync::Arc::new(Nobody)).await.unwrap();
+    let config = audit::AuditConfig::new(&folder.path().join("audit"), "test/log", kernel::Secret::new(vec![7; 32]), kernel::Secret::new(vec![8; 32]));
+    let log = audit::AuditLog::open(config, opened.system, std::sync::Arc::new(kernel::SystemClock)).unwrap();
+    let gate = open_gate();
+    let mut door = Door::new(gate.gate.clone(), DoorConfig { allowed_hosts: vec!["localhost".to_owned()] });
+    admin::grants::routes(&mut door, &policy);
+    admin::access::routes(&mut door, &policy);
+    admin::audit::routes(&mut door, &audit::Audit::new(log));
+    let world = World { router: door.into_router(), gate, _folder: folder };
+    let grant = json!({"principal": "a", "role": "viewer", "expire_at": "2030-01-01T00:00:00Z"});
+    for (method, path, body, part) in [
+        (Method::POST, "/grants", Some(grant), "unknown field `expire_at`"),
+        (Method::POST, "/grants", Some(json!({"principal": "a"})), "missing field `role`"),
+        (Method::POST, "/access/check", Some(json!({"principal": "a", "action": "runs.get", "verb": "x"})), "unknown field `verb`"),
+        (Method::GET, "/grants?princpal=a", None, "`princpal` is not known"),
+        (Method::GET, "/audit/records?sinse=2030-01-01T00:00:00Z", None, "`sinse` is not known"),
+        (Method::GET, "/audit/records?after=x", None, "`after` is a whole number"),
+        (Method::GET, "/audit/export?whom=a", None, "`whom` is not known"),
+        (Method::GET, "/audit/export?from=-1", None, "`from` is a whole number"),
+        (Method::GET, "/audit/proof/7?index=8", None, "`index` is not known"),
+        (Method::GET, "/audit/checkpoint?size=8", None, "`size` is not known"),
+        (Method::POST, "/audit/verify?fast=1", Some(json!({})), "`fast` is not known"),
+    ] {
+        let (status, answer) = world.ask(method, path, body).await;
+        assert_eq!(status, StatusCode::BAD_REQUEST, "{path}: {answer}");
+        assert!(answer["message"].as_str().unwrap().contains(part), "{path}: {answer}");
+    }
+    assert_eq!(world.good(Method::GET, "/grants?principal=a&rows=3", None).await, json!({"grants": []}));
+}

@@ -92,10 +92,10 @@ fn column(field: &Field) -> Result<&'static str, Problem> {
 fn condition(clause: &Clause, binds: &mut Binds) -> Result<String, Problem> {
     if let Field::Tag(key) = &clause.field {
         let key = binds.text(key);
-        let value = compare(&"t.value", clause, binds)?;
+        let value = compare("t.value", clause, binds)?;
         return Ok(format!("EXISTS (SELECT 1 FROM evaluation_tag t WHERE t.dataset_row = d.dataset_row AND t.key = {key} AND {value})"));
     }
-    compare(&column(&clause.field)?, clause, binds)
+    compare(column(&clause.field)?, clause, binds)
 }
 
 fn compare(column: &str, clause: &Clause, binds: &mut Binds) -> Result<String, Problem> {

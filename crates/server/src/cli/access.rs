@@ -4,8 +4,8 @@ use clap::{Args, Subcommand};
 use kernel::Problem;
 use serde_json::{Value, json};
 
-use super::client::Connection;
-use super::output::{done, list, segment, show};
+use super::client::{Client, Connection};
+use super::output::{done, pages, print_list, segment, show};
 
 const PREFIX: &str = "/api/strongroom/v1";
 
@@ -97,7 +97,8 @@ impl Grant {
                     "principal": create.principal, "role": create.role, "resource_kind": create.on.on, "resource": create.on.id,
                     "expires_at": create.expires_at, "justification": create.because,
                 });
-                let grant = client.post(&format!("{PREFIX}/grants"), &body).await?;
+                let mut grant = client.post(&format!("{PREFIX}/grants"), &body).await?;
+                say_never(&client, &mut grant);
                 show(&client, &grant, &["id", "principal", "role", "resource_kind", "resource", "expires_at"])
             }
             Self::List(all) => {
@@ -110,7 +111,10 @@ impl Grant {
                     path.push_str(&format!("&principal={}", segment(principal)));
                 }
                 let columns = ["id", "principal", "role", "resource_kind", "resource", "created_at", "expires_at", "justification"];
-                list(&mut client, &path, "grants", &columns).await
+                let mut grants = pages(&mut client, &path, "grants", usize::MAX).await?;
+                grants.iter_mut().for_each(|grant| say_never(&client, grant));
+                print_list(&client, &grants, &columns);
+                Ok(())
             }
             Self::Revoke(revoke) => {
                 let mut client = revoke.connection.open().await?;
@@ -126,6 +130,13 @@ impl Grant {
                 show(&client, &answer, &["principal", "allowed", "reasons", "hint"])
             }
         }
+    }
+}
+
+/// For people, a grant without an end ends `never`; scripts get `null`.
+fn say_never(client: &Client, grant: &mut Value) {
+    if let Some(end) = grant.get_mut("expires_at").filter(|end| !client.json && end.is_null()) {
+        *end = json!("never");
     }
 }
 

@@ -3,12 +3,15 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
+use audit::note::VerifierKey;
+use audit::proof::TlogProof;
 use clap::{Args, Subcommand};
 use kernel::Problem;
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::client::Connection;
-use super::output::{list, segment};
+use super::output::{list_at_most, segment};
+use super::recover::Recover;
 
 const PREFIX: &str = "/api/strongroom/v1/audit";
 
@@ -17,13 +20,18 @@ const PREFIX: &str = "/api/strongroom/v1/audit";
 pub enum Audit {
     /// Check every record, tile and checkpoint against the signed root. Reads the files; needs no server and no token.
     Verify(Verify),
+    /// Go on from a log that does not verify, after everything else was tried. It leaves a record.
+    Recover(Recover),
     /// Find records: by who, what, when, outcome.
     Search(Search),
-    /// Give a proof (c2sp.org/tlog-proof) that a record is in the log.
+    /// Give a record and a proof (c2sp.org/tlog-proof) that it is in the log. Without --out the proof goes to stdout and the
+    /// record to stderr.
     Prove(Prove),
+    /// Check a proof and its record against the log's verifier key. Needs no server.
+    CheckProof(CheckProof),
     /// Print the newest signed checkpoint.
     Checkpoint(Plain),
-    /// Print records as OCSF JSON lines, for a SIEM.
+    /// Print records as OCSF JSON lines, oldest first, for a SIEM.
     Export(Export),
 }
 
@@ -40,6 +48,9 @@ pub struct Verify {
     /// The data folder.
     #[arg(long, value_name = "DIR", env = "STRONGROOM_DATA")]
     data: PathBuf,
+    /// A configuration file, instead of DIR/strongroom.toml.
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
     /// The log's verifier key as you know it; without it, the one in the folder is used, which proves less.
     #[arg(long, value_name = "VKEY")]
     vkey: Option<String>,
@@ -106,6 +117,12 @@ pub struct Search {
 pub struct Export {
     #[command(flatten)]
     filter: Filter,
+    /// From this index on.
+    #[arg(long, value_name = "INDEX", default_value_t = 0)]
+    from: u64,
+    /// Before this index; the end of the log if not given.
+    #[arg(long, value_name = "INDEX")]
+    to: Option<u64>,
     #[command(flatten)]
     connection: Connection,
 }
@@ -115,27 +132,42 @@ pub struct Export {
 pub struct Prove {
     /// The record's index, or the id that an answer or a search showed.
     record: String,
+    /// Write `INDEX.tlog-proof` and `INDEX.json`, the record's exact bytes, into this folder.
+    #[arg(long, value_name = "DIR")]
+    out: Option<PathBuf>,
     #[command(flatten)]
     connection: Connection,
+}
+
+/// Options of `audit check-proof`.
+#[derive(Args)]
+#[command(after_help = "Example:\n  strongroom audit check-proof 7.tlog-proof 7.json --vkey \"$(cat audit.vkey)\"")]
+pub struct CheckProof {
+    /// The file with the proof.
+    proof: PathBuf,
+    /// The file with the record's exact bytes.
+    record: PathBuf,
+    /// The log's verifier key.
+    #[arg(long, value_name = "VKEY")]
+    vkey: String,
+    /// Print JSON, for scripts.
+    #[arg(long)]
+    json: bool,
 }
 
 impl Audit {
     pub(super) async fn run(self) -> Result<ExitCode, Problem> {
         match self {
             Self::Verify(verify) => return verify.run().await,
+            Self::Recover(recover) => recover.run().await?,
             Self::Search(search) => search.run().await?,
-            Self::Prove(prove) => {
-                let mut client = prove.connection.open().await?;
-                crate::say!("{}", client.get_text(&format!("{PREFIX}/proof/{}", segment(&prove.record))).await?);
-            }
+            Self::Prove(prove) => prove.run().await?,
+            Self::CheckProof(check) => return check.run(),
             Self::Checkpoint(plain) => {
                 let mut client = plain.connection.open().await?;
-                crate::say!("{}", client.get_text(&format!("{PREFIX}/checkpoint")).await?);
+                crate::say!("{}", client.get_text(&format!("{PREFIX}/checkpoint")).await?.body);
             }
-            Self::Export(export) => {
-                let mut client = export.connection.open().await?;
-                crate::say!("{}", client.get_text(&format!("{PREFIX}/export?{}", export.filter.query())).await?);
-            }
+            Self::Export(export) => export.run().await?,
         }
         Ok(ExitCode::SUCCESS)
     }
@@ -143,20 +175,85 @@ impl Audit {
 
 impl Search {
     async fn run(self) -> Result<(), Problem> {
-        const COLUMNS: [&str; 7] = ["index", "at", "who", "action", "kind", "status", "resource"];
+        const COLUMNS: [&str; 7] = ["index", "at_text", "who", "action", "kind", "status", "resource"];
         let mut client = self.connection.open().await?;
         let path = format!("{PREFIX}/records?{}", self.filter.query());
-        if self.rows == 0 {
-            return list(&mut client, &path, "records", &COLUMNS).await;
+        let rows_max = if self.rows == 0 { usize::MAX } else { self.rows };
+        list_at_most(&mut client, &path, "records", &COLUMNS, rows_max).await
+    }
+}
+
+impl Export {
+    /// Prints page after page: an export may be larger than memory.
+    async fn run(self) -> Result<(), Problem> {
+        let mut client = self.connection.open().await?;
+        let mut from = self.from;
+        let filter = self.filter.query();
+        loop {
+            let mut path = format!("{PREFIX}/export?{filter}&from={from}");
+            if let Some(to) = self.to {
+                path.push_str(&format!("&to={to}"));
+            }
+            let page = client.get_text(&path).await?;
+            if !page.body.is_empty() {
+                crate::say!("{}", page.body);
+            }
+            let Some(next) = page.header("x-strongroom-next") else { return Ok(()) };
+            let next = std::str::from_utf8(next).ok().and_then(|next| next.parse().ok()).filter(|next| *next > from);
+            from = next.ok_or_else(|| Problem::internal("the server does not say where the export goes on", ""))?;
         }
-        let answer = client.get(&format!("{path}&rows={}", self.rows)).await?;
-        let records = answer.get("records").and_then(Value::as_array).cloned().unwrap_or_default();
+    }
+}
+
+impl Prove {
+    async fn run(self) -> Result<(), Problem> {
+        let mut client = self.connection.open().await?;
+        let answer = client.get_text(&format!("{PREFIX}/proof/{}", segment(&self.record))).await?;
+        let missing = || Problem::internal("the server gave a proof without its record", "");
+        let record = answer.header("x-strongroom-record").ok_or_else(missing)?.to_vec();
+        let key = String::from_utf8_lossy(answer.header("x-strongroom-verifier-key").unwrap_or_default()).into_owned();
+        // What was handed out is checked before it is kept: a damaged way is found now and not when it is needed.
+        let proof = TlogProof::parse(&answer.body)?;
+        proof.check(&record, &VerifierKey::parse(&key)?)?;
+        let text = String::from_utf8_lossy(&record);
+        if let Some(dir) = &self.out {
+            let file = |end: &str| dir.join(format!("{}.{end}", proof.index));
+            for (path, bytes) in [(file("tlog-proof"), answer.body.as_bytes()), (file("json"), record.as_slice())] {
+                std::fs::write(&path, bytes).map_err(|error| crate::tls::file_problem(&path, error))?;
+                if !client.json {
+                    crate::say!("wrote {}", path.display());
+                }
+            }
+        }
         if client.json {
-            crate::say!("{}", json!(records));
-        } else {
-            crate::say!("{}", super::table::render(&records, &COLUMNS));
+            let said = json!({"index": proof.index, "record": text, "proof": answer.body, "verifier_key": key});
+            crate::say!("{said}");
+        } else if self.out.is_none() {
+            crate::say!("{}", answer.body);
+            // Not to stdout, so that what is sent to a file is the proof alone.
+            eprintln!("{text}");
         }
         Ok(())
+    }
+}
+
+impl CheckProof {
+    fn run(self) -> Result<ExitCode, Problem> {
+        let read = |path: &PathBuf| std::fs::read(path).map_err(|error| crate::tls::file_problem(path, error));
+        let key = VerifierKey::parse(self.vkey.trim())?;
+        let receipt = String::from_utf8_lossy(&read(&self.proof)?).into_owned();
+        let record = read(&self.record)?;
+        let checked = TlogProof::parse(&receipt).and_then(|proof| Ok((proof.index, proof.check(&record, &key)?)));
+        let (code, said, text) = match checked {
+            Ok((index, checkpoint)) => (
+                ExitCode::SUCCESS,
+                json!({"ok": true, "index": index, "origin": checkpoint.origin, "size": checkpoint.size}),
+                format!("holds: the record has index {index} in the log `{}` of {} records", checkpoint.origin, checkpoint.size),
+            ),
+            Err(error) => (ExitCode::FAILURE, json!({"ok": false, "fault": error.to_string()}), format!("DOES NOT HOLD: {error}")),
+        };
+        crate::say!("{}", if self.json { said.to_string() } else { text });
+        Ok(code)
     }
 }
 
@@ -187,7 +284,8 @@ impl WitnessServer {
 
 impl Verify {
     async fn run(self) -> Result<ExitCode, Problem> {
-        let (report, objects) = crate::verify::data_folder(&self.data, self.vkey.as_deref(), self.log_only, !self.json).await?;
+        let (file, key) = (self.config.as_deref(), self.vkey.as_deref());
+        let (report, objects) = crate::verify::data_folder(&self.data, file, key, self.log_only, !self.json).await?;
         let ok = report.ok && objects.as_ref().is_none_or(|objects| objects.damaged_count == 0);
         if self.json {
             let objects = objects.map(|found| {

@@ -2,25 +2,22 @@
 //! opening the folder in this process. Either way the request passes the same routes, and so the same door.
 
 use std::fs;
-use std::path::PathBuf;
-use std::sync::Arc;
+use std::path::{Path, PathBuf};
 
 use axum::Router;
 use axum::body::Body;
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use bytes::Bytes;
 use clap::Args;
-use http::{Method, Request, header};
-use http_body_util::{BodyExt, Full};
-use hyper_util::rt::TokioIo;
+use http::{HeaderMap, HeaderValue, Method, Request, header};
 use kernel::{Problem, Secret};
-use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, ServerName};
 use serde_json::Value;
-use tokio::net::TcpStream;
-use tokio_rustls::TlsConnector;
 use tower::Service;
 use wire::PeerAddress;
 
 use crate::boot::{self, App};
+use crate::https::{Remote, RemoteAnswer};
 use crate::{config, tls};
 
 /// An answer longer than this is not read.
@@ -32,9 +29,18 @@ pub struct Connection {
     /// The data folder.
     #[arg(long, value_name = "DIR", env = "STRONGROOM_DATA", global = true)]
     pub data: Option<PathBuf>,
+    /// A configuration file, instead of DIR/strongroom.toml; read only while no server runs on the folder.
+    #[arg(long, value_name = "FILE", global = true)]
+    pub config: Option<PathBuf>,
     /// A file with the token to act with; else the variable `STRONGROOM_TOKEN` or `MLFLOW_TRACKING_TOKEN`.
     #[arg(long, value_name = "FILE", env = "STRONGROOM_TOKEN_FILE", global = true)]
     pub token_file: Option<PathBuf>,
+    /// Log in as this person with a password instead: from --password-file, else the variable `STRONGROOM_PASSWORD`.
+    #[arg(long, value_name = "NAME", global = true)]
+    pub user: Option<String>,
+    /// A file with the password of --user.
+    #[arg(long, value_name = "FILE", env = "STRONGROOM_PASSWORD_FILE", global = true)]
+    pub password_file: Option<PathBuf>,
     /// A server elsewhere, such as `https://strongroom.example:8443`.
     #[arg(long, value_name = "URL", global = true)]
     pub url: Option<String>,
@@ -52,14 +58,15 @@ pub struct Connection {
 /// A way to the server.
 pub struct Client {
     way: Way,
-    token: Secret,
+    /// The value of the header `Authorization`.
+    authorization: Secret,
     workspace: String,
     /// Whether answers are printed as JSON.
     pub json: bool,
 }
 
 enum Way {
-    Remote { host: String, port: u16, tls: TlsConnector },
+    Remote(Remote),
     Here { router: Router, _app: Box<App> },
 }
 
@@ -77,24 +84,52 @@ impl Connection {
     /// # Errors
     /// `Invalid` for a missing token, `Unavailable` if the server cannot be reached.
     pub async fn open(&self) -> Result<Client, Problem> {
-        let token = self.token()?;
+        let authorization = self.authorization()?;
         let way = match (&self.url, &self.ca) {
             (Some(url), ca) => {
                 let ca = ca.clone().map_or_else(|| self.data().map(|data| tls::ca_path(&data)), Ok)?;
-                remote(url, &ca)?
+                Way::Remote(Remote::new(url, &ca)?)
             }
             (None, _) => self.local().await?,
         };
-        Ok(Client { way, token, workspace: self.workspace.clone(), json: self.json })
+        Ok(Client { way, authorization, workspace: self.workspace.clone(), json: self.json })
     }
 
     async fn local(&self) -> Result<Way, Problem> {
         let data = self.data()?;
         if let Some(url) = boot::running_at(&data) {
-            return remote(&url, &tls::ca_path(&data));
+            let (ca, shown) = (tls::ca_path(&data), tls::shown_path(&data));
+            let remote = if shown.is_file() { Remote::new_or_shown(&url, &ca, &shown) } else { Remote::new(&url, &ca) };
+            return Ok(Way::Remote(remote?));
         }
-        let app = boot::open(&data, &config::load(&data, None)?).await?;
+        let app = boot::open(&data, &config::load(&data, self.config.as_deref())?).await?;
         Ok(Way::Here { router: app.router.clone(), _app: Box::new(app) })
+    }
+
+    fn authorization(&self) -> Result<Secret, Problem> {
+        let Some(user) = &self.user else {
+            let token = self.token()?;
+            return Ok(Secret::from(format!("Bearer {}", token.expose_text().unwrap_or_default())));
+        };
+        let password = self.password()?.ok_or_else(|| {
+            Problem::invalid("give the password of --user in --password-file FILE or the variable STRONGROOM_PASSWORD")
+        })?;
+        if user.contains(':') {
+            return Err(Problem::invalid("a name has no `:`"));
+        }
+        let pair = Secret::from(format!("{user}:{}", password.expose_text().unwrap_or_default()));
+        Ok(Secret::from(format!("Basic {}", STANDARD.encode(pair.expose()))))
+    }
+
+    /// The password from its file or variable, if there is one.
+    ///
+    /// # Errors
+    /// `Invalid` if the file cannot be read.
+    pub fn password(&self) -> Result<Option<Secret>, Problem> {
+        match &self.password_file {
+            Some(path) => first_line(path, "password").map(Some),
+            None => Ok(std::env::var("STRONGROOM_PASSWORD").ok().map(Secret::from)),
+        }
     }
 
     fn token(&self) -> Result<Secret, Problem> {
@@ -107,32 +142,34 @@ impl Connection {
             .iter()
             .find_map(|name| std::env::var(name).ok())
             .map(Secret::from)
-            .ok_or_else(|| Problem::invalid("name a token with --token-file FILE or STRONGROOM_TOKEN"))
+            .ok_or_else(|| Problem::invalid("name a token with --token-file FILE or STRONGROOM_TOKEN, or log in with --user NAME"))
     }
 }
 
-fn remote(url: &str, ca: &std::path::Path) -> Result<Way, Problem> {
-    let bad = || Problem::invalid(format!("`{url}` is not an address such as https://host:8443"));
-    let uri: http::Uri = url.parse().map_err(|_| bad())?;
-    if uri.scheme_str() != Some("https") {
-        return Err(bad());
+/// The first line of a file that holds a secret. Spaces count: they may be part of a password.
+fn first_line(path: &Path, what: &str) -> Result<Secret, Problem> {
+    let text = fs::read_to_string(path)
+        .map_err(|error| Problem::invalid(format!("cannot read the {what} file `{}`: {error}", path.display())))?;
+    let line = text.lines().next().unwrap_or_default();
+    if line.is_empty() {
+        return Err(Problem::invalid(format!("the {what} file `{}` begins with an empty line", path.display())));
     }
-    let host = uri.host().ok_or_else(bad)?.to_owned();
-    let port = uri.port_u16().unwrap_or(443);
-    let mut roots = rustls::RootCertStore::empty();
-    let certificates = CertificateDer::pem_file_iter(ca)
-        .and_then(Iterator::collect::<Result<Vec<_>, _>>)
-        .map_err(|e| Problem::invalid(format!("`{}` is not a PEM certificate", ca.display())).because(e))?;
-    for certificate in certificates {
-        roots.add(certificate).map_err(|e| Problem::invalid(format!("`{}` cannot be used: {e}", ca.display())))?;
+    Ok(Secret::from(line.to_owned()))
+}
+
+/// An answer as it came.
+pub struct Text {
+    /// The body.
+    pub body: String,
+    headers: HeaderMap,
+}
+
+impl Text {
+    /// A header, if it is there.
+    #[must_use]
+    pub fn header(&self, name: &str) -> Option<&[u8]> {
+        self.headers.get(name).map(HeaderValue::as_bytes)
     }
-    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-    let client = rustls::ClientConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .map_err(|e| Problem::internal("TLS could not be set up", e))?
-        .with_root_certificates(roots)
-        .with_no_client_auth();
-    Ok(Way::Remote { host, port, tls: TlsConnector::from(Arc::new(client)) })
 }
 
 impl Client {
@@ -141,7 +178,7 @@ impl Client {
     /// # Errors
     /// The server's problem, or `Unavailable` if it cannot be reached.
     pub async fn get(&mut self, path: &str) -> Result<Value, Problem> {
-        parse(&self.send(Method::GET, path, None).await?)
+        parse(&self.send(Method::GET, path, None).await?.body)
     }
 
     /// A POST of JSON.
@@ -149,7 +186,7 @@ impl Client {
     /// # Errors
     /// As [`Client::get`].
     pub async fn post(&mut self, path: &str, body: &Value) -> Result<Value, Problem> {
-        parse(&self.send(Method::POST, path, Some(body)).await?)
+        parse(&self.send(Method::POST, path, Some(body)).await?.body)
     }
 
     /// A DELETE.
@@ -157,16 +194,17 @@ impl Client {
     /// # Errors
     /// As [`Client::get`].
     pub async fn delete(&mut self, path: &str) -> Result<Value, Problem> {
-        parse(&self.send(Method::DELETE, path, None).await?)
+        parse(&self.send(Method::DELETE, path, None).await?.body)
     }
 
-    /// A GET of text.
+    /// A GET of text, with its headers.
     ///
     /// # Errors
     /// As [`Client::get`].
-    pub async fn get_text(&mut self, path: &str) -> Result<String, Problem> {
-        String::from_utf8(self.send(Method::GET, path, None).await?)
-            .map_err(|e| Problem::internal("the server's answer is not UTF-8", e))
+    pub async fn get_text(&mut self, path: &str) -> Result<Text, Problem> {
+        let RemoteAnswer { headers, body, .. } = self.send(Method::GET, path, None).await?;
+        let body = String::from_utf8(body.to_vec()).map_err(|e| Problem::internal("the server's answer is not UTF-8", e))?;
+        Ok(Text { body, headers })
     }
 
     /// The workspace to act in.
@@ -175,67 +213,34 @@ impl Client {
         &self.workspace
     }
 
-    async fn send(&mut self, method: Method, path: &str, body: Option<&Value>) -> Result<Vec<u8>, Problem> {
-        let bytes = body.map(ToString::to_string).unwrap_or_default();
-        let request = Request::builder()
+    async fn send(&mut self, method: Method, path: &str, body: Option<&Value>) -> Result<RemoteAnswer, Problem> {
+        let bytes = Bytes::from(body.map(ToString::to_string).unwrap_or_default());
+        let head = Request::builder()
             .method(method)
-            .header(header::AUTHORIZATION, format!("Bearer {}", self.token.expose_text().unwrap_or_default()))
+            .header(header::AUTHORIZATION, self.authorization.expose_text().unwrap_or_default())
             .header(header::CONTENT_TYPE, "application/json")
             .header("x-mlflow-workspace", &self.workspace);
-        let (status, bytes) = match &mut self.way {
-            Way::Remote { host, port, tls } => {
-                let request = request.uri(path).header(header::HOST, format!("{host}:{port}")).body(Full::from(bytes));
-                send_remote(host, *port, tls, request.map_err(unbuildable)?).await?
-            }
+        let answer = match &mut self.way {
+            Way::Remote(remote) => remote.send(head, path, bytes, ANSWER_BYTES_MAX).await?,
             Way::Here { router, .. } => {
-                let request = request.uri(path).header(header::HOST, "localhost").body(Body::from(bytes));
-                send_here(router, request.map_err(unbuildable)?).await?
+                let request = head.uri(path).header(header::HOST, "localhost").body(Body::from(bytes));
+                send_here(router, request.map_err(|e| Problem::internal("the request could not be made", e))?).await?
             }
         };
-        if status.is_success() { Ok(bytes) } else { Err(problem_of(status, &bytes)) }
+        if answer.status.is_success() { Ok(answer) } else { Err(problem_of(answer.status, &answer.body)) }
     }
-}
-
-fn unbuildable(error: http::Error) -> Problem {
-    Problem::internal("the request could not be made", error)
 }
 
 fn parse(bytes: &[u8]) -> Result<Value, Problem> {
     serde_json::from_slice(bytes).map_err(|e| Problem::internal("the server's answer is not JSON", e))
 }
 
-async fn send_here(router: &mut Router, mut request: Request<Body>) -> Result<(http::StatusCode, Vec<u8>), Problem> {
+async fn send_here(router: &mut Router, mut request: Request<Body>) -> Result<RemoteAnswer, Problem> {
     request.extensions_mut().insert(PeerAddress([127, 0, 0, 1].into()));
     let answer = router.call(request).await.unwrap_or_else(|never| match never {});
-    let status = answer.status();
-    let bytes = axum::body::to_bytes(answer.into_body(), ANSWER_BYTES_MAX)
-        .await
-        .map_err(|e| Problem::internal("the answer broke off", e))?;
-    Ok((status, bytes.to_vec()))
-}
-
-async fn send_remote(
-    host: &str,
-    port: u16,
-    tls: &TlsConnector,
-    request: Request<Full<bytes::Bytes>>,
-) -> Result<(http::StatusCode, Vec<u8>), Problem> {
-    let unreachable = |error: std::io::Error| {
-        Problem::unavailable(format!("the server at https://{host}:{port} cannot be reached: {error}")).because(error)
-    };
-    let bare = host.trim_start_matches('[').trim_end_matches(']').to_owned();
-    let stream = TcpStream::connect((bare.as_str(), port)).await.map_err(unreachable)?;
-    let name = ServerName::try_from(bare).map_err(|e| Problem::invalid(format!("`{host}` is not a host name: {e}")))?;
-    let secured = tls.connect(name, stream).await.map_err(unreachable)?;
-    let broken = |error: hyper::Error| Problem::unavailable("the connection to the server broke off").because(error);
-    let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(secured)).await.map_err(broken)?;
-    let driver = tokio::spawn(connection);
-    let answer = sender.send_request(request).await.map_err(broken)?;
-    let status = answer.status();
-    let limited = http_body_util::Limited::new(answer.into_body(), ANSWER_BYTES_MAX);
-    let bytes = limited.collect().await.map_err(|e| Problem::unavailable("the answer broke off").because(e))?.to_bytes();
-    driver.abort();
-    Ok((status, bytes.to_vec()))
+    let (head, body) = answer.into_parts();
+    let body = axum::body::to_bytes(body, ANSWER_BYTES_MAX).await.map_err(|e| Problem::internal("the answer broke off", e))?;
+    Ok(RemoteAnswer { status: head.status, headers: head.headers, body })
 }
 
 /// The server's error as a problem of ours.

@@ -8,9 +8,11 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 use gate::{Attempt, Gate, JobPass, Operation};
 use kernel::{Problem, Secret};
-use vault::keys::KeyFile;
+use vault::db::Opening;
+use vault::keys::{KeyFile, PassphraseKey};
 
 use crate::boot::{self, App};
+use crate::config::{Config, RootKeyConfig};
 use crate::{config, tls};
 
 /// The job that sets up a new folder. The policy lets it make the first account and its grants, and nothing else.
@@ -55,9 +57,11 @@ impl Init {
             Some(path) => fs::read_to_string(path).map_err(|e| tls::file_problem(path, e))?,
             None => FIRST_CONFIG.to_owned(),
         };
-        let token = make(&self.data, &text, &self.admin).await?;
-        self.hand_over(&token)
+        let (token, made) = make_in(&self.data, &text, &self.admin).await?;
+        // A folder whose first token nobody has is of no use.
+        made.keep_if(self.hand_over(&token))
     }
+
     fn hand_over(&self, token: &Secret) -> Result<(), Problem> {
         let text = token.expose_text().unwrap_or_default();
         let data = self.data.display();
@@ -77,20 +81,95 @@ impl Init {
 /// Makes the folder, and gives the first administrator's token.
 ///
 /// # Errors
-/// `Conflict` if there is something already; `Invalid` for a configuration that cannot be used.
+/// `Conflict` if there is something already; `Invalid` for a configuration that cannot be used. Then nothing is left behind.
 pub async fn make(data: &Path, config_text: &str, admin: &str) -> Result<Secret, Problem> {
+    let (token, made) = make_in(data, config_text, admin).await?;
+    made.keep_if(Ok(()))?;
+    Ok(token)
+}
+
+async fn make_in(data: &Path, config_text: &str, admin: &str) -> Result<(Secret, Made), Problem> {
     let settings = config::parse(config_text).map_err(Problem::invalid)?;
+    settings.check()?;
+    let mut made = Made { data: data.to_path_buf(), is_new: !data.exists(), key: None, has_database: false };
     boot::make_folder(data)?;
+    match fill(&mut made, &settings, config_text, admin).await {
+        Ok(token) => Ok((token, made)),
+        Err(problem) => Err(made.discard(problem)),
+    }
+}
+
+/// What `init` has made so far, to be taken away if it does not come to its end.
+struct Made {
+    data: PathBuf,
+    /// Whether the folder itself is ours; an empty one may have been there.
+    is_new: bool,
+    /// The root key's file, if it lies outside and was made here.
+    key: Option<PathBuf>,
+    /// Whether a database outside the folder may hold something by now.
+    has_database: bool,
+}
+
+impl Made {
+    /// Keeps the folder if the last step was done, and takes everything away if not.
+    fn keep_if(self, last: Result<(), Problem>) -> Result<(), Problem> {
+        let marker = self.data.join(boot::UNFINISHED);
+        match last.and_then(|()| fs::remove_file(&marker).map_err(|e| tls::file_problem(&marker, e))) {
+            Ok(()) => Ok(()),
+            Err(problem) => Err(self.discard(problem)),
+        }
+    }
+
+    /// Takes away what was made, and nothing else: the folder was empty before.
+    fn discard(self, problem: Problem) -> Problem {
+        let entries = fs::read_dir(&self.data).map(|entries| entries.flatten().map(|entry| entry.path()).collect::<Vec<_>>());
+        for path in entries.unwrap_or_default() {
+            let removed = if path.is_dir() { fs::remove_dir_all(&path) } else { fs::remove_file(&path) };
+            if let Err(error) = removed {
+                eprintln!("strongroom: `{}` could not be removed: {error}", path.display());
+            }
+        }
+        if self.is_new {
+            // If it stays, it is empty, and may be used again.
+            drop(fs::remove_dir(&self.data));
+        }
+        if !self.has_database {
+            if let Some(key) = &self.key {
+                drop(fs::remove_file(key));
+            }
+            return problem;
+        }
+        let kept = self.key.map(|key| format!("; the root key `{}` was kept", key.display())).unwrap_or_default();
+        let message = format!("{problem} (the database may hold what was begun: empty it before you try again{kept})");
+        Problem::new(problem.kind(), message).because(problem)
+    }
+}
+
+async fn fill(made: &mut Made, settings: &Config, config_text: &str, admin: &str) -> Result<Secret, Problem> {
+    let data = made.data.clone();
+    tls::write_private(&data.join(boot::UNFINISHED), "")?;
     tls::write_private(&data.join(config::FILE_NAME), config_text)?;
     tls::write_private(&data.join("lock"), "")?;
-    tls::make_authority(data)?;
-    if matches!(settings.vault.root_key, config::RootKeyConfig::File) {
-        drop(KeyFile::create(&boot::root_key_path(data))?);
-    }
-    let app = boot::open(data, &settings).await?;
-    let token = first_administrator(&app, admin).await?;
+    tls::make_authority(&data)?;
+    made.key = make_root_key(&data, &settings.vault.root_key)?;
+    let way = boot::Way { database: Opening::Make, ..boot::Way::default() };
+    let app = boot::open_as(&data, settings, way).await?;
+    made.has_database = settings.vault.database.expose() != "sqlite";
+    let token = first_administrator(&app, admin).await;
     app.close().await;
-    Ok(token)
+    token
+}
+
+/// Makes the root key, if there is none yet; gives its file if that lies outside the folder and was made here.
+fn make_root_key(data: &Path, kept: &RootKeyConfig) -> Result<Option<PathBuf>, Problem> {
+    if let RootKeyConfig::Passphrase { variable } = kept {
+        drop(PassphraseKey::create(&boot::passphrase_path(data), &boot::passphrase(variable)?, 1)?);
+    }
+    let Some(path) = boot::root_key_path(data, kept).filter(|path| !path.exists()) else {
+        return Ok(None);
+    };
+    drop(KeyFile::create(&path)?);
+    Ok(Some(path).filter(|path| !path.starts_with(data)))
 }
 
 pub(super) fn write_new_private(path: &Path, text: &str) -> Result<(), Problem> {

@@ -1,13 +1,16 @@
 //! The command line. A command that acts on data is a request through the same routes that clients use; only `init`,
-//! `serve`, `witness`, `config check` and the offline `audit verify` open files themselves.
+//! `serve`, `witness`, `config check` and the offline `audit verify`, `audit recover` and `keys rotate-root` open files
+//! themselves.
 
 mod access;
 mod audit;
 mod client;
 mod init;
+mod keys;
 mod lineage;
 mod output;
 mod people;
+mod recover;
 mod serve;
 mod table;
 
@@ -52,6 +55,12 @@ enum Verb {
     /// Work with access tokens.
     #[command(subcommand)]
     Token(people::Token),
+    /// Work with your own account.
+    #[command(subcommand)]
+    Account(people::Account),
+    /// Work with your own browser sessions.
+    #[command(subcommand)]
+    Session(people::Session),
     /// Work with workspaces.
     #[command(subcommand)]
     Workspace(people::Workspace),
@@ -64,6 +73,9 @@ enum Verb {
     /// Search, prove, verify and export the log.
     #[command(subcommand)]
     Audit(audit::Audit),
+    /// Work with keys: new ones for a workspace, a new root key.
+    #[command(subcommand)]
+    Keys(keys::Keys),
     /// Show where a model comes from.
     #[command(subcommand)]
     Lineage(lineage::Lineage),
@@ -117,10 +129,13 @@ fn run(verb: Verb) -> Result<ExitCode, Problem> {
             Verb::Group(verb) => verb.run().await.map(|()| ExitCode::SUCCESS),
             Verb::Service(verb) => verb.run().await.map(|()| ExitCode::SUCCESS),
             Verb::Token(verb) => verb.run().await.map(|()| ExitCode::SUCCESS),
+            Verb::Account(verb) => verb.run().await.map(|()| ExitCode::SUCCESS),
+            Verb::Session(verb) => verb.run().await.map(|()| ExitCode::SUCCESS),
             Verb::Workspace(verb) => verb.run().await.map(|()| ExitCode::SUCCESS),
             Verb::Grant(verb) => verb.run().await.map(|()| ExitCode::SUCCESS),
             Verb::Role(verb) => verb.run().await.map(|()| ExitCode::SUCCESS),
             Verb::Audit(verb) => verb.run().await,
+            Verb::Keys(verb) => verb.run().await.map(|()| ExitCode::SUCCESS),
             Verb::Lineage(verb) => verb.run().await.map(|()| ExitCode::SUCCESS),
             Verb::Witness(verb) => verb.run().await.map(|()| ExitCode::SUCCESS),
             Verb::Config(verb) => verb.run().map(|()| ExitCode::SUCCESS),

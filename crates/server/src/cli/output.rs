@@ -40,11 +40,35 @@ pub fn done(client: &Client, text: &str) -> Result<(), Problem> {
 /// # Errors
 /// As [`Client::get`].
 pub async fn list(client: &mut Client, path: &str, plural: &str, columns: &[&str]) -> Result<(), Problem> {
+    list_at_most(client, path, plural, columns, usize::MAX).await
+}
+
+/// Prints the first `rows_max` of a list.
+///
+/// # Errors
+/// As [`Client::get`].
+pub async fn list_at_most(
+    client: &mut Client,
+    path: &str,
+    plural: &str,
+    columns: &[&str],
+    rows_max: usize,
+) -> Result<(), Problem> {
+    let rows = pages(client, path, plural, rows_max).await?;
+    print_list(client, &rows, columns);
+    Ok(())
+}
+
+/// The rows of all pages, `rows_max` at most.
+///
+/// # Errors
+/// As [`Client::get`].
+pub async fn pages(client: &mut Client, path: &str, plural: &str, rows_max: usize) -> Result<Vec<Value>, Problem> {
     let mut rows = Vec::new();
     let mut after: Option<String> = None;
     let separator = if path.contains('?') { '&' } else { '?' };
-    loop {
-        let mut page = format!("{path}{separator}rows={PAGE_ROWS}");
+    while rows.len() < rows_max {
+        let mut page = format!("{path}{separator}rows={}", PAGE_ROWS.min(rows_max - rows.len()));
         if let Some(after) = &after {
             page.push_str(&format!("&after={}", segment(after)));
         }
@@ -57,14 +81,18 @@ pub async fn list(client: &mut Client, path: &str, plural: &str, columns: &[&str
             break;
         }
     }
+    Ok(rows)
+}
+
+/// Prints rows: a table, or a JSON list.
+pub fn print_list(client: &Client, rows: &[Value], columns: &[&str]) {
     if client.json {
         crate::say!("{}", json!(rows));
     } else if rows.is_empty() {
         crate::say!("none");
     } else {
-        crate::say!("{}", table::render(&rows, columns));
+        crate::say!("{}", table::render(rows, columns));
     }
-    Ok(())
 }
 
 /// A name as one segment of a path, or one value of a query.

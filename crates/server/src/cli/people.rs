@@ -1,11 +1,11 @@
-//! `strongroom user|group|service|token|workspace`.
+//! `strongroom user|group|service|token|account|session|workspace`.
 
 use clap::{Args, Subcommand};
 use kernel::{Problem, Secret};
 use serde_json::{Value, json};
 
 use super::client::{Client, Connection};
-use super::output::{done, list, segment, show};
+use super::output::{done, list, print_list, segment, show};
 
 const PREFIX: &str = "/api/strongroom/v1";
 
@@ -311,6 +311,80 @@ impl Token {
                 let family = if revoke.any { "any-tokens" } else { "tokens" };
                 client.delete(&format!("{PREFIX}/{family}/{}", segment(&revoke.id))).await?;
                 done(&client, &format!("revoked `{}`", revoke.id))
+            }
+        }
+    }
+}
+
+/// Work with your own account.
+#[derive(Subcommand)]
+pub enum Account {
+    /// Show whom the server takes you for.
+    Show(Plain),
+    /// Change your password: the new one is read from stdin, the current one from --password-file or the variable
+    /// `STRONGROOM_PASSWORD`. All your sessions end.
+    Password(Plain),
+}
+
+impl Account {
+    pub(super) async fn run(self) -> Result<(), Problem> {
+        match self {
+            Self::Show(plain) => {
+                let mut client = plain.connection.open().await?;
+                let mut me = client.get(&format!("{PREFIX}/me")).await?;
+                if !client.json {
+                    let groups = me.get("groups").and_then(Value::as_array).into_iter().flatten();
+                    let names: Vec<Value> = groups.filter_map(|group| group.get("name").cloned()).collect();
+                    if let Some(fields) = me.as_object_mut() {
+                        fields.insert("groups".to_owned(), Value::Array(names));
+                    }
+                }
+                show(&client, &me, &["name", "id", "kind", "groups", "has_password"])
+            }
+            Self::Password(plain) => {
+                let current = plain.connection.password()?;
+                let mut client = plain.connection.open().await?;
+                let new = password_from_stdin()?;
+                let current = current.as_ref().and_then(Secret::expose_text);
+                client.post(&format!("{PREFIX}/me/password"), &json!({"current": current, "new": new.expose_text()})).await?;
+                done(&client, "changed your password")
+            }
+        }
+    }
+}
+
+/// Work with your own browser sessions.
+#[derive(Subcommand)]
+pub enum Session {
+    /// List your sessions.
+    List(Plain),
+    /// End a session by its id.
+    Revoke(RevokeSession),
+}
+
+/// Options of `session revoke`.
+#[derive(Args)]
+pub struct RevokeSession {
+    /// The session's id.
+    id: String,
+    #[command(flatten)]
+    connection: Connection,
+}
+
+impl Session {
+    pub(super) async fn run(self) -> Result<(), Problem> {
+        match self {
+            Self::List(plain) => {
+                let mut client = plain.connection.open().await?;
+                let answer = client.get(&format!("{PREFIX}/sessions")).await?;
+                let sessions = answer.get("sessions").and_then(Value::as_array).cloned().unwrap_or_default();
+                print_list(&client, &sessions, &["id", "created_at", "last_seen", "expires_at", "current"]);
+                Ok(())
+            }
+            Self::Revoke(revoke) => {
+                let mut client = revoke.connection.open().await?;
+                client.delete(&format!("{PREFIX}/sessions/{}", segment(&revoke.id))).await?;
+                done(&client, &format!("ended `{}`", revoke.id))
             }
         }
     }

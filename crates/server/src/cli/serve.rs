@@ -27,15 +27,25 @@ pub struct Serve {
 impl Serve {
     pub(super) async fn run(self) -> Result<(), Problem> {
         log_to_stderr();
+        boot::check_folder(&self.data)?;
         let config = config::load(&self.data, self.config.as_deref())?;
+        if let Some(file) = self.config.as_deref().filter(|file| config::is_another(&self.data, file)) {
+            let (file, own) = (file.display(), self.data.join(config::FILE_NAME));
+            tracing::warn!(
+                "commands on the folder read `{}`, not `{file}`, while no server runs: copy it there, or give them --config too",
+                own.display()
+            );
+        }
         let address = self.listen.as_ref().unwrap_or(&config.server.listen);
         let listener = listen::bind(address).await?;
         let bound = listener.local_addr().map_err(|e| Problem::internal("the listener has no address", e))?;
         let names = boot::host_names(&config, Some(bound));
         let tls = tls::server_config(&self.data, &config.tls, &names)?;
-        let app = boot::open_as(&self.data, &config, Some(bound)).await?;
+        let way = boot::Way { bound: Some(bound), ..boot::Way::default() };
+        let app = boot::open_as(&self.data, &config, way).await?;
         let url = format!("https://{bound}");
-        boot::announce(&self.data, &url)?;
+        tls::show_certificate(&self.data, &config.tls)?;
+        boot::announce(&self.data, bound)?;
         let stopping = boot::stop_signal()?;
         {
             let mut stdout = std::io::stdout().lock();
@@ -80,7 +90,11 @@ impl ConfigVerb {
     pub(super) fn run(self) -> Result<(), Problem> {
         let Self::Check(check) = self;
         let config = config::load(&check.data, check.config.as_deref())?;
-        config.identity.check()?;
+        if config.tls.certificate.is_some() {
+            // Reads the files; without them nothing is looked at, for a certificate would be made.
+            tls::server_config(&check.data, &config.tls, &[])?;
+        }
+        config.server.mlflow_ui_dir.as_deref().map(crate::ui::list_page).transpose()?;
         let text = toml::to_string(&config).map_err(|e| Problem::internal("the configuration cannot be printed", e))?;
         crate::say!("{text}");
         Ok(())

@@ -175,11 +175,11 @@ pub(crate) fn delete_tag(writer: &mut Writer<'_>, row: i64, key: &str) -> Result
     Ok(writer.execute("DELETE FROM trace_tag WHERE trace_row = $1 AND key = $2", &[row.into(), key.into()])? > 0)
 }
 
-/// Links traces of these experiments to a run. Gives how many of them there are.
-pub(crate) fn link_run(writer: &mut Writer<'_>, run_id: &str, rows: &[i64]) -> Result<(), DbError> {
+/// Links traces to a run, each with the experiment in which the link holds.
+pub(crate) fn link_run(writer: &mut Writer<'_>, run_id: &str, links: &[(String, i64)]) -> Result<(), DbError> {
     writer.execute_many(
-        "INSERT INTO trace_run (run_id, trace_row) VALUES ($1, $2) ON CONFLICT DO NOTHING",
-        rows.iter().map(|row| vec![run_id.into(), (*row).into()]),
+        "INSERT INTO trace_run (run_id, trace_id, experiment_id) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING",
+        links.iter().map(|(trace_id, experiment)| vec![run_id.into(), trace_id.into(), (*experiment).into()]),
     )
 }
 
@@ -191,15 +191,14 @@ pub(crate) fn link_prompts(writer: &mut Writer<'_>, row: i64, prompts: &[String]
 }
 
 /// Takes traces away with all that hangs on them, but their files.
-pub(crate) fn delete(writer: &mut Writer<'_>, rows: &[i64]) -> Result<(), DbError> {
-    const TABLES: [&str; 9] = [
-        "trace_tag", "trace_metadata", "trace_metric", "trace_span", "trace_span_metric", "trace_assessment", "trace_run", "trace_prompt",
-        "trace",
+pub(crate) fn delete(writer: &mut Writer<'_>, found: &[(i64, String)]) -> Result<(), DbError> {
+    const TABLES: [&str; 8] = [
+        "trace_tag", "trace_metadata", "trace_metric", "trace_span", "trace_span_metric", "trace_assessment", "trace_prompt", "trace",
     ];
     for table in TABLES {
-        writer.execute_many(&format!("DELETE FROM {table} WHERE trace_row = $1"), rows.iter().map(|row| vec![(*row).into()]))?;
+        writer.execute_many(&format!("DELETE FROM {table} WHERE trace_row = $1"), found.iter().map(|(row, _)| vec![(*row).into()]))?;
     }
-    Ok(())
+    writer.execute_many("DELETE FROM trace_run WHERE trace_id = $1", found.iter().map(|(_, trace_id)| vec![trace_id.into()]))
 }
 
 /// Heads with their tags, metadata and assessments.

@@ -39,6 +39,17 @@ pub enum Location {
     },
 }
 
+/// What is expected of a database that is opened.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Opening {
+    /// What is missing is made: for a new installation.
+    Make,
+    /// It must have been made before. Its schema is brought up to date.
+    Existing,
+    /// It must have been made before, by this version, and nothing in it can be changed, its schema neither.
+    ReadOnly,
+}
+
 /// A committed outbox row, handed to the log's sequencer.
 #[derive(Clone, Debug)]
 pub struct OutboxRow {
@@ -93,14 +104,22 @@ pub(crate) enum Session<'a> {
     Postgres(&'a mut dyn postgres::PgSession),
 }
 
-/// Opens the database and brings its schema up to date.
+/// Opens the database, makes what is missing, and brings its schema up to date.
 ///
 /// # Errors
 /// [`DbError`] if it cannot be reached, is of an unknown version, or its SQLite is older than 3.51.3.
 pub fn open(location: &Location) -> Result<Opened, DbError> {
+    open_as(location, Opening::Make)
+}
+
+/// Opens the database as `opening` says.
+///
+/// # Errors
+/// As [`open`]; and if there is no database of ours where there must be one.
+pub fn open_as(location: &Location, opening: Opening) -> Result<Opened, DbError> {
     let engine = match location {
-        Location::Sqlite(path) => Engine::Sqlite(SqlitePool::open(path)?),
-        Location::Postgres { url, ca } => Engine::Postgres(PostgresPool::open(url, ca.as_deref())?),
+        Location::Sqlite(path) => Engine::Sqlite(SqlitePool::open(path, opening)?),
+        Location::Postgres { url, ca } => Engine::Postgres(PostgresPool::open(url, ca.as_deref(), opening)?),
     };
     let engine = Arc::new(engine);
     Ok(Opened { db: Db(Arc::clone(&engine)), ports: PortDb(Arc::clone(&engine)), system: SystemDb(engine) })
@@ -392,6 +411,23 @@ impl std::ops::DerefMut for Writer<'_> {
 pub fn schema_files() -> &'static [migrations::Migration] {
     migrations::ALL
 }
+
+/// Refuses a database that is not what `opening` expects: `known` holds the steps of the schema that it has, if it has any.
+pub(crate) fn check_steps(known: Option<&[String]>, opening: Opening) -> Result<(), DbError> {
+    let Some(known) = known else {
+        return match opening {
+            Opening::Make => Ok(()),
+            Opening::Existing | Opening::ReadOnly => Err(DbError::Version(NOT_OURS.to_owned())),
+        };
+    };
+    let behind = migrations::ALL.iter().any(|step| !known.iter().any(|name| name == step.name));
+    if opening == Opening::ReadOnly && behind {
+        return Err(DbError::Version("it is of an older version of strongroom; start the server once, which updates it".to_owned()));
+    }
+    Ok(())
+}
+
+pub(crate) const NOT_OURS: &str = "it holds nothing of strongroom's; is this the right data folder and configuration?";
 
 /// A SQLite file's folder is made private to the server's account.
 pub(crate) fn private_parent(path: &Path) -> Result<(), DbError> {

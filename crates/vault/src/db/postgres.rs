@@ -1,19 +1,22 @@
 //! PostgreSQL: a pool of connections, each with its thread.
 
+use std::net::IpAddr;
 use std::path::Path;
 use std::sync::{Arc, OnceLock};
 
 use crossbeam_channel::{Receiver, Sender, bounded};
 use kernel::{Problem, Secret};
 use ::postgres::types::{IsNull, ToSql, Type, private::BytesMut, to_sql_checked};
-use ::postgres::config::Host;
+use ::postgres::config::{Host, SslMode};
 use ::postgres::{Client, Config, IsolationLevel, NoTls, Transaction};
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 use tokio::sync::oneshot;
 use tokio_postgres_rustls::MakeRustlsConnect;
 
-use super::{Bind, DbError, OutboxRow, OutboxSink, Placed, Reader, Row, Sealed, Session, Writer, Written, migrations};
+use super::{
+    Bind, DbError, Opening, OutboxRow, OutboxSink, Placed, Reader, Row, Sealed, Session, Writer, Written, check_steps, migrations,
+};
 
 /// Connections, each with its thread.
 const CONNECTION_COUNT: usize = 8;
@@ -33,9 +36,13 @@ pub(super) struct PostgresPool {
 }
 
 impl PostgresPool {
-    pub(super) fn open(url: &Secret, ca: Option<&Path>) -> Result<Self, DbError> {
-        let address = Arc::new(Address::parse(url, ca)?);
-        let first = connect_first(Arc::clone(&address))?;
+    pub(super) fn open(url: &Secret, ca: Option<&Path>, opening: Opening) -> Result<Self, DbError> {
+        let mut address = Address::parse(url, ca)?;
+        if opening == Opening::ReadOnly {
+            address.allow_reads_only();
+        }
+        let address = Arc::new(address);
+        let first = connect_first(Arc::clone(&address), opening)?;
         let (jobs, queue) = bounded::<Job>(QUEUE_COUNT_MAX);
         let mut clients = vec![Some(first)];
         clients.resize_with(CONNECTION_COUNT, || None);
@@ -105,13 +112,26 @@ impl Address {
     fn parse(url: &Secret, ca: Option<&Path>) -> Result<Self, DbError> {
         let text = url.expose_text().ok_or_else(|| DbError::Version("the PostgreSQL address is not UTF-8".to_owned()))?;
         // The parser's own error could repeat the password.
-        let config: Config = text.parse().map_err(|_| DbError::Version("the PostgreSQL address cannot be read".to_owned()))?;
+        let mut config: Config = text.parse().map_err(|_| DbError::Version("the PostgreSQL address cannot be read".to_owned()))?;
         let tls = ca.map(tls_of).transpose()?;
-        if tls.is_none() && !config.get_hosts().iter().all(is_on_this_machine) {
+        if tls.is_some() {
+            // Whatever the address says: otherwise the other side, or somebody in between, could choose to speak in the clear.
+            config.ssl_mode(SslMode::Require);
+        }
+        // With `hostaddr`, `host` is only the name in the certificate.
+        let is_near = config.get_hosts().iter().all(is_on_this_machine) && config.get_hostaddrs().iter().all(IpAddr::is_loopback);
+        if tls.is_none() && !is_near {
             let message = "`vault.database` is on another machine; name the authority of its certificate in `vault.database_ca`";
             return Err(DbError::Version(message.to_owned()));
         }
         Ok(Self { config, tls })
+    }
+
+    /// Has the database refuse every change.
+    fn allow_reads_only(&mut self) {
+        let given = self.config.get_options().unwrap_or_default();
+        let options = format!("{given} -c default_transaction_read_only=on");
+        self.config.options(options.trim_start());
     }
 
     fn connect(&self) -> Result<Client, DbError> {
@@ -140,15 +160,18 @@ fn tls_of(ca: &Path) -> Result<MakeRustlsConnect, DbError> {
 fn is_on_this_machine(host: &Host) -> bool {
     match host {
         Host::Unix(_) => true,
-        Host::Tcp(name) => name == "localhost" || name.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback()),
+        Host::Tcp(name) => name == "localhost" || name.parse::<IpAddr>().is_ok_and(|address| address.is_loopback()),
     }
 }
 
 /// The client blocks on a runtime of its own, which it may not do on a thread that already drives one.
-fn connect_first(address: Arc<Address>) -> Result<Client, DbError> {
+fn connect_first(address: Arc<Address>, opening: Opening) -> Result<Client, DbError> {
     let connecting = std::thread::spawn(move || {
         let mut client = address.connect()?;
-        migrate(&mut client)?;
+        check_steps(steps_of(&mut client)?.as_deref(), opening)?;
+        if opening != Opening::ReadOnly {
+            migrate(&mut client)?;
+        }
         Ok(client)
     });
     connecting.join().unwrap_or_else(|_| Err(DbError::Version("connecting to PostgreSQL broke off".to_owned())))
@@ -166,6 +189,15 @@ fn connection_loop(mut client: Option<Client>, address: &Address, queue: &Receiv
             None => job(Err(Problem::unavailable("PostgreSQL cannot be reached; nothing was changed"))),
         }
     }
+}
+
+/// The steps of the schema that the database has; none if nothing of ours is in it.
+fn steps_of(client: &mut Client) -> Result<Option<Vec<String>>, DbError> {
+    if client.query_opt("SELECT 1 WHERE to_regclass('schema_step') IS NOT NULL", &[])?.is_none() {
+        return Ok(None);
+    }
+    let rows = client.query("SELECT name FROM schema_step", &[])?;
+    Ok(Some(rows.iter().map(|row| row.try_get(0)).collect::<Result<Vec<String>, _>>()?))
 }
 
 fn migrate(client: &mut Client) -> Result<(), DbError> {
@@ -305,6 +337,56 @@ mod tests {
         for near in ["postgres://u@127.0.0.1/x", "postgres://u@localhost/x", "postgres:///x?host=/run/postgresql"] {
             assert_eq!(refusal(near), None, "{near}");
         }
+    }
+
+    #[test]
+    fn an_address_by_number_is_looked_at_too() {
+        assert!(refusal("postgres://u@localhost/x?hostaddr=192.0.2.7").is_some_and(|text| text.contains("database_ca")));
+        assert!(refusal("hostaddr=192.0.2.7 user=u").is_some_and(|text| text.contains("database_ca")));
+        assert_eq!(refusal("postgres://u@localhost/x?hostaddr=127.0.0.1"), None);
+    }
+
+    /// An authority made for this test; its key is thrown away.
+    const AUTHORITY: &str = "-----BEGIN CERTIFICATE-----
+MIIBdDCCARugAwIBAgIUB4f1aE6kG3tJoXpjSvl3enteAuAwCgYIKoZIzj0EAwIw
+DzENMAsGA1UEAwwEdGVzdDAgFw0yNjExMjMwNzA0MDhaGA8yMTI2MTAzMDA3MDQw
+OFowDzENMAsGA1UEAwwEdGVzdDBZMBMGByqGSM49AgEGCCqGSM49AwEHA0IABEE0
+eCyVd5TmfHgqf7iehUhaIRrSIi2etAmaTJxX/7PeY3X7/dZAK/YsMXV5P0ac02mh
+i5lVfDgKELjfDsoeGe+jUzBRMB0GA1UdDgQWBBSmrJo+m+F7+jgegbMnK5on2lq8
+JTAfBgNVHSMEGDAWgBSmrJo+m+F7+jgegbMnK5on2lq8JTAPBgNVHRMBAf8EBTAD
+AQH/MAoGCCqGSM49BAMCA0cAMEQCICXXCaK95XA99AE6QDUCLABsQW8RTQFWrIon
++9CKXTdiAiA8rnPoq3gsiE/MVNhMp/bPyOpWweMFaDTflCFT14b2EQ==
+-----END CERTIFICATE-----
+";
+
+    /// Whoever sits in between answers "no TLS here". Nothing but the question may have been sent.
+    #[test]
+    fn tls_cannot_be_talked_away() {
+        use std::io::{Read, Write};
+        let folder = tempfile::tempdir().unwrap();
+        let ca = folder.path().join("ca.pem");
+        std::fs::write(&ca, AUTHORITY).unwrap();
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let between = std::thread::spawn(move || {
+            let mut heard = Vec::new();
+            for _ in 0..3 {
+                let (mut stream, _) = listener.accept().unwrap();
+                let mut question = [0; 8];
+                // With TLS turned off there would be no question, but a greeting with the user's name.
+                stream.read_exact(&mut question).unwrap();
+                stream.write_all(b"N").unwrap();
+                heard.extend(question);
+                stream.read_to_end(&mut heard).unwrap();
+            }
+            heard
+        });
+        for mode in ["", "?sslmode=prefer", "?sslmode=disable"] {
+            let url = Secret::from(format!("postgres://u:hunter2@localhost:{port}/x{mode}"));
+            assert!(Address::parse(&url, Some(&ca)).unwrap().connect().is_err(), "{mode}");
+        }
+        let heard = between.join().unwrap();
+        assert_eq!(heard.len(), 24, "three questions for TLS and nothing else");
     }
 
     #[test]

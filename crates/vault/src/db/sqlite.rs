@@ -10,7 +10,7 @@ use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags, ToSql, params_from_iter, types::ToSqlOutput, types::ValueRef};
 use tokio::sync::oneshot;
 
-use super::{Bind, DbError, OutboxRow, OutboxSink, Placed, Reader, Row, Sealed, Session, Writer, Written, migrations, private_parent};
+use super::{Bind, DbError, NOT_OURS, Opening, OutboxRow, OutboxSink, Placed, Reader, Row, Sealed, Session, Writer, Written, check_steps, migrations, private_parent};
 
 /// Units of work that may wait for the writer. Beyond it a request is told to come back.
 const WRITE_QUEUE_COUNT_MAX: usize = 4_096;
@@ -40,13 +40,22 @@ pub(super) struct SqlitePool {
 }
 
 impl SqlitePool {
-    pub(super) fn open(path: &Path) -> Result<Self, DbError> {
+    pub(super) fn open(path: &Path, opening: Opening) -> Result<Self, DbError> {
         if rusqlite::version_number() < VERSION_MIN {
             return Err(DbError::Version(format!("SQLite {} is older than 3.51.3", rusqlite::version())));
         }
-        private_parent(path)?;
-        let mut connection = open_connection(path, true)?;
-        migrate(&mut connection)?;
+        match opening {
+            Opening::Make => private_parent(path)?,
+            Opening::Existing | Opening::ReadOnly if path.is_file() => {}
+            Opening::Existing | Opening::ReadOnly => {
+                return Err(DbError::Version(format!("there is no file `{}`; {NOT_OURS}", path.display())));
+            }
+        }
+        let mut connection = open_connection(path, opening != Opening::ReadOnly)?;
+        check_steps(steps_of(&connection)?.as_deref(), opening)?;
+        if opening != Opening::ReadOnly {
+            migrate(&mut connection)?;
+        }
         let sink = Arc::new(OnceLock::new());
         let (writes, write_queue) = bounded(WRITE_QUEUE_COUNT_MAX);
         let (reads, read_queue) = bounded::<ReadJob>(READ_QUEUE_COUNT_MAX);
@@ -156,6 +165,17 @@ fn open_connection(path: &Path, writer: bool) -> Result<Connection, DbError> {
         connection.execute_batch("PRAGMA query_only = ON;")?;
     }
     Ok(connection)
+}
+
+/// The steps of the schema that the file has; none if it is not one of ours.
+fn steps_of(connection: &Connection) -> Result<Option<Vec<String>>, DbError> {
+    let found = "SELECT count(*) FROM sqlite_schema WHERE type = 'table' AND name = 'schema_step'";
+    if connection.query_row(found, [], |row| row.get::<_, i64>(0))? == 0 {
+        return Ok(None);
+    }
+    let mut statement = connection.prepare("SELECT name FROM schema_step")?;
+    let names = statement.query_map([], |row| row.get(0))?.collect::<Result<Vec<String>, _>>()?;
+    Ok(Some(names))
 }
 
 fn migrate(connection: &mut Connection) -> Result<(), DbError> {

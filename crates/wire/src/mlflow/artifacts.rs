@@ -66,12 +66,18 @@ fn page_routes(door: &mut Door, room: &Artifacts) {
     let uploader = room.clone();
     let upload = move |inbound: &Inbound, body: BodyStream| {
         let query = inbound.query()?;
-        let value = |wanted: &str| query.iter().find(|(name, _)| name == wanted).map(|(_, value)| value.clone());
-        let id = value("run_uuid").ok_or_else(|| missing("run_uuid"))?;
-        let path = value("path").ok_or_else(|| missing("path"))?;
+        let value = |wanted: &str| {
+            let given = query.iter().find(|(name, value)| name == wanted && !value.is_empty());
+            given.map(|(_, value)| value.clone()).ok_or_else(|| Problem::invalid(format!("Request must specify {wanted}.")))
+        };
+        let (id, path) = (value("run_uuid")?, value("path")?);
+        let place = Place::of(Owner::Run(id), Some(&path))?;
+        if content_length(inbound) == Some(0) {
+            return Err(Problem::invalid("Request must specify data."));
+        }
         Ok(WriteArtifact {
             room: uploader.clone(),
-            place: Place::of(Owner::Run(id), Some(&path))?,
+            place,
             body: Box::pin(body),
             size_hint_bytes: content_length(inbound),
         })
@@ -227,7 +233,8 @@ fn file(path: &str, entry: &ListedEntry) -> Value {
     }
 }
 
-fn fetched(found: Fetched) -> Result<Answer, Problem> {
+/// The answer that is a file, or a part of it.
+pub(super) fn fetched(found: Fetched) -> Result<Answer, Problem> {
     match found {
         Fetched::File(download) => Ok(file_answer(download)),
         Fetched::OutOfRange { size_bytes } => {

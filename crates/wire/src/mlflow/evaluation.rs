@@ -31,7 +31,7 @@ pub fn routes(door: &mut Door, room: &Evaluation) {
     door.mlflow(post.clone(), &format!("{one}/remove-experiments"), bound(room, remove_experiments), dataset);
     door.mlflow(post, &format!("{one}/records"), bound(room, upsert), upserted);
     door.mlflow(delete, &format!("{one}/records"), bound(room, delete_records), |count| crate::json(&json!({"deleted_count": count})));
-    for prefix in crate::door::MLFLOW_PREFIXES {
+    for prefix in super::PREFIXES {
         let reader = room.clone();
         door.route_with(get.clone(), &format!("{prefix}{one}/records"), move |inbound| read_records(&reader, inbound), records);
     }

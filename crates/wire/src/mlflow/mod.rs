@@ -14,12 +14,19 @@ pub mod registered_models;
 pub mod promptlab;
 mod registry_view;
 pub mod runs;
+mod assessments;
+mod trace_view;
+pub mod traces;
 mod tracking_view;
+pub mod version_files;
 pub mod workspaces;
 
 use kernel::Problem;
 
 use crate::{Door, Inbound};
+
+/// MLflow's Python client uses `/api`, its web page `/ajax-api`; both versions mean the same verbs.
+pub(crate) const PREFIXES: [&str; 4] = ["/api/2.0", "/ajax-api/2.0", "/api/3.0", "/ajax-api/3.0"];
 
 /// A route's reader: `parse` with its room.
 fn bound<R, O>(
@@ -44,6 +51,7 @@ pub fn routes(door: &mut Door, tracking: &tracking::Tracking, registry: &registr
     artifacts::routes(door, artifacts);
     registered_models::routes(door, registry);
     model_versions::routes(door, registry);
+    version_files::routes(door, registry, artifacts);
     logged_models::routes(door, registry);
     graphql::routes(door, tracking, registry, artifacts);
 }

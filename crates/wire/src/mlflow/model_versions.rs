@@ -98,7 +98,7 @@ fn delete_tag(room: &Registry, inbound: &Inbound) -> Result<DeleteVersionTag, Pr
     Ok(DeleteVersionTag { room: room.clone(), name, version, key: fields.need_text("key")? })
 }
 
-fn name_and_version(fields: &Fields) -> Result<(String, String), Problem> {
+pub(super) fn name_and_version(fields: &Fields) -> Result<(String, String), Problem> {
     let name = fields.need_text("name")?;
     Ok((name, fields.need_text("version")?))
 }

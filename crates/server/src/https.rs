@@ -1,0 +1,102 @@
+//! A thin HTTPS client: one request, one connection, one authority. It goes to addresses that the operator names, in the
+//! configuration or on the command line; never to one that came in a request.
+
+use std::path::Path;
+
+use bytes::Bytes;
+use http::{HeaderMap, Request, StatusCode, header};
+use http_body_util::{BodyExt, Full, Limited};
+use hyper_util::rt::TokioIo;
+use kernel::Problem;
+use rustls::pki_types::ServerName;
+use tokio::net::TcpStream;
+use tokio_rustls::TlsConnector;
+
+/// A server elsewhere.
+#[derive(Clone)]
+pub struct Remote {
+    host: String,
+    port: u16,
+    /// The path of its address, without a slash at its end.
+    prefix: String,
+    tls: TlsConnector,
+}
+
+/// What it answered.
+pub struct RemoteAnswer {
+    /// The status.
+    pub status: StatusCode,
+    /// The headers.
+    pub headers: HeaderMap,
+    /// The body, whole.
+    pub body: Bytes,
+}
+
+impl Remote {
+    /// The server at `url` whose certificate the authority in the file `ca` signed.
+    ///
+    /// # Errors
+    /// `Invalid` for an address that is not `https://…`, or a file without certificates.
+    pub fn new(url: &str, ca: &Path) -> Result<Self, Problem> {
+        let bad = || Problem::invalid(format!("`{url}` is not an address such as https://host:8443"));
+        let uri: http::Uri = url.parse().map_err(|_| bad())?;
+        if uri.scheme_str() != Some("https") {
+            return Err(bad());
+        }
+        let host = uri.host().ok_or_else(bad)?.to_owned();
+        let prefix = uri.path().trim_end_matches('/').to_owned();
+        let tls = TlsConnector::from(crate::trust::client_config(ca, None)?);
+        Ok(Self { host, port: uri.port_u16().unwrap_or(443), prefix, tls })
+    }
+
+    /// The same, which may also show the first certificate in `shown`, whatever name it bears.
+    ///
+    /// # Errors
+    /// As [`Remote::new`].
+    pub fn new_or_shown(url: &str, ca: &Path, shown: &Path) -> Result<Self, Problem> {
+        let tls = TlsConnector::from(crate::trust::client_config(ca, Some(shown))?);
+        Ok(Self { tls, ..Self::new(url, ca)? })
+    }
+
+    /// Sends a request to `path` below the address; reads at most `answer_bytes_max` of the answer.
+    ///
+    /// # Errors
+    /// `Unavailable` if it cannot be reached, is not who it should be, or breaks off.
+    pub async fn send(
+        &self,
+        request: http::request::Builder,
+        path: &str,
+        body: Bytes,
+        answer_bytes_max: usize,
+    ) -> Result<RemoteAnswer, Problem> {
+        let (host, port) = (&self.host, self.port);
+        let request = request
+            .uri(format!("{}{path}", self.prefix))
+            .header(header::HOST, format!("{host}:{port}"))
+            .body(Full::from(body))
+            .map_err(|e| Problem::internal("the request could not be made", e))?;
+        let unreachable = |error: std::io::Error| {
+            Problem::unavailable(format!("the server at https://{host}:{port} cannot be reached: {error}")).because(error)
+        };
+        let bare = host.trim_start_matches('[').trim_end_matches(']').to_owned();
+        let stream = TcpStream::connect((bare.as_str(), port)).await.map_err(unreachable)?;
+        let name = ServerName::try_from(bare).map_err(|e| Problem::invalid(format!("`{host}` is not a host name: {e}")))?;
+        let secured = self.tls.connect(name, stream).await.map_err(unreachable)?;
+        exchange(TokioIo::new(secured), request, answer_bytes_max).await
+    }
+}
+
+async fn exchange<S>(stream: S, request: Request<Full<Bytes>>, answer_bytes_max: usize) -> Result<RemoteAnswer, Problem>
+where
+    S: hyper::rt::Read + hyper::rt::Write + Unpin + Send + 'static,
+{
+    let broken = |error: hyper::Error| Problem::unavailable("the connection to the server broke off").because(error);
+    let (mut sender, connection) = hyper::client::conn::http1::handshake(stream).await.map_err(broken)?;
+    let driver = tokio::spawn(connection);
+    let answer = sender.send_request(request).await.map_err(broken)?;
+    let (head, body) = answer.into_parts();
+    let body = Limited::new(body, answer_bytes_max).collect().await;
+    driver.abort();
+    let body = body.map_err(|e| Problem::unavailable("the answer broke off").because(e))?.to_bytes();
+    Ok(RemoteAnswer { status: head.status, headers: head.headers, body })
+}
