@@ -322,7 +322,7 @@ pub enum Account {
     /// Show whom the server takes you for.
     Show(Plain),
     /// Change your password: the new one is read from stdin, the current one from --password-file or the variable
-    /// `STRONGROOM_PASSWORD`. All your sessions end.
+    /// `STRONGROOM_PASSWORD`. Your other sessions end.
     Password(Plain),
 }
 
