@@ -88,6 +88,37 @@ impl Connection {
     /// # Errors
     /// If there is no answer.
     pub async fn send(&mut self, method: Method, path: &str, body: Bytes, kind: &str) -> Result<Answer, String> {
+        let (answer, sender) = self.begin(method, path, body, kind).await?;
+        let status = answer.status().as_u16();
+        let body = answer.into_body().collect().await.map_err(|error| format!("half an answer: {error}"))?.to_bytes();
+        self.sender = Some(sender);
+        Ok(Answer { status, body })
+    }
+
+    /// Sends a GET and counts the bytes of the answer without keeping them.
+    ///
+    /// # Errors
+    /// If there is no answer, or only half of one.
+    pub async fn count(&mut self, path: &str) -> Result<(u16, usize), String> {
+        let (answer, sender) = self.begin(Method::GET, path, Bytes::new(), "").await?;
+        let status = answer.status().as_u16();
+        let mut body = answer.into_body();
+        let mut count = 0;
+        while let Some(frame) = body.frame().await {
+            let frame = frame.map_err(|error| format!("half an answer: {error}"))?;
+            count += frame.data_ref().map_or(0, Bytes::len);
+        }
+        self.sender = Some(sender);
+        Ok((status, count))
+    }
+
+    async fn begin(
+        &mut self,
+        method: Method,
+        path: &str,
+        body: Bytes,
+        kind: &str,
+    ) -> Result<(hyper::Response<hyper::body::Incoming>, SendRequest<Full<Bytes>>), String> {
         let mut builder = Request::builder().method(method).uri(path).header(header::HOST, &self.peer.host);
         if !body.is_empty() {
             builder = builder.header(header::CONTENT_TYPE, kind);
@@ -102,10 +133,7 @@ impl Connection {
         };
         sender.ready().await.map_err(|error| format!("the connection broke: {error}"))?;
         let answer = sender.send_request(request).await.map_err(|error| format!("no answer: {error}"))?;
-        let status = answer.status().as_u16();
-        let body = answer.into_body().collect().await.map_err(|error| format!("half an answer: {error}"))?.to_bytes();
-        self.sender = Some(sender);
-        Ok(Answer { status, body })
+        Ok((answer, sender))
     }
 
     /// Sends JSON and expects success.

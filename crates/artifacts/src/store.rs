@@ -225,7 +225,11 @@ pub fn forget(writer: &mut Writer<'_>, owner: &Owner) -> Result<usize, Problem> 
 }
 
 /// Takes away a file, or a folder with all below it, or everything. Gives how many files, and their objects.
-pub(crate) fn delete(writer: &mut Writer<'_>, owner: &Owner, path: Option<&ArtifactPath>) -> Result<(usize, Vec<ObjectId>), Problem> {
+pub(crate) fn delete(
+    writer: &mut Writer<'_>,
+    owner: &Owner,
+    path: Option<&ArtifactPath>,
+) -> Result<(usize, Vec<ObjectId>), Problem> {
     // What is below a folder, then the file itself: one of the two is empty, as no file stands where a folder is.
     let ranges = match path {
         Some(path) => {
@@ -297,7 +301,13 @@ pub(crate) fn is_object_named(reader: &mut Reader<'_>, id: &str) -> Result<bool,
 }
 
 /// Objects of a workspace whose keys are wrapped by an older version.
-pub(crate) fn objects_before_key(reader: &mut Reader<'_>, table: &str, workspace: &str, version: i64, count: i64) -> Result<Vec<StoredObject>, Problem> {
+pub(crate) fn objects_before_key(
+    reader: &mut Reader<'_>,
+    table: &str,
+    workspace: &str,
+    version: i64,
+    count: i64,
+) -> Result<Vec<StoredObject>, Problem> {
     let sql = format!("SELECT {PART_COLUMNS} FROM {table} WHERE workspace = $1 AND key_version < $2 LIMIT $3");
     Ok(reader.query(&sql, &[workspace.into(), version.into(), count.into()], |row| object_from(row, 0))?)
 }

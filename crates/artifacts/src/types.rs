@@ -124,9 +124,7 @@ impl Place {
         let experiment = facts.experiment.filter(|_| facts.exists);
         let named = self.experiment.or(experiment);
         match experiment {
-            Some(experiment) if named == Some(experiment) => {
-                Ok(Home { workspace: permit.workspace()?.to_owned(), experiment })
-            }
+            Some(experiment) if named == Some(experiment) => Ok(Home { workspace: permit.workspace()?.to_owned(), experiment }),
             _ => Err(Problem::not_found(format!("there is no {} `{}` here", self.owner.kind_word(), self.owner.id()))),
         }
     }
@@ -202,11 +200,40 @@ mod tests {
     #[test]
     fn anything_else_is_no_place() {
         for bad in [
-            "", "/", "7", "7/", "7/run", "7/run/", "7/run/artifact", "7/run/artifactsx", "7/run/artifacts//x", "/7/run/artifacts/x",
-            "01/run/artifacts", "+1/run/artifacts", "-1/run/artifacts", "1 /run/artifacts", "x/run/artifacts", "99999999999999999999/run/artifacts",
-            "7/../artifacts/x", "7/./artifacts/x", "7//artifacts/x", "7/run%2f/artifacts/x", "7/ru n/artifacts/x", "7/models/artifacts/x",
-            "7/models/../artifacts/x", "7/models//artifacts/x", "7/models/m-1/x", "7/run/other/artifacts/x", "7/run/artifacts/../../x",
-            "7/models/models/artifacts/x", "7/traces/artifacts/x", "7/traces/../artifacts/x", "7/traces/models/artifacts/x", "7/run\0/artifacts/x", "7/run/artifacts\0/x", "7\\run\\artifacts\\x",
+            "",
+            "/",
+            "7",
+            "7/",
+            "7/run",
+            "7/run/",
+            "7/run/artifact",
+            "7/run/artifactsx",
+            "7/run/artifacts//x",
+            "/7/run/artifacts/x",
+            "01/run/artifacts",
+            "+1/run/artifacts",
+            "-1/run/artifacts",
+            "1 /run/artifacts",
+            "x/run/artifacts",
+            "99999999999999999999/run/artifacts",
+            "7/../artifacts/x",
+            "7/./artifacts/x",
+            "7//artifacts/x",
+            "7/run%2f/artifacts/x",
+            "7/ru n/artifacts/x",
+            "7/models/artifacts/x",
+            "7/models/../artifacts/x",
+            "7/models//artifacts/x",
+            "7/models/m-1/x",
+            "7/run/other/artifacts/x",
+            "7/run/artifacts/../../x",
+            "7/models/models/artifacts/x",
+            "7/traces/artifacts/x",
+            "7/traces/../artifacts/x",
+            "7/traces/models/artifacts/x",
+            "7/run\0/artifacts/x",
+            "7/run/artifacts\0/x",
+            "7\\run\\artifacts\\x",
         ] {
             assert!(Place::parse(bad).is_err(), "{bad:?}");
         }

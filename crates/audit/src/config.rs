@@ -154,7 +154,8 @@ pub(crate) mod tests {
     /// Every verb of every room, out of the policy's schema.
     pub(crate) fn known_actions() -> Vec<&'static str> {
         let schema = include_str!("../../../policies/strongroom.cedarschema");
-        let is_verb = |word: &&str| word.contains('.') && word.bytes().all(|b| b.is_ascii_lowercase() || matches!(b, b'.' | b'_'));
+        let is_verb =
+            |word: &&str| word.contains('.') && word.bytes().all(|b| b.is_ascii_lowercase() || matches!(b, b'.' | b'_'));
         let words: Vec<_> = schema.split('"').skip(1).step_by(2).filter(is_verb).collect();
         assert!(words.len() > 80, "{words:?}");
         words

@@ -76,7 +76,9 @@ impl From<AuditError> for Problem {
             AuditError::NoSuchRecord(_) => Self::not_found(error.to_string()),
             AuditError::Malformed(_) => Self::invalid(error.to_string()),
             AuditError::Database(_) => Self::unavailable("the database cannot take this now").because(error),
-            AuditError::Mismatch(_) => Self::new(Kind::Internal, "the audit log does not verify; run `audit verify`").because(error),
+            AuditError::Mismatch(_) => {
+                Self::new(Kind::Internal, "the audit log does not verify; run `audit verify`").because(error)
+            }
             _ => Self::unavailable("the audit log cannot be read now").because(error),
         }
     }

@@ -92,8 +92,15 @@ impl Index {
             TileReader::new(log, signed_size).each_entry(from, to, |index, entry| {
                 let Some(view) = RecordView::parse(entry) else { return true };
                 let row = params![
-                    i64::try_from(index).unwrap_or(i64::MAX), view.at, view.kind, view.action, view.caller.id, view.resource,
-                    view.id, view.status, view.workspace
+                    i64::try_from(index).unwrap_or(i64::MAX),
+                    view.at,
+                    view.kind,
+                    view.action,
+                    view.caller.id,
+                    view.resource,
+                    view.id,
+                    view.status,
+                    view.workspace
                 ];
                 failed = insert.execute(row).err();
                 failed.is_none()
@@ -117,8 +124,12 @@ impl Index {
         let mut sql = "SELECT idx FROM record WHERE idx < ?".to_owned();
         let mut values = vec![Value::Integer(i64::try_from(before).unwrap_or(i64::MAX))];
         let texts = [
-            ("caller", &filter.caller), ("kind", &filter.kind), ("status", &filter.status), ("resource", &filter.resource),
-            ("entry", &filter.entry), ("workspace", &filter.workspace),
+            ("caller", &filter.caller),
+            ("kind", &filter.kind),
+            ("status", &filter.status),
+            ("resource", &filter.resource),
+            ("entry", &filter.entry),
+            ("workspace", &filter.workspace),
         ];
         for (column, wanted) in texts {
             if let Some(wanted) = wanted {
@@ -160,7 +171,9 @@ fn size_of(connection: &Connection) -> Result<u64, AuditError> {
 fn prepare(path: &Path) -> Result<Connection, AuditError> {
     let connection = Connection::open(path)?;
     // Losing the newest rows in a crash costs nothing: they are indexed again.
-    connection.execute_batch("PRAGMA journal_mode = WAL; PRAGMA synchronous = OFF; PRAGMA busy_timeout = 5000; PRAGMA cache_size = -2048;")?;
+    connection.execute_batch(
+        "PRAGMA journal_mode = WAL; PRAGMA synchronous = OFF; PRAGMA busy_timeout = 5000; PRAGMA cache_size = -2048;",
+    )?;
     connection.execute_batch(
         "CREATE TABLE IF NOT EXISTS meta (version INTEGER NOT NULL, size INTEGER NOT NULL);
          CREATE TABLE IF NOT EXISTS record (

@@ -18,6 +18,7 @@ use crate::config::{AuditConfig, OnMismatch, passes_on_ballast};
 use crate::disk::Disk;
 use crate::error::AuditError;
 use crate::index::Index;
+use crate::merkle::inclusion_proof;
 use crate::note::{KIND_ED25519, NoteSigner, VerifierKey};
 use crate::outbox::{self, Outbox};
 use crate::projector::{Bell, Projector, Published};
@@ -30,7 +31,6 @@ use crate::spare::Spares;
 use crate::store;
 use crate::tiles::TileReader;
 use crate::wal::{Wal, WalWriter, WriterSetup};
-use crate::merkle::inclusion_proof;
 
 /// How long a reader waits for the newest records to be under a checkpoint.
 const FLUSH_WAIT_MAX: Duration = Duration::from_secs(10);
@@ -278,7 +278,9 @@ impl AuditLog {
         let reached = size.wait_for(|size| *size >= wanted);
         match tokio::time::timeout(FLUSH_WAIT_MAX, reached).await {
             Ok(Ok(_)) => Ok(()),
-            Ok(Err(_)) | Err(_) => Err(AuditError::Database(Problem::unavailable("the newest records could not be signed in time"))),
+            Ok(Err(_)) | Err(_) => {
+                Err(AuditError::Database(Problem::unavailable("the newest records could not be signed in time")))
+            }
         }
     }
 
@@ -303,9 +305,9 @@ impl AuditLog {
         let note = crate::witness::with_cosignatures(&self.folders.anchors, checkpoint.size, note);
         let proof = TlogProof { index, path, checkpoint: note };
         // What is handed out as proof has been checked once: a damaged file gives an error, not a bad receipt.
-        proof.check(&record, self.signer.key()).map_err(|_| {
-            AuditError::Mismatch(format!("record {index} or its tiles are not what the checkpoint says"))
-        })?;
+        proof
+            .check(&record, self.signer.key())
+            .map_err(|_| AuditError::Mismatch(format!("record {index} or its tiles are not what the checkpoint says")))?;
         Ok((record, proof))
     }
 
@@ -399,9 +401,7 @@ fn lock(dir: &Path) -> Result<File, AuditError> {
     let file = File::options().create(true).append(true).mode(0o600).open(&path).map_err(AuditError::io(&path))?;
     match file.try_lock() {
         Ok(()) => Ok(file),
-        Err(std::fs::TryLockError::WouldBlock) => {
-            Err(AuditError::Config(format!("another server has `{}` open", dir.display())))
-        }
+        Err(std::fs::TryLockError::WouldBlock) => Err(AuditError::Config(format!("another server has `{}` open", dir.display()))),
         Err(std::fs::TryLockError::Error(error)) => Err(AuditError::Io(path, error)),
     }
 }

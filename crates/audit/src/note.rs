@@ -100,8 +100,7 @@ impl VerifierKey {
     /// Whether `signature` is this key's over `message`.
     #[must_use]
     pub fn holds(&self, message: &[u8], signature: &[u8]) -> bool {
-        signature.len() == SIGNATURE_BYTES
-            && UnparsedPublicKey::new(&ED25519, self.public).verify(message, signature).is_ok()
+        signature.len() == SIGNATURE_BYTES && UnparsedPublicKey::new(&ED25519, self.public).verify(message, signature).is_ok()
     }
 }
 

@@ -197,11 +197,24 @@ mod tests {
     #[test]
     fn actions_have_their_classes() {
         let cases = [
-            ("sessions.create", 3002, 1), ("sessions.delete", 3002, 2), ("users.create", 3001, 1), ("tokens.revoke_any", 3001, 5),
-            ("users.set_password", 3001, 4), ("grants.create", 3005, 1), ("grants.revoke", 3005, 2), ("groups.add_member", 3006, 3),
-            ("runs.create", 6003, 1), ("runs.get", 6003, 2), ("experiments.delete", 6003, 4), ("artifacts.upload_part", 6006, 1),
-            ("artifacts.write", 6006, 1), ("artifacts.read", 6006, 2), ("artifacts.list", 6003, 2), ("audit.search", 6003, 2),
-            ("audit.recovered", 6003, 2), ("no.such", 6003, 99),
+            ("sessions.create", 3002, 1),
+            ("sessions.delete", 3002, 2),
+            ("users.create", 3001, 1),
+            ("tokens.revoke_any", 3001, 5),
+            ("users.set_password", 3001, 4),
+            ("grants.create", 3005, 1),
+            ("grants.revoke", 3005, 2),
+            ("groups.add_member", 3006, 3),
+            ("runs.create", 6003, 1),
+            ("runs.get", 6003, 2),
+            ("experiments.delete", 6003, 4),
+            ("artifacts.upload_part", 6006, 1),
+            ("artifacts.write", 6006, 1),
+            ("artifacts.read", 6006, 2),
+            ("artifacts.list", 6003, 2),
+            ("audit.search", 6003, 2),
+            ("audit.recovered", 6003, 2),
+            ("no.such", 6003, 99),
         ];
         for (action, uid, activity) in cases {
             let class = class_of(action);

@@ -235,13 +235,7 @@ fn widths_in(folder: &Path) -> Result<BTreeSet<u16>, AuditError> {
     }
 }
 
-fn write_file(
-    disk: &Disk,
-    dir: &Path,
-    unsynced: &mut BTreeSet<PathBuf>,
-    path: TilePath,
-    bytes: &[u8],
-) -> Result<(), AuditError> {
+fn write_file(disk: &Disk, dir: &Path, unsynced: &mut BTreeSet<PathBuf>, path: TilePath, bytes: &[u8]) -> Result<(), AuditError> {
     let file = dir.join(path.to_string());
     disk.project(&file, bytes)?;
     if path == path.full() {

@@ -129,9 +129,10 @@ impl Projector {
         let durable = self.wal.durable.lock().clone();
         let whole = self.projection.size() == durable.size
             && self.published.read().checkpoint.as_ref().is_some_and(|newest| newest.size == durable.size);
-        let closed = self.projection.sync().and_then(|()| {
-            if whole { mark_clean(&self.folders, &self.disk, durable.size) } else { Ok(()) }
-        });
+        let closed = self
+            .projection
+            .sync()
+            .and_then(|()| if whole { mark_clean(&self.folders, &self.disk, durable.size) } else { Ok(()) });
         if let Err(error) = closed {
             tracing::error!(%error, "the audit log could not be closed in order; the next start checks it whole");
         }
@@ -199,7 +200,9 @@ impl Projector {
             && row.is_some_and(|row| row.note == note)
         {
             *self.published.write() = Published { checkpoint: Some(known), note };
-            return Err(AuditError::Database(kernel::Problem::unavailable("an earlier checkpoint was found committed; going on from it")));
+            return Err(AuditError::Database(kernel::Problem::unavailable(
+                "an earlier checkpoint was found committed; going on from it",
+            )));
         }
         self.wal.queue.set_health(Health::Fenced);
         Err(AuditError::Mismatch(

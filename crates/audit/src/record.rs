@@ -134,10 +134,7 @@ impl Encoder {
         }
         // Too large for the log: what would not fit is named by its digest and its size.
         let Kind::Outcome(outcome, event) = kind else { return bytes };
-        let details = vec![
-            ("details_bytes", Word::from(bytes.len())),
-            ("details_sha256", Word::from(hex(&sha256(&bytes)))),
-        ];
+        let details = vec![("details_bytes", Word::from(bytes.len())), ("details_sha256", Word::from(hex(&sha256(&bytes))))];
         let short = Outcome { status: outcome.status, resource: outcome.resource.clone(), details };
         self.encode_whole(entry, Kind::Outcome(&short, event))
     }

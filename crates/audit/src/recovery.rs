@@ -149,13 +149,17 @@ impl Recovery<'_> {
         let Some(row) = &self.row else {
             if let Some(file) = file {
                 return Err(AuditError::Mismatch(format!(
-                    "the folder has a checkpoint over {} records, and the database knows of none", file.size
+                    "the folder has a checkpoint over {} records, and the database knows of none",
+                    file.size
                 )));
             }
             return Ok(Claims { file, row: None, note: String::new() });
         };
         let (checkpoint, _) = Checkpoint::open(row.note.as_bytes(), self.key)?;
-        if i64::try_from(checkpoint.size) != Ok(row.size) || checkpoint.root.as_slice() != row.root || row.origin != checkpoint.origin {
+        if i64::try_from(checkpoint.size) != Ok(row.size)
+            || checkpoint.root.as_slice() != row.root
+            || row.origin != checkpoint.origin
+        {
             return Err(AuditError::Mismatch("the database's checkpoint row contradicts the note in it".to_owned()));
         }
         let file_size = file.as_ref().map_or(0, |file| file.size);
@@ -195,21 +199,18 @@ impl Recovery<'_> {
                 return Err(AuditError::Mismatch(format!("segment {} does not follow the one before it", head.number)));
             }
             let end_bytes = self.scan_segment(head.number, next.map(|next| next.prev_end_bytes), &wanted, &mut scan)?;
-            let meta = SegmentMeta {
-                number: head.number,
-                first_index: head.first_index,
-                end_bytes,
-                size_bytes: head.size_bytes,
-            };
+            let meta = SegmentMeta { number: head.number, first_index: head.first_index, end_bytes, size_bytes: head.size_bytes };
             if next.is_none() {
                 self.settle_tail(&meta, claims, &mut scan)?;
             }
             scan.durable.segments.push(meta);
         }
         if clean_size.is_some_and(|size| size != scan.durable.size) {
-            let place = scan.durable.segments.last().map_or_else(String::new, |last| {
-                format!(", in segment {} at byte {}", last.number, last.end_bytes)
-            });
+            let place = scan
+                .durable
+                .segments
+                .last()
+                .map_or_else(String::new, |last| format!(", in segment {} at byte {}", last.number, last.end_bytes));
             let what = format!(
                 "the log was closed with {} records and record {} is missing or damaged{place}",
                 clean_size.unwrap_or_default(),
@@ -259,7 +260,10 @@ impl Recovery<'_> {
             if end.is_none_or(|end| end == offset_bytes && !bad) {
                 return Ok(offset_bytes);
             }
-            return Err(AuditError::Mismatch(format!("record {index} is damaged, in `{}` at byte {offset_bytes}", path.display())));
+            return Err(AuditError::Mismatch(format!(
+                "record {index} is damaged, in `{}` at byte {offset_bytes}",
+                path.display()
+            )));
         }
     }
 

@@ -268,8 +268,19 @@ mod tests {
             assert_eq!(TilePath::parse(text), Some(path));
         }
         for bad in [
-            "tile/0/0", "tile/0/x000/001", "tile/0/000.p/256", "tile/0/000.p/0", "tile/9/000", "tile/0/../000", "tile/0/1000",
-            "tile/entries/x001/x005", "tile/0/000.p/01", "tile//000", "tile/00/000", "tile/0/+01", "checkpoint",
+            "tile/0/0",
+            "tile/0/x000/001",
+            "tile/0/000.p/256",
+            "tile/0/000.p/0",
+            "tile/9/000",
+            "tile/0/../000",
+            "tile/0/1000",
+            "tile/entries/x001/x005",
+            "tile/0/000.p/01",
+            "tile//000",
+            "tile/00/000",
+            "tile/0/+01",
+            "checkpoint",
         ] {
             assert_eq!(TilePath::parse(bad), None, "{bad}");
         }

@@ -238,7 +238,10 @@ impl AuditLog {
             let signature = Signature::parse(line)?;
             let known = self.witness_keys().iter().any(|key| cosigned_at(key, &signature, &kept.text).is_some());
             if !known {
-                return Err(AuditError::malformed(format!("`{}` is not a witness of this log, or did not cosign this", signature.name)));
+                return Err(AuditError::malformed(format!(
+                    "`{}` is not a witness of this log, or did not cosign this",
+                    signature.name
+                )));
             }
             kept.signatures.retain(|old| old.key_id != signature.key_id || old.name != signature.name);
             if kept.signatures.len() < COSIGNATURE_COUNT_MAX {

@@ -63,8 +63,13 @@ impl Document {
         let expectations = united(old.and_then(|old| old.expectations.as_deref()), &self.expectations)?;
         let expectations = (!expectations.is_empty()).then(|| Value::Object(expectations).to_string());
         let tags = Value::Object(united(old.map(|old| old.tags.as_str()), &self.tags)?).to_string();
-        let source = old.map_or_else(|| self.source.as_ref().map_or(0, |source| source.text.len()), |old| old.source.as_ref().map_or(0, String::len));
-        let bytes = [self.inputs.len(), length(outputs.as_ref()), length(expectations.as_ref()), tags.len(), source].iter().sum::<usize>();
+        let source = old.map_or_else(
+            || self.source.as_ref().map_or(0, |source| source.text.len()),
+            |old| old.source.as_ref().map_or(0, String::len),
+        );
+        let bytes = [self.inputs.len(), length(outputs.as_ref()), length(expectations.as_ref()), tags.len(), source]
+            .iter()
+            .sum::<usize>();
         if bytes > limits::RECORD_BYTES_MAX {
             return Err(Problem::invalid(format!(
                 "a record has {bytes} bytes; the limit is {}. Keep large documents as artifacts and name them in the record",

@@ -39,5 +39,4 @@ impl Evaluation {
 }
 
 /// Every verb of this room.
-pub const ACTIONS: &[gate::Action] =
-    &[ops::CREATE, ops::GET, ops::SEARCH, ops::UPDATE, ops::TAG, ops::LOG, ops::DELETE];
+pub const ACTIONS: &[gate::Action] = &[ops::CREATE, ops::GET, ops::SEARCH, ops::UPDATE, ops::TAG, ops::LOG, ops::DELETE];

@@ -72,10 +72,14 @@ pub(crate) fn experiment_id(text: &str) -> Option<i64> {
 /// How many rows a page may have.
 pub(crate) fn page_count(count: i64, limit: i64) -> Result<i64, Problem> {
     if count < 1 {
-        return Err(Problem::invalid(format!("Invalid value {count} for parameter 'max_results' supplied. It must be a positive integer")));
+        return Err(Problem::invalid(format!(
+            "Invalid value {count} for parameter 'max_results' supplied. It must be a positive integer"
+        )));
     }
     if count > limit {
-        return Err(Problem::invalid(format!("Invalid value {count} for parameter 'max_results' supplied. It must be at most {limit}")));
+        return Err(Problem::invalid(format!(
+            "Invalid value {count} for parameter 'max_results' supplied. It must be at most {limit}"
+        )));
     }
     Ok(count)
 }

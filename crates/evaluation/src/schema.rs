@@ -78,9 +78,13 @@ mod tests {
 
     #[test]
     fn the_first_kind_of_a_field_stays() {
-        let first = extended(None, &[record(r#"{"inputs": {"a": 1, "b": 1.5, "c": null, "d": [], "e": {}, "f": true}, "outputs": "x"}"#)]);
+        let first = extended(
+            None,
+            &[record(r#"{"inputs": {"a": 1, "b": 1.5, "c": null, "d": [], "e": {}, "f": true}, "outputs": "x"}"#)],
+        );
         let first = first.unwrap().unwrap();
-        let second = extended(Some(&first), &[record(r#"{"inputs": {"a": "text", "g": "x"}, "outputs": {"k": 1}}"#)]).unwrap().unwrap();
+        let second =
+            extended(Some(&first), &[record(r#"{"inputs": {"a": "text", "g": "x"}, "outputs": {"k": 1}}"#)]).unwrap().unwrap();
         let found: Value = serde_json::from_str(&second).unwrap();
         assert_eq!(
             found,

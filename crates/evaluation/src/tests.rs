@@ -97,7 +97,14 @@ impl World {
         self.call(GetDataset { room: self.room.clone(), dataset_id: id.to_owned() }).await
     }
 
-    async fn search(&self, experiments: &[&str], filter: &str, order_by: &[&str], max_results: i64, token: Option<String>) -> Result<Page<Dataset>, Problem> {
+    async fn search(
+        &self,
+        experiments: &[&str],
+        filter: &str,
+        order_by: &[&str],
+        max_results: i64,
+        token: Option<String>,
+    ) -> Result<Page<Dataset>, Problem> {
         self.call(SearchDatasets {
             room: self.room.clone(),
             experiment_ids: texts(experiments),
@@ -214,7 +221,11 @@ fn experiments_elsewhere_are_not_found() {
         refused(world.add(&made.dataset_id, &["2", "9"]).await, Kind::NotFound, "No Experiment with id=9");
         assert_eq!(world.get(&made.dataset_id).await.unwrap().experiment_ids, [1]);
         assert_eq!(world.add(&made.dataset_id, &["2", "1", "2"]).await.unwrap().experiment_ids, [1, 2]);
-        let remove = RemoveExperiments { room: world.room.clone(), dataset_id: made.dataset_id.clone(), experiment_ids: texts(&["1", "3", "x"]) };
+        let remove = RemoveExperiments {
+            room: world.room.clone(),
+            dataset_id: made.dataset_id.clone(),
+            experiment_ids: texts(&["1", "3", "x"]),
+        };
         assert_eq!(world.call(remove).await.unwrap().experiment_ids, [2]);
         refused(world.add("d-none", &["1"]).await, Kind::NotFound, "'d-none' not found");
         refused(world.add("d-\0", &["1"]).await, Kind::NotFound, "not found");
@@ -228,9 +239,15 @@ fn records_with_the_same_inputs_are_merged() {
     on_both_engines(|world| async move {
         let made = world.make("quiz", &[], &[]).await.unwrap();
         let id = made.dataset_id.as_str();
-        let first = record(&json!({"q": "a", "n": {"x": 1, "y": 2}}), &json!({"expectations": {"answer": "1", "k": 0}, "tags": {"t": "1"}}));
+        let first = record(
+            &json!({"q": "a", "n": {"x": 1, "y": 2}}),
+            &json!({"expectations": {"answer": "1", "k": 0}, "tags": {"t": "1"}}),
+        );
         assert_eq!(world.put(id, vec![first, ask("b")]).await.unwrap(), Upserted { inserted: 2, updated: 0 });
-        let again = record(&json!({"n": {"y": 2, "x": 1}, "q": "a"}), &json!({"expectations": {"answer": "2"}, "tags": {"u": "2"}, "outputs": "said"}));
+        let again = record(
+            &json!({"n": {"y": 2, "x": 1}, "q": "a"}),
+            &json!({"expectations": {"answer": "2"}, "tags": {"u": "2"}, "outputs": "said"}),
+        );
         let clears = record(&json!({"question": "b"}), &json!({"outputs": null}));
         assert_eq!(world.put(id, vec![again, clears, ask("c"), ask("c")]).await.unwrap(), Upserted { inserted: 1, updated: 3 });
         let all = world.records(id, 1_000, None).await.unwrap();
@@ -285,7 +302,8 @@ fn records_are_kept_all_or_none() {
         let id = made.dataset_id.as_str();
         let huge = ask(&"x".repeat(limits::RECORD_BYTES_MAX));
         refused(world.put(id, vec![ask("fine"), huge]).await, Kind::Invalid, "a record has ");
-        let alien = NewRecord { source: Some(RecordSource { kind: "moon".to_owned(), data: serde_json::Map::new() }), ..ask("b") };
+        let alien =
+            NewRecord { source: Some(RecordSource { kind: "moon".to_owned(), data: serde_json::Map::new() }), ..ask("b") };
         refused(world.put(id, vec![ask("fine"), alien]).await, Kind::Invalid, "Invalid dataset record source type: MOON");
         refused(world.put(id, vec![ask("a"); limits::RECORD_BATCH_COUNT_MAX + 1]).await, Kind::Invalid, "at most 5000 records");
         let grows = |n: usize| record(&json!({"q": 1}), &json!({"expectations": {n.to_string(): "x".repeat(600_000)}}));
@@ -316,13 +334,17 @@ fn attribution_is_the_callers() {
 fn sources_are_kept_with_their_ids() {
     on_both_engines(|world| async move {
         let made = world.make("quiz", &[], &[]).await.unwrap();
-        let source = |kind: &str, data: &Value| Some(RecordSource { kind: kind.to_owned(), data: data.as_object().cloned().unwrap() });
+        let source =
+            |kind: &str, data: &Value| Some(RecordSource { kind: kind.to_owned(), data: data.as_object().cloned().unwrap() });
         let traced = NewRecord { source: source("trace", &json!({"trace_id": "tr-1"})), ..ask("a") };
         let human = NewRecord { source: source("HUMAN", &json!({"user": "x"})), ..ask("b") };
         world.put(&made.dataset_id, vec![traced, human]).await.unwrap();
         let kept = world.records(&made.dataset_id, 10, None).await.unwrap().items;
         assert_eq!((kept[0].source_type.as_deref(), kept[0].source_id.as_deref()), (Some("TRACE"), Some("tr-1")));
-        assert_eq!(parsed(kept[0].source.as_deref().unwrap()), json!({"source_type": "TRACE", "source_data": {"trace_id": "tr-1"}}));
+        assert_eq!(
+            parsed(kept[0].source.as_deref().unwrap()),
+            json!({"source_type": "TRACE", "source_data": {"trace_id": "tr-1"}})
+        );
         assert_eq!((kept[1].source_type.as_deref(), kept[1].source_id.as_deref()), (Some("HUMAN"), None));
     });
 }
@@ -391,7 +413,9 @@ fn names_and_tags_have_their_limits() {
         let made = world.make(&"é".repeat(limits::NAME_CHARS_MAX), &[], &[]).await.unwrap();
         let id = made.dataset_id.as_str();
         let value = "v".repeat(limits::TAG_VALUE_CHARS_MAX + 1);
-        for (key, value, part) in [("", "", "key must not be empty"), (long.as_str(), "", "255"), ("k", value.as_str(), "5000"), ("k", "\0", "NUL")] {
+        for (key, value, part) in
+            [("", "", "key must not be empty"), (long.as_str(), "", "255"), ("k", value.as_str(), "5000"), ("k", "\0", "NUL")]
+        {
             refused(world.tag(id, pairs(&[(key, value)])).await, Kind::Invalid, part);
         }
         let tags = |from: usize, count: usize| (from..from + count).map(|n| KeyValue::new(n.to_string(), "")).collect::<Vec<_>>();

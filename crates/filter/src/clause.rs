@@ -60,10 +60,7 @@ fn single_statement<'a>(entity: Entity, filter: &'a str) -> Result<Vec<Token<'a>
             Entity::LoggedModel => {
                 format!("Invalid filter string: {}. Expected a single SQL expression.", repr(&echo(filter)))
             }
-            _ => format!(
-                "Search filter contained multiple expression {}. Provide AND-ed expression list.",
-                repr(&echo(filter))
-            ),
+            _ => format!("Search filter contained multiple expression {}. Provide AND-ed expression list.", repr(&echo(filter))),
         }));
     }
     // A lone `;` at the end stays, as a stray clause.
@@ -216,23 +213,19 @@ fn literal(entity: Entity, field: &Field, written_key: &str, value: Token<'_>) -
         Field::Attribute(_) | Field::Dataset(_) if is_text => quoted_text(value.text),
         Field::Attribute(key) if value.kind == Kind::List => match *key {
             "run_id" => list(value.text),
-            _ => Err(Problem::invalid(
-                "Only the 'run_id' attribute supports comparison with a list of quoted string values.",
-            )),
+            _ => Err(Problem::invalid("Only the 'run_id' attribute supports comparison with a list of quoted string values.")),
         },
         Field::Dataset(_) if value.kind == Kind::List => list(value.text),
-        Field::Dataset(_) => Err(Problem::invalid(format!(
-            "Expected a quoted string value for dataset attributes. Got value {}",
-            shown()
-        ))),
+        Field::Dataset(_) => {
+            Err(Problem::invalid(format!("Expected a quoted string value for dataset attributes. Got value {}", shown())))
+        }
         Field::Attribute(_) => Err(Problem::invalid(match (entity, value.kind) {
             (Entity::ModelVersion, Kind::Number) => {
                 "Only the '{'version_number'}' attributes support comparison with numeric values.".to_owned()
             }
-            (Entity::ModelVersion | Entity::RegisteredModel, _) => format!(
-                "Expected a quoted string value or a list of quoted string values for attributes. Got value {}",
-                shown()
-            ),
+            (Entity::ModelVersion | Entity::RegisteredModel, _) => {
+                format!("Expected a quoted string value or a list of quoted string values for attributes. Got value {}", shown())
+            }
             _ => format!("Expected a quoted string value for attributes. Got value {}", shown()),
         })),
     }
@@ -245,9 +238,9 @@ fn version_literal(value: Token<'_>) -> Result<Literal, Problem> {
             Literal::Text(text) => number(&text),
             other => Ok(other),
         },
-        Kind::List => Err(Problem::invalid(
-            "Only the 'run_id' attribute supports comparison with a list of quoted string values.",
-        )),
+        Kind::List => {
+            Err(Problem::invalid("Only the 'run_id' attribute supports comparison with a list of quoted string values."))
+        }
         _ => Err(Problem::invalid(format!(
             "Expected a quoted string value or a list of quoted string values for attributes. Got value {}",
             echo(value.text)
@@ -335,8 +328,7 @@ fn comparison_for(entity: Entity, field: &Field, operator: &str) -> Result<Compa
 }
 
 fn allowed_for(entity: Entity, field: &Field) -> &'static [Comparison] {
-    const VERSION_STRING: &[Comparison] =
-        &[Comparison::Ne, Comparison::Eq, Comparison::ILike, Comparison::In, Comparison::Like];
+    const VERSION_STRING: &[Comparison] = &[Comparison::Ne, Comparison::Eq, Comparison::ILike, Comparison::In, Comparison::Like];
     match (entity, field) {
         (_, Field::Metric(_)) => NUMERIC,
         (_, Field::Attribute(key)) if fields::is_numeric(entity, key) => NUMERIC,

@@ -9,14 +9,8 @@ pub(crate) const NUMERIC: &[Comparison] =
     &[Comparison::Ne, Comparison::Lt, Comparison::Le, Comparison::Eq, Comparison::Gt, Comparison::Ge];
 pub(crate) const STRING: &[Comparison] =
     &[Comparison::Ne, Comparison::Eq, Comparison::ILike, Comparison::In, Comparison::Like, Comparison::NotIn];
-pub(crate) const KEYED: &[Comparison] = &[
-    Comparison::Ne,
-    Comparison::Eq,
-    Comparison::ILike,
-    Comparison::IsNotNull,
-    Comparison::IsNull,
-    Comparison::Like,
-];
+pub(crate) const KEYED: &[Comparison] =
+    &[Comparison::Ne, Comparison::Eq, Comparison::ILike, Comparison::IsNotNull, Comparison::IsNull, Comparison::Like];
 pub(crate) const PLAIN: &[Comparison] = &[Comparison::Ne, Comparison::Eq, Comparison::ILike, Comparison::Like];
 
 const RUN_ATTRIBUTES: &[(&str, &str)] = &[
@@ -36,12 +30,8 @@ const RUN_ATTRIBUTES: &[(&str, &str)] = &[
 const EXPERIMENT_ATTRIBUTES: &[(&str, &str)] =
     &[("creation_time", "creation_time"), ("last_update_time", "last_update_time"), ("name", "name")];
 const MODEL_ATTRIBUTES: &[(&str, &str)] = &[("name", "name")];
-const VERSION_ATTRIBUTES: &[(&str, &str)] = &[
-    ("name", "name"),
-    ("run_id", "run_id"),
-    ("source_path", "source_path"),
-    ("version_number", "version_number"),
-];
+const VERSION_ATTRIBUTES: &[(&str, &str)] =
+    &[("name", "name"), ("run_id", "run_id"), ("source_path", "source_path"), ("version_number", "version_number")];
 const LOGGED_MODEL_ATTRIBUTES: &[(&str, &str)] = &[
     ("artifact_location", "artifact_location"),
     ("creation_time", "creation_timestamp"),
@@ -118,7 +108,9 @@ pub(crate) fn field(entity: Entity, identifier: &str, purpose: Purpose) -> Resul
     match entity {
         Entity::Run => run_field(identifier, purpose),
         Entity::LoggedModel => logged_model_field(identifier),
-        Entity::Experiment | Entity::RegisteredModel | Entity::ModelVersion | Entity::EvaluationDataset => simple_field(entity, identifier, purpose),
+        Entity::Experiment | Entity::RegisteredModel | Entity::ModelVersion | Entity::EvaluationDataset => {
+            simple_field(entity, identifier, purpose)
+        }
     }
 }
 
@@ -212,8 +204,5 @@ pub(crate) fn unquote(key: &str) -> &str {
 }
 
 pub(crate) fn trim_quotes<'a>(text: &'a str, quotes: &[char]) -> &'a str {
-    quotes
-        .iter()
-        .find_map(|quote| text.strip_prefix(*quote).and_then(|inside| inside.strip_suffix(*quote)))
-        .unwrap_or(text)
+    quotes.iter().find_map(|quote| text.strip_prefix(*quote).and_then(|inside| inside.strip_suffix(*quote))).unwrap_or(text)
 }

@@ -20,10 +20,10 @@ mod trace;
 pub use clause::parse_filter;
 pub use like::like_matches;
 pub use order::{LoggedModelOrder, OrderBy, parse_logged_model_order_by, parse_order_by};
-pub use trace::{TraceClause, TraceField, TraceOrder, parse_trace_filter, parse_trace_order_by};
 pub use page::{
     LoggedModelPage, decode_logged_model_page_token, decode_page_token, encode_logged_model_page_token, encode_page_token,
 };
+pub use trace::{TraceClause, TraceField, TraceOrder, parse_trace_filter, parse_trace_order_by};
 
 /// A filter's or an order's text.
 pub const FILTER_BYTES_MAX: usize = 64 * 1024;

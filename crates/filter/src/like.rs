@@ -3,11 +3,7 @@
 /// Whether `text` matches `pattern` as a whole. Linear in text × pattern, without recursion.
 #[must_use]
 pub fn like_matches(pattern: &str, text: &str, case_insensitive: bool) -> bool {
-    if case_insensitive {
-        matches(&pattern.to_lowercase(), &text.to_lowercase())
-    } else {
-        matches(pattern, text)
-    }
+    if case_insensitive { matches(&pattern.to_lowercase(), &text.to_lowercase()) } else { matches(pattern, text) }
 }
 
 fn matches(pattern: &str, text: &str) -> bool {

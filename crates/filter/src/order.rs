@@ -71,7 +71,9 @@ fn one(entity: Entity, clause: &str) -> Result<OrderBy, Problem> {
     let field = fields::field(entity, &key, Purpose::Order)?;
     match (&field, entity) {
         (Field::Dataset(_), Entity::Run) => Err(Problem::invalid("Invalid identifier type 'dataset'")),
-        (Field::Tag(_), Entity::Experiment | Entity::ModelVersion | Entity::EvaluationDataset) => Err(Problem::invalid("Invalid order_by entity: tag")),
+        (Field::Tag(_), Entity::Experiment | Entity::ModelVersion | Entity::EvaluationDataset) => {
+            Err(Problem::invalid("Invalid order_by entity: tag"))
+        }
         _ => Ok(OrderBy { field, ascending }),
     }
 }
@@ -131,15 +133,11 @@ pub fn parse_logged_model_order_by(order_by: &[Value]) -> Result<Vec<LoggedModel
 fn logged_model_order(value: &Value) -> Result<LoggedModelOrder, Problem> {
     let object = value.as_object().ok_or_else(|| Problem::invalid("`order_by` must be a list of dictionaries."))?;
     let text = |name: &str| object.get(name).and_then(Value::as_str).filter(|text| !text.is_empty()).map(str::to_owned);
-    let name = text("field_name")
-        .ok_or_else(|| Problem::invalid("`field_name` in the `order_by` clause must be specified."))?;
+    let name = text("field_name").ok_or_else(|| Problem::invalid("`field_name` in the `order_by` clause must be specified."))?;
     let field = match name.split_once('.') {
         Some(("metrics", key)) => Field::Metric(fields::unquote(key).to_owned()),
         Some(_) => {
-            return Err(Problem::invalid(format!(
-                "Invalid order by field name: {}. Only metrics are supported.",
-                echo(&name)
-            )));
+            return Err(Problem::invalid(format!("Invalid order by field name: {}. Only metrics are supported.", echo(&name))));
         }
         None => fields::logged_model_attribute(name.trim())
             .map(Field::Attribute)

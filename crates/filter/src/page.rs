@@ -36,9 +36,8 @@ fn decode(token: &str) -> Result<Value, Problem> {
         return Err(no_base64());
     }
     let bytes = STANDARD.decode(token).map_err(|_| no_base64())?;
-    serde_json::from_slice(&bytes).map_err(|_| {
-        Problem::invalid(format!("Invalid page token, decoded value={}", echo(&String::from_utf8_lossy(&bytes))))
-    })
+    serde_json::from_slice(&bytes)
+        .map_err(|_| Problem::invalid(format!("Invalid page token, decoded value={}", echo(&String::from_utf8_lossy(&bytes)))))
 }
 
 /// What a page of logged models belongs to: its token is good for the same search only.

@@ -302,9 +302,18 @@ fn filters_are_bounded_and_hostile_ones_end_quickly() {
     let list = format!("run_id IN ({})", vec!["'a'"; LIST_COUNT_MAX + 1].join(","));
     assert!(list.len() < FILTER_BYTES_MAX);
     refused(Entity::Run, &[(&list, "at most 10000 values")]);
-    for hostile in ["(", ")", "'", "\"", "`", "\\'", "a.", ".", "-", "((", "'\\'", "é", "NOT ", "a-", "\u{0}", "\u{2028}", "- a.b"] {
+    for hostile in
+        ["(", ")", "'", "\"", "`", "\\'", "a.", ".", "-", "((", "'\\'", "é", "NOT ", "a-", "\u{0}", "\u{2028}", "- a.b"]
+    {
         let text = hostile.repeat(FILTER_BYTES_MAX / hostile.len());
-        for entity in [Entity::Run, Entity::Experiment, Entity::RegisteredModel, Entity::ModelVersion, Entity::LoggedModel, Entity::EvaluationDataset] {
+        for entity in [
+            Entity::Run,
+            Entity::Experiment,
+            Entity::RegisteredModel,
+            Entity::ModelVersion,
+            Entity::LoggedModel,
+            Entity::EvaluationDataset,
+        ] {
             let problem = parse_filter(entity, &text).expect_err(hostile);
             assert!(problem.message().len() < 4_000, "{hostile}");
         }

@@ -9,7 +9,8 @@ use crate::order::split;
 use crate::python::{echo, repr_list, repr_set};
 use crate::{CLAUSE_COUNT_MAX, Comparison, Entity, Literal};
 
-const TEXT: &[Comparison] = &[Comparison::Ne, Comparison::Eq, Comparison::ILike, Comparison::In, Comparison::Like, Comparison::NotIn];
+const TEXT: &[Comparison] =
+    &[Comparison::Ne, Comparison::Eq, Comparison::ILike, Comparison::In, Comparison::Like, Comparison::NotIn];
 const KEYED: &[Comparison] =
     &[Comparison::Ne, Comparison::Eq, Comparison::ILike, Comparison::IsNotNull, Comparison::IsNull, Comparison::Like];
 const EQUAL: &[Comparison] = &[Comparison::Eq];
@@ -19,15 +20,45 @@ const PATTERN: &[Comparison] = &[Comparison::ILike, Comparison::Like];
 const NAME_TAG: &str = "mlflow.traceName";
 /// What may stand before the dot.
 const KINDS: [&str; 11] = [
-    "attribute", "attributes", "expectation", "feedback", "issue", "metadata", "request_metadata", "span", "tag", "tags", "trace",
+    "attribute",
+    "attributes",
+    "expectation",
+    "feedback",
+    "issue",
+    "metadata",
+    "request_metadata",
+    "span",
+    "tag",
+    "tags",
+    "trace",
 ];
 const FILTER_KEYS: [&str; 13] = [
-    "client_request_id", "end_time", "end_time_ms", "execution_time", "execution_time_ms", "name", "prompt", "request_id", "run_id",
-    "status", "text", "timestamp", "timestamp_ms",
+    "client_request_id",
+    "end_time",
+    "end_time_ms",
+    "execution_time",
+    "execution_time_ms",
+    "name",
+    "prompt",
+    "request_id",
+    "run_id",
+    "status",
+    "text",
+    "timestamp",
+    "timestamp_ms",
 ];
 const ORDER_KEYS: [&str; 11] = [
-    "end_time", "end_time_ms", "execution_time", "execution_time_ms", "experiment_id", "name", "request_id", "run_id", "status",
-    "timestamp", "timestamp_ms",
+    "end_time",
+    "end_time_ms",
+    "execution_time",
+    "execution_time_ms",
+    "experiment_id",
+    "name",
+    "request_id",
+    "run_id",
+    "status",
+    "timestamp",
+    "timestamp_ms",
 ];
 
 /// One field of a trace, its aliases resolved.
@@ -109,7 +140,10 @@ pub fn parse_trace_order_by(clauses: &[impl AsRef<str>]) -> Result<Vec<TraceOrde
 
 fn clause(written: &Written<'_>) -> Result<TraceClause, Problem> {
     if written.left.kind != Kind::Name {
-        return Err(Problem::invalid(format!("Invalid comparison clause. Expected 'Identifier' found '{}'", echo(written.left.text))));
+        return Err(Problem::invalid(format!(
+            "Invalid comparison clause. Expected 'Identifier' found '{}'",
+            echo(written.left.text)
+        )));
     }
     let field = field(written.left.text, &FILTER_KEYS)?;
     let literal = match written.value {
@@ -141,7 +175,11 @@ fn field(identifier: &str, known: &[&'static str]) -> Result<TraceField, Problem
         "issue" if key == "id" => TraceField::Issue,
         "issue" => return Err(Problem::invalid(format!("Invalid issue attribute '{}'. Supported attributes: id", echo(key)))),
         other => {
-            return Err(Problem::invalid(format!("Invalid entity type '{}'. Valid values are {}", echo(other), repr_set(&KINDS))));
+            return Err(Problem::invalid(format!(
+                "Invalid entity type '{}'. Valid values are {}",
+                echo(other),
+                repr_set(&KINDS)
+            )));
         }
     })
 }
@@ -301,7 +339,9 @@ mod tests {
         let order = parse_trace_order_by(&["timestamp ASC", "tags.a DESC", "name"]).unwrap();
         assert_eq!(order.first().map(|key| (&key.field, key.ascending)), Some((&TraceField::Attribute("timestamp_ms"), true)));
         assert_eq!(order.len(), 3);
-        for (clause, part) in [("text", "Invalid attribute key"), ("span.name", "Invalid identifier type 'span'"), ("feedback.a", "'feedback'")] {
+        for (clause, part) in
+            [("text", "Invalid attribute key"), ("span.name", "Invalid identifier type 'span'"), ("feedback.a", "'feedback'")]
+        {
             assert!(parse_trace_order_by(&[clause]).unwrap_err().message().contains(part), "{clause}");
         }
         assert!(parse_trace_order_by(&["timestamp", "timestamp_ms"]).is_err(), "twice");

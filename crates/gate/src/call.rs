@@ -10,8 +10,8 @@ use kernel::{Clock, Kind, Micros, Problem, random_id};
 use crate::entry::EntryFields;
 use crate::permit::Act;
 use crate::{
-    Action, Assess, Attempt, Caller, Decide, Decision, Entry, Facts, Identify, JobKey, Locate, Outcome, Permit,
-    Question, Record, Risk, Target, TargetKind, Verdict,
+    Action, Assess, Attempt, Caller, Decide, Decision, Entry, Facts, Identify, JobKey, Locate, Outcome, Permit, Question, Record,
+    Risk, Target, TargetKind, Verdict,
 };
 
 /// One verb, free of any protocol.
@@ -75,10 +75,8 @@ impl Gate {
     /// port is down. Each is in the log before it is answered.
     pub async fn identify(&self, attempt: Attempt, action: Action) -> Result<Visitor, Problem> {
         let at = self.ports.clock.now();
-        if let Err(problem) = self.ports.assess.may_knock(&attempt) {
-            // A flood is answered, not written down knock by knock: `risk` counts it, and the log must not be its victim.
-            return Err(problem);
-        }
+        // A flood is answered, not written down knock by knock: `risk` counts it, and the log must not be its victim.
+        self.ports.assess.may_knock(&attempt)?;
         match self.ports.identify.identify(&attempt).await {
             Ok(caller) => {
                 self.ports.assess.learn(&attempt, Verdict::Known(&caller));
@@ -145,14 +143,8 @@ impl Visitor {
             Ok(facts) => facts,
             Err(problem) => return Err(self.refuse(O::ACTION, problem).await),
         };
-        let question = Question {
-            caller: &self.caller,
-            action: O::ACTION,
-            target: &target,
-            facts: &facts,
-            risk: &self.risk,
-            now: self.at,
-        };
+        let question =
+            Question { caller: &self.caller, action: O::ACTION, target: &target, facts: &facts, risk: &self.risk, now: self.at };
         let decision = match self.ports.decide.decide(question).await {
             Ok(decision) => decision,
             Err(problem) => return Err(self.refuse(O::ACTION, problem).await),

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use gate::{
-    Action, Assess, Attempt, BoxFuture, Caller, CallerKind, Credential, Decide, Decision, Entry, Facts, Gate, Identify,
-    Locate, Operation, Outcome, Permit, Ports, Question, Record, Risk, Scope, SealedOutcome, Status, Target, Verdict,
+    Action, Assess, Attempt, BoxFuture, Caller, CallerKind, Credential, Decide, Decision, Entry, Facts, Gate, Identify, Locate,
+    Operation, Outcome, Permit, Ports, Question, Record, Risk, Scope, SealedOutcome, Status, Target, Verdict,
 };
 use kernel::{Kind, Problem, SystemClock};
 use std::sync::Mutex;
@@ -212,24 +212,45 @@ fn a_port_that_is_down_never_answers_yes() {
 fn a_denial_says_no_more_than_the_caller_may_know() {
     let hidden = || Ok(Decision::Deny { visible: false, hint: String::new() });
     let head = &HEAD[..5];
-    let expected = |kind: &str| head.iter().map(ToString::to_string).chain([format!("refusal test.verb {kind}")]).collect::<Vec<_>>();
+    let expected =
+        |kind: &str| head.iter().map(ToString::to_string).chain([format!("refusal test.verb {kind}")]).collect::<Vec<_>>();
     let seen = |kind| expected(kind);
     let texts = seen("not_found");
-    check(World { decision: hidden, ..world() }, Verb::Succeed, Some(Kind::NotFound), &texts.iter().map(String::as_str).collect::<Vec<_>>());
+    check(
+        World { decision: hidden, ..world() },
+        Verb::Succeed,
+        Some(Kind::NotFound),
+        &texts.iter().map(String::as_str).collect::<Vec<_>>(),
+    );
     let visible = || Ok(Decision::Deny { visible: true, hint: "ask for `viewer`".to_owned() });
     let texts = seen("forbidden");
-    check(World { decision: visible, ..world() }, Verb::Succeed, Some(Kind::Forbidden), &texts.iter().map(String::as_str).collect::<Vec<_>>());
+    check(
+        World { decision: visible, ..world() },
+        Verb::Succeed,
+        Some(Kind::Forbidden),
+        &texts.iter().map(String::as_str).collect::<Vec<_>>(),
+    );
     let caller = || Ok(Caller::anonymous());
     let texts = seen("unauthenticated");
-    check(World { caller, decision: visible, ..world() }, Verb::Succeed, Some(Kind::Unauthenticated), &texts.iter().map(String::as_str).collect::<Vec<_>>());
+    check(
+        World { caller, decision: visible, ..world() },
+        Verb::Succeed,
+        Some(Kind::Unauthenticated),
+        &texts.iter().map(String::as_str).collect::<Vec<_>>(),
+    );
     let step_up = || Ok(Decision::StepUp { acr: "phr".to_owned(), max_age_s: 300 });
     let texts = seen("step_up");
-    check(World { decision: step_up, ..world() }, Verb::Succeed, Some(Kind::StepUp), &texts.iter().map(String::as_str).collect::<Vec<_>>());
+    check(
+        World { decision: step_up, ..world() },
+        Verb::Succeed,
+        Some(Kind::StepUp),
+        &texts.iter().map(String::as_str).collect::<Vec<_>>(),
+    );
 }
 
 #[test]
 fn a_locked_account_waits() {
-    struct Locked(World);
+    struct Locked;
     impl Assess for Locked {
         fn may_knock(&self, _: &Attempt) -> Result<(), Problem> {
             Ok(())
@@ -243,7 +264,7 @@ fn a_locked_account_waits() {
     let ports = Ports {
         identify: world.clone(),
         locate: world.clone(),
-        assess: Arc::new(Locked(World { notes: Mutex::default(), caller: user, decision: allow, log_works: true })),
+        assess: Arc::new(Locked),
         decide: world.clone(),
         record: world.clone(),
         clock: Arc::new(SystemClock),

@@ -32,7 +32,8 @@ impl Name {
             )));
         }
         // Accounts are found by id or name: no name may pass for an id.
-        let like_an_id = folded.get(1..2) == Some("_") && folded.get(2..).is_some_and(|rest| rest.len() == 32 && kernel::parse_hex(rest).is_some());
+        let like_an_id = folded.get(1..2) == Some("_")
+            && folded.get(2..).is_some_and(|rest| rest.len() == 32 && kernel::parse_hex(rest).is_some());
         if like_an_id {
             return Err(Problem::invalid("a name must not look like an id; choose another one"));
         }
@@ -57,7 +58,8 @@ impl ScopePattern {
     /// # Errors
     /// `Invalid`, saying what a pattern may be.
     pub fn parse(text: &str) -> Result<Self, Problem> {
-        let word = |part: &str| !part.is_empty() && part.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_');
+        let word =
+            |part: &str| !part.is_empty() && part.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_');
         let right = text.len() <= SCOPE_BYTES_MAX
             && (text == "*" || text.split_once('.').is_some_and(|(room, verb)| word(room) && (verb == "*" || word(verb))));
         if !right {
@@ -70,7 +72,9 @@ impl ScopePattern {
     #[must_use]
     pub fn covers(&self, narrower: &Self) -> bool {
         let (wide, narrow) = (self.as_str(), narrower.as_str());
-        wide == "*" || wide == narrow || wide.strip_suffix('*').is_some_and(|room| room.ends_with('.') && narrow.starts_with(room))
+        wide == "*"
+            || wide == narrow
+            || wide.strip_suffix('*').is_some_and(|room| room.ends_with('.') && narrow.starts_with(room))
     }
 }
 

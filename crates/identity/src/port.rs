@@ -200,9 +200,9 @@ fn live(found: Option<FoundCredential>, now: Micros) -> Result<FoundCredential, 
 /// A policy may forbid by group, so a caller is never known with fewer groups than it has: too many is an error.
 fn bounded(caller: &Caller) -> Result<(), Problem> {
     if caller.groups.len() > GROUPS_CLOSURE_COUNT_MAX {
-        let message = format!("the account is in more than {GROUPS_CLOSURE_COUNT_MAX} groups; an administrator must take it out of some");
+        let message =
+            format!("the account is in more than {GROUPS_CLOSURE_COUNT_MAX} groups; an administrator must take it out of some");
         return Err(Problem::new(Kind::Unavailable, message));
     }
     Ok(())
 }
-

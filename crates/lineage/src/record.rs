@@ -143,13 +143,7 @@ pub fn run_model_inputs(writer: &mut Writer<'_>, scene: &Scene, run_id: &str, mo
 ///
 /// # Errors
 /// [`DbError`] of the engine.
-pub fn run_outputs(
-    writer: &mut Writer<'_>,
-    scene: &Scene,
-    run_id: &str,
-    models: &[&str],
-    trust: Trust,
-) -> Result<(), DbError> {
+pub fn run_outputs(writer: &mut Writer<'_>, scene: &Scene, run_id: &str, models: &[&str], trust: Trust) -> Result<(), DbError> {
     let run = node(writer, scene, NodeKind::Run, run_id, None, "{}")?;
     for model_id in models {
         let model = node(writer, scene, NodeKind::LoggedModel, model_id, None, "{}")?;

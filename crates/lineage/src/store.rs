@@ -92,9 +92,8 @@ fn nodes_of(reader: &mut Reader<'_>, workspace: &str, ids: &[String]) -> Result<
     let mut all = Vec::new();
     for chunk in ids.chunks(CHUNK_COUNT) {
         let (list, binds) = in_list(Some(workspace), chunk);
-        let sql = format!(
-            "SELECT id, kind, name, digest, attributes, at FROM lineage_node WHERE workspace = $1 AND id IN {list}"
-        );
+        let sql =
+            format!("SELECT id, kind, name, digest, attributes, at FROM lineage_node WHERE workspace = $1 AND id IN {list}");
         all.append(&mut reader.query(&sql, &binds, node_from_row)?);
     }
     Ok(all)

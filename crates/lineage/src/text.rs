@@ -137,6 +137,8 @@ fn listed(all: &[String], none: &str) -> String {
 
 /// What a client wrote must not steer a terminal: control and direction characters are dropped, long texts are cut.
 fn clean(text: &str) -> String {
-    let invisible = |c: char| c.is_control() || matches!(c, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}');
+    let invisible = |c: char| {
+        c.is_control() || matches!(c, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}')
+    };
     text.chars().filter(|c| !invisible(*c)).take(NAME_CHARS_MAX).collect()
 }

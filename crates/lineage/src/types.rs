@@ -187,14 +187,7 @@ pub enum NodeKind {
 
 impl NodeKind {
     /// Every kind.
-    pub const ALL: &'static [Self] = &[
-        Self::Run,
-        Self::Code,
-        Self::Dataset,
-        Self::LoggedModel,
-        Self::ModelVersion,
-        Self::Person,
-    ];
+    pub const ALL: &'static [Self] = &[Self::Run, Self::Code, Self::Dataset, Self::LoggedModel, Self::ModelVersion, Self::Person];
 
     /// The word in rows and answers.
     #[must_use]

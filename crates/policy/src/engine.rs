@@ -306,7 +306,16 @@ impl Engine {
         let mut policies = self.whole.clone();
         self.link(&mut policies, &grants)?;
         let (principal, entities, resource) = self.entities(caller, verb, place)?;
-        Ok(Prepared { policies, entities, principal, action: verb.uid.clone(), resource, grants, generation: 0, valid_until: None })
+        Ok(Prepared {
+            policies,
+            entities,
+            principal,
+            action: verb.uid.clone(),
+            resource,
+            grants,
+            generation: 0,
+            valid_until: None,
+        })
     }
 
     #[cfg(test)]

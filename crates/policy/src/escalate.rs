@@ -38,9 +38,9 @@ pub(crate) fn may_give(judge: Judge<'_>, gift: Gift<'_>) -> Result<(), Problem> 
     let missing = missing(judge, gift);
     if missing.verbs.is_empty() {
         return match missing.until {
-            Some(end) if gift.expires_at.is_none_or(|wanted| wanted > end) => Err(denied(
-                "What you would pass on ends earlier than the grant; give it an expiry no later than your own.",
-            )),
+            Some(end) if gift.expires_at.is_none_or(|wanted| wanted > end) => {
+                Err(denied("What you would pass on ends earlier than the grant; give it an expiry no later than your own."))
+            }
             _ => Ok(()),
         };
     }
@@ -62,9 +62,7 @@ fn would_gain(gift: Gift<'_>) -> bool {
     let receiver = &gift.receiver.id;
     match gift.receiver.kind {
         PrincipalKind::User => false,
-        PrincipalKind::Service => {
-            gift.receiver.owner.as_ref() == Some(&gift.giver.id)
-        }
+        PrincipalKind::Service => gift.receiver.owner.as_ref() == Some(&gift.giver.id),
         PrincipalKind::Group => {
             let own_groups = gift.services.iter().flat_map(|own| &own.groups);
             gift.giver.groups.iter().chain(own_groups).any(|group| group == receiver)

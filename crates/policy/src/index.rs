@@ -104,10 +104,7 @@ impl Index {
 
     /// Every live grant that the caller has.
     pub(crate) fn all_of<'a>(&'a self, caller: &'a Caller, now: Micros) -> impl Iterator<Item = &'a Arc<Grant>> {
-        self.holders_of(caller)
-            .flat_map(|holder| holder.by_workspace.values())
-            .flatten()
-            .filter(move |grant| grant.is_live(now))
+        self.holders_of(caller).flat_map(|holder| holder.by_workspace.values()).flatten().filter(move |grant| grant.is_live(now))
     }
 
     fn holders_of<'a>(&'a self, caller: &'a Caller) -> impl Iterator<Item = &'a Holder> {

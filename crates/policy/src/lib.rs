@@ -30,8 +30,8 @@ use std::collections::BTreeSet;
 
 pub use directory::{Directory, NoDirectory};
 pub use ops::{
-    AccessAnswer, AccessCheck, CreateGrant, GrantPage, ListGrants, ListRoles, RevokeGrant, JUSTIFICATION_BYTES_MAX,
-    PAGE_COUNT_MAX,
+    AccessAnswer, AccessCheck, CreateGrant, GrantPage, JUSTIFICATION_BYTES_MAX, ListGrants, ListRoles, PAGE_COUNT_MAX,
+    RevokeGrant,
 };
 pub use policy::{Policy, PolicyPort, VisibleWorkspaces};
 pub use roles::{Role, covers};
@@ -40,13 +40,7 @@ pub use types::{Grant, On, PolicyError, Principal, PrincipalKind, Resource};
 use gate::Action;
 
 /// Every verb of this room.
-pub const ACTIONS: &[Action] = &[
-    ops::GRANTS_CREATE,
-    ops::GRANTS_LIST,
-    ops::GRANTS_REVOKE,
-    ops::ROLES_LIST,
-    ops::ACCESS_CHECK,
-];
+pub const ACTIONS: &[Action] = &[ops::GRANTS_CREATE, ops::GRANTS_LIST, ops::GRANTS_REVOKE, ops::ROLES_LIST, ops::ACCESS_CHECK];
 
 /// Every verb that the schema knows, of all rooms; empty if the built-in policy cannot be read.
 #[must_use]

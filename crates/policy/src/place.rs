@@ -11,8 +11,14 @@ pub(crate) enum Place {
     AuditLog,
     /// By id; empty where the workspace is unknown, which no grant is ever on.
     Workspace(String),
-    Experiment { id: i64, workspace: String },
-    RegisteredModel { id: String, workspace: String },
+    Experiment {
+        id: i64,
+        workspace: String,
+    },
+    RegisteredModel {
+        id: String,
+        workspace: String,
+    },
     /// The caller's own account.
     Account,
 }

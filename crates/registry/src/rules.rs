@@ -78,9 +78,7 @@ pub(crate) fn tag_key(key: &str) -> Result<(), Problem> {
     if !key.chars().all(plain) {
         return Err(invalid_value("key", key, BAD_CHARACTERS));
     }
-    let leads_elsewhere = key.is_empty()
-        || key.split('/').any(|part| matches!(part, "" | "." | ".."))
-        || key.starts_with("..");
+    let leads_elsewhere = key.is_empty() || key.split('/').any(|part| matches!(part, "" | "." | "..")) || key.starts_with("..");
     if leads_elsewhere {
         return Err(bad_path("key", key));
     }

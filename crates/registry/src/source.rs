@@ -153,7 +153,8 @@ fn canonical_id(text: &str) -> Option<i64> {
 
 /// `m-` and 32 hex digits.
 pub(crate) fn is_logged_model_id(text: &str) -> bool {
-    text.strip_prefix("m-").is_some_and(|hex| hex.len() == 32 && hex.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b)))
+    text.strip_prefix("m-")
+        .is_some_and(|hex| hex.len() == 32 && hex.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b)))
 }
 
 fn refused(source: &str) -> Problem {
@@ -253,13 +254,57 @@ mod tests {
     #[test]
     fn hostile_sources_are_refused() {
         for bad in [
-            "/etc/passwd", "~/x", "x", "", "file:///etc", "file:/etc", "FILE:///etc", "fi%6ce:///etc", "%66ile:///etc", "file://host/share",
-            "http://127.0.0.1/x", "https://metadata/", "ftp://h/x", "sftp://h/x", "gopher://h", "data:,x", "javascript:x", "c:/windows",
-            "C:\\windows", "\\\\host\\share", "../x", "s3://b/../x", "s3://b/%2e%2e/x", "s3://b/%252e%252e/x", "s3://b/x?a=/..", "s3://b/\0",
-            "s3://b/%00", "mlflow-artifacts://host:9000/models", "mlflow-artifacts://host/..%2f..%2fx", "mlflow-artifacts:///x", "mlflow-artifacts:/",
-            "mlflow-artifacts:/7/../8/r", "mlflow-artifacts:/07/r", "runs:/", "runs:/../x", "runs://h/x", "runs:x/y", "models:/", "models://h/x", "models:/a/latest",
-            "models:/a/01", "models:/a/+1", "models:/a/b/c", "models:/a", "dbfs:/r/artifacts/a%3f/../../../", "s3a://my_bucket/a/../../../", " file:///etc",
-            "unknown:/x", "artifacts:/1/2", "a\nb", "s3://b/a\\..\\b",
+            "/etc/passwd",
+            "~/x",
+            "x",
+            "",
+            "file:///etc",
+            "file:/etc",
+            "FILE:///etc",
+            "fi%6ce:///etc",
+            "%66ile:///etc",
+            "file://host/share",
+            "http://127.0.0.1/x",
+            "https://metadata/",
+            "ftp://h/x",
+            "sftp://h/x",
+            "gopher://h",
+            "data:,x",
+            "javascript:x",
+            "c:/windows",
+            "C:\\windows",
+            "\\\\host\\share",
+            "../x",
+            "s3://b/../x",
+            "s3://b/%2e%2e/x",
+            "s3://b/%252e%252e/x",
+            "s3://b/x?a=/..",
+            "s3://b/\0",
+            "s3://b/%00",
+            "mlflow-artifacts://host:9000/models",
+            "mlflow-artifacts://host/..%2f..%2fx",
+            "mlflow-artifacts:///x",
+            "mlflow-artifacts:/",
+            "mlflow-artifacts:/7/../8/r",
+            "mlflow-artifacts:/07/r",
+            "runs:/",
+            "runs:/../x",
+            "runs://h/x",
+            "runs:x/y",
+            "models:/",
+            "models://h/x",
+            "models:/a/latest",
+            "models:/a/01",
+            "models:/a/+1",
+            "models:/a/b/c",
+            "models:/a",
+            "dbfs:/r/artifacts/a%3f/../../../",
+            "s3a://my_bucket/a/../../../",
+            " file:///etc",
+            "unknown:/x",
+            "artifacts:/1/2",
+            "a\nb",
+            "s3://b/a\\..\\b",
         ] {
             assert!(parse(bad, false).is_err_and(|p| p.kind() == kernel::Kind::Invalid), "{bad:?}");
         }

@@ -274,7 +274,8 @@ pub fn open_database(data: &Path, config: &Config, opening: Opening) -> Result<v
         }
         _ => return Err(Problem::invalid("`vault.database` is `sqlite` or a `postgres://` address")),
     };
-    vault::db::open_as(&location, opening).map_err(|error| Problem::unavailable(format!("the database cannot be opened: {error}")).because(error))
+    vault::db::open_as(&location, opening)
+        .map_err(|error| Problem::unavailable(format!("the database cannot be opened: {error}")).because(error))
 }
 
 /// The service that holds the root key.

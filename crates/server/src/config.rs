@@ -103,7 +103,12 @@ pub struct VaultConfig {
 
 impl Default for VaultConfig {
     fn default() -> Self {
-        Self { database: Hidden::from("sqlite"), database_ca: None, objects: ObjectsConfig::default(), root_key: RootKeyConfig::default() }
+        Self {
+            database: Hidden::from("sqlite"),
+            database_ca: None,
+            objects: ObjectsConfig::default(),
+            root_key: RootKeyConfig::default(),
+        }
     }
 }
 
@@ -278,7 +283,6 @@ pub fn parse(text: &str) -> Result<Config, String> {
 
 #[cfg(test)]
 mod tests {
-    #![expect(clippy::unwrap_used, reason = "tests")]
     use super::*;
 
     #[test]

@@ -100,7 +100,8 @@ async fn ask(log: &Arc<AuditLog>, remote: &Remote, old_size: u64) -> Result<Answ
     let request = blocking(move || asked.witness_request(old_size)).await?;
     let head = Request::builder().method(Method::POST).header(header::CONTENT_TYPE, "text/plain; charset=utf-8");
     let answer = remote.send(head, "/add-checkpoint", Bytes::from(request.clone()), ANSWER_BYTES_MAX).await?;
-    let text = String::from_utf8(answer.body.to_vec()).map_err(|e| Problem::unavailable("the witness's answer is not text").because(e))?;
+    let text = String::from_utf8(answer.body.to_vec())
+        .map_err(|e| Problem::unavailable("the witness's answer is not text").because(e))?;
     match answer.status {
         StatusCode::OK => {
             let keeper = Arc::clone(log);
@@ -118,7 +119,10 @@ async fn ask(log: &Arc<AuditLog>, remote: &Remote, old_size: u64) -> Result<Answ
 
 /// A witness that has seen more than this log ever had: this log was put back to an earlier state.
 fn has_seen(log: &AuditLog, answer: &RemoteAnswer, text: &str) -> Result<Answered, Problem> {
-    let size = text.trim().parse().map_err(|_| Problem::unavailable(format!("the witness answered {}: {}", answer.status, first_line(text))))?;
+    let size = text
+        .trim()
+        .parse()
+        .map_err(|_| Problem::unavailable(format!("the witness answered {}: {}", answer.status, first_line(text))))?;
     let newest = log.checkpoint()?.0.size;
     if size > newest {
         return Err(Problem::new(

@@ -42,12 +42,9 @@ fn find(reader: &mut Reader<'_>, workspace_name: &str, target: &Target) -> Resul
         }
         Target::EvaluationDataset(_) => evaluation::locate(reader, &workspace, target)?,
         Target::Trace(_) => traces::locate(reader, &workspace, target)?,
-        Target::Workspace => Some(Facts {
-            exists: true,
-            workspace: Some(workspace.clone()),
-            id: Some(workspace.clone()),
-            ..Facts::default()
-        }),
+        Target::Workspace => {
+            Some(Facts { exists: true, workspace: Some(workspace.clone()), id: Some(workspace.clone()), ..Facts::default() })
+        }
         Target::Server | Target::AuditLog | Target::Myself => None,
     };
     Ok(found.unwrap_or(Facts { workspace: Some(workspace), ..Facts::default() }))

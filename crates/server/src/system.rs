@@ -132,14 +132,19 @@ pub fn table_json(table: &[RouteEntry]) -> serde_json::Value {
 pub fn routes(door: &mut Door) {
     door.route(Method::GET, "/health", |_| Ok(Health), |()| Ok(text("OK")));
     door.route(Method::GET, "/version", |_| Ok(Version), |version| Ok(text(version)));
-    door.mlflow(Method::GET, "/mlflow/server-info", |_| Ok(Info), |()| {
-        wire::json(&json!({
-            "store_type": "SqlStore",
-            "workspaces_enabled": true,
-            "multipart_uploads_enabled": true,
-            "artifacts_presigned_only": false,
-        }))
-    });
+    door.mlflow(
+        Method::GET,
+        "/mlflow/server-info",
+        |_| Ok(Info),
+        |()| {
+            wire::json(&json!({
+                "store_type": "SqlStore",
+                "workspaces_enabled": true,
+                "multipart_uploads_enabled": true,
+                "artifacts_presigned_only": false,
+            }))
+        },
+    );
     for method in [Method::GET, Method::POST] {
         door.route(method, "/ajax-api/2.0/mlflow/gateway-proxy", Gateway::read, |()| wire::json(&json!({"endpoints": []})));
     }

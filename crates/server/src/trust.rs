@@ -22,7 +22,8 @@ pub(super) fn client_config(ca: &Path, shown: Option<&Path>) -> Result<Arc<Clien
     }
     let broken = |error: Error| Problem::internal("TLS could not be set up", error);
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-    let builder = ClientConfig::builder_with_provider(Arc::clone(&provider)).with_safe_default_protocol_versions().map_err(broken)?;
+    let builder =
+        ClientConfig::builder_with_provider(Arc::clone(&provider)).with_safe_default_protocol_versions().map_err(broken)?;
     let Some(shown) = shown else {
         return Ok(Arc::new(builder.with_root_certificates(roots).with_no_client_auth()));
     };

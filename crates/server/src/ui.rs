@@ -24,7 +24,8 @@ const DEPTH_MAX: usize = 12;
 const PAGE_POLICY: &str = "default-src 'self'; script-src 'self' 'unsafe-inline' 'unsafe-eval'; style-src 'self' 'unsafe-inline'; \
      img-src 'self' data: blob:; font-src 'self' data:; worker-src 'self' blob:; connect-src 'self'; frame-ancestors 'none'; \
      base-uri 'self'; form-action 'self'; object-src 'none'";
-const OWN_POLICY: &str = "default-src 'none'; style-src 'sha256-CSS'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'";
+const OWN_POLICY: &str =
+    "default-src 'none'; style-src 'sha256-CSS'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'";
 
 /// The page's files: the name that a browser asks for → the file. What is not in it cannot be asked for.
 pub type PageFiles = Arc<BTreeMap<String, PathBuf>>;
@@ -38,7 +39,10 @@ pub fn list_page(folder: &Path) -> Result<PageFiles, Problem> {
     walk(folder, "", 0, &mut files)
         .map_err(|fault| Problem::invalid(format!("`server.mlflow_ui_dir` = `{}`: {fault}", folder.display())))?;
     if !files.contains_key("index.html") {
-        let message = format!("`server.mlflow_ui_dir` = `{}` has no index.html; name mlflow/server/js/build of its wheel", folder.display());
+        let message = format!(
+            "`server.mlflow_ui_dir` = `{}` has no index.html; name mlflow/server/js/build of its wheel",
+            folder.display()
+        );
         return Err(Problem::invalid(message));
     }
     Ok(Arc::new(files))
@@ -139,7 +143,12 @@ pub fn routes(door: &mut Door, identity: &identity::Identity, page: Option<&Page
         |session| Ok(redirect("/", Some(session.secret.expose_text().unwrap_or_default()))),
     );
     let room = identity.clone();
-    door.route(Method::POST, "/logout", move |_| Ok(identity::ops::sessions::DeleteSession { room: room.clone(), session: None }), |_| Ok(redirect("/login", Some(""))));
+    door.route(
+        Method::POST,
+        "/logout",
+        move |_| Ok(identity::ops::sessions::DeleteSession { room: room.clone(), session: None }),
+        |_| Ok(redirect("/login", Some(""))),
+    );
     let Some(page) = page else {
         door.route(Method::GET, "/", |_| Ok(HomePage), |()| Ok(home_page()));
         return;

@@ -66,8 +66,11 @@ async fn from_database(data: &Path, file: Option<&Path>) -> Result<(Option<Polic
     let keyring = Keyring::open(opened.system.clone(), boot::root_key(data, &settings)?, clock).await?;
     let log_settings = boot::log_settings(data, &settings, &keyring).await?;
     let witnesses = settings.audit.witness_keys.iter().map(|key| VerifierKey::parse(key)).collect::<Result<Vec<_>, _>>()?;
-    let policy =
-        Policy { install_key: Some(log_settings.install_key.clone()), witnesses, ..Policy::of_key(&log_settings.verifier_key()?)? };
+    let policy = Policy {
+        install_key: Some(log_settings.install_key.clone()),
+        witnesses,
+        ..Policy::of_key(&log_settings.verifier_key()?)?
+    };
     let rows = tokio::task::spawn_blocking(move || audit::database_rows(&opened.system)).await;
     let rows = rows.map_err(|broken| Problem::internal("the database could not be read", broken))??;
     Ok((Some(policy), Some(rows)))
@@ -104,7 +107,12 @@ fn written_key(data: &Path) -> Result<String, Problem> {
 pub fn print(report: &Report, objects: Option<&VerifyReport>) {
     crate::say!("log         {}", report.origin);
     crate::say!("checkpoint  {} records, root {}", report.size, report.root);
-    crate::say!("checked     {} records in tiles, {} in segments, {} ms", report.entry_count, report.segment_record_count, report.elapsed_ms);
+    crate::say!(
+        "checked     {} records in tiles, {} in segments, {} ms",
+        report.entry_count,
+        report.segment_record_count,
+        report.elapsed_ms
+    );
     crate::say!("unsigned    {} records since the checkpoint", report.unsigned_count);
     if report.cosignature_count > 0 {
         crate::say!("witnessed   {} cosignatures", report.cosignature_count);
@@ -117,7 +125,12 @@ pub fn print(report: &Report, objects: Option<&VerifyReport>) {
         crate::say!("FAULT       {}{index}: {}", fault.place, fault.what);
     }
     match objects {
-        Some(found) => crate::say!("objects     {} checked, {} bytes, {} damaged", found.checked_count, found.checked_bytes, found.damaged_count),
+        Some(found) => crate::say!(
+            "objects     {} checked, {} bytes, {} damaged",
+            found.checked_count,
+            found.checked_bytes,
+            found.damaged_count
+        ),
         None => crate::say!("objects     not checked (a server has the folder open, or only the log was asked for)"),
     }
     let whole = report.ok && objects.is_none_or(|found| found.damaged_count == 0);

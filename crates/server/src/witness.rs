@@ -62,10 +62,13 @@ async fn answer(witness: Arc<Witness>, request: Request) -> Answer {
         }
         _ => None,
     };
-    found.map_or_else(|| plain(StatusCode::NOT_FOUND, "text/plain", "POST /add-checkpoint, or GET /<hash>/checkpoint\n".into()), |found| {
-        let WitnessAnswer { status, content_type, body } = found;
-        plain(StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR), content_type, body.into_bytes())
-    })
+    found.map_or_else(
+        || plain(StatusCode::NOT_FOUND, "text/plain", "POST /add-checkpoint, or GET /<hash>/checkpoint\n".into()),
+        |found| {
+            let WitnessAnswer { status, content_type, body } = found;
+            plain(StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR), content_type, body.into_bytes())
+        },
+    )
 }
 
 fn plain(status: StatusCode, kind: &'static str, body: Vec<u8>) -> Answer {

@@ -142,7 +142,8 @@ fn what_the_log_hands_out_can_be_kept_and_checked() {
     let index = found[0]["index"].to_string();
     let all = world.good(&["audit", "export"], "");
     let some = world.good(&["audit", "export", "--what", "users.create", "--outcome", "done", "--from", "1"], "");
-    let operations: Vec<Value> = some.lines().map(|line| serde_json::from_str::<Value>(line).unwrap()["api"]["operation"].clone()).collect();
+    let operations: Vec<Value> =
+        some.lines().map(|line| serde_json::from_str::<Value>(line).unwrap()["api"]["operation"].clone()).collect();
     assert!(all.lines().count() > 10 && operations.iter().all(|name| name == "users.create"), "{operations:?}");
     assert!((3..=4).contains(&operations.len()), "three of ours, and the administrator's if it is no first record");
     assert_eq!(world.good(&["audit", "export", "--from", "2", "--to", "5"], "").lines().count(), 3);
@@ -157,7 +158,8 @@ fn what_the_log_hands_out_can_be_kept_and_checked() {
     let (proof, record) = (proof.to_str().unwrap(), record.to_str().unwrap());
     let check = |record: &str| world.run(&["audit", "check-proof", proof, record, "--vkey", key.trim()], "");
     assert!(String::from_utf8_lossy(&check(record).stdout).starts_with("holds: "));
-    let other = write(&world.path("other.json"), &std::fs::read_to_string(record).unwrap().replace("users.create", "users.delete"));
+    let other =
+        write(&world.path("other.json"), &std::fs::read_to_string(record).unwrap().replace("users.create", "users.delete"));
     assert_eq!(check(&other).status.code(), Some(1));
     let printed = world.run(&["audit", "prove", &index], "");
     assert_eq!(String::from_utf8_lossy(&printed.stdout).lines().next(), Some("c2sp.org/tlog-proof@v1"));
@@ -170,14 +172,16 @@ fn a_server_has_its_checkpoints_cosigned() {
     let first = world("");
     let key = std::fs::read_to_string(first.path("data/audit.vkey")).unwrap();
     let dir = place.path().join("witness");
-    let words = ["witness", "--dir", dir.to_str().unwrap(), "--name", "witness.example", "--log", key.trim(), "--listen", "127.0.0.1:0"];
+    let words =
+        ["witness", "--dir", dir.to_str().unwrap(), "--name", "witness.example", "--log", key.trim(), "--listen", "127.0.0.1:0"];
     let mut witness = Running::start(&words);
     let url = witness.said("listening ");
     let witness_key = witness.said("verifier key ");
     let World { folder, _server: server } = first;
     drop(server);
     let ca = dir.join("tls/ca.pem");
-    let config = format!("[audit]\nwitness_keys = [\"{witness_key}\"]\nwitnesses = [{{ url = \"{url}\", ca = \"{}\" }}]\n", ca.display());
+    let config =
+        format!("[audit]\nwitness_keys = [\"{witness_key}\"]\nwitnesses = [{{ url = \"{url}\", ca = \"{}\" }}]\n", ca.display());
     let data = folder.path().join("data");
     std::fs::write(data.join("strongroom.toml"), config).unwrap();
     let mut server = Running::start(&["serve", "--listen", "127.0.0.1:0", "--data", data.to_str().unwrap()]);

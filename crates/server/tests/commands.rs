@@ -153,7 +153,8 @@ fn a_missing_database_is_not_made_anew() {
 fn a_folder_that_is_none_is_named_before_anything_else() {
     let mut place = Place::empty();
     place.variables.push(("STRONGROOM_TOKEN", "sr_pat_x".to_owned()));
-    let verbs: [&[&str]; 4] = [&["serve", "--listen", "127.0.0.1:0"], &["audit", "verify"], &["user", "list"], &["keys", "rotate-root"]];
+    let verbs: [&[&str]; 4] =
+        [&["serve", "--listen", "127.0.0.1:0"], &["audit", "verify"], &["user", "list"], &["keys", "rotate-root"]];
     for verb in verbs {
         let refused = place.run(verb);
         assert!(!refused.ok && refused.stderr.contains("strongroom init"), "{refused:?}");
@@ -166,8 +167,13 @@ fn a_configuration_elsewhere_is_read_where_it_is_named() {
     let place = Place::made();
     fs::write(place.path("broken.toml"), "[risk]\nlock_free_count = 0\n").unwrap();
     let broken = place.path("broken.toml");
-    let verbs: [&[&str]; 5] =
-        [&["audit", "verify"], &["user", "list"], &["keys", "rotate-root"], &["config", "check"], &["serve", "--listen", "127.0.0.1:0"]];
+    let verbs: [&[&str]; 5] = [
+        &["audit", "verify"],
+        &["user", "list"],
+        &["keys", "rotate-root"],
+        &["config", "check"],
+        &["serve", "--listen", "127.0.0.1:0"],
+    ];
     for verb in verbs {
         let refused = place.run(&[verb, &["--config", broken.to_str().unwrap()]].concat());
         assert!(!refused.ok && refused.stderr.contains("lock_free_count"), "{verb:?} {refused:?}");

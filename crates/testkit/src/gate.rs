@@ -5,8 +5,8 @@ use std::pin::Pin;
 use std::sync::Arc;
 
 use ::gate::{
-    Action, Assess, Attempt, BoxFuture, Caller, CallerKind, Credential, Decide, Decision, Entry, Facts, Gate, Identify,
-    JobKey, Locate, Operation, Outcome, Permit, Ports, Question, Record, Risk, Scope, SealedOutcome, Target, Verdict, Word,
+    Action, Assess, Attempt, BoxFuture, Caller, CallerKind, Credential, Decide, Decision, Entry, Facts, Gate, Identify, JobKey,
+    Locate, Operation, Outcome, Permit, Ports, Question, Record, Risk, Scope, SealedOutcome, Target, Verdict, Word,
 };
 use kernel::{FakeClock, Micros, Problem, random_id};
 use parking_lot::Mutex;
@@ -95,7 +95,9 @@ pub fn default_facts(target: &Target) -> Facts {
             facts.experiment = Some(1);
             facts.id = Some(id.clone());
         }
-        Target::RegisteredModel(name) | Target::ModelVersion(name, _) => facts.model = Some(kernel::hex(&kernel::sha256(name.as_bytes()))),
+        Target::RegisteredModel(name) | Target::ModelVersion(name, _) => {
+            facts.model = Some(kernel::hex(&kernel::sha256(name.as_bytes())))
+        }
         _ => {}
     }
     facts

@@ -24,8 +24,8 @@ mod tests;
 pub use npmi::Correlation;
 pub use store::locate;
 pub use types::{
-    Aggregation, Assessment, AssessmentChange, AssessmentKind, AssessmentSource, MetricPoint, MetricQuery, MetricView, NewAssessment,
-    NewSpan, NewTrace, Page, SpanEvent, SpanStatus, StoredSpans, TraceInfo, TraceState, TraceWithSpans,
+    Aggregation, Assessment, AssessmentChange, AssessmentKind, AssessmentSource, MetricPoint, MetricQuery, MetricView,
+    NewAssessment, NewSpan, NewTrace, Page, SpanEvent, SpanStatus, StoredSpans, TraceInfo, TraceState, TraceWithSpans,
 };
 
 /// The room. Cheap to clone.

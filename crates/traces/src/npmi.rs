@@ -31,12 +31,13 @@ impl Correlation {
             second_count - joint_count,
             total_count - first_count - second_count + joint_count,
         ];
-        let (npmi, npmi_smoothed) = if total_count <= 0 || first_count == 0 || second_count == 0 || table.iter().any(|cell| *cell < 0) {
-            (f64::NAN, f64::NAN)
-        } else {
-            let plain = if joint_count == 0 { -1.0 } else { of_table(table, 0.0) };
-            (plain, of_table(table, SMOOTHING))
-        };
+        let (npmi, npmi_smoothed) =
+            if total_count <= 0 || first_count == 0 || second_count == 0 || table.iter().any(|cell| *cell < 0) {
+                (f64::NAN, f64::NAN)
+            } else {
+                let plain = if joint_count == 0 { -1.0 } else { of_table(table, 0.0) };
+                (plain, of_table(table, SMOOTHING))
+            };
         Self { npmi, npmi_smoothed, first_count, second_count, joint_count, total_count }
     }
 }

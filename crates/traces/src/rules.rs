@@ -125,7 +125,8 @@ pub(crate) fn assessment_name(name: &str) -> Result<(), Problem> {
 pub(crate) fn assessment_text(text: &str) -> Result<(), Problem> {
     no_nul("an assessment", text)?;
     if text.len() > limits::ASSESSMENT_TEXT_BYTES_MAX {
-        let message = format!("a part of the assessment has {} bytes; at most {} are kept", text.len(), limits::ASSESSMENT_TEXT_BYTES_MAX);
+        let message =
+            format!("a part of the assessment has {} bytes; at most {} are kept", text.len(), limits::ASSESSMENT_TEXT_BYTES_MAX);
         return Err(Problem::new(Kind::TooLarge, message));
     }
     Ok(())
@@ -142,11 +143,15 @@ fn assessment_id(id: &str) -> Result<(), Problem> {
 /// How many rows a page may have.
 pub(crate) fn max_results(count: i64) -> Result<i64, Problem> {
     if count < 1 {
-        return Err(Problem::invalid(format!("Invalid value {count} for parameter 'max_results' supplied. It must be a positive integer")));
+        return Err(Problem::invalid(format!(
+            "Invalid value {count} for parameter 'max_results' supplied. It must be a positive integer"
+        )));
     }
     if count > limits::SEARCH_RESULT_COUNT_MAX {
         let most = limits::SEARCH_RESULT_COUNT_MAX;
-        return Err(Problem::invalid(format!("Invalid value {count} for parameter 'max_results' supplied. It must be at most {most}")));
+        return Err(Problem::invalid(format!(
+            "Invalid value {count} for parameter 'max_results' supplied. It must be at most {most}"
+        )));
     }
     Ok(count)
 }

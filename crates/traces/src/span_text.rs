@@ -55,7 +55,9 @@ pub(crate) struct SpanRow {
 /// `Invalid` for names that cannot be kept, `TooLarge` beyond [`limits::SPAN_BYTES_MAX`].
 pub(crate) fn row_of(span: &NewSpan) -> Result<SpanRow, Problem> {
     check(span)?;
-    let text = |key: &str| attribute(span, key).and_then(Value::as_str).map(|text| rules::cut(text.replace('\0', " "), limits::VALUE_CHARS_MAX));
+    let text = |key: &str| {
+        attribute(span, key).and_then(Value::as_str).map(|text| rules::cut(text.replace('\0', " "), limits::VALUE_CHARS_MAX))
+    };
     let trace_id = text(TRACE_ID).unwrap_or_else(|| format!("tr-{}", hex(&span.trace_id)));
     rules::trace_id(&trace_id)?;
     let content = content(span, &trace_id);
@@ -95,7 +97,8 @@ fn check(span: &NewSpan) -> Result<(), Problem> {
     if span.name.chars().count() > limits::SPAN_NAME_CHARS_MAX {
         return Err(Problem::invalid(format!("a span's name has at most {} characters", limits::SPAN_NAME_CHARS_MAX)));
     }
-    let counts = [span.attributes.len(), span.events.len()].into_iter().chain(span.events.iter().map(|event| event.attributes.len()));
+    let counts =
+        [span.attributes.len(), span.events.len()].into_iter().chain(span.events.iter().map(|event| event.attributes.len()));
     if counts.max().unwrap_or(0) > limits::SPAN_PART_COUNT_MAX {
         let most = limits::SPAN_PART_COUNT_MAX;
         return Err(Problem::new(Kind::TooLarge, format!("a span has at most {most} attributes and {most} events")));
@@ -147,7 +150,7 @@ fn content(span: &NewSpan, trace_id: &str) -> String {
     push_text(&mut out, &span.name);
     let end = span.end_time_ns.map_or_else(|| "null".to_owned(), |end| end.to_string());
     out.push_str(&format!(", \"start_time_unix_nano\": {}, \"end_time_unix_nano\": {end}, \"events\": ", span.start_time_ns));
-    push_list(&mut out, '[', ']', &span.events, |out, event| push_event(out, event));
+    push_list(&mut out, '[', ']', &span.events, push_event);
     out.push_str(&format!(", \"status\": {{\"code\": \"{}\", \"message\": ", span.status.code()));
     push_text(&mut out, &span.status_message);
     out.push_str("}, \"attributes\": ");
@@ -201,7 +204,13 @@ fn push_json(out: &mut String, value: &Value) {
     }
 }
 
-fn push_list<T>(out: &mut String, open: char, close: char, items: impl IntoIterator<Item = T>, mut each: impl FnMut(&mut String, T)) {
+fn push_list<T>(
+    out: &mut String,
+    open: char,
+    close: char,
+    items: impl IntoIterator<Item = T>,
+    mut each: impl FnMut(&mut String, T),
+) {
     out.push(open);
     for (index, item) in items.into_iter().enumerate() {
         if index > 0 {

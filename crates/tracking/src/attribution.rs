@@ -14,7 +14,8 @@ const UNKNOWN: &str = "unknown";
 /// A new run's tags with the true user, and the claim where there is one.
 pub(crate) fn of_new_run(mut tags: Vec<KeyValue>, user_id: Option<&str>, caller: &str) -> Vec<KeyValue> {
     let said = tags.iter().rev().find(|tag| tag.key == USER).map(|tag| tag.value.clone());
-    let claim = said.or_else(|| user_id.map(str::to_owned)).filter(|claim| !claim.is_empty() && claim != UNKNOWN && claim != caller);
+    let claim =
+        said.or_else(|| user_id.map(str::to_owned)).filter(|claim| !claim.is_empty() && claim != UNKNOWN && claim != caller);
     tags.retain(|tag| tag.key != USER && tag.key != USER_CLAIMED);
     tags.push(KeyValue::new(USER, caller));
     if let Some(claim) = claim {
@@ -43,7 +44,10 @@ mod tests {
     #[test]
     fn the_callers_name_wins_and_the_claim_stays() {
         let tags = of_new_run(vec![KeyValue::new(USER, "mallory"), KeyValue::new("a", "b")], Some("eve"), "alice");
-        assert_eq!((value(&tags, USER), value(&tags, USER_CLAIMED), value(&tags, "a")), (Some("alice"), Some("mallory"), Some("b")));
+        assert_eq!(
+            (value(&tags, USER), value(&tags, USER_CLAIMED), value(&tags, "a")),
+            (Some("alice"), Some("mallory"), Some("b"))
+        );
         let tags = of_new_run(vec![KeyValue::new(USER_CLAIMED, "x")], Some("unknown"), "alice");
         assert_eq!((value(&tags, USER), value(&tags, USER_CLAIMED)), (Some("alice"), None));
         let tags = of_new_run(Vec::new(), Some("eve"), "alice");

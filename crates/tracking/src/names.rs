@@ -3,13 +3,15 @@
 use kernel::random_bytes;
 
 const KINDS: [&str; 32] = [
-    "amber", "brisk", "calm", "clear", "coral", "crisp", "dapper", "eager", "early", "fair", "fleet", "fresh", "gentle", "golden", "honest", "ivory",
-    "jolly", "keen", "lucid", "merry", "mild", "neat", "nimble", "pale", "plucky", "quiet", "rapid", "sandy", "silver", "steady", "sunny", "tidy",
+    "amber", "brisk", "calm", "clear", "coral", "crisp", "dapper", "eager", "early", "fair", "fleet", "fresh", "gentle",
+    "golden", "honest", "ivory", "jolly", "keen", "lucid", "merry", "mild", "neat", "nimble", "pale", "plucky", "quiet", "rapid",
+    "sandy", "silver", "steady", "sunny", "tidy",
 ];
 
 const THINGS: [&str; 32] = [
-    "acorn", "aspen", "badger", "beech", "birch", "brook", "cedar", "clover", "cliff", "coast", "delta", "dune", "falcon", "fern", "fjord", "grove", "harbor",
-    "heron", "inlet", "juniper", "kestrel", "lagoon", "larch", "lynx", "maple", "meadow", "otter", "pine", "raven", "reef", "tern", "willow",
+    "acorn", "aspen", "badger", "beech", "birch", "brook", "cedar", "clover", "cliff", "coast", "delta", "dune", "falcon",
+    "fern", "fjord", "grove", "harbor", "heron", "inlet", "juniper", "kestrel", "lagoon", "larch", "lynx", "maple", "meadow",
+    "otter", "pine", "raven", "reef", "tern", "willow",
 ];
 
 /// A random name such as `quiet-heron-417`.

@@ -96,7 +96,14 @@ mod tests {
 
     #[test]
     fn a_history_is_in_order_and_without_doubles() {
-        let mut all = vec![point(2, 0, 1.0), point(1, 5, 1.0), point(1, 5, 1.0), point(1, 5, 0.0), point(1, 5, f64::NAN), point(1, 5, f64::NAN)];
+        let mut all = vec![
+            point(2, 0, 1.0),
+            point(1, 5, 1.0),
+            point(1, 5, 1.0),
+            point(1, 5, 0.0),
+            point(1, 5, f64::NAN),
+            point(1, 5, f64::NAN),
+        ];
         settle(&mut all);
         assert_eq!(all.len(), 4);
         assert_eq!((all[0].value, all[1].value.is_nan(), all[2].value, all[3].timestamp_ms), (0.0, true, 1.0, 2));

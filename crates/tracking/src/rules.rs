@@ -108,7 +108,9 @@ pub(crate) fn metric(metric: &NewMetric, prefix: &str) -> Result<(), Problem> {
         ));
     }
     within("Metric name", limits::KEY_CHARS_MAX, key)?;
-    for (name, text) in [("model_id", &metric.model_id), ("dataset_name", &metric.dataset_name), ("dataset_digest", &metric.dataset_digest)] {
+    for (name, text) in
+        [("model_id", &metric.model_id), ("dataset_name", &metric.dataset_name), ("dataset_digest", &metric.dataset_digest)]
+    {
         if let Some(text) = text {
             within(name, limits::DATASET_NAME_CHARS_MAX, text)?;
         }
@@ -168,7 +170,10 @@ pub(crate) fn new_experiment_tags(tags: &[KeyValue]) -> Result<(), Problem> {
 
 fn new_tag_count(count: usize) -> Result<(), Problem> {
     if count > limits::NEW_TAG_COUNT_MAX {
-        return Err(Problem::invalid(format!("at most {} tags may come at once, got {count}; set the others after it", limits::NEW_TAG_COUNT_MAX)));
+        return Err(Problem::invalid(format!(
+            "at most {} tags may come at once, got {count}; set the others after it",
+            limits::NEW_TAG_COUNT_MAX
+        )));
     }
     Ok(())
 }
@@ -218,7 +223,8 @@ pub(crate) fn batch(
             metric(entry, &format!("metrics[{index}]."))?;
         }
     }
-    let params = params.into_iter().enumerate().map(|(i, p)| param(p, &format!("params[{i}]."))).collect::<Result<Vec<_>, _>>()?;
+    let params =
+        params.into_iter().enumerate().map(|(i, p)| param(p, &format!("params[{i}]."))).collect::<Result<Vec<_>, _>>()?;
     let tags = tags.into_iter().enumerate().map(|(i, t)| tag(t, &format!("tags[{i}]."))).collect::<Result<Vec<_>, _>>()?;
     params_unique(&params)?;
     Ok((params, tags))
@@ -258,7 +264,11 @@ fn params_unique(params: &[KeyValue]) -> Result<(), Problem> {
 /// The datasets that a run says it read.
 pub(crate) fn dataset_inputs(inputs: &[DatasetInput]) -> Result<(), Problem> {
     if inputs.len() > limits::DATASET_COUNT_MAX {
-        return Err(Problem::invalid(format!("at most {} datasets may come at once, got {}", limits::DATASET_COUNT_MAX, inputs.len())));
+        return Err(Problem::invalid(format!(
+            "at most {} datasets may come at once, got {}",
+            limits::DATASET_COUNT_MAX,
+            inputs.len()
+        )));
     }
     for DatasetInput { dataset, tags } in inputs {
         within("name", limits::DATASET_NAME_CHARS_MAX, &dataset.name)?;
@@ -268,7 +278,11 @@ pub(crate) fn dataset_inputs(inputs: &[DatasetInput]) -> Result<(), Problem> {
         within("schema", limits::DATASET_SCHEMA_CHARS_MAX, dataset.schema.as_deref().unwrap_or_default())?;
         within("profile", limits::DATASET_PROFILE_CHARS_MAX, dataset.profile.as_deref().unwrap_or_default())?;
         if tags.len() > limits::INPUT_TAG_COUNT_MAX {
-            return Err(Problem::invalid(format!("a dataset input has at most {} tags, got {}", limits::INPUT_TAG_COUNT_MAX, tags.len())));
+            return Err(Problem::invalid(format!(
+                "a dataset input has at most {} tags, got {}",
+                limits::INPUT_TAG_COUNT_MAX,
+                tags.len()
+            )));
         }
         for tag in tags {
             within("key", limits::INPUT_TAG_KEY_CHARS_MAX, &tag.key)?;
@@ -281,7 +295,9 @@ pub(crate) fn dataset_inputs(inputs: &[DatasetInput]) -> Result<(), Problem> {
 /// How many rows a page may have.
 pub(crate) fn max_results(count: i64) -> Result<i64, Problem> {
     if count < 1 {
-        return Err(Problem::invalid(format!("Invalid value {count} for parameter 'max_results' supplied. It must be a positive integer")));
+        return Err(Problem::invalid(format!(
+            "Invalid value {count} for parameter 'max_results' supplied. It must be a positive integer"
+        )));
     }
     if count > limits::SEARCH_RESULT_COUNT_MAX {
         return Err(Problem::invalid(format!(
@@ -299,8 +315,19 @@ mod tests {
     #[test]
     fn paths_are_normalised_as_posix_does() {
         for (path, normal) in [
-            ("", "."), ("a", "a"), ("a/", "a"), ("./a", "a"), ("a//b", "a/b"), ("a/../b", "b"), ("../a", "../a"), ("a/..", "."),
-            ("/a/../..", "/"), ("//a", "//a"), ("///a", "/a"), ("a/../..", ".."), ("../../a", "../../a"),
+            ("", "."),
+            ("a", "a"),
+            ("a/", "a"),
+            ("./a", "a"),
+            ("a//b", "a/b"),
+            ("a/../b", "b"),
+            ("../a", "../a"),
+            ("a/..", "."),
+            ("/a/../..", "/"),
+            ("//a", "//a"),
+            ("///a", "/a"),
+            ("a/../..", ".."),
+            ("../../a", "../../a"),
         ] {
             assert_eq!(normalised(path), normal, "{path}");
         }
@@ -311,7 +338,9 @@ mod tests {
         for good in ["a", "a/b", "a.b", "A b-c_d:e", "mlflow.note.content", "ünï", "...", "a/.b"] {
             assert!(key_is_fine("key", good).is_ok() || good == "...", "{good}");
         }
-        for bad in ["", ".", "..", "../a", "/a", "a/", "a//b", "a/./b", "a/../b", "a\nb", "a\0", "a@b", "a\\b", "a%2e", "%2e%2e/a"] {
+        for bad in
+            ["", ".", "..", "../a", "/a", "a/", "a//b", "a/./b", "a/../b", "a\nb", "a\0", "a@b", "a\\b", "a%2e", "%2e%2e/a"]
+        {
             let message = key_is_fine("key", bad).unwrap_err().message().to_owned();
             assert!(message.starts_with("Invalid value \""), "{message}");
             assert!(message.contains("for parameter 'key' supplied: Names may"), "{message}");
@@ -358,6 +387,9 @@ mod tests {
         assert!(twice.message().starts_with("Duplicate parameter keys have been submitted: ['k1']."), "{twice}");
         let bad = NewMetric { timestamp_ms: -1, value: 1.0, ..metric.clone() };
         let text = batch(&[metric, bad], Vec::new(), Vec::new()).unwrap_err().message().to_owned();
-        assert!(text.starts_with("Invalid value -1 for parameter 'metrics[1].timestamp' supplied: metric 'm' (value=1.0)."), "{text}");
+        assert!(
+            text.starts_with("Invalid value -1 for parameter 'metrics[1].timestamp' supplied: metric 'm' (value=1.0)."),
+            "{text}"
+        );
     }
 }

@@ -129,11 +129,7 @@ async fn a_taken_key_is_said_and_nothing_is_left() {
 async fn a_reader_cannot_write() {
     for engine in engines() {
         let sql = "INSERT INTO audit_outbox (event_id, payload) VALUES ('x', $1) RETURNING id";
-        let result = engine
-            .opened
-            .ports
-            .read(move |tx| Ok(tx.query_one(sql, &[Bind::Bytes(b"x")], |row| row.int(0))?))
-            .await;
+        let result = engine.opened.ports.read(move |tx| Ok(tx.query_one(sql, &[Bind::Bytes(b"x")], |row| row.int(0))?)).await;
         assert!(result.is_err(), "{}", engine.name);
     }
 }

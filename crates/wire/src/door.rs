@@ -390,12 +390,7 @@ async fn refuse_unread(visitor: &Visitor, action: Action, problem: Problem) -> P
     visitor.refuse(action, problem).await
 }
 
-async fn read(
-    visitor: &Visitor,
-    parts: &mut Parts,
-    body: Body,
-    kind: BodyKind,
-) -> Result<(Inbound, BodyStream), Problem> {
+async fn read(visitor: &Visitor, parts: &mut Parts, body: Body, kind: BodyKind) -> Result<(Inbound, BodyStream), Problem> {
     if parts.headers.get(header::CONTENT_ENCODING).is_some_and(|encoding| encoding != "identity") {
         return Err(Problem::invalid("compressed request bodies are not accepted; send it without Content-Encoding"));
     }

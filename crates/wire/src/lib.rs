@@ -8,9 +8,9 @@
 pub mod admin;
 pub mod door;
 mod inbound;
-mod outbound;
 pub mod mlflow;
 pub mod otlp;
+mod outbound;
 
 pub use door::{Chosen, Door, DoorConfig, PeerAddress, RouteEntry};
 pub use inbound::{BodyStream, Inbound, SESSION_COOKIE};

@@ -128,7 +128,10 @@ async fn what_does_not_fit_is_refused_with_what_to_do() {
 async fn the_caller_sees_itself_and_a_workspace_by_name() {
     let world = world();
     let me = world.good(Method::GET, "/me", None).await;
-    assert_eq!((me["kind"].as_str(), me["name"].as_str(), me["has_password"].as_bool()), (Some("user"), Some("tester"), Some(false)));
+    assert_eq!(
+        (me["kind"].as_str(), me["name"].as_str(), me["has_password"].as_bool()),
+        (Some("user"), Some("tester"), Some(false))
+    );
     world.good(Method::POST, "/workspaces", Some(json!({"name": "default"}))).await;
     let all = world.good(Method::GET, "/workspaces", None).await;
     assert_eq!(all["workspaces"][0]["name"], "default");
@@ -153,7 +156,12 @@ async fn what_is_mistyped_is_refused_where_it_would_decide_something() {
     let folder = tempfile::tempdir().unwrap();
     let opened = db::open(&Location::Sqlite(folder.path().join("a.db"))).unwrap();
     let policy = policy::Policy::open(opened.db, opened.ports, std::sync::Arc::new(Nobody)).await.unwrap();
-    let config = audit::AuditConfig::new(&folder.path().join("audit"), "test/log", kernel::Secret::new(vec![7; 32]), kernel::Secret::new(vec![8; 32]));
+    let config = audit::AuditConfig::new(
+        &folder.path().join("audit"),
+        "test/log",
+        kernel::Secret::new(vec![7; 32]),
+        kernel::Secret::new(vec![8; 32]),
+    );
     let log = audit::AuditLog::open(config, opened.system, std::sync::Arc::new(kernel::SystemClock)).unwrap();
     let gate = open_gate();
     let mut door = Door::new(gate.gate.clone(), DoorConfig { allowed_hosts: vec!["localhost".to_owned()] });
@@ -165,7 +173,12 @@ async fn what_is_mistyped_is_refused_where_it_would_decide_something() {
     for (method, path, body, part) in [
         (Method::POST, "/grants", Some(grant), "unknown field `expire_at`"),
         (Method::POST, "/grants", Some(json!({"principal": "a"})), "missing field `role`"),
-        (Method::POST, "/access/check", Some(json!({"principal": "a", "action": "runs.get", "verb": "x"})), "unknown field `verb`"),
+        (
+            Method::POST,
+            "/access/check",
+            Some(json!({"principal": "a", "action": "runs.get", "verb": "x"})),
+            "unknown field `verb`",
+        ),
         (Method::GET, "/grants?princpal=a", None, "`princpal` is not known"),
         (Method::GET, "/audit/records?sinse=2030-01-01T00:00:00Z", None, "`sinse` is not known"),
         (Method::GET, "/audit/records?after=x", None, "`after` is a whole number"),

@@ -123,15 +123,20 @@ async fn a_dataset_has_mlflows_shape() {
     assert_eq!(first[0]["source"], json!({"source_type": "HUMAN", "source_data": {"who": "x"}}));
     assert_eq!((&first[0]["outputs"], &first[0]["tags"], &first[0]["dataset_id"]), (&json!({}), &json!({}), &made["dataset_id"]));
     let token = page["next_page_token"].as_str().unwrap();
-    let rest = server.ok(Method::GET, &format!("{one}/records?max_results=1&page_token={}", token.replace('=', "%3D")), json!({})).await;
+    let rest =
+        server.ok(Method::GET, &format!("{one}/records?max_results=1&page_token={}", token.replace('=', "%3D")), json!({})).await;
     let rest_records: Value = serde_json::from_str(rest["records"].as_str().unwrap()).unwrap();
     assert_eq!((rest.get("next_page_token"), &rest_records[0]["outputs"]), (None, &json!(["x"])));
 
     let now = server.ok(Method::GET, &one, json!({})).await["dataset"].clone();
     assert_eq!(now["profile"], "{\"num_records\": 2}");
-    let found = server.ok(Method::POST, &format!("{SETS}/search"), json!({"filter_string": "tags.team = 'ml'", "max_results": 0})).await;
+    let found =
+        server.ok(Method::POST, &format!("{SETS}/search"), json!({"filter_string": "tags.team = 'ml'", "max_results": 0})).await;
     assert_eq!((found["datasets"][0]["name"].clone(), found.get("next_page_token")), (json!("quiz"), None));
-    assert_eq!(server.ok(Method::GET, &format!("{one}/experiment-ids"), json!({})).await, json!({"experiment_ids": [experiment]}));
+    assert_eq!(
+        server.ok(Method::GET, &format!("{one}/experiment-ids"), json!({})).await,
+        json!({"experiment_ids": [experiment]})
+    );
     server.ok(Method::PATCH, &format!("{one}/tags"), json!({"tags": "{\"a/b c\": \"x\"}"})).await;
     server.ok(Method::DELETE, &format!("{one}/tags/a%2Fb%20c"), json!({})).await;
     let parted = server.ok(Method::POST, &format!("{one}/remove-experiments"), json!({"experiment_ids": [experiment]})).await;
@@ -173,7 +178,9 @@ async fn what_is_no_dataset_is_refused() {
     ] {
         server.refused(Method::POST, &format!("{one}/records"), json!({"records": records}), bad, part).await;
     }
-    server.refused(Method::POST, &format!("{SETS}/d-none/records"), json!({"records": "[]"}), StatusCode::NOT_FOUND, "not found").await;
+    server
+        .refused(Method::POST, &format!("{SETS}/d-none/records"), json!({"records": "[]"}), StatusCode::NOT_FOUND, "not found")
+        .await;
     server.refused(Method::GET, &format!("{one}/records?page_token=junk"), json!({}), bad, "Invalid page token").await;
 }
 
@@ -201,7 +208,10 @@ async fn a_prompt_becomes_a_run_by_verbs_of_its_own() {
     let run = server.ok(Method::POST, path, whole).await["run"].clone();
     assert_eq!((&run["info"]["status"], &run["info"]["start_time"]), (&json!("FINISHED"), &json!(5)));
     assert!(run["info"]["user_id"] != "mallory", "{run}");
-    assert!(run["data"]["tags"].as_array().unwrap().contains(&json!({"key": "mlflow.user.claimed", "value": "mallory"})), "{run}");
+    assert!(
+        run["data"]["tags"].as_array().unwrap().contains(&json!({"key": "mlflow.user.claimed", "value": "mallory"})),
+        "{run}"
+    );
     let id = run["info"]["run_id"].as_str().unwrap();
     let file = |name: &str| format!("/get-artifact?run_uuid={id}&path={name}");
     let (status, table) = server.bytes(Method::GET, &file("eval_results_table.json"), String::new()).await;

@@ -64,7 +64,10 @@ impl Operation for ReadArtifact {
             return Err(Problem::not_found("there is no such artifact; list its folder to see what there is"));
         };
         if parts.iter().fold(0_u64, |sum, part| sum.saturating_add(part.size_bytes)) != file.size_bytes {
-            return Err(Problem::internal("the artifact's row is not what its objects hold; restore it from a backup", "sizes differ"));
+            return Err(Problem::internal(
+                "the artifact's row is not what its objects hold; restore it from a backup",
+                "sizes differ",
+            ));
         }
         let Some(range) = self.wanted.within(file.size_bytes) else {
             return Ok(Fetched::OutOfRange { size_bytes: file.size_bytes });
@@ -80,7 +83,8 @@ impl Operation for ReadArtifact {
             Some((object, part)) => Some(self.room.objects.open(&permit, &object, part).await?),
             None => None,
         };
-        let state = Stream { permit, objects: self.room.objects, pieces, now: first, sent_bytes: 0, end: Some((deferred, outcome)) };
+        let state =
+            Stream { permit, objects: self.room.objects, pieces, now: first, sent_bytes: 0, end: Some((deferred, outcome)) };
         Ok(Fetched::File(Download { size_bytes: file.size_bytes, sha256: file.sha256, range, body: state.into_body() }))
     }
 }

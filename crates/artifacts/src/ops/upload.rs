@@ -236,7 +236,13 @@ enum Stored {
 }
 
 impl Artifacts {
-    async fn stored_parts<O: ?Sized>(&self, permit: &Permit<O>, owner: &Owner, path: &ArtifactPath, id: &str) -> Result<Stored, Problem> {
+    async fn stored_parts<O: ?Sized>(
+        &self,
+        permit: &Permit<O>,
+        owner: &Owner,
+        path: &ArtifactPath,
+        id: &str,
+    ) -> Result<Stored, Problem> {
         let (owner, path, id) = (owner.clone(), path.clone(), id.to_owned());
         let look_up = move |reader: &mut vault::db::Reader<'_>| {
             if uploads::exists(reader, &id, &owner, &path)? {
@@ -282,7 +288,9 @@ fn choose(stored: &[UploadedPart], sent: &[SentPart]) -> Result<Vec<StoredObject
         last = part.number;
         let etag = part.etag.trim_matches('"');
         let found = stored.iter().find(|known| known.number == part.number && hex(&known.object.sha256) == etag);
-        let found = found.ok_or_else(|| Problem::invalid(format!("part {} was not stored, or with another etag; send it again", part.number)))?;
+        let found = found.ok_or_else(|| {
+            Problem::invalid(format!("part {} was not stored, or with another etag; send it again", part.number))
+        })?;
         chosen.push(found.object.clone());
     }
     Ok(chosen)

@@ -91,7 +91,8 @@ impl Operation for WriteArtifact {
 pub(crate) fn check_size(size_bytes: Option<u64>, size_bytes_max: u64) -> Result<(), Problem> {
     match size_bytes {
         Some(size_bytes) if size_bytes > size_bytes_max => {
-            let message = format!("the artifact has {size_bytes} bytes; the limit `artifacts.upload_bytes_max` is {size_bytes_max}");
+            let message =
+                format!("the artifact has {size_bytes} bytes; the limit `artifacts.upload_bytes_max` is {size_bytes_max}");
             Err(Problem::new(Kind::TooLarge, message))
         }
         _ => Ok(()),

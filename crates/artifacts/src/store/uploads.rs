@@ -15,7 +15,14 @@ pub(crate) struct UploadedPart {
     pub(crate) object: StoredObject,
 }
 
-pub(crate) fn create(writer: &mut Writer<'_>, id: &str, owner: &Owner, path: &ArtifactPath, at: Micros, by: &str) -> Result<(), Problem> {
+pub(crate) fn create(
+    writer: &mut Writer<'_>,
+    id: &str,
+    owner: &Owner,
+    path: &ArtifactPath,
+    at: Micros,
+    by: &str,
+) -> Result<(), Problem> {
     let sql = "SELECT count(*) FROM artifact_upload WHERE owner_kind = $1 AND owner_id = $2";
     let open_count = writer.query_one(sql, &[owner.kind_word().into(), owner.id().into()], |row| row.int(0))?.unwrap_or(0);
     if open_count >= UPLOAD_OPEN_COUNT_MAX {
@@ -42,7 +49,13 @@ pub(crate) fn parts(reader: &mut Reader<'_>, id: &str) -> Result<Vec<UploadedPar
 }
 
 /// Keeps a part, instead of the one that had its number. Gives the object that nothing names any more.
-pub(crate) fn put_part(writer: &mut Writer<'_>, id: &str, number: i64, object: &StoredObject, at: Micros) -> Result<Option<ObjectId>, Problem> {
+pub(crate) fn put_part(
+    writer: &mut Writer<'_>,
+    id: &str,
+    number: i64,
+    object: &StoredObject,
+    at: Micros,
+) -> Result<Option<ObjectId>, Problem> {
     let sql = "DELETE FROM artifact_upload_part WHERE upload_id = $1 AND part_number = $2 RETURNING object_id";
     let old = writer.query_one(sql, &[id.into(), number.into()], |row| row.text(0))?;
     let mut binds = vec![id.into(), number.into()];

@@ -9,7 +9,11 @@ async fn files_come_back_whole_and_in_part() {
         let written = bed.write("model/weights.bin", &bytes).await.unwrap();
         assert_eq!(written, Written { size_bytes: 300_000, sha256: sha256(&bytes) });
         assert!(bed.read("model/weights.bin", Wanted::Whole).await.unwrap() == bytes);
-        let cases = [(Wanted::Between(100_000, 200_000), 100_000..200_001), (Wanted::From(299_999), 299_999..300_000), (Wanted::Last(70_000), 230_000..300_000)];
+        let cases = [
+            (Wanted::Between(100_000, 200_000), 100_000..200_001),
+            (Wanted::From(299_999), 299_999..300_000),
+            (Wanted::Last(70_000), 230_000..300_000),
+        ];
         for (wanted, range) in cases {
             assert!(bed.read("model/weights.bin", wanted).await.unwrap() == bytes[range], "{wanted:?}");
         }
@@ -20,7 +24,10 @@ async fn files_come_back_whole_and_in_part() {
         for missing in ["model", "model/weights", "nothing"] {
             assert_eq!(bed.read(missing, Wanted::Whole).await.unwrap_err().kind(), Kind::NotFound);
         }
-        assert_eq!(bed.fetch(Place::of(bed.owner(), None).unwrap(), Wanted::Whole).await.map(|_| ()).unwrap_err().kind(), Kind::Invalid);
+        assert_eq!(
+            bed.fetch(Place::of(bed.owner(), None).unwrap(), Wanted::Whole).await.map(|_| ()).unwrap_err().kind(),
+            Kind::Invalid
+        );
     }
 }
 
@@ -30,7 +37,8 @@ async fn folders_are_listed_as_folders() {
         for path in ["a.txt", "a/b.txt", "a/c/d.txt", "a/c/e.txt", "a-b", "a0", "ä/x", "z%41/y"] {
             bed.write(path, path.as_bytes()).await.unwrap();
         }
-        let names = |list: Vec<(String, Option<u64>)>| list.into_iter().map(|(path, size)| (path, size.is_none())).collect::<Vec<_>>();
+        let names =
+            |list: Vec<(String, Option<u64>)>| list.into_iter().map(|(path, size)| (path, size.is_none())).collect::<Vec<_>>();
         let root: Vec<_> = [("a", true), ("a-b", false), ("a.txt", false), ("a0", false), ("z%41", true), ("ä", true)]
             .map(|(path, folder)| (path.to_owned(), folder))
             .to_vec();
@@ -87,7 +95,8 @@ async fn of_many_writers_to_one_path_one_wins_whole() {
         let mut writers = Vec::new();
         for seed in 0..16_u8 {
             let bed = Arc::clone(&bed);
-            writers.push(tokio::spawn(async move { bed.write("same", &noise(seed, 100_000 + usize::from(seed))).await.unwrap() }));
+            writers
+                .push(tokio::spawn(async move { bed.write("same", &noise(seed, 100_000 + usize::from(seed))).await.unwrap() }));
         }
         for writer in writers {
             writer.await.unwrap();
@@ -104,7 +113,9 @@ async fn a_reader_keeps_what_it_began_to_read() {
     let bed = sqlite().await;
     let bytes = noise(1, 5_000_000);
     bed.write("a", &bytes).await.unwrap();
-    let Fetched::File(mut download) = bed.fetch(bed.place("a"), Wanted::Whole).await.unwrap() else { unreachable!("it is there") };
+    let Fetched::File(mut download) = bed.fetch(bed.place("a"), Wanted::Whole).await.unwrap() else {
+        unreachable!("it is there")
+    };
     bed.write("a", b"new").await.unwrap();
     let mut all = Vec::new();
     while let Some(part) = download.body.next().await {

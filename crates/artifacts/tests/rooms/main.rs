@@ -2,8 +2,8 @@
 #![expect(clippy::unwrap_used, reason = "tests")]
 
 mod files;
-mod uploads;
 mod upkeep;
+mod uploads;
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -11,8 +11,8 @@ use std::sync::Arc;
 
 use artifacts::{
     AbortUpload, Artifacts, ArtifactsConfig, Body, CompleteUpload, CreateUpload, DeleteArtifacts, Fetched, ListArtifacts,
-    Manifest, Owner, Place, ReadArtifact, RewrapKeys, RotateRootKey, RotateWorkspaceKey, SentPart, SweepAtStart, SweepObjects, UploadPart, VerifyObjects,
-    Wanted, WriteArtifact, Written, manifest,
+    Manifest, Owner, Place, ReadArtifact, RewrapKeys, RotateRootKey, RotateWorkspaceKey, SentPart, SweepAtStart, SweepObjects,
+    UploadPart, VerifyObjects, Wanted, WriteArtifact, Written, manifest,
 };
 use bytes::Bytes;
 use futures_util::{StreamExt, stream};

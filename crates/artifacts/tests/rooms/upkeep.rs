@@ -11,7 +11,9 @@ async fn records_tell_digests_and_sizes_and_no_path() {
         let recorded = bed.gate.recorded();
         let digest = kernel::hex(&sha256(b"abc"));
         let written = recorded.iter().find(|line| line.starts_with("sealed artifacts.write done")).unwrap();
-        assert!(written.contains(&format!("sha256={digest}")) && written.contains("size_bytes=3") && written.contains("path_hash="));
+        assert!(
+            written.contains(&format!("sha256={digest}")) && written.contains("size_bytes=3") && written.contains("path_hash=")
+        );
         let read: Vec<_> = recorded.iter().filter(|line| line.starts_with("outcome artifacts.read")).collect();
         assert!(read[0].starts_with("outcome artifacts.read done") && read[0].contains("sent_bytes=3"), "{read:?}");
         assert_eq!(read[1].as_str(), "outcome artifacts.read aborted");
@@ -36,7 +38,8 @@ async fn rotation_wraps_keys_anew_and_leaves_data_alone() {
     assert_eq!(rewrap().await.unwrap(), 0);
     let after: Vec<_> = bed.objects().iter().map(|file| fs::read(file).unwrap()).collect();
     assert!(before == after);
-    let versions = |reader: &mut vault::db::Reader<'_>| Ok(reader.query("SELECT key_version FROM artifact_part", &[], |row| row.int(0))?);
+    let versions =
+        |reader: &mut vault::db::Reader<'_>| Ok(reader.query("SELECT key_version FROM artifact_part", &[], |row| row.int(0))?);
     assert_eq!(bed.opened.ports.read(versions).await.unwrap(), [2]);
     assert!(bed.read("a", Wanted::Whole).await.unwrap() == bytes);
     let root = Arc::new(KeyFile::open(&bed.folder.path().join("root.key")).unwrap().rotated().unwrap());
@@ -69,7 +72,10 @@ async fn verification_finds_a_flip_in_any_object_and_row() {
         fs::write(&file, whole).unwrap();
     }
     for (change, back) in [
-        ("UPDATE artifact SET size_bytes = size_bytes + 1 WHERE path = $1", "UPDATE artifact SET size_bytes = size_bytes - 1 WHERE path = $1"),
+        (
+            "UPDATE artifact SET size_bytes = size_bytes + 1 WHERE path = $1",
+            "UPDATE artifact SET size_bytes = size_bytes - 1 WHERE path = $1",
+        ),
         (
             "UPDATE artifact_part SET size_bytes = size_bytes + 1 WHERE artifact_id = (SELECT id FROM artifact WHERE path = $1) AND part_number = 1",
             "UPDATE artifact_part SET size_bytes = size_bytes - 1 WHERE artifact_id = (SELECT id FROM artifact WHERE path = $1) AND part_number = 1",

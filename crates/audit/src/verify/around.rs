@@ -69,7 +69,9 @@ fn file(check: &mut Check<'_>, tree: &TreeCheck, size: u64, root: &Path, path: &
     };
     let expected = expected(check, tree, level, index, usize::from(tile.width()));
     let (found, expected_bytes) = match tile {
-        TilePath::Hashes { width, .. } => (split_hashes(bytes.get(..bytes.len() - bytes.len() % 32).unwrap_or_default()), Some(usize::from(width) * 32)),
+        TilePath::Hashes { width, .. } => {
+            (split_hashes(bytes.get(..bytes.len() - bytes.len() % 32).unwrap_or_default()), Some(usize::from(width) * 32))
+        }
         TilePath::Entries { width, .. } => (Some(whole_entries(&bytes)), bundle_bytes(check, tree, index, usize::from(width))),
     };
     let found = found.unwrap_or_default();
@@ -85,7 +87,11 @@ fn file(check: &mut Check<'_>, tree: &TreeCheck, size: u64, root: &Path, path: &
     }
     let bad = found.iter().zip(&expected).position(|(found, expected)| found != expected).unwrap_or(found.len());
     let first = index.saturating_mul(TILE_WIDTH).saturating_add(bad as u64);
-    check.report.fault(format!("log/{name}"), Some(first << (8 * u32::from(level)).min(63)), "it is not what the tree held at its size");
+    check.report.fault(
+        format!("log/{name}"),
+        Some(first << (8 * u32::from(level)).min(63)),
+        "it is not what the tree held at its size",
+    );
 }
 
 /// The leaf hashes of the entries that are whole.
@@ -149,7 +155,11 @@ impl Check<'_> {
             let place = self.place(&path);
             match std::fs::read(&path).map_err(AuditError::io(&path)).and_then(|bytes| {
                 let opened = Checkpoint::open(&bytes, &self.policy.log)?;
-                if opened.1.to_string().into_bytes() == bytes { Ok(opened) } else { Err(AuditError::malformed("it is not as it was written")) }
+                if opened.1.to_string().into_bytes() == bytes {
+                    Ok(opened)
+                } else {
+                    Err(AuditError::malformed("it is not as it was written"))
+                }
             }) {
                 Ok((checkpoint, note)) => {
                     if crate::witness::anchor_path(&self.folders.anchors, checkpoint.size) != path {
@@ -208,9 +218,17 @@ pub(crate) fn compare_database(check: &mut Check<'_>, tree: &TreeCheck, rows: &D
                 if !same || note.to_string() != row.note || note.signatures.len() != 1 {
                     check.report.fault(table, None, "the row contradicts the signed note in it");
                 } else if signed.is_some_and(|signed| signed.size > checkpoint.size) && !check.live {
-                    check.report.fault(table, None, format!("the row is older ({} records) than the checkpoint file", checkpoint.size));
+                    check.report.fault(
+                        table,
+                        None,
+                        format!("the row is older ({} records) than the checkpoint file", checkpoint.size),
+                    );
                 } else if tree.root_at(checkpoint.size) != Some(checkpoint.root) && !(check.live && checkpoint.size > tree.size) {
-                    check.report.fault(table, None, format!("the row has another root over {} records than the tree", checkpoint.size));
+                    check.report.fault(
+                        table,
+                        None,
+                        format!("the row has another root over {} records than the tree", checkpoint.size),
+                    );
                 }
             }
             Err(error) => check.report.fault(table, None, error.to_string()),

@@ -82,7 +82,11 @@ impl Walk<'_, '_> {
                 self.check.report.fault(place.clone(), Some(expected.min(first)), "it does not follow the segment before it");
             }
             None if first > self.tree.signed_size => {
-                self.check.report.fault(place.clone(), Some(self.tree.signed_size), "it begins after the checkpoint's last record");
+                self.check.report.fault(
+                    place.clone(),
+                    Some(self.tree.signed_size),
+                    "it begins after the checkpoint's last record",
+                );
             }
             _ => {}
         }
@@ -114,7 +118,11 @@ impl Walk<'_, '_> {
             return Ok(());
         }
         if known_next.is_some_and(|next| next.prev_end_bytes != offset_bytes) {
-            self.check.report.fault(place.clone(), index, format!("its records end at byte {offset_bytes}, not where the next segment says"));
+            self.check.report.fault(
+                place.clone(),
+                index,
+                format!("its records end at byte {offset_bytes}, not where the next segment says"),
+            );
             self.next_index = known_next.map(|next| next.first_index);
         }
         reader.limit(file_end);
@@ -212,7 +220,11 @@ fn others(check: &mut Check<'_>, reached: u64) -> Result<(), AuditError> {
             "clean" => {
                 let text = std::fs::read(&path).unwrap_or_default();
                 if !check.live && text != format!("{reached}\n").into_bytes() {
-                    check.report.fault("wal/clean", None, format!("it does not say that the log was closed with {reached} records"));
+                    check.report.fault(
+                        "wal/clean",
+                        None,
+                        format!("it does not say that the log was closed with {reached} records"),
+                    );
                 }
             }
             _ if name.starts_with("seg-") && name.ends_with(".wal") => {}

@@ -55,7 +55,11 @@ impl TreeCheck {
         let computed: Option<Vec<Hash>> = split.map(|(entries, _)| entries.into_iter().map(leaf_hash).collect());
         if computed.is_none() && !bytes.is_empty() {
             let index = first_bad_frame(&bytes, stored.as_deref().unwrap_or_default()).map(|at| first.saturating_add(at));
-            check.report.fault(format!("log/{entries_path}"), index.or(Some(first)), "its entries are not where their lengths say");
+            check.report.fault(
+                format!("log/{entries_path}"),
+                index.or(Some(first)),
+                "its entries are not where their lengths say",
+            );
         }
         let leaves = match (computed, stored) {
             (Some(computed), Some(stored)) if computed == stored => computed,

@@ -8,8 +8,8 @@ use std::time::Duration;
 use audit::verify::{Policy, Report, verify_directory};
 use audit::{Audit, AuditConfig, AuditError, AuditLog, database_rows};
 use gate::{
-    Action, Assess, Attempt, BoxFuture, Caller, CallerKind, Credential, Decide, Decision, Facts, Gate, Identify, Locate, Operation,
-    Outcome, Permit, Ports, Question, Risk, Scope, Target, TokenFacts, Verdict,
+    Action, Assess, Attempt, BoxFuture, Caller, CallerKind, Credential, Decide, Decision, Facts, Gate, Identify, Locate,
+    Operation, Outcome, Permit, Ports, Question, Risk, Scope, Target, TokenFacts, Verdict,
 };
 use kernel::{Problem, Secret, SystemClock};
 use vault::db::{Db, Location, Opened, SystemDb};
@@ -214,11 +214,12 @@ impl House {
         self.log.flush().await.unwrap();
         let (_, _, tiles) = self.log.tree().unwrap();
         let mut all = Vec::new();
-        tiles.each_entry(0, u64::MAX, |_, entry| {
-            all.push(serde_json::from_slice(entry).unwrap());
-            true
-        })
-        .unwrap();
+        tiles
+            .each_entry(0, u64::MAX, |_, entry| {
+                all.push(serde_json::from_slice(entry).unwrap());
+                true
+            })
+            .unwrap();
         all
     }
 

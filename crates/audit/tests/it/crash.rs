@@ -127,7 +127,10 @@ async fn a_tail_cut_anywhere_after_the_last_checkpoint_is_wiped_and_anywhere_bef
             }
             Err(error) => {
                 let text = error.to_string();
-                assert!(text.contains("does not verify") && text.contains("missing or damaged"), "round {round}, cut at {cut}: {text}");
+                assert!(
+                    text.contains("does not verify") && text.contains("missing or damaged"),
+                    "round {round}, cut at {cut}: {text}"
+                );
             }
         }
     }

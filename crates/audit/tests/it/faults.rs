@@ -14,9 +14,12 @@ use crate::common::{House, Place, verify};
 fn faulty(place: &mut Place, acts: &'static [DiskAct], kind: ErrorKind) -> Arc<AtomicBool> {
     let broken = Arc::new(AtomicBool::new(false));
     let switch = Arc::clone(&broken);
-    place.config.disk_fault = Some(Arc::new(move |act| {
-        if switch.load(Ordering::SeqCst) && acts.contains(&act) { Err(Error::from(kind)) } else { Ok(()) }
-    }));
+    place.config.disk_fault =
+        Some(Arc::new(
+            move |act| {
+                if switch.load(Ordering::SeqCst) && acts.contains(&act) { Err(Error::from(kind)) } else { Ok(()) }
+            },
+        ));
     broken
 }
 

@@ -2,8 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
-use audit::verify::{Policy, verify_directory};
 use audit::database_rows;
+use audit::verify::{Policy, verify_directory};
 
 use crate::common::{Place, Seeded, verify};
 
@@ -153,7 +153,8 @@ async fn rows_that_were_changed_are_found() {
     let policy = Policy::of_key(&key).unwrap();
     let database = place.database();
     let rows = tokio::task::spawn_blocking(move || database_rows(&database.system).unwrap()).await.unwrap();
-    let check = |rows: &audit::verify::DatabaseRows| verify_directory(&place.audit_dir(), &policy, Some(rows), &mut |_, _| {}).unwrap();
+    let check =
+        |rows: &audit::verify::DatabaseRows| verify_directory(&place.audit_dir(), &policy, Some(rows), &mut |_, _| {}).unwrap();
     assert!(check(&rows).ok, "{:#?}", check(&rows));
     let mut random = Seeded(5);
     for round in 0..40 {

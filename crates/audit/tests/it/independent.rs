@@ -14,7 +14,8 @@ fn script() -> PathBuf {
 /// A Python with the package `cryptography`: the test suite's own where it is given, else the machine's.
 fn python() -> Option<String> {
     let given = std::env::var("STRONGROOM_TEST_PYTHON").ok();
-    let has = |name: &str| Command::new(name).args(["-c", "import cryptography"]).output().is_ok_and(|output| output.status.success());
+    let has =
+        |name: &str| Command::new(name).args(["-c", "import cryptography"]).output().is_ok_and(|output| output.status.success());
     if let Some(given) = given {
         assert!(has(&given), "`{given}` has no package `cryptography`");
         return Some(given);

@@ -1,9 +1,9 @@
 //! The room's verbs through the gate, and what is written of them.
 
+use audit::Filter;
 use audit::ops::{Export, Prove, ReadCheckpoint, ReadTile, Search, Verify, Which};
 use audit::proof::TlogProof;
 use audit::tiles::TilePath;
-use audit::Filter;
 use gate::Credential;
 use kernel::Kind;
 
@@ -24,10 +24,16 @@ async fn every_act_leaves_an_intent_and_an_outcome_and_no_person() {
     assert_eq!(stranger.kind(), Kind::Unauthenticated);
     house.drained().await;
     let records = house.records().await;
-    let mut kinds: Vec<_> = records.iter().map(|r| format!("{} {}", r["kind"].as_str().unwrap(), r["action"].as_str().unwrap())).collect();
+    let mut kinds: Vec<_> =
+        records.iter().map(|r| format!("{} {}", r["kind"].as_str().unwrap(), r["action"].as_str().unwrap())).collect();
     kinds.sort();
     let expected = [
-        "intent test.change", "intent test.look", "outcome test.change", "outcome test.look", "refusal test.denied", "refusal test.denied",
+        "intent test.change",
+        "intent test.look",
+        "outcome test.change",
+        "outcome test.look",
+        "refusal test.denied",
+        "refusal test.denied",
     ];
     assert_eq!(kinds, expected);
     for record in &records {
@@ -88,7 +94,10 @@ async fn a_record_is_found_proven_and_exported() {
     }
     let beyond = house.call(Prove { room: house.room.clone(), which: Which::Index(1 << 40) }).await.unwrap_err();
     assert_eq!(beyond.kind(), Kind::NotFound);
-    let exported = house.call(Export { room: house.room.clone(), filter: Filter::default(), from: 10, to: None, limit_count: 500 }).await.unwrap();
+    let exported = house
+        .call(Export { room: house.room.clone(), filter: Filter::default(), from: 10, to: None, limit_count: 500 })
+        .await
+        .unwrap();
     assert_eq!((exported.count, exported.next), (500, Some(510)));
     for line in exported.lines.lines() {
         let event: serde_json::Value = serde_json::from_str(line).unwrap();

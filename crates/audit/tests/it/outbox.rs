@@ -11,7 +11,10 @@ async fn put_back(house: &House, rows: Vec<(String, Vec<u8>)>) {
         .system
         .write(move |writer| {
             for (event_id, payload) in &rows {
-                writer.execute("INSERT INTO audit_outbox (event_id, payload) VALUES ($1, $2)", &[Bind::from(event_id), Bind::from(payload)])?;
+                writer.execute(
+                    "INSERT INTO audit_outbox (event_id, payload) VALUES ($1, $2)",
+                    &[Bind::from(event_id), Bind::from(payload)],
+                )?;
             }
             Ok(())
         })

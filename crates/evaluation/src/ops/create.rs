@@ -41,12 +41,20 @@ impl Operation for CreateDataset {
                 let experiments = store::experiments_of(tx, &workspace, &experiment_ids)?;
                 let dataset_id = format!("d-{}", random_id());
                 let digest = super::digest(&name, at);
-                let new = NewDataset { dataset_id: &dataset_id, workspace_id: &workspace, name: &name, digest: &digest, caller: &caller, at };
+                let new = NewDataset {
+                    dataset_id: &dataset_id,
+                    workspace_id: &workspace,
+                    name: &name,
+                    digest: &digest,
+                    caller: &caller,
+                    at,
+                };
                 let row = store::insert(tx, &new)?;
                 store::put_tags(tx, row, &tags)?;
                 store::join(tx, row, &experiments)?;
                 let made = store::get(tx, row)?.ok_or_else(|| no_dataset(&dataset_id))?;
-                let outcome = Outcome::done().resource(dataset_id).with("tags", tags.len()).with("experiments", experiments.len());
+                let outcome =
+                    Outcome::done().resource(dataset_id).with("tags", tags.len()).with("experiments", experiments.len());
                 Ok((made, outcome))
             })
             .await

@@ -43,7 +43,13 @@ impl Operation for UpsertRecords {
     }
 }
 
-fn upsert(tx: &mut Writer<'_>, dataset_id: &str, row: i64, records: Vec<NewRecord>, author: Author<'_>) -> Result<Upserted, Problem> {
+fn upsert(
+    tx: &mut Writer<'_>,
+    dataset_id: &str,
+    row: i64,
+    records: Vec<NewRecord>,
+    author: Author<'_>,
+) -> Result<Upserted, Problem> {
     let known = store::head(tx, row)?.ok_or_else(|| no_dataset(dataset_id))?;
     let schema = schema::extended(known.schema.as_deref(), &records)?;
     let mut done = Upserted::default();

@@ -44,7 +44,8 @@ impl Operation for SearchDatasets {
             experiments: (!self.experiment_ids.is_empty())
                 .then(|| self.experiment_ids.iter().filter_map(|text| rules::experiment_id(text)).collect()),
             limit: limit + 1,
-            offset: i64::try_from(offset).map_err(|_| Problem::invalid("the page token is beyond the end of any list; begin again without it"))?,
+            offset: i64::try_from(offset)
+                .map_err(|_| Problem::invalid("the page token is beyond the end of any list; begin again without it"))?,
         };
         // Datasets belong to a workspace, not to an experiment: who was granted single experiments has none.
         if *permit.scope() != Scope::Workspace {

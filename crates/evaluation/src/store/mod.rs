@@ -103,9 +103,10 @@ pub(crate) fn dataset_of(row: &Row<'_>) -> Result<(i64, Dataset), DbError> {
 pub(crate) fn get(reader: &mut Reader<'_>, row: i64) -> Result<Option<Dataset>, DbError> {
     let sql = format!("SELECT {COLUMNS} FROM evaluation_dataset d WHERE d.dataset_row = $1");
     let Some((_, mut dataset)) = reader.query_one(&sql, &[row.into()], dataset_of)? else { return Ok(None) };
-    dataset.tags = reader.query("SELECT key, value FROM evaluation_tag WHERE dataset_row = $1 ORDER BY key", &[row.into()], |row| {
-        Ok(KeyValue { key: row.text(0)?, value: row.text(1)? })
-    })?;
+    dataset.tags =
+        reader.query("SELECT key, value FROM evaluation_tag WHERE dataset_row = $1 ORDER BY key", &[row.into()], |row| {
+            Ok(KeyValue { key: row.text(0)?, value: row.text(1)? })
+        })?;
     dataset.experiment_ids = reader.query(
         "SELECT experiment_id FROM evaluation_experiment WHERE dataset_row = $1 ORDER BY experiment_id",
         &[row.into()],
@@ -166,7 +167,13 @@ pub(crate) fn touch(writer: &mut Writer<'_>, row: i64, by: &str, at: Micros) -> 
     Ok(())
 }
 
-pub(crate) fn set_content(writer: &mut Writer<'_>, row: i64, digest: &str, record_count: i64, schema: Option<&str>) -> Result<(), DbError> {
+pub(crate) fn set_content(
+    writer: &mut Writer<'_>,
+    row: i64,
+    digest: &str,
+    record_count: i64,
+    schema: Option<&str>,
+) -> Result<(), DbError> {
     writer.execute(
         "UPDATE evaluation_dataset SET digest = $1, record_count = $2, schema_text = $3 WHERE dataset_row = $4",
         &[digest.into(), record_count.into(), schema.into(), row.into()],
@@ -183,7 +190,8 @@ pub(crate) fn put_tags(writer: &mut Writer<'_>, row: i64, tags: &[KeyValue]) -> 
 }
 
 pub(crate) fn tag_count(reader: &mut Reader<'_>, row: i64) -> Result<usize, DbError> {
-    let count = reader.query_one("SELECT COUNT(*) FROM evaluation_tag WHERE dataset_row = $1", &[row.into()], |row| row.int(0))?;
+    let count =
+        reader.query_one("SELECT COUNT(*) FROM evaluation_tag WHERE dataset_row = $1", &[row.into()], |row| row.int(0))?;
     Ok(usize::try_from(count.unwrap_or_default()).unwrap_or(usize::MAX))
 }
 
@@ -211,7 +219,8 @@ pub(crate) fn fill_tags(reader: &mut Reader<'_>, datasets: &mut [(i64, Dataset)]
         // Filled up to a power of two, so that few statements are prepared.
         let last = chunk.last().map_or(-1, |(row, _)| *row);
         let count = chunk.len().next_power_of_two();
-        let binds: Vec<Bind<'_>> = chunk.iter().map(|(row, _)| *row).chain(std::iter::repeat(last)).take(count).map(Bind::Int).collect();
+        let binds: Vec<Bind<'_>> =
+            chunk.iter().map(|(row, _)| *row).chain(std::iter::repeat(last)).take(count).map(Bind::Int).collect();
         let places: Vec<String> = (1..=count).map(|place| format!("${place}")).collect();
         let sql = format!(
             "SELECT dataset_row, key, value FROM evaluation_tag WHERE dataset_row IN ({}) ORDER BY dataset_row, key",

@@ -73,7 +73,12 @@ pub(crate) fn by_inputs(reader: &mut Reader<'_>, dataset_row: i64, input_hash: &
     reader.query_one(&sql, &[dataset_row.into(), input_hash.into()], record_of)
 }
 
-pub(crate) fn insert(writer: &mut Writer<'_>, dataset_row: i64, document: &Document, author: Author<'_>) -> Result<(), kernel::Problem> {
+pub(crate) fn insert(
+    writer: &mut Writer<'_>,
+    dataset_row: i64,
+    document: &Document,
+    author: Author<'_>,
+) -> Result<(), kernel::Problem> {
     let new = document.merged(None)?;
     let record_id = format!("dr-{}", random_id());
     let source = document.source.as_ref();

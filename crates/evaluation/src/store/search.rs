@@ -93,7 +93,9 @@ fn condition(clause: &Clause, binds: &mut Binds) -> Result<String, Problem> {
     if let Field::Tag(key) = &clause.field {
         let key = binds.text(key);
         let value = compare("t.value", clause, binds)?;
-        return Ok(format!("EXISTS (SELECT 1 FROM evaluation_tag t WHERE t.dataset_row = d.dataset_row AND t.key = {key} AND {value})"));
+        return Ok(format!(
+            "EXISTS (SELECT 1 FROM evaluation_tag t WHERE t.dataset_row = d.dataset_row AND t.key = {key} AND {value})"
+        ));
     }
     compare(column(&clause.field)?, clause, binds)
 }
@@ -101,11 +103,15 @@ fn condition(clause: &Clause, binds: &mut Binds) -> Result<String, Problem> {
 fn compare(column: &str, clause: &Clause, binds: &mut Binds) -> Result<String, Problem> {
     Ok(match (&clause.literal, clause.comparison) {
         // A backslash in a pattern means itself, as it does in MLflow.
-        (Literal::Text(text), Comparison::Like) => format!("{column} LIKE {} ESCAPE '\\'", binds.text(&text.replace('\\', "\\\\"))),
+        (Literal::Text(text), Comparison::Like) => {
+            format!("{column} LIKE {} ESCAPE '\\'", binds.text(&text.replace('\\', "\\\\")))
+        }
         (Literal::Text(text), Comparison::ILike) => {
             format!("LOWER({column}) LIKE LOWER({}) ESCAPE '\\'", binds.text(&text.replace('\\', "\\\\")))
         }
-        (Literal::Text(text), compared @ (Comparison::Eq | Comparison::Ne)) => format!("{column} {} {}", compared.word(), binds.text(text)),
+        (Literal::Text(text), compared @ (Comparison::Eq | Comparison::Ne)) => {
+            format!("{column} {} {}", compared.word(), binds.text(text))
+        }
         (Literal::Number(number), compared) => {
             // The cast keeps PostgreSQL from reading it as the whole number it is compared with.
             format!("{column} {} CAST({} AS DOUBLE PRECISION)", compared.word(), binds.add(Value::Real(*number)))

@@ -88,7 +88,12 @@ impl Operation for CreateService {
     }
 }
 
-pub(super) async fn create<O>(room: &Identity, permit: &Permit<O>, kind: PrincipalKind, name: Name) -> Result<Principal, Problem> {
+pub(super) async fn create<O>(
+    room: &Identity,
+    permit: &Permit<O>,
+    kind: PrincipalKind,
+    name: Name,
+) -> Result<Principal, Problem> {
     let (at, owner) = (permit.entry().at, permit.caller().id.clone());
     let write = room.db.write(permit, move |tx| {
         let made = store::create_principal(tx, kind, &name, &owner, at)?;
@@ -264,7 +269,12 @@ impl Operation for DeleteService {
     }
 }
 
-pub(super) async fn delete<O>(room: &Identity, permit: &Permit<O>, kind: PrincipalKind, id_or_name: String) -> Result<(), Problem> {
+pub(super) async fn delete<O>(
+    room: &Identity,
+    permit: &Permit<O>,
+    kind: PrincipalKind,
+    id_or_name: String,
+) -> Result<(), Problem> {
     let caller_id = permit.caller().id.clone();
     let write = room.db.write(permit, move |tx| {
         let found = store::principal(tx, kind, &id_or_name)?;

@@ -86,10 +86,14 @@ impl Operation for ChangeOwnPassword {
         match (&known, &caller.token) {
             // A stolen token must not become the account itself.
             (_, Some(token)) if !token.scopes.is_empty() || token.workspace.is_some() => {
-                return Err(Problem::forbidden("this token is narrowed; log in with your password, or use a full token, to set one"));
+                return Err(Problem::forbidden(
+                    "this token is narrowed; log in with your password, or use a full token, to set one",
+                ));
             }
             (Some(_), Some(token)) if token.id.starts_with(TOKEN_ID_PREFIX) => {
-                return Err(Problem::forbidden("a token cannot change the password of an account that has one; log in with the password"));
+                return Err(Problem::forbidden(
+                    "a token cannot change the password of an account that has one; log in with the password",
+                ));
             }
             (Some(hash), _) => check_current(&room, &id, current, hash.clone(), permit.entry().at).await?,
             (None, _) => {}

@@ -40,7 +40,9 @@ impl Operation for CreateSession {
         let usual_end = at.plus_secs(i64::from(self.room.inner.config.session_hours_max) * 3_600);
         let secret = mint(SecretKind::Session);
         let write = self.room.db.write(&permit, move |tx| {
-            let ended = || Problem::new(Kind::Unauthenticated, "You are not authenticated. The token or session has ended in this moment.");
+            let ended = || {
+                Problem::new(Kind::Unauthenticated, "You are not authenticated. The token or session has ended in this moment.")
+            };
             let (mut token_id, mut expires_at) = (None, usual_end);
             if let Some(facts) = &caller.token {
                 token_id = if facts.id.starts_with(SESSION_ID_PREFIX) {

@@ -140,11 +140,8 @@ fn bounds_of(tx: &mut Writer<'_>, caller: &Caller, at: Micros) -> Result<Bounds,
     let Some(TokenFacts { id, scopes, workspace }) = &caller.token else {
         return Ok(Bounds::default());
     };
-    let parent_id = if id.starts_with(SESSION_ID_PREFIX) {
-        store::token_of_session(tx, id)?.ok_or_else(ended)?
-    } else {
-        Some(id.clone())
-    };
+    let parent_id =
+        if id.starts_with(SESSION_ID_PREFIX) { store::token_of_session(tx, id)?.ok_or_else(ended)? } else { Some(id.clone()) };
     let ends_at = match &parent_id {
         Some(parent_id) => Some(store::hold_token(tx, parent_id, at)?.ok_or_else(ended)?),
         None => None,
@@ -167,9 +164,9 @@ fn narrower(bounds: &Bounds, scopes: &[ScopePattern], workspace: Option<&str>) -
         )));
     }
     match (&bounds.workspace, workspace) {
-        (Some(held), Some(wanted)) if held != wanted => {
-            Err(Problem::forbidden("the token that asks is narrowed to another workspace; a token mints only what it may do itself"))
-        }
+        (Some(held), Some(wanted)) if held != wanted => Err(Problem::forbidden(
+            "the token that asks is narrowed to another workspace; a token mints only what it may do itself",
+        )),
         _ => Ok(()),
     }
 }
@@ -184,7 +181,9 @@ fn ends_at(config: &IdentityConfig, lifetime_s: Option<i64>, at: Micros, bound: 
             }
             let wanted = at.plus_secs(wanted_s);
             if bound.is_some_and(|bound| wanted > bound) {
-                return Err(Problem::forbidden("the new token would live longer than the token that asks; ask for a shorter life"));
+                return Err(Problem::forbidden(
+                    "the new token would live longer than the token that asks; ask for a shorter life",
+                ));
             }
             Ok(wanted)
         }

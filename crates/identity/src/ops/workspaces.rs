@@ -90,7 +90,9 @@ impl Operation for GetWorkspace {
         let found = self.room.db.read_point(&permit, move |reader| Ok(store::workspace(reader, &id)?)).await?;
         let same = |workspace: &Workspace| self.name.as_ref().is_none_or(|name| workspace.name.eq_ignore_ascii_case(name));
         found.filter(same).ok_or_else(|| {
-            Problem::not_found("there is no such workspace, or the header X-MLFLOW-WORKSPACE names another one; name it there too")
+            Problem::not_found(
+                "there is no such workspace, or the header X-MLFLOW-WORKSPACE names another one; name it there too",
+            )
         })
     }
 }

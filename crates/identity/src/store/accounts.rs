@@ -66,10 +66,7 @@ pub(crate) fn list_principals(reader: &mut Reader<'_>, kind: PrincipalKind, wish
 }
 
 pub(crate) fn set_disabled(tx: &mut Writer<'_>, id: &str, disabled: bool, at: Micros) -> Result<(), DbError> {
-    tx.execute(
-        "UPDATE principal SET disabled = $2, epoch = epoch + 1 WHERE id = $1",
-        &[id.into(), disabled.into()],
-    )?;
+    tx.execute("UPDATE principal SET disabled = $2, epoch = epoch + 1 WHERE id = $1", &[id.into(), disabled.into()])?;
     if disabled {
         revoke_sessions_but(tx, id, None, at)?;
     }

@@ -36,7 +36,8 @@ pub(crate) fn create_token(tx: &mut Writer<'_>, new: &NewToken<'_>) -> Result<To
         |row| row.int(0),
     )?);
     if live >= TOKENS_OF_PRINCIPAL_COUNT_MAX {
-        let message = format!("the account has {TOKENS_OF_PRINCIPAL_COUNT_MAX} live tokens already; revoke those that nobody uses");
+        let message =
+            format!("the account has {TOKENS_OF_PRINCIPAL_COUNT_MAX} live tokens already; revoke those that nobody uses");
         return Err(Problem::new(Kind::TooMany, message));
     }
     let id = format!("{}{}", TOKEN_ID_PREFIX, random_id());
@@ -84,7 +85,9 @@ pub(crate) fn hold_token(tx: &mut Writer<'_>, id: &str, at: Micros) -> Result<Op
 
 /// The token with which a session was opened, if it was one. `None` where the session is over.
 pub(crate) fn token_of_session(reader: &mut Reader<'_>, session_id: &str) -> Result<Option<Option<String>>, DbError> {
-    reader.query_one("SELECT token_id FROM session WHERE id = $1 AND revoked_at IS NULL", &[session_id.into()], |row| row.opt_text(0))
+    reader.query_one("SELECT token_id FROM session WHERE id = $1 AND revoked_at IS NULL", &[session_id.into()], |row| {
+        row.opt_text(0)
+    })
 }
 
 /// Until when a live session may last.
@@ -94,13 +97,19 @@ pub(crate) fn session_end(reader: &mut Reader<'_>, session_id: &str) -> Result<O
 }
 
 /// Revokes a token and all that were minted from it. Gives how many, or `None` if `principal_id` has no such token.
-pub(crate) fn revoke_token(tx: &mut Writer<'_>, id: &str, principal_id: Option<&str>, at: Micros) -> Result<Option<u64>, DbError> {
+pub(crate) fn revoke_token(
+    tx: &mut Writer<'_>,
+    id: &str,
+    principal_id: Option<&str>,
+    at: Micros,
+) -> Result<Option<u64>, DbError> {
     let owner = tx.query_one("SELECT principal_id FROM token WHERE id = $1", &[id.into()], |row| row.text(0))?;
     match owner {
         Some(owner) if principal_id.is_none_or(|wanted| wanted == owner) => {}
         _ => return Ok(None),
     }
-    let mut revoked = tx.execute("UPDATE token SET revoked_at = $2 WHERE id = $1 AND revoked_at IS NULL", &[id.into(), at.0.into()])?;
+    let mut revoked =
+        tx.execute("UPDATE token SET revoked_at = $2 WHERE id = $1 AND revoked_at IS NULL", &[id.into(), at.0.into()])?;
     // Again until nothing is left: each statement sees what a mint committed that the one before had to wait for.
     loop {
         let more = tx.execute(
@@ -120,7 +129,12 @@ pub(crate) fn revoke_token(tx: &mut Writer<'_>, id: &str, principal_id: Option<&
 }
 
 /// Tokens of a principal that are not revoked and ended less than 30 days ago.
-pub(crate) fn list_tokens(reader: &mut Reader<'_>, principal_id: &str, wish: &PageWish, at: Micros) -> Result<Page<Token>, DbError> {
+pub(crate) fn list_tokens(
+    reader: &mut Reader<'_>,
+    principal_id: &str,
+    wish: &PageWish,
+    at: Micros,
+) -> Result<Page<Token>, DbError> {
     let after = wish.after.as_deref().unwrap_or_default();
     let shown_since = at.plus_secs(-30 * 86_400);
     let rows = reader.query(

@@ -53,17 +53,12 @@ pub(crate) fn members_of(reader: &mut Reader<'_>, group_id: &str) -> Result<Vec<
 }
 
 /// Puts `member_id` into `group_id`. Gives whether that is new.
-pub(crate) fn add_member(
-    tx: &mut Writer<'_>,
-    group_id: &str,
-    member_id: &str,
-    by: &str,
-    at: Micros,
-) -> Result<bool, Problem> {
+pub(crate) fn add_member(tx: &mut Writer<'_>, group_id: &str, member_id: &str, by: &str, at: Micros) -> Result<bool, Problem> {
     if group_id == member_id || groups_of(tx, group_id)?.iter().any(|above| above == member_id) {
         return Err(Problem::invalid("a group cannot hold itself, directly or through another group"));
     }
-    let held_by = count(tx.query_one("SELECT COUNT(*) FROM membership WHERE member_id = $1", &[member_id.into()], |row| row.int(0))?);
+    let held_by =
+        count(tx.query_one("SELECT COUNT(*) FROM membership WHERE member_id = $1", &[member_id.into()], |row| row.int(0))?);
     if held_by >= GROUPS_OF_MEMBER_COUNT_MAX {
         return Err(Problem::new(Kind::TooMany, format!("it is in {GROUPS_OF_MEMBER_COUNT_MAX} groups already")));
     }
@@ -81,10 +76,8 @@ pub(crate) fn add_member(
 
 /// Takes `member_id` out of `group_id`. Gives whether it was in it.
 pub(crate) fn remove_member(tx: &mut Writer<'_>, group_id: &str, member_id: &str) -> Result<bool, DbError> {
-    let changed = tx.execute(
-        "DELETE FROM membership WHERE group_id = $1 AND member_id = $2",
-        &[group_id.into(), member_id.into()],
-    )?;
+    let changed =
+        tx.execute("DELETE FROM membership WHERE group_id = $1 AND member_id = $2", &[group_id.into(), member_id.into()])?;
     Ok(changed > 0)
 }
 

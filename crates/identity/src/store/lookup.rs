@@ -57,8 +57,7 @@ fn credential(reader: &mut Reader<'_>, sql: &str, digest: &[u8; 32]) -> Result<O
     let mut found: Option<FoundCredential> = None;
     reader.for_each(sql, &[digest.as_slice().into()], |row| {
         if found.is_none() {
-            let facts =
-                TokenFacts { id: row.text(4)?, scopes: scopes_of(&row.text(5)?), workspace: row.opt_text(6)? };
+            let facts = TokenFacts { id: row.text(4)?, scopes: scopes_of(&row.text(5)?), workspace: row.opt_text(6)? };
             found = Some(FoundCredential {
                 caller: caller_of(row, Some(facts))?,
                 disabled: row.flag(3)?,

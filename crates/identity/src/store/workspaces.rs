@@ -37,7 +37,11 @@ pub(crate) fn workspace(reader: &mut Reader<'_>, id: &str) -> Result<Option<Work
 }
 
 /// The workspaces, or only those with the ids `only`.
-pub(crate) fn list_workspaces(reader: &mut Reader<'_>, only: Option<&[String]>, wish: &PageWish) -> Result<Page<Workspace>, DbError> {
+pub(crate) fn list_workspaces(
+    reader: &mut Reader<'_>,
+    only: Option<&[String]>,
+    wish: &PageWish,
+) -> Result<Page<Workspace>, DbError> {
     let after = wish.after.as_deref().unwrap_or_default();
     let mut binds: Vec<Bind<'_>> = vec![after.into(), limit(wish.row_count()).into()];
     let narrowed = match only {

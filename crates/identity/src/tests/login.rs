@@ -47,7 +47,10 @@ async fn every_refusal_reads_the_same() {
             world.basic("ada", "wrong"),
             world.basic("bob", PASSWORD),
             world.basic("nobody", PASSWORD),
-            Credential::Basic { username: "ä/../\0".repeat(100), password: std::mem::replace(&mut long, Secret::new(Vec::new())) },
+            Credential::Basic {
+                username: "ä/../\0".repeat(100),
+                password: std::mem::replace(&mut long, Secret::new(Vec::new())),
+            },
             Credential::Basic { username: String::new(), password: Secret::new(vec![0xff, 0xfe]) },
         ] {
             let problem = world.who(credential).await.unwrap_err();
@@ -116,9 +119,10 @@ async fn another_servers_revocation_is_seen_within_a_second() {
         let token = world.token_for(&ada).await;
         world.who(bearer(&token.secret)).await.unwrap();
         let id = token.token.id.clone();
-        let behind_our_back = world.opened.system.write(move |tx| {
-            Ok(tx.execute("UPDATE token SET revoked_at = 1 WHERE id = $1", &[(&id).into()])?)
-        });
+        let behind_our_back = world
+            .opened
+            .system
+            .write(move |tx| Ok(tx.execute("UPDATE token SET revoked_at = 1 WHERE id = $1", &[(&id).into()])?));
         assert_eq!(behind_our_back.await.unwrap(), 1);
         world.clock.advance_secs(1);
         assert!(world.is_refused(bearer(&token.secret)).await);

@@ -186,7 +186,8 @@ async fn no_secret_is_in_the_database() {
     let world = world(&Location::Sqlite(path.clone()), tempfile::tempdir().unwrap(), IdentityConfig::default());
     let ada = world.user("ada", Some(PASSWORD)).await;
     let token = world.token_for(&ada).await;
-    let session = world.by(bearer(&token.secret), crate::ops::sessions::CreateSession { room: world.room.clone() }).await.unwrap();
+    let session =
+        world.by(bearer(&token.secret), crate::ops::sessions::CreateSession { room: world.room.clone() }).await.unwrap();
     let mut stored = Vec::new();
     for file in ["a.db", "a.db-wal"] {
         stored.extend(std::fs::read(folder.path().join(file)).unwrap_or_default());

@@ -119,7 +119,9 @@ async fn only_a_service_accounts_owner_mints_its_tokens() {
         let minted = world.by(bearer(&ada_token.secret), mint_for(&service.name)).await.unwrap();
         assert!(minted.secret.expose_text().unwrap().starts_with("sr_svc_"));
         assert_eq!(world.who(bearer(&minted.secret)).await.unwrap().id, service.id);
-        for (principal, kind) in [(&service.id, Kind::Forbidden), (&ada.id, Kind::Forbidden), (&"u_none".to_owned(), Kind::NotFound)] {
+        for (principal, kind) in
+            [(&service.id, Kind::Forbidden), (&ada.id, Kind::Forbidden), (&"u_none".to_owned(), Kind::NotFound)]
+        {
             let refused = world.by(bearer(&bob_token.secret), mint_for(principal)).await.unwrap_err();
             assert_eq!(refused.kind(), kind, "{principal}");
         }

@@ -26,8 +26,9 @@ impl Operation for Show {
 
     async fn run(self, permit: Permit<Self>) -> Result<Graph, Problem> {
         let shown = |text: &str| text.chars().take(500).collect::<String>();
-        let missing =
-            || Problem::not_found(format!("Model Version (name={}, version={}) not found", shown(&self.model), shown(&self.version)));
+        let missing = || {
+            Problem::not_found(format!("Model Version (name={}, version={}) not found", shown(&self.model), shown(&self.version)))
+        };
         let facts = permit.facts();
         let id = facts.id.as_deref().filter(|_| facts.exists).ok_or_else(missing)?;
         let (model_id, number) = id
@@ -35,7 +36,8 @@ impl Operation for Show {
             .and_then(|(model, number)| Some((model.to_owned(), number.parse::<i64>().ok()?)))
             .ok_or_else(missing)?;
         let workspace = permit.workspace()?.to_owned();
-        let found = self.room.db.read(&permit, move |reader| Ok(store::lineage_of(reader, &workspace, &model_id, number)?)).await?;
+        let found =
+            self.room.db.read(&permit, move |reader| Ok(store::lineage_of(reader, &workspace, &model_id, number)?)).await?;
         found.ok_or_else(missing)
     }
 }

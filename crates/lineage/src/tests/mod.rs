@@ -135,7 +135,10 @@ fn the_way_back_leads_to_code_data_and_author() {
     on_both_engines(|world| async move {
         world.record(a_training).await;
         let graph = world.show("1").await.unwrap();
-        assert_eq!((graph.subject.name.as_str(), graph.subject.version, graph.subject.aliases.as_slice()), ("churn", 1, &["best".to_owned()][..]));
+        assert_eq!(
+            (graph.subject.name.as_str(), graph.subject.version, graph.subject.aliases.as_slice()),
+            ("churn", 1, &["best".to_owned()][..])
+        );
         assert_eq!(graph.nodes.first().map(|node| node.id.clone()), Some(graph.subject.node.clone()));
         assert_eq!(graph.author().unwrap().label.as_deref(), Some("ann"));
         let code: Vec<_> = graph.uses(NodeKind::Code).iter().map(|(edge, node)| (node.name.clone(), edge.trust)).collect();
@@ -146,10 +149,18 @@ fn the_way_back_leads_to_code_data_and_author() {
         assert!(uses.contains(&("iris@d1", Use::Training)) && uses.contains(&("iris_test@d1", Use::Testing)), "{uses:?}");
         let text = graph.to_text();
         for part in [
-            "churn version 1 @best", "made by ann [observed]", "made from logged model m-1 [observed]", "started by ann [observed]",
-            "ran git commit abc123 [claimed]", "ran entry point train.py [claimed]", "ran code sha256 ff00 [claimed]",
-            "read training data iris (digest d1) [claimed]", "read testing data iris_test (digest d1) [claimed]", "author:        ann",
-            "training data: iris (digest d1) [claimed]", "test data:     iris_test (digest d1) [claimed]",
+            "churn version 1 @best",
+            "made by ann [observed]",
+            "made from logged model m-1 [observed]",
+            "started by ann [observed]",
+            "ran git commit abc123 [claimed]",
+            "ran entry point train.py [claimed]",
+            "ran code sha256 ff00 [claimed]",
+            "read training data iris (digest d1) [claimed]",
+            "read testing data iris_test (digest d1) [claimed]",
+            "author:        ann",
+            "training data: iris (digest d1) [claimed]",
+            "test data:     iris_test (digest d1) [claimed]",
         ] {
             assert!(text.contains(part), "`{part}` is missing in\n{text}");
         }

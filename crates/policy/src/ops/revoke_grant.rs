@@ -59,10 +59,8 @@ impl Operation for RevokeGrant {
                 if !store::revoke(tx, &id, &by, now)? {
                     return Err(Problem::not_found("there is no such grant in this workspace, or it is revoked already"));
                 }
-                let outcome = Outcome::done()
-                    .resource(&id)
-                    .with("principal", grant.principal.as_str())
-                    .with("role", grant.role.as_str());
+                let outcome =
+                    Outcome::done().resource(&id).with("principal", grant.principal.as_str()).with("role", grant.role.as_str());
                 Ok(((), outcome))
             })
             .await?;

@@ -196,10 +196,7 @@ async fn strangers_and_unknown_verbs_get_nothing() {
     let impostor = Caller { kind: CallerKind::Service, ..user("ann") };
     assert!(!visible(house.decide(&impostor, RUNS_GET, "ws", &Target::Run("4".to_owned())).await));
     let job = Caller { kind: CallerKind::User, ..user("bootstrap") };
-    assert!(matches!(
-        house.decide(&job, Action::write("users.create"), "ws", &Target::Server).await,
-        Decision::Deny { .. }
-    ));
+    assert!(matches!(house.decide(&job, Action::write("users.create"), "ws", &Target::Server).await, Decision::Deny { .. }));
 }
 
 #[tokio::test]

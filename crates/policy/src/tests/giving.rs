@@ -180,10 +180,13 @@ async fn a_check_tells_on(house: House) {
 
 /// All that somebody could do, in person or through a service account of theirs.
 fn reach(judge: Judge<'_>, who: &[Caller]) -> BTreeSet<(String, String)> {
-    let facts = |experiment: Option<i64>| Facts { exists: true, workspace: Some("ws".to_owned()), experiment, ..Facts::default() };
+    let facts =
+        |experiment: Option<i64>| Facts { exists: true, workspace: Some("ws".to_owned()), experiment, ..Facts::default() };
     let mut all = BTreeSet::new();
     for caller in who {
-        for verb in ["runs.get", "runs.log", "experiments.delete", "artifacts.delete", "audit.search", "grants.create", "users.create"] {
+        for verb in
+            ["runs.get", "runs.log", "experiments.delete", "artifacts.delete", "audit.search", "grants.create", "users.create"]
+        {
             for (name, kind, facts) in [
                 ("server", TargetKind::Server, Facts { exists: true, ..Facts::default() }),
                 ("workspace", TargetKind::Workspace, facts(None)),
@@ -256,11 +259,9 @@ fn nobody_gains_by_granting() {
                 ..Facts::default()
             };
             let circumstances = Circumstances { risk: 0, assurance: 1, locked: false };
-            let ask =
-                Ask { caller: &ann, verb: "grants.create", kind: facts_kind, facts: &facts, circumstances, now: START };
+            let ask = Ask { caller: &ann, verb: "grants.create", kind: facts_kind, facts: &facts, circumstances, now: START };
             let workspace = facts.workspace.as_deref();
-            let gift =
-                Gift { giver: &ann, receiver, services: &own, role, resource, workspace, expires_at: None, now: START };
+            let gift = Gift { giver: &ann, receiver, services: &own, role, resource, workspace, expires_at: None, now: START };
             if judge.may(ask).is_none() || may_give(judge, gift).is_err() {
                 refused += 1;
                 continue;

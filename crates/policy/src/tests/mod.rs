@@ -10,8 +10,8 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use gate::{
-    Assess, Attempt, BoxFuture, Caller, CallerKind, Credential, Decide, Entry, Facts, Gate, Identify, JobKey, Locate,
-    Operation, Outcome, Ports, Record, Risk, SealedOutcome, Target, Verdict,
+    Assess, Attempt, BoxFuture, Caller, CallerKind, Credential, Decide, Entry, Facts, Gate, Identify, JobKey, Locate, Operation,
+    Outcome, Ports, Record, Risk, SealedOutcome, Target, Verdict,
 };
 use kernel::{FakeClock, Micros, Problem, Secret, random_id};
 use parking_lot::Mutex;

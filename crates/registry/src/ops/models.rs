@@ -80,10 +80,7 @@ impl Operation for GetModel {
         rules::model_name("name", &self.name)?;
         let model_id = model_of(&permit, &self.name)?;
         let name = self.name;
-        self.room
-            .db
-            .read_point(&permit, move |reader| models::get(reader, &model_id)?.ok_or_else(|| model_missing(&name)))
-            .await
+        self.room.db.read_point(&permit, move |reader| models::get(reader, &model_id)?.ok_or_else(|| model_missing(&name))).await
     }
 }
 

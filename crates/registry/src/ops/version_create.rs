@@ -137,7 +137,8 @@ fn origin(reader: &mut Reader<'_>, place: &Place, asked: &CreateVersion, source:
                 Some(model_id) => models::version_of_alias(reader, model_id, alias)?,
                 None => None,
             };
-            let number = number.ok_or_else(|| version_missing(name, alias)).map_err(|problem| cannot_fetch(&asked.source, problem))?;
+            let number =
+                number.ok_or_else(|| version_missing(name, alias)).map_err(|problem| cannot_fetch(&asked.source, problem))?;
             of_version(reader, place, &mut found, name, number)?;
         }
         Source::Artifacts { experiment_id, holder } => {
@@ -160,13 +161,7 @@ fn origin(reader: &mut Reader<'_>, place: &Place, asked: &CreateVersion, source:
 }
 
 /// A run that is not there leaves the source as an opaque text: its reader must resolve it, and is judged then.
-fn of_run(
-    reader: &mut Reader<'_>,
-    place: &Place,
-    found: &mut Origin,
-    run_id: &str,
-    path: &str,
-) -> Result<(), Problem> {
+fn of_run(reader: &mut Reader<'_>, place: &Place, found: &mut Origin, run_id: &str, path: &str) -> Result<(), Problem> {
     let run = versions::run_of(reader, &place.workspace_id, run_id)?;
     if let Some((_, artifact_uri)) = run {
         found.storage_location = if path.is_empty() { artifact_uri } else { format!("{artifact_uri}/{path}") };
@@ -176,13 +171,7 @@ fn of_run(
 }
 
 /// Names and numbers can be guessed, so the earlier version must be one that this caller may know of.
-fn of_version(
-    reader: &mut Reader<'_>,
-    place: &Place,
-    found: &mut Origin,
-    name: &str,
-    number: i64,
-) -> Result<(), Problem> {
+fn of_version(reader: &mut Reader<'_>, place: &Place, found: &mut Origin, name: &str, number: i64) -> Result<(), Problem> {
     let missing = || version_missing(name, &number.to_string());
     let model_id = models::id_of_name(reader, &place.workspace_id, name)?.ok_or_else(missing)?;
     let visible = match &place.scope {
@@ -244,8 +233,7 @@ fn cannot_fetch(source: &str, problem: Problem) -> Problem {
     if !matches!(problem.kind(), Kind::NotFound | Kind::Invalid) {
         return problem;
     }
-    let message =
-        format!("Unable to fetch model from model URI source artifact location '{}'. Error: {problem}", shown(source));
+    let message = format!("Unable to fetch model from model URI source artifact location '{}'. Error: {problem}", shown(source));
     Problem::new(problem.kind(), message)
 }
 

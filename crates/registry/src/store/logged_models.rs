@@ -132,12 +132,7 @@ pub(crate) fn complete(reader: &mut Reader<'_>, models: &mut [LoggedModel]) -> R
 }
 
 /// Sets the status.
-pub(crate) fn set_status(
-    writer: &mut Writer<'_>,
-    model_id: &str,
-    status: LoggedModelStatus,
-    at: i64,
-) -> Result<(), DbError> {
+pub(crate) fn set_status(writer: &mut Writer<'_>, model_id: &str, status: LoggedModelStatus, at: i64) -> Result<(), DbError> {
     writer.execute(
         "UPDATE logged_model SET status = $2, updated_at = $3 WHERE model_id = $1",
         &[Bind::from(model_id), Bind::from(status.word()), Bind::from(at)],
@@ -165,10 +160,8 @@ pub(crate) fn put_tags(writer: &mut Writer<'_>, model_id: &str, tags: &[KeyValue
 
 /// Removes a tag; gives whether it was there.
 pub(crate) fn delete_tag(writer: &mut Writer<'_>, model_id: &str, key: &str) -> Result<bool, DbError> {
-    let count = writer.execute(
-        "DELETE FROM logged_model_tag WHERE model_id = $1 AND key = $2",
-        &[Bind::from(model_id), Bind::from(key)],
-    )?;
+    let count = writer
+        .execute("DELETE FROM logged_model_tag WHERE model_id = $1 AND key = $2", &[Bind::from(model_id), Bind::from(key)])?;
     Ok(count > 0)
 }
 
@@ -183,11 +176,8 @@ pub(crate) fn tag(reader: &mut Reader<'_>, model_id: &str, key: &str) -> Result<
 
 /// The params of a model.
 pub(crate) fn params(reader: &mut Reader<'_>, model_id: &str) -> Result<Vec<KeyValue>, DbError> {
-    reader.query(
-        "SELECT key, value FROM logged_model_param WHERE model_id = $1",
-        &[Bind::from(model_id)],
-        |row| key_value(row, 0),
-    )
+    reader
+        .query("SELECT key, value FROM logged_model_param WHERE model_id = $1", &[Bind::from(model_id)], |row| key_value(row, 0))
 }
 
 /// Adds params. One that is there already stays as it is.

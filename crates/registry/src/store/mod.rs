@@ -59,12 +59,7 @@ fn locate_model(reader: &mut Reader<'_>, workspace_id: &str, name: &str) -> Resu
     )
 }
 
-fn locate_version(
-    reader: &mut Reader<'_>,
-    workspace_id: &str,
-    name: &str,
-    version: &str,
-) -> Result<Option<Facts>, DbError> {
+fn locate_version(reader: &mut Reader<'_>, workspace_id: &str, name: &str, version: &str) -> Result<Option<Facts>, DbError> {
     let Some(mut facts) = locate_model(reader, workspace_id, name)? else { return Ok(None) };
     facts.exists = false;
     let Some(model) = facts.model.clone() else { return Ok(Some(facts)) };

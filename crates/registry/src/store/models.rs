@@ -139,21 +139,12 @@ pub(crate) fn describe(writer: &mut Writer<'_>, model_id: &str, text: Option<&st
 
 /// Marks a model as changed.
 pub(crate) fn touch(writer: &mut Writer<'_>, model_id: &str, at: i64) -> Result<(), DbError> {
-    writer.execute(
-        "UPDATE registered_model SET updated_at = $2 WHERE model_id = $1",
-        &[Bind::from(model_id), Bind::from(at)],
-    )?;
+    writer.execute("UPDATE registered_model SET updated_at = $2 WHERE model_id = $1", &[Bind::from(model_id), Bind::from(at)])?;
     Ok(())
 }
 
 /// Gives a model another name.
-pub(crate) fn rename(
-    writer: &mut Writer<'_>,
-    workspace_id: &str,
-    model_id: &str,
-    name: &str,
-    at: i64,
-) -> Result<(), Problem> {
+pub(crate) fn rename(writer: &mut Writer<'_>, workspace_id: &str, model_id: &str, name: &str, at: i64) -> Result<(), Problem> {
     let holder = writer.query_one(
         "SELECT model_id FROM registered_model WHERE workspace_id = $1 AND name = $2",
         &[Bind::from(workspace_id), Bind::from(name)],
@@ -198,19 +189,14 @@ pub(crate) fn put_tags(writer: &mut Writer<'_>, model_id: &str, tags: &[KeyValue
 }
 
 fn set_prompt(writer: &mut Writer<'_>, model_id: &str, prompt: bool) -> Result<(), DbError> {
-    writer.execute(
-        "UPDATE registered_model SET prompt = $2 WHERE model_id = $1",
-        &[Bind::from(model_id), Bind::from(prompt)],
-    )?;
+    writer.execute("UPDATE registered_model SET prompt = $2 WHERE model_id = $1", &[Bind::from(model_id), Bind::from(prompt)])?;
     Ok(())
 }
 
 /// Removes a tag, if it is there.
 pub(crate) fn delete_tag(writer: &mut Writer<'_>, model_id: &str, key: &str) -> Result<(), DbError> {
-    writer.execute(
-        "DELETE FROM registered_model_tag WHERE model_id = $1 AND key = $2",
-        &[Bind::from(model_id), Bind::from(key)],
-    )?;
+    writer
+        .execute("DELETE FROM registered_model_tag WHERE model_id = $1 AND key = $2", &[Bind::from(model_id), Bind::from(key)])?;
     if key == PROMPT_TAG {
         set_prompt(writer, model_id, false)?;
     }

@@ -177,13 +177,7 @@ pub(crate) fn describe(
 }
 
 /// Moves a version to a stage.
-pub(crate) fn set_stage(
-    writer: &mut Writer<'_>,
-    model_id: &str,
-    version: i64,
-    stage: Stage,
-    at: i64,
-) -> Result<(), DbError> {
+pub(crate) fn set_stage(writer: &mut Writer<'_>, model_id: &str, version: i64, stage: Stage, at: i64) -> Result<(), DbError> {
     writer.execute(
         "UPDATE model_version SET stage = $3, updated_at = $4 WHERE model_id = $1 AND version = $2 AND deleted = 0",
         &[Bind::from(model_id), Bind::from(version), Bind::from(stage.word()), Bind::from(at)],
@@ -226,8 +220,7 @@ pub(crate) fn put_tags(writer: &mut Writer<'_>, model_id: &str, version: i64, ta
     writer.execute_many(
         "INSERT INTO model_version_tag (model_id, version, key, value) VALUES ($1, $2, $3, $4)
          ON CONFLICT (model_id, version, key) DO UPDATE SET value = excluded.value",
-        tags.iter()
-            .map(|tag| vec![Bind::from(model_id), Bind::from(version), Bind::from(&tag.key), Bind::from(&tag.value)]),
+        tags.iter().map(|tag| vec![Bind::from(model_id), Bind::from(version), Bind::from(&tag.key), Bind::from(&tag.value)]),
     )
 }
 
@@ -241,11 +234,7 @@ pub(crate) fn delete_tag(writer: &mut Writer<'_>, model_id: &str, version: i64, 
 }
 
 /// A run of the workspace: its experiment and where its artifacts are.
-pub(crate) fn run_of(
-    reader: &mut Reader<'_>,
-    workspace_id: &str,
-    run_id: &str,
-) -> Result<Option<(i64, String)>, DbError> {
+pub(crate) fn run_of(reader: &mut Reader<'_>, workspace_id: &str, run_id: &str) -> Result<Option<(i64, String)>, DbError> {
     reader.query_one(
         "SELECT r.experiment_id, r.artifact_uri FROM run r JOIN experiment e ON e.experiment_id = r.experiment_id
          WHERE r.run_id = $1 AND e.workspace_id = $2",

@@ -11,7 +11,7 @@ use crate::ops::{
     DeleteLoggedModel, DeleteLoggedModelTag, FinalizeLoggedModel, GetLoggedModel, LogLoggedModelParams, SearchLoggedModels,
     SetLoggedModelTags,
 };
-use crate::types::{DatasetFilter, LoggedModelStatus, Page, LoggedModel};
+use crate::types::{DatasetFilter, LoggedModel, LoggedModelStatus, Page};
 
 async fn metric(world: &World, model_id: &str, experiment: i64, name: &str, value: f64, at: i64, dataset: Option<&str>) -> u64 {
     let (model_id, name, dataset) = (model_id.to_owned(), name.to_owned(), dataset.map(str::to_owned));
@@ -74,7 +74,11 @@ fn a_logged_model_lives() {
         assert_eq!(world.call(finalize(LoggedModelStatus::Ready)).await.unwrap().status, LoggedModelStatus::Ready);
         assert_eq!(world.call(finalize(LoggedModelStatus::Failed)).await.unwrap().status, LoggedModelStatus::Failed);
         world.call(DeleteLoggedModel { room: world.room.clone(), model_id: made.model_id.clone() }).await.unwrap();
-        refused(world.get_logged(&made.model_id).await, Kind::NotFound, &format!("Logged model with ID '{}' not found.", made.model_id));
+        refused(
+            world.get_logged(&made.model_id).await,
+            Kind::NotFound,
+            &format!("Logged model with ID '{}' not found.", made.model_id),
+        );
         let deleted = GetLoggedModel { room: world.room.clone(), model_id: made.model_id.clone(), allow_deleted: true };
         assert!(world.call(deleted).await.unwrap().deleted);
         assert!(names(&world, search(&world, "")).await.is_empty());
@@ -100,7 +104,11 @@ fn what_is_malformed_is_refused() {
             .write(|writer| Ok(writer.execute("UPDATE experiment SET deleted = 1 WHERE experiment_id = 2", &[])?))
             .await
             .unwrap();
-        refused(world.call(world.new_logged("2")).await, Kind::Invalid, "must be in the 'active' state. Current state is deleted.");
+        refused(
+            world.call(world.new_logged("2")).await,
+            Kind::Invalid,
+            "must be in the 'active' state. Current state is deleted.",
+        );
     });
 }
 
@@ -108,12 +116,17 @@ fn what_is_malformed_is_refused() {
 fn params_never_change_and_tags_do() {
     on_both_engines(|world| async move {
         let id = world.logged("1").await.model_id;
-        let log = |params: &[(&str, &str)]| LogLoggedModelParams { room: world.room.clone(), model_id: id.clone(), params: pairs(params) };
+        let log = |params: &[(&str, &str)]| LogLoggedModelParams {
+            room: world.room.clone(),
+            model_id: id.clone(),
+            params: pairs(params),
+        };
         world.call(log(&[("a", "1"), ("b", "2")])).await.unwrap();
         world.call(log(&[("a", "1"), ("c", "3")])).await.unwrap();
         refused(world.call(log(&[("d", "4"), ("a", "9")])).await, Kind::Invalid, "Changing param values is not allowed.");
         assert_eq!(world.get_logged(&id).await.unwrap().params, pairs(&[("a", "1"), ("b", "2"), ("c", "3")]));
-        let set = |tags: &[(&str, &str)]| SetLoggedModelTags { room: world.room.clone(), model_id: id.clone(), tags: pairs(tags) };
+        let set =
+            |tags: &[(&str, &str)]| SetLoggedModelTags { room: world.room.clone(), model_id: id.clone(), tags: pairs(tags) };
         world.call(set(&[("tag1", "value1"), ("tag2", "value2")])).await.unwrap();
         let tags = world.call(set(&[("tag1", "value3")])).await.unwrap().tags;
         assert_eq!(tags, pairs(&[("tag1", "value3"), ("tag2", "value2")]));
@@ -134,7 +147,10 @@ fn metrics_belong_to_their_experiment() {
         let metrics = world.get_logged(&id).await.unwrap().metrics;
         assert_eq!(metrics.len(), 2);
         assert_eq!((metrics[0].name.as_str(), metrics[0].value, metrics[0].timestamp_ms, metrics[0].step), ("m", 0.5, 10, 1));
-        assert_eq!((metrics[0].run_id.as_str(), metrics[0].dataset_name.as_deref(), metrics[0].dataset_digest.as_deref()), ("run1", Some("d"), Some("digest")));
+        assert_eq!(
+            (metrics[0].run_id.as_str(), metrics[0].dataset_name.as_deref(), metrics[0].dataset_digest.as_deref()),
+            ("run1", Some("d"), Some("digest"))
+        );
         assert!(metrics[1].value.is_nan());
     });
 }

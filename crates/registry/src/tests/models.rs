@@ -70,7 +70,10 @@ fn a_deleted_model_is_gone_with_all_that_was_its() {
     on_both_engines(|world| async move {
         world.model_with("a", &[("k", "v")]).await.unwrap();
         world.version("a", "s3://b/x").await.unwrap();
-        world.call(SetAlias { room: world.room.clone(), name: "a".into(), alias: "x".into(), version: "1".into() }).await.unwrap();
+        world
+            .call(SetAlias { room: world.room.clone(), name: "a".into(), alias: "x".into(), version: "1".into() })
+            .await
+            .unwrap();
         world.call(DeleteModel { room: world.room.clone(), name: "a".into() }).await.unwrap();
         refused(world.get_model("a").await, Kind::NotFound, "not found");
         refused(world.get_version("a", "1").await, Kind::NotFound, "Model Version (name=a, version=1) not found");

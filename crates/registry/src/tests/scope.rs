@@ -73,7 +73,10 @@ fn another_workspaces_things_are_not_found() {
             })
         };
         let facts = find("1").await.unwrap();
-        assert_eq!((facts.model.as_ref(), facts.id), (Some(&model.model_id), Some(format!("{}/{}", model.model_id, version.version))));
+        assert_eq!(
+            (facts.model.as_ref(), facts.id),
+            (Some(&model.model_id), Some(format!("{}/{}", model.model_id, version.version)))
+        );
         for spelling in ["01", "+1", " 1", "1.0", "2"] {
             assert!(!find(spelling).await.unwrap().exists, "{spelling}");
         }

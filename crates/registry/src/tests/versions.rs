@@ -81,7 +81,9 @@ fn deleting_redacts() {
 fn stages_move_and_archive() {
     on_both_engines(|world| async move {
         world.model("a").await;
-        for (version, to) in [("1", "Archived"), ("2", "production"), ("3", "Archived"), ("4", "Production"), ("5", "Staging"), ("6", "STAGING")] {
+        for (version, to) in
+            [("1", "Archived"), ("2", "production"), ("3", "Archived"), ("4", "Production"), ("5", "Staging"), ("6", "STAGING")]
+        {
             world.version("a", "runs:/run_id/model").await.unwrap();
             stage(&world, version, to, false).await.unwrap();
         }
@@ -105,7 +107,11 @@ fn stages_move_and_archive() {
         stage(&world, "7", "Production", true).await.unwrap();
         assert_eq!(latest(&["Production", "Archived"]).await, pairs(&[("Archived", 4), ("Production", 7)]));
         assert_eq!(world.get_version("a", "2").await.unwrap().stage, Stage::Archived);
-        refused(stage(&world, "7", "Live", false).await, Kind::Invalid, "Invalid Model Version stage: Live. Value must be one of None");
+        refused(
+            stage(&world, "7", "Live", false).await,
+            Kind::Invalid,
+            "Invalid Model Version stage: Live. Value must be one of None",
+        );
         refused(stage(&world, "7", "Archived", true).await, Kind::Invalid, "is not an Active stage");
     });
 }
@@ -116,7 +122,8 @@ fn describing_a_version_leaves_its_model_alone() {
         world.model("a").await;
         world.version("a", "s3://b/x").await.unwrap();
         let model = world.get_model("a").await.unwrap();
-        let verb = UpdateVersion { room: world.room.clone(), name: "a".into(), version: "1".into(), description: Some("x".into()) };
+        let verb =
+            UpdateVersion { room: world.room.clone(), name: "a".into(), version: "1".into(), description: Some("x".into()) };
         assert_eq!(world.call(verb).await.unwrap().description.as_deref(), Some("x"));
         assert_eq!(world.get_model("a").await.unwrap().updated_at, model.updated_at);
         let set = SetVersionTag { room: world.room.clone(), name: "a".into(), version: "1".into(), tag: pair("key", "") };
@@ -140,7 +147,10 @@ fn sources_are_resolved_inside_the_workspace() {
         assert_eq!((made.storage_location.as_str(), made.run_id.as_deref()), (logged.artifact_uri.as_str(), Some("run1")));
         assert_eq!(made.source, source);
         let made = world.version("a", "runs:/run2/model").await.unwrap();
-        assert_eq!((made.storage_location.as_str(), made.run_id.as_deref()), ("mlflow-artifacts:/2/run2/artifacts/model", Some("run2")));
+        assert_eq!(
+            (made.storage_location.as_str(), made.run_id.as_deref()),
+            ("mlflow-artifacts:/2/run2/artifacts/model", Some("run2"))
+        );
         let copy = world.version("a", "models:/a/2").await.unwrap();
         assert_eq!(copy.storage_location, "mlflow-artifacts:/2/run2/artifacts/model");
         assert_eq!((copy.source.as_str(), copy.run_id.as_deref()), ("models:/a/2", Some("run2")));
@@ -154,8 +164,21 @@ fn sources_are_resolved_inside_the_workspace() {
         }
         // Another workspace's things do not exist, however they are spelt.
         let missing = format!("models:/m-{}", "0".repeat(32));
-        for foreign in ["mlflow-artifacts:/3/run3/artifacts", "mlflow-artifacts:/3", "mlflow-artifacts:/1/run3/artifacts", "mlflow-artifacts:/2/run1/x", "models:/none/1", "models:/a/99", "models:/a@none", &missing] {
-            refused(world.version("a", foreign).await, Kind::NotFound, "Unable to fetch model from model URI source artifact location");
+        for foreign in [
+            "mlflow-artifacts:/3/run3/artifacts",
+            "mlflow-artifacts:/3",
+            "mlflow-artifacts:/1/run3/artifacts",
+            "mlflow-artifacts:/2/run1/x",
+            "models:/none/1",
+            "models:/a/99",
+            "models:/a@none",
+            &missing,
+        ] {
+            refused(
+                world.version("a", foreign).await,
+                Kind::NotFound,
+                "Unable to fetch model from model URI source artifact location",
+            );
         }
         refused(world.version("a", "file:///etc/passwd").await, Kind::Invalid, "To use a local path as a model version");
     });
@@ -188,7 +211,10 @@ fn lineage_says_what_was_seen_and_what_was_said() {
         let mut said = world.new_version("a", "s3://b/x");
         said.run_id = Some("run1".into());
         world.call(said).await.unwrap();
-        assert_eq!(world.edges().await, ["model_version attributed person  observed", "model_version generated run run1 claimed"]);
+        assert_eq!(
+            world.edges().await,
+            ["model_version attributed person  observed", "model_version generated run run1 claimed"]
+        );
         world.version("a", "runs:/run2/m").await.unwrap();
         let edges = world.edges().await;
         assert!(edges.contains(&"model_version generated run run2 observed".to_owned()), "{edges:?}");

@@ -36,7 +36,9 @@ pub struct On {
 
 /// Options of `grant create`.
 #[derive(Args)]
-#[command(after_help = "Examples:\n  strongroom grant create alice contributor\n  strongroom grant create ci trainer --on experiment --id 7")]
+#[command(
+    after_help = "Examples:\n  strongroom grant create alice contributor\n  strongroom grant create ci trainer --on experiment --id 7"
+)]
 pub struct CreateGrant {
     /// The user, service account or group.
     principal: String,
@@ -110,7 +112,8 @@ impl Grant {
                 if let Some(principal) = &all.principal {
                     path.push_str(&format!("&principal={}", segment(principal)));
                 }
-                let columns = ["id", "principal", "role", "resource_kind", "resource", "created_at", "expires_at", "justification"];
+                let columns =
+                    ["id", "principal", "role", "resource_kind", "resource", "created_at", "expires_at", "justification"];
                 let mut grants = pages(&mut client, &path, "grants", usize::MAX).await?;
                 grants.iter_mut().for_each(|grant| say_never(&client, grant));
                 print_list(&client, &grants, &columns);

@@ -250,7 +250,9 @@ impl CheckProof {
                 json!({"ok": true, "index": index, "origin": checkpoint.origin, "size": checkpoint.size}),
                 format!("holds: the record has index {index} in the log `{}` of {} records", checkpoint.origin, checkpoint.size),
             ),
-            Err(error) => (ExitCode::FAILURE, json!({"ok": false, "fault": error.to_string()}), format!("DOES NOT HOLD: {error}")),
+            Err(error) => {
+                (ExitCode::FAILURE, json!({"ok": false, "fault": error.to_string()}), format!("DOES NOT HOLD: {error}"))
+            }
         };
         crate::say!("{}", if self.json { said.to_string() } else { text });
         Ok(code)
@@ -260,7 +262,9 @@ impl CheckProof {
 /// Cosign the checkpoints of other servers' logs (C2SP tlog-witness). Nothing but `add-checkpoint` and what was cosigned is
 /// answered; it holds no data of those servers.
 #[derive(Args)]
-#[command(after_help = "Example:\n  strongroom witness --dir ./witness --name witness.example --log \"$(cat vkey)\" --listen 127.0.0.1:9443")]
+#[command(
+    after_help = "Example:\n  strongroom witness --dir ./witness --name witness.example --log \"$(cat vkey)\" --listen 127.0.0.1:9443"
+)]
 pub struct WitnessServer {
     /// Where it keeps its key and the newest checkpoint of each log.
     #[arg(long, value_name = "DIR")]

@@ -142,7 +142,9 @@ impl Connection {
             .iter()
             .find_map(|name| std::env::var(name).ok())
             .map(Secret::from)
-            .ok_or_else(|| Problem::invalid("name a token with --token-file FILE or STRONGROOM_TOKEN, or log in with --user NAME"))
+            .ok_or_else(|| {
+                Problem::invalid("name a token with --token-file FILE or STRONGROOM_TOKEN, or log in with --user NAME")
+            })
     }
 }
 
@@ -246,7 +248,8 @@ async fn send_here(router: &mut Router, mut request: Request<Body>) -> Result<Re
 /// The server's error as a problem of ours.
 fn problem_of(status: http::StatusCode, bytes: &[u8]) -> Problem {
     let body: Value = serde_json::from_slice(bytes).unwrap_or(Value::Null);
-    let message = body.get("message").and_then(Value::as_str).map_or_else(|| format!("the server answered {status}"), str::to_owned);
+    let message =
+        body.get("message").and_then(Value::as_str).map_or_else(|| format!("the server answered {status}"), str::to_owned);
     let kind = match status.as_u16() {
         401 => kernel::Kind::Unauthenticated,
         403 => kernel::Kind::Forbidden,

@@ -201,7 +201,11 @@ async fn first_administrator(app: &App, name: &str) -> Result<Secret, Problem> {
         };
         call(&app.gate, &pass, grant).await?;
     }
-    let wish = identity::TokenWish { label: "first token".to_owned(), lifetime_s: Some(FIRST_TOKEN_S), ..identity::TokenWish::default() };
+    let wish = identity::TokenWish {
+        label: "first token".to_owned(),
+        lifetime_s: Some(FIRST_TOKEN_S),
+        ..identity::TokenWish::default()
+    };
     let token = identity::ops::tokens::CreateTokenFor { room: identity.clone(), principal: user.id, wish };
     Ok(call(&app.gate, &pass, token).await?.secret)
 }
@@ -211,7 +215,8 @@ async fn call<O: Operation>(gate: &Gate, pass: &JobPass, operation: O) -> Result
 }
 
 /// The configuration that a new folder begins with.
-const FIRST_CONFIG: &str = "# Strongroom's configuration. Every key has a default; `strongroom config check --data DIR` prints what is in force.
+const FIRST_CONFIG: &str =
+    "# Strongroom's configuration. Every key has a default; `strongroom config check --data DIR` prints what is in force.
 
 [server]
 # listen = \"127.0.0.1:8443\"

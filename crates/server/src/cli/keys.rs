@@ -80,7 +80,9 @@ async fn rewrap(client: &mut Client) -> Result<u64, Problem> {
         match answer.get("rewrapped_count").and_then(Value::as_u64) {
             Some(0) => return Ok(all),
             Some(count) => all = all.saturating_add(count),
-            None => return Err(Problem::internal("the server's answer does not say how many keys were wrapped", answer.to_string())),
+            None => {
+                return Err(Problem::internal("the server's answer does not say how many keys were wrapped", answer.to_string()));
+            }
         }
     }
 }

@@ -10,8 +10,10 @@ use crate::{boot, config};
 
 /// Options of `audit recover`.
 #[derive(Args)]
-#[command(after_help = "Copy the folder and the database away first, and look at `strongroom audit verify`. What is given up cannot be proved \
-any more: a checkpoint kept elsewhere will not fit the log that goes on.\n\nExample:\n  strongroom audit recover --data ./data --accept")]
+#[command(
+    after_help = "Copy the folder and the database away first, and look at `strongroom audit verify`. What is given up cannot be proved \
+any more: a checkpoint kept elsewhere will not fit the log that goes on.\n\nExample:\n  strongroom audit recover --data ./data --accept"
+)]
 pub struct Recover {
     /// The data folder. No server may run on it.
     #[arg(long, value_name = "DIR", env = "STRONGROOM_DATA")]

@@ -11,7 +11,9 @@ use crate::{boot, config, listen, tls};
 
 /// Answer requests until told to stop (SIGINT or SIGTERM).
 #[derive(Args)]
-#[command(after_help = "The first line on stdout is `listening https://HOST:PORT`; logs go to stderr. Clients trust DIR/tls/ca.pem.")]
+#[command(
+    after_help = "The first line on stdout is `listening https://HOST:PORT`; logs go to stderr. Clients trust DIR/tls/ca.pem."
+)]
 pub struct Serve {
     /// The data folder that `strongroom init` made.
     #[arg(long, value_name = "DIR", env = "STRONGROOM_DATA")]

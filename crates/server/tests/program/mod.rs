@@ -110,7 +110,8 @@ impl Drop for Server {
 pub async fn ask(place: &Place, server: &Server, method: &str, path: &str, headers: &str, body: &str) -> String {
     let stream = tokio::net::TcpStream::connect(("127.0.0.1", server.port)).await.unwrap();
     let name = ServerName::try_from("localhost").unwrap();
-    let secured = tokio_rustls::TlsConnector::from(trusting(&place.data().join("tls/ca.pem"))).connect(name, stream).await.unwrap();
+    let secured =
+        tokio_rustls::TlsConnector::from(trusting(&place.data().join("tls/ca.pem"))).connect(name, stream).await.unwrap();
     let (mut reader, mut writer) = tokio::io::split(secured);
     let head = format!(
         "{method} {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Length: {}\r\n{headers}\r\n{body}",

@@ -116,7 +116,8 @@ impl Operation for UpdateAssessment {
         room.db
             .write(&permit, move |tx| {
                 super::hold(tx, row, &trace_id, at)?;
-                let before = assessments::get(tx, row, &assessment_id)?.ok_or_else(|| no_assessment(&assessment_id, &trace_id))?;
+                let before =
+                    assessments::get(tx, row, &assessment_id)?.ok_or_else(|| no_assessment(&assessment_id, &trace_id))?;
                 let mut after = changed(before, change)?;
                 after.updated_ms = at.as_millis();
                 assessments::put(tx, row, &after, &by)?;

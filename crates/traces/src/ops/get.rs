@@ -107,7 +107,10 @@ impl Operation for GetSpans {
 /// That an answer with so many bytes of spans fits into memory.
 pub(super) fn fits(span_bytes: i64) -> Result<(), Problem> {
     if span_bytes > limits::ANSWER_SPAN_BYTES_MAX {
-        let text = format!("the traces have {span_bytes} bytes of spans; at most {} are answered at once, ask for fewer", limits::ANSWER_SPAN_BYTES_MAX);
+        let text = format!(
+            "the traces have {span_bytes} bytes of spans; at most {} are answered at once, ask for fewer",
+            limits::ANSWER_SPAN_BYTES_MAX
+        );
         return Err(Problem::new(Kind::TooLarge, text));
     }
     Ok(())

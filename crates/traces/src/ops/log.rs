@@ -38,7 +38,8 @@ impl Operation for LogSpans {
 
     async fn run(self, permit: Permit<Self>) -> Result<usize, Problem> {
         if self.spans.len() > limits::REQUEST_SPAN_COUNT_MAX {
-            let text = format!("at most {} spans may be logged at once, got {}", limits::REQUEST_SPAN_COUNT_MAX, self.spans.len());
+            let text =
+                format!("at most {} spans may be logged at once, got {}", limits::REQUEST_SPAN_COUNT_MAX, self.spans.len());
             return Err(Problem::new(Kind::TooLarge, text));
         }
         let experiment = super::experiment_row(&permit, &self.experiment_id)?;
@@ -89,7 +90,14 @@ fn log(tx: &mut Writer<'_>, experiment: i64, trace_id: &str, new: &[SpanRow], ow
 }
 
 /// The trace's row: the one that is there, if it is in this experiment, or a new one.
-fn begin(tx: &mut Writer<'_>, experiment: i64, trace_id: &str, new: &[SpanRow], owner: &str, at: Micros) -> Result<traces::Head, Problem> {
+fn begin(
+    tx: &mut Writer<'_>,
+    experiment: i64,
+    trace_id: &str,
+    new: &[SpanRow],
+    owner: &str,
+    at: Micros,
+) -> Result<traces::Head, Problem> {
     if let Some(head) = traces::head_by_id(tx, trace_id)? {
         return held(tx, head, experiment, at);
     }
@@ -131,7 +139,9 @@ const fn state_of(root: &SpanRow) -> TraceState {
 
 /// Tokens, cost, session and user of the trace, unless its client said them itself.
 fn add_up(tx: &mut Writer<'_>, row: i64, new: &[SpanRow]) -> Result<(), Problem> {
-    for (key, found) in [(SESSION, new.iter().find_map(|span| span.session.as_ref())), (USER, new.iter().find_map(|span| span.user.as_ref()))] {
+    for (key, found) in
+        [(SESSION, new.iter().find_map(|span| span.session.as_ref())), (USER, new.iter().find_map(|span| span.user.as_ref()))]
+    {
         if let Some(text) = found {
             traces::add_metadata(tx, row, key, text)?;
         }
@@ -140,7 +150,8 @@ fn add_up(tx: &mut Writer<'_>, row: i64, new: &[SpanRow]) -> Result<(), Problem>
         return Ok(());
     }
     let sums = spans::sums(tx, row)?;
-    let of = |keys: &[&str]| -> Vec<(String, f64)> { sums.iter().filter(|(key, _)| keys.contains(&key.as_str())).cloned().collect() };
+    let of =
+        |keys: &[&str]| -> Vec<(String, f64)> { sums.iter().filter(|(key, _)| keys.contains(&key.as_str())).cloned().collect() };
     let (tokens, cost) = (of(&TOKEN_KEYS), of(&COST_KEYS));
     let finalized = tx
         .query_one("SELECT finalized FROM trace WHERE trace_row = $1", &[row.into()], |found| found.flag(0))?

@@ -92,12 +92,15 @@ fn plan(query: &MetricQuery) -> Result<Plan, Problem> {
     if query.interval_s.is_some() && (query.start_ms.is_none() || query.end_ms.is_none()) {
         return Err(Problem::invalid("start_time_ms and end_time_ms are required if time_interval_seconds is set"));
     }
-    let unknown = || Problem::invalid(format!("metric_name is not one of the view {}, got '{}'", query.view.word(), short(&query.metric)));
+    let unknown =
+        || Problem::invalid(format!("metric_name is not one of the view {}, got '{}'", query.view.word(), short(&query.metric)));
     let known = known(query.view, &query.metric).ok_or_else(unknown)?;
     for aggregation in &query.aggregations {
         if !known.aggregations.contains(&aggregation.word()) {
             let (word, all) = (aggregation.word(), known.aggregations);
-            return Err(Problem::invalid(format!("Found invalid aggregation_type(s): ['{word}']. Supported aggregation types: {all:?}")));
+            return Err(Problem::invalid(format!(
+                "Found invalid aggregation_type(s): ['{word}']. Supported aggregation types: {all:?}"
+            )));
         }
         if let Aggregation::Percentile(percent) = aggregation
             && !(0.0..=100.0).contains(percent)
@@ -108,7 +111,13 @@ fn plan(query: &MetricQuery) -> Result<Plan, Problem> {
     let mut dimensions = Vec::with_capacity(query.dimensions.len());
     for name in &query.dimensions {
         let column = metrics::dimension(query.view, name).filter(|_| known.dimensions.contains(&name.as_str()));
-        let unknown = || Problem::invalid(format!("Found invalid dimension(s): ['{}']. Supported dimensions: {:?}", short(name), known.dimensions));
+        let unknown = || {
+            Problem::invalid(format!(
+                "Found invalid dimension(s): ['{}']. Supported dimensions: {:?}",
+                short(name),
+                known.dimensions
+            ))
+        };
         dimensions.push(column.ok_or_else(unknown)?);
     }
     let filters = query.filters.iter().map(|text| filter(query.view, text)).collect::<Result<_, _>>()?;
@@ -122,13 +131,16 @@ fn short(text: &str) -> String {
 /// One condition such as `trace.tag.team = "x"`.
 fn filter(view: MetricView, text: &str) -> Result<Filter, Problem> {
     rules::no_nul("a filter", text)?;
-    let invalid = || Problem::invalid(format!("Invalid filter: '{}'. Expected one comparison such as trace.status = \"OK\".", short(text)));
+    let invalid =
+        || Problem::invalid(format!("Invalid filter: '{}'. Expected one comparison such as trace.status = \"OK\".", short(text)));
     let (left, right) = text.split_once('=').ok_or_else(invalid)?;
     let value = right.trim();
-    let value = ['"', '\''].into_iter().find_map(|quote| value.strip_prefix(quote)?.strip_suffix(quote)).ok_or_else(invalid)?.to_owned();
+    let value =
+        ['"', '\''].into_iter().find_map(|quote| value.strip_prefix(quote)?.strip_suffix(quote)).ok_or_else(invalid)?.to_owned();
     let left = left.trim();
     let (kind, rest) = left.split_once('.').ok_or_else(invalid)?;
-    let (entity, key) = rest.split_once('.').map_or((rest, None), |(entity, key)| (entity, Some(key.trim_matches('`').to_owned())));
+    let (entity, key) =
+        rest.split_once('.').map_or((rest, None), |(entity, key)| (entity, Some(key.trim_matches('`').to_owned())));
     match (kind, entity, key, view) {
         ("trace", "status", None, _) => Ok(Filter::Column("t.state", value)),
         ("trace", "tag", Some(key), _) => Ok(Filter::Pair("trace_tag", key, value)),
@@ -160,7 +172,9 @@ impl Groups {
     fn add(&mut self, sample: Sample) -> Result<(), Problem> {
         self.row_count += 1;
         // What has no such dimension or value is left out.
-        let (Some(group), Some(value)) = (sample.group.into_iter().collect::<Option<Vec<String>>>(), sample.value) else { return Ok(()) };
+        let (Some(group), Some(value)) = (sample.group.into_iter().collect::<Option<Vec<String>>>(), sample.value) else {
+            return Ok(());
+        };
         let bucket = self.interval_ms.map(|width| sample.time_ms.div_euclid(width).saturating_mul(width));
         self.all.entry((bucket, group)).or_default().push(value);
         if self.row_count > limits::METRIC_ROW_COUNT_MAX || self.all.len() > limits::METRIC_GROUP_COUNT_MAX {
@@ -205,7 +219,12 @@ fn of_sorted(aggregation: Aggregation, values: &[f64]) -> f64 {
 }
 
 /// Linear between the two nearest values (R. Hyndman, Y. Fan, "Sample Quantiles in Statistical Packages", 1996, type 7).
-#[expect(clippy::cast_precision_loss, clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "the place lies within the list")]
+#[expect(
+    clippy::cast_precision_loss,
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "the place lies within the list"
+)]
 fn percentile(sorted: &[f64], percent: f64) -> f64 {
     let place = percent / 100.0 * (sorted.len().saturating_sub(1)) as f64;
     let below = place.floor();
@@ -228,9 +247,22 @@ mod tests {
 
     #[test]
     fn filters_are_one_comparison_of_their_own_view() {
-        assert!(matches!(filter(MetricView::Traces, "trace.status = \"OK\""), Ok(Filter::Column("t.state", text)) if text == "OK"));
-        assert!(matches!(filter(MetricView::Spans, "trace.tag.`a.b` = 'x=y'"), Ok(Filter::Pair("trace_tag", key, text)) if key == "a.b" && text == "x=y"));
-        for bad in ["", "trace.status", "trace.status = OK", "status = 'x'", "trace.tag = 'x'", "trace.status.x = 'y'", "span.name = 'x'", "trace.status != 'OK'"] {
+        assert!(
+            matches!(filter(MetricView::Traces, "trace.status = \"OK\""), Ok(Filter::Column("t.state", text)) if text == "OK")
+        );
+        assert!(
+            matches!(filter(MetricView::Spans, "trace.tag.`a.b` = 'x=y'"), Ok(Filter::Pair("trace_tag", key, text)) if key == "a.b" && text == "x=y")
+        );
+        for bad in [
+            "",
+            "trace.status",
+            "trace.status = OK",
+            "status = 'x'",
+            "trace.tag = 'x'",
+            "trace.status.x = 'y'",
+            "span.name = 'x'",
+            "trace.status != 'OK'",
+        ] {
             assert!(filter(MetricView::Traces, bad).is_err(), "{bad}");
         }
     }

@@ -77,7 +77,11 @@ pub(super) fn experiments(texts: &[String]) -> Result<Vec<i64>, Problem> {
 /// The ids that can be ids, each once, in the order in which they came.
 fn plain_ids(ids: Vec<String>) -> Result<Vec<String>, Problem> {
     if ids.len() > limits::BATCH_TRACE_COUNT_MAX {
-        return Err(Problem::invalid(format!("at most {} traces may be asked for at once, got {}", limits::BATCH_TRACE_COUNT_MAX, ids.len())));
+        return Err(Problem::invalid(format!(
+            "at most {} traces may be asked for at once, got {}",
+            limits::BATCH_TRACE_COUNT_MAX,
+            ids.len()
+        )));
     }
     let mut seen = std::collections::HashSet::new();
     Ok(ids.into_iter().filter(|id| rules::trace_id(id).is_ok() && seen.insert(id.clone())).collect())

@@ -90,7 +90,8 @@ impl Operation for LinkToRun {
             .db
             .write(&permit, move |tx| {
                 let heads = if ids.is_empty() { Vec::new() } else { search::by_ids(tx, &workspace, &scope, &ids)? };
-                let known: HashMap<&str, i64> = heads.iter().map(|head| (head.info.trace_id.as_str(), head.info.experiment_id)).collect();
+                let known: HashMap<&str, i64> =
+                    heads.iter().map(|head| (head.info.trace_id.as_str(), head.info.experiment_id)).collect();
                 let place = |id: String| (known.get(id.as_str()).copied().unwrap_or(home), id);
                 let links: Vec<(String, i64)> = ids.into_iter().map(place).map(|(experiment, id)| (id, experiment)).collect();
                 traces::link_run(tx, &run_id, &links)?;

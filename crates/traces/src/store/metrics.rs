@@ -101,7 +101,9 @@ fn statement(experiments: &[i64], plan: &Plan, binds: &mut Binds) -> String {
     let mut joins = join.to_owned();
     let value = match plan.measure {
         Measure::One => "CAST(1 AS DOUBLE PRECISION)",
-        Measure::Latency if plan.view == MetricView::Spans => "CAST((s.end_time_ns - s.start_time_ns) / 1000000 AS DOUBLE PRECISION)",
+        Measure::Latency if plan.view == MetricView::Spans => {
+            "CAST((s.end_time_ns - s.start_time_ns) / 1000000 AS DOUBLE PRECISION)"
+        }
         Measure::Latency => "CAST(t.duration_ms AS DOUBLE PRECISION)",
         Measure::AssessmentValue => "a.value",
         Measure::Kept(key) => {
@@ -129,7 +131,9 @@ fn statement(experiments: &[i64], plan: &Plan, binds: &mut Binds) -> String {
             Filter::Column(column, text) => format!(" AND {column} = {}", binds.text(text.as_str())),
             Filter::Pair(table, key, text) => {
                 let (key, text) = (binds.text(key.as_str()), binds.text(text.as_str()));
-                format!(" AND EXISTS (SELECT 1 FROM {table} x WHERE x.trace_row = t.trace_row AND x.key = {key} AND x.value = {text})")
+                format!(
+                    " AND EXISTS (SELECT 1 FROM {table} x WHERE x.trace_row = t.trace_row AND x.key = {key} AND x.value = {text})"
+                )
             }
         });
     }

@@ -38,7 +38,10 @@ pub(crate) fn visible(reader: &mut Reader<'_>, workspace_id: &str, scope: &Scope
     for chunk in wanted.chunks(IN_COUNT_MAX) {
         let mut binds = Binds::default();
         let workspace = binds.text(workspace_id);
-        let sql = format!("SELECT experiment_id FROM experiment WHERE workspace_id = {workspace} AND experiment_id IN ({})", binds.ints(chunk));
+        let sql = format!(
+            "SELECT experiment_id FROM experiment WHERE workspace_id = {workspace} AND experiment_id IN ({})",
+            binds.ints(chunk)
+        );
         all.extend(reader.query(&sql, &binds.get(), |row| row.int(0))?);
     }
     Ok(all)
@@ -124,7 +127,12 @@ pub(crate) fn counts(
 }
 
 /// The traces that a deletion by age would take, oldest first.
-pub(crate) fn until(reader: &mut Reader<'_>, experiment: i64, max_time_ms: i64, limit: i64) -> Result<Vec<(i64, String)>, Problem> {
+pub(crate) fn until(
+    reader: &mut Reader<'_>,
+    experiment: i64,
+    max_time_ms: i64,
+    limit: i64,
+) -> Result<Vec<(i64, String)>, Problem> {
     let sql = "SELECT trace_row, trace_id FROM trace WHERE experiment_id = $1 AND request_time_ms <= $2 \
                ORDER BY request_time_ms, trace_row LIMIT $3";
     Ok(reader.query(sql, &[experiment.into(), max_time_ms.into(), limit.into()], |row| Ok((row.int(0)?, row.text(1)?)))?)
@@ -134,7 +142,10 @@ pub(crate) fn until(reader: &mut Reader<'_>, experiment: i64, max_time_ms: i64, 
 pub(crate) fn of_experiment(reader: &mut Reader<'_>, experiment: i64, ids: &[String]) -> Result<Vec<(i64, String)>, Problem> {
     let mut binds = Binds::default();
     let experiment = binds.int(experiment);
-    let sql = format!("SELECT trace_row, trace_id FROM trace WHERE experiment_id = {experiment} AND trace_id IN ({})", binds.texts(ids));
+    let sql = format!(
+        "SELECT trace_row, trace_id FROM trace WHERE experiment_id = {experiment} AND trace_id IN ({})",
+        binds.texts(ids)
+    );
     Ok(reader.query(&sql, &binds.get(), |row| Ok((row.int(0)?, row.text(1)?)))?)
 }
 
@@ -149,7 +160,8 @@ fn all_of(clauses: &[TraceClause], binds: &mut Binds) -> Result<Option<String>, 
         }
     }
     if !of_span.is_empty() {
-        conditions.push(format!("EXISTS (SELECT 1 FROM trace_span s WHERE s.trace_row = t.trace_row AND {})", of_span.join(" AND ")));
+        conditions
+            .push(format!("EXISTS (SELECT 1 FROM trace_span s WHERE s.trace_row = t.trace_row AND {})", of_span.join(" AND ")));
     }
     Ok((!conditions.is_empty()).then(|| conditions.join(" AND ")))
 }
@@ -183,7 +195,9 @@ fn condition(clause: &TraceClause, binds: &mut Binds) -> Result<String, Problem>
         TraceField::Expectation(name) => assessment("expectation", name, clause, binds),
         TraceField::Issue => {
             let name = compare("a.name", clause.comparison, &clause.literal, binds)?;
-            Ok(format!("EXISTS (SELECT 1 FROM trace_assessment a WHERE a.trace_row = t.trace_row AND a.kind = 'issue' AND {name})"))
+            Ok(format!(
+                "EXISTS (SELECT 1 FROM trace_assessment a WHERE a.trace_row = t.trace_row AND a.kind = 'issue' AND {name})"
+            ))
         }
         TraceField::Span(_) | TraceField::SpanAttribute(_) => span(clause, binds),
     }
@@ -203,8 +217,10 @@ fn run(clause: &TraceClause, binds: &mut Binds) -> Result<String, Problem> {
     let made_in = pair("trace_metadata", RUN, clause, binds)?;
     let (Comparison::Eq, Literal::Text(run_id)) = (clause.comparison, &clause.literal) else { return Ok(made_in) };
     let run_id = binds.text(run_id.as_str());
-    Ok(format!("({made_in} OR EXISTS (SELECT 1 FROM trace_run l \
-         WHERE l.run_id = {run_id} AND l.trace_id = t.trace_id AND l.experiment_id = t.experiment_id))"))
+    Ok(format!(
+        "({made_in} OR EXISTS (SELECT 1 FROM trace_run l \
+         WHERE l.run_id = {run_id} AND l.trace_id = t.trace_id AND l.experiment_id = t.experiment_id))"
+    ))
 }
 
 fn prompt(clause: &TraceClause, binds: &mut Binds) -> Result<String, Problem> {
@@ -220,8 +236,9 @@ fn prompt(clause: &TraceClause, binds: &mut Binds) -> Result<String, Problem> {
 /// Values are JSON: a text matches with its quotes, everything else as it is written.
 fn assessment(kind: &str, name: &str, clause: &TraceClause, binds: &mut Binds) -> Result<String, Problem> {
     let name = binds.text(name);
-    let rows =
-        format!("SELECT 1 FROM trace_assessment a WHERE a.trace_row = t.trace_row AND a.kind = '{kind}' AND a.name = {name} AND a.valid = 1");
+    let rows = format!(
+        "SELECT 1 FROM trace_assessment a WHERE a.trace_row = t.trace_row AND a.kind = '{kind}' AND a.name = {name} AND a.valid = 1"
+    );
     Ok(match (clause.comparison, &clause.literal) {
         (Comparison::IsNull, _) => format!("NOT EXISTS ({rows})"),
         (Comparison::IsNotNull, _) => format!("EXISTS ({rows})"),
@@ -256,7 +273,9 @@ fn span_attribute(name: &str, clause: &TraceClause, binds: &mut Binds) -> Result
     let is = |text: &str, binds: &mut Binds| {
         let as_text = Json::String(Json::String(text.to_owned()).to_string());
         let plain = Json::String(text.to_owned());
-        let one = |value: Json, binds: &mut Binds| like("s.content", format!("%{}%", like_literal(&format!("{name}: {value}"))), false, binds);
+        let one = |value: Json, binds: &mut Binds| {
+            like("s.content", format!("%{}%", like_literal(&format!("{name}: {value}"))), false, binds)
+        };
         format!("({} OR {})", one(as_text, binds), one(plain, binds))
     };
     Ok(match (clause.comparison, &clause.literal) {

@@ -72,7 +72,11 @@ pub(super) fn like_literal(text: &str) -> String {
 /// `column` against a pattern that is escaped already.
 pub(super) fn like(column: &str, pattern: String, ignore_case: bool, binds: &mut Binds) -> String {
     let place = binds.text(pattern);
-    if ignore_case { format!("LOWER({column}) LIKE LOWER({place}) ESCAPE '\\'") } else { format!("{column} LIKE {place} ESCAPE '\\'") }
+    if ignore_case {
+        format!("LOWER({column}) LIKE LOWER({place}) ESCAPE '\\'")
+    } else {
+        format!("{column} LIKE {place} ESCAPE '\\'")
+    }
 }
 
 /// `column` compared with a literal.

@@ -58,9 +58,11 @@ pub(crate) fn head_by_id(reader: &mut Reader<'_>, trace_id: &str) -> Result<Opti
 
 /// Whether an experiment is in use, and where its artifacts go.
 pub(crate) fn experiment(reader: &mut Reader<'_>, experiment_id: i64) -> Result<Option<(bool, String)>, DbError> {
-    reader.query_one("SELECT deleted, artifact_location FROM experiment WHERE experiment_id = $1", &[experiment_id.into()], |row| {
-        Ok((!row.flag(0)?, row.text(1)?))
-    })
+    reader.query_one(
+        "SELECT deleted, artifact_location FROM experiment WHERE experiment_id = $1",
+        &[experiment_id.into()],
+        |row| Ok((!row.flag(0)?, row.text(1)?)),
+    )
 }
 
 /// Keeps a new trace; `None` where its id is taken.
@@ -163,7 +165,11 @@ pub(crate) fn pair_counts(reader: &mut Reader<'_>, row: i64) -> Result<(i64, i64
     Ok((count("trace_tag")?, count("trace_metadata")?))
 }
 
-pub(crate) fn put_metrics<'a>(writer: &mut Writer<'_>, row: i64, metrics: impl Iterator<Item = (&'a str, f64)>) -> Result<(), DbError> {
+pub(crate) fn put_metrics<'a>(
+    writer: &mut Writer<'_>,
+    row: i64,
+    metrics: impl Iterator<Item = (&'a str, f64)>,
+) -> Result<(), DbError> {
     writer.execute_many(
         "INSERT INTO trace_metric (trace_row, key, value) VALUES ($1, $2, $3) \
          ON CONFLICT (trace_row, key) DO UPDATE SET value = excluded.value",
@@ -193,10 +199,20 @@ pub(crate) fn link_prompts(writer: &mut Writer<'_>, row: i64, prompts: &[String]
 /// Takes traces away with all that hangs on them, but their files.
 pub(crate) fn delete(writer: &mut Writer<'_>, found: &[(i64, String)]) -> Result<(), DbError> {
     const TABLES: [&str; 8] = [
-        "trace_tag", "trace_metadata", "trace_metric", "trace_span", "trace_span_metric", "trace_assessment", "trace_prompt", "trace",
+        "trace_tag",
+        "trace_metadata",
+        "trace_metric",
+        "trace_span",
+        "trace_span_metric",
+        "trace_assessment",
+        "trace_prompt",
+        "trace",
     ];
     for table in TABLES {
-        writer.execute_many(&format!("DELETE FROM {table} WHERE trace_row = $1"), found.iter().map(|(row, _)| vec![(*row).into()]))?;
+        writer.execute_many(
+            &format!("DELETE FROM {table} WHERE trace_row = $1"),
+            found.iter().map(|(row, _)| vec![(*row).into()]),
+        )?;
     }
     writer.execute_many("DELETE FROM trace_run WHERE trace_id = $1", found.iter().map(|(_, trace_id)| vec![trace_id.into()]))
 }

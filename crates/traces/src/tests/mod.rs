@@ -1,1 +1,7 @@
-//! Tests.
+
+mod assess;
+mod crud;
+mod foreign;
+mod search;
+mod spans;
+mod support;

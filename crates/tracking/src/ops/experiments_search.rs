@@ -45,7 +45,8 @@ impl Operation for SearchExperiments {
         };
         let workspace = permit.workspace()?.to_owned();
         let scope = permit.scope().clone();
-        let mut items = self.room.db.read(&permit, move |reader| experiments::search(reader, &workspace, &scope, &search)).await?;
+        let mut items =
+            self.room.db.read(&permit, move |reader| experiments::search(reader, &workspace, &scope, &search)).await?;
         let next_page_token = super::next_page(&mut items, limit, offset);
         Ok(Page { items, next_page_token })
     }

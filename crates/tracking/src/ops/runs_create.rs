@@ -29,7 +29,8 @@ pub struct CreateRun {
 impl CreateRun {
     /// The name from the request or its tag, which must not differ, or a random one; and the tags with it.
     fn name(&mut self) -> Result<String, Problem> {
-        let tagged = self.tags.iter().find(|tag| tag.key == RUN_NAME).map(|tag| tag.value.clone()).filter(|name| !name.is_empty());
+        let tagged =
+            self.tags.iter().find(|tag| tag.key == RUN_NAME).map(|tag| tag.value.clone()).filter(|name| !name.is_empty());
         let given = self.run_name.take().filter(|name| !name.is_empty());
         let name = match (given, tagged) {
             (Some(given), Some(tagged)) if given != tagged => {
@@ -86,7 +87,13 @@ impl Operation for CreateRun {
     }
 }
 
-fn create(tx: &mut Writer<'_>, mut info: RunInfo, tags: Vec<KeyValue>, owner: &str, scene: &Scene) -> Result<(Run, Outcome), Problem> {
+fn create(
+    tx: &mut Writer<'_>,
+    mut info: RunInfo,
+    tags: Vec<KeyValue>,
+    owner: &str,
+    scene: &Scene,
+) -> Result<(Run, Outcome), Problem> {
     let id = info.experiment_id;
     let (stage, place) = experiments::place(tx, id)?.ok_or_else(|| no_experiment(&id.to_string()))?;
     super::experiment_must_be_active(id, stage)?;

@@ -109,11 +109,17 @@ fn lineage_input(input: &DatasetInput) -> Input<'_> {
 
 fn links_are_fine(models: &[ModelLink]) -> Result<(), Problem> {
     if models.len() > limits::MODEL_LINK_COUNT_MAX {
-        return Err(Problem::invalid(format!("at most {} models may come at once, got {}", limits::MODEL_LINK_COUNT_MAX, models.len())));
+        return Err(Problem::invalid(format!(
+            "at most {} models may come at once, got {}",
+            limits::MODEL_LINK_COUNT_MAX,
+            models.len()
+        )));
     }
     let fine = |id: &str| !id.is_empty() && id.len() <= limits::MODEL_ID_CHARS_MAX && id.chars().all(|c| c.is_ascii_graphic());
     match models.iter().find(|model| !fine(&model.model_id)) {
-        Some(model) => Err(Problem::invalid(format!("Invalid value {} for parameter 'model_id' supplied.", rules::quoted(&model.model_id)))),
+        Some(model) => {
+            Err(Problem::invalid(format!("Invalid value {} for parameter 'model_id' supplied.", rules::quoted(&model.model_id))))
+        }
         None => Ok(()),
     }
 }
@@ -165,7 +171,8 @@ fn model_of(text: &str) -> Result<Value, Problem> {
     let malformed = || Problem::invalid(format!("Malformed model info. \n {text} \n is not a valid JSON."));
     let Value::Object(mut model) = serde_json::from_str(text).map_err(|_| malformed())? else { return Err(malformed()) };
     let needed = ["artifact_path", "flavors", "run_id", "utc_time_created"];
-    let missing: Vec<String> = needed.iter().filter(|field| !model.contains_key(**field)).map(|field| format!("'{field}'")).collect();
+    let missing: Vec<String> =
+        needed.iter().filter(|field| !model.contains_key(**field)).map(|field| format!("'{field}'")).collect();
     if !missing.is_empty() {
         return Err(Problem::invalid(format!("Model json is missing mandatory fields: {{{}}}", missing.join(", "))));
     }

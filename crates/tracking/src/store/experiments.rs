@@ -54,7 +54,10 @@ pub(crate) fn insert_default(writer: &mut Writer<'_>, new: &NewExperiment<'_>, l
 }
 
 pub(crate) fn set_location(writer: &mut Writer<'_>, experiment_id: i64, location: &str) -> Result<(), DbError> {
-    writer.execute("UPDATE experiment SET artifact_location = $1 WHERE experiment_id = $2", &[location.into(), experiment_id.into()])?;
+    writer.execute(
+        "UPDATE experiment SET artifact_location = $1 WHERE experiment_id = $2",
+        &[location.into(), experiment_id.into()],
+    )?;
     Ok(())
 }
 
@@ -79,9 +82,11 @@ pub(crate) fn stage(reader: &mut Reader<'_>, experiment_id: i64) -> Result<Optio
 
 /// Its stage and location, for a new run.
 pub(crate) fn place(reader: &mut Reader<'_>, experiment_id: i64) -> Result<Option<(Stage, String)>, DbError> {
-    reader.query_one("SELECT deleted, artifact_location FROM experiment WHERE experiment_id = $1", &[experiment_id.into()], |row| {
-        Ok((Stage::of_flag(row.flag(0)?), row.text(1)?))
-    })
+    reader.query_one(
+        "SELECT deleted, artifact_location FROM experiment WHERE experiment_id = $1",
+        &[experiment_id.into()],
+        |row| Ok((Stage::of_flag(row.flag(0)?), row.text(1)?)),
+    )
 }
 
 /// Whether another experiment of the workspace has this name.
@@ -103,7 +108,12 @@ pub(crate) fn rename(writer: &mut Writer<'_>, experiment_id: i64, name: &str, at
 }
 
 /// Puts it and all its runs aside, or back into use. Gives how many runs changed, or `None` where it was so already.
-pub(crate) fn set_deleted(writer: &mut Writer<'_>, experiment_id: i64, deleted: bool, at: Micros) -> Result<Option<u64>, DbError> {
+pub(crate) fn set_deleted(
+    writer: &mut Writer<'_>,
+    experiment_id: i64,
+    deleted: bool,
+    at: Micros,
+) -> Result<Option<u64>, DbError> {
     let changed = writer.execute(
         "UPDATE experiment SET deleted = $1, updated_at = $2 WHERE experiment_id = $3 AND deleted <> $4",
         &[deleted.into(), at.0.into(), experiment_id.into(), deleted.into()],
@@ -128,7 +138,8 @@ pub(crate) fn put_tags(writer: &mut Writer<'_>, experiment_id: i64, tags: &[KeyV
 }
 
 pub(crate) fn delete_tag(writer: &mut Writer<'_>, experiment_id: i64, key: &str) -> Result<bool, DbError> {
-    let gone = writer.execute("DELETE FROM experiment_tag WHERE experiment_id = $1 AND key = $2", &[experiment_id.into(), key.into()])?;
+    let gone = writer
+        .execute("DELETE FROM experiment_tag WHERE experiment_id = $1 AND key = $2", &[experiment_id.into(), key.into()])?;
     Ok(gone > 0)
 }
 
@@ -137,7 +148,9 @@ fn fill_tags(reader: &mut Reader<'_>, experiments: &mut [Experiment]) -> Result<
         let ids: Vec<i64> = chunk.iter().map(|experiment| experiment.experiment_id).collect();
         let (places, binds) = padded(&ids);
         let at: std::collections::HashMap<i64, usize> = ids.iter().enumerate().map(|(index, id)| (*id, index)).collect();
-        let sql = format!("SELECT experiment_id, key, value FROM experiment_tag WHERE experiment_id IN ({places}) ORDER BY experiment_id, key");
+        let sql = format!(
+            "SELECT experiment_id, key, value FROM experiment_tag WHERE experiment_id IN ({places}) ORDER BY experiment_id, key"
+        );
         reader.for_each(&sql, &binds, |row| {
             if let Some(experiment) = at.get(&row.int(0)?).and_then(|index| chunk.get_mut(*index)) {
                 experiment.tags.push(KeyValue { key: row.text(1)?, value: row.text(2)? });
@@ -158,7 +171,12 @@ pub(crate) struct Search {
 }
 
 /// One page of the workspace's experiments, and one more if there is one.
-pub(crate) fn search(reader: &mut Reader<'_>, workspace_id: &str, scope: &Scope, search: &Search) -> Result<Vec<Experiment>, Problem> {
+pub(crate) fn search(
+    reader: &mut Reader<'_>,
+    workspace_id: &str,
+    scope: &Scope,
+    search: &Search,
+) -> Result<Vec<Experiment>, Problem> {
     let mut binds = Binds::default();
     let mut sql = format!("SELECT {COLUMNS} FROM experiment e WHERE e.workspace_id = {}", binds.text(workspace_id));
     match scope {

@@ -6,7 +6,12 @@ use super::sql::padded;
 use crate::types::{Dataset, DatasetInput, KeyValue, ModelLink};
 
 /// Keeps that a run read a dataset. What is known already stays as it is. Gives whether the link is new.
-pub(crate) fn put_dataset(writer: &mut Writer<'_>, experiment_id: i64, run_row: i64, input: &DatasetInput) -> Result<bool, DbError> {
+pub(crate) fn put_dataset(
+    writer: &mut Writer<'_>,
+    experiment_id: i64,
+    run_row: i64,
+    input: &DatasetInput,
+) -> Result<bool, DbError> {
     let Dataset { name, digest, source_type, source, schema, profile } = &input.dataset;
     let known = |writer: &mut Writer<'_>| {
         writer.query_one(
@@ -48,7 +53,11 @@ pub(crate) fn put_models(writer: &mut Writer<'_>, run_row: i64, generated: bool,
 }
 
 /// The datasets of runs, handed to `each` with the run's row.
-pub(super) fn datasets(reader: &mut Reader<'_>, run_rows: &[i64], mut each: impl FnMut(i64, DatasetInput)) -> Result<(), DbError> {
+pub(super) fn datasets(
+    reader: &mut Reader<'_>,
+    run_rows: &[i64],
+    mut each: impl FnMut(i64, DatasetInput),
+) -> Result<(), DbError> {
     let (places, binds) = padded(run_rows);
     let sql = format!(
         "SELECT i.run_row, i.input_row, d.name, d.digest, d.source_type, d.source, d.schema_text, d.profile_text, t.key, t.value \
@@ -85,7 +94,11 @@ pub(super) fn datasets(reader: &mut Reader<'_>, run_rows: &[i64], mut each: impl
 }
 
 /// The logged models of runs, handed to `each` with the run's row and whether the run made it.
-pub(super) fn models(reader: &mut Reader<'_>, run_rows: &[i64], mut each: impl FnMut(i64, bool, ModelLink)) -> Result<(), DbError> {
+pub(super) fn models(
+    reader: &mut Reader<'_>,
+    run_rows: &[i64],
+    mut each: impl FnMut(i64, bool, ModelLink),
+) -> Result<(), DbError> {
     let (places, binds) = padded(run_rows);
     let sql = format!(
         "SELECT run_row, generated, model_id, step FROM run_model WHERE run_row IN ({places}) ORDER BY run_row, generated, model_id"

@@ -61,7 +61,12 @@ pub(crate) fn put(writer: &mut Writer<'_>, run_row: i64, seq: i64, metrics: &[Ne
 
 /// Logs the points that measure a logged model of the run's own experiment. A point about any other model stays with the
 /// run alone: leave to log to a run is no leave to write about models elsewhere.
-pub(crate) fn put_model_metrics(writer: &mut Writer<'_>, experiment_id: i64, run_id: &str, metrics: &[NewMetric]) -> Result<(), DbError> {
+pub(crate) fn put_model_metrics(
+    writer: &mut Writer<'_>,
+    experiment_id: i64,
+    run_id: &str,
+    metrics: &[NewMetric],
+) -> Result<(), DbError> {
     let mut own = BTreeMap::new();
     for model_id in metrics.iter().filter_map(|metric| metric.model_id.as_deref()) {
         if !own.contains_key(model_id) {
@@ -114,7 +119,8 @@ pub(crate) fn history(reader: &mut Reader<'_>, run_row: i64, key: &str) -> Resul
         return Err(Problem::new(Kind::Internal, "a chunk of the metric's history is damaged; restore it from a backup"));
     }
     if too_many {
-        let text = format!("this metric has more than {} points, too many to read; log fewer steps", limits::HISTORY_POINT_COUNT_MAX);
+        let text =
+            format!("this metric has more than {} points, too many to read; log fewer steps", limits::HISTORY_POINT_COUNT_MAX);
         return Err(Problem::new(Kind::TooLarge, text));
     }
     points::settle(&mut all);

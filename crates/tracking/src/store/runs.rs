@@ -90,7 +90,10 @@ pub(crate) fn update(
 
 pub(crate) fn set_deleted(writer: &mut Writer<'_>, run_row: i64, deleted: bool, at: Micros) -> Result<(), DbError> {
     let deleted_at = if deleted { Bind::Int(at.0) } else { Bind::Null };
-    writer.execute("UPDATE run SET deleted = $1, deleted_at = $2 WHERE run_row = $3", &[deleted.into(), deleted_at, run_row.into()])?;
+    writer.execute(
+        "UPDATE run SET deleted = $1, deleted_at = $2 WHERE run_row = $3",
+        &[deleted.into(), deleted_at, run_row.into()],
+    )?;
     Ok(())
 }
 
@@ -114,7 +117,11 @@ pub(crate) fn param(reader: &mut Reader<'_>, run_row: i64, key: &str) -> Result<
 }
 
 /// Adds parameters that are not there yet.
-pub(crate) fn put_params<'a>(writer: &mut Writer<'_>, run_row: i64, params: impl Iterator<Item = &'a KeyValue>) -> Result<(), DbError> {
+pub(crate) fn put_params<'a>(
+    writer: &mut Writer<'_>,
+    run_row: i64,
+    params: impl Iterator<Item = &'a KeyValue>,
+) -> Result<(), DbError> {
     writer.execute_many(
         "INSERT INTO param (run_row, key, value) VALUES ($1, $2, $3)",
         params.map(|param| vec![run_row.into(), (&param.key).into(), (&param.value).into()]),
@@ -139,7 +146,8 @@ pub(crate) fn with_data(reader: &mut Reader<'_>, rows: Vec<RunRow>) -> Result<Ve
         value_count += data.iter().map(|data| data.metrics.len() + data.params.len() + data.tags.len()).sum::<usize>();
         if value_count > limits::SEARCH_PAGE_VALUE_COUNT_MAX {
             let limit = limits::SEARCH_PAGE_VALUE_COUNT_MAX;
-            let text = format!("these runs hold more than {limit} metrics, parameters and tags; ask for fewer with `max_results`");
+            let text =
+                format!("these runs hold more than {limit} metrics, parameters and tags; ask for fewer with `max_results`");
             return Err(Problem::new(Kind::TooLarge, text));
         }
         runs.extend(chunk.into_iter().zip(data).map(|(run, data)| Run { info: run.info, data }));

@@ -39,7 +39,8 @@ pub(crate) fn visible_experiments(
     for chunk in wanted.chunks(IN_COUNT_MAX) {
         let (places, mut binds) = padded(chunk);
         binds.push(workspace_id.into());
-        let sql = format!("SELECT experiment_id FROM experiment WHERE experiment_id IN ({places}) AND workspace_id = ${}", binds.len());
+        let sql =
+            format!("SELECT experiment_id FROM experiment WHERE experiment_id IN ({places}) AND workspace_id = ${}", binds.len());
         visible.extend(reader.query(&sql, &binds, |row| row.int(0))?);
     }
     Ok(visible)

@@ -15,7 +15,8 @@ impl super::support::World {
     }
 
     async fn tag_experiment(&self, id: &str, key: &str, value: &str) -> Result<(), kernel::Problem> {
-        self.call(SetExperimentTag { room: self.room.clone(), experiment_id: id.to_owned(), tag: KeyValue::new(key, value) }).await
+        self.call(SetExperimentTag { room: self.room.clone(), experiment_id: id.to_owned(), tag: KeyValue::new(key, value) })
+            .await
     }
 }
 
@@ -27,7 +28,10 @@ fn an_experiment_is_made_read_renamed_and_tagged() {
         let id = world.experiment_with("first", None, &[("a", "1")]).await.unwrap().to_string();
         assert_eq!(id, "1", "{}", world.engine);
         let made = world.get_experiment(&id).await.unwrap();
-        assert_eq!((made.name.as_str(), made.artifact_location.as_str(), made.stage), ("first", "mlflow-artifacts:/1", Stage::Active));
+        assert_eq!(
+            (made.name.as_str(), made.artifact_location.as_str(), made.stage),
+            ("first", "mlflow-artifacts:/1", Stage::Active)
+        );
         assert_eq!((made.created_ms, value_of(&made.tags, "a")), (1_700_000_000_000, Some("1")));
         let default = world.call(GetExperimentByName { room: world.room.clone(), name: "Default".to_owned() }).await.unwrap();
         assert_eq!((default.experiment_id, default.artifact_location.as_str()), (0, "mlflow-artifacts:/0"));
@@ -41,7 +45,8 @@ fn an_experiment_is_made_read_renamed_and_tagged() {
         assert_eq!((changed.name.as_str(), changed.updated_ms), ("second", 1_700_000_001_000));
         assert_eq!((value_of(&changed.tags, "a"), value_of(&changed.tags, "multi line")), (Some(""), Some("x\ny")));
 
-        let remove = |key: &str| DeleteExperimentTag { room: world.room.clone(), experiment_id: "1".to_owned(), key: key.to_owned() };
+        let remove =
+            |key: &str| DeleteExperimentTag { room: world.room.clone(), experiment_id: "1".to_owned(), key: key.to_owned() };
         world.call(remove("a")).await.unwrap();
         refused(world.call(remove("a")).await, Kind::NotFound, "No tag with name: a in experiment with id 1");
     });
@@ -53,11 +58,16 @@ fn a_name_is_taken_once() {
         let id = world.experiment("one").await;
         refused(world.experiment_with("one", None, &[]).await, Kind::AlreadyExists, "Experiment(name=one) already exists.");
         world.experiment("two").await;
-        let rename = |name: &str| RenameExperiment { room: world.room.clone(), experiment_id: id.clone(), new_name: name.to_owned() };
+        let rename =
+            |name: &str| RenameExperiment { room: world.room.clone(), experiment_id: id.clone(), new_name: name.to_owned() };
         refused(world.call(rename("two")).await, Kind::AlreadyExists, "Experiment(name=two) already exists.");
         world.call(rename("one")).await.unwrap();
         refused(world.call(rename("")).await, Kind::Invalid, "Invalid experiment name: ''");
-        refused(world.experiment_with(&"é".repeat(501), None, &[]).await, Kind::Invalid, "'name' exceeds the maximum length of 500 characters");
+        refused(
+            world.experiment_with(&"é".repeat(501), None, &[]).await,
+            Kind::Invalid,
+            "'name' exceeds the maximum length of 500 characters",
+        );
         world.experiment(&"é".repeat(500)).await;
         world.delete_experiment(&id).await.unwrap();
         refused(world.experiment_with("one", None, &[]).await, Kind::AlreadyExists, "already exists");
@@ -68,7 +78,12 @@ fn a_name_is_taken_once() {
 fn ids_have_one_spelling() {
     on_both_engines(|world| async move {
         world.experiment("x").await;
-        for (spelling, part) in [("01", "No Experiment with id=01 exists"), ("+1", "No Experiment"), (" 1", "No Experiment"), ("7", "No Experiment with id=7 exists")] {
+        for (spelling, part) in [
+            ("01", "No Experiment with id=01 exists"),
+            ("+1", "No Experiment"),
+            (" 1", "No Experiment"),
+            ("7", "No Experiment with id=7 exists"),
+        ] {
             refused(world.get_experiment(spelling).await, Kind::NotFound, part);
             refused(world.delete_experiment(spelling).await, Kind::NotFound, part);
         }
@@ -89,13 +104,26 @@ fn deletion_takes_the_runs_along_and_back() {
         assert_eq!(world.get_experiment(&id).await.unwrap().stage, Stage::Deleted);
         assert_eq!(world.get(&run).await.info.stage, Stage::Deleted);
         refused(world.delete_experiment(&id).await, Kind::NotFound, "No Experiment with id=1 exists");
-        refused(world.tag_experiment(&id, "a", "b").await, Kind::Invalid, "The experiment 1 must be in the 'active' state. Current state is deleted.");
+        refused(
+            world.tag_experiment(&id, "a", "b").await,
+            Kind::Invalid,
+            "The experiment 1 must be in the 'active' state. Current state is deleted.",
+        );
         let rename = RenameExperiment { room: world.room.clone(), experiment_id: id.clone(), new_name: "y".to_owned() };
         refused(world.call(rename).await, Kind::Conflict, "Cannot rename a non-active experiment.");
         let create = CreateRun {
-            room: world.room.clone(), experiment_id: id.clone(), user_id: None, run_name: None, start_time_ms: 0, tags: Vec::new(),
+            room: world.room.clone(),
+            experiment_id: id.clone(),
+            user_id: None,
+            run_name: None,
+            start_time_ms: 0,
+            tags: Vec::new(),
         };
-        refused(world.call(create).await, Kind::Invalid, "The experiment 1 must be in the 'active' state. Current state is deleted.");
+        refused(
+            world.call(create).await,
+            Kind::Invalid,
+            "The experiment 1 must be in the 'active' state. Current state is deleted.",
+        );
 
         let restore = || RestoreExperiment { room: world.room.clone(), experiment_id: id.clone() };
         world.call(restore()).await.unwrap();
@@ -114,8 +142,16 @@ fn a_location_is_opaque_or_refused() {
         for bad in ["file:///etc", "http://169.254.169.254/", "../up", "/etc"] {
             refused(world.experiment_with("bad", Some(bad), &[]).await, Kind::Invalid, "Invalid artifact location");
         }
-        refused(world.experiment_with("bad", Some("runs:/x"), &[]).await, Kind::Invalid, "Artifact location cannot be a runs:/ URI. Given: 'runs:/x'");
-        refused(world.experiment_with("bad", Some("s3://b/#x"), &[]).await, Kind::Invalid, "'artifact_location' URL can't include fragments or params.");
+        refused(
+            world.experiment_with("bad", Some("runs:/x"), &[]).await,
+            Kind::Invalid,
+            "Artifact location cannot be a runs:/ URI. Given: 'runs:/x'",
+        );
+        refused(
+            world.experiment_with("bad", Some("s3://b/#x"), &[]).await,
+            Kind::Invalid,
+            "'artifact_location' URL can't include fragments or params.",
+        );
     });
 }
 
@@ -123,8 +159,16 @@ fn a_location_is_opaque_or_refused() {
 fn tags_have_limits() {
     on_both_engines(|world| async move {
         let id = world.experiment("x").await;
-        refused(world.tag_experiment(&id, &"k".repeat(251), "v").await, Kind::Invalid, "'key' exceeds the maximum length of 250 characters");
-        refused(world.tag_experiment(&id, "k", &"v".repeat(5_001)).await, Kind::Invalid, "'value' exceeds the maximum length of 5000 characters");
+        refused(
+            world.tag_experiment(&id, &"k".repeat(251), "v").await,
+            Kind::Invalid,
+            "'key' exceeds the maximum length of 250 characters",
+        );
+        refused(
+            world.tag_experiment(&id, "k", &"v".repeat(5_001)).await,
+            Kind::Invalid,
+            "'value' exceeds the maximum length of 5000 characters",
+        );
         refused(world.tag_experiment(&id, "a@b", "v").await, Kind::Invalid, "Names may only contain alphanumerics");
         refused(world.tag_experiment(&id, "k", "a\0b").await, Kind::Invalid, "NUL");
         let many: Vec<(String, String)> = (0..1_001).map(|i| (i.to_string(), String::new())).collect();

@@ -14,8 +14,15 @@ impl World {
         self.call(LogParam { room: self.room.clone(), run_id: run.to_owned(), param: KeyValue::new(key, value) }).await
     }
 
-    pub(super) async fn log_batch(&self, run: &str, metrics: Vec<NewMetric>, params: &[(&str, &str)], tags: &[(&str, &str)]) -> Result<(), Problem> {
-        self.call(LogBatch { room: self.room.clone(), run_id: run.to_owned(), metrics, params: pairs(params), tags: pairs(tags) }).await
+    pub(super) async fn log_batch(
+        &self,
+        run: &str,
+        metrics: Vec<NewMetric>,
+        params: &[(&str, &str)],
+        tags: &[(&str, &str)],
+    ) -> Result<(), Problem> {
+        self.call(LogBatch { room: self.room.clone(), run_id: run.to_owned(), metrics, params: pairs(params), tags: pairs(tags) })
+            .await
     }
 
     async fn latest(&self, run: &str, key: &str) -> f64 {
@@ -29,7 +36,12 @@ fn metric(key: &str, value: f64, timestamp_ms: i64, step: i64) -> NewMetric {
 
 fn dataset(name: &str, digest: &str, tags: &[(&str, &str)]) -> DatasetInput {
     let dataset = Dataset {
-        name: name.to_owned(), digest: digest.to_owned(), source_type: "local".to_owned(), source: "{}".to_owned(), schema: Some("s".to_owned()), profile: None,
+        name: name.to_owned(),
+        digest: digest.to_owned(),
+        source_type: "local".to_owned(),
+        source: "{}".to_owned(),
+        schema: Some("s".to_owned()),
+        profile: None,
     };
     DatasetInput { dataset, tags: pairs(tags) }
 }
@@ -39,7 +51,9 @@ fn the_latest_point_is_by_step_time_and_value() {
     on_both_engines(|world| async move {
         let experiment = world.experiment("x").await;
         let run = world.run(&experiment).await;
-        for (value, time, step, latest) in [(1.0, 5, 5, 1.0), (2.0, 9, 4, 1.0), (3.0, 4, 5, 1.0), (0.5, 5, 5, 1.0), (1.5, 5, 5, 1.5), (9.0, 0, 6, 9.0)] {
+        for (value, time, step, latest) in
+            [(1.0, 5, 5, 1.0), (2.0, 9, 4, 1.0), (3.0, 4, 5, 1.0), (0.5, 5, 5, 1.0), (1.5, 5, 5, 1.5), (9.0, 0, 6, 9.0)]
+        {
             world.log_metric(&run, "m", value, time, step).await.unwrap();
             assert_eq!(world.latest(&run, "m").await, latest);
         }
@@ -51,9 +65,21 @@ fn the_latest_point_is_by_step_time_and_value() {
         assert_eq!(world.latest(&run, "-inf").await, f64::NEG_INFINITY);
         world.log_metric(&run, "nan", 1.0, 1, 0).await.unwrap();
         assert_eq!(world.latest(&run, "nan").await, 1.0);
-        refused(world.log_metric(&run, "m", 1.0, -1, 0).await, Kind::Invalid, "Invalid value -1 for parameter 'timestamp' supplied: metric 'm' (value=1.0). Timestamp must be");
-        refused(world.log_metric(&run, "", 1.0, 1, 0).await, Kind::Invalid, "for parameter 'name' supplied: Names may be treated as files");
-        refused(world.log_metric(&run, &"m".repeat(251), 1.0, 1, 0).await, Kind::Invalid, "'Metric name' exceeds the maximum length of 250 characters");
+        refused(
+            world.log_metric(&run, "m", 1.0, -1, 0).await,
+            Kind::Invalid,
+            "Invalid value -1 for parameter 'timestamp' supplied: metric 'm' (value=1.0). Timestamp must be",
+        );
+        refused(
+            world.log_metric(&run, "", 1.0, 1, 0).await,
+            Kind::Invalid,
+            "for parameter 'name' supplied: Names may be treated as files",
+        );
+        refused(
+            world.log_metric(&run, &"m".repeat(251), 1.0, 1, 0).await,
+            Kind::Invalid,
+            "'Metric name' exceeds the maximum length of 250 characters",
+        );
         refused(world.log_metric("none", "m", 1.0, 1, 0).await, Kind::NotFound, "Run with id=none not found");
     });
 }
@@ -69,12 +95,16 @@ fn a_param_never_changes() {
         refused(
             world.log_param(&run, "p", "2").await,
             Kind::Invalid,
-            &format!("Changing param values is not allowed. Param with key='p' was already logged with value='1' for run ID='{run}'. Attempted logging new value '2'."),
+            &format!(
+                "Changing param values is not allowed. Param with key='p' was already logged with value='1' for run ID='{run}'. Attempted logging new value '2'."
+            ),
         );
         refused(
             world.log_batch(&run, Vec::new(), &[("p", "3"), ("q", "1")], &[]).await,
             Kind::Invalid,
-            &format!("Changing param values is not allowed. Params were already logged='[{{'key': 'p', 'old_value': '1', 'new_value': '3'}}]' for run ID='{run}'."),
+            &format!(
+                "Changing param values is not allowed. Params were already logged='[{{'key': 'p', 'old_value': '1', 'new_value': '3'}}]' for run ID='{run}'."
+            ),
         );
         world.log_batch(&run, Vec::new(), &[("p", "1"), ("r", "1")], &[]).await.unwrap();
         let params = world.get(&run).await.data.params;
@@ -92,16 +122,35 @@ fn a_batch_is_all_or_nothing() {
         let run = world.run(&experiment).await;
         world.log_param(&run, "p", "1").await.unwrap();
         let before = world.get(&run).await;
-        refused(world.log_batch(&run, vec![metric("m", 1.0, 1, 1)], &[("p", "2")], &[("t", "1")]).await, Kind::Invalid, "Changing param values");
-        refused(world.log_batch(&run, vec![metric("m", 1.0, 1, 1), metric("m", 1.0, -1, 1)], &[("q", "2")], &[("t", "1")]).await, Kind::Invalid, "metrics[1].timestamp");
-        refused(world.log_batch(&run, vec![metric("m", 1.0, 1, 1)], &[("q", "2"), ("q", "2")], &[]).await, Kind::Invalid, "Duplicate parameter keys");
+        refused(
+            world.log_batch(&run, vec![metric("m", 1.0, 1, 1)], &[("p", "2")], &[("t", "1")]).await,
+            Kind::Invalid,
+            "Changing param values",
+        );
+        refused(
+            world.log_batch(&run, vec![metric("m", 1.0, 1, 1), metric("m", 1.0, -1, 1)], &[("q", "2")], &[("t", "1")]).await,
+            Kind::Invalid,
+            "metrics[1].timestamp",
+        );
+        refused(
+            world.log_batch(&run, vec![metric("m", 1.0, 1, 1)], &[("q", "2"), ("q", "2")], &[]).await,
+            Kind::Invalid,
+            "Duplicate parameter keys",
+        );
         refused(world.log_batch(&run, vec![metric("m", 1.0, 1, 1)], &[("q", "a\0")], &[]).await, Kind::Invalid, "NUL");
-        refused(world.log_batch("../x", Vec::new(), &[], &[]).await, Kind::Invalid, "Invalid value \"../x\" for parameter 'run_id' supplied.");
+        refused(
+            world.log_batch("../x", Vec::new(), &[], &[]).await,
+            Kind::Invalid,
+            "Invalid value \"../x\" for parameter 'run_id' supplied.",
+        );
         assert_eq!(world.get(&run).await, before);
 
         let many = (0..1_000).map(|i| metric(&format!("m{}", i % 7), f64::from(i), i64::from(i), i64::from(i))).collect();
         world.log_batch(&run, many, &[], &[]).await.unwrap();
-        world.log_batch(&run, vec![metric("m0", 1.5, 2, 2)], &[("q", "")], &[("t", "1"), ("t", "2"), ("mlflow.runName", "named")]).await.unwrap();
+        world
+            .log_batch(&run, vec![metric("m0", 1.5, 2, 2)], &[("q", "")], &[("t", "1"), ("t", "2"), ("mlflow.runName", "named")])
+            .await
+            .unwrap();
         let after = world.get(&run).await;
         assert_eq!((after.data.metrics.len(), after.data.metrics[0].value, after.info.name.as_str()), (7, 994.0, "named"));
         assert_eq!((value_of(&after.data.params, "q"), value_of(&after.data.tags, "t")), (Some(""), Some("2")));
@@ -119,7 +168,12 @@ fn a_deleted_run_takes_nothing() {
         refused(world.log_metric(&run, "m", 1.0, 1, 1).await, Kind::Invalid, &text);
         refused(world.log_param(&run, "p", "1").await, Kind::Invalid, &text);
         refused(world.log_batch(&run, vec![metric("m", 1.0, 1, 1)], &[], &[]).await, Kind::Invalid, &text);
-        let inputs = LogInputs { room: world.room.clone(), run_id: run.clone(), datasets: vec![dataset("d", "1", &[])], models: Vec::new() };
+        let inputs = LogInputs {
+            room: world.room.clone(),
+            run_id: run.clone(),
+            datasets: vec![dataset("d", "1", &[])],
+            models: Vec::new(),
+        };
         refused(world.call(inputs).await, Kind::Invalid, &text);
         let outputs = LogOutputs { room: world.room.clone(), run_id: run.clone(), models: Vec::new() };
         refused(world.call(outputs).await, Kind::Invalid, &text);
@@ -147,9 +201,19 @@ fn inputs_and_outputs_are_kept_once() {
         assert_eq!((data.model_inputs, data.model_outputs), (vec![link("m-1", 0)], vec![link("m-2", 4)]));
         assert_eq!(world.get(&other).await.data.datasets.len(), 2);
 
-        let bad = LogInputs { room: world.room.clone(), run_id: run.clone(), datasets: vec![dataset(&"d".repeat(501), "1", &[])], models: Vec::new() };
+        let bad = LogInputs {
+            room: world.room.clone(),
+            run_id: run.clone(),
+            datasets: vec![dataset(&"d".repeat(501), "1", &[])],
+            models: Vec::new(),
+        };
         refused(world.call(bad).await, Kind::Invalid, "'name' exceeds the maximum length of 500 characters");
-        let bad = LogInputs { room: world.room.clone(), run_id: run.clone(), datasets: vec![dataset("d", &"1".repeat(37), &[])], models: Vec::new() };
+        let bad = LogInputs {
+            room: world.room.clone(),
+            run_id: run.clone(),
+            datasets: vec![dataset("d", &"1".repeat(37), &[])],
+            models: Vec::new(),
+        };
         refused(world.call(bad).await, Kind::Invalid, "'digest' exceeds the maximum length of 36 characters");
         let bad = LogOutputs { room: world.room.clone(), run_id: run.clone(), models: vec![link("", 0)] };
         refused(world.call(bad).await, Kind::Invalid, "for parameter 'model_id' supplied");
@@ -167,9 +231,16 @@ fn a_model_history_grows_in_its_tag() {
         world.call(log(model)).await.unwrap();
         let tags = world.get(&run).await.data.tags;
         let history: serde_json::Value = serde_json::from_str(value_of(&tags, "mlflow.log-model.history").unwrap()).unwrap();
-        assert_eq!((history.as_array().unwrap().len(), history[0]["artifact_path"].as_str(), history[0].get("signature")), (2, Some("m"), None));
+        assert_eq!(
+            (history.as_array().unwrap().len(), history[0]["artifact_path"].as_str(), history[0].get("signature")),
+            (2, Some("m"), None)
+        );
         refused(world.call(log("nope")).await, Kind::Invalid, "Malformed model info. \n nope \n is not a valid JSON.");
-        refused(world.call(log(r#"{"flavors":{},"run_id":"r"}"#)).await, Kind::Invalid, "Model json is missing mandatory fields: {'artifact_path', 'utc_time_created'}");
+        refused(
+            world.call(log(r#"{"flavors":{},"run_id":"r"}"#)).await,
+            Kind::Invalid,
+            "Model json is missing mandatory fields: {'artifact_path', 'utc_time_created'}",
+        );
     });
 }
 
@@ -196,8 +267,15 @@ fn a_logged_models_metrics_stay_in_its_experiment() {
         world.gate.permit_for(gate::Target::Workspace, seed).await.unwrap();
         assert_eq!((mine.as_str(), foreign.as_str()), ("1", "2"));
         let run = world.run(&mine).await;
-        let about = |model: &str| NewMetric { model_id: Some(model.to_owned()), dataset_name: Some("d".to_owned()), ..metric("acc", 0.5, 1, 0) };
-        world.log_batch(&run, vec![about("m-mine"), about("m-mine"), about("m-foreign"), about("m-none")], &[], &[]).await.unwrap();
+        let about = |model: &str| NewMetric {
+            model_id: Some(model.to_owned()),
+            dataset_name: Some("d".to_owned()),
+            ..metric("acc", 0.5, 1, 0)
+        };
+        world
+            .log_batch(&run, vec![about("m-mine"), about("m-mine"), about("m-foreign"), about("m-none")], &[], &[])
+            .await
+            .unwrap();
         let room = world.room.clone();
         let count = move |permit| async move {
             room.db
@@ -224,7 +302,15 @@ fn many_at_once_lose_nothing_and_change_no_param() {
             let (world, run) = (std::sync::Arc::clone(&world), run.clone());
             work.spawn(async move {
                 world.log_metric(&run, "m", f64::from(number), 1, i64::from(number)).await.unwrap();
-                world.log_batch(&run, vec![metric("n", f64::from(number), 1, 0), metric("m", f64::from(number), 2, 0)], &[], &[("t", "v")]).await.unwrap();
+                world
+                    .log_batch(
+                        &run,
+                        vec![metric("n", f64::from(number), 1, 0), metric("m", f64::from(number), 2, 0)],
+                        &[],
+                        &[("t", "v")],
+                    )
+                    .await
+                    .unwrap();
                 world.log_param(&run, "p", &number.to_string()).await
             });
         }
@@ -234,7 +320,13 @@ fn many_at_once_lose_nothing_and_change_no_param() {
         let data = world.get(&run).await.data;
         assert_eq!(data.metrics.iter().map(|m| m.value).collect::<Vec<_>>(), [15.0, 15.0]);
         for (key, count) in [("m", 32), ("n", 16)] {
-            let read = GetMetricHistory { room: world.room.clone(), run_id: run.clone(), key: key.to_owned(), max_results: None, page_token: None };
+            let read = GetMetricHistory {
+                room: world.room.clone(),
+                run_id: run.clone(),
+                key: key.to_owned(),
+                max_results: None,
+                page_token: None,
+            };
             assert_eq!(world.call(read).await.unwrap().items.len(), count);
         }
     });

@@ -6,7 +6,13 @@ use crate::ops::*;
 use crate::types::{MetricPoint, Page};
 
 async fn history(world: &World, run: &str, key: &str, max_results: Option<i64>, token: Option<String>) -> Page<MetricPoint> {
-    let read = GetMetricHistory { room: world.room.clone(), run_id: run.to_owned(), key: key.to_owned(), max_results, page_token: token };
+    let read = GetMetricHistory {
+        room: world.room.clone(),
+        run_id: run.to_owned(),
+        key: key.to_owned(),
+        max_results,
+        page_token: token,
+    };
     world.call(read).await.unwrap()
 }
 
@@ -45,9 +51,21 @@ fn a_history_is_in_order_without_doubles_and_paged() {
         }
         assert_eq!(paged.len(), 5);
         assert!(history(&world, &run, "none", Some(2), None).await.items.is_empty());
-        let bad = GetMetricHistory { room: world.room.clone(), run_id: run.clone(), key: "m".to_owned(), max_results: None, page_token: Some("§".to_owned()) };
+        let bad = GetMetricHistory {
+            room: world.room.clone(),
+            run_id: run.clone(),
+            key: "m".to_owned(),
+            max_results: None,
+            page_token: Some("§".to_owned()),
+        };
         assert_eq!(world.call(bad).await.unwrap_err().kind(), Kind::Invalid);
-        let bad = GetMetricHistory { room: world.room.clone(), run_id: run, key: "m".to_owned(), max_results: Some(-1), page_token: None };
+        let bad = GetMetricHistory {
+            room: world.room.clone(),
+            run_id: run,
+            key: "m".to_owned(),
+            max_results: Some(-1),
+            page_token: None,
+        };
         refused(world.call(bad).await, Kind::Invalid, "Invalid value -1 for parameter 'max_results'");
     });
 }
@@ -69,7 +87,11 @@ fn bulk_reads_go_by_run_and_scope() {
         assert_eq!(ids.len(), 2);
         assert_eq!(world.call(bulk(&world, &[&a, &b], 4)).await.unwrap().len(), 4);
         let many = vec!["x"; 101];
-        refused(world.call(bulk(&world, &many, 4)).await, Kind::Invalid, "GetMetricHistoryBulk request cannot specify more than 100 run_ids. Received 101 run_ids.");
+        refused(
+            world.call(bulk(&world, &many, 4)).await,
+            Kind::Invalid,
+            "GetMetricHistoryBulk request cannot specify more than 100 run_ids. Received 101 run_ids.",
+        );
 
         world.gate.set_scope(Scope::Only { experiments: vec![1], models: Vec::new() });
         let seen = world.call(bulk(&world, &[&a, &b], 25_000)).await.unwrap();
@@ -102,6 +124,9 @@ fn an_interval_is_sampled_over_all_runs() {
             world.log_metric(&a, "m", 10.0, 2, step).await.unwrap();
         }
         let twice = world.call(interval(&world, &[&a], None)).await.unwrap();
-        assert_eq!(twice.iter().map(|p| (p.point.step, p.point.timestamp_ms)).take(4).collect::<Vec<_>>(), [(0, 1), (0, 2), (2, 1), (2, 2)]);
+        assert_eq!(
+            twice.iter().map(|p| (p.point.step, p.point.timestamp_ms)).take(4).collect::<Vec<_>>(),
+            [(0, 1), (0, 2), (2, 1), (2, 2)]
+        );
     });
 }

@@ -31,7 +31,8 @@ fn update(world: &World, run: &str) -> UpdateRun {
 fn a_run_is_made_as_asked() {
     on_both_engines(|world| async move {
         let experiment = world.experiment("x").await;
-        let made = world.call(create(&world, &experiment, None, Some("my name"), &[("b", "2"), ("a", "1"), ("a", "3")])).await.unwrap();
+        let made =
+            world.call(create(&world, &experiment, None, Some("my name"), &[("b", "2"), ("a", "1"), ("a", "3")])).await.unwrap();
         assert_eq!((made.info.name.as_str(), made.info.status.as_str(), made.info.start_time_ms), ("my name", "RUNNING", 456));
         assert_eq!((made.info.end_time_ms, made.info.stage, made.info.run_id.len()), (None, Stage::Active, 32));
         assert_eq!(made.info.artifact_uri, format!("mlflow-artifacts:/1/{}/artifacts", made.info.run_id));
@@ -67,7 +68,11 @@ fn attribution_is_the_callers() {
         world.call(tag(&world, &id, "mlflow.user", "root")).await.unwrap();
         check(&world.get(&id).await.data.tags, "root");
         let batch = LogBatch {
-            room: world.room.clone(), run_id: id.clone(), metrics: Vec::new(), params: Vec::new(), tags: pairs(&[("mlflow.user", "batch")]),
+            room: world.room.clone(),
+            run_id: id.clone(),
+            metrics: Vec::new(),
+            params: Vec::new(),
+            tags: pairs(&[("mlflow.user", "batch")]),
         };
         world.call(batch).await.unwrap();
         check(&world.get(&id).await.data.tags, "batch");
@@ -98,7 +103,11 @@ fn a_run_ends_is_renamed_and_tagged() {
         assert_eq!(value_of(&world.get(&id).await.data.tags, "k"), Some(""));
         world.call(untag(&world, &id, "k")).await.unwrap();
         refused(world.call(untag(&world, &id, "k")).await, Kind::NotFound, &format!("No tag with name: k in run with id {id}"));
-        refused(world.call(tag(&world, &id, "../k", "v")).await, Kind::Invalid, "Invalid value \"../k\" for parameter 'key' supplied");
+        refused(
+            world.call(tag(&world, &id, "../k", "v")).await,
+            Kind::Invalid,
+            "Invalid value \"../k\" for parameter 'key' supplied",
+        );
     });
 }
 
@@ -135,7 +144,8 @@ fn a_run_that_is_not_there_is_not_found() {
 fn records_hold_ids_and_counts_only() {
     on_both_engines(|world| async move {
         let experiment = world.experiment("secret-name").await;
-        let run = world.call(create(&world, &experiment, None, Some("secret-run"), &[("secret-key", "secret-value")])).await.unwrap();
+        let run =
+            world.call(create(&world, &experiment, None, Some("secret-run"), &[("secret-key", "secret-value")])).await.unwrap();
         world.call(tag(&world, &run.info.run_id, "secret-key", "secret-value")).await.unwrap();
         let all = world.gate.recorded().join("\n");
         assert!(all.contains(&format!("sealed runs.create done resource={} experiment=1 tags=3", run.info.run_id)), "{all}");
@@ -147,14 +157,27 @@ fn records_hold_ids_and_counts_only() {
 fn lineage_tells_what_was_seen_from_what_was_said() {
     on_both_engines(|world| async move {
         let experiment = world.experiment("x").await;
-        let run = world.call(create(&world, &experiment, None, None, &[("mlflow.source.git.commit", "abc")])).await.unwrap().info.run_id;
+        let run = world
+            .call(create(&world, &experiment, None, None, &[("mlflow.source.git.commit", "abc")]))
+            .await
+            .unwrap()
+            .info
+            .run_id;
         world.call(tag(&world, &run, "strongroom.code.sha256", "ff")).await.unwrap();
         let dataset = crate::types::Dataset {
-            name: "d".to_owned(), digest: "1".to_owned(), source_type: "s".to_owned(), source: "x".to_owned(), schema: None, profile: None,
+            name: "d".to_owned(),
+            digest: "1".to_owned(),
+            source_type: "s".to_owned(),
+            source: "x".to_owned(),
+            schema: None,
+            profile: None,
         };
         let input = crate::types::DatasetInput { dataset, tags: pairs(&[("mlflow.data.context", "training")]) };
         let link = |id: &str| vec![crate::types::ModelLink { model_id: id.to_owned(), step: 0 }];
-        world.call(LogInputs { room: world.room.clone(), run_id: run.clone(), datasets: vec![input], models: link("m-1") }).await.unwrap();
+        world
+            .call(LogInputs { room: world.room.clone(), run_id: run.clone(), datasets: vec![input], models: link("m-1") })
+            .await
+            .unwrap();
         world.call(LogOutputs { room: world.room.clone(), run_id: run.clone(), models: link("m-2") }).await.unwrap();
         let room = world.room.clone();
         let edges = move |permit| async move {
@@ -167,6 +190,9 @@ fn lineage_tells_what_was_seen_from_what_was_said() {
         };
         let edges = world.gate.permit_for(gate::Target::Workspace, edges).await.unwrap();
         // Who ran it was seen; the commit, the code, the dataset and the models were said.
-        assert_eq!(edges, ["associated observed", "generated claimed", "used claimed", "used claimed", "used claimed", "used claimed"]);
+        assert_eq!(
+            edges,
+            ["associated observed", "generated claimed", "used claimed", "used claimed", "used claimed", "used claimed"]
+        );
     });
 }

@@ -9,9 +9,9 @@ use testkit::TestGate;
 use testkit::gate::TEST_WORKSPACE;
 use vault::db::{Location, PortDb};
 
+use crate::Tracking;
 use crate::ops::{CreateExperiment, CreateRun, EnsureDefaultExperiment, GetRun};
 use crate::types::{KeyValue, Run};
-use crate::Tracking;
 
 /// A room, its gate and its engine's name.
 pub(super) struct World {
@@ -36,7 +36,12 @@ pub(super) fn on_both_engines<F: Future<Output = ()>>(body: impl Fn(World) -> F)
 fn fresh_postgres() -> Option<Location> {
     static COUNT: AtomicU64 = AtomicU64::new(0);
     let base = std::env::var("STRONGROOM_TEST_POSTGRES").ok()?;
-    let name = format!("tracking_{}_{}_{}", std::process::id(), COUNT.fetch_add(1, Ordering::SeqCst), kernel::random_text(6).to_lowercase());
+    let name = format!(
+        "tracking_{}_{}_{}",
+        std::process::id(),
+        COUNT.fetch_add(1, Ordering::SeqCst),
+        kernel::random_text(6).to_lowercase()
+    );
     let mut client = postgres::Client::connect(&base, postgres::NoTls).unwrap();
     client.batch_execute(&format!("CREATE SCHEMA {name}")).unwrap();
     let glue = if base.contains("://") {
@@ -68,7 +73,12 @@ impl World {
         self.experiment_with(name, None, &[]).await.unwrap().to_string()
     }
 
-    pub(super) async fn experiment_with(&self, name: &str, location: Option<&str>, tags: &[(&str, &str)]) -> Result<i64, Problem> {
+    pub(super) async fn experiment_with(
+        &self,
+        name: &str,
+        location: Option<&str>,
+        tags: &[(&str, &str)],
+    ) -> Result<i64, Problem> {
         self.call(CreateExperiment {
             room: self.room.clone(),
             name: name.to_owned(),

@@ -380,11 +380,7 @@ impl<'a> Writer<'a> {
     ///
     /// # Errors
     /// As [`Writer::execute`].
-    pub fn execute_many<'b>(
-        &mut self,
-        sql: &str,
-        rows: impl IntoIterator<Item = Vec<Bind<'b>>>,
-    ) -> Result<(), DbError> {
+    pub fn execute_many<'b>(&mut self, sql: &str, rows: impl IntoIterator<Item = Vec<Bind<'b>>>) -> Result<(), DbError> {
         match &mut self.reader.0 {
             Session::Sqlite(connection) => sqlite::execute_many(connection, sql, rows),
             Session::Postgres(session) => session.run_many(sql, &mut rows.into_iter()),
@@ -422,7 +418,9 @@ pub(crate) fn check_steps(known: Option<&[String]>, opening: Opening) -> Result<
     };
     let behind = migrations::ALL.iter().any(|step| !known.iter().any(|name| name == step.name));
     if opening == Opening::ReadOnly && behind {
-        return Err(DbError::Version("it is of an older version of strongroom; start the server once, which updates it".to_owned()));
+        return Err(DbError::Version(
+            "it is of an older version of strongroom; start the server once, which updates it".to_owned(),
+        ));
     }
     Ok(())
 }

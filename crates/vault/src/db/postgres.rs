@@ -4,11 +4,11 @@ use std::net::IpAddr;
 use std::path::Path;
 use std::sync::{Arc, OnceLock};
 
+use ::postgres::config::{Host, SslMode};
+use ::postgres::types::{IsNull, ToSql, Type, private::BytesMut, to_sql_checked};
+use ::postgres::{Client, Config, IsolationLevel, NoTls, Transaction};
 use crossbeam_channel::{Receiver, Sender, bounded};
 use kernel::{Problem, Secret};
-use ::postgres::types::{IsNull, ToSql, Type, private::BytesMut, to_sql_checked};
-use ::postgres::config::{Host, SslMode};
-use ::postgres::{Client, Config, IsolationLevel, NoTls, Transaction};
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 use tokio::sync::oneshot;
@@ -112,7 +112,8 @@ impl Address {
     fn parse(url: &Secret, ca: Option<&Path>) -> Result<Self, DbError> {
         let text = url.expose_text().ok_or_else(|| DbError::Version("the PostgreSQL address is not UTF-8".to_owned()))?;
         // The parser's own error could repeat the password.
-        let mut config: Config = text.parse().map_err(|_| DbError::Version("the PostgreSQL address cannot be read".to_owned()))?;
+        let mut config: Config =
+            text.parse().map_err(|_| DbError::Version("the PostgreSQL address cannot be read".to_owned()))?;
         let tls = ca.map(tls_of).transpose()?;
         if tls.is_some() {
             // Whatever the address says: otherwise the other side, or somebody in between, could choose to speak in the clear.
@@ -214,11 +215,7 @@ fn migrate(client: &mut Client) -> Result<(), DbError> {
     Ok(())
 }
 
-fn in_write<T>(
-    client: &mut Client,
-    lock: i64,
-    work: impl FnOnce(&mut Writer<'_>) -> Written<T>,
-) -> Result<Placed<T>, Problem> {
+fn in_write<T>(client: &mut Client, lock: i64, work: impl FnOnce(&mut Writer<'_>) -> Written<T>) -> Result<Placed<T>, Problem> {
     let mut tx = client.transaction().map_err(DbError::from)?;
     if lock != 0 {
         tx.execute("SELECT pg_advisory_xact_lock($1)", &[&lock]).map_err(DbError::from)?;

@@ -10,7 +10,10 @@ use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags, ToSql, params_from_iter, types::ToSqlOutput, types::ValueRef};
 use tokio::sync::oneshot;
 
-use super::{Bind, DbError, NOT_OURS, Opening, OutboxRow, OutboxSink, Placed, Reader, Row, Sealed, Session, Writer, Written, check_steps, migrations, private_parent};
+use super::{
+    Bind, DbError, NOT_OURS, Opening, OutboxRow, OutboxSink, Placed, Reader, Row, Sealed, Session, Writer, Written, check_steps,
+    migrations, private_parent,
+};
 
 /// Units of work that may wait for the writer. Beyond it a request is told to come back.
 const WRITE_QUEUE_COUNT_MAX: usize = 4_096;
@@ -215,7 +218,9 @@ fn writer_loop(mut connection: Connection, path: &Path, queue: &Receiver<WriteJo
                 }
                 match open_connection(path, true) {
                     Ok(fresh) => connection = fresh,
-                    Err(error) => tracing::error!(%error, "the database could not be opened again; trying on with the old connection"),
+                    Err(error) => {
+                        tracing::error!(%error, "the database could not be opened again; trying on with the old connection")
+                    }
                 }
             }
         }
@@ -243,10 +248,7 @@ fn run_group(connection: &Connection, first: WriteJob, queue: &Receiver<WriteJob
     Group { begun, finishes }
 }
 
-fn in_savepoint<T>(
-    connection: &Connection,
-    work: impl FnOnce(&mut Writer<'_>) -> Written<T>,
-) -> Result<Placed<T>, Problem> {
+fn in_savepoint<T>(connection: &Connection, work: impl FnOnce(&mut Writer<'_>) -> Written<T>) -> Result<Placed<T>, Problem> {
     if connection.is_autocommit() {
         return Err(Problem::unavailable("the database could not begin a transaction; nothing was changed"));
     }

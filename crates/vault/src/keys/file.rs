@@ -77,7 +77,9 @@ impl KeyFile {
     /// `Unavailable` if the file cannot be written; `Invalid` if it holds too many versions.
     pub fn rotated(&self) -> Result<Self, Problem> {
         if self.versions.len() >= VERSION_COUNT_MAX {
-            return Err(Problem::invalid(format!("the root key file holds {VERSION_COUNT_MAX} versions; finish a rotation first")));
+            return Err(Problem::invalid(format!(
+                "the root key file holds {VERSION_COUNT_MAX} versions; finish a rotation first"
+            )));
         }
         let mut next = Self { path: self.path.clone(), versions: self.versions.clone() };
         next.versions.push((self.version().saturating_add(1), fresh()));
@@ -152,11 +154,14 @@ fn sync_parent(path: &Path) -> std::io::Result<()> {
 /// Reads a file that must be plain, small and readable by its owner only.
 pub(super) fn read_private(path: &Path) -> Result<Zeroizing<String>, Problem> {
     let shown = path.display();
-    let file = OpenOptions::new().read(true).custom_flags(libc::O_NOFOLLOW).open(path).map_err(|error| {
-        match error.kind() {
-            std::io::ErrorKind::NotFound => Problem::not_found(format!("there is no root key at `{shown}`; `strongroom init` makes one")),
-            _ => Problem::invalid(format!("the root key at `{shown}` cannot be opened; it must be a plain file of the server's account")).because(error),
+    let file = OpenOptions::new().read(true).custom_flags(libc::O_NOFOLLOW).open(path).map_err(|error| match error.kind() {
+        std::io::ErrorKind::NotFound => {
+            Problem::not_found(format!("there is no root key at `{shown}`; `strongroom init` makes one"))
         }
+        _ => Problem::invalid(format!(
+            "the root key at `{shown}` cannot be opened; it must be a plain file of the server's account"
+        ))
+        .because(error),
     })?;
     let unread = |error| Problem::unavailable(format!("the root key at `{shown}` cannot be read")).because(error);
     let facts = file.metadata().map_err(unread)?;
@@ -165,7 +170,9 @@ pub(super) fn read_private(path: &Path) -> Result<Zeroizing<String>, Problem> {
     }
     let mode = facts.permissions().mode() & 0o7777;
     if mode != MODE {
-        return Err(Problem::invalid(format!("the root key at `{shown}` has mode {mode:04o}; only 0600 is accepted: chmod 600 it")));
+        return Err(Problem::invalid(format!(
+            "the root key at `{shown}` has mode {mode:04o}; only 0600 is accepted: chmod 600 it"
+        )));
     }
     let mut text = Zeroizing::new(String::new());
     file.take(FILE_BYTES_MAX).read_to_string(&mut text).map_err(unread)?;

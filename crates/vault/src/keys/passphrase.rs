@@ -46,8 +46,7 @@ impl PassphraseKey {
         let salt = random_bytes::<SALT_BYTES>();
         let key = stretch(passphrase, &salt, memory_kib, PASS_COUNT, LANE_COUNT)?;
         let check = derive::<32>(key.expose(), &[], CHECK)?;
-        let text =
-            format!("{HEAD}\n{version} {memory_kib} {PASS_COUNT} {LANE_COUNT} {} {}\n", hex(&salt), hex(&check));
+        let text = format!("{HEAD}\n{version} {memory_kib} {PASS_COUNT} {LANE_COUNT} {} {}\n", hex(&salt), hex(&check));
         write_private(path, &text).map_err(|error| match error.kind() {
             std::io::ErrorKind::AlreadyExists => Problem::already_exists(format!("`{}` exists already", path.display())),
             _ => Problem::unavailable(format!("`{}` cannot be written", path.display())).because(error),
@@ -86,7 +85,8 @@ impl PassphraseKey {
 }
 
 fn stretch(passphrase: &Secret, salt: &[u8], memory_kib: u32, pass_count: u32, lane_count: u32) -> Result<Secret, Problem> {
-    let refused = |error: argon2::Error| Problem::internal("the root key could not be made from the passphrase", error.to_string());
+    let refused =
+        |error: argon2::Error| Problem::internal("the root key could not be made from the passphrase", error.to_string());
     let params = Params::new(memory_kib, pass_count, lane_count, Some(KEY_BYTES)).map_err(refused)?;
     let mut key = vec![0_u8; KEY_BYTES];
     let argon = Argon2::new(Algorithm::Argon2id, Version::V0x13, params);

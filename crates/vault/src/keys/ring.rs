@@ -62,7 +62,8 @@ impl Keyring {
         if let Some(row) = system.read(store::any).await? {
             unwrap_row(root.as_ref(), &row).await.map_err(|problem| {
                 let (has, wants) = (root.name(), &row.root_name);
-                let message = format!("the root key (`{has}`) is not the one (`{wants}`) that this database's keys were wrapped by");
+                let message =
+                    format!("the root key (`{has}`) is not the one (`{wants}`) that this database's keys were wrapped by");
                 Problem::invalid(message).because(problem)
             })?;
         }
@@ -131,12 +132,7 @@ impl Keyring {
     ///
     /// # Errors
     /// `Unavailable` if the database or a key service is down; then the old root stays.
-    pub async fn change_root<O: ?Sized>(
-        &self,
-        db: &Db,
-        permit: &Permit<O>,
-        new: Arc<dyn KeyService>,
-    ) -> Result<usize, Problem> {
+    pub async fn change_root<O: ?Sized>(&self, db: &Db, permit: &Permit<O>, new: Arc<dyn KeyService>) -> Result<usize, Problem> {
         let mut root = self.0.root.write().await;
         let rows = db.read(permit, store::all).await?;
         let mut pairs = Vec::with_capacity(rows.len());

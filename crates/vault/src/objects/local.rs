@@ -115,7 +115,11 @@ impl LocalStore {
 }
 
 /// Fills `pool`'s buffer with the stored bytes of `range`.
-pub(super) fn read_range(file: &File, pool: &Pool, range: &std::ops::Range<u64>) -> Result<(super::pool::Buffer, usize), Problem> {
+pub(super) fn read_range(
+    file: &File,
+    pool: &Pool,
+    range: &std::ops::Range<u64>,
+) -> Result<(super::pool::Buffer, usize), Problem> {
     let mut buffer = pool.take();
     let length = usize::try_from(range.end.saturating_sub(range.start)).ok().filter(|length| *length <= CHUNK_BYTES);
     let length = length.ok_or_else(damaged)?;

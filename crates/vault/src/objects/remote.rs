@@ -61,7 +61,8 @@ impl RemoteStore {
         if let Some(endpoint) = &location.endpoint {
             builder = builder.with_endpoint(endpoint);
         }
-        let store = builder.build().map_err(|error| Problem::invalid("the object store's settings are not usable").because(error))?;
+        let store =
+            builder.build().map_err(|error| Problem::invalid("the object store's settings are not usable").because(error))?;
         Ok(Self::over(Arc::new(store), &location.prefix))
     }
 

@@ -114,8 +114,7 @@ impl Segments {
     }
 
     fn nonce(&self, segment: u64, last: bool) -> Result<Nonce, Problem> {
-        let index = u32::try_from(segment)
-            .map_err(|_| Problem::invalid("an object has at most 2^32 segments of 64 KiB"))?;
+        let index = u32::try_from(segment).map_err(|_| Problem::invalid("an object has at most 2^32 segments of 64 KiB"))?;
         let mut nonce = [0_u8; 12];
         let parts = self.prefix.into_iter().chain(index.to_be_bytes()).chain([u8::from(last)]);
         nonce.iter_mut().zip(parts).for_each(|(to, from)| *to = from);
@@ -175,13 +174,9 @@ mod tests {
             let mut opened = vec![0; body.len() - TAG_BYTES];
             segments.open_segment(0, true, body, &mut opened).unwrap();
             assert_eq!(opened, plain.as_bytes());
-            let (again, same_header) = Segments::create_with(
-                &key,
-                b"strongroom",
-                header[1..33].try_into().unwrap(),
-                header[33..].try_into().unwrap(),
-            )
-            .unwrap();
+            let (again, same_header) =
+                Segments::create_with(&key, b"strongroom", header[1..33].try_into().unwrap(), header[33..].try_into().unwrap())
+                    .unwrap();
             let mut sealed = plain.as_bytes().to_vec();
             let tag = again.seal(0, true, &mut sealed).unwrap();
             assert_eq!([&same_header[..], &sealed, &tag].concat(), stored);
@@ -190,6 +185,9 @@ mod tests {
 
     const VECTORS: [(&str, &str); 2] = [
         ("", "2867055f7ca5bb4a87e1b0f5b4b7632619e810517a7c8c04e42bf4e27f0eccd1e23886988020e1055d9fab737907932952487a3b41e5ea98"),
-        ("a metric is a number with a name", "28bde15efe1f3b4361642eddc028201a1e33a7f28f42959828e0d46a8dcbd2aed3fda20f92ca87352313553e4328dc88797208a762e280b9611757f95cb6f2ce8c6ca8c74a210fa96b2bfdb3b77dfef1631d1d32366a7dbc"),
+        (
+            "a metric is a number with a name",
+            "28bde15efe1f3b4361642eddc028201a1e33a7f28f42959828e0d46a8dcbd2aed3fda20f92ca87352313553e4328dc88797208a762e280b9611757f95cb6f2ce8c6ca8c74a210fa96b2bfdb3b77dfef1631d1d32366a7dbc",
+        ),
     ];
 }

@@ -117,7 +117,11 @@ impl Bed {
 
     fn files(&self) -> usize {
         fn count(folder: &Path) -> usize {
-            fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).map(|path| if path.is_dir() { count(&path) } else { 1 }).sum()
+            fs::read_dir(folder)
+                .unwrap()
+                .map(|entry| entry.unwrap().path())
+                .map(|path| if path.is_dir() { count(&path) } else { 1 })
+                .sum()
         }
         count(&self.folder.path().join("objects"))
     }

@@ -17,8 +17,7 @@ const PREFIX: &str = "/api/strongroom/v1/audit";
 /// Records of a page, if nobody says.
 const PAGE_COUNT_DEFAULT: usize = 100;
 /// What records are chosen by, in the order of [`filter`].
-const FILTERS: [&str; 10] =
-    ["who", "what", "since", "until", "kind", "outcome", "resource", "workspace", "entry", "text"];
+const FILTERS: [&str; 10] = ["who", "what", "since", "until", "kind", "outcome", "resource", "workspace", "entry", "text"];
 /// The same, and a stretch of the log.
 const EXPORT: [&str; 13] =
     ["who", "what", "since", "until", "kind", "outcome", "resource", "workspace", "entry", "text", "from", "to", "rows"];
@@ -29,30 +28,45 @@ const NEXT_HEADER: &str = "x-strongroom-next";
 pub fn routes(door: &mut Door, room: &Audit) {
     let at = |path: &str| format!("{PREFIX}{path}");
     let audit = room.clone();
-    door.route(Method::GET, &at("/records"), move |inbound| search(&audit, inbound), |page| {
-        let records = page.hits.iter().map(record_json).collect::<Result<Vec<_>, _>>()?;
-        let mut answer = json!({"records": records, "size": page.size});
-        if let (Some(next), Some(fields)) = (page.next_before, answer.as_object_mut()) {
-            fields.insert("next".to_owned(), json!(next.to_string()));
-        }
-        json_answer(&answer)
-    });
+    door.route(
+        Method::GET,
+        &at("/records"),
+        move |inbound| search(&audit, inbound),
+        |page| {
+            let records = page.hits.iter().map(record_json).collect::<Result<Vec<_>, _>>()?;
+            let mut answer = json!({"records": records, "size": page.size});
+            if let (Some(next), Some(fields)) = (page.next_before, answer.as_object_mut()) {
+                fields.insert("next".to_owned(), json!(next.to_string()));
+            }
+            json_answer(&answer)
+        },
+    );
     let audit = room.clone();
-    door.route(Method::GET, &at("/proof/{record}"), move |inbound| prove(&audit, inbound), |proven| {
-        let mut answer = text(proven.proof, "text/plain; charset=utf-8");
-        set(&mut answer, "x-strongroom-index", &proven.index.to_string());
-        set_bytes(&mut answer, "x-strongroom-record", &proven.record)?;
-        set(&mut answer, "x-strongroom-verifier-key", &proven.verifier_key);
-        Ok(answer)
-    });
+    door.route(
+        Method::GET,
+        &at("/proof/{record}"),
+        move |inbound| prove(&audit, inbound),
+        |proven| {
+            let mut answer = text(proven.proof, "text/plain; charset=utf-8");
+            set(&mut answer, "x-strongroom-index", &proven.index.to_string());
+            set_bytes(&mut answer, "x-strongroom-record", &proven.record)?;
+            set(&mut answer, "x-strongroom-verifier-key", &proven.verifier_key);
+            Ok(answer)
+        },
+    );
     let audit = room.clone();
-    door.route(Method::GET, &at("/export"), move |inbound| export(&audit, inbound), |exported| {
-        let mut answer = text(exported.lines, "application/x-ndjson");
-        if let Some(next) = exported.next {
-            set(&mut answer, NEXT_HEADER, &next.to_string());
-        }
-        Ok(answer)
-    });
+    door.route(
+        Method::GET,
+        &at("/export"),
+        move |inbound| export(&audit, inbound),
+        |exported| {
+            let mut answer = text(exported.lines, "application/x-ndjson");
+            if let Some(next) = exported.next {
+                set(&mut answer, NEXT_HEADER, &next.to_string());
+            }
+            Ok(answer)
+        },
+    );
     let audit = room.clone();
     let verify = move |inbound: &Inbound| only(inbound, []).map(|[]| Verify { room: audit.clone() });
     door.route(Method::POST, &at("/verify"), verify, |report| json_answer(&report));
@@ -81,7 +95,9 @@ fn search(room: &Audit, inbound: &Inbound) -> Result<Search, Problem> {
     })
 }
 
-fn filter([who, what, since, until, kind, outcome, resource, workspace, entry, text]: [Option<String>; 10]) -> Result<Filter, Problem> {
+fn filter(
+    [who, what, since, until, kind, outcome, resource, workspace, entry, text]: [Option<String>; 10],
+) -> Result<Filter, Problem> {
     let time = |name: &str, text: Option<String>| text.map(|text| times::parse(name, &text)).transpose();
     Ok(Filter {
         caller: who,

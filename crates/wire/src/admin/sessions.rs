@@ -15,9 +15,8 @@ pub fn routes(door: &mut Door, identity: &Identity) {
     let all = move |_: &Inbound| Ok(ListSessions { room: room.clone() });
     door.route(Method::GET, "/api/strongroom/v1/sessions", all, |sessions| list("sessions", &sessions, None, session_value));
     let room = identity.clone();
-    let delete = move |inbound: &Inbound| {
-        Ok(DeleteSession { room: room.clone(), session: Some(inbound.path("session").to_owned()) })
-    };
+    let delete =
+        move |inbound: &Inbound| Ok(DeleteSession { room: room.clone(), session: Some(inbound.path("session").to_owned()) });
     door.route(Method::DELETE, "/api/strongroom/v1/sessions/{session}", delete, |()| nothing());
 }
 

@@ -2,8 +2,8 @@
 //! MLflow's web page shows files. Whatever a file is, a browser is told to save it, not to run it.
 
 use artifacts::{
-    AbortUpload, Artifacts, CompleteUpload, CreateUpload, DeleteArtifacts, Download, Fetched, ListArtifacts, ListedEntry, Listing, Owner,
-    Place, ReadArtifact, SentPart, UploadPart, Wanted, WriteArtifact,
+    AbortUpload, Artifacts, CompleteUpload, CreateUpload, DeleteArtifacts, Download, Fetched, ListArtifacts, ListedEntry,
+    Listing, Owner, Place, ReadArtifact, SentPart, UploadPart, Wanted, WriteArtifact,
 };
 use axum::body::Body;
 use http::{HeaderValue, Method, StatusCode, header};
@@ -44,14 +44,21 @@ fn multipart_routes(door: &mut Door, room: &Artifacts) {
     }
     const PART: &str = "/mlflow-artifacts/mpu/part/{upload_id}/{part_number}/{*path}";
     let uploader = room.clone();
-    door.mlflow_stream(Method::PUT, PART, move |inbound, body| upload_part(&uploader, inbound, body), |stored| {
-        let mut answer = crate::json(&json!({}))?;
-        if let Ok(etag) = HeaderValue::from_str(&format!("\"{}\"", stored.etag)) {
-            answer.headers_mut().insert(header::ETAG, etag);
-        }
-        Ok(answer)
+    door.mlflow_stream(
+        Method::PUT,
+        PART,
+        move |inbound, body| upload_part(&uploader, inbound, body),
+        |stored| {
+            let mut answer = crate::json(&json!({}))?;
+            if let Ok(etag) = HeaderValue::from_str(&format!("\"{}\"", stored.etag)) {
+                answer.headers_mut().insert(header::ETAG, etag);
+            }
+            Ok(answer)
+        },
+    );
+    door.mlflow(Method::POST, "/mlflow-artifacts/mpu/complete/{*path}", bound(room, complete_upload), |_| {
+        crate::json(&json!({}))
     });
-    door.mlflow(Method::POST, "/mlflow-artifacts/mpu/complete/{*path}", bound(room, complete_upload), |_| crate::json(&json!({})));
     door.mlflow(Method::POST, "/mlflow-artifacts/mpu/abort/{*path}", bound(room, abort_upload), tracking_view::nothing);
 }
 
@@ -75,12 +82,7 @@ fn page_routes(door: &mut Door, room: &Artifacts) {
         if content_length(inbound) == Some(0) {
             return Err(Problem::invalid("Request must specify data."));
         }
-        Ok(WriteArtifact {
-            room: uploader.clone(),
-            place,
-            body: Box::pin(body),
-            size_hint_bytes: content_length(inbound),
-        })
+        Ok(WriteArtifact { room: uploader.clone(), place, body: Box::pin(body), size_hint_bytes: content_length(inbound) })
     };
     door.stream(Method::POST, "/ajax-api/2.0/mlflow/upload-artifact", upload, |_| crate::json(&json!({})));
     let model = |room: &Artifacts, inbound: &Inbound| {

@@ -105,7 +105,9 @@ pub(super) fn new(fields: &Fields, known: bool) -> Result<NewAssessment, Problem
         source: AssessmentSource { kind: source_kind(&source)?, id: source.text("source_id")?.unwrap_or_default() },
         span_id: some(fields.text("span_id")?),
         rationale: some(fields.text("rationale")?),
-        metadata: (!metadata.is_empty()).then(|| metadata.into_iter().map(|(key, value)| (key, Value::String(value))).collect()).map(object_text),
+        metadata: (!metadata.is_empty())
+            .then(|| metadata.into_iter().map(|(key, value)| (key, Value::String(value))).collect())
+            .map(object_text),
         overrides: some(fields.text("overrides")?),
         created_ms: time("create_time")?,
         updated_ms: time("last_update_time")?,
@@ -144,7 +146,8 @@ fn value(fields: &Fields) -> Result<(AssessmentKind, String, Option<String>), Pr
             return Err(Problem::invalid(format!("Unknown serialization format: {format}. Only {JSON_FORMAT} is supported.")));
         }
         let text = serialized.text("value")?.unwrap_or_default();
-        let value: Value = serde_json::from_str(&text).map_err(|_| Problem::invalid("`serialized_value.value` is not valid JSON"))?;
+        let value: Value =
+            serde_json::from_str(&text).map_err(|_| Problem::invalid("`serialized_value.value` is not valid JSON"))?;
         return Ok((AssessmentKind::Expectation, value.to_string(), None));
     }
     if let Some(issue) = fields.object("issue")? {

@@ -11,8 +11,8 @@ use serde::Serialize;
 use serde_json::value::RawValue;
 use serde_json::{Map, Value, json};
 
-use super::json::{Fields, check_depth, missing};
 use super::bound;
+use super::json::{Fields, check_depth, missing};
 use crate::{Answer, Door, Inbound};
 
 /// Adds these routes.
@@ -30,7 +30,9 @@ pub fn routes(door: &mut Door, room: &Evaluation) {
     door.mlflow(post.clone(), &format!("{one}/add-experiments"), bound(room, add_experiments), dataset);
     door.mlflow(post.clone(), &format!("{one}/remove-experiments"), bound(room, remove_experiments), dataset);
     door.mlflow(post, &format!("{one}/records"), bound(room, upsert), upserted);
-    door.mlflow(delete, &format!("{one}/records"), bound(room, delete_records), |count| crate::json(&json!({"deleted_count": count})));
+    door.mlflow(delete, &format!("{one}/records"), bound(room, delete_records), |count| {
+        crate::json(&json!({"deleted_count": count}))
+    });
     for prefix in super::PREFIXES {
         let reader = room.clone();
         door.route_with(get.clone(), &format!("{prefix}{one}/records"), move |inbound| read_records(&reader, inbound), records);

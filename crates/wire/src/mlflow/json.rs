@@ -310,7 +310,6 @@ pub(super) fn check_depth(bytes: &[u8]) -> Result<(), Problem> {
 
 #[cfg(test)]
 mod tests {
-    #![expect(clippy::unwrap_used, reason = "tests")]
     use super::*;
 
     fn fields(text: &str) -> Fields {

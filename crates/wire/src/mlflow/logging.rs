@@ -193,7 +193,9 @@ fn log_batch(room: &Tracking, inbound: &Inbound) -> Result<LogBatch, Problem> {
 
 fn is_complete(batch: &BatchIn) -> bool {
     let pairs = batch.params.iter().chain(&batch.tags).flatten();
-    !batch.run_id.is_empty() && batch.metrics.iter().flatten().all(|m| !m.key.is_empty()) && pairs.into_iter().all(|p| !p.key.is_empty())
+    !batch.run_id.is_empty()
+        && batch.metrics.iter().flatten().all(|m| !m.key.is_empty())
+        && pairs.into_iter().all(|p| !p.key.is_empty())
 }
 
 fn batch_of_fields(room: &Tracking, fields: &Fields) -> Result<LogBatch, Problem> {
@@ -252,7 +254,8 @@ fn dataset_input(entry: &Fields) -> Result<DatasetInput, Problem> {
             .objects("tags")?
             .iter()
             .map(|tag| {
-                let need = |name: &str| tag.text(name)?.ok_or_else(|| Problem::invalid(format!("InputTag {name} cannot be None")));
+                let need =
+                    |name: &str| tag.text(name)?.ok_or_else(|| Problem::invalid(format!("InputTag {name} cannot be None")));
                 Ok(KeyValue { key: need("key")?, value: need("value")? })
             })
             .collect::<Result<_, Problem>>()?,

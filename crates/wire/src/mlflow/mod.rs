@@ -2,6 +2,7 @@
 //! to a verb and its output to JSON. Shapes and limits: MLflow's `service.proto` and `model_registry.proto`.
 
 pub mod artifacts;
+mod assessments;
 pub mod evaluation;
 pub mod experiments;
 pub mod graphql;
@@ -10,11 +11,10 @@ pub mod logged_models;
 pub mod logging;
 pub mod metrics;
 pub mod model_versions;
-pub mod registered_models;
 pub mod promptlab;
+pub mod registered_models;
 mod registry_view;
 pub mod runs;
-mod assessments;
 mod trace_view;
 pub mod traces;
 mod tracking_view;

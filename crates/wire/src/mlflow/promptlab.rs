@@ -88,11 +88,18 @@ impl Prompt {
     fn results(&self) -> Value {
         let before = self.parameters.iter();
         let after = self.model_output_parameters.iter();
-        let columns: Vec<&str> =
-            before.clone().map(|p| p.key.as_str()).chain(["prompt", "output"]).chain(after.clone().map(|p| p.key.as_str())).collect();
+        let columns: Vec<&str> = before
+            .clone()
+            .map(|p| p.key.as_str())
+            .chain(["prompt", "output"])
+            .chain(after.clone().map(|p| p.key.as_str()))
+            .collect();
         let middle = [Value::from(self.model_input.as_str()), self.model_output.clone()];
-        let data: Vec<Value> =
-            before.map(|p| Value::from(p.value.as_str())).chain(middle).chain(after.map(|p| Value::from(p.value.as_str()))).collect();
+        let data: Vec<Value> = before
+            .map(|p| Value::from(p.value.as_str()))
+            .chain(middle)
+            .chain(after.map(|p| Value::from(p.value.as_str())))
+            .collect();
         json!({"columns": columns, "data": [data]})
     }
 
@@ -184,7 +191,8 @@ async fn keep(visitor: &Visitor, room: Tracking, artifacts: Artifacts, prompt: P
     let run_id = run.info.run_id;
     let filled = fill(visitor, &room, &artifacts, &prompt, &run_id).await;
     let status = if filled.is_ok() { RunStatus::Finished } else { RunStatus::Failed };
-    let ended = UpdateRun { room: room.clone(), run_id: run_id.clone(), status: Some(status), end_time_ms: Some(now_ms), run_name: None };
+    let ended =
+        UpdateRun { room: room.clone(), run_id: run_id.clone(), status: Some(status), end_time_ms: Some(now_ms), run_name: None };
     visitor.call(ended).await?;
     // A run that could not be filled stays, as failed; the page is told why.
     filled?;
@@ -193,10 +201,8 @@ async fn keep(visitor: &Visitor, room: Tracking, artifacts: Artifacts, prompt: P
 }
 
 async fn fill(visitor: &Visitor, room: &Tracking, artifacts: &Artifacts, prompt: &Prompt, run_id: &str) -> Result<(), Problem> {
-    let tags = vec![
-        KeyValue::new("mlflow.loggedArtifacts", RESULTS_TAG),
-        KeyValue::new("mlflow.runSourceType", "PROMPT_ENGINEERING"),
-    ];
+    let tags =
+        vec![KeyValue::new("mlflow.loggedArtifacts", RESULTS_TAG), KeyValue::new("mlflow.runSourceType", "PROMPT_ENGINEERING")];
     let params = prompt.logged_parameters();
     visitor.call(LogBatch { room: room.clone(), run_id: run_id.to_owned(), metrics: Vec::new(), params, tags }).await?;
     let model = prompt.model(run_id, visitor.at());

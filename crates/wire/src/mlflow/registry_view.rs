@@ -272,7 +272,6 @@ fn pairs(all: &[KeyValue]) -> Vec<Pair<'_>> {
     all.iter().map(|pair| Pair { key: &pair.key, value: &pair.value }).collect()
 }
 
-#[expect(clippy::ref_option, reason = "serde hands fields on by reference")]
 fn is_empty_text(text: &Option<&str>) -> bool {
     text.is_none_or(str::is_empty)
 }

@@ -148,7 +148,8 @@ fn status(kept: &Value) -> Value {
 
 fn event(kept: &Value) -> Value {
     let attributes = kept.get("attributes").and_then(Value::as_object);
-    let pairs = attributes.map(|all| all.iter().map(|(key, value)| json!({"key": key, "value": any_value(value)})).collect::<Value>());
+    let pairs =
+        attributes.map(|all| all.iter().map(|(key, value)| json!({"key": key, "value": any_value(value)})).collect::<Value>());
     json!({"name": kept.get("name"), "time_unix_nano": kept.get("time_unix_nano"), "attributes": pairs})
 }
 
@@ -221,4 +222,3 @@ pub(super) fn points(metric: &str, found: &[MetricPoint]) -> Result<Answer, Prob
     };
     crate::json(&json!({"data_points": found.iter().map(point).collect::<Vec<_>>()}))
 }
-

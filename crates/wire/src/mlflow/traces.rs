@@ -8,8 +8,8 @@ use http::{HeaderValue, Method, header};
 use kernel::Problem;
 use serde_json::{Value, json};
 use traces::ops::{
-    BatchGetInfos, BatchGetTraces, BeginTrace, CorrelateFilters, DeleteTag, DeleteTraces, EndTrace, GetSpans, GetTrace, GetTraceInfo,
-    LinkPrompts, LinkToRun, QueryMetrics, SearchTraces, SetTag, StartTrace, TRACES_GET, Which,
+    BatchGetInfos, BatchGetTraces, BeginTrace, CorrelateFilters, DeleteTag, DeleteTraces, EndTrace, GetSpans, GetTrace,
+    GetTraceInfo, LinkPrompts, LinkToRun, QueryMetrics, SearchTraces, SetTag, StartTrace, TRACES_GET, Which,
 };
 use traces::{Aggregation, Correlation, MetricQuery, MetricView, NewTrace, StoredSpans, TraceState, Traces, limits};
 
@@ -36,7 +36,9 @@ pub fn routes(door: &mut Door, room: &Traces, files: &Artifacts) {
         door.route(post.clone(), &at("/batchGetInfos"), bound(room, batch_infos), trace_view::infos);
         door.route(post.clone(), &at("/search"), bound(room, search), trace_view::page);
         door.route(post.clone(), &at("/calculate-filter-correlation"), bound(room, correlate), |found| correlation(&found));
-        door.route_with(post.clone(), &at("/metrics"), bound_metrics(room), |found, metric: String| trace_view::points(&metric, &found));
+        door.route_with(post.clone(), &at("/metrics"), bound_metrics(room), |found, metric: String| {
+            trace_view::points(&metric, &found)
+        });
         door.route(get.clone(), &at("/{trace_id}"), bound(room, info), trace_view::trace_info);
     }
     for prefix in VERSION_2 {
@@ -341,7 +343,9 @@ fn file_routes(door: &mut Door, room: &Traces, files: &Artifacts) {
     for prefix in ["/ajax-api/2.0", "/ajax-api/3.0"] {
         let (room, files) = (room.clone(), files.clone());
         let actions = [TRACES_GET, ReadArtifact::ACTION];
-        door.choice(Method::GET, &format!("{prefix}/mlflow/get-trace-artifact"), &actions, move |inbound| trace_file(&room, &files, inbound));
+        door.choice(Method::GET, &format!("{prefix}/mlflow/get-trace-artifact"), &actions, move |inbound| {
+            trace_file(&room, &files, inbound)
+        });
     }
 }
 
@@ -386,7 +390,6 @@ fn named(mut answer: Answer) -> Result<Answer, Problem> {
 
 #[cfg(test)]
 mod tests {
-    #![expect(clippy::unwrap_used, reason = "tests")]
     use super::*;
 
     #[test]

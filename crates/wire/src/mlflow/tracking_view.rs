@@ -2,9 +2,7 @@
 
 use kernel::Problem;
 use serde::{Serialize, Serializer};
-use tracking::{
-    DatasetInput, DatasetSummary, Experiment, KeyValue, MetricPoint, ModelLink, Run, RunInfo, RunMetricPoint,
-};
+use tracking::{DatasetInput, DatasetSummary, Experiment, KeyValue, MetricPoint, ModelLink, Run, RunInfo, RunMetricPoint};
 
 use crate::outbound::{Answer, json, json_text};
 

@@ -37,7 +37,13 @@ fn read(room: Registry, inbound: &Inbound) -> Result<(GetDownloadUri, String), P
     Ok((GetDownloadUri { room, name, version }, path))
 }
 
-async fn file(visitor: &Visitor, asked: GetDownloadUri, room: Artifacts, path: String, wanted: Wanted) -> Result<Answer, Problem> {
+async fn file(
+    visitor: &Visitor,
+    asked: GetDownloadUri,
+    room: Artifacts,
+    path: String,
+    wanted: Wanted,
+) -> Result<Answer, Problem> {
     let location = visitor.call(asked).await?;
     let Some(root) = location.strip_prefix("mlflow-artifacts:/") else {
         return Err(Problem::invalid("the files of this version are not on this server; fetch them from where its source says"));

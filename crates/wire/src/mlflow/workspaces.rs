@@ -20,7 +20,9 @@ pub fn routes(door: &mut Door, identity: &Identity) {
     });
     let room = identity.clone();
     let get = move |inbound: &Inbound| Ok(GetWorkspace { room: room.clone(), name: Some(inbound.path("workspace").to_owned()) });
-    door.mlflow(Method::GET, "/mlflow/workspaces/{workspace}", get, |workspace| json_answer(&json!({"workspace": view(&workspace)})));
+    door.mlflow(Method::GET, "/mlflow/workspaces/{workspace}", get, |workspace| {
+        json_answer(&json!({"workspace": view(&workspace)}))
+    });
 }
 
 fn view(workspace: &Workspace) -> Value {

@@ -17,7 +17,10 @@ pub(super) fn spans(body: &[u8]) -> Result<Vec<NewSpan>, Problem> {
         for scope in list(resource, "scopeSpans")? {
             for one in list(scope, "spans")? {
                 if all.len() >= REQUEST_SPAN_COUNT_MAX {
-                    return Err(Problem::new(Kind::TooLarge, format!("at most {REQUEST_SPAN_COUNT_MAX} spans at once are taken")));
+                    return Err(Problem::new(
+                        Kind::TooLarge,
+                        format!("at most {REQUEST_SPAN_COUNT_MAX} spans at once are taken"),
+                    ));
                 }
                 all.push(span(one)?);
             }
@@ -77,7 +80,8 @@ fn span(one: &Value) -> Result<NewSpan, Problem> {
         events: Vec::new(),
     };
     for event in list(one, "events")? {
-        let event = SpanEvent { name: text(event, "name")?, time_ns: time(event, "timeUnixNano")?, attributes: attributes(event)? };
+        let event =
+            SpanEvent { name: text(event, "name")?, time_ns: time(event, "timeUnixNano")?, attributes: attributes(event)? };
         push(&mut span.events, event)?;
     }
     Ok(span)
@@ -134,7 +138,6 @@ fn any_value(value: &Value, depth: usize) -> Result<Value, Problem> {
 
 #[cfg(test)]
 mod tests {
-    #![expect(clippy::unwrap_used, reason = "tests")]
     use super::*;
     use serde_json::json;
 

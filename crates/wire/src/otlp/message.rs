@@ -184,7 +184,6 @@ fn object(message: &[u8], depth: usize) -> Result<Value, Problem> {
 
 #[cfg(test)]
 mod tests {
-    #![expect(clippy::unwrap_used, reason = "tests")]
     use super::*;
 
     fn message(number: u8, inside: &[u8]) -> Vec<u8> {

@@ -23,7 +23,8 @@ pub fn routes(door: &mut Door, room: &Traces) {
     let parse = move |inbound: &Inbound| {
         let encoding = encoding(inbound)?;
         let experiment_id = inbound.header(EXPERIMENT).map(str::trim).filter(|id| !id.is_empty());
-        let experiment_id = experiment_id.ok_or_else(|| Problem::invalid(format!("the header `{EXPERIMENT}` must name an experiment")))?;
+        let experiment_id =
+            experiment_id.ok_or_else(|| Problem::invalid(format!("the header `{EXPERIMENT}` must name an experiment")))?;
         let spans = match encoding {
             PROTOBUF => message::spans(&inbound.body)?,
             _ => json::spans(&inbound.body)?,

@@ -88,7 +88,6 @@ fn varint(rest: &mut &[u8]) -> Result<u64, Problem> {
 
 #[cfg(test)]
 mod tests {
-    #![expect(clippy::unwrap_used, reason = "tests")]
     use super::*;
 
     fn all(message: &[u8]) -> Result<Vec<(u64, Field<'_>)>, Problem> {
@@ -104,17 +103,31 @@ mod tests {
     fn fields_are_walked() {
         // 1: 150, 2: "testing", 3: fixed64 1, 5: fixed32 2 — the first two are the standard's own examples.
         let message = [
-            0x08, 0x96, 0x01, 0x12, 0x07, 0x74, 0x65, 0x73, 0x74, 0x69, 0x6e, 0x67, 0x19, 1, 0, 0, 0, 0, 0, 0, 0, 0x2d, 2, 0, 0, 0,
+            0x08, 0x96, 0x01, 0x12, 0x07, 0x74, 0x65, 0x73, 0x74, 0x69, 0x6e, 0x67, 0x19, 1, 0, 0, 0, 0, 0, 0, 0, 0x2d, 2, 0, 0,
+            0,
         ];
         let found = all(&message).unwrap();
-        assert_eq!(found, [(1, Field::Varint(150)), (2, Field::Bytes(b"testing")), (3, Field::Fixed64(1)), (5, Field::Fixed32(2))]);
+        assert_eq!(
+            found,
+            [(1, Field::Varint(150)), (2, Field::Bytes(b"testing")), (3, Field::Fixed64(1)), (5, Field::Fixed32(2))]
+        );
     }
 
     #[test]
     fn broken_messages_are_refused() {
         let endless = [0xff_u8; 20];
         let too_long = [0x08, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x02];
-        for bad in [&[0x08][..], &[0x12, 0x07, 0x74], &[0x19, 1], &[0x0b], &[0x0c], &[0x00, 0x00], &[0x12, 0xff, 0xff, 0xff, 0xff, 0x7f], &endless, &too_long] {
+        for bad in [
+            &[0x08][..],
+            &[0x12, 0x07, 0x74],
+            &[0x19, 1],
+            &[0x0b],
+            &[0x0c],
+            &[0x00, 0x00],
+            &[0x12, 0xff, 0xff, 0xff, 0xff, 0x7f],
+            &endless,
+            &too_long,
+        ] {
             assert!(all(bad).is_err(), "{bad:?}");
         }
     }

@@ -130,7 +130,8 @@ impl Rooms {
         let verb = GetRun { room: self.tracking.clone(), run_id: runs::run_id(input)? };
         let mut answer = value_of(tracking_view::run(visitor.call(verb).await?)?).await?;
         let Some(selected) = root.child("run") else { return Ok(answer) };
-        let text = |name: &str| answer.pointer(&format!("/run/info/{name}")).and_then(Value::as_str).unwrap_or_default().to_owned();
+        let text =
+            |name: &str| answer.pointer(&format!("/run/info/{name}")).and_then(Value::as_str).unwrap_or_default().to_owned();
         let (run_id, experiment_id) = (text("run_id"), text("experiment_id"));
         let mut more = Map::new();
         if selected.selects("experiment") {

@@ -207,8 +207,18 @@ fn leaf_or_part(value: &Value, field: &Field) -> Value {
 
 /// What REST leaves out is empty or zero in protobuf's sense.
 fn absent(field: &Field) -> Value {
-    const LISTS: [&str; 10] =
-        ["metrics", "params", "tags", "files", "runs", "datasetInputs", "modelVersions", "modelInputs", "modelOutputs", "aliases"];
+    const LISTS: [&str; 10] = [
+        "metrics",
+        "params",
+        "tags",
+        "files",
+        "runs",
+        "datasetInputs",
+        "modelVersions",
+        "modelInputs",
+        "modelOutputs",
+        "aliases",
+    ];
     match field.name.as_str() {
         name if LISTS.contains(&name) || name == "datasetSummaries" => json!([]),
         "fileSize" | "endTime" if field.name == "fileSize" => json!("0"),
@@ -250,7 +260,8 @@ mod tests {
         let query = "query q { r: getRun { run { info { runId startTime } data { metrics { key value } } ...more } } } \
                      fragment more on Run { gone }";
         let root = fields(query).unwrap().remove(0);
-        let answer = json!({"run": {"info": {"run_id": "a", "start_time": 5}, "data": {"metrics": [{"key": "m", "value": "NaN"}]}}});
+        let answer =
+            json!({"run": {"info": {"run_id": "a", "start_time": 5}, "data": {"metrics": [{"key": "m", "value": "NaN"}]}}});
         assert_eq!(root.key, "r");
         assert_eq!(
             select(&answer, &root.fields),
