@@ -296,9 +296,15 @@ impl Shared {
         if kind == BodyKind::Login {
             attempt.credential = login_credential(std::mem::take(&mut body)).await?;
         }
+        // Taken before anybody can be refused: a stream that nobody reads throws a bounded part away, so that a client who
+        // is still sending can read its answer.
+        let stream = match kind {
+            BodyKind::Stream => BodyStream::new(std::mem::take(&mut body)),
+            BodyKind::Whole | BodyKind::Login => BodyStream::empty(),
+        };
         let visitor = self.gate.identify(attempt, O::ACTION).await?;
         let operation = match read(&visitor, &mut parts, body, kind).await {
-            Ok((inbound, stream)) => parse(&inbound, stream),
+            Ok(inbound) => parse(&inbound, stream),
             Err(problem) => Err(problem),
         };
         match operation {
@@ -329,7 +335,7 @@ impl Shared {
         self.check_surroundings(&parts)?;
         let visitor = self.gate.identify(attempt_from(&parts), action).await?;
         let chosen = match read(&visitor, &mut parts, body, BodyKind::Whole).await {
-            Ok((inbound, _)) => parse(&inbound),
+            Ok(inbound) => parse(&inbound),
             Err(problem) => Err(problem),
         };
         match chosen {
@@ -390,26 +396,24 @@ async fn refuse_unread(visitor: &Visitor, action: Action, problem: Problem) -> P
     visitor.refuse(action, problem).await
 }
 
-async fn read(visitor: &Visitor, parts: &mut Parts, body: Body, kind: BodyKind) -> Result<(Inbound, BodyStream), Problem> {
+async fn read(visitor: &Visitor, parts: &mut Parts, body: Body, kind: BodyKind) -> Result<Inbound, Problem> {
     if parts.headers.get(header::CONTENT_ENCODING).is_some_and(|encoding| encoding != "identity") {
         return Err(Problem::invalid("compressed request bodies are not accepted; send it without Content-Encoding"));
     }
     let params = path_params(parts).await?;
-    let (bytes, stream) = match kind {
-        BodyKind::Stream => (bytes::Bytes::new(), BodyStream::new(body)),
-        BodyKind::Login => (bytes::Bytes::new(), BodyStream::empty()),
+    let bytes = match kind {
+        BodyKind::Stream | BodyKind::Login => bytes::Bytes::new(),
         BodyKind::Whole => {
             let reading = axum::body::to_bytes(body, limits::JSON_BODY_BYTES_MAX);
-            let bytes = tokio::time::timeout(BODY_READ_MAX, reading)
+            tokio::time::timeout(BODY_READ_MAX, reading)
                 .await
                 .map_err(|_| Problem::invalid(format!("the body did not arrive within {} s", BODY_READ_MAX.as_secs())))?
                 .map_err(|_| {
                     Problem::new(Kind::TooLarge, format!("the body is larger than {} bytes", limits::JSON_BODY_BYTES_MAX))
-                })?;
-            (bytes, BodyStream::empty())
+                })?
         }
     };
-    Ok((Inbound::new(visitor, parts, params, bytes), stream))
+    Ok(Inbound::new(visitor, parts, params, bytes))
 }
 
 async fn path_params(parts: &mut Parts) -> Result<Vec<(String, String)>, Problem> {

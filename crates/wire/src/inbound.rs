@@ -9,7 +9,7 @@ use axum::body::Body;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
-use futures_util::Stream;
+use futures_util::{Stream, StreamExt};
 use gate::{Attempt, Credential, DEFAULT_WORKSPACE, Visitor};
 use http::request::Parts;
 use http::{HeaderMap, Method, header};
@@ -17,6 +17,9 @@ use kernel::{Problem, Secret};
 
 /// The browser's session cookie. The prefix makes browsers insist on TLS, this host and the root path.
 pub const SESSION_COOKIE: &str = "__Host-strongroom";
+/// How much of a refused upload is read and thrown away, and for how long.
+const DRAIN_BYTES_MAX: usize = 16 * 1024 * 1024;
+const DRAIN_TIME_MAX: Duration = Duration::from_secs(5);
 /// An `Authorization` header longer than this is not one of ours.
 const AUTHORIZATION_BYTES_MAX: usize = 1_024;
 /// A workspace's name, as it may stand in a header.
@@ -171,6 +174,26 @@ impl BodyStream {
     }
 }
 
+impl Drop for BodyStream {
+    /// A client that is refused while it still sends would see a broken connection instead of the answer: some of what it
+    /// sends is read and thrown away.
+    fn drop(&mut self) {
+        if let (Some(rest), Ok(runtime)) = (self.inner.take(), tokio::runtime::Handle::try_current()) {
+            runtime.spawn(tokio::time::timeout(DRAIN_TIME_MAX, drain(rest)));
+        }
+    }
+}
+
+async fn drain(mut rest: axum::body::BodyDataStream) {
+    let mut left = DRAIN_BYTES_MAX;
+    while let Some(Ok(bytes)) = rest.next().await {
+        left = left.saturating_sub(bytes.len());
+        if left == 0 {
+            return;
+        }
+    }
+}
+
 impl Stream for BodyStream {
     type Item = Result<Bytes, Problem>;
 
@@ -187,7 +210,10 @@ impl Stream for BodyStream {
                 self.inner = None;
                 Poll::Ready(Some(Err(Problem::invalid("the body broke off before its end").because(broken))))
             }
-            Poll::Ready(None) => Poll::Ready(None),
+            Poll::Ready(None) => {
+                self.inner = None;
+                Poll::Ready(None)
+            }
             Poll::Pending => match self.idle.as_mut().poll(context) {
                 Poll::Ready(()) => {
                     self.inner = None;

@@ -83,8 +83,15 @@ impl Operation for ReadArtifact {
             Some((object, part)) => Some(self.room.objects.open(&permit, &object, part).await?),
             None => None,
         };
-        let state =
-            Stream { permit, objects: self.room.objects, pieces, now: first, sent_bytes: 0, end: Some((deferred, outcome)) };
+        let state = Stream {
+            permit,
+            objects: self.room.objects,
+            pieces,
+            now: first,
+            sent_bytes: 0,
+            total_bytes: range.end.saturating_sub(range.start),
+            end: Some((deferred, outcome)),
+        };
         Ok(Fetched::File(Download { size_bytes: file.size_bytes, sha256: file.sha256, range, body: state.into_body() }))
     }
 }
@@ -112,6 +119,7 @@ struct Stream {
     pieces: std::vec::IntoIter<(StoredObject, Range<u64>)>,
     now: Option<Body>,
     sent_bytes: u64,
+    total_bytes: u64,
     end: Option<(DeferredOutcome, Outcome)>,
 }
 
@@ -131,12 +139,14 @@ impl Stream {
         match self.piece().await {
             Ok(Some(bytes)) => {
                 self.sent_bytes = self.sent_bytes.saturating_add(bytes.len() as u64);
+                // Whoever sends the answer knows its length and does not ask again after the last byte.
+                if self.sent_bytes >= self.total_bytes {
+                    self.settle_done()?;
+                }
                 Ok(Some(bytes))
             }
             Ok(None) => {
-                if let Some((deferred, outcome)) = self.end.take() {
-                    deferred.settle(&outcome.with("sent_bytes", store::signed(self.sent_bytes)?));
-                }
+                self.settle_done()?;
                 Ok(None)
             }
             Err(problem) => {
@@ -146,6 +156,13 @@ impl Stream {
                 Err(problem)
             }
         }
+    }
+
+    fn settle_done(&mut self) -> Result<(), Problem> {
+        if let Some((deferred, outcome)) = self.end.take() {
+            deferred.settle(&outcome.with("sent_bytes", store::signed(self.sent_bytes)?));
+        }
+        Ok(())
     }
 
     async fn piece(&mut self) -> Result<Option<Bytes>, Problem> {

@@ -1,4 +1,3 @@
-
 mod assess;
 mod crud;
 mod foreign;
