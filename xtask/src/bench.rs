@@ -38,16 +38,16 @@ pub fn run(words: &[&str]) -> Result<(), String> {
             print("tracking", &rows, json);
             Ok(())
         }
-        Some(&"audit") => example("bench_audit", json),
-        Some(&"policy") => example("bench_policy", json),
+        Some(&"audit") => example("strongroom", "bench_audit", json),
+        Some(&"policy") => example("policy", "decision_cost", json),
         _ => Err("which bench? `tracking`, `audit` or `policy`".to_owned()),
     }
 }
 
-/// Works inside the process are examples of the server's package; they print their own object.
-fn example(name: &str, json: bool) -> Result<(), String> {
+/// Works inside the process are examples of their packages; they print their own object.
+fn example(package: &str, name: &str, json: bool) -> Result<(), String> {
     let mut command = Command::new(shell::cargo_program());
-    command.args(["run", "--quiet", "--release", "--package", "strongroom", "--example", name]).current_dir(shell::root());
+    command.args(["run", "--quiet", "--release", "--package", package, "--example", name]).current_dir(shell::root());
     if json {
         return shell::run(command.args(["--", "--json"]));
     }
