@@ -27,9 +27,7 @@ fn main() {
     let fsync_us = fsync_p50_us(folder.path());
     let (operations, p50_us, p99_us) = runtime.block_on(measure(&data));
     let (records, verify) = verification(&data);
-    let row = |work: &str, ours: f64, unit: &str, limit: f64, of_limit: f64| {
-        json!({"work": work, "ours": ours.round(), "peer": null, "unit": unit, "ratio": null, "limit": limit, "of_limit": of_limit})
-    };
+    let row = |work: &str, ours: f64, unit: &str, limit: f64, of_limit: f64| json!({"work": work, "ours": ours.round(), "peer": null, "unit": unit, "ratio": null, "limit": limit, "of_limit": of_limit});
     let rows = [
         row("audited-operations", operations, "operations/s, 64 clients", 20_000.0, operations / 20_000.0),
         row("audited-p99", p99_us, "us, must stay below the limit", 10_000.0, 10_000.0 / p99_us.max(1.0)),
@@ -39,7 +37,9 @@ fn main() {
         println!("{}", json!({"bench": "audit", "rows": rows, "fsync_p50_us": fsync_us, "p50_us": p50_us, "records": records}));
         return;
     }
-    println!("a 4 KiB append and fdatasync takes {fsync_us} us here (median); {records} records were verified; median wait {p50_us} us");
+    println!(
+        "a 4 KiB append and fdatasync takes {fsync_us} us here (median); {records} records were verified; median wait {p50_us} us"
+    );
     for row in rows {
         println!("{row}");
     }

@@ -5,5 +5,7 @@
 //! INVARIANT: what it makes lets nothing pass in a real server, because it holds only a gate of its own.
 
 pub mod gate;
+mod postgres;
 
 pub use self::gate::{TestGate, open_gate};
+pub use self::postgres::fresh_postgres;

@@ -94,7 +94,7 @@ async fn a_row_that_was_changed_stops_the_start_and_is_found() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_whole_way_works_on_postgresql() {
-    let Ok(url) = std::env::var("STRONGROOM_TEST_POSTGRES") else { return };
+    let Some(url) = testkit::fresh_postgres("audit") else { return };
     let folder = tempfile::tempdir().unwrap();
     let mut config = config(&folder.path().join("audit"));
     config.origin = format!("test.example/{}", kernel::random_id());
