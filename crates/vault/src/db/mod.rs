@@ -427,10 +427,14 @@ pub(crate) fn check_steps(known: Option<&[String]>, opening: Opening) -> Result<
 
 pub(crate) const NOT_OURS: &str = "it holds nothing of strongroom's; is this the right data folder and configuration?";
 
-/// A SQLite file's folder is made private to the server's account.
-pub(crate) fn private_parent(path: &Path) -> Result<(), DbError> {
+/// Makes a SQLite file that only the server's account may read, empty; SQLite gives its other files the same mode.
+pub(crate) fn private_file(path: &Path) -> Result<(), DbError> {
+    use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
     if let Some(parent) = path.parent() {
         std::fs::create_dir_all(parent).map_err(DbError::io)?;
     }
-    Ok(())
+    let mut options = std::fs::OpenOptions::new();
+    options.write(true).create(true).truncate(false).mode(0o600);
+    let file = options.open(path).map_err(DbError::io)?;
+    file.set_permissions(std::fs::Permissions::from_mode(0o600)).map_err(DbError::io)
 }

@@ -12,7 +12,7 @@ use tokio::sync::oneshot;
 
 use super::{
     Bind, DbError, NOT_OURS, Opening, OutboxRow, OutboxSink, Placed, Reader, Row, Sealed, Session, Writer, Written, check_steps,
-    migrations, private_parent,
+    migrations, private_file,
 };
 
 /// Units of work that may wait for the writer. Beyond it a request is told to come back.
@@ -48,7 +48,7 @@ impl SqlitePool {
             return Err(DbError::Version(format!("SQLite {} is older than 3.51.3", rusqlite::version())));
         }
         match opening {
-            Opening::Make => private_parent(path)?,
+            Opening::Make => private_file(path)?,
             Opening::Existing | Opening::ReadOnly if path.is_file() => {}
             Opening::Existing | Opening::ReadOnly => {
                 return Err(DbError::Version(format!("there is no file `{}`; {NOT_OURS}", path.display())));
