@@ -1,7 +1,6 @@
 //! The verbs through an open gate, on SQLite and, where there is one, on PostgreSQL.
 
 use std::future::Future;
-use std::sync::atomic::{AtomicU64, Ordering};
 
 use gate::{Facts, Operation, Outcome, Permit, Scope, Target};
 use kernel::{Kind, Problem, Secret};
@@ -26,25 +25,10 @@ fn on_both_engines<F: Future<Output = ()>>(body: impl Fn(World) -> F) {
     let folder = tempfile::tempdir().unwrap();
     let file = Location::Sqlite(folder.path().join("test.db"));
     runtime.block_on(async { body(World::open(&file, folder).await).await });
-    if let Some(location) = fresh_postgres() {
+    if let Some(url) = testkit::fresh_postgres("evaluation") {
+        let location = Location::Postgres { url: Secret::from(url), ca: None };
         runtime.block_on(async { body(World::open(&location, tempfile::tempdir().unwrap()).await).await });
     }
-}
-
-/// A schema of its own in the test's PostgreSQL, so that tests do not meet.
-fn fresh_postgres() -> Option<Location> {
-    static COUNT: AtomicU64 = AtomicU64::new(0);
-    let base = std::env::var("STRONGROOM_TEST_POSTGRES").ok()?;
-    let number = COUNT.fetch_add(1, Ordering::SeqCst);
-    let name = format!("evaluation_{}_{number}_{}", std::process::id(), kernel::random_text(6).to_lowercase());
-    let mut client = postgres::Client::connect(&base, postgres::NoTls).unwrap();
-    client.batch_execute(&format!("CREATE SCHEMA {name}")).unwrap();
-    let glue = if base.contains("://") {
-        format!("{base}{}options=-csearch_path%3D{name}", if base.contains('?') { "&" } else { "?" })
-    } else {
-        format!("{base} options='-csearch_path={name}'")
-    };
-    Some(Location::Postgres { url: Secret::from(glue), ca: None })
 }
 
 /// Puts experiments into the database, as `tracking` would: 1 to 3 in the test's workspace, 9 in another one.

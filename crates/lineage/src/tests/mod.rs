@@ -1,7 +1,5 @@
 //! Writing the graph and reading it back, on both engines.
 
-use std::sync::atomic::{AtomicU64, Ordering};
-
 use gate::{Facts, Target};
 use kernel::{Kind, Problem, Secret};
 use testkit::TestGate;
@@ -24,24 +22,10 @@ fn on_both_engines<F: Future<Output = ()>>(body: impl Fn(World) -> F) {
     let folder = tempfile::tempdir().unwrap();
     let file = Location::Sqlite(folder.path().join("test.db"));
     runtime.block_on(async { body(World::open(&file, folder).await).await });
-    if let Some(location) = fresh_postgres() {
+    if let Some(url) = testkit::fresh_postgres("lineage") {
+        let location = Location::Postgres { url: Secret::from(url), ca: None };
         runtime.block_on(async { body(World::open(&location, tempfile::tempdir().unwrap()).await).await });
     }
-}
-
-fn fresh_postgres() -> Option<Location> {
-    static COUNT: AtomicU64 = AtomicU64::new(0);
-    let base = std::env::var("STRONGROOM_TEST_POSTGRES").ok()?;
-    let count = COUNT.fetch_add(1, Ordering::SeqCst);
-    let name = format!("lineage_{}_{count}_{}", std::process::id(), kernel::random_text(6).to_lowercase());
-    let mut client = postgres::Client::connect(&base, postgres::NoTls).unwrap();
-    client.batch_execute(&format!("CREATE SCHEMA {name}")).unwrap();
-    let glue = if base.contains("://") {
-        format!("{base}{}options=-csearch_path%3D{name}", if base.contains('?') { "&" } else { "?" })
-    } else {
-        format!("{base} options='-csearch_path={name}'")
-    };
-    Some(Location::Postgres { url: Secret::from(glue), ca: None })
 }
 
 impl World {

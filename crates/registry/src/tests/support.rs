@@ -1,7 +1,6 @@
 //! A room over a fresh database, behind an open gate.
 
 use std::future::Future;
-use std::sync::atomic::{AtomicU64, Ordering};
 
 use gate::{Facts, Operation, Target};
 use kernel::{Kind, Problem, Secret};
@@ -27,24 +26,10 @@ pub(super) fn on_both_engines<F: Future<Output = ()>>(body: impl Fn(World) -> F)
     let folder = tempfile::tempdir().unwrap();
     let file = Location::Sqlite(folder.path().join("test.db"));
     runtime.block_on(async { body(World::open(&file, folder).await).await });
-    if let Some(location) = fresh_postgres() {
+    if let Some(url) = testkit::fresh_postgres("registry") {
+        let location = Location::Postgres { url: Secret::from(url), ca: None };
         runtime.block_on(async { body(World::open(&location, tempfile::tempdir().unwrap()).await).await });
     }
-}
-
-fn fresh_postgres() -> Option<Location> {
-    static COUNT: AtomicU64 = AtomicU64::new(0);
-    let base = std::env::var("STRONGROOM_TEST_POSTGRES").ok()?;
-    let count = COUNT.fetch_add(1, Ordering::SeqCst);
-    let name = format!("registry_{}_{count}_{}", std::process::id(), kernel::random_text(6).to_lowercase());
-    let mut client = postgres::Client::connect(&base, postgres::NoTls).unwrap();
-    client.batch_execute(&format!("CREATE SCHEMA {name}")).unwrap();
-    let glue = if base.contains("://") {
-        format!("{base}{}options=-csearch_path%3D{name}", if base.contains('?') { "&" } else { "?" })
-    } else {
-        format!("{base} options='-csearch_path={name}'")
-    };
-    Some(Location::Postgres { url: Secret::from(glue), ca: None })
 }
 
 impl World {

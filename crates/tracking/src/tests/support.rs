@@ -1,7 +1,6 @@
 //! A room over a fresh database, behind an open gate whose facts are the room's own.
 
 use std::future::Future;
-use std::sync::atomic::{AtomicU64, Ordering};
 
 use gate::{Facts, Operation, Target};
 use kernel::{Kind, Problem, Secret};
@@ -27,29 +26,10 @@ pub(super) fn on_both_engines<F: Future<Output = ()>>(body: impl Fn(World) -> F)
     let folder = tempfile::tempdir().unwrap();
     let file = Location::Sqlite(folder.path().join("test.db"));
     runtime.block_on(body(World::open(&file, "sqlite", folder)));
-    if let Some(location) = fresh_postgres() {
+    if let Some(url) = testkit::fresh_postgres("tracking") {
+        let location = Location::Postgres { url: Secret::from(url), ca: None };
         runtime.block_on(body(World::open(&location, "postgres", tempfile::tempdir().unwrap())));
     }
-}
-
-/// A schema of its own in the test's PostgreSQL, so that tests do not meet.
-fn fresh_postgres() -> Option<Location> {
-    static COUNT: AtomicU64 = AtomicU64::new(0);
-    let base = std::env::var("STRONGROOM_TEST_POSTGRES").ok()?;
-    let name = format!(
-        "tracking_{}_{}_{}",
-        std::process::id(),
-        COUNT.fetch_add(1, Ordering::SeqCst),
-        kernel::random_text(6).to_lowercase()
-    );
-    let mut client = postgres::Client::connect(&base, postgres::NoTls).unwrap();
-    client.batch_execute(&format!("CREATE SCHEMA {name}")).unwrap();
-    let glue = if base.contains("://") {
-        format!("{base}{}options=-csearch_path%3D{name}", if base.contains('?') { "&" } else { "?" })
-    } else {
-        format!("{base} options='-csearch_path={name}'")
-    };
-    Some(Location::Postgres { url: Secret::from(glue), ca: None })
 }
 
 impl World {
