@@ -1,0 +1,1 @@
+//! Data contracts: what a data set must hold to, and where it does not.

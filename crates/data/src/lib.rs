@@ -1,0 +1,1 @@
+//! The room of data sets: versions, their inspection and admission.

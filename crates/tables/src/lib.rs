@@ -1,0 +1,1 @@
+//! Data files of many formats, read as Arrow record batches within named limits.
