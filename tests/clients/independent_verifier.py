@@ -73,6 +73,9 @@ def open_note(note, key):
         if mark != "\u2014":
             raise Bad("a signature line does not begin with an em dash")
         raw = base64.b64decode(blob, validate=True)
+        # The last letter has bits that mean nothing; they too must be as they were written.
+        if base64.b64encode(raw).decode() != blob:
+            raise Bad("a signature is not in the one way to write it")
         if name == key.name and raw[:4] == key.key_id:
             try:
                 key.public.verify(raw[4:], text.encode())

@@ -5,7 +5,6 @@ mod common;
 mod crash;
 mod faults;
 mod flips;
-mod independent;
 mod mismatch;
 mod operations;
 mod outbox;
