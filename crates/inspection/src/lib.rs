@@ -1,1 +1,35 @@
 //! What the server and its inspection worker say to each other, and what an inspection finds.
+//!
+//! Untrusted Parquet, CSV or image bytes are never parsed in an address space that holds keys. The server starts
+//! `strongroom-inspect`, a process without network, files or environment, and hands it the decrypted bytes it asks for
+//! over a pipe; what comes back is a bounded report. This crate is both ends' common language and the server's end.
+//!
+//! It is not an inspector: it links no engine, parses no data and decides no verdict. The room `data` maps findings to
+//! verdicts; the binary `strongroom-inspect` makes the findings.
+//!
+//! INVARIANT: an inspection that did not end with a whole report is an error, never an empty report: a worker that dies,
+//! lies about lengths, reads where it may not or falls silent fails the inspection closed. Held by `inspector/tests/worker.rs`.
+//! INVARIANT: whatever a worker sends, the server holds at most [`frame::REPORT_BYTES_MAX`] of it. Held by `frame::tests`.
+//! INVARIANT: a worker gets no job before it said how it is confined. Held by `inspector/tests/worker.rs`.
+
+mod attestation;
+pub mod catalogue;
+mod confine;
+mod error;
+mod finding;
+pub mod frame;
+mod html;
+mod job;
+mod report;
+mod view;
+mod worker;
+
+pub use attestation::{Resource, statement};
+pub use confine::{ProcessLimits, limit_this_process};
+pub use error::InspectionError;
+pub use finding::{Effect, Example, Finding, FindingKind, Screen, Severity};
+pub use html::html;
+pub use job::{FileSpec, GuardedRow, JobLimits, JobSpec, Reference, Roles};
+pub use report::{Confinement, InspectionReport, ScreenState, Section, Summary};
+pub use view::{Bar, ColumnView, DriftView, PoisonView, RuleView, SuspectView, View};
+pub use worker::{Progress, ReadRequest, Worker};

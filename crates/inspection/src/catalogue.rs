@@ -1,0 +1,192 @@
+//! Every kind of finding, with its stable id, and what a policy does about it by default.
+//!
+//! An id never changes its meaning; a kind that is no longer made keeps its line. `docs/src/concepts/inspection.md` shows
+//! this table to users; the test below holds the two together.
+
+use crate::finding::Effect::{Inform, Refuse, Waiver};
+use crate::finding::Screen::{Drift, Format, Guarded, Personal, Poisoning, Profile, Provenance, Validity};
+use crate::finding::Severity::{Critical, Error, Info, Warning};
+use crate::finding::{Effect, FindingKind};
+
+const POISONING: &[&str] = &["AML.T0020", "ML02:2023"];
+const BACKDOOR: &[&str] = &["AML.T0020", "AML.T0018", "ML02:2023", "ML10:2023"];
+const SUPPLY: &[&str] = &["AML.T0010.002", "ML06:2023"];
+const NONE: &[&str] = &[];
+
+macro_rules! kinds {
+    ($($name:ident = $id:literal, $screen:ident, $severity:ident, $effect:ident, $references:ident, $title:literal, $remedy:literal;)*) => {
+        $(
+            #[doc = concat!("`", $id, "`: ", $title, ".")]
+            pub const $name: FindingKind = FindingKind {
+                id: $id, screen: $screen, severity: $severity, effect: $effect, title: $title, remedy: $remedy, references: $references,
+            };
+        )*
+        /// All kinds, in the order of the screens.
+        pub const ALL: &[FindingKind] = &[$($name),*];
+    };
+}
+
+kinds! {
+    SOURCE_UNKNOWN = "provenance.source_unknown", Provenance, Warning, Waiver, SUPPLY,
+        "nothing says where the data comes from", "commit again with `--source`, `--licence` and `--owner`, or have a reviewer waive it";
+    SOURCE_UNTRUSTED = "provenance.source_untrusted", Provenance, Error, Waiver, SUPPLY,
+        "the source is not in the register of trusted sources", "register the source, or take the data from one that is";
+    DIGEST_MISMATCH = "provenance.digest_mismatch", Provenance, Critical, Refuse, SUPPLY,
+        "the data is not what its source published", "fetch it again and compare with the digest or signature that the source publishes";
+    LICENCE_MISSING = "provenance.licence_missing", Provenance, Warning, Inform, NONE,
+        "no licence is stated", "say under which licence the data may be used with `--licence`";
+    PURPOSE_MISMATCH = "provenance.purpose_mismatch", Provenance, Error, Waiver, NONE,
+        "the source does not allow this purpose", "ask the owner of the source, or use other data";
+
+    UNREADABLE = "format.unreadable", Format, Critical, Refuse, SUPPLY,
+        "a file cannot be read as what it claims to be", "write the file again with a current tool; if it came from elsewhere, fetch it again";
+    EMPTY = "format.empty", Format, Error, Refuse, NONE,
+        "there are no rows", "commit files that hold data";
+    LIMIT = "format.limit", Format, Error, Refuse, NONE,
+        "a limit on size or shape was passed", "split the data, or raise the limit that is named";
+    DUPLICATE_COLUMNS = "format.duplicate_columns", Format, Error, Refuse, NONE,
+        "several columns have one name", "rename them: readers would silently take one of them";
+    ENCODING = "format.encoding", Format, Error, Waiver, NONE,
+        "text is not valid UTF-8", "convert the file to UTF-8";
+    FORMULA_CELLS = "format.formula_cells", Format, Warning, Inform, NONE,
+        "cells would run as formulas in a spreadsheet", "prefix them with an apostrophe before anyone opens the file in a spreadsheet";
+    MIXED_TYPES = "format.mixed_types", Format, Warning, Inform, NONE,
+        "a column mixes types", "settle on one type per column, in a contract";
+    SCHEMA_DIFFERS = "format.schema_differs", Format, Error, Refuse, NONE,
+        "the files do not share one schema", "commit files of one table together, others as another data set";
+    FILE_SKIPPED = "format.file_skipped", Format, Warning, Waiver, SUPPLY,
+        "a file was not read", "leave out files that are not data, or name the format";
+    SCREEN_FAILED = "format.screen_failed", Format, Error, Refuse, NONE,
+        "a screen could not finish", "see the detail; the version stays in quarantine until the screen has run";
+    SCREEN_PARTIAL = "format.screen_partial", Format, Warning, Inform, NONE,
+        "a screen saw only part of the data", "raise the limit that is named if the whole must be screened";
+    NOTE = "format.note", Format, Info, Inform, NONE,
+        "worth knowing about the files", "nothing must be done";
+
+    CONTRACT_INVALID = "validity.contract_invalid", Validity, Error, Refuse, NONE,
+        "the contract cannot be read", "correct the contract; `strongroom data contract check` shows where";
+    CONTRACT_MISSING = "validity.contract_missing", Validity, Info, Inform, NONE,
+        "there is no contract", "review the proposed one and commit it with the next version";
+    VIOLATED = "validity.violated", Validity, Error, Refuse, NONE,
+        "a rule of the contract does not hold", "correct the rows, or change the contract in a review";
+    VIOLATED_MINOR = "validity.violated_minor", Validity, Warning, Waiver, NONE,
+        "a rule that the contract calls minor does not hold", "correct the rows, or change the contract in a review";
+    RULE_NOT_RUN = "validity.rule_not_run", Validity, Warning, Waiver, NONE,
+        "a rule was not checked", "see the detail; a rule that is not run protects nothing";
+
+    CONSTANT_COLUMN = "profile.constant_column", Profile, Info, Inform, NONE,
+        "a column holds one value", "leave it out: a model learns nothing from it";
+    MOSTLY_NULL = "profile.mostly_null", Profile, Warning, Inform, NONE,
+        "a column is mostly missing", "find out why, or leave the column out";
+    NOT_FINITE = "profile.not_finite", Profile, Warning, Inform, NONE,
+        "numbers are infinite or not a number", "write missing values as null";
+    DUPLICATE_ROWS = "profile.duplicate_rows", Profile, Warning, Inform, NONE,
+        "rows occur more than once", "remove them, or they leak between training and test";
+    LABEL_IMBALANCE = "profile.label_imbalance", Profile, Info, Inform, NONE,
+        "a label is rare", "choose a metric and a split that see the rare label";
+    LABEL_MISSING = "profile.label_missing", Profile, Warning, Waiver, NONE,
+        "the label column is missing or has gaps", "name the label column, or fill it";
+    LEAKAGE = "profile.leakage", Profile, Warning, Inform, NONE,
+        "a column gives the label away", "leave it out if it is not known when a model is asked";
+
+    SCHEMA_CHANGED = "drift.schema_changed", Drift, Warning, Waiver, NONE,
+        "columns were added, removed or changed type", "confirm that it is meant; models expect the old columns";
+    COLUMN_DRIFT = "drift.column", Drift, Warning, Inform, NONE,
+        "a column's values changed", "find out what changed at the source before a model is trained on it";
+    LABEL_DRIFT = "drift.label", Drift, Error, Waiver, POISONING,
+        "the label's shares changed", "find out why: a changed label distribution changes every model";
+
+    PERSONAL = "personal.personal", Personal, Warning, Waiver, NONE,
+        "the data is about people", "say on which legal ground it is used, or remove or mask the columns";
+    SPECIAL = "personal.special_category", Personal, Error, Waiver, NONE,
+        "the data holds special categories of personal data", "GDPR Art. 9 asks for an explicit ground; remove the columns if there is none";
+    HEALTH = "personal.health", Personal, Error, Waiver, NONE,
+        "the data holds health information with identifiers", "de-identify it (HIPAA Safe Harbor), or record the ground";
+    FINANCIAL = "personal.financial", Personal, Error, Waiver, NONE,
+        "the data holds payment or bank details", "remove or tokenise the columns";
+    SECRET = "personal.secret", Personal, Critical, Refuse, SUPPLY,
+        "the data holds passwords or keys", "revoke them now, and remove them from the data";
+
+    LABEL_FLIPS = "poisoning.label_flips", Poisoning, Error, Waiver, POISONING,
+        "labels look flipped", "review the rows; `strongroom data clean` makes a version without them";
+    TRIGGER = "poisoning.trigger", Poisoning, Critical, Refuse, BACKDOOR,
+        "a trigger makes rows one label", "remove the rows, and find out who brought them";
+    TRIGGER_SUSPECTED = "poisoning.trigger_suspected", Poisoning, Warning, Waiver, BACKDOOR,
+        "a pattern goes with one label more than it should", "review the rows: it is a backdoor, or a real and simple rule";
+    INJECTED_CLUSTER = "poisoning.injected_cluster", Poisoning, Error, Waiver, POISONING,
+        "a tight group of rows looks inserted", "review the rows; `strongroom data clean` makes a version without them";
+    OUTLIERS = "poisoning.outliers", Poisoning, Warning, Inform, POISONING,
+        "rows are far from all others", "review the first ones";
+    CONTRADICTIONS = "poisoning.contradictions", Poisoning, Warning, Waiver, POISONING,
+        "equal rows carry different labels", "settle the label, or remove the rows";
+    NEAR_DUPLICATES = "poisoning.near_duplicates", Poisoning, Info, Inform, POISONING,
+        "rows are nearly the same", "keep one of each group if they were not meant";
+    SOURCE_SUSPECT = "poisoning.source_suspect", Poisoning, Error, Waiver, POISONING,
+        "one source brings most of the suspect rows", "stop taking data from it until it is understood";
+    SUSPECT_SHARE = "poisoning.suspect_share", Poisoning, Error, Waiver, POISONING,
+        "a share of the rows is suspect", "review the rows; `strongroom data clean` makes a version without them";
+    POISONABLE = "poisoning.most_poisonable", Poisoning, Info, Inform, POISONING,
+        "these rows sway a model most", "they are guarded from now on: a change to one is a finding";
+
+    GUARDED_RELABELLED = "guarded.relabelled", Guarded, Critical, Refuse, POISONING,
+        "a guarded row has another label", "find out who changed it and why; these rows sway a model most";
+    GUARDED_CHANGED = "guarded.changed", Guarded, Error, Waiver, POISONING,
+        "guarded rows were changed or removed", "confirm each change; these rows sway a model most";
+}
+
+/// The kind with this id.
+#[must_use]
+pub fn kind(id: &str) -> Option<&'static FindingKind> {
+    ALL.iter().find(|kind| kind.id == id)
+}
+
+/// What a policy does by default about a finding with this id: an unknown one needs a waiver.
+#[must_use]
+pub fn default_effect(id: &str) -> Effect {
+    kind(id).map_or(Waiver, |kind| kind.effect)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+    use crate::finding::Severity;
+
+    fn row(kind: &FindingKind) -> String {
+        let effect = match kind.effect {
+            Inform => "informs",
+            Waiver => "needs a waiver",
+            Refuse => "refuses",
+        };
+        format!("| `{}` | {} | {effect} | {} | {} |", kind.id, kind.severity.word(), kind.title, kind.references.join(", "))
+    }
+
+    #[test]
+    fn ids_are_unique_and_name_their_screen() {
+        let ids: BTreeSet<_> = ALL.iter().map(|kind| kind.id).collect();
+        assert_eq!(ids.len(), ALL.len());
+        for kind in ALL {
+            assert_eq!(kind.id.split('.').next(), Some(kind.screen.word()), "{}", kind.id);
+            assert!(
+                kind.severity < Severity::Critical || kind.effect == Effect::Refuse,
+                "{} is critical but lets data in",
+                kind.id
+            );
+        }
+    }
+
+    #[test]
+    fn what_is_unknown_is_not_let_in_by_itself() {
+        assert_eq!(default_effect("poisoning.of_tomorrow"), Effect::Waiver);
+        assert_eq!(default_effect(NOTE.id), Effect::Inform);
+    }
+
+    #[test]
+    fn the_docs_show_this_table() {
+        let docs = include_str!("../../../docs/src/concepts/inspection.md");
+        for kind in ALL {
+            assert!(docs.contains(&row(kind)), "docs/src/concepts/inspection.md lacks this line:\n{}", row(kind));
+        }
+    }
+}

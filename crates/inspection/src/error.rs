@@ -1,0 +1,79 @@
+//! Why an inspection has no report.
+
+use std::fmt;
+
+use kernel::{Kind, Problem};
+
+/// Why an inspection has no report. Whatever it is, the version stays in quarantine.
+#[derive(Debug)]
+pub enum InspectionError {
+    /// The worker could not be started.
+    Start(String),
+    /// The worker could not confine itself, and nothing allows it to go on without.
+    Unconfined(String),
+    /// The worker broke the protocol; what it did.
+    Protocol(String),
+    /// The worker said nothing for this many seconds.
+    Silent(u64),
+    /// The inspection took longer than this many seconds.
+    TooLong(u64),
+    /// The worker ended without a report; how, and what that usually means.
+    Died(String),
+    /// The worker says why it cannot go on.
+    Failed(String),
+    /// The bytes could not be read from the store.
+    Source(Problem),
+    /// It was cancelled.
+    Cancelled,
+}
+
+impl InspectionError {
+    /// Whether the same inspection may end well when it is tried again: the cause is this machine's, not the data's.
+    #[must_use]
+    pub const fn is_worth_trying_again(&self) -> bool {
+        matches!(self, Self::Start(_) | Self::Source(_) | Self::Cancelled)
+    }
+}
+
+impl fmt::Display for InspectionError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Start(why) => write!(f, "the inspection worker does not start: {why}"),
+            Self::Unconfined(why) => write!(
+                f,
+                "the inspection worker cannot confine itself: {why}; use a kernel with Landlock and seccomp (Linux 5.13 or later), or \
+                 accept the risk with `allow_insecure_unsandboxed`"
+            ),
+            Self::Protocol(what) => write!(f, "the inspection worker was stopped because it broke its protocol: {what}"),
+            Self::Silent(seconds) => write!(f, "the inspection worker was stopped after {seconds} s of silence"),
+            Self::TooLong(seconds) => {
+                write!(f, "the inspection was stopped after its limit of {seconds} s; raise `wall_seconds_max`")
+            }
+            Self::Died(how) => write!(f, "the inspection worker ended without a report: {how}"),
+            Self::Failed(why) => write!(f, "the data could not be inspected: {why}"),
+            Self::Source(problem) => write!(f, "the data could not be read: {problem}"),
+            Self::Cancelled => f.write_str("the inspection was cancelled"),
+        }
+    }
+}
+
+impl std::error::Error for InspectionError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Self::Source(problem) => Some(problem),
+            _ => None,
+        }
+    }
+}
+
+impl From<InspectionError> for Problem {
+    fn from(error: InspectionError) -> Self {
+        let kind = match &error {
+            InspectionError::Start(_) | InspectionError::Unconfined(_) => Kind::Unavailable,
+            InspectionError::Source(problem) => problem.kind(),
+            InspectionError::Cancelled => Kind::Conflict,
+            _ => Kind::Invalid,
+        };
+        Self::new(kind, error.to_string()).because(error)
+    }
+}

@@ -1,0 +1,167 @@
+//! What the server asks of a worker.
+
+use serde::{Deserialize, Serialize};
+
+use crate::finding::Screen;
+use crate::report::Section;
+
+/// Files of one job.
+pub const FILE_COUNT_MAX: usize = 1_000_000;
+
+/// One inspection: which bytes, what they are said to be, and what to look for.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct JobSpec {
+    /// The data set's name, for the report.
+    pub dataset: String,
+    /// The version's name, for the report.
+    pub version: String,
+    /// Digest of the version's manifest: what the report and its attestation are about.
+    pub manifest_sha256: String,
+    /// The version's files, in the manifest's order. Rows are numbered over them in this order.
+    pub files: Vec<FileSpec>,
+    /// The format, where the committer named it (`parquet`, `csv`, `jsonl`, `arrow`, `npy`, `npz`, `images`).
+    #[serde(default)]
+    pub format: Option<String>,
+    /// What columns are for.
+    #[serde(default)]
+    pub roles: Roles,
+    /// The data contract (ODCS YAML).
+    #[serde(default)]
+    pub contract_yaml: Option<String>,
+    /// The version to compare with.
+    #[serde(default)]
+    pub reference: Option<Reference>,
+    /// The parent version's most poisonable rows: a change to one of them is a finding.
+    #[serde(default)]
+    pub guarded: Vec<GuardedRow>,
+    /// The screens to run. The format screen always runs.
+    pub screens: Vec<Screen>,
+    /// Limits on work.
+    #[serde(default)]
+    pub limits: JobLimits,
+    /// Seed of everything random, so that an inspection can be repeated.
+    pub seed: u64,
+    /// The server's time, microseconds since the Unix epoch.
+    pub now_us: i64,
+}
+
+impl JobSpec {
+    /// A job with the usual limits that runs every screen over `files`.
+    #[must_use]
+    pub fn new(dataset: impl Into<String>, version: impl Into<String>, files: Vec<FileSpec>, now_us: i64) -> Self {
+        Self {
+            dataset: dataset.into(),
+            version: version.into(),
+            manifest_sha256: String::new(),
+            files,
+            format: None,
+            roles: Roles::default(),
+            contract_yaml: None,
+            reference: None,
+            guarded: Vec::new(),
+            screens: Screen::WORKER.to_vec(),
+            limits: JobLimits::default(),
+            seed: 1,
+            now_us,
+        }
+    }
+
+    /// Whether `screen` is asked for.
+    #[must_use]
+    pub fn wants(&self, screen: Screen) -> bool {
+        self.screens.contains(&screen)
+    }
+}
+
+/// One file of the version.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct FileSpec {
+    /// Its path in the manifest.
+    pub path: String,
+    /// Its plain size.
+    pub size_bytes: u64,
+    /// SHA-256 of its plain bytes, lower-case hex.
+    pub sha256: String,
+}
+
+/// What columns are for. A name that the table lacks is a finding, not an error.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Roles {
+    /// The column that a model learns to predict.
+    pub label: Option<String>,
+    /// The column that says where a row came from.
+    pub source: Option<String>,
+    /// The column that says when a row came to be.
+    pub time: Option<String>,
+    /// The column that identifies a row.
+    pub id: Option<String>,
+    /// Columns of free text.
+    pub texts: Vec<String>,
+    /// Columns that hold out-of-sample class probabilities, in the order of the sorted labels.
+    pub probabilities: Vec<String>,
+    /// The column with an embedding of each row.
+    pub embedding: Option<String>,
+    /// Columns that no screen may learn from (ids, split names).
+    pub ignored: Vec<String>,
+}
+
+/// The version to compare with.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Reference {
+    /// Its name, for people.
+    pub name: String,
+    /// The `profile` section of its report, as it was.
+    pub profile: Section,
+}
+
+/// A row that an attacker would gain most by changing, as an earlier report named it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct GuardedRow {
+    /// Where it stood in the parent.
+    pub row: u64,
+    /// Digest of all its cells but the label's, hex.
+    pub features_digest: String,
+    /// Its label then.
+    pub label: Option<String>,
+    /// How much an attacker gains by it, 0 to 1.
+    pub score: f64,
+}
+
+/// Limits on one job. The server enforces bytes, wall time, processor time and memory; the worker the rest.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct JobLimits {
+    /// Rows that are read; more is an error.
+    pub row_count_max: u64,
+    /// Columns that are read; more is an error.
+    pub column_count_max: u64,
+    /// Bytes that the worker may ask for in all, over all files: it may read a file more than once.
+    pub read_bytes_max: u64,
+    /// Processor seconds of all threads.
+    pub cpu_seconds_max: u64,
+    /// Seconds from start to report.
+    pub wall_seconds_max: u64,
+    /// Private memory of the worker.
+    pub memory_bytes_max: u64,
+    /// Rows that the poisoning screens look at; of more, a seeded sample is taken and the report says so.
+    pub poison_row_count_max: u64,
+}
+
+impl Default for JobLimits {
+    fn default() -> Self {
+        Self {
+            row_count_max: 1_000_000_000,
+            column_count_max: 4_096,
+            read_bytes_max: 1 << 42,
+            cpu_seconds_max: 2 * 3_600,
+            wall_seconds_max: 2 * 3_600,
+            memory_bytes_max: 2 << 30,
+            poison_row_count_max: 1_000_000,
+        }
+    }
+}
