@@ -1,13 +1,11 @@
 //! The verbs through an open gate, on SQLite and, where there is one, on PostgreSQL.
 
-use std::future::Future;
-
 use gate::{Facts, Operation, Outcome, Permit, Scope, Target};
-use kernel::{Kind, Problem, Secret};
+use kernel::{Kind, Problem};
 use serde_json::{Value, json};
-use testkit::TestGate;
 use testkit::gate::{TEST_CALLER, TEST_WORKSPACE};
-use vault::db::{Db, Location, PortDb};
+use testkit::{Engine, TestGate};
+use vault::db::{Db, PortDb};
 
 use crate::ops::*;
 use crate::{Dataset, Evaluation, KeyValue, NewRecord, Page, Record, RecordSource, Upserted, limits};
@@ -21,14 +19,7 @@ struct World {
 
 /// Runs `body` on SQLite, and on PostgreSQL where `STRONGROOM_TEST_POSTGRES` names one.
 fn on_both_engines<F: Future<Output = ()>>(body: impl Fn(World) -> F) {
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
-    let folder = tempfile::tempdir().unwrap();
-    let file = Location::Sqlite(folder.path().join("test.db"));
-    runtime.block_on(async { body(World::open(&file, folder).await).await });
-    if let Some(url) = testkit::fresh_postgres("evaluation") {
-        let location = Location::Postgres { url: Secret::from(url), ca: None };
-        runtime.block_on(async { body(World::open(&location, tempfile::tempdir().unwrap()).await).await });
-    }
+    testkit::on_both_engines("evaluation", async |engine| body(World::open(engine).await).await);
 }
 
 /// Puts experiments into the database, as `tracking` would: 1 to 3 in the test's workspace, 9 in another one.
@@ -58,12 +49,12 @@ impl Operation for PutExperiments {
 }
 
 impl World {
-    async fn open(location: &Location, folder: tempfile::TempDir) -> Self {
-        let opened = vault::db::open(location).unwrap();
+    async fn open(engine: Engine) -> Self {
+        let opened = vault::db::open(&engine.location).unwrap();
         let gate = testkit::open_gate();
         let ports = opened.ports;
         gate.set_facts_of(move |target| facts(&ports, target));
-        let world = Self { room: Evaluation::new(opened.db.clone()), gate, db: opened.db, _folder: folder };
+        let world = Self { room: Evaluation::new(opened.db.clone()), gate, db: opened.db, _folder: engine.folder };
         world.call(PutExperiments(world.db.clone())).await.unwrap();
         world
     }

@@ -52,7 +52,7 @@ pub struct RouteEntry {
     pub action: Action,
 }
 
-/// What a request of a [`Door::choice`] turned out to ask for: one verb or several, each of which passes the gate.
+/// What a request turned out to ask for: one verb, or several of a [`Door::choice`], each of which passes the gate.
 pub struct Chosen(Work);
 
 type Work = Box<dyn for<'a> FnOnce(&'a Visitor) -> BoxFuture<'a, Result<Answer, Problem>> + Send>;
@@ -142,19 +142,8 @@ impl Door {
         for action in actions {
             self.table.push(RouteEntry { method: method.clone(), path: path.to_owned(), action: *action });
         }
-        let shared = Arc::clone(&self.shared);
-        let parse = Arc::new(parse);
         let first = actions.first().copied().unwrap_or(UNROUTED);
-        let handler: Handler = Arc::new(move |request| {
-            let (shared, parse) = (Arc::clone(&shared), Arc::clone(&parse));
-            Box::pin(async move {
-                let work = tokio::spawn(async move { shared.answer_chosen(request, first, &*parse).await });
-                work.await.unwrap_or_else(|broken| {
-                    problem_answer(&Problem::internal("the server failed on this request", broken), false)
-                })
-            })
-        });
-        self.handlers.entry(path.to_owned()).or_default().push((method, handler));
+        self.handle(method, path, first, BodyKind::Whole, move |inbound: &Inbound, _: BodyStream| parse(inbound));
     }
 
     /// The log-in form: a POST whose body *is* the credential, so it alone is read before its sender is identified.
@@ -206,14 +195,26 @@ impl Door {
         R: Fn(O::Output, C) -> Result<Answer, Problem> + Send + Sync + 'static,
     {
         self.table.push(RouteEntry { method: method.clone(), path: path.to_owned(), action: O::ACTION });
-        let shared = Arc::clone(&self.shared);
-        let parse = Arc::new(parse);
         let render = Arc::new(render);
+        let choose = move |inbound: &Inbound, stream: BodyStream| {
+            let (operation, context) = parse(inbound, stream)?;
+            let render = Arc::clone(&render);
+            Ok(Chosen::verb(operation, move |output| render(output, context)))
+        };
+        self.handle(method, path, O::ACTION, kind, choose);
+    }
+
+    fn handle<P>(&mut self, method: Method, path: &str, action: Action, kind: BodyKind, choose: P)
+    where
+        P: Fn(&Inbound, BodyStream) -> Result<Chosen, Problem> + Send + Sync + 'static,
+    {
+        let shared = Arc::clone(&self.shared);
+        let choose = Arc::new(choose);
         let handler: Handler = Arc::new(move |request| {
-            let (shared, parse, render) = (Arc::clone(&shared), Arc::clone(&parse), Arc::clone(&render));
+            let (shared, choose) = (Arc::clone(&shared), Arc::clone(&choose));
             Box::pin(async move {
                 // In a task of its own, so that a client who hangs up does not stop a verb between intent and outcome.
-                let work = tokio::spawn(async move { shared.answer(request, kind, &*parse, &*render).await });
+                let work = tokio::spawn(async move { shared.answer(request, action, kind, &*choose).await });
                 work.await.unwrap_or_else(|broken| {
                     problem_answer(&Problem::internal("the server failed on this request", broken), false)
                 })
@@ -260,32 +261,26 @@ enum BodyKind {
 }
 
 impl Shared {
-    async fn answer<O, C, P, R>(&self, request: Request, kind: BodyKind, parse: &P, render: &R) -> Response
+    async fn answer<P>(&self, request: Request, action: Action, kind: BodyKind, choose: &P) -> Response
     where
-        O: Operation,
-        C: Send,
-        P: Fn(&Inbound, BodyStream) -> Result<(O, C), Problem> + Sync,
-        R: Fn(O::Output, C) -> Result<Answer, Problem> + Sync,
+        P: Fn(&Inbound, BodyStream) -> Result<Chosen, Problem> + Sync,
     {
         let by_browser = is_browser(request.headers());
         let shows_page = is_navigation(request.headers());
-        let passed = self.pass::<O, C, P>(request, kind, parse).await;
-        match passed.and_then(|(output, context)| render(output, context)) {
+        match self.pass(request, action, kind, choose).await {
             Ok(answer) => answer,
             Err(problem) if kind == BodyKind::Login => to_login(&problem, "/login?failed"),
             Err(problem) if shows_page && problem.kind() == Kind::Unauthenticated => to_login(&problem, "/login"),
             Err(problem) => {
-                log_problem(O::ACTION, &problem);
+                log_problem(action, &problem);
                 problem_answer(&problem, by_browser)
             }
         }
     }
 
-    async fn pass<O, C, P>(&self, request: Request, kind: BodyKind, parse: &P) -> Result<(O::Output, C), Problem>
+    async fn pass<P>(&self, request: Request, action: Action, kind: BodyKind, choose: &P) -> Result<Answer, Problem>
     where
-        O: Operation,
-        C: Send,
-        P: Fn(&Inbound, BodyStream) -> Result<(O, C), Problem> + Sync,
+        P: Fn(&Inbound, BodyStream) -> Result<Chosen, Problem> + Sync,
     {
         let Ok(_turn) = self.in_flight.try_acquire() else {
             return Err(Problem::unavailable(format!("{IN_FLIGHT_COUNT_MAX} requests are being worked on already")));
@@ -302,40 +297,9 @@ impl Shared {
             BodyKind::Stream => BodyStream::new(std::mem::take(&mut body)),
             BodyKind::Whole | BodyKind::Login => BodyStream::empty(),
         };
-        let visitor = self.gate.identify(attempt, O::ACTION).await?;
-        let operation = match read(&visitor, &mut parts, body, kind).await {
-            Ok(inbound) => parse(&inbound, stream),
-            Err(problem) => Err(problem),
-        };
-        match operation {
-            Ok((operation, context)) => visitor.call(operation).await.map(|output| (output, context)),
-            Err(problem) => Err(refuse_unread(&visitor, O::ACTION, problem).await),
-        }
-    }
-
-    async fn answer_chosen<P>(&self, request: Request, action: Action, parse: &P) -> Response
-    where
-        P: Fn(&Inbound) -> Result<Chosen, Problem> + Sync,
-    {
-        let by_browser = is_browser(request.headers());
-        self.pass_chosen(request, action, parse).await.unwrap_or_else(|problem| {
-            log_problem(action, &problem);
-            problem_answer(&problem, by_browser)
-        })
-    }
-
-    async fn pass_chosen<P>(&self, request: Request, action: Action, parse: &P) -> Result<Answer, Problem>
-    where
-        P: Fn(&Inbound) -> Result<Chosen, Problem> + Sync,
-    {
-        let Ok(_turn) = self.in_flight.try_acquire() else {
-            return Err(Problem::unavailable(format!("{IN_FLIGHT_COUNT_MAX} requests are being worked on already")));
-        };
-        let (mut parts, body) = request.into_parts();
-        self.check_surroundings(&parts)?;
-        let visitor = self.gate.identify(attempt_from(&parts), action).await?;
-        let chosen = match read(&visitor, &mut parts, body, BodyKind::Whole).await {
-            Ok(inbound) => parse(&inbound),
+        let visitor = self.gate.identify(attempt, action).await?;
+        let chosen = match read(&visitor, &mut parts, body, kind).await {
+            Ok(inbound) => choose(&inbound, stream),
             Err(problem) => Err(problem),
         };
         match chosen {

@@ -17,10 +17,10 @@ use artifacts::{
 use bytes::Bytes;
 use futures_util::{StreamExt, stream};
 use gate::{Facts, Target};
-use kernel::{FakeClock, Kind, Problem, Secret, sha256};
-use testkit::TestGate;
+use kernel::{FakeClock, Kind, Problem, sha256};
 use testkit::gate::{TEST_WORKSPACE, default_facts};
-use vault::db::{Bind, Location, Opened, open};
+use testkit::{Engine, TestGate};
+use vault::db::{Bind, Opened, open};
 use vault::keys::{KeyFile, Keyring};
 use vault::objects::Objects;
 
@@ -30,35 +30,27 @@ struct Bed {
     opened: Opened,
     room: Artifacts,
     gate: TestGate,
-    /// Runs have other ids in each bed: PostgreSQL's tables are shared by all tests.
     run: String,
 }
 
-async fn bed_at(location: Location, folder: tempfile::TempDir) -> Bed {
+async fn bed_at(engine: Engine) -> Bed {
+    let Engine { location, folder, .. } = engine;
     let opened = open(&location).unwrap();
-    // PostgreSQL's tables are shared by all tests, and each has another root key.
-    let keys_db = match location {
-        Location::Sqlite(_) => opened.system.clone(),
-        Location::Postgres { .. } => open(&Location::Sqlite(folder.path().join("keys.db"))).unwrap().system,
-    };
     let root = KeyFile::create(&folder.path().join("root.key")).unwrap();
-    let keys = Keyring::open(keys_db, Arc::new(root), Arc::new(FakeClock::default())).await.unwrap();
+    let keys = Keyring::open(opened.system.clone(), Arc::new(root), Arc::new(FakeClock::default())).await.unwrap();
     let objects = Objects::local(&folder.path().join("objects"), keys).unwrap();
     let room = Artifacts::new(opened.db.clone(), objects);
     Bed { folder, opened, room, gate: testkit::open_gate(), run: kernel::random_id() }
 }
 
 async fn sqlite() -> Bed {
-    let folder = tempfile::tempdir().unwrap();
-    let location = Location::Sqlite(folder.path().join("main.db"));
-    bed_at(location, folder).await
+    bed_at(Engine::sqlite()).await
 }
 
 async fn engines() -> Vec<Bed> {
-    let mut beds = vec![sqlite().await];
-    if let Ok(url) = std::env::var("STRONGROOM_TEST_POSTGRES") {
-        let location = Location::Postgres { url: Secret::from(url), ca: None };
-        beds.push(bed_at(location, tempfile::tempdir().unwrap()).await);
+    let mut beds = Vec::new();
+    for engine in Engine::all("artifacts") {
+        beds.push(bed_at(engine).await);
     }
     beds
 }

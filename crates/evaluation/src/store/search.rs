@@ -1,8 +1,9 @@
 //! SQL of searches.
 
-use filter::{Clause, Comparison, Field, Literal, OrderBy};
+use filter::{Clause, Field, OrderBy};
 use kernel::Problem;
-use vault::db::{Bind, Reader};
+use vault::db::Reader;
+use vault::db::sql::Binds;
 
 use super::{COLUMNS, dataset_of, fill_tags};
 use crate::types::Dataset;
@@ -17,37 +18,6 @@ pub(crate) struct Search {
     pub(crate) offset: i64,
 }
 
-/// A value that a statement under construction owns.
-enum Value {
-    Int(i64),
-    Real(f64),
-    Text(String),
-}
-
-/// The binds of a statement under construction.
-#[derive(Default)]
-struct Binds(Vec<Value>);
-
-impl Binds {
-    fn add(&mut self, value: Value) -> String {
-        self.0.push(value);
-        format!("${}", self.0.len())
-    }
-
-    fn text(&mut self, text: &str) -> String {
-        self.add(Value::Text(text.to_owned()))
-    }
-
-    fn get(&self) -> Vec<Bind<'_>> {
-        let bind = |value| match value {
-            &Value::Int(number) => Bind::Int(number),
-            &Value::Real(number) => Bind::Real(number),
-            Value::Text(text) => Bind::Text(text),
-        };
-        self.0.iter().map(bind).collect()
-    }
-}
-
 /// One page of the workspace's datasets, and one more if there is one.
 pub(crate) fn search(reader: &mut Reader<'_>, workspace_id: &str, search: &Search) -> Result<Vec<Dataset>, Problem> {
     let mut binds = Binds::default();
@@ -55,20 +25,17 @@ pub(crate) fn search(reader: &mut Reader<'_>, workspace_id: &str, search: &Searc
     match search.experiments.as_deref() {
         None => {}
         Some([]) => return Ok(Vec::new()),
-        Some(ids) => {
-            let places: Vec<String> = ids.iter().map(|id| binds.add(Value::Int(*id))).collect();
-            sql.push_str(&format!(
-                " AND d.dataset_row IN (SELECT dataset_row FROM evaluation_experiment WHERE experiment_id IN ({}))",
-                places.join(", ")
-            ));
-        }
+        Some(ids) => sql.push_str(&format!(
+            " AND d.dataset_row IN (SELECT dataset_row FROM evaluation_experiment WHERE experiment_id IN {})",
+            binds.ints(ids)
+        )),
     }
     for clause in &search.clauses {
         sql.push_str(" AND ");
         sql.push_str(&condition(clause, &mut binds)?);
     }
     sql.push_str(&order(&search.order)?);
-    sql.push_str(&format!(" LIMIT {} OFFSET {}", binds.add(Value::Int(search.limit)), binds.add(Value::Int(search.offset))));
+    sql.push_str(&format!(" LIMIT {} OFFSET {}", binds.int(search.limit), binds.int(search.offset)));
     let mut found = reader.query(&sql, &binds.get(), dataset_of)?;
     fill_tags(reader, &mut found)?;
     Ok(found.into_iter().map(|(_, dataset)| dataset).collect())
@@ -91,7 +58,7 @@ fn column(field: &Field) -> Result<&'static str, Problem> {
 
 fn condition(clause: &Clause, binds: &mut Binds) -> Result<String, Problem> {
     if let Field::Tag(key) = &clause.field {
-        let key = binds.text(key);
+        let key = binds.text(key.as_str());
         let value = compare("t.value", clause, binds)?;
         return Ok(format!(
             "EXISTS (SELECT 1 FROM evaluation_tag t WHERE t.dataset_row = d.dataset_row AND t.key = {key} AND {value})"
@@ -101,23 +68,7 @@ fn condition(clause: &Clause, binds: &mut Binds) -> Result<String, Problem> {
 }
 
 fn compare(column: &str, clause: &Clause, binds: &mut Binds) -> Result<String, Problem> {
-    Ok(match (&clause.literal, clause.comparison) {
-        // A backslash in a pattern means itself, as it does in MLflow.
-        (Literal::Text(text), Comparison::Like) => {
-            format!("{column} LIKE {} ESCAPE '\\'", binds.text(&text.replace('\\', "\\\\")))
-        }
-        (Literal::Text(text), Comparison::ILike) => {
-            format!("LOWER({column}) LIKE LOWER({}) ESCAPE '\\'", binds.text(&text.replace('\\', "\\\\")))
-        }
-        (Literal::Text(text), compared @ (Comparison::Eq | Comparison::Ne)) => {
-            format!("{column} {} {}", compared.word(), binds.text(text))
-        }
-        (Literal::Number(number), compared) => {
-            // The cast keeps PostgreSQL from reading it as the whole number it is compared with.
-            format!("{column} {} CAST({} AS DOUBLE PRECISION)", compared.word(), binds.add(Value::Real(*number)))
-        }
-        _ => return Err(unsupported()),
-    })
+    binds.compare(column, clause.comparison, &clause.literal).ok_or_else(unsupported)
 }
 
 fn order(order: &[OrderBy]) -> Result<String, Problem> {

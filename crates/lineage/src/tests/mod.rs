@@ -1,10 +1,10 @@
 //! Writing the graph and reading it back, on both engines.
 
 use gate::{Facts, Target};
-use kernel::{Kind, Problem, Secret};
-use testkit::TestGate;
+use kernel::{Kind, Problem};
 use testkit::gate::{TEST_CALLER, TEST_WORKSPACE};
-use vault::db::{Bind, Db, Location, SystemDb, Writer};
+use testkit::{Engine, TestGate};
+use vault::db::{Bind, Db, SystemDb, Writer};
 
 use crate::ops::Show;
 use crate::record::{self, Input, Scene, VersionSource};
@@ -17,20 +17,14 @@ struct World {
     _folder: tempfile::TempDir,
 }
 
+/// Runs `body` on SQLite, and on PostgreSQL where `STRONGROOM_TEST_POSTGRES` names one.
 fn on_both_engines<F: Future<Output = ()>>(body: impl Fn(World) -> F) {
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
-    let folder = tempfile::tempdir().unwrap();
-    let file = Location::Sqlite(folder.path().join("test.db"));
-    runtime.block_on(async { body(World::open(&file, folder).await).await });
-    if let Some(url) = testkit::fresh_postgres("lineage") {
-        let location = Location::Postgres { url: Secret::from(url), ca: None };
-        runtime.block_on(async { body(World::open(&location, tempfile::tempdir().unwrap()).await).await });
-    }
+    testkit::on_both_engines("lineage", async |engine| body(World::open(engine).await).await);
 }
 
 impl World {
-    async fn open(location: &Location, folder: tempfile::TempDir) -> Self {
-        let opened = vault::db::open(location).unwrap();
+    async fn open(engine: Engine) -> Self {
+        let opened = vault::db::open(&engine.location).unwrap();
         let gate = testkit::open_gate();
         gate.set_facts_of(|target| {
             let mut facts = Facts { exists: true, workspace: Some(TEST_WORKSPACE.to_owned()), ..Facts::default() };
@@ -40,7 +34,7 @@ impl World {
             }
             facts
         });
-        let world = Self { db: opened.db, system: opened.system, gate, _folder: folder };
+        let world = Self { db: opened.db, system: opened.system, gate, _folder: engine.folder };
         world.rows().await;
         world
     }

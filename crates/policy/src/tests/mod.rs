@@ -15,7 +15,8 @@ use gate::{
 };
 use kernel::{FakeClock, Micros, Problem, Secret, random_id};
 use parking_lot::Mutex;
-use vault::db::{DbError, Location, Opened, Reader};
+use testkit::Engine;
+use vault::db::{DbError, Opened, Reader};
 
 use crate::directory::Directory;
 use crate::policy::Policy;
@@ -181,22 +182,20 @@ struct House {
 
 impl House {
     async fn new() -> Self {
-        let dir = tempfile::tempdir().unwrap();
-        let opened = vault::db::open(&Location::Sqlite(dir.path().join("test.db"))).unwrap();
-        Self::over(opened, dir).await
+        Self::over(Engine::sqlite()).await
     }
 
     /// A room on SQLite, and one on PostgreSQL where `STRONGROOM_TEST_POSTGRES` names one, in a schema of its own.
     async fn on_both_engines() -> Vec<Self> {
-        let mut all = vec![Self::new().await];
-        if let Ok(base) = std::env::var("STRONGROOM_TEST_POSTGRES") {
-            let location = fresh_postgres(base).await;
-            all.push(Self::over(vault::db::open(&location).unwrap(), tempfile::tempdir().unwrap()).await);
+        let mut all = Vec::new();
+        for engine in Engine::all("policy") {
+            all.push(Self::over(engine).await);
         }
         all
     }
 
-    async fn over(opened: Opened, dir: tempfile::TempDir) -> Self {
+    async fn over(engine: Engine) -> Self {
+        let opened = vault::db::open(&engine.location).unwrap();
         let people = People::default();
         let policy = Policy::open(opened.db.clone(), opened.ports.clone(), Arc::new(people.clone())).await.unwrap();
         let clock = FakeClock::at(START);
@@ -209,7 +208,7 @@ impl House {
             record: Arc::clone(&ports) as _,
             clock: Arc::new(clock.clone()),
         });
-        Self { policy, gate, jobs, clock, people, ports, opened, _dir: dir }
+        Self { policy, gate, jobs, clock, people, ports, opened, _dir: engine.folder }
     }
 
     fn attempt(&self, who: &str) -> Attempt {
@@ -248,22 +247,6 @@ impl House {
         let question = gate::Question { caller, action, target, facts: &facts, risk: &risk, now };
         self.policy.port().decide(question).await.unwrap()
     }
-}
-
-async fn fresh_postgres(base: String) -> Location {
-    let name = format!("policy_{}", random_id());
-    let (url, schema) = (base.clone(), name.clone());
-    let make = move || {
-        let mut client = postgres::Client::connect(&url, postgres::NoTls).unwrap();
-        client.batch_execute(&format!("CREATE SCHEMA {schema}")).unwrap();
-    };
-    tokio::task::spawn_blocking(make).await.unwrap();
-    let url = if base.contains("://") {
-        format!("{base}{}options=-csearch_path%3D{name}", if base.contains('?') { "&" } else { "?" })
-    } else {
-        format!("{base} options='-csearch_path={name}'")
-    };
-    Location::Postgres { url: Secret::from(url), ca: None }
 }
 
 /// A small deterministic generator (SplitMix64, Steele et al. 2014), so that a seed reproduces a world.

@@ -7,7 +7,7 @@ use vault::db::{Bind, DbError, Reader, Row, Writer};
 
 use crate::limits;
 use crate::store::key_value;
-use crate::store::sql::{Sql, Value};
+use crate::store::sql::Sql;
 use crate::types::{KeyValue, LoggedModel, LoggedModelMetric, LoggedModelStatus};
 
 pub(crate) const COLUMNS: &str = "m.model_id, m.experiment_id, m.name, m.model_type, m.source_run_id, m.status, m.artifact_uri, \
@@ -95,9 +95,9 @@ pub(crate) fn complete(reader: &mut Reader<'_>, models: &mut [LoggedModel]) -> R
     let place: HashMap<String, usize> = ids.iter().cloned().zip(0..).collect();
     for table in ["logged_model_tag", "logged_model_param"] {
         let mut sql = Sql::new(&format!("SELECT model_id, key, value FROM {table} WHERE model_id IN "));
-        let list = sql.texts(&ids);
+        let list = sql.binds.texts(&ids);
         sql.push(&list).push(" ORDER BY key");
-        reader.for_each(&sql.text, &sql.binds(), |row| {
+        reader.for_each(&sql.text, &sql.binds.get(), |row| {
             if let Some(model) = place.get(&row.text(0)?).and_then(|at| models.get_mut(*at)) {
                 let pair = key_value(row, 1)?;
                 if table == "logged_model_tag" { model.tags.push(pair) } else { model.params.push(pair) }
@@ -106,8 +106,8 @@ pub(crate) fn complete(reader: &mut Reader<'_>, models: &mut [LoggedModel]) -> R
         })?;
     }
     let mut sql = Sql::new("");
-    let list = sql.texts(&ids);
-    let limit = sql.bind(Value::Int(limits::LOGGED_MODEL_METRIC_COUNT_MAX));
+    let list = sql.binds.texts(&ids);
+    let limit = sql.binds.int(limits::LOGGED_MODEL_METRIC_COUNT_MAX);
     sql.push(&format!(
         "SELECT model_id, name, value, is_nan, timestamp_ms, step, run_id, dataset_name, dataset_digest FROM (
             SELECT x.*, ROW_NUMBER() OVER (PARTITION BY x.model_id ORDER BY x.timestamp_ms DESC, x.step DESC) AS place
@@ -115,7 +115,7 @@ pub(crate) fn complete(reader: &mut Reader<'_>, models: &mut [LoggedModel]) -> R
             WHERE x.model_id IN {list}) AS newest
          WHERE place <= {limit} ORDER BY timestamp_ms, step, name"
     ));
-    reader.for_each(&sql.text, &sql.binds(), |row| {
+    reader.for_each(&sql.text, &sql.binds.get(), |row| {
         if let Some(model) = place.get(&row.text(0)?).and_then(|at| models.get_mut(*at)) {
             model.metrics.push(LoggedModelMetric {
                 name: row.text(1)?,

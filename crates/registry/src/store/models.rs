@@ -103,18 +103,18 @@ pub(crate) fn complete(reader: &mut Reader<'_>, models: &mut [RegisteredModel]) 
     let ids: Vec<String> = models.iter().map(|model| model.model_id.clone()).collect();
     let place: std::collections::HashMap<String, usize> = ids.iter().cloned().zip(0..).collect();
     let mut tags = Sql::new("SELECT model_id, key, value FROM registered_model_tag WHERE model_id IN ");
-    let list = tags.texts(&ids);
+    let list = tags.binds.texts(&ids);
     tags.push(&list).push(" ORDER BY key");
-    reader.for_each(&tags.text, &tags.binds(), |row| {
+    reader.for_each(&tags.text, &tags.binds.get(), |row| {
         if let Some(model) = place.get(&row.text(0)?).and_then(|at| models.get_mut(*at)) {
             model.tags.push(key_value(row, 1)?);
         }
         Ok(())
     })?;
     let mut aliases = Sql::new("SELECT model_id, alias, version FROM registered_model_alias WHERE model_id IN ");
-    let list = aliases.texts(&ids);
+    let list = aliases.binds.texts(&ids);
     aliases.push(&list).push(" ORDER BY alias");
-    reader.for_each(&aliases.text, &aliases.binds(), |row| {
+    reader.for_each(&aliases.text, &aliases.binds.get(), |row| {
         if let Some(model) = place.get(&row.text(0)?).and_then(|at| models.get_mut(*at)) {
             model.aliases.push(Alias { alias: row.text(1)?, version: row.int(2)? });
         }

@@ -4,7 +4,7 @@ use filter::{Clause, Comparison, Field, Literal, LoggedModelOrder, OrderBy};
 use gate::Scope;
 use vault::db::{DbError, Reader};
 
-use crate::store::sql::{Sql, Value};
+use crate::store::sql::Sql;
 use crate::store::{logged_models, models, versions};
 use crate::types::{DatasetFilter, LoggedModel, ModelVersion, PROMPT_TAG, RegisteredModel};
 
@@ -18,8 +18,8 @@ pub(crate) struct Window {
 impl Window {
     /// One row more than asked for tells whether there is a next page.
     fn push(self, sql: &mut Sql) {
-        let limit = sql.bind(Value::Int(self.limit.saturating_add(1)));
-        let offset = sql.bind(Value::Int(i64::try_from(self.offset).unwrap_or(i64::MAX)));
+        let limit = sql.binds.int(self.limit.saturating_add(1));
+        let offset = sql.binds.int(i64::try_from(self.offset).unwrap_or(i64::MAX));
         sql.push(&format!(" LIMIT {limit} OFFSET {offset}"));
     }
 }
@@ -56,7 +56,7 @@ pub(crate) fn registered_models(
     }
     sql.push(" ORDER BY ").push(&keys.join(", "));
     window.push(&mut sql);
-    let mut all = reader.query(&sql.text, &sql.binds(), models::from_row)?;
+    let mut all = reader.query(&sql.text, &sql.binds.get(), models::from_row)?;
     let shown = usize::try_from(window.limit).unwrap_or(0).min(all.len());
     if let Some(page) = all.get_mut(..shown) {
         models::complete(reader, page)?;
@@ -106,7 +106,7 @@ pub(crate) fn model_versions(
     }
     sql.push(" ORDER BY ").push(&keys.join(", "));
     window.push(&mut sql);
-    let mut all = reader.query(&sql.text, &sql.binds(), versions::from_row)?;
+    let mut all = reader.query(&sql.text, &sql.binds.get(), versions::from_row)?;
     let shown = usize::try_from(window.limit).unwrap_or(0).min(all.len());
     if let Some(page) = all.get_mut(..shown) {
         versions::complete(reader, page)?;
@@ -130,7 +130,7 @@ pub(crate) fn logged_models(reader: &mut Reader<'_>, search: &LoggedModelSearch<
     let mut sql = Sql::new("SELECT ");
     sql.push(logged_models::COLUMNS);
     sql.push(" FROM logged_model m JOIN experiment e ON e.experiment_id = m.experiment_id");
-    let workspace = sql.text_bind(search.workspace_id);
+    let workspace = sql.binds.text(search.workspace_id);
     sql.push(&format!(" WHERE e.workspace_id = {workspace} AND m.deleted = 0"));
     push_experiments(&mut sql, search.experiments);
     match search.scope {
@@ -145,8 +145,8 @@ pub(crate) fn logged_models(reader: &mut Reader<'_>, search: &LoggedModelSearch<
             Field::Attribute(key) => push_logged_model_attribute(&mut sql, key, clause),
             Field::Metric(key) => {
                 metric_named = true;
-                let name = sql.text_bind(key);
-                let compared = sql.compare("x.value", clause.comparison, &clause.literal);
+                let name = sql.binds.text(key);
+                let compared = compare(&mut sql, "x.value", clause);
                 sql.push(&format!(
                     " AND EXISTS (SELECT 1 FROM logged_model_metric x WHERE x.model_id = m.model_id AND x.experiment_id = m.experiment_id AND x.name = {name} \
                      AND x.is_nan = 0 AND {compared}{on_dataset})"
@@ -165,7 +165,7 @@ pub(crate) fn logged_models(reader: &mut Reader<'_>, search: &LoggedModelSearch<
     }
     push_logged_model_order(&mut sql, search.order);
     search.window.push(&mut sql);
-    let mut all = reader.query(&sql.text, &sql.binds(), logged_models::from_row)?;
+    let mut all = reader.query(&sql.text, &sql.binds.get(), logged_models::from_row)?;
     let shown = usize::try_from(search.window.limit).unwrap_or(0).min(all.len());
     if let Some(page) = all.get_mut(..shown) {
         logged_models::complete(reader, page)?;
@@ -174,34 +174,40 @@ pub(crate) fn logged_models(reader: &mut Reader<'_>, search: &LoggedModelSearch<
 }
 
 fn push_models_of_scope(sql: &mut Sql, workspace_id: &str, scope: &Scope) {
-    let workspace = sql.text_bind(workspace_id);
+    let workspace = sql.binds.text(workspace_id);
     sql.push(&format!(" WHERE m.workspace_id = {workspace}"));
     match scope {
         Scope::Workspace => {}
         Scope::Nothing | Scope::Workspaces(_) => drop(sql.push(" AND 1 = 0")),
         Scope::Only { models, .. } => {
-            let list = sql.texts(models);
+            let list = sql.binds.texts(models);
             sql.push(&format!(" AND m.model_id IN {list}"));
         }
     }
 }
 
 fn push_experiments(sql: &mut Sql, experiments: &[i64]) {
-    let list = sql.list(experiments.iter().copied().map(Value::Int));
+    let list = sql.binds.ints(experiments);
     sql.push(&format!(" AND m.experiment_id IN {list}"));
 }
 
+fn compare(sql: &mut Sql, column: &str, clause: &Clause) -> String {
+    // What compares with no value is `IS NULL` or its opposite.
+    let compared = sql.binds.compare(column, clause.comparison, &clause.literal);
+    compared.unwrap_or_else(|| format!("{column} {}", clause.comparison.word()))
+}
+
 fn push_compare(sql: &mut Sql, column: &str, clause: &Clause) {
-    let compared = sql.compare(column, clause.comparison, &clause.literal);
+    let compared = compare(sql, column, clause);
     sql.push(" AND ").push(&compared);
 }
 
 /// A tag or param must be there and compare.
 fn push_tag(sql: &mut Sql, table: &str, key: &str, clause: &Clause) {
-    let key = sql.text_bind(key);
+    let key = sql.binds.text(key);
     let compared = match clause.comparison {
         Comparison::IsNull | Comparison::IsNotNull => String::new(),
-        comparison => format!(" AND {}", sql.compare("t.value", comparison, &clause.literal)),
+        _ => format!(" AND {}", compare(sql, "t.value", clause)),
     };
     let negation = if clause.comparison == Comparison::IsNull { "NOT " } else { "" };
     sql.push(&format!(" AND {negation}EXISTS (SELECT 1 FROM {table} AND t.key = {key}{compared})"));
@@ -250,11 +256,11 @@ fn dataset_condition(sql: &mut Sql, datasets: &[DatasetFilter]) -> String {
     let each: Vec<String> = datasets
         .iter()
         .map(|dataset| {
-            let name = sql.text_bind(&dataset.name);
+            let name = sql.binds.text(dataset.name.as_str());
             match &dataset.digest {
                 None => format!("x.dataset_name = {name}"),
                 Some(digest) => {
-                    let digest = sql.text_bind(digest);
+                    let digest = sql.binds.text(digest);
                     format!("(x.dataset_name = {name} AND x.dataset_digest = {digest})")
                 }
             }
@@ -287,11 +293,11 @@ fn push_logged_model_order(sql: &mut Sql, order: &[LoggedModelOrder]) {
 
 /// The newest value of a metric, which is no value where it is not a number.
 fn latest_metric(sql: &mut Sql, key: &str, order: &LoggedModelOrder) -> String {
-    let name = sql.text_bind(key);
+    let name = sql.binds.text(key);
     let mut conditions = format!("x.model_id = m.model_id AND x.experiment_id = m.experiment_id AND x.name = {name}");
     for (column, wanted) in [("dataset_name", &order.dataset_name), ("dataset_digest", &order.dataset_digest)] {
         if let Some(wanted) = wanted {
-            let bound = sql.text_bind(wanted);
+            let bound = sql.binds.text(wanted);
             conditions.push_str(&format!(" AND x.{column} = {bound}"));
         }
     }

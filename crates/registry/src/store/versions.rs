@@ -6,7 +6,7 @@ use kernel::Micros;
 use vault::db::{Bind, DbError, Reader, Row, Writer};
 
 use crate::store::key_value;
-use crate::store::sql::{Sql, Value};
+use crate::store::sql::Sql;
 use crate::types::{KeyValue, ModelVersion, Stage};
 
 /// Columns of `model_version v` joined with `registered_model m`.
@@ -101,14 +101,14 @@ pub(crate) fn get(reader: &mut Reader<'_>, model_id: &str, version: i64) -> Resu
 pub(crate) fn latest(reader: &mut Reader<'_>, model_ids: &[String]) -> Result<Vec<ModelVersion>, DbError> {
     let mut sql = Sql::new("SELECT ");
     sql.push(COLUMNS).push(" FROM ").push(JOINED);
-    let list = sql.texts(model_ids);
+    let list = sql.binds.texts(model_ids);
     sql.push(&format!(
         " WHERE v.model_id IN {list} AND v.deleted = 0 AND NOT EXISTS (
             SELECT 1 FROM model_version w WHERE w.model_id = v.model_id AND w.deleted = 0 AND w.stage = v.stage
             AND w.version > v.version)
          ORDER BY v.model_id, v.version"
     ));
-    let mut all = reader.query(&sql.text, &sql.binds(), from_row)?;
+    let mut all = reader.query(&sql.text, &sql.binds.get(), from_row)?;
     complete(reader, &mut all)?;
     Ok(all)
 }
@@ -130,7 +130,7 @@ pub(crate) fn complete(reader: &mut Reader<'_>, versions: &mut [ModelVersion]) -
         let mut tags = Sql::new("SELECT model_id, version, key, value FROM model_version_tag WHERE ");
         push_pairs(&mut tags, chunk);
         tags.push(" ORDER BY key");
-        reader.for_each(&tags.text, &tags.binds(), |row| {
+        reader.for_each(&tags.text, &tags.binds.get(), |row| {
             if let Some(version) = place.get(&(row.text(0)?, row.int(1)?)).and_then(|at| chunk.get_mut(*at)) {
                 version.tags.push(key_value(row, 2)?);
             }
@@ -139,7 +139,7 @@ pub(crate) fn complete(reader: &mut Reader<'_>, versions: &mut [ModelVersion]) -
         let mut aliases = Sql::new("SELECT model_id, version, alias FROM registered_model_alias WHERE ");
         push_pairs(&mut aliases, chunk);
         aliases.push(" ORDER BY alias");
-        reader.for_each(&aliases.text, &aliases.binds(), |row| {
+        reader.for_each(&aliases.text, &aliases.binds.get(), |row| {
             if let Some(version) = place.get(&(row.text(0)?, row.int(1)?)).and_then(|at| chunk.get_mut(*at)) {
                 version.aliases.push(row.text(2)?);
             }
@@ -153,8 +153,8 @@ fn push_pairs(sql: &mut Sql, versions: &[ModelVersion]) {
     let pairs: Vec<String> = versions
         .iter()
         .map(|version| {
-            let model = sql.text_bind(&version.model_id);
-            let number = sql.bind(Value::Int(version.version));
+            let model = sql.binds.text(version.model_id.as_str());
+            let number = sql.binds.int(version.version);
             format!("(model_id = {model} AND version = {number})")
         })
         .collect();

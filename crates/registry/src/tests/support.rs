@@ -1,12 +1,10 @@
 //! A room over a fresh database, behind an open gate.
 
-use std::future::Future;
-
 use gate::{Facts, Operation, Target};
-use kernel::{Kind, Problem, Secret};
-use testkit::TestGate;
+use kernel::{Kind, Problem};
 use testkit::gate::{TEST_CALLER, TEST_WORKSPACE};
-use vault::db::{Bind, Location, PortDb, SystemDb};
+use testkit::{Engine, TestGate};
+use vault::db::{Bind, PortDb, SystemDb};
 
 use crate::Registry;
 use crate::ops::{CreateLoggedModel, CreateModel, CreateVersion, GetLoggedModel, GetModel, GetVersion};
@@ -22,23 +20,16 @@ pub(super) struct World {
 
 /// Runs `body` on SQLite, and on PostgreSQL where `STRONGROOM_TEST_POSTGRES` names one.
 pub(super) fn on_both_engines<F: Future<Output = ()>>(body: impl Fn(World) -> F) {
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
-    let folder = tempfile::tempdir().unwrap();
-    let file = Location::Sqlite(folder.path().join("test.db"));
-    runtime.block_on(async { body(World::open(&file, folder).await).await });
-    if let Some(url) = testkit::fresh_postgres("registry") {
-        let location = Location::Postgres { url: Secret::from(url), ca: None };
-        runtime.block_on(async { body(World::open(&location, tempfile::tempdir().unwrap()).await).await });
-    }
+    testkit::on_both_engines("registry", async |engine| body(World::open(engine).await).await);
 }
 
 impl World {
-    async fn open(location: &Location, folder: tempfile::TempDir) -> Self {
-        let opened = vault::db::open(location).unwrap();
+    async fn open(engine: Engine) -> Self {
+        let opened = vault::db::open(&engine.location).unwrap();
         let gate = testkit::open_gate();
         let ports = opened.ports;
         gate.set_facts_of(move |target| facts(&ports, target));
-        let world = Self { room: Registry::new(opened.db), gate, system: opened.system, _folder: folder };
+        let world = Self { room: Registry::new(opened.db), gate, system: opened.system, _folder: engine.folder };
         // Experiments 1 and 2 are this workspace's, 3 is another one's; each has a run of its name.
         for (id, workspace) in [(1, TEST_WORKSPACE), (2, TEST_WORKSPACE), (3, "ws-other")] {
             world.experiment(id, workspace).await;

@@ -43,7 +43,7 @@ pub(crate) fn of_rows(
     mut each: impl FnMut(i64, Assessment),
 ) -> Result<(), Problem> {
     let sql = format!(
-        "SELECT trace_row, {COLUMNS} FROM trace_assessment WHERE trace_row IN ({places}) ORDER BY trace_row, created_ms, assessment_id"
+        "SELECT trace_row, {COLUMNS} FROM trace_assessment WHERE trace_row IN {places} ORDER BY trace_row, created_ms, assessment_id"
     );
     reader.for_each(&sql, binds, |row| {
         each(row.int(0)?, assessment_of(row, 1)?);

@@ -3,8 +3,8 @@
 
 use kernel::Problem;
 use vault::db::Reader;
+use vault::db::sql::Binds;
 
-use super::sql::Binds;
 use crate::types::MetricView;
 
 /// A query whose words are known.
@@ -120,7 +120,7 @@ fn statement(experiments: &[i64], plan: &Plan, binds: &mut Binds) -> String {
     if plan.dimensions.contains(&"n.value") {
         joins.push_str(" JOIN trace_tag n ON n.trace_row = t.trace_row AND n.key = 'mlflow.traceName'");
     }
-    let mut conditions = format!("t.experiment_id IN ({})", binds.ints(experiments));
+    let mut conditions = format!("t.experiment_id IN {}", binds.ints(experiments));
     for (bound, compared) in [(plan.start_ms, ">="), (plan.end_ms, "<=")] {
         if let Some(bound) = bound {
             conditions.push_str(&format!(" AND t.request_time_ms {compared} {}", binds.int(bound)));

@@ -5,7 +5,6 @@ pub(crate) mod assessments;
 pub(crate) mod metrics;
 pub(crate) mod search;
 pub(crate) mod spans;
-mod sql;
 pub(crate) mod traces;
 
 use gate::{Facts, Target};

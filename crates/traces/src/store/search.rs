@@ -7,14 +7,11 @@ use gate::Scope;
 use kernel::{Kind, Problem};
 use serde_json::Value as Json;
 use vault::db::Reader;
+use vault::db::sql::{Binds, IN_COUNT_MAX, like_literal, like_pattern};
 
-use super::sql::{Binds, compare, like, like_literal, like_pattern};
 use super::traces::{HEAD, Head, head_of};
 use crate::attribution::RUN;
 use crate::limits;
-
-/// Experiments that one `IN` list asks for.
-const IN_COUNT_MAX: usize = 1_024;
 
 /// What a search asks for.
 pub(crate) struct Search {
@@ -39,7 +36,7 @@ pub(crate) fn visible(reader: &mut Reader<'_>, workspace_id: &str, scope: &Scope
         let mut binds = Binds::default();
         let workspace = binds.text(workspace_id);
         let sql = format!(
-            "SELECT experiment_id FROM experiment WHERE workspace_id = {workspace} AND experiment_id IN ({})",
+            "SELECT experiment_id FROM experiment WHERE workspace_id = {workspace} AND experiment_id IN {}",
             binds.ints(chunk)
         );
         all.extend(reader.query(&sql, &binds.get(), |row| row.int(0))?);
@@ -53,7 +50,7 @@ pub(crate) fn by_ids(reader: &mut Reader<'_>, workspace_id: &str, scope: &Scope,
     for chunk in ids.chunks(IN_COUNT_MAX) {
         let mut binds = Binds::default();
         let mut sql = format!(
-            "SELECT {HEAD} FROM trace t JOIN experiment e ON e.experiment_id = t.experiment_id WHERE e.workspace_id = {} AND t.trace_id IN ({})",
+            "SELECT {HEAD} FROM trace t JOIN experiment e ON e.experiment_id = t.experiment_id WHERE e.workspace_id = {} AND t.trace_id IN {}",
             binds.text(workspace_id),
             binds.texts(chunk)
         );
@@ -66,7 +63,7 @@ pub(crate) fn by_ids(reader: &mut Reader<'_>, workspace_id: &str, scope: &Scope,
                 let text = format!("more than {most} experiments are granted one by one; grant the workspace instead");
                 return Err(Problem::new(Kind::TooLarge, text));
             }
-            Scope::Only { experiments, .. } => sql.push_str(&format!(" AND t.experiment_id IN ({})", binds.ints(experiments))),
+            Scope::Only { experiments, .. } => sql.push_str(&format!(" AND t.experiment_id IN {}", binds.ints(experiments))),
         }
         found.extend(reader.query(&sql, &binds.get(), head_of)?);
     }
@@ -76,7 +73,7 @@ pub(crate) fn by_ids(reader: &mut Reader<'_>, workspace_id: &str, scope: &Scope,
 fn in_experiments(experiments: &[i64], binds: &mut Binds) -> String {
     match experiments {
         [one] => format!("t.experiment_id = {}", binds.int(*one)),
-        many => format!("t.experiment_id IN ({})", binds.ints(many)),
+        many => format!("t.experiment_id IN {}", binds.ints(many)),
     }
 }
 
@@ -142,10 +139,8 @@ pub(crate) fn until(
 pub(crate) fn of_experiment(reader: &mut Reader<'_>, experiment: i64, ids: &[String]) -> Result<Vec<(i64, String)>, Problem> {
     let mut binds = Binds::default();
     let experiment = binds.int(experiment);
-    let sql = format!(
-        "SELECT trace_row, trace_id FROM trace WHERE experiment_id = {experiment} AND trace_id IN ({})",
-        binds.texts(ids)
-    );
+    let sql =
+        format!("SELECT trace_row, trace_id FROM trace WHERE experiment_id = {experiment} AND trace_id IN {}", binds.texts(ids));
     Ok(reader.query(&sql, &binds.get(), |row| Ok((row.int(0)?, row.text(1)?)))?)
 }
 
@@ -170,6 +165,10 @@ fn unsupported() -> Problem {
     Problem::invalid("traces have no such field to filter or order by, or it cannot be compared like this")
 }
 
+fn compare(column: &str, clause: &TraceClause, binds: &mut Binds) -> Result<String, Problem> {
+    binds.compare(column, clause.comparison, &clause.literal).ok_or_else(unsupported)
+}
+
 /// The expression of a trace's attribute, and whether it may be NULL.
 fn column(attribute: &str) -> Result<(&'static str, bool), Problem> {
     Ok(match attribute {
@@ -186,7 +185,7 @@ fn column(attribute: &str) -> Result<(&'static str, bool), Problem> {
 
 fn condition(clause: &TraceClause, binds: &mut Binds) -> Result<String, Problem> {
     match &clause.field {
-        TraceField::Attribute(name) => compare(column(name)?.0, clause.comparison, &clause.literal, binds),
+        TraceField::Attribute(name) => compare(column(name)?.0, clause, binds),
         TraceField::Tag(key) => pair("trace_tag", key, clause, binds),
         TraceField::Metadata(key) => pair("trace_metadata", key, clause, binds),
         TraceField::Run => run(clause, binds),
@@ -194,7 +193,7 @@ fn condition(clause: &TraceClause, binds: &mut Binds) -> Result<String, Problem>
         TraceField::Feedback(name) => assessment("feedback", name, clause, binds),
         TraceField::Expectation(name) => assessment("expectation", name, clause, binds),
         TraceField::Issue => {
-            let name = compare("a.name", clause.comparison, &clause.literal, binds)?;
+            let name = compare("a.name", clause, binds)?;
             Ok(format!(
                 "EXISTS (SELECT 1 FROM trace_assessment a WHERE a.trace_row = t.trace_row AND a.kind = 'issue' AND {name})"
             ))
@@ -208,7 +207,7 @@ fn pair(table: &str, key: &str, clause: &TraceClause, binds: &mut Binds) -> Resu
     Ok(match clause.comparison {
         Comparison::IsNull => format!("NOT EXISTS ({rows})"),
         Comparison::IsNotNull => format!("EXISTS ({rows})"),
-        compared => format!("EXISTS ({rows} AND {})", compare("x.value", compared, &clause.literal, binds)?),
+        _ => format!("EXISTS ({rows} AND {})", compare("x.value", clause, binds)?),
     })
 }
 
@@ -247,7 +246,7 @@ fn assessment(kind: &str, name: &str, clause: &TraceClause, binds: &mut Binds) -
             let not = if compared == Comparison::Ne { "NOT " } else { "" };
             format!("EXISTS ({rows} AND a.value {not}IN ({plain}, {quoted}))")
         }
-        (compared, literal) => format!("EXISTS ({rows} AND {})", compare("a.value", compared, literal, binds)?),
+        _ => format!("EXISTS ({rows} AND {})", compare("a.value", clause, binds)?),
     })
 }
 
@@ -264,7 +263,7 @@ fn span(clause: &TraceClause, binds: &mut Binds) -> Result<String, Problem> {
         "content" => "s.content",
         _ => return Err(unsupported()),
     };
-    compare(column, clause.comparison, &clause.literal, binds)
+    compare(column, clause, binds)
 }
 
 /// Attributes are searched in the span's text, where each stands as `"name": "its JSON"`, escaped once more.
@@ -274,14 +273,14 @@ fn span_attribute(name: &str, clause: &TraceClause, binds: &mut Binds) -> Result
         let as_text = Json::String(Json::String(text.to_owned()).to_string());
         let plain = Json::String(text.to_owned());
         let one = |value: Json, binds: &mut Binds| {
-            like("s.content", format!("%{}%", like_literal(&format!("{name}: {value}"))), false, binds)
+            binds.like("s.content", &format!("%{}%", like_literal(&format!("{name}: {value}"))), false)
         };
         format!("({} OR {})", one(as_text, binds), one(plain, binds))
     };
     Ok(match (clause.comparison, &clause.literal) {
         (Comparison::Eq, Literal::Text(text)) => is(text, binds),
         (Comparison::Ne, Literal::Text(text)) => {
-            let has = like("s.content", format!("%{}%", like_literal(&format!("{name}: "))), false, binds);
+            let has = binds.like("s.content", &format!("%{}%", like_literal(&format!("{name}: "))), false);
             format!("({has} AND NOT {})", is(text, binds))
         }
         (compared @ (Comparison::In | Comparison::NotIn), Literal::List(texts)) => {
@@ -292,7 +291,7 @@ fn span_attribute(name: &str, clause: &TraceClause, binds: &mut Binds) -> Result
         (compared @ (Comparison::Like | Comparison::ILike), Literal::Text(text)) => {
             // The pattern begins behind the name, so that it may begin with a wildcard or not.
             let pattern = format!("%{}%", like_literal(&name)) + &like_pattern(text) + "%";
-            like("s.content", pattern, compared == Comparison::ILike, binds)
+            binds.like("s.content", &pattern, compared == Comparison::ILike)
         }
         _ => return Err(unsupported()),
     })

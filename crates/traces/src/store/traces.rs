@@ -3,14 +3,12 @@
 use std::collections::HashMap;
 
 use kernel::{Micros, Problem};
-use vault::db::{Bind, DbError, Reader, Row, Writer};
+use vault::db::sql::{IN_COUNT_MAX, padded};
+use vault::db::{DbError, Reader, Row, Writer};
 
 use super::assessments;
 use crate::attribution::{LOCATION, SPANS_HERE, SPANS_LOCATION};
 use crate::types::{NewTrace, Pair, TraceInfo, TraceState};
-
-/// Rows that one `IN` list asks for.
-const IN_COUNT_MAX: usize = 512;
 
 /// The columns of a [`Head`].
 pub(crate) const HEAD: &str = "t.trace_row, t.trace_id, t.experiment_id, t.request_time_ms, t.duration_ms, t.state, \
@@ -246,7 +244,7 @@ fn chunk_with_data(reader: &mut Reader<'_>, mut heads: Vec<Head>) -> Result<Vec<
         }
     }
     for (table, is_tag) in [("trace_tag", true), ("trace_metadata", false)] {
-        let sql = format!("SELECT trace_row, key, value FROM {table} WHERE trace_row IN ({places}) ORDER BY trace_row, key");
+        let sql = format!("SELECT trace_row, key, value FROM {table} WHERE trace_row IN {places} ORDER BY trace_row, key");
         reader.for_each(&sql, &binds, |row| {
             if let Some(head) = at.get(&row.int(0)?).and_then(|index| heads.get_mut(*index)) {
                 let list = if is_tag { &mut head.info.tags } else { &mut head.info.metadata };
@@ -261,15 +259,6 @@ fn chunk_with_data(reader: &mut Reader<'_>, mut heads: Vec<Head>) -> Result<Vec<
         }
     })?;
     Ok(heads.into_iter().map(|head| head.info).collect())
-}
-
-/// `$1, $2, …` for as many rows as come: filled up to a power of two, so that few statements are prepared.
-fn padded(rows: &[i64]) -> (String, Vec<Bind<'_>>) {
-    let count = rows.len().max(1).next_power_of_two();
-    let last = rows.last().copied().unwrap_or(-1);
-    let binds: Vec<Bind<'_>> = rows.iter().copied().chain(std::iter::repeat(last)).take(count).map(Bind::Int).collect();
-    let places: Vec<String> = (1..=count).map(|place| format!("${place}")).collect();
-    (places.join(", "), binds)
 }
 
 /// Where a trace's files go, inside its experiment's place.

@@ -1,14 +1,12 @@
 //! A room over a fresh database, behind an open gate whose facts are the room's own.
 
-use std::future::Future;
-
 use gate::{Facts, Operation, Target};
-use kernel::{Kind, Problem, Secret};
+use kernel::{Kind, Problem};
 use serde_json::Value;
-use testkit::TestGate;
 use testkit::gate::TEST_WORKSPACE;
+use testkit::{Engine, TestGate};
 use tracking::Tracking;
-use vault::db::{Location, PortDb, SystemDb};
+use vault::db::{PortDb, SystemDb};
 
 use crate::ops::{GetTraceInfo, LogSpans, SearchTraces, StartTrace};
 use crate::types::{NewSpan, NewTrace, Page, Pair, TraceInfo, TraceState};
@@ -25,24 +23,17 @@ pub(super) struct World {
 
 /// Runs `body` on SQLite, and on PostgreSQL where `STRONGROOM_TEST_POSTGRES` names one.
 pub(super) fn on_both_engines<F: Future<Output = ()>>(body: impl Fn(World) -> F) {
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
-    let folder = tempfile::tempdir().unwrap();
-    let file = Location::Sqlite(folder.path().join("test.db"));
-    runtime.block_on(body(World::open(&file, folder)));
-    if let Some(url) = testkit::fresh_postgres("traces") {
-        let location = Location::Postgres { url: Secret::from(url), ca: None };
-        runtime.block_on(body(World::open(&location, tempfile::tempdir().unwrap())));
-    }
+    testkit::on_both_engines("traces", async |engine| body(World::open(engine)).await);
 }
 
 impl World {
-    fn open(location: &Location, folder: tempfile::TempDir) -> Self {
-        let opened = vault::db::open(location).unwrap();
+    fn open(engine: Engine) -> Self {
+        let opened = vault::db::open(&engine.location).unwrap();
         let gate = testkit::open_gate();
         let ports = opened.ports;
         gate.set_facts_of(move |target| facts(&ports, target));
         let tracking = Tracking::new(opened.db.clone());
-        Self { room: Traces::new(opened.db), gate, system: opened.system, tracking, _folder: folder }
+        Self { room: Traces::new(opened.db), gate, system: opened.system, tracking, _folder: engine.folder }
     }
 
     pub(super) async fn call<O: Operation>(&self, operation: O) -> Result<O::Output, Problem> {

@@ -1,12 +1,11 @@
 //! SQL of experiments.
 
-use filter::{Clause, Comparison, Field, Literal, OrderBy};
+use filter::{Clause, Comparison, Field, OrderBy};
 use gate::Scope;
 use kernel::{Kind, Micros, Problem};
+use vault::db::sql::{Binds, IN_COUNT_MAX, padded};
 use vault::db::{Bind, DbError, Reader, Row, Writer};
 
-use super::search::compare_text;
-use super::sql::{Binds, IN_COUNT_MAX, Value, padded};
 use crate::types::{Experiment, KeyValue, Stage, View};
 
 const COLUMNS: &str = "e.experiment_id, e.name, e.artifact_location, e.deleted, e.created_at, e.updated_at";
@@ -149,7 +148,7 @@ fn fill_tags(reader: &mut Reader<'_>, experiments: &mut [Experiment]) -> Result<
         let (places, binds) = padded(&ids);
         let at: std::collections::HashMap<i64, usize> = ids.iter().enumerate().map(|(index, id)| (*id, index)).collect();
         let sql = format!(
-            "SELECT experiment_id, key, value FROM experiment_tag WHERE experiment_id IN ({places}) ORDER BY experiment_id, key"
+            "SELECT experiment_id, key, value FROM experiment_tag WHERE experiment_id IN {places} ORDER BY experiment_id, key"
         );
         reader.for_each(&sql, &binds, |row| {
             if let Some(experiment) = at.get(&row.int(0)?).and_then(|index| chunk.get_mut(*index)) {
@@ -188,8 +187,7 @@ pub(crate) fn search(
             return Err(Problem::new(Kind::TooLarge, text));
         }
         Scope::Only { experiments, .. } => {
-            let list = binds.list(experiments.iter().copied().map(Value::Int));
-            sql.push_str(&format!(" AND e.experiment_id IN ({list})"));
+            sql.push_str(&format!(" AND e.experiment_id IN {}", binds.ints(experiments)));
         }
     }
     sql.push_str(match search.view {
@@ -208,32 +206,33 @@ pub(crate) fn search(
     Ok(found)
 }
 
+fn unsupported() -> Problem {
+    Problem::invalid("experiments have no such field to filter or order by, or it cannot be compared like this")
+}
+
 fn column(field: &Field) -> Result<&'static str, Problem> {
     match field {
         Field::Attribute("name") => Ok("e.name"),
         Field::Attribute("experiment_id") => Ok("e.experiment_id"),
         Field::Attribute("creation_time") => Ok("(e.created_at / 1000)"),
         Field::Attribute("last_update_time") => Ok("(e.updated_at / 1000)"),
-        _ => Err(Problem::invalid("experiments have no such field to filter or order by")),
+        _ => Err(unsupported()),
     }
 }
 
 fn condition(clause: &Clause, binds: &mut Binds) -> Result<String, Problem> {
-    let compared = clause.comparison;
+    let compare =
+        |column: &str, binds: &mut Binds| binds.compare(column, clause.comparison, &clause.literal).ok_or_else(unsupported);
     if let Field::Tag(key) = &clause.field {
         let key = binds.text(key.as_str());
         let tags = "SELECT 1 FROM experiment_tag t WHERE t.experiment_id = e.experiment_id AND t.key";
-        return Ok(match compared {
+        return Ok(match clause.comparison {
             Comparison::IsNull => format!("NOT EXISTS ({tags} = {key})"),
             Comparison::IsNotNull => format!("EXISTS ({tags} = {key})"),
-            _ => format!("EXISTS ({tags} = {key} AND {})", compare_text("t.value", clause, binds)?),
+            _ => format!("EXISTS ({tags} = {key} AND {})", compare("t.value", binds)?),
         });
     }
-    let column = column(&clause.field)?;
-    match &clause.literal {
-        Literal::Number(number) => Ok(format!("{column} {} {}", compared.word(), binds.real(*number))),
-        _ => compare_text(column, clause, binds),
-    }
+    compare(column(&clause.field)?, binds)
 }
 
 fn order(order: &[OrderBy]) -> Result<String, Problem> {

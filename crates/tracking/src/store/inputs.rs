@@ -1,8 +1,8 @@
 //! SQL of what a run read and made: datasets and logged models.
 
+use vault::db::sql::padded;
 use vault::db::{DbError, Reader, Writer};
 
-use super::sql::padded;
 use crate::types::{Dataset, DatasetInput, KeyValue, ModelLink};
 
 /// Keeps that a run read a dataset. What is known already stays as it is. Gives whether the link is new.
@@ -63,7 +63,7 @@ pub(super) fn datasets(
         "SELECT i.run_row, i.input_row, d.name, d.digest, d.source_type, d.source, d.schema_text, d.profile_text, t.key, t.value \
          FROM run_input i JOIN dataset d ON d.dataset_row = i.dataset_row \
          LEFT JOIN run_input_tag t ON t.input_row = i.input_row \
-         WHERE i.run_row IN ({places}) ORDER BY i.run_row, i.input_row, t.key"
+         WHERE i.run_row IN {places} ORDER BY i.run_row, i.input_row, t.key"
     );
     let mut current: Option<(i64, i64, DatasetInput)> = None;
     reader.for_each(&sql, &binds, |row| {
@@ -101,7 +101,7 @@ pub(super) fn models(
 ) -> Result<(), DbError> {
     let (places, binds) = padded(run_rows);
     let sql = format!(
-        "SELECT run_row, generated, model_id, step FROM run_model WHERE run_row IN ({places}) ORDER BY run_row, generated, model_id"
+        "SELECT run_row, generated, model_id, step FROM run_model WHERE run_row IN {places} ORDER BY run_row, generated, model_id"
     );
     reader.for_each(&sql, &binds, |row| {
         each(row.int(0)?, row.flag(1)?, ModelLink { model_id: row.text(2)?, step: row.int(3)? });

@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 
 use kernel::{Kind, Problem};
+use vault::db::sql::{IN_COUNT_MAX, padded};
 use vault::db::{Bind, DbError, Reader, Writer};
 
-use super::sql::{IN_COUNT_MAX, padded};
 use crate::limits;
 use crate::points::{self, Point};
 use crate::types::NewMetric;
@@ -167,7 +167,7 @@ pub(super) fn latest(
     debug_assert!(run_rows.len() <= IN_COUNT_MAX);
     let (places, binds) = padded(run_rows);
     let sql = format!(
-        "SELECT run_row, key, value, is_nan, timestamp_ms, step FROM latest_metric WHERE run_row IN ({places}) ORDER BY run_row, key"
+        "SELECT run_row, key, value, is_nan, timestamp_ms, step FROM latest_metric WHERE run_row IN {places} ORDER BY run_row, key"
     );
     reader.for_each(&sql, &binds, |row| {
         let value = if row.flag(3)? { f64::NAN } else { row.real(2)? };

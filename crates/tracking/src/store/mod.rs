@@ -6,7 +6,6 @@ pub(crate) mod inputs;
 pub(crate) mod metrics;
 pub(crate) mod runs;
 pub(crate) mod search;
-mod sql;
 
 use gate::{Facts, Target};
 use vault::db::{Bind, DbError, Reader};

@@ -3,9 +3,9 @@
 use std::collections::HashMap;
 
 use kernel::{Kind, Micros, Problem};
+use vault::db::sql::{IN_COUNT_MAX, padded};
 use vault::db::{Bind, DbError, Reader, Row, Writer};
 
-use super::sql::{IN_COUNT_MAX, padded};
 use super::{inputs, metrics};
 use crate::limits;
 use crate::types::{KeyValue, Run, RunData, RunInfo, Stage};
@@ -179,7 +179,7 @@ fn slot<'d>(at: &HashMap<i64, usize>, data: &'d mut [RunData], row: i64) -> &'d 
 
 fn pairs(reader: &mut Reader<'_>, table: &str, rows: &[i64], mut each: impl FnMut(i64, KeyValue)) -> Result<(), DbError> {
     let (places, binds) = padded(rows);
-    let sql = format!("SELECT run_row, key, value FROM {table} WHERE run_row IN ({places}) ORDER BY run_row, key");
+    let sql = format!("SELECT run_row, key, value FROM {table} WHERE run_row IN {places} ORDER BY run_row, key");
     reader.for_each(&sql, &binds, |row| {
         each(row.int(0)?, KeyValue { key: row.text(1)?, value: row.text(2)? });
         Ok(())

@@ -5,10 +5,10 @@ use std::collections::HashSet;
 use filter::{Clause, Comparison, Field, Literal, OrderBy};
 use gate::Scope;
 use kernel::Problem;
+use vault::db::sql::{Binds, IN_COUNT_MAX, padded};
 use vault::db::{DbError, Reader};
 
 use super::runs::{RUN_COLUMNS, RunRow, run_of};
-use super::sql::{Binds, IN_COUNT_MAX, Value, like_pattern, padded};
 use crate::types::{DatasetSummary, View};
 
 /// What a search asks for.
@@ -40,7 +40,7 @@ pub(crate) fn visible_experiments(
         let (places, mut binds) = padded(chunk);
         binds.push(workspace_id.into());
         let sql =
-            format!("SELECT experiment_id FROM experiment WHERE experiment_id IN ({places}) AND workspace_id = ${}", binds.len());
+            format!("SELECT experiment_id FROM experiment WHERE experiment_id IN {places} AND workspace_id = ${}", binds.len());
         visible.extend(reader.query(&sql, &binds, |row| row.int(0))?);
     }
     Ok(visible)
@@ -54,7 +54,7 @@ pub(crate) fn search(reader: &mut Reader<'_>, experiments: &[i64], search: &Sear
     let mut binds = Binds::default();
     let mut conditions = match experiments {
         [one] => format!("r.experiment_id = {}", binds.int(*one)),
-        many => format!("r.experiment_id IN ({})", binds.list(many.iter().copied().map(Value::Int))),
+        many => format!("r.experiment_id IN {}", binds.ints(many)),
     };
     conditions.push_str(match search.view {
         View::Active => " AND r.deleted = 0",
@@ -74,19 +74,8 @@ pub(crate) fn search(reader: &mut Reader<'_>, experiments: &[i64], search: &Sear
     Ok(reader.query(&sql, &binds.get(), run_of)?)
 }
 
-/// `column` compared as text.
-pub(super) fn compare_text(column: &str, clause: &Clause, binds: &mut Binds) -> Result<String, Problem> {
-    Ok(match (&clause.literal, clause.comparison) {
-        (Literal::Text(text), Comparison::Like) => format!("{column} LIKE {} ESCAPE '\\'", binds.text(like_pattern(text))),
-        (Literal::Text(text), Comparison::ILike) => {
-            format!("LOWER({column}) LIKE LOWER({}) ESCAPE '\\'", binds.text(like_pattern(text)))
-        }
-        (Literal::Text(text), compared) => format!("{column} {} {}", compared.word(), binds.text(text.as_str())),
-        (Literal::List(list), compared) => {
-            format!("{column} {} ({})", compared.word(), binds.list(list.iter().map(|text| Value::Text(text.clone()))))
-        }
-        (Literal::Number(_) | Literal::None, _) => return Err(unsupported()),
-    })
+fn compare(column: &str, clause: &Clause, binds: &mut Binds) -> Result<String, Problem> {
+    binds.compare(column, clause.comparison, &clause.literal).ok_or_else(unsupported)
 }
 
 fn unsupported() -> Problem {
@@ -109,13 +98,7 @@ fn column(attribute: &str) -> Result<(&'static str, bool), Problem> {
 
 fn condition(clause: &Clause, binds: &mut Binds) -> Result<String, Problem> {
     match &clause.field {
-        Field::Attribute(name) => {
-            let (column, _) = column(name)?;
-            match &clause.literal {
-                Literal::Number(number) => Ok(format!("{column} {} {}", clause.comparison.word(), binds.real(*number))),
-                _ => compare_text(column, clause, binds),
-            }
-        }
+        Field::Attribute(name) => compare(column(name)?.0, clause, binds),
         Field::Metric(key) => logged("latest_metric", key, clause, binds),
         Field::Param(key) => logged("param", key, clause, binds),
         Field::Tag(key) => logged("tag", key, clause, binds),
@@ -129,10 +112,8 @@ fn logged(table: &str, key: &str, clause: &Clause, binds: &mut Binds) -> Result<
         (Comparison::IsNull, _) => format!("NOT EXISTS ({rows})"),
         (Comparison::IsNotNull, _) => format!("EXISTS ({rows})"),
         // NaN is kept as 0 beside a flag, and compares with nothing.
-        (compared, Literal::Number(number)) => {
-            format!("EXISTS ({rows} AND x.is_nan = 0 AND x.value {} {})", compared.word(), binds.real(*number))
-        }
-        _ => format!("EXISTS ({rows} AND {})", compare_text("x.value", clause, binds)?),
+        (_, Literal::Number(_)) => format!("EXISTS ({rows} AND x.is_nan = 0 AND {})", compare("x.value", clause, binds)?),
+        _ => format!("EXISTS ({rows} AND {})", compare("x.value", clause, binds)?),
     })
 }
 
@@ -140,11 +121,11 @@ fn dataset(what: &str, clause: &Clause, binds: &mut Binds) -> Result<String, Pro
     let inputs = "SELECT 1 FROM run_input i JOIN dataset d ON d.dataset_row = i.dataset_row";
     let of_run = "WHERE i.run_row = r.run_row AND";
     Ok(match what {
-        "name" => format!("EXISTS ({inputs} {of_run} {})", compare_text("d.name", clause, binds)?),
-        "digest" => format!("EXISTS ({inputs} {of_run} {})", compare_text("d.digest", clause, binds)?),
+        "name" => format!("EXISTS ({inputs} {of_run} {})", compare("d.name", clause, binds)?),
+        "digest" => format!("EXISTS ({inputs} {of_run} {})", compare("d.digest", clause, binds)?),
         "context" => format!(
             "EXISTS (SELECT 1 FROM run_input i JOIN run_input_tag t ON t.input_row = i.input_row AND t.key = 'mlflow.data.context' {of_run} {})",
-            compare_text("t.value", clause, binds)?
+            compare("t.value", clause, binds)?
         ),
         _ => return Err(unsupported()),
     })
@@ -198,7 +179,7 @@ pub(crate) fn datasets(reader: &mut Reader<'_>, experiments: &[i64], limit: i64)
         "SELECT DISTINCT d.experiment_id, d.name, d.digest, t.value FROM dataset d \
          JOIN run_input i ON i.dataset_row = d.dataset_row \
          LEFT JOIN run_input_tag t ON t.input_row = i.input_row AND t.key = 'mlflow.data.context' \
-         WHERE d.experiment_id IN ({places}) ORDER BY d.experiment_id, d.name, d.digest, t.value LIMIT ${}",
+         WHERE d.experiment_id IN {places} ORDER BY d.experiment_id, d.name, d.digest, t.value LIMIT ${}",
         binds.len()
     );
     reader.query(&sql, &binds, |row| {

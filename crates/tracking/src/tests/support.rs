@@ -1,12 +1,10 @@
 //! A room over a fresh database, behind an open gate whose facts are the room's own.
 
-use std::future::Future;
-
 use gate::{Facts, Operation, Target};
-use kernel::{Kind, Problem, Secret};
-use testkit::TestGate;
+use kernel::{Kind, Problem};
 use testkit::gate::TEST_WORKSPACE;
-use vault::db::{Location, PortDb};
+use testkit::{Engine, TestGate};
+use vault::db::PortDb;
 
 use crate::Tracking;
 use crate::ops::{CreateExperiment, CreateRun, EnsureDefaultExperiment, GetRun};
@@ -22,23 +20,16 @@ pub(super) struct World {
 
 /// Runs `body` on SQLite, and on PostgreSQL where `STRONGROOM_TEST_POSTGRES` names one.
 pub(super) fn on_both_engines<F: Future<Output = ()>>(body: impl Fn(World) -> F) {
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
-    let folder = tempfile::tempdir().unwrap();
-    let file = Location::Sqlite(folder.path().join("test.db"));
-    runtime.block_on(body(World::open(&file, "sqlite", folder)));
-    if let Some(url) = testkit::fresh_postgres("tracking") {
-        let location = Location::Postgres { url: Secret::from(url), ca: None };
-        runtime.block_on(body(World::open(&location, "postgres", tempfile::tempdir().unwrap())));
-    }
+    testkit::on_both_engines("tracking", async |engine| body(World::open(engine)).await);
 }
 
 impl World {
-    fn open(location: &Location, engine: &'static str, folder: tempfile::TempDir) -> Self {
-        let opened = vault::db::open(location).unwrap();
+    fn open(engine: Engine) -> Self {
+        let opened = vault::db::open(&engine.location).unwrap();
         let gate = testkit::open_gate();
         let ports = opened.ports;
         gate.set_facts_of(move |target| facts(&ports, target));
-        Self { room: Tracking::new(opened.db), gate, engine, _folder: folder }
+        Self { room: Tracking::new(opened.db), gate, engine: engine.name, _folder: engine.folder }
     }
 
     pub(super) async fn call<O: Operation>(&self, operation: O) -> Result<O::Output, Problem> {

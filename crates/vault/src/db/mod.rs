@@ -9,6 +9,7 @@
 mod error;
 mod migrations;
 mod postgres;
+pub mod sql;
 mod sqlite;
 mod value;
 

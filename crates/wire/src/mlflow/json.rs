@@ -4,6 +4,7 @@
 use kernel::{Problem, limits};
 use serde_json::{Map, Value};
 
+use super::number::float_of_word;
 use crate::Inbound;
 
 /// The end of MLflow's texts about parameters.
@@ -213,18 +214,6 @@ pub fn wrong_type(name: &str, value: &Value) -> Problem {
     ))
 }
 
-/// A float as protobuf's JSON has it, for answers: what is no finite number is a string.
-#[must_use]
-pub fn float_value(value: f64) -> Value {
-    if value.is_nan() {
-        return Value::String("NaN".to_owned());
-    }
-    if value.is_infinite() {
-        return Value::String(if value > 0.0 { "Infinity" } else { "-Infinity" }.to_owned());
-    }
-    serde_json::Number::from_f64(value).map_or(Value::Null, Value::Number)
-}
-
 fn python_type(value: &Value) -> &'static str {
     match value {
         Value::Null => "NoneType",
@@ -253,13 +242,8 @@ fn whole_of_float(number: f64) -> Option<i64> {
 fn float_of(value: &Value) -> Option<f64> {
     match value {
         Value::Number(number) => number.as_f64(),
-        Value::String(text) => match text.as_str() {
-            "NaN" => Some(f64::NAN),
-            "Infinity" => Some(f64::INFINITY),
-            "-Infinity" => Some(f64::NEG_INFINITY),
-            text if text.bytes().all(|b| b.is_ascii_digit() || b"+-.eE".contains(&b)) => text.parse().ok(),
-            _ => None,
-        },
+        Value::String(text) if text.bytes().all(|b| b.is_ascii_digit() || b"+-.eE".contains(&b)) => text.parse().ok(),
+        Value::String(text) => float_of_word(text),
         _ => None,
     }
 }

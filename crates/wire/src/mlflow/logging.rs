@@ -5,13 +5,13 @@
 
 use http::Method;
 use kernel::Problem;
-use serde::de::{Error, Unexpected, Visitor};
-use serde::{Deserialize, Deserializer};
+use serde::Deserialize;
 use tracking::ops::{LogBatch, LogInputs, LogMetric, LogModel, LogOutputs, LogParam};
 use tracking::{Dataset, DatasetInput, KeyValue, ModelLink, NewMetric, Tracking};
 
 use super::experiments::key_values;
 use super::json::{Fields, check_content_type, missing};
+use super::number::{Float, Whole};
 use super::runs::run_id;
 use super::{bound, tracking_view};
 use crate::{Door, Inbound};
@@ -25,67 +25,6 @@ pub fn routes(door: &mut Door, room: &Tracking) {
     door.mlflow(post.clone(), "/mlflow/runs/log-model", bound(room, log_model), tracking_view::nothing);
     door.mlflow(post.clone(), "/mlflow/runs/log-inputs", bound(room, log_inputs), tracking_view::nothing);
     door.mlflow(post, "/mlflow/runs/outputs", bound(room, log_outputs), tracking_view::nothing);
-}
-
-/// A whole number, which may come as a string.
-struct Whole(i64);
-
-/// A float, which may come as a string, `NaN` and the infinities among them.
-struct Float(f64);
-
-impl<'de> Deserialize<'de> for Whole {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct AsWhole;
-        impl Visitor<'_> for AsWhole {
-            type Value = Whole;
-            fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-                f.write_str("a whole number")
-            }
-            fn visit_i64<E: Error>(self, number: i64) -> Result<Whole, E> {
-                Ok(Whole(number))
-            }
-            fn visit_u64<E: Error>(self, number: u64) -> Result<Whole, E> {
-                i64::try_from(number).map(Whole).map_err(|_| E::invalid_value(Unexpected::Unsigned(number), &self))
-            }
-            fn visit_str<E: Error>(self, text: &str) -> Result<Whole, E> {
-                text.parse().map(Whole).map_err(|_| E::invalid_value(Unexpected::Str(text), &self))
-            }
-        }
-        deserializer.deserialize_any(AsWhole)
-    }
-}
-
-impl<'de> Deserialize<'de> for Float {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct AsFloat;
-        impl Visitor<'_> for AsFloat {
-            type Value = Float;
-            fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-                f.write_str("a number")
-            }
-            fn visit_f64<E: Error>(self, number: f64) -> Result<Float, E> {
-                Ok(Float(number))
-            }
-            #[expect(clippy::cast_precision_loss, reason = "a metric is a float: the nearest one is what is asked for")]
-            fn visit_i64<E: Error>(self, number: i64) -> Result<Float, E> {
-                Ok(Float(number as f64))
-            }
-            #[expect(clippy::cast_precision_loss, reason = "a metric is a float: the nearest one is what is asked for")]
-            fn visit_u64<E: Error>(self, number: u64) -> Result<Float, E> {
-                Ok(Float(number as f64))
-            }
-            fn visit_str<E: Error>(self, text: &str) -> Result<Float, E> {
-                match text {
-                    "NaN" => Ok(Float(f64::NAN)),
-                    "Infinity" => Ok(Float(f64::INFINITY)),
-                    "-Infinity" => Ok(Float(f64::NEG_INFINITY)),
-                    // Numbers in strings are rare: the slow way reads them.
-                    _ => Err(E::invalid_value(Unexpected::Str(text), &self)),
-                }
-            }
-        }
-        deserializer.deserialize_any(AsFloat)
-    }
 }
 
 #[derive(Deserialize)]

@@ -11,6 +11,7 @@ pub mod logged_models;
 pub mod logging;
 pub mod metrics;
 pub mod model_versions;
+pub(crate) mod number;
 pub mod promptlab;
 pub mod registered_models;
 mod registry_view;

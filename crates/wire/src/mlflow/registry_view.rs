@@ -5,7 +5,7 @@ use registry::{Alias, KeyValue, LoggedModel, LoggedModelMetric, LoggedModelStatu
 use serde::Serialize;
 use serde_json::Value;
 
-use super::json::float_value;
+use super::number::float_value;
 use crate::outbound::{Answer, json, json_text};
 
 #[derive(Serialize)]

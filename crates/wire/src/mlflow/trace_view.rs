@@ -4,7 +4,7 @@ use kernel::{Micros, Problem};
 use serde_json::{Map, Value, json};
 use traces::{Assessment, AssessmentKind, MetricPoint, Page, TraceInfo, TraceState, TraceWithSpans};
 
-use super::json::float_value;
+use super::number::float_value;
 use crate::admin::times;
 use crate::outbound::Answer;
 

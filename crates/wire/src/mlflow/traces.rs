@@ -14,7 +14,8 @@ use traces::ops::{
 use traces::{Aggregation, Correlation, MetricQuery, MetricView, NewTrace, StoredSpans, TraceState, Traces, limits};
 
 use super::experiments::key_values;
-use super::json::{Fields, float_value, missing, wrong_type};
+use super::json::{Fields, missing, wrong_type};
+use super::number::float_value;
 use super::{assessments, bound, trace_view, tracking_view};
 use crate::admin::times;
 use crate::door::Chosen;

@@ -4,6 +4,7 @@ use kernel::Problem;
 use serde::{Serialize, Serializer};
 use tracking::{DatasetInput, DatasetSummary, Experiment, KeyValue, MetricPoint, ModelLink, Run, RunInfo, RunMetricPoint};
 
+use super::number::Float;
 use crate::outbound::{Answer, json, json_text};
 
 /// An id that MLflow shows as text.
@@ -12,21 +13,6 @@ struct AsText(i64);
 impl Serialize for AsText {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.collect_str(&self.0)
-    }
-}
-
-/// A float as protobuf's JSON has it: what is no finite number is a string.
-struct Float(f64);
-
-impl Serialize for Float {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        if self.0.is_nan() {
-            return serializer.serialize_str("NaN");
-        }
-        if self.0.is_infinite() {
-            return serializer.serialize_str(if self.0 > 0.0 { "Infinity" } else { "-Infinity" });
-        }
-        serializer.serialize_f64(self.0)
     }
 }
 

@@ -156,7 +156,7 @@ pub(super) fn too_deep() -> Problem {
 
 /// JSON has no word for what is no finite number: it becomes a text.
 pub(super) fn float(number: f64) -> Value {
-    crate::mlflow::json::float_value(number)
+    crate::mlflow::number::float_value(number)
 }
 
 fn list(message: &[u8], depth: usize) -> Result<Value, Problem> {
