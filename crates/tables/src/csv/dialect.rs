@@ -1,0 +1,164 @@
+//! What a CSV looks like: delimiter, quote, header; found out from its beginning where the user did not say.
+
+use crate::csv::splitter::{Record, Splitter};
+use crate::limits::SAMPLE_RECORD_COUNT;
+use crate::table::CsvOptions;
+use crate::values::{Kind, classify};
+
+/// How a CSV is written.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Dialect {
+    /// The byte between fields.
+    pub delimiter: u8,
+    /// The byte around fields.
+    pub quote: u8,
+    /// Whether the first record names the columns.
+    pub header: bool,
+    /// Fields of most records.
+    pub field_count: usize,
+}
+
+/// What one pair of delimiter and quote makes of the sample.
+struct Trial {
+    delimiter: u8,
+    quote: u8,
+    /// Fields of most records, and how many records have so many.
+    field_count: usize,
+    agreeing: usize,
+    records: usize,
+    quoted: usize,
+    stray: usize,
+    header: bool,
+}
+
+/// The dialect of a text that begins with `sample`; `ended` if that is all of it.
+#[must_use]
+pub fn find_dialect(path: &str, sample: &[u8], ended: bool, options: CsvOptions) -> Dialect {
+    let by_name = path.rsplit_once('.').filter(|(_, ending)| matches!(*ending, "tsv" | "tab")).map(|_| b'\t');
+    let delimiters = options.delimiter.or(by_name).map_or_else(|| b",\t;|".to_vec(), |byte| vec![byte]);
+    let quotes = options.quote.map_or_else(|| b"\"'".to_vec(), |byte| vec![byte]);
+    let mut best: Option<Trial> = None;
+    for quote in quotes {
+        for delimiter in &delimiters {
+            let trial = try_out(sample, ended, *delimiter, quote);
+            if best.as_ref().is_none_or(|best| is_better(&trial, best)) {
+                best = Some(trial);
+            }
+        }
+    }
+    let Some(best) = best else { return Dialect { delimiter: b',', quote: b'"', header: false, field_count: 1 } };
+    Dialect {
+        delimiter: best.delimiter,
+        quote: best.quote,
+        header: options.header.unwrap_or(best.header),
+        field_count: best.field_count,
+    }
+}
+
+/// Several fields are better than one, agreement on their number is better than none, then more fields. Another quote than
+/// the first must be in use, and used properly.
+fn is_better(trial: &Trial, best: &Trial) -> bool {
+    if trial.quote != best.quote && (trial.records == 0 || trial.quoted * 2 < trial.records || trial.stray > 0 || best.quoted > 0)
+    {
+        return false;
+    }
+    if trial.quote != best.quote && trial.delimiter == best.delimiter {
+        return true;
+    }
+    let rank = |trial: &Trial| {
+        let agreement = trial.agreeing * 100 / trial.records.max(1);
+        (trial.field_count > 1 && agreement >= 50, agreement, trial.field_count)
+    };
+    rank(trial) > rank(best)
+}
+
+fn try_out(sample: &[u8], ended: bool, delimiter: u8, quote: u8) -> Trial {
+    let mut splitter = Splitter::new(delimiter, quote, 1);
+    let mut counts: Vec<usize> = Vec::new();
+    let (mut quoted, mut stray) = (0, 0);
+    let mut header = false;
+    let mut rest = sample;
+    while counts.len() < SAMPLE_RECORD_COUNT {
+        let complete = match splitter.feed(rest) {
+            Ok((taken, complete)) => {
+                rest = rest.get(taken..).unwrap_or_default();
+                complete || (rest.is_empty() && ended && splitter.finish() == Ok(true))
+            }
+            Err(_) => false,
+        };
+        if !complete {
+            break;
+        }
+        let record = splitter.record();
+        if record.is_blank() {
+            continue;
+        }
+        let text = String::from_utf8_lossy(record.bytes());
+        if counts.is_empty() {
+            header = names_columns(record, &text);
+        }
+        counts.push(record.field_count());
+        stray += usize::from(record.has_stray_text());
+        quoted += usize::from((0..record.field_count()).map_while(|index| record.field(&text, index)).any(|field| field.1));
+    }
+    let (field_count, agreeing) = most_frequent(&counts);
+    Trial { delimiter, quote, field_count, agreeing, records: counts.len(), quoted, stray, header }
+}
+
+/// A record names columns if none of its fields is a number, a date or a truth value, and some field says something.
+fn names_columns(record: &Record, text: &str) -> bool {
+    let mut named = false;
+    for index in 0..record.field_count() {
+        let Some((field, _)) = record.field(text, index) else { break };
+        match classify(field) {
+            Kind::Text => named = true,
+            Kind::Empty | Kind::NullWord => {}
+            _ => return false,
+        }
+    }
+    named
+}
+
+fn most_frequent(counts: &[usize]) -> (usize, usize) {
+    let mut best = (1, 0);
+    for count in counts {
+        let agreeing = counts.iter().filter(|other| *other == count).count();
+        if agreeing > best.1 {
+            best = (*count, agreeing);
+        }
+    }
+    best
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(path: &str, sample: &str, delimiter: u8, quote: u8, header: bool, field_count: usize) {
+        let found = find_dialect(path, sample.as_bytes(), true, CsvOptions::default());
+        assert_eq!(found, Dialect { delimiter, quote, header, field_count }, "{sample:?}");
+    }
+
+    #[test]
+    fn dialects() {
+        check("a.csv", "a,b\n1,2\n", b',', b'"', true, 2);
+        check("a.csv", "1,2\n3,4\n", b',', b'"', false, 2);
+        check("a.csv", "a;b\n1,5;2\n2,5;3\n", b';', b'"', true, 2);
+        check("a.csv", "a\tb,c\td\n1\t2\t3\n", b'\t', b'"', true, 3);
+        check("a.tsv", "a,b\tc\n", b'\t', b'"', true, 2);
+        check("a.csv", "a|b\n1|2\n", b'|', b'"', true, 2);
+        check("a.csv", "name\nBob\n", b',', b'"', true, 1);
+        check("a.csv", "'a','b,c'\n'1','2'\n", b',', b'\'', true, 2);
+        check("a.csv", "a,b\nO'Brien,it's\n", b',', b'"', true, 2);
+        check("a.data", "39, State-gov, 77516\n50, Private, 83311\n", b',', b'"', false, 3);
+        check("a.csv", ",name\n0,x\n", b',', b'"', true, 2);
+        check("a.csv", "", b',', b'"', false, 1);
+    }
+
+    #[test]
+    fn what_the_user_says_holds() {
+        let options = CsvOptions { delimiter: Some(b' '), quote: None, header: Some(true) };
+        let found = find_dialect("a.csv", b"1 2\n3 4\n", true, options);
+        assert_eq!(found, Dialect { delimiter: b' ', quote: b'"', header: true, field_count: 2 });
+    }
+}

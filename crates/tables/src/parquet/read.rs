@@ -1,0 +1,167 @@
+//! Reads row groups.
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::Arc;
+
+use arrow_array::cast::AsArray as _;
+use arrow_array::{Array, RecordBatch};
+use arrow_schema::{DataType, Fields};
+use parquet::arrow::arrow_reader::ParquetRecordBatchReader;
+use parquet::arrow::{ProjectionMask, parquet_to_arrow_field_levels};
+use parquet::file::metadata::ParquetMetaData;
+
+use crate::error::TableError;
+use crate::normalise::{Normaliser, Output, is_number, list_length, schema_of};
+use crate::parquet::Opening;
+use crate::parquet::pages::{Budget, Group};
+use crate::source::DataFile;
+use crate::table::{Batches, Partition, ReadOptions, Reader, SharedNotes};
+
+/// Rows looked at to find out whether lists are embeddings.
+const LIST_SAMPLE_ROWS: usize = 64;
+/// Bytes that a batch may take, going by the footer's claims and the widths of fixed types.
+const BATCH_BYTES: u64 = 64 * 1024 * 1024;
+
+/// Reads row groups of Parquet files.
+pub(crate) struct ParquetReader {
+    pub openings: Vec<Opening>,
+    /// The row group of each partition, within its file.
+    pub groups: Vec<usize>,
+    pub partitions: Vec<Partition>,
+    pub options: ReadOptions,
+}
+
+impl Reader for ParquetReader {
+    fn read(&self, index: usize, projection: &[usize], notes: &SharedNotes) -> Result<Batches, TableError> {
+        let no_such = || TableError::NoSuchPart { what: "partition", index };
+        let partition = self.partitions.get(index).ok_or_else(no_such)?;
+        let opening = self.openings.get(partition.file).ok_or_else(no_such)?;
+        let group = *self.groups.get(index).ok_or_else(no_such)?;
+        let mut outputs: Vec<Output> = projection.iter().filter_map(|column| opening.outputs.get(*column).cloned()).collect();
+        let mut roots: Vec<usize> = outputs.iter().filter_map(|output| output.path.first().copied()).collect();
+        // Rows are counted by reading a column, also if none is wanted.
+        roots.extend(if roots.is_empty() { Some(0) } else { None });
+        roots.sort_unstable();
+        roots.dedup();
+        for output in &mut outputs {
+            if let Some(first) = output.path.first_mut() {
+                *first = roots.binary_search(first).unwrap_or(0);
+            }
+        }
+        let batch_rows = batch_rows(&opening.metadata, group, &opening.hint, &roots, &self.options);
+        let (batches, budget) = group_reader(&opening.file, &opening.metadata, group, &opening.hint, &roots, batch_rows)?;
+        let schema = schema_of(&outputs);
+        let normaliser = Normaliser {
+            file: opening.file.path.clone(),
+            outputs,
+            schema,
+            notes: Arc::clone(notes),
+            row: partition.first_row,
+            batch_rows,
+        };
+        Ok(Box::new(GroupRows { batches, budget, normaliser, ready: VecDeque::new() }))
+    }
+}
+
+fn group_reader(
+    file: &DataFile,
+    metadata: &Arc<ParquetMetaData>,
+    group: usize,
+    hint: &Fields,
+    roots: &[usize],
+    batch_rows: usize,
+) -> Result<(ParquetRecordBatchReader, Arc<Budget>), TableError> {
+    let damaged = |error: parquet::errors::ParquetError| TableError::damaged(&file.path, error);
+    let descriptor = metadata.file_metadata().schema_descr();
+    let mask = ProjectionMask::roots(descriptor, roots.iter().copied());
+    let levels = parquet_to_arrow_field_levels(descriptor, mask, Some(hint)).map_err(damaged)?;
+    let budget = Arc::new(Budget::default());
+    let group = Group {
+        metadata: Arc::clone(metadata),
+        index: group,
+        bytes: Arc::clone(&file.bytes),
+        budget: Arc::clone(&budget),
+        columns: roots.len(),
+    };
+    let batches = ParquetRecordBatchReader::try_new_with_row_groups(&levels, &group, batch_rows, None).map_err(damaged)?;
+    Ok((batches, budget))
+}
+
+/// So many rows that a batch takes bounded memory, if the footer tells the truth; if not, the pages' budget holds.
+fn batch_rows(metadata: &ParquetMetaData, group: usize, hint: &Fields, roots: &[usize], options: &ReadOptions) -> usize {
+    let claimed = metadata.row_groups().get(group).map_or(0, |group| {
+        let bytes: u64 = group.columns().iter().map(|chunk| u64::try_from(chunk.uncompressed_size()).unwrap_or(0)).sum();
+        bytes / u64::try_from(group.num_rows()).unwrap_or(1).max(1)
+    });
+    let fixed: u64 = roots.iter().filter_map(|root| hint.get(*root)).map(|field| width(field.data_type())).sum();
+    let by_bytes = usize::try_from(BATCH_BYTES / claimed.max(fixed).max(1)).unwrap_or(usize::MAX);
+    options.batch_rows(roots.len()).min(by_bytes).max(1)
+}
+
+fn width(data_type: &DataType) -> u64 {
+    match data_type {
+        DataType::FixedSizeBinary(width) => u64::try_from(*width).unwrap_or(0),
+        DataType::Struct(fields) => fields.iter().map(|field| width(field.data_type())).sum(),
+        other => other.primitive_width().unwrap_or(16) as u64,
+    }
+}
+
+/// The length of the lists of each list column, by name, where the first rows agree on one.
+pub(crate) fn embedding_lengths(
+    file: &DataFile,
+    metadata: &Arc<ParquetMetaData>,
+    hint: &Fields,
+) -> Result<HashMap<String, i32>, TableError> {
+    let mut lengths = HashMap::new();
+    let Some(group) = metadata.row_groups().iter().position(|group| group.num_rows() > 0) else { return Ok(lengths) };
+    let roots: Vec<usize> =
+        (0..hint.len()).filter(|root| hint.get(*root).is_some_and(|field| super::holds_number_list(field))).collect();
+    let (mut batches, _) = group_reader(file, metadata, group, hint, &roots, LIST_SAMPLE_ROWS)?;
+    if let Some(batch) = batches.next().transpose().map_err(|error| TableError::damaged(&file.path, error))? {
+        for (field, column) in batch.schema().fields().iter().zip(batch.columns()) {
+            collect_lengths(field.name(), column.as_ref(), &mut lengths);
+        }
+    }
+    Ok(lengths)
+}
+
+fn collect_lengths(name: &str, column: &dyn Array, lengths: &mut HashMap<String, i32>) {
+    match column.data_type() {
+        DataType::List(item) if is_number(item.data_type()) => {
+            lengths.extend(list_length(column).map(|length| (name.to_owned(), length)));
+        }
+        DataType::Struct(fields) => {
+            for (field, child) in fields.iter().zip(column.as_struct().columns()) {
+                collect_lengths(&format!("{name}.{}", field.name()), child.as_ref(), lengths);
+            }
+        }
+        _ => {}
+    }
+}
+
+struct GroupRows {
+    batches: ParquetRecordBatchReader,
+    budget: Arc<Budget>,
+    normaliser: Normaliser,
+    ready: VecDeque<RecordBatch>,
+}
+
+impl Iterator for GroupRows {
+    type Item = Result<RecordBatch, TableError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        if let Some(batch) = self.ready.pop_front() {
+            return Some(Ok(batch));
+        }
+        self.budget.begin_batch();
+        let batch = match self.batches.next()? {
+            Ok(batch) => batch,
+            Err(error) => return Some(Err(TableError::damaged(&self.normaliser.file, error))),
+        };
+        match self.normaliser.convert(&batch) {
+            Ok(batches) => self.ready = batches.into(),
+            Err(error) => return Some(Err(error)),
+        }
+        self.ready.pop_front().map(Ok)
+    }
+}
