@@ -12,24 +12,28 @@ use crate::{python, shell};
 /// If something was lost, or the drill cannot run.
 pub fn run(words: &[&str]) -> Result<(), String> {
     let release = words.contains(&"--release");
-    let mut build = vec!["build", "--package", "strongroom"];
+    let mut build = vec!["build", "--package", "strongroom", "--package", "inspector"];
     if release {
         build.push("--release");
     }
     shell::cargo(&build)?;
     let python = environment()?;
     match words.split_first() {
-        Some((&"kill", rest)) => {
-            let rounds = value(rest, "--rounds").and_then(|text| text.parse().ok()).unwrap_or(200);
+        Some((which @ (&"kill" | &"data"), rest)) => {
+            let (drill, usual): (Drill, u32) = if *which == "kill" { (kill, 200) } else { (data, 50) };
+            let rounds = value(rest, "--rounds").and_then(|text| text.parse().ok()).unwrap_or(usual);
             match value(rest, "--engine").unwrap_or("sqlite") {
-                "postgres" => kill(&python, rounds, "postgres", Some(&Postgres::start()?)),
-                _ => kill(&python, rounds, "sqlite", None),
+                "postgres" => drill(&python, rounds, "postgres", Some(&Postgres::start()?)),
+                _ => drill(&python, rounds, "sqlite", None),
             }
         }
         Some((&"disk", _)) => disk(&python),
-        _ => Err("which drill? `kill` or `disk`".to_owned()),
+        _ => Err("which drill? `kill`, `data` or `disk`".to_owned()),
     }
 }
+
+/// A drill of so many rounds on one engine.
+type Drill = fn(&Path, u32, &str, Option<&Postgres>) -> Result<(), String>;
 
 fn environment() -> Result<std::path::PathBuf, String> {
     python::environment("venv", &shell::root().join("tests").join("clients").join("requirements.txt"))
@@ -40,7 +44,19 @@ fn environment() -> Result<std::path::PathBuf, String> {
 /// # Errors
 /// If an acknowledged change is lost, a record has no change, a change no record, or the log does not verify.
 pub fn kill(python: &Path, rounds: u32, engine: &str, postgres: Option<&Postgres>) -> Result<(), String> {
-    let mut command = script(python, "kill_drill.py");
+    rounds_of("kill_drill.py", python, rounds, engine, postgres)
+}
+
+/// Kills the server at random moments while data sets are committed and inspected.
+///
+/// # Errors
+/// If a committed version is lost or changed, one is admitted by accident, an inspection never ends, or the log does not verify.
+pub fn data(python: &Path, rounds: u32, engine: &str, postgres: Option<&Postgres>) -> Result<(), String> {
+    rounds_of("data_drill.py", python, rounds, engine, postgres)
+}
+
+fn rounds_of(name: &str, python: &Path, rounds: u32, engine: &str, postgres: Option<&Postgres>) -> Result<(), String> {
+    let mut command = script(python, name);
     command.args(["--rounds", &rounds.to_string()]).env("STRONGROOM_TEST_ENGINE", engine);
     if let Some(postgres) = postgres {
         command.env("STRONGROOM_TEST_POSTGRES", postgres.address()).env("STRONGROOM_PSQL", postgres.psql());

@@ -55,8 +55,8 @@ pub fn run(fast: bool) -> ExitCode {
         tally.step("clippy, warnings as errors", lint);
     }
     let mut built = false;
-    tally.step("the server's program builds", || {
-        shell::cargo(&["build", "--package", "strongroom"])?;
+    tally.step("the server's program and its inspection worker build", || {
+        shell::cargo(&["build", "--package", "strongroom", "--package", "inspector"])?;
         built = true;
         Ok(())
     });
@@ -89,6 +89,11 @@ fn after_build(tally: &mut Tally, postgres: Option<&Postgres>, fast: bool) {
     tally.step("drill: kill -9 under load", || drill::kill(&python, KILL_ROUNDS, "sqlite", None));
     if let Some(postgres) = postgres {
         tally.step("drill: kill -9 under load, on PostgreSQL", || drill::kill(&python, KILL_ROUNDS, "postgres", Some(postgres)));
+    }
+    tally.step("drill: kill -9 during commits and inspections", || drill::data(&python, KILL_ROUNDS, "sqlite", None));
+    if let Some(postgres) = postgres {
+        let drill = || drill::data(&python, KILL_ROUNDS, "postgres", Some(postgres));
+        tally.step("drill: kill -9 during commits and inspections, on PostgreSQL", drill);
     }
     tally.step("drill: full disk and failing fsync", || drill::disk(&python));
 }

@@ -263,8 +263,10 @@ pub(crate) fn delete(
 
 const IN_RANGE: &str = "owner_kind = $1 AND owner_id = $2 AND path >= $3 AND path < $4";
 
-/// The two tables whose rows name objects.
-pub(crate) const OBJECT_TABLES: [&str; 2] = ["artifact_part", "artifact_upload_part"];
+/// The tables whose rows name objects: those of this room, and those of `data`, whose objects are looked after here too.
+pub(crate) const OBJECT_TABLES: [&str; 4] = ["artifact_part", "artifact_upload_part", "data_file", "data_document"];
+/// Those whose every object is verified by itself: of an artifact the joined bytes are.
+pub(crate) const SINGLE_OBJECT_TABLES: [&str; 3] = ["artifact_upload_part", "data_file", "data_document"];
 
 /// Every object that a row names.
 pub(crate) fn known_objects(reader: &mut Reader<'_>) -> Result<std::collections::HashSet<String>, Problem> {

@@ -1,1 +1,122 @@
-//! The room of data sets: versions, their inspection and admission.
+//! Data sets: named, in immutable versions, each a manifest of files that is quarantined until it was inspected.
+//!
+//! It is not a file system and not a database: it never looks into a file. Whatever must be parsed is parsed by the
+//! inspection's worker, in another address space; this room keeps the bytes, asks for the inspection, and decides by a policy
+//! file what its findings mean.
+//!
+//! A version comes to be in three steps: it is opened, it takes files, it is committed. From then on its files, its manifest
+//! and what was said of its origin never change; its state does:
+//!
+//! ```text
+//! open → quarantined → inspecting → admitted (by the inspection, a reviewer, or a waiver until its expiry)
+//!                    ↖            ↘ quarantined (a waiver is needed, or the inspection failed)
+//!                                 ↘ refused
+//! ```
+//!
+//! INVARIANT: a version becomes admitted only by a whole report whose verdict passes, or by a person who did not commit it.
+//! Held by `tests::admission`.
+//! INVARIANT: what is broken off leaves a version open or quarantined, never admitted. Held by `tests::broken_off` and the
+//! kill drill.
+//! INVARIANT: a committed version's files and manifest never change. Held by `tests::versions`.
+//! INVARIANT: records hold ids, digests, counts and verdicts, never a path, a name or a value. Held by `tests::versions`.
+//! INVARIANT: no object is shared with another room: erasing a run's artifact leaves versions whole, and the other way round.
+
+mod attest;
+mod config;
+mod inspect;
+pub mod limits;
+pub mod ops;
+mod provenance;
+mod rules;
+mod runner;
+mod store;
+mod types;
+mod verdict;
+
+#[cfg(test)]
+mod tests;
+
+use std::sync::Arc;
+
+use gate::Action;
+use tokio::sync::Notify;
+use vault::db::{Db, SystemDb};
+use vault::objects::{ObjectId, Objects};
+
+pub use artifacts::{ArtifactPath, Download, Fetched, Manifest, ManifestEntry, Wanted};
+pub use attest::{Envelope, verify_envelope};
+pub use config::DataConfig;
+pub use inspect::{Inspect, ReadBytes};
+pub use runner::{INSPECTOR, Runner};
+pub use store::locate;
+pub use types::{
+    Cleaned, CommitWish, DatasetName, DatasetSummary, Decision, DecisionKind, DocumentKind, FoundFinding, Inspection,
+    InspectionState, Parent, SourceKey, TrustedSource, Verdict, Version, VersionName,
+};
+pub use vault::objects::Body;
+pub use verdict::VerdictPolicy;
+
+/// Every verb of this room.
+pub const ACTIONS: &[Action] = &[
+    ops::OPEN,
+    ops::PUT,
+    ops::COMMIT,
+    ops::CLEAN,
+    ops::SEARCH,
+    ops::GET,
+    ops::FINDINGS,
+    ops::READ,
+    ops::EXPORT,
+    ops::INSPECT,
+    ops::CANCEL,
+    ops::WAIVE,
+    ops::ADMIT,
+    ops::REFUSE,
+    ops::SOURCES_LIST,
+    ops::SOURCES_ADD,
+    ops::SOURCES_REMOVE,
+    ops::BEGIN,
+    ops::RUN,
+    ops::SWEEP,
+];
+
+/// The room. Cheap to clone.
+#[derive(Clone)]
+pub struct Data(Arc<Inner>);
+
+struct Inner {
+    db: Db,
+    /// For what is no change of its own: an inspection's progress, and the edges that a recorded read leaves.
+    system: SystemDb,
+    objects: Objects,
+    config: DataConfig,
+    verdict: VerdictPolicy,
+    /// Wakes the runner when an inspection is queued.
+    queued: Notify,
+}
+
+impl Data {
+    /// The room over its storage.
+    #[must_use]
+    pub fn new(db: Db, system: SystemDb, objects: Objects, config: DataConfig, verdict: VerdictPolicy) -> Self {
+        Self(Arc::new(Inner { db, system, objects, config, verdict, queued: Notify::new() }))
+    }
+
+    fn db(&self) -> &Db {
+        &self.0.db
+    }
+
+    fn objects(&self) -> &Objects {
+        &self.0.objects
+    }
+
+    /// Takes objects away that no row names any more. What fails here is left to the sweep: the change itself is done.
+    async fn drop_objects<O: ?Sized>(&self, permit: &gate::Permit<O>, ids: Vec<ObjectId>) {
+        let count = ids.len();
+        if count > 0
+            && let Err(problem) = self.0.objects.delete(permit, ids).await
+        {
+            tracing::warn!(%problem, count, "objects that nothing names could not be taken away; the sweep will");
+        }
+    }
+}

@@ -24,4 +24,4 @@ pub use call::{Gate, Operation, Ports, Visitor};
 pub use entry::{Entry, EntryFields, Outcome, Status, Word};
 pub use permit::{Commitment, DeferredOutcome, Permit, SealedOutcome};
 pub use ports::{Assess, BoxFuture, Decide, Decision, Identify, Locate, Question, Record, Risk, Scope, Verdict};
-pub use target::{Facts, Target, TargetKind};
+pub use target::{DataClasses, DataFacts, DataState, Facts, Target, TargetKind};

@@ -25,6 +25,10 @@ pub enum Target {
     RegisteredModel(String),
     /// A version of a registered model: name, version.
     ModelVersion(String, String),
+    /// A data set by name, in the attempt's workspace.
+    Dataset(String),
+    /// A version of a data set: name, and number, id or `latest`.
+    DatasetVersion(String, String),
     /// The caller's own account, its tokens and sessions.
     Myself,
 }
@@ -52,6 +56,10 @@ pub enum TargetKind {
     RegisteredModel,
     /// [`Target::ModelVersion`]
     ModelVersion,
+    /// [`Target::Dataset`]
+    Dataset,
+    /// [`Target::DatasetVersion`]
+    DatasetVersion,
     /// [`Target::Myself`]
     Myself,
 }
@@ -71,6 +79,8 @@ impl TargetKind {
             Self::EvaluationDataset => "evaluation_dataset",
             Self::RegisteredModel => "registered_model",
             Self::ModelVersion => "model_version",
+            Self::Dataset => "dataset",
+            Self::DatasetVersion => "dataset_version",
             Self::Myself => "myself",
         }
     }
@@ -91,6 +101,8 @@ impl Target {
             Self::EvaluationDataset(_) => TargetKind::EvaluationDataset,
             Self::RegisteredModel(_) => TargetKind::RegisteredModel,
             Self::ModelVersion(..) => TargetKind::ModelVersion,
+            Self::Dataset(_) => TargetKind::Dataset,
+            Self::DatasetVersion(..) => TargetKind::DatasetVersion,
             Self::Myself => TargetKind::Myself,
         }
     }
@@ -113,4 +125,57 @@ pub struct Facts {
     pub id: Option<String>,
     /// The principal that made it.
     pub owner: Option<String>,
+    /// What the policy must know of a data set's version; none for anything else.
+    pub data: Option<DataFacts>,
+}
+
+/// How far a data set's version has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum DataState {
+    /// It still takes files.
+    Open,
+    /// It is whole and immutable, and waits: for its inspection, or for somebody's decision.
+    Quarantined,
+    /// It is being inspected.
+    Inspecting,
+    /// It may be trained on.
+    Admitted,
+    /// It may not.
+    Refused,
+}
+
+impl DataState {
+    /// The word for rows, records and policies.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Open => "open",
+            Self::Quarantined => "quarantined",
+            Self::Inspecting => "inspecting",
+            Self::Admitted => "admitted",
+            Self::Refused => "refused",
+        }
+    }
+}
+
+/// What a decision about a data set's version depends on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct DataFacts {
+    /// How far it has come.
+    pub state: DataState,
+    /// Whom and what it concerns, as far as an inspection found.
+    pub classes: DataClasses,
+}
+
+/// Whom and what data concerns.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct DataClasses {
+    /// People.
+    pub personal: bool,
+    /// Special categories of personal data (GDPR Art. 9).
+    pub special: bool,
+    /// Health information with identifiers.
+    pub health: bool,
+    /// Payment or bank details.
+    pub financial: bool,
 }

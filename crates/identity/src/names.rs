@@ -11,7 +11,7 @@ pub const LABEL_LENGTH_MAX: usize = 100;
 /// Scope patterns per token.
 pub const SCOPE_COUNT_MAX: usize = 64;
 /// The longest scope pattern, in bytes.
-pub const SCOPE_BYTES_MAX: usize = 64;
+pub const SCOPE_BYTES_MAX: usize = 80;
 
 /// Names that would be mistaken for callers that are no accounts.
 const RESERVED: &[&str] = &["anonymous", "bootstrap", "job", "system", "strongroom"];
@@ -53,17 +53,26 @@ impl std::str::FromStr for Name {
 }
 
 impl ScopePattern {
-    /// A pattern of actions: `*`, `room.*` or `room.verb`.
+    /// A pattern of actions: `*`, `room.*` or `room.verb`, each of the last two also for one thing only: `…@experiment:ID` or
+    /// `…@dataset_version:ID`.
     ///
     /// # Errors
     /// `Invalid`, saying what a pattern may be.
     pub fn parse(text: &str) -> Result<Self, Problem> {
         let word =
             |part: &str| !part.is_empty() && part.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_');
+        let (verbs, on) = text.split_once('@').map_or((text, None), |(verbs, on)| (verbs, Some(on)));
+        let narrowed = on.is_none_or(|on| {
+            let id = on.strip_prefix("experiment:").or_else(|| on.strip_prefix("dataset_version:"));
+            id.is_some_and(|id| !id.is_empty() && id.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit()))
+        });
         let right = text.len() <= SCOPE_BYTES_MAX
-            && (text == "*" || text.split_once('.').is_some_and(|(room, verb)| word(room) && (verb == "*" || word(verb))));
+            && narrowed
+            && ((text == "*") || verbs.split_once('.').is_some_and(|(room, verb)| word(room) && (verb == "*" || word(verb))));
         if !right {
-            return Err(Problem::invalid("a scope is `*`, `room.*` or `room.verb`, such as `runs.*` or `runs.log`"));
+            return Err(Problem::invalid(
+                "a scope is `*`, `room.*` or `room.verb`, such as `runs.*` or `runs.log`, also for one experiment: `runs.*@experiment:7`",
+            ));
         }
         Ok(Self::trusted(text.to_owned()))
     }
@@ -72,6 +81,12 @@ impl ScopePattern {
     #[must_use]
     pub fn covers(&self, narrower: &Self) -> bool {
         let (wide, narrow) = (self.as_str(), narrower.as_str());
+        // One that is narrowed to a thing covers only what is narrowed to the same; one that is not covers all things.
+        let split = |text| str::split_once(text, '@').map_or((text, None), |(verbs, on)| (verbs, Some(on)));
+        let ((wide, wide_on), (narrow, narrow_on)) = (split(wide), split(narrow));
+        if wide_on.is_some() && wide_on != narrow_on {
+            return false;
+        }
         wide == "*"
             || wide == narrow
             || wide.strip_suffix('*').is_some_and(|room| room.ends_with('.') && narrow.starts_with(room))

@@ -9,6 +9,12 @@ use vault::db::{Bind, DbError, Writer};
 
 use crate::{NodeKind, Relation, Trust};
 
+mod data;
+
+pub use data::{
+    DataVersion, data_committed, data_inspected, data_read, data_version_name, is_data_read_known, run_in_workspace,
+};
+
 /// The longest text of a node's name or attribute that is kept.
 const TEXT_BYTES_MAX: usize = 4_096;
 
@@ -102,7 +108,7 @@ pub fn run_tags<'t>(
     Ok(())
 }
 
-/// A run says which datasets it read. Claimed.
+/// A run says which datasets it read. Claimed, but for versions of data sets here that the caller was seen to read.
 ///
 /// # Errors
 /// [`DbError`] of the engine.
@@ -122,6 +128,7 @@ pub fn run_inputs(writer: &mut Writer<'_>, scene: &Scene, run_id: &str, inputs: 
         let dataset = node(writer, scene, NodeKind::Dataset, &name, digest, &attributes.to_string())?;
         let context = clip(input.context.unwrap_or_default());
         edge(writer, scene, (&run, &dataset), Relation::Used, Trust::Claimed, context)?;
+        data::run_read_version(writer, scene, &run, input.source, context)?;
     }
     Ok(())
 }
@@ -211,6 +218,11 @@ pub(crate) fn node_id(workspace: &str, kind: NodeKind, name: &str) -> String {
     short_digest(&[workspace, kind.word(), name])
 }
 
+/// The id of an edge: the same fact is the same edge.
+pub(crate) fn edge_id(from: &str, to: &str, relation: Relation, trust: Trust, detail: &str) -> String {
+    short_digest(&[from, to, relation.word(), trust.word(), detail])
+}
+
 /// 128 bits of SHA-256 over length-prefixed parts.
 fn short_digest(parts: &[&str]) -> String {
     let mut bytes = Vec::new();
@@ -259,7 +271,7 @@ fn edge(
     trust: Trust,
     detail: &str,
 ) -> Result<(), DbError> {
-    let id = short_digest(&[from, to, relation.word(), trust.word(), detail]);
+    let id = edge_id(from, to, relation, trust, detail);
     writer.execute(
         "INSERT INTO lineage_edge (id, workspace, from_node, to_node, relation, trust, detail, at, entry)
          VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) ON CONFLICT (id) DO NOTHING",

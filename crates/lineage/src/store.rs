@@ -35,8 +35,11 @@ pub(crate) fn lineage_of(
         // In the order in which they were reached, whatever order the engine gives.
         let place: HashMap<&String, usize> = frontier.iter().zip(0..).collect();
         nodes.sort_by_key(|node| place.get(&node.id).copied());
+        // What a person read besides is not what the model stems from.
+        let onward: Vec<String> =
+            nodes.iter().filter(|node| node.kind != NodeKind::Person).map(|node| node.id.clone()).collect();
         lineage.nodes.append(&mut nodes);
-        let edges = edges_from(reader, workspace, &frontier)?;
+        let edges = edges_from(reader, workspace, &onward)?;
         let mut next = Vec::new();
         for edge in edges {
             if lineage.edges.len() >= EDGE_COUNT_MAX || known.len() >= NODE_COUNT_MAX {

@@ -55,9 +55,12 @@ fn sentence(edge: &Edge, node: &Node) -> String {
     match (edge.relation, node.kind) {
         (Relation::Attributed, _) => format!("made by {name}"),
         (Relation::Associated, _) => format!("started by {name}"),
+        (Relation::Derived, NodeKind::DataSource) => format!("comes from {name}"),
+        (Relation::Derived, NodeKind::DataVersion) if edge.detail == "cleaned" => format!("is {name} without some rows"),
         (Relation::Derived, kind) => format!("made from {} {name}", noun(kind)),
         (Relation::Generated, kind) => format!("came out of {} {name}", noun(kind)),
-        (Relation::Used, NodeKind::Dataset) => format!("read {}data {name}", data_use(edge)),
+        (Relation::Inspected, _) => format!("was inspected: {} ({name})", clean(&edge.detail)),
+        (Relation::Used, NodeKind::Dataset | NodeKind::DataVersion) => format!("read {}data {name}", data_use(edge)),
         (Relation::Used, NodeKind::Code) => format!("ran {name}"),
         (Relation::Used, kind) => format!("read {} {name}", noun(kind)),
     }
@@ -78,6 +81,9 @@ const fn noun(kind: NodeKind) -> &'static str {
         NodeKind::Dataset => "data",
         NodeKind::LoggedModel => "logged model",
         NodeKind::ModelVersion => "model",
+        NodeKind::DataVersion => "data version",
+        NodeKind::DataSource => "source",
+        NodeKind::Inspection => "inspection",
         NodeKind::Person => "principal",
     }
 }
@@ -100,6 +106,10 @@ fn described(node: &Node) -> String {
             let digest = node.digest.as_deref().map_or_else(String::new, |digest| format!(" (digest {})", clean(digest)));
             format!("{name}{digest}")
         }
+        NodeKind::DataVersion => {
+            let digest = node.digest.as_deref().map_or_else(String::new, |digest| format!(" (manifest {})", clean(digest)));
+            format!("{}{digest}", clean(&node.name.replacen('/', "@", 1)))
+        }
         _ => match &node.label {
             Some(label) if node.kind == NodeKind::ModelVersion => clean(label),
             Some(label) => format!("{} ({})", clean(label), clean(&node.name)),
@@ -115,8 +125,9 @@ fn summary(lineage: &Lineage, lines: &mut Vec<String>) {
     lines.push(format!("code:          {}", listed(&code, "nothing was said of it")));
     for (wanted, title) in [(Use::Training, "training data:"), (Use::Testing, "test data:    "), (Use::Other, "other data:   ")] {
         let data: Vec<String> = lineage
-            .uses(NodeKind::Dataset)
+            .uses(NodeKind::DataVersion)
             .into_iter()
+            .chain(lineage.uses(NodeKind::Dataset))
             .filter(|(edge, _)| Use::of_context(&edge.detail) == wanted)
             .map(line)
             .collect();

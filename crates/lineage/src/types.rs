@@ -181,13 +181,29 @@ pub enum NodeKind {
     LoggedModel,
     /// A version of a registered model, by the model's internal id and the number.
     ModelVersion,
+    /// A version of a data set that is kept here, by the data set's name and the number.
+    DataVersion,
+    /// Where data comes from, by its address.
+    DataSource,
+    /// An inspection of a version of a data set, by its id.
+    Inspection,
     /// A principal, by its random id.
     Person,
 }
 
 impl NodeKind {
     /// Every kind.
-    pub const ALL: &'static [Self] = &[Self::Run, Self::Code, Self::Dataset, Self::LoggedModel, Self::ModelVersion, Self::Person];
+    pub const ALL: &'static [Self] = &[
+        Self::Run,
+        Self::Code,
+        Self::Dataset,
+        Self::LoggedModel,
+        Self::ModelVersion,
+        Self::DataVersion,
+        Self::DataSource,
+        Self::Inspection,
+        Self::Person,
+    ];
 
     /// The word in rows and answers.
     #[must_use]
@@ -198,6 +214,9 @@ impl NodeKind {
             Self::Dataset => "dataset",
             Self::LoggedModel => "logged_model",
             Self::ModelVersion => "model_version",
+            Self::DataVersion => "data_version",
+            Self::DataSource => "data_source",
+            Self::Inspection => "inspection",
             Self::Person => "person",
         }
     }
@@ -222,6 +241,8 @@ pub enum Relation {
     Associated,
     /// A thing was made by a person.
     Attributed,
+    /// Data was looked into by an inspection.
+    Inspected,
 }
 
 impl Relation {
@@ -234,13 +255,14 @@ impl Relation {
             Self::Derived => "derived",
             Self::Associated => "associated",
             Self::Attributed => "attributed",
+            Self::Inspected => "inspected",
         }
     }
 
     /// The relation behind a word.
     #[must_use]
     pub fn parse(word: &str) -> Option<Self> {
-        let all = [Self::Used, Self::Generated, Self::Derived, Self::Associated, Self::Attributed];
+        let all = [Self::Used, Self::Generated, Self::Derived, Self::Associated, Self::Attributed, Self::Inspected];
         all.into_iter().find(|relation| relation.word() == word)
     }
 }

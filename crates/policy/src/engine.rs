@@ -8,11 +8,11 @@ use cedar_policy::{
     ActionConstraint, Authorizer, Context, Decision, Effect, Entities, Entity, EntityId, EntityTypeName, EntityUid, Policy,
     PolicyId, PolicySet, Request, RestrictedExpression, Schema, SchemaFragment, SlotId, Template,
 };
-use gate::{Caller, CallerKind};
+use gate::{Caller, CallerKind, DataClasses, Facts};
 use kernel::{Micros, hex, sha256};
 
 use crate::place::Place;
-use crate::roles::{ROLES_TEXT, Role, read_roles};
+use crate::roles::{ROLES_TEXT, Role, TO_A_VERSION, read_roles};
 use crate::types::{Grant, PolicyError, PrincipalKind};
 
 const SCHEMA_TEXT: &str = include_str!("../../../policies/strongroom.cedarschema");
@@ -44,6 +44,52 @@ impl Circumstances {
     /// Nothing speaks against it, and the caller has shown all there is to show.
     pub(crate) const fn best(self) -> Self {
         Self { risk: 0, assurance: 3, locked: self.locked }
+    }
+}
+
+/// What is known of a data set's version, beside what it is for the caller.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct DataContext {
+    state: &'static str,
+    classes: DataClasses,
+    own: bool,
+    training: bool,
+}
+
+impl DataContext {
+    /// Of what is no version of a data set.
+    pub(crate) const NONE: Self = Self {
+        state: "none",
+        classes: DataClasses { personal: false, special: false, health: false, financial: false },
+        own: false,
+        training: false,
+    };
+
+    /// Of what `facts` tell, to this caller.
+    pub(crate) fn of(caller: &Caller, facts: &Facts) -> Self {
+        let Some(data) = facts.data else { return Self::NONE };
+        let scopes = caller.token.as_ref().map(|token| token.scopes.as_slice()).unwrap_or_default();
+        Self {
+            state: data.state.word(),
+            classes: data.classes,
+            own: facts.owner.as_ref() == Some(&caller.id),
+            training: scopes.iter().any(|scope| scope.contains(TO_A_VERSION)),
+        }
+    }
+
+    fn expression(self) -> RestrictedExpression {
+        let flag = |name: &str, value: bool| (name.to_owned(), RestrictedExpression::new_bool(value));
+        let fields = [
+            ("state".to_owned(), RestrictedExpression::new_string(self.state.to_owned())),
+            flag("personal", self.classes.personal),
+            flag("special", self.classes.special),
+            flag("health", self.classes.health),
+            flag("financial", self.classes.financial),
+            flag("own", self.own),
+            flag("training", self.training),
+        ];
+        // The names differ, so that there is nothing to refuse; an empty record makes every policy that asks err, which refuses.
+        RestrictedExpression::new_record(fields).unwrap_or_else(|_| RestrictedExpression::new_bool(false))
     }
 }
 
@@ -198,8 +244,8 @@ impl Engine {
     }
 
     /// Asks Cedar. Any error of any policy makes it a no.
-    pub(crate) fn judge(&self, prepared: &Prepared, circumstances: Circumstances) -> Verdict {
-        match self.ask(prepared, circumstances) {
+    pub(crate) fn judge(&self, prepared: &Prepared, circumstances: Circumstances, data: DataContext) -> Verdict {
+        match self.ask(prepared, circumstances, data) {
             Ok(verdict) => verdict,
             Err(error) => {
                 tracing::error!(error = %error, "policy evaluation failed, refused");
@@ -208,13 +254,14 @@ impl Engine {
         }
     }
 
-    fn ask(&self, prepared: &Prepared, circumstances: Circumstances) -> Result<Verdict, PolicyError> {
+    fn ask(&self, prepared: &Prepared, circumstances: Circumstances, data: DataContext) -> Result<Verdict, PolicyError> {
         let risk = i64::from(circumstances.risk).clamp(0, RISK_MAX);
         let assurance = i64::from(circumstances.assurance).clamp(0, ASSURANCE_MAX);
         let context = Context::from_pairs([
             ("risk".to_owned(), RestrictedExpression::new_long(risk)),
             ("assurance".to_owned(), RestrictedExpression::new_long(assurance)),
             ("locked".to_owned(), RestrictedExpression::new_bool(circumstances.locked)),
+            ("data".to_owned(), data.expression()),
         ])
         .map_err(refused)?;
         let (principal, action, resource) = (&prepared.principal, &prepared.action, &prepared.resource);

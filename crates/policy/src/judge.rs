@@ -3,14 +3,14 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use gate::{Caller, CallerKind, Decision, Facts, Scope, TargetKind};
+use gate::{Caller, CallerKind, DataFacts, DataState, Decision, Facts, Scope, TargetKind};
 use kernel::Micros;
 
 use crate::cache::PreparedCache;
-use crate::engine::{Circumstances, Engine, Prepared, Verb, Verdict};
+use crate::engine::{Circumstances, DataContext, Engine, Prepared, Verb, Verdict};
 use crate::index::Index;
 use crate::place::Place;
-use crate::roles::covers;
+use crate::roles::{covers, scope_covers};
 use crate::types::{Grant, Resource};
 
 /// What to authenticate with where a stronger caller would be allowed: phishing-resistant, as OpenID's EAP ACR names it.
@@ -73,7 +73,7 @@ impl Judge<'_> {
         if known && best != ask.circumstances && self.allowed(ask, verb, &place, best).is_some() {
             return Decision::StepUp { acr: STEP_UP_ACR.to_owned(), max_age_s: STEP_UP_MAX_AGE_S };
         }
-        Decision::Deny { visible: self.visible(ask, &place), hint: self.hint(verb, &place) }
+        Decision::Deny { visible: self.visible(ask, &place), hint: self.hint(ask, verb, &place) }
     }
 
     /// Whether the caller may do `verb` there, the token's narrowing included, with the grants that say so.
@@ -84,7 +84,7 @@ impl Judge<'_> {
             return None;
         }
         let prepared = self.prepared(ask.caller, verb, &place, ask.now)?;
-        let verdict = self.engine.judge(&prepared, ask.circumstances);
+        let verdict = self.engine.judge(&prepared, ask.circumstances, DataContext::of(ask.caller, ask.facts));
         verdict.allowed.then(|| determining(&prepared, &verdict))
     }
 
@@ -95,7 +95,7 @@ impl Judge<'_> {
 
     fn allowed(self, ask: Ask<'_>, verb: &Verb, place: &Place, circumstances: Circumstances) -> Option<(Vec<String>, Scope)> {
         let prepared = self.prepared(ask.caller, verb, place, ask.now)?;
-        let verdict = self.engine.judge(&prepared, circumstances);
+        let verdict = self.engine.judge(&prepared, circumstances, DataContext::of(ask.caller, ask.facts));
         if verdict.allowed {
             let scope = scope_of(ask.caller, place, &determining(&prepared, &verdict));
             return Some((verdict.reasons, scope));
@@ -157,7 +157,7 @@ impl Judge<'_> {
             Resource::Server | Resource::Workspace(_) => return false,
         };
         let prepared = self.engine.prepare(ask.caller, verb, &place, vec![Arc::clone(grant)], self.index.generation);
-        prepared.is_ok_and(|prepared| self.engine.judge(&prepared, circumstances).allowed)
+        prepared.is_ok_and(|prepared| self.engine.judge(&prepared, circumstances, DataContext::NONE).allowed)
     }
 
     fn prepared(self, caller: &Caller, verb: &Verb, place: &Place, now: Micros) -> Option<Arc<Prepared>> {
@@ -192,12 +192,13 @@ impl Judge<'_> {
             TargetKind::LoggedModel => "logged_models.get",
             TargetKind::Trace => "traces.get",
             TargetKind::EvaluationDataset => "evaluation.get",
+            TargetKind::Dataset | TargetKind::DatasetVersion => "datasets.get",
             TargetKind::RegisteredModel => "models.get",
             TargetKind::ModelVersion => "versions.get",
         };
         let Some(verb) = self.engine.verb(reading).filter(|_| ask.facts.exists) else { return false };
         let Some(prepared) = self.prepared(ask.caller, verb, place, ask.now) else { return false };
-        self.engine.judge(&prepared, ask.circumstances.best()).allowed
+        self.engine.judge(&prepared, ask.circumstances.best(), DataContext::of(ask.caller, ask.facts)).allowed
     }
 
     fn has_any(self, caller: &Caller, place: &Place, now: Micros) -> bool {
@@ -211,7 +212,10 @@ impl Judge<'_> {
             || server.any(|grant| self.engine.holds(&grant.role, "workspaces.get"))
     }
 
-    fn hint(self, verb: &Verb, place: &Place) -> String {
+    fn hint(self, ask: Ask<'_>, verb: &Verb, place: &Place) -> String {
+        if let Some(why) = ask.facts.data.and_then(|data| data_hint(&verb.name, data)) {
+            return why;
+        }
         let roles: Vec<String> = self
             .engine
             .roles
@@ -224,6 +228,26 @@ impl Judge<'_> {
         }
         let one = if roles.len() == 1 { "the role" } else { "one of the roles" };
         format!("`{}` takes {one} {} {}; ask whoever manages grants here.", verb.name, roles.join(", "), place.words())
+    }
+}
+
+/// Why a version of a data set may be out of reach for somebody whose role has the verb.
+fn data_hint(verb: &str, data: DataFacts) -> Option<String> {
+    match verb {
+        "datasets.read" | "datasets.export" if data.classes.special || data.classes.health => Some(
+            "It holds special categories or health data: that takes the role `special_reader` too, and it must be admitted."
+                .to_owned(),
+        ),
+        "datasets.read" | "datasets.export" if data.state != DataState::Admitted => {
+            let state = data.state.word();
+            Some(format!(
+                "The version is {state}: until it is admitted only its committer and reviewers read it, and no training token does."
+            ))
+        }
+        "datasets.waive" | "datasets.admit" => {
+            Some("It takes the role `reviewer` or `owner`, and another person than the one who committed it.".to_owned())
+        }
+        _ => None,
     }
 }
 
@@ -251,7 +275,7 @@ fn narrowing(caller: &Caller, verb: &Verb, place: &Place, facts: &Facts) -> Narr
             return Narrowing::Elsewhere;
         }
     }
-    let named = token.scopes.is_empty() || token.scopes.iter().any(|pattern| covers(pattern, &verb.name));
+    let named = token.scopes.is_empty() || token.scopes.iter().any(|scope| scope_covers(scope, &verb.name, place, facts));
     if named { Narrowing::Fits } else { Narrowing::OtherVerb }
 }
 

@@ -24,7 +24,7 @@ pub(crate) enum Place {
 }
 
 impl Place {
-    /// Runs, logged models and traces are judged as their experiment, versions as their model, evaluation datasets and what does not
+    /// Runs, logged models and traces are judged as their experiment, versions as their model, evaluation datasets, data sets and what does not
     /// exist as the workspace.
     pub(crate) fn of(kind: TargetKind, facts: &Facts) -> Self {
         let workspace = facts.workspace.clone().unwrap_or_default();
@@ -32,7 +32,7 @@ impl Place {
             TargetKind::Server => Self::Server,
             TargetKind::AuditLog => Self::AuditLog,
             TargetKind::Myself => Self::Account,
-            TargetKind::Workspace | TargetKind::EvaluationDataset => Self::Workspace(workspace),
+            TargetKind::Workspace | TargetKind::EvaluationDataset | TargetKind::Dataset | TargetKind::DatasetVersion => Self::Workspace(workspace),
             TargetKind::Experiment | TargetKind::Run | TargetKind::LoggedModel | TargetKind::Trace => match facts.experiment {
                 Some(id) if facts.exists => Self::Experiment { id, workspace },
                 _ => Self::Workspace(workspace),

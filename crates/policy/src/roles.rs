@@ -2,8 +2,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use gate::Facts;
 use serde::Deserialize;
 
+use crate::place::Place;
 use crate::types::PolicyError;
 
 /// The table's text.
@@ -34,6 +36,24 @@ struct RoleText {
     #[serde(default)]
     includes: Vec<String>,
     verbs: Vec<String>,
+}
+
+/// How a scope is narrowed to one experiment, by id.
+const TO_AN_EXPERIMENT: &str = "@experiment:";
+/// How a scope is narrowed to one version of a data set, by id.
+pub(crate) const TO_A_VERSION: &str = "@dataset_version:";
+
+/// Whether a token's scope covers `verb` there: `VERBS`, `VERBS@experiment:ID` or `VERBS@dataset_version:ID`.
+pub(crate) fn scope_covers(scope: &str, verb: &str, place: &Place, facts: &Facts) -> bool {
+    if let Some((verbs, id)) = scope.split_once(TO_AN_EXPERIMENT) {
+        let here = matches!(place, Place::Experiment { id: experiment, .. } if experiment.to_string() == id);
+        return here && covers(verbs, verb);
+    }
+    if let Some((verbs, id)) = scope.split_once(TO_A_VERSION) {
+        let here = facts.exists && facts.data.is_some() && facts.id.as_deref() == Some(id);
+        return here && covers(verbs, verb);
+    }
+    covers(scope, verb)
 }
 
 /// Whether `pattern` covers `verb`: `*`, `room.*`, `*.verb` or the verb itself. Anything else covers nothing.

@@ -24,13 +24,15 @@ use wire::{Door, DoorConfig, RouteEntry};
 use crate::config::{Config, ObjectsConfig, RootKeyConfig};
 use crate::locate::Locator;
 use crate::tls::file_problem;
-use crate::{system, ui};
+use crate::{inspecting, system, ui};
 
 /// How often last-used times are written down and ended sessions are cleared away.
 const HOUSEKEEPING_EVERY: Duration = Duration::from_secs(60);
 /// The job that takes away what no row names; once a day is plenty, for it spares what is younger.
 const SWEEPER: &str = "retention";
 const SWEEP_EVERY_MINUTES: u64 = 24 * 60;
+/// How often open versions that expired and waivers that ended are swept. Neither counts any more before that.
+const SWEEP_DATA_EVERY_MINUTES: u64 = 60;
 /// Lies in a folder as long as `init` works on it.
 pub const UNFINISHED: &str = "unfinished";
 /// Where the system says what this machine is called.
@@ -52,6 +54,7 @@ pub struct App {
     pub rooms: Rooms,
     housekeeping: tokio::task::JoinHandle<()>,
     cosigning: Option<tokio::task::JoinHandle<()>>,
+    inspecting: Option<tokio::task::JoinHandle<()>>,
     _lock: File,
 }
 
@@ -72,6 +75,8 @@ pub struct Rooms {
     pub evaluation: evaluation::Evaluation,
     /// Files of runs and models.
     pub artifacts: Artifacts,
+    /// Data sets.
+    pub data: data::Data,
     /// Where models come from.
     pub lineage: lineage::Lineage,
     /// The log.
@@ -129,10 +134,18 @@ pub async fn open_as(data: &Path, config: &Config, way: Way) -> Result<App, Prob
     if way.database != Opening::Make {
         check_folder(data)?;
     }
+    open_with(data, config, way, root_key(data, config)?).await
+}
+
+/// Opens the folder as `way` says, under this root key.
+///
+/// # Errors
+/// As [`open`].
+pub async fn open_with(data: &Path, config: &Config, way: Way, root: Arc<dyn KeyService>) -> Result<App, Problem> {
     let lock = lock(data)?;
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let opened = open_database(data, config, way.database)?;
-    let keyring = Keyring::open(opened.system.clone(), root_key(data, config)?, Arc::clone(&clock)).await?;
+    let keyring = Keyring::open(opened.system.clone(), root, Arc::clone(&clock)).await?;
     let settings = audit::AuditConfig { on_mismatch: way.on_mismatch, ..log_settings(data, config, &keyring).await? };
     let log = AuditLog::open(settings, opened.system.clone(), Arc::clone(&clock))?;
     crate::verify::write_key(data, &log.verifier_key().to_string())?;
@@ -142,7 +155,7 @@ pub async fn open_as(data: &Path, config: &Config, way: Way) -> Result<App, Prob
     let policy = Policy::open(opened.db.clone(), opened.ports.clone(), Arc::new(Principals)).await?;
     let (gate, jobs) = Gate::new(Ports {
         identify: Arc::clone(&identity_port) as _,
-        locate: Arc::new(Locator::new(opened.ports.clone())),
+        locate: Arc::new(Locator::new(opened.ports.clone(), Arc::clone(&clock))),
         assess: Arc::new(risk::Assessor::new(config.risk.clone(), Arc::clone(&clock), identity::is_secret_text)?),
         decide: Arc::new(policy.port()),
         record: Arc::clone(&log) as _,
@@ -157,13 +170,14 @@ pub async fn open_as(data: &Path, config: &Config, way: Way) -> Result<App, Prob
         registry: Registry::new(opened.db.clone()),
         evaluation: evaluation::Evaluation::new(opened.db.clone()),
         artifacts: Artifacts::new(opened.db.clone(), objects).with_config(config.artifacts.clone()),
+        data: inspecting::open_data(&config.data, &opened, objects.clone())?,
         lineage: lineage::Lineage::new(opened.db.clone()),
         audit: Audit::new(Arc::clone(&log)),
         keyring,
     };
     let page = config.server.mlflow_ui_dir.as_deref().map(ui::list_page).transpose()?;
     let mut door = Door::new(gate.clone(), DoorConfig { allowed_hosts: host_names(config, way.bound) });
-    wire::mlflow::routes(&mut door, &rooms.tracking, &rooms.registry, &rooms.artifacts);
+    wire::mlflow::routes(&mut door, &rooms.tracking, &rooms.registry, &rooms.artifacts, &rooms.identity);
     let behind_admin = wire::admin::Rooms {
         identity: &rooms.identity,
         policy: &rooms.policy,
@@ -171,6 +185,8 @@ pub async fn open_as(data: &Path, config: &Config, way: Way) -> Result<App, Prob
         lineage: &rooms.lineage,
         artifacts: &rooms.artifacts,
     };
+        data: &rooms.data,
+        tracking: &rooms.tracking,
     wire::admin::routes(&mut door, &behind_admin);
     wire::mlflow::evaluation::routes(&mut door, &rooms.evaluation);
     wire::mlflow::traces::routes(&mut door, &rooms.traces, &rooms.artifacts);
@@ -186,21 +202,23 @@ pub async fn open_as(data: &Path, config: &Config, way: Way) -> Result<App, Prob
         sweeper: jobs.pass(SWEEPER),
         artifacts: rooms.artifacts.clone(),
     }));
+        data: rooms.data.clone(),
     // Only a server sends its checkpoints to witnesses: a command ends too soon.
     let cosigning = match way.bound {
         Some(_) => Some(tokio::spawn(crate::cosign::job(log, &config.audit.witnesses)?)),
         None => None,
     };
     let table = door.table().to_vec();
-    Ok(App { router: door.into_router(), table, gate, jobs, rooms, housekeeping, cosigning, _lock: lock })
+    let inspecting = way.bound.map(|_| inspecting::job(&rooms.data, &config.data, &gate, &jobs));
+    Ok(App { router: door.into_router(), table, gate, jobs, rooms, housekeeping, cosigning, inspecting, _lock: lock })
 }
 
 impl App {
     /// Brings everything that is still in memory to the disk.
     pub async fn close(self) {
         self.housekeeping.abort();
-        if let Some(cosigning) = &self.cosigning {
-            cosigning.abort();
+        for job in [&self.cosigning, &self.inspecting].into_iter().flatten() {
+            job.abort();
         }
         self.rooms.audit.log().close();
     }
@@ -214,6 +232,7 @@ struct Housekeeping {
     sweeper: JobPass,
     artifacts: Artifacts,
 }
+    data: data::Data,
 
 async fn keep_house(house: Housekeeping) {
     let mut minutes = 0_u64;
@@ -230,6 +249,13 @@ async fn keep_house(house: Housekeeping) {
             }
         }
         minutes = minutes.saturating_add(1);
+        if minutes.is_multiple_of(SWEEP_DATA_EVERY_MINUTES) {
+            let sweep = data::ops::SweepData { room: house.data.clone() };
+            match house.gate.call(Attempt::of_job(house.sweeper.clone()), sweep).await {
+                Ok(swept) => tracing::debug!(swept.expired_count, swept.ended_waiver_count, "open versions and waivers were swept"),
+                Err(problem) => tracing::warn!(%problem, "open versions and waivers could not be swept"),
+            }
+        }
     }
 }
 

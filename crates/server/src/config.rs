@@ -32,6 +32,8 @@ pub struct Config {
     pub identity: identity::IdentityConfig,
     /// Files of runs and models.
     pub artifacts: artifacts::ArtifactsConfig,
+    /// Data sets and their inspection.
+    pub data: data::DataConfig,
     /// Limits on failed and anonymous attempts.
     pub risk: risk::RiskConfig,
 }
@@ -45,6 +47,7 @@ impl Config {
         self.identity.check()?;
         self.risk.check()?;
         self.audit.check()?;
+        self.data.check()?;
         if self.tls.certificate.is_some() != self.tls.key.is_some() {
             return Err(Problem::invalid("`tls.certificate` and `tls.key` must be given together"));
         }
@@ -313,6 +316,7 @@ mod tests {
             ("[vault]\ndatabase = \"mysql://x\"", "vault.database"),
             ("[audit]\nwait_ms = 0", "audit.wait_ms"),
             ("[artifacts]\nupload_bytes_max = 0", "artifacts.upload_bytes_max"),
+            ("[data]\nfile_bytes_max = 0", "data.file_bytes_max"),
         ];
         for (text, key) in faulty {
             std::fs::write(folder.path().join(FILE_NAME), text).unwrap();

@@ -5,7 +5,9 @@ use std::path::Path;
 
 use bytes::Bytes;
 use http::{HeaderMap, Request, StatusCode, header};
+use http_body_util::combinators::UnsyncBoxBody;
 use http_body_util::{BodyExt, Full, Limited};
+use hyper::body::Incoming;
 use hyper_util::rt::TokioIo;
 use kernel::Problem;
 use rustls::pki_types::ServerName;
@@ -20,6 +22,54 @@ pub struct Remote {
     /// The path of its address, without a slash at its end.
     prefix: String,
     tls: TlsConnector,
+}
+
+/// A request's body that is sent as it is read.
+pub type Sent = UnsyncBoxBody<Bytes, std::io::Error>;
+
+/// An answer whose body is still to come. The connection lives as long as it does.
+pub struct Arriving {
+    /// The status.
+    pub status: StatusCode,
+    /// The headers.
+    pub headers: HeaderMap,
+    body: Incoming,
+    _driver: Driver,
+}
+
+/// Drives a connection until it is dropped.
+struct Driver(tokio::task::JoinHandle<Result<(), hyper::Error>>);
+
+impl Drop for Driver {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
+impl Arriving {
+    /// The next bytes of the body; none at its end.
+    ///
+    /// # Errors
+    /// `Unavailable` if it breaks off.
+    pub async fn next(&mut self) -> Result<Option<Bytes>, Problem> {
+        while let Some(frame) = self.body.frame().await {
+            let frame = frame.map_err(|e| Problem::unavailable("the answer broke off").because(e))?;
+            if let Ok(bytes) = frame.into_data() {
+                return Ok(Some(bytes));
+            }
+        }
+        Ok(None)
+    }
+
+    /// The whole body, if it is at most `bytes_max`.
+    ///
+    /// # Errors
+    /// `Unavailable` if it breaks off or is longer.
+    pub async fn whole(self, bytes_max: usize) -> Result<Bytes, Problem> {
+        let Self { body, _driver, .. } = self;
+        let bytes = Limited::new(body, bytes_max).collect().await;
+        Ok(bytes.map_err(|e| Problem::unavailable("the answer broke off").because(e))?.to_bytes())
+    }
 }
 
 /// What it answered.
@@ -58,6 +108,12 @@ impl Remote {
         Ok(Self { tls, ..Self::new(url, ca)? })
     }
 
+    /// Its address, without a slash at its end.
+    #[must_use]
+    pub fn url(&self) -> String {
+        format!("https://{}:{}{}", self.host, self.port, self.prefix)
+    }
+
     /// Sends a request to `path` below the address; reads at most `answer_bytes_max` of the answer.
     ///
     /// # Errors
@@ -69,11 +125,23 @@ impl Remote {
         body: Bytes,
         answer_bytes_max: usize,
     ) -> Result<RemoteAnswer, Problem> {
+        let body = Full::from(body).map_err(|never| match never {}).boxed_unsync();
+        let arriving = self.begin(request, path, body).await?;
+        let (status, headers) = (arriving.status, arriving.headers.clone());
+        let body = arriving.whole(answer_bytes_max).await?;
+        Ok(RemoteAnswer { status, headers, body })
+    }
+
+    /// Sends a request whose body may be of any length, and gives the answer when its head is there.
+    ///
+    /// # Errors
+    /// As [`Remote::send`].
+    pub async fn begin(&self, request: http::request::Builder, path: &str, body: Sent) -> Result<Arriving, Problem> {
         let (host, port) = (&self.host, self.port);
         let request = request
             .uri(format!("{}{path}", self.prefix))
             .header(header::HOST, format!("{host}:{port}"))
-            .body(Full::from(body))
+            .body(body)
             .map_err(|e| Problem::internal("the request could not be made", e))?;
         let unreachable = |error: std::io::Error| {
             Problem::unavailable(format!("the server at https://{host}:{port} cannot be reached: {error}")).because(error)
@@ -82,21 +150,18 @@ impl Remote {
         let stream = TcpStream::connect((bare.as_str(), port)).await.map_err(unreachable)?;
         let name = ServerName::try_from(bare).map_err(|e| Problem::invalid(format!("`{host}` is not a host name: {e}")))?;
         let secured = self.tls.connect(name, stream).await.map_err(unreachable)?;
-        exchange(TokioIo::new(secured), request, answer_bytes_max).await
+        exchange(TokioIo::new(secured), request).await
     }
 }
 
-async fn exchange<S>(stream: S, request: Request<Full<Bytes>>, answer_bytes_max: usize) -> Result<RemoteAnswer, Problem>
+async fn exchange<S>(stream: S, request: Request<Sent>) -> Result<Arriving, Problem>
 where
     S: hyper::rt::Read + hyper::rt::Write + Unpin + Send + 'static,
 {
     let broken = |error: hyper::Error| Problem::unavailable("the connection to the server broke off").because(error);
     let (mut sender, connection) = hyper::client::conn::http1::handshake(stream).await.map_err(broken)?;
-    let driver = tokio::spawn(connection);
+    let driver = Driver(tokio::spawn(connection));
     let answer = sender.send_request(request).await.map_err(broken)?;
     let (head, body) = answer.into_parts();
-    let body = Limited::new(body, answer_bytes_max).collect().await;
-    driver.abort();
-    let body = body.map_err(|e| Problem::unavailable("the answer broke off").because(e))?.to_bytes();
-    Ok(RemoteAnswer { status: head.status, headers: head.headers, body })
+    Ok(Arriving { status: head.status, headers: head.headers, body, _driver: driver })
 }

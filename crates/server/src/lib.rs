@@ -28,6 +28,7 @@ pub mod cli;
 pub mod config;
 mod cosign;
 mod https;
+mod inspecting;
 pub mod listen;
 mod locate;
 pub mod system;

@@ -15,8 +15,9 @@ use wire::{PeerAddress, RouteEntry};
 
 /// What strangers may ask: is it alive, what is it, and the log-in form.
 const PUBLIC: [&str; 4] = ["server.health", "server.version", "server.info", "ui.login_page"];
-/// Verbs without a route: what the server records of routes that no room knows.
-const UNROUTED: [&str; 1] = ["server.unrouted"];
+/// Verbs without a route: what the server records of routes that no room knows, and what its own jobs do: the policy lets nobody
+/// else ask for those.
+const UNROUTED: [&str; 4] = ["server.unrouted", "inspections.begin", "inspections.run", "datasets.sweep"];
 
 struct World {
     app: App,
@@ -81,6 +82,7 @@ fn every_action() -> BTreeSet<&'static str> {
         traces::ACTIONS,
         artifacts::ACTIONS,
         lineage::ACTIONS,
+        data::ACTIONS,
         audit::ACTIONS,
         strongroom::system::ACTIONS,
         strongroom::ui::ACTIONS,
@@ -116,6 +118,7 @@ async fn the_policy_names_each_writing_verb_a_write() {
         traces::ACTIONS,
         artifacts::ACTIONS,
         lineage::ACTIONS,
+        data::ACTIONS,
     ];
     for action in rooms.iter().flat_map(|room| room.iter()) {
         let write = action.access == gate::Access::Write;

@@ -12,6 +12,7 @@ pub mod mlflow;
 pub mod otlp;
 mod outbound;
 
+pub use admin::times::to_text as time_text;
 pub use door::{Chosen, Door, DoorConfig, PeerAddress, RouteEntry};
 pub use inbound::{BodyStream, Inbound, SESSION_COOKIE};
 pub use outbound::{Answer, base64_text, harden, json, json_text, problem_answer};

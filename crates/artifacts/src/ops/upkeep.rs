@@ -29,7 +29,7 @@ pub struct VerifyReport {
     pub checked_count: u64,
     /// Their plain bytes.
     pub checked_bytes: u64,
-    /// Artifacts (or parts of open uploads) that are missing or damaged, or whose rows were changed.
+    /// Artifacts, files and documents of data sets, and parts of open uploads that are missing or damaged, or whose rows were changed.
     pub damaged_count: u64,
     /// The ids of the first of them.
     pub damaged: Vec<String>,
@@ -46,7 +46,9 @@ impl Operation for VerifyObjects {
     async fn run(self, permit: Permit<Self>) -> Result<VerifyReport, Problem> {
         let mut report = VerifyReport::default();
         self.room.verify_files(&permit, &mut report).await?;
-        self.room.verify_uploads(&permit, &mut report).await?;
+        for table in store::SINGLE_OBJECT_TABLES {
+            self.room.verify_objects(&permit, table, &mut report).await?;
+        }
         let outcome = Outcome::done()
             .with("checked_count", store::signed(report.checked_count)?)
             .with("damaged_count", store::signed(report.damaged_count)?);
@@ -119,11 +121,16 @@ impl Artifacts {
         Ok(Ok(()))
     }
 
-    async fn verify_uploads(&self, permit: &Permit<VerifyObjects>, report: &mut VerifyReport) -> Result<(), Problem> {
+    async fn verify_objects(
+        &self,
+        permit: &Permit<VerifyObjects>,
+        table: &'static str,
+        report: &mut VerifyReport,
+    ) -> Result<(), Problem> {
         let mut after = String::new();
         loop {
             let from = after.clone();
-            let batch = self.db.read(permit, move |reader| uploads::objects_after(reader, &from, VERIFY_BATCH_COUNT)).await?;
+            let batch = self.db.read(permit, move |reader| uploads::objects_after(reader, table, &from, VERIFY_BATCH_COUNT)).await?;
             let Some(last) = batch.last() else {
                 return Ok(());
             };

@@ -86,8 +86,8 @@ pub(crate) fn stale(reader: &mut Reader<'_>, before: Micros, count: i64) -> Resu
     Ok(reader.query(sql, &[before.0.into(), count.into()], |row| row.text(0))?)
 }
 
-/// The next parts of open uploads, by object.
-pub(crate) fn objects_after(reader: &mut Reader<'_>, after: &str, count: i64) -> Result<Vec<StoredObject>, Problem> {
-    let sql = format!("SELECT {PART_COLUMNS} FROM artifact_upload_part WHERE object_id > $1 ORDER BY object_id LIMIT $2");
+/// The next objects that a table names, by id.
+pub(crate) fn objects_after(reader: &mut Reader<'_>, table: &str, after: &str, count: i64) -> Result<Vec<StoredObject>, Problem> {
+    let sql = format!("SELECT {PART_COLUMNS} FROM {table} WHERE object_id > $1 ORDER BY object_id LIMIT $2");
     Ok(reader.query(&sql, &[after.into(), count.into()], |row| object_from(row, 0))?)
 }

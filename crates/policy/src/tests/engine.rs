@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::{grant, user, workspace};
-use crate::engine::{Circumstances, Engine};
+use crate::engine::{Circumstances, DataContext, Engine};
 use crate::place::Place;
 use crate::types::Grant;
 
@@ -47,7 +47,7 @@ fn allowed(engine: &Engine, grants: Vec<Arc<Grant>>, circumstances: Circumstance
     let verb = engine.verb("runs.get").unwrap();
     let place = Place::Workspace("ws".to_owned());
     let prepared = engine.prepare(&user("ann"), verb, &place, grants, 0).unwrap();
-    engine.judge(&prepared, circumstances).allowed
+    engine.judge(&prepared, circumstances, DataContext::NONE).allowed
 }
 
 /// Cedar skips a `forbid` that errs and so answers yes; here it is a no.

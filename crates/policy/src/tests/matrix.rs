@@ -4,7 +4,7 @@
 use std::fmt::Write as _;
 use std::sync::Arc;
 
-use gate::{Caller, CallerKind, Facts, TargetKind};
+use gate::{Caller, CallerKind, DataClasses, DataFacts, DataState, Facts, TargetKind};
 
 use super::{START, grant, user};
 use crate::cache::PreparedCache;
@@ -23,6 +23,7 @@ fn place_of(verb: &str) -> TargetKind {
         "logged_models" => TargetKind::LoggedModel,
         "traces" => TargetKind::Trace,
         "evaluation" => TargetKind::EvaluationDataset,
+        "datasets" | "sources" | "inspections" => TargetKind::DatasetVersion,
         "models" | "lineage" => TargetKind::RegisteredModel,
         "versions" => TargetKind::ModelVersion,
         "audit" => TargetKind::AuditLog,
@@ -43,7 +44,7 @@ fn table(engine: &Arc<Engine>, risk: u8) -> String {
     columns.push(("(no grant)".to_owned(), user("nobody")));
     columns.push(("(service)".to_owned(), Caller { kind: CallerKind::Service, ..user("robot") }));
     columns.push(("(anonymous)".to_owned(), Caller::anonymous()));
-    for job in ["bootstrap", "verifier", "retention", "other"] {
+    for job in ["bootstrap", "verifier", "inspector", "retention", "other"] {
         columns.push((format!("job:{job}"), Caller { kind: CallerKind::Job, assurance: 3, ..user(job) }));
     }
     let cache = PreparedCache::default();
@@ -60,6 +61,8 @@ fn table(engine: &Arc<Engine>, risk: u8) -> String {
             workspace: Some("ws".to_owned()),
             experiment: Some(1),
             model: Some("m".to_owned()),
+            // An ordinary version that was let in; the rest is in `tests::data`.
+            data: Some(DataFacts { state: DataState::Admitted, classes: DataClasses::default() }),
             ..Facts::default()
         };
         let mut line = format!("{verb:<28}");

@@ -8,7 +8,7 @@ use kernel::Micros;
 
 use super::{Dice, START, grant, user};
 use crate::cache::PreparedCache;
-use crate::engine::{Circumstances, Engine};
+use crate::engine::{Circumstances, DataContext, Engine};
 use crate::index::{Change, Index};
 use crate::judge::{Ask, Judge};
 use crate::place::Place;
@@ -86,8 +86,8 @@ fn a_slice_decides_like_the_whole() {
             let circumstances = Circumstances { risk, assurance: caller.assurance, locked: dice.roll(12) == 0 };
             let slice = engine.prepare(&caller, verb, &place, index.slice(&caller, &place, START), 1).unwrap();
             let whole = engine.prepare_whole(&caller, verb, &place, live.clone()).unwrap();
-            let found = engine.judge(&slice, circumstances);
-            assert_eq!(found, engine.judge(&whole, circumstances), "seed {seed}: {caller:?} {} {place:?}", verb.name);
+            let found = engine.judge(&slice, circumstances, DataContext::NONE);
+            assert_eq!(found, engine.judge(&whole, circumstances, DataContext::NONE), "seed {seed}: {caller:?} {} {place:?}", verb.name);
             if found.allowed { yes += 1 } else { no += 1 }
         }
     }
@@ -119,7 +119,7 @@ fn ten_thousand_grants_make_the_same_slice_as_ten() {
         for _ in 0..20 {
             let prepared = engine.prepare(&caller, verb, &place, index.slice(&caller, &place, START), 1).unwrap();
             sizes.push(prepared.policy_count());
-            assert!(engine.judge(&prepared, Circumstances { risk: 0, assurance: 1, locked: false }).allowed);
+            assert!(engine.judge(&prepared, Circumstances { risk: 0, assurance: 1, locked: false }, DataContext::NONE).allowed);
         }
         println!("{count} grants: {:?} per decision, unoptimised and uncached", begun.elapsed() / 20);
     }

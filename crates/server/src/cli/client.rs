@@ -11,13 +11,14 @@ use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use clap::Args;
 use http::{HeaderMap, HeaderValue, Method, Request, header};
+use http_body_util::BodyExt;
 use kernel::{Problem, Secret};
 use serde_json::Value;
 use tower::Service;
 use wire::PeerAddress;
 
 use crate::boot::{self, App};
-use crate::https::{Remote, RemoteAnswer};
+use crate::https::{Arriving, Remote, RemoteAnswer, Sent};
 use crate::{config, tls};
 
 /// An answer longer than this is not read.
@@ -159,6 +160,12 @@ fn first_line(path: &Path, what: &str) -> Result<Secret, Problem> {
     Ok(Secret::from(line.to_owned()))
 }
 
+/// An answer whose body is still to come.
+enum Begun {
+    Remote(Arriving),
+    Here(http::Response<Body>),
+}
+
 /// An answer as it came.
 pub struct Text {
     /// The body.
@@ -209,6 +216,93 @@ impl Client {
         Ok(Text { body, headers })
     }
 
+    /// A PUT of a body of any length, sent as it is read.
+    ///
+    /// # Errors
+    /// As [`Client::get`].
+    pub async fn put(&mut self, path: &str, body: Sent, size_bytes: u64) -> Result<Value, Problem> {
+        let head = self.head(Method::PUT).header(header::CONTENT_LENGTH, size_bytes);
+        let (status, bytes) = match self.begin(head, path, body).await? {
+            Begun::Remote(arriving) => (arriving.status, arriving.whole(ANSWER_BYTES_MAX).await?),
+            Begun::Here(answer) => {
+                let (head, body) = answer.into_parts();
+                let bytes = axum::body::to_bytes(body, ANSWER_BYTES_MAX).await;
+                (head.status, bytes.map_err(|e| Problem::internal("the answer broke off", e))?)
+            }
+        };
+        if status.is_success() { parse(&bytes) } else { Err(problem_of(status, &bytes)) }
+    }
+
+    /// A GET whose answer may be of any length: its bytes are handed to `take` as they come.
+    ///
+    /// # Errors
+    /// As [`Client::get`], and what `take` gives.
+    pub async fn download(
+        &mut self,
+        path: &str,
+        headers: &[(&'static str, String)],
+        mut take: impl FnMut(&[u8]) -> Result<(), Problem>,
+    ) -> Result<HeaderMap, Problem> {
+        let head = headers.iter().fold(self.head(Method::GET), |head, (name, value)| head.header(*name, value));
+        let empty = http_body_util::Empty::new().map_err(|never| match never {}).boxed_unsync();
+        match self.begin(head, path, empty).await? {
+            Begun::Remote(mut arriving) if arriving.status.is_success() => {
+                while let Some(bytes) = arriving.next().await? {
+                    take(&bytes)?;
+                }
+                Ok(arriving.headers)
+            }
+            Begun::Remote(arriving) => {
+                let status = arriving.status;
+                Err(problem_of(status, &arriving.whole(ANSWER_BYTES_MAX).await?))
+            }
+            Begun::Here(answer) => {
+                let (head, mut body) = answer.into_parts();
+                let mut refusal = Vec::new();
+                while let Some(frame) = body.frame().await {
+                    let frame = frame.map_err(|e| Problem::internal("the answer broke off", e))?;
+                    let Ok(bytes) = frame.into_data() else { continue };
+                    if head.status.is_success() { take(&bytes)? } else { refusal.extend_from_slice(&bytes) }
+                }
+                if head.status.is_success() { Ok(head.headers) } else { Err(problem_of(head.status, &refusal)) }
+            }
+        }
+    }
+
+    /// The server's address; none where this process answers.
+    #[must_use]
+    pub fn base_url(&self) -> Option<String> {
+        match &self.way {
+            Way::Remote(remote) => Some(remote.url()),
+            Way::Here { .. } => None,
+        }
+    }
+
+    /// Whether a server answers, which also does what is queued; else it is this process.
+    #[must_use]
+    pub const fn is_served(&self) -> bool {
+        matches!(self.way, Way::Remote(_))
+    }
+
+    fn head(&self, method: Method) -> http::request::Builder {
+        Request::builder()
+            .method(method)
+            .header(header::AUTHORIZATION, self.authorization.expose_text().unwrap_or_default())
+            .header("x-mlflow-workspace", &self.workspace)
+    }
+
+    async fn begin(&mut self, head: http::request::Builder, path: &str, body: Sent) -> Result<Begun, Problem> {
+        match &mut self.way {
+            Way::Remote(remote) => remote.begin(head, path, body).await.map(Begun::Remote),
+            Way::Here { router, .. } => {
+                let request = head.uri(path).header(header::HOST, "localhost").body(Body::new(body));
+                let mut request = request.map_err(|e| Problem::internal("the request could not be made", e))?;
+                request.extensions_mut().insert(PeerAddress([127, 0, 0, 1].into()));
+                Ok(Begun::Here(router.call(request).await.unwrap_or_else(|never| match never {})))
+            }
+        }
+    }
+
     /// The workspace to act in.
     #[must_use]
     pub fn workspace(&self) -> &str {
@@ -217,11 +311,7 @@ impl Client {
 
     async fn send(&mut self, method: Method, path: &str, body: Option<&Value>) -> Result<RemoteAnswer, Problem> {
         let bytes = Bytes::from(body.map(ToString::to_string).unwrap_or_default());
-        let head = Request::builder()
-            .method(method)
-            .header(header::AUTHORIZATION, self.authorization.expose_text().unwrap_or_default())
-            .header(header::CONTENT_TYPE, "application/json")
-            .header("x-mlflow-workspace", &self.workspace);
+        let head = self.head(method).header(header::CONTENT_TYPE, "application/json");
         let answer = match &mut self.way {
             Way::Remote(remote) => remote.send(head, path, bytes, ANSWER_BYTES_MAX).await?,
             Way::Here { router, .. } => {

@@ -1,10 +1,14 @@
 //! The command line. A command that acts on data is a request through the same routes that clients use; only `init`,
-//! `serve`, `witness`, `config check` and the offline `audit verify`, `audit recover` and `keys rotate-root` open files
-//! themselves.
+//! `serve`, `witness`, `config check` and the offline `audit verify`, `audit recover`, `keys rotate-root` and
+//! `keys change-passphrase` open files themselves.
 
 mod access;
 mod audit;
 mod client;
+mod data;
+mod data_commit;
+mod data_read;
+mod data_rows;
 mod init;
 mod keys;
 mod lineage;
@@ -76,6 +80,9 @@ enum Verb {
     /// Work with keys: new ones for a workspace, a new root key.
     #[command(subcommand)]
     Keys(keys::Keys),
+    /// Work with data sets: commit, inspect, decide, read.
+    #[command(subcommand)]
+    Data(data::Data),
     /// Show where a model comes from.
     #[command(subcommand)]
     Lineage(lineage::Lineage),
@@ -136,6 +143,7 @@ fn run(verb: Verb) -> Result<ExitCode, Problem> {
             Verb::Role(verb) => verb.run().await.map(|()| ExitCode::SUCCESS),
             Verb::Audit(verb) => verb.run().await,
             Verb::Keys(verb) => verb.run().await.map(|()| ExitCode::SUCCESS),
+            Verb::Data(verb) => verb.run().await,
             Verb::Lineage(verb) => verb.run().await.map(|()| ExitCode::SUCCESS),
             Verb::Witness(verb) => verb.run().await.map(|()| ExitCode::SUCCESS),
             Verb::Config(verb) => verb.run().map(|()| ExitCode::SUCCESS),

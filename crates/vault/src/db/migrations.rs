@@ -30,4 +30,5 @@ pub(super) const ALL: &[Migration] = &[
     step!("0007_artifacts"),
     step!("0008_traces"),
     step!("0009_evaluation"),
+    step!("0010_data"),
 ];

@@ -51,13 +51,14 @@ fn target(kind: &str, resource: Option<String>) -> Result<Target, Problem> {
         ("run", Some(id)) => Ok(Target::Run(id)),
         ("logged_model", Some(id)) => Ok(Target::LoggedModel(id)),
         ("evaluation_dataset", Some(id)) => Ok(Target::EvaluationDataset(id)),
+        ("dataset", Some(name)) => Ok(Target::Dataset(name)),
         ("registered_model", Some(name)) => Ok(Target::RegisteredModel(name)),
         ("server" | "audit_log" | "workspace", Some(_)) => Err(Problem::invalid(format!("a {kind} takes no `resource`"))),
-        ("experiment" | "run" | "logged_model" | "evaluation_dataset" | "registered_model", None) => {
+        ("experiment" | "run" | "logged_model" | "evaluation_dataset" | "dataset" | "registered_model", None) => {
             Err(Problem::invalid(format!("`resource` must name the {kind}")))
         }
         _ => Err(Problem::invalid(
-            "`resource_kind` must be one of server, audit_log, workspace, experiment, run, logged_model, evaluation_dataset, registered_model",
+            "`resource_kind` must be one of server, audit_log, workspace, experiment, run, logged_model, evaluation_dataset, dataset, registered_model",
         )),
     }
 }

@@ -21,7 +21,7 @@ pub fn routes(door: &mut Door, lineage: &Lineage) {
 fn answer(graph: Graph) -> Result<Answer, Problem> {
     let subject = &graph.subject;
     let data = |wanted: Use| -> Vec<Value> {
-        let uses = graph.uses(NodeKind::Dataset).into_iter();
+        let uses = graph.uses(NodeKind::DataVersion).into_iter().chain(graph.uses(NodeKind::Dataset));
         uses.filter(|(edge, _)| Use::of_context(&edge.detail) == wanted).map(used).collect()
     };
     outbound::json(&json!({
@@ -51,7 +51,10 @@ fn used((edge, node): (&Edge, &Node)) -> Value {
         fields.insert("node".to_owned(), json!(node.id));
         fields.insert("digest".to_owned(), json!(node.digest));
         fields.insert("trust".to_owned(), json!(edge.trust.word()));
-        if node.kind == NodeKind::Dataset {
+        if node.kind == NodeKind::DataVersion {
+            fields.insert("name".to_owned(), json!(node.name.replacen('/', "@", 1)));
+        }
+        if matches!(node.kind, NodeKind::Dataset | NodeKind::DataVersion) {
             fields.insert("context".to_owned(), json!(edge.detail));
         }
     }

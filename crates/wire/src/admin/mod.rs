@@ -16,6 +16,10 @@
 //! | GET `/sessions`; DELETE `/sessions/{session}` | |
 //! | GET, POST `/grants`; DELETE `/grants/{grant}` | `{"principal", "role", "resource_kind"?: "workspace", "resource"?, "expires_at"?, "justification"?}` |
 //! | GET `/roles`; POST `/access/check` | `{"principal", "action", "resource_kind"?, "resource"?}` |
+//! | GET `/datasets`, `/datasets/{dataset}`; POST `/datasets/{dataset}/versions`, `/datasets/{dataset}/from-run` | `{}`, `{"run_id", "path"? or "input"?, "commit"?: {…}}` |
+//! | below `/datasets/{dataset}/versions/{version}`: GET ``, `/manifest`, `/diff`, `/findings`, `/documents/{document}`, `/export`; GET, PUT `/files/{path}` | `?against=`, `?run=`, bytes |
+//! | and POST `/commit`, `/clean`, `/inspect`, `/cancel`, `/waive`, `/admit`, `/refuse` | `{"source"?, "licence"?, …}`, `{"from", "rows", "reason"}`, `{}`, `{}`, `{"reason", "until"}`, `{"reason"}` |
+//! | GET, POST `/sources`; DELETE `/sources/{source}`; GET `/attestation-key` | `{"name", "pattern", "digest"? or "public_key"?, "owner", "licence", "purposes"?}` |
 //! | GET `/lineage/{model}/{version or @alias}` | |
 //! | GET `/audit/records`, `/audit/checkpoint`, `/audit/proof/{record}`, `/audit/export`; POST `/audit/verify` | `?who=&what=&since=&until=&outcome=&resource=…&rows=`, and `&after=` or, for the export, `&from=&to=` |
 //! | POST `/objects/verify`, `/objects/sweep`, `/keys/rotate`, `/keys/rewrap` | |
@@ -23,12 +27,16 @@
 
 pub mod access;
 pub mod audit;
+pub mod datasets;
+mod datasets_view;
+pub mod from_run;
 pub mod grants;
 pub mod groups;
 pub mod lineage;
 pub mod roles;
 pub mod sessions;
 mod shape;
+pub mod sources;
 pub(crate) mod times;
 pub mod tokens;
 pub mod users;
@@ -49,6 +57,10 @@ pub struct Rooms<'a> {
     pub lineage: &'a ::lineage::Lineage,
     /// Files of runs and models, and their keys.
     pub artifacts: &'a artifacts::Artifacts,
+    /// Data sets.
+    pub data: &'a data::Data,
+    /// Runs, whose artifacts can become data sets.
+    pub tracking: &'a tracking::Tracking,
 }
 
 /// Adds all routes of this interface.
@@ -64,4 +76,7 @@ pub fn routes(door: &mut Door, rooms: &Rooms<'_>) {
     audit::routes(door, rooms.audit);
     lineage::routes(door, rooms.lineage);
     vault::routes(door, rooms.artifacts);
+    datasets::routes(door, rooms.data);
+    from_run::routes(door, rooms.data, rooms.artifacts, rooms.tracking);
+    sources::routes(door, rooms.data);
 }

@@ -236,7 +236,7 @@ fn file(path: &str, entry: &ListedEntry) -> Value {
 }
 
 /// The answer that is a file, or a part of it.
-pub(super) fn fetched(found: Fetched) -> Result<Answer, Problem> {
+pub(crate) fn fetched(found: Fetched) -> Result<Answer, Problem> {
     match found {
         Fetched::File(download) => Ok(file_answer(download)),
         Fetched::OutOfRange { size_bytes } => {

@@ -1,0 +1,36 @@
+//! The port to whoever looks into the files: the worker in another address space, or a stand-in in tests.
+
+use bytes::Bytes;
+use gate::BoxFuture;
+use inspection::{InspectionError, InspectionReport, JobSpec, Progress, ReadRequest, Worker};
+use kernel::Problem;
+
+/// Gives bytes of one of the job's files.
+pub type ReadBytes<'a> = dyn Fn(ReadRequest) -> BoxFuture<'a, Result<Bytes, Problem>> + Send + Sync + 'a;
+
+/// Looks into a version's files.
+pub trait Inspect: Send + Sync + 'static {
+    /// Does a job. When `cancelled` is ready, or the future is dropped, it stops.
+    ///
+    /// # Errors
+    /// If there is no whole report, for whatever reason.
+    fn inspect<'a>(
+        &'a self,
+        job: &'a JobSpec,
+        read: &'a ReadBytes<'a>,
+        progress: &'a (dyn Fn(Progress) + Send + Sync),
+        cancelled: BoxFuture<'a, ()>,
+    ) -> BoxFuture<'a, Result<InspectionReport, InspectionError>>;
+}
+
+impl Inspect for Worker {
+    fn inspect<'a>(
+        &'a self,
+        job: &'a JobSpec,
+        read: &'a ReadBytes<'a>,
+        progress: &'a (dyn Fn(Progress) + Send + Sync),
+        cancelled: BoxFuture<'a, ()>,
+    ) -> BoxFuture<'a, Result<InspectionReport, InspectionError>> {
+        Box::pin(self.run(job, read, progress, cancelled))
+    }
+}

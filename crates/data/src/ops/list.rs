@@ -1,0 +1,52 @@
+//! `datasets.search`: the data sets of a workspace.
+
+use gate::{Action, Operation, Permit, Scope, Target};
+use kernel::Problem;
+
+use crate::store::versions;
+use crate::{Data, DatasetSummary, rules};
+
+/// Lists data sets by name.
+pub struct SearchDatasets {
+    /// The room.
+    pub room: Data,
+    /// The last name of the page before.
+    pub after: Option<String>,
+    /// How many rows.
+    pub rows: Option<usize>,
+}
+
+/// A page of data sets.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct DatasetPage {
+    /// The rows.
+    pub rows: Vec<DatasetSummary>,
+    /// Where the next page begins.
+    pub next: Option<String>,
+}
+
+impl Operation for SearchDatasets {
+    const ACTION: Action = super::SEARCH;
+    type Output = DatasetPage;
+
+    fn target(&self) -> Target {
+        Target::Workspace
+    }
+
+    async fn run(self, permit: Permit<Self>) -> Result<DatasetPage, Problem> {
+        let count = rules::page_rows(self.rows)?;
+        // Data sets are granted by the workspace alone: whoever holds single experiments or models sees none.
+        if *permit.scope() != Scope::Workspace {
+            return Ok(DatasetPage::default());
+        }
+        let (workspace, now) = (permit.workspace()?.to_owned(), permit.entry().at);
+        let after = self.after.unwrap_or_default();
+        let limit = i64::try_from(count).unwrap_or(i64::MAX).saturating_add(1);
+        let read = move |reader: &mut vault::db::Reader<'_>| Ok(versions::datasets(reader, &workspace, &after, limit, now)?);
+        let mut rows = self.room.db().read(&permit, read).await?;
+        let more = rows.len() > count;
+        rows.truncate(count);
+        let next = rows.last().filter(|_| more).map(|last| last.name.clone());
+        Ok(DatasetPage { rows, next })
+    }
+}

@@ -1,0 +1,77 @@
+//! The verbs.
+
+mod clean;
+mod commit;
+mod decide;
+mod diff;
+mod export;
+mod findings;
+mod inspect;
+mod list;
+mod open;
+mod put;
+mod read;
+mod run;
+mod show;
+mod sources;
+mod stream;
+mod sweep;
+
+use gate::Action;
+
+pub use clean::CleanVersion;
+pub use commit::{Commit, Committed};
+pub use decide::{Admit, Decided, Refuse, Waive};
+pub use diff::{Diff, Difference, Sided};
+pub use export::{Export, Exported};
+pub use findings::{Document, Findings, Found, ReadDocument};
+pub use inspect::{CancelInspection, QueueInspection};
+pub use list::{DatasetPage, SearchDatasets};
+pub use open::{OpenVersion, Opened};
+pub use put::{PutFile, Stored};
+pub use read::ReadFile;
+pub use run::{BeginInspection, Ended, RunInspection};
+pub use show::{AttestationKey, ShowDataset, ShowManifest, ShowVersion, Shown, VersionPage};
+pub use sources::{AddSource, ListSources, NewSource, RemoveSource};
+pub use sweep::{SweepData, SweptData};
+
+/// Opens a version, and makes the data set if there is none.
+pub const OPEN: Action = Action::write("datasets.open");
+/// Puts a file into an open version.
+pub const PUT: Action = Action::write("datasets.put");
+/// Seals an open version.
+pub const COMMIT: Action = Action::write("datasets.commit");
+/// Seals an open version as another one without some rows.
+pub const CLEAN: Action = Action::write("datasets.clean");
+/// Lists data sets.
+pub const SEARCH: Action = Action::read("datasets.search");
+/// Shows a data set, a version, its manifest, or how it differs from another one.
+pub const GET: Action = Action::read("datasets.get");
+/// Shows what inspections found.
+pub const FINDINGS: Action = Action::read("datasets.findings");
+/// Reads a file.
+pub const READ: Action = Action::read("datasets.read");
+/// Takes a version out, with all that vouches for it.
+pub const EXPORT: Action = Action::read("datasets.export");
+/// Asks for an inspection.
+pub const INSPECT: Action = Action::write("datasets.inspect");
+/// Stops an inspection.
+pub const CANCEL: Action = Action::write("datasets.cancel");
+/// Lets a version in despite findings, for a while.
+pub const WAIVE: Action = Action::write("datasets.waive");
+/// Lets a version in that passed.
+pub const ADMIT: Action = Action::write("datasets.admit");
+/// Keeps a version out.
+pub const REFUSE: Action = Action::write("datasets.refuse");
+/// Lists trusted sources.
+pub const SOURCES_LIST: Action = Action::read("sources.list");
+/// Adds a trusted source.
+pub const SOURCES_ADD: Action = Action::write("sources.add");
+/// Takes a trusted source off the register.
+pub const SOURCES_REMOVE: Action = Action::write("sources.remove");
+/// The inspector takes an inspection up.
+pub const BEGIN: Action = Action::write("inspections.begin");
+/// The inspector does an inspection.
+pub const RUN: Action = Action::write("inspections.run");
+/// Takes away what was never committed, and ends waivers.
+pub const SWEEP: Action = Action::write("datasets.sweep");

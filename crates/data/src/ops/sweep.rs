@@ -1,0 +1,55 @@
+//! `datasets.sweep`: open versions that nobody committed go, waivers that have ended are written down.
+
+use gate::{Action, Operation, Outcome, Permit, Target};
+use kernel::{Micros, Problem};
+
+use crate::Data;
+use crate::limits::{OPEN_AGE_MAX, SWEEP_COUNT_MAX};
+use crate::store::{self, files, versions};
+
+/// Sweeps all workspaces. Of the job `retention`.
+pub struct SweepData {
+    /// The room.
+    pub room: Data,
+}
+
+/// What a sweep did.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct SweptData {
+    /// Open versions that went.
+    pub expired_count: usize,
+    /// Waivers that ended.
+    pub ended_waiver_count: u64,
+}
+
+impl Operation for SweepData {
+    const ACTION: Action = super::SWEEP;
+    type Output = SweptData;
+
+    fn target(&self) -> Target {
+        Target::Server
+    }
+
+    async fn run(self, permit: Permit<Self>) -> Result<SweptData, Problem> {
+        let now = permit.entry().at;
+        let age = i64::try_from(OPEN_AGE_MAX.as_micros()).unwrap_or(i64::MAX);
+        let before = Micros(now.0.saturating_sub(age));
+        let swept = self.room.db().write(&permit, move |writer| {
+            let mut objects = Vec::new();
+            let stale = versions::stale(writer, before, SWEEP_COUNT_MAX)?;
+            for id in &stale {
+                objects.extend(files::forget(writer, id)?);
+                versions::forget(writer, id)?;
+            }
+            let ended_waiver_count = versions::end_waivers(writer, now)?;
+            let swept = SweptData { expired_count: stale.len(), ended_waiver_count };
+            let outcome = Outcome::done()
+                .with("expired_count", swept.expired_count)
+                .with("ended_waiver_count", store::signed(ended_waiver_count)?);
+            Ok(((swept, objects), outcome))
+        });
+        let (swept, objects) = swept.await?;
+        self.room.drop_objects(&permit, objects).await;
+        Ok(swept)
+    }
+}

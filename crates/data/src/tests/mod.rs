@@ -1,0 +1,9 @@
+//! The verbs through an open gate, on SQLite and, where there is one, on PostgreSQL, with a stand-in for the worker.
+
+mod admission;
+mod broken_off;
+mod clean;
+mod provenance;
+mod read;
+mod support;
+mod versions;

@@ -1,0 +1,111 @@
+//! A version comes to be, and then never changes.
+
+use artifacts::Manifest;
+
+use super::support::*;
+use crate::ops::*;
+use crate::{CommitWish, Fetched};
+use gate::DataState;
+use kernel::Kind;
+
+#[test]
+fn a_version_takes_files_until_it_is_committed() {
+    on_both_engines(|world| async move {
+        let id = world.opened_version("churn").await.unwrap();
+        assert_eq!(kind(world.call(world.commit("churn", &id, told())).await), Kind::Conflict, "it has no files");
+        world.call(world.put("churn", &id, "part/b.csv", b"first")).await.unwrap();
+        world.call(world.put("churn", &id, "a.csv", b"x,y\n1,2\n")).await.unwrap();
+        world.call(world.put("churn", &id, "part/b.csv", b"x,y\n3,4\n")).await.unwrap();
+        for (path, expected) in
+            [("../x", Kind::Invalid), ("/x", Kind::Invalid), ("a.csv/x", Kind::Conflict), ("part", Kind::Conflict)]
+        {
+            assert_eq!(kind(world.call(world.put("churn", &id, path, b"x")).await), expected, "{path}");
+        }
+        assert_eq!(world.state("churn", &id).await, DataState::Open);
+        let committed = world.call(world.commit("churn", &id, told())).await.unwrap();
+        assert_eq!(committed.number, 1);
+        let again = world.call(world.commit("churn", &id, CommitWish::default())).await.unwrap();
+        assert_eq!(again, committed, "asked again, it answers the same and changes nothing");
+        assert_eq!(kind(world.call(world.put("churn", &id, "late.csv", b"x")).await), Kind::Conflict);
+        let shown = world.shown("churn", "1").await;
+        assert_eq!(shown.version.state, DataState::Quarantined);
+        assert_eq!(shown.version.licence.as_deref(), Some("CC-BY-4.0"));
+        assert_eq!((shown.version.file_count, shown.version.size_bytes), (2, 16));
+        let manifest = ShowManifest { room: world.room.clone(), dataset: "churn".to_owned(), version: "latest".to_owned() };
+        let manifest = world.call(manifest).await.unwrap();
+        assert_eq!(manifest, Manifest::of(manifest.entries.clone()));
+        assert_eq!(manifest.digest, committed.manifest_sha256);
+        assert_eq!(manifest.entries.iter().map(|entry| entry.path.as_str()).collect::<Vec<_>>(), ["a.csv", "part/b.csv"]);
+    });
+}
+
+#[test]
+fn only_who_opened_a_version_fills_and_commits_it() {
+    on_both_engines(|world| async move {
+        let id = world.opened_version("churn").await.unwrap();
+        world.call(world.put("churn", &id, "a.csv", b"mine")).await.unwrap();
+        assert_eq!(kind(world.call_as("mallory", world.put("churn", &id, "a.csv", b"evil")).await), Kind::Forbidden);
+        assert_eq!(kind(world.call_as("mallory", world.commit("churn", &id, told())).await), Kind::Forbidden);
+        let other = world.committed("other", &[("a.csv", b"x")], told()).await;
+        assert_eq!(kind(world.call(world.put("churn", &other.version_id, "a.csv", b"x")).await), Kind::NotFound);
+    });
+}
+
+#[test]
+fn lists_are_paged_and_narrowed() {
+    on_both_engines(|world| async move {
+        for name in ["a", "b", "c"] {
+            world.committed(name, &[("f.csv", b"1")], told()).await;
+        }
+        world.committed("b", &[("f.csv", b"2")], told()).await;
+        let page = |after: Option<&str>, rows| SearchDatasets {
+            room: world.room.clone(),
+            after: after.map(str::to_owned),
+            rows: Some(rows),
+        };
+        let first = world.call(page(None, 2)).await.unwrap();
+        assert_eq!(first.rows.iter().map(|row| row.name.as_str()).collect::<Vec<_>>(), ["a", "b"]);
+        assert_eq!((first.rows[1].latest_number, first.rows[1].admitted_number), (2, None));
+        let rest = world.call(page(first.next.as_deref(), 2)).await.unwrap();
+        assert_eq!((rest.rows.len(), rest.next), (1, None));
+        let versions = ShowDataset { room: world.room.clone(), dataset: "b".to_owned(), after: None, rows: Some(1) };
+        let versions = world.call(versions).await.unwrap();
+        assert_eq!((versions.rows[0].number, versions.next), (Some(2), Some(2)));
+        world.gate.set_scope(gate::Scope::Nothing);
+        assert!(world.call(page(None, 2)).await.unwrap().rows.is_empty());
+    });
+}
+
+#[test]
+fn records_hold_no_name_no_path_and_no_value() {
+    on_both_engines(|world| async move {
+        let wish = CommitWish { licence: Some("SECRET-licence".to_owned()), ..told() };
+        world.committed("secret-name", &[("secret-path.csv", b"secret-value")], wish).await;
+        world.inspected().await;
+        let read = world.call(world.read("secret-name", "1", "secret-path.csv")).await.unwrap();
+        let Fetched::File(download) = read else { unreachable!("it is there") };
+        assert_eq!(whole(download.body).await, b"secret-value");
+        let recorded = world.gate.recorded();
+        assert!(recorded.iter().all(|line| !line.to_lowercase().contains("secret")), "{recorded:?}");
+        let intents = recorded.iter().filter(|line| line.starts_with("intent")).count();
+        assert_eq!(intents * 2, recorded.len(), "each intent has one outcome: {recorded:?}");
+        let committed = recorded.iter().find(|line| line.starts_with("sealed datasets.commit done")).unwrap();
+        assert!(committed.contains("manifest_sha256=") && committed.contains("file_count=1"), "{committed}");
+    });
+}
+
+#[test]
+fn a_difference_names_what_changed() {
+    on_both_engines(|world| async move {
+        world.committed("d", &[("same", b"1"), ("gone", b"2"), ("changed", b"3")], told()).await;
+        world.committed("d", &[("same", b"1"), ("new", b"2"), ("changed", b"4")], told()).await;
+        let diff = |against| Diff { room: world.room.clone(), dataset: "d".to_owned(), version: "2".to_owned(), against };
+        assert_eq!(kind(world.call(diff(None)).await), Kind::Invalid, "it was compared with none");
+        let found = world.call(diff(crate::VersionName::parse("1"))).await.unwrap();
+        assert_eq!(
+            (found.added, found.removed, found.changed),
+            (vec!["new".into()], vec!["gone".into()], vec!["changed".into()])
+        );
+        assert_eq!(found.counts, [1, 1, 1, 1]);
+    });
+}

@@ -1,0 +1,190 @@
+//! What the room `data` records: versions of data sets, where they stem from, who read them.
+
+use serde_json::json;
+use vault::db::{Bind, DbError, Reader, Writer};
+
+use super::{Scene, clip, edge, edge_id, node, node_id, person};
+use crate::{NodeKind, Relation, Trust};
+
+/// A version of a data set that was committed.
+#[derive(Clone, Copy, Debug)]
+pub struct DataVersion<'a> {
+    /// The data set's name.
+    pub dataset: &'a str,
+    /// The version's number.
+    pub number: i64,
+    /// Its manifest's digest.
+    pub digest: &'a str,
+    /// Where its committer says that it comes from.
+    pub source: Option<&'a str>,
+    /// The versions of the same data set that it was made from.
+    pub parents: &'a [i64],
+    /// How: `parent` or `cleaned`.
+    pub how: &'a str,
+    /// Whose word that is.
+    pub descent: Trust,
+    /// The run that it came out of, and whether the server itself took the files from it.
+    pub run: Option<(&'a str, Trust)>,
+}
+
+/// The name of a data version's node. Names of data sets are unique in a workspace and never change.
+#[must_use]
+pub fn data_version_name(dataset: &str, number: i64) -> String {
+    format!("{dataset}/{number}")
+}
+
+/// The caller committed a version. Observed, but for what only the client said.
+///
+/// # Errors
+/// [`DbError`] of the engine.
+pub fn data_committed(writer: &mut Writer<'_>, scene: &Scene, made: &DataVersion<'_>) -> Result<(), DbError> {
+    let person = person(writer, scene)?;
+    let version = data_node(writer, scene, made.dataset, made.number)?;
+    // A run may have claimed to read it before it was there; from now on its digest is known.
+    writer.execute("UPDATE lineage_node SET digest = $1 WHERE id = $2", &[made.digest.into(), (&version).into()])?;
+    edge(writer, scene, (&version, &person), Relation::Attributed, Trust::Observed, "")?;
+    if let Some(source) = made.source {
+        let name = clip(source);
+        let attributes = json!({ "uri": name }).to_string();
+        let source = node(writer, scene, NodeKind::DataSource, name, None, &attributes)?;
+        edge(writer, scene, (&version, &source), Relation::Derived, Trust::Claimed, "source")?;
+    }
+    for parent in made.parents {
+        let parent = data_node(writer, scene, made.dataset, *parent)?;
+        edge(writer, scene, (&version, &parent), Relation::Derived, made.descent, made.how)?;
+    }
+    if let Some((run_id, trust)) = made.run {
+        let run = node(writer, scene, NodeKind::Run, run_id, None, "{}")?;
+        edge(writer, scene, (&version, &run), Relation::Generated, trust, "")?;
+    }
+    Ok(())
+}
+
+/// A version was inspected. Observed.
+///
+/// # Errors
+/// [`DbError`] of the engine.
+pub fn data_inspected(
+    writer: &mut Writer<'_>,
+    scene: &Scene,
+    (dataset, number): (&str, i64),
+    inspection_id: &str,
+    report_digest: &str,
+    verdict: &str,
+) -> Result<(), DbError> {
+    let version = data_node(writer, scene, dataset, number)?;
+    let attributes = json!({ "verdict": verdict }).to_string();
+    let inspection = node(writer, scene, NodeKind::Inspection, inspection_id, Some(report_digest), &attributes)?;
+    edge(writer, scene, (&version, &inspection), Relation::Inspected, Trust::Observed, verdict)
+}
+
+/// The caller read a version, for a run if it says so. That it read is observed; the run is as sure as its trust.
+///
+/// # Errors
+/// [`DbError`] of the engine.
+pub fn data_read(
+    writer: &mut Writer<'_>,
+    scene: &Scene,
+    dataset: &str,
+    number: i64,
+    run: Option<(&str, Trust)>,
+    context: &str,
+) -> Result<(), DbError> {
+    let version = data_node(writer, scene, dataset, number)?;
+    let person = person(writer, scene)?;
+    edge(writer, scene, (&person, &version), Relation::Used, Trust::Observed, "")?;
+    if let Some((run_id, trust)) = run {
+        let run = node(writer, scene, NodeKind::Run, run_id, None, "{}")?;
+        edge(writer, scene, (&run, &version), Relation::Used, trust, context)?;
+    }
+    Ok(())
+}
+
+/// Whether [`data_read`] has nothing to add.
+///
+/// # Errors
+/// [`DbError`] of the engine.
+pub fn is_data_read_known(
+    reader: &mut Reader<'_>,
+    scene: &Scene,
+    dataset: &str,
+    number: i64,
+    run: Option<(&str, Trust)>,
+    context: &str,
+) -> Result<bool, DbError> {
+    let id = |kind, name: &str| node_id(&scene.workspace, kind, name);
+    let version = id(NodeKind::DataVersion, &data_version_name(dataset, number));
+    let person = id(NodeKind::Person, &scene.principal);
+    let mut wanted = vec![edge_id(&person, &version, Relation::Used, Trust::Observed, "")];
+    if let Some((run_id, trust)) = run {
+        wanted.push(edge_id(&id(NodeKind::Run, run_id), &version, Relation::Used, trust, context));
+    }
+    for edge in wanted {
+        if reader.query_one("SELECT 1 FROM lineage_edge WHERE id = $1", &[(&edge).into()], |row| row.int(0))?.is_none() {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
+
+/// The owner of a run of this workspace; none if there is no such run.
+///
+/// # Errors
+/// [`DbError`] of the engine.
+pub fn run_in_workspace(reader: &mut Reader<'_>, workspace: &str, run_id: &str) -> Result<Option<String>, DbError> {
+    if run_id.contains('\0') {
+        return Ok(None);
+    }
+    let sql = "SELECT r.owner FROM run r JOIN experiment e ON e.experiment_id = r.experiment_id
+               WHERE r.run_id = $1 AND e.workspace_id = $2";
+    reader.query_one(sql, &[run_id.into(), workspace.into()], |row| row.text(0))
+}
+
+/// A run says that it read a dataset whose source is an address of a version here: observed if the caller was seen to read it.
+pub(super) fn run_read_version(
+    writer: &mut Writer<'_>,
+    scene: &Scene,
+    run: &str,
+    source: &str,
+    context: &str,
+) -> Result<(), DbError> {
+    let Some((dataset, number)) = version_in(source) else { return Ok(()) };
+    let name = data_version_name(dataset, number);
+    let version = node_id(&scene.workspace, NodeKind::DataVersion, &name);
+    let known = "SELECT 1 FROM lineage_node WHERE id = $1";
+    if writer.query_one(known, &[Bind::from(&version)], |row| row.int(0))?.is_none() {
+        return Ok(());
+    }
+    let reader = node_id(&scene.workspace, NodeKind::Person, &scene.principal);
+    let read = edge_id(&reader, &version, Relation::Used, Trust::Observed, "");
+    let seen = writer.query_one("SELECT 1 FROM lineage_edge WHERE id = $1", &[Bind::from(&read)], |row| row.int(0))?;
+    let trust = if seen.is_some() { Trust::Observed } else { Trust::Claimed };
+    edge(writer, scene, (run, &version), Relation::Used, trust, context)
+}
+
+/// The data set and number in `…/datasets/NAME/versions/NUMBER/…`.
+fn version_in(source: &str) -> Option<(&str, i64)> {
+    let (_, rest) = source.split_once("/api/strongroom/v1/datasets/")?;
+    let (dataset, rest) = rest.split_once("/versions/")?;
+    let digits = rest.split(|letter: char| !letter.is_ascii_digit()).next()?;
+    let number = digits.parse().ok()?;
+    (!dataset.is_empty() && !dataset.contains('/')).then_some((dataset, number))
+}
+
+fn data_node(writer: &mut Writer<'_>, scene: &Scene, dataset: &str, number: i64) -> Result<String, DbError> {
+    node(writer, scene, NodeKind::DataVersion, &data_version_name(dataset, number), None, "{}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_of_versions_are_known() {
+        let address = "{\"url\": \"https://h:8443/api/strongroom/v1/datasets/churn/versions/12/files/a.csv\"}";
+        assert_eq!(version_in(address), Some(("churn", 12)));
+        assert_eq!(version_in("https://h/api/strongroom/v1/datasets/churn/versions/latest/files/a"), None);
+        assert_eq!(version_in("https://h/api/strongroom/v1/datasets/a/b/versions/1"), None);
+        assert_eq!(version_in("s3://x/y"), None);
+    }
+}

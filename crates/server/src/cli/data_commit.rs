@@ -1,0 +1,305 @@
+//! `strongroom data commit` and `data clean`: files go up as they are read, then the version is sealed.
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::time::Duration;
+
+use bytes::Bytes;
+use clap::Args;
+use futures_util::TryStreamExt;
+use http_body_util::{BodyExt, StreamBody};
+use hyper::body::Frame;
+use kernel::Problem;
+use serde_json::{Value, json};
+use tokio::io::AsyncReadExt;
+
+use super::client::{Client, Connection};
+use super::data::{PREFIX, path, split, wait};
+use super::data_rows::{self, Rows};
+use super::output::{segment, show};
+
+/// How often a waiting command asks how far an inspection is.
+pub(super) const POLL_EVERY: Duration = Duration::from_millis(300);
+/// What is read of a file at once.
+const CHUNK_BYTES: usize = 256 * 1024;
+/// Folders within folders that are looked into.
+const DEPTH_MAX: usize = 32;
+
+/// Options of `data commit`.
+#[derive(Args)]
+#[command(after_help = "Examples:
+  strongroom data commit churn data/*.parquet --source https://data.example/churn --licence CC-BY-4.0 --owner example --wait
+  strongroom data commit churn train.csv --contract churn.odcs.yaml --label churned --parent 3
+  strongroom data commit churn --run RUN_ID --path data")]
+pub struct Commit {
+    /// The data set. The first commit makes it.
+    name: String,
+    /// Files and folders. A folder's files keep their paths below it.
+    files: Vec<PathBuf>,
+    /// Where the data comes from: an address.
+    #[arg(long, value_name = "URI")]
+    source: Option<String>,
+    /// A file with the source's Ed25519 signature over the manifest's digest (64 bytes, or base64).
+    #[arg(long, value_name = "FILE")]
+    signature: Option<PathBuf>,
+    /// Under which licence (SPDX).
+    #[arg(long, value_name = "SPDX")]
+    licence: Option<String>,
+    /// Whose it is.
+    #[arg(long, value_name = "NAME")]
+    owner: Option<String>,
+    /// What it is for.
+    #[arg(long, value_name = "TEXT")]
+    purpose: Option<String>,
+    /// The format, where the names do not say it: parquet, csv, jsonl, arrow, npy, npz, images.
+    #[arg(long)]
+    format: Option<String>,
+    /// A data contract (ODCS YAML).
+    #[arg(long, value_name = "FILE")]
+    contract: Option<PathBuf>,
+    /// The column that a model learns to predict.
+    #[arg(long, value_name = "COLUMN")]
+    label: Option<String>,
+    /// The column that says where a row came from.
+    #[arg(long, value_name = "COLUMN")]
+    source_column: Option<String>,
+    /// The column that says when a row came to be.
+    #[arg(long, value_name = "COLUMN")]
+    time_column: Option<String>,
+    /// The column that identifies a row.
+    #[arg(long, value_name = "COLUMN")]
+    id_column: Option<String>,
+    /// A column of free text; may be repeated.
+    #[arg(long = "text", value_name = "COLUMN")]
+    texts: Vec<String>,
+    /// A column that no screen may learn from; may be repeated.
+    #[arg(long = "ignore", value_name = "COLUMN")]
+    ignored: Vec<String>,
+    /// A version of the same data set that it was made from; may be repeated.
+    #[arg(long = "parent", value_name = "VERSION")]
+    parents: Vec<String>,
+    /// The version to compare it with; the first parent, or the newest admitted one, if none is named.
+    #[arg(long, value_name = "VERSION")]
+    reference: Option<String>,
+    /// Take the artifacts of this run instead of files; with files, the run that they came out of.
+    #[arg(long, value_name = "RUN_ID")]
+    run: Option<String>,
+    /// Below the run's artifacts.
+    #[arg(long, value_name = "PATH", requires = "run")]
+    path: Option<String>,
+    /// The name of a dataset that the run logged, instead of a path.
+    #[arg(long, value_name = "NAME", requires = "run", conflicts_with = "path")]
+    input: Option<String>,
+    /// Wait for the verdict; 3 unless it is admitted.
+    #[arg(long)]
+    wait: bool,
+    #[command(flatten)]
+    connection: Connection,
+}
+
+/// Options of `data clean`.
+#[derive(Args)]
+#[command(after_help = "Examples:
+  strongroom data clean churn@3 --rows 17,40-42 --reason 'labels were flipped' --wait
+
+Rows are numbered from 0 over the version's files in the order of their paths, headers not counted, as findings number them.")]
+pub struct Clean {
+    /// The version whose rows are left out.
+    version: String,
+    /// The rows: numbers and ranges, joined by commas.
+    #[arg(long, value_name = "ROWS")]
+    rows: Rows,
+    /// Why.
+    #[arg(long, value_name = "TEXT")]
+    reason: String,
+    /// Wait for the verdict; 3 unless it is admitted.
+    #[arg(long)]
+    wait: bool,
+    #[command(flatten)]
+    connection: Connection,
+}
+
+impl Commit {
+    pub(super) async fn run(self) -> Result<ExitCode, Problem> {
+        let mut client = self.connection.open().await?;
+        let body = self.body()?;
+        let committed = match &self.run {
+            Some(run) if self.files.is_empty() => {
+                let wish = json!({ "run_id": run, "path": self.path, "input": self.input, "commit": body });
+                client.post(&format!("{PREFIX}/{}/from-run", segment(&self.name)), &wish).await?
+            }
+            _ => self.upload(&mut client, body).await?,
+        };
+        finish(&mut client, &self.name, &committed, self.wait).await
+    }
+
+    async fn upload(&self, client: &mut Client, mut body: Value) -> Result<Value, Problem> {
+        if let (Some(run), Some(fields)) = (&self.run, body.as_object_mut()) {
+            fields.insert("run_id".to_owned(), json!(run));
+        }
+        let mut files = Vec::new();
+        for file in &self.files {
+            collect(file, "", 0, &mut files)?;
+        }
+        if files.is_empty() {
+            return Err(Problem::invalid("name files, or a run with --run"));
+        }
+        let id = open(client, &self.name).await?;
+        for (number, (name, file)) in files.iter().enumerate() {
+            if !client.json {
+                eprintln!("{}/{} {name}", number + 1, files.len());
+            }
+            put(client, &self.name, &id, name, file).await?;
+        }
+        client.post(&format!("{}/commit", path(&format!("{}@{id}", self.name))), &body).await
+    }
+
+    fn body(&self) -> Result<Value, Problem> {
+        let contract = self.contract.as_deref().map(read_text).transpose()?;
+        let signature = self.signature.as_deref().map(read_signature).transpose()?;
+        Ok(json!({
+            "source": self.source, "signature": signature, "licence": self.licence, "owner": self.owner, "purpose": self.purpose,
+            "format": self.format, "contract": contract, "parents": self.parents, "reference": self.reference,
+            "roles": {
+                "label": self.label, "source": self.source_column, "time": self.time_column, "id": self.id_column,
+                "texts": self.texts, "ignored": self.ignored,
+            },
+        }))
+    }
+}
+
+impl Clean {
+    pub(super) async fn run(self) -> Result<ExitCode, Problem> {
+        let mut client = self.connection.open().await?;
+        let (name, _) = split(&self.version);
+        let from = client.get(&path(&self.version)).await?;
+        let number = from.get("version").cloned().unwrap_or_default();
+        let manifest = client.get(&format!("{}/manifest", path(&self.version))).await?;
+        let files: Vec<String> = manifest
+            .get("files")
+            .and_then(Value::as_array)
+            .into_iter()
+            .flatten()
+            .filter_map(|file| file.get("path").and_then(Value::as_str).map(str::to_owned))
+            .collect();
+        let folder = data_rows::Scratch::make()?;
+        let mut filter = self.rows.filter();
+        let id = open(&mut client, name).await?;
+        for file in &files {
+            let kept = folder.path().join("file");
+            let mut cut = filter.file(file, &kept)?;
+            let address = format!("{}/files/{}", path(&self.version), encoded(file));
+            client.download(&address, &[], |bytes| cut.take(bytes)).await?;
+            filter = cut.end()?;
+            put(&mut client, name, &id, file, &kept).await?;
+        }
+        filter.check()?;
+        let body = json!({ "from": number, "rows": self.rows.ranges(), "reason": self.reason });
+        let committed = client.post(&format!("{}/clean", path(&format!("{name}@{id}"))), &body).await?;
+        finish(&mut client, name, &committed, self.wait).await
+    }
+}
+
+async fn finish(client: &mut Client, name: &str, committed: &Value, waits: bool) -> Result<ExitCode, Problem> {
+    let number = committed.get("version").and_then(Value::as_i64).unwrap_or_default();
+    if waits {
+        if !client.json {
+            eprintln!("committed {name}@{number}");
+        }
+        return wait(client, &format!("{name}@{number}")).await;
+    }
+    if client.json {
+        crate::say!("{committed}");
+    } else {
+        crate::say!("committed {name}@{number}, which is quarantined until it was inspected");
+        show(client, committed, &["manifest_sha256", "inspection"])?;
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+async fn open(client: &mut Client, name: &str) -> Result<String, Problem> {
+    let opened = client.post(&format!("{PREFIX}/{}/versions", segment(name)), &json!({})).await?;
+    let id = opened.get("id").and_then(Value::as_str).map(str::to_owned);
+    id.ok_or_else(|| Problem::internal("the server's answer names no version", "no id"))
+}
+
+/// Sends one file as it is read.
+async fn put(client: &mut Client, name: &str, version: &str, file_name: &str, file: &Path) -> Result<(), Problem> {
+    let unreadable = |error: std::io::Error| Problem::invalid(format!("`{}` cannot be read: {error}", file.display()));
+    let opened = tokio::fs::File::open(file).await.map_err(unreadable)?;
+    let size_bytes = opened.metadata().await.map_err(unreadable)?.len();
+    // What is appended meanwhile is not part of it.
+    let chunks = futures_util::stream::try_unfold(opened.take(size_bytes), |mut file| async move {
+        let mut chunk = Vec::with_capacity(CHUNK_BYTES);
+        let count = (&mut file).take(CHUNK_BYTES as u64).read_to_end(&mut chunk).await?;
+        Ok::<_, std::io::Error>((count > 0).then(|| (Bytes::from(chunk), file)))
+    });
+    let body = StreamBody::new(chunks.map_ok(Frame::data));
+    let address = format!("{}/files/{}", path(&format!("{name}@{version}")), encoded(file_name));
+    client.put(&address, body.boxed_unsync(), size_bytes).await.map(|_| ())
+}
+
+/// A path in an address: its slashes stay.
+pub(super) fn encoded(file: &str) -> String {
+    file.split('/').map(segment).collect::<Vec<_>>().join("/")
+}
+
+/// Files with the paths that they get. A link is not followed: it may lead anywhere.
+fn collect(path: &Path, below: &str, depth: usize, files: &mut Vec<(String, PathBuf)>) -> Result<(), Problem> {
+    let unreadable = |error: std::io::Error| Problem::invalid(format!("`{}` cannot be read: {error}", path.display()));
+    let name = path.file_name().and_then(|name| name.to_str());
+    let name = name.ok_or_else(|| Problem::invalid(format!("`{}` has no name that is UTF-8", path.display())))?;
+    let kind = std::fs::symlink_metadata(path).map_err(unreadable)?;
+    if kind.is_dir() {
+        if depth >= DEPTH_MAX {
+            return Err(Problem::invalid(format!("folders are deeper than {DEPTH_MAX} below what was named")));
+        }
+        // The folder that was named is the root; those below it are part of the path.
+        let inner = if depth == 0 { String::new() } else { format!("{below}{name}/") };
+        let mut entries: Vec<PathBuf> = Vec::new();
+        for entry in std::fs::read_dir(path).map_err(unreadable)? {
+            entries.push(entry.map_err(unreadable)?.path());
+        }
+        entries.sort();
+        return entries.iter().try_for_each(|entry| collect(entry, &inner, depth + 1, files));
+    }
+    if !kind.is_file() && depth > 0 {
+        return Err(Problem::invalid(format!("`{}` is no regular file; links are not followed", path.display())));
+    }
+    files.push((format!("{below}{name}"), path.to_path_buf()));
+    Ok(())
+}
+
+fn read_text(file: &Path) -> Result<String, Problem> {
+    std::fs::read_to_string(file).map_err(|error| Problem::invalid(format!("`{}` cannot be read: {error}", file.display())))
+}
+
+fn read_signature(file: &Path) -> Result<String, Problem> {
+    use base64::Engine;
+    let bytes = std::fs::read(file).map_err(|error| Problem::invalid(format!("`{}` cannot be read: {error}", file.display())))?;
+    match <[u8; 64]>::try_from(bytes.as_slice()) {
+        Ok(raw) => Ok(base64::engine::general_purpose::STANDARD.encode(raw)),
+        Err(_) => Ok(String::from_utf8_lossy(&bytes).trim().to_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_folder_is_the_root_of_its_files() {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::create_dir_all(folder.path().join("data/train")).unwrap();
+        for file in ["data/b.csv", "data/train/a.csv"] {
+            std::fs::write(folder.path().join(file), b"x").unwrap();
+        }
+        let mut files = Vec::new();
+        collect(&folder.path().join("data"), "", 0, &mut files).unwrap();
+        collect(&folder.path().join("data/b.csv"), "", 0, &mut files).unwrap();
+        let names: Vec<&str> = files.iter().map(|(name, _)| name.as_str()).collect();
+        assert_eq!(names, ["b.csv", "train/a.csv", "b.csv"]);
+        std::os::unix::fs::symlink("/etc/passwd", folder.path().join("data/link")).unwrap();
+        assert!(collect(&folder.path().join("data"), "", 0, &mut files).is_err());
+    }
+}

@@ -1,0 +1,42 @@
+//! The inspector's job: finds the worker's program and does the inspections that are queued.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use data::{Data, DataConfig, Inspect, Runner, VerdictPolicy};
+use gate::{Gate, JobKey};
+use kernel::Problem;
+use vault::db::Opened;
+use vault::objects::Objects;
+
+/// The worker's program, beside the server's own.
+const INSPECTOR_PROGRAM: &str = "strongroom-inspect";
+
+/// The room of data sets, with the verdict's policy that the configuration names.
+///
+/// # Errors
+/// `Invalid` if that cannot be read.
+pub fn open_data(config: &DataConfig, opened: &Opened, objects: Objects) -> Result<Data, Problem> {
+    let verdict = VerdictPolicy::open(config.verdict.as_deref())?;
+    Ok(Data::new(opened.db.clone(), opened.system.clone(), objects, config.clone(), verdict))
+}
+
+/// Begins to inspect. Only a server does: a command ends too soon.
+pub fn job(room: &Data, config: &DataConfig, gate: &Gate, jobs: &JobKey) -> tokio::task::JoinHandle<()> {
+    let runner = Runner::new(room.clone(), gate.clone(), jobs.pass(data::INSPECTOR), inspector(config));
+    tokio::spawn(runner.run())
+}
+
+/// The worker that looks into data. Where there is none, inspections fail and nothing is admitted: that is said at once.
+fn inspector(config: &DataConfig) -> Arc<dyn Inspect> {
+    let program = config.inspector.clone().or_else(|| {
+        let own = std::env::current_exe().ok()?;
+        Some(own.parent()?.join(INSPECTOR_PROGRAM))
+    });
+    let program = program.unwrap_or_else(|| PathBuf::from(INSPECTOR_PROGRAM));
+    if !program.is_file() {
+        let shown = program.display();
+        tracing::warn!("`{shown}` is not there: data sets stay in quarantine; install it, or name it in `data.inspector`");
+    }
+    Arc::new(inspection::Worker::new(program).allow_insecure_unsandboxed(config.allow_insecure_unsandboxed))
+}

@@ -1,0 +1,337 @@
+//! `/datasets`: data sets and their versions, from the first file to the verdict, and `/sources`: the register of trusted
+//! sources.
+
+use axum::body::Body;
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use data::ops::{
+    Admit, AttestationKey, CancelInspection, CleanVersion, Commit, Committed, Decided, Diff, Difference, Document, Export,
+    Exported, Findings, OpenVersion, PutFile, QueueInspection, ReadDocument, ReadFile, Refuse, SearchDatasets, ShowDataset,
+    ShowManifest, ShowVersion, Waive,
+};
+use data::{Cleaned, CommitWish, Data, DocumentKind, Manifest, VersionName, Wanted};
+use http::{HeaderValue, Method, header};
+use kernel::{Problem, hex};
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::datasets_view as view;
+use super::shape::{body, list, only, query};
+use super::times;
+use crate::outbound::harden;
+use crate::{Answer, BodyStream, Door, Inbound, outbound};
+
+pub(super) const PREFIX: &str = "/api/strongroom/v1/datasets";
+const VERSION: &str = "/{dataset}/versions/{version}";
+/// The run for which a file is read.
+const RUN_HEADER: &str = "x-strongroom-run";
+/// A page is shown by a browser, but may load and run nothing.
+const PAGE_POLICY: &str = "sandbox; default-src 'none'; style-src 'unsafe-inline'; img-src data:; frame-ancestors 'none'";
+
+/// What a committer says.
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct CommitBody {
+    source: Option<String>,
+    signature: Option<String>,
+    licence: Option<String>,
+    owner: Option<String>,
+    purpose: Option<String>,
+    format: Option<String>,
+    roles: RolesBody,
+    contract: Option<String>,
+    parents: Vec<Value>,
+    reference: Option<Value>,
+    run_id: Option<String>,
+}
+
+/// What columns are for.
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct RolesBody {
+    label: Option<String>,
+    source: Option<String>,
+    time: Option<String>,
+    id: Option<String>,
+    texts: Vec<String>,
+    probabilities: Vec<String>,
+    embedding: Option<String>,
+    ignored: Vec<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct CleanBody {
+    from: Value,
+    rows: Vec<(u64, u64)>,
+    reason: String,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct DecisionBody {
+    reason: String,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct WaiverBody {
+    reason: String,
+    until: String,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Nothing {}
+
+/// A route's reader with its room.
+fn bound<O: 'static>(
+    room: &Data,
+    parse: fn(Data, &Inbound) -> Result<O, Problem>,
+) -> impl Fn(&Inbound) -> Result<O, Problem> + Send + Sync + 'static {
+    let room = room.clone();
+    move |inbound| parse(room.clone(), inbound)
+}
+
+/// Adds these routes.
+pub fn routes(door: &mut Door, room: &Data) {
+    door.route(Method::GET, PREFIX, bound(room, search), |page| {
+        list("datasets", &page.rows, page.next.as_deref(), view::summary)
+    });
+    door.route(Method::GET, &format!("{PREFIX}/{{dataset}}"), bound(room, show_dataset), |page| {
+        let next = page.next.map(|next| next.to_string());
+        list("versions", &page.rows, next.as_deref(), view::version)
+    });
+    door.route(Method::POST, &format!("{PREFIX}/{{dataset}}/versions"), bound(room, open), |opened| {
+        outbound::json(&json!({ "id": opened.version_id, "expires_at": times::to_text(opened.expires_at) }))
+    });
+    let key = |room, inbound: &Inbound| only(inbound, []).map(|[]| AttestationKey { room });
+    door.route(Method::GET, "/api/strongroom/v1/attestation-key", bound(room, key), |key| {
+        outbound::json(
+            &json!({ "algorithm": "ed25519", "public_key": STANDARD.encode(&key), "keyid": hex(&kernel::sha256(&key)) }),
+        )
+    });
+    version_routes(door, room);
+    file_routes(door, room);
+    decision_routes(door, room);
+}
+
+fn version_routes(door: &mut Door, room: &Data) {
+    let at = |end: &str| format!("{PREFIX}{VERSION}{end}");
+    door.route(Method::GET, &at(""), bound(room, show_version), |shown| outbound::json(&view::shown(&shown)));
+    door.route(Method::GET, &at("/manifest"), bound(room, manifest), manifest_answer);
+    door.route(Method::GET, &at("/diff"), bound(room, diff), |found: Difference| outbound::json(&view::difference(&found)));
+    door.route(Method::GET, &at("/findings"), bound(room, findings), |found| outbound::json(&view::found(&found)));
+    door.route(Method::GET, &at("/documents/{document}"), bound(room, document), document_answer);
+    door.route(Method::GET, &at("/export"), bound(room, export), export_answer);
+    door.route(Method::POST, &at("/commit"), bound(room, commit), |done| committed_answer(&done));
+    door.route(Method::POST, &at("/clean"), bound(room, clean), |done| committed_answer(&done));
+}
+
+fn file_routes(door: &mut Door, room: &Data) {
+    const FILE: &str = "/files/{*path}";
+    door.route(Method::GET, &format!("{PREFIX}{VERSION}{FILE}"), bound(room, read), crate::mlflow::artifacts::fetched);
+    let writer = room.clone();
+    let put = move |inbound: &Inbound, bytes: BodyStream| {
+        let (dataset, version) = names(inbound);
+        let size_hint_bytes = inbound.header("content-length").and_then(|text| text.parse().ok());
+        let path = inbound.path("path").to_owned();
+        Ok(PutFile { room: writer.clone(), dataset, version, path, body: Box::pin(bytes), size_hint_bytes })
+    };
+    door.stream(Method::PUT, &format!("{PREFIX}{VERSION}{FILE}"), put, |stored| {
+        outbound::json(&json!({ "size_bytes": stored.size_bytes, "sha256": hex(&stored.sha256) }))
+    });
+}
+
+fn decision_routes(door: &mut Door, room: &Data) {
+    let at = |end: &str| format!("{PREFIX}{VERSION}{end}");
+    door.route(Method::POST, &at("/inspect"), bound(room, inspect), |inspection| outbound::json(&view::inspection(&inspection)));
+    door.route(Method::POST, &at("/cancel"), bound(room, cancel), |inspection| outbound::json(&view::inspection(&inspection)));
+    door.route(Method::POST, &at("/waive"), bound(room, waive), |done| decided_answer(&done));
+    door.route(Method::POST, &at("/admit"), bound(room, admit), |done| decided_answer(&done));
+    door.route(Method::POST, &at("/refuse"), bound(room, refuse), |done| decided_answer(&done));
+}
+
+/// The data set and the version of the address.
+fn names(inbound: &Inbound) -> (String, String) {
+    (inbound.path("dataset").to_owned(), inbound.path("version").to_owned())
+}
+
+fn search(room: Data, inbound: &Inbound) -> Result<SearchDatasets, Problem> {
+    let (page, []) = query(inbound, [])?;
+    Ok(SearchDatasets { room, after: page.after, rows: page.rows })
+}
+
+fn show_dataset(room: Data, inbound: &Inbound) -> Result<ShowDataset, Problem> {
+    let (page, []) = query(inbound, [])?;
+    let after = page.after.map(|after| after.parse().map_err(|_| Problem::invalid("`after` is a version's number")));
+    Ok(ShowDataset { room, dataset: inbound.path("dataset").to_owned(), after: after.transpose()?, rows: page.rows })
+}
+
+fn open(room: Data, inbound: &Inbound) -> Result<OpenVersion, Problem> {
+    let Nothing {} = body(inbound)?;
+    Ok(OpenVersion { room, dataset: inbound.path("dataset").to_owned() })
+}
+
+fn show_version(room: Data, inbound: &Inbound) -> Result<ShowVersion, Problem> {
+    let ([], (dataset, version)) = (only(inbound, [])?, names(inbound));
+    Ok(ShowVersion { room, dataset, version })
+}
+
+fn manifest(room: Data, inbound: &Inbound) -> Result<ShowManifest, Problem> {
+    let ([], (dataset, version)) = (only(inbound, [])?, names(inbound));
+    Ok(ShowManifest { room, dataset, version })
+}
+
+fn diff(room: Data, inbound: &Inbound) -> Result<Diff, Problem> {
+    let ([against], (dataset, version)) = (only(inbound, ["against"])?, names(inbound));
+    let against = against.map(|text| version_name(&Value::String(text))).transpose()?;
+    Ok(Diff { room, dataset, version, against })
+}
+
+fn findings(room: Data, inbound: &Inbound) -> Result<Findings, Problem> {
+    let ([], (dataset, version)) = (only(inbound, [])?, names(inbound));
+    Ok(Findings { room, dataset, version })
+}
+
+fn document(room: Data, inbound: &Inbound) -> Result<ReadDocument, Problem> {
+    let (dataset, version) = names(inbound);
+    let kind = DocumentKind::parse(inbound.path("document"));
+    let unknown = || Problem::not_found("a version has `contract.yaml`, `report.json`, `report.html` and `attestation.json`");
+    Ok(ReadDocument { room, dataset, version, kind: kind.ok_or_else(unknown)? })
+}
+
+fn export(room: Data, inbound: &Inbound) -> Result<Export, Problem> {
+    let ([], (dataset, version)) = (only(inbound, [])?, names(inbound));
+    Ok(Export { room, dataset, version })
+}
+
+fn read(room: Data, inbound: &Inbound) -> Result<ReadFile, Problem> {
+    let ([run], (dataset, version)) = (only(inbound, ["run"])?, names(inbound));
+    let run = run.or_else(|| inbound.header(RUN_HEADER).map(str::to_owned)).filter(|run| !run.is_empty());
+    let wanted = Wanted::parse(inbound.header("range"));
+    Ok(ReadFile { room, dataset, version, path: inbound.path("path").to_owned(), wanted, run })
+}
+
+fn commit(room: Data, inbound: &Inbound) -> Result<Commit, Problem> {
+    let ((dataset, version), wish) = (names(inbound), body::<CommitBody>(inbound)?.wish()?);
+    Ok(Commit { room, dataset, version, wish })
+}
+
+impl CommitBody {
+    /// What it says. A run that the client names is its own word.
+    pub(super) fn wish(self) -> Result<CommitWish, Problem> {
+        let signature = self.signature.map(|text| STANDARD.decode(text).map_err(|_| Problem::invalid("`signature` is base64")));
+        let RolesBody { label, source, time, id, texts, probabilities, embedding, ignored } = self.roles;
+        Ok(CommitWish {
+            source_uri: self.source,
+            signature: signature.transpose()?,
+            licence: self.licence,
+            data_owner: self.owner,
+            purpose: self.purpose,
+            format: self.format,
+            roles: inspection::Roles { label, source, time, id, texts, probabilities, embedding, ignored },
+            contract: self.contract,
+            parents: self.parents.iter().map(version_name).collect::<Result<_, _>>()?,
+            reference: self.reference.as_ref().map(version_name).transpose()?,
+            run: self.run_id.map(|run| (run, lineage::Trust::Claimed)),
+        })
+    }
+}
+
+fn clean(room: Data, inbound: &Inbound) -> Result<CleanVersion, Problem> {
+    let ((dataset, version), CleanBody { from, rows, reason }) = (names(inbound), body(inbound)?);
+    Ok(CleanVersion { room, dataset, version, cleaned: Cleaned { from: version_name(&from)?, rows, why: reason } })
+}
+
+/// `3`, `"3"`, `"latest"`, `"admitted"` or an id.
+fn version_name(value: &Value) -> Result<VersionName, Problem> {
+    let text = match value {
+        Value::String(text) => text.clone(),
+        other => other.to_string(),
+    };
+    VersionName::parse(&text).ok_or_else(|| Problem::invalid("a version is a number, `latest`, `admitted` or an id"))
+}
+
+fn inspect(room: Data, inbound: &Inbound) -> Result<QueueInspection, Problem> {
+    let (Nothing {}, (dataset, version)) = (body(inbound)?, names(inbound));
+    Ok(QueueInspection { room, dataset, version })
+}
+
+fn cancel(room: Data, inbound: &Inbound) -> Result<CancelInspection, Problem> {
+    let (Nothing {}, (dataset, version)) = (body(inbound)?, names(inbound));
+    Ok(CancelInspection { room, dataset, version })
+}
+
+fn waive(room: Data, inbound: &Inbound) -> Result<Waive, Problem> {
+    let ((dataset, version), WaiverBody { reason, until }) = (names(inbound), body(inbound)?);
+    Ok(Waive { room, dataset, version, reason, until: times::parse("until", &until)? })
+}
+
+fn admit(room: Data, inbound: &Inbound) -> Result<Admit, Problem> {
+    let ((dataset, version), DecisionBody { reason }) = (names(inbound), body(inbound)?);
+    Ok(Admit { room, dataset, version, reason })
+}
+
+fn refuse(room: Data, inbound: &Inbound) -> Result<Refuse, Problem> {
+    let ((dataset, version), DecisionBody { reason }) = (names(inbound), body(inbound)?);
+    Ok(Refuse { room, dataset, version, reason })
+}
+
+pub(super) fn committed_answer(done: &Committed) -> Result<Answer, Problem> {
+    outbound::json(&json!({
+        "id": done.version_id,
+        "version": done.number,
+        "manifest_sha256": hex(&done.manifest_sha256),
+        "inspection": done.inspection_id,
+    }))
+}
+
+fn decided_answer(done: &Decided) -> Result<Answer, Problem> {
+    outbound::json(&json!({
+        "version": done.number,
+        "state": done.state.word(),
+        "waiver_until": done.waiver_until.map(times::to_text),
+    }))
+}
+
+fn manifest_answer(manifest: Manifest) -> Result<Answer, Problem> {
+    let files: Vec<Value> = manifest
+        .entries
+        .iter()
+        .map(|entry| json!({ "path": entry.path, "size_bytes": entry.size_bytes, "sha256": hex(&entry.sha256) }))
+        .collect();
+    outbound::json(&json!({ "manifest_sha256": hex(&manifest.digest), "files": files }))
+}
+
+fn document_answer(document: Document) -> Result<Answer, Problem> {
+    let kind = match document.kind {
+        DocumentKind::Contract => "application/yaml",
+        DocumentKind::Report | DocumentKind::Attestation => "application/json",
+        DocumentKind::Page => "text/html; charset=utf-8",
+    };
+    let mut answer = stream_answer(document.body, document.size_bytes, kind);
+    set(&mut answer, header::CONTENT_SECURITY_POLICY, PAGE_POLICY);
+    set(&mut answer, header::ETAG, &format!("\"{}\"", hex(&document.sha256)));
+    Ok(answer)
+}
+
+fn export_answer(exported: Exported) -> Result<Answer, Problem> {
+    let mut answer = stream_answer(exported.body, exported.size_bytes, "application/x-tar");
+    set(&mut answer, header::CONTENT_DISPOSITION, &format!("attachment; filename=\"{}\"", exported.file_name));
+    Ok(answer)
+}
+
+fn stream_answer(bytes: data::Body, size_bytes: u64, kind: &'static str) -> Answer {
+    let mut answer = Answer::new(Body::from_stream(bytes));
+    set(&mut answer, header::CONTENT_LENGTH, &size_bytes.to_string());
+    set(&mut answer, header::CONTENT_TYPE, kind);
+    harden(&mut answer);
+    answer
+}
+
+fn set(answer: &mut Answer, name: header::HeaderName, value: &str) {
+    if let Ok(value) = HeaderValue::from_str(value) {
+        answer.headers_mut().insert(name, value);
+    }
+}

@@ -1,0 +1,135 @@
+//! Data sets, versions, inspections and findings as JSON. What is not known is null, and named in `unknown`.
+
+use data::ops::{Difference, Found, Shown};
+use data::{DatasetSummary, FoundFinding, Inspection, Verdict, Version};
+use inspection::Effect;
+use kernel::hex;
+use serde_json::{Value, json};
+
+use super::times::to_text;
+
+pub(super) fn summary(dataset: &DatasetSummary) -> Value {
+    json!({
+        "name": dataset.name,
+        "id": dataset.id,
+        "created_at": to_text(dataset.created_at),
+        "created_by": dataset.created_by,
+        "latest": dataset.latest_number,
+        "state": dataset.latest_state.map(gate::DataState::word),
+        "admitted": dataset.admitted_number,
+    })
+}
+
+pub(super) fn version(version: &Version) -> Value {
+    let origin = [
+        ("source", version.source_uri.is_none()),
+        ("licence", version.licence.is_none()),
+        ("owner", version.data_owner.is_none()),
+        ("purpose", version.purpose.is_none()),
+        ("run", version.run_id.is_none()),
+    ];
+    let unknown: Vec<&str> = origin.iter().filter(|(_, missing)| *missing).map(|(name, _)| *name).collect();
+    json!({
+        "dataset": version.dataset,
+        "version": version.number,
+        "id": version.id,
+        "state": version.state.word(),
+        "verdict": version.verdict.map(Verdict::word),
+        "committer": version.committer,
+        "opened_at": to_text(version.opened_at),
+        "committed_at": version.committed_at.map(to_text),
+        "manifest_sha256": version.manifest_sha256.map(|digest| hex(&digest)),
+        "file_count": version.file_count,
+        "size_bytes": version.size_bytes,
+        "row_count": version.row_count,
+        "column_count": version.column_count,
+        "format": version.format,
+        "roles": version.roles,
+        "source": version.source_uri,
+        "trusted_source": version.source_id,
+        "licence": version.licence,
+        "owner": version.data_owner,
+        "purpose": version.purpose,
+        "run_id": version.run_id,
+        "unknown": unknown,
+        "classes": classes(version),
+        "decision": version.decision.as_ref().map(|decision| json!({
+            "by": decision.by, "how": decision.kind.word(), "at": to_text(decision.at), "why": decision.why,
+        })),
+        "waiver_until": version.waiver_until.map(to_text),
+    })
+}
+
+fn classes(version: &Version) -> Vec<&'static str> {
+    let classes = version.classes;
+    let all = [
+        ("personal", classes.personal),
+        ("special_category", classes.special),
+        ("health", classes.health),
+        ("financial", classes.financial),
+    ];
+    all.iter().filter(|(_, is)| *is).map(|(name, _)| *name).collect()
+}
+
+pub(super) fn shown(shown: &Shown) -> Value {
+    let mut value = version(&shown.version);
+    if let Some(fields) = value.as_object_mut() {
+        let parents = shown.parents.iter().map(|parent| json!({ "version": parent.number, "how": parent.how }));
+        fields.insert("parents".to_owned(), parents.collect());
+        fields.insert("inspection".to_owned(), shown.inspection.as_ref().map_or(Value::Null, inspection));
+    }
+    value
+}
+
+pub(super) fn inspection(inspection: &Inspection) -> Value {
+    json!({
+        "id": inspection.id,
+        "state": inspection.state.word(),
+        "queued_at": to_text(inspection.queued_at),
+        "queued_by": inspection.queued_by,
+        "started_at": inspection.started_at.map(to_text),
+        "ended_at": inspection.ended_at.map(to_text),
+        "attempts": inspection.attempt_count,
+        "progress": { "stage": inspection.stage, "done": inspection.done_count, "of": inspection.total_count },
+        "verdict": inspection.verdict.map(Verdict::word),
+        "report_sha256": inspection.report_sha256.map(|digest| hex(&digest)),
+        "fault": inspection.fault,
+    })
+}
+
+pub(super) fn found(found: &Found) -> Value {
+    json!({
+        "inspection": found.inspection.as_ref().map(inspection),
+        "last_inspection": found.last.as_ref().map(inspection),
+        "findings": found.findings.iter().map(finding).collect::<Vec<_>>(),
+    })
+}
+
+fn finding(found: &FoundFinding) -> Value {
+    let effect = match found.effect {
+        Effect::Inform => "inform",
+        Effect::Waiver => "waiver",
+        Effect::Refuse => "refuse",
+    };
+    let mut value = json!(found.finding);
+    if let Some(fields) = value.as_object_mut() {
+        fields.insert("effect".to_owned(), json!(effect));
+    }
+    value
+}
+
+pub(super) fn difference(found: &Difference) -> Value {
+    let [added, removed, changed, same] = found.counts;
+    json!({
+        "before": found.numbers.before,
+        "after": found.numbers.after,
+        "row_count": { "before": found.row_counts.before, "after": found.row_counts.after },
+        "column_count": { "before": found.column_counts.before, "after": found.column_counts.after },
+        "size_bytes": { "before": found.size_bytes.before, "after": found.size_bytes.after },
+        "files": { "added": added, "removed": removed, "changed": changed, "same": same },
+        "added": found.added,
+        "removed": found.removed,
+        "changed": found.changed,
+        "drift": found.drift.iter().map(finding).collect::<Vec<_>>(),
+    })
+}
