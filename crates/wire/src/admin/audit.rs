@@ -47,7 +47,7 @@ pub fn routes(door: &mut Door, room: &Audit) {
         &at("/proof/{record}"),
         move |inbound| prove(&audit, inbound),
         |proven| {
-            let mut answer = text(proven.proof, "text/plain; charset=utf-8");
+            let mut answer = answer_of(proven.proof, "text/plain; charset=utf-8");
             set(&mut answer, "x-strongroom-index", &proven.index.to_string());
             set_bytes(&mut answer, "x-strongroom-record", &proven.record)?;
             set(&mut answer, "x-strongroom-verifier-key", &proven.verifier_key);
@@ -60,7 +60,7 @@ pub fn routes(door: &mut Door, room: &Audit) {
         &at("/export"),
         move |inbound| export(&audit, inbound),
         |exported| {
-            let mut answer = text(exported.lines, "application/x-ndjson");
+            let mut answer = answer_of(exported.lines, "application/x-ndjson");
             if let Some(next) = exported.next {
                 set(&mut answer, NEXT_HEADER, &next.to_string());
             }
@@ -72,9 +72,9 @@ pub fn routes(door: &mut Door, room: &Audit) {
     door.route(Method::POST, &at("/verify"), verify, |report| json_answer(&report));
     let audit = room.clone();
     let checkpoint = move |inbound: &Inbound| only(inbound, []).map(|[]| ReadCheckpoint { room: audit.clone() });
-    door.route(Method::GET, &at("/checkpoint"), checkpoint.clone(), |note| Ok(text(note, "text/plain; charset=utf-8")));
+    door.route(Method::GET, &at("/checkpoint"), checkpoint.clone(), |note| Ok(answer_of(note, "text/plain; charset=utf-8")));
     // The layout that mirrors and verifiers of C2SP tlog-tiles expect below one address.
-    door.route(Method::GET, &at("/log/checkpoint"), checkpoint, |note| Ok(text(note, "text/plain; charset=utf-8")));
+    door.route(Method::GET, &at("/log/checkpoint"), checkpoint, |note| Ok(answer_of(note, "text/plain; charset=utf-8")));
     let audit = room.clone();
     let tile = move |inbound: &Inbound| {
         let [] = only(inbound, [])?;
@@ -149,23 +149,16 @@ fn record_json(hit: &Hit) -> Result<Value, Problem> {
     Ok(record)
 }
 
-fn text(body: String, kind: &'static str) -> Answer {
-    let mut answer = Answer::new(Body::from(body));
+fn answer_of(body: impl Into<Body>, kind: &'static str) -> Answer {
+    let mut answer = Answer::new(body.into());
     answer.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(kind));
     harden(&mut answer);
     answer
 }
 
-/// Full bundles lie compressed on disk and are served so.
+/// A tile as it lies on disk, whatever its first bytes look like: hashes are random, and some begin as a gzip file does.
 fn tile_answer(bytes: Vec<u8>) -> Answer {
-    let compressed = bytes.starts_with(&[0x1f, 0x8b]);
-    let mut answer = Answer::new(Body::from(bytes));
-    answer.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/octet-stream"));
-    if compressed {
-        answer.headers_mut().insert(header::CONTENT_ENCODING, HeaderValue::from_static("gzip"));
-    }
-    harden(&mut answer);
-    answer
+    answer_of(bytes, "application/octet-stream")
 }
 
 /// A record's own bytes. They are text, but need not be ASCII.
@@ -178,5 +171,18 @@ fn set_bytes(answer: &mut Answer, name: &'static str, bytes: &[u8]) -> Result<()
 fn set(answer: &mut Answer, name: &'static str, value: &str) {
     if let Ok(value) = HeaderValue::from_str(value) {
         answer.headers_mut().insert(name, value);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_tile_is_never_taken_for_a_compressed_file() {
+        // One hash in 65,536 begins with the two bytes that begin a gzip file.
+        let answer = tile_answer(vec![0x1f, 0x8b, 8, 0]);
+        assert_eq!(answer.headers().get(header::CONTENT_ENCODING), None);
+        assert_eq!(answer.headers()[header::CONTENT_TYPE], "application/octet-stream");
     }
 }
