@@ -1,0 +1,100 @@
+//! Words that whole values are made of: names, religions, diagnoses, drugs and the like. Written down here from general
+//! knowledge, none taken from a data set.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use crate::checks::icd10;
+use crate::kind::Kind;
+use crate::names::{Names, fold};
+
+const GENDERS: &str = "male female man woman non-binary nonbinary transgender männlich weiblich homme femme hombre mujer divers";
+const RELIGIONS: &str = "christian christianity catholic catholicism protestant islam muslim hindu hinduism buddhist buddhism jewish judaism sikh \
+    sikhism atheist agnostic orthodox mormon anglican lutheran baptist methodist taoist shinto bahai jain pagan evangelical";
+const ETHNICITIES: &str = "white black caucasian hispanic latino latina latinx asian african-american african_american amer-indian-eskimo \
+    asian-pac-islander mixed multiracial roma sinti arab maori aboriginal native_american pacific_islander indigenous";
+const ORIENTATIONS: &str = "heterosexual homosexual bisexual gay lesbian straight asexual pansexual queer";
+const POLITICS: &str = "democrat republican independent conservative liberal labour labor tory socialist communist green greens libertarian spd cdu \
+    fdp afd";
+const MARITAL: &str = "married single divorced widowed separated unmarried never-married married-civ-spouse engaged";
+const DRUGS: &str = "metformin insulin aspirin ibuprofen paracetamol acetaminophen atorvastatin simvastatin lisinopril ramipril amlodipine metoprolol \
+    bisoprolol omeprazole pantoprazole amoxicillin azithromycin ciprofloxacin doxycycline levothyroxine prednisone prednisolone warfarin \
+    clopidogrel heparin furosemide hydrochlorothiazide losartan valsartan gabapentin pregabalin sertraline fluoxetine citalopram escitalopram \
+    venlafaxine diazepam lorazepam alprazolam zolpidem quetiapine olanzapine risperidone lithium morphine oxycodone tramadol fentanyl codeine \
+    albuterol salbutamol montelukast cetirizine loratadine tamoxifen methotrexate cisplatin rituximab adalimumab penicillin naproxen diclofenac \
+    glipizide sitagliptin empagliflozin semaglutide rosuvastatin spironolactone carvedilol digoxin allopurinol finasteride tamsulosin";
+const DISEASES: &str = "diabetes hypertension asthma cancer depression anxiety arthritis influenza pneumonia tuberculosis malaria hepatitis hiv aids \
+    epilepsy migraine stroke obesity anemia anaemia leukemia leukaemia lymphoma melanoma carcinoma dementia alzheimer parkinson schizophrenia \
+    bipolar copd bronchitis covid-19 covid osteoporosis psoriasis eczema gout sepsis cirrhosis endometriosis hypothyroidism hyperlipidemia \
+    hyperlipidaemia angina arrhythmia thrombosis embolism appendicitis gastritis colitis nephritis neuropathy glaucoma cataract fracture concussion";
+
+/// The lists as one table, with the recogniser's names.
+#[derive(Debug)]
+pub struct ValueWords {
+    words: HashMap<String, Kind>,
+    names: Arc<Names>,
+}
+
+impl ValueWords {
+    pub fn new() -> Self {
+        let lists = [
+            (GENDERS, Kind::Gender),
+            (POLITICS, Kind::Politics),
+            (RELIGIONS, Kind::Religion),
+            (ETHNICITIES, Kind::Ethnicity),
+            (ORIENTATIONS, Kind::Orientation),
+            (MARITAL, Kind::MaritalStatus),
+            (DRUGS, Kind::Medication),
+            (DISEASES, Kind::Diagnosis),
+        ];
+        let mut words = HashMap::new();
+        for (list, kind) in lists {
+            for word in list.split_whitespace() {
+                words.insert(fold(&word.replace('_', " ")), kind);
+            }
+        }
+        Self { words, names: Names::shared() }
+    }
+
+    /// The kinds that a whole value may be, as the lists see it.
+    pub fn kinds_of(&self, value: &str) -> impl Iterator<Item = Kind> {
+        const VALUE_BYTES_MAX: usize = 80;
+        let short = value.len() <= VALUE_BYTES_MAX;
+        let value = if short { value } else { "" };
+        let listed = self.words.get(&fold(value)).copied();
+        // The first word of `Diabetes mellitus type 2` or `Metformin 500 mg` says enough.
+        let first = value.split([' ', ',', '/']).next().unwrap_or_default();
+        let medical = self.words.get(&fold(first)).copied().filter(|kind| matches!(kind, Kind::Diagnosis | Kind::Medication));
+        let coded = (icd10(value.as_bytes()) && value.contains('.')).then_some(Kind::Diagnosis);
+        let mut kinds = [listed.or(coded).or(medical), None, None, None];
+        if value.split_whitespace().count() == 1 {
+            let known = self.names.known(value);
+            let set = [(known.is_given(), Kind::GivenName), (known.is_surname(), Kind::Surname), (known.is_place(), Kind::Place)];
+            for (slot, (holds, kind)) in kinds.iter_mut().skip(1).zip(set) {
+                *slot = holds.then_some(kind);
+            }
+        } else if self.is_person(value) {
+            kinds = [Some(Kind::Person), None, None, None];
+        }
+        kinds.into_iter().flatten()
+    }
+
+    /// Two to four words, the first or last of which is a given name and another a family name or in no list of common words.
+    fn is_person(&self, value: &str) -> bool {
+        let words: Vec<&str> = value.split([' ', ',']).filter(|word| !word.is_empty()).collect();
+        let capital = words.iter().all(|word| {
+            word.starts_with(char::is_uppercase) || matches!(*word, "van" | "de" | "von" | "da" | "der" | "al" | "bin" | "di")
+        });
+        let given = words.iter().any(|word| self.names.known(word).is_given());
+        let other = words.iter().any(|word| {
+            let known = self.names.known(word);
+            known.is_surname() || !(known.is_given() || known.is_common() || known.is_place())
+        });
+        (2..=5).contains(&words.len()) && capital && given && other && !value.bytes().any(|byte| byte.is_ascii_digit())
+    }
+
+    /// Whether a text is a whole number of 0 to 130.
+    pub fn is_small_number(&self, text: &str) -> bool {
+        text.len() <= 5 && text.trim_end_matches(".0").parse::<u32>().is_ok_and(|number| number <= 130)
+    }
+}
