@@ -28,7 +28,7 @@ pub use ops::keys::{RewrapKeys, RotateRootKey, RotateWorkspaceKey};
 pub use ops::list::{ListArtifacts, Listing};
 pub use ops::read::{Download, Fetched, ReadArtifact};
 pub use ops::upkeep::{SweepAtStart, SweepObjects, VerifyObjects, VerifyReport};
-pub use ops::upload::{AbortUpload, CompleteUpload, CreateUpload, PartStored, SentPart, UploadPart};
+pub use ops::upload::{AbortUpload, Begun, CompleteUpload, CreateUpload, PartStored, SentPart, UploadPart};
 pub use ops::write::{WriteArtifact, Written};
 pub use path::ArtifactPath;
 pub use range::Wanted;

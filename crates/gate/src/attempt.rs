@@ -4,6 +4,8 @@ use std::net::IpAddr;
 
 use kernel::Secret;
 
+use crate::Action;
+
 /// The workspace of a client that names none.
 pub const DEFAULT_WORKSPACE: &str = "default";
 
@@ -127,6 +129,15 @@ pub struct TokenFacts {
     pub workspace: Option<String>,
 }
 
+/// What a credential that was made for one errand is good for: one verb, on one thing.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Pass {
+    /// The verb. The gate refuses every other.
+    pub action: Action,
+    /// The thing, as the verb names it. The verb refuses every other.
+    pub subject: String,
+}
+
 /// Whom the attempt was found to be.
 #[derive(Clone, Debug)]
 pub struct Caller {
@@ -142,6 +153,8 @@ pub struct Caller {
     pub token: Option<TokenFacts>,
     /// Authenticator assurance level (NIST SP 800-63B): 0 for anonymous, 1 for a password or token.
     pub assurance: u8,
+    /// The one errand that the credential was made for; none for a credential of the caller's own.
+    pub pass: Option<Pass>,
 }
 
 impl Caller {
@@ -155,6 +168,7 @@ impl Caller {
             groups: Vec::new(),
             token: None,
             assurance: 0,
+            pass: None,
         }
     }
 
@@ -168,6 +182,7 @@ impl Caller {
             groups: Vec::new(),
             token: None,
             assurance: 3,
+            pass: None,
         }
     }
 }

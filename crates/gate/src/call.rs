@@ -138,6 +138,10 @@ impl Visitor {
     /// `Unauthenticated`, `StepUp`, `Forbidden` or `NotFound` as the policy decides; `Unavailable` if a port is down or the
     /// log cannot be written; else the verb's own problem.
     pub async fn call<O: Operation>(&self, operation: O) -> Result<O::Output, Problem> {
+        if let Some(pass) = self.caller.pass.as_ref().filter(|pass| pass.action != O::ACTION) {
+            let message = format!("this credential was made for `{}` and nothing else; send your own", pass.action.name);
+            return Err(self.refuse(O::ACTION, Problem::forbidden(message)).await);
+        }
         let target = operation.target();
         let facts = match self.ports.locate.locate(&self.attempt.workspace, &target).await {
             Ok(facts) => facts,

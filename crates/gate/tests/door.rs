@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use gate::{
     Action, Assess, Attempt, BoxFuture, Caller, CallerKind, Credential, Decide, Decision, Entry, Facts, Gate, Identify, Locate,
-    Operation, Outcome, Permit, Ports, Question, Record, Risk, Scope, SealedOutcome, Status, Target, Verdict,
+    Operation, Outcome, Pass, Permit, Ports, Question, Record, Risk, Scope, SealedOutcome, Status, Target, Verdict,
 };
 use kernel::{Kind, Problem, SystemClock};
 use std::sync::Mutex;
@@ -172,6 +172,15 @@ fn with_head<'a>(rest: &[&'a str]) -> Vec<&'a str> {
 fn a_verb_runs_after_its_intent_and_leaves_an_outcome() {
     check(world(), Verb::Succeed, None, &with_head(&["outcome done"]));
     check(world(), Verb::Fail, Some(Kind::NotFound), &with_head(&["outcome failed", "not_found"]));
+}
+
+#[test]
+fn a_pass_opens_its_own_verb_and_no_other() {
+    let own = || Ok(Caller { pass: Some(Pass { action: Verb::ACTION, subject: "x".to_owned() }), ..user()? });
+    check(World { caller: own, ..world() }, Verb::Succeed, None, &with_head(&["outcome done"]));
+    let other = || Ok(Caller { pass: Some(Pass { action: Action::read("test.other"), subject: "x".to_owned() }), ..user()? });
+    let expected = ["identify", "learn known", "assess", "refusal test.verb forbidden"];
+    check(World { caller: other, ..world() }, Verb::Succeed, Some(Kind::Forbidden), &expected);
 }
 
 #[test]

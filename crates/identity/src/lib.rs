@@ -10,12 +10,14 @@
 //! `tests::tokens::a_token_mints_nothing_wider_than_itself`.
 //! INVARIANT: nobody but a job mints a token for another person, and only its owner for a service account. Held by
 //! `tests::tokens::only_a_service_accounts_owner_mints_its_tokens`.
+//! INVARIANT: a pass opens one thing, for as long as its holder may, and never more than they may. Held by `tests::passes`.
 //! INVARIANT: nobody puts themself, or a service account of theirs, into a group. Held by `tests::groups`.
 
 mod config;
 mod memory;
 mod names;
 pub mod ops;
+mod pass;
 mod password;
 mod port;
 mod secret_text;
@@ -26,12 +28,13 @@ mod types;
 
 use std::sync::Arc;
 
-use gate::Action;
-use kernel::{Clock, Problem};
+use gate::{Action, Caller, Pass};
+use kernel::{Clock, Micros, Problem, Secret, random_bytes};
 use vault::db::{Db, PortDb};
 
 pub use config::IdentityConfig;
 pub use names::{LABEL_LENGTH_MAX, NAME_BYTES_MAX, SCOPE_BYTES_MAX, SCOPE_COUNT_MAX, parse_label, parse_scopes};
+pub use pass::{PASS_SECONDS_MAX, Passes};
 pub use password::PASSWORD_LENGTH_MAX;
 pub use port::IdentityPort;
 pub use secret_text::{SecretKind, is_secret_text, parse_secret_text};
@@ -84,17 +87,33 @@ struct Inner {
     config: IdentityConfig,
     passwords: Passwords,
     memory: Memory,
+    passes: Passes,
 }
 
 impl Identity {
-    /// The room over a database.
+    /// The room over a database. It makes no passes.
     ///
     /// # Errors
     /// `Invalid` for a configuration under which the room's promises would not hold.
     pub fn new(db: Db, config: IdentityConfig) -> Result<Self, Problem> {
+        Self::with_passes(db, config, Passes::new(&Secret::new(random_bytes::<32>().to_vec()), &[]))
+    }
+
+    /// The room over a database, with what it may make passes for.
+    ///
+    /// # Errors
+    /// As [`Identity::new`].
+    pub fn with_passes(db: Db, config: IdentityConfig, passes: Passes) -> Result<Self, Problem> {
         config.check()?;
         let (passwords, memory) = (Passwords::new(&config), Memory::new(&config));
-        Ok(Self { db, inner: Arc::new(Inner { config, passwords, memory }) })
+        Ok(Self { db, inner: Arc::new(Inner { config, passwords, memory, passes }) })
+    }
+
+    /// A pass for one errand of this caller, which lasts for [`PASS_SECONDS_MAX`] and not longer than what the caller came
+    /// with. None for a caller without a token or password, or for a verb that no passes are made for.
+    #[must_use]
+    pub fn pass(&self, caller: &Caller, pass: &Pass, at: Micros) -> Option<Secret> {
+        self.inner.passes.seal(caller, pass, at)
     }
 
     /// The gate's port to this room. It must share the room's memory, so that what the room revokes ends at once.

@@ -5,11 +5,12 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use gate::{Attempt, BoxFuture, Caller, Credential, Identify};
 use kernel::{Clock, Kind, Micros, Problem, Secret, sha256};
-use vault::db::{PortDb, SystemDb};
+use vault::db::{PortDb, Reader, SystemDb};
 
 use crate::Inner;
 use crate::memory::{CredentialKey, Moment, UseOf};
 use crate::names::NAME_BYTES_MAX;
+use crate::pass::{Holder, is_pass};
 use crate::password::PASSWORD_LENGTH_MAX;
 use crate::secret_text::{SecretKind, parse_secret_text};
 use crate::store::{self, FoundAccount, FoundCredential};
@@ -81,6 +82,7 @@ impl IdentityPort {
             Credential::None => Ok(Caller::anonymous()),
             Credential::Job(pass) => Ok(Caller::job(pass)),
             Credential::Malformed => Err(refused()),
+            Credential::Bearer(secret) if is_pass(secret.expose()) => self.by_pass(secret).await,
             Credential::Bearer(secret) => self.by_token(secret).await,
             Credential::Session(secret) => self.by_session(secret).await,
             // The MLflow client can send a token as a password; the user name then says nothing.
@@ -102,6 +104,28 @@ impl IdentityPort {
         self.lookup_count.fetch_add(1, Ordering::Relaxed);
         let found = self.db.read_point(move |reader| Ok(store::token_by_digest(reader, &key)?)).await?;
         let found = live(found, now.at())?;
+        self.accept(key, found, UseOf::Token, now)
+    }
+
+    async fn by_pass(&self, secret: &Secret) -> Result<Caller, Problem> {
+        let said = self.inner.passes.open(secret.expose()).ok_or_else(refused)?;
+        let key = sha256(secret.expose());
+        let now = self.inner.memory.moment(self.clock.now());
+        if let Some(caller) = self.inner.memory.good(&key, now) {
+            return Ok(caller);
+        }
+        self.lookup_count.fetch_add(1, Ordering::Relaxed);
+        let (holder, issued_at) = (said.holder, said.issued_at);
+        let look_up = move |reader: &mut Reader<'_>| match &holder {
+            Holder::Token(id) => Ok(store::token_by_id(reader, id)?),
+            Holder::Account(id) => Ok(store::account_by_id(reader, id)?.map(|known| known.since_password(issued_at))),
+        };
+        let mut found = live(self.db.read_point(look_up).await?, now.at())?;
+        found.expires_at = found.expires_at.min(said.expires_at);
+        if now.at() >= found.expires_at {
+            return Err(refused());
+        }
+        found.caller.pass = Some(said.pass);
         self.accept(key, found, UseOf::Token, now)
     }
 

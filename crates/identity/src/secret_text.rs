@@ -5,6 +5,8 @@
 
 use kernel::{Secret, random_text};
 
+use crate::pass::is_pass;
+
 /// What a secret text opens.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum SecretKind {
@@ -75,7 +77,7 @@ pub fn parse_secret_text(bytes: &[u8]) -> Option<SecretKind> {
 /// guesses, and for scanners of leaked secrets.
 #[must_use]
 pub fn is_secret_text(bytes: &[u8]) -> bool {
-    parse_secret_text(bytes).is_some()
+    parse_secret_text(bytes).is_some() || is_pass(bytes)
 }
 
 /// The part of a token that lists show, so that its owner can tell which one it is.

@@ -11,7 +11,7 @@ use artifacts::{Artifacts, SweepObjects};
 use audit::{Audit, AuditLog, OnMismatch};
 use axum::Router;
 use gate::{Attempt, Gate, JobKey, JobPass, Ports};
-use identity::{Identity, IdentityPort};
+use identity::{Identity, IdentityPort, Passes};
 use kernel::{Clock, Problem, Secret, SystemClock};
 use policy::Policy;
 use registry::Registry;
@@ -150,7 +150,8 @@ pub async fn open_with(data: &Path, config: &Config, way: Way, root: Arc<dyn Key
     let log = AuditLog::open(settings, opened.system.clone(), Arc::clone(&clock))?;
     crate::verify::write_key(data, &log.verifier_key().to_string())?;
 
-    let identity = Identity::new(opened.db.clone(), config.identity.clone())?;
+    let passes = Passes::new(&*keyring.secret("identity/passes").await?, wire::mlflow::artifacts::PASS_ACTIONS);
+    let identity = Identity::with_passes(opened.db.clone(), config.identity.clone(), passes)?;
     let identity_port = Arc::new(identity.port(opened.ports.clone(), Arc::clone(&clock)));
     let policy = Policy::open(opened.db.clone(), opened.ports.clone(), Arc::new(Principals)).await?;
     let (gate, jobs) = Gate::new(Ports {
@@ -169,8 +170,8 @@ pub async fn open_with(data: &Path, config: &Config, way: Way, root: Arc<dyn Key
         traces: traces::Traces::new(opened.db.clone()),
         registry: Registry::new(opened.db.clone()),
         evaluation: evaluation::Evaluation::new(opened.db.clone()),
-        artifacts: Artifacts::new(opened.db.clone(), objects).with_config(config.artifacts.clone()),
         data: inspecting::open_data(&config.data, &opened, objects.clone())?,
+        artifacts: Artifacts::new(opened.db.clone(), objects).with_config(config.artifacts.clone()),
         lineage: lineage::Lineage::new(opened.db.clone()),
         audit: Audit::new(Arc::clone(&log)),
         keyring,
@@ -184,9 +185,9 @@ pub async fn open_with(data: &Path, config: &Config, way: Way, root: Arc<dyn Key
         audit: &rooms.audit,
         lineage: &rooms.lineage,
         artifacts: &rooms.artifacts,
-    };
         data: &rooms.data,
         tracking: &rooms.tracking,
+    };
     wire::admin::routes(&mut door, &behind_admin);
     wire::mlflow::evaluation::routes(&mut door, &rooms.evaluation);
     wire::mlflow::traces::routes(&mut door, &rooms.traces, &rooms.artifacts);
@@ -201,15 +202,15 @@ pub async fn open_with(data: &Path, config: &Config, way: Way, root: Arc<dyn Key
         gate: gate.clone(),
         sweeper: jobs.pass(SWEEPER),
         artifacts: rooms.artifacts.clone(),
-    }));
         data: rooms.data.clone(),
+    }));
     // Only a server sends its checkpoints to witnesses: a command ends too soon.
     let cosigning = match way.bound {
         Some(_) => Some(tokio::spawn(crate::cosign::job(log, &config.audit.witnesses)?)),
         None => None,
     };
-    let table = door.table().to_vec();
     let inspecting = way.bound.map(|_| inspecting::job(&rooms.data, &config.data, &gate, &jobs));
+    let table = door.table().to_vec();
     Ok(App { router: door.into_router(), table, gate, jobs, rooms, housekeeping, cosigning, inspecting, _lock: lock })
 }
 
@@ -231,8 +232,8 @@ struct Housekeeping {
     gate: Gate,
     sweeper: JobPass,
     artifacts: Artifacts,
-}
     data: data::Data,
+}
 
 async fn keep_house(house: Housekeeping) {
     let mut minutes = 0_u64;
@@ -248,7 +249,6 @@ async fn keep_house(house: Housekeeping) {
                 Err(problem) => tracing::warn!(%problem, "objects that nothing names could not be swept"),
             }
         }
-        minutes = minutes.saturating_add(1);
         if minutes.is_multiple_of(SWEEP_DATA_EVERY_MINUTES) {
             let sweep = data::ops::SweepData { room: house.data.clone() };
             match house.gate.call(Attempt::of_job(house.sweeper.clone()), sweep).await {
@@ -256,6 +256,7 @@ async fn keep_house(house: Housekeeping) {
                 Err(problem) => tracing::warn!(%problem, "open versions and waivers could not be swept"),
             }
         }
+        minutes = minutes.saturating_add(1);
     }
 }
 

@@ -298,7 +298,7 @@ impl Shared {
             BodyKind::Whole | BodyKind::Login => BodyStream::empty(),
         };
         let visitor = self.gate.identify(attempt, action).await?;
-        let chosen = match read(&visitor, &mut parts, body, kind).await {
+        let chosen = match read(&mut parts, body, kind).await {
             Ok(inbound) => choose(&inbound, stream),
             Err(problem) => Err(problem),
         };
@@ -360,7 +360,7 @@ async fn refuse_unread(visitor: &Visitor, action: Action, problem: Problem) -> P
     visitor.refuse(action, problem).await
 }
 
-async fn read(visitor: &Visitor, parts: &mut Parts, body: Body, kind: BodyKind) -> Result<Inbound, Problem> {
+async fn read(parts: &mut Parts, body: Body, kind: BodyKind) -> Result<Inbound, Problem> {
     if parts.headers.get(header::CONTENT_ENCODING).is_some_and(|encoding| encoding != "identity") {
         return Err(Problem::invalid("compressed request bodies are not accepted; send it without Content-Encoding"));
     }
@@ -377,7 +377,7 @@ async fn read(visitor: &Visitor, parts: &mut Parts, body: Body, kind: BodyKind) 
                 })?
         }
     };
-    Ok(Inbound::new(visitor, parts, params, bytes))
+    Ok(Inbound::new(parts, params, bytes))
 }
 
 async fn path_params(parts: &mut Parts) -> Result<Vec<(String, String)>, Problem> {

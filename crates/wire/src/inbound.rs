@@ -10,7 +10,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use futures_util::{Stream, StreamExt};
-use gate::{Attempt, Credential, DEFAULT_WORKSPACE, Visitor};
+use gate::{Attempt, Credential, DEFAULT_WORKSPACE};
 use http::request::Parts;
 use http::{HeaderMap, Method, header};
 use kernel::{Problem, Secret};
@@ -34,8 +34,6 @@ const STREAM_IDLE_MAX: Duration = Duration::from_secs(60);
 /// A request after its sender was identified and its body was read.
 #[derive(Debug)]
 pub struct Inbound {
-    /// The caller's name, for attribution.
-    pub caller_name: String,
     /// The method.
     pub method: Method,
     /// The headers.
@@ -49,9 +47,8 @@ pub struct Inbound {
 }
 
 impl Inbound {
-    pub(crate) fn new(visitor: &Visitor, parts: &Parts, path: Vec<(String, String)>, body: Bytes) -> Self {
+    pub(crate) fn new(parts: &Parts, path: Vec<(String, String)>, body: Bytes) -> Self {
         Self {
-            caller_name: visitor.caller().name.clone(),
             method: parts.method.clone(),
             headers: parts.headers.clone(),
             authority: authority_of(parts).unwrap_or_default(),

@@ -36,9 +36,10 @@ impl Server {
         gate.set_facts_of(move |target| facts(&ports, target));
         let tracking = Tracking::new(opened.db.clone());
         let artifacts = Artifacts::new(opened.db.clone(), objects);
+        let identity = identity::Identity::new(opened.db.clone(), identity::IdentityConfig::default()).unwrap();
         let mut door = Door::new(gate.gate.clone(), DoorConfig { allowed_hosts: vec!["localhost".to_owned()] });
         wire::mlflow::experiments::routes(&mut door, &tracking);
-        wire::mlflow::artifacts::routes(&mut door, &artifacts);
+        wire::mlflow::artifacts::routes(&mut door, &artifacts, &identity);
         wire::mlflow::promptlab::routes(&mut door, &tracking, &artifacts);
         wire::mlflow::evaluation::routes(&mut door, &Evaluation::new(opened.db));
         Self { router: door.into_router(), gate, _folder: folder }

@@ -2,8 +2,8 @@
 //! writing a byte anew.
 
 use futures_util::StreamExt;
-use gate::{Action, Operation, Outcome, Permit, Target};
-use kernel::{Kind, Problem, Sha256Hasher, hex, random_id};
+use gate::{Action, Caller, Operation, Outcome, Permit, Target};
+use kernel::{Kind, Micros, Problem, Sha256Hasher, hex, random_id};
 use vault::objects::{Body, StoredObject};
 
 use super::write::{Written, check_size};
@@ -12,7 +12,7 @@ use crate::store::uploads::{self, UploadedPart};
 use crate::store::{self, NewFile};
 use crate::{ArtifactPath, Artifacts, Owner, Place};
 
-/// Begins a multipart upload. Gives its id.
+/// Begins a multipart upload.
 pub struct CreateUpload {
     /// The room.
     pub room: Artifacts,
@@ -22,15 +22,26 @@ pub struct CreateUpload {
     pub part_count: i64,
 }
 
+/// A multipart upload that has begun.
+#[derive(Clone, Debug)]
+pub struct Begun {
+    /// Its id.
+    pub upload_id: String,
+    /// Who began it.
+    pub by: Caller,
+    /// When.
+    pub at: Micros,
+}
+
 impl Operation for CreateUpload {
     const ACTION: Action = Action::write("artifacts.upload_create");
-    type Output = String;
+    type Output = Begun;
 
     fn target(&self) -> Target {
         self.place.owner.target()
     }
 
-    async fn run(self, permit: Permit<Self>) -> Result<String, Problem> {
+    async fn run(self, permit: Permit<Self>) -> Result<Begun, Problem> {
         self.place.home(&permit)?;
         let path = self.place.file()?.clone();
         let owner = self.place.owner;
@@ -43,7 +54,7 @@ impl Operation for CreateUpload {
             uploads::create(writer, &id, &owner, &path, at, &by)?;
             Ok((id.clone(), outcome.resource(id)))
         });
-        created.await
+        Ok(Begun { upload_id: created.await?, by: permit.caller().clone(), at })
     }
 }
 
@@ -85,6 +96,10 @@ impl Operation for UploadPart {
         let path = self.place.file()?.clone();
         let (room, owner, id, number) = (self.room, self.place.owner, self.upload_id, self.part_number);
         check_number(number)?;
+        // A pass is for the parts of one upload; that this is the verb, the gate has seen to.
+        if permit.caller().pass.as_ref().is_some_and(|pass| pass.subject != id) {
+            return Err(no_upload());
+        }
         let limit = PART_BYTES_MAX.min(room.config.upload_bytes_max);
         check_size(self.size_hint_bytes, limit)?;
         let (wanted_id, wanted_owner, wanted_path) = (id.clone(), owner.clone(), path.clone());

@@ -114,7 +114,10 @@ impl Bed {
     }
 
     async fn create(&self, path: &str, part_count: i64) -> Result<String, Problem> {
-        self.gate.call(CreateUpload { room: self.room.clone(), place: self.place(path), part_count }).await
+        self.gate
+            .call(CreateUpload { room: self.room.clone(), place: self.place(path), part_count })
+            .await
+            .map(|begun| begun.upload_id)
     }
 
     async fn part(&self, path: &str, upload_id: &str, part_number: i64, bytes: &[u8]) -> Result<SentPart, Problem> {

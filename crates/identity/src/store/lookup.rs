@@ -2,7 +2,7 @@
 
 use gate::{Caller, CallerKind, TokenFacts};
 use kernel::Micros;
-use vault::db::{DbError, Reader, Row};
+use vault::db::{Bind, DbError, Reader, Row};
 
 use super::scopes_of;
 
@@ -22,19 +22,66 @@ pub(crate) struct FoundAccount {
     pub(crate) disabled: bool,
     pub(crate) epoch: i64,
     pub(crate) hash: Option<String>,
+    pub(crate) password_changed_at: Option<Micros>,
 }
 
-pub(crate) fn token_by_digest(reader: &mut Reader<'_>, digest: &[u8; 32]) -> Result<Option<FoundCredential>, DbError> {
-    credential(
-        reader,
-        "WITH RECURSIVE up (id) AS (
-             SELECT m.group_id FROM membership m JOIN token t ON t.principal_id = m.member_id WHERE t.sha256 = $1
+impl FoundAccount {
+    /// The account as whoever knew its password at that time may use it: no longer, once that was changed.
+    pub(crate) fn since_password(self, at: Micros) -> FoundCredential {
+        let revoked = self.password_changed_at.is_none_or(|changed_at| changed_at > at);
+        FoundCredential {
+            caller: self.caller,
+            disabled: self.disabled,
+            revoked,
+            expires_at: Micros(i64::MAX),
+            last_seen: Micros(0),
+        }
+    }
+}
+
+/// Tokens by a column, with the groups of their owners.
+macro_rules! token_by {
+    ($column:literal) => {
+        concat!(
+            "WITH RECURSIVE up (id) AS (
+             SELECT m.group_id FROM membership m JOIN token t ON t.principal_id = m.member_id WHERE ",
+            $column,
+            " = $1
              UNION
              SELECT m.group_id FROM membership m JOIN up ON m.member_id = up.id)
          SELECT p.id, p.kind, p.name, p.disabled, t.id, t.scopes, t.workspace_id, t.expires_at, t.revoked_at, t.created_at, up.id
-         FROM token t JOIN principal p ON p.id = t.principal_id LEFT JOIN up ON 1 = 1 WHERE t.sha256 = $1",
-        digest,
-    )
+         FROM token t JOIN principal p ON p.id = t.principal_id LEFT JOIN up ON 1 = 1 WHERE ",
+            $column,
+            " = $1"
+        )
+    };
+}
+
+/// People's accounts by a column, with their groups.
+macro_rules! account_by {
+    ($column:literal) => {
+        concat!(
+            "WITH RECURSIVE up (id) AS (
+             SELECT m.group_id FROM membership m JOIN principal p ON p.id = m.member_id WHERE ",
+            $column,
+            " = $1
+             UNION
+             SELECT m.group_id FROM membership m JOIN up ON m.member_id = up.id)
+         SELECT p.id, p.kind, p.name, p.disabled, p.epoch, w.hash, w.changed_at, up.id
+         FROM principal p LEFT JOIN password w ON w.principal_id = p.id LEFT JOIN up ON 1 = 1
+         WHERE ",
+            $column,
+            " = $1 AND p.kind = 'user'"
+        )
+    };
+}
+
+pub(crate) fn token_by_digest(reader: &mut Reader<'_>, digest: &[u8; 32]) -> Result<Option<FoundCredential>, DbError> {
+    credential(reader, token_by!("t.sha256"), digest.as_slice().into())
+}
+
+pub(crate) fn token_by_id(reader: &mut Reader<'_>, id: &str) -> Result<Option<FoundCredential>, DbError> {
+    credential(reader, token_by!("t.id"), id.into())
 }
 
 /// A session that was opened with a token is revoked with it, and ends with it.
@@ -49,13 +96,13 @@ pub(crate) fn session_by_digest(reader: &mut Reader<'_>, digest: &[u8; 32]) -> R
                 COALESCE(s.revoked_at, t.revoked_at), s.last_seen, up.id
          FROM session s JOIN principal p ON p.id = s.principal_id LEFT JOIN token t ON t.id = s.token_id
          LEFT JOIN up ON 1 = 1 WHERE s.sha256 = $1",
-        digest,
+        digest.as_slice().into(),
     )
 }
 
-fn credential(reader: &mut Reader<'_>, sql: &str, digest: &[u8; 32]) -> Result<Option<FoundCredential>, DbError> {
+fn credential(reader: &mut Reader<'_>, sql: &str, key: Bind<'_>) -> Result<Option<FoundCredential>, DbError> {
     let mut found: Option<FoundCredential> = None;
-    reader.for_each(sql, &[digest.as_slice().into()], |row| {
+    reader.for_each(sql, &[key], |row| {
         if found.is_none() {
             let facts = TokenFacts { id: row.text(4)?, scopes: scopes_of(&row.text(5)?), workspace: row.opt_text(6)? };
             found = Some(FoundCredential {
@@ -75,31 +122,30 @@ fn credential(reader: &mut Reader<'_>, sql: &str, digest: &[u8; 32]) -> Result<O
 }
 
 pub(crate) fn account_by_name(reader: &mut Reader<'_>, name: &str) -> Result<Option<FoundAccount>, DbError> {
+    account(reader, account_by!("p.name"), name)
+}
+
+pub(crate) fn account_by_id(reader: &mut Reader<'_>, id: &str) -> Result<Option<FoundAccount>, DbError> {
+    account(reader, account_by!("p.id"), id)
+}
+
+fn account(reader: &mut Reader<'_>, sql: &str, key: &str) -> Result<Option<FoundAccount>, DbError> {
     let mut found: Option<FoundAccount> = None;
-    reader.for_each(
-        "WITH RECURSIVE up (id) AS (
-             SELECT m.group_id FROM membership m JOIN principal p ON p.id = m.member_id WHERE p.name = $1
-             UNION
-             SELECT m.group_id FROM membership m JOIN up ON m.member_id = up.id)
-         SELECT p.id, p.kind, p.name, p.disabled, p.epoch, w.hash, up.id
-         FROM principal p LEFT JOIN password w ON w.principal_id = p.id LEFT JOIN up ON 1 = 1
-         WHERE p.name = $1 AND p.kind = 'user'",
-        &[name.into()],
-        |row| {
-            if found.is_none() {
-                found = Some(FoundAccount {
-                    caller: caller_of(row, None)?,
-                    disabled: row.flag(3)?,
-                    epoch: row.int(4)?,
-                    hash: row.opt_text(5)?,
-                });
-            }
-            if let (Some(found), Some(group)) = (found.as_mut(), row.opt_text(6)?) {
-                found.caller.groups.push(group);
-            }
-            Ok(())
-        },
-    )?;
+    reader.for_each(sql, &[key.into()], |row| {
+        if found.is_none() {
+            found = Some(FoundAccount {
+                caller: caller_of(row, None)?,
+                disabled: row.flag(3)?,
+                epoch: row.int(4)?,
+                hash: row.opt_text(5)?,
+                password_changed_at: row.opt_int(6)?.map(Micros),
+            });
+        }
+        if let (Some(found), Some(group)) = (found.as_mut(), row.opt_text(7)?) {
+            found.caller.groups.push(group);
+        }
+        Ok(())
+    })?;
     Ok(found)
 }
 
@@ -111,5 +157,5 @@ fn caller_of(row: &Row<'_>, token: Option<TokenFacts>) -> Result<Caller, DbError
         // A group cannot log in: a row that says so is not one of ours.
         _ => return Err(DbError::Shape(1)),
     };
-    Ok(Caller { kind, id: row.text(0)?, name: row.text(2)?, groups: Vec::new(), token, assurance: 1 })
+    Ok(Caller { kind, id: row.text(0)?, name: row.text(2)?, groups: Vec::new(), token, assurance: 1, pass: None })
 }

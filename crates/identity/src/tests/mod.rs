@@ -3,6 +3,7 @@
 mod accounts;
 mod groups;
 mod login;
+mod passes;
 mod sessions;
 mod tokens;
 
@@ -10,16 +11,18 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use gate::{
-    Assess, Attempt, BoxFuture, Caller, Credential, Decide, Decision, Entry, Facts, Gate, Identify, JobKey, Locate, Operation,
-    Outcome, Ports, Question, Record, Risk, Scope, SealedOutcome, Target, Verdict,
+    Action, Assess, Attempt, BoxFuture, Caller, Credential, Decide, Decision, Entry, Facts, Gate, Identify, JobKey, Locate,
+    Operation, Outcome, Ports, Question, Record, Risk, Scope, SealedOutcome, Target, Verdict,
 };
 use kernel::{FakeClock, Kind, Micros, Problem, Secret, random_id};
 use vault::db::{self, Location, Opened};
 
 use crate::ops::accounts::CreateUser;
 use crate::ops::tokens::{CreateToken, CreateTokenFor};
-use crate::{Identity, IdentityConfig, IdentityPort, MintedToken, Name, Principal, TokenWish, workspace_by_name};
+use crate::{Identity, IdentityConfig, IdentityPort, MintedToken, Name, Passes, Principal, TokenWish, workspace_by_name};
 
+/// What passes are made for.
+pub(crate) const ERRAND: Action = Action::write("test.errand");
 pub(crate) const PASSWORD: &str = "gravel umbrella nine tulip";
 
 /// A door with the real identity port; it allows everything.
@@ -100,7 +103,8 @@ pub(crate) fn worlds_with(config: IdentityConfig) -> Vec<World> {
 fn world(location: &Location, folder: tempfile::TempDir, config: IdentityConfig) -> World {
     let opened = db::open(location).unwrap();
     let clock = FakeClock::at(Micros(1_800_000_000_000_000));
-    let room = Identity::new(opened.db.clone(), config).unwrap();
+    let passes = Passes::new(&secret("the key of passes"), &[ERRAND]);
+    let room = Identity::with_passes(opened.db.clone(), config, passes).unwrap();
     let port = Arc::new(room.port(opened.ports.clone(), Arc::new(clock.clone())));
     let open = Arc::new(Open { db: opened.ports.clone() });
     let (gate, job_key) = Gate::new(Ports {

@@ -136,12 +136,13 @@ fn caller_of(principal: &Principal) -> Caller {
         groups: principal.groups.clone(),
         token: None,
         assurance: 1,
+        pass: None,
     }
 }
 
 /// A caller without token and groups.
 fn user(id: &str) -> Caller {
-    Caller { kind: CallerKind::User, id: id.to_owned(), name: id.to_owned(), groups: Vec::new(), token: None, assurance: 1 }
+    Caller { kind: CallerKind::User, id: id.to_owned(), name: id.to_owned(), assurance: 1, ..Caller::anonymous() }
 }
 
 /// A live grant to a user.

@@ -2,11 +2,13 @@
 //! MLflow's web page shows files. Whatever a file is, a browser is told to save it, not to run it.
 
 use artifacts::{
-    AbortUpload, Artifacts, CompleteUpload, CreateUpload, DeleteArtifacts, Download, Fetched, ListArtifacts, ListedEntry,
+    AbortUpload, Artifacts, Begun, CompleteUpload, CreateUpload, DeleteArtifacts, Download, Fetched, ListArtifacts, ListedEntry,
     Listing, Owner, Place, ReadArtifact, SentPart, UploadPart, Wanted, WriteArtifact,
 };
 use axum::body::Body;
+use gate::{Action, Operation, Pass};
 use http::{HeaderValue, Method, StatusCode, header};
+use identity::Identity;
 use kernel::Problem;
 use serde_json::{Value, json};
 
@@ -18,8 +20,11 @@ use crate::{Answer, BodyStream, Door, Inbound};
 /// A file shown by a browser must not act: no scripts, no forms, an origin of its own.
 const FILE_POLICY: &str = "sandbox; default-src 'none'; frame-ancestors 'none'";
 
+/// The verbs that these routes hand out passes for.
+pub const PASS_ACTIONS: &[Action] = &[UploadPart::ACTION];
+
 /// Adds these routes.
-pub fn routes(door: &mut Door, room: &Artifacts) {
+pub fn routes(door: &mut Door, room: &Artifacts, identity: &Identity) {
     const FILE: &str = "/mlflow-artifacts/artifacts/{*path}";
     door.mlflow(Method::GET, "/mlflow-artifacts/artifacts", bound(room, list_proxied), |all| by_name(&all.entries));
     door.mlflow(Method::GET, FILE, bound(room, read_proxied), fetched);
@@ -28,18 +33,18 @@ pub fn routes(door: &mut Door, room: &Artifacts) {
     door.mlflow_stream(Method::PUT, FILE, move |inbound, body| write(&writer, inbound, body), |_| crate::json(&json!({})));
     door.mlflow(Method::GET, "/mlflow/artifacts/list", bound(room, list_of_run), listing);
     door.mlflow(Method::GET, "/mlflow/logged-models/{model_id}/artifacts/directories", bound(room, list_of_model), listing);
-    multipart_routes(door, room);
+    multipart_routes(door, room, identity);
     page_routes(door, room);
 }
 
-fn multipart_routes(door: &mut Door, room: &Artifacts) {
-    for prefix in ["/api/2.0", "/api/3.0", "/ajax-api/2.0", "/ajax-api/3.0"] {
-        let creator = room.clone();
+fn multipart_routes(door: &mut Door, room: &Artifacts, identity: &Identity) {
+    for prefix in super::PREFIXES {
+        let (creator, identity) = (room.clone(), identity.clone());
         door.route_with(
             Method::POST,
             &format!("{prefix}/mlflow-artifacts/mpu/create/{{*path}}"),
             move |inbound| create_upload(&creator, inbound),
-            |upload_id, parts: PartsAddress| crate::json(&parts.credentials(&upload_id)),
+            move |begun, parts: PartsAddress| crate::json(&parts.credentials(&begun, &identity)),
         );
     }
     const PART: &str = "/mlflow-artifacts/mpu/part/{upload_id}/{part_number}/{*path}";
@@ -136,18 +141,23 @@ fn content_length(inbound: &Inbound) -> Option<u64> {
     inbound.header("content-length").and_then(|text| text.parse().ok())
 }
 
-/// Where the parts of an upload go: to this server, by the authority that the client used, with its own credential.
+/// Where the parts of an upload go: to this server, by the authority that the client used.
 struct PartsAddress {
     authority: String,
-    authorization: Option<String>,
     path: String,
     part_count: i64,
 }
 
 impl PartsAddress {
-    fn credentials(&self, upload_id: &str) -> Value {
+    /// The addresses with a pass for this upload, so that what they are handed on to cannot do anything else. A browser's
+    /// session gets none: its cookie goes with each request anyway.
+    fn credentials(&self, begun: &Begun, identity: &Identity) -> Value {
+        let upload_id = &begun.upload_id;
         let encoded = percent_encoding::utf8_percent_encode(&self.path, PATH).to_string();
-        let headers = self.authorization.as_ref().map_or_else(|| json!({}), |value| json!({"Authorization": value}));
+        let pass = Pass { action: UploadPart::ACTION, subject: upload_id.clone() };
+        let sealed = identity.pass(&begun.by, &pass, begun.at);
+        let bearer = sealed.as_ref().and_then(|sealed| sealed.expose_text()).map(|sealed| format!("Bearer {sealed}"));
+        let headers = bearer.map_or_else(|| json!({}), |bearer| json!({"Authorization": bearer}));
         let credentials: Vec<Value> = (1..=self.part_count)
             .map(|number| {
                 let url = format!("https://{}/api/2.0/mlflow-artifacts/mpu/part/{upload_id}/{number}/{encoded}", self.authority);
@@ -173,12 +183,7 @@ fn create_upload(room: &Artifacts, inbound: &Inbound) -> Result<(CreateUpload, P
     let fields = Fields::of(inbound)?;
     let path = uploaded_path(inbound, &fields)?;
     let part_count = fields.int("num_parts")?.unwrap_or(1);
-    let parts = PartsAddress {
-        authority: inbound.authority.clone(),
-        authorization: inbound.header("authorization").map(str::to_owned),
-        path: path.clone(),
-        part_count,
-    };
+    let parts = PartsAddress { authority: inbound.authority.clone(), path: path.clone(), part_count };
     Ok((CreateUpload { room: room.clone(), place: Place::parse(&path)?, part_count }, parts))
 }
 

@@ -43,13 +43,19 @@ where
 }
 
 /// Adds all routes of MLflow's interface.
-pub fn routes(door: &mut Door, tracking: &tracking::Tracking, registry: &registry::Registry, artifacts: &::artifacts::Artifacts) {
+pub fn routes(
+    door: &mut Door,
+    tracking: &tracking::Tracking,
+    registry: &registry::Registry,
+    artifacts: &::artifacts::Artifacts,
+    identity: &identity::Identity,
+) {
     experiments::routes(door, tracking);
     runs::routes(door, tracking);
     logging::routes(door, tracking);
     promptlab::routes(door, tracking, artifacts);
     metrics::routes(door, tracking);
-    artifacts::routes(door, artifacts);
+    artifacts::routes(door, artifacts, identity);
     registered_models::routes(door, registry);
     model_versions::routes(door, registry);
     version_files::routes(door, registry, artifacts);
