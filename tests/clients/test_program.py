@@ -144,3 +144,51 @@ def test_lineage_leads_from_a_model_to_its_run_data_and_author(server, mlflow_he
         assert data.digest in said
         assert "0123456789abcdef" in said
         assert "observed" in said and "claimed" in said
+
+
+def with_passphrase(folder, passphrase):
+    """A server whose root key is made from a passphrase."""
+    config = '[vault.root_key]\nkind = "passphrase"\nvariable = "ROOT_PASSPHRASE"\n'
+    return harness.Server(folder / "data", config_text=config, environment={"ROOT_PASSPHRASE": passphrase})
+
+
+def change_passphrase(server, old, new):
+    command = server.command("keys", "change-passphrase", "--new-variable", "NEW_PASSPHRASE", "--json")
+    environment = {**os.environ, "ROOT_PASSPHRASE": old, "NEW_PASSPHRASE": new}
+    return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60)
+
+
+def test_the_root_passphrase_is_changed_by_command(tmp_path, monkeypatch):
+    old, new = "gravel umbrella nine tulip", "seven lanterns under moss"
+    monkeypatch.setenv("ROOT_PASSPHRASE", old)
+    server = with_passphrase(tmp_path, old)
+    server.init()
+    server.start()
+    made = server.session().post(f"{server.url}{API}/experiments/create", json={"name": "kept"}).json()
+    assert change_passphrase(server, old, new).returncode != 0, "a server runs on the folder"
+    server.stop()
+    salt = server.data / "keys" / "passphrase.salt"
+    before = salt.read_text()
+    for wrong in (("not the passphrase at all", new), (old, "short"), (old, old)):
+        assert change_passphrase(server, *wrong).returncode != 0, wrong
+        assert salt.read_text() == before
+    done = change_passphrase(server, old, new)
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["root_version"] == 2 and json.loads(done.stdout)["rewrapped_count"] > 0
+    # Broken off at its very end, with both passphrases in the file: the old one opens nothing, and it can be ended.
+    after = salt.read_text()
+    salt.write_text(before + after.splitlines()[1] + "\n")
+    with pytest.raises(harness.StartError):
+        server.start()
+    assert change_passphrase(server, old, new).returncode == 0
+    assert salt.read_text() == after
+    monkeypatch.setenv("ROOT_PASSPHRASE", new)
+    server.environment = {"ROOT_PASSPHRASE": new}
+    server.start()
+    try:
+        read = server.session().get(f"{server.url}{API}/experiments/get", params=made)
+        assert read.json()["experiment"]["name"] == "kept"
+    finally:
+        server.stop()
+    verified = server.cli("audit", "verify")
+    assert "nothing was changed" in verified.stdout

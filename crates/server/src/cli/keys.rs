@@ -1,24 +1,25 @@
 //! `strongroom keys …`.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use artifacts::RotateRootKey;
 use clap::{Args, Subcommand};
 use gate::Attempt;
-use kernel::Problem;
+use kernel::{Problem, Secret};
 use serde_json::{Value, json};
-use vault::keys::KeyFile;
+use vault::keys::{KeyFile, KeyService, PassphraseKey};
 
 use super::client::{Client, Connection};
 use super::output::show;
-use crate::{boot, config};
+use crate::boot::{self, App};
+use crate::config::{self, Config, RootKeyConfig};
 
 const PREFIX: &str = "/api/strongroom/v1/keys";
 /// The job that may change the root key, and nothing else.
 const CUSTODIAN: &str = "custodian";
 
-/// Work with keys: new ones for a workspace, a new root key.
+/// Work with keys: new ones for a workspace, a new root key, a new root passphrase.
 #[derive(Subcommand)]
 pub enum Keys {
     /// Make a new key for the workspace of --workspace, and wrap the keys of all its objects by it. No data is rewritten.
@@ -27,6 +28,8 @@ pub enum Keys {
     Rewrap(Plain),
     /// Make a new root key and wrap every other key by it. No server may run on the folder. No data is rewritten.
     RotateRoot(RotateRoot),
+    /// Change the root passphrase: make a key of the new one and wrap every other key by it. No server may run on the folder.
+    ChangePassphrase(ChangePassphrase),
 }
 
 /// Nothing but the connection.
@@ -41,6 +44,13 @@ pub struct Plain {
 #[command(after_help = "Keep the old key file with the backups that were made under it: they open with no other.\n\n\
 Example:\n  strongroom keys rotate-root --data ./data")]
 pub struct RotateRoot {
+    #[command(flatten)]
+    folder: Folder,
+}
+
+/// A data folder that no server runs on.
+#[derive(Args)]
+struct Folder {
     /// The data folder. No server may run on it.
     #[arg(long, value_name = "DIR", env = "STRONGROOM_DATA")]
     data: PathBuf,
@@ -50,6 +60,21 @@ pub struct RotateRoot {
     /// Print JSON, for scripts.
     #[arg(long)]
     json: bool,
+}
+
+/// Options of `keys change-passphrase`.
+#[derive(Args)]
+#[command(
+    after_help = "The old passphrase is read from the variable that the configuration names, as always. If this is broken off, run it \
+again with both.\nKeep the old passphrase and the old keys/passphrase.salt with the backups that were made under them.\n\n\
+Example:\n  strongroom keys change-passphrase --data ./data --new-variable STRONGROOM_NEW_PASSPHRASE"
+)]
+pub struct ChangePassphrase {
+    /// The environment variable that holds the new passphrase.
+    #[arg(long, value_name = "NAME")]
+    new_variable: String,
+    #[command(flatten)]
+    folder: Folder,
 }
 
 impl Keys {
@@ -68,6 +93,7 @@ impl Keys {
                 show(&client, &json!({ "rewrapped_count": count }), &["rewrapped_count"])
             }
             Self::RotateRoot(rotate) => rotate.run().await,
+            Self::ChangePassphrase(change) => change.run().await,
         }
     }
 }
@@ -87,33 +113,102 @@ async fn rewrap(client: &mut Client) -> Result<u64, Problem> {
     }
 }
 
-impl RotateRoot {
-    async fn run(self) -> Result<(), Problem> {
-        let config = config::load(&self.data, self.config.as_deref())?;
-        let path = boot::root_key_path(&self.data, &config.vault.root_key)
-            .ok_or_else(|| Problem::invalid("the root key is made from a passphrase; only one in a file can be rotated"))?;
-        let app = boot::open(&self.data, &config).await?;
-        let rotated = rotate(&app, &path).await;
-        app.close().await;
-        let (version, count) = rotated?;
+impl Folder {
+    fn say(&self, version: i64, count: usize, path: &Path) {
         if self.json {
             crate::say!("{}", json!({"root_version": version, "rewrapped_count": count}));
-            return Ok(());
+            return;
         }
         crate::say!("the root key is at version {version}; {count} keys were wrapped by it");
         crate::say!("back up `{}` again, and keep the old file with the backups that were made under it", path.display());
+    }
+}
+
+impl RotateRoot {
+    async fn run(self) -> Result<(), Problem> {
+        let folder = &self.folder;
+        let config = config::load(&folder.data, folder.config.as_deref())?;
+        let path = boot::root_key_path(&folder.data, &config.vault.root_key).ok_or_else(|| {
+            Problem::invalid("the root key is made from a passphrase; change that with `strongroom keys change-passphrase`")
+        })?;
+        let app = boot::open(&folder.data, &config).await?;
+        let rotated = rotate(&app, &path).await;
+        app.close().await;
+        let (version, count) = rotated?;
+        folder.say(version, count, &path);
         Ok(())
     }
 }
 
 /// The file holds both versions until every key is wrapped by the new one, so that a crash at any point loses nothing:
 /// running it once more ends it.
-async fn rotate(app: &boot::App, path: &std::path::Path) -> Result<(i64, usize), Problem> {
-    use vault::keys::KeyService;
+async fn rotate(app: &App, path: &Path) -> Result<(i64, usize), Problem> {
     let new = KeyFile::open(path)?.rotated()?;
     let version = new.version();
-    let verb = RotateRootKey { room: app.rooms.artifacts.clone(), root: Arc::new(new) };
-    let count = app.gate.call(Attempt::of_job(app.jobs.pass(CUSTODIAN)), verb).await?;
+    let count = wrap_all(app, Arc::new(new)).await?;
     drop(KeyFile::open(path)?.keep_newest()?);
     Ok((version, count))
+}
+
+async fn wrap_all(app: &App, root: Arc<dyn KeyService>) -> Result<usize, Problem> {
+    let verb = RotateRootKey { room: app.rooms.artifacts.clone(), root };
+    app.gate.call(Attempt::of_job(app.jobs.pass(CUSTODIAN)), verb).await
+}
+
+impl ChangePassphrase {
+    async fn run(self) -> Result<(), Problem> {
+        let folder = &self.folder;
+        let config = config::load(&folder.data, folder.config.as_deref())?;
+        let RootKeyConfig::Passphrase { variable } = &config.vault.root_key else {
+            return Err(Problem::invalid("the root key lies in a file; change that with `strongroom keys rotate-root`"));
+        };
+        boot::check_folder(&folder.data)?;
+        let path = boot::passphrase_path(&folder.data);
+        let (old, new) = (boot::passphrase(variable)?, boot::passphrase(&self.new_variable)?);
+        if old == new {
+            return Err(Problem::invalid(format!("`{variable}` and `{}` hold the same passphrase", self.new_variable)));
+        }
+        let (version, count) = match PassphraseKey::open(&path, &old) {
+            Ok(key) => match change(&folder.data, &config, key, &path, &new).await {
+                Err(problem) => finish(&folder.data, &config, &path, &new).await.map_err(|_| problem)?,
+                changed => changed?,
+            },
+            Err(problem) => finish(&folder.data, &config, &path, &new).await.map_err(|_| problem)?,
+        };
+        folder.say(version, count, &path);
+        if !folder.json {
+            crate::say!("from now on `{variable}` must hold the new passphrase");
+        }
+        Ok(())
+    }
+}
+
+/// The old passphrase opens the database before anything is written; the file holds both until every key is wrapped by the
+/// new one, so that a crash at any point loses nothing.
+async fn change(
+    data: &Path,
+    config: &Config,
+    old: PassphraseKey,
+    path: &Path,
+    passphrase: &Secret,
+) -> Result<(i64, usize), Problem> {
+    let old = Arc::new(old);
+    let app = boot::open_with(data, config, boot::Way::default(), Arc::clone(&old) as _).await?;
+    let changed = async {
+        let new = Arc::new(old.changed(path, passphrase)?);
+        let count = wrap_all(&app, Arc::clone(&new) as _).await?;
+        new.keep_only(path)?;
+        Ok((new.version(), count))
+    };
+    let changed = changed.await;
+    app.close().await;
+    changed
+}
+
+/// Ends a change that was broken off after every key was wrapped by the new passphrase.
+async fn finish(data: &Path, config: &Config, path: &Path, passphrase: &Secret) -> Result<(i64, usize), Problem> {
+    let new = Arc::new(PassphraseKey::open(path, passphrase)?);
+    boot::open_with(data, config, boot::Way::default(), Arc::clone(&new) as _).await?.close().await;
+    new.keep_only(path)?;
+    Ok((new.version(), 0))
 }

@@ -99,12 +99,7 @@ impl KeyFile {
     }
 
     fn replace(&self) -> Result<(), Problem> {
-        let beside = self.path.with_extension("new");
-        let replaced = remove_if_there(&beside)
-            .and_then(|()| write_private(&beside, &self.text()))
-            .and_then(|()| fs::rename(&beside, &self.path))
-            .and_then(|()| sync_parent(&self.path));
-        replaced.map_err(|error| unwritten(&self.path, error))
+        replace_private(&self.path, &self.text()).map_err(|error| unwritten(&self.path, error))
     }
 
     fn text(&self) -> Zeroizing<String> {
@@ -141,6 +136,15 @@ pub(super) fn write_private(path: &Path, text: &str) -> std::io::Result<()> {
     file.set_permissions(fs::Permissions::from_mode(MODE))?;
     file.write_all(text.as_bytes())?;
     file.sync_all()?;
+    sync_parent(path)
+}
+
+/// Puts a new text in the place of an old one, so that one of them is there whatever happens, and has it on disk.
+pub(super) fn replace_private(path: &Path, text: &str) -> std::io::Result<()> {
+    let beside = path.with_extension("new");
+    remove_if_there(&beside)?;
+    write_private(&beside, text)?;
+    fs::rename(&beside, path)?;
     sync_parent(path)
 }
 
