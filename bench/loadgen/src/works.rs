@@ -165,6 +165,8 @@ async fn artifact(options: &Options, peer: &Peer, upload: bool) -> Result<Value,
     };
     let path = format!("/api/2.0/mlflow-artifacts/artifacts/{run_uri}/large.bin");
     let bytes = if upload { noise(options.bytes) } else { Bytes::new() };
+    // A client keeps its connection: the handshake is no part of a transfer, on either side.
+    connection.send(Method::GET, "/health", Bytes::new(), JSON).await?;
     let start = Instant::now();
     let (status, count) = if upload {
         let answer = connection.send(Method::PUT, &path, bytes, "application/octet-stream").await?;

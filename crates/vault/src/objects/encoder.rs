@@ -1,20 +1,22 @@
-//! Plain bytes in, stored bytes out: hashed and sealed in one pass, a buffer at a time.
+//! Plain bytes in, stored bytes out: sealed in one pass, a buffer at a time.
 
-use kernel::{Problem, Secret, Sha256Hasher};
+use kernel::{Problem, Secret};
 
 use super::pool::{Buffer, CHUNK_BYTES, Pool};
 use super::segments::{HEADER_BYTES, SEGMENT_BYTES, Segments, TAG_BYTES, damaged};
 
-/// Takes finished stored bytes.
+/// Takes finished stored bytes, in order.
 pub(super) trait Sink {
-    /// Adds `bytes` at the end.
-    fn write(&mut self, bytes: &[u8]) -> Result<(), Problem>;
+    /// Adds a buffer that is full at the end.
+    fn write_full(&mut self, buffer: Buffer) -> Result<(), Problem>;
+    /// Adds the last bytes, which may be none.
+    fn write_last(&mut self, bytes: &[u8]) -> Result<(), Problem>;
 }
 
 /// Seals one object.
 pub(super) struct Encoder {
     segments: Segments,
-    hasher: Sha256Hasher,
+    pool: Pool,
     buffer: Buffer,
     /// Where the open segment's plain bytes begin in the buffer; all before it is finished.
     open_start: usize,
@@ -25,12 +27,6 @@ pub(super) struct Encoder {
     size_bytes_max: u64,
 }
 
-/// What was sealed.
-pub(super) struct Sealed {
-    pub(super) size_bytes: u64,
-    pub(super) sha256: [u8; 32],
-}
-
 impl Encoder {
     pub(super) fn new(pool: &Pool, data_key: &Secret, aad: &[u8], size_bytes_max: u64) -> Result<Self, Problem> {
         let (segments, header) = Segments::create(data_key, aad)?;
@@ -38,7 +34,7 @@ impl Encoder {
         buffer.as_mut().get_mut(..HEADER_BYTES).ok_or_else(damaged)?.copy_from_slice(&header);
         Ok(Self {
             segments,
-            hasher: Sha256Hasher::new(),
+            pool: pool.clone(),
             buffer,
             open_start: HEADER_BYTES,
             open_end: HEADER_BYTES,
@@ -65,18 +61,17 @@ impl Encoder {
             let end = self.open_end + now.len();
             let place = self.buffer.as_mut().get_mut(self.open_end..end).ok_or_else(damaged)?;
             place.copy_from_slice(now);
-            self.hasher.update(place);
             self.open_end = end;
             plain = later;
         }
         Ok(())
     }
 
-    /// Seals the last segment and hands out what is left.
-    pub(super) fn finish(mut self, sink: &mut impl Sink) -> Result<Sealed, Problem> {
+    /// Seals the last segment and hands out what is left. Gives the plain size.
+    pub(super) fn finish(mut self, sink: &mut impl Sink) -> Result<u64, Problem> {
         self.seal(true)?;
-        sink.write(self.buffer.as_ref().get(..self.open_start).ok_or_else(damaged)?)?;
-        Ok(Sealed { size_bytes: self.size_bytes, sha256: self.hasher.finish() })
+        sink.write_last(self.buffer.as_ref().get(..self.open_start).ok_or_else(damaged)?)?;
+        Ok(self.size_bytes)
     }
 
     /// Where the open segment's plain bytes must end.
@@ -98,7 +93,8 @@ impl Encoder {
 
     fn emit_if_full(&mut self, sink: &mut impl Sink) -> Result<(), Problem> {
         if self.open_start == CHUNK_BYTES {
-            sink.write(self.buffer.as_ref())?;
+            let full = std::mem::replace(&mut self.buffer, self.pool.take());
+            sink.write_full(full)?;
             self.open_start = 0;
             self.open_end = 0;
         }

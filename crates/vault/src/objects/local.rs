@@ -4,7 +4,7 @@
 //! the file and its folder are on disk, so what a crash leaves behind is unknown, and swept.
 
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, Write};
+use std::io;
 use std::os::unix::fs::{DirBuilderExt, FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -12,18 +12,17 @@ use std::time::{Duration, SystemTime};
 
 use kernel::{Kind, Problem};
 
+use super::direct::{Chunks, Reading, Recent};
 use super::encoder::Sink;
-use super::pool::{CHUNK_BYTES, Pool};
+use super::pool::Buffer;
 use super::segments::damaged;
-use super::{ObjectId, Swept, writeback};
-
-/// How much is written before the kernel is asked to begin with it.
-const WRITEBACK_BYTES: u64 = 8 * 1024 * 1024;
+use super::{ObjectId, Swept};
 
 /// The folder. Cheap to clone.
 #[derive(Clone)]
 pub(super) struct LocalStore {
     folder: Arc<Path>,
+    recent: Recent,
     #[cfg(test)]
     pub(super) faults: Arc<Faults>,
 }
@@ -42,9 +41,9 @@ pub(super) struct Faults {
 pub(super) struct LocalFile {
     store: LocalStore,
     id: ObjectId,
-    file: File,
+    file: Arc<File>,
+    chunks: Chunks,
     written_bytes: u64,
-    begun_bytes: u64,
     path: PathBuf,
     kept: bool,
 }
@@ -56,6 +55,7 @@ impl LocalStore {
         }
         Ok(Self {
             folder: Arc::from(folder),
+            recent: Recent::default(),
             #[cfg(test)]
             faults: Arc::default(),
         })
@@ -73,11 +73,13 @@ impl LocalStore {
         let path = self.incoming(id);
         let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path);
         let file = file.map_err(|error| failed("be made", &path, error))?;
-        Ok(LocalFile { store: self.clone(), id: id.clone(), file, written_bytes: 0, begun_bytes: 0, path, kept: false })
+        let file = Arc::new(file);
+        let chunks = Chunks::of(&file);
+        Ok(LocalFile { store: self.clone(), id: id.clone(), file, chunks, written_bytes: 0, path, kept: false })
     }
 
     /// Opens an object whose stored length is known.
-    pub(super) fn read(&self, id: &ObjectId, stored_bytes: u64) -> Result<File, Problem> {
+    pub(super) fn read(&self, id: &ObjectId, stored_bytes: u64) -> Result<Reading, Problem> {
         let path = self.stored(id);
         let file = OpenOptions::new().read(true).custom_flags(libc::O_NOFOLLOW).open(&path);
         let file = file.map_err(|error| match error.kind() {
@@ -88,7 +90,8 @@ impl LocalStore {
         if facts.len() != stored_bytes {
             return Err(damaged());
         }
-        Ok(file)
+        let past_cache = stored_bytes >= Reading::PAST_CACHE_BYTES_MIN && !self.recent.saw(id);
+        Ok(Reading::of(file, past_cache.then_some(path.as_path())))
     }
 
     /// Takes an object away. What is not there is gone already.
@@ -114,39 +117,28 @@ impl LocalStore {
     }
 }
 
-/// Fills `pool`'s buffer with the stored bytes of `range`.
-pub(super) fn read_range(
-    file: &File,
-    pool: &Pool,
-    range: &std::ops::Range<u64>,
-) -> Result<(super::pool::Buffer, usize), Problem> {
-    let mut buffer = pool.take();
-    let length = usize::try_from(range.end.saturating_sub(range.start)).ok().filter(|length| *length <= CHUNK_BYTES);
-    let length = length.ok_or_else(damaged)?;
-    let place = buffer.as_mut().get_mut(..length).ok_or_else(damaged)?;
-    file.read_exact_at(place, range.start).map_err(|error| match error.kind() {
-        io::ErrorKind::UnexpectedEof => damaged(),
-        _ => Problem::unavailable("the object's disk cannot be read just now").because(error),
-    })?;
-    Ok((buffer, length))
-}
-
 impl Sink for LocalFile {
-    fn write(&mut self, bytes: &[u8]) -> Result<(), Problem> {
-        self.written_bytes = self.written_bytes.saturating_add(bytes.len() as u64);
-        #[cfg(test)]
-        self.store.faults.check_room(self.written_bytes).map_err(|error| failed("be written", &self.path, error))?;
-        self.file.write_all(bytes).map_err(|error| failed("be written", &self.path, error))?;
-        let fresh_bytes = self.written_bytes - self.begun_bytes;
-        if fresh_bytes >= WRITEBACK_BYTES {
-            writeback::begin(&self.file, self.begun_bytes, fresh_bytes);
-            self.begun_bytes = self.written_bytes;
-        }
-        Ok(())
+    fn write_full(&mut self, buffer: Buffer) -> Result<(), Problem> {
+        let offset = self.advance(buffer.as_ref().len())?;
+        self.chunks.write(&self.path, buffer, offset).map_err(|error| failed("be written", &self.path, error))
+    }
+
+    fn write_last(&mut self, bytes: &[u8]) -> Result<(), Problem> {
+        let offset = self.advance(bytes.len())?;
+        self.file.write_all_at(bytes, offset).map_err(|error| failed("be written", &self.path, error))
     }
 }
 
 impl LocalFile {
+    /// Where the next `length` bytes go.
+    fn advance(&mut self, length: usize) -> Result<u64, Problem> {
+        let offset = self.written_bytes;
+        self.written_bytes = offset.saturating_add(length as u64);
+        #[cfg(test)]
+        self.store.faults.check_room(self.written_bytes).map_err(|error| failed("be written", &self.path, error))?;
+        Ok(offset)
+    }
+
     /// Gives the file its place and has both on disk.
     ///
     /// It is renamed before it is synced: no row names it yet, so a crash between the two leaves an orphan either way, and
@@ -155,6 +147,7 @@ impl LocalFile {
         let place = self.store.stored(&self.id);
         let folder = place.parent().unwrap_or(&place).to_path_buf();
         let fail = |error| failed("be stored", &place, error);
+        self.chunks.finish().map_err(fail)?;
         make_folder(&folder).map_err(fail)?;
         fs::rename(&self.path, &place).map_err(fail)?;
         self.path.clone_from(&place);

@@ -8,6 +8,7 @@
 //! INVARIANT: nothing that a client said becomes part of a path. [`ObjectId`] is 32 random hex digits.
 
 mod decoder;
+mod direct;
 mod encoder;
 mod local;
 mod pool;
@@ -39,7 +40,7 @@ use local::LocalStore;
 use pool::Pool;
 use remote::RemoteStore;
 
-/// Objects that are written at once; each holds up to 7 MiB.
+/// Objects that are written at once; each holds up to 9 MiB, and up to three threads.
 const WRITE_COUNT_MAX: usize = 64;
 /// Objects that are read at once; each holds up to 3 MiB.
 const READ_COUNT_MAX: usize = 128;

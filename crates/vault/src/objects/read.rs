@@ -1,6 +1,5 @@
 //! Reading: from any offset, a buffer at a time, the next one read while this one is sent.
 
-use std::fs::File;
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -12,14 +11,14 @@ use tokio::sync::OwnedSemaphorePermit;
 use tokio::task::JoinHandle;
 
 use super::decoder::Decoder;
-use super::local::{LocalStore, read_range};
+use super::direct::Reading;
 use super::pool::Pool;
 use super::segments::{HEADER_BYTES, Layout, TAG_BYTES, damaged};
-use super::{Body, ObjectId, Objects, READ_COUNT_MAX, Store, StoredObject, aad, blocking, joined, turn};
+use super::{Body, Objects, READ_COUNT_MAX, Store, StoredObject, aad, blocking, joined, turn};
 
 /// A local object being read.
 struct LocalRead {
-    file: Arc<File>,
+    reading: Arc<Reading>,
     decoder: Decoder,
     pool: Pool,
 }
@@ -30,9 +29,8 @@ impl LocalRead {
         let Some(step) = self.decoder.next_step() else {
             return Ok((self, None));
         };
-        let (stored, length) = read_range(&self.file, &self.pool, &step.stored)?;
-        let stored = stored.as_ref().get(..length).ok_or_else(damaged)?;
-        let plain = self.decoder.take(&step, stored)?;
+        let stored = self.reading.read(&self.pool, &step.stored)?;
+        let plain = self.decoder.take(&step, stored.bytes()?)?;
         Ok((self, Some(plain)))
     }
 }
@@ -58,10 +56,10 @@ impl Objects {
             Store::Local(store) => {
                 let (store, id, pool) = (store.clone(), object.id.clone(), self.pool.clone());
                 let begin = move || {
-                    let (file, header) = open_local(&store, &id, layout)?;
-                    let decoder = Decoder::new(&pool, &data_key, &aad, &header, layout, range)?;
-                    check_local_empty(&file, &pool, &decoder, layout)?;
-                    LocalRead { file: Arc::new(file), decoder, pool }.next()
+                    let reading = store.read(&id, layout.stored_bytes)?;
+                    let decoder = Decoder::new(&pool, &data_key, &aad, &reading.header()?, layout, range)?;
+                    check_local_empty(&reading, &pool, &decoder, layout)?;
+                    LocalRead { reading: Arc::new(reading), decoder, pool }.next()
                 };
                 let (read, first) = blocking(begin).await?;
                 Ok(local_stream(turn, read, first))
@@ -115,19 +113,11 @@ impl Objects {
     }
 }
 
-fn open_local(store: &LocalStore, id: &ObjectId, layout: Layout) -> Result<(File, [u8; HEADER_BYTES]), Problem> {
-    let file = store.read(id, layout.stored_bytes)?;
-    let mut header = [0_u8; HEADER_BYTES];
-    std::os::unix::fs::FileExt::read_exact_at(&file, &mut header, 0).map_err(|_| damaged())?;
-    Ok((file, header))
-}
-
-fn check_local_empty(file: &File, pool: &Pool, decoder: &Decoder, layout: Layout) -> Result<(), Problem> {
+fn check_local_empty(reading: &Reading, pool: &Pool, decoder: &Decoder, layout: Layout) -> Result<(), Problem> {
     if layout.plain_bytes > 0 {
         return Ok(());
     }
-    let (stored, length) = read_range(file, pool, &layout.stored_range(0))?;
-    decoder.check_empty(stored.as_ref().get(..length).ok_or_else(damaged)?)
+    decoder.check_empty(reading.read(pool, &layout.stored_range(0))?.bytes()?)
 }
 
 /// One buffer ahead: while a client takes one, the disk reads the next. A client that stands still holds no thread.

@@ -12,6 +12,7 @@ use object_store::{GetOptions, GetRange, MultipartUpload, ObjectStore, ObjectSto
 use tokio::task::JoinSet;
 
 use super::encoder::Sink;
+use super::pool::Buffer;
 use super::segments::damaged;
 use super::{ObjectId, Swept};
 
@@ -127,7 +128,11 @@ impl RemoteStore {
 pub(super) struct Pending(Vec<u8>);
 
 impl Sink for Pending {
-    fn write(&mut self, bytes: &[u8]) -> Result<(), Problem> {
+    fn write_full(&mut self, buffer: Buffer) -> Result<(), Problem> {
+        self.write_last(buffer.as_ref())
+    }
+
+    fn write_last(&mut self, bytes: &[u8]) -> Result<(), Problem> {
         self.0.extend_from_slice(bytes);
         Ok(())
     }

@@ -204,6 +204,21 @@ async fn objects_come_back_as_they_went_in_at_every_segment_edge() {
     check_round_trips(&bed().await).await;
 }
 
+/// The first reading of a large object passes by the page cache, where the disk can do that, and the second does not.
+#[tokio::test]
+async fn large_objects_come_back_past_the_page_cache_and_through_it() {
+    let bed = bed().await;
+    for size in [4 * 1024 * 1024 - 1, 5 * 1024 * 1024, 7 * 1024 * 1024 + 4_097] {
+        let large = noise(3, size);
+        for (from, to) in [(0, size), (1, size - 1), (3 * 1024 * 1024 - 7, 3 * 1024 * 1024 + 7), (size - 1, size)] {
+            let object = bed.put(&large).await;
+            for _ in 0..2 {
+                assert!(bed.get(&object, from as u64..to as u64).await.unwrap() == large[from..to], "{size} {from}..{to}");
+            }
+        }
+    }
+}
+
 #[tokio::test]
 async fn objects_in_a_remote_store_come_back_too() {
     let bed = bed_over(true).await;

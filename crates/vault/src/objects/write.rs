@@ -1,15 +1,18 @@
-//! Storing: the bytes are gathered while those before them are hashed, sealed and written.
+//! Storing: bytes are gathered while those before them are hashed, sealed and written, each on a thread of its own.
+
+use std::sync::Arc;
 
 use bytes::Bytes;
 use futures_util::StreamExt;
 use gate::Permit;
-use kernel::{Problem, Secret, random_bytes};
+use kernel::{Problem, Secret, Sha256Hasher, random_bytes};
 use tokio::task::JoinHandle;
 
-use super::encoder::{Encoder, Sealed, Sink, too_large};
+use super::encoder::{Encoder, Sink, too_large};
 use super::local::LocalFile;
+use super::pool::Buffer;
 use super::remote::{Pending, RemoteUpload};
-use super::{Body, ObjectId, Objects, Store, StoredObject, WRITE_COUNT_MAX, aad, joined, turn};
+use super::{Body, ObjectId, Objects, Store, StoredObject, WRITE_COUNT_MAX, aad, blocking, joined, turn};
 use crate::keys::KEY_BYTES;
 
 /// How much is gathered before it is handed over, so that a hand-over costs little.
@@ -24,15 +27,28 @@ enum Target {
 }
 
 impl Sink for Target {
-    fn write(&mut self, bytes: &[u8]) -> Result<(), Problem> {
+    fn write_full(&mut self, buffer: Buffer) -> Result<(), Problem> {
         match self {
-            Self::Local(file) => file.write(bytes),
-            Self::Remote(pending) => pending.write(bytes),
+            Self::Local(file) => file.write_full(buffer),
+            Self::Remote(pending) => pending.write_full(buffer),
+        }
+    }
+
+    fn write_last(&mut self, bytes: &[u8]) -> Result<(), Problem> {
+        match self {
+            Self::Local(file) => file.write_last(bytes),
+            Self::Remote(pending) => pending.write_last(bytes),
         }
     }
 }
 
-/// What goes to the worker and comes back.
+/// What was stored.
+struct Sealed {
+    size_bytes: u64,
+    sha256: [u8; 32],
+}
+
+/// What goes to the sealing worker and comes back.
 struct Work {
     encoder: Encoder,
     target: Target,
@@ -46,9 +62,10 @@ impl Work {
         Ok(self)
     }
 
-    fn finish(self, batch: &[Bytes]) -> Result<(Sealed, Option<Pending>), Problem> {
+    fn finish(self, hasher: Sha256Hasher, batch: &[Bytes]) -> Result<(Sealed, Option<Pending>), Problem> {
+        let sha256 = hashed(hasher, batch).finish();
         let Self { encoder, mut target } = self.take(batch)?;
-        let sealed = encoder.finish(&mut target)?;
+        let sealed = Sealed { size_bytes: encoder.finish(&mut target)?, sha256 };
         match target {
             Target::Local(file) => {
                 file.keep()?;
@@ -57,6 +74,27 @@ impl Work {
             Target::Remote(pending) => Ok((sealed, Some(pending))),
         }
     }
+}
+
+/// Hashing goes on beside sealing: of all that is done to a byte it takes the longest, and cannot be split.
+struct Hashing(Option<JoinHandle<Result<Sha256Hasher, Problem>>>);
+
+impl Hashing {
+    fn is_finished(&self) -> bool {
+        self.0.as_ref().is_none_or(JoinHandle::is_finished)
+    }
+
+    async fn joined(self) -> Result<Sha256Hasher, Problem> {
+        match self.0 {
+            Some(handle) => joined(handle).await,
+            None => Ok(Sha256Hasher::new()),
+        }
+    }
+}
+
+fn hashed(mut hasher: Sha256Hasher, batch: &[Bytes]) -> Sha256Hasher {
+    batch.iter().for_each(|bytes| hasher.update(bytes));
+    hasher
 }
 
 impl Objects {
@@ -108,13 +146,14 @@ async fn remote_put(body: Body, work: Work, upload: &mut RemoteUpload, size_byte
     Ok(sealed)
 }
 
-/// Moves the body to the worker. The worker holds no thread while a slow client is waited for.
+/// Moves the body to the workers. They hold no thread while a slow client is waited for.
 async fn pump(
     mut body: Body,
     mut worker: JoinHandle<Result<Work, Problem>>,
     mut upload: Option<&mut RemoteUpload>,
     size_bytes_max: u64,
 ) -> Result<(Sealed, Option<Pending>), Problem> {
+    let mut hashing = Hashing(None);
     let mut batch = Vec::new();
     let mut batch_bytes = 0_usize;
     let mut seen_bytes = 0_u64;
@@ -126,17 +165,19 @@ async fn pump(
         }
         batch_bytes = batch_bytes.saturating_add(bytes.len());
         batch.push(bytes);
-        let hand_over = batch_bytes >= BATCH_BYTES_MAX || (batch_bytes >= BATCH_BYTES_MIN && worker.is_finished());
-        if hand_over {
+        let idle = worker.is_finished() && hashing.is_finished();
+        if batch_bytes >= BATCH_BYTES_MAX || (batch_bytes >= BATCH_BYTES_MIN && idle) {
             let mut work = joined(worker).await?;
             if let (Some(upload), Target::Remote(pending)) = (upload.as_deref_mut(), &mut work.target) {
                 upload.send_full_parts(pending).await?;
             }
-            let full = std::mem::take(&mut batch);
+            let full = Arc::new(std::mem::take(&mut batch));
             batch_bytes = 0;
+            let (hasher, same) = (hashing.joined().await?, Arc::clone(&full));
+            hashing = Hashing(Some(tokio::task::spawn_blocking(move || Ok(hashed(hasher, &same)))));
             worker = tokio::task::spawn_blocking(move || work.take(&full));
         }
     }
-    let work = joined(worker).await?;
-    joined(tokio::task::spawn_blocking(move || work.finish(&batch))).await
+    let (work, hasher) = (joined(worker).await?, hashing.joined().await?);
+    blocking(move || work.finish(hasher, &batch)).await
 }
