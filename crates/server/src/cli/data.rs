@@ -357,7 +357,9 @@ impl Diff {
                 crate::say!("{mark} {}", super::table::cell(Some(path)));
             }
         }
-        print_findings(found.get("drift"), true);
+        if found.get("drift").and_then(Value::as_array).is_some_and(|drift| !drift.is_empty()) {
+            print_findings(found.get("drift"), true);
+        }
         Ok(())
     }
 }

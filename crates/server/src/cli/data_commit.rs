@@ -239,9 +239,14 @@ async fn put(client: &mut Client, name: &str, version: &str, file_name: &str, fi
     client.put(&address, body.boxed_unsync(), size_bytes).await.map(|_| ())
 }
 
-/// A path in an address: its slashes stay.
+/// What must be escaped in a path: all but unreserved characters and the slash (RFC 3986 §2.3). Readers tell formats by the
+/// end of an address, so its dot stays a dot.
+const PATH: &percent_encoding::AsciiSet =
+    &percent_encoding::NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~').remove(b'/');
+
+/// A path in an address.
 pub(super) fn encoded(file: &str) -> String {
-    file.split('/').map(segment).collect::<Vec<_>>().join("/")
+    percent_encoding::utf8_percent_encode(file, PATH).to_string()
 }
 
 /// Files with the paths that they get. A link is not followed: it may lead anywhere.
