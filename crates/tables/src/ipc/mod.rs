@@ -9,13 +9,13 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use arrow_ipc::{Endianness, Message, MessageHeader, MetadataVersion, root_as_message};
-use arrow_schema::{Schema, SchemaRef};
+use arrow_schema::{Field, Schema, SchemaRef};
 use bytes::Bytes;
 
 use crate::error::TableError;
 use crate::ipc::read::IpcReader;
 use crate::limits::{COLUMN_COUNT_MAX, IPC_BODY_BYTES_MAX, IPC_MESSAGE_COUNT_MAX, IPC_METADATA_BYTES_MAX};
-use crate::normalise::{Output, check_same, note_inexact, plan, schema_of};
+use crate::normalise::{Output, check_same, note_inexact, plan, schema_of, with_plain_zones};
 use crate::notes::{About, NoteKind, Notes};
 use crate::source::{DataFile, ReadAhead};
 use crate::table::{Opened, Partition, ReadOptions};
@@ -168,7 +168,9 @@ fn begin(file: &DataFile, message: &Message<'_>) -> Result<Opening, TableError> 
     if columns == 0 {
         return Err(TableError::Empty { file: file.path.clone() });
     }
-    let schema: Schema = arrow_ipc::convert::fb_to_schema(schema);
+    let schema = arrow_ipc::convert::fb_to_schema(schema);
+    let plain = |field: &Arc<Field>| field.as_ref().clone().with_data_type(with_plain_zones(field.data_type()));
+    let schema = Schema::new(schema.fields().iter().map(plain).collect::<Vec<_>>());
     Ok(Opening {
         file: file.clone(),
         schema: Arc::new(schema),

@@ -194,8 +194,23 @@ fn is_plain(data_type: &DataType, depth: usize) -> bool {
         other => {
             other.is_numeric()
                 || matches!(other, DataType::Date32 | DataType::Date64 | DataType::Time32(_) | DataType::Time64(_))
-                || matches!(other, DataType::Timestamp(_, None))
+                || matches!(other, DataType::Null | DataType::Duration(_) | DataType::Timestamp(_, None))
+                || matches!(other, DataType::Timestamp(_, Some(zone)) if zone.as_ref() == UTC)
         }
+    }
+}
+
+/// `data_type` with every zone written as [`UTC`]: an instant does not depend on it, and one from a file is not to be looked up.
+pub(crate) fn with_plain_zones(data_type: &DataType) -> DataType {
+    let child = |field: &Field| Arc::new(field.clone().with_data_type(with_plain_zones(field.data_type())));
+    match data_type {
+        DataType::Timestamp(unit, Some(_)) => DataType::Timestamp(*unit, Some(UTC.into())),
+        DataType::List(item) => DataType::List(child(item)),
+        DataType::LargeList(item) => DataType::LargeList(child(item)),
+        DataType::FixedSizeList(item, length) => DataType::FixedSizeList(child(item), *length),
+        DataType::Map(item, sorted) => DataType::Map(child(item), *sorted),
+        DataType::Struct(fields) => DataType::Struct(fields.iter().map(|field| child(field)).collect()),
+        other => other.clone(),
     }
 }
 

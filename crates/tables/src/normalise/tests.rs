@@ -80,6 +80,18 @@ fn structs_are_flattened_and_lists_are_json() {
     check(lists, &[], &[("c", "Utf8", &["[1,null]", "∅", "[]"])]);
 }
 
+#[test]
+fn times_within_lists_are_instants() {
+    let times = TimestampSecondArray::from(vec![1]).with_timezone(UTC);
+    let field = Arc::new(Field::new("item", times.data_type().clone(), true));
+    let offsets = arrow_buffer::OffsetBuffer::from_lengths([1]);
+    let lists = ListArray::new(field, offsets, Arc::new(times), None);
+    check(lists, &[], &[("c", "Utf8", &["[\"1970-01-01T00:00:01Z\"]"])]);
+    let berlin = DataType::Timestamp(TimeUnit::Second, Some("Europe/Berlin".into()));
+    let list = |item: DataType| DataType::List(Arc::new(Field::new("item", item, true)));
+    assert_eq!(with_plain_zones(&list(berlin)), list(DataType::Timestamp(TimeUnit::Second, Some(UTC.into()))));
+}
+
 struct NullBufferOf(Vec<bool>);
 
 impl From<NullBufferOf> for arrow_buffer::NullBuffer {

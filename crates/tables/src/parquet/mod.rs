@@ -22,6 +22,7 @@ use crate::notes::{About, NoteKind, Notes};
 use crate::parquet::read::{ParquetReader, embedding_lengths};
 use crate::source::DataFile;
 use crate::table::{Opened, Partition, ReadOptions};
+use crate::values::UTC;
 
 /// One opened file.
 pub(crate) struct Opening {
@@ -203,6 +204,7 @@ fn as_views(data_type: &DataType) -> DataType {
     match data_type {
         DataType::Utf8 => DataType::Utf8View,
         DataType::Binary => DataType::BinaryView,
+        DataType::Timestamp(unit, Some(_)) => DataType::Timestamp(*unit, Some(UTC.into())),
         DataType::List(item) => DataType::List(child(item)),
         DataType::Map(item, sorted) => DataType::Map(child(item), *sorted),
         DataType::Struct(fields) => DataType::Struct(fields.iter().map(|field| child(field)).collect()),
