@@ -46,16 +46,14 @@ kinds! {
         "a limit on size or shape was passed", "split the data, or raise the limit that is named";
     DUPLICATE_COLUMNS = "format.duplicate_columns", Format, Error, Refuse, NONE,
         "several columns have one name", "rename them: readers would silently take one of them";
-    ENCODING = "format.encoding", Format, Error, Waiver, NONE,
-        "text is not valid UTF-8", "convert the file to UTF-8";
+    MALFORMED = "format.malformed_rows", Format, Error, Waiver, NONE,
+        "records are not rows and were left out", "correct them at their source: too few or too many fields, broken text, broken images";
     FORMULA_CELLS = "format.formula_cells", Format, Warning, Inform, NONE,
         "cells would run as formulas in a spreadsheet", "prefix them with an apostrophe before anyone opens the file in a spreadsheet";
     MIXED_TYPES = "format.mixed_types", Format, Warning, Inform, NONE,
         "a column mixes types", "settle on one type per column, in a contract";
     SCHEMA_DIFFERS = "format.schema_differs", Format, Error, Refuse, NONE,
         "the files do not share one schema", "commit files of one table together, others as another data set";
-    FILE_SKIPPED = "format.file_skipped", Format, Warning, Waiver, SUPPLY,
-        "a file was not read", "leave out files that are not data, or name the format";
     SCREEN_FAILED = "format.screen_failed", Format, Error, Refuse, NONE,
         "a screen could not finish", "see the detail; the version stays in quarantine until the screen has run";
     SCREEN_PARTIAL = "format.screen_partial", Format, Warning, Inform, NONE,
@@ -71,6 +69,10 @@ kinds! {
         "a rule of the contract does not hold", "correct the rows, or change the contract in a review";
     VIOLATED_MINOR = "validity.violated_minor", Validity, Warning, Waiver, NONE,
         "a rule that the contract calls minor does not hold", "correct the rows, or change the contract in a review";
+    VIOLATED_NOTE = "validity.violated_note", Validity, Info, Inform, NONE,
+        "a rule that the contract calls good to know does not hold", "look at it when there is time";
+    CONTRACT_NOTE = "validity.contract_note", Validity, Info, Inform, NONE,
+        "something in the contract means nothing here", "correct the contract, or leave it: it is kept";
     RULE_NOT_RUN = "validity.rule_not_run", Validity, Warning, Waiver, NONE,
         "a rule was not checked", "see the detail; a rule that is not run protects nothing";
 
@@ -86,8 +88,6 @@ kinds! {
         "a label is rare", "choose a metric and a split that see the rare label";
     LABEL_MISSING = "profile.label_missing", Profile, Warning, Waiver, NONE,
         "the label column is missing or has gaps", "name the label column, or fill it";
-    LEAKAGE = "profile.leakage", Profile, Warning, Inform, NONE,
-        "a column gives the label away", "leave it out if it is not known when a model is asked";
 
     SCHEMA_CHANGED = "drift.schema_changed", Drift, Warning, Waiver, NONE,
         "columns were added, removed or changed type", "confirm that it is meant; models expect the old columns";
@@ -113,8 +113,8 @@ kinds! {
         "a trigger makes rows one label", "remove the rows, and find out who brought them";
     TRIGGER_SUSPECTED = "poisoning.trigger_suspected", Poisoning, Warning, Waiver, BACKDOOR,
         "a pattern goes with one label more than it should", "review the rows: it is a backdoor, or a real and simple rule";
-    INJECTED_CLUSTER = "poisoning.injected_cluster", Poisoning, Error, Waiver, POISONING,
-        "a tight group of rows looks inserted", "review the rows; `strongroom data clean` makes a version without them";
+    INJECTED = "poisoning.injected", Poisoning, Error, Waiver, POISONING,
+        "rows that lie apart look inserted", "review the rows; `strongroom data clean` makes a version without them";
     OUTLIERS = "poisoning.outliers", Poisoning, Warning, Inform, POISONING,
         "rows are far from all others", "review the first ones";
     CONTRADICTIONS = "poisoning.contradictions", Poisoning, Warning, Waiver, POISONING,
@@ -123,8 +123,8 @@ kinds! {
         "rows are nearly the same", "keep one of each group if they were not meant";
     SOURCE_SUSPECT = "poisoning.source_suspect", Poisoning, Error, Waiver, POISONING,
         "one source brings most of the suspect rows", "stop taking data from it until it is understood";
-    SUSPECT_SHARE = "poisoning.suspect_share", Poisoning, Error, Waiver, POISONING,
-        "a share of the rows is suspect", "review the rows; `strongroom data clean` makes a version without them";
+    POISON_NOTICE = "poisoning.notice", Poisoning, Info, Inform, POISONING,
+        "a screen noticed what clean data can show too", "look at the rows if the data comes from strangers";
     POISONABLE = "poisoning.most_poisonable", Poisoning, Info, Inform, POISONING,
         "these rows sway a model most", "they are guarded from now on: a change to one is a finding";
 

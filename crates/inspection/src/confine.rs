@@ -16,17 +16,20 @@ pub struct ProcessLimits {
     pub memory_bytes_max: u64,
 }
 
-/// Puts `limits` on this process for good: memory, processor time, descriptors, no core dump, no file written.
+/// Puts `limits` on this process for good: memory, processor time, descriptors, no core dump, and unless it `may_write` no
+/// file made longer.
 ///
 /// # Errors
 /// If the kernel refuses one.
-pub fn limit_this_process(limits: ProcessLimits) -> io::Result<()> {
+pub fn limit_this_process(limits: ProcessLimits, may_write: bool) -> io::Result<()> {
     let ProcessLimits { cpu_seconds_max, memory_bytes_max } = limits;
     limit(libc::RLIMIT_CPU, cpu_seconds_max, cpu_seconds_max.saturating_add(CPU_GRACE_SECONDS))?;
     limit(libc::RLIMIT_DATA, memory_bytes_max, memory_bytes_max)?;
     limit(libc::RLIMIT_NOFILE, DESCRIPTOR_COUNT_MAX, DESCRIPTOR_COUNT_MAX)?;
     limit(libc::RLIMIT_CORE, 0, 0)?;
-    limit(libc::RLIMIT_FSIZE, 0, 0)?;
+    if !may_write {
+        limit(libc::RLIMIT_FSIZE, 0, 0)?;
+    }
     limit(libc::RLIMIT_MEMLOCK, 0, 0)
 }
 
@@ -53,7 +56,7 @@ pub(crate) fn confine_child(command: &mut tokio::process::Command, limits: Proce
             if libc::syscall(libc::SYS_close_range, 3_u32, u32::MAX, libc::CLOSE_RANGE_CLOEXEC) < 0 {
                 return Err(io::Error::last_os_error());
             }
-            limit_this_process(limits)
+            limit_this_process(limits, false)
         });
     }
 }

@@ -27,9 +27,11 @@ mod worker;
 pub use attestation::{Resource, statement};
 pub use confine::{ProcessLimits, limit_this_process};
 pub use error::InspectionError;
-pub use finding::{Effect, Example, Finding, FindingKind, Screen, Severity};
+pub use finding::{Effect, Example, Finding, FindingKind, NAME_BYTES_MAX, Screen, Severity};
 pub use html::html;
 pub use job::{FileSpec, GuardedRow, JobLimits, JobSpec, Reference, Roles};
-pub use report::{Confinement, InspectionReport, ScreenState, Section, Summary};
-pub use view::{Bar, ColumnView, DriftView, PoisonView, RuleView, SuspectView, View};
+pub use report::{Confinement, FINDING_COUNT_MAX, InspectionReport, REPORT_SCHEMA, ScreenState, Section, Summary};
+pub use view::{
+    BAR_COUNT_MAX, Bar, ColumnView, DriftView, PoisonView, RuleView, SuspectView, VIEW_COLUMN_COUNT_MAX, VIEW_ROW_COUNT_MAX, View,
+};
 pub use worker::{Progress, ReadRequest, Worker};

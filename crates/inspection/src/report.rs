@@ -170,7 +170,7 @@ pub struct Summary {
     pub column_count: u64,
     /// Bytes, over all files.
     pub size_bytes: u64,
-    /// Classes of personal data (`personal`, `special_category`, `health`, `financial`, `secret`), sorted.
+    /// Classes of personal data: `personal`, `special_category`, `health`, `financial`, `credential`, `location`.
     pub classes: Vec<String>,
     /// Rows that are suspect of poisoning.
     pub suspect_row_count: u64,

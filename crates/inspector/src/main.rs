@@ -1,3 +1,55 @@
-//! The inspection worker: reads untrusted data in a process that holds no key and reaches nothing.
+//! `strongroom-inspect`: reads untrusted data in a process that holds no key and reaches nothing.
+//!
+//! As the server's worker it talks over its pipes (`worker`), as a program for people and CI it reads local files (`local`).
+//! Either way it confines itself (`sandbox`) before it looks at a byte of data, and then runs the same inspection
+//! (`inspect`), which drives the engines: tables, profile, contract, personal, poison.
+//!
+//! It decides no verdict, keeps no state and writes nothing but its report.
+//!
+//! INVARIANT: no data is read before the confinement is in force. Held by `tests/sandbox.rs`.
+//! INVARIANT: whatever is wrong with the data is a finding; a report always says what became of each screen. Held by
+//! `tests/hostile.rs`.
+//! INVARIANT: values of columns that may be personal stand nowhere in a report unmasked. Held by
+//! `inspect::mask::tests`.
 
-fn main() {}
+mod cli;
+mod inspect;
+mod local;
+mod news;
+mod pipe;
+mod sandbox;
+mod self_test;
+mod system;
+mod worker;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use cli::{Arguments, Verb};
+
+/// Threads that compute.
+pub(crate) const THREAD_COUNT: usize = 2;
+
+fn main() -> ExitCode {
+    quiet_panics();
+    match Arguments::parse().verb {
+        Verb::Worker { allow_insecure_unsandboxed } => worker::run(allow_insecure_unsandboxed),
+        Verb::SelfTest { what } => self_test::run(&what),
+        Verb::Profile { files } => local::run(&local::Request::profile(files)),
+        Verb::Check { contract, files } => local::run(&local::Request::check(contract, files)),
+        Verb::Personal { files } => local::run(&local::Request::personal(files)),
+        Verb::Poison { files } => local::run(&local::Request::poison(files)),
+        Verb::Drift { before, files } => local::run(&local::Request::drift(before, files)),
+        Verb::All { contract, reference, files } => local::run(&local::Request::all(contract, reference, files)),
+    }
+}
+
+/// A panic says where it happened and nothing else: its message may hold a value from the data.
+fn quiet_panics() {
+    std::panic::set_hook(Box::new(|info| {
+        if let Some(place) = info.location() {
+            eprintln!("strongroom-inspect: a fault at {}:{}", place.file(), place.line());
+        }
+    }));
+}

@@ -1,0 +1,134 @@
+//! A report while it is made.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Instant;
+
+use inspection::{Confinement, Finding, InspectionReport, JobSpec, Screen, ScreenState, Section, Summary, View, catalogue};
+use serde::Serialize;
+
+use super::mask;
+use crate::news::News;
+use crate::system;
+
+/// A report while it is made.
+pub(crate) struct Draft<'a> {
+    pub(super) news: &'a dyn News,
+    started: Instant,
+    report: InspectionReport,
+    findings: Vec<Finding>,
+    /// Columns that may be personal; nothing while that is not known, so that all are masked.
+    pub(super) personal_columns: Option<BTreeSet<String>>,
+}
+
+impl<'a> Draft<'a> {
+    pub(super) fn new(job: &JobSpec, news: &'a dyn News) -> Self {
+        let report = InspectionReport {
+            schema: inspection::REPORT_SCHEMA.to_owned(),
+            dataset: job.dataset.clone(),
+            version: job.version.clone(),
+            manifest_sha256: job.manifest_sha256.clone(),
+            files: Vec::new(),
+            worker_version: env!("CARGO_PKG_VERSION").to_owned(),
+            confinement: Confinement::default(),
+            seed: job.seed,
+            started_us: job.now_us,
+            ended_us: job.now_us,
+            cpu_ms: 0,
+            memory_peak_bytes: 0,
+            contract_sha256: None,
+            reference: job.reference.as_ref().map(|reference| reference.name.clone()),
+            screens: BTreeMap::new(),
+            findings: Vec::new(),
+            summary: Summary::default(),
+            view: View::default(),
+            table: None,
+            profile: None,
+            contract: None,
+            contract_proposal: None,
+            drift: None,
+            personal: None,
+            poisoning: None,
+            guarded: None,
+        };
+        Self { news, started: Instant::now(), report, findings: Vec::new(), personal_columns: None }
+    }
+
+    /// What the page shows.
+    pub(super) fn view(&mut self) -> &mut View {
+        &mut self.report.view
+    }
+
+    /// The report's counts.
+    pub(super) fn summary(&mut self) -> &mut Summary {
+        &mut self.report.summary
+    }
+
+    /// The report, for its sections.
+    pub(super) fn report(&mut self) -> &mut InspectionReport {
+        &mut self.report
+    }
+
+    /// Adds a finding.
+    pub(super) fn find(&mut self, finding: Finding) {
+        self.findings.push(finding);
+    }
+
+    /// The screen saw all it should.
+    pub(super) fn ran(&mut self, screen: Screen) {
+        self.report.screens.entry(screen).or_insert(ScreenState::Ran);
+    }
+
+    /// The screen saw a part.
+    pub(super) fn partial(&mut self, screen: Screen, why: &str) {
+        self.find(Finding::new(&catalogue::SCREEN_PARTIAL, format!("the screen `{}`: {why}", screen.word())));
+        self.report.screens.insert(screen, ScreenState::Partial(why.to_owned()));
+    }
+
+    /// The screen had nothing to look at.
+    pub(super) fn skipped(&mut self, screen: Screen, why: &str) {
+        self.report.screens.insert(screen, ScreenState::Skipped(why.to_owned()));
+    }
+
+    /// The screen could not finish: that is a finding, because it protects nothing now.
+    pub(super) fn failed(&mut self, screen: Screen, why: &str) {
+        self.find(Finding::new(&catalogue::SCREEN_FAILED, format!("the screen `{}`: {why}", screen.word())));
+        self.report.screens.insert(screen, ScreenState::Failed(why.to_owned()));
+    }
+
+    /// `value` as a section; nothing, and a failed screen, if it cannot be written.
+    pub(super) fn section<T: Serialize>(&mut self, screen: Screen, value: &T) -> Option<Section> {
+        match Section::of(value) {
+            Ok(section) => Some(section),
+            Err(error) => {
+                self.failed(screen, &format!("its result cannot be written: {error}"));
+                None
+            }
+        }
+    }
+
+    /// The report.
+    pub(super) fn finish(mut self) -> InspectionReport {
+        let unreadable = self.report.table.is_none();
+        for screen in Screen::WORKER {
+            let why = if unreadable { "the files cannot be read" } else { "it was not asked for" };
+            self.report.screens.entry(screen).or_insert_with(|| ScreenState::Skipped(why.to_owned()));
+        }
+        let mut findings = std::mem::take(&mut self.findings);
+        for finding in &mut findings {
+            mask::finding(finding, self.personal_columns.as_ref());
+        }
+        for finding in findings.iter().take(FORETASTE_COUNT_MAX) {
+            self.news.found(finding);
+        }
+        let usage = system::usage();
+        self.report.cpu_ms = usage.cpu_ms;
+        self.report.memory_peak_bytes = usage.memory_peak_bytes;
+        let took_us = i64::try_from(self.started.elapsed().as_micros()).unwrap_or(i64::MAX);
+        self.report.ended_us = self.report.started_us.saturating_add(took_us);
+        self.report.add_findings(findings);
+        self.report
+    }
+}
+
+/// Findings that are sent before the report; all are in it.
+const FORETASTE_COUNT_MAX: usize = 100;

@@ -1,0 +1,122 @@
+//! Can it be read, and is what is in it plain data? What the readers of files say, as findings.
+
+use arrow_schema::SchemaRef;
+use inspection::{Example, Finding, FindingKind, NAME_BYTES_MAX, Screen, Severity, catalogue};
+use serde::Serialize;
+use tables::{NoteKind, Notes, Table, TableError};
+
+use super::draft::Draft;
+
+/// Notes that the page shows.
+const NOTE_SHOWN_COUNT_MAX: usize = 50;
+
+/// What the report keeps of a table.
+#[derive(Serialize)]
+struct Described<'a> {
+    format: String,
+    row_count: u64,
+    partition_count: usize,
+    columns: Vec<DescribedColumn<'a>>,
+}
+
+#[derive(Serialize)]
+struct DescribedColumn<'a> {
+    name: &'a str,
+    data_type: String,
+}
+
+/// Says why the files cannot be inspected.
+pub(super) fn refused(error: &TableError, draft: &mut Draft<'_>) {
+    let kind: &FindingKind = match error {
+        TableError::NoFiles | TableError::Empty { .. } => &catalogue::EMPTY,
+        TableError::Limit { .. } => &catalogue::LIMIT,
+        TableError::SchemaDiffers { .. } | TableError::MixedFormats { .. } => &catalogue::SCHEMA_DIFFERS,
+        _ => &catalogue::UNREADABLE,
+    };
+    draft.find(Finding::new(kind, error.to_string()));
+    draft.report().table = None;
+    draft.ran(Screen::Format);
+}
+
+/// Whether the table keeps to the job's limits, which are known before it is read.
+pub(super) fn is_within_limits(table: &Table, draft: &mut Draft<'_>, job: &inspection::JobLimits) -> bool {
+    let columns = table.schema().fields().len() as u64;
+    let checks = [
+        ("rows", table.row_count(), job.row_count_max, "row_count_max"),
+        ("columns", columns, job.column_count_max, "column_count_max"),
+    ];
+    let mut within = true;
+    for (what, count, max, name) in checks {
+        if count > max {
+            draft.find(Finding::new(
+                &catalogue::LIMIT,
+                format!("{count} {what} are more than {max}; raise `{name}`, or split the data"),
+            ));
+            within = false;
+        }
+    }
+    if !within {
+        draft.ran(Screen::Format);
+    }
+    within
+}
+
+/// Notes what the table is.
+pub(super) fn describe(table: &Table, draft: &mut Draft<'_>) -> SchemaRef {
+    let schema = table.schema().clone();
+    let columns =
+        schema.fields().iter().map(|field| DescribedColumn { name: field.name(), data_type: field.data_type().to_string() });
+    let described = Described {
+        format: table.format().to_string(),
+        row_count: table.row_count(),
+        partition_count: table.partitions().len(),
+        columns: columns.collect(),
+    };
+    draft.view().format.clone_from(&described.format);
+    let section = draft.section(Screen::Format, &described);
+    draft.report().table = section;
+    let summary = draft.summary();
+    summary.row_count = table.row_count();
+    summary.column_count = schema.fields().len() as u64;
+    if table.row_count() == 0 {
+        draft.find(Finding::new(&catalogue::EMPTY, "the files hold no rows"));
+    }
+    schema
+}
+
+/// Turns what the readers noticed into findings. Called when all is read.
+pub(super) fn notes(notes: &Notes, draft: &mut Draft<'_>) {
+    for note in &notes.notes {
+        let (kind, severity): (&FindingKind, Option<Severity>) = match note.kind {
+            NoteKind::MalformedRows | NoteKind::Undecodable => (&catalogue::MALFORMED, None),
+            NoteKind::MixedTypes | NoteKind::RaggedList => (&catalogue::MIXED_TYPES, None),
+            NoteKind::DuplicatedColumn => (&catalogue::DUPLICATE_COLUMNS, None),
+            NoteKind::Formula => (&catalogue::FORMULA_CELLS, None),
+            NoteKind::EmptyFile => (&catalogue::NOTE, Some(Severity::Warning)),
+            NoteKind::UnnamedColumn | NoteKind::NullWords | NoteKind::ByteOrderMark | NoteKind::ReadAsFloat => {
+                (&catalogue::NOTE, None)
+            }
+        };
+        let place = note.file.as_deref().map_or_else(String::new, |file| format!("`{}`: ", cut(file)));
+        let line = format!("{place}{} ({} times)", note.text, note.count);
+        if draft.view().notes.len() < NOTE_SHOWN_COUNT_MAX {
+            draft.view().notes.push(line.clone());
+        }
+        let examples =
+            note.examples.iter().map(|example| Example::of(Some(example.row), note.column.as_deref(), example.text.clone()));
+        let mut finding = Finding::new(kind, line).columns(note.column.clone()).rows(note.count).examples(examples);
+        finding.severity = severity.unwrap_or(finding.severity);
+        draft.find(finding);
+    }
+    if notes.more_count > 0 {
+        draft.find(Finding::new(
+            &catalogue::NOTE,
+            format!("{} more such things were noticed and are not listed", notes.more_count),
+        ));
+    }
+    draft.ran(Screen::Format);
+}
+
+fn cut(name: &str) -> String {
+    name.chars().take(NAME_BYTES_MAX / 4).collect()
+}

@@ -1,0 +1,66 @@
+//! The program for people and CI.
+
+use std::fs;
+use std::path::Path;
+use std::process::{Command, Output};
+
+fn inspect(folder: &Path, arguments: &[&str]) -> Output {
+    Command::new(super::PROGRAM).args(arguments).current_dir(folder).output().unwrap()
+}
+
+#[track_caller]
+fn check(arguments: &[&str], code: i32, expected: &str) -> String {
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join("good.csv"), super::worker::table()).unwrap();
+    fs::write(folder.path().join("odd.csv"), "a,a\n1,2\n").unwrap();
+    fs::write(folder.path().join("bad.parquet"), "PAR1PAR1").unwrap();
+    let output = inspect(folder.path(), arguments);
+    let text = format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    assert_eq!(output.status.code(), Some(code), "{arguments:?}: {text}");
+    assert!(text.contains(expected), "{arguments:?}: {text}");
+    if arguments.contains(&"page.html") {
+        assert!(fs::read_to_string(folder.path().join("page.html")).unwrap().starts_with("<!doctype html>"));
+    }
+    String::from_utf8_lossy(&output.stdout).into_owned()
+}
+
+#[test]
+fn exit_codes_say_how_it_went() {
+    check(&["profile", "good.csv"], 0, "300 rows");
+    check(&["profile", "odd.csv"], 1, "format.duplicate_columns");
+    check(&["profile", "bad.parquet"], 1, "format.unreadable");
+    check(&["profile", "missing.csv"], 2, "cannot be opened");
+    check(&["frobnicate"], 2, "Usage");
+    check(&["--help"], 0, "Examples");
+}
+
+#[test]
+fn the_report_is_json_and_a_page() {
+    let json = check(&["profile", "good.csv", "--json", "--html", "page.html"], 0, "strongroom.inspection/1");
+    let report: inspection::InspectionReport = serde_json::from_str(&json).unwrap();
+    assert!(report.confinement.is_complete());
+}
+
+#[test]
+fn a_version_is_compared_with_itself_and_another() {
+    check(&["drift", "good.csv", "good.csv"], 0, "300 rows");
+    check(&["drift", "odd.csv", "good.csv"], 1, "drift.schema_changed");
+}
+
+#[test]
+fn a_contract_is_checked() {
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join("good.csv"), super::worker::table()).unwrap();
+    let contract = |maximum: u32| {
+        format!(
+            "apiVersion: v3.1.0\nkind: DataContract\nid: c\nversion: 1.0.0\nstatus: active\nschema:\n  - name: t\n    properties:\n      \
+             - name: size\n        logicalType: number\n        required: true\n        logicalTypeOptions:\n          maximum: {maximum}\n      \
+             - name: colour\n        logicalType: string\n      - name: y\n        logicalType: integer\n"
+        )
+    };
+    for (maximum, code) in [(100, 0), (10, 1)] {
+        fs::write(folder.path().join("c.yaml"), contract(maximum)).unwrap();
+        let output = inspect(folder.path(), &["check", "--contract", "c.yaml", "good.csv"]);
+        assert_eq!(output.status.code(), Some(code), "{}", String::from_utf8_lossy(&output.stdout));
+    }
+}
