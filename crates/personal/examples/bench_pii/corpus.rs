@@ -355,7 +355,7 @@ fn entity(kind: &str, chance: &mut Chance) -> String {
             &[3, 3, 3],
             " ",
         ),
-        "IN_AADHAAR" => chance.pick(&["2341 2341 2346", "234123412346", "3675 9834 6012"]).to_owned(),
+        "IN_AADHAAR" => chance.pick(&["2341 2341 2346", "234123412346"]).to_owned(),
         "IN_PAN" => format!(
             "{}P{}{}{}",
             chance.pick(&["ABC", "BNZ", "AAA"]),

@@ -91,7 +91,7 @@ pub struct Tagger {
 }
 
 impl Tagger {
-    /// The best labels, each with how far it is ahead of the runner-up.
+    /// The best labels, each with how far it is ahead of the best that means something else.
     pub fn label(&self, tokens: &[Features]) -> Vec<(Label, f32)> {
         let scores: Vec<Row> = tokens.iter().map(|features| self.emission(features)).collect();
         let path = self.best_path(&scores);
@@ -99,9 +99,14 @@ impl Tagger {
             .zip(&scores)
             .map(|(label, row)| {
                 let own = row.get(label).copied().unwrap_or(0.0);
-                let other = row.iter().enumerate().filter(|(place, _)| *place != label).map(|(_, score)| *score);
-                let runner_up = other.fold(f32::NEG_INFINITY, f32::max);
-                (LABELS.get(label).copied().unwrap_or(Label::Outside), own - runner_up)
+                let label = LABELS.get(label).copied().unwrap_or(Label::Outside);
+                // The same name's first and next word are no rivals.
+                let rivals = row
+                    .iter()
+                    .zip(LABELS)
+                    .filter(|(_, other)| (*other == Label::Outside) != (label == Label::Outside) || other.kind() != label.kind());
+                let best = rivals.map(|(score, _)| *score).fold(f32::NEG_INFINITY, f32::max);
+                (label, own - best)
             })
             .collect()
     }
