@@ -26,7 +26,7 @@ macro_rules! topics {
 }
 
 topics! {
-    Phone: "phone|telephone|tel|mobile|cell|cellphone|call|called|calling|contact|sms|text me|whatsapp|office|handy|telefon|téléphone|telefono|teléfono|messages to|dial|ring|reach|answering|hotline|ph|landline|voicemail|number is";
+    Phone: "phone|telephone|tel|mobile|cell|cellphone|call|called|calling|contact|sms|text me|whatsapp|office|handy|telefon|téléphone|telefono|teléfono|messages to|dial|ring|reach|answering|hotline|ph|landline|voicemail|my number|left the number";
     Fax: "fax|telefax";
     Card: "card|credit|debit|visa|mastercard|amex|american express|maestro|cc|pan|payment|carte|kreditkarte|tarjeta|cvv|cvc";
     Bank: "iban|account|acct|bank|konto|kontonummer|compte|cuenta|routing|aba|sort code|wire|transfer|swift|bic|deposit|a/c";

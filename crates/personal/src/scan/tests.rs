@@ -53,7 +53,7 @@ fn national_numbers() {
     check("my SSN is 536-90-4399.", &[(Kind::UsSsn, "536-90-4399")]);
     check("ssn: 536904399", &[(Kind::UsSsn, "536904399")]);
     check("536904399", &[]);
-    check("NHS number 943 476 5919", &[(Kind::UkNhs, "943 476 5919")]);
+    check("The NHS number is 943 476 5919", &[(Kind::UkNhs, "943 476 5919")]);
     check("NINO AB 12 34 56 C", &[(Kind::UkNino, "AB 12 34 56 C")]);
     check("AB123456C", &[(Kind::UkNino, "AB123456C")]);
     check("steuer-id 86 095 742 719", &[(Kind::DeTaxId, "86 095 742 719")]);
