@@ -4,7 +4,7 @@ use std::process::Command;
 
 use serde_json::{Value, json};
 
-use crate::{bench_tracking, shell};
+use crate::{bench_profile, bench_tracking, shell};
 
 /// One line of a bench.
 pub struct Row {
@@ -38,9 +38,13 @@ pub fn run(words: &[&str]) -> Result<(), String> {
             print("tracking", &rows, json);
             Ok(())
         }
+        Some(&"profile") => {
+            print("profile", &bench_profile::run(words)?, json);
+            Ok(())
+        }
         Some(&"audit") => example("strongroom", "bench_audit", json),
         Some(&"policy") => example("policy", "decision_cost", json),
-        _ => Err("which bench? `tracking`, `audit` or `policy`".to_owned()),
+        _ => Err("which bench? `tracking`, `profile`, `audit` or `policy`".to_owned()),
     }
 }
 

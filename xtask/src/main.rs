@@ -4,6 +4,7 @@
 //! Nothing is installed outside the project folder, system packages aside.
 
 mod bench;
+mod bench_profile;
 mod bench_tracking;
 mod demo;
 mod drill;
@@ -21,6 +22,8 @@ const USAGE: &str = "cargo xtask COMMAND
   demo [--keep]                 a real training against a fresh server; --keep leaves the server running
   bench tracking [--json] [--rounds N] [--works a,b] [--prebuilt]
                                 side by side with `mlflow server`
+  bench profile [--json] [--rounds N] [--works a,b] [--rows N] [--prebuilt]
+                                a table's profile beside DuckDB, Polars and whylogs
   bench audit [--json]          durably audited operations per second, and verification
   bench policy [--json]         decisions per second
   with-postgres COMMAND…        runs a command with STRONGROOM_TEST_POSTGRES set to a fresh PostgreSQL
