@@ -20,7 +20,7 @@ pub struct JobSpec {
     pub manifest_sha256: String,
     /// The version's files, in the manifest's order. Rows are numbered over them in this order.
     pub files: Vec<FileSpec>,
-    /// The format, where the committer named it (`parquet`, `csv`, `jsonl`, `arrow`, `npy`, `npz`, `images`).
+    /// The format, where the committer named it (`parquet`, `csv`, `jsonl`, `arrow`, `npy`, `images`).
     #[serde(default)]
     pub format: Option<String>,
     /// What columns are for.
@@ -40,7 +40,8 @@ pub struct JobSpec {
     /// Limits on work.
     #[serde(default)]
     pub limits: JobLimits,
-    /// Seed of everything random, so that an inspection can be repeated.
+    /// Seed of everything random, so that an inspection can be repeated. All versions of one data set need the same, for
+    /// their profiles to be compared; a secret one keeps others from making data that fools sketches and samples.
     pub seed: u64,
     /// The server's time, microseconds since the Unix epoch.
     pub now_us: i64,

@@ -117,6 +117,8 @@ fn allowed() -> Result<Rules, Box<dyn std::error::Error>> {
         // Open descriptors: pipes, and in local use files.
         libc::SYS_read,
         libc::SYS_write,
+        libc::SYS_readv,
+        libc::SYS_writev,
         libc::SYS_pread64,
         libc::SYS_lseek,
         libc::SYS_fstat,
@@ -165,10 +167,13 @@ fn allowed() -> Result<Rules, Box<dyn std::error::Error>> {
         rules.insert(call, vec![SeccompRule::new(vec![Condition::new(2, Width::Dword, Compare::MaskedEq(run), 0)?])?]);
     }
     // Names only.
-    let option = |value| SeccompRule::new(vec![Condition::new(0, Width::Dword, Compare::Eq, value)?]);
-    rules.insert(libc::SYS_prctl, vec![option(SET_NAME)?, option(SET_VMA)?]);
+    let first = |value| SeccompRule::new(vec![Condition::new(0, Width::Dword, Compare::Eq, value)?]);
+    rules.insert(libc::SYS_prctl, vec![first(SET_NAME)?, first(SET_VMA)?]);
+    // Whether a descriptor is open, which std asks before it closes one.
+    let is_open = u64::try_from(libc::F_GETFD)?;
+    rules.insert(libc::SYS_fcntl, vec![SeccompRule::new(vec![Condition::new(1, Width::Dword, Compare::Eq, is_open)?])?]);
     // Signals to this process only: `abort` sends one.
     let own = u64::from(std::process::id());
-    rules.insert(libc::SYS_tgkill, vec![SeccompRule::new(vec![Condition::new(0, Width::Dword, Compare::Eq, own)?])?]);
+    rules.insert(libc::SYS_tgkill, vec![first(own)?]);
     Ok(rules)
 }

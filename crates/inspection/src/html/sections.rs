@@ -52,7 +52,7 @@ fn finding(finding: &Finding) -> String {
         )
     };
     format!(
-        "<article class=\"finding {word}\"><h3><span class=\"tag {word}\">{word}</span> {title}</h3>\n<p>{detail}</p>\n\
+        "<article class=\"finding {word}\"><h3><span class=\"tag {word}\">{word}</span> <span class=\"title\">{title}</span></h3>\n<p>{detail}</p>\n\
          <p class=\"meta\"><code class=\"id\">{id}</code> {columns}{rows}{references}</p>\n<p class=\"remedy\">{remedy}</p>{examples}</article>\n",
         word = finding.severity.word(),
         title = Escaped(&finding.title),

@@ -37,7 +37,7 @@ pub(crate) fn run(job: &JobSpec, files: Vec<DataFile>, news: &dyn News) -> Inspe
 }
 
 fn inspect(job: &JobSpec, table: &Table, draft: &mut Draft<'_>) {
-    let schema = reading::describe(table, draft);
+    let schema = reading::describe(table, job.format.as_deref(), draft);
     let contract = validity::read(job, draft);
     let passed = match pass::run(job, table, contract.as_ref(), draft) {
         Ok(passed) => passed,

@@ -52,7 +52,17 @@ struct RowScores {
 
 /// Runs the screens.
 pub(super) fn run(job: &JobSpec, table: &Table, draft: &mut Draft<'_>) {
-    let screened = match read(job, table, draft) {
+    let with_label = roles(job, table.schema());
+    let screened = match read(job, table, with_label.clone(), draft) {
+        Err(PoisonError::TooLarge(why)) => {
+            // Too many classes: a label to be measured rather than told apart.
+            let without = without_label(with_label, table.schema());
+            draft.partial(Screen::Poisoning, &format!("the label was taken as a feature: {why}"));
+            read(job, table, without, draft)
+        }
+        other => other,
+    };
+    let screened = match screened {
         Ok(screened) => screened,
         Err(error @ PoisonError::TooFewRows(_)) => return draft.skipped(Screen::Poisoning, &error.to_string()),
         Err(error) => return draft.failed(Screen::Poisoning, &error.to_string()),
@@ -82,9 +92,9 @@ pub(super) fn run(job: &JobSpec, table: &Table, draft: &mut Draft<'_>) {
     draft.ran(Screen::Poisoning);
 }
 
-fn read(job: &JobSpec, table: &Table, draft: &Draft<'_>) -> Result<Screened, PoisonError> {
+fn read(job: &JobSpec, table: &Table, roles: Roles, draft: &Draft<'_>) -> Result<Screened, PoisonError> {
     let schema = table.schema();
-    let mut encoder = Encoder::new(schema, &roles(job, schema))?;
+    let mut encoder = Encoder::new(schema, &roles)?;
     let label = encoder.label().map(ToOwned::to_owned);
     let rows_max = (VALUE_COUNT_MAX / width(schema).max(1)).min(job.limits.poison_row_count_max);
     let sampled = table.row_count() > rows_max;
@@ -145,6 +155,16 @@ fn roles(job: &JobSpec, schema: &SchemaRef) -> Roles {
     roles.source.iter().for_each(|name| give(name, Role::Source));
     roles.label.iter().for_each(|name| give(name, Role::Label));
     Roles { given }
+}
+
+/// These roles with no label: not even one that its name gives away.
+fn without_label(mut roles: Roles, schema: &SchemaRef) -> Roles {
+    if let Ok(encoder) = Encoder::new(schema, &roles)
+        && let Some(label) = encoder.label()
+    {
+        roles.given.insert(label.to_owned(), Role::Feature);
+    }
+    roles
 }
 
 /// Turns places in the sample into the version's row numbers.

@@ -3,7 +3,7 @@
 use arrow_schema::SchemaRef;
 use inspection::{Example, Finding, FindingKind, NAME_BYTES_MAX, Screen, Severity, catalogue};
 use serde::Serialize;
-use tables::{NoteKind, Notes, Table, TableError};
+use tables::{Format, NoteKind, Notes, Table, TableError};
 
 use super::draft::Draft;
 
@@ -61,8 +61,13 @@ pub(super) fn is_within_limits(table: &Table, draft: &mut Draft<'_>, job: &inspe
     within
 }
 
-/// Notes what the table is.
-pub(super) fn describe(table: &Table, draft: &mut Draft<'_>) -> SchemaRef {
+/// Notes what the table is, and whether it is what `said` calls it.
+pub(super) fn describe(table: &Table, said: Option<&str>, draft: &mut Draft<'_>) -> SchemaRef {
+    let is_it = |said: &str| said == word(table.format()) || (said == "npz" && table.format() == Format::Npy);
+    if let Some(said) = said.filter(|said| !is_it(said)) {
+        let detail = format!("the files are said to be `{}` and are {}", cut(said), table.format());
+        draft.find(Finding::new(&catalogue::NOTE, detail).severity(Severity::Warning));
+    }
     let schema = table.schema().clone();
     let columns =
         schema.fields().iter().map(|field| DescribedColumn { name: field.name(), data_type: field.data_type().to_string() });
@@ -115,6 +120,18 @@ pub(super) fn notes(notes: &Notes, draft: &mut Draft<'_>) {
         ));
     }
     draft.ran(Screen::Format);
+}
+
+/// The word by which a job names a format.
+const fn word(format: Format) -> &'static str {
+    match format {
+        Format::Parquet => "parquet",
+        Format::Csv => "csv",
+        Format::JsonLines => "jsonl",
+        Format::ArrowIpc => "arrow",
+        Format::Npy => "npy",
+        Format::Images => "images",
+    }
 }
 
 fn cut(name: &str) -> String {
