@@ -145,7 +145,8 @@ def test_a_training_token_reads_one_version_and_writes_one_experiment(server, cr
     make = lambda name: session.post(f"{server.url}/api/2.0/mlflow/experiments/create", json={"name": name}).json()["experiment_id"]
     mine, other = make(fresh("train")), make(fresh("other"))
     minted = server.cli(
-        "data", "token", f"{admitted}@1", "--experiment", mine, "--json", "--token-file", str(token_file(server, owner.token))
+        "data", "token", f"{admitted}@1", "--experiment", mine, "--ttl", "30m", "--json",
+        "--token-file", str(token_file(server, owner.token)),
     )
     minted = json.loads(minted.stdout)
     training = server.session(minted["secret"])
@@ -248,4 +249,4 @@ def test_a_killed_server_admits_nothing_and_takes_up_what_it_left(fresh_server):
     server.start()
     shown = wait(session, server, name, 1)
     assert shown["inspection"]["state"] == "done" and shown["state"] == "quarantined", harness.pretty(shown)
-    server.cli("audit", "verify", "--token-file", str(server.token_file))
+    server.cli("audit", "verify")

@@ -27,19 +27,21 @@ pub fn run(keep: bool) -> Result<(), String> {
     if !shell::has("cc") {
         shell::need_package("gcc", "some libraries are compiled from C")?;
     }
-    shell::say("1/6 building the release binary (the first time takes some minutes)");
-    shell::cargo(&["build", "--release", "--package", "strongroom"])?;
-    shell::say("2/6 the Python environment with the real MLflow client and scikit-learn");
+    shell::say("1/7 building the release binary (the first time takes some minutes)");
+    shell::cargo(&["build", "--release", "--package", "strongroom", "--package", "inspector"])?;
+    shell::say("2/7 the Python environment with the real MLflow client and scikit-learn");
     let requirements = shell::root().join("examples").join("requirements.txt");
     let python = python::environment("demo-venv", &requirements)?;
     let demo = prepare()?;
-    shell::say(&format!("3/6 a fresh data folder: {}", demo.data.display()));
+    shell::say(&format!("3/7 a fresh data folder: {}", demo.data.display()));
     demo.init()?;
     let (server, url) = demo.serve()?;
-    shell::say(&format!("4/6 the server answers at {url}"));
-    shell::say(&format!("5/6 a training with mlflow {}", python::version(&python, "mlflow")));
+    shell::say(&format!("4/7 the server answers at {url}"));
+    shell::say(&format!("5/7 a training with mlflow {}", python::version(&python, "mlflow")));
     shell::run(demo.client(&python, &url)?.arg(shell::root().join("examples").join("demo_training.py")))?;
-    shell::say("6/6 what the server recorded of it");
+    shell::say("6/7 data sets: one as it is, and copies that are poisoned, break their contract, and hold people");
+    demo.data_sets(&python)?;
+    shell::say("7/7 what the server recorded of it");
     demo.summary();
     demo.how_to_go_on(&url, keep);
     if keep {
@@ -102,6 +104,41 @@ impl Demo {
             .env("PYTHONDONTWRITEBYTECODE", "1")
             .current_dir(&self.folder);
         Ok(command)
+    }
+
+    /// Four versions of one data set go through inspection; the verdicts are checked, so that a demo that lets one in fails.
+    fn data_sets(&self, python: &Path) -> Result<(), String> {
+        let files = self.folder.join("data-sets");
+        let make = shell::root().join("examples").join("demo_data.py");
+        shell::quiet(Command::new(python).arg(make).arg(&files).env("PYTHONDONTWRITEBYTECODE", "1"))?;
+        let token = self.token_file.display().to_string();
+        let source = ["--pattern", "https://archive.ics.uci.edu/*", "--owner", "UCI", "--licence", "CC-BY-4.0"];
+        let add = [&["data", "source", "add", "uci"], source.as_slice(), &["--token-file", &token]].concat();
+        shell::quiet(&mut self.program(&add))?;
+        for (name, wanted) in [("clean", "admitted"), ("poisoned", "refused"), ("broken", "refused"), ("people", "quarantined")] {
+            let file = files.join(format!("{name}.csv")).display().to_string();
+            let contract = files.join("contract.yaml").display().to_string();
+            let set = format!("cells-{name}");
+            let mut words = vec!["data", "commit", &set, &file, "--label", "diagnosed", "--owner", "UCI", "--licence", "CC-BY-4.0"];
+            words.extend(["--source", "https://archive.ics.uci.edu/dataset/17", "--contract", &contract]);
+            words.extend(["--wait", "--token-file", &token]);
+            self.show(&format!("{name}.csv is committed: it should be {wanted}"), &words);
+            if name != "clean" {
+                self.show("why", &["data", "findings", &set, "--token-file", &token]);
+            }
+            self.check_state(&set, wanted, &token)?;
+        }
+        Ok(())
+    }
+
+    fn check_state(&self, set: &str, wanted: &str, token: &str) -> Result<(), String> {
+        let version = format!("{set}@1");
+        let shown = shell::quiet(&mut self.program(&["data", "show", &version, "--json", "--token-file", token]))?;
+        let shown: serde_json::Value = serde_json::from_str(&shown).map_err(|error| format!("no JSON of `{version}`: {error}"))?;
+        match shown.get("state").and_then(serde_json::Value::as_str) {
+            Some(state) if state == wanted => Ok(()),
+            state => Err(format!("`{version}` is {state:?}, not {wanted}: the inspection did not do its work")),
+        }
     }
 
     /// What the program of the server says: nothing is read behind its back.
