@@ -1,15 +1,16 @@
 //! `cargo xtask bench NAME [--json]`: rows of work, ours, peer, ratio, limit.
 
+use std::borrow::Cow;
 use std::process::Command;
 
 use serde_json::{Value, json};
 
-use crate::{bench_profile, bench_tracking, shell};
+use crate::{bench_contract, bench_pii, bench_poison, bench_profile, bench_tracking, shell};
 
 /// One line of a bench.
 pub struct Row {
     /// The work's name.
-    pub work: &'static str,
+    pub work: Cow<'static, str>,
     /// Our value.
     pub ours: f64,
     /// The peer's value, where there is one.
@@ -23,7 +24,7 @@ pub struct Row {
     /// How much of the target is reached; above 1 means it is met.
     pub of_limit: f64,
     /// What keeps our value from being better.
-    pub limited_by: &'static str,
+    pub limited_by: Cow<'static, str>,
 }
 
 /// Runs the bench that the words name.
@@ -38,13 +39,26 @@ pub fn run(words: &[&str]) -> Result<(), String> {
             print("tracking", &rows, json);
             Ok(())
         }
+        Some(&"pii") => {
+            print("pii", &bench_pii::run(words)?, json);
+            Ok(())
+        }
+        Some(&"poison") => {
+            let rows = bench_poison::run(words)?;
+            print("poison", &rows, json);
+            Ok(())
+        }
         Some(&"profile") => {
             print("profile", &bench_profile::run(words)?, json);
             Ok(())
         }
+        Some(&"contract") => {
+            print("contract", &bench_contract::run()?, json);
+            Ok(())
+        }
         Some(&"audit") => example("strongroom", "bench_audit", json),
         Some(&"policy") => example("policy", "decision_cost", json),
-        _ => Err("which bench? `tracking`, `profile`, `audit` or `policy`".to_owned()),
+        _ => Err("which bench? `tracking`, `profile`, `contract`, `pii`, `poison`, `audit` or `policy`".to_owned()),
     }
 }
 

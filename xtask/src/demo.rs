@@ -119,7 +119,8 @@ impl Demo {
             let file = files.join(format!("{name}.csv")).display().to_string();
             let contract = files.join("contract.yaml").display().to_string();
             let set = format!("cells-{name}");
-            let mut words = vec!["data", "commit", &set, &file, "--label", "diagnosed", "--owner", "UCI", "--licence", "CC-BY-4.0"];
+            let mut words =
+                vec!["data", "commit", &set, &file, "--label", "diagnosed", "--owner", "UCI", "--licence", "CC-BY-4.0"];
             words.extend(["--source", "https://archive.ics.uci.edu/dataset/17", "--contract", &contract]);
             words.extend(["--wait", "--token-file", &token]);
             self.show(&format!("{name}.csv is committed: it should be {wanted}"), &words);
@@ -134,7 +135,8 @@ impl Demo {
     fn check_state(&self, set: &str, wanted: &str, token: &str) -> Result<(), String> {
         let version = format!("{set}@1");
         let shown = shell::quiet(&mut self.program(&["data", "show", &version, "--json", "--token-file", token]))?;
-        let shown: serde_json::Value = serde_json::from_str(&shown).map_err(|error| format!("no JSON of `{version}`: {error}"))?;
+        let shown: serde_json::Value =
+            serde_json::from_str(&shown).map_err(|error| format!("no JSON of `{version}`: {error}"))?;
         match shown.get("state").and_then(serde_json::Value::as_str) {
             Some(state) if state == wanted => Ok(()),
             state => Err(format!("`{version}` is {state:?}, not {wanted}: the inspection did not do its work")),

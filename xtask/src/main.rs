@@ -4,6 +4,9 @@
 //! Nothing is installed outside the project folder, system packages aside.
 
 mod bench;
+mod bench_contract;
+mod bench_pii;
+mod bench_poison;
 mod bench_profile;
 mod bench_tracking;
 mod demo;
@@ -22,8 +25,13 @@ const USAGE: &str = "cargo xtask COMMAND
   demo [--keep]                 a real training against a fresh server; --keep leaves the server running
   bench tracking [--json] [--rounds N] [--works a,b] [--prebuilt]
                                 side by side with `mlflow server`
+  bench pii [--json] [--corpus FOLDER]
+                                personal data in texts beside Presidio; FOLDER has presidio-research's synth_dataset_v2.json
+  bench poison [--json] [--works a,b] [--sets FOLDER]
+                                planted flips, triggers and outliers, against cleanlab, ART and scikit-learn
   bench profile [--json] [--rounds N] [--works a,b] [--rows N] [--prebuilt]
-                                a table's profile beside DuckDB, Polars and whylogs
+                                a table's profile beside DuckDB, Polars and whylogs; 30 rules beside Great Expectations
+  bench contract [--json]       data contracts: the same verdicts as `datacontract-cli`, and it reads what is written
   bench audit [--json]          durably audited operations per second, and verification
   bench policy [--json]         decisions per second
   with-postgres COMMAND…        runs a command with STRONGROOM_TEST_POSTGRES set to a fresh PostgreSQL

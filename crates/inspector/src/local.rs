@@ -126,7 +126,7 @@ fn inspect_and_print(request: &Request) -> Result<InspectionReport, String> {
     let text = if request.files.json {
         serde_json::to_string_pretty(&report).map_err(|error| error.to_string())?
     } else {
-        in_words(&report)
+        in_words(&report, &request.screens)
     };
     match writeln!(io::stdout().lock(), "{}", text.trim_end()) {
         Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(format!("the report cannot be printed: {error}")),
@@ -256,7 +256,7 @@ fn text(path: &Path) -> Result<String, String> {
 }
 
 /// The report for a terminal. Control characters of foreign texts are made visible.
-fn in_words(report: &InspectionReport) -> String {
+fn in_words(report: &InspectionReport, asked: &[Screen]) -> String {
     let summary = &report.summary;
     let mut lines = vec![format!(
         "{}: {}, {} rows × {} columns",
@@ -265,6 +265,7 @@ fn in_words(report: &InspectionReport) -> String {
     for (screen, state) in &report.screens {
         let text = match state {
             inspection::ScreenState::Ran => continue,
+            inspection::ScreenState::Skipped(_) if !asked.contains(screen) => continue,
             inspection::ScreenState::Partial(why) => format!("  {}: in part, {why}", screen.word()),
             inspection::ScreenState::Skipped(why) => format!("  {}: not run, {why}", screen.word()),
             inspection::ScreenState::Failed(why) => format!("  {}: FAILED, {why}", screen.word()),

@@ -36,8 +36,7 @@ pub(crate) fn lineage_of(
         let place: HashMap<&String, usize> = frontier.iter().zip(0..).collect();
         nodes.sort_by_key(|node| place.get(&node.id).copied());
         // What a person read besides is not what the model stems from.
-        let onward: Vec<String> =
-            nodes.iter().filter(|node| node.kind != NodeKind::Person).map(|node| node.id.clone()).collect();
+        let onward: Vec<String> = nodes.iter().filter(|node| node.kind != NodeKind::Person).map(|node| node.id.clone()).collect();
         lineage.nodes.append(&mut nodes);
         let edges = edges_from(reader, workspace, &onward)?;
         let mut next = Vec::new();

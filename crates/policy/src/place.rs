@@ -32,7 +32,9 @@ impl Place {
             TargetKind::Server => Self::Server,
             TargetKind::AuditLog => Self::AuditLog,
             TargetKind::Myself => Self::Account,
-            TargetKind::Workspace | TargetKind::EvaluationDataset | TargetKind::Dataset | TargetKind::DatasetVersion => Self::Workspace(workspace),
+            TargetKind::Workspace | TargetKind::EvaluationDataset | TargetKind::Dataset | TargetKind::DatasetVersion => {
+                Self::Workspace(workspace)
+            }
             TargetKind::Experiment | TargetKind::Run | TargetKind::LoggedModel | TargetKind::Trace => match facts.experiment {
                 Some(id) if facts.exists => Self::Experiment { id, workspace },
                 _ => Self::Workspace(workspace),

@@ -252,7 +252,9 @@ async fn keep_house(house: Housekeeping) {
         if minutes.is_multiple_of(SWEEP_DATA_EVERY_MINUTES) {
             let sweep = data::ops::SweepData { room: house.data.clone() };
             match house.gate.call(Attempt::of_job(house.sweeper.clone()), sweep).await {
-                Ok(swept) => tracing::debug!(swept.expired_count, swept.ended_waiver_count, "open versions and waivers were swept"),
+                Ok(swept) => {
+                    tracing::debug!(swept.expired_count, swept.ended_waiver_count, "open versions and waivers were swept")
+                }
                 Err(problem) => tracing::warn!(%problem, "open versions and waivers could not be swept"),
             }
         }

@@ -130,7 +130,8 @@ impl Artifacts {
         let mut after = String::new();
         loop {
             let from = after.clone();
-            let batch = self.db.read(permit, move |reader| uploads::objects_after(reader, table, &from, VERIFY_BATCH_COUNT)).await?;
+            let batch =
+                self.db.read(permit, move |reader| uploads::objects_after(reader, table, &from, VERIFY_BATCH_COUNT)).await?;
             let Some(last) = batch.last() else {
                 return Ok(());
             };

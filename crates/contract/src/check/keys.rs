@@ -167,7 +167,6 @@ impl Shard {
     /// Held by `grow`, which every insertion calls first.
     fn place(&self, hash: u128) -> Place {
         let mask = self.keys.len().wrapping_sub(1);
-        #[expect(clippy::cast_possible_truncation, reason = "the low bits are what is wanted")]
         let mut slot = hash as usize & mask;
         while let Some(key) = self.keys.get(slot) {
             if *key == hash {
@@ -182,7 +181,7 @@ impl Shard {
     }
 
     fn grow(&mut self) {
-        if self.used + 1 <= self.keys.len() / 8 * 7 {
+        if self.used < self.keys.len() / 8 * 7 {
             return;
         }
         let slots = (self.keys.len() * 2).max(SLOTS_MIN);
@@ -239,7 +238,6 @@ impl NumberSet {
             Some((known, at)) if known == stretch => at,
             _ => self.stretch(stretch),
         };
-        #[expect(clippy::cast_sign_loss, clippy::cast_possible_truncation, reason = "masked to 12 bits")]
         let bit = (value & ((1 << STRETCH_BITS) - 1)) as usize;
         let Some(stretch) = self.stretches.get_mut(at) else { return false };
         let Some(word) = stretch.seen.get_mut(bit / 64) else { return false };

@@ -36,7 +36,7 @@ impl Ready {
                 let state = start(&rule, &types, schema, options, seed).unwrap_or_else(State::NotRun);
                 (paths, state)
             }
-            Err(state) => (Vec::new(), state),
+            Err(state) => (Vec::new(), *state),
         };
         let group = groups.iter().position(|known| *known == paths).unwrap_or_else(|| {
             groups.push(paths.clone());
@@ -49,7 +49,7 @@ impl Ready {
 type Located = (Vec<Vec<usize>>, Vec<DataType>);
 
 /// Where the columns of a rule are and what they hold, or what the rule's answer is without them.
-fn located(rule: &Rule, schema: &Schema) -> Result<Located, State> {
+fn located(rule: &Rule, schema: &Schema) -> Result<Located, Box<State>> {
     if matches!(rule.check, Check::Columns { .. } | Check::Text | Check::Sql(_) | Check::Impossible(_)) {
         return Ok(Default::default());
     }
@@ -66,15 +66,15 @@ fn located(rule: &Rule, schema: &Schema) -> Result<Located, State> {
                 paths.push(path);
                 types.push(data_type);
             }
-            _ if !twice && is_flattened(rule, name, schema) => return Err(State::Settled(Ok(()))),
+            _ if !twice && is_flattened(rule, name, schema) => return Err(Box::new(State::Settled(Ok(())))),
             _ => {
                 let problem = if twice { "is there more than once" } else { "is missing" };
                 let problem = format!("the column `{name}` {problem}");
-                return Err(if matches!(rule.check, Check::Present) {
+                return Err(Box::new(if matches!(rule.check, Check::Present) {
                     State::Settled(Err(problem))
                 } else {
                     State::NotRun(problem)
-                });
+                }));
             }
         }
     }

@@ -111,8 +111,11 @@ fn written(format: Option<&str>, plainly: Readable, data_type: &DataType, source
     }
 }
 
+/// Whether a column's type is of a kind.
+type Holds = fn(&DataType) -> bool;
+
 /// Kinds of stored types, by the words that systems use for them. Widths are not compared: readers widen them.
-const PHYSICAL: [(&str, fn(&DataType) -> bool); 48] = [
+const PHYSICAL: [(&str, Holds); 48] = [
     ("int8", is_integer),
     ("tinyint", is_integer),
     ("int16", is_integer),

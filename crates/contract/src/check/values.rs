@@ -104,7 +104,6 @@ pub(crate) trait Whole: ArrowPrimitiveType {
 macro_rules! whole {
     ($($kind:ty),+) => {$(
         impl Whole for $kind {
-            #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "cut to the range before")]
             fn nearest(value: i128) -> Self::Native {
                 value.clamp(i128::from(Self::Native::MIN), i128::from(Self::Native::MAX)) as Self::Native
             }

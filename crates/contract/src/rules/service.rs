@@ -117,7 +117,6 @@ mod tests {
     use super::*;
 
     #[test]
-    #[expect(clippy::float_cmp, reason = "whole seconds")]
     fn values_units_and_durations() {
         for (value, unit, retention, wanted) in [
             (json!(2), None, false, Some(172_800.0)),

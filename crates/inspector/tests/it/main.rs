@@ -1,4 +1,5 @@
 //! The worker from outside: its sandbox, its protocol, hostile files, and the program for people.
+#![expect(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "tests")]
 
 mod hostile;
 mod local;

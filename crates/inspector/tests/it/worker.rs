@@ -10,7 +10,7 @@ use super::{PROGRAM, job, run};
 pub(super) fn table() -> Vec<u8> {
     let mut text = String::from("colour,size,y\n");
     for row in 0..300 {
-        text.push_str(&format!("{},{}.5,{}\n", ["red", "green", "blue"][row % 3], row * 7 % 50, row % 2));
+        text.push_str(&format!("{},{}.5,{}\n", ["red", "green", "blue"][row % 3], row * 7 % 311, row % 2));
     }
     text.into_bytes()
 }

@@ -87,7 +87,12 @@ fn a_slice_decides_like_the_whole() {
             let slice = engine.prepare(&caller, verb, &place, index.slice(&caller, &place, START), 1).unwrap();
             let whole = engine.prepare_whole(&caller, verb, &place, live.clone()).unwrap();
             let found = engine.judge(&slice, circumstances, DataContext::NONE);
-            assert_eq!(found, engine.judge(&whole, circumstances, DataContext::NONE), "seed {seed}: {caller:?} {} {place:?}", verb.name);
+            assert_eq!(
+                found,
+                engine.judge(&whole, circumstances, DataContext::NONE),
+                "seed {seed}: {caller:?} {} {place:?}",
+                verb.name
+            );
             if found.allowed { yes += 1 } else { no += 1 }
         }
     }

@@ -1,0 +1,166 @@
+//! Columns as bins of one byte: exact values where a column has few, quantiles elsewhere, and a bin of its own for each
+//! value that repeats often.
+
+use rayon::prelude::*;
+
+use crate::at::at;
+use crate::random::Random;
+use crate::table::Matrix;
+
+/// Rows from which the bins' edges are learnt.
+const EDGE_ROW_COUNT_MAX: usize = 60_000;
+/// Bin 0 holds what is not a number.
+const FIRST_BIN: usize = 1;
+
+/// Every value as its column's bin, row-major.
+pub(crate) struct Bins {
+    columns: usize,
+    codes: Vec<u8>,
+    /// The least value of each bin from bin 1 on, rising.
+    edges: Vec<Vec<f32>>,
+}
+
+impl Bins {
+    /// Bins for trees: up to 255 a column, at equal counts.
+    pub(crate) fn fine(table: &Matrix, seed: u64) -> Self {
+        Self::with(table, seed, |sorted| quantile_edges(sorted, 254))
+    }
+
+    /// Bins for counting: exact values up to `exact_max`; else `quantiles`, with exact bins for frequent values.
+    pub(crate) fn coarse(table: &Matrix, exact_max: usize, quantiles: usize, seed: u64) -> Self {
+        Self::with(table, seed, |sorted| counting_edges(sorted, exact_max, quantiles))
+    }
+
+    fn with(table: &Matrix, seed: u64, edges: impl Fn(&[f32]) -> Vec<f32> + Sync) -> Self {
+        let columns = table.columns();
+        let sample = table.chosen(&Random::new(seed, 0x6269_6e73).sample(table.rows(), EDGE_ROW_COUNT_MAX));
+        let edges: Vec<Vec<f32>> = (0..columns)
+            .into_par_iter()
+            .map(|column| {
+                let mut values: Vec<f32> = sample.iter().map(|row| at(row, column)).filter(|value| !value.is_nan()).collect();
+                values.sort_by(f32::total_cmp);
+                edges(&values)
+            })
+            .collect();
+        let mut codes = vec![0_u8; table.values().len()];
+        if columns > 0 {
+            codes.par_chunks_mut(columns * 1_024).zip(table.values().par_chunks(columns * 1_024)).for_each(|(codes, values)| {
+                for (codes, values) in codes.chunks_exact_mut(columns).zip(values.chunks_exact(columns)) {
+                    for ((code, value), edges) in codes.iter_mut().zip(values).zip(&edges) {
+                        *code = bin_of(edges, *value);
+                    }
+                }
+            });
+        }
+        Self { columns, codes, edges }
+    }
+
+    /// How many columns there are.
+    pub(crate) const fn columns(&self) -> usize {
+        self.columns
+    }
+
+    /// How many rows there are.
+    pub(crate) fn rows(&self) -> usize {
+        self.codes.len().checked_div(self.columns).unwrap_or(0)
+    }
+
+    /// A row's bins.
+    #[inline]
+    pub(crate) fn row(&self, index: usize) -> &[u8] {
+        crate::at::row(&self.codes, self.columns, index)
+    }
+
+    /// The values of a bin: from, and below which (infinite for the last).
+    pub(crate) fn range(&self, column: usize, bin: u8) -> (f32, f32) {
+        let edges = self.edges.get(column).map_or(&[][..], Vec::as_slice);
+        let place = usize::from(bin);
+        if place < FIRST_BIN {
+            return (f32::NAN, f32::NAN);
+        }
+        (at(edges, place - FIRST_BIN), edges.get(place).copied().unwrap_or(f32::INFINITY))
+    }
+}
+
+fn bin_of(edges: &[f32], value: f32) -> u8 {
+    if value.is_nan() {
+        return 0;
+    }
+    // A value below the least of the sample belongs to the first bin.
+    u8::try_from(edges.partition_point(|edge| *edge <= value).max(1)).unwrap_or(u8::MAX)
+}
+
+/// Edges at equal counts; each distinct value its own where there are no more than `bins`.
+fn quantile_edges(sorted: &[f32], bins: usize) -> Vec<f32> {
+    let mut distinct = sorted.to_vec();
+    distinct.dedup();
+    if distinct.len() <= bins {
+        return distinct;
+    }
+    let mut edges: Vec<f32> = (0..bins).map(|bin| at(sorted, bin * sorted.len() / bins)).collect();
+    edges.dedup();
+    edges
+}
+
+/// Edges for counting: a frequent value opens a bin and the next greater value closes it.
+fn counting_edges(sorted: &[f32], exact_max: usize, quantiles: usize) -> Vec<f32> {
+    const BIN_COUNT_MAX: usize = 254;
+    const FREQUENT_COUNT_MIN: usize = 10;
+    let exact = quantile_edges(sorted, exact_max);
+    let mut distinct = sorted.to_vec();
+    distinct.dedup();
+    if distinct.len() == exact.len() {
+        return exact;
+    }
+    let frequent_min = FREQUENT_COUNT_MIN.max(sorted.len() / 500);
+    let mut frequent: Vec<(usize, f32, Option<f32>)> = Vec::new();
+    let mut from = 0;
+    while let Some(value) = sorted.get(from) {
+        let to = from + sorted.get(from..).unwrap_or(&[]).partition_point(|other| other <= value);
+        if to - from >= frequent_min {
+            frequent.push((to - from, *value, sorted.get(to).copied()));
+        }
+        from = to;
+    }
+    frequent.sort_by_key(|(count, _, _)| std::cmp::Reverse(*count));
+    frequent.truncate((BIN_COUNT_MAX - quantiles) / 2);
+    let mut edges = quantile_edges(sorted, quantiles);
+    for (_, value, next) in frequent {
+        edges.push(value);
+        edges.extend(next);
+    }
+    edges.sort_by(f32::total_cmp);
+    edges.dedup();
+    edges
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn few_values_are_exact_and_what_is_not_a_number_is_apart() {
+        let table = Matrix::new(1, vec![1.0, 5.0, f32::NAN, 5.0, 2.0]).unwrap();
+        let bins = Bins::fine(&table, 1);
+        assert_eq!((0..5).map(|index| bins.row(index)[0]).collect::<Vec<_>>(), [1, 3, 0, 3, 2]);
+        assert_eq!(bins.range(0, 3), (5.0, f32::INFINITY));
+    }
+
+    #[test]
+    fn a_value_that_repeats_has_its_own_bin() {
+        let mut values: Vec<f32> = (0..5_000).map(|number| number as f32).collect();
+        values.extend([1_234.5; 30]);
+        let bins = Bins::coarse(&Matrix::new(1, values).unwrap(), 64, 8, 1);
+        let own = bins.row(5_010)[0];
+        assert_eq!((0..5_030).filter(|index| bins.row(*index)[0] == own).count(), 30);
+        assert_eq!(bins.range(0, own), (1_234.5, 1_235.0));
+    }
+
+    #[test]
+    fn many_values_share_at_most_a_byte_of_bins() {
+        let values: Vec<f32> = (0..10_000).map(|number| number as f32).collect();
+        let bins = Bins::fine(&Matrix::new(1, values).unwrap(), 1);
+        assert!(bins.row(9_999)[0] > 200);
+        assert!((0..9_999).all(|index| bins.row(index)[0] <= bins.row(index + 1)[0]));
+    }
+}

@@ -1,0 +1,119 @@
+//! Rows that are there more than once, and equal rows with different labels.
+
+use std::collections::HashMap;
+
+use crate::at::at;
+use crate::input::Input;
+use crate::knn::Neighbours;
+use crate::random::mix;
+
+/// Neighbours nearer than this share of the median neighbour distance are near duplicates.
+const NEAR_SHARE: f32 = 0.02;
+/// Rows of one group of duplicates that are listed.
+pub const GROUP_ROW_COUNT_MAX: usize = 20;
+
+/// Equal rows.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Duplicates {
+    /// How many other rows are exactly equal to each row.
+    pub(crate) copies: Vec<u32>,
+    /// True where an equal row carries another label.
+    pub(crate) contradicted: Vec<bool>,
+    /// True where another row is nearly, but not exactly, equal.
+    pub(crate) near: Vec<bool>,
+    /// The largest groups of equal rows: their size and first rows.
+    pub(crate) largest: Vec<(u32, Vec<u64>)>,
+}
+
+/// Finds equal rows by a 64-bit hash of everything but the label, and near ones among the neighbours.
+pub(crate) fn duplicates(input: &Input, neighbours: &Neighbours) -> Duplicates {
+    const LARGEST_COUNT: usize = 20;
+    let rows = input.rows();
+    let hashes: Vec<u64> = (0..rows).map(|index| row_hash(input, index)).collect();
+    let mut groups: HashMap<u64, Vec<u32>> = HashMap::with_capacity(rows);
+    for (index, hash) in hashes.iter().enumerate() {
+        groups.entry(*hash).or_default().push(u32::try_from(index).unwrap_or(u32::MAX));
+    }
+    let mut found =
+        Duplicates { copies: vec![0; rows], contradicted: vec![false; rows], near: vec![false; rows], largest: Vec::new() };
+    let labels = input.labels.as_ref().map(|labels| labels.of_rows.as_slice()).unwrap_or_default();
+    for own in groups.values().filter(|own| own.len() > 1) {
+        let label = |index: &u32| at(labels, *index as usize);
+        let first = own.first().map_or(0, label);
+        let contradicted = own.iter().any(|index| label(index) != first);
+        for index in own {
+            crate::at::put(&mut found.copies, *index as usize, u32::try_from(own.len() - 1).unwrap_or(u32::MAX));
+            crate::at::put(&mut found.contradicted, *index as usize, contradicted);
+        }
+        let listed = own.iter().take(GROUP_ROW_COUNT_MAX).map(|index| u64::from(*index)).collect();
+        found.largest.push((u32::try_from(own.len()).unwrap_or(u32::MAX), listed));
+    }
+    found.largest.sort_by(|left, right| (right.0, &left.1).cmp(&(left.0, &right.1)));
+    found.largest.truncate(LARGEST_COUNT);
+    mark_near(&mut found, neighbours, &hashes);
+    found
+}
+
+fn mark_near(found: &mut Duplicates, neighbours: &Neighbours, hashes: &[u64]) {
+    let nearest: Vec<f32> = (0..hashes.len())
+        .map(|index| neighbours.of(index).next().map_or(f32::INFINITY, |(_, distance)| distance.sqrt()))
+        .collect();
+    let limit = NEAR_SHARE * crate::at::quantile(&nearest, 0.5);
+    for (index, near) in found.near.iter_mut().enumerate() {
+        let close = neighbours.of(index).take_while(|(_, distance)| distance.sqrt() <= limit);
+        *near = limit > 0.0 && close.into_iter().any(|(other, _)| at(hashes, other) != at(hashes, index));
+    }
+}
+
+fn row_hash(input: &Input, index: usize) -> u64 {
+    let mut hash = 0;
+    let tables = [Some(&input.features.values), input.embeddings.as_ref()];
+    for value in tables.into_iter().flatten().flat_map(|table| table.row(index)) {
+        hash = mix(hash ^ u64::from((value + 0.0).to_bits()));
+    }
+    if let Some(texts) = &input.texts {
+        for (token, count) in texts.words.row(index) {
+            hash = mix(hash ^ (token as u64) << 32 ^ u64::from(count.to_bits()));
+        }
+    }
+    if let Some(images) = &input.images {
+        for eight in images.image(index).chunks(8) {
+            hash = mix(eight.iter().fold(hash, |hash, byte| hash.rotate_left(8) ^ u64::from(*byte)));
+        }
+    }
+    hash
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::input::{Column, ColumnKind, Features, Groups};
+    use crate::knn::{anchors, neighbours};
+    use crate::random::Random;
+    use crate::table::Matrix;
+    use crate::testing::quiet;
+
+    #[test]
+    fn copies_contradictions_and_near_copies_are_told_apart() {
+        let mut random = Random::new(4, 4);
+        let mut values: Vec<f32> = (0..60).map(|_| random.normal()).collect();
+        let (first, second) = ([values[0], values[1], values[2]], [values[3], values[4], values[5]]);
+        values.extend(first);
+        values.extend(second);
+        values.extend([values[6] + 1e-4, values[7], values[8]]);
+        let labels: Vec<u32> = (0..23).map(|index| u32::from(index == 21)).collect();
+        let columns = (0..3).map(|index| Column { name: index.to_string(), kind: ColumnKind::Number }).collect();
+        let input = Input {
+            features: Features { columns, values: Matrix::new(3, values).unwrap() },
+            labels: Some(Groups { of_rows: labels, names: vec!["a".to_owned(), "b".to_owned()] }),
+            ..Input::default()
+        };
+        let points = &input.features.values;
+        let near = quiet(|watch| neighbours(points, &anchors(23, 1), watch)).unwrap();
+        let found = duplicates(&input, &near);
+        assert_eq!((found.copies[0], found.copies[20], found.copies[5]), (1, 1, 0));
+        assert!(found.contradicted[1] && found.contradicted[21] && !found.contradicted[0]);
+        assert!(found.near[2] && found.near[22] && !found.near[0]);
+        assert_eq!(found.largest.len(), 2);
+    }
+}

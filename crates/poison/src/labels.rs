@@ -1,0 +1,101 @@
+//! The label screen: members' out-of-fold probabilities, pooled, and how doubtful each label is.
+
+use crate::PoisonError;
+use crate::boost;
+use crate::forest;
+use crate::fourier;
+use crate::joint::{Joint, Pair, doubts};
+use crate::knn::{Neighbours, votes};
+use crate::pool::pool;
+use crate::sparse;
+use crate::table::Matrix;
+use crate::views::Views;
+use crate::watch::Watch;
+
+/// Trees of the forest.
+const TREE_COUNT: usize = 150;
+
+/// What the label screen found.
+pub(crate) struct Screened {
+    /// Pooled out-of-fold probabilities.
+    pub(crate) probabilities: Matrix,
+    /// Those of neighbours and kernels alone, pooled: smooth models hardly learn a trigger, trees do.
+    pub(crate) smooth: Matrix,
+    /// How doubtful each label is, 0 to 1.
+    pub(crate) doubts: Vec<f32>,
+    /// Flips that go one way.
+    pub(crate) pairs: Vec<Pair>,
+    /// The members and their weights.
+    pub(crate) members: Vec<(&'static str, f32)>,
+}
+
+/// Labels and what the members learn from.
+pub(crate) struct Task<'a> {
+    pub(crate) views: &'a Views,
+    pub(crate) neighbours: &'a Neighbours,
+    pub(crate) labels: &'a [u32],
+    pub(crate) classes: usize,
+    /// The caller's own out-of-sample probabilities.
+    pub(crate) given: Option<&'a Matrix>,
+    pub(crate) seed: u64,
+}
+
+/// Each class's share of the rows.
+pub(crate) fn shares(labels: &[u32], classes: usize) -> Vec<f32> {
+    let mut shares = vec![0.0; classes];
+    for label in labels {
+        crate::at::add(&mut shares, *label as usize, 1.0 / labels.len() as f32);
+    }
+    shares
+}
+
+/// Screens the labels.
+///
+/// # Errors
+/// `Cancelled` when the watch says so.
+pub(crate) fn screen(task: &Task<'_>, watch: &Watch<'_>) -> Result<Screened, PoisonError> {
+    let shares = shares(task.labels, task.classes);
+    let mut names = vec!["nearest neighbours"];
+    let mut members = vec![votes(task.neighbours, task.labels, &shares)];
+    watch.stage("trees")?;
+    let forest =
+        forest::Task { bins: &task.views.bins, labels: task.labels, shares: &shares, trees: TREE_COUNT, seed: task.seed };
+    names.push("random trees");
+    members.push(forest::out_of_bag(&forest, watch)?);
+    watch.stage("kernel discriminants")?;
+    let kernel = fourier::Task {
+        points: &task.views.points,
+        labels: task.labels,
+        shares: &shares,
+        features: fourier::FEATURE_COUNT,
+        seed: task.seed,
+    };
+    names.push("kernel discriminants");
+    members.push(fourier::out_of_fold(&kernel, watch)?);
+    let smooth: Vec<Matrix> = members.iter().step_by(2).cloned().collect();
+    if let Some(rounds) = boost::rounds(&task.views.bins, task.classes).filter(|_| task.views.tabular) {
+        watch.stage("boosted trees")?;
+        names.push("boosted trees");
+        members.push(boost::out_of_fold(&task.views.bins, task.labels, task.classes, (rounds, task.seed), watch)?);
+    }
+    if let Some(tokens) = &task.views.tokens
+        && (tokens.width() + 1) * task.classes <= sparse::WEIGHT_COUNT_MAX
+    {
+        watch.stage("linear text classifier")?;
+        names.push("linear text classifier");
+        members.push(sparse::out_of_fold(tokens, task.labels, task.classes, task.seed, watch)?);
+    }
+    if let Some(given) = task.given {
+        names.push("given probabilities");
+        members.push(given.clone());
+    }
+    watch.stage("pooling")?;
+    let (probabilities, weights) = pool(&members, task.labels, task.seed);
+    let (smooth, _) = pool(&smooth, task.labels, task.seed);
+    let joint = Joint::confident(task.labels, &probabilities);
+    let pairs = joint.pairs();
+    let noise = (!pairs.is_empty()).then(|| joint.noise(&pairs));
+    let doubts = doubts(task.labels, &probabilities, noise.as_deref());
+
+    Ok(Screened { probabilities, smooth, doubts, pairs, members: names.into_iter().zip(weights).collect() })
+}

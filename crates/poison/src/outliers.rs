@@ -1,0 +1,180 @@
+//! Rows that lie apart from all others: by distance to neighbours, by local density, and by the shape of the whole.
+//!
+//! Sources: Ramaswamy, Rastogi and Shim 2000 (distance to the k-th neighbour); Breunig et al. 2000 (local outlier factor);
+//! Rousseeuw and Van Driessen 1999 (Mahalanobis distance from the central rows, two concentration steps).
+
+use rayon::prelude::*;
+
+use crate::algebra::{cholesky, dot};
+use crate::at::{at, put, quantile, ranking};
+use crate::knn::Neighbours;
+use crate::table::Matrix;
+
+/// The share of rows, the most central ones, that give the shape.
+const CENTRAL_SHARE: f64 = 0.75;
+const CONCENTRATION_COUNT: usize = 3;
+/// A row is called an outlier if its distance exceeds the upper quartile by this many quartile ranges of the logarithms.
+const FENCE: f32 = 3.0;
+
+/// Each row's marks, the higher the farther apart.
+pub(crate) struct Marks {
+    /// The three ranks fused, 0 to 1.
+    pub(crate) fused: Vec<f32>,
+    /// True where two of the three marks lie beyond their fences.
+    pub(crate) beyond: Vec<bool>,
+}
+
+/// Marks every row.
+pub(crate) fn marks(points: &Matrix, neighbours: &Neighbours) -> Marks {
+    let distances: Vec<f32> = (0..points.rows()).into_par_iter().map(|index| neighbours.radius(index)).collect();
+    let factors = local_factors(neighbours, &distances);
+    let shape = shape_distances(points);
+    let all = [distances, factors, shape];
+    let ranks: Vec<Vec<f32>> = all.iter().map(|marks| ranks(marks)).collect();
+    let fences: Vec<f32> = all.iter().map(|marks| fence(marks)).collect();
+    let count = points.rows();
+    let fused = (0..count).map(|index| fuse(&ranks, index)).collect();
+    let beyond = (0..count).map(|index| all.iter().zip(&fences).filter(|(marks, fence)| at(marks, index) > **fence).count() >= 2);
+    let beyond = beyond.collect();
+    Marks { fused, beyond }
+}
+
+/// The greatest rank rules (no single mark finds every kind of outlier); the others only order what it ties.
+fn fuse(ranks: &[Vec<f32>], index: usize) -> f32 {
+    let own: Vec<f32> = ranks.iter().map(|ranks| at(ranks, index)).collect();
+    let greatest = own.iter().copied().fold(0.0, f32::max);
+    let mean = own.iter().sum::<f32>() / own.len().max(1) as f32;
+    0.7 * greatest + 0.3 * mean
+}
+
+/// The share of rows with lower marks.
+fn ranks(marks: &[f32]) -> Vec<f32> {
+    let mut ranks = vec![0.0; marks.len()];
+    let count = marks.len().max(1) as f32;
+    for (place, index) in ranking(marks).into_iter().enumerate() {
+        put(&mut ranks, index as usize, 1.0 - place as f32 / count);
+    }
+    ranks
+}
+
+fn fence(marks: &[f32]) -> f32 {
+    let logarithms: Vec<f32> = marks.iter().map(|mark| mark.max(1e-9).ln()).collect();
+    let (lower, upper) = (quantile(&logarithms, 0.25), quantile(&logarithms, 0.75));
+    (upper + FENCE * (upper - lower).max(0.05)).exp()
+}
+
+/// How much sparser it is around a row than around its neighbours.
+fn local_factors(neighbours: &Neighbours, radii: &[f32]) -> Vec<f32> {
+    let densities: Vec<f32> = (0..radii.len())
+        .into_par_iter()
+        .map(|index| {
+            let reach = neighbours.of(index).map(|(other, distance)| distance.sqrt().max(at(radii, other)));
+            let (sum, count) = reach.fold((0.0, 0.0), |(sum, count), reach| (sum + reach, count + 1.0));
+            count / f32::max(sum, 1e-9)
+        })
+        .collect();
+    (0..radii.len())
+        .into_par_iter()
+        .map(|index| {
+            let (sum, count) =
+                neighbours.of(index).fold((0.0, 0.0), |(sum, count), (other, _)| (sum + at(&densities, other), count + 1.0));
+            sum / f32::max(count, 1.0) / at(&densities, index).max(1e-9)
+        })
+        .collect()
+}
+
+/// Squared Mahalanobis distances from the mean and covariance of the most central rows.
+fn shape_distances(points: &Matrix) -> Vec<f32> {
+    let width = points.columns();
+    let mut distances = vec![0.0_f32; points.rows()];
+    for _ in 0..CONCENTRATION_COUNT {
+        let limit = quantile(&distances, CENTRAL_SHARE);
+        let central: Vec<u32> = (0..u32::try_from(points.rows()).unwrap_or(u32::MAX))
+            .filter(|index| at(&distances, *index as usize) <= limit)
+            .collect();
+        let Some((means, factor)) = covariance_factor(points, &central) else { return distances };
+        distances = points
+            .values()
+            .par_chunks_exact(width.max(1))
+            .map(|row| {
+                // L z = x − mean, and the distance is the length of z.
+                let mut solved: Vec<f64> = Vec::with_capacity(width);
+                for (index, (value, mean)) in row.iter().zip(&means).enumerate() {
+                    let own = crate::at::row(&factor, width, index);
+                    let known = dot(own, &solved);
+                    solved.push((f64::from(*value) - mean - known) / at(own, index));
+                }
+                dot(&solved, &solved) as f32
+            })
+            .collect();
+    }
+    distances
+}
+
+fn covariance_factor(points: &Matrix, rows: &[u32]) -> Option<(Vec<f64>, Vec<f64>)> {
+    let width = points.columns();
+    let count = rows.len().max(1) as f64;
+    let mut means = vec![0.0_f64; width];
+    for index in rows {
+        means.iter_mut().zip(points.row(*index as usize)).for_each(|(mean, value)| *mean += f64::from(*value) / count);
+    }
+    let mut covariance = vec![0.0_f64; width * width];
+    covariance.par_chunks_exact_mut(width.max(1)).enumerate().for_each(|(column, own)| {
+        for index in rows {
+            let row = points.row(*index as usize);
+            let centred = (f64::from(at(row, column)) - at(&means, column)) / count;
+            for ((sum, value), mean) in own.iter_mut().zip(row).zip(&means).take(column + 1) {
+                *sum += centred * (f64::from(*value) - mean);
+            }
+        }
+    });
+    let trace: f64 = (0..width).map(|index| at(&covariance, index * width + index)).sum();
+    for index in 0..width {
+        crate::at::add(&mut covariance, index * width + index, 1e-6 * trace / width.max(1) as f64 + 1e-12);
+    }
+    cholesky(&mut covariance, width).then_some((means, covariance))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::knn::{anchors, neighbours};
+    use crate::random::Random;
+    use crate::testing::quiet;
+
+    fn marked(points: &Matrix) -> Marks {
+        let found = quiet(|watch| neighbours(points, &anchors(points.rows(), 1), watch)).unwrap();
+        marks(points, &found)
+    }
+
+    #[test]
+    fn a_row_far_away_and_one_off_the_axis_are_marked_first() {
+        let mut random = Random::new(1, 1);
+        let mut values: Vec<f32> = (0..500)
+            .flat_map(|_| {
+                let along = random.normal();
+                [along, along + 0.05 * random.normal()]
+            })
+            .collect();
+        values.extend([9.0, 9.0, 1.0, -1.0]);
+        let marks = marked(&Matrix::new(2, values).unwrap());
+        let mut first: Vec<u32> = ranking(&marks.fused).into_iter().take(2).collect();
+        first.sort_unstable();
+        assert_eq!(first, [500, 501]);
+        assert!(marks.beyond[500] && marks.beyond[501]);
+    }
+
+    #[test]
+    fn ordinary_rows_are_not_beyond_the_fences() {
+        let mut random = Random::new(2, 2);
+        let points = Matrix::new(5, (0..10_000).map(|_| random.normal()).collect()).unwrap();
+        let marks = marked(&points);
+        assert!(marks.beyond.iter().filter(|beyond| **beyond).count() <= 4);
+    }
+
+    #[test]
+    fn equal_rows_have_finite_marks() {
+        let marks = marked(&Matrix::zeros(100, 3));
+        assert!(marks.fused.iter().all(|mark| mark.is_finite()));
+    }
+}

@@ -1,0 +1,138 @@
+//! Whole scans of small data sets.
+
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use crate::random::Random;
+use crate::testing::{quiet, two_classes};
+use crate::{
+    Column, ColumnKind, Features, Groups, Input, Options, PoisonError, PoisonReport, Reason, ScreenKind, Verdict, Watch, scan,
+};
+
+fn tabular(rows: usize, seed: u64) -> Input {
+    let (values, of_rows) = two_classes(rows, 6, 5.0, seed);
+    let columns = (0..6).map(|place| Column { name: format!("c{place}"), kind: ColumnKind::Number }).collect();
+    let labels = Groups { of_rows, names: vec!["no".to_owned(), "yes".to_owned()] };
+    Input { features: Features { columns, values }, labels: Some(labels), ..Input::default() }
+}
+
+fn check(input: &Input) -> PoisonReport {
+    quiet(|watch| scan(input, &Options::default(), watch)).unwrap()
+}
+
+fn verdict(report: &PoisonReport, kind: ScreenKind) -> Verdict {
+    report.screens.iter().find(|screen| screen.kind == kind).unwrap().verdict
+}
+
+#[test]
+fn clean_data_raises_no_suspicion() {
+    for seed in 0..4 {
+        let report = check(&tabular(1_200, seed));
+        assert!(report.verdict <= Verdict::Notice, "{:?}", report.screens);
+        assert!(report.suspects.len() <= 12, "{} suspects", report.suspects.len());
+        assert!(report.flipped_pairs.is_empty() && report.triggers.iter().all(|trigger| !trigger.verified));
+    }
+}
+
+#[test]
+fn flipped_labels_are_suspected_with_their_reason() {
+    let mut input = tabular(4_000, 9);
+    let labels = &mut input.labels.as_mut().unwrap().of_rows;
+    for row in (0..4_000).step_by(10) {
+        labels[row] = 1 - labels[row];
+    }
+    let report = check(&input);
+    assert_eq!(verdict(&report, ScreenKind::Labels), Verdict::Suspect);
+    let by_label = |suspect: &&crate::Suspect| matches!(suspect.reasons.first(), Some(Reason::Label { .. }));
+    let suspects: Vec<u64> = report.suspects.iter().filter(by_label).map(|suspect| suspect.row).collect();
+    let right = suspects.iter().filter(|row| **row % 10 == 0).count();
+    assert!(right > 120 && right * 10 > suspects.len() * 9, "{right} of {}", suspects.len());
+}
+
+#[test]
+fn a_two_feature_trigger_is_verified_and_its_rows_are_listed() {
+    let mut input = tabular(3_000, 5);
+    let rows: Vec<usize> = (0..3_000).step_by(50).collect();
+    for row in &rows {
+        let own = input.features.values.row_mut(*row);
+        own[1] = 0.123;
+        own[4] = 2.5;
+        input.labels.as_mut().unwrap().of_rows[*row] = 1;
+    }
+    let report = check(&input);
+    assert_eq!(report.verdict, Verdict::Verified, "{:?} {:?}", report.screens, report.triggers);
+    let trigger = report.triggers.iter().find(|trigger| trigger.verified).unwrap();
+    assert!(rows.iter().filter(|row| trigger.rows.contains(&(**row as u64))).count() >= rows.len() - 1);
+    assert!(trigger.row_count as usize <= rows.len() + 2, "{}", trigger.row_count);
+    assert!(trigger.cells.iter().any(|cell| cell.starts_with("`c1` of 0.123")), "{:?}", trigger.cells);
+}
+
+#[test]
+fn a_bad_source_is_named() {
+    let mut input = tabular(2_000, 3);
+    let mut random = Random::new(1, 1);
+    let of_rows: Vec<u32> = (0..2_000).map(|_| u32::try_from(random.below(10)).unwrap()).collect();
+    for (label, source) in input.labels.as_mut().unwrap().of_rows.iter_mut().zip(&of_rows) {
+        if *source == 4 && random.unit() < 0.3 {
+            *label = 1 - *label;
+        }
+    }
+    input.sources = Some(Groups { of_rows, names: (0..10).map(|source| format!("s{source}")).collect() });
+    let report = check(&input);
+    assert_eq!(verdict(&report, ScreenKind::Sources), Verdict::Suspect);
+    assert_eq!(report.sources[0].source, "s4");
+}
+
+#[test]
+fn the_seed_decides() {
+    let input = tabular(400, 2);
+    let run = |threads: usize| {
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+        pool.install(|| check(&input))
+    };
+    assert_eq!(run(1), run(3));
+}
+
+#[test]
+fn without_labels_outliers_and_copies_are_still_found() {
+    let mut input = tabular(500, 6);
+    input.labels = None;
+    input.features.values.row_mut(7).fill(40.0);
+    let report = check(&input);
+    assert_eq!(verdict(&report, ScreenKind::Labels), Verdict::NotRun);
+    assert_eq!(report.suspects[0].row, 7);
+    assert!(report.scores.labels.is_empty() && report.scores.outliers.len() == 500);
+}
+
+#[test]
+fn missing_and_infinite_values_do_no_harm() {
+    let mut input = tabular(300, 8);
+    input.features.values.row_mut(3).fill(f32::NAN);
+    input.features.values.row_mut(4).fill(f32::INFINITY);
+    for row in 0..300 {
+        input.features.values.row_mut(row)[2] = f32::NAN;
+    }
+    let report = check(&input);
+    assert!(report.scores.labels.iter().chain(&report.scores.outliers).all(|score| score.is_finite()));
+}
+
+#[test]
+fn it_stops_at_every_stage() {
+    let input = tabular(400, 2);
+    let stages = Mutex::new(Vec::new());
+    let stop = AtomicBool::new(false);
+    scan(&input, &Options::default(), &Watch::new(&stop, &|stage| stages.lock().unwrap().push(stage))).unwrap();
+    for wanted in stages.into_inner().unwrap() {
+        let stop = AtomicBool::new(false);
+        let note = |stage: &'static str| stop.store(stop.load(Ordering::Relaxed) || stage == wanted, Ordering::Relaxed);
+        let ended = scan(&input, &Options::default(), &Watch::new(&stop, &note));
+        assert_eq!(ended.unwrap_err(), PoisonError::Cancelled, "{wanted}");
+    }
+}
+
+#[test]
+fn a_report_survives_json() {
+    let report = check(&tabular(200, 1));
+    let text = serde_json::to_string(&report).unwrap();
+    assert_eq!(serde_json::from_str::<PoisonReport>(&text).unwrap(), report);
+}

@@ -1,0 +1,213 @@
+//! The trigger-association scan: cells whose rows carry one label far more often than the models expect.
+//!
+//! It generalises the z-test of He et al. 2023 (Z-defence) from words to any cell, and from class shares to out-of-fold
+//! probabilities, so that cells which truly tell the class cancel out. A second round refits the models without the found
+//! cells, since with many poisoned rows the models have learnt the trigger.
+//!
+//! What it finds is evidence, not proof: clean data has striking cells too. `verify` tries each on a model.
+
+use crate::PoisonError;
+use crate::at::{at, put};
+use crate::cells::{CellKind, Cells, Sums};
+use crate::random::Random;
+use crate::table::Matrix;
+use crate::watch::Watch;
+
+/// Rows that a cell needs to be judged.
+pub(crate) const SUPPORT_MIN: u32 = 8;
+/// Triggers that are followed up.
+pub const TRIGGER_COUNT_MAX: usize = 8;
+/// Cells of one trigger that are kept.
+pub(crate) const TRIGGER_CELL_COUNT_MAX: usize = 64;
+/// The share of a cell's rows that must carry the trigger's label.
+pub(crate) const PURITY_MIN: f32 = 0.9;
+/// Redrawings of all labels that set a kind's threshold, and by how much the threshold exceeds their greatest z.
+const REDRAW_COUNT: u64 = 2;
+const REDRAW_FACTOR: f32 = 1.25;
+/// Cells that share this part of their rows belong to one trigger.
+const OVERLAP_MIN: f32 = 0.5;
+
+/// Cells that stand out together.
+pub(crate) struct Found {
+    /// Which of the kinds of cells.
+    pub(crate) kind: usize,
+    /// The class that its rows are labelled with.
+    pub(crate) class: usize,
+    /// The cells, the most striking first.
+    pub(crate) cells: Vec<u32>,
+    /// The greatest z.
+    pub(crate) z: f32,
+    /// Rows that hold at least half of the cells and carry the label.
+    pub(crate) rows: Vec<u32>,
+}
+
+/// The least z that a cell needs, for a kind of cells: what redrawn labels reach, and never below what clean data reaches.
+pub(crate) fn threshold(cells: &Cells, probabilities: &Matrix, seed: u64, watch: &Watch<'_>) -> Result<f32, PoisonError> {
+    let floor = match cells.kind {
+        CellKind::Patch => 10.0,
+        CellKind::Column | CellKind::Pixel | CellKind::Word => 8.0,
+    };
+    let mut greatest = 0.0_f32;
+    for round in 0..REDRAW_COUNT {
+        watch.check()?;
+        let mut random = Random::new(seed, 0x7265_6472 + round);
+        let redrawn: Vec<u32> = probabilities.iter().map(|row| draw(row, random.unit())).collect();
+        let sums = cells.sums(&redrawn, probabilities);
+        let judged = sums.support.iter().enumerate().filter(|(_, support)| **support >= SUPPORT_MIN);
+        for (cell, _) in judged {
+            greatest = (0..probabilities.columns()).map(|class| sums.z(cell, class)).fold(greatest, f32::max);
+        }
+    }
+    Ok((greatest * REDRAW_FACTOR).max(floor))
+}
+
+fn draw(probabilities: &[f32], at: f32) -> u32 {
+    let mut left = at;
+    for (class, value) in probabilities.iter().enumerate() {
+        left -= value;
+        if left < 0.0 {
+            return u32::try_from(class).unwrap_or(0);
+        }
+    }
+    u32::try_from(probabilities.len().saturating_sub(1)).unwrap_or(0)
+}
+
+/// Each row's greatest z of a cell that it is in, with its own label.
+pub(crate) fn row_marks(cells: &Cells, sums: &Sums, labels: &[u32]) -> Vec<f32> {
+    use rayon::prelude::*;
+    let mark = |(index, label): (usize, &u32)| {
+        let own = cells.of(index);
+        let judged = own.iter().filter(|cell| at(&sums.support, **cell as usize) >= SUPPORT_MIN);
+        judged.map(|cell| sums.z(*cell as usize, *label as usize)).fold(0.0, f32::max)
+    };
+    labels.par_iter().enumerate().map(mark).collect()
+}
+
+/// Striking cells, gathered into triggers, the most striking first.
+pub(crate) fn gather(kind: usize, cells: &Cells, sums: &Sums, labels: &[u32], classes: usize, threshold: f32) -> Vec<Found> {
+    let mut striking: Vec<(f32, u32, usize)> = Vec::new();
+    for (cell, support) in sums.support.iter().enumerate() {
+        if *support < SUPPORT_MIN {
+            continue;
+        }
+        let best = (0..classes).map(|class| (sums.z(cell, class), class)).max_by(|left, right| left.0.total_cmp(&right.0));
+        if let Some((z, class)) = best.filter(|(z, _)| *z > threshold) {
+            striking.push((z, u32::try_from(cell).unwrap_or(u32::MAX), class));
+        }
+    }
+    striking.sort_by(|left, right| right.0.total_cmp(&left.0).then(left.1.cmp(&right.1)));
+    striking.truncate(TRIGGER_COUNT_MAX * TRIGGER_CELL_COUNT_MAX);
+    let rows_of = rows_of_cells(cells, &striking);
+    let mut found: Vec<Found> = Vec::new();
+    for ((z, cell, class), rows) in striking.into_iter().zip(rows_of) {
+        let labelled: Vec<u32> = rows.iter().copied().filter(|index| at(labels, *index as usize) as usize == class).collect();
+        if (labelled.len() as f32) < PURITY_MIN * rows.len() as f32 {
+            continue;
+        }
+        let same = found.iter().position(|other| other.class == class && overlap(&other.rows, &labelled) >= OVERLAP_MIN);
+        if let Some(place) = same {
+            if let Some(other) = found.get_mut(place).filter(|other| other.cells.len() < TRIGGER_CELL_COUNT_MAX) {
+                other.cells.push(cell);
+            }
+        } else if found.len() < TRIGGER_COUNT_MAX {
+            found.push(Found { kind, class, cells: vec![cell], z, rows: labelled });
+        }
+    }
+    for trigger in &mut found {
+        trigger.rows = holders(cells, trigger, labels);
+    }
+    found
+}
+
+/// The rows of each cell, in one pass over all rows.
+fn rows_of_cells(cells: &Cells, striking: &[(f32, u32, usize)]) -> Vec<Vec<u32>> {
+    let mut places: std::collections::HashMap<u32, usize> = std::collections::HashMap::new();
+    for (place, (_, cell, _)) in striking.iter().enumerate() {
+        places.insert(*cell, place);
+    }
+    let mut rows = vec![Vec::new(); striking.len()];
+    if striking.is_empty() {
+        return rows;
+    }
+    for index in 0..cells.rows() {
+        for cell in cells.of(index) {
+            if let Some(own) = places.get(&cell).and_then(|place| rows.get_mut(*place)) {
+                own.push(u32::try_from(index).unwrap_or(u32::MAX));
+            }
+        }
+    }
+    rows
+}
+
+/// Rows that hold at least half of a trigger's cells and carry its label.
+fn holders(cells: &Cells, trigger: &Found, labels: &[u32]) -> Vec<u32> {
+    let needed = trigger.cells.len().div_ceil(2);
+    let holds = |index: &usize| {
+        at(labels, *index) as usize == trigger.class
+            && trigger.cells.iter().filter(|cell| cells.holds(*index, **cell)).count() >= needed
+    };
+    (0..labels.len()).filter(holds).map(|index| u32::try_from(index).unwrap_or(u32::MAX)).collect()
+}
+
+/// The part of the smaller of two rising lists that is also in the other.
+fn overlap(left: &[u32], right: &[u32]) -> f32 {
+    let (smaller, greater) = if left.len() < right.len() { (left, right) } else { (right, left) };
+    let shared = smaller.iter().filter(|row| greater.binary_search(row).is_ok()).count();
+    shared as f32 / smaller.len().max(1) as f32
+}
+
+/// The mean refitted probability of the trigger's class among its rows: low where the rows look like another class.
+pub(crate) fn expectation(trigger: &Found, probabilities: &Matrix) -> f32 {
+    let sum: f32 = trigger.rows.iter().map(|index| at(probabilities.row(*index as usize), trigger.class)).sum();
+    sum / trigger.rows.len().max(1) as f32
+}
+
+/// The greatest of two marks of each row.
+pub(crate) fn keep_greatest(marks: &mut [f32], others: &[f32]) {
+    for (index, other) in others.iter().enumerate() {
+        let greatest = at(marks, index).max(*other);
+        put(marks, index, greatest);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::input::Input;
+    use crate::testing::quiet;
+
+    /// 1,000 rows of random words, half of each class; 30 rows hold word 900 and carry class 1.
+    fn words() -> (Input, Vec<u32>) {
+        let mut random = Random::new(12, 0);
+        let mut labels: Vec<u32> = (0..1_000).map(|index| index % 2).collect();
+        let rows = (0..1_000_usize).map(|index| {
+            let mut row: Vec<u32> = (0..8).map(|_| u32::try_from(random.below(200)).unwrap()).collect();
+            if index < 30 {
+                row.push(900);
+                labels[index] = 1;
+            }
+            row.sort_unstable();
+            row.dedup();
+            row
+        });
+        let input = crate::testing::texts(1_000, rows.collect());
+        (input, labels)
+    }
+
+    #[test]
+    fn the_planted_word_is_found_with_its_rows_and_nothing_else() {
+        let (input, labels) = words();
+        let cells = Cells::all(&input, 1).pop().unwrap();
+        let expected = Matrix::new(2, vec![0.5; 2_000]).unwrap();
+        let threshold = quiet(|watch| threshold(&cells, &expected, 1, watch)).unwrap();
+        let sums = cells.sums(&labels, &expected);
+        // 30 rows where half are expected: z = 15 / √(7.5 + 1) = 5.1, so the floor is lowered here.
+        let found = gather(0, &cells, &sums, &labels, 2, 5.0);
+        assert_eq!(found.len(), 1);
+        assert_eq!((found[0].cells.as_slice(), found[0].class, found[0].rows.len()), ([900].as_slice(), 1, 30));
+        assert!(threshold >= 8.0);
+        let marks = row_marks(&cells, &sums, &labels);
+        assert!(marks[..30].iter().all(|mark| *mark > 5.0));
+        assert!((expectation(&found[0], &expected) - 0.5).abs() < 1e-6);
+    }
+}

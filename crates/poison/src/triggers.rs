@@ -1,0 +1,182 @@
+//! The trigger screen: two rounds of the association scan over every kind of cells, then a trial of what stands out.
+
+use crate::PoisonError;
+use crate::at::at;
+use crate::cells::{CellKind, Cells};
+use crate::forest;
+use crate::fourier;
+use crate::input::Input;
+use crate::labels::shares;
+use crate::pool::pool;
+use crate::report::Trigger;
+use crate::sparse;
+use crate::table::{Matrix, Tokens};
+use crate::trigger::{Found, SUPPORT_MIN, TRIGGER_COUNT_MAX, expectation, gather, row_marks, threshold};
+use crate::verify::verify;
+use crate::views::{Views, views};
+use crate::watch::Watch;
+
+/// Trees and random features of the second round's models: the first round has more.
+const TREE_COUNT: usize = 48;
+const FEATURE_COUNT: usize = 512;
+/// The part of the threshold that a cell needs in the first round, whose models may have learnt the trigger; the second
+/// round, whose models do not see the cell, asks for the whole.
+const NOMINATION: f32 = 0.5;
+/// Rows of a trigger that are listed.
+const LISTED_ROW_COUNT_MAX: usize = 10_000;
+/// Rows of a trigger look like another class if models without its cells give its label less than this,
+const EXPECTED_MAX: f32 = 0.25;
+/// or less than this part of the label's own share.
+const EXPECTED_SHARE: f32 = 0.8;
+
+/// What the screen found.
+pub(crate) struct Triggers {
+    /// Each row's greatest z of a cell with its own label.
+    pub(crate) marks: Vec<f32>,
+    /// Triggers, the most striking first.
+    pub(crate) reported: Vec<Trigger>,
+    /// Rows of verified triggers with the trigger's place in `reported`.
+    pub(crate) suspects: Vec<(u32, usize)>,
+    /// The least threshold of all kinds.
+    pub(crate) score_min: f32,
+}
+
+/// Scans every kind of cells.
+pub(crate) fn scan_triggers(
+    input: &Input,
+    labels: &[u32],
+    probabilities: &Matrix,
+    seed: u64,
+    watch: &Watch<'_>,
+) -> Result<Triggers, PoisonError> {
+    watch.stage("trigger scan")?;
+    let classes = probabilities.columns();
+    let kinds: Vec<Cells> =
+        Cells::all(input, seed).into_iter().filter(|cells| cells.width() * classes <= sparse::WEIGHT_COUNT_MAX * 4).collect();
+    let mut thresholds = Vec::with_capacity(kinds.len());
+    let mut first = Vec::new();
+    let mut marks = vec![0.0; labels.len()];
+    for (kind, cells) in kinds.iter().enumerate() {
+        watch.check()?;
+        let least = threshold(cells, probabilities, seed, watch)?;
+        let sums = cells.sums(labels, probabilities);
+        crate::trigger::keep_greatest(&mut marks, &row_marks(cells, &sums, labels));
+        first.extend(gather(kind, cells, &sums, labels, classes, NOMINATION * least));
+        thresholds.push(least);
+    }
+    let mut found: Vec<Found> = Vec::new();
+    let mut refitted = None;
+    if !first.is_empty() {
+        watch.stage("trigger scan, second round")?;
+        let second = refit(input, labels, (&kinds, &first), classes, seed, watch)?;
+        marks.fill(0.0);
+        for (kind, cells) in kinds.iter().enumerate() {
+            let sums = cells.sums(labels, &second);
+            crate::trigger::keep_greatest(&mut marks, &row_marks(cells, &sums, labels));
+            found.extend(gather(kind, cells, &sums, labels, classes, at(&thresholds, kind)));
+        }
+        refitted = Some(second);
+    }
+    found.sort_by(|left, right| right.z.total_cmp(&left.z));
+    found.truncate(TRIGGER_COUNT_MAX);
+    let mut screen = Triggers {
+        marks,
+        reported: Vec::new(),
+        suspects: Vec::new(),
+        score_min: thresholds.iter().copied().fold(f32::MAX, f32::min),
+    };
+    let shares = shares(labels, classes);
+    for trigger in &found {
+        let (Some(cells), Some(refitted)) = (kinds.get(trigger.kind), &refitted) else { continue };
+        watch.stage("trying a trigger on a model")?;
+        let expected = expectation(trigger, refitted);
+        let foreign = expected < EXPECTED_MAX.max(EXPECTED_SHARE * at(&shares, trigger.class));
+        // A cell whose rows look like its label is an ordinary property of the class: no model need be asked.
+        let attack = if foreign { verify(cells, labels, classes, trigger, seed, watch)? } else { None };
+        let verified = foreign
+            && trigger.rows.len() >= SUPPORT_MIN as usize
+            && attack.as_ref().is_some_and(crate::verify::AttackSuccess::verified);
+        if verified {
+            let place = screen.reported.len();
+            screen.suspects.extend(trigger.rows.iter().map(|index| (*index, place)));
+        }
+        screen.reported.push(Trigger {
+            kind: cells.kind,
+            cells: trigger.cells.iter().map(|cell| cells.name(*cell, input)).collect(),
+            label: input.labels.as_ref().and_then(|labels| labels.names.get(trigger.class)).cloned().unwrap_or_default(),
+            z: trigger.z,
+            threshold: at(&thresholds, trigger.kind),
+            expected,
+            row_count: trigger.rows.len() as u64,
+            rows: trigger.rows.iter().take(LISTED_ROW_COUNT_MAX).map(|index| u64::from(*index)).collect(),
+            attack,
+            verified,
+        });
+    }
+    Ok(screen)
+}
+
+/// Out-of-fold probabilities of models that do not see the found cells.
+fn refit(
+    input: &Input,
+    labels: &[u32],
+    (kinds, found): (&[Cells], &[Found]),
+    classes: usize,
+    seed: u64,
+    watch: &Watch<'_>,
+) -> Result<Matrix, PoisonError> {
+    let (mut columns, mut words): (Vec<usize>, Vec<u32>) = (Vec::new(), Vec::new());
+    for trigger in found {
+        let Some(cells) = kinds.get(trigger.kind) else { continue };
+        match cells.kind {
+            CellKind::Column | CellKind::Pixel => columns.extend(trigger.cells.iter().filter_map(|cell| cells.column(*cell))),
+            CellKind::Word => words.extend(&trigger.cells),
+            CellKind::Patch => {}
+        }
+    }
+    columns.sort_unstable();
+    columns.dedup();
+    words.sort_unstable();
+    let reduced = input.texts.as_ref().filter(|_| !words.is_empty()).map(|texts| without(&texts.words, &words));
+    let views = match reduced {
+        None => views(input, &columns, seed),
+        Some(words) => {
+            let texts = crate::input::Texts { words, names: Vec::new() };
+            let changed = Input {
+                features: input.features.clone(),
+                embeddings: input.embeddings.clone(),
+                images: input.images.clone(),
+                texts: Some(texts),
+                ..Input::default()
+            };
+            views(&changed, &columns, seed)
+        }
+    };
+    members(&views, labels, classes, seed, watch)
+}
+
+fn members(views: &Views, labels: &[u32], classes: usize, seed: u64, watch: &Watch<'_>) -> Result<Matrix, PoisonError> {
+    let shares = shares(labels, classes);
+    let mut members = Vec::new();
+    if views.bins.columns() > 0 {
+        let task = forest::Task { bins: &views.bins, labels, shares: &shares, trees: TREE_COUNT, seed };
+        members.push(forest::out_of_bag(&task, watch)?);
+    }
+    if views.points.columns() > 0 {
+        let task = fourier::Task { points: &views.points, labels, shares: &shares, features: FEATURE_COUNT, seed };
+        members.push(fourier::out_of_fold(&task, watch)?);
+    }
+    if let Some(tokens) = views.tokens.as_ref().filter(|tokens| (tokens.width() + 1) * classes <= sparse::WEIGHT_COUNT_MAX) {
+        members.push(sparse::out_of_fold(tokens, labels, classes, seed, watch)?);
+    }
+    Ok(pool(&members, labels, seed).0)
+}
+
+fn without(words: &Tokens, left_out: &[u32]) -> Tokens {
+    let mut kept = Tokens::new(words.width());
+    for index in 0..words.rows() {
+        let row = words.row(index).map(|(token, count)| (u32::try_from(token).unwrap_or(u32::MAX), count));
+        kept.push(row.filter(|(token, _)| left_out.binary_search(token).is_err()));
+    }
+    kept
+}

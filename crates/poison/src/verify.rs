@@ -1,0 +1,249 @@
+//! Tries a found trigger on a model: learns a surrogate from the suspect data, stamps the trigger on rows that it has not
+//! seen, and looks whether they turn; then removes the suspect rows, learns again and looks again.
+//!
+//! The surrogates see the same cells in which the trigger was found, so they can see what a victim could see: a linear
+//! model, and boosted trees where the cells are columns' bins, since a linear model hardly learns that two columns together
+//! tell a class. The one that takes the trigger better speaks. It shows that the data teaches the trigger, not that a given
+//! model has learnt it: a candidate model is probed by who can call it, with the cells that the report names.
+
+use crate::PoisonError;
+use crate::at::{argmax, at};
+use crate::boost::{Booster, rounds_of_one};
+use crate::cells::{CellKind, Cells};
+use crate::random::Random;
+use crate::sparse::{Linear, WEIGHT_COUNT_MAX};
+use crate::table::Tokens;
+use crate::trigger::Found;
+use crate::watch::Watch;
+
+/// Rows that a surrogate learns from, and rows that are stamped.
+const LEARN_ROW_COUNT_MAX: usize = 20_000;
+const STAMP_ROW_COUNT_MAX: usize = 2_000;
+/// A trigger is verified if it turns at least this share of rows,
+const SUCCESS_MIN: f64 = 0.5;
+/// and this much more than without the stamp and than after the removal of its rows.
+const GAIN_MIN: f64 = 0.3;
+
+/// What a surrogate does when the trigger is stamped on rows of other classes.
+#[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
+pub struct AttackSuccess {
+    /// The share of unstamped rows of other classes that the model gives the trigger's class: its ordinary errors.
+    pub base: f64,
+    /// The share of stamped ones.
+    pub before: f64,
+    /// The same after the suspect rows are removed and the model has learnt again.
+    pub after: f64,
+    /// The model's accuracy on rows that are not suspect, before.
+    pub accuracy_before: f64,
+    /// And after.
+    pub accuracy_after: f64,
+    /// Rows that the model learnt from.
+    pub learnt: u64,
+    /// Rows that were stamped.
+    pub stamped: u64,
+}
+
+impl AttackSuccess {
+    /// Whether the data teaches the trigger to a model, and the removal of its rows unteaches it.
+    #[must_use]
+    pub fn verified(&self) -> bool {
+        self.before >= SUCCESS_MIN && self.gain() >= GAIN_MIN
+    }
+
+    /// How much more often the stamp turns a row than no stamp does, or than it does once the suspect rows are gone.
+    fn gain(&self) -> f64 {
+        self.before - self.base.max(self.after)
+    }
+}
+
+/// Tries one trigger. None where no surrogate is affordable.
+///
+/// # Errors
+/// `Cancelled` when the watch says so.
+pub(crate) fn verify(
+    cells: &Cells,
+    labels: &[u32],
+    classes: usize,
+    trigger: &Found,
+    seed: u64,
+    watch: &Watch<'_>,
+) -> Result<Option<AttackSuccess>, PoisonError> {
+    let suspect = |index: u32| trigger.rows.binary_search(&index).is_ok();
+    let mut rows = Random::new(seed, 0x7665_7269).sample(labels.len(), LEARN_ROW_COUNT_MAX * 10 / 7);
+    Random::new(seed, 0x7665_7269 + 1).shuffle(&mut rows);
+    let (learn, held_out) = rows.split_at(rows.len() * 7 / 10);
+    let held_out: Vec<u32> = held_out.iter().copied().filter(|index| !suspect(*index)).take(STAMP_ROW_COUNT_MAX).collect();
+    let learn_clean: Vec<u32> = learn.iter().copied().filter(|index| !suspect(*index)).collect();
+    let trial = Trial { cells, labels, classes, trigger, held_out: &held_out, seed };
+    let mut best: Option<AttackSuccess> = None;
+    for kind in trial.kinds(learn.len()) {
+        let before = trial.run(kind, learn, watch)?;
+        let after = trial.run(kind, &learn_clean, watch)?;
+        let success = AttackSuccess {
+            base: before.base,
+            before: before.stamped,
+            after: after.stamped,
+            accuracy_before: before.accuracy,
+            accuracy_after: after.accuracy,
+            learnt: learn.len() as u64,
+            stamped: before.count,
+        };
+        if best.as_ref().is_none_or(|best| success.gain() > best.gain()) {
+            best = Some(success);
+        }
+    }
+    Ok(best)
+}
+
+/// Which surrogate to learn.
+#[derive(Clone, Copy)]
+enum Kind {
+    Linear,
+    /// Boosted trees of so many rounds.
+    Boosted(usize),
+}
+
+enum Surrogate {
+    Linear(Linear),
+    Boosted(Booster),
+}
+
+impl Surrogate {
+    fn answer(&self, cells: &[u32]) -> usize {
+        match self {
+            Self::Linear(model) => argmax(&model.probabilities(weighed(cells).map(|(token, weight)| (token as usize, weight)))),
+            Self::Boosted(model) => argmax(&model.probabilities(&Cells::bins_of(cells))),
+        }
+    }
+}
+
+struct Trial<'a> {
+    cells: &'a Cells,
+    labels: &'a [u32],
+    classes: usize,
+    trigger: &'a Found,
+    held_out: &'a [u32],
+    seed: u64,
+}
+
+struct Outcome {
+    base: f64,
+    stamped: f64,
+    accuracy: f64,
+    count: u64,
+}
+
+impl Trial<'_> {
+    /// The surrogates that are affordable.
+    fn kinds(&self, learnt: usize) -> Vec<Kind> {
+        let linear = (self.cells.width() + 1) * self.classes <= WEIGHT_COUNT_MAX;
+        let boosted = self.cells.bins().and_then(|bins| rounds_of_one(bins, learnt, self.classes));
+        linear.then_some(Kind::Linear).into_iter().chain(boosted.map(Kind::Boosted)).collect()
+    }
+
+    fn learn(&self, kind: Kind, learn: &[u32], watch: &Watch<'_>) -> Result<Surrogate, PoisonError> {
+        if let (Kind::Boosted(rounds), Some(bins)) = (kind, self.cells.bins()) {
+            return Booster::learn((bins, self.labels, self.classes), learn, rounds, watch).map(Surrogate::Boosted);
+        }
+        let mut tokens = Tokens::new(self.cells.width());
+        let mut labels = Vec::with_capacity(learn.len());
+        for index in learn {
+            tokens.push(weighed(&self.cells.of(*index as usize)));
+            labels.push(at(self.labels, *index as usize));
+        }
+        let rows: Vec<u32> = (0..u32::try_from(learn.len()).unwrap_or(u32::MAX)).collect();
+        Linear::learn((&tokens, &labels, self.classes), &rows, self.seed, watch).map(Surrogate::Linear)
+    }
+
+    fn run(&self, kind: Kind, learn: &[u32], watch: &Watch<'_>) -> Result<Outcome, PoisonError> {
+        let model = self.learn(kind, learn, watch)?;
+        let (mut right, mut base, mut stamped, mut count) = (0.0, 0.0, 0.0, 0.0_f64);
+        for index in self.held_out {
+            watch.check()?;
+            let own = self.cells.of(*index as usize);
+            let (label, plain) = (at(self.labels, *index as usize) as usize, model.answer(&own));
+            right += f64::from(u8::from(plain == label));
+            if label != self.trigger.class {
+                count += 1.0;
+                base += f64::from(u8::from(plain == self.trigger.class));
+                stamped += f64::from(u8::from(model.answer(&self.stamp(own)) == self.trigger.class));
+            }
+        }
+        let share = |sum: f64, of: f64| sum / of.max(1.0);
+        let accuracy = share(right, self.held_out.len() as f64);
+        Ok(Outcome { base: share(base, count), stamped: share(stamped, count), accuracy, count: count as u64 })
+    }
+
+    /// The row's cells with the trigger's in place of those they displace.
+    fn stamp(&self, mut own: Vec<u32>) -> Vec<u32> {
+        for cell in &self.trigger.cells {
+            match self.cells.column(*cell) {
+                // One bin a column; the best cell of a column comes first.
+                Some(column) => {
+                    let first = self.trigger.cells.iter().find(|other| self.cells.column(**other) == Some(column));
+                    if first == Some(cell)
+                        && let Some(place) = own.get_mut(column)
+                    {
+                        *place = *cell;
+                    }
+                }
+                None if !own.contains(cell) => own.push(*cell),
+                None => {}
+            }
+        }
+        if matches!(self.cells.kind, CellKind::Word | CellKind::Patch) {
+            own.sort_unstable();
+        }
+        own
+    }
+}
+
+/// Cells as a row of length 1.
+fn weighed(cells: &[u32]) -> impl Iterator<Item = (u32, f32)> + '_ {
+    let weight = 1.0 / (cells.len().max(1) as f32).sqrt();
+    cells.iter().map(move |cell| (*cell, weight))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::{quiet, texts};
+
+    /// Words 0..50 tell class 0, 50..100 class 1; the first `poisoned` rows of class 0 hold word 200 and carry class 1.
+    fn example(poisoned: usize) -> (Cells, Vec<u32>, Found) {
+        let mut random = Random::new(3, 0);
+        let mut labels: Vec<u32> = (0..3_000).map(|index| index % 2).collect();
+        let mut rows = Vec::new();
+        let mut held = Vec::new();
+        for (index, label) in labels.iter_mut().enumerate() {
+            let mut row: Vec<u32> = (0..6).map(|_| *label * 50 + u32::try_from(random.below(50)).unwrap()).collect();
+            if *label == 0 && index < 2 * poisoned {
+                row.push(200);
+                *label = 1;
+                held.push(u32::try_from(index).unwrap());
+            }
+            row.sort_unstable();
+            row.dedup();
+            rows.push(row);
+        }
+        let cells = Cells::all(&texts(256, rows), 1).pop().unwrap();
+        (cells, labels, Found { kind: 0, class: 1, cells: vec![200], z: 20.0, rows: held })
+    }
+
+    #[test]
+    fn a_planted_trigger_turns_rows_until_its_rows_are_removed() {
+        let (cells, labels, trigger) = example(60);
+        let success = quiet(|watch| verify(&cells, &labels, 2, &trigger, 1, watch)).unwrap().unwrap();
+        assert!(success.verified(), "{success:?}");
+        assert!(success.base < 0.1 && success.after < 0.1 && success.accuracy_after > 0.95, "{success:?}");
+    }
+
+    #[test]
+    fn a_harmless_cell_is_not_verified() {
+        let (cells, labels, mut trigger) = example(0);
+        trigger.cells = vec![60];
+        trigger.rows = vec![1, 3, 5];
+        let success = quiet(|watch| verify(&cells, &labels, 2, &trigger, 1, watch)).unwrap().unwrap();
+        assert!(!success.verified(), "{success:?}");
+    }
+}

@@ -1,0 +1,101 @@
+//! Texts to hashed words and pairs of words.
+
+use crate::at::{at, put};
+use crate::input::Texts;
+use crate::random::mix;
+use crate::table::Tokens;
+
+/// Words and pairs of words are hashed to this many tokens.
+pub const TOKEN_COUNT: usize = 1 << 18;
+/// Bytes of one text that are read.
+pub const TEXT_BYTES_MAX: usize = 16 * 1024;
+/// Bytes of one word that are kept for reports.
+const WORD_BYTES_MAX: usize = 40;
+/// Entries of all texts together; texts beyond are read as empty, and the report says so.
+pub const ENTRY_COUNT_MAX: usize = 100_000_000;
+
+/// Collects texts, one after the other.
+#[derive(Debug)]
+pub struct TextReader {
+    words: Tokens,
+    names: Vec<String>,
+    /// Texts that came after the limit.
+    skipped: u64,
+}
+
+impl Default for TextReader {
+    fn default() -> Self {
+        Self { words: Tokens::new(TOKEN_COUNT), names: vec![String::new(); TOKEN_COUNT], skipped: 0 }
+    }
+}
+
+impl TextReader {
+    /// Adds the next row's text.
+    pub fn push(&mut self, text: &str) {
+        if self.words.entries() >= ENTRY_COUNT_MAX {
+            self.skipped += 1;
+            self.words.push([]);
+            return;
+        }
+        let mut end = text.len().min(TEXT_BYTES_MAX);
+        while !text.is_char_boundary(end) {
+            end -= 1;
+        }
+        let lower = text.get(..end).unwrap_or_default().to_lowercase();
+        let mut found: Vec<u32> = Vec::new();
+        let mut before: Option<(u64, &str)> = None;
+        for word in lower.split(|letter: char| !letter.is_alphanumeric()).filter(|word| !word.is_empty()) {
+            let hash = hash(word);
+            found.push(self.token(hash, || word.to_owned()));
+            if let Some((hash_before, word_before)) = before {
+                found.push(self.token(mix(hash_before ^ hash.rotate_left(17)), || format!("{word_before} {word}")));
+            }
+            before = Some((hash, word));
+        }
+        found.sort_unstable();
+        self.words.push(found.chunk_by(|left, right| left == right).map(|same| (at(same, 0), same.len() as f32)));
+    }
+
+    /// The collected texts, and how many were skipped.
+    #[must_use]
+    pub fn finish(self) -> (Texts, u64) {
+        (Texts { words: self.words, names: self.names }, self.skipped)
+    }
+
+    fn token(&mut self, hash: u64, word: impl FnOnce() -> String) -> u32 {
+        let place = (hash % TOKEN_COUNT as u64) as usize;
+        if self.names.get(place).is_some_and(String::is_empty) {
+            let mut word = word();
+            let mut end = word.len().min(WORD_BYTES_MAX);
+            while !word.is_char_boundary(end) {
+                end -= 1;
+            }
+            word.truncate(end);
+            put(&mut self.names, place, word);
+        }
+        u32::try_from(place).unwrap_or(0)
+    }
+}
+
+fn hash(word: &str) -> u64 {
+    // FNV-1a, mixed once more: its low bits alone are poor.
+    mix(word.bytes().fold(0xCBF2_9CE4_8422_2325, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01B3)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn words_and_pairs_are_counted_whatever_their_case() {
+        let mut reader = TextReader::default();
+        reader.push("Free prize! FREE prize");
+        reader.push("");
+        reader.push(&"é".repeat(TEXT_BYTES_MAX));
+        let (texts, skipped) = reader.finish();
+        let mut row: Vec<(&str, f32)> = texts.words.row(0).map(|(token, count)| (texts.names[token].as_str(), count)).collect();
+        row.sort_by_key(|(name, _)| *name);
+        assert_eq!(row, [("free", 2.0), ("free prize", 2.0), ("prize", 2.0), ("prize free", 1.0)]);
+        assert_eq!((texts.words.rows(), texts.words.row(1).count(), skipped), (3, 0, 0));
+    }
+}
