@@ -18,7 +18,7 @@ async fn what_cannot_be_read_is_said() {
     check("a.parquet", b"PAR1 and then nothing", "format.unreadable").await;
     check("a.parquet", &[b"PAR1".as_slice(), &[0xff; 64], &[0xff, 0xff, 0xff, 0x7f], b"PAR1"].concat(), "format.limit").await;
     check("a.npy", b"\x93NUMPY\x01\x00\xff\xff{'descr': '|O', 'fortran_order': False, 'shape': (1,)}", "format.unreadable").await;
-    check("a.arrow", b"ARROW1\x00\x00\xff\xff\xff\xff\xff\xff\xff\x7f", "format.unreadable").await;
+    check("a.arrow", b"ARROW1\x00\x00\xff\xff\xff\xff\xff\xff\xff\x7f", "format.limit").await;
     check("a.pickle", b"\x80\x04\x95\x00", "format.unreadable").await;
     check("a.csv", b"PK\x03\x04 a zip with another name", "format.unreadable").await;
     check("../../etc/passwd.csv", b"a\n1\n", "format.unreadable").await;
