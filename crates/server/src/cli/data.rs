@@ -52,7 +52,7 @@ A version is named NAME@NUMBER, NAME@latest, NAME@admitted, or NAME for the newe
 3 refused, or waiting for a waiver or a reviewer.")]
 pub enum Data {
     /// Commit files as a new version of a data set. It is quarantined until it was inspected.
-    Commit(Commit),
+    Commit(Box<Commit>),
     /// Commit a version without chosen rows of another one (CSV and JSON lines).
     Clean(Clean),
     /// List data sets.

@@ -220,7 +220,7 @@ impl Token {
         let mut scopes = vec![format!("datasets.read@dataset_version:{}", text("id"))];
         scopes.extend(TRAINING_VERBS.iter().map(|verb| format!("{verb}@experiment:{experiment_id}")));
         let body = json!({
-            "label": format!("training {}@{}", text("dataset"), shown["version"]),
+            "label": format!("training {}@{}", text("dataset"), shown.get("version").unwrap_or(&Value::Null)),
             "scopes": scopes, "workspace": client.workspace(), "lifetime_s": self.ttl,
         });
         let mut minted = client.post("/api/strongroom/v1/tokens", &body).await?;
