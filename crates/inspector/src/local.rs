@@ -154,7 +154,8 @@ fn open(request: &Request) -> Result<Opened, String> {
 
 fn lock_in(files: &Files) -> Result<Confinement, String> {
     let memory_bytes_max = files.memory.saturating_mul(1 << 20);
-    limit_this_process(ProcessLimits { cpu_seconds_max: CPU_SECONDS_MAX, memory_bytes_max }, files.html.is_some())
+    // Output may be redirected to a file, so writing is not limited here; the locks leave nothing else to write to.
+    limit_this_process(ProcessLimits { cpu_seconds_max: CPU_SECONDS_MAX, memory_bytes_max }, true)
         .map_err(|error| format!("memory cannot be limited: {error}"))?;
     let confinement = sandbox::confine(files.allow_insecure_unsandboxed).map_err(|error| {
         format!("the program cannot lock itself in: {error}; use Linux 5.13 or later, or accept the risk with `--allow-insecure-unsandboxed`")

@@ -42,6 +42,17 @@ fn the_report_is_json_and_a_page() {
 }
 
 #[test]
+fn the_report_can_go_to_a_file() {
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join("good.csv"), super::worker::table()).unwrap();
+    let out = fs::File::create(folder.path().join("out.json")).unwrap();
+    let mut command = Command::new(super::PROGRAM);
+    let status = command.args(["profile", "good.csv", "--json"]).current_dir(folder.path()).stdout(out).status().unwrap();
+    assert_eq!(status.code(), Some(0));
+    assert!(fs::read_to_string(folder.path().join("out.json")).unwrap().contains("strongroom.inspection/1"));
+}
+
+#[test]
 fn a_version_is_compared_with_itself_and_another() {
     check(&["drift", "good.csv", "good.csv"], 0, "300 rows");
     check(&["drift", "odd.csv", "good.csv"], 1, "drift.schema_changed");
