@@ -98,7 +98,7 @@ def body_of(world):
     }  # fmt: skip
 
 
-def admin_body(path):
+def admin_body(path, world):
     """What the administration's routes read; they refuse unknown fields, so each gets its own."""
     fresh = f"m.{uuid.uuid4().hex[:10]}"
     bodies = [
@@ -112,6 +112,12 @@ def admin_body(path):
         ("/password", {"password": "a long enough pass phrase"}),
         ("/members", {"member": "nosuchthing"}),
         ("/tokens", {"label": "l", "scopes": [], "lifetime_s": 60}),
+        ("/clean", {"from": "1", "rows": [[1, 2]], "reason": "a test"}),
+        ("/waive", {"reason": "a test", "until": "2099-01-01T00:00:00Z"}),
+        ("/admit", {"reason": "a test"}),
+        ("/refuse", {"reason": "a test"}),
+        ("/from-run", {"run_id": world["run_id"]}),
+        ("/sources", {"name": fresh, "pattern": "https://x.example/*", "owner": "x", "licence": "CC0-1.0"}),
     ]
     for ending, body in bodies:
         if path.endswith(ending):
@@ -134,7 +140,7 @@ def ask(session, server, route, world, workspace=None):
     path = re.sub(r"\{([^}]+)\}", fill, route["path"])
     headers = {"X-MLFLOW-WORKSPACE": workspace} if workspace else {}
     administration = path.startswith(people.ADMIN)
-    body = admin_body(path) if administration else special(route, world, body_of(world))
+    body = admin_body(path, world) if administration else special(route, world, body_of(world))
     arguments = {"headers": headers, "timeout": 30, "allow_redirects": False}
     if route["method"] in ("GET", "HEAD"):
         flat = {name: value for name, value in body.items() if not isinstance(value, (list, dict)) or name.endswith("ids")}
