@@ -8,6 +8,8 @@ use crate::{drill, python, shell};
 
 /// Short drills in the test run; the long ones are `cargo xtask drill`.
 const KILL_ROUNDS: u32 = 5;
+/// Fewer, because each version that a round leaves is then inspected, one after the other.
+const DATA_ROUNDS: u32 = 2;
 
 /// What passed and what did not.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -90,9 +92,9 @@ fn after_build(tally: &mut Tally, postgres: Option<&Postgres>, fast: bool) {
     if let Some(postgres) = postgres {
         tally.step("drill: kill -9 under load, on PostgreSQL", || drill::kill(&python, KILL_ROUNDS, "postgres", Some(postgres)));
     }
-    tally.step("drill: kill -9 during commits and inspections", || drill::data(&python, KILL_ROUNDS, "sqlite", None));
+    tally.step("drill: kill -9 during commits and inspections", || drill::data(&python, DATA_ROUNDS, "sqlite", None));
     if let Some(postgres) = postgres {
-        let drill = || drill::data(&python, KILL_ROUNDS, "postgres", Some(postgres));
+        let drill = || drill::data(&python, DATA_ROUNDS, "postgres", Some(postgres));
         tally.step("drill: kill -9 during commits and inspections, on PostgreSQL", drill);
     }
     tally.step("drill: full disk and failing fsync", || drill::disk(&python));
