@@ -62,7 +62,7 @@ kinds! {
         "worth knowing about the files", "nothing must be done";
 
     CONTRACT_INVALID = "validity.contract_invalid", Validity, Error, Refuse, NONE,
-        "the contract cannot be read", "correct the contract; `strongroom data contract check` shows where";
+        "the contract cannot be read", "correct the contract; `strongroom-inspect check --contract` shows where";
     CONTRACT_MISSING = "validity.contract_missing", Validity, Info, Inform, NONE,
         "there is no contract", "review the proposed one and commit it with the next version";
     VIOLATED = "validity.violated", Validity, Error, Refuse, NONE,
