@@ -86,7 +86,9 @@ impl Verdict {
         }
     }
 
-    pub(crate) fn parse(word: &str) -> Option<Self> {
+    /// The verdict behind a word.
+    #[must_use]
+    pub fn parse(word: &str) -> Option<Self> {
         [Self::Pass, Self::Waiver, Self::Refuse].into_iter().find(|verdict| verdict.word() == word)
     }
 
@@ -121,7 +123,9 @@ impl DecisionKind {
         }
     }
 
-    pub(crate) fn parse(word: &str) -> Option<Self> {
+    /// The kind behind a word.
+    #[must_use]
+    pub fn parse(word: &str) -> Option<Self> {
         [Self::Inspection, Self::Reviewer, Self::Waiver].into_iter().find(|kind| kind.word() == word)
     }
 }
@@ -291,6 +295,12 @@ impl InspectionState {
             Self::Failed => "failed",
             Self::Cancelled => "cancelled",
         }
+    }
+
+    /// The state behind a word.
+    #[must_use]
+    pub fn parse(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|state| state.word() == word)
     }
 
     /// Whether it is over.

@@ -12,6 +12,9 @@ pub const FILE_COUNT_MAX: usize = 1_000_000;
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct JobSpec {
+    /// What the files are.
+    #[serde(default)]
+    pub subject: SubjectKind,
     /// The data set's name, for the report.
     pub dataset: String,
     /// The version's name, for the report.
@@ -52,6 +55,7 @@ impl JobSpec {
     #[must_use]
     pub fn new(dataset: impl Into<String>, version: impl Into<String>, files: Vec<FileSpec>, now_us: i64) -> Self {
         Self {
+            subject: SubjectKind::Data,
             dataset: dataset.into(),
             version: version.into(),
             manifest_sha256: String::new(),
@@ -73,6 +77,17 @@ impl JobSpec {
     pub fn wants(&self, screen: Screen) -> bool {
         self.screens.contains(&screen)
     }
+}
+
+/// What an inspection is about.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum SubjectKind {
+    /// A version of a data set: rows.
+    #[default]
+    Data,
+    /// A version of a model: files that somebody will load.
+    Model,
 }
 
 /// One file of the version.

@@ -29,7 +29,7 @@ pub use confine::{ProcessLimits, limit_this_process};
 pub use error::InspectionError;
 pub use finding::{Effect, Example, Finding, FindingKind, NAME_BYTES_MAX, Screen, Severity};
 pub use html::html;
-pub use job::{FileSpec, GuardedRow, JobLimits, JobSpec, Reference, Roles};
+pub use job::{FileSpec, GuardedRow, JobLimits, JobSpec, Reference, Roles, SubjectKind};
 pub use report::{Confinement, FINDING_COUNT_MAX, InspectionReport, REPORT_SCHEMA, ScreenState, Section, Summary};
 pub use view::{
     BAR_COUNT_MAX, Bar, ColumnView, DriftView, PoisonView, RuleView, SuspectView, VIEW_COLUMN_COUNT_MAX, VIEW_ROW_COUNT_MAX, View,

@@ -12,6 +12,7 @@
 //! INVARIANT: nodes hold ids and what the client said of code and data; people stand in it by principal id alone.
 
 pub mod ops;
+mod origin;
 pub mod record;
 mod store;
 mod text;
@@ -20,6 +21,7 @@ mod types;
 #[cfg(test)]
 mod tests;
 
+pub use origin::{Origin, Used, of_version as origin_of_version};
 pub use types::{Edge, Lineage as Graph, Node, NodeKind, Relation, Subject, Trust, Use};
 
 /// The room. Cheap to clone.

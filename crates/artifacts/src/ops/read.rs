@@ -97,7 +97,7 @@ impl Operation for ReadArtifact {
 }
 
 /// Which bytes of which objects make up `range` of the file. An empty file's only object is opened too: it is checked.
-fn pieces_of(parts: Vec<StoredObject>, range: &Range<u64>) -> Vec<(StoredObject, Range<u64>)> {
+pub(crate) fn pieces_of(parts: Vec<StoredObject>, range: &Range<u64>) -> Vec<(StoredObject, Range<u64>)> {
     let mut start = 0_u64;
     let mut pieces = Vec::new();
     let is_empty = range.is_empty();

@@ -17,7 +17,7 @@ fn inspection_from(row: &Row<'_>) -> Result<Inspection, DbError> {
         id: row.text(0)?,
         version_id: row.text(1)?,
         workspace: row.text(2)?,
-        state: InspectionState::ALL.into_iter().find(|known| known.word() == state).ok_or(DbError::Shape(3))?,
+        state: InspectionState::parse(&state).ok_or(DbError::Shape(3))?,
         queued_at: Micros(row.int(4)?),
         queued_by: row.text(5)?,
         started_at: row.opt_int(6)?.map(Micros),

@@ -334,7 +334,10 @@ pub(crate) fn end_waivers(writer: &mut Writer<'_>, now: Micros) -> Result<u64, D
 }
 
 /// The accounts of one hand: `principal`, its owner if it is a service account, and the service accounts of both.
-pub(crate) fn hands(reader: &mut Reader<'_>, principal: &str) -> Result<Vec<String>, DbError> {
+///
+/// # Errors
+/// [`DbError`] of the engine.
+pub fn hands(reader: &mut Reader<'_>, principal: &str) -> Result<Vec<String>, DbError> {
     let sql = "SELECT owner FROM principal WHERE id = $1 AND kind = 'service'";
     let owner = reader.query_one(sql, &[principal.into()], |row| row.text(0))?;
     let person = owner.filter(|owner| !owner.is_empty()).unwrap_or_else(|| principal.to_owned());

@@ -76,34 +76,10 @@ impl Inspect for Double {
 impl Double {
     fn report(&self, job: &JobSpec) -> InspectionReport {
         let classes = self.classes.lock().iter().map(|class| (*class).to_owned()).collect();
-        let mut report = InspectionReport {
-            schema: "strongroom.inspection/1".to_owned(),
-            dataset: job.dataset.clone(),
-            version: job.version.clone(),
-            manifest_sha256: job.manifest_sha256.clone(),
-            files: job.files.clone(),
-            worker_version: "double".to_owned(),
-            confinement: inspection::Confinement::default(),
-            seed: job.seed,
-            started_us: job.now_us,
-            ended_us: job.now_us,
-            cpu_ms: 0,
-            memory_peak_bytes: 0,
-            contract_sha256: None,
-            reference: job.reference.as_ref().map(|reference| reference.name.clone()),
-            screens: Screen::WORKER.into_iter().map(|screen| (screen, ScreenState::Ran)).collect(),
-            findings: Vec::new(),
-            summary: Summary { row_count: 7, column_count: 3, classes, ..Summary::default() },
-            view: inspection::View::default(),
-            table: None,
-            profile: inspection::Section::of(&serde_json::json!({"columns": 3})).ok(),
-            contract: None,
-            contract_proposal: None,
-            drift: None,
-            personal: None,
-            poisoning: None,
-            guarded: None,
-        };
+        let mut report = InspectionReport::of_job(job, "double");
+        report.screens = Screen::WORKER.into_iter().map(|screen| (screen, ScreenState::Ran)).collect();
+        report.summary = Summary { row_count: 7, column_count: 3, classes, ..Summary::default() };
+        report.profile = inspection::Section::of(&serde_json::json!({"columns": 3})).ok();
         report.add_findings(self.finds.lock().iter().map(|kind| Finding::new(kind, "as a test says")));
         report
     }

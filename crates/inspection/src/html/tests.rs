@@ -82,6 +82,8 @@ fn report(name: &str) -> InspectionReport {
         personal: None,
         poisoning: None,
         guarded: None,
+        scan: None,
+        origin: None,
     };
     report.add_findings([finding]);
     report

@@ -90,7 +90,7 @@ pub enum Data {
 #[derive(Args)]
 pub struct Plain {
     #[command(flatten)]
-    connection: Connection,
+    pub(super) connection: Connection,
 }
 
 /// A version.
@@ -381,7 +381,7 @@ impl Findings {
     }
 }
 
-fn print_findings(findings: Option<&Value>, details: bool) {
+pub(super) fn print_findings(findings: Option<&Value>, details: bool) {
     let findings = findings.and_then(Value::as_array).cloned().unwrap_or_default();
     if findings.is_empty() {
         crate::say!("nothing was found");

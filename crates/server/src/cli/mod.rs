@@ -12,6 +12,7 @@ mod data_rows;
 mod init;
 mod keys;
 mod lineage;
+mod model;
 mod output;
 mod people;
 mod recover;
@@ -83,6 +84,9 @@ enum Verb {
     /// Work with data sets: commit, inspect, decide, read.
     #[command(subcommand)]
     Data(data::Data),
+    /// Work with versions of registered models: inspect, decide, promote.
+    #[command(subcommand)]
+    Model(model::Model),
     /// Show where a model comes from.
     #[command(subcommand)]
     Lineage(lineage::Lineage),
@@ -144,6 +148,7 @@ fn run(verb: Verb) -> Result<ExitCode, Problem> {
             Verb::Audit(verb) => verb.run().await,
             Verb::Keys(verb) => verb.run().await.map(|()| ExitCode::SUCCESS),
             Verb::Data(verb) => verb.run().await,
+            Verb::Model(verb) => verb.run().await,
             Verb::Lineage(verb) => verb.run().await.map(|()| ExitCode::SUCCESS),
             Verb::Witness(verb) => verb.run().await.map(|()| ExitCode::SUCCESS),
             Verb::Config(verb) => verb.run().map(|()| ExitCode::SUCCESS),

@@ -311,9 +311,14 @@ fn document_answer(document: Document) -> Result<Answer, Problem> {
         DocumentKind::Page => "text/html; charset=utf-8",
     };
     let mut answer = stream_answer(document.body, document.size_bytes, kind);
-    set(&mut answer, header::CONTENT_SECURITY_POLICY, PAGE_POLICY);
-    set(&mut answer, header::ETAG, &format!("\"{}\"", hex(&document.sha256)));
+    document_headers(&mut answer, &document.sha256);
     Ok(answer)
+}
+
+/// What a document of an inspection is sent with.
+pub(super) fn document_headers(answer: &mut Answer, sha256: &[u8; 32]) {
+    set(answer, header::CONTENT_SECURITY_POLICY, PAGE_POLICY);
+    set(answer, header::ETAG, &format!("\"{}\"", hex(sha256)));
 }
 
 fn export_answer(exported: Exported) -> Result<Answer, Problem> {
@@ -322,7 +327,7 @@ fn export_answer(exported: Exported) -> Result<Answer, Problem> {
     Ok(answer)
 }
 
-fn stream_answer(bytes: data::Body, size_bytes: u64, kind: &'static str) -> Answer {
+pub(super) fn stream_answer(bytes: data::Body, size_bytes: u64, kind: &'static str) -> Answer {
     let mut answer = Answer::new(Body::from_stream(bytes));
     set(&mut answer, header::CONTENT_LENGTH, &size_bytes.to_string());
     set(&mut answer, header::CONTENT_TYPE, kind);

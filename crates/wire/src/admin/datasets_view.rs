@@ -105,7 +105,7 @@ pub(super) fn found(found: &Found) -> Value {
     })
 }
 
-fn finding(found: &FoundFinding) -> Value {
+pub(super) fn finding(found: &FoundFinding) -> Value {
     let effect = match found.effect {
         Effect::Inform => "inform",
         Effect::Waiver => "waiver",

@@ -1,0 +1,6 @@
+//! The room over both engines, with the registry and the artifacts beside it.
+
+mod decisions;
+mod inspecting;
+mod promotion;
+mod support;
