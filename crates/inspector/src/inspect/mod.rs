@@ -4,6 +4,7 @@ mod draft;
 mod drifting;
 mod guarded;
 mod mask;
+mod models;
 mod pass;
 mod personal_data;
 mod poisoning;
@@ -12,7 +13,7 @@ mod reading;
 mod rows;
 mod validity;
 
-use inspection::{InspectionReport, JobSpec, Screen};
+use inspection::{InspectionReport, JobSpec, Screen, SubjectKind};
 use tables::{DataFile, ReadOptions, Table};
 
 use crate::THREAD_COUNT;
@@ -26,6 +27,9 @@ pub(crate) fn make_threads() -> bool {
 
 /// Inspects `files`. Whatever is wrong with them is a finding in the report.
 pub(crate) fn run(job: &JobSpec, files: Vec<DataFile>, news: &dyn News) -> InspectionReport {
+    if job.subject == SubjectKind::Model {
+        return models::run(job, &files, news);
+    }
     let mut draft = Draft::new(job, news);
     news.progress("open", 0, None);
     match Table::open(files, &ReadOptions::default()) {
