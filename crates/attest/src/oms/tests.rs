@@ -247,7 +247,7 @@ fn hostile_statements_of_a_trusted_signer_are_refused() {
                 s["predicate"]["resources"].as_array_mut().unwrap().push(first);
             }),
         ),
-        ("not there", Box::new(|s| s["predicate"]["resources"].as_array_mut().unwrap().push(entry("x")))),
+        ("not there", Box::new(move |s| s["predicate"]["resources"].as_array_mut().unwrap().push(entry("x")))),
         ("empty", Box::new(|s| s["predicate"]["resources"] = json!([]))),
         ("entry of another kind", Box::new(|s| s["predicate"]["resources"][0]["algorithm"] = "blake3".into())),
         ("whole of another kind", Box::new(|s| s["predicate"]["serialization"]["hash_type"] = "blake2b".into())),
