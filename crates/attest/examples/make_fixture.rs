@@ -4,6 +4,8 @@
 //! make_fixture sign MODEL SIGNATURE KEY.pem [--chain CHAIN.pem] [--shards BYTES]
 //! make_fixture verify MODEL SIGNATURE [--key PUBLIC.pem] [--root CERTIFICATE.pem] [--at SECONDS]
 //!                                     [--sigstore TRUSTED_ROOT.json --identity NAME --issuer ADDRESS]
+//! make_fixture papers FOLDER            a model, its signature, statements, papers and evidence, and a data set's description
+//! make_fixture evidence FILE --key PUBLIC.pem
 //! make_fixture signature SIGNATURE …   as `verify`, without the files
 //! ```
 //! Exit code 1 and one line if it does not hold.
@@ -19,6 +21,9 @@ use kernel::{Clock, Micros, Secret, SystemClock};
 use rustls_pki_types::CertificateDer;
 use rustls_pki_types::pem::PemObject;
 
+#[path = "make_fixture/papers.rs"]
+mod papers;
+
 type Done = Result<(), Box<dyn Error>>;
 
 fn main() -> ExitCode {
@@ -27,8 +32,10 @@ fn main() -> ExitCode {
     let done = match words.as_slice() {
         ["sign", model, signature, key, options @ ..] => sign(model, signature, key, options),
         ["verify", model, signature, options @ ..] => check(Some(model), signature, options),
+        ["papers", folder] => papers::write(Path::new(folder)),
+        ["evidence", file, options @ ..] => evidence(file, options),
         ["signature", signature, options @ ..] => check(None, signature, options),
-        _ => Err("make_fixture sign|verify …".into()),
+        _ => Err("make_fixture sign|verify|signature|papers|evidence …".into()),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
@@ -59,6 +66,15 @@ fn sign(model: &str, signature: &str, key: &str, options: &[&str]) -> Done {
         }
     };
     Ok(std::fs::write(signature, bundle.to_bytes()?)?)
+}
+
+fn evidence(file: &str, options: &[&str]) -> Done {
+    let key = value(options, "--key").ok_or("--key PUBLIC.pem")?;
+    let key = TrustedKey { name: "server".to_owned(), public_key: std::fs::read_to_string(key)? };
+    let trust = SignerPolicy { keys: vec![key], ..SignerPolicy::default() }.trust(None)?;
+    let report = attest::evidence::verify(&std::fs::read(file)?, &trust, SystemClock.now(), None)?;
+    print!("{report}");
+    if report.holds() { Ok(()) } else { Err("not everything holds".into()) }
 }
 
 fn check(model: Option<&str>, signature: &str, options: &[&str]) -> Done {

@@ -4,6 +4,10 @@
 //!   Sigstore's keyless bundles; [`policy`] says whose signatures count.
 //! - [`dsse`] and [`statement`]: signed in-toto statements: where a model comes from, what was tested, scanned and decided.
 //!
+//! - [`record`]: everything that is known of a model version, from which [`bom`] (CycloneDX), [`papers`] (model card, Annex IV) are
+//!   made; [`croissant`] describes a data set version.
+//! - [`evidence`]: all of it in one file that is checked without a server.
+//!
 //! It is not a room: it knows no caller, no database and no network, and it decides nothing about who may do what. It makes
 //! statements of what it is told; whether they are true is its caller's to know.
 //!
@@ -12,13 +16,23 @@
 //! INVARIANT: any doubt refuses: an unknown digest, method, curve or field is an error, never a weaker check. Held by
 //! `oms::tests`.
 
+pub mod bom;
 pub mod certificate;
+pub mod croissant;
 pub mod dsse;
+pub mod environment;
 mod error;
+pub mod evidence;
+mod instant;
 mod keyless;
 pub mod keys;
 pub mod oms;
+pub mod papers;
 pub mod policy;
+pub mod predicates;
+pub mod record;
+#[cfg(test)]
+mod samples;
 pub mod statement;
 
 pub use error::{AttestError, Difference};
