@@ -20,6 +20,7 @@ mod config;
 pub mod limits;
 pub mod ops;
 mod origin;
+mod papers;
 mod port;
 mod runner;
 mod store;
@@ -39,6 +40,7 @@ use vault::db::{Db, SystemDb};
 use vault::objects::Objects;
 
 pub use config::AdmissionConfig;
+pub use papers::Paper;
 pub use runner::Runner;
 pub use types::{DocumentKind, Inspection, Standing, Subject};
 
@@ -50,7 +52,7 @@ const BUILT_IN_POLICY_NAME: &str = "model-verdict.toml";
 
 /// Every verb of this room.
 pub const ACTIONS: &[Action] =
-    &[ops::SHOW, ops::LIST, ops::FINDINGS, ops::INSPECT, ops::WAIVE, ops::ADMIT, ops::REFUSE, ops::BEGIN, ops::RUN];
+    &[ops::SHOW, ops::LIST, ops::FINDINGS, ops::VOUCH, ops::INSPECT, ops::WAIVE, ops::ADMIT, ops::REFUSE, ops::BEGIN, ops::RUN];
 
 /// The room. Cheap to clone.
 #[derive(Clone)]

@@ -60,7 +60,8 @@ pub enum Difference {
 const SHOWN_COUNT_MAX: usize = 5;
 
 impl AttestError {
-    pub(crate) fn malformed(problem: impl Into<String>) -> Self {
+    /// Something that is not what it should be, and why.
+    pub fn malformed(problem: impl Into<String>) -> Self {
         Self::Malformed(problem.into())
     }
 

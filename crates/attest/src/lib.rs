@@ -36,4 +36,5 @@ mod samples;
 pub mod statement;
 
 pub use error::{AttestError, Difference};
+pub use instant::rfc3339;
 pub use keys::{EcdsaSigner, Ed25519Signer, PublicKey, Signer};

@@ -7,7 +7,6 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use kernel::{Problem, Secret, hex, sha256};
 use serde::{Deserialize, Serialize};
-use vault::keys::Keyring;
 
 /// The server's secret that attestations are signed with.
 pub(crate) const KEY_NAME: &str = "data/attestation-seed/1";
@@ -33,14 +32,6 @@ pub struct Signature {
     pub keyid: String,
     /// The signature, in base64.
     pub sig: String,
-}
-
-/// Signs `statement` with the server's key for attestations.
-///
-/// # Errors
-/// `Unavailable` if the key cannot be had.
-pub async fn sign_statement(keys: &Keyring, statement: &[u8]) -> Result<Envelope, Problem> {
-    sign(&*keys.secret(KEY_NAME).await?, statement)
 }
 
 /// Signs `statement`.

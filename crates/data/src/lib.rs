@@ -44,7 +44,7 @@ use vault::db::{Db, SystemDb};
 use vault::objects::{ObjectId, Objects};
 
 pub use artifacts::{ArtifactPath, Download, Fetched, Manifest, ManifestEntry, Wanted};
-pub use attest::{Envelope, sign_statement, verify_envelope};
+pub use attest::{Envelope, verify_envelope};
 pub use config::DataConfig;
 pub use inspect::{Inspect, ReadBytes};
 pub use runner::{INSPECTOR, Runner};

@@ -20,6 +20,7 @@ Examples:
   strongroom-inspect personal notes.csv --json | jq .summary.classes
   strongroom-inspect poison --label churned train.parquet --html report.html
   strongroom-inspect drift january.parquet february.parquet
+  strongroom-inspect scan model/ --sarif
   strongroom-inspect all --label y --contract c.yaml part-0.parquet part-1.parquet
 
 Several files are one table, in the order given; a folder of images is one table too.
@@ -68,6 +69,13 @@ pub(crate) enum Verb {
         reference: Option<PathBuf>,
         #[command(flatten)]
         files: Files,
+    },
+    /// What loading model files would do.
+    #[command(disable_help_flag = true)]
+    Scan {
+        /// Files and folders, `--json`, `--sarif`, `--allow FILE`.
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        words: Vec<String>,
     },
     /// The server's worker: talks over its pipes.
     #[command(hide = true)]

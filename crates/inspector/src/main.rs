@@ -35,6 +35,8 @@ fn main() -> ExitCode {
     quiet_panics();
     match Arguments::parse().verb {
         Verb::Worker { allow_insecure_unsandboxed } => worker::run(allow_insecure_unsandboxed),
+        // Of all verbs the one that is not locked in: it walks folders while it reads, and only ever reads.
+        Verb::Scan { words } => ExitCode::from(scan::cli::run(&words, &mut std::io::stdout(), &mut std::io::stderr()) as u8),
         Verb::SelfTest { what } => self_test::run(&what),
         Verb::Profile { files } => local::run(&local::Request::profile(files)),
         Verb::Check { contract, files } => local::run(&local::Request::check(contract, files)),

@@ -2,6 +2,7 @@
 
 mod decide;
 mod inspect;
+mod paper;
 mod run;
 mod show;
 
@@ -12,6 +13,7 @@ use vault::db::Reader;
 
 pub use decide::{Admit, Decided, Refuse, Waive};
 pub use inspect::QueueInspection;
+pub use paper::MakePaper;
 pub use run::{BeginInspection, Ended, RunInspection};
 pub use show::{Document, Findings, Found, ListStandings, ReadDocument, ShowStanding, Shown, StandingPage};
 
@@ -31,6 +33,8 @@ pub const WAIVE: Action = Action::write("admissions.waive");
 pub const ADMIT: Action = Action::write("admissions.admit");
 /// Keeps a version out.
 pub const REFUSE: Action = Action::write("admissions.refuse");
+/// Makes what vouches for a version and describes it.
+pub const VOUCH: Action = Action::read("admissions.vouch");
 /// The inspector takes an inspection up.
 pub const BEGIN: Action = Action::write("admissions.begin");
 /// The inspector does an inspection.

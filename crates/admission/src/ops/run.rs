@@ -7,7 +7,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use artifacts::{Manifest, StoredFile, files_below};
-use data::{Decision, DecisionKind, Envelope, FoundFinding, INSPECTOR, Inspect, InspectionState, Verdict};
+use attest::Signer;
+use attest::dsse::Envelope;
+use attest::statement::PAYLOAD_TYPE;
+use data::{Decision, DecisionKind, FoundFinding, INSPECTOR, Inspect, InspectionState, Verdict};
 use futures_util::stream;
 use gate::{Action, BoxFuture, DataState, Operation, Outcome, Permit, Target};
 use inspection::{
@@ -22,10 +25,10 @@ use vault::db::{Reader, Writer};
 use vault::objects::{ObjectId, StoredObject};
 
 use crate::limits::{DOCUMENT_BYTES_MAX, PROGRESS_EVERY};
-use crate::origin;
 use crate::store::{documents, inspections, standings};
 use crate::types::{DocumentKind, Inspection, Standing, Subject, conflict, no_version};
 use crate::{Admission, BUILT_IN_POLICY_NAME};
+use crate::{origin, papers};
 
 /// Everything random in an inspection comes of this, so that it can be repeated.
 const SEED: u64 = 1;
@@ -263,7 +266,7 @@ impl Admission {
         let (findings, verdict) = self.0.verdict.judge(&report.findings);
         let report_bytes = serde_json::to_vec(&report).map_err(|e| Problem::internal("the report cannot be written", e))?;
         let report_sha256 = sha256(&report_bytes);
-        let texts = self.documents(&report, report_bytes).await?;
+        let texts = self.documents(&report, report_bytes, &manifest).await?;
         let mut documents = Vec::new();
         for (kind, bytes) in texts {
             let body = Box::pin(stream::iter([Ok(bytes::Bytes::from(bytes))]));
@@ -286,11 +289,24 @@ impl Admission {
     }
 
     /// The report, its page, and the signed statement that binds it to the manifest.
-    async fn documents(&self, report: &InspectionReport, report_bytes: Vec<u8>) -> Result<Vec<(DocumentKind, Vec<u8>)>, Problem> {
+    async fn documents(
+        &self,
+        report: &InspectionReport,
+        report_bytes: Vec<u8>,
+        manifest: &Manifest,
+    ) -> Result<Vec<(DocumentKind, Vec<u8>)>, Problem> {
         let policy = Resource { name: BUILT_IN_POLICY_NAME.to_owned(), sha256: self.0.verdict.digest().to_owned() };
-        let statement = inspection::statement(report, &report_bytes, &[policy], None).to_string();
-        let envelope: Envelope = data::sign_statement(self.0.objects.keys(), statement.as_bytes()).await?;
-        let envelope = serde_json::to_vec(&envelope).map_err(|e| Problem::internal("the attestation cannot be written", e))?;
+        let mut statement = inspection::statement(report, &report_bytes, &[policy], None);
+        let signer = self.signer().await?;
+        // Signatures and papers name a model by the root of its signed manifest: the statement speaks of that one too.
+        if let (Some(root), Some(subjects)) = (papers::root(report, manifest), statement["subject"].as_array_mut()) {
+            subjects.push(root);
+        }
+        let unwritable = |error: String| Problem::internal("the attestation cannot be written", error);
+        let keyid = signer.public_key().key_id();
+        let envelope = Envelope::sign(&signer, PAYLOAD_TYPE, statement.to_string().as_bytes(), &keyid);
+        let envelope = envelope.map_err(|error| unwritable(error.to_string()))?;
+        let envelope = serde_json::to_vec(&envelope).map_err(|error| unwritable(error.to_string()))?;
         let page = inspection::html(report).into_bytes();
         Ok(vec![(DocumentKind::Report, report_bytes), (DocumentKind::Page, page), (DocumentKind::Attestation, envelope)])
     }

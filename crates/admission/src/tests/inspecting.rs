@@ -2,7 +2,10 @@
 
 use std::sync::atomic::Ordering;
 
-use data::{InspectionState, Verdict, verify_envelope};
+use attest::Signer;
+use attest::dsse::Envelope;
+use attest::statement::PAYLOAD_TYPE;
+use data::{InspectionState, Verdict};
 use gate::{DataState, Operation, Permit, Target};
 use inspection::catalogue;
 use kernel::{Kind, Problem};
@@ -36,11 +39,13 @@ fn the_worker_sees_the_models_files_and_leaves_a_signed_report() {
         assert_eq!(paths, ["MLmodel", "model.skops"]);
         let shown = world.shown(1).await;
         assert_eq!((shown.standing.file_count, shown.standing.size_bytes), (2, 21));
-        assert_eq!(shown.standing.manifest_sha256.map(|digest| kernel::hex(&digest)), Some(job.manifest_sha256));
+        assert_eq!(shown.standing.manifest_sha256.map(|digest| kernel::hex(&digest)), Some(job.manifest_sha256.clone()));
         let report = world.document(DocumentKind::Report).await.unwrap();
         assert_eq!(shown.inspection.unwrap().report_sha256, Some(kernel::sha256(&report)));
-        let envelope = serde_json::from_slice(&world.document(DocumentKind::Attestation).await.unwrap()).unwrap();
-        assert_eq!(verify_envelope(&envelope, &[0; 32]), None, "another key does not verify it");
+        let envelope = Envelope::parse(&world.document(DocumentKind::Attestation).await.unwrap()).unwrap();
+        let signer = world.room.signer().await.unwrap();
+        let (statement, _) = envelope.verify(PAYLOAD_TYPE, &[signer.public_key()]).unwrap();
+        assert!(String::from_utf8(statement).unwrap().contains(&job.manifest_sha256));
         assert!(String::from_utf8(world.document(DocumentKind::Page).await.unwrap()).unwrap().contains(MODEL));
         let records = world.gate.records.lock().join("\n");
         assert!(records.contains("admissions.run") && !records.contains("skops"), "{records}");

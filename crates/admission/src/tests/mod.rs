@@ -2,5 +2,6 @@
 
 mod decisions;
 mod inspecting;
+mod papers;
 mod promotion;
 mod support;

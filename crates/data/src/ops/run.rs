@@ -282,7 +282,8 @@ impl Data {
     async fn documents(&self, report: &InspectionReport, report_bytes: Vec<u8>) -> Result<Vec<(DocumentKind, Vec<u8>)>, Problem> {
         let policy = Resource { name: "data-verdict.toml".to_owned(), sha256: self.0.verdict.digest().to_owned() };
         let statement = inspection::statement(report, &report_bytes, &[policy], None).to_string();
-        let envelope = attest::sign_statement(self.objects().keys(), statement.as_bytes()).await?;
+        let seed = self.objects().keys().secret(attest::KEY_NAME).await?;
+        let envelope = attest::sign(&seed, statement.as_bytes())?;
         let envelope = serde_json::to_vec(&envelope).map_err(|e| Problem::internal("the attestation cannot be written", e))?;
         let page = inspection::html(report).into_bytes();
         Ok(vec![(DocumentKind::Report, report_bytes), (DocumentKind::Page, page), (DocumentKind::Attestation, envelope)])

@@ -1,7 +1,7 @@
 //! `strongroom model`: versions of registered models between quarantine and use.
 
 use std::io::Write;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -54,6 +54,8 @@ pub enum Model {
     Findings(Findings),
     /// Write a document of a version: its report, its page, its signed attestation.
     Report(Report),
+    /// Write a paper about a version: its signature, provenance, bill of materials, card, dossier, or all of it as evidence.
+    Paper(Paper),
     /// Have a version inspected again.
     Inspect(Inspect),
     /// Let a version in despite findings that need a waiver, for a while. Not your own.
@@ -111,6 +113,25 @@ pub struct Report {
     /// Which document.
     #[arg(long, value_enum, default_value = "report")]
     document: Wanted,
+    /// Where to; the standard output if no file is named.
+    #[arg(long, value_name = "FILE")]
+    to: Option<PathBuf>,
+    #[command(flatten)]
+    connection: Connection,
+}
+
+/// Options of `model paper`.
+#[derive(Args)]
+#[command(after_help = "Examples:
+  strongroom model paper churn/3 --paper model.sig --to churn/model.sig
+  strongroom model paper churn@champion --paper evidence.json --to churn.json")]
+pub struct Paper {
+    /// The version.
+    version: String,
+    /// Which paper: `model.sig`, `signing-key.pem`, `provenance.json`, `summary.json`, `bom.json`, `card.md`, `dossier.html` or
+    /// `evidence.json`.
+    #[arg(long, default_value = "card.md")]
+    paper: String,
     /// Where to; the standard output if no file is named.
     #[arg(long, value_name = "FILE")]
     to: Option<PathBuf>,
@@ -197,6 +218,7 @@ impl Model {
             }
             Self::Findings(verb) => verb.run().await,
             Self::Report(verb) => verb.run().await,
+            Self::Paper(verb) => verb.run().await,
             Self::Inspect(verb) => return verb.run().await,
             Self::Waive(verb) => verb.run().await,
             Self::Admit(verb) => verb.run("admit").await,
@@ -245,12 +267,25 @@ impl Report {
             Wanted::Attestation => "attestation.json",
         };
         let text = client.get_text(&format!("{}/documents/{document}", path(&self.version))).await?;
-        let written = match &self.to {
-            Some(file) => std::fs::write(file, &text.body),
-            None => std::io::stdout().write_all(text.body.as_bytes()),
-        };
-        written.map_err(|error| Problem::invalid(format!("the document cannot be written: {error}")))
+        write(self.to.as_deref(), &text.body)
     }
+}
+
+impl Paper {
+    async fn run(self) -> Result<(), Problem> {
+        let mut client = self.connection.open().await?;
+        let text = client.get_text(&format!("{}/papers/{}", path(&self.version), segment(&self.paper))).await?;
+        write(self.to.as_deref(), &text.body)
+    }
+}
+
+/// Writes a text to a file, or to the standard output.
+fn write(to: Option<&Path>, text: &str) -> Result<(), Problem> {
+    let written = match to {
+        Some(file) => std::fs::write(file, text),
+        None => std::io::stdout().write_all(text.as_bytes()),
+    };
+    written.map_err(|error| Problem::invalid(format!("it cannot be written: {error}")))
 }
 
 impl Inspect {

@@ -20,7 +20,7 @@
 //! | below `/datasets/{dataset}/versions/{version}`: GET ``, `/manifest`, `/diff`, `/findings`, `/documents/{document}`, `/export`; GET, PUT `/files/{path}` | `?against=`, `?run=`, bytes |
 //! | and POST `/commit`, `/clean`, `/inspect`, `/cancel`, `/waive`, `/admit`, `/refuse` | `{"source"?, "licence"?, …}`, `{"from", "rows", "reason"}`, `{}`, `{}`, `{"reason", "until"}`, `{"reason"}` |
 //! | GET, POST `/sources`; DELETE `/sources/{source}`; GET `/attestation-key` | `{"name", "pattern", "digest"? or "public_key"?, "owner", "licence", "purposes"?}` |
-//! | GET `/models/versions`; below `/models/{model}/versions/{version or @alias}`: GET ``, `/findings`, `/documents/{document}`; POST `/inspect`, `/waive`, `/admit`, `/refuse` | `{}`, `{"reason", "until"}`, `{"reason"}` |
+//! | GET `/models/versions`; below `/models/{model}/versions/{version or @alias}`: GET ``, `/findings`, `/documents/{document}`, `/papers/{paper}`; POST `/inspect`, `/waive`, `/admit`, `/refuse` | `{}`, `{"reason", "until"}`, `{"reason"}` |
 //! | GET `/lineage/{model}/{version or @alias}` | |
 //! | GET `/audit/records`, `/audit/checkpoint`, `/audit/proof/{record}`, `/audit/export`; POST `/audit/verify` | `?who=&what=&since=&until=&outcome=&resource=…&rows=`, and `&after=` or, for the export, `&from=&to=` |
 //! | POST `/objects/verify`, `/objects/sweep`, `/keys/rotate`, `/keys/rewrap` | |

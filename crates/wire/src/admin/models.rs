@@ -1,9 +1,10 @@
 //! `/models`: where versions of registered models stand between quarantine and use.
 
 use admission::ops::{
-    Admit, Decided, Document, Findings, Found, ListStandings, QueueInspection, ReadDocument, Refuse, ShowStanding, Shown, Waive,
+    Admit, Decided, Document, Findings, Found, ListStandings, MakePaper, QueueInspection, ReadDocument, Refuse, ShowStanding,
+    Shown, Waive,
 };
-use admission::{Admission, DocumentKind, Inspection, Standing};
+use admission::{Admission, DocumentKind, Inspection, Paper, Standing};
 use data::Verdict;
 use http::Method;
 use kernel::{Problem, hex};
@@ -54,6 +55,7 @@ pub fn routes(door: &mut Door, room: &Admission) {
     door.route(Method::GET, &at(""), bound(room, show), |found| outbound::json(&shown(&found)));
     door.route(Method::GET, &at("/findings"), bound(room, findings), |all| outbound::json(&found(&all)));
     door.route(Method::GET, &at("/documents/{document}"), bound(room, document), document_answer);
+    door.route(Method::GET, &at("/papers/{paper}"), bound(room, paper), |(paper, bytes)| paper_answer(paper, bytes));
     door.route(Method::POST, &at("/inspect"), bound(room, inspect), |queued| outbound::json(&inspection(&queued)));
     door.route(Method::POST, &at("/waive"), bound(room, waive), |done| decided_answer(&done));
     door.route(Method::POST, &at("/admit"), bound(room, admit), |done| decided_answer(&done));
@@ -85,6 +87,17 @@ fn document(room: Admission, inbound: &Inbound) -> Result<ReadDocument, Problem>
     let unknown = || Problem::not_found("a version has `report.json`, `report.html` and `attestation.json`");
     let kind = DocumentKind::parse(inbound.path("document")).ok_or_else(unknown)?;
     Ok(ReadDocument { room, name, version, kind })
+}
+
+fn paper(room: Admission, inbound: &Inbound) -> Result<MakePaper, Problem> {
+    let ([], (name, version)) = (only(inbound, [])?, names(inbound));
+    let unknown = || {
+        Problem::not_found(
+            "papers are `model.sig`, `signing-key.pem`, `provenance.json`, `summary.json`, `bom.json`, `card.md`, `dossier.html` and \
+             `evidence.json`",
+        )
+    };
+    Ok(MakePaper { room, name, version, paper: Paper::parse(inbound.path("paper")).ok_or_else(unknown)? })
 }
 
 fn inspect(room: Admission, inbound: &Inbound) -> Result<QueueInspection, Problem> {
@@ -166,6 +179,14 @@ fn decided_answer(done: &Decided) -> Result<Answer, Problem> {
         "state": done.state.word(),
         "waiver_until": done.waiver_until.map(to_text),
     }))
+}
+
+fn paper_answer(paper: Paper, bytes: Vec<u8>) -> Result<Answer, Problem> {
+    let (sha256, size_bytes) = (kernel::sha256(&bytes), bytes.len() as u64);
+    let body: data::Body = Box::pin(futures_util::stream::iter([Ok(bytes::Bytes::from(bytes))]));
+    let mut answer = stream_answer(body, size_bytes, paper.media_type());
+    document_headers(&mut answer, &sha256);
+    Ok(answer)
 }
 
 fn document_answer(document: Document) -> Result<Answer, Problem> {
