@@ -21,6 +21,8 @@ from cryptography import x509  # noqa: E402
 from cryptography.hazmat.primitives import hashes, serialization  # noqa: E402
 from cryptography.hazmat.primitives.asymmetric import ec  # noqa: E402
 
+import fake_sigstore  # noqa: E402
+
 pytestmark = pytest.mark.strongroom_only
 RUN_SECONDS_MAX = 60
 NOW = datetime.datetime.now(datetime.timezone.utc)
@@ -266,6 +268,77 @@ def test_certificates_that_must_not_count(model, tmp_path, authority):
     # It was valid once: whoever has a record that cannot be changed may ask about then.
     then = int((NOW - datetime.timedelta(days=10)).timestamp())
     assert verdict("old", root, "--at", then)[0] == 0
+
+
+IDENTITY, ISSUER = "release@example.org", "https://issuer.example.org"
+
+
+@pytest.fixture
+def keyless(model, tmp_path):
+    """A Sigstore, and a model that somebody signed there; the trusted root lies in `trusted_root.json`."""
+    sigstore = fake_sigstore.Sigstore()
+    write_key(tmp_path, "k")
+    assert ours("sign", model, tmp_path / "key.sig", tmp_path / "k.key")[0] == 0
+    payload = base64.b64decode(json.loads((tmp_path / "key.sig").read_text())["dsseEnvelope"]["payload"])
+    (tmp_path / "trusted_root.json").write_text(sigstore.trusted_root())
+    return sigstore, payload
+
+
+def keyless_verdict(model, folder, bundle: dict, identity=IDENTITY, issuer=ISSUER) -> tuple[int, str]:
+    (folder / "model.sig").write_text(json.dumps(bundle))
+    options = ["--sigstore", folder / "trusted_root.json", "--identity", identity, "--issuer", issuer]
+    return ours("verify", model, folder / "model.sig", *options)
+
+
+def test_a_keyless_signature_is_verified_offline(model, tmp_path, keyless):
+    sigstore, payload = keyless
+    bundle = sigstore.bundle(payload, IDENTITY, ISSUER)
+    code, said = keyless_verdict(model, tmp_path, bundle)
+    assert code == 0 and "Keyless" in said, said
+    assert keyless_verdict(model, tmp_path, bundle, identity="other@example.org")[0] == 1
+    assert keyless_verdict(model, tmp_path, bundle, issuer="https://other.example.org")[0] == 1
+    (tmp_path / "trusted_root.json").write_text(fake_sigstore.Sigstore().trusted_root())
+    code, said = keyless_verdict(model, tmp_path, bundle)
+    assert code == 1 and "not trusted" in said, said
+
+
+def test_a_keyless_signature_holds_for_its_files_alone(model, tmp_path, keyless):
+    sigstore, payload = keyless
+    bundle = sigstore.bundle(payload, IDENTITY, ISSUER)
+    assert keyless_verdict(model, tmp_path, bundle)[0] == 0
+    change(model, "changed byte")
+    code, said = keyless_verdict(model, tmp_path, bundle)
+    assert code == 1 and "weights.bin" in said, said
+
+
+def test_each_part_of_a_keyless_bundle_counts(model, tmp_path, keyless):
+    sigstore, payload = keyless
+    other = fake_sigstore.Sigstore()
+
+    def verdict(change) -> tuple[int, str]:
+        bundle = sigstore.bundle(payload, IDENTITY, ISSUER)
+        material = bundle["verificationMaterial"]
+        change(bundle, material, material["tlogEntries"][0])
+        return keyless_verdict(model, tmp_path, bundle)
+
+    foreign = other.bundle(payload, IDENTITY, ISSUER)["verificationMaterial"]
+    unlogged = lambda _, material, __: material.update(tlogEntries=[])  # noqa: E731
+    changes = {
+        "nothing": lambda *_: None,
+        "no log": unlogged,
+        "another log": lambda _, material, __: material.update(tlogEntries=foreign["tlogEntries"]),
+        "another certificate": lambda _, material, __: material.update(certificate=foreign["certificate"]),
+        "later": lambda _, __, entry: entry.update(integratedTime=str(int(entry["integratedTime"]) + 86_400)),
+        "no promise": lambda _, __, entry: entry.pop("inclusionPromise"),
+        "no proof": lambda _, __, entry: entry.pop("inclusionProof"),
+        "another root": lambda _, __, entry: entry["inclusionProof"].update(rootHash=base64.b64encode(bytes(32)).decode()),
+        "another body": lambda _, __, entry: entry.update(canonicalizedBody=base64.b64encode(b"{}").decode()),
+        "another payload": lambda bundle, _, __: bundle["dsseEnvelope"].update(payload=base64.b64encode(payload + b" ").decode()),
+        "another signature": lambda bundle, _, __: bundle["dsseEnvelope"].update(signatures=[{"sig": "AAAA"}]),
+    }
+    for name, how in changes.items():
+        code, said = verdict(how)
+        assert code == (0 if name == "nothing" else 1), f"{name}: {said}"
 
 
 @pytest.fixture(scope="module")
