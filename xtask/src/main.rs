@@ -8,6 +8,7 @@ mod bench_contract;
 mod bench_pii;
 mod bench_poison;
 mod bench_profile;
+mod bench_sign;
 mod bench_tracking;
 mod demo;
 mod drill;
@@ -32,6 +33,7 @@ const USAGE: &str = "cargo xtask COMMAND
   bench profile [--json] [--rounds N] [--works a,b] [--rows N] [--prebuilt]
                                 a table's profile beside DuckDB, Polars and whylogs; 30 rules beside Great Expectations
   bench contract [--json]       data contracts: the same verdicts as `datacontract-cli`, and it reads what is written
+  bench sign [--json]           a signed model's verification beside `model_signing`, and against what SHA-256 allows
   bench audit [--json]          durably audited operations per second, and verification
   bench policy [--json]         decisions per second
   with-postgres COMMAND…        runs a command with STRONGROOM_TEST_POSTGRES set to a fresh PostgreSQL

@@ -268,11 +268,19 @@ struct Entry {
 struct Serialization {
     method: String,
     hash_type: String,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "whole_number")]
     shard_size: Option<u64>,
     allow_symlinks: bool,
     #[serde(default)]
     ignore_paths: Vec<String>,
+}
+
+/// The reference implementation writes whole numbers as `1000.0`.
+fn whole_number<'de, D: serde::Deserializer<'de>>(from: D) -> Result<Option<u64>, D::Error> {
+    let wrong = || serde::de::Error::custom("the size of a shard is not a whole number of bytes");
+    let Some(number) = Option::<serde_json::Number>::deserialize(from)? else { return Ok(None) };
+    let text = number.to_string();
+    text.strip_suffix(".0").unwrap_or(&text).parse().map(Some).map_err(|_| wrong())
 }
 
 impl Entry {
@@ -283,7 +291,12 @@ impl Entry {
     fn resource(&self, method: Method) -> Result<Resource, AttestError> {
         let wrong = |problem: &str| AttestError::malformed(format!("the signed entry `{}` {problem}", self.name));
         // Each entry says its own: another than the whole's would be a confusion.
-        if self.algorithm != HASH_TYPE {
+        let same = match method {
+            Method::Files => self.algorithm == HASH_TYPE,
+            // The reference implementation up to 1.1.1 says the size again, where the specification has the digest's name alone.
+            Method::Shards(bytes) => self.algorithm == HASH_TYPE || self.algorithm == format!("{HASH_TYPE}-sharded-{bytes}"),
+        };
+        if !same {
             return Err(wrong("has a digest of another kind than the statement says"));
         }
         let sha256 = parse_hex(&self.digest).and_then(|bytes| bytes.try_into().ok());

@@ -288,6 +288,29 @@ fn hostile_statements_of_a_trusted_signer_are_refused() {
 }
 
 #[test]
+fn shards_are_read_as_the_reference_implementation_writes_them() {
+    let folder = model();
+    let bundle = signed(folder.path(), Method::Shards(3));
+    let theirs = |size: &'static str, name: &'static str| {
+        let change = move |s: &mut Value| {
+            s["predicate"]["serialization"]["shard_size"] = serde_json::from_str(size).unwrap();
+            for entry in s["predicate"]["resources"].as_array_mut().unwrap() {
+                entry["algorithm"] = name.into();
+            }
+        };
+        verify_at(folder.path(), &resigned(change, &bundle), Coverage::Specified)
+    };
+    theirs("3.0", "sha256-sharded-3").unwrap();
+    for (size, name) in
+        [("3.0", "sha256-sharded-4"), ("3.5", "sha256"), ("-3", "sha256"), ("3e0", "blake2b-sharded-3"), ("1e400", "sha256")]
+    {
+        if serde_json::from_str::<Value>(size).is_ok() {
+            assert!(theirs(size, name).is_err(), "{size} {name}");
+        }
+    }
+}
+
+#[test]
 fn an_ignored_path_hides_no_file() {
     let folder = model();
     let ignoring = |path: &'static str| {
