@@ -71,6 +71,9 @@ pub struct InspectionReport {
     /// The comparison with the reference.
     #[serde(default)]
     pub drift: Option<Section>,
+    /// The segments that a drift goes with.
+    #[serde(default)]
+    pub segments: Option<Section>,
     /// Personal data by column.
     #[serde(default)]
     pub personal: Option<Section>,

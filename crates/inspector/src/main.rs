@@ -12,7 +12,9 @@
 //! INVARIANT: values of columns that may be personal stand nowhere in a report unmasked. Held by
 //! `inspect::mask::tests`.
 
+mod cleaning;
 mod cli;
+mod contracts;
 mod inspect;
 mod local;
 mod news;
@@ -36,6 +38,7 @@ fn main() -> ExitCode {
     match Arguments::parse().verb {
         Verb::Worker { allow_insecure_unsandboxed } => worker::run(allow_insecure_unsandboxed),
         Verb::SelfTest { what } => self_test::run(&what),
+        Verb::Contract { verb, allow_insecure_unsandboxed } => contracts::run(&verb, allow_insecure_unsandboxed),
         Verb::Profile { files } => local::run(&local::Request::profile(files)),
         Verb::Check { contract, files } => local::run(&local::Request::check(contract, files)),
         Verb::Personal { files } => local::run(&local::Request::personal(files)),

@@ -11,6 +11,7 @@
 //! `tests::claims_and_observations`.
 //! INVARIANT: nodes hold ids and what the client said of code and data; people stand in it by principal id alone.
 
+mod onward;
 pub mod ops;
 pub mod record;
 mod store;
@@ -20,6 +21,7 @@ mod types;
 #[cfg(test)]
 mod tests;
 
+pub use onward::{Onward, Stemming, onward};
 pub use types::{Edge, Lineage as Graph, Node, NodeKind, Relation, Subject, Trust, Use};
 
 /// The room. Cheap to clone.

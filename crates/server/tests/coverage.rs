@@ -17,7 +17,7 @@ use wire::{PeerAddress, RouteEntry};
 const PUBLIC: [&str; 4] = ["server.health", "server.version", "server.info", "ui.login_page"];
 /// Verbs without a route: what the server records of routes that no room knows, and what its own jobs do: the policy lets nobody
 /// else ask for those.
-const UNROUTED: [&str; 4] = ["server.unrouted", "inspections.begin", "inspections.run", "datasets.sweep"];
+const UNROUTED: [&str; 5] = ["server.unrouted", "inspections.begin", "inspections.run", "cleanings.run", "datasets.sweep"];
 
 struct World {
     app: App,
