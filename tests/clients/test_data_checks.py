@@ -6,6 +6,7 @@ import hashlib
 import io
 import json
 import random
+import subprocess
 
 import pytest
 
@@ -14,6 +15,9 @@ import people
 from test_data import CLEAN, PREFIX, api, commit, fresh, read, token_file, wait
 
 pytestmark = pytest.mark.strongroom_only
+
+# A table that is about nobody, so that it passes by itself.
+PLAIN = CLEAN.replace("age,city", "size,kind")
 
 ORDERS = """
 apiVersion: v3.1.0
@@ -100,7 +104,7 @@ def test_rows_are_left_out_of_parquet_and_the_rest_stays_as_it_was(server, crew,
     after = pyarrow.parquet.ParquetFile(io.BytesIO(read(session, server, name, 2, "a.parquet").content))
     kept = [row for row in range(200) if row not in (0, 7, 8, 9, 199)]
     assert after.schema_arrow.equals(before.schema_arrow, check_metadata=True)
-    assert after.read().equals(before.read().take(kept))
+    assert after.read().to_pylist() == before.read().take(kept).to_pylist()
     assert after.metadata.row_group(0).column(0).compression == "ZSTD"
     assert read(session, server, name, 2, "b.parquet").content == files["b.parquet"], "what loses no row stays byte for byte"
     clean(session, server, name, 1, status=400, rows=[])
@@ -146,7 +150,7 @@ def test_images_and_arrays_lose_rows_too(server, crew, trusted, tmp_path):
 
 def test_what_was_trained_on_cleaned_data_is_queued_to_be_trained_again(server, crew, trusted, mlflow_here, tmp_path):
     mlflow, name, session = mlflow_here, fresh("retrain"), crew["contributor"].session()
-    admitted(session, server, name, {"train.csv": CLEAN.encode()}, **trusted)
+    admitted(session, server, name, {"train.csv": PLAIN.encode()}, **trusted)
     admin = server.session()
     mlflow.set_experiment(fresh("retrain"))
     with mlflow.start_run() as run:
@@ -240,6 +244,11 @@ def test_a_change_of_the_rows_that_sway_a_model_most_is_found(server, crew, trus
     assert "guarded.changed" not in findings(session, server, name, made["version"]), "they were left out by name"
 
 
+def offline(*words: str) -> subprocess.CompletedProcess:
+    """A command that asks no server."""
+    return subprocess.run([harness.binary(), "data", "contract", *words], capture_output=True, text=True, timeout=60)
+
+
 def test_the_contract_of_a_data_set(server, crew, trusted, tmp_path):
     name, admin = fresh("contract"), ["--token-file", str(server.token_file)]
     session = crew["contributor"].session()
@@ -250,8 +259,9 @@ def test_the_contract_of_a_data_set(server, crew, trusted, tmp_path):
     file = tmp_path / "c.odcs.yaml"
     file.write_text(proposed)
     (tmp_path / "a.csv").write_text(CLEAN)
-    server.cli("data", "contract", "check", str(file))
-    server.cli("data", "contract", "check", str(file), str(tmp_path / "a.csv"))
+    assert offline("check", str(file)).returncode == 0
+    checked = offline("check", str(file), str(tmp_path / "a.csv"))
+    assert checked.returncode == 0, checked.stdout + checked.stderr
     refused = server.cli("data", "contract", "set", name, str(file), "--reason", "a test", *contributor, check=False)
     assert refused.returncode != 0, "a committer does not set what they are judged by"
     server.cli("data", "contract", "set", name, str(file), "--reason", "a test", *admin)
@@ -268,8 +278,9 @@ def test_the_contract_of_a_data_set(server, crew, trusted, tmp_path):
         {"type": "expect_column_values_to_be_between", "kwargs": {"column": "age", "min_value": 0, "max_value": 130}},
     ]}
     (tmp_path / "suite.json").write_text(json.dumps(suite))
-    made = server.cli("data", "contract", "import", "--from", "great-expectations", "--name", name, str(tmp_path / "suite.json")).stdout
-    (tmp_path / "made.yaml").write_text(made)
+    made = offline("import", "--from", "great-expectations", "--name", name, str(tmp_path / "suite.json"))
+    assert made.returncode == 0, made.stderr
+    (tmp_path / "made.yaml").write_text(made.stdout)
     diff = server.cli("data", "contract", "diff", name, str(tmp_path / "made.yaml"), *contributor, check=False)
     assert diff.returncode == 1 and "breaks" in diff.stdout, diff.stdout
     assert server.cli("data", "contract", "diff", name, name, *contributor).stdout.strip() == "nothing changed"
@@ -278,14 +289,14 @@ def test_the_contract_of_a_data_set(server, crew, trusted, tmp_path):
 def test_a_grant_on_one_data_set_shows_no_other(server, crew, trusted):
     mine, other, session = fresh("mine"), fresh("other"), crew["contributor"].session()
     for name in (mine, other):
-        admitted(session, server, name, {"a.csv": CLEAN.encode()}, **trusted)
+        admitted(session, server, name, {"a.csv": PLAIN.encode()}, **trusted)
     guest = people.person(server, None)
     body = {"principal": guest.name, "role": "viewer", "resource_kind": "dataset", "resource": mine}
     people.call(server.session(), server, "POST", "/grants", json=body)
     reader = guest.session()
-    assert read(reader, server, mine, "admitted", "a.csv").content == CLEAN.encode()
+    assert read(reader, server, mine, "admitted", "a.csv").content == PLAIN.encode()
     assert read(reader, server, other, "admitted", "a.csv").status_code == 404
     listed = api(reader, server, "GET", "")["datasets"]
     assert [entry["name"] for entry in listed] == [mine]
     api(reader, server, "POST", f"/{mine}/versions", status=403, json={})
-    assert hashlib.sha256(read(reader, server, mine, 1, "a.csv").content).hexdigest() == hashlib.sha256(CLEAN.encode()).hexdigest()
+    assert hashlib.sha256(read(reader, server, mine, 1, "a.csv").content).hexdigest() == hashlib.sha256(PLAIN.encode()).hexdigest()
