@@ -39,6 +39,8 @@ kinds! {
         "no licence is stated", "say under which licence the data may be used with `--licence`";
     PURPOSE_MISMATCH = "provenance.purpose_mismatch", Provenance, Error, Waiver, NONE,
         "the source does not allow this purpose", "ask the owner of the source, or use other data";
+    CLEANED_DIFFERS = "provenance.cleaned_differs", Provenance, Critical, Refuse, SUPPLY,
+        "the version is not its parent without the rows that were left out", "have the rows left out again; if it happens twice, somebody should look at the worker";
 
     UNREADABLE = "format.unreadable", Format, Critical, Refuse, SUPPLY,
         "a file cannot be read as what it claims to be", "write the file again with a current tool; if it came from elsewhere, fetch it again";
@@ -77,6 +79,8 @@ kinds! {
         "something in the contract means nothing here", "correct the contract, or leave it: it is kept";
     RULE_NOT_RUN = "validity.rule_not_run", Validity, Warning, Waiver, NONE,
         "a rule was not checked", "see the detail; a rule that is not run protects nothing";
+    SHARED_ROWS = "validity.shared_rows", Validity, Error, Waiver, NONE,
+        "rows stand in another part of the split too", "take these rows out of one of the two, or what is measured on one was learnt from the other";
 
     CONSTANT_COLUMN = "profile.constant_column", Profile, Info, Inform, NONE,
         "a column holds one value", "leave it out: a model learns nothing from it";

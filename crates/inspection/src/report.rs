@@ -71,6 +71,9 @@ pub struct InspectionReport {
     /// The comparison with the reference.
     #[serde(default)]
     pub drift: Option<Section>,
+    /// The segments that a drift goes with.
+    #[serde(default)]
+    pub segments: Option<Section>,
     /// Personal data by column.
     #[serde(default)]
     pub personal: Option<Section>,
@@ -210,6 +213,7 @@ impl InspectionReport {
             contract: None,
             contract_proposal: None,
             drift: None,
+            segments: None,
             personal: None,
             poisoning: None,
             guarded: None,

@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
+use crate::contracts;
+
 /// Inspects data files without trusting them: what is in them, whether they hold to a contract, whom they concern, and
 /// whether they were tampered with.
 #[derive(Debug, Parser)]
@@ -21,6 +23,8 @@ Examples:
   strongroom-inspect poison --label churned train.parquet --html report.html
   strongroom-inspect drift january.parquet february.parquet
   strongroom-inspect scan model/ --sarif
+  strongroom-inspect contract import --from great-expectations suite.json --name sales > sales.odcs.yaml
+  strongroom-inspect contract diff old.odcs.yaml new.odcs.yaml
   strongroom-inspect all --label y --contract c.yaml part-0.parquet part-1.parquet
 
 Several files are one table, in the order given; a folder of images is one table too.
@@ -76,6 +80,14 @@ pub(crate) enum Verb {
         /// Files and folders, `--json`, `--sarif`, `--allow FILE`.
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         words: Vec<String>,
+    },
+    /// Data contracts by themselves: read, import, compare.
+    Contract {
+        #[command(subcommand)]
+        verb: contracts::Verb,
+        /// Go on where the kernel cannot lock the program in.
+        #[arg(long, global = true)]
+        allow_insecure_unsandboxed: bool,
     },
     /// The server's worker: talks over its pipes.
     #[command(hide = true)]

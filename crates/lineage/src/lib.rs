@@ -11,6 +11,7 @@
 //! `tests::claims_and_observations`.
 //! INVARIANT: nodes hold ids and what the client said of code and data; people stand in it by principal id alone.
 
+mod onward;
 pub mod ops;
 mod origin;
 pub mod record;
@@ -22,6 +23,7 @@ mod types;
 mod tests;
 
 pub use origin::{Origin, Used, of_version as origin_of_version};
+pub use onward::{Onward, Stemming, onward};
 pub use types::{Edge, Lineage as Graph, Node, NodeKind, Relation, Subject, Trust, Use};
 
 /// The room. Cheap to clone.

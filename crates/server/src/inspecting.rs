@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use admission::{Admission, AdmissionConfig, Ground};
-use data::{Data, DataConfig, Inspect, Runner, VerdictPolicy};
+use data::{Data, DataConfig, Inspect, Runner, VerdictPolicy, Verdicts};
 use gate::{Gate, JobKey};
 use kernel::Problem;
 use vault::db::Opened;
@@ -18,8 +18,8 @@ const INSPECTOR_PROGRAM: &str = "strongroom-inspect";
 /// # Errors
 /// `Invalid` if that cannot be read.
 pub fn open_data(config: &DataConfig, opened: &Opened, objects: Objects) -> Result<Data, Problem> {
-    let verdict = VerdictPolicy::open(config.verdict.as_deref())?;
-    Ok(Data::new(opened.db.clone(), opened.system.clone(), objects, config.clone(), verdict))
+    let verdicts = Verdicts::open(config)?;
+    Ok(Data::new(opened.db.clone(), opened.system.clone(), objects, config.clone(), verdicts))
 }
 
 /// The room of models between quarantine and use, with the verdict's policy that the configuration names.

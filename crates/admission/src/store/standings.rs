@@ -86,7 +86,7 @@ pub(crate) fn list(
     let visible = |standing: &Standing| match scope {
         Scope::Workspace => true,
         Scope::Only { models, .. } => models.contains(&standing.subject.model_id),
-        Scope::Nothing | Scope::Workspaces(_) => false,
+        Scope::Nothing | Scope::Workspaces(_) | Scope::Datasets(_) => false,
     };
     let mut from = (name.to_owned(), number);
     let mut found = Vec::new();

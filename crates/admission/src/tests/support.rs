@@ -5,10 +5,11 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use artifacts::{Artifacts, DeleteArtifacts, Owner, Place, WriteArtifact};
 use bytes::Bytes;
-use data::{Inspect, ReadBytes, VerdictPolicy};
+use data::{Inspect, ReadBytes, TakeFiles, VerdictPolicy};
 use futures_util::{StreamExt, stream};
 use gate::{Attempt, BoxFuture, Facts, Operation, Target};
 use inspection::{
+    CleanCount,
     Finding, FindingKind, InspectionError, InspectionReport, JobSpec, Progress, ReadRequest, Screen, ScreenState, SubjectKind,
 };
 use kernel::{FakeClock, Kind, Problem};
@@ -73,6 +74,17 @@ impl Inspect for Double {
             report.add_findings(self.finds.lock().iter().map(|kind| Finding::new(kind, "as a test says")));
             Ok(report)
         })
+    }
+
+    fn clean<'a>(
+        &'a self,
+        _job: &'a JobSpec,
+        _read: &'a ReadBytes<'a>,
+        _take: &'a TakeFiles<'a>,
+        _progress: &'a (dyn Fn(Progress) + Send + Sync),
+        _cancelled: BoxFuture<'a, ()>,
+    ) -> BoxFuture<'a, Result<CleanCount, InspectionError>> {
+        Box::pin(async { unreachable!("models have no rows") })
     }
 }
 

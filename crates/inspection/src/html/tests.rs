@@ -43,6 +43,7 @@ fn report(name: &str) -> InspectionReport {
             drifted: true,
             detail: name.to_owned(),
         }],
+        segments: Vec::new(),
         poisoning: Some(PoisonView {
             row_count: 100,
             suspect_count: 3,
@@ -79,6 +80,7 @@ fn report(name: &str) -> InspectionReport {
         contract: None,
         contract_proposal: None,
         drift: None,
+        segments: None,
         personal: None,
         poisoning: None,
         guarded: None,

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::time::Instant;
 
 use inspection::{Finding, InspectionReport, JobSpec, Screen, ScreenState, Section, Summary, View, catalogue};
+use profile::drift::segments::Segment;
 use serde::Serialize;
 
 use super::mask;
@@ -44,6 +45,19 @@ impl<'a> Draft<'a> {
     /// Adds a finding.
     pub(super) fn find(&mut self, finding: Finding) {
         self.findings.push(finding);
+    }
+
+    /// Adds to each drifted column's finding which rows the drift goes with.
+    pub(super) fn explain_drift(&mut self, segments: &[Segment]) {
+        self.report.segments = Section::of(&segments).ok();
+        for finding in self.findings.iter_mut().filter(|finding| finding.screen == Screen::Drift) {
+            let [column] = finding.columns.as_slice() else { continue };
+            if let Some(segment) = segments.iter().find(|segment| segment.target == *column) {
+                let kind = catalogue::kind(&finding.id).unwrap_or(&catalogue::COLUMN_DRIFT);
+                let explained = Finding::new(kind, format!("{}; {}", finding.detail, segment.sentence));
+                finding.detail = explained.detail;
+            }
+        }
     }
 
     /// The screen saw all it should.

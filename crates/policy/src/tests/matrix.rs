@@ -24,7 +24,7 @@ fn place_of(verb: &str) -> TargetKind {
         "logged_models" => TargetKind::LoggedModel,
         "traces" => TargetKind::Trace,
         "evaluation" => TargetKind::EvaluationDataset,
-        "datasets" | "sources" | "inspections" => TargetKind::DatasetVersion,
+        "datasets" | "sources" | "inspections" | "cleanings" => TargetKind::DatasetVersion,
         "models" | "lineage" => TargetKind::RegisteredModel,
         "admissions" if verb == "admissions.begin" => TargetKind::Server,
         "admissions" if verb == "admissions.list" => TargetKind::Workspace,

@@ -193,7 +193,7 @@ fn of_version(reader: &mut Reader<'_>, place: &Place, found: &mut Origin, name: 
     let visible = match &place.scope {
         Scope::Only { models, .. } => models.contains(&model_id),
         Scope::Workspace => true,
-        Scope::Nothing | Scope::Workspaces(_) => false,
+        Scope::Nothing | Scope::Workspaces(_) | Scope::Datasets(_) => false,
     };
     let earlier = versions::get(reader, &model_id, number)?.filter(|_| visible).ok_or_else(missing)?;
     found.storage_location = earlier.storage_location;
