@@ -21,7 +21,6 @@ FOLDER = pathlib.Path(__file__).resolve().parents[2] / "crates" / "scan" / "allo
 # Harmless-looking names with effects: they open files, run what they are given, or look names up.
 DENIED = {
     "numpy.memmap": "opens or makes a file",
-    "numpy.vectorize": "calls what it is given, by attributes that a state can set",
     "numpy._core._ufunc_reconstruct": "imports any module and takes any name from it",
     "numpy.core._ufunc_reconstruct": "imports any module and takes any name from it",
     "sklearn.utils.parallel.Parallel": "calls what it is given",
@@ -30,7 +29,7 @@ DENIED = {
 DENIED_PARTS = (
     "._testing", ".testing", ".tests", ".conftest", ".estimator_checks", ".externals", ".datasets", "._mocking", "._build",
     ".fixes", "._show_versions", ".parallel", "._joblib", ".discovery", ".setup", ".__check_build", "._metadata_requests",
-    ".deprecation", ".frozen.tests", "._repr_html", "._plotting", "._array_api", "._pprint", ".callback",
+    ".deprecation", ".frozen.tests", "._repr_html", "._plotting", "._array_api", "._pprint", ".callback", "._pairwise_distances_reduction", "._reingold_tilford",
 )
 
 
@@ -106,7 +105,7 @@ def numpy():
             (f"{core}.multiarray", "_reconstruct"), (f"{core}.multiarray", "scalar"), (f"{core}.numeric", "_frombuffer"),
             (f"{core}", "_DType_reconstruct"), (f"{core}._internal", "_reconstruct"),
         } - {(f"{core}._internal", "_reconstruct")}
-    names |= {("numpy", "dtype", "dtype"), ("numpy", "ndarray"), ("numpy", "matrix"), ("numpy", "recarray"), ("numpy", "poly1d")}
+    names |= {("numpy", "dtype", "dtype"), ("numpy", "ndarray"), ("numpy", "matrix"), ("numpy", "recarray"), ("numpy", "poly1d"), ("numpy", "vectorize")}
     for entry in ("recarray", "record", "matrix", "poly1d"):
         value = getattr(np, entry)
         names.add((value.__module__, value.__name__))
@@ -152,6 +151,7 @@ def scipy():
                 names.add((module.__name__, name, "distribution"))
     for entry in ("rv_frozen", "rv_continuous_frozen", "rv_discrete_frozen"):
         names.add(("scipy.stats._distn_infrastructure", entry))
+    names.add(("scipy._lib.array_api_compat.numpy._aliases", "asarray", "reference"))
     # `rv_histogram` and kernel densities hold arrays only.
     names |= {("scipy.stats._kde", "gaussian_kde"), ("scipy.special._ufuncs", "expit", "reference"), ("scipy.special._ufuncs", "logit", "reference")}
     write("scipy", "scipy", "sparse arrays, interpolators, trees and distributions by introspection", names)
@@ -211,7 +211,7 @@ def sklearn():
             return False
         if issubclass(value, (sklearn.base.BaseEstimator, Kernel)):
             return True
-        return value.__module__.startswith(pieces)
+        return value.__module__.startswith(pieces) or not value.__module__.startswith("sklearn.utils")
 
     names = classes("sklearn", wanted)
     names |= {("sklearn.utils._bunch", "Bunch"), ("sklearn.utils", "Bunch"), ("sklearn.neighbors._ball_tree", "newObj"),
@@ -228,6 +228,7 @@ def sklearn():
         "sklearn.metrics._regression", "sklearn.metrics._ranking", "sklearn.metrics.pairwise", "sklearn.preprocessing._data",
         "sklearn.covariance._empirical_covariance", "sklearn.utils.extmath",
     )
+    names |= {("sklearn.cluster._kmeans", f"_kmeans_single_{name}", "reference") for name in ("lloyd", "elkan")}
     write("scikit-learn", "scikit-learn", "estimators, kernels, losses, trees, splitters and scorers by introspection; scoring functions as values", names)
 
 
@@ -328,6 +329,29 @@ def torch():
     write("torch", None, f"torch {torch.__version__} by introspection: tensors, storages, dtypes, nn.Module classes; later ones by hand", names)
 
 
+def keras():
+    """Layers and their parts that a configuration may name; functions only where they are activations, losses or metrics."""
+    import keras
+
+    left_out = {"Lambda", "TFSMLayer", "JaxLayer", "TorchModuleWrapper", "FlaxLayer"}
+    names = {("keras", "Sequential"), ("keras", "Model"), ("keras", "Functional"), ("keras.models", "Sequential"), ("keras.models", "Model"),
+             ("keras.models", "Functional"), ("keras.src.models.functional", "Functional"), ("keras.src.models.sequential", "Sequential"),
+             ("keras", "InputLayer"), ("keras", "KerasTensor"), ("keras", "DTypePolicy"), ("keras", "Variable")} - {("keras", "Variable")}
+    for part in ("layers", "initializers", "optimizers", "losses", "metrics", "regularizers", "constraints", "activations",
+                 "dtype_policies", "quantizers", "optimizers.schedules"):
+        holder = keras
+        for piece in part.split("."):
+            holder = getattr(holder, piece, None)
+        for name, value in vars(holder).items() if holder else ():
+            if name in left_out or name.startswith("_") or not callable(value):
+                continue
+            if inspect.isclass(value) or part in ("activations", "losses", "metrics"):
+                if name not in ("deserialize", "serialize", "get"):
+                    names.add((f"keras.{part}", name))
+                    names.add((value.__module__, value.__name__))
+    write("keras", "keras", "layers, initializers, optimizers, losses, metrics and activations by introspection", names)
+
+
 LIBRARIES = {
     "numpy": numpy, "scipy": scipy, "pandas": pandas, "scikit-learn": sklearn, "xgboost": xgboost, "lightgbm": lightgbm,
     "catboost": catboost, "joblib": joblib,
@@ -335,4 +359,4 @@ LIBRARIES = {
 
 if __name__ == "__main__":
     for library in sys.argv[1:] or LIBRARIES:
-        {**LIBRARIES, "torch": torch}[library]()
+        {**LIBRARIES, "torch": torch, "keras": keras}[library]()

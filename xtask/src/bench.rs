@@ -5,7 +5,7 @@ use std::process::Command;
 
 use serde_json::{Value, json};
 
-use crate::{bench_contract, bench_pii, bench_poison, bench_profile, bench_sign, bench_tracking, shell};
+use crate::{bench_contract, bench_pii, bench_poison, bench_profile, bench_scan, bench_sign, bench_tracking, shell};
 
 /// One line of a bench.
 pub struct Row {
@@ -60,9 +60,15 @@ pub fn run(words: &[&str]) -> Result<(), String> {
             print("contract", &bench_contract::run()?, json);
             Ok(())
         }
+        Some(&"scan") => {
+            print("scan", &bench_scan::run()?, json);
+            Ok(())
+        }
         Some(&"audit") => example("strongroom", "bench_audit", json),
         Some(&"policy") => example("policy", "decision_cost", json),
-        _ => Err("which bench? `tracking`, `profile`, `contract`, `pii`, `poison`, `sign`, `audit` or `policy`".to_owned()),
+        _ => {
+            Err("which bench? `tracking`, `profile`, `contract`, `pii`, `poison`, `scan`, `sign`, `audit` or `policy`".to_owned())
+        }
     }
 }
 

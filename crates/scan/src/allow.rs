@@ -41,6 +41,8 @@ pub(crate) enum Mode {
     TorchBytes,
     /// Calls a function of torch's that rebuilds tensors.
     TorchRebuild,
+    /// `getattr` of a SciPy distribution, as its vectorized methods are written.
+    DistributionMethod,
 }
 
 impl Mode {
@@ -55,6 +57,7 @@ impl Mode {
             "distribution" => Self::Distribution,
             "torch-bytes" => Self::TorchBytes,
             "torch-rebuild" => Self::TorchRebuild,
+            "distribution-method" => Self::DistributionMethod,
             _ => return None,
         })
     }
@@ -125,8 +128,7 @@ impl AllowList {
             ("__builtin__", "long") => self.exact("builtins", "int"),
             ("__builtin__", "unicode") => self.exact("builtins", "str"),
             ("__builtin__", "xrange") => self.exact("builtins", "range"),
-            ("__builtin__", "set" | "frozenset" | "object" | "bytearray" | "complex" | "slice" | "int" | "float" | "bool")
-            | ("__builtin__", "list" | "dict" | "tuple") => self.exact("builtins", name),
+            ("__builtin__", name) => self.exact("builtins", name),
             ("copy_reg", "_reconstructor") => self.exact("copyreg", name),
             _ => None,
         }
@@ -139,7 +141,7 @@ impl AllowList {
     /// Whether skops may make objects of `module.name`, given as one dotted text.
     pub fn has_dotted(&self, dotted: &str) -> bool {
         dotted.rsplit_once('.').is_some_and(|(module, name)| {
-            matches!(self.exact(module, name), Some(mode) if !matches!(mode, Mode::TorchBytes | Mode::JoblibArray))
+            matches!(self.exact(module, name), Some(mode) if matches!(mode, Mode::Any | Mode::Reference | Mode::Dtype | Mode::ClassFirst))
         })
     }
 
@@ -229,6 +231,7 @@ mod tests {
             ("collections", "OrderedDict.fromkeys", false),
             ("collections.abc", "OrderedDict", false),
             ("builtins", "eval", false),
+            ("__builtin__", "bytes", true),
             ("builtins", "set", true),
             ("__builtin__", "set", true),
             ("__builtin__", "eval", false),

@@ -111,6 +111,9 @@ pub struct FileReport {
     pub more_findings: u64,
     /// Names that its pickles import.
     pub globals: Vec<GlobalUse>,
+    /// Other files of the set that hold the bytes of its tensors and are read as nothing else.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub external: Vec<String>,
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it so")]

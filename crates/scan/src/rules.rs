@@ -133,7 +133,7 @@ rules! {
         "the graph uses operators that are on no list";
     SKOPS_TYPE = "skops.untrusted_type" Block
         "loading makes an object of a type that is on no allow-list";
-    CHAT_TEMPLATE = "gguf.chat_template" Unknown
+    CHAT_TEMPLATE = "gguf.chat_template" Note
         "the chat template is a Jinja program of the model's author that the reader runs";
     TEMPLATE_UNSAFE = "gguf.unsafe_template" Block
         "the chat template reaches for Python's internals: template injection";

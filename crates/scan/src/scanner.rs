@@ -7,7 +7,7 @@ use crate::allow::AllowList;
 use crate::context::Context;
 use crate::limits::DECOMPRESSED_BYTES_MAX;
 use crate::report::{FileReport, Report, RuleSet, Verdict};
-use crate::rules::RULES_VERSION;
+use crate::rules::{self, RULES_VERSION};
 use crate::source::{Source, Window};
 
 /// What a scan may spend.
@@ -71,8 +71,17 @@ impl Scanner {
         Ok(context.report)
     }
 
-    /// Puts the reports of a set's files together.
-    pub fn report(&self, files: Vec<FileReport>) -> Report {
+    /// Puts the reports of a set's files together. Files that another one names as the bytes of its tensors, and that are
+    /// nothing else, are known by that.
+    pub fn report(&self, mut files: Vec<FileReport>) -> Report {
+        let external: BTreeSet<String> = files.iter().flat_map(|file| file.external.iter().cloned()).collect();
+        for file in files.iter_mut().filter(|file| external.contains(&file.path)) {
+            if file.findings.iter().all(|finding| finding.rule == rules::UNRECOGNISED) && file.more_findings == 0 {
+                file.findings.clear();
+                file.verdict = Verdict::Clean;
+                "tensor bytes".clone_into(&mut file.format);
+            }
+        }
         let verdict = files.iter().map(|file| file.verdict).max().unwrap_or(Verdict::Unknown);
         Report { verdict, rules: self.rule_set(), files }
     }

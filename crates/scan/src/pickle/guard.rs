@@ -7,13 +7,25 @@ use crate::rules;
 use super::machine::Machine;
 use super::reader::Halt;
 use super::trace::{Operand, Persistent, Storage};
-use super::value::{DtypeFacts, Value};
+use super::value::{DtypeFacts, Letters, Value};
 use super::{distribution, joblib};
 
 /// Storages of one torch file.
 const STORAGES_MAX: usize = 1 << 20;
 /// Bytes of a text that a guard reads.
 const GUARD_TEXT_BYTES_MAX: u64 = 4_096;
+/// Methods that SciPy's distributions keep vectorized.
+const DISTRIBUTION_METHODS: [&str; 9] = [
+    "_entropy",
+    "_cdf_single",
+    "_ppf_single",
+    "_ppfvec_single",
+    "_mom0_sc",
+    "_mom1_sc",
+    "_mom_integ0",
+    "_mom_integ1",
+    "_generic_moment",
+];
 
 impl Machine<'_, '_, '_> {
     /// `callee(*arguments)`, the result on the stack.
@@ -56,6 +68,14 @@ impl Machine<'_, '_, '_> {
                 }
                 _ => false,
             },
+            Mode::DistributionMethod => match items {
+                Some([object, name]) => {
+                    let class = self.class_of(*object).and_then(|class| self.trace.mode(class));
+                    let name = self.text_of(*name, GUARD_TEXT_BYTES_MAX)?;
+                    class == Some(Mode::Distribution) && name.is_some_and(|name| DISTRIBUTION_METHODS.contains(&name.as_str()))
+                }
+                _ => false,
+            },
             Mode::TorchBytes => self.torch_bytes(items)?,
             Mode::TorchRebuild => match items {
                 Some([Value::Global(function), Value::Global(class), rest @ ..]) => {
@@ -91,7 +111,8 @@ impl Machine<'_, '_, '_> {
             Value::Object { global, arguments, length } if self.trace.mode(global) == Some(Mode::Latin1) => {
                 self.heap.items(arguments, length).first().copied()
             }
-            text => Some(text),
+            bytes @ Value::Text { letters: Letters::Bytes | Letters::OneByte | Letters::ReprEscapes, .. } => Some(bytes),
+            _ => None,
         };
         let Some(Value::Text { letters, length, start }) = text else { return Ok(false) };
         // The operand may have been noted as a pickle: it is one, but with torch as its reader.
@@ -178,11 +199,17 @@ impl Machine<'_, '_, '_> {
 
     /// An object that only the reader knows. torch finds the bytes of tensors so.
     pub(super) fn persistent(&mut self, id: Option<Value>) -> Result<(), Halt> {
-        let storage = match (self.trace.persistent, id.and_then(|id| self.heap.items_of(id)).map(<[Value]>::to_vec)) {
-            (Persistent::Torch, Some(items)) => self.storage(&items)?,
-            _ => None,
+        let items = match (self.trace.persistent, id) {
+            (Persistent::Torch, Some(id)) => self.heap.items_of(id).map(<[Value]>::to_vec).unwrap_or_default(),
+            _ => Vec::new(),
         };
-        match storage {
+        // Old files name the classes of modules so, with their source as a text; the class is an import like any other.
+        if let [kind, class @ Value::Global(_), ..] = items.as_slice()
+            && self.text_of(*kind, 16)?.as_deref() == Some("module")
+        {
+            return self.push(*class);
+        }
+        match self.storage(&items)? {
             Some(_) if self.trace.storages.len() >= STORAGES_MAX => return Err(Halt::Limit("too many storages")),
             Some(storage) => self.trace.storages.push(storage),
             None => self.trace.note(rules::PERSISTENT, self.at, "an object is asked for by a persistent id that is not torch's"),

@@ -200,8 +200,13 @@ impl<'a> Reader<'a> {
             self.cross(frame_end);
             return self.line();
         }
-        let end = end.ok_or(TRUNCATED)?;
         let start = self.position;
+        let Some(end) = end else {
+            // Python's own unpickler takes the rest of the file for a line and cuts off its last byte, whatever it is; the C
+            // one stops. The next instruction stops both.
+            self.position = self.window.size();
+            return Ok((start, self.window.size().saturating_sub(start + 1)));
+        };
         self.position = end + 1;
         Ok((start, end - start))
     }
@@ -295,10 +300,14 @@ mod tests {
     fn what_is_not_there_is_not_read() {
         check(b"abc", Reading::Contiguous, |reader| {
             assert!(matches!(reader.claim(u64::MAX), Err(Halt::Broken(_))));
-            assert!(matches!(reader.line(), Err(Halt::Broken(_))));
             assert!(matches!(reader.frame(u64::MAX), Err(Halt::Broken(_))));
             reader.frame(9).unwrap();
             assert_eq!(reader.frame_too_long, Some(0));
+        });
+        check(b"abc", Reading::Contiguous, |reader| {
+            assert_eq!(reader.line().unwrap(), (0, 2));
+            assert_eq!(reader.line().unwrap(), (3, 0));
+            assert!(matches!(reader.byte(), Err(Halt::Broken(_))));
         });
     }
 
