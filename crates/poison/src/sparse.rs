@@ -2,16 +2,14 @@
 //!
 //! Source: Duchi, Hazan and Singer 2011 (AdaGrad). Each token's share of the penalty is paid when it occurs.
 
-use rayon::prelude::*;
-
 use crate::PoisonError;
 use crate::at::{add, at, row, row_mut};
+use crate::folds::{self, FOLD_COUNT};
 use crate::fourier::softmax;
 use crate::random::Random;
 use crate::table::{Matrix, Tokens};
 use crate::watch::Watch;
 
-const FOLD_COUNT: usize = 5;
 /// Multiplications that all folds may cost together; more rows get fewer passes.
 const WORK_MAX: usize = 6_000_000_000;
 const PASS_COUNT_MAX: usize = 8;
@@ -99,26 +97,10 @@ pub(crate) fn out_of_fold(
     seed: u64,
     watch: &Watch<'_>,
 ) -> Result<Matrix, PoisonError> {
-    let mut order: Vec<u32> = (0..u32::try_from(labels.len()).unwrap_or(u32::MAX)).collect();
-    Random::new(seed, 0x666f_6c64).shuffle(&mut order);
-    let folds: Vec<&[u32]> = order.chunks(labels.len().div_ceil(FOLD_COUNT).max(1)).collect();
-    let results: Vec<Result<Vec<Vec<f32>>, PoisonError>> = (0..folds.len())
-        .into_par_iter()
-        .map(|fold| {
-            let others: Vec<u32> =
-                folds.iter().enumerate().filter(|(other, _)| *other != fold).flat_map(|(_, rows)| rows.iter().copied()).collect();
-            let model = Linear::learn((tokens, labels, classes), &others, seed ^ fold as u64, watch)?;
-            let own = folds.get(fold).copied().unwrap_or(&[]);
-            Ok(own.iter().map(|index| model.probabilities(tokens.row(*index as usize))).collect())
-        })
-        .collect();
-    let mut probabilities = Matrix::zeros(labels.len(), classes);
-    for (fold, result) in folds.iter().zip(results) {
-        for (index, own) in fold.iter().zip(result?) {
-            probabilities.row_mut(*index as usize).copy_from_slice(&own);
-        }
-    }
-    Ok(probabilities)
+    folds::out_of_fold(labels.len(), classes, &mut Random::new(seed, 0x666f_6c64), |fold, others, own| {
+        let model = Linear::learn((tokens, labels, classes), others, seed ^ fold as u64, watch)?;
+        Ok(own.iter().map(|index| model.probabilities(tokens.row(*index as usize))).collect())
+    })
 }
 
 #[cfg(test)]

@@ -10,6 +10,7 @@ use crate::labels::shares;
 use crate::pool::pool;
 use crate::report::Trigger;
 use crate::sparse;
+use crate::standing::Standing;
 use crate::table::{Matrix, Tokens};
 use crate::trigger::{Found, SUPPORT_MIN, TRIGGER_COUNT_MAX, expectation, gather, row_marks, threshold};
 use crate::verify::verify;
@@ -90,8 +91,10 @@ pub(crate) fn scan_triggers(
         let (Some(cells), Some(refitted)) = (kinds.get(trigger.kind), &refitted) else { continue };
         watch.stage("trying a trigger on a model")?;
         let expected = expectation(trigger, refitted);
-        let foreign = expected < EXPECTED_MAX.max(EXPECTED_SHARE * at(&shares, trigger.class));
-        // A cell whose rows look like its label is an ordinary property of the class: no model need be asked.
+        // A cell whose rows look like its label is an ordinary property of the class, and one that alone decides the label
+        // leaves nothing that could speak against it: no model need be asked.
+        let foreign = expected < EXPECTED_MAX.max(EXPECTED_SHARE * at(&shares, trigger.class))
+            && Standing::of(trigger, labels, refitted).foreign();
         let attack = if foreign { verify(cells, labels, classes, trigger, seed, watch)? } else { None };
         let verified = foreign
             && trigger.rows.len() >= SUPPORT_MIN as usize

@@ -23,6 +23,8 @@ const STAMP_ROW_COUNT_MAX: usize = 2_000;
 const SUCCESS_MIN: f64 = 0.5;
 /// and this much more than without the stamp and than after the removal of its rows.
 const GAIN_MIN: f64 = 0.3;
+/// Removing a trigger's rows costs the other rows at most this much accuracy: what costs more was worth learning.
+const ACCURACY_LOSS_MAX: f64 = 0.03;
 
 /// What a surrogate does when the trigger is stamped on rows of other classes.
 #[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
@@ -44,10 +46,11 @@ pub struct AttackSuccess {
 }
 
 impl AttackSuccess {
-    /// Whether the data teaches the trigger to a model, and the removal of its rows unteaches it.
+    /// Whether the data teaches the trigger to a model, and the removal of its rows unteaches it and nothing else.
     #[must_use]
     pub fn verified(&self) -> bool {
-        self.before >= SUCCESS_MIN && self.gain() >= GAIN_MIN
+        let harmless = self.accuracy_after >= self.accuracy_before - ACCURACY_LOSS_MAX;
+        self.before >= SUCCESS_MIN && self.gain() >= GAIN_MIN && harmless
     }
 
     /// How much more often the stamp turns a row than no stamp does, or than it does once the suspect rows are gone.
