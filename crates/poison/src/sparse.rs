@@ -15,6 +15,8 @@ const WORK_MAX: usize = 6_000_000_000;
 const PASS_COUNT_MAX: usize = 8;
 const PASS_COUNT_MIN: usize = 2;
 const STEP: f32 = 0.5;
+/// The penalty on each weight's square, against the rows' summed surprise.
+const PENALTY: f32 = 0.33;
 /// Weights of one model; wider tables are not learnt from.
 pub(crate) const WEIGHT_COUNT_MAX: usize = 1 << 24;
 
@@ -58,7 +60,7 @@ impl Linear {
                 let mut slopes = model.probabilities(tokens.row(index));
                 add(&mut slopes, at(labels, index) as usize, -1.0);
                 let entries =
-                    tokens.row(index).map(|(token, weight)| (token, weight, 1.0 / at(&frequencies, token).max(1) as f32));
+                    tokens.row(index).map(|(token, weight)| (token, weight, PENALTY / at(&frequencies, token).max(1) as f32));
                 for (token, weight, decay) in entries.chain([(offset, 1.0, 0.0)]) {
                     let own = row_mut(&mut model.weights, classes, token);
                     let squares = row_mut(&mut squares, classes, token);

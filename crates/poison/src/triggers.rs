@@ -172,7 +172,7 @@ fn members(views: &Views, labels: &[u32], classes: usize, seed: u64, watch: &Wat
     if let Some(tokens) = views.tokens.as_ref().filter(|tokens| (tokens.width() + 1) * classes <= sparse::WEIGHT_COUNT_MAX) {
         members.push(sparse::out_of_fold(tokens, labels, classes, seed, watch)?);
     }
-    Ok(pool(&members, labels, seed).0)
+    Ok(pool(&members, labels, seed).probabilities)
 }
 
 fn without(words: &Tokens, left_out: &[u32]) -> Tokens {

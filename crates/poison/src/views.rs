@@ -146,7 +146,7 @@ fn pixels(images: &Images, left_out: &[usize]) -> Matrix {
     out
 }
 
-/// Term frequency, dampened, times inverse document frequency; rows of length 1.
+/// Term frequency, dampened, times inverse document frequency; rows of length 1. A token of one row says nothing of others.
 fn weighted(words: &Tokens) -> Tokens {
     let mut frequencies = vec![0_u32; words.width()];
     for index in 0..words.rows() {
@@ -155,10 +155,10 @@ fn weighted(words: &Tokens) -> Tokens {
         }
     }
     let rows = words.rows() as f32;
+    let dampened = |(token, count): (usize, f32)| (u32::try_from(token).unwrap_or(u32::MAX), 1.0 + count.max(1.0).ln());
     let mut weighted = Tokens::new(words.width());
     for index in 0..words.rows() {
-        weighted
-            .push(words.row(index).map(|(token, count)| (u32::try_from(token).unwrap_or(u32::MAX), 1.0 + count.max(1.0).ln())));
+        weighted.push(words.row(index).filter(|(token, _)| at(&frequencies, *token) > 1).map(dampened));
     }
     weighted.weigh(|token| 1.0 + ((1.0 + rows) / (1.0 + at(&frequencies, token) as f32)).ln());
     weighted
