@@ -27,6 +27,8 @@ const PAIR_MASS_MIN: f64 = 0.85;
 pub(crate) struct Suspicion {
     /// The share of labels that is wrong, as far as the models can tell.
     pub(crate) noise: f64,
+    /// Pairs of classes that look flipped rather than hard to tell.
+    pub(crate) flipped: usize,
     /// The suspected rows, the most doubtful first.
     pub(crate) rows: Vec<u32>,
     /// The least score of them.
@@ -41,12 +43,13 @@ pub(crate) fn suspicion(labels: &[u32], screened: &Screened) -> Suspicion {
     let skilled = skill(labels, screened) >= SKILL_MIN;
     let noise = if skilled { Surest::of(screened, &all).floor(labels) } else { 0.0 };
     let shown = |pair: &&Pair| skilled && shows(labels, screened, &all, pair);
-    let flipped: f64 = screened.pairs.iter().filter(shown).map(|pair| pair.excess).sum::<f64>() / labels.len().max(1) as f64;
+    let shown: Vec<&Pair> = screened.pairs.iter().filter(shown).collect();
+    let flipped = shown.iter().map(|pair| pair.excess).sum::<f64>() / labels.len().max(1) as f64;
     let share = if noise > NOISE_CLEAN_MAX { noise } else { 0.0 } + flipped;
     let count = (share * labels.len() as f64) as usize;
     let rows: Vec<u32> = ranking(&screened.doubts).into_iter().take(count).collect();
     let score_min = rows.last().map_or(2.0, |index| at(&screened.doubts, *index as usize));
-    Suspicion { noise, rows, score_min, suspect: share > 0.0 }
+    Suspicion { noise, flipped: shown.len(), rows, score_min, suspect: share > 0.0 }
 }
 
 /// The part of the surprise at the labels, given the classes' shares alone, that the models take away.

@@ -78,12 +78,17 @@ pub(crate) fn screen(task: &Task<'_>, watch: &Watch<'_>) -> Result<Screened, Poi
         names.push("boosted trees");
         members.push(boost::out_of_fold(&task.views.bins, task.labels, task.classes, (rounds, task.seed), watch)?);
     }
-    if let Some(tokens) = &task.views.tokens
-        && (tokens.width() + 1) * task.classes <= sparse::WEIGHT_COUNT_MAX
-    {
-        watch.stage("linear text classifier")?;
-        names.push("linear text classifier");
-        members.push(sparse::out_of_fold(tokens, task.labels, task.classes, task.seed, watch)?);
+    for (name, tokens, penalty) in [
+        ("linear text classifier", &task.views.tokens, sparse::PAIR_PENALTY),
+        ("linear word classifier", &task.views.words, sparse::WORD_PENALTY),
+    ] {
+        if let Some(tokens) = tokens
+            && (tokens.width() + 1) * task.classes <= sparse::WEIGHT_COUNT_MAX
+        {
+            watch.stage(name)?;
+            names.push(name);
+            members.push(sparse::out_of_fold(tokens, task.labels, task.classes, (penalty, task.seed), watch)?);
+        }
     }
     if let Some(given) = task.given {
         names.push("given probabilities");

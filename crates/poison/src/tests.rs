@@ -65,6 +65,10 @@ fn a_two_feature_trigger_is_verified_and_its_rows_are_listed() {
     assert!(rows.iter().filter(|row| trigger.rows.contains(&(**row as u64))).count() >= rows.len() - 1);
     assert!(trigger.row_count as usize <= rows.len() + 2, "{}", trigger.row_count);
     assert!(trigger.cells.iter().any(|cell| cell.starts_with("`c1` of 0.123")), "{:?}", trigger.cells);
+    let mark = |row: usize| report.scores.triggers[row];
+    let verified = |row: &usize| report.triggers.iter().any(|other| other.verified && other.rows.contains(&(*row as u64)));
+    let others = (0..3_000_usize).filter(|row| !verified(row)).map(mark).fold(0.0, f32::max);
+    assert!(trigger.rows.iter().all(|row| mark(usize::try_from(*row).unwrap()) >= others));
 }
 
 #[test]

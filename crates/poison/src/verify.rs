@@ -11,7 +11,7 @@ use crate::at::{argmax, at};
 use crate::boost::{Booster, rounds_of_one};
 use crate::cells::{CellKind, Cells};
 use crate::random::Random;
-use crate::sparse::{Linear, WEIGHT_COUNT_MAX};
+use crate::sparse::{Linear, WEIGHT_COUNT_MAX, WORD_PENALTY};
 use crate::table::Tokens;
 use crate::trigger::Found;
 use crate::watch::Watch;
@@ -155,7 +155,7 @@ impl Trial<'_> {
             labels.push(at(self.labels, *index as usize));
         }
         let rows: Vec<u32> = (0..u32::try_from(learn.len()).unwrap_or(u32::MAX)).collect();
-        Linear::learn((&tokens, &labels, self.classes), &rows, self.seed, watch).map(Surrogate::Linear)
+        Linear::learn((&tokens, &labels, self.classes), &rows, (WORD_PENALTY, self.seed), watch).map(Surrogate::Linear)
     }
 
     fn run(&self, kind: Kind, learn: &[u32], watch: &Watch<'_>) -> Result<Outcome, PoisonError> {
