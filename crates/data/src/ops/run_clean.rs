@@ -357,7 +357,7 @@ fn settle(writer: &mut Writer<'_>, sealing: Sealing, subject: &Subject, ending: 
         let dataset = &subject.parent.dataset;
         let (before, after) = (data_version_name(dataset, number), data_version_name(dataset, committed.number));
         let onward = lineage::onward(writer, &scene_workspace, dataset, number)?;
-        let trained: Vec<_> = onward.things.into_iter().filter(|thing| super::trained::is_trained(thing)).collect();
+        let trained: Vec<_> = onward.things.into_iter().filter(super::trained::is_trained).collect();
         let asked = Asked {
             workspace: &scene_workspace,
             trained_on: &before,

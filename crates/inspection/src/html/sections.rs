@@ -151,7 +151,8 @@ pub(super) fn drift(report: &InspectionReport) -> String {
         .iter()
         .take(VIEW_ROW_COUNT_MAX)
         .map(|segment| {
-            let share = segment.explained_share * 100.0;
+            // A number that a worker sent may be none.
+            let share = if segment.explained_share.is_finite() { segment.explained_share.clamp(0.0, 1.0) * 100.0 } else { 0.0 };
             format!("<li><code>{}</code> {share:.0} %: {}</li>", Escaped(&segment.segment), Escaped(&segment.detail))
         })
         .collect();

@@ -43,7 +43,12 @@ fn report(name: &str) -> InspectionReport {
             drifted: true,
             detail: name.to_owned(),
         }],
-        segments: Vec::new(),
+        segments: vec![crate::SegmentView {
+            column: name.to_owned(),
+            segment: name.to_owned(),
+            explained_share: f64::NAN,
+            detail: name.to_owned(),
+        }],
         poisoning: Some(PoisonView {
             row_count: 100,
             suspect_count: 3,

@@ -36,6 +36,9 @@ schema:
     implementation: {check: leakage, against: train@2}
 ";
 
+/// A file with its path.
+type Named<'a> = (&'a str, &'a [u8]);
+
 fn other(name: &str, version: &str, (path, bytes): (&str, &[u8]), apart: bool) -> OtherTable {
     let sha256 = kernel::hex(&kernel::sha256(bytes));
     let files = vec![FileSpec { path: path.to_owned(), size_bytes: bytes.len() as u64, sha256 }];
@@ -92,22 +95,22 @@ async fn rows_of_a_split_are_found_by_a_rule_and_by_the_job_itself() {
 #[tokio::test]
 async fn a_drift_is_explained_by_the_rows_it_comes_from() {
     let table = |factor: u32| {
-        let mut text = String::from("country,income\n");
+        let mut text = String::from("kind,size\n");
         for row in 0..20_000_u32 {
-            let country = ["AT", "BE", "CH", "DE", "ES", "FR", "GB", "HU", "IT", "JP"][(row * 7 % 10) as usize];
-            let income = 1_000 + row * 7_919 % 2_003;
-            text.push_str(&format!("{country},{}.5\n", if country == "FR" { income * factor } else { income }));
+            let kind = ["oak", "elm", "ash", "fir", "yew", "pine", "lime", "plum", "beech", "alder"][(row * 7 % 10) as usize];
+            let size = 1_000 + row * 7_919 % 2_003;
+            text.push_str(&format!("{kind},{}.5\n", if kind == "pine" { size * factor } else { size }));
         }
         text.into_bytes()
     };
     let (before, after) = (table(1), table(3));
-    let (before, after): ((&str, &[u8]), (&str, &[u8])) = (("a.csv", &before), ("a.csv", &after));
+    let (before, after): (Named<'_>, Named<'_>) = (("a.csv", &before), ("a.csv", &after));
     let first = inspect(job(&[before]), before, &[]).await;
     let mut second = job(&[after]);
     second.reference = Some(Reference { name: "set@1".to_owned(), profile: first.profile.unwrap() });
     let report = inspect(second, after, &[(other("", "set@1", before, false), before)]).await;
-    let drift = report.findings.iter().find(|finding| finding.columns == ["income"] && finding.id == "drift.column").unwrap();
-    assert!(drift.detail.contains("FR"), "{drift:?}");
-    assert!(report.view.segments[0].segment.contains("FR") && report.segments.is_some(), "{:?}", report.view.segments);
+    let drift = report.findings.iter().find(|finding| finding.columns == ["size"] && finding.id == "drift.column").unwrap();
+    assert!(drift.detail.contains("pine"), "{drift:?}");
+    assert!(report.view.segments[0].segment.contains("pine") && report.segments.is_some(), "{:?}", report.view.segments);
     assert!(inspection::html(&report).contains("Where it comes from"));
 }

@@ -79,7 +79,9 @@ fn parquet_keeps_schema_compression_and_metadata() {
     let before = facts(whole.clone());
     assert_eq!((schema, note, codec), (before.0, Some("kept".to_owned()), before.2));
     assert!(groups <= before.3);
-    check("a.parquet", whole, &[(0, 59)]);
+    // Without rows it is a table still; how texts and lists are read shows in rows alone.
+    let empty = cut(&open("a.parquet", whole).unwrap(), 0, &RowRanges::new(vec![(0, 59)])).unwrap();
+    assert_eq!(open("a.parquet", empty).unwrap().row_count(), 0);
 }
 
 fn sample(count: i64) -> RecordBatch {
