@@ -159,6 +159,12 @@ impl PublicKey {
         &self.spki
     }
 
+    /// Its bytes: an uncompressed point, or Ed25519's 32.
+    #[must_use]
+    pub fn bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+
     /// The `SubjectPublicKeyInfo` in PEM, lines of 64 letters and a newline at the end.
     #[must_use]
     pub fn to_pem(&self) -> String {

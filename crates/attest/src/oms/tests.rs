@@ -205,6 +205,25 @@ fn only_trusted_keys_count() {
     assert!(sign_with_key(&manifest, &ed).is_err());
 }
 
+#[test]
+fn large_files_are_hashed_as_small_ones_are() {
+    let folder = model();
+    let content: Vec<u8> = (0..9_000_001_u32).map(|at| (at % 251) as u8).collect();
+    std::fs::write(folder.path().join("model.bin"), &content).unwrap();
+    assert_eq!(hash_file(&folder.path().join("model.bin")).unwrap(), (content.len() as u64, sha256(&content)));
+    let bundle = signed(folder.path(), Method::Files);
+    let verified = verify_at(folder.path(), &bundle, Coverage::Whole).unwrap();
+    let entry = verified.manifest.resources.iter().find(|one| one.path == "model.bin").unwrap();
+    assert_eq!(entry.sha256, sha256(&content));
+    for at in [0, 5_000_000, content.len() - 1] {
+        let mut changed = content.clone();
+        changed[at] ^= 1;
+        std::fs::write(folder.path().join("model.bin"), &changed).unwrap();
+        let verdict = verify_at(folder.path(), &bundle, Coverage::Whole);
+        assert_eq!(differences(verdict), [Difference::Changed("model.bin".to_owned())], "byte {at}");
+    }
+}
+
 /// Named changes of a statement.
 type Changes = Vec<(&'static str, Box<dyn Fn(&mut Value)>)>;
 
