@@ -30,9 +30,7 @@ pub use confine::{ProcessLimits, limit_this_process};
 pub use error::InspectionError;
 pub use finding::{Effect, Example, Finding, FindingKind, NAME_BYTES_MAX, Screen, Severity};
 pub use html::html;
-pub use job::{
-    CleanCount, CleanSpec, FileSpec, GuardedRow, JobLimits, JobSpec, OtherTable, Reference, Roles, SubjectKind,
-};
+pub use job::{CleanCount, CleanSpec, FileSpec, GuardedRow, JobLimits, JobSpec, OtherTable, Reference, Roles, SubjectKind};
 pub use report::{Confinement, FINDING_COUNT_MAX, InspectionReport, REPORT_SCHEMA, ScreenState, Section, Summary};
 pub use session::{Progress, ReadRequest, Taken};
 pub use view::{

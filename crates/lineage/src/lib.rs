@@ -22,8 +22,8 @@ mod types;
 #[cfg(test)]
 mod tests;
 
-pub use origin::{Origin, Used, of_version as origin_of_version};
 pub use onward::{Onward, Stemming, onward};
+pub use origin::{Origin, Used, of_version as origin_of_version};
 pub use types::{Edge, Lineage as Graph, Node, NodeKind, Relation, Subject, Trust, Use};
 
 /// The room. Cheap to clone.

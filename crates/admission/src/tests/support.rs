@@ -9,8 +9,8 @@ use data::{Inspect, ReadBytes, TakeFiles, VerdictPolicy};
 use futures_util::{StreamExt, stream};
 use gate::{Attempt, BoxFuture, Facts, Operation, Target};
 use inspection::{
-    CleanCount,
-    Finding, FindingKind, InspectionError, InspectionReport, JobSpec, Progress, ReadRequest, Screen, ScreenState, SubjectKind,
+    CleanCount, Finding, FindingKind, InspectionError, InspectionReport, JobSpec, Progress, ReadRequest, Screen, ScreenState,
+    SubjectKind,
 };
 use kernel::{FakeClock, Kind, Problem};
 use parking_lot::Mutex;
