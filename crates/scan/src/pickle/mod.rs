@@ -24,8 +24,8 @@ use crate::limits::{DIVERGENCES_MAX, NESTED_PICKLE_DEPTH_MAX, PICKLES_MAX};
 use crate::rules;
 use crate::source::Window;
 
-use machine::{Ending, Machine};
-use reader::Reading;
+use machine::{Ending, Machine, Memory};
+use reader::{Reader, Reading};
 use trace::Operand;
 pub(crate) use trace::{Global, Persistent, Trace};
 use value::Letters;
@@ -76,6 +76,7 @@ pub(crate) fn follow<'a>(
     };
     let mut seen = HashSet::new();
     let mut divergences = 0;
+    let mut memory = Memory::default();
     let mut queue = vec![(0, Reading::Contiguous)];
     while let Some((start, reading)) = queue.pop() {
         if !seen.insert((start, reading)) {
@@ -86,7 +87,7 @@ pub(crate) fn follow<'a>(
             break;
         }
         let (notes, imports) = (followed.trace.notes.len(), followed.trace.globals.len());
-        let mut machine = Machine::new(window, start, reading, depth, &mut followed.trace);
+        let mut machine = Machine::with(memory, Reader::new(window, start, reading), depth, &mut followed.trace);
         let ending = machine.run()?;
         let diverged = machine.reader.diverged;
         let too_long = machine.reader.frame_too_long;
@@ -94,7 +95,7 @@ pub(crate) fn follow<'a>(
             Ending::Stopped { top, .. } if start == 0 => torch::is_magic(window, top)?,
             _ => false,
         };
-        drop(machine);
+        memory = machine.into_memory();
         if magic {
             followed.legacy_torch = true;
             followed.trace.persistent = Persistent::Torch;
