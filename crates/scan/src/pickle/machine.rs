@@ -66,6 +66,12 @@ impl<'a, 'b, 'c> Machine<'a, 'b, 'c> {
         Self { reader, stack, marks, memo, memo_far: HashMap::new(), memo_count: 0, heap, trace, at, depth }
     }
 
+    /// Makes ready for the next pickle of the same unpickler: only the memo and what was read ahead stay.
+    pub fn restart(&mut self) {
+        self.stack.clear();
+        self.marks.clear();
+    }
+
     /// Gives its memory back, empty.
     pub fn into_memory(mut self) -> Memory {
         self.stack.clear();

@@ -141,8 +141,31 @@ pub(crate) fn follow<'a>(
             }
         }
     }
+    if seen.len() > 1 {
+        shared(window, &mut followed, depth)?;
+    }
     nested(window, &mut followed, depth)?;
     Ok(followed)
+}
+
+/// Follows pickles one after the other as one unpickler object loads them: its memo stays, and what it has read ahead.
+fn shared(window: Window<'_>, followed: &mut Followed<'_>, depth: usize) -> io::Result<()> {
+    let operands = followed.trace.operands.len();
+    let crossed = followed.trace.notes.iter().any(|note| note.rule == rules::FRAME);
+    let count_max = if followed.legacy_torch { torch::LEGACY_PICKLES } else { PICKLES_MAX };
+    let readings: &[Reading] = if crossed { &[Reading::Contiguous, Reading::Framed] } else { &[Reading::Contiguous] };
+    for reading in readings {
+        let mut machine = Machine::new(Reader::new(window, 0, *reading), depth, &mut followed.trace);
+        for _ in 0..count_max {
+            match machine.run()? {
+                Ending::Stopped { next, .. } if next < window.size() => machine.restart(),
+                _ => break,
+            }
+        }
+    }
+    // The same texts stand in the same places; they are looked into once.
+    followed.trace.operands.truncate(operands);
+    Ok(())
 }
 
 /// Looks into the operands that begin like pickles.
