@@ -12,6 +12,7 @@ import random
 import struct
 import subprocess
 import sys
+import unicodedata
 
 import pytest
 
@@ -201,7 +202,9 @@ def imported(paths):
 
 def shown(text):
     """Reports escape what could mislead their reader, and cut what is long."""
-    return "".join(letter if letter.isprintable() or letter == " " else "\\u{%x}" % ord(letter) for letter in text)[:200]
+    hidden = {*range(0x200B, 0x2010), *range(0x202A, 0x202F), *range(0x2060, 0x206A), 0xFEFF}
+    escaped = lambda letter: "\\u{%x}" % ord(letter) if unicodedata.category(letter) == "Cc" or ord(letter) in hidden else letter
+    return "".join(map(escaped, text[:200])) + ("…" if len(text) > 200 else "")
 
 
 def compare(folder, samples):

@@ -77,6 +77,21 @@ impl<'a> Context<'a> {
         }
     }
 
+    /// Puts the imports of a pickle into the report, without judging them.
+    pub fn list(&mut self, followed: &Followed<'_>) {
+        let member = self.member();
+        for global in &followed.trace.globals {
+            self.report.globals.push(GlobalUse {
+                module: shown(&global.module),
+                name: shown(&global.name),
+                uses: global.uses.clone(),
+                allowed: global.mode.is_some(),
+                member: member.clone(),
+                offset: global.offset,
+            });
+        }
+    }
+
     /// Puts what a pickle does into the report.
     pub fn take(&mut self, followed: &Followed<'_>) {
         let member = self.member();
@@ -98,15 +113,8 @@ impl<'a> Context<'a> {
                     global: Some(name),
                 });
             }
-            self.report.globals.push(GlobalUse {
-                module: shown(&global.module),
-                name: shown(&global.name),
-                uses: global.uses.clone(),
-                allowed: global.mode.is_some(),
-                member: member.clone(),
-                offset: global.offset,
-            });
         }
+        self.list(followed);
         for note in &followed.trace.notes {
             let global = note.global.and_then(|index| followed.trace.globals.get(index)).map(pickle::full_name);
             let (message, member) = (note.message.clone(), member.clone());

@@ -13,9 +13,15 @@ pub(super) fn look(context: &mut Context<'_>, window: Window<'_>, head: &[u8]) -
     look_as(context, window, marked, is_text(head))
 }
 
-/// As `look`, for what is no text that is known: a pickle that only imports something is one too.
+/// As `look`, for what is no text that is known: a pickle that only imports something is one too. Imports of names that no
+/// module can have are listed even then.
 pub(super) fn look_again(context: &mut Context<'_>, window: Window<'_>) -> io::Result<Option<&'static str>> {
-    look_as(context, window, false, false)
+    let format = look_as(context, window, false, false)?;
+    if format.is_none() {
+        let followed = pickle::follow(window, context.scanner.allow_list(), Persistent::Unknown, 0)?;
+        context.list(&followed);
+    }
+    Ok(format)
 }
 
 fn look_as(context: &mut Context<'_>, window: Window<'_>, marked: bool, is_text: bool) -> io::Result<Option<&'static str>> {

@@ -8,9 +8,8 @@ use std::collections::HashMap;
 use crate::limits::{MEMO_SPARSE_MAX, MEMO_VALUES_MAX, NAME_BYTES_MAX, STACK_VALUES_MAX};
 use crate::report::Use;
 use crate::rules;
-use crate::source::Window;
 
-use super::reader::{Halt, Reader, Reading};
+use super::reader::{Halt, Reader};
 use super::text;
 use super::trace::Trace;
 use super::value::{Heap, Letters, Value};
@@ -29,6 +28,16 @@ pub(super) enum Ending {
     Limit { offset: u64, why: &'static str },
 }
 
+/// Memory of a machine that has ended, for the next one: taking it from the system costs more than following a small pickle.
+#[derive(Default)]
+pub(super) struct Memory {
+    stack: Vec<Value>,
+    marks: Vec<usize>,
+    memo: Vec<Option<Value>>,
+    heap: Heap,
+    buffer: Vec<u8>,
+}
+
 pub(super) struct Machine<'a, 'b, 'c> {
     pub reader: Reader<'a>,
     stack: Vec<Value>,
@@ -45,19 +54,31 @@ pub(super) struct Machine<'a, 'b, 'c> {
 }
 
 impl<'a, 'b, 'c> Machine<'a, 'b, 'c> {
-    pub fn new(window: Window<'a>, start: u64, reading: Reading, depth: usize, trace: &'b mut Trace<'c>) -> Self {
-        Self {
-            reader: Reader::new(window, start, reading),
-            stack: Vec::new(),
-            marks: Vec::new(),
-            memo: Vec::new(),
-            memo_far: HashMap::new(),
-            memo_count: 0,
-            heap: Heap::default(),
-            trace,
-            at: start,
-            depth,
-        }
+    pub fn new(reader: Reader<'a>, depth: usize, trace: &'b mut Trace<'c>) -> Self {
+        Self::with(Memory::default(), reader, depth, trace)
+    }
+
+    /// As `new`, in the memory of one that has ended.
+    pub fn with(memory: Memory, mut reader: Reader<'a>, depth: usize, trace: &'b mut Trace<'c>) -> Self {
+        let Memory { stack, marks, memo, heap, buffer } = memory;
+        let at = reader.position();
+        reader.take_buffer(buffer);
+        Self { reader, stack, marks, memo, memo_far: HashMap::new(), memo_count: 0, heap, trace, at, depth }
+    }
+
+    /// Makes ready for the next pickle of the same unpickler: only the memo and what was read ahead stay.
+    pub fn restart(&mut self) {
+        self.stack.clear();
+        self.marks.clear();
+    }
+
+    /// Gives its memory back, empty.
+    pub fn into_memory(mut self) -> Memory {
+        self.stack.clear();
+        self.marks.clear();
+        self.memo.clear();
+        self.heap.clear();
+        Memory { stack: self.stack, marks: self.marks, memo: self.memo, heap: self.heap, buffer: self.reader.into_buffer() }
     }
 
     /// Follows the pickle to its end.

@@ -24,8 +24,8 @@ use crate::limits::{DIVERGENCES_MAX, NESTED_PICKLE_DEPTH_MAX, PICKLES_MAX};
 use crate::rules;
 use crate::source::Window;
 
-use machine::{Ending, Machine};
-use reader::Reading;
+use machine::{Ending, Machine, Memory};
+use reader::{Reader, Reading};
 use trace::Operand;
 pub(crate) use trace::{Global, Persistent, Trace};
 use value::Letters;
@@ -76,6 +76,7 @@ pub(crate) fn follow<'a>(
     };
     let mut seen = HashSet::new();
     let mut divergences = 0;
+    let mut memory = Memory::default();
     let mut queue = vec![(0, Reading::Contiguous)];
     while let Some((start, reading)) = queue.pop() {
         if !seen.insert((start, reading)) {
@@ -86,7 +87,7 @@ pub(crate) fn follow<'a>(
             break;
         }
         let (notes, imports) = (followed.trace.notes.len(), followed.trace.globals.len());
-        let mut machine = Machine::new(window, start, reading, depth, &mut followed.trace);
+        let mut machine = Machine::with(memory, Reader::new(window, start, reading), depth, &mut followed.trace);
         let ending = machine.run()?;
         let diverged = machine.reader.diverged;
         let too_long = machine.reader.frame_too_long;
@@ -94,7 +95,7 @@ pub(crate) fn follow<'a>(
             Ending::Stopped { top, .. } if start == 0 => torch::is_magic(window, top)?,
             _ => false,
         };
-        drop(machine);
+        memory = machine.into_memory();
         if magic {
             followed.legacy_torch = true;
             followed.trace.persistent = Persistent::Torch;
@@ -140,8 +141,31 @@ pub(crate) fn follow<'a>(
             }
         }
     }
+    if seen.len() > 1 {
+        shared(window, &mut followed, depth)?;
+    }
     nested(window, &mut followed, depth)?;
     Ok(followed)
+}
+
+/// Follows pickles one after the other as one unpickler object loads them: its memo stays, and what it has read ahead.
+fn shared(window: Window<'_>, followed: &mut Followed<'_>, depth: usize) -> io::Result<()> {
+    let operands = followed.trace.operands.len();
+    let crossed = followed.trace.notes.iter().any(|note| note.rule == rules::FRAME);
+    let count_max = if followed.legacy_torch { torch::LEGACY_PICKLES } else { PICKLES_MAX };
+    let readings: &[Reading] = if crossed { &[Reading::Contiguous, Reading::Framed] } else { &[Reading::Contiguous] };
+    for reading in readings {
+        let mut machine = Machine::new(Reader::new(window, 0, *reading), depth, &mut followed.trace);
+        for _ in 0..count_max {
+            match machine.run()? {
+                Ending::Stopped { next, .. } if next < window.size() => machine.restart(),
+                _ => break,
+            }
+        }
+    }
+    // The same texts stand in the same places; they are looked into once.
+    followed.trace.operands.truncate(operands);
+    Ok(())
 }
 
 /// Looks into the operands that begin like pickles.

@@ -67,6 +67,16 @@ impl<'a> Reader<'a> {
         }
     }
 
+    /// Memory to read into; what is in it does not matter.
+    pub fn take_buffer(&mut self, mut buffer: Vec<u8>) {
+        buffer.clear();
+        self.buffer = buffer;
+    }
+
+    pub fn into_buffer(self) -> Vec<u8> {
+        self.buffer
+    }
+
     pub fn position(&self) -> u64 {
         self.position
     }

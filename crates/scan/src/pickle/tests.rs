@@ -103,6 +103,13 @@ fn pickles_one_after_the_other_are_all_seen() {
 }
 
 #[test]
+fn one_unpickler_may_load_all_pickles_of_a_file() {
+    // Its memo stays from one to the next.
+    blocked(b"\x80\x04\x8c\x02os\x94.\x80\x04h\x00\x8c\x06system\x93.", &["os.system"], "pickle.dangerous_global");
+    blocked(b"\x80\x04\x8c\x02os\x94.\x80\x04\x8c\x01x\x940h\x00\x8c\x06system\x93.", &["os.system"], "pickle.dangerous_global");
+}
+
+#[test]
 fn frames_that_are_crossed_are_read_in_both_ways() {
     // Readers that hold all bytes see a text over the border; readers of a file drop the rest of the frame.
     let mut bytes = b"\x80\x04\x95\x05\x00\x00\x00\x00\x00\x00\x00N0X\x08\x00".to_vec();

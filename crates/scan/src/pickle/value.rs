@@ -73,6 +73,12 @@ pub(super) struct Heap {
 }
 
 impl Heap {
+    pub fn clear(&mut self) {
+        self.items.clear();
+        self.dictionaries.clear();
+        self.dtypes.clear();
+    }
+
     pub fn tuple(&mut self, items: &[Value]) -> Value {
         let room = self.items.len() + items.len() <= TUPLE_ITEMS_MAX && items.len() <= TUPLE_LENGTH_MAX;
         match (u32::try_from(self.items.len()), u32::try_from(items.len())) {
