@@ -5,7 +5,7 @@ use std::process::Command;
 
 use serde_json::{Value, json};
 
-use crate::{bench_contract, bench_pii, bench_poison, bench_profile, bench_tracking, shell};
+use crate::{bench_contract, bench_pii, bench_poison, bench_profile, bench_runtime, bench_tracking, shell};
 
 /// One line of a bench.
 pub struct Row {
@@ -56,9 +56,13 @@ pub fn run(words: &[&str]) -> Result<(), String> {
             print("contract", &bench_contract::run()?, json);
             Ok(())
         }
+        Some(&"runtime") => {
+            print("runtime", &bench_runtime::run()?, json);
+            Ok(())
+        }
         Some(&"audit") => example("strongroom", "bench_audit", json),
         Some(&"policy") => example("policy", "decision_cost", json),
-        _ => Err("which bench? `tracking`, `profile`, `contract`, `pii`, `poison`, `audit` or `policy`".to_owned()),
+        _ => Err("which bench? `tracking`, `profile`, `contract`, `pii`, `poison`, `runtime`, `audit` or `policy`".to_owned()),
     }
 }
 

@@ -85,6 +85,7 @@ fn after_build(tally: &mut Tally, postgres: Option<&Postgres>, fast: bool) {
     if let Some(postgres) = postgres {
         tally.add(client_tests(&python, &clients, "postgres", Some(postgres)));
     }
+    tally.add(runtime_tests());
     if fast {
         return;
     }
@@ -150,8 +151,41 @@ fn client_tests(python: &Path, folder: &Path, engine: &str, postgres: Option<&Po
     if let Some(postgres) = postgres {
         command.env("STRONGROOM_TEST_POSTGRES", postgres.address()).env("STRONGROOM_PSQL", postgres.psql());
     }
+    pytest(&mut command)
+}
+
+/// The native runtime against the libraries whose models it reads.
+fn runtime_tests() -> Tally {
+    let folder = shell::root().join("tests").join("runtime");
+    let made = python::environment("runtime", &folder.join("requirements.txt")).and_then(|python| {
+        shell::cargo(&["build", "--quiet", "--package", "runtime", "--example", "predict"])?;
+        Ok(python)
+    });
+    let python = match made {
+        Ok(python) => python,
+        Err(problem) => {
+            shell::say(&format!("FAILED: the native runtime cannot be compared: {problem}"));
+            return Tally { passed: 0, failed: 1 };
+        }
+    };
+    shell::say("the native runtime against scikit-learn, XGBoost, LightGBM and ONNX Runtime");
+    let evaluator = shell::target().join("debug").join("examples").join("predict");
+    let mut command = Command::new(python);
+    command
+        .args(["-m", "pytest", "-q", "-ra", "--tb=short", "--color=no", "-c"])
+        .arg(folder.join("pytest.ini"))
+        .arg(&folder)
+        .current_dir(&folder)
+        .env("STRONGROOM_RUNTIME_PREDICT", evaluator)
+        .env("OMP_NUM_THREADS", "1")
+        .env("PYTHONDONTWRITEBYTECODE", "1");
+    pytest(&mut command)
+}
+
+/// Runs pytest and counts.
+fn pytest(command: &mut Command) -> Tally {
     let mut tally = Tally::default();
-    let ended_well = shell::lines(&mut command, |line| {
+    let ended_well = shell::lines(command, |line| {
         eprintln!("{line}");
         if let Some(result) = pytest_result(line) {
             tally = result;
