@@ -8,6 +8,7 @@ mod bench_contract;
 mod bench_pii;
 mod bench_poison;
 mod bench_profile;
+mod bench_runtime;
 mod bench_scan;
 mod bench_sign;
 mod bench_tracking;

@@ -86,6 +86,7 @@ fn after_build(tally: &mut Tally, postgres: Option<&Postgres>, fast: bool) {
         tally.add(client_tests(&python, &clients, "postgres", Some(postgres)));
     }
     tally.add(attest_tests(&clients));
+    tally.add(runtime_tests());
     if fast {
         return;
     }
@@ -169,6 +170,27 @@ fn attest_tests(folder: &Path) -> Tally {
     command
         .arg(folder.join("test_attest.py"))
         .env("STRONGROOM_ATTEST", shell::target().join("debug").join("examples").join("make_fixture"));
+    pytest_tally(&mut command)
+}
+
+/// The native runtime against the libraries whose models it reads.
+fn runtime_tests() -> Tally {
+    shell::say("the native runtime against scikit-learn, XGBoost, LightGBM and ONNX Runtime");
+    let folder = shell::root().join("tests").join("runtime");
+    let made = shell::cargo(&["build", "--quiet", "--package", "runtime", "--example", "predict"])
+        .and_then(|()| python::environment("runtime", &folder.join("requirements.txt")));
+    let python = match made {
+        Ok(python) => python,
+        Err(problem) => {
+            shell::say(&format!("FAILED: {problem}"));
+            return Tally { passed: 0, failed: 1 };
+        }
+    };
+    let mut command = pytest(&python, &folder);
+    command
+        .arg(&folder)
+        .env("STRONGROOM_RUNTIME_PREDICT", shell::target().join("debug").join("examples").join("predict"))
+        .env("OMP_NUM_THREADS", "1");
     pytest_tally(&mut command)
 }
 

@@ -69,6 +69,9 @@ struct Node<T> {
     flags: u8,
 }
 
+/// The ids of the left and the right child in the file.
+type Children = (usize, usize);
+
 /// A node as a file describes it.
 pub(crate) enum Piece<T, W> {
     Split {
@@ -163,7 +166,7 @@ impl<T: Real, W: Real> Forest<T, W> {
     }
 
     /// A node in its final form, with room made for its children.
-    fn laid(&mut self, piece: Piece<T, W>) -> Result<(Node<T>, Option<(usize, usize)>), LoadError> {
+    fn laid(&mut self, piece: Piece<T, W>) -> Result<(Node<T>, Option<Children>), LoadError> {
         let (feature, threshold, flags, left, right) = match piece {
             Piece::Leaf(list) => {
                 let next = place(self.contributions.len())?;

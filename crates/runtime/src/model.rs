@@ -187,6 +187,12 @@ mod tests {
     }
 
     #[test]
+    fn one_model_serves_all_threads() {
+        fn shared<T: Send + Sync>(_: &T) {}
+        shared(&load(&[("model.lgb", TREE)]).unwrap());
+    }
+
+    #[test]
     fn doubt_refuses() {
         assert_eq!(load(&[]).err(), Some(LoadError::NoModel));
         assert_eq!(load(&[("model.pkl", b"\x80\x04.")]).err(), Some(LoadError::NoModel));

@@ -14,6 +14,8 @@ const CATEGORY_MAX: i32 = 1 << 24;
 #[derive(Deserialize)]
 pub(super) struct File {
     pub learner: Learner,
+    /// Of the library that wrote it.
+    pub version: Vec<u32>,
 }
 
 #[derive(Deserialize)]

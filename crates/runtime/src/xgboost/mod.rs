@@ -31,7 +31,7 @@ enum Core {
 impl Xgboost {
     pub(crate) fn load_json(bytes: &[u8], limits: &Limits) -> Result<Self, LoadError> {
         let file: File = serde_json::from_slice(bytes).map_err(|error| LoadError::invalid(format!("XGBoost JSON: {error}")))?;
-        Self::of(file.learner, limits)
+        Self::of(file, limits)
     }
 
     pub(crate) fn load_ubj(bytes: &[u8], limits: &Limits) -> Result<Self, LoadError> {
@@ -41,10 +41,11 @@ impl Xgboost {
         if !ubj.at_end() {
             return Err(LoadError::invalid("XGBoost UBJ: there are bytes behind the model"));
         }
-        Self::of(file.learner, limits)
+        Self::of(file, limits)
     }
 
-    fn of(learner: Learner, limits: &Limits) -> Result<Self, LoadError> {
+    fn of(file: File, limits: &Limits) -> Result<Self, LoadError> {
+        let File { learner, version } = file;
         let classes = learner.number("num_class", 0)?;
         let targets = learner.number("num_target", 1)?.max(classes).max(1);
         let features = learner.number("num_feature", 0)?;
@@ -52,7 +53,15 @@ impl Xgboost {
             return Err(LoadError::TooLarge { what: "features or classes (or none)", limit: limits.width_max as u64 });
         }
         let (link, probability_base) = link_of(&learner.objective.name)?;
+        // What its base score means before version 3 was not compared.
+        if learner.objective.name == "binary:logitraw" && version.first().is_none_or(|major| *major < 3) {
+            return Err(LoadError::unsupported("the XGBoost objective `binary:logitraw` before version 3"));
+        }
         let base = base_of(&learner, targets, probability_base)?;
+        // The library adds the first class's base score to all of them.
+        if learner.gradient_booster.name == "gblinear" && base.iter().any(|score| Some(score) != base.first()) {
+            return Err(LoadError::unsupported("a linear XGBoost booster with a base score for each class"));
+        }
         let core = match learner.gradient_booster {
             Booster { name, model: Some(model), .. } if name == "gblinear" => linear(model.weights, features, targets)?,
             Booster { name, model: Some(model), .. } if name == "gbtree" => {
@@ -123,9 +132,7 @@ fn link_of(name: &str) -> Result<(Link, bool), LoadError> {
         "reg:squarederror" | "reg:linear" | "reg:squaredlogerror" | "reg:pseudohubererror" | "reg:absoluteerror" => {
             (Link::Identity, false)
         }
-        "rank:pairwise" | "rank:ndcg" | "rank:map" | "reg:quantileerror" | "binary:logitraw" => {
-            (Link::Identity, name == "binary:logitraw")
-        }
+        "rank:pairwise" | "rank:ndcg" | "rank:map" | "reg:quantileerror" | "binary:logitraw" => (Link::Identity, false),
         "reg:logistic" => (Link::Logistic, true),
         "binary:logistic" => (Link::Binary(1.0), true),
         "binary:hinge" => (Link::Hinge, false),

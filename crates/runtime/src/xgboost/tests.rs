@@ -63,6 +63,7 @@ fn what_is_unknown_or_broken_is_refused() {
         ("/learner/learner_model_param/base_score".to_owned(), json!("nan")),
         ("/learner/learner_model_param/base_score".to_owned(), json!("[1,2]")),
         ("/learner/feature_names".to_owned(), json!(["a"])),
+        ("/version".to_owned(), json!("3")),
         ("/learner/gradient_booster/model/tree_info".to_owned(), json!([])),
         ("/learner/gradient_booster/model/tree_info".to_owned(), json!([-1])),
         ("/learner/gradient_booster/model/tree_info".to_owned(), json!([3])),

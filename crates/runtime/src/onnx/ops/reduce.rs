@@ -17,7 +17,7 @@ pub(super) fn load(request: &mut Request<'_>) -> Result<Option<Loaded>, LoadErro
             let max = row.iter().copied().fold(f64::NEG_INFINITY, f64::max);
             if max.is_infinite() { max } else { max + row.iter().map(|value| (value - max).exp()).sum::<f64>().ln() }
         }),
-        "ArgMax" => arg(request, |row| argmax(row))?,
+        "ArgMax" => arg(request, argmax)?,
         "ArgMin" => arg(request, |row| argmax(&row.iter().map(|value| -value).collect::<Vec<_>>()))?,
         "Softmax" => soft(request, false).keeping(),
         "LogSoftmax" => soft(request, true),

@@ -112,8 +112,7 @@ fn classifier(request: &mut Request<'_>, machine: Machine, per_class: Vec<usize>
     let (a, b) = (request.attributes.floats("prob_a"), request.attributes.floats("prob_b"));
     let classes = labels.len();
     let pairs = classes * classes.saturating_sub(1) / 2;
-    let enough = classes >= 2
-        && classes <= MACHINE_CLASSES_MAX
+    let enough = (2..=MACHINE_CLASSES_MAX).contains(&classes)
         && per_class.len() == classes
         && machine.coefficients.len() == (classes - 1) * machine.vector_count
         && machine.rho.len() >= pairs

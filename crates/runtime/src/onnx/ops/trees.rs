@@ -40,7 +40,7 @@ fn classifier(request: &mut Request<'_>) -> Result<Loaded, LoadError> {
     let layout = match (count, single) {
         (2, Some(0)) if base.len() <= 1 && matches!(post, Post::None | Post::Logistic) => {
             if positive {
-                Layout::Probability
+                Layout::Probability(post)
             } else {
                 Layout::Margin(post)
             }
@@ -66,8 +66,8 @@ fn classifier(request: &mut Request<'_>) -> Result<Loaded, LoadError> {
 /// How sums become classes.
 #[derive(Clone, Copy)]
 enum Layout {
-    /// Two classes, one sum: the probability of the second.
-    Probability,
+    /// Two classes, one sum of positive weights: above one half is the second, whatever the transform makes of it.
+    Probability(Post),
     /// Two classes, one sum: its sign.
     Margin(Post),
     /// A sum per class.
@@ -77,18 +77,14 @@ enum Layout {
 impl Layout {
     fn outcome(self, mut sums: Vec<f32>, targets: usize) -> (Vec<usize>, Vec<f32>) {
         match self {
-            Self::Probability => {
+            Self::Probability(post) => {
                 let places = sums.iter().map(|sum| usize::from(*sum > 0.5)).collect();
-                (places, sums.iter().flat_map(|sum| [1.0 - sum, *sum]).collect())
+                let row = |sum: &f32| if post == Post::None { [1.0 - *sum, *sum] } else { both(*sum, post) };
+                (places, sums.iter().flat_map(row).collect())
             }
             Self::Margin(post) => {
                 let places = sums.iter().map(|sum| usize::from(*sum > 0.0)).collect();
-                let both = |sum: &f32| {
-                    let mut row = [-*sum, *sum];
-                    post.apply(&mut row);
-                    row
-                };
-                (places, sums.iter().flat_map(both).collect())
+                (places, sums.iter().flat_map(|sum| both(*sum, post)).collect())
             }
             Self::PerClass(post) => {
                 let mut places = Vec::with_capacity(sums.len() / targets.max(1));
@@ -100,6 +96,13 @@ impl Layout {
             }
         }
     }
+}
+
+/// A margin for both classes.
+fn both(sum: f32, post: Post) -> [f32; 2] {
+    let mut row = [-sum, sum];
+    post.apply(&mut row);
+    row
 }
 
 fn regressor(request: &mut Request<'_>) -> Result<Loaded, LoadError> {
