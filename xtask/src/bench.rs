@@ -5,7 +5,9 @@ use std::process::Command;
 
 use serde_json::{Value, json};
 
-use crate::{bench_contract, bench_pii, bench_poison, bench_profile, bench_runtime, bench_scan, bench_sign, bench_tracking, shell};
+use crate::{
+    bench_contract, bench_pii, bench_poison, bench_profile, bench_runtime, bench_scan, bench_sign, bench_tracking, shell,
+};
 
 /// One line of a bench.
 pub struct Row {
@@ -71,7 +73,8 @@ pub fn run(words: &[&str]) -> Result<(), String> {
         Some(&"audit") => example("strongroom", "bench_audit", json),
         Some(&"policy") => example("policy", "decision_cost", json),
         _ => {
-            Err("which bench? `tracking`, `profile`, `contract`, `pii`, `poison`, `runtime`, `scan`, `sign`, `audit` or `policy`".to_owned())
+            Err("which bench? `tracking`, `profile`, `contract`, `pii`, `poison`, `runtime`, `scan`, `sign`, `audit` or `policy`"
+                .to_owned())
         }
     }
 }
