@@ -54,7 +54,6 @@ pub(crate) fn look_up(
 ) -> Result<Known, Problem> {
     let told = |name: &str, trust: Trust| Told { name: name.to_owned(), trust: trust.word() };
     let mut known = Known { run: origin.run.as_ref().map(|(run, trust)| told(run, *trust)), ..Known::default() };
-    let mut observed = [false; 4];
     for used in &origin.uses {
         match used.kind {
             NodeKind::Code => known.code.push(told(&used.name, used.trust)),
@@ -75,11 +74,13 @@ pub(crate) fn look_up(
     let is_observed = |trust: &str| trust == Trust::Observed.word();
     let parts =
         [known.run.is_some(), !known.code.is_empty(), !(known.data.is_empty() && known.other_data.is_empty()), known.environment];
-    observed[0] = known.run.as_ref().is_some_and(|run| is_observed(run.trust));
-    observed[1] = known.code.iter().any(|code| is_observed(code.trust));
-    observed[2] = known.data.iter().any(|data| is_observed(data.trust));
-    // The files were read by the server itself.
-    observed[3] = known.environment;
+    let observed = [
+        known.run.as_ref().is_some_and(|run| is_observed(run.trust)),
+        known.code.iter().any(|code| is_observed(code.trust)),
+        known.data.iter().any(|data| is_observed(data.trust)),
+        // The files were read by the server itself.
+        known.environment,
+    ];
     let count = |parts: [bool; 4]| parts.iter().fold(0_u8, |sum, part| sum.saturating_add(u8::from(*part)));
     (known.known_count, known.observed_count) = (count(parts), count(observed));
     Ok(known)

@@ -26,7 +26,8 @@ impl registry::Admission for Admission {
         let place = place.filter(|place| Place::parse(place).is_ok());
         let row = standings::New { subject: &subject, workspace: new.workspace, submitter: new.submitter, at: new.at, place };
         standings::insert(writer, &row)?;
-        if place.is_some() {
+        // Without files there is nothing to inspect yet; `may_promote` looks again.
+        if has_files(writer, place)? {
             inspections::queue(writer, &subject, new.workspace, new.submitter, new.at)?;
         }
         Ok(())
@@ -74,15 +75,26 @@ impl registry::Admission for Admission {
     }
 }
 
+fn has_files(reader: &mut Reader<'_>, place: Option<&str>) -> Result<bool, Problem> {
+    match place.map(Place::parse).transpose()? {
+        Some(place) => Ok(!ops::manifest_at(reader, &place)?.entries.is_empty()),
+        None => Ok(false),
+    }
+}
+
 impl Admission {
     pub(crate) fn promotable(&self, reader: &mut Reader<'_>, standing: &Standing) -> Result<(), Problem> {
         let number = standing.subject.number;
-        let Some(place) = &standing.place else {
-            if self.0.config.promote_unresolved {
+        let files = match &standing.place {
+            Some(place) => Some(ops::manifest_at(reader, place)?).filter(|manifest| !manifest.entries.is_empty()),
+            None => None,
+        };
+        let Some(now) = files else {
+            if self.0.config.promote_unresolved && standing.state != DataState::Refused {
                 return Ok(());
             }
             return Err(conflict(format!(
-                "version {number}'s files are not on this server, so nothing is known of them; log the model here and register that"
+                "version {number} has no files on this server, so nothing is known of it; log the model here and register that"
             )));
         };
         match standing.state_at(self.0.clock.now()) {
@@ -98,7 +110,6 @@ impl Admission {
                 return Err(conflict(format!("version {number} is in quarantine: {}", waiting_for(standing, last.as_ref()))));
             }
         }
-        let now = ops::manifest_at(reader, place)?;
         if standing.manifest_sha256 != Some(now.digest) {
             return Err(conflict(format!(
                 "version {number}'s files are not those that were inspected; have them inspected again with `strongroom model inspect`"

@@ -299,7 +299,8 @@ impl Admission {
         let mut statement = inspection::statement(report, &report_bytes, &[policy], None);
         let signer = self.signer().await?;
         // Signatures and papers name a model by the root of its signed manifest: the statement speaks of that one too.
-        if let (Some(root), Some(subjects)) = (papers::root(report, manifest), statement["subject"].as_array_mut()) {
+        let subjects = statement.get_mut("subject").and_then(serde_json::Value::as_array_mut);
+        if let (Some(root), Some(subjects)) = (papers::root(report, manifest), subjects) {
             subjects.push(root);
         }
         let unwritable = |error: String| Problem::internal("the attestation cannot be written", error);

@@ -87,11 +87,15 @@ fn files_elsewhere_carry_labels_where_the_configuration_lets_them() {
         let version = world.register("s3://bucket/model").await;
         world.alias(version).await.unwrap();
         assert!(world.runner().step().await.unwrap().is_none(), "there is nothing to inspect");
+        let empty = world.register("runs:/run1/later").await;
+        world.alias(empty).await.unwrap();
+        world.put("later/model.pkl", b"x").await;
+        refused(world.alias(empty).await, Kind::Conflict, "quarantine");
     });
     let strict = AdmissionConfig { promote_unresolved: false, ..impatient() };
     on_both_engines_with(strict, |world| async move {
         let version = world.register("s3://bucket/model").await;
-        refused(world.alias(version).await, Kind::Conflict, "not on this server");
+        refused(world.alias(version).await, Kind::Conflict, "no files on this server");
     });
 }
 
