@@ -106,7 +106,8 @@ fn pickles_one_after_the_other_are_all_seen() {
 fn one_unpickler_may_load_all_pickles_of_a_file() {
     // Its memo stays from one to the next.
     blocked(b"\x80\x04\x8c\x02os\x94.\x80\x04h\x00\x8c\x06system\x93.", &["os.system"], "pickle.dangerous_global");
-    blocked(b"\x80\x04\x8c\x02os\x94.\x80\x04\x8c\x01x\x940h\x00\x8c\x06system\x93.", &["os.system"], "pickle.dangerous_global");
+    // Where each pickle is whole by itself, the numbers of the memo are its own.
+    verdict(b"\x80\x04\x8c\x02os\x940N.\x80\x04ccollections\nOrderedDict\n\x94)R.", Verdict::Clean);
 }
 
 #[test]
