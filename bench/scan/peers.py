@@ -62,6 +62,8 @@ def main():
         except Exception:
             answer = "error"
         told[answer] += 1
+    if told["error"] == len(paths) > 1:
+        sys.exit(f"{sys.argv[1]} cannot read a single file: is it installed with all that it imports?")
     print(json.dumps({**told, "files": len(paths), "seconds": time.perf_counter() - start}))
 
 

@@ -66,11 +66,11 @@ out = []
 for path in json.load(sys.stdin):
     data = pathlib.Path(path).read_bytes()
     del asked[:]
-    for make in (lambda: Fast(io.BytesIO(data)), lambda: Fast(Bare(data)), lambda: Fast(open(path, "rb")), lambda: Slow(io.BytesIO(data))):
-        reader = make()
+    for kind, source in ((Fast, io.BytesIO(data)), (Fast, Bare(data)), (Fast, open(path, "rb")), (Slow, io.BytesIO(data))):
+        # As `pickle.load(file)` again and again: a new unpickler each time.
         for _ in range(3):
             try:
-                reader.load()
+                kind(source).load()
             except BaseException:
                 break
     try:

@@ -196,3 +196,80 @@ fn text(report: &Report, out: &mut dyn Write) -> io::Result<()> {
         report.rules.digest
     )
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    struct Folder(PathBuf);
+
+    impl Folder {
+        fn new(name: &str, files: &[(&str, &[u8])]) -> Self {
+            let path = std::env::temp_dir().join(format!("scan-{name}-{}", std::process::id()));
+            for (name, content) in files {
+                let file = path.join(name);
+                std::fs::create_dir_all(file.parent().unwrap()).unwrap();
+                std::fs::write(file, content).unwrap();
+            }
+            Self(path)
+        }
+    }
+
+    impl Drop for Folder {
+        fn drop(&mut self) {
+            let _ = std::fs::remove_dir_all(&self.0);
+        }
+    }
+
+    #[track_caller]
+    fn check(words: &[&str], wanted: Exit) -> (String, String) {
+        let words: Vec<String> = words.iter().map(|word| (*word).to_owned()).collect();
+        let (mut out, mut complaints) = (Vec::new(), Vec::new());
+        let exit = run(&words, &mut out, &mut complaints);
+        let texts = (String::from_utf8(out).unwrap(), String::from_utf8(complaints).unwrap());
+        assert_eq!(exit, wanted, "{texts:?}");
+        texts
+    }
+
+    #[test]
+    fn a_folder_is_as_bad_as_its_worst_file() {
+        let clean: &[u8] = b"\x80\x04N.";
+        let good = Folder::new("good", &[("a.pkl", clean), ("b/c.json", b"{}")]);
+        let unknown = Folder::new("unknown", &[("a.pkl", clean), ("b.bin", b"\x01\x02")]);
+        let bad = Folder::new("bad", &[("b.bin", b"\x01\x02"), ("c/d.pkl", b"cos\nsystem\n)R.")]);
+        for (folder, exit) in [(&good, Exit::Clean), (&unknown, Exit::Unknown), (&bad, Exit::Blocked)] {
+            check(&[folder.0.to_str().unwrap()], exit);
+        }
+        let (out, _) = check(&[bad.0.to_str().unwrap(), "--json"], Exit::Blocked);
+        let report: serde_json::Value = serde_json::from_str(&out).unwrap();
+        assert_eq!((&report["files"][1]["path"], &report["files"][1]["verdict"]), (&"c/d.pkl".into(), &"blocked".into()));
+        let (out, _) = check(&[bad.0.to_str().unwrap(), "--sarif"], Exit::Blocked);
+        assert!(out.contains("pickle.dangerous_global"));
+        let (out, _) = check(&[bad.0.to_str().unwrap()], Exit::Blocked);
+        assert!(out.contains("BLOCKED  c/d.pkl") && out.contains("os.system"), "{out}");
+    }
+
+    #[test]
+    fn wrong_use_says_what_to_do() {
+        assert!(check(&[], Exit::Failed).1.contains("--allow FILE"));
+        assert!(check(&["--strange"], Exit::Failed).1.contains("--strange"));
+        assert!(check(&["x", "--allow"], Exit::Failed).1.contains("needs a value"));
+        assert!(check(&["/nowhere/at/all"], Exit::Failed).1.contains("cannot read"));
+        assert!(check(&["x", "--max-decompressed", "many"], Exit::Failed).1.contains("many"));
+    }
+
+    #[test]
+    fn links_are_not_followed() {
+        let folder = Folder::new("link", &[("a.pkl", b"\x80\x04N.")]);
+        std::os::unix::fs::symlink("/etc/hostname", folder.0.join("b")).unwrap();
+        assert!(check(&[folder.0.to_str().unwrap()], Exit::Failed).1.contains("link"));
+    }
+
+    #[test]
+    fn a_list_of_the_user_is_taken() {
+        let folder = Folder::new("allow", &[("a.pkl", b"\x80\x04cmine\nThing\n)R."), ("list.md", b"mine Thing\n")]);
+        let (model, list) = (folder.0.join("a.pkl"), folder.0.join("list.md"));
+        check(&[model.to_str().unwrap()], Exit::Blocked);
+        check(&[model.to_str().unwrap(), "--allow", list.to_str().unwrap()], Exit::Clean);
+    }
+}

@@ -77,6 +77,7 @@ pub(crate) fn follow<'a>(
     let mut seen = HashSet::new();
     let mut divergences = 0;
     let mut memory = Memory::default();
+    let mut broken = false;
     let mut queue = vec![(0, Reading::Contiguous)];
     while let Some((start, reading)) = queue.pop() {
         if !seen.insert((start, reading)) {
@@ -110,6 +111,7 @@ pub(crate) fn follow<'a>(
         if let Some(offset) = too_long {
             followed.trace.note(rules::FRAME, offset, "a frame is longer than the file");
         }
+        broken |= !matches!(ending, Ending::Stopped { .. });
         match ending {
             Ending::Stopped { next, open_frame, .. } => {
                 followed.pickles += 1;
@@ -141,16 +143,18 @@ pub(crate) fn follow<'a>(
             }
         }
     }
-    if seen.len() > 1 {
+    if seen.len() > 1 && broken {
         shared(window, &mut followed, depth)?;
     }
     nested(window, &mut followed, depth)?;
     Ok(followed)
 }
 
-/// Follows pickles one after the other as one unpickler object loads them: its memo stays, and what it has read ahead.
+/// Follows pickles one after the other as one unpickler object loads them: its memo stays, and what it has read ahead. Only
+/// files in which a pickle fails by itself are read so, and only imports count: in others, the numbers of the memo would mean
+/// something else than their writer meant.
 fn shared(window: Window<'_>, followed: &mut Followed<'_>, depth: usize) -> io::Result<()> {
-    let operands = followed.trace.operands.len();
+    let (operands, notes, storages) = (followed.trace.operands.len(), followed.trace.notes.len(), followed.trace.storages.len());
     let crossed = followed.trace.notes.iter().any(|note| note.rule == rules::FRAME);
     let count_max = if followed.legacy_torch { torch::LEGACY_PICKLES } else { PICKLES_MAX };
     let readings: &[Reading] = if crossed { &[Reading::Contiguous, Reading::Framed] } else { &[Reading::Contiguous] };
@@ -163,8 +167,9 @@ fn shared(window: Window<'_>, followed: &mut Followed<'_>, depth: usize) -> io::
             }
         }
     }
-    // The same texts stand in the same places; they are looked into once.
     followed.trace.operands.truncate(operands);
+    followed.trace.notes.truncate(notes);
+    followed.trace.storages.truncate(storages);
     Ok(())
 }
 

@@ -106,7 +106,8 @@ fn pickles_one_after_the_other_are_all_seen() {
 fn one_unpickler_may_load_all_pickles_of_a_file() {
     // Its memo stays from one to the next.
     blocked(b"\x80\x04\x8c\x02os\x94.\x80\x04h\x00\x8c\x06system\x93.", &["os.system"], "pickle.dangerous_global");
-    blocked(b"\x80\x04\x8c\x02os\x94.\x80\x04\x8c\x01x\x940h\x00\x8c\x06system\x93.", &["os.system"], "pickle.dangerous_global");
+    // Where each pickle is whole by itself, the numbers of the memo are its own.
+    verdict(b"\x80\x04\x8c\x02os\x940N.\x80\x04ccollections\nOrderedDict\n\x94)R.", Verdict::Clean);
 }
 
 #[test]
@@ -188,4 +189,64 @@ fn long_streams_are_bounded() {
         memo.extend((index.wrapping_mul(60_000)).to_le_bytes());
     }
     verdict(&memo, Verdict::Blocked);
+}
+
+/// A protocol 4 pickle that sets the state of a distribution of SciPy's.
+fn distribution(key: &str, value: &str) -> Vec<u8> {
+    let long = [&[b'X'][..], &(value.len() as u32).to_le_bytes(), value.as_bytes()].concat();
+    let class = b"\x80\x04cscipy.stats._continuous_distns\nnorm_gen\n)\x81}";
+    [class.as_slice(), &text(key), &long, b"sb."].concat()
+}
+
+#[test]
+fn distributions_may_execute_only_the_text_of_scipy() {
+    let own = "\ndef _parse_args(self,  loc=0, scale=1):\n    return (), loc, scale\n\n\
+        def _parse_args_rvs(self,  loc=0, scale=1, size=None):\n    return self._argcheck_rvs( loc, scale, size=size)\n\n\
+        def _parse_args_stats(self,  loc=0, scale=1, moments='mv'):\n    return (), loc, scale, moments\n";
+    verdict(&distribution("_parse_arg_template", own), Verdict::Clean);
+    verdict(&distribution("name", "norm"), Verdict::Clean);
+    blocked(&distribution("_parse_arg_template", "import os"), &[], "pickle.misused_global");
+    blocked(&distribution("_parse_arg_template", &format!("{own}import os\n")), &[], "pickle.misused_global");
+    // Made by another function, so that its class does not show; and a state that is not written in the file.
+    let hidden = b"\x80\x04csklearn.neighbors._kd_tree\nnewObj\ncscipy.stats._continuous_distns\nnorm_gen\n\x85R}b.";
+    blocked(hidden, &[], "pickle.misused_global");
+    blocked(
+        b"\x80\x04cscipy.stats._continuous_distns\nnorm_gen\n)\x81ccollections\nOrderedDict\n)Rb.",
+        &[],
+        "pickle.misused_global",
+    );
+    // `getattr` of a distribution takes its own methods, of nothing else anything.
+    let method =
+        |class: &[u8], name: &str| [&b"\x80\x04cbuiltins\ngetattr\nc"[..], class, b"\n)\x81", &text(name), b"\x86R."].concat();
+    verdict(&method(b"scipy.stats._discrete_distns\npoisson_gen", "_cdf_single"), Verdict::Clean);
+    blocked(&method(b"scipy.stats._discrete_distns\npoisson_gen", "__class__"), &[], "pickle.misused_global");
+    blocked(&method(b"collections\nOrderedDict", "_cdf_single"), &[], "pickle.misused_global");
+}
+
+#[test]
+fn torch_files_in_values_are_scanned_as_files() {
+    let load = |argument: &[u8]| [&b"\x80\x04ctorch.storage\n_load_from_bytes\n"[..], argument, b"\x85R."].concat();
+    let bytes = |inner: &[u8]| load(&[&[b'B'][..], &(inner.len() as u32).to_le_bytes(), inner].concat());
+    blocked(&bytes(&call("os", "system")), &["os.system"], "pickle.dangerous_global");
+    verdict(&bytes(b"\x80\x04]."), Verdict::Clean);
+    verdict(&bytes(b"nothing known"), Verdict::Unknown);
+    blocked(&load(b"\x8c\x04true"), &[], "pickle.misused_global");
+    blocked(&load(b"ccollections\nOrderedDict\n)R"), &[], "pickle.misused_global");
+}
+
+/// torch's file before 1.6: the magic number, the protocol, facts, an object with one storage, the keys, the bytes.
+fn legacy_torch(storage: &[u8], tail: &[u8]) -> Vec<u8> {
+    let magic = b"\x80\x02\x8a\x0al\xfc\x9cF\xf9 j\xa8P\x19.";
+    let object = [&b"\x80\x02(X\x07\0\0\0storage"[..], storage, b"X\x01\0\0\x000X\x03\0\0\0cpuK\x02NtQ."].concat();
+    [&magic[..], b"\x80\x02M\xe9\x03.", b"\x80\x02}.", &object, b"\x80\x02]X\x01\0\0\x000a.", tail].concat()
+}
+
+#[test]
+fn old_torch_files_end_with_their_storages() {
+    let float = b"ctorch\nFloatStorage\n";
+    verdict(&legacy_torch(float, &[0; 16]), Verdict::Clean);
+    verdict(&legacy_torch(float, &[0; 17]), Verdict::Unknown);
+    verdict(&legacy_torch(float, &[0; 15]), Verdict::Unknown);
+    blocked(&legacy_torch(b"cos\nsystem\n", &[0; 16]), &["os.system"], "pickle.dangerous_global");
+    verdict(&legacy_torch(b"X\x01\0\0\0x", &[0; 16]), Verdict::Unknown);
 }
