@@ -57,6 +57,11 @@ struct Order {
 
 /// Runs the command with the words after its name; the report goes to `out`, problems to `complaints`.
 pub fn run(words: &[String], out: &mut dyn Write, complaints: &mut dyn Write) -> Exit {
+    if words.iter().any(|word| word == "--help" || word == "-h") {
+        // Whoever closed the pipe wants no help.
+        let _ = writeln!(out, "{USAGE}");
+        return Exit::Clean;
+    }
     match judge(words, out) {
         Ok(Verdict::Clean) => Exit::Clean,
         Ok(Verdict::Unknown) => Exit::Unknown,
@@ -229,6 +234,12 @@ mod tests {
         let texts = (String::from_utf8(out).unwrap(), String::from_utf8(complaints).unwrap());
         assert_eq!(exit, wanted, "{texts:?}");
         texts
+    }
+
+    #[test]
+    fn help_is_no_mistake() {
+        let (out, complaints) = check(&["--help"], Exit::Clean);
+        assert!(out.contains("--sarif") && complaints.is_empty());
     }
 
     #[test]
