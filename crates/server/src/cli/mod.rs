@@ -14,12 +14,15 @@ mod init;
 mod keys;
 mod lineage;
 mod model;
+mod model_files;
+mod model_signers;
 mod offline;
 mod output;
 mod people;
 mod recover;
 mod serve;
 mod table;
+mod transfer;
 
 use std::process::ExitCode;
 
