@@ -16,11 +16,14 @@ use crate::confine::{ProcessLimits, confine_child};
 use crate::error::InspectionError;
 use crate::finding::Finding;
 use crate::frame::{self, FromWorker, HEAD_BYTES, READ_BYTES_MAX, Read, Ready, ToWorker};
-use crate::job::{FILE_COUNT_MAX, JobSpec};
-use crate::report::{FINDING_COUNT_MAX, InspectionReport, REPORT_SCHEMA};
+use crate::job::FILE_COUNT_MAX;
+use crate::report::FINDING_COUNT_MAX;
+use crate::task::Task;
 
 /// Name of the worker's program, beside the server's own.
 pub const WORKER_NAME: &str = "strongroom-inspect";
+/// Name of the program that runs queries, beside the server's own.
+pub const QUERY_WORKER_NAME: &str = "strongroom-query";
 /// How long a worker may say nothing. It speaks every few seconds, also when it computes.
 const SILENCE_SECONDS_MAX: u64 = 60;
 /// How long a worker may take to end after its last frame.
@@ -105,28 +108,31 @@ impl Worker {
     ///
     /// # Errors
     /// If there is no whole report, for whatever reason: the version stays in quarantine.
-    pub async fn run<R, F>(
+    pub async fn run<T, R, F>(
         &self,
-        job: &JobSpec,
+        job: &T,
         read: R,
         progress: impl FnMut(Progress) + Send,
         cancelled: impl Future<Output = ()> + Send,
-    ) -> Result<InspectionReport, InspectionError>
+    ) -> Result<T::Output, InspectionError>
     where
+        T: Task,
         R: Fn(ReadRequest) -> F + Send + Sync,
         F: Future<Output = Result<Bytes, Problem>> + Send,
     {
-        if job.files.len() > FILE_COUNT_MAX {
-            return Err(InspectionError::Failed(format!("{} files are more than {FILE_COUNT_MAX}; pack them", job.files.len())));
+        if job.file_count() > FILE_COUNT_MAX {
+            return Err(InspectionError::Failed(format!("{} files are more than {FILE_COUNT_MAX}; pack them", job.file_count())));
         }
-        let deadline = Instant::now().checked_add(Duration::from_secs(job.limits.wall_seconds_max));
+        let limits = job.limits();
+        let deadline = Instant::now().checked_add(Duration::from_secs(limits.wall_seconds_max));
         let deadline = deadline.ok_or_else(|| InspectionError::Start("`wall_seconds_max` is beyond all time".to_owned()))?;
-        let mut child = self.start(job)?;
+        let mut child =
+            self.start(ProcessLimits { cpu_seconds_max: limits.cpu_seconds_max, memory_bytes_max: limits.memory_bytes_max })?;
         let outcome = tokio::select! {
             biased;
             () = cancelled => Err(InspectionError::Cancelled),
             outcome = timeout_at(deadline, self.converse(&mut child, job, read, progress)) => {
-                outcome.unwrap_or(Err(InspectionError::TooLong(job.limits.wall_seconds_max)))
+                outcome.unwrap_or(Err(InspectionError::TooLong(limits.wall_seconds_max)))
             }
         };
         match outcome {
@@ -139,26 +145,26 @@ impl Worker {
         }
     }
 
-    fn start(&self, job: &JobSpec) -> Result<Child, InspectionError> {
+    fn start(&self, limits: ProcessLimits) -> Result<Child, InspectionError> {
         let mut command = Command::new(&self.program);
         command.arg("worker").env_clear().current_dir("/").kill_on_drop(true);
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         if self.allow_insecure_unsandboxed {
             command.arg("--allow-insecure-unsandboxed");
         }
-        let limits = ProcessLimits { cpu_seconds_max: job.limits.cpu_seconds_max, memory_bytes_max: job.limits.memory_bytes_max };
         confine_child(&mut command, limits);
         command.spawn().map_err(|error| InspectionError::Start(format!("`{}`: {error}", self.program.display())))
     }
 
-    async fn converse<R, F>(
+    async fn converse<T, R, F>(
         &self,
         child: &mut Child,
-        job: &JobSpec,
+        job: &T,
         read: R,
         progress: impl FnMut(Progress) + Send,
-    ) -> Result<InspectionReport, InspectionError>
+    ) -> Result<T::Output, InspectionError>
     where
+        T: Task,
         R: Fn(ReadRequest) -> F + Send + Sync,
         F: Future<Output = Result<Bytes, Problem>> + Send,
     {
@@ -172,13 +178,11 @@ impl Worker {
             _ => return Err(InspectionError::Protocol("its first frame was not its readiness".to_owned())),
         };
         self.accept(&ready)?;
-        line.say(
-            &frame::job_frame(job).map_err(|error| InspectionError::Failed(format!("the job cannot be handed over: {error}")))?,
-        )
-        .await?;
-        let mut report = Session { job, read, progress, read_bytes: 0, finding_count: 0, spoke: None }.attend(&mut line).await?;
-        take_over(&mut report, job, ready)?;
-        Ok(report)
+        let hand_over = job.frame();
+        line.say(&hand_over.map_err(|error| InspectionError::Failed(format!("the job cannot be handed over: {error}")))?).await?;
+        let session = Session { job, read, progress, read_bytes: 0, finding_count: 0, spoke: None };
+        let last = session.attend(&mut line).await?;
+        job.conclude(last, ready)
     }
 
     fn accept(&self, ready: &Ready) -> Result<(), InspectionError> {
@@ -196,8 +200,8 @@ impl Worker {
 }
 
 /// One conversation's state.
-struct Session<'a, R, P> {
-    job: &'a JobSpec,
+struct Session<'a, T, R, P> {
+    job: &'a T,
     read: R,
     progress: P,
     read_bytes: u64,
@@ -205,16 +209,18 @@ struct Session<'a, R, P> {
     spoke: Option<Instant>,
 }
 
-impl<R, F, P> Session<'_, R, P>
+impl<T, R, F, P> Session<'_, T, R, P>
 where
+    T: Task,
     R: Fn(ReadRequest) -> F + Send + Sync,
     F: Future<Output = Result<Bytes, Problem>> + Send,
     P: FnMut(Progress) + Send,
 {
+    /// Serves the worker until its last frame.
     async fn attend<W: AsyncWrite + Unpin, A: AsyncRead + Unpin>(
         mut self,
         line: &mut Line<W, A>,
-    ) -> Result<InspectionReport, InspectionError> {
+    ) -> Result<FromWorker, InspectionError> {
         loop {
             match line.hear().await? {
                 FromWorker::Read(read) => self.serve(line, read).await?,
@@ -232,7 +238,7 @@ where
                     }
                     (self.progress)(Progress::Found(finding));
                 }
-                FromWorker::Done(report) => return Ok(*report),
+                last @ (FromWorker::Done(_) | FromWorker::Answered(_)) => return Ok(last),
                 FromWorker::Failed(why) => return Err(InspectionError::Failed(why)),
                 FromWorker::Ready(_) => return Err(InspectionError::Protocol("it was ready twice".to_owned())),
             }
@@ -245,7 +251,7 @@ where
         read: Read,
     ) -> Result<(), InspectionError> {
         let file = read.file as usize;
-        let size_bytes = self.job.files.get(file).map(|file| file.size_bytes);
+        let size_bytes = self.job.file(file).map(|file| file.size_bytes);
         let end = read.offset.checked_add(u64::from(read.length));
         let inside = matches!((size_bytes, end), (Some(size), Some(end)) if end <= size);
         if !inside || read.length == 0 || read.length > READ_BYTES_MAX {
@@ -255,8 +261,8 @@ where
             )));
         }
         self.read_bytes = self.read_bytes.saturating_add(u64::from(read.length));
-        if self.read_bytes > self.job.limits.read_bytes_max {
-            let limit = self.job.limits.read_bytes_max;
+        let limit = self.job.limits().read_bytes_max;
+        if self.read_bytes > limit {
             return Err(InspectionError::Failed(format!("more than {limit} bytes had to be read; raise `read_bytes_max`")));
         }
         let request = ReadRequest { file, offset: read.offset, length: read.length };
@@ -319,32 +325,6 @@ impl<W: AsyncWrite + Unpin, A: AsyncRead + Unpin> Line<W, A> {
         });
         heard.await.unwrap_or(Err(InspectionError::Silent(self.silence_max.as_secs())))
     }
-}
-
-/// Checks what a worker sent and sets what the server knows better.
-fn take_over(report: &mut InspectionReport, job: &JobSpec, ready: Ready) -> Result<(), InspectionError> {
-    if report.schema != REPORT_SCHEMA {
-        return Err(InspectionError::Protocol("a report of another form".to_owned()));
-    }
-    if report.findings.len() > FINDING_COUNT_MAX || !report.findings.iter().all(Finding::is_bounded) {
-        return Err(InspectionError::Protocol("a report with findings beyond their limits".to_owned()));
-    }
-    if let Some(screen) = job.screens.iter().find(|screen| !report.screens.contains_key(*screen)) {
-        return Err(InspectionError::Protocol(format!("a report without the screen `{}`", screen.word())));
-    }
-    report.dataset.clone_from(&job.dataset);
-    report.version.clone_from(&job.version);
-    report.manifest_sha256.clone_from(&job.manifest_sha256);
-    report.files.clone_from(&job.files);
-    report.seed = job.seed;
-    report.started_us = job.now_us;
-    report.worker_version = ready.version;
-    report.confinement = ready.confinement;
-    report.reference = job.reference.as_ref().map(|reference| reference.name.clone());
-    report.contract_sha256 = job.contract_yaml.as_ref().map(|yaml| kernel::hex(&kernel::sha256(yaml.as_bytes())));
-    report.summary.size_bytes = job.files.iter().fold(0, |sum, file| sum.saturating_add(file.size_bytes));
-    report.add_findings([]);
-    Ok(())
 }
 
 /// Waits at most `patience` for the worker to end by itself, then kills it.

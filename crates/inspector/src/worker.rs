@@ -5,11 +5,11 @@ use std::sync::Arc;
 
 use inspection::JobSpec;
 use inspection::frame::{FromWorker, PROTOCOL, Ready, ToWorker};
+use sandbox::{Pipe, hear, say};
 use tables::DataFile;
 
 use crate::inspect;
-use crate::pipe::{Pipe, hear, say};
-use crate::sandbox;
+use crate::news::ToServer;
 
 /// Runs one job.
 pub(crate) fn run(allow_insecure_unsandboxed: bool) -> ExitCode {
@@ -34,7 +34,7 @@ pub(crate) fn run(allow_insecure_unsandboxed: bool) -> ExitCode {
         Err(error) => return give_up(format!("threads cannot be made: {error}")),
     };
     let files = files(&job, &pipe);
-    let report = inspect::run(&job, files, &*pipe);
+    let report = inspect::run(&job, files, &ToServer(pipe));
     match say(&FromWorker::Done(Box::new(report))) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => give_up(format!("the report cannot be sent: {error}")),
