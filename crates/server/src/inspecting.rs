@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use data::{Data, DataConfig, Inspect, Runner, VerdictPolicy};
+use data::{Data, DataConfig, Inspect, Query, Runner, VerdictPolicy};
 use gate::{Gate, JobKey};
 use kernel::Problem;
 use vault::db::Opened;
@@ -18,21 +18,37 @@ const INSPECTOR_PROGRAM: &str = "strongroom-inspect";
 /// `Invalid` if that cannot be read.
 pub fn open_data(config: &DataConfig, opened: &Opened, objects: Objects) -> Result<Data, Problem> {
     let verdict = VerdictPolicy::open(config.verdict.as_deref())?;
-    Ok(Data::new(opened.db.clone(), opened.system.clone(), objects, config.clone(), verdict))
+    Ok(Data::new(opened.db.clone(), opened.system.clone(), objects, config.clone(), verdict, queries(config)))
 }
 
 /// Begins to inspect. Only a server does: a command ends too soon.
 pub fn job(room: &Data, config: &DataConfig, gate: &Gate, jobs: &JobKey) -> tokio::task::JoinHandle<()> {
+    if queries(config).is_none() {
+        tracing::warn!(
+            "`strongroom-query` is not there: SQL rules of contracts are not run; install it, or name it in `data.query`"
+        );
+    }
     let runner = Runner::new(room.clone(), gate.clone(), jobs.pass(data::INSPECTOR), inspector(config));
     tokio::spawn(runner.run())
 }
 
+/// The worker that runs SQL over data. Where there is none, SQL rules of contracts are not run, which needs a waiver.
+fn queries(config: &DataConfig) -> Option<Arc<dyn Query>> {
+    let program = config.query.clone().or_else(|| beside_this_program(inspection::QUERY_WORKER_NAME))?;
+    if !program.is_file() {
+        return None;
+    }
+    Some(Arc::new(inspection::Worker::new(program).allow_insecure_unsandboxed(config.allow_insecure_unsandboxed)))
+}
+
+fn beside_this_program(name: &str) -> Option<PathBuf> {
+    let own = std::env::current_exe().ok()?;
+    Some(own.parent()?.join(name))
+}
+
 /// The worker that looks into data. Where there is none, inspections fail and nothing is admitted: that is said at once.
 fn inspector(config: &DataConfig) -> Arc<dyn Inspect> {
-    let program = config.inspector.clone().or_else(|| {
-        let own = std::env::current_exe().ok()?;
-        Some(own.parent()?.join(INSPECTOR_PROGRAM))
-    });
+    let program = config.inspector.clone().or_else(|| beside_this_program(INSPECTOR_PROGRAM));
     let program = program.unwrap_or_else(|| PathBuf::from(INSPECTOR_PROGRAM));
     if !program.is_file() {
         let shown = program.display();

@@ -111,14 +111,18 @@ impl Operation for RunInspection {
         let room = self.room.clone();
         let subject = room.subject(&permit, &self.inspection).await?;
         let objects: Vec<StoredObject> = subject.files.iter().map(|(_, object)| object.clone()).collect();
-        let job = room.job(&permit, &subject).await?;
+        let mut job = room.job(&permit, &subject).await?;
         let read = |request: ReadRequest| -> BoxFuture<'_, Result<bytes::Bytes, Problem>> {
             Box::pin(room.bytes(&permit, &objects, request))
         };
         let watch = Arc::clone(&self.watch);
+        let ending = Ending { inspection: self.inspection, runner: self.runner, at: permit.entry().at };
+        match room.sql_answers(&permit, &job, &subject.files, &subject.previous, &watch).await {
+            Ok(answers) => job.sql = answers,
+            Err(error) => return room.give_up(&permit, ending, &error).await,
+        }
         let news = |progress| watch.hear(progress);
         let inspected = self.inspector.inspect(&job, &read, &news, Box::pin(watch.cancelled())).await;
-        let ending = Ending { inspection: self.inspection, runner: self.runner, at: permit.entry().at };
         match inspected {
             Ok(report) => room.judge(&permit, ending, subject, report).await,
             Err(error) => room.give_up(&permit, ending, &error).await,
@@ -133,6 +137,8 @@ struct Subject {
     contract: Option<StoredObject>,
     /// The version to compare with, and its report.
     reference: Option<(Version, StoredObject)>,
+    /// The files of that version.
+    previous: Vec<(String, StoredObject)>,
 }
 
 /// Whose inspection ends.
@@ -166,7 +172,11 @@ impl Data {
                 None => None,
             };
             let contract = files::document(reader, &id, DocumentKind::Contract)?;
-            Ok(Subject { files: files::all(reader, &id)?, contract, reference, version })
+            let previous = match &version.reference_id {
+                Some(other) => files::all(reader, other)?,
+                None => Vec::new(),
+            };
+            Ok(Subject { files: files::all(reader, &id)?, contract, reference, previous, version })
         };
         self.db().read(permit, read).await
     }
@@ -217,7 +227,7 @@ impl Data {
         Ok(all)
     }
 
-    async fn bytes<O: ?Sized>(
+    pub(crate) async fn bytes<O: ?Sized>(
         &self,
         permit: &Permit<O>,
         objects: &[StoredObject],

@@ -7,6 +7,7 @@ mod audit;
 mod client;
 mod data;
 mod data_commit;
+mod data_query;
 mod data_read;
 mod data_rows;
 mod init;
