@@ -57,8 +57,8 @@ pub fn run(fast: bool) -> ExitCode {
         tally.step("clippy, warnings as errors", lint);
     }
     let mut built = false;
-    tally.step("the server's program and its inspection worker build", || {
-        shell::cargo(&["build", "--package", "strongroom", "--package", "inspector"])?;
+    tally.step("the server's program and its workers build", || {
+        shell::cargo(&["build", "--package", "strongroom", "--package", "inspector", "--package", "query"])?;
         built = true;
         Ok(())
     });
