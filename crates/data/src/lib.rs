@@ -47,16 +47,18 @@ use vault::objects::{ObjectId, Objects};
 pub use artifacts::{ArtifactPath, Download, Fetched, Manifest, ManifestEntry, Wanted};
 pub use attest::{Envelope, verify_envelope};
 pub use config::DataConfig;
-pub use inspect::{Inspect, ReadBytes};
+pub use inspect::{Inspect, ReadBytes, TakeFiles};
 pub use queries::{PREVIOUS_TABLE, Query};
 pub use runner::{INSPECTOR, Runner};
 pub use store::locate;
+pub use store::versions::hands;
 pub use types::{
-    Cleaned, CommitWish, DatasetName, DatasetSummary, Decision, DecisionKind, DocumentKind, FoundFinding, Inspection,
-    InspectionState, Parent, SourceKey, TrustedSource, Verdict, Version, VersionName,
+    Cleaning, CommitWish, DatasetName, DatasetSummary, Decision, DecisionKind, DocumentKind, FoundFinding, Inspection,
+    InspectionState, OtherVersion, Parent, RetrainRequest, SourceKey, Task, Trained, TrustedSource, Verdict, Version,
+    VersionName,
 };
 pub use vault::objects::Body;
-pub use verdict::VerdictPolicy;
+pub use verdict::{VerdictPolicy, Verdicts};
 
 /// Every verb of this room.
 pub const ACTIONS: &[Action] = &[
@@ -64,6 +66,7 @@ pub const ACTIONS: &[Action] = &[
     ops::PUT,
     ops::COMMIT,
     ops::CLEAN,
+    ops::CONTRACT,
     ops::SEARCH,
     ops::GET,
     ops::FINDINGS,
@@ -79,6 +82,8 @@ pub const ACTIONS: &[Action] = &[
     ops::SOURCES_REMOVE,
     ops::BEGIN,
     ops::RUN,
+    ops::RUN_CLEANING,
+    ops::TRAINED,
     ops::SWEEP,
 ];
 
@@ -92,7 +97,7 @@ struct Inner {
     system: SystemDb,
     objects: Objects,
     config: DataConfig,
-    verdict: VerdictPolicy,
+    verdicts: Verdicts,
     /// Wakes the runner when an inspection is queued.
     queued: Notify,
     /// Who runs SQL over files; where there is nobody, SQL rules are not run and queries are refused.
@@ -109,11 +114,12 @@ impl Data {
         system: SystemDb,
         objects: Objects,
         config: DataConfig,
-        verdict: VerdictPolicy,
+        verdicts: impl Into<Verdicts>,
         queries: Option<Arc<dyn Query>>,
     ) -> Self {
+        let verdicts = verdicts.into();
         let query_slots = Semaphore::new(limits::QUERY_COUNT_MAX);
-        Self(Arc::new(Inner { db, system, objects, config, verdict, queued: Notify::new(), queries, query_slots }))
+        Self(Arc::new(Inner { db, system, objects, config, verdicts, queued: Notify::new(), queries, query_slots }))
     }
 
     fn db(&self) -> &Db {

@@ -5,13 +5,12 @@ use std::sync::Arc;
 
 use gate::{BoxFuture, Permit};
 use inspection::{
-    Ask, FileSpec, InspectionError, JobSpec, Progress, QueryJob, QueryLimits, QueryReport, QueryTable, ReadRequest, SqlAnswers,
-    Worker,
+    Ask, InspectionError, JobSpec, Progress, QueryJob, QueryLimits, QueryReport, QueryTable, ReadRequest, SqlAnswers, Worker,
 };
-use kernel::hex;
 use vault::objects::StoredObject;
 
 use crate::inspect::ReadBytes;
+use crate::ops::file_specs;
 use crate::runner::Watch;
 use crate::{Data, DataConfig};
 
@@ -43,7 +42,7 @@ impl Query for Worker {
         progress: &'a (dyn Fn(Progress) + Send + Sync),
         cancelled: BoxFuture<'a, ()>,
     ) -> BoxFuture<'a, Result<QueryReport, InspectionError>> {
-        Box::pin(self.run(job, read, progress, cancelled))
+        Box::pin(self.query(job, read, progress, cancelled))
     }
 }
 
@@ -52,12 +51,7 @@ pub(crate) type Files = Vec<(String, StoredObject)>;
 
 /// A version's files as a table of a query.
 pub(crate) fn table(name: &str, files: &Files) -> QueryTable {
-    let file = |(path, object): &(String, StoredObject)| FileSpec {
-        path: path.clone(),
-        size_bytes: object.size_bytes,
-        sha256: hex(&object.sha256),
-    };
-    QueryTable { name: name.to_owned(), files: files.iter().map(file).collect() }
+    QueryTable { name: name.to_owned(), files: file_specs(files) }
 }
 
 /// The limits of the configuration.
@@ -72,8 +66,8 @@ pub(crate) fn limits(config: &DataConfig, seconds_max: u64) -> QueryLimits {
 }
 
 impl Data {
-    /// Runs the queries of the SQL rules of the job's contract, over the version and the one that it is compared with. What
-    /// could not be run is said, so that the rules count as not run.
+    /// Runs the queries of the SQL rules of the job's contract, over the first of `tables` and those of the others that it
+    /// speaks of. What could not be run is said, so that the rules count as not run.
     ///
     /// # Errors
     /// `Cancelled`, or `Source` if the store is down: then there is no inspection at all.
@@ -81,8 +75,7 @@ impl Data {
         &self,
         permit: &Permit<O>,
         job: &JobSpec,
-        files: &Files,
-        previous: &Files,
+        tables: &[(&str, &Files)],
         watch: &Arc<Watch>,
     ) -> Result<SqlAnswers, InspectionError> {
         let Some(contract_yaml) = job.contract_yaml.as_ref().filter(|yaml| yaml.contains(RULE_WORD)) else {
@@ -91,12 +84,11 @@ impl Data {
         let Some(worker) = &self.0.queries else {
             return Ok(SqlAnswers::not_run(format!("`{}` is not there", inspection::QUERY_WORKER_NAME)));
         };
-        let mut tables = vec![table(&job.dataset, files)];
-        let mut objects: Vec<StoredObject> = files.iter().map(|(_, object)| object.clone()).collect();
-        if contract_yaml.contains(PREVIOUS_TABLE) && !previous.is_empty() {
-            tables.push(table(PREVIOUS_TABLE, previous));
-            objects.extend(previous.iter().map(|(_, object)| object.clone()));
-        }
+        let named = tables.iter().enumerate().filter(|(place, (name, _))| *place == 0 || contract_yaml.contains(name));
+        let tables: Vec<&(&str, &Files)> = named.map(|(_, table)| table).collect();
+        let objects: Vec<StoredObject> =
+            tables.iter().flat_map(|(_, files)| files.iter().map(|(_, object)| object.clone())).collect();
+        let tables = tables.iter().map(|(name, files)| table(name, files)).collect();
         let config = &self.0.config;
         let ask = Ask::Rules { contract_yaml: contract_yaml.clone() };
         let asked = QueryJob { tables, ask, limits: limits(config, config.inspection_seconds_max) };

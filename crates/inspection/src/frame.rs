@@ -7,7 +7,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::finding::Finding;
-use crate::job::JobSpec;
+use crate::job::{CleanCount, JobSpec};
 use crate::query::{QUERY_ANSWER_BYTES_MAX, QueryJob, QueryReport};
 use crate::report::{Confinement, InspectionReport};
 
@@ -32,7 +32,10 @@ const PROGRESS: u8 = 18;
 const FINDING: u8 = 19;
 const DONE: u8 = 20;
 const FAILED: u8 = 21;
-const ANSWERED: u8 = 22;
+const OUTPUT: u8 = 22;
+const WRITE: u8 = 23;
+const CLEANED: u8 = 24;
+const ANSWERED: u8 = 25;
 
 /// A frame's head: which kind, and how many bytes of payload follow.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -77,6 +80,12 @@ pub enum FromWorker {
     Done(Box<InspectionReport>),
     /// What queries gave. The last frame.
     Answered(Box<QueryReport>),
+    /// Where rows are left out: which file it goes on with.
+    Output(Output),
+    /// Bytes of the file that was begun; at most [`READ_BYTES_MAX`].
+    Write(Vec<u8>),
+    /// All files are written. The last frame, where rows are left out.
+    Cleaned(CleanCount),
     /// It cannot go on; why, for people. The last frame.
     Failed(String),
 }
@@ -94,7 +103,7 @@ pub struct Ready {
 }
 
 /// The protocol's version: server and worker must agree.
-pub const PROTOCOL: u32 = 1;
+pub const PROTOCOL: u32 = 2;
 
 /// A request for bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -108,6 +117,19 @@ pub struct Read {
     pub offset: u64,
     /// How many, from 1 to [`READ_BYTES_MAX`], all within the file.
     pub length: u32,
+}
+
+/// What becomes of a file where rows are left out. Each file is named at most once, in their order; one that is not named is
+/// not part of what comes of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Output {
+    /// The file with this index stays as it is: the server copies it by itself.
+    Keep(u32),
+    /// The file with this index is written again; its bytes follow.
+    Begin(u32),
+    /// The file that was begun is whole.
+    End,
 }
 
 /// Where a worker is.
@@ -252,7 +274,8 @@ impl FromWorker {
         Head::parse(bytes, |kind| match kind {
             DONE => Some(REPORT_BYTES_MAX),
             ANSWERED => Some(QUERY_ANSWER_BYTES_MAX),
-            READY | READ | PROGRESS | FINDING | FAILED => Some(SMALL_BYTES_MAX),
+            WRITE => Some(READ_BYTES_MAX),
+            READY | READ | PROGRESS | FINDING | FAILED | OUTPUT | CLEANED => Some(SMALL_BYTES_MAX),
             _ => None,
         })
     }
@@ -270,6 +293,9 @@ impl FromWorker {
             DONE => parse(payload).map(|report| Self::Done(Box::new(report))),
             ANSWERED => parse(payload).map(|report| Self::Answered(Box::new(report))),
             FAILED => parse(payload).map(Self::Failed),
+            OUTPUT => parse(payload).map(Self::Output),
+            WRITE => Ok(Self::Write(payload.to_vec())),
+            CLEANED => parse(payload).map(Self::Cleaned),
             other => Err(FrameError::Kind(other)),
         }
     }
@@ -287,6 +313,9 @@ impl FromWorker {
             Self::Done(report) => framed(DONE, &json(report)?, REPORT_BYTES_MAX),
             Self::Answered(report) => framed(ANSWERED, &json(report)?, QUERY_ANSWER_BYTES_MAX),
             Self::Failed(why) => framed(FAILED, &json(why)?, SMALL_BYTES_MAX),
+            Self::Output(output) => framed(OUTPUT, &json(output)?, SMALL_BYTES_MAX),
+            Self::Write(bytes) => framed(WRITE, bytes, READ_BYTES_MAX),
+            Self::Cleaned(count) => framed(CLEANED, &json(count)?, SMALL_BYTES_MAX),
         }
     }
 }
@@ -341,6 +370,9 @@ mod tests {
         check_from(&FromWorker::Progress(ProgressFrame { stage: "profile".into(), done: 3, of: None }));
         check_from(&FromWorker::Failed("no".into()));
         check_from(&FromWorker::Answered(Box::default()));
+        [Output::Keep(0), Output::Begin(7), Output::End].into_iter().for_each(|output| check_from(&FromWorker::Output(output)));
+        check_from(&FromWorker::Write(vec![0, 1, 255]));
+        check_from(&FromWorker::Cleaned(CleanCount { row_count: 9, removed_count: 2 }));
         check_to(&ToWorker::Job(Box::new(JobSpec::new("d", "1", Vec::new(), 5))));
         let ask = Ask::Rows { sql: "SELECT 1".into() };
         check_to(&ToWorker::Query(Box::new(QueryJob { tables: Vec::new(), ask, limits: QueryLimits::default() })));

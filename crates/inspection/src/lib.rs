@@ -24,6 +24,7 @@ mod html;
 mod job;
 mod query;
 mod report;
+mod session;
 mod task;
 mod view;
 mod worker;
@@ -33,14 +34,15 @@ pub use confine::{ProcessLimits, limit_this_process};
 pub use error::InspectionError;
 pub use finding::{Effect, Example, Finding, FindingKind, NAME_BYTES_MAX, Screen, Severity};
 pub use html::html;
-pub use job::{FileSpec, GuardedRow, JobLimits, JobSpec, Reference, Roles};
+pub use job::{CleanCount, CleanSpec, FileSpec, GuardedRow, JobLimits, JobSpec, OtherTable, Reference, Roles, SubjectKind};
 pub use query::{
     Ask, QUERY_ROW_COUNT_MAX, QUERY_TABLE_COUNT_MAX, QUERY_TEXT_BYTES_MAX, QueryColumn, QueryJob, QueryLimits, QueryReport,
     QueryRows, QueryTable, QueryValue, SqlAnswers,
 };
 pub use report::{Confinement, FINDING_COUNT_MAX, InspectionReport, REPORT_SCHEMA, ScreenState, Section, Summary};
-pub use task::{Task, TaskLimits};
+pub use session::{Progress, ReadRequest, Taken};
 pub use view::{
-    BAR_COUNT_MAX, Bar, ColumnView, DriftView, PoisonView, RuleView, SuspectView, VIEW_COLUMN_COUNT_MAX, VIEW_ROW_COUNT_MAX, View,
+    BAR_COUNT_MAX, Bar, ColumnView, DriftView, PoisonView, RuleView, SegmentView, SuspectView, VIEW_COLUMN_COUNT_MAX,
+    VIEW_ROW_COUNT_MAX, View,
 };
-pub use worker::{Progress, QUERY_WORKER_NAME, ReadRequest, WORKER_NAME, Worker};
+pub use worker::{QUERY_WORKER_NAME, WORKER_NAME, Worker};

@@ -1,6 +1,6 @@
 //! The server's end: starts a worker, hands it the bytes it asks for, and takes its report, or stops it.
 
-use std::future::Future;
+use std::future::{Future, ready};
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::{ExitStatus, Stdio};
@@ -8,16 +8,18 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use kernel::Problem;
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::io::AsyncReadExt;
 use tokio::process::{Child, ChildStderr, Command};
 use tokio::time::{Instant, timeout, timeout_at};
 
 use crate::confine::{ProcessLimits, confine_child};
 use crate::error::InspectionError;
 use crate::finding::Finding;
-use crate::frame::{self, FromWorker, HEAD_BYTES, READ_BYTES_MAX, Read, Ready, ToWorker};
-use crate::job::FILE_COUNT_MAX;
-use crate::report::FINDING_COUNT_MAX;
+use crate::frame::{self, FromWorker, Ready};
+use crate::job::{CleanCount, FILE_COUNT_MAX, JobSpec};
+use crate::query::{QueryJob, QueryReport};
+use crate::report::{FINDING_COUNT_MAX, InspectionReport, REPORT_SCHEMA};
+use crate::session::{Answer, Line, Ports, Progress, ReadRequest, Session, Taken};
 use crate::task::Task;
 
 /// Name of the worker's program, beside the server's own.
@@ -28,37 +30,8 @@ pub const QUERY_WORKER_NAME: &str = "strongroom-query";
 const SILENCE_SECONDS_MAX: u64 = 60;
 /// How long a worker may take to end after its last frame.
 const END_WAIT_MAX: Duration = Duration::from_secs(5);
-/// The shortest time between two reports of progress.
-const PROGRESS_PAUSE: Duration = Duration::from_millis(100);
 /// Bytes of a worker's last words that are kept.
 const LAST_WORDS_BYTES_MAX: u64 = 1_024;
-
-/// The bytes that a worker asks for. They lie within the file.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct ReadRequest {
-    /// Index into the job's files.
-    pub file: usize,
-    /// First byte.
-    pub offset: u64,
-    /// How many; from 1 to [`READ_BYTES_MAX`].
-    pub length: u32,
-}
-
-/// News of a running inspection.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Progress {
-    /// Where it is.
-    Stage {
-        /// What it does now.
-        stage: String,
-        /// How much is done, in the stage's own unit.
-        done: u64,
-        /// Of how much, where that is known.
-        of: Option<u64>,
-    },
-    /// What it found just now; the report has it again.
-    Found(Box<Finding>),
-}
 
 /// Where the worker's program is, and how it may run.
 #[derive(Clone, Debug)]
@@ -89,6 +62,12 @@ impl Worker {
         Ok(Self::new(program))
     }
 
+    /// Where the program is.
+    #[must_use]
+    pub fn program(&self) -> &Path {
+        &self.program
+    }
+
     /// Lets a worker run that cannot confine itself, on kernels without Landlock or seccomp. The report says so.
     #[must_use]
     pub const fn allow_insecure_unsandboxed(mut self, allow: bool) -> Self {
@@ -108,22 +87,99 @@ impl Worker {
     ///
     /// # Errors
     /// If there is no whole report, for whatever reason: the version stays in quarantine.
-    pub async fn run<T, R, F>(
+    pub async fn run<R, F>(
         &self,
-        job: &T,
+        job: &JobSpec,
         read: R,
         progress: impl FnMut(Progress) + Send,
         cancelled: impl Future<Output = ()> + Send,
-    ) -> Result<T::Output, InspectionError>
+    ) -> Result<InspectionReport, InspectionError>
     where
-        T: Task,
         R: Fn(ReadRequest) -> F + Send + Sync,
         F: Future<Output = Result<Bytes, Problem>> + Send,
     {
-        if job.file_count() > FILE_COUNT_MAX {
-            return Err(InspectionError::Failed(format!("{} files are more than {FILE_COUNT_MAX}; pack them", job.file_count())));
+        match self.whole(job, Ports { read, take: nothing, progress }, cancelled).await? {
+            (Answer::Report(mut report), ready) => {
+                take_over(&mut report, job, ready)?;
+                Ok(*report)
+            }
+            _ => Err(not_asked()),
         }
-        let limits = job.limits();
+    }
+
+    /// Runs the queries of `job`, as [`Self::run`] does an inspection.
+    ///
+    /// # Errors
+    /// If there is no answer, for whatever reason.
+    pub async fn query<R, F>(
+        &self,
+        job: &QueryJob,
+        read: R,
+        progress: impl FnMut(Progress) + Send,
+        cancelled: impl Future<Output = ()> + Send,
+    ) -> Result<QueryReport, InspectionError>
+    where
+        R: Fn(ReadRequest) -> F + Send + Sync,
+        F: Future<Output = Result<Bytes, Problem>> + Send,
+    {
+        match self.whole(job, Ports { read, take: nothing, progress }, cancelled).await? {
+            (Answer::Queried(mut report), ready) => {
+                if !report.is_bounded() {
+                    return Err(InspectionError::Protocol("an answer beyond its limits".to_owned()));
+                }
+                report.worker_version = ready.version;
+                report.confinement = ready.confinement;
+                Ok(*report)
+            }
+            _ => Err(not_asked()),
+        }
+    }
+
+    /// Writes a version's files again without the rows that `job.clean` names. `take` gets what comes of it, file by file;
+    /// nothing of it counts unless this ends well.
+    ///
+    /// # Errors
+    /// If not all of it was written, for whatever reason.
+    pub async fn clean<R, F, T, G>(
+        &self,
+        job: &JobSpec,
+        read: R,
+        take: T,
+        progress: impl FnMut(Progress) + Send,
+        cancelled: impl Future<Output = ()> + Send,
+    ) -> Result<CleanCount, InspectionError>
+    where
+        R: Fn(ReadRequest) -> F + Send + Sync,
+        F: Future<Output = Result<Bytes, Problem>> + Send,
+        T: FnMut(Taken) -> G + Send,
+        G: Future<Output = Result<(), Problem>> + Send,
+    {
+        if job.clean.is_none() {
+            return Err(InspectionError::Failed("no rows are named to be left out".to_owned()));
+        }
+        match self.whole(job, Ports { read, take, progress }, cancelled).await?.0 {
+            Answer::Cleaned(count) => Ok(count),
+            _ => Err(not_asked()),
+        }
+    }
+
+    async fn whole<R, F, T, G, P>(
+        &self,
+        task: &dyn Task,
+        ports: Ports<R, T, P>,
+        cancelled: impl Future<Output = ()> + Send,
+    ) -> Result<(Answer, Ready), InspectionError>
+    where
+        R: Fn(ReadRequest) -> F + Send + Sync,
+        F: Future<Output = Result<Bytes, Problem>> + Send,
+        T: FnMut(Taken) -> G + Send,
+        G: Future<Output = Result<(), Problem>> + Send,
+        P: FnMut(Progress) + Send,
+    {
+        if task.file_count() > FILE_COUNT_MAX {
+            return Err(InspectionError::Failed(format!("the files are more than {FILE_COUNT_MAX}; pack them")));
+        }
+        let limits = task.limits();
         let deadline = Instant::now().checked_add(Duration::from_secs(limits.wall_seconds_max));
         let deadline = deadline.ok_or_else(|| InspectionError::Start("`wall_seconds_max` is beyond all time".to_owned()))?;
         let mut child =
@@ -131,7 +187,7 @@ impl Worker {
         let outcome = tokio::select! {
             biased;
             () = cancelled => Err(InspectionError::Cancelled),
-            outcome = timeout_at(deadline, self.converse(&mut child, job, read, progress)) => {
+            outcome = timeout_at(deadline, self.converse(&mut child, task, ports)) => {
                 outcome.unwrap_or(Err(InspectionError::TooLong(limits.wall_seconds_max)))
             }
         };
@@ -156,17 +212,18 @@ impl Worker {
         command.spawn().map_err(|error| InspectionError::Start(format!("`{}`: {error}", self.program.display())))
     }
 
-    async fn converse<T, R, F>(
+    async fn converse<R, F, T, G, P>(
         &self,
         child: &mut Child,
-        job: &T,
-        read: R,
-        progress: impl FnMut(Progress) + Send,
-    ) -> Result<T::Output, InspectionError>
+        task: &dyn Task,
+        ports: Ports<R, T, P>,
+    ) -> Result<(Answer, Ready), InspectionError>
     where
-        T: Task,
         R: Fn(ReadRequest) -> F + Send + Sync,
         F: Future<Output = Result<Bytes, Problem>> + Send,
+        T: FnMut(Taken) -> G + Send,
+        G: Future<Output = Result<(), Problem>> + Send,
+        P: FnMut(Progress) + Send,
     {
         let (Some(to), Some(from)) = (child.stdin.take(), child.stdout.take()) else {
             return Err(InspectionError::Start("its pipes were not made".to_owned()));
@@ -178,11 +235,10 @@ impl Worker {
             _ => return Err(InspectionError::Protocol("its first frame was not its readiness".to_owned())),
         };
         self.accept(&ready)?;
-        let hand_over = job.frame();
+        let hand_over = task.frame();
         line.say(&hand_over.map_err(|error| InspectionError::Failed(format!("the job cannot be handed over: {error}")))?).await?;
-        let session = Session { job, read, progress, read_bytes: 0, finding_count: 0, spoke: None };
-        let last = session.attend(&mut line).await?;
-        job.conclude(last, ready)
+        let answer = Session::new(task, ports).attend(&mut line).await?;
+        Ok((answer, ready))
     }
 
     fn accept(&self, ready: &Ready) -> Result<(), InspectionError> {
@@ -199,132 +255,39 @@ impl Worker {
     }
 }
 
-/// One conversation's state.
-struct Session<'a, T, R, P> {
-    job: &'a T,
-    read: R,
-    progress: P,
-    read_bytes: u64,
-    finding_count: usize,
-    spoke: Option<Instant>,
+/// Takes the files of a job that writes none.
+fn nothing(_: Taken) -> std::future::Ready<Result<(), Problem>> {
+    ready(Err(Problem::internal("this job writes no files", "the worker wrote one")))
 }
 
-impl<T, R, F, P> Session<'_, T, R, P>
-where
-    T: Task,
-    R: Fn(ReadRequest) -> F + Send + Sync,
-    F: Future<Output = Result<Bytes, Problem>> + Send,
-    P: FnMut(Progress) + Send,
-{
-    /// Serves the worker until its last frame.
-    async fn attend<W: AsyncWrite + Unpin, A: AsyncRead + Unpin>(
-        mut self,
-        line: &mut Line<W, A>,
-    ) -> Result<FromWorker, InspectionError> {
-        loop {
-            match line.hear().await? {
-                FromWorker::Read(read) => self.serve(line, read).await?,
-                FromWorker::Progress(frame) => {
-                    let due = self.spoke.is_none_or(|at| at.elapsed() >= PROGRESS_PAUSE);
-                    if due {
-                        self.spoke = Some(Instant::now());
-                        (self.progress)(Progress::Stage { stage: frame.stage, done: frame.done, of: frame.of });
-                    }
-                }
-                FromWorker::Finding(finding) => {
-                    self.finding_count = self.finding_count.saturating_add(1);
-                    if self.finding_count > FINDING_COUNT_MAX || !finding.is_bounded() {
-                        return Err(InspectionError::Protocol("findings beyond their limits".to_owned()));
-                    }
-                    (self.progress)(Progress::Found(finding));
-                }
-                last @ (FromWorker::Done(_) | FromWorker::Answered(_)) => return Ok(last),
-                FromWorker::Failed(why) => return Err(InspectionError::Failed(why)),
-                FromWorker::Ready(_) => return Err(InspectionError::Protocol("it was ready twice".to_owned())),
-            }
-        }
-    }
-
-    async fn serve<W: AsyncWrite + Unpin, A: AsyncRead + Unpin>(
-        &mut self,
-        line: &mut Line<W, A>,
-        read: Read,
-    ) -> Result<(), InspectionError> {
-        let file = read.file as usize;
-        let size_bytes = self.job.file(file).map(|file| file.size_bytes);
-        let end = read.offset.checked_add(u64::from(read.length));
-        let inside = matches!((size_bytes, end), (Some(size), Some(end)) if end <= size);
-        if !inside || read.length == 0 || read.length > READ_BYTES_MAX {
-            let Read { file, offset, length, .. } = read;
-            return Err(InspectionError::Protocol(format!(
-                "it asked for {length} bytes at {offset} of file {file}, which are not there"
-            )));
-        }
-        self.read_bytes = self.read_bytes.saturating_add(u64::from(read.length));
-        let limit = self.job.limits().read_bytes_max;
-        if self.read_bytes > limit {
-            return Err(InspectionError::Failed(format!("more than {limit} bytes had to be read; raise `read_bytes_max`")));
-        }
-        let request = ReadRequest { file, offset: read.offset, length: read.length };
-        match (self.read)(request).await {
-            Ok(data) if data.len() == read.length as usize => {
-                let answer = frame::bytes_frame(read.id, &data).map_err(|error| InspectionError::Protocol(error.to_string()))?;
-                line.say(&answer).await
-            }
-            Ok(data) => {
-                let (got, wanted) = (data.len(), read.length);
-                Err(InspectionError::Source(Problem::internal(
-                    "a stored file is shorter than its row says",
-                    format!("{got} of {wanted} bytes"),
-                )))
-            }
-            Err(problem) => {
-                // The worker need not learn why; it is killed in any case.
-                if let Ok(refusal) = (ToWorker::Refused { id: read.id }).encode() {
-                    line.say(&refusal).await.ok();
-                }
-                Err(InspectionError::Source(problem))
-            }
-        }
-    }
+fn not_asked() -> InspectionError {
+    InspectionError::Protocol("it answered what it was not asked".to_owned())
 }
 
-/// Both pipes.
-struct Line<W, A> {
-    to: W,
-    from: A,
-    silence_max: Duration,
-}
-
-impl<W: AsyncWrite + Unpin, A: AsyncRead + Unpin> Line<W, A> {
-    async fn say(&mut self, bytes: &[u8]) -> Result<(), InspectionError> {
-        let said = timeout(self.silence_max, async {
-            self.to.write_all(bytes).await?;
-            self.to.flush().await
-        });
-        match said.await {
-            Ok(Ok(())) => Ok(()),
-            Ok(Err(_)) => Err(InspectionError::Died(String::new())),
-            Err(_) => Err(InspectionError::Silent(self.silence_max.as_secs())),
-        }
+/// Checks what a worker sent and sets what the server knows better.
+fn take_over(report: &mut InspectionReport, job: &JobSpec, ready: Ready) -> Result<(), InspectionError> {
+    if report.schema != REPORT_SCHEMA {
+        return Err(InspectionError::Protocol("a report of another form".to_owned()));
     }
-
-    async fn hear(&mut self) -> Result<FromWorker, InspectionError> {
-        let heard = timeout(self.silence_max, async {
-            let mut bytes = [0; HEAD_BYTES];
-            self.from.read_exact(&mut bytes).await.map_err(|_| InspectionError::Died(String::new()))?;
-            let head = FromWorker::head(bytes).map_err(|error| InspectionError::Protocol(error.to_string()))?;
-            // `take` grows the buffer as bytes come: a length alone allocates nothing.
-            let mut payload = Vec::new();
-            let length = head.payload_bytes();
-            let count = (&mut self.from).take(length as u64).read_to_end(&mut payload).await;
-            if count.ok() != Some(length) {
-                return Err(InspectionError::Died(String::new()));
-            }
-            FromWorker::read(head, &payload).map_err(|error| InspectionError::Protocol(error.to_string()))
-        });
-        heard.await.unwrap_or(Err(InspectionError::Silent(self.silence_max.as_secs())))
+    if report.findings.len() > FINDING_COUNT_MAX || !report.findings.iter().all(Finding::is_bounded) {
+        return Err(InspectionError::Protocol("a report with findings beyond their limits".to_owned()));
     }
+    if let Some(screen) = job.screens.iter().find(|screen| !report.screens.contains_key(*screen)) {
+        return Err(InspectionError::Protocol(format!("a report without the screen `{}`", screen.word())));
+    }
+    report.dataset.clone_from(&job.dataset);
+    report.version.clone_from(&job.version);
+    report.manifest_sha256.clone_from(&job.manifest_sha256);
+    report.files.clone_from(&job.files);
+    report.seed = job.seed;
+    report.started_us = job.now_us;
+    report.worker_version = ready.version;
+    report.confinement = ready.confinement;
+    report.reference = job.reference.as_ref().map(|reference| reference.name.clone());
+    report.contract_sha256 = job.contract_yaml.as_ref().map(|yaml| kernel::hex(&kernel::sha256(yaml.as_bytes())));
+    report.summary.size_bytes = job.files.iter().fold(0, |sum, file| sum.saturating_add(file.size_bytes));
+    report.add_findings([]);
+    Ok(())
 }
 
 /// Waits at most `patience` for the worker to end by itself, then kills it.

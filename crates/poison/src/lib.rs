@@ -20,6 +20,7 @@ mod cells;
 mod duplicates;
 mod encode;
 mod error;
+mod folds;
 mod forest;
 mod fourier;
 mod input;
@@ -33,6 +34,7 @@ mod report;
 mod scan;
 mod sources;
 mod sparse;
+mod standing;
 mod table;
 mod targets;
 #[cfg(test)]

@@ -12,6 +12,7 @@ mod whole_sums;
 use std::sync::Arc;
 use std::time::Duration;
 
+use datafusion::common::TableReference;
 use datafusion::execution::disk_manager::{DiskManagerBuilder, DiskManagerMode};
 use datafusion::execution::memory_pool::GreedyMemoryPool;
 use datafusion::execution::object_store::ObjectStoreUrl;
@@ -22,7 +23,6 @@ use datafusion::logical_expr::LogicalPlan;
 use datafusion::optimizer::Analyzer;
 use datafusion::physical_plan::execute_stream;
 use datafusion::prelude::{SessionConfig, SessionContext};
-use datafusion::sql::TableReference;
 use inspection::{QueryLimits, QueryRows, QueryValue};
 use tables::Table;
 use tokio::runtime::Runtime;

@@ -1,6 +1,6 @@
 //! What a plan may hold: reading and computing, nothing else.
 
-use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
+use datafusion::common::tree_node::TreeNodeRecursion;
 use datafusion::logical_expr::LogicalPlan;
 
 use super::error::QueryError;

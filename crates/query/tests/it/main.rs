@@ -42,5 +42,5 @@ async fn run(job: &QueryJob, tables: &[Given<'_>]) -> Result<QueryReport, Inspec
         let bytes = held[request.file].slice(from..from + request.length as usize);
         async move { Ok::<_, Problem>(bytes) }
     };
-    Worker::new(PROGRAM).run(job, read, |_| {}, pending()).await
+    Worker::new(PROGRAM).query(job, read, |_| {}, pending()).await
 }

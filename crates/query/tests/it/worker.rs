@@ -54,7 +54,7 @@ async fn what_cannot_be_asked_is_an_error() {
 async fn a_store_that_fails_fails_the_query() {
     let job = job(&[ORDERS], rows("SELECT COUNT(*) FROM orders"));
     let down = |_| async { Err::<bytes::Bytes, _>(Problem::unavailable("the store is down")) };
-    let error = Worker::new(PROGRAM).run(&job, down, |_| {}, std::future::pending()).await.unwrap_err();
+    let error = Worker::new(PROGRAM).query(&job, down, |_| {}, std::future::pending()).await.unwrap_err();
     assert!(matches!(error, InspectionError::Source(_)), "{error}");
 }
 
@@ -62,7 +62,7 @@ async fn a_store_that_fails_fails_the_query() {
 async fn it_does_no_other_workers_job() {
     let job = JobSpec::new("set", "1", Vec::new(), 0);
     let read = |_| async { Ok::<_, Problem>(bytes::Bytes::new()) };
-    let error = Worker::new(PROGRAM).run(&job, read, |_| {}, std::future::pending()).await.unwrap_err();
+    let error = Worker::new(PROGRAM).query(&job, read, |_| {}, std::future::pending()).await.unwrap_err();
     assert!(matches!(&error, InspectionError::Failed(why) if why.contains("not a query")), "{error}");
     assert!(job_frame(&job).is_ok());
 }
