@@ -67,6 +67,7 @@ pub const ACTIONS: &[Action] = &[
     ops::REFUSE,
     ops::SIGNERS_GET,
     ops::SIGNERS_SET,
+    ops::RESCAN,
     ops::BEGIN,
     ops::RUN,
 ];
