@@ -41,6 +41,7 @@ use vault::objects::Objects;
 
 pub use config::AdmissionConfig;
 pub use papers::Paper;
+pub use port::Servable;
 pub use runner::Runner;
 pub use types::{DocumentKind, Inspection, Standing, Subject};
 
