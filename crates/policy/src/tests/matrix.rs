@@ -29,10 +29,12 @@ fn place_of(verb: &str) -> TargetKind {
         "admissions" if verb == "admissions.begin" => TargetKind::Server,
         "admissions" if verb == "admissions.list" => TargetKind::Workspace,
         "versions" | "admissions" => TargetKind::ModelVersion,
+        "endpoints" if matches!(verb, "endpoints.search") => TargetKind::Workspace,
+        "endpoints" => TargetKind::Endpoint,
         "audit" => TargetKind::AuditLog,
         "account" | "sessions" => TargetKind::Myself,
         "tokens" if !verb.ends_with("create_for") && !verb.ends_with("revoke_any") => TargetKind::Myself,
-        "grants" | "access" => TargetKind::Workspace,
+        "grants" | "access" | "signers" => TargetKind::Workspace,
         "workspaces" if verb == "workspaces.get" => TargetKind::Workspace,
         _ => TargetKind::Server,
     }

@@ -33,5 +33,6 @@ pub(super) const ALL: &[Migration] = &[
     step!("0010_data"),
     step!("0011_data_cleaning"),
     step!("0012_admission"),
+    step!("0016_signers"),
     step!("0018_serving"),
 ];
