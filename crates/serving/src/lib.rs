@@ -41,8 +41,7 @@ use guard::Quotas;
 use load::Slot;
 
 /// Every verb of this room.
-pub const ACTIONS: &[Action] =
-    &[ops::CREATE, ops::SEARCH, ops::GET, ops::UPDATE, ops::DELETE, ops::PREDICT];
+pub const ACTIONS: &[Action] = &[ops::CREATE, ops::SEARCH, ops::GET, ops::UPDATE, ops::DELETE, ops::PREDICT];
 
 /// The room. Cheap to clone.
 #[derive(Clone)]

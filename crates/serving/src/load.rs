@@ -85,7 +85,10 @@ impl Serving {
         let known = slot.now.lock().take();
         let servable = self.servable(permit, endpoint_id).await?;
         let loaded = match known {
-            Some(known) if known.loaded.version_id == servable.subject.id() && known.loaded.manifest_sha256 == servable.manifest_sha256 => {
+            Some(known)
+                if known.loaded.version_id == servable.subject.id()
+                    && known.loaded.manifest_sha256 == servable.manifest_sha256 =>
+            {
                 known.loaded
             }
             _ => Arc::new(self.load(permit, servable).await?),

@@ -270,12 +270,16 @@ impl Shared {
         let by_browser = is_browser(request.headers());
         let shows_page = is_navigation(request.headers());
         let speaks_oip = request.uri().path().starts_with(OIP);
+        let speaks_grpc = is_grpc(request.headers());
         match self.pass(request, action, kind, choose).await {
             Ok(answer) => answer,
             Err(problem) if kind == BodyKind::Login => to_login(&problem, "/login?failed"),
             Err(problem) if shows_page && problem.kind() == Kind::Unauthenticated => to_login(&problem, "/login"),
             Err(problem) => {
                 log_problem(action, &problem);
+                if speaks_grpc {
+                    return crate::inference::grpc_problem(&problem);
+                }
                 let answer = problem_answer(&problem, by_browser);
                 if speaks_oip { crate::outbound::in_oip_form(answer, &problem) } else { answer }
             }
@@ -422,6 +426,11 @@ async fn login_credential(body: Body) -> Result<Credential, Problem> {
         (Some(username), Some(password)) => Credential::Basic { username, password: Secret::from(password) },
         _ => Credential::Malformed,
     })
+}
+
+/// Whether the caller speaks gRPC, whose answers have a form of their own.
+fn is_grpc(headers: &http::HeaderMap) -> bool {
+    headers.get(header::CONTENT_TYPE).is_some_and(|kind| kind.as_bytes().starts_with(b"application/grpc"))
 }
 
 /// Whether a browser is on its way to a page. Those that do not say so ask for HTML first; programs do not.

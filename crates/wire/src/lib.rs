@@ -12,6 +12,7 @@ pub mod inference;
 pub mod mlflow;
 pub mod otlp;
 mod outbound;
+mod protobuf;
 
 pub use admin::times::to_text as time_text;
 pub use door::{Chosen, Door, DoorConfig, PeerAddress, RouteEntry};

@@ -13,8 +13,7 @@ use super::lineage::split;
 use super::output::{done, list, segment, show};
 
 const PREFIX: &str = "/api/strongroom/v1/endpoints";
-const FIELDS: [&str; 8] =
-    ["name", "model", "version", "ready", "obstacle", "answers_with", "format", "manifest_sha256"];
+const FIELDS: [&str; 8] = ["name", "model", "version", "ready", "obstacle", "answers_with", "format", "manifest_sha256"];
 /// A request that is read from a file.
 const REQUEST_BYTES_MAX: u64 = 64 << 20;
 

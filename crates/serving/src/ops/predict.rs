@@ -80,7 +80,9 @@ fn width(model: &Loaded) -> usize {
 fn problem(error: PredictError) -> Problem {
     match error {
         PredictError::Input(why) => Problem::invalid(format!("the request does not fit the model: {why}")),
-        PredictError::TooLarge { what, limit } => Problem::new(Kind::TooLarge, format!("{what} exceeds {limit}; send less at once")),
+        PredictError::TooLarge { what, limit } => {
+            Problem::new(Kind::TooLarge, format!("{what} exceeds {limit}; send less at once"))
+        }
         PredictError::Model(why) => Problem::internal("the model cannot answer this", why),
     }
 }

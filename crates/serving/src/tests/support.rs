@@ -73,7 +73,9 @@ impl World {
         let ports = opened.ports.clone();
         gate.set_facts_of(move |target| facts(&ports, target));
         let world = Self { _folder: engine.folder, opened, artifacts, registry, room, gate };
-        world.sql("INSERT INTO workspace (id, name, created_at, created_by) VALUES ($1, 'default', 0, 'x')", &[TEST_WORKSPACE]).await;
+        world
+            .sql("INSERT INTO workspace (id, name, created_at, created_by) VALUES ($1, 'default', 0, 'x')", &[TEST_WORKSPACE])
+            .await;
         let experiment = "INSERT INTO experiment (workspace_id, name, artifact_location, deleted, owner, created_at, updated_at)
                           VALUES ($1, 'e', 'mlflow-artifacts:/1', 0, 'o', 1, 1)";
         world.sql(experiment, &[TEST_WORKSPACE]).await;

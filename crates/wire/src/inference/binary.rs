@@ -48,7 +48,8 @@ fn fixed<const N: usize, T>(bytes: &[u8], count: usize, read: impl Fn([u8; N]) -
 }
 
 fn texts(mut bytes: &[u8], count: usize) -> Result<Vec<String>, Problem> {
-    let wrong = || Problem::invalid("a binary tensor of BYTES is lengths of 4 bytes, each with that many bytes of UTF-8 behind it");
+    let wrong =
+        || Problem::invalid("a binary tensor of BYTES is lengths of 4 bytes, each with that many bytes of UTF-8 behind it");
     let mut all = Vec::with_capacity(count.min(bytes.len() / 4));
     for _ in 0..count {
         let (length, rest) = bytes.split_first_chunk::<4>().ok_or_else(wrong)?;

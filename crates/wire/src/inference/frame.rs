@@ -47,7 +47,8 @@ fn split(frame: &Map<String, Value>) -> Result<Batch, Problem> {
 
 fn records(rows: &[Value]) -> Result<Batch, Problem> {
     let first = rows.first().and_then(Value::as_object);
-    let first = first.ok_or_else(|| Problem::invalid("rows are objects with a value for each column, and there is at least one"))?;
+    let first =
+        first.ok_or_else(|| Problem::invalid("rows are objects with a value for each column, and there is at least one"))?;
     let mut columns = columns_of(first.keys().cloned().collect())?;
     for row in rows {
         let row = row.as_object().filter(|row| row.len() == columns.len());

@@ -1,5 +1,5 @@
 //! Predictions in the languages that clients speak: the Open Inference Protocol v2 (KServe's, over REST, with Triton's binary
-//! tensors: [`oip`]) and MLflow's scoring protocol ([`scoring`]).
+//! tensors: [`oip`]; over gRPC: [`grpc`]) and MLflow's scoring protocol ([`scoring`]).
 //!
 //! An endpoint is an OIP model: `/v2/models/{endpoint}`. MLflow's scoring clients get a base address of their own:
 //! `/endpoints/{endpoint}`.
@@ -7,10 +7,12 @@
 mod binary;
 mod flat;
 mod frame;
+mod grpc;
 mod oip;
 mod request;
 mod scoring;
 
+pub(crate) use grpc::problem_answer as grpc_problem;
 use kernel::Problem;
 use serving::{DataType, Serving, Values};
 
@@ -19,6 +21,7 @@ use crate::Door;
 /// Adds these routes.
 pub fn routes(door: &mut Door, room: &Serving) {
     oip::routes(door, room);
+    grpc::routes(door, room);
     scoring::routes(door, room);
 }
 
@@ -51,7 +54,9 @@ fn count_of(shape: &[u64]) -> Result<usize, Problem> {
 fn json_value(values: &Values, place: usize) -> serde_json::Value {
     use serde_json::Value;
     let value = match values {
-        Values::F32(all) => all.get(place).map(|one| serde_json::Number::from_f64(f64::from(*one)).map_or(Value::Null, Value::Number)),
+        Values::F32(all) => {
+            all.get(place).map(|one| serde_json::Number::from_f64(f64::from(*one)).map_or(Value::Null, Value::Number))
+        }
         Values::F64(all) => all.get(place).map(|one| Value::from(*one)),
         Values::I64(all) => all.get(place).map(|one| Value::from(*one)),
         Values::Bool(all) => all.get(place).map(|one| Value::from(*one)),

@@ -37,7 +37,8 @@ pub(super) fn routes(door: &mut Door, room: &Serving) {
         let infer = move |inbound: &Inbound| {
             let request = request::read(inbound)?;
             let endpoint = inbound.path("endpoint").to_owned();
-            let predict = Predict { room: room.clone(), endpoint: endpoint.clone(), version: version(inbound), batch: request.batch };
+            let predict =
+                Predict { room: room.clone(), endpoint: endpoint.clone(), version: version(inbound), batch: request.batch };
             Ok((predict, Asked { endpoint, id: request.id, wanted: request.wanted }))
         };
         door.route_with(Method::POST, &format!("{path}/infer"), infer, answer);
@@ -60,13 +61,16 @@ fn asked(room: &Serving) -> impl Fn(&Inbound) -> Result<(GetEndpoint, Option<Str
 }
 
 /// The endpoint with the model that answers, if that is the version that was asked for.
-fn answering(found: &Ready, wanted: Option<&str>) -> Result<std::sync::Arc<serving::Loaded>, Problem> {
+pub(super) fn answering(found: &Ready, wanted: Option<&str>) -> Result<std::sync::Arc<serving::Loaded>, Problem> {
     let model = found.model.clone().ok_or_else(|| {
         let why = found.obstacle.clone().unwrap_or_default();
         Problem::new(Kind::Conflict, format!("`{}` is not ready: {why}", found.endpoint.name))
     })?;
     if wanted.is_some_and(|wanted| wanted != model.number.to_string()) {
-        return Err(Problem::not_found(format!("version {} answers here; ask without a version for whichever does", model.number)));
+        return Err(Problem::not_found(format!(
+            "version {} answers here; ask without a version for whichever does",
+            model.number
+        )));
     }
     Ok(model)
 }

@@ -92,10 +92,13 @@ pub(super) fn read(inbound: &Inbound) -> Result<Request, Problem> {
         Some(text) => {
             let length = text.parse::<usize>().ok();
             let parts = length.and_then(|length| whole.split_at_checked(length));
-            parts.ok_or_else(|| Problem::invalid("`Inference-Header-Content-Length` is the length of the JSON before the tensors"))?
+            parts.ok_or_else(|| {
+                Problem::invalid("`Inference-Header-Content-Length` is the length of the JSON before the tensors")
+            })?
         }
     };
-    let body: Body<'_> = serde_json::from_slice(json).map_err(|error| Problem::invalid(format!("the request does not fit: {error}")))?;
+    let body: Body<'_> =
+        serde_json::from_slice(json).map_err(|error| Problem::invalid(format!("the request does not fit: {error}")))?;
     if body.id.as_ref().is_some_and(|id| id.len() > ID_BYTES_MAX) {
         return Err(Problem::invalid(format!("`id` has at most {ID_BYTES_MAX} bytes")));
     }
@@ -133,7 +136,9 @@ fn tensor(input: Input<'_>, raw: &mut &[u8]) -> Result<(String, Tensor), Problem
             *raw = rest;
             binary::values(&datatype, count, own).map_err(within)?
         }
-        _ => return Err(within(Problem::invalid("a tensor has either `data` or, in bytes behind the JSON, a `binary_data_size`"))),
+        _ => {
+            return Err(within(Problem::invalid("a tensor has either `data` or, in bytes behind the JSON, a `binary_data_size`")));
+        }
     };
     let shape = shape.into_iter().map(|one| usize::try_from(one).unwrap_or(usize::MAX)).collect();
     let tensor = Tensor::new(shape, values).map_err(|error| within(Problem::invalid(error.to_string())))?;
@@ -180,7 +185,5 @@ fn flat<T: super::flat::Item>(data: &RawValue, count: usize) -> Result<Vec<T>, P
 
 pub(super) fn unknown_type(word: &str) -> Problem {
     let shown: String = word.chars().take(40).collect();
-    Problem::invalid(format!(
-        "`{shown}` is no type; there are BOOL, UINT8 to UINT64, INT8 to INT64, FP16, FP32, FP64 and BYTES"
-    ))
+    Problem::invalid(format!("`{shown}` is no type; there are BOOL, UINT8 to UINT64, INT8 to INT64, FP16, FP32, FP64 and BYTES"))
 }
