@@ -138,7 +138,7 @@ impl World {
 
     pub(super) async fn alias(&self, number: i64) {
         let sql = "INSERT INTO registered_model_alias (model_id, alias, version)
-                   SELECT model_id, 'champion', CAST($1 AS BIGINT) FROM registered_model
+                   SELECT model_id, 'champion', CAST($1 AS BIGINT) FROM registered_model WHERE 1 = 1
                    ON CONFLICT (model_id, alias) DO UPDATE SET version = excluded.version";
         let write = move |writer: &mut vault::db::Writer<'_>| Ok(writer.execute(sql, &[number.into()])?);
         self.opened.system.write(write).await.unwrap();
