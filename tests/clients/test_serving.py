@@ -115,7 +115,7 @@ def test_tritons_own_client(server, served):
         given.set_data_from_numpy(rows, binary_data=binary)
         names = [output["name"] for output in client.get_model_metadata(served["endpoint"], headers=headers)["outputs"]]
         wanted = [http.InferRequestedOutput(name, binary_data=binary) for name in names]
-        result = client.infer(served["endpoint"], [given], outputs=wanted, headers=headers)
+        result = client.infer(served["endpoint"], [given], outputs=wanted, headers=dict(headers))
         labels = next(result.as_numpy(name) for name in names if result.as_numpy(name).ndim == 1)
         assert labels.tolist() == served["fitted"].predict(rows).tolist()
 
@@ -155,6 +155,38 @@ def test_who_may_ask_and_what_is_recorded(server, served):
     ask(viewer.session(), server, served["endpoint"], body, status=403)
     records = people.call(server.session(), server, "GET", "/audit/records?what=endpoints.predict&rows=50")["records"]
     assert prediction in json.dumps(records)
+
+
+def test_grpc(server, served):
+    grpc_client = pytest.importorskip("tritonclient.grpc")
+    host = server.url.removeprefix("https://")
+    client = grpc_client.InferenceServerClient(host, ssl=True, root_certificates=server.ca)
+    headers = {"authorization": f"Bearer {server.token_file.read_text().strip()}"}
+    assert client.is_server_live(headers=headers) and client.is_server_ready(headers=headers)
+    assert client.is_model_ready(served["endpoint"], headers=headers)
+    about = client.get_model_metadata(served["endpoint"], headers=headers, as_json=True)
+    assert about["versions"] == ["1"] and about["inputs"][0]["shape"] == ["-1", "4"], about
+    rows = np.ascontiguousarray(served["features"][:20])
+    for datatype, kind in (("FP64", np.float64), ("FP32", np.float32)):
+        given = grpc_client.InferInput("input", rows.shape, datatype)
+        given.set_data_from_numpy(rows.astype(kind))
+        result = client.infer(served["endpoint"], [given], headers=headers)
+        names = [output.name for output in result.get_response().outputs]
+        labels = next(result.as_numpy(name) for name in names if result.as_numpy(name).ndim == 1)
+        assert labels.tolist() == served["fitted"].predict(rows).tolist()
+        assert result.get_response().parameters["prediction_id"].string_param
+    from tritonclient.utils import InferenceServerException
+
+    for endpoint, shape, credentials, status in (
+        ("nosuch", rows.shape, headers, "NOT_FOUND"),
+        (served["endpoint"], rows.shape, {}, "UNAUTHENTICATED"),
+        (served["endpoint"], (40, 2), headers, "INVALID_ARGUMENT"),
+    ):
+        given = grpc_client.InferInput("input", shape, "FP64")
+        given.set_data_from_numpy(rows.reshape(shape))
+        with pytest.raises(InferenceServerException) as told:
+            client.infer(endpoint, [given], headers=credentials)
+        assert status in told.value.status(), told.value
 
 
 def test_a_refusal_holds_within_a_second(server, mlflow_here, served):
