@@ -88,6 +88,7 @@ fn every_action() -> BTreeSet<&'static str> {
         tracking::ACTIONS,
         registry::ACTIONS,
         admission::ACTIONS,
+        serving::ACTIONS,
         evaluation::ACTIONS,
         traces::ACTIONS,
         artifacts::ACTIONS,

@@ -29,6 +29,8 @@ fn place_of(verb: &str) -> TargetKind {
         "admissions" if matches!(verb, "admissions.begin" | "admissions.rescan") => TargetKind::Server,
         "admissions" if verb == "admissions.list" => TargetKind::Workspace,
         "versions" | "admissions" => TargetKind::ModelVersion,
+        "endpoints" if matches!(verb, "endpoints.search") => TargetKind::Workspace,
+        "endpoints" => TargetKind::Endpoint,
         "audit" => TargetKind::AuditLog,
         "account" | "sessions" => TargetKind::Myself,
         "tokens" if !verb.ends_with("create_for") && !verb.ends_with("revoke_any") => TargetKind::Myself,

@@ -5,8 +5,8 @@ use serde_json::{Map, Value};
 use traces::limits::{REQUEST_SPAN_COUNT_MAX, SPAN_PART_COUNT_MAX};
 use traces::{NewSpan, SpanEvent, SpanStatus};
 
-use super::protobuf::{Field, fields};
 use super::{malformed, nanoseconds};
+use crate::protobuf::{Field, fields};
 
 /// All spans of an `ExportTraceServiceRequest`.
 pub(super) fn spans(request: &[u8]) -> Result<Vec<NewSpan>, Problem> {
