@@ -245,7 +245,6 @@ mod tests {
                 })
                 .collect();
             drop(all(&bytes));
-            drop(super::super::message::spans(&bytes));
         }
     }
 }

@@ -56,8 +56,12 @@ pub(super) fn routes(door: &mut Door, room: &Serving) {
         let mut message = Written::default();
         message.text(1, &found.endpoint.name).text(2, &model.number.to_string());
         message.text(3, &format!("strongroom_{}", model.format()));
-        model.signature().inputs.iter().for_each(|port| drop(message.message(4, &about(port))));
-        model.signature().outputs.iter().for_each(|port| drop(message.message(5, &about(port))));
+        for port in &model.signature().inputs {
+            message.message(4, &about(port));
+        }
+        for port in &model.signature().outputs {
+            message.message(5, &about(port));
+        }
         Ok(answer(message))
     });
     let room = room.clone();
@@ -284,7 +288,9 @@ fn inferred(prediction: &Prediction, model: &str, id: &str, wanted: &[String]) -
         message.message(5, &tensor);
         raw.push(binary::bytes(values));
     }
-    raw.iter().for_each(|bytes| drop(message.bytes(6, bytes)));
+    for bytes in &raw {
+        message.bytes(6, bytes);
+    }
     Ok(answer(message))
 }
 
