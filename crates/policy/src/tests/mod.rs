@@ -119,7 +119,7 @@ fn facts_of(workspace: &str, target: &Target) -> Facts {
             let exists = number < 100 && workspace.as_deref() == Some(home);
             Facts { exists, workspace, experiment: exists.then_some(number), ..Facts::default() }
         }
-        Target::RegisteredModel(name) | Target::ModelVersion(name, _) => {
+        Target::RegisteredModel(name) | Target::ModelVersion(name, _) | Target::Endpoint(name) => {
             let exists = name.starts_with('m') && workspace.as_deref() == Some("ws");
             Facts { exists, workspace, model: exists.then(|| name.clone()), ..Facts::default() }
         }
