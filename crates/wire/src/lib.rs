@@ -1,4 +1,4 @@
-//! The outside's languages, a module each: [`mlflow`], [`otlp`], [`admin`]. They turn requests into Operations and outputs into
+//! The outside's languages, a module each: [`mlflow`], [`otlp`], [`openlineage`], [`admin`]. They turn requests into Operations and outputs into
 //! answers, and hold no rule of any room.
 //!
 //! [`door`] is the only place that adds routes: one route is one Operation, by construction.
@@ -9,6 +9,7 @@ pub mod admin;
 pub mod door;
 mod inbound;
 pub mod mlflow;
+pub mod openlineage;
 pub mod otlp;
 mod outbound;
 
