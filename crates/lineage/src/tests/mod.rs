@@ -1,5 +1,7 @@
 //! Writing the graph and reading it back, on both engines.
 
+mod walks;
+
 use gate::{Facts, Target};
 use kernel::{Kind, Problem};
 use testkit::gate::{TEST_CALLER, TEST_WORKSPACE};
