@@ -15,8 +15,6 @@ pub(crate) const DEPTH_MAX: usize = 32;
 pub(crate) const NODE_COUNT_MAX: usize = 5_000;
 /// How many edges one lineage may have.
 const EDGE_COUNT_MAX: usize = 20_000;
-/// Nodes looked up in one statement.
-pub(crate) const CHUNK_COUNT: usize = 500;
 
 /// The lineage of a version that is not deleted.
 pub(crate) fn lineage_of(
@@ -150,20 +148,22 @@ fn edge_from_row(row: &Row<'_>) -> Result<Edge, DbError> {
 /// Gives people, runs, logged models and versions the names they have now. An erased name stays away.
 pub(crate) fn label(reader: &mut Reader<'_>, nodes: &mut [Node]) -> Result<(), DbError> {
     let kinds = [
-        (NodeKind::Person, "SELECT id, name FROM principal WHERE id IN"),
-        (NodeKind::Run, "SELECT run_id, name FROM run WHERE run_id IN"),
-        (NodeKind::LoggedModel, "SELECT model_id, name FROM logged_model WHERE model_id IN"),
-        (NodeKind::ModelVersion, "SELECT model_id, name FROM registered_model WHERE model_id IN"),
+        (NodeKind::Person, "principal", "id"),
+        (NodeKind::Run, "run", "run_id"),
+        (NodeKind::LoggedModel, "logged_model", "model_id"),
+        (NodeKind::ModelVersion, "registered_model", "model_id"),
     ];
-    for (kind, select) in kinds {
-        let mut names: HashMap<String, String> = HashMap::new();
-        let mut keys: Vec<String> = nodes.iter().filter(|node| node.kind == kind).map(key_of).collect();
-        keys.sort();
-        keys.dedup();
-        for chunk in keys.chunks(CHUNK_COUNT) {
-            let (list, binds) = in_list(None, chunk);
-            names.extend(reader.query(&format!("{select} {list}"), &binds, |row| Ok((row.text(0)?, row.text(1)?)))?);
+    for (kind, table, id) in kinds {
+        let of_kind = nodes.iter().filter(|node| node.kind == kind);
+        let keys: serde_json::Map<String, serde_json::Value> =
+            of_kind.map(|node| (key_of(node), serde_json::Value::from(0))).filter(|(key, _)| !key.contains('\0')).collect();
+        if keys.is_empty() {
+            continue;
         }
+        let sql = format!("SELECT t.{id}, t.name FROM json_each($1) AS k CROSS JOIN {table} AS t WHERE t.{id} = k.key");
+        let document = serde_json::Value::Object(keys).to_string();
+        let names = reader.query(&sql, &[Bind::from(&document)], |row| Ok((row.text(0)?, row.text(1)?)))?;
+        let names: HashMap<String, String> = names.into_iter().collect();
         for node in nodes.iter_mut().filter(|node| node.kind == kind) {
             node.label = names.get(&key_of(node)).map(|name| match kind {
                 NodeKind::ModelVersion => {
@@ -211,14 +211,4 @@ pub(crate) fn events(reader: &mut Reader<'_>, workspace: &str, wish: &EventWish)
     );
     let bodies = reader.query(&sql, &[Bind::from(&document(&chosen))], |row| row.text(0))?;
     Ok(Events { bodies, total_count })
-}
-
-pub(crate) fn in_list<'a>(first: Option<&'a str>, ids: &'a [String]) -> (String, Vec<Bind<'a>>) {
-    let mut binds: Vec<Bind<'a>> = first.into_iter().map(Bind::from).collect();
-    let mut places = Vec::with_capacity(ids.len());
-    for id in ids {
-        binds.push(Bind::from(id));
-        places.push(format!("${}", binds.len()));
-    }
-    (format!("({})", places.join(", ")), binds)
 }

@@ -1,6 +1,6 @@
 //! What lies around a job or a dataset in both directions: what Marquez's lineage shows.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use gate::{Action, Operation, Permit, Target};
 use kernel::{Micros, Problem};
@@ -80,16 +80,16 @@ fn around(reader: &mut Reader<'_>, roots: Vec<i64>, depth: u32) -> Result<Neighb
     if !jobs.is_empty() {
         numbers.extend(nodes_of(reader, &runs)?.iter().filter(|node| is_run(node)).map(|node| node.number).take(NODE_COUNT_MAX));
     }
+    let mut known = HashSet::new();
+    numbers.retain(|number| known.insert(*number));
     for direction in [Direction::Up, Direction::Down] {
         let begin = numbers.clone();
         for reach in walk(reader, &begin, direction, Some(depth))?.reached {
-            if numbers.len() < NODE_COUNT_MAX && !begin.contains(&reach.number) {
+            if numbers.len() < NODE_COUNT_MAX && known.insert(reach.number) {
                 numbers.push(reach.number);
             }
         }
     }
-    let mut known = std::collections::HashSet::new();
-    numbers.retain(|number| known.insert(*number));
     // The jobs of runs that were met on the way down lie on the way up.
     for (to, edge) in edges_from(reader, &numbers)? {
         if edge.relation == Relation::Used && edge.detail == "job" && numbers.len() < NODE_COUNT_MAX && known.insert(to) {

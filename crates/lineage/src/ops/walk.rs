@@ -1,6 +1,6 @@
 //! What a thing stems from, or what stems from it, at any distance: from a row of data, a file, a person or a commit to every model.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use gate::{Action, Operation, Permit, Target};
 use kernel::Problem;
@@ -131,7 +131,7 @@ impl Operation for WalkGraph {
 /// The edges between these nodes, looked up from their later ends: a thing stems from few, but much may stem from it.
 pub(crate) fn between(reader: &mut Reader<'_>, nodes: &[Node]) -> Result<Vec<Edge>, DbError> {
     let numbers: Vec<i64> = nodes.iter().map(|node| node.number).collect();
-    let known: std::collections::HashSet<&str> = nodes.iter().map(|node| node.id.as_str()).collect();
+    let known: HashSet<&str> = nodes.iter().map(|node| node.id.as_str()).collect();
     let edges = edges_from(reader, &numbers)?.into_iter().map(|(_, edge)| edge);
     Ok(edges.filter(|edge| known.contains(edge.to.as_str())).collect())
 }
@@ -143,7 +143,7 @@ fn listed(reader: &mut Reader<'_>, reached: &[Reach]) -> Result<Vec<Found>, DbEr
         "SELECT n.id, n.key, n.kind, SUBSTR(n.name, 1, {LISTED_CHARS_MAX})
          FROM json_each($1) AS k CROSS JOIN lineage_node AS n WHERE n.id = CAST(k.key AS BIGINT)"
     );
-    let mut by_number = std::collections::HashMap::with_capacity(numbers.len());
+    let mut by_number = HashMap::with_capacity(numbers.len());
     reader.for_each(&sql, &[Bind::from(&document(&numbers))], |row| {
         let kind = NodeKind::parse(&row.text(2)?).ok_or(DbError::Shape(2))?;
         by_number.insert(row.int(0)?, (row.text(1)?, kind, row.text(3)?));

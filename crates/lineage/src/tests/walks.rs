@@ -52,7 +52,7 @@ impl World {
         let walked = self.walk(subject, Direction::Down, None).await.unwrap();
         let mut found: Vec<_> =
             walked.found.into_iter().map(|found| (found.kind, found.label.unwrap_or(found.name), found.depth, found.trust)).collect();
-        found.sort();
+        found.sort_by(|one, other| (one.0, &one.1).cmp(&(other.0, &other.1)));
         found
     }
 }

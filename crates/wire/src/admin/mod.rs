@@ -37,7 +37,7 @@ pub mod lineage;
 pub mod models;
 pub mod roles;
 pub mod sessions;
-pub(crate) mod shape;
+mod shape;
 pub mod sources;
 pub(crate) mod times;
 pub mod tokens;

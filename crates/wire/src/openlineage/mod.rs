@@ -13,7 +13,7 @@ use lineage::{Lineage, Root};
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
-use crate::admin::{shape, times};
+use crate::admin::times;
 use crate::{Answer, Door, Inbound, outbound};
 
 /// Marquez's own page.
@@ -38,7 +38,7 @@ pub fn routes(door: &mut Door, lineage: &Lineage) {
 
     let room = lineage.clone();
     let around = move |inbound: &Inbound| {
-        let [node, depth] = shape::only(inbound, ["nodeId", "depth"])?;
+        let [node, depth] = parameters(inbound, ["nodeId", "depth"])?;
         let node = node.ok_or_else(|| Problem::invalid("`nodeId` must name a job or dataset: `job:NAMESPACE:NAME`"))?;
         Ok(ShowNeighbourhood { room: room.clone(), root: root_of(&node)?, depth: steps_of(depth.as_deref())? })
     };
@@ -47,6 +47,12 @@ pub fn routes(door: &mut Door, lineage: &Lineage) {
     let room = lineage.clone();
     let list = move |inbound: &Inbound| Ok(ListEvents { room: room.clone(), wish: wish(inbound)? });
     door.route::<ListEvents, _, _>(Method::GET, "/api/v1/events/lineage", list, listed);
+}
+
+/// The values of these parameters. Marquez's clients of other versions send more, which change nothing here.
+fn parameters<const N: usize>(inbound: &Inbound, names: [&str; N]) -> Result<[Option<String>; N], Problem> {
+    let given = inbound.query()?;
+    Ok(names.map(|name| given.iter().find(|(known, _)| known == name).map(|(_, value)| value.clone())))
 }
 
 /// Marquez's `job:NAMESPACE:NAME` or `dataset:NAMESPACE:NAME`; a version after `#` is left away.
@@ -133,7 +139,7 @@ fn summary(received: usize, failed: &[(usize, String)]) -> Result<Answer, Proble
 }
 
 fn wish(inbound: &Inbound) -> Result<EventWish, Problem> {
-    let [after, before, limit, offset, order] = shape::only(inbound, ["after", "before", "limit", "offset", "sortDirection"])?;
+    let [after, before, limit, offset, order] = parameters(inbound, ["after", "before", "limit", "offset", "sortDirection"])?;
     let time = |name: &str, text: Option<String>, otherwise: i64| {
         text.filter(|text| !text.is_empty()).map_or(Ok(Micros(otherwise)), |text| times::parse(name, &text))
     };
