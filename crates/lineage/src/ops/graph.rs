@@ -82,8 +82,9 @@ fn around(reader: &mut Reader<'_>, roots: Vec<i64>, depth: u32) -> Result<Neighb
     }
     let mut known = HashSet::new();
     numbers.retain(|number| known.insert(*number));
+    // Both ways from where it begins: down from what lies above would be everything that a person or a commit ever made.
+    let begin = numbers.clone();
     for direction in [Direction::Up, Direction::Down] {
-        let begin = numbers.clone();
         for reach in walk(reader, &begin, direction, Some(depth))?.reached {
             if numbers.len() < NODE_COUNT_MAX && known.insert(reach.number) {
                 numbers.push(reach.number);

@@ -112,12 +112,12 @@ impl Draft {
         };
         for data in &event.inputs {
             for thing in self.data(writer, scene, data)? {
-                self.edge(&subject, &thing, Relation::Used, "input");
+                self.edge(&subject, &thing, Relation::Used, "");
             }
         }
         for data in &event.outputs {
             for thing in self.data(writer, scene, data)? {
-                self.edge(&thing, &subject, Relation::Generated, "output");
+                self.edge(&thing, &subject, Relation::Generated, "");
             }
         }
         Ok(subject)
