@@ -6,7 +6,8 @@ use std::process::Command;
 use serde_json::{Value, json};
 
 use crate::{
-    bench_contract, bench_lineage, bench_pii, bench_poison, bench_profile, bench_runtime, bench_scan, bench_sign, bench_tracking, shell,
+    bench_contract, bench_lineage, bench_pii, bench_poison, bench_profile, bench_runtime, bench_scan, bench_sign, bench_tracking,
+    shell,
 };
 
 /// One line of a bench.

@@ -27,8 +27,13 @@ pub fn run() -> Result<Vec<Row>, String> {
 fn row(row: &Value) -> Row {
     let number = |name: &str| row.get(name).and_then(Value::as_f64).unwrap_or(f64::NAN);
     let work = row.get("work").and_then(Value::as_str).unwrap_or_default().to_owned();
-    let limited_by =
-        format!("{} things among {} and {} edges; p95 {:.1} ms", number("found"), number("nodes"), number("edges"), number("p95_ms"));
+    let limited_by = format!(
+        "{} things among {} and {} edges; p95 {:.1} ms",
+        number("found"),
+        number("nodes"),
+        number("edges"),
+        number("p95_ms")
+    );
     Row {
         work: work.into(),
         ours: number("ours"),

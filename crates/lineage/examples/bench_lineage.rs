@@ -26,7 +26,8 @@ const DESCENDANTS_LIMIT_MS: f64 = 100.0;
 
 fn main() {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
-    let rows: Vec<Value> = Engine::all("bench_lineage").into_iter().flat_map(|engine| runtime.block_on(measure(engine))).collect();
+    let rows: Vec<Value> =
+        Engine::all("bench_lineage").into_iter().flat_map(|engine| runtime.block_on(measure(engine))).collect();
     println!("{}", json!({ "bench": "lineage", "rows": rows }));
 }
 

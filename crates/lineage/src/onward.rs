@@ -58,11 +58,7 @@ pub fn onward(reader: &mut Reader<'_>, workspace: &str, dataset: &str, number: i
                 continue;
             }
             let trust = if *before == Trust::Observed { trust } else { Trust::Claimed };
-            next.push((
-                node.number,
-                trust,
-                if node.kind == NodeKind::DataVersion { node.name.clone() } else { data.clone() },
-            ));
+            next.push((node.number, trust, if node.kind == NodeKind::DataVersion { node.name.clone() } else { data.clone() }));
             if SHOWN.contains(&node.kind) {
                 found.things.push(Stemming { node, trust, data: data.clone() });
             }
@@ -93,7 +89,6 @@ fn steps(reader: &mut Reader<'_>, frontier: &[Reached]) -> Result<Vec<(Node, Tru
          ORDER BY CASE e.trust WHEN 'observed' THEN 0 ELSE 1 END, e.at, n.key, e.relation, e.detail LIMIT {NODE_COUNT_MAX}"
     );
     let binds = document(&numbers);
-    reader.query(&sql, &[(&binds).into()], |row| {
-        Ok((crate::store::node_from_row(row)?, Trust::parse(&row.text(7)?), row.int(8)?))
-    })
+    reader
+        .query(&sql, &[(&binds).into()], |row| Ok((crate::store::node_from_row(row)?, Trust::parse(&row.text(7)?), row.int(8)?)))
 }

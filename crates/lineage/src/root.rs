@@ -106,9 +106,7 @@ impl Root {
 
     fn things(&self, reader: &mut Reader<'_>, workspace: &str) -> Result<Vec<Thing>, DbError> {
         Ok(match self {
-            Self::ModelVersion(model, version) => {
-                find::model_version(reader, workspace, model, version)?.into_iter().collect()
-            }
+            Self::ModelVersion(model, version) => find::model_version(reader, workspace, model, version)?.into_iter().collect(),
             Self::Run(id) => vec![(NodeKind::Run, id.clone()), (NodeKind::Run, id.to_ascii_lowercase().replace('-', ""))],
             Self::LoggedModel(id) => vec![(NodeKind::LoggedModel, id.clone())],
             Self::Data(name, version, _) => find::data_version(reader, workspace, name, version)?.into_iter().collect(),

@@ -75,8 +75,8 @@ pub(crate) fn render(walked: &Walked) -> String {
 /// The roots in the first column and everything else by its distance; within a column near what it hangs on. The way is read from
 /// left to right, from the earlier to the later.
 fn place(walked: &Walked) -> Vec<Placed<'_>> {
-    let depth: HashMap<&str, usize> = walked.found.iter().map(|found| (found.id.as_str(), found.depth as usize)).collect();
-    let of = |node: &Node| depth.get(node.id.as_str()).copied().unwrap_or(0);
+    let depth: HashMap<i64, usize> = walked.found.iter().map(|found| (found.number, found.depth as usize)).collect();
+    let of = |node: &Node| depth.get(&node.number).copied().unwrap_or(0);
     let mut nodes: Vec<&Node> = walked.nodes.iter().collect();
     nodes.sort_by_key(|node| of(node));
     nodes.truncate(NODE_COUNT_MAX);

@@ -21,7 +21,8 @@ pub(crate) fn render(walked: &Walked) -> String {
         Direction::Down if all == 1 => format!("1 thing stems from {}", clean(&walked.subject)),
         Direction::Down => format!("{} stem from {}", things(all), clean(&walked.subject)),
     };
-    let counts: Vec<String> = walked.counts().into_iter().map(|(kind, count)| format!("{count} {}", plural(kind, count))).collect();
+    let counts: Vec<String> =
+        walked.counts().into_iter().map(|(kind, count)| format!("{count} {}", plural(kind, count))).collect();
     let mut lines = vec![if counts.is_empty() { verb } else { format!("{verb}: {}", counts.join(", ")) }];
     let models: Vec<&Found> = walked.found.iter().filter(|found| found.kind == NodeKind::ModelVersion).collect();
     if !models.is_empty() {

@@ -76,7 +76,8 @@ fn around(reader: &mut Reader<'_>, roots: Vec<i64>, depth: u32) -> Result<Neighb
     // A job reads and writes through its runs.
     let is_run = |node: &Node| node.kind == NodeKind::Run;
     let runs: Vec<i64> = walk(reader, &numbers, Direction::Down, Some(1))?.reached.iter().map(|reach| reach.number).collect();
-    let jobs: Vec<i64> = nodes_of(reader, &numbers)?.iter().filter(|node| node.kind == NodeKind::Job).map(|node| node.number).collect();
+    let jobs: Vec<i64> =
+        nodes_of(reader, &numbers)?.iter().filter(|node| node.kind == NodeKind::Job).map(|node| node.number).collect();
     if !jobs.is_empty() {
         numbers.extend(nodes_of(reader, &runs)?.iter().filter(|node| is_run(node)).map(|node| node.number).take(NODE_COUNT_MAX));
     }

@@ -3,9 +3,9 @@
 use gate::{Action, Operation, Outcome, Permit, Target};
 use kernel::Problem;
 
+use crate::Lineage;
 use crate::claim::Event;
 use crate::record::{Scene, event_posted};
-use crate::Lineage;
 
 /// Takes events. All of what they say is claimed; the same event twice is kept once.
 pub struct PostEvents {

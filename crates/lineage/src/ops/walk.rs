@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 
 use gate::{Action, Operation, Permit, Target};
 use kernel::Problem;
-use vault::db::{Bind, DbError, Reader};
+use vault::db::{Bind, DbError, Reader, Row};
 
 use crate::store::{document, edges_from, label, nodes_of};
 use crate::types::{Edge, Node, NodeKind, Trust};
@@ -15,6 +15,11 @@ use crate::{Lineage, Root};
 pub const DETAIL_NODE_COUNT_MAX: usize = 1_000;
 /// Versions of models and the nearest other things that are given a name for people.
 const LABEL_COUNT_MAX: usize = 2_000;
+/// In how many parts names are read at once, and how few are worth one.
+const PART_COUNT: usize = 3;
+const PART_NODE_COUNT_MIN: usize = 2_000;
+/// Numbers that follow each other, from so many on, are read as a whole.
+const RUN_LENGTH_MIN: usize = 256;
 /// The longest name of a thing that is listed.
 const LISTED_CHARS_MAX: usize = 256;
 
@@ -54,8 +59,8 @@ pub struct Walked {
 /// A thing that was reached.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Found {
-    /// Its id in the graph.
-    pub id: String,
+    /// Its number in the tables.
+    pub number: i64,
     /// What it is.
     pub kind: NodeKind,
     /// Its name.
@@ -115,17 +120,36 @@ impl Operation for WalkGraph {
                 return Err(root.missing());
             }
             let walk = walk(reader, &roots, direction, depth)?;
-            let found = listed(reader, &walk.reached)?;
-            let nearest = walk.reached.iter().take(DETAIL_NODE_COUNT_MAX).map(|reach| reach.number);
-            let numbers: Vec<i64> = roots.iter().copied().chain(nearest).collect();
+            Ok((roots, walk))
+        };
+        let (roots, walk) = room.db.read(&permit, read).await?;
+        let nearest = walk.reached.iter().take(DETAIL_NODE_COUNT_MAX).map(|reach| reach.number);
+        let numbers: Vec<i64> = roots.iter().copied().chain(nearest).collect();
+        let detail = room.db.read(&permit, move |reader| {
             let mut nodes = nodes_of(reader, &numbers)?;
             label(reader, &mut nodes)?;
             let edges = between(reader, &nodes)?;
-            let roots = nodes.iter().filter(|node| roots.contains(&node.number)).cloned().collect();
-            Ok(Walked { subject, direction, roots, found, nodes, edges, truncated: walk.truncated })
-        };
-        room.db.read(&permit, read).await
+            Ok((nodes, edges))
+        });
+        // What a node is never changes, so that several connections can read at once what one alone would read for long.
+        let names = futures_util::future::try_join_all(
+            parts(&walk.reached).map(|numbers| room.db.read(&permit, move |reader| Ok(names_of(reader, &numbers)?))),
+        );
+        let ((nodes, edges), names) = futures_util::future::try_join(detail, names).await?;
+        let found = listed(&walk.reached, names);
+        let found = room.db.read(&permit, move |reader| name_for_people(reader, found)).await?;
+        let roots = nodes.iter().filter(|node| roots.contains(&node.number)).cloned().collect();
+        Ok(Walked { subject, direction, roots, found, nodes, edges, truncated: walk.truncated })
     }
+}
+
+/// What was reached, in the order of the tables, in as many parts as are read at once.
+fn parts(reached: &[Reach]) -> impl Iterator<Item = Vec<i64>> {
+    let mut numbers: Vec<i64> = reached.iter().map(|reach| reach.number).collect();
+    numbers.sort_unstable();
+    let size = numbers.len().div_ceil(PART_COUNT).max(PART_NODE_COUNT_MIN);
+    let parts: Vec<Vec<i64>> = numbers.chunks(size).map(<[i64]>::to_vec).collect();
+    parts.into_iter()
 }
 
 /// The edges between these nodes, looked up from their later ends: a thing stems from few, but much may stem from it.
@@ -136,34 +160,48 @@ pub(crate) fn between(reader: &mut Reader<'_>, nodes: &[Node]) -> Result<Vec<Edg
     Ok(edges.filter(|edge| known.contains(edge.to.as_str())).collect())
 }
 
-/// Names and kinds of everything that was reached.
-fn listed(reader: &mut Reader<'_>, reached: &[Reach]) -> Result<Vec<Found>, DbError> {
-    let numbers: Vec<i64> = reached.iter().map(|reach| reach.number).collect();
-    let sql = format!(
-        "SELECT n.id, n.key, n.kind, SUBSTR(n.name, 1, {LISTED_CHARS_MAX})
-         FROM json_each($1) AS k CROSS JOIN lineage_node AS n WHERE n.id = CAST(k.key AS BIGINT)"
-    );
-    let mut by_number = HashMap::with_capacity(numbers.len());
-    reader.for_each(&sql, &[Bind::from(&document(&numbers))], |row| {
-        let kind = NodeKind::parse(&row.text(2)?).ok_or(DbError::Shape(2))?;
-        by_number.insert(row.int(0)?, (row.text(1)?, kind, row.text(3)?));
-        Ok(())
-    })?;
-    let found = reached.iter().filter_map(|reach| {
-        let (id, kind, name) = by_number.remove(&reach.number)?;
-        Some(Found { id, kind, name, label: None, depth: reach.depth, trust: reach.trust })
-    });
-    let mut found: Vec<Found> = found.collect();
-    name_for_people(reader, &mut found)?;
-    Ok(found)
+/// A node's number, kind and name.
+type Name = (i64, NodeKind, String);
+
+/// Kinds and names of these. Those that follow each other are read as a whole: they were made together, and lie together.
+fn names_of(reader: &mut Reader<'_>, numbers: &[i64]) -> Result<Vec<Name>, DbError> {
+    let columns = format!("n.id, n.kind, SUBSTR(n.name, 1, {LISTED_CHARS_MAX})");
+    let name = |row: &Row<'_>| Ok((row.int(0)?, NodeKind::parse(&row.text(1)?).ok_or(DbError::Shape(1))?, row.text(2)?));
+    let mut names = Vec::with_capacity(numbers.len());
+    let mut single = Vec::new();
+    for run in numbers.chunk_by(|one, other| one + 1 == *other) {
+        match (run.first(), run.last()) {
+            (Some(first), Some(last)) if run.len() >= RUN_LENGTH_MIN => {
+                let sql = format!("SELECT {columns} FROM lineage_node AS n WHERE n.id BETWEEN $1 AND $2");
+                names.append(&mut reader.query(&sql, &[Bind::from(*first), Bind::from(*last)], name)?);
+            }
+            _ => single.extend_from_slice(run),
+        }
+    }
+    if !single.is_empty() {
+        let sql =
+            format!("SELECT {columns} FROM json_each($1) AS k CROSS JOIN lineage_node AS n WHERE n.id = CAST(k.key AS BIGINT)");
+        names.append(&mut reader.query(&sql, &[Bind::from(&document(&single))], name)?);
+    }
+    Ok(names)
 }
 
-fn name_for_people(reader: &mut Reader<'_>, found: &mut [Found]) -> Result<(), DbError> {
-    let is_model = |found: &&mut Found| found.kind == NodeKind::ModelVersion;
-    let models: usize = found.iter_mut().filter(is_model).count().min(LABEL_COUNT_MAX);
+fn listed(reached: &[Reach], names: Vec<Vec<Name>>) -> Vec<Found> {
+    let mut by_number: HashMap<i64, (NodeKind, String)> = HashMap::with_capacity(reached.len());
+    by_number.extend(names.into_iter().flatten().map(|(number, kind, name)| (number, (kind, name))));
+    let found = reached.iter().filter_map(|reach| {
+        let (kind, name) = by_number.remove(&reach.number)?;
+        Some(Found { number: reach.number, kind, name, label: None, depth: reach.depth, trust: reach.trust })
+    });
+    found.collect()
+}
+
+fn name_for_people(reader: &mut Reader<'_>, mut found: Vec<Found>) -> Result<Vec<Found>, Problem> {
+    let is_model = |found: &&Found| found.kind == NodeKind::ModelVersion;
+    let models = found.iter().filter(is_model).count().min(LABEL_COUNT_MAX);
     let (mut models_left, mut others_left) = (models, LABEL_COUNT_MAX - models);
     let mut chosen: Vec<&mut Found> = Vec::new();
-    for one in found.iter_mut() {
+    for one in &mut found {
         let left = if one.kind == NodeKind::ModelVersion { &mut models_left } else { &mut others_left };
         if *left > 0 {
             *left -= 1;
@@ -175,15 +213,15 @@ fn name_for_people(reader: &mut Reader<'_>, found: &mut [Found]) -> Result<(), D
     for (one, node) in chosen.into_iter().zip(nodes) {
         one.label = node.label;
     }
-    Ok(())
+    Ok(found)
 }
 
 impl Found {
     /// Enough of a node to look its name up.
     fn as_node(&self) -> Node {
         Node {
-            id: self.id.clone(),
-            number: 0,
+            id: String::new(),
+            number: self.number,
             kind: self.kind,
             name: self.name.clone(),
             label: None,

@@ -25,7 +25,12 @@ fn as_before(writer: &mut Writer<'_>, engine: &str) -> Result<(), DbError> {
     for statement in steps(engine, "0006_lineage") {
         writer.execute(&statement, &[])?;
     }
-    let nodes = [(NodeKind::Run, "run1"), (NodeKind::Person, TEST_CALLER), (NodeKind::DataVersion, "d/1"), (NodeKind::ModelVersion, "rm_1/1")];
+    let nodes = [
+        (NodeKind::Run, "run1"),
+        (NodeKind::Person, TEST_CALLER),
+        (NodeKind::DataVersion, "d/1"),
+        (NodeKind::ModelVersion, "rm_1/1"),
+    ];
     let key = |at: usize| nodes.get(at).map(|(kind, name)| node_key(TEST_WORKSPACE, *kind, name)).unwrap_or_default();
     for (at, (kind, name)) in nodes.iter().enumerate() {
         writer.execute(

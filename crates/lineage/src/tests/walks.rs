@@ -50,8 +50,11 @@ impl World {
 
     async fn down(&self, subject: &str) -> Vec<(NodeKind, String, u32, Trust)> {
         let walked = self.walk(subject, Direction::Down, None).await.unwrap();
-        let mut found: Vec<_> =
-            walked.found.into_iter().map(|found| (found.kind, found.label.unwrap_or(found.name), found.depth, found.trust)).collect();
+        let mut found: Vec<_> = walked
+            .found
+            .into_iter()
+            .map(|found| (found.kind, found.label.unwrap_or(found.name), found.depth, found.trust))
+            .collect();
         found.sort_by(|one, other| (one.0, &one.1).cmp(&(other.0, &other.1)));
         found
     }
@@ -69,10 +72,15 @@ fn everything_leads_down_to_the_model() {
         // What a client claims stays claimed, all the way.
         assert!(world.down("dataset:mlflow:iris@d1").await.iter().any(model(Trust::Claimed)));
         world.post(vec![run(1, &[data("s3", "raw")], &[data("mlops", "models:/churn/2")])]).await;
-        for subject in ["dataset:s3:raw", "commit:abcdef0", "commit:abcdef0123", "job:n:j", "person:bob", &format!("run:{}", run_id(1))] {
+        for subject in
+            ["dataset:s3:raw", "commit:abcdef0", "commit:abcdef0123", "job:n:j", "person:bob", &format!("run:{}", run_id(1))]
+        {
             let found = world.down(subject).await;
             let versions: Vec<_> = found.iter().filter(|found| found.0 == NodeKind::ModelVersion).collect();
-            assert!(matches!(versions.as_slice(), [(_, label, _, Trust::Claimed)] if label == "churn version 2"), "{subject} {found:?}");
+            assert!(
+                matches!(versions.as_slice(), [(_, label, _, Trust::Claimed)] if label == "churn version 2"),
+                "{subject} {found:?}"
+            );
         }
         let up = world.walk("churn/2", Direction::Up, None).await.unwrap();
         let kinds = up.counts();
@@ -147,7 +155,10 @@ fn rings_and_chains_of_any_length_are_walked() {
                 record::run_outputs(writer, scene, "first", &["m-0"], Trust::Observed)?;
                 // A chain of versions, each made from the one before; the last one is what the first one was made from: a ring.
                 for number in 1..=LENGTH {
-                    let source = VersionSource { version: Some(("chain", if number == 1 { LENGTH } else { number - 1 })), ..Default::default() };
+                    let source = VersionSource {
+                        version: Some(("chain", if number == 1 { LENGTH } else { number - 1 })),
+                        ..Default::default()
+                    };
                     record::version_registered(writer, scene, "chain", number, &source)?;
                 }
                 let source = VersionSource { logged_model: Some("m-0"), ..VersionSource::default() };

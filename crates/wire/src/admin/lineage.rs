@@ -1,6 +1,8 @@
 //! `/lineage/{model}/{version}`: the way back from a version of a model, as a graph and as a text. `/lineage`: what any thing stems
 //! from or what stems from it, as a graph, a text or a picture.
 
+use std::collections::HashMap;
+
 use http::Method;
 use kernel::Problem;
 use lineage::ops::{Found, Show, WalkGraph, Walked};
@@ -68,10 +70,12 @@ fn document(text: String, kind: &'static str) -> Answer {
     answer
 }
 
+/// Things go by their numbers here: a walk may find very many.
 fn walk_json(walked: &Walked) -> Value {
+    let numbers: HashMap<&str, String> = walked.nodes.iter().map(|node| (node.id.as_str(), node.number.to_string())).collect();
     let found = |found: &Found| {
         json!({
-            "id": found.id,
+            "id": found.number.to_string(),
             "kind": found.kind.word(),
             "name": found.name,
             "label": found.label,
@@ -79,45 +83,29 @@ fn walk_json(walked: &Walked) -> Value {
             "trust": found.trust.word(),
         })
     };
+    let renamed = |mut value: Value, fields: &[(&str, &str)]| {
+        for (field, id) in fields {
+            if let Some(place) = value.get_mut(*field) {
+                *place = json!(numbers.get(id));
+            }
+        }
+        value
+    };
+    let root = |node: &Node| renamed(node_json(node), &[("id", &node.id)]);
+    let edge = |edge: &Edge| renamed(edge_json(edge), &[("from", &edge.from), ("to", &edge.to)]);
     let counts: serde_json::Map<String, Value> =
         walked.counts().into_iter().map(|(kind, count)| (kind.word().to_owned(), json!(count))).collect();
     json!({
         "subject": walked.subject,
         "direction": walked.direction.word(),
-        "roots": walked.roots.iter().map(node_json).collect::<Vec<_>>(),
+        "roots": walked.roots.iter().map(root).collect::<Vec<_>>(),
         "count": walked.found.len(),
         "counts": counts,
         "nodes": walked.found.iter().map(found).collect::<Vec<_>>(),
-        "edges": walked.edges.iter().map(edge_json).collect::<Vec<_>>(),
+        "edges": walked.edges.iter().map(edge).collect::<Vec<_>>(),
         "edges_complete": walked.is_detailed() && !walked.truncated,
         "truncated": walked.truncated,
     })
-}
-
-fn answer(graph: Graph) -> Result<Answer, Problem> {
-    let subject = &graph.subject;
-    let data = |wanted: Use| -> Vec<Value> {
-        let uses = graph.uses(NodeKind::DataVersion).into_iter().chain(graph.uses(NodeKind::Dataset));
-        uses.filter(|(edge, _)| Use::of_context(&edge.detail) == wanted).map(used).collect()
-    };
-    outbound::json(&json!({
-        "model": subject.name,
-        "version": subject.version,
-        "aliases": subject.aliases,
-        "stage": subject.stage,
-        "source": subject.source,
-        "registered_at": times::to_text(subject.at),
-        "node": subject.node,
-        "author": graph.author().map(|node| json!({ "id": node.name, "name": node.label })),
-        "code": graph.uses(NodeKind::Code).into_iter().map(used).collect::<Vec<_>>(),
-        "training_data": data(Use::Training),
-        "test_data": data(Use::Testing),
-        "other_data": data(Use::Other),
-        "nodes": graph.nodes.iter().map(node_json).collect::<Vec<_>>(),
-        "edges": graph.edges.iter().map(edge_json).collect::<Vec<_>>(),
-        "truncated": graph.truncated,
-        "text": graph.to_text(),
-    }))
 }
 
 /// Code or data, with whose word it is that it was used.

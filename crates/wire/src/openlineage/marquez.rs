@@ -119,7 +119,10 @@ fn node_json(id: &str, shown: &Shown<'_>, all: &BTreeMap<String, Shown<'_>>, sta
     let at = times::to_text(kernel::Micros(shown.at));
     let data = if shown.is_job {
         let named = |ids: &BTreeSet<String>| -> Vec<Value> {
-            ids.iter().filter_map(|id| all.get(id)).map(|other| json!({ "namespace": other.name.0, "name": other.name.1 })).collect()
+            ids.iter()
+                .filter_map(|id| all.get(id))
+                .map(|other| json!({ "namespace": other.name.0, "name": other.name.1 }))
+                .collect()
         };
         let latest = shown.runs.iter().max_by_key(|run| (started(run, states), run.at));
         json!({

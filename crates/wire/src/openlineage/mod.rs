@@ -121,10 +121,8 @@ fn created() -> Answer {
 
 /// How OpenLineage's batches are answered. What is wrong once is wrong again, so nothing is to be tried again.
 fn summary(received: usize, failed: &[(usize, String)]) -> Result<Answer, Problem> {
-    let failed_events: Vec<Value> = failed
-        .iter()
-        .map(|(index, reason)| json!({ "index": index, "reason": reason, "retriable": false }))
-        .collect();
+    let failed_events: Vec<Value> =
+        failed.iter().map(|(index, reason)| json!({ "index": index, "reason": reason, "retriable": false })).collect();
     outbound::json(&json!({
         "status": if failed.is_empty() { "success" } else { "partial_success" },
         "summary": {

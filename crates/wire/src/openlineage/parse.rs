@@ -20,7 +20,8 @@ type Object = Map<String, Value>;
 /// One event out of its text.
 pub(super) fn event(text: &str) -> Result<Event, Problem> {
     if text.len() > EVENT_BYTES_MAX {
-        let message = format!("an event may have at most {EVENT_BYTES_MAX} bytes, this one has {}; send less in its facets", text.len());
+        let message =
+            format!("an event may have at most {EVENT_BYTES_MAX} bytes, this one has {}; send less in its facets", text.len());
         return Err(Problem::new(Kind::TooLarge, message));
     }
     // The parser itself stops at a depth of 128, so that what follows cannot recurse further.
@@ -73,9 +74,9 @@ fn run_id(run: &Object, name: &str) -> Result<String, Problem> {
     let dashes = |place: usize| matches!(place, 8 | 13 | 18 | 23);
     let is_uuid = id.len() == 36
         && id.bytes().enumerate().all(|(place, byte)| if dashes(place) { byte == b'-' } else { byte.is_ascii_hexdigit() });
-    is_uuid.then_some(id).ok_or_else(|| {
-        Problem::invalid(format!("`{name}` must be a UUID such as 01941f29-7c00-7000-8000-000000000000"))
-    })
+    is_uuid
+        .then_some(id)
+        .ok_or_else(|| Problem::invalid(format!("`{name}` must be a UUID such as 01941f29-7c00-7000-8000-000000000000")))
 }
 
 /// The facet `parent` of a run: `{run: {runId}, job: {namespace, name}}`.
