@@ -90,6 +90,11 @@ impl Named {
 /// A unit separator: control characters are refused in names.
 pub(crate) const SEPARATOR: char = '\u{1f}';
 
+/// A node's name as it is shown: what stands between its parts becomes a colon.
+pub(crate) fn shown(name: String) -> String {
+    if name.contains(SEPARATOR) { name.replace(SEPARATOR, ":") } else { name }
+}
+
 /// A job, and what is said of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct JobClaim {

@@ -51,7 +51,7 @@ fn neighbours(reader: &mut Reader<'_>, node: &str, relation: Relation) -> Result
     reader.query(sql, &[node.into(), relation.word().into()], |row| {
         Ok(Used {
             kind: NodeKind::parse(&row.text(0)?).ok_or(DbError::Shape(0))?,
-            name: row.text(1)?,
+            name: crate::claim::shown(row.text(1)?),
             trust: Trust::parse(&row.text(2)?),
             detail: row.text(3)?,
         })

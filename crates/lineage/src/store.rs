@@ -114,7 +114,7 @@ pub(crate) fn node_from_row(row: &Row<'_>) -> Result<Node, DbError> {
         number: row.int(0)?,
         id: row.text(1)?,
         kind: NodeKind::parse(&row.text(2)?).ok_or(DbError::Shape(2))?,
-        name: row.text(3)?,
+        name: crate::claim::shown(row.text(3)?),
         label: None,
         digest: row.opt_text(4)?,
         attributes: serde_json::from_str(&row.text(5)?).unwrap_or_default(),

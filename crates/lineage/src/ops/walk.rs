@@ -6,6 +6,7 @@ use gate::{Action, Operation, Permit, Target};
 use kernel::Problem;
 use vault::db::{Bind, DbError, Reader, Row};
 
+use crate::claim::shown;
 use crate::store::{document, edges_from, label, nodes_of};
 use crate::types::{Edge, Node, NodeKind, Trust};
 use crate::walk::{Direction, Reach, walk};
@@ -166,7 +167,7 @@ type Name = (i64, NodeKind, String);
 /// Kinds and names of these. Those that follow each other are read as a whole: they were made together, and lie together.
 fn names_of(reader: &mut Reader<'_>, numbers: &[i64]) -> Result<Vec<Name>, DbError> {
     let columns = format!("n.id, n.kind, SUBSTR(n.name, 1, {LISTED_CHARS_MAX})");
-    let name = |row: &Row<'_>| Ok((row.int(0)?, NodeKind::parse(&row.text(1)?).ok_or(DbError::Shape(1))?, row.text(2)?));
+    let name = |row: &Row<'_>| Ok((row.int(0)?, NodeKind::parse(&row.text(1)?).ok_or(DbError::Shape(1))?, shown(row.text(2)?)));
     let mut names = Vec::with_capacity(numbers.len());
     let mut single = Vec::new();
     for run in numbers.chunk_by(|one, other| one + 1 == *other) {

@@ -91,8 +91,8 @@ fn walk_json(walked: &Walked) -> Value {
         }
         value
     };
-    let root = |node: &Node| renamed(node_json(node), &[("id", &node.id)]);
-    let edge = |edge: &Edge| renamed(edge_json(edge), &[("from", &edge.from), ("to", &edge.to)]);
+    let root = |node: &Node| renamed(node_json(node), &[("id", node.id.as_str())]);
+    let edge = |edge: &Edge| renamed(edge_json(edge), &[("from", edge.from.as_str()), ("to", edge.to.as_str())]);
     let counts: serde_json::Map<String, Value> =
         walked.counts().into_iter().map(|(kind, count)| (kind.word().to_owned(), json!(count))).collect();
     json!({
