@@ -1,6 +1,8 @@
 //! Finding what a name outside the graph means here: a version of a model, data with a digest, a person.
 
-use vault::db::{Bind, DbError, Reader};
+use std::collections::BTreeSet;
+
+use vault::db::{Bind, DbError, Reader, Row};
 
 use crate::record::{data_version_name, node_key, version_name};
 use crate::types::NodeKind;
@@ -165,4 +167,41 @@ pub(crate) fn commits(reader: &mut Reader<'_>, workspace: &str, hash: &str) -> R
     );
     let binds = [workspace.into(), (&low).into(), (&high).into()];
     reader.query(&sql, &binds, |row| Ok((NodeKind::Code, row.text(0)?)))
+}
+
+/// An endpoint, and the version of a model that it answers with now.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Endpoint {
+    /// Its name.
+    pub name: String,
+    /// The version's node name: internal id of the model, number.
+    pub version: String,
+}
+
+/// The endpoints that answer with one of these models, by internal id.
+pub(crate) fn endpoints_of(reader: &mut Reader<'_>, workspace: &str, models: &BTreeSet<&str>) -> Result<Vec<Endpoint>, DbError> {
+    let models: serde_json::Map<String, serde_json::Value> =
+        models.iter().map(|model| ((*model).to_owned(), serde_json::Value::from(0))).collect();
+    let sql = format!(
+        "{ENDPOINT} CROSS JOIN json_each($2) AS k {OF_ALIAS} WHERE e.workspace = $1 AND e.model_id = k.key ORDER BY e.name"
+    );
+    let document = serde_json::Value::Object(models).to_string();
+    let found = reader.query(&sql, &[workspace.into(), (&document).into()], endpoint_from_row)?;
+    Ok(found.into_iter().flatten().collect())
+}
+
+/// The endpoint of a name.
+pub(crate) fn endpoint(reader: &mut Reader<'_>, workspace: &str, name: &str) -> Result<Option<Endpoint>, DbError> {
+    let sql = format!("{ENDPOINT} {OF_ALIAS} WHERE e.workspace = $1 AND e.name = $2");
+    Ok(reader.query_one(&sql, &[workspace.into(), name.into()], endpoint_from_row)?.flatten())
+}
+
+const ENDPOINT: &str = "SELECT e.name, e.model_id, e.choice, a.version FROM endpoint AS e";
+const OF_ALIAS: &str = "LEFT JOIN registered_model_alias AS a ON a.model_id = e.model_id AND '@' || a.alias = e.choice";
+
+/// None where the alias points nowhere.
+fn endpoint_from_row(row: &Row<'_>) -> Result<Option<Endpoint>, DbError> {
+    let number = row.opt_int(3)?.or_else(|| row.text(2).ok()?.parse().ok());
+    let (name, model) = (row.text(0)?, row.text(1)?);
+    Ok(number.map(|number| Endpoint { name, version: version_name(&model, number) }))
 }

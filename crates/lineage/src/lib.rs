@@ -28,7 +28,7 @@ mod walk_text;
 #[cfg(test)]
 mod tests;
 
-pub use find::sha256_in;
+pub use find::{Endpoint, sha256_in};
 pub use onward::{Onward, Stemming, onward};
 pub use origin::{Origin, Used, of_version as origin_of_version};
 pub use root::Root;

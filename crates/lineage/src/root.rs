@@ -36,6 +36,8 @@ pub enum Root {
     Person(String),
     /// A commit, by its hash or the beginning of it.
     Commit(String),
+    /// An endpoint, by name: the version that it answers with now.
+    Endpoint(String),
     /// A job of OpenLineage, as `NAMESPACE:NAME`.
     Job(String),
     /// A dataset of OpenLineage, as `NAMESPACE:NAME`.
@@ -44,7 +46,7 @@ pub enum Root {
 
 /// How subjects are written, for messages.
 const FORMS: &str = "`MODEL@ALIAS`, `MODEL/VERSION`, `run:ID`, `logged-model:ID`, `data:NAME/VERSION` (and `#ROW`), `file:SHA256`, \
-                     `person:NAME`, `commit:HASH`, `job:NAMESPACE:NAME` or `dataset:NAMESPACE:NAME`";
+                     `person:NAME`, `commit:HASH`, `endpoint:NAME`, `job:NAMESPACE:NAME` or `dataset:NAMESPACE:NAME`";
 
 impl Root {
     /// Reads a subject.
@@ -75,6 +77,7 @@ impl Root {
             "person" => Self::Person(rest.to_owned()),
             "commit" if rest.len() >= COMMIT_CHARS_MIN => Self::Commit(rest.to_owned()),
             "commit" => return Err(Problem::invalid(format!("a commit takes at least {COMMIT_CHARS_MIN} letters of its hash"))),
+            "endpoint" => Self::Endpoint(rest.to_owned()),
             "job" => Self::Job(rest.to_owned()),
             "dataset" => Self::Dataset(rest.to_owned()),
             _ => return Err(wrong()),
@@ -90,7 +93,9 @@ impl Root {
             Self::Run(id) => Target::Run(id.clone()),
             Self::LoggedModel(id) => Target::LoggedModel(id.clone()),
             Self::Data(name, version, _) => Target::DatasetVersion(name.clone(), version.clone()),
-            Self::File(_) | Self::Person(_) | Self::Commit(_) | Self::Job(_) | Self::Dataset(_) => Target::Workspace,
+            Self::File(_) | Self::Person(_) | Self::Commit(_) | Self::Endpoint(_) | Self::Job(_) | Self::Dataset(_) => {
+                Target::Workspace
+            }
         }
     }
 
@@ -114,6 +119,10 @@ impl Root {
             Self::Person(name) => {
                 let owner = (NodeKind::Owner, name.clone());
                 find::person(reader, name)?.into_iter().chain([owner]).collect()
+            }
+            Self::Endpoint(name) => {
+                let endpoint = find::endpoint(reader, workspace, name)?;
+                endpoint.map(|endpoint| (NodeKind::ModelVersion, endpoint.version)).into_iter().collect()
             }
             Self::Commit(hash) => find::commits(reader, workspace, hash)?,
             Self::Job(name) => {
@@ -143,6 +152,7 @@ impl Root {
             Self::File(_) => "nothing in this workspace has a file, a manifest or a node with this digest",
             Self::Person(_) => "the lineage of this workspace knows nothing of this person",
             Self::Commit(_) => "no run of this workspace is said to have used this commit",
+            Self::Endpoint(_) => "there is no such endpoint in this workspace, or it answers with no version now",
             Self::Job(_) | Self::Dataset(_) => "no event of this workspace has told of this name",
         })
     }

@@ -36,6 +36,15 @@ pub(crate) fn render(walked: &Walked) -> String {
             lines.push(format!("  and {} more", models.len() - MODEL_COUNT_MAX));
         }
     }
+    if !walked.endpoints.is_empty() {
+        lines.push("endpoints:".to_owned());
+        for (endpoint, trust) in walked.endpoints.iter().take(MODEL_COUNT_MAX) {
+            lines.push(format!("  {} answers with one of them [{}]", clean(&endpoint.name), trust.word()));
+        }
+        if walked.endpoints.len() > MODEL_COUNT_MAX {
+            lines.push(format!("  and {} more", walked.endpoints.len() - MODEL_COUNT_MAX));
+        }
+    }
     let tree = Tree::new(walked);
     for root in &walked.roots {
         lines.push(format!("{} {}", noun(root.kind), described(root)));

@@ -1,12 +1,13 @@
 //! What a thing stems from, or what stems from it, at any distance: from a row of data, a file, a person or a commit to every model.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use gate::{Action, Operation, Permit, Target};
 use kernel::Problem;
 use vault::db::{Bind, DbError, Reader, Row};
 
 use crate::claim::shown;
+use crate::find::{Endpoint, endpoints_of};
 use crate::store::{document, edges_from, label, nodes_of};
 use crate::types::{Edge, Node, NodeKind, Trust};
 use crate::walk::{Direction, Reach, walk};
@@ -53,6 +54,8 @@ pub struct Walked {
     pub nodes: Vec<Node>,
     /// The edges between those.
     pub edges: Vec<Edge>,
+    /// The endpoints that answer with a version that was reached, or that the walk began at, with whose word the way to it is.
+    pub endpoints: Vec<(Endpoint, Trust)>,
     /// Whether a limit cut it short.
     pub truncated: bool,
 }
@@ -115,8 +118,9 @@ impl Operation for WalkGraph {
     async fn run(self, permit: Permit<Self>) -> Result<Walked, Problem> {
         let workspace = permit.workspace()?.to_owned();
         let Self { room, subject, root, direction, depth } = self;
+        let here = workspace.clone();
         let read = move |reader: &mut Reader<'_>| {
-            let roots = root.numbers(reader, &workspace)?;
+            let roots = root.numbers(reader, &here)?;
             if roots.is_empty() {
                 return Err(root.missing());
             }
@@ -138,10 +142,39 @@ impl Operation for WalkGraph {
         );
         let ((nodes, edges), names) = futures_util::future::try_join(detail, names).await?;
         let found = listed(&walk.reached, names);
-        let found = room.db.read(&permit, move |reader| name_for_people(reader, found)).await?;
-        let roots = nodes.iter().filter(|node| roots.contains(&node.number)).cloned().collect();
-        Ok(Walked { subject, direction, roots, found, nodes, edges, truncated: walk.truncated })
+        let roots: Vec<Node> = nodes.iter().filter(|node| roots.contains(&node.number)).cloned().collect();
+        let begun: Vec<String> =
+            roots.iter().filter(|node| node.kind == NodeKind::ModelVersion).map(|node| node.name.clone()).collect();
+        let (found, endpoints) = room
+            .db
+            .read(&permit, move |reader| {
+                let endpoints = answering(reader, &workspace, &begun, &found)?;
+                Ok((name_for_people(reader, found)?, endpoints))
+            })
+            .await?;
+        Ok(Walked { subject, direction, roots, found, nodes, edges, endpoints, truncated: walk.truncated })
     }
+}
+
+/// The endpoints that answer with one of these versions.
+fn answering(
+    reader: &mut Reader<'_>,
+    workspace: &str,
+    begun: &[String],
+    found: &[Found],
+) -> Result<Vec<(Endpoint, Trust)>, DbError> {
+    let reached =
+        found.iter().filter(|found| found.kind == NodeKind::ModelVersion).map(|found| (found.name.as_str(), found.trust));
+    let versions: HashMap<&str, Trust> = begun.iter().map(|name| (name.as_str(), Trust::Observed)).chain(reached).collect();
+    let models: BTreeSet<&str> = versions.keys().filter_map(|name| Some(name.rsplit_once('/')?.0)).collect();
+    if models.is_empty() {
+        return Ok(Vec::new());
+    }
+    let endpoints = endpoints_of(reader, workspace, &models)?.into_iter();
+    Ok(endpoints
+        .filter_map(|endpoint| Some((*versions.get(endpoint.version.as_str())?, endpoint)))
+        .map(|(trust, endpoint)| (endpoint, trust))
+        .collect())
 }
 
 /// What was reached, in the order of the tables, in as many parts as are read at once.

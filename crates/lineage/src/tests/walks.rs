@@ -267,3 +267,36 @@ fn a_walk_is_judged_as_what_it_begins_at_or_as_the_workspace() {
         assert_eq!(target(subject, Direction::Down), Target::Workspace, "{subject}");
     }
 }
+
+#[test]
+fn a_walk_names_the_endpoints_that_answer_with_what_it_found() {
+    on_both_engines(|world| async move {
+        world.record(a_training).await;
+        world
+            .system
+            .write(|writer| {
+                for (id, choice) in [("e1", "@best"), ("e2", "1"), ("e3", "2"), ("e4", "@gone")] {
+                    writer.execute(
+                        "INSERT INTO endpoint (endpoint_id, workspace, name, model_id, choice, created_at, created_by, changed_at, changed_by)
+                         VALUES ($1, $2, $1, 'rm_1', $3, 1, 'o', 1, 'o')",
+                        &[Bind::from(id), Bind::from(TEST_WORKSPACE), Bind::from(choice)],
+                    )?;
+                }
+                Ok(())
+            })
+            .await
+            .unwrap();
+        let answering = |walked: &Walked| -> Vec<(String, Trust)> {
+            walked.endpoints.iter().map(|(endpoint, trust)| (endpoint.name.clone(), *trust)).collect()
+        };
+        let down = world.walk("run:run1", Direction::Down, None).await.unwrap();
+        assert_eq!(answering(&down), [("e1".to_owned(), Trust::Observed), ("e2".to_owned(), Trust::Observed)]);
+        assert!(down.to_text().contains("e1 answers with one of them [observed]"), "{}", down.to_text());
+        let up = world.walk("endpoint:e1", Direction::Up, None).await.unwrap();
+        assert_eq!(up.roots.first().and_then(|root| root.label.clone()).as_deref(), Some("churn version 1"));
+        assert!(up.found.iter().any(|found| found.kind == NodeKind::Code));
+        for missing in ["endpoint:none", "endpoint:e4"] {
+            assert!(world.walk(missing, Direction::Up, None).await.is_err_and(|problem| problem.kind() == Kind::NotFound));
+        }
+    });
+}

@@ -27,7 +27,7 @@ pub enum Lineage {
 )]
 pub struct Walk {
     /// `MODEL@ALIAS`, `MODEL/VERSION`, `run:ID`, `logged-model:ID`, `data:NAME/VERSION` (with `#ROW` or not), `file:SHA256`,
-    /// `person:NAME`, `commit:HASH`, `job:NAMESPACE:NAME` or `dataset:NAMESPACE:NAME`.
+    /// `person:NAME`, `commit:HASH`, `endpoint:NAME`, `job:NAMESPACE:NAME` or `dataset:NAMESPACE:NAME`.
     subject: String,
     /// At most so many steps; all without it.
     #[arg(long, value_name = "STEPS")]

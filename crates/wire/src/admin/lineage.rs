@@ -103,6 +103,11 @@ fn walk_json(walked: &Walked) -> Value {
         "counts": counts,
         "nodes": walked.found.iter().map(found).collect::<Vec<_>>(),
         "edges": walked.edges.iter().map(edge).collect::<Vec<_>>(),
+        "endpoints": walked
+            .endpoints
+            .iter()
+            .map(|(endpoint, trust)| json!({ "name": endpoint.name, "version": endpoint.version, "trust": trust.word() }))
+            .collect::<Vec<_>>(),
         "edges_complete": walked.is_detailed() && !walked.truncated,
         "truncated": walked.truncated,
     })
