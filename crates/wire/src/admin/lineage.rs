@@ -113,6 +113,32 @@ fn walk_json(walked: &Walked) -> Value {
     })
 }
 
+fn answer(graph: Graph) -> Result<Answer, Problem> {
+    let subject = &graph.subject;
+    let data = |wanted: Use| -> Vec<Value> {
+        let uses = graph.uses(NodeKind::DataVersion).into_iter().chain(graph.uses(NodeKind::Dataset));
+        uses.filter(|(edge, _)| Use::of_context(&edge.detail) == wanted).map(used).collect()
+    };
+    outbound::json(&json!({
+        "model": subject.name,
+        "version": subject.version,
+        "aliases": subject.aliases,
+        "stage": subject.stage,
+        "source": subject.source,
+        "registered_at": times::to_text(subject.at),
+        "node": subject.node,
+        "author": graph.author().map(|node| json!({ "id": node.name, "name": node.label })),
+        "code": graph.uses(NodeKind::Code).into_iter().map(used).collect::<Vec<_>>(),
+        "training_data": data(Use::Training),
+        "test_data": data(Use::Testing),
+        "other_data": data(Use::Other),
+        "nodes": graph.nodes.iter().map(node_json).collect::<Vec<_>>(),
+        "edges": graph.edges.iter().map(edge_json).collect::<Vec<_>>(),
+        "truncated": graph.truncated,
+        "text": graph.to_text(),
+    }))
+}
+
 /// Code or data, with whose word it is that it was used.
 fn used((edge, node): (&Edge, &Node)) -> Value {
     let mut value = Value::Object(node.attributes.clone());
