@@ -148,7 +148,8 @@ def ask(session, server, route, world, workspace=None):
     arguments = {"headers": headers, "timeout": 30, "allow_redirects": False}
     if route["method"] in ("GET", "HEAD"):
         flat = {name: value for name, value in body.items() if not isinstance(value, (list, dict)) or name.endswith("ids")}
-        arguments["params"] = {} if administration else flat
+        subject = {"subject": f"{world['model']}/1", "direction": "down"} if path == f"{people.ADMIN}/lineage" else {}
+        arguments["params"] = subject if administration else flat
     elif route["method"] == "PUT" and "mlflow-artifacts" in path:
         arguments["data"] = b"bytes"
     elif path.endswith("/upload-artifact"):
@@ -187,6 +188,12 @@ def special(route, world, body):
     inside = {"path": "file.txt", "num_parts": 1, "upload_id": "0" * 32, "parts": [{"part_number": 1, "etag": "x", "url": ""}]}
     if "mlflow-artifacts/mpu/" in path:
         return {**body, **inside}
+    if path.startswith("/api/v1/"):
+        event = {
+            "eventTime": "2026-01-01T00:00:00Z", "producer": "https://x.example", "schemaURL": "https://x.example",
+            "job": {"namespace": "n", "name": "matrix"},
+        }  # fmt: skip
+        return {"nodeId": "job:n:matrix"} if route["method"] == "GET" else [event] if path.endswith("/batch") else event
     if path.endswith("/mlflow-artifacts/artifacts"):
         return {"path": world["path"].removesuffix("/file.txt")}
     if path.endswith("/infer"):

@@ -5,6 +5,7 @@
 
 mod bench;
 mod bench_contract;
+mod bench_lineage;
 mod bench_pii;
 mod bench_poison;
 mod bench_profile;

@@ -11,20 +11,29 @@
 //! `tests::claims_and_observations`.
 //! INVARIANT: nodes hold ids and what the client said of code and data; people stand in it by principal id alone.
 
+pub mod claim;
+mod find;
 mod onward;
 pub mod ops;
 mod origin;
 pub mod record;
+mod root;
 mod store;
+mod svg;
 mod text;
 mod types;
+mod walk;
+mod walk_text;
 
 #[cfg(test)]
 mod tests;
 
+pub use find::{Endpoint, sha256_in};
 pub use onward::{Onward, Stemming, onward};
 pub use origin::{Origin, Used, of_version as origin_of_version};
+pub use root::Root;
 pub use types::{Edge, Lineage as Graph, Node, NodeKind, Relation, Subject, Trust, Use};
+pub use walk::{Direction, WALK_EDGE_COUNT_MAX, WALK_NODE_COUNT_MAX};
 
 /// The room. Cheap to clone.
 #[derive(Clone)]
@@ -41,4 +50,4 @@ impl Lineage {
 }
 
 /// Every verb of this room.
-pub const ACTIONS: &[gate::Action] = &[ops::LINEAGE_READ];
+pub const ACTIONS: &[gate::Action] = &[ops::LINEAGE_READ, ops::LINEAGE_POST, ops::LINEAGE_EVENTS];

@@ -4,8 +4,8 @@ use std::collections::HashSet;
 
 use vault::db::{DbError, Reader};
 
-use crate::record::{data_version_name, node_id};
-use crate::store::{CHUNK_COUNT, DEPTH_MAX, NODE_COUNT_MAX, in_list, label};
+use crate::record::{data_version_name, node_key};
+use crate::store::{DEPTH_MAX, NODE_COUNT_MAX, document, label, number_of};
 use crate::types::{Node, NodeKind, Trust};
 
 /// A thing that stems from the data.
@@ -28,8 +28,11 @@ pub struct Onward {
     pub truncated: bool,
 }
 
-/// A node on the way: its id, whether all steps to it were seen, the data version behind it.
-type Reached = (String, Trust, String);
+/// A node on the way: its number, whether all steps to it were seen, the data version behind it.
+type Reached = (i64, Trust, String);
+
+/// What is shown of what stems from data. Datasets and jobs that clients told of are only followed.
+const SHOWN: [NodeKind; 4] = [NodeKind::Run, NodeKind::LoggedModel, NodeKind::ModelVersion, NodeKind::DataVersion];
 
 /// What stems from version `number` of `dataset`: runs that read it or a version made from it, what they gave, what was derived
 /// from that. People stem from nothing.
@@ -38,28 +41,27 @@ type Reached = (String, Trust, String);
 /// [`DbError`] of the engine.
 pub fn onward(reader: &mut Reader<'_>, workspace: &str, dataset: &str, number: i64) -> Result<Onward, DbError> {
     let name = data_version_name(dataset, number);
-    let root = node_id(workspace, NodeKind::DataVersion, &name);
-    let mut known = HashSet::from([root.clone()]);
+    let root = node_key(workspace, NodeKind::DataVersion, &name);
+    let Some(root) = number_of(reader, &root)? else { return Ok(Onward::default()) };
+    let mut known = HashSet::from([root]);
     let mut frontier: Vec<Reached> = vec![(root, Trust::Observed, name)];
     let mut found = Onward::default();
     for _ in 0..DEPTH_MAX {
         let mut next = Vec::new();
-        for (node, trust, to) in steps(reader, workspace, &frontier)? {
+        for (node, trust, to) in steps(reader, &frontier)? {
             if known.len() >= NODE_COUNT_MAX {
                 found.truncated = true;
                 return labelled(reader, found);
             }
             let Some((_, before, data)) = frontier.iter().find(|(id, _, _)| *id == to) else { continue };
-            if !known.insert(node.id.clone()) {
+            if !known.insert(node.number) {
                 continue;
             }
             let trust = if *before == Trust::Observed { trust } else { Trust::Claimed };
-            next.push((
-                node.id.clone(),
-                trust,
-                if node.kind == NodeKind::DataVersion { node.name.clone() } else { data.clone() },
-            ));
-            found.things.push(Stemming { node, trust, data: data.clone() });
+            next.push((node.number, trust, if node.kind == NodeKind::DataVersion { node.name.clone() } else { data.clone() }));
+            if SHOWN.contains(&node.kind) {
+                found.things.push(Stemming { node, trust, data: data.clone() });
+            }
         }
         frontier = next;
         if frontier.is_empty() {
@@ -78,21 +80,15 @@ fn labelled(reader: &mut Reader<'_>, mut found: Onward) -> Result<Onward, DbErro
 }
 
 /// The edges that lead here, what was seen before what was claimed: where both are known, what was seen counts.
-fn steps(reader: &mut Reader<'_>, workspace: &str, frontier: &[Reached]) -> Result<Vec<(Node, Trust, String)>, DbError> {
-    let ids: Vec<String> = frontier.iter().map(|(id, _, _)| id.clone()).collect();
-    let mut all = Vec::new();
-    for chunk in ids.chunks(CHUNK_COUNT) {
-        let (list, binds) = in_list(Some(workspace), chunk);
-        let sql = format!(
-            "SELECT n.id, n.kind, n.name, n.digest, n.attributes, n.at, e.trust, e.to_node
-             FROM lineage_edge e JOIN lineage_node n ON n.id = e.from_node
-             WHERE e.workspace = $1 AND e.to_node IN {list} AND n.kind IN ('run', 'logged_model', 'model_version', 'data_version')
-             ORDER BY CASE e.trust WHEN 'observed' THEN 0 ELSE 1 END, e.at, e.id LIMIT {NODE_COUNT_MAX}"
-        );
-        all.append(
-            &mut reader
-                .query(&sql, &binds, |row| Ok((crate::store::node_from_row(row)?, Trust::parse(&row.text(6)?), row.text(7)?)))?,
-        );
-    }
-    Ok(all)
+fn steps(reader: &mut Reader<'_>, frontier: &[Reached]) -> Result<Vec<(Node, Trust, i64)>, DbError> {
+    let numbers: Vec<i64> = frontier.iter().map(|(number, _, _)| *number).collect();
+    let sql = format!(
+        "SELECT n.id, n.key, n.kind, n.name, n.digest, n.attributes, n.at, e.trust, e.to_node
+         FROM json_each($1) AS k CROSS JOIN lineage_edge AS e CROSS JOIN lineage_node AS n
+         WHERE e.to_node = CAST(k.key AS BIGINT) AND n.id = e.from_node AND e.relation <> 'read' AND n.kind <> 'person'
+         ORDER BY CASE e.trust WHEN 'observed' THEN 0 ELSE 1 END, e.at, n.key, e.relation, e.detail LIMIT {NODE_COUNT_MAX}"
+    );
+    let binds = document(&numbers);
+    reader
+        .query(&sql, &[(&binds).into()], |row| Ok((crate::store::node_from_row(row)?, Trust::parse(&row.text(7)?), row.int(8)?)))
 }

@@ -2,7 +2,7 @@
 
 use vault::db::{DbError, Reader};
 
-use crate::record::{node_id, version_name};
+use crate::record::{node_key, version_name};
 use crate::{NodeKind, Relation, Trust};
 
 /// The run that made a version, and what that run used.
@@ -32,25 +32,26 @@ pub struct Used {
 /// # Errors
 /// [`DbError`] of the engine.
 pub fn of_version(reader: &mut Reader<'_>, workspace: &str, model_id: &str, number: i64) -> Result<Origin, DbError> {
-    let version = node_id(workspace, NodeKind::ModelVersion, &version_name(model_id, number));
+    let version = node_key(workspace, NodeKind::ModelVersion, &version_name(model_id, number));
     let mut made_by = neighbours(reader, &version, Relation::Generated)?;
     for logged in neighbours(reader, &version, Relation::Derived)?.into_iter().filter(|used| used.kind == NodeKind::LoggedModel) {
-        let node = node_id(workspace, NodeKind::LoggedModel, &logged.name);
+        let node = node_key(workspace, NodeKind::LoggedModel, &logged.name);
         made_by.extend(neighbours(reader, &node, Relation::Generated)?);
     }
     let runs = made_by.into_iter().filter(|used| used.kind == NodeKind::Run);
-    let Some(run) = runs.max_by_key(|used| used.trust == Trust::Observed) else { return Ok(Origin::default()) };
-    let uses = neighbours(reader, &node_id(workspace, NodeKind::Run, &run.name), Relation::Used)?;
+    // What was seen counts before what was said, and what was said first before what somebody says later.
+    let Some(run) = runs.min_by_key(|used| used.trust != Trust::Observed) else { return Ok(Origin::default()) };
+    let uses = neighbours(reader, &node_key(workspace, NodeKind::Run, &run.name), Relation::Used)?;
     Ok(Origin { run: Some((run.name, run.trust)), uses })
 }
 
 fn neighbours(reader: &mut Reader<'_>, node: &str, relation: Relation) -> Result<Vec<Used>, DbError> {
-    let sql = "SELECT n.kind, n.name, e.trust, e.detail FROM lineage_edge e JOIN lineage_node n ON n.id = e.to_node
-               WHERE e.from_node = $1 AND e.relation = $2 ORDER BY e.id";
+    let sql = "SELECT n.kind, n.name, e.trust, e.detail FROM lineage_node f JOIN lineage_edge e ON e.from_node = f.id
+               JOIN lineage_node n ON n.id = e.to_node WHERE f.key = $1 AND e.relation = $2 ORDER BY e.at, n.key, e.detail";
     reader.query(sql, &[node.into(), relation.word().into()], |row| {
         Ok(Used {
             kind: NodeKind::parse(&row.text(0)?).ok_or(DbError::Shape(0))?,
-            name: row.text(1)?,
+            name: crate::claim::shown(row.text(1)?),
             trust: Trust::parse(&row.text(2)?),
             detail: row.text(3)?,
         })

@@ -5,16 +5,20 @@
 use gate::Permit;
 use kernel::{Problem, hex, sha256};
 use serde_json::json;
-use vault::db::{Bind, DbError, Writer};
+use vault::db::{Bind, DbError, Reader, Writer};
 
 use crate::{NodeKind, Relation, Trust};
 
+pub(crate) mod claims;
 mod data;
 
+pub use claims::{MODEL_NAMESPACE, RUN_NAMESPACE, event_posted};
 pub use data::{DataVersion, data_committed, data_inspected, data_read, data_version_name, is_data_read_known, run_in_workspace};
 
 /// The longest text of a node's name or attribute that is kept.
 const TEXT_BYTES_MAX: usize = 4_096;
+/// The longest detail of an edge that is kept: it is part of the edge's key, which PostgreSQL bounds.
+const DETAIL_CHARS_MAX: usize = 256;
 
 /// Who acts, where, when, and under which audit entry. Made from a permit before the transaction begins.
 #[derive(Clone, Debug)]
@@ -218,14 +222,9 @@ pub fn version_name(model: &str, number: i64) -> String {
     format!("{model}/{number}")
 }
 
-/// The id of a node: the same thing in the same workspace is the same node, without a look-up.
-pub(crate) fn node_id(workspace: &str, kind: NodeKind, name: &str) -> String {
+/// The key of a node: the same thing in the same workspace is the same node, without a look-up.
+pub(crate) fn node_key(workspace: &str, kind: NodeKind, name: &str) -> String {
     short_digest(&[workspace, kind.word(), name])
-}
-
-/// The id of an edge: the same fact is the same edge.
-pub(crate) fn edge_id(from: &str, to: &str, relation: Relation, trust: Trust, detail: &str) -> String {
-    short_digest(&[from, to, relation.word(), trust.word(), detail])
 }
 
 /// 128 bits of SHA-256 over length-prefixed parts.
@@ -237,6 +236,20 @@ fn short_digest(parts: &[&str]) -> String {
     }
     let digest = sha256(&bytes);
     hex(digest.get(..16).unwrap_or(&digest))
+}
+
+/// Whether a fact stands in the graph already.
+pub(crate) fn is_known(
+    reader: &mut Reader<'_>,
+    (from, to): (&str, &str),
+    relation: Relation,
+    trust: Trust,
+    detail: &str,
+) -> Result<bool, DbError> {
+    let sql = "SELECT 1 FROM lineage_edge e JOIN lineage_node f ON f.id = e.from_node JOIN lineage_node t ON t.id = e.to_node
+               WHERE f.key = $1 AND t.key = $2 AND e.relation = $3 AND e.trust = $4 AND e.detail = $5";
+    let binds = [from.into(), to.into(), relation.word().into(), trust.word().into(), clip_detail(detail).into()];
+    Ok(reader.query_one(sql, &binds, |row| row.int(0))?.is_some())
 }
 
 fn person(writer: &mut Writer<'_>, scene: &Scene) -> Result<String, DbError> {
@@ -251,12 +264,12 @@ fn node(
     digest: Option<&str>,
     attributes: &str,
 ) -> Result<String, DbError> {
-    let id = node_id(&scene.workspace, kind, name);
+    let key = node_key(&scene.workspace, kind, name);
     writer.execute(
-        "INSERT INTO lineage_node (id, workspace, kind, name, digest, attributes, at) VALUES ($1, $2, $3, $4, $5, $6, $7)
-         ON CONFLICT (id) DO NOTHING",
+        "INSERT INTO lineage_node (key, workspace, kind, name, digest, attributes, at) VALUES ($1, $2, $3, $4, $5, $6, $7)
+         ON CONFLICT (key) DO NOTHING",
         &[
-            Bind::from(&id),
+            Bind::from(&key),
             Bind::from(&scene.workspace),
             Bind::from(kind.word()),
             Bind::from(name),
@@ -265,9 +278,10 @@ fn node(
             Bind::from(scene.at),
         ],
     )?;
-    Ok(id)
+    Ok(key)
 }
 
+/// An edge between two nodes that are there, by their keys.
 fn edge(
     writer: &mut Writer<'_>,
     scene: &Scene,
@@ -276,23 +290,26 @@ fn edge(
     trust: Trust,
     detail: &str,
 ) -> Result<(), DbError> {
-    let id = edge_id(from, to, relation, trust, detail);
     writer.execute(
-        "INSERT INTO lineage_edge (id, workspace, from_node, to_node, relation, trust, detail, at, entry)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) ON CONFLICT (id) DO NOTHING",
+        "INSERT INTO lineage_edge (from_node, to_node, relation, trust, detail, at, entry)
+         SELECT f.id, t.id, CAST($3 AS TEXT), CAST($4 AS TEXT), CAST($5 AS TEXT), CAST($6 AS BIGINT), CAST($7 AS TEXT)
+         FROM lineage_node f, lineage_node t WHERE f.key = $1 AND t.key = $2 ON CONFLICT DO NOTHING",
         &[
-            Bind::from(&id),
-            Bind::from(&scene.workspace),
             Bind::from(from),
             Bind::from(to),
             Bind::from(relation.word()),
             Bind::from(trust.word()),
-            Bind::from(detail),
+            Bind::from(clip_detail(detail)),
             Bind::from(scene.at),
             Bind::from(&scene.entry),
         ],
     )?;
     Ok(())
+}
+
+/// At most [`DETAIL_CHARS_MAX`] of a detail, as the migration cut those before.
+fn clip_detail(detail: &str) -> &str {
+    detail.char_indices().nth(DETAIL_CHARS_MAX).and_then(|(end, _)| detail.get(..end)).unwrap_or(detail)
 }
 
 /// At most [`TEXT_BYTES_MAX`] of a text, cut between letters.

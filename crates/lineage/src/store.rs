@@ -5,7 +5,8 @@ use std::collections::{HashMap, HashSet};
 use kernel::Micros;
 use vault::db::{Bind, DbError, Reader, Row};
 
-use crate::record::{node_id, version_name};
+use crate::ops::{EventWish, Events};
+use crate::record::{node_key, version_name};
 use crate::types::{Edge, Lineage, Node, NodeKind, Relation, Subject, Trust};
 
 /// How many steps back the graph is followed.
@@ -14,8 +15,6 @@ pub(crate) const DEPTH_MAX: usize = 32;
 pub(crate) const NODE_COUNT_MAX: usize = 5_000;
 /// How many edges one lineage may have.
 const EDGE_COUNT_MAX: usize = 20_000;
-/// Nodes looked up in one statement.
-pub(crate) const CHUNK_COUNT: usize = 500;
 
 /// The lineage of a version that is not deleted.
 pub(crate) fn lineage_of(
@@ -24,29 +23,21 @@ pub(crate) fn lineage_of(
     model_id: &str,
     number: i64,
 ) -> Result<Option<Lineage>, DbError> {
-    let name = version_name(model_id, number);
-    let root = node_id(workspace, NodeKind::ModelVersion, &name);
+    let root = node_key(workspace, NodeKind::ModelVersion, &version_name(model_id, number));
     let Some(subject) = subject(reader, model_id, number, &root)? else { return Ok(None) };
     let mut lineage = Lineage { subject, nodes: Vec::new(), edges: Vec::new(), truncated: false };
-    let mut known: HashSet<String> = HashSet::from([root.clone()]);
-    let mut frontier = vec![root];
+    let mut frontier: Vec<i64> = number_of(reader, &root)?.into_iter().collect();
+    let mut known: HashSet<i64> = frontier.iter().copied().collect();
     for _ in 0..DEPTH_MAX {
-        let mut nodes = nodes_of(reader, workspace, &frontier)?;
-        // In the order in which they were reached, whatever order the engine gives.
-        let place: HashMap<&String, usize> = frontier.iter().zip(0..).collect();
-        nodes.sort_by_key(|node| place.get(&node.id).copied());
-        // What a person read besides is not what the model stems from.
-        let onward: Vec<String> = nodes.iter().filter(|node| node.kind != NodeKind::Person).map(|node| node.id.clone()).collect();
-        lineage.nodes.append(&mut nodes);
-        let edges = edges_from(reader, workspace, &onward)?;
+        lineage.nodes.append(&mut nodes_of(reader, &frontier)?);
         let mut next = Vec::new();
-        for edge in edges {
+        for (to, edge) in edges_from(reader, &frontier)? {
             if lineage.edges.len() >= EDGE_COUNT_MAX || known.len() >= NODE_COUNT_MAX {
                 lineage.truncated = true;
                 break;
             }
-            if known.insert(edge.to.clone()) {
-                next.push(edge.to.clone());
+            if known.insert(to) {
+                next.push(to);
             }
             lineage.edges.push(edge);
         }
@@ -57,8 +48,7 @@ pub(crate) fn lineage_of(
     }
     if !frontier.is_empty() {
         lineage.truncated = true;
-        let mut rest = nodes_of(reader, workspace, &frontier)?;
-        lineage.nodes.append(&mut rest);
+        lineage.nodes.append(&mut nodes_of(reader, &frontier)?);
     }
     lineage.drop_repeated_claims();
     label(reader, &mut lineage.nodes)?;
@@ -90,40 +80,57 @@ fn subject(reader: &mut Reader<'_>, model_id: &str, number: i64, node: &str) -> 
     Ok(Some(subject))
 }
 
-fn nodes_of(reader: &mut Reader<'_>, workspace: &str, ids: &[String]) -> Result<Vec<Node>, DbError> {
-    let mut all = Vec::new();
-    for chunk in ids.chunks(CHUNK_COUNT) {
-        let (list, binds) = in_list(Some(workspace), chunk);
-        let sql =
-            format!("SELECT id, kind, name, digest, attributes, at FROM lineage_node WHERE workspace = $1 AND id IN {list}");
-        all.append(&mut reader.query(&sql, &binds, node_from_row)?);
+/// The number of the node of a key.
+pub(crate) fn number_of(reader: &mut Reader<'_>, key: &str) -> Result<Option<i64>, DbError> {
+    reader.query_one("SELECT id FROM lineage_node WHERE key = $1", &[key.into()], |row| row.int(0))
+}
+
+/// Numbers as the JSON object that `json_each` makes rows of, on both engines: one statement for any count of them.
+pub(crate) fn document(numbers: &[i64]) -> String {
+    let mut text = String::with_capacity(numbers.len().saturating_mul(12).saturating_add(2));
+    text.push('{');
+    for (place, number) in numbers.iter().enumerate() {
+        text.push_str(if place == 0 { "\"" } else { ",\"" });
+        text.push_str(&number.to_string());
+        text.push_str("\":0");
     }
-    Ok(all)
+    text.push('}');
+    text
+}
+
+/// The nodes of these numbers, in their order.
+pub(crate) fn nodes_of(reader: &mut Reader<'_>, numbers: &[i64]) -> Result<Vec<Node>, DbError> {
+    let sql = "SELECT n.id, n.key, n.kind, n.name, n.digest, n.attributes, n.at
+               FROM json_each($1) AS k CROSS JOIN lineage_node AS n WHERE n.id = CAST(k.key AS BIGINT)";
+    let mut nodes = reader.query(sql, &[Bind::from(&document(numbers))], node_from_row)?;
+    // Whatever order the engine gives.
+    let place: HashMap<i64, usize> = numbers.iter().copied().zip(0..).collect();
+    nodes.sort_by_key(|node| place.get(&node.number).copied());
+    Ok(nodes)
 }
 
 pub(crate) fn node_from_row(row: &Row<'_>) -> Result<Node, DbError> {
     Ok(Node {
-        id: row.text(0)?,
-        kind: NodeKind::parse(&row.text(1)?).ok_or(DbError::Shape(1))?,
-        name: row.text(2)?,
+        number: row.int(0)?,
+        id: row.text(1)?,
+        kind: NodeKind::parse(&row.text(2)?).ok_or(DbError::Shape(2))?,
+        name: crate::claim::shown(row.text(3)?),
         label: None,
-        digest: row.opt_text(3)?,
-        attributes: serde_json::from_str(&row.text(4)?).unwrap_or_default(),
-        at: Micros(row.int(5)?),
+        digest: row.opt_text(4)?,
+        attributes: serde_json::from_str(&row.text(5)?).unwrap_or_default(),
+        at: Micros(row.int(6)?),
     })
 }
 
-fn edges_from(reader: &mut Reader<'_>, workspace: &str, ids: &[String]) -> Result<Vec<Edge>, DbError> {
-    let mut all = Vec::new();
-    for chunk in ids.chunks(CHUNK_COUNT) {
-        let (list, binds) = in_list(Some(workspace), chunk);
-        let sql = format!(
-            "SELECT from_node, to_node, relation, trust, detail, at, entry FROM lineage_edge
-             WHERE workspace = $1 AND from_node IN {list} ORDER BY at, relation, detail, id LIMIT {EDGE_COUNT_MAX}"
-        );
-        all.append(&mut reader.query(&sql, &binds, edge_from_row)?);
-    }
-    Ok(all)
+/// What these nodes stem from, with the number of each.
+pub(crate) fn edges_from(reader: &mut Reader<'_>, numbers: &[i64]) -> Result<Vec<(i64, Edge)>, DbError> {
+    let sql = format!(
+        "SELECT f.key, t.key, e.relation, e.trust, e.detail, e.at, e.entry, e.to_node
+         FROM json_each($1) AS k CROSS JOIN lineage_edge AS e CROSS JOIN lineage_node AS f CROSS JOIN lineage_node AS t
+         WHERE e.from_node = CAST(k.key AS BIGINT) AND f.id = e.from_node AND t.id = e.to_node AND e.relation <> 'read'
+         ORDER BY e.at, e.relation, e.detail, t.key LIMIT {EDGE_COUNT_MAX}"
+    );
+    reader.query(&sql, &[Bind::from(&document(numbers))], |row| Ok((row.int(7)?, edge_from_row(row)?)))
 }
 
 fn edge_from_row(row: &Row<'_>) -> Result<Edge, DbError> {
@@ -141,20 +148,22 @@ fn edge_from_row(row: &Row<'_>) -> Result<Edge, DbError> {
 /// Gives people, runs, logged models and versions the names they have now. An erased name stays away.
 pub(crate) fn label(reader: &mut Reader<'_>, nodes: &mut [Node]) -> Result<(), DbError> {
     let kinds = [
-        (NodeKind::Person, "SELECT id, name FROM principal WHERE id IN"),
-        (NodeKind::Run, "SELECT run_id, name FROM run WHERE run_id IN"),
-        (NodeKind::LoggedModel, "SELECT model_id, name FROM logged_model WHERE model_id IN"),
-        (NodeKind::ModelVersion, "SELECT model_id, name FROM registered_model WHERE model_id IN"),
+        (NodeKind::Person, "principal", "id"),
+        (NodeKind::Run, "run", "run_id"),
+        (NodeKind::LoggedModel, "logged_model", "model_id"),
+        (NodeKind::ModelVersion, "registered_model", "model_id"),
     ];
-    for (kind, select) in kinds {
-        let mut names: HashMap<String, String> = HashMap::new();
-        let mut keys: Vec<String> = nodes.iter().filter(|node| node.kind == kind).map(key_of).collect();
-        keys.sort();
-        keys.dedup();
-        for chunk in keys.chunks(CHUNK_COUNT) {
-            let (list, binds) = in_list(None, chunk);
-            names.extend(reader.query(&format!("{select} {list}"), &binds, |row| Ok((row.text(0)?, row.text(1)?)))?);
+    for (kind, table, id) in kinds {
+        let of_kind = nodes.iter().filter(|node| node.kind == kind);
+        let keys: serde_json::Map<String, serde_json::Value> =
+            of_kind.map(|node| (key_of(node), serde_json::Value::from(0))).filter(|(key, _)| !key.contains('\0')).collect();
+        if keys.is_empty() {
+            continue;
         }
+        let sql = format!("SELECT t.{id}, t.name FROM json_each($1) AS k CROSS JOIN {table} AS t WHERE t.{id} = k.key");
+        let document = serde_json::Value::Object(keys).to_string();
+        let names = reader.query(&sql, &[Bind::from(&document)], |row| Ok((row.text(0)?, row.text(1)?)))?;
+        let names: HashMap<String, String> = names.into_iter().collect();
         for node in nodes.iter_mut().filter(|node| node.kind == kind) {
             node.label = names.get(&key_of(node)).map(|name| match kind {
                 NodeKind::ModelVersion => {
@@ -175,12 +184,31 @@ fn key_of(node: &Node) -> String {
     }
 }
 
-pub(crate) fn in_list<'a>(first: Option<&'a str>, ids: &'a [String]) -> (String, Vec<Bind<'a>>) {
-    let mut binds: Vec<Bind<'a>> = first.into_iter().map(Bind::from).collect();
-    let mut places = Vec::with_capacity(ids.len());
-    for id in ids {
-        binds.push(Bind::from(id));
-        places.push(format!("${}", binds.len()));
+/// Events of one answer may not be longer than this together.
+const EVENTS_BYTES_MAX: i64 = 32 * 1024 * 1024;
+
+/// Events of a workspace, as many as fit into one answer.
+pub(crate) fn events(reader: &mut Reader<'_>, workspace: &str, wish: &EventWish) -> Result<Events, DbError> {
+    let range = [Bind::from(workspace), Bind::from(wish.after.0), Bind::from(wish.before.0)];
+    let within = "workspace = $1 AND at >= $2 AND at < $3";
+    let count = format!("SELECT COUNT(*) FROM lineage_event WHERE {within}");
+    let total_count = reader.query_one(&count, &range, |row| row.int(0))?.unwrap_or(0);
+    let order = if wish.oldest_first { "at, id" } else { "at DESC, id DESC" };
+    let sizes = format!("SELECT id, LENGTH(body) FROM lineage_event WHERE {within} ORDER BY {order} LIMIT $4 OFFSET $5");
+    let page: Vec<Bind<'_>> = range.into_iter().chain([wish.limit.into(), wish.offset.into()]).collect();
+    let mut left = EVENTS_BYTES_MAX;
+    let mut chosen = Vec::new();
+    for (id, size) in reader.query(&sizes, &page, |row| Ok((row.int(0)?, row.int(1)?)))? {
+        left = left.saturating_sub(size);
+        if left < 0 && !chosen.is_empty() {
+            break;
+        }
+        chosen.push(id);
     }
-    (format!("({})", places.join(", ")), binds)
+    let sql = format!(
+        "SELECT e.body FROM json_each($1) AS k CROSS JOIN lineage_event AS e WHERE e.id = CAST(k.key AS BIGINT) ORDER BY {}",
+        if wish.oldest_first { "e.at, e.id" } else { "e.at DESC, e.id DESC" }
+    );
+    let bodies = reader.query(&sql, &[Bind::from(&document(&chosen))], |row| row.text(0))?;
+    Ok(Events { bodies, total_count })
 }

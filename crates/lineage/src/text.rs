@@ -50,10 +50,11 @@ fn has_roots(lineage: &Lineage, node: &Node) -> bool {
     lineage.edges.iter().any(|edge| edge.from == node.id)
 }
 
-fn sentence(edge: &Edge, node: &Node) -> String {
+pub(crate) fn sentence(edge: &Edge, node: &Node) -> String {
     let name = described(node);
     match (edge.relation, node.kind) {
         (Relation::Attributed, _) => format!("made by {name}"),
+        (Relation::Associated, NodeKind::Run) => format!("part of run {name}"),
         (Relation::Associated, _) => format!("started by {name}"),
         (Relation::Derived, NodeKind::DataSource) => format!("comes from {name}"),
         (Relation::Derived, NodeKind::DataVersion) if edge.detail == "cleaned" => format!("is {name} without some rows"),
@@ -62,7 +63,8 @@ fn sentence(edge: &Edge, node: &Node) -> String {
         (Relation::Inspected, _) => format!("was inspected: {} ({name})", clean(&edge.detail)),
         (Relation::Used, NodeKind::Dataset | NodeKind::DataVersion) => format!("read {}data {name}", data_use(edge)),
         (Relation::Used, NodeKind::Code) => format!("ran {name}"),
-        (Relation::Used, kind) => format!("read {} {name}", noun(kind)),
+        (Relation::Used, NodeKind::Job) => format!("ran job {name}"),
+        (Relation::Used | Relation::Read, kind) => format!("read {} {name}", noun(kind)),
     }
 }
 
@@ -74,7 +76,7 @@ fn data_use(edge: &Edge) -> String {
     }
 }
 
-const fn noun(kind: NodeKind) -> &'static str {
+pub(crate) const fn noun(kind: NodeKind) -> &'static str {
     match kind {
         NodeKind::Run => "run",
         NodeKind::Code => "code",
@@ -85,10 +87,12 @@ const fn noun(kind: NodeKind) -> &'static str {
         NodeKind::DataSource => "source",
         NodeKind::Inspection => "inspection",
         NodeKind::Person => "principal",
+        NodeKind::Job => "job",
+        NodeKind::Owner => "owner",
     }
 }
 
-fn described(node: &Node) -> String {
+pub(crate) fn described(node: &Node) -> String {
     let attribute = |name: &str| node.attributes.get(name).and_then(Value::as_str).map(clean);
     match node.kind {
         NodeKind::Person => node.label.as_deref().map_or_else(|| format!("principal {}", clean(&node.name)), clean),
@@ -103,8 +107,13 @@ fn described(node: &Node) -> String {
         }
         NodeKind::Dataset => {
             let name = attribute("name").unwrap_or_else(|| clean(&node.name));
+            let name = attribute("namespace").map_or_else(|| name.clone(), |namespace| format!("{namespace}:{name}"));
             let digest = node.digest.as_deref().map_or_else(String::new, |digest| format!(" (digest {})", clean(digest)));
             format!("{name}{digest}")
+        }
+        NodeKind::Job => {
+            let part = |name| attribute(name).unwrap_or_default();
+            format!("{}:{}", part("namespace"), part("name"))
         }
         NodeKind::DataVersion => {
             let digest = node.digest.as_deref().map_or_else(String::new, |digest| format!(" (manifest {})", clean(digest)));
@@ -147,7 +156,7 @@ fn listed(all: &[String], none: &str) -> String {
 }
 
 /// What a client wrote must not steer a terminal: control and direction characters are dropped, long texts are cut.
-fn clean(text: &str) -> String {
+pub(crate) fn clean(text: &str) -> String {
     let invisible = |c: char| {
         c.is_control() || matches!(c, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}')
     };

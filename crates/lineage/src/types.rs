@@ -41,6 +41,8 @@ pub struct Subject {
 pub struct Node {
     /// Its id in the graph.
     pub id: String,
+    /// Its number in the tables.
+    pub number: i64,
     /// What it is.
     pub kind: NodeKind,
     /// Its name: an id, or what the client called it.
@@ -189,6 +191,10 @@ pub enum NodeKind {
     Inspection,
     /// A principal, by its random id.
     Person,
+    /// A job that OpenLineage events tell of, by namespace and name.
+    Job,
+    /// An owner of a job or a dataset that an event names and no account here has the name of.
+    Owner,
 }
 
 impl NodeKind {
@@ -203,6 +209,8 @@ impl NodeKind {
         Self::DataSource,
         Self::Inspection,
         Self::Person,
+        Self::Job,
+        Self::Owner,
     ];
 
     /// The word in rows and answers.
@@ -218,6 +226,8 @@ impl NodeKind {
             Self::DataSource => "data_source",
             Self::Inspection => "inspection",
             Self::Person => "person",
+            Self::Job => "job",
+            Self::Owner => "owner",
         }
     }
 
@@ -231,8 +241,10 @@ impl NodeKind {
 /// How the later thing stems from the earlier one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Relation {
-    /// A run read code, data or a model.
+    /// A run read code, data or a model, or ran a job.
     Used,
+    /// A person read data. Nothing that the person made stems from it by that alone, so no walk follows it.
+    Read,
     /// A thing was made by a run.
     Generated,
     /// A thing was made out of another.
@@ -251,6 +263,7 @@ impl Relation {
     pub const fn word(self) -> &'static str {
         match self {
             Self::Used => "used",
+            Self::Read => "read",
             Self::Generated => "generated",
             Self::Derived => "derived",
             Self::Associated => "associated",
@@ -262,7 +275,7 @@ impl Relation {
     /// The relation behind a word.
     #[must_use]
     pub fn parse(word: &str) -> Option<Self> {
-        let all = [Self::Used, Self::Generated, Self::Derived, Self::Associated, Self::Attributed, Self::Inspected];
+        let all = [Self::Used, Self::Read, Self::Generated, Self::Derived, Self::Associated, Self::Attributed, Self::Inspected];
         all.into_iter().find(|relation| relation.word() == word)
     }
 }

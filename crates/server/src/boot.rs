@@ -219,6 +219,7 @@ pub async fn open_with(data: &Path, config: &Config, way: Way, root: Arc<dyn Key
     wire::mlflow::evaluation::routes(&mut door, &rooms.evaluation);
     wire::mlflow::traces::routes(&mut door, &rooms.traces, &rooms.artifacts);
     wire::otlp::routes(&mut door, &rooms.traces);
+    wire::openlineage::routes(&mut door, &rooms.lineage);
     wire::mlflow::workspaces::routes(&mut door, &rooms.identity);
     ui::routes(&mut door, &rooms.identity, page.as_ref());
     system::routes(&mut door);

@@ -1,4 +1,4 @@
-//! The outside's languages, a module each: [`mlflow`], [`otlp`], [`inference`], [`admin`]. They turn requests into Operations and outputs into
+//! The outside's languages, a module each: [`mlflow`], [`otlp`], [`inference`], [`openlineage`], [`admin`]. They turn requests into Operations and outputs into
 //! answers, and hold no rule of any room.
 //!
 //! [`door`] is the only place that adds routes: one route is one Operation, by construction.
@@ -10,6 +10,7 @@ pub mod door;
 mod inbound;
 pub mod inference;
 pub mod mlflow;
+pub mod openlineage;
 pub mod otlp;
 mod outbound;
 mod protobuf;

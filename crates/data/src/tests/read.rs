@@ -12,7 +12,7 @@ use crate::{Fetched, Wanted};
 async fn edges(world: &World) -> Vec<String> {
     let read = |reader: &mut vault::db::Reader<'_>| {
         let sql = "SELECT f.kind, e.trust, e.detail, t.name FROM lineage_edge e JOIN lineage_node f ON f.id = e.from_node
-                   JOIN lineage_node t ON t.id = e.to_node WHERE e.relation = 'used' ORDER BY f.kind, e.trust, e.detail";
+                   JOIN lineage_node t ON t.id = e.to_node WHERE e.relation IN ('used', 'read') ORDER BY f.kind, e.trust, e.detail";
         Ok(reader.query(sql, &[], |row| Ok(format!("{} {} {} {}", row.text(0)?, row.text(1)?, row.text(3)?, row.text(2)?)))?)
     };
     world.opened.ports.read(read).await.unwrap()

@@ -3,7 +3,7 @@
 use serde_json::json;
 use vault::db::{Bind, DbError, Reader, Writer};
 
-use super::{Scene, clip, edge, edge_id, node, node_id, person};
+use super::{Scene, clip, edge, is_known, node, node_key, person};
 use crate::{NodeKind, Relation, Trust};
 
 /// A version of a data set that was committed.
@@ -41,7 +41,7 @@ pub fn data_committed(writer: &mut Writer<'_>, scene: &Scene, made: &DataVersion
     let person = person(writer, scene)?;
     let version = data_node(writer, scene, made.dataset, made.number)?;
     // A run may have claimed to read it before it was there; from now on its digest is known.
-    writer.execute("UPDATE lineage_node SET digest = $1 WHERE id = $2", &[made.digest.into(), (&version).into()])?;
+    writer.execute("UPDATE lineage_node SET digest = $1 WHERE key = $2", &[made.digest.into(), (&version).into()])?;
     edge(writer, scene, (&version, &person), Relation::Attributed, Trust::Observed, "")?;
     if let Some(source) = made.source {
         let name = clip(source);
@@ -92,7 +92,7 @@ pub fn data_read(
 ) -> Result<(), DbError> {
     let version = data_node(writer, scene, dataset, number)?;
     let person = person(writer, scene)?;
-    edge(writer, scene, (&person, &version), Relation::Used, Trust::Observed, "")?;
+    edge(writer, scene, (&person, &version), Relation::Read, Trust::Observed, "")?;
     if let Some((run_id, trust)) = run {
         let run = node(writer, scene, NodeKind::Run, run_id, None, "{}")?;
         edge(writer, scene, (&run, &version), Relation::Used, trust, context)?;
@@ -112,19 +112,14 @@ pub fn is_data_read_known(
     run: Option<(&str, Trust)>,
     context: &str,
 ) -> Result<bool, DbError> {
-    let id = |kind, name: &str| node_id(&scene.workspace, kind, name);
-    let version = id(NodeKind::DataVersion, &data_version_name(dataset, number));
-    let person = id(NodeKind::Person, &scene.principal);
-    let mut wanted = vec![edge_id(&person, &version, Relation::Used, Trust::Observed, "")];
-    if let Some((run_id, trust)) = run {
-        wanted.push(edge_id(&id(NodeKind::Run, run_id), &version, Relation::Used, trust, context));
+    let key = |kind, name: &str| node_key(&scene.workspace, kind, name);
+    let version = key(NodeKind::DataVersion, &data_version_name(dataset, number));
+    let person = key(NodeKind::Person, &scene.principal);
+    if !is_known(reader, (&person, &version), Relation::Read, Trust::Observed, "")? {
+        return Ok(false);
     }
-    for edge in wanted {
-        if reader.query_one("SELECT 1 FROM lineage_edge WHERE id = $1", &[(&edge).into()], |row| row.int(0))?.is_none() {
-            return Ok(false);
-        }
-    }
-    Ok(true)
+    let Some((run_id, trust)) = run else { return Ok(true) };
+    is_known(reader, (&key(NodeKind::Run, run_id), &version), Relation::Used, trust, context)
 }
 
 /// The owner of a run of this workspace; none if there is no such run.
@@ -150,20 +145,19 @@ pub(super) fn run_read_version(
 ) -> Result<(), DbError> {
     let Some((dataset, number)) = version_in(source) else { return Ok(()) };
     let name = data_version_name(dataset, number);
-    let version = node_id(&scene.workspace, NodeKind::DataVersion, &name);
-    let known = "SELECT 1 FROM lineage_node WHERE id = $1";
+    let version = node_key(&scene.workspace, NodeKind::DataVersion, &name);
+    let known = "SELECT 1 FROM lineage_node WHERE key = $1";
     if writer.query_one(known, &[Bind::from(&version)], |row| row.int(0))?.is_none() {
         return Ok(());
     }
-    let reader = node_id(&scene.workspace, NodeKind::Person, &scene.principal);
-    let read = edge_id(&reader, &version, Relation::Used, Trust::Observed, "");
-    let seen = writer.query_one("SELECT 1 FROM lineage_edge WHERE id = $1", &[Bind::from(&read)], |row| row.int(0))?;
-    let trust = if seen.is_some() { Trust::Observed } else { Trust::Claimed };
+    let reader = node_key(&scene.workspace, NodeKind::Person, &scene.principal);
+    let seen = is_known(writer, (&reader, &version), Relation::Read, Trust::Observed, "")?;
+    let trust = if seen { Trust::Observed } else { Trust::Claimed };
     edge(writer, scene, (run, &version), Relation::Used, trust, context)
 }
 
 /// The data set and number in `…/datasets/NAME/versions/NUMBER/…`.
-fn version_in(source: &str) -> Option<(&str, i64)> {
+pub(super) fn version_in(source: &str) -> Option<(&str, i64)> {
     let (_, rest) = source.split_once("/api/strongroom/v1/datasets/")?;
     let (dataset, rest) = rest.split_once("/versions/")?;
     let digits = rest.split(|letter: char| !letter.is_ascii_digit()).next()?;

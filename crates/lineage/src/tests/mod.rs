@@ -1,5 +1,8 @@
 //! Writing the graph and reading it back, on both engines.
 
+mod carried;
+mod walks;
+
 use gate::{Facts, Target};
 use kernel::{Kind, Problem};
 use testkit::gate::{TEST_CALLER, TEST_WORKSPACE};
@@ -11,6 +14,7 @@ use crate::record::{self, Input, Scene, VersionSource};
 use crate::{Graph, Lineage, NodeKind, Trust, Use};
 
 struct World {
+    engine: &'static str,
     db: Db,
     system: SystemDb,
     gate: TestGate,
@@ -34,7 +38,7 @@ impl World {
             }
             facts
         });
-        let world = Self { db: opened.db, system: opened.system, gate, _folder: engine.folder };
+        let world = Self { engine: engine.name, db: opened.db, system: opened.system, gate, _folder: engine.folder };
         world.rows().await;
         world
     }
