@@ -14,7 +14,7 @@ pub const SCOPE_COUNT_MAX: usize = 64;
 pub const SCOPE_BYTES_MAX: usize = 80;
 
 /// Names that would be mistaken for callers that are no accounts.
-const RESERVED: &[&str] = &["anonymous", "bootstrap", "job", "system", "strongroom"];
+const RESERVED: &[&str] = &["anonymous", "bootstrap", "job", "retrainer", "system", "strongroom"];
 
 impl Name {
     /// A name of an account, group or workspace: 1 to 64 of `a-z 0-9 . _ @ -`, folded to lower case, beginning with a letter
@@ -53,8 +53,8 @@ impl std::str::FromStr for Name {
 }
 
 impl ScopePattern {
-    /// A pattern of actions: `*`, `room.*` or `room.verb`, each of the last two also for one thing only: `…@experiment:ID` or
-    /// `…@dataset_version:ID`.
+    /// A pattern of actions: `*`, `room.*` or `room.verb`, each of the last two also for one thing only: `…@experiment:ID`,
+    /// `…@dataset_version:ID` or `…@model:ID` (a registered model's internal id).
     ///
     /// # Errors
     /// `Invalid`, saying what a pattern may be.
@@ -63,7 +63,7 @@ impl ScopePattern {
             |part: &str| !part.is_empty() && part.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_');
         let (verbs, on) = text.split_once('@').map_or((text, None), |(verbs, on)| (verbs, Some(on)));
         let narrowed = on.is_none_or(|on| {
-            let id = on.strip_prefix("experiment:").or_else(|| on.strip_prefix("dataset_version:"));
+            let id = ["experiment:", "dataset_version:", "model:"].iter().find_map(|kind| on.strip_prefix(kind));
             id.is_some_and(|id| !id.is_empty() && id.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit()))
         });
         let right = text.len() <= SCOPE_BYTES_MAX

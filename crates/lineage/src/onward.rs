@@ -53,7 +53,7 @@ pub fn onward(reader: &mut Reader<'_>, workspace: &str, dataset: &str, number: i
             if !known.insert(node.id.clone()) {
                 continue;
             }
-            let trust = if *before == Trust::Observed { trust } else { Trust::Claimed };
+            let trust = trust.min(*before);
             next.push((
                 node.id.clone(),
                 trust,
@@ -87,7 +87,7 @@ fn steps(reader: &mut Reader<'_>, workspace: &str, frontier: &[Reached]) -> Resu
             "SELECT n.id, n.kind, n.name, n.digest, n.attributes, n.at, e.trust, e.to_node
              FROM lineage_edge e JOIN lineage_node n ON n.id = e.from_node
              WHERE e.workspace = $1 AND e.to_node IN {list} AND n.kind IN ('run', 'logged_model', 'model_version', 'data_version')
-             ORDER BY CASE e.trust WHEN 'observed' THEN 0 ELSE 1 END, e.at, e.id LIMIT {NODE_COUNT_MAX}"
+             ORDER BY CASE e.trust WHEN 'claimed' THEN 1 ELSE 0 END, e.at, e.id LIMIT {NODE_COUNT_MAX}"
         );
         all.append(
             &mut reader

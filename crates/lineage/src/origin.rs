@@ -39,8 +39,14 @@ pub fn of_version(reader: &mut Reader<'_>, workspace: &str, model_id: &str, numb
         made_by.extend(neighbours(reader, &node, Relation::Generated)?);
     }
     let runs = made_by.into_iter().filter(|used| used.kind == NodeKind::Run);
-    let Some(run) = runs.max_by_key(|used| used.trust == Trust::Observed) else { return Ok(Origin::default()) };
-    let uses = neighbours(reader, &node_id(workspace, NodeKind::Run, &run.name), Relation::Used)?;
+    let Some(run) = runs.max_by_key(|used| used.trust) else { return Ok(Origin::default()) };
+    let all = neighbours(reader, &node_id(workspace, NodeKind::Run, &run.name), Relation::Used)?;
+    // What the server had done says all that it also saw.
+    let is_executed = |kind: NodeKind, name: &str| {
+        all.iter().any(|used| used.trust == Trust::Executed && used.kind == kind && used.name == name)
+    };
+    let keep = |used: &&Used| used.trust == Trust::Executed || !is_executed(used.kind, &used.name);
+    let uses = all.iter().filter(keep).cloned().collect();
     Ok(Origin { run: Some((run.name, run.trust)), uses })
 }
 

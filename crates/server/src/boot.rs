@@ -24,7 +24,7 @@ use wire::{Door, DoorConfig, RouteEntry};
 use crate::config::{Config, ObjectsConfig, RootKeyConfig};
 use crate::locate::Locator;
 use crate::tls::file_problem;
-use crate::{inspecting, system, ui};
+use crate::{inspecting, retraining, system, ui};
 
 /// How often last-used times are written down and ended sessions are cleared away.
 const HOUSEKEEPING_EVERY: Duration = Duration::from_secs(60);
@@ -55,6 +55,7 @@ pub struct App {
     housekeeping: tokio::task::JoinHandle<()>,
     cosigning: Option<tokio::task::JoinHandle<()>>,
     inspecting: Option<tokio::task::JoinHandle<()>>,
+    retraining: Vec<tokio::task::JoinHandle<()>>,
     _lock: File,
 }
 
@@ -81,6 +82,8 @@ pub struct Rooms {
     pub admission: admission::Admission,
     /// Where models come from.
     pub lineage: lineage::Lineage,
+    /// Jobs that train models again.
+    pub retrain: retrain::Retrain,
     /// The log.
     pub audit: Audit,
     /// The keys.
@@ -183,6 +186,7 @@ pub async fn open_with(data: &Path, config: &Config, way: Way, root: Arc<dyn Key
         evaluation: evaluation::Evaluation::new(opened.db.clone()),
         data: inspecting::open_data(&config.data, &opened, objects)?,
         admission,
+        retrain: retrain::Retrain::new(opened.db.clone(), opened.system.clone(), artifacts.clone(), config.retrain.clone()),
         artifacts,
         lineage: lineage::Lineage::new(opened.db.clone()),
         audit: Audit::new(Arc::clone(&log)),
@@ -200,6 +204,7 @@ pub async fn open_with(data: &Path, config: &Config, way: Way, root: Arc<dyn Key
         data: &rooms.data,
         admission: &rooms.admission,
         tracking: &rooms.tracking,
+        retrain: &rooms.retrain,
     };
     wire::admin::routes(&mut door, &behind_admin);
     wire::mlflow::evaluation::routes(&mut door, &rooms.evaluation);
@@ -223,15 +228,24 @@ pub async fn open_with(data: &Path, config: &Config, way: Way, root: Arc<dyn Key
         None => None,
     };
     let inspecting = way.bound.map(|_| inspecting::job(&rooms.data, &rooms.admission, &config.data, &gate, &jobs));
+    let behind_jobs =
+        retrain::Rooms { identity: rooms.identity.clone(), tracking: rooms.tracking.clone(), registry: rooms.registry.clone() };
+    let retraining = match way.bound {
+        Some(bound) => {
+            let ground = retraining::Ground { data, config, bound, gate: &gate, jobs: &jobs, clock: Arc::clone(&clock) };
+            retraining::job(&rooms.retrain, &behind_jobs, &ground)?
+        }
+        None => Vec::new(),
+    };
     let table = door.table().to_vec();
-    Ok(App { router: door.into_router(), table, gate, jobs, rooms, housekeeping, cosigning, inspecting, _lock: lock })
+    Ok(App { router: door.into_router(), table, gate, jobs, rooms, housekeeping, cosigning, inspecting, retraining, _lock: lock })
 }
 
 impl App {
     /// Brings everything that is still in memory to the disk.
     pub async fn close(self) {
         self.housekeeping.abort();
-        for job in [&self.cosigning, &self.inspecting].into_iter().flatten() {
+        for job in [&self.cosigning, &self.inspecting].into_iter().flatten().chain(&self.retraining) {
             job.abort();
         }
         self.rooms.audit.log().close();

@@ -112,6 +112,7 @@ async fn only_a_service_accounts_owner_mints_its_tokens() {
         let service = CreateService { room: world.room.clone(), name: world.name("ci") };
         let service = world.by(bearer(&ada_token.secret), service).await.unwrap();
         let mint_for = |principal: &str| CreateTokenFor {
+            parent: None,
             room: world.room.clone(),
             principal: principal.to_owned(),
             wish: TokenWish::default(),

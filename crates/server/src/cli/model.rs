@@ -68,6 +68,8 @@ pub enum Model {
     Verify(OneVersion),
     /// Point an alias at a version that is admitted.
     Promote(Promote),
+    /// Have a version trained again by the server, on other data, with other parameters.
+    Retrain(super::retrain::Retrain),
     /// Point an alias back at the newest admitted version before the one that it points at.
     Rollback(Rollback),
 }
@@ -232,6 +234,7 @@ impl Model {
             }
             Self::Promote(verb) => verb.run().await,
             Self::Rollback(verb) => verb.run().await,
+            Self::Retrain(verb) => return verb.run().await,
         }
         .map(|()| ExitCode::SUCCESS)
     }
