@@ -26,10 +26,7 @@ with mlflow.start_run():
     mlflow.log_params({"penalty": arguments.penalty, **json.loads(os.environ["STRONGROOM_PARAMETERS"]), "rows": len(table)})
     model = LogisticRegression(C=1 / arguments.penalty).fit(features, label)
     mlflow.log_metric("accuracy", model.score(features, label))
-    mlflow.sklearn.log_model(
-        model, name="model", pip_requirements=["scikit-learn"], serialization_format="skops",
-        skops_trusted_types=["numpy.dtype"],
-    )
+    mlflow.sklearn.log_model(model, name="model", pip_requirements=["scikit-learn"])
 print("trained on", len(table), "rows with penalty", arguments.penalty)
 """
 

@@ -93,8 +93,8 @@ class World:
         answer = self.session.put(address, data=data)
         assert answer.status_code == 200, answer.text
 
-    def cli(self, *words, check=True, timeout=JOB_SECONDS_MAX):
-        return self.server.cli(*words, *self.arguments, check=check, timeout=timeout)
+    def cli(self, *words, check=True, timeout=None):
+        return self.server.cli(*words, *self.arguments, check=check, timeout=timeout or JOB_SECONDS_MAX)
 
     def submit(self, status=200, **wish):
         path = f"/models/{self.model}/versions/1/retrain"

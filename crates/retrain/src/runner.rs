@@ -68,6 +68,24 @@ impl Ending {
     }
 }
 
+/// A step on its way, which ends with whoever waits for it.
+struct Step(tokio::task::JoinHandle<Result<bool, Problem>>);
+
+impl Drop for Step {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
+/// Notes a job's progress until it is dropped.
+struct Noting(tokio::task::JoinHandle<()>);
+
+impl Drop for Noting {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
 /// A token of a job, and what it may do.
 struct Minted {
     id: String,
@@ -89,17 +107,38 @@ impl Runner {
 
     /// Works until it is dropped.
     pub async fn run(self) {
+        let mut runner = Arc::new(self);
         loop {
             // Made before the look, so that what is queued in between is not missed.
-            let queued = self.room.0.queued.notified();
-            match self.step().await {
-                Ok(true) => {}
-                Ok(false) => drop(tokio::time::timeout(LOOK_EVERY, queued).await),
-                Err(problem) => {
-                    tracing::warn!(%problem, "a job to train again could not be done");
+            let queued = runner.room.0.queued.notified();
+            let mut step = Step(tokio::spawn({
+                let runner = Arc::clone(&runner);
+                async move { runner.step().await }
+            }));
+            match (&mut step.0).await {
+                Ok(Ok(true)) => {}
+                Ok(Ok(false)) => drop(tokio::time::timeout(LOOK_EVERY, queued).await),
+                failed => {
+                    tracing::warn!(?failed, "a job to train again could not be done");
+                    drop(queued);
+                    // Under another name: then what it did not bring to an end counts as left behind, and is ended.
+                    runner = Arc::new(runner.renamed());
                     tokio::time::sleep(FAULT_PAUSE).await;
                 }
             }
+        }
+    }
+
+    fn renamed(&self) -> Self {
+        Self {
+            room: self.room.clone(),
+            rooms: self.rooms.clone(),
+            gate: self.gate.clone(),
+            pass: self.pass.clone(),
+            clock: Arc::clone(&self.clock),
+            executor: self.executor,
+            execute: Arc::clone(&self.execute),
+            id: random_id(),
         }
     }
 
@@ -135,10 +174,10 @@ impl Runner {
     async fn whole(&self, job: &Job, workspace: &str, data_files: Vec<String>) -> Result<(), Problem> {
         let log = JobLog::default();
         let (stop, stopped) = watch::channel(false);
-        let noting = tokio::spawn(note(self.room.clone(), job.id.clone(), log.clone(), stop));
+        let noting = Noting(tokio::spawn(note(self.room.clone(), job.id.clone(), log.clone(), stop)));
         let mut run_id = None;
         let ending = self.train(job, workspace, data_files, &log, stopped, &mut run_id).await;
-        noting.abort();
+        drop(noting);
         let ending = ending.unwrap_or_else(|problem| Ending::failed(problem.to_string()));
         tracing::info!(job.id, job.state = ending.state.word(), "a job to train again ended");
         let end = EndJob {
@@ -164,6 +203,9 @@ impl Runner {
     ) -> Result<Ending, Problem> {
         log.stage("takes the code");
         let code = self.as_job(workspace, FetchCode { room: self.room.clone(), job: job.clone() }).await?;
+        let words: Result<Vec<String>, Problem> =
+            job.spec.entry.iter().map(|word| entry::filled(word, &job.spec.parameters)).collect();
+        let words = words?;
         let minted = self.mint(job, workspace, false).await?;
         log.hide(minted.secret.expose_text().unwrap_or_default());
         let made = self.begin_run(job, workspace, &minted).await;
@@ -175,12 +217,10 @@ impl Runner {
             }
         };
         *run = Some(run_id.clone());
-        let words: Result<Vec<String>, Problem> =
-            job.spec.entry.iter().map(|word| entry::filled(word, &job.spec.parameters)).collect();
         let errand = Errand {
             job_id: job.id.clone(),
             code,
-            words: words?,
+            words,
             parameters: job.spec.parameters.clone(),
             run_id: run_id.clone(),
             experiment_id: job.spec.experiment_id,

@@ -17,7 +17,7 @@ use wire::{PeerAddress, RouteEntry};
 const PUBLIC: [&str; 4] = ["server.health", "server.version", "server.info", "ui.login_page"];
 /// Verbs without a route: what the server records of routes that no room knows, and what its own jobs do: the policy lets nobody
 /// else ask for those.
-const UNROUTED: [&str; 7] = [
+const UNROUTED: [&str; 11] = [
     "server.unrouted",
     "inspections.begin",
     "inspections.run",
@@ -25,6 +25,10 @@ const UNROUTED: [&str; 7] = [
     "admissions.begin",
     "admissions.run",
     "datasets.sweep",
+    "retraining.begin",
+    "retraining.fetch",
+    "retraining.confirm",
+    "retraining.end",
 ];
 
 struct World {

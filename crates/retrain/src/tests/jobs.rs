@@ -96,7 +96,9 @@ fn a_job_waits_for_its_data_and_ends_where_that_is_refused() {
 fn what_another_process_left_behind_has_failed() {
     on_both_engines(async |world| {
         let job = world.submit("train.py", None).await.unwrap();
-        world.sql("UPDATE retrain_job SET state = 'running', runner = 'gone', token_id = 'tok_x' WHERE job_id = $1", &job.id).await;
+        world
+            .sql("UPDATE retrain_job SET state = 'running', runner = 'gone', token_id = 'tok_x' WHERE job_id = $1", &job.id)
+            .await;
         assert!(world.runner().step().await.unwrap());
         let ended = world.job(&job.id).await;
         assert_eq!(ended.state, JobState::Failed);
@@ -136,7 +138,9 @@ fn a_job_is_cancelled_while_it_waits_and_while_it_runs() {
 #[test]
 fn entries_must_name_what_there_is() {
     on_both_engines(async |world| {
-        for (entry, part) in [("other.py", "no file `other.py`"), ("train.py {width}", "no such parameter"), ("", "names no script")] {
+        for (entry, part) in
+            [("other.py", "no file `other.py`"), ("train.py {width}", "no such parameter"), ("", "names no script")]
+        {
             refused(world.submit(entry, None).await, Kind::Invalid, part);
         }
         refused(world.submit("train.py", Some("nothing")).await, Kind::Conflict, "no request");

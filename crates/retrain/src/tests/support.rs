@@ -160,7 +160,8 @@ impl World {
         ] {
             self.sql(sql, TEST_WORKSPACE).await;
         }
-        self.sql("INSERT INTO principal (id, kind, name, owner, created_at) VALUES ($1, 'user', 'tester', '', 1)", TEST_CALLER).await;
+        self.sql("INSERT INTO principal (id, kind, name, owner, created_at) VALUES ($1, 'user', 'tester', '', 1)", TEST_CALLER)
+            .await;
         let run = "INSERT INTO run (run_id, experiment_id, name, user_name, owner, status, start_time_ms, artifact_uri, deleted,
                        metric_seq) VALUES ($1, 1, 'r', 'u', 'o', 'FINISHED', 1, 'mlflow-artifacts:/1/run1/artifacts', 0, 0)";
         self.sql(run, RUN).await;
@@ -257,9 +258,11 @@ fn facts(ports: &PortDb, target: &Target) -> Facts {
         runtime.block_on(read).unwrap()
     };
     match target {
-        Target::Run(_) | Target::Experiment(_) | Target::RegisteredModel(_) | Target::ModelVersion(..) | Target::LoggedModel(_) => {
-            std::thread::spawn(look).join().unwrap().unwrap_or(Facts { exists: false, ..here })
-        }
+        Target::Run(_)
+        | Target::Experiment(_)
+        | Target::RegisteredModel(_)
+        | Target::ModelVersion(..)
+        | Target::LoggedModel(_) => std::thread::spawn(look).join().unwrap().unwrap_or(Facts { exists: false, ..here }),
         _ => here,
     }
 }

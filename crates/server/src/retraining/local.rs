@@ -14,6 +14,7 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 use tokio::process::{Child, Command};
 use tokio::sync::OnceCell;
+use tokio::task::JoinHandle;
 
 use super::folder::{JobFolder, SOCKET};
 use super::{WORKER_COMMAND, probe};
@@ -181,13 +182,10 @@ impl Local {
         };
         // Kept open: when it closes, the jail ends itself.
         let input = child.stdin.take();
-        let (out, err) = (child.stdout.take(), child.stderr.take());
-        let reading = async { tokio::join!(keep(out, log), keep(err, log)) };
-        tokio::pin!(reading);
+        let mut readers = [Reader::of(child.stdout.take(), log), Reader::of(child.stderr.take(), log)];
         let group = child.id();
         let ended = tokio::select! {
             ended = child.wait() => ended.map_err(|error| Over::Failed(format!("its end was not seen: {error}"))),
-            () = drain(&mut reading) => Err(Over::Failed("its output broke off".to_owned())),
             () = cancelled => Err(Over::Stopped(ExecuteError::Cancelled)),
             () = tokio::time::sleep(Duration::from_secs(seconds_max)) => {
                 Err(Over::Failed(format!("it ran longer than {seconds_max} s (`retrain.seconds_max`)")))
@@ -202,7 +200,9 @@ impl Local {
         }
         drop(child.start_kill());
         drop(tokio::time::timeout(LAST_WORDS_MAX, child.wait()).await);
-        drop(tokio::time::timeout(LAST_WORDS_MAX, reading).await);
+        for reader in &mut readers {
+            reader.last_words().await;
+        }
         match ended {
             Ok(status) => match status.code() {
                 Some(code) => Over::Exited(i64::from(code)),
@@ -213,10 +213,25 @@ impl Local {
     }
 }
 
-/// Never ends: what is read goes to the log meanwhile.
-async fn drain(reading: &mut (impl Future<Output = ((), ())> + Unpin)) {
-    reading.await;
-    std::future::pending::<()>().await;
+/// Keeps what comes out of a pipe, until it is dropped.
+struct Reader(JoinHandle<()>);
+
+impl Reader {
+    fn of(from: Option<impl AsyncRead + Unpin + Send + 'static>, log: &JobLog) -> Self {
+        let log = log.clone();
+        Self(tokio::spawn(async move { keep(from, &log).await }))
+    }
+
+    /// Waits for what is still in the pipe.
+    async fn last_words(&mut self) {
+        drop(tokio::time::timeout(LAST_WORDS_MAX, &mut self.0).await);
+    }
+}
+
+impl Drop for Reader {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
 }
 
 /// Ends when a job has written too much.
