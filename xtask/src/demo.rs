@@ -28,6 +28,7 @@ pub fn run(keep: bool) -> Result<(), String> {
         shell::need_package("gcc", "some libraries are compiled from C")?;
     }
     shell::say("1/8 building the release binary (the first time takes some minutes)");
+    // Not the query worker: no contract here has an SQL rule, and it takes as long to build as everything else together.
     shell::cargo(&["build", "--release", "--package", "strongroom", "--package", "inspector"])?;
     shell::say("2/8 the Python environment with the real MLflow client and scikit-learn");
     let requirements = shell::root().join("examples").join("requirements.txt");

@@ -57,8 +57,9 @@ pub fn run(fast: bool) -> ExitCode {
         tally.step("clippy, warnings as errors", lint);
     }
     let mut built = false;
-    tally.step("the server's program, its inspection worker and the scanner build", || {
-        shell::cargo(&["build", "--package", "strongroom", "--package", "inspector", "--package", "scan"])?;
+    tally.step("the server's program, its workers and the scanner build", || {
+        // With the tests, so that libraries have the features that the tests were just built with: nothing is compiled twice.
+        shell::cargo(&["build", "--workspace", "--bins", "--tests"])?;
         built = true;
         Ok(())
     });

@@ -22,7 +22,9 @@ pub mod ops;
 mod origin;
 mod papers;
 mod port;
+mod receipts;
 mod runner;
+mod signers;
 mod store;
 mod types;
 
@@ -41,7 +43,9 @@ use vault::objects::Objects;
 
 pub use config::AdmissionConfig;
 pub use papers::Paper;
+pub use receipts::{Receipt, Receipts};
 pub use runner::Runner;
+pub use signers::{Signers, SignersSet};
 pub use types::{DocumentKind, Inspection, Standing, Subject};
 
 /// The policy of the verdict that is built in.
@@ -51,8 +55,21 @@ pub const BUILT_IN_POLICY: &str = include_str!("../../../policies/model-verdict.
 const BUILT_IN_POLICY_NAME: &str = "model-verdict.toml";
 
 /// Every verb of this room.
-pub const ACTIONS: &[Action] =
-    &[ops::SHOW, ops::LIST, ops::FINDINGS, ops::VOUCH, ops::INSPECT, ops::WAIVE, ops::ADMIT, ops::REFUSE, ops::BEGIN, ops::RUN];
+pub const ACTIONS: &[Action] = &[
+    ops::SHOW,
+    ops::LIST,
+    ops::FINDINGS,
+    ops::VOUCH,
+    ops::RECEIPT,
+    ops::INSPECT,
+    ops::WAIVE,
+    ops::ADMIT,
+    ops::REFUSE,
+    ops::SIGNERS_GET,
+    ops::SIGNERS_SET,
+    ops::BEGIN,
+    ops::RUN,
+];
 
 /// The room. Cheap to clone.
 #[derive(Clone)]
@@ -65,6 +82,7 @@ struct Inner {
     objects: Objects,
     artifacts: Artifacts,
     clock: Arc<dyn Clock>,
+    receipts: Arc<dyn Receipts>,
     config: AdmissionConfig,
     verdict: VerdictPolicy,
     /// Wakes the runner when an inspection is queued.
@@ -85,15 +103,17 @@ pub struct Ground {
     pub artifacts: Artifacts,
     /// The time by which waivers end.
     pub clock: Arc<dyn Clock>,
+    /// Who gives receipts of the log.
+    pub receipts: Arc<dyn Receipts>,
 }
 
 impl Admission {
     /// The room over its ground.
     #[must_use]
     pub fn new(ground: Ground, config: AdmissionConfig, verdict: VerdictPolicy) -> Self {
-        let Ground { db, system, objects, artifacts, clock } = ground;
+        let Ground { db, system, objects, artifacts, clock, receipts } = ground;
         let (queued, ended) = (Notify::new(), Notify::new());
-        Self(Arc::new(Inner { db, system, objects, artifacts, clock, config, verdict, queued, ended }))
+        Self(Arc::new(Inner { db, system, objects, artifacts, clock, receipts, config, verdict, queued, ended }))
     }
 
     fn db(&self) -> &Db {

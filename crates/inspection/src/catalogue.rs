@@ -4,7 +4,9 @@
 //! this table to users; the test below holds the two together.
 
 use crate::finding::Effect::{Inform, Refuse, Waiver};
-use crate::finding::Screen::{Drift, File, Format, Guarded, Origin, Personal, Poisoning, Profile, Provenance, Validity};
+use crate::finding::Screen::{
+    Drift, File, Format, Guarded, Origin, Personal, Poisoning, Profile, Provenance, Signature, Validity,
+};
 use crate::finding::Severity::{Critical, Error, Info, Warning};
 use crate::finding::{Effect, FindingKind};
 
@@ -160,6 +162,15 @@ kinds! {
         "it was trained on data that is not admitted", "have the data inspected and admitted, then inspect the model again";
     ENVIRONMENT_UNKNOWN = "origin.environment_unknown", Origin, Warning, Inform, NONE,
         "nothing says what it needs to run", "log it with a flavor of MLflow, which writes `requirements.txt`";
+
+    UNSIGNED = "signature.none", Signature, Info, Inform, MODEL_SUPPLY,
+        "nobody signed its files", "sign them with `model_signing sign` and log `model.sig` beside them";
+    SIGNATURE_MISSING = "signature.missing", Signature, Critical, Refuse, MODEL_SUPPLY,
+        "it is not signed, and the workspace asks for a signature", "sign its files with `model_signing sign`, log `model.sig` beside them, and register it again";
+    SIGNATURE_INVALID = "signature.invalid", Signature, Critical, Refuse, MODEL_SUPPLY,
+        "its signature does not hold", "find out who changed its files or signed them; let a signer that counts sign it again";
+    SIGNER_UNKNOWN = "signature.signer_unknown", Signature, Warning, Inform, MODEL_SUPPLY,
+        "it is signed, and the workspace says of nobody that they count", "set whose signatures count with `strongroom model signers set`, and inspect it again";
 }
 
 /// The kind with this id.

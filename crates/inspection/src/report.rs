@@ -89,6 +89,9 @@ pub struct InspectionReport {
     /// What is known of where a model comes from.
     #[serde(default)]
     pub origin: Option<Section>,
+    /// Who signed a model's files, and whether that holds.
+    #[serde(default)]
+    pub signature: Option<Section>,
 }
 
 /// A part of a report that one engine wrote and the server only keeps: JSON that is checked to be JSON and not built up in
@@ -219,6 +222,7 @@ impl InspectionReport {
             guarded: None,
             scan: None,
             origin: None,
+            signature: None,
         }
     }
 

@@ -4,6 +4,7 @@
 pub(crate) mod documents;
 pub(crate) mod inspections;
 pub(crate) mod record;
+pub(crate) mod signers;
 pub(crate) mod standings;
 
 use vault::db::{DbError, Row};

@@ -64,7 +64,8 @@ fn what_is_not_known_of_the_origin_is_said_and_refused_data_refuses_the_model() 
         let known = world.findings().await;
         assert_eq!(
             known,
-            [&catalogue::CODE_UNKNOWN, &catalogue::DATA_UNKNOWN, &catalogue::ENVIRONMENT_UNKNOWN].map(|kind| kind.id)
+            [&catalogue::CODE_UNKNOWN, &catalogue::DATA_UNKNOWN, &catalogue::ENVIRONMENT_UNKNOWN, &catalogue::UNSIGNED]
+                .map(|kind| kind.id)
         );
 
         world.put("model/requirements.txt", b"scikit-learn==1.8.0").await;
@@ -74,7 +75,7 @@ fn what_is_not_known_of_the_origin_is_said_and_refused_data_refuses_the_model() 
         world.call(again).await.unwrap();
         let ended = world.inspected().await;
         assert_eq!(ended, Ended::Judged { verdict: Verdict::Refuse, state: DataState::Refused });
-        assert_eq!(world.findings().await, [catalogue::DATA_REFUSED.id]);
+        assert_eq!(world.findings().await, [catalogue::DATA_REFUSED.id, catalogue::UNSIGNED.id]);
     });
 }
 

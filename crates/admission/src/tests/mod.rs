@@ -4,4 +4,5 @@ mod decisions;
 mod inspecting;
 mod papers;
 mod promotion;
+mod signatures;
 mod support;

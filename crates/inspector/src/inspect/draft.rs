@@ -9,7 +9,6 @@ use serde::Serialize;
 
 use super::mask;
 use crate::news::News;
-use crate::system;
 
 /// A report while it is made.
 pub(crate) struct Draft<'a> {
@@ -107,7 +106,7 @@ impl<'a> Draft<'a> {
         for finding in findings.iter().take(FORETASTE_COUNT_MAX) {
             self.news.found(finding);
         }
-        let usage = system::usage();
+        let usage = sandbox::usage();
         self.report.cpu_ms = usage.cpu_ms;
         self.report.memory_peak_bytes = usage.memory_peak_bytes;
         let took_us = i64::try_from(self.started.elapsed().as_micros()).unwrap_or(i64::MAX);

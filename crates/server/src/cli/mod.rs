@@ -8,12 +8,15 @@ mod client;
 mod data;
 mod data_commit;
 mod data_contract;
+mod data_query;
 mod data_read;
 mod data_rows;
 mod init;
 mod keys;
 mod lineage;
 mod model;
+mod model_files;
+mod model_signers;
 mod offline;
 mod output;
 mod people;
@@ -21,6 +24,7 @@ mod recover;
 mod retrain;
 mod serve;
 mod table;
+mod transfer;
 
 use std::process::ExitCode;
 
