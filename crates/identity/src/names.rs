@@ -64,7 +64,7 @@ impl ScopePattern {
         let (verbs, on) = text.split_once('@').map_or((text, None), |(verbs, on)| (verbs, Some(on)));
         let narrowed = on.is_none_or(|on| {
             let id = ["experiment:", "dataset_version:", "model:"].iter().find_map(|kind| on.strip_prefix(kind));
-            id.is_some_and(|id| !id.is_empty() && id.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit()))
+            id.is_some_and(|id| !id.is_empty() && id.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_'))
         });
         let right = text.len() <= SCOPE_BYTES_MAX
             && narrowed

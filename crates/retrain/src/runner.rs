@@ -241,9 +241,14 @@ impl Runner {
             Err(ExecuteError::Refused(why)) => Ending::failed(why),
         };
         log.stage("registers");
-        if let Err(problem) = self.settle(job, workspace, &run_id, &mut ending).await {
-            ending.state = JobState::Failed;
-            ending.finished.fault = Some(problem.to_string());
+        match self.settle(job, workspace, &run_id, &mut ending).await {
+            Err(problem) if ending.state == JobState::Succeeded => {
+                ending.state = JobState::Failed;
+                ending.finished.fault = Some(problem.to_string());
+            }
+            // It did not end well anyway; only its run could not be ended, with the rights that the asker still has.
+            Err(problem) => tracing::warn!(%problem, job.id, "the run of a job to train again could not be ended"),
+            Ok(()) => {}
         }
         Ok(ending)
     }

@@ -18,7 +18,7 @@ use registry::ops::{CreateModel, CreateVersion};
 use testkit::gate::{TEST_CALLER, TEST_WORKSPACE};
 use testkit::{Engine, TestGate};
 use tracking::Tracking;
-use vault::db::{Bind, Opened, PortDb};
+use vault::db::{Bind, Db, Opened, PortDb};
 use vault::keys::{KeyFile, Keyring};
 use vault::objects::{Body, Objects};
 
@@ -48,7 +48,7 @@ pub(super) struct Double {
     pub(super) plan: Mutex<Plan>,
     pub(super) words: Mutex<Vec<Vec<String>>>,
     pub(super) abandoned: AtomicBool,
-    opened: Opened,
+    db: Db,
     gate: Arc<TestGate>,
 }
 
@@ -67,7 +67,7 @@ impl Execute for Double {
                 cancelled.await;
                 return Err(ExecuteError::Cancelled);
             }
-            let (db, run) = (self.opened.db.clone(), errand.run_id.clone());
+            let (db, run) = (self.db.clone(), errand.run_id.clone());
             let act = move |permit: gate::Permit<_>| async move {
                 let scene = Scene::of(&permit)?;
                 let work = move |writer: &mut vault::db::Writer<'_>| {
@@ -136,7 +136,7 @@ impl World {
             plan: Mutex::default(),
             words: Mutex::default(),
             abandoned: AtomicBool::new(false),
-            opened: opened.clone(),
+            db: opened.db.clone(),
             gate: Arc::clone(&gate),
         });
         let rooms = Rooms {
