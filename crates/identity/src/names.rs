@@ -147,10 +147,28 @@ mod tests {
             ("runs.*", "runsx.log", false),
             ("runs.log", "runs.log", true),
             ("runs.log", "runs.logs", false),
+            ("versions.*", "versions.create@model:rm_ab12", true),
+            ("versions.create@model:rm_ab12", "versions.create@model:rm_ab12", true),
+            ("versions.create@model:rm_ab12", "versions.create@model:rm_ab13", false),
+            ("versions.create@model:rm_ab12", "versions.create", false),
         ] {
             assert_eq!(scope(wide).covers(&scope(narrow)), covers, "{wide} {narrow}");
         }
-        for bad in ["", ".", "runs.", ".*", "*.log", "runs.*.x", "Runs.log", "runs", "runs.l*", "a\nb.c"] {
+        for bad in [
+            "",
+            ".",
+            "runs.",
+            ".*",
+            "*.log",
+            "runs.*.x",
+            "Runs.log",
+            "runs",
+            "runs.l*",
+            "a\nb.c",
+            "runs.log@model:",
+            "runs.log@model:A",
+            "runs.log@thing:1",
+        ] {
             assert!(ScopePattern::parse(bad).is_err(), "{bad}");
         }
     }

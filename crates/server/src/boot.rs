@@ -230,15 +230,8 @@ pub async fn open_with(data: &Path, config: &Config, way: Way, root: Arc<dyn Key
         None => None,
     };
     let inspecting = way.bound.map(|_| inspecting::job(&rooms.data, &rooms.admission, &config.data, &gate, &jobs));
-    let behind_jobs =
-        retrain::Rooms { identity: rooms.identity.clone(), tracking: rooms.tracking.clone(), registry: rooms.registry.clone() };
-    let retraining = match way.bound {
-        Some(bound) => {
-            let ground = retraining::Ground { data, config, bound, gate: &gate, jobs: &jobs, clock: Arc::clone(&clock) };
-            retraining::job(&rooms.retrain, &behind_jobs, &ground)?
-        }
-        None => Vec::new(),
-    };
+    let ground = way.bound.map(|bound| retraining::Ground { data, config, bound, gate: &gate, jobs: &jobs, clock });
+    let retraining = retraining::begin(&rooms, ground)?;
     let table = door.table().to_vec();
     Ok(App { router: door.into_router(), table, gate, jobs, rooms, housekeeping, cosigning, inspecting, retraining, _lock: lock })
 }

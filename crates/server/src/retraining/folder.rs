@@ -3,7 +3,7 @@
 use std::fs::{self, DirBuilder, File};
 use std::net::SocketAddr;
 use std::os::fd::AsRawFd;
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -30,7 +30,7 @@ impl JobFolder {
     /// # Errors
     /// What the file system says.
     pub fn make(path: PathBuf, code: &[(PathBuf, Bytes)], ca: &Path) -> std::io::Result<Self> {
-        drop(fs::remove_dir_all(&path));
+        drop(clear(&path));
         let folder = |path: &Path| DirBuilder::new().recursive(true).mode(0o700).create(path);
         folder(&path)?;
         let made = Self { path };
@@ -119,8 +119,52 @@ impl JobFolder {
 
 impl Drop for JobFolder {
     fn drop(&mut self) {
-        if let Err(error) = fs::remove_dir_all(&self.path) {
+        if let Err(error) = clear(&self.path) {
             tracing::warn!(%error, "a job's folder could not be taken away: `{}`", self.path.display());
+        }
+    }
+}
+
+/// Takes a folder away that somebody else has filled. However deep it is, nothing recurses and no path grows long: folders are moved
+/// up before they are looked into.
+///
+/// # Errors
+/// What the file system says; what is there by then stays.
+pub fn clear(top: &Path) -> std::io::Result<()> {
+    let mut folders = vec![top.to_owned()];
+    let mut number = 0_u64;
+    while let Some(folder) = folders.pop() {
+        // Whoever filled it may have closed it.
+        fs::set_permissions(&folder, fs::Permissions::from_mode(0o700))?;
+        for entry in fs::read_dir(&folder)? {
+            let entry = entry?;
+            if !entry.file_type()?.is_dir() {
+                fs::remove_file(entry.path())?;
+                continue;
+            }
+            fs::set_permissions(entry.path(), fs::Permissions::from_mode(0o700))?;
+            if folder == top {
+                folders.push(entry.path());
+                continue;
+            }
+            let moved = free_name(top, &mut number);
+            fs::rename(entry.path(), &moved)?;
+            folders.push(moved);
+        }
+        if folder != top {
+            fs::remove_dir(&folder)?;
+        }
+    }
+    fs::remove_dir(top)
+}
+
+/// A name in `top` that nothing has.
+fn free_name(top: &Path, number: &mut u64) -> PathBuf {
+    loop {
+        let name = top.join(format!("moved-{number}"));
+        *number = number.saturating_add(1);
+        if name.symlink_metadata().is_err() {
+            return name;
         }
     }
 }
@@ -131,5 +175,46 @@ pub struct Relay(JoinHandle<()>);
 impl Drop for Relay {
     fn drop(&mut self) {
         self.0.abort();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_folder_is_taken_away_however_it_was_filled() {
+        let place = tempfile::tempdir().unwrap();
+        let mut deep = place.path().join("0");
+        fs::create_dir(&deep).unwrap();
+        for level in 1..2_000 {
+            let outer = place.path().join(level.to_string());
+            fs::create_dir(&outer).unwrap();
+            fs::rename(&deep, outer.join("moved-1")).unwrap();
+            fs::write(outer.join("file"), "x").unwrap();
+            deep = outer;
+        }
+        let kept = place.path().join("kept");
+        fs::create_dir(&kept).unwrap();
+        std::os::unix::fs::symlink(&kept, deep.join("link")).unwrap();
+        fs::set_permissions(deep.join("moved-1"), fs::Permissions::from_mode(0o000)).unwrap();
+        clear(&deep).unwrap();
+        assert!(!deep.exists() && kept.exists());
+        assert!(clear(&deep).is_err(), "it is gone");
+    }
+
+    #[test]
+    fn code_lies_where_it_says_and_what_is_written_is_counted() {
+        let place = tempfile::tempdir().unwrap();
+        let ca = place.path().join("ca");
+        fs::write(&ca, "authority").unwrap();
+        let code = [(PathBuf::from("a/b.py"), Bytes::from_static(b"print()"))];
+        let folder = JobFolder::make(place.path().join("job"), &code, &ca).unwrap();
+        assert_eq!(fs::read(folder.code().join("a/b.py")).unwrap(), b"print()");
+        fs::write(folder.work().join("tmp/x"), [0_u8; 1_000]).unwrap();
+        assert_eq!(folder.written_bytes(), 1_000);
+        let path = folder.path().to_owned();
+        drop(folder);
+        assert!(!path.exists());
     }
 }

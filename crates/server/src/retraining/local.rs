@@ -17,7 +17,7 @@ use tokio::sync::OnceCell;
 use tokio::task::JoinHandle;
 
 use super::folder::{JobFolder, SOCKET};
-use super::{WORKER_COMMAND, probe};
+use super::{WORKER_COMMAND, folder, probe};
 use crate::config::Config;
 use crate::tls;
 
@@ -44,8 +44,8 @@ pub struct Local {
     secret: PathBuf,
     server: SocketAddr,
     config: RetrainConfig,
-    /// What the probe found, once it has run.
-    probed: OnceCell<Result<(), String>>,
+    /// Set once the probe has found nothing.
+    probed: OnceCell<()>,
 }
 
 /// How a program in a jail ended.
@@ -79,7 +79,9 @@ impl Local {
         }
         let jobs = data.join(JOBS_FOLDER);
         // What a process that is gone has left.
-        drop(std::fs::remove_dir_all(&jobs));
+        if jobs.exists() {
+            folder::clear(&jobs).map_err(|e| Problem::internal("what jobs had left cannot be taken away", e))?;
+        }
         Ok(Some(Self {
             python,
             readable,
@@ -140,7 +142,8 @@ impl Local {
         if self.config.allow_insecure_unsandboxed {
             return Ok(());
         }
-        self.probed.get_or_init(|| self.probe_now()).await.clone()
+        // What fails is tried again: it may have been the machine's bad moment.
+        self.probed.get_or_try_init(|| self.probe_now()).await.copied()
     }
 
     async fn probe_now(&self) -> Result<(), String> {

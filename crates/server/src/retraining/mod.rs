@@ -12,8 +12,10 @@ use std::sync::Arc;
 
 use gate::{Gate, JobKey};
 use kernel::{Clock, Problem};
-use retrain::{Execute, Executor, Retrain, Runner};
+use retrain::{Execute, Executor, Runner};
+use tokio::task::JoinHandle;
 
+use crate::boot::Rooms;
 use crate::config::Config;
 use crate::tls;
 use local::Local;
@@ -40,15 +42,19 @@ pub struct Ground<'a> {
     pub clock: Arc<dyn Clock>,
 }
 
-/// Begins to train what is queued, wherever the configuration names a place for it. Only a server does: a command ends too soon.
+/// Begins to train what is queued, wherever the configuration names a place for it. Only a server has ground for that: a command ends
+/// too soon.
 ///
 /// # Errors
 /// `Invalid` for a configuration under which jobs could read what they must not.
-pub fn job(room: &Retrain, rooms: &retrain::Rooms, ground: &Ground<'_>) -> Result<Vec<tokio::task::JoinHandle<()>>, Problem> {
+pub fn begin(rooms: &Rooms, ground: Option<Ground<'_>>) -> Result<Vec<JoinHandle<()>>, Problem> {
     let mut tasks = Vec::new();
+    let Some(ground) = ground else { return Ok(tasks) };
+    let behind =
+        retrain::Rooms { identity: rooms.identity.clone(), tracking: rooms.tracking.clone(), registry: rooms.registry.clone() };
     let mut begin = |executor: Executor, execute: Arc<dyn Execute>| {
         let identity = (ground.gate.clone(), ground.jobs.pass(retrain::RETRAINER));
-        let runner = Runner::new(room.clone(), rooms.clone(), identity, Arc::clone(&ground.clock), (executor, execute));
+        let runner = Runner::new(rooms.retrain.clone(), behind.clone(), identity, Arc::clone(&ground.clock), (executor, execute));
         tasks.push(tokio::spawn(runner.run()));
     };
     if let Some(local) = Local::open(ground.data, ground.config, near(ground.bound))? {
