@@ -139,7 +139,7 @@ fn summary(lineage: &Lineage, lines: &mut Vec<String>) {
 
 fn line((edge, node): (&Edge, &Node)) -> String {
     let mark = match edge.trust {
-        Trust::Executed => " [executed here]",
+        Trust::Executed => " [executed]",
         Trust::Observed => "",
         Trust::Claimed => " [claimed]",
     };
