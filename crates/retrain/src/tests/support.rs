@@ -75,7 +75,7 @@ impl Execute for Double {
                         record::data_read(writer, &scene, "d", 1, Some((&run, Trust::Observed)), "training")?;
                     }
                     for name in plan.models {
-                        let id = format!("m-{name}-{run}");
+                        let id = format!("m-{}", kernel::random_id());
                         writer.execute(
                             "INSERT INTO logged_model (model_id, experiment_id, name, source_run_id, status, artifact_uri, owner, deleted,
                                  created_at, updated_at) VALUES ($1, 1, $2, $3, 'READY', $4, $5, 0, 1, 1)",
