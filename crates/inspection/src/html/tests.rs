@@ -91,6 +91,7 @@ fn report(name: &str) -> InspectionReport {
         guarded: None,
         scan: None,
         origin: None,
+        signature: None,
     };
     report.add_findings([finding]);
     report

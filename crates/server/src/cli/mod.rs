@@ -11,6 +11,7 @@ mod data_contract;
 mod data_query;
 mod data_read;
 mod data_rows;
+mod endpoint;
 mod init;
 mod keys;
 mod lineage;
@@ -99,6 +100,9 @@ enum Verb {
     /// Work with jobs that train models again: list, look, stop.
     #[command(subcommand)]
     Retrain(retrain::Retraining),
+    /// Let admitted models answer.
+    #[command(subcommand)]
+    Endpoint(endpoint::EndpointVerb),
     /// Check a model's evidence file without a server, with keys that you trust.
     VerifyBundle(offline::VerifyBundle),
     /// Scan model files without a server: what would loading them do?
@@ -172,6 +176,7 @@ fn run(verb: Verb) -> Result<ExitCode, Problem> {
             Verb::Data(verb) => verb.run().await,
             Verb::Model(verb) => verb.run().await,
             Verb::Retrain(verb) => verb.run().await.map(|()| ExitCode::SUCCESS),
+            Verb::Endpoint(verb) => verb.run().await.map(|()| ExitCode::SUCCESS),
             Verb::VerifyBundle(verb) => verb.run(),
             Verb::Scan(verb) => verb.run(),
             Verb::Lineage(verb) => verb.run().await.map(|()| ExitCode::SUCCESS),
