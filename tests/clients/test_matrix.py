@@ -271,7 +271,7 @@ def test_expired_and_revoked_tokens(server, routes, world, callers, kind):
 
 def test_wrong_workspace(server, routes, world, callers):
     """What stands in another workspace may not even be known to exist."""
-    data = {"experiments", "runs", "metrics", "artifacts", "models", "versions", "logged_models", "lineage"}
+    data = {"experiments", "runs", "metrics", "artifacts", "models", "versions", "logged_models", "lineage", "retraining"}
     expected = lambda route: {404} if route["action"].split(".")[0] in data else None  # noqa: E731
     asked = in_pieces(lambda route: ask(callers["viewer"], server, route, world, workspace=callers["elsewhere"]))
     failures(routes, expected, asked)

@@ -149,6 +149,11 @@ fn client_tests(python: &Path, folder: &Path, engine: &str, postgres: Option<&Po
         .arg(folder.join("test_attest.py"))
         .env("STRONGROOM_BINARY", shell::target().join("debug").join("strongroom"))
         .env("STRONGROOM_TEST_ENGINE", engine);
+    // A Ray cluster for the tests of training; where it cannot be installed, its test says so and is left out.
+    let ray = python::environment("ray", &folder.join("ray-requirements.txt")).ok();
+    if let Some(venv) = ray.as_deref().and_then(Path::parent).and_then(Path::parent) {
+        command.env("STRONGROOM_TEST_RAY_VENV", venv);
+    }
     if let Some(postgres) = postgres {
         command.env("STRONGROOM_TEST_POSTGRES", postgres.address()).env("STRONGROOM_PSQL", postgres.psql());
     }

@@ -26,8 +26,10 @@ pub(crate) struct Known {
     environment: bool,
     /// How much of run, code, data and environment is known, of 4.
     known_count: u8,
-    /// How much of it the server itself saw, of 4.
+    /// How much of it the server itself saw or had done, of 4.
     observed_count: u8,
+    /// How much of run, code and data the server itself had done, of 3.
+    executed_count: u8,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -71,7 +73,8 @@ pub(crate) fn look_up(
         }
     }
     known.environment = ENVIRONMENT_FILES.iter().any(|name| paths.iter().any(|path| path == name));
-    let is_observed = |trust: &str| trust == Trust::Observed.word();
+    let is_observed = |trust: &str| Trust::parse(trust) >= Trust::Observed;
+    let is_executed = |trust: &str| Trust::parse(trust) == Trust::Executed;
     let parts =
         [known.run.is_some(), !known.code.is_empty(), !(known.data.is_empty() && known.other_data.is_empty()), known.environment];
     let observed = [
@@ -81,8 +84,14 @@ pub(crate) fn look_up(
         // The files were read by the server itself.
         known.environment,
     ];
-    let count = |parts: [bool; 4]| parts.iter().fold(0_u8, |sum, part| sum.saturating_add(u8::from(*part)));
-    (known.known_count, known.observed_count) = (count(parts), count(observed));
+    let executed = [
+        known.run.as_ref().is_some_and(|run| is_executed(run.trust)),
+        known.code.iter().any(|code| is_executed(code.trust)),
+        known.data.iter().any(|data| is_executed(data.trust)),
+    ];
+    let count = |parts: &[bool]| parts.iter().fold(0_u8, |sum, part| sum.saturating_add(u8::from(*part)));
+    (known.known_count, known.observed_count) = (count(&parts), count(&observed));
+    known.executed_count = count(&executed);
     Ok(known)
 }
 

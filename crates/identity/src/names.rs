@@ -14,7 +14,7 @@ pub const SCOPE_COUNT_MAX: usize = 64;
 pub const SCOPE_BYTES_MAX: usize = 80;
 
 /// Names that would be mistaken for callers that are no accounts.
-const RESERVED: &[&str] = &["anonymous", "bootstrap", "job", "system", "strongroom"];
+const RESERVED: &[&str] = &["anonymous", "bootstrap", "job", "retrainer", "system", "strongroom"];
 
 impl Name {
     /// A name of an account, group or workspace: 1 to 64 of `a-z 0-9 . _ @ -`, folded to lower case, beginning with a letter
@@ -53,8 +53,8 @@ impl std::str::FromStr for Name {
 }
 
 impl ScopePattern {
-    /// A pattern of actions: `*`, `room.*` or `room.verb`, each of the last two also for one thing only: `…@experiment:ID` or
-    /// `…@dataset_version:ID`.
+    /// A pattern of actions: `*`, `room.*` or `room.verb`, each of the last two also for one thing only: `…@experiment:ID`,
+    /// `…@dataset_version:ID` or `…@model:ID` (a registered model's internal id).
     ///
     /// # Errors
     /// `Invalid`, saying what a pattern may be.
@@ -63,8 +63,8 @@ impl ScopePattern {
             |part: &str| !part.is_empty() && part.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_');
         let (verbs, on) = text.split_once('@').map_or((text, None), |(verbs, on)| (verbs, Some(on)));
         let narrowed = on.is_none_or(|on| {
-            let id = on.strip_prefix("experiment:").or_else(|| on.strip_prefix("dataset_version:"));
-            id.is_some_and(|id| !id.is_empty() && id.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit()))
+            let id = ["experiment:", "dataset_version:", "model:"].iter().find_map(|kind| on.strip_prefix(kind));
+            id.is_some_and(|id| !id.is_empty() && id.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_'))
         });
         let right = text.len() <= SCOPE_BYTES_MAX
             && narrowed
@@ -147,10 +147,28 @@ mod tests {
             ("runs.*", "runsx.log", false),
             ("runs.log", "runs.log", true),
             ("runs.log", "runs.logs", false),
+            ("versions.*", "versions.create@model:rm_ab12", true),
+            ("versions.create@model:rm_ab12", "versions.create@model:rm_ab12", true),
+            ("versions.create@model:rm_ab12", "versions.create@model:rm_ab13", false),
+            ("versions.create@model:rm_ab12", "versions.create", false),
         ] {
             assert_eq!(scope(wide).covers(&scope(narrow)), covers, "{wide} {narrow}");
         }
-        for bad in ["", ".", "runs.", ".*", "*.log", "runs.*.x", "Runs.log", "runs", "runs.l*", "a\nb.c"] {
+        for bad in [
+            "",
+            ".",
+            "runs.",
+            ".*",
+            "*.log",
+            "runs.*.x",
+            "Runs.log",
+            "runs",
+            "runs.l*",
+            "a\nb.c",
+            "runs.log@model:",
+            "runs.log@model:A",
+            "runs.log@thing:1",
+        ] {
             assert!(ScopePattern::parse(bad).is_err(), "{bad}");
         }
     }

@@ -155,6 +155,16 @@ pub struct TokenWish {
     pub lifetime_s: Option<i64>,
 }
 
+impl TokenWish {
+    /// The same, which ends at `ends_at` at the latest.
+    #[must_use]
+    pub(crate) fn within(mut self, at: Micros, ends_at: Micros) -> Self {
+        let left_s = ends_at.0.saturating_sub(at.0).div_euclid(1_000_000);
+        self.lifetime_s = self.lifetime_s.map(|wanted_s| wanted_s.min(left_s));
+        self
+    }
+}
+
 /// A session as lists show it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Session {

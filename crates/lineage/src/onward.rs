@@ -57,7 +57,7 @@ pub fn onward(reader: &mut Reader<'_>, workspace: &str, dataset: &str, number: i
             if !known.insert(node.number) {
                 continue;
             }
-            let trust = if *before == Trust::Observed { trust } else { Trust::Claimed };
+            let trust = trust.min(*before);
             next.push((node.number, trust, if node.kind == NodeKind::DataVersion { node.name.clone() } else { data.clone() }));
             if SHOWN.contains(&node.kind) {
                 found.things.push(Stemming { node, trust, data: data.clone() });
@@ -86,7 +86,7 @@ fn steps(reader: &mut Reader<'_>, frontier: &[Reached]) -> Result<Vec<(Node, Tru
         "SELECT n.id, n.key, n.kind, n.name, n.digest, n.attributes, n.at, e.trust, e.to_node
          FROM json_each($1) AS k CROSS JOIN lineage_edge AS e CROSS JOIN lineage_node AS n
          WHERE e.to_node = CAST(k.key AS BIGINT) AND n.id = e.from_node AND e.relation <> 'read' AND n.kind <> 'person'
-         ORDER BY CASE e.trust WHEN 'observed' THEN 0 ELSE 1 END, e.at, n.key, e.relation, e.detail LIMIT {NODE_COUNT_MAX}"
+         ORDER BY CASE e.trust WHEN 'claimed' THEN 1 ELSE 0 END, e.at, n.key, e.relation, e.detail LIMIT {NODE_COUNT_MAX}"
     );
     let binds = document(&numbers);
     reader

@@ -39,9 +39,15 @@ pub fn of_version(reader: &mut Reader<'_>, workspace: &str, model_id: &str, numb
         made_by.extend(neighbours(reader, &node, Relation::Generated)?);
     }
     let runs = made_by.into_iter().filter(|used| used.kind == NodeKind::Run);
-    // What was seen counts before what was said, and what was said first before what somebody says later.
-    let Some(run) = runs.min_by_key(|used| used.trust != Trust::Observed) else { return Ok(Origin::default()) };
-    let uses = neighbours(reader, &node_key(workspace, NodeKind::Run, &run.name), Relation::Used)?;
+    // What is known better counts before what was only said, and what was said first before what somebody says later.
+    let Some(run) = runs.min_by_key(|used| std::cmp::Reverse(used.trust)) else { return Ok(Origin::default()) };
+    let all = neighbours(reader, &node_key(workspace, NodeKind::Run, &run.name), Relation::Used)?;
+    // What the server had done says all that it also saw.
+    let is_executed = |kind: NodeKind, name: &str| {
+        all.iter().any(|used| used.trust == Trust::Executed && used.kind == kind && used.name == name)
+    };
+    let keep = |used: &&Used| used.trust == Trust::Executed || !is_executed(used.kind, &used.name);
+    let uses = all.iter().filter(keep).cloned().collect();
     Ok(Origin { run: Some((run.name, run.trust)), uses })
 }
 

@@ -216,6 +216,47 @@ pub fn version_registered(
     Ok(())
 }
 
+/// A run that the server itself had done: with this code, on this data, and what came of it.
+#[derive(Clone, Copy, Debug)]
+pub struct Execution<'a> {
+    /// The run.
+    pub run_id: &'a str,
+    /// The digest of the code's manifest.
+    pub code_sha256: &'a str,
+    /// The version of a data set that it was given and read.
+    pub data: Option<(&'a str, i64)>,
+    /// The logged models that came of it.
+    pub logged_models: &'a [String],
+}
+
+/// The server had a run done. Executed.
+///
+/// # Errors
+/// [`DbError`] of the engine.
+pub fn run_executed(writer: &mut Writer<'_>, scene: &Scene, done: &Execution<'_>) -> Result<(), DbError> {
+    let what = "code_sha256";
+    let attributes = json!({ "what": what, "value": done.code_sha256 }).to_string();
+    let name = format!("sha256:{}", done.code_sha256);
+    let code = node(writer, scene, NodeKind::Code, &name, Some(done.code_sha256), &attributes)?;
+    let run = node(writer, scene, NodeKind::Run, done.run_id, None, "{}")?;
+    edge(writer, scene, (&run, &code), Relation::Used, Trust::Executed, what)?;
+    if let Some((dataset, number)) = done.data {
+        data::run_executed_on(writer, scene, &run, dataset, number)?;
+    }
+    let models: Vec<&str> = done.logged_models.iter().map(String::as_str).collect();
+    run_outputs(writer, scene, done.run_id, &models, Trust::Executed)
+}
+
+/// A version came out of a run that the server had done. Executed.
+///
+/// # Errors
+/// [`DbError`] of the engine.
+pub fn version_executed(writer: &mut Writer<'_>, scene: &Scene, model: &str, number: i64, run_id: &str) -> Result<(), DbError> {
+    let version = node(writer, scene, NodeKind::ModelVersion, &version_name(model, number), None, "{}")?;
+    let run = node(writer, scene, NodeKind::Run, run_id, None, "{}")?;
+    edge(writer, scene, (&version, &run), Relation::Generated, Trust::Executed, "")
+}
+
 /// The name of a version's node.
 #[must_use]
 pub fn version_name(model: &str, number: i64) -> String {

@@ -147,7 +147,11 @@ fn summary(lineage: &Lineage, lines: &mut Vec<String>) {
 }
 
 fn line((edge, node): (&Edge, &Node)) -> String {
-    let mark = if edge.trust == Trust::Observed { "" } else { " [claimed]" };
+    let mark = match edge.trust {
+        Trust::Executed => " [executed]",
+        Trust::Observed => "",
+        Trust::Claimed => " [claimed]",
+    };
     format!("{}{mark}", described(node))
 }
 

@@ -136,11 +136,12 @@ impl Lineage {
     }
 
     /// Drops claims of what the server saw as well: that one thing stems from the other, or that a thing came out of the run
-    /// which what it was made from came out of. A claim that says something else stays.
+    /// which what it was made from came out of. A claim that says something else stays. So goes what was seen of what was executed.
     pub(crate) fn drop_repeated_claims(&mut self) {
+        self.drop_seen_of_executed();
         let mut seen: HashSet<(&str, &str, Relation, &str)> = HashSet::new();
         let mut made_of: HashMap<&str, Vec<&str>> = HashMap::new();
-        for edge in self.edges.iter().filter(|edge| edge.trust == Trust::Observed) {
+        for edge in self.edges.iter().filter(|edge| edge.trust > Trust::Claimed) {
             seen.insert((&edge.from, &edge.to, edge.relation, &edge.detail));
             if edge.relation == Relation::Derived {
                 made_of.entry(&edge.from).or_default().push(&edge.to);
@@ -155,6 +156,12 @@ impl Lineage {
         let keep: Vec<bool> = self.edges.iter().map(|edge| !is_repeated(edge)).collect();
         let mut keep = keep.into_iter();
         self.edges.retain(|_| keep.next().unwrap_or(true));
+    }
+
+    fn drop_seen_of_executed(&mut self) {
+        let key = |edge: &Edge| (edge.from.clone(), edge.to.clone(), edge.relation);
+        let executed: HashSet<_> = self.edges.iter().filter(|edge| edge.trust == Trust::Executed).map(key).collect();
+        self.edges.retain(|edge| edge.trust != Trust::Observed || !executed.contains(&key(edge)));
     }
 
     /// Who registered the version.
@@ -280,13 +287,15 @@ impl Relation {
     }
 }
 
-/// Whose word an edge is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+/// Whose word an edge is, the weakest first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Trust {
-    /// The server saw it.
-    Observed,
     /// The client said it.
     Claimed,
+    /// The server saw it.
+    Observed,
+    /// The server had it done: it chose the code, the data and the run, and started them.
+    Executed,
 }
 
 impl Trust {
@@ -294,6 +303,7 @@ impl Trust {
     #[must_use]
     pub const fn word(self) -> &'static str {
         match self {
+            Self::Executed => "executed",
             Self::Observed => "observed",
             Self::Claimed => "claimed",
         }
@@ -302,6 +312,10 @@ impl Trust {
     /// The trust behind a word. What cannot be read is no more than a claim.
     #[must_use]
     pub fn parse(word: &str) -> Self {
-        if word == Self::Observed.word() { Self::Observed } else { Self::Claimed }
+        match word {
+            "executed" => Self::Executed,
+            "observed" => Self::Observed,
+            _ => Self::Claimed,
+        }
     }
 }

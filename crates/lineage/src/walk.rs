@@ -167,7 +167,7 @@ impl Way {
         let room = WALK_EDGE_COUNT_MAX.saturating_sub(self.edge_count);
         let sql = format!(
             "SELECT string_agg(s.step, ',') FROM (
-                SELECT CAST(e.{far} * 2 + CASE e.trust WHEN 'observed' THEN 1 ELSE 0 END AS TEXT) AS step
+                SELECT CAST(e.{far} * 2 + CASE e.trust WHEN 'claimed' THEN 0 ELSE 1 END AS TEXT) AS step
                 FROM json_each($1) AS k CROSS JOIN lineage_edge AS e
                 WHERE e.{near} = CAST(k.key AS BIGINT) AND e.relation <> 'read' LIMIT $2) AS s"
         );

@@ -40,13 +40,20 @@ struct RoleText {
 
 /// How a scope is narrowed to one experiment, by id.
 const TO_AN_EXPERIMENT: &str = "@experiment:";
+/// How a scope is narrowed to one registered model and its versions, by internal id.
+const TO_A_MODEL: &str = "@model:";
 /// How a scope is narrowed to one version of a data set, by id.
 pub(crate) const TO_A_VERSION: &str = "@dataset_version:";
 
-/// Whether a token's scope covers `verb` there: `VERBS`, `VERBS@experiment:ID` or `VERBS@dataset_version:ID`.
+/// Whether a token's scope covers `verb` there: `VERBS`, `VERBS@experiment:ID`, `VERBS@model:ID` or
+/// `VERBS@dataset_version:ID`.
 pub(crate) fn scope_covers(scope: &str, verb: &str, place: &Place, facts: &Facts) -> bool {
     if let Some((verbs, id)) = scope.split_once(TO_AN_EXPERIMENT) {
         let here = matches!(place, Place::Experiment { id: experiment, .. } if experiment.to_string() == id);
+        return here && covers(verbs, verb);
+    }
+    if let Some((verbs, id)) = scope.split_once(TO_A_MODEL) {
+        let here = matches!(place, Place::RegisteredModel { id: model, .. } if model == id);
         return here && covers(verbs, verb);
     }
     if let Some((verbs, id)) = scope.split_once(TO_A_VERSION) {

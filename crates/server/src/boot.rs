@@ -25,7 +25,7 @@ use crate::config::{Config, ObjectsConfig, RootKeyConfig};
 use crate::locate::Locator;
 use crate::receipts::LogReceipts;
 use crate::tls::file_problem;
-use crate::{inspecting, system, ui};
+use crate::{inspecting, retraining, system, ui};
 
 /// How often last-used times are written down and ended sessions are cleared away.
 const HOUSEKEEPING_EVERY: Duration = Duration::from_secs(60);
@@ -56,6 +56,7 @@ pub struct App {
     housekeeping: tokio::task::JoinHandle<()>,
     cosigning: Option<tokio::task::JoinHandle<()>>,
     inspecting: Option<tokio::task::JoinHandle<()>>,
+    retraining: Vec<tokio::task::JoinHandle<()>>,
     _lock: File,
 }
 
@@ -84,6 +85,8 @@ pub struct Rooms {
     pub serving: serving::Serving,
     /// Where models come from.
     pub lineage: lineage::Lineage,
+    /// Jobs that train models again.
+    pub retrain: retrain::Retrain,
     /// The log.
     pub audit: Audit,
     /// The keys.
@@ -195,6 +198,7 @@ pub async fn open_with(data: &Path, config: &Config, way: Way, root: Arc<dyn Key
         evaluation: evaluation::Evaluation::new(opened.db.clone()),
         data: inspecting::open_data(&config.data, &opened, objects)?,
         admission,
+        retrain: retrain::Retrain::new(opened.db.clone(), opened.system.clone(), artifacts.clone(), config.retrain.clone()),
         artifacts,
         lineage: lineage::Lineage::new(opened.db.clone()),
         audit: Audit::new(Arc::clone(&log)),
@@ -212,6 +216,7 @@ pub async fn open_with(data: &Path, config: &Config, way: Way, root: Arc<dyn Key
         data: &rooms.data,
         admission: &rooms.admission,
         tracking: &rooms.tracking,
+        retrain: &rooms.retrain,
     };
     wire::admin::routes(&mut door, &behind_admin);
     wire::admin::endpoints::routes(&mut door, &rooms.serving);
@@ -238,15 +243,17 @@ pub async fn open_with(data: &Path, config: &Config, way: Way, root: Arc<dyn Key
         None => None,
     };
     let inspecting = way.bound.map(|_| inspecting::job(&rooms.data, &rooms.admission, &config.data, &gate, &jobs));
+    let ground = way.bound.map(|bound| retraining::Ground { data, config, bound, gate: &gate, jobs: &jobs, clock });
+    let retraining = retraining::begin(&rooms, ground)?;
     let table = door.table().to_vec();
-    Ok(App { router: door.into_router(), table, gate, jobs, rooms, housekeeping, cosigning, inspecting, _lock: lock })
+    Ok(App { router: door.into_router(), table, gate, jobs, rooms, housekeeping, cosigning, inspecting, retraining, _lock: lock })
 }
 
 impl App {
     /// Brings everything that is still in memory to the disk.
     pub async fn close(self) {
         self.housekeeping.abort();
-        for job in [&self.cosigning, &self.inspecting].into_iter().flatten() {
+        for job in [&self.cosigning, &self.inspecting].into_iter().flatten().chain(&self.retraining) {
             job.abort();
         }
         self.rooms.audit.log().close();

@@ -36,6 +36,8 @@ pub struct Config {
     pub admission: admission::AdmissionConfig,
     /// Data sets and their inspection.
     pub data: data::DataConfig,
+    /// Training models again.
+    pub retrain: retrain::RetrainConfig,
     /// Models that answer.
     pub serving: serving::ServingConfig,
     /// Limits on failed and anonymous attempts.
@@ -53,6 +55,7 @@ impl Config {
         self.audit.check()?;
         self.data.check()?;
         self.admission.check()?;
+        self.retrain.check()?;
         self.serving.check()?;
         if self.tls.certificate.is_some() != self.tls.key.is_some() {
             return Err(Problem::invalid("`tls.certificate` and `tls.key` must be given together"));

@@ -21,7 +21,8 @@ pub struct Remote {
     port: u16,
     /// The path of its address, without a slash at its end.
     prefix: String,
-    tls: TlsConnector,
+    /// None for a server that is spoken to in plain HTTP, which the operator must have wanted.
+    tls: Option<TlsConnector>,
 }
 
 /// A request's body that is sent as it is read.
@@ -88,15 +89,27 @@ impl Remote {
     /// # Errors
     /// `Invalid` for an address that is not `https://…`, or a file without certificates.
     pub fn new(url: &str, ca: &Path) -> Result<Self, Problem> {
-        let bad = || Problem::invalid(format!("`{url}` is not an address such as https://host:8443"));
+        let tls = TlsConnector::from(crate::trust::client_config(ca, None)?);
+        Ok(Self { tls: Some(tls), ..Self::addressed(url, "https", 443)? })
+    }
+
+    /// The server at `url`, spoken to in plain HTTP: anybody on the way reads and changes what is said.
+    ///
+    /// # Errors
+    /// `Invalid` for an address that is not `http://…`.
+    pub fn new_insecure_http(url: &str) -> Result<Self, Problem> {
+        Self::addressed(url, "http", 80)
+    }
+
+    fn addressed(url: &str, scheme: &str, usual_port: u16) -> Result<Self, Problem> {
+        let bad = || Problem::invalid(format!("`{url}` is not an address such as {scheme}://host:8443"));
         let uri: http::Uri = url.parse().map_err(|_| bad())?;
-        if uri.scheme_str() != Some("https") {
+        if uri.scheme_str() != Some(scheme) {
             return Err(bad());
         }
         let host = uri.host().ok_or_else(bad)?.to_owned();
         let prefix = uri.path().trim_end_matches('/').to_owned();
-        let tls = TlsConnector::from(crate::trust::client_config(ca, None)?);
-        Ok(Self { host, port: uri.port_u16().unwrap_or(443), prefix, tls })
+        Ok(Self { host, port: uri.port_u16().unwrap_or(usual_port), prefix, tls: None })
     }
 
     /// The same, which may also show the first certificate in `shown`, whatever name it bears.
@@ -105,13 +118,14 @@ impl Remote {
     /// As [`Remote::new`].
     pub fn new_or_shown(url: &str, ca: &Path, shown: &Path) -> Result<Self, Problem> {
         let tls = TlsConnector::from(crate::trust::client_config(ca, Some(shown))?);
-        Ok(Self { tls, ..Self::new(url, ca)? })
+        Ok(Self { tls: Some(tls), ..Self::new(url, ca)? })
     }
 
     /// Its address, without a slash at its end.
     #[must_use]
     pub fn url(&self) -> String {
-        format!("https://{}:{}{}", self.host, self.port, self.prefix)
+        let scheme = if self.tls.is_some() { "https" } else { "http" };
+        format!("{scheme}://{}:{}{}", self.host, self.port, self.prefix)
     }
 
     /// Sends a request to `path` below the address; reads at most `answer_bytes_max` of the answer.
@@ -144,12 +158,13 @@ impl Remote {
             .body(body)
             .map_err(|e| Problem::internal("the request could not be made", e))?;
         let unreachable = |error: std::io::Error| {
-            Problem::unavailable(format!("the server at https://{host}:{port} cannot be reached: {error}")).because(error)
+            Problem::unavailable(format!("the server at {host}:{port} cannot be reached: {error}")).because(error)
         };
         let bare = host.trim_start_matches('[').trim_end_matches(']').to_owned();
         let stream = TcpStream::connect((bare.as_str(), port)).await.map_err(unreachable)?;
+        let Some(tls) = &self.tls else { return exchange(TokioIo::new(stream), request).await };
         let name = ServerName::try_from(bare).map_err(|e| Problem::invalid(format!("`{host}` is not a host name: {e}")))?;
-        let secured = self.tls.connect(name, stream).await.map_err(unreachable)?;
+        let secured = tls.connect(name, stream).await.map_err(unreachable)?;
         exchange(TokioIo::new(secured), request).await
     }
 }

@@ -32,6 +32,7 @@ mod inspecting;
 pub mod listen;
 mod locate;
 mod receipts;
+pub mod retraining;
 pub mod system;
 pub mod tls;
 mod trust;

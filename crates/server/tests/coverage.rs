@@ -17,7 +17,7 @@ use wire::{PeerAddress, RouteEntry};
 const PUBLIC: [&str; 4] = ["server.health", "server.version", "server.info", "ui.login_page"];
 /// Verbs without a route: what the server records of routes that no room knows, and what its own jobs do: the policy lets nobody
 /// else ask for those.
-const UNROUTED: [&str; 8] = [
+const UNROUTED: [&str; 12] = [
     "server.unrouted",
     "inspections.begin",
     "inspections.run",
@@ -26,6 +26,10 @@ const UNROUTED: [&str; 8] = [
     "admissions.run",
     "admissions.rescan",
     "datasets.sweep",
+    "retraining.begin",
+    "retraining.fetch",
+    "retraining.confirm",
+    "retraining.end",
 ];
 
 struct World {
@@ -87,6 +91,7 @@ fn every_action() -> BTreeSet<&'static str> {
         policy::ACTIONS,
         tracking::ACTIONS,
         registry::ACTIONS,
+        retrain::ACTIONS,
         admission::ACTIONS,
         serving::ACTIONS,
         evaluation::ACTIONS,
@@ -125,6 +130,7 @@ async fn the_policy_names_each_writing_verb_a_write() {
         policy::ACTIONS,
         tracking::ACTIONS,
         registry::ACTIONS,
+        retrain::ACTIONS,
         evaluation::ACTIONS,
         traces::ACTIONS,
         artifacts::ACTIONS,

@@ -39,7 +39,7 @@ pub(crate) fn fill(
 
 const fn told(trust: Trust) -> Origin {
     match trust {
-        Trust::Observed => Origin::Observed,
+        Trust::Executed | Trust::Observed => Origin::Observed,
         Trust::Claimed => Origin::Claimed,
     }
 }

@@ -43,7 +43,7 @@ impl Operation for CreateToken {
     async fn run(self, permit: Permit<Self>) -> Result<MintedToken, Problem> {
         let caller = permit.caller().clone();
         own_account(&caller)?;
-        mint_for(&self.room, &permit, caller.id, self.wish, |_, _| Ok(())).await
+        mint_for(&self.room, &permit, caller.id, None, self.wish, |_, _| Ok(())).await
     }
 }
 
@@ -53,6 +53,8 @@ pub struct CreateTokenFor {
     pub room: Identity,
     /// The account's id or name.
     pub principal: String,
+    /// For a job that does what somebody asked for: the token that it was asked with. The new one ends with it.
+    pub parent: Option<String>,
     /// What the token shall be.
     pub wish: TokenWish,
 }
@@ -66,7 +68,7 @@ impl Operation for CreateTokenFor {
     }
 
     async fn run(self, permit: Permit<Self>) -> Result<MintedToken, Problem> {
-        mint_for(&self.room, &permit, self.principal, self.wish, may_mint_for).await
+        mint_for(&self.room, &permit, self.principal, self.parent, self.wish, may_mint_for).await
     }
 }
 
@@ -86,6 +88,7 @@ async fn mint_for<O>(
     room: &Identity,
     permit: &Permit<O>,
     principal: String,
+    parent: Option<String>,
     wish: TokenWish,
     check: fn(&Caller, &Principal) -> Result<(), Problem>,
 ) -> Result<MintedToken, Problem> {
@@ -96,7 +99,16 @@ async fn mint_for<O>(
         let principal = principal.ok_or_else(|| Problem::not_found("there is no account of this id or name"))?;
         check(&caller, &principal)?;
         let workspace = wish.workspace.as_ref().map(|name| workspace_id(tx, name)).transpose()?;
-        let bounds = bounds_of(tx, &caller, at)?;
+        let mut bounds = bounds_of(tx, &caller, at)?;
+        if let Some(parent) = parent.filter(|_| is_job(&caller)) {
+            // A job was asked for something: what it mints for that ends no later than what it was asked with.
+            let ends_at = store::hold_token(tx, &parent, at)?.ok_or_else(ended)?;
+            (bounds.ends_at, bounds.parent_id) = (Some(ends_at), Some(parent));
+        }
+        let wish = match bounds.ends_at.filter(|_| is_job(&caller)) {
+            Some(ends_at) => wish.within(at, ends_at),
+            None => wish,
+        };
         narrower(&bounds, &wish.scopes, workspace.as_deref())?;
         let workspace = workspace.or_else(|| bounds.workspace.clone());
         let expires_at = ends_at(&config, wish.lifetime_s, at, bounds.ends_at)?;

@@ -174,7 +174,8 @@ impl World {
 
     /// A token for an account, minted as the first administrator's is.
     pub(crate) async fn token_for(&self, principal: &Principal) -> MintedToken {
-        let create = CreateTokenFor { room: self.room.clone(), principal: principal.id.clone(), wish: TokenWish::default() };
+        let create =
+            CreateTokenFor { room: self.room.clone(), principal: principal.id.clone(), parent: None, wish: TokenWish::default() };
         self.by_job(create).await.unwrap()
     }
 

@@ -105,6 +105,36 @@ async fn what_a_token_minted_ends_with_it() {
 }
 
 #[tokio::test]
+async fn what_a_job_mints_for_somebody_ends_with_what_they_asked_with() {
+    for world in worlds() {
+        let ada = world.user("ada", Some(PASSWORD)).await;
+        let asked_with = world.mint(world.basic("ada", PASSWORD), wish(&[], None, Some(600))).await.unwrap();
+        let errand = |parent: Option<String>, lifetime_s| CreateTokenFor {
+            room: world.room.clone(),
+            principal: ada.id.clone(),
+            parent,
+            wish: wish(&["runs.log"], None, Some(lifetime_s)),
+        };
+        let parent = Some(asked_with.token.id.clone());
+        let long = world.by_job(errand(parent.clone(), DAY_S)).await.unwrap();
+        assert_eq!(long.token.expires_at, asked_with.token.expires_at, "it is cut, not refused");
+        let short = world.by_job(errand(parent.clone(), 60)).await.unwrap();
+        assert!(short.token.expires_at < asked_with.token.expires_at);
+        assert_eq!(world.who(bearer(&short.secret)).await.unwrap().id, ada.id);
+        world.by_job(RevokeAnyToken { room: world.room.clone(), token: asked_with.token.id }).await.unwrap();
+        for secret in [&long.secret, &short.secret] {
+            assert!(world.is_refused(bearer(secret)).await);
+        }
+        assert_eq!(
+            world.by_job(errand(parent, 60)).await.unwrap_err().kind(),
+            Kind::Unauthenticated,
+            "what has ended asks for nothing"
+        );
+        world.by_job(errand(None, 60)).await.unwrap();
+    }
+}
+
+#[tokio::test]
 async fn only_a_service_accounts_owner_mints_its_tokens() {
     for world in worlds() {
         let (ada, bob) = (world.user("ada", None).await, world.user("bob", None).await);
@@ -112,6 +142,7 @@ async fn only_a_service_accounts_owner_mints_its_tokens() {
         let service = CreateService { room: world.room.clone(), name: world.name("ci") };
         let service = world.by(bearer(&ada_token.secret), service).await.unwrap();
         let mint_for = |principal: &str| CreateTokenFor {
+            parent: None,
             room: world.room.clone(),
             principal: principal.to_owned(),
             wish: TokenWish::default(),

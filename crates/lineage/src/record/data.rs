@@ -165,6 +165,18 @@ pub(super) fn version_in(source: &str) -> Option<(&str, i64)> {
     (!dataset.is_empty() && !dataset.contains('/')).then_some((dataset, number))
 }
 
+/// A run was given a version to train on, and read it. Executed.
+pub(super) fn run_executed_on(
+    writer: &mut Writer<'_>,
+    scene: &Scene,
+    run: &str,
+    dataset: &str,
+    number: i64,
+) -> Result<(), DbError> {
+    let version = data_node(writer, scene, dataset, number)?;
+    edge(writer, scene, (run, &version), Relation::Used, Trust::Executed, "training")
+}
+
 fn data_node(writer: &mut Writer<'_>, scene: &Scene, dataset: &str, number: i64) -> Result<String, DbError> {
     node(writer, scene, NodeKind::DataVersion, &data_version_name(dataset, number), None, "{}")
 }

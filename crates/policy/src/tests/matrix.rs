@@ -30,6 +30,10 @@ fn place_of(verb: &str) -> TargetKind {
         "admissions" if matches!(verb, "admissions.begin" | "admissions.rescan") => TargetKind::Server,
         "admissions" if verb == "admissions.list" => TargetKind::Workspace,
         "versions" | "admissions" => TargetKind::ModelVersion,
+        "retraining" if verb == "retraining.begin" => TargetKind::Server,
+        "retraining" if verb == "retraining.snapshot" => TargetKind::Run,
+        "retraining" if matches!(verb, "retraining.list" | "retraining.requests") => TargetKind::Workspace,
+        "retraining" => TargetKind::ModelVersion,
         "endpoints" if matches!(verb, "endpoints.search") => TargetKind::Workspace,
         "endpoints" => TargetKind::Endpoint,
         "audit" => TargetKind::AuditLog,
@@ -50,7 +54,7 @@ fn table(engine: &Arc<Engine>, risk: u8) -> String {
     columns.push(("(no grant)".to_owned(), user("nobody")));
     columns.push(("(service)".to_owned(), Caller { kind: CallerKind::Service, ..user("robot") }));
     columns.push(("(anonymous)".to_owned(), Caller::anonymous()));
-    for job in ["bootstrap", "verifier", "inspector", "retention", "other"] {
+    for job in ["bootstrap", "verifier", "inspector", "retention", "retrainer", "other"] {
         columns.push((format!("job:{job}"), Caller { kind: CallerKind::Job, assurance: 3, ..user(job) }));
     }
     let cache = PreparedCache::default();

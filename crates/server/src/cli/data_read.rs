@@ -12,27 +12,6 @@ use super::data::{path, split};
 use super::output::{done, segment, show};
 use super::transfer::{download, encoded, safe};
 
-/// The verbs that a training token has in its experiment.
-const TRAINING_VERBS: [&str; 18] = [
-    "experiments.get",
-    "runs.get",
-    "runs.create",
-    "runs.update",
-    "runs.log",
-    "runs.tag",
-    "metrics.read",
-    "artifacts.list",
-    "artifacts.read",
-    "artifacts.write",
-    "artifacts.upload_create",
-    "artifacts.upload_part",
-    "artifacts.upload_complete",
-    "artifacts.upload_abort",
-    "logged_models.get",
-    "logged_models.create",
-    "logged_models.update",
-    "logged_models.log",
-];
 /// The longest life of a training token.
 const TRAINING_HOURS_MAX: u64 = 24;
 
@@ -220,7 +199,7 @@ impl Token {
             client.get(&format!("/api/2.0/mlflow/experiments/get?experiment_id={}", segment(&self.experiment))).await?;
         let experiment_id = experiment.pointer("/experiment/experiment_id").and_then(Value::as_str).unwrap_or_default();
         let mut scopes = vec![format!("datasets.read@dataset_version:{}", text("id"))];
-        scopes.extend(TRAINING_VERBS.iter().map(|verb| format!("{verb}@experiment:{experiment_id}")));
+        scopes.extend(retrain::TRAINING_VERBS.iter().map(|verb| format!("{verb}@experiment:{experiment_id}")));
         let body = json!({
             "label": format!("training {}@{}", text("dataset"), shown.get("version").unwrap_or(&Value::Null)),
             "scopes": scopes, "workspace": client.workspace(), "lifetime_s": self.ttl,

@@ -199,3 +199,21 @@ mod tests {
         }
     }
 }
+
+/// A version of a data set without some rows, once it is made: `NAME@NUMBER`. It may still wait to be admitted.
+pub(super) async fn cleaned(client: &mut Client, version: &str, rows: &str, reason: &str) -> Result<String, Problem> {
+    let rows: Rows = rows.trim().replace(['\n', '\r'], ",").parse()?;
+    let (name, _) = split(version);
+    let body = json!({ "rows": rows.ranges(), "findings": [], "reason": reason, "retrain": false });
+    let asked = client.post(&format!("{}/clean", path(version)), &body).await?;
+    let id = asked.get("id").and_then(Value::as_str).unwrap_or_default();
+    let shown = made(client, &format!("{name}@{id}")).await?;
+    let Some(number) = shown.get("version").and_then(Value::as_i64) else {
+        let fault = shown.pointer("/inspection/fault").and_then(Value::as_str).unwrap_or("it was cancelled");
+        return Err(Problem::new(Kind::Conflict, format!("the rows were not left out: {fault}")));
+    };
+    if !client.json {
+        eprintln!("made {name}@{number} without them");
+    }
+    Ok(format!("{name}@{number}"))
+}

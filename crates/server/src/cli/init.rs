@@ -206,7 +206,7 @@ async fn first_administrator(app: &App, name: &str) -> Result<Secret, Problem> {
         lifetime_s: Some(FIRST_TOKEN_S),
         ..identity::TokenWish::default()
     };
-    let token = identity::ops::tokens::CreateTokenFor { room: identity.clone(), principal: user.id, wish };
+    let token = identity::ops::tokens::CreateTokenFor { room: identity.clone(), principal: user.id, parent: None, wish };
     Ok(call(&app.gate, &pass, token).await?.secret)
 }
 

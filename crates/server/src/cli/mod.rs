@@ -22,6 +22,7 @@ mod offline;
 mod output;
 mod people;
 mod recover;
+mod retrain;
 mod serve;
 mod table;
 mod transfer;
@@ -30,6 +31,8 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 use kernel::{Kind, Problem};
+
+use crate::retraining::{INNER_OPTION, WORKER_COMMAND};
 
 /// A secure MLOps server: a drop-in for the MLflow tracking server and model registry in which every access is
 /// authenticated, authorised and recorded in a log that cannot be altered unseen.
@@ -94,6 +97,9 @@ enum Verb {
     /// Work with versions of registered models: inspect, decide, promote.
     #[command(subcommand)]
     Model(model::Model),
+    /// Work with jobs that train models again: list, look, stop.
+    #[command(subcommand)]
+    Retrain(retrain::Retraining),
     /// Let admitted models answer.
     #[command(subcommand)]
     Endpoint(endpoint::EndpointVerb),
@@ -125,6 +131,12 @@ pub async fn make_for_bench(data: &std::path::Path) -> Result<kernel::Secret, Pr
 /// Runs the command line.
 #[must_use]
 pub fn main() -> ExitCode {
+    // Before there is a second thread: a jail is made by a process that has one.
+    let mut words = std::env::args_os().skip(1);
+    if words.next().is_some_and(|word| word == WORKER_COMMAND) {
+        let part = if words.next().is_some_and(|word| word == INNER_OPTION) { jail::Part::Inner } else { jail::Part::Outer };
+        return jail::play(part, &[WORKER_COMMAND, INNER_OPTION]);
+    }
     let cli = Cli::parse();
     match run(cli.verb) {
         Ok(code) => code,
@@ -163,6 +175,7 @@ fn run(verb: Verb) -> Result<ExitCode, Problem> {
             Verb::Keys(verb) => verb.run().await.map(|()| ExitCode::SUCCESS),
             Verb::Data(verb) => verb.run().await,
             Verb::Model(verb) => verb.run().await,
+            Verb::Retrain(verb) => verb.run().await.map(|()| ExitCode::SUCCESS),
             Verb::Endpoint(verb) => verb.run().await.map(|()| ExitCode::SUCCESS),
             Verb::VerifyBundle(verb) => verb.run(),
             Verb::Scan(verb) => verb.run(),

@@ -72,6 +72,8 @@ pub enum Model {
     Verify(OneVersion),
     /// Point an alias at a version that is admitted.
     Promote(Promote),
+    /// Have a version trained again by the server, on other data, with other parameters.
+    Retrain(super::retrain::Retrain),
     /// Bring a model's folder in: upload it, register it, have it inspected.
     Submit(Submit),
     /// Write an admitted version's files, its signature and its papers to a folder.
@@ -243,6 +245,7 @@ impl Model {
             }
             Self::Promote(verb) => verb.run().await,
             Self::Rollback(verb) => verb.run().await,
+            Self::Retrain(verb) => return verb.run().await,
             Self::Signers(verb) => verb.run().await,
             Self::Submit(verb) => return verb.run().await,
             Self::Export(verb) => verb.run().await,

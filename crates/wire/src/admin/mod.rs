@@ -21,6 +21,7 @@
 //! | and POST `/commit`, `/clean`, `/inspect`, `/cancel`, `/waive`, `/admit`, `/refuse` | `{"source"?, "licence"?, …}`, `{"from", "rows", "reason"}`, `{}`, `{}`, `{"reason", "until"}`, `{"reason"}` |
 //! | GET, POST `/sources`; DELETE `/sources/{source}`; GET `/attestation-key` | `{"name", "pattern", "digest"? or "public_key"?, "owner", "licence", "purposes"?}` |
 //! | GET `/models/versions`; below `/models/{model}/versions/{version or @alias}`: GET ``, `/findings`, `/documents/{document}`, `/papers/{paper}`; POST `/inspect`, `/waive`, `/admit`, `/refuse` | `{}`, `{"reason", "until"}`, `{"reason"}` |
+//! | GET `/models/{model}/versions/{version}/retraining`; POST `…/retrain`; GET `/retrainings`, `/retrain-requests`, `/models/{model}/retrainings/{job}`, `…/log`; POST `…/cancel` | `{"code"?: {"run_id", "path"?}, "entry"?, "parameters"?, "data"?, "experiment_id"?, "on"?, "request"?}`, `{}` |
 //! | GET `/endpoints`; POST `/endpoints`; GET, POST, DELETE `/endpoints/{endpoint}` | `{"name", "model", "version"}`, `{"version"}` |
 //! | GET `/lineage/{model}/{version or @alias}`; GET `/lineage` | `?subject=&direction=up or down&depth=&format=json, text or svg` |
 //! | GET `/audit/records`, `/audit/checkpoint`, `/audit/proof/{record}`, `/audit/export`; POST `/audit/verify` | `?who=&what=&since=&until=&outcome=&resource=…&rows=`, and `&after=` or, for the export, `&from=&to=` |
@@ -37,6 +38,7 @@ pub mod grants;
 pub mod groups;
 pub mod lineage;
 pub mod models;
+pub mod retraining;
 pub mod roles;
 pub mod sessions;
 mod shape;
@@ -67,6 +69,8 @@ pub struct Rooms<'a> {
     pub admission: &'a ::admission::Admission,
     /// Runs, whose artifacts can become data sets.
     pub tracking: &'a tracking::Tracking,
+    /// Jobs that train models again.
+    pub retrain: &'a retrain::Retrain,
 }
 
 /// Adds all routes of this interface.
@@ -86,4 +90,5 @@ pub fn routes(door: &mut Door, rooms: &Rooms<'_>) {
     from_run::routes(door, rooms.data, rooms.artifacts, rooms.tracking);
     sources::routes(door, rooms.data);
     models::routes(door, rooms.admission);
+    retraining::routes(door, rooms.retrain, rooms.data);
 }

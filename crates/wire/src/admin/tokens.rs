@@ -29,7 +29,8 @@ pub fn routes(door: &mut Door, identity: &Identity) {
     door.route(Method::POST, "/api/strongroom/v1/tokens", create, |minted| minted_answer(&minted));
     let room = identity.clone();
     let create_for = move |inbound: &Inbound| {
-        Ok(CreateTokenFor { room: room.clone(), principal: inbound.path("service").to_owned(), wish: wish(inbound)? })
+        let principal = inbound.path("service").to_owned();
+        Ok(CreateTokenFor { room: room.clone(), principal, parent: None, wish: wish(inbound)? })
     };
     door.route(Method::POST, "/api/strongroom/v1/services/{service}/tokens", create_for, |minted| minted_answer(&minted));
     let room = identity.clone();
