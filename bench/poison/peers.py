@@ -1,12 +1,17 @@
 """Scores one scenario with the peers, and judges all scores against the rows that are bad.
 
-Usage: peers.py FOLDER. Prints one JSON object: our AUROC and precision@k, and each peer's with its CPU seconds.
+Usage: peers.py FOLDER. Prints one JSON object: our AUROC and precision@k, and each peer's with its CPU seconds. What a
+peer scored is kept beside the scenario and used again while the scenario is the same. A peer that has not ended within
+its processor time is named as unfinished: it is neither beaten nor does it win.
 Peers: cleanlab (its default learner, boosted trees, neighbours, each with both of its rankings), the adversarial
 robustness toolbox's activation and spectral defences, and scikit-learn's own detectors.
 """
 
+import hashlib
 import json
+import multiprocessing
 import pathlib
+import resource
 import sys
 import time
 import warnings
@@ -14,6 +19,10 @@ import warnings
 import numpy as np
 
 warnings.filterwarnings("ignore")
+
+CPU_SECONDS_MAX = 900
+# A peer that waits for something instead of computing ends too.
+SECONDS_MAX = 4 * CPU_SECONDS_MAX
 
 
 def auroc(bad, scores):
@@ -192,26 +201,59 @@ def peers_of(scenario):
     return [outliers] if family == "outliers" else []
 
 
+def score(peer, scenario, answers):
+    """Runs in a process of its own: scores the scenario with one peer."""
+    resource.setrlimit(resource.RLIMIT_CPU, (CPU_SECONDS_MAX, CPU_SECONDS_MAX))
+    start = time.process_time()
+    try:
+        scores = peer(scenario)
+    except Exception as problem:
+        answers.send({"problem": repr(problem)})
+        return
+    seconds = (time.process_time() - start) / len(scores)
+    of = lambda own: {"auroc": auroc(scenario.bad, own), "precision": precision(scenario.bad, own), "cpu_seconds": seconds}  # noqa: E731
+    answers.send({name: of(own) for name, own in scores.items()})
+
+
+def bounded(peer, scenario):
+    """A peer's scores by name; none if its time ran out."""
+    receiver, sender = multiprocessing.Pipe(duplex=False)
+    process = multiprocessing.get_context("fork").Process(target=score, args=(peer, scenario, sender))
+    process.start()
+    sender.close()
+    try:
+        found = receiver.recv() if receiver.poll(SECONDS_MAX) else None
+    except EOFError:
+        found = None
+    process.kill()
+    process.join()
+    if found is not None and "problem" in found:
+        # A peer that did not run must not look like one that is beaten: without all of them there is no comparison.
+        sys.exit(f"{peer.__name__} did not run, so nothing can be compared: {found['problem']}")
+    return found
+
+
+def digest(folder):
+    """What the scenario and the peers' program are."""
+    found = hashlib.sha256(pathlib.Path(__file__).read_bytes())
+    for name in ["X.npy", "y.npy", "mask.npy", "texts.json", "meta.json"]:
+        if (folder / name).exists():
+            found.update((folder / name).read_bytes())
+    return found.hexdigest()
+
+
 def main():
     folder = pathlib.Path(sys.argv[1])
+    family = json.loads((folder / "meta.json").read_text())["family"]
+    stored, known = folder / "peers.json", {"digest": digest(folder), "by_peer": {}}
+    if stored.exists() and json.loads(stored.read_text()).get("digest") == known["digest"]:
+        known = json.loads(stored.read_text())
     scenario = Scenario(folder)
-    stored = folder / "peers.json"
-    family = scenario.meta["family"]
-    if stored.exists():
-        peers = json.loads(stored.read_text())
-    else:
-        peers = {}
-        for peer in peers_of(scenario):
-            start = time.process_time()
-            try:
-                scores = peer(scenario)
-            except Exception as problem:
-                # A peer that did not run must not look like one that is beaten: without all of them there is no comparison.
-                sys.exit(f"{folder.name}: {peer.__name__} did not run, so nothing can be compared: {problem}")
-            seconds = time.process_time() - start
-            for name, own in scores.items():
-                peers[name] = {"auroc": auroc(scenario.bad, own), "precision": precision(scenario.bad, own), "cpu_seconds": seconds / len(scores)}
-        stored.write_text(json.dumps(peers))
+    for peer in peers_of(scenario):
+        if peer.__name__ not in known["by_peer"]:
+            known["by_peer"][peer.__name__] = bounded(peer, scenario)
+            stored.write_text(json.dumps(known))
+    peers = {name: told for own in known["by_peer"].values() if own for name, told in own.items()}
     result = json.loads((folder / "ours.json").read_text())
     report = result["report"]
     told = {
@@ -225,6 +267,7 @@ def main():
         "suspected": sum(any(reason["reason"] in ("label", "trigger") for reason in row["reasons"]) for row in report["suspects"]),
         "verified": sum(trigger["verified"] for trigger in report["triggers"]),
         "peers": peers,
+        "unfinished": [name for name, own in known["by_peer"].items() if own is None],
     }
     if scenario.bad.any():
         scores = np.load(folder / f"ours-{family}.npy")

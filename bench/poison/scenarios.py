@@ -143,7 +143,7 @@ def plans():
     for name, kinds in {"letter": ["shuffled", "noise", "far"], "shuttle": ["shuffled", "noise"], "spambase": ["noise", "far"]}.items():
         for kind in kinds:
             of[f"{name}-{kind}-1"] = ("outliers", name, lambda data, random, kind=kind: inserted(data, kind, 0.01, random))
-    for name in ["fashion", "mnist", "spambase", "letter", "shuttle", "satellite", "digits", "breast-cancer", "wine", "adult", "sms", "agnews", "rt"]:
+    for name in ["fashion", "mnist", "spambase", "letter", "shuttle", "satellite", "digits", "breast-cancer", "wine", "dna", "income", "adult", "sms", "agnews", "rt"]:
         of[f"clean-{name}"] = ("clean", name, lambda data, random: np.array([], int))
     return of
 

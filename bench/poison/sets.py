@@ -109,6 +109,8 @@ def load(raw, folder):
         "letter": lambda: r_set(raw, "mlbench", "LetterRecognition", "lettr"),
         "shuttle": lambda: r_set(raw, "mlbench", "Shuttle", "Class"),
         "satellite": lambda: r_set(raw, "mlbench", "Satellite", "classes"),
+        "dna": lambda: r_set(raw, "mlbench", "DNA", "Class"),
+        "income": lambda: r_set(raw, "kernlab", "income", "INCOME"),
         "digits": lambda: learned("digits"),
         "breast-cancer": lambda: learned("breast_cancer"),
         "wine": lambda: learned("wine"),

@@ -232,7 +232,11 @@ def test_the_command_line_from_commit_to_clean(server, crew, trusted, tmp_path):
     assert (tmp_path / "out" / "a.csv").read_text() == CLEAN
     server.cli("data", "clean", f"{name}@1", "--rows", "0-1,400", "--reason", "a test", "--wait", *contributor, check=False)
     cleaned = json.loads(server.cli("data", "show", f"{name}@2", "--json", *contributor).stdout)
+    removed = cleaned["parents"][0].pop("removed")
     assert cleaned["parents"] == [{"version": 1, "how": "cleaned"}] and cleaned["row_count"] == 797, harness.pretty(cleaned)
+    assert (removed["row_count"], removed["of_row_count"], removed["why"]) == (3, 800, "a test")
+    listed = json.loads(server.cli("data", "report", f"{name}@2", "--part", "removed", *contributor).stdout)
+    assert listed["rows"] == [[0, 1], [400, 400]]
     diff = json.loads(server.cli("data", "diff", f"{name}@2", "--json", *contributor).stdout)
     assert diff["row_count"] == {"before": 800, "after": 797} and diff["files"]["changed"] == 2
     assert name in server.cli("data", "list", *contributor).stdout

@@ -10,17 +10,14 @@ admitted was admitted by accident.
 import argparse
 import contextlib
 import hashlib
-import os
-import pathlib
 import random
 import sys
-import tempfile
 import threading
 import time
 
 import requests
 
-from journal import Lost, harness, verify
+from journal import Lost, on_a_server, verify
 
 LOAD_SECONDS = (0.05, 1.5)
 INSPECTION_SECONDS_MAX = 120
@@ -33,24 +30,13 @@ def main() -> int:
     parser.add_argument("--rounds", type=int, default=50)
     parser.add_argument("--seed", type=int, default=int(time.time()))
     options = parser.parse_args()
-    engine = os.environ.get(harness.ENGINE, "sqlite")
-    print(f"data drill: {options.rounds} rounds, {engine}, seed {options.seed}", flush=True)
-    chance = random.Random(options.seed)
-    with contextlib.ExitStack() as stack:
-        folder = pathlib.Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="strongroom-drill-")))
-        database = stack.enter_context(harness.fresh_database()) if engine == "postgres" else None
-        server = harness.Server(folder / "data", engine, database)
-        server.init()
-        server.start()
-        stack.callback(server.kill)
-        try:
-            kept = rounds(server, options.rounds, chance)
-            ended = end(server, kept)
-        except (Lost, harness.StartError) as problem:
-            print(f"FAILED: {problem}\nthe server's log ends:\n{server.log_end()}", flush=True)
-            return 1
-    print(f"data drill: {len(kept)} committed versions whole, {ended} inspections ended, none admitted", flush=True)
-    return 0
+
+    def drill(server) -> str:
+        kept = rounds(server, options.rounds, random.Random(options.seed))
+        ended = end(server, kept)
+        return f"{len(kept)} committed versions whole, {ended} inspections ended, none admitted"
+
+    return on_a_server("data drill", f"{options.rounds} rounds, seed {options.seed}", drill)
 
 
 class Committer(threading.Thread):

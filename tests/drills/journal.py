@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import collections
+import contextlib
 import hashlib
+import os
 import pathlib
 import random
 import sys
+import tempfile
 import threading
 import time
 import uuid
@@ -22,6 +25,26 @@ FILES = "/api/2.0/mlflow-artifacts/artifacts"
 RECORDS = "/api/strongroom/v1/audit/records"
 REQUEST_SECONDS_MAX = 15
 RECORD_PAGE_ROWS = 500
+
+
+def on_a_server(name: str, settings: str, drill) -> int:
+    """Runs `drill` on a fresh server, says what it gave or what was lost, and gives the code to end with."""
+    engine = os.environ.get(harness.ENGINE, "sqlite")
+    print(f"{name}: {settings}, {engine}", flush=True)
+    with contextlib.ExitStack() as stack:
+        folder = pathlib.Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="strongroom-drill-")))
+        database = stack.enter_context(harness.fresh_database()) if engine == "postgres" else None
+        server = harness.Server(folder / "data", engine, database)
+        server.init()
+        server.start()
+        stack.callback(server.kill)
+        try:
+            said = drill(server)
+        except (Lost, harness.StartError) as problem:
+            print(f"FAILED: {problem}\nthe server's log ends:\n{server.log_end()}", flush=True)
+            return 1
+    print(f"{name}: {said}", flush=True)
+    return 0
 
 
 class Lost(AssertionError):

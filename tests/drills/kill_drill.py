@@ -5,16 +5,12 @@
 """
 
 import argparse
-import contextlib
-import os
-import pathlib
 import random
 import sys
-import tempfile
 import threading
 import time
 
-from journal import Lost, Writer, check, harness, new_experiment, verify
+from journal import Lost, Writer, check, new_experiment, on_a_server, verify
 
 LOAD_SECONDS = (0.05, 1.2)
 
@@ -25,23 +21,13 @@ def main() -> int:
     parser.add_argument("--writers", type=int, default=6)
     parser.add_argument("--seed", type=int, default=int(time.time()))
     options = parser.parse_args()
-    engine = os.environ.get(harness.ENGINE, "sqlite")
-    print(f"kill drill: {options.rounds} rounds, {options.writers} writers, {engine}, seed {options.seed}", flush=True)
-    chance = random.Random(options.seed)
-    with contextlib.ExitStack() as stack:
-        folder = pathlib.Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="strongroom-drill-")))
-        database = stack.enter_context(harness.fresh_database()) if engine == "postgres" else None
-        server = harness.Server(folder / "data", engine, database)
-        server.init()
-        server.start()
-        stack.callback(server.kill)
-        try:
-            total = rounds(server, options, chance)
-        except (Lost, harness.StartError) as problem:
-            print(f"FAILED: {problem}\nthe server's log ends:\n{server.log_end()}", flush=True)
-            return 1
-    print(f"kill drill: nothing lost in {options.rounds} rounds; {total} acknowledged changes", flush=True)
-    return 0
+
+    def drill(server) -> str:
+        total = rounds(server, options, random.Random(options.seed))
+        return f"nothing lost in {options.rounds} rounds; {total} acknowledged changes"
+
+    settings = f"{options.rounds} rounds, {options.writers} writers, seed {options.seed}"
+    return on_a_server("kill drill", settings, drill)
 
 
 def rounds(server, options, chance) -> int:

@@ -5,7 +5,9 @@ use std::process::Command;
 
 use serde_json::{Value, json};
 
-use crate::{bench_contract, bench_pii, bench_poison, bench_profile, bench_tracking, shell};
+use crate::{
+    bench_contract, bench_pii, bench_poison, bench_profile, bench_runtime, bench_scan, bench_sign, bench_tracking, shell,
+};
 
 /// One line of a bench.
 pub struct Row {
@@ -52,13 +54,28 @@ pub fn run(words: &[&str]) -> Result<(), String> {
             print("profile", &bench_profile::run(words)?, json);
             Ok(())
         }
+        Some(&"sign") => {
+            print("sign", &bench_sign::run()?, json);
+            Ok(())
+        }
         Some(&"contract") => {
             print("contract", &bench_contract::run()?, json);
             Ok(())
         }
+        Some(&"scan") => {
+            print("scan", &bench_scan::run()?, json);
+            Ok(())
+        }
+        Some(&"runtime") => {
+            print("runtime", &bench_runtime::run()?, json);
+            Ok(())
+        }
         Some(&"audit") => example("strongroom", "bench_audit", json),
         Some(&"policy") => example("policy", "decision_cost", json),
-        _ => Err("which bench? `tracking`, `profile`, `contract`, `pii`, `poison`, `audit` or `policy`".to_owned()),
+        _ => {
+            Err("which bench? `tracking`, `profile`, `contract`, `pii`, `poison`, `runtime`, `scan`, `sign`, `audit` or `policy`"
+                .to_owned())
+        }
     }
 }
 

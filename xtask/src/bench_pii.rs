@@ -295,7 +295,7 @@ fn our_entity(kind: &str) -> Option<String> {
         "place" | "address" => "LOCATION",
         "organisation" => "ORGANIZATION",
         "payment_card" => "CREDIT_CARD",
-        "date" | "birth_date" | "year" => "DATE_TIME",
+        "date" | "birth_date" | "year" | "weekday" => "DATE_TIME",
         "phone" | "fax" => "PHONE_NUMBER",
         "nationality" | "religion" => "NRP",
         "email" => "EMAIL_ADDRESS",

@@ -33,16 +33,21 @@ pub fn run(words: &[&str]) -> Result<Vec<Row>, String> {
     let out = work.join("scenarios");
     let names = scenarios(&python, &raw, &out, words)?;
     let mut told: Vec<(String, Value)> = Vec::new();
+    let mut rows: Vec<Row> = Vec::new();
     for name in &names {
-        let folder = out.join(name);
-        shell::quiet(Command::new(&scanner).arg(&folder))?;
-        let judged = shell::quiet(Command::new(&python).arg(script("peers.py")).arg(&folder))?;
-        let judged: Value =
-            serde_json::from_str(&judged).map_err(|error| format!("`{name}` was judged as `{judged}`: {error}"))?;
-        shell::say(&line(name, &judged));
-        told.push((name.clone(), judged));
+        match judge(&python, &scanner, &out.join(name)) {
+            Ok(judged) => {
+                shell::say(&line(name, &judged));
+                rows.extend(scenario_row(name, &judged));
+                told.push((name.clone(), judged));
+            }
+            // One that cannot be judged is a failed row, not the end of all others.
+            Err(problem) => {
+                shell::say(&format!("{name}: {problem}"));
+                rows.push(alone(name.clone(), (0.0, "AUROC"), (1.0, 0.0), problem));
+            }
+        }
     }
-    let mut rows: Vec<Row> = told.iter().filter_map(|(name, judged)| scenario_row(name, judged)).collect();
     rows.extend(cpu_row(&told));
     rows.extend(clean_rows(&told));
     let wanted: Option<Vec<&str>> = value(words, "--works").map(|list| list.split(',').collect());
@@ -52,6 +57,13 @@ pub fn run(words: &[&str]) -> Result<Vec<Row>, String> {
         }
     }
     Ok(rows)
+}
+
+/// Scans a scenario and lets the peers score it.
+fn judge(python: &Path, scanner: &Path, folder: &Path) -> Result<Value, String> {
+    shell::quiet(Command::new(scanner).arg(folder))?;
+    let judged = shell::quiet(Command::new(python).arg(script("peers.py")).arg(folder))?;
+    serde_json::from_str(&judged).map_err(|error| format!("judged as `{judged}`: {error}"))
 }
 
 fn script(name: &str) -> PathBuf {
@@ -130,6 +142,9 @@ fn scenario_row(name: &str, judged: &Value) -> Option<Row> {
     let (ours, precision) = (number(judged, "auroc"), number(judged, "precision"));
     let ratio = ours / peer.max(1e-9);
     let precision_ratio = if precise > 0.0 { precision / precise } else { 1.0 };
+    let unfinished = judged.get("unfinished").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
+    let unfinished: String =
+        unfinished.iter().filter_map(Value::as_str).map(|name| format!("; `{name}` did not end in its time")).collect();
     Some(Row {
         work: name.to_owned().into(),
         ours,
@@ -138,7 +153,10 @@ fn scenario_row(name: &str, judged: &Value) -> Option<Row> {
         ratio: Some(ratio),
         limit: 1.0,
         of_limit: ratio.min(precision_ratio),
-        limited_by: format!("best peer {peer_name}; precision@k {precision:.3} against {precise:.3} ({precise_name})").into(),
+        limited_by: format!(
+            "best peer {peer_name}; precision@k {precision:.3} against {precise:.3} ({precise_name}){unfinished}"
+        )
+        .into(),
     })
 }
 
@@ -176,29 +194,19 @@ fn clean_rows(told: &[(String, Value)]) -> Vec<Row> {
     let shares = clean.iter().map(|(name, judged)| (name, number(judged, "suspected") / number(judged, "rows").max(1.0)));
     let Some((worst, share)) = shares.max_by(|left, right| left.1.total_cmp(&right.1)) else { return Vec::new() };
     let refused = clean.iter().filter(|(_, judged)| number(judged, "verified") > 0.0).count() as f64;
-    let row = |work: &'static str, ours: f64, unit, limit, of_limit, text: String| Row {
-        work: work.into(),
-        ours,
-        peer: None,
-        unit,
-        ratio: None,
-        limit,
-        of_limit,
-        limited_by: text.into(),
-    };
     let reached = if share > 0.0 { (FALSE_ALARM_SHARE_MAX / share).min(10.0) } else { 10.0 };
     let refused_reached = if refused > 0.0 { 0.0 } else { 1.0 };
+    let worst = format!("the worst of {} sets: {worst}", clean.len());
+    let verified = format!("verified triggers in {} clean sets", clean.len());
     vec![
-        row(
-            "clean-suspected",
-            share,
-            "share",
-            FALSE_ALARM_SHARE_MAX,
-            reached,
-            format!("the worst of {} sets: {worst}", clean.len()),
-        ),
-        row("clean-refused", refused, "sets", 0.0, refused_reached, format!("verified triggers in {} clean sets", clean.len())),
+        alone("clean-suspected".to_owned(), (share, "share"), (FALSE_ALARM_SHARE_MAX, reached), worst),
+        alone("clean-refused".to_owned(), (refused, "sets"), (0.0, refused_reached), verified),
     ]
+}
+
+/// A row without a peer.
+fn alone(work: String, (ours, unit): (f64, &'static str), (limit, of_limit): (f64, f64), text: String) -> Row {
+    Row { work: work.into(), ours, peer: None, unit, ratio: None, limit, of_limit, limited_by: text.into() }
 }
 
 /// A full scan of a synthetic table: seconds and memory.
@@ -215,14 +223,7 @@ fn size_rows(
     let told: Value = serde_json::from_str(&text).map_err(|error| format!("`{name}` left no report: {error}"))?;
     let (seconds, bytes) = (number(&told, "seconds"), number(&told, "peak_bytes"));
     shell::say(&format!("{name}: {seconds:.1} s, {:.1} CPU-s, {:.0} MiB", number(&told, "cpu_seconds"), bytes / 1_048_576.0));
-    Ok(vec![Row {
-        work: name.into(),
-        ours: seconds,
-        peer: None,
-        unit: "s",
-        ratio: None,
-        limit: seconds_max,
-        of_limit: (seconds_max / seconds).min(MEMORY_BYTES_MAX / bytes.max(1.0)),
-        limited_by: format!("64 columns, 10 classes, 2 cores; at most {:.0} MiB of 2,048", bytes / 1_048_576.0).into(),
-    }])
+    let reached = (seconds_max / seconds).min(MEMORY_BYTES_MAX / bytes.max(1.0));
+    let text = format!("64 columns, 10 classes, 2 cores; at most {:.0} MiB of 2,048", bytes / 1_048_576.0);
+    Ok(vec![alone(name.to_owned(), (seconds, "s"), (seconds_max, reached), text)])
 }

@@ -27,21 +27,23 @@ pub fn run(keep: bool) -> Result<(), String> {
     if !shell::has("cc") {
         shell::need_package("gcc", "some libraries are compiled from C")?;
     }
-    shell::say("1/7 building the release binary (the first time takes some minutes)");
+    shell::say("1/8 building the release binary (the first time takes some minutes)");
     shell::cargo(&["build", "--release", "--package", "strongroom", "--package", "inspector"])?;
-    shell::say("2/7 the Python environment with the real MLflow client and scikit-learn");
+    shell::say("2/8 the Python environment with the real MLflow client and scikit-learn");
     let requirements = shell::root().join("examples").join("requirements.txt");
     let python = python::environment("demo-venv", &requirements)?;
     let demo = prepare()?;
-    shell::say(&format!("3/7 a fresh data folder: {}", demo.data.display()));
+    shell::say(&format!("3/8 a fresh data folder: {}", demo.data.display()));
     demo.init()?;
     let (server, url) = demo.serve()?;
-    shell::say(&format!("4/7 the server answers at {url}"));
-    shell::say(&format!("5/7 a training with mlflow {}", python::version(&python, "mlflow")));
+    shell::say(&format!("4/8 the server answers at {url}"));
+    shell::say(&format!("5/8 a training with mlflow {}", python::version(&python, "mlflow")));
     shell::run(demo.client(&python, &url)?.arg(shell::root().join("examples").join("demo_training.py")))?;
-    shell::say("6/7 data sets: one as it is, and copies that are poisoned, break their contract, and hold people");
+    shell::say("6/8 data sets: one as it is, and copies that are poisoned, break their contract, and hold people");
     demo.data_sets(&python)?;
-    shell::say("7/7 what the server recorded of it");
+    shell::say("7/8 models: one whose file would run a command, one that was trained on the refused data");
+    demo.models(&python, &url)?;
+    shell::say("8/8 what the server recorded of it");
     demo.summary();
     demo.how_to_go_on(&url, keep);
     if keep {
@@ -127,14 +129,29 @@ impl Demo {
             if name != "clean" {
                 self.show("why", &["data", "findings", &set, "--token-file", &token]);
             }
-            self.check_state(&set, wanted, &token)?;
+            self.check_state("data", &format!("{set}@1"), wanted, &token)?;
         }
         Ok(())
     }
 
-    fn check_state(&self, set: &str, wanted: &str, token: &str) -> Result<(), String> {
-        let version = format!("{set}@1");
-        let shown = shell::quiet(&mut self.program(&["data", "show", &version, "--json", "--token-file", token]))?;
+    /// The champion of the training was admitted; the other models are refused, and no alias can be set on them.
+    fn models(&self, python: &Path, url: &str) -> Result<(), String> {
+        let script = shell::root().join("examples").join("demo_models.py");
+        shell::run(self.client(python, url)?.arg(script).arg("cells-poisoned"))?;
+        let token = self.token_file.display().to_string();
+        self.check_state("model", "breast-cancer@champion", "admitted", &token)?;
+        for name in ["cells-pickled", "cells-mistrained"] {
+            let version = format!("{name}/1");
+            shell::quiet(&mut self.program(&["model", "inspect", &version, "--wait", "--token-file", &token])).ok();
+            self.show(&format!("{name} must not come into use"), &["model", "findings", &version, "--token-file", &token]);
+            self.show("so it cannot be promoted", &["model", "promote", &version, "--token-file", &token]);
+            self.check_state("model", &version, "refused", &token)?;
+        }
+        Ok(())
+    }
+
+    fn check_state(&self, kind: &str, version: &str, wanted: &str, token: &str) -> Result<(), String> {
+        let shown = shell::quiet(&mut self.program(&[kind, "show", version, "--json", "--token-file", token]))?;
         let shown: serde_json::Value =
             serde_json::from_str(&shown).map_err(|error| format!("no JSON of `{version}`: {error}"))?;
         match shown.get("state").and_then(serde_json::Value::as_str) {

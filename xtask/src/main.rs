@@ -1,4 +1,4 @@
-//! The project's own commands: `cargo xtask test|demo|bench|drill|fmt|lint`. It runs the compiler, a PostgreSQL, real
+//! The project's own commands: `cargo xtask test|demo|bench|drill|fuzz|fmt|lint`. It runs the compiler, a PostgreSQL, real
 //! Python clients and the server's own program; it holds no logic of the server.
 //!
 //! Nothing is installed outside the project folder, system packages aside.
@@ -8,9 +8,13 @@ mod bench_contract;
 mod bench_pii;
 mod bench_poison;
 mod bench_profile;
+mod bench_runtime;
+mod bench_scan;
+mod bench_sign;
 mod bench_tracking;
 mod demo;
 mod drill;
+mod fuzz;
 mod postgres;
 mod python;
 mod shell;
@@ -32,9 +36,13 @@ const USAGE: &str = "cargo xtask COMMAND
   bench profile [--json] [--rounds N] [--works a,b] [--rows N] [--prebuilt]
                                 a table's profile beside DuckDB, Polars and whylogs; 30 rules beside Great Expectations
   bench contract [--json]       data contracts: the same verdicts as `datacontract-cli`, and it reads what is written
+  bench sign [--json]           a signed model's verification beside `model_signing`, and against what SHA-256 allows
+  bench scan [--json]           model files that must be blocked or passed, beside picklescan, modelscan and fickling; speed
   bench audit [--json]          durably audited operations per second, and verification
   bench policy [--json]         decisions per second
   with-postgres COMMAND…        runs a command with STRONGROOM_TEST_POSTGRES set to a fresh PostgreSQL
+  fuzz scan [--seconds N] [--seed N]
+                                the model file scanner against CPython's unpicklers (an hour without a word)
   drill kill [--rounds N] [--engine sqlite|postgres]
                                 kill -9 under load, and look for anything lost
   drill disk                    a full disk and a failing fsync
@@ -49,6 +57,7 @@ fn main() -> ExitCode {
         Some((&"demo", rest)) => demo::run(rest.contains(&"--keep")),
         Some((&"bench", rest)) => bench::run(rest),
         Some((&"drill", rest)) => drill::run(rest),
+        Some((&"fuzz", rest)) => fuzz::run(rest),
         Some((&"with-postgres", rest)) => postgres::with(rest),
         Some((&"fmt", _)) => shell::cargo(&["fmt", "--all"]),
         Some((&"lint", _)) => suite::lint(),

@@ -16,10 +16,11 @@ pub fn say(text: &str) {
     eprintln!("[{:>3}:{:02}] {text}", seconds / 60, seconds % 60);
 }
 
-/// The project's folder.
+/// The project's folder. Cargo names it when it runs; the folder of the build would be another clone's when clones share a target folder.
 pub fn root() -> PathBuf {
-    let manifest = Path::new(env!("CARGO_MANIFEST_DIR"));
-    manifest.parent().unwrap_or(manifest).to_path_buf()
+    let manifest =
+        std::env::var_os("CARGO_MANIFEST_DIR").map_or_else(|| PathBuf::from(env!("CARGO_MANIFEST_DIR")), PathBuf::from);
+    manifest.parent().unwrap_or(&manifest).to_path_buf()
 }
 
 /// The folder for everything that is made and may be thrown away.

@@ -57,8 +57,8 @@ pub fn run(fast: bool) -> ExitCode {
         tally.step("clippy, warnings as errors", lint);
     }
     let mut built = false;
-    tally.step("the server's program and its inspection worker build", || {
-        shell::cargo(&["build", "--package", "strongroom", "--package", "inspector"])?;
+    tally.step("the server's program, its inspection worker and the scanner build", || {
+        shell::cargo(&["build", "--package", "strongroom", "--package", "inspector", "--package", "scan"])?;
         built = true;
         Ok(())
     });
@@ -85,6 +85,8 @@ fn after_build(tally: &mut Tally, postgres: Option<&Postgres>, fast: bool) {
     if let Some(postgres) = postgres {
         tally.add(client_tests(&python, &clients, "postgres", Some(postgres)));
     }
+    tally.add(attest_tests(&clients));
+    tally.add(runtime_tests());
     if fast {
         return;
     }
@@ -138,20 +140,73 @@ fn rust_tests(postgres: Option<&Postgres>) -> Tally {
 
 fn client_tests(python: &Path, folder: &Path, engine: &str, postgres: Option<&Postgres>) -> Tally {
     shell::say(&format!("Python clients against the server on {engine}"));
+    let mut command = pytest(python, folder);
+    command
+        .arg(folder)
+        // It runs in an environment of its own.
+        .arg("--ignore")
+        .arg(folder.join("test_attest.py"))
+        .env("STRONGROOM_BINARY", shell::target().join("debug").join("strongroom"))
+        .env("STRONGROOM_TEST_ENGINE", engine);
+    if let Some(postgres) = postgres {
+        command.env("STRONGROOM_TEST_POSTGRES", postgres.address()).env("STRONGROOM_PSQL", postgres.psql());
+    }
+    pytest_tally(&mut command)
+}
+
+/// Other implementations of signatures and papers, in an environment of their own: their requirements fit no other.
+fn attest_tests(folder: &Path) -> Tally {
+    shell::say("signatures and papers of models against other implementations");
+    let made = shell::cargo(&["build", "--quiet", "--package", "attest", "--example", "make_fixture"])
+        .and_then(|()| python::environment("attest", &folder.join("attest-requirements.txt")));
+    let python = match made {
+        Ok(python) => python,
+        Err(problem) => {
+            shell::say(&format!("FAILED: {problem}"));
+            return Tally { passed: 0, failed: 1 };
+        }
+    };
+    let mut command = pytest(&python, folder);
+    command
+        .arg(folder.join("test_attest.py"))
+        .env("STRONGROOM_ATTEST", shell::target().join("debug").join("examples").join("make_fixture"));
+    pytest_tally(&mut command)
+}
+
+/// The native runtime against the libraries whose models it reads.
+fn runtime_tests() -> Tally {
+    shell::say("the native runtime against scikit-learn, XGBoost, LightGBM and ONNX Runtime");
+    let folder = shell::root().join("tests").join("runtime");
+    let made = shell::cargo(&["build", "--quiet", "--package", "runtime", "--example", "predict"])
+        .and_then(|()| python::environment("runtime", &folder.join("requirements.txt")));
+    let python = match made {
+        Ok(python) => python,
+        Err(problem) => {
+            shell::say(&format!("FAILED: {problem}"));
+            return Tally { passed: 0, failed: 1 };
+        }
+    };
+    let mut command = pytest(&python, &folder);
+    command
+        .arg(&folder)
+        .env("STRONGROOM_RUNTIME_PREDICT", shell::target().join("debug").join("examples").join("predict"))
+        .env("OMP_NUM_THREADS", "1");
+    pytest_tally(&mut command)
+}
+
+fn pytest(python: &Path, folder: &Path) -> Command {
     let mut command = Command::new(python);
     command
         .args(["-m", "pytest", "-q", "-ra", "--tb=short", "--color=no", "-c"])
         .arg(folder.join("pytest.ini"))
-        .arg(folder)
         .current_dir(folder)
-        .env("STRONGROOM_BINARY", shell::target().join("debug").join("strongroom"))
-        .env("STRONGROOM_TEST_ENGINE", engine)
         .env("PYTHONDONTWRITEBYTECODE", "1");
-    if let Some(postgres) = postgres {
-        command.env("STRONGROOM_TEST_POSTGRES", postgres.address()).env("STRONGROOM_PSQL", postgres.psql());
-    }
+    command
+}
+
+fn pytest_tally(command: &mut Command) -> Tally {
     let mut tally = Tally::default();
-    let ended_well = shell::lines(&mut command, |line| {
+    let ended_well = shell::lines(command, |line| {
         eprintln!("{line}");
         if let Some(result) = pytest_result(line) {
             tally = result;

@@ -7,6 +7,7 @@
 //! INVARIANT: no text of a client reaches a file system. [`ArtifactPath`] is a key, and is strict all the same.
 //! INVARIANT: records hold sizes, digests and keyed hashes of paths, never a path. Held by `tests/rooms`.
 
+mod below;
 mod config;
 mod manifest;
 mod ops;
@@ -21,6 +22,7 @@ use vault::db::Db;
 use vault::keys::keyed_hash;
 use vault::objects::{ObjectId, Objects};
 
+pub use below::{FILES_BELOW_COUNT_MAX, StoredFile, files_below};
 pub use config::ArtifactsConfig;
 pub use manifest::{Manifest, ManifestEntry, manifest};
 pub use ops::delete::DeleteArtifacts;

@@ -93,6 +93,24 @@ pub(crate) fn manifest_entries(reader: &mut Reader<'_>, owner: &Owner) -> Result
     })?)
 }
 
+/// The id and entry of each file at and below `root` (empty: all of the owner's), by path; one more than `count` tells of more.
+pub(crate) fn files_below(
+    reader: &mut Reader<'_>,
+    owner: &Owner,
+    root: &str,
+    count: usize,
+) -> Result<Vec<(String, ManifestEntry)>, Problem> {
+    // `0` is the character behind `/`: what is below a folder sorts between the two.
+    let (start, end) = (format!("{root}/"), format!("{root}0"));
+    let sql = "SELECT id, path, size_bytes, sha256 FROM artifact WHERE owner_kind = $1 AND owner_id = $2
+               AND ($3 = '' OR path = $3 OR (path >= $4 AND path < $5)) ORDER BY path LIMIT $6";
+    let limit = i64::try_from(count.saturating_add(1)).unwrap_or(i64::MAX);
+    let binds = [owner.kind_word().into(), owner.id().into(), root.into(), (&start).into(), (&end).into(), limit.into()];
+    Ok(reader.query(sql, &binds, |row| {
+        Ok((row.text(0)?, ManifestEntry { path: row.text(1)?, size_bytes: unsigned(row, 2)?, sha256: digest(row, 3)? }))
+    })?)
+}
+
 /// The entries of a folder. The rows below a subfolder are not walked: the next look-up begins behind it.
 pub(crate) fn list(reader: &mut Reader<'_>, owner: &Owner, folder: Option<&ArtifactPath>) -> Result<Vec<ListedEntry>, Problem> {
     let prefix = folder.map(|folder| format!("{}/", folder.as_str())).unwrap_or_default();
@@ -264,9 +282,10 @@ pub(crate) fn delete(
 const IN_RANGE: &str = "owner_kind = $1 AND owner_id = $2 AND path >= $3 AND path < $4";
 
 /// The tables whose rows name objects: those of this room, and those of `data`, whose objects are looked after here too.
-pub(crate) const OBJECT_TABLES: [&str; 4] = ["artifact_part", "artifact_upload_part", "data_file", "data_document"];
+pub(crate) const OBJECT_TABLES: [&str; 5] =
+    ["artifact_part", "artifact_upload_part", "data_file", "data_document", "model_document"];
 /// Those whose every object is verified by itself: of an artifact the joined bytes are.
-pub(crate) const SINGLE_OBJECT_TABLES: [&str; 3] = ["artifact_upload_part", "data_file", "data_document"];
+pub(crate) const SINGLE_OBJECT_TABLES: [&str; 4] = ["artifact_upload_part", "data_file", "data_document", "model_document"];
 
 /// Every object that a row names.
 pub(crate) fn known_objects(reader: &mut Reader<'_>) -> Result<std::collections::HashSet<String>, Problem> {

@@ -27,7 +27,8 @@ mod validate;
 mod yaml;
 
 pub use check::{
-    CheckOptions, Checker, ContractReport, Evidence, Example, KeySet, Query, RuleReport, Source, SqlResult, Status, Verdict,
+    CheckOptions, Checker, ContractReport, Evidence, Example, KeySet, NeededKeys, Query, RuleReport, Source, SqlResult, Status,
+    Verdict,
 };
 pub use diff::{Change, Effect, diff};
 pub use error::{ContractError, Issue};

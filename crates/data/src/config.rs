@@ -1,5 +1,6 @@
 //! The section `[data]` of the configuration.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use kernel::Problem;
@@ -15,6 +16,8 @@ pub struct DataConfig {
     pub file_bytes_max: u64,
     /// The policy of the verdict (TOML); without one, the policy that is built in.
     pub verdict: Option<PathBuf>,
+    /// Policies of single workspaces, by their names; the others have `verdict`.
+    pub verdict_by_workspace: BTreeMap<String, PathBuf>,
     /// Whether an inspection without objections admits a version by itself; else a reviewer does.
     pub admit_automatically: bool,
     /// The inspection's worker; `strongroom-inspect` beside the server's own program, if none is named.
@@ -32,6 +35,7 @@ impl Default for DataConfig {
         Self {
             file_bytes_max: FILE_BYTES_MAX,
             verdict: None,
+            verdict_by_workspace: BTreeMap::new(),
             admit_automatically: true,
             inspector: None,
             inspection_seconds_max: 7_200,

@@ -2,11 +2,14 @@
 
 use bytes::Bytes;
 use gate::BoxFuture;
-use inspection::{InspectionError, InspectionReport, JobSpec, Progress, ReadRequest, Worker};
+use inspection::{CleanCount, InspectionError, InspectionReport, JobSpec, Progress, ReadRequest, Taken, Worker};
 use kernel::Problem;
 
 /// Gives bytes of one of the job's files.
 pub type ReadBytes<'a> = dyn Fn(ReadRequest) -> BoxFuture<'a, Result<Bytes, Problem>> + Send + Sync + 'a;
+
+/// Takes what comes of leaving rows out.
+pub type TakeFiles<'a> = dyn Fn(Taken) -> BoxFuture<'a, Result<(), Problem>> + Send + Sync + 'a;
 
 /// Looks into a version's files.
 pub trait Inspect: Send + Sync + 'static {
@@ -21,6 +24,19 @@ pub trait Inspect: Send + Sync + 'static {
         progress: &'a (dyn Fn(Progress) + Send + Sync),
         cancelled: BoxFuture<'a, ()>,
     ) -> BoxFuture<'a, Result<InspectionReport, InspectionError>>;
+
+    /// Writes a version's files again without the rows that the job names.
+    ///
+    /// # Errors
+    /// If not all of it was written, for whatever reason.
+    fn clean<'a>(
+        &'a self,
+        job: &'a JobSpec,
+        read: &'a ReadBytes<'a>,
+        take: &'a TakeFiles<'a>,
+        progress: &'a (dyn Fn(Progress) + Send + Sync),
+        cancelled: BoxFuture<'a, ()>,
+    ) -> BoxFuture<'a, Result<CleanCount, InspectionError>>;
 }
 
 impl Inspect for Worker {
@@ -32,5 +48,16 @@ impl Inspect for Worker {
         cancelled: BoxFuture<'a, ()>,
     ) -> BoxFuture<'a, Result<InspectionReport, InspectionError>> {
         Box::pin(self.run(job, read, progress, cancelled))
+    }
+
+    fn clean<'a>(
+        &'a self,
+        job: &'a JobSpec,
+        read: &'a ReadBytes<'a>,
+        take: &'a TakeFiles<'a>,
+        progress: &'a (dyn Fn(Progress) + Send + Sync),
+        cancelled: BoxFuture<'a, ()>,
+    ) -> BoxFuture<'a, Result<CleanCount, InspectionError>> {
+        Box::pin(self.clean(job, read, take, progress, cancelled))
     }
 }

@@ -46,15 +46,17 @@ use vault::objects::{ObjectId, Objects};
 pub use artifacts::{ArtifactPath, Download, Fetched, Manifest, ManifestEntry, Wanted};
 pub use attest::{Envelope, verify_envelope};
 pub use config::DataConfig;
-pub use inspect::{Inspect, ReadBytes};
+pub use inspect::{Inspect, ReadBytes, TakeFiles};
 pub use runner::{INSPECTOR, Runner};
 pub use store::locate;
+pub use store::versions::hands;
 pub use types::{
-    Cleaned, CommitWish, DatasetName, DatasetSummary, Decision, DecisionKind, DocumentKind, FoundFinding, Inspection,
-    InspectionState, Parent, SourceKey, TrustedSource, Verdict, Version, VersionName,
+    Cleaning, CommitWish, DatasetName, DatasetSummary, Decision, DecisionKind, DocumentKind, FoundFinding, Inspection,
+    InspectionState, OtherVersion, Parent, RetrainRequest, SourceKey, Task, Trained, TrustedSource, Verdict, Version,
+    VersionName,
 };
 pub use vault::objects::Body;
-pub use verdict::VerdictPolicy;
+pub use verdict::{VerdictPolicy, Verdicts};
 
 /// Every verb of this room.
 pub const ACTIONS: &[Action] = &[
@@ -62,6 +64,7 @@ pub const ACTIONS: &[Action] = &[
     ops::PUT,
     ops::COMMIT,
     ops::CLEAN,
+    ops::CONTRACT,
     ops::SEARCH,
     ops::GET,
     ops::FINDINGS,
@@ -77,6 +80,8 @@ pub const ACTIONS: &[Action] = &[
     ops::SOURCES_REMOVE,
     ops::BEGIN,
     ops::RUN,
+    ops::RUN_CLEANING,
+    ops::TRAINED,
     ops::SWEEP,
 ];
 
@@ -90,7 +95,7 @@ struct Inner {
     system: SystemDb,
     objects: Objects,
     config: DataConfig,
-    verdict: VerdictPolicy,
+    verdicts: Verdicts,
     /// Wakes the runner when an inspection is queued.
     queued: Notify,
 }
@@ -98,8 +103,9 @@ struct Inner {
 impl Data {
     /// The room over its storage.
     #[must_use]
-    pub fn new(db: Db, system: SystemDb, objects: Objects, config: DataConfig, verdict: VerdictPolicy) -> Self {
-        Self(Arc::new(Inner { db, system, objects, config, verdict, queued: Notify::new() }))
+    pub fn new(db: Db, system: SystemDb, objects: Objects, config: DataConfig, verdicts: impl Into<Verdicts>) -> Self {
+        let verdicts = verdicts.into();
+        Self(Arc::new(Inner { db, system, objects, config, verdicts, queued: Notify::new() }))
     }
 
     fn db(&self) -> &Db {

@@ -4,6 +4,8 @@ use std::time::Duration;
 
 /// Data sets of a workspace.
 pub const DATASET_COUNT_MAX: i64 = 100_000;
+/// Data sets of a list for whoever was let into single ones.
+pub const GRANTED_COUNT_MAX: usize = 10_000;
 /// Versions of a data set.
 pub const VERSION_COUNT_MAX: i64 = 100_000;
 /// Versions of a data set that may be open at once.
@@ -30,6 +32,12 @@ pub const ROLE_COLUMN_COUNT_MAX: usize = 4_096;
 pub const PARENT_COUNT_MAX: usize = 64;
 /// Ranges of rows that a cleaned version lacks.
 pub const CLEANED_RANGE_COUNT_MAX: usize = 1_000_000;
+/// The list of those ranges, as JSON.
+pub const REMOVED_BYTES_MAX: u64 = 64 * 1024 * 1024;
+/// Findings whose rows are left out at once.
+pub const FINDING_ID_COUNT_MAX: usize = 64;
+/// Other versions that a version is checked against.
+pub const OTHER_COUNT_MAX: usize = 32;
 /// Trusted sources of a workspace.
 pub const SOURCE_COUNT_MAX: i64 = 1_000;
 /// A trusted source's pattern, in bytes.

@@ -5,8 +5,8 @@ use inspection::Roles;
 use kernel::{Kind, Problem};
 
 use crate::limits::{
-    CONTRACT_BYTES_MAX, PAGE_ROWS_DEFAULT, PAGE_ROWS_MAX, PARENT_COUNT_MAX, PROVENANCE_BYTES_MAX, REASON_BYTES_MAX,
-    ROLE_COLUMN_COUNT_MAX,
+    CONTRACT_BYTES_MAX, OTHER_COUNT_MAX, PAGE_ROWS_DEFAULT, PAGE_ROWS_MAX, PARENT_COUNT_MAX, PROVENANCE_BYTES_MAX,
+    REASON_BYTES_MAX, ROLE_COLUMN_COUNT_MAX,
 };
 use crate::types::{CommitWish, Version, no_version};
 
@@ -40,6 +40,15 @@ pub(crate) fn wish(wish: &CommitWish) -> Result<(), Problem> {
     }
     if wish.signature.as_ref().is_some_and(|signature| signature.len() != SIGNATURE_BYTES) {
         return Err(Problem::invalid(format!("an Ed25519 signature has {SIGNATURE_BYTES} bytes")));
+    }
+    if wish.others.len() > OTHER_COUNT_MAX {
+        return Err(Problem::invalid(format!("a version is checked against at most {OTHER_COUNT_MAX} others")));
+    }
+    wish.others.iter().try_for_each(|other| line("a table's name", &other.name, PROVENANCE_BYTES_MAX))?;
+    let mut names: Vec<&str> = wish.others.iter().map(|other| other.name.as_str()).collect();
+    names.sort_unstable();
+    if names.windows(2).any(|pair| pair.first() == pair.last()) {
+        return Err(Problem::invalid("a name stands for one table"));
     }
     roles(&wish.roles)
 }

@@ -10,9 +10,9 @@ use kernel::{Problem, random_id};
 use tokio::sync::{Notify, watch};
 
 use crate::limits::PROGRESS_EVERY;
-use crate::ops::{BeginInspection, Ended, RunInspection};
+use crate::ops::{BeginInspection, Ended, RunCleaning, RunInspection};
 use crate::store::inspections;
-use crate::types::{Inspection, no_version};
+use crate::types::{Inspection, Task, no_version};
 use crate::{Data, Inspect};
 
 /// The job's name, which the policy knows.
@@ -127,6 +127,17 @@ impl Runner {
         let place = self.room.0.system.read(move |reader| Ok(inspections::place(reader, &id)?)).await?;
         let (workspace, dataset) = place.ok_or_else(no_version)?;
         let attempt = Attempt { workspace, ..Attempt::of_job(self.pass.clone()) };
+        if inspection.task == Task::Clean {
+            let run = RunCleaning {
+                room: self.room.clone(),
+                dataset,
+                task: inspection,
+                runner: self.id.clone(),
+                inspector: Arc::clone(&self.inspector),
+                watch,
+            };
+            return self.gate.call(attempt, run).await;
+        }
         let run = RunInspection {
             room: self.room.clone(),
             dataset,

@@ -1,11 +1,13 @@
 //! What an inspection's findings mean: a policy file maps each to refuse, waiver or inform.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use inspection::{Effect, Finding, Severity};
 use kernel::{Problem, hex, sha256};
 use serde::Deserialize;
 
+use crate::DataConfig;
 use crate::limits::RULE_COUNT_MAX;
 use crate::types::{FoundFinding, Verdict};
 
@@ -40,6 +42,39 @@ enum Then {
     Refuse,
     /// What the catalogue of findings says.
     Default,
+}
+
+/// The policies of a server: one for all workspaces, and others for some.
+#[derive(Clone, Debug)]
+pub struct Verdicts {
+    usual: VerdictPolicy,
+    by_workspace: BTreeMap<String, VerdictPolicy>,
+}
+
+impl Verdicts {
+    /// As the configuration names them.
+    ///
+    /// # Errors
+    /// `Invalid` if one cannot be read: without a policy nothing may be admitted.
+    pub fn open(config: &DataConfig) -> Result<Self, Problem> {
+        let mut by_workspace = BTreeMap::new();
+        for (workspace, file) in &config.verdict_by_workspace {
+            by_workspace.insert(workspace.clone(), VerdictPolicy::open(Some(file))?);
+        }
+        Ok(Self { usual: VerdictPolicy::open(config.verdict.as_deref())?, by_workspace })
+    }
+
+    /// The policy of a workspace, by its name.
+    #[must_use]
+    pub fn of(&self, workspace: &str) -> &VerdictPolicy {
+        self.by_workspace.get(workspace).unwrap_or(&self.usual)
+    }
+}
+
+impl From<VerdictPolicy> for Verdicts {
+    fn from(usual: VerdictPolicy) -> Self {
+        Self { usual, by_workspace: BTreeMap::new() }
+    }
 }
 
 /// A policy. Immutable.
@@ -148,6 +183,21 @@ mod tests {
         check(&catalogue::HEALTH, Severity::Error, Effect::Refuse);
         check(&catalogue::TRIGGER, Severity::Critical, Effect::Refuse);
         check(&catalogue::SOURCE_UNKNOWN, Severity::Warning, Effect::Waiver);
+    }
+
+    #[test]
+    fn a_workspace_has_its_own_policy_or_the_usual_one() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("strict.toml");
+        std::fs::write(&file, "[[rule]]\nfinding = '*'\nthen = 'refuse'\n").unwrap();
+        let mut config = DataConfig { verdict_by_workspace: [("prod".to_owned(), file)].into(), ..DataConfig::default() };
+        let verdicts = Verdicts::open(&config).unwrap();
+        let note = Finding::new(&catalogue::NOTE, "x");
+        assert_eq!(verdicts.of("prod").effect(&note), Effect::Refuse);
+        assert_eq!(verdicts.of("default").effect(&note), Effect::Inform);
+        assert_ne!(verdicts.of("prod").digest(), verdicts.of("default").digest());
+        config.verdict_by_workspace.insert("gone".to_owned(), folder.path().join("missing.toml"));
+        assert!(Verdicts::open(&config).is_err(), "a policy that is not there is not the usual one");
     }
 
     #[test]

@@ -108,6 +108,8 @@ pub enum Scope {
         /// Internal ids of registered models.
         models: Vec<String>,
     },
+    /// Of a list of data sets, only these, by id. Of anything else: none.
+    Datasets(Vec<String>),
 }
 
 /// The answer of a [`Decide`].

@@ -119,6 +119,8 @@ pub struct Facts {
     pub experiment: Option<i64>,
     /// The registered model that holds it (its internal id), for models and versions.
     pub model: Option<String>,
+    /// The data set that holds it (its id), for data sets and their versions.
+    pub dataset: Option<String>,
     /// The row's own key in the room's table, where it has a numeric one.
     pub row: Option<i64>,
     /// The id that records name it by: random or numeric, never a name that a person chose.

@@ -4,13 +4,15 @@
 //! this table to users; the test below holds the two together.
 
 use crate::finding::Effect::{Inform, Refuse, Waiver};
-use crate::finding::Screen::{Drift, Format, Guarded, Personal, Poisoning, Profile, Provenance, Validity};
+use crate::finding::Screen::{Drift, File, Format, Guarded, Origin, Personal, Poisoning, Profile, Provenance, Validity};
 use crate::finding::Severity::{Critical, Error, Info, Warning};
 use crate::finding::{Effect, FindingKind};
 
 const POISONING: &[&str] = &["AML.T0020", "ML02:2023"];
 const BACKDOOR: &[&str] = &["AML.T0020", "AML.T0018", "ML02:2023", "ML10:2023"];
 const SUPPLY: &[&str] = &["AML.T0010.002", "ML06:2023"];
+const MODEL_FILE: &[&str] = &["AML.T0011.000", "AML.T0010.003", "ML06:2023"];
+const MODEL_SUPPLY: &[&str] = &["AML.T0010.003", "ML06:2023"];
 const NONE: &[&str] = &[];
 
 macro_rules! kinds {
@@ -37,6 +39,8 @@ kinds! {
         "no licence is stated", "say under which licence the data may be used with `--licence`";
     PURPOSE_MISMATCH = "provenance.purpose_mismatch", Provenance, Error, Waiver, NONE,
         "the source does not allow this purpose", "ask the owner of the source, or use other data";
+    CLEANED_DIFFERS = "provenance.cleaned_differs", Provenance, Critical, Refuse, SUPPLY,
+        "the version is not its parent without the rows that were left out", "have the rows left out again; if it happens twice, somebody should look at the worker";
 
     UNREADABLE = "format.unreadable", Format, Critical, Refuse, SUPPLY,
         "a file cannot be read as what it claims to be", "write the file again with a current tool; if it came from elsewhere, fetch it again";
@@ -75,6 +79,8 @@ kinds! {
         "something in the contract means nothing here", "correct the contract, or leave it: it is kept";
     RULE_NOT_RUN = "validity.rule_not_run", Validity, Warning, Waiver, NONE,
         "a rule was not checked", "see the detail; a rule that is not run protects nothing";
+    SHARED_ROWS = "validity.shared_rows", Validity, Error, Waiver, NONE,
+        "rows stand in another part of the split too", "take these rows out of one of the two, or what is measured on one was learnt from the other";
 
     CONSTANT_COLUMN = "profile.constant_column", Profile, Info, Inform, NONE,
         "a column holds one value", "leave it out: a model learns nothing from it";
@@ -132,6 +138,28 @@ kinds! {
         "a guarded row has another label", "find out who changed it and why; these rows sway a model most";
     GUARDED_CHANGED = "guarded.changed", Guarded, Error, Waiver, POISONING,
         "guarded rows were changed or removed", "confirm each change; these rows sway a model most";
+
+    FILE_BLOCKED = "file.blocked", File, Critical, Refuse, MODEL_FILE,
+        "loading a file would run code that no model needs", "save the model again from its source in a safe format; find out who brought this file";
+    FILE_UNKNOWN = "file.unknown", File, Error, Waiver, MODEL_FILE,
+        "a file cannot be judged", "save the model in a format that can: safetensors, ONNX, skops, or a library's own text or JSON";
+    FILE_MISSING = "file.missing", File, Error, Refuse, NONE,
+        "there are no files", "log the model's files before it is registered";
+    FILE_NOTE = "file.note", File, Info, Inform, NONE,
+        "worth knowing about a file", "nothing must be done";
+
+    RUN_UNKNOWN = "origin.run_unknown", Origin, Warning, Inform, MODEL_SUPPLY,
+        "no run is known to have made it", "log the model inside a run and register it from there";
+    CODE_UNKNOWN = "origin.code_unknown", Origin, Warning, Inform, MODEL_SUPPLY,
+        "the code that made it is not known", "train from a git work tree, or set the tag `strongroom.code.sha256` on the run";
+    DATA_UNKNOWN = "origin.data_unknown", Origin, Warning, Inform, MODEL_SUPPLY,
+        "the data that it was trained on is not known", "fetch data with `strongroom data fetch --run`, or log it with `mlflow.log_input`";
+    DATA_REFUSED = "origin.data_refused", Origin, Critical, Refuse, POISONING,
+        "it was trained on data that is refused", "train it again without that data";
+    DATA_NOT_ADMITTED = "origin.data_not_admitted", Origin, Error, Waiver, POISONING,
+        "it was trained on data that is not admitted", "have the data inspected and admitted, then inspect the model again";
+    ENVIRONMENT_UNKNOWN = "origin.environment_unknown", Origin, Warning, Inform, NONE,
+        "nothing says what it needs to run", "log it with a flavor of MLflow, which writes `requirements.txt`";
 }
 
 /// The kind with this id.

@@ -23,6 +23,8 @@ pub enum InspectionError {
     Failed(String),
     /// The bytes could not be read from the store.
     Source(Problem),
+    /// What was written could not be stored.
+    Store(Problem),
     /// It was cancelled.
     Cancelled,
 }
@@ -31,7 +33,7 @@ impl InspectionError {
     /// Whether the same inspection may end well when it is tried again: the cause is this machine's, not the data's.
     #[must_use]
     pub const fn is_worth_trying_again(&self) -> bool {
-        matches!(self, Self::Start(_) | Self::Source(_) | Self::Cancelled)
+        matches!(self, Self::Start(_) | Self::Source(_) | Self::Store(_) | Self::Cancelled)
     }
 }
 
@@ -52,6 +54,7 @@ impl fmt::Display for InspectionError {
             Self::Died(how) => write!(f, "the inspection worker ended without a report: {how}"),
             Self::Failed(why) => write!(f, "the data could not be inspected: {why}"),
             Self::Source(problem) => write!(f, "the data could not be read: {problem}"),
+            Self::Store(problem) => write!(f, "what was written could not be stored: {problem}"),
             Self::Cancelled => f.write_str("the inspection was cancelled"),
         }
     }
@@ -60,7 +63,7 @@ impl fmt::Display for InspectionError {
 impl std::error::Error for InspectionError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
-            Self::Source(problem) => Some(problem),
+            Self::Source(problem) | Self::Store(problem) => Some(problem),
             _ => None,
         }
     }
@@ -70,7 +73,7 @@ impl From<InspectionError> for Problem {
     fn from(error: InspectionError) -> Self {
         let kind = match &error {
             InspectionError::Start(_) | InspectionError::Unconfined(_) => Kind::Unavailable,
-            InspectionError::Source(problem) => problem.kind(),
+            InspectionError::Source(problem) | InspectionError::Store(problem) => problem.kind(),
             InspectionError::Cancelled => Kind::Conflict,
             _ => Kind::Invalid,
         };

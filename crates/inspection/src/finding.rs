@@ -33,10 +33,14 @@ pub enum Screen {
     Poisoning,
     /// Were the parent's most poisonable rows changed?
     Guarded,
+    /// Does loading a model's files do more than load them?
+    File,
+    /// Where a model comes from. The room adds these findings.
+    Origin,
 }
 
 impl Screen {
-    /// The screens that a worker runs.
+    /// The screens that a worker runs over data.
     pub const WORKER: [Self; 7] =
         [Self::Format, Self::Validity, Self::Profile, Self::Drift, Self::Personal, Self::Poisoning, Self::Guarded];
 
@@ -52,6 +56,8 @@ impl Screen {
             Self::Personal => "personal",
             Self::Poisoning => "poisoning",
             Self::Guarded => "guarded",
+            Self::File => "file",
+            Self::Origin => "origin",
         }
     }
 }

@@ -7,7 +7,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::finding::Finding;
-use crate::job::JobSpec;
+use crate::job::{CleanCount, JobSpec};
 use crate::report::{Confinement, InspectionReport};
 
 /// Bytes that one `Read` may ask for.
@@ -30,6 +30,9 @@ const PROGRESS: u8 = 18;
 const FINDING: u8 = 19;
 const DONE: u8 = 20;
 const FAILED: u8 = 21;
+const OUTPUT: u8 = 22;
+const WRITE: u8 = 23;
+const CLEANED: u8 = 24;
 
 /// A frame's head: which kind, and how many bytes of payload follow.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -70,6 +73,12 @@ pub enum FromWorker {
     Finding(Box<Finding>),
     /// The report. The last frame.
     Done(Box<InspectionReport>),
+    /// Where rows are left out: which file it goes on with.
+    Output(Output),
+    /// Bytes of the file that was begun; at most [`READ_BYTES_MAX`].
+    Write(Vec<u8>),
+    /// All files are written. The last frame, where rows are left out.
+    Cleaned(CleanCount),
     /// It cannot go on; why, for people. The last frame.
     Failed(String),
 }
@@ -87,7 +96,7 @@ pub struct Ready {
 }
 
 /// The protocol's version: server and worker must agree.
-pub const PROTOCOL: u32 = 1;
+pub const PROTOCOL: u32 = 2;
 
 /// A request for bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -101,6 +110,19 @@ pub struct Read {
     pub offset: u64,
     /// How many, from 1 to [`READ_BYTES_MAX`], all within the file.
     pub length: u32,
+}
+
+/// What becomes of a file where rows are left out. Each file is named at most once, in their order; one that is not named is
+/// not part of what comes of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Output {
+    /// The file with this index stays as it is: the server copies it by itself.
+    Keep(u32),
+    /// The file with this index is written again; its bytes follow.
+    Begin(u32),
+    /// The file that was begun is whole.
+    End,
 }
 
 /// Where a worker is.
@@ -234,7 +256,8 @@ impl FromWorker {
     pub fn head(bytes: [u8; HEAD_BYTES]) -> Result<Head, FrameError> {
         Head::parse(bytes, |kind| match kind {
             DONE => Some(REPORT_BYTES_MAX),
-            READY | READ | PROGRESS | FINDING | FAILED => Some(SMALL_BYTES_MAX),
+            WRITE => Some(READ_BYTES_MAX),
+            READY | READ | PROGRESS | FINDING | FAILED | OUTPUT | CLEANED => Some(SMALL_BYTES_MAX),
             _ => None,
         })
     }
@@ -251,6 +274,9 @@ impl FromWorker {
             FINDING => parse(payload).map(|finding| Self::Finding(Box::new(finding))),
             DONE => parse(payload).map(|report| Self::Done(Box::new(report))),
             FAILED => parse(payload).map(Self::Failed),
+            OUTPUT => parse(payload).map(Self::Output),
+            WRITE => Ok(Self::Write(payload.to_vec())),
+            CLEANED => parse(payload).map(Self::Cleaned),
             other => Err(FrameError::Kind(other)),
         }
     }
@@ -267,6 +293,9 @@ impl FromWorker {
             Self::Finding(finding) => framed(FINDING, &json(finding)?, SMALL_BYTES_MAX),
             Self::Done(report) => framed(DONE, &json(report)?, REPORT_BYTES_MAX),
             Self::Failed(why) => framed(FAILED, &json(why)?, SMALL_BYTES_MAX),
+            Self::Output(output) => framed(OUTPUT, &json(output)?, SMALL_BYTES_MAX),
+            Self::Write(bytes) => framed(WRITE, bytes, READ_BYTES_MAX),
+            Self::Cleaned(count) => framed(CLEANED, &json(count)?, SMALL_BYTES_MAX),
         }
     }
 }
@@ -319,6 +348,9 @@ mod tests {
         check_from(&FromWorker::Read(Read { id: 7, file: 1, offset: 1 << 40, length: 9 }));
         check_from(&FromWorker::Progress(ProgressFrame { stage: "profile".into(), done: 3, of: None }));
         check_from(&FromWorker::Failed("no".into()));
+        [Output::Keep(0), Output::Begin(7), Output::End].into_iter().for_each(|output| check_from(&FromWorker::Output(output)));
+        check_from(&FromWorker::Write(vec![0, 1, 255]));
+        check_from(&FromWorker::Cleaned(CleanCount { row_count: 9, removed_count: 2 }));
         check_to(&ToWorker::Job(Box::new(JobSpec::new("d", "1", Vec::new(), 5))));
         check_to(&ToWorker::Bytes { id: 7, data: vec![0, 1, 255] });
         check_to(&ToWorker::Refused { id: 7 });

@@ -12,6 +12,9 @@ pub const FILE_COUNT_MAX: usize = 1_000_000;
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct JobSpec {
+    /// What the files are.
+    #[serde(default)]
+    pub subject: SubjectKind,
     /// The data set's name, for the report.
     pub dataset: String,
     /// The version's name, for the report.
@@ -35,6 +38,12 @@ pub struct JobSpec {
     /// The parent version's most poisonable rows: a change to one of them is a finding.
     #[serde(default)]
     pub guarded: Vec<GuardedRow>,
+    /// Other tables that rules of the contract speak of: keys that must exist there, rows that must not.
+    #[serde(default)]
+    pub others: Vec<OtherTable>,
+    /// The rows to leave out: then the files are written again without them, and nothing is inspected.
+    #[serde(default)]
+    pub clean: Option<CleanSpec>,
     /// The screens to run. The format screen always runs.
     pub screens: Vec<Screen>,
     /// Limits on work.
@@ -52,6 +61,7 @@ impl JobSpec {
     #[must_use]
     pub fn new(dataset: impl Into<String>, version: impl Into<String>, files: Vec<FileSpec>, now_us: i64) -> Self {
         Self {
+            subject: SubjectKind::Data,
             dataset: dataset.into(),
             version: version.into(),
             manifest_sha256: String::new(),
@@ -61,6 +71,8 @@ impl JobSpec {
             contract_yaml: None,
             reference: None,
             guarded: Vec::new(),
+            others: Vec::new(),
+            clean: None,
             screens: Screen::WORKER.to_vec(),
             limits: JobLimits::default(),
             seed: 1,
@@ -68,11 +80,73 @@ impl JobSpec {
         }
     }
 
+    /// The files that a worker may read, by their index: the version's, then those of each other table.
+    pub fn readable(&self) -> impl Iterator<Item = &FileSpec> {
+        self.files.iter().chain(self.others.iter().flat_map(|other| &other.files))
+    }
+
+    /// The file with this index among [`Self::readable`].
+    #[must_use]
+    pub fn readable_at(&self, index: usize) -> Option<&FileSpec> {
+        let Some(mut left) = index.checked_sub(self.files.len()) else { return self.files.get(index) };
+        for other in &self.others {
+            match left.checked_sub(other.files.len()) {
+                Some(rest) => left = rest,
+                None => return other.files.get(left),
+            }
+        }
+        None
+    }
+
     /// Whether `screen` is asked for.
     #[must_use]
     pub fn wants(&self, screen: Screen) -> bool {
         self.screens.contains(&screen)
     }
+}
+
+/// What an inspection is about.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum SubjectKind {
+    /// A version of a data set: rows.
+    #[default]
+    Data,
+    /// A version of a model: files that somebody will load.
+    Model,
+}
+
+/// A version of another data set, or another one of the same, that rules speak of.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct OtherTable {
+    /// The name by which rules call it.
+    pub name: String,
+    /// The version, for people.
+    pub version: String,
+    /// Its files, in its manifest's order.
+    pub files: Vec<FileSpec>,
+    /// Whether no row may stand in both, as between training and test data.
+    #[serde(default)]
+    pub apart: bool,
+}
+
+/// The rows to leave out.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CleanSpec {
+    /// Rising ranges that do not touch, each from its first row to its last.
+    pub rows: Vec<(u64, u64)>,
+}
+
+/// What came of leaving rows out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CleanCount {
+    /// Rows before.
+    pub row_count: u64,
+    /// Rows that were left out.
+    pub removed_count: u64,
 }
 
 /// One file of the version.
@@ -143,6 +217,8 @@ pub struct JobLimits {
     pub column_count_max: u64,
     /// Bytes that the worker may ask for in all, over all files: it may read a file more than once.
     pub read_bytes_max: u64,
+    /// Bytes that the worker may write in all, where rows are left out.
+    pub write_bytes_max: u64,
     /// Processor seconds of all threads.
     pub cpu_seconds_max: u64,
     /// Seconds from start to report.
@@ -159,6 +235,7 @@ impl Default for JobLimits {
             row_count_max: 1_000_000_000,
             column_count_max: 4_096,
             read_bytes_max: 1 << 42,
+            write_bytes_max: 1 << 42,
             cpu_seconds_max: 2 * 3_600,
             wall_seconds_max: 2 * 3_600,
             memory_bytes_max: 2 << 30,

@@ -21,6 +21,7 @@ pub mod frame;
 mod html;
 mod job;
 mod report;
+mod session;
 mod view;
 mod worker;
 
@@ -29,9 +30,11 @@ pub use confine::{ProcessLimits, limit_this_process};
 pub use error::InspectionError;
 pub use finding::{Effect, Example, Finding, FindingKind, NAME_BYTES_MAX, Screen, Severity};
 pub use html::html;
-pub use job::{FileSpec, GuardedRow, JobLimits, JobSpec, Reference, Roles};
+pub use job::{CleanCount, CleanSpec, FileSpec, GuardedRow, JobLimits, JobSpec, OtherTable, Reference, Roles, SubjectKind};
 pub use report::{Confinement, FINDING_COUNT_MAX, InspectionReport, REPORT_SCHEMA, ScreenState, Section, Summary};
+pub use session::{Progress, ReadRequest, Taken};
 pub use view::{
-    BAR_COUNT_MAX, Bar, ColumnView, DriftView, PoisonView, RuleView, SuspectView, VIEW_COLUMN_COUNT_MAX, VIEW_ROW_COUNT_MAX, View,
+    BAR_COUNT_MAX, Bar, ColumnView, DriftView, PoisonView, RuleView, SegmentView, SuspectView, VIEW_COLUMN_COUNT_MAX,
+    VIEW_ROW_COUNT_MAX, View,
 };
-pub use worker::{Progress, ReadRequest, Worker};
+pub use worker::Worker;

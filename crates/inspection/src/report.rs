@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 use crate::finding::{Finding, Screen, Severity};
-use crate::job::FileSpec;
+use crate::job::{FileSpec, JobSpec};
 use crate::view::View;
 
 /// The form of a report; a change that old readers would misread gets a new one.
@@ -71,6 +71,9 @@ pub struct InspectionReport {
     /// The comparison with the reference.
     #[serde(default)]
     pub drift: Option<Section>,
+    /// The segments that a drift goes with.
+    #[serde(default)]
+    pub segments: Option<Section>,
     /// Personal data by column.
     #[serde(default)]
     pub personal: Option<Section>,
@@ -80,6 +83,12 @@ pub struct InspectionReport {
     /// The most poisonable rows, to be guarded in later versions: a list of [`crate::GuardedRow`].
     #[serde(default)]
     pub guarded: Option<Section>,
+    /// What became of each file of a model.
+    #[serde(default)]
+    pub scan: Option<Section>,
+    /// What is known of where a model comes from.
+    #[serde(default)]
+    pub origin: Option<Section>,
 }
 
 /// A part of a report that one engine wrote and the server only keeps: JSON that is checked to be JSON and not built up in
@@ -177,6 +186,42 @@ pub struct Summary {
 }
 
 impl InspectionReport {
+    /// The report of a job that found nothing yet.
+    #[must_use]
+    pub fn of_job(job: &JobSpec, worker_version: &str) -> Self {
+        Self {
+            schema: REPORT_SCHEMA.to_owned(),
+            dataset: job.dataset.clone(),
+            version: job.version.clone(),
+            manifest_sha256: job.manifest_sha256.clone(),
+            files: job.files.clone(),
+            worker_version: worker_version.to_owned(),
+            confinement: Confinement::default(),
+            seed: job.seed,
+            started_us: job.now_us,
+            ended_us: job.now_us,
+            cpu_ms: 0,
+            memory_peak_bytes: 0,
+            contract_sha256: None,
+            reference: job.reference.as_ref().map(|reference| reference.name.clone()),
+            screens: BTreeMap::new(),
+            findings: Vec::new(),
+            summary: Summary::default(),
+            view: View::default(),
+            table: None,
+            profile: None,
+            contract: None,
+            contract_proposal: None,
+            drift: None,
+            segments: None,
+            personal: None,
+            poisoning: None,
+            guarded: None,
+            scan: None,
+            origin: None,
+        }
+    }
+
     /// Adds findings (the room's about provenance, say), gravest first, and counts again.
     pub fn add_findings(&mut self, findings: impl IntoIterator<Item = Finding>) {
         self.findings.extend(findings);

@@ -25,6 +25,8 @@ pub struct View {
     pub rules: Vec<RuleView>,
     /// The comparison with the reference.
     pub drift: Vec<DriftView>,
+    /// The segments that a drift goes with.
+    pub segments: Vec<SegmentView>,
     /// The poisoning screens.
     pub poisoning: Option<PoisonView>,
     /// The most poisonable rows.
@@ -94,6 +96,20 @@ pub struct DriftView {
     /// Whether it counts as drift.
     pub drifted: bool,
     /// What changed, for people.
+    pub detail: String,
+}
+
+/// A segment that a drift goes with.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct SegmentView {
+    /// The drifted column.
+    pub column: String,
+    /// The rows: `column = value`.
+    pub segment: String,
+    /// The share of the drift that goes with them.
+    pub explained_share: f64,
+    /// All that in a sentence.
     pub detail: String,
 }
 

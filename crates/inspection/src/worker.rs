@@ -1,6 +1,6 @@
 //! The server's end: starts a worker, hands it the bytes it asks for, and takes its report, or stops it.
 
-use std::future::Future;
+use std::future::{Future, ready};
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::{ExitStatus, Stdio};
@@ -8,16 +8,17 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use kernel::Problem;
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::io::AsyncReadExt;
 use tokio::process::{Child, ChildStderr, Command};
 use tokio::time::{Instant, timeout, timeout_at};
 
 use crate::confine::{ProcessLimits, confine_child};
 use crate::error::InspectionError;
 use crate::finding::Finding;
-use crate::frame::{self, FromWorker, HEAD_BYTES, READ_BYTES_MAX, Read, Ready, ToWorker};
-use crate::job::{FILE_COUNT_MAX, JobSpec};
+use crate::frame::{self, FromWorker, Ready};
+use crate::job::{CleanCount, FILE_COUNT_MAX, JobSpec};
 use crate::report::{FINDING_COUNT_MAX, InspectionReport, REPORT_SCHEMA};
+use crate::session::{Answer, Line, Ports, Progress, ReadRequest, Session, Taken};
 
 /// Name of the worker's program, beside the server's own.
 pub const WORKER_NAME: &str = "strongroom-inspect";
@@ -25,37 +26,8 @@ pub const WORKER_NAME: &str = "strongroom-inspect";
 const SILENCE_SECONDS_MAX: u64 = 60;
 /// How long a worker may take to end after its last frame.
 const END_WAIT_MAX: Duration = Duration::from_secs(5);
-/// The shortest time between two reports of progress.
-const PROGRESS_PAUSE: Duration = Duration::from_millis(100);
 /// Bytes of a worker's last words that are kept.
 const LAST_WORDS_BYTES_MAX: u64 = 1_024;
-
-/// The bytes that a worker asks for. They lie within the file.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct ReadRequest {
-    /// Index into the job's files.
-    pub file: usize,
-    /// First byte.
-    pub offset: u64,
-    /// How many; from 1 to [`READ_BYTES_MAX`].
-    pub length: u32,
-}
-
-/// News of a running inspection.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Progress {
-    /// Where it is.
-    Stage {
-        /// What it does now.
-        stage: String,
-        /// How much is done, in the stage's own unit.
-        done: u64,
-        /// Of how much, where that is known.
-        of: Option<u64>,
-    },
-    /// What it found just now; the report has it again.
-    Found(Box<Finding>),
-}
 
 /// Where the worker's program is, and how it may run.
 #[derive(Clone, Debug)]
@@ -84,6 +56,12 @@ impl Worker {
             return Err(InspectionError::Start(format!("`{}` is not there; install it beside the server", program.display())));
         }
         Ok(Self::new(program))
+    }
+
+    /// Where the program is.
+    #[must_use]
+    pub fn program(&self) -> &Path {
+        &self.program
     }
 
     /// Lets a worker run that cannot confine itself, on kernels without Landlock or seccomp. The report says so.
@@ -116,8 +94,59 @@ impl Worker {
         R: Fn(ReadRequest) -> F + Send + Sync,
         F: Future<Output = Result<Bytes, Problem>> + Send,
     {
-        if job.files.len() > FILE_COUNT_MAX {
-            return Err(InspectionError::Failed(format!("{} files are more than {FILE_COUNT_MAX}; pack them", job.files.len())));
+        let take = |_: Taken| ready(Err(Problem::internal("an inspection writes no files", "it wrote one")));
+        match self.whole(job, Ports { read, take, progress }, cancelled).await? {
+            (Answer::Report(mut report), ready) => {
+                take_over(&mut report, job, ready)?;
+                Ok(*report)
+            }
+            (Answer::Cleaned(_), _) => Err(InspectionError::Protocol("it left rows out, which nobody asked for".to_owned())),
+        }
+    }
+
+    /// Writes a version's files again without the rows that `job.clean` names. `take` gets what comes of it, file by file;
+    /// nothing of it counts unless this ends well.
+    ///
+    /// # Errors
+    /// If not all of it was written, for whatever reason.
+    pub async fn clean<R, F, T, G>(
+        &self,
+        job: &JobSpec,
+        read: R,
+        take: T,
+        progress: impl FnMut(Progress) + Send,
+        cancelled: impl Future<Output = ()> + Send,
+    ) -> Result<CleanCount, InspectionError>
+    where
+        R: Fn(ReadRequest) -> F + Send + Sync,
+        F: Future<Output = Result<Bytes, Problem>> + Send,
+        T: FnMut(Taken) -> G + Send,
+        G: Future<Output = Result<(), Problem>> + Send,
+    {
+        if job.clean.is_none() {
+            return Err(InspectionError::Failed("no rows are named to be left out".to_owned()));
+        }
+        match self.whole(job, Ports { read, take, progress }, cancelled).await?.0 {
+            Answer::Cleaned(count) => Ok(count),
+            Answer::Report(_) => Err(InspectionError::Protocol("it inspected instead of leaving rows out".to_owned())),
+        }
+    }
+
+    async fn whole<R, F, T, G, P>(
+        &self,
+        job: &JobSpec,
+        ports: Ports<R, T, P>,
+        cancelled: impl Future<Output = ()> + Send,
+    ) -> Result<(Answer, Ready), InspectionError>
+    where
+        R: Fn(ReadRequest) -> F + Send + Sync,
+        F: Future<Output = Result<Bytes, Problem>> + Send,
+        T: FnMut(Taken) -> G + Send,
+        G: Future<Output = Result<(), Problem>> + Send,
+        P: FnMut(Progress) + Send,
+    {
+        if job.readable().count() > FILE_COUNT_MAX {
+            return Err(InspectionError::Failed(format!("the files are more than {FILE_COUNT_MAX}; pack them")));
         }
         let deadline = Instant::now().checked_add(Duration::from_secs(job.limits.wall_seconds_max));
         let deadline = deadline.ok_or_else(|| InspectionError::Start("`wall_seconds_max` is beyond all time".to_owned()))?;
@@ -125,7 +154,7 @@ impl Worker {
         let outcome = tokio::select! {
             biased;
             () = cancelled => Err(InspectionError::Cancelled),
-            outcome = timeout_at(deadline, self.converse(&mut child, job, read, progress)) => {
+            outcome = timeout_at(deadline, self.converse(&mut child, job, ports)) => {
                 outcome.unwrap_or(Err(InspectionError::TooLong(job.limits.wall_seconds_max)))
             }
         };
@@ -151,16 +180,18 @@ impl Worker {
         command.spawn().map_err(|error| InspectionError::Start(format!("`{}`: {error}", self.program.display())))
     }
 
-    async fn converse<R, F>(
+    async fn converse<R, F, T, G, P>(
         &self,
         child: &mut Child,
         job: &JobSpec,
-        read: R,
-        progress: impl FnMut(Progress) + Send,
-    ) -> Result<InspectionReport, InspectionError>
+        ports: Ports<R, T, P>,
+    ) -> Result<(Answer, Ready), InspectionError>
     where
         R: Fn(ReadRequest) -> F + Send + Sync,
         F: Future<Output = Result<Bytes, Problem>> + Send,
+        T: FnMut(Taken) -> G + Send,
+        G: Future<Output = Result<(), Problem>> + Send,
+        P: FnMut(Progress) + Send,
     {
         let (Some(to), Some(from)) = (child.stdin.take(), child.stdout.take()) else {
             return Err(InspectionError::Start("its pipes were not made".to_owned()));
@@ -176,9 +207,8 @@ impl Worker {
             &frame::job_frame(job).map_err(|error| InspectionError::Failed(format!("the job cannot be handed over: {error}")))?,
         )
         .await?;
-        let mut report = Session { job, read, progress, read_bytes: 0, finding_count: 0, spoke: None }.attend(&mut line).await?;
-        take_over(&mut report, job, ready)?;
-        Ok(report)
+        let answer = Session::new(job, ports).attend(&mut line).await?;
+        Ok((answer, ready))
     }
 
     fn accept(&self, ready: &Ready) -> Result<(), InspectionError> {
@@ -192,132 +222,6 @@ impl Worker {
             return Err(InspectionError::Unconfined(format!("{:?}", ready.confinement)));
         }
         Ok(())
-    }
-}
-
-/// One conversation's state.
-struct Session<'a, R, P> {
-    job: &'a JobSpec,
-    read: R,
-    progress: P,
-    read_bytes: u64,
-    finding_count: usize,
-    spoke: Option<Instant>,
-}
-
-impl<R, F, P> Session<'_, R, P>
-where
-    R: Fn(ReadRequest) -> F + Send + Sync,
-    F: Future<Output = Result<Bytes, Problem>> + Send,
-    P: FnMut(Progress) + Send,
-{
-    async fn attend<W: AsyncWrite + Unpin, A: AsyncRead + Unpin>(
-        mut self,
-        line: &mut Line<W, A>,
-    ) -> Result<InspectionReport, InspectionError> {
-        loop {
-            match line.hear().await? {
-                FromWorker::Read(read) => self.serve(line, read).await?,
-                FromWorker::Progress(frame) => {
-                    let due = self.spoke.is_none_or(|at| at.elapsed() >= PROGRESS_PAUSE);
-                    if due {
-                        self.spoke = Some(Instant::now());
-                        (self.progress)(Progress::Stage { stage: frame.stage, done: frame.done, of: frame.of });
-                    }
-                }
-                FromWorker::Finding(finding) => {
-                    self.finding_count = self.finding_count.saturating_add(1);
-                    if self.finding_count > FINDING_COUNT_MAX || !finding.is_bounded() {
-                        return Err(InspectionError::Protocol("findings beyond their limits".to_owned()));
-                    }
-                    (self.progress)(Progress::Found(finding));
-                }
-                FromWorker::Done(report) => return Ok(*report),
-                FromWorker::Failed(why) => return Err(InspectionError::Failed(why)),
-                FromWorker::Ready(_) => return Err(InspectionError::Protocol("it was ready twice".to_owned())),
-            }
-        }
-    }
-
-    async fn serve<W: AsyncWrite + Unpin, A: AsyncRead + Unpin>(
-        &mut self,
-        line: &mut Line<W, A>,
-        read: Read,
-    ) -> Result<(), InspectionError> {
-        let file = read.file as usize;
-        let size_bytes = self.job.files.get(file).map(|file| file.size_bytes);
-        let end = read.offset.checked_add(u64::from(read.length));
-        let inside = matches!((size_bytes, end), (Some(size), Some(end)) if end <= size);
-        if !inside || read.length == 0 || read.length > READ_BYTES_MAX {
-            let Read { file, offset, length, .. } = read;
-            return Err(InspectionError::Protocol(format!(
-                "it asked for {length} bytes at {offset} of file {file}, which are not there"
-            )));
-        }
-        self.read_bytes = self.read_bytes.saturating_add(u64::from(read.length));
-        if self.read_bytes > self.job.limits.read_bytes_max {
-            let limit = self.job.limits.read_bytes_max;
-            return Err(InspectionError::Failed(format!("more than {limit} bytes had to be read; raise `read_bytes_max`")));
-        }
-        let request = ReadRequest { file, offset: read.offset, length: read.length };
-        match (self.read)(request).await {
-            Ok(data) if data.len() == read.length as usize => {
-                let answer = frame::bytes_frame(read.id, &data).map_err(|error| InspectionError::Protocol(error.to_string()))?;
-                line.say(&answer).await
-            }
-            Ok(data) => {
-                let (got, wanted) = (data.len(), read.length);
-                Err(InspectionError::Source(Problem::internal(
-                    "a stored file is shorter than its row says",
-                    format!("{got} of {wanted} bytes"),
-                )))
-            }
-            Err(problem) => {
-                // The worker need not learn why; it is killed in any case.
-                if let Ok(refusal) = (ToWorker::Refused { id: read.id }).encode() {
-                    line.say(&refusal).await.ok();
-                }
-                Err(InspectionError::Source(problem))
-            }
-        }
-    }
-}
-
-/// Both pipes.
-struct Line<W, A> {
-    to: W,
-    from: A,
-    silence_max: Duration,
-}
-
-impl<W: AsyncWrite + Unpin, A: AsyncRead + Unpin> Line<W, A> {
-    async fn say(&mut self, bytes: &[u8]) -> Result<(), InspectionError> {
-        let said = timeout(self.silence_max, async {
-            self.to.write_all(bytes).await?;
-            self.to.flush().await
-        });
-        match said.await {
-            Ok(Ok(())) => Ok(()),
-            Ok(Err(_)) => Err(InspectionError::Died(String::new())),
-            Err(_) => Err(InspectionError::Silent(self.silence_max.as_secs())),
-        }
-    }
-
-    async fn hear(&mut self) -> Result<FromWorker, InspectionError> {
-        let heard = timeout(self.silence_max, async {
-            let mut bytes = [0; HEAD_BYTES];
-            self.from.read_exact(&mut bytes).await.map_err(|_| InspectionError::Died(String::new()))?;
-            let head = FromWorker::head(bytes).map_err(|error| InspectionError::Protocol(error.to_string()))?;
-            // `take` grows the buffer as bytes come: a length alone allocates nothing.
-            let mut payload = Vec::new();
-            let length = head.payload_bytes();
-            let count = (&mut self.from).take(length as u64).read_to_end(&mut payload).await;
-            if count.ok() != Some(length) {
-                return Err(InspectionError::Died(String::new()));
-            }
-            FromWorker::read(head, &payload).map_err(|error| InspectionError::Protocol(error.to_string()))
-        });
-        heard.await.unwrap_or(Err(InspectionError::Silent(self.silence_max.as_secs())))
     }
 }
 

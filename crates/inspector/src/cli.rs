@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
+use crate::contracts;
+
 /// Inspects data files without trusting them: what is in them, whether they hold to a contract, whom they concern, and
 /// whether they were tampered with.
 #[derive(Debug, Parser)]
@@ -20,6 +22,9 @@ Examples:
   strongroom-inspect personal notes.csv --json | jq .summary.classes
   strongroom-inspect poison --label churned train.parquet --html report.html
   strongroom-inspect drift january.parquet february.parquet
+  strongroom-inspect scan model/ --sarif
+  strongroom-inspect contract import --from great-expectations suite.json --name sales > sales.odcs.yaml
+  strongroom-inspect contract diff old.odcs.yaml new.odcs.yaml
   strongroom-inspect all --label y --contract c.yaml part-0.parquet part-1.parquet
 
 Several files are one table, in the order given; a folder of images is one table too.
@@ -68,6 +73,21 @@ pub(crate) enum Verb {
         reference: Option<PathBuf>,
         #[command(flatten)]
         files: Files,
+    },
+    /// What loading model files would do.
+    #[command(disable_help_flag = true)]
+    Scan {
+        /// Files and folders, `--json`, `--sarif`, `--allow FILE`.
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        words: Vec<String>,
+    },
+    /// Data contracts by themselves: read, import, compare.
+    Contract {
+        #[command(subcommand)]
+        verb: contracts::Verb,
+        /// Go on where the kernel cannot lock the program in.
+        #[arg(long, global = true)]
+        allow_insecure_unsandboxed: bool,
     },
     /// The server's worker: talks over its pipes.
     #[command(hide = true)]

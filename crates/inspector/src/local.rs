@@ -7,13 +7,14 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use inspection::{
-    Confinement, FileSpec, InspectionReport, JobSpec, ProcessLimits, Reference, Roles, Screen, Section, Severity,
+    Confinement, FileSpec, InspectionReport, JobSpec, OtherTable, ProcessLimits, Reference, Roles, Screen, Section, Severity,
     limit_this_process,
 };
 use kernel::{Clock, SystemClock};
 use tables::{DataFile, LocalFile};
 
 use crate::cli::Files;
+use crate::inspect::Other;
 use crate::news::Terminal;
 use crate::{inspect, sandbox, system};
 
@@ -26,9 +27,9 @@ const FOLDER_DEPTH_MAX: usize = 8;
 /// Processor time of one inspection.
 const CPU_SECONDS_MAX: u64 = 24 * 3_600;
 /// How the program ends when there are findings.
-const FOUND: u8 = 1;
+pub(crate) const FOUND: u8 = 1;
 /// How the program ends when it could not do what was asked.
-const NOT_DONE: u8 = 2;
+pub(crate) const NOT_DONE: u8 = 2;
 
 /// What a person asks for.
 #[derive(Debug)]
@@ -108,15 +109,21 @@ fn inspect_and_print(request: &Request) -> Result<InspectionReport, String> {
     let confinement = lock_in(&request.files)?;
     let news = if request.files.json { Terminal::quiet() } else { Terminal::default() };
     let mut job = job(request, &opened);
+    let mut others = Vec::new();
     job.reference = match opened.before.take() {
         None => None,
         Some(Before::Report(report)) => {
             let name = format!("{}@{}", report.dataset, report.version);
             Some(Reference { name, profile: report.profile.ok_or("the report to compare with has no profile")? })
         }
-        Some(Before::Data(files)) => Some(reference(&job, request, files, &news)?),
+        Some(Before::Data(files)) => {
+            let reference = reference(&job, request, files.clone(), &news)?;
+            let spec = OtherTable { name: String::new(), version: reference.name.clone(), files: Vec::new(), apart: false };
+            others.push(Other { spec, files });
+            Some(reference)
+        }
     };
-    let mut report = inspect::run(&job, opened.files, &news);
+    let mut report = inspect::run(&job, opened.files, &others, &news);
     report.files.clone_from(&job.files);
     report.confinement = confinement;
     report.summary.size_bytes = job.files.iter().fold(0, |sum, file| sum.saturating_add(file.size_bytes));
@@ -199,7 +206,7 @@ fn reference(job: &JobSpec, request: &Request, files: Vec<DataFile>, news: &Term
     let mut earlier = job.clone();
     earlier.screens = vec![Screen::Format, Screen::Profile, Screen::Personal];
     earlier.contract_yaml = None;
-    let report = inspect::run(&earlier, files, news);
+    let report = inspect::run(&earlier, files, &[], news);
     let profile: Option<Section> = report.profile;
     let why = report.findings.first().map(|finding| finding.detail.clone()).unwrap_or_default();
     Ok(Reference { profile: profile.ok_or_else(|| format!("`{name}` cannot be read: {why}"))?, name })
@@ -245,7 +252,8 @@ fn walk(root: &Path, inside: &Path, depth: usize, found: &mut Vec<(String, PathB
     Ok(())
 }
 
-fn text(path: &Path) -> Result<String, String> {
+/// A small document, whole.
+pub(crate) fn text(path: &Path) -> Result<String, String> {
     let failed = |error: &dyn std::fmt::Display| format!("`{}`: {error}", path.display());
     let mut text = String::new();
     let file = File::open(path).map_err(|error| failed(&error))?;

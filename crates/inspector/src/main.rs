@@ -12,7 +12,9 @@
 //! INVARIANT: values of columns that may be personal stand nowhere in a report unmasked. Held by
 //! `inspect::mask::tests`.
 
+mod cleaning;
 mod cli;
+mod contracts;
 mod inspect;
 mod local;
 mod news;
@@ -35,7 +37,10 @@ fn main() -> ExitCode {
     quiet_panics();
     match Arguments::parse().verb {
         Verb::Worker { allow_insecure_unsandboxed } => worker::run(allow_insecure_unsandboxed),
+        // Of all verbs the one that is not locked in: it walks folders while it reads, and only ever reads.
+        Verb::Scan { words } => ExitCode::from(scan::cli::run(&words, &mut std::io::stdout(), &mut std::io::stderr()) as u8),
         Verb::SelfTest { what } => self_test::run(&what),
+        Verb::Contract { verb, allow_insecure_unsandboxed } => contracts::run(&verb, allow_insecure_unsandboxed),
         Verb::Profile { files } => local::run(&local::Request::profile(files)),
         Verb::Check { contract, files } => local::run(&local::Request::check(contract, files)),
         Verb::Personal { files } => local::run(&local::Request::personal(files)),

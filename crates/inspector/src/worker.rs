@@ -3,11 +3,12 @@
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use inspection::JobSpec;
 use inspection::frame::{FromWorker, PROTOCOL, Ready, ToWorker};
+use inspection::{FileSpec, JobSpec};
 use tables::DataFile;
 
-use crate::inspect;
+use crate::cleaning;
+use crate::inspect::{self, Other};
 use crate::pipe::{Pipe, hear, say};
 use crate::sandbox;
 
@@ -33,20 +34,33 @@ pub(crate) fn run(allow_insecure_unsandboxed: bool) -> ExitCode {
         Ok(pipe) => pipe,
         Err(error) => return give_up(format!("threads cannot be made: {error}")),
     };
-    let files = files(&job, &pipe);
-    let report = inspect::run(&job, files, &*pipe);
-    match say(&FromWorker::Done(Box::new(report))) {
+    let (files, others) = files(&job, &pipe);
+    let answer = match &job.clean {
+        Some(clean) => match cleaning::run(&job, clean, files, &*pipe) {
+            Ok(count) => FromWorker::Cleaned(count),
+            Err(why) => return give_up(why),
+        },
+        None => FromWorker::Done(Box::new(inspect::run(&job, files, &others, &*pipe))),
+    };
+    match say(&answer) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => give_up(format!("the report cannot be sent: {error}")),
     }
 }
 
-fn files(job: &JobSpec, pipe: &Arc<Pipe>) -> Vec<DataFile> {
-    let file = |(index, file): (u32, &inspection::FileSpec)| DataFile {
-        path: file.path.clone(),
-        bytes: Arc::new(pipe.file(index, file.size_bytes)),
+/// The version's files, and those of other tables, whose numbers follow.
+fn files(job: &JobSpec, pipe: &Arc<Pipe>) -> (Vec<DataFile>, Vec<Other>) {
+    let mut numbers = 0_u32..;
+    let mut opened = |specs: &[FileSpec]| -> Vec<DataFile> {
+        let file = |(file, index): (&FileSpec, u32)| DataFile {
+            path: file.path.clone(),
+            bytes: Arc::new(pipe.file(index, file.size_bytes)),
+        };
+        specs.iter().zip(&mut numbers).map(file).collect()
     };
-    (0_u32..).zip(&job.files).map(file).collect()
+    let files = opened(&job.files);
+    let others = job.others.iter().map(|spec| Other { spec: spec.clone(), files: opened(&spec.files) });
+    (files, others.collect())
 }
 
 fn give_up(why: String) -> ExitCode {

@@ -11,7 +11,9 @@
 //! `tests::claims_and_observations`.
 //! INVARIANT: nodes hold ids and what the client said of code and data; people stand in it by principal id alone.
 
+mod onward;
 pub mod ops;
+mod origin;
 pub mod record;
 mod store;
 mod text;
@@ -20,6 +22,8 @@ mod types;
 #[cfg(test)]
 mod tests;
 
+pub use onward::{Onward, Stemming, onward};
+pub use origin::{Origin, Used, of_version as origin_of_version};
 pub use types::{Edge, Lineage as Graph, Node, NodeKind, Relation, Subject, Trust, Use};
 
 /// The room. Cheap to clone.

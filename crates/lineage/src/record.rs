@@ -26,6 +26,13 @@ pub struct Scene {
 }
 
 impl Scene {
+    /// The same on behalf of whoever asked for it: a job of the server's own does what somebody wanted done.
+    #[must_use]
+    pub fn asked_by(mut self, principal: &str) -> Self {
+        principal.clone_into(&mut self.principal);
+        self
+    }
+
     /// The scene of a permitted act.
     ///
     /// # Errors

@@ -9,13 +9,13 @@ use crate::record::{node_id, version_name};
 use crate::types::{Edge, Lineage, Node, NodeKind, Relation, Subject, Trust};
 
 /// How many steps back the graph is followed.
-const DEPTH_MAX: usize = 32;
+pub(crate) const DEPTH_MAX: usize = 32;
 /// How many nodes one lineage may have.
-const NODE_COUNT_MAX: usize = 5_000;
+pub(crate) const NODE_COUNT_MAX: usize = 5_000;
 /// How many edges one lineage may have.
 const EDGE_COUNT_MAX: usize = 20_000;
 /// Nodes looked up in one statement.
-const CHUNK_COUNT: usize = 500;
+pub(crate) const CHUNK_COUNT: usize = 500;
 
 /// The lineage of a version that is not deleted.
 pub(crate) fn lineage_of(
@@ -101,7 +101,7 @@ fn nodes_of(reader: &mut Reader<'_>, workspace: &str, ids: &[String]) -> Result<
     Ok(all)
 }
 
-fn node_from_row(row: &Row<'_>) -> Result<Node, DbError> {
+pub(crate) fn node_from_row(row: &Row<'_>) -> Result<Node, DbError> {
     Ok(Node {
         id: row.text(0)?,
         kind: NodeKind::parse(&row.text(1)?).ok_or(DbError::Shape(1))?,
@@ -139,7 +139,7 @@ fn edge_from_row(row: &Row<'_>) -> Result<Edge, DbError> {
 }
 
 /// Gives people, runs, logged models and versions the names they have now. An erased name stays away.
-fn label(reader: &mut Reader<'_>, nodes: &mut [Node]) -> Result<(), DbError> {
+pub(crate) fn label(reader: &mut Reader<'_>, nodes: &mut [Node]) -> Result<(), DbError> {
     let kinds = [
         (NodeKind::Person, "SELECT id, name FROM principal WHERE id IN"),
         (NodeKind::Run, "SELECT run_id, name FROM run WHERE run_id IN"),
@@ -175,7 +175,7 @@ fn key_of(node: &Node) -> String {
     }
 }
 
-fn in_list<'a>(first: Option<&'a str>, ids: &'a [String]) -> (String, Vec<Bind<'a>>) {
+pub(crate) fn in_list<'a>(first: Option<&'a str>, ids: &'a [String]) -> (String, Vec<Bind<'a>>) {
     let mut binds: Vec<Bind<'a>> = first.into_iter().map(Bind::from).collect();
     let mut places = Vec::with_capacity(ids.len());
     for id in ids {

@@ -138,6 +138,7 @@ kinds! {
     Coordinates Location Geography "Latitude and longitude.";
     Date Nothing Date "A date; whose, is not known.";
     Year Nothing Nothing "A year by itself, in a sentence.";
+    Weekday Nothing Date "A day of the week, in a sentence.";
     BirthDate Personal Date "A date of birth.";
     Age Personal Nothing "An age.";
     Gender Personal Nothing "Sex or gender.";

@@ -3,17 +3,15 @@
 //!
 //! Sources: Friedman 2001 (gradient boosting); Chen and Guestrin 2016 (second-order leaves and gains over histograms).
 
-use rayon::prelude::*;
-
 use crate::PoisonError;
 use crate::at::{add, at, row_mut};
 use crate::bins::Bins;
+use crate::folds::{self, FOLD_COUNT};
 use crate::fourier::softmax;
 use crate::random::Random;
 use crate::table::Matrix;
 use crate::watch::Watch;
 
-const FOLD_COUNT: usize = 5;
 const LEVEL_COUNT: usize = 5;
 const ROUND_COUNT_MAX: usize = 70;
 /// With fewer rounds than this it is no use.
@@ -61,26 +59,10 @@ pub(crate) fn out_of_fold(
     (rounds, seed): (usize, u64),
     watch: &Watch<'_>,
 ) -> Result<Matrix, PoisonError> {
-    let mut order: Vec<u32> = (0..u32::try_from(labels.len()).unwrap_or(u32::MAX)).collect();
-    Random::new(seed, 0x626f_6f73).shuffle(&mut order);
-    let folds: Vec<&[u32]> = order.chunks(labels.len().div_ceil(FOLD_COUNT).max(1)).collect();
-    let results: Vec<Result<Vec<Vec<f32>>, PoisonError>> = (0..folds.len())
-        .into_par_iter()
-        .map(|fold| {
-            let others: Vec<u32> =
-                folds.iter().enumerate().filter(|(other, _)| *other != fold).flat_map(|(_, rows)| rows.iter().copied()).collect();
-            let booster = Booster::learn((bins, labels, classes), &others, rounds, watch)?;
-            let own = folds.get(fold).copied().unwrap_or(&[]);
-            Ok(own.iter().map(|index| booster.probabilities(bins.row(*index as usize))).collect())
-        })
-        .collect();
-    let mut probabilities = Matrix::zeros(labels.len(), classes);
-    for (fold, result) in folds.iter().zip(results) {
-        for (index, own) in fold.iter().zip(result?) {
-            probabilities.row_mut(*index as usize).copy_from_slice(&own);
-        }
-    }
-    Ok(probabilities)
+    folds::out_of_fold(labels.len(), classes, &mut Random::new(seed, 0x626f_6f73), |_, others, own| {
+        let booster = Booster::learn((bins, labels, classes), others, rounds, watch)?;
+        Ok(own.iter().map(|index| booster.probabilities(bins.row(*index as usize))).collect())
+    })
 }
 
 /// Trees that were learnt, a score a class; two classes share one.

@@ -6,7 +6,7 @@ use crate::forest;
 use crate::fourier;
 use crate::joint::{Joint, Pair, doubts};
 use crate::knn::{Neighbours, votes};
-use crate::pool::pool;
+use crate::pool::{Pooled, pool};
 use crate::sparse;
 use crate::table::Matrix;
 use crate::views::Views;
@@ -78,24 +78,32 @@ pub(crate) fn screen(task: &Task<'_>, watch: &Watch<'_>) -> Result<Screened, Poi
         names.push("boosted trees");
         members.push(boost::out_of_fold(&task.views.bins, task.labels, task.classes, (rounds, task.seed), watch)?);
     }
-    if let Some(tokens) = &task.views.tokens
-        && (tokens.width() + 1) * task.classes <= sparse::WEIGHT_COUNT_MAX
-    {
-        watch.stage("linear text classifier")?;
-        names.push("linear text classifier");
-        members.push(sparse::out_of_fold(tokens, task.labels, task.classes, task.seed, watch)?);
+    for (name, tokens, penalty) in [
+        ("linear text classifier", &task.views.tokens, sparse::PAIR_PENALTY),
+        ("linear word classifier", &task.views.words, sparse::WORD_PENALTY),
+    ] {
+        if let Some(tokens) = tokens
+            && (tokens.width() + 1) * task.classes <= sparse::WEIGHT_COUNT_MAX
+        {
+            watch.stage(name)?;
+            names.push(name);
+            members.push(sparse::out_of_fold(tokens, task.labels, task.classes, (penalty, task.seed), watch)?);
+        }
     }
     if let Some(given) = task.given {
         names.push("given probabilities");
         members.push(given.clone());
     }
     watch.stage("pooling")?;
-    let (probabilities, weights) = pool(&members, task.labels, task.seed);
-    let (smooth, _) = pool(&smooth, task.labels, task.seed);
-    let joint = Joint::confident(task.labels, &probabilities);
+    let Pooled { probabilities, even, weights } = pool(&members, task.labels, task.seed);
+    drop(members);
+    let smooth = pool(&smooth, task.labels, task.seed).probabilities;
+    let joint = Joint::confident(task.labels, &even);
     let pairs = joint.pairs();
-    let noise = (!pairs.is_empty()).then(|| joint.noise(&pairs));
-    let doubts = doubts(task.labels, &probabilities, noise.as_deref());
-
+    let doubts = if pairs.is_empty() {
+        doubts(task.labels, &probabilities, None)
+    } else {
+        doubts(task.labels, &even, Some(&joint.noise(&pairs)))
+    };
     Ok(Screened { probabilities, smooth, doubts, pairs, members: names.into_iter().zip(weights).collect() })
 }

@@ -1,4 +1,8 @@
-//! Pools the members' probabilities: a weighted sum of logarithms, its weights by coordinate search on the rows' own labels.
+//! Pools the members' probabilities in two ways and takes the middle: a weighted product, its weights by coordinate search,
+//! is sharp and follows the surest; a weighted mean, its weights by expectation maximisation, is blunt and hard to mislead.
+//! Both are judged by the rows' own labels.
+//!
+//! Sources: Genest and Zidek 1986 (logarithmic and linear opinion pools); Dempster, Laird and Rubin 1977.
 
 use rayon::prelude::*;
 
@@ -10,13 +14,25 @@ use crate::table::Matrix;
 /// Rows on which weights are judged.
 const JUDGED_ROW_COUNT_MAX: usize = 8_000;
 const ROUND_COUNT: usize = 4;
+const MEAN_ROUND_COUNT: usize = 60;
 /// Weights that are tried for each member.
 const WEIGHTS: [f32; 11] = [0.0, 0.1, 0.2, 0.35, 0.5, 0.7, 0.9, 1.15, 1.5, 2.0, 2.75];
 /// Below this a probability is taken as this: no member alone can rule a class out.
 const FLOOR: f32 = 1e-5;
 
-/// The pooled probabilities, and each member's weight.
-pub(crate) fn pool(members: &[Matrix], labels: &[u32], seed: u64) -> (Matrix, Vec<f32>) {
+/// What the members say together.
+pub(crate) struct Pooled {
+    /// The middle of product and mean.
+    pub(crate) probabilities: Matrix,
+    /// The middle of the weighted mean and the plain one. Sharp probabilities learn flips of one way along with the classes;
+    /// these show them better.
+    pub(crate) even: Matrix,
+    /// Each member's weight in the product.
+    pub(crate) weights: Vec<f32>,
+}
+
+/// Pools the members.
+pub(crate) fn pool(members: &[Matrix], labels: &[u32], seed: u64) -> Pooled {
     let judged = Random::new(seed, 0x706f_6f6c).sample(labels.len(), JUDGED_ROW_COUNT_MAX);
     let samples: Vec<Matrix> = members.iter().map(|member| logarithms(&member.chosen(&judged))).collect();
     let wanted: Vec<u32> = judged.iter().map(|index| at(labels, *index as usize)).collect();
@@ -43,7 +59,30 @@ pub(crate) fn pool(members: &[Matrix], labels: &[u32], seed: u64) -> (Matrix, Ve
             break;
         }
     }
-    (combine(members, &weights), weights)
+    let shares = mean_weights(members, (&judged, &wanted));
+    combine(members, weights, &shares)
+}
+
+/// The members' weights in a mean, such that the labels are most probable.
+fn mean_weights(members: &[Matrix], (rows, labels): (&[u32], &[u32])) -> Vec<f32> {
+    let mut weights = vec![1.0 / members.len().max(1) as f32; members.len()];
+    let said = rows
+        .iter()
+        .zip(labels)
+        .flat_map(|(index, label)| members.iter().map(move |member| at(member.row(*index as usize), *label as usize).max(FLOOR)));
+    let said: Vec<f32> = said.collect();
+    for _ in 0..MEAN_ROUND_COUNT {
+        let mut sums = vec![0.0_f32; members.len()];
+        for own in said.chunks_exact(members.len().max(1)) {
+            let total: f32 = own.iter().zip(&weights).map(|(value, weight)| value * weight).sum();
+            for ((sum, value), weight) in sums.iter_mut().zip(own).zip(&weights) {
+                *sum += value * weight / total;
+            }
+        }
+        let total: f32 = sums.iter().sum();
+        weights = sums.iter().map(|sum| sum / total.max(f32::MIN_POSITIVE)).collect();
+    }
+    weights
 }
 
 fn logarithms(table: &Matrix) -> Matrix {
@@ -68,17 +107,34 @@ fn loss(logarithms: &[Matrix], weights: &[f32], labels: &[u32]) -> f64 {
     total
 }
 
-/// The pooled probabilities under given weights.
-fn combine(members: &[Matrix], weights: &[f32]) -> Matrix {
-    let Some(first) = members.first() else { return Matrix::default() };
+/// The pooled probabilities under given weights of the product and shares of the mean.
+fn combine(members: &[Matrix], weights: Vec<f32>, shares: &[f32]) -> Pooled {
+    let Some(first) = members.first() else {
+        return Pooled { probabilities: Matrix::default(), even: Matrix::default(), weights };
+    };
     let mut pooled = Matrix::zeros(first.rows(), first.columns());
-    pooled.par_rows_mut().enumerate().for_each(|(index, own)| {
-        for (member, weight) in members.iter().zip(weights).filter(|(_, weight)| **weight > 0.0) {
-            own.iter_mut().zip(member.row(index)).for_each(|(score, value)| *score += weight * value.max(FLOOR).ln());
+    let mut even = pooled.clone();
+    let plain = 1.0 / members.len() as f32;
+    pooled.par_rows_mut().zip(even.par_rows_mut()).enumerate().for_each(|(index, (own, even))| {
+        let mut mean = vec![0.0_f32; own.len()];
+        for ((member, weight), share) in members.iter().zip(&weights).zip(shares) {
+            for (class, value) in member.row(index).iter().enumerate() {
+                crate::at::add(own, class, weight * value.max(FLOOR).ln());
+                crate::at::add(&mut mean, class, share * value);
+                crate::at::add(even, class, (share + plain) * value);
+            }
         }
         softmax(own);
+        to_sum_one(&mut mean);
+        to_sum_one(even);
+        own.iter_mut().zip(&mean).for_each(|(value, mean)| *value = 0.5 * (*value + mean));
     });
-    pooled
+    Pooled { probabilities: pooled, even, weights }
+}
+
+fn to_sum_one(values: &mut [f32]) {
+    let total: f32 = values.iter().sum();
+    values.iter_mut().for_each(|value| *value /= total.max(f32::MIN_POSITIVE));
 }
 
 #[cfg(test)]
@@ -99,8 +155,11 @@ mod tests {
             [share, 1.0 - share]
         });
         let guesses = Matrix::new(2, guesses.collect()).unwrap();
-        let (pooled, weights) = pool(&[knows, guesses], &labels, 1);
+        let Pooled { probabilities, even, weights } = pool(&[knows.clone(), guesses.clone()], &labels, 1);
         assert!(weights[0] > 0.7 && weights[1] < 0.15, "{weights:?}");
-        assert!(pooled.iter().all(|row| (row[0] + row[1] - 1.0).abs() < 1e-5));
+        assert!(probabilities.iter().chain(even.iter()).all(|row| (row[0] + row[1] - 1.0).abs() < 1e-5));
+        let rows: Vec<u32> = (0..2_000).collect();
+        let shares = mean_weights(&[knows, guesses], (&rows, &labels));
+        assert!(shares[0] > 0.9 && (shares[0] + shares[1] - 1.0).abs() < 1e-5, "{shares:?}");
     }
 }

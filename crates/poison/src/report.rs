@@ -197,7 +197,7 @@ pub struct Member {
 pub struct Scores {
     /// How doubtful the label is, 0 to 1.
     pub labels: Vec<f32>,
-    /// The greatest z of a cell that the row is in with its label; not scaled.
+    /// The greatest z of a cell that the row is in with its label; rows of verified triggers above all others. Not scaled.
     pub triggers: Vec<f32>,
     /// How far apart the row lies, 0 to 1.
     pub outliers: Vec<f32>,

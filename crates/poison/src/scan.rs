@@ -168,8 +168,10 @@ impl Parts {
             _ => Verdict::Notice,
         };
         let text = format!(
-            "about {:.1} % of the labels look wrong where the models are surest; {pairs} pairs of classes are flipped one way",
-            100.0 * found.noise
+            "about {:.1} % of the labels look wrong where the models are surest; {pairs} pairs of classes are mistaken mostly one \
+             way, of which {} look flipped",
+            100.0 * found.noise,
+            found.flipped
         );
         screen(ScreenKind::Labels, verdict, (found.rows.len(), rows), found.score_min, text)
     }

@@ -2,21 +2,23 @@
 //!
 //! Source: Duchi, Hazan and Singer 2011 (AdaGrad). Each token's share of the penalty is paid when it occurs.
 
-use rayon::prelude::*;
-
 use crate::PoisonError;
 use crate::at::{add, at, row, row_mut};
+use crate::folds::{self, FOLD_COUNT};
 use crate::fourier::softmax;
 use crate::random::Random;
 use crate::table::{Matrix, Tokens};
 use crate::watch::Watch;
 
-const FOLD_COUNT: usize = 5;
 /// Multiplications that all folds may cost together; more rows get fewer passes.
 const WORK_MAX: usize = 6_000_000_000;
 const PASS_COUNT_MAX: usize = 8;
 const PASS_COUNT_MIN: usize = 2;
 const STEP: f32 = 0.5;
+/// The penalty on each weight's square, against the rows' summed surprise: for words alone, and where pairs of words share a
+/// row's length with them.
+pub(crate) const WORD_PENALTY: f32 = 1.0;
+pub(crate) const PAIR_PENALTY: f32 = 0.33;
 /// Weights of one model; wider tables are not learnt from.
 pub(crate) const WEIGHT_COUNT_MAX: usize = 1 << 24;
 
@@ -35,7 +37,7 @@ impl Linear {
     pub(crate) fn learn(
         (tokens, labels, classes): (&Tokens, &[u32], usize),
         rows: &[u32],
-        seed: u64,
+        (penalty, seed): (f32, u64),
         watch: &Watch<'_>,
     ) -> Result<Self, PoisonError> {
         let offset = tokens.width();
@@ -60,7 +62,7 @@ impl Linear {
                 let mut slopes = model.probabilities(tokens.row(index));
                 add(&mut slopes, at(labels, index) as usize, -1.0);
                 let entries =
-                    tokens.row(index).map(|(token, weight)| (token, weight, 1.0 / at(&frequencies, token).max(1) as f32));
+                    tokens.row(index).map(|(token, weight)| (token, weight, penalty / at(&frequencies, token).max(1) as f32));
                 for (token, weight, decay) in entries.chain([(offset, 1.0, 0.0)]) {
                     let own = row_mut(&mut model.weights, classes, token);
                     let squares = row_mut(&mut squares, classes, token);
@@ -96,29 +98,13 @@ pub(crate) fn out_of_fold(
     tokens: &Tokens,
     labels: &[u32],
     classes: usize,
-    seed: u64,
+    (penalty, seed): (f32, u64),
     watch: &Watch<'_>,
 ) -> Result<Matrix, PoisonError> {
-    let mut order: Vec<u32> = (0..u32::try_from(labels.len()).unwrap_or(u32::MAX)).collect();
-    Random::new(seed, 0x666f_6c64).shuffle(&mut order);
-    let folds: Vec<&[u32]> = order.chunks(labels.len().div_ceil(FOLD_COUNT).max(1)).collect();
-    let results: Vec<Result<Vec<Vec<f32>>, PoisonError>> = (0..folds.len())
-        .into_par_iter()
-        .map(|fold| {
-            let others: Vec<u32> =
-                folds.iter().enumerate().filter(|(other, _)| *other != fold).flat_map(|(_, rows)| rows.iter().copied()).collect();
-            let model = Linear::learn((tokens, labels, classes), &others, seed ^ fold as u64, watch)?;
-            let own = folds.get(fold).copied().unwrap_or(&[]);
-            Ok(own.iter().map(|index| model.probabilities(tokens.row(*index as usize))).collect())
-        })
-        .collect();
-    let mut probabilities = Matrix::zeros(labels.len(), classes);
-    for (fold, result) in folds.iter().zip(results) {
-        for (index, own) in fold.iter().zip(result?) {
-            probabilities.row_mut(*index as usize).copy_from_slice(&own);
-        }
-    }
-    Ok(probabilities)
+    folds::out_of_fold(labels.len(), classes, &mut Random::new(seed, 0x666f_6c64), |fold, others, own| {
+        let model = Linear::learn((tokens, labels, classes), others, (penalty, seed ^ fold as u64), watch)?;
+        Ok(own.iter().map(|index| model.probabilities(tokens.row(*index as usize))).collect())
+    })
 }
 
 #[cfg(test)]
@@ -142,7 +128,7 @@ mod tests {
     #[test]
     fn telling_tokens_are_learnt_and_the_probabilities_are_calibrated() {
         let (tokens, labels) = rows(1_000);
-        let probabilities = quiet(|watch| out_of_fold(&tokens, &labels, 2, 1, watch)).unwrap();
+        let probabilities = quiet(|watch| out_of_fold(&tokens, &labels, 2, (WORD_PENALTY, 1), watch)).unwrap();
         let right = probabilities.iter().zip(&labels).filter(|(row, label)| row[**label as usize] > 0.5).count();
         assert!((860..940).contains(&right), "{right}");
         let mean: f32 = probabilities.iter().map(|row| row[0].max(row[1])).sum::<f32>() / 1_000.0;
@@ -152,7 +138,7 @@ mod tests {
     #[test]
     fn the_seed_decides() {
         let (tokens, labels) = rows(100);
-        let run = |seed| quiet(|watch| out_of_fold(&tokens, &labels, 2, seed, watch)).unwrap();
+        let run = |seed| quiet(|watch| out_of_fold(&tokens, &labels, 2, (WORD_PENALTY, seed), watch)).unwrap();
         assert_eq!(run(1), run(1));
     }
 }

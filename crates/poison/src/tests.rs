@@ -65,6 +65,10 @@ fn a_two_feature_trigger_is_verified_and_its_rows_are_listed() {
     assert!(rows.iter().filter(|row| trigger.rows.contains(&(**row as u64))).count() >= rows.len() - 1);
     assert!(trigger.row_count as usize <= rows.len() + 2, "{}", trigger.row_count);
     assert!(trigger.cells.iter().any(|cell| cell.starts_with("`c1` of 0.123")), "{:?}", trigger.cells);
+    let mark = |row: usize| report.scores.triggers[row];
+    let verified = |row: &usize| report.triggers.iter().any(|other| other.verified && other.rows.contains(&(*row as u64)));
+    let others = (0..3_000_usize).filter(|row| !verified(row)).map(mark).fold(0.0, f32::max);
+    assert!(trigger.rows.iter().all(|row| mark(usize::try_from(*row).unwrap()) >= others));
 }
 
 #[test]
@@ -135,4 +139,93 @@ fn a_report_survives_json() {
     let report = check(&tabular(200, 1));
     let text = serde_json::to_string(&report).unwrap();
     assert_eq!(serde_json::from_str::<PoisonReport>(&text).unwrap(), report);
+}
+
+/// 3,000 rows of four columns of noise and one that decides the label: `decide` makes its value and the class.
+///
+/// The other columns tell the class as far as `told`; of the last class only if it is `native`, else it looks like the others.
+fn decided(classes: u32, decide: impl Fn(&mut Random) -> (f32, u32), told: f32, native: bool) -> Input {
+    let mut random = Random::new(31, 0);
+    let (mut values, mut of_rows) = (Vec::new(), Vec::new());
+    for _ in 0..3_000 {
+        let (value, class) = decide(&mut random);
+        let looks = if native || class + 1 < classes { class as usize } else { random.below(classes as usize - 1) };
+        values.push(value);
+        values.extend((0..4).map(|place| random.normal() + if place == looks % 4 { told } else { 0.0 }));
+        of_rows.push(class);
+    }
+    let columns = (0..5).map(|place| Column { name: format!("c{place}"), kind: ColumnKind::Number }).collect();
+    let values = crate::Matrix::new(5, values).unwrap();
+    let labels = Groups { of_rows, names: (0..classes).map(|class| class.to_string()).collect() };
+    Input { features: Features { columns, values }, labels: Some(labels), ..Input::default() }
+}
+
+#[test]
+fn a_column_that_alone_decides_the_label_is_no_trigger() {
+    let flag = |share: f32| {
+        move |random: &mut Random| {
+            let class = u32::from(random.unit() < share);
+            (class as f32, class)
+        }
+    };
+    let above = |share: f32| {
+        move |random: &mut Random| {
+            let value = random.unit();
+            (value, u32::from(value > 1.0 - share))
+        }
+    };
+    let code = |random: &mut Random| {
+        let class = u32::try_from(random.below(8)).unwrap();
+        (class as f32, class)
+    };
+    // Two classes that the other columns tell, and a third that one value of the column decides.
+    let third = |random: &mut Random| {
+        let mark = random.unit() < 0.08;
+        (f32::from(u8::from(mark)), if mark { 2 } else { u32::try_from(random.below(2)).unwrap() })
+    };
+    let inputs = [
+        decided(2, flag(0.5), 0.0, false),
+        decided(2, flag(0.1), 0.0, false),
+        decided(2, flag(0.03), 0.0, false),
+        decided(2, above(0.3), 0.0, false),
+        decided(2, above(0.05), 0.0, false),
+        decided(2, above(0.2), 2.0, true),
+        decided(8, code, 0.0, false),
+        decided(3, third, 3.0, false),
+    ];
+    for (place, input) in inputs.iter().enumerate() {
+        let report = check(input);
+        assert!(report.triggers.iter().all(|trigger| !trigger.verified), "{place}: {:?}", report.triggers);
+        assert!(verdict(&report, ScreenKind::Labels) <= Verdict::Notice, "{place}: {:?}", report.screens);
+    }
+}
+
+#[test]
+fn labels_that_alternate_along_a_column_are_not_wrong() {
+    for width in [1, 2] {
+        let values = (0..2_000 * width).map(|place| (place / width) as f32).collect();
+        let columns = (0..width).map(|place| Column { name: format!("c{place}"), kind: ColumnKind::Number }).collect();
+        let labels = Groups { of_rows: (0..2_000).map(|row| row % 2).collect(), names: vec!["no".to_owned(), "yes".to_owned()] };
+        let values = crate::Matrix::new(width, values).unwrap();
+        let input = Input { features: Features { columns, values }, labels: Some(labels), ..Input::default() };
+        let report = check(&input);
+        assert!(report.verdict <= Verdict::Notice, "{:?}", report.screens);
+    }
+}
+
+#[test]
+fn few_flips_of_classes_that_are_far_apart_are_suspected() {
+    let (values, of_rows) = two_classes(3_000, 3, 8.0, 17);
+    let columns = (0..3).map(|place| Column { name: format!("c{place}"), kind: ColumnKind::Number }).collect();
+    let labels = Groups { of_rows, names: vec!["no".to_owned(), "yes".to_owned()] };
+    let mut input = Input { features: Features { columns, values }, labels: Some(labels), ..Input::default() };
+    assert!(verdict(&check(&input), ScreenKind::Labels) <= Verdict::Notice);
+    let rows = Random::new(5, 0).sample(3_000, 150);
+    for row in &rows {
+        let label = &mut input.labels.as_mut().unwrap().of_rows[*row as usize];
+        *label = 1 - *label;
+    }
+    let report = check(&input);
+    assert_eq!(verdict(&report, ScreenKind::Labels), Verdict::Suspect, "{:?}", report.screens);
+    assert!(report.suspects.iter().filter(|suspect| rows.contains(&u32::try_from(suspect.row).unwrap())).count() > 60);
 }

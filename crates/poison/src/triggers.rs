@@ -1,7 +1,7 @@
 //! The trigger screen: two rounds of the association scan over every kind of cells, then a trial of what stands out.
 
 use crate::PoisonError;
-use crate::at::at;
+use crate::at::{at, put};
 use crate::cells::{CellKind, Cells};
 use crate::forest;
 use crate::fourier;
@@ -10,6 +10,7 @@ use crate::labels::shares;
 use crate::pool::pool;
 use crate::report::Trigger;
 use crate::sparse;
+use crate::standing::Standing;
 use crate::table::{Matrix, Tokens};
 use crate::trigger::{Found, SUPPORT_MIN, TRIGGER_COUNT_MAX, expectation, gather, row_marks, threshold};
 use crate::verify::verify;
@@ -31,7 +32,7 @@ const EXPECTED_SHARE: f32 = 0.8;
 
 /// What the screen found.
 pub(crate) struct Triggers {
-    /// Each row's greatest z of a cell with its own label.
+    /// Each row's greatest z of a cell with its own label; rows of verified triggers above all others.
     pub(crate) marks: Vec<f32>,
     /// Triggers, the most striking first.
     pub(crate) reported: Vec<Trigger>,
@@ -90,14 +91,17 @@ pub(crate) fn scan_triggers(
         let (Some(cells), Some(refitted)) = (kinds.get(trigger.kind), &refitted) else { continue };
         watch.stage("trying a trigger on a model")?;
         let expected = expectation(trigger, refitted);
-        let foreign = expected < EXPECTED_MAX.max(EXPECTED_SHARE * at(&shares, trigger.class));
-        // A cell whose rows look like its label is an ordinary property of the class: no model need be asked.
+        // A cell whose rows look like its label is an ordinary property of the class, and one that alone decides the label
+        // leaves nothing that could speak against it: no model need be asked.
+        let foreign = expected < EXPECTED_MAX.max(EXPECTED_SHARE * at(&shares, trigger.class))
+            && Standing::of(trigger, labels, refitted).foreign();
         let attack = if foreign { verify(cells, labels, classes, trigger, seed, watch)? } else { None };
         let verified = foreign
             && trigger.rows.len() >= SUPPORT_MIN as usize
             && attack.as_ref().is_some_and(crate::verify::AttackSuccess::verified);
         if verified {
             let place = screen.reported.len();
+            rank_first(&mut screen.marks, trigger, refitted);
             screen.suspects.extend(trigger.rows.iter().map(|index| (*index, place)));
         }
         screen.reported.push(Trigger {
@@ -114,6 +118,17 @@ pub(crate) fn scan_triggers(
         });
     }
     Ok(screen)
+}
+
+/// Ranks a verified trigger's rows above all others, those first that look least like the label: natural cells of large data
+/// sets reach any z, but no model unlearns them.
+fn rank_first(marks: &mut [f32], trigger: &Found, refitted: &Matrix) {
+    let greatest = marks.iter().copied().fold(0.0, f32::max);
+    for index in &trigger.rows {
+        let index = *index as usize;
+        let foreign = 1.0 - at(refitted.row(index), trigger.class);
+        put(marks, index, greatest + trigger.z * foreign);
+    }
 }
 
 /// Out-of-fold probabilities of models that do not see the found cells.
@@ -167,9 +182,9 @@ fn members(views: &Views, labels: &[u32], classes: usize, seed: u64, watch: &Wat
         members.push(fourier::out_of_fold(&task, watch)?);
     }
     if let Some(tokens) = views.tokens.as_ref().filter(|tokens| (tokens.width() + 1) * classes <= sparse::WEIGHT_COUNT_MAX) {
-        members.push(sparse::out_of_fold(tokens, labels, classes, seed, watch)?);
+        members.push(sparse::out_of_fold(tokens, labels, classes, (sparse::PAIR_PENALTY, seed), watch)?);
     }
-    Ok(pool(&members, labels, seed).0)
+    Ok(pool(&members, labels, seed).probabilities)
 }
 
 fn without(words: &Tokens, left_out: &[u32]) -> Tokens {

@@ -11,7 +11,7 @@ use crate::at::{argmax, at};
 use crate::boost::{Booster, rounds_of_one};
 use crate::cells::{CellKind, Cells};
 use crate::random::Random;
-use crate::sparse::{Linear, WEIGHT_COUNT_MAX};
+use crate::sparse::{Linear, WEIGHT_COUNT_MAX, WORD_PENALTY};
 use crate::table::Tokens;
 use crate::trigger::Found;
 use crate::watch::Watch;
@@ -23,6 +23,8 @@ const STAMP_ROW_COUNT_MAX: usize = 2_000;
 const SUCCESS_MIN: f64 = 0.5;
 /// and this much more than without the stamp and than after the removal of its rows.
 const GAIN_MIN: f64 = 0.3;
+/// Removing a trigger's rows costs the other rows at most this much accuracy: what costs more was worth learning.
+const ACCURACY_LOSS_MAX: f64 = 0.03;
 
 /// What a surrogate does when the trigger is stamped on rows of other classes.
 #[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
@@ -44,10 +46,11 @@ pub struct AttackSuccess {
 }
 
 impl AttackSuccess {
-    /// Whether the data teaches the trigger to a model, and the removal of its rows unteaches it.
+    /// Whether the data teaches the trigger to a model, and the removal of its rows unteaches it and nothing else.
     #[must_use]
     pub fn verified(&self) -> bool {
-        self.before >= SUCCESS_MIN && self.gain() >= GAIN_MIN
+        let harmless = self.accuracy_after >= self.accuracy_before - ACCURACY_LOSS_MAX;
+        self.before >= SUCCESS_MIN && self.gain() >= GAIN_MIN && harmless
     }
 
     /// How much more often the stamp turns a row than no stamp does, or than it does once the suspect rows are gone.
@@ -152,7 +155,7 @@ impl Trial<'_> {
             labels.push(at(self.labels, *index as usize));
         }
         let rows: Vec<u32> = (0..u32::try_from(learn.len()).unwrap_or(u32::MAX)).collect();
-        Linear::learn((&tokens, &labels, self.classes), &rows, self.seed, watch).map(Surrogate::Linear)
+        Linear::learn((&tokens, &labels, self.classes), &rows, (WORD_PENALTY, self.seed), watch).map(Surrogate::Linear)
     }
 
     fn run(&self, kind: Kind, learn: &[u32], watch: &Watch<'_>) -> Result<Outcome, PoisonError> {

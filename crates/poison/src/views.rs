@@ -5,7 +5,7 @@ use rayon::prelude::*;
 use crate::algebra::{directions_of_tokens, multiply, principal_directions};
 use crate::at::at;
 use crate::bins::Bins;
-use crate::input::{ColumnKind, Features, Images, Input};
+use crate::input::{ColumnKind, Features, Images, Input, Texts};
 use crate::table::{Matrix, Tokens};
 
 /// Directions that many columns, texts or images are projected to.
@@ -25,6 +25,8 @@ pub(crate) struct Views {
     pub(crate) bins: Bins,
     /// Weighted tokens for the linear member.
     pub(crate) tokens: Option<Tokens>,
+    /// The same of single words alone, where there are pairs of words too: short texts share few pairs.
+    pub(crate) words: Option<Tokens>,
     /// Whether columns of a table are all there is to see.
     pub(crate) tabular: bool,
 }
@@ -42,7 +44,10 @@ pub(crate) fn views(input: &Input, left_out: &[usize], seed: u64) -> Views {
         points.push(projected(centred(pixels.clone()), seed));
         columns.push(pixels);
     }
-    let tokens = input.texts.as_ref().map(|texts| weighted(&texts.words));
+    let tokens = input.texts.as_ref().map(|texts| weighted(&texts.words, |_| true));
+    let is_pair = |texts: &Texts, token| texts.names.get(token).is_some_and(|name: &String| name.contains(' '));
+    let with_pairs = input.texts.as_ref().filter(|texts| (0..texts.names.len()).any(|token| is_pair(texts, token)));
+    let words = with_pairs.map(|texts| weighted(&texts.words, |token| !is_pair(texts, token)));
     if let Some(tokens) = &tokens {
         let directions = text_points(tokens, seed);
         columns.push(directions.clone());
@@ -59,6 +64,7 @@ pub(crate) fn views(input: &Input, left_out: &[usize], seed: u64) -> Views {
         points: beside(points.into_iter().map(levelled).collect()),
         bins: Bins::fine(&beside(columns), seed),
         tokens,
+        words,
     }
 }
 
@@ -146,8 +152,8 @@ fn pixels(images: &Images, left_out: &[usize]) -> Matrix {
     out
 }
 
-/// Term frequency, dampened, times inverse document frequency; rows of length 1.
-fn weighted(words: &Tokens) -> Tokens {
+/// Term frequency, dampened, times inverse document frequency; rows of length 1. A token of one row says nothing of others.
+fn weighted(words: &Tokens, seen: impl Fn(usize) -> bool) -> Tokens {
     let mut frequencies = vec![0_u32; words.width()];
     for index in 0..words.rows() {
         for token in words.tokens(index) {
@@ -155,10 +161,10 @@ fn weighted(words: &Tokens) -> Tokens {
         }
     }
     let rows = words.rows() as f32;
+    let dampened = |(token, count): (usize, f32)| (u32::try_from(token).unwrap_or(u32::MAX), 1.0 + count.max(1.0).ln());
     let mut weighted = Tokens::new(words.width());
     for index in 0..words.rows() {
-        weighted
-            .push(words.row(index).map(|(token, count)| (u32::try_from(token).unwrap_or(u32::MAX), 1.0 + count.max(1.0).ln())));
+        weighted.push(words.row(index).filter(|(token, _)| at(&frequencies, *token) > 1 && seen(*token)).map(dampened));
     }
     weighted.weigh(|token| 1.0 + ((1.0 + rows) / (1.0 + at(&frequencies, token) as f32)).ln());
     weighted
@@ -269,5 +275,18 @@ mod tests {
         assert_eq!(views(&small, &[], 1).points.columns(), DIRECTION_COUNT);
         let large = Input { images: Some(images(130, 66)), ..Input::default() };
         assert_eq!(views(&large, &[], 1).bins.columns(), 65 * 33);
+    }
+
+    #[test]
+    fn words_of_one_row_are_not_seen_and_pairs_can_be_left_out() {
+        let mut reader = crate::TextReader::default();
+        ["a b once", "a b", "b a twice", "twice"].into_iter().for_each(|text| reader.push(text));
+        let views = views(&Input { texts: Some(reader.finish().0), ..Input::default() }, &[], 1);
+        let counts = |tokens: &Option<Tokens>| {
+            let tokens = tokens.as_ref().unwrap();
+            (0..4).map(|row| tokens.tokens(row).len()).collect::<Vec<_>>()
+        };
+        // `a`, `b` and `a b` are in two rows or more, `twice` too; `b once`, `b a` and `a twice` are not.
+        assert_eq!((counts(&views.tokens), counts(&views.words)), (vec![3, 3, 3, 1], vec![2, 2, 3, 1]));
     }
 }

@@ -143,6 +143,7 @@ struct Types {
     workspace: EntityTypeName,
     experiment: EntityTypeName,
     registered_model: EntityTypeName,
+    dataset: EntityTypeName,
 }
 
 /// The engine. Immutable; one per process is enough.
@@ -338,6 +339,7 @@ impl Engine {
             Place::Workspace(id) => uid(&self.types.workspace, id),
             Place::Experiment { id, .. } => uid(&self.types.experiment, &id.to_string()),
             Place::RegisteredModel { id, .. } => uid(&self.types.registered_model, id),
+            Place::Dataset { id, .. } => uid(&self.types.dataset, id),
         }
     }
 
@@ -395,6 +397,7 @@ impl Types {
             workspace: name("Workspace")?,
             experiment: name("Experiment")?,
             registered_model: name("RegisteredModel")?,
+            dataset: name("Dataset")?,
         })
     }
 }
@@ -468,10 +471,10 @@ fn read_templates(text: &str) -> Result<BTreeMap<String, Template>, PolicyError>
 }
 
 fn read_statics(text: &str) -> Result<Vec<Policy>, PolicyError> {
-    // Grants on single experiments and models are judged once per role (see `Policy::items`), so no built-in policy may tell
-    // one of them from another.
-    if text.contains("Experiment::\"") || text.contains("RegisteredModel::\"") {
-        return Err(embedded("a built-in policy names a single experiment or model"));
+    // Grants on single experiments, models and data sets are judged once per role (see `Policy::items`), so no built-in policy
+    // may tell one of them from another.
+    if ["Experiment::\"", "RegisteredModel::\"", "Dataset::\""].iter().any(|one| text.contains(one)) {
+        return Err(embedded("a built-in policy names a single experiment, model or data set"));
     }
     let set = PolicySet::from_str(text).map_err(embedded)?;
     if set.templates().next().is_some() {

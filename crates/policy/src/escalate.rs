@@ -115,6 +115,10 @@ fn ask(
             facts.model = Some(id.clone());
             TargetKind::RegisteredModel
         }
+        Resource::Dataset(id) => {
+            facts.dataset = Some(id.clone());
+            TargetKind::Dataset
+        }
     };
     // Whether the moment is right for giving was judged at the door. Here it counts what the giver has.
     let circumstances = Circumstances { risk: 0, assurance: caller.assurance.min(3), locked: false };

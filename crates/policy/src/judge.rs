@@ -108,12 +108,12 @@ impl Judge<'_> {
         }
     }
 
-    /// The single experiments and models of the workspace on which the caller has the verb: what a list shows to those who do
+    /// The single experiments, models and data sets of the workspace on which the caller has the verb: what a list shows to those who do
     /// not have the workspace. Each role is judged once per kind of item: the built-in policies cannot tell one item from
     /// another (the engine refuses to load any that names one), so grants of one role on one kind decide alike.
     fn items(self, ask: Ask<'_>, verb: &Verb, workspace: &str, circumstances: Circumstances) -> Option<(Vec<String>, Scope)> {
         let mut reasons = BTreeSet::new();
-        let (mut experiments, mut models) = (BTreeSet::new(), BTreeSet::new());
+        let (mut experiments, mut models, mut datasets) = (BTreeSet::new(), BTreeSet::new(), BTreeSet::new());
         let mut judged: Vec<(&str, &str, bool)> = Vec::new();
         for grant in self.index.in_workspace(ask.caller, workspace, ask.now) {
             if !self.engine.holds(&grant.role, &verb.name) {
@@ -136,11 +136,18 @@ impl Judge<'_> {
                 Resource::RegisteredModel(id) => {
                     models.insert(id.clone());
                 }
+                Resource::Dataset(id) => {
+                    datasets.insert(id.clone());
+                }
                 Resource::Server | Resource::Workspace(_) => continue,
             }
             if reasons.len() < REASON_COUNT_MAX {
                 reasons.insert(grant.id.clone());
             }
+        }
+        if covers("datasets.*", &verb.name) {
+            let scope = Scope::Datasets(datasets.into_iter().collect());
+            return (scope != Scope::Datasets(Vec::new())).then(|| (reasons.into_iter().collect(), scope));
         }
         if experiments.is_empty() && models.is_empty() {
             return None;
@@ -154,6 +161,7 @@ impl Judge<'_> {
         let place = match &grant.resource {
             Resource::Experiment(id) => Place::Experiment { id: *id, workspace },
             Resource::RegisteredModel(id) => Place::RegisteredModel { id: id.clone(), workspace },
+            Resource::Dataset(id) => Place::Dataset { id: id.clone(), workspace },
             Resource::Server | Resource::Workspace(_) => return false,
         };
         let prepared = self.engine.prepare(ask.caller, verb, &place, vec![Arc::clone(grant)], self.index.generation);
@@ -238,7 +246,7 @@ fn data_hint(verb: &str, data: DataFacts) -> Option<String> {
             "It holds special categories or health data: that takes the role `special_reader` too, and it must be admitted."
                 .to_owned(),
         ),
-        "datasets.read" | "datasets.export" if data.state != DataState::Admitted => {
+        "datasets.read" | "datasets.export" | "datasets.clean" if data.state != DataState::Admitted => {
             let state = data.state.word();
             Some(format!(
                 "The version is {state}: until it is admitted only its committer and reviewers read it, and no training token does."
@@ -293,6 +301,7 @@ fn scope_of(caller: &Caller, place: &Place, grants: &[Arc<Grant>]) -> Scope {
     match place {
         Place::Experiment { id, .. } => Scope::Only { experiments: vec![*id], models: Vec::new() },
         Place::RegisteredModel { id, .. } => Scope::Only { experiments: Vec::new(), models: vec![id.clone()] },
+        Place::Dataset { id, .. } => Scope::Datasets(vec![id.clone()]),
         _ => Scope::Nothing,
     }
 }

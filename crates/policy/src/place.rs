@@ -19,22 +19,29 @@ pub(crate) enum Place {
         id: String,
         workspace: String,
     },
+    Dataset {
+        id: String,
+        workspace: String,
+    },
     /// The caller's own account.
     Account,
 }
 
 impl Place {
-    /// Runs, logged models and traces are judged as their experiment, versions as their model, evaluation datasets, data sets and what does not
-    /// exist as the workspace.
+    /// Runs, logged models and traces are judged as their experiment, versions as their model or data set, evaluation datasets and
+    /// what does not exist as the workspace.
     pub(crate) fn of(kind: TargetKind, facts: &Facts) -> Self {
         let workspace = facts.workspace.clone().unwrap_or_default();
         match kind {
             TargetKind::Server => Self::Server,
             TargetKind::AuditLog => Self::AuditLog,
             TargetKind::Myself => Self::Account,
-            TargetKind::Workspace | TargetKind::EvaluationDataset | TargetKind::Dataset | TargetKind::DatasetVersion => {
-                Self::Workspace(workspace)
-            }
+            TargetKind::Workspace | TargetKind::EvaluationDataset => Self::Workspace(workspace),
+            // Of a version that does not exist the data set decides.
+            TargetKind::Dataset | TargetKind::DatasetVersion => match &facts.dataset {
+                Some(id) => Self::Dataset { id: id.clone(), workspace },
+                None => Self::Workspace(workspace),
+            },
             TargetKind::Experiment | TargetKind::Run | TargetKind::LoggedModel | TargetKind::Trace => match facts.experiment {
                 Some(id) if facts.exists => Self::Experiment { id, workspace },
                 _ => Self::Workspace(workspace),
@@ -51,7 +58,9 @@ impl Place {
     /// The workspace that it is in.
     pub(crate) fn inside_workspace(&self) -> Option<&str> {
         match self {
-            Self::Experiment { workspace, .. } | Self::RegisteredModel { workspace, .. } => Some(workspace),
+            Self::Experiment { workspace, .. } | Self::RegisteredModel { workspace, .. } | Self::Dataset { workspace, .. } => {
+                Some(workspace)
+            }
             _ => None,
         }
     }
@@ -73,6 +82,9 @@ impl Place {
             Self::RegisteredModel { id, workspace } => {
                 vec![Resource::RegisteredModel(id.clone()), Resource::Workspace(workspace.clone()), Resource::Server]
             }
+            Self::Dataset { id, workspace } => {
+                vec![Resource::Dataset(id.clone()), Resource::Workspace(workspace.clone()), Resource::Server]
+            }
         }
     }
 
@@ -84,6 +96,7 @@ impl Place {
             Self::Workspace(_) => "on this workspace",
             Self::Experiment { .. } => "on this experiment or its workspace",
             Self::RegisteredModel { .. } => "on this model or its workspace",
+            Self::Dataset { .. } => "on this data set or its workspace",
             Self::Account => "on this account",
         }
     }
@@ -97,6 +110,7 @@ impl From<&Resource> for Place {
             Resource::Workspace(id) => Self::Workspace(id.clone()),
             Resource::Experiment(id) => Self::Experiment { id: *id, workspace: String::new() },
             Resource::RegisteredModel(id) => Self::RegisteredModel { id: id.clone(), workspace: String::new() },
+            Resource::Dataset(id) => Self::Dataset { id: id.clone(), workspace: String::new() },
         }
     }
 }

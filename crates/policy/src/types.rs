@@ -65,6 +65,8 @@ pub enum Resource {
     Experiment(i64),
     /// A registered model, by its internal id.
     RegisteredModel(String),
+    /// A data set, by its id.
+    Dataset(String),
 }
 
 impl Resource {
@@ -76,6 +78,7 @@ impl Resource {
             Self::Workspace(_) => "workspace",
             Self::Experiment(_) => "experiment",
             Self::RegisteredModel(_) => "registered_model",
+            Self::Dataset(_) => "dataset",
         }
     }
 
@@ -84,7 +87,7 @@ impl Resource {
     pub fn id(&self) -> String {
         match self {
             Self::Server => "server".to_owned(),
-            Self::Workspace(id) | Self::RegisteredModel(id) => id.clone(),
+            Self::Workspace(id) | Self::RegisteredModel(id) | Self::Dataset(id) => id.clone(),
             Self::Experiment(id) => id.to_string(),
         }
     }
@@ -97,6 +100,7 @@ impl Resource {
             "workspace" => Some(Self::Workspace(id.to_owned())),
             "experiment" => id.parse().ok().map(Self::Experiment),
             "registered_model" => Some(Self::RegisteredModel(id.to_owned())),
+            "dataset" => Some(Self::Dataset(id.to_owned())),
             _ => None,
         }
     }
@@ -113,6 +117,8 @@ pub enum On {
     Experiment(String),
     /// A registered model, by name, in the attempt's workspace.
     RegisteredModel(String),
+    /// A data set, by name, in the attempt's workspace.
+    Dataset(String),
 }
 
 impl On {
@@ -124,6 +130,7 @@ impl On {
             Self::Workspace => Target::Workspace,
             Self::Experiment(id) => Target::Experiment(id.clone()),
             Self::RegisteredModel(name) => Target::RegisteredModel(name.clone()),
+            Self::Dataset(name) => Target::Dataset(name.clone()),
         }
     }
 
@@ -137,6 +144,7 @@ impl On {
             Self::Workspace => facts.workspace.clone().map(Resource::Workspace),
             Self::Experiment(_) => facts.experiment.filter(|_| facts.exists).map(Resource::Experiment),
             Self::RegisteredModel(_) => facts.model.clone().filter(|_| facts.exists).map(Resource::RegisteredModel),
+            Self::Dataset(_) => facts.dataset.clone().filter(|_| facts.exists).map(Resource::Dataset),
         }
         .ok_or_else(|| Problem::not_found("what the grant shall be on does not exist in this workspace"))
     }

@@ -6,8 +6,11 @@
 //! INVARIANT: a version's number is never given twice, and a version's author is its caller. Held by
 //! `tests::versions`.
 //! INVARIANT: no source names a local file or a host. Held by `source::tests`.
+//! INVARIANT: a version that the port [`Admission`] does not let out carries no new alias and no active stage. Held by the tests of
+//! the room behind it.
 //! INVARIANT: a list holds only rows of the permit's scope. Held by `tests::scope_narrows_lists`.
 
+mod admission;
 pub mod limits;
 pub mod ops;
 mod rules;
@@ -18,6 +21,9 @@ mod types;
 #[cfg(test)]
 mod tests;
 
+use std::sync::Arc;
+
+pub use admission::{Admission, Registered};
 pub use store::{INSERT_LOGGED_MODEL_METRIC, locate};
 pub use types::{
     Alias, DatasetFilter, KeyValue, LoggedModel, LoggedModelMetric, LoggedModelStatus, ModelVersion, PROMPT_TAG, Page,
@@ -28,13 +34,22 @@ pub use types::{
 #[derive(Clone)]
 pub struct Registry {
     db: vault::db::Db,
+    /// What stands between versions and their use; without it nothing does, as in this room's own tests.
+    admission: Option<Arc<dyn Admission>>,
 }
 
 impl Registry {
     /// The room over a database.
     #[must_use]
     pub const fn new(db: vault::db::Db) -> Self {
-        Self { db }
+        Self { db, admission: None }
+    }
+
+    /// The same, with versions in quarantine until `admission` lets them out.
+    #[must_use]
+    pub fn with_admission(mut self, admission: Arc<dyn Admission>) -> Self {
+        self.admission = Some(admission);
+        self
     }
 }
 

@@ -77,6 +77,8 @@ pub struct Rooms {
     pub artifacts: Artifacts,
     /// Data sets.
     pub data: data::Data,
+    /// Models between quarantine and use.
+    pub admission: admission::Admission,
     /// Where models come from.
     pub lineage: lineage::Lineage,
     /// The log.
@@ -163,15 +165,25 @@ pub async fn open_with(data: &Path, config: &Config, way: Way, root: Arc<dyn Key
         clock: Arc::clone(&clock),
     });
     let objects = open_objects(data, config, &keyring)?;
+    let artifacts = Artifacts::new(opened.db.clone(), objects.clone()).with_config(config.artifacts.clone());
+    let ground = admission::Ground {
+        db: opened.db.clone(),
+        system: opened.system.clone(),
+        objects: objects.clone(),
+        artifacts: artifacts.clone(),
+        clock: Arc::clone(&clock),
+    };
+    let admission = inspecting::open_admission(&config.admission, ground)?;
     let rooms = Rooms {
         identity,
         policy,
         tracking: Tracking::new(opened.db.clone()),
         traces: traces::Traces::new(opened.db.clone()),
-        registry: Registry::new(opened.db.clone()),
+        registry: Registry::new(opened.db.clone()).with_admission(Arc::new(admission.clone())),
         evaluation: evaluation::Evaluation::new(opened.db.clone()),
-        data: inspecting::open_data(&config.data, &opened, objects.clone())?,
-        artifacts: Artifacts::new(opened.db.clone(), objects).with_config(config.artifacts.clone()),
+        data: inspecting::open_data(&config.data, &opened, objects)?,
+        admission,
+        artifacts,
         lineage: lineage::Lineage::new(opened.db.clone()),
         audit: Audit::new(Arc::clone(&log)),
         keyring,
@@ -186,6 +198,7 @@ pub async fn open_with(data: &Path, config: &Config, way: Way, root: Arc<dyn Key
         lineage: &rooms.lineage,
         artifacts: &rooms.artifacts,
         data: &rooms.data,
+        admission: &rooms.admission,
         tracking: &rooms.tracking,
     };
     wire::admin::routes(&mut door, &behind_admin);
@@ -209,7 +222,7 @@ pub async fn open_with(data: &Path, config: &Config, way: Way, root: Arc<dyn Key
         Some(_) => Some(tokio::spawn(crate::cosign::job(log, &config.audit.witnesses)?)),
         None => None,
     };
-    let inspecting = way.bound.map(|_| inspecting::job(&rooms.data, &config.data, &gate, &jobs));
+    let inspecting = way.bound.map(|_| inspecting::job(&rooms.data, &rooms.admission, &config.data, &gate, &jobs));
     let table = door.table().to_vec();
     Ok(App { router: door.into_router(), table, gate, jobs, rooms, housekeeping, cosigning, inspecting, _lock: lock })
 }

@@ -32,6 +32,8 @@ pub struct Config {
     pub identity: identity::IdentityConfig,
     /// Files of runs and models.
     pub artifacts: artifacts::ArtifactsConfig,
+    /// Models between quarantine and use.
+    pub admission: admission::AdmissionConfig,
     /// Data sets and their inspection.
     pub data: data::DataConfig,
     /// Limits on failed and anonymous attempts.
@@ -48,6 +50,7 @@ impl Config {
         self.risk.check()?;
         self.audit.check()?;
         self.data.check()?;
+        self.admission.check()?;
         if self.tls.certificate.is_some() != self.tls.key.is_some() {
             return Err(Problem::invalid("`tls.certificate` and `tls.key` must be given together"));
         }

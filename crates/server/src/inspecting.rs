@@ -3,7 +3,8 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use data::{Data, DataConfig, Inspect, Runner, VerdictPolicy};
+use admission::{Admission, AdmissionConfig, Ground};
+use data::{Data, DataConfig, Inspect, Runner, VerdictPolicy, Verdicts};
 use gate::{Gate, JobKey};
 use kernel::Problem;
 use vault::db::Opened;
@@ -17,14 +18,31 @@ const INSPECTOR_PROGRAM: &str = "strongroom-inspect";
 /// # Errors
 /// `Invalid` if that cannot be read.
 pub fn open_data(config: &DataConfig, opened: &Opened, objects: Objects) -> Result<Data, Problem> {
-    let verdict = VerdictPolicy::open(config.verdict.as_deref())?;
-    Ok(Data::new(opened.db.clone(), opened.system.clone(), objects, config.clone(), verdict))
+    let verdicts = Verdicts::open(config)?;
+    Ok(Data::new(opened.db.clone(), opened.system.clone(), objects, config.clone(), verdicts))
+}
+
+/// The room of models between quarantine and use, with the verdict's policy that the configuration names.
+///
+/// # Errors
+/// `Invalid` if that cannot be read.
+pub fn open_admission(config: &AdmissionConfig, ground: Ground) -> Result<Admission, Problem> {
+    let verdict = match &config.verdict {
+        Some(file) => VerdictPolicy::open(Some(file))?,
+        None => VerdictPolicy::parse(admission::BUILT_IN_POLICY)?,
+    };
+    Ok(Admission::new(ground, config.clone(), verdict))
 }
 
 /// Begins to inspect. Only a server does: a command ends too soon.
-pub fn job(room: &Data, config: &DataConfig, gate: &Gate, jobs: &JobKey) -> tokio::task::JoinHandle<()> {
-    let runner = Runner::new(room.clone(), gate.clone(), jobs.pass(data::INSPECTOR), inspector(config));
-    tokio::spawn(runner.run())
+pub fn job(data: &Data, admission: &Admission, config: &DataConfig, gate: &Gate, jobs: &JobKey) -> tokio::task::JoinHandle<()> {
+    let inspector = inspector(config);
+    let of_data = Runner::new(data.clone(), gate.clone(), jobs.pass(data::INSPECTOR), Arc::clone(&inspector));
+    let of_models = admission::Runner::new(admission.clone(), gate.clone(), jobs.pass(data::INSPECTOR), inspector);
+    // One task for both: whoever aborts it stops both. Each is taken up again by the next process.
+    tokio::spawn(async move {
+        tokio::join!(of_data.run(), of_models.run());
+    })
 }
 
 /// The worker that looks into data. Where there is none, inspections fail and nothing is admitted: that is said at once.

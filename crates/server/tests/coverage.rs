@@ -17,7 +17,15 @@ use wire::{PeerAddress, RouteEntry};
 const PUBLIC: [&str; 4] = ["server.health", "server.version", "server.info", "ui.login_page"];
 /// Verbs without a route: what the server records of routes that no room knows, and what its own jobs do: the policy lets nobody
 /// else ask for those.
-const UNROUTED: [&str; 4] = ["server.unrouted", "inspections.begin", "inspections.run", "datasets.sweep"];
+const UNROUTED: [&str; 7] = [
+    "server.unrouted",
+    "inspections.begin",
+    "inspections.run",
+    "cleanings.run",
+    "admissions.begin",
+    "admissions.run",
+    "datasets.sweep",
+];
 
 struct World {
     app: App,
@@ -78,6 +86,7 @@ fn every_action() -> BTreeSet<&'static str> {
         policy::ACTIONS,
         tracking::ACTIONS,
         registry::ACTIONS,
+        admission::ACTIONS,
         evaluation::ACTIONS,
         traces::ACTIONS,
         artifacts::ACTIONS,

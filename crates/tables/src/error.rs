@@ -23,6 +23,13 @@ pub enum TableError {
         /// The source's error.
         source: std::io::Error,
     },
+    /// What was to be written could not be handed on.
+    Write {
+        /// The file.
+        file: String,
+        /// The taker's error.
+        source: std::io::Error,
+    },
     /// Neither name nor content tell a format that is read.
     UnknownFormat {
         /// The file.
@@ -137,6 +144,10 @@ impl TableError {
         Self::Read { file: file.to_owned(), source }
     }
 
+    pub(crate) fn write(file: &str, source: std::io::Error) -> Self {
+        Self::Write { file: file.to_owned(), source }
+    }
+
     pub(crate) fn unsupported(file: &str, what: impl Into<String>, advice: &'static str) -> Self {
         Self::Unsupported { file: file.to_owned(), what: what.into(), advice }
     }
@@ -162,6 +173,7 @@ impl fmt::Display for TableError {
                 )
             }
             Self::Read { file, .. } => write!(formatter, "`{file}` could not be read: try again, and look into the server's log"),
+            Self::Write { file, source } => write!(formatter, "`{file}` could not be written: {source}"),
             Self::UnknownFormat { file, reason } => write!(formatter, "the format of `{file}` is not known: {reason}"),
             Self::FormatsDisagree { file, named, found } => {
                 write!(formatter, "`{file}` is named as {named} but its content is {found}: rename it, or write it again")
@@ -197,7 +209,7 @@ impl fmt::Display for TableError {
 impl std::error::Error for TableError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
-            Self::Read { source, .. } => Some(source),
+            Self::Read { source, .. } | Self::Write { source, .. } => Some(source),
             _ => None,
         }
     }

@@ -44,12 +44,14 @@ mod table;
 #[cfg(test)]
 mod testing;
 mod values;
+mod without;
 
 pub use detect::{Format, HEAD_BYTES, detect};
 pub use error::TableError;
 pub use notes::{Example, Note, NoteKind, Notes};
 pub use source::{DataFile, LocalFile, Memory, ReadAhead, ReadAt};
 pub use table::{CsvOptions, Partition, ReadOptions, Rows, Table};
+pub use without::{Out, RowRanges};
 
 /// The parsers that are ours, for fuzzing them by themselves. Not for anybody else.
 #[doc(hidden)]

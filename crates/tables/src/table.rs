@@ -10,6 +10,7 @@ use crate::error::TableError;
 use crate::limits::{BATCH_CELLS_MAX, BATCH_ROWS_MAX, FILE_COUNT_MAX};
 use crate::notes::Notes;
 use crate::source::DataFile;
+use crate::without::{Cut, Out};
 use crate::{csv, guard, images, ipc, json_lines, npy, parquet};
 
 /// How to read.
@@ -79,6 +80,9 @@ pub(crate) type SharedNotes = Arc<Mutex<Notes>>;
 pub(crate) trait Reader: Send + Sync {
     /// The batches of partition `index`, with the given columns in the given order.
     fn read(&self, index: usize, projection: &[usize], notes: &SharedNotes) -> Result<Batches, TableError>;
+
+    /// Writes a file without some rows.
+    fn write_without(&self, file: &DataFile, cut: &Cut<'_>, out: Out<'_>) -> Result<(), TableError>;
 }
 
 /// Files of one format and one schema.
@@ -132,6 +136,14 @@ impl Table {
             reader: opened.reader,
             notes: Arc::new(Mutex::new(opened.notes)),
         })
+    }
+
+    pub(crate) fn file(&self, index: usize) -> Option<&DataFile> {
+        self.files.get(index)
+    }
+
+    pub(crate) fn reader(&self) -> &dyn Reader {
+        self.reader.as_ref()
     }
 
     /// The files' format.

@@ -2,11 +2,9 @@
 
 use std::ops::Range;
 
-use bytes::Bytes;
-use futures_util::{StreamExt, stream};
-use gate::{Action, DeferredOutcome, Operation, Outcome, Permit, Target};
+use gate::{Action, Operation, Outcome, Permit, Target};
 use kernel::{Problem, hex};
-use vault::objects::{Body, Objects, StoredObject};
+use vault::objects::{Body, Piece, Sending, StoredObject};
 
 use crate::{Artifacts, Place, Wanted, store};
 
@@ -76,28 +74,16 @@ impl Operation for ReadArtifact {
             .with("sha256", hex(&file.sha256))
             .with("size_bytes", store::signed(file.size_bytes)?)
             .with("path_hash", path_hash);
-        let deferred = permit.defer_outcome();
-        let mut pieces = pieces_of(parts, &range).into_iter();
-        // The first bytes were read and checked before the answer begins.
-        let first = match pieces.next() {
-            Some((object, part)) => Some(self.room.objects.open(&permit, &object, part).await?),
-            None => None,
-        };
-        let state = Stream {
-            permit,
-            objects: self.room.objects,
-            pieces,
-            now: first,
-            sent_bytes: 0,
-            total_bytes: range.end.saturating_sub(range.start),
-            end: Some((deferred, outcome)),
-        };
-        Ok(Fetched::File(Download { size_bytes: file.size_bytes, sha256: file.sha256, range, body: state.into_body() }))
+        let pieces = pieces_of(parts, &range).into_iter();
+        let pieces = pieces.map(|(object, range)| Piece::Object { object: Box::new(object), range }).collect();
+        let total_bytes = range.end.saturating_sub(range.start);
+        let body = Sending::begin(permit, self.room.objects, pieces, total_bytes, outcome).await?;
+        Ok(Fetched::File(Download { size_bytes: file.size_bytes, sha256: file.sha256, range, body }))
     }
 }
 
 /// Which bytes of which objects make up `range` of the file. An empty file's only object is opened too: it is checked.
-fn pieces_of(parts: Vec<StoredObject>, range: &Range<u64>) -> Vec<(StoredObject, Range<u64>)> {
+pub(crate) fn pieces_of(parts: Vec<StoredObject>, range: &Range<u64>) -> Vec<(StoredObject, Range<u64>)> {
     let mut start = 0_u64;
     let mut pieces = Vec::new();
     let is_empty = range.is_empty();
@@ -110,74 +96,6 @@ fn pieces_of(parts: Vec<StoredObject>, range: &Range<u64>) -> Vec<(StoredObject,
         start = end;
     }
     pieces
-}
-
-/// A file being sent. It holds the permit and the duty to record how the sending ended.
-struct Stream {
-    permit: Permit<ReadArtifact>,
-    objects: Objects,
-    pieces: std::vec::IntoIter<(StoredObject, Range<u64>)>,
-    now: Option<Body>,
-    sent_bytes: u64,
-    total_bytes: u64,
-    end: Option<(DeferredOutcome, Outcome)>,
-}
-
-impl Stream {
-    fn into_body(self) -> Body {
-        Box::pin(stream::unfold(Some(self), |state| async move {
-            let mut state = state?;
-            match state.next().await {
-                Ok(Some(bytes)) => Some((Ok(bytes), Some(state))),
-                Ok(None) => None,
-                Err(problem) => Some((Err(problem), None)),
-            }
-        }))
-    }
-
-    async fn next(&mut self) -> Result<Option<Bytes>, Problem> {
-        match self.piece().await {
-            Ok(Some(bytes)) => {
-                self.sent_bytes = self.sent_bytes.saturating_add(bytes.len() as u64);
-                // Whoever sends the answer knows its length and does not ask again after the last byte.
-                if self.sent_bytes >= self.total_bytes {
-                    self.settle_done()?;
-                }
-                Ok(Some(bytes))
-            }
-            Ok(None) => {
-                self.settle_done()?;
-                Ok(None)
-            }
-            Err(problem) => {
-                if let Some((deferred, _)) = self.end.take() {
-                    deferred.settle(&Outcome::failed(problem.kind()).with("sent_bytes", store::signed(self.sent_bytes)?));
-                }
-                Err(problem)
-            }
-        }
-    }
-
-    fn settle_done(&mut self) -> Result<(), Problem> {
-        if let Some((deferred, outcome)) = self.end.take() {
-            deferred.settle(&outcome.with("sent_bytes", store::signed(self.sent_bytes)?));
-        }
-        Ok(())
-    }
-
-    async fn piece(&mut self) -> Result<Option<Bytes>, Problem> {
-        loop {
-            if let Some(body) = &mut self.now
-                && let Some(bytes) = body.next().await
-            {
-                return bytes.map(Some);
-            }
-            let Some((object, range)) = self.pieces.next() else {
-                return Ok(None);
-            };
-            self.now = Some(self.objects.open(&self.permit, &object, range).await?);
-        }
-    }
 }
 
 #[cfg(test)]

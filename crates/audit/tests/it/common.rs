@@ -275,6 +275,25 @@ pub fn copy(from: &Path, to: &Path) {
     }
 }
 
+/// Copies a running log as a crash leaves it. If a segment began or went meanwhile, the one before may have been copied while it
+/// was written, and the next one after: no crash leaves that, so it is copied again.
+pub fn copy_running(from: &Path, to: &Path) {
+    loop {
+        let before = segment_names(from);
+        copy(from, to);
+        if segment_names(from) == before {
+            return;
+        }
+        std::fs::remove_dir_all(to).unwrap();
+    }
+}
+
+fn segment_names(folder: &Path) -> std::collections::BTreeSet<std::ffi::OsString> {
+    let entries = std::fs::read_dir(folder.join("wal")).unwrap();
+    let names = entries.map(|entry| entry.unwrap().file_name());
+    names.filter(|name| name.to_string_lossy().starts_with("seg-")).collect()
+}
+
 /// Copies a SQLite database as it is at one moment.
 pub fn snapshot(from: &Path, to: &Path) {
     let connection = rusqlite::Connection::open(from).unwrap();

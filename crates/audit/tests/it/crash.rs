@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use crate::common::{House, Look, Place, Seeded, attempt, config, copy, snapshot, verify};
+use crate::common::{House, Look, Place, Seeded, attempt, config, copy, copy_running, snapshot, verify};
 use gate::Credential;
 use parking_lot::Mutex;
 
@@ -61,7 +61,7 @@ async fn what_was_acknowledged_is_there_after_a_crash_at_any_moment() {
         // The database first: what its outbox has deleted was in the segments before.
         let crashed = tempfile::tempdir().unwrap();
         snapshot(&place.folder.path().join("main.db"), &crashed.path().join("main.db"));
-        copy(&place.audit_dir(), &crashed.path().join("audit"));
+        copy_running(&place.audit_dir(), &crashed.path().join("audit"));
         stop.store(true, Ordering::Relaxed);
         for client in load {
             client.await.unwrap();

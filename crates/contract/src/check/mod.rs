@@ -86,6 +86,38 @@ pub struct NeededKeys {
     pub rows: bool,
 }
 
+impl NeededKeys {
+    /// What the contract calls the table, or the version, that they are of.
+    #[must_use]
+    pub fn table(&self) -> &str {
+        match self.external() {
+            Some((table, _)) => table,
+            None => self.name.split_once('(').map_or(self.name.as_str(), |(table, _)| table),
+        }
+    }
+
+    /// The stored names of the columns there; none if the reference does not tell them. Rows of another version are over all
+    /// columns where the rule names none.
+    #[must_use]
+    pub fn columns_there(&self) -> Option<Vec<String>> {
+        if let Some((_, column)) = self.external() {
+            return Some(vec![column.to_owned()]);
+        }
+        (self.rows || !self.columns.is_empty()).then(|| self.columns.clone())
+    }
+
+    /// Table and column of a reference into another contract, as `other.yaml#customers.id` or
+    /// `other.yaml#/schema/customers/properties/id`.
+    fn external(&self) -> Option<(&str, &str)> {
+        let (_, path) = self.name.split_once('#').filter(|_| !self.rows && !self.name.contains(','))?;
+        let mut parts = path.split(['/', '.']).filter(|part| !matches!(*part, "" | "schema" | "properties"));
+        match (parts.next(), parts.next(), parts.next()) {
+            (Some(table), Some(column), None) => Some((table, column)),
+            _ => None,
+        }
+    }
+}
+
 /// A check that is under way.
 #[derive(Clone, Debug)]
 pub struct Checker {
@@ -102,6 +134,16 @@ pub struct Checker {
 }
 
 impl Contract {
+    /// The table that a data set of this name is: the one of this name, or the only one there is.
+    #[must_use]
+    pub fn table_of(&self, dataset: &str) -> Option<&str> {
+        let named = |object: &&crate::SchemaObject| object.name == dataset || object.physical_name.as_deref() == Some(dataset);
+        match (self.schema.iter().find(named), self.schema.as_slice()) {
+            (Some(object), _) | (None, [object]) => Some(&object.name),
+            _ => None,
+        }
+    }
+
     /// The keys that the check of a table needs from elsewhere.
     ///
     /// # Errors

@@ -11,7 +11,7 @@ use vault::objects::StoredObject;
 
 use crate::limits::CONTRACT_BYTES_MAX;
 use crate::store::versions::Seal;
-use crate::store::{self, files, inspections, versions};
+use crate::store::{self, cleanings, files, inspections, versions};
 use crate::types::{CommitWish, DocumentKind, Version, VersionName, no_version};
 use crate::{Data, rules};
 
@@ -62,8 +62,8 @@ impl Operation for Commit {
     }
 }
 
-/// Seals an open version: what `datasets.commit` and `datasets.clean` have in common.
-pub(super) async fn seal<O: ?Sized>(
+/// Seals an open version.
+async fn seal<O: ?Sized>(
     room: &Data,
     permit: &Permit<O>,
     wish: CommitWish,
@@ -71,7 +71,12 @@ pub(super) async fn seal<O: ?Sized>(
     outcome: Outcome,
 ) -> Result<Committed, Problem> {
     rules::wish(&wish)?;
+    let mut wish = wish;
     let id = rules::version_id(permit)?;
+    let wanted = id.clone();
+    let read = move |reader: &mut Reader<'_>| versions::dataset_of(reader, &wanted)?.ok_or_else(no_version);
+    let dataset_id = room.db().read_point(permit, read).await?;
+    wish.contract = room.contract_for(permit, &dataset_id, wish.contract.take()).await?;
     let scene = Scene::of(permit)?;
     let (at, caller, workspace) = (permit.entry().at, permit.caller().id.clone(), permit.workspace()?.to_owned());
     let contract = match &wish.contract {
@@ -105,19 +110,19 @@ async fn put_text<O: ?Sized>(room: &Data, permit: &Permit<O>, workspace: &str, t
 }
 
 /// All that the transaction of a commit needs.
-struct Sealing {
-    id: String,
-    caller: String,
-    workspace: String,
-    at: Micros,
-    wish: CommitWish,
-    contract: Option<StoredObject>,
-    descent: Descent,
-    scene: Scene,
+pub(super) struct Sealing {
+    pub(super) id: String,
+    pub(super) caller: String,
+    pub(super) workspace: String,
+    pub(super) at: Micros,
+    pub(super) wish: CommitWish,
+    pub(super) contract: Option<StoredObject>,
+    pub(super) descent: Descent,
+    pub(super) scene: Scene,
 }
 
 impl Sealing {
-    fn write(self, writer: &mut Writer<'_>, outcome: Outcome) -> Result<((Committed, bool), Outcome), Problem> {
+    pub(super) fn write(self, writer: &mut Writer<'_>, outcome: Outcome) -> Result<((Committed, bool), Outcome), Problem> {
         let version = versions::get(writer, &self.id)?.ok_or_else(no_version)?;
         if let Some(before) = committed_before(writer, &version, &self.caller)? {
             let outcome = outcome.resource(self.id).with("number", before.number).with("repeated", 1_i64);
@@ -146,6 +151,7 @@ impl Sealing {
         if let Some(contract) = &self.contract {
             files::put_document(writer, &self.id, "", DocumentKind::Contract, contract)?;
         }
+        cleanings::put_others(writer, &self.id, &self.wish.others)?;
         for parent in &parents {
             versions::add_parent(writer, &self.id, &parent.id, self.descent.how)?;
         }

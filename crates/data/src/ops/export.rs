@@ -3,9 +3,8 @@
 use bytes::Bytes;
 use gate::{Action, Operation, Outcome, Permit, Target};
 use kernel::{Problem, hex};
-use vault::objects::StoredObject;
+use vault::objects::{Piece, Sending, StoredObject};
 
-use super::stream::{Piece, Sending};
 use crate::store::{self, files, versions};
 use crate::types::{DocumentKind, no_version};
 use crate::{Body, Data, Manifest, Version, rules};

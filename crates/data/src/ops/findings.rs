@@ -2,8 +2,8 @@
 
 use gate::{Action, Operation, Outcome, Permit, Target};
 use kernel::{Problem, hex};
+use vault::objects::{Piece, Sending};
 
-use super::stream::{Piece, Sending};
 use crate::store::{self, files, inspections};
 use crate::{Body, Data, DocumentKind, FoundFinding, Inspection, rules};
 

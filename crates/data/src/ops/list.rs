@@ -1,8 +1,9 @@
 //! `datasets.search`: the data sets of a workspace.
 
 use gate::{Action, Operation, Permit, Scope, Target};
-use kernel::Problem;
+use kernel::{Kind, Problem};
 
+use crate::limits::GRANTED_COUNT_MAX;
 use crate::store::versions;
 use crate::{Data, DatasetSummary, rules};
 
@@ -35,14 +36,23 @@ impl Operation for SearchDatasets {
 
     async fn run(self, permit: Permit<Self>) -> Result<DatasetPage, Problem> {
         let count = rules::page_rows(self.rows)?;
-        // Data sets are granted by the workspace alone: whoever holds single experiments or models sees none.
-        if *permit.scope() != Scope::Workspace {
-            return Ok(DatasetPage::default());
-        }
+        // Whoever holds single experiments or models sees none.
+        let only = match permit.scope() {
+            Scope::Workspace => None,
+            Scope::Datasets(ids) if ids.len() > GRANTED_COUNT_MAX => {
+                let message =
+                    format!("more than {GRANTED_COUNT_MAX} data sets are granted one by one; grant the workspace instead");
+                return Err(Problem::new(Kind::TooMany, message));
+            }
+            Scope::Datasets(ids) => Some(ids.clone()),
+            Scope::Nothing | Scope::Workspaces(_) | Scope::Only { .. } => return Ok(DatasetPage::default()),
+        };
         let (workspace, now) = (permit.workspace()?.to_owned(), permit.entry().at);
         let after = self.after.unwrap_or_default();
         let limit = i64::try_from(count).unwrap_or(i64::MAX).saturating_add(1);
-        let read = move |reader: &mut vault::db::Reader<'_>| Ok(versions::datasets(reader, &workspace, &after, limit, now)?);
+        let read = move |reader: &mut vault::db::Reader<'_>| {
+            Ok(versions::datasets(reader, (&workspace, only.as_deref()), &after, limit, now)?)
+        };
         let mut rows = self.room.db().read(&permit, read).await?;
         let more = rows.len() > count;
         rows.truncate(count);

@@ -2,6 +2,7 @@
 
 mod clean;
 mod commit;
+mod contract;
 mod decide;
 mod diff;
 mod export;
@@ -12,15 +13,18 @@ mod open;
 mod put;
 mod read;
 mod run;
+mod run_clean;
 mod show;
 mod sources;
-mod stream;
 mod sweep;
+mod trained;
+mod use_version;
 
 use gate::Action;
 
-pub use clean::CleanVersion;
+pub use clean::{CleanVersion, Cleaned, RowsWish};
 pub use commit::{Commit, Committed};
+pub use contract::{ContractSet, ReadContract, SetContract};
 pub use decide::{Admit, Decided, Refuse, Waive};
 pub use diff::{Diff, Difference, Sided};
 pub use export::{Export, Exported};
@@ -31,9 +35,12 @@ pub use open::{OpenVersion, Opened};
 pub use put::{PutFile, Stored};
 pub use read::ReadFile;
 pub use run::{BeginInspection, Ended, RunInspection};
+pub use run_clean::RunCleaning;
 pub use show::{AttestationKey, ShowDataset, ShowManifest, ShowVersion, Shown, VersionPage};
 pub use sources::{AddSource, ListSources, NewSource, RemoveSource};
 pub use sweep::{SweepData, SweptData};
+pub use trained::{ShowTrained, TrainedOn};
+pub use use_version::UseVersion;
 
 /// Opens a version, and makes the data set if there is none.
 pub const OPEN: Action = Action::write("datasets.open");
@@ -41,7 +48,7 @@ pub const OPEN: Action = Action::write("datasets.open");
 pub const PUT: Action = Action::write("datasets.put");
 /// Seals an open version.
 pub const COMMIT: Action = Action::write("datasets.commit");
-/// Seals an open version as another one without some rows.
+/// Has a version made that is another one without some rows.
 pub const CLEAN: Action = Action::write("datasets.clean");
 /// Lists data sets.
 pub const SEARCH: Action = Action::read("datasets.search");
@@ -53,6 +60,8 @@ pub const FINDINGS: Action = Action::read("datasets.findings");
 pub const READ: Action = Action::read("datasets.read");
 /// Takes a version out, with all that vouches for it.
 pub const EXPORT: Action = Action::read("datasets.export");
+/// Sets a data set's contract.
+pub const CONTRACT: Action = Action::write("datasets.contract");
 /// Asks for an inspection.
 pub const INSPECT: Action = Action::write("datasets.inspect");
 /// Stops an inspection.
@@ -73,5 +82,9 @@ pub const SOURCES_REMOVE: Action = Action::write("sources.remove");
 pub const BEGIN: Action = Action::write("inspections.begin");
 /// The inspector does an inspection.
 pub const RUN: Action = Action::write("inspections.run");
+/// The inspector leaves rows out of a version.
+pub const RUN_CLEANING: Action = Action::write("cleanings.run");
+/// Shows what was trained on a version, and what is to be trained again.
+pub const TRAINED: Action = Action::read("datasets.trained");
 /// Takes away what was never committed, and ends waivers.
 pub const SWEEP: Action = Action::write("datasets.sweep");

@@ -6,8 +6,8 @@ use kernel::{Problem, hex};
 use lineage::Trust;
 use lineage::record::{self, Scene};
 use vault::db::Reader;
+use vault::objects::{Piece, Sending};
 
-use super::stream::{Piece, Sending};
 use crate::store::{self, files, versions};
 use crate::types::no_version;
 use crate::{Data, rules};

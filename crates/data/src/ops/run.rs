@@ -7,21 +7,26 @@ use std::sync::Arc;
 
 use futures_util::{StreamExt, stream};
 use gate::{Action, BoxFuture, DataClasses, DataState, Operation, Outcome, Permit, Target};
-use inspection::{FileSpec, InspectionError, InspectionReport, JobLimits, JobSpec, ReadRequest, Reference, Resource, Screen};
+use inspection::{
+    FileSpec, Finding, InspectionError, InspectionReport, JobLimits, JobSpec, OtherTable, ReadRequest, Reference, Resource,
+    Screen, catalogue,
+};
 use kernel::{Kind, Micros, Problem, hex, sha256};
 use lineage::record::{self, Scene};
 use vault::db::{Reader, Writer};
 use vault::objects::{ObjectId, StoredObject};
 
+use super::clean::Removed;
 use crate::inspect::Inspect;
 use crate::provenance::{self, Provenance};
 use crate::runner::Watch;
 use crate::store::versions::Learnt;
-use crate::store::{files, inspections, sources, versions};
+use crate::store::{cleanings, files, inspections, sources, versions};
 use crate::types::{
-    Decision, DecisionKind, DocumentKind, FoundFinding, Inspection, InspectionState, Verdict, Version, no_version,
+    Cleaning, Decision, DecisionKind, DocumentKind, FoundFinding, Inspection, InspectionState, OtherVersion, Verdict, Version,
+    no_version,
 };
-use crate::{Data, attest};
+use crate::{Data, VerdictPolicy, attest};
 
 /// The largest report, page or attestation that is kept.
 const DOCUMENT_BYTES_MAX: u64 = 256 * 1024 * 1024;
@@ -90,6 +95,11 @@ pub enum Ended {
         /// The version's state now.
         state: DataState,
     },
+    /// Rows were left out: the version has its number, and waits for its inspection.
+    Cleaned {
+        /// The number.
+        number: i64,
+    },
     /// Without one; the version stays in quarantine.
     Failed {
         /// Why.
@@ -110,7 +120,7 @@ impl Operation for RunInspection {
     async fn run(self, permit: Permit<Self>) -> Result<Ended, Problem> {
         let room = self.room.clone();
         let subject = room.subject(&permit, &self.inspection).await?;
-        let objects: Vec<StoredObject> = subject.files.iter().map(|(_, object)| object.clone()).collect();
+        let objects: Vec<StoredObject> = subject.all_files().map(|(_, object)| object.clone()).collect();
         let job = room.job(&permit, &subject).await?;
         let read = |request: ReadRequest| -> BoxFuture<'_, Result<bytes::Bytes, Problem>> {
             Box::pin(room.bytes(&permit, &objects, request))
@@ -133,6 +143,60 @@ struct Subject {
     contract: Option<StoredObject>,
     /// The version to compare with, and its report.
     reference: Option<(Version, StoredObject)>,
+    /// What it lacks of its parent, and the list of those rows.
+    cleaning: Option<(Cleaning, Option<StoredObject>)>,
+    /// Other versions that it is checked against, with their files; the one to compare with among them.
+    others: Vec<OtherFiles>,
+}
+
+/// Another version with its files.
+struct OtherFiles {
+    name: String,
+    version: String,
+    apart: bool,
+    files: Vec<(String, StoredObject)>,
+}
+
+impl OtherFiles {
+    fn spec(&self) -> OtherTable {
+        let files = file_specs(&self.files);
+        OtherTable { name: self.name.clone(), version: self.version.clone(), files, apart: self.apart }
+    }
+}
+
+impl Subject {
+    /// All files that the worker may read, in the order of their indexes.
+    fn all_files(&self) -> impl Iterator<Item = &(String, StoredObject)> {
+        self.files.iter().chain(self.others.iter().flat_map(|other| &other.files))
+    }
+}
+
+impl Subject {
+    /// A cleaned version has its parent's rows but for those that were left out; anything else was not what was asked for.
+    fn not_what_was_kept(&self, report: &InspectionReport) -> Option<Finding> {
+        let (cleaning, _) = self.cleaning.as_ref()?;
+        let before = cleaning.parent_row_count?;
+        let (expected, found) = (before.saturating_sub(cleaning.removed_count), report.summary.row_count);
+        (expected != found).then(|| {
+            let detail = format!("it has {found} rows, and {before} less {} are {expected}", cleaning.removed_count);
+            Finding::new(&catalogue::CLEANED_DIFFERS, detail)
+        })
+    }
+}
+
+/// A version for people.
+fn shown_name(version: &Version) -> String {
+    version.number.map(|number| format!("{}@{number}", version.dataset)).unwrap_or_default()
+}
+
+/// Files as a job names them.
+pub(super) fn file_specs(files: &[(String, StoredObject)]) -> Vec<FileSpec> {
+    let spec = |(path, object): &(String, StoredObject)| FileSpec {
+        path: path.clone(),
+        size_bytes: object.size_bytes,
+        sha256: hex(&object.sha256),
+    };
+    files.iter().map(spec).collect()
 }
 
 /// Whose inspection ends.
@@ -166,31 +230,34 @@ impl Data {
                 None => None,
             };
             let contract = files::document(reader, &id, DocumentKind::Contract)?;
-            Ok(Subject { files: files::all(reader, &id)?, contract, reference, version })
+            let mut others = Vec::new();
+            for OtherVersion { name, version_id, apart } in cleanings::others(reader, &id)? {
+                let version = versions::get(reader, &version_id)?.ok_or_else(no_version)?;
+                others.push(OtherFiles { name, version: shown_name(&version), apart, files: files::all(reader, &version_id)? });
+            }
+            if let Some((other, _)) = &reference {
+                let files = files::all(reader, &other.id)?;
+                others.push(OtherFiles { name: String::new(), version: shown_name(other), apart: false, files });
+            }
+            let cleaning = match cleanings::get(reader, &id)? {
+                Some((_, cleaning)) => Some((cleaning, files::document(reader, &id, DocumentKind::Removed)?)),
+                None => None,
+            };
+            Ok(Subject { files: files::all(reader, &id)?, contract, reference, cleaning, others, version })
         };
         self.db().read(permit, read).await
     }
 
     async fn job<O: ?Sized>(&self, permit: &Permit<O>, subject: &Subject) -> Result<JobSpec, Problem> {
         let version = &subject.version;
-        let specs = subject.files.iter().map(|(path, object)| FileSpec {
-            path: path.clone(),
-            size_bytes: object.size_bytes,
-            sha256: hex(&object.sha256),
-        });
         let number = version.number.map(|number| number.to_string()).unwrap_or_default();
-        let mut job = JobSpec::new(&version.dataset, number, specs.collect(), permit.entry().at.0);
+        let mut job = JobSpec::new(&version.dataset, number, file_specs(&subject.files), permit.entry().at.0);
+        job.others = subject.others.iter().map(OtherFiles::spec).collect();
         job.manifest_sha256 = version.manifest_sha256.map(|digest| hex(&digest)).unwrap_or_default();
         job.format.clone_from(&version.format);
         job.roles = version.roles.clone();
         job.seed = SEED;
-        let config = &self.0.config;
-        job.limits = JobLimits {
-            wall_seconds_max: config.inspection_seconds_max,
-            cpu_seconds_max: config.inspection_seconds_max.saturating_mul(2),
-            memory_bytes_max: config.inspection_memory_bytes_max,
-            ..JobLimits::default()
-        };
+        job.limits = self.job_limits();
         if let Some(contract) = &subject.contract {
             let bytes = self.whole(permit, contract).await?;
             let text = String::from_utf8(bytes).map_err(|e| Problem::invalid("the contract is not UTF-8").because(e))?;
@@ -200,15 +267,31 @@ impl Data {
             let bytes = self.whole(permit, report).await?;
             let report: InspectionReport = serde_json::from_slice(&bytes)
                 .map_err(|e| Problem::internal("the report of the version to compare with cannot be read", e))?;
-            let name = other.number.map(|number| format!("{}@{number}", other.dataset)).unwrap_or_default();
-            job.reference = report.profile.map(|profile| Reference { name, profile });
+            job.reference = report.profile.map(|profile| Reference { name: shown_name(other), profile });
             job.guarded = report.guarded.and_then(|guarded| guarded.parse().ok()).unwrap_or_default();
+        }
+        if let Some((_, Some(list))) = &subject.cleaning {
+            // A guarded row that somebody had left out by name was not changed unseen.
+            let removed: Removed = serde_json::from_slice(&self.whole(permit, list).await?)
+                .map_err(|e| Problem::internal("the list of rows cannot be read", e))?;
+            job.guarded.retain(|row| !removed.rows.iter().any(|(first, last)| (*first..=*last).contains(&row.row)));
         }
         Ok(job)
     }
 
+    /// The limits of a worker's job.
+    pub(super) fn job_limits(&self) -> JobLimits {
+        let config = &self.0.config;
+        JobLimits {
+            wall_seconds_max: config.inspection_seconds_max,
+            cpu_seconds_max: config.inspection_seconds_max.saturating_mul(2),
+            memory_bytes_max: config.inspection_memory_bytes_max,
+            ..JobLimits::default()
+        }
+    }
+
     /// A small object, whole.
-    async fn whole<O: ?Sized>(&self, permit: &Permit<O>, object: &StoredObject) -> Result<Vec<u8>, Problem> {
+    pub(super) async fn whole<O: ?Sized>(&self, permit: &Permit<O>, object: &StoredObject) -> Result<Vec<u8>, Problem> {
         let mut body = self.objects().open(permit, object, 0..object.size_bytes).await?;
         let mut all = Vec::new();
         while let Some(bytes) = body.next().await {
@@ -217,7 +300,7 @@ impl Data {
         Ok(all)
     }
 
-    async fn bytes<O: ?Sized>(
+    pub(super) async fn bytes<O: ?Sized>(
         &self,
         permit: &Permit<O>,
         objects: &[StoredObject],
@@ -243,15 +326,19 @@ impl Data {
         mut report: InspectionReport,
     ) -> Result<Ended, Problem> {
         let workspace = permit.workspace()?.to_owned();
-        let home = workspace.clone();
-        let register = self.db().read(permit, move |reader| Ok(sources::list(reader, &home)?)).await?;
+        let (home, version_id) = (workspace.clone(), subject.version.id.clone());
+        let read = move |reader: &mut Reader<'_>| Ok((sources::list(reader, &home)?, inspections::place(reader, &version_id)?));
+        let (register, place) = self.db().read(permit, read).await?;
+        let (workspace_name, _) = place.ok_or_else(no_version)?;
+        let policy = self.0.verdicts.of(&workspace_name).clone();
         let provenance = provenance::look_up(&subject.version, &register);
         report.add_findings(provenance.findings.iter().cloned());
+        report.add_findings(subject.not_what_was_kept(&report));
         report.screens.entry(Screen::Provenance).or_insert(inspection::ScreenState::Ran);
-        let (findings, verdict) = self.0.verdict.judge(&report.findings);
+        let (findings, verdict) = policy.judge(&report.findings);
         let classes = classes_of(&report);
         let report_bytes = serde_json::to_vec(&report).map_err(|e| Problem::internal("the report cannot be written", e))?;
-        let texts = self.documents(&report, report_bytes).await?;
+        let texts = self.documents(&report, report_bytes, &policy).await?;
         let report_sha256 = texts.first().map(|(_, bytes)| sha256(bytes)).unwrap_or_default();
         let mut documents = Vec::new();
         for (kind, bytes) in texts {
@@ -260,7 +347,7 @@ impl Data {
         }
         let ids: Vec<ObjectId> = documents.iter().map(|(_, object)| object.id.clone()).collect();
         let judgement = Judgement { findings, verdict, classes, provenance, documents, report_sha256, report };
-        let (scene, policy) = (Scene::of(permit)?, self.0.verdict.digest().to_owned());
+        let (scene, policy) = (Scene::of(permit)?, policy.digest().to_owned());
         let automatic = self.0.config.admit_automatically;
         let write = move |writer: &mut Writer<'_>| settle(writer, &ending, &judgement, &scene, &policy, automatic);
         match self.db().write(permit, write).await {
@@ -279,8 +366,13 @@ impl Data {
     }
 
     /// The report, its page, and the signed statement that binds it to the manifest.
-    async fn documents(&self, report: &InspectionReport, report_bytes: Vec<u8>) -> Result<Vec<(DocumentKind, Vec<u8>)>, Problem> {
-        let policy = Resource { name: "data-verdict.toml".to_owned(), sha256: self.0.verdict.digest().to_owned() };
+    async fn documents(
+        &self,
+        report: &InspectionReport,
+        report_bytes: Vec<u8>,
+        policy: &VerdictPolicy,
+    ) -> Result<Vec<(DocumentKind, Vec<u8>)>, Problem> {
+        let policy = Resource { name: "data-verdict.toml".to_owned(), sha256: policy.digest().to_owned() };
         let statement = inspection::statement(report, &report_bytes, &[policy], None).to_string();
         let seed = self.objects().keys().secret(attest::KEY_NAME).await?;
         let envelope = attest::sign(&seed, statement.as_bytes())?;

@@ -5,7 +5,7 @@ use kernel::{Micros, Problem};
 
 use crate::Data;
 use crate::limits::{OPEN_AGE_MAX, SWEEP_COUNT_MAX};
-use crate::store::{self, files, versions};
+use crate::store::{self, cleanings, files, versions};
 
 /// Sweeps all workspaces. Of the job `retention`.
 pub struct SweepData {
@@ -39,6 +39,8 @@ impl Operation for SweepData {
             let stale = versions::stale(writer, before, SWEEP_COUNT_MAX)?;
             for id in &stale {
                 objects.extend(files::forget(writer, id)?);
+                objects.extend(files::forget_documents(writer, id)?);
+                cleanings::forget(writer, id)?;
                 versions::forget(writer, id)?;
             }
             let ended_waiver_count = versions::end_waivers(writer, now)?;

@@ -82,6 +82,13 @@ pub(crate) fn forget(writer: &mut Writer<'_>, version_id: &str) -> Result<Vec<Ob
     ids.iter().map(|id| ObjectId::parse(id)).collect()
 }
 
+/// Takes the documents of an open version away. Gives their objects.
+pub(crate) fn forget_documents(writer: &mut Writer<'_>, version_id: &str) -> Result<Vec<ObjectId>, Problem> {
+    let sql = "DELETE FROM data_document WHERE version_id = $1 RETURNING object_id";
+    let ids = writer.query(sql, &[version_id.into()], |row| row.text(0))?;
+    ids.iter().map(|id| ObjectId::parse(id)).collect()
+}
+
 /// Keeps a document of a version; one of an inspection carries that one's id.
 pub(crate) fn put_document(
     writer: &mut Writer<'_>,

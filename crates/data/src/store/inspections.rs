@@ -6,10 +6,10 @@ use vault::db::{Bind, DbError, Reader, Row, Writer};
 
 use super::opt_digest;
 use crate::limits::{ATTEMPT_COUNT_MAX, INSPECTION_COUNT_MAX};
-use crate::types::{FoundFinding, Inspection, InspectionState, Verdict};
+use crate::types::{FoundFinding, Inspection, InspectionState, Task, Verdict};
 
 const COLUMNS: &str = "inspection_id, version_id, workspace, state, queued_at, queued_by, started_at, ended_at, attempt_count, \
-                       stage, done_count, total_count, verdict, report_sha256, fault";
+                       stage, done_count, total_count, verdict, report_sha256, fault, task";
 
 fn inspection_from(row: &Row<'_>) -> Result<Inspection, DbError> {
     let state = row.text(3)?;
@@ -17,7 +17,7 @@ fn inspection_from(row: &Row<'_>) -> Result<Inspection, DbError> {
         id: row.text(0)?,
         version_id: row.text(1)?,
         workspace: row.text(2)?,
-        state: InspectionState::ALL.into_iter().find(|known| known.word() == state).ok_or(DbError::Shape(3))?,
+        state: InspectionState::parse(&state).ok_or(DbError::Shape(3))?,
         queued_at: Micros(row.int(4)?),
         queued_by: row.text(5)?,
         started_at: row.opt_int(6)?.map(Micros),
@@ -29,6 +29,7 @@ fn inspection_from(row: &Row<'_>) -> Result<Inspection, DbError> {
         verdict: row.opt_text(12)?.as_deref().and_then(Verdict::parse),
         report_sha256: opt_digest(row, 13)?,
         fault: row.opt_text(14)?,
+        task: Task::parse(&row.text(15)?).ok_or(DbError::Shape(15))?,
     })
 }
 
@@ -37,6 +38,17 @@ pub(crate) fn queue(
     writer: &mut Writer<'_>,
     version_id: &str,
     workspace: &str,
+    caller: &str,
+    at: Micros,
+) -> Result<Inspection, Problem> {
+    queue_task(writer, Task::Inspect, (version_id, workspace), caller, at)
+}
+
+/// Queues a task for a version of a workspace, unless one waits or runs already.
+pub(crate) fn queue_task(
+    writer: &mut Writer<'_>,
+    task: Task,
+    (version_id, workspace): (&str, &str),
     caller: &str,
     at: Micros,
 ) -> Result<Inspection, Problem> {
@@ -50,8 +62,8 @@ pub(crate) fn queue(
     let id = random_id();
     writer.execute(
         "INSERT INTO data_inspection (inspection_id, version_id, workspace, state, queued_at, queued_by, attempt_count, stage,
-             done_count, cancelled) VALUES ($1, $2, $3, 'queued', $4, $5, 0, '', 0, 0)",
-        &[(&id).into(), version_id.into(), workspace.into(), at.0.into(), caller.into()],
+             done_count, cancelled, task) VALUES ($1, $2, $3, 'queued', $4, $5, 0, '', 0, 0, $6)",
+        &[(&id).into(), version_id.into(), workspace.into(), at.0.into(), caller.into(), task.word().into()],
     )?;
     get(writer, &id)?.ok_or_else(|| Problem::internal("a new inspection could not be read back", "the row is not there"))
 }
@@ -72,7 +84,7 @@ pub(crate) fn last(reader: &mut Reader<'_>, version_id: &str) -> Result<Option<I
 /// The last inspection of a version that left a report.
 pub(crate) fn last_done(reader: &mut Reader<'_>, version_id: &str) -> Result<Option<Inspection>, DbError> {
     let sql = format!(
-        "SELECT {COLUMNS} FROM data_inspection WHERE version_id = $1 AND state = 'done' ORDER BY queued_at DESC, inspection_id DESC LIMIT 1"
+        "SELECT {COLUMNS} FROM data_inspection WHERE version_id = $1 AND state = 'done' AND task = 'inspect' ORDER BY queued_at DESC, inspection_id DESC LIMIT 1"
     );
     reader.query_one(&sql, &[version_id.into()], inspection_from)
 }
@@ -142,6 +154,16 @@ pub(crate) fn finish(
         "UPDATE data_inspection SET state = 'done', verdict = $1, report_sha256 = $2, ended_at = $3, stage = 'done'
          WHERE inspection_id = $4 AND state = 'running' AND runner = $5 AND cancelled = 0",
         &[verdict.word().into(), Bind::Bytes(report_sha256), at.0.into(), id.into(), runner.into()],
+    )?;
+    Ok(changed == 1)
+}
+
+/// A task that leaves no report ends well. Gives whether it was still `runner`'s to end.
+pub(crate) fn complete(writer: &mut Writer<'_>, id: &str, runner: &str, at: Micros) -> Result<bool, DbError> {
+    let changed = writer.execute(
+        "UPDATE data_inspection SET state = 'done', ended_at = $1, stage = 'done'
+         WHERE inspection_id = $2 AND state = 'running' AND runner = $3 AND cancelled = 0",
+        &[at.0.into(), id.into(), runner.into()],
     )?;
     Ok(changed == 1)
 }

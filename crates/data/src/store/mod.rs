@@ -1,8 +1,10 @@
 //! All SQL of this room. Writes run inside `Db::write`, which takes the verb's permit and commits the change together with its
 //! record; an inspection's progress alone is book-keeping of the server's own.
 
+pub(crate) mod cleanings;
 pub(crate) mod files;
 pub(crate) mod inspections;
+pub(crate) mod retrain;
 pub(crate) mod sources;
 pub(crate) mod versions;
 
@@ -36,6 +38,7 @@ pub fn locate(reader: &mut Reader<'_>, workspace: &str, target: &Target, now: Mi
         exists: true,
         workspace: Some(workspace.to_owned()),
         id: Some(id.clone()),
+        dataset: Some(id.clone()),
         owner: Some(owner),
         ..Facts::default()
     };
@@ -48,6 +51,7 @@ pub fn locate(reader: &mut Reader<'_>, workspace: &str, target: &Target, now: Mi
         exists: true,
         workspace: Some(workspace.to_owned()),
         id: Some(version.id),
+        dataset: Some(id.clone()),
         owner: Some(version.committer),
         data: Some(DataFacts {
             state: if is_waiver_over(version.state, version.waiver_until, now) { DataState::Quarantined } else { version.state },

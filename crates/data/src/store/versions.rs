@@ -100,20 +100,30 @@ pub(crate) fn list(reader: &mut Reader<'_>, dataset_id: &str, below: i64, count:
     reader.query(&sql, &[dataset_id.into(), below.into(), count.into()], version_from)
 }
 
-/// The next data sets of a workspace, by name.
+/// The next data sets of a workspace, or of these of it, by name.
 pub(crate) fn datasets(
     reader: &mut Reader<'_>,
-    workspace: &str,
+    (workspace, only): (&str, Option<&[String]>),
     after: &str,
     count: i64,
     now: Micros,
 ) -> Result<Vec<DatasetSummary>, DbError> {
-    let sql = "SELECT d.dataset_id, d.name, d.created_at, d.created_by, d.last_number,
+    let mut binds: Vec<Bind<'_>> = vec![workspace.into(), after.into(), count.into(), now.0.into()];
+    let mut narrowed = String::new();
+    if let Some(ids) = only {
+        let first = binds.len();
+        let places: Vec<String> = (1..=ids.len()).map(|place| format!("${}", first + place)).collect();
+        narrowed = format!("AND d.dataset_id IN ({})", places.join(", "));
+        binds.extend(ids.iter().map(Bind::from));
+    }
+    let sql = format!(
+        "SELECT d.dataset_id, d.name, d.created_at, d.created_by, d.last_number,
                    (SELECT v.state FROM data_version v WHERE v.dataset_id = d.dataset_id AND v.number = d.last_number),
                    (SELECT MAX(v.number) FROM data_version v WHERE v.dataset_id = d.dataset_id AND v.state = 'admitted'
                        AND (v.waiver_until IS NULL OR v.waiver_until > $4))
-               FROM data_set d WHERE d.workspace = $1 AND d.name > $2 ORDER BY d.name LIMIT $3";
-    reader.query(sql, &[workspace.into(), after.into(), count.into(), now.0.into()], |row| {
+               FROM data_set d WHERE d.workspace = $1 AND d.name > $2 {narrowed} ORDER BY d.name LIMIT $3"
+    );
+    reader.query(&sql, &binds, |row| {
         Ok(DatasetSummary {
             id: row.text(0)?,
             name: row.text(1)?,
@@ -236,7 +246,12 @@ pub(crate) fn add_parent(writer: &mut Writer<'_>, version_id: &str, parent_id: &
 pub(crate) fn parents(reader: &mut Reader<'_>, version_id: &str) -> Result<Vec<Parent>, DbError> {
     let sql = "SELECT v.number, p.how FROM data_parent p JOIN data_version v ON v.version_id = p.parent_id
                WHERE p.version_id = $1 ORDER BY v.number";
-    reader.query(sql, &[version_id.into()], |row| Ok(Parent { number: row.int(0)?, how: row.text(1)? }))
+    let mut parents =
+        reader.query(sql, &[version_id.into()], |row| Ok(Parent { number: row.int(0)?, how: row.text(1)?, cleaning: None }))?;
+    if let Some(parent) = parents.iter_mut().find(|parent| parent.how == "cleaned") {
+        parent.cleaning = super::cleanings::get(reader, version_id)?.map(|(_, cleaning)| cleaning);
+    }
+    Ok(parents)
 }
 
 /// The version before `number` that is admitted, to compare with.
@@ -334,7 +349,10 @@ pub(crate) fn end_waivers(writer: &mut Writer<'_>, now: Micros) -> Result<u64, D
 }
 
 /// The accounts of one hand: `principal`, its owner if it is a service account, and the service accounts of both.
-pub(crate) fn hands(reader: &mut Reader<'_>, principal: &str) -> Result<Vec<String>, DbError> {
+///
+/// # Errors
+/// [`DbError`] of the engine.
+pub fn hands(reader: &mut Reader<'_>, principal: &str) -> Result<Vec<String>, DbError> {
     let sql = "SELECT owner FROM principal WHERE id = $1 AND kind = 'service'";
     let owner = reader.query_one(sql, &[principal.into()], |row| row.text(0))?;
     let person = owner.filter(|owner| !owner.is_empty()).unwrap_or_else(|| principal.to_owned());

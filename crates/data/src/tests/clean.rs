@@ -1,35 +1,254 @@
-//! A version without some rows of another one.
+//! A version without some rows of another one: who gets it, what is kept of it, and what became of what was trained.
 
+use std::sync::atomic::Ordering;
+
+use gate::DataState;
+use inspection::catalogue;
 use kernel::Kind;
+use lineage::Trust;
+use lineage::record::{self, Scene, VersionSource};
 
 use super::support::*;
 use crate::ops::*;
-use crate::{Cleaned, Parent, VersionName};
+use crate::{CommitWish, DocumentKind, InspectionState, Wanted};
+
+const LINES: &[u8] = b"r0\nr1\nr2\nr3\n";
+
+fn clean(world: &World, rows: RowsWish) -> CleanVersion {
+    CleanVersion {
+        room: world.room.clone(),
+        dataset: "d".to_owned(),
+        version: "1".to_owned(),
+        rows,
+        why: "row 1 is poisoned".to_owned(),
+        retrain: true,
+    }
+}
+
+fn ranges(ranges: &[(u64, u64)]) -> RowsWish {
+    RowsWish { ranges: ranges.to_vec(), findings: Vec::new() }
+}
+
+async fn text(world: &World, version: &str, path: &str) -> String {
+    let read = ReadFile { wanted: Wanted::Whole, ..world.read("d", version, path) };
+    let crate::Fetched::File(download) = world.call(read).await.unwrap() else { unreachable!("it is there") };
+    String::from_utf8(whole(download.body).await).unwrap()
+}
 
 #[test]
-fn a_cleaned_version_says_what_it_was_made_from() {
+fn a_cleaned_version_is_what_the_server_saw_and_says_what_it_lacks() {
     on_both_engines(|world| async move {
-        world.committed("d", &[("a.csv", b"x\n1\n2\n3\n")], told()).await;
+        let wish = CommitWish { contract: Some("a contract".to_owned()), ..told() };
+        world.committed("d", &[("a.csv", LINES), ("b.csv", LINES)], wish).await;
+        world.classes("health");
         world.inspected().await;
-        let id = world.opened_version("d").await.unwrap();
-        world.call(world.put("d", &id, "a.csv", b"x\n1\n3\n")).await.unwrap();
-        let clean = |from, rows| CleanVersion {
-            room: world.room.clone(),
-            dataset: "d".to_owned(),
-            version: id.clone(),
-            cleaned: Cleaned { from, rows, why: "row 1 is poisoned".to_owned() },
-        };
-        assert_eq!(kind(world.call(clean(VersionName::Number(9), vec![(1, 1)])).await), Kind::NotFound);
-        assert_eq!(kind(world.call(clean(VersionName::Number(1), vec![])).await), Kind::Invalid);
-        world.call(clean(VersionName::Number(1), vec![(1, 1)])).await.unwrap();
+        assert_eq!(kind(world.call(clean(&world, ranges(&[]))).await), Kind::Invalid);
+        assert_eq!(kind(world.call(clean(&world, ranges(&[(2, 1)]))).await), Kind::Invalid);
+        let asked = world.call(clean(&world, ranges(&[(2, 2), (1, 1)]))).await.unwrap();
+        assert_eq!(asked.removed_count, 2);
+        let open = world.shown("d", &asked.version_id).await.version;
+        assert!(open.classes.health && open.state == DataState::Open, "it is guarded as its parent from the first moment");
+        assert_eq!(world.inspected().await, Ended::Cleaned { number: 2 });
         let shown = world.shown("d", "2").await;
-        assert_eq!(shown.parents, [Parent { number: 1, how: "cleaned".to_owned() }]);
+        let cleaning = shown.parents[0].cleaning.clone().unwrap();
+        assert_eq!((shown.parents[0].number, shown.parents[0].how.as_str(), cleaning.removed_count), (1, "cleaned", 2));
+        assert_eq!((cleaning.parent_row_count, cleaning.rows_sha256), (Some(8), asked.rows_sha256));
         assert_eq!(shown.version.source_uri, told().source_uri, "its origin is that of the other one");
+        assert_eq!(text(&world, "2", "a.csv").await, "r0\nr3\n");
+        assert_eq!(text(&world, "2", "b.csv").await.as_bytes(), LINES);
+        for (document, expected) in [(DocumentKind::Removed, "[[1,2]]"), (DocumentKind::Contract, "a contract")] {
+            let read =
+                ReadDocument { room: world.room.clone(), dataset: "d".to_owned(), version: "2".to_owned(), kind: document };
+            let bytes = whole(world.call(read).await.unwrap().body).await;
+            assert!(String::from_utf8(bytes).unwrap().contains(expected));
+        }
+        *world.worker.rows.lock() = Some(6);
         world.inspected().await;
         let job = world.worker.jobs.lock().last().cloned().unwrap();
         assert_eq!(job.reference.unwrap().name, "d@1", "it is compared with the other one");
+        assert_eq!(world.shown("d", "2").await.version.row_count, Some(6));
         let recorded = world.gate.recorded();
-        let cleaned = recorded.iter().find(|line| line.starts_with("sealed datasets.clean done")).unwrap();
-        assert!(cleaned.contains("removed_row_count=1") && cleaned.contains("removed_rows_sha256="), "{cleaned}");
+        let sealed = recorded.iter().find(|line| line.starts_with("sealed cleanings.run done")).unwrap();
+        assert!(sealed.contains("removed_row_count=2") && sealed.contains("removed_rows_sha256="), "{sealed}");
     });
+}
+
+#[test]
+fn rows_of_findings_are_looked_up_in_the_report() {
+    on_both_engines(|world| async move {
+        world.committed("d", &[("a.csv", LINES)], told()).await;
+        let by =
+            |findings: &[&str]| RowsWish { ranges: Vec::new(), findings: findings.iter().map(|id| (*id).to_owned()).collect() };
+        assert_eq!(kind(world.call(clean(&world, by(&["poisoning.label_flips"]))).await), Kind::Conflict, "no report yet");
+        world.worker.finds.lock().extend([&catalogue::LABEL_FLIPS, &catalogue::OUTLIERS]);
+        *world.worker.suspects.lock() = Some(serde_json::json!({ "rows": 4, "suspects": [
+            { "row": 3, "score": 0.9, "reasons": [{ "reason": "label", "given": "1", "expected": "0", "probability": 0.1 }] },
+            { "row": 0, "score": 0.8, "reasons": [{ "reason": "trigger", "trigger": 0 }] },
+        ] }));
+        world.inspected().await;
+        assert_eq!(kind(world.call(clean(&world, by(&["poisoning.outliers"]))).await), Kind::Conflict, "its rows are not listed");
+        assert_eq!(kind(world.call(clean(&world, by(&["personal.health"]))).await), Kind::Invalid, "it was not found");
+        let asked = world.call(clean(&world, by(&["poisoning.label_flips"]))).await.unwrap();
+        assert_eq!(asked.removed_count, 1);
+        world.inspected().await;
+        assert_eq!(text(&world, "2", "a.csv").await, "r0\nr1\nr2\n");
+        let cleaning = world.shown("d", "2").await.parents[0].cleaning.clone().unwrap();
+        assert_eq!(cleaning.findings, ["poisoning.label_flips"]);
+    });
+}
+
+#[test]
+fn what_broke_off_leaves_no_version_and_no_bytes() {
+    on_both_engines(|world| async move {
+        world.committed("d", &[("a.csv", LINES)], told()).await;
+        world.inspected().await;
+        world.worker.dies.store(true, Ordering::SeqCst);
+        let asked = world.call(clean(&world, ranges(&[(1, 1)]))).await.unwrap();
+        assert!(matches!(world.inspected().await, Ended::Failed { .. }));
+        let shown = world.shown("d", &asked.version_id).await;
+        assert_eq!((shown.version.state, shown.version.number), (DataState::Open, None));
+        assert_eq!(shown.inspection.unwrap().state, InspectionState::Failed);
+        assert!(world.runner().step().await.unwrap().is_none(), "it is not tried for ever");
+        world.gate.clock.advance_secs(2 * 86_400);
+        let swept = world.call(SweepData { room: world.room.clone() }).await.unwrap();
+        assert_eq!(swept.expired_count, 1);
+    });
+}
+
+#[test]
+fn a_version_with_other_rows_than_were_kept_is_refused() {
+    on_both_engines(|world| async move {
+        world.committed("d", &[("a.csv", LINES)], told()).await;
+        world.inspected().await;
+        world.call(clean(&world, ranges(&[(1, 1)]))).await.unwrap();
+        world.inspected().await;
+        *world.worker.rows.lock() = Some(4);
+        world.inspected().await;
+        assert_eq!(world.state("d", "2").await, DataState::Refused);
+    });
+}
+
+#[test]
+fn what_was_trained_on_it_is_queued_to_be_trained_again() {
+    on_both_engines(|world| async move {
+        world.committed("d", &[("a.csv", LINES)], told()).await;
+        world.inspected().await;
+        world.training().await;
+        let trained =
+            |version: &str| ShowTrained { room: world.room.clone(), dataset: "d".to_owned(), version: version.to_owned() };
+        let found = world.call(trained("1")).await.unwrap();
+        let names: Vec<_> = found.things.iter().map(|thing| (thing.kind.as_str(), thing.name.as_str(), thing.trust)).collect();
+        assert_eq!(names, [("run", "run1", Trust::Observed), ("model_version", "rm_1/1", Trust::Claimed)]);
+        assert!(found.requests.is_empty());
+        world.call(clean(&world, ranges(&[(1, 1)]))).await.unwrap();
+        world.inspected().await;
+        let found = world.call(trained("2")).await.unwrap();
+        assert!(found.things.is_empty(), "nothing was trained on the new one yet");
+        let mut asked: Vec<_> = found.requests.iter().map(|one| (one.subject.name.as_str(), one.state.as_str())).collect();
+        asked.sort_unstable();
+        assert_eq!(asked, [("rm_1/1", "queued"), ("run1", "queued")]);
+        assert!(found.requests.iter().all(|one| one.trained_on == "d/1" && one.replaced_by == "d/2"));
+        let through_the_parent = world.call(trained("1")).await.unwrap();
+        assert_eq!(through_the_parent.requests.len(), 2);
+        let kinds: Vec<_> = through_the_parent.things.iter().map(|thing| thing.kind.as_str()).collect();
+        assert!(kinds.contains(&"data_version"), "the cleaned one stems from it: {kinds:?}");
+    });
+}
+
+#[test]
+fn a_data_set_with_a_contract_lets_no_committer_bring_another() {
+    on_both_engines(|world| async move {
+        world.committed("d", &[("a.csv", LINES)], told()).await;
+        let set = |text: &str| SetContract {
+            room: world.room.clone(),
+            dataset: "d".to_owned(),
+            contract: text.to_owned(),
+            reason: "reviewed".to_owned(),
+        };
+        let read = || ReadContract { room: world.room.clone(), dataset: "d".to_owned() };
+        assert_eq!(kind(world.call(read()).await), Kind::NotFound);
+        world.call(set("first")).await.unwrap();
+        world.call(set("agreed")).await.unwrap();
+        assert_eq!(whole(world.call(read()).await.unwrap().body).await, b"agreed");
+        let id = world.opened_version("d").await.unwrap();
+        world.call(world.put("d", &id, "a.csv", LINES)).await.unwrap();
+        let lax = CommitWish { contract: Some("lax".to_owned()), ..told() };
+        assert_eq!(kind(world.call(world.commit("d", &id, lax)).await), Kind::Conflict);
+        world.call(world.commit("d", &id, told())).await.unwrap();
+        world.inspected().await;
+        world.inspected().await;
+        let job = world.worker.jobs.lock().last().cloned().unwrap();
+        assert_eq!(job.contract_yaml.as_deref(), Some("agreed"), "although the committer brought none");
+    });
+}
+
+#[test]
+fn a_version_is_checked_against_others_that_are_admitted() {
+    on_both_engines(|world| async move {
+        let use_it = |version: &str, apart| UseVersion {
+            room: world.room.clone(),
+            dataset: "keys".to_owned(),
+            version: version.to_owned(),
+            apart,
+        };
+        world.committed("keys", &[("k.csv", LINES)], told()).await;
+        assert_eq!(kind(world.call(use_it("1", false)).await), Kind::Conflict, "it is not admitted yet");
+        let early = world.call(use_it("1", true)).await.unwrap();
+        world.admit_all("keys").await;
+        let id = world.call(use_it("admitted", false)).await.unwrap();
+        assert_eq!(id, early);
+        let others = vec![crate::OtherVersion { name: "customers".to_owned(), version_id: id, apart: false }];
+        world.committed("d", &[("a.csv", LINES)], CommitWish { others, ..told() }).await;
+        world.inspected().await;
+        let job = world.worker.jobs.lock().last().cloned().unwrap();
+        assert_eq!((job.others[0].name.as_str(), job.others[0].version.as_str()), ("customers", "keys@1"));
+        assert_eq!(job.others[0].files[0].path, "k.csv");
+        let twice = vec![
+            crate::OtherVersion { name: "x".to_owned(), version_id: early.clone(), apart: false },
+            crate::OtherVersion { name: "x".to_owned(), version_id: early, apart: true },
+        ];
+        let open = world.opened_version("d").await.unwrap();
+        world.call(world.put("d", &open, "a.csv", LINES)).await.unwrap();
+        assert_eq!(kind(world.call(world.commit("d", &open, CommitWish { others: twice, ..told() })).await), Kind::Invalid);
+    });
+}
+
+impl World {
+    fn classes(&self, class: &'static str) {
+        self.worker.classes.lock().push(class);
+    }
+
+    /// The newest version of a data set passes: its address is trusted.
+    async fn admit_all(&self, dataset: &str) {
+        let source = NewSource {
+            name: "example".to_owned(),
+            pattern: "https://data.example/*".to_owned(),
+            key: crate::SourceKey::Address,
+            data_owner: "example".to_owned(),
+            licence: "CC-BY-4.0".to_owned(),
+            purposes: Vec::new(),
+        };
+        self.call(AddSource { room: self.room.clone(), source }).await.unwrap();
+        self.inspected().await;
+        assert_eq!(self.state(dataset, "latest").await, DataState::Admitted);
+    }
+
+    /// A run that read version 1, and a model that it is said to have given.
+    async fn training(&self) {
+        let db = self.opened.db.clone();
+        let done: Result<(), kernel::Problem> = self
+            .gate
+            .permit_for(gate::Target::Workspace, move |permit| async move {
+                let scene = Scene::of(&permit)?;
+                db.write(&permit, move |writer| {
+                    record::data_read(writer, &scene, "d", 1, Some(("run1", Trust::Observed)), "training")?;
+                    let source = VersionSource { run: Some(("run1", Trust::Claimed)), ..VersionSource::default() };
+                    record::version_registered(writer, &scene, "rm_1", 1, &source)?;
+                    Ok(((), gate::Outcome::done()))
+                })
+                .await
+            })
+            .await;
+        done.unwrap();
+    }
 }

@@ -8,7 +8,8 @@ use bytes::Bytes;
 use futures_util::{StreamExt, stream};
 use gate::{Attempt, BoxFuture, DataState, Operation};
 use inspection::{
-    Finding, FindingKind, InspectionError, InspectionReport, JobSpec, Progress, ReadRequest, Screen, ScreenState, Summary,
+    CleanCount, Finding, FindingKind, InspectionError, InspectionReport, JobSpec, Progress, ReadRequest, Screen, ScreenState,
+    Summary, Taken,
 };
 use kernel::{FakeClock, Kind, Problem, Secret};
 use parking_lot::Mutex;
@@ -19,7 +20,7 @@ use vault::keys::{KeyFile, Keyring};
 use vault::objects::{Body, Objects};
 
 use crate::ops::*;
-use crate::{CommitWish, Data, DataConfig, Inspect, ReadBytes, Runner, VerdictPolicy};
+use crate::{CommitWish, Data, DataConfig, Inspect, ReadBytes, Runner, TakeFiles, VerdictPolicy};
 
 /// One engine under test.
 pub(super) struct World {
@@ -35,6 +36,10 @@ pub(super) struct World {
 pub(super) struct Double {
     /// What it finds.
     pub(super) finds: Mutex<Vec<&'static FindingKind>>,
+    /// How many rows it counts; 7 if no test says otherwise.
+    pub(super) rows: Mutex<Option<u64>>,
+    /// What stands in the poisoning section.
+    pub(super) suspects: Mutex<Option<serde_json::Value>>,
     /// What classes.
     pub(super) classes: Mutex<Vec<&'static str>>,
     /// The jobs that it was given.
@@ -71,39 +76,58 @@ impl Inspect for Double {
             Ok(self.report(job))
         })
     }
+
+    /// Leaves lines out: a row is a line of a file, and every file is one.
+    fn clean<'a>(
+        &'a self,
+        job: &'a JobSpec,
+        read: &'a ReadBytes<'a>,
+        take: &'a TakeFiles<'a>,
+        _: &'a (dyn Fn(Progress) + Send + Sync),
+        cancelled: BoxFuture<'a, ()>,
+    ) -> BoxFuture<'a, Result<CleanCount, InspectionError>> {
+        Box::pin(async move {
+            self.jobs.lock().push(job.clone());
+            if self.hangs.load(Ordering::SeqCst) {
+                cancelled.await;
+                return Err(InspectionError::Cancelled);
+            }
+            let rows = job.clean.clone().unwrap().rows;
+            let gone = |row: u64| rows.iter().any(|(first, last)| (*first..=*last).contains(&row));
+            let mut row = 0;
+            for (file, spec) in job.files.iter().enumerate() {
+                let length = u32::try_from(spec.size_bytes).unwrap();
+                let bytes = read(ReadRequest { file, offset: 0, length }).await.map_err(InspectionError::Source)?;
+                let lines: Vec<&[u8]> = bytes.split_inclusive(|byte| *byte == b'\n').collect();
+                let numbers = row..row + lines.len() as u64;
+                row = numbers.end;
+                if !numbers.clone().any(gone) {
+                    take(Taken::Keep(file)).await.map_err(InspectionError::Store)?;
+                    continue;
+                }
+                take(Taken::Begin(file)).await.map_err(InspectionError::Store)?;
+                for (_, line) in numbers.zip(lines).filter(|(row, _)| !gone(*row)) {
+                    take(Taken::Bytes(Bytes::copy_from_slice(line))).await.map_err(InspectionError::Store)?;
+                    if self.dies.load(Ordering::SeqCst) {
+                        return Err(InspectionError::Died("killed by a test".to_owned()));
+                    }
+                }
+                take(Taken::End).await.map_err(InspectionError::Store)?;
+            }
+            let removed_count = rows.iter().map(|(first, last)| last - first + 1).sum();
+            Ok(CleanCount { row_count: row, removed_count })
+        })
+    }
 }
 
 impl Double {
     fn report(&self, job: &JobSpec) -> InspectionReport {
         let classes = self.classes.lock().iter().map(|class| (*class).to_owned()).collect();
-        let mut report = InspectionReport {
-            schema: "strongroom.inspection/1".to_owned(),
-            dataset: job.dataset.clone(),
-            version: job.version.clone(),
-            manifest_sha256: job.manifest_sha256.clone(),
-            files: job.files.clone(),
-            worker_version: "double".to_owned(),
-            confinement: inspection::Confinement::default(),
-            seed: job.seed,
-            started_us: job.now_us,
-            ended_us: job.now_us,
-            cpu_ms: 0,
-            memory_peak_bytes: 0,
-            contract_sha256: None,
-            reference: job.reference.as_ref().map(|reference| reference.name.clone()),
-            screens: Screen::WORKER.into_iter().map(|screen| (screen, ScreenState::Ran)).collect(),
-            findings: Vec::new(),
-            summary: Summary { row_count: 7, column_count: 3, classes, ..Summary::default() },
-            view: inspection::View::default(),
-            table: None,
-            profile: inspection::Section::of(&serde_json::json!({"columns": 3})).ok(),
-            contract: None,
-            contract_proposal: None,
-            drift: None,
-            personal: None,
-            poisoning: None,
-            guarded: None,
-        };
+        let mut report = InspectionReport::of_job(job, "double");
+        report.screens = Screen::WORKER.into_iter().map(|screen| (screen, ScreenState::Ran)).collect();
+        report.summary = Summary { row_count: self.rows.lock().unwrap_or(7), column_count: 3, classes, ..Summary::default() };
+        report.profile = inspection::Section::of(&serde_json::json!({"columns": 3})).ok();
+        report.poisoning = self.suspects.lock().as_ref().and_then(|value| inspection::Section::of(value).ok());
         report.add_findings(self.finds.lock().iter().map(|kind| Finding::new(kind, "as a test says")));
         report
     }

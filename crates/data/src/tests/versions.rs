@@ -71,6 +71,12 @@ fn lists_are_paged_and_narrowed() {
         let versions = ShowDataset { room: world.room.clone(), dataset: "b".to_owned(), after: None, rows: Some(1) };
         let versions = world.call(versions).await.unwrap();
         assert_eq!((versions.rows[0].number, versions.next), (Some(2), Some(2)));
+        let b = world.opened.system.read(|reader| {
+            Ok(reader.query_one("SELECT dataset_id FROM data_set WHERE name = 'b'", &[], |row| row.text(0))?.unwrap())
+        });
+        world.gate.set_scope(gate::Scope::Datasets(vec![b.await.unwrap()]));
+        let only = world.call(page(None, 9)).await.unwrap();
+        assert_eq!(only.rows.iter().map(|row| row.name.as_str()).collect::<Vec<_>>(), ["b"]);
         world.gate.set_scope(gate::Scope::Nothing);
         assert!(world.call(page(None, 2)).await.unwrap().rows.is_empty());
     });

@@ -39,6 +39,7 @@ pub fn locate(reader: &mut Reader<'_>, workspace_id: &str, target: &Target) -> R
                 row: Some(row.int(0)?),
                 id: Some(dataset_id.clone()),
                 owner: Some(row.text(1)?),
+                dataset: None,
                 data: None,
             })
         },

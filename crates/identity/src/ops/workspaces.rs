@@ -63,7 +63,7 @@ impl Operation for ListWorkspaces {
             (Scope::Workspaces(ids), None) => Some(ids.clone()),
             (Scope::Workspaces(ids), Some(narrowed)) => Some(ids.iter().filter(|id| **id == narrowed).cloned().collect()),
             (_, Some(narrowed)) => Some(vec![narrowed]),
-            (Scope::Nothing | Scope::Only { .. }, None) => Some(Vec::new()),
+            (Scope::Nothing | Scope::Only { .. } | Scope::Datasets(_), None) => Some(Vec::new()),
         };
         self.room.db.read(&permit, move |reader| Ok(store::list_workspaces(reader, only.as_deref(), &self.page)?)).await
     }

@@ -145,7 +145,19 @@ pub(super) fn drift(report: &InspectionReport) -> String {
         .filter(|column| column.drifted)
         .map(|column| format!("<li><code>{}</code> {}</li>", Escaped(&column.column), Escaped(&column.detail)))
         .collect();
-    section("Drift", &lead, &format!("<div class=\"chart\">{}</div><ul>{details}</ul>", charts::drift(shown)))
+    let segments: String = report
+        .view
+        .segments
+        .iter()
+        .take(VIEW_ROW_COUNT_MAX)
+        .map(|segment| {
+            // A number that a worker sent may be none.
+            let share = if segment.explained_share.is_finite() { segment.explained_share.clamp(0.0, 1.0) * 100.0 } else { 0.0 };
+            format!("<li><code>{}</code> {share:.0} %: {}</li>", Escaped(&segment.segment), Escaped(&segment.detail))
+        })
+        .collect();
+    let explained = if segments.is_empty() { String::new() } else { format!("<h3>Where it comes from</h3><ul>{segments}</ul>") };
+    section("Drift", &lead, &format!("<div class=\"chart\">{}</div><ul>{details}</ul>{explained}", charts::drift(shown)))
 }
 
 pub(super) fn columns(view: &View) -> String {

@@ -43,6 +43,12 @@ fn report(name: &str) -> InspectionReport {
             drifted: true,
             detail: name.to_owned(),
         }],
+        segments: vec![crate::SegmentView {
+            column: name.to_owned(),
+            segment: name.to_owned(),
+            explained_share: f64::NAN,
+            detail: name.to_owned(),
+        }],
         poisoning: Some(PoisonView {
             row_count: 100,
             suspect_count: 3,
@@ -79,9 +85,12 @@ fn report(name: &str) -> InspectionReport {
         contract: None,
         contract_proposal: None,
         drift: None,
+        segments: None,
         personal: None,
         poisoning: None,
         guarded: None,
+        scan: None,
+        origin: None,
     };
     report.add_findings([finding]);
     report

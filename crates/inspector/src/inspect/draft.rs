@@ -1,9 +1,10 @@
 //! A report while it is made.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::time::Instant;
 
-use inspection::{Confinement, Finding, InspectionReport, JobSpec, Screen, ScreenState, Section, Summary, View, catalogue};
+use inspection::{Finding, InspectionReport, JobSpec, Screen, ScreenState, Section, Summary, View, catalogue};
+use profile::drift::segments::Segment;
 use serde::Serialize;
 
 use super::mask;
@@ -22,34 +23,7 @@ pub(crate) struct Draft<'a> {
 
 impl<'a> Draft<'a> {
     pub(super) fn new(job: &JobSpec, news: &'a dyn News) -> Self {
-        let report = InspectionReport {
-            schema: inspection::REPORT_SCHEMA.to_owned(),
-            dataset: job.dataset.clone(),
-            version: job.version.clone(),
-            manifest_sha256: job.manifest_sha256.clone(),
-            files: Vec::new(),
-            worker_version: env!("CARGO_PKG_VERSION").to_owned(),
-            confinement: Confinement::default(),
-            seed: job.seed,
-            started_us: job.now_us,
-            ended_us: job.now_us,
-            cpu_ms: 0,
-            memory_peak_bytes: 0,
-            contract_sha256: None,
-            reference: job.reference.as_ref().map(|reference| reference.name.clone()),
-            screens: BTreeMap::new(),
-            findings: Vec::new(),
-            summary: Summary::default(),
-            view: View::default(),
-            table: None,
-            profile: None,
-            contract: None,
-            contract_proposal: None,
-            drift: None,
-            personal: None,
-            poisoning: None,
-            guarded: None,
-        };
+        let report = InspectionReport { files: Vec::new(), ..InspectionReport::of_job(job, env!("CARGO_PKG_VERSION")) };
         Self { news, started: Instant::now(), report, findings: Vec::new(), personal_columns: None }
     }
 
@@ -71,6 +45,19 @@ impl<'a> Draft<'a> {
     /// Adds a finding.
     pub(super) fn find(&mut self, finding: Finding) {
         self.findings.push(finding);
+    }
+
+    /// Adds to each drifted column's finding which rows the drift goes with.
+    pub(super) fn explain_drift(&mut self, segments: &[Segment]) {
+        self.report.segments = Section::of(&segments).ok();
+        for finding in self.findings.iter_mut().filter(|finding| finding.screen == Screen::Drift) {
+            let [column] = finding.columns.as_slice() else { continue };
+            if let Some(segment) = segments.iter().find(|segment| segment.target == *column) {
+                let kind = catalogue::kind(&finding.id).unwrap_or(&catalogue::COLUMN_DRIFT);
+                let explained = Finding::new(kind, format!("{}; {}", finding.detail, segment.sentence));
+                finding.detail = explained.detail;
+            }
+        }
     }
 
     /// The screen saw all it should.

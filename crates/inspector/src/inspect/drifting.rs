@@ -5,25 +5,29 @@ use profile::Profile;
 use profile::drift::{ColumnDrift, DriftOptions, compare};
 
 use super::draft::Draft;
+use super::segments::Drifted;
 
 /// Columns that get a finding of their own.
 const COLUMN_FINDING_COUNT_MAX: usize = 50;
 
 /// Compares with the reference.
-pub(super) fn conclude(profile: Option<&Profile>, job: &JobSpec, draft: &mut Draft<'_>) {
+pub(super) fn conclude(profile: Option<&Profile>, job: &JobSpec, draft: &mut Draft<'_>) -> Drifted {
     if !job.wants(Screen::Drift) {
-        return;
+        return None;
     }
     let Some(reference) = &job.reference else {
-        return draft.skipped(Screen::Drift, "there is no version to compare with");
+        draft.skipped(Screen::Drift, "there is no version to compare with");
+        return None;
     };
     let Some(profile) = profile else {
-        return draft.failed(Screen::Drift, "there is no profile to compare");
+        draft.failed(Screen::Drift, "there is no profile to compare");
+        return None;
     };
     let before: Profile = match reference.profile.parse() {
         Ok(before) => before,
         Err(error) => {
-            return draft.failed(Screen::Drift, &format!("the profile of `{}` cannot be read: {error}", reference.name));
+            draft.failed(Screen::Drift, &format!("the profile of `{}` cannot be read: {error}", reference.name));
+            return None;
         }
     };
     let report = compare(&before, profile, &DriftOptions::default());
@@ -52,6 +56,7 @@ pub(super) fn conclude(profile: Option<&Profile>, job: &JobSpec, draft: &mut Dra
     let section = draft.section(Screen::Drift, &report);
     draft.report().drift = section;
     draft.ran(Screen::Drift);
+    Some((before, report))
 }
 
 fn picture(column: &ColumnDrift) -> DriftView {

@@ -4,7 +4,7 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use arrow_array::RecordBatch;
-use contract::{Checker, Contract};
+use contract::Checker;
 use inspection::{JobSpec, Screen};
 use personal::ColumnScanner;
 use profile::Profiler;
@@ -12,7 +12,8 @@ use tables::{Table, TableError};
 
 use super::draft::Draft;
 use super::guarded::Guard;
-use super::{personal_data, profiling, validity};
+use super::validity::{self, Promises};
+use super::{personal_data, profiling};
 use crate::THREAD_COUNT;
 use crate::news::News;
 
@@ -23,28 +24,32 @@ pub(super) type Seen<T> = Option<Result<T, String>>;
 pub(super) struct Passed {
     pub profile: Seen<Profiler>,
     pub contract: Seen<Checker>,
+    pub apart: Seen<Checker>,
     pub personal: Seen<ColumnScanner>,
     pub guarded: Seen<Guard>,
 }
+
+/// What must hold: the contract, and that no row is shared with another table.
+pub(super) type Checks<'a> = (Option<&'a Promises>, Option<&'a Promises>);
 
 /// Reads all rows once.
 ///
 /// # Errors
 /// The first file error, by row order. A screen's own error is in its `Seen`.
-pub(super) fn run(job: &JobSpec, table: &Table, contract: Option<&Contract>, draft: &Draft<'_>) -> Result<Passed, TableError> {
+pub(super) fn run(job: &JobSpec, table: &Table, checks: Checks<'_>, draft: &Draft<'_>) -> Result<Passed, TableError> {
     let partitions: Vec<usize> = (0..table.partitions().len()).collect();
     let share = partitions.len().div_ceil(THREAD_COUNT).max(1);
     let done = AtomicU64::new(0);
     let of = table.row_count();
     let parts: Vec<Result<Passed, TableError>> = std::thread::scope(|scope| {
         let work = |part: &[usize]| {
-            let mut passed = Passed::new(job, table, contract);
+            let mut passed = Passed::new(job, table, checks);
             read(table, part, &mut passed, &done, of, draft.news).map(|()| passed)
         };
         let threads: Vec<_> = partitions.chunks(share).map(|part| scope.spawn(move || work(part))).collect();
         threads.into_iter().map(|thread| thread.join().unwrap_or_else(|_| Err(fault()))).collect()
     });
-    let mut whole = Passed::new(job, table, contract);
+    let mut whole = Passed::new(job, table, checks);
     for part in parts {
         whole.merge(part?);
     }
@@ -78,12 +83,13 @@ fn read(
 }
 
 impl Passed {
-    fn new(job: &JobSpec, table: &Table, contract: Option<&Contract>) -> Self {
+    fn new(job: &JobSpec, table: &Table, (contract, apart): Checks<'_>) -> Self {
         let schema = table.schema();
         let needs_profile = [Screen::Profile, Screen::Drift, Screen::Validity].into_iter().any(|screen| job.wants(screen));
         Self {
             profile: needs_profile.then(|| profiling::start(job, schema)),
-            contract: contract.map(|contract| validity::start(job, contract, table)),
+            contract: contract.map(|promises| validity::start(job, promises, table)),
+            apart: apart.map(|promises| validity::start(job, promises, table)),
             personal: job.wants(Screen::Personal).then(|| personal_data::start(schema)),
             guarded: (job.wants(Screen::Guarded) && !job.guarded.is_empty()).then(|| Guard::start(job, schema)),
         }
@@ -92,6 +98,7 @@ impl Passed {
     fn update(&mut self, batch: &RecordBatch, first_row: u64) {
         keep(&mut self.profile, |profiler| profiler.update(batch));
         keep(&mut self.contract, |checker| checker.update(batch, first_row));
+        keep(&mut self.apart, |checker| checker.update(batch, first_row));
         keep(&mut self.personal, |scanner| scanner.update(batch, first_row));
         keep(&mut self.guarded, |guard| guard.update(batch));
     }
@@ -99,6 +106,7 @@ impl Passed {
     fn merge(&mut self, other: Self) {
         join(&mut self.profile, other.profile, Profiler::merge);
         join(&mut self.contract, other.contract, Checker::merge);
+        join(&mut self.apart, other.apart, Checker::merge);
         join(&mut self.personal, other.personal, ColumnScanner::merge);
         join(&mut self.guarded, other.guarded, Guard::merge);
     }

@@ -7,6 +7,7 @@ use tables::{Format, Table};
 
 use super::draft::Draft;
 use super::mask::may_show;
+use super::others::{self, Keys, Other};
 use super::pass::Seen;
 use super::profiling::masked;
 
@@ -34,8 +35,24 @@ pub(super) fn read(job: &JobSpec, draft: &mut Draft<'_>) -> Option<Contract> {
     }
 }
 
+/// A contract with the keys of other tables that its rules need.
+pub(super) struct Promises {
+    pub contract: Contract,
+    pub keys: Keys,
+    /// Which of its tables this is.
+    pub table: Option<String>,
+}
+
+impl Promises {
+    pub(super) fn of(job: &JobSpec, contract: Contract, others: &[Other], draft: &mut Draft<'_>) -> Self {
+        let keys = others::keys(job, &contract, others, draft);
+        let table = contract.table_of(&job.dataset).map(str::to_owned);
+        Self { contract, keys, table }
+    }
+}
+
 /// Makes the checker.
-pub(super) fn start(job: &JobSpec, contract: &Contract, table: &Table) -> Result<Checker, String> {
+pub(super) fn start(job: &JobSpec, promises: &Promises, table: &Table) -> Result<Checker, String> {
     let source = match table.format() {
         Format::Csv => Source::Csv,
         Format::JsonLines => Source::Json,
@@ -47,13 +64,19 @@ pub(super) fn start(job: &JobSpec, contract: &Contract, table: &Table) -> Result
         now_micros: job.now_us,
         seed: job.seed,
         previous_rows: previous.map(|profile| profile.row_count),
-        ..CheckOptions::default()
+        keys: promises.keys.clone(),
     };
-    Checker::new(contract, None, table.schema(), options).map_err(|error| error.to_string())
+    Checker::new(&promises.contract, promises.table.as_deref(), table.schema(), options).map_err(|error| error.to_string())
 }
 
 /// Turns the answers into findings; without a contract, proposes one.
-pub(super) fn conclude(seen: Seen<Checker>, profile: Option<&Profile>, job: &JobSpec, draft: &mut Draft<'_>) {
+pub(super) fn conclude(
+    seen: Seen<Checker>,
+    contract: Option<&Contract>,
+    profile: Option<&Profile>,
+    job: &JobSpec,
+    draft: &mut Draft<'_>,
+) {
     if !job.wants(Screen::Validity) {
         return;
     }
@@ -72,6 +95,11 @@ pub(super) fn conclude(seen: Seen<Checker>, profile: Option<&Profile>, job: &Job
         }
     }
     findings(&report, draft);
+    // Where the data does not hold to its contract, one to which it would hold is proposed too, to be compared with it.
+    if let (true, Some(contract), Some(profile)) = (report.failed > 0, contract, profile) {
+        let table = contract.table_of(&job.dataset).unwrap_or(&job.dataset);
+        draft.report().contract_proposal = contract::propose(&masked(profile, draft), table, Some(contract)).to_yaml().ok();
+    }
     draft.view().rules = report.rules.iter().take(VIEW_COLUMN_COUNT_MAX).filter_map(picture).collect();
     let section = draft.section(Screen::Validity, &report);
     draft.report().contract = section;

@@ -1,8 +1,10 @@
 //! The worker from outside: its sandbox, its protocol, hostile files, and the program for people.
 #![expect(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "tests")]
 
+mod clean;
 mod hostile;
 mod local;
+mod others;
 mod protocol;
 mod sandbox;
 mod worker;

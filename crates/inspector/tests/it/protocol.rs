@@ -13,7 +13,7 @@ use inspection::{Confinement, Finding, InspectionError, InspectionReport, Worker
 use tempfile::TempDir;
 
 /// A program that says `frames`, then does `then` (in shell), in place of the worker.
-fn fake(frames: &[u8], then: &str) -> (TempDir, Worker) {
+pub(super) fn fake(frames: &[u8], then: &str) -> (TempDir, Worker) {
     let folder = tempfile::tempdir().unwrap();
     let program = folder.path().join("fake");
     fs::write(folder.path().join("fake.frames"), frames).unwrap();
@@ -23,9 +23,9 @@ fn fake(frames: &[u8], then: &str) -> (TempDir, Worker) {
 }
 
 /// Reads on for ever, its pipe to the server held open.
-const WAIT: &str = "exec /bin/cat 3>&1 > /dev/null";
+pub(super) const WAIT: &str = "exec /bin/cat 3>&1 > /dev/null";
 
-fn ready() -> Vec<u8> {
+pub(super) fn ready() -> Vec<u8> {
     let confinement = Confinement { landlock_abi: 4, seccomp: true, no_new_privs: true, not_dumpable: true, rlimits: true };
     FromWorker::Ready(Ready { protocol: PROTOCOL, version: "1".into(), confinement }).encode().unwrap()
 }

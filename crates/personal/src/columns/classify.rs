@@ -16,6 +16,8 @@ const WHOLE_SHARE_MIN: f64 = 0.3;
 /// A check digit lets one number in ten pass by chance; a column where nearly all pass is no chance.
 const CHECKED_SHARE_MIN: f64 = 0.95;
 const CHECKED_COUNT_MIN: u64 = 30;
+/// Where the name promises the kind, its check digit need only confirm it: three pass by chance once in a thousand.
+const PROMISED_COUNT_MIN: u64 = 3;
 /// A word list must know this share of the cells.
 const LISTED_SHARE_MIN: f64 = 0.4;
 /// Of sentences, this share must hold a name before a single odd capital counts.
@@ -45,7 +47,7 @@ pub fn column(path: String, header: &Header, values: &Values) -> ColumnReport {
     let words = values.word_count as f64 / values.sampled.max(1) as f64;
     let mut judge = Judge { values, cases: BTreeMap::new(), free_text: words > FREE_TEXT_WORDS };
     judge.by_patterns();
-    judge.by_check_digits();
+    judge.by_check_digits(header);
     judge.by_samples();
     judge.by_header(header);
     let free_text = judge.free_text;
@@ -84,10 +86,12 @@ impl Judge<'_> {
         }
     }
 
-    fn by_check_digits(&mut self) {
+    fn by_check_digits(&mut self, header: &Header) {
+        let promised = header.says.map(|(kind, _, _)| kind);
         for (kind, count) in &self.values.checked {
             let share = *count as f64 / self.values.sampled.max(1) as f64;
-            if share >= CHECKED_SHARE_MIN && *count >= CHECKED_COUNT_MIN && self.values.distinct() >= CHECKED_COUNT_MIN as f64 {
+            let needed = if promised == Some(*kind) { PROMISED_COUNT_MIN } else { CHECKED_COUNT_MIN };
+            if share >= CHECKED_SHARE_MIN && *count >= needed && self.values.distinct() >= needed as f64 {
                 let count = self.scaled(*count);
                 let found = self.values.kinds.get(kind).cloned().unwrap_or_default();
                 self.add(*kind, 0.8, &found, count, Evidence::Values);
@@ -109,7 +113,8 @@ impl Judge<'_> {
         };
         let rivals = [Kind::GivenName, Kind::Surname, Kind::Place, Kind::Person];
         let best = rivals.into_iter().max_by(|a, b| share_of(*a).total_cmp(&share_of(*b)));
-        for (kind, found) in &self.values.sampled_kinds {
+        // A day of the week says something in a sentence, not as a column.
+        for (kind, found) in self.values.sampled_kinds.iter().filter(|(kind, _)| **kind != Kind::Weekday) {
             let share = found.values as f64 / sampled;
             let whole = found.whole as f64 / sampled;
             let recognised = matches!(kind, Kind::Person | Kind::Place | Kind::Address | Kind::Organisation | Kind::Nationality);

@@ -208,6 +208,34 @@ fn a_check_digit_that_always_holds_is_no_chance() {
     check(vec![("number", texts(nhs))], &[Some(Kind::UkNhs)]);
 }
 
+/// Numbers of cards made from their definition (ISO/IEC 7812-1).
+fn cards(count: usize) -> ArrayRef {
+    let made = numbers(11, count).into_iter().map(|number| {
+        let body = format!("4{:014}", number % 100_000_000_000_000);
+        let sum: u32 = body
+            .bytes()
+            .rev()
+            .enumerate()
+            .map(|(place, digit)| {
+                let digit = u32::from(digit - b'0');
+                if place % 2 == 0 { digit * 2 % 10 + digit * 2 / 10 } else { digit }
+            })
+            .sum();
+        format!("{body}{}", (10 - sum % 10) % 10).parse().unwrap()
+    });
+    Arc::new(Int64Array::from_iter_values(made))
+}
+
+#[test]
+fn a_name_that_says_card_needs_few_numbers_and_another_name_many() {
+    for count in [3, 12, 29] {
+        check(vec![("card_number", cards(count)), ("reference", cards(count))], &[Some(Kind::PaymentCard), None]);
+    }
+    check(vec![("reference", cards(60))], &[Some(Kind::PaymentCard)]);
+    let other: ArrayRef = Arc::new(Int64Array::from_iter_values((0..12).map(|row| 4_000_000_000_000_001 + row * 17)));
+    check(vec![("card_number", other)], &[None]);
+}
+
 #[test]
 fn partitions_merge_to_the_same_report() {
     let rows: Vec<String> = numbers(5, 9_000)

@@ -31,12 +31,25 @@ const CHUNK_TOKENS: usize = 400;
 const NAME_BYTES_MAX: usize = 120;
 /// The score of a word that a list knows as a people or a creed.
 const PEOPLE_SCORE: f32 = 0.6;
+/// The score of a day of the week, which is an element of a date (45 CFR 164.514(b)(2)(i)(C)).
+const WEEKDAY_SCORE: f32 = 0.55;
+const WEEKDAYS: [&str; 7] = ["monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"];
 
 /// Finds names in texts.
 #[derive(Debug)]
 pub struct Names {
     lexicon: Lexicon,
     tagger: Tagger,
+}
+
+/// Whether a word is a day of the week: with a capital, or behind `on`, `next`, `last` and the like.
+fn is_weekday(text: &str, token: &Token, word: &str) -> bool {
+    if !WEEKDAYS.iter().any(|day| day.eq_ignore_ascii_case(word)) {
+        return false;
+    }
+    let before = text.get(..token.start).unwrap_or_default().trim_end();
+    let led = before.rsplit(' ').next().is_some_and(|word| ["on", "next", "last", "this", "every", "by"].contains(&word));
+    led || word.starts_with(char::is_uppercase)
 }
 
 impl Names {
@@ -124,6 +137,9 @@ impl Names {
         if self.lexicon.known(word).is_people(word) && PEOPLE_SCORE >= score_min {
             let why = Why::of(Reason::Dictionary);
             hits.push(Hit { kind: Kind::Nationality, start: token.start, end: token.end, score: PEOPLE_SCORE, why });
+        } else if is_weekday(text, token, word) && WEEKDAY_SCORE >= score_min {
+            let why = Why::of(Reason::Dictionary);
+            hits.push(Hit { kind: Kind::Weekday, start: token.start, end: token.end, score: WEEKDAY_SCORE, why });
         }
     }
 }

@@ -126,7 +126,7 @@ impl CreateGrant {
         let workspace = match &resource {
             Resource::Server => None,
             Resource::Workspace(id) => Some(id.clone()),
-            Resource::Experiment(_) | Resource::RegisteredModel(_) => permit.facts().workspace.clone(),
+            Resource::Experiment(_) | Resource::RegisteredModel(_) | Resource::Dataset(_) => permit.facts().workspace.clone(),
         };
         Grant {
             id: format!("g_{}", random_id()),

@@ -20,13 +20,13 @@ impl Operation for RevokeGrant {
     const ACTION: Action = super::GRANTS_REVOKE;
     type Output = ();
 
-    /// What the grant is on; one on a model is judged as its workspace, for the gate looks models up by name.
+    /// What the grant is on; one on a model or data set is judged as its workspace, for the gate looks those up by name.
     fn target(&self) -> Target {
         let resource = self.room.with_judge(|_, index| index.get(&self.id).map(|grant| grant.resource.clone()));
         match resource {
             Some(Resource::Server) => Target::Server,
             Some(Resource::Experiment(id)) => Target::Experiment(id.to_string()),
-            Some(Resource::Workspace(_) | Resource::RegisteredModel(_)) | None => Target::Workspace,
+            Some(Resource::Workspace(_) | Resource::RegisteredModel(_) | Resource::Dataset(_)) | None => Target::Workspace,
         }
     }
 
@@ -38,7 +38,7 @@ impl Operation for RevokeGrant {
         let judged = match &grant.resource {
             Resource::Server => permit.entry().target == gate::TargetKind::Server,
             Resource::Experiment(id) => permit.facts().experiment == Some(*id) || permit.facts().workspace == grant.workspace,
-            Resource::Workspace(_) | Resource::RegisteredModel(_) => {
+            Resource::Workspace(_) | Resource::RegisteredModel(_) | Resource::Dataset(_) => {
                 permit.entry().target == gate::TargetKind::Workspace && permit.facts().workspace == grant.workspace
             }
         };

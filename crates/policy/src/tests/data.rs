@@ -101,3 +101,48 @@ fn a_training_token_reads_its_admitted_version_and_nothing_else() {
     assert!(!check(&["owner"], "datasets.get", DataState::Admitted, PLAIN, narrowed(token)));
     assert!(!check(&["owner"], "runs.create", DataState::Admitted, PLAIN, narrowed(token)), "not in that experiment");
 }
+
+#[test]
+fn a_grant_on_a_data_set_reaches_its_versions_and_no_other_data_set() {
+    let engine = Engine::embedded().unwrap();
+    let mut index = Index::default();
+    let on = Resource::Dataset("set1".to_owned());
+    let mut one = grant("g_one", "ann", "viewer", on.clone());
+    one.workspace = Some("ws".to_owned());
+    index.apply(1, vec![Change::Live(one)]);
+    let cache = PreparedCache::default();
+    let judge = Judge { engine: &engine, index: &index, cache: &cache };
+    let caller = user("ann");
+    let circumstances = Circumstances { risk: 0, assurance: 1, locked: false };
+    let may = |verb: &str, kind, dataset: Option<&str>, exists| {
+        let data = (kind == TargetKind::DatasetVersion).then_some(DataFacts { state: DataState::Admitted, classes: PLAIN });
+        let (workspace, dataset) = (Some("ws".to_owned()), dataset.map(str::to_owned));
+        let facts = Facts { exists, workspace, dataset, data, ..Facts::default() };
+        judge.may(Ask { caller: &caller, verb, kind, facts: &facts, circumstances, now: START }).is_some()
+    };
+    assert!(may("datasets.read", TargetKind::DatasetVersion, Some("set1"), true));
+    assert!(may("datasets.get", TargetKind::Dataset, Some("set1"), true));
+    assert!(!may("datasets.read", TargetKind::DatasetVersion, Some("set2"), true));
+    assert!(!may("datasets.commit", TargetKind::DatasetVersion, Some("set1"), true));
+    assert!(!may("datasets.open", TargetKind::Dataset, None, false), "it makes no data sets");
+    assert!(!may("experiments.search", TargetKind::Workspace, None, true));
+    let facts = Facts { exists: true, workspace: Some("ws".to_owned()), ..Facts::default() };
+    let list =
+        |verb| judge.decide(Ask { caller: &caller, verb, kind: TargetKind::Workspace, facts: &facts, circumstances, now: START });
+    let gate::Decision::Allow { scope, .. } = list("datasets.search") else { unreachable!("it lists what is granted") };
+    assert_eq!(scope, gate::Scope::Datasets(vec!["set1".to_owned()]));
+    assert!(!matches!(list("experiments.search"), gate::Decision::Allow { .. }));
+}
+
+#[test]
+fn rows_are_left_out_only_of_what_one_may_read() {
+    let other = |_: &mut Caller, _: &mut Facts| {};
+    let own = |_: &mut Caller, facts: &mut Facts| facts.owner = Some("ann".to_owned());
+    for state in [DataState::Quarantined, DataState::Refused] {
+        assert!(!check(&["contributor"], "datasets.clean", state, PLAIN, other), "{state:?}");
+        assert!(check(&["contributor"], "datasets.clean", state, PLAIN, own), "{state:?}");
+        assert!(check(&["owner"], "datasets.clean", state, PLAIN, other), "{state:?}");
+    }
+    assert!(check(&["contributor"], "datasets.clean", DataState::Admitted, PLAIN, other));
+    assert!(!check(&["viewer", "reviewer"], "datasets.clean", DataState::Admitted, PLAIN, other));
+}

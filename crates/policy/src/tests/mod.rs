@@ -152,7 +152,7 @@ fn grant(id: &str, principal: &str, role: &str, resource: Resource) -> Grant {
     let workspace = match &resource {
         Resource::Server => None,
         Resource::Workspace(id) => Some(id.clone()),
-        Resource::Experiment(_) | Resource::RegisteredModel(_) => Some("ws".to_owned()),
+        Resource::Experiment(_) | Resource::RegisteredModel(_) | Resource::Dataset(_) => Some("ws".to_owned()),
     };
     Grant {
         id: id.to_owned(),

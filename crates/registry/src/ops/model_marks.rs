@@ -103,11 +103,18 @@ impl Operation for SetAlias {
         let number = rules::version(&self.version)?;
         let model_id = permit.facts().model.clone().ok_or_else(|| version_missing(&self.name, &self.version))?;
         let (name, alias) = (self.name, self.alias);
+        let admission = self.room.admission.clone();
+        if let Some(admission) = &admission {
+            admission.settled(&model_id, number).await?;
+        }
         self.room
             .db
             .write(&permit, move |writer| {
                 if versions::get(writer, &model_id, number)?.is_none() {
                     return Err(version_missing(&name, &number.to_string()));
+                }
+                if let Some(admission) = &admission {
+                    admission.may_promote(writer, &model_id, number)?;
                 }
                 models::put_alias(writer, &model_id, &alias, number)?;
                 Ok(((), Outcome::done().resource(model_id).with("version", number)))

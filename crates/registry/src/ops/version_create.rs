@@ -1,7 +1,7 @@
 //! Registering a version: where it comes from is resolved, its author is the caller.
 
 use gate::{Action, Operation, Outcome, Permit, Scope, Target};
-use kernel::{Kind, Problem};
+use kernel::{Kind, Micros, Problem};
 use lineage::Trust;
 use lineage::record::{Scene, VersionSource, version_registered};
 use serde_json::{Value, json};
@@ -13,7 +13,7 @@ use crate::rules::shown;
 use crate::source::{self, Holder, Source};
 use crate::store::{logged_models, may_know_of, models, versions};
 use crate::types::{KeyValue, LoggedModel, ModelVersion, PROMPT_TAG, VERSIONS_TAG};
-use crate::{Registry, limits, rules};
+use crate::{Registered, Registry, limits, rules};
 
 /// Registers a version of a model.
 #[derive(Clone)]
@@ -63,8 +63,9 @@ impl Operation for CreateVersion {
         let caller = permit.caller().clone();
         let at = permit.entry().at.0;
         let request = Request { source, tags, prompt };
-        let db = self.room.db.clone();
-        db.write(&permit, move |writer| {
+        let (db, admission) = (self.room.db.clone(), self.room.admission.clone());
+        let quarantine = admission.clone();
+        let registered = db.write(&permit, move |writer| {
             let origin = origin(writer, &place, &self, &request.source)?;
             let new = versions::NewVersion {
                 model_id: &model_id,
@@ -89,11 +90,26 @@ impl Operation for CreateVersion {
                 version: origin.version.as_ref().map(|(model, number)| (model.as_str(), *number)),
             };
             version_registered(writer, &scene, &model_id, number, &stems_from)?;
+            if let Some(quarantine) = quarantine {
+                let new = Registered {
+                    workspace: &place.workspace_id,
+                    model_id: &model_id,
+                    number,
+                    storage_location: &origin.storage_location,
+                    submitter: &caller.id,
+                    at: Micros(at),
+                };
+                quarantine.registered(writer, &new)?;
+            }
             let found = versions::get(writer, &model_id, number)?;
             let found = found.ok_or_else(|| version_missing(&self.name, &number.to_string()))?;
             Ok((found, Outcome::done().resource(format!("{model_id}/{number}")).with("version", number)))
-        })
-        .await
+        });
+        let found = registered.await?;
+        if let Some(admission) = admission {
+            admission.wake();
+        }
+        Ok(found)
     }
 }
 
@@ -177,7 +193,7 @@ fn of_version(reader: &mut Reader<'_>, place: &Place, found: &mut Origin, name: 
     let visible = match &place.scope {
         Scope::Only { models, .. } => models.contains(&model_id),
         Scope::Workspace => true,
-        Scope::Nothing | Scope::Workspaces(_) => false,
+        Scope::Nothing | Scope::Workspaces(_) | Scope::Datasets(_) => false,
     };
     let earlier = versions::get(reader, &model_id, number)?.filter(|_| visible).ok_or_else(missing)?;
     found.storage_location = earlier.storage_location;

@@ -114,9 +114,16 @@ impl Operation for TransitionStage {
         let (model_id, number) = version_of(&permit, &self.name, &self.version)?;
         let at = permit.entry().at.0;
         let (name, archive) = (self.name, self.archive_existing);
+        let admission = self.room.admission.clone().filter(|_| stage.is_active());
+        if let Some(admission) = &admission {
+            admission.settled(&model_id, number).await?;
+        }
         self.room
             .db
             .write(&permit, move |writer| {
+                if let Some(admission) = &admission {
+                    admission.may_promote(writer, &model_id, number)?;
+                }
                 let archived = if archive { versions::archive_others(writer, &model_id, number, stage, at)? } else { 0 };
                 versions::set_stage(writer, &model_id, number, stage, at)?;
                 models::touch(writer, &model_id, at)?;

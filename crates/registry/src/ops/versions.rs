@@ -64,10 +64,17 @@ impl Operation for GetDownloadUri {
     async fn run(self, permit: Permit<Self>) -> Result<String, Problem> {
         let (model_id, number) = version_of(&permit, &self.name, &self.version)?;
         let name = self.name;
+        let admission = self.room.admission.clone();
+        if let Some(admission) = &admission {
+            admission.settled(&model_id, number).await?;
+        }
         self.room
             .db
             .read_point(&permit, move |reader| {
                 let found = versions::get(reader, &model_id, number)?;
+                if let Some(admission) = &admission {
+                    admission.may_fetch(reader, &model_id, number)?;
+                }
                 found.map(|found| found.storage_location).ok_or_else(|| version_missing(&name, &number.to_string()))
             })
             .await

@@ -105,7 +105,7 @@ fn locate_logged_model(reader: &mut Reader<'_>, workspace_id: &str, model_id: &s
 pub(crate) fn may_know_of(scope: &Scope, experiment_id: i64) -> bool {
     match scope {
         Scope::Workspace => true,
-        Scope::Nothing | Scope::Workspaces(_) => false,
+        Scope::Nothing | Scope::Workspaces(_) | Scope::Datasets(_) => false,
         Scope::Only { experiments, .. } => experiments.contains(&experiment_id),
     }
 }

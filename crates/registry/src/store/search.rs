@@ -135,7 +135,7 @@ pub(crate) fn logged_models(reader: &mut Reader<'_>, search: &LoggedModelSearch<
     push_experiments(&mut sql, search.experiments);
     match search.scope {
         Scope::Workspace => {}
-        Scope::Nothing | Scope::Workspaces(_) => drop(sql.push(" AND 1 = 0")),
+        Scope::Nothing | Scope::Workspaces(_) | Scope::Datasets(_) => drop(sql.push(" AND 1 = 0")),
         Scope::Only { experiments, .. } => push_experiments(&mut sql, experiments),
     }
     let on_dataset = dataset_condition(&mut sql, search.datasets);
@@ -178,7 +178,7 @@ fn push_models_of_scope(sql: &mut Sql, workspace_id: &str, scope: &Scope) {
     sql.push(&format!(" WHERE m.workspace_id = {workspace}"));
     match scope {
         Scope::Workspace => {}
-        Scope::Nothing | Scope::Workspaces(_) => drop(sql.push(" AND 1 = 0")),
+        Scope::Nothing | Scope::Workspaces(_) | Scope::Datasets(_) => drop(sql.push(" AND 1 = 0")),
         Scope::Only { models, .. } => {
             let list = sql.binds.texts(models);
             sql.push(&format!(" AND m.model_id IN {list}"));

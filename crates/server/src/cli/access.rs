@@ -26,7 +26,7 @@ pub enum Grant {
 /// Where a role is given.
 #[derive(Args)]
 pub struct On {
-    /// workspace, experiment, registered_model or server.
+    /// workspace, experiment, registered_model, dataset or server.
     #[arg(long, value_name = "KIND", default_value = "workspace")]
     on: String,
     /// The experiment's id or the model's name.

@@ -7,14 +7,16 @@ use kernel::{Kind, Problem};
 use serde_json::{Value, json};
 
 use super::client::{Client, Connection};
-use super::data_commit::{self, Clean, Commit};
+use super::data_commit::{self, Commit};
+use super::data_contract::Contract;
 use super::data_read::{Export, Fetch, Report, Token};
+use super::data_rows::{Clean, TrainedOn};
 use super::output::{done, list, print_list, segment, show};
 
 pub(super) const PREFIX: &str = "/api/strongroom/v1/datasets";
 const SOURCES: &str = "/api/strongroom/v1/sources";
 /// Exit code for a version that is not admitted.
-const NOT_ADMITTED: u8 = 3;
+pub(super) const NOT_ADMITTED: u8 = 3;
 const VERSION_FIELDS: [&str; 21] = [
     "dataset",
     "version",
@@ -53,8 +55,13 @@ A version is named NAME@NUMBER, NAME@latest, NAME@admitted, or NAME for the newe
 pub enum Data {
     /// Commit files as a new version of a data set. It is quarantined until it was inspected.
     Commit(Box<Commit>),
-    /// Commit a version without chosen rows of another one (CSV and JSON lines).
+    /// Make a version without chosen rows of another one, and have what was trained on it trained again.
     Clean(Clean),
+    /// Show which runs and models were trained on a version, and which are to be trained again.
+    Trained(TrainedOn),
+    /// Work with data contracts (ODCS): show, set, propose, compare, import, check.
+    #[command(subcommand)]
+    Contract(Contract),
     /// List data sets.
     List(Plain),
     /// Show a data set's versions, or one version.
@@ -90,7 +97,7 @@ pub enum Data {
 #[derive(Args)]
 pub struct Plain {
     #[command(flatten)]
-    connection: Connection,
+    pub(super) connection: Connection,
 }
 
 /// A version.
@@ -235,6 +242,8 @@ impl Data {
             Self::Commit(verb) => return verb.run().await,
             Self::Clean(verb) => return verb.run().await,
             Self::Inspect(verb) => return verb.run().await,
+            Self::Contract(verb) => return verb.run().await,
+            Self::Trained(verb) => verb.run().await,
             Self::List(plain) => {
                 let mut client = plain.connection.open().await?;
                 list(&mut client, PREFIX, "datasets", &["name", "latest", "state", "admitted", "created_at"]).await
@@ -381,7 +390,7 @@ impl Findings {
     }
 }
 
-fn print_findings(findings: Option<&Value>, details: bool) {
+pub(super) fn print_findings(findings: Option<&Value>, details: bool) {
     let findings = findings.and_then(Value::as_array).cloned().unwrap_or_default();
     if findings.is_empty() {
         crate::say!("nothing was found");

@@ -1,5 +1,6 @@
-//! `strongroom data commit` and `data clean`: files go up as they are read, then the version is sealed.
+//! `strongroom data commit`: files go up as they are read, then the version is sealed.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
@@ -14,8 +15,8 @@ use serde_json::{Value, json};
 use tokio::io::AsyncReadExt;
 
 use super::client::{Client, Connection};
-use super::data::{PREFIX, path, split, wait};
-use super::data_rows::{self, Rows};
+use super::data::{PREFIX, path, wait};
+use super::data_contract;
 use super::output::{segment, show};
 
 /// How often a waiting command asks how far an inspection is.
@@ -30,6 +31,8 @@ const DEPTH_MAX: usize = 32;
 #[command(after_help = "Examples:
   strongroom data commit churn data/*.parquet --source https://data.example/churn --licence CC-BY-4.0 --owner example --wait
   strongroom data commit churn train.csv --contract churn.odcs.yaml --label churned --parent 3
+  strongroom data commit orders orders.parquet --contract orders.odcs.yaml --table customers=customers@admitted
+  strongroom data commit churn-test test.parquet --apart churn-train@3
   strongroom data commit churn --run RUN_ID --path data")]
 pub struct Commit {
     /// The data set. The first commit makes it.
@@ -90,28 +93,13 @@ pub struct Commit {
     /// The name of a dataset that the run logged, instead of a path.
     #[arg(long, value_name = "NAME", requires = "run", conflicts_with = "path")]
     input: Option<String>,
-    /// Wait for the verdict; 3 unless it is admitted.
-    #[arg(long)]
-    wait: bool,
-    #[command(flatten)]
-    connection: Connection,
-}
-
-/// Options of `data clean`.
-#[derive(Args)]
-#[command(after_help = "Examples:
-  strongroom data clean churn@3 --rows 17,40-42 --reason 'labels were flipped' --wait
-
-Rows are numbered from 0 over the version's files in the order of their paths, headers not counted, as findings number them.")]
-pub struct Clean {
-    /// The version whose rows are left out.
-    version: String,
-    /// The rows: numbers and ranges, joined by commas.
-    #[arg(long, value_name = "ROWS")]
-    rows: Rows,
-    /// Why.
-    #[arg(long, value_name = "TEXT")]
-    reason: String,
+    /// A version that rules of the contract speak of: NAME=DATASET@VERSION; may be repeated. Tables that the contract refers to
+    /// and that are not named here are looked for under their own names, in their newest admitted version.
+    #[arg(long = "table", value_name = "NAME=VERSION", value_parser = named_table)]
+    tables: Vec<(String, String)>,
+    /// A version with which no row may be shared, as between training and test data; may be repeated.
+    #[arg(long = "apart", value_name = "VERSION")]
+    apart: Vec<String>,
     /// Wait for the verdict; 3 unless it is admitted.
     #[arg(long)]
     wait: bool,
@@ -122,7 +110,7 @@ pub struct Clean {
 impl Commit {
     pub(super) async fn run(self) -> Result<ExitCode, Problem> {
         let mut client = self.connection.open().await?;
-        let body = self.body()?;
+        let body = self.body(&mut client).await?;
         let committed = match &self.run {
             Some(run) if self.files.is_empty() => {
                 let wish = json!({ "run_id": run, "path": self.path, "input": self.input, "commit": body });
@@ -154,49 +142,27 @@ impl Commit {
         client.post(&format!("{}/commit", path(&format!("{}@{id}", self.name))), &body).await
     }
 
-    fn body(&self) -> Result<Value, Problem> {
+    async fn body(&self, client: &mut Client) -> Result<Value, Problem> {
+        let mut tables: BTreeMap<String, String> = self.tables.iter().cloned().collect();
+        if let Some(file) = &self.contract {
+            for (name, version) in data_contract::tables(file, &self.name)? {
+                // One that is not here, or not admitted, is not checked: the rule then says so by itself.
+                if !tables.contains_key(&name) && client.get(&path(&version)).await.is_ok() {
+                    tables.insert(name, version);
+                }
+            }
+        }
         let contract = self.contract.as_deref().map(read_text).transpose()?;
         let signature = self.signature.as_deref().map(read_signature).transpose()?;
         Ok(json!({
             "source": self.source, "signature": signature, "licence": self.licence, "owner": self.owner, "purpose": self.purpose,
             "format": self.format, "contract": contract, "parents": self.parents, "reference": self.reference,
+            "tables": tables, "apart": self.apart,
             "roles": {
                 "label": self.label, "source": self.source_column, "time": self.time_column, "id": self.id_column,
                 "texts": self.texts, "ignored": self.ignored,
             },
         }))
-    }
-}
-
-impl Clean {
-    pub(super) async fn run(self) -> Result<ExitCode, Problem> {
-        let mut client = self.connection.open().await?;
-        let (name, _) = split(&self.version);
-        let from = client.get(&path(&self.version)).await?;
-        let number = from.get("version").cloned().unwrap_or_default();
-        let manifest = client.get(&format!("{}/manifest", path(&self.version))).await?;
-        let files: Vec<String> = manifest
-            .get("files")
-            .and_then(Value::as_array)
-            .into_iter()
-            .flatten()
-            .filter_map(|file| file.get("path").and_then(Value::as_str).map(str::to_owned))
-            .collect();
-        let folder = data_rows::Scratch::make()?;
-        let mut filter = self.rows.filter();
-        let id = open(&mut client, name).await?;
-        for file in &files {
-            let kept = folder.path().join("file");
-            let mut cut = filter.file(file, &kept)?;
-            let address = format!("{}/files/{}", path(&self.version), encoded(file));
-            client.download(&address, &[], |bytes| cut.take(bytes)).await?;
-            filter = cut.end()?;
-            put(&mut client, name, &id, file, &kept).await?;
-        }
-        filter.check()?;
-        let body = json!({ "from": number, "rows": self.rows.ranges(), "reason": self.reason });
-        let committed = client.post(&format!("{}/clean", path(&format!("{name}@{id}"))), &body).await?;
-        finish(&mut client, name, &committed, self.wait).await
     }
 }
 
@@ -273,6 +239,15 @@ fn collect(path: &Path, below: &str, depth: usize, files: &mut Vec<(String, Path
     }
     files.push((format!("{below}{name}"), path.to_path_buf()));
     Ok(())
+}
+
+/// `NAME=DATASET@VERSION`.
+fn named_table(text: &str) -> Result<(String, String), String> {
+    let (name, version) = text.split_once('=').ok_or("write it as NAME=DATASET@VERSION")?;
+    if name.is_empty() || version.is_empty() {
+        return Err("write it as NAME=DATASET@VERSION".to_owned());
+    }
+    Ok((name.to_owned(), version.to_owned()))
 }
 
 fn read_text(file: &Path) -> Result<String, Problem> {

@@ -85,6 +85,8 @@ enum Part {
     Attestation,
     /// The contract that it was committed with.
     Contract,
+    /// The rows that it lacks of the version that it was cleaned from.
+    Removed,
 }
 
 /// Options of `data report`.
@@ -189,6 +191,7 @@ impl Report {
             Part::Html => "report.html",
             Part::Attestation => "attestation.json",
             Part::Contract => "contract.yaml",
+            Part::Removed => "removed-rows.json",
         };
         let address = format!("{}/documents/{name}", path(&self.version));
         if let Some(to) = &self.to {

@@ -1,12 +1,17 @@
-//! Leaving rows out of CSV and JSON lines, byte by byte: what is kept is kept exactly as it was. This runs where the command
-//! runs, on data that its caller may read; the server never parses a file.
+//! `strongroom data clean` and `data trained`: a version without chosen rows, and what was trained on the one with them.
 
-use std::fs::File;
-use std::io::{BufWriter, Write};
-use std::path::{Path, PathBuf};
+use std::process::ExitCode;
 use std::str::FromStr;
 
-use kernel::Problem;
+use clap::Args;
+use kernel::{Kind, Problem};
+use serde_json::{Value, json};
+
+use super::client::{Client, Connection};
+use super::data::{NOT_ADMITTED, path, split, wait};
+use super::data_commit::POLL_EVERY;
+use super::output::show;
+use super::table;
 
 /// Rows, as rising ranges that do not touch, each from its first row to its last.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -44,160 +49,141 @@ impl Rows {
     pub fn ranges(&self) -> &[(u64, u64)] {
         &self.0
     }
-
-    /// Begins to leave them out, over files in the order of their paths.
-    #[must_use]
-    pub fn filter(&self) -> Filter {
-        Filter { rows: self.0.clone(), at: 0, next: 0 }
-    }
 }
 
-/// Where the leaving out is.
-pub struct Filter {
-    rows: Vec<(u64, u64)>,
-    /// The first range that may still come.
-    at: usize,
-    /// The number of the next row.
-    next: u64,
+/// Options of `data clean`.
+#[derive(Args)]
+#[command(after_help = "Examples:
+  strongroom data clean churn@3 --rows 17,40-42 --reason 'labels were flipped' --wait
+  strongroom data clean churn@3 --finding poisoning.label_flips --reason 'labels were flipped' --retrain
+
+Rows are numbered from 0 over the version's files in the order of their paths, headers not counted, as findings number them; of a
+folder of images each file is a row. The server's worker writes the files again without them: text and arrays byte by byte, Parquet
+and Arrow with the same schema, metadata and compression. Files that lose no row stay as they are.")]
+pub struct Clean {
+    /// The version whose rows are left out.
+    version: String,
+    /// The rows: numbers and ranges, joined by commas.
+    #[arg(long, value_name = "ROWS", required_unless_present = "findings")]
+    rows: Option<Rows>,
+    /// A finding of the last inspection whose rows are left out; may be repeated.
+    #[arg(long = "finding", value_name = "ID")]
+    findings: Vec<String>,
+    /// Why.
+    #[arg(long, value_name = "TEXT")]
+    reason: String,
+    /// Ask for the runs and models that were trained on the version, or on what was made from it, to be trained again.
+    #[arg(long)]
+    retrain: bool,
+    /// Wait for the verdict; 3 unless it is admitted.
+    #[arg(long)]
+    wait: bool,
+    #[command(flatten)]
+    connection: Connection,
 }
 
-impl Filter {
-    /// Begins a file.
-    ///
-    /// # Errors
-    /// `Invalid` for a format whose rows this program does not tell apart.
-    pub fn file(self, name: &str, to: &Path) -> Result<Cut, Problem> {
-        let lower = name.to_ascii_lowercase();
-        let has = |ends: &[&str]| ends.iter().any(|end| lower.ends_with(end));
-        let (quotes, header) = match lower.as_str() {
-            _ if has(&[".csv", ".tsv"]) => (true, true),
-            _ if has(&[".jsonl", ".ndjson"]) => (false, false),
-            _ => {
-                return Err(Problem::invalid(format!(
-                    "rows of `{name}` are not left out by this command, only those of .csv, .tsv, .jsonl and .ndjson; write the files \
-                     without them and commit them with --parent"
-                )));
-            }
+/// Options of `data trained`.
+#[derive(Args)]
+#[command(
+    after_help = "Examples:\n  strongroom data trained churn@3\n  strongroom data trained churn@3 --json | jq .retrain_requests"
+)]
+pub struct TrainedOn {
+    /// The version.
+    version: String,
+    #[command(flatten)]
+    connection: Connection,
+}
+
+impl Clean {
+    pub(super) async fn run(self) -> Result<ExitCode, Problem> {
+        let mut client = self.connection.open().await?;
+        if !client.is_served() {
+            let message = "no server runs on this folder, so nobody leaves rows out; start one with `strongroom serve`";
+            return Err(Problem::new(Kind::Conflict, message));
+        }
+        let (name, _) = split(&self.version);
+        let rows = self.rows.as_ref().map(Rows::ranges).unwrap_or_default();
+        let body = json!({ "rows": rows, "findings": self.findings, "reason": self.reason, "retrain": self.retrain });
+        let asked = client.post(&format!("{}/clean", path(&self.version)), &body).await?;
+        let id = asked.get("id").and_then(Value::as_str).unwrap_or_default();
+        let count = asked.pointer("/removed/row_count").and_then(Value::as_u64).unwrap_or_default();
+        if !client.json {
+            eprintln!("leaving {count} rows out of {}", self.version);
+        }
+        let shown = made(&mut client, &format!("{name}@{id}")).await?;
+        let Some(number) = shown.get("version").and_then(Value::as_i64) else {
+            let fault = shown.pointer("/inspection/fault").and_then(Value::as_str).unwrap_or("it was cancelled");
+            return Err(Problem::new(Kind::Conflict, format!("the rows were not left out: {fault}")));
         };
-        let out = File::create(to).map_err(unwritable)?;
-        Ok(Cut { filter: self, out: BufWriter::new(out), quotes, header, in_quotes: false, record: Record::Before })
-    }
-
-    /// All rows were there.
-    ///
-    /// # Errors
-    /// `Invalid` if one was not.
-    pub fn check(&self) -> Result<(), Problem> {
-        match self.rows.last() {
-            Some((_, last)) if *last >= self.next => {
-                Err(Problem::invalid(format!("there is no row {last}; the version has {} rows, numbered from 0", self.next)))
-            }
-            _ => Ok(()),
-        }
-    }
-
-    /// Whether the next row is left out.
-    fn drops_next(&mut self) -> bool {
-        let row = self.next;
-        self.next = self.next.saturating_add(1);
-        while let Some((first, last)) = self.rows.get(self.at) {
-            if row > *last {
-                self.at += 1;
-                continue;
-            }
-            return row >= *first;
-        }
-        false
-    }
-}
-
-/// Where a file is in a record.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Record {
-    /// Between records. Empty lines are no rows.
-    Before,
-    /// In one that is kept.
-    Kept,
-    /// In one that is left out.
-    Dropped,
-}
-
-/// One file on its way through.
-pub struct Cut {
-    filter: Filter,
-    out: BufWriter<File>,
-    quotes: bool,
-    /// The next record is the header.
-    header: bool,
-    in_quotes: bool,
-    record: Record,
-}
-
-impl Cut {
-    /// The next bytes of the file.
-    ///
-    /// # Errors
-    /// `Unavailable` if what is kept cannot be written.
-    pub fn take(&mut self, bytes: &[u8]) -> Result<(), Problem> {
-        let mut kept = Vec::with_capacity(bytes.len());
-        for byte in bytes {
-            let ends_line = matches!(byte, b'\n' | b'\r');
-            if self.record == Record::Before && !ends_line {
-                let drops = !std::mem::take(&mut self.header) && self.filter.drops_next();
-                self.record = if drops { Record::Dropped } else { Record::Kept };
-            }
-            if self.record != Record::Dropped {
-                kept.push(*byte);
-            }
-            if self.quotes && *byte == b'"' {
-                self.in_quotes = !self.in_quotes;
-            }
-            if *byte == b'\n' && !self.in_quotes {
-                self.record = Record::Before;
+        if self.retrain {
+            let trained = client.get(&format!("{}/trained", path(&format!("{name}@{number}")))).await?;
+            let count = trained.get("retrain_requests").and_then(Value::as_array).map_or(0, Vec::len);
+            if !client.json {
+                eprintln!("{count} runs and models are to be trained again; see `strongroom data trained {name}@{number}`");
             }
         }
-        self.out.write_all(&kept).map_err(unwritable)
-    }
-
-    /// The file is whole.
-    ///
-    /// # Errors
-    /// As [`Cut::take`].
-    pub fn end(mut self) -> Result<Filter, Problem> {
-        self.out.flush().map_err(unwritable)?;
-        Ok(self.filter)
-    }
-}
-
-fn unwritable(error: std::io::Error) -> Problem {
-    Problem::unavailable(format!("a file without rows cannot be written to the temporary folder: {error}")).because(error)
-}
-
-/// A folder of this command's own, gone when it ends.
-pub struct Scratch(PathBuf);
-
-impl Scratch {
-    /// Makes one that nobody else may read.
-    ///
-    /// # Errors
-    /// `Unavailable` if it cannot be made.
-    pub fn make() -> Result<Self, Problem> {
-        use std::os::unix::fs::DirBuilderExt;
-        let path = std::env::temp_dir().join(format!("strongroom-{}", kernel::random_id()));
-        std::fs::DirBuilder::new().mode(0o700).create(&path).map_err(unwritable)?;
-        Ok(Self(path))
-    }
-
-    /// Where it is.
-    #[must_use]
-    pub fn path(&self) -> &Path {
-        &self.0
+        if self.wait {
+            return wait(&mut client, &format!("{name}@{number}")).await;
+        }
+        if client.json {
+            crate::say!("{shown}");
+        } else {
+            crate::say!("made {name}@{number}, which is quarantined until it was inspected");
+            show(&client, &shown, &["manifest_sha256", "file_count", "size_bytes"])?;
+        }
+        Ok(if shown.get("state").and_then(Value::as_str) == Some("refused") {
+            ExitCode::from(NOT_ADMITTED)
+        } else {
+            ExitCode::SUCCESS
+        })
     }
 }
 
-impl Drop for Scratch {
-    fn drop(&mut self) {
-        drop(std::fs::remove_dir_all(&self.0));
+/// The version once its rows were left out, or could not be.
+async fn made(client: &mut Client, version: &str) -> Result<Value, Problem> {
+    loop {
+        let shown = client.get(&path(version)).await?;
+        let waits =
+            shown.pointer("/inspection/state").and_then(Value::as_str).is_some_and(|state| matches!(state, "queued" | "running"));
+        if shown.get("version").is_some_and(Value::is_i64) || !waits {
+            return Ok(shown);
+        }
+        tokio::time::sleep(POLL_EVERY).await;
+    }
+}
+
+impl TrainedOn {
+    pub(super) async fn run(self) -> Result<(), Problem> {
+        let mut client = self.connection.open().await?;
+        let found = client.get(&format!("{}/trained", path(&self.version))).await?;
+        if client.json {
+            crate::say!("{found}");
+            return Ok(());
+        }
+        let rows = |name: &str| found.get(name).and_then(Value::as_array).cloned().unwrap_or_default();
+        let things = rows("trained");
+        if things.is_empty() {
+            crate::say!("nothing that the lineage knows was trained on it");
+        } else {
+            crate::say!("{}", table::render(&things, &["kind", "name", "label", "trust", "data"]));
+        }
+        let mut requests = rows("retrain_requests");
+        for request in &mut requests {
+            let subject = request.get("subject").cloned().unwrap_or_default();
+            if let Some(fields) = request.as_object_mut() {
+                for name in ["kind", "name"] {
+                    fields.insert(name.to_owned(), subject.get(name).cloned().unwrap_or_default());
+                }
+            }
+        }
+        if !requests.is_empty() {
+            crate::say!("\nto be trained again:");
+            crate::say!(
+                "{}",
+                table::render(&requests, &["state", "kind", "name", "trained_on", "replaced_by", "asked_at", "why"])
+            );
+        }
+        Ok(())
     }
 }
 
@@ -205,40 +191,11 @@ impl Drop for Scratch {
 mod tests {
     use super::*;
 
-    /// What is left of files when rows are left out.
-    fn check(rows: &str, files: &[(&str, &str)], expected: &[&str]) {
-        let scratch = Scratch::make().unwrap();
-        let mut filter = rows.parse::<Rows>().unwrap().filter();
-        for ((name, text), wanted) in files.iter().zip(expected) {
-            let to = scratch.path().join("f");
-            let mut cut = filter.file(name, &to).unwrap();
-            // One byte at a time, so that no border matters.
-            text.as_bytes().chunks(1).for_each(|byte| cut.take(byte).unwrap());
-            filter = cut.end().unwrap();
-            assert_eq!(std::fs::read_to_string(&to).unwrap(), *wanted, "{name} without {rows}");
-        }
-        filter.check().unwrap();
-    }
-
     #[test]
-    fn rows_are_left_out_and_the_rest_stays_as_it_was() {
-        check("1", &[("a.csv", "x,y\r\n1,2\r\n3,4\r\n5,6")], &["x,y\r\n1,2\r\n5,6"]);
-        check("0,2-3", &[("a.csv", "x\n1\n2\n"), ("b.csv", "x\n3\n4\n5\n")], &["x\n2\n", "x\n5\n"]);
-        check("0", &[("a.csv", "x,y\n\"a\nb\"\"\",2\n3,4\n")], &["x,y\n3,4\n"]);
-        check("1", &[("a.jsonl", "{\"a\":\"\\\"\"}\n\n{\"a\":2}\n{\"a\":3}\n")], &["{\"a\":\"\\\"\"}\n\n{\"a\":3}\n"]);
-    }
-
-    #[test]
-    fn rows_that_are_not_there_are_an_error() {
+    fn rows_are_numbers_and_ranges() {
         assert_eq!("3,1-2,9".parse::<Rows>().unwrap().ranges(), [(1, 3), (9, 9)]);
         for bad in ["", "a", "2-1", "1,", "-1"] {
             assert!(bad.parse::<Rows>().is_err(), "{bad}");
         }
-        let scratch = Scratch::make().unwrap();
-        let filter = "5".parse::<Rows>().unwrap().filter();
-        let mut cut = filter.file("a.csv", &scratch.path().join("f")).unwrap();
-        cut.take(b"x\n1\n").unwrap();
-        assert!(cut.end().unwrap().check().is_err());
-        assert!("0".parse::<Rows>().unwrap().filter().file("a.parquet", &scratch.path().join("f")).is_err());
     }
 }

@@ -41,7 +41,7 @@ impl Lineage {
 }
 
 /// `name@alias` → (name, `@alias`), `name/3` → (name, `3`), `name` → (name, `latest`).
-fn split(model: &str) -> (&str, String) {
+pub(super) fn split(model: &str) -> (&str, String) {
     if let Some((name, alias)) = model.rsplit_once('@') {
         return (name, format!("@{alias}"));
     }

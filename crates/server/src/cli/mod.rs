@@ -7,11 +7,14 @@ mod audit;
 mod client;
 mod data;
 mod data_commit;
+mod data_contract;
 mod data_read;
 mod data_rows;
 mod init;
 mod keys;
 mod lineage;
+mod model;
+mod offline;
 mod output;
 mod people;
 mod recover;
@@ -83,6 +86,13 @@ enum Verb {
     /// Work with data sets: commit, inspect, decide, read.
     #[command(subcommand)]
     Data(data::Data),
+    /// Work with versions of registered models: inspect, decide, promote.
+    #[command(subcommand)]
+    Model(model::Model),
+    /// Check a model's evidence file without a server, with keys that you trust.
+    VerifyBundle(offline::VerifyBundle),
+    /// Scan model files without a server: what would loading them do?
+    Scan(offline::Scan),
     /// Show where a model comes from.
     #[command(subcommand)]
     Lineage(lineage::Lineage),
@@ -144,6 +154,9 @@ fn run(verb: Verb) -> Result<ExitCode, Problem> {
             Verb::Audit(verb) => verb.run().await,
             Verb::Keys(verb) => verb.run().await.map(|()| ExitCode::SUCCESS),
             Verb::Data(verb) => verb.run().await,
+            Verb::Model(verb) => verb.run().await,
+            Verb::VerifyBundle(verb) => verb.run(),
+            Verb::Scan(verb) => verb.run(),
             Verb::Lineage(verb) => verb.run().await.map(|()| ExitCode::SUCCESS),
             Verb::Witness(verb) => verb.run().await.map(|()| ExitCode::SUCCESS),
             Verb::Config(verb) => verb.run().map(|()| ExitCode::SUCCESS),

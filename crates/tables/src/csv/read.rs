@@ -15,6 +15,8 @@ use crate::limits::{BATCH_TEXT_BYTES_MAX, RECORD_BYTES_MAX};
 use crate::source::{DataFile, ReadAhead};
 use crate::table::{Batches, ReadOptions, Reader, SharedNotes};
 use crate::values::{Kind, classify};
+use crate::without::copy::Copier;
+use crate::without::{Cut, Out};
 
 /// A run of records in one file.
 #[derive(Clone, Copy, Debug)]
@@ -124,6 +126,31 @@ pub(crate) struct CsvReader {
 }
 
 impl Reader for CsvReader {
+    fn write_without(&self, file: &DataFile, cut: &Cut<'_>, out: Out<'_>) -> Result<(), TableError> {
+        let mut records = Records::new(file, &self.dialect, 0, 1);
+        records.skip_mark()?;
+        let columns = self.schema.fields().len();
+        let (mut copier, mut walk) = (Copier::new(file, out), cut.dropped.walk());
+        let (mut row, mut header) = (cut.rows.start, self.dialect.header);
+        loop {
+            let from = records.offset();
+            if records.next()?.is_none() {
+                return copier.finish();
+            }
+            let record = records.record();
+            if record.is_blank() && (columns > 1 || header) {
+                continue;
+            }
+            if std::mem::take(&mut header) || fields_of(record, columns).is_err() {
+                continue;
+            }
+            if walk.holds(row) {
+                copier.skip(from..records.offset())?;
+            }
+            row += 1;
+        }
+    }
+
     fn read(&self, index: usize, projection: &[usize], _: &SharedNotes) -> Result<Batches, TableError> {
         let no_such = TableError::NoSuchPart { what: "partition", index };
         let Some(part) = self.parts.get(index) else { return Err(no_such) };

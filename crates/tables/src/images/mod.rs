@@ -18,6 +18,7 @@ use crate::limits::{BATCH_TEXT_BYTES_MAX, IMAGE_FILE_BYTES_MAX, IMAGE_PARTITION_
 use crate::notes::{About, Example, NoteKind, Notes};
 use crate::source::DataFile;
 use crate::table::{Batches, Opened, Partition, ReadOptions, Reader, SharedNotes};
+use crate::without::{Cut, Out};
 
 /// The column of pixels is the only one for which an image must be decoded in full.
 const PIXELS: usize = 6;
@@ -59,6 +60,10 @@ struct ImageReader {
 }
 
 impl Reader for ImageReader {
+    fn write_without(&self, file: &DataFile, _: &Cut<'_>, _: Out<'_>) -> Result<(), TableError> {
+        Err(TableError::unsupported(&file.path, "one image", "leave the whole file out"))
+    }
+
     fn read(&self, index: usize, projection: &[usize], notes: &SharedNotes) -> Result<Batches, TableError> {
         let from = index.saturating_mul(IMAGE_PARTITION_FILE_COUNT);
         let row_bytes = usize::try_from(length(&self.options)).unwrap_or(1) * 4;

@@ -8,7 +8,7 @@ mod read;
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use arrow_ipc::{Endianness, Message, MessageHeader, MetadataVersion, root_as_message};
+use arrow_ipc::{CompressionType, Endianness, Message, MessageHeader, MetadataVersion, root_as_message};
 use arrow_schema::{Field, Schema, SchemaRef};
 use bytes::Bytes;
 
@@ -35,6 +35,11 @@ pub(crate) struct Place {
 pub(crate) struct Opening {
     pub file: DataFile,
     pub schema: SchemaRef,
+    /// As the file has it, zones and metadata included.
+    pub stored: SchemaRef,
+    /// Whether it is a file, or a stream.
+    pub is_file: bool,
+    pub compression: Option<CompressionType>,
     pub version: MetadataVersion,
     pub outputs: Vec<Output>,
     pub dictionaries: Vec<Place>,
@@ -107,11 +112,14 @@ fn scan(file: &DataFile) -> Result<Opening, TableError> {
         TableError::limit(&file.path, "messages", count as u64, IPC_MESSAGE_COUNT_MAX as u64, "write larger record batches")?;
         let message = root_as_message(&metadata).map_err(|error| TableError::damaged(&file.path, error))?;
         match (&mut opening, message.header_type()) {
-            (None, MessageHeader::Schema) => opening = Some(begin(file, &message)?),
+            (None, MessageHeader::Schema) => opening = Some(begin(file, &message, is_file)?),
             (None, _) => return Err(damaged("it does not begin with a schema")),
             (Some(opening), MessageHeader::DictionaryBatch) => opening.dictionaries.push(place),
             (Some(opening), MessageHeader::RecordBatch) => {
                 let batch = message.header_as_record_batch().ok_or_else(|| damaged("a record batch without a header"))?;
+                if let Some(compression) = batch.compression() {
+                    opening.compression = Some(compression.codec());
+                }
                 let rows = u64::try_from(batch.length()).map_err(|_| damaged("a record batch with a negative length"))?;
                 opening.batches.push((place, rows));
             }
@@ -154,7 +162,7 @@ fn next_message(file: &DataFile, ahead: &mut ReadAhead, at: u64) -> Result<Optio
     Ok(Some((place, metadata)))
 }
 
-fn begin(file: &DataFile, message: &Message<'_>) -> Result<Opening, TableError> {
+fn begin(file: &DataFile, message: &Message<'_>, is_file: bool) -> Result<Opening, TableError> {
     let schema = message.header_as_schema().ok_or_else(|| TableError::damaged(&file.path, "a schema without a header"))?;
     if schema.endianness() != Endianness::Little {
         return Err(TableError::unsupported(&file.path, "big-endian numbers", "write it on a little-endian machine"));
@@ -168,12 +176,15 @@ fn begin(file: &DataFile, message: &Message<'_>) -> Result<Opening, TableError> 
     if columns == 0 {
         return Err(TableError::Empty { file: file.path.clone() });
     }
-    let schema = arrow_ipc::convert::fb_to_schema(schema);
+    let stored = Arc::new(arrow_ipc::convert::fb_to_schema(schema));
     let plain = |field: &Arc<Field>| field.as_ref().clone().with_data_type(with_plain_zones(field.data_type()));
-    let schema = Schema::new(schema.fields().iter().map(plain).collect::<Vec<_>>());
+    let schema = Schema::new(stored.fields().iter().map(plain).collect::<Vec<_>>());
     Ok(Opening {
         file: file.clone(),
         schema: Arc::new(schema),
+        stored,
+        is_file,
+        compression: None,
         version,
         outputs: Vec::new(),
         dictionaries: Vec::new(),

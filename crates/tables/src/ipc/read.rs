@@ -6,8 +6,9 @@ use std::sync::Arc;
 use arrow_array::{ArrayRef, RecordBatch};
 use arrow_buffer::Buffer;
 use arrow_ipc::reader::{read_dictionary, read_record_batch};
+use arrow_ipc::writer::{FileWriter, IpcWriteOptions, StreamWriter};
 use arrow_ipc::{MetadataVersion, root_as_message};
-use arrow_schema::SchemaRef;
+use arrow_schema::{ArrowError, SchemaRef};
 
 use crate::error::TableError;
 use crate::ipc::{Opening, Part, Place, body};
@@ -15,6 +16,7 @@ use crate::limits::IPC_BODY_BYTES_MAX;
 use crate::normalise::{Normaliser, schema_of};
 use crate::source::DataFile;
 use crate::table::{Batches, Partition, ReadOptions, Reader, SharedNotes};
+use crate::without::{Cut, Out, kept_of};
 
 /// Reads runs of record batches of Arrow IPC files.
 pub(crate) struct IpcReader {
@@ -25,6 +27,31 @@ pub(crate) struct IpcReader {
 }
 
 impl Reader for IpcReader {
+    fn write_without(&self, file: &DataFile, cut: &Cut<'_>, out: Out<'_>) -> Result<(), TableError> {
+        let opening = self.openings.get(cut.file).ok_or(TableError::NoSuchPart { what: "file", index: cut.file })?;
+        let messages: VecDeque<Place> = opening.batches.iter().map(|(place, _)| *place).collect();
+        let dictionaries = load_dictionaries(opening, &opening.stored, &messages)?;
+        let failed = |error| unwritable(&file.path, error);
+        let options = IpcWriteOptions::default().try_with_compression(opening.compression).map_err(failed)?;
+        let mut writer = if opening.is_file {
+            Writer::File(Box::new(FileWriter::try_new_with_options(out, &opening.stored, options).map_err(failed)?))
+        } else {
+            Writer::Stream(Box::new(StreamWriter::try_new_with_options(out, &opening.stored, options).map_err(failed)?))
+        };
+        let (mut row, mut walk) = (cut.rows.start, cut.dropped.walk());
+        for place in &messages {
+            let batch = decode(file, &opening.stored, opening.version, &dictionaries, place)?;
+            let kept = kept_of(&batch, row, &mut walk, &file.path)?;
+            row = row.saturating_add(batch.num_rows() as u64);
+            writer.write(&kept).map_err(failed)?;
+        }
+        if row != cut.rows.end {
+            let claimed = cut.rows.end - cut.rows.start;
+            return Err(TableError::RowCount { file: file.path.clone(), claimed, found: row - cut.rows.start });
+        }
+        writer.finish().map_err(failed)
+    }
+
     fn read(&self, index: usize, projection: &[usize], notes: &SharedNotes) -> Result<Batches, TableError> {
         let no_such = || TableError::NoSuchPart { what: "partition", index };
         let part = self.parts.get(index).ok_or_else(no_such)?;
@@ -33,7 +60,7 @@ impl Reader for IpcReader {
         let outputs: Vec<_> = projection.iter().filter_map(|column| opening.outputs.get(*column).cloned()).collect();
         let messages: VecDeque<Place> =
             opening.batches.get(part.from..part.to).unwrap_or_default().iter().map(|(place, _)| *place).collect();
-        let dictionaries = load_dictionaries(opening, &messages)?;
+        let dictionaries = load_dictionaries(opening, &opening.schema, &messages)?;
         let schema = schema_of(&outputs);
         let normaliser = Normaliser {
             file: opening.file.path.clone(),
@@ -48,8 +75,41 @@ impl Reader for IpcReader {
     }
 }
 
+/// The form in which a file was.
+enum Writer<'a> {
+    File(Box<FileWriter<Out<'a>>>),
+    Stream(Box<StreamWriter<Out<'a>>>),
+}
+
+impl Writer<'_> {
+    fn write(&mut self, batch: &RecordBatch) -> Result<(), ArrowError> {
+        match self {
+            Self::File(writer) => writer.write(batch),
+            Self::Stream(writer) => writer.write(batch),
+        }
+    }
+
+    fn finish(&mut self) -> Result<(), ArrowError> {
+        match self {
+            Self::File(writer) => writer.finish(),
+            Self::Stream(writer) => writer.finish(),
+        }
+    }
+}
+
+fn unwritable(file: &str, error: ArrowError) -> TableError {
+    match error {
+        ArrowError::IoError(_, source) => TableError::write(file, source),
+        other => TableError::write(file, std::io::Error::other(other)),
+    }
+}
+
 /// All dictionaries that stand before the first of `messages`. One that stands between them must not replace another.
-fn load_dictionaries(opening: &Opening, messages: &VecDeque<Place>) -> Result<HashMap<i64, ArrayRef>, TableError> {
+fn load_dictionaries(
+    opening: &Opening,
+    schema: &SchemaRef,
+    messages: &VecDeque<Place>,
+) -> Result<HashMap<i64, ArrayRef>, TableError> {
     let file = &opening.file;
     let mut dictionaries = HashMap::new();
     let (Some(first), Some(last)) = (messages.front(), messages.back()) else { return Ok(dictionaries) };
@@ -79,7 +139,7 @@ fn load_dictionaries(opening: &Opening, messages: &VecDeque<Place>) -> Result<Ha
             IPC_BODY_BYTES_MAX,
             "write long texts without a dictionary",
         )?;
-        read_dictionary(&body, batch, &opening.schema, &mut dictionaries, &message.version())
+        read_dictionary(&body, batch, schema, &mut dictionaries, &message.version())
             .map_err(|error| TableError::damaged(&file.path, error))?;
     }
     Ok(dictionaries)
@@ -106,17 +166,27 @@ struct PartRows {
 
 impl PartRows {
     fn load_next(&mut self, place: &Place) -> Result<(), TableError> {
-        let (metadata, body) = load(&self.file, place)?;
-        let path = &self.file.path;
-        let message = root_as_message(&metadata).map_err(|error| TableError::damaged(path, error))?;
-        let changed = || TableError::damaged(path, "it was changed while it was being read");
-        let batch = message.header_as_record_batch().ok_or_else(changed)?;
-        body::check(path, &batch, &body)?;
-        let decoded = read_record_batch(&body, batch, Arc::clone(&self.schema), &self.dictionaries, None, &self.version)
-            .map_err(|error| TableError::damaged(path, error))?;
+        let decoded = decode(&self.file, &self.schema, self.version, &self.dictionaries, place)?;
         self.ready = self.normaliser.convert(&decoded)?.into();
         Ok(())
     }
+}
+
+fn decode(
+    file: &DataFile,
+    schema: &SchemaRef,
+    version: MetadataVersion,
+    dictionaries: &HashMap<i64, ArrayRef>,
+    place: &Place,
+) -> Result<RecordBatch, TableError> {
+    let (metadata, body) = load(file, place)?;
+    let path = &file.path;
+    let message = root_as_message(&metadata).map_err(|error| TableError::damaged(path, error))?;
+    let changed = || TableError::damaged(path, "it was changed while it was being read");
+    let batch = message.header_as_record_batch().ok_or_else(changed)?;
+    body::check(path, &batch, &body)?;
+    read_record_batch(&body, batch, Arc::clone(schema), dictionaries, None, &version)
+        .map_err(|error| TableError::damaged(path, error))
 }
 
 impl Iterator for PartRows {

@@ -15,6 +15,8 @@ use crate::limits::BATCH_TEXT_BYTES_MAX;
 use crate::source::{DataFile, ReadAhead};
 use crate::table::{Batches, ReadOptions, Reader, SharedNotes};
 use crate::values::Kind;
+use crate::without::copy::Copier;
+use crate::without::{Cut, Out};
 
 /// A run of lines in one file.
 #[derive(Clone, Copy, Debug)]
@@ -35,6 +37,28 @@ pub(crate) struct JsonReader {
 }
 
 impl Reader for JsonReader {
+    fn write_without(&self, file: &DataFile, cut: &Cut<'_>, out: Out<'_>) -> Result<(), TableError> {
+        let mut ahead = ReadAhead::new(Arc::clone(&file.bytes));
+        let marked = ahead.get(0, 3).is_ok_and(|mark| mark.as_ref() == b"\xef\xbb\xbf");
+        let mut lines = Lines::new(ahead, if marked { 3 } else { 0 }, 0);
+        let (mut copier, mut walk) = (Copier::new(file, out), cut.dropped.walk());
+        let mut row = cut.rows.start;
+        loop {
+            let from = lines.offset();
+            if !advance(&mut lines, &file.path)? {
+                return copier.finish();
+            }
+            let line = lines.line_bytes();
+            if line.trim_ascii().is_empty() || flatten(line).is_err() {
+                continue;
+            }
+            if walk.holds(row) {
+                copier.skip(from..lines.offset())?;
+            }
+            row += 1;
+        }
+    }
+
     fn read(&self, index: usize, projection: &[usize], _: &SharedNotes) -> Result<Batches, TableError> {
         let no_such = TableError::NoSuchPart { what: "partition", index };
         let Some(part) = self.parts.get(index) else { return Err(no_such) };

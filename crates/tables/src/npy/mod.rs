@@ -1,7 +1,7 @@
 //! NumPy arrays: an .npy file is one, an .npz archive holds several of the same length. Pickles are never loaded.
 
 pub(crate) mod header;
-mod read;
+pub(crate) mod read;
 pub(crate) mod zip;
 
 use std::sync::Arc;
@@ -138,7 +138,7 @@ fn arrays_of(file: &DataFile) -> Result<Vec<Array>, TableError> {
 }
 
 /// Reads an array's header, and goes with `place` to its items.
-fn array(file: &DataFile, name: &str, place: &mut Place, size: u64) -> Result<Array, TableError> {
+pub(crate) fn array(file: &DataFile, name: &str, place: &mut Place, size: u64) -> Result<Array, TableError> {
     let damaged = |reason: String| TableError::damaged(&file.path, format!("array `{}`: {reason}", name.escape_debug()));
     let mut stream = Stream::new(place);
     let mut head = stream.take(&file.path, 12)?;

@@ -17,8 +17,9 @@ use crate::error::TableError;
 use crate::limits::BATCH_TEXT_BYTES_MAX;
 use crate::npy::header::Item;
 use crate::npy::{Array, Column, Opening, Place};
-use crate::source::{Cursor, ReadAhead};
+use crate::source::{Cursor, DataFile, ReadAhead};
 use crate::table::{Batches, ReadOptions, Reader, SharedNotes};
+use crate::without::{Cut, Out, arrays};
 
 /// Rows of one file's arrays.
 #[derive(Clone, Copy, Debug)]
@@ -94,6 +95,10 @@ pub(crate) struct NpyReader {
 }
 
 impl Reader for NpyReader {
+    fn write_without(&self, file: &DataFile, cut: &Cut<'_>, out: Out<'_>) -> Result<(), TableError> {
+        arrays::write(file, cut, out)
+    }
+
     fn read(&self, index: usize, projection: &[usize], _: &SharedNotes) -> Result<Batches, TableError> {
         let no_such = || TableError::NoSuchPart { what: "partition", index };
         let part = *self.parts.get(index).ok_or_else(no_such)?;

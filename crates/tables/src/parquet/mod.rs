@@ -223,4 +223,4 @@ fn holds_number_list(field: &Field) -> bool {
 #[cfg(test)]
 mod hostile;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

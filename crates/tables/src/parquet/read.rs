@@ -1,14 +1,18 @@
 //! Reads row groups.
 
 use std::collections::{HashMap, VecDeque};
+use std::io;
 use std::sync::Arc;
 
 use arrow_array::cast::AsArray as _;
 use arrow_array::{Array, RecordBatch};
-use arrow_schema::{DataType, Fields};
+use arrow_schema::{DataType, Fields, Schema};
 use parquet::arrow::arrow_reader::ParquetRecordBatchReader;
-use parquet::arrow::{ProjectionMask, parquet_to_arrow_field_levels};
-use parquet::file::metadata::ParquetMetaData;
+use parquet::arrow::arrow_writer::ArrowWriterOptions;
+use parquet::arrow::{ArrowWriter, ProjectionMask, parquet_to_arrow_field_levels};
+use parquet::errors::ParquetError;
+use parquet::file::metadata::{ParquetMetaData, RowGroupMetaData};
+use parquet::file::properties::WriterProperties;
 
 use crate::error::TableError;
 use crate::normalise::{Normaliser, Output, is_number, list_length, schema_of};
@@ -16,11 +20,15 @@ use crate::parquet::Opening;
 use crate::parquet::pages::{Budget, Group};
 use crate::source::DataFile;
 use crate::table::{Batches, Partition, ReadOptions, Reader, SharedNotes};
+use crate::without::{Cut, Out, kept_of};
 
 /// Rows looked at to find out whether lists are embeddings.
 const LIST_SAMPLE_ROWS: usize = 64;
 /// Bytes that a batch may take, going by the footer's claims and the widths of fixed types.
 const BATCH_BYTES: u64 = 64 * 1024 * 1024;
+
+/// Encoded bytes of a row group that is being written, from which on a new one begins.
+const GROUP_BYTES_MAX: usize = 128 * 1024 * 1024;
 
 /// Reads row groups of Parquet files.
 pub(crate) struct ParquetReader {
@@ -32,6 +40,36 @@ pub(crate) struct ParquetReader {
 }
 
 impl Reader for ParquetReader {
+    fn write_without(&self, file: &DataFile, cut: &Cut<'_>, out: Out<'_>) -> Result<(), TableError> {
+        let no_such = || TableError::NoSuchPart { what: "file", index: cut.file };
+        let opening = self.openings.get(cut.file).ok_or_else(no_such)?;
+        let mut writer = writer(opening, out)?;
+        let roots: Vec<usize> = (0..opening.hint.len()).collect();
+        let mut walk = cut.dropped.walk();
+        let own = self.partitions.iter().zip(&self.groups).filter(|(partition, _)| partition.file == cut.file);
+        for (partition, group) in own {
+            let batch_rows = batch_rows(&opening.metadata, *group, &opening.hint, &roots, &self.options);
+            let (batches, budget) = group_reader(file, &opening.metadata, *group, &opening.hint, &roots, batch_rows)?;
+            let mut found = 0_u64;
+            budget.begin_batch();
+            for batch in batches {
+                let batch = batch.map_err(|error| TableError::damaged(&file.path, error))?;
+                let kept = kept_of(&batch, partition.first_row.saturating_add(found), &mut walk, &file.path)?;
+                found = found.saturating_add(batch.num_rows() as u64);
+                writer.write(&kept).map_err(|error| unwritable(&file.path, error))?;
+                if writer.in_progress_size() > GROUP_BYTES_MAX {
+                    writer.flush().map_err(|error| unwritable(&file.path, error))?;
+                }
+                budget.begin_batch();
+            }
+            if found != partition.rows {
+                return Err(TableError::RowCount { file: file.path.clone(), claimed: partition.rows, found });
+            }
+            writer.flush().map_err(|error| unwritable(&file.path, error))?;
+        }
+        writer.close().map(|_| ()).map_err(|error| unwritable(&file.path, error))
+    }
+
     fn read(&self, index: usize, projection: &[usize], notes: &SharedNotes) -> Result<Batches, TableError> {
         let no_such = || TableError::NoSuchPart { what: "partition", index };
         let partition = self.partitions.get(index).ok_or_else(no_such)?;
@@ -60,6 +98,35 @@ impl Reader for ParquetReader {
             batch_rows,
         };
         Ok(Box::new(GroupRows { batches, budget, normaliser, ready: VecDeque::new() }))
+    }
+}
+
+/// A writer of a file with the same columns, metadata and compression. What embedded metadata says of rows is its writer's
+/// own word, as before.
+fn writer<'a>(opening: &Opening, out: Out<'a>) -> Result<ArrowWriter<Out<'a>>, TableError> {
+    let metadata = opening.metadata.file_metadata();
+    let mut properties = WriterProperties::builder().set_key_value_metadata(metadata.key_value_metadata().cloned());
+    for chunk in opening.metadata.row_groups().first().into_iter().flat_map(RowGroupMetaData::columns) {
+        properties = properties.set_column_compression(chunk.column_path().clone(), chunk.compression());
+    }
+    let options = ArrowWriterOptions::new()
+        .with_properties(properties.build())
+        .with_parquet_schema(metadata.schema_descr().clone())
+        .with_skip_arrow_metadata(true);
+    let schema = Arc::new(Schema::new(opening.hint.clone()));
+    ArrowWriter::try_new_with_options(out, schema, options).map_err(|error| unwritable(&opening.file.path, error))
+}
+
+/// A type that is read and cannot be written (`INT96`), or a taker that takes no more.
+fn unwritable(file: &str, error: ParquetError) -> TableError {
+    match error {
+        ParquetError::External(source) => TableError::write(file, io::Error::other(source)),
+        ParquetError::NYI(what) | ParquetError::General(what) => TableError::unsupported(
+            file,
+            what.chars().take(200).collect::<String>(),
+            "write the file without these rows yourself, and commit it with --parent",
+        ),
+        other => TableError::write(file, io::Error::other(other)),
     }
 }
 

@@ -17,7 +17,7 @@ use crate::notes::NoteKind;
 use crate::testing::{columns, open, read_all, rows};
 use crate::{DataFile, ReadOptions, Table};
 
-pub(super) fn write(batch: &RecordBatch, properties: WriterProperties) -> Vec<u8> {
+pub(crate) fn write(batch: &RecordBatch, properties: WriterProperties) -> Vec<u8> {
     let mut bytes = Vec::new();
     let mut writer = ArrowWriter::try_new(&mut bytes, batch.schema(), Some(properties)).unwrap();
     writer.write(batch).unwrap();
@@ -30,7 +30,7 @@ pub(super) fn table_of(columns: Vec<(&str, ArrayRef)>) -> RecordBatch {
 }
 
 /// A table of all kinds of columns.
-pub(super) fn rich(count: usize) -> RecordBatch {
+pub(crate) fn rich(count: usize) -> RecordBatch {
     let numbers = || 0..count as i64;
     let texts = |prefix: &str| numbers().map(|row| (row % 7 != 0).then(|| format!("{prefix}{row}"))).collect::<StringArray>();
     let lists = ListArray::from_iter_primitive::<Float32Type, _, _>(numbers().map(|row| Some([Some(row as f32), Some(0.5)])));

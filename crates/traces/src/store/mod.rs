@@ -35,6 +35,7 @@ pub fn locate(reader: &mut Reader<'_>, workspace_id: &str, target: &Target) -> R
                 row: Some(number),
                 id: Some(rules::record_id(trace_id, number)),
                 owner: Some(row.text(2)?),
+                dataset: None,
                 data: None,
             })
         },

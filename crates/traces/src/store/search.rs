@@ -24,7 +24,7 @@ pub(crate) struct Search {
 /// Of the experiments asked for, those of this workspace that the caller may list.
 pub(crate) fn visible(reader: &mut Reader<'_>, workspace_id: &str, scope: &Scope, asked: &[i64]) -> Result<Vec<i64>, Problem> {
     let granted: Option<HashSet<i64>> = match scope {
-        Scope::Nothing | Scope::Workspaces(_) => return Ok(Vec::new()),
+        Scope::Nothing | Scope::Workspaces(_) | Scope::Datasets(_) => return Ok(Vec::new()),
         Scope::Workspace => None,
         Scope::Only { experiments, .. } => Some(experiments.iter().copied().collect()),
     };
@@ -55,7 +55,7 @@ pub(crate) fn by_ids(reader: &mut Reader<'_>, workspace_id: &str, scope: &Scope,
             binds.texts(chunk)
         );
         match scope {
-            Scope::Nothing | Scope::Workspaces(_) => return Ok(Vec::new()),
+            Scope::Nothing | Scope::Workspaces(_) | Scope::Datasets(_) => return Ok(Vec::new()),
             Scope::Workspace => {}
             Scope::Only { experiments, .. } if experiments.is_empty() => return Ok(Vec::new()),
             Scope::Only { experiments, .. } if experiments.len() > limits::SCOPE_EXPERIMENT_COUNT_MAX => {

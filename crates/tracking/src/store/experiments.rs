@@ -180,7 +180,7 @@ pub(crate) fn search(
     let mut sql = format!("SELECT {COLUMNS} FROM experiment e WHERE e.workspace_id = {}", binds.text(workspace_id));
     match scope {
         Scope::Workspace => {}
-        Scope::Nothing | Scope::Workspaces(_) => return Ok(Vec::new()),
+        Scope::Nothing | Scope::Workspaces(_) | Scope::Datasets(_) => return Ok(Vec::new()),
         Scope::Only { experiments, .. } if experiments.is_empty() => return Ok(Vec::new()),
         Scope::Only { experiments, .. } if experiments.len() > SCOPE_COUNT_MAX => {
             let text = format!("more than {SCOPE_COUNT_MAX} experiments are granted one by one; grant the workspace instead");

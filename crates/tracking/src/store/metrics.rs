@@ -135,7 +135,7 @@ pub(crate) fn rows_of_runs(
     run_ids: &[String],
 ) -> Result<Vec<(i64, String)>, DbError> {
     let granted: Option<&[i64]> = match scope {
-        gate::Scope::Nothing | gate::Scope::Workspaces(_) => return Ok(Vec::new()),
+        gate::Scope::Nothing | gate::Scope::Workspaces(_) | gate::Scope::Datasets(_) => return Ok(Vec::new()),
         gate::Scope::Workspace => None,
         gate::Scope::Only { experiments, .. } => Some(experiments),
     };

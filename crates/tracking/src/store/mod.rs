@@ -51,6 +51,7 @@ fn locate_experiment(reader: &mut Reader<'_>, sql: &str, key: Bind<'_>, workspac
             row: Some(id),
             id: Some(id.to_string()),
             owner: Some(row.text(1)?),
+            dataset: None,
             data: None,
         })
     })
@@ -70,6 +71,7 @@ fn locate_run(reader: &mut Reader<'_>, run_id: &str, workspace_id: &str) -> Resu
                 row: Some(row.int(0)?),
                 id: Some(run_id.to_owned()),
                 owner: Some(row.text(2)?),
+                dataset: None,
                 data: None,
             })
         },

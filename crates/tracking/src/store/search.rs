@@ -28,7 +28,7 @@ pub(crate) fn visible_experiments(
     asked: &[i64],
 ) -> Result<Vec<i64>, DbError> {
     let granted: Option<HashSet<i64>> = match scope {
-        Scope::Nothing | Scope::Workspaces(_) => return Ok(Vec::new()),
+        Scope::Nothing | Scope::Workspaces(_) | Scope::Datasets(_) => return Ok(Vec::new()),
         Scope::Workspace => None,
         Scope::Only { experiments, .. } => Some(experiments.iter().copied().collect()),
     };

@@ -31,4 +31,6 @@ pub(super) const ALL: &[Migration] = &[
     step!("0008_traces"),
     step!("0009_evaluation"),
     step!("0010_data"),
+    step!("0011_data_cleaning"),
+    step!("0012_admission"),
 ];

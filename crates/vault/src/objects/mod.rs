@@ -15,6 +15,7 @@ mod pool;
 mod read;
 mod remote;
 mod segments;
+mod sending;
 mod write;
 mod writeback;
 
@@ -34,6 +35,7 @@ use kernel::{Problem, Secret};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 pub use remote::S3Location;
+pub use sending::{Piece, Sending};
 
 use crate::keys::{Keyring, ObjectKey, join};
 use local::LocalStore;

@@ -1,15 +1,18 @@
 //! `/datasets`: data sets and their versions, from the first file to the verdict, and `/sources`: the register of trusted
 //! sources.
 
+use std::collections::BTreeMap;
+
 use axum::body::Body;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use data::ops::{
-    Admit, AttestationKey, CancelInspection, CleanVersion, Commit, Committed, Decided, Diff, Difference, Document, Export,
-    Exported, Findings, OpenVersion, PutFile, QueueInspection, ReadDocument, ReadFile, Refuse, SearchDatasets, ShowDataset,
-    ShowManifest, ShowVersion, Waive,
+    Admit, AttestationKey, CancelInspection, CleanVersion, Commit, Committed, ContractSet, Decided, Diff, Difference, Document,
+    Export, Exported, Findings, OpenVersion, PutFile, QueueInspection, ReadContract, ReadDocument, ReadFile, Refuse, RowsWish,
+    SearchDatasets, SetContract, ShowDataset, ShowManifest, ShowTrained, ShowVersion, UseVersion, Waive,
 };
-use data::{Cleaned, CommitWish, Data, DocumentKind, Manifest, VersionName, Wanted};
+use data::{CommitWish, Data, DocumentKind, Manifest, OtherVersion, VersionName, Wanted};
+use gate::{Operation, Visitor};
 use http::{HeaderValue, Method, header};
 use kernel::{Problem, hex};
 use serde::Deserialize;
@@ -19,7 +22,7 @@ use super::datasets_view as view;
 use super::shape::{body, list, only, query};
 use super::times;
 use crate::outbound::harden;
-use crate::{Answer, BodyStream, Door, Inbound, outbound};
+use crate::{Answer, BodyStream, Chosen, Door, Inbound, outbound};
 
 pub(super) const PREFIX: &str = "/api/strongroom/v1/datasets";
 const VERSION: &str = "/{dataset}/versions/{version}";
@@ -43,6 +46,10 @@ pub(super) struct CommitBody {
     parents: Vec<Value>,
     reference: Option<Value>,
     run_id: Option<String>,
+    /// Versions of other data sets, as `NAME@VERSION`, by the names that the contract's rules call them.
+    tables: BTreeMap<String, String>,
+    /// Versions with which no row may be shared.
+    apart: Vec<String>,
 }
 
 /// What columns are for.
@@ -62,8 +69,19 @@ struct RolesBody {
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct CleanBody {
-    from: Value,
+    #[serde(default)]
     rows: Vec<(u64, u64)>,
+    #[serde(default)]
+    findings: Vec<String>,
+    reason: String,
+    #[serde(default)]
+    retrain: bool,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ContractBody {
+    contract: String,
     reason: String,
 }
 
@@ -105,6 +123,10 @@ pub fn routes(door: &mut Door, room: &Data) {
     door.route(Method::POST, &format!("{PREFIX}/{{dataset}}/versions"), bound(room, open), |opened| {
         outbound::json(&json!({ "id": opened.version_id, "expires_at": times::to_text(opened.expires_at) }))
     });
+    door.route(Method::GET, &format!("{PREFIX}/{{dataset}}/contract"), bound(room, read_contract), document_answer);
+    door.route(Method::POST, &format!("{PREFIX}/{{dataset}}/contract"), bound(room, set_contract), |set: ContractSet| {
+        outbound::json(&json!({ "dataset": set.dataset, "sha256": hex(&set.sha256) }))
+    });
     let key = |room, inbound: &Inbound| only(inbound, []).map(|[]| AttestationKey { room });
     door.route(Method::GET, "/api/strongroom/v1/attestation-key", bound(room, key), |key| {
         outbound::json(
@@ -124,8 +146,20 @@ fn version_routes(door: &mut Door, room: &Data) {
     door.route(Method::GET, &at("/findings"), bound(room, findings), |found| outbound::json(&view::found(&found)));
     door.route(Method::GET, &at("/documents/{document}"), bound(room, document), document_answer);
     door.route(Method::GET, &at("/export"), bound(room, export), export_answer);
-    door.route(Method::POST, &at("/commit"), bound(room, commit), |done| committed_answer(&done));
-    door.route(Method::POST, &at("/clean"), bound(room, clean), |done| committed_answer(&done));
+    door.route(Method::POST, &at("/clean"), bound(room, clean), |done| outbound::json(&view::cleaned(&done)));
+    door.route(Method::GET, &at("/trained"), bound(room, trained), |found| outbound::json(&view::trained(&found)));
+    // Other versions that it is checked against are asked for one by one, as the caller.
+    let actions = [UseVersion::ACTION, Commit::ACTION];
+    let writer = room.clone();
+    door.choice(Method::POST, &at("/commit"), &actions, move |inbound: &Inbound| {
+        let ((dataset, version), commit, room) = (names(inbound), body::<CommitBody>(inbound)?, writer.clone());
+        Ok(Chosen::verbs(move |visitor| {
+            Box::pin(async move {
+                let wish = commit.wish_of(&room, visitor).await?;
+                committed_answer(&visitor.call(Commit { room, dataset, version, wish }).await?)
+            })
+        }))
+    });
 }
 
 fn file_routes(door: &mut Door, room: &Data) {
@@ -173,6 +207,15 @@ fn open(room: Data, inbound: &Inbound) -> Result<OpenVersion, Problem> {
     Ok(OpenVersion { room, dataset: inbound.path("dataset").to_owned() })
 }
 
+fn read_contract(room: Data, inbound: &Inbound) -> Result<ReadContract, Problem> {
+    only(inbound, []).map(|[]| ReadContract { room, dataset: inbound.path("dataset").to_owned() })
+}
+
+fn set_contract(room: Data, inbound: &Inbound) -> Result<SetContract, Problem> {
+    let ContractBody { contract, reason } = body(inbound)?;
+    Ok(SetContract { room, dataset: inbound.path("dataset").to_owned(), contract, reason })
+}
+
 fn show_version(room: Data, inbound: &Inbound) -> Result<ShowVersion, Problem> {
     let ([], (dataset, version)) = (only(inbound, [])?, names(inbound));
     Ok(ShowVersion { room, dataset, version })
@@ -197,7 +240,11 @@ fn findings(room: Data, inbound: &Inbound) -> Result<Findings, Problem> {
 fn document(room: Data, inbound: &Inbound) -> Result<ReadDocument, Problem> {
     let (dataset, version) = names(inbound);
     let kind = DocumentKind::parse(inbound.path("document"));
-    let unknown = || Problem::not_found("a version has `contract.yaml`, `report.json`, `report.html` and `attestation.json`");
+    let unknown = || {
+        Problem::not_found(
+            "a version has `contract.yaml`, `report.json`, `report.html`, `attestation.json` and `removed-rows.json`",
+        )
+    };
     Ok(ReadDocument { room, dataset, version, kind: kind.ok_or_else(unknown)? })
 }
 
@@ -213,14 +260,28 @@ fn read(room: Data, inbound: &Inbound) -> Result<ReadFile, Problem> {
     Ok(ReadFile { room, dataset, version, path: inbound.path("path").to_owned(), wanted, run })
 }
 
-fn commit(room: Data, inbound: &Inbound) -> Result<Commit, Problem> {
-    let ((dataset, version), wish) = (names(inbound), body::<CommitBody>(inbound)?.wish()?);
-    Ok(Commit { room, dataset, version, wish })
-}
-
 impl CommitBody {
+    /// What it says, with the versions that it is to be checked against: each is asked for as the caller.
+    pub(super) async fn wish_of(self, room: &Data, visitor: &Visitor) -> Result<CommitWish, Problem> {
+        let named = self.tables.iter().map(|(name, version)| (name.clone(), version.clone(), false));
+        let wanted: Vec<(String, String, bool)> =
+            named.chain(self.apart.iter().map(|version| (version.clone(), version.clone(), true))).collect();
+        if wanted.len() > data::limits::OTHER_COUNT_MAX {
+            let message = format!("a version is checked against at most {} others", data::limits::OTHER_COUNT_MAX);
+            return Err(Problem::invalid(message));
+        }
+        let mut wish = self.wish()?;
+        for (name, text, apart) in wanted {
+            let (dataset, version) = text.rsplit_once('@').unwrap_or((&text, "admitted"));
+            let (dataset, version) = (dataset.to_owned(), version.to_owned());
+            let version_id = visitor.call(UseVersion { room: room.clone(), dataset, version, apart }).await?;
+            wish.others.push(OtherVersion { name, version_id, apart });
+        }
+        Ok(wish)
+    }
+
     /// What it says. A run that the client names is its own word.
-    pub(super) fn wish(self) -> Result<CommitWish, Problem> {
+    fn wish(self) -> Result<CommitWish, Problem> {
         let signature = self.signature.map(|text| STANDARD.decode(text).map_err(|_| Problem::invalid("`signature` is base64")));
         let RolesBody { label, source, time, id, texts, probabilities, embedding, ignored } = self.roles;
         Ok(CommitWish {
@@ -235,13 +296,19 @@ impl CommitBody {
             parents: self.parents.iter().map(version_name).collect::<Result<_, _>>()?,
             reference: self.reference.as_ref().map(version_name).transpose()?,
             run: self.run_id.map(|run| (run, lineage::Trust::Claimed)),
+            others: Vec::new(),
         })
     }
 }
 
 fn clean(room: Data, inbound: &Inbound) -> Result<CleanVersion, Problem> {
-    let ((dataset, version), CleanBody { from, rows, reason }) = (names(inbound), body(inbound)?);
-    Ok(CleanVersion { room, dataset, version, cleaned: Cleaned { from: version_name(&from)?, rows, why: reason } })
+    let ((dataset, version), CleanBody { rows, findings, reason, retrain }) = (names(inbound), body(inbound)?);
+    Ok(CleanVersion { room, dataset, version, rows: RowsWish { ranges: rows, findings }, why: reason, retrain })
+}
+
+fn trained(room: Data, inbound: &Inbound) -> Result<ShowTrained, Problem> {
+    let ([], (dataset, version)) = (only(inbound, [])?, names(inbound));
+    Ok(ShowTrained { room, dataset, version })
 }
 
 /// `3`, `"3"`, `"latest"`, `"admitted"` or an id.
@@ -307,13 +374,18 @@ fn manifest_answer(manifest: Manifest) -> Result<Answer, Problem> {
 fn document_answer(document: Document) -> Result<Answer, Problem> {
     let kind = match document.kind {
         DocumentKind::Contract => "application/yaml",
-        DocumentKind::Report | DocumentKind::Attestation => "application/json",
+        DocumentKind::Report | DocumentKind::Attestation | DocumentKind::Removed => "application/json",
         DocumentKind::Page => "text/html; charset=utf-8",
     };
     let mut answer = stream_answer(document.body, document.size_bytes, kind);
-    set(&mut answer, header::CONTENT_SECURITY_POLICY, PAGE_POLICY);
-    set(&mut answer, header::ETAG, &format!("\"{}\"", hex(&document.sha256)));
+    document_headers(&mut answer, &document.sha256);
     Ok(answer)
+}
+
+/// What a document of an inspection is sent with.
+pub(super) fn document_headers(answer: &mut Answer, sha256: &[u8; 32]) {
+    set(answer, header::CONTENT_SECURITY_POLICY, PAGE_POLICY);
+    set(answer, header::ETAG, &format!("\"{}\"", hex(sha256)));
 }
 
 fn export_answer(exported: Exported) -> Result<Answer, Problem> {
@@ -322,7 +394,7 @@ fn export_answer(exported: Exported) -> Result<Answer, Problem> {
     Ok(answer)
 }
 
-fn stream_answer(bytes: data::Body, size_bytes: u64, kind: &'static str) -> Answer {
+pub(super) fn stream_answer(bytes: data::Body, size_bytes: u64, kind: &'static str) -> Answer {
     let mut answer = Answer::new(Body::from_stream(bytes));
     set(&mut answer, header::CONTENT_LENGTH, &size_bytes.to_string());
     set(&mut answer, header::CONTENT_TYPE, kind);

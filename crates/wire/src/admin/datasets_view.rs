@@ -1,7 +1,7 @@
 //! Data sets, versions, inspections and findings as JSON. What is not known is null, and named in `unknown`.
 
-use data::ops::{Difference, Found, Shown};
-use data::{DatasetSummary, FoundFinding, Inspection, Verdict, Version};
+use data::ops::{Cleaned, Difference, Found, Shown, TrainedOn};
+use data::{Cleaning, DatasetSummary, FoundFinding, Inspection, Trained, Verdict, Version};
 use inspection::Effect;
 use kernel::hex;
 use serde_json::{Value, json};
@@ -74,16 +74,72 @@ fn classes(version: &Version) -> Vec<&'static str> {
 pub(super) fn shown(shown: &Shown) -> Value {
     let mut value = version(&shown.version);
     if let Some(fields) = value.as_object_mut() {
-        let parents = shown.parents.iter().map(|parent| json!({ "version": parent.number, "how": parent.how }));
+        let parents = shown.parents.iter().map(|parent| {
+            let mut value = json!({ "version": parent.number, "how": parent.how });
+            if let (Some(cleaning), Some(fields)) = (&parent.cleaning, value.as_object_mut()) {
+                fields.insert("removed".to_owned(), removed(cleaning));
+            }
+            value
+        });
         fields.insert("parents".to_owned(), parents.collect());
         fields.insert("inspection".to_owned(), shown.inspection.as_ref().map_or(Value::Null, inspection));
     }
     value
 }
 
+/// What a version lacks of its parent.
+fn removed(cleaning: &Cleaning) -> Value {
+    json!({
+        "row_count": cleaning.removed_count,
+        "rows_sha256": hex(&cleaning.rows_sha256),
+        "of_row_count": cleaning.parent_row_count,
+        "findings": cleaning.findings,
+        "why": cleaning.why,
+        "retrain": cleaning.retrain,
+    })
+}
+
+pub(super) fn cleaned(done: &Cleaned) -> Value {
+    json!({
+        "id": done.version_id,
+        "task": done.task_id,
+        "removed": { "row_count": done.removed_count, "rows_sha256": hex(&done.rows_sha256) },
+    })
+}
+
+pub(super) fn trained(found: &TrainedOn) -> Value {
+    let requests = found.requests.iter().map(|request| {
+        json!({
+            "id": request.id,
+            "trained_on": at(&request.trained_on),
+            "replaced_by": at(&request.replaced_by),
+            "subject": thing(&request.subject),
+            "state": request.state,
+            "why": request.why,
+            "asked_at": to_text(request.asked_at),
+            "asked_by": request.asked_by,
+        })
+    });
+    json!({
+        "trained": found.things.iter().map(thing).collect::<Vec<_>>(),
+        "truncated": found.truncated,
+        "retrain_requests": requests.collect::<Vec<_>>(),
+    })
+}
+
+fn thing(thing: &Trained) -> Value {
+    json!({ "kind": thing.kind, "name": thing.name, "label": thing.label, "trust": thing.trust.word(), "data": at(&thing.data) })
+}
+
+/// `NAME/NUMBER` as people write it.
+fn at(name: &str) -> String {
+    name.rsplit_once('/').map_or(name.to_owned(), |(name, number)| format!("{name}@{number}"))
+}
+
 pub(super) fn inspection(inspection: &Inspection) -> Value {
     json!({
         "id": inspection.id,
+        "task": inspection.task.word(),
         "state": inspection.state.word(),
         "queued_at": to_text(inspection.queued_at),
         "queued_by": inspection.queued_by,
@@ -105,7 +161,7 @@ pub(super) fn found(found: &Found) -> Value {
     })
 }
 
-fn finding(found: &FoundFinding) -> Value {
+pub(super) fn finding(found: &FoundFinding) -> Value {
     let effect = match found.effect {
         Effect::Inform => "inform",
         Effect::Waiver => "waiver",

@@ -5,7 +5,7 @@
 //! run's.
 
 use artifacts::{Artifacts, Fetched, ListArtifacts, ListedEntry, Owner, Place, ReadArtifact};
-use data::ops::{Commit, Committed, OpenVersion, PutFile};
+use data::ops::{Commit, Committed, OpenVersion, PutFile, UseVersion};
 use data::{CommitWish, Data};
 use gate::{Operation, Visitor};
 use http::Method;
@@ -46,8 +46,15 @@ struct Rooms {
 /// Adds the route.
 pub fn routes(door: &mut Door, data: &Data, artifacts: &Artifacts, tracking: &Tracking) {
     let rooms = Rooms { data: data.clone(), artifacts: artifacts.clone(), tracking: tracking.clone() };
-    let actions =
-        [OpenVersion::ACTION, GetRun::ACTION, ListArtifacts::ACTION, ReadArtifact::ACTION, PutFile::ACTION, Commit::ACTION];
+    let actions = [
+        UseVersion::ACTION,
+        OpenVersion::ACTION,
+        GetRun::ACTION,
+        ListArtifacts::ACTION,
+        ReadArtifact::ACTION,
+        PutFile::ACTION,
+        Commit::ACTION,
+    ];
     door.choice(Method::POST, &format!("{PREFIX}/{{dataset}}/from-run"), &actions, move |inbound: &Inbound| {
         let (dataset, wish) = (inbound.path("dataset").to_owned(), body::<FromRun>(inbound)?);
         let rooms = rooms.clone();
@@ -58,7 +65,7 @@ pub fn routes(door: &mut Door, data: &Data, artifacts: &Artifacts, tracking: &Tr
 impl Rooms {
     async fn copy(self, visitor: &Visitor, dataset: String, wish: FromRun) -> Result<Committed, Problem> {
         let FromRun { run_id, path, input, commit } = wish;
-        let mut commit: CommitWish = commit.wish()?;
+        let mut commit: CommitWish = commit.wish_of(&self.data, visitor).await?;
         let place = match (path, input) {
             (Some(_), Some(_)) => return Err(Problem::invalid("name a path or an input, not both")),
             (path, None) => Place::of(Owner::Run(run_id.clone()), path.as_deref())?,

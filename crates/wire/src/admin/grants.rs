@@ -79,14 +79,16 @@ fn on(kind: Option<&str>, resource: Option<String>) -> Result<On, Problem> {
         ("server", None) => Ok(On::Server),
         ("workspace", None) => Ok(On::Workspace),
         ("server" | "workspace", Some(_)) => Err(Problem::invalid(format!(
-            "`resource` goes with an experiment or a registered model; a {kind} takes none (the workspace is that of the \
+            "`resource` goes with an experiment, a registered model or a data set; a {kind} takes none (the workspace is that of the \
              X-MLFLOW-WORKSPACE header)"
         ))),
         ("experiment", Some(id)) => Ok(On::Experiment(id)),
         ("registered_model", Some(name)) => Ok(On::RegisteredModel(name)),
+        ("dataset", Some(name)) => Ok(On::Dataset(name)),
         ("experiment", None) => Err(Problem::invalid("`resource` must be the experiment's id")),
         ("registered_model", None) => Err(Problem::invalid("`resource` must be the model's name")),
-        _ => Err(Problem::invalid("`resource_kind` must be one of server, workspace, experiment, registered_model")),
+        ("dataset", None) => Err(Problem::invalid("`resource` must be the data set's name")),
+        _ => Err(Problem::invalid("`resource_kind` must be one of server, workspace, experiment, registered_model, dataset")),
     }
 }
 
@@ -116,7 +118,10 @@ mod tests {
         assert_eq!(on(Some("workspace"), None).ok(), Some(On::Workspace));
         assert_eq!(on(Some("experiment"), id()).ok(), Some(On::Experiment("7".to_owned())));
         assert_eq!(on(Some("registered_model"), id()).ok(), Some(On::RegisteredModel("7".to_owned())));
-        for (kind, resource) in [("workspace", id()), ("server", id()), ("experiment", None), ("run", id()), ("", None)] {
+        assert_eq!(on(Some("dataset"), id()).ok(), Some(On::Dataset("7".to_owned())));
+        for (kind, resource) in
+            [("dataset", None), ("workspace", id()), ("server", id()), ("experiment", None), ("run", id()), ("", None)]
+        {
             assert!(on(Some(kind), resource).is_err(), "{kind}");
         }
     }

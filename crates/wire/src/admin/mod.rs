@@ -20,6 +20,7 @@
 //! | below `/datasets/{dataset}/versions/{version}`: GET ``, `/manifest`, `/diff`, `/findings`, `/documents/{document}`, `/export`; GET, PUT `/files/{path}` | `?against=`, `?run=`, bytes |
 //! | and POST `/commit`, `/clean`, `/inspect`, `/cancel`, `/waive`, `/admit`, `/refuse` | `{"source"?, "licence"?, …}`, `{"from", "rows", "reason"}`, `{}`, `{}`, `{"reason", "until"}`, `{"reason"}` |
 //! | GET, POST `/sources`; DELETE `/sources/{source}`; GET `/attestation-key` | `{"name", "pattern", "digest"? or "public_key"?, "owner", "licence", "purposes"?}` |
+//! | GET `/models/versions`; below `/models/{model}/versions/{version or @alias}`: GET ``, `/findings`, `/documents/{document}`, `/papers/{paper}`; POST `/inspect`, `/waive`, `/admit`, `/refuse` | `{}`, `{"reason", "until"}`, `{"reason"}` |
 //! | GET `/lineage/{model}/{version or @alias}` | |
 //! | GET `/audit/records`, `/audit/checkpoint`, `/audit/proof/{record}`, `/audit/export`; POST `/audit/verify` | `?who=&what=&since=&until=&outcome=&resource=…&rows=`, and `&after=` or, for the export, `&from=&to=` |
 //! | POST `/objects/verify`, `/objects/sweep`, `/keys/rotate`, `/keys/rewrap` | |
@@ -33,6 +34,7 @@ pub mod from_run;
 pub mod grants;
 pub mod groups;
 pub mod lineage;
+pub mod models;
 pub mod roles;
 pub mod sessions;
 mod shape;
@@ -59,6 +61,8 @@ pub struct Rooms<'a> {
     pub artifacts: &'a artifacts::Artifacts,
     /// Data sets.
     pub data: &'a data::Data,
+    /// Where models stand between quarantine and use.
+    pub admission: &'a ::admission::Admission,
     /// Runs, whose artifacts can become data sets.
     pub tracking: &'a tracking::Tracking,
 }
@@ -79,4 +83,5 @@ pub fn routes(door: &mut Door, rooms: &Rooms<'_>) {
     datasets::routes(door, rooms.data);
     from_run::routes(door, rooms.data, rooms.artifacts, rooms.tracking);
     sources::routes(door, rooms.data);
+    models::routes(door, rooms.admission);
 }

@@ -1,10 +1,14 @@
 //! The nouns of this room.
 
+mod made;
+
 use gate::{DataClasses, DataState};
 use inspection::{Effect, Finding, Roles};
 use kernel::{Micros, Problem};
 
 use crate::limits::NAME_BYTES_MAX;
+
+pub use made::{Cleaning, OtherVersion, Parent, RetrainRequest, Trained};
 
 /// A data set's name: 1 to 128 letters, digits, `.`, `_` and `-`, beginning with a letter or digit.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -86,7 +90,9 @@ impl Verdict {
         }
     }
 
-    pub(crate) fn parse(word: &str) -> Option<Self> {
+    /// The verdict behind a word.
+    #[must_use]
+    pub fn parse(word: &str) -> Option<Self> {
         [Self::Pass, Self::Waiver, Self::Refuse].into_iter().find(|verdict| verdict.word() == word)
     }
 
@@ -121,7 +127,9 @@ impl DecisionKind {
         }
     }
 
-    pub(crate) fn parse(word: &str) -> Option<Self> {
+    /// The kind behind a word.
+    #[must_use]
+    pub fn parse(word: &str) -> Option<Self> {
         [Self::Inspection, Self::Reviewer, Self::Waiver].into_iter().find(|kind| kind.word() == word)
     }
 }
@@ -164,26 +172,8 @@ pub struct CommitWish {
     pub reference: Option<VersionName>,
     /// The run that it came out of, and whether the server itself took the files from it.
     pub run: Option<(String, lineage::Trust)>,
-}
-
-/// That a version is another one without some rows.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Cleaned {
-    /// The other one.
-    pub from: VersionName,
-    /// The rows that were left out, as first and last, rising.
-    pub rows: Vec<(u64, u64)>,
-    /// Why.
-    pub why: String,
-}
-
-/// Where a version stems from.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Parent {
-    /// The other version's number.
-    pub number: i64,
-    /// `parent` or `cleaned`.
-    pub how: String,
+    /// Other versions that it is checked against, which its committer may read.
+    pub others: Vec<OtherVersion>,
 }
 
 /// A version.
@@ -293,10 +283,40 @@ impl InspectionState {
         }
     }
 
+    /// The state behind a word.
+    #[must_use]
+    pub fn parse(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|state| state.word() == word)
+    }
+
     /// Whether it is over.
     #[must_use]
     pub const fn is_over(self) -> bool {
         matches!(self, Self::Done | Self::Failed | Self::Cancelled)
+    }
+}
+
+/// What the inspector does for a version.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Task {
+    /// It inspects it.
+    Inspect,
+    /// It writes it: another one without some rows.
+    Clean,
+}
+
+impl Task {
+    /// The word in rows and answers.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Inspect => "inspect",
+            Self::Clean => "clean",
+        }
+    }
+
+    pub(crate) fn parse(word: &str) -> Option<Self> {
+        [Self::Inspect, Self::Clean].into_iter().find(|task| task.word() == word)
     }
 }
 
@@ -309,6 +329,8 @@ pub struct Inspection {
     pub version_id: String,
     /// The workspace's id.
     pub workspace: String,
+    /// What is done.
+    pub task: Task,
     /// How far it has come.
     pub state: InspectionState,
     /// When it was asked for.
@@ -355,10 +377,12 @@ pub enum DocumentKind {
     Page,
     /// The signed statement about it.
     Attestation,
+    /// The rows that it lacks of the version that it was cleaned from, as JSON.
+    Removed,
 }
 
 impl DocumentKind {
-    const ALL: [Self; 4] = [Self::Contract, Self::Report, Self::Page, Self::Attestation];
+    const ALL: [Self; 5] = [Self::Contract, Self::Report, Self::Page, Self::Attestation, Self::Removed];
 
     /// The word in rows and addresses.
     #[must_use]
@@ -368,6 +392,7 @@ impl DocumentKind {
             Self::Report => "report.json",
             Self::Page => "report.html",
             Self::Attestation => "attestation.json",
+            Self::Removed => "removed-rows.json",
         }
     }
 

@@ -1,0 +1,102 @@
+//! Whether a registered model's version may be promoted and served: quarantine, inspection, verdict, waiver.
+//!
+//! It is not the registry: it gives no version its number and moves no alias. The registry asks it, through the port
+//! [`registry::Admission`], inside its own transactions. It never looks into a file either: what must be parsed is parsed by the
+//! inspection's worker, in another address space.
+//!
+//! ```text
+//! registered → quarantined → inspecting → admitted (by the inspection, a reviewer, or a waiver until its expiry)
+//!                          ↖            ↘ quarantined (a waiver is needed, or the inspection failed)
+//!                                       ↘ refused
+//! ```
+//!
+//! INVARIANT: a version whose files lie here is promoted only while it is admitted and its files are those that were inspected.
+//! Held by `tests::promotion`.
+//! INVARIANT: a version becomes admitted only by a whole report whose verdict passes, or by a person who did not register it.
+//! Held by `tests::decisions`.
+//! INVARIANT: records hold ids, digests, counts and verdicts, never a path or a name. Held by `tests::inspecting`.
+
+mod config;
+pub mod limits;
+pub mod ops;
+mod origin;
+mod papers;
+mod port;
+mod runner;
+mod store;
+mod types;
+
+#[cfg(test)]
+mod tests;
+
+use std::sync::Arc;
+
+use artifacts::Artifacts;
+use data::VerdictPolicy;
+use gate::Action;
+use kernel::Clock;
+use tokio::sync::Notify;
+use vault::db::{Db, SystemDb};
+use vault::objects::Objects;
+
+pub use config::AdmissionConfig;
+pub use papers::Paper;
+pub use runner::Runner;
+pub use types::{DocumentKind, Inspection, Standing, Subject};
+
+/// The policy of the verdict that is built in.
+pub const BUILT_IN_POLICY: &str = include_str!("../../../policies/model-verdict.toml");
+
+/// Its name in attestations.
+const BUILT_IN_POLICY_NAME: &str = "model-verdict.toml";
+
+/// Every verb of this room.
+pub const ACTIONS: &[Action] =
+    &[ops::SHOW, ops::LIST, ops::FINDINGS, ops::VOUCH, ops::INSPECT, ops::WAIVE, ops::ADMIT, ops::REFUSE, ops::BEGIN, ops::RUN];
+
+/// The room. Cheap to clone.
+#[derive(Clone)]
+pub struct Admission(Arc<Inner>);
+
+struct Inner {
+    db: Db,
+    /// For what is no change of its own: an inspection's progress, and whether one is on its way.
+    system: SystemDb,
+    objects: Objects,
+    artifacts: Artifacts,
+    clock: Arc<dyn Clock>,
+    config: AdmissionConfig,
+    verdict: VerdictPolicy,
+    /// Wakes the runner when an inspection is queued.
+    queued: Notify,
+    /// Wakes who waits for an inspection's end.
+    ended: Notify,
+}
+
+/// What the room stands on.
+pub struct Ground {
+    /// The database.
+    pub db: Db,
+    /// The same, for book-keeping without a caller.
+    pub system: SystemDb,
+    /// Where documents are kept.
+    pub objects: Objects,
+    /// Where models' files are.
+    pub artifacts: Artifacts,
+    /// The time by which waivers end.
+    pub clock: Arc<dyn Clock>,
+}
+
+impl Admission {
+    /// The room over its ground.
+    #[must_use]
+    pub fn new(ground: Ground, config: AdmissionConfig, verdict: VerdictPolicy) -> Self {
+        let Ground { db, system, objects, artifacts, clock } = ground;
+        let (queued, ended) = (Notify::new(), Notify::new());
+        Self(Arc::new(Inner { db, system, objects, artifacts, clock, config, verdict, queued, ended }))
+    }
+
+    fn db(&self) -> &Db {
+        &self.0.db
+    }
+}

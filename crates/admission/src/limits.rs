@@ -1,0 +1,20 @@
+//! The room's limits.
+
+use std::time::Duration;
+
+/// A reason for a decision.
+pub const REASON_BYTES_MAX: usize = 2_000;
+/// Inspections of one version that are kept; a further one is refused.
+pub const INSPECTION_COUNT_MAX: i64 = 100;
+/// How often an inspection is tried before it counts as failed: a process that dies takes up one.
+pub const ATTEMPT_COUNT_MAX: i64 = 3;
+/// How often an inspection's progress is written down.
+pub const PROGRESS_EVERY: Duration = Duration::from_secs(1);
+/// The longest life of a waiver.
+pub const WAIVER_DAYS_MAX: i64 = 366;
+/// Rows of a page, unless asked otherwise.
+pub const PAGE_ROWS_DEFAULT: usize = 100;
+/// Rows of a page.
+pub const PAGE_ROWS_MAX: usize = 1_000;
+/// The largest report, page or attestation that is kept.
+pub const DOCUMENT_BYTES_MAX: u64 = 64 * 1024 * 1024;

@@ -1,0 +1,191 @@
+//! `admissions.show`, `admissions.list` and `admissions.findings`: where versions stand, and what was found.
+
+use data::FoundFinding;
+use gate::{Action, Operation, Permit, Target};
+use kernel::Problem;
+use vault::db::Reader;
+use vault::objects::Body;
+
+use super::subject_of;
+use crate::limits::{PAGE_ROWS_DEFAULT, PAGE_ROWS_MAX};
+use crate::store::{documents, inspections, standings};
+use crate::types::no_version;
+use crate::{Admission, DocumentKind, Inspection, Standing};
+
+/// Shows where a version stands.
+pub struct ShowStanding {
+    /// The room.
+    pub room: Admission,
+    /// The model's name.
+    pub name: String,
+    /// The version: a number, `@` and an alias, or `latest`.
+    pub version: String,
+}
+
+/// A version with its last inspection.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Shown {
+    /// Where it stands.
+    pub standing: Standing,
+    /// The last inspection, whatever became of it.
+    pub inspection: Option<Inspection>,
+    /// Why it may not be promoted; none if it may.
+    pub obstacle: Option<String>,
+}
+
+impl Operation for ShowStanding {
+    const ACTION: Action = super::SHOW;
+    type Output = Shown;
+
+    fn target(&self) -> Target {
+        Target::ModelVersion(self.name.clone(), self.version.clone())
+    }
+
+    async fn run(self, permit: Permit<Self>) -> Result<Shown, Problem> {
+        let subject = subject_of(&permit)?;
+        let room = self.room.clone();
+        let read = move |reader: &mut Reader<'_>| {
+            let standing = standings::get(reader, &subject)?.ok_or_else(no_version)?;
+            let inspection = inspections::last(reader, &subject)?;
+            let obstacle = room.promotable(reader, &standing).err().map(|problem| problem.to_string());
+            Ok(Shown { standing, inspection, obstacle })
+        };
+        self.room.db().read(&permit, read).await
+    }
+}
+
+/// Lists where the versions of a workspace stand.
+pub struct ListStandings {
+    /// The room.
+    pub room: Admission,
+    /// The last of the page before, as `NAME/NUMBER`.
+    pub after: Option<String>,
+    /// Rows of a page.
+    pub rows: Option<usize>,
+}
+
+/// A page of versions.
+#[derive(Clone, Debug, PartialEq)]
+pub struct StandingPage {
+    /// The versions, by name and falling number.
+    pub rows: Vec<Standing>,
+    /// What the next page is asked with; none at the end.
+    pub next: Option<String>,
+}
+
+impl Operation for ListStandings {
+    const ACTION: Action = super::LIST;
+    type Output = StandingPage;
+
+    fn target(&self) -> Target {
+        Target::Workspace
+    }
+
+    async fn run(self, permit: Permit<Self>) -> Result<StandingPage, Problem> {
+        let rows = match self.rows.unwrap_or(PAGE_ROWS_DEFAULT) {
+            rows @ 1..=PAGE_ROWS_MAX => rows,
+            _ => return Err(Problem::invalid(format!("a page has 1 to {PAGE_ROWS_MAX} rows"))),
+        };
+        let after = self.after.as_deref().map(|after| {
+            let read = after.rsplit_once('/').and_then(|(name, number)| Some((name.to_owned(), number.parse::<i64>().ok()?)));
+            read.ok_or_else(|| Problem::invalid("`after` is what the page before gave as `next`"))
+        });
+        let (after, workspace, scope) = (after.transpose()?, permit.workspace()?.to_owned(), permit.scope().clone());
+        let read = move |reader: &mut Reader<'_>| {
+            let after = after.as_ref().map(|(name, number)| (name.as_str(), *number));
+            Ok(standings::list(reader, &workspace, &scope, after, rows.saturating_add(1))?)
+        };
+        let mut found = self.room.db().read(&permit, read).await?;
+        let more = found.len() > rows;
+        found.truncate(rows);
+        let next = found.last().filter(|_| more).map(|last| format!("{}/{}", last.name, last.subject.number));
+        Ok(StandingPage { rows: found, next })
+    }
+}
+
+/// Shows the findings of a version's last inspection that left a report.
+pub struct Findings {
+    /// The room.
+    pub room: Admission,
+    /// The model's name.
+    pub name: String,
+    /// The version.
+    pub version: String,
+}
+
+/// Findings, and of which inspection.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Found {
+    /// The last inspection, whatever became of it.
+    pub last: Option<Inspection>,
+    /// The one whose findings these are.
+    pub inspection: Option<Inspection>,
+    /// The findings, the gravest first.
+    pub findings: Vec<FoundFinding>,
+}
+
+impl Operation for Findings {
+    const ACTION: Action = super::FINDINGS;
+    type Output = Found;
+
+    fn target(&self) -> Target {
+        Target::ModelVersion(self.name.clone(), self.version.clone())
+    }
+
+    async fn run(self, permit: Permit<Self>) -> Result<Found, Problem> {
+        let subject = subject_of(&permit)?;
+        let read = move |reader: &mut Reader<'_>| {
+            let inspection = inspections::last_done(reader, &subject)?;
+            let findings = match &inspection {
+                Some(done) => inspections::findings(reader, &done.id)?,
+                None => Vec::new(),
+            };
+            Ok(Found { last: inspections::last(reader, &subject)?, inspection, findings })
+        };
+        self.room.db().read(&permit, read).await
+    }
+}
+
+/// Reads a document of a version's last inspection.
+pub struct ReadDocument {
+    /// The room.
+    pub room: Admission,
+    /// The model's name.
+    pub name: String,
+    /// The version.
+    pub version: String,
+    /// Which document.
+    pub kind: DocumentKind,
+}
+
+/// A document on its way.
+pub struct Document {
+    /// Which one.
+    pub kind: DocumentKind,
+    /// Its size.
+    pub size_bytes: u64,
+    /// SHA-256 of its bytes.
+    pub sha256: [u8; 32],
+    /// Its bytes: it is small, and whole before the answer begins.
+    pub body: Body,
+}
+
+impl Operation for ReadDocument {
+    const ACTION: Action = super::FINDINGS;
+    type Output = Document;
+
+    fn target(&self) -> Target {
+        Target::ModelVersion(self.name.clone(), self.version.clone())
+    }
+
+    async fn run(self, permit: Permit<Self>) -> Result<Document, Problem> {
+        let subject = subject_of(&permit)?;
+        let kind = self.kind;
+        let found = self.room.db().read_point(&permit, move |reader| Ok(documents::last(reader, &subject, kind)?)).await?;
+        let object = found.ok_or_else(|| {
+            Problem::not_found(format!("the version has no `{}`; its inspection has not ended with a report", kind.word()))
+        })?;
+        let body = self.room.0.objects.open(&permit, &object, 0..object.size_bytes).await?;
+        Ok(Document { kind, size_bytes: object.size_bytes, sha256: object.sha256, body })
+    }
+}

@@ -1,0 +1,168 @@
+//! The SQL of where versions stand.
+
+use artifacts::{Manifest, Place};
+use data::{Decision, DecisionKind, Verdict};
+use gate::{DataState, Scope};
+use kernel::{Micros, Problem};
+use vault::db::{Bind, DbError, Reader, Row, Writer};
+
+use super::opt_digest;
+use crate::types::{Standing, Subject};
+
+const COLUMNS: &str = "s.model_id, s.version, m.name, s.workspace, s.state, s.verdict, s.submitter, s.submitted_at, s.place, \
+                       s.manifest_sha256, s.file_count, s.size_bytes, s.decided_how, s.decided_by, s.decided_at, s.decided_why, \
+                       s.waiver_until";
+const JOINED: &str = "model_standing s JOIN registered_model m ON m.model_id = s.model_id
+                      JOIN model_version v ON v.model_id = s.model_id AND v.version = s.version AND v.deleted = 0";
+/// The states of rows.
+const STATES: [DataState; 4] = [DataState::Quarantined, DataState::Inspecting, DataState::Admitted, DataState::Refused];
+
+fn from_row(row: &Row<'_>) -> Result<Standing, DbError> {
+    let state = row.text(4)?;
+    let decision = match (row.opt_text(12)?, row.opt_text(13)?, row.opt_int(14)?, row.opt_text(15)?) {
+        (Some(how), Some(by), Some(at), Some(why)) => {
+            Some(Decision { kind: DecisionKind::parse(&how).ok_or(DbError::Shape(12))?, by, at: Micros(at), why })
+        }
+        _ => None,
+    };
+    Ok(Standing {
+        subject: Subject { model_id: row.text(0)?, number: row.int(1)? },
+        name: row.text(2)?,
+        workspace: row.text(3)?,
+        state: STATES.into_iter().find(|known| known.word() == state).ok_or(DbError::Shape(4))?,
+        verdict: row.opt_text(5)?.as_deref().and_then(Verdict::parse),
+        submitter: row.text(6)?,
+        submitted_at: Micros(row.int(7)?),
+        place: row.opt_text(8)?.map(|text| Place::parse(&text).map_err(|_| DbError::Shape(8))).transpose()?,
+        manifest_sha256: opt_digest(row, 9)?,
+        file_count: row.int(10)?,
+        size_bytes: row.int(11)?,
+        decision,
+        waiver_until: row.opt_int(16)?.map(Micros),
+    })
+}
+
+/// A version that was just registered.
+pub(crate) struct New<'a> {
+    pub(crate) subject: &'a Subject,
+    pub(crate) workspace: &'a str,
+    pub(crate) submitter: &'a str,
+    pub(crate) at: Micros,
+    /// Where its files are, as `mlflow-artifacts:/` writes it.
+    pub(crate) place: Option<&'a str>,
+}
+
+pub(crate) fn insert(writer: &mut Writer<'_>, new: &New<'_>) -> Result<(), DbError> {
+    writer.execute(
+        "INSERT INTO model_standing (model_id, version, workspace, state, submitter, submitted_at, place, file_count, size_bytes)
+         VALUES ($1, $2, $3, 'quarantined', $4, $5, $6, 0, 0)",
+        &[
+            (&new.subject.model_id).into(),
+            new.subject.number.into(),
+            new.workspace.into(),
+            new.submitter.into(),
+            new.at.0.into(),
+            new.place.into(),
+        ],
+    )?;
+    Ok(())
+}
+
+pub(crate) fn get(reader: &mut Reader<'_>, subject: &Subject) -> Result<Option<Standing>, DbError> {
+    let sql = format!("SELECT {COLUMNS} FROM {JOINED} WHERE s.model_id = $1 AND s.version = $2");
+    reader.query_one(&sql, &[(&subject.model_id).into(), subject.number.into()], from_row)
+}
+
+/// Versions of a workspace that a caller of this scope may know of, by name and falling number, behind `after`.
+pub(crate) fn list(
+    reader: &mut Reader<'_>,
+    workspace: &str,
+    scope: &Scope,
+    after: Option<(&str, i64)>,
+    rows: usize,
+) -> Result<Vec<Standing>, DbError> {
+    let limit = i64::try_from(rows).unwrap_or(i64::MAX);
+    let (name, number) = after.unwrap_or(("", i64::MAX));
+    let visible = |standing: &Standing| match scope {
+        Scope::Workspace => true,
+        Scope::Only { models, .. } => models.contains(&standing.subject.model_id),
+        Scope::Nothing | Scope::Workspaces(_) | Scope::Datasets(_) => false,
+    };
+    let mut from = (name.to_owned(), number);
+    let mut found = Vec::new();
+    loop {
+        let sql = format!(
+            "SELECT {COLUMNS} FROM {JOINED} WHERE s.workspace = $1 AND (m.name > $2 OR (m.name = $2 AND s.version < $3))
+             ORDER BY m.name, s.version DESC LIMIT $4"
+        );
+        let page = reader.query(&sql, &[workspace.into(), (&from.0).into(), from.1.into(), limit.into()], from_row)?;
+        let is_last = page.len() < rows;
+        if let Some(last) = page.last() {
+            from = (last.name.clone(), last.subject.number);
+        }
+        found.extend(page.into_iter().filter(visible));
+        if is_last || found.len() >= rows {
+            found.truncate(rows);
+            return Ok(found);
+        }
+    }
+}
+
+/// Moves a version from one of `from` to `to`; gives whether it was in one of them.
+pub(crate) fn set_state(writer: &mut Writer<'_>, subject: &Subject, from: DataState, to: DataState) -> Result<bool, DbError> {
+    let changed = writer.execute(
+        "UPDATE model_standing SET state = $1 WHERE model_id = $2 AND version = $3 AND state = $4",
+        &[to.word().into(), (&subject.model_id).into(), subject.number.into(), from.word().into()],
+    )?;
+    Ok(changed == 1)
+}
+
+/// What an inspection learnt.
+pub(crate) fn learn(writer: &mut Writer<'_>, subject: &Subject, verdict: Verdict, manifest: &Manifest) -> Result<(), Problem> {
+    let size_bytes = i64::try_from(manifest.size_bytes()).unwrap_or(i64::MAX);
+    let file_count = i64::try_from(manifest.entries.len()).unwrap_or(i64::MAX);
+    writer.execute(
+        "UPDATE model_standing SET verdict = $1, manifest_sha256 = $2, file_count = $3, size_bytes = $4
+         WHERE model_id = $5 AND version = $6",
+        &[
+            verdict.word().into(),
+            Bind::Bytes(&manifest.digest),
+            file_count.into(),
+            size_bytes.into(),
+            (&subject.model_id).into(),
+            subject.number.into(),
+        ],
+    )?;
+    Ok(())
+}
+
+/// Writes a decision down, and shows it where MLflow's clients look: in the version's status.
+pub(crate) fn decide(
+    writer: &mut Writer<'_>,
+    subject: &Subject,
+    to: DataState,
+    decision: &Decision,
+    until: Option<Micros>,
+) -> Result<(), DbError> {
+    writer.execute(
+        "UPDATE model_standing SET state = $1, decided_how = $2, decided_by = $3, decided_at = $4, decided_why = $5,
+             waiver_until = $6 WHERE model_id = $7 AND version = $8",
+        &[
+            to.word().into(),
+            decision.kind.word().into(),
+            (&decision.by).into(),
+            decision.at.0.into(),
+            (&decision.why).into(),
+            until.map(|until| until.0).into(),
+            (&subject.model_id).into(),
+            subject.number.into(),
+        ],
+    )?;
+    let status = if to == DataState::Refused { "FAILED_REGISTRATION" } else { "READY" };
+    let message = format!("{}: {}", to.word(), decision.why);
+    writer.execute(
+        "UPDATE model_version SET status = $1, status_message = $2 WHERE model_id = $3 AND version = $4",
+        &[status.into(), (&message).into(), (&subject.model_id).into(), subject.number.into()],
+    )?;
+    Ok(())
+}

@@ -1,0 +1,82 @@
+//! How a version is let in, and by whom not.
+
+use data::Verdict;
+use gate::DataState;
+use inspection::{FindingKind, catalogue};
+use kernel::{Kind, Micros};
+
+use super::support::*;
+use crate::AdmissionConfig;
+use crate::ops::{Admit, Ended, QueueInspection, Refuse, Waive};
+
+impl World {
+    fn waive(&self, days: i64) -> Waive {
+        let until = Micros(kernel::Clock::now(&self.gate.clock).0 + days * 86_400_000_000);
+        Waive { room: self.room.clone(), name: MODEL.to_owned(), version: "1".to_owned(), reason: "seen".to_owned(), until }
+    }
+
+    fn admit(&self) -> Admit {
+        Admit { room: self.room.clone(), name: MODEL.to_owned(), version: "1".to_owned(), reason: "fine".to_owned() }
+    }
+
+    fn refuse(&self) -> Refuse {
+        Refuse { room: self.room.clone(), name: MODEL.to_owned(), version: "1".to_owned(), reason: "no".to_owned() }
+    }
+
+    async fn inspected_with(&self, finds: &[&'static FindingKind]) -> Ended {
+        *self.worker.finds.lock() = finds.to_vec();
+        self.registered().await;
+        self.inspected().await
+    }
+}
+
+#[test]
+fn a_waiver_needs_another_hand_an_end_and_findings_that_can_be_waived() {
+    on_both_engines(|world| async move {
+        let ended = world.inspected_with(&[&catalogue::FILE_UNKNOWN]).await;
+        assert_eq!(ended, Ended::Judged { verdict: Verdict::Waiver, state: DataState::Quarantined });
+        refused(world.call(world.waive(30)).await, Kind::Forbidden, "ask another reviewer");
+        refused(world.call_as("reviewer", world.waive(0)).await, Kind::Invalid, "ends in the future");
+        refused(world.call_as("reviewer", world.waive(400)).await, Kind::Invalid, "at most 366 days");
+        refused(world.call_as("reviewer", world.admit()).await, Kind::Conflict, "waive them instead");
+        let decided = world.call_as("reviewer", world.waive(30)).await.unwrap();
+        assert_eq!(decided.state, DataState::Admitted);
+        refused(world.call_as("reviewer", world.waive(30)).await, Kind::Conflict, "admitted already");
+    });
+}
+
+#[test]
+fn what_is_refused_by_the_policy_cannot_be_waived() {
+    on_both_engines(|world| async move {
+        let ended = world.inspected_with(&[&catalogue::FILE_BLOCKED]).await;
+        assert_eq!(ended, Ended::Judged { verdict: Verdict::Refuse, state: DataState::Refused });
+        refused(world.call_as("reviewer", world.waive(30)).await, Kind::Conflict, "cannot be waived");
+    });
+}
+
+#[test]
+fn without_automatic_admission_a_reviewer_admits() {
+    let careful = AdmissionConfig { admit_automatically: false, promotion_wait_seconds: 0, ..AdmissionConfig::default() };
+    on_both_engines_with(careful, |world| async move {
+        let ended = world.inspected_with(&[]).await;
+        assert_eq!(ended, Ended::Judged { verdict: Verdict::Pass, state: DataState::Quarantined });
+        refused(world.call(world.admit()).await, Kind::Forbidden, "ask another reviewer");
+        world.call_as("reviewer", world.admit()).await.unwrap();
+        world.alias(1).await.unwrap();
+    });
+}
+
+#[test]
+fn a_persons_refusal_stands_against_later_inspections() {
+    on_both_engines(|world| async move {
+        world.inspected_with(&[]).await;
+        world.call(world.refuse()).await.unwrap();
+        refused(world.alias(1).await, Kind::Conflict, "was refused: no");
+        let again = QueueInspection { room: world.room.clone(), name: MODEL.to_owned(), version: "1".to_owned() };
+        world.call(again).await.unwrap();
+        let ended = world.inspected().await;
+        assert_eq!(ended, Ended::Judged { verdict: Verdict::Pass, state: DataState::Refused });
+        world.call_as("reviewer", world.admit()).await.unwrap();
+        world.alias(1).await.unwrap();
+    });
+}

@@ -1,0 +1,157 @@
+//! From the queue to the report.
+
+use std::sync::atomic::Ordering;
+
+use attest::Signer;
+use attest::dsse::Envelope;
+use attest::statement::PAYLOAD_TYPE;
+use data::{InspectionState, Verdict};
+use gate::{DataState, Operation, Permit, Target};
+use inspection::catalogue;
+use kernel::{Kind, Problem};
+use lineage::record::{self, Input, Scene};
+
+use super::support::*;
+use crate::DocumentKind;
+use crate::ops::{Ended, Findings, ListStandings, QueueInspection, ReadDocument};
+
+impl World {
+    async fn findings(&self) -> Vec<String> {
+        let asked = Findings { room: self.room.clone(), name: MODEL.to_owned(), version: "1".to_owned() };
+        self.call(asked).await.unwrap().findings.into_iter().map(|found| found.finding.id).collect()
+    }
+
+    async fn document(&self, kind: DocumentKind) -> Result<Vec<u8>, Problem> {
+        let asked = ReadDocument { room: self.room.clone(), name: MODEL.to_owned(), version: "1".to_owned(), kind };
+        Ok(whole(self.call(asked).await?.body).await)
+    }
+}
+
+#[test]
+fn the_worker_sees_the_models_files_and_leaves_a_signed_report() {
+    on_both_engines(|world| async move {
+        refused_before_anything(&world).await;
+        world.registered().await;
+        let ended = world.inspected().await;
+        assert_eq!(ended, Ended::Judged { verdict: Verdict::Pass, state: DataState::Admitted });
+        let job = world.worker.jobs.lock().pop().unwrap();
+        let paths: Vec<_> = job.files.iter().map(|file| file.path.as_str()).collect();
+        assert_eq!(paths, ["MLmodel", "model.skops"]);
+        let shown = world.shown(1).await;
+        assert_eq!((shown.standing.file_count, shown.standing.size_bytes), (2, 21));
+        assert_eq!(shown.standing.manifest_sha256.map(|digest| kernel::hex(&digest)), Some(job.manifest_sha256.clone()));
+        let report = world.document(DocumentKind::Report).await.unwrap();
+        assert_eq!(shown.inspection.unwrap().report_sha256, Some(kernel::sha256(&report)));
+        let envelope = Envelope::parse(&world.document(DocumentKind::Attestation).await.unwrap()).unwrap();
+        let signer = world.room.signer().await.unwrap();
+        let (statement, _) = envelope.verify(PAYLOAD_TYPE, &[signer.public_key()]).unwrap();
+        assert!(String::from_utf8(statement).unwrap().contains(&job.manifest_sha256));
+        assert!(String::from_utf8(world.document(DocumentKind::Page).await.unwrap()).unwrap().contains(MODEL));
+        let records = world.gate.records.lock().join("\n");
+        assert!(records.contains("admissions.run") && !records.contains("skops"), "{records}");
+    });
+}
+
+async fn refused_before_anything(world: &World) {
+    refused(world.document(DocumentKind::Report).await, Kind::NotFound, "no such version");
+}
+
+#[test]
+fn what_is_not_known_of_the_origin_is_said_and_refused_data_refuses_the_model() {
+    on_both_engines(|world| async move {
+        world.registered().await;
+        world.inspected().await;
+        let known = world.findings().await;
+        assert_eq!(
+            known,
+            [&catalogue::CODE_UNKNOWN, &catalogue::DATA_UNKNOWN, &catalogue::ENVIRONMENT_UNKNOWN].map(|kind| kind.id)
+        );
+
+        world.put("model/requirements.txt", b"scikit-learn==1.8.0").await;
+        world.data_version("refused").await;
+        world.run_used().await;
+        let again = QueueInspection { room: world.room.clone(), name: MODEL.to_owned(), version: "1".to_owned() };
+        world.call(again).await.unwrap();
+        let ended = world.inspected().await;
+        assert_eq!(ended, Ended::Judged { verdict: Verdict::Refuse, state: DataState::Refused });
+        assert_eq!(world.findings().await, [catalogue::DATA_REFUSED.id]);
+    });
+}
+
+#[test]
+fn a_worker_that_dies_leaves_the_version_in_quarantine() {
+    on_both_engines(|world| async move {
+        world.worker.dies.store(true, Ordering::SeqCst);
+        world.registered().await;
+        assert!(matches!(world.inspected().await, Ended::Failed { .. }));
+        let shown = world.shown(1).await;
+        assert_eq!(shown.standing.state, DataState::Quarantined);
+        assert_eq!(shown.inspection.unwrap().state, InspectionState::Failed);
+        refused(world.alias(1).await, Kind::Conflict, "left no report");
+    });
+}
+
+#[test]
+fn versions_are_listed_page_by_page_within_the_scope() {
+    on_both_engines(|world| async move {
+        for _ in 0..5 {
+            world.registered().await;
+        }
+        let page = |after: Option<String>| ListStandings { room: world.room.clone(), after, rows: Some(2) };
+        let (mut after, mut numbers) = (None, Vec::new());
+        loop {
+            let found = world.call(page(after)).await.unwrap();
+            numbers.extend(found.rows.iter().map(|row| row.subject.number));
+            after = found.next;
+            if after.is_none() {
+                break;
+            }
+        }
+        assert_eq!(numbers, [5, 4, 3, 2, 1]);
+        world.gate.set_scope(gate::Scope::Nothing);
+        assert!(world.call(page(None)).await.unwrap().rows.is_empty());
+    });
+}
+
+/// Records lineage as the rooms of runs and data do.
+struct Told {
+    room: crate::Admission,
+}
+
+impl Operation for Told {
+    const ACTION: gate::Action = gate::Action::write("test.told");
+    type Output = ();
+
+    fn target(&self) -> Target {
+        Target::Workspace
+    }
+
+    async fn run(self, permit: Permit<Self>) -> Result<(), Problem> {
+        let scene = Scene::of(&permit)?;
+        let write = move |writer: &mut vault::db::Writer<'_>| {
+            record::run_tags(writer, &scene, RUN, [("mlflow.source.git.commit", "abc123")])?;
+            record::data_read(writer, &scene, "d", 1, Some((RUN, lineage::Trust::Observed)), "training")?;
+            let other = Input { name: "x", digest: "1", source_type: "local", source: "{}", context: None };
+            record::run_inputs(writer, &scene, RUN, &[other])?;
+            Ok(((), gate::Outcome::done()))
+        };
+        self.room.db().write(&permit, write).await
+    }
+}
+
+impl World {
+    async fn run_used(&self) {
+        self.call(Told { room: self.room.clone() }).await.unwrap();
+    }
+
+    async fn data_version(&self, state: &'static str) {
+        let set = "INSERT INTO data_set (dataset_id, workspace, name, last_number, created_at, created_by)
+                   VALUES ('d1', $1, 'd', 1, 0, 'x')";
+        self.sql(set, testkit::gate::TEST_WORKSPACE).await;
+        let version =
+            "INSERT INTO data_version (version_id, dataset_id, workspace, number, state, committer, opened_at, file_count,
+                           size_bytes, roles, is_personal, is_special, is_health, is_financial)
+                       VALUES ('v1', 'd1', 'ws-test', 1, $1, 'x', 0, 1, 1, '{}', 0, 0, 0, 0)";
+        self.sql(version, state).await;
+    }
+}

@@ -1,0 +1,7 @@
+//! The room over both engines, with the registry and the artifacts beside it.
+
+mod decisions;
+mod inspecting;
+mod papers;
+mod promotion;
+mod support;

@@ -1,0 +1,84 @@
+//! What vouches for a version.
+
+use attest::evidence::{Evidence, State};
+use attest::oms::{Bundle, FileDigest, FileList};
+use attest::policy::{SignerPolicy, TrustedKey};
+use inspection::catalogue;
+use kernel::{Kind, Micros, Problem};
+
+use super::support::*;
+use crate::Paper;
+use crate::ops::MakePaper;
+
+impl World {
+    async fn paper(&self, paper: Paper) -> Result<Vec<u8>, Problem> {
+        let ask = MakePaper { room: self.room.clone(), name: MODEL.to_owned(), version: "1".to_owned(), paper };
+        Ok(self.call(ask).await?.1)
+    }
+
+    async fn trust(&self) -> SignerPolicy {
+        let public_key = String::from_utf8(self.paper(Paper::Key).await.unwrap()).unwrap();
+        SignerPolicy { keys: vec![TrustedKey { name: "server".to_owned(), public_key }], ..SignerPolicy::default() }
+    }
+}
+
+fn files(of_model: &[u8]) -> Vec<FileDigest> {
+    let file = |path: &str, bytes: &[u8]| FileDigest {
+        path: path.to_owned(),
+        size_bytes: bytes.len() as u64,
+        sha256: kernel::sha256(bytes),
+    };
+    vec![file("MLmodel", b"flavors: {}"), file("model.skops", of_model)]
+}
+
+#[test]
+fn the_signature_is_over_the_files_that_were_admitted_and_no_others() {
+    on_both_engines(|world| async move {
+        world.registered().await;
+        refused(world.paper(Paper::Signature).await, Kind::Conflict, "quarantine");
+        world.inspected().await;
+        let bundle = world.paper(Paper::Signature).await.unwrap();
+        Bundle::parse(&bundle).unwrap();
+        let trust = world.trust().await.trust(None).unwrap();
+        let verify = |files: &[FileDigest]| {
+            attest::oms::verify(&bundle, &trust, Micros(0), &FileList(files), attest::oms::Coverage::Whole, None)
+        };
+        assert!(verify(&files(b"0123456789")).is_ok());
+        assert!(verify(&files(b"0123456780")).is_err(), "a changed file");
+        assert!(verify(&files(b"0123456789")[..1]).is_err(), "a missing file");
+        world.put("model/model.skops", b"changed").await;
+        refused(world.paper(Paper::Signature).await, Kind::Conflict, "not those that were inspected");
+    });
+}
+
+#[test]
+fn what_is_refused_has_papers_but_nothing_that_vouches() {
+    on_both_engines(|world| async move {
+        *world.worker.finds.lock() = vec![&catalogue::FILE_BLOCKED];
+        world.registered().await;
+        world.inspected().await;
+        for paper in [Paper::Signature, Paper::Summary, Paper::Evidence] {
+            refused(world.paper(paper).await, Kind::Conflict, "was refused");
+        }
+        let card = String::from_utf8(world.paper(Paper::Card).await.unwrap()).unwrap();
+        assert!(card.contains(MODEL) && card.contains("refused"), "{card}");
+    });
+}
+
+#[test]
+fn the_evidence_is_whole_and_holds_offline() {
+    on_both_engines(|world| async move {
+        world.put("model/requirements.txt", b"scikit-learn==1.8.0\n").await;
+        world.registered().await;
+        world.inspected().await;
+        let bom: serde_json::Value = serde_json::from_slice(&world.paper(Paper::Bom).await.unwrap()).unwrap();
+        assert!(bom.to_string().contains("pkg:pypi/scikit-learn@1.8.0"), "{bom}");
+        let evidence = world.paper(Paper::Evidence).await.unwrap();
+        assert_eq!(Evidence::parse(&evidence).unwrap().files().unwrap().len(), 3);
+        let report = attest::evidence::verify(&evidence, &world.trust().await.trust(None).unwrap(), Micros(0), None).unwrap();
+        assert!(report.holds(), "{report}");
+        let stranger = SignerPolicy::default().trust(None).unwrap();
+        let report = attest::evidence::verify(&evidence, &stranger, Micros(0), None).unwrap();
+        assert!(report.claims.iter().all(|claim| claim.state != State::Holds || claim.what == "list of files"), "{report}");
+    });
+}

@@ -1,0 +1,142 @@
+use kernel::Secret;
+use serde_json::{Value, json};
+
+use super::*;
+use crate::keys::{EcdsaSigner, Ed25519Signer, Signer};
+use crate::oms::sign_with_key;
+use crate::policy::{SignerPolicy, Trust, TrustedKey};
+use crate::predicates::{Attester, Outcome, References, TestResult};
+use crate::statement::{Resource, Statement};
+use kernel::{Micros, sha256};
+
+const PAPER: &[u8] = b"a model card";
+
+fn signer(byte: u8) -> EcdsaSigner {
+    EcdsaSigner::from_seed(&Secret::new(vec![byte; 32])).unwrap()
+}
+
+fn log_signer() -> Ed25519Signer {
+    Ed25519Signer::from_seed(&Secret::new(vec![3; 32])).unwrap()
+}
+
+fn trust(signers: &[&dyn Signer]) -> Trust {
+    let key = |signer: &&dyn Signer| TrustedKey { name: "server".to_owned(), public_key: signer.public_key().to_pem() };
+    SignerPolicy { keys: signers.iter().map(key).collect(), ..SignerPolicy::default() }.trust(None).unwrap()
+}
+
+fn files() -> Vec<FileDigest> {
+    let file = |path: &str| FileDigest { path: path.to_owned(), size_bytes: 4, sha256: sha256(path.as_bytes()) };
+    vec![file("MLmodel"), file("model.pkl")]
+}
+
+/// A log of one record whose receipt is its signature.
+fn receipt(record: &[u8]) -> String {
+    STANDARD.encode(log_signer().sign(record).unwrap())
+}
+
+fn log(receipt: &str, record: &[u8]) -> Result<String, String> {
+    let signature = STANDARD.decode(receipt).unwrap();
+    log_signer().public_key().verify(record, &signature).map(|()| "in the log".to_owned()).map_err(|error| error.to_string())
+}
+
+fn evidence() -> Evidence {
+    let (ours, manifest) = (signer(1), Manifest::of_files("m", &files(), SIGNATURE_NAME).unwrap());
+    let root = Resource::new("m", &manifest.root());
+    let tests = TestResult::of(Vec::new(), [("fine".to_owned(), Outcome::Passed)]);
+    let tests = Statement::new(vec![root.clone()], tests).sign(&ours).unwrap();
+    let attester = Attester { id: "https://example.org".to_owned() };
+    let papers = References { attester, references: vec![Resource::new("card.md", &sha256(PAPER))] };
+    let papers = Statement::new(vec![root], papers).sign(&ours).unwrap();
+    let bundle = sign_with_key(&manifest, &ours).unwrap().to_bytes().unwrap();
+    let mut evidence = Evidence::new("m", &files()).unwrap();
+    let place = evidence.add_signature(&bundle);
+    evidence.add_attestation(&serde_json::to_vec(&tests).unwrap());
+    evidence.add_attestation(&serde_json::to_vec(&papers).unwrap());
+    evidence.add_document("card.md", "text/markdown", PAPER);
+    let record = json!({ "signed": hex(&sha256(&bundle)) }).to_string().into_bytes();
+    evidence.add_receipt(Of::Signature(place), &record, &receipt(&record));
+    evidence.add_key("server", ours.public_key());
+    evidence
+}
+
+/// What does not hold after `change`.
+fn check(change: impl FnOnce(&mut Value)) -> Vec<String> {
+    let mut value: Value = serde_json::from_slice(&evidence().to_bytes().unwrap()).unwrap();
+    change(&mut value);
+    match verify(value.to_string().as_bytes(), &trust(&[&signer(1)]), Micros(0), Some(&log)) {
+        Ok(report) => report.claims.into_iter().filter(|claim| claim.state != State::Holds).map(|claim| claim.what).collect(),
+        Err(error) => vec![error.to_string()],
+    }
+}
+
+#[test]
+fn a_whole_file_holds_in_all_its_parts() {
+    let report = verify(&evidence().to_bytes().unwrap(), &trust(&[&signer(1)]), Micros(0), Some(&log)).unwrap();
+    assert!(report.holds(), "{report}");
+    assert_eq!(report.claims.len(), 6);
+    assert_eq!(evidence().document("card.md").unwrap(), ("text/markdown", PAPER.to_vec()));
+    assert_eq!(evidence().document("none"), None);
+}
+
+#[test]
+fn what_was_changed_is_named() {
+    let other = STANDARD.encode("another card");
+    assert_eq!(check(|e| e["documents"][0]["content"] = other.into()), ["document `card.md`"]);
+    let all_files = ["list of files", "signature 0"];
+    assert_eq!(check(|e| e["files"][0]["sha256"] = "00".repeat(32).into()), all_files);
+    assert_eq!(check(|e| e["files"].as_array_mut().unwrap().truncate(1)), all_files);
+    let of_root = ["list of files", "attestation 0", "attestation 1", "document `card.md`"];
+    assert_eq!(check(|e| e["root_sha256"] = "00".repeat(32).into()), of_root);
+    assert_eq!(check(|e| e["signatures"] = json!([])), ["signature", "receipt of signature 0"]);
+    assert_eq!(check(|e| e["receipts"][0]["record"] = "".into()), ["receipt of signature 0"]);
+    assert_eq!(check(|e| e["receipts"][0]["of"] = json!({ "attestation": 0 })), ["receipt of attestation 0"]);
+    let swapped = check(|e| {
+        let papers = e["attestations"][1].clone();
+        e["attestations"] = json!([e["signatures"][0], papers]);
+    });
+    assert_eq!(swapped, ["attestation 0"]);
+}
+
+#[test]
+fn only_the_checkers_own_keys_count() {
+    let bytes = evidence().to_bytes().unwrap();
+    let report = verify(&bytes, &trust(&[&signer(2)]), Micros(0), Some(&log)).unwrap();
+    let failed = |what: &str| report.claims.iter().any(|claim| claim.what == what && claim.state == State::Fails);
+    for what in ["signature 0", "attestation 0", "attestation 1", "document `card.md`"] {
+        assert!(failed(what), "{report}");
+    }
+    let report = verify(&bytes, &trust(&[&signer(1)]), Micros(0), None).unwrap();
+    assert!(!report.holds() && report.to_string().contains("unchecked  receipt of signature 0"), "{report}");
+    let stranger: LogCheck<'_> = &|_, _| Err("another log".to_owned());
+    assert!(!verify(&bytes, &trust(&[&signer(1)]), Micros(0), Some(stranger)).unwrap().holds());
+}
+
+#[test]
+fn a_statement_about_another_model_does_not_count() {
+    let tests = TestResult::of(Vec::new(), [("fine".to_owned(), Outcome::Passed)]);
+    let other = Statement::new(vec![Resource::new("m", &[7; 32])], tests).sign(&signer(1)).unwrap();
+    let text = STANDARD.encode(serde_json::to_vec(&other).unwrap());
+    assert_eq!(check(|e| e["attestations"][0] = text.into()), ["attestation 0"]);
+}
+
+#[test]
+fn hostile_files_are_refused() {
+    let changes: [fn(&mut Value); 5] = [
+        |e| e["schema"] = "x".into(),
+        |e| e["more"] = 1.into(),
+        |e| e["files"][0]["sha256"] = "x".into(),
+        |e| e["keys"] = json!(vec![json!({ "name": "", "public_key": "" }); PART_COUNT_MAX + 1]),
+        |e| e["receipts"][0]["of"] = json!({ "other": 0 }),
+    ];
+    for change in changes {
+        let mut value: Value = serde_json::from_slice(&evidence().to_bytes().unwrap()).unwrap();
+        change(&mut value);
+        assert!(verify(value.to_string().as_bytes(), &trust(&[]), Micros(0), None).is_err());
+    }
+    let name = check(|e| e["name"] = "\u{1b}[2J".into());
+    assert!(name.is_empty(), "{name:?}");
+    let mut value: Value = serde_json::from_slice(&evidence().to_bytes().unwrap()).unwrap();
+    value["name"] = "\u{1b}[2J".into();
+    let shown = verify(value.to_string().as_bytes(), &trust(&[&signer(1)]), Micros(0), None).unwrap().to_string();
+    assert!(!shown.contains('\u{1b}'));
+}

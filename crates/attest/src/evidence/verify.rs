@@ -1,0 +1,136 @@
+//! The check.
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use kernel::{Micros, hex, sha256};
+
+use super::report::{Claim, Report, State};
+use super::{Evidence, Of};
+use crate::dsse::Envelope;
+use crate::error::AttestError;
+use crate::keys::PublicKey;
+use crate::oms::{self, Coverage, FileDigest, FileList, Manifest, SIGNATURE_NAME};
+use crate::policy::Trust;
+use crate::statement::AnyStatement;
+
+/// Checks a receipt (its text) of a record (its bytes) against logs that are trusted; says which, or why it does not hold.
+pub type LogCheck<'a> = &'a dyn Fn(&str, &[u8]) -> Result<String, String>;
+
+/// Says what of the file `bytes` holds, by keys that are trusted, at `at` (for certificates). Receipts stay unchecked without `log`.
+///
+/// # Errors
+/// `TooBig` or `Malformed` if it is no evidence file. What does not hold is in the report.
+pub fn verify(bytes: &[u8], trust: &Trust, at: Micros, log: Option<LogCheck<'_>>) -> Result<Report, AttestError> {
+    let evidence = Evidence::parse(bytes)?;
+    let files = evidence.files()?;
+    let mut report = Report { name: evidence.name.clone(), root_sha256: evidence.root_sha256.clone(), claims: Vec::new() };
+    report.add("list of files", check_root(&evidence, &files).map_err(|error| error.to_string()));
+    if evidence.signatures.is_empty() {
+        report.add("signature", Err("there is none: nobody vouches for these files".to_owned()));
+    }
+    for (place, text) in evidence.signatures.iter().enumerate() {
+        let said = check_signature(text, trust, at, &files).map_err(|error| error.to_string());
+        report.add(format!("signature {place}"), said);
+    }
+    // What a signed statement or a record of the log that holds names by digest counts.
+    let mut vouched = Vec::new();
+    for (place, text) in evidence.attestations.iter().enumerate() {
+        match check_attestation(text, trust, &evidence, &files) {
+            Ok((said, payload)) => {
+                vouched.push(payload);
+                report.add(format!("attestation {place}"), Ok(said));
+            }
+            Err(error) => drop(report.add(format!("attestation {place}"), Err(error.to_string()))),
+        }
+    }
+    for receipt in &evidence.receipts {
+        let what = match &receipt.of {
+            Of::Signature(place) => format!("receipt of signature {place}"),
+            Of::Attestation(place) => format!("receipt of attestation {place}"),
+            Of::Document(name) => format!("receipt of `{name}`"),
+        };
+        let Some(log) = log else {
+            let detail = "no key of the log was given".to_owned();
+            report.claims.push(Claim { what, state: State::Unchecked, detail });
+            continue;
+        };
+        let record = STANDARD.decode(&receipt.record).unwrap_or_default();
+        if report.add(what, check_receipt(&evidence, &receipt.of, &record, &receipt.receipt, log)) {
+            vouched.push(record);
+        }
+    }
+    for document in &evidence.documents {
+        let said = check_document(&document.content, &vouched);
+        report.add(format!("document `{}`", document.name), said);
+    }
+    Ok(report)
+}
+
+fn check_root(evidence: &Evidence, files: &[FileDigest]) -> Result<String, AttestError> {
+    let manifest = Manifest::of_files(&evidence.name, files, SIGNATURE_NAME)?;
+    if hex(&manifest.root()) != evidence.root_sha256 {
+        return Err(AttestError::malformed("the root is not that of the files"));
+    }
+    Ok(format!("{} files", files.len()))
+}
+
+fn check_signature(text: &str, trust: &Trust, at: Micros, files: &[FileDigest]) -> Result<String, AttestError> {
+    let bundle = STANDARD.decode(text).map_err(|_| AttestError::malformed("it is not base64"))?;
+    let verified = oms::verify(&bundle, trust, at, &FileList(files), Coverage::Specified, None)?;
+    let signer = &verified.signer;
+    let names = if signer.identities.is_empty() { String::new() } else { format!(" ({})", signer.identities.join(", ")) };
+    let left_out = match verified.unsigned.len() {
+        0 => String::new(),
+        count => format!("; {count} files that the specification leaves out are not signed"),
+    };
+    Ok(format!("signed by `{}`{names}{left_out}", signer.trusted_as))
+}
+
+fn check_attestation(
+    text: &str,
+    trust: &Trust,
+    evidence: &Evidence,
+    files: &[FileDigest],
+) -> Result<(String, Vec<u8>), AttestError> {
+    let envelope = STANDARD.decode(text).map_err(|_| AttestError::malformed("it is not base64"))?;
+    let envelope = Envelope::parse(&envelope)?;
+    let (names, keys): (Vec<&str>, Vec<&PublicKey>) = trust.keys().unzip();
+    let (statement, place) = AnyStatement::open(&envelope, &keys)?;
+    let (name, key) = match (names.get(place), keys.get(place)) {
+        (Some(name), Some(key)) => (*name, *key),
+        _ => return Err(AttestError::malformed("the key is none of those that are trusted")),
+    };
+    trust.check_not_revoked(&key.key_id())?;
+    let about = |digest: &String| *digest == evidence.root_sha256 || files.iter().any(|file| hex(&file.sha256) == *digest);
+    if !statement.subject.iter().any(|subject| subject.digest.get("sha256").is_some_and(about)) {
+        return Err(AttestError::malformed("it is about another model: neither the root nor a file of this one is its subject"));
+    }
+    Ok((format!("`{}`, signed by `{name}`", statement.predicate_type), envelope.payload_bytes()?))
+}
+
+fn check_receipt(evidence: &Evidence, of: &Of, record: &[u8], receipt: &str, log: LogCheck<'_>) -> Result<String, String> {
+    let text = match of {
+        Of::Signature(place) => evidence.signatures.get(*place),
+        Of::Attestation(place) => evidence.attestations.get(*place),
+        Of::Document(name) => evidence.documents.iter().find(|one| one.name == *name).map(|one| &one.content),
+    };
+    let bytes = text.and_then(|text| STANDARD.decode(text).ok()).ok_or("it is for something that is not in the file")?;
+    if !names(record, &bytes) {
+        return Err("the record of the log does not name its SHA-256".to_owned());
+    }
+    log(receipt, record)
+}
+
+fn check_document(content: &str, vouched: &[Vec<u8>]) -> Result<String, String> {
+    let bytes = STANDARD.decode(content).map_err(|_| "it is not base64")?;
+    if vouched.iter().any(|by| names(by, &bytes)) {
+        return Ok("named by a statement or a record that holds".to_owned());
+    }
+    Err("nothing that holds names its SHA-256".to_owned())
+}
+
+/// Whether `text` has the SHA-256 of `bytes` in hex. Nobody can make other bytes with a digest that is in there.
+fn names(text: &[u8], bytes: &[u8]) -> bool {
+    let digest = hex(&sha256(bytes)).into_bytes();
+    text.windows(digest.len()).any(|window| window == digest)
+}

@@ -1,0 +1,55 @@
+use serde_json::Value;
+
+use super::*;
+use crate::record::ModelRecord;
+use crate::samples::{HOSTILE, bare, full, hostile};
+
+#[test]
+fn what_is_known_is_written() {
+    for text in [card_markdown(&full()), dossier_html(&full())] {
+        for expected in ["churn", "0.91 (0.9 to 0.92)", "customers@3", "HopSkipJump", "AML.T0043", "u-99", "observed", "claimed"]
+        {
+            assert!(text.contains(expected), "{expected}:\n{text}");
+        }
+    }
+    assert!(dossier_html(&full()).contains("9. Plan after placing on the market"));
+}
+
+#[test]
+fn what_is_not_known_is_said() {
+    for text in [card_markdown(&bare()), dossier_html(&bare())] {
+        for expected in
+            ["Not declared.", "No metrics were recorded.", "not known", "This paper does not know", "No simulated attack"]
+        {
+            assert!(text.contains(expected), "{expected}:\n{text}");
+        }
+    }
+    assert!(unknown(&bare()).len() > 15);
+    assert_eq!(unknown(&full()), ["provider", "out-of-scope uses", "ethical considerations"]);
+}
+
+#[test]
+fn hostile_texts_stay_text() {
+    let page = dossier_html(&hostile());
+    assert!(!page.contains("<script") && !page.contains("<h1>#") && page.matches("<style>").count() == 1);
+    let card = card_markdown(&hostile());
+    let plain: String = ["\\]", "\\|", "\\`"].iter().fold(card.clone(), |text, escaped| text.replace(escaped, ""));
+    for bad in ["<script", "](javascript", "\n# h\n", "|`"] {
+        assert!(!plain.contains(bad), "{bad}:\n{card}");
+    }
+    let cells = |line: &str| line.replace("\\|", "").matches('|').count();
+    let head = card.lines().position(|line| line.starts_with("| Parameter")).unwrap();
+    for line in card.lines().skip(head).take_while(|line| line.starts_with('|')) {
+        assert_eq!(cells(line), 3, "{line}");
+    }
+    assert!(HOSTILE.contains('<'));
+}
+
+#[test]
+fn the_json_card_is_read_back_as_the_record() {
+    for record in [bare(), full(), hostile()] {
+        let card: Value = serde_json::from_slice(&card_json(&record).unwrap()).unwrap();
+        assert_eq!(card["schema"], CARD_SCHEMA);
+        assert_eq!(serde_json::from_value::<ModelRecord>(card["record"].clone()).unwrap(), record);
+    }
+}

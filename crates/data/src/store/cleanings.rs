@@ -1,0 +1,90 @@
+//! The SQL of versions that are others without some rows, and of the other versions that one is checked against.
+
+use kernel::Problem;
+use vault::db::{Bind, DbError, Reader, Writer};
+
+use super::{digest, signed};
+use crate::types::{Cleaning, OtherVersion, Version};
+
+/// Keeps what a version is to lack.
+pub(crate) fn put(writer: &mut Writer<'_>, version_id: &str, parent_id: &str, cleaning: &Cleaning) -> Result<(), Problem> {
+    let findings =
+        serde_json::to_string(&cleaning.findings).map_err(|error| Problem::internal("findings cannot be written", error))?;
+    writer.execute(
+        "INSERT INTO data_cleaning (version_id, parent_id, removed_count, rows_sha256, parent_row_count, findings, why, retrain)
+         VALUES ($1, $2, $3, $4, NULL, $5, $6, $7)",
+        &[
+            version_id.into(),
+            parent_id.into(),
+            signed(cleaning.removed_count)?.into(),
+            Bind::Bytes(&cleaning.rows_sha256),
+            (&findings).into(),
+            (&cleaning.why).into(),
+            cleaning.retrain.into(),
+        ],
+    )?;
+    Ok(())
+}
+
+/// What a version lacks, and the version that it was made from, by id.
+pub(crate) fn get(reader: &mut Reader<'_>, version_id: &str) -> Result<Option<(String, Cleaning)>, DbError> {
+    let sql = "SELECT parent_id, removed_count, rows_sha256, parent_row_count, findings, why, retrain FROM data_cleaning
+               WHERE version_id = $1";
+    reader.query_one(sql, &[version_id.into()], |row| {
+        let cleaning = Cleaning {
+            removed_count: super::unsigned(row, 1)?,
+            rows_sha256: digest(row, 2)?,
+            parent_row_count: row.opt_int(3)?.and_then(|count| u64::try_from(count).ok()),
+            findings: serde_json::from_str(&row.text(4)?).map_err(|_| DbError::Shape(4))?,
+            why: row.text(5)?,
+            retrain: row.flag(6)?,
+        };
+        Ok((row.text(0)?, cleaning))
+    })
+}
+
+/// Keeps how many rows the parent had.
+pub(crate) fn counted(writer: &mut Writer<'_>, version_id: &str, parent_row_count: u64) -> Result<(), Problem> {
+    writer.execute(
+        "UPDATE data_cleaning SET parent_row_count = $1 WHERE version_id = $2",
+        &[signed(parent_row_count)?.into(), version_id.into()],
+    )?;
+    Ok(())
+}
+
+/// A version that is not committed yet gets what its parent's data was found to concern: nobody reads it for less.
+pub(crate) fn inherit_classes(writer: &mut Writer<'_>, version_id: &str, parent: &Version) -> Result<(), DbError> {
+    let classes = parent.classes;
+    writer.execute(
+        "UPDATE data_version SET is_personal = $1, is_special = $2, is_health = $3, is_financial = $4 WHERE version_id = $5",
+        &[classes.personal.into(), classes.special.into(), classes.health.into(), classes.financial.into(), version_id.into()],
+    )?;
+    Ok(())
+}
+
+/// A version that was never committed is forgotten with this.
+pub(crate) fn forget(writer: &mut Writer<'_>, version_id: &str) -> Result<(), DbError> {
+    for table in ["data_cleaning", "data_inspection"] {
+        writer.execute(&format!("DELETE FROM {table} WHERE version_id = $1"), &[version_id.into()])?;
+    }
+    Ok(())
+}
+
+/// Keeps which other versions a version is checked against.
+pub(crate) fn put_others(writer: &mut Writer<'_>, version_id: &str, others: &[OtherVersion]) -> Result<(), DbError> {
+    for other in others {
+        writer.execute(
+            "INSERT INTO data_table (version_id, name, other_id, apart) VALUES ($1, $2, $3, $4)",
+            &[version_id.into(), (&other.name).into(), (&other.version_id).into(), other.apart.into()],
+        )?;
+    }
+    Ok(())
+}
+
+/// The other versions that a version is checked against.
+pub(crate) fn others(reader: &mut Reader<'_>, version_id: &str) -> Result<Vec<OtherVersion>, DbError> {
+    let sql = "SELECT name, other_id, apart FROM data_table WHERE version_id = $1 ORDER BY name";
+    reader.query(sql, &[version_id.into()], |row| {
+        Ok(OtherVersion { name: row.text(0)?, version_id: row.text(1)?, apart: row.flag(2)? })
+    })
+}

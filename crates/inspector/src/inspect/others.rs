@@ -1,0 +1,61 @@
+//! Tables of other data sets that rules speak of: keys that must exist there, rows that must not stand here too.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use contract::{Contract, KeySet, NeededKeys};
+use inspection::{Finding, JobSpec, OtherTable, catalogue};
+use tables::{DataFile, ReadOptions, Table};
+
+use super::draft::Draft;
+
+/// Another table with its files.
+pub(crate) struct Other {
+    /// What it is.
+    pub spec: OtherTable,
+    /// Its files.
+    pub files: Vec<DataFile>,
+}
+
+/// Keys by the names under which a check wants them.
+pub(super) type Keys = BTreeMap<String, Arc<KeySet>>;
+
+/// The keys that the contract's rules need. What cannot be had is left out: then the rule is not run, and says so.
+pub(super) fn keys(job: &JobSpec, contract: &Contract, others: &[Other], draft: &mut Draft<'_>) -> Keys {
+    let mut keys = Keys::new();
+    let Ok(needed) = contract.needed_keys(contract.table_of(&job.dataset)) else { return keys };
+    for needed in needed {
+        let table = needed.table();
+        let fits = |other: &&Other| other.spec.name == table || other.spec.version == table;
+        let Some(other) = others.iter().find(fits) else { continue };
+        draft.news.progress("other tables", 0, None);
+        match one(job, &needed, other) {
+            Ok(set) => {
+                keys.insert(needed.name.clone(), Arc::new(set));
+            }
+            Err(error) => {
+                let detail = format!("the keys of `{}` cannot be had: {error}", other.spec.version);
+                draft.find(Finding::new(&catalogue::RULE_NOT_RUN, detail));
+            }
+        }
+    }
+    keys
+}
+
+fn one(job: &JobSpec, needed: &NeededKeys, other: &Other) -> Result<KeySet, String> {
+    let columns = needed.columns_there().ok_or("the reference does not tell the column; write it as `TABLE.COLUMN`")?;
+    let mut set = KeySet::new(job.seed);
+    let table = open(other)?;
+    for index in 0..table.partitions().len() {
+        for batch in table.read(index, None).map_err(|error| error.to_string())? {
+            let batch = batch.map_err(|error| error.to_string())?;
+            set.add(&batch, &columns).map_err(|error| error.to_string())?;
+        }
+    }
+    Ok(set)
+}
+
+/// Opens another table.
+pub(super) fn open(other: &Other) -> Result<Table, String> {
+    Table::open(other.files.clone(), &ReadOptions::default()).map_err(|error| error.to_string())
+}

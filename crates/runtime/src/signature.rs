@@ -1,0 +1,57 @@
+//! What a model takes and gives.
+
+use crate::DataType;
+
+/// What a value that a model gives means.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Role {
+    /// The class that was chosen.
+    Label,
+    /// One number per class, in the order of [`Signature::classes`] where that is known.
+    Probabilities,
+    /// A prediction of a regression, or anything else.
+    Value,
+}
+
+/// One input or output.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Port {
+    /// Its name.
+    pub name: String,
+    /// Its type.
+    pub data_type: DataType,
+    /// Its shape; `None` is any size, the first one is that of rows.
+    pub shape: Vec<Option<usize>>,
+    /// The names of its columns, where the model knows them.
+    pub columns: Vec<String>,
+    /// What it means. Inputs are values.
+    pub role: Role,
+}
+
+/// What a model takes and gives.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Signature {
+    /// In the model's order.
+    pub inputs: Vec<Port>,
+    /// In the model's order.
+    pub outputs: Vec<Port>,
+    /// The classes as text, in the order of the probabilities; empty if there are none or the file does not say.
+    pub classes: Vec<String>,
+}
+
+impl Port {
+    /// A matrix of numbers with `columns` columns.
+    pub(crate) fn matrix(name: &str, data_type: DataType, columns: usize) -> Self {
+        Self { name: name.to_owned(), data_type, shape: vec![None, Some(columns)], columns: Vec::new(), role: Role::Value }
+    }
+
+    /// One value per row.
+    pub(crate) fn list(name: &str, data_type: DataType, role: Role) -> Self {
+        Self { name: name.to_owned(), data_type, shape: vec![None], columns: Vec::new(), role }
+    }
+
+    pub(crate) fn with_role(mut self, role: Role) -> Self {
+        self.role = role;
+        self
+    }
+}

@@ -1,0 +1,174 @@
+//! `requirements.txt`, `conda.yaml`, `python_env.yaml`: where packages come from.
+
+use std::io;
+
+use serde_json::Value;
+
+use crate::context::Context;
+use crate::report::shown;
+use crate::rules;
+use crate::source::Window;
+
+/// Channels that are names of everyone's, not addresses.
+const CHANNELS: [&str; 6] = ["defaults", "conda-forge", "nodefaults", "anaconda", "pytorch", "nvidia"];
+
+pub(super) fn requirements(context: &mut Context<'_>, window: Window<'_>) -> io::Result<()> {
+    let Some(bytes) = context.whole_text(window)? else { return Ok(()) };
+    let Ok(text) = std::str::from_utf8(&bytes) else {
+        context.find(rules::REQUIREMENT_UNREAD, None, "it is not UTF-8");
+        return Ok(());
+    };
+    // A backslash joins a line with the next.
+    for line in text.replace("\\\r\n", " ").replace("\\\n", " ").lines() {
+        requirement(context, line);
+    }
+    Ok(())
+}
+
+/// One line of pip's.
+fn requirement(context: &mut Context<'_>, line: &str) {
+    let line = line.split(" #").next().unwrap_or_default().trim();
+    if line.is_empty() || line.starts_with('#') {
+        return;
+    }
+    let told = shown(line);
+    if line.starts_with("-e") || line.starts_with("--editable") {
+        return context.find(rules::REQUIREMENT_SOURCE, None, format!("`{told}`"));
+    }
+    if line.starts_with("-r") || line.starts_with("-c") || line.starts_with("--requirement") || line.starts_with("--constraint") {
+        return included(context, line, &told);
+    }
+    if line.starts_with('-') || line.replace(" --hash=", " ").contains(" -") {
+        return context.find(rules::REQUIREMENT_OPTION, None, format!("`{told}`"));
+    }
+    let is_path =
+        line.starts_with(['.', '/', '~']) || line.ends_with(".whl") || line.ends_with(".tar.gz") || line.ends_with(".zip");
+    if line.contains("://") || line.contains(" @ ") || line.contains("git+") || is_path || line.contains('\\') {
+        return context.find(rules::REQUIREMENT_SOURCE, None, format!("`{told}`"));
+    }
+    if !is_named(line) {
+        context.find(rules::REQUIREMENT_UNREAD, None, format!("`{told}`"));
+    }
+}
+
+/// Another file of requirements must be one of the set, which is scanned too.
+fn included(context: &mut Context<'_>, line: &str, told: &str) {
+    let name = line.trim_start_matches(['-', 'r', 'c']).trim_start_matches("equirement").trim_start_matches("onstraint");
+    let name = name.trim_start_matches(['=', ' ']);
+    let folder = context.report.path.rsplit_once('/').map_or_else(String::new, |(folder, _)| format!("{folder}/"));
+    let known = crate::container::names::problem(name).is_none() && context.siblings.contains(&format!("{folder}{name}"));
+    if !known {
+        context.find(rules::REQUIREMENT_UNREAD, None, format!("`{told}` names a file that is not in the set"));
+    }
+}
+
+/// `name[extra] ==version, … ; marker --hash=…`.
+fn is_named(line: &str) -> bool {
+    let (requirement, rest) = line.split_once(';').unwrap_or((line, ""));
+    let mut words = requirement.split(" --hash=sha");
+    let requirement = words.next().unwrap_or_default().trim();
+    if !words.all(|hash| hash.chars().all(|letter| letter.is_ascii_alphanumeric() || letter == ':' || letter == ' ')) {
+        return false;
+    }
+    let name_end =
+        requirement.find(|letter: char| !(letter.is_ascii_alphanumeric() || "-_.".contains(letter))).unwrap_or(requirement.len());
+    let (name, versions) = requirement.split_at(name_end);
+    let allowed = |letter: char| letter.is_ascii_alphanumeric() || " ,.<>=!~*+-_[]()'\":".contains(letter);
+    !name.is_empty() && versions.chars().all(allowed) && rest.chars().all(allowed)
+}
+
+/// conda's and MLflow's environments.
+pub(super) fn yaml(context: &mut Context<'_>, window: Window<'_>) -> io::Result<()> {
+    let Some(bytes) = context.whole_text(window)? else { return Ok(()) };
+    let value = match super::mlmodel::yaml(&bytes) {
+        Ok(value) => value,
+        Err(problem) => {
+            context.find(rules::FORMAT_MALFORMED, None, format!("it is no plain YAML: {}", shown(&problem)));
+            return Ok(());
+        }
+    };
+    for channel in value.get("channels").and_then(Value::as_array).into_iter().flatten() {
+        if !channel.as_str().is_some_and(|channel| CHANNELS.contains(&channel)) {
+            context.find(rules::REQUIREMENT_OPTION, None, format!("the channel `{}`", shown(&channel.to_string())));
+        }
+    }
+    for key in ["dependencies", "build_dependencies"] {
+        for entry in value.get(key).and_then(Value::as_array).into_iter().flatten() {
+            match entry {
+                Value::String(line) => conda(context, line),
+                Value::Object(map) => {
+                    for line in map.values().filter_map(Value::as_array).flatten() {
+                        requirement(context, line.as_str().unwrap_or("?? not a text"));
+                    }
+                }
+                other => context.find(rules::REQUIREMENT_UNREAD, None, format!("`{}`", shown(&other.to_string()))),
+            }
+        }
+    }
+    if let Some(variables) = value.get("variables") {
+        context.find(rules::REQUIREMENT_OPTION, None, format!("environment variables: `{}`", shown(&variables.to_string())));
+    }
+    Ok(())
+}
+
+/// conda's `name=version=build`, with a channel before `::`.
+fn conda(context: &mut Context<'_>, line: &str) {
+    match line.split_once("::") {
+        Some((channel, _)) if !CHANNELS.contains(&channel) => {
+            context.find(rules::REQUIREMENT_OPTION, None, format!("`{}`", shown(line)));
+        }
+        Some((_, rest)) => requirement(context, rest),
+        None => requirement(context, line),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use crate::{Limits, Scanner, Verdict};
+
+    fn check(name: &str, text: &str, wanted: Verdict) {
+        let names = BTreeSet::from(["m/requirements.txt".to_owned()]);
+        let scanner = Scanner::new(Limits::default()).unwrap();
+        let report = scanner.scan_among(&format!("m/{name}"), &text.as_bytes().to_vec(), &names).unwrap();
+        assert_eq!(report.verdict, wanted, "{text}: {:?}", report.findings);
+    }
+
+    #[test]
+    fn requirements_name_packages_and_nothing_else() {
+        for good in [
+            "mlflow==3.17.2\nnumpy>=1.2,<3 # why\n",
+            "a[b,c]~=1.0 ; python_version < '3.9'\n",
+            "catboost\nnumpy\n",
+            "x==1 --hash=sha256:ab\n",
+        ] {
+            check("requirements.txt", good, Verdict::Clean);
+        }
+        for bad in [
+            "--index-url x\n",
+            "--extra-index-url=y\nnumpy\n",
+            "git+ssh://x/y\n",
+            "a @ https://example.org/a.whl\n",
+            "./local\n",
+            "-e .\n",
+            "numpy==1 \\\n --extra-index-url x\n",
+            "a.whl\n",
+            "--trusted-host x\n",
+        ] {
+            check("requirements.txt", bad, Verdict::Blocked);
+        }
+        check("requirements.txt", "-r other.txt\n", Verdict::Unknown);
+        check("python_env.yaml", "python: 3.11.7\ndependencies:\n- -r requirements.txt\n", Verdict::Clean);
+    }
+
+    #[test]
+    fn conda_environments_take_known_channels() {
+        let good =
+            "channels:\n- conda-forge\ndependencies:\n- python=3.11.7\n- pip<=24\n- pip:\n  - mlflow==3\nname: mlflow-env\n";
+        check("conda.yaml", good, Verdict::Clean);
+        check("conda.yaml", &good.replace("conda-forge", "https://example.org/c"), Verdict::Blocked);
+        check("conda.yaml", &good.replace("mlflow==3", "git+https://example.org/x"), Verdict::Blocked);
+        check("conda.yaml", "x: !!python/object/apply:os.system [id]\n", Verdict::Blocked);
+    }
+}

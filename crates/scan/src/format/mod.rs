@@ -1,0 +1,179 @@
+//! Formats: what a file is, by its bytes, and who looks at it.
+
+mod config;
+mod cursor;
+mod environment;
+mod gguf;
+mod hdf5;
+mod mlmodel;
+mod numpy;
+mod onnx;
+mod pickled;
+mod protobuf;
+mod safetensors;
+mod saved_model;
+mod skops;
+mod text;
+mod torch;
+mod ubjson;
+
+use std::io;
+
+use crate::container::compressed::{self, Inner, Method};
+use crate::container::zip::{self, Member};
+use crate::container::{member, tar};
+use crate::context::Context;
+use crate::rules;
+use crate::source::Window;
+
+/// Bytes that are looked at to tell the format.
+const HEAD_BYTES: u64 = 64;
+
+/// Judges a file or a member, and says what it is.
+pub(crate) fn look(context: &mut Context<'_>, window: Window<'_>) -> io::Result<String> {
+    let head = window.bytes(0, HEAD_BYTES)?;
+    if head.starts_with(b"PK") {
+        return archive(context, window);
+    }
+    if zip::ends_like_zip(window)? {
+        context.find(rules::POLYGLOT, 0, "the file ends as a zip archive and begins as something else");
+        archive(context, window)?;
+    }
+    if let Some(format) = binary(context, window, &head)? {
+        pickled::look_beside(context, window, &head)?;
+        return Ok(format);
+    }
+    if let Some(format) = pickled::look(context, window, &head)? {
+        return Ok(format.to_owned());
+    }
+    if let Some(format) = text::look(context, window, &head)? {
+        return Ok(format.to_owned());
+    }
+    if let Some(format) = unmarked(context, window)? {
+        return Ok(format.to_owned());
+    }
+    if let Some(format) = pickled::look_again(context, window)? {
+        return Ok(format.to_owned());
+    }
+    if window.size() == 0 {
+        return Ok("empty".to_owned());
+    }
+    context.find(rules::UNRECOGNISED, None, "the format of the file is not known");
+    Ok("unknown".to_owned())
+}
+
+/// Formats that begin with a mark.
+fn binary(context: &mut Context<'_>, window: Window<'_>, head: &[u8]) -> io::Result<Option<String>> {
+    if tar::is_tar(window)? {
+        return tarball(context, window).map(Some);
+    }
+    let format = if head.starts_with(b"\x93NUMPY") {
+        numpy::look(context, window)?;
+        "npy"
+    } else if head.starts_with(hdf5::MAGIC) {
+        hdf5::look(context, window)?;
+        "hdf5"
+    } else if head.starts_with(b"GGUF") {
+        gguf::look(context, window)?;
+        "gguf"
+    } else if safetensors::is_safetensors(head, window.size()) {
+        safetensors::look(context, window)?;
+        "safetensors"
+    } else if head.starts_with(b"CBM1") {
+        let core = u64::from(zip::u32_at(head, 4));
+        if core > window.size().saturating_sub(8) {
+            context.find(rules::FORMAT_MALFORMED, 4, "the model is shorter than it says");
+        }
+        "catboost"
+    } else if ubjson::is_xgboost(head) {
+        ubjson::look(context, window)?;
+        "xgboost (ubj)"
+    } else if head.starts_with(b"7z\xbc\xaf\x27\x1c") || head.starts_with(b"Rar!") {
+        context.find(rules::UNRECOGNISED, 0, "an archive of a kind that the scanner does not open");
+        "archive"
+    } else if let Some(method) = Method::of(head) {
+        return wrapped(context, window, method);
+    } else {
+        return Ok(None);
+    };
+    Ok(Some(format.to_owned()))
+}
+
+/// A stream that is compressed as a whole.
+fn wrapped(context: &mut Context<'_>, window: Window<'_>, method: Method) -> io::Result<Option<String>> {
+    match compressed::open(context, window, method)? {
+        Inner::Bytes(bytes) => {
+            let mut inner = String::new();
+            context.enter(method.name(), |context| {
+                inner = look(context, Window::whole(&bytes))?;
+                Ok(())
+            })?;
+            Ok(Some(format!("{} ({inner})", method.name())))
+        }
+        Inner::Refused => Ok(Some(method.name().to_owned())),
+        Inner::NotCompressed => Ok(None),
+    }
+}
+
+/// Formats without a mark, told by their structure.
+fn unmarked(context: &mut Context<'_>, window: Window<'_>) -> io::Result<Option<&'static str>> {
+    if onnx::is_onnx(window)? {
+        onnx::look(context, window)?;
+        return Ok(Some("onnx"));
+    }
+    if saved_model::is_saved_model(window)? {
+        saved_model::look(context, window)?;
+        return Ok(Some("tensorflow"));
+    }
+    // The variables beside a SavedModel: bytes of tensors, which nothing runs.
+    let path = context.report.path.clone();
+    if let Some((folder, name)) = path.rsplit_once("variables/variables.")
+        && (name == "index" || name.starts_with("data-"))
+        && context.siblings.contains(&format!("{folder}saved_model.pb"))
+    {
+        return Ok(Some("tensorflow variables"));
+    }
+    Ok(None)
+}
+
+fn tarball(context: &mut Context<'_>, window: Window<'_>) -> io::Result<String> {
+    for entry in tar::entries(context, window)? {
+        context.enter(&entry.name, |context| look(context, window.part(entry.data, entry.bytes)).map(|_| ()))?;
+    }
+    Ok("tar".to_owned())
+}
+
+/// A zip archive: torch's, Keras', skops', or one of any files (NumPy's `.npz` is such).
+fn archive(context: &mut Context<'_>, window: Window<'_>) -> io::Result<String> {
+    let members = zip::members(context, window)?;
+    if let Some(folder) = torch::folder(&members) {
+        torch::look(context, window, &members, &folder)?;
+        return Ok("zip (torch)".to_owned());
+    }
+    let has = |name: &str| members.iter().any(|member| member.name == name);
+    let (is_skops, is_keras) = (has("schema.json"), has("config.json") && has("metadata.json"));
+    for one in members.iter().filter(|one| !one.is_folder()) {
+        context.enter(&one.name, |context| inner(context, window, one, is_skops, is_keras))?;
+    }
+    Ok(if is_skops {
+        "zip (skops)"
+    } else if is_keras {
+        "zip (keras)"
+    } else {
+        "zip"
+    }
+    .to_owned())
+}
+
+fn inner(context: &mut Context<'_>, window: Window<'_>, one: &Member, is_skops: bool, is_keras: bool) -> io::Result<()> {
+    member::with(context, window, one, |context, data| match one.name.as_str() {
+        "schema.json" if is_skops => skops::look(context, data),
+        "config.json" if is_keras => {
+            if let Some(text) = context.whole_text(data)? {
+                config::judge_keras(context, &text);
+            }
+            Ok(())
+        }
+        _ => look(context, data).map(|_| ()),
+    })
+}

@@ -1,0 +1,179 @@
+//! ONNX: the graph's operators and their domains, and where tensors lie outside of the file.
+
+use std::collections::BTreeSet;
+use std::io;
+
+use crate::container::names;
+use crate::context::Context;
+use crate::limits::VALUE_DEPTH_MAX;
+use crate::report::shown;
+use crate::rules;
+use crate::source::Window;
+
+use super::cursor::{Stop, malformed};
+use super::protobuf::{Content, Field, fields};
+
+/// Domains whose operators every runtime brings itself.
+const DOMAINS: [&str; 6] = ["", "ai.onnx", "ai.onnx.ml", "ai.onnx.training", "ai.onnx.preview.training", "com.microsoft"];
+/// Operators that run Python or code of the author's.
+const OPERATORS: [&str; 6] = ["PyOp", "PyCustomOp", "PythonOp", "ATen", "PythonOpGrad", "TorchScript"];
+const FINDINGS_EACH_MAX: usize = 16;
+
+/// Whether the fields are those of an ONNX model: a version, a graph, and none that it does not have.
+pub(super) fn is_onnx(window: Window<'_>) -> io::Result<bool> {
+    let (mut version, mut graph) = (false, false);
+    let walked = fields(window, |field| {
+        match (field.number, field.content) {
+            (1, Content::Number(1..=64)) => version = true,
+            (7, Content::Bytes(_)) => graph = true,
+            (2..=6 | 8 | 14 | 20 | 25 | 26, _) => {}
+            _ => return malformed("no field of a model"),
+        }
+        Ok(())
+    });
+    match walked {
+        Err(Stop::Source(error)) => Err(error),
+        Err(Stop::Malformed(_)) => Ok(false),
+        Ok(()) => Ok(version && graph),
+    }
+}
+
+#[derive(Default)]
+struct Found {
+    operators: BTreeSet<(String, String)>,
+    functions: BTreeSet<String>,
+    locations: BTreeSet<String>,
+    odd_locations: BTreeSet<String>,
+}
+
+pub(super) fn look(context: &mut Context<'_>, window: Window<'_>) -> io::Result<()> {
+    let mut found = Found::default();
+    match fields(window, |field| model(field, &mut found)) {
+        Ok(()) => {}
+        Err(Stop::Source(error)) => return Err(error),
+        Err(Stop::Malformed(problem)) => context.find(rules::FORMAT_MALFORMED, None, problem),
+    }
+    judge(context, &found);
+    Ok(())
+}
+
+fn judge(context: &mut Context<'_>, found: &Found) {
+    for (domain, operator) in
+        found.operators.iter().filter(|(_, operator)| OPERATORS.contains(&operator.as_str())).take(FINDINGS_EACH_MAX)
+    {
+        context.find(rules::ONNX_OPERATOR, None, format!("the operator `{}` of `{}`", shown(operator), shown(domain)));
+    }
+    let known = |domain: &str| DOMAINS.contains(&domain) || found.functions.contains(domain);
+    let domains: BTreeSet<&str> =
+        found.operators.iter().map(|(domain, _)| domain.as_str()).filter(|domain| !known(domain)).collect();
+    for domain in domains.into_iter().take(FINDINGS_EACH_MAX) {
+        context.find(rules::ONNX_DOMAIN, None, format!("operators of the domain `{}`", shown(domain)));
+    }
+    for location in found.odd_locations.iter().take(FINDINGS_EACH_MAX) {
+        context.find(rules::ONNX_PATH, None, format!("the external data of tensors: `{}`", shown(location)));
+    }
+    let folder = context.report.path.rsplit_once('/').map_or_else(String::new, |(folder, _)| format!("{folder}/"));
+    for location in &found.locations {
+        if let Some(why) = names::problem(location) {
+            context.find(rules::ONNX_PATH, None, format!("`{}`: {why}", shown(location)));
+        } else if context.siblings.contains(&format!("{folder}{location}")) {
+            context.report.external.push(format!("{folder}{location}"));
+        } else {
+            context.find(rules::ONNX_MISSING, None, format!("`{}`", shown(location)));
+        }
+    }
+}
+
+fn model(field: Field<'_>, found: &mut Found) -> Result<(), Stop> {
+    match (field.number, field.bytes()) {
+        (7, Some(graph)) => walk_graph(graph, found, 0),
+        (20, Some(training)) => fields(training, |field| match (field.number, field.bytes()) {
+            (1 | 2, Some(graph)) => walk_graph(graph, found, 0),
+            _ => Ok(()),
+        }),
+        (25, Some(function)) => fields(function, |field| match (field.number, field.bytes()) {
+            (7, Some(node)) => walk_node(node, found, 1),
+            (10, Some(_)) => {
+                found.functions.insert(field.text()?);
+                Ok(())
+            }
+            (11, Some(attribute)) => walk_attribute(attribute, found, 1),
+            _ => Ok(()),
+        }),
+        _ => Ok(()),
+    }
+}
+
+fn deeper(depth: usize) -> Result<usize, Stop> {
+    if depth >= VALUE_DEPTH_MAX { malformed("graphs stand in graphs too deep") } else { Ok(depth + 1) }
+}
+
+fn walk_graph(graph: Window<'_>, found: &mut Found, depth: usize) -> Result<(), Stop> {
+    let depth = deeper(depth)?;
+    fields(graph, |field| match (field.number, field.bytes()) {
+        (1, Some(node)) => walk_node(node, found, depth),
+        (5, Some(tensor)) => walk_tensor(tensor, found),
+        (15, Some(sparse)) => walk_sparse(sparse, found),
+        _ => Ok(()),
+    })
+}
+
+fn walk_node(node: Window<'_>, found: &mut Found, depth: usize) -> Result<(), Stop> {
+    let (mut operator, mut domain) = (String::new(), String::new());
+    fields(node, |field| {
+        match (field.number, field.bytes()) {
+            (4, Some(_)) => operator = field.text()?,
+            (7, Some(_)) => domain = field.text()?,
+            (5, Some(attribute)) => walk_attribute(attribute, found, depth)?,
+            _ => {}
+        }
+        Ok(())
+    })?;
+    found.operators.insert((domain, operator));
+    Ok(())
+}
+
+fn walk_attribute(attribute: Window<'_>, found: &mut Found, depth: usize) -> Result<(), Stop> {
+    fields(attribute, |field| match (field.number, field.bytes()) {
+        (5 | 10, Some(tensor)) => walk_tensor(tensor, found),
+        (6 | 11, Some(graph)) => walk_graph(graph, found, depth),
+        (22 | 23, Some(sparse)) => walk_sparse(sparse, found),
+        _ => Ok(()),
+    })
+}
+
+fn walk_sparse(sparse: Window<'_>, found: &mut Found) -> Result<(), Stop> {
+    fields(sparse, |field| match (field.number, field.bytes()) {
+        (1 | 2, Some(tensor)) => walk_tensor(tensor, found),
+        _ => Ok(()),
+    })
+}
+
+/// Only the place of its bytes matters.
+fn walk_tensor(tensor: Window<'_>, found: &mut Found) -> Result<(), Stop> {
+    fields(tensor, |field| {
+        let (13, Some(pair)) = (field.number, field.bytes()) else { return Ok(()) };
+        let (mut key, mut value) = (String::new(), String::new());
+        fields(pair, |field| {
+            match field.number {
+                1 => key = field.text()?,
+                2 => value = field.text()?,
+                _ => {}
+            }
+            Ok(())
+        })?;
+        match key.as_str() {
+            "location" => {
+                found.locations.insert(value);
+            }
+            "offset" | "length" if value.parse::<u64>().is_err() => {
+                found.odd_locations.insert(format!("{key} {value}"));
+            }
+            "offset" | "length" | "checksum" | "basepath" => {}
+            _ => {
+                found.odd_locations.insert(key);
+            }
+        }
+        Ok(())
+    })
+}

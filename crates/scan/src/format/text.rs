@@ -1,0 +1,88 @@
+//! Texts: by their names, what a reader does with them. A text is clean only if nothing runs it.
+
+use std::io;
+
+use crate::context::Context;
+use crate::report::shown;
+use crate::rules;
+use crate::source::Window;
+
+use super::{config, environment, mlmodel};
+
+/// Texts that are only read by people or as plain data.
+const PLAIN: [&str; 8] = ["md", "txt", "csv", "tsv", "rst", "license", "gitattributes", "gitignore"];
+/// Texts that are programs.
+const PROGRAMS: [&str; 12] = ["py", "pyi", "ipynb", "sh", "bat", "ps1", "js", "r", "jl", "rb", "pl", "lua"];
+const LIGHTGBM: &[u8] = b"tree\nversion=v";
+
+/// Judges a text, and says what it is; `None` if it is none that is known.
+pub(super) fn look(context: &mut Context<'_>, window: Window<'_>, head: &[u8]) -> io::Result<Option<&'static str>> {
+    let path = context.name().to_owned();
+    let name = path.rsplit('/').next().unwrap_or_default();
+    let extension = name.rsplit('.').next().unwrap_or_default().to_lowercase();
+    let first = head.iter().find(|byte| !byte.is_ascii_whitespace());
+    if matches!(first, Some(b'{' | b'[' | b'"'))
+        && let Some(format) = config::look(context, window)?
+    {
+        if extension == "ipynb" {
+            context.find(rules::CODE, None, "a notebook");
+        }
+        return Ok(Some(format));
+    }
+    if head.starts_with(LIGHTGBM) {
+        return lightgbm(context, window).map(Some);
+    }
+    let format = match (name, extension.as_str()) {
+        ("MLmodel", _) => {
+            mlmodel::look(context, window)?;
+            "mlmodel"
+        }
+        ("conda.yaml" | "python_env.yaml" | "environment.yml" | "environment.yaml", _) => {
+            environment::yaml(context, window)?;
+            "environment"
+        }
+        (name, "txt") if name.contains("requirements") || name.contains("constraints") => {
+            environment::requirements(context, window)?;
+            "requirements"
+        }
+        (_, extension) if PROGRAMS.contains(&extension) => {
+            context.find(rules::CODE, None, format!("`{}`", shown(name)));
+            "program"
+        }
+        (_, "yaml" | "yml") => {
+            let Some(bytes) = context.whole_text(window)? else { return Ok(Some("yaml")) };
+            if let Err(problem) = mlmodel::yaml(&bytes) {
+                context.find(rules::FORMAT_MALFORMED, None, format!("it is no plain YAML: {}", shown(&problem)));
+            }
+            "yaml"
+        }
+        ("LICENSE" | "README" | "NOTICE", _) => return plain(context, window),
+        (_, extension) if PLAIN.contains(&extension) => return plain(context, window),
+        _ => return Ok(None),
+    };
+    Ok(Some(format))
+}
+
+fn plain(context: &mut Context<'_>, window: Window<'_>) -> io::Result<Option<&'static str>> {
+    Ok(is_plain(context, window)?.then_some("text"))
+}
+
+/// UTF-8 without control characters, to the end.
+fn is_plain(context: &mut Context<'_>, window: Window<'_>) -> io::Result<bool> {
+    let Some(bytes) = context.whole_text(window)? else { return Ok(true) };
+    let control = |letter: char| letter.is_control() && !matches!(letter, '\n' | '\r' | '\t' | '\u{c}');
+    let text = std::str::from_utf8(&bytes);
+    Ok(text.is_ok_and(|text| !text.starts_with("#!") && !text.contains(control)))
+}
+
+fn lightgbm(context: &mut Context<'_>, window: Window<'_>) -> io::Result<&'static str> {
+    if !is_plain(context, window)? {
+        context.find(rules::FORMAT_MALFORMED, None, "the model has bytes that are no text");
+    } else if window.size() <= crate::limits::TEXT_BYTES_MAX {
+        let bytes = window.bytes(0, window.size())?;
+        if memchr::memmem::find(&bytes, b"\nend of trees").is_none() {
+            context.find(rules::FORMAT_MALFORMED, None, "the model has no end of its trees");
+        }
+    }
+    Ok("lightgbm")
+}

@@ -1,0 +1,252 @@
+//! Hand-made streams, each with what must be reported.
+
+use crate::report::{FileReport, Use, Verdict};
+use crate::{Limits, Scanner};
+
+fn scan(bytes: &[u8]) -> FileReport {
+    Scanner::new(Limits::default()).unwrap().scan("x.pkl", &bytes.to_vec()).unwrap()
+}
+
+/// The stream is blocked, imports these names, and one of the findings is by this rule.
+#[track_caller]
+fn blocked(bytes: &[u8], globals: &[&str], rule: &str) -> FileReport {
+    let report = scan(bytes);
+    let names: Vec<String> = report.globals.iter().map(|global| format!("{}.{}", global.module, global.name)).collect();
+    for wanted in globals {
+        assert!(names.iter().any(|name| name == wanted), "`{wanted}` is not among {names:?}");
+    }
+    let rules: Vec<&str> = report.findings.iter().map(|finding| finding.rule.id).collect();
+    assert!(rules.contains(&rule), "`{rule}` is not among {rules:?}");
+    assert_eq!(report.verdict, Verdict::Blocked, "{rules:?}");
+    report
+}
+
+#[track_caller]
+fn verdict(bytes: &[u8], wanted: Verdict) {
+    let report = scan(bytes);
+    assert_eq!(report.verdict, wanted, "{:?}", report.findings);
+}
+
+/// `SHORT_BINUNICODE`.
+fn text(letters: &str) -> Vec<u8> {
+    [&[0x8c, letters.len() as u8], letters.as_bytes()].concat()
+}
+
+/// A protocol 4 pickle that calls `module.name("true")`.
+fn call(module: &str, name: &str) -> Vec<u8> {
+    [&[0x80, 4][..], &text(module), &text(name), b"\x93", &text("true"), b"\x85R."].concat()
+}
+
+#[test]
+fn every_way_to_name_a_global_is_seen() {
+    const SYSTEM: &[&str] = &["os.system"];
+    let dangerous = "pickle.dangerous_global";
+    blocked(b"cos\nsystem\n(S'true'\ntR.", SYSTEM, dangerous);
+    blocked(b"(S'true'\nios\nsystem\n.", SYSTEM, dangerous);
+    blocked(b"(cos\nsystem\nS'true'\no.", SYSTEM, dangerous);
+    blocked(&call("os", "system"), SYSTEM, dangerous);
+    blocked(b"\x80\x04cos\nsystem\n)\x81.", SYSTEM, dangerous);
+    blocked(b"\x80\x04cos\nsystem\n)}\x92.", SYSTEM, dangerous);
+    // The name as a text of Python 2, with escapes, from the memo, duplicated, popped afterwards.
+    blocked(b"\x80\x04U\x02osU\x06system\x93.", SYSTEM, dangerous);
+    blocked(b"\x80\x04S'\\x6fs'\nV\\u0073ystem\n\x93.", SYSTEM, dangerous);
+    blocked(b"\x80\x04\x8c\x02os\x940\x8c\x06system\x940h\x00h\x01\x93.", SYSTEM, dangerous);
+    blocked(b"\x80\x04\x8c\x02os20\x8c\x06system\x93.", SYSTEM, dangerous);
+    blocked(b"\x80\x04cos\nsystem\n0N.", SYSTEM, dangerous);
+    blocked(b"\x80\x04(cos\nsystem\n1N.", SYSTEM, dangerous);
+    blocked(&call("os.path", "os.system"), &["os.path.os.system"], dangerous);
+}
+
+#[test]
+fn a_name_must_stand_on_the_list_exactly() {
+    blocked(&call("codeop", "compile_command"), &["codeop.compile_command"], "pickle.dangerous_global");
+    blocked(&call("some.module", "function"), &["some.module.function"], "pickle.unknown_global");
+    blocked(&call("collections", "OrderedDict.fromkeys"), &[], "pickle.unknown_global");
+    blocked(b"ccollections\r\nOrderedDict\n.", &[], "pickle.unknown_global");
+    verdict(b"ccollections\nOrderedDict\n)R.", Verdict::Clean);
+    verdict(b"\x80\x02c__builtin__\nset\n]\x85R.", Verdict::Clean);
+    verdict(&[&[0x80, 4][..], &text("collections"), &text("OrderedDict"), b"\x93)R."].concat(), Verdict::Clean);
+}
+
+#[test]
+fn the_memo_is_the_one_of_cpython() {
+    // `MEMOIZE` takes the count of entries as its number, whatever the numbers before were.
+    blocked(b"\x80\x04\x8c\x02osq\x050\x8c\x06system\x940h\x05h\x01\x93.", &["os.system"], "pickle.dangerous_global");
+    // A second `PUT` of a number does not count.
+    blocked(b"\x80\x04Nq\x000\x8c\x02osq\x000\x8c\x06system\x940h\x00h\x01\x93.", &["os.system"], "pickle.dangerous_global");
+    // Numbers far apart, and as a line with a sign, spaces and underscores.
+    blocked(
+        b"\x80\x04\x8c\x02osr\xff\xff\xff\x7f0j\xff\xff\xff\x7f\x8c\x06system\x93.",
+        &["os.system"],
+        "pickle.dangerous_global",
+    );
+    blocked(b"\x80\x04\x8c\x02osp +1_0\n0g10\n\x8c\x06system\x93.", &["os.system"], "pickle.dangerous_global");
+}
+
+#[test]
+fn what_runs_before_an_error_counts() {
+    for tail in [&b""[..], b"\xff", b"0000.", b"h\x63.", b"\x80\x09."] {
+        blocked(&[b"cos\nsystem\n(S'true'\ntR", tail].concat(), &["os.system"], "pickle.malformed");
+    }
+    // Python's own unpickler takes the rest for a line, without its last byte.
+    blocked(b"cos\nsystemX", &["os.system"], "pickle.malformed");
+    // Without an import too, a stream that breaks off is not clean.
+    verdict(b"\x80\x04]\x94(K\x01K\x02", Verdict::Blocked);
+}
+
+#[test]
+fn pickles_one_after_the_other_are_all_seen() {
+    let two = [&b"\x80\x04N."[..], &call("os", "system")].concat();
+    blocked(&two, &["os.system"], "pickle.dangerous_global");
+    verdict(b"\x80\x04N.\x80\x04N.", Verdict::Clean);
+    verdict(b"\x80\x04N.\x00\x01\x02garbage", Verdict::Unknown);
+}
+
+#[test]
+fn one_unpickler_may_load_all_pickles_of_a_file() {
+    // Its memo stays from one to the next.
+    blocked(b"\x80\x04\x8c\x02os\x94.\x80\x04h\x00\x8c\x06system\x93.", &["os.system"], "pickle.dangerous_global");
+    // Where each pickle is whole by itself, the numbers of the memo are its own.
+    verdict(b"\x80\x04\x8c\x02os\x940N.\x80\x04ccollections\nOrderedDict\n\x94)R.", Verdict::Clean);
+}
+
+#[test]
+fn frames_that_are_crossed_are_read_in_both_ways() {
+    // Readers that hold all bytes see a text over the border; readers of a file drop the rest of the frame.
+    let mut bytes = b"\x80\x04\x95\x05\x00\x00\x00\x00\x00\x00\x00N0X\x08\x00".to_vec();
+    bytes.extend(b"\x00\x00cos\nsystem\n)R.");
+    blocked(&bytes, &[], "pickle.frame");
+    let mut hidden = b"\x80\x04\x95\x06\x00\x00\x00\x00\x00\x00\x00N0\x8c\x0c".to_vec();
+    hidden.extend(b"..cos\nsystem\n)RN.");
+    // What is a text for one reader is a call for the other.
+    blocked(&hidden, &[], "pickle.frame");
+    // A frame in a frame, one that is longer than the file, and one that goes on behind `STOP`.
+    let frame = |length: u8| [&[0x95, length][..], &[0; 7]].concat();
+    blocked(&[b"\x80\x04", &frame(11)[..], &frame(2), b"N."].concat(), &[], "pickle.frame");
+    blocked(&[b"\x80\x04", &frame(50)[..], b"N."].concat(), &[], "pickle.frame");
+    blocked(&[b"\x80\x04", &frame(9)[..], b"N.NNNNNN.", b"cos\nsystem\n."].concat(), &["os.system"], "pickle.frame");
+    verdict(&[b"\x80\x04", &frame(2)[..], b"N."].concat(), Verdict::Clean);
+}
+
+#[test]
+fn computed_names_calls_and_targets_are_blocked() {
+    blocked(b"\x80\x04cbuiltins\nstr\nC\x02os\x85R\x8c\x06system\x93.", &["builtins.str"], "pickle.computed_global");
+    blocked(b"\x80\x04ccollections\nOrderedDict\n)R)R.", &[], "pickle.computed_call");
+    blocked(b"\x80\x04ccollections\nOrderedDict\n}b.", &[], "pickle.build_target");
+    blocked(b"\x80\x04ccollections\nOrderedDict\nNNs.", &[], "pickle.build_target");
+    blocked(b"\x80\x02\x82\x01)R.", &[], "pickle.extension_code");
+    blocked(b"\x80\x02\x84\x01\x00\x00\x00)R.", &[], "pickle.extension_code");
+    verdict(b"\x80\x02Nq\x00Q.", Verdict::Unknown);
+    verdict(b"P7\n.", Verdict::Unknown);
+    verdict(b"\x80\x05\x97.", Verdict::Unknown);
+}
+
+#[test]
+fn guarded_names_take_only_their_own_arguments() {
+    verdict(b"\x80\x02c_codecs\nencode\nX\x01\x00\x00\x00aX\x06\x00\x00\x00latin1\x86R.", Verdict::Clean);
+    blocked(b"\x80\x02c_codecs\nencode\nX\x01\x00\x00\x00aX\x05\x00\x00\x00punyc\x86R.", &[], "pickle.misused_global");
+    verdict(b"ccopy_reg\n_reconstructor\n(c__builtin__\nobject\nc__builtin__\nobject\nNtR.", Verdict::Clean);
+    blocked(b"ccopy_reg\n_reconstructor\n(S'x'\nc__builtin__\nobject\nNtR.", &[], "pickle.misused_global");
+}
+
+#[test]
+fn pickles_in_values_are_looked_into() {
+    let inner = call("os", "system");
+    let wrap = |code: u8, bytes: &[u8]| [&[0x80, 4, code, bytes.len() as u8][..], bytes, b"."].concat();
+    blocked(&wrap(b'C', &inner), &[], "pickle.nested_global");
+    blocked(&wrap(b'C', b"cos\nsystem\n(S'x'\ntR."), &[], "pickle.nested_global");
+    blocked(&wrap(0x8c, b"cos\nsystem\n(S'x'\ntR."), &[], "pickle.nested_global");
+    let twice = wrap(b'C', &wrap(b'C', &inner));
+    blocked(&twice, &[], "pickle.nested_global");
+    verdict(&wrap(b'C', &wrap(b'C', b"harmless")), Verdict::Clean);
+}
+
+#[test]
+fn uses_are_told_apart() {
+    let report = scan(b"\x80\x04cnowhere.a\nb\n)\x81}b0cnowhere.a\nb\n)R0cnowhere.c\nd\n.");
+    let uses: Vec<&[Use]> = report.globals.iter().map(|global| global.uses.as_slice()).collect();
+    assert_eq!(uses, [&[Use::Referenced, Use::Instantiated, Use::StateSet, Use::Called][..], &[Use::Referenced][..]]);
+}
+
+#[test]
+fn the_name_of_a_file_says_nothing() {
+    let scanner = Scanner::new(Limits::default()).unwrap();
+    for name in ["README.md", "x.json", "x.bin", "x", "x.txt"] {
+        let report = scanner.scan(name, &b"cos\nsystem\n(S'true'\ntR.".to_vec()).unwrap();
+        assert_eq!(report.verdict, Verdict::Blocked, "{name}");
+    }
+}
+
+#[test]
+fn long_streams_are_bounded() {
+    // A million marks, a stack that only grows, a memo that jumps.
+    let marks = [&b"\x80\x04"[..], &vec![b'('; 5 << 20], b"."].concat();
+    verdict(&marks, Verdict::Blocked);
+    verdict(&[&b"\x80\x04"[..], &vec![b'N'; 5 << 20], b"."].concat(), Verdict::Blocked);
+    let mut memo = b"\x80\x04N".to_vec();
+    for index in 0..70_000_u32 {
+        memo.push(b'r');
+        memo.extend((index.wrapping_mul(60_000)).to_le_bytes());
+    }
+    verdict(&memo, Verdict::Blocked);
+}
+
+/// A protocol 4 pickle that sets the state of a distribution of SciPy's.
+fn distribution(key: &str, value: &str) -> Vec<u8> {
+    let long = [&[b'X'][..], &(value.len() as u32).to_le_bytes(), value.as_bytes()].concat();
+    let class = b"\x80\x04cscipy.stats._continuous_distns\nnorm_gen\n)\x81}";
+    [class.as_slice(), &text(key), &long, b"sb."].concat()
+}
+
+#[test]
+fn distributions_may_execute_only_the_text_of_scipy() {
+    let own = "\ndef _parse_args(self,  loc=0, scale=1):\n    return (), loc, scale\n\n\
+        def _parse_args_rvs(self,  loc=0, scale=1, size=None):\n    return self._argcheck_rvs( loc, scale, size=size)\n\n\
+        def _parse_args_stats(self,  loc=0, scale=1, moments='mv'):\n    return (), loc, scale, moments\n";
+    verdict(&distribution("_parse_arg_template", own), Verdict::Clean);
+    verdict(&distribution("name", "norm"), Verdict::Clean);
+    blocked(&distribution("_parse_arg_template", "import os"), &[], "pickle.misused_global");
+    blocked(&distribution("_parse_arg_template", &format!("{own}import os\n")), &[], "pickle.misused_global");
+    // Made by another function, so that its class does not show; and a state that is not written in the file.
+    let hidden = b"\x80\x04csklearn.neighbors._kd_tree\nnewObj\ncscipy.stats._continuous_distns\nnorm_gen\n\x85R}b.";
+    blocked(hidden, &[], "pickle.misused_global");
+    blocked(
+        b"\x80\x04cscipy.stats._continuous_distns\nnorm_gen\n)\x81ccollections\nOrderedDict\n)Rb.",
+        &[],
+        "pickle.misused_global",
+    );
+    // `getattr` of a distribution takes its own methods, of nothing else anything.
+    let method =
+        |class: &[u8], name: &str| [&b"\x80\x04cbuiltins\ngetattr\nc"[..], class, b"\n)\x81", &text(name), b"\x86R."].concat();
+    verdict(&method(b"scipy.stats._discrete_distns\npoisson_gen", "_cdf_single"), Verdict::Clean);
+    blocked(&method(b"scipy.stats._discrete_distns\npoisson_gen", "__class__"), &[], "pickle.misused_global");
+    blocked(&method(b"collections\nOrderedDict", "_cdf_single"), &[], "pickle.misused_global");
+}
+
+#[test]
+fn torch_files_in_values_are_scanned_as_files() {
+    let load = |argument: &[u8]| [&b"\x80\x04ctorch.storage\n_load_from_bytes\n"[..], argument, b"\x85R."].concat();
+    let bytes = |inner: &[u8]| load(&[&[b'B'][..], &(inner.len() as u32).to_le_bytes(), inner].concat());
+    blocked(&bytes(&call("os", "system")), &["os.system"], "pickle.dangerous_global");
+    verdict(&bytes(b"\x80\x04]."), Verdict::Clean);
+    verdict(&bytes(b"nothing known"), Verdict::Unknown);
+    blocked(&load(b"\x8c\x04true"), &[], "pickle.misused_global");
+    blocked(&load(b"ccollections\nOrderedDict\n)R"), &[], "pickle.misused_global");
+}
+
+/// torch's file before 1.6: the magic number, the protocol, facts, an object with one storage, the keys, the bytes.
+fn legacy_torch(storage: &[u8], tail: &[u8]) -> Vec<u8> {
+    let magic = b"\x80\x02\x8a\x0al\xfc\x9cF\xf9 j\xa8P\x19.";
+    let object = [&b"\x80\x02(X\x07\0\0\0storage"[..], storage, b"X\x01\0\0\x000X\x03\0\0\0cpuK\x02NtQ."].concat();
+    [&magic[..], b"\x80\x02M\xe9\x03.", b"\x80\x02}.", &object, b"\x80\x02]X\x01\0\0\x000a.", tail].concat()
+}
+
+#[test]
+fn old_torch_files_end_with_their_storages() {
+    let float = b"ctorch\nFloatStorage\n";
+    verdict(&legacy_torch(float, &[0; 16]), Verdict::Clean);
+    verdict(&legacy_torch(float, &[0; 17]), Verdict::Unknown);
+    verdict(&legacy_torch(float, &[0; 15]), Verdict::Unknown);
+    blocked(&legacy_torch(b"cos\nsystem\n", &[0; 16]), &["os.system"], "pickle.dangerous_global");
+    verdict(&legacy_torch(b"X\x01\0\0\0x", &[0; 16]), Verdict::Unknown);
+}

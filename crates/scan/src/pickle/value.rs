@@ -1,0 +1,177 @@
+//! What the machine knows of the values that a pickle makes: enough to tell names, shapes and classes, and no more.
+
+use crate::limits::{DICTIONARIES_MAX, DICTIONARY_ENTRIES_MAX, TUPLE_ITEMS_MAX, TUPLE_LENGTH_MAX};
+
+/// How the letters of a text stand in the stream.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Letters {
+    /// UTF-8.
+    Utf8,
+    /// `UNICODE`: Latin-1 with `\uXXXX`.
+    RawEscapes,
+    /// `STRING`: as Python's `repr` writes it.
+    ReprEscapes,
+    /// Bytes of Python 2, which readers take for ASCII or Latin-1.
+    OneByte,
+    /// Bytes of Python 3: no text, never a name.
+    Bytes,
+}
+
+/// A value on the stack or in the memo. Small and copied: what it stands for is in the stream or on the [`Heap`].
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Value {
+    /// A number or another plain value that nothing depends on.
+    Plain,
+    /// `None`.
+    None,
+    /// An integer of at most 64 bits.
+    Int(i64),
+    /// An integer written as bytes in the stream.
+    Long { length: u32, start: u64 },
+    /// A text or bytes.
+    Text { letters: Letters, length: u32, start: u64 },
+    /// A tuple, remembered.
+    Tuple { start: u32, length: u32 },
+    /// A list or a set, or a tuple that is not remembered.
+    Collection,
+    /// A dictionary, remembered.
+    Dictionary(u32),
+    /// A dictionary that is not remembered.
+    PlainDictionary,
+    /// An imported name.
+    Global(u32),
+    /// What an imported name made of these arguments.
+    Object { global: u32, arguments: u32, length: u32 },
+    /// A NumPy dtype.
+    Dtype(u32),
+    /// What only the reader knows: the result of a computed call, an object by persistent id.
+    Computed,
+}
+
+/// What is known of a dictionary.
+#[derive(Debug, Default)]
+pub(super) struct Entries {
+    pub pairs: Vec<(Value, Value)>,
+    /// It has, or may have, entries that are not remembered.
+    pub open: bool,
+}
+
+/// What is known of a NumPy dtype.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct DtypeFacts {
+    pub kind: u8,
+    pub item_bytes: Option<u64>,
+    pub has_objects: Option<bool>,
+}
+
+/// Tuples, dictionaries and dtypes of one pickle, bounded: beyond the bound nothing is known of new ones.
+#[derive(Debug, Default)]
+pub(super) struct Heap {
+    items: Vec<Value>,
+    dictionaries: Vec<Entries>,
+    dtypes: Vec<DtypeFacts>,
+}
+
+impl Heap {
+    pub fn clear(&mut self) {
+        self.items.clear();
+        self.dictionaries.clear();
+        self.dtypes.clear();
+    }
+
+    pub fn tuple(&mut self, items: &[Value]) -> Value {
+        let room = self.items.len() + items.len() <= TUPLE_ITEMS_MAX && items.len() <= TUPLE_LENGTH_MAX;
+        match (u32::try_from(self.items.len()), u32::try_from(items.len())) {
+            (Ok(start), Ok(length)) if room => {
+                self.items.extend_from_slice(items);
+                Value::Tuple { start, length }
+            }
+            _ => Value::Collection,
+        }
+    }
+
+    pub fn items(&self, start: u32, length: u32) -> &[Value] {
+        self.items.get(start as usize..start as usize + length as usize).unwrap_or_default()
+    }
+
+    /// The items of a value that is a remembered tuple.
+    pub fn items_of(&self, value: Value) -> Option<&[Value]> {
+        match value {
+            Value::Tuple { start, length } => Some(self.items(start, length)),
+            _ => None,
+        }
+    }
+
+    pub fn dictionary(&mut self) -> Value {
+        match u32::try_from(self.dictionaries.len()) {
+            Ok(index) if self.dictionaries.len() < DICTIONARIES_MAX => {
+                self.dictionaries.push(Entries::default());
+                Value::Dictionary(index)
+            }
+            _ => Value::PlainDictionary,
+        }
+    }
+
+    pub fn set(&mut self, target: Value, key: Value, value: Value) {
+        if let Value::Dictionary(index) = target
+            && let Some(entries) = self.dictionaries.get_mut(index as usize)
+        {
+            if entries.pairs.len() >= DICTIONARY_ENTRIES_MAX {
+                entries.open = true;
+            } else {
+                entries.pairs.push((key, value));
+            }
+        }
+    }
+
+    pub fn entries(&self, value: Value) -> Option<&Entries> {
+        match value {
+            Value::Dictionary(index) => self.dictionaries.get(index as usize),
+            _ => None,
+        }
+    }
+
+    pub fn dtype(&mut self, facts: DtypeFacts) -> Value {
+        match u32::try_from(self.dtypes.len()) {
+            Ok(index) if self.dtypes.len() < DICTIONARIES_MAX => {
+                self.dtypes.push(facts);
+                Value::Dtype(index)
+            }
+            _ => Value::Collection,
+        }
+    }
+
+    pub fn dtype_facts(&mut self, value: Value) -> Option<&mut DtypeFacts> {
+        match value {
+            Value::Dtype(index) => self.dtypes.get_mut(index as usize),
+            _ => None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn values_are_small() {
+        assert_eq!(size_of::<Value>(), 16);
+    }
+
+    #[test]
+    fn beyond_the_bounds_nothing_is_known() {
+        let mut heap = Heap::default();
+        assert!(heap.items_of(heap.items_of(Value::None).map_or(Value::None, |_| Value::Plain)).is_none());
+        assert!(matches!(heap.tuple(&[Value::None; TUPLE_LENGTH_MAX + 1]), Value::Collection));
+        let dictionary = heap.dictionary();
+        for _ in 0..=DICTIONARY_ENTRIES_MAX {
+            heap.set(dictionary, Value::None, Value::None);
+        }
+        let entries = heap.entries(dictionary).unwrap();
+        assert!(entries.open && entries.pairs.len() == DICTIONARY_ENTRIES_MAX);
+        for _ in 0..TUPLE_ITEMS_MAX {
+            heap.tuple(&[Value::None]);
+        }
+        assert!(matches!(heap.tuple(&[Value::None]), Value::Collection));
+    }
+}

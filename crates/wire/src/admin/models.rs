@@ -1,0 +1,200 @@
+//! `/models`: where versions of registered models stand between quarantine and use.
+
+use admission::ops::{
+    Admit, Decided, Document, Findings, Found, ListStandings, MakePaper, QueueInspection, ReadDocument, Refuse, ShowStanding,
+    Shown, Waive,
+};
+use admission::{Admission, DocumentKind, Inspection, Paper, Standing};
+use data::Verdict;
+use http::Method;
+use kernel::{Problem, hex};
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::datasets::{document_headers, stream_answer};
+use super::datasets_view::finding;
+use super::shape::{body, list, only, query};
+use super::times::{self, to_text};
+use crate::{Answer, Door, Inbound, outbound};
+
+const PREFIX: &str = "/api/strongroom/v1/models";
+const VERSION: &str = "/{model}/versions/{version}";
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct DecisionBody {
+    reason: String,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct WaiverBody {
+    reason: String,
+    until: String,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Nothing {}
+
+/// A route's reader with its room.
+fn bound<O: 'static>(
+    room: &Admission,
+    parse: fn(Admission, &Inbound) -> Result<O, Problem>,
+) -> impl Fn(&Inbound) -> Result<O, Problem> + Send + Sync + 'static {
+    let room = room.clone();
+    move |inbound| parse(room.clone(), inbound)
+}
+
+/// Adds these routes.
+pub fn routes(door: &mut Door, room: &Admission) {
+    let at = |end: &str| format!("{PREFIX}{VERSION}{end}");
+    door.route(Method::GET, &format!("{PREFIX}/versions"), bound(room, standings), |page| {
+        list("versions", &page.rows, page.next.as_deref(), standing)
+    });
+    door.route(Method::GET, &at(""), bound(room, show), |found| outbound::json(&shown(&found)));
+    door.route(Method::GET, &at("/findings"), bound(room, findings), |all| outbound::json(&found(&all)));
+    door.route(Method::GET, &at("/documents/{document}"), bound(room, document), document_answer);
+    door.route(Method::GET, &at("/papers/{paper}"), bound(room, paper), |(paper, bytes)| paper_answer(paper, bytes));
+    door.route(Method::POST, &at("/inspect"), bound(room, inspect), |queued| outbound::json(&inspection(&queued)));
+    door.route(Method::POST, &at("/waive"), bound(room, waive), |done| decided_answer(&done));
+    door.route(Method::POST, &at("/admit"), bound(room, admit), |done| decided_answer(&done));
+    door.route(Method::POST, &at("/refuse"), bound(room, refuse), |done| decided_answer(&done));
+}
+
+/// The model and the version of the address.
+fn names(inbound: &Inbound) -> (String, String) {
+    (inbound.path("model").to_owned(), inbound.path("version").to_owned())
+}
+
+fn standings(room: Admission, inbound: &Inbound) -> Result<ListStandings, Problem> {
+    let (page, []) = query(inbound, [])?;
+    Ok(ListStandings { room, after: page.after, rows: page.rows })
+}
+
+fn show(room: Admission, inbound: &Inbound) -> Result<ShowStanding, Problem> {
+    let ([], (name, version)) = (only(inbound, [])?, names(inbound));
+    Ok(ShowStanding { room, name, version })
+}
+
+fn findings(room: Admission, inbound: &Inbound) -> Result<Findings, Problem> {
+    let ([], (name, version)) = (only(inbound, [])?, names(inbound));
+    Ok(Findings { room, name, version })
+}
+
+fn document(room: Admission, inbound: &Inbound) -> Result<ReadDocument, Problem> {
+    let (name, version) = names(inbound);
+    let unknown = || Problem::not_found("a version has `report.json`, `report.html` and `attestation.json`");
+    let kind = DocumentKind::parse(inbound.path("document")).ok_or_else(unknown)?;
+    Ok(ReadDocument { room, name, version, kind })
+}
+
+fn paper(room: Admission, inbound: &Inbound) -> Result<MakePaper, Problem> {
+    let ([], (name, version)) = (only(inbound, [])?, names(inbound));
+    let unknown = || {
+        Problem::not_found(
+            "papers are `model.sig`, `signing-key.pem`, `provenance.json`, `summary.json`, `bom.json`, `card.md`, `dossier.html` and \
+             `evidence.json`",
+        )
+    };
+    Ok(MakePaper { room, name, version, paper: Paper::parse(inbound.path("paper")).ok_or_else(unknown)? })
+}
+
+fn inspect(room: Admission, inbound: &Inbound) -> Result<QueueInspection, Problem> {
+    let (Nothing {}, (name, version)) = (body(inbound)?, names(inbound));
+    Ok(QueueInspection { room, name, version })
+}
+
+fn waive(room: Admission, inbound: &Inbound) -> Result<Waive, Problem> {
+    let ((name, version), WaiverBody { reason, until }) = (names(inbound), body(inbound)?);
+    Ok(Waive { room, name, version, reason, until: times::parse("until", &until)? })
+}
+
+fn admit(room: Admission, inbound: &Inbound) -> Result<Admit, Problem> {
+    let ((name, version), DecisionBody { reason }) = (names(inbound), body(inbound)?);
+    Ok(Admit { room, name, version, reason })
+}
+
+fn refuse(room: Admission, inbound: &Inbound) -> Result<Refuse, Problem> {
+    let ((name, version), DecisionBody { reason }) = (names(inbound), body(inbound)?);
+    Ok(Refuse { room, name, version, reason })
+}
+
+fn standing(standing: &Standing) -> Value {
+    json!({
+        "model": standing.name,
+        "version": standing.subject.number,
+        "state": standing.state.word(),
+        "verdict": standing.verdict.map(Verdict::word),
+        "submitter": standing.submitter,
+        "submitted_at": to_text(standing.submitted_at),
+        "here": standing.place.is_some(),
+        "manifest_sha256": standing.manifest_sha256.map(|digest| hex(&digest)),
+        "file_count": standing.file_count,
+        "size_bytes": standing.size_bytes,
+        "decision": standing.decision.as_ref().map(|decision| json!({
+            "by": decision.by, "how": decision.kind.word(), "at": to_text(decision.at), "why": decision.why,
+        })),
+        "waiver_until": standing.waiver_until.map(to_text),
+    })
+}
+
+fn shown(found: &Shown) -> Value {
+    let mut value = standing(&found.standing);
+    if let Some(fields) = value.as_object_mut() {
+        fields.insert("inspection".to_owned(), found.inspection.as_ref().map_or(Value::Null, inspection));
+        fields.insert("may_be_promoted".to_owned(), json!(found.obstacle.is_none()));
+        fields.insert("obstacle".to_owned(), json!(found.obstacle));
+    }
+    value
+}
+
+fn inspection(inspection: &Inspection) -> Value {
+    json!({
+        "id": inspection.id,
+        "state": inspection.state.word(),
+        "stage": inspection.stage,
+        "queued_at": to_text(inspection.queued_at),
+        "queued_by": inspection.queued_by,
+        "started_at": inspection.started_at.map(to_text),
+        "ended_at": inspection.ended_at.map(to_text),
+        "attempts": inspection.attempt_count,
+        "verdict": inspection.verdict.map(Verdict::word),
+        "report_sha256": inspection.report_sha256.map(|digest| hex(&digest)),
+        "fault": inspection.fault,
+    })
+}
+
+fn found(found: &Found) -> Value {
+    json!({
+        "last": found.last.as_ref().map(inspection),
+        "inspection": found.inspection.as_ref().map(inspection),
+        "findings": found.findings.iter().map(finding).collect::<Vec<_>>(),
+    })
+}
+
+fn decided_answer(done: &Decided) -> Result<Answer, Problem> {
+    outbound::json(&json!({
+        "version": done.number,
+        "state": done.state.word(),
+        "waiver_until": done.waiver_until.map(to_text),
+    }))
+}
+
+fn paper_answer(paper: Paper, bytes: Vec<u8>) -> Result<Answer, Problem> {
+    let (sha256, size_bytes) = (kernel::sha256(&bytes), bytes.len() as u64);
+    let body: data::Body = Box::pin(futures_util::stream::iter([Ok(bytes::Bytes::from(bytes))]));
+    let mut answer = stream_answer(body, size_bytes, paper.media_type());
+    document_headers(&mut answer, &sha256);
+    Ok(answer)
+}
+
+fn document_answer(document: Document) -> Result<Answer, Problem> {
+    let kind = match document.kind {
+        DocumentKind::Report | DocumentKind::Attestation => "application/json",
+        DocumentKind::Page => "text/html; charset=utf-8",
+    };
+    let mut answer = stream_answer(document.body, document.size_bytes, kind);
+    document_headers(&mut answer, &document.sha256);
+    Ok(answer)
+}

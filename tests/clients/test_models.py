@@ -1,0 +1,191 @@
+"""Models: registered by the real client, inspected by the real worker, promoted only when they are admitted."""
+
+from __future__ import annotations
+
+import io
+import json
+import pickle
+import time
+import uuid
+import zipfile
+
+import pytest
+
+import harness
+import people
+from test_data import commit as commit_data, read as read_data, token_file, wait as wait_for_data
+
+pytestmark = pytest.mark.strongroom_only
+PREFIX = "/models"
+INSPECTION_SECONDS_MAX = 120
+
+
+def fresh(prefix: str = "model") -> str:
+    return f"{prefix}-{uuid.uuid4().hex[:8]}"
+
+
+def api(session, server, method, path, status=200, **arguments):
+    return people.call(session, server, method, f"{PREFIX}{path}", status=status, **arguments)
+
+
+def wait(session, server, name, version) -> dict:
+    """The version once its inspection is over."""
+    deadline = time.monotonic() + INSPECTION_SECONDS_MAX
+    while time.monotonic() < deadline:
+        shown = api(session, server, "GET", f"/{name}/versions/{version}")
+        if not shown["inspection"] or shown["inspection"]["state"] not in ("queued", "running"):
+            return shown
+        time.sleep(0.1)
+    raise AssertionError(f"not inspected within {INSPECTION_SECONDS_MAX} s: {harness.pretty(shown)}\n{server.log_end()}")
+
+
+def finding_ids(session, server, name, version) -> list[str]:
+    return [finding["id"] for finding in api(session, server, "GET", f"/{name}/versions/{version}/findings")["findings"]]
+
+
+class Touch:
+    """What an attacker's pickle does: here it only asks for a function's name, which is never called."""
+
+    def __reduce__(self):
+        import os
+
+        return os.system, ("true",)
+
+
+def logged(mlflow, folder, files: dict[str, bytes]) -> str:
+    """A run with these files as its model; its source."""
+    folder.mkdir(exist_ok=True)
+    for path, data in files.items():
+        (folder / path).write_bytes(data)
+    with mlflow.start_run() as run:
+        mlflow.log_artifacts(str(folder), "model")
+    return f"runs:/{run.info.run_id}/model"
+
+
+def register(mlflow, source: str, name: str) -> str:
+    client = mlflow.MlflowClient()
+    if not client.search_registered_models(f"name='{name}'"):
+        client.create_registered_model(name)
+    return client.create_model_version(name, source, source.split("/")[1]).version
+
+
+def is_refused(mlflow, name, version) -> str:
+    """No alias, no active stage, no files: what the server says."""
+    from mlflow.exceptions import MlflowException
+
+    client = mlflow.MlflowClient()
+    for act in (
+        lambda: client.set_registered_model_alias(name, "champion", version),
+        lambda: client.transition_model_version_stage(name, version, "Production"),
+    ):
+        with pytest.raises(MlflowException) as told:
+            act()
+        assert "refused" in str(told.value) or "quarantine" in str(told.value), told.value
+    return str(told.value)
+
+
+@pytest.mark.parametrize("form", ["skops", "cloudpickle"])
+def test_a_real_model_is_admitted_and_promoted_as_ever(server, mlflow_here, form):
+    from sklearn.datasets import load_iris
+    from sklearn.linear_model import LogisticRegression
+
+    mlflow, name = mlflow_here, fresh("iris")
+    mlflow.set_experiment(fresh("exp"))
+    features, labels = load_iris(return_X_y=True)
+    with mlflow.start_run():
+        fitted = LogisticRegression(max_iter=500).fit(features, labels)
+        mlflow.sklearn.log_model(fitted, name="model", registered_model_name=name, serialization_format=form)
+    client = mlflow.MlflowClient()
+    client.set_registered_model_alias(name, "champion", "1")
+    shown = wait(server.session(), server, name, 1)
+    assert shown["state"] == "admitted" and shown["may_be_promoted"], harness.pretty(
+        [shown, api(server.session(), server, "GET", f"/{name}/versions/1/findings")]
+    )
+    assert client.get_model_version(name, "1").status == "READY"
+    loaded = mlflow.sklearn.load_model(f"models:/{name}@champion")
+    assert (loaded.predict(features) == fitted.predict(features)).all()
+
+
+def test_a_malicious_pickle_is_refused_by_each_way_in(server, mlflow_here, tmp_path):
+    mlflow = mlflow_here
+    mlflow.set_experiment(fresh("exp"))
+    inner = io.BytesIO()
+    with zipfile.ZipFile(inner, "w") as archive:
+        archive.writestr("archive/data.pkl", pickle.dumps(Touch()))
+    for what, data in {"plain": pickle.dumps(Touch()), "protocol0": pickle.dumps(Touch(), 0), "torch": inner.getvalue()}.items():
+        name = fresh(what)
+        version = register(mlflow, logged(mlflow, tmp_path / what, {"MLmodel": b"flavors: {}\n", "model.pkl": data}), name)
+        assert "file.blocked" in finding_ids_after(server, name, version)
+        is_refused(mlflow, name, version)
+        assert mlflow.MlflowClient().get_model_version(name, version).status == "FAILED_REGISTRATION"
+        from mlflow.exceptions import MlflowException
+
+        with pytest.raises(MlflowException, match="may do harm"):
+            mlflow.MlflowClient().get_model_version_download_uri(name, version)
+
+
+def finding_ids_after(server, name, version):
+    wait(server.session(), server, name, version)
+    return finding_ids(server.session(), server, name, version)
+
+
+def test_a_model_of_refused_data_is_refused(server, mlflow_here, tmp_path):
+    mlflow, admin, data = mlflow_here, server.session(), fresh("bad")
+    mlflow.set_experiment(fresh("exp"))
+    commit_data(admin, server, data, {"a.csv": b"a,b\n1,2\n3,4\n"})
+    wait_for_data(admin, server, data, 1)
+    with mlflow.start_run() as run:
+        read_data(admin, server, data, 1, "a.csv", **{"X-Strongroom-Run": run.info.run_id})
+        (tmp_path / "weights.txt").write_text("tree\n")
+        (tmp_path / "MLmodel").write_text("flavors: {}\n")
+        mlflow.log_artifacts(str(tmp_path), "model")
+    people.call(admin, server, "POST", f"/datasets/{data}/versions/1/refuse", json={"reason": "a test"})
+    name = fresh()
+    version = register(mlflow, f"runs:/{run.info.run_id}/model", name)
+    assert "origin.data_refused" in finding_ids_after(server, name, version)
+    is_refused(mlflow, name, version)
+
+
+def test_what_cannot_be_judged_waits_for_a_waiver_of_somebody_else(server, mlflow_here, tmp_path):
+    mlflow = mlflow_here
+    mlflow.set_experiment(fresh("exp"))
+    name = fresh()
+    version = register(mlflow, logged(mlflow, tmp_path / "m", {"model.odd": b"\x93odd bytes of no known format\x00\xff" * 9}), name)
+    shown = wait(server.session(), server, name, version)
+    assert (shown["state"], shown["verdict"]) == ("quarantined", "waiver"), harness.pretty(shown)
+    assert "waive" in is_refused(mlflow, name, version)
+    until = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() + 86_400))
+    body = {"reason": "read line by line", "until": until}
+    own = api(server.session(), server, "POST", f"/{name}/versions/{version}/waive", status=403, json=body)
+    assert "another reviewer" in own["message"]
+    reviewer = people.person(server, "reviewer").session()
+    assert api(reviewer, server, "POST", f"/{name}/versions/{version}/waive", json=body)["state"] == "admitted"
+    mlflow.MlflowClient().set_registered_model_alias(name, "champion", version)
+
+
+def test_the_command_line_from_list_to_rollback(server, mlflow_here, tmp_path):
+    mlflow, name = mlflow_here, fresh("cli")
+    mlflow.set_experiment(fresh("exp"))
+    admin = ["--token-file", str(server.token_file)]
+    reviewer = ["--token-file", str(token_file(server, people.person(server, "reviewer").token))]
+    for number in range(3):
+        files = {"MLmodel": b"flavors: {}\n", "model.odd": bytes([number]) * 300 if number == 1 else b"{}"}
+        register(mlflow, logged(mlflow, tmp_path / str(number), files), name)
+        wait(server.session(), server, name, number + 1)
+    assert name in server.cli("model", "list", *admin).stdout
+    shown = json.loads(server.cli("model", "show", f"{name}/2", "--json", *admin).stdout)
+    if shown["state"] != "admitted":
+        server.cli("model", "waive", f"{name}/2", "--reason", "a test", "--days", "1", *reviewer)
+    for number in (1, 3):
+        state = json.loads(server.cli("model", "show", f"{name}/{number}", "--json", *admin).stdout)["state"]
+        if state != "admitted":
+            server.cli("model", "waive", f"{name}/{number}", "--reason", "a test", "--days", "1", *reviewer)
+    server.cli("model", "promote", f"{name}/3", "--alias", "champion", *admin)
+    assert "version 2 again" in server.cli("model", "rollback", name, "--alias", "champion", *admin).stdout
+    assert server.cli("model", "verify", f"{name}@champion", *admin).returncode == 0
+    page = tmp_path / "page.html"
+    server.cli("model", "report", f"{name}/1", "--document", "page", "--to", str(page), *admin)
+    assert name in page.read_text()
+    server.cli("model", "refuse", f"{name}/2", "--reason", "a test", *admin)
+    verified = server.cli("model", "verify", f"{name}@champion", *admin, check=False)
+    assert verified.returncode == 3 and "refused" in verified.stdout
