@@ -114,6 +114,7 @@ def admin_body(path, world):
         ("/tokens", {"label": "l", "scopes": [], "lifetime_s": 60}),
         ("/clean", {"rows": [[1, 2]], "reason": "a test"}),
         ("/contract", {"contract": "kind: DataContract", "reason": "a test"}),
+        ("/gate", {"gate": None, "reason": "a test"}),
         ("/waive", {"reason": "a test", "until": "2099-01-01T00:00:00Z"}),
         ("/admit", {"reason": "a test"}),
         ("/refuse", {"reason": "a test"}),

@@ -14,6 +14,8 @@
 //! Held by `tests::promotion`.
 //! INVARIANT: a version becomes admitted only by a whole report whose verdict passes, or by a person who did not register it.
 //! Held by `tests::decisions`.
+//! INVARIANT: a version that was not judged by its model's present gate file is not promoted beyond the champion. Held by
+//! `tests::gates`.
 //! INVARIANT: records hold ids, digests, counts and verdicts, never a path or a name. Held by `tests::inspecting`.
 
 mod config;
@@ -24,6 +26,7 @@ mod papers;
 mod port;
 mod runner;
 mod store;
+mod trial;
 mod types;
 
 #[cfg(test)]
@@ -42,7 +45,7 @@ use vault::objects::Objects;
 pub use config::AdmissionConfig;
 pub use papers::Paper;
 pub use runner::Runner;
-pub use types::{DocumentKind, Inspection, Standing, Subject};
+pub use types::{DocumentKind, Gate, Inspection, Standing, Subject};
 
 /// The policy of the verdict that is built in.
 pub const BUILT_IN_POLICY: &str = include_str!("../../../policies/model-verdict.toml");
@@ -52,7 +55,20 @@ const BUILT_IN_POLICY_NAME: &str = "model-verdict.toml";
 
 /// Every verb of this room.
 pub const ACTIONS: &[Action] =
-    &[ops::SHOW, ops::LIST, ops::FINDINGS, ops::VOUCH, ops::INSPECT, ops::WAIVE, ops::ADMIT, ops::REFUSE, ops::BEGIN, ops::RUN];
+    &[
+        ops::SHOW,
+        ops::LIST,
+        ops::FINDINGS,
+        ops::VOUCH,
+        ops::INSPECT,
+        ops::WAIVE,
+        ops::ADMIT,
+        ops::REFUSE,
+        ops::BEGIN,
+        ops::RUN,
+        ops::GET_GATE,
+        ops::SET_GATE,
+    ];
 
 /// The room. Cheap to clone.
 #[derive(Clone)]

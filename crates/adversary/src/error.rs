@@ -15,6 +15,12 @@ pub enum AdversaryError {
     Model(String),
 }
 
+impl From<gates::GateFileError> for AdversaryError {
+    fn from(error: gates::GateFileError) -> Self {
+        Self::File(error.0)
+    }
+}
+
 impl fmt::Display for AdversaryError {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

@@ -19,7 +19,6 @@
 
 mod at;
 mod attack;
-mod config;
 mod data;
 mod error;
 pub mod gate;
@@ -35,19 +34,19 @@ mod suite;
 mod testing;
 mod watch;
 
-pub use config::{
-    EvasionConfig, ExtractionConfig, MembershipConfig, PoisoningConfig, QUERY_COUNT_MAX, SuiteConfig, TIME_MS_MAX, TriggerConfig,
-};
 pub use data::{
     CLASS_COUNT_MAX, EvaluationData, KnownTrigger, PROBABILITY_COUNT_MAX, ROW_COUNT_MAX, ROW_COUNT_MIN, TRIGGER_COUNT_MAX, Truth,
     VALUE_COUNT_MAX,
 };
 pub use error::AdversaryError;
-pub use metric::Metric;
+pub use gates::{
+    AttackName, EvasionConfig, ExtractionConfig, Limits, MembershipConfig, Metric, PoisoningConfig, QUERY_COUNT_MAX, SuiteConfig,
+    TIME_MS_MAX, TriggerConfig,
+};
 pub use oracle::ASK_ROW_COUNT_MAX;
 pub use poison::Framework;
 pub use predict::{Predict, PredictError, Predictions};
-pub use report::{AttackKind, AttackReport, Curve, Limits, Measure, Point, SuiteReport, SuiteVerdict, Verdict};
+pub use report::{AttackKind, AttackReport, Curve, Measure, Point, SuiteReport, SuiteVerdict, Verdict};
 pub use rows::{Feature, FeatureKind, ImageShape, Rows};
 pub use stats::Interval;
 pub use suite::Suite;

@@ -4,7 +4,7 @@
 //! over classes; the area under the curve of more classes is the mean of one against the rest; the Brier score of two
 //! classes is of the second one's probability, of more classes the sum over classes, halved.
 
-use serde::{Deserialize, Serialize};
+use gates::Metric;
 
 use crate::at::{add, at, narrow};
 use crate::{Predictions, Truth};
@@ -15,65 +15,6 @@ const PROBABILITY_MIN: f64 = 1e-15;
 const BIN_COUNT: usize = 15;
 /// Classes whose areas under the curve are taken: each needs an order of all rows.
 const AUC_CLASS_COUNT_MAX: usize = 100;
-
-/// A number that says how good answers are.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Metric {
-    /// The share of right answers.
-    Accuracy,
-    /// The mean over classes of the share of right answers.
-    BalancedAccuracy,
-    /// The harmonic mean of precision and recall.
-    F1,
-    /// The area under the receiver's curve.
-    Auc,
-    /// The mean negative logarithm of the true class's probability.
-    LogLoss,
-    /// The mean squared error of probabilities.
-    Brier,
-    /// The expected calibration error: how far confidence and accuracy lie apart.
-    CalibrationError,
-    /// The root of the mean squared error.
-    Rmse,
-    /// The mean absolute error.
-    Mae,
-    /// The share of the variance that is explained.
-    R2,
-}
-
-impl Metric {
-    /// Its name, as in a gate file.
-    #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Accuracy => "accuracy",
-            Self::BalancedAccuracy => "balanced_accuracy",
-            Self::F1 => "f1",
-            Self::Auc => "auc",
-            Self::LogLoss => "log_loss",
-            Self::Brier => "brier",
-            Self::CalibrationError => "calibration_error",
-            Self::Rmse => "rmse",
-            Self::Mae => "mae",
-            Self::R2 => "r2",
-        }
-    }
-
-    /// Whether more is better.
-    #[must_use]
-    pub const fn more_is_better(self) -> bool {
-        matches!(self, Self::Accuracy | Self::BalancedAccuracy | Self::F1 | Self::Auc | Self::R2)
-    }
-
-    const fn of_numbers(self) -> bool {
-        matches!(self, Self::Rmse | Self::Mae | Self::R2)
-    }
-
-    const fn of_probabilities(self) -> bool {
-        matches!(self, Self::Auc | Self::LogLoss | Self::Brier | Self::CalibrationError)
-    }
-}
 
 /// What of each row a metric sums.
 enum Parts {

@@ -1,5 +1,6 @@
 //! What simulated attacks leave.
 
+use gates::Limits;
 use poison::Framework;
 use serde::{Deserialize, Serialize};
 
@@ -37,16 +38,6 @@ pub enum Verdict {
     NotRun,
     /// Shown to be over the limit of refusal.
     Refuse,
-}
-
-/// From which value on an attack's number is noticed, and refused. Turned so that more is worse.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Limits {
-    /// The number itself reaches this: notice. Never where none.
-    pub notice: Option<f64>,
-    /// The whole interval is beyond this: refuse. Never where none.
-    pub refuse: Option<f64>,
 }
 
 /// A number with its interval.
@@ -158,21 +149,15 @@ pub(crate) const CANNOT_SHOW: [&str; 4] = [
     "Extraction and poisoning are measured on fast surrogates: a patient attacker with a better model gets further.",
 ];
 
-impl Limits {
-    pub(crate) const fn new(notice: f64, refuse: f64) -> Self {
-        Self { notice: Some(notice), refuse: Some(refuse) }
+/// What a number concludes under these limits.
+fn verdict(limits: &Limits, measure: &Measure) -> Verdict {
+    let least = measure.interval.map_or(measure.value, |interval| interval.low.min(measure.value));
+    if limits.refuse.is_some_and(|refuse| least >= refuse) {
+        return Verdict::Refuse;
     }
-
-    /// What a number concludes.
-    pub(crate) fn verdict(&self, measure: &Measure) -> Verdict {
-        let least = measure.interval.map_or(measure.value, |interval| interval.low.min(measure.value));
-        if self.refuse.is_some_and(|refuse| least >= refuse) {
-            return Verdict::Refuse;
-        }
-        // What is over the limit of refusal, but not shown to be, is noticed at least.
-        let noticed = [self.notice, self.refuse].iter().flatten().any(|limit| measure.value >= *limit);
-        if noticed { Verdict::Notice } else { Verdict::Clear }
-    }
+    // What is over the limit of refusal, but not shown to be, is noticed at least.
+    let noticed = [limits.notice, limits.refuse].iter().flatten().any(|limit| measure.value >= *limit);
+    if noticed { Verdict::Notice } else { Verdict::Clear }
 }
 
 impl AttackReport {
@@ -212,7 +197,7 @@ impl AttackReport {
     /// Sets the number, and with it the verdict.
     pub(crate) fn measured(mut self, name: &str, value: f64, interval: Option<Interval>) -> Self {
         let measure = Measure { name: name.to_owned(), value, interval };
-        self.verdict = self.limits.verdict(&measure);
+        self.verdict = verdict(&self.limits, &measure);
         self.measure = Some(measure);
         self
     }
@@ -270,7 +255,7 @@ mod tests {
 
     fn check(value: f64, low: f64, wanted: Verdict) {
         let measure = Measure { name: String::new(), value, interval: Some(Interval { low, high: 1.0 }) };
-        assert_eq!(Limits::new(0.2, 0.5).verdict(&measure), wanted, "{value} {low}");
+        assert_eq!(verdict(&Limits::new(0.2, 0.5), &measure), wanted, "{value} {low}");
     }
 
     #[test]
@@ -280,7 +265,7 @@ mod tests {
         check(0.6, 0.4, Verdict::Notice);
         check(0.6, 0.5, Verdict::Refuse);
         let only_refuse = Limits { notice: None, refuse: Some(0.5) };
-        assert_eq!(only_refuse.verdict(&Measure { name: String::new(), value: 0.6, interval: None }), Verdict::Refuse);
+        assert_eq!(verdict(&only_refuse, &Measure { name: String::new(), value: 0.6, interval: None }), Verdict::Refuse);
     }
 
     #[test]

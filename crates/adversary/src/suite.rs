@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use crate::attack::{Trial, extraction, hop, membership, poisoning, search, square, trigger};
 use crate::oracle::{Oracle, Stop};
-use crate::report::{AttackReport, CANNOT_SHOW, Limits, Measure, SuiteReport, SuiteVerdict};
+use crate::report::{AttackReport, CANNOT_SHOW, Measure, SuiteReport, SuiteVerdict};
 use crate::stats::share_interval;
-use crate::{AdversaryError, AttackKind, EvaluationData, Predict, SuiteConfig, Watch};
+use crate::{AdversaryError, AttackKind, AttackName, Limits, EvaluationData, Predict, SuiteConfig, Watch};
 
 /// Parts of the queries: what one attack leaves, the next may use. Evasion comes last: it uses what it gets.
 const MEMBERSHIP_SHARE: f64 = 0.3;
@@ -36,13 +36,25 @@ impl Suite {
         let trial = Trial::new(data, config, &oracle)?;
         let run = Run { trial: &trial, oracle: &oracle, watch };
         let mut attacks = Vec::new();
-        run.one("extraction", AttackKind::Extraction, 1.0, &mut attacks, |trial| extraction::run(trial).map(one))?;
-        run.one("membership", AttackKind::Membership, MEMBERSHIP_SHARE, &mut attacks, |trial| membership::run(trial).map(one))?;
-        run.one("known triggers", AttackKind::Trigger, KNOWN_SHARE, &mut attacks, trigger::run)?;
-        run.one("search for triggers", AttackKind::Trigger, SEARCH_SHARE, &mut attacks, |trial| search::run(trial).map(one))?;
-        run.one("poisoning", AttackKind::Poisoning, 1.0, &mut attacks, |trial| poisoning::run(trial).map(one))?;
+        let wanted = |name: AttackName| !config.skip.contains(&name);
+        if wanted(AttackName::Extraction) {
+            run.one("extraction", AttackKind::Extraction, 1.0, &mut attacks, |trial| extraction::run(trial).map(one))?;
+        }
+        if wanted(AttackName::Membership) {
+            let membership = |trial: &Trial<'_>| membership::run(trial).map(one);
+            run.one("membership", AttackKind::Membership, MEMBERSHIP_SHARE, &mut attacks, membership)?;
+        }
+        if wanted(AttackName::Triggers) {
+            run.one("known triggers", AttackKind::Trigger, KNOWN_SHARE, &mut attacks, trigger::run)?;
+            run.one("search for triggers", AttackKind::Trigger, SEARCH_SHARE, &mut attacks, |trial| search::run(trial).map(one))?;
+        }
+        if wanted(AttackName::Poisoning) {
+            run.one("poisoning", AttackKind::Poisoning, 1.0, &mut attacks, |trial| poisoning::run(trial).map(one))?;
+        }
         // Images with scores are tried by Square, everything else by HopSkipJump.
-        if data.image.is_some() && trial.answers.has_probabilities() {
+        if !wanted(AttackName::Evasion) {
+            (watch.progress)("report");
+        } else if data.image.is_some() && trial.answers.has_probabilities() {
             run.one("evasion of images", AttackKind::Square, 1.0, &mut attacks, |trial| square::run(trial).map(one))?;
         } else {
             run.one("evasion", AttackKind::HopSkipJump, 1.0, &mut attacks, |trial| hop::run(trial).map(one))?;

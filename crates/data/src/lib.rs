@@ -49,6 +49,7 @@ pub use config::DataConfig;
 pub use inspect::{Inspect, ReadBytes, TakeFiles};
 pub use runner::{INSPECTOR, Runner};
 pub use store::locate;
+pub use store::readable::{ReadableVersion, readable};
 pub use store::versions::hands;
 pub use types::{
     Cleaning, CommitWish, DatasetName, DatasetSummary, Decision, DecisionKind, DocumentKind, FoundFinding, Inspection,

@@ -37,6 +37,10 @@ pub enum Screen {
     File,
     /// Where a model comes from. The room adds these findings.
     Origin,
+    /// Does a model hold to its gate file, against its champion?
+    Gate,
+    /// What do simulated attacks on a model come to?
+    Attack,
 }
 
 impl Screen {
@@ -58,6 +62,8 @@ impl Screen {
             Self::Guarded => "guarded",
             Self::File => "file",
             Self::Origin => "origin",
+            Self::Gate => "gate",
+            Self::Attack => "attack",
         }
     }
 }

@@ -89,6 +89,12 @@ pub struct InspectionReport {
     /// What is known of where a model comes from.
     #[serde(default)]
     pub origin: Option<Section>,
+    /// What became of each rule of a model's gate file.
+    #[serde(default)]
+    pub gates: Option<Section>,
+    /// What simulated attacks on a model came to.
+    #[serde(default)]
+    pub attacks: Option<Section>,
 }
 
 /// A part of a report that one engine wrote and the server only keeps: JSON that is checked to be JSON and not built up in
@@ -219,6 +225,8 @@ impl InspectionReport {
             guarded: None,
             scan: None,
             origin: None,
+            gates: None,
+            attacks: None,
         }
     }
 

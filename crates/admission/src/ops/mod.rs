@@ -1,6 +1,7 @@
 //! The verbs.
 
 mod decide;
+mod gate_file;
 mod inspect;
 mod paper;
 mod run;
@@ -12,6 +13,7 @@ use kernel::Problem;
 use vault::db::Reader;
 
 pub use decide::{Admit, Decided, Refuse, Waive};
+pub use gate_file::{GateHistory, GateShown, SetGate, ShowGate};
 pub use inspect::QueueInspection;
 pub use paper::MakePaper;
 pub use run::{BeginInspection, Ended, RunInspection};
@@ -35,6 +37,10 @@ pub const ADMIT: Action = Action::write("admissions.admit");
 pub const REFUSE: Action = Action::write("admissions.refuse");
 /// Makes what vouches for a version and describes it.
 pub const VOUCH: Action = Action::read("admissions.vouch");
+/// Shows the gate file of a model, with its history.
+pub const GET_GATE: Action = Action::read("gates.get");
+/// Says what versions of a model must hold to.
+pub const SET_GATE: Action = Action::write("gates.set");
 /// The inspector takes an inspection up.
 pub const BEGIN: Action = Action::write("admissions.begin");
 /// The inspector does an inspection.

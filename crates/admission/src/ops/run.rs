@@ -11,14 +11,15 @@ use attest::Signer;
 use attest::dsse::Envelope;
 use attest::statement::PAYLOAD_TYPE;
 use data::{Decision, DecisionKind, FoundFinding, INSPECTOR, Inspect, InspectionState, Verdict};
-use futures_util::stream;
+use futures_util::{StreamExt, stream};
 use gate::{Action, BoxFuture, DataState, Operation, Outcome, Permit, Target};
 use inspection::{
-    FileSpec, InspectionError, InspectionReport, JobLimits, JobSpec, Progress, ReadRequest, Resource, Screen, ScreenState,
-    Section, SubjectKind,
+    FileSpec, Finding, InspectionError, InspectionReport, JobLimits, JobSpec, Progress, ReadRequest, Resource, Screen, ScreenState,
+    Section, SubjectKind, catalogue,
 };
 use kernel::{Kind, Micros, Problem, hex, sha256};
 use lineage::Origin;
+use lineage::record::{self, Scene};
 use parking_lot::Mutex;
 use tokio::sync::Notify;
 use vault::db::{Reader, Writer};
@@ -28,6 +29,7 @@ use crate::limits::{DOCUMENT_BYTES_MAX, PROGRESS_EVERY};
 use crate::store::{documents, inspections, standings};
 use crate::types::{DocumentKind, Inspection, Standing, Subject, conflict, no_version};
 use crate::{Admission, BUILT_IN_POLICY_NAME};
+use crate::trial::{self, Prepared, Readable};
 use crate::{origin, papers};
 
 /// Everything random in an inspection comes of this, so that it can be repeated.
@@ -113,9 +115,10 @@ impl Operation for RunInspection {
     async fn run(self, permit: Permit<Self>) -> Result<Ended, Problem> {
         let (room, at) = (self.room.clone(), permit.entry().at);
         let under_look = room.look_up(&permit, &self.inspection.subject, at).await?;
-        let job = room.job(&under_look, at);
+        let mut prepared = room.prepare(&permit, under_look.trial.as_ref()).await?;
+        let job = room.job(&under_look, &mut prepared, at);
         let read = |request: ReadRequest| -> BoxFuture<'_, Result<bytes::Bytes, Problem>> {
-            Box::pin(room.bytes(&permit, &under_look.files, request))
+            Box::pin(room.bytes(&permit, &under_look.files, &prepared.files, request))
         };
         let news = News::default();
         let hear = |progress| news.hear(progress);
@@ -127,7 +130,7 @@ impl Operation for RunInspection {
         };
         let ending = Ending { inspection: self.inspection, runner: self.runner, at };
         match inspected {
-            Ok(report) => room.judge(&permit, ending, under_look, report).await,
+            Ok(report) => room.judge(&permit, ending, (under_look, prepared), report).await,
             Err(error) => room.give_up(&permit, ending, &error).await,
         }
     }
@@ -181,6 +184,7 @@ struct UnderLook {
     files: Vec<StoredFile>,
     manifest: Manifest,
     origin: Origin,
+    trial: Option<trial::Found>,
 }
 
 /// Whose inspection ends.
@@ -197,10 +201,12 @@ struct Judgement {
     documents: Vec<(DocumentKind, StoredObject)>,
     report_sha256: [u8; 32],
     manifest: Manifest,
+    /// What it was tried on.
+    tried: Prepared,
 }
 
 impl Admission {
-    async fn look_up<O: ?Sized>(&self, permit: &Permit<O>, subject: &Subject, _at: Micros) -> Result<UnderLook, Problem> {
+    async fn look_up<O: ?Sized>(&self, permit: &Permit<O>, subject: &Subject, at: Micros) -> Result<UnderLook, Problem> {
         let subject = subject.clone();
         let read = move |reader: &mut Reader<'_>| {
             let standing = standings::get(reader, &subject)?.ok_or_else(no_version)?;
@@ -208,12 +214,13 @@ impl Admission {
             let files = files_below(reader, place)?;
             let manifest = Manifest::of(files.iter().map(|file| file.entry.clone()).collect());
             let origin = lineage::origin_of_version(reader, &standing.workspace, &subject.model_id, subject.number)?;
-            Ok(UnderLook { standing, files, manifest, origin })
+            let trial = trial::look_up(reader, &standing, &origin, at)?;
+            Ok(UnderLook { standing, files, manifest, origin, trial })
         };
         self.db().read(permit, read).await
     }
 
-    fn job(&self, under_look: &UnderLook, at: Micros) -> JobSpec {
+    fn job(&self, under_look: &UnderLook, prepared: &mut Prepared, at: Micros) -> JobSpec {
         let specs = under_look.files.iter().map(|file| FileSpec {
             path: file.entry.path.clone(),
             size_bytes: file.entry.size_bytes,
@@ -224,6 +231,11 @@ impl Admission {
         job.subject = SubjectKind::Model;
         job.manifest_sha256 = hex(&under_look.manifest.digest);
         job.screens = vec![Screen::File];
+        job.others = std::mem::take(&mut prepared.others);
+        job.trial = prepared.spec.take();
+        if job.trial.is_some() {
+            job.screens.extend([Screen::Gate, Screen::Attack]);
+        }
         job.seed = SEED;
         let config = &self.0.config;
         job.limits = JobLimits {
@@ -239,12 +251,25 @@ impl Admission {
         &self,
         permit: &Permit<O>,
         files: &[StoredFile],
+        others: &[Readable],
         request: ReadRequest,
     ) -> Result<bytes::Bytes, Problem> {
         let outside = || Problem::internal("the worker asked for bytes that are not there", "outside of the version");
-        let file = files.get(request.file).ok_or_else(outside)?;
         let end = request.offset.checked_add(u64::from(request.length)).ok_or_else(outside)?;
-        self.0.artifacts.bytes_of(permit, file, request.offset..end).await
+        if let Some(file) = files.get(request.file) {
+            return self.0.artifacts.bytes_of(permit, file, request.offset..end).await;
+        }
+        match request.file.checked_sub(files.len()).and_then(|place| others.get(place)).ok_or_else(outside)? {
+            Readable::OfModel(file) => self.0.artifacts.bytes_of(permit, file, request.offset..end).await,
+            Readable::OfData(object) => {
+                let mut body = self.0.objects.open(permit, object, request.offset..end).await?;
+                let mut all = bytes::BytesMut::with_capacity(request.length as usize);
+                while let Some(bytes) = body.next().await {
+                    all.extend_from_slice(&bytes?);
+                }
+                Ok(all.freeze())
+            }
+        }
     }
 
     /// A whole report: with what is known of the origin its findings become a verdict, and the verdict the version's state.
@@ -252,7 +277,7 @@ impl Admission {
         &self,
         permit: &Permit<RunInspection>,
         ending: Ending,
-        under_look: UnderLook,
+        (under_look, tried): (UnderLook, Prepared),
         mut report: InspectionReport,
     ) -> Result<Ended, Problem> {
         let UnderLook { standing, manifest, origin, .. } = under_look;
@@ -261,6 +286,9 @@ impl Admission {
         let paths: Vec<String> = manifest.entries.iter().map(|entry| entry.path.clone()).collect();
         let known = self.db().read(permit, move |reader| origin::look_up(reader, &home, &origin, &paths, at)).await?;
         report.add_findings(known.findings());
+        if tried.revision.is_none() {
+            report.add_findings([Finding::new(&catalogue::GATE_NONE, "its model has none")]);
+        }
         report.origin = Section::of(&known).ok();
         report.screens.insert(Screen::Origin, ScreenState::Ran);
         let (findings, verdict) = self.0.verdict.judge(&report.findings);
@@ -273,9 +301,10 @@ impl Admission {
             documents.push((kind, self.0.objects.put(permit, &workspace, body, DOCUMENT_BYTES_MAX).await?));
         }
         let ids: Vec<ObjectId> = documents.iter().map(|(_, object)| object.id.clone()).collect();
-        let judgement = Judgement { findings, verdict, documents, report_sha256, manifest };
+        let judgement = Judgement { findings, verdict, documents, report_sha256, manifest, tried };
+        let scene = Scene::of(permit)?;
         let (policy, automatic) = (self.0.verdict.digest().to_owned(), self.0.config.admit_automatically);
-        let settled = self.db().write(permit, move |writer| settle(writer, &ending, &judgement, &policy, automatic)).await;
+        let settled = self.db().write(permit, move |writer| settle(writer, &ending, &judgement, &scene, (&policy, automatic))).await;
         // Unavailable: nobody knows whether it was committed, so the objects are left to the sweep.
         let unwanted = match &settled {
             Ok(Ended::Stopped) => true,
@@ -335,11 +364,11 @@ fn settle(
     writer: &mut Writer<'_>,
     ending: &Ending,
     judgement: &Judgement,
-    policy: &str,
-    automatic: bool,
+    scene: &Scene,
+    (policy, automatic): (&str, bool),
 ) -> Result<(Ended, Outcome), Problem> {
     let Ending { inspection, runner, at } = ending;
-    let Judgement { findings, verdict, documents, report_sha256, manifest } = judgement;
+    let Judgement { findings, verdict, documents, report_sha256, manifest, tried } = judgement;
     let (id, subject) = (inspection.id.as_str(), &inspection.subject);
     let outcome = Outcome::done().resource(subject.id()).with("inspection", id);
     if !inspections::finish(writer, id, runner, *verdict, report_sha256, *at)? {
@@ -353,7 +382,12 @@ fn settle(
     for (kind, object) in documents {
         documents::put(writer, subject, id, *kind, object)?;
     }
-    standings::learn(writer, subject, *verdict, manifest)?;
+    standings::learn(writer, subject, *verdict, manifest, tried.revision)?;
+    if tried.revision.is_some() {
+        let data: Vec<(String, i64)> = tried.data.iter().map(|(name, number, _)| (name.clone(), *number)).collect();
+        let inspected = (id, hex(report_sha256), verdict.word());
+        record::model_tried(writer, scene, (&subject.model_id, subject.number), (inspected.0, &inspected.1, inspected.2), &data)?;
+    }
     let standing = standings::get(writer, subject)?.ok_or_else(no_version)?;
     let state = enter(writer, &standing, *verdict, automatic, *at)?;
     let outcome = outcome
@@ -363,6 +397,11 @@ fn settle(
         .with("manifest_sha256", hex(&manifest.digest))
         .with("policy_sha256", policy)
         .with("finding_count", findings.len());
+    let ids: Vec<&str> = tried.data.iter().map(|(_, _, id)| id.as_str()).collect();
+    let outcome = match tried.revision {
+        Some(revision) => outcome.with("gate_revision", revision).with("data_versions", ids.join(",")),
+        None => outcome,
+    };
     Ok((Ended::Judged { verdict: *verdict, state }, outcome))
 }
 

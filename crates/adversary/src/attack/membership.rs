@@ -234,7 +234,7 @@ fn by_ratio(trial: &Trial<'_>, report: AttackReport, scores: &Scores) -> AttackR
 }
 
 /// Takes a further number in, as the report's own where it concludes worse.
-fn worse(mut report: AttackReport, name: &str, value: f64, interval: Interval, limits: crate::report::Limits) -> AttackReport {
+fn worse(mut report: AttackReport, name: &str, value: f64, interval: Interval, limits: crate::Limits) -> AttackReport {
     let other = AttackReport::new(report.kind, report.seed, limits).measured(name, value, Some(interval));
     if other.verdict > report.verdict && report.verdict != Verdict::NotRun {
         report.more.extend(report.measure.take());

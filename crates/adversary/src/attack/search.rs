@@ -2,7 +2,8 @@
 //!
 //! What is found may be a column that truly decides. So it is held against values of other rows in the same columns, and
 //! against a surrogate that learnt the held-back rows with their true labels: what turns that one too is no secret of the
-//! candidate.
+//! candidate. Of a pair, what either part turns in the surrogate counts: else a part that only holds the surrogate back would
+//! make a find of any column that decides.
 
 use poison::{Matrix, Random, Surrogate};
 
@@ -70,8 +71,8 @@ pub(crate) fn run(trial: &Trial<'_>) -> Result<AttackReport, Stop> {
     if rows.is_empty() {
         return Ok(report.not_run("no further row could be stamped to prove the find".to_owned()));
     }
-    let by_honest = honest.answers(trial, &rows, &found.cells)?;
-    let by_honest = by_honest.iter().filter(|label| **label == found.target).count() as f64 / rows.len().max(1) as f64;
+    let by_honest = honest.turned(trial, &rows, &found.cells)?;
+    let by_honest = by_honest.iter().filter(|classes| classes.contains(&found.target)).count() as f64 / rows.len().max(1) as f64;
     let effect = effect(trial, rows, &found.cells, found.target)?;
     let (share, interval) = effect.gain(trial.config.confidence);
     let mut report = judged(trial, report, &effect, config.found);
@@ -195,7 +196,7 @@ fn ranked(trial: &Trial<'_>, rows: &[u32], stamps: &[Vec<(usize, f64)>], honest:
             Err(stop) if stop.is_budget() => break,
             Err(stop) => return Err(stop),
         };
-        let by_honest = honest.answers(trial, rows, cells)?;
+        let by_honest = honest.turned(trial, rows, cells)?;
         let classes = trial.truth.classes();
         let (mut turned, mut could) = (vec![0.0_f64; classes], vec![0.0_f64; classes]);
         for (place, row) in rows.iter().enumerate() {
@@ -204,9 +205,8 @@ fn ranked(trial: &Trial<'_>, rows: &[u32], stamps: &[Vec<(usize, f64)>], honest:
             if answers.label(place) != before {
                 add(&mut turned, answers.label(place) as usize, 1.0);
             }
-            if at(&by_honest, place) != before {
-                add(&mut turned, at(&by_honest, place) as usize, -1.0);
-            }
+            let turned_by_honest = by_honest.get(place).into_iter().flatten().filter(|class| **class != before);
+            turned_by_honest.for_each(|class| add(&mut turned, *class as usize, -1.0));
         }
         // One row more that did not turn, so that a share of few rows does not win.
         let shares: Vec<f64> = turned.iter().zip(&could).map(|(turned, could)| turned / (could + 1.0)).collect();
@@ -233,6 +233,21 @@ impl Honest {
         let model =
             Surrogate::learn(task, FEATURE_COUNT, trial.config.seed, &watch.of_learners()).map_err(|_| Stop::Cancelled)?;
         Ok(Self { encoder, model })
+    }
+
+    /// The classes that it answers to each stamped row, and to it with each half of a pair alone.
+    fn turned(&self, trial: &Trial<'_>, rows: &[u32], cells: &[(usize, f64)]) -> Result<Vec<Vec<u32>>, Stop> {
+        let mut turned: Vec<Vec<u32>> = vec![Vec::new(); rows.len()];
+        let (left, right) = cells.split_at(cells.len() / 2);
+        let halves = if cells.len().is_multiple_of(2) { vec![left, right] } else { Vec::new() };
+        for stamp in std::iter::once(cells).chain(halves) {
+            for (classes, class) in turned.iter_mut().zip(self.answers(trial, rows, stamp)?) {
+                if !classes.contains(&class) {
+                    classes.push(class);
+                }
+            }
+        }
+        Ok(turned)
     }
 
     /// What it answers to stamped rows.
@@ -277,12 +292,13 @@ mod tests {
         assert!(report.summary.contains(said), "{}", report.summary);
     }
 
-    /// Rows of whole numbers 0 to 9; the class is whether the first three are many together.
+    /// Rows of whole numbers 0 to 9; the class is whether the first three are many together, and the others go along with it.
     fn table() -> EvaluationData {
         let mut data = blobs(800, 5, 3.0, 8);
         data.features.iter_mut().for_each(|feature| feature.kind = FeatureKind::Integer { least: 0.0, greatest: 9.0 });
         data.rows =
             Rows::new(5, data.rows.values().iter().map(|value| (value * 1.5 + 4.5).round().clamp(0.0, 9.0)).collect()).unwrap();
+        data.truth = classes(data.rows.iter().map(|row| u32::from(honest(row) > 0.5)).collect());
         data.training = None;
         data
     }

@@ -6,10 +6,10 @@
 use poison::Random;
 
 use super::Trial;
-use crate::KnownTrigger;
+use crate::{KnownTrigger, Limits};
 use crate::at::{add, at, narrow, put};
 use crate::oracle::Stop;
-use crate::report::{AttackKind, AttackReport, Limits};
+use crate::report::{AttackKind, AttackReport};
 use crate::stats::{Interval, share_interval, z_of};
 use crate::{Predictions, Rows};
 
@@ -206,7 +206,8 @@ mod tests {
     fn a_backdoor_is_refused_and_a_clean_model_is_not() {
         let report = check(&backdoored(), vec![(1, 7.5)], Some(1), Verdict::Refuse);
         assert!(report.more[0].value > 0.99 && report.more[2].value > 0.95, "{:?}", report.more);
-        assert!(report.measure.unwrap().interval.unwrap().low > 0.9 && report.queries >= 600 && report.what == "the stamp");
+        // Values of other rows in this column turn about one row in twelve, which the stamp gets no credit for.
+        assert!(report.measure.unwrap().interval.unwrap().low > 0.85 && report.queries >= 600 && report.what == "the stamp");
         // Nobody named the class: the same.
         let unnamed = check(&backdoored(), vec![(1, 7.5)], None, Verdict::Refuse);
         assert!(unnamed.summary.contains("`yes`"));

@@ -1,13 +1,19 @@
 //! Judges a candidate by a gate file.
 
-use super::file::{GATE_ROW_COUNT_MAX, GateFile, Proof, Rule, WORK_COUNT_MAX};
+use gates::{GateFile, Golden, Proof, Rule};
+
 use super::paired::{Draw, Estimate, Pair, estimate};
 use super::report::{GateReport, Outcome, Reason, RuleReport};
 use crate::at::{at, narrow};
-use crate::metric::{Metric, Prepared};
+use crate::Metric;
+use crate::metric::Prepared;
 use crate::stats::{Interval, mcnemar_worse, quantile, quantile_interval, share_interval};
 use crate::{AdversaryError, Predictions, Truth, Watch};
 
+/// Rows of held-back data that are judged.
+pub const GATE_ROW_COUNT_MAX: usize = 1_000_000;
+/// Rows times resamples times rules: about a minute on two cores.
+pub const WORK_COUNT_MAX: u64 = 20_000_000_000;
 /// Times from which a quantile is taken.
 const LATENCY_COUNT_MIN: usize = 20;
 /// Changed golden rows that are named.
@@ -48,8 +54,8 @@ pub struct Costs {
 /// Answers to golden rows.
 #[derive(Clone, Copy, Debug)]
 pub struct GoldenRows<'a> {
-    /// Those that are on record.
-    pub expected: &'a Predictions,
+    /// Those that are on record, or the champion's; none if there is neither yet.
+    pub expected: Option<&'a Predictions>,
     /// The candidate's.
     pub got: &'a Predictions,
 }
@@ -385,16 +391,19 @@ impl Cost<'_> {
     }
 }
 
-fn changed(golden: &super::file::Golden, rows: Option<GoldenRows<'_>>) -> RuleReport {
+fn changed(golden: &Golden, rows: Option<GoldenRows<'_>>) -> RuleReport {
     let report = RuleReport { limit: Some(golden.max_changed as f64), ..RuleReport::new("golden rows".to_owned(), 0) };
-    let Some(GoldenRows { expected, got }) = rows.filter(|rows| rows.expected.count() > 0) else {
+    let Some(rows) = rows else {
         return report.ended(
             Outcome::NotRun,
             Reason::Missing,
             "no golden rows were given: record some, or leave `golden` out".to_owned(),
         );
     };
-    if expected.count() != got.count() {
+    let (Some(expected), got) = (rows.expected, rows.got) else {
+        return report.ended(Outcome::Skipped, Reason::NoChampion, "there is no champion whose answers must not change".to_owned());
+    };
+    if expected.count() != got.count() || got.count() == 0 {
         let words = format!("{} golden rows were asked and {} answered", expected.count(), got.count());
         return report.ended(Outcome::NotRun, Reason::Missing, words);
     }

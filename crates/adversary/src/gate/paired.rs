@@ -100,7 +100,7 @@ impl Pair {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::metric::Metric;
+    use crate::Metric;
     use crate::testing::{classes, quiet, watched};
     use crate::{Predictions, Truth};
 

@@ -1,10 +1,12 @@
 //! Slices: a part of the rows that got worse, though the total may hide it.
 
-use super::file::{Range, Rule, SLICE_COUNT_MAX, SliceColumnRule, Slices};
+use gates::{Range, Rule, SLICE_COUNT_MAX, SliceColumnRule, Slices};
+
 use super::judge::{GateInput, SliceColumn, SliceValues, shown};
 use super::paired::{Draw, Estimate};
 use super::report::{Outcome, Reason, RuleReport};
-use crate::metric::{Metric, Prepared};
+use crate::Metric;
+use crate::metric::Prepared;
 use crate::stats::{holm, mcnemar_worse, normal_below};
 use crate::{AdversaryError, Watch};
 

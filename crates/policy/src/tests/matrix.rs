@@ -25,7 +25,7 @@ fn place_of(verb: &str) -> TargetKind {
         "traces" => TargetKind::Trace,
         "evaluation" => TargetKind::EvaluationDataset,
         "datasets" | "sources" | "inspections" | "cleanings" => TargetKind::DatasetVersion,
-        "models" | "lineage" => TargetKind::RegisteredModel,
+        "models" | "gates" | "lineage" => TargetKind::RegisteredModel,
         "admissions" if verb == "admissions.begin" => TargetKind::Server,
         "admissions" if verb == "admissions.list" => TargetKind::Workspace,
         "versions" | "admissions" => TargetKind::ModelVersion,

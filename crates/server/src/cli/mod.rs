@@ -14,6 +14,7 @@ mod init;
 mod keys;
 mod lineage;
 mod model;
+mod model_gate;
 mod offline;
 mod output;
 mod people;

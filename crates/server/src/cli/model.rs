@@ -12,15 +12,16 @@ use serde_json::{Value, json};
 use super::client::{Client, Connection};
 use super::data::{Plain, print_findings};
 use super::lineage::split;
+use super::model_gate::ModelGate;
 use super::output::{done, list, pages, segment, show};
 
-const PREFIX: &str = "/api/strongroom/v1/models";
+pub(super) const PREFIX: &str = "/api/strongroom/v1/models";
 const ALIAS: &str = "/api/2.0/mlflow/registered-models/alias";
 /// Exit code for a version that may not be promoted.
 const NOT_ADMITTED: u8 = 3;
 /// How often a waiting command looks.
 const POLL_EVERY: Duration = Duration::from_millis(200);
-const FIELDS: [&str; 11] = [
+const FIELDS: [&str; 12] = [
     "model",
     "version",
     "state",
@@ -32,6 +33,7 @@ const FIELDS: [&str; 11] = [
     "manifest_sha256",
     "file_count",
     "waiver_until",
+    "gate_revision",
 ];
 
 /// Work with versions of registered models: inspect, decide, promote.
@@ -41,6 +43,7 @@ const FIELDS: [&str; 11] = [
   strongroom model show churn@champion
   strongroom model findings churn/3 --details
   strongroom model waive churn/3 --reason 'the loader was read line by line' --days 30
+  strongroom model gate set churn churn.gate.yaml --reason 'agreed with the owner'
   strongroom model promote churn/3 --alias champion
   strongroom model rollback churn --alias champion
 
@@ -64,6 +67,9 @@ pub enum Model {
     Admit(Decide),
     /// Keep a version out.
     Refuse(Decide),
+    /// Say what versions of a model must hold to, and show it.
+    #[command(subcommand)]
+    Gate(ModelGate),
     /// Check that a version is admitted and that its files are those that were inspected; 3 if not.
     Verify(OneVersion),
     /// Point an alias at a version that is admitted.
@@ -230,6 +236,7 @@ impl Model {
                 let good = shown.get("may_be_promoted").and_then(Value::as_bool) == Some(true);
                 return Ok(if good { ExitCode::SUCCESS } else { ExitCode::from(NOT_ADMITTED) });
             }
+            Self::Gate(verb) => verb.run().await,
             Self::Promote(verb) => verb.run().await,
             Self::Rollback(verb) => verb.run().await,
         }

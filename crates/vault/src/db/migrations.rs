@@ -33,4 +33,5 @@ pub(super) const ALL: &[Migration] = &[
     step!("0010_data"),
     step!("0011_data_cleaning"),
     step!("0012_admission"),
+    step!("0014_gates"),
 ];

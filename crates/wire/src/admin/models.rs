@@ -1,10 +1,10 @@
 //! `/models`: where versions of registered models stand between quarantine and use.
 
 use admission::ops::{
-    Admit, Decided, Document, Findings, Found, ListStandings, MakePaper, QueueInspection, ReadDocument, Refuse, ShowStanding,
-    Shown, Waive,
+    Admit, Decided, Document, Findings, Found, GateShown, ListStandings, MakePaper, QueueInspection, ReadDocument, Refuse, SetGate,
+    ShowGate, ShowStanding, Shown, Waive,
 };
-use admission::{Admission, DocumentKind, Inspection, Paper, Standing};
+use admission::{Admission, DocumentKind, Gate, Inspection, Paper, Standing};
 use data::Verdict;
 use http::Method;
 use kernel::{Problem, hex};
@@ -35,6 +35,14 @@ struct WaiverBody {
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
+struct GateBody {
+    /// The gate file (YAML); `null` takes the gate away.
+    gate: Option<String>,
+    reason: String,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
 struct Nothing {}
 
 /// A route's reader with its room.
@@ -52,6 +60,9 @@ pub fn routes(door: &mut Door, room: &Admission) {
     door.route(Method::GET, &format!("{PREFIX}/versions"), bound(room, standings), |page| {
         list("versions", &page.rows, page.next.as_deref(), standing)
     });
+    let gate = format!("{PREFIX}/{{model}}/gate");
+    door.route(Method::GET, &gate, bound(room, show_gate), |shown| outbound::json(&gate_shown(&shown)));
+    door.route(Method::POST, &gate, bound(room, set_gate), |gate| outbound::json(&revision(&gate)));
     door.route(Method::GET, &at(""), bound(room, show), |found| outbound::json(&shown(&found)));
     door.route(Method::GET, &at("/findings"), bound(room, findings), |all| outbound::json(&found(&all)));
     door.route(Method::GET, &at("/documents/{document}"), bound(room, document), document_answer);
@@ -70,6 +81,17 @@ fn names(inbound: &Inbound) -> (String, String) {
 fn standings(room: Admission, inbound: &Inbound) -> Result<ListStandings, Problem> {
     let (page, []) = query(inbound, [])?;
     Ok(ListStandings { room, after: page.after, rows: page.rows })
+}
+
+fn show_gate(room: Admission, inbound: &Inbound) -> Result<ShowGate, Problem> {
+    let [revision] = only(inbound, ["revision"])?;
+    let number = |text: String| text.parse().map_err(|_| Problem::invalid("`revision` is a number"));
+    Ok(ShowGate { room, name: inbound.path("model").to_owned(), revision: revision.map(number).transpose()? })
+}
+
+fn set_gate(room: Admission, inbound: &Inbound) -> Result<SetGate, Problem> {
+    let GateBody { gate, reason } = body(inbound)?;
+    Ok(SetGate { room, name: inbound.path("model").to_owned(), text: gate, reason })
 }
 
 fn show(room: Admission, inbound: &Inbound) -> Result<ShowStanding, Problem> {
@@ -120,6 +142,25 @@ fn refuse(room: Admission, inbound: &Inbound) -> Result<Refuse, Problem> {
     Ok(Refuse { room, name, version, reason })
 }
 
+fn revision(gate: &Gate) -> Value {
+    json!({
+        "revision": gate.revision,
+        "sha256": hex(&gate.sha256),
+        "set_at": to_text(gate.set_at),
+        "set_by": gate.set_by,
+        "reason": gate.reason,
+    })
+}
+
+fn gate_shown(shown: &GateShown) -> Value {
+    let mut value = revision(&shown.gate);
+    if let Some(fields) = value.as_object_mut() {
+        fields.insert("gate".to_owned(), json!(shown.gate.text));
+        fields.insert("history".to_owned(), shown.history.iter().map(revision).collect());
+    }
+    value
+}
+
 fn standing(standing: &Standing) -> Value {
     json!({
         "model": standing.name,
@@ -136,6 +177,7 @@ fn standing(standing: &Standing) -> Value {
             "by": decision.by, "how": decision.kind.word(), "at": to_text(decision.at), "why": decision.why,
         })),
         "waiver_until": standing.waiver_until.map(to_text),
+        "gate_revision": standing.gate_revision,
     })
 }
 

@@ -2,13 +2,149 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::AdversaryError;
-use crate::report::Limits;
+use crate::error::wrong;
+use crate::file::DATA_COUNT_MAX;
+use crate::{DataName, GateFileError};
 
+/// Columns that a list names.
+const COLUMN_COUNT_MAX: usize = 1_000;
 /// Queries of a whole run.
 pub const QUERY_COUNT_MAX: u64 = 10_000_000;
 /// Time of a whole run: a day.
 pub const TIME_MS_MAX: u64 = 86_400_000;
+
+/// From which value on an attack's number is noticed, and refused. Turned so that more is worse.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Limits {
+    /// The number itself reaches this: notice. Never where none.
+    #[serde(default)]
+    pub notice: Option<f64>,
+    /// The whole interval is beyond this: refuse. Never where none.
+    #[serde(default)]
+    pub refuse: Option<f64>,
+}
+
+impl Limits {
+    /// Both limits.
+    #[must_use]
+    pub const fn new(notice: f64, refuse: f64) -> Self {
+        Self { notice: Some(notice), refuse: Some(refuse) }
+    }
+}
+
+/// An attack that can be asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum AttackName {
+    /// Small changes of true inputs turn the answer.
+    Evasion,
+    /// Whether a row was trained on is told from its answer.
+    Membership,
+    /// The model is copied by asking.
+    Extraction,
+    /// Stamped rows turn to one class.
+    Triggers,
+    /// Flipped labels in the training data cost accuracy.
+    Poisoning,
+}
+
+impl AttackName {
+    /// All of them.
+    pub const ALL: [Self; 5] = [Self::Evasion, Self::Membership, Self::Extraction, Self::Triggers, Self::Poisoning];
+}
+
+/// The attacks that are tried on a candidate. What is not given has a default.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Attacks {
+    /// Which; all where none are named.
+    pub run: Vec<AttackName>,
+    /// Those whose limit of refusal refuses the version; what the others find beyond it needs a waiver. A known trigger that works
+    /// refuses always.
+    pub refuse: Vec<AttackName>,
+    /// Columns that an attacker cannot change: an age, a birthplace.
+    pub immutable: Vec<String>,
+    /// Data versions whose known triggers are tried, beside those that the model is known to be trained on.
+    pub triggers_of: Vec<DataName>,
+    /// The seed: the same model, data and seed give the same numbers.
+    pub seed: u64,
+    /// The confidence of the intervals.
+    pub confidence: f64,
+    /// Rows that the model may be asked about, all attacks together.
+    pub queries_max: u64,
+    /// The time that they may take together.
+    pub time_max_ms: u64,
+    /// Held-back rows that are asked about first; extraction learns from the same answers.
+    pub rows_max: u32,
+    /// Evasion.
+    pub evasion: EvasionConfig,
+    /// Membership inference.
+    pub membership: MembershipConfig,
+    /// Extraction.
+    pub extraction: ExtractionConfig,
+    /// Triggers.
+    pub trigger: TriggerConfig,
+    /// Poisoning.
+    pub poisoning: PoisoningConfig,
+}
+
+impl Default for Attacks {
+    fn default() -> Self {
+        let suite = SuiteConfig::default();
+        Self {
+            run: Vec::new(),
+            refuse: Vec::new(),
+            immutable: Vec::new(),
+            triggers_of: Vec::new(),
+            seed: suite.seed,
+            confidence: suite.confidence,
+            queries_max: suite.queries_max,
+            time_max_ms: suite.time_max_ms,
+            rows_max: suite.rows_max,
+            evasion: suite.evasion,
+            membership: suite.membership,
+            extraction: suite.extraction,
+            trigger: suite.trigger,
+            poisoning: suite.poisoning,
+        }
+    }
+}
+
+impl Attacks {
+    /// Whether an attack is asked for.
+    #[must_use]
+    pub fn wants(&self, name: AttackName) -> bool {
+        self.run.is_empty() || self.run.contains(&name)
+    }
+
+    /// What the attacks themselves go by.
+    #[must_use]
+    pub fn suite(&self) -> SuiteConfig {
+        SuiteConfig {
+            seed: self.seed,
+            confidence: self.confidence,
+            queries_max: self.queries_max,
+            time_max_ms: self.time_max_ms,
+            rows_max: self.rows_max,
+            skip: AttackName::ALL.into_iter().filter(|name| !self.wants(*name)).collect(),
+            evasion: self.evasion.clone(),
+            membership: self.membership.clone(),
+            extraction: self.extraction.clone(),
+            trigger: self.trigger.clone(),
+            poisoning: self.poisoning.clone(),
+        }
+    }
+
+    pub(crate) fn check(&self) -> Result<(), GateFileError> {
+        if self.immutable.len() > COLUMN_COUNT_MAX || self.triggers_of.len() > DATA_COUNT_MAX {
+            return wrong(format!(
+                "`attacks` names more than {COLUMN_COUNT_MAX} immutable columns, or more than {DATA_COUNT_MAX} data versions"
+            ));
+        }
+        self.suite().check()
+    }
+}
 
 /// A whole run. What is not given has a default.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -24,6 +160,8 @@ pub struct SuiteConfig {
     pub time_max_ms: u64,
     /// Held-back rows that are asked about first; extraction learns from the same answers.
     pub rows_max: u32,
+    /// Attacks that are not run.
+    pub skip: Vec<AttackName>,
     /// Evasion.
     pub evasion: EvasionConfig,
     /// Membership inference.
@@ -112,6 +250,7 @@ impl Default for SuiteConfig {
             queries_max: 100_000,
             time_max_ms: 600_000,
             rows_max: 5_000,
+            skip: Vec::new(),
             evasion: EvasionConfig::default(),
             membership: MembershipConfig::default(),
             extraction: ExtractionConfig::default(),
@@ -156,12 +295,14 @@ impl Default for PoisoningConfig {
 }
 
 impl SuiteConfig {
+    /// Whether it can be run.
+    ///
     /// # Errors
-    /// `TooLarge` or `Shape`, with the setting that cannot hold.
-    pub(crate) fn check(&self) -> Result<(), AdversaryError> {
+    /// With the setting that cannot hold.
+    pub fn check(&self) -> Result<(), GateFileError> {
         if self.queries_max > QUERY_COUNT_MAX || self.time_max_ms > TIME_MS_MAX {
             let say = format!("at most {QUERY_COUNT_MAX} queries and {TIME_MS_MAX} ms");
-            return Err(AdversaryError::TooLarge(format!("{} queries in {} ms; {say}", self.queries_max, self.time_max_ms)));
+            return Err(GateFileError(format!("{} queries in {} ms; {say}", self.queries_max, self.time_max_ms)));
         }
         let shares = [
             ("confidence", self.confidence),
@@ -171,11 +312,11 @@ impl SuiteConfig {
         ];
         for (name, value) in shares {
             if !(value > 0.0 && value < 1.0) {
-                return Err(AdversaryError::Shape(format!("`{name}` is {value}: give more than 0 and less than 1")));
+                return Err(GateFileError(format!("`{name}` is {value}: give more than 0 and less than 1")));
             }
         }
         if !(self.evasion.epsilon > 0.0 && self.evasion.epsilon.is_finite()) {
-            return Err(AdversaryError::Shape(format!("`evasion.epsilon` is {}: give more than 0", self.evasion.epsilon)));
+            return Err(GateFileError(format!("`evasion.epsilon` is {}: give more than 0", self.evasion.epsilon)));
         }
         let counts = [
             ("rows_max", self.rows_max, 100_000),
@@ -186,7 +327,7 @@ impl SuiteConfig {
             ("poisoning.rows", self.poisoning.rows, 50_000),
         ];
         match counts.iter().find(|(_, count, max)| count > max) {
-            Some((name, count, max)) => Err(AdversaryError::TooLarge(format!("`{name}` is {count}: give at most {max}"))),
+            Some((name, count, max)) => Err(GateFileError(format!("`{name}` is {count}: give at most {max}"))),
             None => Ok(()),
         }
     }
