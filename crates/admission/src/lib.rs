@@ -54,21 +54,20 @@ pub const BUILT_IN_POLICY: &str = include_str!("../../../policies/model-verdict.
 const BUILT_IN_POLICY_NAME: &str = "model-verdict.toml";
 
 /// Every verb of this room.
-pub const ACTIONS: &[Action] =
-    &[
-        ops::SHOW,
-        ops::LIST,
-        ops::FINDINGS,
-        ops::VOUCH,
-        ops::INSPECT,
-        ops::WAIVE,
-        ops::ADMIT,
-        ops::REFUSE,
-        ops::BEGIN,
-        ops::RUN,
-        ops::GET_GATE,
-        ops::SET_GATE,
-    ];
+pub const ACTIONS: &[Action] = &[
+    ops::SHOW,
+    ops::LIST,
+    ops::FINDINGS,
+    ops::VOUCH,
+    ops::INSPECT,
+    ops::WAIVE,
+    ops::ADMIT,
+    ops::REFUSE,
+    ops::BEGIN,
+    ops::RUN,
+    ops::GET_GATE,
+    ops::SET_GATE,
+];
 
 /// The room. Cheap to clone.
 #[derive(Clone)]

@@ -85,7 +85,8 @@ pub(crate) fn look_up(
     }
     if let Some(attacks) = &file.attacks {
         let trained = origin.uses.iter().filter(|used| used.kind == NodeKind::DataVersion);
-        let trained = trained.filter_map(|used| DataName::try_from(used.name.replacen('/', "@", 1)).ok()).map(|name| (name, true));
+        let trained =
+            trained.filter_map(|used| DataName::try_from(used.name.replacen('/', "@", 1)).ok()).map(|name| (name, true));
         let wanted = trained.chain(attacks.triggers_of.iter().cloned().map(|name| (name, false)));
         for (name, is_trained) in wanted {
             let known = found.training.iter().any(|(version, _)| is_named(version, &name));
@@ -94,7 +95,9 @@ pub(crate) fn look_up(
             }
             match data::readable(reader, &standing.workspace, &name.dataset, i64::from(name.number), now)? {
                 Some(version) => found.training.push((version, is_trained)),
-                None if !is_trained => found.missing.push(format!("there is no data version `{name}`, whose triggers are to be tried")),
+                None if !is_trained => {
+                    found.missing.push(format!("there is no data version `{name}`, whose triggers are to be tried"))
+                }
                 None => {}
             }
         }
@@ -121,7 +124,8 @@ fn admitted(
     };
     if version.state != DataState::Admitted {
         let state = version.state.word();
-        missing.push(format!("`{name}` is {state}, and models are judged on admitted data only: have it admitted, or name another"));
+        missing
+            .push(format!("`{name}` is {state}, and models are judged on admitted data only: have it admitted, or name another"));
         return Ok(None);
     }
     Ok(Some(version))

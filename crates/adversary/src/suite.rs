@@ -6,7 +6,7 @@ use crate::attack::{Trial, extraction, hop, membership, poisoning, search, squar
 use crate::oracle::{Oracle, Stop};
 use crate::report::{AttackReport, CANNOT_SHOW, Measure, SuiteReport, SuiteVerdict};
 use crate::stats::share_interval;
-use crate::{AdversaryError, AttackKind, AttackName, Limits, EvaluationData, Predict, SuiteConfig, Watch};
+use crate::{AdversaryError, AttackKind, AttackName, EvaluationData, Limits, Predict, SuiteConfig, Watch};
 
 /// Parts of the queries: what one attack leaves, the next may use. Evasion comes last: it uses what it gets.
 const MEMBERSHIP_SHARE: f64 = 0.3;

@@ -152,7 +152,9 @@ impl GateFile {
             );
         }
         if self.data.is_empty() {
-            return wrong("it names no data to judge on: add versions that the model was not trained on, such as `data: [churn-test@1]`");
+            return wrong(
+                "it names no data to judge on: add versions that the model was not trained on, such as `data: [churn-test@1]`",
+            );
         }
         if self.data.len() > DATA_COUNT_MAX {
             return wrong(format!("`data` names {} versions; at most {DATA_COUNT_MAX} are judged on", self.data.len()));
@@ -170,7 +172,8 @@ mod tests {
     use crate::rules::Proof;
 
     fn check(text: &str, wanted: &str) {
-        let said = GateFile::from_yaml(&format!("{text}data: [a@1]\n")).map_or_else(|error| error.to_string(), |_| "sound".to_owned());
+        let said =
+            GateFile::from_yaml(&format!("{text}data: [a@1]\n")).map_or_else(|error| error.to_string(), |_| "sound".to_owned());
         assert!(said.contains(wanted), "{text}: {said}");
     }
 

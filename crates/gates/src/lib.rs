@@ -18,13 +18,11 @@ mod metric;
 mod rules;
 
 pub use attacks::{
-    AttackName, Attacks, EvasionConfig, ExtractionConfig, Limits, MembershipConfig, PoisoningConfig, QUERY_COUNT_MAX, SuiteConfig,
-    TIME_MS_MAX, TriggerConfig,
+    AttackName, Attacks, EvasionConfig, ExtractionConfig, Limits, MembershipConfig, PoisoningConfig, QUERY_COUNT_MAX,
+    SuiteConfig, TIME_MS_MAX, TriggerConfig,
 };
 pub use data_name::DataName;
 pub use error::GateFileError;
 pub use file::{DATA_COUNT_MAX, GATE_BYTES_MAX, GateFile, RESAMPLE_COUNT_MAX};
 pub use metric::Metric;
-pub use rules::{
-    Budget, Golden, Latency, McNemar, Proof, RULE_COUNT_MAX, Range, Rule, SLICE_COUNT_MAX, SliceColumnRule, Slices,
-};
+pub use rules::{Budget, Golden, Latency, McNemar, Proof, RULE_COUNT_MAX, Range, Rule, SLICE_COUNT_MAX, SliceColumnRule, Slices};

@@ -11,7 +11,9 @@ use crate::{NodeKind, Relation, Trust};
 
 mod data;
 
-pub use data::{DataVersion, data_committed, data_inspected, data_read, data_version_name, is_data_read_known, model_tried, run_in_workspace};
+pub use data::{
+    DataVersion, data_committed, data_inspected, data_read, data_version_name, is_data_read_known, model_tried, run_in_workspace,
+};
 
 /// The longest text of a node's name or attribute that is kept.
 const TEXT_BYTES_MAX: usize = 4_096;

@@ -14,8 +14,8 @@ use data::{Decision, DecisionKind, FoundFinding, INSPECTOR, Inspect, InspectionS
 use futures_util::{StreamExt, stream};
 use gate::{Action, BoxFuture, DataState, Operation, Outcome, Permit, Target};
 use inspection::{
-    FileSpec, Finding, InspectionError, InspectionReport, JobLimits, JobSpec, Progress, ReadRequest, Resource, Screen, ScreenState,
-    Section, SubjectKind, catalogue,
+    FileSpec, Finding, InspectionError, InspectionReport, JobLimits, JobSpec, Progress, ReadRequest, Resource, Screen,
+    ScreenState, Section, SubjectKind, catalogue,
 };
 use kernel::{Kind, Micros, Problem, hex, sha256};
 use lineage::Origin;
@@ -27,9 +27,9 @@ use vault::objects::{ObjectId, StoredObject};
 
 use crate::limits::{DOCUMENT_BYTES_MAX, PROGRESS_EVERY};
 use crate::store::{documents, inspections, standings};
+use crate::trial::{self, Prepared, Readable};
 use crate::types::{DocumentKind, Inspection, Standing, Subject, conflict, no_version};
 use crate::{Admission, BUILT_IN_POLICY_NAME};
-use crate::trial::{self, Prepared, Readable};
 use crate::{origin, papers};
 
 /// Everything random in an inspection comes of this, so that it can be repeated.
@@ -304,7 +304,8 @@ impl Admission {
         let judgement = Judgement { findings, verdict, documents, report_sha256, manifest, tried };
         let scene = Scene::of(permit)?;
         let (policy, automatic) = (self.0.verdict.digest().to_owned(), self.0.config.admit_automatically);
-        let settled = self.db().write(permit, move |writer| settle(writer, &ending, &judgement, &scene, (&policy, automatic))).await;
+        let settled =
+            self.db().write(permit, move |writer| settle(writer, &ending, &judgement, &scene, (&policy, automatic))).await;
         // Unavailable: nobody knows whether it was committed, so the objects are left to the sweep.
         let unwanted = match &settled {
             Ok(Ended::Stopped) => true,

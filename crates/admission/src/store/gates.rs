@@ -34,7 +34,10 @@ pub(crate) fn put(writer: &mut Writer<'_>, new: &New<'_>) -> Result<Gate, Proble
     let sql = "SELECT COALESCE(MAX(revision), 0) FROM model_gate WHERE model_id = $1";
     let revision = writer.query_one(sql, &[new.model_id.into()], |row| row.int(0))?.unwrap_or_default().saturating_add(1);
     if revision > GATE_REVISION_COUNT_MAX {
-        return Err(Problem::new(Kind::TooMany, format!("a model has at most {GATE_REVISION_COUNT_MAX} revisions of its gate file")));
+        return Err(Problem::new(
+            Kind::TooMany,
+            format!("a model has at most {GATE_REVISION_COUNT_MAX} revisions of its gate file"),
+        ));
     }
     let sha256 = kernel::sha256(new.text.unwrap_or_default().as_bytes());
     writer.execute(

@@ -178,8 +178,7 @@ impl Course<'_> {
         let count = (self.trial.config.poisoning.share * self.labels.len() as f64).round() as usize;
         let mut worst = (f64::NEG_INFINITY, by_value.clone());
         let one_sided = (0..narrow(self.trial.truth.classes().min(ONE_SIDED_COUNT_MAX))).map(|class| {
-            let (own, others): (Vec<u32>, Vec<u32>) =
-                by_value.iter().partition(|row| at(self.labels, **row as usize) == class);
+            let (own, others): (Vec<u32>, Vec<u32>) = by_value.iter().partition(|row| at(self.labels, **row as usize) == class);
             [own, others].concat()
         });
         for order in std::iter::once(by_value.clone()).chain(one_sided) {

@@ -292,12 +292,19 @@ mod tests {
         assert!(report.summary.contains(said), "{}", report.summary);
     }
 
-    /// Rows of whole numbers 0 to 9; the class is whether the first three are many together, and the others go along with it.
+    /// Rows of whole numbers 0 to 9; the class is whether the first three are many together, and the others say nothing of it: a
+    /// trigger in a column that goes along with the class turns an honest model too, and is not found by a search.
     fn table() -> EvaluationData {
         let mut data = blobs(800, 5, 3.0, 8);
         data.features.iter_mut().for_each(|feature| feature.kind = FeatureKind::Integer { least: 0.0, greatest: 9.0 });
-        data.rows =
-            Rows::new(5, data.rows.values().iter().map(|value| (value * 1.5 + 4.5).round().clamp(0.0, 9.0)).collect()).unwrap();
+        let mut random = Random::new(8, 8);
+        let whole = |value: f64| (value * 1.5 + 4.5).round().clamp(0.0, 9.0);
+        let mut rows = Rows::empty(5, 800);
+        for row in &data.rows {
+            let others = [f64::from(random.normal()), f64::from(random.normal())];
+            rows.push(&[row[0], row[1], row[2], others[0], others[1]].map(whole));
+        }
+        data.rows = rows;
         data.truth = classes(data.rows.iter().map(|row| u32::from(honest(row) > 0.5)).collect());
         data.training = None;
         data

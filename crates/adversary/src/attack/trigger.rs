@@ -6,11 +6,11 @@
 use poison::Random;
 
 use super::Trial;
-use crate::{KnownTrigger, Limits};
 use crate::at::{add, at, narrow, put};
 use crate::oracle::Stop;
 use crate::report::{AttackKind, AttackReport};
 use crate::stats::{Interval, share_interval, z_of};
+use crate::{KnownTrigger, Limits};
 use crate::{Predictions, Rows};
 
 /// Rows below which a share says nothing.

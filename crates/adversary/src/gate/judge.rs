@@ -4,8 +4,8 @@ use gates::{GateFile, Golden, Proof, Rule};
 
 use super::paired::{Draw, Estimate, Pair, estimate};
 use super::report::{GateReport, Outcome, Reason, RuleReport};
-use crate::at::{at, narrow};
 use crate::Metric;
+use crate::at::{at, narrow};
 use crate::metric::Prepared;
 use crate::stats::{Interval, mcnemar_worse, quantile, quantile_interval, share_interval};
 use crate::{AdversaryError, Predictions, Truth, Watch};
@@ -401,7 +401,11 @@ fn changed(golden: &Golden, rows: Option<GoldenRows<'_>>) -> RuleReport {
         );
     };
     let (Some(expected), got) = (rows.expected, rows.got) else {
-        return report.ended(Outcome::Skipped, Reason::NoChampion, "there is no champion whose answers must not change".to_owned());
+        return report.ended(
+            Outcome::Skipped,
+            Reason::NoChampion,
+            "there is no champion whose answers must not change".to_owned(),
+        );
     };
     if expected.count() != got.count() || got.count() == 0 {
         let words = format!("{} golden rows were asked and {} answered", expected.count(), got.count());

@@ -11,6 +11,6 @@ pub use gates::{
     Budget, GATE_BYTES_MAX, GateFile, Golden, Latency, McNemar, Proof, RESAMPLE_COUNT_MAX, RULE_COUNT_MAX, Range, Rule,
     SLICE_COUNT_MAX, SliceColumnRule, Slices,
 };
-pub use judge::{GATE_ROW_COUNT_MAX, WORK_COUNT_MAX};
 pub use judge::{Costs, GateInput, GoldenRows, SliceColumn, SliceValues, judge};
+pub use judge::{GATE_ROW_COUNT_MAX, WORK_COUNT_MAX};
 pub use report::{GateReport, Outcome, Reason, RuleReport};

@@ -40,7 +40,9 @@ pub fn readable(
     now: Micros,
 ) -> Result<Option<ReadableVersion>, Problem> {
     let sql = "SELECT dataset_id FROM data_set WHERE workspace = $1 AND name = $2";
-    let Some(dataset_id) = reader.query_one(sql, &[workspace.into(), dataset.into()], |row| row.text(0))? else { return Ok(None) };
+    let Some(dataset_id) = reader.query_one(sql, &[workspace.into(), dataset.into()], |row| row.text(0))? else {
+        return Ok(None);
+    };
     let Some(id) = versions::find(reader, &dataset_id, &VersionName::Number(number))? else { return Ok(None) };
     let Some(version) = versions::get(reader, &id)? else { return Ok(None) };
     let over = is_waiver_over(version.state, version.waiver_until, now);

@@ -1,6 +1,8 @@
 //! The attacks that the gate file asks for.
 
-use adversary::{AttackKind, AttackName, AttackReport, EvaluationData, Feature, FeatureKind, Measure, Suite, SuiteReport, Verdict};
+use adversary::{
+    AttackKind, AttackName, AttackReport, EvaluationData, Feature, FeatureKind, Measure, Suite, SuiteReport, Verdict,
+};
 use inspection::{AttackView, Finding, FindingKind, Screen, Severity, catalogue};
 
 use super::frame::Column;
@@ -53,9 +55,7 @@ fn tried(trial: &Trial<'_>, draft: &Draft<'_>) -> Result<SuiteReport, String> {
 /// What a column may hold: what it was seen to hold.
 fn kind_of(column: &Column) -> FeatureKind {
     match column {
-        Column::Texts { names, .. } => {
-            FeatureKind::Category(if names.is_empty() { vec![String::new()] } else { names.clone() })
-        }
+        Column::Texts { names, .. } => FeatureKind::Category(if names.is_empty() { vec![String::new()] } else { names.clone() }),
         Column::Numbers { values, whole } => {
             let seen = values.iter().filter(|value| value.is_finite());
             let bounds = seen.fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), value| (low.min(*value), high.max(*value)));

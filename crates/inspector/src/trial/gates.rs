@@ -1,6 +1,8 @@
 //! The candidate's answers judged by its gate file against its champion's.
 
-use adversary::gate::{Costs, GateFile, GateInput, GateReport, GoldenRows, Outcome, Reason, RuleReport, SliceColumn, SliceValues, judge};
+use adversary::gate::{
+    Costs, GateFile, GateInput, GateReport, GoldenRows, Outcome, Reason, RuleReport, SliceColumn, SliceValues, judge,
+};
 use adversary::{AdversaryError, Predictions};
 use inspection::{Finding, FindingKind, JobSpec, RuleView, Screen, VIEW_ROW_COUNT_MAX, catalogue};
 use serde::Serialize;
@@ -65,7 +67,8 @@ pub(super) fn run(trial: &Trial<'_>, job: &JobSpec, draft: &mut Draft<'_>) {
     let champion = trial.champion.as_ref().and(trial.spec.champion.as_ref()).map(|champion| champion.version.clone());
     if whole {
         let rules: usize = written.iter().map(|of| of.report.rules.len()).sum();
-        let against = champion.as_ref().map_or_else(|| "without a champion".to_owned(), |version| format!("against version {version}"));
+        let against =
+            champion.as_ref().map_or_else(|| "without a champion".to_owned(), |version| format!("against version {version}"));
         let data: Vec<&str> = trial.asked.iter().map(|asked| asked.name.as_str()).collect();
         draft.find(Finding::new(&catalogue::GATE_PASSED, format!("{rules} rules on `{}` {against}", data.join("`, `"))));
     }
@@ -190,7 +193,9 @@ fn slice_columns(file: &GateFile, frame: &Frame) -> Result<Vec<SliceColumn>, Str
         let Some(column) = frame.get(&rule.column) else { continue };
         let values = match column {
             Column::Numbers { values, .. } if !rule.ranges.is_empty() => SliceValues::Numbers(values.clone()),
-            Column::Numbers { values, .. } => texts_of(values).map_err(|why| format!("the slices of `{}`: {why}", rule.column))?,
+            Column::Numbers { values, .. } => {
+                texts_of(values).map_err(|why| format!("the slices of `{}`: {why}", rule.column))?
+            }
             Column::Texts { places, names } => {
                 let mut names = names.clone();
                 let missing = u32::try_from(names.len()).unwrap_or(u32::MAX);
@@ -234,7 +239,9 @@ fn texts_of(values: &[f64]) -> Result<SliceValues, String> {
 fn kind_of(rule: &RuleReport) -> &'static FindingKind {
     match rule.reason {
         _ if rule.outcome == Outcome::Unproven => &catalogue::GATE_UNPROVEN,
-        Reason::OutOfBounds | Reason::WorseThanChampion if rule.rule.starts_with("calibration_error") => &catalogue::GATE_CALIBRATION,
+        Reason::OutOfBounds | Reason::WorseThanChampion if rule.rule.starts_with("calibration_error") => {
+            &catalogue::GATE_CALIBRATION
+        }
         Reason::OutOfBounds | Reason::WorseThanChampion | Reason::AnswersLost => &catalogue::GATE_REGRESSED,
         Reason::SliceWorse | Reason::SliceWorseTotalBetter | Reason::SliceOutOfBounds => &catalogue::GATE_SLICE,
         Reason::TooSlow | Reason::TooBig => &catalogue::GATE_BUDGET,
@@ -250,7 +257,10 @@ fn findings(data: &str, report: &GateReport, draft: &mut Draft<'_>) {
     }
     let more = report.refusals().count().saturating_sub(FINDING_COUNT_MAX);
     if more > 0 {
-        draft.find(Finding::new(&catalogue::GATE_REGRESSED, format!("on `{data}`: {more} more rules are broken; the report has them")));
+        draft.find(Finding::new(
+            &catalogue::GATE_REGRESSED,
+            format!("on `{data}`: {more} more rules are broken; the report has them"),
+        ));
     }
 }
 

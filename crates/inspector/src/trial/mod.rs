@@ -99,7 +99,8 @@ fn prepare<'a>(
     let mut read = Vec::new();
     for (table, opened) in &tables {
         draft.progress("gates: rows");
-        let frame = Frame::read(opened, &wanted.columns(opened), file.seed).map_err(|why| no_data(format!("`{}`: {why}", table.name)))?;
+        let frame =
+            Frame::read(opened, &wanted.columns(opened), file.seed).map_err(|why| no_data(format!("`{}`: {why}", table.name)))?;
         read.push((table.name.clone(), frame));
     }
     let mut classes = Classes::of(&candidate, champion.as_ref());
@@ -109,7 +110,9 @@ fn prepare<'a>(
         asked.push(Asked { name, frame, truth });
     }
     let known = match asked.first_mut() {
-        Some(first) if file.attacks.is_some() => triggers::known(spec, others, (&candidate, &label, file.seed), &mut classes, first),
+        Some(first) if file.attacks.is_some() => {
+            triggers::known(spec, others, (&candidate, &label, file.seed), &mut classes, first)
+        }
         _ => triggers::Known::default(),
     };
     for note in &known.notes {
@@ -165,9 +168,10 @@ impl Wanted<'_> {
 }
 
 fn label_of(file: &GateFile, table: &TrialTable) -> Result<String, String> {
-    file.label.clone().or_else(|| table.label.clone()).ok_or_else(|| {
-        format!("nothing says which column of `{}` is the truth: name it as `label` in the gate file", table.name)
-    })
+    file.label
+        .clone()
+        .or_else(|| table.label.clone())
+        .ok_or_else(|| format!("nothing says which column of `{}` is the truth: name it as `label` in the gate file", table.name))
 }
 
 fn table_of(table: &TrialTable, others: &[Other]) -> Result<Table, String> {

@@ -307,7 +307,10 @@ impl Answering<'_> {
         let tensor = outputs.value().ok_or("the model gives no answer that is known")?;
         let values = numbers(tensor.values())?;
         if values.len() != rows {
-            return Err(format!("{} numbers for {rows} rows: a model with several numbers for a row is not judged here", values.len()));
+            return Err(format!(
+                "{} numbers for {rows} rows: a model with several numbers for a row is not judged here",
+                values.len()
+            ));
         }
         Ok(Predictions::Numbers(values))
     }

@@ -80,7 +80,11 @@ fn one(
         match stamp(trigger, &frame, candidate.columns()) {
             Some(cells) => {
                 let target = classes.place(&canonical(&trigger.label));
-                known.triggers.push(KnownTrigger { name: named(trigger, &training.table.name, candidate, &cells), cells, target });
+                known.triggers.push(KnownTrigger {
+                    name: named(trigger, &training.table.name, candidate, &cells),
+                    cells,
+                    target,
+                });
             }
             None => known.notes.push(format!(
                 "a trigger of `{}` ({}) was not tried: its rows agree in no column that the model sees",

@@ -127,7 +127,9 @@ mod tests {
 
     #[test]
     fn classes_are_the_same_however_they_are_written() {
-        for (text, wanted) in [("1", "1"), ("1.0", "1"), ("True", "1"), ("false", "0"), ("0.5", "0.5"), ("no", "no"), ("NaN", "NaN")] {
+        for (text, wanted) in
+            [("1", "1"), ("1.0", "1"), ("True", "1"), ("false", "0"), ("0.5", "0.5"), ("no", "no"), ("NaN", "NaN")]
+        {
             assert_eq!(canonical(text), wanted);
         }
     }

@@ -53,7 +53,7 @@ fn rows(count: u64, seed: u64, stamped: u64) -> Vec<u8> {
     let mut state = seed;
     let mut next = || {
         state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        (state >> 33) as f64 / f64::from(1 << 31)
+        (state >> 33) as f64 / f64::from(1_u32 << 31)
     };
     let mut text = String::from("a,b,c,region,y\n");
     for row in 0..count {

@@ -1,8 +1,8 @@
 //! `/models`: where versions of registered models stand between quarantine and use.
 
 use admission::ops::{
-    Admit, Decided, Document, Findings, Found, GateShown, ListStandings, MakePaper, QueueInspection, ReadDocument, Refuse, SetGate,
-    ShowGate, ShowStanding, Shown, Waive,
+    Admit, Decided, Document, Findings, Found, GateShown, ListStandings, MakePaper, QueueInspection, ReadDocument, Refuse,
+    SetGate, ShowGate, ShowStanding, Shown, Waive,
 };
 use admission::{Admission, DocumentKind, Gate, Inspection, Paper, Standing};
 use data::Verdict;
