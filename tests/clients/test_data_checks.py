@@ -300,3 +300,60 @@ def test_a_grant_on_one_data_set_shows_no_other(server, crew, trusted):
     assert [entry["name"] for entry in listed] == [mine]
     api(reader, server, "POST", f"/{mine}/versions", status=403, json={})
     assert hashlib.sha256(read(reader, server, mine, 1, "a.csv").content).hexdigest() == hashlib.sha256(PLAIN.encode()).hexdigest()
+
+
+SQL_RULES = """
+apiVersion: v3.1.0
+kind: DataContract
+id: sales
+version: 1.0.0
+status: active
+schema:
+- name: sales
+  properties:
+  - name: size
+    logicalType: integer
+  quality:
+  - type: sql
+    name: no negative sizes
+    query: SELECT COUNT(*) FROM {object} WHERE size < 0
+    mustBe: 0
+  - type: sql
+    name: every kind is known
+    query: SELECT COUNT(*) FROM {object} o LEFT JOIN kinds k ON o.kind = k.id WHERE k.id IS NULL
+    mustBe: 0
+"""
+
+
+def test_sql_rules_are_run_by_a_worker_and_decide(server, crew, trusted):
+    session, admin = crew["contributor"].session(), server.session()
+    kinds, sales = fresh("kinds"), fresh("sales")
+    ids = "id,label\n" + "".join(f"{number},k{number}\n" for number in range(40))
+    admitted(session, server, kinds, {"k.csv": ids.encode()}, **trusted)
+    rows = "".join(f"{number},{number % 40}\n" for number in range(200))
+    wish = {"contract": SQL_RULES, "tables": {"kinds": f"{kinds}@admitted"}, **trusted}
+    commit(session, server, sales, {"s.csv": f"size,kind\n{rows}".encode()}, **wish)
+    good = wait(session, server, sales, 1)
+    shown = harness.pretty(findings(session, server, sales, 1))
+    assert good["state"] == "admitted" and "validity.not_run" not in shown, shown
+    commit(session, server, sales, {"s.csv": f"size,kind\n{rows}-4,7\n9,977\n".encode()}, **wish)
+    assert wait(session, server, sales, 2)["state"] == "refused"
+    broken = harness.pretty(api(session, server, "GET", f"/{sales}/versions/2/findings"))
+    assert "no negative sizes" in broken and "every kind is known" in broken, broken
+
+    asked = {"sql": "SELECT kind, COUNT(*) AS n FROM data GROUP BY kind ORDER BY n DESC, kind LIMIT 3", "rows": 2}
+    answer = api(admin, server, "POST", f"/{sales}/versions/1/query", json=asked)
+    assert answer["truncated"] and answer["rows"] == [[0, 5], [1, 5]], answer
+    for hostile in (
+        "DROP TABLE data",
+        "SELECT 1; SELECT 2",
+        "SELECT * FROM read_csv('/etc/passwd')",
+        "COPY data TO '/tmp/x'",
+        "SELECT * FROM '/etc/passwd'",
+        "SELECT * FROM data WHERE size = (SELECT",
+    ):
+        refused = api(admin, server, "POST", f"/{sales}/versions/1/query", status=400, json={"sql": hostile})
+        assert refused["message"], hostile
+    api(crew["viewer"].session(), server, "POST", f"/{sales}/versions/2/query", status=403, json={"sql": "SELECT 1"})
+    printed = server.cli("data", "query", f"{sales}@1", "SELECT MAX(size) AS most FROM data", "--token-file", str(server.token_file))
+    assert "199" in printed.stdout

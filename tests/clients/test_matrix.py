@@ -112,6 +112,7 @@ def admin_body(path, world):
         ("/password", {"password": "a long enough pass phrase"}),
         ("/members", {"member": "nosuchthing"}),
         ("/tokens", {"label": "l", "scopes": [], "lifetime_s": 60}),
+        ("/query", {"sql": "SELECT 1"}),
         ("/clean", {"rows": [[1, 2]], "reason": "a test"}),
         ("/contract", {"contract": "kind: DataContract", "reason": "a test"}),
         ("/gate", {"gate": None, "reason": "a test"}),

@@ -189,3 +189,89 @@ def test_the_command_line_from_list_to_rollback(server, mlflow_here, tmp_path):
     server.cli("model", "refuse", f"{name}/2", "--reason", "a test", *admin)
     verified = server.cli("model", "verify", f"{name}@champion", *admin, check=False)
     assert verified.returncode == 3 and "refused" in verified.stdout
+
+
+def test_an_unsigned_model_is_refused_where_signatures_are_required(server, mlflow_here, tmp_path):
+    mlflow, admin, name = mlflow_here, ["--token-file", str(server.token_file)], fresh("signed")
+    mlflow.set_experiment(fresh("exp"))
+    session, client = server.session(), mlflow.MlflowClient()
+    source = logged(mlflow, tmp_path / "m", {"MLmodel": b"flavors: {}\n", "weights.json": b"{}"})
+    first = register(mlflow, source, name)
+    assert "signature.none" in finding_ids_after(server, name, first)
+    # The server's counter-signature of the admitted version serves as the signature that travels with the files.
+    key, bundle = tmp_path / "key.pem", tmp_path / "model.sig"
+    for paper, to in (("signing-key.pem", key), ("model.sig", bundle)):
+        server.cli("model", "paper", f"{name}/1", "--paper", paper, "--to", str(to), *admin)
+    try:
+        shown = server.cli("model", "signers", "set", "--required", "--key", f"us={key}", *admin).stdout
+        assert "a signature is required" in shown and "us" in shown
+        second = register(mlflow, source, name)
+        assert "signature.missing" in finding_ids_after(server, name, second)
+        assert "refused" in is_refused(mlflow, name, second)
+
+        client.log_artifact(source.split("/")[1], str(bundle), "model")
+        third = register(mlflow, source, name)
+        assert not [found for found in finding_ids_after(server, name, third) if found.startswith("signature.")]
+        client.set_registered_model_alias(name, "champion", third)
+
+        (tmp_path / "weights.json").write_bytes(b"{ }")
+        client.log_artifact(source.split("/")[1], str(tmp_path / "weights.json"), "model")
+        fourth = register(mlflow, source, name)
+        assert "signature.invalid" in finding_ids_after(server, name, fourth)
+        is_refused(mlflow, name, fourth)
+        # The files of the third are no longer those that were inspected.
+        assert server.cli("model", "verify", f"{name}/{third}", *admin, check=False).returncode == 3
+    finally:
+        (tmp_path / "signers.toml").write_text("required = false\n")
+        server.cli("model", "signers", "set", str(tmp_path / "signers.toml"), *admin)
+    wrong = server.cli("model", "signers", "set", "--required", *admin, check=False)
+    assert wrong.returncode != 0 and "nobody's counts" in wrong.stderr
+    assert people.call(session, server, "GET", "/signers")["signers"]["required"] is False
+
+
+def test_evidence_holds_offline_with_receipts_of_the_log(server, mlflow_here, tmp_path):
+    mlflow, admin, name = mlflow_here, ["--token-file", str(server.token_file)], fresh("evidence")
+    mlflow.set_experiment(fresh("exp"))
+    version = register(mlflow, logged(mlflow, tmp_path / "m", {"MLmodel": b"flavors: {}\n", "weights.json": b"{}"}), name)
+    wait(server.session(), server, name, version)
+    key, evidence = tmp_path / "key.pem", tmp_path / "evidence.json"
+    for paper, to in (("signing-key.pem", key), ("evidence.json", evidence)):
+        server.cli("model", "paper", f"{name}/1", "--paper", paper, "--to", str(to), *admin)
+    trusted = ["--key", str(key), "--log-key", str(server.data / "audit.vkey"), "--json"]
+    report = json.loads(server.cli("verify-bundle", str(evidence), *trusted).stdout)
+    receipts = [claim for claim in report["claims"] if claim["what"].startswith("receipt")]
+    assert len(receipts) == 7 and all("in the log" in claim["detail"] for claim in receipts), harness.pretty(report)
+
+    bundle = json.loads(evidence.read_text())
+    bundle["receipts"][0]["record"] = bundle["receipts"][0]["record"][:-8] + "AAAAAAA="
+    evidence.write_text(json.dumps(bundle))
+    broken = server.cli("verify-bundle", str(evidence), *trusted, check=False)
+    assert broken.returncode == 3, broken.stdout
+    stranger = ["--key", str(key), "--json"]
+    unchecked = json.loads(server.cli("verify-bundle", str(evidence), *stranger, check=False).stdout)
+    assert {claim["state"] for claim in unchecked["claims"] if claim["what"].startswith("receipt")} == {"unchecked"}
+
+
+def test_a_folder_is_submitted_and_what_was_admitted_comes_out_again(server, mlflow_here, tmp_path):
+    admin, name = ["--token-file", str(server.token_file)], fresh("submitted")
+    folder = tmp_path / "in"
+    (folder / "data").mkdir(parents=True)
+    (folder / "MLmodel").write_text("flavors: {}\n")
+    (folder / "data" / "weights ü.json").write_text("{}")
+    submitted = json.loads(server.cli("model", "submit", str(folder), "--name", name, "--wait", "--json", *admin).stdout)
+    assert (submitted["state"], submitted["version"]) == ("admitted", 1), harness.pretty(submitted)
+    out = tmp_path / "out"
+    server.cli("model", "export", f"{name}/1", "--to", str(out), *admin)
+    for path in ("MLmodel", "data/weights ü.json"):
+        assert (out / "model" / path).read_bytes() == (folder / path).read_bytes()
+    assert json.loads((out / "bom.json").read_text())["bomFormat"] == "CycloneDX"
+    trusted = ["--key", str(out / "signing-key.pem"), "--log-key", str(server.data / "audit.vkey")]
+    assert server.cli("verify-bundle", str(out / "evidence.json"), *trusted).returncode == 0
+    again = server.cli("model", "export", f"{name}/1", "--to", str(out), *admin, check=False)
+    assert again.returncode != 0 and "already" in again.stderr
+
+    (folder / "model.pkl").write_bytes(pickle.dumps(Touch()))
+    refused = server.cli("model", "submit", str(folder), "--name", name, "--wait", "--json", *admin, check=False)
+    assert refused.returncode == 3 and json.loads(refused.stdout)["state"] == "refused", refused.stderr
+    kept = server.cli("model", "export", f"{name}/2", "--to", str(tmp_path / "no"), *admin, check=False)
+    assert kept.returncode != 0 and "refused" in kept.stderr and not (tmp_path / "no").exists()

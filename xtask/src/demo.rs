@@ -28,7 +28,7 @@ pub fn run(keep: bool) -> Result<(), String> {
         shell::need_package("gcc", "some libraries are compiled from C")?;
     }
     shell::say("1/9 building the release binary (the first time takes some minutes)");
-    shell::cargo(&["build", "--release", "--package", "strongroom", "--package", "inspector"])?;
+    shell::cargo(&["build", "--release", "--package", "strongroom", "--package", "inspector", "--package", "query"])?;
     shell::say("2/9 the Python environment with the real MLflow client and scikit-learn");
     let requirements = shell::root().join("examples").join("requirements.txt");
     let python = python::environment("demo-venv", &requirements)?;

@@ -12,7 +12,7 @@ use crate::{python, shell};
 /// If something was lost, or the drill cannot run.
 pub fn run(words: &[&str]) -> Result<(), String> {
     let release = words.contains(&"--release");
-    let mut build = vec!["build", "--package", "strongroom", "--package", "inspector"];
+    let mut build = vec!["build", "--package", "strongroom", "--package", "inspector", "--package", "query"];
     if release {
         build.push("--release");
     }

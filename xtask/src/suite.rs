@@ -57,8 +57,8 @@ pub fn run(fast: bool) -> ExitCode {
         tally.step("clippy, warnings as errors", lint);
     }
     let mut built = false;
-    tally.step("the server's program, its inspection worker and the scanner build", || {
-        shell::cargo(&["build", "--package", "strongroom", "--package", "inspector", "--package", "scan"])?;
+    tally.step("the server's program, its workers and the scanner build", || {
+        shell::cargo(&["build", "--package", "strongroom", "--package", "inspector", "--package", "query", "--package", "scan"])?;
         built = true;
         Ok(())
     });

@@ -24,7 +24,9 @@ pub mod ops;
 mod origin;
 mod papers;
 mod port;
+mod receipts;
 mod runner;
+mod signers;
 mod store;
 mod trial;
 mod types;
@@ -44,7 +46,9 @@ use vault::objects::Objects;
 
 pub use config::AdmissionConfig;
 pub use papers::Paper;
+pub use receipts::{Receipt, Receipts};
 pub use runner::Runner;
+pub use signers::{Signers, SignersSet};
 pub use types::{DocumentKind, Gate, Inspection, Standing, Subject};
 
 /// The policy of the verdict that is built in.
@@ -59,10 +63,13 @@ pub const ACTIONS: &[Action] = &[
     ops::LIST,
     ops::FINDINGS,
     ops::VOUCH,
+    ops::RECEIPT,
     ops::INSPECT,
     ops::WAIVE,
     ops::ADMIT,
     ops::REFUSE,
+    ops::SIGNERS_GET,
+    ops::SIGNERS_SET,
     ops::BEGIN,
     ops::RUN,
     ops::GET_GATE,
@@ -80,6 +87,7 @@ struct Inner {
     objects: Objects,
     artifacts: Artifacts,
     clock: Arc<dyn Clock>,
+    receipts: Arc<dyn Receipts>,
     config: AdmissionConfig,
     verdict: VerdictPolicy,
     /// Wakes the runner when an inspection is queued.
@@ -100,15 +108,17 @@ pub struct Ground {
     pub artifacts: Artifacts,
     /// The time by which waivers end.
     pub clock: Arc<dyn Clock>,
+    /// Who gives receipts of the log.
+    pub receipts: Arc<dyn Receipts>,
 }
 
 impl Admission {
     /// The room over its ground.
     #[must_use]
     pub fn new(ground: Ground, config: AdmissionConfig, verdict: VerdictPolicy) -> Self {
-        let Ground { db, system, objects, artifacts, clock } = ground;
+        let Ground { db, system, objects, artifacts, clock, receipts } = ground;
         let (queued, ended) = (Notify::new(), Notify::new());
-        Self(Arc::new(Inner { db, system, objects, artifacts, clock, config, verdict, queued, ended }))
+        Self(Arc::new(Inner { db, system, objects, artifacts, clock, receipts, config, verdict, queued, ended }))
     }
 
     fn db(&self) -> &Db {

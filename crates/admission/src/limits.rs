@@ -20,5 +20,9 @@ pub const WAIVER_DAYS_MAX: i64 = 366;
 pub const PAGE_ROWS_DEFAULT: usize = 100;
 /// Rows of a page.
 pub const PAGE_ROWS_MAX: usize = 1_000;
+/// How often the signers of a workspace may be changed.
+pub const SIGNERS_COUNT_MAX: i64 = 10_000;
+/// The largest `model.sig` that is looked at.
+pub const SIGNATURE_BYTES_MAX: u64 = 64 * 1024 * 1024;
 /// The largest report, page or attestation that is kept.
 pub const DOCUMENT_BYTES_MAX: u64 = 64 * 1024 * 1024;

@@ -147,14 +147,19 @@ pub(crate) fn environment_of(name: &str, text: &str) -> Vec<environment::Package
     read.unwrap_or_default()
 }
 
+/// The files of a manifest as signatures list them.
+pub(crate) fn digests(files: &artifacts::Manifest) -> Vec<FileDigest> {
+    let digest = |entry: &artifacts::ManifestEntry| FileDigest {
+        path: entry.path.clone(),
+        size_bytes: entry.size_bytes,
+        sha256: entry.sha256,
+    };
+    files.entries.iter().map(digest).collect()
+}
+
 /// The version as a subject of statements: the root of its signed manifest. None for files that cannot be signed.
 pub(crate) fn root(report: &InspectionReport, files: &artifacts::Manifest) -> Option<Value> {
-    let digests: Vec<FileDigest> = files
-        .entries
-        .iter()
-        .map(|entry| FileDigest { path: entry.path.clone(), size_bytes: entry.size_bytes, sha256: entry.sha256 })
-        .collect();
-    let manifest = Manifest::of_files(&report.dataset, &digests, attest::oms::SIGNATURE_NAME).ok()?;
+    let manifest = Manifest::of_files(&report.dataset, &digests(files), attest::oms::SIGNATURE_NAME).ok()?;
     let name = format!("models:/{}/{}", report.dataset, report.version);
     Some(serde_json::json!({ "name": name, "digest": { "sha256": hex(&manifest.root()) } }))
 }

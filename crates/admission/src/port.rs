@@ -3,15 +3,15 @@
 //! INVARIANT: no row means no. Every version gets its row in the transaction that registers it, prompts too: whatever a client
 //! calls a version, its files may be loaded.
 
-use artifacts::Place;
+use artifacts::{Place, manifest_below};
 use gate::{BoxFuture, DataState};
 use kernel::Problem;
 use tokio::time::{Duration, Instant, timeout_at};
 use vault::db::{Reader, Writer};
 
+use crate::Admission;
 use crate::store::{gates, inspections, standings};
 use crate::types::{Standing, Subject, conflict, no_version};
-use crate::{Admission, ops};
 
 /// The scheme of files on this server.
 const HERE: &str = "mlflow-artifacts:/";
@@ -77,7 +77,7 @@ impl registry::Admission for Admission {
 
 fn has_files(reader: &mut Reader<'_>, place: Option<&str>) -> Result<bool, Problem> {
     match place.map(Place::parse).transpose()? {
-        Some(place) => Ok(!ops::manifest_at(reader, &place)?.entries.is_empty()),
+        Some(place) => Ok(!manifest_below(reader, &place)?.entries.is_empty()),
         None => Ok(false),
     }
 }
@@ -86,7 +86,7 @@ impl Admission {
     pub(crate) fn promotable(&self, reader: &mut Reader<'_>, standing: &Standing) -> Result<(), Problem> {
         let number = standing.subject.number;
         let files = match &standing.place {
-            Some(place) => Some(ops::manifest_at(reader, place)?).filter(|manifest| !manifest.entries.is_empty()),
+            Some(place) => Some(manifest_below(reader, place)?).filter(|manifest| !manifest.entries.is_empty()),
             None => None,
         };
         let Some(now) = files else {

@@ -10,7 +10,7 @@ use vault::db::Reader;
 use vault::objects::StoredObject;
 
 use crate::ops::read::pieces_of;
-use crate::{Artifacts, ManifestEntry, Place, store};
+use crate::{Artifacts, Manifest, ManifestEntry, Place, store};
 
 /// Files of one place.
 pub const FILES_BELOW_COUNT_MAX: usize = 10_000;
@@ -29,20 +29,32 @@ pub struct StoredFile {
 /// # Errors
 /// `TooLarge` for more than [`FILES_BELOW_COUNT_MAX`], `Unavailable` or `Internal` of the database.
 pub fn files_below(reader: &mut Reader<'_>, place: &Place) -> Result<Vec<StoredFile>, Problem> {
+    let found = rows_below(reader, place)?.into_iter();
+    found.map(|(id, entry)| Ok(StoredFile { parts: store::parts(reader, &id)?, entry })).collect()
+}
+
+/// The manifest of the files at and below `place`, as [`files_below`] gives them, in one statement.
+///
+/// # Errors
+/// As [`files_below`].
+pub fn manifest_below(reader: &mut Reader<'_>, place: &Place) -> Result<Manifest, Problem> {
+    Ok(Manifest::of(rows_below(reader, place)?.into_iter().map(|(_, entry)| entry).collect()))
+}
+
+/// The files at and below `place`, with the ids of their rows.
+fn rows_below(reader: &mut Reader<'_>, place: &Place) -> Result<Vec<(String, ManifestEntry)>, Problem> {
     let root = place.path.as_ref().map(|path| path.as_str().to_owned()).unwrap_or_default();
-    let rows = store::files_below(reader, &place.owner, &root, FILES_BELOW_COUNT_MAX)?;
+    let mut rows = store::files_below(reader, &place.owner, &root, FILES_BELOW_COUNT_MAX)?;
     if rows.len() > FILES_BELOW_COUNT_MAX {
         let message = format!("there are more than {FILES_BELOW_COUNT_MAX} files; pack them into fewer");
         return Err(Problem::new(Kind::TooLarge, message));
     }
-    let mut files = Vec::with_capacity(rows.len());
-    for (id, mut entry) in rows {
+    for (_, entry) in &mut rows {
         let below = entry.path.strip_prefix(&root).map(|rest| rest.trim_start_matches('/')).unwrap_or_default();
         let name = if below.is_empty() { root.rsplit('/').next().unwrap_or_default() } else { below };
         entry.path = name.to_owned();
-        files.push(StoredFile { parts: store::parts(reader, &id)?, entry });
     }
-    Ok(files)
+    Ok(rows)
 }
 
 impl Artifacts {

@@ -22,6 +22,10 @@ pub struct DataConfig {
     pub admit_automatically: bool,
     /// The inspection's worker; `strongroom-inspect` beside the server's own program, if none is named.
     pub inspector: Option<PathBuf>,
+    /// The worker that runs SQL; `strongroom-query` beside the server's own program, if none is named.
+    pub query: Option<PathBuf>,
+    /// How long a query of a caller may take.
+    pub query_seconds_max: u64,
     /// How long an inspection may take.
     pub inspection_seconds_max: u64,
     /// How much memory its worker may take.
@@ -38,6 +42,8 @@ impl Default for DataConfig {
             verdict_by_workspace: BTreeMap::new(),
             admit_automatically: true,
             inspector: None,
+            query: None,
+            query_seconds_max: 60,
             inspection_seconds_max: 7_200,
             inspection_memory_bytes_max: 2 << 30,
             allow_insecure_unsandboxed: false,
@@ -53,6 +59,7 @@ impl DataConfig {
     pub fn check(&self) -> Result<(), Problem> {
         let zero = [
             ("file_bytes_max", self.file_bytes_max),
+            ("query_seconds_max", self.query_seconds_max),
             ("inspection_seconds_max", self.inspection_seconds_max),
             ("inspection_memory_bytes_max", self.inspection_memory_bytes_max),
         ];

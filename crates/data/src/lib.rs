@@ -27,6 +27,7 @@ mod inspect;
 pub mod limits;
 pub mod ops;
 mod provenance;
+mod queries;
 mod rules;
 mod runner;
 mod store;
@@ -39,7 +40,7 @@ mod tests;
 use std::sync::Arc;
 
 use gate::Action;
-use tokio::sync::Notify;
+use tokio::sync::{Notify, Semaphore};
 use vault::db::{Db, SystemDb};
 use vault::objects::{ObjectId, Objects};
 
@@ -47,6 +48,7 @@ pub use artifacts::{ArtifactPath, Download, Fetched, Manifest, ManifestEntry, Wa
 pub use attest::{Envelope, verify_envelope};
 pub use config::DataConfig;
 pub use inspect::{Inspect, ReadBytes, TakeFiles};
+pub use queries::{PREVIOUS_TABLE, Query};
 pub use runner::{INSPECTOR, Runner};
 pub use store::locate;
 pub use store::readable::{ReadableVersion, readable};
@@ -99,14 +101,26 @@ struct Inner {
     verdicts: Verdicts,
     /// Wakes the runner when an inspection is queued.
     queued: Notify,
+    /// Who runs SQL over files; where there is nobody, SQL rules are not run and queries are refused.
+    queries: Option<Arc<dyn Query>>,
+    /// How many queries of callers may run at once.
+    query_slots: Semaphore,
 }
 
 impl Data {
     /// The room over its storage.
     #[must_use]
-    pub fn new(db: Db, system: SystemDb, objects: Objects, config: DataConfig, verdicts: impl Into<Verdicts>) -> Self {
+    pub fn new(
+        db: Db,
+        system: SystemDb,
+        objects: Objects,
+        config: DataConfig,
+        verdicts: impl Into<Verdicts>,
+        queries: Option<Arc<dyn Query>>,
+    ) -> Self {
         let verdicts = verdicts.into();
-        Self(Arc::new(Inner { db, system, objects, config, verdicts, queued: Notify::new() }))
+        let query_slots = Semaphore::new(limits::QUERY_COUNT_MAX);
+        Self(Arc::new(Inner { db, system, objects, config, verdicts, queued: Notify::new(), queries, query_slots }))
     }
 
     fn db(&self) -> &Db {

@@ -48,6 +48,8 @@ pub const INSPECTION_COUNT_MAX: i64 = 100;
 pub const ATTEMPT_COUNT_MAX: i64 = 3;
 /// How often an inspection's progress is written down.
 pub const PROGRESS_EVERY: Duration = Duration::from_secs(1);
+/// Queries of callers that run at once; each may take as much memory as an inspection.
+pub const QUERY_COUNT_MAX: usize = 2;
 /// The longest life of a waiver.
 pub const WAIVER_DAYS_MAX: i64 = 366;
 /// Rows of a page, unless asked otherwise.

@@ -5,7 +5,7 @@
 
 use crate::finding::Effect::{Inform, Refuse, Waiver};
 use crate::finding::Screen::{
-    Attack, Drift, File, Format, Gate, Guarded, Origin, Personal, Poisoning, Profile, Provenance, Validity,
+    Attack, Drift, File, Format, Gate, Guarded, Origin, Personal, Poisoning, Profile, Provenance, Signature, Validity,
 };
 use crate::finding::Severity::{Critical, Error, Info, Warning};
 use crate::finding::{Effect, FindingKind};
@@ -167,6 +167,14 @@ kinds! {
     ENVIRONMENT_UNKNOWN = "origin.environment_unknown", Origin, Warning, Inform, NONE,
         "nothing says what it needs to run", "log it with a flavor of MLflow, which writes `requirements.txt`";
 
+    UNSIGNED = "signature.none", Signature, Info, Inform, MODEL_SUPPLY,
+        "nobody signed its files", "sign them with `model_signing sign` and log `model.sig` beside them";
+    SIGNATURE_MISSING = "signature.missing", Signature, Critical, Refuse, MODEL_SUPPLY,
+        "it is not signed, and the workspace asks for a signature", "sign its files with `model_signing sign`, log `model.sig` beside them, and register it again";
+    SIGNATURE_INVALID = "signature.invalid", Signature, Critical, Refuse, MODEL_SUPPLY,
+        "its signature does not hold", "find out who changed its files or signed them; let a signer that counts sign it again";
+    SIGNER_UNKNOWN = "signature.signer_unknown", Signature, Warning, Inform, MODEL_SUPPLY,
+        "it is signed, and the workspace says of nobody that they count", "set whose signatures count with `strongroom model signers set`, and inspect it again";
     GATE_NONE = "gate.none", Gate, Info, Inform, NONE,
         "there is no gate file, so its answers were not judged", "say what it must hold to: `strongroom model gate set MODEL FILE`";
     GATE_PASSED = "gate.passed", Gate, Info, Inform, NONE,

@@ -37,6 +37,8 @@ pub enum Screen {
     File,
     /// Where a model comes from. The room adds these findings.
     Origin,
+    /// Who signed a model's files. The room adds these findings.
+    Signature,
     /// Does a model hold to its gate file, against its champion?
     Gate,
     /// What do simulated attacks on a model come to?
@@ -62,6 +64,7 @@ impl Screen {
             Self::Guarded => "guarded",
             Self::File => "file",
             Self::Origin => "origin",
+            Self::Signature => "signature",
             Self::Gate => "gate",
             Self::Attack => "attack",
         }
@@ -105,6 +108,18 @@ pub enum Effect {
     Waiver,
     /// The version is refused.
     Refuse,
+}
+
+impl Effect {
+    /// The word in databases and answers.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Inform => "inform",
+            Self::Waiver => "waiver",
+            Self::Refuse => "refuse",
+        }
+    }
 }
 
 /// A kind of finding: what its id means. All of them stand in [`crate::catalogue`].

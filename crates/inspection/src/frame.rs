@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::finding::Finding;
 use crate::job::{CleanCount, JobSpec};
+use crate::query::{QUERY_ANSWER_BYTES_MAX, QueryJob, QueryReport};
 use crate::report::{Confinement, InspectionReport};
 
 /// Bytes that one `Read` may ask for.
@@ -24,6 +25,7 @@ pub const HEAD_BYTES: usize = 5;
 const JOB: u8 = 1;
 const BYTES: u8 = 2;
 const REFUSED: u8 = 3;
+const QUERY: u8 = 4;
 const READY: u8 = 16;
 const READ: u8 = 17;
 const PROGRESS: u8 = 18;
@@ -33,6 +35,7 @@ const FAILED: u8 = 21;
 const OUTPUT: u8 = 22;
 const WRITE: u8 = 23;
 const CLEANED: u8 = 24;
+const ANSWERED: u8 = 25;
 
 /// A frame's head: which kind, and how many bytes of payload follow.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -46,6 +49,8 @@ pub struct Head {
 pub enum ToWorker {
     /// Do this. The first frame, once.
     Job(Box<JobSpec>),
+    /// Ask this of tables. The first frame of the worker that runs queries, once.
+    Query(Box<QueryJob>),
     /// The bytes that read `id` asked for, all of them.
     Bytes {
         /// The read's id.
@@ -73,6 +78,8 @@ pub enum FromWorker {
     Finding(Box<Finding>),
     /// The report. The last frame.
     Done(Box<InspectionReport>),
+    /// What queries gave. The last frame.
+    Answered(Box<QueryReport>),
     /// Where rows are left out: which file it goes on with.
     Output(Output),
     /// Bytes of the file that was begun; at most [`READ_BYTES_MAX`].
@@ -188,7 +195,7 @@ impl ToWorker {
     /// If no frame of this kind and length goes to a worker.
     pub fn head(bytes: [u8; HEAD_BYTES]) -> Result<Head, FrameError> {
         Head::parse(bytes, |kind| match kind {
-            JOB => Some(JOB_BYTES_MAX),
+            JOB | QUERY => Some(JOB_BYTES_MAX),
             BYTES => Some(READ_BYTES_MAX.saturating_add(4)),
             REFUSED => Some(4),
             _ => None,
@@ -202,6 +209,7 @@ impl ToWorker {
     pub fn read(head: Head, mut payload: Vec<u8>) -> Result<Self, FrameError> {
         match head.kind {
             JOB => parse(&payload).map(|job| Self::Job(Box::new(job))),
+            QUERY => parse(&payload).map(|job| Self::Query(Box::new(job))),
             BYTES | REFUSED => {
                 let Some(id) = payload.first_chunk::<4>().copied().map(u32::from_le_bytes) else {
                     return Err(FrameError::Payload("bytes without an id".to_owned()));
@@ -223,6 +231,7 @@ impl ToWorker {
     pub fn encode(&self) -> Result<Vec<u8>, FrameError> {
         match self {
             Self::Job(job) => job_frame(job),
+            Self::Query(job) => query_frame(job),
             Self::Bytes { id, data } => bytes_frame(*id, data),
             Self::Refused { id } => framed(REFUSED, &id.to_le_bytes(), 4),
         }
@@ -235,6 +244,14 @@ impl ToWorker {
 /// If it is longer than a job may be.
 pub fn job_frame(job: &JobSpec) -> Result<Vec<u8>, FrameError> {
     framed(JOB, &json(job)?, JOB_BYTES_MAX)
+}
+
+/// The frame that hands over queries.
+///
+/// # Errors
+/// If it is longer than a job may be.
+pub fn query_frame(job: &QueryJob) -> Result<Vec<u8>, FrameError> {
+    framed(QUERY, &json(job)?, JOB_BYTES_MAX)
 }
 
 /// The frame that answers read `id` with `data`.
@@ -256,6 +273,7 @@ impl FromWorker {
     pub fn head(bytes: [u8; HEAD_BYTES]) -> Result<Head, FrameError> {
         Head::parse(bytes, |kind| match kind {
             DONE => Some(REPORT_BYTES_MAX),
+            ANSWERED => Some(QUERY_ANSWER_BYTES_MAX),
             WRITE => Some(READ_BYTES_MAX),
             READY | READ | PROGRESS | FINDING | FAILED | OUTPUT | CLEANED => Some(SMALL_BYTES_MAX),
             _ => None,
@@ -273,6 +291,7 @@ impl FromWorker {
             PROGRESS => parse(payload).map(Self::Progress),
             FINDING => parse(payload).map(|finding| Self::Finding(Box::new(finding))),
             DONE => parse(payload).map(|report| Self::Done(Box::new(report))),
+            ANSWERED => parse(payload).map(|report| Self::Answered(Box::new(report))),
             FAILED => parse(payload).map(Self::Failed),
             OUTPUT => parse(payload).map(Self::Output),
             WRITE => Ok(Self::Write(payload.to_vec())),
@@ -292,6 +311,7 @@ impl FromWorker {
             Self::Progress(progress) => framed(PROGRESS, &json(progress)?, SMALL_BYTES_MAX),
             Self::Finding(finding) => framed(FINDING, &json(finding)?, SMALL_BYTES_MAX),
             Self::Done(report) => framed(DONE, &json(report)?, REPORT_BYTES_MAX),
+            Self::Answered(report) => framed(ANSWERED, &json(report)?, QUERY_ANSWER_BYTES_MAX),
             Self::Failed(why) => framed(FAILED, &json(why)?, SMALL_BYTES_MAX),
             Self::Output(output) => framed(OUTPUT, &json(output)?, SMALL_BYTES_MAX),
             Self::Write(bytes) => framed(WRITE, bytes, READ_BYTES_MAX),
@@ -323,6 +343,7 @@ fn framed(kind: u8, payload: &[u8], bytes_max: u32) -> Result<Vec<u8>, FrameErro
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::query::{Ask, QueryLimits};
 
     fn split(frame: &[u8]) -> ([u8; HEAD_BYTES], Vec<u8>) {
         (*frame.first_chunk().unwrap(), frame[HEAD_BYTES..].to_vec())
@@ -348,10 +369,13 @@ mod tests {
         check_from(&FromWorker::Read(Read { id: 7, file: 1, offset: 1 << 40, length: 9 }));
         check_from(&FromWorker::Progress(ProgressFrame { stage: "profile".into(), done: 3, of: None }));
         check_from(&FromWorker::Failed("no".into()));
+        check_from(&FromWorker::Answered(Box::default()));
         [Output::Keep(0), Output::Begin(7), Output::End].into_iter().for_each(|output| check_from(&FromWorker::Output(output)));
         check_from(&FromWorker::Write(vec![0, 1, 255]));
         check_from(&FromWorker::Cleaned(CleanCount { row_count: 9, removed_count: 2 }));
         check_to(&ToWorker::Job(Box::new(JobSpec::new("d", "1", Vec::new(), 5))));
+        let ask = Ask::Rows { sql: "SELECT 1".into() };
+        check_to(&ToWorker::Query(Box::new(QueryJob { tables: Vec::new(), ask, limits: QueryLimits::default() })));
         check_to(&ToWorker::Bytes { id: 7, data: vec![0, 1, 255] });
         check_to(&ToWorker::Refused { id: 7 });
     }

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::finding::Screen;
+use crate::query::SqlAnswers;
 use crate::report::Section;
 
 /// Files of one job.
@@ -32,6 +33,9 @@ pub struct JobSpec {
     /// The data contract (ODCS YAML).
     #[serde(default)]
     pub contract_yaml: Option<String>,
+    /// What the queries of the contract's SQL rules gave.
+    #[serde(default)]
+    pub sql: SqlAnswers,
     /// The version to compare with.
     #[serde(default)]
     pub reference: Option<Reference>,
@@ -72,6 +76,7 @@ impl JobSpec {
             format: None,
             roles: Roles::default(),
             contract_yaml: None,
+            sql: SqlAnswers::default(),
             reference: None,
             guarded: Vec::new(),
             others: Vec::new(),

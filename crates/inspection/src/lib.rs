@@ -4,6 +4,8 @@
 //! `strongroom-inspect`, a process without network, files or environment, and hands it the decrypted bytes it asks for
 //! over a pipe; what comes back is a bounded report. This crate is both ends' common language and the server's end.
 //!
+//! `strongroom-query`, which runs SQL over tables, is started, fed and bounded the same way ([`QueryJob`]).
+//!
 //! It is not an inspector: it links no engine, parses no data and decides no verdict. The room `data` maps findings to
 //! verdicts; the binary `strongroom-inspect` makes the findings.
 //!
@@ -20,8 +22,10 @@ mod finding;
 pub mod frame;
 mod html;
 mod job;
+mod query;
 mod report;
 mod session;
+mod task;
 mod view;
 mod worker;
 
@@ -34,10 +38,14 @@ pub use job::{
     ChampionSpec, CleanCount, CleanSpec, FileSpec, GuardedRow, JobLimits, JobSpec, OtherTable, Reference, Roles, SubjectKind,
     TRIGGER_COUNT_MAX, TRIGGER_ROW_COUNT_MAX, TrainingTable, TrialSpec, TrialTable, TriggerSpec,
 };
+pub use query::{
+    Ask, QUERY_ROW_COUNT_MAX, QUERY_TABLE_COUNT_MAX, QUERY_TEXT_BYTES_MAX, QueryColumn, QueryJob, QueryLimits, QueryReport,
+    QueryRows, QueryTable, QueryValue, SqlAnswers,
+};
 pub use report::{Confinement, FINDING_COUNT_MAX, InspectionReport, REPORT_SCHEMA, ScreenState, Section, Summary};
 pub use session::{Progress, ReadRequest, Taken};
 pub use view::{
     AttackView, BAR_COUNT_MAX, Bar, ColumnView, DriftView, PoisonView, RuleView, SegmentView, SuspectView, VIEW_COLUMN_COUNT_MAX,
     VIEW_ROW_COUNT_MAX, View,
 };
-pub use worker::Worker;
+pub use worker::{QUERY_WORKER_NAME, WORKER_NAME, Worker};

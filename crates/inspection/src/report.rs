@@ -95,6 +95,9 @@ pub struct InspectionReport {
     /// What simulated attacks on a model came to.
     #[serde(default)]
     pub attacks: Option<Section>,
+    /// Who signed a model's files, and whether that holds.
+    #[serde(default)]
+    pub signature: Option<Section>,
 }
 
 /// A part of a report that one engine wrote and the server only keeps: JSON that is checked to be JSON and not built up in
@@ -227,6 +230,7 @@ impl InspectionReport {
             origin: None,
             gates: None,
             attacks: None,
+            signature: None,
         }
     }
 

@@ -11,8 +11,10 @@ use tokio::time::{Instant, timeout};
 use crate::error::InspectionError;
 use crate::finding::Finding;
 use crate::frame::{self, FromWorker, HEAD_BYTES, Output, READ_BYTES_MAX, Read, ToWorker};
-use crate::job::{CleanCount, JobSpec};
+use crate::job::CleanCount;
+use crate::query::QueryReport;
 use crate::report::{FINDING_COUNT_MAX, InspectionReport};
+use crate::task::Task;
 
 /// The shortest time between two reports of progress.
 const PROGRESS_PAUSE: Duration = Duration::from_millis(100);
@@ -68,11 +70,12 @@ pub(crate) struct Ports<R, T, P> {
 pub(crate) enum Answer {
     Report(Box<InspectionReport>),
     Cleaned(CleanCount),
+    Queried(Box<QueryReport>),
 }
 
 /// One conversation's state.
 pub(crate) struct Session<'a, R, T, P> {
-    job: &'a JobSpec,
+    task: &'a dyn Task,
     ports: Ports<R, T, P>,
     read_bytes: u64,
     written_bytes: u64,
@@ -91,8 +94,8 @@ where
     G: Future<Output = Result<(), Problem>> + Send,
     P: FnMut(Progress) + Send,
 {
-    pub(crate) const fn new(job: &'a JobSpec, ports: Ports<R, T, P>) -> Self {
-        Self { job, ports, read_bytes: 0, written_bytes: 0, next_file: 0, is_writing: false, finding_count: 0, spoke: None }
+    pub(crate) const fn new(task: &'a dyn Task, ports: Ports<R, T, P>) -> Self {
+        Self { task, ports, read_bytes: 0, written_bytes: 0, next_file: 0, is_writing: false, finding_count: 0, spoke: None }
     }
 
     pub(crate) async fn attend<W: AsyncWrite + Unpin, A: AsyncRead + Unpin>(
@@ -120,6 +123,7 @@ where
                 FromWorker::Output(output) => self.output(output).await?,
                 FromWorker::Write(bytes) => self.write(bytes).await?,
                 FromWorker::Cleaned(count) => return self.cleaned(count),
+                FromWorker::Answered(report) => return Ok(Answer::Queried(report)),
                 FromWorker::Failed(why) => return Err(InspectionError::Failed(why)),
                 FromWorker::Ready(_) => return Err(InspectionError::Protocol("it was ready twice".to_owned())),
             }
@@ -133,9 +137,10 @@ where
                 self.is_writing = false;
                 Taken::End
             }
-            Output::Keep(file) | Output::Begin(file) if !self.is_writing && self.job.clean.is_some() => {
+            Output::Keep(file) | Output::Begin(file) if !self.is_writing => {
                 let file = file as usize;
-                if file < self.next_file || file >= self.job.files.len() {
+                let file_count = self.task.written().map_or(0, |(count, _)| count);
+                if file < self.next_file || file >= file_count {
                     return Err(InspectionError::Protocol(format!("it wrote file {file}, which is not next")));
                 }
                 self.next_file = file.saturating_add(1);
@@ -152,7 +157,7 @@ where
             return Err(InspectionError::Protocol("it wrote bytes of no file".to_owned()));
         }
         self.written_bytes = self.written_bytes.saturating_add(bytes.len() as u64);
-        let limit = self.job.limits.write_bytes_max;
+        let limit = self.task.limits().write_bytes_max;
         if self.written_bytes > limit {
             return Err(InspectionError::Failed(format!("more than {limit} bytes would have been written")));
         }
@@ -160,7 +165,7 @@ where
     }
 
     fn cleaned(&self, count: CleanCount) -> Result<Answer, InspectionError> {
-        let ranges = self.job.clean.as_ref().map(|clean| clean.rows.as_slice()).unwrap_or_default();
+        let ranges = self.task.written().map(|(_, rows)| rows).unwrap_or_default();
         let asked =
             ranges.iter().fold(0_u64, |sum, (first, last)| sum.saturating_add(last.saturating_sub(*first)).saturating_add(1));
         if self.is_writing || ranges.is_empty() || count.removed_count != asked || count.removed_count > count.row_count {
@@ -175,7 +180,7 @@ where
         read: Read,
     ) -> Result<(), InspectionError> {
         let file = read.file as usize;
-        let size_bytes = self.job.readable_at(file).map(|file| file.size_bytes);
+        let size_bytes = self.task.file(file).map(|file| file.size_bytes);
         let end = read.offset.checked_add(u64::from(read.length));
         let inside = matches!((size_bytes, end), (Some(size), Some(end)) if end <= size);
         if !inside || read.length == 0 || read.length > READ_BYTES_MAX {
@@ -185,8 +190,8 @@ where
             )));
         }
         self.read_bytes = self.read_bytes.saturating_add(u64::from(read.length));
-        if self.read_bytes > self.job.limits.read_bytes_max {
-            let limit = self.job.limits.read_bytes_max;
+        let limit = self.task.limits().read_bytes_max;
+        if self.read_bytes > limit {
             return Err(InspectionError::Failed(format!("more than {limit} bytes had to be read; raise `read_bytes_max`")));
         }
         let request = ReadRequest { file, offset: read.offset, length: read.length };

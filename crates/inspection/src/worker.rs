@@ -17,11 +17,15 @@ use crate::error::InspectionError;
 use crate::finding::Finding;
 use crate::frame::{self, FromWorker, Ready};
 use crate::job::{CleanCount, FILE_COUNT_MAX, JobSpec};
+use crate::query::{QueryJob, QueryReport};
 use crate::report::{FINDING_COUNT_MAX, InspectionReport, REPORT_SCHEMA};
 use crate::session::{Answer, Line, Ports, Progress, ReadRequest, Session, Taken};
+use crate::task::Task;
 
 /// Name of the worker's program, beside the server's own.
 pub const WORKER_NAME: &str = "strongroom-inspect";
+/// Name of the program that runs queries, beside the server's own.
+pub const QUERY_WORKER_NAME: &str = "strongroom-query";
 /// How long a worker may say nothing. It speaks every few seconds, also when it computes.
 const SILENCE_SECONDS_MAX: u64 = 60;
 /// How long a worker may take to end after its last frame.
@@ -94,13 +98,40 @@ impl Worker {
         R: Fn(ReadRequest) -> F + Send + Sync,
         F: Future<Output = Result<Bytes, Problem>> + Send,
     {
-        let take = |_: Taken| ready(Err(Problem::internal("an inspection writes no files", "it wrote one")));
-        match self.whole(job, Ports { read, take, progress }, cancelled).await? {
+        match self.whole(job, Ports { read, take: nothing, progress }, cancelled).await? {
             (Answer::Report(mut report), ready) => {
                 take_over(&mut report, job, ready)?;
                 Ok(*report)
             }
-            (Answer::Cleaned(_), _) => Err(InspectionError::Protocol("it left rows out, which nobody asked for".to_owned())),
+            _ => Err(not_asked()),
+        }
+    }
+
+    /// Runs the queries of `job`, as [`Self::run`] does an inspection.
+    ///
+    /// # Errors
+    /// If there is no answer, for whatever reason.
+    pub async fn query<R, F>(
+        &self,
+        job: &QueryJob,
+        read: R,
+        progress: impl FnMut(Progress) + Send,
+        cancelled: impl Future<Output = ()> + Send,
+    ) -> Result<QueryReport, InspectionError>
+    where
+        R: Fn(ReadRequest) -> F + Send + Sync,
+        F: Future<Output = Result<Bytes, Problem>> + Send,
+    {
+        match self.whole(job, Ports { read, take: nothing, progress }, cancelled).await? {
+            (Answer::Queried(mut report), ready) => {
+                if !report.is_bounded() {
+                    return Err(InspectionError::Protocol("an answer beyond its limits".to_owned()));
+                }
+                report.worker_version = ready.version;
+                report.confinement = ready.confinement;
+                Ok(*report)
+            }
+            _ => Err(not_asked()),
         }
     }
 
@@ -128,13 +159,13 @@ impl Worker {
         }
         match self.whole(job, Ports { read, take, progress }, cancelled).await?.0 {
             Answer::Cleaned(count) => Ok(count),
-            Answer::Report(_) => Err(InspectionError::Protocol("it inspected instead of leaving rows out".to_owned())),
+            _ => Err(not_asked()),
         }
     }
 
     async fn whole<R, F, T, G, P>(
         &self,
-        job: &JobSpec,
+        task: &dyn Task,
         ports: Ports<R, T, P>,
         cancelled: impl Future<Output = ()> + Send,
     ) -> Result<(Answer, Ready), InspectionError>
@@ -145,17 +176,19 @@ impl Worker {
         G: Future<Output = Result<(), Problem>> + Send,
         P: FnMut(Progress) + Send,
     {
-        if job.readable().count() > FILE_COUNT_MAX {
+        if task.file_count() > FILE_COUNT_MAX {
             return Err(InspectionError::Failed(format!("the files are more than {FILE_COUNT_MAX}; pack them")));
         }
-        let deadline = Instant::now().checked_add(Duration::from_secs(job.limits.wall_seconds_max));
+        let limits = task.limits();
+        let deadline = Instant::now().checked_add(Duration::from_secs(limits.wall_seconds_max));
         let deadline = deadline.ok_or_else(|| InspectionError::Start("`wall_seconds_max` is beyond all time".to_owned()))?;
-        let mut child = self.start(job)?;
+        let mut child =
+            self.start(ProcessLimits { cpu_seconds_max: limits.cpu_seconds_max, memory_bytes_max: limits.memory_bytes_max })?;
         let outcome = tokio::select! {
             biased;
             () = cancelled => Err(InspectionError::Cancelled),
-            outcome = timeout_at(deadline, self.converse(&mut child, job, ports)) => {
-                outcome.unwrap_or(Err(InspectionError::TooLong(job.limits.wall_seconds_max)))
+            outcome = timeout_at(deadline, self.converse(&mut child, task, ports)) => {
+                outcome.unwrap_or(Err(InspectionError::TooLong(limits.wall_seconds_max)))
             }
         };
         match outcome {
@@ -168,14 +201,13 @@ impl Worker {
         }
     }
 
-    fn start(&self, job: &JobSpec) -> Result<Child, InspectionError> {
+    fn start(&self, limits: ProcessLimits) -> Result<Child, InspectionError> {
         let mut command = Command::new(&self.program);
         command.arg("worker").env_clear().current_dir("/").kill_on_drop(true);
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         if self.allow_insecure_unsandboxed {
             command.arg("--allow-insecure-unsandboxed");
         }
-        let limits = ProcessLimits { cpu_seconds_max: job.limits.cpu_seconds_max, memory_bytes_max: job.limits.memory_bytes_max };
         confine_child(&mut command, limits);
         command.spawn().map_err(|error| InspectionError::Start(format!("`{}`: {error}", self.program.display())))
     }
@@ -183,7 +215,7 @@ impl Worker {
     async fn converse<R, F, T, G, P>(
         &self,
         child: &mut Child,
-        job: &JobSpec,
+        task: &dyn Task,
         ports: Ports<R, T, P>,
     ) -> Result<(Answer, Ready), InspectionError>
     where
@@ -203,11 +235,9 @@ impl Worker {
             _ => return Err(InspectionError::Protocol("its first frame was not its readiness".to_owned())),
         };
         self.accept(&ready)?;
-        line.say(
-            &frame::job_frame(job).map_err(|error| InspectionError::Failed(format!("the job cannot be handed over: {error}")))?,
-        )
-        .await?;
-        let answer = Session::new(job, ports).attend(&mut line).await?;
+        let hand_over = task.frame();
+        line.say(&hand_over.map_err(|error| InspectionError::Failed(format!("the job cannot be handed over: {error}")))?).await?;
+        let answer = Session::new(task, ports).attend(&mut line).await?;
         Ok((answer, ready))
     }
 
@@ -223,6 +253,15 @@ impl Worker {
         }
         Ok(())
     }
+}
+
+/// Takes the files of a job that writes none.
+fn nothing(_: Taken) -> std::future::Ready<Result<(), Problem>> {
+    ready(Err(Problem::internal("this job writes no files", "the worker wrote one")))
+}
+
+fn not_asked() -> InspectionError {
+    InspectionError::Protocol("it answered what it was not asked".to_owned())
 }
 
 /// Checks what a worker sent and sets what the server knows better.

@@ -7,7 +7,7 @@ use inspection::{CleanCount, CleanSpec, JobSpec};
 use tables::{DataFile, Format, ReadOptions, RowRanges, Table};
 
 use crate::news::News;
-use crate::pipe::say;
+use sandbox::say;
 
 /// Bytes that are sent at once.
 const WRITE_BYTES: usize = READ_BYTES_MAX as usize;

@@ -7,10 +7,10 @@ use std::process::ExitCode;
 use clap::{Subcommand, ValueEnum};
 use contract::{Contract, Effect, import};
 use inspection::{ProcessLimits, limit_this_process};
+use sandbox::text;
 use serde_json::json;
 
-use crate::local::{FOUND, NOT_DONE, text};
-use crate::sandbox;
+use crate::local::{FOUND, NOT_DONE};
 
 /// Processor time of one of these.
 const CPU_SECONDS_MAX: u64 = 60;

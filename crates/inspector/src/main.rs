@@ -1,7 +1,7 @@
 //! `strongroom-inspect`: reads untrusted data in a process that holds no key and reaches nothing.
 //!
 //! As the server's worker it talks over its pipes (`worker`), as a program for people and CI it reads local files (`local`).
-//! Either way it confines itself (`sandbox`) before it looks at a byte of data, and then runs the same inspection
+//! Either way it confines itself (crate `sandbox`) before it looks at a byte of data, and then runs the same inspection
 //! (`inspect`), which drives the engines: tables, profile, contract, personal, poison; and of models scan, runtime and adversary
 //! (`trial`).
 //!
@@ -19,10 +19,6 @@ mod contracts;
 mod inspect;
 mod local;
 mod news;
-mod pipe;
-mod sandbox;
-mod self_test;
-mod system;
 mod trial;
 mod worker;
 
@@ -36,12 +32,12 @@ use cli::{Arguments, Verb};
 pub(crate) const THREAD_COUNT: usize = 2;
 
 fn main() -> ExitCode {
-    quiet_panics();
+    sandbox::quiet_panics("strongroom-inspect");
     match Arguments::parse().verb {
         Verb::Worker { allow_insecure_unsandboxed } => worker::run(allow_insecure_unsandboxed),
         // Of all verbs the one that is not locked in: it walks folders while it reads, and only ever reads.
         Verb::Scan { words } => ExitCode::from(scan::cli::run(&words, &mut std::io::stdout(), &mut std::io::stderr()) as u8),
-        Verb::SelfTest { what } => self_test::run(&what),
+        Verb::SelfTest { what } => sandbox::self_test(&what),
         Verb::Contract { verb, allow_insecure_unsandboxed } => contracts::run(&verb, allow_insecure_unsandboxed),
         Verb::Profile { files } => local::run(&local::Request::profile(files)),
         Verb::Check { contract, files } => local::run(&local::Request::check(contract, files)),
@@ -50,13 +46,4 @@ fn main() -> ExitCode {
         Verb::Drift { before, files } => local::run(&local::Request::drift(before, files)),
         Verb::All { contract, reference, files } => local::run(&local::Request::all(contract, reference, files)),
     }
-}
-
-/// A panic says where it happened and nothing else: its message may hold a value from the data.
-fn quiet_panics() {
-    std::panic::set_hook(Box::new(|info| {
-        if let Some(place) = info.location() {
-            eprintln!("strongroom-inspect: a fault at {}:{}", place.file(), place.line());
-        }
-    }));
 }

@@ -1,8 +1,11 @@
 //! Who hears how an inspection goes.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use inspection::Finding;
+use inspection::frame::FromWorker;
+use sandbox::{Pipe, say};
 
 /// Hears how an inspection goes: the server over a pipe, or a person at a terminal.
 pub(crate) trait News: Sync {
@@ -10,6 +13,19 @@ pub(crate) trait News: Sync {
     fn progress(&self, stage: &str, done: u64, of: Option<u64>);
     /// Something was found.
     fn found(&self, finding: &Finding);
+}
+
+/// The server.
+pub(crate) struct ToServer(pub Arc<Pipe>);
+
+impl News for ToServer {
+    fn progress(&self, stage: &str, done: u64, of: Option<u64>) {
+        self.0.progress(stage, done, of);
+    }
+
+    fn found(&self, finding: &Finding) {
+        say(&FromWorker::Finding(Box::new(finding.clone()))).ok();
+    }
 }
 
 /// A person at a terminal: one line per stage, on standard error.

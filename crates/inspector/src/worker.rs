@@ -5,12 +5,12 @@ use std::sync::Arc;
 
 use inspection::frame::{FromWorker, PROTOCOL, Ready, ToWorker};
 use inspection::{FileSpec, JobSpec};
+use sandbox::{Pipe, hear, say};
 use tables::DataFile;
 
 use crate::cleaning;
 use crate::inspect::{self, Other};
-use crate::pipe::{Pipe, hear, say};
-use crate::sandbox;
+use crate::news::ToServer;
 
 /// Runs one job.
 pub(crate) fn run(allow_insecure_unsandboxed: bool) -> ExitCode {
@@ -36,11 +36,11 @@ pub(crate) fn run(allow_insecure_unsandboxed: bool) -> ExitCode {
     };
     let (files, others) = files(&job, &pipe);
     let answer = match &job.clean {
-        Some(clean) => match cleaning::run(&job, clean, files, &*pipe) {
+        Some(clean) => match cleaning::run(&job, clean, files, &ToServer(Arc::clone(&pipe))) {
             Ok(count) => FromWorker::Cleaned(count),
             Err(why) => return give_up(why),
         },
-        None => FromWorker::Done(Box::new(inspect::run(&job, files, &others, &*pipe))),
+        None => FromWorker::Done(Box::new(inspect::run(&job, files, &others, &ToServer(pipe)))),
     };
     match say(&answer) {
         Ok(()) => ExitCode::SUCCESS,

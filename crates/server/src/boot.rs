@@ -23,6 +23,7 @@ use wire::{Door, DoorConfig, RouteEntry};
 
 use crate::config::{Config, ObjectsConfig, RootKeyConfig};
 use crate::locate::Locator;
+use crate::receipts::LogReceipts;
 use crate::tls::file_problem;
 use crate::{inspecting, system, ui};
 
@@ -172,6 +173,7 @@ pub async fn open_with(data: &Path, config: &Config, way: Way, root: Arc<dyn Key
         objects: objects.clone(),
         artifacts: artifacts.clone(),
         clock: Arc::clone(&clock),
+        receipts: Arc::new(LogReceipts(Audit::new(Arc::clone(&log)))),
     };
     let admission = inspecting::open_admission(&config.admission, ground)?;
     let rooms = Rooms {

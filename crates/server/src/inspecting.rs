@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use admission::{Admission, AdmissionConfig, Ground};
-use data::{Data, DataConfig, Inspect, Runner, VerdictPolicy, Verdicts};
+use data::{Data, DataConfig, Inspect, Query, Runner, VerdictPolicy, Verdicts};
 use gate::{Gate, JobKey};
 use kernel::Problem;
 use vault::db::Opened;
@@ -19,7 +19,7 @@ const INSPECTOR_PROGRAM: &str = "strongroom-inspect";
 /// `Invalid` if that cannot be read.
 pub fn open_data(config: &DataConfig, opened: &Opened, objects: Objects) -> Result<Data, Problem> {
     let verdicts = Verdicts::open(config)?;
-    Ok(Data::new(opened.db.clone(), opened.system.clone(), objects, config.clone(), verdicts))
+    Ok(Data::new(opened.db.clone(), opened.system.clone(), objects, config.clone(), verdicts, queries(config)))
 }
 
 /// The room of models between quarantine and use, with the verdict's policy that the configuration names.
@@ -36,6 +36,11 @@ pub fn open_admission(config: &AdmissionConfig, ground: Ground) -> Result<Admiss
 
 /// Begins to inspect. Only a server does: a command ends too soon.
 pub fn job(data: &Data, admission: &Admission, config: &DataConfig, gate: &Gate, jobs: &JobKey) -> tokio::task::JoinHandle<()> {
+    if queries(config).is_none() {
+        tracing::warn!(
+            "`strongroom-query` is not there: SQL rules of contracts are not run; install it, or name it in `data.query`"
+        );
+    }
     let inspector = inspector(config);
     let of_data = Runner::new(data.clone(), gate.clone(), jobs.pass(data::INSPECTOR), Arc::clone(&inspector));
     let of_models = admission::Runner::new(admission.clone(), gate.clone(), jobs.pass(data::INSPECTOR), inspector);
@@ -45,12 +50,23 @@ pub fn job(data: &Data, admission: &Admission, config: &DataConfig, gate: &Gate,
     })
 }
 
+/// The worker that runs SQL over data. Where there is none, SQL rules of contracts are not run, which needs a waiver.
+fn queries(config: &DataConfig) -> Option<Arc<dyn Query>> {
+    let program = config.query.clone().or_else(|| beside_this_program(inspection::QUERY_WORKER_NAME))?;
+    if !program.is_file() {
+        return None;
+    }
+    Some(Arc::new(inspection::Worker::new(program).allow_insecure_unsandboxed(config.allow_insecure_unsandboxed)))
+}
+
+fn beside_this_program(name: &str) -> Option<PathBuf> {
+    let own = std::env::current_exe().ok()?;
+    Some(own.parent()?.join(name))
+}
+
 /// The worker that looks into data. Where there is none, inspections fail and nothing is admitted: that is said at once.
 fn inspector(config: &DataConfig) -> Arc<dyn Inspect> {
-    let program = config.inspector.clone().or_else(|| {
-        let own = std::env::current_exe().ok()?;
-        Some(own.parent()?.join(INSPECTOR_PROGRAM))
-    });
+    let program = config.inspector.clone().or_else(|| beside_this_program(INSPECTOR_PROGRAM));
     let program = program.unwrap_or_else(|| PathBuf::from(INSPECTOR_PROGRAM));
     if !program.is_file() {
         let shown = program.display();

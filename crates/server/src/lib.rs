@@ -31,6 +31,7 @@ mod https;
 mod inspecting;
 pub mod listen;
 mod locate;
+mod receipts;
 pub mod system;
 pub mod tls;
 mod trust;

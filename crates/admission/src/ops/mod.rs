@@ -6,18 +6,18 @@ mod inspect;
 mod paper;
 mod run;
 mod show;
+mod signers;
 
-use artifacts::{Manifest, Place, files_below};
 use gate::{Action, Permit};
 use kernel::Problem;
-use vault::db::Reader;
 
 pub use decide::{Admit, Decided, Refuse, Waive};
 pub use gate_file::{GateHistory, GateShown, SetGate, ShowGate};
 pub use inspect::QueueInspection;
-pub use paper::MakePaper;
+pub use paper::{AddReceipts, MadePaper, MakePaper};
 pub use run::{BeginInspection, Ended, RunInspection};
 pub use show::{Document, Findings, Found, ListStandings, ReadDocument, ShowStanding, Shown, StandingPage};
+pub use signers::{GetSigners, SetSigners};
 
 use crate::types::{Subject, no_version};
 
@@ -41,6 +41,12 @@ pub const VOUCH: Action = Action::read("admissions.vouch");
 pub const GET_GATE: Action = Action::read("gates.get");
 /// Says what versions of a model must hold to.
 pub const SET_GATE: Action = Action::write("gates.set");
+/// Shows whose signatures count.
+pub const SIGNERS_GET: Action = Action::read("signers.get");
+/// Sets whose signatures count.
+pub const SIGNERS_SET: Action = Action::write("signers.set");
+/// Adds receipts of the log to the evidence about a version.
+pub const RECEIPT: Action = Action::read("admissions.receipt");
 /// The inspector takes an inspection up.
 pub const BEGIN: Action = Action::write("admissions.begin");
 /// The inspector does an inspection.
@@ -50,9 +56,4 @@ pub const RUN: Action = Action::write("admissions.run");
 fn subject_of<O: ?Sized>(permit: &Permit<O>) -> Result<Subject, Problem> {
     let facts = permit.facts();
     facts.id.as_deref().filter(|_| facts.exists).and_then(Subject::of_id).ok_or_else(no_version)
-}
-
-/// The manifest of the files that lie at a place just now.
-pub(crate) fn manifest_at(reader: &mut Reader<'_>, place: &Place) -> Result<Manifest, Problem> {
-    Ok(Manifest::of(files_below(reader, place)?.into_iter().map(|file| file.entry).collect()))
 }

@@ -1,18 +1,23 @@
-//! `admissions.vouch`: what vouches for a version and describes it.
+//! `admissions.vouch` and `admissions.receipt`: what vouches for a version and describes it, with the log's word for it.
+//!
+//! A paper is made when it is asked for, and the record of that act names its digest. A receipt of this record can only be
+//! had once it is written, so evidence takes a second verb that adds the receipts.
 
 use artifacts::{StoredFile, files_below};
+use attest::evidence::Evidence;
 use attest::oms::FileDigest;
 use attest::record::ModelRecord;
 use futures_util::StreamExt;
-use gate::{Action, Operation, Permit, Target};
+use gate::{Action, Operation, Outcome, Permit, Target};
 use inspection::InspectionReport;
-use kernel::Problem;
+use kernel::{Problem, hex, sha256};
 use vault::db::Reader;
 use vault::objects::StoredObject;
 
 use super::subject_of;
 use crate::Admission;
 use crate::papers::{self, Basis, Paper};
+use crate::receipts::Receipt;
 use crate::store::{documents, record, standings};
 use crate::types::{DocumentKind, conflict, no_version};
 
@@ -33,6 +38,17 @@ pub struct MakePaper {
     pub paper: Paper,
 }
 
+/// A paper that was made.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MadePaper {
+    /// Which.
+    pub paper: Paper,
+    /// Its bytes.
+    pub bytes: Vec<u8>,
+    /// The entry of the log whose record names the digests of what is in it.
+    pub entry: String,
+}
+
 /// What the database gave.
 struct Found {
     record: ModelRecord,
@@ -43,13 +59,13 @@ struct Found {
 
 impl Operation for MakePaper {
     const ACTION: Action = super::VOUCH;
-    type Output = (Paper, Vec<u8>);
+    type Output = MadePaper;
 
     fn target(&self) -> Target {
         Target::ModelVersion(self.name.clone(), self.version.clone())
     }
 
-    async fn run(self, permit: Permit<Self>) -> Result<(Paper, Vec<u8>), Problem> {
+    async fn run(self, permit: Permit<Self>) -> Result<MadePaper, Problem> {
         let (room, paper, at) = (self.room, self.paper, permit.entry().at);
         let (subject, looked_up) = (subject_of(&permit)?, room.clone());
         let read = move |reader: &mut Reader<'_>| {
@@ -84,8 +100,53 @@ impl Operation for MakePaper {
         let files = files.iter().map(digest_of).collect();
         let policy_sha256 = room.0.verdict.digest().to_owned();
         let basis = Basis { record, files, signer, inspection, policy_sha256, at };
-        Ok((paper, basis.make(paper)?))
+        let bytes = basis.make(paper)?;
+        let mut outcome = Outcome::done().with("paper", paper.word()).with("paper_sha256", hex(&sha256(&bytes)));
+        if paper == Paper::Evidence {
+            let parts: Vec<String> = parsed(&bytes)?.parts().into_iter().map(|(_, digest)| digest).collect();
+            outcome = outcome.with("parts_sha256", parts.join(" "));
+        }
+        let entry = permit.entry().id.clone();
+        permit.defer_outcome().settle(&outcome);
+        Ok(MadePaper { paper, bytes, entry })
     }
+}
+
+/// Adds the log's receipts to evidence that [`MakePaper`] just made.
+pub struct AddReceipts {
+    /// The room.
+    pub room: Admission,
+    /// The model's name.
+    pub name: String,
+    /// The version.
+    pub version: String,
+    /// The evidence. Its entry is the server's own word, never a client's.
+    pub made: MadePaper,
+}
+
+impl Operation for AddReceipts {
+    const ACTION: Action = super::RECEIPT;
+    type Output = MadePaper;
+
+    fn target(&self) -> Target {
+        Target::ModelVersion(self.name.clone(), self.version.clone())
+    }
+
+    async fn run(self, permit: Permit<Self>) -> Result<MadePaper, Problem> {
+        subject_of(&permit)?;
+        let Self { room, made, .. } = self;
+        let mut evidence = parsed(&made.bytes)?;
+        let Receipt { record, proof } = room.0.receipts.receipt(made.entry.clone()).await?;
+        for (of, _) in evidence.parts() {
+            evidence.add_receipt(of, &record, &proof);
+        }
+        let bytes = evidence.to_bytes().map_err(|error| Problem::internal("the evidence cannot be written", error))?;
+        Ok(MadePaper { bytes, ..made })
+    }
+}
+
+fn parsed(evidence: &[u8]) -> Result<Evidence, Problem> {
+    Evidence::parse(evidence).map_err(|error| Problem::internal("the evidence cannot be read again", error))
 }
 
 fn digest_of(file: &StoredFile) -> FileDigest {

@@ -25,8 +25,9 @@ use tokio::sync::Notify;
 use vault::db::{Reader, Writer};
 use vault::objects::{ObjectId, StoredObject};
 
-use crate::limits::{DOCUMENT_BYTES_MAX, PROGRESS_EVERY};
-use crate::store::{documents, inspections, standings};
+use crate::limits::{DOCUMENT_BYTES_MAX, PROGRESS_EVERY, SIGNATURE_BYTES_MAX};
+use crate::signers::Signature;
+use crate::store::{documents, inspections, signers, standings};
 use crate::trial::{self, Prepared, Readable};
 use crate::types::{DocumentKind, Inspection, Standing, Subject, conflict, no_version};
 use crate::{Admission, BUILT_IN_POLICY_NAME};
@@ -272,6 +273,14 @@ impl Admission {
         }
     }
 
+    /// The signature that lies among a version's files.
+    async fn signature<O: ?Sized>(&self, permit: &Permit<O>, files: &[StoredFile]) -> Result<Option<bytes::Bytes>, Problem> {
+        let Some(file) = files.iter().find(|file| file.entry.path == attest::oms::SIGNATURE_NAME) else { return Ok(None) };
+        // One that is too long is cut, and so does not hold.
+        let length = file.entry.size_bytes.min(SIGNATURE_BYTES_MAX);
+        self.0.artifacts.bytes_of(permit, file, 0..length).await.map(Some)
+    }
+
     /// A whole report: with what is known of the origin its findings become a verdict, and the verdict the version's state.
     async fn judge(
         &self,
@@ -280,17 +289,23 @@ impl Admission {
         (under_look, tried): (UnderLook, Prepared),
         mut report: InspectionReport,
     ) -> Result<Ended, Problem> {
+        let bundle = self.signature(permit, &under_look.files).await?;
         let UnderLook { standing, manifest, origin, .. } = under_look;
         let workspace = standing.workspace.clone();
         let (home, at) = (workspace.clone(), ending.at);
         let paths: Vec<String> = manifest.entries.iter().map(|entry| entry.path.clone()).collect();
-        let known = self.db().read(permit, move |reader| origin::look_up(reader, &home, &origin, &paths, at)).await?;
-        report.add_findings(known.findings());
+        let read = move |reader: &mut Reader<'_>| {
+            Ok((origin::look_up(reader, &home, &origin, &paths, at)?, signers::last(reader, &home)?))
+        };
+        let (known, set) = self.db().read(permit, read).await?;
+        let signature = Signature::check(bundle.as_deref(), &papers::digests(&manifest), set.as_ref(), at);
+        report.add_findings(known.findings().into_iter().chain(signature.finding()));
         if tried.revision.is_none() {
             report.add_findings([Finding::new(&catalogue::GATE_NONE, "its model has none")]);
         }
         report.origin = Section::of(&known).ok();
-        report.screens.insert(Screen::Origin, ScreenState::Ran);
+        report.signature = Section::of(&signature).ok();
+        report.screens.extend([Screen::Origin, Screen::Signature].map(|screen| (screen, ScreenState::Ran)));
         let (findings, verdict) = self.0.verdict.judge(&report.findings);
         let report_bytes = serde_json::to_vec(&report).map_err(|e| Problem::internal("the report cannot be written", e))?;
         let report_sha256 = sha256(&report_bytes);

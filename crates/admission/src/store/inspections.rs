@@ -165,7 +165,7 @@ pub(crate) fn put_findings(writer: &mut Writer<'_>, id: &str, findings: &[FoundF
     for (place, found) in (0_i64..).zip(findings) {
         let text =
             serde_json::to_string(&found.finding).map_err(|error| Problem::internal("a finding cannot be written", error))?;
-        rows.push((place, effect_word(found.effect), text));
+        rows.push((place, found.effect.word(), text));
     }
     writer.execute_many(
         "INSERT INTO model_finding (inspection_id, place, effect, document) VALUES ($1, $2, $3, $4)",
@@ -185,15 +185,6 @@ pub(crate) fn findings(reader: &mut Reader<'_>, id: &str) -> Result<Vec<FoundFin
         let finding: Finding = serde_json::from_str(&row.text(1)?).map_err(|_| DbError::Shape(1))?;
         Ok(FoundFinding { effect, finding })
     })
-}
-
-/// The word for an effect in rows and answers.
-pub(crate) const fn effect_word(effect: Effect) -> &'static str {
-    match effect {
-        Effect::Inform => "inform",
-        Effect::Waiver => "waiver",
-        Effect::Refuse => "refuse",
-    }
 }
 
 /// The names of a version's workspace and model.

@@ -5,6 +5,7 @@ pub(crate) mod documents;
 pub(crate) mod gates;
 pub(crate) mod inspections;
 pub(crate) mod record;
+pub(crate) mod signers;
 pub(crate) mod standings;
 
 use vault::db::{DbError, Row};

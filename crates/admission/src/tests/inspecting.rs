@@ -64,8 +64,14 @@ fn what_is_not_known_of_the_origin_is_said_and_refused_data_refuses_the_model() 
         let known = world.findings().await;
         assert_eq!(
             known,
-            [&catalogue::CODE_UNKNOWN, &catalogue::DATA_UNKNOWN, &catalogue::ENVIRONMENT_UNKNOWN, &catalogue::GATE_NONE]
-                .map(|kind| kind.id)
+            [
+                &catalogue::CODE_UNKNOWN,
+                &catalogue::DATA_UNKNOWN,
+                &catalogue::ENVIRONMENT_UNKNOWN,
+                &catalogue::UNSIGNED,
+                &catalogue::GATE_NONE
+            ]
+            .map(|kind| kind.id)
         );
 
         world.put("model/requirements.txt", b"scikit-learn==1.8.0").await;
@@ -75,7 +81,7 @@ fn what_is_not_known_of_the_origin_is_said_and_refused_data_refuses_the_model() 
         world.call(again).await.unwrap();
         let ended = world.inspected().await;
         assert_eq!(ended, Ended::Judged { verdict: Verdict::Refuse, state: DataState::Refused });
-        assert_eq!(world.findings().await, [catalogue::DATA_REFUSED.id, catalogue::GATE_NONE.id]);
+        assert_eq!(world.findings().await, [catalogue::DATA_REFUSED.id, catalogue::UNSIGNED.id, catalogue::GATE_NONE.id]);
     });
 }
 

@@ -5,4 +5,5 @@ mod gates;
 mod inspecting;
 mod papers;
 mod promotion;
+mod signatures;
 mod support;

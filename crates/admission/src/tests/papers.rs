@@ -8,12 +8,12 @@ use kernel::{Kind, Micros, Problem};
 
 use super::support::*;
 use crate::Paper;
-use crate::ops::MakePaper;
+use crate::ops::{AddReceipts, MakePaper};
 
 impl World {
     async fn paper(&self, paper: Paper) -> Result<Vec<u8>, Problem> {
         let ask = MakePaper { room: self.room.clone(), name: MODEL.to_owned(), version: "1".to_owned(), paper };
-        Ok(self.call(ask).await?.1)
+        Ok(self.call(ask).await?.bytes)
     }
 
     async fn trust(&self) -> SignerPolicy {
@@ -62,6 +62,25 @@ fn what_is_refused_has_papers_but_nothing_that_vouches() {
         }
         let card = String::from_utf8(world.paper(Paper::Card).await.unwrap()).unwrap();
         assert!(card.contains(MODEL) && card.contains("refused"), "{card}");
+    });
+}
+
+#[test]
+fn the_record_of_evidence_names_all_that_is_in_it_and_each_part_gets_a_receipt() {
+    on_both_engines(|world| async move {
+        world.registered().await;
+        world.inspected().await;
+        let (name, version) = (MODEL.to_owned(), "1".to_owned());
+        let ask = MakePaper { room: world.room.clone(), name: name.clone(), version: version.clone(), paper: Paper::Evidence };
+        let made = world.call(ask).await.unwrap();
+        let parts = Evidence::parse(&made.bytes).unwrap().parts();
+        assert_eq!(parts.len(), 7, "a signature, three statements, three papers: {parts:?}");
+        let records = world.gate.records.lock().join("\n");
+        assert!(parts.iter().all(|(_, digest)| records.contains(digest)), "{records}");
+        let entry = made.entry.clone();
+        let with = world.call(AddReceipts { room: world.room.clone(), name, version, made }).await.unwrap();
+        let text = String::from_utf8(with.bytes).unwrap();
+        assert_eq!(text.matches(&format!("receipt of {entry}")).count(), parts.len(), "{text}");
     });
 }
 

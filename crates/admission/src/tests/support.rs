@@ -23,7 +23,7 @@ use vault::keys::{KeyFile, Keyring};
 use vault::objects::{Body, Objects};
 
 use crate::ops::{Ended, ShowStanding, Shown};
-use crate::{Admission, AdmissionConfig, BUILT_IN_POLICY, Ground, Runner};
+use crate::{Admission, AdmissionConfig, BUILT_IN_POLICY, Ground, Receipt, Receipts, Runner};
 
 /// The run whose artifacts the tests register.
 pub(super) const RUN: &str = "run1";
@@ -88,6 +88,15 @@ impl Inspect for Double {
     }
 }
 
+/// A log whose records are their entries' names: whether a real receipt holds, the clients' tests show with a real log.
+struct EchoLog;
+
+impl Receipts for EchoLog {
+    fn receipt(&self, entry: String) -> BoxFuture<'_, Result<Receipt, Problem>> {
+        Box::pin(async move { Ok(Receipt { record: entry.clone().into_bytes(), proof: format!("receipt of {entry}") }) })
+    }
+}
+
 /// Runs `body` on SQLite, and on PostgreSQL where `STRONGROOM_TEST_POSTGRES` names one.
 pub(super) fn on_both_engines<F: Future<Output = ()>>(body: impl Fn(World) -> F) {
     testkit::on_both_engines("admission", async |engine| body(World::open(engine, AdmissionConfig::default()).await).await);
@@ -112,6 +121,7 @@ impl World {
             objects,
             artifacts: artifacts.clone(),
             clock: Arc::new(gate.clock.clone()),
+            receipts: Arc::new(EchoLog),
         };
         let room = Admission::new(ground, config, VerdictPolicy::parse(BUILT_IN_POLICY).unwrap());
         let registry = Registry::new(opened.db.clone()).with_admission(Arc::new(room.clone()));

@@ -13,7 +13,7 @@ pub use verify::{LogCheck, verify};
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use kernel::{hex, parse_hex};
+use kernel::{hex, parse_hex, sha256};
 use serde::{Deserialize, Serialize};
 
 use crate::dsse::within;
@@ -132,6 +132,16 @@ impl Evidence {
         self.receipts.push(Receipt { of, record: STANDARD.encode(record), receipt: receipt.to_owned() });
     }
 
+    /// Everything that a receipt can be for, with its SHA-256 in hex.
+    #[must_use]
+    pub fn parts(&self) -> Vec<(Of, String)> {
+        let digest = |text: &String| hex(&sha256(&STANDARD.decode(text).unwrap_or_default()));
+        let signatures = self.signatures.iter().enumerate().map(|(place, text)| (Of::Signature(place), digest(text)));
+        let attestations = self.attestations.iter().enumerate().map(|(place, text)| (Of::Attestation(place), digest(text)));
+        let documents = self.documents.iter().map(|one| (Of::Document(one.name.clone()), digest(&one.content)));
+        signatures.chain(attestations).chain(documents).collect()
+    }
+
     /// Adds a public key, for whoever wants to compare it with the one they trust.
     pub fn add_key(&mut self, name: &str, key: &PublicKey) {
         self.keys.push(Key { name: name.to_owned(), public_key: key.to_pem() });
@@ -180,6 +190,12 @@ impl Evidence {
             Ok(FileDigest { path: one.path.clone(), size_bytes: one.size_bytes, sha256 })
         };
         self.files.iter().map(file).collect()
+    }
+
+    /// The bundle of a model's signature by its place.
+    #[must_use]
+    pub fn signature(&self, place: usize) -> Option<Vec<u8>> {
+        STANDARD.decode(self.signatures.get(place)?).ok()
     }
 
     /// A paper by name: its media type and content.

@@ -1,5 +1,7 @@
 //! A receipt for one record, which anybody can check without the server.
 
+use std::sync::Arc;
+
 use gate::{Action, Operation, Permit, Target};
 use kernel::Problem;
 
@@ -48,10 +50,21 @@ impl Operation for Prove {
     }
 
     async fn run(self, _permit: Permit<Self>) -> Result<Proven, Problem> {
-        let log = self.room.log;
+        self.room.prove(self.which).await
+    }
+}
+
+impl Audit {
+    /// A record and its receipt, for rooms that hand out receipts of what their own verbs recorded. Everything that was
+    /// recorded before is covered by it.
+    ///
+    /// # Errors
+    /// `NotFound` if there is no such record; `Unavailable` if the log is.
+    pub async fn prove(&self, which: Which) -> Result<Proven, Problem> {
+        let log = Arc::clone(&self.log);
         log.flush().await?;
         blocking(move || {
-            let index = match &self.which {
+            let index = match &which {
                 Which::Index(index) => *index,
                 Which::Entry(entry) => newest_of(&log, entry)?,
             };

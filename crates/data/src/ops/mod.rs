@@ -11,6 +11,7 @@ mod inspect;
 mod list;
 mod open;
 mod put;
+mod query;
 mod read;
 mod run;
 mod run_clean;
@@ -33,7 +34,9 @@ pub use inspect::{CancelInspection, QueueInspection};
 pub use list::{DatasetPage, SearchDatasets};
 pub use open::{OpenVersion, Opened};
 pub use put::{PutFile, Stored};
+pub use query::QueryVersion;
 pub use read::ReadFile;
+pub(crate) use run::file_specs;
 pub use run::{BeginInspection, Ended, RunInspection};
 pub use run_clean::RunCleaning;
 pub use show::{AttestationKey, ShowDataset, ShowManifest, ShowVersion, Shown, VersionPage};
@@ -56,7 +59,7 @@ pub const SEARCH: Action = Action::read("datasets.search");
 pub const GET: Action = Action::read("datasets.get");
 /// Shows what inspections found.
 pub const FINDINGS: Action = Action::read("datasets.findings");
-/// Reads a file.
+/// Reads a file, or asks a query.
 pub const READ: Action = Action::read("datasets.read");
 /// Takes a version out, with all that vouches for it.
 pub const EXPORT: Action = Action::read("datasets.export");

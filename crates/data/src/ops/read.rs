@@ -83,7 +83,7 @@ fn reading_run(reader: &mut Reader<'_>, workspace: &str, run: String) -> Result<
 impl Data {
     /// Keeps that a version was read. The record of the read, which was durable before, is what vouches for it: this is a
     /// projection of it into the graph, so it has no record of its own.
-    async fn observe<O: ?Sized>(
+    pub(super) async fn observe<O: ?Sized>(
         &self,
         permit: &Permit<O>,
         dataset: &str,

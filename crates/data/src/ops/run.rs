@@ -19,6 +19,7 @@ use vault::objects::{ObjectId, StoredObject};
 use super::clean::Removed;
 use crate::inspect::Inspect;
 use crate::provenance::{self, Provenance};
+use crate::queries::{Files, PREVIOUS_TABLE};
 use crate::runner::Watch;
 use crate::store::versions::Learnt;
 use crate::store::{cleanings, files, inspections, sources, versions};
@@ -121,14 +122,18 @@ impl Operation for RunInspection {
         let room = self.room.clone();
         let subject = room.subject(&permit, &self.inspection).await?;
         let objects: Vec<StoredObject> = subject.all_files().map(|(_, object)| object.clone()).collect();
-        let job = room.job(&permit, &subject).await?;
+        let mut job = room.job(&permit, &subject).await?;
         let read = |request: ReadRequest| -> BoxFuture<'_, Result<bytes::Bytes, Problem>> {
             Box::pin(room.bytes(&permit, &objects, request))
         };
         let watch = Arc::clone(&self.watch);
+        let ending = Ending { inspection: self.inspection, runner: self.runner, at: permit.entry().at };
+        match room.sql_answers(&permit, &job, &subject.tables(), &watch).await {
+            Ok(answers) => job.sql = answers,
+            Err(error) => return room.give_up(&permit, ending, &error).await,
+        }
         let news = |progress| watch.hear(progress);
         let inspected = self.inspector.inspect(&job, &read, &news, Box::pin(watch.cancelled())).await;
-        let ending = Ending { inspection: self.inspection, runner: self.runner, at: permit.entry().at };
         match inspected {
             Ok(report) => room.judge(&permit, ending, subject, report).await,
             Err(error) => room.give_up(&permit, ending, &error).await,
@@ -165,6 +170,15 @@ impl OtherFiles {
 }
 
 impl Subject {
+    /// The tables that SQL rules may speak of: the version itself, those it refers to, and the one it is compared with.
+    fn tables(&self) -> Vec<(&str, &Files)> {
+        let others = self.others.iter().filter(|other| !other.apart).map(|other| match other.name.as_str() {
+            "" => (PREVIOUS_TABLE, &other.files),
+            name => (name, &other.files),
+        });
+        std::iter::once((self.version.dataset.as_str(), &self.files)).chain(others).collect()
+    }
+
     /// All files that the worker may read, in the order of their indexes.
     fn all_files(&self) -> impl Iterator<Item = &(String, StoredObject)> {
         self.files.iter().chain(self.others.iter().flat_map(|other| &other.files))
@@ -190,7 +204,7 @@ fn shown_name(version: &Version) -> String {
 }
 
 /// Files as a job names them.
-pub(super) fn file_specs(files: &[(String, StoredObject)]) -> Vec<FileSpec> {
+pub(crate) fn file_specs(files: &[(String, StoredObject)]) -> Vec<FileSpec> {
     let spec = |(path, object): &(String, StoredObject)| FileSpec {
         path: path.clone(),
         size_bytes: object.size_bytes,
@@ -300,7 +314,7 @@ impl Data {
         Ok(all)
     }
 
-    pub(super) async fn bytes<O: ?Sized>(
+    pub(crate) async fn bytes<O: ?Sized>(
         &self,
         permit: &Permit<O>,
         objects: &[StoredObject],

@@ -4,6 +4,7 @@ mod admission;
 mod broken_off;
 mod clean;
 mod provenance;
+mod queries;
 mod read;
 mod support;
 mod versions;

@@ -8,8 +8,8 @@ use bytes::Bytes;
 use futures_util::{StreamExt, stream};
 use gate::{Attempt, BoxFuture, DataState, Operation};
 use inspection::{
-    CleanCount, Finding, FindingKind, InspectionError, InspectionReport, JobSpec, Progress, ReadRequest, Screen, ScreenState,
-    Summary, Taken,
+    CleanCount, Finding, FindingKind, InspectionError, InspectionReport, JobSpec, Progress, QueryJob, QueryReport, ReadRequest,
+    Screen, ScreenState, Summary, Taken,
 };
 use kernel::{FakeClock, Kind, Problem, Secret};
 use parking_lot::Mutex;
@@ -20,7 +20,7 @@ use vault::keys::{KeyFile, Keyring};
 use vault::objects::{Body, Objects};
 
 use crate::ops::*;
-use crate::{CommitWish, Data, DataConfig, Inspect, ReadBytes, Runner, TakeFiles, VerdictPolicy};
+use crate::{CommitWish, Data, DataConfig, Inspect, Query, ReadBytes, Runner, TakeFiles, VerdictPolicy};
 
 /// One engine under test.
 pub(super) struct World {
@@ -29,6 +29,7 @@ pub(super) struct World {
     pub(super) room: Data,
     pub(super) gate: TestGate,
     pub(super) worker: Arc<Double>,
+    pub(super) asked: Arc<Asked>,
 }
 
 /// A stand-in for the worker: it reads every byte that it is given, and finds what a test tells it.
@@ -133,6 +134,35 @@ impl Double {
     }
 }
 
+/// A stand-in for the worker that runs SQL: it reads every byte that it is given, and answers what a test tells it.
+#[derive(Default)]
+pub(super) struct Asked {
+    /// The jobs that it was given.
+    pub(super) jobs: Mutex<Vec<QueryJob>>,
+    /// What it answers; nothing if it dies.
+    pub(super) answer: Mutex<Option<QueryReport>>,
+}
+
+impl Query for Asked {
+    fn query<'a>(
+        &'a self,
+        job: &'a QueryJob,
+        read: &'a ReadBytes<'a>,
+        _progress: &'a (dyn Fn(Progress) + Send + Sync),
+        _cancelled: BoxFuture<'a, ()>,
+    ) -> BoxFuture<'a, Result<QueryReport, InspectionError>> {
+        Box::pin(async move {
+            self.jobs.lock().push(job.clone());
+            for (file, spec) in job.tables.iter().flat_map(|table| &table.files).enumerate() {
+                let length = u32::try_from(spec.size_bytes).unwrap();
+                let bytes = read(ReadRequest { file, offset: 0, length }).await.map_err(InspectionError::Source)?;
+                assert_eq!(kernel::hex(&kernel::sha256(&bytes)), spec.sha256);
+            }
+            self.answer.lock().clone().ok_or_else(|| InspectionError::Failed("a test says so".to_owned()))
+        })
+    }
+}
+
 /// Runs `body` on SQLite, and on PostgreSQL where `STRONGROOM_TEST_POSTGRES` names one.
 pub(super) fn on_both_engines<F: Future<Output = ()>>(body: impl Fn(World) -> F) {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
@@ -153,11 +183,12 @@ impl World {
         let keys = Keyring::open(opened.system.clone(), Arc::new(root), Arc::new(FakeClock::default())).await.unwrap();
         let objects = Objects::local(&folder.path().join("objects"), keys).unwrap();
         let policy = VerdictPolicy::open(None).unwrap();
-        let room = Data::new(opened.db.clone(), opened.system.clone(), objects, config, policy);
+        let asked = Arc::new(Asked::default());
+        let room = Data::new(opened.db.clone(), opened.system.clone(), objects, config, policy, Some(Arc::clone(&asked) as _));
         let gate = testkit::open_gate();
         let (ports, clock) = (opened.ports.clone(), gate.clock.clone());
         gate.set_facts_of(move |target| facts(&ports, &clock, target));
-        let world = Self { folder, opened, room, gate, worker: Arc::default() };
+        let world = Self { folder, opened, room, gate, worker: Arc::default(), asked };
         let sql =
             "INSERT INTO workspace (id, name, created_at, created_by) VALUES ($1, 'default', 0, 'x') ON CONFLICT DO NOTHING";
         world.sql(sql, TEST_WORKSPACE).await;

@@ -9,7 +9,6 @@ use serde::Serialize;
 
 use super::mask;
 use crate::news::News;
-use crate::system;
 
 /// Lines that the page shows.
 const NOTE_COUNT_MAX: usize = 200;
@@ -127,7 +126,7 @@ impl<'a> Draft<'a> {
         for finding in findings.iter().take(FORETASTE_COUNT_MAX) {
             self.news.found(finding);
         }
-        let usage = system::usage();
+        let usage = sandbox::usage();
         self.report.cpu_ms = usage.cpu_ms;
         self.report.memory_peak_bytes = usage.memory_peak_bytes;
         let took_us = i64::try_from(self.started.elapsed().as_micros()).unwrap_or(i64::MAX);

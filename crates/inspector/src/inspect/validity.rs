@@ -1,7 +1,11 @@
 //! Does it hold to its contract?
 
-use contract::{CheckOptions, Checker, Contract, ContractReport, Evidence, RuleReport, Severity as RuleSeverity, Source, Status};
-use inspection::{Example, Finding, JobSpec, RuleView, Screen, Severity, VIEW_COLUMN_COUNT_MAX, catalogue};
+use std::collections::BTreeMap;
+
+use contract::{
+    CheckOptions, Checker, Contract, ContractReport, Evidence, RuleReport, Severity as RuleSeverity, Source, SqlResult, Status,
+};
+use inspection::{Example, Finding, JobSpec, QueryValue, RuleView, Screen, Severity, VIEW_COLUMN_COUNT_MAX, catalogue};
 use profile::Profile;
 use tables::{Format, Table};
 
@@ -86,7 +90,8 @@ pub(super) fn conclude(
         None if job.contract_yaml.is_some() => return,
         None => return propose(profile, job, draft),
     };
-    let mut report = checker.finish_with(&Evidence { profile, sql: None });
+    let answers = sql_results(&checker, job);
+    let mut report = checker.finish_with(&Evidence { profile, sql: Some(&answers) });
     for rule in &mut report.rules {
         if !rule.columns.iter().all(|column| may_show(column, draft.personal_columns.as_ref())) {
             for example in &mut rule.examples {
@@ -104,6 +109,17 @@ pub(super) fn conclude(
     let section = draft.section(Screen::Validity, &report);
     draft.report().contract = section;
     draft.ran(Screen::Validity);
+}
+
+/// What the queries of SQL rules gave: this program runs none, who asks it has them run before.
+fn sql_results(checker: &Checker, job: &JobSpec) -> BTreeMap<String, SqlResult> {
+    let result = |rule: &str| match (job.sql.values.get(rule), &job.sql.fault) {
+        (Some(QueryValue::Value(value)), _) => Some(SqlResult::Value(*value)),
+        (Some(QueryValue::Failed(why)), _) | (None, Some(why)) => Some(SqlResult::Failed(why.clone())),
+        (None, None) => None,
+    };
+    let rules = checker.queries("").into_iter().map(|query| query.rule);
+    rules.filter_map(|rule| result(&rule).map(|result| (rule, result))).collect()
 }
 
 fn findings(report: &ContractReport, draft: &mut Draft<'_>) {
@@ -124,7 +140,8 @@ fn findings(report: &ContractReport, draft: &mut Draft<'_>) {
         };
         let examples =
             rule.examples.iter().map(|example| Example::of(example.row, column, example.value.clone().unwrap_or_default()));
-        let mut finding = Finding::new(kind, format!("{}: {}", rule.rule, rule.message)).severity(severity);
+        let named = rule.description.as_ref().map(|text| format!(" ({text})")).unwrap_or_default();
+        let mut finding = Finding::new(kind, format!("{}{named}: {}", rule.rule, rule.message)).severity(severity);
         finding = finding.columns(rule.columns.iter().cloned()).examples(examples);
         if rule.violations > 0 {
             finding = finding.rows(rule.violations);

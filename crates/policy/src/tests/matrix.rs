@@ -32,7 +32,7 @@ fn place_of(verb: &str) -> TargetKind {
         "audit" => TargetKind::AuditLog,
         "account" | "sessions" => TargetKind::Myself,
         "tokens" if !verb.ends_with("create_for") && !verb.ends_with("revoke_any") => TargetKind::Myself,
-        "grants" | "access" => TargetKind::Workspace,
+        "grants" | "access" | "signers" => TargetKind::Workspace,
         "workspaces" if verb == "workspaces.get" => TargetKind::Workspace,
         _ => TargetKind::Server,
     }

@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 use super::client::{Client, Connection};
 use super::data_commit::{self, Commit};
 use super::data_contract::Contract;
+use super::data_query::Query;
 use super::data_read::{Export, Fetch, Report, Token};
 use super::data_rows::{Clean, TrainedOn};
 use super::output::{done, list, print_list, segment, show};
@@ -48,6 +49,7 @@ const VERSION_FIELDS: [&str; 21] = [
   strongroom data findings churn@latest
   strongroom data waive churn@3 --reason 'labels were checked by hand' --days 30
   strongroom data fetch churn@admitted --to ./churn
+  strongroom data query churn@3 'SELECT plan, COUNT(*) FROM data GROUP BY plan'
   strongroom data token churn@admitted --experiment 7
 
 A version is named NAME@NUMBER, NAME@latest, NAME@admitted, or NAME for the newest. Exit codes: 0 done (with --wait: admitted),
@@ -84,6 +86,8 @@ pub enum Data {
     Refuse(Decide),
     /// Download the files of a version and check them against its manifest.
     Fetch(Fetch),
+    /// Run one SELECT over a version.
+    Query(Query),
     /// Write a version and all that vouches for it into one archive.
     Export(Export),
     /// Make a token that reads one version and writes one experiment, and nothing else.
@@ -261,6 +265,7 @@ impl Data {
             Self::Admit(verb) => verb.run("admit").await,
             Self::Refuse(verb) => verb.run("refuse").await,
             Self::Fetch(verb) => verb.run().await,
+            Self::Query(verb) => verb.run().await,
             Self::Export(verb) => verb.run().await,
             Self::Token(verb) => verb.run().await,
             Self::Source(verb) => verb.run().await,

@@ -5,26 +5,18 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 
-use bytes::Bytes;
 use clap::Args;
-use futures_util::TryStreamExt;
-use http_body_util::{BodyExt, StreamBody};
-use hyper::body::Frame;
 use kernel::Problem;
 use serde_json::{Value, json};
-use tokio::io::AsyncReadExt;
 
 use super::client::{Client, Connection};
 use super::data::{PREFIX, path, wait};
 use super::data_contract;
 use super::output::{segment, show};
+use super::transfer::{collect, encoded, send};
 
 /// How often a waiting command asks how far an inspection is.
 pub(super) const POLL_EVERY: Duration = Duration::from_millis(300);
-/// What is read of a file at once.
-const CHUNK_BYTES: usize = 256 * 1024;
-/// Folders within folders that are looked into.
-const DEPTH_MAX: usize = 32;
 
 /// Options of `data commit`.
 #[derive(Args)]
@@ -137,7 +129,8 @@ impl Commit {
             if !client.json {
                 eprintln!("{}/{} {name}", number + 1, files.len());
             }
-            put(client, &self.name, &id, name, file).await?;
+            let address = format!("{}/files/{}", path(&format!("{}@{id}", self.name)), encoded(name));
+            send(client, &address, file).await?;
         }
         client.post(&format!("{}/commit", path(&format!("{}@{id}", self.name))), &body).await
     }
@@ -189,58 +182,6 @@ async fn open(client: &mut Client, name: &str) -> Result<String, Problem> {
     id.ok_or_else(|| Problem::internal("the server's answer names no version", "no id"))
 }
 
-/// Sends one file as it is read.
-async fn put(client: &mut Client, name: &str, version: &str, file_name: &str, file: &Path) -> Result<(), Problem> {
-    let unreadable = |error: std::io::Error| Problem::invalid(format!("`{}` cannot be read: {error}", file.display()));
-    let opened = tokio::fs::File::open(file).await.map_err(unreadable)?;
-    let size_bytes = opened.metadata().await.map_err(unreadable)?.len();
-    // What is appended meanwhile is not part of it.
-    let chunks = futures_util::stream::try_unfold(opened.take(size_bytes), |mut file| async move {
-        let mut chunk = Vec::with_capacity(CHUNK_BYTES);
-        let count = (&mut file).take(CHUNK_BYTES as u64).read_to_end(&mut chunk).await?;
-        Ok::<_, std::io::Error>((count > 0).then(|| (Bytes::from(chunk), file)))
-    });
-    let body = StreamBody::new(chunks.map_ok(Frame::data));
-    let address = format!("{}/files/{}", path(&format!("{name}@{version}")), encoded(file_name));
-    client.put(&address, body.boxed_unsync(), size_bytes).await.map(|_| ())
-}
-
-/// What must be escaped in a path: all but unreserved characters and the slash (RFC 3986 §2.3). Readers tell formats by the
-/// end of an address, so its dot stays a dot.
-const PATH: &percent_encoding::AsciiSet =
-    &percent_encoding::NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~').remove(b'/');
-
-/// A path in an address.
-pub(super) fn encoded(file: &str) -> String {
-    percent_encoding::utf8_percent_encode(file, PATH).to_string()
-}
-
-/// Files with the paths that they get. A link is not followed: it may lead anywhere.
-fn collect(path: &Path, below: &str, depth: usize, files: &mut Vec<(String, PathBuf)>) -> Result<(), Problem> {
-    let unreadable = |error: std::io::Error| Problem::invalid(format!("`{}` cannot be read: {error}", path.display()));
-    let name = path.file_name().and_then(|name| name.to_str());
-    let name = name.ok_or_else(|| Problem::invalid(format!("`{}` has no name that is UTF-8", path.display())))?;
-    let kind = std::fs::symlink_metadata(path).map_err(unreadable)?;
-    if kind.is_dir() {
-        if depth >= DEPTH_MAX {
-            return Err(Problem::invalid(format!("folders are deeper than {DEPTH_MAX} below what was named")));
-        }
-        // The folder that was named is the root; those below it are part of the path.
-        let inner = if depth == 0 { String::new() } else { format!("{below}{name}/") };
-        let mut entries: Vec<PathBuf> = Vec::new();
-        for entry in std::fs::read_dir(path).map_err(unreadable)? {
-            entries.push(entry.map_err(unreadable)?.path());
-        }
-        entries.sort();
-        return entries.iter().try_for_each(|entry| collect(entry, &inner, depth + 1, files));
-    }
-    if !kind.is_file() && depth > 0 {
-        return Err(Problem::invalid(format!("`{}` is no regular file; links are not followed", path.display())));
-    }
-    files.push((format!("{below}{name}"), path.to_path_buf()));
-    Ok(())
-}
-
 /// `NAME=DATASET@VERSION`.
 fn named_table(text: &str) -> Result<(String, String), String> {
     let (name, version) = text.split_once('=').ok_or("write it as NAME=DATASET@VERSION")?;
@@ -260,26 +201,5 @@ fn read_signature(file: &Path) -> Result<String, Problem> {
     match <[u8; 64]>::try_from(bytes.as_slice()) {
         Ok(raw) => Ok(base64::engine::general_purpose::STANDARD.encode(raw)),
         Err(_) => Ok(String::from_utf8_lossy(&bytes).trim().to_owned()),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_folder_is_the_root_of_its_files() {
-        let folder = tempfile::tempdir().unwrap();
-        std::fs::create_dir_all(folder.path().join("data/train")).unwrap();
-        for file in ["data/b.csv", "data/train/a.csv"] {
-            std::fs::write(folder.path().join(file), b"x").unwrap();
-        }
-        let mut files = Vec::new();
-        collect(&folder.path().join("data"), "", 0, &mut files).unwrap();
-        collect(&folder.path().join("data/b.csv"), "", 0, &mut files).unwrap();
-        let names: Vec<&str> = files.iter().map(|(name, _)| name.as_str()).collect();
-        assert_eq!(names, ["b.csv", "train/a.csv", "b.csv"]);
-        std::os::unix::fs::symlink("/etc/passwd", folder.path().join("data/link")).unwrap();
-        assert!(collect(&folder.path().join("data"), "", 0, &mut files).is_err());
     }
 }

@@ -8,19 +8,23 @@ mod client;
 mod data;
 mod data_commit;
 mod data_contract;
+mod data_query;
 mod data_read;
 mod data_rows;
 mod init;
 mod keys;
 mod lineage;
 mod model;
+mod model_files;
 mod model_gate;
+mod model_signers;
 mod offline;
 mod output;
 mod people;
 mod recover;
 mod serve;
 mod table;
+mod transfer;
 
 use std::process::ExitCode;
 

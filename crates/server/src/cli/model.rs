@@ -12,16 +12,18 @@ use serde_json::{Value, json};
 use super::client::{Client, Connection};
 use super::data::{Plain, print_findings};
 use super::lineage::split;
+use super::model_files::{Export, Submit};
 use super::model_gate::ModelGate;
+use super::model_signers::ModelSigners;
 use super::output::{done, list, pages, segment, show};
 
 pub(super) const PREFIX: &str = "/api/strongroom/v1/models";
 const ALIAS: &str = "/api/2.0/mlflow/registered-models/alias";
 /// Exit code for a version that may not be promoted.
-const NOT_ADMITTED: u8 = 3;
+pub(super) const NOT_ADMITTED: u8 = 3;
 /// How often a waiting command looks.
 const POLL_EVERY: Duration = Duration::from_millis(200);
-const FIELDS: [&str; 12] = [
+pub(super) const FIELDS: [&str; 12] = [
     "model",
     "version",
     "state",
@@ -46,6 +48,8 @@ const FIELDS: [&str; 12] = [
   strongroom model gate set churn churn.gate.yaml --reason 'agreed with the owner'
   strongroom model promote churn/3 --alias champion
   strongroom model rollback churn --alias champion
+  strongroom model submit ./churn-model --name churn --wait
+  strongroom model export churn@champion --to churn
 
 A version is named MODEL/NUMBER, MODEL@ALIAS, or MODEL for the newest. Exit codes: 0 done, 3 not admitted.")]
 pub enum Model {
@@ -74,8 +78,15 @@ pub enum Model {
     Verify(OneVersion),
     /// Point an alias at a version that is admitted.
     Promote(Promote),
+    /// Bring a model's folder in: upload it, register it, have it inspected.
+    Submit(Submit),
+    /// Write an admitted version's files, its signature and its papers to a folder.
+    Export(Export),
     /// Point an alias back at the newest admitted version before the one that it points at.
     Rollback(Rollback),
+    /// Say whose signatures on models count.
+    #[command(subcommand)]
+    Signers(ModelSigners),
 }
 
 /// A version.
@@ -239,13 +250,16 @@ impl Model {
             Self::Gate(verb) => verb.run().await,
             Self::Promote(verb) => verb.run().await,
             Self::Rollback(verb) => verb.run().await,
+            Self::Signers(verb) => verb.run().await,
+            Self::Submit(verb) => return verb.run().await,
+            Self::Export(verb) => verb.run().await,
         }
         .map(|()| ExitCode::SUCCESS)
     }
 }
 
 /// The address of a version.
-fn path(text: &str) -> String {
+pub(super) fn path(text: &str) -> String {
     let (name, version) = split(text);
     format!("{PREFIX}/{}/versions/{}", segment(name), segment(&version))
 }
@@ -316,7 +330,7 @@ impl Inspect {
 }
 
 /// The version, once no inspection of it is on its way.
-async fn wait(client: &mut Client, address: &str) -> Result<Value, Problem> {
+pub(super) async fn wait(client: &mut Client, address: &str) -> Result<Value, Problem> {
     loop {
         let shown = client.get(address).await?;
         let state = shown.pointer("/inspection/state").and_then(Value::as_str).unwrap_or_default();

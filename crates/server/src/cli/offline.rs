@@ -3,8 +3,10 @@
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 
-use attest::evidence::{self, EVIDENCE_BYTES_MAX};
+use attest::evidence::{self, EVIDENCE_BYTES_MAX, LogCheck};
 use attest::policy::{SignerPolicy, TrustedKey};
+use audit::note::VerifierKey;
+use audit::proof::TlogProof;
 use clap::Args;
 use kernel::{Clock, Problem, SystemClock};
 
@@ -17,7 +19,7 @@ const DOES_NOT_HOLD: u8 = 3;
 #[derive(Args)]
 #[command(after_help = "Example:
   strongroom model paper churn/3 --paper evidence.json --to churn-3.json
-  strongroom verify-bundle churn-3.json --key signing-key.pem
+  strongroom verify-bundle churn-3.json --key signing-key.pem --log-key audit.vkey
 
 Exit codes: 0 everything holds, 3 something does not or could not be checked, 2 the file cannot be read.")]
 pub struct VerifyBundle {
@@ -26,6 +28,10 @@ pub struct VerifyBundle {
     /// A public key that you trust (PEM), got from its owner and not from the file; may be repeated.
     #[arg(long = "key", value_name = "PEM", required = true)]
     keys: Vec<PathBuf>,
+    /// A verifier key of the audit log that you trust, or a file with it (the server keeps it as `audit.vkey`): receipts are checked
+    /// by it; may be repeated.
+    #[arg(long = "log-key", value_name = "KEY_OR_FILE")]
+    log_keys: Vec<String>,
     /// Print as JSON.
     #[arg(long)]
     json: bool,
@@ -41,7 +47,10 @@ impl VerifyBundle {
         let refused = |error: attest::AttestError| Problem::invalid(error.to_string());
         let trust = policy.trust(None).map_err(refused)?;
         let bytes = read(&self.file, EVIDENCE_BYTES_MAX as u64)?;
-        let report = evidence::verify(&bytes, &trust, SystemClock.now(), None).map_err(refused)?;
+        let log_keys = self.log_keys.iter().map(|key| log_key(key)).collect::<Result<Vec<_>, _>>()?;
+        let in_the_log = |receipt: &str, record: &[u8]| check_receipt(&log_keys, receipt, record);
+        let log: Option<LogCheck<'_>> = if log_keys.is_empty() { None } else { Some(&in_the_log) };
+        let report = evidence::verify(&bytes, &trust, SystemClock.now(), log).map_err(refused)?;
         if self.json {
             let text = serde_json::to_string(&report).map_err(|e| Problem::internal("the result cannot be written", e))?;
             crate::say!("{text}");
@@ -52,7 +61,29 @@ impl VerifyBundle {
     }
 }
 
-fn read(path: &Path, bytes_max: u64) -> Result<Vec<u8>, Problem> {
+/// A verifier key of a log, or the one in a file.
+fn log_key(text: &str) -> Result<VerifierKey, Problem> {
+    let path = Path::new(text);
+    let text = if path.is_file() { String::from_utf8_lossy(&read(path, 64 * 1024)?).into_owned() } else { text.to_owned() };
+    VerifierKey::parse(text.trim()).map_err(|error| Problem::invalid(format!("this is no verifier key of a log: {error}")))
+}
+
+/// Whether a receipt shows its record in a log that is trusted; says in which, or why not.
+fn check_receipt(keys: &[VerifierKey], receipt: &str, record: &[u8]) -> Result<String, String> {
+    let proof = TlogProof::parse(receipt).map_err(|error| error.to_string())?;
+    let mut why = String::new();
+    for key in keys {
+        match proof.check(record, key) {
+            Ok(checkpoint) => {
+                return Ok(format!("record {} of {} in the log `{}`", proof.index, checkpoint.size, checkpoint.origin));
+            }
+            Err(error) => why = error.to_string(),
+        }
+    }
+    Err(why)
+}
+
+pub(super) fn read(path: &Path, bytes_max: u64) -> Result<Vec<u8>, Problem> {
     let shown = path.display();
     let cannot = |error: std::io::Error| Problem::invalid(format!("`{shown}` cannot be read: {error}"));
     if std::fs::metadata(path).map_err(cannot)?.len() > bytes_max {

@@ -34,4 +34,5 @@ pub(super) const ALL: &[Migration] = &[
     step!("0011_data_cleaning"),
     step!("0012_admission"),
     step!("0014_gates"),
+    step!("0016_signers"),
 ];

@@ -8,12 +8,13 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use data::ops::{
     Admit, AttestationKey, CancelInspection, CleanVersion, Commit, Committed, ContractSet, Decided, Diff, Difference, Document,
-    Export, Exported, Findings, OpenVersion, PutFile, QueueInspection, ReadContract, ReadDocument, ReadFile, Refuse, RowsWish,
-    SearchDatasets, SetContract, ShowDataset, ShowManifest, ShowTrained, ShowVersion, UseVersion, Waive,
+    Export, Exported, Findings, OpenVersion, PutFile, QueryVersion, QueueInspection, ReadContract, ReadDocument, ReadFile,
+    Refuse, RowsWish, SearchDatasets, SetContract, ShowDataset, ShowManifest, ShowTrained, ShowVersion, UseVersion, Waive,
 };
 use data::{CommitWish, Data, DocumentKind, Manifest, OtherVersion, VersionName, Wanted};
 use gate::{Operation, Visitor};
 use http::{HeaderValue, Method, header};
+use inspection::QueryRows;
 use kernel::{Problem, hex};
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -98,6 +99,21 @@ struct WaiverBody {
     until: String,
 }
 
+/// A query, and how many rows are wanted.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct QueryBody {
+    sql: String,
+    #[serde(default = "QueryBody::row_count_default")]
+    rows: u64,
+}
+
+impl QueryBody {
+    const fn row_count_default() -> u64 {
+        1_000
+    }
+}
+
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Nothing {}
@@ -165,6 +181,11 @@ fn version_routes(door: &mut Door, room: &Data) {
 fn file_routes(door: &mut Door, room: &Data) {
     const FILE: &str = "/files/{*path}";
     door.route(Method::GET, &format!("{PREFIX}{VERSION}{FILE}"), bound(room, read), crate::mlflow::artifacts::fetched);
+    door.route(Method::POST, &format!("{PREFIX}{VERSION}/query"), bound(room, ask), |rows: QueryRows| {
+        outbound::json(&json!({
+            "columns": rows.columns, "row_count": rows.row_count, "truncated": rows.truncated, "rows": rows.rows,
+        }))
+    });
     let writer = room.clone();
     let put = move |inbound: &Inbound, bytes: BodyStream| {
         let (dataset, version) = names(inbound);
@@ -258,6 +279,11 @@ fn read(room: Data, inbound: &Inbound) -> Result<ReadFile, Problem> {
     let run = run.or_else(|| inbound.header(RUN_HEADER).map(str::to_owned)).filter(|run| !run.is_empty());
     let wanted = Wanted::parse(inbound.header("range"));
     Ok(ReadFile { room, dataset, version, path: inbound.path("path").to_owned(), wanted, run })
+}
+
+fn ask(room: Data, inbound: &Inbound) -> Result<QueryVersion, Problem> {
+    let ((dataset, version), QueryBody { sql, rows }) = (names(inbound), body(inbound)?);
+    Ok(QueryVersion { room, dataset, version, sql, row_count_max: rows })
 }
 
 impl CommitBody {

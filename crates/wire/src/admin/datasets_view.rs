@@ -162,14 +162,9 @@ pub(super) fn found(found: &Found) -> Value {
 }
 
 pub(super) fn finding(found: &FoundFinding) -> Value {
-    let effect = match found.effect {
-        Effect::Inform => "inform",
-        Effect::Waiver => "waiver",
-        Effect::Refuse => "refuse",
-    };
     let mut value = json!(found.finding);
     if let Some(fields) = value.as_object_mut() {
-        fields.insert("effect".to_owned(), json!(effect));
+        fields.insert("effect".to_owned(), json!(found.effect.word()));
     }
     value
 }

@@ -1,11 +1,12 @@
 //! `/models`: where versions of registered models stand between quarantine and use.
 
 use admission::ops::{
-    Admit, Decided, Document, Findings, Found, GateShown, ListStandings, MakePaper, QueueInspection, ReadDocument, Refuse,
-    SetGate, ShowGate, ShowStanding, Shown, Waive,
+    AddReceipts, Admit, Decided, Document, Findings, Found, GateShown, GetSigners, ListStandings, MadePaper, MakePaper,
+    QueueInspection, ReadDocument, Refuse, SetGate, SetSigners, ShowGate, ShowStanding, Shown, Waive,
 };
-use admission::{Admission, DocumentKind, Gate, Inspection, Paper, Standing};
+use admission::{Admission, DocumentKind, Gate, Inspection, Paper, Signers, SignersSet, Standing};
 use data::Verdict;
+use gate::Operation;
 use http::Method;
 use kernel::{Problem, hex};
 use serde::Deserialize;
@@ -15,7 +16,7 @@ use super::datasets::{document_headers, stream_answer};
 use super::datasets_view::finding;
 use super::shape::{body, list, only, query};
 use super::times::{self, to_text};
-use crate::{Answer, Door, Inbound, outbound};
+use crate::{Answer, Chosen, Door, Inbound, outbound};
 
 const PREFIX: &str = "/api/strongroom/v1/models";
 const VERSION: &str = "/{model}/versions/{version}";
@@ -63,10 +64,29 @@ pub fn routes(door: &mut Door, room: &Admission) {
     let gate = format!("{PREFIX}/{{model}}/gate");
     door.route(Method::GET, &gate, bound(room, show_gate), |shown| outbound::json(&gate_shown(&shown)));
     door.route(Method::POST, &gate, bound(room, set_gate), |gate| outbound::json(&revision(&gate)));
+    let signers = "/api/strongroom/v1/signers";
+    let get = |room, inbound: &Inbound| only(inbound, []).map(|[]| GetSigners { room });
+    door.route(Method::GET, signers, bound(room, get), |set| outbound::json(&signers_value(set.as_ref())));
+    let set = |room, inbound: &Inbound| Ok(SetSigners { room, signers: body::<Signers>(inbound)? });
+    door.route(Method::POST, signers, bound(room, set), |set| outbound::json(&signers_value(Some(&set))));
     door.route(Method::GET, &at(""), bound(room, show), |found| outbound::json(&shown(&found)));
     door.route(Method::GET, &at("/findings"), bound(room, findings), |all| outbound::json(&found(&all)));
     door.route(Method::GET, &at("/documents/{document}"), bound(room, document), document_answer);
-    door.route(Method::GET, &at("/papers/{paper}"), bound(room, paper), |(paper, bytes)| paper_answer(paper, bytes));
+    let papers = room.clone();
+    // Evidence takes a second verb: a receipt of the first one's record can only be had once it is written.
+    door.choice(Method::GET, &at("/papers/{paper}"), &[MakePaper::ACTION, AddReceipts::ACTION], move |inbound| {
+        let ask = paper(papers.clone(), inbound)?;
+        let (room, (name, version)) = (ask.room.clone(), names(inbound));
+        Ok(Chosen::verbs(move |visitor| {
+            Box::pin(async move {
+                let made = visitor.call(ask).await?;
+                if made.paper != Paper::Evidence {
+                    return paper_answer(made);
+                }
+                paper_answer(visitor.call(AddReceipts { room, name, version, made }).await?)
+            })
+        }))
+    });
     door.route(Method::POST, &at("/inspect"), bound(room, inspect), |queued| outbound::json(&inspection(&queued)));
     door.route(Method::POST, &at("/waive"), bound(room, waive), |done| decided_answer(&done));
     door.route(Method::POST, &at("/admit"), bound(room, admit), |done| decided_answer(&done));
@@ -161,6 +181,16 @@ fn gate_shown(shown: &GateShown) -> Value {
     value
 }
 
+fn signers_value(set: Option<&SignersSet>) -> Value {
+    json!({
+        "number": set.map_or(0, |set| set.number),
+        "signers": set.map(|set| &set.signers).unwrap_or(&Signers::default()),
+        "sha256": set.map(|set| hex(&set.sha256)),
+        "set_at": set.map(|set| to_text(set.set_at)),
+        "set_by": set.map(|set| &set.set_by),
+    })
+}
+
 fn standing(standing: &Standing) -> Value {
     json!({
         "model": standing.name,
@@ -223,7 +253,7 @@ fn decided_answer(done: &Decided) -> Result<Answer, Problem> {
     }))
 }
 
-fn paper_answer(paper: Paper, bytes: Vec<u8>) -> Result<Answer, Problem> {
+fn paper_answer(MadePaper { paper, bytes, .. }: MadePaper) -> Result<Answer, Problem> {
     let (sha256, size_bytes) = (kernel::sha256(&bytes), bytes.len() as u64);
     let body: data::Body = Box::pin(futures_util::stream::iter([Ok(bytes::Bytes::from(bytes))]));
     let mut answer = stream_answer(body, size_bytes, paper.media_type());

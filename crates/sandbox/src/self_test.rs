@@ -8,18 +8,19 @@ use std::process::{Command, ExitCode};
 
 use inspection::{ProcessLimits, limit_this_process};
 
-use crate::{sandbox, system};
+use crate::{locks, system};
 
 /// Attempts after both locks, and after Landlock alone (`paths-…`).
-pub(crate) fn run(what: &str) -> ExitCode {
+#[must_use]
+pub fn run(what: &str) -> ExitCode {
     let limits = ProcessLimits { cpu_seconds_max: 60, memory_bytes_max: 1 << 30 };
     if let Err(error) = limit_this_process(limits, false) {
         eprintln!("limits: {error}");
         return ExitCode::from(2);
     }
     let (locked, attempt) = match what.strip_prefix("paths-") {
-        Some(attempt) => (sandbox::lock_paths().map(drop), attempt),
-        None => (sandbox::confine(false).map(drop), what),
+        Some(attempt) => (locks::lock_paths().map(drop), attempt),
+        None => (locks::confine(false).map(drop), what),
     };
     if let Err(error) = locked {
         eprintln!("{error}");
@@ -28,7 +29,7 @@ pub(crate) fn run(what: &str) -> ExitCode {
     let worked = match attempt {
         "nothing" => return ExitCode::SUCCESS,
         "open" => File::open("/etc/passwd").is_ok(),
-        "create" => File::create("/tmp/strongroom-inspect-self-test").is_ok(),
+        "create" => File::create("/tmp/strongroom-self-test").is_ok(),
         "list" => std::fs::read_dir("/").is_ok(),
         "connect" => {
             TcpStream::connect(("127.0.0.1", 9)).is_err_and(|error| error.kind() != std::io::ErrorKind::PermissionDenied)

@@ -7,11 +7,8 @@ use std::sync::mpsc::{SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use inspection::Finding;
 use inspection::frame::{self, FrameError, FromWorker, HEAD_BYTES, ProgressFrame, READ_BYTES_MAX, ToWorker};
 use tables::ReadAt;
-
-use crate::news::News;
 
 /// How often the server hears from a worker that computes.
 const HEARTBEAT: Duration = Duration::from_secs(5);
@@ -21,7 +18,7 @@ const PROGRESS_PAUSE: Duration = Duration::from_millis(200);
 const SERVER_GONE: i32 = 3;
 
 /// Both pipes.
-pub(crate) struct Pipe {
+pub struct Pipe {
     waiting: Mutex<HashMap<u32, SyncSender<Option<Vec<u8>>>>>,
     next_id: AtomicU32,
     progress: Mutex<(ProgressFrame, Option<Instant>)>,
@@ -29,7 +26,10 @@ pub(crate) struct Pipe {
 
 impl Pipe {
     /// The pipes, with a thread that listens and one that keeps the server sure that this process lives.
-    pub(crate) fn start() -> io::Result<Arc<Self>> {
+    ///
+    /// # Errors
+    /// If threads cannot be made.
+    pub fn start() -> io::Result<Arc<Self>> {
         let start = ProgressFrame { stage: "start".to_owned(), done: 0, of: None };
         let pipe = Arc::new(Self { waiting: Mutex::default(), next_id: AtomicU32::new(0), progress: Mutex::new((start, None)) });
         let listener = Arc::clone(&pipe);
@@ -46,7 +46,8 @@ impl Pipe {
     }
 
     /// Bytes of one file of the job.
-    pub(crate) fn file(self: &Arc<Self>, index: u32, size_bytes: u64) -> RemoteFile {
+    #[must_use]
+    pub fn file(self: &Arc<Self>, index: u32, size_bytes: u64) -> RemoteFile {
         RemoteFile { pipe: Arc::clone(self), index, size_bytes }
     }
 
@@ -56,7 +57,7 @@ impl Pipe {
             let (id, answer) = match hear() {
                 Ok(ToWorker::Bytes { id, data }) => (id, Some(data)),
                 Ok(ToWorker::Refused { id }) => (id, None),
-                Ok(ToWorker::Job(_)) | Err(_) => std::process::exit(SERVER_GONE),
+                Ok(ToWorker::Job(_) | ToWorker::Query(_)) | Err(_) => std::process::exit(SERVER_GONE),
             };
             match locked(&self.waiting).remove(&id) {
                 Some(waiter) => waiter.send(answer).ok(),
@@ -73,10 +74,9 @@ impl Pipe {
         let answer = receiver.recv().map_err(io::Error::other)?;
         answer.ok_or_else(|| io::Error::other("the server cannot read the file"))
     }
-}
 
-impl News for Pipe {
-    fn progress(&self, stage: &str, done: u64, of: Option<u64>) {
+    /// Work has come so far: rows or steps, of how many.
+    pub fn progress(&self, stage: &str, done: u64, of: Option<u64>) {
         let frame = ProgressFrame { stage: stage.to_owned(), done, of };
         let mut last = locked(&self.progress);
         let new_stage = last.0.stage != frame.stage;
@@ -87,14 +87,10 @@ impl News for Pipe {
             say(&FromWorker::Progress(frame)).ok();
         }
     }
-
-    fn found(&self, finding: &Finding) {
-        say(&FromWorker::Finding(Box::new(finding.clone()))).ok();
-    }
 }
 
 /// A file that the server reads for us.
-pub(crate) struct RemoteFile {
+pub struct RemoteFile {
     pipe: Arc<Pipe>,
     index: u32,
     size_bytes: u64,
@@ -124,8 +120,11 @@ impl ReadAt for RemoteFile {
     }
 }
 
-/// Sends a frame, whole, whichever thread sends another.
-pub(crate) fn say(frame: &FromWorker) -> Result<(), FrameError> {
+/// Sends a frame, whole, whichever thread sends another. Where nobody takes it, this process ends.
+///
+/// # Errors
+/// If the frame is longer than its kind may be.
+pub fn say(frame: &FromWorker) -> Result<(), FrameError> {
     let bytes = frame.encode()?;
     let mut stdout = io::stdout().lock();
     let sent = stdout.write_all(&bytes).and_then(|()| stdout.flush());
@@ -136,7 +135,10 @@ pub(crate) fn say(frame: &FromWorker) -> Result<(), FrameError> {
 }
 
 /// Waits for a frame.
-pub(crate) fn hear() -> Result<ToWorker, Box<dyn std::error::Error>> {
+///
+/// # Errors
+/// If it ends early, or is none.
+pub fn hear() -> Result<ToWorker, Box<dyn std::error::Error>> {
     let mut stdin = io::stdin().lock();
     let mut bytes = [0; HEAD_BYTES];
     stdin.read_exact(&mut bytes)?;

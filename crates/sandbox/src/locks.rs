@@ -24,7 +24,7 @@ const SET_VMA: u64 = 0x5356_4d41;
 ///
 /// # Errors
 /// What is not in force, unless `allow_insecure` lets the process go on without; then the confinement says it.
-pub(crate) fn confine(allow_insecure: bool) -> Result<Confinement, String> {
+pub fn confine(allow_insecure: bool) -> Result<Confinement, String> {
     let mut confinement = Confinement { rlimits: system::is_limited(), ..Confinement::default() };
     let mut missing = Vec::new();
     match system::hide_memory() {

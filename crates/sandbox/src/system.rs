@@ -23,7 +23,7 @@ pub(crate) fn is_limited() -> bool {
 
 /// Raises the number of descriptors to what is allowed, for folders of many files.
 #[expect(unsafe_code, reason = "getrlimit and setrlimit have no safe wrapper in std; the struct outlives both calls")]
-pub(crate) fn allow_many_files() {
+pub fn allow_many_files() {
     let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
     // SAFETY: `limit` lives for both calls; the first fills it, the second reads it.
     unsafe {
@@ -36,7 +36,7 @@ pub(crate) fn allow_many_files() {
 
 /// What this process has used so far.
 #[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Usage {
+pub struct Usage {
     /// Processor time of all threads.
     pub cpu_ms: u64,
     /// The most memory that was resident.
@@ -44,8 +44,9 @@ pub(crate) struct Usage {
 }
 
 /// What this process has used so far.
+#[must_use]
 #[expect(unsafe_code, reason = "getrusage has no safe wrapper in std; it fills a struct that outlives the call")]
-pub(crate) fn usage() -> Usage {
+pub fn usage() -> Usage {
     // SAFETY: `rusage` is plain numbers, for which zero is a value; the call fills it while it lives.
     let usage = unsafe {
         let mut usage: libc::rusage = std::mem::zeroed();

@@ -1,0 +1,117 @@
+//! Signatures that others put on a model before it came here: whose count, and what they say of its files.
+//!
+//! A signature lies among the files as `model.sig` (OpenSSF Model Signing). It is checked against the digests that were taken
+//! while the files were stored, so no file is read again. It is not the server's own counter-signature, which is a paper.
+//!
+//! INVARIANT: a signature that is there and does not hold is never taken for none. Held by `tests::signatures`.
+
+use std::collections::BTreeSet;
+
+use attest::oms::{self, Coverage, FileDigest, FileList, SIGNATURE_NAME};
+use attest::policy::{SignedBy, SignerPolicy, Trust, TrustedAuthority, TrustedIdentity, TrustedKey};
+use inspection::{Finding, catalogue};
+use kernel::{Micros, Problem};
+use serde::{Deserialize, Serialize};
+
+/// Whose signatures count in a workspace. Unless it is set nobody's does, and none is needed.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Signers {
+    /// Whether a version without a signature that counts is refused.
+    pub required: bool,
+    /// Keys.
+    pub keys: Vec<TrustedKey>,
+    /// Roots of certificates.
+    pub authorities: Vec<TrustedAuthority>,
+    /// Who may sign by Sigstore; needs `sigstore_root`.
+    pub identities: Vec<TrustedIdentity>,
+    /// SHA-256, in hex, of keys (of their DER) and certificates that no longer count.
+    pub revoked: BTreeSet<String>,
+    /// Sigstore's `trusted_root.json`, by which keyless signatures are checked without asking anybody.
+    pub sigstore_root: Option<String>,
+}
+
+/// Signers as they were set.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SignersSet {
+    /// Which change of the workspace's signers it is, from 1.
+    pub number: i64,
+    /// Whose signatures count.
+    pub signers: Signers,
+    /// SHA-256 of the document.
+    pub sha256: [u8; 32],
+    /// When.
+    pub set_at: Micros,
+    /// By whom.
+    pub set_by: String,
+}
+
+impl Signers {
+    /// Ready to verify with.
+    ///
+    /// # Errors
+    /// `Invalid` for a key, certificate or root that cannot be read, and for signers that could never sign.
+    pub fn trust(&self) -> Result<Trust, Problem> {
+        let Self { required, keys, authorities, identities, revoked, sigstore_root } = self.clone();
+        if identities.is_empty() != sigstore_root.is_none() {
+            return Err(Problem::invalid("`identities` and `sigstore_root` (Sigstore's trusted_root.json) go together"));
+        }
+        if required && keys.is_empty() && authorities.is_empty() && identities.is_empty() {
+            return Err(Problem::invalid("a signature is required, but nobody's counts: name keys, authorities or identities"));
+        }
+        let policy = SignerPolicy { keys, authorities, identities, revoked };
+        policy.trust(sigstore_root.as_deref()).map_err(|error| Problem::invalid(error.to_string()))
+    }
+}
+
+/// What a report says of a version's signature.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub(crate) struct Signature {
+    /// Whether the workspace asks for one.
+    required: bool,
+    /// Which change of the workspace's signers it was checked by; none if they were never set.
+    signers: Option<i64>,
+    /// `none`, `holds`, `unsure` (nobody's signature counts here, so it was not checked) or `refused`.
+    state: &'static str,
+    /// Who signed.
+    signer: Option<SignedBy>,
+    /// Why it does not hold.
+    why: Option<String>,
+}
+
+impl Signature {
+    /// Checks `bundle`, the bytes of `model.sig`, against the files that lie beside it.
+    pub(crate) fn check(bundle: Option<&[u8]>, files: &[FileDigest], set: Option<&SignersSet>, at: Micros) -> Self {
+        let required = set.is_some_and(|set| set.signers.required);
+        let found = |state, signer, why| Self { required, signers: set.map(|set| set.number), state, signer, why };
+        let Some(bundle) = bundle else { return found("none", None, None) };
+        let Some(set) = set else {
+            let why = "the workspace has no signers; set them with `strongroom model signers set`";
+            return found("unsure", None, Some(why.to_owned()));
+        };
+        let beside: Vec<FileDigest> = files.iter().filter(|file| file.path != SIGNATURE_NAME).cloned().collect();
+        let verified = set.signers.trust().map_err(|problem| problem.message().to_owned()).and_then(|trust| {
+            oms::verify(bundle, &trust, at, &FileList(&beside), Coverage::Whole, None).map_err(|error| error.to_string())
+        });
+        match verified {
+            Ok(verified) => found("holds", Some(verified.signer), None),
+            Err(why) => found("refused", None, Some(why)),
+        }
+    }
+
+    /// What a policy can weigh.
+    pub(crate) fn finding(&self) -> Option<Finding> {
+        let why = || self.why.clone().unwrap_or_default();
+        match (self.state, self.required) {
+            ("holds", _) => None,
+            ("refused", _) => Some(Finding::new(&catalogue::SIGNATURE_INVALID, why())),
+            ("none", true) => {
+                Some(Finding::new(&catalogue::SIGNATURE_MISSING, format!("there is no `{SIGNATURE_NAME}` beside its files")))
+            }
+            ("none", false) => {
+                Some(Finding::new(&catalogue::UNSIGNED, format!("there is no `{SIGNATURE_NAME}` beside its files")))
+            }
+            _ => Some(Finding::new(&catalogue::SIGNER_UNKNOWN, why())),
+        }
+    }
+}
