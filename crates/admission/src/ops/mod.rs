@@ -3,6 +3,7 @@
 mod decide;
 mod gate_file;
 mod inspect;
+mod news;
 mod paper;
 mod run;
 mod show;

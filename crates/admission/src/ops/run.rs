@@ -4,7 +4,6 @@
 //! before it leaves the version in quarantine, and the inspection to be taken up again.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 
 use artifacts::{Manifest, StoredFile, files_below};
 use attest::Signer;
@@ -14,18 +13,17 @@ use data::{Decision, DecisionKind, FoundFinding, INSPECTOR, Inspect, InspectionS
 use futures_util::{StreamExt, stream};
 use gate::{Action, BoxFuture, DataState, Operation, Outcome, Permit, Target};
 use inspection::{
-    FileSpec, Finding, InspectionError, InspectionReport, JobLimits, JobSpec, Progress, ReadRequest, Resource, Screen,
-    ScreenState, Section, SubjectKind, catalogue,
+    FileSpec, Finding, InspectionError, InspectionReport, JobLimits, JobSpec, ReadRequest, Resource, Screen, ScreenState,
+    Section, SubjectKind, catalogue,
 };
 use kernel::{Kind, Micros, Problem, hex, sha256};
 use lineage::Origin;
 use lineage::record::{self, Scene};
-use parking_lot::Mutex;
-use tokio::sync::Notify;
 use vault::db::{Reader, Writer};
 use vault::objects::{ObjectId, StoredObject};
 
-use crate::limits::{DOCUMENT_BYTES_MAX, PROGRESS_EVERY, SIGNATURE_BYTES_MAX};
+use super::news::{News, note};
+use crate::limits::{DOCUMENT_BYTES_MAX, SIGNATURE_BYTES_MAX};
 use crate::signers::Signature;
 use crate::store::{documents, inspections, signers, standings};
 use crate::trial::{self, Prepared, Readable};
@@ -133,48 +131,6 @@ impl Operation for RunInspection {
         match inspected {
             Ok(report) => room.judge(&permit, ending, (under_look, prepared), report).await,
             Err(error) => room.give_up(&permit, ending, &error).await,
-        }
-    }
-}
-
-/// How far a running inspection is, and whether it is to stop.
-#[derive(Default)]
-struct News {
-    stage: Mutex<String>,
-    stop: AtomicBool,
-    stopped: Notify,
-}
-
-impl News {
-    fn hear(&self, progress: Progress) {
-        if let Progress::Stage { stage, .. } = progress {
-            *self.stage.lock() = stage;
-        }
-    }
-
-    async fn cancelled(&self) {
-        loop {
-            let stopped = self.stopped.notified();
-            if self.stop.load(Ordering::SeqCst) {
-                return;
-            }
-            stopped.await;
-        }
-    }
-}
-
-/// Writes the progress down now and then; learns whether somebody wants it to stop. Never ends by itself.
-async fn note(room: &Admission, inspection_id: &str, news: &News) {
-    loop {
-        tokio::time::sleep(PROGRESS_EVERY).await;
-        let (id, stage) = (inspection_id.to_owned(), news.stage.lock().clone());
-        match room.0.system.write(move |writer| Ok(inspections::progress(writer, &id, &stage)?)).await {
-            Ok(true) => {
-                news.stop.store(true, Ordering::SeqCst);
-                news.stopped.notify_waiters();
-            }
-            Ok(false) => {}
-            Err(problem) => tracing::warn!(%problem, "an inspection's progress could not be written down"),
         }
     }
 }

@@ -1,5 +1,6 @@
 //! Regression gates: whether a candidate may take its champion's place, rule by rule, in numbers and in words.
 
+mod costs;
 mod judge;
 mod paired;
 mod report;

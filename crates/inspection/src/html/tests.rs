@@ -102,6 +102,7 @@ fn report(name: &str) -> InspectionReport {
         origin: None,
         gates: None,
         attacks: None,
+        signature: None,
     };
     report.add_findings([finding]);
     report
