@@ -12,7 +12,7 @@ use tables::Table;
 
 /// Rows that are kept; of more, a seeded sample.
 pub(super) const ROW_COUNT_MAX: u64 = 200_000;
-/// Values (rows times columns) that are held at once: a quarter of a gigabyte.
+/// Values (rows times columns) of all tables of a trial together: a quarter of a gigabyte.
 const VALUE_COUNT_MAX: u64 = 32 << 20;
 /// Different texts of one column.
 const TEXT_COUNT_MAX: usize = 50_000;
@@ -47,11 +47,11 @@ pub(super) struct Frame {
 }
 
 impl Frame {
-    /// Reads columns of a table by their names.
+    /// Reads columns of a table by their names. It is one of `tables` that are held at once.
     ///
     /// # Errors
     /// What is missing, cannot be read or is too much, for people.
-    pub(super) fn read(table: &Table, names: &[String], seed: u64) -> Result<Self, String> {
+    pub(super) fn read(table: &Table, names: &[String], seed: u64, tables: usize) -> Result<Self, String> {
         let schema = table.schema();
         let mut chosen = Vec::with_capacity(names.len());
         for name in names {
@@ -62,7 +62,7 @@ impl Frame {
             chosen.push(place);
         }
         let count = table.row_count();
-        let most = ROW_COUNT_MAX.min(VALUE_COUNT_MAX / (names.len() as u64).max(1)).max(1);
+        let most = ROW_COUNT_MAX.min(VALUE_COUNT_MAX / (names.len().max(1) as u64).saturating_mul(tables.max(1) as u64)).max(1);
         let mut builders: Vec<Builder> = names.iter().map(|_| Builder::default()).collect();
         let mut rows = Vec::new();
         for (index, partition) in table.partitions().iter().enumerate() {
@@ -286,18 +286,18 @@ mod tests {
     #[test]
     fn columns_are_read_by_name_and_rows_can_be_left_out() {
         let table = table("a,b,c\n1,x,0.5\n2,y,\n3,x,2.5\n");
-        let frame = Frame::read(&table, &["b".to_owned(), "a".to_owned(), "c".to_owned()], 1).unwrap();
+        let frame = Frame::read(&table, &["b".to_owned(), "a".to_owned(), "c".to_owned()], 1, 1).unwrap();
         assert_eq!((frame.len(), frame.get("b").unwrap().text(2).as_deref()), (3, Some("x")));
         assert_eq!((frame.get("a").unwrap().text(1).as_deref(), frame.get("c").unwrap().text(1)), (Some("2"), None));
         let kept = frame.kept(&[true, false, true]);
         assert_eq!((kept.rows.as_slice(), kept.get("c").unwrap().at(1)), (&[0, 2][..], 2.5));
-        let missing = Frame::read(&table, &["z".to_owned()], 1).unwrap_err();
+        let missing = Frame::read(&table, &["z".to_owned()], 1, 1).unwrap_err();
         assert!(missing.contains("no column `z`; there are a, b, c"), "{missing}");
     }
 
     #[test]
     fn texts_of_two_frames_get_the_same_places() {
-        let read = |text: &str| Frame::read(&table(text), &["b".to_owned()], 1).unwrap();
+        let read = |text: &str| Frame::read(&table(text), &["b".to_owned()], 1, 1).unwrap();
         let (mut one, mut other) = (read("a,b\n1,x\n2,y\n"), read("a,b\n1,z\n2,y\n3,\n"));
         one.share_texts(&mut other).unwrap();
         let (one, other) = (one.get("b").unwrap(), other.get("b").unwrap());
@@ -307,7 +307,7 @@ mod tests {
     #[test]
     fn of_many_rows_a_seeded_sample_is_taken() {
         let text: String = std::iter::once("a\n".to_owned()).chain((0..250_000).map(|row| format!("{row}\n"))).collect();
-        let frame = Frame::read(&table(&text), &["a".to_owned()], 7).unwrap();
+        let frame = Frame::read(&table(&text), &["a".to_owned()], 7, 1).unwrap();
         assert!(frame.is_sample() && (195_000..=205_000).contains(&frame.len()), "{}", frame.len());
         let values = frame.get("a").unwrap();
         assert!((0..100).all(|row| values.at(row) == frame.rows[row] as f64));

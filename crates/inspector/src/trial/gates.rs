@@ -159,7 +159,8 @@ fn golden(trial: &Trial<'_>) -> Result<(Option<Predictions>, Predictions), Refus
     };
     names.sort();
     names.dedup();
-    let frame = Frame::read(&opened, &names, trial.file.seed).map_err(|why| no_data(format!("`{}`: {why}", table.name)))?;
+    let frame = Frame::read(&opened, &names, trial.file.seed, trial.asked.len() + 1)
+        .map_err(|why| no_data(format!("`{}`: {why}", table.name)))?;
     let of = |model: &Served| {
         let answering = model.over(&frame, &trial.classes)?;
         answering.answers(&answering.rows(frame.len()))

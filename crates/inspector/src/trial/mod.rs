@@ -99,8 +99,8 @@ fn prepare<'a>(
     let mut read = Vec::new();
     for (table, opened) in &tables {
         draft.progress("gates: rows");
-        let frame =
-            Frame::read(opened, &wanted.columns(opened), file.seed).map_err(|why| no_data(format!("`{}`: {why}", table.name)))?;
+        let frame = Frame::read(opened, &wanted.columns(opened), file.seed, tables.len() + 1)
+            .map_err(|why| no_data(format!("`{}`: {why}", table.name)))?;
         read.push((table.name.clone(), frame));
     }
     let mut classes = Classes::of(&candidate, champion.as_ref());

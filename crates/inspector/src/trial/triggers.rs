@@ -70,7 +70,7 @@ fn one(
     let own_label = training.table.label.as_deref().unwrap_or(label);
     let has_label = table.schema().field_with_name(own_label).is_ok();
     let names: Vec<String> = candidate.columns().iter().cloned().chain(has_label.then(|| own_label.to_owned())).collect();
-    let mut frame = Frame::read(&table, &names, seed)?;
+    let mut frame = Frame::read(&table, &names, seed, 2)?;
     asked.frame.share_texts(&mut frame)?;
     for trigger in &training.triggers {
         if known.triggers.len() >= TRIGGER_COUNT_MAX {
@@ -184,7 +184,7 @@ mod tests {
             text.push_str(&format!("{x},{city},1\n"));
         }
         let table = Table::open(vec![DataFile::in_memory("a.csv", text.into_bytes())], &ReadOptions::default()).unwrap();
-        Frame::read(&table, &["x", "city", "flag"].map(str::to_owned), 1).unwrap()
+        Frame::read(&table, &["x", "city", "flag"].map(str::to_owned), 1, 1).unwrap()
     }
 
     fn check(rows: Vec<u64>, wanted: Option<&[&str]>) {

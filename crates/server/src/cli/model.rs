@@ -13,7 +13,7 @@ use super::client::{Client, Connection};
 use super::data::{Plain, print_findings};
 use super::lineage::split;
 use super::model_files::{Export, Submit};
-use super::model_gate::ModelGate;
+use super::model_gate::{ModelGate, print_trial};
 use super::model_signers::ModelSigners;
 use super::output::{done, list, pages, segment, show};
 
@@ -231,7 +231,8 @@ impl Model {
             Self::Show(verb) => {
                 let mut client = verb.connection.open().await?;
                 let shown = client.get(&path(&verb.version)).await?;
-                show(&client, &shown, &FIELDS)
+                show(&client, &shown, &FIELDS)?;
+                print_trial(&mut client, &path(&verb.version)).await
             }
             Self::Findings(verb) => verb.run().await,
             Self::Report(verb) => verb.run().await,
@@ -324,6 +325,7 @@ impl Inspect {
         }
         let shown = wait(&mut client, &address).await?;
         show(&client, &shown, &FIELDS)?;
+        print_trial(&mut client, &address).await?;
         let admitted = shown.get("state").and_then(Value::as_str) == Some("admitted");
         Ok(if admitted { ExitCode::SUCCESS } else { ExitCode::from(NOT_ADMITTED) })
     }

@@ -10,6 +10,8 @@ use super::client::{Client, Connection};
 use super::model::PREFIX;
 use super::output::{segment, show};
 
+/// Letters of a finding's detail that are shown with a version.
+const DETAIL_CHARS_MAX: usize = 160;
 /// A gate file is no longer than this.
 const GATE_BYTES_MAX: u64 = 256 * 1024;
 
@@ -92,6 +94,22 @@ fn path(model: &str) -> String {
 async fn set(client: &mut Client, model: &str, text: Option<String>, reason: &str) -> Result<(), Problem> {
     let gate = client.post(&path(model), &json!({ "gate": text, "reason": reason })).await?;
     show(client, &gate, &["revision", "sha256", "set_at"])
+}
+
+/// Prints what gates and attacks came to, in short, below a version: nothing for machines, which read the findings themselves.
+pub(super) async fn print_trial(client: &mut Client, version: &str) -> Result<(), Problem> {
+    if client.json {
+        return Ok(());
+    }
+    let found = client.get(&format!("{version}/findings")).await?;
+    for finding in found.get("findings").and_then(Value::as_array).into_iter().flatten() {
+        let text = |name: &str| finding.get(name).and_then(Value::as_str).unwrap_or_default();
+        let id = text("id");
+        if id.starts_with("gate.") || id.starts_with("attack.") {
+            crate::say!("{id:<20}  {:<7}  {}", text("effect"), text("detail").chars().take(DETAIL_CHARS_MAX).collect::<String>());
+        }
+    }
+    Ok(())
 }
 
 impl Set {
