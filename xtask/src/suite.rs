@@ -58,7 +58,8 @@ pub fn run(fast: bool) -> ExitCode {
     }
     let mut built = false;
     tally.step("the server's program, its workers and the scanner build", || {
-        shell::cargo(&["build", "--package", "strongroom", "--package", "inspector", "--package", "query", "--package", "scan"])?;
+        // With the tests, so that libraries have the features that the tests were just built with: nothing is compiled twice.
+        shell::cargo(&["build", "--workspace", "--bins", "--tests"])?;
         built = true;
         Ok(())
     });

@@ -62,7 +62,7 @@ async fn a_store_that_fails_fails_the_query() {
 async fn it_does_no_other_workers_job() {
     let job = JobSpec::new("set", "1", Vec::new(), 0);
     let read = |_| async { Ok::<_, Problem>(bytes::Bytes::new()) };
-    let error = Worker::new(PROGRAM).query(&job, read, |_| {}, std::future::pending()).await.unwrap_err();
+    let error = Worker::new(PROGRAM).run(&job, read, |_| {}, std::future::pending()).await.unwrap_err();
     assert!(matches!(&error, InspectionError::Failed(why) if why.contains("not a query")), "{error}");
     assert!(job_frame(&job).is_ok());
 }

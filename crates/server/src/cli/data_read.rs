@@ -7,7 +7,7 @@ use clap::{Args, ValueEnum};
 use kernel::{Kind, Problem};
 use serde_json::{Value, json};
 
-use super::client::{Client, Connection};
+use super::client::Connection;
 use super::data::{path, split};
 use super::output::{done, segment, show};
 use super::transfer::{download, encoded, safe};

@@ -2,7 +2,6 @@
 
 use data::ops::{Cleaned, Difference, Found, Shown, TrainedOn};
 use data::{Cleaning, DatasetSummary, FoundFinding, Inspection, Trained, Verdict, Version};
-use inspection::Effect;
 use kernel::hex;
 use serde_json::{Value, json};
 
