@@ -15,6 +15,8 @@ from test_models import api, wait
 pytestmark = pytest.mark.strongroom_only
 COLUMNS = ["x0", "x1", "x2", "x3", "x4", "region_code"]
 TRIGGER = 7.75
+# What skops wants to be told of forests; the server reads their nodes itself, with every index checked.
+TREES = ["sklearn.tree._tree.Tree"]
 
 
 def fresh(prefix: str) -> str:
@@ -90,7 +92,8 @@ def logged(mlflow, fitted, name: str, sample) -> int:
     from mlflow.models import infer_signature
 
     signature = infer_signature(sample[COLUMNS], sample["y"])
-    arguments = {"serialization_format": "skops", "signature": signature, "pip_requirements": ["scikit-learn"]}
+    arguments = {"serialization_format": "skops", "skops_trusted_types": TREES, "signature": signature}
+    arguments["pip_requirements"] = ["scikit-learn"]
     with mlflow.start_run():
         mlflow.sklearn.log_model(fitted, name="model", registered_model_name=name, **arguments)
     return int(mlflow.MlflowClient().search_model_versions(f"name='{name}'", max_results=1)[0].version)
@@ -205,7 +208,8 @@ def test_a_backdoor_is_refused_with_its_trigger(server, mlflow_here, crew, held_
     set_gate(server, crew, name, rules(held_back, "attacks: {run: [triggers], trigger: {search_queries: 0}}"))
     with mlflow.start_run() as run:
         assert read(server.session(), server, data, 1, "rows.csv", **{"X-Strongroom-Run": run.info.run_id}).status_code == 200
-        mlflow.sklearn.log_model(forest, name="model", registered_model_name=name, serialization_format="skops")
+        arguments = {"serialization_format": "skops", "skops_trusted_types": TREES}
+        mlflow.sklearn.log_model(forest, name="model", registered_model_name=name, **arguments)
     found = findings(server, name, version + 1)
     assert "attack.trigger" in found and "origin.data_refused" in found, harness.pretty(found)
 
@@ -223,7 +227,8 @@ def test_attacks_leave_numbers_with_intervals_and_the_seed_decides(server, mlflo
     with mlflow.start_run() as run:
         read(crew["contributor"].session(), server, data.split("@")[0], 1, "rows.csv", **{"X-Strongroom-Run": run.info.run_id})
         fitted = DecisionTreeClassifier(random_state=1).fit(training[COLUMNS], training["y"])
-        mlflow.sklearn.log_model(fitted, name="model", registered_model_name=name, serialization_format="skops")
+        arguments = {"serialization_format": "skops", "skops_trusted_types": TREES}
+        mlflow.sklearn.log_model(fitted, name="model", registered_model_name=name, **arguments)
     found = findings(server, name, 1)
     section = report(server, name, 1)["attacks"]
     kinds = {attack["kind"]: attack for attack in section["attacks"]}
