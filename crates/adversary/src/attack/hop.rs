@@ -174,7 +174,7 @@ impl<'a> Hop<'a> {
         if self.measured.is_empty() || (self.changed_categories(&anchor) > 0 && self.turns(&anchor)?) {
             return Ok(());
         }
-        let mut point = self.to_boundary(&anchor, &start)?;
+        let mut point = self.boundary_towards(&anchor, &start)?;
         for round in 1..=ROUND_COUNT_MAX {
             let distance = self.space.distance(&anchor, &point, &self.measured);
             if distance <= 0.0 {
@@ -182,7 +182,7 @@ impl<'a> Hop<'a> {
             }
             let Some(direction) = self.gradient(&point, distance, round)? else { break };
             let Some(stepped) = self.step(&point, &direction, distance / f64::from(round).sqrt())? else { continue };
-            point = self.to_boundary(&anchor, &stepped)?;
+            point = self.boundary_towards(&anchor, &stepped)?;
         }
         Ok(())
     }
@@ -283,7 +283,7 @@ impl<'a> Hop<'a> {
     }
 
     /// The turned point nearest to the anchor on the way to a turned one.
-    fn to_boundary(&mut self, anchor: &[f64], turned: &[f64]) -> Result<Vec<f64>, Stop> {
+    fn boundary_towards(&mut self, anchor: &[f64], turned: &[f64]) -> Result<Vec<f64>, Stop> {
         let blend = |share: f64| -> Vec<f64> {
             anchor
                 .iter()

@@ -11,7 +11,7 @@ use super::Trial;
 use super::space::Space;
 use super::trigger::{effect, judged, stamped, turnable};
 use crate::at::{add, argmax, at, narrow, put};
-use crate::learn::Encoder;
+use crate::learn::{Encoder, Linear};
 use crate::oracle::Stop;
 use crate::report::{AttackKind, AttackReport};
 use crate::stats::quantile;
@@ -27,6 +27,8 @@ const BEST_COUNT: usize = 8;
 const SINGLE_SHARE: f64 = 0.7;
 /// The side of image patches that are tried.
 const PATCH_SIDE: usize = 3;
+/// Values beyond all but this share of the rows are rare.
+const RARE_SHARE: f64 = 0.025;
 /// Random features of the surrogate.
 const FEATURE_COUNT: usize = 256;
 
@@ -218,10 +220,12 @@ fn ranked(trial: &Trial<'_>, rows: &[u32], stamps: &[Vec<(usize, f64)>], honest:
     Ok(found)
 }
 
-/// A surrogate that learnt the held-back rows with their true labels.
+/// Surrogates that learnt the held-back rows with their true labels. Where there are few rows the flexible one answers anything,
+/// and that is where triggers lie: there a linear one speaks.
 struct Honest {
     encoder: Encoder,
     model: Surrogate,
+    linear: Option<Linear>,
 }
 
 impl Honest {
@@ -232,7 +236,11 @@ impl Honest {
         let task: (&Matrix, &[u32], usize) = (&known, trial.truth.labels(), trial.truth.classes());
         let model =
             Surrogate::learn(task, FEATURE_COUNT, trial.config.seed, &watch.of_learners()).map_err(|_| Stop::Cancelled)?;
-        Ok(Self { encoder, model })
+        let classes = trial.truth.classes();
+        let one_of = |label: &u32| (0..classes).map(|class| f64::from(u8::from(narrow(class) == *label))).collect::<Vec<f64>>();
+        let targets: Vec<f64> = trial.truth.labels().iter().flat_map(one_of).collect();
+        let linear = Linear::learn(&known, &targets, classes, watch);
+        Ok(Self { encoder, model, linear })
     }
 
     /// The classes that it answers to each stamped row, and to it with each half of a pair alone.
@@ -253,8 +261,23 @@ impl Honest {
     /// What it answers to stamped rows.
     fn answers(&self, trial: &Trial<'_>, rows: &[u32], cells: &[(usize, f64)]) -> Result<Vec<u32>, Stop> {
         let points = self.encoder.points(&stamped_within(trial, rows, cells)).map_err(|error| Stop::Model(error.to_string()))?;
+        if let Some(linear) = self.linear.as_ref().filter(|_| cells.iter().any(|cell| is_rare(trial, *cell))) {
+            return Ok(linear.scores(&points).iter().map(|scores| narrow(argmax(scores))).collect());
+        }
         let told = self.model.probabilities(&points);
         Ok(told.iter().map(|row| narrow(argmax(&row.iter().map(|value| f64::from(*value)).collect::<Vec<f64>>()))).collect())
+    }
+}
+
+/// Whether few rows hold such a value: beyond nearly all others, or a category that few have.
+fn is_rare(trial: &Trial<'_>, (column, value): (usize, f64)) -> bool {
+    let seen = || trial.rows.iter().map(|row| at(row, column)).filter(|value| value.is_finite());
+    let count = seen().count().max(1) as f64;
+    let share = |holds: &dyn Fn(f64) -> bool| seen().filter(|value| holds(*value)).count() as f64 / count;
+    let measured = trial.data.features.get(column).is_none_or(|feature| feature.kind.is_measured());
+    match measured {
+        true => share(&|other| other >= value) < RARE_SHARE || share(&|other| other <= value) < RARE_SHARE,
+        false => share(&|other| other == value) < RARE_SHARE,
     }
 }
 
