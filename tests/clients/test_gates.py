@@ -176,11 +176,8 @@ def test_each_bad_successor_is_refused_for_its_own_reason(server, mlflow_here, c
     before = report(server, name, version)["gates"]
     api(server.session(), server, "POST", f"/{name}/versions/{version}/inspect", json={})
     wait(server.session(), server, name, version)
-    after = report(server, name, version)["gates"]
-    assert after["champion"] == str(good) and before["champion"] == str(first)
-    api(server.session(), server, "POST", f"/{name}/versions/{version}/inspect", json={})
-    wait(server.session(), server, name, version)
-    assert report(server, name, version)["gates"] == after, "the same seed gives the same numbers"
+    # The champion has changed; a version is held to what came before it, and the same seed gives the same numbers.
+    assert report(server, name, version)["gates"] == before and before["champion"] == str(first)
 
 
 def test_a_backdoor_is_refused_with_its_trigger(server, mlflow_here, crew, held_back):

@@ -113,6 +113,8 @@ def admin_body(path, world):
         ("/members", {"member": "nosuchthing"}),
         ("/tokens", {"label": "l", "scopes": [], "lifetime_s": 60}),
         ("/query", {"sql": "SELECT 1"}),
+        ("/v1/endpoints", {"name": fresh, "model": world["model"], "version": "1"}),
+        ("/endpoints/nosuchthing", {"version": "1"}),
         ("/clean", {"rows": [[1, 2]], "reason": "a test"}),
         ("/contract", {"contract": "kind: DataContract", "reason": "a test"}),
         ("/gate", {"gate": None, "reason": "a test"}),
@@ -188,6 +190,10 @@ def special(route, world, body):
         return {**body, **inside}
     if path.endswith("/mlflow-artifacts/artifacts"):
         return {"path": world["path"].removesuffix("/file.txt")}
+    if path.endswith("/infer"):
+        return {"inputs": [{"name": "x", "shape": [1], "datatype": "FP64", "data": [1.0]}]}
+    if path.endswith("/invocations"):
+        return {"inputs": [[1.0]]}
     if route["method"] == "PATCH" and path.endswith("/logged-models/{model_id}"):
         return {**body, "status": "LOGGED_MODEL_READY"}
     if "/mlflow/traces" in path or "/mlflow/datasets" in path:

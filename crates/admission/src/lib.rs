@@ -46,6 +46,7 @@ use vault::objects::Objects;
 
 pub use config::AdmissionConfig;
 pub use papers::Paper;
+pub use port::Servable;
 pub use receipts::{Receipt, Receipts};
 pub use runner::Runner;
 pub use signers::{Signers, SignersSet};
@@ -70,6 +71,7 @@ pub const ACTIONS: &[Action] = &[
     ops::REFUSE,
     ops::SIGNERS_GET,
     ops::SIGNERS_SET,
+    ops::RESCAN,
     ops::BEGIN,
     ops::RUN,
     ops::GET_GATE,

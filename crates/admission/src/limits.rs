@@ -12,6 +12,8 @@ pub const GATE_SHOWN_COUNT_MAX: i64 = 100;
 pub const INSPECTION_COUNT_MAX: i64 = 100;
 /// How often an inspection is tried before it counts as failed: a process that dies takes up one.
 pub const ATTEMPT_COUNT_MAX: i64 = 3;
+/// Versions that one act queues to be judged by new rules.
+pub const RESCAN_COUNT: usize = 200;
 /// How often an inspection's progress is written down.
 pub const PROGRESS_EVERY: Duration = Duration::from_secs(1);
 /// The longest life of a waiver.

@@ -7,7 +7,8 @@ use data::Inspect;
 use gate::{Attempt, Gate, JobPass};
 use kernel::{Problem, random_id};
 
-use crate::ops::{BeginInspection, Ended, RunInspection};
+use crate::limits::RESCAN_COUNT;
+use crate::ops::{BeginInspection, Ended, QueueRescans, RunInspection};
 use crate::store::inspections;
 use crate::types::no_version;
 use crate::{Admission, Inspection};
@@ -36,6 +37,9 @@ impl Runner {
 
     /// Works until it is dropped.
     pub async fn run(self) {
+        if let Err(problem) = self.rescan().await {
+            tracing::warn!(%problem, "what other rules judged could not be queued to be judged again; the next start tries again");
+        }
         loop {
             match self.step().await {
                 Ok(Some(ended)) => tracing::info!(?ended, "an inspection of a model ended"),
@@ -44,6 +48,24 @@ impl Runner {
                     tracing::warn!(%problem, "an inspection of a model could not be done");
                     tokio::time::sleep(FAULT_PAUSE).await;
                 }
+            }
+        }
+    }
+
+    /// Queues what was judged by other rules of the file scanner than the worker's. Gives how many.
+    ///
+    /// # Errors
+    /// If the worker does not say its rules, or nothing could be queued.
+    pub async fn rescan(&self) -> Result<usize, Problem> {
+        let unsaid = |error| Problem::internal("the inspection's worker does not say by which rules it judges", error);
+        let Some(rules) = self.inspector.rules().await.map_err(unsaid)? else { return Ok(0) };
+        let mut all = 0_usize;
+        loop {
+            let queue = QueueRescans { room: self.room.clone(), rules: rules.clone() };
+            let count = self.gate.call(Attempt::of_job(self.pass.clone()), queue).await?;
+            all = all.saturating_add(count);
+            if count < RESCAN_COUNT {
+                return Ok(all);
             }
         }
     }

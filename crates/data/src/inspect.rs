@@ -13,6 +13,14 @@ pub type TakeFiles<'a> = dyn Fn(Taken) -> BoxFuture<'a, Result<(), Problem>> + S
 
 /// Looks into a version's files.
 pub trait Inspect: Send + Sync + 'static {
+    /// The digest of the rules by which it judges models' files; none where it has no rules.
+    ///
+    /// # Errors
+    /// If it does not say.
+    fn rules(&self) -> BoxFuture<'_, Result<Option<String>, InspectionError>> {
+        Box::pin(async { Ok(None) })
+    }
+
     /// Does a job. When `cancelled` is ready, or the future is dropped, it stops.
     ///
     /// # Errors
@@ -40,6 +48,10 @@ pub trait Inspect: Send + Sync + 'static {
 }
 
 impl Inspect for Worker {
+    fn rules(&self) -> BoxFuture<'_, Result<Option<String>, InspectionError>> {
+        Box::pin(async { self.scan_rules().await.map(Some) })
+    }
+
     fn inspect<'a>(
         &'a self,
         job: &'a JobSpec,

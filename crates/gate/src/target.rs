@@ -29,6 +29,8 @@ pub enum Target {
     Dataset(String),
     /// A version of a data set: name, and number, id or `latest`.
     DatasetVersion(String, String),
+    /// An endpoint by name, in the attempt's workspace. It is judged as the model that it serves.
+    Endpoint(String),
     /// The caller's own account, its tokens and sessions.
     Myself,
 }
@@ -60,6 +62,8 @@ pub enum TargetKind {
     Dataset,
     /// [`Target::DatasetVersion`]
     DatasetVersion,
+    /// [`Target::Endpoint`]
+    Endpoint,
     /// [`Target::Myself`]
     Myself,
 }
@@ -81,6 +85,7 @@ impl TargetKind {
             Self::ModelVersion => "model_version",
             Self::Dataset => "dataset",
             Self::DatasetVersion => "dataset_version",
+            Self::Endpoint => "endpoint",
             Self::Myself => "myself",
         }
     }
@@ -103,6 +108,7 @@ impl Target {
             Self::ModelVersion(..) => TargetKind::ModelVersion,
             Self::Dataset(_) => TargetKind::Dataset,
             Self::DatasetVersion(..) => TargetKind::DatasetVersion,
+            Self::Endpoint(_) => TargetKind::Endpoint,
             Self::Myself => TargetKind::Myself,
         }
     }

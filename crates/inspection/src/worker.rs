@@ -30,6 +30,8 @@ pub const QUERY_WORKER_NAME: &str = "strongroom-query";
 const SILENCE_SECONDS_MAX: u64 = 60;
 /// How long a worker may take to end after its last frame.
 const END_WAIT_MAX: Duration = Duration::from_secs(5);
+/// How long a worker may take to say by which rules it judges.
+const RULES_WAIT_MAX: Duration = Duration::from_secs(30);
 /// Bytes of a worker's last words that are kept.
 const LAST_WORDS_BYTES_MAX: u64 = 1_024;
 
@@ -160,6 +162,25 @@ impl Worker {
         match self.whole(job, Ports { read, take, progress }, cancelled).await?.0 {
             Answer::Cleaned(count) => Ok(count),
             _ => Err(not_asked()),
+        }
+    }
+
+    /// The digest of the rules by which it judges models' files.
+    ///
+    /// # Errors
+    /// If it cannot be started or does not say.
+    pub async fn scan_rules(&self) -> Result<String, InspectionError> {
+        let mut command = Command::new(&self.program);
+        command.arg("rules").env_clear().current_dir("/").kill_on_drop(true).stdin(Stdio::null()).stderr(Stdio::null());
+        let said = timeout(RULES_WAIT_MAX, command.output()).await;
+        let said = said.map_err(|_| InspectionError::Silent(RULES_WAIT_MAX.as_secs()))?;
+        let said = said.map_err(|error| InspectionError::Start(format!("`{}`: {error}", self.program.display())))?;
+        let digest = String::from_utf8_lossy(&said.stdout).trim().to_owned();
+        let is_digest = digest.len() == 64 && digest.bytes().all(|byte| byte.is_ascii_hexdigit());
+        if said.status.success() && is_digest {
+            Ok(digest)
+        } else {
+            Err(InspectionError::Protocol("no digest of rules".to_owned()))
         }
     }
 

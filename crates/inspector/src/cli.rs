@@ -33,6 +33,9 @@ Ends with 0: nothing worse than information was found; 1: there are findings; 2:
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Verb {
+    /// The digest of the file scanner's rules.
+    #[command(hide = true)]
+    Rules,
     /// What is in the files.
     Profile {
         #[command(flatten)]

@@ -31,12 +31,27 @@ use cli::{Arguments, Verb};
 /// Threads that compute.
 pub(crate) const THREAD_COUNT: usize = 2;
 
+/// The digest of the file scanner's rules, for the server: what older rules judged is inspected again.
+fn rules() -> ExitCode {
+    match scan::Scanner::new(scan::Limits::default()) {
+        Ok(scanner) => {
+            println!("{}", scanner.report(Vec::new()).rules.digest);
+            ExitCode::SUCCESS
+        }
+        Err(why) => {
+            eprintln!("strongroom-inspect: {why}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
 fn main() -> ExitCode {
     sandbox::quiet_panics("strongroom-inspect");
     match Arguments::parse().verb {
         Verb::Worker { allow_insecure_unsandboxed } => worker::run(allow_insecure_unsandboxed),
         // Of all verbs the one that is not locked in: it walks folders while it reads, and only ever reads.
         Verb::Scan { words } => ExitCode::from(scan::cli::run(&words, &mut std::io::stdout(), &mut std::io::stderr()) as u8),
+        Verb::Rules => rules(),
         Verb::SelfTest { what } => sandbox::self_test(&what),
         Verb::Contract { verb, allow_insecure_unsandboxed } => contracts::run(&verb, allow_insecure_unsandboxed),
         Verb::Profile { files } => local::run(&local::Request::profile(files)),

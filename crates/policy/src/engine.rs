@@ -182,6 +182,10 @@ impl Engine {
         let version = version_of(&[schema, roles, templates], built_in);
         let (schema, roles) = read_schema(schema, roles)?;
         let templates = read_templates(templates)?;
+        // Without its rule a role would hold nothing, and nobody would be told.
+        if let Some(role) = roles.keys().find(|role| !templates.contains_key(&format!("role:{role}"))) {
+            return Err(embedded(format!("the role `{role}` has no rule")));
+        }
         let mut statics = Vec::new();
         for text in built_in {
             statics.extend(read_statics(text)?);

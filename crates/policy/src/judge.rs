@@ -201,6 +201,7 @@ impl Judge<'_> {
             TargetKind::Trace => "traces.get",
             TargetKind::EvaluationDataset => "evaluation.get",
             TargetKind::Dataset | TargetKind::DatasetVersion => "datasets.get",
+            TargetKind::Endpoint => "endpoints.get",
             TargetKind::RegisteredModel => "models.get",
             TargetKind::ModelVersion => "versions.get",
         };

@@ -46,7 +46,7 @@ impl Place {
                 Some(id) if facts.exists => Self::Experiment { id, workspace },
                 _ => Self::Workspace(workspace),
             },
-            TargetKind::RegisteredModel | TargetKind::ModelVersion => match &facts.model {
+            TargetKind::RegisteredModel | TargetKind::ModelVersion | TargetKind::Endpoint => match &facts.model {
                 Some(id) if facts.exists || kind == TargetKind::ModelVersion => {
                     Self::RegisteredModel { id: id.clone(), workspace }
                 }

@@ -9,32 +9,37 @@ use kernel::Micros;
 
 /// A rate, and how far a key may run ahead of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Quota {
+pub struct Quota {
     interval_us: i64,
     ahead_us_max: i64,
 }
 
 impl Quota {
-    pub(crate) fn new(burst_count: u32, per_minute_count: u32) -> Self {
+    /// At most `burst_count` at once, and `per_minute_count` a minute after that.
+    #[must_use]
+    pub fn new(burst_count: u32, per_minute_count: u32) -> Self {
         let interval_us = 60_000_000 / i64::from(per_minute_count.max(1));
         Self { interval_us, ahead_us_max: interval_us * i64::from(burst_count.max(1)) }
     }
 
     /// How long until one more fits, if none does now. `full_at` is the key's number, 0 for a new key.
-    pub(crate) fn wait(self, full_at: Micros, now: Micros) -> Option<Duration> {
+    #[must_use]
+    pub fn wait(self, full_at: Micros, now: Micros) -> Option<Duration> {
         let ahead_us = self.ahead_us(full_at, now) + self.interval_us;
         let over_us = ahead_us - self.ahead_us_max;
         (over_us > 0).then(|| Duration::from_micros(u64::try_from(over_us).unwrap_or(0)))
     }
 
     /// The key's number after one more.
-    pub(crate) fn take(self, full_at: Micros, now: Micros) -> Micros {
+    #[must_use]
+    pub fn take(self, full_at: Micros, now: Micros) -> Micros {
         let ahead_us = (self.ahead_us(full_at, now) + self.interval_us).min(self.ahead_us_max);
         Micros(now.0.saturating_add(ahead_us))
     }
 
     /// Whether the key's number says the same as none at all.
-    pub(crate) fn is_spent(full_at: Micros, now: Micros) -> bool {
+    #[must_use]
+    pub fn is_spent(full_at: Micros, now: Micros) -> bool {
         full_at <= now
     }
 

@@ -17,4 +17,5 @@ mod port;
 mod score;
 
 pub use config::RiskConfig;
+pub use gcra::Quota;
 pub use port::Assessor;

@@ -80,6 +80,8 @@ pub struct Rooms {
     pub data: data::Data,
     /// Models between quarantine and use.
     pub admission: admission::Admission,
+    /// Models that answer.
+    pub serving: serving::Serving,
     /// Where models come from.
     pub lineage: lineage::Lineage,
     /// The log.
@@ -176,7 +178,15 @@ pub async fn open_with(data: &Path, config: &Config, way: Way, root: Arc<dyn Key
         receipts: Arc::new(LogReceipts(Audit::new(Arc::clone(&log)))),
     };
     let admission = inspecting::open_admission(&config.admission, ground)?;
+    let serving = serving::Serving::new(
+        opened.db.clone(),
+        admission.clone(),
+        artifacts.clone(),
+        Arc::clone(&clock),
+        config.serving.clone(),
+    );
     let rooms = Rooms {
+        serving,
         identity,
         policy,
         tracking: Tracking::new(opened.db.clone()),
@@ -204,6 +214,8 @@ pub async fn open_with(data: &Path, config: &Config, way: Way, root: Arc<dyn Key
         tracking: &rooms.tracking,
     };
     wire::admin::routes(&mut door, &behind_admin);
+    wire::admin::endpoints::routes(&mut door, &rooms.serving);
+    wire::inference::routes(&mut door, &rooms.serving);
     wire::mlflow::evaluation::routes(&mut door, &rooms.evaluation);
     wire::mlflow::traces::routes(&mut door, &rooms.traces, &rooms.artifacts);
     wire::otlp::routes(&mut door, &rooms.traces);

@@ -36,6 +36,8 @@ pub struct Config {
     pub admission: admission::AdmissionConfig,
     /// Data sets and their inspection.
     pub data: data::DataConfig,
+    /// Models that answer.
+    pub serving: serving::ServingConfig,
     /// Limits on failed and anonymous attempts.
     pub risk: risk::RiskConfig,
 }
@@ -51,6 +53,7 @@ impl Config {
         self.audit.check()?;
         self.data.check()?;
         self.admission.check()?;
+        self.serving.check()?;
         if self.tls.certificate.is_some() != self.tls.key.is_some() {
             return Err(Problem::invalid("`tls.certificate` and `tls.key` must be given together"));
         }

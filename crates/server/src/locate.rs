@@ -45,6 +45,7 @@ fn find(reader: &mut Reader<'_>, workspace_name: &str, target: &Target, now: Mic
         }
         Target::EvaluationDataset(_) => evaluation::locate(reader, &workspace, target)?,
         Target::Dataset(_) | Target::DatasetVersion(..) => data::locate(reader, &workspace, target, now)?,
+        Target::Endpoint(_) => serving::locate(reader, &workspace, target)?,
         Target::Trace(_) => traces::locate(reader, &workspace, target)?,
         Target::Workspace => {
             Some(Facts { exists: true, workspace: Some(workspace.clone()), id: Some(workspace.clone()), ..Facts::default() })

@@ -17,13 +17,14 @@ use wire::{PeerAddress, RouteEntry};
 const PUBLIC: [&str; 4] = ["server.health", "server.version", "server.info", "ui.login_page"];
 /// Verbs without a route: what the server records of routes that no room knows, and what its own jobs do: the policy lets nobody
 /// else ask for those.
-const UNROUTED: [&str; 7] = [
+const UNROUTED: [&str; 8] = [
     "server.unrouted",
     "inspections.begin",
     "inspections.run",
     "cleanings.run",
     "admissions.begin",
     "admissions.run",
+    "admissions.rescan",
     "datasets.sweep",
 ];
 
@@ -87,6 +88,7 @@ fn every_action() -> BTreeSet<&'static str> {
         tracking::ACTIONS,
         registry::ACTIONS,
         admission::ACTIONS,
+        serving::ACTIONS,
         evaluation::ACTIONS,
         traces::ACTIONS,
         artifacts::ACTIONS,

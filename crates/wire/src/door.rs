@@ -25,6 +25,8 @@ use crate::outbound::{Answer, problem_answer};
 const BODY_READ_MAX: Duration = Duration::from_secs(30);
 /// The log-in form's body.
 const LOGIN_BYTES_MAX: usize = 4 * 1024;
+/// Where the Open Inference Protocol is spoken: its errors have a form of their own.
+const OIP: &str = "/v2/";
 /// Requests being worked on at once. Beyond it a client is told to come back.
 const IN_FLIGHT_COUNT_MAX: usize = 1_024;
 /// What a route that no room knows would do.
@@ -267,13 +269,19 @@ impl Shared {
     {
         let by_browser = is_browser(request.headers());
         let shows_page = is_navigation(request.headers());
+        let speaks_oip = request.uri().path().starts_with(OIP);
+        let speaks_grpc = is_grpc(request.headers());
         match self.pass(request, action, kind, choose).await {
             Ok(answer) => answer,
             Err(problem) if kind == BodyKind::Login => to_login(&problem, "/login?failed"),
             Err(problem) if shows_page && problem.kind() == Kind::Unauthenticated => to_login(&problem, "/login"),
             Err(problem) => {
                 log_problem(action, &problem);
-                problem_answer(&problem, by_browser)
+                if speaks_grpc {
+                    return crate::inference::grpc_problem(&problem);
+                }
+                let answer = problem_answer(&problem, by_browser);
+                if speaks_oip { crate::outbound::in_oip_form(answer, &problem) } else { answer }
             }
         }
     }
@@ -418,6 +426,11 @@ async fn login_credential(body: Body) -> Result<Credential, Problem> {
         (Some(username), Some(password)) => Credential::Basic { username, password: Secret::from(password) },
         _ => Credential::Malformed,
     })
+}
+
+/// Whether the caller speaks gRPC, whose answers have a form of their own.
+fn is_grpc(headers: &http::HeaderMap) -> bool {
+    headers.get(header::CONTENT_TYPE).is_some_and(|kind| kind.as_bytes().starts_with(b"application/grpc"))
 }
 
 /// Whether a browser is on its way to a page. Those that do not say so ask for HTML first; programs do not.

@@ -1,4 +1,4 @@
-//! The outside's languages, a module each: [`mlflow`], [`otlp`], [`admin`]. They turn requests into Operations and outputs into
+//! The outside's languages, a module each: [`mlflow`], [`otlp`], [`inference`], [`admin`]. They turn requests into Operations and outputs into
 //! answers, and hold no rule of any room.
 //!
 //! [`door`] is the only place that adds routes: one route is one Operation, by construction.
@@ -8,9 +8,11 @@
 pub mod admin;
 pub mod door;
 mod inbound;
+pub mod inference;
 pub mod mlflow;
 pub mod otlp;
 mod outbound;
+mod protobuf;
 
 pub use admin::times::to_text as time_text;
 pub use door::{Chosen, Door, DoorConfig, PeerAddress, RouteEntry};

@@ -73,6 +73,12 @@ pub(crate) fn error_answer(status: StatusCode, code: &str, message: &str) -> Ans
     json_bytes(status, bytes)
 }
 
+/// The same answer with the body that the Open Inference Protocol asks for: `{"error"}`.
+pub(crate) fn in_oip_form(mut answer: Answer, problem: &Problem) -> Answer {
+    *answer.body_mut() = Body::from(serde_json::json!({ "error": problem.message() }).to_string());
+    answer
+}
+
 /// The answer to a problem. A browser's script is not sent a Basic challenge, which would open the browser's own dialog.
 #[must_use]
 pub fn problem_answer(problem: &Problem, by_browser: bool) -> Answer {

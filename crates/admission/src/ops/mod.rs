@@ -5,6 +5,7 @@ mod gate_file;
 mod inspect;
 mod news;
 mod paper;
+mod rescan;
 mod run;
 mod show;
 mod signers;
@@ -16,6 +17,7 @@ pub use decide::{Admit, Decided, Refuse, Waive};
 pub use gate_file::{GateHistory, GateShown, SetGate, ShowGate};
 pub use inspect::QueueInspection;
 pub use paper::{AddReceipts, MadePaper, MakePaper};
+pub use rescan::QueueRescans;
 pub use run::{BeginInspection, Ended, RunInspection};
 pub use show::{Document, Findings, Found, ListStandings, ReadDocument, ShowStanding, Shown, StandingPage};
 pub use signers::{GetSigners, SetSigners};
@@ -48,6 +50,8 @@ pub const SIGNERS_GET: Action = Action::read("signers.get");
 pub const SIGNERS_SET: Action = Action::write("signers.set");
 /// Adds receipts of the log to the evidence about a version.
 pub const RECEIPT: Action = Action::read("admissions.receipt");
+/// The inspector asks again about what other rules judged.
+pub const RESCAN: Action = Action::write("admissions.rescan");
 /// The inspector takes an inspection up.
 pub const BEGIN: Action = Action::write("admissions.begin");
 /// The inspector does an inspection.

@@ -13,7 +13,7 @@ use data::{Decision, DecisionKind, FoundFinding, INSPECTOR, Inspect, InspectionS
 use futures_util::{StreamExt, stream};
 use gate::{Action, BoxFuture, DataState, Operation, Outcome, Permit, Target};
 use inspection::{
-    FileSpec, Finding, InspectionError, InspectionReport, JobLimits, JobSpec, ReadRequest, Resource, Screen, ScreenState,
+    Effect, FileSpec, Finding, InspectionError, InspectionReport, JobLimits, JobSpec, ReadRequest, Resource, Screen, ScreenState,
     Section, SubjectKind, catalogue,
 };
 use kernel::{Kind, Micros, Problem, hex, sha256};
@@ -157,6 +157,8 @@ struct Judgement {
     verdict: Verdict,
     documents: Vec<(DocumentKind, StoredObject)>,
     report_sha256: [u8; 32],
+    /// The digest of the file scanner's rules.
+    rules: Option<String>,
     manifest: Manifest,
     /// What it was tried on.
     tried: Prepared,
@@ -263,6 +265,7 @@ impl Admission {
         report.signature = Section::of(&signature).ok();
         report.screens.extend([Screen::Origin, Screen::Signature].map(|screen| (screen, ScreenState::Ran)));
         let (findings, verdict) = self.0.verdict.judge(&report.findings);
+        let rules = report.scan.as_ref().and_then(rules_of);
         let report_bytes = serde_json::to_vec(&report).map_err(|e| Problem::internal("the report cannot be written", e))?;
         let report_sha256 = sha256(&report_bytes);
         let texts = self.documents(&report, report_bytes, &manifest).await?;
@@ -272,7 +275,7 @@ impl Admission {
             documents.push((kind, self.0.objects.put(permit, &workspace, body, DOCUMENT_BYTES_MAX).await?));
         }
         let ids: Vec<ObjectId> = documents.iter().map(|(_, object)| object.id.clone()).collect();
-        let judgement = Judgement { findings, verdict, documents, report_sha256, manifest, tried };
+        let judgement = Judgement { findings, verdict, documents, report_sha256, rules, manifest, tried };
         let scene = Scene::of(permit)?;
         let (policy, automatic) = (self.0.verdict.digest().to_owned(), self.0.config.admit_automatically);
         let settled =
@@ -340,10 +343,12 @@ fn settle(
     (policy, automatic): (&str, bool),
 ) -> Result<(Ended, Outcome), Problem> {
     let Ending { inspection, runner, at } = ending;
-    let Judgement { findings, verdict, documents, report_sha256, manifest, tried } = judgement;
+    let Judgement { findings, verdict, documents, report_sha256, rules, manifest, tried } = judgement;
     let (id, subject) = (inspection.id.as_str(), &inspection.subject);
     let outcome = Outcome::done().resource(subject.id()).with("inspection", id);
-    if !inspections::finish(writer, id, runner, *verdict, report_sha256, *at)? {
+    let before = inspections::last_done(writer, subject)?;
+    let before = before.map(|last| inspections::findings(writer, &last.id)).transpose()?.unwrap_or_default();
+    if !inspections::finish(writer, id, runner, *verdict, report_sha256, rules.as_deref(), *at)? {
         // Cancelled in the last moment, or another process took it up: its verdict counts, not this one.
         if inspections::stop_own(writer, id, runner, *at)? {
             standings::set_state(writer, subject, DataState::Inspecting, DataState::Quarantined)?;
@@ -361,7 +366,11 @@ fn settle(
         record::model_tried(writer, scene, (&subject.model_id, subject.number), (inspected.0, &inspected.1, inspected.2), &data)?;
     }
     let standing = standings::get(writer, subject)?.ok_or_else(no_version)?;
-    let state = enter(writer, &standing, *verdict, automatic, *at)?;
+    let state = if is_waived_already(&standing, *verdict, findings, &before) {
+        DataState::Admitted
+    } else {
+        enter(writer, &standing, *verdict, automatic, *at)?
+    };
     let outcome = outcome
         .with("verdict", verdict.word())
         .with("state", state.word())
@@ -375,6 +384,23 @@ fn settle(
         None => outcome,
     };
     Ok((Ended::Judged { verdict: *verdict, state }, outcome))
+}
+
+/// The digest of the rules in the scanner's section of a report.
+fn rules_of(scan: &Section) -> Option<String> {
+    let scan: serde_json::Value = scan.parse().ok()?;
+    scan.pointer("/rules/digest").and_then(serde_json::Value::as_str).map(str::to_owned)
+}
+
+/// Whether a reviewer's waiver holds on: it was for these very findings, which another inspection of the same files found again.
+fn is_waived_already(standing: &Standing, verdict: Verdict, now: &[FoundFinding], before: &[FoundFinding]) -> bool {
+    let known = |found: &FoundFinding| {
+        before.iter().any(|old| old.finding.id == found.finding.id && old.finding.detail == found.finding.detail)
+    };
+    standing.state == DataState::Admitted
+        && standing.waiver_until.is_some()
+        && verdict == Verdict::Waiver
+        && now.iter().filter(|found| found.effect != Effect::Inform).all(known)
 }
 
 /// What a verdict makes of a version's state. A person's refusal stands; a waiver does not: it was for other findings.

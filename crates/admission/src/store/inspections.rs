@@ -138,14 +138,33 @@ pub(crate) fn finish(
     runner: &str,
     verdict: Verdict,
     report_sha256: &[u8; 32],
+    rules: Option<&str>,
     at: Micros,
 ) -> Result<bool, DbError> {
     let changed = writer.execute(
-        "UPDATE model_inspection SET state = 'done', verdict = $1, report_sha256 = $2, ended_at = $3, stage = 'done'
-         WHERE inspection_id = $4 AND state = 'running' AND runner = $5 AND cancelled = 0",
-        &[verdict.word().into(), Bind::Bytes(report_sha256), at.0.into(), id.into(), runner.into()],
+        "UPDATE model_inspection SET state = 'done', verdict = $1, report_sha256 = $2, ended_at = $3, stage = 'done', rules = $4
+         WHERE inspection_id = $5 AND state = 'running' AND runner = $6 AND cancelled = 0",
+        &[verdict.word().into(), Bind::Bytes(report_sha256), at.0.into(), rules.into(), id.into(), runner.into()],
     )?;
     Ok(changed == 1)
+}
+
+/// Versions, with their workspaces, whose last report was made by other rules than `rules`. Those that are on their way already, or
+/// were inspected as often as they may, are left out.
+pub(crate) fn judged_otherwise(reader: &mut Reader<'_>, rules: &str, count: usize) -> Result<Vec<(Subject, String)>, DbError> {
+    let sql = "SELECT s.model_id, s.version, s.workspace FROM model_standing s
+               WHERE s.place IS NOT NULL
+               AND (SELECT COUNT(*) FROM model_inspection c WHERE c.model_id = s.model_id AND c.version = s.version) < $1
+               AND NOT EXISTS (SELECT 1 FROM model_inspection q
+                   WHERE q.model_id = s.model_id AND q.version = s.version AND q.state IN ('queued', 'running'))
+               AND EXISTS (SELECT 1 FROM model_inspection d
+                   WHERE d.model_id = s.model_id AND d.version = s.version AND d.state = 'done'
+                   AND (d.rules IS NULL OR d.rules <> $2)
+                   AND NOT EXISTS (SELECT 1 FROM model_inspection l
+                       WHERE l.model_id = d.model_id AND l.version = d.version AND l.state = 'done' AND l.queued_at > d.queued_at))
+               ORDER BY s.model_id, s.version LIMIT $3";
+    let binds = [INSPECTION_COUNT_MAX.into(), rules.into(), i64::try_from(count).unwrap_or(i64::MAX).into()];
+    reader.query(sql, &binds, |row| Ok((Subject { model_id: row.text(0)?, number: row.int(1)? }, row.text(2)?)))
 }
 
 /// Notes how far an inspection is; gives whether it was cancelled.

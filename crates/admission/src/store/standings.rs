@@ -175,10 +175,10 @@ pub(crate) fn decide(
     Ok(())
 }
 
-/// The version that a candidate is compared with: the one that the alias `champion` points at, else the newest admitted one
-/// before it. Never itself.
+/// The version that a candidate is compared with: the one that the alias `champion` points at, if it is an earlier one, else the
+/// newest admitted one before it. A version that is inspected again is not held to what came after it: it may be gone back to.
 pub(crate) fn champion(reader: &mut Reader<'_>, subject: &Subject, now: Micros) -> Result<Option<Standing>, DbError> {
-    if let Some(number) = aliased(reader, &subject.model_id)?.filter(|number| *number != subject.number) {
+    if let Some(number) = aliased(reader, &subject.model_id)?.filter(|number| *number < subject.number) {
         return get(reader, &Subject { model_id: subject.model_id.clone(), number });
     }
     let sql = format!(

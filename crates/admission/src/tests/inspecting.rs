@@ -162,3 +162,33 @@ impl World {
         self.sql(version, state).await;
     }
 }
+
+#[test]
+fn what_other_rules_judged_is_judged_again_and_a_waiver_for_the_same_findings_holds_on() {
+    on_both_engines(|world| async move {
+        *world.worker.finds.lock() = vec![&catalogue::FILE_UNKNOWN];
+        world.registered().await;
+        world.inspected().await;
+        let runner = world.runner();
+        assert_eq!(runner.rescan().await.unwrap(), 0, "a worker without rules");
+        let until = kernel::Clock::now(&world.gate.clock).plus_secs(86_400);
+        let waive = crate::ops::Waive {
+            room: world.room.clone(),
+            name: MODEL.to_owned(),
+            version: "1".to_owned(),
+            reason: "read line by line".to_owned(),
+            until,
+        };
+        world.call_as("reviewer", waive).await.unwrap();
+        *world.worker.rules.lock() = Some("a".repeat(64));
+        assert_eq!(runner.rescan().await.unwrap(), 1);
+        assert_eq!(runner.rescan().await.unwrap(), 0, "it is on its way");
+        let ended = world.inspected().await;
+        assert_eq!(ended, Ended::Judged { verdict: Verdict::Waiver, state: DataState::Admitted });
+        // Whatever rules the double's report names: none, so it is judged again until one says them.
+        *world.worker.finds.lock() = vec![&catalogue::FILE_UNKNOWN, &catalogue::DATA_NOT_ADMITTED];
+        assert_eq!(runner.rescan().await.unwrap(), 1);
+        let ended = world.inspected().await;
+        assert_eq!(ended, Ended::Judged { verdict: Verdict::Waiver, state: DataState::Quarantined });
+    });
+}

@@ -47,9 +47,15 @@ pub(super) struct Double {
     pub(super) finds: Mutex<Vec<&'static FindingKind>>,
     pub(super) jobs: Mutex<Vec<JobSpec>>,
     pub(super) dies: AtomicBool,
+    pub(super) rules: Mutex<Option<String>>,
 }
 
 impl Inspect for Double {
+    fn rules(&self) -> BoxFuture<'_, Result<Option<String>, InspectionError>> {
+        let rules = self.rules.lock().clone();
+        Box::pin(async move { Ok(rules) })
+    }
+
     fn inspect<'a>(
         &'a self,
         job: &'a JobSpec,

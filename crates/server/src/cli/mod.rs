@@ -11,6 +11,7 @@ mod data_contract;
 mod data_query;
 mod data_read;
 mod data_rows;
+mod endpoint;
 mod init;
 mod keys;
 mod lineage;
@@ -94,6 +95,9 @@ enum Verb {
     /// Work with versions of registered models: inspect, decide, promote.
     #[command(subcommand)]
     Model(model::Model),
+    /// Let admitted models answer.
+    #[command(subcommand)]
+    Endpoint(endpoint::EndpointVerb),
     /// Check a model's evidence file without a server, with keys that you trust.
     VerifyBundle(offline::VerifyBundle),
     /// Scan model files without a server: what would loading them do?
@@ -160,6 +164,7 @@ fn run(verb: Verb) -> Result<ExitCode, Problem> {
             Verb::Keys(verb) => verb.run().await.map(|()| ExitCode::SUCCESS),
             Verb::Data(verb) => verb.run().await,
             Verb::Model(verb) => verb.run().await,
+            Verb::Endpoint(verb) => verb.run().await.map(|()| ExitCode::SUCCESS),
             Verb::VerifyBundle(verb) => verb.run(),
             Verb::Scan(verb) => verb.run(),
             Verb::Lineage(verb) => verb.run().await.map(|()| ExitCode::SUCCESS),

@@ -132,9 +132,12 @@ fn now_ms() -> i64 {
 
 /// Registers what lies in the run's folder; gives the version's number.
 async fn register(client: &mut Client, name: &str, run: &str) -> Result<String, Problem> {
-    match client.post(&format!("{MLFLOW}/registered-models/create"), &json!({ "name": name })).await {
-        Err(problem) if problem.kind() != Kind::AlreadyExists => return Err(problem),
-        _ => {}
+    match client.get(&format!("{MLFLOW}/registered-models/get?name={}", segment(name))).await {
+        Ok(_) => {}
+        Err(problem) if problem.kind() == Kind::NotFound => {
+            client.post(&format!("{MLFLOW}/registered-models/create"), &json!({ "name": name })).await?;
+        }
+        Err(problem) => return Err(problem),
     }
     let body = json!({ "name": name, "source": format!("runs:/{run}/{FOLDER}"), "run_id": run });
     let made = client.post(&format!("{MLFLOW}/model-versions/create"), &body).await?;

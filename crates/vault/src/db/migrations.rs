@@ -35,4 +35,6 @@ pub(super) const ALL: &[Migration] = &[
     step!("0012_admission"),
     step!("0014_gates"),
     step!("0016_signers"),
+    step!("0017_rescan"),
+    step!("0018_serving"),
 ];

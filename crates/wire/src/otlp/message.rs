@@ -5,8 +5,8 @@ use serde_json::{Map, Value};
 use traces::limits::{REQUEST_SPAN_COUNT_MAX, SPAN_PART_COUNT_MAX};
 use traces::{NewSpan, SpanEvent, SpanStatus};
 
-use super::protobuf::{Field, fields};
 use super::{malformed, nanoseconds};
+use crate::protobuf::{Field, fields};
 
 /// All spans of an `ExportTraceServiceRequest`.
 pub(super) fn spans(request: &[u8]) -> Result<Vec<NewSpan>, Problem> {
@@ -185,6 +185,18 @@ fn object(message: &[u8], depth: usize) -> Result<Value, Problem> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn any_bytes_end_without_a_fault() {
+        let mut seed = 7_u64;
+        for _ in 0..2_000 {
+            let next = |_| {
+                seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+                seed.to_le_bytes()[7]
+            };
+            drop(spans(&(0..40).map(next).collect::<Vec<u8>>()));
+        }
+    }
 
     fn message(number: u8, inside: &[u8]) -> Vec<u8> {
         let mut out = vec![number << 3 | 2];

@@ -3,7 +3,6 @@
 
 mod json;
 mod message;
-mod protobuf;
 
 use http::{HeaderValue, Method, StatusCode, header};
 use kernel::Problem;

@@ -4,11 +4,13 @@
 
 use kernel::Problem;
 
-use super::malformed;
+fn malformed() -> Problem {
+    Problem::invalid("the message is not valid protobuf")
+}
 
 /// The value of one field.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Field<'a> {
+pub(crate) enum Field<'a> {
     Varint(u64),
     Fixed64(u64),
     Fixed32(u32),
@@ -17,25 +19,25 @@ pub(super) enum Field<'a> {
 }
 
 impl<'a> Field<'a> {
-    pub(super) fn bytes(self) -> Result<&'a [u8], Problem> {
+    pub(crate) fn bytes(self) -> Result<&'a [u8], Problem> {
         if let Self::Bytes(bytes) = self { Ok(bytes) } else { Err(malformed()) }
     }
 
-    pub(super) fn text(self) -> Result<String, Problem> {
+    pub(crate) fn text(self) -> Result<String, Problem> {
         std::str::from_utf8(self.bytes()?).map(str::to_owned).map_err(|_| malformed())
     }
 
-    pub(super) fn varint(self) -> Result<u64, Problem> {
+    pub(crate) fn varint(self) -> Result<u64, Problem> {
         if let Self::Varint(number) = self { Ok(number) } else { Err(malformed()) }
     }
 
-    pub(super) fn fixed64(self) -> Result<u64, Problem> {
+    pub(crate) fn fixed64(self) -> Result<u64, Problem> {
         if let Self::Fixed64(number) = self { Ok(number) } else { Err(malformed()) }
     }
 }
 
 /// Hands each field of a message to `each`, with its number.
-pub(super) fn fields<'a>(message: &'a [u8], mut each: impl FnMut(u64, Field<'a>) -> Result<(), Problem>) -> Result<(), Problem> {
+pub(crate) fn fields<'a>(message: &'a [u8], mut each: impl FnMut(u64, Field<'a>) -> Result<(), Problem>) -> Result<(), Problem> {
     let mut rest = message;
     while !rest.is_empty() {
         let key = varint(&mut rest)?;
@@ -57,6 +59,86 @@ pub(super) fn fields<'a>(message: &'a [u8], mut each: impl FnMut(u64, Field<'a>)
         each(number, field)?;
     }
     Ok(())
+}
+
+/// The numbers of a repeated field: packed, or one of them.
+pub(crate) fn varints(field: Field<'_>, into: &mut Vec<u64>) -> Result<(), Problem> {
+    match field {
+        Field::Varint(number) => into.push(number),
+        Field::Bytes(mut packed) => {
+            while !packed.is_empty() {
+                into.push(varint(&mut packed)?);
+            }
+        }
+        _ => return Err(malformed()),
+    }
+    Ok(())
+}
+
+/// The fixed numbers of `N` bytes of a repeated field: packed, or one of them.
+pub(crate) fn fixed<const N: usize, T>(field: Field<'_>, read: fn([u8; N]) -> T, into: &mut Vec<T>) -> Result<(), Problem> {
+    let one;
+    let packed = match field {
+        Field::Fixed64(number) => {
+            one = number.to_le_bytes();
+            &one[..]
+        }
+        Field::Fixed32(number) => {
+            one = u64::from(number).to_le_bytes();
+            one.get(..4).unwrap_or_default()
+        }
+        Field::Bytes(packed) => packed,
+        Field::Varint(_) => return Err(malformed()),
+    };
+    let (all, []) = packed.as_chunks::<N>() else { return Err(malformed()) };
+    into.extend(all.iter().map(|raw| read(*raw)));
+    Ok(())
+}
+
+/// A message as it is written.
+#[derive(Default)]
+pub(crate) struct Written(Vec<u8>);
+
+impl Written {
+    pub(crate) fn varint(&mut self, number: u64, value: u64) -> &mut Self {
+        self.raw(number << 3).raw(value)
+    }
+
+    pub(crate) fn bytes(&mut self, number: u64, value: &[u8]) -> &mut Self {
+        self.raw(number << 3 | 2).raw(value.len() as u64);
+        self.0.extend_from_slice(value);
+        self
+    }
+
+    pub(crate) fn text(&mut self, number: u64, value: &str) -> &mut Self {
+        self.bytes(number, value.as_bytes())
+    }
+
+    /// Numbers, packed.
+    pub(crate) fn packed(&mut self, number: u64, values: impl IntoIterator<Item = u64>) -> &mut Self {
+        let mut inner = Self::default();
+        for value in values {
+            inner.raw(value);
+        }
+        self.bytes(number, &inner.0)
+    }
+
+    pub(crate) fn message(&mut self, number: u64, inner: &Self) -> &mut Self {
+        self.bytes(number, &inner.0)
+    }
+
+    pub(crate) fn into_bytes(self) -> Vec<u8> {
+        self.0
+    }
+
+    fn raw(&mut self, mut value: u64) -> &mut Self {
+        while value >= 0x80 {
+            self.0.push((value & 0x7f) as u8 | 0x80);
+            value >>= 7;
+        }
+        self.0.push(value as u8);
+        self
+    }
 }
 
 fn take<'a>(rest: &mut &'a [u8], length: usize) -> Result<&'a [u8], Problem> {
@@ -114,6 +196,26 @@ mod tests {
     }
 
     #[test]
+    fn what_is_written_reads_back() {
+        let mut inner = Written::default();
+        inner.varint(1, 300);
+        let mut written = Written::default();
+        written.text(1, "ab").packed(2, [1, 300, u64::MAX]).message(3, &inner);
+        let message = written.into_bytes();
+        let found = all(&message).unwrap();
+        assert_eq!(found[0], (1, Field::Bytes(b"ab")));
+        let mut numbers = Vec::new();
+        varints(found[1].1, &mut numbers).unwrap();
+        assert_eq!(numbers, [1, 300, u64::MAX]);
+        assert_eq!(all(found[2].1.bytes().unwrap()).unwrap(), [(1, Field::Varint(300))]);
+        let mut floats = Vec::new();
+        fixed(Field::Bytes(&1.5_f32.to_le_bytes()), f32::from_le_bytes, &mut floats).unwrap();
+        fixed(Field::Fixed32(2.5_f32.to_bits()), f32::from_le_bytes, &mut floats).unwrap();
+        assert_eq!(floats, [1.5, 2.5]);
+        assert!(fixed(Field::Bytes(&[1, 2, 3]), f32::from_le_bytes, &mut floats).is_err());
+    }
+
+    #[test]
     fn broken_messages_are_refused() {
         let endless = [0xff_u8; 20];
         let too_long = [0x08, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x02];
@@ -143,7 +245,6 @@ mod tests {
                 })
                 .collect();
             drop(all(&bytes));
-            drop(super::super::message::spans(&bytes));
         }
     }
 }

@@ -1,0 +1,65 @@
+//! `endpoints.create`.
+
+use gate::{Action, Operation, Outcome, Permit, Target};
+use kernel::{Kind, Problem, random_id};
+
+use crate::limits::ENDPOINT_COUNT_MAX;
+use crate::types::{Choice, Endpoint, EndpointName};
+use crate::{Serving, load, store};
+
+/// Makes an endpoint that answers with a version of a model. The version must be admitted.
+pub struct CreateEndpoint {
+    /// The room.
+    pub room: Serving,
+    /// The endpoint's name.
+    pub name: String,
+    /// The model's name.
+    pub model: String,
+    /// Which version: a number, or `@alias`.
+    pub choice: String,
+}
+
+impl Operation for CreateEndpoint {
+    const ACTION: Action = super::CREATE;
+    type Output = Endpoint;
+
+    /// Who makes an endpoint acts on the model: its version is handed to whoever may ask.
+    fn target(&self) -> Target {
+        Target::RegisteredModel(self.model.clone())
+    }
+
+    async fn run(self, permit: Permit<Self>) -> Result<Endpoint, Problem> {
+        let name = EndpointName::parse(&self.name)?.as_str().to_owned();
+        let choice = Choice::parse(&self.choice)?;
+        let facts = permit.facts();
+        let model_id = facts.model.clone().filter(|_| facts.exists);
+        let model_id = model_id.ok_or_else(|| Problem::not_found("there is no such registered model here"))?;
+        let (at, by) = (permit.entry().at, permit.caller().id.clone());
+        let endpoint = Endpoint {
+            id: random_id(),
+            workspace: permit.workspace()?.to_owned(),
+            name,
+            model_id,
+            model: Some(self.model),
+            choice,
+            created_at: at,
+            created_by: by.clone(),
+            changed_at: at,
+            changed_by: by,
+        };
+        let admission = self.room.0.admission.clone();
+        let made = self.room.db().write(&permit, move |writer| {
+            if store::count(writer, &endpoint.workspace)? >= ENDPOINT_COUNT_MAX {
+                return Err(Problem::new(Kind::TooMany, format!("a workspace has at most {ENDPOINT_COUNT_MAX} endpoints")));
+            }
+            let version = load::version_of(writer, &endpoint)?;
+            admission.servable(writer, &version)?;
+            if !store::insert(writer, &endpoint)? {
+                return Err(Problem::already_exists(format!("there is an endpoint `{}` already", endpoint.name)));
+            }
+            let outcome = Outcome::done().resource(endpoint.id.clone()).with("version", version);
+            Ok((endpoint, outcome))
+        });
+        made.await
+    }
+}

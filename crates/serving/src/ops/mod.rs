@@ -1,0 +1,48 @@
+//! The verbs.
+
+mod create;
+mod delete;
+mod get;
+mod predict;
+mod search;
+mod update;
+
+use gate::{Action, Facts, Permit, Target};
+use kernel::Problem;
+use vault::db::{DbError, Reader};
+
+pub use create::CreateEndpoint;
+pub use delete::DeleteEndpoint;
+pub use get::{GetEndpoint, Ready};
+pub use predict::Predict;
+pub use search::{EndpointPage, SearchEndpoints};
+pub use update::UpdateEndpoint;
+
+use crate::types::no_endpoint;
+
+/// Makes an endpoint.
+pub const CREATE: Action = Action::write("endpoints.create");
+/// Lists endpoints.
+pub const SEARCH: Action = Action::read("endpoints.search");
+/// Shows an endpoint and what it answers with.
+pub const GET: Action = Action::read("endpoints.get");
+/// Lets an endpoint answer with another version.
+pub const UPDATE: Action = Action::write("endpoints.update");
+/// Takes an endpoint away.
+pub const DELETE: Action = Action::write("endpoints.delete");
+/// Asks an endpoint.
+pub const PREDICT: Action = Action::read("endpoints.predict");
+
+/// Finds an endpoint for the gate.
+///
+/// # Errors
+/// Of the database.
+pub fn locate(reader: &mut Reader<'_>, workspace: &str, target: &Target) -> Result<Option<Facts>, DbError> {
+    crate::store::locate(reader, workspace, target)
+}
+
+/// The endpoint that the permit is for.
+fn endpoint_of<O: ?Sized>(permit: &Permit<O>) -> Result<String, Problem> {
+    let facts = permit.facts();
+    facts.id.clone().filter(|_| facts.exists).ok_or_else(no_endpoint)
+}

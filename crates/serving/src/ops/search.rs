@@ -1,0 +1,54 @@
+//! `endpoints.search`.
+
+use gate::{Action, Operation, Permit, Scope, Target};
+use kernel::Problem;
+
+use crate::limits::{PAGE_ROWS_DEFAULT, PAGE_ROWS_MAX};
+use crate::types::Endpoint;
+use crate::{Serving, store};
+
+/// Lists the endpoints of the models that the caller may see, by name.
+pub struct SearchEndpoints {
+    /// The room.
+    pub room: Serving,
+    /// Behind this name.
+    pub after: Option<String>,
+    /// How many; as many as the default if nothing is said.
+    pub rows: Option<usize>,
+}
+
+/// A page.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EndpointPage {
+    /// The endpoints.
+    pub rows: Vec<Endpoint>,
+    /// Where the next page begins, if there is one.
+    pub next: Option<String>,
+}
+
+impl Operation for SearchEndpoints {
+    const ACTION: Action = super::SEARCH;
+    type Output = EndpointPage;
+
+    fn target(&self) -> Target {
+        Target::Workspace
+    }
+
+    async fn run(self, permit: Permit<Self>) -> Result<EndpointPage, Problem> {
+        let models = match permit.scope() {
+            Scope::Workspace => None,
+            Scope::Only { models, .. } if !models.is_empty() => Some(models.clone()),
+            _ => return Ok(EndpointPage { rows: Vec::new(), next: None }),
+        };
+        let count = self.rows.unwrap_or(PAGE_ROWS_DEFAULT).clamp(1, PAGE_ROWS_MAX);
+        let (workspace, after) = (permit.workspace()?.to_owned(), self.after.unwrap_or_default());
+        let read = move |reader: &mut vault::db::Reader<'_>| {
+            Ok(store::page(reader, &workspace, models.as_deref(), &after, count.saturating_add(1))?)
+        };
+        let mut rows = self.room.db().read(&permit, read).await?;
+        let has_more = rows.len() > count;
+        rows.truncate(count);
+        let next = rows.last().filter(|_| has_more).map(|last| last.name.clone());
+        Ok(EndpointPage { rows, next })
+    }
+}

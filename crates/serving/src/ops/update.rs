@@ -1,0 +1,44 @@
+//! `endpoints.update`.
+
+use gate::{Action, Operation, Outcome, Permit, Target};
+use kernel::Problem;
+
+use super::endpoint_of;
+use crate::types::{Choice, Endpoint, no_endpoint};
+use crate::{Serving, load, store};
+
+/// Lets an endpoint answer with another version of its model, at once. The version must be admitted.
+pub struct UpdateEndpoint {
+    /// The room.
+    pub room: Serving,
+    /// The endpoint's name.
+    pub name: String,
+    /// Which version: a number, or `@alias`.
+    pub choice: String,
+}
+
+impl Operation for UpdateEndpoint {
+    const ACTION: Action = super::UPDATE;
+    type Output = Endpoint;
+
+    fn target(&self) -> Target {
+        Target::Endpoint(self.name.clone())
+    }
+
+    async fn run(self, permit: Permit<Self>) -> Result<Endpoint, Problem> {
+        let (id, choice) = (endpoint_of(&permit)?, Choice::parse(&self.choice)?);
+        let (at, by, admission) = (permit.entry().at, permit.caller().id.clone(), self.room.0.admission.clone());
+        let wanted = id.clone();
+        let changed = self.room.db().write(&permit, move |writer| {
+            let endpoint = store::get(writer, &wanted)?.ok_or_else(no_endpoint)?;
+            let version = load::version_of(writer, &Endpoint { choice: choice.clone(), ..endpoint })?;
+            admission.servable(writer, &version)?;
+            store::choose(writer, &wanted, &choice, at, &by)?;
+            let endpoint = store::get(writer, &wanted)?.ok_or_else(no_endpoint)?;
+            Ok((endpoint, Outcome::done().resource(wanted).with("version", version)))
+        });
+        let changed = changed.await?;
+        self.room.forget(&id);
+        Ok(changed)
+    }
+}

@@ -1,0 +1,108 @@
+//! All SQL of this room.
+
+use gate::{Facts, Target};
+use kernel::Micros;
+use vault::db::{Bind, DbError, Reader, Row, Writer};
+
+use crate::types::{Choice, Endpoint};
+
+const COLUMNS: &str = "e.endpoint_id, e.workspace, e.name, e.model_id, m.name, e.choice, e.created_at, e.created_by, e.changed_at, \
+                       e.changed_by";
+const FROM: &str = "endpoint e LEFT JOIN registered_model m ON m.model_id = e.model_id";
+
+fn endpoint_from(row: &Row<'_>) -> Result<Endpoint, DbError> {
+    Ok(Endpoint {
+        id: row.text(0)?,
+        workspace: row.text(1)?,
+        name: row.text(2)?,
+        model_id: row.text(3)?,
+        model: row.opt_text(4)?,
+        choice: Choice::parse(&row.text(5)?).map_err(|_| DbError::Shape(5))?,
+        created_at: Micros(row.int(6)?),
+        created_by: row.text(7)?,
+        changed_at: Micros(row.int(8)?),
+        changed_by: row.text(9)?,
+    })
+}
+
+/// The endpoint of a name, for the gate: it is judged as its model.
+pub(crate) fn locate(reader: &mut Reader<'_>, workspace: &str, target: &Target) -> Result<Option<Facts>, DbError> {
+    let Target::Endpoint(name) = target else { return Ok(None) };
+    let sql = "SELECT endpoint_id, model_id, created_by FROM endpoint WHERE workspace = $1 AND name = $2";
+    reader.query_one(sql, &[workspace.into(), name.into()], |row| {
+        Ok(Facts {
+            exists: true,
+            workspace: Some(workspace.to_owned()),
+            id: Some(row.text(0)?),
+            model: Some(row.text(1)?),
+            owner: Some(row.text(2)?),
+            ..Facts::default()
+        })
+    })
+}
+
+pub(crate) fn get(reader: &mut Reader<'_>, id: &str) -> Result<Option<Endpoint>, DbError> {
+    reader.query_one(&format!("SELECT {COLUMNS} FROM {FROM} WHERE e.endpoint_id = $1"), &[id.into()], endpoint_from)
+}
+
+/// A page of a workspace's endpoints by name, behind the name `after`: of all models, or of these.
+pub(crate) fn page(
+    reader: &mut Reader<'_>,
+    workspace: &str,
+    models: Option<&[String]>,
+    after: &str,
+    count: usize,
+) -> Result<Vec<Endpoint>, DbError> {
+    let mut binds: Vec<Bind<'_>> = vec![workspace.into(), after.into(), i64::try_from(count).unwrap_or(i64::MAX).into()];
+    let narrowed = match models {
+        None => String::new(),
+        Some(models) => {
+            let places: Vec<String> = models
+                .iter()
+                .map(|model| {
+                    binds.push(model.into());
+                    format!("${}", binds.len())
+                })
+                .collect();
+            format!("AND e.model_id IN ({})", places.join(", "))
+        }
+    };
+    let sql = format!("SELECT {COLUMNS} FROM {FROM} WHERE e.workspace = $1 AND e.name > $2 {narrowed} ORDER BY e.name LIMIT $3");
+    reader.query(&sql, &binds, endpoint_from)
+}
+
+pub(crate) fn count(reader: &mut Reader<'_>, workspace: &str) -> Result<i64, DbError> {
+    let sql = "SELECT COUNT(*) FROM endpoint WHERE workspace = $1";
+    Ok(reader.query_one(sql, &[workspace.into()], |row| row.int(0))?.unwrap_or_default())
+}
+
+/// Adds an endpoint; false if the name is taken.
+pub(crate) fn insert(writer: &mut Writer<'_>, endpoint: &Endpoint) -> Result<bool, DbError> {
+    let choice = endpoint.choice.to_string();
+    let added = writer.execute(
+        "INSERT INTO endpoint (endpoint_id, workspace, name, model_id, choice, created_at, created_by, changed_at, changed_by)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $6, $7) ON CONFLICT (workspace, name) DO NOTHING",
+        &[
+            (&endpoint.id).into(),
+            (&endpoint.workspace).into(),
+            (&endpoint.name).into(),
+            (&endpoint.model_id).into(),
+            (&choice).into(),
+            endpoint.created_at.0.into(),
+            (&endpoint.created_by).into(),
+        ],
+    )?;
+    Ok(added == 1)
+}
+
+pub(crate) fn choose(writer: &mut Writer<'_>, id: &str, choice: &Choice, at: Micros, by: &str) -> Result<(), DbError> {
+    let choice = choice.to_string();
+    let sql = "UPDATE endpoint SET choice = $1, changed_at = $2, changed_by = $3 WHERE endpoint_id = $4";
+    writer.execute(sql, &[(&choice).into(), at.0.into(), by.into(), id.into()])?;
+    Ok(())
+}
+
+pub(crate) fn delete(writer: &mut Writer<'_>, id: &str) -> Result<(), DbError> {
+    writer.execute("DELETE FROM endpoint WHERE endpoint_id = $1", &[id.into()])?;
+    Ok(())
+}

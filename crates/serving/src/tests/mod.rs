@@ -1,0 +1,5 @@
+//! The room over both engines, with the registry, the admission and the artifacts beside it.
+
+mod predicting;
+mod serving;
+mod support;

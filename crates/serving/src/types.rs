@@ -1,0 +1,111 @@
+//! The nouns of this room.
+
+use std::fmt;
+use std::sync::Arc;
+
+use kernel::{Micros, Problem};
+use runtime::Outputs;
+
+use crate::Loaded;
+use crate::limits::NAME_BYTES_MAX;
+
+/// The name of an endpoint: letters, digits, `.`, `_` and `-`, the first a letter or digit.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EndpointName(String);
+
+impl EndpointName {
+    /// Reads a name.
+    ///
+    /// # Errors
+    /// `Invalid`, saying what a name is.
+    pub fn parse(text: &str) -> Result<Self, Problem> {
+        let begins = text.bytes().next().is_some_and(|byte| byte.is_ascii_alphanumeric());
+        let plain = text.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-'));
+        if begins && plain && text.len() <= NAME_BYTES_MAX {
+            return Ok(Self(text.to_owned()));
+        }
+        Err(Problem::invalid(format!(
+            "an endpoint's name has at most {NAME_BYTES_MAX} letters, digits, `.`, `_` and `-`, and begins with a letter or digit"
+        )))
+    }
+
+    /// The text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+/// Which version of its model an endpoint answers with.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Choice {
+    /// The version that an alias points at, whenever it is asked.
+    Alias(String),
+    /// This one.
+    Number(i64),
+}
+
+impl Choice {
+    /// Reads `@alias` or a number.
+    ///
+    /// # Errors
+    /// `Invalid` for anything else.
+    pub fn parse(text: &str) -> Result<Self, Problem> {
+        match text.strip_prefix('@') {
+            Some(alias) if !alias.is_empty() && alias.len() <= 256 => Ok(Self::Alias(alias.to_owned())),
+            None if text.parse::<i64>().is_ok_and(|number| number > 0) => Ok(Self::Number(text.parse().unwrap_or_default())),
+            _ => Err(Problem::invalid("a version is chosen by its number, or by an alias as `@champion`")),
+        }
+    }
+}
+
+impl fmt::Display for Choice {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Alias(alias) => write!(f, "@{alias}"),
+            Self::Number(number) => write!(f, "{number}"),
+        }
+    }
+}
+
+/// An endpoint.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Endpoint {
+    /// Its id.
+    pub id: String,
+    /// The workspace's id.
+    pub workspace: String,
+    /// Its name.
+    pub name: String,
+    /// The model's internal id.
+    pub model_id: String,
+    /// The model's name, as it is now; none once it is deleted.
+    pub model: Option<String>,
+    /// Which version answers.
+    pub choice: Choice,
+    /// When it was made.
+    pub created_at: Micros,
+    /// By whom.
+    pub created_by: String,
+    /// When it was changed last.
+    pub changed_at: Micros,
+    /// By whom.
+    pub changed_by: String,
+}
+
+/// An answer.
+#[derive(Clone, Debug)]
+pub struct Prediction {
+    /// Its id, by which it is traced back.
+    pub id: String,
+    /// The model that made it.
+    pub model: Arc<Loaded>,
+    /// How many rows were asked.
+    pub row_count: usize,
+    /// What it says.
+    pub outputs: Outputs,
+}
+
+pub(crate) fn no_endpoint() -> Problem {
+    Problem::not_found("there is no such endpoint here; `strongroom endpoint list` shows those that there are")
+}

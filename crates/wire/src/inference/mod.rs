@@ -1,0 +1,66 @@
+//! Predictions in the languages that clients speak: the Open Inference Protocol v2 (KServe's, over REST, with Triton's binary
+//! tensors: [`oip`]; over gRPC: [`grpc`]) and MLflow's scoring protocol ([`scoring`]).
+//!
+//! An endpoint is an OIP model: `/v2/models/{endpoint}`. MLflow's scoring clients get a base address of their own:
+//! `/endpoints/{endpoint}`.
+
+mod binary;
+mod flat;
+mod frame;
+mod grpc;
+mod oip;
+mod request;
+mod scoring;
+
+pub(crate) use grpc::problem_answer as grpc_problem;
+use kernel::Problem;
+use serving::{DataType, Serving, Values};
+
+use crate::Door;
+
+/// Adds these routes.
+pub fn routes(door: &mut Door, room: &Serving) {
+    oip::routes(door, room);
+    grpc::routes(door, room);
+    scoring::routes(door, room);
+}
+
+/// OIP's word for a type of ours.
+const fn word(data_type: DataType) -> &'static str {
+    match data_type {
+        DataType::F32 => "FP32",
+        DataType::F64 => "FP64",
+        DataType::I64 => "INT64",
+        DataType::Bool => "BOOL",
+        DataType::Text => "BYTES",
+    }
+}
+
+fn too_many_values() -> Problem {
+    Problem::invalid(format!("a tensor holds at most {VALUE_COUNT_MAX} values"))
+}
+
+/// Values of one tensor of a request.
+const VALUE_COUNT_MAX: usize = 1 << 24;
+
+/// How many values a shape holds.
+fn count_of(shape: &[u64]) -> Result<usize, Problem> {
+    let product = shape.iter().try_fold(1_u64, |product, one| product.checked_mul(*one));
+    let count = product.and_then(|product| usize::try_from(product).ok()).filter(|count| *count <= VALUE_COUNT_MAX);
+    count.ok_or_else(too_many_values)
+}
+
+/// One value as JSON. What JSON has no number for is `null`.
+fn json_value(values: &Values, place: usize) -> serde_json::Value {
+    use serde_json::Value;
+    let value = match values {
+        Values::F32(all) => {
+            all.get(place).map(|one| serde_json::Number::from_f64(f64::from(*one)).map_or(Value::Null, Value::Number))
+        }
+        Values::F64(all) => all.get(place).map(|one| Value::from(*one)),
+        Values::I64(all) => all.get(place).map(|one| Value::from(*one)),
+        Values::Bool(all) => all.get(place).map(|one| Value::from(*one)),
+        Values::Text(all) => all.get(place).map(|one| Value::from(one.as_str())),
+    };
+    value.unwrap_or(Value::Null)
+}

@@ -1,0 +1,207 @@
+"""Admitted models answer: the Open Inference Protocol, Triton's own client, MLflow's scoring protocol."""
+
+from __future__ import annotations
+
+import json
+import uuid
+
+import numpy as np
+import pytest
+
+import people
+
+pytestmark = pytest.mark.strongroom_only
+
+
+def fresh(prefix: str) -> str:
+    return f"{prefix}-{uuid.uuid4().hex[:8]}"
+
+
+SERVED: dict = {}
+
+
+@pytest.fixture
+def served(server, mlflow_here):
+    """An endpoint over a real model, with what the model itself says: one for all tests."""
+    if not SERVED:
+        SERVED.update(serve(server, mlflow_here))
+    return SERVED
+
+
+def serve(server, mlflow):
+    from sklearn.datasets import load_iris
+    from sklearn.linear_model import LogisticRegression
+
+    model, endpoint = fresh("iris"), fresh("iris-live")
+    mlflow.set_experiment(fresh("exp"))
+    features, labels = load_iris(return_X_y=True)
+    fitted = LogisticRegression(max_iter=500).fit(features, labels)
+    with mlflow.start_run():
+        mlflow.sklearn.log_model(fitted, name="model", registered_model_name=model, serialization_format="skops")
+    mlflow.MlflowClient().set_registered_model_alias(model, "champion", "1")
+    server.cli("endpoint", "create", endpoint, "--model", f"{model}@champion", "--token-file", str(server.token_file))
+    return {"model": model, "endpoint": endpoint, "features": features, "fitted": fitted}
+
+
+def ask(session, server, endpoint, body, status=200, **arguments):
+    answer = session.post(f"{server.url}/v2/models/{endpoint}/infer", json=body, timeout=30, **arguments)
+    assert answer.status_code == status, answer.text
+    return answer.json()
+
+
+def tensor(features, datatype="FP64", **more):
+    return {"name": "input", "shape": list(features.shape), "datatype": datatype, "data": features.tolist(), **more}
+
+
+def by_name(answer):
+    return {output["name"]: output for output in answer["outputs"]}
+
+
+def test_the_protocol_in_json(server, served):
+    session, rows = server.session(), served["features"][::7]
+    about = session.get(f"{server.url}/v2/models/{served['endpoint']}", timeout=30).json()
+    assert about["versions"] == ["1"] and about["platform"] == "strongroom_skops", about
+    assert session.get(f"{server.url}/v2/models/{served['endpoint']}/ready", timeout=30).json()["ready"] is True
+    assert session.get(f"{server.url}/v2/health/ready", timeout=30).status_code == 200
+    answer = ask(session, server, served["endpoint"], {"id": "mine", "inputs": [tensor(rows)]})
+    assert answer["id"] == "mine" and answer["model_version"] == "1" and answer["parameters"]["prediction_id"]
+    outputs = by_name(answer)
+    label = next(output for output in outputs.values() if output["datatype"] in ("INT64", "BYTES"))
+    assert label["data"] == served["fitted"].predict(rows).tolist()
+    chances = next(output for output in outputs.values() if output["datatype"] in ("FP32", "FP64"))
+    np.testing.assert_allclose(np.reshape(chances["data"], chances["shape"]), served["fitted"].predict_proba(rows), atol=1e-6)
+    one = ask(session, server, served["endpoint"], {"inputs": [tensor(rows)], "outputs": [{"name": label["name"]}]})
+    assert list(by_name(one)) == [label["name"]]
+    nested = tensor(rows)
+    nested["data"] = [row for row in rows.reshape(-1).tolist()]
+    assert by_name(ask(session, server, served["endpoint"], {"inputs": [nested]}))[label["name"]]["data"] == label["data"]
+
+
+def test_what_does_not_fit_is_refused_in_words(server, served):
+    session, endpoint = server.session(), served["endpoint"]
+    good = tensor(served["features"][:2])
+    for what, body in {
+        "shape": {"inputs": [{**good, "shape": [3, 4]}]},
+        "huge": {"inputs": [{**good, "shape": [2**32, 2**32]}]},
+        "no dimensions": {"inputs": [{**good, "shape": []}]},
+        "type": {"inputs": [{**good, "datatype": "FP128"}]},
+        "range": {"inputs": [{"name": "x", "shape": [1, 4], "datatype": "UINT8", "data": [1, 2, 3, 256]}]},
+        "text": {"inputs": [{**good, "datatype": "BYTES", "data": ["a"] * 8}]},
+        "columns": {"inputs": [tensor(served["features"][:2, :3])]},
+        "output": {"inputs": [good], "outputs": [{"name": "nosuch"}]},
+        "nothing": {"inputs": []},
+        "twice": {"inputs": [good, good]},
+        "binary": {"inputs": [{"name": "x", "shape": [1], "datatype": "FP32", "parameters": {"binary_data_size": 4}}]},
+    }.items():
+        assert ask(session, server, endpoint, body, status=400)["error"], what
+    assert session.post(f"{server.url}/v2/models/{endpoint}/infer", data=b"{", timeout=30).status_code == 400
+    assert session.get(f"{server.url}/v2/models/nosuch", timeout=30).status_code == 404
+    assert session.get(f"{server.url}/v2/models/{endpoint}/versions/9", timeout=30).status_code == 404
+    assert server.session(None).get(f"{server.url}/v2/health/ready", timeout=30).status_code == 401
+
+
+def test_tritons_own_client(server, served):
+    http = pytest.importorskip("tritonclient.http")
+    host = server.url.removeprefix("https://")
+    import gevent.ssl
+
+    context = gevent.ssl.create_default_context(cafile=server.ca)
+    client = http.InferenceServerClient(host, ssl=True, ssl_context_factory=lambda: context, insecure=False)
+    headers = {"Authorization": f"Bearer {server.token_file.read_text().strip()}"}
+    assert client.is_server_live(headers=headers) and client.is_model_ready(served["endpoint"], headers=headers)
+    rows = np.ascontiguousarray(served["features"][:20])
+    for binary in (True, False):
+        given = http.InferInput("input", rows.shape, "FP64")
+        given.set_data_from_numpy(rows, binary_data=binary)
+        names = [output["name"] for output in client.get_model_metadata(served["endpoint"], headers=headers)["outputs"]]
+        wanted = [http.InferRequestedOutput(name, binary_data=binary) for name in names]
+        result = client.infer(served["endpoint"], [given], outputs=wanted, headers=dict(headers))
+        labels = next(result.as_numpy(name) for name in names if result.as_numpy(name).ndim == 1)
+        assert labels.tolist() == served["fitted"].predict(rows).tolist()
+
+
+def test_mlflows_scoring_protocol(server, served):
+    session, base, rows = server.session(), f"{server.url}/endpoints/{served['endpoint']}", served["features"][::9]
+    expected = served["fitted"].predict(rows).tolist()
+    columns = [f"c{place}" for place in range(4)]
+    assert session.get(f"{base}/ping", timeout=30).status_code == 200
+    assert session.get(f"{base}/version", timeout=30).json() == "3.17.2"
+    records = [dict(zip(columns, row)) for row in rows.tolist()]
+    for body in (
+        {"dataframe_split": {"columns": columns, "data": rows.tolist()}},
+        {"dataframe_records": records},
+        {"instances": rows.tolist()},
+        {"inputs": rows.tolist()},
+        {"inputs": {name: rows[:, place].tolist() for place, name in enumerate(columns)}},
+    ):
+        answer = session.post(f"{base}/invocations", json=body, timeout=30)
+        assert answer.status_code == 200 and answer.json()["predictions"] == expected, answer.text
+        assert answer.headers["x-strongroom-prediction"]
+    csv = ",".join(columns) + "\n" + "\n".join(",".join(map(str, row)) for row in rows.tolist())
+    answer = session.post(f"{base}/invocations", data=csv, headers={"Content-Type": "text/csv"}, timeout=30)
+    assert answer.json()["predictions"] == expected, answer.text
+    assert session.post(f"{base}/invocations", data=b"x", headers={"Content-Type": "text/html"}, timeout=30).status_code == 400
+    file = json.dumps({"inputs": rows[:2].tolist()})
+    path = server.data.parent / f"{fresh('rows')}.json"
+    path.write_text(file)
+    said = server.cli("endpoint", "predict", served["endpoint"], "--input", str(path), "--token-file", str(server.token_file))
+    assert json.loads(said.stdout)["predictions"] == expected[:2]
+
+
+def test_who_may_ask_and_what_is_recorded(server, served):
+    asker, viewer = people.person(server, "predictor"), people.person(server, "viewer")
+    body = {"inputs": [tensor(served["features"][:3])]}
+    prediction = ask(asker.session(), server, served["endpoint"], body)["parameters"]["prediction_id"]
+    ask(viewer.session(), server, served["endpoint"], body, status=403)
+    records = people.call(server.session(), server, "GET", "/audit/records?what=endpoints.predict&rows=50")["records"]
+    assert prediction in json.dumps(records)
+
+
+def test_grpc(server, served):
+    grpc_client = pytest.importorskip("tritonclient.grpc")
+    host = server.url.removeprefix("https://")
+    client = grpc_client.InferenceServerClient(host, ssl=True, root_certificates=server.ca)
+    headers = {"authorization": f"Bearer {server.token_file.read_text().strip()}"}
+    assert client.is_server_live(headers=headers) and client.is_server_ready(headers=headers)
+    assert client.is_model_ready(served["endpoint"], headers=headers)
+    about = client.get_model_metadata(served["endpoint"], headers=headers, as_json=True)
+    assert about["versions"] == ["1"] and about["inputs"][0]["shape"] == ["-1", "4"], about
+    rows = np.ascontiguousarray(served["features"][:20])
+    for datatype, kind in (("FP64", np.float64), ("FP32", np.float32)):
+        given = grpc_client.InferInput("input", rows.shape, datatype)
+        given.set_data_from_numpy(rows.astype(kind))
+        result = client.infer(served["endpoint"], [given], headers=headers)
+        names = [output.name for output in result.get_response().outputs]
+        labels = next(result.as_numpy(name) for name in names if result.as_numpy(name).ndim == 1)
+        assert labels.tolist() == served["fitted"].predict(rows).tolist()
+        assert result.get_response().parameters["prediction_id"].string_param
+    from tritonclient.utils import InferenceServerException
+
+    for endpoint, shape, credentials, status in (
+        ("nosuch", rows.shape, headers, "NOT_FOUND"),
+        (served["endpoint"], rows.shape, {}, "UNAUTHENTICATED"),
+        (served["endpoint"], (40, 2), headers, "INVALID_ARGUMENT"),
+    ):
+        given = grpc_client.InferInput("input", shape, "FP64")
+        given.set_data_from_numpy(rows.reshape(shape))
+        with pytest.raises(InferenceServerException) as told:
+            client.infer(endpoint, [given], headers=credentials)
+        assert status in told.value.status(), told.value
+
+
+def test_a_refusal_holds_within_a_second(server, mlflow_here, served):
+    import time
+
+    session, endpoint = server.session(), fresh("stopped")
+    admin = ["--token-file", str(server.token_file)]
+    server.cli("endpoint", "create", endpoint, "--model", f"{served['model']}/1", *admin)
+    body = {"inputs": [tensor(served["features"][:1])]}
+    ask(session, server, endpoint, body)
+    people.call(people.person(server, "reviewer").session(), server, "POST", f"/models/{served['model']}/versions/1/refuse",
+                json={"reason": "a test"})  # fmt: skip
+    time.sleep(1.1)
+    assert "refused" in ask(session, server, endpoint, body, status=409)["error"]
+    shown = json.loads(server.cli("endpoint", "show", endpoint, "--json", *admin).stdout)
+    assert shown["ready"] is False and "refused" in shown["obstacle"]
+    server.cli("endpoint", "delete", endpoint, *admin)
+    assert endpoint not in server.cli("endpoint", "list", *admin).stdout
