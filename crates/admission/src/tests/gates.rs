@@ -75,6 +75,10 @@ fn the_worker_gets_the_gate_file_with_admitted_data_and_the_champion() {
         assert_eq!(world.shown(second).await.standing.gate_revision, Some(1));
         let records = world.gate.records.lock().join("\n");
         assert!(records.contains("data_versions") && records.contains("v1"), "{records}");
+        // One that may be gone back to is not held to what came after it.
+        world.alias(second).await.unwrap();
+        world.again(1).await;
+        assert_eq!(world.worker.jobs.lock().pop().unwrap().trial.unwrap().champion, None);
     });
 }
 
