@@ -117,6 +117,7 @@ def admin_body(path, world):
         ("/endpoints/nosuchthing", {"version": "1"}),
         ("/clean", {"rows": [[1, 2]], "reason": "a test"}),
         ("/contract", {"contract": "kind: DataContract", "reason": "a test"}),
+        ("/gate", {"gate": None, "reason": "a test"}),
         ("/waive", {"reason": "a test", "until": "2099-01-01T00:00:00Z"}),
         ("/admit", {"reason": "a test"}),
         ("/refuse", {"reason": "a test"}),

@@ -27,24 +27,26 @@ pub fn run(keep: bool) -> Result<(), String> {
     if !shell::has("cc") {
         shell::need_package("gcc", "some libraries are compiled from C")?;
     }
-    shell::say("1/8 building the release binary (the first time takes some minutes)");
+    shell::say("1/9 building the release binary (the first time takes some minutes)");
     // Not the query worker: no contract here has an SQL rule, and it takes as long to build as everything else together.
     shell::cargo(&["build", "--release", "--package", "strongroom", "--package", "inspector"])?;
-    shell::say("2/8 the Python environment with the real MLflow client and scikit-learn");
+    shell::say("2/9 the Python environment with the real MLflow client and scikit-learn");
     let requirements = shell::root().join("examples").join("requirements.txt");
     let python = python::environment("demo-venv", &requirements)?;
     let demo = prepare()?;
-    shell::say(&format!("3/8 a fresh data folder: {}", demo.data.display()));
+    shell::say(&format!("3/9 a fresh data folder: {}", demo.data.display()));
     demo.init()?;
     let (server, url) = demo.serve()?;
-    shell::say(&format!("4/8 the server answers at {url}"));
-    shell::say(&format!("5/8 a training with mlflow {}", python::version(&python, "mlflow")));
+    shell::say(&format!("4/9 the server answers at {url}"));
+    shell::say(&format!("5/9 a training with mlflow {}", python::version(&python, "mlflow")));
     shell::run(demo.client(&python, &url)?.arg(shell::root().join("examples").join("demo_training.py")))?;
-    shell::say("6/8 data sets: one as it is, and copies that are poisoned, break their contract, and hold people");
+    shell::say("6/9 data sets: one as it is, and copies that are poisoned, break their contract, and hold people");
     demo.data_sets(&python)?;
-    shell::say("7/8 models: one whose file would run a command, one that was trained on the refused data");
+    shell::say("7/9 models: one whose file would run a command, one that was trained on the refused data");
     demo.models(&python, &url)?;
-    shell::say("8/8 what the server recorded of it");
+    shell::say("8/9 successors: a worse one, one that is worse in a region, one with a backdoor, a good one");
+    demo.successors(&python, &url)?;
+    shell::say("9/9 what the server recorded of it");
     demo.summary();
     demo.how_to_go_on(&url, keep);
     if keep {
@@ -149,6 +151,46 @@ impl Demo {
             self.check_state("model", &version, "refused", &token)?;
         }
         Ok(())
+    }
+
+    /// A gate file lets the good successor in and none of the others, each for its own reason.
+    fn successors(&self, python: &Path, url: &str) -> Result<(), String> {
+        let files = self.folder.join("successors");
+        let script = shell::root().join("examples").join("demo_gates.py");
+        shell::quiet(Command::new(python).arg(&script).arg("data").arg(&files).env("PYTHONDONTWRITEBYTECODE", "1"))?;
+        let token = self.token_file.display().to_string();
+        for (name, wanted) in [("held", "admitted"), ("stamped", "refused")] {
+            let (set, file) = (format!("shop-{name}"), files.join(format!("{name}.csv")).display().to_string());
+            let mut words = vec!["data", "commit", &set, &file, "--label", "returns", "--owner", "UCI", "--licence", "CC-BY-4.0"];
+            words.extend(["--source", "https://archive.ics.uci.edu/dataset/0", "--wait", "--token-file", &token]);
+            self.show(&format!("{name}.csv is committed: it should be {wanted}"), &words);
+            self.check_state("data", &format!("{set}@1"), wanted, &token)?;
+        }
+        self.model_named(python, url, "shop")?;
+        let gate = files.join("gate.yaml").display().to_string();
+        let set = ["model", "gate", "set", "shop", &gate, "--reason", "agreed with the owner", "--token-file", &token];
+        self.show("what every version of `shop` must hold to", &set);
+        shell::run(self.client(python, url)?.arg(&script).arg("models"))?;
+        for (number, wanted) in [(2, "gate.regressed"), (3, "gate.slice"), (4, "attack.trigger")] {
+            let version = format!("shop/{number}");
+            shell::quiet(&mut self.program(&["model", "inspect", &version, "--wait", "--token-file", &token])).ok();
+            let findings = ["model", "findings", &version, "--details", "--token-file", &token];
+            self.show(&format!("version {number} must not come into use: {wanted}"), &findings);
+            self.show("so it cannot be promoted", &["model", "promote", &version, "--token-file", &token]);
+            self.check_state("model", &version, "refused", &token)?;
+            let found = shell::quiet(&mut self.program(&["model", "findings", &version, "--json", "--token-file", &token]))?;
+            if !found.contains(wanted) {
+                return Err(format!("`{version}` was not refused for `{wanted}`: the gate did not do its work"));
+            }
+        }
+        self.show("the good successor takes over", &["model", "promote", "shop/5", "--token-file", &token]);
+        self.check_state("model", "shop@champion", "admitted", &token)
+    }
+
+    /// A registered model without versions.
+    fn model_named(&self, python: &Path, url: &str, name: &str) -> Result<(), String> {
+        let make = format!("import mlflow; mlflow.MlflowClient().create_registered_model('{name}')");
+        shell::run(self.client(python, url)?.arg("-c").arg(make))
     }
 
     fn check_state(&self, kind: &str, version: &str, wanted: &str, token: &str) -> Result<(), String> {

@@ -4,6 +4,7 @@
 //! Nothing is installed outside the project folder, system packages aside.
 
 mod bench;
+mod bench_adversary;
 mod bench_contract;
 mod bench_lineage;
 mod bench_pii;
@@ -39,6 +40,7 @@ const USAGE: &str = "cargo xtask COMMAND
   bench contract [--json]       data contracts: the same verdicts as `datacontract-cli`, and it reads what is written
   bench sign [--json]           a signed model's verification beside `model_signing`, and against what SHA-256 allows
   bench scan [--json]           model files that must be blocked or passed, beside picklescan, modelscan and fickling; speed
+  bench adversary [--json]      simulated attacks beside the adversarial robustness toolbox
   bench audit [--json]          durably audited operations per second, and verification
   bench policy [--json]         decisions per second
   with-postgres COMMAND…        runs a command with STRONGROOM_TEST_POSTGRES set to a fresh PostgreSQL

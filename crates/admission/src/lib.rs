@@ -14,6 +14,8 @@
 //! Held by `tests::promotion`.
 //! INVARIANT: a version becomes admitted only by a whole report whose verdict passes, or by a person who did not register it.
 //! Held by `tests::decisions`.
+//! INVARIANT: a version that was not judged by its model's present gate file is not promoted beyond the champion. Held by
+//! `tests::gates`.
 //! INVARIANT: records hold ids, digests, counts and verdicts, never a path or a name. Held by `tests::inspecting`.
 
 mod config;
@@ -26,6 +28,7 @@ mod receipts;
 mod runner;
 mod signers;
 mod store;
+mod trial;
 mod types;
 
 #[cfg(test)]
@@ -47,7 +50,7 @@ pub use port::Servable;
 pub use receipts::{Receipt, Receipts};
 pub use runner::Runner;
 pub use signers::{Signers, SignersSet};
-pub use types::{DocumentKind, Inspection, Standing, Subject};
+pub use types::{DocumentKind, Gate, Inspection, Standing, Subject};
 
 /// The policy of the verdict that is built in.
 pub const BUILT_IN_POLICY: &str = include_str!("../../../policies/model-verdict.toml");
@@ -71,6 +74,8 @@ pub const ACTIONS: &[Action] = &[
     ops::RESCAN,
     ops::BEGIN,
     ops::RUN,
+    ops::GET_GATE,
+    ops::SET_GATE,
 ];
 
 /// The room. Cheap to clone.

@@ -4,6 +4,10 @@ use std::time::Duration;
 
 /// A reason for a decision.
 pub const REASON_BYTES_MAX: usize = 2_000;
+/// Revisions of one model's gate file.
+pub const GATE_REVISION_COUNT_MAX: i64 = 10_000;
+/// Revisions that are shown.
+pub const GATE_SHOWN_COUNT_MAX: i64 = 100;
 /// Inspections of one version that are kept; a further one is refused.
 pub const INSPECTION_COUNT_MAX: i64 = 100;
 /// How often an inspection is tried before it counts as failed: a process that dies takes up one.

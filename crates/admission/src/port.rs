@@ -10,7 +10,7 @@ use tokio::time::{Duration, Instant, timeout_at};
 use vault::db::{Reader, Writer};
 
 use crate::Admission;
-use crate::store::{inspections, standings};
+use crate::store::{gates, inspections, standings};
 use crate::types::{Standing, Subject, conflict, no_version};
 
 /// The scheme of files on this server.
@@ -140,6 +140,21 @@ impl Admission {
         if standing.manifest_sha256 != Some(now.digest) {
             return Err(conflict(format!(
                 "version {number}'s files are not those that were inspected; have them inspected again with `strongroom model inspect`"
+            )));
+        }
+        self.judged_by_the_gate(reader, standing)
+    }
+
+    /// A version goes beyond the champion only if the present gate file judged it. Going back to an earlier one stays possible.
+    fn judged_by_the_gate(&self, reader: &mut Reader<'_>, standing: &Standing) -> Result<(), Problem> {
+        let (number, model_id) = (standing.subject.number, &standing.subject.model_id);
+        let Some(gate) = gates::current(reader, model_id)?.filter(|gate| standing.gate_revision != Some(gate.revision)) else {
+            return Ok(());
+        };
+        if standings::aliased(reader, model_id)?.is_none_or(|champion| number > champion) {
+            return Err(conflict(format!(
+                "version {number} was not judged by revision {} of its model's gate file; `strongroom model inspect` has it judged",
+                gate.revision
             )));
         }
         Ok(())

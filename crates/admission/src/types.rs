@@ -57,6 +57,8 @@ pub struct Standing {
     pub decision: Option<Decision>,
     /// When its waiver ends.
     pub waiver_until: Option<Micros>,
+    /// By which revision of the gate file it was judged last.
+    pub gate_revision: Option<i64>,
 }
 
 impl Standing {
@@ -99,6 +101,23 @@ pub struct Inspection {
     pub report_sha256: Option<[u8; 32]>,
     /// Why there is no report.
     pub fault: Option<String>,
+}
+
+/// A revision of a model's gate file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Gate {
+    /// Which one, from 1.
+    pub revision: i64,
+    /// Its text; none where the gate was taken away.
+    pub text: Option<String>,
+    /// SHA-256 of its text.
+    pub sha256: [u8; 32],
+    /// When it was set.
+    pub set_at: Micros,
+    /// Who set it, by id.
+    pub set_by: String,
+    /// Why.
+    pub reason: String,
 }
 
 /// A document that an inspection leaves.

@@ -51,6 +51,7 @@ pub use inspect::{Inspect, ReadBytes, TakeFiles};
 pub use queries::{PREVIOUS_TABLE, Query};
 pub use runner::{INSPECTOR, Runner};
 pub use store::locate;
+pub use store::readable::{ReadableVersion, readable};
 pub use store::versions::hands;
 pub use types::{
     Cleaning, CommitWish, DatasetName, DatasetSummary, Decision, DecisionKind, DocumentKind, FoundFinding, Inspection,

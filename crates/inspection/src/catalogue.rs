@@ -5,7 +5,7 @@
 
 use crate::finding::Effect::{Inform, Refuse, Waiver};
 use crate::finding::Screen::{
-    Drift, File, Format, Guarded, Origin, Personal, Poisoning, Profile, Provenance, Signature, Validity,
+    Attack, Drift, File, Format, Gate, Guarded, Origin, Personal, Poisoning, Profile, Provenance, Signature, Validity,
 };
 use crate::finding::Severity::{Critical, Error, Info, Warning};
 use crate::finding::{Effect, FindingKind};
@@ -15,6 +15,10 @@ const BACKDOOR: &[&str] = &["AML.T0020", "AML.T0018", "ML02:2023", "ML10:2023"];
 const SUPPLY: &[&str] = &["AML.T0010.002", "ML06:2023"];
 const MODEL_FILE: &[&str] = &["AML.T0011.000", "AML.T0010.003", "ML06:2023"];
 const MODEL_SUPPLY: &[&str] = &["AML.T0010.003", "ML06:2023"];
+const EVASION_REFERENCES: &[&str] = &["AML.T0015", "AML.T0043.001", "ML01:2023"];
+const MEMBERSHIP_REFERENCES: &[&str] = &["AML.T0024.000", "ML04:2023"];
+const EXTRACTION_REFERENCES: &[&str] = &["AML.T0024.002", "ML05:2023"];
+const BACKDOORED: &[&str] = &["AML.T0018.000", "AML.T0043.004", "ML02:2023", "ML10:2023"];
 const NONE: &[&str] = &[];
 
 macro_rules! kinds {
@@ -171,6 +175,49 @@ kinds! {
         "its signature does not hold", "find out who changed its files or signed them; let a signer that counts sign it again";
     SIGNER_UNKNOWN = "signature.signer_unknown", Signature, Warning, Inform, MODEL_SUPPLY,
         "it is signed, and the workspace says of nobody that they count", "set whose signatures count with `strongroom model signers set`, and inspect it again";
+    GATE_NONE = "gate.none", Gate, Info, Inform, NONE,
+        "there is no gate file, so its answers were not judged", "say what it must hold to: `strongroom model gate set MODEL FILE`";
+    GATE_PASSED = "gate.passed", Gate, Info, Inform, NONE,
+        "it holds to its gate file", "nothing must be done";
+    GATE_INVALID = "gate.invalid", Gate, Error, Waiver, NONE,
+        "its gate file cannot be judged by", "correct the gate file and have the version inspected again";
+    GATE_DATA = "gate.data", Gate, Error, Waiver, NONE,
+        "data that its gate file names cannot be used", "see the detail; then have the version inspected again";
+    GATE_NOT_EVALUATED = "gate.not_evaluated", Gate, Error, Waiver, NONE,
+        "its answers cannot be judged here", "save it as ONNX, XGBoost JSON, LightGBM text or skops, with the columns that the data has";
+    GATE_CHAMPION = "gate.champion", Gate, Error, Waiver, NONE,
+        "the champion's answers cannot be had to compare with", "see the detail; until then nobody knows whether it is worse";
+    GATE_REGRESSED = "gate.regressed", Gate, Error, Refuse, NONE,
+        "it is worse than it must be", "keep the champion, or find what the candidate lost";
+    GATE_SLICE = "gate.slice", Gate, Error, Refuse, NONE,
+        "it got worse for some of the rows", "find out why these rows lost; the total does not make up for them";
+    GATE_CALIBRATION = "gate.calibration", Gate, Error, Refuse, NONE,
+        "its probabilities are less true than they must be", "calibrate it on data of its own, and have it inspected again";
+    GATE_GOLDEN = "gate.golden", Gate, Error, Refuse, NONE,
+        "golden rows changed", "look at them; if the change is wanted, record them anew in a review";
+    GATE_BUDGET = "gate.budget", Gate, Error, Waiver, NONE,
+        "it is slower or bigger than it may be", "make it smaller, or raise the budget in a review";
+    GATE_UNPROVEN = "gate.unproven", Gate, Warning, Waiver, NONE,
+        "too few rows show that a rule is kept", "give more held-back rows, or let the estimate be enough with `proof: estimate`";
+    GATE_NOT_JUDGED = "gate.not_judged", Gate, Warning, Waiver, NONE,
+        "a rule could not be judged", "see the detail; a rule that is not judged protects nothing";
+
+    ATTACK_NONE = "attack.none", Attack, Info, Inform, NONE,
+        "no attacks were tried", "ask for them in the gate file: `attacks: {}`";
+    ATTACK_TRIGGER = "attack.trigger", Attack, Critical, Refuse, BACKDOORED,
+        "a trigger turns its answers", "do not serve it: remove the rows with the trigger from its training data, and train again";
+    ATTACK_EVASION = "attack.evasion", Attack, Error, Waiver, EVASION_REFERENCES,
+        "small changes of inputs turn its answers", "train with such rows, check inputs, limit queries per caller";
+    ATTACK_MEMBERSHIP = "attack.membership", Attack, Error, Waiver, MEMBERSHIP_REFERENCES,
+        "its answers tell which rows it was trained on", "regularise it or stop earlier; where rows are about people, train with differential privacy";
+    ATTACK_EXTRACTION = "attack.extraction", Attack, Error, Waiver, EXTRACTION_REFERENCES,
+        "few questions copy it", "give callers a budget of queries";
+    ATTACK_POISONING = "attack.poisoning", Attack, Error, Waiver, POISONING,
+        "few flipped labels would ruin it", "guard the rows that matter most, and take data from few, known sources";
+    ATTACK_NOTICE = "attack.notice", Attack, Warning, Inform, NONE,
+        "an attack came to a number worth a look", "see the detail";
+    ATTACK_NOT_RUN = "attack.not_run", Attack, Warning, Waiver, NONE,
+        "an attack that applies could not be tried", "give more queries, time or rows; until then nobody knows";
 }
 
 /// The kind with this id.

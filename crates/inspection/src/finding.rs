@@ -39,6 +39,10 @@ pub enum Screen {
     Origin,
     /// Who signed a model's files. The room adds these findings.
     Signature,
+    /// Does a model hold to its gate file, against its champion?
+    Gate,
+    /// What do simulated attacks on a model come to?
+    Attack,
 }
 
 impl Screen {
@@ -61,6 +65,8 @@ impl Screen {
             Self::File => "file",
             Self::Origin => "origin",
             Self::Signature => "signature",
+            Self::Gate => "gate",
+            Self::Attack => "attack",
         }
     }
 }

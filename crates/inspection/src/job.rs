@@ -48,6 +48,9 @@ pub struct JobSpec {
     /// The rows to leave out: then the files are written again without them, and nothing is inspected.
     #[serde(default)]
     pub clean: Option<CleanSpec>,
+    /// What a model is tried on, and by which gate file; nothing if it has none.
+    #[serde(default)]
+    pub trial: Option<TrialSpec>,
     /// The screens to run. The format screen always runs.
     pub screens: Vec<Screen>,
     /// Limits on work.
@@ -78,6 +81,7 @@ impl JobSpec {
             guarded: Vec::new(),
             others: Vec::new(),
             clean: None,
+            trial: None,
             screens: Screen::WORKER.to_vec(),
             limits: JobLimits::default(),
             seed: 1,
@@ -135,6 +139,77 @@ pub struct OtherTable {
     #[serde(default)]
     pub apart: bool,
 }
+
+/// What a candidate model is tried on. Files are those of the job's `others`, by their places there.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TrialSpec {
+    /// The gate file (YAML).
+    pub gate_yaml: String,
+    /// Which revision of it.
+    pub revision: i64,
+    /// The version that it is compared with; nothing if there is none yet.
+    pub champion: Option<ChampionSpec>,
+    /// The held-back data that it is judged on.
+    pub held_back: Vec<TrialTable>,
+    /// The golden rows.
+    pub golden: Option<TrialTable>,
+    /// What the model was trained on, as far as that is known, and other data whose triggers are tried.
+    pub training: Vec<TrainingTable>,
+    /// What the gate file names and cannot be had, each with what to do.
+    pub missing: Vec<String>,
+}
+
+/// The version that serves now.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ChampionSpec {
+    /// The version, for people.
+    pub version: String,
+    /// Where its files stand among the job's `others`.
+    pub place: usize,
+}
+
+/// A table of a trial.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TrialTable {
+    /// The data version, as `NAME@NUMBER`.
+    pub name: String,
+    /// Where its files stand among the job's `others`.
+    pub place: usize,
+    /// The column that the data itself calls its label.
+    pub label: Option<String>,
+}
+
+/// Data that a model was trained on.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TrainingTable {
+    /// The table.
+    pub table: TrialTable,
+    /// Whether the model is known to be trained on it; else only its triggers are of interest.
+    pub trained: bool,
+    /// The triggers that its inspection found.
+    pub triggers: Vec<TriggerSpec>,
+}
+
+/// A trigger, as the inspection of the data found it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TriggerSpec {
+    /// What it is made of, in words that may be shown.
+    pub words: String,
+    /// The label that its rows carry; masked where that is personal.
+    pub label: String,
+    /// The first of the rows that hold it.
+    pub rows: Vec<u64>,
+}
+
+/// Triggers of one data version that are handed over, and rows of each.
+pub const TRIGGER_COUNT_MAX: usize = 32;
+/// See [`TRIGGER_COUNT_MAX`].
+pub const TRIGGER_ROW_COUNT_MAX: usize = 500;
 
 /// The rows to leave out.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -34,7 +34,10 @@ pub use confine::{ProcessLimits, limit_this_process};
 pub use error::InspectionError;
 pub use finding::{Effect, Example, Finding, FindingKind, NAME_BYTES_MAX, Screen, Severity};
 pub use html::html;
-pub use job::{CleanCount, CleanSpec, FileSpec, GuardedRow, JobLimits, JobSpec, OtherTable, Reference, Roles, SubjectKind};
+pub use job::{
+    ChampionSpec, CleanCount, CleanSpec, FileSpec, GuardedRow, JobLimits, JobSpec, OtherTable, Reference, Roles, SubjectKind,
+    TRIGGER_COUNT_MAX, TRIGGER_ROW_COUNT_MAX, TrainingTable, TrialSpec, TrialTable, TriggerSpec,
+};
 pub use query::{
     Ask, QUERY_ROW_COUNT_MAX, QUERY_TABLE_COUNT_MAX, QUERY_TEXT_BYTES_MAX, QueryColumn, QueryJob, QueryLimits, QueryReport,
     QueryRows, QueryTable, QueryValue, SqlAnswers,
@@ -42,7 +45,7 @@ pub use query::{
 pub use report::{Confinement, FINDING_COUNT_MAX, InspectionReport, REPORT_SCHEMA, ScreenState, Section, Summary};
 pub use session::{Progress, ReadRequest, Taken};
 pub use view::{
-    BAR_COUNT_MAX, Bar, ColumnView, DriftView, PoisonView, RuleView, SegmentView, SuspectView, VIEW_COLUMN_COUNT_MAX,
+    AttackView, BAR_COUNT_MAX, Bar, ColumnView, DriftView, PoisonView, RuleView, SegmentView, SuspectView, VIEW_COLUMN_COUNT_MAX,
     VIEW_ROW_COUNT_MAX, View,
 };
 pub use worker::{QUERY_WORKER_NAME, WORKER_NAME, Worker};

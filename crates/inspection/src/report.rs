@@ -89,6 +89,12 @@ pub struct InspectionReport {
     /// What is known of where a model comes from.
     #[serde(default)]
     pub origin: Option<Section>,
+    /// What became of each rule of a model's gate file.
+    #[serde(default)]
+    pub gates: Option<Section>,
+    /// What simulated attacks on a model came to.
+    #[serde(default)]
+    pub attacks: Option<Section>,
     /// Who signed a model's files, and whether that holds.
     #[serde(default)]
     pub signature: Option<Section>,
@@ -222,6 +228,8 @@ impl InspectionReport {
             guarded: None,
             scan: None,
             origin: None,
+            gates: None,
+            attacks: None,
             signature: None,
         }
     }

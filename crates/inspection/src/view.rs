@@ -31,6 +31,10 @@ pub struct View {
     pub poisoning: Option<PoisonView>,
     /// The most poisonable rows.
     pub poisonable: Vec<SuspectView>,
+    /// The rules of a model's gate file.
+    pub gates: Vec<RuleView>,
+    /// The attacks that were tried on a model.
+    pub attacks: Vec<AttackView>,
 }
 
 /// One bar of a chart.
@@ -79,6 +83,24 @@ pub struct RuleView {
     pub holds: Option<bool>,
     /// What was observed, or why it was not run.
     pub detail: String,
+}
+
+/// One simulated attack.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct AttackView {
+    /// Which one.
+    pub attack: String,
+    /// What it concludes, in a word.
+    pub verdict: String,
+    /// Its number with its interval, and what that is.
+    pub number: String,
+    /// What was found.
+    pub detail: String,
+    /// What to do about it.
+    pub advice: String,
+    /// MITRE ATLAS and other ids.
+    pub references: Vec<String>,
 }
 
 /// The comparison of one column.

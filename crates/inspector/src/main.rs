@@ -2,7 +2,8 @@
 //!
 //! As the server's worker it talks over its pipes (`worker`), as a program for people and CI it reads local files (`local`).
 //! Either way it confines itself (crate `sandbox`) before it looks at a byte of data, and then runs the same inspection
-//! (`inspect`), which drives the engines: tables, profile, contract, personal, poison.
+//! (`inspect`), which drives the engines: tables, profile, contract, personal, poison; and of models scan, runtime and adversary
+//! (`trial`).
 //!
 //! It decides no verdict, keeps no state and writes nothing but its report.
 //!
@@ -18,6 +19,7 @@ mod contracts;
 mod inspect;
 mod local;
 mod news;
+mod trial;
 mod worker;
 
 use std::process::ExitCode;

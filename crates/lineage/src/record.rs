@@ -13,7 +13,9 @@ pub(crate) mod claims;
 mod data;
 
 pub use claims::{MODEL_NAMESPACE, RUN_NAMESPACE, event_posted};
-pub use data::{DataVersion, data_committed, data_inspected, data_read, data_version_name, is_data_read_known, run_in_workspace};
+pub use data::{
+    DataVersion, data_committed, data_inspected, data_read, data_version_name, is_data_read_known, model_tried, run_in_workspace,
+};
 
 /// The longest text of a node's name or attribute that is kept.
 const TEXT_BYTES_MAX: usize = 4_096;

@@ -40,7 +40,7 @@ pub(crate) struct Task<'a> {
 }
 
 /// The sums over the rows of one fold.
-struct Moments {
+pub(crate) struct Moments {
     /// `features × features`, the upper panels only.
     products: Vec<f32>,
     /// `classes × features`.
@@ -82,7 +82,7 @@ pub(crate) fn out_of_fold(task: &Task<'_>, watch: &Watch<'_>) -> Result<Matrix, 
 }
 
 /// `cos(x W + b)`, scaled so that products of features approach the kernel.
-struct Map {
+pub(crate) struct Map {
     features: usize,
     weights: Vec<f32>,
     offsets: Vec<f32>,
@@ -90,7 +90,7 @@ struct Map {
 }
 
 impl Map {
-    fn new(points: &Matrix, features: usize, random: &mut Random) -> Self {
+    pub(crate) fn new(points: &Matrix, features: usize, random: &mut Random) -> Self {
         let width = points.columns();
         let mut distances = Vec::with_capacity(PAIR_COUNT);
         for _ in 0..PAIR_COUNT {
@@ -135,7 +135,11 @@ fn cosine(angle: f32) -> f32 {
     -quarter * (1.0 + square * (-0.166_666_55 + square * (0.008_332_16 + square * -0.000_195_15)))
 }
 
-fn sum(task: &Task<'_>, map: &Map, fold: &[u32], watch: &Watch<'_>) -> Result<Moments, PoisonError> {
+/// The sums over these rows.
+///
+/// # Errors
+/// `Cancelled` when the watch says so.
+pub(crate) fn sum(task: &Task<'_>, map: &Map, fold: &[u32], watch: &Watch<'_>) -> Result<Moments, PoisonError> {
     let (features, classes) = (map.features, task.shares.len());
     let mut moments =
         Moments { products: vec![0.0; features * features], sums: vec![0.0; classes * features], counts: vec![0.0; classes] };
@@ -171,7 +175,7 @@ fn sum(task: &Task<'_>, map: &Map, fold: &[u32], watch: &Watch<'_>) -> Result<Mo
 }
 
 /// One linear score a class: a column of weights and an offset.
-struct Discriminants {
+pub(crate) struct Discriminants {
     /// `features × classes`.
     weights: Vec<f32>,
     offsets: Vec<f32>,
@@ -179,7 +183,7 @@ struct Discriminants {
 
 impl Discriminants {
     /// The discriminants of all folds but one.
-    fn without(moments: &[Moments], left_out: usize, task: &Task<'_>) -> Self {
+    pub(crate) fn without(moments: &[Moments], left_out: usize, task: &Task<'_>) -> Self {
         let (features, classes) = (task.features, task.shares.len());
         let others = || moments.iter().enumerate().filter(|(fold, _)| *fold != left_out).map(|(_, moments)| moments);
         let counts: Vec<f64> = (0..classes).map(|class| others().map(|fold| at(&fold.counts, class)).sum()).collect();
@@ -227,7 +231,8 @@ impl Discriminants {
         model
     }
 
-    fn probabilities(&self, map: &Map, task: &Task<'_>, rows: &[u32]) -> Vec<f32> {
+    /// The class probabilities of these rows of the task, row after row.
+    pub(crate) fn probabilities(&self, map: &Map, task: &Task<'_>, rows: &[u32]) -> Vec<f32> {
         let classes = self.offsets.len();
         let features = map.features(task.points, rows);
         let mut out = vec![0.0; rows.len() * classes];

@@ -35,6 +35,7 @@ mod scan;
 mod sources;
 mod sparse;
 mod standing;
+mod surrogate;
 mod table;
 mod targets;
 #[cfg(test)]
@@ -57,12 +58,14 @@ pub use input::{
     VALUE_COUNT_MAX,
 };
 pub use joint::{Joint, label_issues};
+pub use random::Random;
 pub use report::{
     Copies, FlippedPair, Framework, LIST_COUNT_MAX, Member, PoisonReport, Reason, SUSPECT_COUNT_MAX, Scores, Screen, ScreenKind,
     Suspect, TARGET_COUNT_MAX, TargetReport, Trigger, Verdict,
 };
 pub use scan::{Options, scan};
 pub use sources::{SOURCE_Z_MIN, SourceMark};
+pub use surrogate::{Nearest, Surrogate};
 pub use table::{Matrix, Tokens};
 pub use targets::Dose;
 pub use trigger::TRIGGER_COUNT_MAX;

@@ -4,12 +4,12 @@
 
 /// A stream of random numbers.
 #[derive(Clone, Debug)]
-pub(crate) struct Random {
+pub struct Random {
     state: [u64; 4],
 }
 
 /// One step of SplitMix64: also a good mixer of 64 bits.
-pub(crate) const fn mix(value: u64) -> u64 {
+pub const fn mix(value: u64) -> u64 {
     let mut mixed = value.wrapping_add(0x9E37_79B9_7F4A_7C15);
     mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
     mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
@@ -18,7 +18,7 @@ pub(crate) const fn mix(value: u64) -> u64 {
 
 impl Random {
     /// The stream of a seed for one purpose; streams of different purposes are independent.
-    pub(crate) const fn new(seed: u64, purpose: u64) -> Self {
+    pub const fn new(seed: u64, purpose: u64) -> Self {
         let first = mix(seed ^ mix(purpose));
         let second = mix(first);
         let third = mix(second);
@@ -26,7 +26,7 @@ impl Random {
     }
 
     /// 64 random bits.
-    pub(crate) const fn bits(&mut self) -> u64 {
+    pub const fn bits(&mut self) -> u64 {
         let [s0, s1, s2, s3] = self.state;
         let result = s0.wrapping_add(s3).rotate_left(23).wrapping_add(s0);
         let (s2, s3) = (s2 ^ s0, s3 ^ s1);
@@ -35,31 +35,31 @@ impl Random {
     }
 
     /// A number of `0..below`; 0 if that is empty.
-    pub(crate) fn below(&mut self, below: usize) -> usize {
+    pub fn below(&mut self, below: usize) -> usize {
         ((u128::from(self.bits()) * below as u128) >> 64) as usize
     }
 
     /// A number of `0.0..1.0`.
-    pub(crate) fn unit(&mut self) -> f32 {
+    pub fn unit(&mut self) -> f32 {
         (self.bits() >> 40) as f32 / (1_u64 << 24) as f32
     }
 
     /// A number of the standard normal distribution (Box and Muller 1958).
-    pub(crate) fn normal(&mut self) -> f32 {
+    pub fn normal(&mut self) -> f32 {
         let radius = (-2.0 * (1.0 - f64::from(self.unit())).ln()).sqrt();
         let angle = std::f64::consts::TAU * f64::from(self.unit());
         (radius * angle.cos()) as f32
     }
 
     /// Puts values into a random order.
-    pub(crate) fn shuffle<T>(&mut self, values: &mut [T]) {
+    pub fn shuffle<T>(&mut self, values: &mut [T]) {
         for place in (1..values.len()).rev() {
             values.swap(place, self.below(place + 1));
         }
     }
 
     /// `count` different numbers of `0..of`, rising; all of them if there are no more.
-    pub(crate) fn sample(&mut self, of: usize, count: usize) -> Vec<u32> {
+    pub fn sample(&mut self, of: usize, count: usize) -> Vec<u32> {
         let mut chosen = Vec::with_capacity(count.min(of));
         let mut left = count.min(of);
         for number in 0..of {

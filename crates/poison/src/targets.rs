@@ -47,7 +47,8 @@ pub(crate) fn targets(neighbours: &Neighbours, labels: &[u32], probabilities: &M
     Targets { fragility: fragility(neighbours, labels, probabilities), values, accuracy, doses }
 }
 
-fn values(neighbours: &Neighbours, labels: &[u32]) -> Vec<f32> {
+/// What each row's label is worth to the rows of these labels, in thousandths of a right answer.
+pub(crate) fn values(neighbours: &Neighbours, labels: &[u32]) -> Vec<f32> {
     let mut values = vec![0.0_f32; labels.len()];
     for (index, label) in labels.iter().enumerate() {
         let nearest: Vec<(usize, f32)> =
@@ -101,15 +102,20 @@ fn dose(neighbours: &Neighbours, labels: &[u32], (values, probabilities): (&[f32
 
 /// The share of rows whose true label wins their neighbours' vote, the neighbours carrying `carried` labels.
 fn accuracy(neighbours: &Neighbours, truth: &[u32], carried: &[u32], classes: usize) -> f64 {
-    let right = (0..truth.len()).into_par_iter().filter(|index| {
-        let mut votes = vec![0.0_f32; classes];
-        for (place, (other, _)) in neighbours.of(*index).take(VOTE_COUNT).enumerate() {
-            // The nearer neighbour wins a tie.
-            add(&mut votes, at(carried, other) as usize, 1.0 - 0.01 * place as f32);
-        }
-        argmax(&votes) == at(truth, *index) as usize
-    });
+    let right = (0..truth.len())
+        .into_par_iter()
+        .filter(|index| elected(neighbours, *index, carried, classes) == at(truth, *index) as usize);
     right.count() as f64 / truth.len().max(1) as f64
+}
+
+/// The class that wins the vote of a row's nearest neighbours, which carry these labels.
+pub(crate) fn elected(neighbours: &Neighbours, index: usize, carried: &[u32], classes: usize) -> usize {
+    let mut votes = vec![0.0_f32; classes];
+    for (place, (other, _)) in neighbours.of(index).take(VOTE_COUNT).enumerate() {
+        // The nearer neighbour wins a tie.
+        add(&mut votes, at(carried, other) as usize, 1.0 - 0.01 * place as f32);
+    }
+    argmax(&votes)
 }
 
 #[cfg(test)]

@@ -1,7 +1,9 @@
 //! The verbs.
 
 mod decide;
+mod gate_file;
 mod inspect;
+mod news;
 mod paper;
 mod rescan;
 mod run;
@@ -12,6 +14,7 @@ use gate::{Action, Permit};
 use kernel::Problem;
 
 pub use decide::{Admit, Decided, Refuse, Waive};
+pub use gate_file::{GateHistory, GateShown, SetGate, ShowGate};
 pub use inspect::QueueInspection;
 pub use paper::{AddReceipts, MadePaper, MakePaper};
 pub use rescan::QueueRescans;
@@ -37,6 +40,10 @@ pub const ADMIT: Action = Action::write("admissions.admit");
 pub const REFUSE: Action = Action::write("admissions.refuse");
 /// Makes what vouches for a version and describes it.
 pub const VOUCH: Action = Action::read("admissions.vouch");
+/// Shows the gate file of a model, with its history.
+pub const GET_GATE: Action = Action::read("gates.get");
+/// Says what versions of a model must hold to.
+pub const SET_GATE: Action = Action::write("gates.set");
 /// Shows whose signatures count.
 pub const SIGNERS_GET: Action = Action::read("signers.get");
 /// Sets whose signatures count.

@@ -155,7 +155,7 @@ fn digest_of(file: &StoredFile) -> FileDigest {
 
 impl Admission {
     /// A small object, whole.
-    async fn whole<O: ?Sized>(&self, permit: &Permit<O>, object: &StoredObject) -> Result<Vec<u8>, Problem> {
+    pub(crate) async fn whole<O: ?Sized>(&self, permit: &Permit<O>, object: &StoredObject) -> Result<Vec<u8>, Problem> {
         let mut body = self.0.objects.open(permit, object, 0..object.size_bytes).await?;
         let mut all = Vec::new();
         while let Some(bytes) = body.next().await {

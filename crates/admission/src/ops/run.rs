@@ -4,29 +4,29 @@
 //! before it leaves the version in quarantine, and the inspection to be taken up again.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 
 use artifacts::{Manifest, StoredFile, files_below};
 use attest::Signer;
 use attest::dsse::Envelope;
 use attest::statement::PAYLOAD_TYPE;
 use data::{Decision, DecisionKind, FoundFinding, INSPECTOR, Inspect, InspectionState, Verdict};
-use futures_util::stream;
+use futures_util::{StreamExt, stream};
 use gate::{Action, BoxFuture, DataState, Operation, Outcome, Permit, Target};
 use inspection::{
-    Effect, FileSpec, InspectionError, InspectionReport, JobLimits, JobSpec, Progress, ReadRequest, Resource, Screen,
-    ScreenState, Section, SubjectKind,
+    Effect, FileSpec, Finding, InspectionError, InspectionReport, JobLimits, JobSpec, ReadRequest, Resource, Screen, ScreenState,
+    Section, SubjectKind, catalogue,
 };
 use kernel::{Kind, Micros, Problem, hex, sha256};
 use lineage::Origin;
-use parking_lot::Mutex;
-use tokio::sync::Notify;
+use lineage::record::{self, Scene};
 use vault::db::{Reader, Writer};
 use vault::objects::{ObjectId, StoredObject};
 
-use crate::limits::{DOCUMENT_BYTES_MAX, PROGRESS_EVERY, SIGNATURE_BYTES_MAX};
+use super::news::{News, note};
+use crate::limits::{DOCUMENT_BYTES_MAX, SIGNATURE_BYTES_MAX};
 use crate::signers::Signature;
 use crate::store::{documents, inspections, signers, standings};
+use crate::trial::{self, Prepared, Readable};
 use crate::types::{DocumentKind, Inspection, Standing, Subject, conflict, no_version};
 use crate::{Admission, BUILT_IN_POLICY_NAME};
 use crate::{origin, papers};
@@ -114,9 +114,10 @@ impl Operation for RunInspection {
     async fn run(self, permit: Permit<Self>) -> Result<Ended, Problem> {
         let (room, at) = (self.room.clone(), permit.entry().at);
         let under_look = room.look_up(&permit, &self.inspection.subject, at).await?;
-        let job = room.job(&under_look, at);
+        let mut prepared = room.prepare(&permit, under_look.trial.as_ref()).await?;
+        let job = room.job(&under_look, &mut prepared, at);
         let read = |request: ReadRequest| -> BoxFuture<'_, Result<bytes::Bytes, Problem>> {
-            Box::pin(room.bytes(&permit, &under_look.files, request))
+            Box::pin(room.bytes(&permit, &under_look.files, &prepared.files, request))
         };
         let news = News::default();
         let hear = |progress| news.hear(progress);
@@ -128,50 +129,8 @@ impl Operation for RunInspection {
         };
         let ending = Ending { inspection: self.inspection, runner: self.runner, at };
         match inspected {
-            Ok(report) => room.judge(&permit, ending, under_look, report).await,
+            Ok(report) => room.judge(&permit, ending, (under_look, prepared), report).await,
             Err(error) => room.give_up(&permit, ending, &error).await,
-        }
-    }
-}
-
-/// How far a running inspection is, and whether it is to stop.
-#[derive(Default)]
-struct News {
-    stage: Mutex<String>,
-    stop: AtomicBool,
-    stopped: Notify,
-}
-
-impl News {
-    fn hear(&self, progress: Progress) {
-        if let Progress::Stage { stage, .. } = progress {
-            *self.stage.lock() = stage;
-        }
-    }
-
-    async fn cancelled(&self) {
-        loop {
-            let stopped = self.stopped.notified();
-            if self.stop.load(Ordering::SeqCst) {
-                return;
-            }
-            stopped.await;
-        }
-    }
-}
-
-/// Writes the progress down now and then; learns whether somebody wants it to stop. Never ends by itself.
-async fn note(room: &Admission, inspection_id: &str, news: &News) {
-    loop {
-        tokio::time::sleep(PROGRESS_EVERY).await;
-        let (id, stage) = (inspection_id.to_owned(), news.stage.lock().clone());
-        match room.0.system.write(move |writer| Ok(inspections::progress(writer, &id, &stage)?)).await {
-            Ok(true) => {
-                news.stop.store(true, Ordering::SeqCst);
-                news.stopped.notify_waiters();
-            }
-            Ok(false) => {}
-            Err(problem) => tracing::warn!(%problem, "an inspection's progress could not be written down"),
         }
     }
 }
@@ -182,6 +141,7 @@ struct UnderLook {
     files: Vec<StoredFile>,
     manifest: Manifest,
     origin: Origin,
+    trial: Option<trial::Found>,
 }
 
 /// Whose inspection ends.
@@ -200,10 +160,12 @@ struct Judgement {
     /// The digest of the file scanner's rules.
     rules: Option<String>,
     manifest: Manifest,
+    /// What it was tried on.
+    tried: Prepared,
 }
 
 impl Admission {
-    async fn look_up<O: ?Sized>(&self, permit: &Permit<O>, subject: &Subject, _at: Micros) -> Result<UnderLook, Problem> {
+    async fn look_up<O: ?Sized>(&self, permit: &Permit<O>, subject: &Subject, at: Micros) -> Result<UnderLook, Problem> {
         let subject = subject.clone();
         let read = move |reader: &mut Reader<'_>| {
             let standing = standings::get(reader, &subject)?.ok_or_else(no_version)?;
@@ -211,12 +173,13 @@ impl Admission {
             let files = files_below(reader, place)?;
             let manifest = Manifest::of(files.iter().map(|file| file.entry.clone()).collect());
             let origin = lineage::origin_of_version(reader, &standing.workspace, &subject.model_id, subject.number)?;
-            Ok(UnderLook { standing, files, manifest, origin })
+            let trial = trial::look_up(reader, &standing, &origin, at)?;
+            Ok(UnderLook { standing, files, manifest, origin, trial })
         };
         self.db().read(permit, read).await
     }
 
-    fn job(&self, under_look: &UnderLook, at: Micros) -> JobSpec {
+    fn job(&self, under_look: &UnderLook, prepared: &mut Prepared, at: Micros) -> JobSpec {
         let specs = under_look.files.iter().map(|file| FileSpec {
             path: file.entry.path.clone(),
             size_bytes: file.entry.size_bytes,
@@ -227,6 +190,11 @@ impl Admission {
         job.subject = SubjectKind::Model;
         job.manifest_sha256 = hex(&under_look.manifest.digest);
         job.screens = vec![Screen::File];
+        job.others = std::mem::take(&mut prepared.others);
+        job.trial = prepared.spec.take();
+        if job.trial.is_some() {
+            job.screens.extend([Screen::Gate, Screen::Attack]);
+        }
         job.seed = SEED;
         let config = &self.0.config;
         job.limits = JobLimits {
@@ -242,12 +210,25 @@ impl Admission {
         &self,
         permit: &Permit<O>,
         files: &[StoredFile],
+        others: &[Readable],
         request: ReadRequest,
     ) -> Result<bytes::Bytes, Problem> {
         let outside = || Problem::internal("the worker asked for bytes that are not there", "outside of the version");
-        let file = files.get(request.file).ok_or_else(outside)?;
         let end = request.offset.checked_add(u64::from(request.length)).ok_or_else(outside)?;
-        self.0.artifacts.bytes_of(permit, file, request.offset..end).await
+        if let Some(file) = files.get(request.file) {
+            return self.0.artifacts.bytes_of(permit, file, request.offset..end).await;
+        }
+        match request.file.checked_sub(files.len()).and_then(|place| others.get(place)).ok_or_else(outside)? {
+            Readable::OfModel(file) => self.0.artifacts.bytes_of(permit, file, request.offset..end).await,
+            Readable::OfData(object) => {
+                let mut body = self.0.objects.open(permit, object, request.offset..end).await?;
+                let mut all = bytes::BytesMut::with_capacity(request.length as usize);
+                while let Some(bytes) = body.next().await {
+                    all.extend_from_slice(&bytes?);
+                }
+                Ok(all.freeze())
+            }
+        }
     }
 
     /// The signature that lies among a version's files.
@@ -263,7 +244,7 @@ impl Admission {
         &self,
         permit: &Permit<RunInspection>,
         ending: Ending,
-        under_look: UnderLook,
+        (under_look, tried): (UnderLook, Prepared),
         mut report: InspectionReport,
     ) -> Result<Ended, Problem> {
         let bundle = self.signature(permit, &under_look.files).await?;
@@ -277,6 +258,9 @@ impl Admission {
         let (known, set) = self.db().read(permit, read).await?;
         let signature = Signature::check(bundle.as_deref(), &papers::digests(&manifest), set.as_ref(), at);
         report.add_findings(known.findings().into_iter().chain(signature.finding()));
+        if tried.revision.is_none() {
+            report.add_findings([Finding::new(&catalogue::GATE_NONE, "its model has none")]);
+        }
         report.origin = Section::of(&known).ok();
         report.signature = Section::of(&signature).ok();
         report.screens.extend([Screen::Origin, Screen::Signature].map(|screen| (screen, ScreenState::Ran)));
@@ -291,9 +275,11 @@ impl Admission {
             documents.push((kind, self.0.objects.put(permit, &workspace, body, DOCUMENT_BYTES_MAX).await?));
         }
         let ids: Vec<ObjectId> = documents.iter().map(|(_, object)| object.id.clone()).collect();
-        let judgement = Judgement { findings, verdict, documents, report_sha256, rules, manifest };
+        let judgement = Judgement { findings, verdict, documents, report_sha256, rules, manifest, tried };
+        let scene = Scene::of(permit)?;
         let (policy, automatic) = (self.0.verdict.digest().to_owned(), self.0.config.admit_automatically);
-        let settled = self.db().write(permit, move |writer| settle(writer, &ending, &judgement, &policy, automatic)).await;
+        let settled =
+            self.db().write(permit, move |writer| settle(writer, &ending, &judgement, &scene, (&policy, automatic))).await;
         // Unavailable: nobody knows whether it was committed, so the objects are left to the sweep.
         let unwanted = match &settled {
             Ok(Ended::Stopped) => true,
@@ -353,11 +339,11 @@ fn settle(
     writer: &mut Writer<'_>,
     ending: &Ending,
     judgement: &Judgement,
-    policy: &str,
-    automatic: bool,
+    scene: &Scene,
+    (policy, automatic): (&str, bool),
 ) -> Result<(Ended, Outcome), Problem> {
     let Ending { inspection, runner, at } = ending;
-    let Judgement { findings, verdict, documents, report_sha256, rules, manifest } = judgement;
+    let Judgement { findings, verdict, documents, report_sha256, rules, manifest, tried } = judgement;
     let (id, subject) = (inspection.id.as_str(), &inspection.subject);
     let outcome = Outcome::done().resource(subject.id()).with("inspection", id);
     let before = inspections::last_done(writer, subject)?;
@@ -373,7 +359,12 @@ fn settle(
     for (kind, object) in documents {
         documents::put(writer, subject, id, *kind, object)?;
     }
-    standings::learn(writer, subject, *verdict, manifest)?;
+    standings::learn(writer, subject, *verdict, manifest, tried.revision)?;
+    if tried.revision.is_some() {
+        let data: Vec<(String, i64)> = tried.data.iter().map(|(name, number, _)| (name.clone(), *number)).collect();
+        let inspected = (id, hex(report_sha256), verdict.word());
+        record::model_tried(writer, scene, (&subject.model_id, subject.number), (inspected.0, &inspected.1, inspected.2), &data)?;
+    }
     let standing = standings::get(writer, subject)?.ok_or_else(no_version)?;
     let state = if is_waived_already(&standing, *verdict, findings, &before) {
         DataState::Admitted
@@ -387,6 +378,11 @@ fn settle(
         .with("manifest_sha256", hex(&manifest.digest))
         .with("policy_sha256", policy)
         .with("finding_count", findings.len());
+    let ids: Vec<&str> = tried.data.iter().map(|(_, _, id)| id.as_str()).collect();
+    let outcome = match tried.revision {
+        Some(revision) => outcome.with("gate_revision", revision).with("data_versions", ids.join(",")),
+        None => outcome,
+    };
     Ok((Ended::Judged { verdict: *verdict, state }, outcome))
 }
 

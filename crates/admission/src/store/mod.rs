@@ -2,6 +2,7 @@
 //! record; an inspection's progress alone is book-keeping of the server's own.
 
 pub(crate) mod documents;
+pub(crate) mod gates;
 pub(crate) mod inspections;
 pub(crate) mod record;
 pub(crate) mod signers;

@@ -11,7 +11,7 @@ use crate::types::{Standing, Subject};
 
 const COLUMNS: &str = "s.model_id, s.version, m.name, s.workspace, s.state, s.verdict, s.submitter, s.submitted_at, s.place, \
                        s.manifest_sha256, s.file_count, s.size_bytes, s.decided_how, s.decided_by, s.decided_at, s.decided_why, \
-                       s.waiver_until";
+                       s.waiver_until, s.gate_revision";
 const JOINED: &str = "model_standing s JOIN registered_model m ON m.model_id = s.model_id
                       JOIN model_version v ON v.model_id = s.model_id AND v.version = s.version AND v.deleted = 0";
 /// The states of rows.
@@ -39,6 +39,7 @@ fn from_row(row: &Row<'_>) -> Result<Standing, DbError> {
         size_bytes: row.int(11)?,
         decision,
         waiver_until: row.opt_int(16)?.map(Micros),
+        gate_revision: row.opt_int(17)?,
     })
 }
 
@@ -117,18 +118,25 @@ pub(crate) fn set_state(writer: &mut Writer<'_>, subject: &Subject, from: DataSt
     Ok(changed == 1)
 }
 
-/// What an inspection learnt.
-pub(crate) fn learn(writer: &mut Writer<'_>, subject: &Subject, verdict: Verdict, manifest: &Manifest) -> Result<(), Problem> {
+/// What an inspection learnt, and by which revision of the gate file it judged.
+pub(crate) fn learn(
+    writer: &mut Writer<'_>,
+    subject: &Subject,
+    verdict: Verdict,
+    manifest: &Manifest,
+    gate_revision: Option<i64>,
+) -> Result<(), Problem> {
     let size_bytes = i64::try_from(manifest.size_bytes()).unwrap_or(i64::MAX);
     let file_count = i64::try_from(manifest.entries.len()).unwrap_or(i64::MAX);
     writer.execute(
-        "UPDATE model_standing SET verdict = $1, manifest_sha256 = $2, file_count = $3, size_bytes = $4
-         WHERE model_id = $5 AND version = $6",
+        "UPDATE model_standing SET verdict = $1, manifest_sha256 = $2, file_count = $3, size_bytes = $4,
+             gate_revision = $5 WHERE model_id = $6 AND version = $7",
         &[
             verdict.word().into(),
             Bind::Bytes(&manifest.digest),
             file_count.into(),
             size_bytes.into(),
+            gate_revision.into(),
             (&subject.model_id).into(),
             subject.number.into(),
         ],
@@ -165,4 +173,24 @@ pub(crate) fn decide(
         &[status.into(), (&message).into(), (&subject.model_id).into(), subject.number.into()],
     )?;
     Ok(())
+}
+
+/// The version that a candidate is compared with: the one that the alias `champion` points at, if it is an earlier one, else the
+/// newest admitted one before it. A version that is inspected again is not held to what came after it: it may be gone back to.
+pub(crate) fn champion(reader: &mut Reader<'_>, subject: &Subject, now: Micros) -> Result<Option<Standing>, DbError> {
+    if let Some(number) = aliased(reader, &subject.model_id)?.filter(|number| *number < subject.number) {
+        return get(reader, &Subject { model_id: subject.model_id.clone(), number });
+    }
+    let sql = format!(
+        "SELECT {COLUMNS} FROM {JOINED} WHERE s.model_id = $1 AND s.version < $2 AND s.state = 'admitted'
+             AND s.place IS NOT NULL AND (s.waiver_until IS NULL OR s.waiver_until > $3)
+         ORDER BY s.version DESC LIMIT 1"
+    );
+    reader.query_one(&sql, &[(&subject.model_id).into(), subject.number.into(), now.0.into()], from_row)
+}
+
+/// The version that the alias `champion` points at.
+pub(crate) fn aliased(reader: &mut Reader<'_>, model_id: &str) -> Result<Option<i64>, DbError> {
+    let sql = "SELECT version FROM registered_model_alias WHERE model_id = $1 AND alias = 'champion'";
+    reader.query_one(sql, &[model_id.into()], |row| row.int(0))
 }

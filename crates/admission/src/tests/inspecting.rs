@@ -16,7 +16,7 @@ use crate::DocumentKind;
 use crate::ops::{Ended, Findings, ListStandings, QueueInspection, ReadDocument};
 
 impl World {
-    async fn findings(&self) -> Vec<String> {
+    pub(super) async fn findings(&self) -> Vec<String> {
         let asked = Findings { room: self.room.clone(), name: MODEL.to_owned(), version: "1".to_owned() };
         self.call(asked).await.unwrap().findings.into_iter().map(|found| found.finding.id).collect()
     }
@@ -64,8 +64,14 @@ fn what_is_not_known_of_the_origin_is_said_and_refused_data_refuses_the_model() 
         let known = world.findings().await;
         assert_eq!(
             known,
-            [&catalogue::CODE_UNKNOWN, &catalogue::DATA_UNKNOWN, &catalogue::ENVIRONMENT_UNKNOWN, &catalogue::UNSIGNED]
-                .map(|kind| kind.id)
+            [
+                &catalogue::CODE_UNKNOWN,
+                &catalogue::DATA_UNKNOWN,
+                &catalogue::ENVIRONMENT_UNKNOWN,
+                &catalogue::UNSIGNED,
+                &catalogue::GATE_NONE
+            ]
+            .map(|kind| kind.id)
         );
 
         world.put("model/requirements.txt", b"scikit-learn==1.8.0").await;
@@ -75,7 +81,7 @@ fn what_is_not_known_of_the_origin_is_said_and_refused_data_refuses_the_model() 
         world.call(again).await.unwrap();
         let ended = world.inspected().await;
         assert_eq!(ended, Ended::Judged { verdict: Verdict::Refuse, state: DataState::Refused });
-        assert_eq!(world.findings().await, [catalogue::DATA_REFUSED.id, catalogue::UNSIGNED.id]);
+        assert_eq!(world.findings().await, [catalogue::DATA_REFUSED.id, catalogue::UNSIGNED.id, catalogue::GATE_NONE.id]);
     });
 }
 
@@ -141,11 +147,11 @@ impl Operation for Told {
 }
 
 impl World {
-    async fn run_used(&self) {
+    pub(super) async fn run_used(&self) {
         self.call(Told { room: self.room.clone() }).await.unwrap();
     }
 
-    async fn data_version(&self, state: &'static str) {
+    pub(super) async fn data_version(&self, state: &'static str) {
         let set = "INSERT INTO data_set (dataset_id, workspace, name, last_number, created_at, created_by)
                    VALUES ('d1', $1, 'd', 1, 0, 'x')";
         self.sql(set, testkit::gate::TEST_WORKSPACE).await;

@@ -1,6 +1,7 @@
 //! The room over both engines, with the registry and the artifacts beside it.
 
 mod decisions;
+mod gates;
 mod inspecting;
 mod papers;
 mod promotion;

@@ -4,6 +4,7 @@
 pub(crate) mod cleanings;
 pub(crate) mod files;
 pub(crate) mod inspections;
+pub(crate) mod readable;
 pub(crate) mod retrain;
 pub(crate) mod sources;
 pub(crate) mod versions;

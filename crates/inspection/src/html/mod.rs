@@ -7,6 +7,7 @@ mod sections;
 #[cfg(test)]
 mod tests;
 mod text;
+mod trials;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -26,6 +27,8 @@ pub fn html(report: &InspectionReport) -> String {
         head(report, &title),
         sections::screens(report),
         sections::findings(report),
+        trials::gates(&report.view),
+        trials::attacks(&report.view),
         sections::poisoning(&report.view),
         sections::rules(report),
         sections::drift(report),

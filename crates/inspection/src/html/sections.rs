@@ -242,6 +242,6 @@ pub(super) fn origin(report: &InspectionReport) -> String {
     section("What was inspected, and how", "", &format!("<dl class=\"origin\">{facts}</dl>{notes}{files}"))
 }
 
-fn section(title: &str, lead: &str, body: &str) -> String {
+pub(super) fn section(title: &str, lead: &str, body: &str) -> String {
     format!("<section>\n<h2>{title} <small>{}</small></h2>\n{body}\n</section>\n", Escaped(lead))
 }

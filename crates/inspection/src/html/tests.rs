@@ -4,7 +4,7 @@ use super::html;
 use crate::catalogue;
 use crate::finding::{Example, Finding, Screen};
 use crate::report::{Confinement, InspectionReport, REPORT_SCHEMA, ScreenState, Summary};
-use crate::view::{Bar, ColumnView, DriftView, PoisonView, RuleView, SuspectView, View};
+use crate::view::{AttackView, Bar, ColumnView, DriftView, PoisonView, RuleView, SuspectView, View};
 
 const HOSTILE: &str = "</style><script>alert(1)</script>\"' onload=x \u{202e}&";
 
@@ -58,6 +58,15 @@ fn report(name: &str) -> InspectionReport {
             suspects: vec![row.clone()],
         }),
         poisonable: vec![row],
+        gates: vec![RuleView { rule: name.to_owned(), column: None, holds: None, detail: name.to_owned() }],
+        attacks: vec![AttackView {
+            attack: name.to_owned(),
+            verdict: name.to_owned(),
+            number: name.to_owned(),
+            detail: name.to_owned(),
+            advice: name.to_owned(),
+            references: vec![name.to_owned()],
+        }],
     };
     let finding = Finding { detail: name.to_owned(), title: name.to_owned(), ..Finding::new(&catalogue::TRIGGER, name) };
     let finding = finding.columns([name]).rows(12).examples([Example::of(Some(3), Some(name), name)]);
@@ -91,6 +100,8 @@ fn report(name: &str) -> InspectionReport {
         guarded: None,
         scan: None,
         origin: None,
+        gates: None,
+        attacks: None,
         signature: None,
     };
     report.add_findings([finding]);
@@ -118,6 +129,8 @@ fn every_part_is_shown() {
         "1970-01-01 00:00:01 UTC",
         "NOT fully confined",
         "AML.T0018",
+        "not judged",
+        "Simulated attacks",
     ] {
         assert!(page.contains(part), "the page lacks `{part}`");
     }

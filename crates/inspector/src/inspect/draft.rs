@@ -10,6 +10,9 @@ use serde::Serialize;
 use super::mask;
 use crate::news::News;
 
+/// Lines that the page shows.
+const NOTE_COUNT_MAX: usize = 200;
+
 /// A report while it is made.
 pub(crate) struct Draft<'a> {
     pub(super) news: &'a dyn News,
@@ -26,8 +29,25 @@ impl<'a> Draft<'a> {
         Self { news, started: Instant::now(), report, findings: Vec::new(), personal_columns: None }
     }
 
+    /// Who hears how it goes.
+    pub(crate) const fn news(&self) -> &'a dyn News {
+        self.news
+    }
+
+    /// Another stage begins.
+    pub(crate) fn progress(&self, stage: &str) {
+        self.news.progress(stage, 0, None);
+    }
+
+    /// Keeps a line for the page.
+    pub(crate) fn note(&mut self, note: &str) {
+        if self.report.view.notes.len() < NOTE_COUNT_MAX {
+            self.report.view.notes.push(note.to_owned());
+        }
+    }
+
     /// What the page shows.
-    pub(super) fn view(&mut self) -> &mut View {
+    pub(crate) fn view(&mut self) -> &mut View {
         &mut self.report.view
     }
 
@@ -37,12 +57,12 @@ impl<'a> Draft<'a> {
     }
 
     /// The report, for its sections.
-    pub(super) fn report(&mut self) -> &mut InspectionReport {
+    pub(crate) fn report(&mut self) -> &mut InspectionReport {
         &mut self.report
     }
 
     /// Adds a finding.
-    pub(super) fn find(&mut self, finding: Finding) {
+    pub(crate) fn find(&mut self, finding: Finding) {
         self.findings.push(finding);
     }
 
@@ -60,29 +80,29 @@ impl<'a> Draft<'a> {
     }
 
     /// The screen saw all it should.
-    pub(super) fn ran(&mut self, screen: Screen) {
+    pub(crate) fn ran(&mut self, screen: Screen) {
         self.report.screens.entry(screen).or_insert(ScreenState::Ran);
     }
 
     /// The screen saw a part.
-    pub(super) fn partial(&mut self, screen: Screen, why: &str) {
+    pub(crate) fn partial(&mut self, screen: Screen, why: &str) {
         self.find(Finding::new(&catalogue::SCREEN_PARTIAL, format!("the screen `{}`: {why}", screen.word())));
         self.report.screens.insert(screen, ScreenState::Partial(why.to_owned()));
     }
 
     /// The screen had nothing to look at.
-    pub(super) fn skipped(&mut self, screen: Screen, why: &str) {
+    pub(crate) fn skipped(&mut self, screen: Screen, why: &str) {
         self.report.screens.insert(screen, ScreenState::Skipped(why.to_owned()));
     }
 
     /// The screen could not finish: that is a finding, because it protects nothing now.
-    pub(super) fn failed(&mut self, screen: Screen, why: &str) {
+    pub(crate) fn failed(&mut self, screen: Screen, why: &str) {
         self.find(Finding::new(&catalogue::SCREEN_FAILED, format!("the screen `{}`: {why}", screen.word())));
         self.report.screens.insert(screen, ScreenState::Failed(why.to_owned()));
     }
 
     /// `value` as a section; nothing, and a failed screen, if it cannot be written.
-    pub(super) fn section<T: Serialize>(&mut self, screen: Screen, value: &T) -> Option<Section> {
+    pub(crate) fn section<T: Serialize>(&mut self, screen: Screen, value: &T) -> Option<Section> {
         match Section::of(value) {
             Ok(section) => Some(section),
             Err(error) => {

@@ -21,10 +21,10 @@ use tables::{DataFile, ReadOptions, Table};
 
 use crate::THREAD_COUNT;
 use crate::news::News;
-use draft::Draft;
 use validity::Promises;
 
-pub(crate) use others::Other;
+pub(crate) use draft::Draft;
+pub(crate) use others::{Other, open};
 
 /// Makes the threads that the engines share.
 pub(crate) fn make_threads() -> bool {
@@ -34,7 +34,7 @@ pub(crate) fn make_threads() -> bool {
 /// Inspects `files`. Whatever is wrong with them is a finding in the report.
 pub(crate) fn run(job: &JobSpec, files: Vec<DataFile>, others: &[Other], news: &dyn News) -> InspectionReport {
     if job.subject == SubjectKind::Model {
-        return models::run(job, &files, news);
+        return models::run(job, &files, others, news);
     }
     let mut draft = Draft::new(job, news);
     news.progress("open", 0, None);

@@ -9,13 +9,15 @@ use scan::{FileReport, Limits, Scanner, Source, Verdict};
 use tables::{DataFile, ReadAt};
 
 use super::draft::Draft;
+use super::others::Other;
 use crate::news::News;
+use crate::trial;
 
 /// Findings of one file that become findings of the report; the section has all of them.
 const FINDINGS_PER_FILE_MAX: usize = 20;
 
 /// Scans `files`. Whatever is wrong with them is a finding in the report.
-pub(super) fn run(job: &JobSpec, files: &[DataFile], news: &dyn News) -> InspectionReport {
+pub(super) fn run(job: &JobSpec, files: &[DataFile], others: &[Other], news: &dyn News) -> InspectionReport {
     let mut draft = Draft::new(job, news);
     if files.is_empty() {
         draft.find(Finding::new(&catalogue::FILE_MISSING, "the version has no files"));
@@ -24,6 +26,7 @@ pub(super) fn run(job: &JobSpec, files: &[DataFile], news: &dyn News) -> Inspect
         Ok(scanner) => scan(&scanner, files, &mut draft),
         Err(why) => draft.failed(Screen::File, &why),
     }
+    trial::run(job, files, others, &mut draft);
     draft.finish()
 }
 

@@ -56,6 +56,6 @@ fn one(job: &JobSpec, needed: &NeededKeys, other: &Other) -> Result<KeySet, Stri
 }
 
 /// Opens another table.
-pub(super) fn open(other: &Other) -> Result<Table, String> {
+pub(crate) fn open(other: &Other) -> Result<Table, String> {
     Table::open(other.files.clone(), &ReadOptions::default()).map_err(|error| error.to_string())
 }

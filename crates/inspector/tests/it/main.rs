@@ -7,6 +7,7 @@ mod local;
 mod others;
 mod protocol;
 mod sandbox;
+mod trial;
 mod worker;
 
 use std::future::pending;

@@ -78,6 +78,28 @@ pub fn data_inspected(
     edge(writer, scene, (&version, &inspection), Relation::Inspected, Trust::Observed, verdict)
 }
 
+/// A version of a model was judged on data. Observed; the data is the inspection's, not what the model was trained on.
+///
+/// # Errors
+/// [`DbError`] of the engine.
+pub fn model_tried(
+    writer: &mut Writer<'_>,
+    scene: &Scene,
+    (model, number): (&str, i64),
+    (inspection_id, report_digest, verdict): (&str, &str, &str),
+    data: &[(String, i64)],
+) -> Result<(), DbError> {
+    let version = node(writer, scene, NodeKind::ModelVersion, &super::version_name(model, number), None, "{}")?;
+    let attributes = json!({ "verdict": verdict }).to_string();
+    let inspection = node(writer, scene, NodeKind::Inspection, inspection_id, Some(report_digest), &attributes)?;
+    edge(writer, scene, (&version, &inspection), Relation::Inspected, Trust::Observed, verdict)?;
+    for (dataset, number) in data {
+        let read = data_node(writer, scene, dataset, *number)?;
+        edge(writer, scene, (&inspection, &read), Relation::Used, Trust::Observed, "trial")?;
+    }
+    Ok(())
+}
+
 /// The caller read a version, for a run if it says so. That it read is observed; the run is as sure as its trust.
 ///
 /// # Errors

@@ -26,7 +26,7 @@ fn place_of(verb: &str) -> TargetKind {
         "evaluation" => TargetKind::EvaluationDataset,
         "datasets" | "sources" | "inspections" | "cleanings" => TargetKind::DatasetVersion,
         "lineage" if verb != "lineage.read" => TargetKind::Workspace,
-        "models" | "lineage" => TargetKind::RegisteredModel,
+        "models" | "gates" | "lineage" => TargetKind::RegisteredModel,
         "admissions" if matches!(verb, "admissions.begin" | "admissions.rescan") => TargetKind::Server,
         "admissions" if verb == "admissions.list" => TargetKind::Workspace,
         "versions" | "admissions" => TargetKind::ModelVersion,

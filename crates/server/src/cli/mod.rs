@@ -17,6 +17,7 @@ mod keys;
 mod lineage;
 mod model;
 mod model_files;
+mod model_gate;
 mod model_signers;
 mod offline;
 mod output;

@@ -13,16 +13,17 @@ use super::client::{Client, Connection};
 use super::data::{Plain, print_findings};
 use super::lineage::split;
 use super::model_files::{Export, Submit};
+use super::model_gate::{ModelGate, print_trial};
 use super::model_signers::ModelSigners;
 use super::output::{done, list, pages, segment, show};
 
-const PREFIX: &str = "/api/strongroom/v1/models";
+pub(super) const PREFIX: &str = "/api/strongroom/v1/models";
 const ALIAS: &str = "/api/2.0/mlflow/registered-models/alias";
 /// Exit code for a version that may not be promoted.
 pub(super) const NOT_ADMITTED: u8 = 3;
 /// How often a waiting command looks.
 const POLL_EVERY: Duration = Duration::from_millis(200);
-pub(super) const FIELDS: [&str; 11] = [
+pub(super) const FIELDS: [&str; 12] = [
     "model",
     "version",
     "state",
@@ -34,6 +35,7 @@ pub(super) const FIELDS: [&str; 11] = [
     "manifest_sha256",
     "file_count",
     "waiver_until",
+    "gate_revision",
 ];
 
 /// Work with versions of registered models: inspect, decide, promote.
@@ -43,6 +45,7 @@ pub(super) const FIELDS: [&str; 11] = [
   strongroom model show churn@champion
   strongroom model findings churn/3 --details
   strongroom model waive churn/3 --reason 'the loader was read line by line' --days 30
+  strongroom model gate set churn churn.gate.yaml --reason 'agreed with the owner'
   strongroom model promote churn/3 --alias champion
   strongroom model rollback churn --alias champion
   strongroom model submit ./churn-model --name churn --wait
@@ -68,6 +71,9 @@ pub enum Model {
     Admit(Decide),
     /// Keep a version out.
     Refuse(Decide),
+    /// Say what versions of a model must hold to, and show it.
+    #[command(subcommand)]
+    Gate(ModelGate),
     /// Check that a version is admitted and that its files are those that were inspected; 3 if not.
     Verify(OneVersion),
     /// Point an alias at a version that is admitted.
@@ -227,7 +233,8 @@ impl Model {
             Self::Show(verb) => {
                 let mut client = verb.connection.open().await?;
                 let shown = client.get(&path(&verb.version)).await?;
-                show(&client, &shown, &FIELDS)
+                show(&client, &shown, &FIELDS)?;
+                print_trial(&mut client, &path(&verb.version)).await
             }
             Self::Findings(verb) => verb.run().await,
             Self::Report(verb) => verb.run().await,
@@ -243,6 +250,7 @@ impl Model {
                 let good = shown.get("may_be_promoted").and_then(Value::as_bool) == Some(true);
                 return Ok(if good { ExitCode::SUCCESS } else { ExitCode::from(NOT_ADMITTED) });
             }
+            Self::Gate(verb) => verb.run().await,
             Self::Promote(verb) => verb.run().await,
             Self::Rollback(verb) => verb.run().await,
             Self::Retrain(verb) => return verb.run().await,
@@ -320,6 +328,7 @@ impl Inspect {
         }
         let shown = wait(&mut client, &address).await?;
         show(&client, &shown, &FIELDS)?;
+        print_trial(&mut client, &address).await?;
         let admitted = shown.get("state").and_then(Value::as_str) == Some("admitted");
         Ok(if admitted { ExitCode::SUCCESS } else { ExitCode::from(NOT_ADMITTED) })
     }

@@ -34,6 +34,7 @@ pub(super) const ALL: &[Migration] = &[
     step!("0011_data_cleaning"),
     step!("0012_admission"),
     step!("0013_lineage"),
+    step!("0014_gates"),
     step!("0015_retrain"),
     step!("0016_signers"),
     step!("0017_rescan"),

@@ -1,10 +1,10 @@
 //! `/models`: where versions of registered models stand between quarantine and use.
 
 use admission::ops::{
-    AddReceipts, Admit, Decided, Document, Findings, Found, GetSigners, ListStandings, MadePaper, MakePaper, QueueInspection,
-    ReadDocument, Refuse, SetSigners, ShowStanding, Shown, Waive,
+    AddReceipts, Admit, Decided, Document, Findings, Found, GateShown, GetSigners, ListStandings, MadePaper, MakePaper,
+    QueueInspection, ReadDocument, Refuse, SetGate, SetSigners, ShowGate, ShowStanding, Shown, Waive,
 };
-use admission::{Admission, DocumentKind, Inspection, Paper, Signers, SignersSet, Standing};
+use admission::{Admission, DocumentKind, Gate, Inspection, Paper, Signers, SignersSet, Standing};
 use data::Verdict;
 use gate::Operation;
 use http::Method;
@@ -36,6 +36,14 @@ struct WaiverBody {
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
+struct GateBody {
+    /// The gate file (YAML); `null` takes the gate away.
+    gate: Option<String>,
+    reason: String,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
 struct Nothing {}
 
 /// A route's reader with its room.
@@ -53,6 +61,9 @@ pub fn routes(door: &mut Door, room: &Admission) {
     door.route(Method::GET, &format!("{PREFIX}/versions"), bound(room, standings), |page| {
         list("versions", &page.rows, page.next.as_deref(), standing)
     });
+    let gate = format!("{PREFIX}/{{model}}/gate");
+    door.route(Method::GET, &gate, bound(room, show_gate), |shown| outbound::json(&gate_shown(&shown)));
+    door.route(Method::POST, &gate, bound(room, set_gate), |gate| outbound::json(&revision(&gate)));
     let signers = "/api/strongroom/v1/signers";
     let get = |room, inbound: &Inbound| only(inbound, []).map(|[]| GetSigners { room });
     door.route(Method::GET, signers, bound(room, get), |set| outbound::json(&signers_value(set.as_ref())));
@@ -90,6 +101,17 @@ fn names(inbound: &Inbound) -> (String, String) {
 fn standings(room: Admission, inbound: &Inbound) -> Result<ListStandings, Problem> {
     let (page, []) = query(inbound, [])?;
     Ok(ListStandings { room, after: page.after, rows: page.rows })
+}
+
+fn show_gate(room: Admission, inbound: &Inbound) -> Result<ShowGate, Problem> {
+    let [revision] = only(inbound, ["revision"])?;
+    let number = |text: String| text.parse().map_err(|_| Problem::invalid("`revision` is a number"));
+    Ok(ShowGate { room, name: inbound.path("model").to_owned(), revision: revision.map(number).transpose()? })
+}
+
+fn set_gate(room: Admission, inbound: &Inbound) -> Result<SetGate, Problem> {
+    let GateBody { gate, reason } = body(inbound)?;
+    Ok(SetGate { room, name: inbound.path("model").to_owned(), text: gate, reason })
 }
 
 fn show(room: Admission, inbound: &Inbound) -> Result<ShowStanding, Problem> {
@@ -140,6 +162,25 @@ fn refuse(room: Admission, inbound: &Inbound) -> Result<Refuse, Problem> {
     Ok(Refuse { room, name, version, reason })
 }
 
+fn revision(gate: &Gate) -> Value {
+    json!({
+        "revision": gate.revision,
+        "sha256": hex(&gate.sha256),
+        "set_at": to_text(gate.set_at),
+        "set_by": gate.set_by,
+        "reason": gate.reason,
+    })
+}
+
+fn gate_shown(shown: &GateShown) -> Value {
+    let mut value = revision(&shown.gate);
+    if let Some(fields) = value.as_object_mut() {
+        fields.insert("gate".to_owned(), json!(shown.gate.text));
+        fields.insert("history".to_owned(), shown.history.iter().map(revision).collect());
+    }
+    value
+}
+
 fn signers_value(set: Option<&SignersSet>) -> Value {
     json!({
         "number": set.map_or(0, |set| set.number),
@@ -166,6 +207,7 @@ fn standing(standing: &Standing) -> Value {
             "by": decision.by, "how": decision.kind.word(), "at": to_text(decision.at), "why": decision.why,
         })),
         "waiver_until": standing.waiver_until.map(to_text),
+        "gate_revision": standing.gate_revision,
     })
 }
 
