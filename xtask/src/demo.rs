@@ -27,26 +27,30 @@ pub fn run(keep: bool) -> Result<(), String> {
     if !shell::has("cc") {
         shell::need_package("gcc", "some libraries are compiled from C")?;
     }
-    shell::say("1/9 building the release binary (the first time takes some minutes)");
+    shell::say("1/11 building the release binary (the first time takes some minutes)");
     // Not the query worker: no contract here has an SQL rule, and it takes as long to build as everything else together.
     shell::cargo(&["build", "--release", "--package", "strongroom", "--package", "inspector"])?;
-    shell::say("2/9 the Python environment with the real MLflow client and scikit-learn");
+    shell::say("2/11 the Python environment with the real MLflow client and scikit-learn");
     let requirements = shell::root().join("examples").join("requirements.txt");
     let python = python::environment("demo-venv", &requirements)?;
     let demo = prepare()?;
-    shell::say(&format!("3/9 a fresh data folder: {}", demo.data.display()));
+    shell::say(&format!("3/11 a fresh data folder: {}", demo.data.display()));
     demo.init()?;
     let (server, url) = demo.serve()?;
-    shell::say(&format!("4/9 the server answers at {url}"));
-    shell::say(&format!("5/9 a training with mlflow {}", python::version(&python, "mlflow")));
+    shell::say(&format!("4/11 the server answers at {url}"));
+    shell::say(&format!("5/11 a training with mlflow {}", python::version(&python, "mlflow")));
     shell::run(demo.client(&python, &url)?.arg(shell::root().join("examples").join("demo_training.py")))?;
-    shell::say("6/9 data sets: one as it is, and copies that are poisoned, break their contract, and hold people");
+    shell::say("6/11 data sets: one as it is, and copies that are poisoned, break their contract, and hold people");
     demo.data_sets(&python)?;
-    shell::say("7/9 models: one whose file would run a command, one that was trained on the refused data");
+    shell::say("7/11 models: one whose file would run a command, one that was trained on the refused data");
     demo.models(&python, &url)?;
-    shell::say("8/9 successors: a worse one, one that is worse in a region, one with a backdoor, a good one");
+    shell::say("8/11 successors: a worse one, one that is worse in a region, one with a backdoor, a good one");
     demo.successors(&python, &url)?;
-    shell::say("9/9 what the server recorded of it");
+    shell::say("9/11 signatures: from now on an unsigned model is turned away");
+    demo.signatures()?;
+    shell::say("10/11 the good successor answers, behind the same door");
+    demo.answers()?;
+    shell::say("11/11 what the server recorded of it");
     demo.summary();
     demo.how_to_go_on(&url, keep);
     if keep {
@@ -185,6 +189,52 @@ impl Demo {
         }
         self.show("the good successor takes over", &["model", "promote", "shop/5", "--token-file", &token]);
         self.check_state("model", "shop@champion", "admitted", &token)
+    }
+
+    /// A model comes out with its signature and comes in again: with it, and without.
+    fn signatures(&self) -> Result<(), String> {
+        let token = self.token_file.display().to_string();
+        let out = self.folder.join("exported");
+        let (folder, to) = (out.join("model").display().to_string(), out.display().to_string());
+        self.show("the good successor comes out", &["model", "export", "shop@champion", "--to", &to, "--token-file", &token]);
+        let key = format!("us={}", out.join("signing-key.pem").display());
+        self.show(
+            "our signatures count, and one is needed",
+            &["model", "signers", "set", "--required", "--key", &key, "--token-file", &token],
+        );
+        let submit = ["model", "submit", &folder, "--name", "brought", "--wait", "--token-file", &token];
+        self.show("it comes back without its signature: it should be refused", &submit);
+        self.show("why", &["model", "findings", "brought/1", "--token-file", &token]);
+        self.check_state("model", "brought/1", "refused", &token)?;
+        let copied = std::fs::copy(out.join("model.sig"), out.join("model").join("model.sig"));
+        copied.map_err(|error| format!("the signature cannot be put beside the files: {error}"))?;
+        self.show("and with it", &submit);
+        self.check_state("model", "brought/2", "admitted", &token)?;
+        let nobody = self.folder.join("signers.toml");
+        std::fs::write(&nobody, "required = false\n").map_err(|error| format!("cannot write `{}`: {error}", nobody.display()))?;
+        let nobody = nobody.display().to_string();
+        shell::quiet(&mut self.program(&["model", "signers", "set", &nobody, "--token-file", &token])).map(drop)
+    }
+
+    /// An admitted model answers, and its prediction stands in the log.
+    fn answers(&self) -> Result<(), String> {
+        let token = self.token_file.display().to_string();
+        self.show("an endpoint", &["endpoint", "create", "shop", "--model", "shop@champion", "--token-file", &token]);
+        let rows = self.folder.join("rows.json");
+        let columns = r#"["age", "visits", "basket", "discount", "distance", "region_code"]"#;
+        let data = "[[0.1, 1.2, 0.9, -0.3, 0.2, 1], [0.1, -1.2, -0.9, -0.3, 0.2, 1]]";
+        let request = format!(r#"{{"dataframe_split": {{"columns": {columns}, "data": {data}}}}}"#);
+        std::fs::write(&rows, request).map_err(|error| format!("cannot write `{}`: {error}", rows.display()))?;
+        let ask = ["endpoint", "predict", "shop", "--input", &rows.display().to_string(), "--token-file", &token];
+        let said = shell::quiet(&mut self.program(&ask))?;
+        println!("\n── one who comes back, one who does not\n   {}", said.trim());
+        let said: serde_json::Value = serde_json::from_str(&said).map_err(|error| format!("no JSON: {error}"))?;
+        if said.get("predictions") != Some(&serde_json::json!([1, 0])) {
+            return Err(format!("the endpoint said {said}, not [1, 0]"));
+        }
+        let search = ["audit", "search", "--what", "endpoints.predict", "--rows", "2", "--token-file", &token];
+        self.show("and it stands in the log, with the model's digest", &search);
+        Ok(())
     }
 
     /// A registered model without versions.
