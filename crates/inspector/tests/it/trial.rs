@@ -10,9 +10,12 @@ use super::{PROGRAM, job, run};
 const RULES: &str = "version: 1\nresamples: 200\nseed: 3\ndata: [held@1]\nrules: [{metric: accuracy, max_worse: 0.02}]\nslices:\n  \
                      columns: [{column: region}]\n  rules: [{metric: accuracy, max_worse: 0.05}]\nmcnemar: {}\n";
 
-/// LightGBM's text for trees of the columns `a`, `b` and `c`; each split is (feature, threshold, left, right), a leaf negative.
-fn trees(splits: &[(u32, f64, i32, i32)], leaves: &[f64]) -> Vec<u8> {
-    let list = |of: &dyn Fn(&(u32, f64, i32, i32)) -> String| splits.iter().map(of).collect::<Vec<_>>().join(" ");
+/// Feature, threshold, left, right; a leaf is negative.
+type Split = (u32, f64, i32, i32);
+
+/// LightGBM's text for trees of the columns `a`, `b` and `c`.
+fn trees(splits: &[Split], leaves: &[f64]) -> Vec<u8> {
+    let list = |of: &dyn Fn(&Split) -> String| splits.iter().map(of).collect::<Vec<_>>().join(" ");
     let values = leaves.iter().map(f64::to_string).collect::<Vec<_>>().join(" ");
     format!(
         "tree\nversion=v4\nnum_class=1\nnum_tree_per_iteration=1\nmax_feature_idx=2\nobjective=binary sigmoid:1\nfeature_names=a b c\n\n\
