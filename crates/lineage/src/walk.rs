@@ -258,5 +258,5 @@ fn gathered(reader: &mut Reader<'_>, sql: &str, from: &[i64], room: usize) -> Re
 fn parse(step: &str) -> Option<Step> {
     let (near, rest) = step.split_once(' ')?;
     let (far, trust) = rest.split_once(' ')?;
-    Some((near.parse().ok()?, far.parse().ok()?, trust == "o"))
+    Some((near.parse().ok()?, far.parse().ok()?, trust != "c"))
 }
