@@ -85,7 +85,7 @@ fn steps(reader: &mut Reader<'_>, frontier: &[Reached]) -> Result<Vec<(Node, Tru
     let sql = format!(
         "SELECT n.id, n.key, n.kind, n.name, n.digest, n.attributes, n.at, e.trust, e.to_node
          FROM json_each($1) AS k CROSS JOIN lineage_edge AS e CROSS JOIN lineage_node AS n
-         WHERE e.to_node = CAST(k.key AS BIGINT) AND n.id = e.from_node AND e.relation <> 'read' AND n.kind <> 'person'
+         WHERE e.to_node = CAST(k.key AS BIGINT) AND n.id = e.from_node AND e.relation NOT IN ('read', 'inspected') AND n.kind <> 'person'
          ORDER BY CASE e.trust WHEN 'claimed' THEN 1 ELSE 0 END, e.at, n.key, e.relation, e.detail LIMIT {NODE_COUNT_MAX}"
     );
     let binds = document(&numbers);

@@ -127,7 +127,7 @@ pub(crate) fn edges_from(reader: &mut Reader<'_>, numbers: &[i64]) -> Result<Vec
     let sql = format!(
         "SELECT f.key, t.key, e.relation, e.trust, e.detail, e.at, e.entry, e.to_node
          FROM json_each($1) AS k CROSS JOIN lineage_edge AS e CROSS JOIN lineage_node AS f CROSS JOIN lineage_node AS t
-         WHERE e.from_node = CAST(k.key AS BIGINT) AND f.id = e.from_node AND t.id = e.to_node AND e.relation <> 'read'
+         WHERE e.from_node = CAST(k.key AS BIGINT) AND f.id = e.from_node AND t.id = e.to_node AND e.relation <> 'read' AND f.kind <> 'inspection'
          ORDER BY e.at, e.relation, e.detail, t.key LIMIT {EDGE_COUNT_MAX}"
     );
     reader.query(&sql, &[Bind::from(&document(numbers))], |row| Ok((row.int(7)?, edge_from_row(row)?)))

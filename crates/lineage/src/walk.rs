@@ -3,6 +3,9 @@
 //! What is small is fetched by one recursive statement. What is not goes breadth first, one statement a level, and what lies further than
 //! [`LEVEL_COUNT_MAX`] levels by one recursive statement again, so that a long chain costs no statement a link. The engines only look edges
 //! up: distances and trust are worked out here.
+//!
+//! Two relations are no descent, and are not followed: what a person read, and what a thing was inspected by (and so what the inspection
+//! read to try it).
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
@@ -55,7 +58,7 @@ pub(crate) struct Reach {
     pub(crate) number: i64,
     /// Steps of the shortest way.
     pub(crate) depth: u32,
-    /// Observed if there is a way on which every step is.
+    /// Observed if there is a way on which no step is only claimed.
     pub(crate) trust: Trust,
 }
 
@@ -169,7 +172,7 @@ impl Way {
             "SELECT string_agg(s.step, ',') FROM (
                 SELECT CAST(e.{far} * 2 + CASE e.trust WHEN 'claimed' THEN 0 ELSE 1 END AS TEXT) AS step
                 FROM json_each($1) AS k CROSS JOIN lineage_edge AS e
-                WHERE e.{near} = CAST(k.key AS BIGINT) AND e.relation <> 'read' LIMIT $2) AS s"
+                WHERE e.{near} = CAST(k.key AS BIGINT) AND e.relation NOT IN ('read', 'inspected') LIMIT $2) AS s"
         );
         let Some(text) = gathered(reader, &sql, from, room)? else { return Ok(Vec::new()) };
         let mut all = Vec::new();
@@ -231,12 +234,12 @@ fn closure(reader: &mut Reader<'_>, from: &[i64], direction: Direction, room: us
         "WITH RECURSIVE onward(id) AS (
             SELECT CAST(k.key AS BIGINT) FROM json_each($1) AS k
             UNION
-            SELECT e.{far} FROM onward AS o CROSS JOIN lineage_edge AS e WHERE e.{near} = o.id AND e.relation <> 'read'
+            SELECT e.{far} FROM onward AS o CROSS JOIN lineage_edge AS e WHERE e.{near} = o.id AND e.relation NOT IN ('read', 'inspected')
          )
          SELECT string_agg(s.step, ',') FROM (
             SELECT CAST(e.{near} AS TEXT) || ' ' || CAST(e.{far} AS TEXT) || ' ' || SUBSTR(e.trust, 1, 1) AS step
             FROM onward AS o CROSS JOIN lineage_edge AS e
-            WHERE e.{near} = o.id AND e.relation <> 'read' LIMIT $2) AS s"
+            WHERE e.{near} = o.id AND e.relation NOT IN ('read', 'inspected') LIMIT $2) AS s"
     );
     let Some(text) = gathered(reader, &sql, from, room)? else { return Ok((Vec::new(), false)) };
     let mut steps = Vec::new();

@@ -242,6 +242,32 @@ fn what_somebody_read_does_not_lead_to_what_they_made() {
 }
 
 #[test]
+fn what_a_model_was_tried_on_is_not_what_it_stems_from() {
+    on_both_engines(|world| async move {
+        world
+            .record(|writer, scene| {
+                record::version_registered(writer, scene, "rm_1", 1, &VersionSource::default())?;
+                record::model_tried(writer, scene, ("rm_1", 1), ("i1", "d", "passed"), &[("trial".to_owned(), 1)])?;
+                let done = record::Execution { run_id: "r", code_sha256: "ff", data: None, logged_models: &[] };
+                record::run_executed(writer, scene, &done)?;
+                record::version_executed(writer, scene, "rm_1", 1, "r")
+            })
+            .await;
+        let up = world.walk("churn/1", Direction::Up, None).await.unwrap();
+        let found: Vec<_> = up.found.iter().map(|found| (found.kind, found.trust)).collect();
+        assert!(
+            !up.counts().contains_key(&NodeKind::DataVersion) && !up.counts().contains_key(&NodeKind::Inspection),
+            "{found:?}"
+        );
+        // What the server had done is not less sure than what it saw.
+        assert!(
+            found.contains(&(NodeKind::Code, Trust::Observed)) && found.contains(&(NodeKind::Run, Trust::Observed)),
+            "{found:?}"
+        );
+    });
+}
+
+#[test]
 fn jobs_and_datasets_lie_around_each_other() {
     on_both_engines(|world| async move {
         world.post(vec![run(1, &[data("s3", "raw")], &[data("s3", "clean")]), run(2, &[data("s3", "clean")], &[])]).await;
