@@ -22,7 +22,7 @@ const OTHER_NUMBERS: Option<i64> = None;
 /// The part of a socket's type that is its type.
 const TYPE_MASK: u64 = 0xf;
 /// `ioctl` by which a program types into its terminal.
-const TYPE_INTO_TERMINAL: [u64; 2] = [libc::TIOCSTI as u64, libc::TIOCLINUX as u64];
+const TYPE_INTO_TERMINAL: [u64; 2] = [libc::TIOCSTI, libc::TIOCLINUX];
 
 /// Flags of `clone` that make namespaces.
 const NAMESPACE_FLAGS: [i32; 7] = [
