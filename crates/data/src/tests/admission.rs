@@ -26,7 +26,7 @@ impl World {
         Refuse { room: self.room.clone(), dataset, version, reason: "no".to_owned() }
     }
 
-    async fn trusted(&self) {
+    pub(super) async fn trusted(&self) {
         let source = NewSource {
             name: "example".to_owned(),
             pattern: "https://data.example/*".to_owned(),

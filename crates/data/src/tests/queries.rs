@@ -52,6 +52,7 @@ fn a_contract_without_queries_asks_nothing() {
 #[test]
 fn the_version_before_is_a_table_for_rules_that_name_it() {
     on_both_engines(|world| async move {
+        world.trusted().await;
         *world.asked.answer.lock() = answered(QueryValue::Value(0.0));
         world.committed("d", &[("a.csv", b"1")], told()).await;
         world.inspected().await;
@@ -80,6 +81,7 @@ fn a_query_reads_the_version_and_is_recorded() {
     on_both_engines(|world| async move {
         let rows = QueryRows { columns: Vec::new(), row_count: 1, truncated: false, rows: Section::of(&[[7]]).unwrap() };
         *world.asked.answer.lock() = Some(QueryReport { rows: Some(rows), ..QueryReport::default() });
+        world.trusted().await;
         world.committed("d", &[("a.csv", b"1")], told()).await;
         world.inspected().await;
         assert_eq!(world.state("d", "1").await, DataState::Admitted);

@@ -116,6 +116,8 @@ enum Cells<'a> {
     Single(&'a arrow_array::Float32Array),
     Number(&'a arrow_array::Float64Array),
     Other(&'a dyn Array, ArrayFormatter<'a>),
+    /// Nothing but NULL.
+    Nothing,
 }
 
 /// Without seconds' fractions that nobody wrote, and with nulls told apart before.
@@ -124,6 +126,7 @@ const FORMAT: FormatOptions<'static> = FormatOptions::new().with_display_error(t
 impl<'a> Cells<'a> {
     fn of(array: &'a dyn Array) -> Result<Self, ArrowError> {
         let known = match array.data_type() {
+            DataType::Null => Some(Self::Nothing),
             DataType::Boolean => array.as_boolean_opt().map(Self::Boolean),
             DataType::Int64 => array.as_primitive_opt::<Int64Type>().map(Self::Integer),
             DataType::Float32 => array.as_primitive_opt::<Float32Type>().map(Self::Single),

@@ -81,7 +81,7 @@ impl Engine {
         self.runtime.block_on(async {
             let state = self.context.state();
             let plan = self.plan(&state, sql).await?;
-            let is_single = plan.max_rows() == Some(1);
+            let is_single = plan::gives_one_row(&plan);
             let rows = self.execute(&state, &plan).await?;
             self.in_time(answer::value(rows, is_single)).await
         })

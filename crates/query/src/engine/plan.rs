@@ -35,6 +35,17 @@ pub(crate) fn check(plan: &LogicalPlan) -> Result<(), QueryError> {
     }
 }
 
+/// Whether a plan gives one row by its form: an aggregate without groups, a limit of one, or a `SELECT` over no table, of which the
+/// engine itself says that it gives none.
+pub(crate) fn gives_one_row(plan: &LogicalPlan) -> bool {
+    match plan {
+        LogicalPlan::EmptyRelation(empty) => empty.produce_one_row,
+        LogicalPlan::Projection(step) => gives_one_row(&step.input),
+        LogicalPlan::SubqueryAlias(step) => gives_one_row(&step.input),
+        other => other.max_rows() == Some(1),
+    }
+}
+
 /// Named one by one, so that a step that a new release brings is refused until somebody has looked at it.
 fn is_reading(step: &LogicalPlan) -> bool {
     matches!(

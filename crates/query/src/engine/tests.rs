@@ -203,11 +203,9 @@ fn memory_is_bounded() {
 
 #[test]
 fn time_is_bounded() {
-    let text = format!("id\n{}", "1\n".repeat(8_000));
+    let text = format!("id\n{}", "1\n".repeat(100_000));
     let limits = QueryLimits { query_seconds_max: 1, ..QueryLimits::default() };
-    let error = engine_with(limits, &[("t", &text)])
-        .value("SELECT COUNT(*) FROM t a, t b, t c WHERE a.id + b.id + c.id > 5")
-        .unwrap_err();
+    let error = engine_with(limits, &[("t", &text)]).value("SELECT COUNT(*) FROM t a, t b WHERE a.id + b.id > 5").unwrap_err();
     assert!(matches!(error, QueryError::Time(1)), "{error}");
 }
 

@@ -15,6 +15,8 @@ use super::trace::Trace;
 use super::value::{Heap, Letters, Value};
 
 const UNDERFLOW: Halt = Halt::Broken("an instruction takes more from the stack than there is");
+/// The longest number of the memo as text. CPython takes longer ones, which no pickler writes.
+const NUMBER_BYTES_MAX: u64 = 4_096;
 const NO_MARK: Halt = Halt::Broken("an instruction needs a mark that is not there");
 
 /// How a pickle ended.
@@ -426,9 +428,18 @@ impl<'a, 'b, 'c> Machine<'a, 'b, 'c> {
 
     fn line_integer(&mut self) -> Result<u64, Halt> {
         let (start, length) = self.reader.line()?;
-        let bytes = self.reader.window.bytes(start, length.min(64))?;
-        let number = text::integer(&bytes).and_then(|number| u64::try_from(number).ok());
-        number.filter(|_| length <= 64).ok_or(Halt::Broken("a number of the memo is not a number"))
+        let bytes = self.reader.window.bytes(start, length.min(NUMBER_BYTES_MAX))?;
+        // CPython's own reader takes the text as C does, which ends at a zero byte; the one written in Python refuses it.
+        let text = bytes.split(|byte| *byte == 0).next().unwrap_or_default();
+        if text.len() < bytes.len() {
+            self.trace.note(
+                rules::MALFORMED,
+                self.at,
+                "a number of the memo holds a zero byte, at which one reader ends it and another refuses it",
+            );
+        }
+        let number = text::integer(text).and_then(|number| u64::try_from(number).ok());
+        number.filter(|_| length <= NUMBER_BYTES_MAX).ok_or(Halt::Broken("a number of the memo is not a number"))
     }
 
     /// The value on top is about to be changed by `APPEND`, `SETITEM` or `ADDITEMS`.

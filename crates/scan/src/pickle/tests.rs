@@ -84,6 +84,14 @@ fn the_memo_is_the_one_of_cpython() {
 }
 
 #[test]
+fn a_number_of_the_memo_ends_where_cpythons_reader_ends_it() {
+    // At a zero byte, and after as many zeros as one likes.
+    blocked(b"(p2\x00\x00tail\n0cos\nsystem\n.", &["os.system"], "pickle.malformed");
+    let zeros = [&b"(p"[..], &[b'0'; 300], b"7\n0cos\nsystem\n."].concat();
+    blocked(&zeros, &["os.system"], "pickle.dangerous_global");
+}
+
+#[test]
 fn what_runs_before_an_error_counts() {
     for tail in [&b""[..], b"\xff", b"0000.", b"h\x63.", b"\x80\x09."] {
         blocked(&[b"cos\nsystem\n(S'true'\ntR", tail].concat(), &["os.system"], "pickle.malformed");
