@@ -26,7 +26,7 @@ use clap::Parser;
 use cli::{Arguments, Verb};
 
 /// The stack of the thread that plans and runs: a plan's depth is bounded, and this is enough for it.
-const STACK_BYTES: usize = 128 << 20;
+pub(crate) const STACK_BYTES: usize = 128 << 20;
 
 fn main() -> ExitCode {
     sandbox::quiet_panics("strongroom-query");

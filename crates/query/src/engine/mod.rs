@@ -9,7 +9,7 @@ mod statement;
 mod tests;
 mod whole_sums;
 
-use std::sync::Arc;
+use std::sync::{Arc, mpsc};
 use std::time::Duration;
 
 use datafusion::common::TableReference;
@@ -38,13 +38,30 @@ pub(crate) const BATCH_ROW_COUNT: usize = 8_192;
 const LEFT_OUT: [&str; 3] = ["random", "uuid", "uuidv7"];
 
 /// A session over the tables of one job.
+///
+/// Queries run on a thread of their own, which is waited for only so long: a join can compute for minutes between two moments at
+/// which it could be stopped. One that was given up goes on until the program ends, which is soon.
 pub(crate) struct Engine {
+    core: Arc<Core>,
+    /// There until the engine is dropped, which waits for nobody.
+    runtime: Option<Runtime>,
+}
+
+/// What a query needs.
+struct Core {
     context: SessionContext,
-    runtime: Runtime,
     limits: QueryLimits,
     /// Whether names mean the same in any case, as in most databases: no table has two columns that differ only in case.
     any_case: bool,
     columns: Vec<String>,
+}
+
+impl Drop for Engine {
+    fn drop(&mut self) {
+        if let Some(runtime) = self.runtime.take() {
+            runtime.shutdown_background();
+        }
+    }
 }
 
 impl Engine {
@@ -53,8 +70,12 @@ impl Engine {
     /// # Errors
     /// `Refused` for a name that is taken twice; `Run` if the engine cannot be set up.
     pub(crate) fn new(tables: Vec<(Vec<String>, Table)>, limits: QueryLimits, meter: &Arc<Meter>) -> Result<Self, QueryError> {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build();
-        let runtime = runtime.map_err(|error| QueryError::Run(format!("no runtime: {error}")))?;
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(1)
+            .thread_name("query")
+            .thread_stack_size(crate::STACK_BYTES)
+            .build()
+            .map_err(|error| QueryError::Run(format!("no runtime: {error}")))?;
         let context = SessionContext::new_with_state(session(&limits)?);
         let any_case = tables.iter().all(|(_, table)| !has_twins(table));
         let mut columns = Vec::new();
@@ -73,36 +94,66 @@ impl Engine {
                 context.register_table(TableReference::bare(name), table).map_err(|error| QueryError::planning(&error))?;
             }
         }
-        Ok(Self { context, runtime, limits, any_case, columns })
+        Ok(Self { core: Arc::new(Core { context, limits, any_case, columns }), runtime: Some(runtime) })
     }
 
     /// The one value of a query, or how many rows it gives if it may give any number of them.
     pub(crate) fn value(&self, sql: &str) -> Result<f64, QueryError> {
-        self.runtime.block_on(async {
-            let state = self.context.state();
-            let plan = self.plan(&state, sql).await?;
-            let is_single = plan::gives_one_row(&plan);
-            let rows = self.execute(&state, &plan).await?;
-            self.in_time(answer::value(rows, is_single)).await
-        })
+        let (core, sql) = (Arc::clone(&self.core), sql.to_owned());
+        self.in_time(async move { core.value(&sql).await })
     }
 
     /// The rows of a query, up to the limit.
     pub(crate) fn rows(&self, sql: &str) -> Result<QueryRows, QueryError> {
-        self.runtime.block_on(async {
-            let state = self.context.state();
-            let plan = self.plan(&state, sql).await?;
-            let rows = self.execute(&state, &plan).await?;
-            let mut rows = self.in_time(answer::rows(rows, self.limits.row_count_max)).await?;
-            for column in &mut rows.columns {
-                // A name that was made lower-case is shown as the table has it.
-                let own = self.columns.iter().find(|own| own.to_lowercase() == column.name);
-                if let Some(own) = own {
-                    column.name.clone_from(own);
-                }
+        let (core, sql) = (Arc::clone(&self.core), sql.to_owned());
+        self.in_time(async move { core.rows(&sql).await })
+    }
+
+    fn in_time<T: Send + 'static>(
+        &self,
+        work: impl Future<Output = Result<T, QueryError>> + Send + 'static,
+    ) -> Result<T, QueryError> {
+        let seconds = self.core.limits.query_seconds_max;
+        let (sender, receiver) = mpsc::channel();
+        let work = async move {
+            // Nobody listens any more once the time is over.
+            drop(sender.send(work.await));
+        };
+        if let Some(runtime) = &self.runtime {
+            drop(runtime.spawn(work));
+        }
+        match receiver.recv_timeout(Duration::from_secs(seconds)) {
+            Ok(answer) => answer,
+            Err(mpsc::RecvTimeoutError::Timeout) => Err(QueryError::Time(seconds)),
+            Err(mpsc::RecvTimeoutError::Disconnected) => {
+                Err(QueryError::Run("the query engine met a fault of its own; write the query differently".to_owned()))
             }
-            Ok(rows)
-        })
+        }
+    }
+}
+
+impl Core {
+    async fn value(&self, sql: &str) -> Result<f64, QueryError> {
+        let state = self.context.state();
+        let plan = self.plan(&state, sql).await?;
+        let is_single = plan::gives_one_row(&plan);
+        let rows = self.execute(&state, &plan).await?;
+        self.answered(answer::value(rows, is_single).await)
+    }
+
+    async fn rows(&self, sql: &str) -> Result<QueryRows, QueryError> {
+        let state = self.context.state();
+        let plan = self.plan(&state, sql).await?;
+        let rows = self.execute(&state, &plan).await?;
+        let mut rows = self.answered(answer::rows(rows, self.limits.row_count_max).await)?;
+        for column in &mut rows.columns {
+            // A name that was made lower-case is shown as the table has it.
+            let own = self.columns.iter().find(|own| own.to_lowercase() == column.name);
+            if let Some(own) = own {
+                column.name.clone_from(own);
+            }
+        }
+        Ok(rows)
     }
 
     async fn plan(&self, state: &SessionState, sql: &str) -> Result<LogicalPlan, QueryError> {
@@ -117,14 +168,11 @@ impl Engine {
         execute_stream(plan, state.task_ctx()).map_err(|error| self.failed(&error))
     }
 
-    async fn in_time<T>(&self, work: impl Future<Output = Result<T, answer::Unanswered>>) -> Result<T, QueryError> {
-        let seconds = self.limits.query_seconds_max;
-        match tokio::time::timeout(Duration::from_secs(seconds), work).await {
-            Err(_) => Err(QueryError::Time(seconds)),
-            Ok(Err(answer::Unanswered::Engine(error))) => Err(self.failed(&error)),
-            Ok(Err(answer::Unanswered::Shape(why))) => Err(QueryError::Refused(why)),
-            Ok(Ok(answer)) => Ok(answer),
-        }
+    fn answered<T>(&self, given: Result<T, answer::Unanswered>) -> Result<T, QueryError> {
+        given.map_err(|why| match why {
+            answer::Unanswered::Engine(error) => self.failed(&error),
+            answer::Unanswered::Shape(why) => QueryError::Refused(why),
+        })
     }
 
     fn failed(&self, error: &datafusion::error::DataFusionError) -> QueryError {
