@@ -275,16 +275,20 @@ pub fn copy(from: &Path, to: &Path) {
     }
 }
 
-/// Copies a running log as a crash leaves it. If a segment began or went meanwhile, the one before may have been copied while it
-/// was written, and the next one after: no crash leaves that, so it is copied again.
-pub fn copy_running(from: &Path, to: &Path) {
+/// Copies a running log and its database as a crash leaves them: the database first, as what its outbox has deleted was in the
+/// segments before. If a segment began meanwhile, the one before may have been copied while it was written, and the next one
+/// after; if one went, the database may be from a time when its outbox still had what was in there. No crash leaves that, so all
+/// is copied again.
+pub fn copy_running((database, audit): (&Path, &Path), (database_to, audit_to): (&Path, &Path)) {
     loop {
-        let before = segment_names(from);
-        copy(from, to);
-        if segment_names(from) == before {
+        let before = segment_names(audit);
+        snapshot(database, database_to);
+        copy(audit, audit_to);
+        if segment_names(audit) == before {
             return;
         }
-        std::fs::remove_dir_all(to).unwrap();
+        std::fs::remove_dir_all(audit_to).unwrap();
+        std::fs::remove_file(database_to).unwrap();
     }
 }
 
@@ -295,7 +299,7 @@ fn segment_names(folder: &Path) -> std::collections::BTreeSet<std::ffi::OsString
 }
 
 /// Copies a SQLite database as it is at one moment.
-pub fn snapshot(from: &Path, to: &Path) {
+fn snapshot(from: &Path, to: &Path) {
     let connection = rusqlite::Connection::open(from).unwrap();
     connection.busy_timeout(Duration::from_secs(10)).unwrap();
     connection.execute("VACUUM INTO ?1", [to.to_str().unwrap()]).unwrap();

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use crate::common::{House, Look, Place, Seeded, attempt, config, copy, copy_running, snapshot, verify};
+use crate::common::{House, Look, Place, Seeded, attempt, config, copy, copy_running, verify};
 use gate::Credential;
 use parking_lot::Mutex;
 
@@ -58,10 +58,9 @@ async fn what_was_acknowledged_is_there_after_a_crash_at_any_moment() {
         }
         tokio::time::sleep(std::time::Duration::from_millis(50 + random.below(400))).await;
         let known: Vec<String> = acknowledged.lock().clone();
-        // The database first: what its outbox has deleted was in the segments before.
         let crashed = tempfile::tempdir().unwrap();
-        snapshot(&place.folder.path().join("main.db"), &crashed.path().join("main.db"));
-        copy_running(&place.audit_dir(), &crashed.path().join("audit"));
+        let (database, audit) = (place.folder.path().join("main.db"), place.audit_dir());
+        copy_running((&database, &audit), (&crashed.path().join("main.db"), &crashed.path().join("audit")));
         stop.store(true, Ordering::Relaxed);
         for client in load {
             client.await.unwrap();

@@ -1,5 +1,5 @@
 //! The worker from outside: its sandbox, its protocol, its bounds, hostile files, and the program for people.
-#![expect(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "tests")]
+#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests")]
 
 mod bounds;
 mod local;

@@ -86,8 +86,8 @@ fn the_memo_is_the_one_of_cpython() {
 #[test]
 fn a_number_of_the_memo_ends_where_cpythons_reader_ends_it() {
     // At a zero byte, and after as many zeros as one likes.
-    blocked(b"(p2\x00\x00tail\n0cos\nsystem\n.", &["os.system"], "pickle.malformed");
-    let zeros = [&b"(p"[..], &[b'0'; 300], b"7\n0cos\nsystem\n."].concat();
+    blocked(b"Np2\x00\x00tail\n0cos\nsystem\n.", &["os.system"], "pickle.malformed");
+    let zeros = [&b"Np"[..], &[b'0'; 300], b"7\n0cos\nsystem\n."].concat();
     blocked(&zeros, &["os.system"], "pickle.dangerous_global");
 }
 

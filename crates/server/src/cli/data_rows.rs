@@ -187,19 +187,6 @@ impl TrainedOn {
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn rows_are_numbers_and_ranges() {
-        assert_eq!("3,1-2,9".parse::<Rows>().unwrap().ranges(), [(1, 3), (9, 9)]);
-        for bad in ["", "a", "2-1", "1,", "-1"] {
-            assert!(bad.parse::<Rows>().is_err(), "{bad}");
-        }
-    }
-}
-
 /// A version of a data set without some rows, once it is made: `NAME@NUMBER`. It may still wait to be admitted.
 pub(super) async fn cleaned(client: &mut Client, version: &str, rows: &str, reason: &str) -> Result<String, Problem> {
     let rows: Rows = rows.trim().replace(['\n', '\r'], ",").parse()?;
@@ -216,4 +203,17 @@ pub(super) async fn cleaned(client: &mut Client, version: &str, rows: &str, reas
         eprintln!("made {name}@{number} without them");
     }
     Ok(format!("{name}@{number}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rows_are_numbers_and_ranges() {
+        assert_eq!("3,1-2,9".parse::<Rows>().unwrap().ranges(), [(1, 3), (9, 9)]);
+        for bad in ["", "a", "2-1", "1,", "-1"] {
+            assert!(bad.parse::<Rows>().is_err(), "{bad}");
+        }
+    }
 }
