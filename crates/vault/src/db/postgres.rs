@@ -136,10 +136,14 @@ impl Address {
     }
 
     fn connect(&self) -> Result<Client, DbError> {
-        Ok(match &self.tls {
+        let mut client = match &self.tls {
             Some(tls) => self.config.connect(tls.clone())?,
             None => self.config.connect(NoTls)?,
-        })
+        };
+        // Compiling a statement takes tens of milliseconds, and none here runs long enough to win them back: walks of a graph are
+        // estimated far too dear, and were compiled each time.
+        client.batch_execute("SET jit = off")?;
+        Ok(client)
     }
 }
 
