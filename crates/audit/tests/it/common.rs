@@ -276,21 +276,37 @@ pub fn copy(from: &Path, to: &Path) {
 }
 
 /// Copies a running log and its database as a crash leaves them: the database first, as what its outbox has deleted was in the
-/// segments before. If a segment began meanwhile, the one before may have been copied while it was written, and the next one
-/// after; if one went, the database may be from a time when its outbox still had what was in there. No crash leaves that, so all
-/// is copied again.
+/// segments before. If a segment went meanwhile, the database may be from a time when its outbox still had what was in there. No
+/// crash leaves that, so all is copied again.
 pub fn copy_running((database, audit): (&Path, &Path), (database_to, audit_to): (&Path, &Path)) {
-    loop {
+    for _ in 0..COPY_COUNT_MAX {
         let before = segment_names(audit);
         snapshot(database, database_to);
-        copy(audit, audit_to);
-        if segment_names(audit) == before {
+        copy_segments(audit, audit_to);
+        if before.is_subset(&segment_names(audit)) {
             return;
         }
         std::fs::remove_dir_all(audit_to).unwrap();
         std::fs::remove_file(database_to).unwrap();
     }
+    panic!("segments went during each of {COPY_COUNT_MAX} copies");
 }
+
+/// If a segment began or went meanwhile, the one before may have been copied while it was written, and the next one after.
+fn copy_segments(from: &Path, to: &Path) {
+    for _ in 0..COPY_COUNT_MAX {
+        let before = segment_names(from);
+        copy(from, to);
+        if segment_names(from) == before {
+            return;
+        }
+        std::fs::remove_dir_all(to).unwrap();
+    }
+    panic!("segments began or went during each of {COPY_COUNT_MAX} copies");
+}
+
+/// How often a copy is tried.
+const COPY_COUNT_MAX: usize = 200;
 
 fn segment_names(folder: &Path) -> std::collections::BTreeSet<std::ffi::OsString> {
     let entries = std::fs::read_dir(folder.join("wal")).unwrap();
