@@ -3,7 +3,7 @@
 //! INVARIANT: no row means no. Every version gets its row in the transaction that registers it, prompts too: whatever a client
 //! calls a version, its files may be loaded.
 
-use artifacts::{Place, StoredFile, files_below, manifest_below};
+use artifacts::{Place, manifest_below};
 use gate::{BoxFuture, DataState};
 use kernel::Problem;
 use tokio::time::{Duration, Instant, timeout_at};
@@ -82,8 +82,8 @@ pub struct Servable {
     pub subject: Subject,
     /// The digest of the manifest that was inspected and is still that of its files.
     pub manifest_sha256: [u8; 32],
-    /// Its files.
-    pub files: Vec<StoredFile>,
+    /// Where its files are.
+    pub place: Place,
 }
 
 impl Admission {
@@ -95,10 +95,10 @@ impl Admission {
         let subject = Subject::of_id(id).ok_or_else(no_version)?;
         let standing = standings::get(reader, &subject)?.ok_or_else(no_version)?;
         self.promotable(reader, &standing)?;
-        let (Some(place), Some(manifest_sha256)) = (&standing.place, standing.manifest_sha256) else {
+        let (Some(place), Some(manifest_sha256)) = (standing.place, standing.manifest_sha256) else {
             return Err(conflict("the version's files are not on this server, so it cannot be served"));
         };
-        Ok(Servable { files: files_below(reader, place)?, subject, manifest_sha256 })
+        Ok(Servable { subject, manifest_sha256, place })
     }
 }
 

@@ -1,26 +1,6 @@
 //! Reading and adding without panics: an index outside gives zero, and adding there does nothing.
 
-/// The value at an index; zero where there is none.
-#[inline]
-pub(crate) fn at<T: Copy + Default>(values: &[T], index: usize) -> T {
-    values.get(index).copied().unwrap_or_default()
-}
-
-/// Writes at an index, if there is such a place.
-#[inline]
-pub(crate) fn put<T>(values: &mut [T], index: usize, value: T) {
-    if let Some(place) = values.get_mut(index) {
-        *place = value;
-    }
-}
-
-/// Adds at an index, if there is such a place.
-#[inline]
-pub(crate) fn add<T: std::ops::AddAssign>(values: &mut [T], index: usize, value: T) {
-    if let Some(place) = values.get_mut(index) {
-        *place += value;
-    }
-}
+pub(crate) use poison::at::{add, at, put};
 
 /// The place of the greatest value, the first of equals.
 pub(crate) fn argmax(values: &[f64]) -> usize {

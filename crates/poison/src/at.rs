@@ -4,13 +4,13 @@
 
 /// The value at an index; zero where there is none.
 #[inline]
-pub(crate) fn at<T: Copy + Default>(values: &[T], index: usize) -> T {
+pub fn at<T: Copy + Default>(values: &[T], index: usize) -> T {
     values.get(index).copied().unwrap_or_default()
 }
 
 /// Writes at an index, if there is such a place.
 #[inline]
-pub(crate) fn put<T>(values: &mut [T], index: usize, value: T) {
+pub fn put<T>(values: &mut [T], index: usize, value: T) {
     if let Some(place) = values.get_mut(index) {
         *place = value;
     }
@@ -18,7 +18,7 @@ pub(crate) fn put<T>(values: &mut [T], index: usize, value: T) {
 
 /// Adds at an index, if there is such a place.
 #[inline]
-pub(crate) fn add<T: std::ops::AddAssign>(values: &mut [T], index: usize, value: T) {
+pub fn add<T: std::ops::AddAssign>(values: &mut [T], index: usize, value: T) {
     if let Some(place) = values.get_mut(index) {
         *place += value;
     }

@@ -12,7 +12,7 @@
 //! INVARIANT: a scan ends soon after its [`Watch`] says stop. Held by `tests::it_stops_at_every_stage`.
 
 mod algebra;
-mod at;
+pub mod at;
 mod bins;
 mod boost;
 mod calibrate;

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use admission::Servable;
-use artifacts::StoredFile;
+use artifacts::{Manifest, StoredFile, files_below};
 use gate::{Permit, Target};
 use kernel::{Kind, Micros, Problem, hex, sha256};
 use parking_lot::Mutex;
@@ -82,14 +82,12 @@ impl Serving {
         if let Some(loaded) = slot.fresh(now) {
             return Ok(loaded);
         }
-        let known = slot.now.lock().take();
+        // What does not answer for the moment is kept: it need not be loaded again once it does.
+        let known = slot.now.lock().as_ref().map(|looked| Arc::clone(&looked.loaded));
         let servable = self.servable(permit, endpoint_id).await?;
         let loaded = match known {
-            Some(known)
-                if known.loaded.version_id == servable.subject.id()
-                    && known.loaded.manifest_sha256 == servable.manifest_sha256 =>
-            {
-                known.loaded
+            Some(known) if known.version_id == servable.subject.id() && known.manifest_sha256 == servable.manifest_sha256 => {
+                known
             }
             _ => Arc::new(self.load(permit, servable).await?),
         };
@@ -126,7 +124,11 @@ impl Serving {
     }
 
     async fn load<O: ?Sized>(&self, permit: &Permit<O>, servable: Servable) -> Result<Loaded, Problem> {
-        let Servable { subject, manifest_sha256, files } = servable;
+        let Servable { subject, manifest_sha256, place } = servable;
+        let files = self.db().read(permit, move |reader| files_below(reader, &place)).await?;
+        if Manifest::of(files.iter().map(|file| file.entry.clone()).collect()).digest != manifest_sha256 {
+            return Err(Problem::new(Kind::Conflict, "the model's files changed at this moment; have it inspected again"));
+        }
         let bytes_max = self.0.config.model_bytes_max;
         let wanted = |file: &&StoredFile| MODEL_FILES.iter().any(|end| file.entry.path.ends_with(end));
         let mut bytes = BTreeMap::new();

@@ -12,7 +12,8 @@ use serving::ops::{GetEndpoint, Predict, Ready, SearchEndpoints};
 use serving::{Batch, Port, Prediction, Serving, Tensor, Values};
 
 use super::oip::answering;
-use super::{binary, count_of, request, word};
+use super::request::TENSOR_COUNT_MAX;
+use super::{binary, request, word};
 use crate::protobuf::{Field, Written, fields, fixed, varints};
 use crate::{Answer, Door, Inbound, outbound};
 
@@ -26,10 +27,6 @@ const MESSAGE_BYTES_MAX: usize = 1_000;
 const ESCAPED: &percent_encoding::AsciiSet = &percent_encoding::CONTROLS.add(b'%');
 /// Before a message: whether it is compressed, and its length.
 const PREFIX_BYTES: usize = 5;
-/// Tensors of one request.
-const TENSOR_COUNT_MAX: usize = 10_000;
-/// Dimensions of one tensor.
-const DIMENSION_COUNT_MAX: usize = 8;
 
 /// Adds these routes.
 pub(super) fn routes(door: &mut Door, room: &Serving) {
@@ -205,21 +202,11 @@ impl<'a> Input<'a> {
     }
 
     fn tensor(self, raw: Option<&[u8]>) -> Result<(String, Tensor), Problem> {
-        let shown: String = self.name.chars().take(100).collect();
-        let within = |problem: Problem| Problem::new(problem.kind(), format!("input `{shown}`: {}", problem.message()));
-        if self.shape.is_empty() || self.shape.len() > DIMENSION_COUNT_MAX {
-            return Err(within(Problem::invalid(format!("`shape` has from 1 to {DIMENSION_COUNT_MAX} dimensions"))));
-        }
-        let count = count_of(&self.shape).map_err(within)?;
-        let values = match (raw, self.contents) {
+        request::shaped(self.name, &self.shape, |count| match (raw, self.contents) {
             (Some(raw), None) => binary::values(&self.datatype, count, raw),
             (None, Some(contents)) => typed(&self.datatype, contents),
             _ => Err(Problem::invalid("a tensor has either `contents` or its bytes in `raw_input_contents`")),
-        };
-        let values = values.map_err(within)?;
-        let shape = self.shape.iter().map(|one| usize::try_from(*one).unwrap_or(usize::MAX)).collect();
-        let tensor = Tensor::new(shape, values).map_err(|error| within(Problem::invalid(error.to_string())))?;
-        Ok((self.name, tensor))
+        })
     }
 }
 
@@ -266,11 +253,7 @@ fn typed(datatype: &str, contents: &[u8]) -> Result<Values, Problem> {
 }
 
 fn inferred(prediction: &Prediction, model: &str, id: &str, wanted: &[String]) -> Result<Answer, Problem> {
-    let known: Vec<&str> = prediction.outputs.all.iter().map(|output| output.name.as_str()).collect();
-    if let Some(unknown) = wanted.iter().find(|name| !known.contains(&name.as_str())) {
-        let shown: String = unknown.chars().take(100).collect();
-        return Err(Problem::invalid(format!("the model has no output `{shown}`; it has {}", known.join(", "))));
-    }
+    super::oip::has_outputs(prediction, wanted.iter().map(String::as_str))?;
     let mut message = Written::default();
     message.text(1, model).text(2, &prediction.model.number.to_string()).text(3, id);
     let mut parameter = Written::default();

@@ -96,12 +96,16 @@ fn metadata(found: Ready, wanted: Option<String>) -> Result<Answer, Problem> {
     }))
 }
 
+/// Refuses a wanted output that the model does not have.
+pub(super) fn has_outputs<'a>(prediction: &Prediction, mut wanted: impl Iterator<Item = &'a str>) -> Result<(), Problem> {
+    let known: Vec<&str> = prediction.outputs.all.iter().map(|output| output.name.as_str()).collect();
+    let Some(unknown) = wanted.find(|name| !known.contains(name)) else { return Ok(()) };
+    let shown: String = unknown.chars().take(100).collect();
+    Err(Problem::invalid(format!("the model has no output `{shown}`; it has {}", known.join(", "))))
+}
+
 fn answer(prediction: Prediction, asked: Asked) -> Result<Answer, Problem> {
-    let names: Vec<&str> = prediction.outputs.all.iter().map(|output| output.name.as_str()).collect();
-    if let Some(unknown) = asked.wanted.unknown(&names) {
-        let shown: String = unknown.chars().take(100).collect();
-        return Err(Problem::invalid(format!("the model has no output `{shown}`; it has {}", names.join(", "))));
-    }
+    has_outputs(&prediction, asked.wanted.names())?;
     let mut raw = Vec::new();
     let mut outputs = Vec::with_capacity(prediction.outputs.all.len());
     for output in &prediction.outputs.all {

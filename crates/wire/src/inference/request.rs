@@ -11,7 +11,7 @@ use super::{binary, count_of};
 use crate::Inbound;
 
 /// Tensors of one request.
-const TENSOR_COUNT_MAX: usize = 10_000;
+pub(super) const TENSOR_COUNT_MAX: usize = 10_000;
 /// Dimensions of one tensor.
 const DIMENSION_COUNT_MAX: usize = 8;
 /// What a request may call itself.
@@ -78,9 +78,9 @@ impl Wanted {
         self.named.iter().find(|(wanted, _)| wanted == name).map(|(_, binary)| *binary)
     }
 
-    /// A wanted output that is none of these.
-    pub(super) fn unknown<'a>(&'a self, known: &[&str]) -> Option<&'a str> {
-        self.named.iter().map(|(name, _)| name.as_str()).find(|name| !known.contains(name))
+    /// The outputs that are wanted by name.
+    pub(super) fn names(&self) -> impl Iterator<Item = &str> {
+        self.named.iter().map(|(name, _)| name.as_str())
     }
 }
 
@@ -121,28 +121,32 @@ pub(super) fn read(inbound: &Inbound) -> Result<Request, Problem> {
 
 fn tensor(input: Input<'_>, raw: &mut &[u8]) -> Result<(String, Tensor), Problem> {
     let Input { name, shape, datatype, data, parameters } = input;
+    shaped(name, &shape, |count| match (data, parameters.binary_data_size) {
+        (Some(data), None) => from_json(&datatype, count, data),
+        (None, Some(size)) => {
+            let (own, rest) = raw
+                .split_at_checked(size)
+                .ok_or_else(|| Problem::invalid("`binary_data_size` is more than there are bytes behind the JSON"))?;
+            *raw = rest;
+            binary::values(&datatype, count, own)
+        }
+        _ => Err(Problem::invalid("a tensor has either `data` or, in bytes behind the JSON, a `binary_data_size`")),
+    })
+}
+
+/// A tensor of this shape, whose values `read` gives once their count is known to be bounded. Problems name the tensor.
+pub(super) fn shaped(
+    name: String,
+    shape: &[u64],
+    read: impl FnOnce(usize) -> Result<Values, Problem>,
+) -> Result<(String, Tensor), Problem> {
     let shown: String = name.chars().take(100).collect();
     let within = |problem: Problem| Problem::new(problem.kind(), format!("input `{shown}`: {}", problem.message()));
     if shape.is_empty() || shape.len() > DIMENSION_COUNT_MAX {
         return Err(within(Problem::invalid(format!("`shape` has from 1 to {DIMENSION_COUNT_MAX} dimensions"))));
     }
-    let count = count_of(&shape).map_err(within)?;
-    let values = match (data, parameters.binary_data_size) {
-        (Some(data), None) => from_json(&datatype, count, data).map_err(within)?,
-        (None, Some(size)) => {
-            let (own, rest) = raw
-                .split_at_checked(size)
-                .ok_or_else(|| within(Problem::invalid("`binary_data_size` is more than there are bytes behind the JSON")))?;
-            *raw = rest;
-            binary::values(&datatype, count, own).map_err(within)?
-        }
-        _ => {
-            return Err(within(Problem::invalid(
-                "a tensor has either `data` or, in bytes behind the JSON, a `binary_data_size`",
-            )));
-        }
-    };
-    let shape = shape.into_iter().map(|one| usize::try_from(one).unwrap_or(usize::MAX)).collect();
+    let values = count_of(shape).and_then(read).map_err(within)?;
+    let shape = shape.iter().map(|one| usize::try_from(*one).unwrap_or(usize::MAX)).collect();
     let tensor = Tensor::new(shape, values).map_err(|error| within(Problem::invalid(error.to_string())))?;
     Ok((name, tensor))
 }
