@@ -64,6 +64,20 @@ impl Signers {
     }
 }
 
+/// Whether a signature holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+enum State {
+    /// There is none.
+    None,
+    /// It holds, and its signer counts.
+    Holds,
+    /// Nobody's signature counts here, so it was not checked.
+    Unsure,
+    /// It does not hold, or its signer does not count.
+    Refused,
+}
+
 /// What a report says of a version's signature.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub(crate) struct Signature {
@@ -71,8 +85,8 @@ pub(crate) struct Signature {
     required: bool,
     /// Which change of the workspace's signers it was checked by; none if they were never set.
     signers: Option<i64>,
-    /// `none`, `holds`, `unsure` (nobody's signature counts here, so it was not checked) or `refused`.
-    state: &'static str,
+    /// Whether it holds.
+    state: State,
     /// Who signed.
     signer: Option<SignedBy>,
     /// Why it does not hold.
@@ -84,34 +98,31 @@ impl Signature {
     pub(crate) fn check(bundle: Option<&[u8]>, files: &[FileDigest], set: Option<&SignersSet>, at: Micros) -> Self {
         let required = set.is_some_and(|set| set.signers.required);
         let found = |state, signer, why| Self { required, signers: set.map(|set| set.number), state, signer, why };
-        let Some(bundle) = bundle else { return found("none", None, None) };
+        let Some(bundle) = bundle else { return found(State::None, None, None) };
         let Some(set) = set else {
             let why = "the workspace has no signers; set them with `strongroom model signers set`";
-            return found("unsure", None, Some(why.to_owned()));
+            return found(State::Unsure, None, Some(why.to_owned()));
         };
         let beside: Vec<FileDigest> = files.iter().filter(|file| file.path != SIGNATURE_NAME).cloned().collect();
         let verified = set.signers.trust().map_err(|problem| problem.message().to_owned()).and_then(|trust| {
             oms::verify(bundle, &trust, at, &FileList(&beside), Coverage::Whole, None).map_err(|error| error.to_string())
         });
         match verified {
-            Ok(verified) => found("holds", Some(verified.signer), None),
-            Err(why) => found("refused", None, Some(why)),
+            Ok(verified) => found(State::Holds, Some(verified.signer), None),
+            Err(why) => found(State::Refused, None, Some(why)),
         }
     }
 
     /// What a policy can weigh.
     pub(crate) fn finding(&self) -> Option<Finding> {
         let why = || self.why.clone().unwrap_or_default();
+        let unsigned = || format!("there is no `{SIGNATURE_NAME}` beside its files");
         match (self.state, self.required) {
-            ("holds", _) => None,
-            ("refused", _) => Some(Finding::new(&catalogue::SIGNATURE_INVALID, why())),
-            ("none", true) => {
-                Some(Finding::new(&catalogue::SIGNATURE_MISSING, format!("there is no `{SIGNATURE_NAME}` beside its files")))
-            }
-            ("none", false) => {
-                Some(Finding::new(&catalogue::UNSIGNED, format!("there is no `{SIGNATURE_NAME}` beside its files")))
-            }
-            _ => Some(Finding::new(&catalogue::SIGNER_UNKNOWN, why())),
+            (State::Holds, _) => None,
+            (State::Refused, _) => Some(Finding::new(&catalogue::SIGNATURE_INVALID, why())),
+            (State::Unsure, _) => Some(Finding::new(&catalogue::SIGNER_UNKNOWN, why())),
+            (State::None, true) => Some(Finding::new(&catalogue::SIGNATURE_MISSING, unsigned())),
+            (State::None, false) => Some(Finding::new(&catalogue::UNSIGNED, unsigned())),
         }
     }
 }
