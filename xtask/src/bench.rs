@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use crate::{
     bench_adversary, bench_contract, bench_lineage, bench_pii, bench_poison, bench_profile, bench_runtime, bench_scan,
-    bench_sign, bench_tracking, shell,
+    bench_serve, bench_sign, bench_tracking, shell,
 };
 
 /// One line of a bench.
@@ -79,10 +79,14 @@ pub fn run(words: &[&str]) -> Result<(), String> {
             print("runtime", &bench_runtime::run()?, json);
             Ok(())
         }
+        Some(&"serve") => {
+            print("serve", &bench_serve::run(words)?, json);
+            Ok(())
+        }
         Some(&"audit") => example("strongroom", "bench_audit", json),
         Some(&"policy") => example("policy", "decision_cost", json),
         _ => {
-            Err("which bench? `adversary`, `tracking`, `profile`, `contract`, `lineage`, `pii`, `poison`, `runtime`, `scan`, `sign`, `audit` or `policy`"
+            Err("which bench? `adversary`, `tracking`, `profile`, `contract`, `lineage`, `pii`, `poison`, `runtime`, `scan`, `serve`, `sign`, `audit` or `policy`"
                 .to_owned())
         }
     }

@@ -12,6 +12,7 @@ mod bench_poison;
 mod bench_profile;
 mod bench_runtime;
 mod bench_scan;
+mod bench_serve;
 mod bench_sign;
 mod bench_tracking;
 mod demo;
@@ -40,6 +41,8 @@ const USAGE: &str = "cargo xtask COMMAND
   bench contract [--json]       data contracts: the same verdicts as `datacontract-cli`, and it reads what is written
   bench sign [--json]           a signed model's verification beside `model_signing`, and against what SHA-256 allows
   bench scan [--json]           model files that must be blocked or passed, beside picklescan, modelscan and fickling; speed
+  bench serve [--json] [--rounds N] [--minutes N] [--prebuilt]
+                                predictions beside MLServer, `mlflow models serve` and Triton; minutes of load for memory
   bench adversary [--json]      simulated attacks beside the adversarial robustness toolbox
   bench audit [--json]          durably audited operations per second, and verification
   bench policy [--json]         decisions per second

@@ -10,6 +10,14 @@ use crate::shell;
 /// # Errors
 /// If Python is missing or a package cannot be installed.
 pub fn environment(name: &str, requirements: &Path) -> Result<PathBuf, String> {
+    environment_of(Path::new("python3"), name, requirements)
+}
+
+/// The same with this Python.
+///
+/// # Errors
+/// If Python is missing or a package cannot be installed.
+pub fn environment_of(program: &Path, name: &str, requirements: &Path) -> Result<PathBuf, String> {
     let folder = shell::work()?.join(name);
     let python = folder.join("bin").join("python");
     let wanted =
@@ -23,7 +31,7 @@ pub fn environment(name: &str, requirements: &Path) -> Result<PathBuf, String> {
     }
     shell::say(&format!("making the Python environment .work/{name} (once; some minutes)"));
     if !python.exists() {
-        make(&folder)?;
+        make(program, &folder)?;
     }
     shell::quiet(
         Command::new(&python)
@@ -34,8 +42,8 @@ pub fn environment(name: &str, requirements: &Path) -> Result<PathBuf, String> {
     Ok(python)
 }
 
-fn make(folder: &Path) -> Result<(), String> {
-    let attempt = || shell::quiet(Command::new("python3").args(["-m", "venv"]).arg(folder));
+fn make(program: &Path, folder: &Path) -> Result<(), String> {
+    let attempt = || shell::quiet(Command::new(program).args(["-m", "venv"]).arg(folder));
     if attempt().is_ok() {
         return Ok(());
     }

@@ -150,6 +150,11 @@ impl Service {
         family(self.child.id()).into_iter().map(resident_bytes_of).sum()
     }
 
+    /// What it and all its descendants have computed.
+    pub fn cpu(&self) -> Duration {
+        family(self.child.id()).into_iter().map(cpu_of).sum()
+    }
+
     /// Leaves it running.
     pub fn forget(self) {
         std::mem::forget(self);
@@ -200,6 +205,14 @@ fn resident_bytes_of(id: u32) -> u64 {
     let status = std::fs::read_to_string(format!("/proc/{id}/smaps_rollup")).unwrap_or_default();
     let line = status.lines().find_map(|line| line.strip_prefix("Pss:"));
     line.and_then(|rest| rest.split_whitespace().next()?.parse::<u64>().ok()).unwrap_or(0) * 1024
+}
+
+/// User and system time of a process, in the kernel's ticks of a hundredth of a second (proc(5), fields 14 and 15 of `stat`).
+fn cpu_of(id: u32) -> Duration {
+    let stat = std::fs::read_to_string(format!("/proc/{id}/stat")).unwrap_or_default();
+    let fields = stat.rsplit_once(')').map_or("", |(_, rest)| rest);
+    let ticks: u64 = fields.split_whitespace().skip(11).take(2).filter_map(|word| word.parse::<u64>().ok()).sum();
+    Duration::from_millis(ticks * 10)
 }
 
 fn shown(command: &Command) -> String {

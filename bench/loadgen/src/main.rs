@@ -1,7 +1,7 @@
 //! Sends the same MLflow requests to any MLflow server and measures it: HTTP/1.1 with keep-alive, with TLS where the
 //! address says `https`. It knows nothing of either server under test.
 //!
-//! `loadgen WORK --url URL [--token-file FILE] [--ca FILE] [--connections N] [--seconds N] [--count N] [--bytes N]`
+//! `loadgen WORK --url URL [--token-file FILE] [--ca FILE] [--connections N] [--seconds N] [--count N] [--bytes N] [--on PATH] [--body FILE]`
 //! prints one JSON object: `{"work", "value", "unit", "p50_ms", "p99_ms", "requests", "errors"}`.
 
 mod connection;

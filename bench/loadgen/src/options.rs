@@ -21,8 +21,12 @@ pub struct Options {
     pub count: usize,
     /// How large, for works with artifacts.
     pub bytes: usize,
-    /// An experiment or run made earlier.
+    /// An experiment or run made earlier; the path that `predict` posts to.
     pub on: Option<String>,
+    /// A file whose content is posted.
+    pub body: Option<String>,
+    /// The content's type.
+    pub kind: String,
 }
 
 /// Reads the command line.
@@ -40,6 +44,8 @@ pub fn parse(mut words: impl Iterator<Item = String>) -> Result<Options, String>
         count: 5_000,
         bytes: 200_000_000,
         on: None,
+        body: None,
+        kind: "application/json".to_owned(),
     };
     while let Some(name) = words.next() {
         let value = words.next().ok_or_else(|| format!("`{name}` needs a value"))?;
@@ -55,6 +61,8 @@ pub fn parse(mut words: impl Iterator<Item = String>) -> Result<Options, String>
             "--count" => options.count = number(&name, &value)?,
             "--bytes" => options.bytes = number(&name, &value)?,
             "--on" => options.on = Some(value),
+            "--body" => options.body = Some(value),
+            "--kind" => options.kind = value,
             _ => return Err(format!("`{name}` is not an option")),
         }
     }

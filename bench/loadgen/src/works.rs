@@ -46,6 +46,7 @@ pub async fn run(options: Options) -> Result<Value, String> {
         "search-runs" => search_runs(&options, &peer).await,
         "artifact-upload" => artifact(&options, &peer, true).await,
         "artifact-download" => artifact(&options, &peer, false).await,
+        "predict" => predict(&options, &peer).await,
         "first-answer" => first_answer(&peer).await,
         other => Err(format!("`{other}` is not a work")),
     }
@@ -91,12 +92,7 @@ async fn client(what: Loop, mut connection: Connection, run: String, experiment:
         let start = Instant::now();
         match connection.post(&format!("{API}{path}"), &body).await {
             Ok(_) => seen.latencies.push(start.elapsed()),
-            Err(problem) => {
-                if seen.errors < SHOWN_ERROR_COUNT_MAX {
-                    eprintln!("{problem}");
-                }
-                seen.errors += 1;
-            }
+            Err(problem) => seen.fail(&problem),
         }
     }
     seen
@@ -187,6 +183,52 @@ async fn artifact(options: &Options, peer: &Peer, upload: bool) -> Result<Value,
         object.insert("on".to_owned(), json!(run_uri));
     }
     Ok(result)
+}
+
+/// Posts one body to one path again and again, on every connection.
+async fn predict(options: &Options, peer: &Peer) -> Result<Value, String> {
+    let path = options.on.clone().ok_or("`predict` needs `--on PATH`")?;
+    let file = options.body.as_ref().ok_or("`predict` needs `--body FILE`")?;
+    let body = Bytes::from(std::fs::read(file).map_err(|error| format!("cannot read `{file}`: {error}"))?);
+    let start = Instant::now();
+    let deadline = start + options.duration;
+    let mut tasks = Vec::new();
+    for _ in 0..options.connections {
+        let (mut connection, path, body, kind) = (peer.connection(), path.clone(), body.clone(), options.kind.clone());
+        tasks.push(tokio::spawn(async move {
+            let mut seen = Seen::default();
+            while Instant::now() < deadline {
+                let start = Instant::now();
+                match connection.send(Method::POST, &path, body.clone(), &kind).await {
+                    Ok(answer) if answer.status == 200 => seen.latencies.push(start.elapsed()),
+                    Ok(answer) => seen.fail(&format!("{path} answered {}: {}", answer.status, shown(&answer.body))),
+                    Err(problem) => seen.fail(&problem),
+                }
+            }
+            seen
+        }));
+    }
+    let mut all = Seen::default();
+    for task in tasks {
+        let seen = task.await.map_err(|error| format!("a client broke: {error}"))?;
+        all.latencies.extend(seen.latencies);
+        all.errors += seen.errors;
+    }
+    let rate = all.latencies.len() as f64 / start.elapsed().as_secs_f64();
+    Ok(report(options, rate, "requests/s", &mut all))
+}
+
+fn shown(body: &[u8]) -> String {
+    String::from_utf8_lossy(body).chars().take(300).collect()
+}
+
+impl Seen {
+    fn fail(&mut self, problem: &str) {
+        if self.errors < SHOWN_ERROR_COUNT_MAX {
+            eprintln!("{problem}");
+        }
+        self.errors += 1;
+    }
 }
 
 /// Polls until the server answers anything at all at `/health`.

@@ -22,7 +22,8 @@ impl Subject {
     }
 
     /// The subject behind the id that the gate found for a version.
-    pub(crate) fn of_id(id: &str) -> Option<Self> {
+    #[must_use]
+    pub fn of_id(id: &str) -> Option<Self> {
         let (model_id, number) = id.rsplit_once('/')?;
         Some(Self { model_id: model_id.to_owned(), number: number.parse().ok()? })
     }

@@ -56,7 +56,8 @@ pub struct App {
     housekeeping: tokio::task::JoinHandle<()>,
     cosigning: Option<tokio::task::JoinHandle<()>>,
     inspecting: Option<tokio::task::JoinHandle<()>>,
-    retraining: Vec<tokio::task::JoinHandle<()>>,
+    /// Other jobs of rooms.
+    background: Vec<tokio::task::JoinHandle<()>>,
     _lock: File,
 }
 
@@ -244,16 +245,20 @@ pub async fn open_with(data: &Path, config: &Config, way: Way, root: Arc<dyn Key
     };
     let inspecting = way.bound.map(|_| inspecting::job(&rooms.data, &rooms.admission, &config.data, &gate, &jobs));
     let ground = way.bound.map(|bound| retraining::Ground { data, config, bound, gate: &gate, jobs: &jobs, clock });
-    let retraining = retraining::begin(&rooms, ground)?;
+    let mut background = retraining::begin(&rooms, ground)?;
+    if way.bound.is_some() {
+        let keeper = serving::Keeper::new(rooms.serving.clone(), gate.clone(), jobs.pass(serving::KEEPER));
+        background.push(tokio::spawn(keeper.run()));
+    }
     let table = door.table().to_vec();
-    Ok(App { router: door.into_router(), table, gate, jobs, rooms, housekeeping, cosigning, inspecting, retraining, _lock: lock })
+    Ok(App { router: door.into_router(), table, gate, jobs, rooms, housekeeping, cosigning, inspecting, background, _lock: lock })
 }
 
 impl App {
     /// Brings everything that is still in memory to the disk.
     pub async fn close(self) {
         self.housekeeping.abort();
-        for job in [&self.cosigning, &self.inspecting].into_iter().flatten().chain(&self.retraining) {
+        for job in [&self.cosigning, &self.inspecting].into_iter().flatten().chain(&self.background) {
             job.abort();
         }
         self.rooms.audit.log().close();

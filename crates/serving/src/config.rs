@@ -15,6 +15,10 @@ pub struct ServingConfig {
     pub rows_max: usize,
     /// Bytes of one model in memory.
     pub model_bytes_max: u64,
+    /// Bytes of all models in memory.
+    pub models_bytes_max: u64,
+    /// Requests of one endpoint that are open at the same time.
+    pub endpoint_requests_max: usize,
     /// Large batches that compute at the same time.
     pub large_batches_max: usize,
 }
@@ -26,6 +30,8 @@ impl Default for ServingConfig {
             requests_at_once: 4_000,
             rows_max: 10_000,
             model_bytes_max: 1 << 30,
+            models_bytes_max: 4 << 30,
+            endpoint_requests_max: 256,
             large_batches_max: 2,
         }
     }
@@ -42,6 +48,8 @@ impl ServingConfig {
             ("requests_at_once", u64::from(self.requests_at_once)),
             ("rows_max", self.rows_max as u64),
             ("model_bytes_max", self.model_bytes_max),
+            ("models_bytes_max", self.models_bytes_max),
+            ("endpoint_requests_max", self.endpoint_requests_max as u64),
             ("large_batches_max", self.large_batches_max as u64),
         ];
         match zero.iter().find(|(_, value)| *value == 0) {

@@ -6,6 +6,8 @@
 //!
 //! INVARIANT: only a version that is admitted, with the files that were inspected, is loaded or answers; that is looked at again
 //! every [`limits::LOOK_AGAIN`]. Held by `tests::serving`.
+//! INVARIANT: a client is never worse off for a rollout: what the challenger cannot answer the champion does, and what exceeds its
+//! owner's limits is out before the next request. Held by `tests::rollouts`.
 //! INVARIANT: every prediction has an id that its record names, with the digest of the model that made it. Held by
 //! `tests::predicting`.
 
@@ -14,6 +16,7 @@ mod guard;
 pub mod limits;
 mod load;
 pub mod ops;
+mod rollout;
 mod store;
 mod types;
 
@@ -34,14 +37,27 @@ use vault::db::Db;
 pub use config::ServingConfig;
 pub use load::Loaded;
 pub use ops::locate;
+pub use rollout::{ArmView, Comparison, KEEPER, Keeper, LabelView, Mode, PairView, Rollout, Stops, WHOLE_PERMILLE};
 pub use runtime::{Batch, DataType, Outputs, Port, Role, Tensor, Values};
 pub use types::{Choice, Endpoint, EndpointName, Prediction};
 
 use guard::Quotas;
 use load::Slot;
+use rollout::Halts;
 
 /// Every verb of this room.
-pub const ACTIONS: &[Action] = &[ops::CREATE, ops::SEARCH, ops::GET, ops::UPDATE, ops::DELETE, ops::PREDICT];
+pub const ACTIONS: &[Action] = &[
+    ops::CREATE,
+    ops::SEARCH,
+    ops::GET,
+    ops::UPDATE,
+    ops::DELETE,
+    ops::ROLLOUT,
+    ops::PROMOTE,
+    ops::ROLLBACK,
+    ops::HALT,
+    ops::PREDICT,
+];
 
 /// The room. Cheap to clone.
 #[derive(Clone)]
@@ -58,6 +74,9 @@ struct Inner {
     slots: Mutex<HashMap<String, Arc<Slot>>>,
     /// Bounds how many large batches compute at once: small ones do not wait for them.
     large: Semaphore,
+    /// Bounds how many shadows compute at once.
+    shadows: Arc<Semaphore>,
+    halts: Halts,
 }
 
 impl Serving {
@@ -66,7 +85,9 @@ impl Serving {
     pub fn new(db: Db, admission: Admission, artifacts: Artifacts, clock: Arc<dyn Clock>, config: ServingConfig) -> Self {
         let quotas = Quotas::new(&config);
         let large = Semaphore::new(config.large_batches_max);
-        Self(Arc::new(Inner { db, admission, artifacts, clock, config, quotas, slots: Mutex::default(), large }))
+        let shadows = Arc::new(Semaphore::new(limits::SHADOW_COUNT_MAX));
+        let (slots, halts) = (Mutex::default(), Halts::default());
+        Self(Arc::new(Inner { db, admission, artifacts, clock, config, quotas, slots, large, shadows, halts }))
     }
 
     fn db(&self) -> &Db {

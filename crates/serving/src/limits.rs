@@ -16,3 +16,7 @@ pub const LOOK_AGAIN: Duration = Duration::from_secs(1);
 pub const LOADED_COUNT_MAX: usize = 64;
 /// Values (rows by columns) from which on a batch computes on a thread of its own.
 pub const LARGE_VALUE_COUNT: usize = 4_096;
+/// Shadows that compute at the same time; a request beyond that is answered without one.
+pub const SHADOW_COUNT_MAX: usize = 8;
+/// Bytes of what decides which version a client's requests go to.
+pub const ROUTING_KEY_BYTES_MAX: usize = 256;

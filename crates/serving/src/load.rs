@@ -1,6 +1,6 @@
 //! From an endpoint to the model that answers: looked up anew every [`LOOK_AGAIN`], loaded only when it is another one.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use admission::Servable;
@@ -9,10 +9,12 @@ use gate::{Permit, Target};
 use kernel::{Kind, Micros, Problem, hex, sha256};
 use parking_lot::Mutex;
 use runtime::{Limits, LoadError, Model, Signature};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use vault::db::Reader;
 
 use crate::limits::{LOADED_COUNT_MAX, LOOK_AGAIN};
-use crate::types::{Endpoint, no_endpoint};
+use crate::rollout::{Challenge, Rollout, Tally};
+use crate::types::{Choice, Endpoint, no_endpoint};
 use crate::{Serving, store};
 
 /// Files that a runtime may ask for, by the end of their names.
@@ -27,6 +29,8 @@ pub struct Loaded {
     pub number: i64,
     /// The digest of the manifest of its files.
     pub manifest_sha256: [u8; 32],
+    /// Bytes of the files that it was loaded from: about what it takes in memory.
+    pub(crate) size_bytes: u64,
     pub(crate) model: Model,
 }
 
@@ -44,68 +48,144 @@ impl Loaded {
     }
 }
 
+/// What answers for an endpoint at a moment.
+#[derive(Clone, Debug)]
+pub(crate) struct Answering {
+    pub(crate) place: Arc<EndpointPlace>,
+    pub(crate) champion: Arc<Loaded>,
+    pub(crate) challenge: Option<Arc<Challenge>>,
+}
+
+/// Where an endpoint is, as callers name it.
+#[derive(Debug)]
+pub(crate) struct EndpointPlace {
+    pub(crate) workspace_name: String,
+    pub(crate) endpoint_name: String,
+}
+
 /// What one endpoint answers with.
-#[derive(Default)]
 pub(crate) struct Slot {
     now: Mutex<Option<Looked>>,
     /// Held while it is looked up: many requests wait for one look.
     looking: tokio::sync::Mutex<()>,
+    /// A model that was loaded before the endpoint was told to answer with it.
+    ahead: Mutex<Option<Arc<Loaded>>>,
+    /// Bounds how many requests of one endpoint are open at once: others are not starved by it.
+    turns: Arc<Semaphore>,
 }
 
 struct Looked {
     at: Micros,
-    loaded: Arc<Loaded>,
+    answering: Answering,
+}
+
+/// What the database says of an endpoint.
+struct Look {
+    place: EndpointPlace,
+    champion: Servable,
+    challenger: Option<(Rollout, Result<Servable, Problem>)>,
 }
 
 impl Slot {
-    fn fresh(&self, now: Micros) -> Option<Arc<Loaded>> {
+    fn new(requests_max: usize) -> Self {
+        let turns = Arc::new(Semaphore::new(requests_max));
+        Self { now: Mutex::default(), looking: tokio::sync::Mutex::default(), ahead: Mutex::default(), turns }
+    }
+
+    fn fresh(&self, now: Micros) -> Option<Answering> {
         let held = self.now.lock();
         let looked = held.as_ref()?;
         let age_us = now.0.checked_sub(looked.at.0)?;
         let is_fresh = (0..=i64::try_from(LOOK_AGAIN.as_micros()).unwrap_or(0)).contains(&age_us);
-        is_fresh.then(|| Arc::clone(&looked.loaded))
+        is_fresh.then(|| looked.answering.clone())
+    }
+
+    /// The models that are in memory here.
+    pub(crate) fn models(&self) -> Vec<Arc<Loaded>> {
+        let mut all: Vec<_> = self.ahead.lock().iter().cloned().collect();
+        if let Some(looked) = &*self.now.lock() {
+            all.push(Arc::clone(&looked.answering.champion));
+            let challenger = looked.answering.challenge.as_ref().and_then(|challenge| challenge.model.as_ref().ok());
+            all.extend(challenger.cloned());
+        }
+        all
+    }
+
+    /// A turn of this endpoint's requests.
+    ///
+    /// # Errors
+    /// `TooMany` if as many as are allowed are open already.
+    pub(crate) fn turn(&self) -> Result<OwnedSemaphorePermit, Problem> {
+        Arc::clone(&self.turns).try_acquire_owned().map_err(|_| {
+            let message = "this endpoint answers as many requests at once as it may; try again in a moment";
+            Problem::new(Kind::TooMany, message).retry_after(LOOK_AGAIN)
+        })
     }
 }
 
 impl Serving {
-    /// The model that answers for an endpoint just now.
+    /// What answers for an endpoint just now.
     ///
     /// # Errors
     /// `NotFound` for an endpoint that is gone; `Conflict` where the version may not be served or cannot be loaded.
-    pub(crate) async fn answering<O: ?Sized>(&self, permit: &Permit<O>, endpoint_id: &str) -> Result<Arc<Loaded>, Problem> {
+    pub(crate) async fn answering<O: ?Sized>(&self, permit: &Permit<O>, endpoint_id: &str) -> Result<Answering, Problem> {
         let slot = self.slot(endpoint_id);
-        if let Some(loaded) = slot.fresh(self.0.clock.now()) {
-            return Ok(loaded);
+        if let Some(answering) = slot.fresh(self.0.clock.now()) {
+            return Ok(answering);
         }
         let _looking = slot.looking.lock().await;
         let now = self.0.clock.now();
-        if let Some(loaded) = slot.fresh(now) {
-            return Ok(loaded);
+        if let Some(answering) = slot.fresh(now) {
+            return Ok(answering);
         }
-        // What does not answer for the moment is kept: it need not be loaded again once it does.
-        let known = slot.now.lock().as_ref().map(|looked| Arc::clone(&looked.loaded));
-        let servable = self.servable(permit, endpoint_id).await?;
-        let loaded = match known {
-            Some(known) if known.version_id == servable.subject.id() && known.manifest_sha256 == servable.manifest_sha256 => {
-                known
+        let Look { place, champion, challenger } = self.look(permit, endpoint_id).await?;
+        let champion = self.loaded(permit, &slot, champion).await?;
+        let challenge = match challenger {
+            None => None,
+            Some((rollout, servable)) => {
+                let model = match servable {
+                    Ok(servable) => self.loaded(permit, &slot, servable).await,
+                    Err(problem) => Err(problem),
+                };
+                Some(slot.challenge(rollout, model.map_err(|problem| problem.message().to_owned())))
             }
-            _ => Arc::new(self.load(permit, servable).await?),
         };
-        *slot.now.lock() = Some(Looked { at: now, loaded: Arc::clone(&loaded) });
-        Ok(loaded)
+        let answering = Answering { place: Arc::new(place), champion, challenge };
+        *slot.now.lock() = Some(Looked { at: now, answering: answering.clone() });
+        *slot.ahead.lock() = None;
+        Ok(answering)
     }
 
-    fn slot(&self, endpoint_id: &str) -> Arc<Slot> {
+    /// Loads a version before an endpoint is told to answer with it: what cannot be loaded changes nothing, and no request waits
+    /// for it.
+    ///
+    /// # Errors
+    /// `Conflict` where it may not be served or cannot be loaded.
+    pub(crate) async fn load_ahead<O: ?Sized>(&self, permit: &Permit<O>, id: &str, choice: &Choice) -> Result<(), Problem> {
+        let (admission, wanted, choice) = (self.0.admission.clone(), id.to_owned(), choice.clone());
+        let read = move |reader: &mut Reader<'_>| {
+            let endpoint = store::get(reader, &wanted)?.ok_or_else(no_endpoint)?;
+            let version = version_of(reader, &endpoint, &choice)?;
+            admission.servable(reader, &version)
+        };
+        let servable = self.db().read(permit, read).await?;
+        let slot = self.slot(id);
+        let loaded = self.loaded(permit, &slot, servable).await?;
+        *slot.ahead.lock() = Some(loaded);
+        Ok(())
+    }
+
+    pub(crate) fn slot(&self, endpoint_id: &str) -> Arc<Slot> {
         let mut slots = self.0.slots.lock();
         if let Some(slot) = slots.get(endpoint_id) {
             return Arc::clone(slot);
         }
         if slots.len() >= LOADED_COUNT_MAX {
-            let used = |slot: &Arc<Slot>| slot.now.lock().as_ref().map_or(0, |looked| looked.at.0);
-            let oldest = slots.iter().min_by_key(|(_, slot)| used(slot)).map(|(id, _)| id.clone());
-            oldest.and_then(|id| slots.remove(&id));
+            let gone = oldest(&slots, None).or_else(|| slots.keys().next().cloned());
+            gone.and_then(|id| slots.remove(&id));
         }
-        Arc::clone(slots.entry(endpoint_id.to_owned()).or_default())
+        let made = || Arc::new(Slot::new(self.0.config.endpoint_requests_max));
+        Arc::clone(slots.entry(endpoint_id.to_owned()).or_insert_with(made))
     }
 
     /// Forgets what an endpoint answered with.
@@ -113,17 +193,60 @@ impl Serving {
         self.0.slots.lock().remove(endpoint_id);
     }
 
-    async fn servable<O: ?Sized>(&self, permit: &Permit<O>, endpoint_id: &str) -> Result<Servable, Problem> {
+    /// Has the next request look what the endpoint answers with; what is in memory is kept until then.
+    pub(crate) fn look_again(&self, endpoint_id: &str) {
+        if let Some(looked) = &mut *self.slot(endpoint_id).now.lock() {
+            looked.at = Micros(i64::MIN);
+        }
+    }
+
+    async fn look<O: ?Sized>(&self, permit: &Permit<O>, endpoint_id: &str) -> Result<Look, Problem> {
         let (admission, id) = (self.0.admission.clone(), endpoint_id.to_owned());
         let read = move |reader: &mut Reader<'_>| {
             let endpoint = store::get(reader, &id)?.ok_or_else(no_endpoint)?;
-            let version = version_of(reader, &endpoint)?;
-            admission.servable(reader, &version)
+            let version = version_of(reader, &endpoint, &endpoint.choice)?;
+            let champion = admission.servable(reader, &version)?;
+            let challenger = endpoint.rollout.clone().map(|rollout| {
+                let version = version_of(reader, &endpoint, &rollout.choice);
+                let servable = version.and_then(|version| admission.servable(reader, &version));
+                (rollout, servable)
+            });
+            let workspace_name = store::workspace_name(reader, &endpoint.workspace)?.ok_or_else(no_endpoint)?;
+            let place = EndpointPlace { workspace_name, endpoint_name: endpoint.name };
+            Ok(Look { place, champion, challenger })
         };
         self.db().read(permit, read).await
     }
 
-    async fn load<O: ?Sized>(&self, permit: &Permit<O>, servable: Servable) -> Result<Loaded, Problem> {
+    /// The model of a version: one that is in memory here, or a new one.
+    async fn loaded<O: ?Sized>(&self, permit: &Permit<O>, slot: &Slot, servable: Servable) -> Result<Arc<Loaded>, Problem> {
+        let (id, digest) = (servable.subject.id(), servable.manifest_sha256);
+        let known = slot.models().into_iter().find(|known| known.version_id == id && known.manifest_sha256 == digest);
+        match known {
+            Some(known) => Ok(known),
+            None => Ok(Arc::new(self.load(permit, slot, servable).await?)),
+        }
+    }
+
+    /// Makes room for a model of this size in `slot`: what was looked at the longest ago goes first.
+    fn make_room(&self, slot: &Slot, size_bytes: u64) -> Result<(), Problem> {
+        let limit = self.0.config.models_bytes_max;
+        let mut slots = self.0.slots.lock();
+        loop {
+            let held: u64 = slots.values().flat_map(|slot| slot.models()).map(|model| model.size_bytes).sum();
+            if held.saturating_add(size_bytes) <= limit {
+                return Ok(());
+            }
+            let Some(id) = oldest(&slots, Some(slot)) else {
+                let message =
+                    format!("the models in memory would be larger than {limit} bytes; raise `serving.models_bytes_max`");
+                return Err(Problem::new(Kind::Conflict, message));
+            };
+            slots.remove(&id);
+        }
+    }
+
+    async fn load<O: ?Sized>(&self, permit: &Permit<O>, slot: &Slot, servable: Servable) -> Result<Loaded, Problem> {
         let Servable { subject, manifest_sha256, place } = servable;
         let files = self.db().read(permit, move |reader| files_below(reader, &place)).await?;
         if Manifest::of(files.iter().map(|file| file.entry.clone()).collect()).digest != manifest_sha256 {
@@ -131,14 +254,14 @@ impl Serving {
         }
         let bytes_max = self.0.config.model_bytes_max;
         let wanted = |file: &&StoredFile| MODEL_FILES.iter().any(|end| file.entry.path.ends_with(end));
+        let size_bytes: u64 = files.iter().filter(wanted).map(|file| file.entry.size_bytes).sum();
+        if size_bytes > bytes_max {
+            let message = format!("the model is larger than {bytes_max} bytes; raise `serving.model_bytes_max`");
+            return Err(Problem::new(Kind::Conflict, message));
+        }
+        self.make_room(slot, size_bytes)?;
         let mut bytes = BTreeMap::new();
-        let mut size_bytes = 0_u64;
         for file in files.iter().filter(wanted) {
-            size_bytes = size_bytes.saturating_add(file.entry.size_bytes);
-            if size_bytes > bytes_max {
-                let message = format!("the model is larger than {bytes_max} bytes; raise `serving.model_bytes_max`");
-                return Err(Problem::new(Kind::Conflict, message));
-            }
             let read = self.0.artifacts.bytes_of(permit, file, 0..file.entry.size_bytes).await?;
             if sha256(&read) != file.entry.sha256 {
                 let expected = hex(&file.entry.sha256);
@@ -151,19 +274,46 @@ impl Serving {
         let model = loading.await.map_err(|broken| Problem::internal("loading the model broke off", broken))?;
         let model = model.map_err(|error| cannot_be_loaded(&error))?;
         tracing::info!(version = subject.id(), file = model.file(), "a model was loaded");
-        Ok(Loaded { version_id: subject.id(), number: subject.number, manifest_sha256, model })
+        Ok(Loaded { version_id: subject.id(), number: subject.number, manifest_sha256, size_bytes, model })
     }
 }
 
-/// Which version an endpoint means now.
-pub(crate) fn version_of(reader: &mut Reader<'_>, endpoint: &Endpoint) -> Result<String, Problem> {
+impl Slot {
+    /// The challenge of a rollout: the one that there is, if it still means the same, or a new one.
+    fn challenge(&self, rollout: Rollout, model: Result<Arc<Loaded>, String>) -> Arc<Challenge> {
+        let held = self.now.lock();
+        let known = held.as_ref().and_then(|looked| looked.answering.challenge.as_ref());
+        let is_same = |known: &&Arc<Challenge>| match (&known.model, &model) {
+            (Ok(one), Ok(other)) => known.rollout == rollout && Arc::ptr_eq(one, other),
+            _ => false,
+        };
+        known.filter(is_same).map_or_else(|| Arc::new(Challenge { rollout, model, tally: Tally::default() }), Arc::clone)
+    }
+}
+
+/// The slot that was looked at the longest ago, of the others that hold a model.
+fn oldest(slots: &HashMap<String, Arc<Slot>>, besides: Option<&Slot>) -> Option<String> {
+    let looked = |slot: &Slot| slot.now.lock().as_ref().map_or(0, |looked| looked.at.0);
+    let is_other = |slot: &Arc<Slot>| besides.is_none_or(|other| !std::ptr::eq(Arc::as_ptr(slot), other));
+    let holding = slots.iter().filter(|(_, slot)| is_other(slot) && !slot.models().is_empty());
+    holding.min_by_key(|(_, slot)| looked(slot)).map(|(id, _)| id.clone())
+}
+
+/// Which version an endpoint means by a choice now.
+pub(crate) fn version_of(reader: &mut Reader<'_>, endpoint: &Endpoint, choice: &Choice) -> Result<String, Problem> {
     let gone = || Problem::new(Kind::Conflict, format!("the model of endpoint `{}` is deleted", endpoint.name));
-    let target = Target::ModelVersion(endpoint.model.clone().ok_or_else(gone)?, endpoint.choice.to_string());
+    let target = Target::ModelVersion(endpoint.model.clone().ok_or_else(gone)?, choice.to_string());
     let facts = registry::locate(reader, &endpoint.workspace, &target)?.filter(|facts| facts.exists);
     facts.and_then(|facts| facts.id).ok_or_else(|| {
-        let (name, choice) = (&endpoint.name, &endpoint.choice);
+        let name = &endpoint.name;
         Problem::new(Kind::Conflict, format!("endpoint `{name}` answers with version {choice} of its model, which is not there"))
     })
+}
+
+/// The number of the version that an endpoint means now, if there is one.
+pub(crate) fn number_now(reader: &mut Reader<'_>, endpoint: &Endpoint) -> Option<i64> {
+    let id = version_of(reader, endpoint, &endpoint.choice).ok()?;
+    admission::Subject::of_id(&id).map(|subject| subject.number)
 }
 
 fn cannot_be_loaded(error: &LoadError) -> Problem {

@@ -3,11 +3,12 @@
 use std::fmt;
 use std::sync::Arc;
 
-use kernel::{Micros, Problem};
+use kernel::{Kind, Micros, Problem};
 use runtime::Outputs;
 
 use crate::Loaded;
 use crate::limits::NAME_BYTES_MAX;
+use crate::rollout::{Mode, Rollout};
 
 /// The name of an endpoint: letters, digits, `.`, `_` and `-`, the first a letter or digit.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -83,6 +84,10 @@ pub struct Endpoint {
     pub model: Option<String>,
     /// Which version answers.
     pub choice: Choice,
+    /// The number of the version that answered before the last change.
+    pub previous: Option<i64>,
+    /// A second version that takes part.
+    pub rollout: Option<Rollout>,
     /// When it was made.
     pub created_at: Micros,
     /// By whom.
@@ -100,6 +105,8 @@ pub struct Prediction {
     pub id: String,
     /// The model that made it.
     pub model: Arc<Loaded>,
+    /// As what it took part, if it was a rollout's.
+    pub arm: Option<Mode>,
     /// How many rows were asked.
     pub row_count: usize,
     /// What it says.
@@ -108,4 +115,8 @@ pub struct Prediction {
 
 pub(crate) fn no_endpoint() -> Problem {
     Problem::not_found("there is no such endpoint here; `strongroom endpoint list` shows those that there are")
+}
+
+pub(crate) fn no_rollout() -> Problem {
+    Problem::new(Kind::Conflict, "no other version takes part here; `strongroom endpoint rollout` lets one")
 }

@@ -7,13 +7,25 @@ use clap::{Args, Subcommand};
 use kernel::{Kind, Problem};
 use serde_json::{Value, json};
 
-use super::client::Connection;
+use super::client::{Client, Connection};
 use super::data::Plain;
 use super::lineage::split;
 use super::output::{done, list, segment, show};
 
 const PREFIX: &str = "/api/strongroom/v1/endpoints";
-const FIELDS: [&str; 8] = ["name", "model", "version", "ready", "obstacle", "answers_with", "format", "manifest_sha256"];
+const FIELDS: [&str; 11] = [
+    "name",
+    "model",
+    "version",
+    "previous",
+    "ready",
+    "obstacle",
+    "answers_with",
+    "format",
+    "manifest_sha256",
+    "rollout",
+    "challenger",
+];
 /// A request that is read from a file.
 const REQUEST_BYTES_MAX: u64 = 64 << 20;
 
@@ -24,6 +36,9 @@ const REQUEST_BYTES_MAX: u64 = 64 << 20;
   strongroom endpoint show churn
   strongroom endpoint predict churn --input rows.json
   strongroom endpoint update churn --model churn/3
+  strongroom endpoint rollout churn --model churn/4 --share 5
+  strongroom endpoint promote churn
+  strongroom endpoint rollback churn
   strongroom endpoint delete churn
 
 Clients ask an endpoint by the Open Inference Protocol at /v2/models/NAME/infer, or as MLflow's scoring server at
@@ -37,6 +52,12 @@ pub enum EndpointVerb {
     Show(One),
     /// Let an endpoint answer with another version, at once.
     Update(Update),
+    /// Let a second version answer a share of the requests, or be asked along.
+    Rollout(Rollout),
+    /// Let the second version take over, at once.
+    Promote(One),
+    /// Take the last change back, at once: a rollout ends; without one, what answered before answers again.
+    Rollback(One),
     /// Take an endpoint away.
     Delete(One),
     /// Ask an endpoint.
@@ -55,7 +76,40 @@ pub struct Create {
     connection: Connection,
 }
 
-/// Options of `endpoint show` and `delete`.
+/// Options of `endpoint rollout`.
+#[derive(Args)]
+#[command(after_help = "Examples:
+  strongroom endpoint rollout churn --model churn/4 --share 5
+  strongroom endpoint rollout churn --model churn@challenger --share 100 --shadow --stop-at-disagreement 2
+
+A client that sends the header `Strongroom-Routing-Key` keeps its version as long as the rollout runs. `endpoint show` compares
+the two; `endpoint promote` lets the second one take over, `endpoint rollback` ends the trial.")]
+pub struct Rollout {
+    /// The endpoint.
+    name: String,
+    /// The second version: `MODEL@ALIAS` or `MODEL/NUMBER`, of the model that the endpoint has.
+    #[arg(long, value_name = "MODEL")]
+    model: String,
+    /// In how many of a hundred requests it takes part.
+    #[arg(long, value_name = "PERCENT")]
+    share: f64,
+    /// Ask it along without letting it answer.
+    #[arg(long)]
+    shadow: bool,
+    /// End the trial once it fails more than this share of its requests [default: 1].
+    #[arg(long, value_name = "PERCENT")]
+    stop_at_errors: Option<f64>,
+    /// End the trial once a shadow answers more than this share of its rows otherwise.
+    #[arg(long, value_name = "PERCENT", requires = "shadow")]
+    stop_at_disagreement: Option<f64>,
+    /// End the trial once its 99th percentile is longer than the other's by more than this.
+    #[arg(long, value_name = "PERCENT")]
+    stop_at_slower: Option<f64>,
+    #[command(flatten)]
+    connection: Connection,
+}
+
+/// Options of `endpoint show`, `promote`, `rollback` and `delete`.
 #[derive(Args)]
 pub struct One {
     /// The endpoint.
@@ -110,15 +164,30 @@ impl EndpointVerb {
             }
             Self::Update(verb) => {
                 let mut client = verb.connection.open().await?;
-                let (model, version) = chosen(&verb.model)?;
-                let now = client.get(&address(&verb.name)).await?;
-                if now.get("model").and_then(Value::as_str) != Some(model.as_str()) {
-                    let message = format!("`{}` answers with another model than `{model}`; make another endpoint", verb.name);
-                    return Err(Problem::new(Kind::Conflict, message));
-                }
+                let version = version_here(&mut client, &verb.name, &verb.model).await?;
                 let changed = client.post(&address(&verb.name), &json!({ "version": version })).await?;
                 show(&client, &changed, &["name", "model", "version"])
             }
+            Self::Rollout(verb) => {
+                let mut client = verb.connection.open().await?;
+                let version = version_here(&mut client, &verb.name, &verb.model).await?;
+                let mode = if verb.shadow { "shadow" } else { "canary" };
+                let mut body = json!({ "version": version, "share": verb.share, "mode": mode });
+                let limits = [
+                    ("stop_at_errors", verb.stop_at_errors),
+                    ("stop_at_disagreement", verb.stop_at_disagreement),
+                    ("stop_at_slower", verb.stop_at_slower),
+                ];
+                for (name, limit) in limits {
+                    if let (Some(limit), Some(fields)) = (limit, body.as_object_mut()) {
+                        fields.insert(name.to_owned(), json!(limit));
+                    }
+                }
+                let changed = client.post(&format!("{}/rollout", address(&verb.name)), &body).await?;
+                show(&client, &changed, &["name", "model", "version", "rollout"])
+            }
+            Self::Promote(verb) => turn(verb, "promote").await,
+            Self::Rollback(verb) => turn(verb, "rollback").await,
             Self::Delete(verb) => {
                 let mut client = verb.connection.open().await?;
                 client.delete(&address(&verb.name)).await?;
@@ -137,6 +206,24 @@ impl EndpointVerb {
 
 fn address(name: &str) -> String {
     format!("{PREFIX}/{}", segment(name))
+}
+
+/// Promotes or rolls back.
+async fn turn(verb: One, what: &str) -> Result<(), Problem> {
+    let mut client = verb.connection.open().await?;
+    let changed = client.post(&format!("{}/{what}", address(&verb.name)), &json!({})).await?;
+    show(&client, &changed, &["name", "model", "version", "previous"])
+}
+
+/// The version that `text` names, if it is one of the endpoint's own model.
+async fn version_here(client: &mut Client, name: &str, text: &str) -> Result<String, Problem> {
+    let (model, version) = chosen(text)?;
+    let now = client.get(&address(name)).await?;
+    if now.get("model").and_then(Value::as_str) != Some(model.as_str()) {
+        let message = format!("`{name}` answers with another model than `{model}`; make another endpoint");
+        return Err(Problem::new(Kind::Conflict, message));
+    }
+    Ok(version)
 }
 
 /// The model and the version: an endpoint never means "the newest", which changes with every registration.

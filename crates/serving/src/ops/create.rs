@@ -42,6 +42,8 @@ impl Operation for CreateEndpoint {
             model_id,
             model: Some(self.model),
             choice,
+            previous: None,
+            rollout: None,
             created_at: at,
             created_by: by.clone(),
             changed_at: at,
@@ -52,7 +54,7 @@ impl Operation for CreateEndpoint {
             if store::count(writer, &endpoint.workspace)? >= ENDPOINT_COUNT_MAX {
                 return Err(Problem::new(Kind::TooMany, format!("a workspace has at most {ENDPOINT_COUNT_MAX} endpoints")));
             }
-            let version = load::version_of(writer, &endpoint)?;
+            let version = load::version_of(writer, &endpoint, &endpoint.choice)?;
             admission.servable(writer, &version)?;
             if !store::insert(writer, &endpoint)? {
                 return Err(Problem::already_exists(format!("there is an endpoint `{}` already", endpoint.name)));

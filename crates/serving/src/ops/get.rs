@@ -6,6 +6,7 @@ use gate::{Action, Operation, Permit, Target};
 use kernel::Problem;
 
 use super::endpoint_of;
+use crate::rollout::{Challenge, Comparison};
 use crate::types::{Endpoint, no_endpoint};
 use crate::{Loaded, Serving, store};
 
@@ -26,6 +27,19 @@ pub struct Ready {
     pub model: Option<Arc<Loaded>>,
     /// Why none does.
     pub obstacle: Option<String>,
+    /// The second version, while one takes part.
+    pub challenger: Option<Challenger>,
+}
+
+/// A second version, and how it does beside the one that answers.
+#[derive(Clone, Debug)]
+pub struct Challenger {
+    /// The version, if it can be asked.
+    pub model: Option<Arc<Loaded>>,
+    /// Why it cannot.
+    pub obstacle: Option<String>,
+    /// What this server counted since it knows the rollout.
+    pub comparison: Comparison,
 }
 
 impl Operation for GetEndpoint {
@@ -41,8 +55,23 @@ impl Operation for GetEndpoint {
         let wanted = id.clone();
         let endpoint = self.room.db().read(&permit, move |reader| store::get(reader, &wanted)?.ok_or_else(no_endpoint)).await?;
         Ok(match self.room.answering(&permit, &id).await {
-            Ok(model) => Ready { endpoint, model: Some(model), obstacle: None },
-            Err(problem) => Ready { endpoint, model: None, obstacle: Some(problem.message().to_owned()) },
+            Ok(answering) => Ready {
+                endpoint,
+                model: Some(answering.champion),
+                obstacle: None,
+                challenger: answering.challenge.as_deref().map(challenger),
+            },
+            Err(problem) => Ready { endpoint, model: None, obstacle: Some(problem.message().to_owned()), challenger: None },
         })
+    }
+}
+
+fn challenger(challenge: &Challenge) -> Challenger {
+    let stored = challenge.rollout.halted.as_ref();
+    let halted = stored.or_else(|| challenge.tally.halted()).map(|(_, why)| format!("it was halted: {why}"));
+    Challenger {
+        model: challenge.model.as_ref().ok().cloned(),
+        obstacle: challenge.model.as_ref().err().cloned().or(halted),
+        comparison: challenge.tally.comparison(),
     }
 }

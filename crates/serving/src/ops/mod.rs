@@ -4,7 +4,9 @@ mod create;
 mod delete;
 mod get;
 mod predict;
+mod rollout;
 mod search;
+mod takeover;
 mod update;
 
 use gate::{Action, Facts, Permit, Target};
@@ -13,9 +15,11 @@ use vault::db::{DbError, Reader};
 
 pub use create::CreateEndpoint;
 pub use delete::DeleteEndpoint;
-pub use get::{GetEndpoint, Ready};
+pub use get::{Challenger, GetEndpoint, Ready};
 pub use predict::Predict;
+pub use rollout::{HaltRollout, StartRollout};
 pub use search::{EndpointPage, SearchEndpoints};
+pub use takeover::{PromoteChallenger, Rollback};
 pub use update::UpdateEndpoint;
 
 use crate::types::no_endpoint;
@@ -30,6 +34,14 @@ pub const GET: Action = Action::read("endpoints.get");
 pub const UPDATE: Action = Action::write("endpoints.update");
 /// Takes an endpoint away.
 pub const DELETE: Action = Action::write("endpoints.delete");
+/// Lets a second version take part.
+pub const ROLLOUT: Action = Action::write("endpoints.rollout");
+/// Lets the second version answer all requests.
+pub const PROMOTE: Action = Action::write("endpoints.promote");
+/// Takes the last change back.
+pub const ROLLBACK: Action = Action::write("endpoints.rollback");
+/// Writes down that a rollout ended by itself.
+pub const HALT: Action = Action::write("endpoints.halt");
 /// Asks an endpoint.
 pub const PREDICT: Action = Action::read("endpoints.predict");
 

@@ -27,18 +27,20 @@ impl Operation for UpdateEndpoint {
 
     async fn run(self, permit: Permit<Self>) -> Result<Endpoint, Problem> {
         let (id, choice) = (endpoint_of(&permit)?, Choice::parse(&self.choice)?);
+        self.room.load_ahead(&permit, &id, &choice).await?;
         let (at, by, admission) = (permit.entry().at, permit.caller().id.clone(), self.room.0.admission.clone());
         let wanted = id.clone();
         let changed = self.room.db().write(&permit, move |writer| {
             let endpoint = store::get(writer, &wanted)?.ok_or_else(no_endpoint)?;
-            let version = load::version_of(writer, &Endpoint { choice: choice.clone(), ..endpoint })?;
+            let version = load::version_of(writer, &endpoint, &choice)?;
             admission.servable(writer, &version)?;
-            store::choose(writer, &wanted, &choice, at, &by)?;
+            let previous = load::number_now(writer, &endpoint);
+            store::choose(writer, &wanted, &choice, previous, (at, &by))?;
             let endpoint = store::get(writer, &wanted)?.ok_or_else(no_endpoint)?;
             Ok((endpoint, Outcome::done().resource(wanted).with("version", version)))
         });
         let changed = changed.await?;
-        self.room.forget(&id);
+        self.room.look_again(&id);
         Ok(changed)
     }
 }

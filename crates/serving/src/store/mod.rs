@@ -1,14 +1,20 @@
 //! All SQL of this room.
 
+mod rollouts;
+
 use gate::{Facts, Target};
 use kernel::Micros;
 use vault::db::{Bind, DbError, Reader, Row, Writer};
 
+pub(crate) use rollouts::{begin, end, halt};
+
 use crate::types::{Choice, Endpoint};
 
 const COLUMNS: &str = "e.endpoint_id, e.workspace, e.name, e.model_id, m.name, e.choice, e.created_at, e.created_by, e.changed_at, \
-                       e.changed_by";
-const FROM: &str = "endpoint e LEFT JOIN registered_model m ON m.model_id = e.model_id";
+                       e.changed_by, e.previous, r.rollout_id, r.choice, r.mode, r.share_permille, r.errors_permille, \
+                       r.disagreement_permille, r.slower_permille, r.began_at, r.began_by, r.halted_at, r.halted_why";
+const FROM: &str = "endpoint e LEFT JOIN registered_model m ON m.model_id = e.model_id
+                    LEFT JOIN endpoint_rollout r ON r.endpoint_id = e.endpoint_id";
 
 fn endpoint_from(row: &Row<'_>) -> Result<Endpoint, DbError> {
     Ok(Endpoint {
@@ -18,6 +24,8 @@ fn endpoint_from(row: &Row<'_>) -> Result<Endpoint, DbError> {
         model_id: row.text(3)?,
         model: row.opt_text(4)?,
         choice: Choice::parse(&row.text(5)?).map_err(|_| DbError::Shape(5))?,
+        previous: row.opt_int(10)?,
+        rollout: rollouts::from(row, 11)?,
         created_at: Micros(row.int(6)?),
         created_by: row.text(7)?,
         changed_at: Micros(row.int(8)?),
@@ -43,6 +51,11 @@ pub(crate) fn locate(reader: &mut Reader<'_>, workspace: &str, target: &Target) 
 
 pub(crate) fn get(reader: &mut Reader<'_>, id: &str) -> Result<Option<Endpoint>, DbError> {
     reader.query_one(&format!("SELECT {COLUMNS} FROM {FROM} WHERE e.endpoint_id = $1"), &[id.into()], endpoint_from)
+}
+
+/// The name of a workspace, by which callers ask for it.
+pub(crate) fn workspace_name(reader: &mut Reader<'_>, id: &str) -> Result<Option<String>, DbError> {
+    reader.query_one("SELECT name FROM workspace WHERE id = $1", &[id.into()], |row| row.text(0))
 }
 
 /// A page of a workspace's endpoints by name, behind the name `after`: of all models, or of these.
@@ -95,14 +108,23 @@ pub(crate) fn insert(writer: &mut Writer<'_>, endpoint: &Endpoint) -> Result<boo
     Ok(added == 1)
 }
 
-pub(crate) fn choose(writer: &mut Writer<'_>, id: &str, choice: &Choice, at: Micros, by: &str) -> Result<(), DbError> {
+/// Lets another version answer; `previous` is the number of the one that did.
+pub(crate) fn choose(
+    writer: &mut Writer<'_>,
+    id: &str,
+    choice: &Choice,
+    previous: Option<i64>,
+    (at, by): (Micros, &str),
+) -> Result<(), DbError> {
     let choice = choice.to_string();
-    let sql = "UPDATE endpoint SET choice = $1, changed_at = $2, changed_by = $3 WHERE endpoint_id = $4";
-    writer.execute(sql, &[(&choice).into(), at.0.into(), by.into(), id.into()])?;
+    let sql = "UPDATE endpoint SET choice = $1, previous = COALESCE($2, previous), changed_at = $3, changed_by = $4
+               WHERE endpoint_id = $5";
+    writer.execute(sql, &[(&choice).into(), previous.into(), at.0.into(), by.into(), id.into()])?;
     Ok(())
 }
 
 pub(crate) fn delete(writer: &mut Writer<'_>, id: &str) -> Result<(), DbError> {
+    rollouts::end(writer, id)?;
     writer.execute("DELETE FROM endpoint WHERE endpoint_id = $1", &[id.into()])?;
     Ok(())
 }

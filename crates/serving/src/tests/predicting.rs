@@ -32,6 +32,7 @@ fn quota_rows_shape_and_version_are_checked_before_anything_computes() {
             room: world.room.clone(),
             endpoint: ENDPOINT.to_owned(),
             version: version.map(str::to_owned),
+            routing_key: None,
             batch,
         };
         refused(world.call(ask(wide, None)).await, Kind::Invalid, "does not fit");

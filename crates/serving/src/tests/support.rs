@@ -102,8 +102,12 @@ impl World {
 
     /// Registers a model that always says `value`; gives its number.
     pub(super) async fn registered(&self, value: u32) -> i64 {
+        self.registered_as(value, LEAF).await
+    }
+
+    async fn registered_as(&self, value: u32, text: &str) -> i64 {
         let folder = format!("model{value}");
-        self.put(&format!("{folder}/model.lgb"), LEAF.replace("LEAF", &value.to_string()).as_bytes()).await;
+        self.put(&format!("{folder}/model.lgb"), text.replace("LEAF", &value.to_string()).as_bytes()).await;
         let create = CreateVersion {
             room: self.registry.clone(),
             name: MODEL.to_owned(),
@@ -125,7 +129,12 @@ impl World {
 
     /// As an inspection leaves it that found nothing: the digest is that of the files as they lie there.
     pub(super) async fn admitted(&self, value: u32) -> i64 {
-        let number = self.registered(value).await;
+        self.admitted_as(value, LEAF).await
+    }
+
+    /// The same with a file of this text.
+    pub(super) async fn admitted_as(&self, value: u32, text: &str) -> i64 {
+        let number = self.registered_as(value, text).await;
         let place = Place::of(Owner::Run(RUN.to_owned()), Some(&format!("model{value}"))).unwrap();
         let manifest = self.opened.system.read(move |reader| artifacts::manifest_below(reader, &place)).await.unwrap();
         let write = move |writer: &mut vault::db::Writer<'_>| {
@@ -145,13 +154,18 @@ impl World {
     }
 
     pub(super) async fn endpoint(&self, choice: &str) -> Result<Endpoint, Problem> {
-        let (name, model) = (ENDPOINT.to_owned(), MODEL.to_owned());
+        self.endpoint_named(ENDPOINT, choice).await
+    }
+
+    pub(super) async fn endpoint_named(&self, name: &str, choice: &str) -> Result<Endpoint, Problem> {
+        let (name, model) = (name.to_owned(), MODEL.to_owned());
         self.call(CreateEndpoint { room: self.room.clone(), name, model, choice: choice.to_owned() }).await
     }
 
     pub(super) async fn ask(&self, rows: usize) -> Result<Prediction, Problem> {
         let batch = Batch::matrix(rows, 1, Values::F64(vec![0.0; rows])).unwrap();
-        self.call(Predict { room: self.room.clone(), endpoint: ENDPOINT.to_owned(), version: None, batch }).await
+        self.call(Predict { room: self.room.clone(), endpoint: ENDPOINT.to_owned(), version: None, routing_key: None, batch })
+            .await
     }
 
     /// What it says of one row.

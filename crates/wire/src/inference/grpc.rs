@@ -64,7 +64,13 @@ pub(super) fn routes(door: &mut Door, room: &Serving) {
     let room = room.clone();
     let infer = move |inbound: &Inbound| {
         let call = Call::read(message_of(inbound)?)?;
-        let predict = Predict { room: room.clone(), endpoint: call.model.clone(), version: call.version, batch: call.batch };
+        let predict = Predict {
+            room: room.clone(),
+            endpoint: call.model.clone(),
+            version: call.version,
+            routing_key: super::routing_key(inbound),
+            batch: call.batch,
+        };
         Ok((predict, (call.model, call.id, call.wanted)))
     };
     door.route_with(Method::POST, &at("ModelInfer"), infer, |prediction: Prediction, (model, id, wanted)| {

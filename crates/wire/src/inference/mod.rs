@@ -16,13 +16,20 @@ pub(crate) use grpc::problem_answer as grpc_problem;
 use kernel::Problem;
 use serving::{DataType, Serving, Values};
 
-use crate::Door;
+use crate::{Door, Inbound};
 
 /// Adds these routes.
 pub fn routes(door: &mut Door, room: &Serving) {
     oip::routes(door, room);
     grpc::routes(door, room);
     scoring::routes(door, room);
+}
+
+/// The header that keeps a client's requests with one version while a rollout runs.
+const ROUTING_KEY: &str = "strongroom-routing-key";
+
+fn routing_key(inbound: &Inbound) -> Option<String> {
+    inbound.header(ROUTING_KEY).map(str::to_owned)
 }
 
 /// OIP's word for a type of ours.

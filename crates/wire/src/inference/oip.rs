@@ -37,8 +37,13 @@ pub(super) fn routes(door: &mut Door, room: &Serving) {
         let infer = move |inbound: &Inbound| {
             let request = request::read(inbound)?;
             let endpoint = inbound.path("endpoint").to_owned();
-            let predict =
-                Predict { room: room.clone(), endpoint: endpoint.clone(), version: version(inbound), batch: request.batch };
+            let predict = Predict {
+                room: room.clone(),
+                endpoint: endpoint.clone(),
+                version: version(inbound),
+                routing_key: super::routing_key(inbound),
+                batch: request.batch,
+            };
             Ok((predict, Asked { endpoint, id: request.id, wanted: request.wanted }))
         };
         door.route_with(Method::POST, &format!("{path}/infer"), infer, answer);

@@ -32,7 +32,8 @@ pub(super) fn routes(door: &mut Door, room: &Serving) {
     let room = room.clone();
     let invoke = move |inbound: &Inbound| {
         let batch = batch(inbound)?;
-        Ok(Predict { room: room.clone(), endpoint: inbound.path("endpoint").to_owned(), version: None, batch })
+        let (endpoint, routing_key) = (inbound.path("endpoint").to_owned(), super::routing_key(inbound));
+        Ok(Predict { room: room.clone(), endpoint, version: None, routing_key, batch })
     };
     door.route(Method::POST, &format!("{ENDPOINT}/invocations"), invoke, answer);
 }

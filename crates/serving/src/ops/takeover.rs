@@ -1,0 +1,96 @@
+//! `endpoints.promote` and `endpoints.rollback`: another version answers at once.
+
+use gate::{Action, Operation, Outcome, Permit, Target};
+use kernel::{Kind, Problem};
+
+use super::endpoint_of;
+use crate::types::{Choice, Endpoint, no_endpoint, no_rollout};
+use crate::{Serving, load, store};
+
+/// Lets the challenger of a rollout answer all requests. What the rollout's limits took out needs another one first.
+pub struct PromoteChallenger {
+    /// The room.
+    pub room: Serving,
+    /// The endpoint's name.
+    pub name: String,
+}
+
+impl Operation for PromoteChallenger {
+    const ACTION: Action = super::PROMOTE;
+    type Output = Endpoint;
+
+    fn target(&self) -> Target {
+        Target::Endpoint(self.name.clone())
+    }
+
+    async fn run(self, permit: Permit<Self>) -> Result<Endpoint, Problem> {
+        let id = endpoint_of(&permit)?;
+        let (at, by, admission) = (permit.entry().at, permit.caller().id.clone(), self.room.0.admission.clone());
+        let wanted = id.clone();
+        let promoted = self.room.db().write(&permit, move |writer| {
+            let endpoint = store::get(writer, &wanted)?.ok_or_else(no_endpoint)?;
+            let rollout = endpoint.rollout.clone().ok_or_else(no_rollout)?;
+            if let Some((_, why)) = rollout.halted {
+                let message = format!("the rollout was halted: {why}; begin another one, or update the endpoint itself");
+                return Err(Problem::new(Kind::Conflict, message));
+            }
+            let version = load::version_of(writer, &endpoint, &rollout.choice)?;
+            admission.servable(writer, &version)?;
+            let previous = load::number_now(writer, &endpoint);
+            store::choose(writer, &wanted, &rollout.choice, previous, (at, &by))?;
+            store::end(writer, &wanted)?;
+            let endpoint = store::get(writer, &wanted)?.ok_or_else(no_endpoint)?;
+            Ok((endpoint, Outcome::done().resource(wanted).with("version", version)))
+        });
+        let promoted = promoted.await?;
+        self.room.look_again(&id);
+        Ok(promoted)
+    }
+}
+
+/// Takes the last change back: a rollout ends; where there is none, the version that answered before answers again.
+pub struct Rollback {
+    /// The room.
+    pub room: Serving,
+    /// The endpoint's name.
+    pub name: String,
+}
+
+impl Operation for Rollback {
+    const ACTION: Action = super::ROLLBACK;
+    type Output = Endpoint;
+
+    fn target(&self) -> Target {
+        Target::Endpoint(self.name.clone())
+    }
+
+    async fn run(self, permit: Permit<Self>) -> Result<Endpoint, Problem> {
+        let id = endpoint_of(&permit)?;
+        let (at, by, admission) = (permit.entry().at, permit.caller().id.clone(), self.room.0.admission.clone());
+        let wanted = id.clone();
+        let taken_back = self.room.db().write(&permit, move |writer| {
+            let endpoint = store::get(writer, &wanted)?.ok_or_else(no_endpoint)?;
+            let mut outcome = Outcome::done().resource(wanted.clone());
+            if let Some(rollout) = &endpoint.rollout {
+                store::end(writer, &wanted)?;
+                outcome = outcome.with("ended", rollout.id.clone());
+            } else {
+                let choice = endpoint.previous.map(Choice::Number).ok_or_else(nothing_before)?;
+                let version = load::version_of(writer, &endpoint, &choice)?;
+                admission.servable(writer, &version)?;
+                let previous = load::number_now(writer, &endpoint);
+                store::choose(writer, &wanted, &choice, previous, (at, &by))?;
+                outcome = outcome.with("version", version);
+            }
+            let endpoint = store::get(writer, &wanted)?.ok_or_else(no_endpoint)?;
+            Ok((endpoint, outcome))
+        });
+        let taken_back = taken_back.await?;
+        self.room.look_again(&id);
+        Ok(taken_back)
+    }
+}
+
+fn nothing_before() -> Problem {
+    Problem::new(Kind::Conflict, "no other version answered here before; `strongroom endpoint update` chooses one")
+}
