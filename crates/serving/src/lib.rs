@@ -8,11 +8,13 @@
 //! every [`limits::LOOK_AGAIN`]. Held by `tests::serving`.
 //! INVARIANT: every prediction has an id that its record names, with the digest of the model that made it. Held by
 //! `tests::predicting`.
+//! INVARIANT: where predictions are logged, what cannot be logged is not answered. Held by `tests::predicting`.
 
 mod config;
 mod guard;
 pub mod limits;
 mod load;
+mod log;
 pub mod ops;
 mod store;
 mod types;
@@ -33,8 +35,9 @@ use vault::db::Db;
 
 pub use config::ServingConfig;
 pub use load::Loaded;
+pub use log::{Asked, Draft, Made, PredictionLog, made_at, version_now};
 pub use ops::locate;
-pub use runtime::{Batch, DataType, Outputs, Port, Role, Tensor, Values};
+pub use runtime::{Batch, DataType, Output, Outputs, Port, Role, Tensor, Values};
 pub use types::{Choice, Endpoint, EndpointName, Prediction};
 
 use guard::Quotas;
@@ -54,6 +57,8 @@ struct Inner {
     clock: Arc<dyn Clock>,
     config: ServingConfig,
     quotas: Quotas,
+    /// Where predictions are kept; without one they are only recorded.
+    log: Option<Arc<dyn PredictionLog>>,
     /// What endpoints answer with, by endpoint and choice.
     slots: Mutex<HashMap<String, Arc<Slot>>>,
     /// Bounds how many large batches compute at once: small ones do not wait for them.
@@ -64,9 +69,22 @@ impl Serving {
     /// The room over its ground.
     #[must_use]
     pub fn new(db: Db, admission: Admission, artifacts: Artifacts, clock: Arc<dyn Clock>, config: ServingConfig) -> Self {
+        Self::logged(db, admission, artifacts, clock, config, None)
+    }
+
+    /// The same, with a log of what was asked and said.
+    #[must_use]
+    pub fn logged(
+        db: Db,
+        admission: Admission,
+        artifacts: Artifacts,
+        clock: Arc<dyn Clock>,
+        config: ServingConfig,
+        log: Option<Arc<dyn PredictionLog>>,
+    ) -> Self {
         let quotas = Quotas::new(&config);
         let large = Semaphore::new(config.large_batches_max);
-        Self(Arc::new(Inner { db, admission, artifacts, clock, config, quotas, slots: Mutex::default(), large }))
+        Self(Arc::new(Inner { db, admission, artifacts, clock, config, quotas, log, slots: Mutex::default(), large }))
     }
 
     fn db(&self) -> &Db {

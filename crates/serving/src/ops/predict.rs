@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use gate::{Action, Operation, Outcome, Permit, Target};
-use kernel::{Kind, Problem, hex, random_id};
+use kernel::{Kind, Problem, hex};
 use runtime::{Batch, Outputs, PredictError};
 
 use super::endpoint_of;
@@ -20,6 +20,8 @@ pub struct Predict {
     pub version: Option<String>,
     /// What is asked.
     pub batch: Batch,
+    /// Whom it concerns, if the client said so: what is logged of it can be erased by that name.
+    pub subject: Option<String>,
 }
 
 impl Operation for Predict {
@@ -31,7 +33,7 @@ impl Operation for Predict {
     }
 
     async fn run(self, permit: Permit<Self>) -> Result<Prediction, Problem> {
-        let Self { room, version, batch, .. } = self;
+        let Self { room, endpoint, version, batch, subject } = self;
         let endpoint_id = endpoint_of(&permit)?;
         room.0.quotas.take(&permit.caller().id, &endpoint_id, room.0.clock.now())?;
         let row_count = batch.rows();
@@ -44,14 +46,18 @@ impl Operation for Predict {
             let message = format!("version {} answers here; ask without a version for whichever does", model.number);
             return Err(Problem::not_found(message));
         }
+        let draft = room.draft(&permit, &endpoint, &model, &batch, subject.as_deref()).await?;
         let outputs = room.compute(Arc::clone(&model), batch).await?;
-        let id = random_id();
-        let outcome = Outcome::done()
+        let (id, row_sha256) = room.keep(draft, &outputs, &[])?;
+        let mut outcome = Outcome::done()
             .resource(endpoint_id)
             .with("prediction", id.clone())
             .with("version", model.version_id.clone())
             .with("manifest_sha256", hex(&model.manifest_sha256))
             .with("rows", row_count);
+        if let Some(row) = row_sha256 {
+            outcome = outcome.with("row_sha256", hex(&row));
+        }
         permit.defer_outcome().settle(&outcome);
         Ok(Prediction { id, model, row_count, outputs })
     }

@@ -2,6 +2,7 @@
 
 use gate::{Action, Operation, Outcome, Permit, Target};
 use kernel::Problem;
+use lineage::record::Scene;
 
 use super::endpoint_of;
 use crate::types::{Choice, Endpoint, no_endpoint};
@@ -28,13 +29,14 @@ impl Operation for UpdateEndpoint {
     async fn run(self, permit: Permit<Self>) -> Result<Endpoint, Problem> {
         let (id, choice) = (endpoint_of(&permit)?, Choice::parse(&self.choice)?);
         let (at, by, admission) = (permit.entry().at, permit.caller().id.clone(), self.room.0.admission.clone());
-        let wanted = id.clone();
+        let (wanted, scene) = (id.clone(), Scene::of(&permit)?);
         let changed = self.room.db().write(&permit, move |writer| {
             let endpoint = store::get(writer, &wanted)?.ok_or_else(no_endpoint)?;
             let version = load::version_of(writer, &Endpoint { choice: choice.clone(), ..endpoint })?;
             admission.servable(writer, &version)?;
             store::choose(writer, &wanted, &choice, at, &by)?;
             let endpoint = store::get(writer, &wanted)?.ok_or_else(no_endpoint)?;
+            store::note_answers(writer, &scene, &endpoint, &version)?;
             Ok((endpoint, Outcome::done().resource(wanted).with("version", version)))
         });
         let changed = changed.await?;

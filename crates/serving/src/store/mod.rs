@@ -2,6 +2,7 @@
 
 use gate::{Facts, Target};
 use kernel::Micros;
+use lineage::record::{Answers, Scene, endpoint_answers};
 use vault::db::{Bind, DbError, Reader, Row, Writer};
 
 use crate::types::{Choice, Endpoint};
@@ -100,6 +101,14 @@ pub(crate) fn choose(writer: &mut Writer<'_>, id: &str, choice: &Choice, at: Mic
     let sql = "UPDATE endpoint SET choice = $1, changed_at = $2, changed_by = $3 WHERE endpoint_id = $4";
     writer.execute(sql, &[(&choice).into(), at.0.into(), by.into(), id.into()])?;
     Ok(())
+}
+
+/// Notes in the lineage that an endpoint answers with a version, by the version's id.
+pub(crate) fn note_answers(writer: &mut Writer<'_>, scene: &Scene, endpoint: &Endpoint, version: &str) -> Result<(), DbError> {
+    let Some((model, number)) = version.rsplit_once('/').and_then(|(model, number)| Some((model, number.parse().ok()?))) else {
+        return Ok(());
+    };
+    endpoint_answers(writer, scene, &Answers { endpoint_id: &endpoint.id, endpoint: &endpoint.name, model, number })
 }
 
 pub(crate) fn delete(writer: &mut Writer<'_>, id: &str) -> Result<(), DbError> {

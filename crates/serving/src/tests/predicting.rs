@@ -33,6 +33,7 @@ fn quota_rows_shape_and_version_are_checked_before_anything_computes() {
             endpoint: ENDPOINT.to_owned(),
             version: version.map(str::to_owned),
             batch,
+            subject: None,
         };
         refused(world.call(ask(wide, None)).await, Kind::Invalid, "does not fit");
         let narrow = Batch::matrix(1, 1, Values::F64(vec![0.0])).unwrap();

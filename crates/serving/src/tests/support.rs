@@ -151,7 +151,7 @@ impl World {
 
     pub(super) async fn ask(&self, rows: usize) -> Result<Prediction, Problem> {
         let batch = Batch::matrix(rows, 1, Values::F64(vec![0.0; rows])).unwrap();
-        self.call(Predict { room: self.room.clone(), endpoint: ENDPOINT.to_owned(), version: None, batch }).await
+        self.call(Predict { room: self.room.clone(), endpoint: ENDPOINT.to_owned(), version: None, batch, subject: None }).await
     }
 
     /// What it says of one row.

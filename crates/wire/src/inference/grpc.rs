@@ -13,7 +13,7 @@ use serving::{Batch, Port, Prediction, Serving, Tensor, Values};
 
 use super::oip::answering;
 use super::request::TENSOR_COUNT_MAX;
-use super::{binary, request, word};
+use super::{binary, request, subject, word};
 use crate::protobuf::{Field, Written, fields, fixed, varints};
 use crate::{Answer, Door, Inbound, outbound};
 
@@ -64,7 +64,8 @@ pub(super) fn routes(door: &mut Door, room: &Serving) {
     let room = room.clone();
     let infer = move |inbound: &Inbound| {
         let call = Call::read(message_of(inbound)?)?;
-        let predict = Predict { room: room.clone(), endpoint: call.model.clone(), version: call.version, batch: call.batch };
+        let (endpoint, subject) = (call.model.clone(), subject(inbound)?);
+        let predict = Predict { room: room.clone(), endpoint, version: call.version, batch: call.batch, subject };
         Ok((predict, (call.model, call.id, call.wanted)))
     };
     door.route_with(Method::POST, &at("ModelInfer"), infer, |prediction: Prediction, (model, id, wanted)| {

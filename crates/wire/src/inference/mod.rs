@@ -16,7 +16,7 @@ pub(crate) use grpc::problem_answer as grpc_problem;
 use kernel::Problem;
 use serving::{DataType, Serving, Values};
 
-use crate::Door;
+use crate::{Door, Inbound};
 
 /// Adds these routes.
 pub fn routes(door: &mut Door, room: &Serving) {
@@ -34,6 +34,19 @@ const fn word(data_type: DataType) -> &'static str {
         DataType::Bool => "BOOL",
         DataType::Text => "BYTES",
     }
+}
+
+/// Names whom a request concerns; over gRPC it is metadata.
+const SUBJECT: &str = "strongroom-subject";
+/// Such a name.
+const SUBJECT_BYTES_MAX: usize = 256;
+
+/// Whom a request concerns, if the client says so.
+fn subject(inbound: &Inbound) -> Result<Option<String>, Problem> {
+    let Some(value) = inbound.headers.get(SUBJECT) else { return Ok(None) };
+    let text = value.to_str().ok().map(str::trim).filter(|text| !text.is_empty() && text.len() <= SUBJECT_BYTES_MAX);
+    let wrong = || Problem::invalid(format!("`Strongroom-Subject` has from 1 to {SUBJECT_BYTES_MAX} letters of ASCII"));
+    text.map(|text| Some(text.to_owned())).ok_or_else(wrong)
 }
 
 fn too_many_values() -> Problem {

@@ -9,7 +9,7 @@ use serving::ops::{GetEndpoint, Predict, Ready, SearchEndpoints};
 use serving::{Port, Prediction, Serving};
 
 use super::request::{self, Wanted};
-use super::{binary, json_value, word};
+use super::{binary, json_value, subject, word};
 use crate::{Answer, Door, Inbound, outbound};
 
 const MODEL: &str = "/v2/models/{endpoint}";
@@ -37,8 +37,13 @@ pub(super) fn routes(door: &mut Door, room: &Serving) {
         let infer = move |inbound: &Inbound| {
             let request = request::read(inbound)?;
             let endpoint = inbound.path("endpoint").to_owned();
-            let predict =
-                Predict { room: room.clone(), endpoint: endpoint.clone(), version: version(inbound), batch: request.batch };
+            let predict = Predict {
+                room: room.clone(),
+                endpoint: endpoint.clone(),
+                version: version(inbound),
+                batch: request.batch,
+                subject: subject(inbound)?,
+            };
             Ok((predict, Asked { endpoint, id: request.id, wanted: request.wanted }))
         };
         door.route_with(Method::POST, &format!("{path}/infer"), infer, answer);

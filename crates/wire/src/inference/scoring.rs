@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use serving::ops::{GetEndpoint, Predict, Ready};
 use serving::{Batch, Prediction, Serving, Tensor};
 
-use super::{frame, json_value};
+use super::{frame, json_value, subject};
 use crate::{Answer, Door, Inbound, outbound};
 
 const ENDPOINT: &str = "/endpoints/{endpoint}";
@@ -32,7 +32,8 @@ pub(super) fn routes(door: &mut Door, room: &Serving) {
     let room = room.clone();
     let invoke = move |inbound: &Inbound| {
         let batch = batch(inbound)?;
-        Ok(Predict { room: room.clone(), endpoint: inbound.path("endpoint").to_owned(), version: None, batch })
+        let endpoint = inbound.path("endpoint").to_owned();
+        Ok(Predict { room: room.clone(), endpoint, version: None, batch, subject: subject(inbound)? })
     };
     door.route(Method::POST, &format!("{ENDPOINT}/invocations"), invoke, answer);
 }
