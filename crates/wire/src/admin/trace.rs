@@ -147,11 +147,13 @@ impl Rooms {
 
     /// From anything to the endpoints and predictions that stem from it.
     async fn onward(self, visitor: &Visitor, ask: Ask) -> Result<Answer, Problem> {
+        // Others may answer with the same version: of an endpoint, only its own predictions are meant.
+        let endpoint = ask.subject.strip_prefix("endpoint:").map(str::to_owned);
         let walked = self.walk(visitor, ask.subject, Direction::Down).await?;
         let reached = walked.found.iter().filter(|found| found.kind == NodeKind::ModelVersion).map(|found| found.name.clone());
         let begun = walked.roots.iter().filter(|node| node.kind == NodeKind::ModelVersion).map(|node| node.name.clone());
         let versions: Vec<String> = reached.chain(begun).collect();
-        let wish = Wish { versions: Some(versions), ..Wish::default() };
+        let wish = Wish { versions: Some(versions), endpoint, ..Wish::default() };
         let counts = visitor.call(CountPredictions { room: self.predictions.clone(), wish: wish.clone() }).await?;
         let rows = if ask.rows > 0 && !counts.is_empty() {
             let search = SearchPredictions { room: self.predictions, wish, after: None, rows: Some(ask.rows) };
