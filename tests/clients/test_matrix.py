@@ -117,6 +117,8 @@ def admin_body(path, world):
         ("/v1/endpoints", {"name": fresh, "model": world["model"], "version": "1"}),
         ("/endpoints/nosuchthing", {"version": "1"}),
         ("/rollout", {"version": "1", "share": 10}),
+        ("/endpoints/nosuchthing/log", {"log": "hashes"}),
+        ("/predictions/erase", {"subject": "nosuchthing"}),
         ("/clean", {"rows": [[1, 2]], "reason": "a test"}),
         ("/contract", {"contract": "kind: DataContract", "reason": "a test"}),
         ("/gate", {"gate": None, "reason": "a test"}),

@@ -17,7 +17,7 @@ const BATCH_COUNT: u64 = 2_048;
 const TICK: Duration = Duration::from_secs(1);
 /// Of its time the indexer works one part in this many: it must not cost the log's own path.
 const REST_FACTOR: u32 = 8;
-const SCHEMA_VERSION: i64 = 1;
+const SCHEMA_VERSION: i64 = 2;
 
 pub(crate) struct Index {
     path: PathBuf,
@@ -86,8 +86,8 @@ impl Index {
         let mut failed = None;
         {
             let mut insert = tx.prepare_cached(
-                "INSERT OR REPLACE INTO record (idx, at, kind, action, caller, resource, entry, status, workspace)
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
+                "INSERT OR REPLACE INTO record (idx, at, kind, action, caller, resource, entry, status, workspace, prediction)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
             )?;
             TileReader::new(log, signed_size).each_entry(from, to, |index, entry| {
                 let Some(view) = RecordView::parse(entry) else { return true };
@@ -100,7 +100,8 @@ impl Index {
                     view.resource,
                     view.id,
                     view.status,
-                    view.workspace
+                    view.workspace,
+                    view.prediction()
                 ];
                 failed = insert.execute(row).err();
                 failed.is_none()
@@ -130,6 +131,7 @@ impl Index {
             ("resource", &filter.resource),
             ("entry", &filter.entry),
             ("workspace", &filter.workspace),
+            ("prediction", &filter.prediction),
         ];
         for (column, wanted) in texts {
             if let Some(wanted) = wanted {
@@ -178,14 +180,15 @@ fn prepare(path: &Path) -> Result<Connection, AuditError> {
         "CREATE TABLE IF NOT EXISTS meta (version INTEGER NOT NULL, size INTEGER NOT NULL);
          CREATE TABLE IF NOT EXISTS record (
              idx INTEGER PRIMARY KEY, at INTEGER NOT NULL, kind TEXT NOT NULL, action TEXT NOT NULL, caller TEXT NOT NULL,
-             resource TEXT, entry TEXT NOT NULL, status TEXT, workspace TEXT
+             resource TEXT, entry TEXT NOT NULL, status TEXT, workspace TEXT, prediction TEXT
          );
          CREATE INDEX IF NOT EXISTS record_caller ON record (caller, idx);
          CREATE INDEX IF NOT EXISTS record_action ON record (action, idx);
          CREATE INDEX IF NOT EXISTS record_resource ON record (resource, idx) WHERE resource IS NOT NULL;
          CREATE INDEX IF NOT EXISTS record_entry ON record (entry);
          CREATE INDEX IF NOT EXISTS record_status ON record (status, idx) WHERE status IN ('refused', 'failed', 'aborted');
-         INSERT INTO meta (version, size) SELECT 1, 0 WHERE NOT EXISTS (SELECT 1 FROM meta);",
+         CREATE INDEX IF NOT EXISTS record_prediction ON record (prediction) WHERE prediction IS NOT NULL;
+         INSERT INTO meta (version, size) SELECT 2, 0 WHERE NOT EXISTS (SELECT 1 FROM meta);",
     )?;
     let version: i64 = connection.query_row("SELECT version FROM meta", [], |row| row.get(0))?;
     if version != SCHEMA_VERSION {

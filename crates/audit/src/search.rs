@@ -36,6 +36,8 @@ pub struct Filter {
     pub workspace: Option<String>,
     /// What joins an intent and its outcome.
     pub entry: Option<String>,
+    /// The id of a prediction.
+    pub prediction: Option<String>,
     /// A text anywhere in the record.
     pub text: Option<String>,
 }
@@ -96,6 +98,7 @@ impl Filter {
             && same(&self.resource, view.resource.as_deref())
             && same(&self.workspace, view.workspace.as_deref())
             && same(&self.entry, Some(&view.id))
+            && same(&self.prediction, view.prediction())
     }
 
     fn text_fits(&self, record: &[u8]) -> bool {

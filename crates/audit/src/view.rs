@@ -71,4 +71,10 @@ impl<'a> RecordView<'a> {
     pub fn parse(record: &'a [u8]) -> Option<Self> {
         serde_json::from_slice(record).ok()
     }
+
+    /// The id of the prediction that it tells of, if it does.
+    #[must_use]
+    pub fn prediction(&self) -> Option<&str> {
+        self.details.get("prediction")?.as_str()
+    }
 }

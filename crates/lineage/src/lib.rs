@@ -13,6 +13,7 @@
 
 pub mod claim;
 mod find;
+mod made;
 mod onward;
 pub mod ops;
 mod origin;
@@ -29,6 +30,7 @@ mod walk_text;
 mod tests;
 
 pub use find::{Endpoint, sha256_in};
+pub use made::Made;
 pub use onward::{Onward, Stemming, onward};
 pub use origin::{Origin, Used, of_version as origin_of_version};
 pub use root::Root;

@@ -7,6 +7,7 @@ use kernel::{Problem, hex, sha256};
 use serde_json::json;
 use vault::db::{Bind, DbError, Reader, Writer};
 
+use crate::text::ANSWERS;
 use crate::{NodeKind, Relation, Trust};
 
 pub(crate) mod claims;
@@ -257,6 +258,31 @@ pub fn version_executed(writer: &mut Writer<'_>, scene: &Scene, model: &str, num
     let version = node(writer, scene, NodeKind::ModelVersion, &version_name(model, number), None, "{}")?;
     let run = node(writer, scene, NodeKind::Run, run_id, None, "{}")?;
     edge(writer, scene, (&version, &run), Relation::Generated, Trust::Executed, "")
+}
+
+/// An endpoint may answer with a version, or did. Observed.
+///
+/// # Errors
+/// [`DbError`] of the engine.
+pub fn endpoint_answers(writer: &mut Writer<'_>, scene: &Scene, answers: &Answers<'_>) -> Result<(), DbError> {
+    let attributes = json!({ "name": clip(answers.endpoint) }).to_string();
+    let endpoint = node(writer, scene, NodeKind::Endpoint, answers.endpoint_id, None, &attributes)?;
+    let version = version_name(answers.model, answers.number);
+    let version = node(writer, scene, NodeKind::ModelVersion, &version, None, "{}")?;
+    edge(writer, scene, (&endpoint, &version), Relation::Used, Trust::Observed, ANSWERS)
+}
+
+/// An endpoint and a version that it answers with.
+#[derive(Clone, Copy, Debug)]
+pub struct Answers<'a> {
+    /// The endpoint's id.
+    pub endpoint_id: &'a str,
+    /// Its name.
+    pub endpoint: &'a str,
+    /// The model's internal id.
+    pub model: &'a str,
+    /// The version's number.
+    pub number: i64,
 }
 
 /// The name of a version's node.

@@ -154,6 +154,7 @@ const fn fill(kind: NodeKind) -> &'static str {
         NodeKind::Code => "#f2e8fb",
         NodeKind::Inspection => "#f5f3d7",
         NodeKind::Person | NodeKind::Owner => "#fbe4ec",
+        NodeKind::Endpoint | NodeKind::Prediction => "#dff3f5",
     }
 }
 

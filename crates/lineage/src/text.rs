@@ -8,6 +8,10 @@ use crate::types::{Edge, Lineage, Node, NodeKind, Relation, Trust, Use};
 
 /// How deep the tree is drawn. What lies deeper is in the JSON form.
 const DEPTH_MAX: usize = 32;
+/// The detail of an edge from an endpoint to a version that it answered with.
+pub(crate) const ANSWERS: &str = "answers";
+/// The detail of an edge from a prediction to who asked for it.
+pub(crate) const ASKED: &str = "asked";
 /// The longest name in a line.
 const NAME_CHARS_MAX: usize = 200;
 
@@ -55,6 +59,7 @@ pub(crate) fn sentence(edge: &Edge, node: &Node) -> String {
     match (edge.relation, node.kind) {
         (Relation::Attributed, _) => format!("made by {name}"),
         (Relation::Associated, NodeKind::Run) => format!("part of run {name}"),
+        (Relation::Associated, _) if edge.detail == ASKED => format!("asked for by {name}"),
         (Relation::Associated, _) => format!("started by {name}"),
         (Relation::Derived, NodeKind::DataSource) => format!("comes from {name}"),
         (Relation::Derived, NodeKind::DataVersion) if edge.detail == "cleaned" => format!("is {name} without some rows"),
@@ -64,6 +69,7 @@ pub(crate) fn sentence(edge: &Edge, node: &Node) -> String {
         (Relation::Used, NodeKind::Dataset | NodeKind::DataVersion) => format!("read {}data {name}", data_use(edge)),
         (Relation::Used, NodeKind::Code) => format!("ran {name}"),
         (Relation::Used, NodeKind::Job) => format!("ran job {name}"),
+        (Relation::Used, NodeKind::ModelVersion) if edge.detail == ANSWERS => format!("answers with model {name}"),
         (Relation::Used | Relation::Read, kind) => format!("read {} {name}", noun(kind)),
     }
 }
@@ -89,6 +95,8 @@ pub(crate) const fn noun(kind: NodeKind) -> &'static str {
         NodeKind::Person => "principal",
         NodeKind::Job => "job",
         NodeKind::Owner => "owner",
+        NodeKind::Endpoint => "endpoint",
+        NodeKind::Prediction => "prediction",
     }
 }
 
@@ -115,6 +123,7 @@ pub(crate) fn described(node: &Node) -> String {
             let part = |name| attribute(name).unwrap_or_default();
             format!("{}:{}", part("namespace"), part("name"))
         }
+        NodeKind::Endpoint => attribute("name").unwrap_or_else(|| clean(&node.name)),
         NodeKind::DataVersion => {
             let digest = node.digest.as_deref().map_or_else(String::new, |digest| format!(" (manifest {})", clean(digest)));
             format!("{}{digest}", clean(&node.name.replacen('/', "@", 1)))

@@ -202,6 +202,10 @@ pub enum NodeKind {
     Job,
     /// An owner of a job or a dataset that an event names and no account here has the name of.
     Owner,
+    /// An endpoint, by its id.
+    Endpoint,
+    /// A prediction, by its id. It is found in the log of predictions, and stands in no table of the graph.
+    Prediction,
 }
 
 impl NodeKind {
@@ -218,6 +222,8 @@ impl NodeKind {
         Self::Person,
         Self::Job,
         Self::Owner,
+        Self::Endpoint,
+        Self::Prediction,
     ];
 
     /// The word in rows and answers.
@@ -235,6 +241,8 @@ impl NodeKind {
             Self::Person => "person",
             Self::Job => "job",
             Self::Owner => "owner",
+            Self::Endpoint => "endpoint",
+            Self::Prediction => "prediction",
         }
     }
 

@@ -3,7 +3,7 @@
 use std::collections::{HashMap, HashSet};
 
 use crate::ops::{Found, Walked};
-use crate::text::{clean, described, noun, sentence};
+use crate::text::{ANSWERS, ASKED, clean, described, noun, sentence};
 use crate::types::{Edge, Node, NodeKind, Relation};
 use crate::walk::Direction;
 
@@ -134,10 +134,12 @@ fn onward(edge: &Edge, node: &Node) -> String {
     let thing = format!("{} {}", noun(node.kind), described(node));
     match edge.relation {
         Relation::Used if edge.detail == "job" => format!("{thing} ran it"),
+        Relation::Used if edge.detail == ANSWERS => format!("{thing} answered with it"),
         Relation::Used | Relation::Read => format!("{thing} read it"),
         Relation::Generated => format!("{thing} came out of it"),
         Relation::Derived if edge.detail == "cleaned" => format!("{thing} is it without some rows"),
         Relation::Derived => format!("{thing} was made from it"),
+        Relation::Associated if edge.detail == ASKED => format!("{thing} was asked for by them"),
         Relation::Associated if edge.detail == "parent" => format!("{thing} is a part of it"),
         Relation::Associated => format!("{thing} was started by them"),
         Relation::Attributed => format!("{thing} was made by them"),

@@ -14,6 +14,7 @@ use gate::{Attempt, Gate, JobKey, JobPass, Ports};
 use identity::{Identity, IdentityPort, Passes};
 use kernel::{Clock, Problem, Secret, SystemClock};
 use policy::Policy;
+use predictions::Predictions;
 use registry::Registry;
 use tracking::Tracking;
 use vault::db::{DbError, Location, Opening, Reader, SystemDb};
@@ -84,6 +85,8 @@ pub struct Rooms {
     pub admission: admission::Admission,
     /// Models that answer.
     pub serving: serving::Serving,
+    /// What they were asked and said.
+    pub predictions: Predictions,
     /// Where models come from.
     pub lineage: lineage::Lineage,
     /// Jobs that train models again.
@@ -181,16 +184,28 @@ pub async fn open_with(data: &Path, config: &Config, way: Way, root: Arc<dyn Key
         clock: Arc::clone(&clock),
         receipts: Arc::new(LogReceipts(Audit::new(Arc::clone(&log)))),
     };
+    let predictions = predictions::Ground {
+        db: opened.db.clone(),
+        system: opened.system.clone(),
+        objects: objects.clone(),
+        clock: Arc::clone(&clock),
+        receipts: Arc::clone(&ground.receipts),
+        queries: inspecting::queries(&config.data),
+        query_limits: (config.data.query_seconds_max, config.data.inspection_memory_bytes_max),
+    };
+    let predictions = Predictions::open(predictions, &data.join("predictions"), config.predictions.clone()).await?;
     let admission = inspecting::open_admission(&config.admission, ground)?;
-    let serving = serving::Serving::new(
+    let serving = serving::Serving::logged(
         opened.db.clone(),
         admission.clone(),
         artifacts.clone(),
         Arc::clone(&clock),
         config.serving.clone(),
+        Some(Arc::new(predictions.clone())),
     );
     let rooms = Rooms {
         serving,
+        predictions,
         identity,
         policy,
         tracking: Tracking::new(opened.db.clone()),
@@ -221,6 +236,8 @@ pub async fn open_with(data: &Path, config: &Config, way: Way, root: Arc<dyn Key
     };
     wire::admin::routes(&mut door, &behind_admin);
     wire::admin::endpoints::routes(&mut door, &rooms.serving);
+    wire::admin::predictions::routes(&mut door, &rooms.predictions);
+    wire::admin::trace::routes(&mut door, &rooms.predictions, &rooms.lineage, &rooms.admission);
     wire::inference::routes(&mut door, &rooms.serving);
     wire::mlflow::evaluation::routes(&mut door, &rooms.evaluation);
     wire::mlflow::traces::routes(&mut door, &rooms.traces, &rooms.artifacts);
@@ -237,7 +254,11 @@ pub async fn open_with(data: &Path, config: &Config, way: Way, root: Arc<dyn Key
         sweeper: jobs.pass(SWEEPER),
         artifacts: rooms.artifacts.clone(),
         data: rooms.data.clone(),
+        predictions: rooms.predictions.clone(),
     }));
+    // In commands too: what a server that was killed left in its journal is found by them.
+    let sealer = predictions::Runner::new(rooms.predictions.clone(), gate.clone(), jobs.pass(predictions::SEALER));
+    let sealing = tokio::spawn(sealer.run());
     // Only a server sends its checkpoints to witnesses: a command ends too soon.
     let cosigning = match way.bound {
         Some(_) => Some(tokio::spawn(crate::cosign::job(log, &config.audit.witnesses)?)),
@@ -246,6 +267,7 @@ pub async fn open_with(data: &Path, config: &Config, way: Way, root: Arc<dyn Key
     let inspecting = way.bound.map(|_| inspecting::job(&rooms.data, &rooms.admission, &config.data, &gate, &jobs));
     let ground = way.bound.map(|bound| retraining::Ground { data, config, bound, gate: &gate, jobs: &jobs, clock });
     let mut background = retraining::begin(&rooms, ground)?;
+    background.push(sealing);
     if way.bound.is_some() {
         let keeper = serving::Keeper::new(rooms.serving.clone(), gate.clone(), jobs.pass(serving::KEEPER));
         background.push(tokio::spawn(keeper.run()));
@@ -273,6 +295,7 @@ struct Housekeeping {
     sweeper: JobPass,
     artifacts: Artifacts,
     data: data::Data,
+    predictions: Predictions,
 }
 
 async fn keep_house(house: Housekeeping) {
@@ -290,6 +313,11 @@ async fn keep_house(house: Housekeeping) {
             }
         }
         if minutes.is_multiple_of(SWEEP_DATA_EVERY_MINUTES) {
+            let expire = predictions::ops::Expire { room: house.predictions.clone() };
+            match house.gate.call(Attempt::of_job(house.sweeper.clone()), expire).await {
+                Ok(expired) => tracing::debug!(expired.batch_count, "batches of predictions whose time is over were deleted"),
+                Err(problem) => tracing::warn!(%problem, "batches of predictions could not be deleted"),
+            }
             let sweep = data::ops::SweepData { room: house.data.clone() };
             match house.gate.call(Attempt::of_job(house.sweeper.clone()), sweep).await {
                 Ok(swept) => {

@@ -51,7 +51,7 @@ pub fn job(data: &Data, admission: &Admission, config: &DataConfig, gate: &Gate,
 }
 
 /// The worker that runs SQL over data. Where there is none, SQL rules of contracts are not run, which needs a waiver.
-fn queries(config: &DataConfig) -> Option<Arc<dyn Query>> {
+pub fn queries(config: &DataConfig) -> Option<Arc<dyn Query>> {
     let program = config.query.clone().or_else(|| beside_this_program(inspection::QUERY_WORKER_NAME))?;
     if !program.is_file() {
         return None;

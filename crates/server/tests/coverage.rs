@@ -17,7 +17,7 @@ use wire::{PeerAddress, RouteEntry};
 const PUBLIC: [&str; 4] = ["server.health", "server.version", "server.info", "ui.login_page"];
 /// Verbs without a route: what the server records of routes that no room knows, and what its own jobs do: the policy lets nobody
 /// else ask for those.
-const UNROUTED: [&str; 13] = [
+const UNROUTED: [&str; 15] = [
     "server.unrouted",
     "inspections.begin",
     "inspections.run",
@@ -31,6 +31,8 @@ const UNROUTED: [&str; 13] = [
     "retraining.confirm",
     "retraining.end",
     "endpoints.halt",
+    "predictions.seal",
+    "predictions.expire",
 ];
 
 struct World {
@@ -98,6 +100,7 @@ fn every_action() -> BTreeSet<&'static str> {
         retrain::ACTIONS,
         admission::ACTIONS,
         serving::ACTIONS,
+        predictions::ACTIONS,
         evaluation::ACTIONS,
         traces::ACTIONS,
         artifacts::ACTIONS,

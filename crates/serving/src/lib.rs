@@ -10,11 +10,13 @@
 //! owner's limits is out before the next request. Held by `tests::rollouts`.
 //! INVARIANT: every prediction has an id that its record names, with the digest of the model that made it. Held by
 //! `tests::predicting`.
+//! INVARIANT: where predictions are logged, what cannot be logged is not answered. Held by `tests::predicting`.
 
 mod config;
 mod guard;
 pub mod limits;
 mod load;
+mod log;
 pub mod ops;
 mod rollout;
 mod store;
@@ -36,9 +38,10 @@ use vault::db::Db;
 
 pub use config::ServingConfig;
 pub use load::Loaded;
+pub use log::{Asked, Draft, Made, PredictionLog, made_at, version_now};
 pub use ops::locate;
 pub use rollout::{ArmView, Comparison, KEEPER, Keeper, LabelView, Mode, PairView, Rollout, Stops, WHOLE_PERMILLE};
-pub use runtime::{Batch, DataType, Outputs, Port, Role, Tensor, Values};
+pub use runtime::{Batch, DataType, Output, Outputs, Port, Role, Tensor, Values};
 pub use types::{Choice, Endpoint, EndpointName, Prediction};
 
 use guard::Quotas;
@@ -70,6 +73,8 @@ struct Inner {
     clock: Arc<dyn Clock>,
     config: ServingConfig,
     quotas: Quotas,
+    /// Where predictions are kept; without one they are only recorded.
+    log: Option<Arc<dyn PredictionLog>>,
     /// What endpoints answer with, by endpoint and choice.
     slots: Mutex<HashMap<String, Arc<Slot>>>,
     /// Bounds how many large batches compute at once: small ones do not wait for them.
@@ -83,11 +88,24 @@ impl Serving {
     /// The room over its ground.
     #[must_use]
     pub fn new(db: Db, admission: Admission, artifacts: Artifacts, clock: Arc<dyn Clock>, config: ServingConfig) -> Self {
+        Self::logged(db, admission, artifacts, clock, config, None)
+    }
+
+    /// The same, with a log of what was asked and said.
+    #[must_use]
+    pub fn logged(
+        db: Db,
+        admission: Admission,
+        artifacts: Artifacts,
+        clock: Arc<dyn Clock>,
+        config: ServingConfig,
+        log: Option<Arc<dyn PredictionLog>>,
+    ) -> Self {
         let quotas = Quotas::new(&config);
         let large = Semaphore::new(config.large_batches_max);
         let shadows = Arc::new(Semaphore::new(limits::SHADOW_COUNT_MAX));
         let (slots, halts) = (Mutex::default(), Halts::default());
-        Self(Arc::new(Inner { db, admission, artifacts, clock, config, quotas, slots, large, shadows, halts }))
+        Self(Arc::new(Inner { db, admission, artifacts, clock, config, quotas, log, slots, large, shadows, halts }))
     }
 
     fn db(&self) -> &Db {

@@ -83,6 +83,9 @@ pub struct Filter {
     /// The id of a run, experiment, model …
     #[arg(long)]
     resource: Option<String>,
+    /// The id of a prediction.
+    #[arg(long, value_name = "ID")]
+    prediction: Option<String>,
 }
 
 impl Filter {
@@ -94,6 +97,7 @@ impl Filter {
             ("until", &self.until),
             ("outcome", &self.outcome),
             ("resource", &self.resource),
+            ("prediction", &self.prediction),
         ];
         let given = pairs.iter().filter_map(|(name, value)| value.as_ref().map(|value| format!("{name}={}", segment(value))));
         given.collect::<Vec<_>>().join("&")

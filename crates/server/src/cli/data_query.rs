@@ -4,7 +4,7 @@ use clap::Args;
 use kernel::Problem;
 use serde_json::{Map, Value, json};
 
-use super::client::Connection;
+use super::client::{Client, Connection};
 use super::data::path;
 use super::output::print_list;
 
@@ -33,17 +33,22 @@ impl Query {
         let mut client = self.connection.open().await?;
         let asked = json!({ "sql": self.sql, "rows": self.rows });
         let answer = client.post(&format!("{}/query", path(&self.version)), &asked).await?;
-        if client.json {
-            crate::say!("{answer}");
-            return Ok(());
-        }
-        let (names, rows) = by_name(&answer);
-        let columns: Vec<&str> = names.iter().map(String::as_str).collect();
-        print_list(&client, &rows, &columns);
-        if answer.get("truncated").and_then(Value::as_bool) == Some(true) {
-            eprintln!("there are more rows; see `--rows`");
-        }
+        print(&client, &answer);
         Ok(())
+    }
+}
+
+/// Prints the rows of a query.
+pub(super) fn print(client: &Client, answer: &Value) {
+    if client.json {
+        crate::say!("{answer}");
+        return;
+    }
+    let (names, rows) = by_name(answer);
+    let columns: Vec<&str> = names.iter().map(String::as_str).collect();
+    print_list(client, &rows, &columns);
+    if answer.get("truncated").and_then(Value::as_bool) == Some(true) {
+        eprintln!("there are more rows; see `--rows`");
     }
 }
 

@@ -22,6 +22,7 @@ mod model_signers;
 mod offline;
 mod output;
 mod people;
+mod predictions;
 mod recover;
 mod retrain;
 mod serve;
@@ -104,6 +105,11 @@ enum Verb {
     /// Let admitted models answer.
     #[command(subcommand)]
     Endpoint(endpoint::EndpointVerb),
+    /// Look into what endpoints were asked and said: list, query, prove, erase.
+    #[command(subcommand)]
+    Predictions(predictions::PredictionsVerb),
+    /// From a prediction back to its model, code, data and people; or from any of those on to predictions.
+    Trace(predictions::Trace),
     /// Check a model's evidence file without a server, with keys that you trust.
     VerifyBundle(offline::VerifyBundle),
     /// Scan model files without a server: what would loading them do?
@@ -178,6 +184,8 @@ fn run(verb: Verb) -> Result<ExitCode, Problem> {
             Verb::Model(verb) => verb.run().await,
             Verb::Retrain(verb) => verb.run().await.map(|()| ExitCode::SUCCESS),
             Verb::Endpoint(verb) => verb.run().await.map(|()| ExitCode::SUCCESS),
+            Verb::Predictions(verb) => verb.run().await.map(|()| ExitCode::SUCCESS),
+            Verb::Trace(verb) => verb.run().await.map(|()| ExitCode::SUCCESS),
             Verb::VerifyBundle(verb) => verb.run(),
             Verb::Scan(verb) => verb.run(),
             Verb::Lineage(verb) => verb.run().await.map(|()| ExitCode::SUCCESS),

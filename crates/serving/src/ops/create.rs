@@ -2,6 +2,7 @@
 
 use gate::{Action, Operation, Outcome, Permit, Target};
 use kernel::{Kind, Problem, random_id};
+use lineage::record::Scene;
 
 use crate::limits::ENDPOINT_COUNT_MAX;
 use crate::types::{Choice, Endpoint, EndpointName};
@@ -49,7 +50,7 @@ impl Operation for CreateEndpoint {
             changed_at: at,
             changed_by: by,
         };
-        let admission = self.room.0.admission.clone();
+        let (admission, scene) = (self.room.0.admission.clone(), Scene::of(&permit)?);
         let made = self.room.db().write(&permit, move |writer| {
             if store::count(writer, &endpoint.workspace)? >= ENDPOINT_COUNT_MAX {
                 return Err(Problem::new(Kind::TooMany, format!("a workspace has at most {ENDPOINT_COUNT_MAX} endpoints")));
@@ -59,6 +60,7 @@ impl Operation for CreateEndpoint {
             if !store::insert(writer, &endpoint)? {
                 return Err(Problem::already_exists(format!("there is an endpoint `{}` already", endpoint.name)));
             }
+            store::note_answers(writer, &scene, &endpoint, &version)?;
             let outcome = Outcome::done().resource(endpoint.id.clone()).with("version", version);
             Ok((endpoint, outcome))
         });

@@ -54,7 +54,7 @@ pub fn locate(reader: &mut Reader<'_>, workspace: &str, target: &Target) -> Resu
 }
 
 /// The endpoint that the permit is for.
-fn endpoint_of<O: ?Sized>(permit: &Permit<O>) -> Result<String, Problem> {
+pub(crate) fn endpoint_of<O: ?Sized>(permit: &Permit<O>) -> Result<String, Problem> {
     let facts = permit.facts();
     facts.id.clone().filter(|_| facts.exists).ok_or_else(no_endpoint)
 }

@@ -2,6 +2,7 @@
 
 use gate::{Action, Operation, Outcome, Permit, Target};
 use kernel::{Micros, Problem, random_id};
+use lineage::record::Scene;
 
 use super::endpoint_of;
 use crate::rollout::{Mode, Rollout, Stops};
@@ -47,7 +48,7 @@ impl Operation for StartRollout {
         };
         rollout.check()?;
         self.room.load_ahead(&permit, &id, &choice).await?;
-        let (admission, wanted) = (self.room.0.admission.clone(), id.clone());
+        let (admission, wanted, scene) = (self.room.0.admission.clone(), id.clone(), Scene::of(&permit)?);
         let begun = self.room.db().write(&permit, move |writer| {
             let endpoint = store::get(writer, &wanted)?.ok_or_else(no_endpoint)?;
             let challenger = load::version_of(writer, &endpoint, &rollout.choice)?;
@@ -56,6 +57,7 @@ impl Operation for StartRollout {
                 return Err(Problem::invalid("that version answers here already; let another one take part"));
             }
             store::begin(writer, &wanted, &rollout)?;
+            store::note_answers(writer, &scene, &endpoint, &challenger)?;
             let endpoint = store::get(writer, &wanted)?.ok_or_else(no_endpoint)?;
             let outcome = Outcome::done().resource(wanted).with("version", challenger).with("rollout", rollout.mode.as_str());
             Ok((endpoint, outcome.with("share_permille", i64::from(rollout.share_permille))))

@@ -2,6 +2,7 @@
 
 use gate::{Action, Operation, Outcome, Permit, Target};
 use kernel::{Kind, Problem};
+use lineage::record::Scene;
 
 use super::endpoint_of;
 use crate::types::{Choice, Endpoint, no_endpoint, no_rollout};
@@ -26,7 +27,7 @@ impl Operation for PromoteChallenger {
     async fn run(self, permit: Permit<Self>) -> Result<Endpoint, Problem> {
         let id = endpoint_of(&permit)?;
         let (at, by, admission) = (permit.entry().at, permit.caller().id.clone(), self.room.0.admission.clone());
-        let wanted = id.clone();
+        let (wanted, scene) = (id.clone(), Scene::of(&permit)?);
         let promoted = self.room.db().write(&permit, move |writer| {
             let endpoint = store::get(writer, &wanted)?.ok_or_else(no_endpoint)?;
             let rollout = endpoint.rollout.clone().ok_or_else(no_rollout)?;
@@ -40,6 +41,7 @@ impl Operation for PromoteChallenger {
             store::choose(writer, &wanted, &rollout.choice, previous, (at, &by))?;
             store::end(writer, &wanted)?;
             let endpoint = store::get(writer, &wanted)?.ok_or_else(no_endpoint)?;
+            store::note_answers(writer, &scene, &endpoint, &version)?;
             Ok((endpoint, Outcome::done().resource(wanted).with("version", version)))
         });
         let promoted = promoted.await?;
@@ -67,7 +69,7 @@ impl Operation for Rollback {
     async fn run(self, permit: Permit<Self>) -> Result<Endpoint, Problem> {
         let id = endpoint_of(&permit)?;
         let (at, by, admission) = (permit.entry().at, permit.caller().id.clone(), self.room.0.admission.clone());
-        let wanted = id.clone();
+        let (wanted, scene) = (id.clone(), Scene::of(&permit)?);
         let taken_back = self.room.db().write(&permit, move |writer| {
             let endpoint = store::get(writer, &wanted)?.ok_or_else(no_endpoint)?;
             let mut outcome = Outcome::done().resource(wanted.clone());
@@ -80,6 +82,7 @@ impl Operation for Rollback {
                 admission.servable(writer, &version)?;
                 let previous = load::number_now(writer, &endpoint);
                 store::choose(writer, &wanted, &choice, previous, (at, &by))?;
+                store::note_answers(writer, &scene, &endpoint, &version)?;
                 outcome = outcome.with("version", version);
             }
             let endpoint = store::get(writer, &wanted)?.ok_or_else(no_endpoint)?;

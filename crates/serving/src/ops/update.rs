@@ -2,6 +2,7 @@
 
 use gate::{Action, Operation, Outcome, Permit, Target};
 use kernel::Problem;
+use lineage::record::Scene;
 
 use super::endpoint_of;
 use crate::types::{Choice, Endpoint, no_endpoint};
@@ -29,7 +30,7 @@ impl Operation for UpdateEndpoint {
         let (id, choice) = (endpoint_of(&permit)?, Choice::parse(&self.choice)?);
         self.room.load_ahead(&permit, &id, &choice).await?;
         let (at, by, admission) = (permit.entry().at, permit.caller().id.clone(), self.room.0.admission.clone());
-        let wanted = id.clone();
+        let (wanted, scene) = (id.clone(), Scene::of(&permit)?);
         let changed = self.room.db().write(&permit, move |writer| {
             let endpoint = store::get(writer, &wanted)?.ok_or_else(no_endpoint)?;
             let version = load::version_of(writer, &endpoint, &choice)?;
@@ -37,6 +38,7 @@ impl Operation for UpdateEndpoint {
             let previous = load::number_now(writer, &endpoint);
             store::choose(writer, &wanted, &choice, previous, (at, &by))?;
             let endpoint = store::get(writer, &wanted)?.ok_or_else(no_endpoint)?;
+            store::note_answers(writer, &scene, &endpoint, &version)?;
             Ok((endpoint, Outcome::done().resource(wanted).with("version", version)))
         });
         let changed = changed.await?;

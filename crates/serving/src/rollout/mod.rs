@@ -1,6 +1,7 @@
 //! A second version beside the one that answers: heard in a share of the requests (canary), or asked along and not heard (shadow).
 //! What it does is compared with the champion's doing; where it exceeds what its owner allows it is out at once, by itself.
 
+mod answer;
 mod compare;
 mod interval;
 mod keeper;

@@ -4,6 +4,7 @@ mod rollouts;
 
 use gate::{Facts, Target};
 use kernel::Micros;
+use lineage::record::{Answers, Scene, endpoint_answers};
 use vault::db::{Bind, DbError, Reader, Row, Writer};
 
 pub(crate) use rollouts::{begin, end, halt};
@@ -121,6 +122,14 @@ pub(crate) fn choose(
                WHERE endpoint_id = $5";
     writer.execute(sql, &[(&choice).into(), previous.into(), at.0.into(), by.into(), id.into()])?;
     Ok(())
+}
+
+/// Notes in the lineage that an endpoint answers with a version, by the version's id.
+pub(crate) fn note_answers(writer: &mut Writer<'_>, scene: &Scene, endpoint: &Endpoint, version: &str) -> Result<(), DbError> {
+    let Some((model, number)) = version.rsplit_once('/').and_then(|(model, number)| Some((model, number.parse().ok()?))) else {
+        return Ok(());
+    };
+    endpoint_answers(writer, scene, &Answers { endpoint_id: &endpoint.id, endpoint: &endpoint.name, model, number })
 }
 
 pub(crate) fn delete(writer: &mut Writer<'_>, id: &str) -> Result<(), DbError> {

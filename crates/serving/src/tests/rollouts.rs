@@ -25,7 +25,7 @@ impl World {
         let (room, endpoint) = (self.room.clone(), ENDPOINT.to_owned());
         let routing_key = Some(routing_key.to_owned());
         let version = version.map(str::to_owned);
-        let prediction = self.call(Predict { room, endpoint, version, routing_key, batch }).await.unwrap();
+        let prediction = self.call(Predict { room, endpoint, version, routing_key, batch, subject: None }).await.unwrap();
         match prediction.outputs.value().unwrap().values() {
             Values::F64(values) => (values[0], prediction.arm),
             other => panic!("{other:?}"),
@@ -143,7 +143,14 @@ fn models_beyond_the_memory_are_refused_and_others_go() {
         world.endpoint_named("other", &second.to_string()).await.unwrap();
         let ask = |name: &str| {
             let batch = Batch::matrix(1, 1, Values::F64(vec![0.0])).unwrap();
-            world.call(Predict { room: world.room.clone(), endpoint: name.to_owned(), version: None, routing_key: None, batch })
+            world.call(Predict {
+                room: world.room.clone(),
+                endpoint: name.to_owned(),
+                version: None,
+                routing_key: None,
+                batch,
+                subject: None,
+            })
         };
         ask("other").await.unwrap();
         ask(ENDPOINT).await.unwrap();

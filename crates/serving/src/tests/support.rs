@@ -164,8 +164,8 @@ impl World {
 
     pub(super) async fn ask(&self, rows: usize) -> Result<Prediction, Problem> {
         let batch = Batch::matrix(rows, 1, Values::F64(vec![0.0; rows])).unwrap();
-        self.call(Predict { room: self.room.clone(), endpoint: ENDPOINT.to_owned(), version: None, routing_key: None, batch })
-            .await
+        let (room, endpoint) = (self.room.clone(), ENDPOINT.to_owned());
+        self.call(Predict { room, endpoint, version: None, routing_key: None, batch, subject: None }).await
     }
 
     /// What it says of one row.

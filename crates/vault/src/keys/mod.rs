@@ -9,6 +9,7 @@
 //! `keys::ring::tests::a_wrapped_key_opens_only_in_its_own_place`.
 
 mod file;
+mod frames;
 mod passphrase;
 mod ring;
 mod store;
@@ -18,6 +19,7 @@ use gate::BoxFuture;
 use kernel::{Problem, Secret};
 
 pub use file::KeyFile;
+pub use frames::{FRAME_SALT_BYTES, FRAME_TAG_BYTES, FrameKey, open, seal};
 pub use passphrase::PassphraseKey;
 pub use ring::{KeyAt, Keyring, ObjectKey};
 pub use wrap::keyed_hash;

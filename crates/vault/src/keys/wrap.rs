@@ -55,12 +55,16 @@ pub fn keyed_hash(key: &Secret, bytes: &[u8]) -> [u8; 32] {
 }
 
 pub(super) fn wrap(by: &Secret, key: &Secret, aad: &[u8]) -> Result<Vec<u8>, Problem> {
+    wrap_bytes(by, key.expose(), aad)
+}
+
+pub(super) fn wrap_bytes(by: &Secret, plain: &[u8], aad: &[u8]) -> Result<Vec<u8>, Problem> {
     let salt = random_bytes::<SALT_BYTES>();
     let (cipher, nonce) = once(by, &salt, aad)?;
-    let mut sealed = Vec::with_capacity(1 + SALT_BYTES + key.expose().len() + AES_256_GCM.tag_len());
+    let mut sealed = Vec::with_capacity(1 + SALT_BYTES + plain.len() + AES_256_GCM.tag_len());
     sealed.push(LAYOUT);
     sealed.extend_from_slice(&salt);
-    let mut body = key.expose().to_vec();
+    let mut body = plain.to_vec();
     let tag = cipher.seal_in_place_separate_tag(nonce, Aad::from(aad), &mut body).map_err(|_| not_wrapped())?;
     sealed.extend_from_slice(&body);
     sealed.extend_from_slice(tag.as_ref());

@@ -17,10 +17,25 @@ const PREFIX: &str = "/api/strongroom/v1/audit";
 /// Records of a page, if nobody says.
 const PAGE_COUNT_DEFAULT: usize = 100;
 /// What records are chosen by, in the order of [`filter`].
-const FILTERS: [&str; 10] = ["who", "what", "since", "until", "kind", "outcome", "resource", "workspace", "entry", "text"];
+const FILTERS: [&str; 11] =
+    ["who", "what", "since", "until", "kind", "outcome", "resource", "workspace", "entry", "prediction", "text"];
 /// The same, and a stretch of the log.
-const EXPORT: [&str; 13] =
-    ["who", "what", "since", "until", "kind", "outcome", "resource", "workspace", "entry", "text", "from", "to", "rows"];
+const EXPORT: [&str; 14] = [
+    "who",
+    "what",
+    "since",
+    "until",
+    "kind",
+    "outcome",
+    "resource",
+    "workspace",
+    "entry",
+    "prediction",
+    "text",
+    "from",
+    "to",
+    "rows",
+];
 /// Tells where the next export goes on.
 const NEXT_HEADER: &str = "x-strongroom-next";
 
@@ -96,7 +111,7 @@ fn search(room: &Audit, inbound: &Inbound) -> Result<Search, Problem> {
 }
 
 fn filter(
-    [who, what, since, until, kind, outcome, resource, workspace, entry, text]: [Option<String>; 10],
+    [who, what, since, until, kind, outcome, resource, workspace, entry, prediction, text]: [Option<String>; 11],
 ) -> Result<Filter, Problem> {
     let time = |name: &str, text: Option<String>| text.map(|text| times::parse(name, &text)).transpose();
     Ok(Filter {
@@ -109,6 +124,7 @@ fn filter(
         resource,
         workspace,
         entry,
+        prediction,
         text,
     })
 }
@@ -121,11 +137,12 @@ fn prove(room: &Audit, inbound: &Inbound) -> Result<Prove, Problem> {
 }
 
 fn export(room: &Audit, inbound: &Inbound) -> Result<Export, Problem> {
-    let [who, what, since, until, kind, outcome, resource, workspace, entry, text, from, to, rows] = only(inbound, EXPORT)?;
+    let [who, what, since, until, kind, outcome, resource, workspace, entry, prediction, text, from, to, rows] =
+        only(inbound, EXPORT)?;
     let count = |name: &str, text: Option<String>| text.map(|text| number(name, &text)).transpose();
     Ok(Export {
         room: room.clone(),
-        filter: filter([who, what, since, until, kind, outcome, resource, workspace, entry, text])?,
+        filter: filter([who, what, since, until, kind, outcome, resource, workspace, entry, prediction, text])?,
         from: count("from", from)?.unwrap_or_default(),
         to: count("to", to)?,
         limit_count: count("rows", rows)?.unwrap_or(u64::MAX),
@@ -145,6 +162,12 @@ fn record_json(hit: &Hit) -> Result<Value, Problem> {
         fields.insert("index".to_owned(), json!(hit.index));
         fields.insert("who".to_owned(), json!(view.caller.id));
         fields.insert("at_text".to_owned(), json!(times::to_text(kernel::Micros(view.at))));
+        if let Some(prediction) = view.prediction() {
+            // Where to read on; whoever reads the log need not be allowed to.
+            let links =
+                json!({ "prediction": super::predictions::address(prediction), "trace": super::trace::address(prediction) });
+            fields.insert("links".to_owned(), links);
+        }
     }
     Ok(record)
 }

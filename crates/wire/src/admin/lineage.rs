@@ -59,7 +59,7 @@ fn walk_answer(walked: &Walked, form: Form) -> Result<Answer, Problem> {
     }
 }
 
-fn document(text: String, kind: &'static str) -> Answer {
+pub(super) fn document(text: String, kind: &'static str) -> Answer {
     let mut answer = Answer::new(axum::body::Body::from(text));
     let headers = answer.headers_mut();
     headers.insert(http::header::CONTENT_TYPE, http::HeaderValue::from_static(kind));
@@ -71,7 +71,7 @@ fn document(text: String, kind: &'static str) -> Answer {
 }
 
 /// Things go by their numbers here: a walk may find very many.
-fn walk_json(walked: &Walked) -> Value {
+pub(super) fn walk_json(walked: &Walked) -> Value {
     let numbers: HashMap<&str, String> = walked.nodes.iter().map(|node| (node.id.as_str(), node.number.to_string())).collect();
     let found = |found: &Found| {
         json!({

@@ -23,6 +23,10 @@
 //! | GET `/models/versions`; below `/models/{model}/versions/{version or @alias}`: GET ``, `/findings`, `/documents/{document}`, `/papers/{paper}`; POST `/inspect`, `/waive`, `/admit`, `/refuse` | `{}`, `{"reason", "until"}`, `{"reason"}` |
 //! | GET `/models/{model}/versions/{version}/retraining`; POST `…/retrain`; GET `/retrainings`, `/retrain-requests`, `/models/{model}/retrainings/{job}`, `…/log`; POST `…/cancel` | `{"code"?: {"run_id", "path"?}, "entry"?, "parameters"?, "data"?, "experiment_id"?, "on"?, "request"?}`, `{}` |
 //! | GET `/endpoints`; POST `/endpoints`; GET, POST, DELETE `/endpoints/{endpoint}` | `{"name", "model", "version"}`, `{"version"}` |
+//! | GET, POST `/endpoints/{endpoint}/log` | `{"log"}`: `values`, `hashes`, `off` or `by_data` |
+//! | GET `/predictions`, `/prediction-counts`; below `/predictions/{prediction}`: GET ``, `/record`, `/proof` | `?endpoint=&since=&until=` |
+//! | POST `/predictions/query`, `/predictions/erase` | `{"sql", "rows"?, "endpoint"?, "since"?, "until"?}`, `{"subject"}` |
+//! | GET `/trace` | `?subject=a prediction's id, or as for lineage&direction=up or down&rows=&format=json, text or svg` |
 //! | GET `/lineage/{model}/{version or @alias}`; GET `/lineage` | `?subject=&direction=up or down&depth=&format=json, text or svg` |
 //! | GET `/audit/records`, `/audit/checkpoint`, `/audit/proof/{record}`, `/audit/export`; POST `/audit/verify` | `?who=&what=&since=&until=&outcome=&resource=…&rows=`, and `&after=` or, for the export, `&from=&to=` |
 //! | POST `/objects/verify`, `/objects/sweep`, `/keys/rotate`, `/keys/rewrap` | |
@@ -38,6 +42,7 @@ pub mod grants;
 pub mod groups;
 pub mod lineage;
 pub mod models;
+pub mod predictions;
 pub mod retraining;
 pub mod roles;
 pub mod sessions;
@@ -45,6 +50,7 @@ mod shape;
 pub mod sources;
 pub(crate) mod times;
 pub mod tokens;
+pub mod trace;
 pub mod users;
 pub mod vault;
 pub mod workspaces;

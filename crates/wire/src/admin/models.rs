@@ -191,7 +191,7 @@ fn signers_value(set: Option<&SignersSet>) -> Value {
     })
 }
 
-fn standing(standing: &Standing) -> Value {
+pub(super) fn standing(standing: &Standing) -> Value {
     json!({
         "model": standing.name,
         "version": standing.subject.number,

@@ -13,7 +13,7 @@ use serving::{Batch, Port, Prediction, Serving, Tensor, Values};
 
 use super::oip::answering;
 use super::request::TENSOR_COUNT_MAX;
-use super::{binary, request, word};
+use super::{binary, request, subject, word};
 use crate::protobuf::{Field, Written, fields, fixed, varints};
 use crate::{Answer, Door, Inbound, outbound};
 
@@ -70,6 +70,7 @@ pub(super) fn routes(door: &mut Door, room: &Serving) {
             version: call.version,
             routing_key: super::routing_key(inbound),
             batch: call.batch,
+            subject: subject(inbound)?,
         };
         Ok((predict, (call.model, call.id, call.wanted)))
     };

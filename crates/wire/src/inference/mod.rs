@@ -43,6 +43,19 @@ const fn word(data_type: DataType) -> &'static str {
     }
 }
 
+/// Names whom a request concerns; over gRPC it is metadata.
+const SUBJECT: &str = "strongroom-subject";
+/// Such a name.
+const SUBJECT_BYTES_MAX: usize = 256;
+
+/// Whom a request concerns, if the client says so.
+fn subject(inbound: &Inbound) -> Result<Option<String>, Problem> {
+    let Some(value) = inbound.headers.get(SUBJECT) else { return Ok(None) };
+    let text = value.to_str().ok().map(str::trim).filter(|text| !text.is_empty() && text.len() <= SUBJECT_BYTES_MAX);
+    let wrong = || Problem::invalid(format!("`Strongroom-Subject` has from 1 to {SUBJECT_BYTES_MAX} letters of ASCII"));
+    text.map(|text| Some(text.to_owned())).ok_or_else(wrong)
+}
+
 fn too_many_values() -> Problem {
     Problem::invalid(format!("a tensor holds at most {VALUE_COUNT_MAX} values"))
 }

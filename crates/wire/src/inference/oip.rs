@@ -9,7 +9,7 @@ use serving::ops::{GetEndpoint, Predict, Ready, SearchEndpoints};
 use serving::{Port, Prediction, Serving};
 
 use super::request::{self, Wanted};
-use super::{binary, json_value, word};
+use super::{binary, json_value, subject, word};
 use crate::{Answer, Door, Inbound, outbound};
 
 const MODEL: &str = "/v2/models/{endpoint}";
@@ -43,6 +43,7 @@ pub(super) fn routes(door: &mut Door, room: &Serving) {
                 version: version(inbound),
                 routing_key: super::routing_key(inbound),
                 batch: request.batch,
+                subject: subject(inbound)?,
             };
             Ok((predict, Asked { endpoint, id: request.id, wanted: request.wanted }))
         };

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use serving::ops::{GetEndpoint, Predict, Ready};
 use serving::{Batch, Prediction, Serving, Tensor};
 
-use super::{frame, json_value};
+use super::{frame, json_value, subject};
 use crate::{Answer, Door, Inbound, outbound};
 
 const ENDPOINT: &str = "/endpoints/{endpoint}";
@@ -33,7 +33,7 @@ pub(super) fn routes(door: &mut Door, room: &Serving) {
     let invoke = move |inbound: &Inbound| {
         let batch = batch(inbound)?;
         let (endpoint, routing_key) = (inbound.path("endpoint").to_owned(), super::routing_key(inbound));
-        Ok(Predict { room: room.clone(), endpoint, version: None, routing_key, batch })
+        Ok(Predict { room: room.clone(), endpoint, version: None, routing_key, batch, subject: subject(inbound)? })
     };
     door.route(Method::POST, &format!("{ENDPOINT}/invocations"), invoke, answer);
 }

@@ -80,7 +80,12 @@ fn name_of(node: &Node) -> Option<(bool, Name)> {
             own(label.map_or_else(|| format!("models:/{}", node.name), |(name, number)| format!("models:/{name}/{number}")))
         }
         NodeKind::DataSource => own(node.name.clone()),
-        NodeKind::Code | NodeKind::Inspection | NodeKind::Person | NodeKind::Owner => None,
+        NodeKind::Code
+        | NodeKind::Inspection
+        | NodeKind::Person
+        | NodeKind::Owner
+        | NodeKind::Endpoint
+        | NodeKind::Prediction => None,
     }
 }
 

@@ -1,0 +1,191 @@
+//! `predictions.read` by SQL: the rows of one query, which the worker runs over the predictions that the caller may see.
+
+use bytes::Bytes;
+use gate::{Action, BoxFuture, Operation, Outcome, Permit, Target};
+use inspection::{
+    Ask, FileSpec, InspectionError, QUERY_ROW_COUNT_MAX, QUERY_TEXT_BYTES_MAX, QueryJob, QueryLimits, QueryRows, QueryTable,
+    ReadRequest,
+};
+use kernel::{Kind, Problem, hex, sha256};
+use serde_json::{Map, Value, json};
+
+use super::search::Wish;
+use crate::limits::{BATCH_COUNT_MAX, QUERY_COUNT_MAX};
+use crate::read::{Kept, piece};
+use crate::values::Spoken;
+use crate::{Predictions, Record, store};
+
+/// What the predictions are called in a query.
+pub const TABLE_NAME: &str = "predictions";
+
+/// Runs one `SELECT` over the predictions that the caller may read: a row for each row that was asked.
+pub struct QueryPredictions {
+    /// The room.
+    pub room: Predictions,
+    /// Over which of them.
+    pub wish: Wish,
+    /// The query.
+    pub sql: String,
+    /// How many rows to give.
+    pub row_count_max: u64,
+}
+
+impl Operation for QueryPredictions {
+    const ACTION: Action = super::READ;
+    type Output = QueryRows;
+
+    fn target(&self) -> Target {
+        Target::Workspace
+    }
+
+    async fn run(self, permit: Permit<Self>) -> Result<QueryRows, Problem> {
+        let Self { room, wish, sql, row_count_max } = self;
+        if sql.len() > QUERY_TEXT_BYTES_MAX {
+            return Err(Problem::new(Kind::TooLarge, format!("a query has at most {QUERY_TEXT_BYTES_MAX} bytes")));
+        }
+        if row_count_max == 0 || row_count_max > QUERY_ROW_COUNT_MAX {
+            return Err(Problem::invalid(format!("an answer has 1 to {QUERY_ROW_COUNT_MAX} rows")));
+        }
+        let missing = "queries are not run here: `strongroom-query` is not there; install it, or name it in `data.query`";
+        let worker = room.0.ground.queries.clone().ok_or_else(|| Problem::unavailable(missing))?;
+        let busy = || Problem::new(Kind::TooMany, format!("{QUERY_COUNT_MAX} queries are run at once; try again soon"));
+        let _slot = room.0.query_slots.try_acquire().map_err(|_| busy())?;
+        let lines = room.lines(&permit, &wish).await?;
+        let (seconds, memory_bytes_max) = room.0.ground.query_limits;
+        let limits = QueryLimits {
+            row_count_max,
+            query_seconds_max: seconds,
+            wall_seconds_max: seconds,
+            cpu_seconds_max: seconds.saturating_mul(2),
+            memory_bytes_max,
+            ..QueryLimits::default()
+        };
+        let file = FileSpec { path: format!("{TABLE_NAME}.jsonl"), size_bytes: lines.len() as u64, sha256: hex(&sha256(&lines)) };
+        let table = QueryTable { name: TABLE_NAME.to_owned(), files: vec![file] };
+        let job = QueryJob { tables: vec![table], ask: Ask::Rows { sql: sql.clone() }, limits };
+        let read = |request: ReadRequest| -> BoxFuture<'_, _> {
+            let bytes = piece(&lines, request.offset, request.length);
+            Box::pin(std::future::ready(bytes))
+        };
+        let report = worker.query(&job, &read, &|_| {}, Box::pin(std::future::pending())).await.map_err(problem)?;
+        let rows = report.rows.ok_or_else(|| Problem::internal("the query left no rows", "an answer of another kind"))?;
+        let outcome = Outcome::done()
+            .with("query_sha256", hex(&sha256(sql.as_bytes())))
+            .with("row_count", i64::try_from(rows.row_count).unwrap_or(i64::MAX));
+        permit.defer_outcome().settle(&outcome);
+        Ok(rows)
+    }
+}
+
+impl Predictions {
+    /// What the caller may read of the predictions, a line of JSON for each row that was asked.
+    async fn lines<O: ?Sized>(&self, permit: &Permit<O>, wish: &Wish) -> Result<Bytes, Problem> {
+        let none =
+            || Problem::not_found("there are no predictions that you may read here, or none that the query's limits leave");
+        let choice = wish.narrow(self.choice(permit)?.ok_or_else(none)?);
+        self.settle().await?;
+        let batches =
+            self.db().read(permit, move |reader| Ok(store::batches(reader, &choice, BATCH_COUNT_MAX.saturating_add(1))?));
+        let batches = batches.await?;
+        if batches.len() > BATCH_COUNT_MAX {
+            return Err(too_much(&format!("{BATCH_COUNT_MAX} batches")));
+        }
+        let bytes_max = usize::try_from(self.0.config.query_bytes_max).unwrap_or(usize::MAX);
+        let mut lines = Vec::new();
+        for batch in batches {
+            let content = self.content(permit, &batch).await?;
+            let rows = content.frames.into_iter().filter_map(|frame| Some((Record::parse(&frame.record)?, frame)));
+            let rows: Vec<_> = rows.filter(|(record, _)| wish.fits(record)).collect();
+            let kept = self.opened(permit, &rows).await?;
+            for ((record, _), kept) in rows.iter().zip(&kept) {
+                write(&mut lines, record, kept)?;
+                if lines.len() > bytes_max {
+                    return Err(too_much(&format!("{bytes_max} bytes")));
+                }
+            }
+        }
+        if lines.is_empty() { Err(none()) } else { Ok(Bytes::from(lines)) }
+    }
+}
+
+fn too_much(limit: &str) -> Problem {
+    let message = format!(
+        "a query looks through at most {limit} of predictions; narrow it by endpoint or time, or raise `predictions.query_bytes_max`"
+    );
+    Problem::new(Kind::TooLarge, message)
+}
+
+fn write(lines: &mut Vec<u8>, record: &Record, kept: &Kept) -> Result<(), Problem> {
+    let unreadable = || Problem::internal("a prediction's values cannot be read", "another layout");
+    let spoken = match kept {
+        Kept::Values(values) => Some(Spoken::parse(values).ok_or_else(unreadable)?),
+        Kept::Hashes | Kept::Erased => None,
+    };
+    let values = match kept {
+        Kept::Values(_) => "values",
+        Kept::Hashes => "hashes",
+        Kept::Erased => "erased",
+    };
+    let rows = usize::try_from(record.rows).unwrap_or(usize::MAX);
+    let count = spoken.as_ref().map_or(1, |spoken| spoken.rows().min(rows).max(1));
+    for row in 0..count {
+        let mut line: Map<String, Value> = spoken.as_ref().map(|spoken| spoken.row(row)).unwrap_or_default();
+        let own = json!({
+            "id": record.id, "row_index": row, "made_at": to_text(record.at), "made_at_us": record.at,
+            "endpoint": record.endpoint, "version": record.version, "manifest_sha256": record.manifest_sha256,
+            "caller": record.caller, "subject": record.subject, "latency_us": record.latency_us, "row_count": record.rows,
+            "verdicts": record.verdicts.join(","), "kept": values, "inputs_hmac": record.inputs_hmac,
+            "outputs_hmac": record.outputs_hmac, "entry": record.entry,
+        });
+        if let Value::Object(own) = own {
+            line.extend(own);
+        }
+        serde_json::to_writer(&mut *lines, &line).map_err(|error| Problem::internal("a row could not be written", error))?;
+        lines.push(b'\n');
+    }
+    Ok(())
+}
+
+/// `2026-01-31T12:00:00.000000Z`. Source: H. Hinnant, "chrono-Compatible Low-Level Date Algorithms", `civil_from_days`.
+fn to_text(at_us: i64) -> String {
+    let (seconds, fraction) = (at_us.div_euclid(1_000_000), at_us.rem_euclid(1_000_000));
+    let (days, second) = (seconds.div_euclid(86_400), seconds.rem_euclid(86_400));
+    let shifted = days + 719_468;
+    let (era, day) = (shifted.div_euclid(146_097), shifted.rem_euclid(146_097));
+    let year = (day - day / 1_460 + day / 36_524 - day / 146_096) / 365;
+    let of_year = day - (365 * year + year / 4 - year / 100);
+    let month = (5 * of_year + 2) / 153;
+    let (day, month) = (of_year - (153 * month + 2) / 5 + 1, if month < 10 { month + 3 } else { month - 9 });
+    let year = year + era * 400 + i64::from(month <= 2);
+    let (hour, minute, second) = (second / 3_600, second / 60 % 60, second % 60);
+    format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{fraction:06}Z")
+}
+
+/// What the worker says of a query is for whoever wrote it.
+fn problem(error: InspectionError) -> Problem {
+    match error {
+        InspectionError::Failed(why) => Problem::invalid(format!("the query was not run: {why}")),
+        InspectionError::TooLong(seconds) => Problem::new(
+            Kind::TooLarge,
+            format!("the query was stopped after {seconds} s; ask for less, or raise `data.query_seconds_max`"),
+        ),
+        other => other.into(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_are_texts_that_sort() {
+        let cases = [
+            (0, "1970-01-01T00:00:00.000000Z"),
+            (951_827_696_789_012, "2000-02-29T12:34:56.789012Z"),
+            (1_795_665_600_000_000, "2026-11-26T04:00:00.000000Z"),
+        ];
+        for (at, text) in cases {
+            assert_eq!(to_text(at), text);
+        }
+    }
+}

@@ -1,0 +1,119 @@
+//! `predictions.seal`: a batch becomes an object, a row, and a root in the log.
+
+use audit::merkle::root_of;
+use bytes::Bytes;
+use futures_util::stream;
+use gate::{Action, Operation, Outcome, Permit, Target};
+use kernel::{Micros, Problem, hex};
+use lineage::record::{Answers, Scene, endpoint_answers};
+
+use crate::journal::Frame;
+use crate::record::{Record, digest};
+use crate::types::Batch;
+use crate::{Predictions, batch, store};
+
+/// A batch is at most what a segment holds, and Parquet's own parts.
+const BATCH_BYTES_MAX: u64 = 256 << 20;
+
+/// Seals predictions of one endpoint by one version.
+pub struct SealBatch {
+    pub(crate) room: Predictions,
+    /// The batch's id: the same predictions have the same one.
+    pub(crate) id: String,
+    pub(crate) frames: Vec<(Record, Frame)>,
+}
+
+impl Operation for SealBatch {
+    const ACTION: Action = super::SEAL;
+    type Output = ();
+
+    fn target(&self) -> Target {
+        Target::Workspace
+    }
+
+    async fn run(self, permit: Permit<Self>) -> Result<(), Problem> {
+        let Self { room, id, frames } = self;
+        let workspace = permit.workspace()?.to_owned();
+        let work = move || {
+            let leaves: Vec<_> = frames.iter().map(|(_, frame)| digest(&frame.record)).collect();
+            let rows: Vec<(Record, &Frame)> = frames.iter().map(|(record, frame)| (record.clone(), frame)).collect();
+            let bytes = batch::write(&rows)?;
+            let facts = Facts::of(frames.iter().map(|(record, _)| record));
+            Ok::<_, Problem>((bytes, root_of(&leaves), facts))
+        };
+        let written = tokio::task::spawn_blocking(work).await;
+        let (bytes, root, facts) = written.map_err(|broken| Problem::internal("writing a batch broke off", broken))??;
+        let facts = facts.filter(|facts| facts.first.workspace == workspace);
+        let facts = facts.ok_or_else(|| Problem::internal("a batch has nothing to seal", "no record of this workspace"))?;
+        let (model_id, version) =
+            facts.first.model().ok_or_else(|| Problem::internal("a prediction names no model", "version"))?;
+        let body = Box::pin(stream::iter([Ok(Bytes::from(bytes))]));
+        let object = room.objects().put(&permit, &workspace, body, BATCH_BYTES_MAX).await?;
+        let sealed = Batch {
+            id,
+            workspace,
+            endpoint_id: facts.first.endpoint_id.clone(),
+            endpoint: facts.first.endpoint.clone(),
+            model_id: model_id.to_owned(),
+            version,
+            first_at: facts.first_at,
+            last_at: facts.last_at,
+            request_count: facts.request_count,
+            row_count: facts.row_count,
+            root,
+            entry: permit.entry().id.clone(),
+            sealed_at: permit.entry().at,
+            object,
+        };
+        let scene = Scene::of(&permit)?;
+        let write = move |writer: &mut vault::db::Writer<'_>| {
+            // Another process may have sealed the same meanwhile: its object counts, and this one is swept.
+            let is_new = store::insert(writer, &sealed)?;
+            let answers = Answers {
+                endpoint_id: &sealed.endpoint_id,
+                endpoint: &sealed.endpoint,
+                model: &sealed.model_id,
+                number: sealed.version,
+            };
+            endpoint_answers(writer, &scene, &answers)?;
+            let outcome = Outcome::done()
+                .resource(sealed.id.clone())
+                .with("endpoint", sealed.endpoint_id.clone())
+                .with("version", format!("{}/{}", sealed.model_id, sealed.version))
+                .with("root", hex(&sealed.root))
+                .with("requests", sealed.request_count)
+                .with("rows", sealed.row_count)
+                .with("new", i64::from(is_new));
+            Ok(((), outcome))
+        };
+        room.db().write(&permit, write).await
+    }
+}
+
+/// What a batch's row says of its records.
+struct Facts {
+    first: Record,
+    first_at: Micros,
+    last_at: Micros,
+    request_count: i64,
+    row_count: i64,
+}
+
+impl Facts {
+    fn of<'a>(records: impl Iterator<Item = &'a Record>) -> Option<Self> {
+        let mut all: Option<Self> = None;
+        for record in records {
+            let (at, rows) = (Micros(record.at), i64::try_from(record.rows).unwrap_or(i64::MAX));
+            match &mut all {
+                None => all = Some(Self { first: record.clone(), first_at: at, last_at: at, request_count: 1, row_count: rows }),
+                Some(facts) => {
+                    facts.first_at = facts.first_at.min(at);
+                    facts.last_at = facts.last_at.max(at);
+                    facts.request_count = facts.request_count.saturating_add(1);
+                    facts.row_count = facts.row_count.saturating_add(rows);
+                }
+            }
+        }
+        all
+    }
+}

@@ -1,0 +1,108 @@
+//! Whom predictions concern, and how they are forgotten.
+
+use kernel::Kind;
+
+use super::support::*;
+use crate::ops::{EraseSubject, QueryPredictions, Wish};
+use crate::{LogPolicy, PredictionsConfig};
+
+impl World {
+    async fn erase(&self, subject: &str) -> Result<String, kernel::Problem> {
+        let erase = EraseSubject { room: self.room.clone(), subject: subject.to_owned() };
+        Ok(self.call(erase).await?.subject_id)
+    }
+}
+
+#[test]
+fn what_is_erased_opens_no_more_and_everything_else_does() {
+    on_both_engines(PredictionsConfig::default(), |mut world| async move {
+        world.keep(Some(LogPolicy::Values)).await;
+        let ann = world.asked(41.0, Some("ann")).await;
+        let again = world.asked(42.0, Some("ann")).await;
+        let bob = world.asked(43.0, Some("bob")).await;
+        let nobody = world.asked(44.0, None).await;
+        world.seal().await;
+        for id in [&ann, &again, &bob, &nobody] {
+            assert!(world.show(id).await.unwrap().spoken.is_some());
+        }
+        let before = world.find(&ann).await.unwrap().record.subject.unwrap();
+        assert_eq!(Some(&before), world.find(&again).await.unwrap().record.subject.as_ref());
+        assert_eq!(world.erase("ann").await.unwrap(), before);
+        for _ in 0..2 {
+            for (id, erased) in [(&ann, true), (&again, true), (&bob, false), (&nobody, false)] {
+                let shown = world.show(id).await.unwrap();
+                assert_eq!((shown.is_erased, shown.spoken.is_none()), (erased, erased), "{id}");
+            }
+            world.restart().await;
+        }
+        refused(world.erase("ann").await, Kind::NotFound, "nothing is kept");
+        // Who comes back is somebody new.
+        let later = world.asked(45.0, Some("ann")).await;
+        world.seal().await;
+        let shown = world.show(&later).await.unwrap();
+        assert!(shown.spoken.is_some() && shown.found.record.subject.unwrap() != before);
+    });
+}
+
+#[test]
+fn what_waits_to_be_sealed_is_erased_too() {
+    on_both_engines(PredictionsConfig::default(), |world| async move {
+        world.keep(Some(LogPolicy::Values)).await;
+        let ann = world.asked(41.0, Some("ann")).await;
+        world.erase("ann").await.unwrap();
+        world.seal().await;
+        assert!(world.show(&ann).await.unwrap().is_erased);
+    });
+}
+
+#[test]
+fn a_subject_is_kept_under_no_name_and_its_hashes_mean_nothing_without_its_key() {
+    on_both_engines(PredictionsConfig::default(), |world| async move {
+        let ann = world.asked(41.0, Some("ann-of-green-gables")).await;
+        let bob = world.asked(41.0, Some("bob")).await;
+        let nobody = world.asked(41.0, None).await;
+        let same = world.asked(41.0, None).await;
+        world.seal().await;
+        let mut hashes = Vec::new();
+        for id in [&ann, &bob, &nobody, &same] {
+            let record = world.find(id).await.unwrap().record;
+            assert_eq!(record.log, "hashes");
+            hashes.push(record.inputs_hmac.unwrap());
+        }
+        assert_eq!(hashes[2], hashes[3], "the same is recognised");
+        assert!(hashes[0] != hashes[1] && hashes[1] != hashes[2]);
+        let rows = world.system().read(|reader| {
+            let sql = "SELECT subject_id, tag, wrapped_key FROM prediction_subject";
+            Ok(reader.query(sql, &[], |row| Ok([row.text(0)?.into_bytes(), row.bytes(1)?, row.bytes(2)?].concat()))?)
+        });
+        let rows = rows.await.unwrap();
+        assert_eq!(rows.len(), 2);
+        assert!(!rows.iter().any(|row| row.windows(3).any(|window| window == b"ann")));
+    });
+}
+
+#[test]
+fn queries_see_what_is_kept_and_no_more() {
+    on_both_engines(PredictionsConfig::default(), |world| async move {
+        let query =
+            |wish: Wish| QueryPredictions { room: world.room.clone(), wish, sql: "SELECT 1".to_owned(), row_count_max: 10 };
+        refused(world.call(query(Wish::default())).await, Kind::NotFound, "no predictions");
+        world.asked(40.0, None).await;
+        world.keep(Some(LogPolicy::Values)).await;
+        world.ask(&[41.0, 42.0], Some("ann")).await.unwrap();
+        let bob = world.asked(43.0, Some("bob")).await;
+        world.erase("ann").await.unwrap();
+        world.seal().await;
+        world.call(query(Wish::default())).await.unwrap();
+        let text = String::from_utf8(world.log.lock().clone()).unwrap();
+        let lines: Vec<serde_json::Value> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+        let mut seen: Vec<(String, Option<f64>)> =
+            lines.iter().map(|line| (line["kept"].as_str().unwrap().to_owned(), line["input_age"].as_f64())).collect();
+        seen.sort_by(|one, other| one.0.cmp(&other.0));
+        let seen: Vec<(&str, Option<f64>)> = seen.iter().map(|(kept, age)| (kept.as_str(), *age)).collect();
+        assert_eq!(seen, [("erased", None), ("hashes", None), ("values", Some(43.0))]);
+        assert!(lines.iter().any(|line| line["id"] == bob.as_str() && line["made_at"].as_str().unwrap().ends_with('Z')));
+        let wish = Wish { endpoint: Some("other".to_owned()), ..Wish::default() };
+        refused(world.call(query(wish)).await, Kind::NotFound, "no predictions");
+    });
+}
