@@ -40,4 +40,5 @@ pub(super) const ALL: &[Migration] = &[
     step!("0017_rescan"),
     step!("0018_serving"),
     step!("0021_predictions"),
+    step!("0022_rollout"),
 ];
