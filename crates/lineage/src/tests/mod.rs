@@ -1,6 +1,7 @@
 //! Writing the graph and reading it back, on both engines.
 
 mod carried;
+mod reference;
 mod walks;
 
 use gate::{Facts, Target};
