@@ -130,13 +130,34 @@ pub(crate) fn edges_from(reader: &mut Reader<'_>, numbers: &[i64]) -> Result<Vec
          WHERE e.from_node = CAST(k.key AS BIGINT) AND f.id = e.from_node AND t.id = e.to_node AND e.relation <> 'read' AND f.kind <> 'inspection'
          ORDER BY e.at, e.relation, e.detail, t.key LIMIT {EDGE_COUNT_MAX}"
     );
-    reader.query(&sql, &[Bind::from(&document(numbers))], |row| Ok((row.int(7)?, edge_from_row(row)?)))
+    reader
+        .query(&sql, &[Bind::from(&document(numbers))], |row| Ok((row.int(7)?, edge_from_row(row, row.text(0)?, row.text(1)?)?)))
 }
 
-fn edge_from_row(row: &Row<'_>) -> Result<Edge, DbError> {
+/// The edges between these nodes, looked up from their later ends: a thing stems from few, but much may stem from it.
+pub(crate) fn between(reader: &mut Reader<'_>, nodes: &[Node]) -> Result<Vec<Edge>, DbError> {
+    let known: HashMap<i64, &Node> = nodes.iter().map(|node| (node.number, node)).collect();
+    let from: Vec<i64> = nodes.iter().filter(|node| node.kind != NodeKind::Inspection).map(|node| node.number).collect();
+    let sql = format!(
+        "SELECT e.from_node, e.to_node, e.relation, e.trust, e.detail, e.at, e.entry FROM json_each($1) AS k CROSS JOIN lineage_edge AS e
+         WHERE e.from_node = CAST(k.key AS BIGINT) AND e.relation <> 'read' ORDER BY e.at, e.relation, e.detail, e.to_node, e.from_node
+         LIMIT {EDGE_COUNT_MAX}"
+    );
+    let mut edges = Vec::new();
+    reader.for_each(&sql, &[Bind::from(&document(&from))], |row| {
+        if let (Some(from), Some(to)) = (known.get(&row.int(0)?), known.get(&row.int(1)?)) {
+            edges.push(edge_from_row(row, from.id.clone(), to.id.clone())?);
+        }
+        Ok(())
+    })?;
+    Ok(edges)
+}
+
+/// An edge whose columns begin with its two ends.
+fn edge_from_row(row: &Row<'_>, from: String, to: String) -> Result<Edge, DbError> {
     Ok(Edge {
-        from: row.text(0)?,
-        to: row.text(1)?,
+        from,
+        to,
         relation: Relation::parse(&row.text(2)?).ok_or(DbError::Shape(2))?,
         trust: Trust::parse(&row.text(3)?),
         detail: row.text(4)?,
@@ -153,25 +174,34 @@ pub(crate) fn label(reader: &mut Reader<'_>, nodes: &mut [Node]) -> Result<(), D
         (NodeKind::LoggedModel, "logged_model", "model_id"),
         (NodeKind::ModelVersion, "registered_model", "model_id"),
     ];
+    let mut parts = Vec::new();
+    let mut documents = Vec::new();
     for (kind, table, id) in kinds {
         let of_kind = nodes.iter().filter(|node| node.kind == kind);
         let keys: serde_json::Map<String, serde_json::Value> =
             of_kind.map(|node| (key_of(node), serde_json::Value::from(0))).filter(|(key, _)| !key.contains('\0')).collect();
-        if keys.is_empty() {
-            continue;
+        if !keys.is_empty() {
+            documents.push(serde_json::Value::Object(keys).to_string());
+            let (place, word) = (documents.len(), kind.word());
+            parts.push(format!(
+                "SELECT '{word}', t.{id}, t.name FROM json_each(${place}) AS k CROSS JOIN {table} AS t WHERE t.{id} = k.key"
+            ));
         }
-        let sql = format!("SELECT t.{id}, t.name FROM json_each($1) AS k CROSS JOIN {table} AS t WHERE t.{id} = k.key");
-        let document = serde_json::Value::Object(keys).to_string();
-        let names = reader.query(&sql, &[Bind::from(&document)], |row| Ok((row.text(0)?, row.text(1)?)))?;
-        let names: HashMap<String, String> = names.into_iter().collect();
-        for node in nodes.iter_mut().filter(|node| node.kind == kind) {
-            node.label = names.get(&key_of(node)).map(|name| match kind {
-                NodeKind::ModelVersion => {
-                    format!("{name} version {}", node.name.rsplit('/').next().unwrap_or_default())
-                }
-                _ => name.clone(),
-            });
-        }
+    }
+    if parts.is_empty() {
+        return Ok(());
+    }
+    let binds: Vec<Bind<'_>> = documents.iter().map(Bind::from).collect();
+    let name = |row: &Row<'_>| Ok(((NodeKind::parse(&row.text(0)?).ok_or(DbError::Shape(0))?, row.text(1)?), row.text(2)?));
+    let names: HashMap<(NodeKind, String), String> =
+        reader.query(&parts.join(" UNION ALL "), &binds, name)?.into_iter().collect();
+    for node in nodes.iter_mut() {
+        node.label = names.get(&(node.kind, key_of(node))).map(|name| match node.kind {
+            NodeKind::ModelVersion => {
+                format!("{name} version {}", node.name.rsplit('/').next().unwrap_or_default())
+            }
+            _ => name.clone(),
+        });
     }
     Ok(())
 }

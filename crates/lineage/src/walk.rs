@@ -2,7 +2,7 @@
 //!
 //! What is small is fetched by one recursive statement. What is not goes breadth first, one statement a level, and what lies further than
 //! [`LEVEL_COUNT_MAX`] levels by one recursive statement again, so that a long chain costs no statement a link. The engines only look edges
-//! up: distances and trust are worked out here.
+//! up, each thing's once: distances and trust are worked out here.
 //!
 //! Two relations are no descent, and are not followed: what a person read, and what a thing was inspected by (and so what the inspection
 //! read to try it).
@@ -19,6 +19,12 @@ use crate::types::Trust;
 const SMALL_EDGE_COUNT_MAX: usize = 2_000;
 /// Levels that are fetched one by one.
 const LEVEL_COUNT_MAX: u32 = 64;
+/// Numbers that follow each other, from so many on, are looked up as a whole: they were made together, and their edges lie together.
+const RUN_LENGTH_MIN: usize = 256;
+/// Things that one statement looks the edges of up: their places fit into [`PLACE_BITS`].
+const PART_COUNT_MAX: usize = 1 << PLACE_BITS;
+/// The bits of an edge's number that hold the place of its nearer end among those that are looked up.
+const PLACE_BITS: u32 = 18;
 /// Things that one walk may reach.
 pub const WALK_NODE_COUNT_MAX: usize = 250_000;
 /// Edges that one walk may look at.
@@ -80,24 +86,22 @@ pub(crate) fn walk(
     depth_max: Option<u32>,
 ) -> Result<Walk, DbError> {
     let mut way = Way::new(roots, direction, depth_max.unwrap_or(u32::MAX));
-    let (steps, more) = closure(reader, roots, direction, SMALL_EDGE_COUNT_MAX)?;
+    let mut frontier: Vec<i64> = way.states.keys().copied().collect();
+    let (steps, more) = closure(reader, &frontier, direction, SMALL_EDGE_COUNT_MAX)?;
     if !more {
-        way.follow(&steps, roots.to_vec(), 0);
+        way.follow(steps, frontier, 0);
         return Ok(way.finish());
     }
-    let (mut sure, mut claimed) = (way.states.keys().copied().collect::<Vec<_>>(), Vec::new());
     for depth in 1..=way.depth_max.min(LEVEL_COUNT_MAX) {
-        (sure, claimed) = way.level(reader, sure, claimed, depth)?;
-        if way.truncated || sure.is_empty() && claimed.is_empty() {
+        frontier = way.level(reader, frontier, depth)?;
+        if way.truncated || frontier.is_empty() {
             return Ok(way.finish());
         }
     }
     if way.depth_max > LEVEL_COUNT_MAX {
-        let frontier: Vec<i64> = sure.into_iter().chain(claimed).collect();
-        let room = WALK_EDGE_COUNT_MAX.saturating_sub(way.edge_count);
-        let (steps, more) = closure(reader, &frontier, direction, room)?;
+        let (steps, more) = closure(reader, &frontier, direction, way.room())?;
         way.truncated |= more;
-        way.follow(&steps, frontier, LEVEL_COUNT_MAX);
+        way.follow(steps, frontier, LEVEL_COUNT_MAX);
     }
     Ok(way.finish())
 }
@@ -110,47 +114,93 @@ struct Way {
     states: HashMap<i64, (u32, bool)>,
     /// What was reached, in that order.
     order: Vec<i64>,
-    edge_count: usize,
+    /// Every step that was looked up.
+    steps: Vec<Step>,
+    /// What turned out to be observed after it had been gone on from.
+    late: Vec<i64>,
     truncated: bool,
 }
 
 impl Way {
     fn new(roots: &[i64], direction: Direction, depth_max: u32) -> Self {
         let states = roots.iter().map(|root| (*root, (0, true))).collect();
-        Self { direction, depth_max, states, order: Vec::new(), edge_count: 0, truncated: false }
+        Self { direction, depth_max, states, order: Vec::new(), steps: Vec::new(), late: Vec::new(), truncated: false }
     }
 
-    /// One step on from what was reached over observed steps and from the rest. What turns out to be observed after all is gone on
-    /// from once more, so each thing twice at most.
-    fn level(
-        &mut self,
-        reader: &mut Reader<'_>,
-        sure: Vec<i64>,
-        claimed: Vec<i64>,
-        depth: u32,
-    ) -> Result<(Vec<i64>, Vec<i64>), DbError> {
+    /// Edges that may still be looked at.
+    const fn room(&self) -> usize {
+        WALK_EDGE_COUNT_MAX.saturating_sub(self.steps.len())
+    }
+
+    /// One step on from `frontier`; gives what was reached by it.
+    fn level(&mut self, reader: &mut Reader<'_>, mut frontier: Vec<i64>, depth: u32) -> Result<Vec<i64>, DbError> {
         let begin = self.order.len();
-        let mut better = Vec::new();
-        for (mut near, is_sure) in [(sure, true), (claimed, false)] {
-            if near.is_empty() {
+        // The order of the tables, so that neighbours are read together.
+        frontier.sort_unstable();
+        let mut single = Vec::new();
+        for run in frontier.chunk_by(|one, other| one + 1 == *other) {
+            if run.len() < RUN_LENGTH_MIN {
+                single.extend_from_slice(run);
                 continue;
             }
-            // The order of the tables, so that neighbours are read together.
-            near.sort_unstable();
-            for (far, observed) in self.neighbours(reader, &near)? {
-                self.reach(far, depth, observed && is_sure, &mut better);
+            for part in run.chunks(PART_COUNT_MAX) {
+                let (first, last) = (part.first().copied().unwrap_or_default(), part.last().copied().unwrap_or_default());
+                let which = format!("FROM lineage_edge AS e WHERE e.{} BETWEEN $1 AND $2", self.direction.columns().0);
+                let place = format!("(e.{} - $1)", self.direction.columns().0);
+                self.step_on(reader, part, depth, (&which, &place), &[first.into(), last.into()])?;
             }
         }
-        let fresh = self.order.get(begin..).unwrap_or_default();
-        let is_sure = |number: &i64| self.states.get(number).is_some_and(|(_, observed)| *observed);
-        let (mut sure, claimed): (Vec<i64>, Vec<i64>) = fresh.iter().copied().partition(is_sure);
-        let is_older = |number: &i64| self.states.get(number).is_some_and(|(known, _)| *known < depth);
-        sure.extend(better.into_iter().filter(is_older));
+        for part in single.chunks(PART_COUNT_MAX) {
+            let keys: Vec<i64> = part.iter().zip(0_i64..).map(|(near, place)| (near << PLACE_BITS) | place).collect();
+            let which = format!(
+                "FROM json_each($1) AS k CROSS JOIN lineage_edge AS e WHERE e.{} = (CAST(k.key AS BIGINT) >> {PLACE_BITS})",
+                self.direction.columns().0
+            );
+            let place = format!("(CAST(k.key AS BIGINT) & {})", PART_COUNT_MAX - 1);
+            self.step_on(reader, part, depth, (&which, &place), &[(&document(&keys)).into()])?;
+        }
         self.truncated |= self.order.len() > WALK_NODE_COUNT_MAX;
-        Ok((sure, claimed))
+        Ok(self.order.get(begin..).unwrap_or_default().to_vec())
     }
 
-    fn reach(&mut self, far: i64, depth: u32, observed: bool, better: &mut Vec<i64>) {
+    /// Looks up the edges of `part`: those that `which` finds, whose nearer end is at `place` of it. The engine makes one number of an
+    /// edge: its farther end, a bit that says whether it was observed, and the place.
+    fn step_on(
+        &mut self,
+        reader: &mut Reader<'_>,
+        part: &[i64],
+        depth: u32,
+        (which, place): (&str, &str),
+        binds: &[Bind<'_>],
+    ) -> Result<(), DbError> {
+        let far = self.direction.columns().1;
+        let sql = format!(
+            "SELECT string_agg(CAST(s.step AS TEXT), ',') FROM (
+                SELECT (e.{far} * 2 + CASE e.trust WHEN 'claimed' THEN 0 ELSE 1 END) * {PART_COUNT_MAX} + {place} AS step
+                {which} AND e.relation NOT IN ('read', 'inspected') LIMIT ${}) AS s",
+            binds.len() + 1
+        );
+        let room = self.room();
+        let limit = Bind::from(i64::try_from(room.saturating_add(1)).unwrap_or(i64::MAX));
+        let binds: Vec<Bind<'_>> = binds.iter().copied().chain([limit]).collect();
+        let text = reader.query_one(&sql, &binds, |row| row.opt_text(0))?.flatten();
+        let sure: Vec<bool> = part.iter().map(|near| self.is_observed(*near)).collect();
+        for (count, step) in text.iter().flat_map(|text| text.split(',')).enumerate() {
+            if count >= room {
+                self.truncated = true;
+                break;
+            }
+            let step: i64 = step.parse().map_err(|_| DbError::Shape(0))?;
+            let place = usize::try_from(step).map_err(|_| DbError::Shape(0))? % PART_COUNT_MAX;
+            let (Some(near), Some(sure)) = (part.get(place), sure.get(place)) else { return Err(DbError::Shape(0)) };
+            let (far, observed) = (step >> (PLACE_BITS + 1), (step >> PLACE_BITS) & 1 == 1);
+            self.reach(far, depth, observed && *sure);
+            self.steps.push((*near, far, observed));
+        }
+        Ok(())
+    }
+
+    fn reach(&mut self, far: i64, depth: u32, observed: bool) {
         match self.states.entry(far) {
             Entry::Vacant(place) => {
                 place.insert((depth, observed));
@@ -158,56 +208,47 @@ impl Way {
             }
             Entry::Occupied(mut known) if observed && !known.get().1 => {
                 known.get_mut().1 = true;
-                better.push(far);
+                if known.get().0 < depth {
+                    self.late.push(far);
+                }
             }
             Entry::Occupied(_) => {}
         }
     }
 
-    /// The farther ends of all edges of these, each with whether it was observed, as one number: twice the end, and one.
-    fn neighbours(&mut self, reader: &mut Reader<'_>, from: &[i64]) -> Result<Vec<(i64, bool)>, DbError> {
-        let (near, far) = self.direction.columns();
-        let room = WALK_EDGE_COUNT_MAX.saturating_sub(self.edge_count);
-        let sql = format!(
-            "SELECT string_agg(s.step, ',') FROM (
-                SELECT CAST(e.{far} * 2 + CASE e.trust WHEN 'claimed' THEN 0 ELSE 1 END AS TEXT) AS step
-                FROM json_each($1) AS k CROSS JOIN lineage_edge AS e
-                WHERE e.{near} = CAST(k.key AS BIGINT) AND e.relation NOT IN ('read', 'inspected') LIMIT $2) AS s"
-        );
-        let Some(text) = gathered(reader, &sql, from, room)? else { return Ok(Vec::new()) };
-        let mut all = Vec::new();
-        for step in text.split(',') {
-            let step: i64 = step.parse().map_err(|_| DbError::Shape(0))?;
-            all.push((step >> 1, step & 1 == 1));
-        }
-        self.truncated |= all.len() > room;
-        all.truncate(room);
-        self.edge_count = self.edge_count.saturating_add(all.len());
-        Ok(all)
-    }
-
-    /// Goes on from `frontier`, which is `depth` steps away, along edges that are all here.
-    fn follow(&mut self, steps: &[Step], mut frontier: Vec<i64>, mut depth: u32) {
-        let mut next: HashMap<i64, Vec<(i64, bool)>> = HashMap::new();
-        for (near, far, observed) in steps {
-            next.entry(*near).or_default().push((*far, *observed));
-        }
-        let mut sure: Vec<i64> = frontier.iter().copied().filter(|near| self.is_observed(*near)).collect();
+    /// Goes on from `frontier`, which is `depth` steps away, along steps that are all here.
+    fn follow(&mut self, mut steps: Vec<Step>, mut frontier: Vec<i64>, mut depth: u32) {
+        steps.sort_unstable();
         while !frontier.is_empty() && depth < self.depth_max {
             depth += 1;
             let begin = self.order.len();
-            for (far, _) in frontier.iter().filter_map(|near| next.get(near)).flatten() {
-                self.reach(*far, depth, false, &mut Vec::new());
+            for near in frontier {
+                let sure = self.is_observed(near);
+                for (_, far, observed) in onward(&steps, near) {
+                    self.reach(*far, depth, sure && *observed);
+                }
             }
             frontier = self.order.get(begin..).unwrap_or_default().to_vec();
             self.truncated |= self.order.len() > WALK_NODE_COUNT_MAX;
         }
-        while let Some(near) = sure.pop() {
-            for (far, _) in next.get(&near).into_iter().flatten().filter(|(_, observed)| *observed) {
+        self.steps.append(&mut steps);
+    }
+
+    /// What turned out to be observed too late makes observed what it leads to over observed steps.
+    fn catch_up(&mut self) {
+        if self.late.is_empty() {
+            return;
+        }
+        self.steps.sort_unstable();
+        while let Some(near) = self.late.pop() {
+            if self.states.get(&near).is_none_or(|(depth, _)| *depth >= self.depth_max) {
+                continue;
+            }
+            for (_, far, _) in onward(&self.steps, near).iter().filter(|(.., observed)| *observed) {
                 // Only what is near enough was reached.
                 if let Some(state) = self.states.get_mut(far).filter(|(_, observed)| !observed) {
                     state.1 = true;
-                    sure.push(*far);
+                    self.late.push(*far);
                 }
             }
         }
@@ -218,6 +259,7 @@ impl Way {
     }
 
     fn finish(mut self) -> Walk {
+        self.catch_up();
         self.order.truncate(WALK_NODE_COUNT_MAX);
         let reach = |number: &i64| {
             let (depth, observed) = self.states.get(number).copied().unwrap_or_default();
@@ -227,7 +269,15 @@ impl Way {
     }
 }
 
-/// All edges onward from `from`, at most `room`; and whether there are more.
+/// The steps onward from `near`, among sorted ones.
+fn onward(steps: &[Step], near: i64) -> &[Step] {
+    let begin = steps.partition_point(|step| step.0 < near);
+    let rest = steps.get(begin..).unwrap_or_default();
+    rest.get(..rest.partition_point(|step| step.0 == near)).unwrap_or_default()
+}
+
+/// All edges onward from `from`, at most `room`, and whether there are more. The limit is part of the statement, for which PostgreSQL then
+/// makes its plan once: with an unknown limit it would make one each time.
 fn closure(reader: &mut Reader<'_>, from: &[i64], direction: Direction, room: usize) -> Result<(Vec<Step>, bool), DbError> {
     let (near, far) = direction.columns();
     let sql = format!(
@@ -239,23 +289,15 @@ fn closure(reader: &mut Reader<'_>, from: &[i64], direction: Direction, room: us
          SELECT string_agg(s.step, ',') FROM (
             SELECT CAST(e.{near} AS TEXT) || ' ' || CAST(e.{far} AS TEXT) || ' ' || SUBSTR(e.trust, 1, 1) AS step
             FROM onward AS o CROSS JOIN lineage_edge AS e
-            WHERE e.{near} = o.id AND e.relation NOT IN ('read', 'inspected') LIMIT $2) AS s"
+            WHERE e.{near} = o.id AND e.relation NOT IN ('read', 'inspected') LIMIT {}) AS s",
+        room.saturating_add(1)
     );
-    let Some(text) = gathered(reader, &sql, from, room)? else { return Ok((Vec::new(), false)) };
-    let mut steps = Vec::new();
-    for step in text.split(',') {
-        steps.push(parse(step).ok_or(DbError::Shape(0))?);
-    }
+    let text = reader.query_one(&sql, &[Bind::from(&document(from))], |row| row.opt_text(0))?.flatten();
+    let steps: Option<Vec<Step>> = text.iter().flat_map(|text| text.split(',')).map(parse).collect();
+    let mut steps = steps.ok_or(DbError::Shape(0))?;
     let more = steps.len() > room;
     steps.truncate(room);
     Ok((steps, more))
-}
-
-/// The one text of a statement that takes numbers and a limit: one more than there is room for tells whether there are more.
-fn gathered(reader: &mut Reader<'_>, sql: &str, from: &[i64], room: usize) -> Result<Option<String>, DbError> {
-    let document = document(from);
-    let limit = i64::try_from(room.saturating_add(1)).unwrap_or(i64::MAX);
-    Ok(reader.query_one(sql, &[Bind::from(&document), Bind::from(limit)], |row| row.opt_text(0))?.flatten())
 }
 
 fn parse(step: &str) -> Option<Step> {

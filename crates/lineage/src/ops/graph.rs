@@ -6,8 +6,7 @@ use gate::{Action, Operation, Permit, Target};
 use kernel::{Micros, Problem};
 use vault::db::{Bind, DbError, Reader};
 
-use super::walk::between;
-use crate::store::{document, edges_from, label, nodes_of};
+use crate::store::{between, document, edges_from, label, nodes_of};
 use crate::types::{Edge, Node, NodeKind, Relation};
 use crate::walk::{Direction, walk};
 use crate::{Lineage, Root};

@@ -1,6 +1,6 @@
 //! What a thing stems from, or what stems from it, at any distance: from a row of data, a file, a person or a commit to every model.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use gate::{Action, Operation, Permit, Target};
 use kernel::Problem;
@@ -8,9 +8,9 @@ use vault::db::{Bind, DbError, Reader, Row};
 
 use crate::claim::shown;
 use crate::find::{Endpoint, endpoints_of};
-use crate::store::{document, edges_from, label, nodes_of};
+use crate::store::{between, document, label, nodes_of};
 use crate::types::{Edge, Node, NodeKind, Trust};
-use crate::walk::{Direction, Reach, walk};
+use crate::walk::{Direction, Reach, Walk, walk};
 use crate::{Lineage, Root};
 
 /// The nearest things, whose edges and details are looked up as well.
@@ -125,35 +125,86 @@ impl Operation for WalkGraph {
                 return Err(root.missing());
             }
             let walk = walk(reader, &roots, direction, depth)?;
-            Ok((roots, walk))
+            // What is small is read whole, without another transaction.
+            let whole = (walk.reached.len() <= DETAIL_NODE_COUNT_MAX).then(|| small(reader, &here, &roots, &walk)).transpose()?;
+            Ok((roots, walk, whole))
         };
-        let (roots, walk) = room.db.read(&permit, read).await?;
-        let nearest = walk.reached.iter().take(DETAIL_NODE_COUNT_MAX).map(|reach| reach.number);
-        let numbers: Vec<i64> = roots.iter().copied().chain(nearest).collect();
-        let detail = room.db.read(&permit, move |reader| {
-            let mut nodes = nodes_of(reader, &numbers)?;
-            label(reader, &mut nodes)?;
-            let edges = between(reader, &nodes)?;
-            Ok((nodes, edges))
-        });
-        // What a node is never changes, so that several connections can read at once what one alone would read for long.
-        let names = futures_util::future::try_join_all(
-            parts(&walk.reached).map(|numbers| room.db.read(&permit, move |reader| Ok(names_of(reader, &numbers)?))),
-        );
-        let ((nodes, edges), names) = futures_util::future::try_join(detail, names).await?;
-        let found = listed(&walk.reached, names);
+        let (roots, walk, whole) = room.db.read(&permit, read).await?;
+        let truncated = walk.truncated;
+        let Details { nodes, edges, found, endpoints } = match whole {
+            Some(whole) => whole,
+            None => large(&room, &permit, workspace, &roots, walk).await?,
+        };
         let roots: Vec<Node> = nodes.iter().filter(|node| roots.contains(&node.number)).cloned().collect();
-        let begun: Vec<String> =
-            roots.iter().filter(|node| node.kind == NodeKind::ModelVersion).map(|node| node.name.clone()).collect();
-        let (found, endpoints) = room
-            .db
-            .read(&permit, move |reader| {
-                let endpoints = answering(reader, &workspace, &begun, &found)?;
-                Ok((name_for_people(reader, found)?, endpoints))
-            })
-            .await?;
-        Ok(Walked { subject, direction, roots, found, nodes, edges, endpoints, truncated: walk.truncated })
+        Ok(Walked { subject, direction, roots, found, nodes, edges, endpoints, truncated })
     }
+}
+
+/// What is told of a walk beside its numbers.
+struct Details {
+    nodes: Vec<Node>,
+    edges: Vec<Edge>,
+    found: Vec<Found>,
+    endpoints: Vec<(Endpoint, Trust)>,
+}
+
+/// The numbers that are told of in full: where the walk began, and what is nearest.
+fn nearest(roots: &[i64], walk: &Walk) -> Vec<i64> {
+    let nearest = walk.reached.iter().take(DETAIL_NODE_COUNT_MAX).map(|reach| reach.number);
+    roots.iter().copied().chain(nearest).collect()
+}
+
+/// Everything of a walk that is told in full.
+fn small(reader: &mut Reader<'_>, workspace: &str, roots: &[i64], walk: &Walk) -> Result<Details, DbError> {
+    let mut nodes = nodes_of(reader, &nearest(roots, walk))?;
+    label(reader, &mut nodes)?;
+    let edges = between(reader, &nodes)?;
+    let names = nodes.iter().map(|node| (node.number, node.kind, node.name.chars().take(LISTED_CHARS_MAX).collect()));
+    let mut found = listed(&walk.reached, names);
+    let mut labels: HashMap<i64, &Option<String>> = nodes.iter().map(|node| (node.number, &node.label)).collect();
+    for one in &mut found {
+        one.label = labels.remove(&one.number).cloned().flatten();
+    }
+    let endpoints = answering(reader, workspace, &begun(&nodes, roots), &found)?;
+    Ok(Details { nodes, edges, found, endpoints })
+}
+
+/// Everything of a walk of which only what is nearest is told in full.
+async fn large(
+    room: &Lineage,
+    permit: &Permit<WalkGraph>,
+    workspace: String,
+    roots: &[i64],
+    walk: Walk,
+) -> Result<Details, Problem> {
+    let numbers = nearest(roots, &walk);
+    let detail = room.db.read(permit, move |reader| {
+        let mut nodes = nodes_of(reader, &numbers)?;
+        label(reader, &mut nodes)?;
+        let edges = between(reader, &nodes)?;
+        Ok((nodes, edges))
+    });
+    // What a node is never changes, so that several connections can read at once what one alone would read for long.
+    let names = futures_util::future::try_join_all(
+        parts(&walk.reached).map(|numbers| room.db.read(permit, move |reader| Ok(names_of(reader, &numbers)?))),
+    );
+    let ((nodes, edges), names) = futures_util::future::try_join(detail, names).await?;
+    let found = listed(&walk.reached, names.into_iter().flatten());
+    let begun = begun(&nodes, roots);
+    let (found, endpoints) = room
+        .db
+        .read(permit, move |reader| {
+            let endpoints = answering(reader, &workspace, &begun, &found)?;
+            Ok((name_for_people(reader, found)?, endpoints))
+        })
+        .await?;
+    Ok(Details { nodes, edges, found, endpoints })
+}
+
+/// The versions of models that the walk began at.
+fn begun(nodes: &[Node], roots: &[i64]) -> Vec<String> {
+    let roots = nodes.iter().filter(|node| roots.contains(&node.number) && node.kind == NodeKind::ModelVersion);
+    roots.map(|node| node.name.clone()).collect()
 }
 
 /// The endpoints that answer with one of these versions.
@@ -186,14 +237,6 @@ fn parts(reached: &[Reach]) -> impl Iterator<Item = Vec<i64>> {
     parts.into_iter()
 }
 
-/// The edges between these nodes, looked up from their later ends: a thing stems from few, but much may stem from it.
-pub(crate) fn between(reader: &mut Reader<'_>, nodes: &[Node]) -> Result<Vec<Edge>, DbError> {
-    let numbers: Vec<i64> = nodes.iter().map(|node| node.number).collect();
-    let known: HashSet<&str> = nodes.iter().map(|node| node.id.as_str()).collect();
-    let edges = edges_from(reader, &numbers)?.into_iter().map(|(_, edge)| edge);
-    Ok(edges.filter(|edge| known.contains(edge.to.as_str())).collect())
-}
-
 /// A node's number, kind and name.
 type Name = (i64, NodeKind, String);
 
@@ -220,9 +263,9 @@ fn names_of(reader: &mut Reader<'_>, numbers: &[i64]) -> Result<Vec<Name>, DbErr
     Ok(names)
 }
 
-fn listed(reached: &[Reach], names: Vec<Vec<Name>>) -> Vec<Found> {
+fn listed(reached: &[Reach], names: impl Iterator<Item = Name>) -> Vec<Found> {
     let mut by_number: HashMap<i64, (NodeKind, String)> = HashMap::with_capacity(reached.len());
-    by_number.extend(names.into_iter().flatten().map(|(number, kind, name)| (number, (kind, name))));
+    by_number.extend(names.map(|(number, kind, name)| (number, (kind, name))));
     let found = reached.iter().filter_map(|reach| {
         let (kind, name) = by_number.remove(&reach.number)?;
         Some(Found { number: reach.number, kind, name, label: None, depth: reach.depth, trust: reach.trust })

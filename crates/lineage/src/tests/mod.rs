@@ -2,6 +2,7 @@
 
 mod carried;
 mod made;
+mod reference;
 mod walks;
 
 use gate::{Facts, Target};

@@ -1,12 +1,14 @@
 //! PostgreSQL: a pool of connections, each with its thread.
 
+mod recent;
+mod session;
+
 use std::net::IpAddr;
 use std::path::Path;
 use std::sync::{Arc, OnceLock};
 
 use ::postgres::config::{Host, SslMode};
-use ::postgres::types::{IsNull, ToSql, Type, private::BytesMut, to_sql_checked};
-use ::postgres::{Client, Config, IsolationLevel, NoTls, Transaction};
+use ::postgres::{Client, Config, NoTls};
 use crossbeam_channel::{Receiver, Sender, bounded};
 use kernel::{Problem, Secret};
 use rustls::pki_types::CertificateDer;
@@ -14,8 +16,10 @@ use rustls::pki_types::pem::PemObject;
 use tokio::sync::oneshot;
 use tokio_postgres_rustls::MakeRustlsConnect;
 
+use self::session::{Connection, Keeping, Unit};
+pub(super) use self::session::{PgSession, for_each, query_one};
 use super::{
-    Bind, DbError, Opening, OutboxRow, OutboxSink, Placed, Reader, Row, Sealed, Session, Writer, Written, check_steps, migrations,
+    Bind, DbError, Opening, OutboxRow, OutboxSink, Placed, Reader, Sealed, Session, Writer, Written, check_steps, migrations,
 };
 
 /// Connections, each with its thread.
@@ -27,7 +31,7 @@ const CONNECT_RETRY_COUNT_MAX: usize = 2;
 /// The advisory lock under which the schema is changed.
 const MIGRATION_LOCK: i64 = 0x5374_726f_6e67;
 
-type Job = Box<dyn FnOnce(Result<&mut Client, Problem>) + Send>;
+type Job = Box<dyn FnOnce(Result<&mut Connection, Problem>) + Send>;
 
 /// The pool.
 pub(super) struct PostgresPool {
@@ -44,14 +48,16 @@ impl PostgresPool {
         let address = Arc::new(address);
         let first = connect_first(Arc::clone(&address), opening)?;
         let (jobs, queue) = bounded::<Job>(QUEUE_COUNT_MAX);
-        let mut clients = vec![Some(first)];
-        clients.resize_with(CONNECTION_COUNT, || None);
-        for client in clients {
+        let keeping = Keeping::new(true.into());
+        let mut connections = vec![Some(Connection::new(first, Arc::clone(&keeping)))];
+        connections.resize_with(CONNECTION_COUNT, || None);
+        for connection in connections {
             let queue = queue.clone();
             let address = Arc::clone(&address);
+            let keeping = Arc::clone(&keeping);
             std::thread::Builder::new()
                 .name("db-postgres".to_owned())
-                .spawn(move || connection_loop(client, &address, &queue))
+                .spawn(move || connection_loop(connection, &address, &keeping, &queue))
                 .map_err(DbError::io)?;
         }
         Ok(Self { jobs, sink: Arc::new(OnceLock::new()) })
@@ -74,8 +80,8 @@ impl PostgresPool {
         F: FnOnce(&mut Writer<'_>) -> Written<T> + Send + 'static,
     {
         let sink = Arc::clone(&self.sink);
-        self.submit(Box::new(move |client| {
-            let result = client.and_then(|client| in_write(client, lock, work)).map(|(value, placed)| {
+        self.submit(Box::new(move |connection| {
+            let result = connection.and_then(|connection| in_write(connection, lock, work)).map(|(value, placed)| {
                 if let Some((row, commitment)) = placed {
                     commitment.committed();
                     if let Some(sink) = sink.get() {
@@ -93,7 +99,9 @@ impl PostgresPool {
         T: Send + 'static,
         F: FnOnce(&mut Reader<'_>) -> Result<T, Problem> + Send + 'static,
     {
-        self.submit(Box::new(move |client| drop(answer.send(client.and_then(|client| in_read(client, work))))))
+        self.submit(Box::new(move |connection| {
+            drop(answer.send(connection.and_then(|connection| in_read(connection, work))));
+        }))
     }
 
     fn submit(&self, job: Job) -> Result<(), Problem> {
@@ -182,15 +190,16 @@ fn connect_first(address: Arc<Address>, opening: Opening) -> Result<Client, DbEr
     connecting.join().unwrap_or_else(|_| Err(DbError::Version("connecting to PostgreSQL broke off".to_owned())))
 }
 
-fn connection_loop(mut client: Option<Client>, address: &Address, queue: &Receiver<Job>) {
+fn connection_loop(mut connection: Option<Connection>, address: &Address, keeping: &Keeping, queue: &Receiver<Job>) {
     while let Ok(job) = queue.recv() {
         for _ in 0..CONNECT_RETRY_COUNT_MAX {
-            if client.as_ref().is_none_or(Client::is_closed) {
-                client = address.connect().map_err(|error| tracing::warn!(%error, "cannot connect to PostgreSQL")).ok();
+            if connection.as_ref().is_none_or(Connection::is_closed) {
+                let fresh = address.connect().map_err(|error| tracing::warn!(%error, "cannot connect to PostgreSQL")).ok();
+                connection = fresh.map(|client| Connection::new(client, Arc::clone(keeping)));
             }
         }
-        match client.as_mut() {
-            Some(client) => job(Ok(client)),
+        match connection.as_mut() {
+            Some(connection) => job(Ok(connection)),
             None => job(Err(Problem::unavailable("PostgreSQL cannot be reached; nothing was changed"))),
         }
     }
@@ -219,109 +228,34 @@ fn migrate(client: &mut Client) -> Result<(), DbError> {
     Ok(())
 }
 
-fn in_write<T>(client: &mut Client, lock: i64, work: impl FnOnce(&mut Writer<'_>) -> Written<T>) -> Result<Placed<T>, Problem> {
-    let mut tx = client.transaction().map_err(DbError::from)?;
+fn in_write<T>(
+    connection: &mut Connection,
+    lock: i64,
+    work: impl FnOnce(&mut Writer<'_>) -> Written<T>,
+) -> Result<Placed<T>, Problem> {
+    let mut unit = connection.begin_write()?;
     if lock != 0 {
-        tx.execute("SELECT pg_advisory_xact_lock($1)", &[&lock]).map_err(DbError::from)?;
+        unit.rows("SELECT pg_advisory_xact_lock($1)", &[lock.into()])?;
     }
-    let (value, outcome) = with_session(&mut tx, |session| work(&mut Writer::new(session)))?;
-    let place = |sealed: Sealed| Ok::<_, DbError>((put_outbox(&mut tx, sealed.row)?, sealed.commitment));
+    let (value, outcome) = work(&mut Writer::new(Session::Postgres(&mut unit)))?;
+    let place = |sealed: Sealed| Ok::<_, DbError>((put_outbox(&mut unit, sealed.row)?, sealed.commitment));
     let placed = outcome.map(place).transpose()?;
-    tx.commit().map_err(DbError::from)?;
+    unit.commit()?;
     Ok((value, placed))
 }
 
-fn in_read<T>(client: &mut Client, work: impl FnOnce(&mut Reader<'_>) -> Result<T, Problem>) -> Result<T, Problem> {
-    let mut tx = client
-        .build_transaction()
-        .read_only(true)
-        .isolation_level(IsolationLevel::RepeatableRead)
-        .start()
-        .map_err(DbError::from)?;
-    let value = with_session(&mut tx, |session| work(&mut Reader(session)))?;
-    tx.commit().map_err(DbError::from)?;
+fn in_read<T>(connection: &mut Connection, work: impl FnOnce(&mut Reader<'_>) -> Result<T, Problem>) -> Result<T, Problem> {
+    let mut unit = connection.begin_read()?;
+    let value = work(&mut Reader(Session::Postgres(&mut unit)))?;
+    unit.commit()?;
     Ok(value)
 }
 
-fn with_session<R>(tx: &mut Transaction<'_>, work: impl FnOnce(Session<'_>) -> R) -> R {
-    work(Session::Postgres(tx))
-}
-
-fn put_outbox(tx: &mut Transaction<'_>, sealed: gate::SealedOutcome) -> Result<OutboxRow, DbError> {
-    let row = tx.query_one(
-        "INSERT INTO audit_outbox (event_id, payload) VALUES ($1, $2) RETURNING id",
-        &[&sealed.event_id, &sealed.bytes],
-    )?;
-    Ok(OutboxRow { id: row.try_get(0)?, event_id: sealed.event_id, payload: sealed.bytes })
-}
-
-impl ToSql for Bind<'_> {
-    fn to_sql(&self, ty: &Type, out: &mut BytesMut) -> Result<IsNull, Box<dyn std::error::Error + Sync + Send>> {
-        match self {
-            Self::Null => Ok(IsNull::Yes),
-            Self::Int(number) if *ty == Type::INT2 => i16::try_from(*number)?.to_sql(ty, out),
-            Self::Int(number) if *ty == Type::INT4 => i32::try_from(*number)?.to_sql(ty, out),
-            #[expect(clippy::cast_precision_loss, reason = "the column is a float: the nearest one is what is asked for")]
-            Self::Int(number) if *ty == Type::FLOAT8 => (*number as f64).to_sql(ty, out),
-            Self::Int(number) => number.to_sql(&Type::INT8, out),
-            Self::Real(number) => number.to_sql(&Type::FLOAT8, out),
-            Self::Text(text) => text.to_sql(&Type::TEXT, out),
-            Self::Bytes(bytes) => bytes.to_sql(&Type::BYTEA, out),
-        }
-    }
-
-    fn accepts(_: &Type) -> bool {
-        true
-    }
-
-    to_sql_checked!();
-}
-
-/// A transaction of any lifetime: `Transaction` is invariant in its own, so a borrowed session hides it.
-pub(crate) trait PgSession {
-    fn rows(&mut self, sql: &str, binds: &[Bind<'_>]) -> Result<Vec<::postgres::Row>, DbError>;
-    fn run(&mut self, sql: &str, binds: &[Bind<'_>]) -> Result<u64, DbError>;
-    fn run_many(&mut self, sql: &str, rows: &mut dyn Iterator<Item = Vec<Bind<'_>>>) -> Result<(), DbError>;
-}
-
-impl PgSession for Transaction<'_> {
-    fn rows(&mut self, sql: &str, binds: &[Bind<'_>]) -> Result<Vec<::postgres::Row>, DbError> {
-        Ok(self.query(sql, &refs(binds))?)
-    }
-
-    fn run(&mut self, sql: &str, binds: &[Bind<'_>]) -> Result<u64, DbError> {
-        Ok(self.execute(sql, &refs(binds))?)
-    }
-
-    fn run_many(&mut self, sql: &str, rows: &mut dyn Iterator<Item = Vec<Bind<'_>>>) -> Result<(), DbError> {
-        let statement = self.prepare(sql)?;
-        for binds in rows {
-            self.execute(&statement, &refs(&binds))?;
-        }
-        Ok(())
-    }
-}
-
-fn refs<'a>(binds: &'a [Bind<'a>]) -> Vec<&'a (dyn ToSql + Sync)> {
-    binds.iter().map(|bind| bind as &(dyn ToSql + Sync)).collect()
-}
-
-pub(super) fn for_each(
-    session: &mut dyn PgSession,
-    sql: &str,
-    binds: &[Bind<'_>],
-    mut each: impl FnMut(&Row<'_>) -> Result<(), DbError>,
-) -> Result<(), DbError> {
-    session.rows(sql, binds)?.iter().try_for_each(|row| each(&Row::Postgres(row)))
-}
-
-pub(super) fn query_one<T>(
-    session: &mut dyn PgSession,
-    sql: &str,
-    binds: &[Bind<'_>],
-    map: impl FnOnce(&Row<'_>) -> Result<T, DbError>,
-) -> Result<Option<T>, DbError> {
-    session.rows(sql, binds)?.first().map(|row| map(&Row::Postgres(row))).transpose()
+fn put_outbox(unit: &mut Unit<'_>, sealed: gate::SealedOutcome) -> Result<OutboxRow, DbError> {
+    let sql = "INSERT INTO audit_outbox (event_id, payload) VALUES ($1, $2) RETURNING id";
+    let binds = [Bind::from(&sealed.event_id), Bind::from(&sealed.bytes)];
+    let id = query_one(unit, sql, &binds, |row| row.int(0))?.ok_or(DbError::Shape(0))?;
+    Ok(OutboxRow { id, event_id: sealed.event_id, payload: sealed.bytes })
 }
 
 #[cfg(test)]

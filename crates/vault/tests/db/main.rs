@@ -1,6 +1,8 @@
 //! The database's promises, on SQLite and, where `STRONGROOM_TEST_POSTGRES` names one, on PostgreSQL.
 #![expect(clippy::unwrap_used, reason = "tests")]
 
+mod statements;
+
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex};
 
