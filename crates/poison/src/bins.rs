@@ -72,6 +72,11 @@ impl Bins {
         self.codes.len().checked_div(self.columns).unwrap_or(0)
     }
 
+    /// How many bins a column has.
+    pub(crate) fn count(&self, column: usize) -> usize {
+        self.edges.get(column).map_or(0, Vec::len) + FIRST_BIN
+    }
+
     /// A row's bins.
     #[inline]
     pub(crate) fn row(&self, index: usize) -> &[u8] {
