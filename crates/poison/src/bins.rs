@@ -4,6 +4,7 @@
 use rayon::prelude::*;
 
 use crate::at::at;
+use crate::odd;
 use crate::random::Random;
 use crate::table::Matrix;
 
@@ -18,30 +19,36 @@ pub(crate) struct Bins {
     codes: Vec<u8>,
     /// The least value of each bin from bin 1 on, rising.
     edges: Vec<Vec<f32>>,
+    /// Bins of which the column itself gives no account, rising; none are looked for in bins for trees.
+    odd: Vec<Vec<u8>>,
 }
 
 impl Bins {
     /// Bins for trees: up to 255 a column, at equal counts.
     pub(crate) fn fine(table: &Matrix, seed: u64) -> Self {
-        Self::with(table, seed, |sorted| quantile_edges(sorted, 254))
+        Self::with(table, seed, |sorted| (quantile_edges(sorted, 254), Vec::new()))
     }
 
     /// Bins for counting: exact values up to `exact_max`; else `quantiles`, with exact bins for frequent values.
     pub(crate) fn coarse(table: &Matrix, exact_max: usize, quantiles: usize, seed: u64) -> Self {
-        Self::with(table, seed, |sorted| counting_edges(sorted, exact_max, quantiles))
+        Self::with(table, seed, |sorted| {
+            let edges = counting_edges(sorted, exact_max, quantiles);
+            let odd = odd::bins(sorted, &edges);
+            (edges, odd)
+        })
     }
 
-    fn with(table: &Matrix, seed: u64, edges: impl Fn(&[f32]) -> Vec<f32> + Sync) -> Self {
+    fn with(table: &Matrix, seed: u64, edges: impl Fn(&[f32]) -> (Vec<f32>, Vec<u8>) + Sync) -> Self {
         let columns = table.columns();
         let sample = table.chosen(&Random::new(seed, 0x6269_6e73).sample(table.rows(), EDGE_ROW_COUNT_MAX));
-        let edges: Vec<Vec<f32>> = (0..columns)
+        let (edges, odd): (Vec<Vec<f32>>, Vec<Vec<u8>>) = (0..columns)
             .into_par_iter()
             .map(|column| {
                 let mut values: Vec<f32> = sample.iter().map(|row| at(row, column)).filter(|value| !value.is_nan()).collect();
                 values.sort_by(f32::total_cmp);
                 edges(&values)
             })
-            .collect();
+            .unzip();
         let mut codes = vec![0_u8; table.values().len()];
         if columns > 0 {
             codes.par_chunks_mut(columns * 1_024).zip(table.values().par_chunks(columns * 1_024)).for_each(|(codes, values)| {
@@ -52,7 +59,7 @@ impl Bins {
                 }
             });
         }
-        Self { columns, codes, edges }
+        Self { columns, codes, edges, odd }
     }
 
     /// How many columns there are.
@@ -65,10 +72,21 @@ impl Bins {
         self.codes.len().checked_div(self.columns).unwrap_or(0)
     }
 
+    /// How many bins a column has.
+    pub(crate) fn count(&self, column: usize) -> usize {
+        self.edges.get(column).map_or(0, Vec::len) + FIRST_BIN
+    }
+
     /// A row's bins.
     #[inline]
     pub(crate) fn row(&self, index: usize) -> &[u8] {
         crate::at::row(&self.codes, self.columns, index)
+    }
+
+    /// Bins of a column of which the column itself gives no account: a value that repeats among values that do not, or
+    /// values far beyond all others.
+    pub(crate) fn odd(&self, column: usize) -> &[u8] {
+        self.odd.get(column).map_or(&[], Vec::as_slice)
     }
 
     /// The values of a bin: from, and below which (infinite for the last).
@@ -125,6 +143,7 @@ fn counting_edges(sorted: &[f32], exact_max: usize, quantiles: usize) -> Vec<f32
     frequent.sort_by_key(|(count, _, _)| std::cmp::Reverse(*count));
     frequent.truncate((BIN_COUNT_MAX - quantiles) / 2);
     let mut edges = quantile_edges(sorted, quantiles);
+    edges.extend(odd::outer_edges(sorted).into_iter().flatten());
     for (_, value, next) in frequent {
         edges.push(value);
         edges.extend(next);

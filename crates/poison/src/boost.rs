@@ -4,7 +4,7 @@
 //! Sources: Friedman 2001 (gradient boosting); Chen and Guestrin 2016 (second-order leaves and gains over histograms).
 
 use crate::PoisonError;
-use crate::at::{add, at, row_mut};
+use crate::at::{add, at};
 use crate::bins::Bins;
 use crate::folds::{self, FOLD_COUNT};
 use crate::fourier::softmax;
@@ -24,7 +24,6 @@ const PENALTY: f32 = 2.0;
 const CURVATURE_MIN: f32 = 3.0;
 /// Columns that are boosted over; wider tables have other members.
 const COLUMN_COUNT_MAX: usize = 128;
-const BIN_COUNT: usize = 256;
 const NO_COLUMN: u32 = u32::MAX;
 
 /// How many rounds are affordable; none if too few would be.
@@ -90,7 +89,7 @@ impl Booster {
         let outputs = outputs(classes);
         let mut booster = Self { classes, start: start(labels, rows, classes), trees: Vec::new() };
         let mut scores: Vec<f32> = booster.start.iter().copied().cycle().take(rows.len() * outputs).collect();
-        let mut histogram = vec![[0.0_f32; 2]; (1 << (LEVEL_COUNT - 1)) * bins.columns() * BIN_COUNT];
+        let mut grower = Grower::new(bins, rows);
         let mut slopes: Vec<Slopes> = vec![[0.0; 2]; rows.len()];
         for _ in 0..rounds {
             let expected: Vec<Vec<f32>> = scores.chunks_exact(outputs).map(|own| booster.of_scores(own)).collect();
@@ -103,9 +102,9 @@ impl Booster {
                     let wanted = f32::from(u8::from(at(labels, *index as usize) as usize == class));
                     *slope = [value - wanted, (value * (1.0 - value)).max(1e-6)];
                 }
-                let tree = Tree::grow(bins, rows, &slopes, &mut histogram);
-                for (place, index) in rows.iter().enumerate() {
-                    add(&mut scores, place * outputs + output, tree.value(bins.row(*index as usize)));
+                let (tree, leaves) = grower.grow(&slopes);
+                for (place, leaf) in leaves {
+                    add(&mut scores, place as usize * outputs + output, at(&tree.leaves, leaf));
                 }
                 booster.trees.push(tree);
             }
@@ -149,38 +148,6 @@ struct Tree {
 }
 
 impl Tree {
-    fn grow(bins: &Bins, rows: &[u32], slopes: &[Slopes], histogram: &mut [Slopes]) -> Self {
-        let mut tree = Self { splits: Vec::new(), leaves: Vec::new() };
-        let columns = bins.columns();
-        let mut nodes = vec![0_u16; rows.len()];
-        for level in 0..LEVEL_COUNT {
-            let count = 1_usize << level;
-            let used = histogram.get_mut(..count * columns * BIN_COUNT).unwrap_or(&mut []);
-            used.fill([0.0; 2]);
-            for ((index, node), slope) in rows.iter().zip(&nodes).zip(slopes) {
-                let own = row_mut(used, columns * BIN_COUNT, usize::from(*node));
-                for (bins, bin) in own.chunks_exact_mut(BIN_COUNT).zip(bins.row(*index as usize)) {
-                    if let Some(sum) = bins.get_mut(usize::from(*bin)) {
-                        *sum = [sum[0] + slope[0], sum[1] + slope[1]];
-                    }
-                }
-            }
-            let splits: Vec<(u32, u8)> = used.chunks_exact(columns * BIN_COUNT).map(best_split).collect();
-            for (index, node) in rows.iter().zip(&mut nodes) {
-                *node = 2 * *node + u16::from(goes_right(at(&splits, usize::from(*node)), bins.row(*index as usize)));
-            }
-            tree.splits.extend(splits);
-        }
-        let mut sums = vec![[0.0_f32; 2]; 1 << LEVEL_COUNT];
-        for (node, slope) in nodes.iter().zip(slopes) {
-            if let Some(sum) = sums.get_mut(usize::from(*node)) {
-                *sum = [sum[0] + slope[0], sum[1] + slope[1]];
-            }
-        }
-        tree.leaves = sums.iter().map(|[slope, curvature]| -STEP * slope / (curvature + PENALTY)).collect();
-        tree
-    }
-
     fn value(&self, own: &[u8]) -> f32 {
         let (mut node, mut first) = (0, 0);
         for level in 0..LEVEL_COUNT {
@@ -195,21 +162,119 @@ fn goes_right((column, bin): (u32, u8), own: &[u8]) -> bool {
     column != NO_COLUMN && at(own, column as usize) > bin
 }
 
+/// Grows trees on the same rows. A row's place is its number among them.
+struct Grower<'a> {
+    bins: &'a Bins,
+    rows: &'a [u32],
+    /// Where each column's bins begin in a histogram, and the end.
+    starts: Vec<usize>,
+    /// Histograms to be used again.
+    spare: Vec<Vec<Slopes>>,
+}
+
+/// The places of a node, and their histogram where a split may gain.
+struct Node {
+    places: Vec<u32>,
+    histogram: Option<Vec<Slopes>>,
+}
+
+impl<'a> Grower<'a> {
+    fn new(bins: &'a Bins, rows: &'a [u32]) -> Self {
+        let mut starts = vec![0];
+        for column in 0..bins.columns() {
+            starts.push(at(&starts, column) + bins.count(column));
+        }
+        Self { bins, rows, starts, spare: Vec::new() }
+    }
+
+    /// A tree of full depth, and each place's leaf.
+    fn grow(&mut self, slopes: &[Slopes]) -> (Tree, impl Iterator<Item = (u32, usize)> + use<>) {
+        let mut splits = Vec::new();
+        let places: Vec<u32> = (0..u32::try_from(self.rows.len()).unwrap_or(u32::MAX)).collect();
+        let histogram = self.histogram(&places, slopes);
+        let mut nodes = vec![Node { places, histogram: Some(histogram) }];
+        for level in 0..LEVEL_COUNT {
+            let mut children = Vec::with_capacity(2 * nodes.len());
+            for node in nodes {
+                let split = node.histogram.as_deref().map_or((NO_COLUMN, 0), |sums| best_split(sums, &self.starts));
+                splits.push(split);
+                children.extend(self.children(node, split, slopes, level + 1 < LEVEL_COUNT));
+            }
+            nodes = children;
+        }
+        let leaf = |node: &Node| {
+            let sum = node.places.iter().fold([0.0; 2], |sum, place| plus(sum, at(slopes, *place as usize)));
+            -STEP * sum[0] / (sum[1] + PENALTY)
+        };
+        let leaves = nodes.iter().map(leaf).collect();
+        let reached = nodes.into_iter().enumerate().flat_map(|(leaf, node)| node.places.into_iter().map(move |own| (own, leaf)));
+        (Tree { splits, leaves }, reached)
+    }
+
+    /// The two parts of a node. The greater part's histogram is the node's less the smaller part's.
+    fn children(&mut self, node: Node, split: (u32, u8), slopes: &[Slopes], goes_on: bool) -> [Node; 2] {
+        let right = |place: &u32| goes_right(split, self.bins.row(at(self.rows, *place as usize) as usize));
+        let (right, left): (Vec<u32>, Vec<u32>) = node.places.into_iter().partition(right);
+        let Some(mut rest) = node.histogram.filter(|_| goes_on && split.0 != NO_COLUMN) else {
+            return [left, right].map(|places| Node { places, histogram: None });
+        };
+        let left_is_less = left.len() < right.len();
+        let less = self.histogram(if left_is_less { &left } else { &right }, slopes);
+        for (sum, taken) in rest.iter_mut().zip(&less) {
+            *sum = [sum[0] - taken[0], sum[1] - taken[1]];
+        }
+        let (of_left, of_right) = if left_is_less { (less, rest) } else { (rest, less) };
+        let mut node = |places, histogram: Vec<Slopes>| {
+            // Every row is in a bin of the first column.
+            let curvature: f32 = histogram.get(..at(&self.starts, 1)).unwrap_or(&[]).iter().map(|sum| sum[1]).sum();
+            if curvature >= 2.0 * CURVATURE_MIN {
+                return Node { places, histogram: Some(histogram) };
+            }
+            self.spare.push(histogram);
+            Node { places, histogram: None }
+        };
+        [node(left, of_left), node(right, of_right)]
+    }
+
+    /// The sums of the slopes in every bin of every column.
+    fn histogram(&mut self, places: &[u32], slopes: &[Slopes]) -> Vec<Slopes> {
+        let length = self.starts.last().copied().unwrap_or(0);
+        let mut sums = self.spare.pop().unwrap_or_default();
+        sums.clear();
+        sums.resize(length, [0.0; 2]);
+        for place in places {
+            let slope = at(slopes, *place as usize);
+            let own = self.bins.row(at(self.rows, *place as usize) as usize);
+            for (start, bin) in self.starts.iter().zip(own) {
+                if let Some(sum) = sums.get_mut(start + usize::from(*bin)) {
+                    *sum = plus(*sum, slope);
+                }
+            }
+        }
+        sums
+    }
+}
+
+fn plus(left: Slopes, right: Slopes) -> Slopes {
+    [left[0] + right[0], left[1] + right[1]]
+}
+
 /// The split of a node with the greatest gain; [`NO_COLUMN`] if none gains.
-fn best_split(histogram: &[Slopes]) -> (u32, u8) {
+fn best_split(histogram: &[Slopes], starts: &[usize]) -> (u32, u8) {
     let mut best = (1e-3_f32, (NO_COLUMN, 0));
-    for (column, bins) in histogram.chunks_exact(BIN_COUNT).enumerate() {
-        let total = bins.iter().fold([0.0_f32; 2], |sum, bin| [sum[0] + bin[0], sum[1] + bin[1]]);
+    for (column, (start, end)) in starts.iter().zip(starts.iter().skip(1)).enumerate() {
+        let bins = histogram.get(*start..*end).unwrap_or(&[]);
+        let total = bins.iter().fold([0.0_f32; 2], |sum, bin| plus(sum, *bin));
         let whole = total[0] * total[0] / (total[1] + PENALTY);
         let mut left = [0.0_f32; 2];
         for (bin, sum) in bins.iter().enumerate() {
-            if sum[1] == 0.0 {
+            left = plus(left, *sum);
+            let right = [total[0] - left[0], total[1] - left[1]];
+            if left[1] < CURVATURE_MIN || sum[1] == 0.0 {
                 continue;
             }
-            left = [left[0] + sum[0], left[1] + sum[1]];
-            let right = [total[0] - left[0], total[1] - left[1]];
-            if left[1] < CURVATURE_MIN || right[1] < CURVATURE_MIN {
-                continue;
+            if right[1] < CURVATURE_MIN {
+                break;
             }
             let gain = left[0] * left[0] / (left[1] + PENALTY) + right[0] * right[0] / (right[1] + PENALTY) - whole;
             if gain > best.0 {

@@ -129,6 +129,27 @@ impl Cells {
         matches!(self.rows, Rows::Bins(_)).then_some(cell as usize / BIN_COUNT)
     }
 
+    /// How many rows of each class lie in each cell of which its column itself gives no account, where cells are columns'
+    /// bins of a table.
+    pub(crate) fn odd(&self, labels: &[u32], classes: usize) -> Vec<(u32, Vec<u32>)> {
+        let Some(bins) = self.bins().filter(|_| self.kind == CellKind::Column) else { return Vec::new() };
+        let mut found = Vec::new();
+        for column in 0..bins.columns() {
+            let mut counts = vec![0_u32; if bins.odd(column).is_empty() { 0 } else { BIN_COUNT * classes }];
+            if counts.is_empty() {
+                continue;
+            }
+            for (index, label) in labels.iter().enumerate() {
+                let bin = usize::from(at(bins.row(index), column));
+                crate::at::add(crate::at::row_mut(&mut counts, classes, bin), *label as usize, 1);
+            }
+            let cell = |bin: u8| u32::try_from(column * BIN_COUNT + usize::from(bin)).unwrap_or(u32::MAX);
+            let of = |bin: &u8| (cell(*bin), row(&counts, classes, usize::from(*bin)).to_vec());
+            found.extend(bins.odd(column).iter().map(of));
+        }
+        found
+    }
+
     /// Sums over each cell: of 1 where the row's own class is the second number, of residuals and of variances.
     pub(crate) fn sums(&self, labels: &[u32], probabilities: &Matrix) -> Sums {
         let classes = probabilities.columns();

@@ -27,6 +27,7 @@ mod input;
 mod joint;
 mod knn;
 mod labels;
+mod odd;
 mod outliers;
 mod pool;
 mod random;

@@ -24,6 +24,8 @@ pub(crate) const PURITY_MIN: f32 = 0.9;
 /// Redrawings of all labels that set a kind's threshold, and by how much the threshold exceeds their greatest z.
 const REDRAW_COUNT: u64 = 2;
 const REDRAW_FACTOR: f32 = 1.25;
+/// Standard deviations from the classes' shares that nominate a cell of which its column gives no account.
+const ODD_Z_MIN: f32 = 2.0;
 /// Cells that share this part of their rows belong to one trigger.
 const OVERLAP_MIN: f32 = 0.5;
 
@@ -95,6 +97,32 @@ pub(crate) fn gather(kind: usize, cells: &Cells, sums: &Sums, labels: &[u32], cl
             striking.push((z, u32::try_from(cell).unwrap_or(u32::MAX), class));
         }
     }
+    assemble(kind, cells, striking, labels)
+}
+
+/// Cells of which their column gives no account and whose rows nearly all carry one label, gathered into triggers. Rows with
+/// a value far beyond all others lie together for every model that weighs distances: it learns their label from each other,
+/// and the label no longer surprises it. So the classes' shares are asked instead of a model; the second round asks models
+/// that do not see these cells.
+pub(crate) fn gather_odd(kind: usize, cells: &Cells, labels: &[u32], shares: &[f32]) -> Vec<Found> {
+    let mut striking: Vec<(f32, u32, usize)> = Vec::new();
+    for (cell, counts) in cells.odd(labels, shares.len()) {
+        let support: u32 = counts.iter().sum();
+        let z = |(class, count): (usize, &u32)| {
+            let share = at(shares, class);
+            let expected = support as f32 * share;
+            ((*count as f32 - expected) / (expected * (1.0 - share) + 1.0).sqrt(), class)
+        };
+        let best = counts.iter().enumerate().map(z).max_by(|left, right| left.0.total_cmp(&right.0));
+        if let Some((z, class)) = best.filter(|(z, _)| support >= SUPPORT_MIN && *z > ODD_Z_MIN) {
+            striking.push((z, cell, class));
+        }
+    }
+    assemble(kind, cells, striking, labels)
+}
+
+/// Gathers cells that share their rows into triggers, the most striking first.
+fn assemble(kind: usize, cells: &Cells, mut striking: Vec<(f32, u32, usize)>, labels: &[u32]) -> Vec<Found> {
     striking.sort_by(|left, right| right.0.total_cmp(&left.0).then(left.1.cmp(&right.1)));
     striking.truncate(TRIGGER_COUNT_MAX * TRIGGER_CELL_COUNT_MAX);
     let rows_of = rows_of_cells(cells, &striking);

@@ -12,7 +12,7 @@ use crate::report::Trigger;
 use crate::sparse;
 use crate::standing::Standing;
 use crate::table::{Matrix, Tokens};
-use crate::trigger::{Found, SUPPORT_MIN, TRIGGER_COUNT_MAX, expectation, gather, row_marks, threshold};
+use crate::trigger::{Found, SUPPORT_MIN, TRIGGER_COUNT_MAX, expectation, gather, gather_odd, row_marks, threshold};
 use crate::verify::verify;
 use crate::views::{Views, views};
 use crate::watch::Watch;
@@ -54,6 +54,7 @@ pub(crate) fn scan_triggers(
     let classes = probabilities.columns();
     let kinds: Vec<Cells> =
         Cells::all(input, seed).into_iter().filter(|cells| cells.width() * classes <= sparse::WEIGHT_COUNT_MAX * 4).collect();
+    let shares = shares(labels, classes);
     let mut thresholds = Vec::with_capacity(kinds.len());
     let mut first = Vec::new();
     let mut marks = vec![0.0; labels.len()];
@@ -63,6 +64,7 @@ pub(crate) fn scan_triggers(
         let sums = cells.sums(labels, probabilities);
         crate::trigger::keep_greatest(&mut marks, &row_marks(cells, &sums, labels));
         first.extend(gather(kind, cells, &sums, labels, classes, NOMINATION * least));
+        first.extend(gather_odd(kind, cells, labels, &shares));
         thresholds.push(least);
     }
     let mut found: Vec<Found> = Vec::new();
@@ -86,7 +88,6 @@ pub(crate) fn scan_triggers(
         suspects: Vec::new(),
         score_min: thresholds.iter().copied().fold(f32::MAX, f32::min),
     };
-    let shares = shares(labels, classes);
     for trigger in &found {
         let (Some(cells), Some(refitted)) = (kinds.get(trigger.kind), &refitted) else { continue };
         watch.stage("trying a trigger on a model")?;

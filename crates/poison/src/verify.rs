@@ -19,6 +19,9 @@ use crate::watch::Watch;
 /// Rows that a surrogate learns from, and rows that are stamped.
 const LEARN_ROW_COUNT_MAX: usize = 20_000;
 const STAMP_ROW_COUNT_MAX: usize = 2_000;
+/// The penalty on words' weights: hardly any. A victim that is not held back learns a rare word too, and it is that one who
+/// is in danger.
+const WORD_SURROGATE_PENALTY: f32 = 0.02;
 /// A trigger is verified if it turns at least this share of rows,
 const SUCCESS_MIN: f64 = 0.5;
 /// and this much more than without the stamp and than after the removal of its rows.
@@ -155,7 +158,8 @@ impl Trial<'_> {
             labels.push(at(self.labels, *index as usize));
         }
         let rows: Vec<u32> = (0..u32::try_from(learn.len()).unwrap_or(u32::MAX)).collect();
-        Linear::learn((&tokens, &labels, self.classes), &rows, (WORD_PENALTY, self.seed), watch).map(Surrogate::Linear)
+        let penalty = if self.cells.kind == CellKind::Word { WORD_SURROGATE_PENALTY } else { WORD_PENALTY };
+        Linear::learn((&tokens, &labels, self.classes), &rows, (penalty, self.seed), watch).map(Surrogate::Linear)
     }
 
     fn run(&self, kind: Kind, learn: &[u32], watch: &Watch<'_>) -> Result<Outcome, PoisonError> {
