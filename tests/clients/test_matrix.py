@@ -116,6 +116,8 @@ def admin_body(path, world):
         ("/query", {"sql": "SELECT 1"}),
         ("/v1/endpoints", {"name": fresh, "model": world["model"], "version": "1"}),
         ("/endpoints/nosuchthing", {"version": "1"}),
+        ("/trails/release", {"caller": "nosuchthing"}),
+        ("/trails/throttle", {"caller": "nosuchthing", "level": "slower", "seconds": 60}),
         ("/clean", {"rows": [[1, 2]], "reason": "a test"}),
         ("/contract", {"contract": "kind: DataContract", "reason": "a test"}),
         ("/gate", {"gate": None, "reason": "a test"}),

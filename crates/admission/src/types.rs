@@ -22,7 +22,8 @@ impl Subject {
     }
 
     /// The subject behind the id that the gate found for a version.
-    pub(crate) fn of_id(id: &str) -> Option<Self> {
+    #[must_use]
+    pub fn of_id(id: &str) -> Option<Self> {
         let (model_id, number) = id.rsplit_once('/')?;
         Some(Self { model_id: model_id.to_owned(), number: number.parse().ok()? })
     }
@@ -129,6 +130,8 @@ pub enum DocumentKind {
     Page,
     /// The signed statement about it.
     Attestation,
+    /// What the guard of endpoints compares queries with. It is not handed out, so no word leads to it.
+    Guard,
 }
 
 impl DocumentKind {
@@ -141,6 +144,7 @@ impl DocumentKind {
             Self::Report => "report.json",
             Self::Page => "report.html",
             Self::Attestation => "attestation.json",
+            Self::Guard => "guard.json",
         }
     }
 

@@ -231,7 +231,9 @@ mod tests {
     #[test]
     fn some_causes_go_only_so_far_and_a_person_decides_otherwise() {
         let mut ladder = Ladder::default();
-        (0..9).for_each(|_| drop(ladder.raise(Cause::Unlike, Level::Alarm, 0)));
+        for _ in 0..9 {
+            ladder.raise(Cause::Unlike, Level::Alarm, 0);
+        }
         assert_eq!(ladder.level(0), Level::Alarm);
         ladder.put(Level::Refused, Duration::from_secs(3_600), 0);
         assert_eq!((ladder.level(59 * MINUTE), ladder.why().unwrap().0), (Level::Refused, Cause::Person));

@@ -28,7 +28,7 @@ pub const QUERY_AGE_MAX: Duration = Duration::from_secs(6 * 3_600);
 /// Models that one caller's trail, or the shared one, remembers queries for: a canary and its champion.
 pub const RINGS_PER_TRAIL_MAX: usize = 2;
 /// Bytes of one remembered query: its coordinates, its tag, its place among the known ones.
-pub const QUERY_BYTES: usize = 176;
+pub const QUERY_BYTES: usize = 192;
 /// Bytes that one caller's trail takes at most.
 pub const TRAIL_BYTES_MAX: usize = RINGS_PER_TRAIL_MAX * RING_QUERY_COUNT_MAX * QUERY_BYTES + 1_024;
 /// Bytes that the shared trail of an endpoint takes at most.

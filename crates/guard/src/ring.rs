@@ -84,6 +84,7 @@ impl Ring {
         Self { count_max, next: 0, coarse: Vec::new(), rest: Vec::new(), kept: Vec::new(), known }
     }
 
+    #[cfg(test)]
     pub(crate) fn len(&self) -> usize {
         self.kept.len()
     }

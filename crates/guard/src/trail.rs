@@ -230,6 +230,11 @@ impl Trail {
         self.rings.all.clear();
     }
 
+    /// The caller asked something that is not looked at.
+    pub const fn seen(&mut self, now: Micros) {
+        self.seen_at = now;
+    }
+
     /// When the caller last asked.
     #[must_use]
     pub const fn seen_at(&self) -> Micros {
@@ -332,7 +337,9 @@ mod tests {
         let causes: Vec<_> = askers.iter().map(|asker| asker.trail.ladder.why().map(|why| why.0)).collect();
         assert!(causes.iter().all(Option::is_some), "{causes:?}");
         let mut late = Asker::new(99, 8);
-        (0..3).for_each(|_| drop(late.ask(&mut shared, &beside(&start, &mut normal), 0)));
+        for _ in 0..3 {
+            late.ask(&mut shared, &beside(&start, &mut normal), 0);
+        }
         assert_eq!(late.trail.ladder.why().map(|why| why.0), Some(Cause::NearOwn));
     }
 
@@ -342,10 +349,14 @@ mod tests {
         let mut foreign = || ((0..12).map(|place| 100.0 * f64::from(place) + 60.0 * normal.next()).collect::<Vec<f64>>(), 0);
         let first = (1..=100).find(|_| asker.ask(&mut shared, &foreign(), 0) == Level::Alarm);
         assert!(first.is_some_and(|first| first <= 20), "{first:?}");
-        (0..200).for_each(|_| drop(asker.ask(&mut shared, &foreign(), 0)));
+        for _ in 0..200 {
+            asker.ask(&mut shared, &foreign(), 0);
+        }
         assert_eq!((asker.trail.ladder.level(0), asker.trail.ladder.why().unwrap().0), (Level::Alarm, Cause::Unlike));
         asker.trail.unlike_most = Level::Coarser;
-        (0..200).for_each(|_| drop(asker.ask(&mut shared, &foreign(), 0)));
+        for _ in 0..200 {
+            asker.ask(&mut shared, &foreign(), 0);
+        }
         assert_eq!(asker.trail.ladder.level(0), Level::Coarser);
     }
 }

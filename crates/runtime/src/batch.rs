@@ -54,6 +54,11 @@ impl Batch {
         self.rows
     }
 
+    /// What is given, with the names that it was given under; a matrix has an empty one.
+    pub fn inputs(&self) -> impl Iterator<Item = (&str, &Tensor)> {
+        self.inputs.iter().map(|(name, tensor)| (name.as_str(), tensor))
+    }
+
     /// The only tensor, whatever its name.
     pub(crate) fn single(&self) -> Option<&Tensor> {
         if let [(_, tensor)] = self.inputs.as_slice() { Some(tensor) } else { None }

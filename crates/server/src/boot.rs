@@ -220,6 +220,7 @@ pub async fn open_with(data: &Path, config: &Config, way: Way, root: Arc<dyn Key
     };
     wire::admin::routes(&mut door, &behind_admin);
     wire::admin::endpoints::routes(&mut door, &rooms.serving);
+    wire::admin::endpoint_guard::routes(&mut door, &rooms.serving);
     wire::inference::routes(&mut door, &rooms.serving);
     wire::mlflow::evaluation::routes(&mut door, &rooms.evaluation);
     wire::mlflow::traces::routes(&mut door, &rooms.traces, &rooms.artifacts);

@@ -17,6 +17,10 @@ pub struct ServingConfig {
     pub model_bytes_max: u64,
     /// Large batches that compute at the same time.
     pub large_batches_max: usize,
+    /// Rows that one caller may ask of one endpoint in a day, unless the endpoint says otherwise.
+    pub guard_rows_per_day: u64,
+    /// Bytes that the guard keeps of callers, over all endpoints.
+    pub guard_bytes_max: usize,
 }
 
 impl Default for ServingConfig {
@@ -27,6 +31,8 @@ impl Default for ServingConfig {
             rows_max: 10_000,
             model_bytes_max: 1 << 30,
             large_batches_max: 2,
+            guard_rows_per_day: 10_000_000,
+            guard_bytes_max: 256 << 20,
         }
     }
 }
@@ -43,6 +49,8 @@ impl ServingConfig {
             ("rows_max", self.rows_max as u64),
             ("model_bytes_max", self.model_bytes_max),
             ("large_batches_max", self.large_batches_max as u64),
+            ("guard_rows_per_day", self.guard_rows_per_day),
+            ("guard_bytes_max", self.guard_bytes_max as u64),
         ];
         match zero.iter().find(|(_, value)| *value == 0) {
             Some((key, _)) => Err(Problem::invalid(format!("`serving.{key}` is 0; it must be more"))),

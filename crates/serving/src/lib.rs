@@ -1,7 +1,7 @@
 //! Admitted models that answer: endpoints, and predictions behind a guard.
 //!
-//! A request passes, in this order: the gate (who, may they), the quota, the limits of size, the model's signature, the
-//! prediction, the output's limits, the record. It is not the wire: whichever language a request came in, it is a [`Batch`]
+//! A request passes, in this order: the gate (who, may they), the quota, the limits of size, the guard (budget, abuse, ranges), the
+//! model's signature, the prediction, the output made as coarse as the guard says, the record. It is not the wire: whichever language a request came in, it is a [`Batch`]
 //! here. It runs no foreign code: the runtimes of crate `runtime` compute, and what they do not understand is not served.
 //!
 //! INVARIANT: only a version that is admitted, with the files that were inspected, is loaded or answers; that is looked at again
@@ -31,17 +31,30 @@ use parking_lot::Mutex;
 use tokio::sync::Semaphore;
 use vault::db::Db;
 
+pub use self::guard::{GuardSettings, GuardState, RangePolicy, TrailShown};
+pub use ::guard::{Cause, Level};
 pub use config::ServingConfig;
 pub use load::Loaded;
 pub use ops::locate;
 pub use runtime::{Batch, DataType, Outputs, Port, Role, Tensor, Values};
 pub use types::{Choice, Endpoint, EndpointName, Prediction};
 
-use guard::Quotas;
+use self::guard::{Guards, Quotas};
 use load::Slot;
 
 /// Every verb of this room.
-pub const ACTIONS: &[Action] = &[ops::CREATE, ops::SEARCH, ops::GET, ops::UPDATE, ops::DELETE, ops::PREDICT];
+pub const ACTIONS: &[Action] = &[
+    ops::CREATE,
+    ops::SEARCH,
+    ops::GET,
+    ops::UPDATE,
+    ops::DELETE,
+    ops::PREDICT,
+    ops::GUARD,
+    ops::TRAILS,
+    ops::RELEASE,
+    ops::THROTTLE,
+];
 
 /// The room. Cheap to clone.
 #[derive(Clone)]
@@ -54,6 +67,7 @@ struct Inner {
     clock: Arc<dyn Clock>,
     config: ServingConfig,
     quotas: Quotas,
+    guards: Guards,
     /// What endpoints answer with, by endpoint and choice.
     slots: Mutex<HashMap<String, Arc<Slot>>>,
     /// Bounds how many large batches compute at once: small ones do not wait for them.
@@ -64,9 +78,9 @@ impl Serving {
     /// The room over its ground.
     #[must_use]
     pub fn new(db: Db, admission: Admission, artifacts: Artifacts, clock: Arc<dyn Clock>, config: ServingConfig) -> Self {
-        let quotas = Quotas::new(&config);
+        let (quotas, guards) = (Quotas::new(&config), Guards::new(config.guard_bytes_max));
         let large = Semaphore::new(config.large_batches_max);
-        Self(Arc::new(Inner { db, admission, artifacts, clock, config, quotas, slots: Mutex::default(), large }))
+        Self(Arc::new(Inner { db, admission, artifacts, clock, config, quotas, guards, slots: Mutex::default(), large }))
     }
 
     fn db(&self) -> &Db {

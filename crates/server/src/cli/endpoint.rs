@@ -9,11 +9,12 @@ use serde_json::{Value, json};
 
 use super::client::Connection;
 use super::data::Plain;
+use super::endpoint_guard::{Release, SetGuard, Throttle, Trails};
 use super::lineage::split;
 use super::output::{done, list, segment, show};
 
 const PREFIX: &str = "/api/strongroom/v1/endpoints";
-const FIELDS: [&str; 8] = ["name", "model", "version", "ready", "obstacle", "answers_with", "format", "manifest_sha256"];
+const FIELDS: [&str; 9] = ["name", "model", "version", "ready", "obstacle", "answers_with", "format", "manifest_sha256", "guard"];
 /// A request that is read from a file.
 const REQUEST_BYTES_MAX: u64 = 64 << 20;
 
@@ -24,6 +25,9 @@ const REQUEST_BYTES_MAX: u64 = 64 << 20;
   strongroom endpoint show churn
   strongroom endpoint predict churn --input rows.json
   strongroom endpoint update churn --model churn/3
+  strongroom endpoint guard churn --rows-per-day 20000 --digits 2
+  strongroom endpoint trails churn
+  strongroom endpoint throttle churn CALLER --level refused --minutes 60
   strongroom endpoint delete churn
 
 Clients ask an endpoint by the Open Inference Protocol at /v2/models/NAME/infer, or as MLflow's scoring server at
@@ -41,6 +45,14 @@ pub enum EndpointVerb {
     Delete(One),
     /// Ask an endpoint.
     Predict(Predict),
+    /// Say how an endpoint is guarded.
+    Guard(SetGuard),
+    /// Show what is known of an endpoint's callers.
+    Trails(Trails),
+    /// Take back what is held against a caller.
+    Release(Release),
+    /// Slow a caller down, or refuse it.
+    Throttle(Throttle),
 }
 
 /// Options of `endpoint create`.
@@ -124,6 +136,10 @@ impl EndpointVerb {
                 client.delete(&address(&verb.name)).await?;
                 done(&client, &format!("`{}` is gone", verb.name))
             }
+            Self::Guard(verb) => verb.run().await,
+            Self::Trails(verb) => verb.run().await,
+            Self::Release(verb) => verb.run().await,
+            Self::Throttle(verb) => verb.run().await,
             Self::Predict(verb) => {
                 let request = verb.request()?;
                 let mut client = verb.connection.open().await?;
@@ -135,7 +151,7 @@ impl EndpointVerb {
     }
 }
 
-fn address(name: &str) -> String {
+pub(super) fn address(name: &str) -> String {
     format!("{PREFIX}/{}", segment(name))
 }
 

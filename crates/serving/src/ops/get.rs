@@ -7,7 +7,7 @@ use kernel::Problem;
 
 use super::endpoint_of;
 use crate::types::{Endpoint, no_endpoint};
-use crate::{Loaded, Serving, store};
+use crate::{GuardState, Loaded, Serving, store};
 
 /// Shows an endpoint, and the model that answers. Where none can, it says why.
 pub struct GetEndpoint {
@@ -26,6 +26,8 @@ pub struct Ready {
     pub model: Option<Arc<Loaded>>,
     /// Why none does.
     pub obstacle: Option<String>,
+    /// How it is guarded, where that can be told.
+    pub guard: Option<GuardState>,
 }
 
 impl Operation for GetEndpoint {
@@ -40,9 +42,11 @@ impl Operation for GetEndpoint {
         let id = endpoint_of(&permit)?;
         let wanted = id.clone();
         let endpoint = self.room.db().read(&permit, move |reader| store::get(reader, &wanted)?.ok_or_else(no_endpoint)).await?;
-        Ok(match self.room.answering(&permit, &id).await {
-            Ok(model) => Ready { endpoint, model: Some(model), obstacle: None },
-            Err(problem) => Ready { endpoint, model: None, obstacle: Some(problem.message().to_owned()) },
-        })
+        let (model, obstacle) = match self.room.answering(&permit, &id).await {
+            Ok(model) => (Some(model), None),
+            Err(problem) => (None, Some(problem.message().to_owned())),
+        };
+        let guard = self.room.guard_state(&permit, &id, model.as_deref()).await.ok();
+        Ok(Ready { endpoint, model, obstacle, guard })
     }
 }

@@ -3,8 +3,10 @@
 mod create;
 mod delete;
 mod get;
+mod guard;
 mod predict;
 mod search;
+mod trails;
 mod update;
 
 use gate::{Action, Facts, Permit, Target};
@@ -14,8 +16,10 @@ use vault::db::{DbError, Reader};
 pub use create::CreateEndpoint;
 pub use delete::DeleteEndpoint;
 pub use get::{GetEndpoint, Ready};
+pub use guard::SetGuard;
 pub use predict::Predict;
 pub use search::{EndpointPage, SearchEndpoints};
+pub use trails::{ListTrails, ReleaseTrail, ThrottleTrail};
 pub use update::UpdateEndpoint;
 
 use crate::types::no_endpoint;
@@ -32,6 +36,14 @@ pub const UPDATE: Action = Action::write("endpoints.update");
 pub const DELETE: Action = Action::write("endpoints.delete");
 /// Asks an endpoint.
 pub const PREDICT: Action = Action::read("endpoints.predict");
+/// Says how an endpoint is guarded.
+pub const GUARD: Action = Action::write("endpoints.guard");
+/// Shows what is known of an endpoint's callers.
+pub const TRAILS: Action = Action::read("endpoints.trails");
+/// Takes back what is held against a caller.
+pub const RELEASE: Action = Action::write("endpoints.release");
+/// Slows a caller down, or refuses it.
+pub const THROTTLE: Action = Action::write("endpoints.throttle");
 
 /// Finds an endpoint for the gate.
 ///

@@ -44,7 +44,9 @@ impl Operation for Predict {
             let message = format!("version {} answers here; ask without a version for whichever does", model.number);
             return Err(Problem::not_found(message));
         }
-        let outputs = room.compute(Arc::clone(&model), batch).await?;
+        let (passage, batch) = room.guarded(&permit, &endpoint_id, &model, batch).await?;
+        let mut outputs = room.compute(Arc::clone(&model), batch).await?;
+        passage.harden(&mut outputs);
         let id = random_id();
         let outcome = Outcome::done()
             .resource(endpoint_id)
@@ -52,7 +54,7 @@ impl Operation for Predict {
             .with("version", model.version_id.clone())
             .with("manifest_sha256", hex(&model.manifest_sha256))
             .with("rows", row_count);
-        permit.defer_outcome().settle(&outcome);
+        permit.defer_outcome().settle(&passage.tell(outcome));
         Ok(Prediction { id, model, row_count, outputs })
     }
 }

@@ -1,5 +1,7 @@
 //! All SQL of this room.
 
+pub(crate) mod guard;
+
 use gate::{Facts, Target};
 use kernel::Micros;
 use vault::db::{Bind, DbError, Reader, Row, Writer};
@@ -103,6 +105,7 @@ pub(crate) fn choose(writer: &mut Writer<'_>, id: &str, choice: &Choice, at: Mic
 }
 
 pub(crate) fn delete(writer: &mut Writer<'_>, id: &str) -> Result<(), DbError> {
+    guard::delete(writer, id)?;
     writer.execute("DELETE FROM endpoint WHERE endpoint_id = $1", &[id.into()])?;
     Ok(())
 }

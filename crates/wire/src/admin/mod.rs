@@ -23,6 +23,7 @@
 //! | GET `/models/versions`; below `/models/{model}/versions/{version or @alias}`: GET ``, `/findings`, `/documents/{document}`, `/papers/{paper}`; POST `/inspect`, `/waive`, `/admit`, `/refuse` | `{}`, `{"reason", "until"}`, `{"reason"}` |
 //! | GET `/models/{model}/versions/{version}/retraining`; POST `…/retrain`; GET `/retrainings`, `/retrain-requests`, `/models/{model}/retrainings/{job}`, `…/log`; POST `…/cancel` | `{"code"?: {"run_id", "path"?}, "entry"?, "parameters"?, "data"?, "experiment_id"?, "on"?, "request"?}`, `{}` |
 //! | GET `/endpoints`; POST `/endpoints`; GET, POST, DELETE `/endpoints/{endpoint}` | `{"name", "model", "version"}`, `{"version"}` |
+//! | POST `/endpoints/{endpoint}/guard`; GET `…/trails`; POST `…/trails/release`, `/throttle` | settings; `{"caller"}`, `{"caller", "level", "seconds"}` |
 //! | GET `/lineage/{model}/{version or @alias}`; GET `/lineage` | `?subject=&direction=up or down&depth=&format=json, text or svg` |
 //! | GET `/audit/records`, `/audit/checkpoint`, `/audit/proof/{record}`, `/audit/export`; POST `/audit/verify` | `?who=&what=&since=&until=&outcome=&resource=…&rows=`, and `&after=` or, for the export, `&from=&to=` |
 //! | POST `/objects/verify`, `/objects/sweep`, `/keys/rotate`, `/keys/rewrap` | |
@@ -32,6 +33,7 @@ pub mod access;
 pub mod audit;
 pub mod datasets;
 mod datasets_view;
+pub mod endpoint_guard;
 pub mod endpoints;
 pub mod from_run;
 pub mod grants;
