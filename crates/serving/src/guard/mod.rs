@@ -11,5 +11,5 @@ mod watch;
 
 pub(crate) use quota::Quotas;
 pub use settings::{GuardSettings, RangePolicy};
+pub(crate) use watch::Guards;
 pub use watch::{GuardState, TrailShown};
-pub(crate) use watch::{Guards, Passage};
