@@ -119,6 +119,8 @@ def admin_body(path, world):
         ("/rollout", {"version": "1", "share": 10}),
         ("/endpoints/nosuchthing/log", {"log": "hashes"}),
         ("/predictions/erase", {"subject": "nosuchthing"}),
+        ("/trails/release", {"caller": "nosuchthing"}),
+        ("/trails/throttle", {"caller": "nosuchthing", "level": "slower", "seconds": 60}),
         ("/clean", {"rows": [[1, 2]], "reason": "a test"}),
         ("/contract", {"contract": "kind: DataContract", "reason": "a test"}),
         ("/gate", {"gate": None, "reason": "a test"}),

@@ -85,7 +85,7 @@ fn script(python: &Path, name: &str) -> Command {
 }
 
 /// The release build if it is the newer one.
-fn newest_binary() -> std::path::PathBuf {
+pub fn newest_binary() -> std::path::PathBuf {
     let built = |profile: &str| shell::target().join(profile).join("strongroom");
     let time = |path: &Path| std::fs::metadata(path).and_then(|metadata| metadata.modified()).ok();
     let (debug, release) = (built("debug"), built("release"));

@@ -6,6 +6,7 @@
 mod bench;
 mod bench_adversary;
 mod bench_contract;
+mod bench_guard;
 mod bench_lineage;
 mod bench_pii;
 mod bench_poison;

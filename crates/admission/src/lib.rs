@@ -19,6 +19,7 @@
 //! INVARIANT: records hold ids, digests, counts and verdicts, never a path or a name. Held by `tests::inspecting`.
 
 mod config;
+mod guarding;
 pub mod limits;
 pub mod ops;
 mod origin;

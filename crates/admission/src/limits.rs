@@ -26,5 +26,7 @@ pub const PAGE_ROWS_MAX: usize = 1_000;
 pub const SIGNERS_COUNT_MAX: i64 = 10_000;
 /// The largest `model.sig` that is looked at.
 pub const SIGNATURE_BYTES_MAX: u64 = 64 * 1024 * 1024;
+/// Data that is read to calibrate the guard; larger data is left out, and the model's endpoints are guarded by budgets alone.
+pub const GUARD_DATA_BYTES_MAX: u64 = 1 << 30;
 /// The largest report, page or attestation that is kept.
 pub const DOCUMENT_BYTES_MAX: u64 = 64 * 1024 * 1024;

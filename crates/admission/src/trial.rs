@@ -202,7 +202,17 @@ impl Prepared {
     }
 
     fn add_data(&mut self, version: &ReadableVersion) -> TrialTable {
+        let table = self.add_table(version);
+        self.data.push((version.dataset.clone(), version.number, version.id.clone()));
+        table
+    }
+
+    /// Adds the files of a data version, once.
+    pub(crate) fn add_table(&mut self, version: &ReadableVersion) -> TrialTable {
         let name = format!("{}@{}", version.dataset, version.number);
+        if let Some(place) = self.others.iter().position(|other| other.name == version.dataset && other.version == name) {
+            return TrialTable { name, place, label: version.label.clone() };
+        }
         let spec = |(path, object): &(String, StoredObject)| FileSpec {
             path: path.clone(),
             size_bytes: object.size_bytes,
@@ -210,7 +220,6 @@ impl Prepared {
         };
         let specs = version.files.iter().map(spec).collect();
         self.files.extend(version.files.iter().map(|(_, object)| Readable::OfData(Box::new(object.clone()))));
-        self.data.push((version.dataset.clone(), version.number, version.id.clone()));
         let place = self.add(version.dataset.clone(), name.clone(), specs);
         TrialTable { name, place, label: version.label.clone() }
     }

@@ -130,6 +130,8 @@ pub enum DocumentKind {
     Page,
     /// The signed statement about it.
     Attestation,
+    /// What the guard of endpoints compares queries with. It is not handed out, so no word leads to it.
+    Guard,
 }
 
 impl DocumentKind {
@@ -142,6 +144,7 @@ impl DocumentKind {
             Self::Report => "report.json",
             Self::Page => "report.html",
             Self::Attestation => "attestation.json",
+            Self::Guard => "guard.json",
         }
     }
 

@@ -51,6 +51,9 @@ pub struct JobSpec {
     /// What a model is tried on, and by which gate file; nothing if it has none.
     #[serde(default)]
     pub trial: Option<TrialSpec>,
+    /// What the guard of a model's endpoints compares queries with; nothing if no such data is known.
+    #[serde(default)]
+    pub guard: Option<GuardSpec>,
     /// The screens to run. The format screen always runs.
     pub screens: Vec<Screen>,
     /// Limits on work.
@@ -82,6 +85,7 @@ impl JobSpec {
             others: Vec::new(),
             clean: None,
             trial: None,
+            guard: None,
             screens: Screen::WORKER.to_vec(),
             limits: JobLimits::default(),
             seed: 1,
@@ -158,6 +162,22 @@ pub struct TrialSpec {
     pub training: Vec<TrainingTable>,
     /// What the gate file names and cannot be had, each with what to do.
     pub missing: Vec<String>,
+}
+
+/// Data that queries to a model will be compared with.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct GuardSpec {
+    /// The tables, the best one first: one that the model can take is used.
+    pub tables: Vec<TrialTable>,
+    /// Whether the model was trained on them; else it is only judged on them.
+    pub trained: bool,
+    /// The column that the gate file calls the truth.
+    pub label: Option<String>,
+    /// Columns that the model does not see.
+    pub leave_out: Vec<String>,
+    /// The seed of the projection: a secret of this server.
+    pub seed: u64,
 }
 
 /// The version that serves now.

@@ -35,8 +35,8 @@ pub use error::InspectionError;
 pub use finding::{Effect, Example, Finding, FindingKind, NAME_BYTES_MAX, Screen, Severity};
 pub use html::html;
 pub use job::{
-    ChampionSpec, CleanCount, CleanSpec, FileSpec, GuardedRow, JobLimits, JobSpec, OtherTable, Reference, Roles, SubjectKind,
-    TRIGGER_COUNT_MAX, TRIGGER_ROW_COUNT_MAX, TrainingTable, TrialSpec, TrialTable, TriggerSpec,
+    ChampionSpec, CleanCount, CleanSpec, FileSpec, GuardSpec, GuardedRow, JobLimits, JobSpec, OtherTable, Reference, Roles,
+    SubjectKind, TRIGGER_COUNT_MAX, TRIGGER_ROW_COUNT_MAX, TrainingTable, TrialSpec, TrialTable, TriggerSpec,
 };
 pub use query::{
     Ask, QUERY_ROW_COUNT_MAX, QUERY_TABLE_COUNT_MAX, QUERY_TEXT_BYTES_MAX, QueryColumn, QueryJob, QueryLimits, QueryReport,

@@ -98,6 +98,12 @@ pub struct InspectionReport {
     /// Who signed a model's files, and whether that holds.
     #[serde(default)]
     pub signature: Option<Section>,
+    /// What the guard of a model's endpoints compares queries with, or why it has nothing to.
+    #[serde(default)]
+    pub guard: Option<Section>,
+    /// That itself, as the crate `guard` writes it. The server takes it out and keeps it apart: it holds a secret.
+    #[serde(default)]
+    pub guard_reference: Option<Section>,
 }
 
 /// A part of a report that one engine wrote and the server only keeps: JSON that is checked to be JSON and not built up in
@@ -231,6 +237,8 @@ impl InspectionReport {
             gates: None,
             attacks: None,
             signature: None,
+            guard: None,
+            guard_reference: None,
         }
     }
 

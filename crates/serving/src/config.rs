@@ -21,6 +21,10 @@ pub struct ServingConfig {
     pub endpoint_requests_max: usize,
     /// Large batches that compute at the same time.
     pub large_batches_max: usize,
+    /// Rows that one caller may ask of one endpoint in a day, unless the endpoint says otherwise.
+    pub guard_rows_per_day: u64,
+    /// Bytes that the guard keeps of callers, over all endpoints.
+    pub guard_bytes_max: usize,
 }
 
 impl Default for ServingConfig {
@@ -33,6 +37,8 @@ impl Default for ServingConfig {
             models_bytes_max: 4 << 30,
             endpoint_requests_max: 256,
             large_batches_max: 2,
+            guard_rows_per_day: 10_000_000,
+            guard_bytes_max: 256 << 20,
         }
     }
 }
@@ -51,6 +57,8 @@ impl ServingConfig {
             ("models_bytes_max", self.models_bytes_max),
             ("endpoint_requests_max", self.endpoint_requests_max as u64),
             ("large_batches_max", self.large_batches_max as u64),
+            ("guard_rows_per_day", self.guard_rows_per_day),
+            ("guard_bytes_max", self.guard_bytes_max as u64),
         ];
         match zero.iter().find(|(_, value)| *value == 0) {
             Some((key, _)) => Err(Problem::invalid(format!("`serving.{key}` is 0; it must be more"))),

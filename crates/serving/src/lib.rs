@@ -1,7 +1,7 @@
 //! Admitted models that answer: endpoints, and predictions behind a guard.
 //!
-//! A request passes, in this order: the gate (who, may they), the quota, the limits of size, the model's signature, the
-//! prediction, the output's limits, the record. It is not the wire: whichever language a request came in, it is a [`Batch`]
+//! A request passes, in this order: the gate (who, may they), the quota, the limits of size, the guard (budget, abuse, ranges), the
+//! model's signature, the prediction, the output made as coarse as the guard says, the record. It is not the wire: whichever language a request came in, it is a [`Batch`]
 //! here. It runs no foreign code: the runtimes of crate `runtime` compute, and what they do not understand is not served.
 //!
 //! INVARIANT: only a version that is admitted, with the files that were inspected, is loaded or answers; that is looked at again
@@ -36,6 +36,8 @@ use parking_lot::Mutex;
 use tokio::sync::Semaphore;
 use vault::db::Db;
 
+pub use self::guard::{GuardSettings, GuardState, RangePolicy, TrailShown};
+pub use ::guard::{Cause, Level};
 pub use config::ServingConfig;
 pub use load::Loaded;
 pub use log::{Asked, Draft, Made, PredictionLog, made_at, version_now};
@@ -44,7 +46,7 @@ pub use rollout::{ArmView, Comparison, KEEPER, Keeper, LabelView, Mode, PairView
 pub use runtime::{Batch, DataType, Output, Outputs, Port, Role, Tensor, Values};
 pub use types::{Choice, Endpoint, EndpointName, Prediction};
 
-use guard::Quotas;
+use self::guard::{Guards, Quotas};
 use load::Slot;
 use rollout::Halts;
 
@@ -60,6 +62,10 @@ pub const ACTIONS: &[Action] = &[
     ops::ROLLBACK,
     ops::HALT,
     ops::PREDICT,
+    ops::GUARD,
+    ops::TRAILS,
+    ops::RELEASE,
+    ops::THROTTLE,
 ];
 
 /// The room. Cheap to clone.
@@ -75,6 +81,7 @@ struct Inner {
     quotas: Quotas,
     /// Where predictions are kept; without one they are only recorded.
     log: Option<Arc<dyn PredictionLog>>,
+    guards: Guards,
     /// What endpoints answer with, by endpoint and choice.
     slots: Mutex<HashMap<String, Arc<Slot>>>,
     /// Bounds how many large batches compute at once: small ones do not wait for them.
@@ -101,11 +108,11 @@ impl Serving {
         config: ServingConfig,
         log: Option<Arc<dyn PredictionLog>>,
     ) -> Self {
-        let quotas = Quotas::new(&config);
+        let (quotas, guards) = (Quotas::new(&config), Guards::new(config.guard_bytes_max));
         let large = Semaphore::new(config.large_batches_max);
         let shadows = Arc::new(Semaphore::new(limits::SHADOW_COUNT_MAX));
         let (slots, halts) = (Mutex::default(), Halts::default());
-        Self(Arc::new(Inner { db, admission, artifacts, clock, config, quotas, log, slots, large, shadows, halts }))
+        Self(Arc::new(Inner { db, admission, artifacts, clock, config, quotas, guards, log, slots, large, shadows, halts }))
     }
 
     fn db(&self) -> &Db {

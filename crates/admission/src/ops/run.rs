@@ -23,6 +23,7 @@ use vault::db::{Reader, Writer};
 use vault::objects::{ObjectId, StoredObject};
 
 use super::news::{News, note};
+use crate::guarding::{self, Comparable};
 use crate::limits::{DOCUMENT_BYTES_MAX, SIGNATURE_BYTES_MAX};
 use crate::signers::Signature;
 use crate::store::{documents, inspections, signers, standings};
@@ -113,9 +114,10 @@ impl Operation for RunInspection {
 
     async fn run(self, permit: Permit<Self>) -> Result<Ended, Problem> {
         let (room, at) = (self.room.clone(), permit.entry().at);
-        let under_look = room.look_up(&permit, &self.inspection.subject, at).await?;
+        let mut under_look = room.look_up(&permit, &self.inspection.subject, at).await?;
         let mut prepared = room.prepare(&permit, under_look.trial.as_ref()).await?;
-        let job = room.job(&under_look, &mut prepared, at);
+        let guard = std::mem::take(&mut under_look.comparable).prepare(&mut prepared);
+        let job = JobSpec { guard, ..room.job(&under_look, &mut prepared, at) };
         let read = |request: ReadRequest| -> BoxFuture<'_, Result<bytes::Bytes, Problem>> {
             Box::pin(room.bytes(&permit, &under_look.files, &prepared.files, request))
         };
@@ -142,6 +144,7 @@ struct UnderLook {
     manifest: Manifest,
     origin: Origin,
     trial: Option<trial::Found>,
+    comparable: Comparable,
 }
 
 /// Whose inspection ends.
@@ -174,7 +177,8 @@ impl Admission {
             let manifest = Manifest::of(files.iter().map(|file| file.entry.clone()).collect());
             let origin = lineage::origin_of_version(reader, &standing.workspace, &subject.model_id, subject.number)?;
             let trial = trial::look_up(reader, &standing, &origin, at)?;
-            Ok(UnderLook { standing, files, manifest, origin, trial })
+            let comparable = guarding::look_up(reader, &standing, &origin, at)?;
+            Ok(UnderLook { standing, files, manifest, origin, trial, comparable })
         };
         self.db().read(permit, read).await
     }
@@ -264,13 +268,14 @@ impl Admission {
         report.origin = Section::of(&known).ok();
         report.signature = Section::of(&signature).ok();
         report.screens.extend([Screen::Origin, Screen::Signature].map(|screen| (screen, ScreenState::Ran)));
+        let reference = guarding::taken_from(&mut report);
         let (findings, verdict) = self.0.verdict.judge(&report.findings);
         let rules = report.scan.as_ref().and_then(rules_of);
         let report_bytes = serde_json::to_vec(&report).map_err(|e| Problem::internal("the report cannot be written", e))?;
         let report_sha256 = sha256(&report_bytes);
         let texts = self.documents(&report, report_bytes, &manifest).await?;
         let mut documents = Vec::new();
-        for (kind, bytes) in texts {
+        for (kind, bytes) in texts.into_iter().chain(reference) {
             let body = Box::pin(stream::iter([Ok(bytes::Bytes::from(bytes))]));
             documents.push((kind, self.0.objects.put(permit, &workspace, body, DOCUMENT_BYTES_MAX).await?));
         }

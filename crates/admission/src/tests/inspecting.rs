@@ -21,7 +21,7 @@ impl World {
         self.call(asked).await.unwrap().findings.into_iter().map(|found| found.finding.id).collect()
     }
 
-    async fn document(&self, kind: DocumentKind) -> Result<Vec<u8>, Problem> {
+    pub(super) async fn document(&self, kind: DocumentKind) -> Result<Vec<u8>, Problem> {
         let asked = ReadDocument { room: self.room.clone(), name: MODEL.to_owned(), version: "1".to_owned(), kind };
         Ok(whole(self.call(asked).await?.body).await)
     }

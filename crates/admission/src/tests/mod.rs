@@ -2,6 +2,7 @@
 
 mod decisions;
 mod gates;
+mod guarding;
 mod inspecting;
 mod papers;
 mod promotion;

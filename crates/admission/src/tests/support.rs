@@ -48,6 +48,7 @@ pub(super) struct Double {
     pub(super) jobs: Mutex<Vec<JobSpec>>,
     pub(super) dies: AtomicBool,
     pub(super) rules: Mutex<Option<String>>,
+    pub(super) guard: Mutex<Option<inspection::Section>>,
 }
 
 impl Inspect for Double {
@@ -77,6 +78,7 @@ impl Inspect for Double {
             }
             let mut report = InspectionReport::of_job(job, "double");
             report.screens.insert(Screen::File, ScreenState::Ran);
+            report.guard_reference.clone_from(&self.guard.lock());
             report.add_findings(self.finds.lock().iter().map(|kind| Finding::new(kind, "as a test says")));
             Ok(report)
         })

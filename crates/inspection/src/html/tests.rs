@@ -103,6 +103,8 @@ fn report(name: &str) -> InspectionReport {
         gates: None,
         attacks: None,
         signature: None,
+        guard: None,
+        guard_reference: None,
     };
     report.add_findings([finding]);
     report

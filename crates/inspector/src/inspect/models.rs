@@ -27,6 +27,7 @@ pub(super) fn run(job: &JobSpec, files: &[DataFile], others: &[Other], news: &dy
         Err(why) => draft.failed(Screen::File, &why),
     }
     trial::run(job, files, others, &mut draft);
+    trial::guarding::run(job, files, others, &mut draft);
     draft.finish()
 }
 

@@ -6,6 +6,7 @@
 mod attacks;
 mod frame;
 mod gates;
+pub(crate) mod guarding;
 mod model;
 mod triggers;
 mod truth;

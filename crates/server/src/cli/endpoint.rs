@@ -9,11 +9,12 @@ use serde_json::{Value, json};
 
 use super::client::{Client, Connection};
 use super::data::Plain;
+use super::endpoint_guard::{Release, SetGuard, Throttle, Trails};
 use super::lineage::split;
 use super::output::{done, list, segment, show};
 
 const PREFIX: &str = "/api/strongroom/v1/endpoints";
-const FIELDS: [&str; 11] = [
+const FIELDS: [&str; 12] = [
     "name",
     "model",
     "version",
@@ -25,6 +26,7 @@ const FIELDS: [&str; 11] = [
     "manifest_sha256",
     "rollout",
     "challenger",
+    "guard",
 ];
 /// A request that is read from a file.
 const REQUEST_BYTES_MAX: u64 = 64 << 20;
@@ -39,6 +41,9 @@ const REQUEST_BYTES_MAX: u64 = 64 << 20;
   strongroom endpoint rollout churn --model churn/4 --share 5
   strongroom endpoint promote churn
   strongroom endpoint rollback churn
+  strongroom endpoint guard churn --rows-per-day 20000 --digits 2
+  strongroom endpoint trails churn
+  strongroom endpoint throttle churn CALLER --level refused --minutes 60
   strongroom endpoint delete churn
 
 Clients ask an endpoint by the Open Inference Protocol at /v2/models/NAME/infer, or as MLflow's scoring server at
@@ -62,6 +67,14 @@ pub enum EndpointVerb {
     Delete(One),
     /// Ask an endpoint.
     Predict(Predict),
+    /// Say how an endpoint is guarded.
+    Guard(SetGuard),
+    /// Show what is known of an endpoint's callers.
+    Trails(Trails),
+    /// Take back what is held against a caller.
+    Release(Release),
+    /// Slow a caller down, or refuse it.
+    Throttle(Throttle),
 }
 
 /// Options of `endpoint create`.
@@ -193,6 +206,10 @@ impl EndpointVerb {
                 client.delete(&address(&verb.name)).await?;
                 done(&client, &format!("`{}` is gone", verb.name))
             }
+            Self::Guard(verb) => verb.run().await,
+            Self::Trails(verb) => verb.run().await,
+            Self::Release(verb) => verb.run().await,
+            Self::Throttle(verb) => verb.run().await,
             Self::Predict(verb) => {
                 let request = verb.request()?;
                 let mut client = verb.connection.open().await?;
@@ -204,7 +221,7 @@ impl EndpointVerb {
     }
 }
 
-fn address(name: &str) -> String {
+pub(super) fn address(name: &str) -> String {
     format!("{PREFIX}/{}", segment(name))
 }
 

@@ -12,6 +12,7 @@ mod data_query;
 mod data_read;
 mod data_rows;
 mod endpoint;
+mod endpoint_guard;
 mod init;
 mod keys;
 mod lineage;

@@ -31,6 +31,7 @@ impl Operation for DeleteEndpoint {
         });
         deleted.await?;
         self.room.forget(&id);
+        self.room.0.guards.forget(&id);
         Ok(())
     }
 }

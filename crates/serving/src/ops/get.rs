@@ -8,7 +8,7 @@ use kernel::Problem;
 use super::endpoint_of;
 use crate::rollout::{Challenge, Comparison};
 use crate::types::{Endpoint, no_endpoint};
-use crate::{Loaded, Serving, store};
+use crate::{GuardState, Loaded, Serving, store};
 
 /// Shows an endpoint, and the model that answers. Where none can, it says why.
 pub struct GetEndpoint {
@@ -29,6 +29,8 @@ pub struct Ready {
     pub obstacle: Option<String>,
     /// The second version, while one takes part.
     pub challenger: Option<Challenger>,
+    /// How it is guarded, where that can be told.
+    pub guard: Option<GuardState>,
 }
 
 /// A second version, and how it does beside the one that answers.
@@ -54,15 +56,14 @@ impl Operation for GetEndpoint {
         let id = endpoint_of(&permit)?;
         let wanted = id.clone();
         let endpoint = self.room.db().read(&permit, move |reader| store::get(reader, &wanted)?.ok_or_else(no_endpoint)).await?;
-        Ok(match self.room.answering(&permit, &id).await {
-            Ok(answering) => Ready {
-                endpoint,
-                model: Some(answering.champion),
-                obstacle: None,
-                challenger: answering.challenge.as_deref().map(challenger),
-            },
-            Err(problem) => Ready { endpoint, model: None, obstacle: Some(problem.message().to_owned()), challenger: None },
-        })
+        let (answering, obstacle) = match self.room.answering(&permit, &id).await {
+            Ok(answering) => (Some(answering), None),
+            Err(problem) => (None, Some(problem.message().to_owned())),
+        };
+        let challenger = answering.as_ref().and_then(|answering| answering.challenge.as_deref()).map(challenger);
+        let model = answering.map(|answering| answering.champion);
+        let guard = self.room.guard_state(&permit, &id, model.as_deref()).await.ok();
+        Ok(Ready { endpoint, model, obstacle, challenger, guard })
     }
 }
 

@@ -3,10 +3,12 @@
 mod create;
 mod delete;
 mod get;
+mod guard;
 mod predict;
 mod rollout;
 mod search;
 mod takeover;
+mod trails;
 mod update;
 
 use gate::{Action, Facts, Permit, Target};
@@ -16,10 +18,12 @@ use vault::db::{DbError, Reader};
 pub use create::CreateEndpoint;
 pub use delete::DeleteEndpoint;
 pub use get::{Challenger, GetEndpoint, Ready};
+pub use guard::SetGuard;
 pub use predict::Predict;
 pub use rollout::{HaltRollout, StartRollout};
 pub use search::{EndpointPage, SearchEndpoints};
 pub use takeover::{PromoteChallenger, Rollback};
+pub use trails::{ListTrails, ReleaseTrail, ThrottleTrail};
 pub use update::UpdateEndpoint;
 
 use crate::types::no_endpoint;
@@ -44,6 +48,14 @@ pub const ROLLBACK: Action = Action::write("endpoints.rollback");
 pub const HALT: Action = Action::write("endpoints.halt");
 /// Asks an endpoint.
 pub const PREDICT: Action = Action::read("endpoints.predict");
+/// Says how an endpoint is guarded.
+pub const GUARD: Action = Action::write("endpoints.guard");
+/// Shows what is known of an endpoint's callers.
+pub const TRAILS: Action = Action::read("endpoints.trails");
+/// Takes back what is held against a caller.
+pub const RELEASE: Action = Action::write("endpoints.release");
+/// Slows a caller down, or refuses it.
+pub const THROTTLE: Action = Action::write("endpoints.throttle");
 
 /// Finds an endpoint for the gate.
 ///

@@ -45,14 +45,17 @@ impl Operation for Predict {
         let answering = room.answering(&permit, &endpoint_id).await?;
         // Without a key each request decides by itself, so that a share holds however few the callers are.
         let chosen = answering.choose(version.as_deref(), routing_key.as_deref().unwrap_or(&permit.entry().id))?;
+        // What the champion was trained on is the measure, whichever version answers.
+        let (passage, batch) = room.guarded(&permit, &endpoint_id, &answering.champion, batch).await?;
         let mut draft = room.draft(&permit, &endpoint, &chosen.model, &batch, subject.as_deref()).await?;
         let (wanted, again) = (Arc::clone(&chosen.model), chosen.may_fall_back().then(|| batch.clone()));
-        let said = room.answer(chosen, &answering.place, batch).await?;
+        let mut said = room.answer(chosen, &answering.place, batch).await?;
         if let Some(batch) = again.filter(|_| !Arc::ptr_eq(&wanted, &said.model)) {
             // Another version answered than the one that was begun to be logged.
             draft = room.draft(&permit, &endpoint, &said.model, &batch, subject.as_deref()).await?;
         }
-        let (id, row_sha256) = room.keep(draft, &said.outputs, &[])?;
+        passage.harden(&mut said.outputs);
+        let (id, row_sha256) = room.keep(draft, &said.outputs, &passage.words())?;
         let mut outcome = Outcome::done()
             .resource(endpoint_id)
             .with("prediction", id.clone())
@@ -65,7 +68,7 @@ impl Operation for Predict {
         if let Some(row) = row_sha256 {
             outcome = outcome.with("row_sha256", hex(&row));
         }
-        permit.defer_outcome().settle(&outcome);
+        permit.defer_outcome().settle(&passage.tell(outcome));
         Ok(Prediction { id, model: said.model, arm: said.arm, row_count, outputs: said.outputs })
     }
 }

@@ -1,5 +1,6 @@
 //! All SQL of this room.
 
+pub(crate) mod guard;
 mod rollouts;
 
 use gate::{Facts, Target};
@@ -134,6 +135,7 @@ pub(crate) fn note_answers(writer: &mut Writer<'_>, scene: &Scene, endpoint: &En
 
 pub(crate) fn delete(writer: &mut Writer<'_>, id: &str) -> Result<(), DbError> {
     rollouts::end(writer, id)?;
+    guard::delete(writer, id)?;
     writer.execute("DELETE FROM endpoint WHERE endpoint_id = $1", &[id.into()])?;
     Ok(())
 }

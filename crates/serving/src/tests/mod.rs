@@ -1,5 +1,6 @@
 //! The room over both engines, with the registry, the admission and the artifacts beside it.
 
+mod guarding;
 mod predicting;
 mod rollouts;
 mod serving;

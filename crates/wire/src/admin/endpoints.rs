@@ -206,6 +206,7 @@ fn ready(found: &Ready) -> Value {
         fields.insert("answers_with".to_owned(), json!(found.model.as_ref().map(|model| model.number)));
         fields.insert("manifest_sha256".to_owned(), json!(found.model.as_ref().map(|model| hex(&model.manifest_sha256))));
         fields.insert("challenger".to_owned(), json!(found.challenger.as_ref().map(challenger)));
+        fields.insert("guard".to_owned(), json!(found.guard.as_ref().map(super::endpoint_guard::state)));
         fields.insert("format".to_owned(), json!(found.model.as_ref().map(|model| model.format())));
     }
     value

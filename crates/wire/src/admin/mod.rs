@@ -27,6 +27,7 @@
 //! | GET `/predictions`, `/prediction-counts`; below `/predictions/{prediction}`: GET ``, `/record`, `/proof` | `?endpoint=&since=&until=` |
 //! | POST `/predictions/query`, `/predictions/erase` | `{"sql", "rows"?, "endpoint"?, "since"?, "until"?}`, `{"subject"}` |
 //! | GET `/trace` | `?subject=a prediction's id, or as for lineage&direction=up or down&rows=&format=json, text or svg` |
+//! | POST `/endpoints/{endpoint}/guard`; GET `…/trails`; POST `…/trails/release`, `/throttle` | settings; `{"caller"}`, `{"caller", "level", "seconds"}` |
 //! | GET `/lineage/{model}/{version or @alias}`; GET `/lineage` | `?subject=&direction=up or down&depth=&format=json, text or svg` |
 //! | GET `/audit/records`, `/audit/checkpoint`, `/audit/proof/{record}`, `/audit/export`; POST `/audit/verify` | `?who=&what=&since=&until=&outcome=&resource=…&rows=`, and `&after=` or, for the export, `&from=&to=` |
 //! | POST `/objects/verify`, `/objects/sweep`, `/keys/rotate`, `/keys/rewrap` | |
@@ -36,6 +37,7 @@ pub mod access;
 pub mod audit;
 pub mod datasets;
 mod datasets_view;
+pub mod endpoint_guard;
 pub mod endpoints;
 pub mod from_run;
 pub mod grants;

@@ -263,7 +263,7 @@ fn paper_answer(MadePaper { paper, bytes, .. }: MadePaper) -> Result<Answer, Pro
 
 fn document_answer(document: Document) -> Result<Answer, Problem> {
     let kind = match document.kind {
-        DocumentKind::Report | DocumentKind::Attestation => "application/json",
+        DocumentKind::Report | DocumentKind::Attestation | DocumentKind::Guard => "application/json",
         DocumentKind::Page => "text/html; charset=utf-8",
     };
     let mut answer = stream_answer(document.body, document.size_bytes, kind);

@@ -1,0 +1,551 @@
+//! The watch on one endpoint's callers, and all of them.
+
+use std::collections::HashMap;
+use std::hash::{BuildHasher, RandomState};
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use ::guard::{Calibrated, Cause, Cell, Counts, Hardening, Level, Shared, Tag, Trail};
+use admission::Subject;
+use gate::{Outcome, Permit};
+use kernel::{Kind, Micros, Problem};
+use parking_lot::Mutex;
+use runtime::{Batch, Outputs};
+
+use super::outputs::harden;
+use super::rows::Layout;
+use super::{GuardSettings, RangePolicy};
+use crate::limits::{
+    GUARD_CALLER_COUNT_MAX, GUARD_INLINE_ROW_COUNT, GUARD_ROW_COUNT_MAX, GUARD_SWEEP_EVERY, LOOK_AGAIN, REFERENCE_LOOK_AGAIN,
+};
+use crate::{Loaded, Serving, store};
+
+/// What the guard keeps of all endpoints.
+pub(crate) struct Guards {
+    watches: Mutex<HashMap<String, Arc<Watch>>>,
+    hasher: RandomState,
+    /// About how many bytes trails take.
+    bytes: AtomicUsize,
+    bytes_max: usize,
+    swept_at: Mutex<Micros>,
+}
+
+/// What it keeps of one endpoint.
+struct Watch {
+    settings: Mutex<Option<(Micros, GuardSettings)>>,
+    /// Held while settings are looked up: others use the last ones meanwhile.
+    looking: tokio::sync::Mutex<()>,
+    reference: Mutex<Option<Compared>>,
+    trails: Mutex<HashMap<String, Arc<Mutex<Trail>>>>,
+    shared: Mutex<Shared>,
+}
+
+/// What queries to one version are compared with.
+#[derive(Clone)]
+struct Compared {
+    version_id: String,
+    at: Micros,
+    calibrated: Option<Arc<Calibrated>>,
+}
+
+/// What the guard lets through, and how it is to be answered.
+pub(crate) struct Passage {
+    hardening: Hardening,
+    level: Level,
+    cause: Option<Cause>,
+    seen: Counts,
+}
+
+/// How an endpoint is guarded just now.
+#[derive(Clone, Debug)]
+pub struct GuardState {
+    /// As its owner says.
+    pub settings: GuardSettings,
+    /// Rows that a caller may ask in a day.
+    pub rows_per_day: u64,
+    /// The data that queries are compared with, and how many rows it has.
+    pub compared_with: Option<(String, u64)>,
+    /// Whether near queries are told from ordinary ones.
+    pub sees_near: bool,
+    /// Callers by the step on which they stand.
+    pub callers: [usize; Level::ALL.len()],
+}
+
+/// What is known of a caller.
+#[derive(Clone, Debug)]
+pub struct TrailShown {
+    /// The caller's id.
+    pub caller: String,
+    /// A number that callers from one network share; it means nothing else, and another server has another one.
+    pub network: u32,
+    /// The step.
+    pub level: Level,
+    /// Why, and since when.
+    pub why: Option<(Cause, Micros)>,
+    /// How long the step lasts, unless more comes.
+    pub remaining: Duration,
+    /// What was counted since this server remembers the caller.
+    pub counts: Counts,
+    /// The share of the training data's space that the caller asked about, where that is known.
+    pub coverage: Option<f64>,
+    /// Rows of the day's budget that are used up.
+    pub spent_rows: u64,
+    /// When the caller last asked.
+    pub seen_at: Micros,
+}
+
+/// Who asks.
+struct Asker {
+    caller: String,
+    tag: Tag,
+    now: Micros,
+}
+
+impl Passage {
+    /// Makes the outputs as coarse as the guard says.
+    pub(crate) fn harden(&self, outputs: &mut Outputs) {
+        harden(outputs, &self.hardening);
+    }
+
+    /// The step that the caller is on, and why, where it is on one.
+    pub(crate) fn words(&self) -> Vec<&'static str> {
+        self.cause.map_or_else(Vec::new, |cause| vec![self.level.word(), cause.word()])
+    }
+
+    /// Adds to an outcome what the guard saw: counts and stable words.
+    pub(crate) fn tell(&self, outcome: Outcome) -> Outcome {
+        tell(outcome, self.level, self.cause, &self.seen)
+    }
+}
+
+fn tell(outcome: Outcome, level: Level, cause: Option<Cause>, seen: &Counts) -> Outcome {
+    let mut outcome = outcome;
+    if let Some(cause) = cause {
+        outcome = outcome.with("guard", level.word()).with("guard_cause", cause.word());
+    }
+    let counts = [
+        ("guard_alarms", seen.alarms),
+        ("guard_near", seen.near),
+        ("guard_unlike", seen.unlike),
+        ("guard_outside", seen.outside),
+    ];
+    for (name, count) in counts.into_iter().filter(|(_, count)| *count > 0) {
+        outcome = outcome.with(name, i64::try_from(count).unwrap_or(i64::MAX));
+    }
+    outcome
+}
+
+impl Guards {
+    pub(crate) fn new(bytes_max: usize) -> Self {
+        let (watches, swept_at) = (Mutex::default(), Mutex::new(Micros(0)));
+        Self { watches, hasher: RandomState::new(), bytes: AtomicUsize::new(0), bytes_max, swept_at }
+    }
+
+    fn watch(&self, endpoint_id: &str) -> Arc<Watch> {
+        Arc::clone(self.watches.lock().entry(endpoint_id.to_owned()).or_default())
+    }
+
+    /// Forgets an endpoint.
+    pub(crate) fn forget(&self, endpoint_id: &str) {
+        self.watches.lock().remove(endpoint_id);
+    }
+
+    fn number(&self, what: &str, of: impl std::hash::Hash) -> u32 {
+        self.hasher.hash_one((what, of)) as u32
+    }
+
+    /// An address' network: what one household, machine or office gets.
+    fn network(&self, address: IpAddr) -> u32 {
+        match address.to_canonical() {
+            IpAddr::V4(v4) => self.number("v4", u32::from(v4) >> 8),
+            IpAddr::V6(v6) => self.number("v6", u128::from(v6) >> 64),
+        }
+    }
+
+    /// Forgets what is old, and what there is no room for: queries of whoever asked the longest ago first.
+    fn sweep(&self, now: Micros) {
+        {
+            let mut swept_at = self.swept_at.lock();
+            let is_full = self.bytes.load(Ordering::Relaxed) > self.bytes_max;
+            let every = i64::try_from(GUARD_SWEEP_EVERY.as_micros()).unwrap_or(i64::MAX);
+            if !is_full && now.0.saturating_sub(swept_at.0) < every {
+                return;
+            }
+            *swept_at = now;
+        }
+        let watches: Vec<Arc<Watch>> = self.watches.lock().values().map(Arc::clone).collect();
+        let (mut kept, mut total) = (Vec::new(), 0_usize);
+        for watch in watches {
+            watch.shared.lock().forget_old(now.0);
+            total = total.saturating_add(watch.shared.lock().bytes());
+            watch.trails.lock().retain(|_, trail| {
+                // Who asks just now is not old.
+                let Some(mut held) = trail.try_lock() else { return true };
+                if held.forget_old(now.0) {
+                    return false;
+                }
+                total = total.saturating_add(held.bytes());
+                kept.push((held.seen_at(), Arc::clone(trail)));
+                true
+            });
+        }
+        kept.sort_by_key(|(seen_at, _)| *seen_at);
+        for (_, trail) in kept {
+            if total <= self.bytes_max / 5 * 4 {
+                break;
+            }
+            let mut held = trail.lock();
+            total = total.saturating_sub(held.bytes());
+            held.forget_queries();
+        }
+        self.bytes.store(total, Ordering::Relaxed);
+    }
+}
+
+impl Default for Watch {
+    fn default() -> Self {
+        Self {
+            settings: Mutex::default(),
+            looking: tokio::sync::Mutex::default(),
+            reference: Mutex::default(),
+            trails: Mutex::default(),
+            shared: Mutex::default(),
+        }
+    }
+}
+
+impl Watch {
+    fn trail(&self, caller: &str, tag: Tag) -> Arc<Mutex<Trail>> {
+        let mut trails = self.trails.lock();
+        if let Some(trail) = trails.get(caller) {
+            return Arc::clone(trail);
+        }
+        if trails.len() >= GUARD_CALLER_COUNT_MAX {
+            let oldest = trails.iter().min_by_key(|(_, trail)| trail.lock().seen_at()).map(|(caller, _)| caller.clone());
+            oldest.and_then(|caller| trails.remove(&caller));
+        }
+        Arc::clone(trails.entry(caller.to_owned()).or_insert_with(|| Arc::new(Mutex::new(Trail::new(tag)))))
+    }
+}
+
+/// One request on its way through the guard.
+struct Check<'a> {
+    watch: &'a Watch,
+    asker: &'a Asker,
+    settings: GuardSettings,
+    rows_per_day: u64,
+    calibrated: Option<&'a Calibrated>,
+}
+
+/// Why a request is not answered.
+struct Refusal {
+    problem: Problem,
+    level: Level,
+    cause: Option<Cause>,
+    seen: Counts,
+}
+
+impl Check<'_> {
+    fn run(&self, batch: &Batch, bytes: &AtomicUsize) -> Result<Passage, Box<Refusal>> {
+        let trail = self.watch.trail(&self.asker.caller, self.asker.tag);
+        let mut trail = trail.lock();
+        let (now, before, size) = (self.asker.now.0, trail.counts, trail.bytes());
+        let rows = batch.rows() as u64;
+        // A caller who moves is where the last request came from.
+        trail.tag = self.asker.tag;
+        trail.unlike_most = self.settings.unlike;
+        self.may_ask(&mut trail, rows, now, before)?;
+        let outside = self.observe(&mut trail, batch, now);
+        let grown = trail.bytes().saturating_sub(size);
+        bytes.fetch_add(grown, Ordering::Relaxed);
+        let (level, seen) = (trail.ladder.level(now), since(&trail.counts, &before));
+        let cause = trail.ladder.why().map(|(cause, _)| cause);
+        if self.settings.ladder && level == Level::Refused {
+            return Err(self.refused(&mut trail, now, before));
+        }
+        if let Some(problem) = outside {
+            return Err(Box::new(Refusal { problem, level, cause, seen }));
+        }
+        let answered = if self.settings.ladder { level } else { Level::Calm };
+        Ok(Passage { hardening: self.settings.hardening(answered), level, cause, seen })
+    }
+
+    /// The ladder and the budget, before anything of the request is looked at.
+    fn may_ask(&self, trail: &mut Trail, rows: u64, now: i64, before: Counts) -> Result<(), Box<Refusal>> {
+        let level = trail.ladder.level(now);
+        let cause = trail.ladder.why().map(|(cause, _)| cause);
+        let refusal = |problem: Problem| Box::new(Refusal { problem, level, cause, seen: Counts::default() });
+        if self.settings.ladder && level == Level::Refused {
+            return Err(self.refused(trail, now, before));
+        }
+        trail.budget.take(rows, self.rows_per_day, now).map_err(|wait| {
+            let most = self.rows_per_day;
+            let message =
+                format!("this endpoint answers a caller {most} rows a day, and you have asked for them; wait, or ask its owner");
+            refusal(Problem::new(Kind::TooMany, message).retry_after(wait))
+        })?;
+        if self.settings.ladder && level >= Level::Slower {
+            trail.ladder.take_slowly(rows, now).map_err(|wait| {
+                let most = ::guard::limits::SLOW_ROWS_PER_MINUTE;
+                let why = cause.map_or("it was noticed", Cause::why);
+                let message = format!("you are slowed down to {most} rows a minute: {why}; wait, or ask the endpoint's owner");
+                refusal(Problem::new(Kind::TooMany, message).retry_after(wait))
+            })?;
+        }
+        Ok(())
+    }
+
+    fn refused(&self, trail: &mut Trail, now: i64, before: Counts) -> Box<Refusal> {
+        let level = trail.ladder.level(now);
+        let cause = trail.ladder.why().map(|(cause, _)| cause);
+        let why = cause.map_or("it was noticed", Cause::why);
+        let message = format!("this endpoint does not answer you for now: {why}; wait, or ask its owner to release you");
+        let problem = Problem::new(Kind::TooMany, message).retry_after(trail.ladder.remaining(now));
+        Box::new(Refusal { problem, level, cause, seen: since(&trail.counts, &before) })
+    }
+
+    /// Looks at the rows; gives the reason to refuse what lies outside the training data, if it is to be refused.
+    fn observe(&self, trail: &mut Trail, batch: &Batch, now: i64) -> Option<Problem> {
+        let Some(calibrated) = self.calibrated else {
+            trail.counts.rows = trail.counts.rows.saturating_add(batch.rows() as u64);
+            trail.seen(now);
+            return None;
+        };
+        let layout = Layout::of(batch, &calibrated.reference().columns)?;
+        let mut cells: Vec<Cell<'_>> = Vec::new();
+        let mut problem = None;
+        // Of very large requests a part is looked at, other rows each time.
+        let step = layout.row_count().div_ceil(GUARD_ROW_COUNT_MAX).max(1);
+        let first = if step > 1 { (trail.counts.rows % step as u64) as usize } else { 0 };
+        for row in 0..layout.row_count() {
+            let is_chosen = row % step == first;
+            if !is_chosen && self.settings.ranges != RangePolicy::Refuse {
+                continue;
+            }
+            layout.row(row, &mut cells);
+            if self.settings.ranges != RangePolicy::Ignore
+                && let Some(outside) = calibrated.outside(&cells)
+            {
+                trail.counts.outside = trail.counts.outside.saturating_add(1);
+                if self.settings.ranges == RangePolicy::Refuse && problem.is_none() {
+                    problem = Some(outside_problem(row, &outside, calibrated));
+                }
+            }
+            if is_chosen {
+                // Held for a row at a time: other callers do not wait for a large request.
+                trail.observe(calibrated, &mut self.watch.shared.lock(), &cells, now);
+            }
+        }
+        problem
+    }
+}
+
+fn outside_problem(row: usize, outside: &::guard::Outside, calibrated: &Calibrated) -> Problem {
+    let name = calibrated.reference().columns.get(outside.column).map(|column| column.name.as_str()).unwrap_or_default();
+    let column = if name.is_empty() { format!("column {}", outside.column + 1) } else { format!("the column `{name}`") };
+    let what = if outside.is_text { "a text that the model never saw" } else { "a number beyond what the model was trained on" };
+    Problem::invalid(format!("row {} (from 1): {column} holds {what}, which this endpoint does not answer", row + 1))
+}
+
+fn since(now: &Counts, before: &Counts) -> Counts {
+    Counts {
+        rows: now.rows.saturating_sub(before.rows),
+        repeats: now.repeats.saturating_sub(before.repeats),
+        near: now.near.saturating_sub(before.near),
+        unlike: now.unlike.saturating_sub(before.unlike),
+        alarms: now.alarms.saturating_sub(before.alarms),
+        outside: now.outside.saturating_sub(before.outside),
+    }
+}
+
+impl Serving {
+    /// Lets a request to a model through, or not; what happened then is in the record. Gives the batch back.
+    ///
+    /// # Errors
+    /// `TooMany` with the time to wait; `Invalid` for rows outside the training data, where these are refused.
+    pub(crate) async fn guarded<O: ?Sized>(
+        &self,
+        permit: &Permit<O>,
+        endpoint_id: &str,
+        model: &Loaded,
+        batch: Batch,
+    ) -> Result<(Passage, Batch), Problem> {
+        let guards = &self.0.guards;
+        let (watch, now) = (guards.watch(endpoint_id), self.0.clock.now());
+        let settings = self.guard_settings(permit, endpoint_id, &watch, now).await?;
+        let calibrated = self.compared(permit, &watch, &model.version_id, now).await?;
+        let caller = permit.caller().id.clone();
+        let tag = Tag { caller: guards.number("caller", &caller), network: guards.network(permit.entry().address) };
+        let rows_per_day = settings.rows_per_day.unwrap_or(self.0.config.guard_rows_per_day);
+        let asker = Asker { caller, tag, now };
+        let (checked, batch) = if batch.rows() <= GUARD_INLINE_ROW_COUNT {
+            let check = Check { watch: &watch, asker: &asker, settings, rows_per_day, calibrated: calibrated.as_deref() };
+            (check.run(&batch, &guards.bytes), batch)
+        } else {
+            let room = self.clone();
+            let looking = tokio::task::spawn_blocking(move || {
+                let check = Check { watch: &watch, asker: &asker, settings, rows_per_day, calibrated: calibrated.as_deref() };
+                (check.run(&batch, &room.0.guards.bytes), batch)
+            });
+            looking.await.map_err(|broken| Problem::internal("the guard broke off", broken))?
+        };
+        guards.sweep(now);
+        match checked {
+            Ok(passage) => Ok((passage, batch)),
+            Err(refusal) => {
+                let Refusal { problem, level, cause, seen } = *refusal;
+                let outcome = Outcome::failed(problem.kind()).resource(endpoint_id).with("version", model.version_id.clone());
+                permit.defer_outcome().settle(&tell(outcome, level, cause, &seen));
+                Err(problem)
+            }
+        }
+    }
+
+    async fn guard_settings<O: ?Sized>(
+        &self,
+        permit: &Permit<O>,
+        endpoint_id: &str,
+        watch: &Watch,
+        now: Micros,
+    ) -> Result<GuardSettings, Problem> {
+        let known = *watch.settings.lock();
+        if let Some((at, settings)) = known
+            && is_within(at, now, LOOK_AGAIN)
+        {
+            return Ok(settings);
+        }
+        let _looking = match (known, watch.looking.try_lock()) {
+            (_, Ok(looking)) => looking,
+            (Some((_, settings)), Err(_)) => return Ok(settings),
+            (None, Err(_)) => watch.looking.lock().await,
+        };
+        let id = endpoint_id.to_owned();
+        let found = self.db().read_point(permit, move |reader| Ok(store::guard::settings(reader, &id)?)).await?;
+        let settings = found.unwrap_or_default();
+        *watch.settings.lock() = Some((now, settings));
+        Ok(settings)
+    }
+
+    /// What queries to a version are compared with. Where nothing is known, it is looked for again from time to time: an inspection
+    /// may have found it meanwhile.
+    async fn compared<O: ?Sized>(
+        &self,
+        permit: &Permit<O>,
+        watch: &Watch,
+        version_id: &str,
+        now: Micros,
+    ) -> Result<Option<Arc<Calibrated>>, Problem> {
+        if let Some(known) = &*watch.reference.lock()
+            && known.version_id == version_id
+            && (known.calibrated.is_some() || is_within(known.at, now, REFERENCE_LOOK_AGAIN))
+        {
+            return Ok(known.calibrated.clone());
+        }
+        let found = match Subject::of_id(version_id) {
+            Some(subject) => self.0.admission.guard_reference(permit, &subject).await?,
+            None => None,
+        };
+        let calibrated = found.map(|reference| Arc::new(Calibrated::new(reference)));
+        let version_id = version_id.to_owned();
+        *watch.reference.lock() = Some(Compared { version_id, at: now, calibrated: calibrated.clone() });
+        Ok(calibrated)
+    }
+
+    /// How an endpoint is guarded just now, for whoever may see it.
+    pub(crate) async fn guard_state<O: ?Sized>(
+        &self,
+        permit: &Permit<O>,
+        endpoint_id: &str,
+        model: Option<&Loaded>,
+    ) -> Result<GuardState, Problem> {
+        let (watch, now) = (self.0.guards.watch(endpoint_id), self.0.clock.now());
+        let settings = self.guard_settings(permit, endpoint_id, &watch, now).await?;
+        let calibrated = match model {
+            Some(model) => self.compared(permit, &watch, &model.version_id, now).await?,
+            None => None,
+        };
+        let mut callers = [0; Level::ALL.len()];
+        let trails: Vec<Arc<Mutex<Trail>>> = watch.trails.lock().values().map(Arc::clone).collect();
+        for trail in trails {
+            let level = trail.lock().ladder.level(now.0);
+            if let Some(count) = Level::ALL.iter().position(|known| *known == level).and_then(|place| callers.get_mut(place)) {
+                *count += 1;
+            }
+        }
+        let reference = calibrated.as_deref().map(Calibrated::reference);
+        Ok(GuardState {
+            settings,
+            rows_per_day: settings.rows_per_day.unwrap_or(self.0.config.guard_rows_per_day),
+            compared_with: reference.map(|reference| (reference.source.clone(), reference.row_count)),
+            sees_near: reference.is_some_and(|reference| reference.near.distance.is_some()),
+            callers,
+        })
+    }
+
+    /// The callers of an endpoint that this server remembers, those on the highest steps first.
+    pub(crate) fn trails(&self, endpoint_id: &str, count_max: usize) -> Vec<TrailShown> {
+        let (watch, now) = (self.0.guards.watch(endpoint_id), self.0.clock.now());
+        let calibrated = watch.reference.lock().as_ref().and_then(|known| known.calibrated.clone());
+        let settings = watch.settings.lock().map(|(_, settings)| settings).unwrap_or_default();
+        let rows_per_day = settings.rows_per_day.unwrap_or(self.0.config.guard_rows_per_day);
+        let trails: Vec<_> = watch.trails.lock().iter().map(|(caller, trail)| (caller.clone(), Arc::clone(trail))).collect();
+        let shown = trails.into_iter().map(|(caller, trail)| {
+            let mut trail = trail.lock();
+            let level = trail.ladder.level(now.0);
+            TrailShown {
+                caller,
+                network: trail.tag.network,
+                level,
+                why: trail.ladder.why().map(|(cause, since)| (cause, Micros(since))),
+                remaining: if level == Level::Calm { Duration::ZERO } else { trail.ladder.remaining(now.0) },
+                counts: trail.counts,
+                coverage: calibrated.as_deref().map(|calibrated| trail.coverage(calibrated)),
+                spent_rows: trail.budget.spent(rows_per_day, now.0) as u64,
+                seen_at: Micros(trail.seen_at()),
+            }
+        });
+        let mut shown: Vec<TrailShown> = shown.collect();
+        shown.sort_by(|left, right| (right.level, right.seen_at.0).cmp(&(left.level, left.seen_at.0)));
+        shown.truncate(count_max);
+        shown
+    }
+
+    /// Puts a caller on a step of the ladder, or takes all back.
+    ///
+    /// # Errors
+    /// `NotFound` for a caller that this server does not remember here.
+    pub(crate) fn put_on_ladder(&self, endpoint_id: &str, caller: &str, to: Option<(Level, Duration)>) -> Result<(), Problem> {
+        let (watch, now) = (self.0.guards.watch(endpoint_id), self.0.clock.now());
+        let trail = watch.trails.lock().get(caller).map(Arc::clone);
+        let trail = match (trail, to) {
+            (Some(trail), _) => trail,
+            // One who has not asked yet can be stopped before.
+            (None, Some(_)) => watch.trail(caller, Tag { caller: self.0.guards.number("caller", caller), network: 0 }),
+            (None, None) => {
+                let message = "this server remembers no such caller here; `strongroom endpoint trails` lists those that it does";
+                return Err(Problem::not_found(message));
+            }
+        };
+        let mut trail = trail.lock();
+        match to {
+            Some((level, duration)) => {
+                trail.seen(now.0);
+                trail.ladder.put(level, duration, now.0);
+            }
+            None => trail.release(),
+        }
+        Ok(())
+    }
+
+    /// Has the next request look how the endpoint is guarded.
+    pub(crate) fn guard_again(&self, endpoint_id: &str) {
+        *self.0.guards.watch(endpoint_id).settings.lock() = None;
+    }
+}
+
+fn is_within(at: Micros, now: Micros, age_max: Duration) -> bool {
+    let age_us = now.0.saturating_sub(at.0);
+    (0..=i64::try_from(age_max.as_micros()).unwrap_or(i64::MAX)).contains(&age_us)
+}

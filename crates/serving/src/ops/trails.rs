@@ -1,0 +1,111 @@
+//! `endpoints.trails`, `endpoints.release` and `endpoints.throttle`: what is known of an endpoint's callers, and what a person makes of
+//! it. It is this server's memory: another server behind the same address has its own, and a restart forgets.
+
+use std::time::Duration;
+
+use ::guard::Level;
+use gate::{Action, Operation, Outcome, Permit, Target};
+use kernel::Problem;
+
+use super::endpoint_of;
+use crate::limits::{CALLER_BYTES_MAX, GUARD_SHOWN_COUNT_MAX, THROTTLE_MAX};
+use crate::{Serving, TrailShown};
+
+/// Shows what is known of an endpoint's callers.
+pub struct ListTrails {
+    /// The room.
+    pub room: Serving,
+    /// The endpoint's name.
+    pub name: String,
+}
+
+impl Operation for ListTrails {
+    const ACTION: Action = super::TRAILS;
+    type Output = Vec<TrailShown>;
+
+    fn target(&self) -> Target {
+        Target::Endpoint(self.name.clone())
+    }
+
+    async fn run(self, permit: Permit<Self>) -> Result<Vec<TrailShown>, Problem> {
+        Ok(self.room.trails(&endpoint_of(&permit)?, GUARD_SHOWN_COUNT_MAX))
+    }
+}
+
+/// Takes back what is held against a caller: the step of the ladder, and the queries behind it.
+pub struct ReleaseTrail {
+    /// The room.
+    pub room: Serving,
+    /// The endpoint's name.
+    pub name: String,
+    /// The caller's id.
+    pub caller: String,
+}
+
+impl Operation for ReleaseTrail {
+    const ACTION: Action = super::RELEASE;
+    type Output = ();
+
+    fn target(&self) -> Target {
+        Target::Endpoint(self.name.clone())
+    }
+
+    async fn run(self, permit: Permit<Self>) -> Result<(), Problem> {
+        let id = endpoint_of(&permit)?;
+        let caller = caller_of(self.caller)?;
+        self.room.put_on_ladder(&id, &caller, None)?;
+        permit.defer_outcome().settle(&Outcome::done().resource(id).with("caller", caller));
+        Ok(())
+    }
+}
+
+/// Puts a caller on a step of the ladder for a while, whatever the caller does.
+pub struct ThrottleTrail {
+    /// The room.
+    pub room: Serving,
+    /// The endpoint's name.
+    pub name: String,
+    /// The caller's id.
+    pub caller: String,
+    /// The step.
+    pub level: Level,
+    /// For how long.
+    pub duration: Duration,
+}
+
+impl Operation for ThrottleTrail {
+    const ACTION: Action = super::THROTTLE;
+    type Output = ();
+
+    fn target(&self) -> Target {
+        Target::Endpoint(self.name.clone())
+    }
+
+    async fn run(self, permit: Permit<Self>) -> Result<(), Problem> {
+        let id = endpoint_of(&permit)?;
+        let caller = caller_of(self.caller)?;
+        if self.duration.is_zero() || self.duration > THROTTLE_MAX {
+            return Err(Problem::invalid(format!(
+                "a caller is slowed down for 1 second to {} days",
+                THROTTLE_MAX.as_secs() / 86_400
+            )));
+        }
+        if self.level < Level::Slower {
+            return Err(Problem::invalid("the step is `slower`, `coarser` or `refused`"));
+        }
+        self.room.put_on_ladder(&id, &caller, Some((self.level, self.duration)))?;
+        let seconds = i64::try_from(self.duration.as_secs()).unwrap_or(i64::MAX);
+        let outcome = Outcome::done().resource(id).with("caller", caller).with("level", self.level.word());
+        permit.defer_outcome().settle(&outcome.with("seconds", seconds));
+        Ok(())
+    }
+}
+
+fn caller_of(caller: String) -> Result<String, Problem> {
+    let is_id = !caller.is_empty()
+        && caller.len() <= CALLER_BYTES_MAX
+        && caller.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.' | b':'));
+    is_id
+        .then_some(caller)
+        .ok_or_else(|| Problem::invalid("a caller is named by its id, as `strongroom endpoint trails` lists it"))
+}
