@@ -12,8 +12,8 @@ use crate::trend::theil_sen;
 
 /// Points that a forecast needs.
 const POINT_COUNT_MIN: usize = 20;
-/// Points that the slope is judged by.
-const SLOPE_POINT_COUNT: usize = 90;
+/// Points that the line through the end is laid through, at least and at most.
+const LINE_POINT_COUNT: std::ops::RangeInclusive<usize> = 20..=60;
 /// How much of what is left the season must explain to be taken for one.
 const SEASON_SHARE_MIN: f64 = 0.3;
 /// Smoothing parameters that are tried first.
@@ -51,10 +51,18 @@ pub struct Forecast {
     deviation: f64,
     /// By phase; empty without a season. The first is that of the next step.
     season: Vec<f64>,
-    /// The median slope of the last points and how unsure it is.
-    recent: (f64, f64),
-    /// Points that the recent slope stands on.
-    recent_count: f64,
+    /// A line through the end, which noise that comes in spells does not turn.
+    line: Line,
+}
+
+/// A line through the last points.
+#[derive(Clone, Copy, Debug)]
+struct Line {
+    level: f64,
+    slope: f64,
+    /// Of the points around it, as if they were independent of each other.
+    deviation: f64,
+    point_count: f64,
 }
 
 /// A limit will be crossed.
@@ -68,11 +76,17 @@ pub struct Crossing {
     pub certainty: f64,
 }
 
-/// Fits a model to evenly spaced values, the newest last. `period` is the season's length in steps, if there may be one.
+/// Fits a model to evenly spaced values, the newest last. `period` is the season's length in steps, if there may be one; none before two
+/// of them were seen.
 #[must_use]
 pub fn fit(values: &[f64], period: Option<usize>) -> Option<Forecast> {
     let values = filled(values)?;
-    let season = period.filter(|period| *period >= 2 && values.len() >= 2 * period).and_then(|period| seasonal(&values, period));
+    let period = period.filter(|period| *period >= 2);
+    // Half a wave looks like a line: where there may be a season, two of them are waited for.
+    if period.is_some_and(|period| values.len() < 2 * period) {
+        return None;
+    }
+    let season = period.and_then(|period| seasonal(&values, period));
     let plain: Vec<f64> = match &season {
         None => values.clone(),
         Some(season) => values.iter().enumerate().map(|(at, value)| value - phase(season, at)).collect(),
@@ -84,8 +98,6 @@ pub fn fit(values: &[f64], period: Option<usize>) -> Option<Forecast> {
             best = next;
         }
     }
-    let tail = plain.get(plain.len().saturating_sub(SLOPE_POINT_COUNT)..).unwrap_or(&plain);
-    let trend = theil_sen(tail, 0.9)?;
     let next = values.len();
     Some(Forecast {
         level: best.level,
@@ -95,8 +107,7 @@ pub fn fit(values: &[f64], period: Option<usize>) -> Option<Forecast> {
         beta: best.beta,
         deviation: best.deviation,
         season: season.map(|season| (0..season.len()).map(|at| phase(&season, next + at)).collect()).unwrap_or_default(),
-        recent: (trend.slope, (trend.slope_high - trend.slope_low) / (2.0 * 1.645)),
-        recent_count: tail.len() as f64,
+        line: Line::through_end(&plain)?,
     })
 }
 
@@ -106,12 +117,22 @@ pub fn crossing(forecast: &Forecast, limit: Limit, horizon_steps: usize, certain
     let sign = if limit.side == Side::Above { 1.0 } else { -1.0 };
     let margin = |at: usize| sign * (forecast.mean(at) - limit.value) / forecast.path_deviation(at);
     let surest = (1..=horizon_steps).map(|at| 1.0 - upper_tail(margin(at))).fold(0.0, f64::max);
-    // Without a slope that is sure by itself, only the season may carry it over the limit.
-    let slope_is_sure = sign * forecast.recent.0 > 1.96 * forecast.recent.1 && forecast.recent.1.is_finite();
-    let by_season = !forecast.season.is_empty();
-    if surest < certainty_min || !(slope_is_sure || by_season) {
+    let line_margin = |at: usize| {
+        let (mean, deviation) = forecast.line.at(at);
+        sign * (mean + forecast.season_at(at) - limit.value) / deviation
+    };
+    let by_line = (1..=horizon_steps).map(|at| 1.0 - upper_tail(line_margin(at))).fold(0.0, f64::max);
+    let slope_is_sure = sign * forecast.line.slope > 1.96 * forecast.line.slope_deviation();
+    let certainty = match (slope_is_sure, forecast.season.is_empty()) {
+        (true, _) => surest.max(by_line),
+        // Only the season may carry it over the limit then.
+        (false, false) => surest,
+        (false, true) => return None,
+    };
+    if certainty < certainty_min {
         return None;
     }
+    let margin = |at: usize| if surest >= by_line || !slope_is_sure { margin(at) } else { line_margin(at) };
     let first = |at_least: f64| (1..=horizon_steps).find(|at| margin(*at) >= at_least);
     let in_steps = first(0.0)?;
     Some(Crossing { in_steps: in_steps as f64, earliest_steps: first(-1.645).unwrap_or(in_steps) as f64, certainty: surest })
@@ -143,10 +164,45 @@ impl Forecast {
 
     /// How unsure the expected path itself is: what the level may have been, how it may wander, and what the slope may be.
     fn path_deviation(&self, steps: usize) -> f64 {
-        let level = self.alpha / (2.0 - self.alpha) + 1.0 / self.recent_count;
-        let slope = self.recent.1 * damped_sum(self.damping, steps);
+        let level = self.alpha / (2.0 - self.alpha) + 1.0 / self.line.point_count;
+        let slope = self.line.slope_deviation() * damped_sum(self.damping, steps);
         let wander = self.deviation.powi(2) * (level + self.growth(steps));
         (wander + slope * slope).sqrt().max(1e-12 * self.level.abs()).max(f64::MIN_POSITIVE)
+    }
+}
+
+impl Line {
+    fn through_end(values: &[f64]) -> Option<Self> {
+        let count = (values.len() / 2).clamp(*LINE_POINT_COUNT.start(), *LINE_POINT_COUNT.end());
+        let line = Self::through(values.get(values.len().saturating_sub(count)..)?)?;
+        let newest = Self::through(values.get(values.len().saturating_sub(count / 2)..)?)?;
+        // What levels off must not be carried on: the newer half decides where it says clearly less.
+        let levels_off = newest.slope.abs() + newest.slope_deviation() < line.slope.abs() || newest.slope * line.slope < 0.0;
+        Some(if levels_off { newest } else { line })
+    }
+
+    fn through(values: &[f64]) -> Option<Self> {
+        let trend = theil_sen(values, 0.9)?;
+        let last = values.len() as f64 - 1.0;
+        let rest: Vec<f64> =
+            values.iter().enumerate().map(|(at, value)| value - trend.level - trend.slope * (at as f64 - last)).collect();
+        let squared: f64 = rest.iter().map(|rest| rest * rest).sum();
+        let neighbours: f64 = rest.iter().zip(rest.iter().skip(1)).map(|(left, right)| left * right).sum();
+        let spells = if squared > 0.0 { (neighbours / squared).clamp(0.0, 0.9) } else { 0.0 };
+        // Noise in spells counts as fewer points (Bartlett 1946).
+        let deviation = (squared / (values.len() as f64 - 2.0).max(1.0) * (1.0 + spells) / (1.0 - spells)).sqrt();
+        Some(Self { level: trend.level, slope: trend.slope, deviation, point_count: values.len() as f64 })
+    }
+
+    fn slope_deviation(&self) -> f64 {
+        12.0_f64.sqrt() * self.deviation / self.point_count.powf(1.5)
+    }
+
+    /// Where it is, and how unsure that is, as of a regression's line.
+    fn at(&self, steps: usize) -> (f64, f64) {
+        let away = steps as f64 + self.point_count / 2.0;
+        let variance = self.deviation.powi(2) / self.point_count + (self.slope_deviation() * away).powi(2);
+        (self.level + self.slope * steps as f64, variance.sqrt().max(1e-12 * self.level.abs()).max(f64::MIN_POSITIVE))
     }
 }
 
