@@ -54,6 +54,12 @@ impl Batch {
         self.rows
     }
 
+    /// What is asked, by name; a matrix without a name has an empty one.
+    #[must_use]
+    pub fn inputs(&self) -> &[(String, Tensor)] {
+        &self.inputs
+    }
+
     /// The only tensor, whatever its name.
     pub(crate) fn single(&self) -> Option<&Tensor> {
         if let [(_, tensor)] = self.inputs.as_slice() { Some(tensor) } else { None }

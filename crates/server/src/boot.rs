@@ -25,7 +25,7 @@ use crate::config::{Config, ObjectsConfig, RootKeyConfig};
 use crate::locate::Locator;
 use crate::receipts::LogReceipts;
 use crate::tls::file_problem;
-use crate::{inspecting, retraining, system, ui};
+use crate::{inspecting, observing, retraining, system, ui};
 
 /// How often last-used times are written down and ended sessions are cleared away.
 const HOUSEKEEPING_EVERY: Duration = Duration::from_secs(60);
@@ -57,6 +57,7 @@ pub struct App {
     cosigning: Option<tokio::task::JoinHandle<()>>,
     inspecting: Option<tokio::task::JoinHandle<()>>,
     retraining: Vec<tokio::task::JoinHandle<()>>,
+    watching: Option<tokio::task::JoinHandle<()>>,
     _lock: File,
 }
 
@@ -83,6 +84,8 @@ pub struct Rooms {
     pub admission: admission::Admission,
     /// Models that answer.
     pub serving: serving::Serving,
+    /// Alerts, health and metrics.
+    pub observe: observe::Observe,
     /// Where models come from.
     pub lineage: lineage::Lineage,
     /// Jobs that train models again.
@@ -188,8 +191,12 @@ pub async fn open_with(data: &Path, config: &Config, way: Way, root: Arc<dyn Key
         Arc::clone(&clock),
         config.serving.clone(),
     );
+    let collector = Arc::new(observe::Collector::default());
+    let serving = serving.with_observer(Arc::clone(&collector) as _);
+    let observe = observe::Observe::new(opened.db.clone(), opened.system.clone(), collector, config.observe.clone());
     let rooms = Rooms {
         serving,
+        observe,
         identity,
         policy,
         tracking: Tracking::new(opened.db.clone()),
@@ -221,6 +228,7 @@ pub async fn open_with(data: &Path, config: &Config, way: Way, root: Arc<dyn Key
     wire::admin::routes(&mut door, &behind_admin);
     wire::admin::endpoints::routes(&mut door, &rooms.serving);
     wire::inference::routes(&mut door, &rooms.serving);
+    observing::routes(&mut door, &rooms, data);
     wire::mlflow::evaluation::routes(&mut door, &rooms.evaluation);
     wire::mlflow::traces::routes(&mut door, &rooms.traces, &rooms.artifacts);
     wire::otlp::routes(&mut door, &rooms.traces);
@@ -243,17 +251,33 @@ pub async fn open_with(data: &Path, config: &Config, way: Way, root: Arc<dyn Key
         None => None,
     };
     let inspecting = way.bound.map(|_| inspecting::job(&rooms.data, &rooms.admission, &config.data, &gate, &jobs));
+    let watching = match way.bound {
+        Some(_) => Some(observing::begin(&rooms, data, &config.observe, (&gate, &jobs), Arc::clone(&clock))?),
+        None => None,
+    };
     let ground = way.bound.map(|bound| retraining::Ground { data, config, bound, gate: &gate, jobs: &jobs, clock });
     let retraining = retraining::begin(&rooms, ground)?;
     let table = door.table().to_vec();
-    Ok(App { router: door.into_router(), table, gate, jobs, rooms, housekeeping, cosigning, inspecting, retraining, _lock: lock })
+    Ok(App {
+        router: door.into_router(),
+        table,
+        gate,
+        jobs,
+        rooms,
+        housekeeping,
+        cosigning,
+        inspecting,
+        retraining,
+        watching,
+        _lock: lock,
+    })
 }
 
 impl App {
     /// Brings everything that is still in memory to the disk.
     pub async fn close(self) {
         self.housekeeping.abort();
-        for job in [&self.cosigning, &self.inspecting].into_iter().flatten().chain(&self.retraining) {
+        for job in [&self.cosigning, &self.inspecting, &self.watching].into_iter().flatten().chain(&self.retraining) {
             job.abort();
         }
         self.rooms.audit.log().close();

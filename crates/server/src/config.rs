@@ -40,6 +40,8 @@ pub struct Config {
     pub retrain: retrain::RetrainConfig,
     /// Models that answer.
     pub serving: serving::ServingConfig,
+    /// How all that is watched, and whom alerts are sent to.
+    pub observe: observe::ObserveConfig,
     /// Limits on failed and anonymous attempts.
     pub risk: risk::RiskConfig,
 }
@@ -57,6 +59,7 @@ impl Config {
         self.admission.check()?;
         self.retrain.check()?;
         self.serving.check()?;
+        self.observe.check()?;
         if self.tls.certificate.is_some() != self.tls.key.is_some() {
             return Err(Problem::invalid("`tls.certificate` and `tls.key` must be given together"));
         }

@@ -17,7 +17,7 @@ use wire::{PeerAddress, RouteEntry};
 const PUBLIC: [&str; 4] = ["server.health", "server.version", "server.info", "ui.login_page"];
 /// Verbs without a route: what the server records of routes that no room knows, and what its own jobs do: the policy lets nobody
 /// else ask for those.
-const UNROUTED: [&str; 12] = [
+const UNROUTED: [&str; 14] = [
     "server.unrouted",
     "inspections.begin",
     "inspections.run",
@@ -30,6 +30,8 @@ const UNROUTED: [&str; 12] = [
     "retraining.fetch",
     "retraining.confirm",
     "retraining.end",
+    "observe.judge",
+    "observe.deliver",
 ];
 
 struct World {
@@ -97,6 +99,7 @@ fn every_action() -> BTreeSet<&'static str> {
         retrain::ACTIONS,
         admission::ACTIONS,
         serving::ACTIONS,
+        observe::ACTIONS,
         evaluation::ACTIONS,
         traces::ACTIONS,
         artifacts::ACTIONS,

@@ -13,6 +13,7 @@ mod config;
 mod guard;
 pub mod limits;
 mod load;
+mod observed;
 pub mod ops;
 mod store;
 mod types;
@@ -58,6 +59,8 @@ struct Inner {
     slots: Mutex<HashMap<String, Arc<Slot>>>,
     /// Bounds how many large batches compute at once: small ones do not wait for them.
     large: Semaphore,
+    /// Who is told of each request.
+    observer: Mutex<Option<Arc<dyn watch::Observer>>>,
 }
 
 impl Serving {
@@ -66,7 +69,24 @@ impl Serving {
     pub fn new(db: Db, admission: Admission, artifacts: Artifacts, clock: Arc<dyn Clock>, config: ServingConfig) -> Self {
         let quotas = Quotas::new(&config);
         let large = Semaphore::new(config.large_batches_max);
-        Self(Arc::new(Inner { db, admission, artifacts, clock, config, quotas, slots: Mutex::default(), large }))
+        Self(Arc::new(Inner {
+            db,
+            admission,
+            artifacts,
+            clock,
+            config,
+            quotas,
+            slots: Mutex::default(),
+            large,
+            observer: Mutex::default(),
+        }))
+    }
+
+    /// From now on this one is told of each request.
+    #[must_use]
+    pub fn with_observer(self, observer: Arc<dyn watch::Observer>) -> Self {
+        *self.0.observer.lock() = Some(observer);
+        self
     }
 
     fn db(&self) -> &Db {

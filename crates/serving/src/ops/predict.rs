@@ -8,6 +8,7 @@ use runtime::{Batch, Outputs, PredictError};
 
 use super::endpoint_of;
 use crate::limits::LARGE_VALUE_COUNT;
+use crate::observed::Seen;
 use crate::{Loaded, Prediction, Serving};
 
 /// Asks an endpoint.
@@ -33,19 +34,25 @@ impl Operation for Predict {
     async fn run(self, permit: Permit<Self>) -> Result<Prediction, Problem> {
         let Self { room, version, batch, .. } = self;
         let endpoint_id = endpoint_of(&permit)?;
+        let mut seen = Seen::new(&room, &permit, &endpoint_id);
+        seen.ends_as(watch::Verdict::Limited);
         room.0.quotas.take(&permit.caller().id, &endpoint_id, room.0.clock.now())?;
         let row_count = batch.rows();
         if row_count > room.0.config.rows_max {
             let message = format!("a request asks for at most {} rows; send more requests", room.0.config.rows_max);
             return Err(Problem::new(Kind::TooLarge, message));
         }
+        seen.ends_as(watch::Verdict::Failed);
         let model = room.answering(&permit, &endpoint_id).await?;
         if version.is_some_and(|wanted| wanted != model.number.to_string()) {
             let message = format!("version {} answers here; ask without a version for whichever does", model.number);
             return Err(Problem::not_found(message));
         }
-        let outputs = room.compute(Arc::clone(&model), batch).await?;
+        seen.ends_as(watch::Verdict::Invalid);
+        let kept = seen.keep(&model, &batch);
+        let outputs = room.compute(Arc::clone(&model), batch).await.inspect_err(|problem| seen.blame(problem))?;
         let id = random_id();
+        seen.answered(&id, kept.as_ref(), &outputs);
         let outcome = Outcome::done()
             .resource(endpoint_id)
             .with("prediction", id.clone())

@@ -39,4 +39,5 @@ pub(super) const ALL: &[Migration] = &[
     step!("0016_signers"),
     step!("0017_rescan"),
     step!("0018_serving"),
+    step!("0020_observe"),
 ];
