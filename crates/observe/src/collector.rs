@@ -33,6 +33,10 @@ struct Live {
     /// Whether the reference is still to be written down.
     is_new: bool,
     baseline: Option<Baseline>,
+    /// What it was trained on: none as long as nobody has looked, an empty one where nothing is known.
+    trained: Option<Reference>,
+    /// Whether the first rows have been learnt.
+    is_learnt: bool,
     rows: RowLog,
     predictions: Vec<Kept>,
 }
@@ -87,9 +91,15 @@ impl Collector {
         self.live.read().iter().map(|(key, live)| (key.clone(), live.lock().total.clone())).collect()
     }
 
-    /// Versions whose reference is not known yet.
-    pub(crate) fn without_reference(&self) -> Vec<Key> {
-        self.live.read().iter().filter(|(_, live)| live.lock().reference.is_none()).map(|(key, _)| key.clone()).collect()
+    /// Versions of which nobody knows yet what they were compared with, or trained on.
+    pub(crate) fn unknown(&self) -> Vec<Key> {
+        let is_unknown = |live: &Live| live.reference.is_none() && live.trained.is_none();
+        self.live.read().iter().filter(|(_, live)| is_unknown(&live.lock())).map(|(key, _)| key.clone()).collect()
+    }
+
+    /// Says what a version was trained on; nothing where that is not known.
+    pub(crate) fn set_trained(&self, key: &Key, trained: Option<Reference>) {
+        self.of(&key.0, &key.1).lock().trained = Some(trained.unwrap_or_default());
     }
 
     /// Gives a version its reference, unless it has one.
@@ -98,7 +108,6 @@ impl Collector {
         let mut live = live.lock();
         if live.reference.is_none() {
             live.reference = Some(Arc::new(reference));
-            live.baseline = None;
         }
     }
 
@@ -158,22 +167,49 @@ impl Live {
         let said = sample.predicted.map(|values| Column { name: PREDICTION, values, first: 0, stride: 1 });
         let columns: Vec<Column<'_>> = sample.columns.iter().copied().chain(said).collect();
         let sample = Sample { columns: &columns, ..*sample };
-        if sample.verdict == Verdict::Answered && self.reference.is_none() {
-            let baseline = self.baseline.get_or_insert_default();
-            baseline.add(&columns, sample.row_count);
-            if baseline.is_full() {
-                let origin = "the first rows that this version was asked";
-                self.reference = self.baseline.take().map(|baseline| Arc::new(baseline.finish(origin)));
-                self.is_new = true;
+        if sample.verdict == Verdict::Answered {
+            self.learn(&sample);
+            if let Some(reference) = &self.reference {
+                self.rows.add(&sample, reference);
             }
-        } else if let (Some(reference), Verdict::Answered) = (&self.reference, sample.verdict) {
-            self.rows.add(&sample, reference);
         }
         let reference = self.reference.clone();
         self.minutes.entry(sample.at_us.div_euclid(MINUTE_US)).or_default().add(&sample, reference.as_deref());
         self.fold_minutes();
         self.total.add(&Sample { columns: &[], predicted: None, ..sample }, None);
         self.keep(&sample);
+    }
+
+    /// What it is compared with: what it was trained on, for the columns of that that it is asked; else, and for what it says, the
+    /// first rows.
+    fn learn(&mut self, sample: &Sample<'_>) {
+        if let (None, Some(trained)) = (&self.reference, &self.trained) {
+            let is_asked = |column: &&watch::ColumnReference| sample.columns.iter().any(|own| own.name == column.name);
+            let columns: Vec<watch::ColumnReference> = trained.columns.iter().filter(is_asked).cloned().collect();
+            if !columns.is_empty() {
+                self.reference = Some(Arc::new(Reference { origin: trained.origin.clone(), columns }));
+                self.is_new = true;
+            }
+        }
+        if self.reference.as_ref().is_some_and(|reference| reference.place(PREDICTION).is_some()) || self.is_learnt {
+            return;
+        }
+        let baseline = self.baseline.get_or_insert_default();
+        baseline.add(sample.columns, sample.row_count);
+        if !baseline.is_full() {
+            return;
+        }
+        let Some(baseline) = self.baseline.take() else { return };
+        let first = baseline.finish("the first rows that this version was asked");
+        (self.is_learnt, self.is_new) = (true, true);
+        self.reference = Some(Arc::new(match &self.reference {
+            None => first,
+            Some(known) => {
+                let mut whole = Reference::clone(known);
+                whole.columns.extend(first.columns.into_iter().filter(|column| column.name == PREDICTION));
+                whole
+            }
+        }));
     }
 
     /// Older minutes are merged: a count is never lost, only when it was.
@@ -254,9 +290,33 @@ mod tests {
         let reference = waiting.reference.unwrap();
         assert_eq!(reference.columns.iter().map(|one| one.name.as_str()).collect::<Vec<_>>(), ["x", PREDICTION]);
         collector.set_reference(&("e".to_owned(), "m/1".to_owned()), Reference::default());
-        assert!(collector.without_reference().is_empty());
+        assert!(collector.unknown().is_empty());
         ask(&collector, MINUTE_US, &[1.0]);
         assert_eq!(collector.take()[0].1.minutes[&1].cells.len(), 2);
+    }
+
+    #[test]
+    fn what_it_was_trained_on_comes_first() {
+        let collector = Collector::default();
+        let key = ("e".to_owned(), "m/1".to_owned());
+        let column = |name: &str| watch::ColumnReference {
+            name: name.to_owned(),
+            grid: watch::Grid::Numbers(vec![0.5]),
+            counts: vec![10, 10, 0, 0],
+            range: None,
+        };
+        let trained = Reference { origin: "d@1".to_owned(), columns: vec![column("x"), column("label")] };
+        ask(&collector, 0, &[1.0]);
+        assert_eq!(collector.unknown(), [key.clone()]);
+        collector.set_trained(&key, Some(trained));
+        assert!(collector.unknown().is_empty());
+        ask(&collector, 0, &[1.0]);
+        let reference = collector.take().remove(0).1.reference.unwrap();
+        assert_eq!((reference.origin.as_str(), reference.columns.len(), reference.columns[0].name.as_str()), ("d@1", 1, "x"));
+        // What it says is learnt from the first rows.
+        ask(&collector, 0, &vec![1.0; watch::limits::BASELINE_ROWS]);
+        let reference = collector.take().remove(0).1.reference.unwrap();
+        assert_eq!(reference.columns.iter().map(|one| one.name.as_str()).collect::<Vec<_>>(), ["x", PREDICTION]);
     }
 
     #[test]

@@ -33,6 +33,7 @@ use std::sync::Arc;
 
 use gate::Action;
 use vault::db::{Db, SystemDb};
+use vault::objects::Objects;
 
 pub use collector::Collector;
 pub use config::{AlertmanagerConfig, ObserveConfig, WebhookConfig};
@@ -57,6 +58,7 @@ pub const ACTIONS: &[Action] = &[
     ops::HEALTH,
     ops::METRICS,
     ops::JUDGE,
+    ops::RECALL,
     ops::DELIVER,
 ];
 
@@ -68,6 +70,7 @@ struct Inner {
     db: Db,
     /// For what is no change of its own: counts, and how far news has come.
     system: SystemDb,
+    objects: Objects,
     collector: Arc<Collector>,
     config: ObserveConfig,
     /// This process among those that may share the database.
@@ -77,8 +80,8 @@ struct Inner {
 impl Observe {
     /// The room over its ground.
     #[must_use]
-    pub fn new(db: Db, system: SystemDb, collector: Arc<Collector>, config: ObserveConfig) -> Self {
-        Self(Arc::new(Inner { db, system, collector, config, source: watcher::new_source() }))
+    pub fn new((db, system): (Db, SystemDb), objects: Objects, collector: Arc<Collector>, config: ObserveConfig) -> Self {
+        Self(Arc::new(Inner { db, system, objects, collector, config, source: watcher::new_source() }))
     }
 
     /// Where samples go.

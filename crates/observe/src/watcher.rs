@@ -9,7 +9,7 @@ use kernel::{Clock, Micros, Problem, random_id};
 use crate::collector::Key;
 use crate::judge::MINUTE_US;
 use crate::limits::BURN_MINUTES;
-use crate::ops::{DeliverNews, Judge};
+use crate::ops::{DeliverNews, Judge, RecallTraining};
 use crate::store::{minutes, news};
 use crate::{Observe, Post, Receiver};
 
@@ -70,7 +70,7 @@ impl Watcher {
     /// If something could not be read or written; what was counted is kept.
     pub async fn round(&self, round: u64) -> Result<(), Problem> {
         let now = self.clock.now();
-        self.room.recall().await?;
+        self.recall().await?;
         self.room.flush().await?;
         let (gauges, source, minute) = (self.gauges.measure(), self.source.clone(), now.0.div_euclid(MINUTE_US));
         let write = move |writer: &mut vault::db::Writer<'_>| Ok(minutes::write_gauges(writer, &source, minute, &gauges)?);
@@ -86,6 +86,24 @@ impl Watcher {
             let deliver =
                 DeliverNews { room: self.room.clone(), receivers: Arc::clone(&self.receivers), post: Arc::clone(&self.post) };
             self.gate.call(Attempt::of_job(self.pass.clone()), deliver).await?;
+        }
+        Ok(())
+    }
+
+    /// Gives versions what they were compared with before the server was started, or what they were trained on.
+    async fn recall(&self) -> Result<(), Problem> {
+        for key in self.room.0.collector.unknown() {
+            let wanted: Key = key.clone();
+            let read = move |reader: &mut vault::db::Reader<'_>| minutes::reference(reader, (&wanted.0, &wanted.1));
+            if let Some(reference) = self.room.0.system.read(read).await? {
+                self.room.0.collector.set_reference(&key, reference);
+                continue;
+            }
+            let recall = RecallTraining { room: self.room.clone(), endpoint: key.0.clone(), version: key.1.clone() };
+            if let Err(problem) = self.gate.call(Attempt::of_job(self.pass.clone()), recall).await {
+                tracing::warn!(%problem, version = key.1, "it is not known what a version was trained on");
+                self.room.0.collector.set_trained(&key, None);
+            }
         }
         Ok(())
     }
@@ -135,18 +153,6 @@ impl Observe {
                 Err(problem)
             }
         }
-    }
-
-    /// Gives versions back what they were compared with before the server was started.
-    async fn recall(&self) -> Result<(), Problem> {
-        for key in self.0.collector.without_reference() {
-            let wanted: Key = key.clone();
-            let read = move |reader: &mut vault::db::Reader<'_>| minutes::reference(reader, (&wanted.0, &wanted.1));
-            if let Some(reference) = self.0.system.read(read).await? {
-                self.0.collector.set_reference(&key, reference);
-            }
-        }
-        Ok(())
     }
 }
 

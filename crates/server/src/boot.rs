@@ -193,7 +193,8 @@ pub async fn open_with(data: &Path, config: &Config, way: Way, root: Arc<dyn Key
     );
     let collector = Arc::new(observe::Collector::default());
     let serving = serving.with_observer(Arc::clone(&collector) as _);
-    let observe = observe::Observe::new(opened.db.clone(), opened.system.clone(), collector, config.observe.clone());
+    let observe =
+        observe::Observe::new((opened.db.clone(), opened.system.clone()), objects.clone(), collector, config.observe.clone());
     let rooms = Rooms {
         serving,
         observe,

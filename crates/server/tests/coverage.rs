@@ -17,7 +17,7 @@ use wire::{PeerAddress, RouteEntry};
 const PUBLIC: [&str; 4] = ["server.health", "server.version", "server.info", "ui.login_page"];
 /// Verbs without a route: what the server records of routes that no room knows, and what its own jobs do: the policy lets nobody
 /// else ask for those.
-const UNROUTED: [&str; 14] = [
+const UNROUTED: [&str; 15] = [
     "server.unrouted",
     "inspections.begin",
     "inspections.run",
@@ -31,6 +31,7 @@ const UNROUTED: [&str; 14] = [
     "retraining.confirm",
     "retraining.end",
     "observe.judge",
+    "observe.recall",
     "observe.deliver",
 ];
 

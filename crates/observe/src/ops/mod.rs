@@ -6,6 +6,7 @@ pub(crate) mod health;
 mod judge;
 mod labels;
 mod metrics;
+mod recall;
 mod receive;
 mod remedy;
 mod search;
@@ -19,6 +20,7 @@ pub use health::ShowHealth;
 pub use judge::{Judge, Judged};
 pub use labels::{AddLabels, Labelled};
 pub use metrics::ShowMetrics;
+pub use recall::RecallTraining;
 pub use receive::{ReceiveAlerts, Received, Told};
 pub use remedy::{RemedyDone, RunRemedy};
 pub use search::{AlertPage, FoundAlert, GetAlert, SearchAlerts};
@@ -45,6 +47,8 @@ pub const HEALTH: Action = Action::read("health.show");
 pub const METRICS: Action = Action::read("observe.metrics");
 /// The watcher judges what was seen.
 pub const JUDGE: Action = Action::write("observe.judge");
+/// The watcher looks up what a version was trained on.
+pub const RECALL: Action = Action::read("observe.recall");
 /// The watcher sends news to receivers outside.
 pub const DELIVER: Action = Action::write("observe.deliver");
 

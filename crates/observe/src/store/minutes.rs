@@ -67,7 +67,7 @@ fn count(number: u64) -> Bind<'static> {
 fn set_reference(writer: &mut Writer<'_>, key: (&str, &str), reference: &Reference, at: Micros) -> Result<(), Problem> {
     let text = serde_json::to_string(reference).map_err(unreadable)?;
     let sql = "INSERT INTO observe_reference (endpoint_id, version_id, made_at, cells) VALUES ($1, $2, $3, $4)
-               ON CONFLICT (endpoint_id, version_id) DO NOTHING";
+               ON CONFLICT (endpoint_id, version_id) DO UPDATE SET cells = excluded.cells";
     writer.execute(sql, &[key.0.into(), key.1.into(), at.0.into(), (&text).into()])?;
     Ok(())
 }

@@ -3,11 +3,13 @@
 use std::sync::Arc;
 
 use gate::{BoxFuture, Facts, Operation, Target};
-use kernel::{Clock, Problem};
+use kernel::{Clock, FakeClock, Problem};
 use parking_lot::Mutex;
 use testkit::gate::TEST_WORKSPACE;
 use testkit::{Engine, TestGate};
 use vault::db::{Bind, Opened};
+use vault::keys::{KeyFile, Keyring};
+use vault::objects::Objects;
 use watch::{CallerClass, Column, Observer, Probabilities, Sample, Values, Verdict};
 
 use crate::ops::{GetAlert, SearchAlerts};
@@ -67,7 +69,10 @@ impl World {
         });
         let manager = AlertmanagerConfig { url: "http://a".to_owned(), ca: None, allow_insecure_http: true };
         let config = ObserveConfig { alertmanagers: vec![manager], ..ObserveConfig::default() };
-        let room = Observe::new(opened.db.clone(), opened.system.clone(), Arc::new(Collector::default()), config);
+        let root = KeyFile::create(&engine.folder.path().join("root.key")).unwrap();
+        let keys = Keyring::open(opened.system.clone(), Arc::new(root), Arc::new(FakeClock::default())).await.unwrap();
+        let objects = Objects::local(&engine.folder.path().join("objects"), keys).unwrap();
+        let room = Observe::new((opened.db.clone(), opened.system.clone()), objects, Arc::new(Collector::default()), config);
         let outside = Arc::new(Outside { status: Mutex::new(200), ..Outside::default() });
         let identity = (gate.gate.clone(), gate.job_key.pass(WATCHER));
         let clock: Arc<dyn Clock> = Arc::new(gate.clock.clone());
