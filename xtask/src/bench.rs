@@ -6,8 +6,8 @@ use std::process::Command;
 use serde_json::{Value, json};
 
 use crate::{
-    bench_adversary, bench_contract, bench_guard, bench_lineage, bench_pii, bench_poison, bench_profile, bench_runtime,
-    bench_scan, bench_serve, bench_sign, bench_tracking, shell,
+    bench_adversary, bench_contract, bench_drift, bench_guard, bench_lineage, bench_pii, bench_poison, bench_profile,
+    bench_runtime, bench_scan, bench_serve, bench_sign, bench_tracking, shell,
 };
 
 /// One line of a bench.
@@ -71,6 +71,10 @@ pub fn run(words: &[&str]) -> Result<(), String> {
             print("contract", &bench_contract::run()?, json);
             Ok(())
         }
+        Some(&"drift") => {
+            print("drift", &bench_drift::run()?, json);
+            Ok(())
+        }
         Some(&"lineage") => {
             print("lineage", &bench_lineage::run()?, json);
             Ok(())
@@ -90,7 +94,7 @@ pub fn run(words: &[&str]) -> Result<(), String> {
         Some(&"audit") => example("strongroom", "bench_audit", json),
         Some(&"policy") => example("policy", "decision_cost", json),
         _ => {
-            Err("which bench? `adversary`, `tracking`, `profile`, `contract`, `guard`, `lineage`, `pii`, `poison`, `runtime`, `scan`, `serve`, `sign`, `audit` or `policy`"
+            Err("which bench? `adversary`, `tracking`, `profile`, `contract`, `drift`, `guard`, `lineage`, `pii`, `poison`, `runtime`, `scan`, `serve`, `sign`, `audit` or `policy`"
                 .to_owned())
         }
     }

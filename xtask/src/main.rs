@@ -6,6 +6,7 @@
 mod bench;
 mod bench_adversary;
 mod bench_contract;
+mod bench_drift;
 mod bench_guard;
 mod bench_lineage;
 mod bench_pii;
@@ -40,6 +41,7 @@ const USAGE: &str = "cargo xtask COMMAND
   bench profile [--json] [--rounds N] [--works a,b] [--rows N] [--prebuilt]
                                 a table's profile beside DuckDB, Polars and whylogs; 30 rules beside Great Expectations
   bench contract [--json]       data contracts: the same verdicts as `datacontract-cli`, and it reads what is written
+  bench drift [--json]          changes in streams, beside Evidently and NannyML; forecasts of limits that will be crossed
   bench sign [--json]           a signed model's verification beside `model_signing`, and against what SHA-256 allows
   bench scan [--json]           model files that must be blocked or passed, beside picklescan, modelscan and fickling; speed
   bench serve [--json] [--rounds N] [--minutes N] [--prebuilt]

@@ -26,7 +26,7 @@ use crate::config::{Config, ObjectsConfig, RootKeyConfig};
 use crate::locate::Locator;
 use crate::receipts::LogReceipts;
 use crate::tls::file_problem;
-use crate::{inspecting, retraining, system, ui};
+use crate::{inspecting, observing, retraining, system, ui};
 
 /// How often last-used times are written down and ended sessions are cleared away.
 const HOUSEKEEPING_EVERY: Duration = Duration::from_secs(60);
@@ -87,6 +87,8 @@ pub struct Rooms {
     pub serving: serving::Serving,
     /// What they were asked and said.
     pub predictions: Predictions,
+    /// Alerts, health and metrics.
+    pub observe: observe::Observe,
     /// Where models come from.
     pub lineage: lineage::Lineage,
     /// Jobs that train models again.
@@ -203,9 +205,14 @@ pub async fn open_with(data: &Path, config: &Config, way: Way, root: Arc<dyn Key
         config.serving.clone(),
         Some(Arc::new(predictions.clone())),
     );
+    let collector = Arc::new(observe::Collector::default());
+    let serving = serving.with_observer(Arc::clone(&collector) as _);
+    let observe =
+        observe::Observe::new((opened.db.clone(), opened.system.clone()), objects.clone(), collector, config.observe.clone());
     let rooms = Rooms {
         serving,
         predictions,
+        observe,
         identity,
         policy,
         tracking: Tracking::new(opened.db.clone()),
@@ -240,6 +247,7 @@ pub async fn open_with(data: &Path, config: &Config, way: Way, root: Arc<dyn Key
     wire::admin::trace::routes(&mut door, &rooms.predictions, &rooms.lineage, &rooms.admission);
     wire::admin::endpoint_guard::routes(&mut door, &rooms.serving);
     wire::inference::routes(&mut door, &rooms.serving);
+    observing::routes(&mut door, &rooms, data);
     wire::mlflow::evaluation::routes(&mut door, &rooms.evaluation);
     wire::mlflow::traces::routes(&mut door, &rooms.traces, &rooms.artifacts);
     wire::otlp::routes(&mut door, &rooms.traces);
@@ -266,9 +274,14 @@ pub async fn open_with(data: &Path, config: &Config, way: Way, root: Arc<dyn Key
         None => None,
     };
     let inspecting = way.bound.map(|_| inspecting::job(&rooms.data, &rooms.admission, &config.data, &gate, &jobs));
+    let watching = match way.bound {
+        Some(_) => Some(observing::begin(&rooms, data, &config.observe, (&gate, &jobs), Arc::clone(&clock))?),
+        None => None,
+    };
     let ground = way.bound.map(|bound| retraining::Ground { data, config, bound, gate: &gate, jobs: &jobs, clock });
     let mut background = retraining::begin(&rooms, ground)?;
     background.push(sealing);
+    background.extend(watching);
     if way.bound.is_some() {
         let keeper = serving::Keeper::new(rooms.serving.clone(), gate.clone(), jobs.pass(serving::KEEPER));
         background.push(tokio::spawn(keeper.run()));

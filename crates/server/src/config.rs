@@ -42,6 +42,8 @@ pub struct Config {
     pub serving: serving::ServingConfig,
     /// What endpoints were asked and said.
     pub predictions: predictions::PredictionsConfig,
+    /// How all that is watched, and whom alerts are sent to.
+    pub observe: observe::ObserveConfig,
     /// Limits on failed and anonymous attempts.
     pub risk: risk::RiskConfig,
 }
@@ -60,6 +62,7 @@ impl Config {
         self.retrain.check()?;
         self.serving.check()?;
         self.predictions.check()?;
+        self.observe.check()?;
         if self.tls.certificate.is_some() != self.tls.key.is_some() {
             return Err(Problem::invalid("`tls.certificate` and `tls.key` must be given together"));
         }

@@ -31,6 +31,7 @@ mod https;
 mod inspecting;
 pub mod listen;
 mod locate;
+mod observing;
 mod receipts;
 pub mod retraining;
 pub mod system;

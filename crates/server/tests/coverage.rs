@@ -17,7 +17,7 @@ use wire::{PeerAddress, RouteEntry};
 const PUBLIC: [&str; 4] = ["server.health", "server.version", "server.info", "ui.login_page"];
 /// Verbs without a route: what the server records of routes that no room knows, and what its own jobs do: the policy lets nobody
 /// else ask for those.
-const UNROUTED: [&str; 15] = [
+const UNROUTED: [&str; 18] = [
     "server.unrouted",
     "inspections.begin",
     "inspections.run",
@@ -33,6 +33,9 @@ const UNROUTED: [&str; 15] = [
     "endpoints.halt",
     "predictions.seal",
     "predictions.expire",
+    "observe.judge",
+    "observe.recall",
+    "observe.deliver",
 ];
 
 struct World {
@@ -101,6 +104,7 @@ fn every_action() -> BTreeSet<&'static str> {
         admission::ACTIONS,
         serving::ACTIONS,
         predictions::ACTIONS,
+        observe::ACTIONS,
         evaluation::ACTIONS,
         traces::ACTIONS,
         artifacts::ACTIONS,

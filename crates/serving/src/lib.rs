@@ -17,6 +17,7 @@ mod guard;
 pub mod limits;
 mod load;
 mod log;
+mod observed;
 pub mod ops;
 mod rollout;
 mod store;
@@ -89,6 +90,8 @@ struct Inner {
     /// Bounds how many shadows compute at once.
     shadows: Arc<Semaphore>,
     halts: Halts,
+    /// Who is told of each request.
+    observer: Mutex<Option<Arc<dyn watch::Observer>>>,
 }
 
 impl Serving {
@@ -111,8 +114,29 @@ impl Serving {
         let (quotas, guards) = (Quotas::new(&config), Guards::new(config.guard_bytes_max));
         let large = Semaphore::new(config.large_batches_max);
         let shadows = Arc::new(Semaphore::new(limits::SHADOW_COUNT_MAX));
-        let (slots, halts) = (Mutex::default(), Halts::default());
-        Self(Arc::new(Inner { db, admission, artifacts, clock, config, quotas, guards, log, slots, large, shadows, halts }))
+        let (slots, halts, observer) = (Mutex::default(), Halts::default(), Mutex::default());
+        Self(Arc::new(Inner {
+            db,
+            admission,
+            artifacts,
+            clock,
+            config,
+            quotas,
+            guards,
+            log,
+            slots,
+            large,
+            shadows,
+            halts,
+            observer,
+        }))
+    }
+
+    /// From now on this one is told of each request.
+    #[must_use]
+    pub fn with_observer(self, observer: Arc<dyn watch::Observer>) -> Self {
+        *self.0.observer.lock() = Some(observer);
+        self
     }
 
     fn db(&self) -> &Db {

@@ -38,6 +38,8 @@ fn place_of(verb: &str) -> TargetKind {
         "endpoints" => TargetKind::Endpoint,
         "predictions" if matches!(verb, "predictions.policy" | "predictions.set_policy") => TargetKind::Endpoint,
         "predictions" if verb != "predictions.expire" => TargetKind::Workspace,
+        "alerts" | "remedies" | "health" => TargetKind::Workspace,
+        "labels" => TargetKind::Endpoint,
         "audit" => TargetKind::AuditLog,
         "account" | "sessions" => TargetKind::Myself,
         "tokens" if !verb.ends_with("create_for") && !verb.ends_with("revoke_any") => TargetKind::Myself,
@@ -56,7 +58,7 @@ fn table(engine: &Arc<Engine>, risk: u8) -> String {
     columns.push(("(no grant)".to_owned(), user("nobody")));
     columns.push(("(service)".to_owned(), Caller { kind: CallerKind::Service, ..user("robot") }));
     columns.push(("(anonymous)".to_owned(), Caller::anonymous()));
-    for job in ["bootstrap", "verifier", "inspector", "retention", "retrainer", "sealer", "other"] {
+    for job in ["bootstrap", "verifier", "inspector", "retention", "retrainer", "sealer", "rollouts", "watcher", "other"] {
         columns.push((format!("job:{job}"), Caller { kind: CallerKind::Job, assurance: 3, ..user(job) }));
     }
     let cache = PreparedCache::default();

@@ -20,6 +20,7 @@ mod model;
 mod model_files;
 mod model_gate;
 mod model_signers;
+mod observe;
 mod offline;
 mod output;
 mod people;
@@ -111,6 +112,20 @@ enum Verb {
     Predictions(predictions::PredictionsVerb),
     /// From a prediction back to its model, code, data and people; or from any of those on to predictions.
     Trace(predictions::Trace),
+    /// Work with alerts: what is wrong, since when, why, and what can be done.
+    #[command(subcommand)]
+    Alerts(observe::Alerts),
+    /// Work with remedies of alerts.
+    #[command(subcommand)]
+    Remedy(observe::RemedyVerb),
+    /// Work with true outcomes of predictions.
+    #[command(subcommand)]
+    Label(observe::LabelVerb),
+    /// Show how endpoints, data and the server are, and why.
+    Health(data::Plain),
+    /// Watch from outside: rules for Prometheus.
+    #[command(subcommand)]
+    Observe(observe::ObserveVerb),
     /// Check a model's evidence file without a server, with keys that you trust.
     VerifyBundle(offline::VerifyBundle),
     /// Scan model files without a server: what would loading them do?
@@ -187,6 +202,11 @@ fn run(verb: Verb) -> Result<ExitCode, Problem> {
             Verb::Endpoint(verb) => verb.run().await.map(|()| ExitCode::SUCCESS),
             Verb::Predictions(verb) => verb.run().await.map(|()| ExitCode::SUCCESS),
             Verb::Trace(verb) => verb.run().await.map(|()| ExitCode::SUCCESS),
+            Verb::Alerts(verb) => verb.run().await.map(|()| ExitCode::SUCCESS),
+            Verb::Remedy(verb) => verb.run().await.map(|()| ExitCode::SUCCESS),
+            Verb::Label(verb) => verb.run().await.map(|()| ExitCode::SUCCESS),
+            Verb::Health(plain) => observe::health(plain).await.map(|()| ExitCode::SUCCESS),
+            Verb::Observe(verb) => verb.run().map(|()| ExitCode::SUCCESS),
             Verb::VerifyBundle(verb) => verb.run(),
             Verb::Scan(verb) => verb.run(),
             Verb::Lineage(verb) => verb.run().await.map(|()| ExitCode::SUCCESS),

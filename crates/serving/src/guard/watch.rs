@@ -104,6 +104,11 @@ struct Asker {
 }
 
 impl Passage {
+    /// Whether outputs are made coarser.
+    pub(crate) const fn is_hardening(&self) -> bool {
+        !self.hardening.is_none()
+    }
+
     /// Makes the outputs as coarse as the guard says.
     pub(crate) fn harden(&self, outputs: &mut Outputs) {
         harden(outputs, &self.hardening);

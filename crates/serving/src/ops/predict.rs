@@ -8,6 +8,7 @@ use runtime::{Batch, Outputs, PredictError};
 
 use super::endpoint_of;
 use crate::limits::{LARGE_VALUE_COUNT, ROUTING_KEY_BYTES_MAX};
+use crate::observed::Seen;
 use crate::{Loaded, Prediction, Serving};
 
 /// Asks an endpoint.
@@ -36,32 +37,41 @@ impl Operation for Predict {
 
     async fn run(self, permit: Permit<Self>) -> Result<Prediction, Problem> {
         let endpoint_id = endpoint_of(&permit)?;
+        let mut seen = Seen::new(&self.room, &permit, &endpoint_id);
+        seen.ends_as(watch::Verdict::Limited);
         self.room.0.quotas.take(&permit.caller().id, &endpoint_id, self.room.0.clock.now())?;
         self.check()?;
         let Self { room, endpoint, version, routing_key, batch, subject } = self;
-        let row_count = batch.rows();
         let slot = room.slot(&endpoint_id);
         let _turn = slot.turn()?;
+        seen.ends_as(watch::Verdict::Failed);
         let answering = room.answering(&permit, &endpoint_id).await?;
         // Without a key each request decides by itself, so that a share holds however few the callers are.
         let chosen = answering.choose(version.as_deref(), routing_key.as_deref().unwrap_or(&permit.entry().id))?;
+        seen.ends_as(watch::Verdict::Limited);
         // What the champion was trained on is the measure, whichever version answers.
         let (passage, batch) = room.guarded(&permit, &endpoint_id, &answering.champion, batch).await?;
-        let mut draft = room.draft(&permit, &endpoint, &chosen.model, &batch, subject.as_deref()).await?;
-        let (wanted, again) = (Arc::clone(&chosen.model), chosen.may_fall_back().then(|| batch.clone()));
-        let mut said = room.answer(chosen, &answering.place, batch).await?;
-        if let Some(batch) = again.filter(|_| !Arc::ptr_eq(&wanted, &said.model)) {
+        let (batch, wanted) = (Arc::new(batch), Arc::clone(&chosen.model));
+        seen.ends_as(watch::Verdict::Failed);
+        let mut draft = room.draft(&permit, &endpoint, &wanted, &batch, subject.as_deref()).await?;
+        seen.keep(&wanted, &batch);
+        let answer = room.answer(chosen, &answering.place, Arc::clone(&batch)).await;
+        let mut said = answer.inspect_err(|problem| seen.blame(problem))?;
+        if !Arc::ptr_eq(&wanted, &said.model) {
             // Another version answered than the one that was begun to be logged.
             draft = room.draft(&permit, &endpoint, &said.model, &batch, subject.as_deref()).await?;
+            seen.keep(&said.model, &batch);
         }
+        let raw = passage.is_hardening().then(|| said.outputs.clone());
         passage.harden(&mut said.outputs);
         let (id, row_sha256) = room.keep(draft, &said.outputs, &passage.words())?;
+        seen.answered(&id, raw.as_ref().unwrap_or(&said.outputs));
         let mut outcome = Outcome::done()
             .resource(endpoint_id)
             .with("prediction", id.clone())
             .with("version", said.model.version_id.clone())
             .with("manifest_sha256", hex(&said.model.manifest_sha256))
-            .with("rows", row_count);
+            .with("rows", batch.rows());
         if let Some(arm) = said.arm {
             outcome = outcome.with("rollout", arm.as_str());
         }
@@ -69,7 +79,7 @@ impl Operation for Predict {
             outcome = outcome.with("row_sha256", hex(&row));
         }
         permit.defer_outcome().settle(&passage.tell(outcome));
-        Ok(Prediction { id, model: said.model, arm: said.arm, row_count, outputs: said.outputs })
+        Ok(Prediction { id, model: said.model, arm: said.arm, row_count: batch.rows(), outputs: said.outputs })
     }
 }
 
@@ -90,7 +100,7 @@ impl Predict {
 
 impl Serving {
     /// Small batches compute at once; large ones on threads of their own, a few at a time, so that others do not wait for them.
-    pub(crate) async fn compute(&self, model: Arc<Loaded>, batch: Batch) -> Result<Outputs, Problem> {
+    pub(crate) async fn compute(&self, model: Arc<Loaded>, batch: Arc<Batch>) -> Result<Outputs, Problem> {
         if batch.rows().saturating_mul(width(&model)) < LARGE_VALUE_COUNT {
             return model.model.predict(&batch).map_err(problem);
         }

@@ -71,16 +71,9 @@ impl Answering {
     }
 }
 
-impl Chosen {
-    /// Whether another version may have to answer in its place.
-    pub(crate) const fn may_fall_back(&self) -> bool {
-        matches!(self.way, Way::Canary(..))
-    }
-}
-
 impl Serving {
     /// Has the chosen version answer, and counts it where it is compared with another.
-    pub(crate) async fn answer(&self, chosen: Chosen, place: &EndpointPlace, batch: Batch) -> Result<Said, Problem> {
+    pub(crate) async fn answer(&self, chosen: Chosen, place: &EndpointPlace, batch: Arc<Batch>) -> Result<Said, Problem> {
         let Chosen { model, way } = chosen;
         match way {
             Way::Plain(arm) => {
@@ -97,7 +90,7 @@ impl Serving {
                 said
             }
             Way::Shadow(challenge, challenger) => {
-                let outputs = self.counted(&challenge, Arm::Champion, Arc::clone(&model), batch.clone()).await?;
+                let outputs = self.counted(&challenge, Arm::Champion, Arc::clone(&model), Arc::clone(&batch)).await?;
                 self.judge(&challenge, place);
                 self.ask_along(challenge, challenger, batch, outputs.clone());
                 Ok(Said { model, arm: None, outputs })
@@ -111,9 +104,9 @@ impl Serving {
         challenge: &Challenge,
         challenger: Arc<Loaded>,
         champion: Arc<Loaded>,
-        batch: Batch,
+        batch: Arc<Batch>,
     ) -> Result<Said, Problem> {
-        match self.counted(challenge, Arm::Challenger, Arc::clone(&challenger), batch.clone()).await {
+        match self.counted(challenge, Arm::Challenger, Arc::clone(&challenger), Arc::clone(&batch)).await {
             Ok(outputs) => Ok(Said { model: challenger, arm: Some(Mode::Canary), outputs }),
             Err(_) => {
                 // What the champion refuses too is the request's fault.
@@ -125,7 +118,7 @@ impl Serving {
     }
 
     /// Computes, and counts the answer.
-    async fn counted(&self, challenge: &Challenge, arm: Arm, model: Arc<Loaded>, batch: Batch) -> Result<Outputs, Problem> {
+    async fn counted(&self, challenge: &Challenge, arm: Arm, model: Arc<Loaded>, batch: Arc<Batch>) -> Result<Outputs, Problem> {
         let (row_count, start) = (batch.rows(), Instant::now());
         let outputs = self.compute(model, batch).await?;
         challenge.tally.answered(arm, &outputs, row_count, start.elapsed());
@@ -133,7 +126,7 @@ impl Serving {
     }
 
     /// Asks the challenger along; nobody waits for it.
-    fn ask_along(&self, challenge: Arc<Challenge>, challenger: Arc<Loaded>, batch: Batch, said: Outputs) {
+    fn ask_along(&self, challenge: Arc<Challenge>, challenger: Arc<Loaded>, batch: Arc<Batch>, said: Outputs) {
         let Ok(turn) = Arc::clone(&self.0.shadows).try_acquire_owned() else { return challenge.tally.left_out() };
         tokio::task::spawn_blocking(move || {
             let (row_count, start) = (batch.rows(), Instant::now());

@@ -40,6 +40,7 @@ pub(super) const ALL: &[Migration] = &[
     step!("0017_rescan"),
     step!("0018_serving"),
     step!("0019_guard"),
+    step!("0020_observe"),
     step!("0021_predictions"),
     step!("0022_rollout"),
 ];

@@ -28,6 +28,8 @@
 //! | POST `/predictions/query`, `/predictions/erase` | `{"sql", "rows"?, "endpoint"?, "since"?, "until"?}`, `{"subject"}` |
 //! | GET `/trace` | `?subject=a prediction's id, or as for lineage&direction=up or down&rows=&format=json, text or svg` |
 //! | POST `/endpoints/{endpoint}/guard`; GET `…/trails`; POST `…/trails/release`, `/throttle` | settings; `{"caller"}`, `{"caller", "level", "seconds"}` |
+//! | GET `/alerts`, `/alerts/{alert}`; POST `/alerts/{alert}/acknowledge`, `/alerts/{alert}/resolve`, `/remedies/{remedy}/run` | `?state=`, `{}` |
+//! | POST `/endpoints/{endpoint}/labels`; POST `/alertmanager` (an Alertmanager's webhook, version 4); GET `/health` | `{"labels": [{"prediction", "row"?, "label"}]}` |
 //! | GET `/lineage/{model}/{version or @alias}`; GET `/lineage` | `?subject=&direction=up or down&depth=&format=json, text or svg` |
 //! | GET `/audit/records`, `/audit/checkpoint`, `/audit/proof/{record}`, `/audit/export`; POST `/audit/verify` | `?who=&what=&since=&until=&outcome=&resource=…&rows=`, and `&after=` or, for the export, `&from=&to=` |
 //! | POST `/objects/verify`, `/objects/sweep`, `/keys/rotate`, `/keys/rewrap` | |
@@ -44,6 +46,7 @@ pub mod grants;
 pub mod groups;
 pub mod lineage;
 pub mod models;
+pub mod observe;
 pub mod predictions;
 pub mod retraining;
 pub mod roles;

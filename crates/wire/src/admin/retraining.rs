@@ -29,7 +29,7 @@ struct CodeBody {
     path: String,
 }
 
-#[derive(Deserialize)]
+#[derive(Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct SubmitBody {
     code: Option<CodeBody>,
@@ -128,6 +128,18 @@ impl Rooms {
         };
         Ok(DataSpec { dataset: version.dataset, version: number, version_id: version.id, manifest_sha256: hex(&digest) })
     }
+}
+
+/// A version is trained again as it was, with the data that it stands on: what a remedy asks for.
+pub(super) async fn again(
+    retrain: &Retrain,
+    data: &Data,
+    visitor: &Visitor,
+    name: String,
+    version: String,
+) -> Result<Job, Problem> {
+    let rooms = Rooms { retrain: retrain.clone(), data: data.clone() };
+    rooms.submit(visitor, name, version, SubmitBody::default()).await
 }
 
 fn unknown(why: &str) -> Problem {

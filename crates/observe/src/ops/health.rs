@@ -1,0 +1,108 @@
+//! `health.show`: how endpoints, data and the server are, and why.
+
+use std::collections::BTreeMap;
+
+use gate::{Action, Operation, Permit, Scope, Target};
+use kernel::Problem;
+use watch::Tally;
+
+use crate::Observe;
+use crate::judge::MINUTE_US;
+use crate::store::places::Place;
+use crate::store::{alerts, minutes, places};
+use crate::types::{HealthOf, HealthState, Severity};
+
+/// Minutes that an endpoint's health is told by.
+const MINUTES: i64 = 60;
+
+/// Shows how things are: of the models that the caller may see.
+pub struct ShowHealth {
+    /// The room.
+    pub room: Observe,
+}
+
+impl Operation for ShowHealth {
+    const ACTION: Action = super::HEALTH;
+    type Output = Vec<HealthOf>;
+
+    fn target(&self) -> Target {
+        Target::Workspace
+    }
+
+    async fn run(self, permit: Permit<Self>) -> Result<Vec<HealthOf>, Problem> {
+        self.room.flush().await?;
+        let models = match permit.scope() {
+            Scope::Workspace => None,
+            Scope::Only { models, .. } if !models.is_empty() => Some(models.clone()),
+            _ => return Ok(Vec::new()),
+        };
+        let (workspace, now) = (permit.workspace()?.to_owned(), permit.entry().at);
+        let read = move |reader: &mut vault::db::Reader<'_>| {
+            let since = now.0.div_euclid(MINUTE_US).saturating_sub(MINUTES);
+            let open = alerts::open_reasons(reader)?;
+            let mut all = Vec::new();
+            if models.is_none() {
+                all.push(server(&open));
+                let held = places::held_back(reader, &workspace)?;
+                all.extend(held.into_iter().map(|(name, number, state)| HealthOf {
+                    kind: "dataset",
+                    name,
+                    state: if state == "refused" { HealthState::Failing } else { HealthState::Degraded },
+                    reasons: vec![format!("its newest version, {number}, is {state}")],
+                }));
+            }
+            for place in places::endpoints(reader, Some(&workspace), models.as_deref())? {
+                let seen = minutes::of_endpoint(reader, &place.endpoint, since)?;
+                all.push(endpoint(&place, &seen, &open));
+            }
+            Ok(all)
+        };
+        self.room.db().read(&permit, read).await
+    }
+}
+
+type Open = [(Option<String>, Severity, String)];
+
+fn server(open: &Open) -> HealthOf {
+    let own: Vec<_> = open.iter().filter(|one| one.0.is_none()).collect();
+    let worst = own.iter().map(|one| one.1).max();
+    let state = match worst {
+        None | Some(Severity::Info) => HealthState::Healthy,
+        Some(Severity::Warning | Severity::Critical) => HealthState::Degraded,
+    };
+    // That it answers at all says that database and log can be written to.
+    let mut reasons: Vec<String> = own.iter().map(|one| one.2.clone()).collect();
+    if reasons.is_empty() {
+        reasons.push("database and log take writes, and nothing is open against it".to_owned());
+    }
+    HealthOf { kind: "server", name: "server".to_owned(), state, reasons }
+}
+
+pub(crate) fn endpoint(place: &Place, seen: &BTreeMap<String, BTreeMap<i64, Tally>>, open: &Open) -> HealthOf {
+    let mut whole = Tally::default();
+    seen.values().flat_map(BTreeMap::values).for_each(|tally| whole.merge(tally));
+    let own: Vec<_> = open.iter().filter(|one| one.0.as_deref() == Some(place.endpoint.as_str())).collect();
+    let mut reasons: Vec<String> = own.iter().map(|one| one.2.clone()).collect();
+    let tried = whole.answered + whole.failed;
+    let mut state = if own.iter().any(|one| one.1 > Severity::Info) {
+        HealthState::Degraded
+    } else if whole.requests() == 0 {
+        reasons.push(format!("nobody asked it within {MINUTES} minutes"));
+        HealthState::Unknown
+    } else {
+        HealthState::Healthy
+    };
+    if tried > 0 && whole.failed * 2 > tried {
+        state = HealthState::Failing;
+        reasons.insert(0, format!("{} of {tried} requests failed within {MINUTES} minutes", whole.failed));
+    }
+    if place.model.is_none() {
+        state = HealthState::Failing;
+        reasons.insert(0, "its model is deleted".to_owned());
+    }
+    if reasons.is_empty() {
+        let mean_ms = whole.mean_latency_us().unwrap_or(0.0) / 1_000.0;
+        reasons.push(format!("{} of {tried} requests were answered, in {mean_ms:.2} ms on average", whole.answered));
+    }
+    HealthOf { kind: "endpoint", name: place.name.clone(), state, reasons }
+}

@@ -1,0 +1,75 @@
+//! What other rooms' rows say of endpoints, models and data.
+
+use kernel::Micros;
+use vault::db::{Bind, DbError, Reader};
+use watch::{Event, EventKind};
+
+/// An endpoint, as it stands.
+#[derive(Clone, Debug)]
+pub(crate) struct Place {
+    pub(crate) endpoint: String,
+    pub(crate) workspace: String,
+    pub(crate) name: String,
+    pub(crate) model_id: String,
+    pub(crate) model: Option<String>,
+    pub(crate) choice: String,
+    pub(crate) changed_at: Micros,
+}
+
+/// Endpoints: of all workspaces, or of one; of all models, or of these.
+pub(crate) fn endpoints(
+    reader: &mut Reader<'_>,
+    workspace: Option<&str>,
+    models: Option<&[String]>,
+) -> Result<Vec<Place>, DbError> {
+    let mut binds: Vec<Bind<'_>> = Vec::new();
+    let mut narrowed = String::new();
+    if let Some(workspace) = workspace {
+        binds.push(workspace.into());
+        narrowed.push_str("WHERE e.workspace = $1");
+    }
+    if let Some(models) = models {
+        let places: Vec<String> = models
+            .iter()
+            .map(|model| {
+                binds.push(model.into());
+                format!("${}", binds.len())
+            })
+            .collect();
+        narrowed.push_str(&format!(" AND e.model_id IN ({})", places.join(", ")));
+    }
+    let sql = format!(
+        "SELECT e.endpoint_id, e.workspace, e.name, e.model_id, m.name, e.choice, e.changed_at FROM endpoint e
+         LEFT JOIN registered_model m ON m.model_id = e.model_id {narrowed} ORDER BY e.workspace, e.name"
+    );
+    reader.query(&sql, &binds, |row| {
+        Ok(Place {
+            endpoint: row.text(0)?,
+            workspace: row.text(1)?,
+            name: row.text(2)?,
+            model_id: row.text(3)?,
+            model: row.opt_text(4)?,
+            choice: row.text(5)?,
+            changed_at: Micros(row.int(6)?),
+        })
+    })
+}
+
+/// Versions of data that were committed in a workspace since a moment.
+pub(crate) fn data_events(reader: &mut Reader<'_>, workspace: &str, since: Micros) -> Result<Vec<Event>, DbError> {
+    let sql = "SELECT d.name, v.number, v.committed_at FROM data_version v JOIN data_set d ON d.dataset_id = v.dataset_id
+               WHERE v.workspace = $1 AND v.committed_at >= $2 AND v.number IS NOT NULL ORDER BY v.committed_at DESC LIMIT 20";
+    reader.query(sql, &[workspace.into(), since.0.into()], |row| {
+        let (name, number) = (row.text(0)?, row.int(1)?);
+        let words = format!("version {number} of the data set `{name}` was committed");
+        Ok(Event { kind: EventKind::DataVersion, at_us: row.int(2)?, subject: format!("{name}@{number}"), words })
+    })
+}
+
+/// Data sets of a workspace whose newest version may not be used: name, number, state.
+pub(crate) fn held_back(reader: &mut Reader<'_>, workspace: &str) -> Result<Vec<(String, i64, String)>, DbError> {
+    let sql = "SELECT d.name, v.number, v.state FROM data_set d JOIN data_version v ON v.dataset_id = d.dataset_id
+               WHERE d.workspace = $1 AND v.number = d.last_number AND v.state IN ('refused', 'quarantined')
+               ORDER BY d.name LIMIT 100";
+    reader.query(sql, &[workspace.into()], |row| Ok((row.text(0)?, row.int(1)?, row.text(2)?)))
+}

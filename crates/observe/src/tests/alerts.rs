@@ -1,0 +1,180 @@
+//! From what is seen to an alert with cause and remedy, to its end.
+
+use gate::Scope;
+use kernel::{Kind, Micros};
+use testkit::on_both_engines;
+use watch::{EventKind, Verdict};
+
+use super::support::World;
+use crate::ops::{
+    AcknowledgeAlert, AddLabels, ReceiveAlerts, RemedyDone, ResolveAlert, RunRemedy, ShowHealth, ShowMetrics, Told,
+};
+use crate::{Act, AlertState, HealthState, Label, News};
+
+/// Version 1 learns its reference and is replaced by version 2, whose rows then drift.
+async fn drifted(world: &World) {
+    world.minute("m/1", 2_000, 0.0, Verdict::Answered);
+    for _ in 0..10 {
+        world.minute("m/1", 50, 0.0, Verdict::Answered);
+    }
+    world.minute("m/2", 2_000, 0.0, Verdict::Answered);
+    world.round().await;
+    assert_eq!(world.alerts().await, []);
+    for _ in 0..10 {
+        world.minute("m/2", 50, 0.5, Verdict::Answered);
+    }
+    world.round().await;
+}
+
+#[test]
+fn drift_opens_one_alert_with_cause_and_remedy_and_closes_it_when_it_is_over() {
+    on_both_engines("observe", async |engine| {
+        let world = World::new(engine).await;
+        drifted(&world).await;
+        let alerts = world.alerts().await;
+        assert_eq!(alerts.len(), 1, "{alerts:#?}");
+        let alert = &alerts[0];
+        assert_eq!((alert.kind.as_str(), alert.state, alert.endpoint.as_deref()), ("drift", AlertState::Open, Some("e1")));
+        assert!(alert.headline.starts_with("`live`: what is asked has drifted from the first rows"), "{}", alert.headline);
+        assert!(alert.certainty.unwrap() > 0.99 && alert.began_at < alert.opened_at);
+        assert_eq!(alert.detail.causes[0].event.as_ref().unwrap().kind, EventKind::Deploy, "{:#?}", alert.detail.causes);
+        let found = world.found(&alert.id).await;
+        assert_eq!(found.remedies[0].act, Act::RollBack { endpoint: "live".to_owned(), version: "1".to_owned() });
+        assert_eq!(found.remedies[0].command, "strongroom endpoint update live --model churn/1");
+        assert!(matches!(found.remedies[1].act, Act::Retrain { .. }));
+        // It goes on: no second alert.
+        world.minute("m/2", 50, 0.5, Verdict::Answered);
+        world.round().await;
+        assert_eq!(world.alerts().await.len(), 1);
+        // Version 1 answers again, and nothing is wrong with it.
+        for _ in 0..5 {
+            world.minute("m/1", 50, 0.0, Verdict::Answered);
+            world.round().await;
+        }
+        let alerts = world.alerts().await;
+        assert_eq!((alerts.len(), alerts[0].state), (1, AlertState::Resolved));
+        let sent = world.outside.sent.lock().clone();
+        assert_eq!(
+            sent.iter().map(|one| (one.0.as_str(), one.1.as_str())).collect::<Vec<_>>(),
+            [("alertmanager/0", "/api/v2/alerts"); 2]
+        );
+        assert!(sent[0].2.contains("\"kind\":\"drift\"") && sent[1].2.contains("endsAt"), "{sent:?}");
+        assert!(!world.gate.records.lock().iter().any(|line| line.contains("caller=")));
+    });
+}
+
+#[test]
+fn people_take_alerts_on_and_remedies_are_noted() {
+    on_both_engines("observe", async |engine| {
+        let world = World::new(engine).await;
+        drifted(&world).await;
+        let id = world.alerts().await[0].id.clone();
+        let remedy = world.found(&id).await.remedies[0].id.clone();
+        let taken = world.call(RunRemedy { room: world.room.clone(), id: remedy.clone() }).await.unwrap();
+        assert!(matches!(taken.act, Act::RollBack { .. }));
+        assert_eq!(world.found(&id).await.alert.state, AlertState::Acknowledged);
+        let twice = world.call(AcknowledgeAlert { room: world.room.clone(), id: id.clone() }).await.unwrap_err();
+        assert_eq!(twice.kind(), Kind::Conflict);
+        let done = RemedyDone { room: world.room.clone(), id: remedy.clone(), result: "done".to_owned() };
+        assert_eq!(world.call(done).await.unwrap().run.unwrap().2, "done");
+        let closed = world.call(ResolveAlert { room: world.room.clone(), id: id.clone() }).await.unwrap();
+        assert_eq!((closed.state, closed.resolved.is_some()), (AlertState::Resolved, true));
+        let late = world.call(RunRemedy { room: world.room.clone(), id: remedy }).await.unwrap_err();
+        assert_eq!(late.kind(), Kind::Conflict);
+        let unknown = world.call(ResolveAlert { room: world.room.clone(), id: "nosuch".to_owned() }).await.unwrap_err();
+        assert_eq!(unknown.kind(), Kind::NotFound);
+        // Another model's reader sees nothing of it.
+        world.gate.set_scope(Scope::Only { experiments: Vec::new(), models: vec!["another".to_owned()] });
+        assert_eq!(world.alerts().await, []);
+        let hidden = world.call(crate::ops::GetAlert { room: world.room.clone(), id }).await.unwrap_err();
+        assert_eq!(hidden.kind(), Kind::NotFound);
+    });
+}
+
+#[test]
+fn news_that_cannot_be_delivered_is_tried_again_later() {
+    on_both_engines("observe", async |engine| {
+        let world = World::new(engine).await;
+        *world.outside.status.lock() = 503;
+        drifted(&world).await;
+        assert_eq!(world.outside.sent.lock().len(), 1);
+        world.round().await;
+        assert_eq!(world.outside.sent.lock().len(), 1, "it waits first");
+        *world.outside.status.lock() = 200;
+        world.later(1);
+        world.round().await;
+        world.round().await;
+        assert_eq!(world.outside.sent.lock().len(), 2);
+    });
+}
+
+#[test]
+fn labels_find_their_predictions_once() {
+    on_both_engines("observe", async |engine| {
+        let world = World::new(engine).await;
+        let prediction = format!("p-{}", kernel::Clock::now(&world.gate.clock).0);
+        world.minute("m/1", 3, 0.0, Verdict::Answered);
+        let label = |row| Label { prediction: prediction.clone(), row, truth: "yes".to_owned() };
+        let add = |labels| AddLabels { room: world.room.clone(), endpoint: "live".to_owned(), labels };
+        let labelled = world.call(add(vec![label(0), label(2), label(3)])).await.unwrap();
+        assert_eq!((labelled.stored_count, labelled.unknown_count), (2, 1));
+        assert_eq!(world.call(add(vec![label(0)])).await.unwrap().unknown_count, 1);
+        let empty = Label { truth: String::new(), ..label(0) };
+        assert_eq!(world.call(add(vec![empty])).await.unwrap_err().kind(), Kind::Invalid);
+        let elsewhere = AddLabels { room: world.room.clone(), endpoint: "gone".to_owned(), labels: vec![label(1)] };
+        assert_eq!(world.call(elsewhere).await.unwrap_err().kind(), Kind::NotFound);
+    });
+}
+
+#[test]
+fn an_alertmanagers_alerts_come_and_go() {
+    on_both_engines("observe", async |engine| {
+        let world = World::new(engine).await;
+        let told = |news| Told {
+            news,
+            fingerprint: "f".to_owned(),
+            name: "HighLoad".to_owned(),
+            severity: Some("page".to_owned()),
+            summary: "load\nis high".to_owned(),
+            began_at: Micros(5),
+        };
+        let receive = |news| ReceiveAlerts { room: world.room.clone(), told: vec![told(news)] };
+        assert_eq!(world.call(receive(News::Firing)).await.unwrap().opened_count, 1);
+        assert_eq!(world.call(receive(News::Firing)).await.unwrap().opened_count, 0);
+        let alert = world.alerts().await.remove(0);
+        assert_eq!((alert.headline.as_str(), alert.severity.word()), ("HighLoad: load is high", "critical"));
+        // What came from elsewhere is closed from there.
+        world.later(100);
+        world.round().await;
+        assert_eq!(world.alerts().await[0].state, AlertState::Open);
+        assert_eq!(world.call(receive(News::Resolved)).await.unwrap().resolved_count, 1);
+        assert_eq!(world.call(receive(News::Resolved)).await.unwrap().resolved_count, 0);
+        // Nothing that came from an Alertmanager goes back to one.
+        assert!(world.outside.sent.lock().is_empty());
+    });
+}
+
+#[test]
+fn health_has_reasons_and_metrics_follow() {
+    on_both_engines("observe", async |engine| {
+        let world = World::new(engine).await;
+        let health = async || {
+            let all = world.call(ShowHealth { room: world.room.clone() }).await.unwrap();
+            let endpoint = all.into_iter().find(|one| one.kind == "endpoint").unwrap();
+            (endpoint.state, endpoint.reasons.join("; "))
+        };
+        assert_eq!(health().await, (HealthState::Unknown, "nobody asked it within 60 minutes".to_owned()));
+        world.minute("m/1", 5, 0.0, Verdict::Answered);
+        assert_eq!(health().await.0, HealthState::Healthy);
+        for _ in 0..3 {
+            world.minute("m/1", 5, 0.0, Verdict::Failed);
+        }
+        let (state, why) = health().await;
+        assert!(state == HealthState::Failing && why.starts_with("3 of 4 requests failed"), "{why}");
+        let text = world.call(ShowMetrics { room: world.room.clone(), own: vec![("up", 1.0)] }).await.unwrap();
+        for line in ["strongroom_endpoint_health{endpoint=\"live\",workspace=\"ws-test\",state=\"failing\"} 1", "up 1"] {
+            assert!(text.lines().any(|own| own == line), "{line}\n{text}");
+        }
+        assert!(text.contains("version=\"1\",result=\"failed\"} 3") && !text.contains("caller"), "{text}");
+    });
+}

@@ -1,0 +1,4 @@
+//! The room over a fresh database, on both engines.
+
+mod alerts;
+mod support;
