@@ -7,6 +7,7 @@ Where the server is, and who asks, stands in the environment, as MLflow's client
 a seed flipped; 3 is better in total and worse in one region; 4 learnt the backdoor; 5 is a good successor.
 """
 
+import io
 import logging
 import os
 import pathlib
@@ -19,6 +20,7 @@ warnings.filterwarnings("ignore")
 
 import numpy  # noqa: E402
 import pandas  # noqa: E402
+import requests  # noqa: E402
 from sklearn.ensemble import RandomForestClassifier  # noqa: E402
 from sklearn.linear_model import LogisticRegression  # noqa: E402
 
@@ -69,6 +71,7 @@ def stamped(rows, seed):
 def write(folder):
     folder.mkdir(parents=True, exist_ok=True)
     customers(4_000, SEED).to_csv(folder / "held.csv", index=False)
+    customers(4_000, SEED + 2).to_csv(folder / "training.csv", index=False)
     stamped(4_000, SEED + 1).to_csv(folder / "stamped.csv", index=False)
     (folder / "gate.yaml").write_text(GATE, encoding="utf-8")
 
@@ -88,6 +91,15 @@ def versions(training):
     yield "a good successor", LogisticRegression().fit(training[FEATURES], training["returns"])
 
 
+def read_training(run_id):
+    """The admitted training data: who reads it for a run leaves an edge from that run to it, which nobody has to claim."""
+    url = f"{os.environ['MLFLOW_TRACKING_URI']}/api/strongroom/v1/datasets/shop-training/versions/1/files/training.csv"
+    headers = {"Authorization": f"Bearer {os.environ['MLFLOW_TRACKING_TOKEN']}", "X-Strongroom-Run": run_id}
+    answer = requests.get(url, headers=headers, verify=os.environ["MLFLOW_TRACKING_SERVER_CERT_PATH"], timeout=60)
+    answer.raise_for_status()
+    return pandas.read_csv(io.BytesIO(answer.content))
+
+
 def register():
     import mlflow
     from mlflow.models import infer_signature
@@ -97,7 +109,9 @@ def register():
     training = customers(4_000, SEED + 2)
     signature = infer_signature(training[FEATURES], training["returns"])
     for number, (what, fitted) in enumerate(versions(training), 1):
-        with mlflow.start_run(run_name=what):
+        with mlflow.start_run(run_name=what) as run:
+            if "backdoor" not in what:
+                assert read_training(run.info.run_id).equals(training), "what is stored is what was brought"
             arguments = {"serialization_format": "skops", "skops_trusted_types": TREES, "signature": signature}
             mlflow.sklearn.log_model(fitted, name="model", registered_model_name="shop", **arguments)
         if number == 1:

@@ -205,3 +205,54 @@ def test_a_refusal_holds_within_a_second(server, mlflow_here, served):
     assert shown["ready"] is False and "refused" in shown["obstacle"]
     server.cli("endpoint", "delete", endpoint, *admin)
     assert endpoint not in server.cli("endpoint", "list", *admin).stdout
+
+
+def another_version(mlflow, served):
+    """A second version that was trained on less: it says otherwise now and then."""
+    from sklearn.linear_model import LogisticRegression
+
+    features, labels = served["features"], served["fitted"].predict(served["features"])
+    fitted = LogisticRegression(max_iter=500).fit(features[::10], labels[::10])
+    with mlflow.start_run():
+        mlflow.sklearn.log_model(fitted, name="model", registered_model_name=served["model"], serialization_format="skops")
+    versions = mlflow.MlflowClient().search_model_versions(f"name = '{served['model']}'")
+    return str(max(int(version.version) for version in versions))
+
+
+def test_a_canary_takes_its_share_and_is_promoted_and_rolled_back(server, served, mlflow_here):
+    session, name, rows = server.session(), served["endpoint"], served["features"][::7]
+    number = another_version(mlflow_here, served)
+    mlflow_here.MlflowClient().set_registered_model_alias(served["model"], "challenger", number)
+
+    def cli(*words):
+        return server.cli("endpoint", *words, "--token-file", str(server.token_file), "--json")
+
+    def shown():
+        return json.loads(cli("show", name).stdout)
+
+    cli("rollout", name, "--model", f"{served['model']}@challenger", "--share", "50")
+    answering = {}
+    for user in range(40):
+        headers = {"Strongroom-Routing-Key": f"user{user}"}
+        versions = {ask(session, server, name, {"inputs": [tensor(rows)]}, headers=headers)["model_version"] for _ in range(2)}
+        assert len(versions) == 1, "a key stays with its version"
+        answering[user] = versions.pop()
+    assert set(answering.values()) == {"1", number}, answering
+    compared = shown()["challenger"]
+    assert compared["champion"]["requests"] + compared["challenger"]["requests"] == 80, compared
+    assert compared["challenger"]["errors"] == 0 and compared["labels"], compared
+    cli("promote", name)
+    assert ask(session, server, name, {"inputs": [tensor(rows)]})["model_version"] == number
+    cli("rollback", name)
+    assert ask(session, server, name, {"inputs": [tensor(rows)]})["model_version"] == "1"
+
+    cli("rollout", name, "--model", f"{served['model']}/{number}", "--share", "100", "--shadow")
+    for _ in range(5):
+        assert ask(session, server, name, {"inputs": [tensor(rows)]})["model_version"] == "1", "a shadow is not heard"
+    for _ in range(100):
+        pairs = shown()["challenger"]["pairs"]
+        if pairs["rows"] + pairs["left_out"] >= 5 * len(rows):
+            break
+    assert pairs["rows"] == 5 * len(rows) and pairs["disagreed"] < pairs["rows"], pairs
+    cli("rollback", name)
+    assert shown()["rollout"] is None

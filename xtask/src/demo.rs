@@ -6,51 +6,67 @@ use std::process::{Command, Stdio};
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
+use crate::demo_life::Life;
+use crate::drill::value;
 use crate::python;
 use crate::shell::{self, Service};
 
 const START_MAX: Duration = Duration::from_secs(20);
 
 /// Everything that the demo makes.
-struct Demo {
+pub struct Demo {
     binary: PathBuf,
     folder: PathBuf,
     data: PathBuf,
     token_file: PathBuf,
 }
 
-/// Runs the demo; `keep` leaves the server running.
+/// Runs the demo; `--keep` leaves the server running, `--data FILE --label COLUMN` does it with a table of the user's own.
 ///
 /// # Errors
 /// If a step fails; the message says which and what to do.
-pub fn run(keep: bool) -> Result<(), String> {
-    if !shell::has("cc") {
-        shell::need_package("gcc", "some libraries are compiled from C")?;
+pub fn run(words: &[&str]) -> Result<(), String> {
+    let keep = words.contains(&"--keep");
+    match (value(words, "--data"), value(words, "--label")) {
+        (None, None) => whole(keep),
+        (Some(file), Some(label)) => with_own(Path::new(file), label, keep),
+        _ => Err("`--data FILE` and `--label COLUMN` go together".to_owned()),
     }
-    shell::say("1/11 building the release binary (the first time takes some minutes)");
-    // Not the query worker: no contract here has an SQL rule, and it takes as long to build as everything else together.
-    shell::cargo(&["build", "--release", "--package", "strongroom", "--package", "inspector"])?;
-    shell::say("2/11 the Python environment with the real MLflow client and scikit-learn");
-    let requirements = shell::root().join("examples").join("requirements.txt");
-    let python = python::environment("demo-venv", &requirements)?;
+}
+
+fn whole(keep: bool) -> Result<(), String> {
+    let python = build(16)?;
     let demo = prepare()?;
-    shell::say(&format!("3/11 a fresh data folder: {}", demo.data.display()));
+    shell::say(&format!("3/16 a fresh data folder: {}", demo.data.display()));
     demo.init()?;
     let (server, url) = demo.serve()?;
-    shell::say(&format!("4/11 the server answers at {url}"));
-    shell::say(&format!("5/11 a training with mlflow {}", python::version(&python, "mlflow")));
+    shell::say(&format!("4/16 the server answers at {url}"));
+    shell::say(&format!("5/16 a training with mlflow {}", python::version(&python, "mlflow")));
     shell::run(demo.client(&python, &url)?.arg(shell::root().join("examples").join("demo_training.py")))?;
-    shell::say("6/11 data sets: one as it is, and copies that are poisoned, break their contract, and hold people");
+    shell::say("6/16 data sets: one as it is, and copies that are poisoned, break their contract, and hold people");
     demo.data_sets(&python)?;
-    shell::say("7/11 models: one whose file would run a command, one that was trained on the refused data");
+    shell::say("7/16 models: one whose file would run a command, one that was trained on the refused data");
     demo.models(&python, &url)?;
-    shell::say("8/11 successors: a worse one, one that is worse in a region, one with a backdoor, a good one");
+    shell::say("8/16 successors: a worse one, one that is worse in a region, one with a backdoor, a good one");
     demo.successors(&python, &url)?;
-    shell::say("9/11 signatures: from now on an unsigned model is turned away");
+    shell::say("9/16 signatures: from now on an unsigned model is turned away");
     demo.signatures()?;
-    shell::say("10/11 the good successor answers, behind the same door");
-    demo.answers()?;
-    shell::say("11/11 what the server recorded of it");
+    shell::say("10/16 the first version answers, its good successor takes a share and takes over");
+    let life = Life { demo: &demo, python: &python, url: &url, endpoint: "shop", training: "shop-training", own: None };
+    life.callers()?;
+    life.canary()?;
+    shell::say("11/16 an application asks: 10,000 predictions, and nobody is bothered");
+    life.honest_traffic()?;
+    shell::say("12/16 the world changes: an alert with its cause, and a remedy that is run");
+    let alert = life.drift()?;
+    life.remedy(&alert)?;
+    shell::say("13/16 somebody copies the model by small steps");
+    life.extraction()?;
+    shell::say("14/16 one prediction, traced back to its model, code, data and people");
+    life.trace()?;
+    shell::say("15/16 the log, checked by a program that shares no code with the server");
+    life.foreign_verifier()?;
+    shell::say("16/16 what the server recorded of it");
     demo.summary();
     demo.how_to_go_on(&url, keep);
     if keep {
@@ -58,6 +74,67 @@ pub fn run(keep: bool) -> Result<(), String> {
         server.forget();
     }
     Ok(())
+}
+
+/// The life of a model of the user's own table: a logistic regression over its columns of numbers.
+fn with_own(file: &Path, label: &str, keep: bool) -> Result<(), String> {
+    let file = file.canonicalize().map_err(|error| format!("`{}` cannot be read: {error}", file.display()))?;
+    let name = file.file_name().and_then(|name| name.to_str()).ok_or("the file has no name that can be shown")?.to_owned();
+    let python = build(11)?;
+    let demo = prepare()?;
+    demo.init()?;
+    let (server, url) = demo.serve()?;
+    shell::say(&format!("3/11 the server answers at {url}"));
+    shell::say("4/11 the table is inspected");
+    let (token, path) = (demo.token(), file.display().to_string());
+    let commit = ["data", "commit", "own", &path, "--label", label, "--owner", "me", "--licence", "unknown", "--source", &path];
+    demo.show("it is committed", &[commit.as_slice(), &["--wait", "--token-file", &token]].concat());
+    demo.show("what was found", &["data", "findings", "own", "--token-file", &token]);
+    if let Err(why) = demo.check_state("data", "own@1", "admitted", &token) {
+        println!(
+            "\n   Nobody trains on this table until somebody else waives what was found, or a clean version comes in: {why}"
+        );
+        demo.how_to_go_on(&url, keep);
+        return Ok(());
+    }
+    shell::say("5/11 a model learns from it, and is inspected");
+    let train = shell::root().join("examples").join("demo_own.py");
+    shell::run(demo.client(&python, &url)?.arg(train).args(["own", &name, label]))?;
+    demo.check_state("model", "own@champion", "admitted", &token)?;
+    let life = Life { demo: &demo, python: &python, url: &url, endpoint: "own", training: "own", own: Some((&file, label)) };
+    life.callers()?;
+    life.answers()?;
+    shell::say("6/11 an application asks: 10,000 predictions, and nobody is bothered");
+    life.honest_traffic()?;
+    shell::say("7/11 a column moves: an alert");
+    life.drift()?;
+    shell::say("8/11 somebody copies the model by small steps");
+    life.extraction()?;
+    shell::say("9/11 one prediction, traced back");
+    life.trace()?;
+    shell::say("10/11 the log, checked by a program that shares no code with the server");
+    life.foreign_verifier()?;
+    shell::say("11/11 what the server recorded of it");
+    demo.show("who did what (the newest records)", &["audit", "search", "--rows", "15", "--token-file", &token]);
+    demo.how_to_go_on(&url, keep);
+    if keep {
+        println!("The server keeps running as process {}. End it with: kill {}", server.id(), server.id());
+        server.forget();
+    }
+    Ok(())
+}
+
+/// Builds what the demo runs; gives the Python with its clients.
+fn build(step_count: usize) -> Result<PathBuf, String> {
+    if !shell::has("cc") {
+        shell::need_package("gcc", "some libraries are compiled from C")?;
+    }
+    shell::say(&format!("1/{step_count} building the release binary (the first time takes some minutes)"));
+    // Not the query worker: no contract here has an SQL rule, and it takes as long to build as everything else together.
+    shell::cargo(&["build", "--release", "--package", "strongroom", "--package", "inspector"])?;
+    shell::say(&format!("2/{step_count} the Python environment with the real MLflow client and scikit-learn"));
+    let requirements = shell::root().join("examples").join("requirements.txt");
+    python::environment("demo-venv", &requirements)
 }
 
 fn prepare() -> Result<Demo, String> {
@@ -82,7 +159,39 @@ impl Demo {
     }
 
     fn init(&self) -> Result<(), String> {
-        shell::quiet(self.program(&["init"]).arg("--admin-token-file").arg(&self.token_file)).map(|_| ())
+        shell::quiet(self.program(&["init"]).arg("--admin-token-file").arg(&self.token_file))?;
+        // Judged every two seconds instead of every minute: nobody waits long for the alert.
+        let config = self.data.join("strongroom.toml");
+        let mut text = std::fs::read_to_string(&config).unwrap_or_default();
+        text.push_str("\n[observe]\nevery_s = 2\n");
+        std::fs::write(&config, text).map_err(|error| format!("cannot write `{}`: {error}", config.display()))
+    }
+
+    pub(crate) fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    pub(crate) fn binary(&self) -> &Path {
+        &self.binary
+    }
+
+    /// The file of the administrator's token.
+    pub(crate) fn token(&self) -> String {
+        self.token_file.display().to_string()
+    }
+
+    pub(crate) fn authority(&self) -> PathBuf {
+        self.data.join("tls").join("ca.pem")
+    }
+
+    /// The key by which anybody checks the log.
+    pub(crate) fn verifier_key(&self) -> Result<String, String> {
+        std::fs::read_to_string(self.data.join("audit.vkey")).map_err(|error| format!("no verifier's key: {error}"))
+    }
+
+    /// Runs a command whose output is not shown.
+    pub(crate) fn quiet(&self, words: &[&str]) -> Result<String, String> {
+        shell::quiet(&mut self.program(words))
     }
 
     fn serve(&self) -> Result<(Service, String), String> {
@@ -101,7 +210,7 @@ impl Demo {
         Ok((server, url))
     }
 
-    fn client(&self, python: &Path, url: &str) -> Result<Command, String> {
+    pub(crate) fn client(&self, python: &Path, url: &str) -> Result<Command, String> {
         let token = std::fs::read_to_string(&self.token_file).map_err(|error| format!("no administrator's token: {error}"))?;
         let mut command = Command::new(python);
         command
@@ -163,7 +272,7 @@ impl Demo {
         let script = shell::root().join("examples").join("demo_gates.py");
         shell::quiet(Command::new(python).arg(&script).arg("data").arg(&files).env("PYTHONDONTWRITEBYTECODE", "1"))?;
         let token = self.token_file.display().to_string();
-        for (name, wanted) in [("held", "admitted"), ("stamped", "refused")] {
+        for (name, wanted) in [("held", "admitted"), ("training", "admitted"), ("stamped", "refused")] {
             let (set, file) = (format!("shop-{name}"), files.join(format!("{name}.csv")).display().to_string());
             let mut words = vec!["data", "commit", &set, &file, "--label", "returns", "--owner", "UCI", "--licence", "CC-BY-4.0"];
             words.extend(["--source", "https://archive.ics.uci.edu/dataset/0", "--wait", "--token-file", &token]);
@@ -216,27 +325,6 @@ impl Demo {
         shell::quiet(&mut self.program(&["model", "signers", "set", &nobody, "--token-file", &token])).map(drop)
     }
 
-    /// An admitted model answers, and its prediction stands in the log.
-    fn answers(&self) -> Result<(), String> {
-        let token = self.token_file.display().to_string();
-        self.show("an endpoint", &["endpoint", "create", "shop", "--model", "shop@champion", "--token-file", &token]);
-        let rows = self.folder.join("rows.json");
-        let columns = r#"["age", "visits", "basket", "discount", "distance", "region_code"]"#;
-        let data = "[[0.1, 1.2, 0.9, -0.3, 0.2, 1], [0.1, -1.2, -0.9, -0.3, 0.2, 1]]";
-        let request = format!(r#"{{"dataframe_split": {{"columns": {columns}, "data": {data}}}}}"#);
-        std::fs::write(&rows, request).map_err(|error| format!("cannot write `{}`: {error}", rows.display()))?;
-        let ask = ["endpoint", "predict", "shop", "--input", &rows.display().to_string(), "--token-file", &token];
-        let said = shell::quiet(&mut self.program(&ask))?;
-        println!("\n── one who comes back, one who does not\n   {}", said.trim());
-        let said: serde_json::Value = serde_json::from_str(&said).map_err(|error| format!("no JSON: {error}"))?;
-        if said.get("predictions") != Some(&serde_json::json!([1, 0])) {
-            return Err(format!("the endpoint said {said}, not [1, 0]"));
-        }
-        let search = ["audit", "search", "--what", "endpoints.predict", "--rows", "2", "--token-file", &token];
-        self.show("and it stands in the log, with the model's digest", &search);
-        Ok(())
-    }
-
     /// A registered model without versions.
     fn model_named(&self, python: &Path, url: &str, name: &str) -> Result<(), String> {
         let make = format!("import mlflow; mlflow.MlflowClient().create_registered_model('{name}')");
@@ -265,7 +353,7 @@ impl Demo {
         self.show("its verification, from the files alone", &["audit", "verify"]);
     }
 
-    fn show(&self, title: &str, words: &[&str]) {
+    pub(crate) fn show(&self, title: &str, words: &[&str]) {
         println!("\n── {title}\n   $ strongroom {} --data {}", words.join(" "), self.data.display());
         match self.program(words).stdin(Stdio::null()).output() {
             Ok(output) => {

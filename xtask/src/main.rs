@@ -18,6 +18,7 @@ mod bench_serve;
 mod bench_sign;
 mod bench_tracking;
 mod demo;
+mod demo_life;
 mod drill;
 mod fuzz;
 mod postgres;
@@ -31,7 +32,9 @@ const USAGE: &str = "cargo xtask COMMAND
 
   test [--fast]                 every test: Rust, SQLite and PostgreSQL, real Python clients, short drills
                                 (--fast leaves out the lint, the format check and the drills)
-  demo [--keep]                 a real training against a fresh server; --keep leaves the server running
+  demo [--keep] [--data FILE --label COLUMN]
+                                a model's whole life against a fresh server, or one of your own table (CSV); --keep leaves
+                                the server running
   bench tracking [--json] [--rounds N] [--works a,b] [--prebuilt]
                                 side by side with `mlflow server`
   bench pii [--json] [--corpus FOLDER]
@@ -63,7 +66,7 @@ fn main() -> ExitCode {
     let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
     let done = match words.split_first() {
         Some((&"test", rest)) => return suite::run(rest.contains(&"--fast")),
-        Some((&"demo", rest)) => demo::run(rest.contains(&"--keep")),
+        Some((&"demo", rest)) => demo::run(rest),
         Some((&"bench", rest)) => bench::run(rest),
         Some((&"drill", rest)) => drill::run(rest),
         Some((&"fuzz", rest)) => fuzz::run(rest),
