@@ -189,9 +189,10 @@ def test_grpc(server, served):
         assert status in told.value.status(), told.value
 
 
-def test_a_refusal_holds_within_a_second(server, mlflow_here, served):
+def test_a_refusal_holds_within_a_second(server, mlflow_here):
     import time
 
+    served = serve(server, mlflow_here)
     session, endpoint = server.session(), fresh("stopped")
     admin = ["--token-file", str(server.token_file)]
     server.cli("endpoint", "create", endpoint, "--model", f"{served['model']}/1", *admin)

@@ -1,9 +1,11 @@
 //! The listener: TCP, TLS, HTTP/1.1 and HTTP/2, each with named limits, and a stop that lets requests finish.
 
+use std::collections::BTreeMap;
 use std::convert::Infallible;
 use std::future::Future;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use axum::Router;
@@ -14,15 +16,20 @@ use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto::Builder;
 use hyper_util::server::graceful::GracefulShutdown;
 use kernel::Problem;
+use parking_lot::Mutex;
 use rustls::ServerConfig;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
+use tokio::task::AbortHandle;
 use tokio_rustls::TlsAcceptor;
+use tokio_rustls::server::TlsStream;
 use tower::Service;
 use wire::{Answer, PeerAddress};
 
-/// Connections open at once.
+/// Connections open at once, of those whose handshake is done.
 const CONNECTION_COUNT_MAX: usize = 4_096;
+/// Handshakes open at once. One more, and the oldest has to go: who connects and says nothing keeps nobody else out.
+const HANDSHAKE_COUNT_MAX: usize = 1_024;
 /// How long a client may take for its TLS handshake.
 const HANDSHAKE_MAX: Duration = Duration::from_secs(10);
 /// How long a client may take to send a request's head.
@@ -46,6 +53,7 @@ pub async fn serve(listener: TcpListener, tls: Arc<ServerConfig>, router: Router
     let acceptor = TlsAcceptor::from(tls);
     let builder = Arc::new(http_builder());
     let turns = Arc::new(Semaphore::new(CONNECTION_COUNT_MAX));
+    let handshakes = Arc::new(Handshakes::default());
     let graceful = GracefulShutdown::new();
     tokio::pin!(stop);
     loop {
@@ -61,15 +69,22 @@ pub async fn serve(listener: TcpListener, tls: Arc<ServerConfig>, router: Router
                 continue;
             }
         };
-        let Ok(turn) = Arc::clone(&turns).try_acquire_owned() else {
-            tracing::warn!(limit = CONNECTION_COUNT_MAX, "too many connections; one was closed");
-            continue;
-        };
         let (acceptor, builder, router, watcher) = (acceptor.clone(), Arc::clone(&builder), router.clone(), graceful.watcher());
-        tokio::spawn(async move {
-            serve_connection(stream, peer, acceptor, &builder, router, watcher).await;
-            drop(turn);
+        let (turns, own) = (Arc::clone(&turns), Handshake::new(&handshakes));
+        let shaking = own.clone();
+        let task = tokio::spawn(async move {
+            // Small answers must not wait for more to fill a packet; failing to say so costs only time.
+            drop(stream.set_nodelay(true));
+            let secured = tokio::time::timeout(HANDSHAKE_MAX, acceptor.accept(stream)).await;
+            shaking.end();
+            let Ok(Ok(secured)) = secured else { return };
+            let Ok(_turn) = turns.try_acquire_owned() else {
+                tracing::debug!(limit = CONNECTION_COUNT_MAX, "too many connections; one was closed");
+                return;
+            };
+            serve_connection(secured, peer, &builder, router, watcher).await;
         });
+        own.begin(task.abort_handle());
     }
     drop(listener);
     if tokio::time::timeout(DRAIN_MAX, graceful.shutdown()).await.is_err() {
@@ -78,18 +93,12 @@ pub async fn serve(listener: TcpListener, tls: Arc<ServerConfig>, router: Router
 }
 
 async fn serve_connection(
-    stream: TcpStream,
+    secured: TlsStream<TcpStream>,
     peer: SocketAddr,
-    acceptor: TlsAcceptor,
     builder: &Builder<TokioExecutor>,
     router: Router,
     watcher: hyper_util::server::graceful::Watcher,
 ) {
-    // Small answers must not wait for more to fill a packet; failing to say so costs only time.
-    drop(stream.set_nodelay(true));
-    let Ok(Ok(secured)) = tokio::time::timeout(HANDSHAKE_MAX, acceptor.accept(stream)).await else {
-        return;
-    };
     let address = PeerAddress(peer.ip().to_canonical());
     let service = hyper::service::service_fn(move |request: hyper::Request<Incoming>| {
         let mut router = router.clone();
@@ -105,6 +114,46 @@ async fn serve_connection(
     let connection = builder.serve_connection(TokioIo::new(secured), service);
     if let Err(error) = watcher.watch(connection.into_owned()).await {
         tracing::debug!(%error, "a connection ended early");
+    }
+}
+
+/// The handshakes that are open, in the order in which they began.
+#[derive(Default)]
+struct Handshakes(Mutex<(u64, BTreeMap<u64, AbortHandle>)>);
+
+/// One of them.
+#[derive(Clone)]
+struct Handshake {
+    all: Arc<Handshakes>,
+    number: u64,
+    is_over: Arc<AtomicBool>,
+}
+
+impl Handshake {
+    fn new(all: &Arc<Handshakes>) -> Self {
+        let mut open = all.0.lock();
+        open.0 = open.0.wrapping_add(1);
+        Self { all: Arc::clone(all), number: open.0, is_over: Arc::default() }
+    }
+
+    /// It goes on until it ends, or until it is the oldest of too many.
+    fn begin(&self, task: AbortHandle) {
+        let mut open = self.all.0.lock();
+        if self.is_over.load(Ordering::SeqCst) {
+            return;
+        }
+        open.1.insert(self.number, task);
+        if open.1.len() > HANDSHAKE_COUNT_MAX
+            && let Some((_, oldest)) = open.1.pop_first()
+        {
+            oldest.abort();
+        }
+    }
+
+    /// It ended, well or not: from now on nothing ends the connection.
+    fn end(&self) {
+        self.is_over.store(true, Ordering::SeqCst);
+        self.all.0.lock().1.remove(&self.number);
     }
 }
 
@@ -154,4 +203,30 @@ pub async fn bind(address: &str) -> Result<TcpListener, Problem> {
     TcpListener::bind(address).await.map_err(|error| {
         Problem::unavailable(format!("cannot listen on `{address}`: {error}; choose another with --listen")).because(error)
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn the_oldest_handshake_goes_and_one_that_is_over_stays() {
+        let all = Arc::new(Handshakes::default());
+        let tasks: Vec<_> = (0..HANDSHAKE_COUNT_MAX + 2)
+            .map(|number| {
+                let own = Handshake::new(&all);
+                let task = tokio::spawn(std::future::pending::<()>());
+                if number == 1 {
+                    own.end();
+                }
+                own.begin(task.abort_handle());
+                task
+            })
+            .collect();
+        assert_eq!(all.0.lock().1.len(), HANDSHAKE_COUNT_MAX);
+        let mut tasks = tasks.into_iter();
+        assert!(tasks.next().unwrap().await.unwrap_err().is_cancelled(), "the oldest");
+        assert!(!tasks.next().unwrap().is_finished(), "its handshake was over before it could be put down");
+        assert!(tasks.all(|task| !task.is_finished()));
+    }
 }
