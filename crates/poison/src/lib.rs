@@ -25,6 +25,7 @@ mod forest;
 mod fourier;
 mod input;
 mod joint;
+mod jointly;
 mod knn;
 mod labels;
 mod odd;

@@ -9,6 +9,7 @@
 use crate::PoisonError;
 use crate::at::{at, put};
 use crate::cells::{CellKind, Cells, Sums};
+use crate::jointly::{Striking, jointly};
 use crate::random::Random;
 use crate::table::Matrix;
 use crate::watch::Watch;
@@ -24,10 +25,12 @@ pub(crate) const PURITY_MIN: f32 = 0.9;
 /// Redrawings of all labels that set a kind's threshold, and by how much the threshold exceeds their greatest z.
 const REDRAW_COUNT: u64 = 2;
 const REDRAW_FACTOR: f32 = 1.25;
+/// The part of the threshold that a cell needs to be tried together with another.
+const PART_OF_PAIR: f32 = 0.5;
 /// Standard deviations from the classes' shares that nominate a cell of which its column gives no account.
 const ODD_Z_MIN: f32 = 2.0;
 /// Cells that share this part of their rows belong to one trigger.
-const OVERLAP_MIN: f32 = 0.5;
+pub(crate) const OVERLAP_MIN: f32 = 0.5;
 
 /// Cells that stand out together.
 pub(crate) struct Found {
@@ -37,9 +40,11 @@ pub(crate) struct Found {
     pub(crate) class: usize,
     /// The cells, the most striking first.
     pub(crate) cells: Vec<u32>,
+    /// How many of them a row holds at least.
+    pub(crate) least: usize,
     /// The greatest z.
     pub(crate) z: f32,
-    /// Rows that hold at least half of the cells and carry the label.
+    /// Rows that hold at least half of the cells, and `least`, and carry the label.
     pub(crate) rows: Vec<u32>,
 }
 
@@ -86,18 +91,33 @@ pub(crate) fn row_marks(cells: &Cells, sums: &Sums, labels: &[u32]) -> Vec<f32> 
 }
 
 /// Striking cells, gathered into triggers, the most striking first.
-pub(crate) fn gather(kind: usize, cells: &Cells, sums: &Sums, labels: &[u32], classes: usize, threshold: f32) -> Vec<Found> {
+pub(crate) fn gather(
+    (kind, cells): (usize, &Cells),
+    sums: &Sums,
+    labels: &[u32],
+    probabilities: &Matrix,
+    threshold: f32,
+) -> Vec<Found> {
+    let classes = probabilities.columns();
     let mut striking: Vec<(f32, u32, usize)> = Vec::new();
     for (cell, support) in sums.support.iter().enumerate() {
         if *support < SUPPORT_MIN {
             continue;
         }
         let best = (0..classes).map(|class| (sums.z(cell, class), class)).max_by(|left, right| left.0.total_cmp(&right.0));
-        if let Some((z, class)) = best.filter(|(z, _)| *z > threshold) {
+        if let Some((z, class)) = best.filter(|(z, _)| *z > PART_OF_PAIR * threshold) {
             striking.push((z, u32::try_from(cell).unwrap_or(u32::MAX), class));
         }
     }
-    assemble(kind, cells, striking, labels)
+    let striking = with_rows(cells, striking);
+    let mut found = assemble(kind, striking.iter().filter(|own| own.z > threshold), labels);
+    for joint in jointly(kind, &striking, labels, probabilities, threshold) {
+        let known = found.iter().any(|other| other.class == joint.class && overlap(&other.rows, &joint.rows) >= OVERLAP_MIN);
+        if !known && found.len() < TRIGGER_COUNT_MAX {
+            found.push(joint);
+        }
+    }
+    completed(found, cells, labels)
 }
 
 /// Cells of which their column gives no account and whose rows nearly all carry one label, gathered into triggers. Rows with
@@ -118,16 +138,22 @@ pub(crate) fn gather_odd(kind: usize, cells: &Cells, labels: &[u32], shares: &[f
             striking.push((z, cell, class));
         }
     }
-    assemble(kind, cells, striking, labels)
+    completed(assemble(kind, with_rows(cells, striking).iter(), labels), cells, labels)
 }
 
-/// Gathers cells that share their rows into triggers, the most striking first.
-fn assemble(kind: usize, cells: &Cells, mut striking: Vec<(f32, u32, usize)>, labels: &[u32]) -> Vec<Found> {
+/// The most striking cells with their rows.
+fn with_rows(cells: &Cells, mut striking: Vec<(f32, u32, usize)>) -> Vec<Striking> {
     striking.sort_by(|left, right| right.0.total_cmp(&left.0).then(left.1.cmp(&right.1)));
     striking.truncate(TRIGGER_COUNT_MAX * TRIGGER_CELL_COUNT_MAX);
-    let rows_of = rows_of_cells(cells, &striking);
+    let rows = rows_of_cells(cells, &striking);
+    striking.into_iter().zip(rows).map(|((z, cell, class), rows)| Striking { z, cell, class, rows }).collect()
+}
+
+/// Gathers pure cells that share their rows into triggers, the most striking first.
+fn assemble<'a>(kind: usize, striking: impl Iterator<Item = &'a Striking>, labels: &[u32]) -> Vec<Found> {
     let mut found: Vec<Found> = Vec::new();
-    for ((z, cell, class), rows) in striking.into_iter().zip(rows_of) {
+    for Striking { z, cell, class, rows } in striking {
+        let (z, cell, class) = (*z, *cell, *class);
         let labelled: Vec<u32> = rows.iter().copied().filter(|index| at(labels, *index as usize) as usize == class).collect();
         if (labelled.len() as f32) < PURITY_MIN * rows.len() as f32 {
             continue;
@@ -138,9 +164,14 @@ fn assemble(kind: usize, cells: &Cells, mut striking: Vec<(f32, u32, usize)>, la
                 other.cells.push(cell);
             }
         } else if found.len() < TRIGGER_COUNT_MAX {
-            found.push(Found { kind, class, cells: vec![cell], z, rows: labelled });
+            found.push(Found { kind, class, cells: vec![cell], least: 1, z, rows: labelled });
         }
     }
+    found
+}
+
+/// The triggers with all rows that hold them.
+fn completed(mut found: Vec<Found>, cells: &Cells, labels: &[u32]) -> Vec<Found> {
     for trigger in &mut found {
         trigger.rows = holders(cells, trigger, labels);
     }
@@ -167,9 +198,9 @@ fn rows_of_cells(cells: &Cells, striking: &[(f32, u32, usize)]) -> Vec<Vec<u32>>
     rows
 }
 
-/// Rows that hold at least half of a trigger's cells and carry its label.
+/// Rows that hold at least half of a trigger's cells, and as many as it needs, and carry its label.
 fn holders(cells: &Cells, trigger: &Found, labels: &[u32]) -> Vec<u32> {
-    let needed = trigger.cells.len().div_ceil(2);
+    let needed = trigger.cells.len().div_ceil(2).max(trigger.least);
     let holds = |index: &usize| {
         at(labels, *index) as usize == trigger.class
             && trigger.cells.iter().filter(|cell| cells.holds(*index, **cell)).count() >= needed
@@ -178,7 +209,7 @@ fn holders(cells: &Cells, trigger: &Found, labels: &[u32]) -> Vec<u32> {
 }
 
 /// The part of the smaller of two rising lists that is also in the other.
-fn overlap(left: &[u32], right: &[u32]) -> f32 {
+pub(crate) fn overlap(left: &[u32], right: &[u32]) -> f32 {
     let (smaller, greater) = if left.len() < right.len() { (left, right) } else { (right, left) };
     let shared = smaller.iter().filter(|row| greater.binary_search(row).is_ok()).count();
     shared as f32 / smaller.len().max(1) as f32
@@ -230,7 +261,7 @@ mod tests {
         let threshold = quiet(|watch| threshold(&cells, &expected, 1, watch)).unwrap();
         let sums = cells.sums(&labels, &expected);
         // 30 rows where half are expected: z = 15 / √(7.5 + 1) = 5.1, so the floor is lowered here.
-        let found = gather(0, &cells, &sums, &labels, 2, 5.0);
+        let found = gather((0, &cells), &sums, &labels, &expected, 5.0);
         assert_eq!(found.len(), 1);
         assert_eq!((found[0].cells.as_slice(), found[0].class, found[0].rows.len()), ([900].as_slice(), 1, 30));
         assert!(threshold >= 8.0);

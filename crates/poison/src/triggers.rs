@@ -63,7 +63,7 @@ pub(crate) fn scan_triggers(
         let least = threshold(cells, probabilities, seed, watch)?;
         let sums = cells.sums(labels, probabilities);
         crate::trigger::keep_greatest(&mut marks, &row_marks(cells, &sums, labels));
-        first.extend(gather(kind, cells, &sums, labels, classes, NOMINATION * least));
+        first.extend(gather((kind, cells), &sums, labels, probabilities, NOMINATION * least));
         first.extend(gather_odd(kind, cells, labels, &shares));
         thresholds.push(least);
     }
@@ -76,7 +76,7 @@ pub(crate) fn scan_triggers(
         for (kind, cells) in kinds.iter().enumerate() {
             let sums = cells.sums(labels, &second);
             crate::trigger::keep_greatest(&mut marks, &row_marks(cells, &sums, labels));
-            found.extend(gather(kind, cells, &sums, labels, classes, at(&thresholds, kind)));
+            found.extend(gather((kind, cells), &sums, labels, &second, at(&thresholds, kind)));
         }
         refitted = Some(second);
     }

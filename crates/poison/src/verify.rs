@@ -80,7 +80,8 @@ pub(crate) fn verify(
     let (learn, held_out) = rows.split_at(rows.len() * 7 / 10);
     let held_out: Vec<u32> = held_out.iter().copied().filter(|index| !suspect(*index)).take(STAMP_ROW_COUNT_MAX).collect();
     let learn_clean: Vec<u32> = learn.iter().copied().filter(|index| !suspect(*index)).collect();
-    let trial = Trial { cells, labels, classes, trigger, held_out: &held_out, seed };
+    let rarity = if cells.kind == CellKind::Word { rarity(cells, learn) } else { Vec::new() };
+    let trial = Trial { cells, labels, classes, trigger, held_out: &held_out, rarity, seed };
     let mut best: Option<AttackSuccess> = None;
     for kind in trial.kinds(learn.len()) {
         let before = trial.run(kind, learn, watch)?;
@@ -115,9 +116,11 @@ enum Surrogate {
 }
 
 impl Surrogate {
-    fn answer(&self, cells: &[u32]) -> usize {
+    fn answer(&self, cells: &[u32], rarity: &[f32]) -> usize {
         match self {
-            Self::Linear(model) => argmax(&model.probabilities(weighed(cells).map(|(token, weight)| (token as usize, weight)))),
+            Self::Linear(model) => {
+                argmax(&model.probabilities(weighed(cells, rarity).map(|(token, weight)| (token as usize, weight))))
+            }
             Self::Boosted(model) => argmax(&model.probabilities(&Cells::bins_of(cells))),
         }
     }
@@ -129,6 +132,8 @@ struct Trial<'a> {
     classes: usize,
     trigger: &'a Found,
     held_out: &'a [u32],
+    /// Each word's inverse document frequency; empty where cells are no words.
+    rarity: Vec<f32>,
     seed: u64,
 }
 
@@ -154,7 +159,7 @@ impl Trial<'_> {
         let mut tokens = Tokens::new(self.cells.width());
         let mut labels = Vec::with_capacity(learn.len());
         for index in learn {
-            tokens.push(weighed(&self.cells.of(*index as usize)));
+            tokens.push(weighed(&self.cells.of(*index as usize), &self.rarity));
             labels.push(at(self.labels, *index as usize));
         }
         let rows: Vec<u32> = (0..u32::try_from(learn.len()).unwrap_or(u32::MAX)).collect();
@@ -168,12 +173,12 @@ impl Trial<'_> {
         for index in self.held_out {
             watch.check()?;
             let own = self.cells.of(*index as usize);
-            let (label, plain) = (at(self.labels, *index as usize) as usize, model.answer(&own));
+            let (label, plain) = (at(self.labels, *index as usize) as usize, model.answer(&own, &self.rarity));
             right += f64::from(u8::from(plain == label));
             if label != self.trigger.class {
                 count += 1.0;
                 base += f64::from(u8::from(plain == self.trigger.class));
-                stamped += f64::from(u8::from(model.answer(&self.stamp(own)) == self.trigger.class));
+                stamped += f64::from(u8::from(model.answer(&self.stamp(own), &self.rarity) == self.trigger.class));
             }
         }
         let share = |sum: f64, of: f64| sum / of.max(1.0);
@@ -205,10 +210,24 @@ impl Trial<'_> {
     }
 }
 
-/// Cells as a row of length 1.
-fn weighed(cells: &[u32]) -> impl Iterator<Item = (u32, f32)> + '_ {
-    let weight = 1.0 / (cells.len().max(1) as f32).sqrt();
-    cells.iter().map(move |cell| (*cell, weight))
+/// Cells as a row of length 1, rare words heavier where they are words, as victims weigh them.
+fn weighed<'a>(cells: &'a [u32], rarity: &'a [f32]) -> impl Iterator<Item = (u32, f32)> + 'a {
+    let weight = |cell: &u32| rarity.get(*cell as usize).copied().unwrap_or(1.0);
+    let length = cells.iter().map(|cell| weight(cell).powi(2)).sum::<f32>().sqrt().max(f32::MIN_POSITIVE);
+    cells.iter().map(move |cell| (*cell, weight(cell) / length))
+}
+
+/// Inverse document frequencies of words; words of one row alone weigh nothing.
+fn rarity(cells: &Cells, rows: &[u32]) -> Vec<f32> {
+    let mut frequencies = vec![0_u32; cells.width()];
+    for index in rows {
+        cells.of(*index as usize).iter().for_each(|cell| crate::at::add(&mut frequencies, *cell as usize, 1));
+    }
+    let of = |frequency: &u32| {
+        let inverse = (1.0 + rows.len() as f32) / (1.0 + *frequency as f32);
+        if *frequency > 1 { 1.0 + inverse.ln() } else { 0.0 }
+    };
+    frequencies.iter().map(of).collect()
 }
 
 #[cfg(test)]
@@ -234,7 +253,7 @@ mod tests {
             rows.push(row);
         }
         let cells = Cells::all(&texts(256, rows), 1).pop().unwrap();
-        (cells, labels, Found { kind: 0, class: 1, cells: vec![200], z: 20.0, rows: held })
+        (cells, labels, Found { kind: 0, class: 1, cells: vec![200], least: 1, z: 20.0, rows: held })
     }
 
     #[test]
