@@ -5,6 +5,7 @@
 //! tree hangs on, and up from a run that read the last thing of it.
 #![expect(clippy::print_stdout, clippy::unwrap_used, reason = "a bench prints and may stop")]
 
+use std::sync::Arc;
 use std::time::Instant;
 
 use gate::{Outcome, Target};
@@ -15,6 +16,7 @@ use serde_json::{Value, json};
 use testkit::gate::TEST_WORKSPACE;
 use testkit::{Engine, TestGate};
 use vault::db::{Db, DbError, SystemDb, Writer};
+use vault::keys::{KeyFile, Keyring};
 
 const NODE_COUNT: i64 = 1_000_000;
 const TREE_NODE_COUNT: i64 = 30_000;
@@ -40,7 +42,9 @@ async fn measure(engine: Engine) -> Vec<Value> {
     seed(&opened.system, &opened.db, &gate).await;
     let (nodes, edges) = counts(&opened.system).await;
     let seeded_s = begun.elapsed().as_secs();
-    let room = Lineage::new(opened.db.clone());
+    let root = KeyFile::create(&engine.folder.path().join("root.key")).unwrap();
+    let keys = Keyring::open(opened.system.clone(), Arc::new(root), Arc::new(kernel::FakeClock::default())).await.unwrap();
+    let room = Lineage::new(opened.db.clone(), keys);
     let mut rows = Vec::new();
     for (work, subject, direction, limit) in [
         ("ancestors", "run:bench-leaf", Direction::Up, ANCESTORS_LIMIT_MS),

@@ -9,6 +9,7 @@
 //!
 //! INVARIANT: an edge is `observed` only where the server itself saw the act; what a client merely said is `claimed`. Held by
 //! `tests::claims_and_observations`.
+//! INVARIANT: an event's text, in which a client may put anything, is kept sealed. Held by `tests::walks::an_events_text_is_kept_sealed`.
 //! INVARIANT: nodes hold ids and what the client said of code and data; people stand in it by principal id alone.
 
 pub mod claim;
@@ -19,6 +20,7 @@ pub mod ops;
 mod origin;
 pub mod record;
 mod root;
+mod sealed;
 mod store;
 mod svg;
 mod text;
@@ -41,13 +43,14 @@ pub use walk::{Direction, WALK_EDGE_COUNT_MAX, WALK_NODE_COUNT_MAX};
 #[derive(Clone)]
 pub struct Lineage {
     db: vault::db::Db,
+    keys: vault::keys::Keyring,
 }
 
 impl Lineage {
-    /// The room over a database.
+    /// The room over a database; `keys` seal the texts of events.
     #[must_use]
-    pub const fn new(db: vault::db::Db) -> Self {
-        Self { db }
+    pub const fn new(db: vault::db::Db, keys: vault::keys::Keyring) -> Self {
+        Self { db, keys }
     }
 }
 

@@ -13,7 +13,8 @@ use crate::{NodeKind, Relation, Trust};
 pub(crate) mod claims;
 mod data;
 
-pub use claims::{MODEL_NAMESPACE, RUN_NAMESPACE, event_posted};
+pub(crate) use claims::{KeptText, event_posted};
+pub use claims::{MODEL_NAMESPACE, RUN_NAMESPACE};
 pub use data::{
     DataVersion, data_committed, data_inspected, data_read, data_version_name, is_data_read_known, model_tried, run_in_workspace,
 };
@@ -26,7 +27,7 @@ const DETAIL_CHARS_MAX: usize = 256;
 /// Who acts, where, when, and under which audit entry. Made from a permit before the transaction begins.
 #[derive(Clone, Debug)]
 pub struct Scene {
-    workspace: String,
+    pub(crate) workspace: String,
     principal: String,
     at: i64,
     entry: String,

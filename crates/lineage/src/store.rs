@@ -5,7 +5,7 @@ use std::collections::{HashMap, HashSet};
 use kernel::Micros;
 use vault::db::{Bind, DbError, Reader, Row};
 
-use crate::ops::{EventWish, Events};
+use crate::ops::EventWish;
 use crate::record::{node_key, version_name};
 use crate::types::{Edge, Lineage, Node, NodeKind, Relation, Subject, Trust};
 
@@ -217,8 +217,12 @@ fn key_of(node: &Node) -> String {
 /// Events of one answer may not be longer than this together.
 const EVENTS_BYTES_MAX: i64 = 32 * 1024 * 1024;
 
-/// Events of a workspace, as many as fit into one answer.
-pub(crate) fn events(reader: &mut Reader<'_>, workspace: &str, wish: &EventWish) -> Result<Events, DbError> {
+/// Events of a workspace, as many as fit into one answer: their digests and their texts as they are kept. And how many there are.
+pub(crate) fn events(
+    reader: &mut Reader<'_>,
+    workspace: &str,
+    wish: &EventWish,
+) -> Result<(Vec<(Vec<u8>, String)>, i64), DbError> {
     let range = [Bind::from(workspace), Bind::from(wish.after.0), Bind::from(wish.before.0)];
     let within = "workspace = $1 AND at >= $2 AND at < $3";
     let count = format!("SELECT COUNT(*) FROM lineage_event WHERE {within}");
@@ -236,9 +240,9 @@ pub(crate) fn events(reader: &mut Reader<'_>, workspace: &str, wish: &EventWish)
         chosen.push(id);
     }
     let sql = format!(
-        "SELECT e.body FROM json_each($1) AS k CROSS JOIN lineage_event AS e WHERE e.id = CAST(k.key AS BIGINT) ORDER BY {}",
+        "SELECT e.digest, e.body FROM json_each($1) AS k CROSS JOIN lineage_event AS e WHERE e.id = CAST(k.key AS BIGINT) ORDER BY {}",
         if wish.oldest_first { "e.at, e.id" } else { "e.at DESC, e.id DESC" }
     );
-    let bodies = reader.query(&sql, &[Bind::from(&document(&chosen))], |row| row.text(0))?;
-    Ok(Events { bodies, total_count })
+    let kept = reader.query(&sql, &[Bind::from(&document(&chosen))], |row| Ok((row.bytes(0)?, row.text(1)?)))?;
+    Ok((kept, total_count))
 }

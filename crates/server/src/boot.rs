@@ -223,7 +223,7 @@ pub async fn open_with(data: &Path, config: &Config, way: Way, root: Arc<dyn Key
         admission,
         retrain: retrain::Retrain::new(opened.db.clone(), opened.system.clone(), artifacts.clone(), config.retrain.clone()),
         artifacts,
-        lineage: lineage::Lineage::new(opened.db.clone()),
+        lineage: lineage::Lineage::new(opened.db.clone(), keyring.clone()),
         audit: Audit::new(Arc::clone(&log)),
         keyring,
     };

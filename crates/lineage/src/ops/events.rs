@@ -3,7 +3,7 @@
 use gate::{Action, Operation, Permit, Target};
 use kernel::{Micros, Problem};
 
-use crate::{Lineage, store};
+use crate::{Lineage, sealed, store};
 
 /// Events of one answer.
 pub const EVENT_LIMIT_MAX: i64 = 1_000;
@@ -52,7 +52,13 @@ impl Operation for ListEvents {
 
     async fn run(self, permit: Permit<Self>) -> Result<Events, Problem> {
         let workspace = permit.workspace()?.to_owned();
-        let wish = self.wish;
-        self.room.db.read(&permit, move |reader| Ok(store::events(reader, &workspace, &wish)?)).await
+        let Self { room, wish } = self;
+        let here = workspace.clone();
+        let (kept, total_count) = room.db.read(&permit, move |reader| Ok(store::events(reader, &here, &wish)?)).await?;
+        let mut bodies = Vec::with_capacity(kept.len());
+        for (digest, text) in kept {
+            bodies.push(sealed::open(&room.keys, &workspace, &digest, text).await?);
+        }
+        Ok(Events { bodies, total_count })
     }
 }

@@ -4,7 +4,6 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use kernel::sha256;
 use serde_json::{Value, json};
 use vault::db::{Bind, DbError, Reader, Writer};
 
@@ -21,14 +20,21 @@ pub const RUN_NAMESPACE: &str = "mlflow";
 /// Things here that one version of a dataset is joined to.
 const JOINED_COUNT_MAX: i64 = 16;
 
+/// The text of an event as its row keeps it.
+pub(crate) struct KeptText {
+    /// Of the text as it was sent.
+    pub(crate) digest: [u8; 32],
+    /// Sealed.
+    pub(crate) text: String,
+}
+
 /// Keeps an event and what it says. The same event twice is one, and so is every fact.
 ///
 /// # Errors
 /// [`DbError`] of the engine.
-pub fn event_posted(writer: &mut Writer<'_>, scene: &Scene, event: &Event) -> Result<(), DbError> {
-    let digest = sha256(event.body.as_bytes());
+pub(crate) fn event_posted(writer: &mut Writer<'_>, scene: &Scene, event: &Event, kept: &KeptText) -> Result<(), DbError> {
     let known = "SELECT 1 FROM lineage_event WHERE workspace = $1 AND digest = $2";
-    let binds = [Bind::from(&scene.workspace), Bind::from(digest.as_slice())];
+    let binds = [Bind::from(&scene.workspace), Bind::from(kept.digest.as_slice())];
     if writer.query_one(known, &binds, |row| row.int(0))?.is_some() {
         return Ok(());
     }
@@ -42,14 +48,14 @@ pub fn event_posted(writer: &mut Writer<'_>, scene: &Scene, event: &Event) -> Re
          VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) ON CONFLICT DO NOTHING",
         &[
             Bind::from(&scene.workspace),
-            Bind::from(digest.as_slice()),
+            Bind::from(kept.digest.as_slice()),
             Bind::from(event.about.word()),
             Bind::from(&event.event_type),
             Bind::from(number),
             Bind::from(event.at.0),
             Bind::from(scene.at),
             Bind::from(&scene.entry),
-            Bind::from(&event.body),
+            Bind::from(&kept.text),
         ],
     )?;
     Ok(())

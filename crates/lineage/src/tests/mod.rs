@@ -5,11 +5,14 @@ mod made;
 mod reference;
 mod walks;
 
+use std::sync::Arc;
+
 use gate::{Facts, Target};
-use kernel::{Kind, Problem};
+use kernel::{FakeClock, Kind, Problem};
 use testkit::gate::{TEST_CALLER, TEST_WORKSPACE};
 use testkit::{Engine, TestGate};
 use vault::db::{Bind, Db, SystemDb, Writer};
+use vault::keys::{KeyFile, Keyring};
 
 use crate::ops::Show;
 use crate::record::{self, Input, Scene, VersionSource};
@@ -20,6 +23,7 @@ struct World {
     db: Db,
     system: SystemDb,
     gate: TestGate,
+    keys: Keyring,
     _folder: tempfile::TempDir,
 }
 
@@ -40,9 +44,15 @@ impl World {
             }
             facts
         });
-        let world = Self { engine: engine.name, db: opened.db, system: opened.system, gate, _folder: engine.folder };
+        let root = KeyFile::create(&engine.folder.path().join("root.key")).unwrap();
+        let keys = Keyring::open(opened.system.clone(), Arc::new(root), Arc::new(FakeClock::default())).await.unwrap();
+        let world = Self { engine: engine.name, db: opened.db, system: opened.system, gate, keys, _folder: engine.folder };
         world.rows().await;
         world
+    }
+
+    fn room(&self) -> Lineage {
+        Lineage::new(self.db.clone(), self.keys.clone())
     }
 
     /// A registered model with versions 1 to 3, and an account's name.
@@ -90,7 +100,7 @@ impl World {
     }
 
     async fn show(&self, version: &str) -> Result<Graph, Problem> {
-        let room = Lineage::new(self.db.clone());
+        let room = self.room();
         self.gate.call(Show { room, model: "churn".to_owned(), version: version.to_owned() }).await
     }
 }

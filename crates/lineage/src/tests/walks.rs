@@ -9,7 +9,7 @@ use super::{World, a_training, on_both_engines};
 use crate::claim::{About, CodeClaim, DataClaim, Event, JobClaim, Named};
 use crate::ops::{EventWish, ListEvents, PostEvents, ShowNeighbourhood, WalkGraph, Walked};
 use crate::record::{self, VersionSource};
-use crate::{Direction, Lineage, NodeKind, Root, Trust};
+use crate::{Direction, NodeKind, Root, Trust};
 
 fn named(namespace: &str, name: &str) -> Named {
     Named { namespace: namespace.to_owned(), name: name.to_owned() }
@@ -39,12 +39,12 @@ fn run(number: u32, inputs: &[DataClaim], outputs: &[DataClaim]) -> Event {
 
 impl World {
     async fn post(&self, events: Vec<Event>) {
-        self.gate.call(PostEvents { room: Lineage::new(self.db.clone()), events }).await.unwrap();
+        self.gate.call(PostEvents { room: self.room(), events }).await.unwrap();
     }
 
     async fn walk(&self, subject: &str, direction: Direction, depth: Option<u32>) -> Result<Walked, Problem> {
         let root = Root::parse(subject).unwrap();
-        let room = Lineage::new(self.db.clone());
+        let room = self.room();
         self.gate.call(WalkGraph { room, subject: subject.to_owned(), root, direction, depth }).await
     }
 
@@ -130,7 +130,7 @@ fn events_are_kept_once_as_they_were_sent() {
         world.post(events.clone()).await;
         let list = |after: i64, limit: i64, offset: i64, oldest_first: bool| {
             let wish = EventWish { after: Micros(after), before: Micros(5), limit, offset, oldest_first };
-            world.gate.call(ListEvents { room: Lineage::new(world.db.clone()), wish })
+            world.gate.call(ListEvents { room: world.room(), wish })
         };
         let all = list(0, 100, 0, true).await.unwrap();
         let expected: Vec<String> = events.iter().take(4).map(|event| event.body.clone()).collect();
@@ -142,6 +142,35 @@ fn events_are_kept_once_as_they_were_sent() {
         other.event_type = "FAIL".to_owned();
         world.post(vec![other]).await;
         assert_eq!(list(0, 100, 0, true).await.unwrap().total_count, 5);
+    });
+}
+
+#[test]
+fn an_events_text_is_kept_sealed() {
+    on_both_engines(|world| async move {
+        world.post((1..=2).map(|number| run(number, &[data("s3", "raw")], &[])).collect()).await;
+        let rows = |reader: &mut vault::db::Reader<'_>| {
+            Ok(reader.query("SELECT body FROM lineage_event ORDER BY at", &[], |row| row.text(0))?)
+        };
+        let kept = world.system.read(rows).await.unwrap();
+        assert!(kept.iter().all(|text| text.starts_with("sealed:") && !text.contains("number")), "{kept:?}");
+        let list = || {
+            let wish = EventWish { after: Micros(0), before: Micros(5), limit: 9, offset: 0, oldest_first: true };
+            world.gate.call(ListEvents { room: world.room(), wish })
+        };
+        assert_eq!(list().await.unwrap().bodies, [1, 2].map(|number| run(number, &[data("s3", "raw")], &[]).body));
+        let set = |text: String, at: i64| {
+            let write = move |writer: &mut vault::db::Writer<'_>| {
+                Ok(writer.execute("UPDATE lineage_event SET body = $1 WHERE at = $2", &[(&text).into(), at.into()])?)
+            };
+            world.system.write(write)
+        };
+        // What an earlier version kept is readable.
+        set("{\"early\":1}".to_owned(), 1).await.unwrap();
+        assert_eq!(list().await.unwrap().bodies.first().map(String::as_str), Some("{\"early\":1}"));
+        // A text in another's place is not.
+        set(kept.last().cloned().unwrap(), 1).await.unwrap();
+        assert_eq!(list().await.unwrap_err().kind(), Kind::Internal);
     });
 }
 
@@ -273,7 +302,7 @@ fn jobs_and_datasets_lie_around_each_other() {
         world.post(vec![run(1, &[data("s3", "raw")], &[data("s3", "clean")]), run(2, &[data("s3", "clean")], &[])]).await;
         for subject in ["job:n:j", "dataset:s3:raw", "dataset:s3:clean"] {
             let root = Root::parse(subject).unwrap();
-            let room = Lineage::new(world.db.clone());
+            let room = world.room();
             let around = world.gate.call(ShowNeighbourhood { room, root, depth: 40 }).await.unwrap();
             let count = |kind| around.nodes.iter().filter(|node| node.kind == kind).count();
             assert_eq!((count(NodeKind::Job), count(NodeKind::Run), count(NodeKind::Dataset)), (1, 2, 2), "{subject}");

@@ -106,6 +106,29 @@ impl Keyring {
         wrap::unwrap(&by, &key.wrapped, &object_aad(workspace, key.version, place))
     }
 
+    /// Seals what a room keeps in a row of its own. `place` says which row it is.
+    ///
+    /// # Errors
+    /// `Unavailable` if the database or the key service is down.
+    pub async fn seal(&self, workspace: &str, place: &[u8], plain: &Secret) -> Result<Vec<u8>, Problem> {
+        let by = self.workspace(workspace).await?;
+        let mut sealed = by.version.to_be_bytes().to_vec();
+        sealed.append(&mut wrap::wrap(&by.key, plain, &row_place(workspace, by.version, place))?);
+        Ok(sealed)
+    }
+
+    /// Opens what [`Keyring::seal`] made, under whatever version of the workspace's key.
+    ///
+    /// # Errors
+    /// `Internal` if it was changed or belongs to another row; `Unavailable` if the database or key service is down.
+    pub async fn open_sealed(&self, workspace: &str, place: &[u8], sealed: &[u8]) -> Result<Secret, Problem> {
+        let cut = || Problem::internal("something sealed does not open: it is too short", "no version of a key");
+        let (version, wrapped) = sealed.split_first_chunk().ok_or_else(cut)?;
+        let version = i64::from_be_bytes(*version);
+        let by = self.at(Purpose::Workspace, workspace, version).await?;
+        wrap::unwrap(&by, wrapped, &row_place(workspace, version, place))
+    }
+
     /// Makes a new version of the workspace's key. New objects use it at once; the keys of old ones are wrapped anew by
     /// the rooms that hold their rows, at leisure: old versions still unwrap.
     ///
@@ -264,6 +287,10 @@ fn object_aad(workspace: &str, version: i64, place: &[u8]) -> Vec<u8> {
     join(&[b"strongroom/object-key/1", workspace.as_bytes(), &version.to_be_bytes(), place])
 }
 
+fn row_place(workspace: &str, version: i64, place: &[u8]) -> Vec<u8> {
+    join(&[b"strongroom/row/1", workspace.as_bytes(), &version.to_be_bytes(), place])
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -325,6 +352,27 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn what_is_sealed_opens_only_in_its_own_place() {
+        let folder = tempfile::tempdir().unwrap();
+        let opened = database(folder.path());
+        let ring = ring(&opened, KeyFile::create(&folder.path().join("root.key")).unwrap()).await.unwrap();
+        let plain = Secret::from("a row's own words".to_owned());
+        let sealed = ring.seal("w1", b"row 1", &plain).await.unwrap();
+        assert!(!sealed.windows(3).any(|part| part == b"row"));
+        assert!(ring.open_sealed("w1", b"row 1", &sealed).await.unwrap() == plain);
+        for (workspace, place) in [("w1", "row 2"), ("w2", "row 1")] {
+            assert!(ring.open_sealed(workspace, place.as_bytes(), &sealed).await.is_err());
+        }
+        // Neither does an object's key pass for it.
+        let key = ring.wrap_object_key("w1", b"row 1", &plain).await.unwrap();
+        let passed_off = [key.version.to_be_bytes().as_slice(), &key.wrapped].concat();
+        assert!(ring.open_sealed("w1", b"row 1", &passed_off).await.is_err());
+        for length in 0..sealed.len() {
+            assert!(ring.open_sealed("w1", b"row 1", sealed.get(..length).unwrap()).await.is_err(), "{length}");
+        }
+    }
+
+    #[tokio::test]
     async fn rotation_leaves_old_object_keys_readable() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("root.key");
@@ -333,6 +381,7 @@ mod tests {
         let ring_one = ring(&opened, KeyFile::open(&path).unwrap()).await.unwrap();
         let key = Secret::new(vec![9; 32]);
         let before = ring_one.wrap_object_key("w1", b"o", &key).await.unwrap();
+        let sealed = ring_one.seal("w1", b"r", &key).await.unwrap();
         let seed = ring_one.secret("seed").await.unwrap();
         let gate = testkit::open_gate();
         let (db, keys, rotated) = (opened.db.clone(), ring_one.clone(), Arc::new(file.rotated().unwrap()));
@@ -351,6 +400,7 @@ mod tests {
             assert_eq!((before.version, after.version), (1, 2));
             assert!(ring.unwrap_object_key("w1", b"o", &before).await.unwrap() == key);
             assert!(ring.unwrap_object_key("w1", b"o", &after).await.unwrap() == key);
+            assert!(ring.open_sealed("w1", b"r", &sealed).await.unwrap() == key);
             assert!(ring.secret("seed").await.unwrap() == seed);
         }
         let recorded = gate.recorded();
