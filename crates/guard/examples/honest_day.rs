@@ -2,6 +2,8 @@
 //!
 //! `cargo run --release --package guard --example honest_day [-- --json] [SEED]`
 
+#![expect(clippy::indexing_slicing, reason = "an example over arrays whose lengths stand in it")]
+
 use std::time::Instant;
 
 use guard::{Calibrated, Cell, Given, Level, Shared, Tag, Trail, calibrate};
@@ -71,7 +73,7 @@ fn cells(customer: &Customer) -> Vec<Cell<'static>> {
     customer.numbers.iter().map(|value| Cell::Number(*value)).chain(words).collect()
 }
 
-fn calibrated(draw: &mut Draw) -> Calibrated {
+fn calibrated(draw: &mut Draw) -> Result<Calibrated, String> {
     let rows: Vec<Customer> = (0..TRAINING_ROWS)
         .map(|_| {
             let segment = draw.below(SEGMENTS);
@@ -84,7 +86,7 @@ fn calibrated(draw: &mut Draw) -> Calibrated {
     let texts: Vec<Vec<String>> = WORDS.iter().map(|all| all.iter().map(|word| (*word).to_owned()).collect()).collect();
     let mut given: Vec<Given<'_>> = numbers.iter().zip(&names).map(|(values, name)| Given::Numbers { name, values }).collect();
     given.extend(places.iter().zip(&texts).map(|(places, names)| Given::Texts { name: "word", places, names }));
-    Calibrated::new(calibrate(&given, "customers@1", 77).expect("the training data is large enough"))
+    calibrate(&given, "customers@1", 77).map(Calibrated::new)
 }
 
 /// What a caller does in a day.
@@ -177,7 +179,7 @@ fn minute(day: &mut Day, all: &mut [Caller], number: usize, minute: i64, draw: &
             }
         }
         Habit::Batches if minute % 60 == (number % 60) as i64 => {
-            if !(draw.uniform() < 0.2 && !caller.last.is_empty()) {
+            if draw.uniform() >= 0.2 || caller.last.is_empty() {
                 caller.last = (0..1_000 + draw.below(3_000))
                     .map(|_| {
                         let segment = draw.below(SEGMENTS);
@@ -220,12 +222,12 @@ fn minute(day: &mut Day, all: &mut [Caller], number: usize, minute: i64, draw: &
     }
 }
 
-fn main() {
+fn main() -> Result<(), String> {
     let words: Vec<String> = std::env::args().skip(1).collect();
     let seed = words.iter().find_map(|word| word.parse().ok()).unwrap_or(1);
     let mut draw = Draw(seed);
     let mut day =
-        Day { calibrated: calibrated(&mut draw), shared: Shared::default(), queries: 0, alarms: Vec::new(), nanos: Vec::new() };
+        Day { calibrated: calibrated(&mut draw)?, shared: Shared::default(), queries: 0, alarms: Vec::new(), nanos: Vec::new() };
     let mut all = callers();
     for now in 0..24 * 60 {
         for number in 0..all.len() {
@@ -249,4 +251,5 @@ fn main() {
         "expected_hits": day.calibrated.reference().near.expected_hits, "dimension": day.calibrated.reference().near.dimension,
     });
     println!("{told}");
+    Ok(())
 }

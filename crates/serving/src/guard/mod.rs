@@ -7,9 +7,10 @@ mod outputs;
 mod quota;
 mod rows;
 mod settings;
+mod shown;
 mod watch;
 
 pub(crate) use quota::Quotas;
 pub use settings::{GuardSettings, RangePolicy};
+pub use shown::{GuardState, TrailShown};
 pub(crate) use watch::Guards;
-pub use watch::{GuardState, TrailShown};

@@ -33,21 +33,21 @@ pub(crate) struct Guards {
 }
 
 /// What it keeps of one endpoint.
-struct Watch {
-    settings: Mutex<Option<(Micros, GuardSettings)>>,
+pub(super) struct Watch {
+    pub(super) settings: Mutex<Option<(Micros, GuardSettings)>>,
     /// Held while settings are looked up: others use the last ones meanwhile.
     looking: tokio::sync::Mutex<()>,
-    reference: Mutex<Option<Compared>>,
-    trails: Mutex<HashMap<String, Arc<Mutex<Trail>>>>,
+    pub(super) reference: Mutex<Option<Compared>>,
+    pub(super) trails: Mutex<HashMap<String, Arc<Mutex<Trail>>>>,
     shared: Mutex<Shared>,
 }
 
 /// What queries to one version are compared with.
 #[derive(Clone)]
-struct Compared {
+pub(super) struct Compared {
     version_id: String,
     at: Micros,
-    calibrated: Option<Arc<Calibrated>>,
+    pub(super) calibrated: Option<Arc<Calibrated>>,
 }
 
 /// What the guard lets through, and how it is to be answered.
@@ -56,44 +56,6 @@ pub(crate) struct Passage {
     level: Level,
     cause: Option<Cause>,
     seen: Counts,
-}
-
-/// How an endpoint is guarded just now.
-#[derive(Clone, Debug)]
-pub struct GuardState {
-    /// As its owner says.
-    pub settings: GuardSettings,
-    /// Rows that a caller may ask in a day.
-    pub rows_per_day: u64,
-    /// The data that queries are compared with, and how many rows it has.
-    pub compared_with: Option<(String, u64)>,
-    /// Whether near queries are told from ordinary ones.
-    pub sees_near: bool,
-    /// Callers by the step on which they stand.
-    pub callers: [usize; Level::ALL.len()],
-}
-
-/// What is known of a caller.
-#[derive(Clone, Debug)]
-pub struct TrailShown {
-    /// The caller's id.
-    pub caller: String,
-    /// A number that callers from one network share; it means nothing else, and another server has another one.
-    pub network: u32,
-    /// The step.
-    pub level: Level,
-    /// Why, and since when.
-    pub why: Option<(Cause, Micros)>,
-    /// How long the step lasts, unless more comes.
-    pub remaining: Duration,
-    /// What was counted since this server remembers the caller.
-    pub counts: Counts,
-    /// The share of the training data's space that the caller asked about, where that is known.
-    pub coverage: Option<f64>,
-    /// Rows of the day's budget that are used up.
-    pub spent_rows: u64,
-    /// When the caller last asked.
-    pub seen_at: Micros,
 }
 
 /// Who asks.
@@ -148,7 +110,7 @@ impl Guards {
         Self { watches, hasher: RandomState::new(), bytes: AtomicUsize::new(0), bytes_max, swept_at }
     }
 
-    fn watch(&self, endpoint_id: &str) -> Arc<Watch> {
+    pub(super) fn watch(&self, endpoint_id: &str) -> Arc<Watch> {
         Arc::clone(self.watches.lock().entry(endpoint_id.to_owned()).or_default())
     }
 
@@ -157,7 +119,7 @@ impl Guards {
         self.watches.lock().remove(endpoint_id);
     }
 
-    fn number(&self, what: &str, of: impl std::hash::Hash) -> u32 {
+    pub(super) fn number(&self, what: &str, of: impl std::hash::Hash) -> u32 {
         self.hasher.hash_one((what, of)) as u32
     }
 
@@ -222,7 +184,7 @@ impl Default for Watch {
 }
 
 impl Watch {
-    fn trail(&self, caller: &str, tag: Tag) -> Arc<Mutex<Trail>> {
+    pub(super) fn trail(&self, caller: &str, tag: Tag) -> Arc<Mutex<Trail>> {
         let mut trails = self.trails.lock();
         if let Some(trail) = trails.get(caller) {
             return Arc::clone(trail);
@@ -408,7 +370,7 @@ impl Serving {
         }
     }
 
-    async fn guard_settings<O: ?Sized>(
+    pub(super) async fn guard_settings<O: ?Sized>(
         &self,
         permit: &Permit<O>,
         endpoint_id: &str,
@@ -435,7 +397,7 @@ impl Serving {
 
     /// What queries to a version are compared with. Where nothing is known, it is looked for again from time to time: an inspection
     /// may have found it meanwhile.
-    async fn compared<O: ?Sized>(
+    pub(super) async fn compared<O: ?Sized>(
         &self,
         permit: &Permit<O>,
         watch: &Watch,
@@ -456,97 +418,6 @@ impl Serving {
         let version_id = version_id.to_owned();
         *watch.reference.lock() = Some(Compared { version_id, at: now, calibrated: calibrated.clone() });
         Ok(calibrated)
-    }
-
-    /// How an endpoint is guarded just now, for whoever may see it.
-    pub(crate) async fn guard_state<O: ?Sized>(
-        &self,
-        permit: &Permit<O>,
-        endpoint_id: &str,
-        model: Option<&Loaded>,
-    ) -> Result<GuardState, Problem> {
-        let (watch, now) = (self.0.guards.watch(endpoint_id), self.0.clock.now());
-        let settings = self.guard_settings(permit, endpoint_id, &watch, now).await?;
-        let calibrated = match model {
-            Some(model) => self.compared(permit, &watch, &model.version_id, now).await?,
-            None => None,
-        };
-        let mut callers = [0; Level::ALL.len()];
-        let trails: Vec<Arc<Mutex<Trail>>> = watch.trails.lock().values().map(Arc::clone).collect();
-        for trail in trails {
-            let level = trail.lock().ladder.level(now.0);
-            if let Some(count) = Level::ALL.iter().position(|known| *known == level).and_then(|place| callers.get_mut(place)) {
-                *count += 1;
-            }
-        }
-        let reference = calibrated.as_deref().map(Calibrated::reference);
-        Ok(GuardState {
-            settings,
-            rows_per_day: settings.rows_per_day.unwrap_or(self.0.config.guard_rows_per_day),
-            compared_with: reference.map(|reference| (reference.source.clone(), reference.row_count)),
-            sees_near: reference.is_some_and(|reference| reference.near.distance.is_some()),
-            callers,
-        })
-    }
-
-    /// The callers of an endpoint that this server remembers, those on the highest steps first.
-    pub(crate) fn trails(&self, endpoint_id: &str, count_max: usize) -> Vec<TrailShown> {
-        let (watch, now) = (self.0.guards.watch(endpoint_id), self.0.clock.now());
-        let calibrated = watch.reference.lock().as_ref().and_then(|known| known.calibrated.clone());
-        let settings = watch.settings.lock().map(|(_, settings)| settings).unwrap_or_default();
-        let rows_per_day = settings.rows_per_day.unwrap_or(self.0.config.guard_rows_per_day);
-        let trails: Vec<_> = watch.trails.lock().iter().map(|(caller, trail)| (caller.clone(), Arc::clone(trail))).collect();
-        let shown = trails.into_iter().map(|(caller, trail)| {
-            let mut trail = trail.lock();
-            let level = trail.ladder.level(now.0);
-            TrailShown {
-                caller,
-                network: trail.tag.network,
-                level,
-                why: trail.ladder.why().map(|(cause, since)| (cause, Micros(since))),
-                remaining: if level == Level::Calm { Duration::ZERO } else { trail.ladder.remaining(now.0) },
-                counts: trail.counts,
-                coverage: calibrated.as_deref().map(|calibrated| trail.coverage(calibrated)),
-                spent_rows: trail.budget.spent(rows_per_day, now.0) as u64,
-                seen_at: Micros(trail.seen_at()),
-            }
-        });
-        let mut shown: Vec<TrailShown> = shown.collect();
-        shown.sort_by(|left, right| (right.level, right.seen_at.0).cmp(&(left.level, left.seen_at.0)));
-        shown.truncate(count_max);
-        shown
-    }
-
-    /// Puts a caller on a step of the ladder, or takes all back.
-    ///
-    /// # Errors
-    /// `NotFound` for a caller that this server does not remember here.
-    pub(crate) fn put_on_ladder(&self, endpoint_id: &str, caller: &str, to: Option<(Level, Duration)>) -> Result<(), Problem> {
-        let (watch, now) = (self.0.guards.watch(endpoint_id), self.0.clock.now());
-        let trail = watch.trails.lock().get(caller).map(Arc::clone);
-        let trail = match (trail, to) {
-            (Some(trail), _) => trail,
-            // One who has not asked yet can be stopped before.
-            (None, Some(_)) => watch.trail(caller, Tag { caller: self.0.guards.number("caller", caller), network: 0 }),
-            (None, None) => {
-                let message = "this server remembers no such caller here; `strongroom endpoint trails` lists those that it does";
-                return Err(Problem::not_found(message));
-            }
-        };
-        let mut trail = trail.lock();
-        match to {
-            Some((level, duration)) => {
-                trail.seen(now.0);
-                trail.ladder.put(level, duration, now.0);
-            }
-            None => trail.release(),
-        }
-        Ok(())
-    }
-
-    /// Has the next request look how the endpoint is guarded.
-    pub(crate) fn guard_again(&self, endpoint_id: &str) {
-        *self.0.guards.watch(endpoint_id).settings.lock() = None;
     }
 }
 

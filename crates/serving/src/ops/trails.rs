@@ -17,6 +17,8 @@ pub struct ListTrails {
     pub room: Serving,
     /// The endpoint's name.
     pub name: String,
+    /// How many; as many as there can be if nothing is said.
+    pub rows: Option<usize>,
 }
 
 impl Operation for ListTrails {
@@ -28,7 +30,7 @@ impl Operation for ListTrails {
     }
 
     async fn run(self, permit: Permit<Self>) -> Result<Vec<TrailShown>, Problem> {
-        Ok(self.room.trails(&endpoint_of(&permit)?, GUARD_SHOWN_COUNT_MAX))
+        Ok(self.room.trails(&endpoint_of(&permit)?, self.rows.unwrap_or(GUARD_SHOWN_COUNT_MAX).min(GUARD_SHOWN_COUNT_MAX)))
     }
 }
 

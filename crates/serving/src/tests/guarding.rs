@@ -15,7 +15,7 @@ impl World {
     }
 
     async fn trail(&self) -> TrailShown {
-        let list = ListTrails { room: self.room.clone(), name: ENDPOINT.to_owned() };
+        let list = ListTrails { room: self.room.clone(), name: ENDPOINT.to_owned(), rows: None };
         self.call(list).await.unwrap().into_iter().next().unwrap()
     }
 

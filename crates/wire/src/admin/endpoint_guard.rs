@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use serving::ops::{ListTrails, ReleaseTrail, SetGuard, ThrottleTrail};
 use serving::{GuardSettings, GuardState, Level, RangePolicy, Serving, TrailShown};
 
-use super::shape::{body, list, nothing, only};
+use super::shape::{body, list, nothing, query};
 use super::times::to_text;
 use crate::{Door, Inbound, outbound};
 
@@ -70,8 +70,8 @@ pub fn routes(door: &mut Door, room: &Serving) {
     door.route(Method::POST, &format!("{ENDPOINT}/guard"), set, |set| outbound::json(&settings(&set)));
     let own = room.clone();
     let trails = move |inbound: &Inbound| {
-        let [] = only(inbound, [])?;
-        Ok(ListTrails { room: own.clone(), name: name(inbound) })
+        let (page, []) = query(inbound, [])?;
+        Ok(ListTrails { room: own.clone(), name: name(inbound), rows: page.rows })
     };
     door.route(Method::GET, &format!("{ENDPOINT}/trails"), trails, |rows: Vec<TrailShown>| list("trails", &rows, None, trail));
     let own = room.clone();
