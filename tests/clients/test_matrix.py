@@ -116,6 +116,8 @@ def admin_body(path, world):
         ("/query", {"sql": "SELECT 1"}),
         ("/v1/endpoints", {"name": fresh, "model": world["model"], "version": "1"}),
         ("/endpoints/nosuchthing", {"version": "1"}),
+        ("/endpoints/nosuchthing/labels", {"labels": []}),
+        ("/v1/alertmanager", {"version": "4", "alerts": []}),
         ("/clean", {"rows": [[1, 2]], "reason": "a test"}),
         ("/contract", {"contract": "kind: DataContract", "reason": "a test"}),
         ("/gate", {"gate": None, "reason": "a test"}),

@@ -44,11 +44,11 @@ impl Operation for Predict {
         }
         seen.ends_as(watch::Verdict::Failed);
         let model = room.answering(&permit, &endpoint_id).await?;
+        seen.ends_as(watch::Verdict::Invalid);
         if version.is_some_and(|wanted| wanted != model.number.to_string()) {
             let message = format!("version {} answers here; ask without a version for whichever does", model.number);
             return Err(Problem::not_found(message));
         }
-        seen.ends_as(watch::Verdict::Invalid);
         let kept = seen.keep(&model, &batch);
         let outputs = room.compute(Arc::clone(&model), batch).await.inspect_err(|problem| seen.blame(problem))?;
         let id = random_id();
