@@ -16,7 +16,7 @@ pytestmark = pytest.mark.strongroom_only
 # Verbs that anyone may ask for, credentials or not.
 PUBLIC = {"server.health", "server.version", "server.info", "ui.login_page"}
 # One route, several verbs: which one is meant stands in the body, and one that fits none is a plain 400.
-COMPOSITE = ("/graphql", "/runs/create-promptlab-run", "/get-trace-artifact", "/gateway-proxy", "/v1/traces")
+COMPOSITE = ("/graphql", "/runs/create-promptlab-run", "/get-trace-artifact", "/gateway-proxy", "/v1/traces", "/remedies/{remedy}/run")
 # Verbs that every account has: its own account, tokens and sessions, and narrowed lists.
 EVERYONES = {
     "account.me", "account.password", "tokens.create", "tokens.list", "tokens.revoke", "sessions.create",
@@ -121,6 +121,8 @@ def admin_body(path, world):
         ("/predictions/erase", {"subject": "nosuchthing"}),
         ("/trails/release", {"caller": "nosuchthing"}),
         ("/trails/throttle", {"caller": "nosuchthing", "level": "slower", "seconds": 60}),
+        ("/endpoints/nosuchthing/labels", {"labels": []}),
+        ("/v1/alertmanager", {"version": "4", "alerts": []}),
         ("/clean", {"rows": [[1, 2]], "reason": "a test"}),
         ("/contract", {"contract": "kind: DataContract", "reason": "a test"}),
         ("/gate", {"gate": None, "reason": "a test"}),

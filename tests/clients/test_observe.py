@@ -9,9 +9,9 @@ import hmac
 import http.server
 import json
 import os
-import pathlib
 import socket
 import subprocess
+import sys
 import threading
 import time
 import uuid
@@ -152,7 +152,7 @@ with mlflow.start_run():
     mlflow.sklearn.log_model(LogisticRegression(max_iter=500).fit(features, labels), name="model",
                              registered_model_name=sys.argv[1], serialization_format="skops")
 """
-    done = subprocess.run(["python3" if not os.sys.executable else os.sys.executable, "-c", program, name], env=environment,
+    done = subprocess.run([sys.executable, "-c", program, name], env=environment,
                           capture_output=True, text=True, timeout=180)  # fmt: skip
     assert done.returncode == 0, done.stderr[-2000:]
     admin = ["--token-file", str(server.token_file)]
@@ -187,7 +187,7 @@ def test_drift_is_told_with_its_cause_and_remedies_and_reaches_everybody(world):
     time.sleep(2.5)
     assert not [one for one in alerts(server) if one["subject"] == endpoint]
     shifted = usual(400)
-    shifted[:, 2] += 2.5
+    shifted[:, 2] += 5
     prediction = ask(session, server, endpoint, shifted)
     drift = lambda: [one for one in alerts(server) if one["subject"] == endpoint and one["kind"] == "drift"]  # noqa: E731
     harness.wait_until(drift, 15, "the drift is noticed")
@@ -233,7 +233,6 @@ def test_rolling_back_is_a_remedy(world):
     usual = lambda count: random.normal([5.8, 3.0, 3.7, 1.2], [0.8, 0.4, 1.7, 0.7], (count, 4))  # noqa: E731
     for _ in range(5):
         ask(session, server, endpoint, usual(500))
-    version = people.call  # a second version of the same files
     api = f"{server.url}/api/2.0/mlflow"
     first = session.get(f"{api}/model-versions/get", params={"name": endpoint, "version": "1"}, timeout=10).json()["model_version"]
     body = {"name": endpoint, "source": first["source"], "run_id": first.get("run_id", "")}
@@ -241,7 +240,7 @@ def test_rolling_back_is_a_remedy(world):
         body["model_id"] = first["model_id"]
     made = session.post(f"{api}/model-versions/create", json=body, timeout=10)
     assert made.status_code == 200, made.text
-    state = lambda: version(session, server, "GET", f"/models/{endpoint}/versions/2")["state"] == "admitted"  # noqa: E731
+    state = lambda: people.call(session, server, "GET", f"/models/{endpoint}/versions/2")["state"] == "admitted"  # noqa: E731
     harness.wait_until(state, 60, "version 2 is admitted")
     # What a version is compared with is learnt minute by minute; the next one begins in another minute.
     time.sleep(60 - time.time() % 60 + 0.5)

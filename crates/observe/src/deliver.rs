@@ -60,7 +60,7 @@ pub(crate) struct Message {
     pub(crate) body: Vec<u8>,
 }
 
-/// What a receiver is sent. `text_of` writes moments as RFC 3339.
+/// What a receiver is sent.
 pub(crate) fn message(receiver: &Receiver, id: &str, alert: &Alert, news: News, now: Micros) -> Message {
     let json_type = ("content-type", "application/json".to_owned());
     match receiver {

@@ -99,7 +99,7 @@ pub fn rank(since_us: i64, events: &[Event], segments: &[Segment]) -> Vec<Cause>
     let mut causes = Vec::new();
     for event in events {
         let before_us = since_us.saturating_sub(event.at_us);
-        if before_us < -SLACK_US || before_us > LOOK_BACK_US {
+        if !(-SLACK_US..=LOOK_BACK_US).contains(&before_us) {
             continue;
         }
         let age = before_us.max(0) as f64;

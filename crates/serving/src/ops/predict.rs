@@ -46,6 +46,7 @@ impl Operation for Predict {
         let _turn = slot.turn()?;
         seen.ends_as(watch::Verdict::Failed);
         let answering = room.answering(&permit, &endpoint_id).await?;
+        seen.ends_as(watch::Verdict::Invalid);
         // Without a key each request decides by itself, so that a share holds however few the callers are.
         let chosen = answering.choose(version.as_deref(), routing_key.as_deref().unwrap_or(&permit.entry().id))?;
         seen.ends_as(watch::Verdict::Limited);
