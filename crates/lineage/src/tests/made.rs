@@ -10,7 +10,7 @@ use crate::{Direction, Lineage, Made, NodeKind, Root, Trust};
 
 impl World {
     async fn walked(&self, subject: &str, direction: Direction) -> Walked {
-        let (room, root) = (Lineage::new(self.db.clone()), Root::parse(subject).unwrap());
+        let (room, root) = (self.room(), Root::parse(subject).unwrap());
         self.gate.call(WalkGraph { room, subject: subject.to_owned(), root, direction, depth: None }).await.unwrap()
     }
 }

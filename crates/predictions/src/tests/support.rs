@@ -157,7 +157,7 @@ impl World {
         self.gate.clock.advance_secs(1);
         let batch = serving::Batch::columns(vec![("age".to_owned(), Values::F64(ages.to_vec()))]).unwrap();
         let (room, endpoint, subject) = (self.serving.clone(), ENDPOINT.to_owned(), subject.map(str::to_owned));
-        self.call(Predict { room, endpoint, version: None, batch, subject }).await
+        self.call(Predict { room, endpoint, version: None, routing_key: None, batch, subject }).await
     }
 
     /// Asks, and gives the prediction's id.
