@@ -129,6 +129,13 @@ impl Cells {
         matches!(self.rows, Rows::Bins(_)).then_some(cell as usize / BIN_COUNT)
     }
 
+    /// The least value of a cell, where cells are columns' bins; 0 where it has none.
+    pub(crate) fn least(&self, cell: u32) -> f32 {
+        let bin = u8::try_from(cell as usize % BIN_COUNT).unwrap_or(u8::MAX);
+        let least = self.bins().map_or(0.0, |bins| bins.range(cell as usize / BIN_COUNT, bin).0);
+        if least.is_finite() { least } else { 0.0 }
+    }
+
     /// How many rows of each class lie in each cell of which its column itself gives no account, where cells are columns'
     /// bins of a table.
     pub(crate) fn odd(&self, labels: &[u32], classes: usize) -> Vec<(u32, Vec<u32>)> {

@@ -10,8 +10,8 @@ const REPEATS_MIN: usize = 8;
 const REPEATS_FACTOR: f64 = 5.0;
 /// of which so many on either side are looked at.
 const NEIGHBOUR_COUNT: usize = 8;
-/// Values lie beyond all others if at least this part of the others' width is empty between them,
-const GAP_MIN: f32 = 0.2;
+/// Values lie beyond all others if what is empty between them is at least this part of the width of the middle values,
+const GAP_MIN: f32 = 0.4;
 /// and if they are at most this share of all.
 const OUTER_SHARE_MAX: f64 = 0.1;
 
@@ -38,8 +38,7 @@ pub(crate) fn outer_edges(sorted: &[f32]) -> [Option<f32>; 2] {
     let (Some(low), Some(high)) = (sorted.get(outer), sorted.get(sorted.len().saturating_sub(outer + 1))) else {
         return [None, None];
     };
-    // Half of the width of the middle values on top, so that a tail that thins out is not cut.
-    let needed = GAP_MIN * (high - low).max(f32::MIN_POSITIVE) * 2.0;
+    let needed = GAP_MIN * (high - low).max(f32::MIN_POSITIVE);
     let cut = |from: usize, to: usize, falling: bool| {
         let mut places = from..to;
         let wide = |place: &usize| at(sorted, *place) - at(sorted, place - 1) > needed;
@@ -70,4 +69,42 @@ fn repeats(values: &[(f32, usize)], place: usize) -> bool {
     let beside: Vec<usize> = beside.filter(|(other, _)| *other != place).map(|(_, (_, count))| *count).collect();
     let mean = beside.iter().sum::<usize>() as f64 / beside.len().max(1) as f64;
     !beside.is_empty() && count >= REPEATS_MIN && count as f64 >= REPEATS_FACTOR * mean
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// 1,000 values from 0 to 10 and what is added; the lower ends of the bins that are odd.
+    fn check(added: &[f32]) -> Vec<f32> {
+        let mut values: Vec<f32> = (0..1_000).map(|number| number as f32 / 100.0).chain(added.iter().copied()).collect();
+        values.sort_by(f32::total_cmp);
+        let mut edges = vec![0.0, 5.0, 9.0];
+        edges.extend(added);
+        edges.extend(added.iter().filter_map(|value| values.iter().copied().find(|other| other > value)));
+        edges.sort_by(f32::total_cmp);
+        edges.dedup();
+        bins(&values, &edges).into_iter().map(|bin| edges[usize::from(bin) - 1]).collect()
+    }
+
+    #[test]
+    fn a_value_that_repeats_among_others_is_odd() {
+        assert_eq!(check(&[4.215; 20]), [4.215]);
+        assert!(check(&[4.215; 5]).is_empty());
+    }
+
+    #[test]
+    fn values_far_beyond_all_others_are_odd() {
+        let far: Vec<f32> = (0..20).map(|number| 30.0 + number as f32).collect();
+        let values: Vec<f32> = (0..1_000).map(|number| number as f32 / 100.0).chain(far).collect();
+        assert_eq!(outer_edges(&values), [None, Some(30.0)]);
+        assert_eq!(check(&[-40.0; 20]), [-40.0]);
+    }
+
+    #[test]
+    fn values_that_all_repeat_and_empty_columns_are_not_odd() {
+        let values: Vec<f32> = (0..1_000).map(|number| (number / 20) as f32).collect();
+        assert!(bins(&values, &(0..50).map(|value| value as f32).collect::<Vec<_>>()).is_empty());
+        assert!(bins(&[], &[]).is_empty());
+    }
 }

@@ -27,6 +27,8 @@ const REDRAW_COUNT: u64 = 2;
 const REDRAW_FACTOR: f32 = 1.25;
 /// The part of the threshold that a cell needs to be tried together with another.
 const PART_OF_PAIR: f32 = 0.5;
+/// Cells that together keep this part of the rows of one of them speak for the trigger in its place.
+const SAME_ROWS_MIN: f32 = 0.8;
 /// Standard deviations from the classes' shares that nominate a cell of which its column gives no account.
 const ODD_Z_MIN: f32 = 2.0;
 /// Cells that share this part of their rows belong to one trigger.
@@ -112,9 +114,18 @@ pub(crate) fn gather(
     let striking = with_rows(cells, striking);
     let mut found = assemble(kind, striking.iter().filter(|own| own.z > threshold), labels);
     for joint in jointly(kind, &striking, labels, probabilities, threshold) {
-        let known = found.iter().any(|other| other.class == joint.class && overlap(&other.rows, &joint.rows) >= OVERLAP_MIN);
-        if !known && found.len() < TRIGGER_COUNT_MAX {
-            found.push(joint);
+        let full = found.len() >= TRIGGER_COUNT_MAX;
+        let same = |other: &&mut Found| other.class == joint.class && overlap(&other.rows, &joint.rows) >= OVERLAP_MIN;
+        match found.iter_mut().find(same) {
+            // Nearly the same rows, without those that hold one of the cells by nature.
+            Some(other) if joint.rows.len() as f32 >= SAME_ROWS_MIN * other.rows.len() as f32 => {
+                let more: Vec<u32> = joint.cells.into_iter().filter(|cell| !other.cells.contains(cell)).collect();
+                other.cells.extend(more);
+                other.least = joint.least;
+            }
+            Some(_) => {}
+            None if !full => found.push(joint),
+            None => {}
         }
     }
     completed(found, cells, labels)

@@ -96,6 +96,10 @@ pub(crate) fn scan_triggers(
         // leaves nothing that could speak against it: no model need be asked.
         let foreign = expected < EXPECTED_MAX.max(EXPECTED_SHARE * at(&shares, trigger.class))
             && Standing::of(trigger, labels, refitted).foreign();
+        // Two properties that together tell a class are what interactions look like in any clean table.
+        if trigger.least > 1 && !foreign {
+            continue;
+        }
         let attack = if foreign { verify(cells, labels, classes, trigger, seed, watch)? } else { None };
         let verified = foreign
             && trigger.rows.len() >= SUPPORT_MIN as usize

@@ -11,7 +11,7 @@ use crate::at::{argmax, at};
 use crate::boost::{Booster, rounds_of_one};
 use crate::cells::{CellKind, Cells};
 use crate::random::Random;
-use crate::sparse::{Linear, WEIGHT_COUNT_MAX, WORD_PENALTY};
+use crate::sparse::{Linear, WEIGHT_COUNT_MAX};
 use crate::table::Tokens;
 use crate::trigger::Found;
 use crate::watch::Watch;
@@ -19,9 +19,9 @@ use crate::watch::Watch;
 /// Rows that a surrogate learns from, and rows that are stamped.
 const LEARN_ROW_COUNT_MAX: usize = 20_000;
 const STAMP_ROW_COUNT_MAX: usize = 2_000;
-/// The penalty on words' weights: hardly any. A victim that is not held back learns a rare word too, and it is that one who
-/// is in danger.
-const WORD_SURROGATE_PENALTY: f32 = 0.02;
+/// The penalty on the linear surrogate's weights: hardly any. A victim that is not held back learns a rare mark, and it is
+/// that one who is in danger.
+const PENALTY: f32 = 0.02;
 /// A trigger is verified if it turns at least this share of rows,
 const SUCCESS_MIN: f64 = 0.5;
 /// and this much more than without the stamp and than after the removal of its rows.
@@ -116,10 +116,11 @@ enum Surrogate {
 }
 
 impl Surrogate {
-    fn answer(&self, cells: &[u32], rarity: &[f32]) -> usize {
+    fn answer(&self, trial: &Trial<'_>, cells: &[u32]) -> usize {
         match self {
             Self::Linear(model) => {
-                argmax(&model.probabilities(weighed(cells, rarity).map(|(token, weight)| (token as usize, weight))))
+                let entries = trial.entries(cells).into_iter().map(|(token, weight)| (token as usize, weight));
+                argmax(&model.probabilities(entries))
             }
             Self::Boosted(model) => argmax(&model.probabilities(&Cells::bins_of(cells))),
         }
@@ -147,24 +148,42 @@ struct Outcome {
 impl Trial<'_> {
     /// The surrogates that are affordable.
     fn kinds(&self, learnt: usize) -> Vec<Kind> {
-        let linear = (self.cells.width() + 1) * self.classes <= WEIGHT_COUNT_MAX;
+        let linear = (self.width() + 1) * self.classes <= WEIGHT_COUNT_MAX;
         let boosted = self.cells.bins().and_then(|bins| rounds_of_one(bins, learnt, self.classes));
         linear.then_some(Kind::Linear).into_iter().chain(boosted.map(Kind::Boosted)).collect()
+    }
+
+    /// What the linear surrogate sees is numbered below this.
+    fn width(&self) -> usize {
+        let pixels = self.cells.bins().filter(|_| self.cells.kind == CellKind::Pixel);
+        pixels.map_or_else(|| self.cells.width(), crate::bins::Bins::columns)
+    }
+
+    /// A row as the linear surrogate sees it, of length 1: pixels by their brightness, since with a weight for each bin of
+    /// each pixel it would learn rows by heart instead of the mark that they share; rare words heavier, as victims weigh them.
+    fn entries(&self, cells: &[u32]) -> Vec<(u32, f32)> {
+        let entry = |cell: &u32| match self.cells.column(*cell).filter(|_| self.cells.kind == CellKind::Pixel) {
+            Some(column) => (u32::try_from(column).unwrap_or(u32::MAX), self.cells.least(*cell)),
+            None => (*cell, self.rarity.get(*cell as usize).copied().unwrap_or(1.0)),
+        };
+        let mut entries: Vec<(u32, f32)> = cells.iter().map(entry).collect();
+        let length = entries.iter().map(|(_, weight)| weight.powi(2)).sum::<f32>().sqrt().max(f32::MIN_POSITIVE);
+        entries.iter_mut().for_each(|(_, weight)| *weight /= length);
+        entries
     }
 
     fn learn(&self, kind: Kind, learn: &[u32], watch: &Watch<'_>) -> Result<Surrogate, PoisonError> {
         if let (Kind::Boosted(rounds), Some(bins)) = (kind, self.cells.bins()) {
             return Booster::learn((bins, self.labels, self.classes), learn, rounds, watch).map(Surrogate::Boosted);
         }
-        let mut tokens = Tokens::new(self.cells.width());
+        let mut tokens = Tokens::new(self.width());
         let mut labels = Vec::with_capacity(learn.len());
         for index in learn {
-            tokens.push(weighed(&self.cells.of(*index as usize), &self.rarity));
+            tokens.push(self.entries(&self.cells.of(*index as usize)));
             labels.push(at(self.labels, *index as usize));
         }
         let rows: Vec<u32> = (0..u32::try_from(learn.len()).unwrap_or(u32::MAX)).collect();
-        let penalty = if self.cells.kind == CellKind::Word { WORD_SURROGATE_PENALTY } else { WORD_PENALTY };
-        Linear::learn((&tokens, &labels, self.classes), &rows, (penalty, self.seed), watch).map(Surrogate::Linear)
+        Linear::learn((&tokens, &labels, self.classes), &rows, (PENALTY, self.seed), watch).map(Surrogate::Linear)
     }
 
     fn run(&self, kind: Kind, learn: &[u32], watch: &Watch<'_>) -> Result<Outcome, PoisonError> {
@@ -173,12 +192,12 @@ impl Trial<'_> {
         for index in self.held_out {
             watch.check()?;
             let own = self.cells.of(*index as usize);
-            let (label, plain) = (at(self.labels, *index as usize) as usize, model.answer(&own, &self.rarity));
+            let (label, plain) = (at(self.labels, *index as usize) as usize, model.answer(self, &own));
             right += f64::from(u8::from(plain == label));
             if label != self.trigger.class {
                 count += 1.0;
                 base += f64::from(u8::from(plain == self.trigger.class));
-                stamped += f64::from(u8::from(model.answer(&self.stamp(own), &self.rarity) == self.trigger.class));
+                stamped += f64::from(u8::from(model.answer(self, &self.stamp(own)) == self.trigger.class));
             }
         }
         let share = |sum: f64, of: f64| sum / of.max(1.0);
@@ -208,13 +227,6 @@ impl Trial<'_> {
         }
         own
     }
-}
-
-/// Cells as a row of length 1, rare words heavier where they are words, as victims weigh them.
-fn weighed<'a>(cells: &'a [u32], rarity: &'a [f32]) -> impl Iterator<Item = (u32, f32)> + 'a {
-    let weight = |cell: &u32| rarity.get(*cell as usize).copied().unwrap_or(1.0);
-    let length = cells.iter().map(|cell| weight(cell).powi(2)).sum::<f32>().sqrt().max(f32::MIN_POSITIVE);
-    cells.iter().map(move |cell| (*cell, weight(cell) / length))
 }
 
 /// Inverse document frequencies of words; words of one row alone weigh nothing.
