@@ -217,12 +217,11 @@ fn key_of(node: &Node) -> String {
 /// Events of one answer may not be longer than this together.
 const EVENTS_BYTES_MAX: i64 = 32 * 1024 * 1024;
 
-/// Events of a workspace, as many as fit into one answer: their digests and their texts as they are kept. And how many there are.
-pub(crate) fn events(
-    reader: &mut Reader<'_>,
-    workspace: &str,
-    wish: &EventWish,
-) -> Result<(Vec<(Vec<u8>, String)>, i64), DbError> {
+/// An event's digest, and its text as it is kept.
+type KeptEvent = (Vec<u8>, String);
+
+/// Events of a workspace, as many as fit into one answer, and how many there are.
+pub(crate) fn events(reader: &mut Reader<'_>, workspace: &str, wish: &EventWish) -> Result<(Vec<KeptEvent>, i64), DbError> {
     let range = [Bind::from(workspace), Bind::from(wish.after.0), Bind::from(wish.before.0)];
     let within = "workspace = $1 AND at >= $2 AND at < $3";
     let count = format!("SELECT COUNT(*) FROM lineage_event WHERE {within}");
