@@ -1,8 +1,13 @@
 //! `predictions.read` as a proof: a file by which anybody can check, without the server, that a prediction was made and logged.
 
+use std::time::Duration;
+
+use admission::Receipt;
+use audit::RecordView;
 use gate::{Action, Operation, Outcome, Permit, Target};
 use kernel::Problem;
 
+use crate::limits::SETTLE_WAIT_MAX;
 use crate::proof::Proof;
 use crate::read::Kept;
 use crate::{Predictions, ops};
@@ -28,7 +33,7 @@ impl Operation for ProvePrediction {
         let frame = content.frames.get(index).cloned().ok_or_else(ops::search::no_prediction)?;
         let record = frame.record.clone();
         let kept = self.room.opened(&permit, &[(found.record.clone(), frame)]).await?.pop();
-        let receipt = self.room.0.ground.receipts.receipt(found.batch.entry.clone()).await?;
+        let receipt = self.room.sealing(&found.batch.entry).await?;
         let values = match kept {
             Some(Kept::Values(values)) => Some(values),
             _ => None,
@@ -36,5 +41,25 @@ impl Operation for ProvePrediction {
         let proof = Proof::of(&record, values.as_deref(), &content.leaves, index, &receipt)?;
         permit.defer_outcome().settle(&Outcome::done().with("prediction", found.record.id));
         Ok(proof)
+    }
+}
+
+/// How often the log is asked again for what was committed just now.
+const ASK_EVERY: Duration = Duration::from_millis(50);
+
+impl Predictions {
+    /// The receipt of a batch's sealing. Its outcome was committed with the batch, and reaches the log a moment later.
+    async fn sealing(&self, entry: &str) -> Result<Receipt, Problem> {
+        let outcome = async {
+            loop {
+                let receipt = self.0.ground.receipts.receipt(entry.to_owned()).await?;
+                if RecordView::parse(&receipt.record).is_some_and(|record| record.kind == "outcome") {
+                    return Ok(receipt);
+                }
+                tokio::time::sleep(ASK_EVERY).await;
+            }
+        };
+        let late = || Problem::unavailable("the sealing of this prediction's batch is not in the log yet; try again");
+        tokio::time::timeout(SETTLE_WAIT_MAX, outcome).await.map_err(|_| late())?
     }
 }
