@@ -17,7 +17,7 @@ pub const ROW_COUNT_MIN: usize = 200;
 /// Rows of training data that are looked at column by column.
 pub const COLUMN_ROW_COUNT_MAX: usize = 20_000;
 /// Rows of training data that stand for it: a query far from all of them is unlike it, and each is a cell of its space.
-pub const ANCHOR_COUNT_MAX: usize = 256;
+pub const ANCHOR_COUNT_MAX: usize = 512;
 
 /// Queries of one caller that are remembered.
 pub const RING_QUERY_COUNT_MAX: usize = 4_000;

@@ -18,8 +18,8 @@ pub struct GuardState {
     pub settings: GuardSettings,
     /// Rows that a caller may ask in a day.
     pub rows_per_day: u64,
-    /// The data that queries are compared with, and how many rows it has.
-    pub compared_with: Option<(String, u64)>,
+    /// How many rows the data has that queries are compared with; none where nothing is known.
+    pub compared_row_count: Option<u64>,
     /// Whether near queries are told from ordinary ones.
     pub sees_near: bool,
     /// Callers by the step on which they stand.
@@ -75,7 +75,7 @@ impl Serving {
         Ok(GuardState {
             settings,
             rows_per_day: settings.rows_per_day.unwrap_or(self.0.config.guard_rows_per_day),
-            compared_with: reference.map(|reference| (reference.source.clone(), reference.row_count)),
+            compared_row_count: reference.map(|reference| reference.row_count),
             sees_near: reference.is_some_and(|reference| reference.near.distance.is_some()),
             callers,
         })

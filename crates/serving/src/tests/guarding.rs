@@ -47,7 +47,7 @@ fn settings_hold_from_the_next_request_on_and_go_with_the_endpoint() {
         world.guard(wanted).await.unwrap();
         assert_eq!(world.said().await, 1200.0, "two digits");
         let shown = world.call(GetEndpoint { room: world.room.clone(), name: ENDPOINT.to_owned() }).await.unwrap().guard.unwrap();
-        assert_eq!((shown.settings, shown.rows_per_day, shown.compared_with), (wanted, 1_000, None));
+        assert_eq!((shown.settings, shown.rows_per_day, shown.compared_row_count), (wanted, 1_000, None));
         world.guard(GuardSettings::default()).await.unwrap();
         assert_eq!(world.said().await, 1234.0);
         for wrong in [

@@ -109,9 +109,8 @@ pub(super) fn state(state: &GuardState) -> Value {
     let mut told = settings(&state.settings);
     if let Some(fields) = told.as_object_mut() {
         fields.insert("rows_per_day".to_owned(), Value::from(state.rows_per_day));
-        let compared = state.compared_with.as_ref();
-        fields.insert("compared_with".to_owned(), json!(compared.map(|(source, _)| source)));
-        fields.insert("compared_row_count".to_owned(), json!(compared.map(|(_, rows)| rows)));
+        // The data's name is in the report of the inspection, for those who may know of it.
+        fields.insert("compared_row_count".to_owned(), json!(state.compared_row_count));
         fields.insert("sees_near_queries".to_owned(), Value::from(state.sees_near));
         let callers = Level::ALL.iter().zip(state.callers).map(|(level, count)| (level.word().to_owned(), Value::from(count)));
         fields.insert("callers".to_owned(), Value::Object(callers.collect()));
