@@ -58,7 +58,8 @@ async fn main() {
             let begun = Instant::now();
             for _ in 0..requests {
                 let (room, endpoint, batch) = (serving.clone(), "e".to_owned(), batch.clone());
-                let predict = Predict { room, endpoint, version: None, routing_key: None, batch, subject: subject.map(str::to_owned) };
+                let predict =
+                    Predict { room, endpoint, version: None, routing_key: None, batch, subject: subject.map(str::to_owned) };
                 gate.call(predict).await.unwrap();
             }
             let each_ns = begun.elapsed().as_secs_f64() * 1e9 / requests as f64;

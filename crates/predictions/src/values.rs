@@ -217,6 +217,7 @@ impl<'a> Rest<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use serde_json::json;
     use serving::{DataType, Output, Role};
 
     fn port(columns: &[&str]) -> Port {
