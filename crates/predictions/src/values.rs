@@ -258,8 +258,8 @@ mod tests {
             ("f".to_owned(), Values::F64(vec![0.5])),
         ];
         let bytes = written(&Batch::columns(columns).unwrap(), &[], Values::I64(vec![1]));
-        let row = Value::Object(Spoken::parse(&bytes).unwrap().row(0)).to_string();
-        assert_eq!(row, r#"{"input_b":true,"input_f":0.5,"input_n":7,"input_t":"ü","output_label":1}"#);
+        let row = Value::Object(Spoken::parse(&bytes).unwrap().row(0));
+        assert_eq!(row, serde_json::json!({ "input_n": 7, "input_b": true, "input_t": "ü", "input_f": 0.5, "output_label": 1 }));
     }
 
     #[test]
