@@ -123,6 +123,10 @@ pub struct Ladder {
 impl Ladder {
     /// The step at `now`: steps are taken back with time.
     pub fn level(&mut self, now: Micros) -> Level {
+        if self.cause == Some(Cause::Person) && now >= self.until {
+            // A person said for how long: it is over then, without steps back.
+            *self = Self::default();
+        }
         while self.level > Level::Calm && now >= self.until.max(self.last.saturating_add(micros(CALM_AFTER))) {
             // From a refusal on, each step back takes its own time.
             self.last = self.until.max(self.last.saturating_add(micros(CALM_AFTER)));
@@ -180,7 +184,8 @@ impl Ladder {
     /// How long the present step lasts at least.
     pub fn remaining(&mut self, now: Micros) -> Duration {
         self.level(now);
-        let end = self.until.max(self.last.saturating_add(micros(CALM_AFTER)));
+        let calm_at = self.last.saturating_add(micros(CALM_AFTER));
+        let end = if self.cause == Some(Cause::Person) { self.until } else { self.until.max(calm_at) };
         Duration::from_micros(u64::try_from(end.saturating_sub(now)).unwrap_or(0))
     }
 
@@ -237,6 +242,10 @@ mod tests {
         assert_eq!(ladder.level(0), Level::Alarm);
         ladder.put(Level::Refused, Duration::from_secs(3_600), 0);
         assert_eq!((ladder.level(59 * MINUTE), ladder.why().unwrap().0), (Level::Refused, Cause::Person));
+        assert_eq!(ladder.remaining(0), Duration::from_secs(3_600), "as long as was said, be it less than what calms down");
+        assert_eq!(ladder.level(60 * MINUTE), Level::Calm, "and then it is over");
+        ladder.put(Level::Refused, Duration::from_secs(60), 0);
+        assert_eq!((ladder.remaining(0), ladder.level(MINUTE)), (Duration::from_secs(60), Level::Calm));
         ladder.put(Level::Calm, Duration::ZERO, 0);
         assert_eq!((ladder.level(0), ladder.why()), (Level::Calm, None));
         assert!(Level::ALL.iter().all(|level| Level::parse(level.word()) == Some(*level)));

@@ -307,7 +307,7 @@ mod tests {
         };
         let trained = Reference { origin: "d@1".to_owned(), columns: vec![column("x"), column("label")] };
         ask(&collector, 0, &[1.0]);
-        assert_eq!(collector.unknown(), [key.clone()]);
+        assert_eq!(collector.unknown(), std::slice::from_ref(&key));
         collector.set_trained(&key, Some(trained));
         assert!(collector.unknown().is_empty());
         ask(&collector, 0, &[1.0]);

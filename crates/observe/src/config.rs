@@ -119,7 +119,8 @@ impl ObserveConfig {
                     "`{url}` in `[observe]` needs `ca`, the authority (PEM) of its certificate"
                 )));
             }
-            if !secure && !(insecure && url.starts_with("http://")) {
+            let allowed = secure || insecure && url.starts_with("http://");
+            if !allowed {
                 return Err(Problem::invalid(format!(
                     "`{url}` in `[observe]` is no https address; set its `allow_insecure_http = true` if it must be plain HTTP"
                 )));

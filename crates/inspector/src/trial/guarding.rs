@@ -99,7 +99,7 @@ mod tests {
     fn rows(count: u32) -> String {
         let mut text = "y,b,a\n".to_owned();
         (0..count).for_each(|row| {
-            drop(writeln!(text, "{},{},{}", row % 2, f64::from(row * 37 % 1009) / 7.0, f64::from(row * row % 997)))
+            writeln!(text, "{},{},{}", row % 2, f64::from(row * 37 % 1009) / 7.0, f64::from(row * row % 997)).unwrap();
         });
         text
     }

@@ -6,7 +6,7 @@ use testkit::gate::TEST_CALLER;
 use super::{World, a_training, on_both_engines};
 use crate::ops::{WalkGraph, Walked};
 use crate::record::{Answers, endpoint_answers};
-use crate::{Direction, Lineage, Made, NodeKind, Root, Trust};
+use crate::{Direction, Made, NodeKind, Root, Trust};
 
 impl World {
     async fn walked(&self, subject: &str, direction: Direction) -> Walked {

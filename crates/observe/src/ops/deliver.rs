@@ -35,6 +35,9 @@ pub struct Delivered {
     pub failed_count: usize,
 }
 
+/// A message's id, and when it is tried again and why, if it has to be.
+type Settled = (String, Result<(), (Micros, String)>);
+
 impl Operation for DeliverNews {
     const ACTION: Action = super::DELIVER;
     type Output = Delivered;
@@ -46,7 +49,7 @@ impl Operation for DeliverNews {
     async fn run(self, permit: Permit<Self>) -> Result<Delivered, Problem> {
         let at = permit.entry().at;
         let due = self.room.db().read(&permit, move |reader| Ok(news::due(reader, at)?)).await?;
-        let mut settled: Vec<(String, Result<(), (Micros, String)>)> = Vec::new();
+        let mut settled: Vec<Settled> = Vec::new();
         for one in due {
             let alert = one.alert.clone();
             let alert = self.room.db().read(&permit, move |reader| Ok(alerts::any(reader, &alert)?)).await?;

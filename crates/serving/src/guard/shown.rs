@@ -104,7 +104,7 @@ impl Serving {
             }
         });
         let mut shown: Vec<TrailShown> = shown.collect();
-        shown.sort_by(|left, right| (right.level, right.seen_at.0).cmp(&(left.level, left.seen_at.0)));
+        shown.sort_by_key(|trail| std::cmp::Reverse((trail.level, trail.seen_at.0)));
         shown.truncate(count_max);
         shown
     }

@@ -33,6 +33,7 @@ pub(crate) struct Guards {
 }
 
 /// What it keeps of one endpoint.
+#[derive(Default)]
 pub(super) struct Watch {
     pub(super) settings: Mutex<Option<(Micros, GuardSettings)>>,
     /// Held while settings are looked up: others use the last ones meanwhile.
@@ -168,18 +169,6 @@ impl Guards {
             held.forget_queries();
         }
         self.bytes.store(total, Ordering::Relaxed);
-    }
-}
-
-impl Default for Watch {
-    fn default() -> Self {
-        Self {
-            settings: Mutex::default(),
-            looking: tokio::sync::Mutex::default(),
-            reference: Mutex::default(),
-            trails: Mutex::default(),
-            shared: Mutex::default(),
-        }
     }
 }
 

@@ -120,7 +120,7 @@ impl Rollout {
         let seed = [self.id.as_bytes(), b"\0", key].concat();
         let [first, second, third, fourth, ..] = kernel::sha256(&seed);
         // Of 2^32 equal steps: the error of the share is below 2^-22.
-        let place = u64::from(u32::from_be_bytes([first, second, third, fourth])) * u64::from(WHOLE_PERMILLE) >> 32;
+        let place = (u64::from(u32::from_be_bytes([first, second, third, fourth])) * u64::from(WHOLE_PERMILLE)) >> 32;
         place < u64::from(self.share_permille)
     }
 }

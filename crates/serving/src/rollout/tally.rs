@@ -128,7 +128,7 @@ impl Tally {
             let difference = other - one;
             pairs.differences.add(difference);
             let is_near = difference.abs() <= NEAR * spread.max(one.abs() * NEAR);
-            pairs.disagreed += u64::from(!is_near && !(one.is_nan() && other.is_nan()));
+            pairs.disagreed += u64::from(!(is_near || one.is_nan() && other.is_nan()));
         }
     }
 
