@@ -159,7 +159,7 @@ def ask(session, server, route, world, workspace=None):
     arguments = {"headers": headers, "timeout": 30, "allow_redirects": False}
     if route["method"] in ("GET", "HEAD"):
         flat = {name: value for name, value in body.items() if not isinstance(value, (list, dict)) or name.endswith("ids")}
-        subject = {"subject": f"{world['model']}/1", "direction": "down"} if path == f"{people.ADMIN}/lineage" else {}
+        subject = {"subject": f"{world['model']}/1", "direction": "down"} if path in (f"{people.ADMIN}/lineage", f"{people.ADMIN}/trace") else {}
         arguments["params"] = subject if administration else flat
     elif route["method"] == "PUT" and "mlflow-artifacts" in path:
         arguments["data"] = b"bytes"

@@ -21,7 +21,7 @@ import requests
 
 import harness
 import people
-from debian import programs
+import debian
 
 pytestmark = pytest.mark.strongroom_only
 
@@ -37,7 +37,7 @@ def free_port() -> int:
 @pytest.fixture(scope="module")
 def tools():
     """Debian's `prometheus`, `promtool`, `prometheus-alertmanager` and `amtool`, unpacked into the project's folder."""
-    return programs(["prometheus", "prometheus-alertmanager"])
+    return debian.programs(["prometheus", "prometheus-alertmanager"])
 
 
 class Hook(http.server.BaseHTTPRequestHandler):
@@ -119,7 +119,7 @@ allow_insecure_http = true
         (folder / "alertmanager.json").write_text(json.dumps(config))
         stack.enter_context(
             process(
-                tools["prometheus-alertmanager"],
+                *debian.with_shared_files(tools["prometheus-alertmanager"]),
                 f"--config.file={folder / 'alertmanager.json'}",
                 f"--storage.path={folder / 'alertmanager'}",
                 f"--web.listen-address=127.0.0.1:{manager_port}",
