@@ -145,7 +145,7 @@ impl Life<'_> {
         self.demo.show("one prediction, traced back", &["trace", &prediction, "--token-file", &token]);
         let found = self.json(&["trace", &prediction])?;
         let counts = found.pointer("/walk/counts").cloned().unwrap_or_default();
-        for kind in ["endpoint", "model_version", "run", "dataset_version", "person"] {
+        for kind in ["endpoint", "model_version", "run", "data_version", "person"] {
             if counts.get(kind).is_none() {
                 return Err(format!("the way back from the prediction leads to no {kind}: {counts}"));
             }

@@ -225,7 +225,7 @@ impl House {
 
     /// Waits until the outbox is empty.
     pub async fn drained(&self) {
-        for _ in 0..200 {
+        for _ in 0..3_000 {
             let system = self.system.clone();
             let rows = tokio::task::spawn_blocking(move || database_rows(&system).unwrap()).await.unwrap();
             if rows.outbox.is_empty() {
