@@ -87,6 +87,9 @@ fn with_own(file: &Path, label: &str, keep: bool) -> Result<(), String> {
     shell::say(&format!("3/11 the server answers at {url}"));
     shell::say("4/11 the table is inspected");
     let (token, path) = (demo.token(), file.display().to_string());
+    // Who has a table of their own knows where it is from: that is said once, and what comes from there is trusted.
+    let source = ["--pattern", &path, "--owner", "me", "--licence", "unknown", "--token-file", &token];
+    demo.quiet(&[&["data", "source", "add", "own"], source.as_slice()].concat())?;
     let commit = ["data", "commit", "own", &path, "--label", label, "--owner", "me", "--licence", "unknown", "--source", &path];
     demo.show("it is committed", &[commit.as_slice(), &["--wait", "--token-file", &token]].concat());
     demo.show("what was found", &["data", "findings", "own", "--token-file", &token]);
