@@ -34,6 +34,9 @@ def main(folder: pathlib.Path) -> None:
         (folder / name / "onnx").mkdir(exist_ok=True)
         (folder / name / "onnx" / "model.onnx").write_bytes(exported.SerializeToString())
         mlflow.sklearn.save_model(model, str(folder / f"mlflow-{name}"), serialization_format="pickle")
+    header = ",".join([*(f"x{place}" for place in range(20)), "label"])
+    table = np.column_stack([rows.round(6), labels])
+    np.savetxt(folder / "training.csv", table, fmt=["%.6f"] * 20 + ["%d"], delimiter=",", header=header, comments="")
     for count in (1, 100):
         asked = rows[:count].round(6)
         tensor = {"name": "X", "shape": list(asked.shape), "datatype": "FP64", "data": asked.reshape(-1).tolist()}

@@ -144,7 +144,7 @@ impl Bench {
         shell::quiet(Command::new(&binary).arg("init").arg("--data").arg(&data).arg("--admin-token-file").arg(&token))?;
         // One caller of the bench sends what many would: its quota must not be what is measured.
         let config = self.folder.join("strongroom.toml");
-        let text = "[serving]\nrequests_per_second = 1000000\nrequests_at_once = 1000000\n";
+        let text = "[serving]\nrequests_per_second = 1000000\nrequests_at_once = 1000000\nguard_rows_per_day = 1000000000000\n";
         std::fs::write(&config, text).map_err(|error| format!("cannot write the configuration: {error}"))?;
         let port = postgres::free_port()?;
         let mut command = Command::new(&binary);
@@ -155,6 +155,20 @@ impl Bench {
         let arguments = vec!["--token-file".to_owned(), token.display().to_string(), "--ca".to_owned(), ca.display().to_string()];
         let side = Side { name: "strongroom", url, path: "/v2/models/lr/infer".into(), protocol: "oip", arguments, service };
         self.wait(&side)?;
+        let program = |words: &[&str]| {
+            let mut command = Command::new(&binary);
+            command.args(words).arg("--data").arg(&data).arg("--token-file").arg(&token);
+            shell::quiet(&mut command)
+        };
+        let table = self.folder.join("training.csv").display().to_string();
+        // It listens a moment before its command line finds it.
+        let start = Instant::now();
+        while program(&["endpoint", "list"]).is_err() && start.elapsed() < START_MAX {
+            std::thread::sleep(Duration::from_millis(50));
+        }
+        program(&["data", "source", "add", "bench", "--pattern", &table, "--owner", "bench", "--licence", "CC0-1.0"])?;
+        let about = ["--label", "label", "--source", &table, "--owner", "bench", "--licence", "CC0-1.0", "--wait"];
+        program(&[&["data", "commit", "bench", &table], about.as_slice()].concat())?;
         let secret = std::fs::read_to_string(&token).map_err(|error| format!("no administrator's token: {error}"))?;
         shell::quiet(
             script(&self.python, "ours.py")
@@ -166,9 +180,7 @@ impl Bench {
         )?;
         for name in ["lr", "forest"] {
             let model = format!("bench-{name}@champion");
-            let mut command = Command::new(&binary);
-            command.args(["endpoint", "create", name, "--model", &model]).arg("--data").arg(&data);
-            shell::quiet(command.arg("--token-file").arg(&token))?;
+            program(&["endpoint", "create", name, "--model", &model])?;
         }
         Ok(side)
     }

@@ -5,7 +5,7 @@ use std::time::Duration;
 /// Bytes that are kept of one request's values.
 pub const VALUES_BYTES_MAX: usize = 32 << 20;
 /// Bytes of one segment of the journal; then the next one begins.
-pub const SEGMENT_BYTES_MAX: u64 = 64 << 20;
+pub const SEGMENT_BYTES_MAX: u64 = 16 << 20;
 /// How often the journal is brought to the disk: a killed process loses nothing, a power cut what is younger.
 pub const SYNC_EVERY: Duration = Duration::from_millis(100);
 /// How long it is remembered what is logged of an endpoint, and a subject's key.
