@@ -41,12 +41,14 @@ def tools():
 
 
 class Hook(http.server.BaseHTTPRequestHandler):
-    """Takes webhooks in; refuses the first."""
+    """Takes webhooks in; refuses the first of each message."""
 
     def do_POST(self):
         body = self.rfile.read(int(self.headers["content-length"]))
-        self.server.got.append((dict(self.headers), body))
-        self.send_response(503 if len(self.server.got) == 1 else 204)
+        headers = {name.lower(): value for name, value in self.headers.items()}
+        self.server.got.append((headers, body))
+        seen = [one for one, _ in self.server.got if one["webhook-id"] == headers["webhook-id"]]
+        self.send_response(503 if len(seen) == 1 else 204)
         self.end_headers()
 
     def log_message(self, *_):
@@ -202,15 +204,14 @@ def test_drift_is_told_with_its_cause_and_remedies_and_reaches_everybody(world):
     harness.wait_until(told, 20, "the Alertmanager is told")
     assert told()[0]["annotations"]["summary"] == shown["headline"]
     harness.wait_until(lambda: [one for one in alerts(server) if one["kind"] == "external"], 20, "it comes back")
-    got = world["hook"].got
-    harness.wait_until(lambda: len(got) >= 2, 30, "the webhook is tried again")
-    headers, body = got[1]
-    headers = {name.lower(): value for name, value in headers.items()}
+    # Other alerts may be told too, if this machine is busy.
+    mine = lambda: [one for one in list(world["hook"].got) if json.loads(one[1])["data"]["id"] == shown["id"]]  # noqa: E731
+    harness.wait_until(lambda: len(mine()) >= 2, 60, "the webhook is tried again")
+    headers, body = mine()[1]
     signed = f"{headers['webhook-id']}.{headers['webhook-timestamp']}.".encode() + body
     expected = base64.b64encode(hmac.new(base64.b64decode(SECRET), signed, hashlib.sha256).digest()).decode()
     assert headers["webhook-signature"] == f"v1,{expected}"
-    assert headers["webhook-id"] == {name.lower(): value for name, value in got[0][0].items()}["webhook-id"]
-    assert json.loads(body)["data"]["id"] == shown["id"]
+    assert headers["webhook-id"] == mine()[0][0]["webhook-id"]
     # Labels find the rows of the prediction.
     labels = [{"prediction": prediction, "row": row, "label": 0} for row in range(50)]
     assert people.call(session, server, "POST", f"/endpoints/{endpoint}/labels", json={"labels": labels})["stored"] == 50
