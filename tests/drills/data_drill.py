@@ -20,7 +20,7 @@ import requests
 from journal import Lost, on_a_server, verify
 
 LOAD_SECONDS = (0.05, 1.5)
-INSPECTION_SECONDS_MAX = 120
+INSPECTION_SECONDS_MAX = 600
 ROWS = 20_000
 API = "/api/strongroom/v1/datasets"
 
