@@ -30,6 +30,9 @@ async fn a_log_that_was_closed_opens_again_and_goes_on() {
     assert!(report.ok && report.entry_count == size, "{report:#?}");
 }
 
+/// What a client does at most: a log that grew on and on faster than it can be copied would never be copied whole.
+const OPERATION_COUNT_MAX: usize = 3_000;
+
 #[tokio::test(flavor = "multi_thread")]
 async fn what_was_acknowledged_is_there_after_a_crash_at_any_moment() {
     let mut random = Seeded(7);
@@ -42,7 +45,7 @@ async fn what_was_acknowledged_is_there_after_a_crash_at_any_moment() {
         for client in 0..8 {
             let (house, acknowledged, stop) = (Arc::clone(&house), Arc::clone(&acknowledged), Arc::clone(&stop));
             load.push(tokio::spawn(async move {
-                for at in 0.. {
+                for at in 0..OPERATION_COUNT_MAX {
                     if stop.load(Ordering::Relaxed) {
                         return;
                     }
