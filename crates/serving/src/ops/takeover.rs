@@ -1,8 +1,10 @@
 //! `endpoints.promote` and `endpoints.rollback`: another version answers at once.
 
+use admission::Admission;
 use gate::{Action, Operation, Outcome, Permit, Target};
-use kernel::{Kind, Problem};
+use kernel::{Kind, Micros, Problem};
 use lineage::record::Scene;
+use vault::db::Writer;
 
 use super::endpoint_of;
 use crate::types::{Choice, Endpoint, no_endpoint, no_rollout};
@@ -35,13 +37,9 @@ impl Operation for PromoteChallenger {
                 let message = format!("the rollout was halted: {why}; begin another one, or update the endpoint itself");
                 return Err(Problem::new(Kind::Conflict, message));
             }
-            let version = load::version_of(writer, &endpoint, &rollout.choice)?;
-            admission.servable(writer, &version)?;
-            let previous = load::number_now(writer, &endpoint);
-            store::choose(writer, &wanted, &rollout.choice, previous, (at, &by))?;
+            let version = answer_with(writer, &admission, &scene, &endpoint, &rollout.choice, (at, &by))?;
             store::end(writer, &wanted)?;
             let endpoint = store::get(writer, &wanted)?.ok_or_else(no_endpoint)?;
-            store::note_answers(writer, &scene, &endpoint, &version)?;
             Ok((endpoint, Outcome::done().resource(wanted).with("version", version)))
         });
         let promoted = promoted.await?;
@@ -78,11 +76,7 @@ impl Operation for Rollback {
                 outcome = outcome.with("ended", rollout.id.clone());
             } else {
                 let choice = endpoint.previous.map(Choice::Number).ok_or_else(nothing_before)?;
-                let version = load::version_of(writer, &endpoint, &choice)?;
-                admission.servable(writer, &version)?;
-                let previous = load::number_now(writer, &endpoint);
-                store::choose(writer, &wanted, &choice, previous, (at, &by))?;
-                store::note_answers(writer, &scene, &endpoint, &version)?;
+                let version = answer_with(writer, &admission, &scene, &endpoint, &choice, (at, &by))?;
                 outcome = outcome.with("version", version);
             }
             let endpoint = store::get(writer, &wanted)?.ok_or_else(no_endpoint)?;
@@ -92,6 +86,24 @@ impl Operation for Rollback {
         self.room.look_again(&id);
         Ok(taken_back)
     }
+}
+
+/// Lets another version of its model answer for an endpoint, if it may be served; where that leads back from is remembered, and the
+/// lineage knows it. Gives the version's id.
+pub(super) fn answer_with(
+    writer: &mut Writer<'_>,
+    admission: &Admission,
+    scene: &Scene,
+    endpoint: &Endpoint,
+    choice: &Choice,
+    change: (Micros, &str),
+) -> Result<String, Problem> {
+    let version = load::version_of(writer, endpoint, choice)?;
+    admission.servable(writer, &version)?;
+    let previous = load::number_now(writer, endpoint);
+    store::choose(writer, &endpoint.id, choice, previous, change)?;
+    store::note_answers(writer, scene, endpoint, &version)?;
+    Ok(version)
 }
 
 fn nothing_before() -> Problem {

@@ -5,8 +5,9 @@ use kernel::Problem;
 use lineage::record::Scene;
 
 use super::endpoint_of;
+use super::takeover::answer_with;
 use crate::types::{Choice, Endpoint, no_endpoint};
-use crate::{Serving, load, store};
+use crate::{Serving, store};
 
 /// Lets an endpoint answer with another version of its model, at once. The version must be admitted.
 pub struct UpdateEndpoint {
@@ -33,12 +34,8 @@ impl Operation for UpdateEndpoint {
         let (wanted, scene) = (id.clone(), Scene::of(&permit)?);
         let changed = self.room.db().write(&permit, move |writer| {
             let endpoint = store::get(writer, &wanted)?.ok_or_else(no_endpoint)?;
-            let version = load::version_of(writer, &endpoint, &choice)?;
-            admission.servable(writer, &version)?;
-            let previous = load::number_now(writer, &endpoint);
-            store::choose(writer, &wanted, &choice, previous, (at, &by))?;
+            let version = answer_with(writer, &admission, &scene, &endpoint, &choice, (at, &by))?;
             let endpoint = store::get(writer, &wanted)?.ok_or_else(no_endpoint)?;
-            store::note_answers(writer, &scene, &endpoint, &version)?;
             Ok((endpoint, Outcome::done().resource(wanted).with("version", version)))
         });
         let changed = changed.await?;
