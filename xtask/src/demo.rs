@@ -132,9 +132,9 @@ fn build(step_count: usize) -> Result<PathBuf, String> {
     if !shell::has("cc") {
         shell::need_package("gcc", "some libraries are compiled from C")?;
     }
-    shell::say(&format!("1/{step_count} building the release binary (the first time takes some minutes)"));
+    shell::say(&format!("1/{step_count} building the server (the first time takes some minutes)"));
     // Not the query worker: no contract here has an SQL rule, and it takes as long to build as everything else together.
-    shell::cargo(&["build", "--release", "--package", "strongroom", "--package", "inspector"])?;
+    shell::cargo(&["build", "--profile", "demo", "--package", "strongroom", "--package", "inspector"])?;
     shell::say(&format!("2/{step_count} the Python environment with the real MLflow client and scikit-learn"));
     let requirements = shell::root().join("examples").join("requirements.txt");
     python::environment("demo-venv", &requirements)
@@ -147,7 +147,7 @@ fn prepare() -> Result<Demo, String> {
     }
     std::fs::create_dir_all(&folder).map_err(|error| format!("cannot make `{}`: {error}", folder.display()))?;
     Ok(Demo {
-        binary: shell::target().join("release").join("strongroom"),
+        binary: shell::target().join("demo").join("strongroom"),
         data: folder.join("data"),
         token_file: folder.join("admin.token"),
         folder,
