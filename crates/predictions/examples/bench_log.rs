@@ -109,7 +109,13 @@ async fn furnished(engine: &Engine, opened: &Opened, gate: &TestGate) -> (Servin
     let log = Some(Arc::new(room.clone()) as _);
     let serving = Serving::logged(opened.db.clone(), admission.clone(), artifacts.clone(), clock, config, log);
     register(opened, gate, &admission, &artifacts).await;
-    let create = CreateEndpoint { room: serving.clone(), name: "e".to_owned(), model: "m".to_owned(), choice: "1".to_owned() };
+    let create = CreateEndpoint {
+        room: serving.clone(),
+        name: "e".to_owned(),
+        model: "m".to_owned(),
+        choice: "1".to_owned(),
+        runtime: serving::Runtime::Native,
+    };
     gate.call(create).await.unwrap();
     (serving, room)
 }

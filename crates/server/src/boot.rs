@@ -26,7 +26,7 @@ use crate::config::{Config, ObjectsConfig, RootKeyConfig};
 use crate::locate::Locator;
 use crate::receipts::LogReceipts;
 use crate::tls::file_problem;
-use crate::{inspecting, observing, retraining, system, ui};
+use crate::{engines, inspecting, observing, retraining, system, ui};
 
 /// How often last-used times are written down and ended sessions are cleared away.
 const HOUSEKEEPING_EVERY: Duration = Duration::from_secs(60);
@@ -278,6 +278,9 @@ pub async fn open_with(data: &Path, config: &Config, way: Way, root: Arc<dyn Key
         Some(_) => Some(observing::begin(&rooms, data, &config.observe, (&gate, &jobs), Arc::clone(&clock))?),
         None => None,
     };
+    if let Some(bound) = way.bound {
+        rooms.serving.set_engines(Arc::new(engines::Elsewhere::open(data, &config.serving, retraining::near(bound))?));
+    }
     let ground = way.bound.map(|bound| retraining::Ground { data, config, bound, gate: &gate, jobs: &jobs, clock });
     let mut background = retraining::begin(&rooms, ground)?;
     background.push(sealing);

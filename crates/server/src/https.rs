@@ -8,8 +8,10 @@ use http::{HeaderMap, Request, StatusCode, header};
 use http_body_util::combinators::UnsyncBoxBody;
 use http_body_util::{BodyExt, Full, Limited};
 use hyper::body::Incoming;
+use hyper::client::conn::http1::SendRequest;
 use hyper_util::rt::TokioIo;
 use kernel::Problem;
+use parking_lot::Mutex;
 use rustls::pki_types::ServerName;
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
@@ -151,32 +153,97 @@ impl Remote {
     /// # Errors
     /// As [`Remote::send`].
     pub async fn begin(&self, request: http::request::Builder, path: &str, body: Sent) -> Result<Arriving, Problem> {
+        let request = self.addressed_request(request, path, body)?;
+        let (mut sender, driver) = self.open().await?;
+        let answer = sender.send_request(request).await.map_err(broken)?;
+        let (head, body) = answer.into_parts();
+        Ok(Arriving { status: head.status, headers: head.headers, body, _driver: driver })
+    }
+
+    fn addressed_request(&self, request: http::request::Builder, path: &str, body: Sent) -> Result<Request<Sent>, Problem> {
+        let request =
+            request.uri(format!("{}{path}", self.prefix)).header(header::HOST, format!("{}:{}", self.host, self.port)).body(body);
+        request.map_err(|e| Problem::internal("the request could not be made", e))
+    }
+
+    /// A new connection.
+    async fn open(&self) -> Result<(SendRequest<Sent>, Driver), Problem> {
         let (host, port) = (&self.host, self.port);
-        let request = request
-            .uri(format!("{}{path}", self.prefix))
-            .header(header::HOST, format!("{host}:{port}"))
-            .body(body)
-            .map_err(|e| Problem::internal("the request could not be made", e))?;
         let unreachable = |error: std::io::Error| {
             Problem::unavailable(format!("the server at {host}:{port} cannot be reached: {error}")).because(error)
         };
         let bare = host.trim_start_matches('[').trim_end_matches(']').to_owned();
         let stream = TcpStream::connect((bare.as_str(), port)).await.map_err(unreachable)?;
-        let Some(tls) = &self.tls else { return exchange(TokioIo::new(stream), request).await };
+        stream.set_nodelay(true).map_err(unreachable)?;
+        let Some(tls) = &self.tls else { return shake(TokioIo::new(stream)).await };
         let name = ServerName::try_from(bare).map_err(|e| Problem::invalid(format!("`{host}` is not a host name: {e}")))?;
         let secured = tls.connect(name, stream).await.map_err(unreachable)?;
-        exchange(TokioIo::new(secured), request).await
+        shake(TokioIo::new(secured)).await
     }
 }
 
-async fn exchange<S>(stream: S, request: Request<Sent>) -> Result<Arriving, Problem>
+/// A server elsewhere whose connections are kept for the next request.
+pub struct Kept {
+    remote: Remote,
+    idle: Mutex<Vec<(SendRequest<Sent>, Driver)>>,
+}
+
+/// Connections that are kept.
+const IDLE_COUNT_MAX: usize = 32;
+
+impl Kept {
+    /// Connections to this server.
+    #[must_use]
+    pub const fn new(remote: Remote) -> Self {
+        Self { remote, idle: Mutex::new(Vec::new()) }
+    }
+
+    /// As [`Remote::send`].
+    ///
+    /// # Errors
+    /// As [`Remote::send`]. A connection that the other side closed meanwhile is found out, and a request is never sent twice.
+    pub async fn send(
+        &self,
+        request: http::request::Builder,
+        path: &str,
+        body: Bytes,
+        answer_bytes_max: usize,
+    ) -> Result<RemoteAnswer, Problem> {
+        let body = Full::from(body).map_err(|never| match never {}).boxed_unsync();
+        let request = self.remote.addressed_request(request, path, body)?;
+        let (mut sender, driver) = match self.ready().await {
+            Some(kept) => kept,
+            None => self.remote.open().await?,
+        };
+        let answer = sender.send_request(request).await.map_err(broken)?;
+        let (head, body) = answer.into_parts();
+        let body = Limited::new(body, answer_bytes_max).collect().await;
+        let body = body.map_err(|e| Problem::unavailable("the answer broke off").because(e))?.to_bytes();
+        let mut idle = self.idle.lock();
+        if idle.len() < IDLE_COUNT_MAX && !sender.is_closed() {
+            idle.push((sender, driver));
+        }
+        Ok(RemoteAnswer { status: head.status, headers: head.headers, body })
+    }
+
+    async fn ready(&self) -> Option<(SendRequest<Sent>, Driver)> {
+        loop {
+            let (mut sender, driver) = self.idle.lock().pop()?;
+            if sender.ready().await.is_ok() {
+                return Some((sender, driver));
+            }
+        }
+    }
+}
+
+fn broken(error: hyper::Error) -> Problem {
+    Problem::unavailable("the connection to the server broke off").because(error)
+}
+
+async fn shake<S>(stream: S) -> Result<(SendRequest<Sent>, Driver), Problem>
 where
     S: hyper::rt::Read + hyper::rt::Write + Unpin + Send + 'static,
 {
-    let broken = |error: hyper::Error| Problem::unavailable("the connection to the server broke off").because(error);
-    let (mut sender, connection) = hyper::client::conn::http1::handshake(stream).await.map_err(broken)?;
-    let driver = Driver(tokio::spawn(connection));
-    let answer = sender.send_request(request).await.map_err(broken)?;
-    let (head, body) = answer.into_parts();
-    Ok(Arriving { status: head.status, headers: head.headers, body, _driver: driver })
+    let (sender, connection) = hyper::client::conn::http1::handshake(stream).await.map_err(broken)?;
+    Ok((sender, Driver(tokio::spawn(connection))))
 }

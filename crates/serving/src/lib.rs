@@ -2,7 +2,7 @@
 //!
 //! A request passes, in this order: the gate (who, may they), the quota, the limits of size, the guard (budget, abuse, ranges), the
 //! model's signature, the prediction, the output made as coarse as the guard says, the record. It is not the wire: whichever language a request came in, it is a [`Batch`]
-//! here. It runs no foreign code: the runtimes of crate `runtime` compute, and what they do not understand is not served.
+//! here. No foreign code runs in this process: the runtimes of crate `runtime` compute, or something behind the port [`Engines`].
 //!
 //! INVARIANT: only a version that is admitted, with the files that were inspected, is loaded or answers; that is looked at again
 //! every [`limits::LOOK_AGAIN`]. Held by `tests::serving`.
@@ -13,6 +13,7 @@
 //! INVARIANT: where predictions are logged, what cannot be logged is not answered. Held by `tests::predicting`.
 
 mod config;
+mod engine;
 mod guard;
 pub mod limits;
 mod load;
@@ -27,7 +28,7 @@ mod types;
 mod tests;
 
 use std::collections::HashMap;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use admission::Admission;
 use artifacts::Artifacts;
@@ -39,7 +40,8 @@ use vault::db::Db;
 
 pub use self::guard::{GuardSettings, GuardState, RangePolicy, TrailShown};
 pub use ::guard::{Cause, Level};
-pub use config::ServingConfig;
+pub use config::{PythonConfig, ServingConfig, UpstreamConfig};
+pub use engine::{Compute, Engines, Runtime};
 pub use load::Loaded;
 pub use log::{Asked, Draft, Made, PredictionLog, made_at, version_now};
 pub use ops::locate;
@@ -92,6 +94,8 @@ struct Inner {
     halts: Halts,
     /// Who is told of each request.
     observer: Mutex<Option<Arc<dyn watch::Observer>>>,
+    /// Where models are computed that this process must not run.
+    engines: OnceLock<Arc<dyn Engines>>,
 }
 
 impl Serving {
@@ -129,6 +133,7 @@ impl Serving {
             shadows,
             halts,
             observer,
+            engines: OnceLock::new(),
         }))
     }
 
@@ -137,6 +142,12 @@ impl Serving {
     pub fn with_observer(self, observer: Arc<dyn watch::Observer>) -> Self {
         *self.0.observer.lock() = Some(observer);
         self
+    }
+
+    /// From now on models may be computed there too.
+    pub fn set_engines(&self, engines: Arc<dyn Engines>) {
+        // The first ones stay; a server sets them once.
+        drop(self.0.engines.set(engines));
     }
 
     fn db(&self) -> &Db {

@@ -6,6 +6,8 @@ use std::time::Duration;
 pub const NAME_BYTES_MAX: usize = 100;
 /// Endpoints of a workspace.
 pub const ENDPOINT_COUNT_MAX: i64 = 1_000;
+/// The name of another server, or of a model there.
+pub const UPSTREAM_NAME_BYTES_MAX: usize = 200;
 /// Rows of a page, unless asked otherwise.
 pub const PAGE_ROWS_DEFAULT: usize = 100;
 /// Rows of a page.

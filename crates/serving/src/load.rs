@@ -12,6 +12,7 @@ use runtime::{Limits, LoadError, Model, Signature};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use vault::db::Reader;
 
+use crate::engine::{Engine, Runtime, no_engines};
 use crate::limits::{LOADED_COUNT_MAX, LOOK_AGAIN};
 use crate::rollout::{Challenge, Rollout, Tally};
 use crate::types::{Choice, Endpoint, no_endpoint};
@@ -31,20 +32,20 @@ pub struct Loaded {
     pub manifest_sha256: [u8; 32],
     /// Bytes of the files that it was loaded from: about what it takes in memory.
     pub(crate) size_bytes: u64,
-    pub(crate) model: Model,
+    pub(crate) model: Engine,
 }
 
 impl Loaded {
     /// What it takes and gives.
     #[must_use]
-    pub const fn signature(&self) -> &Signature {
+    pub fn signature(&self) -> &Signature {
         self.model.signature()
     }
 
     /// What kind of file it is, for people.
     #[must_use]
     pub fn format(&self) -> String {
-        format!("{:?}", self.model.format()).to_lowercase()
+        self.model.format()
     }
 }
 
@@ -61,6 +62,7 @@ pub(crate) struct Answering {
 pub(crate) struct EndpointPlace {
     pub(crate) workspace_name: String,
     pub(crate) endpoint_name: String,
+    pub(crate) runtime: Runtime,
 }
 
 /// What one endpoint answers with.
@@ -139,12 +141,12 @@ impl Serving {
             return Ok(answering);
         }
         let Look { place, champion, challenger } = self.look(permit, endpoint_id).await?;
-        let champion = self.loaded(permit, &slot, champion).await?;
+        let champion = self.loaded(permit, &slot, champion, &place).await?;
         let challenge = match challenger {
             None => None,
             Some((rollout, servable)) => {
                 let model = match servable {
-                    Ok(servable) => self.loaded(permit, &slot, servable).await,
+                    Ok(servable) => self.loaded(permit, &slot, servable, &place).await,
                     Err(problem) => Err(problem),
                 };
                 Some(slot.challenge(rollout, model.map_err(|problem| problem.message().to_owned())))
@@ -166,11 +168,11 @@ impl Serving {
         let read = move |reader: &mut Reader<'_>| {
             let endpoint = store::get(reader, &wanted)?.ok_or_else(no_endpoint)?;
             let version = version_of(reader, &endpoint, &choice)?;
-            admission.servable(reader, &version)
+            Ok((admission.servable(reader, &version)?, EndpointPlace::of(reader, endpoint)?))
         };
-        let servable = self.db().read(permit, read).await?;
+        let (servable, place) = self.db().read(permit, read).await?;
         let slot = self.slot(id);
-        let loaded = self.loaded(permit, &slot, servable).await?;
+        let loaded = self.loaded(permit, &slot, servable, &place).await?;
         *slot.ahead.lock() = Some(loaded);
         Ok(())
     }
@@ -211,20 +213,26 @@ impl Serving {
                 let servable = version.and_then(|version| admission.servable(reader, &version));
                 (rollout, servable)
             });
-            let workspace_name = store::workspace_name(reader, &endpoint.workspace)?.ok_or_else(no_endpoint)?;
-            let place = EndpointPlace { workspace_name, endpoint_name: endpoint.name };
-            Ok(Look { place, champion, challenger })
+            Ok(Look { place: EndpointPlace::of(reader, endpoint)?, champion, challenger })
         };
         self.db().read(permit, read).await
     }
 
     /// The model of a version: one that is in memory here, or a new one.
-    async fn loaded<O: ?Sized>(&self, permit: &Permit<O>, slot: &Slot, servable: Servable) -> Result<Arc<Loaded>, Problem> {
+    async fn loaded<O: ?Sized>(
+        &self,
+        permit: &Permit<O>,
+        slot: &Slot,
+        servable: Servable,
+        place: &EndpointPlace,
+    ) -> Result<Arc<Loaded>, Problem> {
         let (id, digest) = (servable.subject.id(), servable.manifest_sha256);
         let known = slot.models().into_iter().find(|known| known.version_id == id && known.manifest_sha256 == digest);
+        // What the operator no longer allows stops, like what is no longer admitted.
+        self.may_run(&place.runtime, &place.workspace_name)?;
         match known {
             Some(known) => Ok(known),
-            None => Ok(Arc::new(self.load(permit, slot, servable).await?)),
+            None => Ok(Arc::new(self.load(permit, slot, servable, place).await?)),
         }
     }
 
@@ -246,14 +254,24 @@ impl Serving {
         }
     }
 
-    async fn load<O: ?Sized>(&self, permit: &Permit<O>, slot: &Slot, servable: Servable) -> Result<Loaded, Problem> {
+    async fn load<O: ?Sized>(
+        &self,
+        permit: &Permit<O>,
+        slot: &Slot,
+        servable: Servable,
+        endpoint: &EndpointPlace,
+    ) -> Result<Loaded, Problem> {
         let Servable { subject, manifest_sha256, place } = servable;
         let files = self.db().read(permit, move |reader| files_below(reader, &place)).await?;
         if Manifest::of(files.iter().map(|file| file.entry.clone()).collect()).digest != manifest_sha256 {
             return Err(Problem::new(Kind::Conflict, "the model's files changed at this moment; have it inspected again"));
         }
         let bytes_max = self.0.config.model_bytes_max;
-        let wanted = |file: &&StoredFile| MODEL_FILES.iter().any(|end| file.entry.path.ends_with(end));
+        let wanted = |file: &&StoredFile| match endpoint.runtime {
+            Runtime::Native => MODEL_FILES.iter().any(|end| file.entry.path.ends_with(end)),
+            Runtime::Python => true,
+            Runtime::Upstream { .. } => false,
+        };
         let size_bytes: u64 = files.iter().filter(wanted).map(|file| file.entry.size_bytes).sum();
         if size_bytes > bytes_max {
             let message = format!("the model is larger than {bytes_max} bytes; raise `serving.model_bytes_max`");
@@ -269,12 +287,56 @@ impl Serving {
             }
             bytes.insert(file.entry.path.clone(), read.to_vec());
         }
-        let limits = Limits { model_bytes_max: bytes_max, ..Limits::default() };
-        let loading = tokio::task::spawn_blocking(move || Model::load(&bytes, &limits));
-        let model = loading.await.map_err(|broken| Problem::internal("loading the model broke off", broken))?;
-        let model = model.map_err(|error| cannot_be_loaded(&error))?;
-        tracing::info!(version = subject.id(), file = model.file(), "a model was loaded");
+        let model = self.engine(&endpoint.runtime, manifest_sha256, bytes).await?;
+        tracing::info!(version = subject.id(), format = model.format(), "a model was loaded");
         Ok(Loaded { version_id: subject.id(), number: subject.number, manifest_sha256, size_bytes, model })
+    }
+}
+
+impl Serving {
+    /// Whether the configuration lets models of this workspace be computed so.
+    ///
+    /// # Errors
+    /// `Conflict`, saying what to write into it.
+    pub(crate) fn may_run(&self, runtime: &Runtime, workspace: &str) -> Result<(), Problem> {
+        let config = &self.0.config;
+        let why = match runtime {
+            Runtime::Native => return Ok(()),
+            Runtime::Python => match &config.python {
+                Some(python) if python.workspaces.iter().any(|one| one == "*" || one == workspace) => return Ok(()),
+                Some(_) => format!(
+                    "models of the workspace `{workspace}` may not run in Python: `serving.python.workspaces` does not name it"
+                ),
+                None => "this server runs no Python models: `[serving.python]` in its configuration names a Python for them"
+                    .to_owned(),
+            },
+            Runtime::Upstream { server, .. } => match config.upstreams.get(server) {
+                Some(_) => return Ok(()),
+                None => format!("`[serving.upstreams.{server}]` does not stand in the server's configuration"),
+            },
+        };
+        Err(Problem::new(Kind::Conflict, why))
+    }
+
+    async fn engine(&self, runtime: &Runtime, digest: [u8; 32], files: BTreeMap<String, Vec<u8>>) -> Result<Engine, Problem> {
+        let engines = || self.0.engines.get().ok_or_else(no_engines);
+        match runtime {
+            Runtime::Native => {
+                let limits = Limits { model_bytes_max: self.0.config.model_bytes_max, ..Limits::default() };
+                let loading = tokio::task::spawn_blocking(move || Model::load(&files, &limits));
+                let model = loading.await.map_err(|broken| Problem::internal("loading the model broke off", broken))?;
+                model.map(Engine::Native).map_err(|error| cannot_be_loaded(&error))
+            }
+            Runtime::Python => engines()?.python(digest, files).await.map(Engine::Elsewhere),
+            Runtime::Upstream { server, model } => engines()?.upstream(server, model).await.map(Engine::Elsewhere),
+        }
+    }
+}
+
+impl EndpointPlace {
+    pub(crate) fn of(reader: &mut Reader<'_>, endpoint: Endpoint) -> Result<Self, Problem> {
+        let workspace_name = store::workspace_name(reader, &endpoint.workspace)?.ok_or_else(no_endpoint)?;
+        Ok(Self { workspace_name, endpoint_name: endpoint.name, runtime: endpoint.runtime })
     }
 }
 
@@ -319,7 +381,8 @@ pub(crate) fn number_now(reader: &mut Reader<'_>, endpoint: &Endpoint) -> Option
 fn cannot_be_loaded(error: &LoadError) -> Problem {
     let more = match error {
         LoadError::NoModel | LoadError::Unsupported(_) => {
-            "; what can be served is ONNX, XGBoost (JSON, UBJ), LightGBM (text) and scikit-learn saved with skops"
+            "; what can be served is ONNX, XGBoost (JSON, UBJ), LightGBM (text) and scikit-learn saved with skops, and others with \
+             `--runtime python` where the operator allows it"
         }
         _ => "",
     };

@@ -7,6 +7,7 @@ use kernel::{Kind, Micros, Problem};
 use runtime::Outputs;
 
 use crate::Loaded;
+use crate::engine::Runtime;
 use crate::limits::NAME_BYTES_MAX;
 use crate::rollout::{Mode, Rollout};
 
@@ -84,6 +85,8 @@ pub struct Endpoint {
     pub model: Option<String>,
     /// Which version answers.
     pub choice: Choice,
+    /// What computes.
+    pub runtime: Runtime,
     /// The number of the version that answered before the last change.
     pub previous: Option<i64>,
     /// A second version that takes part.

@@ -117,7 +117,7 @@ impl World {
         self.opened.system.write(admit).await.unwrap();
         let room = self.serving.clone();
         let (name, model, choice) = (ENDPOINT.to_owned(), MODEL.to_owned(), "1".to_owned());
-        self.call(CreateEndpoint { room, name, model, choice }).await.unwrap();
+        self.call(CreateEndpoint { room, name, model, choice, runtime: serving::Runtime::Native }).await.unwrap();
     }
 
     pub(super) async fn sql(&self, sql: &'static str, binds: &[&str]) {

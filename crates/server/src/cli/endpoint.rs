@@ -14,10 +14,11 @@ use super::lineage::split;
 use super::output::{done, list, segment, show};
 
 const PREFIX: &str = "/api/strongroom/v1/endpoints";
-const FIELDS: [&str; 12] = [
+const FIELDS: [&str; 13] = [
     "name",
     "model",
     "version",
+    "runtime",
     "previous",
     "ready",
     "obstacle",
@@ -35,6 +36,8 @@ const REQUEST_BYTES_MAX: u64 = 64 << 20;
 #[derive(Subcommand)]
 #[command(after_help = "Examples:
   strongroom endpoint create churn --model churn@champion
+  strongroom endpoint create texts --model texts@champion --runtime python
+  strongroom endpoint create churn --model churn@champion --runtime upstream:triton/churn
   strongroom endpoint show churn
   strongroom endpoint predict churn --input rows.json
   strongroom endpoint update churn --model churn/3
@@ -85,6 +88,10 @@ pub struct Create {
     /// The model: `MODEL@ALIAS` or `MODEL/NUMBER`.
     #[arg(long, value_name = "MODEL")]
     model: String,
+    /// What computes: `native` (no foreign code runs), `python` (a locked-in Python, where the operator allows it), or
+    /// `upstream:SERVER/MODEL` (another server of the Open Inference Protocol, named in the configuration).
+    #[arg(long, default_value = "native")]
+    runtime: String,
     #[command(flatten)]
     connection: Connection,
 }
@@ -163,8 +170,9 @@ impl EndpointVerb {
             Self::Create(verb) => {
                 let mut client = verb.connection.open().await?;
                 let (model, version) = chosen(&verb.model)?;
-                let made = client.post(PREFIX, &json!({ "name": verb.name, "model": model, "version": version })).await?;
-                show(&client, &made, &["name", "model", "version"])
+                let body = json!({ "name": verb.name, "model": model, "version": version, "runtime": verb.runtime });
+                let made = client.post(PREFIX, &body).await?;
+                show(&client, &made, &["name", "model", "version", "runtime"])
             }
             Self::List(plain) => {
                 let mut client = plain.connection.open().await?;

@@ -36,7 +36,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 use kernel::{Kind, Problem};
 
-use crate::retraining::{INNER_OPTION, WORKER_COMMAND};
+use crate::jailed::{INNER_OPTION, WORKER_COMMAND};
 
 /// A secure MLOps server: a drop-in for the MLflow tracking server and model registry in which every access is
 /// authenticated, authorised and recorded in a log that cannot be altered unseen.

@@ -1,8 +1,6 @@
 //! The retrainer's job: finds what can run jobs here, and does those that are queued.
 
-mod folder;
 mod local;
-mod probe;
 mod ray;
 mod zip;
 
@@ -20,11 +18,6 @@ use crate::config::Config;
 use crate::tls;
 use local::Local;
 use ray::Ray;
-
-/// The hidden command by which this program becomes the outer part of a jail.
-pub const WORKER_COMMAND: &str = "retrain-worker";
-/// The option by which it becomes the inner part.
-pub const INNER_OPTION: &str = "--inner";
 
 /// What the retrainer stands on.
 pub struct Ground<'a> {
@@ -68,7 +61,7 @@ pub fn begin(rooms: &Rooms, ground: Option<Ground<'_>>) -> Result<Vec<JoinHandle
 }
 
 /// Where this machine reaches the server.
-fn near(bound: SocketAddr) -> SocketAddr {
+pub fn near(bound: SocketAddr) -> SocketAddr {
     match bound.ip() {
         IpAddr::V4(ip) if ip.is_unspecified() => SocketAddr::from((Ipv4Addr::LOCALHOST, bound.port())),
         IpAddr::V6(ip) if ip.is_unspecified() => SocketAddr::from((std::net::Ipv6Addr::LOCALHOST, bound.port())),

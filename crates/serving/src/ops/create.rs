@@ -4,6 +4,7 @@ use gate::{Action, Operation, Outcome, Permit, Target};
 use kernel::{Kind, Problem, random_id};
 use lineage::record::Scene;
 
+use crate::engine::Runtime;
 use crate::limits::ENDPOINT_COUNT_MAX;
 use crate::types::{Choice, Endpoint, EndpointName};
 use crate::{Serving, load, store};
@@ -18,6 +19,8 @@ pub struct CreateEndpoint {
     pub model: String,
     /// Which version: a number, or `@alias`.
     pub choice: String,
+    /// What computes.
+    pub runtime: Runtime,
 }
 
 impl Operation for CreateEndpoint {
@@ -43,6 +46,7 @@ impl Operation for CreateEndpoint {
             model_id,
             model: Some(self.model),
             choice,
+            runtime: self.runtime,
             previous: None,
             rollout: None,
             created_at: at,
@@ -50,11 +54,13 @@ impl Operation for CreateEndpoint {
             changed_at: at,
             changed_by: by,
         };
-        let (admission, scene) = (self.room.0.admission.clone(), Scene::of(&permit)?);
+        let (room, admission, scene) = (self.room.clone(), self.room.0.admission.clone(), Scene::of(&permit)?);
         let made = self.room.db().write(&permit, move |writer| {
             if store::count(writer, &endpoint.workspace)? >= ENDPOINT_COUNT_MAX {
                 return Err(Problem::new(Kind::TooMany, format!("a workspace has at most {ENDPOINT_COUNT_MAX} endpoints")));
             }
+            let place = load::EndpointPlace::of(writer, endpoint.clone())?;
+            room.may_run(&place.runtime, &place.workspace_name)?;
             let version = load::version_of(writer, &endpoint, &endpoint.choice)?;
             admission.servable(writer, &version)?;
             if !store::insert(writer, &endpoint)? {

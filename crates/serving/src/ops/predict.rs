@@ -7,6 +7,7 @@ use kernel::{Kind, Problem, hex};
 use runtime::{Batch, Outputs, PredictError};
 
 use super::endpoint_of;
+use crate::engine::Engine;
 use crate::limits::{LARGE_VALUE_COUNT, ROUTING_KEY_BYTES_MAX};
 use crate::observed::Seen;
 use crate::{Loaded, Prediction, Serving};
@@ -102,14 +103,21 @@ impl Predict {
 impl Serving {
     /// Small batches compute at once; large ones on threads of their own, a few at a time, so that others do not wait for them.
     pub(crate) async fn compute(&self, model: Arc<Loaded>, batch: Arc<Batch>) -> Result<Outputs, Problem> {
+        let native = match &model.model {
+            Engine::Native(native) => native,
+            Engine::Elsewhere(elsewhere) => return elsewhere.predict(batch).await,
+        };
         if batch.rows().saturating_mul(width(&model)) < LARGE_VALUE_COUNT {
-            return model.model.predict(&batch).map_err(problem);
+            return native.predict(&batch).map_err(problem);
         }
         let turn = self.0.large.acquire().await.map_err(|closed| Problem::internal("nothing computes any more", closed))?;
-        let computing = tokio::task::spawn_blocking(move || model.model.predict(&batch));
+        let computing = tokio::task::spawn_blocking(move || match &model.model {
+            Engine::Native(native) => native.predict(&batch).map_err(problem),
+            Engine::Elsewhere(_) => Err(Problem::internal("the prediction broke off", "the model changed its place")),
+        });
         let outputs = computing.await.map_err(|broken| Problem::internal("the prediction broke off", broken))?;
         drop(turn);
-        outputs.map_err(problem)
+        outputs
     }
 }
 

@@ -7,6 +7,7 @@ use kernel::Problem;
 use runtime::{Batch, Outputs};
 
 use super::{Arm, Challenge, Mode};
+use crate::engine::Engine;
 use crate::load::{Answering, EndpointPlace};
 use crate::{Loaded, Serving};
 
@@ -128,16 +129,26 @@ impl Serving {
     /// Asks the challenger along; nobody waits for it.
     fn ask_along(&self, challenge: Arc<Challenge>, challenger: Arc<Loaded>, batch: Arc<Batch>, said: Outputs) {
         let Ok(turn) = Arc::clone(&self.0.shadows).try_acquire_owned() else { return challenge.tally.left_out() };
-        tokio::task::spawn_blocking(move || {
-            let (row_count, start) = (batch.rows(), Instant::now());
-            match challenger.model.predict(&batch) {
-                Ok(outputs) => {
+        let tell = move |outputs: Option<Outputs>, row_count: usize, start: Instant| {
+            match outputs {
+                Some(outputs) => {
                     challenge.tally.answered(Arm::Challenger, &outputs, row_count, start.elapsed());
                     challenge.tally.compared(&said, &outputs);
                 }
-                Err(_) => challenge.tally.failed(Arm::Challenger),
+                None => challenge.tally.failed(Arm::Challenger),
             }
             drop(turn);
-        });
+        };
+        let (row_count, start) = (batch.rows(), Instant::now());
+        match &challenger.model {
+            Engine::Native(_) => drop(tokio::task::spawn_blocking(move || {
+                let Engine::Native(model) = &challenger.model else { return };
+                tell(model.predict(&batch).ok(), row_count, start);
+            })),
+            Engine::Elsewhere(model) => {
+                let model = Arc::clone(model);
+                tokio::spawn(async move { tell(model.predict(batch).await.ok(), row_count, start) });
+            }
+        }
     }
 }

@@ -10,11 +10,15 @@ use vault::db::{Bind, DbError, Reader, Row, Writer};
 
 pub(crate) use rollouts::{begin, end, halt};
 
+use crate::engine::Runtime;
 use crate::types::{Choice, Endpoint};
+
+/// Where the runtime stands among the columns.
+const RUNTIME_COLUMN: usize = 22;
 
 const COLUMNS: &str = "e.endpoint_id, e.workspace, e.name, e.model_id, m.name, e.choice, e.created_at, e.created_by, e.changed_at, \
                        e.changed_by, e.previous, r.rollout_id, r.choice, r.mode, r.share_permille, r.errors_permille, \
-                       r.disagreement_permille, r.slower_permille, r.began_at, r.began_by, r.halted_at, r.halted_why";
+                       r.disagreement_permille, r.slower_permille, r.began_at, r.began_by, r.halted_at, r.halted_why, e.runtime";
 const FROM: &str = "endpoint e LEFT JOIN registered_model m ON m.model_id = e.model_id
                     LEFT JOIN endpoint_rollout r ON r.endpoint_id = e.endpoint_id";
 
@@ -28,6 +32,7 @@ fn endpoint_from(row: &Row<'_>) -> Result<Endpoint, DbError> {
         choice: Choice::parse(&row.text(5)?).map_err(|_| DbError::Shape(5))?,
         previous: row.opt_int(10)?,
         rollout: rollouts::from(row, 11)?,
+        runtime: Runtime::parse(&row.text(RUNTIME_COLUMN)?).map_err(|_| DbError::Shape(RUNTIME_COLUMN))?,
         created_at: Micros(row.int(6)?),
         created_by: row.text(7)?,
         changed_at: Micros(row.int(8)?),
@@ -93,10 +98,11 @@ pub(crate) fn count(reader: &mut Reader<'_>, workspace: &str) -> Result<i64, DbE
 
 /// Adds an endpoint; false if the name is taken.
 pub(crate) fn insert(writer: &mut Writer<'_>, endpoint: &Endpoint) -> Result<bool, DbError> {
-    let choice = endpoint.choice.to_string();
+    let (choice, runtime) = (endpoint.choice.to_string(), endpoint.runtime.to_string());
     let added = writer.execute(
-        "INSERT INTO endpoint (endpoint_id, workspace, name, model_id, choice, created_at, created_by, changed_at, changed_by)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $6, $7) ON CONFLICT (workspace, name) DO NOTHING",
+        "INSERT INTO endpoint (endpoint_id, workspace, name, model_id, choice, created_at, created_by, changed_at, changed_by,
+             runtime)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $6, $7, $8) ON CONFLICT (workspace, name) DO NOTHING",
         &[
             (&endpoint.id).into(),
             (&endpoint.workspace).into(),
@@ -105,6 +111,7 @@ pub(crate) fn insert(writer: &mut Writer<'_>, endpoint: &Endpoint) -> Result<boo
             (&choice).into(),
             endpoint.created_at.0.into(),
             (&endpoint.created_by).into(),
+            (&runtime).into(),
         ],
     )?;
     Ok(added == 1)

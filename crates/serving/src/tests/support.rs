@@ -18,7 +18,7 @@ use vault::keys::{KeyFile, Keyring};
 use vault::objects::{Body, Objects};
 
 use crate::ops::{CreateEndpoint, Predict};
-use crate::{Endpoint, Prediction, Serving, ServingConfig};
+use crate::{Endpoint, Prediction, Runtime, Serving, ServingConfig};
 
 const RUN: &str = "run1";
 pub(super) const MODEL: &str = "churn";
@@ -159,7 +159,8 @@ impl World {
 
     pub(super) async fn endpoint_named(&self, name: &str, choice: &str) -> Result<Endpoint, Problem> {
         let (name, model) = (name.to_owned(), MODEL.to_owned());
-        self.call(CreateEndpoint { room: self.room.clone(), name, model, choice: choice.to_owned() }).await
+        self.call(CreateEndpoint { room: self.room.clone(), name, model, choice: choice.to_owned(), runtime: Runtime::Native })
+            .await
     }
 
     pub(super) async fn ask(&self, rows: usize) -> Result<Prediction, Problem> {

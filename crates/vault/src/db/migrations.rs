@@ -43,4 +43,5 @@ pub(super) const ALL: &[Migration] = &[
     step!("0020_observe"),
     step!("0021_predictions"),
     step!("0022_rollout"),
+    step!("0023_runtime"),
 ];

@@ -8,7 +8,7 @@ use serving::ops::{
     Challenger, CreateEndpoint, DeleteEndpoint, GetEndpoint, PromoteChallenger, Ready, Rollback, SearchEndpoints, StartRollout,
     UpdateEndpoint,
 };
-use serving::{ArmView, Comparison, Endpoint, Mode, Rollout, Serving, Stops, WHOLE_PERMILLE};
+use serving::{ArmView, Comparison, Endpoint, Mode, Rollout, Runtime, Serving, Stops, WHOLE_PERMILLE};
 
 use super::shape::{body, list, nothing, only, query};
 use super::times::to_text;
@@ -22,6 +22,8 @@ struct NewBody {
     name: String,
     model: String,
     version: String,
+    #[serde(default = "native")]
+    runtime: String,
 }
 
 #[derive(Deserialize)]
@@ -48,6 +50,10 @@ struct RolloutBody {
     stop_at_slower: Option<f64>,
 }
 
+fn native() -> String {
+    Runtime::Native.to_string()
+}
+
 fn canary() -> String {
     Mode::Canary.as_str().to_owned()
 }
@@ -66,8 +72,8 @@ pub fn routes(door: &mut Door, room: &Serving) {
     let one = format!("{PREFIX}/{{endpoint}}");
     let own = room.clone();
     let create = move |inbound: &Inbound| {
-        let NewBody { name, model, version } = body(inbound)?;
-        Ok(CreateEndpoint { room: own.clone(), name, model, choice: version })
+        let NewBody { name, model, version, runtime } = body(inbound)?;
+        Ok(CreateEndpoint { room: own.clone(), name, model, choice: version, runtime: Runtime::parse(&runtime)? })
     };
     door.route(Method::POST, PREFIX, create, |made| outbound::json(&endpoint(&made)));
     let own = room.clone();
@@ -144,6 +150,7 @@ fn endpoint(endpoint: &Endpoint) -> Value {
         "name": endpoint.name,
         "model": endpoint.model,
         "version": endpoint.choice.to_string(),
+        "runtime": endpoint.runtime.to_string(),
         "created_at": to_text(endpoint.created_at),
         "created_by": endpoint.created_by,
         "changed_at": to_text(endpoint.changed_at),

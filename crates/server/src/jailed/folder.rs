@@ -93,17 +93,24 @@ impl JobFolder {
         total
     }
 
+    /// Listens where the jail's one port leads.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub fn listen(&self) -> std::io::Result<UnixListener> {
+        let folder = File::open(&self.path)?;
+        // A socket's address is short, and the folder's path may not be.
+        UnixListener::bind(format!("/proc/self/fd/{}/{SOCKET}", folder.as_raw_fd()))
+    }
+
     /// Listens in this folder and carries every connection to the server, and to nothing else.
     ///
     /// # Errors
     /// What the system says.
     pub fn relay(&self, server: SocketAddr) -> std::io::Result<Relay> {
-        let folder = File::open(&self.path)?;
-        // A socket's address is short, and the folder's path may not be.
-        let listener = UnixListener::bind(format!("/proc/self/fd/{}/{SOCKET}", folder.as_raw_fd()))?;
+        let listener = self.listen()?;
         let open = Arc::new(Semaphore::new(CONNECTION_COUNT_MAX));
         Ok(Relay(tokio::spawn(async move {
-            let _folder = folder;
             while let Ok((mut inside, _)) = listener.accept().await {
                 let Ok(turn) = Arc::clone(&open).try_acquire_owned() else { continue };
                 tokio::spawn(async move {

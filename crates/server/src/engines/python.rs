@@ -1,0 +1,219 @@
+//! Python models: each in a jail of its own, asked by crate `worker`. The jail's one port leads to nobody but this.
+
+use std::collections::{BTreeMap, HashMap};
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use gate::BoxFuture;
+use jail::{JailLimits, Status};
+use kernel::{Kind, Problem};
+use parking_lot::Mutex;
+use retrain::JobLog;
+use runtime::{Batch, Outputs, Signature};
+use serving::{Compute, PythonConfig};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use worker::{Life, Limits, Start, Started, Worker, WorkerError};
+
+use crate::jailed::folder::JobFolder;
+use crate::jailed::{Jailed, Jailer, Settings};
+
+/// The folder of workers in the data folder.
+const WORKERS_FOLDER: &str = "workers";
+/// The program that answers.
+const SCRIPT: &str = include_str!("worker.py");
+const SCRIPT_FILE: &str = "answer.py";
+/// Descriptors of each process.
+const DESCRIPTOR_COUNT_MAX: u64 = 1_024;
+/// The longest file that one may write: what it loads lies in memory.
+const FILE_BYTES_MAX: u64 = 4 << 30;
+/// How long what could not be loaded is not tried again.
+const REST: Duration = Duration::from_secs(20);
+/// Failures that are remembered.
+const FAILED_COUNT_MAX: usize = 1_000;
+/// Requests that wait for one model.
+const WAITING_COUNT_MAX: usize = 256;
+/// Bytes of one answer.
+const ANSWER_BYTES_MAX: usize = 64 << 20;
+/// Variables that keep libraries from starting threads and from looking for a network.
+const ENVIRONMENT: [(&str, &str); 9] = [
+    ("OMP_NUM_THREADS", "1"),
+    ("OPENBLAS_NUM_THREADS", "1"),
+    ("MKL_NUM_THREADS", "1"),
+    ("NUMEXPR_NUM_THREADS", "1"),
+    ("MLFLOW_DISABLE_TELEMETRY", "true"),
+    ("DO_NOT_TRACK", "1"),
+    ("HF_HUB_OFFLINE", "1"),
+    ("PYTHONDONTWRITEBYTECODE", "1"),
+    ("PYTHONUNBUFFERED", "1"),
+];
+
+/// Makes workers.
+pub(super) struct Pythons {
+    jailer: Arc<Jailer>,
+    limits: Limits,
+    turns: Arc<Semaphore>,
+    workers_max: usize,
+    /// What could not be loaded, since when, and why.
+    failed: Mutex<HashMap<[u8; 32], (Instant, String)>>,
+    made: Arc<AtomicU64>,
+}
+
+impl Pythons {
+    pub(super) fn open(data: &Path, config: &PythonConfig, server: SocketAddr) -> Result<Self, Problem> {
+        let settings = Settings {
+            section: "serving.python",
+            python: &config.python,
+            readable: &config.readable,
+            limits: JailLimits {
+                cpu_seconds_max: config.cpu_seconds_max,
+                memory_bytes_max: config.memory_bytes_max,
+                file_bytes_max: FILE_BYTES_MAX,
+                descriptor_count_max: DESCRIPTOR_COUNT_MAX,
+                process_count_max: config.process_count_max,
+            },
+            // What is asked by strangers is locked in, or is not there.
+            allow_insecure: false,
+        };
+        let limits = Limits {
+            start_max: Duration::from_secs(config.load_seconds_max),
+            answer_max: Duration::from_millis(config.answer_ms_max),
+            rest: REST,
+            rows_max: config.batch_rows_max,
+            delay_max: Duration::from_micros(config.batch_delay_us_max),
+            waiting_max: WAITING_COUNT_MAX,
+            answer_bytes_max: ANSWER_BYTES_MAX,
+        };
+        Ok(Self {
+            jailer: Arc::new(Jailer::open(data, WORKERS_FOLDER, &settings, server)?),
+            limits,
+            turns: Arc::new(Semaphore::new(config.workers_max)),
+            workers_max: config.workers_max,
+            failed: Mutex::default(),
+            made: Arc::default(),
+        })
+    }
+
+    pub(super) async fn worker(&self, digest: [u8; 32], files: BTreeMap<String, Vec<u8>>) -> Result<Arc<dyn Compute>, Problem> {
+        let conflict = |why: &str| Problem::new(Kind::Conflict, format!("the model cannot be served in Python: {why}"));
+        if let Some((at, why)) = self.failed.lock().get(&digest)
+            && at.elapsed() < REST
+        {
+            return Err(conflict(why));
+        }
+        let turn = Arc::clone(&self.turns).try_acquire_owned().map_err(|_| {
+            conflict(&format!("as many Python models answer as may (`serving.python.workers_max` is {})", self.workers_max))
+        })?;
+        let start = PythonStart { jailer: Arc::clone(&self.jailer), made: Arc::clone(&self.made) };
+        match Worker::start(Arc::new(start), files, self.limits).await {
+            Ok(worker) => Ok(Arc::new(PythonModel { worker, _turn: turn })),
+            Err(error) => {
+                let why = match error {
+                    WorkerError::Gone(why) => why,
+                    other => other.to_string(),
+                };
+                tracing::warn!(why, "a Python model could not be loaded");
+                let mut failed = self.failed.lock();
+                if failed.len() >= FAILED_COUNT_MAX {
+                    failed.clear();
+                }
+                failed.insert(digest, (Instant::now(), why.clone()));
+                Err(conflict(&why))
+            }
+        }
+    }
+}
+
+/// A model in a worker.
+#[derive(Debug)]
+struct PythonModel {
+    worker: Worker,
+    _turn: OwnedSemaphorePermit,
+}
+
+impl Compute for PythonModel {
+    fn signature(&self) -> &Signature {
+        self.worker.signature()
+    }
+
+    fn kind(&self) -> &str {
+        self.worker.kind()
+    }
+
+    fn predict(&self, batch: Arc<Batch>) -> BoxFuture<'_, Result<Outputs, Problem>> {
+        Box::pin(async move { self.worker.predict(batch).await.map_err(problem) })
+    }
+}
+
+/// What a caller is told. What a model wrote stays in this server's log: it may hold anything.
+fn problem(error: WorkerError) -> Problem {
+    match error {
+        WorkerError::Refused(_) => Problem::invalid(error.to_string()),
+        WorkerError::Busy => Problem::new(Kind::TooMany, error.to_string()).retry_after(Duration::from_secs(1)),
+        WorkerError::Failed(why) => Problem::internal("the model failed over this request; the server's log says how", why),
+        WorkerError::TooSlow(_) => {
+            tracing::warn!("a Python model took too long, and was replaced");
+            Problem::unavailable(error.to_string())
+        }
+        WorkerError::Broke(why) => {
+            tracing::warn!(why, "a Python model's process ended over a request, and is replaced");
+            Problem::unavailable("the model's process ended over this request; it is replaced").retry_after(REST)
+        }
+        WorkerError::Gone(why) => {
+            tracing::warn!(why, "a Python model's process cannot be started");
+            Problem::unavailable("the model's process cannot be started; the server's log says why").retry_after(REST)
+        }
+    }
+}
+
+struct PythonStart {
+    jailer: Arc<Jailer>,
+    made: Arc<AtomicU64>,
+}
+
+impl Start for PythonStart {
+    fn start(&self) -> Pin<Box<dyn Future<Output = Result<Started, String>> + Send + '_>> {
+        Box::pin(async {
+            self.jailer.probe().await?;
+            let failed = |error: std::io::Error| format!("its folder cannot be made: {error}");
+            let name = format!("worker-{}", self.made.fetch_add(1, Ordering::Relaxed));
+            let code = vec![(PathBuf::from(SCRIPT_FILE), Bytes::from_static(SCRIPT.as_bytes()))];
+            let folder = self.jailer.folder(&name, code).await.map_err(failed)?;
+            let listener = folder.listen().map_err(failed)?;
+            let environment = ENVIRONMENT.map(|(name, value)| (name.to_owned(), value.to_owned())).into();
+            let mut spec = self.jailer.spec(&folder, Vec::new(), environment);
+            spec.arguments = vec![folder.code().join(SCRIPT_FILE).display().to_string(), spec.relay.port.to_string()];
+            let log = JobLog::default();
+            let mut jailed = Jailed::start(&spec, &log).await?;
+            let link = tokio::select! {
+                accepted = listener.accept() => accepted.map_err(failed)?.0,
+                ended = jailed.ended() => {
+                    if let Status::Refused(why) = jail::read_status(&folder.status()) {
+                        return Err(format!("its sandbox cannot be built: {why}"));
+                    }
+                    jailed.end().await;
+                    let how = ended.map_or_else(|why| why, |code| format!("it ended with {code}"));
+                    return Err(format!("{how}: {}", log.text().1.trim_end().lines().next_back().unwrap_or_default()));
+                }
+            };
+            Ok(Started { link: Box::new(link), life: Box::new(PythonLife { _jailed: jailed, log, _folder: folder }) })
+        })
+    }
+}
+
+/// Fields are dropped in this order: the process ends before its folder goes.
+struct PythonLife {
+    _jailed: Jailed,
+    log: JobLog,
+    _folder: JobFolder,
+}
+
+impl Life for PythonLife {
+    fn last_words(&self) -> String {
+        self.log.text().1
+    }
+}

@@ -1,0 +1,369 @@
+//! A server of somebody else's that speaks the Open Inference Protocol v2 over REST: Triton, KServe, MLServer. It computes, and the
+//! guard, the log and the record stay here. Which bytes it computes with is its operator's word: this server cannot see them.
+//! Source: kserve/open-inference-protocol, specification/protocol/inference_rest.md.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use gate::BoxFuture;
+use http::{Method, Request, StatusCode, header};
+use kernel::{Kind, Problem, Secret};
+use runtime::{Batch, DataType, Output, Outputs, Port, Role, Signature, Tensor, Values};
+use serde::Deserialize;
+use serde_json::{Value, json};
+use serving::{Compute, UpstreamConfig};
+
+use crate::https::{Kept, Remote, RemoteAnswer};
+
+/// What is read of an answer.
+const ANSWER_BYTES_MAX: usize = 64 << 20;
+/// The largest file with a token.
+const TOKEN_BYTES_MAX: u64 = 8 * 1024;
+/// Tensors of a model.
+const TENSOR_COUNT_MAX: usize = 1_000;
+
+/// A server.
+pub(super) struct Upstream {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    name: String,
+    remote: Kept,
+    token_file: Option<PathBuf>,
+    answer_max: Duration,
+}
+
+#[derive(Deserialize)]
+struct About {
+    #[serde(default)]
+    platform: String,
+    #[serde(default)]
+    inputs: Vec<TensorAbout>,
+    #[serde(default)]
+    outputs: Vec<TensorAbout>,
+}
+
+#[derive(Deserialize)]
+struct TensorAbout {
+    name: String,
+    datatype: String,
+    shape: Vec<i64>,
+}
+
+#[derive(Deserialize)]
+struct Answer {
+    outputs: Vec<TensorSaid>,
+}
+
+#[derive(Deserialize)]
+struct TensorSaid {
+    name: String,
+    datatype: String,
+    shape: Vec<usize>,
+    data: Value,
+}
+
+impl Upstream {
+    pub(super) fn open(name: &str, config: &UpstreamConfig) -> Result<Self, Problem> {
+        let remote = match &config.ca {
+            Some(ca) if config.url.starts_with("https://") => Remote::new(&config.url, ca)?,
+            _ => Remote::new_insecure_http(&config.url)?,
+        };
+        let shared = Shared {
+            name: name.to_owned(),
+            remote: Kept::new(remote),
+            token_file: config.token_file.clone(),
+            answer_max: Duration::from_millis(config.answer_ms_max),
+        };
+        shared.token()?;
+        Ok(Self { shared: Arc::new(shared) })
+    }
+
+    /// A model of it, if it is ready there.
+    pub(super) async fn model(&self, model: &str) -> Result<Arc<dyn Compute>, Problem> {
+        let server = &self.shared.name;
+        let conflict =
+            |why: &str| Problem::new(Kind::Conflict, format!("`{model}` of the server `{server}` cannot answer: {why}"));
+        let path = format!("/v2/models/{model}");
+        let answer = self.shared.ask(Method::GET, &path, Bytes::new()).await.map_err(|problem| conflict(problem.message()))?;
+        if answer.status != StatusCode::OK {
+            return Err(conflict(&format!("it answers {}", answer.status)));
+        }
+        let about: About =
+            serde_json::from_slice(&answer.body).map_err(|_| conflict("what it says of the model cannot be read"))?;
+        let signature = about.signature().map_err(|why| conflict(&why))?;
+        let kind = if about.platform.is_empty() { "upstream".to_owned() } else { format!("upstream_{}", about.platform) };
+        let kind = kind.chars().filter(|letter| letter.is_ascii_graphic()).take(100).collect();
+        Ok(Arc::new(UpstreamModel { shared: Arc::clone(&self.shared), path: format!("{path}/infer"), kind, signature }))
+    }
+}
+
+impl Shared {
+    fn token(&self) -> Result<Option<Secret>, Problem> {
+        let Some(path) = &self.token_file else { return Ok(None) };
+        let name = &self.name;
+        let unreadable = |why: String| {
+            Problem::invalid(format!("`serving.upstreams.{name}.token_file` (`{}`) cannot be read: {why}", path.display()))
+        };
+        let size = std::fs::metadata(path).map_err(|error| unreadable(error.to_string()))?.len();
+        if size > TOKEN_BYTES_MAX {
+            return Err(unreadable(format!("it is longer than {TOKEN_BYTES_MAX} bytes")));
+        }
+        let text = std::fs::read_to_string(path).map_err(|error| unreadable(error.to_string()))?;
+        Ok(Some(Secret::new(text.trim().as_bytes().to_vec())))
+    }
+
+    async fn ask(&self, method: Method, path: &str, body: Bytes) -> Result<RemoteAnswer, Problem> {
+        let mut head = Request::builder().method(method).header(header::CONTENT_TYPE, "application/json");
+        if let Some(token) = self.token()? {
+            head = head.header(header::AUTHORIZATION, format!("Bearer {}", token.expose_text().unwrap_or_default()));
+        }
+        match tokio::time::timeout(self.answer_max, self.remote.send(head, path, body, ANSWER_BYTES_MAX)).await {
+            Ok(answer) => answer,
+            Err(_) => {
+                let limit = self.answer_max.as_secs_f64();
+                Err(Problem::unavailable(format!("the server `{}` took longer than {limit} s", self.name)))
+            }
+        }
+    }
+}
+
+/// A model there.
+struct UpstreamModel {
+    shared: Arc<Shared>,
+    path: String,
+    kind: String,
+    signature: Signature,
+}
+
+impl std::fmt::Debug for UpstreamModel {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("UpstreamModel").field("server", &self.shared.name).field("path", &self.path).finish_non_exhaustive()
+    }
+}
+
+impl Compute for UpstreamModel {
+    fn signature(&self) -> &Signature {
+        &self.signature
+    }
+
+    fn kind(&self) -> &str {
+        &self.kind
+    }
+
+    fn predict(&self, batch: Arc<Batch>) -> BoxFuture<'_, Result<Outputs, Problem>> {
+        Box::pin(async move {
+            let body = Bytes::from(asked(&batch, &self.signature).map_err(Problem::invalid)?.to_string());
+            let answer = self.shared.ask(Method::POST, &self.path, body).await?;
+            let server = &self.shared.name;
+            match answer.status {
+                StatusCode::OK => {}
+                status if status.is_client_error() => {
+                    tracing::info!(server, %status, "another server refused a request");
+                    return Err(Problem::invalid(format!(
+                        "the request does not fit the model: the server `{server}` answers {status}"
+                    )));
+                }
+                status => return Err(Problem::unavailable(format!("the server `{server}` answers {status}"))),
+            }
+            let broken = |why: String| Problem::internal("the server that computes gave an answer that cannot be used", why);
+            let said: Answer = serde_json::from_slice(&answer.body).map_err(|error| broken(error.to_string()))?;
+            said.outputs(batch.rows(), &self.signature).map_err(broken)
+        })
+    }
+}
+
+impl About {
+    fn signature(&self) -> Result<Signature, String> {
+        if self.inputs.len() > TENSOR_COUNT_MAX || self.outputs.len() > TENSOR_COUNT_MAX {
+            return Err(format!("it has more than {TENSOR_COUNT_MAX} tensors"));
+        }
+        let port = |one: &TensorAbout, role: Role| {
+            let data_type = data_type(&one.datatype).ok_or_else(|| format!("`{}` is of type {}", one.name, one.datatype))?;
+            let shape = one.shape.iter().map(|size| usize::try_from(*size).ok());
+            // The first dimension is that of rows, whether or not it is said to be any.
+            let shape = std::iter::once(None).chain(shape.skip(1)).collect();
+            Ok(Port { name: one.name.clone(), data_type, shape, columns: Vec::new(), role })
+        };
+        Ok(Signature {
+            inputs: self.inputs.iter().map(|one| port(one, Role::Value)).collect::<Result<_, String>>()?,
+            outputs: self.outputs.iter().map(|one| port(one, role(one))).collect::<Result<_, String>>()?,
+            classes: Vec::new(),
+        })
+    }
+}
+
+/// What an output means. The protocol has no word for it: names and types tell.
+fn role(one: &TensorAbout) -> Role {
+    let is_float = matches!(data_type(&one.datatype), Some(DataType::F32 | DataType::F64));
+    let name = one.name.to_ascii_lowercase();
+    if is_float && (name.contains("prob") || name.contains("score") || name.contains("softmax")) {
+        return Role::Probabilities;
+    }
+    if !is_float && (name.contains("label") || name.contains("class")) {
+        return Role::Label;
+    }
+    Role::Value
+}
+
+fn data_type(word: &str) -> Option<DataType> {
+    Some(match word {
+        "FP32" | "FP16" => DataType::F32,
+        "FP64" => DataType::F64,
+        "INT8" | "INT16" | "INT32" | "INT64" | "UINT8" | "UINT16" | "UINT32" | "UINT64" => DataType::I64,
+        "BOOL" => DataType::Bool,
+        "BYTES" => DataType::Text,
+        _ => return None,
+    })
+}
+
+const fn word(data_type: DataType) -> &'static str {
+    match data_type {
+        DataType::F32 => "FP32",
+        DataType::F64 => "FP64",
+        DataType::I64 => "INT64",
+        DataType::Bool => "BOOL",
+        DataType::Text => "BYTES",
+    }
+}
+
+/// A batch as the request says it, under the names and types that the model there has.
+fn asked(batch: &Batch, signature: &Signature) -> Result<Value, String> {
+    let only = batch.inputs().count() == 1;
+    let mut inputs = Vec::new();
+    for (name, tensor) in batch.inputs() {
+        let port = signature.inputs.iter().find(|port| port.name == name);
+        let port = port.or_else(|| signature.inputs.first().filter(|_| only && signature.inputs.len() == 1));
+        let values = tensor.values();
+        let given = values.data_type();
+        let (name, wanted) = port.map_or((name, given), |port| (port.name.as_str(), port.data_type));
+        let is_number = |one: DataType| matches!(one, DataType::F32 | DataType::F64 | DataType::I64);
+        // Numbers are written as they are: the other server reads them as its own type.
+        let kind = if is_number(given) && is_number(wanted) { wanted } else { given };
+        let data = data(values, kind).ok_or_else(|| format!("`{name}` holds what JSON has no number for, or no whole number"))?;
+        inputs.push(json!({ "name": name, "shape": tensor.shape(), "datatype": word(kind), "data": data }));
+    }
+    Ok(json!({ "inputs": inputs }))
+}
+
+fn data(values: &Values, kind: DataType) -> Option<Vec<Value>> {
+    let float = |value: f64| {
+        if kind == DataType::I64 {
+            let whole = value.fract() == 0.0 && value.abs() < 9_007_199_254_740_992.0;
+            return whole.then(|| Value::from(value as i64));
+        }
+        serde_json::Number::from_f64(value).map(Value::Number)
+    };
+    match values {
+        Values::F32(all) => all.iter().map(|value| float(f64::from(*value))).collect(),
+        Values::F64(all) => all.iter().map(|value| float(*value)).collect(),
+        Values::I64(all) => Some(all.iter().map(|value| Value::from(*value)).collect()),
+        Values::Bool(all) => Some(all.iter().map(|value| Value::from(*value)).collect()),
+        Values::Text(all) => Some(all.iter().map(|value| Value::from(value.as_str())).collect()),
+    }
+}
+
+impl Answer {
+    fn outputs(self, rows: usize, signature: &Signature) -> Result<Outputs, String> {
+        if self.outputs.is_empty() || self.outputs.len() > TENSOR_COUNT_MAX {
+            return Err(format!("it holds {} outputs", self.outputs.len()));
+        }
+        let mut all = Vec::with_capacity(self.outputs.len());
+        for said in self.outputs {
+            let kind = data_type(&said.datatype).ok_or_else(|| format!("`{}` is of type {}", said.name, said.datatype))?;
+            if said.shape.first() != Some(&rows) {
+                return Err(format!("`{}` has the shape {:?} where {rows} rows were asked", said.name, said.shape));
+            }
+            let mut flat = Vec::new();
+            flatten(&said.data, 0, &mut flat)?;
+            let values =
+                values(&flat, kind).ok_or_else(|| format!("`{}` holds other values than {}", said.name, said.datatype))?;
+            let port = signature.outputs.iter().find(|port| port.name == said.name);
+            let role = port.map_or(Role::Value, |port| port.role);
+            let tensor = Tensor::new(said.shape, values).map_err(|error| error.to_string())?;
+            all.push(Output { name: said.name, role, tensor });
+        }
+        Ok(Outputs { all })
+    }
+}
+
+/// Data may be nested, row by row.
+fn flatten<'a>(data: &'a Value, depth: usize, flat: &mut Vec<&'a Value>) -> Result<(), String> {
+    const DEPTH_MAX: usize = 8;
+    match data {
+        Value::Array(_) if depth > DEPTH_MAX => Err("its data is nested too deep".to_owned()),
+        Value::Array(all) => all.iter().try_for_each(|one| flatten(one, depth + 1, flat)),
+        one => {
+            flat.push(one);
+            Ok(())
+        }
+    }
+}
+
+fn values(flat: &[&Value], kind: DataType) -> Option<Values> {
+    // What JSON has no number for came as null.
+    let float = |one: &&Value| if one.is_null() { Some(f64::NAN) } else { one.as_f64() };
+    Some(match kind {
+        DataType::F32 => Values::F32(flat.iter().map(|one| float(one).map(|value| value as f32)).collect::<Option<_>>()?),
+        DataType::F64 => Values::F64(flat.iter().map(float).collect::<Option<_>>()?),
+        DataType::I64 => Values::I64(flat.iter().map(|one| one.as_i64()).collect::<Option<_>>()?),
+        DataType::Bool => Values::Bool(flat.iter().map(|one| one.as_bool()).collect::<Option<_>>()?),
+        DataType::Text => Values::Text(flat.iter().map(|one| one.as_str().map(str::to_owned)).collect::<Option<_>>()?),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn about(text: &str) -> About {
+        serde_json::from_str(text).unwrap()
+    }
+
+    const TRITON: &str = r#"{"name":"m","versions":["1"],"platform":"onnxruntime_onnx",
+        "inputs":[{"name":"X","datatype":"FP32","shape":[-1,2]}],
+        "outputs":[{"name":"label","datatype":"INT64","shape":[-1]},{"name":"probabilities","datatype":"FP32","shape":[-1,3]}]}"#;
+
+    #[test]
+    fn what_the_server_says_of_a_model_becomes_its_signature() {
+        let signature = about(TRITON).signature().unwrap();
+        assert_eq!(signature.inputs[0].shape, [None, Some(2)]);
+        assert_eq!(signature.outputs.iter().map(|port| port.role).collect::<Vec<_>>(), [Role::Label, Role::Probabilities]);
+        assert!(about(r#"{"inputs":[{"name":"x","datatype":"BF16","shape":[1]}]}"#).signature().is_err());
+    }
+
+    #[test]
+    fn a_batch_is_asked_under_the_models_names_and_types() {
+        let signature = about(TRITON).signature().unwrap();
+        let batch = Batch::matrix(1, 2, Values::F64(vec![1.5, 2.0])).unwrap();
+        let input = json!({ "name": "X", "shape": [1, 2], "datatype": "FP32", "data": [1.5, 2.0] });
+        assert_eq!(asked(&batch, &signature).unwrap(), json!({ "inputs": [input] }));
+        let missing = Batch::matrix(1, 2, Values::F64(vec![f64::NAN, 2.0])).unwrap();
+        assert!(asked(&missing, &signature).is_err(), "a missing value is not sent as another one");
+    }
+
+    #[test]
+    fn an_answer_that_does_not_fit_is_refused() {
+        let signature = about(TRITON).signature().unwrap();
+        let read = |rows: usize, outputs: &str| {
+            let answer: Answer = serde_json::from_str(&format!(r#"{{"outputs":[{outputs}]}}"#)).unwrap();
+            answer.outputs(rows, &signature)
+        };
+        let good = r#"{"name":"probabilities","datatype":"FP32","shape":[2,2],"data":[[0.5,0.5],[1,null]]}"#;
+        let outputs = read(2, good).unwrap();
+        assert_eq!(outputs.probabilities().unwrap().shape(), [2, 2]);
+        assert!(read(1, good).is_err());
+        for bad in [
+            "",
+            r#"{"name":"label","datatype":"INT64","shape":[2],"data":[1]}"#,
+            r#"{"name":"label","datatype":"INT64","shape":[2],"data":[1,"2"]}"#,
+            r#"{"name":"label","datatype":"BF16","shape":[2],"data":[1,2]}"#,
+            r#"{"name":"label","datatype":"INT64","shape":[2],"data":[[[[[[[[[[[1,2]]]]]]]]]]]}"#,
+        ] {
+            assert!(read(2, bad).is_err(), "{bad}");
+        }
+    }
+}
