@@ -93,7 +93,7 @@ pub trait Engines: Send + Sync {
 /// A model that can be asked.
 #[derive(Debug)]
 pub(crate) enum Engine {
-    Native(Model),
+    Native(Box<Model>),
     Elsewhere(Arc<dyn Compute>),
 }
 

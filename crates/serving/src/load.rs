@@ -325,7 +325,7 @@ impl Serving {
                 let limits = Limits { model_bytes_max: self.0.config.model_bytes_max, ..Limits::default() };
                 let loading = tokio::task::spawn_blocking(move || Model::load(&files, &limits));
                 let model = loading.await.map_err(|broken| Problem::internal("loading the model broke off", broken))?;
-                model.map(Engine::Native).map_err(|error| cannot_be_loaded(&error))
+                model.map(|model| Engine::Native(Box::new(model))).map_err(|error| cannot_be_loaded(&error))
             }
             Runtime::Python => engines()?.python(digest, files).await.map(Engine::Elsewhere),
             Runtime::Upstream { server, model } => engines()?.upstream(server, model).await.map(Engine::Elsewhere),

@@ -112,7 +112,7 @@ mod tests {
         let parts = split(answer.clone(), &[2, 1]).unwrap();
         assert_eq!(parts[0].labels(), Some(&Values::Text(vec!["a".into(), "b".into()])));
         assert_eq!(parts[1].probabilities().unwrap().values(), &Values::F64(vec![4.0, 5.0]));
-        assert_eq!(split(answer.clone(), &[3]).unwrap(), [answer.clone()]);
+        assert_eq!(split(answer.clone(), &[3]).unwrap(), std::slice::from_ref(&answer));
         assert_eq!(split(answer, &[2, 2]), None, "as many rows as were asked, or nothing");
     }
 

@@ -77,6 +77,9 @@ impl Operation for Predict {
         if let Some(arm) = said.arm {
             outcome = outcome.with("rollout", arm.as_str());
         }
+        if let Engine::Elsewhere(elsewhere) = &said.model.model {
+            outcome = outcome.with("runtime", elsewhere.kind());
+        }
         if let Some(row) = row_sha256 {
             outcome = outcome.with("row_sha256", hex(&row));
         }

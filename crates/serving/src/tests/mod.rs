@@ -1,5 +1,6 @@
 //! The room over both engines, with the registry, the admission and the artifacts beside it.
 
+mod elsewhere;
 mod guarding;
 mod predicting;
 mod rollouts;

@@ -1,0 +1,319 @@
+"""Models that only Python can compute, in a jail; and models that another server computes: behind the same door and guard."""
+
+from __future__ import annotations
+
+import concurrent.futures
+import contextlib
+import json
+import os
+import sys
+import time
+import uuid
+
+import numpy as np
+import pytest
+
+import harness
+import people
+from test_models import api, wait
+
+pytestmark = pytest.mark.strongroom_only
+
+ANSWER_MS_MAX = 3_000
+HOSTILE = '''
+import ctypes, mmap, os, socket, time
+import mlflow.pyfunc
+
+def escapes():
+    worked = []
+    def attempt(number, act):
+        try:
+            act()
+            worked.append(number)
+        except Exception:
+            pass
+    attempt(1, lambda: open("/etc/shadow").close())
+    attempt(10, lambda: os.listdir(os.environ["HOME"] + "/../../.."))
+    attempt(100, lambda: open("/var/tmp/strongroom-escape", "w").close())
+    attempt(1000, lambda: socket.getaddrinfo("example.com", 443))
+    attempt(10000, lambda: socket.socket(socket.AF_INET, socket.SOCK_DGRAM).close())
+    attempt(100000, lambda: socket.create_connection(("127.0.0.1", PORT), timeout=2).recv(1)[0])
+    attempt(1000000, lambda: ctypes.CDLL(None, use_errno=True).unshare(0x10000000) == 0 or 1 / 0)
+    return worked
+
+class Hostile(mlflow.pyfunc.PythonModel):
+    def predict(self, context, model_input):
+        values = [float(value) for value in model_input["x"]]
+        for value in values:
+            if value == 1:
+                time.sleep(600)
+            if value == 2:
+                os._exit(3)
+            if value == 3:
+                self.kept = [bytearray(1 << 26) for _ in range(1 << 10)]
+            if value == 4:
+                return [float(sum(escapes())) for _ in values]
+            if value == 5:
+                raise ValueError("a secret of the model")
+            if value == 6:
+                return [0.0]
+        return [value * 2 for value in values]
+
+mlflow.models.set_model(Hostile())
+'''
+
+
+def fresh(prefix: str) -> str:
+    return f"{prefix}-{uuid.uuid4().hex[:8]}"
+
+
+@pytest.fixture(scope="module")
+def upstream():
+    """Another server, which computes: it is asked over TLS, with a token."""
+    if harness.external():
+        pytest.skip("needs a server of its own")
+    with harness.running() as started:
+        yield started
+
+
+# An operator who lets in code that somebody has read: only so do the hostile models come this far.
+VERDICT = """
+[[rule]]
+finding = "file.*"
+then = "waiver"
+
+[[rule]]
+finding = "*"
+then = "default"
+"""
+
+
+@pytest.fixture(scope="module")
+def server(upstream, tmp_path_factory):
+    verdict = tmp_path_factory.mktemp("operator") / "verdict.toml"
+    verdict.write_text(VERDICT)
+    text = f"""
+[admission]
+verdict = {json.dumps(str(verdict))}
+
+[serving.python]
+python = {json.dumps(sys.executable)}
+workspaces = ["default"]
+answer_ms_max = {ANSWER_MS_MAX}
+memory_bytes_max = {1 << 30}
+batch_delay_us_max = 2000
+
+[serving.upstreams.other]
+url = {json.dumps(upstream.url)}
+ca = {json.dumps(upstream.ca)}
+token_file = {json.dumps(str(upstream.token_file))}
+"""
+    with harness.running(config_text=text) as started:
+        yield started
+
+
+@contextlib.contextmanager
+def client_of(server):
+    """The real mlflow client, speaking to this server."""
+    import mlflow
+
+    before = {key: os.environ.get(key) for key in server.mlflow_environment()}
+    os.environ.update(server.mlflow_environment())
+    mlflow.set_tracking_uri(server.url)
+    mlflow.set_registry_uri(server.url)
+    try:
+        mlflow.set_experiment(fresh("exp"))
+        yield mlflow
+    finally:
+        for key, value in before.items():
+            os.environ.pop(key, None) if value is None else os.environ.__setitem__(key, value)
+
+
+def endpoint(server, model, runtime="python", check=True):
+    name = fresh("live")
+    arguments = ["--model", f"{model}/1", "--runtime", runtime, "--token-file", str(server.token_file)]
+    return name, server.cli("endpoint", "create", name, *arguments, check=check)
+
+
+def shown(server, name):
+    return people.call(server.session(), server, "GET", f"/endpoints/{name}")
+
+
+def ask(server, name, inputs, status=200):
+    answer = server.session().post(f"{server.url}/v2/models/{name}/infer", json={"inputs": inputs}, timeout=60)
+    assert answer.status_code == status, f"{answer.status_code} {answer.text}"
+    return answer.json()
+
+
+def matrix(rows):
+    return [{"name": "input", "shape": list(rows.shape), "datatype": "FP64", "data": rows.reshape(-1).tolist()}]
+
+
+def by_name(answer):
+    return {output["name"]: np.reshape(output["data"], output["shape"]) for output in answer["outputs"]}
+
+
+def admitted(server, tmp_path, log):
+    """Logs a model and has it admitted: by its inspection, or, where it holds code, by somebody else's waiver."""
+    name = fresh("model")
+    with client_of(server) as mlflow, mlflow.start_run():
+        log(mlflow, name)
+    shown = wait(server.session(), server, name, 1)
+    if shown["state"] != "admitted":
+        until = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() + 86_400))
+        body = {"reason": "read line by line", "until": until}
+        shown = api(people.person(server, "reviewer").session(), server, "POST", f"/{name}/versions/1/waive", json=body)
+    assert shown["state"] == "admitted", harness.pretty(shown)
+    return name
+
+
+def text_pipeline():
+    """A model that the native runtime does not compute."""
+    from sklearn.ensemble import StackingClassifier
+    from sklearn.datasets import load_iris
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.tree import DecisionTreeClassifier
+
+    features, labels = load_iris(return_X_y=True)
+    names = np.array(["setosa", "versicolor", "virginica"])[labels]
+    parts = [("tree", DecisionTreeClassifier(max_depth=3, random_state=0)), ("line", LogisticRegression(max_iter=500))]
+    return StackingClassifier(parts, cv=3).fit(features, names), features
+
+
+def test_a_model_of_scikit_learn_answers_as_it_does_at_home(server, tmp_path):
+    fitted, rows = text_pipeline()
+    model = admitted(
+        server,
+        tmp_path,
+        lambda mlflow, name: mlflow.sklearn.log_model(
+            fitted, name="model", registered_model_name=name, serialization_format="cloudpickle"
+        ),
+    )
+    _, native = endpoint(server, model, "native")
+    name, _ = endpoint(server, model)
+    answer = by_name(ask(server, name, matrix(rows)))
+    assert answer["label"].tolist() == fitted.predict(rows).tolist()
+    np.testing.assert_allclose(answer["probabilities"], fitted.predict_proba(rows), atol=1e-12)
+    about = shown(server, name)
+    assert (about["runtime"], about["format"], about["ready"]) == ("python", "python_sklearn", True), about
+    assert "4 columns are expected" in ask(server, name, matrix(rows[:, :3]), 400)["error"]
+    with concurrent.futures.ThreadPoolExecutor(16) as pool:
+        said = list(pool.map(lambda row: by_name(ask(server, name, matrix(row[None, :]))), rows))
+    assert [one["label"][0] for one in said] == fitted.predict(rows).tolist(), "what is asked together is answered apart"
+
+
+def test_a_model_with_columns_of_text_answers_over_mlflows_protocol(server, tmp_path):
+    import pandas as pd
+    from sklearn.compose import make_column_transformer
+    from sklearn.linear_model import Ridge
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import OneHotEncoder
+
+    frame = pd.DataFrame({"size": [1.0, 2.0, 3.0, 4.0], "kind": ["a", "b", "a", "c"]})
+    columns = make_column_transformer((OneHotEncoder(handle_unknown="ignore"), ["kind"]), remainder="passthrough")
+    fitted = make_pipeline(columns, Ridge()).fit(frame, [1.0, 2.5, 2.0, 5.0])
+
+    def log(mlflow, name):
+        mlflow.sklearn.log_model(
+            fitted, name="model", registered_model_name=name, serialization_format="cloudpickle", input_example=frame
+        )
+
+    name, _ = endpoint(server, admitted(server, tmp_path, log))
+    body = {"dataframe_split": {"columns": ["kind", "size"], "data": [["a", 1.0], ["z", 9.5]]}}
+    address = f"{server.url}/endpoints/{name}/invocations"
+    answer = server.session().post(address, json=body, timeout=60)
+    assert answer.status_code == 200, answer.text
+    wanted = fitted.predict(pd.DataFrame(body["dataframe_split"]["data"], columns=["kind", "size"]))
+    np.testing.assert_allclose(np.reshape(answer.json()["predictions"], -1), wanted)
+    body["dataframe_split"]["columns"] = ["kind", "length"]
+    answer = server.session().post(address, json=body, timeout=60)
+    assert answer.status_code == 400 and "size" in answer.text, answer.text
+
+
+@pytest.fixture(scope="module")
+def hostile(server, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("hostile")
+    source = folder / "model.py"
+    source.write_text(HOSTILE.replace("PORT", server.url.rsplit(":", 1)[1]))
+
+    def log(mlflow, name):
+        import pandas as pd
+
+        example = pd.DataFrame({"x": [0.5]})
+        mlflow.pyfunc.log_model(name="model", python_model=str(source), registered_model_name=name, input_example=example)
+
+    name, _ = endpoint(server, admitted(server, folder, log))
+    return name
+
+
+def double(server, name, value, status=200):
+    answer = ask(server, name, matrix(np.array([[float(value)]])), status)
+    return answer["error"] if status != 200 else by_name(answer)["prediction"].reshape(-1).tolist()
+
+
+def test_code_of_a_model_reaches_nothing(server, hostile):
+    assert double(server, hostile, 10) == [20.0]
+    assert double(server, hostile, 4) == [0.0], "it answers with the numbers of what it could reach"
+
+
+def test_a_model_that_hangs_breaks_or_grows_is_replaced_and_nobody_else_pays(server, hostile):
+    begun = time.monotonic()
+    assert "took longer than 3 s" in double(server, hostile, 1, 503)
+    assert time.monotonic() - begun < 3 * ANSWER_MS_MAX / 1_000
+    assert double(server, hostile, 10) == [20.0], "the next caller is answered"
+    assert "ended over this request" in double(server, hostile, 2, 503)
+    assert double(server, hostile, 10) == [20.0]
+    said = double(server, hostile, 3, 500)
+    assert "failed over this request" in said and "Memory" not in said, said
+    assert double(server, hostile, 10) == [20.0]
+    said = double(server, hostile, 5, 500)
+    assert "secret" not in said, "what a model says in its errors stays in the server's log"
+    said = ask(server, hostile, matrix(np.array([[6.0], [7.0]])), 503)["error"]
+    assert "ended over this request" in said, said
+    with concurrent.futures.ThreadPoolExecutor(8) as pool:
+        bad = pool.submit(double, server, hostile, 2, 503)
+        good = list(pool.map(lambda value: double(server, hostile, value), range(20, 27)))
+        assert "ended" in bad.result()
+    assert good == [[value * 2.0] for value in range(20, 27)]
+
+
+def test_what_the_operator_does_not_allow_does_not_run(server, upstream, tmp_path):
+    fitted, _ = text_pipeline()
+
+    def log(mlflow, name):
+        mlflow.sklearn.log_model(fitted, name="model", registered_model_name=name, serialization_format="cloudpickle")
+
+    model = admitted(server, tmp_path, log)
+    for runtime, why in (("upstream:nowhere/m", "upstreams.nowhere"), ("ruby", "a runtime is")):
+        _, done = endpoint(server, model, runtime, check=False)
+        assert done.returncode != 0 and why in done.stderr, done.stderr
+    other = admitted(upstream, tmp_path, log)
+    _, done = endpoint(upstream, other, check=False)
+    assert done.returncode != 0 and "runs no Python models" in done.stderr, done.stderr
+
+
+def test_another_server_computes_and_the_guard_stays_here(server, upstream, tmp_path):
+    from sklearn.datasets import load_iris
+    from sklearn.linear_model import LogisticRegression
+
+    rows, labels = load_iris(return_X_y=True)
+    fitted = LogisticRegression(max_iter=500).fit(rows, labels)
+
+    def log(mlflow, name):
+        mlflow.sklearn.log_model(fitted, name="model", registered_model_name=name, serialization_format="skops")
+
+    there, _ = endpoint(upstream, admitted(upstream, tmp_path, log), "native")
+    model = admitted(server, tmp_path, log)
+    name, _ = endpoint(server, model, f"upstream:other/{there}")
+    answer = ask(server, name, matrix(rows))
+    outputs = by_name(answer)
+    assert outputs["label"].tolist() == fitted.predict(rows).tolist()
+    np.testing.assert_allclose(outputs["probabilities"], fitted.predict_proba(rows), atol=1e-6)
+    found = server.cli("audit", "search", "--prediction", answer["parameters"]["prediction_id"], "--json", "--token-file", str(server.token_file))
+    assert "endpoints.predict" in found.stdout
+    ask(server, name, matrix(rows[:, :3]), 400)
+    upstream.cli("endpoint", "delete", there, "--token-file", str(upstream.token_file))
+    ask(server, name, matrix(rows), 400)
+    gone, done = endpoint(server, model, f"upstream:other/{there}")
+    about = shown(server, gone)
+    assert about["ready"] is False and "404" in about["obstacle"], about
