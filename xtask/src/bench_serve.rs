@@ -27,6 +27,7 @@ const CPU_MS_MAX: f64 = 0.06;
 const TIMES_BARE_MAX: f64 = 1.5;
 const P99_MS_MAX: f64 = 5.0;
 const MEMORY_GROWTH_MAX: f64 = 1.1;
+const HOSTILE_TIMES_MAX: f64 = 2.0;
 
 /// A server, and how it is asked about one row and a hundred.
 struct Side {
@@ -75,6 +76,7 @@ pub fn run(words: &[&str]) -> Result<Vec<Row>, String> {
         let measured = bench.measured(&sides, count, rounds)?;
         rows.extend(of_works(&sides, &measured, count));
     }
+    rows.push(bench.hostile(&sides, rounds)?);
     rows.push(bench.memory(&sides, minutes)?);
     Ok(rows)
 }
@@ -109,6 +111,7 @@ fn of_works(sides: &[Side], measured: &[Measured], count: usize) -> Vec<Row> {
 fn row(work: &str, values: (f64, Option<f64>), unit: &'static str, ratio: Option<f64>, limit: f64, of_limit: f64) -> Row {
     let limited_by = match work {
         "p99-at-8-clients" => "the fsync of the record before the answer, and two cores shared with the load generator",
+        "p99-beside-hostile-requests" => "what the attack itself computes on the same two cores",
         "memory-flat" => "what the store of predictions and the guard's trails hold at most",
         _ => "TLS and the durable record of each request; two cores shared with the load generator",
     };
@@ -312,6 +315,37 @@ impl Bench {
         }
         let cpu_ms = spent.as_secs_f64() * 1_000.0 / number("requests").max(1.0);
         Ok(Measured { per_second: number("value"), p99_ms: number("p99_ms"), cpu_ms })
+    }
+
+    /// The 99th percentile of ordinary requests while somebody else floods the server, over that of calm times.
+    fn hostile(&self, sides: &[Side], rounds: usize) -> Result<Row, String> {
+        let ours = sides.first().ok_or("there is no server")?;
+        let ca = self.folder.join("data").join("tls").join("ca.pem");
+        let token = self.folder.join("admin.token");
+        let mut ratios = Vec::with_capacity(rounds);
+        for round in 1..=rounds {
+            let calm = self.load(ours, 1, SECONDS)?;
+            let mut command = script(&self.python, "hostile.py");
+            command.arg(&ours.url).arg(&ca).arg(&token).arg(&ours.path).stdin(Stdio::piped()).stdout(Stdio::piped());
+            let mut child = command.spawn().map_err(|error| format!("cannot start the attack: {error}"))?;
+            let output = child.stdout.take().ok_or("the attack has no output")?;
+            let attack = Service::new(child);
+            let mut line = String::new();
+            std::io::BufRead::read_line(&mut std::io::BufReader::new(output), &mut line).map_err(|error| error.to_string())?;
+            let count = line.trim().strip_prefix("ready ").ok_or("the attack did not begin")?.to_owned();
+            let beside = self.load(ours, 1, SECONDS);
+            drop(attack);
+            let beside = beside?;
+            shell::say(&format!(
+                "hostile requests and {count} idle connections, round {round}: p99 {:.1} ms, {:.1} ms in calm times",
+                beside.p99_ms, calm.p99_ms
+            ));
+            ratios.push((beside.p99_ms / calm.p99_ms, beside.p99_ms, calm.p99_ms));
+        }
+        ratios.sort_by(|one, other| one.0.total_cmp(&other.0));
+        let (ratio, beside, calm) = ratios.get(ratios.len() / 2).copied().ok_or("there was no round")?;
+        let values = (beside, Some(calm));
+        Ok(row("p99-beside-hostile-requests", values, "ms", Some(1.0 / ratio), HOSTILE_TIMES_MAX, HOSTILE_TIMES_MAX / ratio))
     }
 
     /// Ours under load for minutes: the memory at the end over that of the first quarter.
