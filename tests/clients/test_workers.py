@@ -202,6 +202,35 @@ def test_a_model_of_scikit_learn_answers_as_it_does_at_home(server, tmp_path):
     assert [one["label"][0] for one in said] == fitted.predict(rows).tolist(), "what is asked together is answered apart"
 
 
+def test_what_says_the_same_as_onnx_is_computed_natively(server, tmp_path):
+    import pandas as pd
+    from sklearn.datasets import load_breast_cancer
+    from sklearn.ensemble import RandomForestClassifier
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import StandardScaler
+
+    features, labels = load_breast_cancer(return_X_y=True, as_frame=True)
+    features, labels = features.iloc[:, :6], np.array(["ill", "well"])[labels]
+    fitted = make_pipeline(StandardScaler(), RandomForestClassifier(20, random_state=0)).fit(features, labels)
+
+    def log(mlflow, name):
+        mlflow.sklearn.log_model(fitted, name="model", registered_model_name=name, serialization_format="cloudpickle")
+
+    name, _ = endpoint(server, admitted(server, tmp_path, log))
+    body = {"dataframe_split": {"columns": list(features.columns), "data": features.to_numpy().tolist()}}
+    answer = server.session().post(f"{server.url}/endpoints/{name}/invocations", json=body, timeout=60)
+    assert answer.status_code == 200, answer.text
+    said = pd.Series([one["label"] if isinstance(one, dict) else one for one in answer.json()["predictions"]])
+    assert (said == fitted.predict(features)).mean() > 0.995
+    asked = ask(server, name, matrix(features.to_numpy()))
+    assert shown(server, name)["format"] == "onnx_converted", server.log_end()
+    far = np.abs(by_name(asked)["probabilities"] - fitted.predict_proba(features)).max(axis=1)
+    assert (far < 1e-5).mean() > 0.99, "but for values within a rounding of a threshold"
+    identity = asked["parameters"]["prediction_id"]
+    arguments = ["--prediction", identity, "--json", "--token-file", str(server.token_file)]
+    assert "onnx_converted" in server.cli("audit", "search", *arguments).stdout
+
+
 def test_a_model_with_columns_of_text_answers_over_mlflows_protocol(server, tmp_path):
     import pandas as pd
     from sklearn.compose import make_column_transformer

@@ -134,6 +134,12 @@ impl Model {
         }
     }
 
+    /// Says what the file could not: the names of the columns of its one matrix, and those of its classes. What does not fit is left out.
+    pub fn describe(&mut self, columns: Vec<String>, classes: Vec<String>) {
+        let Engine::Onnx(model) = &mut self.engine else { return };
+        model.describe(columns, classes);
+    }
+
     /// Predicts every row of the batch.
     ///
     /// # Errors

@@ -62,6 +62,9 @@ pub struct PythonConfig {
     /// Processes and threads of one model.
     #[serde(default = "process_count_max")]
     pub process_count_max: u64,
+    /// Whether models are converted to ONNX and computed by the native runtime, where both say the same.
+    #[serde(default = "convert")]
+    pub convert: bool,
     /// Models that run at the same time.
     #[serde(default = "workers_max")]
     pub workers_max: usize,
@@ -109,6 +112,10 @@ const fn memory_bytes_max() -> u64 {
 
 const fn process_count_max() -> u64 {
     64
+}
+
+const fn convert() -> bool {
+    true
 }
 
 const fn workers_max() -> usize {

@@ -77,11 +77,11 @@ pub trait Compute: Send + Sync + fmt::Debug {
 
 /// Where models are computed elsewhere. Implemented by the server.
 pub trait Engines: Send + Sync {
-    /// A locked-in Python with these files. `digest` names them: what could not be loaded a moment ago is not tried again at once.
+    /// A locked-in Python with these files, or what it converted them to. `digest` names them: what could not be loaded a moment ago is not tried again at once.
     ///
     /// # Errors
     /// `Conflict`, saying why it cannot answer.
-    fn python(&self, digest: [u8; 32], files: BTreeMap<String, Vec<u8>>) -> BoxFuture<'_, Result<Arc<dyn Compute>, Problem>>;
+    fn python(&self, digest: [u8; 32], files: BTreeMap<String, Vec<u8>>) -> BoxFuture<'_, Result<Engine, Problem>>;
 
     /// A model of another server.
     ///
@@ -92,15 +92,27 @@ pub trait Engines: Send + Sync {
 
 /// A model that can be asked.
 #[derive(Debug)]
-pub(crate) enum Engine {
+pub enum Engine {
+    /// By the native runtime, from the version's own files.
     Native(Box<Model>),
+    /// By the native runtime, from what a locked-in Python converted it to.
+    Converted(Box<Model>),
+    /// Elsewhere.
     Elsewhere(Arc<dyn Compute>),
 }
 
 impl Engine {
+    /// The model, where this process computes.
+    pub(crate) fn native(&self) -> Option<&Model> {
+        match self {
+            Self::Native(model) | Self::Converted(model) => Some(model),
+            Self::Elsewhere(_) => None,
+        }
+    }
+
     pub(crate) fn signature(&self) -> &Signature {
         match self {
-            Self::Native(model) => model.signature(),
+            Self::Native(model) | Self::Converted(model) => model.signature(),
             Self::Elsewhere(model) => model.signature(),
         }
     }
@@ -108,6 +120,7 @@ impl Engine {
     pub(crate) fn format(&self) -> String {
         match self {
             Self::Native(model) => format!("{:?}", model.format()).to_lowercase(),
+            Self::Converted(_) => "onnx_converted".to_owned(),
             Self::Elsewhere(model) => model.kind().to_owned(),
         }
     }

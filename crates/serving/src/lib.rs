@@ -41,12 +41,12 @@ use vault::db::Db;
 pub use self::guard::{GuardSettings, GuardState, RangePolicy, TrailShown};
 pub use ::guard::{Cause, Level};
 pub use config::{PythonConfig, ServingConfig, UpstreamConfig};
-pub use engine::{Compute, Engines, Runtime};
+pub use engine::{Compute, Engine, Engines, Runtime};
 pub use load::Loaded;
 pub use log::{Asked, Draft, Made, PredictionLog, made_at, version_now};
 pub use ops::locate;
 pub use rollout::{ArmView, Comparison, KEEPER, Keeper, LabelView, Mode, PairView, Rollout, Stops, WHOLE_PERMILLE};
-pub use runtime::{Batch, DataType, Output, Outputs, Port, Role, Tensor, Values};
+pub use runtime::{Batch, DataType, Model, Output, Outputs, Port, Role, Tensor, Values};
 pub use types::{Choice, Endpoint, EndpointName, Prediction};
 
 use self::guard::{Guards, Quotas};

@@ -327,7 +327,7 @@ impl Serving {
                 let model = loading.await.map_err(|broken| Problem::internal("loading the model broke off", broken))?;
                 model.map(|model| Engine::Native(Box::new(model))).map_err(|error| cannot_be_loaded(&error))
             }
-            Runtime::Python => engines()?.python(digest, files).await.map(Engine::Elsewhere),
+            Runtime::Python => engines()?.python(digest, files).await,
             Runtime::Upstream { server, model } => engines()?.upstream(server, model).await.map(Engine::Elsewhere),
         }
     }

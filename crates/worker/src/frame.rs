@@ -29,6 +29,8 @@ pub(crate) enum Said {
     Ready { kind: String, signature: Signature },
     /// The answer.
     Outputs(Outputs),
+    /// The model in another format.
+    Converted(Vec<u8>),
     /// The request does not fit the model.
     Refused(String),
     /// The model broke.
@@ -40,6 +42,7 @@ pub(crate) enum Said {
 enum Ask<'a> {
     Load { files: Vec<FileHead<'a>> },
     Predict { inputs: Vec<TensorHead<'a>> },
+    Convert,
 }
 
 #[derive(Serialize)]
@@ -70,6 +73,7 @@ enum Type {
 enum Head {
     Ready { kind: String, inputs: Vec<PortHead>, outputs: Vec<PortHead>, classes: Vec<String> },
     Outputs { outputs: Vec<OutputHead> },
+    Converted,
     Refused { why: String },
     Failed { why: String },
 }
@@ -123,6 +127,11 @@ pub(crate) fn predict(batch: &Batch) -> Result<Vec<u8>, String> {
     let mut frame = begin(&Ask::Predict { inputs }, body.len())?;
     frame.extend_from_slice(&body);
     Ok(frame)
+}
+
+/// The frame that asks for the model as ONNX.
+pub(crate) fn convert() -> Result<Vec<u8>, String> {
+    begin(&Ask::Convert, 0)
 }
 
 fn begin(head: &Ask<'_>, body_bytes: usize) -> Result<Vec<u8>, String> {
@@ -186,6 +195,7 @@ impl Frame {
         match head {
             Head::Refused { why } => Ok(Said::Refused(short(&why))),
             Head::Failed { why } => Ok(Said::Failed(short(&why))),
+            Head::Converted => Ok(Said::Converted(self.body)),
             Head::Ready { kind, inputs, outputs, classes } => {
                 if inputs.len() > INPUT_COUNT_MAX || outputs.len() > OUTPUT_COUNT_MAX {
                     return Err("it takes or gives more tensors than can be served".to_owned());

@@ -15,4 +15,4 @@ mod queue;
 #[cfg(test)]
 mod tests;
 
-pub use queue::{Life, Limits, Link, Start, Started, Worker, WorkerError};
+pub use queue::{Begun, Life, Limits, Link, Start, Started, Worker, WorkerError};

@@ -112,13 +112,40 @@ struct Ask {
     answer: oneshot::Sender<Result<Outputs, WorkerError>>,
 }
 
-impl Worker {
-    /// Starts a program with a model's files, and waits until the model is loaded.
+/// A program that has loaded a model and is not asked yet.
+pub struct Begun {
+    start: Arc<dyn Start>,
+    files: BTreeMap<String, Vec<u8>>,
+    limits: Limits,
+    program: Started,
+    kind: String,
+    signature: Signature,
+}
+
+impl Begun {
+    /// The model as ONNX, where the program can convert it. The program stays as it is, whatever it says.
     ///
     /// # Errors
-    /// `Gone` if it cannot be started, or cannot load the model.
-    pub async fn start(start: Arc<dyn Start>, files: BTreeMap<String, Vec<u8>>, limits: Limits) -> Result<Self, WorkerError> {
-        let (program, kind, signature) = begin(&*start, &files, limits).await.map_err(WorkerError::Gone)?;
+    /// Why it cannot.
+    pub async fn convert(&mut self) -> Result<Vec<u8>, String> {
+        let ask = frame::convert()?;
+        let hear = async {
+            frame::send(&mut self.program.link, &ask).await.map_err(|error| format!("its connection broke: {error}"))?;
+            frame::receive(&mut self.program.link, self.limits.answer_bytes_max).await?.read()
+        };
+        match timeout(self.limits.start_max, hear).await {
+            Ok(Ok(Said::Converted(bytes))) => Ok(bytes),
+            Ok(Ok(Said::Refused(why) | Said::Failed(why))) => Err(why),
+            Ok(Ok(Said::Outputs(_) | Said::Ready { .. })) => Err("it answered what was not asked".to_owned()),
+            Ok(Err(why)) => Err(why),
+            Err(_) => Err(format!("it took longer than {} s", self.limits.start_max.as_secs_f64())),
+        }
+    }
+
+    /// From now on it is asked.
+    #[must_use]
+    pub fn worker(self) -> Worker {
+        let Self { start, files, limits, program, kind, signature } = self;
         let (asks, waiting) = mpsc::channel(limits.waiting_max);
         let line = Line {
             start,
@@ -130,7 +157,18 @@ impl Worker {
             left: VecDeque::new(),
         };
         tokio::spawn(line.run(waiting));
-        Ok(Self { asks, kind, signature })
+        Worker { asks, kind, signature }
+    }
+}
+
+impl Worker {
+    /// Starts a program with a model's files, and waits until the model is loaded.
+    ///
+    /// # Errors
+    /// `Gone` if it cannot be started, or cannot load the model.
+    pub async fn start(start: Arc<dyn Start>, files: BTreeMap<String, Vec<u8>>, limits: Limits) -> Result<Begun, WorkerError> {
+        let (program, kind, signature) = begin(&*start, &files, limits).await.map_err(WorkerError::Gone)?;
+        Ok(Begun { start, files, limits, program, kind, signature })
     }
 
     /// What it takes and gives, as the program says.
@@ -173,7 +211,7 @@ async fn begin(
     match timeout(limits.start_max, hear).await {
         Ok(Ok(Said::Ready { kind, signature })) => Ok((program, kind, signature)),
         Ok(Ok(Said::Refused(why) | Said::Failed(why))) => Err(why),
-        Ok(Ok(Said::Outputs(_))) => Err("it answered before it was asked".to_owned()),
+        Ok(Ok(Said::Outputs(_) | Said::Converted(_))) => Err("it answered before it was asked".to_owned()),
         Ok(Err(why)) => Err(format!("{why}{}", after(&program))),
         Err(_) => Err(format!("it did not load the model within {} s", limits.start_max.as_secs_f64())),
     }
@@ -286,7 +324,7 @@ impl Line {
             },
             Ok(Ok(Said::Refused(why))) => return Err(WorkerError::Refused(why)),
             Ok(Ok(Said::Failed(why))) => return Err(WorkerError::Failed(why)),
-            Ok(Ok(Said::Ready { .. })) => "it said that it is ready, and no answer".to_owned(),
+            Ok(Ok(Said::Ready { .. } | Said::Converted(_))) => "it answered what was not asked".to_owned(),
             Ok(Err(why)) => format!("{why}{}", after(program)),
             Err(_) => {
                 self.program = None;

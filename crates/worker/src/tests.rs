@@ -89,7 +89,11 @@ async fn serve(mut link: DuplexStream, asked: &Mutex<Vec<usize>>) -> std::io::Re
     let ready = r#"{"said":"ready","kind":"double","classes":[],"inputs":[],"outputs":[]}"#;
     say(&mut link, ready, b"").await?;
     loop {
-        let (_, body) = receive(&mut link).await?;
+        let (head, body) = receive(&mut link).await?;
+        if head["ask"] == "convert" {
+            say(&mut link, r#"{"said":"converted"}"#, b"another format").await?;
+            continue;
+        }
         let values: Vec<f64> = body.chunks(8).map(|bytes| f64::from_le_bytes(bytes.try_into().unwrap())).collect();
         asked.lock().unwrap().push(values.len());
         let holds = |value: f64| values.contains(&value);
@@ -112,7 +116,7 @@ async fn serve(mut link: DuplexStream, asked: &Mutex<Vec<usize>>) -> std::io::Re
 
 async fn worker(programs: &Arc<Programs>, limits: Limits) -> Worker {
     let files = BTreeMap::from([("m".to_owned(), b"model".to_vec())]);
-    Worker::start(Arc::clone(programs) as _, files, limits).await.unwrap()
+    Worker::start(Arc::clone(programs) as _, files, limits).await.unwrap().worker()
 }
 
 async fn ask(worker: &Worker, values: &[f64]) -> Result<Vec<f64>, WorkerError> {
@@ -131,6 +135,15 @@ async fn it_answers_and_says_what_it_is() {
     assert_eq!(worker.kind(), "double");
     assert_eq!(ask(&worker, &[1.0, 2.0]).await, Ok(vec![2.0, 4.0]));
     assert_eq!(programs.started.load(Ordering::SeqCst), 1);
+}
+
+#[tokio::test]
+async fn a_model_comes_back_in_another_format_and_still_answers() {
+    let programs: Arc<Programs> = Arc::default();
+    let files = BTreeMap::from([("m".to_owned(), b"model".to_vec())]);
+    let mut begun = Worker::start(programs, files, LIMITS).await.unwrap();
+    assert_eq!(begun.convert().await.unwrap(), b"another format");
+    assert_eq!(ask(&begun.worker(), &[2.0]).await, Ok(vec![4.0]));
 }
 
 #[tokio::test(start_paused = true)]
@@ -204,7 +217,7 @@ async fn a_line_has_an_end() {
 async fn what_cannot_be_started_is_said() {
     let programs = Arc::new(Programs { last: Some(0), ..Programs::default() });
     programs.started.store(1, Ordering::SeqCst);
-    let refused = Worker::start(programs, BTreeMap::new(), LIMITS).await.unwrap_err();
+    let refused = Worker::start(programs, BTreeMap::new(), LIMITS).await.err().unwrap();
     assert_eq!(refused, WorkerError::Gone("no more".to_owned()));
 }
 

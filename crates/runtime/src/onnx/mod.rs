@@ -163,6 +163,17 @@ impl Onnx {
         Ok(())
     }
 
+    pub(crate) fn describe(&mut self, columns: Vec<String>, classes: Vec<String>) {
+        if let [port] = self.signature.inputs.as_mut_slice()
+            && port.shape.get(1).copied().flatten() == Some(columns.len())
+        {
+            port.columns = columns;
+        }
+        if self.signature.classes.is_empty() {
+            self.signature.classes = classes;
+        }
+    }
+
     pub(crate) const fn signature(&self) -> &Signature {
         &self.signature
     }

@@ -1,5 +1,6 @@
 //! Where models are computed that this process must not run: Pythons that are locked in, and servers of others.
 
+mod convert;
 mod python;
 mod upstream;
 
@@ -10,7 +11,7 @@ use std::sync::Arc;
 
 use gate::BoxFuture;
 use kernel::{Kind, Problem};
-use serving::{Compute, Engines, ServingConfig};
+use serving::{Compute, Engine, Engines, ServingConfig};
 
 use python::Pythons;
 use upstream::Upstream;
@@ -34,7 +35,7 @@ impl Elsewhere {
 }
 
 impl Engines for Elsewhere {
-    fn python(&self, digest: [u8; 32], files: BTreeMap<String, Vec<u8>>) -> BoxFuture<'_, Result<Arc<dyn Compute>, Problem>> {
+    fn python(&self, digest: [u8; 32], files: BTreeMap<String, Vec<u8>>) -> BoxFuture<'_, Result<Engine, Problem>> {
         Box::pin(async move {
             let none = || Problem::new(Kind::Conflict, "this server runs no Python models");
             self.pythons.as_ref().ok_or_else(none)?.worker(digest, files).await

@@ -15,10 +15,11 @@ use kernel::{Kind, Problem};
 use parking_lot::Mutex;
 use retrain::JobLog;
 use runtime::{Batch, Outputs, Signature};
-use serving::{Compute, PythonConfig};
+use serving::{Compute, Engine, Model, PythonConfig};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-use worker::{Life, Limits, Start, Started, Worker, WorkerError};
+use worker::{Begun, Life, Limits, Start, Started, Worker, WorkerError};
 
+use super::convert;
 use crate::jailed::folder::JobFolder;
 use crate::jailed::{Jailed, Jailer, Settings};
 
@@ -61,6 +62,7 @@ pub(super) struct Pythons {
     /// What could not be loaded, since when, and why.
     failed: Mutex<HashMap<[u8; 32], (Instant, String)>>,
     made: Arc<AtomicU64>,
+    convert: bool,
 }
 
 impl Pythons {
@@ -95,10 +97,11 @@ impl Pythons {
             workers_max: config.workers_max,
             failed: Mutex::default(),
             made: Arc::default(),
+            convert: config.convert,
         })
     }
 
-    pub(super) async fn worker(&self, digest: [u8; 32], files: BTreeMap<String, Vec<u8>>) -> Result<Arc<dyn Compute>, Problem> {
+    pub(super) async fn worker(&self, digest: [u8; 32], files: BTreeMap<String, Vec<u8>>) -> Result<Engine, Problem> {
         let conflict = |why: &str| Problem::new(Kind::Conflict, format!("the model cannot be served in Python: {why}"));
         if let Some((at, why)) = self.failed.lock().get(&digest)
             && at.elapsed() < REST
@@ -110,7 +113,10 @@ impl Pythons {
         })?;
         let start = PythonStart { jailer: Arc::clone(&self.jailer), made: Arc::clone(&self.made) };
         match Worker::start(Arc::new(start), files, self.limits).await {
-            Ok(worker) => Ok(Arc::new(PythonModel { worker, _turn: turn })),
+            Ok(begun) => match self.converted(begun).await {
+                Ok(model) => Ok(Engine::Converted(model)),
+                Err(worker) => Ok(Engine::Elsewhere(Arc::new(PythonModel { worker, _turn: turn }))),
+            },
             Err(error) => {
                 let why = match error {
                     WorkerError::Gone(why) => why,
@@ -125,6 +131,25 @@ impl Pythons {
                 Err(conflict(&why))
             }
         }
+    }
+}
+
+impl Pythons {
+    /// The model as the native runtime computes it, where it can and says the same; else the worker as it is.
+    async fn converted(&self, mut begun: Begun) -> Result<Box<Model>, Worker> {
+        if !self.convert {
+            return Err(begun.worker());
+        }
+        let converted = begun.convert().await;
+        let worker = begun.worker();
+        let compared = match converted {
+            Ok(bytes) => convert::compared(bytes, &worker).await,
+            Err(why) => Err(why),
+        };
+        compared.map_err(|why| {
+            tracing::info!(why, "a Python model is not converted");
+            worker
+        })
     }
 }
 

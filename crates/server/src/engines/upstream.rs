@@ -190,23 +190,25 @@ impl About {
         };
         Ok(Signature {
             inputs: self.inputs.iter().map(|one| port(one, Role::Value)).collect::<Result<_, String>>()?,
-            outputs: self.outputs.iter().map(|one| port(one, role(one))).collect::<Result<_, String>>()?,
+            outputs: self.outputs.iter().map(|one| port(one, role(one, &self.outputs))).collect::<Result<_, String>>()?,
             classes: Vec::new(),
         })
     }
 }
 
-/// What an output means. The protocol has no word for it: names and types tell.
-fn role(one: &TensorAbout) -> Role {
-    let is_float = matches!(data_type(&one.datatype), Some(DataType::F32 | DataType::F64));
-    let name = one.name.to_ascii_lowercase();
-    if is_float && (name.contains("prob") || name.contains("score") || name.contains("softmax")) {
-        return Role::Probabilities;
+/// What an output means. The protocol has no word for it: names, types and shapes tell.
+fn role(one: &TensorAbout, all: &[TensorAbout]) -> Role {
+    let is_float = |one: &TensorAbout| matches!(data_type(&one.datatype), Some(DataType::F32 | DataType::F64));
+    let named = |one: &TensorAbout, words: &[&str]| words.iter().any(|word| one.name.to_ascii_lowercase().contains(word));
+    let is_label = |one: &TensorAbout| !is_float(one) && named(one, &["label", "class"]);
+    let is_wide = one.shape.get(1).is_some_and(|width| *width > 1);
+    match () {
+        () if is_label(one) => Role::Label,
+        // One number per class beside a label, or numbers that say what they are.
+        () if is_float(one) && is_wide && all.iter().any(is_label) => Role::Probabilities,
+        () if is_float(one) && named(one, &["prob", "softmax"]) => Role::Probabilities,
+        () => Role::Value,
     }
-    if !is_float && (name.contains("label") || name.contains("class")) {
-        return Role::Label;
-    }
-    Role::Value
 }
 
 fn data_type(word: &str) -> Option<DataType> {
@@ -325,7 +327,7 @@ mod tests {
 
     const TRITON: &str = r#"{"name":"m","versions":["1"],"platform":"onnxruntime_onnx",
         "inputs":[{"name":"X","datatype":"FP32","shape":[-1,2]}],
-        "outputs":[{"name":"label","datatype":"INT64","shape":[-1]},{"name":"probabilities","datatype":"FP32","shape":[-1,3]}]}"#;
+        "outputs":[{"name":"label","datatype":"INT64","shape":[-1]},{"name":"chances","datatype":"FP32","shape":[-1,3]}]}"#;
 
     #[test]
     fn what_the_server_says_of_a_model_becomes_its_signature() {
@@ -352,7 +354,7 @@ mod tests {
             let answer: Answer = serde_json::from_str(&format!(r#"{{"outputs":[{outputs}]}}"#)).unwrap();
             answer.outputs(rows, &signature)
         };
-        let good = r#"{"name":"probabilities","datatype":"FP32","shape":[2,2],"data":[[0.5,0.5],[1,null]]}"#;
+        let good = r#"{"name":"chances","datatype":"FP32","shape":[2,2],"data":[[0.5,0.5],[1,null]]}"#;
         let outputs = read(2, good).unwrap();
         assert_eq!(outputs.probabilities().unwrap().shape(), [2, 2]);
         assert!(read(1, good).is_err());

@@ -210,6 +210,19 @@ class Sklearn:
         self.chances = hasattr(self.model, "predict_proba")
         self.classes = [str(one) for one in getattr(self.model, "classes_", [])] if self.chances else []
 
+    def convert(self):
+        """The model as ONNX; its input is one matrix, as ours is."""
+        try:
+            import skl2onnx
+            from skl2onnx.common.data_types import FloatTensorType
+        except ImportError as error:
+            raise Refused("skl2onnx is not installed in the Python of `serving.python`") from error
+        if len(self.columns.ports()) != 1 or not self.columns.width:
+            raise Refused("its columns are not all numbers")
+        options = {"zipmap": False} if self.chances else None
+        kind = [("input", FloatTensorType([None, self.columns.width]))]
+        return skl2onnx.to_onnx(self.model, initial_types=kind, options=options).SerializeToString()
+
     def about(self):
         if not self.chances:
             return self.columns.ports(), [port("prediction", "f64", [None], role="value")]
@@ -339,6 +352,11 @@ def main():
     while True:
         head, body = receive(link)
         try:
+            if head["ask"] == "convert":
+                if not hasattr(model, "convert"):
+                    raise Refused("models of its kind are not converted")
+                send(link, {"said": "converted"}, model.convert())
+                continue
             said, values = packed(model.predict(tensors(head, body)))
         except Refused as why:
             said, values = {"said": "refused", "why": str(why)}, b""

@@ -77,8 +77,8 @@ impl Operation for Predict {
         if let Some(arm) = said.arm {
             outcome = outcome.with("rollout", arm.as_str());
         }
-        if let Engine::Elsewhere(elsewhere) = &said.model.model {
-            outcome = outcome.with("runtime", elsewhere.kind());
+        if !matches!(said.model.model, Engine::Native(_)) {
+            outcome = outcome.with("runtime", said.model.format());
         }
         if let Some(row) = row_sha256 {
             outcome = outcome.with("row_sha256", hex(&row));
@@ -107,16 +107,16 @@ impl Serving {
     /// Small batches compute at once; large ones on threads of their own, a few at a time, so that others do not wait for them.
     pub(crate) async fn compute(&self, model: Arc<Loaded>, batch: Arc<Batch>) -> Result<Outputs, Problem> {
         let native = match &model.model {
-            Engine::Native(native) => native,
+            Engine::Native(native) | Engine::Converted(native) => native,
             Engine::Elsewhere(elsewhere) => return elsewhere.predict(batch).await,
         };
         if batch.rows().saturating_mul(width(&model)) < LARGE_VALUE_COUNT {
             return native.predict(&batch).map_err(problem);
         }
         let turn = self.0.large.acquire().await.map_err(|closed| Problem::internal("nothing computes any more", closed))?;
-        let computing = tokio::task::spawn_blocking(move || match &model.model {
-            Engine::Native(native) => native.predict(&batch).map_err(problem),
-            Engine::Elsewhere(_) => Err(Problem::internal("the prediction broke off", "the model changed its place")),
+        let computing = tokio::task::spawn_blocking(move || match model.model.native() {
+            Some(native) => native.predict(&batch).map_err(problem),
+            None => Err(Problem::internal("the prediction broke off", "the model changed its place")),
         });
         let outputs = computing.await.map_err(|broken| Problem::internal("the prediction broke off", broken))?;
         drop(turn);

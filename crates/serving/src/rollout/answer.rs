@@ -141,9 +141,8 @@ impl Serving {
         };
         let (row_count, start) = (batch.rows(), Instant::now());
         match &challenger.model {
-            Engine::Native(_) => drop(tokio::task::spawn_blocking(move || {
-                let Engine::Native(model) = &challenger.model else { return };
-                tell(model.predict(&batch).ok(), row_count, start);
+            Engine::Native(_) | Engine::Converted(_) => drop(tokio::task::spawn_blocking(move || {
+                tell(challenger.model.native().and_then(|model| model.predict(&batch).ok()), row_count, start);
             })),
             Engine::Elsewhere(model) => {
                 let model = Arc::clone(model);

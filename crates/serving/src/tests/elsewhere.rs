@@ -10,7 +10,7 @@ use runtime::{Batch, Output, Outputs, Role, Signature, Tensor, Values};
 
 use super::support::*;
 use crate::ops::CreateEndpoint;
-use crate::{Compute, Engines, PythonConfig, Runtime, ServingConfig};
+use crate::{Compute, Engine, Engines, PythonConfig, Runtime, ServingConfig};
 
 /// Engines that say how many files they were given.
 #[derive(Default)]
@@ -37,9 +37,9 @@ impl Compute for Fake {
 }
 
 impl Engines for Fakes {
-    fn python(&self, _digest: [u8; 32], files: BTreeMap<String, Vec<u8>>) -> BoxFuture<'_, Result<Arc<dyn Compute>, Problem>> {
+    fn python(&self, _digest: [u8; 32], files: BTreeMap<String, Vec<u8>>) -> BoxFuture<'_, Result<Engine, Problem>> {
         self.0.lock().push(format!("python {}", files.keys().cloned().collect::<Vec<_>>().join(" ")));
-        Box::pin(async { Ok(Arc::new(Fake(1.0, Signature::default())) as Arc<dyn Compute>) })
+        Box::pin(async { Ok(Engine::Elsewhere(Arc::new(Fake(1.0, Signature::default())))) })
     }
 
     fn upstream<'a>(&'a self, server: &'a str, model: &'a str) -> BoxFuture<'a, Result<Arc<dyn Compute>, Problem>> {
