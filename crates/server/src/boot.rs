@@ -228,7 +228,10 @@ pub async fn open_with(data: &Path, config: &Config, way: Way, root: Arc<dyn Key
         keyring,
     };
     let page = config.server.mlflow_ui_dir.as_deref().map(ui::list_page).transpose()?;
-    let mut door = Door::new(gate.clone(), DoorConfig { allowed_hosts: host_names(config, way.bound) });
+    // Only a server tells: a command ends too soon.
+    let telemetry = way.bound.map(|_| crate::telemetry::begin(&config.telemetry)).transpose()?.flatten();
+    let telemetry = telemetry.map(|teller| Arc::new(teller) as Arc<dyn wire::Telemetry>);
+    let mut door = Door::new(gate.clone(), DoorConfig { allowed_hosts: host_names(config, way.bound), telemetry });
     wire::mlflow::routes(&mut door, &rooms.tracking, &rooms.registry, &rooms.artifacts, &rooms.identity);
     let behind_admin = wire::admin::Rooms {
         identity: &rooms.identity,

@@ -46,6 +46,8 @@ pub struct Config {
     pub observe: observe::ObserveConfig,
     /// Limits on failed and anonymous attempts.
     pub risk: risk::RiskConfig,
+    /// Whom OpenTelemetry tells what this server does.
+    pub telemetry: crate::telemetry::TelemetryConfig,
 }
 
 impl Config {
@@ -63,6 +65,7 @@ impl Config {
         self.serving.check()?;
         self.predictions.check()?;
         self.observe.check()?;
+        self.telemetry.check()?;
         if self.tls.certificate.is_some() != self.tls.key.is_some() {
             return Err(Problem::invalid("`tls.certificate` and `tls.key` must be given together"));
         }

@@ -37,6 +37,7 @@ mod observing;
 mod receipts;
 pub mod retraining;
 pub mod system;
+pub mod telemetry;
 pub mod tls;
 mod trust;
 pub mod ui;

@@ -7,7 +7,7 @@ use std::future::Future;
 use std::net::IpAddr;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use axum::Router;
 use axum::body::Body;
@@ -37,10 +37,35 @@ const UNROUTED: Action = Action::read("server.unrouted");
 pub struct PeerAddress(pub IpAddr);
 
 /// What the door must know of its surroundings.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct DoorConfig {
     /// Host names (without port) that clients may use. Anything else is refused (DNS rebinding).
     pub allowed_hosts: Vec<String>,
+    /// Who is told of each answer.
+    pub telemetry: Option<Arc<dyn Telemetry>>,
+}
+
+/// Is told of each answer of a route. It must not wait.
+pub trait Telemetry: Send + Sync {
+    /// A request was answered, as far as its head.
+    fn answered(&self, answered: &Answered<'_>);
+}
+
+/// A request that was answered: nothing of who asked, or for what.
+#[derive(Clone, Copy, Debug)]
+pub struct Answered<'a> {
+    /// The verb behind the route.
+    pub action: &'a str,
+    /// The HTTP method.
+    pub method: &'a str,
+    /// The path pattern.
+    pub route: &'a str,
+    /// The HTTP status.
+    pub status: u16,
+    /// How long it took.
+    pub took: Duration,
+    /// The header `traceparent` of the request.
+    pub traceparent: Option<&'a str>,
 }
 
 /// One line of the route table.
@@ -212,14 +237,20 @@ impl Door {
     {
         let shared = Arc::clone(&self.shared);
         let choose = Arc::new(choose);
+        let route: Arc<str> = Arc::from(path);
         let handler: Handler = Arc::new(move |request| {
             let (shared, choose) = (Arc::clone(&shared), Arc::clone(&choose));
+            let telling = shared.config.telemetry.clone().map(|told| Telling::of(told, &request, action, &route));
             Box::pin(async move {
                 // In a task of its own, so that a client who hangs up does not stop a verb between intent and outcome.
                 let work = tokio::spawn(async move { shared.answer(request, action, kind, &*choose).await });
-                work.await.unwrap_or_else(|broken| {
+                let answer = work.await.unwrap_or_else(|broken| {
                     problem_answer(&Problem::internal("the server failed on this request", broken), false)
-                })
+                });
+                if let Some(telling) = telling {
+                    telling.tell(&answer);
+                }
+                answer
             })
         });
         self.handlers.entry(path.to_owned()).or_default().push((method, handler));
@@ -252,6 +283,35 @@ impl Door {
             }
         }
         router.fallback(unknown)
+    }
+}
+
+/// What is kept of a request until it is told of.
+struct Telling {
+    told: Arc<dyn Telemetry>,
+    began: Instant,
+    action: &'static str,
+    method: Method,
+    route: Arc<str>,
+    traceparent: Option<String>,
+}
+
+impl Telling {
+    fn of(told: Arc<dyn Telemetry>, request: &Request, action: Action, route: &Arc<str>) -> Self {
+        let traceparent = request.headers().get("traceparent").and_then(|value| value.to_str().ok()).map(str::to_owned);
+        let (method, route) = (request.method().clone(), Arc::clone(route));
+        Self { told, began: Instant::now(), action: action.name, method, route, traceparent }
+    }
+
+    fn tell(&self, answer: &Response) {
+        self.told.answered(&Answered {
+            action: self.action,
+            method: self.method.as_str(),
+            route: &self.route,
+            status: answer.status().as_u16(),
+            took: self.began.elapsed(),
+            traceparent: self.traceparent.as_deref(),
+        });
     }
 }
 

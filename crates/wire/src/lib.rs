@@ -16,6 +16,6 @@ mod outbound;
 mod protobuf;
 
 pub use admin::times::to_text as time_text;
-pub use door::{Chosen, Door, DoorConfig, PeerAddress, RouteEntry};
+pub use door::{Answered, Chosen, Door, DoorConfig, PeerAddress, RouteEntry, Telemetry};
 pub use inbound::{BodyStream, Inbound, SESSION_COOKIE};
 pub use outbound::{Answer, base64_text, harden, json, json_text, problem_answer};

@@ -5,9 +5,11 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 use kernel::Problem;
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
 
 use super::client::Connection;
-use crate::{boot, config, listen, tls};
+use crate::{boot, config, listen, telemetry, tls};
 
 /// Answer requests until told to stop (SIGINT or SIGTERM).
 #[derive(Args)]
@@ -67,7 +69,8 @@ fn log_to_stderr() {
     let filter = tracing_subscriber::EnvFilter::try_from_env("STRONGROOM_LOG")
         .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("info"));
     // Without the last word a message that cannot be written (a full disk) would end the thread that has something to say.
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).log_internal_errors(false).init();
+    let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr).log_internal_errors(false);
+    tracing_subscriber::registry().with(filter).with(lines).with(telemetry::LogLayer).init();
 }
 
 /// Look at the configuration.
