@@ -150,9 +150,19 @@ pub enum Act {
         /// The version.
         version: String,
     },
+    /// Slows a caller of an endpoint down for an hour: `endpoints.throttle`.
+    Throttle {
+        /// The endpoint's name.
+        endpoint: String,
+        /// The caller's id.
+        caller: String,
+    },
     /// Only a person can: the command says what.
     ByHand,
 }
+
+/// How long a remedy slows a caller down.
+pub const THROTTLE_MINUTES: u64 = 60;
 
 impl Act {
     /// The command that does the same.
@@ -167,6 +177,9 @@ impl Act {
                 format!("strongroom model refuse {model}/{version} --reason 'named by an alert'")
             }
             Self::Retrain { model, version } => format!("strongroom model retrain {model}/{version} --wait"),
+            Self::Throttle { endpoint, caller } => {
+                format!("strongroom endpoint throttle {endpoint} {caller} --level slower --minutes {THROTTLE_MINUTES}")
+            }
             Self::ByHand => String::new(),
         }
     }

@@ -17,6 +17,8 @@ const SLACK_US: i64 = 5 * 60 * 1_000_000;
 const SEGMENT_ROWS_MIN: usize = 20;
 /// How much of the change must be gone without a segment for it to be named.
 const EXPLAINED_MIN: f64 = 0.3;
+/// Rows of a segment among all, beyond which it explains nothing.
+const SHARE_MAX: f64 = 0.9;
 /// Causes that are named.
 const CAUSE_COUNT_MAX: usize = 5;
 
@@ -157,8 +159,9 @@ impl Segment {
                 }
             }
         }
-        // Without most of the rows little is left to differ: that is no explanation.
-        segments.retain(|segment| segment.explained >= EXPLAINED_MIN && segment.share_since < 0.9);
+        // Without most of the rows of either side little is left to differ: that is no explanation.
+        let leaves_some = |segment: &Self| segment.share_since < SHARE_MAX && segment.share_before < SHARE_MAX;
+        segments.retain(|segment| segment.explained >= EXPLAINED_MIN && leaves_some(segment));
         segments.sort_by(|left, right| right.explained.total_cmp(&left.explained));
         segments.truncate(CAUSE_COUNT_MAX);
         segments
@@ -258,6 +261,10 @@ mod tests {
         let segments = Segment::explaining(&reference(), 0, &before, &since);
         assert_eq!((segments[0].column.as_str(), segments[0].value.as_str()), ("caller", "new"), "{segments:?}");
         assert!(segments[0].explained > 0.9 && segments[0].share_before == 0.0);
+        assert!(
+            segments.iter().all(|segment| segment.value != "old"),
+            "whoever was there before brought nothing new: {segments:?}"
+        );
         let causes = rank(HOUR, &[event(EventKind::NewCaller, HOUR, "new"), event(EventKind::Deploy, 0, "v")], &segments);
         assert_eq!(causes[0].segment.as_ref(), Some(&segments[0]), "{causes:?}");
         assert_eq!(causes[0].event.as_ref().unwrap().kind, EventKind::NewCaller);

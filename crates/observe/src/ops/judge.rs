@@ -258,8 +258,8 @@ fn remedies(read: &Read, finding: &Finding, causes: &[Cause]) -> Vec<(String, St
         add(format!("keep version {number} of the data set `{dataset}` out"), None, act);
     }
     if let Some(caller) = causes.iter().filter_map(|cause| cause.segment.as_ref()).find(|segment| segment.column == "caller") {
-        let words = format!("hold the caller {} back: revoke its tokens, or lower its quota", caller.value);
-        add(words, Some(format!("strongroom audit search --who {} --what endpoints.predict", caller.value)), Act::ByHand);
+        let words = format!("slow the caller {} down for an hour, and ask who it is", caller.value);
+        add(words, None, Act::Throttle { endpoint: name.clone(), caller: caller.value.clone() });
     }
     if let Some(model) = read.place.model.clone()
         && matches!(finding.kind, "drift" | "accuracy" | "expected-accuracy" | "calibration" | "accuracy-ahead")

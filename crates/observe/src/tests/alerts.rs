@@ -64,6 +64,30 @@ fn drift_opens_one_alert_with_cause_and_remedy_and_closes_it_when_it_is_over() {
 }
 
 #[test]
+fn a_caller_that_brings_the_drift_can_be_slowed_down() {
+    on_both_engines("observe", async |engine| {
+        let world = World::new(engine).await;
+        world.minute("m/1", 2_000, 0.0, Verdict::Answered);
+        for _ in 0..10 {
+            world.minute("m/1", 50, 0.0, Verdict::Answered);
+        }
+        world.round().await;
+        for _ in 0..10 {
+            world.asked("newcomer", "m/1", 60, 0.9, Verdict::Answered);
+            world.minute("m/1", 60, 0.0, Verdict::Answered);
+        }
+        world.round().await;
+        let alerts = world.alerts().await;
+        assert_eq!(alerts.len(), 1, "{alerts:#?}");
+        let remedies = world.found(&alerts[0].id).await.remedies;
+        let throttle = Act::Throttle { endpoint: "live".to_owned(), caller: "newcomer".to_owned() };
+        let remedy = remedies.iter().find(|remedy| remedy.act == throttle);
+        let remedy = remedy.unwrap_or_else(|| panic!("{remedies:#?} {:#?}", alerts[0].detail.causes));
+        assert_eq!(remedy.command, "strongroom endpoint throttle live newcomer --level slower --minutes 60");
+    });
+}
+
+#[test]
 fn people_take_alerts_on_and_remedies_are_noted() {
     on_both_engines("observe", async |engine| {
         let world = World::new(engine).await;

@@ -106,6 +106,12 @@ impl World {
 
     /// A minute of requests to `version`, whose numbers are shifted; then the clock moves on.
     pub(super) fn minute(&self, version: &str, rows: usize, shift: f64, verdict: Verdict) {
+        self.asked("caller", version, rows, shift, verdict);
+        self.later(1);
+    }
+
+    /// Requests of `caller` at this moment.
+    pub(super) fn asked(&self, caller: &str, version: &str, rows: usize, shift: f64, verdict: Verdict) {
         let at_us = self.gate.clock.now().0;
         let values: Vec<f64> = (0..rows).map(|_| self.even() + shift).collect();
         let chances: Vec<f64> = values.iter().flat_map(|_| [0.9, 0.1]).collect();
@@ -119,7 +125,7 @@ impl World {
             endpoint: "e1",
             version,
             prediction: Some(&prediction),
-            caller: "caller",
+            caller,
             caller_class: CallerClass::Service,
             row_count: rows,
             latency_us: 900,
@@ -129,7 +135,6 @@ impl World {
             predicted: Some(Values::I64(&predicted)),
             probabilities: Some(Probabilities { values: Values::F64(&chances), width: 2 }),
         });
-        self.later(1);
     }
 
     pub(super) fn later(&self, minutes: i64) {

@@ -3,12 +3,13 @@
 //! A remedy is run by several verbs, one after the other as the caller: who may not do what it does, does nothing with it.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use ::observe::ops::{
     AcknowledgeAlert, AddLabels, FoundAlert, GetAlert, ReceiveAlerts, RemedyDone, ResolveAlert, RunRemedy, SearchAlerts,
     ShowHealth, ShowMetrics, Told,
 };
-use ::observe::{Act, Alert, AlertState, HealthOf, Label, News, Observe, Remedy};
+use ::observe::{Act, Alert, AlertState, HealthOf, Label, News, Observe, Remedy, THROTTLE_MINUTES};
 use admission::Admission;
 use data::Data;
 use gate::{Operation, Visitor};
@@ -17,8 +18,8 @@ use kernel::{Kind, Micros, Problem};
 use retrain::Retrain;
 use serde::Deserialize;
 use serde_json::{Value, json};
-use serving::Serving;
-use serving::ops::UpdateEndpoint;
+use serving::ops::{ThrottleTrail, UpdateEndpoint};
+use serving::{Level, Serving};
 
 use super::retraining;
 use super::shape::{body, list, only, query};
@@ -150,6 +151,7 @@ fn remedies(door: &mut Door, rooms: &Rooms) {
         data::ops::Refuse::ACTION,
         admission::ops::Refuse::ACTION,
         retrain::ops::SubmitJob::ACTION,
+        ThrottleTrail::ACTION,
     ];
     door.choice(Method::POST, &format!("{PREFIX}/remedies/{{remedy}}/run"), &actions, move |inbound: &Inbound| {
         let (Nothing {}, rooms, id) = (body(inbound)?, rooms.clone(), inbound.path("remedy").to_owned());
@@ -192,6 +194,13 @@ impl Rooms {
             Act::Retrain { model, version } => {
                 let job = retraining::again(&self.retrain, &self.data, visitor, model, version).await?;
                 Ok(format!("job {} is {}", job.id, job.state.word()))
+            }
+            Act::Throttle { endpoint, caller } => {
+                let duration = Duration::from_secs(THROTTLE_MINUTES * 60);
+                let (room, level) = (self.serving.clone(), Level::Slower);
+                let words = format!("`{endpoint}` answers {caller} slowly for {THROTTLE_MINUTES} minutes");
+                visitor.call(ThrottleTrail { room, name: endpoint, caller, level, duration }).await?;
+                Ok(words)
             }
             Act::ByHand => Err(Problem::new(Kind::NotImplemented, "only a person can do this; its words say what")),
         }
