@@ -237,7 +237,7 @@ impl Basis {
         let policy = parse_hex(&self.policy_sha256).and_then(|bytes| <[u8; 32]>::try_from(bytes).ok()).unwrap_or_default();
         VerificationSummary {
             verifier: Verifier { id: VERIFIER.to_owned(), ..Verifier::default() },
-            time_verified: attest::rfc3339(self.at),
+            time_verified: self.at.rfc3339_seconds(),
             resource_uri: self.name(),
             policy: Resource::new(crate::BUILT_IN_POLICY_NAME, &policy),
             input_attestations: Vec::new(),
@@ -271,7 +271,7 @@ impl Basis {
 
 /// A moment in RFC 3339; nothing if it is not known.
 fn moment(at: Option<i64>) -> String {
-    at.map(|at| attest::rfc3339(Micros(at))).unwrap_or_default()
+    at.map(|at| Micros(at).rfc3339_seconds()).unwrap_or_default()
 }
 
 fn resource_of(data: &DataFacts) -> Resource {

@@ -11,7 +11,6 @@ use serde_json::{Map, Value, json};
 
 use crate::dsse::within;
 use crate::error::AttestError;
-use crate::instant::rfc3339;
 
 /// Files of one description.
 pub const FILE_COUNT_MAX: usize = 10_000;
@@ -135,7 +134,7 @@ pub fn croissant(record: &DatasetRecord) -> Result<Vec<u8>, AttestError> {
     if let Some(version) = version(&record.version) {
         put("version", json!(version));
     }
-    put("datePublished", json!(rfc3339(Micros(record.created_at))));
+    put("datePublished", json!(Micros(record.created_at).rfc3339_seconds()));
     let known = [
         ("license", &record.licence),
         ("url", &record.url),

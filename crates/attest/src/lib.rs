@@ -23,7 +23,6 @@ pub mod dsse;
 pub mod environment;
 mod error;
 pub mod evidence;
-mod instant;
 mod keyless;
 pub mod keys;
 pub mod oms;
@@ -36,5 +35,4 @@ mod samples;
 pub mod statement;
 
 pub use error::{AttestError, Difference};
-pub use instant::rfc3339;
 pub use keys::{EcdsaSigner, Ed25519Signer, PublicKey, Signer};

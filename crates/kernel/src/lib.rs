@@ -4,12 +4,14 @@
 //!
 //! INVARIANT: time and randomness enter the system only through [`Clock`] and [`random_bytes`].
 
+mod calendar;
 mod clock;
 mod id;
 pub mod limits;
 mod problem;
 mod secret;
 
+pub use calendar::Civil;
 pub use clock::{Clock, FakeClock, Micros, SystemClock};
 pub use id::{Sha256Hasher, hex, parse_hex, random_bytes, random_id, random_text, sha256};
 pub use problem::{Kind, Problem};

@@ -13,7 +13,6 @@ use std::collections::BTreeSet;
 use kernel::{hex, sha256};
 
 use crate::error::AttestError;
-use crate::instant::rfc3339;
 use crate::record::{BaseModelFacts, DataFacts, ModelRecord, Origin};
 use types::{Component, DataContents, DataEntry, Dependency, Hash, License, LicenseName, Metadata, Property, SubComponents};
 
@@ -35,7 +34,7 @@ pub fn bom(record: &ModelRecord) -> Result<Vec<u8>, AttestError> {
         serial_number: serial_number(record),
         version: 1,
         metadata: Metadata {
-            timestamp: rfc3339(record.written()),
+            timestamp: record.written().rfc3339_seconds(),
             tools: SubComponents {
                 components: vec![Component {
                     version: Some(generator.version.clone()),

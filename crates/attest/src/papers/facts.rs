@@ -3,7 +3,6 @@
 use kernel::Micros;
 
 use super::document::{Block, table};
-use crate::instant::rfc3339;
 use crate::predicates::Outcome;
 use crate::record::{ModelRecord, Origin};
 
@@ -37,7 +36,7 @@ pub fn unknown(record: &ModelRecord) -> Vec<&'static str> {
 }
 
 pub(super) fn instant(micros: i64) -> String {
-    rfc3339(Micros(micros))
+    Micros(micros).rfc3339_seconds()
 }
 
 fn list(texts: &[String]) -> Option<String> {

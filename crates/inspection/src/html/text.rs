@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use kernel::Micros;
+
 /// Text that may hold anything, made safe for HTML: markup is escaped; what cannot be seen or would turn the reading
 /// direction is shown as a replacement character.
 pub(super) struct Escaped<'a>(pub &'a str);
@@ -65,19 +67,9 @@ pub(super) fn percent(share: f64) -> String {
     if percent > 0.0 && percent < 0.1 { "<0.1 %".replace('<', "&lt;") } else { format!("{percent:.1} %") }
 }
 
-/// `2026-11-25 18:04:05 UTC`, by the days-to-civil algorithm of Howard Hinnant ("chrono-Compatible Low-Level Date Algorithms").
+/// `2026-11-25 18:04:05 UTC`.
 pub(super) fn instant(micros: i64) -> String {
-    let seconds = micros.div_euclid(1_000_000);
-    let (days, second) = (seconds.div_euclid(86_400), seconds.rem_euclid(86_400));
-    let shifted = days.saturating_add(719_468);
-    let (era, day_of_era) = (shifted.div_euclid(146_097), shifted.rem_euclid(146_097));
-    let year_of_era = (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
-    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-    let month_from_march = (5 * day_of_year + 2) / 153;
-    let day = day_of_year - (153 * month_from_march + 2) / 5 + 1;
-    let month = if month_from_march < 10 { month_from_march + 3 } else { month_from_march - 9 };
-    let year = year_of_era + era * 400 + i64::from(month <= 2);
-    format!("{year:04}-{month:02}-{day:02} {:02}:{:02}:{:02} UTC", second / 3_600, second / 60 % 60, second % 60)
+    Micros(micros).rfc3339_seconds().replace('T', " ").replace('Z', " UTC")
 }
 
 /// `number` as a floating-point number: exact to 2^53, which is enough to draw.

@@ -6,7 +6,7 @@ use inspection::{
     Ask, FileSpec, InspectionError, QUERY_ROW_COUNT_MAX, QUERY_TEXT_BYTES_MAX, QueryJob, QueryLimits, QueryRows, QueryTable,
     ReadRequest,
 };
-use kernel::{Kind, Problem, hex, sha256};
+use kernel::{Kind, Micros, Problem, hex, sha256};
 use serde_json::{Map, Value, json};
 
 use super::search::Wish;
@@ -131,7 +131,7 @@ fn write(lines: &mut Vec<u8>, record: &Record, kept: &Kept) -> Result<(), Proble
     for row in 0..count {
         let mut line: Map<String, Value> = spoken.as_ref().map(|spoken| spoken.row(row)).unwrap_or_default();
         let own = json!({
-            "id": record.id, "row_index": row, "made_at": to_text(record.at), "made_at_us": record.at,
+            "id": record.id, "row_index": row, "made_at": Micros(record.at).rfc3339(), "made_at_us": record.at,
             "endpoint": record.endpoint, "version": record.version, "manifest_sha256": record.manifest_sha256,
             "caller": record.caller, "subject": record.subject, "latency_us": record.latency_us, "row_count": record.rows,
             "verdicts": record.verdicts.join(","), "kept": values, "inputs_hmac": record.inputs_hmac,
@@ -146,21 +146,6 @@ fn write(lines: &mut Vec<u8>, record: &Record, kept: &Kept) -> Result<(), Proble
     Ok(())
 }
 
-/// `2026-01-31T12:00:00.000000Z`. Source: H. Hinnant, "chrono-Compatible Low-Level Date Algorithms", `civil_from_days`.
-fn to_text(at_us: i64) -> String {
-    let (seconds, fraction) = (at_us.div_euclid(1_000_000), at_us.rem_euclid(1_000_000));
-    let (days, second) = (seconds.div_euclid(86_400), seconds.rem_euclid(86_400));
-    let shifted = days + 719_468;
-    let (era, day) = (shifted.div_euclid(146_097), shifted.rem_euclid(146_097));
-    let year = (day - day / 1_460 + day / 36_524 - day / 146_096) / 365;
-    let of_year = day - (365 * year + year / 4 - year / 100);
-    let month = (5 * of_year + 2) / 153;
-    let (day, month) = (of_year - (153 * month + 2) / 5 + 1, if month < 10 { month + 3 } else { month - 9 });
-    let year = year + era * 400 + i64::from(month <= 2);
-    let (hour, minute, second) = (second / 3_600, second / 60 % 60, second % 60);
-    format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{fraction:06}Z")
-}
-
 /// What the worker says of a query is for whoever wrote it.
 fn problem(error: InspectionError) -> Problem {
     match error {
@@ -170,22 +155,5 @@ fn problem(error: InspectionError) -> Problem {
             format!("the query was stopped after {seconds} s; ask for less, or raise `data.query_seconds_max`"),
         ),
         other => other.into(),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn times_are_texts_that_sort() {
-        let cases = [
-            (0, "1970-01-01T00:00:00.000000Z"),
-            (951_827_696_789_012, "2000-02-29T12:34:56.789012Z"),
-            (1_795_665_600_000_000, "2026-11-26T04:00:00.000000Z"),
-        ];
-        for (at, text) in cases {
-            assert_eq!(to_text(at), text);
-        }
     }
 }

@@ -1,16 +1,11 @@
 //! Times as RFC 3339 texts in UTC, as this interface speaks them.
 
-use kernel::{Micros, Problem};
-
-const DAY_S: i64 = 86_400;
+use kernel::{Civil, Micros, Problem};
 
 /// `2026-01-31T12:00:00.000000Z`.
 #[must_use]
 pub fn to_text(at: Micros) -> String {
-    let (days, second) = (at.as_secs().div_euclid(DAY_S), at.as_secs().rem_euclid(DAY_S));
-    let (year, month, day) = civil_from_days(days);
-    let (hour, minute, second) = (second / 3_600, second / 60 % 60, second % 60);
-    format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{:06}Z", at.0.rem_euclid(1_000_000))
+    at.rfc3339()
 }
 
 /// The moment of an RFC 3339 text, of any offset. Fractions beyond microseconds are cut off.
@@ -33,14 +28,9 @@ fn parse_parts(text: &str) -> Option<Micros> {
     let [year, month, day] = numbers(date, '-', [4, 2, 2])?;
     let (clock, rest) = rest.split_at_checked(8)?;
     let [hour, minute, second] = numbers(clock, ':', [2, 2, 2])?;
-    let whole = (1..=12).contains(&month) && (1..=days_of(year, month)).contains(&day);
-    if !whole || hour > 23 || minute > 59 || second > 59 {
-        return None;
-    }
     let (fraction_us, offset) = fraction(rest)?;
-    let days = days_from_civil(year, month, day);
-    let seconds = days * DAY_S + hour * 3_600 + minute * 60 + second - offset_s(offset)?;
-    Some(Micros(seconds.checked_mul(1_000_000)?.checked_add(fraction_us)?))
+    let at = Civil { year, month, day, hour, minute, second }.at()?.plus_secs(-offset_s(offset)?);
+    Some(Micros(at.0.checked_add(fraction_us)?))
 }
 
 fn numbers(text: &str, between: char, lengths: [usize; 3]) -> Option<[i64; 3]> {
@@ -72,37 +62,6 @@ fn offset_s(text: &str) -> Option<i64> {
     };
     let [hour, minute, _] = numbers(&format!("{rest}:00"), ':', [2, 2, 2])?;
     (hour <= 23 && minute <= 59).then_some(sign * (hour * 3_600 + minute * 60))
-}
-
-const fn days_of(year: i64, month: i64) -> i64 {
-    match month {
-        2 if year % 4 == 0 && (year % 100 != 0 || year % 400 == 0) => 29,
-        2 => 28,
-        4 | 6 | 9 | 11 => 30,
-        _ => 31,
-    }
-}
-
-/// Days since 1970-01-01 in the Gregorian calendar (H. Hinnant, "chrono-Compatible Low-Level Date Algorithms", 2014).
-const fn days_from_civil(year: i64, month: i64, day: i64) -> i64 {
-    let year = if month <= 2 { year - 1 } else { year };
-    let era = year.div_euclid(400);
-    let year_of_era = year.rem_euclid(400);
-    let day_of_year = (153 * ((month + 9) % 12) + 2) / 5 + day - 1;
-    era * 146_097 + year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year - 719_468
-}
-
-/// The other way round (same source).
-const fn civil_from_days(days: i64) -> (i64, i64, i64) {
-    let days = days + 719_468;
-    let era = days.div_euclid(146_097);
-    let day_of_era = days.rem_euclid(146_097);
-    let year_of_era = (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
-    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-    let part = (5 * day_of_year + 2) / 153;
-    let month = if part < 10 { part + 3 } else { part - 9 };
-    let year = year_of_era + era * 400 + if month <= 2 { 1 } else { 0 };
-    (year, month, day_of_year - (153 * part + 2) / 5 + 1)
 }
 
 #[cfg(test)]
