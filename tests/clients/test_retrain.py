@@ -301,8 +301,12 @@ def test_a_job_that_the_server_left_behind_has_failed_and_its_token_is_dead(tmp_
         server.start()
         job = world.over(id, 30)
         assert job["state"] == "failed" and "interrupted" in job["fault"], harness.pretty(job)
-        tokens = people.call(world.session, server, "GET", "/tokens")["tokens"]
-        assert not [token for token in tokens if id in token["label"]]
+
+        def tokens():
+            return [token for token in people.call(world.session, server, "GET", "/tokens")["tokens"] if id in token["label"]]
+
+        # The job is ended first, and its token in the moment after.
+        harness.wait_until(lambda: not tokens(), 10, "its token is revoked")
         assert not (server.data / "retrain" / id).exists()
 
 
