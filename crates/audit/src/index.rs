@@ -11,11 +11,15 @@ use rusqlite::{Connection, OpenFlags, params, params_from_iter};
 use crate::error::AuditError;
 use crate::search::Filter;
 use crate::tiles::TileReader;
-use crate::view::RecordView;
+use crate::view::IndexedView;
 
-const BATCH_COUNT: u64 = 2_048;
+/// Records of one transaction. Ids are random and so touch pages all over: the more of them share a transaction, the fewer pages are
+/// written for each.
+const BATCH_COUNT: u64 = 8_192;
+/// Records between two rests: a request never waits longer for the processor than these take.
+const CHUNK_COUNT: u64 = 64;
 const TICK: Duration = Duration::from_secs(1);
-/// Of its time the indexer works one part in this many: it must not cost the log's own path.
+/// After each of its works the indexer rests so many times as long: it must not cost the log's own path.
 const REST_FACTOR: u32 = 8;
 const SCHEMA_VERSION: i64 = 2;
 
@@ -52,20 +56,11 @@ impl Index {
     /// Follows the log, slowly, until told to stop.
     pub(crate) fn run(&self, log: &Path, signed_size: &dyn Fn() -> u64) {
         let mut rest = TICK;
-        loop {
-            {
-                let mut stop = self.stop.lock();
-                if !*stop {
-                    let _ = self.stopped.wait_for(&mut stop, rest);
-                }
-                if *stop {
-                    return;
-                }
-            }
-            let began = Instant::now();
+        while self.rests(rest) {
             rest = match self.advance(log, signed_size()) {
-                Ok(true) => began.elapsed().saturating_mul(REST_FACTOR),
-                Ok(false) => TICK,
+                // Of the works before it rested; what is left is the commit.
+                Ok(Some(ended)) => ended.elapsed().saturating_mul(REST_FACTOR),
+                Ok(None) => TICK,
                 Err(error) => {
                     tracing::warn!(%error, "the audit log's search index falls behind");
                     TICK.saturating_mul(10)
@@ -74,23 +69,38 @@ impl Index {
         }
     }
 
-    /// Indexes one batch; `true` if there is more.
-    pub(crate) fn advance(&self, log: &Path, signed_size: u64) -> Result<bool, AuditError> {
+    /// Does nothing for a while; `false` once it is to stop.
+    fn rests(&self, time: Duration) -> bool {
+        let mut stop = self.stop.lock();
+        if !*stop {
+            let _ = self.stopped.wait_for(&mut stop, time);
+        }
+        !*stop
+    }
+
+    /// Indexes one batch, with rests in between; if there is more, says when it rested last.
+    fn advance(&self, log: &Path, signed_size: u64) -> Result<Option<Instant>, AuditError> {
         let mut writer = self.writer.lock();
         let from = size_of(&writer)?;
         let to = from.saturating_add(BATCH_COUNT).min(signed_size);
         if to <= from {
-            return Ok(false);
+            return Ok(None);
         }
         let tx = writer.transaction()?;
         let mut failed = None;
+        let mut rested = Instant::now();
+        let mut goes_on = true;
         {
             let mut insert = tx.prepare_cached(
                 "INSERT OR REPLACE INTO record (idx, at, kind, action, caller, resource, entry, status, workspace, prediction)
                  VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
             )?;
             TileReader::new(log, signed_size).each_entry(from, to, |index, entry| {
-                let Some(view) = RecordView::parse(entry) else { return true };
+                if index.is_multiple_of(CHUNK_COUNT) {
+                    goes_on = self.rests(rested.elapsed().saturating_mul(REST_FACTOR));
+                    rested = Instant::now();
+                }
+                let Some(view) = IndexedView::parse(entry) else { return goes_on };
                 let row = params![
                     i64::try_from(index).unwrap_or(i64::MAX),
                     view.at,
@@ -104,15 +114,19 @@ impl Index {
                     view.prediction()
                 ];
                 failed = insert.execute(row).err();
-                failed.is_none()
+                goes_on && failed.is_none()
             })?;
         }
         if let Some(error) = failed {
             return Err(error.into());
         }
+        if !goes_on {
+            // Half a batch is done again by the next start.
+            return Ok(None);
+        }
         tx.execute("UPDATE meta SET size = ?1", [i64::try_from(to).unwrap_or(i64::MAX)])?;
         tx.commit()?;
-        Ok(to < signed_size)
+        Ok((to < signed_size).then_some(rested))
     }
 
     /// How many records are indexed.
@@ -174,7 +188,8 @@ fn prepare(path: &Path) -> Result<Connection, AuditError> {
     let connection = Connection::open(path)?;
     // Losing the newest rows in a crash costs nothing: they are indexed again.
     connection.execute_batch(
-        "PRAGMA journal_mode = WAL; PRAGMA synchronous = OFF; PRAGMA busy_timeout = 5000; PRAGMA cache_size = -2048;",
+        "PRAGMA journal_mode = WAL; PRAGMA synchronous = OFF; PRAGMA busy_timeout = 5000; PRAGMA cache_size = -16384;
+         PRAGMA wal_autocheckpoint = 8000;",
     )?;
     connection.execute_batch(
         "CREATE TABLE IF NOT EXISTS meta (version INTEGER NOT NULL, size INTEGER NOT NULL);

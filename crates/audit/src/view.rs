@@ -65,6 +65,46 @@ pub struct CallerView<'a> {
     pub token: Option<Cow<'a, str>>,
 }
 
+/// What the search index keeps of a record.
+#[derive(Debug, Deserialize)]
+pub(crate) struct IndexedView<'a> {
+    #[serde(borrow)]
+    pub(crate) action: Cow<'a, str>,
+    pub(crate) at: i64,
+    #[serde(borrow)]
+    pub(crate) caller: CallerView<'a>,
+    #[serde(default)]
+    details: IndexedDetails,
+    #[serde(borrow)]
+    pub(crate) id: Cow<'a, str>,
+    #[serde(borrow)]
+    pub(crate) kind: Cow<'a, str>,
+    #[serde(default)]
+    pub(crate) resource: Option<String>,
+    #[serde(default)]
+    pub(crate) status: Option<String>,
+    #[serde(default)]
+    pub(crate) workspace: Option<String>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+struct IndexedDetails {
+    #[serde(default)]
+    prediction: Option<serde_json::Value>,
+}
+
+impl<'a> IndexedView<'a> {
+    /// Reads a record; `None` if it is not one of ours.
+    pub(crate) fn parse(record: &'a [u8]) -> Option<Self> {
+        serde_json::from_slice(record).ok()
+    }
+
+    /// The id of the prediction that it tells of, if it does.
+    pub(crate) fn prediction(&self) -> Option<&str> {
+        self.details.prediction.as_ref()?.as_str()
+    }
+}
+
 impl<'a> RecordView<'a> {
     /// Reads a record; `None` if it is not one of ours.
     #[must_use]

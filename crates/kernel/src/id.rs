@@ -1,5 +1,7 @@
 //! Ids and digests. An id is random and says nothing about whom or what it names.
 
+use std::cell::RefCell;
+
 use aws_lc_rs::digest;
 
 /// `N` bytes from the operating system's generator, by way of the crypto library.
@@ -13,10 +15,40 @@ pub fn random_bytes<const N: usize>() -> [u8; N] {
     bytes
 }
 
+/// Random bytes that a thread draws at once: each draw costs about as much as a kilobyte.
+const STOCK_BYTES: usize = 1_024;
+
+thread_local! {
+    /// What is left of the last draw.
+    static STOCK: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
+}
+
+/// `N` random bytes for an id or a salt: from a stock that each thread draws from the generator of [`random_bytes`] in advance. No
+/// byte is given twice, and the stock keeps none that was given. Keys and secrets are drawn by [`random_bytes`] itself.
+#[must_use]
+pub fn random_bytes_for_id<const N: usize>() -> [u8; N] {
+    const { assert!(N <= STOCK_BYTES, "a draw holds at least what is asked for") };
+    // A thread that ends has no stock any more.
+    STOCK.try_with(|stock| from_stock(&mut stock.borrow_mut())).unwrap_or_else(|_| random_bytes())
+}
+
+fn from_stock<const N: usize>(stock: &mut Vec<u8>) -> [u8; N] {
+    if stock.len() < N {
+        stock.extend_from_slice(&random_bytes::<STOCK_BYTES>());
+    }
+    let mut bytes = [0_u8; N];
+    let rest = stock.len().saturating_sub(N);
+    for (to, from) in bytes.iter_mut().zip(stock.get_mut(rest..).unwrap_or_default()) {
+        *to = std::mem::take(from);
+    }
+    stock.truncate(rest);
+    bytes
+}
+
 /// A 128-bit random id as 32 lower-case hex digits, the shape of an MLflow run id.
 #[must_use]
 pub fn random_id() -> String {
-    hex(&random_bytes::<16>())
+    hex(&random_bytes_for_id::<16>())
 }
 
 const BASE62: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
@@ -41,14 +73,12 @@ pub fn random_text(length: usize) -> String {
 /// Lower-case hex.
 #[must_use]
 pub fn hex(bytes: &[u8]) -> String {
-    const DIGITS: [char; 16] = ['0', '1', '2', '3', '4', '5', '6', '7', '8', '9', 'a', 'b', 'c', 'd', 'e', 'f'];
-    let mut text = String::with_capacity(bytes.len().saturating_mul(2));
-    for byte in bytes {
-        for nibble in [byte >> 4, byte & 15] {
-            text.extend(DIGITS.get(usize::from(nibble)));
-        }
+    const fn digit(nibble: u8) -> u8 {
+        if nibble < 10 { b'0' + nibble } else { b'a' - 10 + nibble }
     }
-    text
+    let digits = bytes.iter().flat_map(|byte| [digit(byte >> 4), digit(byte & 15)]).collect();
+    // Digits are always UTF-8.
+    String::from_utf8(digits).unwrap_or_default()
 }
 
 /// The bytes of lower- or upper-case hex, or `None` where it is not exactly that.
@@ -111,6 +141,17 @@ mod tests {
         assert_eq!(parse_hex("00ABff"), Some(vec![0, 0xab, 0xff]));
         for bad in ["0", "0g", "é", "+1"] {
             assert_eq!(parse_hex(bad), None, "{bad}");
+        }
+    }
+
+    #[test]
+    fn no_part_of_the_stock_is_given_twice() {
+        let mut seen = std::collections::HashSet::new();
+        for _ in 0..STOCK_BYTES {
+            assert!(seen.insert(random_bytes_for_id::<16>().to_vec()));
+            assert!(seen.insert(random_bytes_for_id::<10>().to_vec()));
+            let large = random_bytes_for_id::<{ STOCK_BYTES }>();
+            assert!(large.iter().any(|byte| *byte != 0) && seen.insert(large.to_vec()));
         }
     }
 

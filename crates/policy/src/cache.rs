@@ -1,5 +1,5 @@
-//! Requests that were put together before. It keeps no decision: Cedar is asked each time, with the grants of the
-//! current generation only.
+//! Requests that were put together before, from the grants of the current generation only. What Cedar said of one is kept with it:
+//! see [`Prepared`].
 
 use std::collections::HashMap;
 use std::sync::Arc;

@@ -10,6 +10,7 @@ use cedar_policy::{
 };
 use gate::{Caller, CallerKind, DataClasses, Facts};
 use kernel::{Micros, hex, sha256};
+use parking_lot::RwLock;
 
 use crate::place::Place;
 use crate::roles::{ROLES_TEXT, Role, TO_A_VERSION, read_roles};
@@ -30,6 +31,8 @@ pub(crate) const ESCALATE: &str = "grants.escalate";
 const RISK_MAX: i64 = 100;
 /// The highest authenticator assurance level (NIST SP 800-63B).
 pub(crate) const ASSURANCE_MAX: i64 = 3;
+/// Verdicts that a request keeps; there are few circumstances, and when these are more, all are forgotten.
+const VERDICT_COUNT_MAX: usize = 16;
 
 /// How things stand around a request. All integers are held in range before Cedar sees them: an overflow in a `forbid`
 /// is an error, and Cedar skips what errs.
@@ -118,6 +121,10 @@ pub(crate) struct Verb {
 }
 
 /// A request all but for its circumstances, with the few policies and entities that it needs.
+///
+/// INVARIANT: a verdict that is kept is what Cedar would say again. Cedar is a function of policies, entities, request and context
+/// (it knows no clock and no state); the first three are fields that nobody changes, and verdicts are kept by all that the context is
+/// made of. Held by `tests::engine::a_kept_verdict_is_what_cedar_says`.
 pub(crate) struct Prepared {
     policies: PolicySet,
     entities: Entities,
@@ -130,6 +137,23 @@ pub(crate) struct Prepared {
     pub(crate) generation: i64,
     /// The first of the grants to expire does so then.
     pub(crate) valid_until: Option<Micros>,
+    verdicts: RwLock<Vec<(Circumstances, DataContext, Arc<Verdict>)>>,
+}
+
+impl Prepared {
+    fn known(&self, circumstances: Circumstances, data: DataContext) -> Option<Arc<Verdict>> {
+        let verdicts = self.verdicts.read();
+        let known = verdicts.iter().find(|(around, about, _)| *around == circumstances && *about == data);
+        known.map(|(_, _, verdict)| Arc::clone(verdict))
+    }
+
+    fn keep(&self, circumstances: Circumstances, data: DataContext, verdict: &Arc<Verdict>) {
+        let mut verdicts = self.verdicts.write();
+        if verdicts.len() >= VERDICT_COUNT_MAX {
+            verdicts.clear();
+        }
+        verdicts.push((circumstances, data, Arc::clone(verdict)));
+    }
 }
 
 struct Types {
@@ -245,16 +269,24 @@ impl Engine {
         self.link(&mut policies, &grants)?;
         let (principal, entities, resource) = self.entities(caller, verb, place)?;
         let valid_until = grants.iter().filter_map(|grant| grant.expires_at).min();
-        Ok(Prepared { policies, entities, principal, action: verb.uid.clone(), resource, grants, generation, valid_until })
+        let (action, verdicts) = (verb.uid.clone(), RwLock::default());
+        Ok(Prepared { policies, entities, principal, action, resource, grants, generation, valid_until, verdicts })
     }
 
-    /// Asks Cedar. Any error of any policy makes it a no.
-    pub(crate) fn judge(&self, prepared: &Prepared, circumstances: Circumstances, data: DataContext) -> Verdict {
+    /// Asks Cedar, once for the same question. Any error of any policy makes it a no, and is not kept.
+    pub(crate) fn judge(&self, prepared: &Prepared, circumstances: Circumstances, data: DataContext) -> Arc<Verdict> {
+        if let Some(verdict) = prepared.known(circumstances, data) {
+            return verdict;
+        }
         match self.ask(prepared, circumstances, data) {
-            Ok(verdict) => verdict,
+            Ok(verdict) => {
+                let verdict = Arc::new(verdict);
+                prepared.keep(circumstances, data, &verdict);
+                verdict
+            }
             Err(error) => {
                 tracing::error!(error = %error, "policy evaluation failed, refused");
-                Verdict::default()
+                Arc::default()
             }
         }
     }

@@ -98,7 +98,7 @@ impl Judge<'_> {
         let verdict = self.engine.judge(&prepared, circumstances, DataContext::of(ask.caller, ask.facts));
         if verdict.allowed {
             let scope = scope_of(ask.caller, place, &determining(&prepared, &verdict));
-            return Some((verdict.reasons, scope));
+            return Some((verdict.reasons.clone(), scope));
         }
         match place {
             Place::Workspace(workspace) if ask.kind == TargetKind::Workspace && is_list(&verb.name) => {

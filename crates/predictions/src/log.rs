@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use gate::{BoxFuture, Target};
-use kernel::{Kind, Micros, Problem, Secret, hex, random_bytes, sha256};
+use kernel::{Kind, Micros, Problem, Secret, hex, random_bytes_for_id, sha256};
 use lineage::NodeKind;
 use parking_lot::RwLock;
 use serving::{Asked, Draft, Loaded, Made, PredictionLog};
@@ -79,7 +79,7 @@ impl PredictionLog for Predictions {
                 }
                 None => None,
             };
-            let values = values::begin(random_bytes::<SALT_BYTES>(), asked.batch, &asked.model.signature().inputs);
+            let values = values::begin(random_bytes_for_id::<SALT_BYTES>(), asked.batch, &asked.model.signature().inputs);
             bounded(&values)?;
             let draft = Writing {
                 room: self.clone(),

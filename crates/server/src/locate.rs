@@ -1,22 +1,82 @@
 //! The gate's port `Locate`: one look-up over the rooms' tables for the decision and the verb.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use gate::{BoxFuture, Facts, Locate, Target};
 use kernel::{Clock, Micros, Problem};
-use vault::db::{DbError, PortDb, Reader};
+use parking_lot::Mutex;
+use vault::db::{DbError, PortDb, Reader, Stamp};
+
+/// Endpoints that are known.
+const KNOWN_COUNT_MAX: usize = 4_096;
+/// States at which one of them is known: one for each connection that reads.
+const KNOWN_STATE_COUNT_MAX: usize = 8;
 
 /// Finds targets.
 pub struct Locator {
     ports: PortDb,
     clock: Arc<dyn Clock>,
+    endpoints: Arc<KnownEndpoints>,
+}
+
+/// What was found of endpoints, by their names. Not a cache that may be stale: it counts while the database is in the state that it was
+/// read in, and not a commit longer ([`PortDb::read_known`]).
+#[derive(Default)]
+struct KnownEndpoints(Mutex<HashMap<String, Vec<Known>>>);
+
+struct Known {
+    stamp: Stamp,
+    workspace_name: String,
+    facts: Facts,
+}
+
+impl KnownEndpoints {
+    fn get(&self, workspace_name: &str, name: &str, stamp: Stamp) -> Option<Facts> {
+        let all = self.0.lock();
+        let known = all.get(name)?.iter().find(|known| known.stamp == stamp && known.workspace_name == workspace_name);
+        known.map(|known| known.facts.clone())
+    }
+
+    /// Keeps what exists; names that lead nowhere are endless.
+    fn keep(&self, name: &str, known: Known) {
+        if !known.facts.exists {
+            return;
+        }
+        let mut all = self.0.lock();
+        if all.len() >= KNOWN_COUNT_MAX && !all.contains_key(name) {
+            all.clear();
+        }
+        let states = all.entry(name.to_owned()).or_default();
+        let is_other = |one: &Known| !one.stamp.is_of_same_connection(&known.stamp) || one.workspace_name != known.workspace_name;
+        states.retain(is_other);
+        if states.len() >= KNOWN_STATE_COUNT_MAX {
+            states.remove(0);
+        }
+        states.push(known);
+    }
 }
 
 impl Locator {
     /// Over this database. What ends by itself, such as a waiver, does so by `clock`.
     #[must_use]
     pub fn new(ports: PortDb, clock: Arc<dyn Clock>) -> Self {
-        Self { ports, clock }
+        Self { ports, clock, endpoints: Arc::default() }
+    }
+
+    /// An endpoint, which is asked again and again.
+    async fn endpoint(&self, workspace: &str, name: &str, target: &Target) -> Result<Facts, Problem> {
+        let (endpoints, workspace_name, target) = (Arc::clone(&self.endpoints), workspace.to_owned(), target.clone());
+        let (own_name, now) = (name.to_owned(), self.clock.now());
+        let known = |stamp| self.endpoints.get(workspace, name, stamp);
+        let look = move |reader: &mut Reader<'_>, stamp: Option<Stamp>| {
+            let facts = find(reader, &workspace_name, &target, now)?;
+            if let Some(stamp) = stamp {
+                endpoints.keep(&own_name, Known { stamp, workspace_name, facts: facts.clone() });
+            }
+            Ok(facts)
+        };
+        self.ports.read_known(known, look).await
     }
 }
 
@@ -25,6 +85,7 @@ impl Locate for Locator {
         Box::pin(async move {
             match target {
                 Target::Server | Target::AuditLog | Target::Myself => Ok(Facts { exists: true, ..Facts::default() }),
+                Target::Endpoint(name) => self.endpoint(workspace, name, target).await,
                 _ => {
                     let (workspace, target, now) = (workspace.to_owned(), target.clone(), self.clock.now());
                     self.ports.read_point(move |reader| Ok(find(reader, &workspace, &target, now)?)).await

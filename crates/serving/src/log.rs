@@ -1,7 +1,7 @@
 //! The port to whoever keeps what was asked and said: the room `predictions`.
 
 use gate::{BoxFuture, Permit};
-use kernel::{Kind, Micros, Problem, hex, random_bytes};
+use kernel::{Kind, Micros, Problem, hex, random_bytes_for_id};
 use runtime::{Batch, Outputs};
 use vault::db::Reader;
 
@@ -116,7 +116,7 @@ pub fn version_now(reader: &mut Reader<'_>, endpoint_id: &str) -> Result<Option<
 
 /// An id that says when it was given (RFC 9562, version 7, without hyphens), so that it is found without a table of its own.
 fn prediction_id(at: Micros) -> String {
-    let [version, second, variant, rest @ ..] = random_bytes::<10>();
+    let [version, second, variant, rest @ ..] = random_bytes_for_id::<10>();
     let milliseconds = at.0.max(0) / 1_000;
     let random = [&[0x70 | (version & 0x0f), second, 0x80 | (variant & 0x3f)], rest.as_slice()].concat();
     format!("{milliseconds:012x}{}", hex(&random))

@@ -1,6 +1,6 @@
 //! Tells whoever watches of each request, whichever way it ended: also where it was refused half-way.
 
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 use std::time::Instant;
 
 use gate::{CallerKind, Permit};
@@ -9,6 +9,13 @@ use runtime::{Batch, Outputs, Values};
 use watch::{CallerClass, Column, Observer, Probabilities, Sample, Verdict};
 
 use crate::{Loaded, Serving};
+
+/// Names of columns that have none: their places. Wider matrices have theirs made.
+static PLACES: LazyLock<Vec<String>> = LazyLock::new(|| places(256));
+
+fn places(count: usize) -> Vec<String> {
+    (0..count).map(|place| place.to_string()).collect()
+}
 
 /// A request on its way. Dropped before it is answered, it counts as what it was last said to end as.
 pub(crate) struct Seen {
@@ -29,8 +36,10 @@ pub(crate) struct Seen {
 struct Kept {
     model: Arc<Loaded>,
     batch: Arc<Batch>,
-    /// Names of the columns of a matrix, where the model knows them.
-    names: Vec<String>,
+    /// How many columns a matrix has.
+    width: usize,
+    /// Their places, where these are more than [`PLACES`].
+    places: Vec<String>,
 }
 
 impl Seen {
@@ -75,9 +84,8 @@ impl Seen {
             return;
         }
         let width = batch.inputs().next().and_then(|(_, tensor)| tensor.shape().get(1).copied()).unwrap_or(1);
-        let known = model.signature().inputs.first().map(|port| port.columns.clone()).unwrap_or_default();
-        let names = if known.len() == width { known } else { (0..width).map(|place| place.to_string()).collect() };
-        self.kept = Some(Kept { model: Arc::clone(model), batch: Arc::clone(batch), names });
+        let places = if width > PLACES.len() { places(width) } else { Vec::new() };
+        self.kept = Some(Kept { model: Arc::clone(model), batch: Arc::clone(batch), width, places });
     }
 
     /// It was answered: with these outputs, before they were made coarse.
@@ -129,6 +137,12 @@ impl Drop for Seen {
 }
 
 impl Kept {
+    /// Names of the columns of a matrix, as far as the model knows them.
+    fn names(&self) -> &[String] {
+        let known = self.model.signature().inputs.first().map(|port| port.columns.as_slice());
+        known.filter(|known| known.len() == self.width).unwrap_or_else(|| PLACES.get(..self.width).unwrap_or(&self.places))
+    }
+
     fn columns(&self) -> Vec<Column<'_>> {
         let mut columns = Vec::new();
         let only = self.batch.inputs().count() == 1;
@@ -138,7 +152,7 @@ impl Kept {
                 columns.push(Column { name, values: view(tensor.values()), first: 0, stride: 1 });
                 continue;
             }
-            for (place, name) in self.names.iter().take(width.max(1)).enumerate() {
+            for (place, name) in self.names().iter().take(width.max(1)).enumerate() {
                 columns.push(Column { name, values: view(tensor.values()), first: place, stride: width.max(1) });
             }
         }

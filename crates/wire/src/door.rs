@@ -353,7 +353,7 @@ impl Shared {
         let Ok(_turn) = self.in_flight.try_acquire() else {
             return Err(Problem::unavailable(format!("{IN_FLIGHT_COUNT_MAX} requests are being worked on already")));
         };
-        let (mut parts, mut body) = request.into_parts();
+        let (parts, mut body) = request.into_parts();
         self.check_surroundings(&parts)?;
         let mut attempt = attempt_from(&parts);
         if kind == BodyKind::Login {
@@ -366,7 +366,7 @@ impl Shared {
             BodyKind::Whole | BodyKind::Login => BodyStream::empty(),
         };
         let visitor = self.gate.identify(attempt, action).await?;
-        let chosen = match read(&mut parts, body, kind).await {
+        let chosen = match read(parts, body, kind).await {
             Ok(inbound) => choose(&inbound, stream),
             Err(problem) => Err(problem),
         };
@@ -397,7 +397,7 @@ impl Shared {
     /// A foreign host name (DNS rebinding) and a foreign origin (CSRF) are refused before anything else.
     fn check_surroundings(&self, parts: &Parts) -> Result<(), Problem> {
         let host = authority_of(parts).ok_or_else(|| Problem::invalid("the request names no host"))?;
-        let name = host_name(&host);
+        let name = host_name(host);
         if !self.config.allowed_hosts.iter().any(|allowed| allowed.eq_ignore_ascii_case(name)) {
             return Err(Problem::forbidden(format!(
                 "the host name `{}` is not one of this server's; add it to `server.allowed_hosts` in its configuration",
@@ -428,11 +428,11 @@ async fn refuse_unread(visitor: &Visitor, action: Action, problem: Problem) -> P
     visitor.refuse(action, problem).await
 }
 
-async fn read(parts: &mut Parts, body: Body, kind: BodyKind) -> Result<Inbound, Problem> {
+async fn read(mut parts: Parts, body: Body, kind: BodyKind) -> Result<Inbound, Problem> {
     if parts.headers.get(header::CONTENT_ENCODING).is_some_and(|encoding| encoding != "identity") {
         return Err(Problem::invalid("compressed request bodies are not accepted; send it without Content-Encoding"));
     }
-    let params = path_params(parts).await?;
+    let params = path_params(&mut parts).await?;
     let bytes = match kind {
         BodyKind::Stream | BodyKind::Login => bytes::Bytes::new(),
         BodyKind::Whole => {

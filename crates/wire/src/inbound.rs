@@ -47,14 +47,14 @@ pub struct Inbound {
 }
 
 impl Inbound {
-    pub(crate) fn new(parts: &Parts, path: Vec<(String, String)>, body: Bytes) -> Self {
+    pub(crate) fn new(parts: Parts, path: Vec<(String, String)>, body: Bytes) -> Self {
         Self {
-            method: parts.method.clone(),
-            headers: parts.headers.clone(),
-            authority: authority_of(parts).unwrap_or_default(),
+            authority: authority_of(&parts).unwrap_or_default().to_owned(),
+            query: parts.uri.query().unwrap_or_default().to_owned(),
+            method: parts.method,
+            headers: parts.headers,
             body,
             path,
-            query: parts.uri.query().unwrap_or_default().to_owned(),
         }
     }
 
@@ -96,9 +96,9 @@ pub(crate) fn decode(text: &str) -> Result<String, Problem> {
 }
 
 /// The host and port that a request is for.
-pub(crate) fn authority_of(parts: &Parts) -> Option<String> {
-    let host = || parts.headers.get(header::HOST).and_then(|value| value.to_str().ok()).map(str::to_owned);
-    parts.uri.authority().map(|authority| authority.as_str().to_owned()).or_else(host)
+pub(crate) fn authority_of(parts: &Parts) -> Option<&str> {
+    let host = || parts.headers.get(header::HOST).and_then(|value| value.to_str().ok());
+    parts.uri.authority().map(http::uri::Authority::as_str).or_else(host)
 }
 
 /// What a request's head says of who sent it.

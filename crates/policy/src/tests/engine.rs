@@ -62,6 +62,28 @@ fn a_forbid_that_errs_refuses() {
     assert!(!allowed(&tiny(missing), grants(), CALM));
 }
 
+/// One request asked again and again, in an order that makes it forget, beside one that is put together anew each time.
+#[test]
+fn a_kept_verdict_is_what_cedar_says() {
+    let forbid = r#"@id("f") forbid (principal, action, resource) when { context.risk > 50 || context.assurance < 2 };"#;
+    let engine = tiny(forbid);
+    let verb = engine.verb("runs.get").unwrap();
+    let prepare = || {
+        let grants = vec![Arc::new(grant("g_1", "ann", "viewer", workspace()))];
+        engine.prepare(&user("ann"), verb, &Place::Workspace("ws".to_owned()), grants, 0).unwrap()
+    };
+    let kept = prepare();
+    for step in 0..600_u32 {
+        let risk = u8::try_from(step * 37 % 101).unwrap();
+        let around = Circumstances { risk, assurance: u8::try_from(step % 4).unwrap(), locked: step % 3 == 0 };
+        for _ in 0..2 {
+            let verdict = engine.judge(&kept, around, DataContext::NONE);
+            assert_eq!(verdict, engine.judge(&prepare(), around, DataContext::NONE), "{around:?}");
+            assert_eq!(verdict.allowed, risk <= 50 && around.assurance >= 2, "{around:?}");
+        }
+    }
+}
+
 #[test]
 fn integers_are_held_in_range() {
     let forbid = r#"@id("f") forbid (principal, action, resource) when { context.risk > 100 || context.assurance > 3 };"#;

@@ -74,6 +74,51 @@ async fn is_in_outbox(opened: &Opened, id: i64) -> bool {
     found.await.unwrap() == Some(id)
 }
 
+/// How many rows of that name there are, and whether that was looked up.
+async fn count_known(opened: &Opened, known: &Arc<Mutex<Vec<(db::Stamp, i64)>>>, origin: &str) -> (i64, bool) {
+    let (keep, origin) = (Arc::clone(known), origin.to_owned());
+    let at = |stamp| known.lock().unwrap().iter().find(|(seen, _)| *seen == stamp).map(|(_, count)| (*count, false));
+    let look = move |reader: &mut db::Reader<'_>, stamp: Option<db::Stamp>| {
+        let sql = "SELECT COUNT(*) FROM audit_checkpoint WHERE origin = $1";
+        let count = reader.query_one(sql, &[(&origin).into()], |row| row.int(0))?.unwrap_or(0);
+        keep.lock().unwrap().extend(stamp.map(|stamp| (stamp, count)));
+        Ok((count, true))
+    };
+    opened.ports.read_known(at, look).await.unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_known_ends_with_every_commit() {
+    for engine in engines() {
+        let (gate, known, origin) = (open_gate(), Arc::default(), kernel::random_id());
+        assert_eq!(count_known(&engine.opened, &known, &origin).await, (0, true));
+        let is_known = engine.name == "sqlite";
+        assert_eq!(count_known(&engine.opened, &known, &origin).await, (0, !is_known), "nobody wrote");
+        // Somebody else's row changes the state too; a transaction that is not committed does not.
+        for (name, end, count, is_changed) in [
+            (kernel::random_id(), Ok(()), 0, true),
+            (kernel::random_id(), Err(Kind::Conflict), 0, false),
+            (origin.clone(), Ok(()), 1, true),
+        ] {
+            drop(write_row(&gate, &engine.opened, name, end).await);
+            assert_eq!(count_known(&engine.opened, &known, &origin).await, (count, is_changed || !is_known));
+            assert_eq!(count_known(&engine.opened, &known, &origin).await, (count, !is_known));
+        }
+    }
+}
+
+/// Another process is another pool on the same file.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_known_ends_with_a_commit_of_another_process() {
+    let folder = tempfile::tempdir().unwrap();
+    let [ours, theirs] = [0, 1].map(|_| db::open(&Location::Sqlite(folder.path().join("a.db"))).unwrap());
+    let (gate, known, origin) = (open_gate(), Arc::default(), kernel::random_id());
+    assert_eq!(count_known(&ours, &known, &origin).await, (0, true));
+    assert_eq!(count_known(&ours, &known, &origin).await, (0, false));
+    write_row(&gate, &theirs, origin.clone(), Ok(())).await.unwrap();
+    assert_eq!(count_known(&ours, &known, &origin).await, (1, true));
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_change_and_its_record_are_one_commit() {
     for engine in engines() {

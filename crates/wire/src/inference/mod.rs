@@ -14,6 +14,7 @@ mod scoring;
 
 pub(crate) use grpc::problem_answer as grpc_problem;
 use kernel::Problem;
+use serde::{Serialize, Serializer};
 use serving::{DataType, Serving, Values};
 
 use crate::{Door, Inbound};
@@ -68,6 +69,21 @@ fn count_of(shape: &[u64]) -> Result<usize, Problem> {
     let product = shape.iter().try_fold(1_u64, |product, one| product.checked_mul(*one));
     let count = product.and_then(|product| usize::try_from(product).ok()).filter(|count| *count <= VALUE_COUNT_MAX);
     count.ok_or_else(too_many_values)
+}
+
+/// Values as a list of JSON, written without being built up in memory. What JSON has no number for is `null`.
+struct JsonValues<'a>(&'a Values);
+
+impl Serialize for JsonValues<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self.0 {
+            Values::F32(all) => serializer.collect_seq(all.iter().map(|one| f64::from(*one))),
+            Values::F64(all) => serializer.collect_seq(all),
+            Values::I64(all) => serializer.collect_seq(all),
+            Values::Bool(all) => serializer.collect_seq(all),
+            Values::Text(all) => serializer.collect_seq(all),
+        }
+    }
 }
 
 /// One value as JSON. What JSON has no number for is `null`.

@@ -4,12 +4,13 @@
 use axum::body::Body;
 use http::{HeaderName, HeaderValue, Method, header};
 use kernel::{Kind, Problem};
-use serde_json::{Value, json};
+use serde::Serialize;
+use serde_json::json;
 use serving::ops::{GetEndpoint, Predict, Ready, SearchEndpoints};
 use serving::{Port, Prediction, Serving};
 
 use super::request::{self, Wanted};
-use super::{binary, json_value, subject, word};
+use super::{JsonValues, binary, subject, word};
 use crate::{Answer, Door, Inbound, outbound};
 
 const MODEL: &str = "/v2/models/{endpoint}";
@@ -110,6 +111,39 @@ pub(super) fn has_outputs<'a>(prediction: &Prediction, mut wanted: impl Iterator
     Err(Problem::invalid(format!("the model has no output `{shown}`; it has {}", known.join(", "))))
 }
 
+/// An answer's JSON. Its fields are in the order of their names, as everywhere.
+#[derive(Serialize)]
+struct Head<'a> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    id: Option<&'a str>,
+    model_name: &'a str,
+    model_version: String,
+    outputs: Vec<Said<'a>>,
+    parameters: Whole<'a>,
+}
+
+#[derive(Serialize)]
+struct Whole<'a> {
+    prediction_id: &'a str,
+}
+
+/// One output: its values as JSON, or how many bytes of them follow.
+#[derive(Serialize)]
+struct Said<'a> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    data: Option<JsonValues<'a>>,
+    datatype: &'static str,
+    name: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    parameters: Option<Raw>,
+    shape: &'a [usize],
+}
+
+#[derive(Serialize)]
+struct Raw {
+    binary_data_size: usize,
+}
+
 fn answer(prediction: Prediction, asked: Asked) -> Result<Answer, Problem> {
     has_outputs(&prediction, asked.wanted.names())?;
     let mut raw = Vec::new();
@@ -117,27 +151,23 @@ fn answer(prediction: Prediction, asked: Asked) -> Result<Answer, Problem> {
     for output in &prediction.outputs.all {
         let Some(is_binary) = asked.wanted.output(&output.name) else { continue };
         let values = output.tensor.values();
-        let mut one = json!({ "name": output.name, "shape": output.tensor.shape(), "datatype": word(values.data_type()) });
-        let Some(fields) = one.as_object_mut() else { continue };
-        if is_binary {
+        let (datatype, shape) = (word(values.data_type()), output.tensor.shape());
+        let (data, parameters) = if is_binary {
             let bytes = binary::bytes(values);
-            fields.insert("parameters".to_owned(), json!({ "binary_data_size": bytes.len() }));
             raw.extend_from_slice(&bytes);
+            (None, Some(Raw { binary_data_size: bytes.len() }))
         } else {
-            let data: Vec<Value> = (0..values.len()).map(|place| json_value(values, place)).collect();
-            fields.insert("data".to_owned(), Value::Array(data));
-        }
-        outputs.push(one);
+            (Some(JsonValues(values)), None)
+        };
+        outputs.push(Said { data, datatype, name: &output.name, parameters, shape });
     }
-    let mut head = json!({
-        "model_name": asked.endpoint,
-        "model_version": prediction.model.number.to_string(),
-        "parameters": { "prediction_id": prediction.id },
-        "outputs": outputs,
-    });
-    if let (Some(id), Some(fields)) = (asked.id, head.as_object_mut()) {
-        fields.insert("id".to_owned(), Value::String(id));
-    }
+    let head = Head {
+        id: asked.id.as_deref(),
+        model_name: &asked.endpoint,
+        model_version: prediction.model.number.to_string(),
+        outputs,
+        parameters: Whole { prediction_id: &prediction.id },
+    };
     if raw.is_empty() {
         return outbound::json(&head);
     }
@@ -150,4 +180,52 @@ fn answer(prediction: Prediction, asked: Asked) -> Result<Answer, Problem> {
     headers.insert(HeaderName::from_static(binary::HEADER_LENGTH), HeaderValue::from(length));
     outbound::harden(&mut answer);
     Ok(answer)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::Value;
+    use serving::{Tensor, Values};
+
+    use super::*;
+
+    fn check(values: Values, data: &Value) {
+        let tensor = Tensor::list(values);
+        let said = Said {
+            data: Some(JsonValues(tensor.values())),
+            datatype: word(tensor.values().data_type()),
+            name: "out",
+            parameters: None,
+            shape: tensor.shape(),
+        };
+        // A map of `serde_json` sorts its keys.
+        let expected = json!({ "name": "out", "shape": tensor.shape(), "datatype": said.datatype, "data": data });
+        assert_eq!(serde_json::to_string(&said).unwrap(), expected.to_string());
+    }
+
+    #[test]
+    fn values_of_every_type_are_json() {
+        check(Values::F64(vec![0.1, f64::NAN, f64::INFINITY, -0.0]), &json!([0.1, null, null, -0.0]));
+        check(Values::F32(vec![0.1, f32::NAN]), &json!([f64::from(0.1_f32), null]));
+        check(Values::I64(vec![i64::MIN]), &json!([i64::MIN]));
+        check(Values::Bool(vec![true]), &json!([true]));
+        check(Values::Text(vec!["a\"b".to_owned()]), &json!(["a\"b"]));
+    }
+
+    #[test]
+    fn fields_stand_in_the_order_of_their_names() {
+        let output =
+            Said { data: None, datatype: "FP32", name: "out", parameters: Some(Raw { binary_data_size: 4 }), shape: &[1] };
+        let head = Head {
+            id: Some("own"),
+            model_name: "lr",
+            model_version: "3".to_owned(),
+            outputs: vec![output],
+            parameters: Whole { prediction_id: "p" },
+        };
+        let text = serde_json::to_string(&head).unwrap();
+        let value: Value = serde_json::from_str(&text).unwrap();
+        assert_eq!(value.to_string(), text);
+        assert!(text.contains(r#""parameters":{"binary_data_size":4}"#), "{text}");
+    }
 }
