@@ -133,7 +133,8 @@ impl Names {
         }
         words.iter().any(|word| {
             let known = self.lexicon.known(word);
-            (word.starts_with(|letter: char| !letter.is_lowercase()) && word.chars().nth(1).is_some()) || (known.is_name() && !known.is_common())
+            (word.starts_with(|letter: char| !letter.is_lowercase()) && word.chars().nth(1).is_some())
+                || (known.is_name() && !known.is_common())
         })
     }
 

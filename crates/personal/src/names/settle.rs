@@ -62,7 +62,9 @@ impl Around<'_> {
     /// Whether a number that houses have stands there.
     fn is_house_number(&self, place: usize) -> bool {
         let word = self.word(place);
-        self.is(place, TokenKind::Number) && word.len() <= HOUSE_NUMBER_BYTES_MAX && word.starts_with(|sign: char| sign.is_ascii_digit())
+        self.is(place, TokenKind::Number)
+            && word.len() <= HOUSE_NUMBER_BYTES_MAX
+            && word.starts_with(|sign: char| sign.is_ascii_digit())
     }
 
     /// A person's name that is a street's or a town's gets that kind.
@@ -72,7 +74,8 @@ impl Around<'_> {
         let numbered = self.is_house_number(span.last + 1);
         let led = WHERE_WORDS.contains(&self.before(span));
         let corner = |one: Option<Span>, and: Option<usize>| {
-            one.is_some_and(|one| one.kind == Kind::Address) && and.is_some_and(|place| matches!(self.word(place), "and" | "&" | "und"))
+            one.is_some_and(|one| one.kind == Kind::Address)
+                && and.is_some_and(|place| matches!(self.word(place), "and" | "&" | "und"))
         };
         let next_to = |one: &Span| one.last + 2 == span.first;
         let corner_before = before.as_ref().is_some_and(next_to) && corner(before, span.first.checked_sub(1));
