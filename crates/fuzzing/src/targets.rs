@@ -2,8 +2,6 @@
 
 use std::collections::BTreeMap;
 
-use attest::Signer;
-use attest::policy::SignerPolicy;
 use contract::{Contract, import};
 use filter::Entity;
 use runtime::{Batch, Model, Values};
@@ -73,7 +71,6 @@ pub fn all() -> Vec<Target> {
         Target { name: "contract", seeds: seeds::contracts(), wraps: bare, read: contract },
         Target { name: "gates", seeds: seeds::gates(), wraps: bare, read: gates },
         Target { name: "filter", seeds: seeds::filters(), wraps: bare, read: filters },
-        Target { name: "attest", seeds: attestations(), wraps: bare, read: attestation },
     ]
 }
 
@@ -161,64 +158,5 @@ fn filters(_: &str, bytes: &[u8]) -> Result<(), String> {
     let _offset = filter::decode_page_token(Some(&text));
     let (pattern, value) = text.split_at(text.char_indices().nth(text.chars().count() / 2).map_or(0, |(place, _)| place));
     let _matches = filter::like_matches(pattern, value, true);
-    Ok(())
-}
-
-/// Signed statements, bundles and what else is read of signatures, by one signer.
-fn attestations() -> Vec<Seed> {
-    let mut all: Vec<Seed> = vec![
-        ("requirements", b"numpy==2.1.0\nscikit-learn[a,b]>=1 ; python_version < '4'\n-e git+https://x\n".to_vec()),
-        ("conda", b"name: e\nchannels: [defaults]\ndependencies:\n- python=3.11.2=h1\n- pip:\n  - mlflow==3.1\n".to_vec()),
-    ];
-    let Ok((signer, _)) = attest::EcdsaSigner::generate() else { return all };
-    let files = [("a.bin", [1; 32]), ("b/c.bin", [2; 32])].map(|(path, sha256)| attest::oms::FileDigest {
-        path: path.to_owned(),
-        size_bytes: 5,
-        sha256,
-    });
-    let key = signer.public_key();
-    all.push(("pem", key.to_pem().into_bytes()));
-    all.push(("spki", key.spki().to_vec()));
-    if let Ok(manifest) = attest::oms::Manifest::of_files("m", &files, attest::oms::SIGNATURE_NAME) {
-        if let Ok(statement) = manifest.statement() {
-            all.push(("statement", statement));
-        }
-        if let Ok(bundle) = attest::oms::sign_with_key(&manifest, &signer).and_then(|bundle| bundle.to_bytes()) {
-            all.push(("bundle", bundle.clone()));
-            if let Ok(mut evidence) = attest::evidence::Evidence::new("m", &files) {
-                evidence.add_signature(&bundle);
-                evidence.add_document("card", "text/markdown", b"a card");
-                all.extend(evidence.to_bytes().ok().map(|bytes| ("evidence", bytes)));
-            }
-        }
-    }
-    let envelope = attest::dsse::Envelope::sign(&signer, "application/vnd.in-toto+json", b"{\"_type\":\"x\"}", "k");
-    all.extend(envelope.ok().and_then(|envelope| serde_json::to_vec(&envelope).ok()).map(|bytes| ("envelope", bytes)));
-    all
-}
-
-fn attestation(name: &str, bytes: &[u8]) -> Result<(), String> {
-    let text = String::from_utf8_lossy(bytes);
-    let trust = SignerPolicy::default().trust(None).map_err(|error| error.to_string())?;
-    match name {
-        "requirements" => drop(attest::environment::from_requirements(&text)),
-        "conda" => {
-            drop(attest::environment::from_conda(&text));
-            drop(attest::environment::from_conda_explicit(&text));
-        }
-        "pem" => drop(attest::PublicKey::from_pem(&text)),
-        "spki" => drop(attest::PublicKey::from_spki(bytes)),
-        "statement" => drop(attest::oms::Manifest::parse(bytes)),
-        "bundle" => {
-            drop(attest::oms::Bundle::parse(bytes).map(|bundle| bundle.material()));
-            drop(attest::oms::verify_signature(bytes, &trust, 0));
-        }
-        "evidence" => drop(attest::evidence::verify(bytes, &trust, 0, None)),
-        _ => {
-            if let Ok(envelope) = attest::dsse::Envelope::parse(bytes) {
-                drop(envelope.verify("application/vnd.in-toto+json", &[]));
-            }
-        }
-    }
     Ok(())
 }
