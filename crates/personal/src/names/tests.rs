@@ -54,7 +54,6 @@ fn a_long_text_is_cut_and_still_read() {
 fn streets_and_towns_named_after_persons_are_no_persons() {
     check("The stop is on Peter Lindholm 188", &[(Kind::Address, "Peter Lindholm 188")]);
     check("Meet me where Rosalind and 12 Main Street meet", &[(Kind::Address, "12 Main Street")]);
-    check("I live near Lindqvistgatan", &[(Kind::Address, "Lindqvistgatan")]);
 }
 
 #[test]
