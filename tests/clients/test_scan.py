@@ -9,6 +9,7 @@ import os
 import pathlib
 import pickle
 import random
+import shutil
 import struct
 import subprocess
 import sys
@@ -229,19 +230,22 @@ def compare(folder, samples):
     return len(samples)
 
 
+def cpu_seconds():
+    """What this process, the scanners and the unpicklers that it started have used."""
+    times = os.times()
+    return times.user + times.system + times.children_user + times.children_system
+
+
 @pytest.mark.skipif(os.environ.get("STRONGROOM_TEST_ENGINE") == "postgres", reason="the scanner has no database")
 def test_what_cpython_imports_is_reported(tmp_path):
-    import time
-
     source = random.Random(SEED)
-    end = time.monotonic() + SECONDS
+    start = cpu_seconds()
     count = batch = 0
-    while time.monotonic() < end:
+    while cpu_seconds() - start < SECONDS:
         count += compare(tmp_path / str(batch), [one(source) for _ in range(BATCH)])
-        for path in (tmp_path / str(batch)).iterdir():
-            path.unlink()
+        shutil.rmtree(tmp_path / str(batch))
         batch += 1
-    print(f"{count} pickles")
+    print(f"{count} pickles in {cpu_seconds() - start:.0f} s of CPU")
     assert count >= BATCH
 
 

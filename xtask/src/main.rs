@@ -54,7 +54,9 @@ const USAGE: &str = "cargo xtask COMMAND
   bench policy [--json]         decisions per second
   with-postgres COMMAND…        runs a command with STRONGROOM_TEST_POSTGRES set to a fresh PostgreSQL
   fuzz scan [--seconds N] [--seed N]
-                                the model file scanner against CPython's unpicklers (an hour without a word)
+                                the model file scanner against CPython's unpicklers (an hour of CPU without a word)
+  fuzz parsers [--seconds N] [--seed N] [--targets a,b] [--corpus FOLDER]
+                                every reader of ours with changed examples, in children with limits of memory and time
   drill kill [--rounds N] [--engine sqlite|postgres]
                                 kill -9 under load, and look for anything lost
   drill disk                    a full disk and a failing fsync

@@ -131,6 +131,8 @@ fn constraint(draft: &mut Draft, property: &mut Property, at: &str, name: &str, 
         "required" if yes => property.required = Some(true),
         "unique" if yes => property.unique = Some(true),
         "required" | "unique" => {}
+        // A limit of nothing limits nothing; written, it would not be read again.
+        _ if value.is_null() => {}
         "minimum" => property.options_mut().minimum = Some(value.clone()),
         "maximum" => property.options_mut().maximum = Some(value.clone()),
         "exclusiveMinimum" => property.options_mut().exclusive_minimum = Some(value.clone()),
@@ -193,5 +195,12 @@ mod tests {
         let lost =
             json!({"fields": [{"name": "a"}], "foreignKeys": [{"fields": "a", "reference": {"resource": "x", "fields": "b"}}]});
         assert!(matches!(frictionless(&lost.to_string(), "t"), Err(ContractError::Invalid(_))));
+    }
+
+    #[test]
+    fn a_limit_of_nothing_is_none() {
+        let text = json!({"fields": [{"name": "a", "type": "integer", "constraints": {"minimum": null, "maximum": 3}}]});
+        let made = frictionless(&text.to_string(), "t").unwrap().contract;
+        assert_eq!(crate::Contract::from_yaml(&made.to_yaml().unwrap()).unwrap().contract, made);
     }
 }

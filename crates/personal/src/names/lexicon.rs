@@ -37,6 +37,21 @@ const TITLES: &str = "mr mrs ms miss dr prof professor sir madam lady lord presi
 const MONTHS: &str = "january february march april may june july august september october november december monday tuesday wednesday \
     thursday friday saturday sunday";
 
+/// Endings of English words, and what stands in place of each in the word itself.
+const INFLECTIONS: &[(&str, &[&str])] = &[
+    ("s", &[""]),
+    ("es", &["", "e"]),
+    ("ies", &["y"]),
+    ("ed", &["", "e"]),
+    ("ied", &["y"]),
+    ("ing", &["", "e"]),
+    ("ly", &[""]),
+    ("ily", &["y"]),
+    ("ness", &[""]),
+];
+/// What is left of a word without its ending has so much.
+const STEM_BYTES_MIN: usize = 4;
+
 /// Letters with marks, and what they are without.
 const FOLDS: &[(&str, &str)] = &[
     ("àáâãäåāăą", "a"),
@@ -171,6 +186,18 @@ impl Lexicon {
         Self { words }
     }
 
+    /// Whether a word is a form of a common one, which is no name as well: `dimensions`, `queued`, `sulkily`.
+    fn is_inflected(&self, folded: &str) -> bool {
+        let is_common = |stem: &str, ending: &str| {
+            let bits = self.words.get(&format!("{stem}{ending}")).copied().unwrap_or(0);
+            bits & COMMON != 0 && bits & (GIVEN | SURNAME | PLACE) == 0
+        };
+        INFLECTIONS.iter().any(|(ending, before)| {
+            let stem = folded.strip_suffix(ending).filter(|stem| stem.len() >= STEM_BYTES_MIN);
+            stem.is_some_and(|stem| before.iter().any(|before| is_common(stem, before)))
+        })
+    }
+
     pub fn known(&self, word: &str) -> Known {
         let folded = fold(word);
         if let Some(bits) = self.words.get(&folded) {
@@ -182,7 +209,7 @@ impl Lexicon {
             return Known(COMMON);
         }
         let singular = folded.strip_suffix('s').and_then(|singular| self.words.get(singular)).copied().unwrap_or(0);
-        Known(singular & PEOPLE)
+        Known(singular & PEOPLE | if self.is_inflected(&folded) { COMMON } else { 0 })
     }
 }
 

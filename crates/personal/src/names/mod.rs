@@ -10,6 +10,7 @@ mod features;
 mod lexicon;
 mod parts;
 mod sentences;
+mod settle;
 mod tagger;
 mod templates;
 #[cfg(test)]
@@ -22,6 +23,7 @@ use crate::hit::{Hit, Reason, Why};
 use crate::kind::Kind;
 use lexicon::Lexicon;
 pub use lexicon::{Known, fold};
+use settle::Span;
 use tagger::{Label, Tagger};
 use tokens::{Token, TokenKind, tokens_of};
 
@@ -80,6 +82,7 @@ impl Names {
     fn chunk(&self, text: &str, tokens: &[Token], score_min: f32, hits: &mut Vec<Hit>) {
         let features = features::of(text, tokens, &self.lexicon);
         let labels = self.tagger.label(&features);
+        let mut spans = Vec::new();
         let mut place = 0;
         while let Some((label, margin)) = labels.get(place).copied() {
             if label == Label::Outside {
@@ -94,17 +97,21 @@ impl Names {
                 sum += labels.get(last).map_or(0.0, |(_, margin)| *margin);
             }
             let mean = sum / (last - place + 1) as f32;
-            if let (Some(first), Some(end)) = (tokens.get(place), tokens.get(last)) {
-                let score = 0.5 + 0.45 * mean.max(0.0) / (mean.max(0.0) + 3.0);
-                let (kind, why) = (label.kind(), Why::of(Reason::Recogniser));
-                let words = tokens.get(place..=last).unwrap_or_default();
-                let short = end.end - first.start <= NAME_BYTES_MAX || kind == Kind::Address;
-                if score >= score_min && short && self.is_plausible(text, words, kind) {
-                    hits.push(Hit { kind, start: first.start, end: end.end, score, why });
-                }
-            }
+            let score = 0.5 + 0.45 * mean.max(0.0) / (mean.max(0.0) + 3.0);
+            spans.push(Span { kind: label.kind(), first: place, last, score });
             place = last + 1;
         }
+        settle::settle(text, tokens, &self.lexicon, &mut spans);
+        for span in &spans {
+            let (Some(first), Some(end)) = (tokens.get(span.first), tokens.get(span.last)) else { continue };
+            let words = tokens.get(span.first..=span.last).unwrap_or_default();
+            let short = end.end - first.start <= NAME_BYTES_MAX || span.kind == Kind::Address;
+            if span.score >= score_min && short && self.is_plausible(text, words, span.kind) {
+                let why = Why::of(Reason::Recogniser);
+                hits.push(Hit { kind: span.kind, start: first.start, end: end.end, score: span.score, why });
+            }
+        }
+        hits.sort_by_key(|hit| hit.start);
     }
 
     /// What a name needs besides the tagger's word: a capital, or a word that some list knows; and it is no abbreviation.
@@ -126,7 +133,8 @@ impl Names {
         }
         words.iter().any(|word| {
             let known = self.lexicon.known(word);
-            word.starts_with(|letter: char| !letter.is_lowercase()) || (known.is_name() && !known.is_common())
+            (word.starts_with(|letter: char| !letter.is_lowercase()) && word.chars().nth(1).is_some())
+                || (known.is_name() && !known.is_common())
         })
     }
 

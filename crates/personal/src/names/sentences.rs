@@ -56,11 +56,13 @@ impl Random {
         list.get(place).copied().unwrap_or_default()
     }
 
-    /// One word of a list with spaces; `_` in it becomes a space.
+    /// One word of a list with white space between; `_` in it becomes a space. Long words come a little more often: it is the one
+    /// that some byte of the list lies in or before.
     pub fn word(&mut self, list: &str) -> String {
-        let count = list.split_ascii_whitespace().count();
-        let place = self.below(count);
-        list.split_ascii_whitespace().nth(place).unwrap_or_default().replace('_', " ")
+        let place = self.below(list.len());
+        let end = list.bytes().skip(place).position(|byte| byte.is_ascii_whitespace()).map_or(list.len(), |count| place + count);
+        let head = list.get(..end).unwrap_or_default().trim_end();
+        head.rsplit(|letter: char| letter.is_ascii_whitespace()).next().unwrap_or_default().replace('_', " ")
     }
 
     pub fn shuffle<T>(&mut self, list: &mut [T]) {

@@ -91,12 +91,13 @@ pub struct Tagger {
 }
 
 impl Tagger {
-    /// The best labels, each with how far it is ahead of the best that means something else.
+    /// The best labels, each with how far the best path is ahead of the best one that means something else there.
     pub fn label(&self, tokens: &[Features]) -> Vec<(Label, f32)> {
         let scores: Vec<Row> = tokens.iter().map(|features| self.emission(features)).collect();
         let path = self.best_path(&scores);
+        let sums = self.best_sums(&scores);
         path.into_iter()
-            .zip(&scores)
+            .zip(&sums)
             .map(|(label, row)| {
                 let own = row.get(label).copied().unwrap_or(0.0);
                 let label = LABELS.get(label).copied().unwrap_or(Label::Outside);
@@ -109,6 +110,37 @@ impl Tagger {
                 (label, own - best)
             })
             .collect()
+    }
+
+    /// For each token and label the sum of the best path that has this label there: the best way to it and the best way on.
+    fn best_sums(&self, scores: &[Row]) -> Vec<Row> {
+        let mut sums = Vec::with_capacity(scores.len());
+        let mut best = [f32::NEG_INFINITY; LABEL_COUNT];
+        if let Some(outside) = best.first_mut() {
+            *outside = 0.0;
+        }
+        for row in scores {
+            let mut next = *row;
+            for (to, slot) in next.iter_mut().enumerate() {
+                let before = best.iter().zip(&self.pairs).map(|(sum, pair)| sum + pair.get(to).copied().unwrap_or(0.0));
+                *slot += before.fold(f32::NEG_INFINITY, f32::max);
+            }
+            best = next;
+            sums.push(next);
+        }
+        let mut onward = [0.0; LABEL_COUNT];
+        for (sum, row) in sums.iter_mut().zip(scores).rev() {
+            for (sum, onward) in sum.iter_mut().zip(&onward) {
+                *sum += onward;
+            }
+            let mut before = [f32::NEG_INFINITY; LABEL_COUNT];
+            for (slot, pairs) in before.iter_mut().zip(&self.pairs) {
+                let after = pairs.iter().zip(row).zip(&onward).map(|((pair, score), onward)| pair + score + onward);
+                *slot = after.fold(f32::NEG_INFINITY, f32::max);
+            }
+            onward = before;
+        }
+        sums
     }
 
     fn emission(&self, features: &Features) -> Row {

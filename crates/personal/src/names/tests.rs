@@ -49,3 +49,17 @@ fn a_long_text_is_cut_and_still_read() {
     let text = "Anna Schmidt met Peter Jones in Hamburg. ".repeat(200);
     assert!(found(&text).len() > 500);
 }
+
+#[test]
+fn streets_and_towns_named_after_persons_are_no_persons() {
+    check("The stop is on Peter Lindholm 188", &[(Kind::Address, "Peter Lindholm 188")]);
+    check("Meet me where Rosalind and 12 Main Street meet", &[(Kind::Address, "12 Main Street")]);
+}
+
+#[test]
+fn a_word_with_a_capital_is_no_person_by_that_alone() {
+    check("See Guilty Pleasures", &[]);
+    check("I am glad that it was withdrawn \u{5d2} and more", &[]);
+    check("Dimensions of a Shadow", &[]);
+    check("the Greta Lindholm version", &[(Kind::Person, "Greta Lindholm")]);
+}

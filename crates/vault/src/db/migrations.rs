@@ -44,4 +44,5 @@ pub(super) const ALL: &[Migration] = &[
     step!("0021_predictions"),
     step!("0022_rollout"),
     step!("0023_runtime"),
+    step!("0024_lineage_vacuum"),
 ];
