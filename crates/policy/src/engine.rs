@@ -400,6 +400,7 @@ impl Engine {
             grants,
             generation: 0,
             valid_until: None,
+            verdicts: RwLock::default(),
         })
     }
 
