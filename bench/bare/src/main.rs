@@ -10,7 +10,7 @@ use std::sync::Arc;
 use axum::Router;
 use axum::body::Bytes;
 use http::StatusCode;
-use runtime::{Batch, DataType, Limits, Model, Tensor, Values};
+use runtime::{Batch, Limits, Model, Tensor, Values};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -99,22 +99,12 @@ fn predicted(model: &Model, body: &[u8]) -> Result<Vec<u8>, String> {
         Output {
             name: output.name,
             shape: output.tensor.shape().to_vec(),
-            datatype: word(values.data_type()),
+            datatype: values.data_type().oip_name(),
             data: data(values),
         }
     });
     let answer = Answer { model_name: "bare", outputs: outputs.collect() };
     serde_json::to_vec(&answer).map_err(|error| error.to_string())
-}
-
-const fn word(data_type: DataType) -> &'static str {
-    match data_type {
-        DataType::F32 => "FP32",
-        DataType::F64 => "FP64",
-        DataType::I64 => "INT64",
-        DataType::Bool => "BOOL",
-        DataType::Text => "BYTES",
-    }
 }
 
 fn data(values: &Values) -> Value {

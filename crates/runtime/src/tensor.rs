@@ -17,6 +17,20 @@ pub enum DataType {
     Text,
 }
 
+impl DataType {
+    /// Its name in the Open Inference Protocol.
+    #[must_use]
+    pub const fn oip_name(self) -> &'static str {
+        match self {
+            Self::F32 => "FP32",
+            Self::F64 => "FP64",
+            Self::I64 => "INT64",
+            Self::Bool => "BOOL",
+            Self::Text => "BYTES",
+        }
+    }
+}
+
 /// Values of one type.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Values {

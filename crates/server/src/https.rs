@@ -70,8 +70,7 @@ impl Arriving {
     /// `Unavailable` if it breaks off or is longer.
     pub async fn whole(self, bytes_max: usize) -> Result<Bytes, Problem> {
         let Self { body, _driver, .. } = self;
-        let bytes = Limited::new(body, bytes_max).collect().await;
-        Ok(bytes.map_err(|e| Problem::unavailable("the answer broke off").because(e))?.to_bytes())
+        whole_body(body, bytes_max).await
     }
 }
 
@@ -217,8 +216,7 @@ impl Kept {
         };
         let answer = sender.send_request(request).await.map_err(broken)?;
         let (head, body) = answer.into_parts();
-        let body = Limited::new(body, answer_bytes_max).collect().await;
-        let body = body.map_err(|e| Problem::unavailable("the answer broke off").because(e))?.to_bytes();
+        let body = whole_body(body, answer_bytes_max).await?;
         let mut idle = self.idle.lock();
         if idle.len() < IDLE_COUNT_MAX && !sender.is_closed() {
             idle.push((sender, driver));
@@ -234,6 +232,11 @@ impl Kept {
             }
         }
     }
+}
+
+async fn whole_body(body: Incoming, bytes_max: usize) -> Result<Bytes, Problem> {
+    let bytes = Limited::new(body, bytes_max).collect().await;
+    Ok(bytes.map_err(|e| Problem::unavailable("the answer broke off").because(e))?.to_bytes())
 }
 
 fn broken(error: hyper::Error) -> Problem {

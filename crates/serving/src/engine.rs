@@ -94,22 +94,14 @@ pub trait Engines: Send + Sync {
 #[derive(Debug)]
 pub enum Engine {
     /// By the native runtime, from the version's own files.
-    Native(Box<Model>),
+    Native(Arc<Model>),
     /// By the native runtime, from what a locked-in Python converted it to.
-    Converted(Box<Model>),
+    Converted(Arc<Model>),
     /// Elsewhere.
     Elsewhere(Arc<dyn Compute>),
 }
 
 impl Engine {
-    /// The model, where this process computes.
-    pub(crate) fn native(&self) -> Option<&Model> {
-        match self {
-            Self::Native(model) | Self::Converted(model) => Some(model),
-            Self::Elsewhere(_) => None,
-        }
-    }
-
     pub(crate) fn signature(&self) -> &Signature {
         match self {
             Self::Native(model) | Self::Converted(model) => model.signature(),

@@ -325,7 +325,7 @@ impl Serving {
                 let limits = Limits { model_bytes_max: self.0.config.model_bytes_max, ..Limits::default() };
                 let loading = tokio::task::spawn_blocking(move || Model::load(&files, &limits));
                 let model = loading.await.map_err(|broken| Problem::internal("loading the model broke off", broken))?;
-                model.map(|model| Engine::Native(Box::new(model))).map_err(|error| cannot_be_loaded(&error))
+                model.map(|model| Engine::Native(Arc::new(model))).map_err(|error| cannot_be_loaded(&error))
             }
             Runtime::Python => engines()?.python(digest, files).await,
             Runtime::Upstream { server, model } => engines()?.upstream(server, model).await.map(Engine::Elsewhere),
@@ -334,7 +334,7 @@ impl Serving {
 }
 
 impl EndpointPlace {
-    pub(crate) fn of(reader: &mut Reader<'_>, endpoint: Endpoint) -> Result<Self, Problem> {
+    fn of(reader: &mut Reader<'_>, endpoint: Endpoint) -> Result<Self, Problem> {
         let workspace_name = store::workspace_name(reader, &endpoint.workspace)?.ok_or_else(no_endpoint)?;
         Ok(Self { workspace_name, endpoint_name: endpoint.name, runtime: endpoint.runtime })
     }

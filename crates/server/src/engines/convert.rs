@@ -15,7 +15,7 @@ const DIFFERENCE_MAX: f64 = 1e-5;
 const VALUE_COUNT_MAX: usize = 1 << 22;
 
 /// The model of these bytes, if the native runtime computes it and says what the worker says.
-pub(super) async fn compared(bytes: Vec<u8>, worker: &Worker) -> Result<Box<Model>, String> {
+pub(super) async fn compared(bytes: Vec<u8>, worker: &Worker) -> Result<Arc<Model>, String> {
     let files = BTreeMap::from([("model.onnx".to_owned(), bytes)]);
     let load = move || Model::load(&files, &Limits::default()).map_err(|error| error.to_string());
     let mut model = tokio::task::spawn_blocking(load).await.map_err(|error| error.to_string())??;
@@ -27,7 +27,7 @@ pub(super) async fn compared(bytes: Vec<u8>, worker: &Worker) -> Result<Box<Mode
     same(&theirs, &ours)?;
     // What the file cannot say the worker did: columns by name, and the classes.
     model.describe(port.columns.clone(), worker.signature().classes.clone());
-    Ok(Box::new(model))
+    Ok(Arc::new(model))
 }
 
 /// Rows of all magnitudes, always the same ones. They are 32-bit floats: both sides see the same numbers.

@@ -136,7 +136,7 @@ impl Pythons {
 
 impl Pythons {
     /// The model as the native runtime computes it, where it can and says the same; else the worker as it is.
-    async fn converted(&self, mut begun: Begun) -> Result<Box<Model>, Worker> {
+    async fn converted(&self, mut begun: Begun) -> Result<Arc<Model>, Worker> {
         if !self.convert {
             return Err(begun.worker());
         }

@@ -222,16 +222,6 @@ fn data_type(word: &str) -> Option<DataType> {
     })
 }
 
-const fn word(data_type: DataType) -> &'static str {
-    match data_type {
-        DataType::F32 => "FP32",
-        DataType::F64 => "FP64",
-        DataType::I64 => "INT64",
-        DataType::Bool => "BOOL",
-        DataType::Text => "BYTES",
-    }
-}
-
 /// A batch as the request says it, under the names and types that the model there has.
 fn asked(batch: &Batch, signature: &Signature) -> Result<Value, String> {
     let only = batch.inputs().count() == 1;
@@ -246,7 +236,7 @@ fn asked(batch: &Batch, signature: &Signature) -> Result<Value, String> {
         // Numbers are written as they are: the other server reads them as its own type.
         let kind = if is_number(given) && is_number(wanted) { wanted } else { given };
         let data = data(values, kind).ok_or_else(|| format!("`{name}` holds what JSON has no number for, or no whole number"))?;
-        inputs.push(json!({ "name": name, "shape": tensor.shape(), "datatype": word(kind), "data": data }));
+        inputs.push(json!({ "name": name, "shape": tensor.shape(), "datatype": kind.oip_name(), "data": data }));
     }
     Ok(json!({ "inputs": inputs }))
 }

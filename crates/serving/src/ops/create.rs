@@ -6,7 +6,7 @@ use lineage::record::Scene;
 
 use crate::engine::Runtime;
 use crate::limits::ENDPOINT_COUNT_MAX;
-use crate::types::{Choice, Endpoint, EndpointName};
+use crate::types::{Choice, Endpoint, EndpointName, no_endpoint};
 use crate::{Serving, load, store};
 
 /// Makes an endpoint that answers with a version of a model. The version must be admitted.
@@ -59,8 +59,8 @@ impl Operation for CreateEndpoint {
             if store::count(writer, &endpoint.workspace)? >= ENDPOINT_COUNT_MAX {
                 return Err(Problem::new(Kind::TooMany, format!("a workspace has at most {ENDPOINT_COUNT_MAX} endpoints")));
             }
-            let place = load::EndpointPlace::of(writer, endpoint.clone())?;
-            room.may_run(&place.runtime, &place.workspace_name)?;
+            let workspace_name = store::workspace_name(writer, &endpoint.workspace)?.ok_or_else(no_endpoint)?;
+            room.may_run(&endpoint.runtime, &workspace_name)?;
             let version = load::version_of(writer, &endpoint, &endpoint.choice)?;
             admission.servable(writer, &version)?;
             if !store::insert(writer, &endpoint)? {

@@ -114,13 +114,11 @@ impl Serving {
             return native.predict(&batch).map_err(problem);
         }
         let turn = self.0.large.acquire().await.map_err(|closed| Problem::internal("nothing computes any more", closed))?;
-        let computing = tokio::task::spawn_blocking(move || match model.model.native() {
-            Some(native) => native.predict(&batch).map_err(problem),
-            None => Err(Problem::internal("the prediction broke off", "the model changed its place")),
-        });
+        let native = Arc::clone(native);
+        let computing = tokio::task::spawn_blocking(move || native.predict(&batch));
         let outputs = computing.await.map_err(|broken| Problem::internal("the prediction broke off", broken))?;
         drop(turn);
-        outputs
+        outputs.map_err(problem)
     }
 }
 

@@ -141,9 +141,10 @@ impl Serving {
         };
         let (row_count, start) = (batch.rows(), Instant::now());
         match &challenger.model {
-            Engine::Native(_) | Engine::Converted(_) => drop(tokio::task::spawn_blocking(move || {
-                tell(challenger.model.native().and_then(|model| model.predict(&batch).ok()), row_count, start);
-            })),
+            Engine::Native(model) | Engine::Converted(model) => {
+                let model = Arc::clone(model);
+                tokio::task::spawn_blocking(move || tell(model.predict(&batch).ok(), row_count, start));
+            }
             Engine::Elsewhere(model) => {
                 let model = Arc::clone(model);
                 tokio::spawn(async move { tell(model.predict(batch).await.ok(), row_count, start) });

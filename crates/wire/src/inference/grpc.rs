@@ -13,7 +13,7 @@ use serving::{Batch, Port, Prediction, Serving, Tensor, Values};
 
 use super::oip::answering;
 use super::request::TENSOR_COUNT_MAX;
-use super::{binary, request, subject, word};
+use super::{binary, request, subject};
 use crate::protobuf::{Field, Written, fields, fixed, varints};
 use crate::{Answer, Door, Inbound, outbound};
 
@@ -106,7 +106,7 @@ fn asked(room: &Serving) -> impl Fn(&Inbound) -> Result<(GetEndpoint, Option<Str
 
 fn about(port: &Port) -> Written {
     let mut tensor = Written::default();
-    tensor.text(1, &port.name).text(2, word(port.data_type));
+    tensor.text(1, &port.name).text(2, port.data_type.oip_name());
     // An open dimension is -1, which protobuf writes as all ones.
     tensor.packed(3, port.shape.iter().map(|one| one.map_or(u64::MAX, |one| one as u64)));
     tensor
@@ -273,7 +273,7 @@ fn inferred(prediction: &Prediction, model: &str, id: &str, wanted: &[String]) -
     for output in chosen {
         let values = output.tensor.values();
         let mut tensor = Written::default();
-        tensor.text(1, &output.name).text(2, word(values.data_type()));
+        tensor.text(1, &output.name).text(2, values.data_type().oip_name());
         tensor.packed(3, output.tensor.shape().iter().map(|one| *one as u64));
         message.message(5, &tensor);
         raw.push(binary::bytes(values));

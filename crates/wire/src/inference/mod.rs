@@ -15,7 +15,7 @@ mod scoring;
 pub(crate) use grpc::problem_answer as grpc_problem;
 use kernel::Problem;
 use serde::{Serialize, Serializer};
-use serving::{DataType, Serving, Values};
+use serving::{Serving, Values};
 
 use crate::{Door, Inbound};
 
@@ -31,17 +31,6 @@ const ROUTING_KEY: &str = "strongroom-routing-key";
 
 fn routing_key(inbound: &Inbound) -> Option<String> {
     inbound.header(ROUTING_KEY).map(str::to_owned)
-}
-
-/// OIP's word for a type of ours.
-const fn word(data_type: DataType) -> &'static str {
-    match data_type {
-        DataType::F32 => "FP32",
-        DataType::F64 => "FP64",
-        DataType::I64 => "INT64",
-        DataType::Bool => "BOOL",
-        DataType::Text => "BYTES",
-    }
 }
 
 /// Names whom a request concerns; over gRPC it is metadata.

@@ -10,7 +10,7 @@ use serving::ops::{GetEndpoint, Predict, Ready, SearchEndpoints};
 use serving::{Port, Prediction, Serving};
 
 use super::request::{self, Wanted};
-use super::{JsonValues, binary, subject, word};
+use super::{JsonValues, binary, subject};
 use crate::{Answer, Door, Inbound, outbound};
 
 const MODEL: &str = "/v2/models/{endpoint}";
@@ -91,7 +91,7 @@ fn metadata(found: Ready, wanted: Option<String>) -> Result<Answer, Problem> {
     let model = answering(&found, wanted.as_deref())?;
     let port = |port: &Port| {
         let shape: Vec<i64> = port.shape.iter().map(|one| one.and_then(|one| i64::try_from(one).ok()).unwrap_or(-1)).collect();
-        json!({ "name": port.name, "datatype": word(port.data_type), "shape": shape, "parameters": { "columns": port.columns } })
+        json!({ "name": port.name, "datatype": port.data_type.oip_name(), "shape": shape, "parameters": { "columns": port.columns } })
     };
     let signature = model.signature();
     outbound::json(&json!({
@@ -151,7 +151,7 @@ fn answer(prediction: Prediction, asked: Asked) -> Result<Answer, Problem> {
     for output in &prediction.outputs.all {
         let Some(is_binary) = asked.wanted.output(&output.name) else { continue };
         let values = output.tensor.values();
-        let (datatype, shape) = (word(values.data_type()), output.tensor.shape());
+        let (datatype, shape) = (values.data_type().oip_name(), output.tensor.shape());
         let (data, parameters) = if is_binary {
             let bytes = binary::bytes(values);
             raw.extend_from_slice(&bytes);
@@ -193,7 +193,7 @@ mod tests {
         let tensor = Tensor::list(values);
         let said = Said {
             data: Some(JsonValues(tensor.values())),
-            datatype: word(tensor.values().data_type()),
+            datatype: tensor.values().data_type().oip_name(),
             name: "out",
             parameters: None,
             shape: tensor.shape(),
