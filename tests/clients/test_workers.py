@@ -125,6 +125,9 @@ def client_of(server):
         mlflow.set_experiment(fresh("exp"))
         yield mlflow
     finally:
+        # Other tests of this process find their own server.
+        mlflow.set_tracking_uri(None)
+        mlflow.set_registry_uri(None)
         for key, value in before.items():
             os.environ.pop(key, None) if value is None else os.environ.__setitem__(key, value)
 
