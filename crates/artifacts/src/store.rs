@@ -282,11 +282,26 @@ pub(crate) fn delete(
 const IN_RANGE: &str = "owner_kind = $1 AND owner_id = $2 AND path >= $3 AND path < $4";
 
 /// The tables whose rows name objects: those of this room, and those of others, whose objects are looked after here too.
-pub(crate) const OBJECT_TABLES: [&str; 6] =
-    ["artifact_part", "artifact_upload_part", "data_file", "data_document", "model_document", "prediction_batch"];
+pub(crate) const OBJECT_TABLES: [&str; 8] = [
+    "artifact_part",
+    "artifact_upload_part",
+    "bucket_part",
+    "bucket_upload_part",
+    "data_file",
+    "data_document",
+    "model_document",
+    "prediction_batch",
+];
 /// Those whose every object is verified by itself: of an artifact the joined bytes are.
-pub(crate) const SINGLE_OBJECT_TABLES: [&str; 5] =
-    ["artifact_upload_part", "data_file", "data_document", "model_document", "prediction_batch"];
+pub(crate) const SINGLE_OBJECT_TABLES: [&str; 7] = [
+    "artifact_upload_part",
+    "bucket_part",
+    "bucket_upload_part",
+    "data_file",
+    "data_document",
+    "model_document",
+    "prediction_batch",
+];
 
 /// Every object that a row names.
 pub(crate) fn known_objects(reader: &mut Reader<'_>) -> Result<std::collections::HashSet<String>, Problem> {

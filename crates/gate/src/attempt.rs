@@ -1,6 +1,8 @@
 //! Who knocks: what came with the request ([`Attempt`]) and whom it was found to be ([`Caller`]).
 
+use std::fmt;
 use std::net::IpAddr;
+use std::sync::{Arc, OnceLock};
 
 use kernel::Secret;
 
@@ -25,10 +27,40 @@ pub enum Credential {
     },
     /// A browser's session cookie.
     Session(Secret),
+    /// A signature over the request by an access key (AWS Signature Version 4).
+    Signed(Box<Signed>),
     /// A job or a command of this very process.
     Job(JobPass),
     /// A header that could not be read. It is refused, not treated as absent.
     Malformed,
+}
+
+/// A signature over a request's head, as AWS Signature Version 4 makes it. Whether it is well-formed, complete and of this hour was found
+/// before it comes here; whose it is and whether it is right was not.
+#[derive(Clone)]
+pub struct Signed {
+    /// The id of the key that signed.
+    pub access_key: String,
+    /// What came with a short-lived key.
+    pub session_token: Option<Secret>,
+    /// The day that the signature is for: `YYYYMMDD`.
+    pub date: String,
+    /// The region that it is for.
+    pub region: String,
+    /// The service that it is for: `s3`.
+    pub service: String,
+    /// What was signed.
+    pub string_to_sign: String,
+    /// The signature.
+    pub signature: [u8; 32],
+    /// Where the key that proved right is left for what comes signed after the head: the pieces of a body.
+    pub signing_key: Arc<OnceLock<Secret>>,
+}
+
+impl fmt::Debug for Signed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Signed").field("access_key", &self.access_key).finish_non_exhaustive()
+    }
 }
 
 /// Proof that the caller is part of this process. Only a [`JobKey`] makes one.

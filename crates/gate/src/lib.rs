@@ -19,7 +19,7 @@ mod ports;
 mod target;
 
 pub use action::{Access, Action};
-pub use attempt::{Attempt, Caller, CallerKind, Credential, DEFAULT_WORKSPACE, JobKey, JobPass, Pass, TokenFacts};
+pub use attempt::{Attempt, Caller, CallerKind, Credential, DEFAULT_WORKSPACE, JobKey, JobPass, Pass, Signed, TokenFacts};
 pub use call::{Gate, Operation, Ports, Visitor};
 pub use entry::{Entry, EntryFields, Outcome, Status, Word};
 pub use permit::{Commitment, DeferredOutcome, Permit, SealedOutcome};

@@ -31,6 +31,8 @@ pub enum Target {
     DatasetVersion(String, String),
     /// An endpoint by name, in the attempt's workspace. It is judged as the model that it serves.
     Endpoint(String),
+    /// A bucket by name. It is judged as its workspace.
+    Bucket(String),
     /// The caller's own account, its tokens and sessions.
     Myself,
 }
@@ -64,6 +66,8 @@ pub enum TargetKind {
     DatasetVersion,
     /// [`Target::Endpoint`]
     Endpoint,
+    /// [`Target::Bucket`]
+    Bucket,
     /// [`Target::Myself`]
     Myself,
 }
@@ -86,6 +90,7 @@ impl TargetKind {
             Self::Dataset => "dataset",
             Self::DatasetVersion => "dataset_version",
             Self::Endpoint => "endpoint",
+            Self::Bucket => "bucket",
             Self::Myself => "myself",
         }
     }
@@ -109,6 +114,7 @@ impl Target {
             Self::Dataset(_) => TargetKind::Dataset,
             Self::DatasetVersion(..) => TargetKind::DatasetVersion,
             Self::Endpoint(_) => TargetKind::Endpoint,
+            Self::Bucket(_) => TargetKind::Bucket,
             Self::Myself => TargetKind::Myself,
         }
     }

@@ -11,8 +11,10 @@
 //! INVARIANT: nobody but a job mints a token for another person, and only its owner for a service account. Held by
 //! `tests::tokens::only_a_service_accounts_owner_mints_its_tokens`.
 //! INVARIANT: a pass opens one thing, for as long as its holder may, and never more than they may. Held by `tests::passes`.
+//! INVARIANT: an access key may do what its token may, and ends with it. Held by `tests::access_keys`.
 //! INVARIANT: nobody puts themself, or a service account of theirs, into a group. Held by `tests::groups`.
 
+mod access_key;
 mod config;
 mod memory;
 mod names;
@@ -32,6 +34,7 @@ use gate::{Action, Caller, Pass};
 use kernel::{Clock, Micros, Problem, Secret, random_bytes};
 use vault::db::{Db, PortDb};
 
+pub use access_key::{AccessKey, SESSION_KEY_SECONDS};
 pub use config::IdentityConfig;
 pub use names::{LABEL_LENGTH_MAX, NAME_BYTES_MAX, SCOPE_BYTES_MAX, SCOPE_COUNT_MAX, parse_label, parse_scopes};
 pub use pass::{PASS_SECONDS_MAX, Passes};
@@ -69,6 +72,8 @@ pub const ACTIONS: &[Action] = &[
     ops::tokens::TOKENS_LIST,
     ops::tokens::TOKENS_REVOKE,
     ops::tokens::TOKENS_REVOKE_ANY,
+    ops::access_keys::TOKENS_ACCESS_KEY,
+    ops::access_keys::TOKENS_ASSUME,
     ops::sessions::SESSIONS_CREATE,
     ops::sessions::SESSIONS_DELETE,
     ops::sessions::SESSIONS_LIST,
@@ -88,6 +93,7 @@ struct Inner {
     passwords: Passwords,
     memory: Memory,
     passes: Passes,
+    access_keys: access_key::AccessKeys,
 }
 
 impl Identity {
@@ -106,7 +112,8 @@ impl Identity {
     pub fn with_passes(db: Db, config: IdentityConfig, passes: Passes) -> Result<Self, Problem> {
         config.check()?;
         let (passwords, memory) = (Passwords::new(&config), Memory::new(&config));
-        Ok(Self { db, inner: Arc::new(Inner { config, passwords, memory, passes }) })
+        let access_keys = passes.access_keys();
+        Ok(Self { db, inner: Arc::new(Inner { config, passwords, memory, passes, access_keys }) })
     }
 
     /// A pass for one errand of this caller, which lasts for [`PASS_SECONDS_MAX`] and not longer than what the caller came

@@ -8,6 +8,7 @@ use aws_lc_rs::{constant_time, hmac};
 use gate::{Action, Caller, Pass};
 use kernel::{Micros, Secret, hex, parse_hex};
 
+use crate::access_key::AccessKeys;
 use crate::store::SESSION_ID_PREFIX;
 
 /// How long a pass lasts.
@@ -20,6 +21,7 @@ const PASS_BYTES_MAX: usize = 512;
 /// Makes and reads passes.
 pub struct Passes {
     key: hmac::Key,
+    secret: Secret,
     actions: &'static [Action],
 }
 
@@ -46,7 +48,16 @@ impl Passes {
     #[must_use]
     pub fn new(secret: &Secret, actions: &'static [Action]) -> Self {
         let parent = hmac::Key::new(hmac::HMAC_SHA256, secret.expose());
-        Self { key: hmac::Key::new(hmac::HMAC_SHA256, hmac::sign(&parent, b"strongroom pass v1").as_ref()), actions }
+        Self {
+            key: hmac::Key::new(hmac::HMAC_SHA256, hmac::sign(&parent, b"strongroom pass v1").as_ref()),
+            secret: secret.clone(),
+            actions,
+        }
+    }
+
+    /// Access keys under the same secret.
+    pub(crate) fn access_keys(&self) -> AccessKeys {
+        AccessKeys::new(&self.secret)
     }
 
     /// A pass for this caller; none for one that has neither token nor password, such as a browser, and none for a verb that

@@ -3,11 +3,12 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use gate::{Attempt, BoxFuture, Caller, Credential, Identify};
+use gate::{Attempt, BoxFuture, Caller, Credential, Identify, Signed};
 use kernel::{Clock, Kind, Micros, Problem, Secret, sha256};
 use vault::db::{PortDb, Reader, SystemDb};
 
 use crate::Inner;
+use crate::access_key::is_right;
 use crate::memory::{CredentialKey, Moment, UseOf};
 use crate::names::NAME_BYTES_MAX;
 use crate::pass::{Holder, is_pass};
@@ -85,6 +86,7 @@ impl IdentityPort {
             Credential::Bearer(secret) if is_pass(secret.expose()) => self.by_pass(secret).await,
             Credential::Bearer(secret) => self.by_token(secret).await,
             Credential::Session(secret) => self.by_session(secret).await,
+            Credential::Signed(signed) => self.by_signature(signed).await,
             // The MLflow client can send a token as a password; the user name then says nothing.
             Credential::Basic { password, .. } if parse_secret_text(password.expose()).is_some() => self.by_token(password).await,
             Credential::Basic { username, password } => self.by_password(username, password).await,
@@ -126,6 +128,30 @@ impl IdentityPort {
             return Err(refused());
         }
         found.caller.pass = Some(said.pass);
+        self.accept(key, found, UseOf::Token, now)
+    }
+
+    /// The signature is judged before anything is looked up, and every time: only the facts behind the key are remembered.
+    async fn by_signature(&self, signed: &Signed) -> Result<Caller, Problem> {
+        let held = self.inner.access_keys.holding(signed).ok_or_else(refused)?;
+        if !is_right(&held.secret, signed) {
+            return Err(refused());
+        }
+        let key = sha256(&[b"access key ".as_slice(), held.secret.expose()].concat());
+        let now = self.inner.memory.moment(self.clock.now());
+        if let Some(caller) = self.inner.memory.good(&key, now) {
+            return Ok(caller);
+        }
+        self.lookup_count.fetch_add(1, Ordering::Relaxed);
+        let token_id = held.token_id;
+        let found = self.db.read_point(move |reader| Ok(store::token_by_id(reader, &token_id)?)).await?;
+        let mut found = live(found, now.at())?;
+        if let Some(ends_at) = held.expires_at {
+            found.expires_at = found.expires_at.min(ends_at);
+        }
+        if now.at() >= found.expires_at {
+            return Err(refused());
+        }
         self.accept(key, found, UseOf::Token, now)
     }
 

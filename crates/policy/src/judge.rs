@@ -200,6 +200,7 @@ impl Judge<'_> {
             TargetKind::LoggedModel => "logged_models.get",
             TargetKind::Trace => "traces.get",
             TargetKind::EvaluationDataset => "evaluation.get",
+            TargetKind::Bucket => "buckets.get",
             TargetKind::Dataset | TargetKind::DatasetVersion => "datasets.get",
             TargetKind::Endpoint => "endpoints.get",
             TargetKind::RegisteredModel => "models.get",

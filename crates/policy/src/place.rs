@@ -28,15 +28,15 @@ pub(crate) enum Place {
 }
 
 impl Place {
-    /// Runs, logged models and traces are judged as their experiment, versions as their model or data set, evaluation datasets and
-    /// what does not exist as the workspace.
+    /// Runs, logged models and traces are judged as their experiment, versions as their model or data set, evaluation datasets, buckets
+    /// and what does not exist as the workspace.
     pub(crate) fn of(kind: TargetKind, facts: &Facts) -> Self {
         let workspace = facts.workspace.clone().unwrap_or_default();
         match kind {
             TargetKind::Server => Self::Server,
             TargetKind::AuditLog => Self::AuditLog,
             TargetKind::Myself => Self::Account,
-            TargetKind::Workspace | TargetKind::EvaluationDataset => Self::Workspace(workspace),
+            TargetKind::Workspace | TargetKind::EvaluationDataset | TargetKind::Bucket => Self::Workspace(workspace),
             // Of a version that does not exist the data set decides.
             TargetKind::Dataset | TargetKind::DatasetVersion => match &facts.dataset {
                 Some(id) => Self::Dataset { id: id.clone(), workspace },

@@ -140,6 +140,8 @@ impl Assessor {
                 Brought::Unguessable(secret.expose())
             }
             Credential::Bearer(_) | Credential::Session(_) => Brought::Noise,
+            // The id of a key is no secret: who names it wrongly must not be able to lock its holder out.
+            Credential::Signed(_) => Brought::Noise,
             // A token sent as a password is a token, whatever the user name says.
             Credential::Basic { password, .. } if (self.is_secret_text)(password.expose()) => {
                 Brought::Unguessable(password.expose())

@@ -96,6 +96,12 @@ impl Locate for Locator {
 }
 
 fn find(reader: &mut Reader<'_>, workspace_name: &str, target: &Target, now: Micros) -> Result<Facts, DbError> {
+    // A bucket's name says in which workspace it is: clients of S3 name no other.
+    if let Target::Bucket(name) = target
+        && let Some(facts) = buckets::locate(reader, name)?
+    {
+        return Ok(facts);
+    }
     let Some(workspace) = identity::workspace_by_name(reader, workspace_name)? else {
         return Ok(Facts::default());
     };
@@ -111,7 +117,7 @@ fn find(reader: &mut Reader<'_>, workspace_name: &str, target: &Target, now: Mic
         Target::Workspace => {
             Some(Facts { exists: true, workspace: Some(workspace.clone()), id: Some(workspace.clone()), ..Facts::default() })
         }
-        Target::Server | Target::AuditLog | Target::Myself => None,
+        Target::Server | Target::AuditLog | Target::Myself | Target::Bucket(_) => None,
     };
     Ok(found.unwrap_or(Facts { workspace: Some(workspace), ..Facts::default() }))
 }

@@ -1,5 +1,6 @@
 //! The verbs, a family per file.
 
+pub mod access_keys;
 pub mod account;
 pub mod accounts;
 pub mod groups;

@@ -24,6 +24,7 @@ fn place_of(verb: &str) -> TargetKind {
         "logged_models" => TargetKind::LoggedModel,
         "traces" => TargetKind::Trace,
         "evaluation" => TargetKind::EvaluationDataset,
+        "buckets" => TargetKind::Bucket,
         "datasets" | "sources" | "inspections" | "cleanings" => TargetKind::DatasetVersion,
         "lineage" if verb != "lineage.read" => TargetKind::Workspace,
         "models" | "gates" | "lineage" => TargetKind::RegisteredModel,

@@ -110,7 +110,7 @@ fn facts_of(workspace: &str, target: &Target) -> Facts {
     let workspace = Some(workspace.to_owned());
     match target {
         Target::Server | Target::AuditLog | Target::Myself => Facts { exists: true, ..Facts::default() },
-        Target::Workspace | Target::EvaluationDataset(_) | Target::Dataset(_) | Target::DatasetVersion(..) => {
+        Target::Workspace | Target::EvaluationDataset(_) | Target::Bucket(_) | Target::Dataset(_) | Target::DatasetVersion(..) => {
             Facts { exists: true, workspace, ..Facts::default() }
         }
         Target::Experiment(id) | Target::ExperimentNamed(id) | Target::Run(id) | Target::LoggedModel(id) | Target::Trace(id) => {

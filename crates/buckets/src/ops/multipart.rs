@@ -1,0 +1,309 @@
+//! `buckets.write`, in parts: each part is an object of its own; completing joins them by rows, without writing a byte anew.
+
+use gate::{Action, Operation, Outcome, Permit, Target};
+use kernel::{Kind, Problem, random_id};
+
+use super::write::{New, Wish, WriteObject, Written, add, check_conditions, check_lock, lock_of};
+use crate::store::{buckets, signed, uploads, versions};
+use crate::types::{Checksum, Incoming, OBJECT_TAG_COUNT_MAX, Part, WriteConditions};
+use crate::{Buckets, Code, OBJECT_BYTES_MAX, Upload, check_key, no_bucket};
+
+/// Parts of one upload, as S3 has it.
+pub const PART_COUNT_MAX: i64 = 10_000;
+/// The smallest part but the last, as S3 has it.
+const PART_BYTES_MIN: u64 = 5 << 20;
+
+pub(crate) fn no_upload() -> Problem {
+    Code::NoSuchUpload.problem(
+        "The specified upload does not exist. The upload ID may be invalid, or the upload may have been aborted or completed.",
+    )
+}
+
+/// Begins an upload.
+pub struct CreateUpload {
+    /// The room.
+    pub room: Buckets,
+    /// The bucket.
+    pub bucket: String,
+    /// The key of the object to be.
+    pub key: String,
+    /// What comes beside its bytes.
+    pub wish: Wish,
+}
+
+impl Operation for CreateUpload {
+    const ACTION: Action = WriteObject::ACTION;
+    type Output = Upload;
+
+    fn target(&self) -> Target {
+        Target::Bucket(self.bucket.clone())
+    }
+
+    async fn run(self, permit: Permit<Self>) -> Result<Upload, Problem> {
+        let home = Buckets::home(&permit)?;
+        check_key(&self.key)?;
+        self.wish.check(&home)?;
+        let at = permit.entry().at;
+        let upload = Upload {
+            id: random_id(),
+            key: self.key,
+            attributes: self.wish.attributes.check()?,
+            tags: self.wish.tags.check(OBJECT_TAG_COUNT_MAX)?,
+            lock: self.wish.lock,
+            created_at: at,
+            created_by: permit.caller().id.clone(),
+        };
+        let key_hash = self.room.key_hash(&home.id, &upload.key).await?;
+        let name = self.bucket;
+        self.room
+            .db
+            .write(&permit, move |writer| {
+                let bucket = buckets::by_name(writer, &name)?.ok_or_else(no_bucket)?;
+                check_lock(&bucket, upload.lock, at)?;
+                uploads::insert(writer, &bucket.id, &upload)?;
+                let outcome = Outcome::done().resource(upload.id.clone()).with("key_hash", key_hash);
+                Ok((upload, outcome))
+            })
+            .await
+    }
+}
+
+/// Stores a part, instead of the one that had its number.
+pub struct WritePart {
+    /// The room.
+    pub room: Buckets,
+    /// The bucket.
+    pub bucket: String,
+    /// The key of the object to be.
+    pub key: String,
+    /// The upload.
+    pub upload_id: String,
+    /// Which part, from 1.
+    pub number: i64,
+    /// Its bytes.
+    pub incoming: Incoming,
+}
+
+impl Operation for WritePart {
+    const ACTION: Action = WriteObject::ACTION;
+    type Output = Part;
+
+    fn target(&self) -> Target {
+        Target::Bucket(self.bucket.clone())
+    }
+
+    async fn run(self, permit: Permit<Self>) -> Result<Part, Problem> {
+        let home = Buckets::home(&permit)?;
+        let (room, key, upload_id, number) = (self.room, self.key, self.upload_id, self.number);
+        if !(1..=PART_COUNT_MAX).contains(&number) {
+            return Err(Code::InvalidArgument
+                .problem(format!("Part number must be an integer between 1 and {PART_COUNT_MAX}, inclusive")));
+        }
+        let (bucket_id, wanted_key, wanted_id) = (home.id.clone(), key.clone(), upload_id.clone());
+        let known = move |reader: &mut vault::db::Reader<'_>| {
+            uploads::get(reader, &bucket_id, &wanted_key, &wanted_id)?.map(|_| ()).ok_or_else(no_upload)
+        };
+        room.db.read_point(&permit, known).await?;
+        let (object, told) = room.store(&permit, &home, self.incoming).await?;
+        let stored_id = object.id.clone();
+        let checksum = told.checksum.map(|checksum| checksum.value).unwrap_or_default();
+        let part = Part { number, object, etag: told.etag, checksum, stored_at: permit.entry().at };
+        let outcome = Outcome::done()
+            .resource(upload_id.clone())
+            .with("part_number", number)
+            .with("sha256", kernel::hex(&part.object.sha256))
+            .with("size_bytes", signed(part.object.size_bytes)?);
+        let commit = room.db.write(&permit, move |writer| {
+            // It may have been completed or aborted while the bytes came.
+            uploads::get(writer, &home.id, &key, &upload_id)?.ok_or_else(no_upload)?;
+            let old = uploads::put_part(writer, &upload_id, &part)?;
+            Ok(((part, old), outcome))
+        });
+        match commit.await {
+            Ok((part, old)) => {
+                room.drop_objects(&permit, old.into_iter().collect()).await;
+                Ok(part)
+            }
+            Err(problem) => {
+                if problem.kind() != Kind::Unavailable {
+                    room.drop_objects(&permit, vec![stored_id]).await;
+                }
+                Err(problem)
+            }
+        }
+    }
+}
+
+/// A part as its client names it when it completes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SentPart {
+    /// Its number.
+    pub number: i64,
+    /// Its entity tag, without quotes.
+    pub etag: String,
+    /// Its checksum in base64, where the client names it.
+    pub checksum: Option<String>,
+}
+
+/// What the whole is told to be, out of its parts: entity tag and checksum.
+pub type Join = Box<dyn FnOnce(&Upload, &[Part]) -> Result<(String, Option<Checksum>), Problem> + Send>;
+
+/// Joins parts to an object.
+pub struct CompleteUpload {
+    /// The room.
+    pub room: Buckets,
+    /// The bucket.
+    pub bucket: String,
+    /// The key of the object to be.
+    pub key: String,
+    /// The upload.
+    pub upload_id: String,
+    /// Its parts, by rising number.
+    pub parts: Vec<SentPart>,
+    /// What must hold of what is there.
+    pub when: WriteConditions,
+    /// How many bytes the client says there are.
+    pub size_bytes: Option<u64>,
+    /// What the whole is told to be.
+    pub join: Join,
+}
+
+impl Operation for CompleteUpload {
+    const ACTION: Action = WriteObject::ACTION;
+    type Output = Written;
+
+    fn target(&self) -> Target {
+        Target::Bucket(self.bucket.clone())
+    }
+
+    async fn run(self, permit: Permit<Self>) -> Result<Written, Problem> {
+        let home = Buckets::home(&permit)?;
+        let (room, name, key, upload_id, sent) = (self.room, self.bucket, self.key, self.upload_id, self.parts);
+        check_order(&sent)?;
+        let key_hash = room.key_hash(&home.id, &key).await?;
+        let (at, by, clock) = (permit.entry().at, permit.caller().id.clone(), room.clock.clone());
+        let (when, join, size_bytes_said) = (self.when, self.join, self.size_bytes);
+        let commit = room.db.write(&permit, move |writer| {
+            let bucket = buckets::by_name(writer, &name)?.ok_or_else(no_bucket)?;
+            let Some(upload) = uploads::get(writer, &bucket.id, &key, &upload_id)? else {
+                // A client whose first answer was lost asks again.
+                let done = versions::of_upload(writer, &bucket.id, &key, &upload_id)?.ok_or_else(no_upload)?;
+                let outcome = Outcome::done().resource(upload_id).with("version_id", done.version_id.as_str());
+                return Ok(((Written { version: done, is_versioned: true }, Vec::new()), outcome));
+            };
+            let there = versions::latest(writer, &bucket.id, &key)?;
+            check_conditions(&when, there.as_ref())?;
+            let stored = uploads::parts(writer, &upload_id, 0, PART_COUNT_MAX + 1)?;
+            let parts = choose(stored, &sent)?;
+            let size_bytes = parts.iter().fold(0_u64, |sum, part| sum.saturating_add(part.object.size_bytes));
+            check_sizes(&parts, size_bytes, size_bytes_said)?;
+            let (etag, checksum) = join(&upload, &parts)?;
+            let mut old = uploads::delete(writer, &upload_id)?;
+            old.retain(|id| !parts.iter().any(|part| part.object.id == *id));
+            let lock = lock_of(writer, &clock, &bucket, upload.lock, at)?;
+            let mut attributes = upload.attributes;
+            attributes.checksum = checksum;
+            let part_count = i64::try_from(parts.len()).unwrap_or(i64::MAX);
+            let new = New { key, size_bytes, etag, attributes, tags: upload.tags, part_count, lock, at, by, is_marker: false };
+            let (written, replaced) = add(writer, &clock, &bucket, new, Some(&upload_id), &parts)?;
+            old.extend(replaced);
+            let outcome = Outcome::done()
+                .resource(upload_id)
+                .with("key_hash", key_hash)
+                .with("part_count", part_count)
+                .with("size_bytes", signed(size_bytes)?)
+                .with("version_id", written.version.version_id.as_str());
+            Ok(((written, old), outcome))
+        });
+        let (written, old) = commit.await?;
+        room.drop_objects(&permit, old).await;
+        Ok(written)
+    }
+}
+
+fn check_order(sent: &[SentPart]) -> Result<(), Problem> {
+    if sent.is_empty() {
+        return Err(Code::MalformedXML.problem("name at least one part"));
+    }
+    let mut last = 0;
+    for part in sent {
+        if part.number <= last {
+            return Err(Code::InvalidPartOrder.problem(
+                "The list of parts was not in ascending order. The parts list must be specified in order by part number.",
+            ));
+        }
+        last = part.number;
+    }
+    Ok(())
+}
+
+fn choose(stored: Vec<Part>, sent: &[SentPart]) -> Result<Vec<Part>, Problem> {
+    let mut stored = stored.into_iter().peekable();
+    let mut chosen = Vec::with_capacity(sent.len());
+    for wanted in sent {
+        while stored.next_if(|part| part.number < wanted.number).is_some() {}
+        let fits = |part: &Part| {
+            part.number == wanted.number
+                && part.etag == wanted.etag
+                && wanted.checksum.as_ref().is_none_or(|checksum| part.checksum.is_empty() || *checksum == part.checksum)
+        };
+        let part = stored.next_if(fits).ok_or_else(|| {
+            Code::InvalidPart.problem(format!(
+                "One or more of the specified parts could not be found. Part {} may not have been uploaded, or its entity tag or checksum differs.",
+                wanted.number
+            ))
+        })?;
+        chosen.push(part);
+    }
+    Ok(chosen)
+}
+
+fn check_sizes(parts: &[Part], size_bytes: u64, said: Option<u64>) -> Result<(), Problem> {
+    if parts.split_last().is_some_and(|(_, before)| before.iter().any(|part| part.object.size_bytes < PART_BYTES_MIN)) {
+        return Err(Code::EntityTooSmall.problem("Your proposed upload is smaller than the minimum allowed size"));
+    }
+    if size_bytes > OBJECT_BYTES_MAX {
+        return Err(Code::EntityTooLarge.problem("Your proposed upload exceeds the maximum allowed size"));
+    }
+    match said {
+        Some(said) if said != size_bytes => {
+            Err(Code::InvalidRequest.problem(format!("the parts have {size_bytes} bytes, not {said} as the request said")))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Forgets an upload and its parts.
+pub struct AbortUpload {
+    /// The room.
+    pub room: Buckets,
+    /// The bucket.
+    pub bucket: String,
+    /// The key of the object that was to be.
+    pub key: String,
+    /// The upload.
+    pub upload_id: String,
+}
+
+impl Operation for AbortUpload {
+    const ACTION: Action = WriteObject::ACTION;
+    type Output = ();
+
+    fn target(&self) -> Target {
+        Target::Bucket(self.bucket.clone())
+    }
+
+    async fn run(self, permit: Permit<Self>) -> Result<(), Problem> {
+        let home = Buckets::home(&permit)?;
+        let (key, upload_id) = (self.key, self.upload_id);
+        let aborted = self.room.db.write(&permit, move |writer| {
+            uploads::get(writer, &home.id, &key, &upload_id)?.ok_or_else(no_upload)?;
+            let objects = uploads::delete(writer, &upload_id)?;
+            let outcome = Outcome::done().resource(upload_id).with("deleted_count", objects.len());
+            Ok((objects, outcome))
+        });
+        let objects = aborted.await?;
+        self.room.drop_objects(&permit, objects).await;
+        Ok(())
+    }
+}

@@ -1,0 +1,224 @@
+//! `buckets.read`: an object's bytes, whole or in part, and what is known of it.
+
+use std::ops::Range;
+
+use gate::{Action, Operation, Outcome, Permit, Target};
+use kernel::{Micros, Problem};
+use vault::objects::{Body, Piece, Sending};
+
+use crate::store::{signed, versions};
+use crate::types::{Part, Version};
+use crate::{Buckets, Code, check_key};
+
+/// Which bytes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Wanted {
+    /// All.
+    #[default]
+    Whole,
+    /// From this one to the end.
+    From(u64),
+    /// From the first to the last, both given out.
+    Between(u64, u64),
+    /// This many at the end.
+    Last(u64),
+    /// Those of one part.
+    Part(i64),
+    /// None: only what is known.
+    Nothing,
+    /// None, but which those of one part would be.
+    NothingOfPart(i64),
+    /// None, but which these would be.
+    NothingBetween(u64, Option<u64>),
+    /// None, but which these would be.
+    NothingLast(u64),
+}
+
+/// What must hold of the object for it to be read (RFC 9110 §13.1).
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ReadConditions {
+    /// `If-Match`
+    pub if_match: Option<String>,
+    /// `If-None-Match`
+    pub if_none_match: Option<String>,
+    /// `If-Modified-Since`
+    pub if_modified_since: Option<Micros>,
+    /// `If-Unmodified-Since`
+    pub if_unmodified_since: Option<Micros>,
+}
+
+/// Reads an object.
+pub struct ReadObject {
+    /// The room.
+    pub room: Buckets,
+    /// The bucket.
+    pub bucket: String,
+    /// The object's key.
+    pub key: String,
+    /// The version; none for the newest.
+    pub version_id: Option<String>,
+    /// Which of its bytes.
+    pub wanted: Wanted,
+    /// What must hold.
+    pub when: ReadConditions,
+}
+
+/// An object that was found.
+pub struct Found {
+    /// What is known of it.
+    pub version: Version,
+    /// Which of its bytes come.
+    pub range: Range<u64>,
+    /// Whether those are not all because a range or part was asked for.
+    pub is_partial: bool,
+    /// The parts that it was uploaded in.
+    pub parts: Vec<Part>,
+    /// The bytes. Each was checked before it is given out; none where none were asked for.
+    pub body: Option<Body>,
+}
+
+impl Operation for ReadObject {
+    const ACTION: Action = Action::read("buckets.read");
+    type Output = Found;
+
+    fn target(&self) -> Target {
+        Target::Bucket(self.bucket.clone())
+    }
+
+    async fn run(self, permit: Permit<Self>) -> Result<Found, Problem> {
+        let home = Buckets::home(&permit)?;
+        check_key(&self.key)?;
+        let key_hash = self.room.key_hash(&home.id, &self.key).await?;
+        let (key, version_id) = (self.key, self.version_id);
+        let is_named = version_id.is_some();
+        let found = self.room.db.read_point(&permit, move |reader| {
+            let version = match &version_id {
+                Some(id) => versions::get(reader, &home.id, &key, id)?.ok_or_else(no_version)?,
+                None => versions::latest(reader, &home.id, &key)?.ok_or_else(no_key)?,
+            };
+            let parts = versions::parts(reader, &version)?;
+            Ok((version, parts))
+        });
+        let (version, parts) = found.await?;
+        if version.is_marker {
+            return Err(marker_problem(is_named));
+        }
+        if parts.iter().fold(0_u64, |sum, part| sum.saturating_add(part.object.size_bytes)) != version.size_bytes {
+            return Err(Problem::internal(
+                "the object's row is not what its parts hold; restore it from a backup",
+                "sizes differ",
+            ));
+        }
+        self.when.check(&version)?;
+        let (range, is_partial, has_body) = range_of(self.wanted, &version, &parts)?;
+        let outcome = Outcome::done()
+            .with("key_hash", key_hash)
+            .with("version_id", version.version_id.as_str())
+            .with("size_bytes", signed(version.size_bytes)?);
+        if !has_body {
+            permit.defer_outcome().settle(&outcome);
+            return Ok(Found { version, range, is_partial, parts, body: None });
+        }
+        let pieces = pieces_of(&parts, &range);
+        let total_bytes = range.end.saturating_sub(range.start);
+        let body = Sending::begin(permit, self.room.objects, pieces, total_bytes, outcome).await?;
+        Ok(Found { version, range, is_partial, parts, body: Some(body) })
+    }
+}
+
+/// A marker has no bytes: asked for by its id that is a wrong method, else the object is not there.
+fn marker_problem(is_named: bool) -> Problem {
+    if is_named {
+        return Code::MethodNotAllowed
+            .problem("The specified method is not allowed against this resource: it is a delete marker");
+    }
+    no_key()
+}
+
+pub(crate) fn no_key() -> Problem {
+    Code::NoSuchKey.problem("The specified key does not exist.")
+}
+
+pub(crate) fn no_version() -> Problem {
+    Code::NoSuchVersion.problem("The specified version does not exist.")
+}
+
+/// Whether an entity tag is among those of a header, which may be in quotes.
+pub(crate) fn names_etag(header: &str, etag: &str) -> bool {
+    header.split(',').map(|one| one.trim().trim_start_matches("W/").trim_matches('"')).any(|one| one == "*" || one == etag)
+}
+
+impl ReadConditions {
+    /// Checks them, in the order of RFC 9110 §13.2.2.
+    fn check(&self, version: &Version) -> Result<(), Problem> {
+        // Dates of HTTP have no parts of seconds.
+        let changed_at = version.created_at.as_secs();
+        let failed = || Code::PreconditionFailed.problem("At least one of the pre-conditions you specified did not hold");
+        match (&self.if_match, self.if_unmodified_since) {
+            (Some(tags), _) if !names_etag(tags, &version.etag) => return Err(failed()),
+            (None, Some(since)) if changed_at > since.as_secs() => return Err(failed()),
+            _ => {}
+        }
+        let same = || Code::NotModified.problem("it is as it was");
+        match (&self.if_none_match, self.if_modified_since) {
+            (Some(tags), _) if names_etag(tags, &version.etag) => Err(same()),
+            (None, Some(since)) if changed_at <= since.as_secs() => Err(same()),
+            _ => Ok(()),
+        }
+    }
+}
+
+/// Which bytes are wanted, whether they are a part of all, and whether they come at all.
+fn range_of(wanted: Wanted, version: &Version, parts: &[Part]) -> Result<(Range<u64>, bool, bool), Problem> {
+    let size = version.size_bytes;
+    let within = |range: Option<Range<u64>>, has_body: bool| match range {
+        Some(range) => Ok((range, true, has_body)),
+        None => Err(Code::InvalidRange.problem("The requested range is not satisfiable")),
+    };
+    match wanted {
+        Wanted::Whole => Ok((0..size, false, true)),
+        Wanted::Nothing => Ok((0..size, false, false)),
+        Wanted::From(first) => within((first < size).then_some(first..size), true),
+        Wanted::Between(first, last) => within((first < size).then(|| first..last.saturating_add(1).min(size)), true),
+        Wanted::Last(count) => within((count > 0 && size > 0).then(|| size.saturating_sub(count)..size), true),
+        Wanted::NothingBetween(first, last) => {
+            within((first < size).then(|| first..last.map_or(size, |last| last.saturating_add(1).min(size))), false)
+        }
+        Wanted::NothingLast(count) => within((count > 0 && size > 0).then(|| size.saturating_sub(count)..size), false),
+        Wanted::Part(number) => Ok((range_of_part(number, version, parts)?, true, true)),
+        Wanted::NothingOfPart(number) => Ok((range_of_part(number, version, parts)?, true, false)),
+    }
+}
+
+/// The bytes of the N-th part. What came at once has one part.
+fn range_of_part(number: i64, version: &Version, parts: &[Part]) -> Result<Range<u64>, Problem> {
+    let none = || Code::InvalidPart.problem("The requested partnumber is not satisfiable");
+    if version.part_count == 0 {
+        return if number == 1 { Ok(0..version.size_bytes) } else { Err(none()) };
+    }
+    let mut start = 0_u64;
+    for (index, part) in (1_i64..).zip(parts) {
+        let end = start.saturating_add(part.object.size_bytes);
+        if index == number {
+            return Ok(start..end);
+        }
+        start = end;
+    }
+    Err(none())
+}
+
+/// Which bytes of which objects make up `range`. An empty object is opened too: it is checked.
+fn pieces_of(parts: &[Part], range: &Range<u64>) -> Vec<Piece> {
+    let mut start = 0_u64;
+    let mut pieces = Vec::new();
+    for part in parts {
+        let end = start.saturating_add(part.object.size_bytes);
+        let (from, to) = (range.start.max(start), range.end.min(end));
+        if from < to || (range.is_empty() && pieces.is_empty()) {
+            let range = from.saturating_sub(start)..to.saturating_sub(start);
+            pieces.push(Piece::Object { object: Box::new(part.object.clone()), range });
+        }
+        start = end;
+    }
+    pieces
+}

@@ -1,0 +1,191 @@
+//! `buckets.remove`: objects are hidden behind a marker, versions are deleted for good.
+
+use gate::{Action, Operation, Outcome, Permit, Target};
+use kernel::{Kind, Micros, Problem};
+use vault::db::Writer;
+use vault::objects::ObjectId;
+
+use super::lock::BypassLeave;
+use super::read::names_etag;
+use super::write::{New, add};
+use crate::lock::Lock;
+use crate::store::{buckets, versions};
+use crate::types::{Attributes, Bucket, NULL_VERSION, Tags, Version, Versioning};
+use crate::{Buckets, Code, ComplianceClock, check_key, no_bucket};
+
+/// Keys of one request, as S3 has it.
+pub const REMOVE_COUNT_MAX: usize = 1_000;
+
+/// What shall go.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Removal {
+    /// The object's key.
+    pub key: String,
+    /// The version; none for a marker before the newest.
+    pub version_id: Option<String>,
+    /// Only if the entity tag is this one.
+    pub if_match: Option<String>,
+    /// Only if it was written then.
+    pub if_modified_at: Option<Micros>,
+    /// Only if it has this size.
+    pub if_size: Option<u64>,
+}
+
+/// Removes objects of a bucket, each by itself: one that may not go does not keep the others.
+pub struct RemoveObjects {
+    /// The room.
+    pub room: Buckets,
+    /// The bucket.
+    pub bucket: String,
+    /// What shall go.
+    pub removals: Vec<Removal>,
+    /// Leave to delete what is under governance ([`super::lock::MayBypass`]).
+    pub bypass: Option<BypassLeave>,
+}
+
+/// What became of one.
+#[derive(Debug)]
+pub struct Removed {
+    /// The object's key.
+    pub key: String,
+    /// The version that was asked for.
+    pub asked_version: Option<String>,
+    /// The marker that was written, or that was deleted; none for neither.
+    pub marker: Option<String>,
+    /// Why it did not go.
+    pub problem: Option<Problem>,
+}
+
+impl Operation for RemoveObjects {
+    const ACTION: Action = Action::write("buckets.remove");
+    type Output = Vec<Removed>;
+
+    fn target(&self) -> Target {
+        Target::Bucket(self.bucket.clone())
+    }
+
+    async fn run(self, permit: Permit<Self>) -> Result<Vec<Removed>, Problem> {
+        let home = Buckets::home(&permit)?;
+        if self.removals.len() > REMOVE_COUNT_MAX {
+            return Err(Code::MalformedXML.problem(format!("at most {REMOVE_COUNT_MAX} objects are deleted by one request")));
+        }
+        let bypass = self.bypass.as_ref().is_some_and(|leave| leave.is_for(&home.id));
+        let (room, name, removals) = (self.room, self.bucket, self.removals);
+        let key_hash = match removals.as_slice() {
+            [one] => Some(room.key_hash(&home.id, &one.key).await?),
+            _ => None,
+        };
+        let (at, by, clock) = (permit.entry().at, permit.caller().id.clone(), room.clock.clone());
+        let removed = room.db.write(&permit, move |writer| {
+            let bucket = buckets::by_name(writer, &name)?.ok_or_else(no_bucket)?;
+            let mut act = Act { bucket: &bucket, clock: &clock, bypass, at, by: &by, old: Vec::new(), bypassed_count: 0 };
+            let mut all = Vec::with_capacity(removals.len());
+            for removal in removals {
+                all.push(act.one(writer, removal)?);
+            }
+            let refused = all.iter().filter(|one| one.problem.is_some()).count();
+            let outcome = Outcome::done().with("deleted_count", all.len().saturating_sub(refused)).with("refused_count", refused);
+            let outcome = match (key_hash, all.first()) {
+                (Some(key_hash), Some(Removed { asked_version, marker, .. })) => {
+                    let version_id = asked_version.as_ref().or(marker.as_ref()).cloned().unwrap_or_default();
+                    outcome.with("key_hash", key_hash).with("version_id", version_id)
+                }
+                _ => outcome,
+            };
+            let outcome = if act.bypassed_count > 0 { outcome.with("bypassed_count", act.bypassed_count) } else { outcome };
+            Ok(((all, act.old), outcome))
+        });
+        let (removed, old) = removed.await?;
+        room.drop_objects(&permit, old).await;
+        Ok(removed)
+    }
+}
+
+struct Act<'a> {
+    bucket: &'a Bucket,
+    clock: &'a ComplianceClock,
+    bypass: bool,
+    at: Micros,
+    by: &'a str,
+    old: Vec<ObjectId>,
+    bypassed_count: usize,
+}
+
+impl Act<'_> {
+    /// A refusal is the answer for this one; what the database cannot do ends all.
+    fn one(&mut self, writer: &mut Writer<'_>, removal: Removal) -> Result<Removed, Problem> {
+        let mut removed =
+            Removed { key: removal.key.clone(), asked_version: removal.version_id.clone(), marker: None, problem: None };
+        match self.remove(writer, &removal) {
+            Ok(marker) => removed.marker = marker,
+            Err(problem) if matches!(problem.kind(), Kind::Unavailable | Kind::Internal) => return Err(problem),
+            Err(problem) => removed.problem = Some(problem),
+        }
+        Ok(removed)
+    }
+
+    fn remove(&mut self, writer: &mut Writer<'_>, removal: &Removal) -> Result<Option<String>, Problem> {
+        check_key(&removal.key)?;
+        let id = &self.bucket.id;
+        if let Some(version_id) = &removal.version_id {
+            let there = versions::get(writer, id, &removal.key, version_id)?;
+            check_conditions(removal, there.as_ref())?;
+            // What is not there is gone already.
+            return there.map_or(Ok(None), |there| self.delete(writer, &there));
+        }
+        let latest = versions::latest(writer, id, &removal.key)?;
+        check_conditions(removal, latest.as_ref().filter(|version| !version.is_marker))?;
+        if self.bucket.versioning == Versioning::Off {
+            return match versions::get(writer, id, &removal.key, NULL_VERSION)? {
+                Some(there) => self.delete(writer, &there).map(|_| None),
+                None => Ok(None),
+            };
+        }
+        let new = New {
+            key: removal.key.clone(),
+            size_bytes: 0,
+            etag: String::new(),
+            attributes: Attributes::default(),
+            tags: Tags::default(),
+            part_count: 0,
+            lock: Lock::default(),
+            at: self.at,
+            by: self.by.to_owned(),
+            is_marker: true,
+        };
+        let (written, old) = add(writer, self.clock, self.bucket, new, None, &[])?;
+        self.old.extend(old);
+        Ok(Some(written.version.version_id))
+    }
+
+    /// Deletes a version for good, if nothing holds it.
+    fn delete(&mut self, writer: &mut Writer<'_>, there: &Version) -> Result<Option<String>, Problem> {
+        if there.lock.hold || there.lock.retention.is_some() {
+            let now = self.clock.tick(writer)?.at;
+            there.lock.may_delete(now, self.bypass)?;
+            if there.lock.in_force(now).is_some() {
+                self.bypassed_count += 1;
+            }
+        }
+        self.old.extend(versions::delete(writer, &there.row)?);
+        if there.is_latest {
+            versions::promote(writer, &self.bucket.id, &there.key)?;
+        }
+        Ok(there.is_marker.then(|| there.version_id.clone()))
+    }
+}
+
+fn check_conditions(removal: &Removal, there: Option<&Version>) -> Result<(), Problem> {
+    let is_plain = removal.if_match.is_none() && removal.if_modified_at.is_none() && removal.if_size.is_none();
+    let Some(there) = there else {
+        return if is_plain { Ok(()) } else { Err(super::read::no_key()) };
+    };
+    let holds = removal.if_match.as_ref().is_none_or(|tags| names_etag(tags, &there.etag))
+        && removal.if_modified_at.is_none_or(|at| at.as_secs() == there.created_at.as_secs())
+        && removal.if_size.is_none_or(|size| size == there.size_bytes);
+    if holds {
+        Ok(())
+    } else {
+        Err(Code::PreconditionFailed.problem("At least one of the pre-conditions you specified did not hold"))
+    }
+}

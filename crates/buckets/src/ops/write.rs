@@ -1,0 +1,276 @@
+//! `buckets.write`: an object is written whole.
+
+use gate::{Action, Operation, Outcome, Permit, Target};
+use kernel::{Kind, Micros, Problem, random_id};
+use vault::db::Writer;
+use vault::objects::{ObjectId, StoredObject};
+
+use super::lock::{HoldLeave, RetainLeave};
+use super::read::names_etag;
+use crate::lock::{Lock, check_until};
+use crate::store::{buckets, signed, versions};
+use crate::types::{
+    Attributes, Bucket, Incoming, LockWish, NULL_VERSION, OBJECT_TAG_COUNT_MAX, Part, Tags, Told, Version, Versioning,
+    WriteConditions,
+};
+use crate::{Buckets, Code, Home, check_key, no_bucket};
+
+/// What of an object comes beside its bytes.
+#[derive(Default)]
+pub struct Wish {
+    /// What its client says of it.
+    pub attributes: Attributes,
+    /// Its tags.
+    pub tags: Tags,
+    /// What it shall be locked with.
+    pub lock: LockWish,
+    /// Leave to lock it so ([`super::lock::MayRetain`], [`super::lock::MayHold`]).
+    pub leave: LockLeave,
+    /// What must hold of what is there.
+    pub when: WriteConditions,
+}
+
+/// Leave to lock what is written.
+#[derive(Default)]
+pub struct LockLeave {
+    /// To retain it.
+    pub retain: Option<RetainLeave>,
+    /// To put it under a legal hold.
+    pub hold: Option<HoldLeave>,
+}
+
+impl Wish {
+    /// Checks all that can be checked before bytes come.
+    pub(crate) fn check(&self, home: &Home) -> Result<(), Problem> {
+        let retains = self.lock.retention.is_none() || self.leave.retain.as_ref().is_some_and(|leave| leave.is_for(&home.id));
+        let holds = !self.lock.hold || self.leave.hold.as_ref().is_some_and(|leave| leave.is_for(&home.id));
+        if retains && holds { Ok(()) } else { Err(Code::AccessDenied.problem("Access Denied")) }
+    }
+}
+
+/// Writes an object.
+pub struct WriteObject {
+    /// The room.
+    pub room: Buckets,
+    /// The bucket.
+    pub bucket: String,
+    /// The object's key.
+    pub key: String,
+    /// Its bytes.
+    pub incoming: Incoming,
+    /// What comes beside them.
+    pub wish: Wish,
+}
+
+/// An object that was written.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Written {
+    /// The version.
+    pub version: Version,
+    /// Whether the bucket keeps versions, so that a client is told which one it is.
+    pub is_versioned: bool,
+}
+
+impl Operation for WriteObject {
+    const ACTION: Action = Action::write("buckets.write");
+    type Output = Written;
+
+    fn target(&self) -> Target {
+        Target::Bucket(self.bucket.clone())
+    }
+
+    async fn run(self, permit: Permit<Self>) -> Result<Written, Problem> {
+        let home = Buckets::home(&permit)?;
+        check_key(&self.key)?;
+        let (room, key, bucket_name) = (self.room, self.key, self.bucket);
+        let mut wish = self.wish;
+        wish.check(&home)?;
+        wish.tags = wish.tags.check(OBJECT_TAG_COUNT_MAX)?;
+        wish.attributes = wish.attributes.check()?;
+        // What is refused anyway is refused before its bytes come.
+        let (name, wanted_key, when, lock) = (bucket_name.clone(), key.clone(), wish.when.clone(), wish.lock);
+        let at = permit.entry().at;
+        room.db
+            .read_point(&permit, move |reader| {
+                let bucket = buckets::by_name(reader, &name)?.ok_or_else(no_bucket)?;
+                let there = versions::latest(reader, &bucket.id, &wanted_key)?;
+                check_lock(&bucket, lock, at)?;
+                check_conditions(&when, there.as_ref())
+            })
+            .await?;
+        let (object, told) = room.store(&permit, &home, self.incoming).await?;
+        let key_hash = room.key_hash(&home.id, &key).await?;
+        let stored_id = object.id.clone();
+        let by = permit.caller().id.clone();
+        let clock = room.clock.clone();
+        let commit = room.db.write(&permit, move |writer| {
+            let bucket = buckets::by_name(writer, &bucket_name)?.ok_or_else(no_bucket)?;
+            let there = versions::latest(writer, &bucket.id, &key)?;
+            check_conditions(&wish.when, there.as_ref())?;
+            let lock = lock_of(writer, &clock, &bucket, wish.lock, at)?;
+            let mut attributes = wish.attributes;
+            let checksum = told.checksum.as_ref().map(|checksum| checksum.value.clone()).unwrap_or_default();
+            attributes.checksum = told.checksum;
+            let size_bytes = object.size_bytes;
+            let outcome = Outcome::done()
+                .with("key_hash", key_hash)
+                .with("sha256", kernel::hex(&object.sha256))
+                .with("size_bytes", signed(size_bytes)?);
+            let part = Part { number: 1, object, etag: told.etag.clone(), checksum, stored_at: at };
+            let new = New {
+                key,
+                size_bytes,
+                etag: told.etag,
+                attributes,
+                tags: wish.tags,
+                part_count: 0,
+                lock,
+                at,
+                by,
+                is_marker: false,
+            };
+            let (written, old) = add(writer, &clock, &bucket, new, None, &[part])?;
+            Ok(((written.clone(), old), outcome.with("version_id", written.version.version_id)))
+        });
+        match commit.await {
+            Ok((written, old)) => {
+                room.drop_objects(&permit, old).await;
+                Ok(written)
+            }
+            Err(problem) => {
+                // Where the commit itself failed it may have happened all the same: then the sweep decides, which sees the rows.
+                if problem.kind() != Kind::Unavailable {
+                    room.drop_objects(&permit, vec![stored_id]).await;
+                }
+                Err(problem)
+            }
+        }
+    }
+}
+
+impl Buckets {
+    /// Stores bytes and asks whether they were what was promised. What was not is taken away again.
+    pub(crate) async fn store<O: ?Sized>(
+        &self,
+        permit: &Permit<O>,
+        home: &Home,
+        incoming: Incoming,
+    ) -> Result<(StoredObject, Told), Problem> {
+        let limit = self.object_bytes_max;
+        if let Some(size_bytes) = incoming.size_bytes.filter(|size_bytes| *size_bytes > limit) {
+            let message = format!("Your proposed upload exceeds the maximum allowed size: {size_bytes} bytes of {limit}");
+            return Err(Code::EntityTooLarge.problem(message));
+        }
+        let object = self.objects.put(permit, &home.workspace, incoming.body, limit).await?;
+        let is_whole = incoming.size_bytes.is_none_or(|size_bytes| size_bytes == object.size_bytes);
+        let told = if is_whole {
+            (incoming.finish)(object.size_bytes, &object.sha256)
+        } else {
+            Err(Code::IncompleteBody
+                .problem("You did not provide the number of bytes specified by the Content-Length HTTP header"))
+        };
+        match told {
+            Ok(told) => Ok((object, told)),
+            Err(problem) => {
+                self.drop_objects(permit, vec![object.id]).await;
+                Err(problem)
+            }
+        }
+    }
+}
+
+/// A lock can be wished for where the bucket has them, and until a day to come.
+pub(crate) fn check_lock(bucket: &Bucket, wish: LockWish, at: Micros) -> Result<(), Problem> {
+    if wish.is_some() && !bucket.lock_enabled {
+        return Err(Code::InvalidRequest.problem("Bucket is missing Object Lock Configuration"));
+    }
+    wish.retention.map_or(Ok(()), |retention| check_until(retention.until, at))
+}
+
+/// The lock that a new version gets: its own, or the bucket's default as of now.
+pub(crate) fn lock_of(
+    writer: &mut Writer<'_>,
+    clock: &crate::ComplianceClock,
+    bucket: &Bucket,
+    wish: LockWish,
+    at: Micros,
+) -> Result<Lock, Problem> {
+    check_lock(bucket, wish, at)?;
+    let default = bucket.default_retention.filter(|_| bucket.lock_enabled);
+    if wish.retention.is_none() && default.is_none() {
+        return Ok(Lock { retention: None, hold: wish.hold });
+    }
+    // Whichever clock is ahead: a version is retained for as long as was promised by either.
+    let now = clock.tick(writer)?.at.max(at);
+    let retention = wish.retention.or_else(|| default.map(|default| default.from(now)));
+    Ok(Lock { retention, hold: wish.hold })
+}
+
+pub(crate) fn check_conditions(when: &WriteConditions, there: Option<&Version>) -> Result<(), Problem> {
+    let there = there.filter(|version| !version.is_marker);
+    let failed = || Code::PreconditionFailed.problem("At least one of the pre-conditions you specified did not hold");
+    match (&when.if_match, there) {
+        (Some(_), None) => return Err(super::read::no_key()),
+        (Some(tags), Some(version)) if !names_etag(tags, &version.etag) => return Err(failed()),
+        _ => {}
+    }
+    match (&when.if_none_match, there) {
+        (Some(tags), Some(version)) if names_etag(tags, &version.etag) => Err(failed()),
+        _ => Ok(()),
+    }
+}
+
+/// A version to be.
+pub(crate) struct New {
+    pub(crate) key: String,
+    pub(crate) size_bytes: u64,
+    pub(crate) etag: String,
+    pub(crate) attributes: Attributes,
+    pub(crate) tags: Tags,
+    pub(crate) part_count: i64,
+    pub(crate) lock: Lock,
+    pub(crate) at: Micros,
+    pub(crate) by: String,
+    pub(crate) is_marker: bool,
+}
+
+/// Adds a version or marker as a key's newest. Where the bucket keeps none, it takes the place of the one without an id, whose objects are
+/// given back.
+pub(crate) fn add(
+    writer: &mut Writer<'_>,
+    clock: &crate::ComplianceClock,
+    bucket: &Bucket,
+    new: New,
+    upload_id: Option<&str>,
+    parts: &[Part],
+) -> Result<(Written, Vec<ObjectId>), Problem> {
+    let is_versioned = bucket.versioning == Versioning::Enabled;
+    let rank = versions::next_rank(writer, &bucket.id, &new.key, new.at)?;
+    let mut old = Vec::new();
+    if !is_versioned && let Some(there) = versions::get(writer, &bucket.id, &new.key, NULL_VERSION)? {
+        // A bucket with locks always keeps versions; should one not, its locked versions stay all the same.
+        if there.lock.holds(Micros(i64::MIN)) || there.lock.retention.is_some() {
+            there.lock.may_delete(clock.tick(writer)?.at, false)?;
+        }
+        old = versions::delete(writer, &there.row)?;
+    }
+    versions::outdate(writer, &bucket.id, &new.key)?;
+    let version = Version {
+        row: random_id(),
+        key: new.key,
+        rank,
+        version_id: if is_versioned { random_id() } else { NULL_VERSION.to_owned() },
+        is_latest: true,
+        is_marker: new.is_marker,
+        size_bytes: new.size_bytes,
+        etag: new.etag,
+        attributes: new.attributes,
+        tags: new.tags,
+        part_count: new.part_count,
+        lock: new.lock,
+        created_at: new.at,
+        created_by: new.by,
+    };
+    versions::insert(writer, &bucket.id, &version, upload_id, parts)?;
+    Ok((Written { version, is_versioned: bucket.versioning != Versioning::Off }, old))
+}
