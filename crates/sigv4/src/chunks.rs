@@ -13,11 +13,10 @@ use std::fmt;
 
 use aws_lc_rs::hmac;
 use bytes::Bytes;
-use http::HeaderName;
 use kernel::{Micros, Secret, Sha256Hasher, hex, sha256};
 
 use crate::presentation::digest;
-use crate::{Payload, Presentation, Refusal, Scope, dates};
+use crate::{Algorithm, Payload, Presentation, Refusal, Scope, dates};
 
 /// A line before a chunk is no longer than this.
 pub const CHUNK_HEAD_BYTES_MAX: usize = 1024;
@@ -25,10 +24,7 @@ pub const CHUNK_HEAD_BYTES_MAX: usize = 1024;
 pub const SIGNED_CHUNK_BYTES_MAX: u64 = 16 * 1024 * 1024;
 /// All trailers together are no longer than this.
 pub const TRAILERS_BYTES_MAX: usize = 8 * 1024;
-/// How many trailers may be announced.
-pub const TRAILERS_COUNT_MAX: usize = 8;
 
-const TRAILER_PREFIX: &str = "x-amz-checksum-";
 const TRAILER_SIGNATURE: &str = "x-amz-trailer-signature";
 
 /// Decodes a body in `aws-chunked`.
@@ -274,8 +270,7 @@ impl Chunks {
 fn announced(values: &[String]) -> Result<Vec<String>, Refusal> {
     let mut names: Vec<String> = Vec::new();
     for name in values.iter().flat_map(|value| value.split(',')).map(|name| name.trim().to_ascii_lowercase()) {
-        let is_known = name.starts_with(TRAILER_PREFIX) && HeaderName::from_bytes(name.as_bytes()).is_ok();
-        if !is_known || names.contains(&name) || names.len() == TRAILERS_COUNT_MAX {
+        if Algorithm::from_header(&name).is_none() || names.contains(&name) {
             return Err(Refusal::new("InvalidRequest", "the value specified in the x-amz-trailer header is not supported"));
         }
         names.push(name);

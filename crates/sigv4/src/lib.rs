@@ -12,6 +12,7 @@
 //! through [`query`] and [`path`] is what was signed. No `Debug` of this crate prints a signature, a token or a key.
 
 mod canonical;
+pub mod checksum;
 mod chunks;
 mod dates;
 mod header_form;
@@ -25,7 +26,8 @@ use kernel::Micros;
 use presentation::Request;
 
 pub use canonical::{path, query};
-pub use chunks::{CHUNK_HEAD_BYTES_MAX, Chunks, SIGNED_CHUNK_BYTES_MAX, TRAILERS_BYTES_MAX, TRAILERS_COUNT_MAX};
+pub use checksum::{Algorithm, Checksum};
+pub use chunks::{CHUNK_HEAD_BYTES_MAX, Chunks, SIGNED_CHUNK_BYTES_MAX, TRAILERS_BYTES_MAX};
 pub use presentation::{Payload, Presentation, Presented, Scope, signing_key, verify};
 pub use refusal::Refusal;
 

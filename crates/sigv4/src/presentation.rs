@@ -83,6 +83,17 @@ impl Payload {
         }
     }
 
+    /// Holds the SHA-256 of the body that came against the one that was signed, where one was.
+    ///
+    /// # Errors
+    /// `XAmzContentSHA256Mismatch` if it is another.
+    pub fn check(&self, sha256: &[u8; 32]) -> Result<(), Refusal> {
+        match self {
+            Self::Whole(signed) if signed != sha256 => Err(Refusal::mismatch_of_body()),
+            _ => Ok(()),
+        }
+    }
+
     /// The body is framed in `aws-chunked` and read through [`crate::Chunks`].
     #[must_use]
     pub const fn is_chunked(&self) -> bool {

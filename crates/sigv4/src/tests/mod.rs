@@ -1,5 +1,6 @@
 //! The examples that AWS publishes, and the traps that other servers fell into.
 
+mod checksums;
 mod chunked;
 mod examples;
 mod traps;
