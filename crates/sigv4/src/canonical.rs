@@ -21,11 +21,11 @@ pub fn path(uri: &Uri) -> Result<String, Refusal> {
     text(decode(uri.path())?)
 }
 
-/// The parameters of a query, decoded once, in the order sent: the same reading that a signature is checked against.
+/// The parameters of a query, decoded once, in the order sent: the same reading that a signature is checked against. A bare `+` is a
+/// space, as in forms: clients write spaces so and sign them as `%20`, and one that signed a plus does not match.
 ///
 /// # Errors
-/// `InvalidURI` if an escape is broken, a text is not UTF-8, or there is a bare `+`, which some read as a space and others do not;
-/// `InvalidArgument` if a name comes twice.
+/// `InvalidURI` if an escape is broken or a text is not UTF-8; `InvalidArgument` if a name comes twice.
 pub fn query(uri: &Uri) -> Result<Vec<(String, String)>, Refusal> {
     pairs(uri.query().unwrap_or(""))?.into_iter().map(|pair| Ok((text(pair.name)?, text(pair.value)?))).collect()
 }
@@ -36,13 +36,10 @@ fn text(bytes: Vec<u8>) -> Result<String, Refusal> {
 
 /// The parameters, each name once.
 pub fn pairs(query: &str) -> Result<Vec<Pair>, Refusal> {
-    if query.contains('+') {
-        return Err(Refusal::new("InvalidURI", "a bare `+` in the query is ambiguous: write `%20` or `%2B`"));
-    }
     let mut pairs = Vec::new();
     for part in query.split('&').filter(|part| !part.is_empty()) {
         let (name, value) = part.split_once('=').unwrap_or((part, ""));
-        pairs.push(Pair { name: decode(name)?, value: decode(value)? });
+        pairs.push(Pair { name: decode(&name.replace('+', " "))?, value: decode(&value.replace('+', " "))? });
     }
     let mut names: Vec<&[u8]> = pairs.iter().map(|pair| pair.name.as_slice()).collect();
     names.sort_unstable();
@@ -215,7 +212,8 @@ mod tests {
         assert_eq!(canonical("%C3%A9=1&z=2&%2d=3").unwrap(), "%C3%A9=1&-=3&z=2");
         assert_eq!(canonical("a=1&a=2").unwrap_err().code, "InvalidArgument");
         assert_eq!(canonical("a=1&%61=2").unwrap_err().code, "InvalidArgument");
-        assert_eq!(canonical("a=b+c").unwrap_err().code, "InvalidURI");
+        assert_eq!(canonical("a+b=c+d%2Be").unwrap(), "a%20b=c%20d%2Be");
+        assert_eq!(canonical("a+b=1&a%20b=2").unwrap_err().code, "InvalidArgument");
         assert_eq!(canonical("a=%").unwrap_err().code, "InvalidURI");
     }
 

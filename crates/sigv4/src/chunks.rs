@@ -13,8 +13,10 @@ use std::fmt;
 
 use aws_lc_rs::hmac;
 use bytes::Bytes;
+use http::HeaderMap;
 use kernel::{Micros, Secret, Sha256Hasher, hex, sha256};
 
+use crate::canonical::one;
 use crate::presentation::digest;
 use crate::{Algorithm, Payload, Presentation, Refusal, Scope, dates};
 
@@ -63,6 +65,19 @@ impl fmt::Debug for Chunks {
 }
 
 impl Chunks {
+    /// Begins to decode the body of the request with these headers, which was read as `seed` and verified with `key`.
+    ///
+    /// # Errors
+    /// As [`Chunks::new`]; also if the length is no number, or is told twice.
+    pub fn of(headers: &HeaderMap, key: &Secret, seed: &Presentation) -> Result<Self, Refusal> {
+        let length = one(headers, "x-amz-decoded-content-length")?.map(length).transpose()?;
+        let mut names = Vec::new();
+        for value in headers.get_all("x-amz-trailer") {
+            names.push(value.to_str().map_err(|_| unsupported_trailer())?.to_owned());
+        }
+        Self::new(&seed.payload, Some(key.clone()), seed, length, &names)
+    }
+
     /// Begins to decode the body of the request `seed`. `key` is the key that the request was verified with. `trailer_names` are the values
     /// of `x-amz-trailer`, `decoded_length` the value of `x-amz-decoded-content-length`.
     ///
@@ -265,13 +280,19 @@ impl Chunks {
     }
 }
 
+fn length(value: &[u8]) -> Result<u64, Refusal> {
+    let text = std::str::from_utf8(value).ok().filter(|text| text.bytes().all(|byte| byte.is_ascii_digit()));
+    text.and_then(|text| text.parse().ok())
+        .ok_or_else(|| Refusal::new("InvalidArgument", "x-amz-decoded-content-length is no length"))
+}
+
 /// The names of the announced trailers, lower-case. Only checksums may come so late: whatever else a trailer might change was decided
 /// before it could be read.
 fn announced(values: &[String]) -> Result<Vec<String>, Refusal> {
     let mut names: Vec<String> = Vec::new();
     for name in values.iter().flat_map(|value| value.split(',')).map(|name| name.trim().to_ascii_lowercase()) {
         if Algorithm::from_header(&name).is_none() || names.contains(&name) {
-            return Err(Refusal::new("InvalidRequest", "the value specified in the x-amz-trailer header is not supported"));
+            return Err(unsupported_trailer());
         }
         names.push(name);
     }
@@ -333,6 +354,10 @@ pub fn trailers_text(at: Micros, scope: &Scope, previous: &[u8; 32], trailers: &
 
 fn malformed(message: &str) -> Refusal {
     Refusal::new("InvalidRequest", format!("the body is not in aws-chunked: {message}"))
+}
+
+fn unsupported_trailer() -> Refusal {
+    Refusal::new("InvalidRequest", "the value specified in the x-amz-trailer header is not supported")
 }
 
 fn malformed_trailer(message: &str) -> Refusal {

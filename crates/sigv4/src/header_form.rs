@@ -21,10 +21,7 @@ pub fn read_sts(request: &Request<'_>, body_sha256: [u8; 32]) -> Result<Presenta
     let fields = fields(request.headers)?;
     let named = hex(&body_sha256);
     if one(request.headers, "x-amz-content-sha256")?.is_some_and(|sent| sent != named.as_bytes()) {
-        return Err(Refusal::new(
-            "XAmzContentSHA256Mismatch",
-            "the provided x-amz-content-sha256 does not match what was computed",
-        ));
+        return Err(Refusal::mismatch_of_body());
     }
     present(request, &fields, "sts", Payload::Whole(body_sha256), &named)
 }

@@ -34,6 +34,10 @@ impl Refusal {
         )
     }
 
+    pub(crate) fn mismatch_of_body() -> Self {
+        Self::new("XAmzContentSHA256Mismatch", "the provided x-amz-content-sha256 does not match what was computed")
+    }
+
     pub(crate) fn unsupported() -> Self {
         Self::new(
             "InvalidRequest",

@@ -109,7 +109,7 @@ fn example(payload: &str, extra: &[(&str, &str)], seed: &str, signatures: [&str;
     let (method, uri) = (http::Method::PUT, "/examplebucket/chunkObject.txt".parse().unwrap());
     let value = signer().sign(&method, &uri, &mut headers, payload, moment()).unwrap();
     headers.insert("authorization", value);
-    let claim = Asked { method, uri, headers }.check().unwrap();
+    let claim = Asked { method, uri, headers: headers.clone() }.check().unwrap();
     assert_eq!(hex(&claim.signature), seed);
     let mut body = Vec::new();
     for (size, signature) in [65_536, 1_024, 0].into_iter().zip(signatures) {
@@ -118,7 +118,11 @@ fn example(payload: &str, extra: &[(&str, &str)], seed: &str, signatures: [&str;
         body.extend(if size > 0 { b"\r\n".as_slice() } else { trailers });
     }
     let names = extra.iter().filter(|(name, _)| *name == "x-amz-trailer").map(|(_, value)| (*value).to_owned()).collect();
-    Upload { claim, length: Some(66_560), names, body }.whole()
+    let upload = Upload { claim, length: Some(66_560), names, body };
+    let mut by_headers = Chunks::of(&headers, &upload.key(), &upload.claim)?;
+    by_headers.push(&Bytes::from(upload.body.clone()), &mut Vec::new())?;
+    by_headers.finish()?;
+    upload.whole()
 }
 
 #[test]
@@ -306,6 +310,25 @@ fn everything_is_bounded() {
     let big = |size: u64| Upload { length: Some(u64::MAX), ..signed.with("0;", &format!("{size:x};")) }.code();
     assert_eq!(big(SIGNED_CHUNK_BYTES_MAX), "IncompleteBody", "only the bytes are missing");
     assert_eq!(big(SIGNED_CHUNK_BYTES_MAX + 1), "InvalidChunkSizeError");
+}
+
+#[test]
+fn the_headers_say_how_long_it_is_and_what_follows() {
+    let upload = upload(UNSIGNED_TRAILER, &[b"x"], &[CRC]);
+    let check = |headers: &[(&str, &str)]| {
+        Chunks::of(&header_map(headers), &upload.key(), &upload.claim).map_or_else(|refusal| refusal.code, |_| "begun")
+    };
+    let length = |text| ("x-amz-decoded-content-length", text);
+    assert_eq!(check(&[length("1"), ("x-amz-trailer", "x-amz-checksum-crc32c")]), "begun");
+    assert_eq!(
+        check(&[length("1"), ("x-amz-trailer", "x-amz-checksum-crc32c"), ("x-amz-trailer", "x-amz-acl")]),
+        "InvalidRequest"
+    );
+    assert_eq!(check(&[length("1"), length("1")]), "InvalidRequest");
+    assert_eq!(check(&[]), "MissingContentLength");
+    for bad in ["", "-1", "+1", "1 ", "0x1", "99999999999999999999"] {
+        assert_eq!(check(&[length(bad)]), "InvalidArgument", "{bad}");
+    }
 }
 
 #[test]

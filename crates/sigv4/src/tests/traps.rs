@@ -64,6 +64,26 @@ fn a_signature_of_one_request_is_not_one_of_another() {
 }
 
 #[test]
+fn what_is_read_of_the_query_is_what_was_signed() {
+    let pair = |name: &str, value: &str| (name.to_owned(), value.to_owned());
+    let asked = Asked::signed_for("GET", "/b?prefix=a%20b%2B&delimiter=%2F", &[], EMPTY);
+    assert_eq!(asked.code(), ("taken", 200));
+    for (uri, code, prefix) in [
+        ("/b?delimiter=/&prefix=a+b%2B", "taken", "a b+"),
+        ("/b?prefix=a%20b%2b&&delimiter=%2f", "taken", "a b+"),
+        ("/b?prefix=a%20b+&delimiter=%2F", "SignatureDoesNotMatch", "a b "),
+        ("/b?prefix=a%2Bb%2B&delimiter=%2F", "SignatureDoesNotMatch", "a+b+"),
+    ] {
+        let sent = Asked { uri: uri.parse().unwrap(), ..asked.clone() };
+        assert_eq!(sent.code().0, code, "{uri}");
+        assert!(crate::query(&sent.uri).unwrap().contains(&pair("prefix", prefix)), "{uri}");
+    }
+    assert_eq!(crate::path(&"/b/a%20b+%C3%A9/../x".parse().unwrap()).unwrap(), "/b/a b+é/../x");
+    assert_eq!(crate::path(&"/b/%ff".parse().unwrap()).unwrap_err().code, "InvalidURI");
+    assert_eq!(crate::query(&"/b?a=%ff".parse().unwrap()).unwrap_err().code, "InvalidURI");
+}
+
+#[test]
 fn every_flipped_bit_of_a_signature_is_seen() {
     let asked = Asked::signed(&[]);
     let (Presented::Signed(mut claim), key) = (asked.read_at(moment()).unwrap(), super::signer()) else { panic!() };
@@ -246,6 +266,10 @@ fn the_body_is_what_the_signature_says_of_it() {
             if text == "UNSIGNED-PAYLOAD" { "taken" } else { "SignatureDoesNotMatch" }
         );
     }
+    let whole = Payload::Whole(kernel::sha256(b"signed"));
+    assert_eq!(whole.check(&kernel::sha256(b"signed")), Ok(()));
+    assert_eq!(whole.check(&kernel::sha256(b"other")).unwrap_err().code, "XAmzContentSHA256Mismatch");
+    assert_eq!(Payload::Unsigned.check(&kernel::sha256(b"other")), Ok(()));
     let unsigned_trailer =
         Asked::signed_for("PUT", "/b/k", &[], "STREAMING-UNSIGNED-PAYLOAD-TRAILER").with("Signature=", "Signature=0");
     assert_eq!(unsigned_trailer.code().0, "AuthorizationHeaderMalformed", "unsigned chunks do not mean an unsigned request");
