@@ -9,6 +9,7 @@ use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use gate::Signed;
 use kernel::{Micros, Secret, hex, parse_hex, random_id};
+use sigv4::Scope;
 
 use crate::store::TOKEN_ID_PREFIX;
 
@@ -91,14 +92,9 @@ impl AccessKeys {
 
 /// Whether the signature is the one that the secret makes; the key that it was made with is left in `signed` if so.
 pub(crate) fn is_right(secret: &Secret, signed: &Signed) -> bool {
-    let step = |key: &[u8], text: &str| hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, key), text.as_bytes());
-    let first = Secret::new([b"AWS4".as_slice(), secret.expose()].concat());
-    let date = step(first.expose(), &signed.date);
-    let region = step(date.as_ref(), &signed.region);
-    let service = step(region.as_ref(), &signed.service);
-    let key = Secret::new(step(service.as_ref(), "aws4_request").as_ref().to_vec());
-    let right = step(key.expose(), &signed.string_to_sign);
-    let same = constant_time::verify_slices_are_equal(right.as_ref(), &signed.signature).is_ok();
+    let scope = Scope { date: signed.date.clone(), region: signed.region.clone(), service: signed.service.clone() };
+    let key = sigv4::signing_key(secret.expose(), &scope);
+    let same = sigv4::is_signature(&key, signed.string_to_sign.as_bytes(), &signed.signature);
     if same {
         // Another knock with the same request cannot share this place.
         drop(signed.signing_key.set(key));

@@ -10,6 +10,7 @@ use std::time::Duration;
 use artifacts::{Artifacts, SweepObjects};
 use audit::{Audit, AuditLog, OnMismatch};
 use axum::Router;
+use buckets::Buckets;
 use gate::{Attempt, Gate, JobKey, JobPass, Ports};
 use identity::{Identity, IdentityPort, Passes};
 use kernel::{Clock, Problem, Secret, SystemClock};
@@ -32,6 +33,8 @@ use crate::{engines, inspecting, observing, retraining, system, ui};
 const HOUSEKEEPING_EVERY: Duration = Duration::from_secs(60);
 /// The job that takes away what no row names; once a day is plenty, for it spares what is younger.
 const SWEEPER: &str = "retention";
+/// The job that writes down what time it is, for what is retained.
+const TIMEKEEPER: &str = "timekeeper";
 const SWEEP_EVERY_MINUTES: u64 = 24 * 60;
 /// How often open versions that expired and waivers that ended are swept. Neither counts any more before that.
 const SWEEP_DATA_EVERY_MINUTES: u64 = 60;
@@ -46,6 +49,10 @@ const LOOPBACK_NAMES: [&str; 3] = ["localhost", "127.0.0.1", "[::1]"];
 pub struct App {
     /// Everything that can be asked over HTTP.
     pub router: Router,
+    /// S3, for its own listener.
+    pub s3_router: Router,
+    /// How S3's verbs are asked for.
+    pub s3_table: Vec<RouteEntry>,
     /// Its routes.
     pub table: Vec<RouteEntry>,
     /// The door, for commands and jobs of this process.
@@ -79,6 +86,8 @@ pub struct Rooms {
     pub evaluation: evaluation::Evaluation,
     /// Files of runs and models.
     pub artifacts: Artifacts,
+    /// Objects by key.
+    pub buckets: Buckets,
     /// Data sets.
     pub data: data::Data,
     /// Models between quarantine and use.
@@ -178,6 +187,7 @@ pub async fn open_with(data: &Path, config: &Config, way: Way, root: Arc<dyn Key
     });
     let objects = open_objects(data, config, &keyring)?;
     let artifacts = Artifacts::new(opened.db.clone(), objects.clone()).with_config(config.artifacts.clone());
+    let buckets = Buckets::new(opened.db.clone(), objects.clone(), Arc::clone(&clock));
     let ground = admission::Ground {
         db: opened.db.clone(),
         system: opened.system.clone(),
@@ -222,6 +232,7 @@ pub async fn open_with(data: &Path, config: &Config, way: Way, root: Arc<dyn Key
         data: inspecting::open_data(&config.data, &opened, objects)?,
         admission,
         retrain: retrain::Retrain::new(opened.db.clone(), opened.system.clone(), artifacts.clone(), config.retrain.clone()),
+        buckets,
         artifacts,
         lineage: lineage::Lineage::new(opened.db.clone(), keyring.clone()),
         audit: Audit::new(Arc::clone(&log)),
@@ -258,12 +269,17 @@ pub async fn open_with(data: &Path, config: &Config, way: Way, root: Arc<dyn Key
     wire::mlflow::workspaces::routes(&mut door, &rooms.identity);
     ui::routes(&mut door, &rooms.identity, page.as_ref());
     system::routes(&mut door);
+    let s3 = s3::S3::new(rooms.buckets.clone(), rooms.identity.clone(), &config.s3.region, Arc::clone(&clock));
+    let s3_table = wire::Language::table(&s3);
+    let s3_router = door.speak(Arc::new(s3));
 
     let housekeeping = tokio::spawn(keep_house(Housekeeping {
         identity: identity_port,
         system: opened.system,
         gate: gate.clone(),
         sweeper: jobs.pass(SWEEPER),
+        timekeeper: jobs.pass(TIMEKEEPER),
+        buckets: rooms.buckets.clone(),
         artifacts: rooms.artifacts.clone(),
         data: rooms.data.clone(),
         predictions: rooms.predictions.clone(),
@@ -293,7 +309,7 @@ pub async fn open_with(data: &Path, config: &Config, way: Way, root: Arc<dyn Key
         background.push(tokio::spawn(keeper.run()));
     }
     let table = door.table().to_vec();
-    Ok(App { router: door.into_router(), table, gate, jobs, rooms, housekeeping, cosigning, inspecting, background, _lock: lock })
+    Ok(App { router: door.into_router(), s3_router, s3_table, table, gate, jobs, rooms, housekeeping, cosigning, inspecting, background, _lock: lock })
 }
 
 impl App {
@@ -313,6 +329,8 @@ struct Housekeeping {
     system: SystemDb,
     gate: Gate,
     sweeper: JobPass,
+    timekeeper: JobPass,
+    buckets: Buckets,
     artifacts: Artifacts,
     data: data::Data,
     predictions: Predictions,
@@ -324,6 +342,10 @@ async fn keep_house(house: Housekeeping) {
         tokio::time::sleep(HOUSEKEEPING_EVERY).await;
         if let Err(problem) = house.identity.write_uses(&house.system).await {
             tracing::warn!(%problem, "last-used times could not be written down");
+        }
+        let tick = buckets::ops::lock::TickClock { room: house.buckets.clone() };
+        if let Err(problem) = house.gate.call(Attempt::of_job(house.timekeeper.clone()), tick).await {
+            tracing::warn!(%problem, "what time it is could not be written down; retention waits for it");
         }
         if minutes.is_multiple_of(SWEEP_EVERY_MINUTES) {
             let sweep = SweepObjects { room: house.artifacts.clone() };
@@ -515,10 +537,19 @@ pub fn announce(data: &Path, bound: SocketAddr) -> Result<(), Problem> {
     crate::tls::write_private(&data.join("address"), &format!("https://{near}"))
 }
 
+/// Writes down where S3 is spoken.
+///
+/// # Errors
+/// `Internal` if the file cannot be written.
+pub fn announce_s3(data: &Path, bound: SocketAddr) -> Result<(), Problem> {
+    crate::tls::write_private(&data.join("s3-address"), &format!("https://{bound}"))
+}
+
 /// Takes the announcement back.
 pub fn withdraw(data: &Path) {
     // If it stays, commands find that nobody holds the lock and open the folder themselves.
     drop(fs::remove_file(data.join("address")));
+    drop(fs::remove_file(data.join("s3-address")));
 }
 
 /// Where a server on this folder listens, if one does: the folder is locked and an address was announced.

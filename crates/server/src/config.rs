@@ -24,6 +24,8 @@ pub struct Config {
     pub server: ServerConfig,
     /// Certificates.
     pub tls: TlsConfig,
+    /// S3, on a listener of its own.
+    pub s3: S3Config,
     /// Database, objects and keys.
     pub vault: VaultConfig,
     /// The log.
@@ -73,6 +75,10 @@ impl Config {
         if database != "sqlite" && !POSTGRES_SCHEMES.iter().any(|scheme| database.starts_with(scheme)) {
             return Err(Problem::invalid("`vault.database` is `sqlite` or a `postgres://` address"));
         }
+        let is_region = |text: &str| text.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-');
+        if self.s3.region.is_empty() || self.s3.region.len() > 64 || !is_region(&self.s3.region) {
+            return Err(Problem::invalid("`s3.region` has 1 to 64 lower-case letters, digits and hyphens, such as us-east-1"));
+        }
         if self.artifacts.upload_bytes_max == 0 {
             return Err(Problem::invalid("`artifacts.upload_bytes_max` is 0; then no file could be uploaded"));
         }
@@ -95,6 +101,22 @@ pub struct ServerConfig {
 impl Default for ServerConfig {
     fn default() -> Self {
         Self { listen: "127.0.0.1:8443".to_owned(), allowed_hosts: Vec::new(), mlflow_ui_dir: None }
+    }
+}
+
+/// `[s3]`
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct S3Config {
+    /// Address and port of S3's listener; none for no S3. Port 0 takes a free one.
+    pub listen: Option<String>,
+    /// The region that signatures must be for.
+    pub region: String,
+}
+
+impl Default for S3Config {
+    fn default() -> Self {
+        Self { listen: None, region: s3::DEFAULT_REGION.to_owned() }
     }
 }
 

@@ -28,7 +28,7 @@ use presentation::Request;
 pub use canonical::{path, query};
 pub use checksum::{Algorithm, Checksum};
 pub use chunks::{CHUNK_HEAD_BYTES_MAX, Chunks, SIGNED_CHUNK_BYTES_MAX, TRAILERS_BYTES_MAX};
-pub use presentation::{Payload, Presentation, Presented, Scope, signing_key, verify};
+pub use presentation::{Payload, Presentation, Presented, Scope, is_signature, signing_key, verify};
 pub use refusal::Refusal;
 
 /// The header or the value of the query that holds a signature, the path and a single header value are no longer than this.

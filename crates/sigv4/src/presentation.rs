@@ -163,6 +163,7 @@ pub fn mac(key: &Secret, message: &[u8]) -> hmac::Tag {
 }
 
 /// Whether `signature` is the one of `message`, in constant time.
+#[must_use]
 pub fn is_signature(key: &Secret, message: &[u8], signature: &[u8; 32]) -> bool {
     hmac::verify(&hmac::Key::new(hmac::HMAC_SHA256, key.expose()), message, signature).is_ok()
 }

@@ -13,7 +13,7 @@ use axum::Router;
 use axum::body::Body;
 use axum::extract::{RawPathParams, Request};
 use axum::response::Response;
-use gate::{Action, BoxFuture, Credential, Gate, Operation, Visitor};
+use gate::{Action, Attempt, BoxFuture, Credential, Gate, Operation, Visitor};
 use http::{Method, StatusCode, header, request::Parts};
 use kernel::{Kind, Problem, Secret, limits};
 use tokio::sync::Semaphore;
@@ -25,6 +25,8 @@ use crate::outbound::{Answer, problem_answer};
 const BODY_READ_MAX: Duration = Duration::from_secs(30);
 /// The log-in form's body.
 const LOGIN_BYTES_MAX: usize = 4 * 1024;
+/// A form of a language that is a credential.
+const FORM_BYTES_MAX: usize = 16 * 1024;
 /// Where the Open Inference Protocol is spoken: its errors have a form of their own.
 const OIP: &str = "/v2/";
 /// Requests being worked on at once. Beyond it a client is told to come back.
@@ -104,6 +106,50 @@ impl Chosen {
 }
 
 type Handler = Arc<dyn Fn(Request) -> Pin<Box<dyn Future<Output = Response> + Send>> + Send + Sync>;
+
+/// A protocol with a listener of its own, in which more of a request than its path says which verb it asks for, and which has a way of its
+/// own to say who asks and what went wrong: S3.
+pub trait Language: Send + Sync + 'static {
+    /// Every verb that can be asked for, and how.
+    fn table(&self) -> Vec<RouteEntry>;
+
+    /// Who knocks, and for what: read from the request's head alone. What the head says that is needed later goes into the extensions.
+    ///
+    /// What is wrong with the head is in [`Knock::refused`]: also such a knock is counted and recorded.
+    fn knock(&self, parts: &mut Parts) -> Knock;
+
+    /// The credential that a form is ([`Knock::is_form`]).
+    fn form_credential(&self, form: &[u8]) -> Credential;
+
+    /// What is asked for. The body is read by the verbs, or not at all.
+    ///
+    /// # Errors
+    /// What cannot be read as a request of this protocol.
+    fn choose(&self, parts: Parts, body: Asked) -> Result<Chosen, Problem>;
+
+    /// The answer to a problem with the request of this head.
+    fn refuse(&self, problem: &Problem, method: &Method, path: &str) -> Answer;
+}
+
+/// A knock in a [`Language`].
+pub struct Knock {
+    /// Who.
+    pub attempt: Attempt,
+    /// For what: refusals are recorded under it.
+    pub action: Action,
+    /// Whether the body is a form that is the credential, so that it is read first.
+    pub is_form: bool,
+    /// Why nobody can be behind it. Then the credential is [`Credential::Malformed`].
+    pub refused: Option<Problem>,
+}
+
+/// The body of a request in a [`Language`].
+pub enum Asked {
+    /// Still to come.
+    Body(BodyStream),
+    /// The form that was the credential.
+    Form(bytes::Bytes),
+}
 
 /// Collects routes and becomes a service.
 pub struct Door {
@@ -256,6 +302,42 @@ impl Door {
         self.handlers.entry(path.to_owned()).or_default().push((method, handler));
     }
 
+    /// The service of a language, on a listener of its own, behind the same door.
+    pub fn speak(&self, language: Arc<dyn Language>) -> Router {
+        let shared = Arc::clone(&self.shared);
+        let serve = move |request: Request| {
+            let (shared, language) = (Arc::clone(&shared), Arc::clone(&language));
+            async move {
+                let (method, path) = (request.method().clone(), request.uri().path().to_owned());
+                let (teller, asked) = (shared.config.telemetry.clone(), Arc::clone(&language));
+                let traceparent = request.headers().get("traceparent").and_then(|value| value.to_str().ok()).map(str::to_owned);
+                let began = Instant::now();
+                // In a task of its own, as every request.
+                let work = tokio::spawn(async move { shared.hear(request, &*asked).await });
+                let (action, answer) = match work.await {
+                    Ok(answered) => answered,
+                    Err(broken) => (UNROUTED, Err(Problem::internal("the server failed on this request", broken))),
+                };
+                let answer = answer.unwrap_or_else(|problem| {
+                    log_problem(action, &problem);
+                    language.refuse(&problem, &method, &path)
+                });
+                if let Some(teller) = teller {
+                    teller.answered(&Answered {
+                        action: action.name,
+                        method: method.as_str(),
+                        route: "/{bucket}/{key}",
+                        status: answer.status().as_u16(),
+                        took: began.elapsed(),
+                        traceparent: traceparent.as_deref(),
+                    });
+                }
+                answer
+            }
+        };
+        Router::new().fallback(serve)
+    }
+
     /// The service. What no route knows is answered 401 to a stranger and 404 to a known caller.
     pub fn into_router(self) -> Router {
         let shared = Arc::clone(&self.shared);
@@ -371,6 +453,45 @@ impl Shared {
             Err(problem) => Err(problem),
         };
         match chosen {
+            Ok(Chosen(work)) => work(&visitor).await,
+            Err(problem) => Err(refuse_unread(&visitor, action, problem).await),
+        }
+    }
+
+    /// A request in a language: its verb, and what became of it.
+    async fn hear(&self, request: Request, language: &dyn Language) -> (Action, Result<Answer, Problem>) {
+        let (mut parts, body) = request.into_parts();
+        if let Err(problem) = self.check_surroundings(&parts) {
+            return (UNROUTED, Err(problem));
+        }
+        let knock = language.knock(&mut parts);
+        let action = knock.action;
+        (action, self.hear_knock(knock, parts, body, language).await)
+    }
+
+    async fn hear_knock(&self, knock: Knock, parts: Parts, mut body: Body, language: &dyn Language) -> Result<Answer, Problem> {
+        let Knock { mut attempt, action, is_form, refused } = knock;
+        let Ok(_turn) = self.in_flight.try_acquire() else {
+            return Err(Problem::unavailable(format!("{IN_FLIGHT_COUNT_MAX} requests are being worked on already")));
+        };
+        let asked = if is_form {
+            let reading = tokio::time::timeout(BODY_READ_MAX, axum::body::to_bytes(std::mem::take(&mut body), FORM_BYTES_MAX)).await;
+            let Ok(Ok(form)) = reading else {
+                return Err(Problem::invalid(format!("the form could not be read: it has at most {FORM_BYTES_MAX} bytes")));
+            };
+            attempt.credential = language.form_credential(&form);
+            Asked::Form(form)
+        } else {
+            Asked::Body(BodyStream::new(body))
+        };
+        let visitor = match (self.gate.identify(attempt, action).await, refused) {
+            // Who signed wrongly is told what is wrong with the signature's form, unless it is a flood.
+            (Err(problem), Some(refused)) if problem.kind() == Kind::Unauthenticated => return Err(refused),
+            (identified, None) => identified?,
+            (Err(problem), Some(_)) => return Err(problem),
+            (Ok(visitor), Some(refused)) => return Err(visitor.refuse(action, refused).await),
+        };
+        match language.choose(parts, asked) {
             Ok(Chosen(work)) => work(&visitor).await,
             Err(problem) => Err(refuse_unread(&visitor, action, problem).await),
         }

@@ -96,13 +96,15 @@ pub(crate) fn decode(text: &str) -> Result<String, Problem> {
 }
 
 /// The host and port that a request is for.
-pub(crate) fn authority_of(parts: &Parts) -> Option<&str> {
+#[must_use]
+pub fn authority_of(parts: &Parts) -> Option<&str> {
     let host = || parts.headers.get(header::HOST).and_then(|value| value.to_str().ok());
     parts.uri.authority().map(http::uri::Authority::as_str).or_else(host)
 }
 
 /// What a request's head says of who sent it.
-pub(crate) fn attempt_from(parts: &Parts) -> Attempt {
+#[must_use]
+pub fn attempt_from(parts: &Parts) -> Attempt {
     let text = |name: &str| parts.headers.get(name).and_then(|value| value.to_str().ok());
     let workspace = text("x-mlflow-workspace").map(str::trim).filter(|name| !name.is_empty()).unwrap_or(DEFAULT_WORKSPACE);
     Attempt {

@@ -15,7 +15,7 @@ pub mod otlp;
 mod outbound;
 mod protobuf;
 
-pub use admin::times::to_text as time_text;
-pub use door::{Answered, Chosen, Door, DoorConfig, PeerAddress, RouteEntry, Telemetry};
-pub use inbound::{BodyStream, Inbound, SESSION_COOKIE};
+pub use admin::times::{parse as parse_time, to_text as time_text};
+pub use door::{Answered, Asked, Chosen, Door, DoorConfig, Knock, Language, PeerAddress, RouteEntry, Telemetry};
+pub use inbound::{BodyStream, Inbound, SESSION_COOKIE, attempt_from, authority_of};
 pub use outbound::{Answer, base64_text, harden, json, json_text, problem_answer};

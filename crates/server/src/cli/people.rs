@@ -267,6 +267,9 @@ async fn mint(client: &mut Client, path: &str, wish: &Wish) -> Result<(), Proble
 pub enum Token {
     /// Make a token for yourself, shown once. It can do no more than the one you act with.
     Create(CreateToken),
+    /// Show the access key of the token that you act with, for clients of S3. It may do what the token may, and ends with it.
+    #[command(after_help = "Example:\n  eval \"$(strongroom token access-key --token-file my.token)\"\n  aws --endpoint-url https://127.0.0.1:8444 s3 ls")]
+    AccessKey(Plain),
     /// List your tokens.
     List(Plain),
     /// Revoke a token by its id. It stops working within a second.
@@ -300,6 +303,17 @@ impl Token {
             Self::Create(create) => {
                 let mut client = create.connection.open().await?;
                 mint(&mut client, &format!("{PREFIX}/tokens"), &create.wish).await
+            }
+            Self::AccessKey(plain) => {
+                let mut client = plain.connection.open().await?;
+                let key = client.post(&format!("{PREFIX}/access-key"), &json!({})).await?;
+                if client.json {
+                    return show(&client, &key, &[]);
+                }
+                for (variable, name) in [("AWS_ACCESS_KEY_ID", "access_key_id"), ("AWS_SECRET_ACCESS_KEY", "secret_access_key")] {
+                    crate::say!("export {variable}={}", key.get(name).and_then(Value::as_str).unwrap_or_default());
+                }
+                Ok(())
             }
             Self::List(plain) => {
                 let mut client = plain.connection.open().await?;

@@ -14,7 +14,7 @@ use crate::{boot, config, listen, telemetry, tls};
 /// Answer requests until told to stop (SIGINT or SIGTERM).
 #[derive(Args)]
 #[command(
-    after_help = "The first line on stdout is `listening https://HOST:PORT`; logs go to stderr. Clients trust DIR/tls/ca.pem."
+    after_help = "The first line on stdout is `listening https://HOST:PORT`, the second, where S3 is spoken, `s3 https://HOST:PORT`; logs go to stderr. Clients trust DIR/tls/ca.pem."
 )]
 pub struct Serve {
     /// The data folder that `strongroom init` made.
@@ -47,17 +47,40 @@ impl Serve {
         let tls = tls::server_config(&self.data, &config.tls, &names)?;
         let way = boot::Way { bound: Some(bound), ..boot::Way::default() };
         let app = boot::open_as(&self.data, &config, way).await?;
+        let s3 = match &config.s3.listen {
+            Some(address) => Some(listen::bind(address).await?),
+            None => None,
+        };
+        let s3_bound = s3.as_ref().and_then(|listener| listener.local_addr().ok());
         let url = format!("https://{bound}");
         tls::show_certificate(&self.data, &config.tls)?;
+        if let Some(bound) = s3_bound {
+            boot::announce_s3(&self.data, bound)?;
+        }
         boot::announce(&self.data, bound)?;
         let stopping = boot::stop_signal()?;
         {
             let mut stdout = std::io::stdout().lock();
             // Whoever started us may have closed our stdout; that is no reason not to serve.
-            drop(writeln!(stdout, "listening {url}").and_then(|()| stdout.flush()));
+            drop(writeln!(stdout, "listening {url}"));
+            if let Some(bound) = s3_bound {
+                drop(writeln!(stdout, "s3 https://{bound}"));
+            }
+            drop(stdout.flush());
         }
         tracing::info!(%url, "listening");
+        let (stop_s3, stopped) = tokio::sync::oneshot::channel::<()>();
+        let s3 = s3.map(|listener| {
+            let ended = async {
+                drop(stopped.await);
+            };
+            tokio::spawn(listen::serve(listener, std::sync::Arc::clone(&tls), app.s3_router.clone(), ended))
+        });
         listen::serve(listener, tls, app.router.clone(), stopping).await;
+        drop(stop_s3);
+        if let Some(s3) = s3 {
+            drop(s3.await);
+        }
         boot::withdraw(&self.data);
         app.close().await;
         tracing::info!("stopped");

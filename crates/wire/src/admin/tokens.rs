@@ -1,6 +1,7 @@
 //! Tokens. A secret is in the answer to its making, and nowhere else.
 
 use http::Method;
+use identity::ops::access_keys::ShowAccessKey;
 use identity::ops::tokens::{CreateToken, CreateTokenFor, ListTokens, RevokeAnyToken, RevokeToken};
 use identity::{Identity, MintedToken, Name, Token, TokenWish, parse_label, parse_scopes};
 use kernel::Problem;
@@ -40,6 +41,11 @@ pub fn routes(door: &mut Door, identity: &Identity) {
     };
     door.route(Method::GET, "/api/strongroom/v1/tokens", all, |page| {
         list("tokens", &page.rows, page.next.as_deref(), token_value)
+    });
+    let room = identity.clone();
+    let access_key = move |_: &Inbound| Ok(ShowAccessKey { room: room.clone() });
+    door.route(Method::POST, "/api/strongroom/v1/access-key", access_key, |key| {
+        json(&json!({"access_key_id": key.id, "secret_access_key": key.secret.expose_text().unwrap_or_default()}))
     });
     let room = identity.clone();
     let revoke = move |inbound: &Inbound| Ok(RevokeToken { room: room.clone(), token: Some(inbound.path("token").to_owned()) });

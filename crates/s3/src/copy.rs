@@ -1,0 +1,151 @@
+//! Copies: the source is read by a verb of its own, so that whoever may write here copies only what they may read there.
+
+use buckets::ops::multipart::WritePart;
+use buckets::ops::read::{Found, ReadObject, Wanted};
+use buckets::ops::write::WriteObject;
+use buckets::{Code, Tags};
+use gate::Visitor;
+use http::HeaderMap;
+use kernel::Problem;
+use percent_encoding::percent_decode_str;
+use wire::Chosen;
+
+use crate::headers::{self, parse_range, put, put_encryption, put_version, text, xml_date};
+use crate::objects::{copied_attributes, wish_with_leave};
+use crate::route::Request;
+use crate::sums::parse_algorithm;
+use crate::xml::Xml;
+use crate::{Shared, body, multipart, xml_answer};
+
+/// What `x-amz-copy-source` names.
+struct Source {
+    bucket: String,
+    key: String,
+    version_id: Option<String>,
+}
+
+impl Source {
+    fn of(headers: &HeaderMap) -> Result<Self, Problem> {
+        let broken = || Code::InvalidArgument.problem("Copy Source must mention the source bucket and key: sourcebucket/sourcekey");
+        let header = text(headers, "x-amz-copy-source").ok_or_else(broken)?;
+        let (path, version) = match header.rsplit_once("?versionId=") {
+            Some((path, version)) => (path, Some(version.to_owned())),
+            None => (header, None),
+        };
+        let path = percent_decode_str(path).decode_utf8().map_err(|_| broken())?;
+        let (bucket, key) = path.strip_prefix('/').unwrap_or(&path).split_once('/').ok_or_else(broken)?;
+        if bucket.is_empty() || key.is_empty() || version.as_deref() == Some("") {
+            return Err(broken());
+        }
+        Ok(Self { bucket: bucket.to_owned(), key: key.to_owned(), version_id: version })
+    }
+
+    async fn open(&self, visitor: &Visitor, shared: &Shared, headers: &HeaderMap, wanted: Wanted) -> Result<Found, Problem> {
+        let verb = ReadObject {
+            room: shared.buckets.clone(),
+            bucket: self.bucket.clone(),
+            key: self.key.clone(),
+            version_id: self.version_id.clone(),
+            wanted,
+            when: headers::read_conditions(headers, "x-amz-copy-source-"),
+        };
+        visitor.call(verb).await.map_err(|problem| match Code::of(&problem) {
+            // A copy has no answer `304`.
+            Some(Code::NotModified) => Code::PreconditionFailed.problem("At least one of the pre-conditions you specified did not hold"),
+            // A marker that is named is no source.
+            Some(Code::MethodNotAllowed) => Code::InvalidRequest.problem("The source of a copy request may not specifically refer to a delete marker by version id."),
+            _ => problem,
+        })
+    }
+}
+
+/// Copies an object.
+pub fn object(shared: Shared, request: Request) -> Result<Chosen, Problem> {
+    let source = Source::of(&request.headers)?;
+    let replaces = text(&request.headers, "x-amz-metadata-directive") == Some("REPLACE");
+    let changes = ["x-amz-server-side-encryption", "x-amz-object-lock-mode", "x-amz-object-lock-legal-hold", "x-amz-tagging-directive", "x-amz-checksum-algorithm"];
+    let is_changed = replaces || source.version_id.is_some() || changes.iter().any(|name| request.headers.contains_key(*name));
+    if source.bucket == request.bucket && source.key == request.key && !is_changed {
+        return Err(Code::InvalidRequest.problem(
+            "This copy request is illegal because it is trying to copy an object to itself without changing the object's metadata, storage class, website redirect location or encryption attributes.",
+        ));
+    }
+    Ok(Chosen::verbs(move |visitor| {
+        Box::pin(async move {
+            let mut wish = wish_with_leave(visitor, &request.headers, &request.bucket).await?;
+            let found = source.open(visitor, &shared, &request.headers, Wanted::Whole).await?;
+            wish.attributes = copied_attributes(&found.version.attributes, &request.headers)?;
+            wish.tags = copied_tags(&found.version.tags, wish.tags, &request.headers)?;
+            let algorithm = match text(&request.headers, "x-amz-checksum-algorithm") {
+                Some(name) => Some(parse_algorithm(name)?),
+                None => found.version.attributes.checksum.as_ref().map(|one| parse_algorithm(&one.algorithm)).transpose()?,
+            };
+            let source_version = found.version.version_id.clone();
+            let size_bytes = found.version.size_bytes;
+            let body = found.body.ok_or_else(|| Problem::internal("the source of a copy has no bytes", "none were asked for"))?;
+            let incoming = body::of_source(body, size_bytes, algorithm)?;
+            let verb = WriteObject { room: shared.buckets, bucket: request.bucket, key: request.key, incoming, wish };
+            let written = visitor.call(verb).await?;
+            let mut xml = Xml::new("CopyObjectResult");
+            xml.text("LastModified", &xml_date(written.version.created_at));
+            xml.text("ETag", &format!("\"{}\"", written.version.etag));
+            if let Some(checksum) = &written.version.attributes.checksum {
+                xml.text(&format!("Checksum{}", checksum.algorithm), &checksum.value);
+                xml.text("ChecksumType", "FULL_OBJECT");
+            }
+            let mut answer = xml_answer(xml.finish());
+            let headers_out = answer.headers_mut();
+            put_version(headers_out, &written.version.version_id, written.is_versioned);
+            put_encryption(headers_out, &written.version.attributes);
+            if source_version != buckets::NULL_VERSION {
+                put(headers_out, "x-amz-copy-source-version-id", &source_version);
+            }
+            Ok(answer)
+        })
+    }))
+}
+
+fn copied_tags(source: &Tags, own: Tags, headers: &HeaderMap) -> Result<Tags, Problem> {
+    match text(headers, "x-amz-tagging-directive") {
+        None | Some("COPY") => Ok(source.clone()),
+        Some("REPLACE") => Ok(own),
+        Some(_) => Err(Code::InvalidArgument.problem("Unknown tagging directive: COPY or REPLACE")),
+    }
+}
+
+/// Copies bytes of an object into a part.
+pub fn part(shared: Shared, request: &Request) -> Result<Chosen, Problem> {
+    let source = Source::of(&request.headers)?;
+    let wanted = match text(&request.headers, "x-amz-copy-source-range") {
+        None => Wanted::Whole,
+        Some(range) => match parse_range(range) {
+            Some(wanted @ Wanted::Between(..)) => wanted,
+            _ => return Err(Code::InvalidArgument.problem("The x-amz-copy-source-range value must be of the form bytes=first-last where first and last are the zero-based offsets of the first and last bytes to copy")),
+        },
+    };
+    let (bucket, key, head) = (request.bucket.clone(), request.key.clone(), request.headers.clone());
+    let (upload_id, number) = (request.value("uploadId").unwrap_or_default(), multipart::part_number(request)?);
+    Ok(Chosen::verbs(move |visitor| {
+        Box::pin(async move {
+            let found = source.open(visitor, &shared, &head, wanted).await?;
+            if let Wanted::Between(_, last) = wanted
+                && last >= found.version.size_bytes
+            {
+                return Err(Code::InvalidArgument.problem(format!("Range specified is not valid for source object of size: {}", found.version.size_bytes)));
+            }
+            let source_version = found.version.version_id.clone();
+            let size_bytes = found.range.end.saturating_sub(found.range.start);
+            let body = found.body.ok_or_else(|| Problem::internal("the source of a copy has no bytes", "none were asked for"))?;
+            let incoming = body::of_source(body, size_bytes, None)?;
+            let part = visitor.call(WritePart { room: shared.buckets, bucket, key, upload_id, number, incoming }).await?;
+            let mut xml = Xml::new("CopyPartResult");
+            xml.text("LastModified", &xml_date(part.stored_at));
+            xml.text("ETag", &format!("\"{}\"", part.etag));
+            let mut answer = xml_answer(xml.finish());
+            if source_version != buckets::NULL_VERSION {
+                put(answer.headers_mut(), "x-amz-copy-source-version-id", &source_version);
+            }
+            Ok(answer)
+        })
+    }))
+}

@@ -1,0 +1,102 @@
+//! Errors in S3's form.
+
+use axum::body::Body;
+use buckets::Code;
+use http::{HeaderValue, Method, StatusCode, header};
+use kernel::{Kind, Problem};
+use sigv4::Refusal;
+use wire::Answer;
+
+use crate::xml::Xml;
+
+/// A problem that a signature, a chunk or a checksum was refused with.
+pub fn refused(refusal: Refusal) -> Problem {
+    let kind = if refusal.status == 403 { Kind::Forbidden } else { Kind::Invalid };
+    Problem::new(kind, refusal.message.clone()).because(refusal)
+}
+
+/// What is not there, with what there is instead.
+pub fn not_implemented(message: impl Into<String>) -> Problem {
+    Problem::new(Kind::NotImplemented, message)
+}
+
+/// S3's code and status of a problem.
+fn code_of(problem: &Problem) -> (&'static str, u16) {
+    let source = std::error::Error::source(problem);
+    if let Some(code) = Code::of(problem) {
+        return (code.word(), code.status());
+    }
+    if let Some(refusal) = source.and_then(|source| source.downcast_ref::<Refusal>()) {
+        return (refusal.code, refusal.status);
+    }
+    match problem.kind() {
+        Kind::Invalid => ("InvalidArgument", 400),
+        // Whose key it is, and whether there is one, is nobody's business.
+        Kind::Unauthenticated => ("SignatureDoesNotMatch", 403),
+        Kind::StepUp | Kind::Forbidden => ("AccessDenied", 403),
+        // Only the gate says so without a code: there is no such bucket, or the caller may not know of it.
+        Kind::NotFound => ("NoSuchBucket", 404),
+        Kind::AlreadyExists => ("BucketAlreadyExists", 409),
+        Kind::Conflict => ("OperationAborted", 409),
+        Kind::TooLarge => ("EntityTooLarge", 400),
+        Kind::TooMany => ("SlowDown", 503),
+        Kind::NotImplemented => ("NotImplemented", 501),
+        Kind::Unavailable => ("ServiceUnavailable", 503),
+        Kind::Internal => ("InternalError", 500),
+    }
+}
+
+/// The code and message of one entry of a list.
+pub fn entry(problem: &Problem) -> (&'static str, String) {
+    (code_of(problem).0, problem.message().to_owned())
+}
+
+/// The answer to a problem.
+pub fn answer(problem: &Problem, method: &Method, path: &str) -> Answer {
+    let (code, status) = code_of(problem);
+    let status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    let has_body = method != Method::HEAD && status != StatusCode::NOT_MODIFIED;
+    let mut answer = Answer::new(if has_body { Body::from(document(code, problem, path)) } else { Body::empty() });
+    *answer.status_mut() = status;
+    let headers = answer.headers_mut();
+    if has_body {
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/xml"));
+    }
+    if let Some(after) = problem.retry_after_hint()
+        && let Ok(value) = HeaderValue::from_str(&after.as_secs().max(1).to_string())
+    {
+        headers.insert(header::RETRY_AFTER, value);
+    }
+    if code == "MethodNotAllowed" {
+        headers.insert("x-amz-delete-marker", HeaderValue::from_static("true"));
+        headers.insert(header::ALLOW, HeaderValue::from_static("DELETE"));
+    }
+    wire::harden(&mut answer);
+    answer
+}
+
+fn document(code: &str, problem: &Problem, path: &str) -> String {
+    let mut xml = Xml::plain("Error");
+    xml.text("Code", code);
+    xml.text("Message", problem.message());
+    xml.text("Resource", &path.chars().take(1_024).collect::<String>());
+    xml.finish()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_problem_is_told_by_its_code_and_a_stranger_learns_no_more() {
+        let told = |problem: Problem| {
+            let answer = answer(&problem, &Method::GET, "/b/k");
+            (code_of(&problem).0, answer.status().as_u16())
+        };
+        assert_eq!(told(Code::NoSuchKey.problem("x")), ("NoSuchKey", 404));
+        assert_eq!(told(refused(Refusal::new("RequestTimeTooSkewed", "x"))), ("RequestTimeTooSkewed", 403));
+        assert_eq!(told(Problem::new(Kind::Unauthenticated, "x")), ("SignatureDoesNotMatch", 403));
+        assert_eq!(told(Problem::not_found("x")), ("NoSuchBucket", 404));
+        assert_eq!(told(Problem::internal("x", "secret")), ("InternalError", 500));
+    }
+}

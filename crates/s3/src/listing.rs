@@ -1,0 +1,352 @@
+//! Lists: buckets, objects, versions, uploads and parts.
+
+use buckets::ops::buckets::ListBuckets;
+use buckets::ops::list::{ListObjects, PAGE_COUNT_MAX, Page, Wanted};
+use buckets::{Code, Version};
+use kernel::Problem;
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use wire::Chosen;
+
+use crate::headers::xml_date;
+use crate::route::Request;
+use crate::xml::Xml;
+use crate::{Shared, xml_answer};
+
+/// What stays as it is where a client asks for `encoding-type=url`.
+const KEPT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~').remove(b'/');
+/// A page of buckets.
+const BUCKET_COUNT_MAX: usize = 10_000;
+
+/// How names are written.
+#[derive(Clone, Copy)]
+struct Names {
+    is_encoded: bool,
+}
+
+impl Names {
+    fn of(request: &Request) -> Result<Self, Problem> {
+        match request.query("encoding-type") {
+            None | Some("") => Ok(Self { is_encoded: false }),
+            Some("url") => Ok(Self { is_encoded: true }),
+            Some(_) => Err(Code::InvalidArgument.problem("Invalid Encoding Method specified in Request")),
+        }
+    }
+
+    fn write(self, name: &str) -> String {
+        if self.is_encoded { utf8_percent_encode(name, KEPT).to_string() } else { name.to_owned() }
+    }
+}
+
+fn count_of(request: &Request, name: &str) -> Result<usize, Problem> {
+    let number = request.number(name)?.unwrap_or(i64::MAX);
+    Ok(usize::try_from(number).unwrap_or(PAGE_COUNT_MAX).min(PAGE_COUNT_MAX))
+}
+
+fn owner(xml: &mut Xml, id: &str) {
+    xml.nest("Owner", |xml| {
+        xml.text("ID", id);
+        xml.text("DisplayName", id);
+    });
+}
+
+/// The buckets of a workspace.
+pub fn buckets(shared: Shared, request: &Request) -> Result<Chosen, Problem> {
+    let count = request.number("max-buckets")?.and_then(|count| usize::try_from(count).ok()).unwrap_or(BUCKET_COUNT_MAX);
+    let count = count.clamp(1, BUCKET_COUNT_MAX);
+    let (prefix, after) = (request.value("prefix").unwrap_or_default(), request.value("continuation-token").unwrap_or_default());
+    let region = std::sync::Arc::clone(&shared.region);
+    let list = ListBuckets { room: shared.buckets, prefix: prefix.clone(), after, count };
+    Ok(Chosen::verbs(move |visitor| {
+        Box::pin(async move {
+            let mut found = visitor.call(list).await?;
+            let has_more = found.len() > count;
+            found.truncate(count);
+            let mut xml = Xml::new("ListAllMyBucketsResult");
+            owner(&mut xml, &visitor.caller().id);
+            xml.nest("Buckets", |xml| {
+                for bucket in &found {
+                    xml.nest("Bucket", |xml| {
+                        xml.text("Name", &bucket.name);
+                        xml.text("CreationDate", &xml_date(bucket.created_at));
+                        xml.text("BucketRegion", &region);
+                    });
+                }
+            });
+            if has_more {
+                xml.opt("ContinuationToken", found.last().map(|bucket| bucket.name.as_str()));
+            }
+            if !prefix.is_empty() {
+                xml.text("Prefix", &prefix);
+            }
+            Ok(xml_answer(xml.finish()))
+        })
+    }))
+}
+
+fn content(xml: &mut Xml, version: &Version, names: Names, with_owner: bool) {
+    xml.nest("Contents", |xml| {
+        xml.text("Key", &names.write(&version.key));
+        xml.text("LastModified", &xml_date(version.created_at));
+        xml.text("ETag", &format!("\"{}\"", version.etag));
+        if let Some(checksum) = &version.attributes.checksum {
+            xml.text("ChecksumAlgorithm", &checksum.algorithm);
+            xml.text("ChecksumType", if checksum.is_composite { "COMPOSITE" } else { "FULL_OBJECT" });
+        }
+        xml.text("Size", &version.size_bytes.to_string());
+        if with_owner {
+            owner(xml, &version.created_by);
+        }
+        xml.text("StorageClass", "STANDARD");
+    });
+}
+
+fn prefixes(xml: &mut Xml, page: &Page, names: Names) {
+    for prefix in &page.prefixes {
+        xml.nest("CommonPrefixes", |xml| xml.text("Prefix", &names.write(prefix)));
+    }
+}
+
+fn head(xml: &mut Xml, request: &Head, names: Names) {
+    xml.text("Name", &request.bucket);
+    xml.text("Prefix", &names.write(&request.prefix));
+    if !request.delimiter.is_empty() {
+        xml.text("Delimiter", &names.write(&request.delimiter));
+    }
+    if names.is_encoded {
+        xml.text("EncodingType", "url");
+    }
+}
+
+/// What of a request its answer repeats.
+struct Head {
+    bucket: String,
+    prefix: String,
+    delimiter: String,
+    count: usize,
+}
+
+impl Head {
+    fn of(request: &Request, count: &str) -> Result<Self, Problem> {
+        Ok(Self {
+            bucket: request.bucket.clone(),
+            prefix: request.value("prefix").unwrap_or_default(),
+            delimiter: request.value("delimiter").unwrap_or_default(),
+            count: count_of(request, count)?,
+        })
+    }
+
+    fn verb(&self, shared: Shared, wanted: Wanted) -> ListObjects {
+        ListObjects {
+            room: shared.buckets,
+            bucket: self.bucket.clone(),
+            wanted,
+            prefix: self.prefix.clone(),
+            delimiter: self.delimiter.clone(),
+            count: self.count,
+        }
+    }
+}
+
+/// The newest versions, in the form that was asked for.
+pub fn objects(shared: Shared, request: &Request) -> Result<Chosen, Problem> {
+    match request.query("list-type") {
+        None => objects_v1(shared, request),
+        Some("2") => objects_v2(shared, request),
+        Some(_) => Err(Code::InvalidArgument.problem("list-type is 2, or absent")),
+    }
+}
+
+fn objects_v1(shared: Shared, request: &Request) -> Result<Chosen, Problem> {
+    let (names, head_of) = (Names::of(request)?, Head::of(request, "max-keys")?);
+    let marker = request.value("marker").unwrap_or_default();
+    let verb = head_of.verb(shared, Wanted::Objects { after: marker.clone() });
+    Ok(Chosen::verb(verb, move |page| {
+        let mut xml = Xml::new("ListBucketResult");
+        head(&mut xml, &head_of, names);
+        xml.text("Marker", &names.write(&marker));
+        xml.text("MaxKeys", &head_of.count.to_string());
+        xml.text("IsTruncated", if page.is_truncated { "true" } else { "false" });
+        if page.is_truncated {
+            xml.opt("NextMarker", page.last.as_deref().map(|last| names.write(last)).as_deref());
+        }
+        for version in &page.versions {
+            content(&mut xml, version, names, true);
+        }
+        prefixes(&mut xml, &page, names);
+        Ok(xml_answer(xml.finish()))
+    }))
+}
+
+fn objects_v2(shared: Shared, request: &Request) -> Result<Chosen, Problem> {
+    let (names, head_of) = (Names::of(request)?, Head::of(request, "max-keys")?);
+    let token = match request.query("continuation-token") {
+        Some("") => return Err(Code::InvalidArgument.problem("The continuation token provided is incorrect")),
+        other => other.map(str::to_owned),
+    };
+    let start_after = request.value("start-after").unwrap_or_default();
+    let with_owner = request.query("fetch-owner") == Some("true");
+    let after = match &token {
+        Some(token) => parse_token(token)?,
+        None => start_after.clone(),
+    };
+    let verb = head_of.verb(shared, Wanted::Objects { after });
+    Ok(Chosen::verb(verb, move |page| {
+        let mut xml = Xml::new("ListBucketResult");
+        head(&mut xml, &head_of, names);
+        xml.text("MaxKeys", &head_of.count.to_string());
+        xml.text("KeyCount", &page.versions.len().saturating_add(page.prefixes.len()).to_string());
+        xml.text("IsTruncated", if page.is_truncated { "true" } else { "false" });
+        xml.opt("ContinuationToken", token.as_deref());
+        if !start_after.is_empty() {
+            xml.text("StartAfter", &names.write(&start_after));
+        }
+        if page.is_truncated {
+            xml.opt("NextContinuationToken", page.last.as_deref().map(write_token).as_deref());
+        }
+        for version in &page.versions {
+            content(&mut xml, version, names, with_owner);
+        }
+        prefixes(&mut xml, &page, names);
+        Ok(xml_answer(xml.finish()))
+    }))
+}
+
+/// A key or prefix as a token: in hex, so that every character survives.
+fn write_token(last: &str) -> String {
+    kernel::hex(last.as_bytes())
+}
+
+fn parse_token(token: &str) -> Result<String, Problem> {
+    let text = kernel::parse_hex(token).and_then(|bytes| String::from_utf8(bytes).ok());
+    text.ok_or_else(|| Code::InvalidArgument.problem("The continuation token provided is incorrect"))
+}
+
+/// All versions and markers.
+pub fn versions(shared: Shared, request: &Request) -> Result<Chosen, Problem> {
+    let (names, head_of) = (Names::of(request)?, Head::of(request, "max-keys")?);
+    let (after, after_version) = (request.value("key-marker").unwrap_or_default(), request.value("version-id-marker").unwrap_or_default());
+    if after.is_empty() && !after_version.is_empty() {
+        return Err(Code::InvalidArgument.problem("A version-id marker cannot be specified without a key marker."));
+    }
+    let verb = head_of.verb(shared, Wanted::Versions { after: after.clone(), after_version: after_version.clone() });
+    Ok(Chosen::verb(verb, move |page| {
+        let mut xml = Xml::new("ListVersionsResult");
+        head(&mut xml, &head_of, names);
+        xml.text("KeyMarker", &names.write(&after));
+        xml.text("VersionIdMarker", &after_version);
+        xml.text("MaxKeys", &head_of.count.to_string());
+        xml.text("IsTruncated", if page.is_truncated { "true" } else { "false" });
+        if page.is_truncated {
+            xml.opt("NextKeyMarker", page.last.as_deref().map(|last| names.write(last)).as_deref());
+            let last = page.versions.last().filter(|version| page.last.as_deref() == Some(&version.key));
+            xml.opt("NextVersionIdMarker", last.map(|version| version.version_id.as_str()));
+        }
+        for version in &page.versions {
+            version_line(&mut xml, version, names);
+        }
+        prefixes(&mut xml, &page, names);
+        Ok(xml_answer(xml.finish()))
+    }))
+}
+
+fn version_line(xml: &mut Xml, version: &Version, names: Names) {
+    xml.nest(if version.is_marker { "DeleteMarker" } else { "Version" }, |xml| {
+        xml.text("Key", &names.write(&version.key));
+        xml.text("VersionId", &version.version_id);
+        xml.text("IsLatest", if version.is_latest { "true" } else { "false" });
+        xml.text("LastModified", &xml_date(version.created_at));
+        if !version.is_marker {
+            xml.text("ETag", &format!("\"{}\"", version.etag));
+            xml.text("Size", &version.size_bytes.to_string());
+            xml.text("StorageClass", "STANDARD");
+        }
+        owner(xml, &version.created_by);
+    });
+}
+
+/// Uploads that were not completed.
+pub fn uploads(shared: Shared, request: &Request) -> Result<Chosen, Problem> {
+    let (names, head_of) = (Names::of(request)?, Head::of(request, "max-uploads")?);
+    let (after, after_upload) = (request.value("key-marker").unwrap_or_default(), request.value("upload-id-marker").unwrap_or_default());
+    let verb = head_of.verb(shared, Wanted::Uploads { after: after.clone(), after_upload: after_upload.clone() });
+    Ok(Chosen::verb(verb, move |page| {
+        let mut xml = Xml::new("ListMultipartUploadsResult");
+        xml.text("Bucket", &head_of.bucket);
+        xml.text("KeyMarker", &names.write(&after));
+        xml.text("UploadIdMarker", &after_upload);
+        xml.text("Prefix", &names.write(&head_of.prefix));
+        if !head_of.delimiter.is_empty() {
+            xml.text("Delimiter", &names.write(&head_of.delimiter));
+        }
+        if names.is_encoded {
+            xml.text("EncodingType", "url");
+        }
+        xml.text("MaxUploads", &head_of.count.to_string());
+        xml.text("IsTruncated", if page.is_truncated { "true" } else { "false" });
+        if page.is_truncated {
+            xml.opt("NextKeyMarker", page.last.as_deref().map(|last| names.write(last)).as_deref());
+            xml.opt("NextUploadIdMarker", page.uploads.last().map(|upload| upload.id.as_str()));
+        }
+        for upload in &page.uploads {
+            xml.nest("Upload", |xml| {
+                xml.text("Key", &names.write(&upload.key));
+                xml.text("UploadId", &upload.id);
+                initiator(xml, &upload.created_by);
+                owner(xml, &upload.created_by);
+                xml.text("StorageClass", "STANDARD");
+                xml.text("Initiated", &xml_date(upload.created_at));
+            });
+        }
+        prefixes(&mut xml, &page, names);
+        Ok(xml_answer(xml.finish()))
+    }))
+}
+
+fn initiator(xml: &mut Xml, id: &str) {
+    xml.nest("Initiator", |xml| {
+        xml.text("ID", id);
+        xml.text("DisplayName", id);
+    });
+}
+
+/// The parts of an upload.
+pub fn parts(shared: Shared, request: &Request) -> Result<Chosen, Problem> {
+    let head_of = Head::of(request, "max-parts")?;
+    let (key, upload_id) = (request.key.clone(), request.value("uploadId").unwrap_or_default());
+    let after = request.number("part-number-marker")?.unwrap_or(0);
+    let verb = head_of.verb(shared, Wanted::Parts { key: key.clone(), upload_id: upload_id.clone(), after });
+    Ok(Chosen::verb(verb, move |page| {
+        let mut xml = Xml::new("ListPartsResult");
+        xml.text("Bucket", &head_of.bucket);
+        xml.text("Key", &key);
+        xml.text("UploadId", &upload_id);
+        if let Some(upload) = &page.upload {
+            initiator(&mut xml, &upload.created_by);
+            owner(&mut xml, &upload.created_by);
+            if let Some(checksum) = &upload.attributes.checksum {
+                xml.text("ChecksumAlgorithm", &checksum.algorithm);
+                xml.text("ChecksumType", if checksum.is_composite { "COMPOSITE" } else { "FULL_OBJECT" });
+            }
+        }
+        xml.text("StorageClass", "STANDARD");
+        xml.text("PartNumberMarker", &after.to_string());
+        xml.text("MaxParts", &head_of.count.to_string());
+        xml.text("IsTruncated", if page.is_truncated { "true" } else { "false" });
+        if let Some(last) = page.parts.last().filter(|_| page.is_truncated) {
+            xml.text("NextPartNumberMarker", &last.number.to_string());
+        }
+        let algorithm = page.upload.as_ref().and_then(|upload| upload.attributes.checksum.as_ref()).map(|one| one.algorithm.clone());
+        for part in &page.parts {
+            xml.nest("Part", |xml| {
+                xml.text("PartNumber", &part.number.to_string());
+                xml.text("LastModified", &xml_date(part.stored_at));
+                xml.text("ETag", &format!("\"{}\"", part.etag));
+                xml.text("Size", &part.object.size_bytes.to_string());
+                if let Some(algorithm) = algorithm.as_ref().filter(|_| !part.checksum.is_empty()) {
+                    xml.text(&format!("Checksum{algorithm}"), &part.checksum);
+                }
+            });
+        }
+        Ok(xml_answer(xml.finish()))
+    }))
+}

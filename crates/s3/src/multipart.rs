@@ -1,0 +1,217 @@
+//! Multipart uploads.
+
+use buckets::ops::multipart::{AbortUpload, CompleteUpload, CreateUpload, Join, SentPart, WritePart};
+use buckets::{Attributes, Checksum, Code, Part, Upload};
+use http::StatusCode;
+use kernel::{Problem, sha256};
+use serde::Deserialize;
+use sigv4::{Algorithm, checksum};
+use wire::{BodyStream, Chosen};
+
+use crate::headers::{self, put_checksum, put_encryption, put_etag, put_version, text};
+use crate::objects::wish_with_leave;
+use crate::route::Request;
+use crate::sums::parse_algorithm;
+use crate::xml::{Xml, parse};
+use crate::{Shared, body, empty, xml_answer};
+
+#[derive(Deserialize)]
+struct CompleteXml {
+    #[serde(rename = "Part", default)]
+    parts: Vec<PartXml>,
+}
+
+#[derive(Deserialize)]
+struct PartXml {
+    #[serde(rename = "PartNumber")]
+    number: i64,
+    #[serde(rename = "ETag")]
+    etag: String,
+    #[serde(rename = "ChecksumCRC32")]
+    crc32: Option<String>,
+    #[serde(rename = "ChecksumCRC32C")]
+    crc32c: Option<String>,
+    #[serde(rename = "ChecksumCRC64NVME")]
+    crc64nvme: Option<String>,
+    #[serde(rename = "ChecksumSHA1")]
+    sha1: Option<String>,
+    #[serde(rename = "ChecksumSHA256")]
+    sha256: Option<String>,
+}
+
+/// The checksum that an upload asks of its parts, and whether the whole has one of theirs.
+fn upload_checksum(request: &Request) -> Result<Option<Checksum>, Problem> {
+    let kind = text(&request.headers, "x-amz-checksum-type");
+    let Some(name) = text(&request.headers, "x-amz-checksum-algorithm") else {
+        return match kind {
+            Some(_) => Err(Code::InvalidRequest.problem("The x-amz-checksum-type header can only be used with the x-amz-checksum-algorithm header.")),
+            None => Ok(None),
+        };
+    };
+    let algorithm = parse_algorithm(name)?;
+    let is_sha = matches!(algorithm, Algorithm::Sha1 | Algorithm::Sha256);
+    let is_composite = match kind {
+        None => algorithm != Algorithm::Crc64Nvme,
+        Some("COMPOSITE") if algorithm != Algorithm::Crc64Nvme => true,
+        Some("FULL_OBJECT") if !is_sha => false,
+        Some(other) => {
+            let message = format!("The {other} checksum type cannot be used with the {} checksum algorithm.", algorithm.name().to_lowercase());
+            return Err(Code::InvalidRequest.problem(message));
+        }
+    };
+    Ok(Some(Checksum { algorithm: algorithm.name().to_owned(), value: String::new(), is_composite }))
+}
+
+/// Begins an upload.
+pub fn create(shared: Shared, request: &Request) -> Result<Chosen, Problem> {
+    let checksum = upload_checksum(request)?;
+    let (bucket, key, headers) = (request.bucket.clone(), request.key.clone(), request.headers.clone());
+    Ok(Chosen::verbs(move |visitor| {
+        Box::pin(async move {
+            let mut wish = wish_with_leave(visitor, &headers, &bucket).await?;
+            wish.attributes.checksum = checksum.clone();
+            let upload = visitor.call(CreateUpload { room: shared.buckets, bucket: bucket.clone(), key, wish }).await?;
+            let mut xml = Xml::new("InitiateMultipartUploadResult");
+            xml.text("Bucket", &bucket);
+            xml.text("Key", &upload.key);
+            xml.text("UploadId", &upload.id);
+            let mut answer = xml_answer(xml.finish());
+            put_encryption(answer.headers_mut(), &upload.attributes);
+            if let Some(checksum) = checksum {
+                let kind = if checksum.is_composite { "COMPOSITE" } else { "FULL_OBJECT" };
+                headers::put(answer.headers_mut(), "x-amz-checksum-algorithm", &checksum.algorithm);
+                headers::put(answer.headers_mut(), "x-amz-checksum-type", kind);
+            }
+            Ok(answer)
+        })
+    }))
+}
+
+/// The number of a part.
+pub fn part_number(request: &Request) -> Result<i64, Problem> {
+    request.number("partNumber")?.ok_or_else(|| Code::InvalidArgument.problem("the part has no partNumber"))
+}
+
+/// Stores a part.
+pub fn part(shared: Shared, request: &Request, stream: BodyStream) -> Result<Chosen, Problem> {
+    let incoming = body::incoming(&request.headers, request.signature.as_ref(), stream, None)?;
+    let verb = WritePart {
+        room: shared.buckets,
+        bucket: request.bucket.clone(),
+        key: request.key.clone(),
+        upload_id: request.value("uploadId").unwrap_or_default(),
+        number: part_number(request)?,
+        incoming,
+    };
+    let algorithm = checksum::presented(&request.headers).map_err(crate::error::refused)?.map(|(algorithm, _)| algorithm);
+    Ok(Chosen::verb(verb, move |part| {
+        let mut answer = empty(StatusCode::OK);
+        put_etag(answer.headers_mut(), &part.etag);
+        put_encryption(answer.headers_mut(), &Attributes::default());
+        if let Some(algorithm) = algorithm {
+            headers::put(answer.headers_mut(), algorithm.header(), &part.checksum);
+        }
+        Ok(answer)
+    }))
+}
+
+/// Joins parts.
+pub fn complete(shared: Shared, request: Request, stream: BodyStream) -> Result<Chosen, Problem> {
+    let upload_id = request.value("uploadId").unwrap_or_default();
+    let size_bytes = text(&request.headers, "x-amz-mp-object-size").map(str::parse).transpose();
+    let size_bytes = size_bytes.map_err(|_| Code::InvalidRequest.problem("x-amz-mp-object-size is a number of bytes"))?;
+    let said = checksum::presented(&request.headers).map_err(crate::error::refused)?;
+    let host = text(&request.headers, "host").unwrap_or_default().to_owned();
+    // The checksum in the head is the whole's, not that of this request's own body.
+    let mut own = request.headers.clone();
+    for algorithm in Algorithm::ALL {
+        own.remove(algorithm.header());
+    }
+    own.remove("x-amz-checksum-type");
+    Ok(Chosen::verbs(move |visitor| {
+        Box::pin(async move {
+            let bytes = body::whole(&own, request.signature.as_ref(), stream).await?;
+            let read: CompleteXml = parse(&bytes)?;
+            let (bucket, key) = (request.bucket.clone(), request.key.clone());
+            let verb = CompleteUpload {
+                room: shared.buckets,
+                bucket: bucket.clone(),
+                key: key.clone(),
+                upload_id,
+                parts: read.parts.into_iter().map(sent_part).collect(),
+                when: headers::write_conditions(&request.headers),
+                size_bytes,
+                join: join(said),
+            };
+            let written = visitor.call(verb).await?;
+            let mut xml = Xml::new("CompleteMultipartUploadResult");
+            xml.text("Location", &format!("https://{host}/{bucket}/{key}"));
+            xml.text("Bucket", &bucket);
+            xml.text("Key", &key);
+            xml.text("ETag", &format!("\"{}\"", written.version.etag));
+            if let Some(checksum) = written.version.attributes.checksum.as_ref().filter(|checksum| !checksum.value.is_empty()) {
+                xml.text(&format!("Checksum{}", checksum.algorithm), &checksum.value);
+                xml.text("ChecksumType", if checksum.is_composite { "COMPOSITE" } else { "FULL_OBJECT" });
+            }
+            let mut answer = xml_answer(xml.finish());
+            put_version(answer.headers_mut(), &written.version.version_id, written.is_versioned);
+            put_encryption(answer.headers_mut(), &written.version.attributes);
+            put_checksum(answer.headers_mut(), &written.version.attributes);
+            Ok(answer)
+        })
+    }))
+}
+
+fn sent_part(part: PartXml) -> SentPart {
+    let checksum = [part.crc32, part.crc32c, part.crc64nvme, part.sha1, part.sha256].into_iter().flatten().next();
+    SentPart { number: part.number, etag: part.etag.trim_matches('"').to_owned(), checksum }
+}
+
+/// The entity tag and the checksum of the whole.
+fn join(said: Option<(Algorithm, String)>) -> Join {
+    Box::new(move |upload: &Upload, parts: &[Part]| Ok((joined_etag(parts), joined_checksum(upload, parts, said)?)))
+}
+
+/// The MD5 of the parts' MD5s, where every part has one.
+fn joined_etag(parts: &[Part]) -> String {
+    let md5s: Option<Vec<[u8; 16]>> = parts.iter().map(|part| kernel::parse_hex(&part.etag)?.try_into().ok()).collect();
+    match md5s {
+        Some(md5s) => checksum::multipart_etag(&md5s),
+        None => {
+            let all: String = parts.iter().map(|part| part.etag.as_str()).collect();
+            format!("{}-{}", kernel::hex(sha256(all.as_bytes()).get(..16).unwrap_or_default()), parts.len())
+        }
+    }
+}
+
+fn joined_checksum(upload: &Upload, parts: &[Part], said: Option<(Algorithm, String)>) -> Result<Option<Checksum>, Problem> {
+    let Some(wanted) = &upload.attributes.checksum else { return Ok(None) };
+    let algorithm = parse_algorithm(&wanted.algorithm)?;
+    let value = if wanted.is_composite {
+        let values: Vec<&str> = parts.iter().map(|part| part.checksum.as_str()).collect();
+        checksum::composite(algorithm, &values)
+    } else {
+        let values: Vec<(&str, u64)> = parts.iter().map(|part| (part.checksum.as_str(), part.object.size_bytes)).collect();
+        checksum::combine(algorithm, &values)
+    };
+    let value = value.ok_or_else(|| {
+        Code::InvalidRequest.problem(format!("The upload was created using a {} checksum. The complete request must include the checksum for each part.", algorithm.name().to_lowercase()))
+    })?;
+    if let Some((said_algorithm, said)) = said
+        && (said_algorithm != algorithm || (said != value && !value.starts_with(&format!("{said}-"))))
+    {
+        return Err(Code::BadDigest.problem(format!("The {} you specified did not match the calculated checksum.", algorithm.name())));
+    }
+    Ok(Some(Checksum { value, ..wanted.clone() }))
+}
+
+/// Forgets an upload.
+pub fn abort(shared: Shared, request: &Request) -> Result<Chosen, Problem> {
+    let verb = AbortUpload {
+        room: shared.buckets,
+        bucket: request.bucket.clone(),
+        key: request.key.clone(),
+        upload_id: request.value("uploadId").unwrap_or_default(),
+    };
+    Ok(Chosen::verb(verb, |()| Ok(empty(StatusCode::NO_CONTENT))))
+}

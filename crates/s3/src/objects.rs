@@ -1,0 +1,394 @@
+//! Objects: read, written, tagged and removed.
+
+use axum::body::Body;
+use buckets::ops::lock::{MayHold, MayRetain};
+use buckets::ops::read::{Found, ReadConditions, ReadObject, Wanted};
+use buckets::ops::remove::{Removal, RemoveObjects, Removed};
+use buckets::ops::tags::TagObject;
+use buckets::ops::write::{LockLeave, Wish, WriteObject, Written};
+use buckets::{Attributes, Code, Tags, Version};
+use gate::Visitor;
+use http::{HeaderMap, StatusCode};
+use kernel::Problem;
+use serde::Deserialize;
+use wire::{Answer, BodyStream, Chosen};
+
+use crate::error::entry;
+use crate::headers::{self, put, put_checksum, put_encryption, put_etag, put_version, put_version_headers};
+use crate::retention::{hold_shown, leave_to_bypass, shown};
+use crate::route::Request;
+use crate::xml::{Xml, parse};
+use crate::{Shared, body, empty, xml_answer};
+
+/// What comes beside an object's bytes, with leave for what of it is a right of its own.
+pub async fn wish_with_leave(visitor: &Visitor, headers: &HeaderMap, bucket: &str) -> Result<Wish, Problem> {
+    let lock = headers::lock(headers)?;
+    let mut leave = LockLeave::default();
+    if lock.retention.is_some() {
+        let may = MayRetain { bucket: bucket.to_owned(), reason: headers::reason(headers) };
+        leave.retain = Some(visitor.call(may).await?);
+    }
+    if lock.hold {
+        let may = MayHold { bucket: bucket.to_owned(), reason: headers::reason(headers) };
+        leave.hold = Some(visitor.call(may).await?);
+    }
+    Ok(Wish {
+        attributes: headers::attributes(headers)?,
+        tags: headers::tags(headers)?,
+        lock,
+        leave,
+        when: headers::write_conditions(headers),
+    })
+}
+
+/// The answer to a write.
+pub fn put_written(headers: &mut HeaderMap, written: &Written) {
+    put_etag(headers, &written.version.etag);
+    put_version(headers, &written.version.version_id, written.is_versioned);
+    put_encryption(headers, &written.version.attributes);
+    put_checksum(headers, &written.version.attributes);
+}
+
+/// Writes an object.
+pub fn put_object(shared: Shared, request: Request, stream: BodyStream) -> Result<Chosen, Problem> {
+    let incoming = body::incoming(&request.headers, request.signature.as_ref(), stream, None)?;
+    Ok(Chosen::verbs(move |visitor| {
+        Box::pin(async move {
+            let wish = wish_with_leave(visitor, &request.headers, &request.bucket).await?;
+            let verb = WriteObject { room: shared.buckets, bucket: request.bucket, key: request.key, incoming, wish };
+            let written = visitor.call(verb).await?;
+            let mut answer = empty(StatusCode::OK);
+            put_written(answer.headers_mut(), &written);
+            Ok(answer)
+        })
+    }))
+}
+
+/// Which bytes of an object are wanted.
+fn wanted(request: &Request, has_body: bool) -> Result<Wanted, Problem> {
+    let range = headers::range(&request.headers);
+    let part = request.number("partNumber")?;
+    Ok(match (part, range, has_body) {
+        (Some(_), Some(_), _) => return Err(Code::InvalidRequest.problem("Cannot specify both Range header and partNumber query parameter")),
+        (Some(number), None, true) => Wanted::Part(number),
+        (Some(number), None, false) => Wanted::NothingOfPart(number),
+        (None, Some(range), true) => range,
+        (None, Some(Wanted::From(first)), false) => Wanted::NothingBetween(first, None),
+        (None, Some(Wanted::Between(first, last)), false) => Wanted::NothingBetween(first, Some(last)),
+        (None, Some(Wanted::Last(count)), false) => Wanted::NothingLast(count),
+        (None, _, true) => Wanted::Whole,
+        (None, _, false) => Wanted::Nothing,
+    })
+}
+
+/// Reads an object, or only what is known of it.
+pub fn get(shared: Shared, request: Request, has_body: bool) -> Result<Chosen, Problem> {
+    let verb = ReadObject {
+        room: shared.buckets,
+        bucket: request.bucket.clone(),
+        key: request.key.clone(),
+        version_id: request.version_id()?,
+        wanted: wanted(&request, has_body)?,
+        when: headers::read_conditions(&request.headers, ""),
+    };
+    let overrides = request.signature.is_some();
+    Ok(Chosen::verb(verb, move |found| {
+        let Found { version, range, is_partial, parts, body } = found;
+        let mut answer = Answer::new(body.map_or_else(Body::empty, Body::from_stream));
+        let length = range.end.saturating_sub(range.start);
+        let headers_out = answer.headers_mut();
+        put_version_headers(headers_out, &version, |name| request.value(name).filter(|_| overrides));
+        put(headers_out, "content-length", &length.to_string());
+        let wants_checksum = headers::text(&request.headers, "x-amz-checksum-mode").is_some_and(|mode| mode.eq_ignore_ascii_case("enabled"));
+        let by_part = request.query("partNumber").is_some();
+        if wants_checksum && (!is_partial || by_part) {
+            put_checksum(headers_out, &version.attributes);
+        }
+        if by_part && version.part_count > 0 {
+            put(headers_out, "x-amz-mp-parts-count", &parts.len().to_string());
+        }
+        if is_partial {
+            let last = range.end.saturating_sub(1);
+            if length > 0 {
+                put(headers_out, "content-range", &format!("bytes {}-{last}/{}", range.start, version.size_bytes));
+            }
+            *answer.status_mut() = StatusCode::PARTIAL_CONTENT;
+        }
+        wire::harden(&mut answer);
+        Ok(answer)
+    }))
+}
+
+/// What is known of a version beside its bytes.
+pub fn get_beside(shared: Shared, request: &Request, name: &str) -> Result<Chosen, Problem> {
+    let verb = ReadObject {
+        room: shared.buckets,
+        bucket: request.bucket.clone(),
+        key: request.key.clone(),
+        version_id: request.version_id()?,
+        wanted: Wanted::Nothing,
+        when: ReadConditions::default(),
+    };
+    let asked = headers::text(&request.headers, "x-amz-object-attributes").unwrap_or_default().to_owned();
+    let max_parts = request.headers.get("x-amz-max-parts").and_then(|value| value.to_str().ok()).and_then(|text| text.parse().ok());
+    let after = headers::text(&request.headers, "x-amz-part-number-marker").and_then(|text| text.parse().ok()).unwrap_or(0);
+    let name = name.to_owned();
+    Ok(Chosen::verb(verb, move |found| {
+        let mut answer = match name.as_str() {
+            "retention" => shown(&found.version)?,
+            "legal-hold" => hold_shown(&found.version),
+            "attributes" => attributes_shown(&found, &asked, max_parts.unwrap_or(1_000), after)?,
+            _ => tags_shown(&found.version.tags),
+        };
+        put_version(answer.headers_mut(), &found.version.version_id, found.version.version_id != buckets::NULL_VERSION);
+        if name == "attributes" {
+            put(answer.headers_mut(), "last-modified", &headers::http_date(found.version.created_at));
+        }
+        Ok(answer)
+    }))
+}
+
+fn attributes_shown(found: &Found, asked: &str, max_parts: usize, after: i64) -> Result<Answer, Problem> {
+    let wants = |name: &str| asked.split(',').any(|one| one.trim() == name);
+    if asked.is_empty() {
+        return Err(Code::InvalidArgument.problem("the header x-amz-object-attributes names what is wanted"));
+    }
+    let version: &Version = &found.version;
+    let mut xml = Xml::new("GetObjectAttributesResponse");
+    if wants("ETag") {
+        xml.text("ETag", &version.etag);
+    }
+    let checksum = version.attributes.checksum.as_ref();
+    if let Some(checksum) = checksum.filter(|_| wants("Checksum")) {
+        xml.nest("Checksum", |xml| {
+            xml.text(&format!("Checksum{}", checksum.algorithm), &checksum.value);
+            xml.text("ChecksumType", if checksum.is_composite { "COMPOSITE" } else { "FULL_OBJECT" });
+        });
+    }
+    if wants("ObjectParts") && version.part_count > 0 {
+        xml.nest("ObjectParts", |xml| {
+            let shown: Vec<_> = found.parts.iter().filter(|part| part.number > after).take(max_parts).collect();
+            let last = shown.last().map_or(after, |part| part.number);
+            let is_truncated = found.parts.iter().any(|part| part.number > last);
+            xml.text("PartsCount", &version.part_count.to_string());
+            xml.text("PartNumberMarker", &after.to_string());
+            xml.text("NextPartNumberMarker", &last.to_string());
+            xml.text("MaxParts", &max_parts.to_string());
+            xml.text("IsTruncated", if is_truncated { "true" } else { "false" });
+            for part in shown.iter().filter(|_| checksum.is_some()) {
+                xml.nest("Part", |xml| {
+                    xml.text("PartNumber", &part.number.to_string());
+                    xml.text("Size", &part.object.size_bytes.to_string());
+                    if let Some(checksum) = checksum {
+                        xml.text(&format!("Checksum{}", checksum.algorithm), &part.checksum);
+                    }
+                });
+            }
+        });
+    }
+    if wants("StorageClass") {
+        xml.text("StorageClass", "STANDARD");
+    }
+    if wants("ObjectSize") {
+        xml.text("ObjectSize", &version.size_bytes.to_string());
+    }
+    Ok(xml_answer(xml.finish()))
+}
+
+/// Tags as XML.
+pub fn tags_shown(tags: &Tags) -> Answer {
+    let mut xml = Xml::new("Tagging");
+    xml.nest("TagSet", |xml| {
+        for (key, value) in &tags.0 {
+            xml.nest("Tag", |xml| {
+                xml.text("Key", key);
+                xml.text("Value", value);
+            });
+        }
+    });
+    xml_answer(xml.finish())
+}
+
+#[derive(Deserialize)]
+struct TaggingXml {
+    #[serde(rename = "TagSet")]
+    set: TagSetXml,
+}
+
+#[derive(Deserialize, Default)]
+struct TagSetXml {
+    #[serde(rename = "Tag", default)]
+    tags: Vec<TagXml>,
+}
+
+#[derive(Deserialize)]
+struct TagXml {
+    #[serde(rename = "Key")]
+    key: String,
+    #[serde(rename = "Value", default)]
+    value: String,
+}
+
+/// Tags out of XML.
+pub fn parse_tags(bytes: &[u8]) -> Result<Tags, Problem> {
+    let read: TaggingXml = parse(bytes)?;
+    Ok(Tags(read.set.tags.into_iter().map(|tag| (tag.key, tag.value)).collect()))
+}
+
+/// Replaces a version's tags.
+pub fn tag(shared: Shared, request: Request, stream: BodyStream) -> Result<Chosen, Problem> {
+    let version_id = request.version_id()?;
+    Ok(Chosen::verbs(move |visitor| {
+        Box::pin(async move {
+            let bytes = body::whole(&request.headers, request.signature.as_ref(), stream).await?;
+            let tags = parse_tags(&bytes)?;
+            let verb = TagObject { room: shared.buckets, bucket: request.bucket, key: request.key, version_id, tags };
+            let version = visitor.call(verb).await?;
+            let mut answer = empty(StatusCode::OK);
+            put_version(answer.headers_mut(), &version.version_id, version.version_id != buckets::NULL_VERSION);
+            Ok(answer)
+        })
+    }))
+}
+
+/// Takes a version's tags away.
+pub fn untag(shared: Shared, request: &Request) -> Result<Chosen, Problem> {
+    let verb = TagObject {
+        room: shared.buckets,
+        bucket: request.bucket.clone(),
+        key: request.key.clone(),
+        version_id: request.version_id()?,
+        tags: Tags::default(),
+    };
+    Ok(Chosen::verb(verb, |version| {
+        let mut answer = empty(StatusCode::NO_CONTENT);
+        put_version(answer.headers_mut(), &version.version_id, version.version_id != buckets::NULL_VERSION);
+        Ok(answer)
+    }))
+}
+
+/// Removes an object, or one version of it.
+pub fn remove(shared: Shared, request: &Request) -> Result<Chosen, Problem> {
+    let number = |name: &str| headers::text(&request.headers, name).map(str::parse::<u64>).transpose();
+    let removal = Removal {
+        key: request.key.clone(),
+        version_id: request.version_id()?,
+        if_match: headers::text(&request.headers, "if-match").map(str::to_owned),
+        if_modified_at: headers::text(&request.headers, "x-amz-if-match-last-modified-time").and_then(headers::parse_http_date),
+        if_size: number("x-amz-if-match-size").map_err(|_| Code::InvalidArgument.problem("x-amz-if-match-size is a number of bytes"))?,
+    };
+    let (bucket, head) = (request.bucket.clone(), request.headers.clone());
+    Ok(Chosen::verbs(move |visitor| {
+        Box::pin(async move {
+            let bypass = leave_to_bypass(visitor, &head, &bucket).await?;
+            let removed = visitor.call(RemoveObjects { room: shared.buckets, bucket, removals: vec![removal], bypass }).await?;
+            let mut answer = empty(StatusCode::NO_CONTENT);
+            for one in removed {
+                let Removed { asked_version, marker, problem, .. } = one;
+                if let Some(problem) = problem {
+                    return Err(problem);
+                }
+                if marker.is_some() {
+                    put(answer.headers_mut(), "x-amz-delete-marker", "true");
+                }
+                if let Some(version_id) = asked_version.or(marker) {
+                    put(answer.headers_mut(), "x-amz-version-id", &version_id);
+                }
+            }
+            Ok(answer)
+        })
+    }))
+}
+
+#[derive(Deserialize)]
+struct DeleteXml {
+    #[serde(rename = "Object", default)]
+    objects: Vec<DeleteOneXml>,
+    #[serde(rename = "Quiet", default)]
+    quiet: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct DeleteOneXml {
+    #[serde(rename = "Key")]
+    key: String,
+    #[serde(rename = "VersionId")]
+    version_id: Option<String>,
+    #[serde(rename = "ETag")]
+    etag: Option<String>,
+    #[serde(rename = "LastModifiedTime")]
+    last_modified: Option<String>,
+    #[serde(rename = "Size")]
+    size: Option<u64>,
+}
+
+/// Removes many objects; each by itself.
+pub fn remove_many(shared: Shared, request: Request, stream: BodyStream) -> Result<Chosen, Problem> {
+    Ok(Chosen::verbs(move |visitor| {
+        Box::pin(async move {
+            let bytes = body::whole(&request.headers, request.signature.as_ref(), stream).await?;
+            let read: DeleteXml = parse(&bytes)?;
+            if read.objects.is_empty() {
+                return Err(Code::MalformedXML.problem("name at least one object"));
+            }
+            let is_quiet = read.quiet.as_deref() == Some("true");
+            let removals = read.objects.into_iter().map(removal_of).collect::<Result<Vec<_>, _>>()?;
+            let bypass = leave_to_bypass(visitor, &request.headers, &request.bucket).await?;
+            let removed = visitor.call(RemoveObjects { room: shared.buckets, bucket: request.bucket, removals, bypass }).await?;
+            let mut xml = Xml::new("DeleteResult");
+            for one in &removed {
+                removed_line(&mut xml, one, is_quiet);
+            }
+            Ok(xml_answer(xml.finish()))
+        })
+    }))
+}
+
+fn removal_of(one: DeleteOneXml) -> Result<Removal, Problem> {
+    let at = one.last_modified.as_deref();
+    let parsed = at.map(|text| headers::parse_http_date(text).map_or_else(|| wire::parse_time("LastModifiedTime", text), Ok));
+    if one.version_id.as_deref() == Some("") {
+        return Err(Code::InvalidArgument.problem("Version id cannot be the empty string"));
+    }
+    Ok(Removal {
+        key: one.key,
+        version_id: one.version_id,
+        if_match: one.etag,
+        if_modified_at: parsed.transpose()?,
+        if_size: one.size,
+    })
+}
+
+fn removed_line(xml: &mut Xml, one: &Removed, is_quiet: bool) {
+    if let Some(problem) = &one.problem {
+        let (code, message) = entry(problem);
+        xml.nest("Error", |xml| {
+            xml.text("Key", &one.key);
+            xml.opt("VersionId", one.asked_version.as_deref());
+            xml.text("Code", code);
+            xml.text("Message", &message);
+        });
+        return;
+    }
+    if is_quiet {
+        return;
+    }
+    xml.nest("Deleted", |xml| {
+        xml.text("Key", &one.key);
+        xml.opt("VersionId", one.asked_version.as_deref());
+        if let Some(marker) = &one.marker {
+            xml.text("DeleteMarker", "true");
+            xml.text("DeleteMarkerVersionId", marker);
+        }
+    });
+}
+
+/// What an object that was copied is told to be.
+pub fn copied_attributes(source: &Attributes, headers_in: &HeaderMap) -> Result<Attributes, Problem> {
+    let own = headers::attributes(headers_in)?;
+    match headers::text(headers_in, "x-amz-metadata-directive") {
+        None | Some("COPY") => Ok(Attributes { checksum: None, kms_key: own.kms_key, ..source.clone() }),
+        Some("REPLACE") => Ok(own),
+        Some(_) => Err(Code::InvalidArgument.problem("Unknown metadata directive: COPY or REPLACE")),
+    }
+}

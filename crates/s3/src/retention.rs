@@ -1,0 +1,102 @@
+//! Retention and legal holds of a version.
+
+use buckets::lock::Retention;
+use buckets::ops::lock::{BypassLeave, MayBypass, SetHold, SetRetention};
+use buckets::{Code, Version};
+use gate::Visitor;
+use http::{HeaderMap, StatusCode};
+use kernel::Problem;
+use serde::Deserialize;
+use wire::{Answer, BodyStream, Chosen};
+
+use crate::headers::{bypass, parse_mode, reason, xml_date};
+use crate::route::Request;
+use crate::xml::{Xml, parse};
+use crate::{Shared, body, empty, xml_answer};
+
+#[derive(Deserialize)]
+struct RetentionXml {
+    #[serde(rename = "Mode")]
+    mode: Option<String>,
+    #[serde(rename = "RetainUntilDate")]
+    until: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct HoldXml {
+    #[serde(rename = "Status")]
+    status: Option<String>,
+}
+
+/// Leave to bypass governance, where the request asks for it.
+pub async fn leave_to_bypass(visitor: &Visitor, headers: &HeaderMap, bucket: &str) -> Result<Option<BypassLeave>, Problem> {
+    if !bypass(headers) {
+        return Ok(None);
+    }
+    let may = MayBypass { bucket: bucket.to_owned(), reason: reason(headers) };
+    visitor.call(may).await.map(Some)
+}
+
+/// Changes a version's retention.
+pub fn put(shared: Shared, request: Request, stream: BodyStream) -> Result<Chosen, Problem> {
+    let version_id = request.version_id()?;
+    Ok(Chosen::verbs(move |visitor| {
+        Box::pin(async move {
+            let bytes = body::whole(&request.headers, request.signature.as_ref(), stream).await?;
+            let retention = read_retention(&bytes)?;
+            let bypass = leave_to_bypass(visitor, &request.headers, &request.bucket).await?;
+            let set = SetRetention { room: shared.buckets, bucket: request.bucket, key: request.key, version_id, retention, bypass };
+            visitor.call(set).await?;
+            Ok(empty(StatusCode::OK))
+        })
+    }))
+}
+
+fn read_retention(bytes: &[u8]) -> Result<Option<Retention>, Problem> {
+    let read: RetentionXml = parse(bytes)?;
+    let malformed = || Code::MalformedXML.problem("a retention has a Mode, which is GOVERNANCE or COMPLIANCE, and a RetainUntilDate");
+    match (read.mode, read.until) {
+        (None, None) => Ok(None),
+        (Some(mode), Some(until)) => {
+            let mode = parse_mode(&mode).map_err(|_| malformed())?;
+            Ok(Some(Retention { mode, until: wire::parse_time("RetainUntilDate", &until).map_err(|_| malformed())? }))
+        }
+        _ => Err(malformed()),
+    }
+}
+
+/// Puts a version under a legal hold, or lifts it.
+pub fn hold(shared: Shared, request: Request, stream: BodyStream) -> Result<Chosen, Problem> {
+    let version_id = request.version_id()?;
+    Ok(Chosen::verbs(move |visitor| {
+        Box::pin(async move {
+            let bytes = body::whole(&request.headers, request.signature.as_ref(), stream).await?;
+            let read: HoldXml = parse(&bytes)?;
+            let hold = match read.status.as_deref() {
+                Some("ON") => true,
+                Some("OFF") => false,
+                _ => return Err(Code::MalformedXML.problem("the Status of a legal hold is ON or OFF")),
+            };
+            visitor.call(SetHold { room: shared.buckets, bucket: request.bucket, key: request.key, version_id, hold }).await?;
+            Ok(empty(StatusCode::OK))
+        })
+    }))
+}
+
+/// A version's retention as XML.
+pub fn shown(version: &Version) -> Result<Answer, Problem> {
+    let retention = version.lock.retention.ok_or_else(|| {
+        Code::NoSuchObjectLockConfiguration.problem("The specified object does not have a ObjectLock configuration")
+    })?;
+    let mut xml = Xml::new("Retention");
+    xml.text("Mode", retention.mode.word());
+    xml.text("RetainUntilDate", &xml_date(retention.until));
+    Ok(xml_answer(xml.finish()))
+}
+
+/// A version's legal hold as XML.
+pub fn hold_shown(version: &Version) -> Answer {
+    let mut xml = Xml::new("LegalHold");
+    xml.text("Status", if version.lock.hold { "ON" } else { "OFF" });
+    xml_answer(xml.finish())
+}
