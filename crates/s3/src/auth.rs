@@ -65,7 +65,8 @@ pub fn knock(shared: &Shared, parts: &mut Parts) -> Knock {
             Knock { attempt, action, is_form, refused: None }
         }
         Err(refusal) => {
-            attempt.credential = Credential::Malformed;
+            // Nobody is behind what cannot be judged. It is no guess either, such as a signature for another service.
+            attempt.credential = Credential::None;
             Knock { attempt, action, is_form, refused: Some(refused(refusal)) }
         }
     }
@@ -90,10 +91,16 @@ pub fn form_credential(form: &[u8]) -> Credential {
 pub fn assume(shared: Shared, form: &[u8]) -> Result<Chosen, Problem> {
     match field(form, "Action").as_deref() {
         Some("AssumeRoleWithWebIdentity") => {}
-        _ => return Err(not_implemented("the only action is AssumeRoleWithWebIdentity, with a token of this server as WebIdentityToken")),
+        _ => {
+            return Err(not_implemented(
+                "the only action is AssumeRoleWithWebIdentity, with a token of this server as WebIdentityToken",
+            ));
+        }
     }
     if field(form, "Policy").is_some() || field(form, "PolicyArns.member.1.arn").is_some() {
-        return Err(not_implemented("a session's policy is not supported: mint a token with the scopes that the session shall have"));
+        return Err(not_implemented(
+            "a session's policy is not supported: mint a token with the scopes that the session shall have",
+        ));
     }
     let seconds = field(form, "DurationSeconds").map(|text| text.parse().map_err(|_| bad_seconds())).transpose()?;
     let name: String = field(form, "RoleSessionName").unwrap_or_default().chars().take(64).collect();

@@ -131,7 +131,8 @@ fn summed(body: BodyStream, chunks: Option<Chunks>, sums: Arc<Mutex<Sums>>) -> B
 /// A small body, whole and as it was promised.
 pub async fn whole(headers: &HeaderMap, signature: Option<&Signature>, body: BodyStream) -> Result<Bytes, Problem> {
     let payload = payload_of(signature);
-    let length = headers.get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()).and_then(|text| text.parse::<usize>().ok());
+    let length =
+        headers.get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()).and_then(|text| text.parse::<usize>().ok());
     if length.is_some_and(|length| length > XML_BYTES_MAX) {
         return Err(too_long());
     }

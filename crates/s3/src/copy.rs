@@ -26,7 +26,8 @@ struct Source {
 
 impl Source {
     fn of(headers: &HeaderMap) -> Result<Self, Problem> {
-        let broken = || Code::InvalidArgument.problem("Copy Source must mention the source bucket and key: sourcebucket/sourcekey");
+        let broken =
+            || Code::InvalidArgument.problem("Copy Source must mention the source bucket and key: sourcebucket/sourcekey");
         let header = text(headers, "x-amz-copy-source").ok_or_else(broken)?;
         let (path, version) = match header.rsplit_once("?versionId=") {
             Some((path, version)) => (path, Some(version.to_owned())),
@@ -51,9 +52,12 @@ impl Source {
         };
         visitor.call(verb).await.map_err(|problem| match Code::of(&problem) {
             // A copy has no answer `304`.
-            Some(Code::NotModified) => Code::PreconditionFailed.problem("At least one of the pre-conditions you specified did not hold"),
+            Some(Code::NotModified) => {
+                Code::PreconditionFailed.problem("At least one of the pre-conditions you specified did not hold")
+            }
             // A marker that is named is no source.
-            Some(Code::MethodNotAllowed) => Code::InvalidRequest.problem("The source of a copy request may not specifically refer to a delete marker by version id."),
+            Some(Code::MethodNotAllowed) => Code::InvalidRequest
+                .problem("The source of a copy request may not specifically refer to a delete marker by version id."),
             _ => problem,
         })
     }
@@ -63,7 +67,13 @@ impl Source {
 pub fn object(shared: Shared, request: Request) -> Result<Chosen, Problem> {
     let source = Source::of(&request.headers)?;
     let replaces = text(&request.headers, "x-amz-metadata-directive") == Some("REPLACE");
-    let changes = ["x-amz-server-side-encryption", "x-amz-object-lock-mode", "x-amz-object-lock-legal-hold", "x-amz-tagging-directive", "x-amz-checksum-algorithm"];
+    let changes = [
+        "x-amz-server-side-encryption",
+        "x-amz-object-lock-mode",
+        "x-amz-object-lock-legal-hold",
+        "x-amz-tagging-directive",
+        "x-amz-checksum-algorithm",
+    ];
     let is_changed = replaces || source.version_id.is_some() || changes.iter().any(|name| request.headers.contains_key(*name));
     if source.bucket == request.bucket && source.key == request.key && !is_changed {
         return Err(Code::InvalidRequest.problem(
@@ -131,7 +141,8 @@ pub fn part(shared: Shared, request: &Request) -> Result<Chosen, Problem> {
             if let Wanted::Between(_, last) = wanted
                 && last >= found.version.size_bytes
             {
-                return Err(Code::InvalidArgument.problem(format!("Range specified is not valid for source object of size: {}", found.version.size_bytes)));
+                return Err(Code::InvalidArgument
+                    .problem(format!("Range specified is not valid for source object of size: {}", found.version.size_bytes)));
             }
             let source_version = found.version.version_id.clone();
             let size_bytes = found.range.end.saturating_sub(found.range.start);

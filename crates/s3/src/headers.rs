@@ -34,7 +34,9 @@ pub fn text<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
 /// A moment as HTTP writes it (RFC 9110 §5.6.7).
 pub fn http_date(at: Micros) -> String {
     let Civil { year, month, day, hour, minute, second } = at.civil();
-    let pick = |names: &[&'static str], index: i64| usize::try_from(index).ok().and_then(|index| names.get(index).copied()).unwrap_or("");
+    let pick = |names: &[&'static str], index: i64| {
+        usize::try_from(index).ok().and_then(|index| names.get(index).copied()).unwrap_or("")
+    };
     let weekday = pick(&DAYS, at.as_secs().div_euclid(86_400).rem_euclid(7));
     format!("{weekday}, {day:02} {} {year:04} {hour:02}:{minute:02}:{second:02} GMT", pick(&MONTHS, month - 1))
 }
@@ -74,7 +76,12 @@ pub fn refuse_foreign(headers: &HeaderMap) -> Result<(), Problem> {
     if text(headers, "x-amz-storage-class").is_some_and(|class| class != "STANDARD") {
         return Err(not_implemented("the only storage class is STANDARD"));
     }
-    for name in ["x-amz-website-redirect-location", "x-amz-expected-bucket-owner", "x-amz-source-expected-bucket-owner", "x-amz-write-offset-bytes"] {
+    for name in [
+        "x-amz-website-redirect-location",
+        "x-amz-expected-bucket-owner",
+        "x-amz-source-expected-bucket-owner",
+        "x-amz-write-offset-bytes",
+    ] {
         if headers.contains_key(name) {
             return Err(not_implemented(format!("the header `{name}` is not supported")));
         }
@@ -84,9 +91,8 @@ pub fn refuse_foreign(headers: &HeaderMap) -> Result<(), Problem> {
 
 /// Lists of access are refused with what there is instead.
 pub fn no_acl() -> Problem {
-    Code::AccessControlListNotSupported.problem(
-        "The bucket does not allow ACLs: who may do what is said by grants on its workspace (`strongroom grant --help`)",
-    )
+    Code::AccessControlListNotSupported
+        .problem("The bucket does not allow ACLs: who may do what is said by grants on its workspace (`strongroom grant --help`)")
 }
 
 /// The key that an object is asked to be encrypted under, if it is another word for what is done anyway.
@@ -144,7 +150,9 @@ fn without_chunked(value: &str) -> String {
 /// Tags as the header `x-amz-tagging` has them.
 pub fn tags(headers: &HeaderMap) -> Result<Tags, Problem> {
     let Some(text) = text(headers, "x-amz-tagging") else { return Ok(Tags::default()) };
-    let broken = || Code::InvalidArgument.problem("The header 'x-amz-tagging' shall be encoded as UTF-8 then URLEncoded URL query parameters without tag name duplicates.");
+    let broken = || {
+        Code::InvalidArgument.problem("The header 'x-amz-tagging' shall be encoded as UTF-8 then URLEncoded URL query parameters without tag name duplicates.")
+    };
     let decode = |text: &str| {
         let spaced = text.replace('+', " ");
         percent_encoding::percent_decode_str(&spaced).decode_utf8().map(std::borrow::Cow::into_owned).map_err(|_| broken())
@@ -162,11 +170,12 @@ pub fn lock(headers: &HeaderMap) -> Result<LockWish, Problem> {
     let (mode, until) = (text(headers, "x-amz-object-lock-mode"), text(headers, "x-amz-object-lock-retain-until-date"));
     let retention = match (mode, until) {
         (None, None) => None,
-        (Some(mode), Some(until)) => Some(Retention { mode: parse_mode(mode)?, until: wire::parse_time("x-amz-object-lock-retain-until-date", until)? }),
+        (Some(mode), Some(until)) => {
+            Some(Retention { mode: parse_mode(mode)?, until: wire::parse_time("x-amz-object-lock-retain-until-date", until)? })
+        }
         _ => {
-            return Err(Code::InvalidArgument.problem(
-                "x-amz-object-lock-retain-until-date and x-amz-object-lock-mode must both be supplied",
-            ));
+            return Err(Code::InvalidArgument
+                .problem("x-amz-object-lock-retain-until-date and x-amz-object-lock-mode must both be supplied"));
         }
     };
     let hold = match text(headers, "x-amz-object-lock-legal-hold") {
@@ -311,7 +320,13 @@ mod tests {
         assert_eq!(http_date(at), "Fri, 24 May 2013 00:00:00 GMT");
         assert_eq!(parse_http_date(&http_date(at)), Some(at));
         assert_eq!(xml_date(at), "2013-05-24T00:00:00.000Z");
-        for bad in ["", "Fri, 24 May 2013", "Fri, 24 Mai 2013 00:00:00 GMT", "Fri, 24 May 2013 00:00 GMT", "Fri, 99 May 2013 00:00:00 GMT"] {
+        for bad in [
+            "",
+            "Fri, 24 May 2013",
+            "Fri, 24 Mai 2013 00:00:00 GMT",
+            "Fri, 24 May 2013 00:00 GMT",
+            "Fri, 99 May 2013 00:00:00 GMT",
+        ] {
             assert_eq!(parse_http_date(bad), None, "{bad}");
         }
     }
@@ -330,7 +345,12 @@ mod tests {
         assert!(with(&[mode, until]).unwrap().retention.is_some());
         assert_eq!(with(&[]).unwrap(), LockWish::default());
         assert!(with(&[("x-amz-object-lock-legal-hold", "ON")]).unwrap().hold);
-        for bad in [vec![mode], vec![until], vec![("x-amz-object-lock-mode", "compliance"), until], vec![("x-amz-object-lock-legal-hold", "on")]] {
+        for bad in [
+            vec![mode],
+            vec![until],
+            vec![("x-amz-object-lock-mode", "compliance"), until],
+            vec![("x-amz-object-lock-legal-hold", "on")],
+        ] {
             assert!(with(&bad).is_err(), "{bad:?}");
         }
     }

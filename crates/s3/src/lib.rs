@@ -65,7 +65,10 @@ impl S3 {
 
 impl Language for S3 {
     fn table(&self) -> Vec<RouteEntry> {
-        route::TABLE.iter().map(|(method, path, action)| RouteEntry { method: method.clone(), path: (*path).to_owned(), action: *action }).collect()
+        route::TABLE
+            .iter()
+            .map(|(method, path, action)| RouteEntry { method: method.clone(), path: (*path).to_owned(), action: *action })
+            .collect()
     }
 
     fn knock(&self, parts: &mut Parts) -> Knock {
@@ -93,7 +96,7 @@ impl Language for S3 {
 }
 
 /// What a request would do that nobody could read.
-pub(crate) const UNREAD: Action = Action::read("buckets.unread");
+pub(crate) const UNREAD: Action = Action::read("server.unrouted");
 
 /// An answer without a body.
 pub(crate) fn empty(status: StatusCode) -> Answer {

@@ -224,7 +224,8 @@ fn parse_token(token: &str) -> Result<String, Problem> {
 /// All versions and markers.
 pub fn versions(shared: Shared, request: &Request) -> Result<Chosen, Problem> {
     let (names, head_of) = (Names::of(request)?, Head::of(request, "max-keys")?);
-    let (after, after_version) = (request.value("key-marker").unwrap_or_default(), request.value("version-id-marker").unwrap_or_default());
+    let (after, after_version) =
+        (request.value("key-marker").unwrap_or_default(), request.value("version-id-marker").unwrap_or_default());
     if after.is_empty() && !after_version.is_empty() {
         return Err(Code::InvalidArgument.problem("A version-id marker cannot be specified without a key marker."));
     }
@@ -267,7 +268,8 @@ fn version_line(xml: &mut Xml, version: &Version, names: Names) {
 /// Uploads that were not completed.
 pub fn uploads(shared: Shared, request: &Request) -> Result<Chosen, Problem> {
     let (names, head_of) = (Names::of(request)?, Head::of(request, "max-uploads")?);
-    let (after, after_upload) = (request.value("key-marker").unwrap_or_default(), request.value("upload-id-marker").unwrap_or_default());
+    let (after, after_upload) =
+        (request.value("key-marker").unwrap_or_default(), request.value("upload-id-marker").unwrap_or_default());
     let verb = head_of.verb(shared, Wanted::Uploads { after: after.clone(), after_upload: after_upload.clone() });
     Ok(Chosen::verb(verb, move |page| {
         let mut xml = Xml::new("ListMultipartUploadsResult");
@@ -335,7 +337,8 @@ pub fn parts(shared: Shared, request: &Request) -> Result<Chosen, Problem> {
         if let Some(last) = page.parts.last().filter(|_| page.is_truncated) {
             xml.text("NextPartNumberMarker", &last.number.to_string());
         }
-        let algorithm = page.upload.as_ref().and_then(|upload| upload.attributes.checksum.as_ref()).map(|one| one.algorithm.clone());
+        let algorithm =
+            page.upload.as_ref().and_then(|upload| upload.attributes.checksum.as_ref()).map(|one| one.algorithm.clone());
         for part in &page.parts {
             xml.nest("Part", |xml| {
                 xml.text("PartNumber", &part.number.to_string());

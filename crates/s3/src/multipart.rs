@@ -44,7 +44,8 @@ fn upload_checksum(request: &Request) -> Result<Option<Checksum>, Problem> {
     let kind = text(&request.headers, "x-amz-checksum-type");
     let Some(name) = text(&request.headers, "x-amz-checksum-algorithm") else {
         return match kind {
-            Some(_) => Err(Code::InvalidRequest.problem("The x-amz-checksum-type header can only be used with the x-amz-checksum-algorithm header.")),
+            Some(_) => Err(Code::InvalidRequest
+                .problem("The x-amz-checksum-type header can only be used with the x-amz-checksum-algorithm header.")),
             None => Ok(None),
         };
     };
@@ -55,7 +56,10 @@ fn upload_checksum(request: &Request) -> Result<Option<Checksum>, Problem> {
         Some("COMPOSITE") if algorithm != Algorithm::Crc64Nvme => true,
         Some("FULL_OBJECT") if !is_sha => false,
         Some(other) => {
-            let message = format!("The {other} checksum type cannot be used with the {} checksum algorithm.", algorithm.name().to_lowercase());
+            let message = format!(
+                "The {other} checksum type cannot be used with the {} checksum algorithm.",
+                algorithm.name().to_lowercase()
+            );
             return Err(Code::InvalidRequest.problem(message));
         }
     };
@@ -195,12 +199,17 @@ fn joined_checksum(upload: &Upload, parts: &[Part], said: Option<(Algorithm, Str
         checksum::combine(algorithm, &values)
     };
     let value = value.ok_or_else(|| {
-        Code::InvalidRequest.problem(format!("The upload was created using a {} checksum. The complete request must include the checksum for each part.", algorithm.name().to_lowercase()))
+        Code::InvalidRequest.problem(format!(
+            "The upload was created using a {} checksum. The complete request must include the checksum for each part.",
+            algorithm.name().to_lowercase()
+        ))
     })?;
     if let Some((said_algorithm, said)) = said
         && (said_algorithm != algorithm || (said != value && !value.starts_with(&format!("{said}-"))))
     {
-        return Err(Code::BadDigest.problem(format!("The {} you specified did not match the calculated checksum.", algorithm.name())));
+        return Err(
+            Code::BadDigest.problem(format!("The {} you specified did not match the calculated checksum.", algorithm.name()))
+        );
     }
     Ok(Some(Checksum { value, ..wanted.clone() }))
 }

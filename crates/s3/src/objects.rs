@@ -69,7 +69,9 @@ fn wanted(request: &Request, has_body: bool) -> Result<Wanted, Problem> {
     let range = headers::range(&request.headers);
     let part = request.number("partNumber")?;
     Ok(match (part, range, has_body) {
-        (Some(_), Some(_), _) => return Err(Code::InvalidRequest.problem("Cannot specify both Range header and partNumber query parameter")),
+        (Some(_), Some(_), _) => {
+            return Err(Code::InvalidRequest.problem("Cannot specify both Range header and partNumber query parameter"));
+        }
         (Some(number), None, true) => Wanted::Part(number),
         (Some(number), None, false) => Wanted::NothingOfPart(number),
         (None, Some(range), true) => range,
@@ -93,13 +95,14 @@ pub fn get(shared: Shared, request: Request, has_body: bool) -> Result<Chosen, P
     };
     let overrides = request.signature.is_some();
     Ok(Chosen::verb(verb, move |found| {
-        let Found { version, range, is_partial, parts, body } = found;
+        let Found { version, range, is_partial, parts, body, .. } = found;
         let mut answer = Answer::new(body.map_or_else(Body::empty, Body::from_stream));
         let length = range.end.saturating_sub(range.start);
         let headers_out = answer.headers_mut();
         put_version_headers(headers_out, &version, |name| request.value(name).filter(|_| overrides));
         put(headers_out, "content-length", &length.to_string());
-        let wants_checksum = headers::text(&request.headers, "x-amz-checksum-mode").is_some_and(|mode| mode.eq_ignore_ascii_case("enabled"));
+        let wants_checksum =
+            headers::text(&request.headers, "x-amz-checksum-mode").is_some_and(|mode| mode.eq_ignore_ascii_case("enabled"));
         let by_part = request.query("partNumber").is_some();
         if wants_checksum && (!is_partial || by_part) {
             put_checksum(headers_out, &version.attributes);
@@ -130,10 +133,14 @@ pub fn get_beside(shared: Shared, request: &Request, name: &str) -> Result<Chose
         when: ReadConditions::default(),
     };
     let asked = headers::text(&request.headers, "x-amz-object-attributes").unwrap_or_default().to_owned();
-    let max_parts = request.headers.get("x-amz-max-parts").and_then(|value| value.to_str().ok()).and_then(|text| text.parse().ok());
+    let max_parts =
+        request.headers.get("x-amz-max-parts").and_then(|value| value.to_str().ok()).and_then(|text| text.parse().ok());
     let after = headers::text(&request.headers, "x-amz-part-number-marker").and_then(|text| text.parse().ok()).unwrap_or(0);
     let name = name.to_owned();
     Ok(Chosen::verb(verb, move |found| {
+        if matches!(name.as_str(), "retention" | "legal-hold") && !found.bucket.lock_enabled {
+            return Err(Code::InvalidRequest.problem("Bucket is missing Object Lock Configuration"));
+        }
         let mut answer = match name.as_str() {
             "retention" => shown(&found.version)?,
             "legal-hold" => hold_shown(&found.version),
@@ -275,7 +282,8 @@ pub fn remove(shared: Shared, request: &Request) -> Result<Chosen, Problem> {
         version_id: request.version_id()?,
         if_match: headers::text(&request.headers, "if-match").map(str::to_owned),
         if_modified_at: headers::text(&request.headers, "x-amz-if-match-last-modified-time").and_then(headers::parse_http_date),
-        if_size: number("x-amz-if-match-size").map_err(|_| Code::InvalidArgument.problem("x-amz-if-match-size is a number of bytes"))?,
+        if_size: number("x-amz-if-match-size")
+            .map_err(|_| Code::InvalidArgument.problem("x-amz-if-match-size is a number of bytes"))?,
     };
     let (bucket, head) = (request.bucket.clone(), request.headers.clone());
     Ok(Chosen::verbs(move |visitor| {

@@ -45,7 +45,8 @@ pub fn put(shared: Shared, request: Request, stream: BodyStream) -> Result<Chose
             let bytes = body::whole(&request.headers, request.signature.as_ref(), stream).await?;
             let retention = read_retention(&bytes)?;
             let bypass = leave_to_bypass(visitor, &request.headers, &request.bucket).await?;
-            let set = SetRetention { room: shared.buckets, bucket: request.bucket, key: request.key, version_id, retention, bypass };
+            let set =
+                SetRetention { room: shared.buckets, bucket: request.bucket, key: request.key, version_id, retention, bypass };
             visitor.call(set).await?;
             Ok(empty(StatusCode::OK))
         })
@@ -54,7 +55,8 @@ pub fn put(shared: Shared, request: Request, stream: BodyStream) -> Result<Chose
 
 fn read_retention(bytes: &[u8]) -> Result<Option<Retention>, Problem> {
     let read: RetentionXml = parse(bytes)?;
-    let malformed = || Code::MalformedXML.problem("a retention has a Mode, which is GOVERNANCE or COMPLIANCE, and a RetainUntilDate");
+    let malformed =
+        || Code::MalformedXML.problem("a retention has a Mode, which is GOVERNANCE or COMPLIANCE, and a RetainUntilDate");
     match (read.mode, read.until) {
         (None, None) => Ok(None),
         (Some(mode), Some(until)) => {

@@ -43,10 +43,42 @@ pub const TABLE: &[(Method, &str, Action)] = &[
 
 /// What of the query says which thing of a bucket or object is meant.
 const SUBRESOURCES: &[&str] = &[
-    "accelerate", "acl", "analytics", "attributes", "cors", "delete", "encryption", "intelligent-tiering", "inventory", "legal-hold",
-    "lifecycle", "location", "logging", "metadataTable", "metrics", "notification", "object-lock", "ownershipControls", "policy",
-    "policyStatus", "publicAccessBlock", "rename", "renameObject", "replication", "requestPayment", "restore", "retention", "select", "session", "tagging", "torrent",
-    "uploadId", "uploads", "versioning", "versions", "website",
+    "accelerate",
+    "acl",
+    "analytics",
+    "attributes",
+    "cors",
+    "delete",
+    "encryption",
+    "intelligent-tiering",
+    "inventory",
+    "legal-hold",
+    "lifecycle",
+    "location",
+    "logging",
+    "metadataTable",
+    "metrics",
+    "notification",
+    "object-lock",
+    "ownershipControls",
+    "policy",
+    "policyStatus",
+    "publicAccessBlock",
+    "rename",
+    "renameObject",
+    "replication",
+    "requestPayment",
+    "restore",
+    "retention",
+    "select",
+    "session",
+    "tagging",
+    "torrent",
+    "uploadId",
+    "uploads",
+    "versioning",
+    "versions",
+    "website",
 ];
 
 /// A request whose head was read.
@@ -91,7 +123,9 @@ impl Request {
     pub fn number(&self, name: &str) -> Result<Option<i64>, Problem> {
         let Some(text) = self.query(name).filter(|text| !text.is_empty()) else { return Ok(None) };
         let number = text.parse::<i64>().ok().filter(|number| *number >= 0);
-        number.map(Some).ok_or_else(|| Code::InvalidArgument.problem(format!("Provided {name} not an integer or within integer range")))
+        number
+            .map(Some)
+            .ok_or_else(|| Code::InvalidArgument.problem(format!("Provided {name} not an integer or within integer range")))
     }
 
     /// The version that is meant. An empty one is none that exists, never the newest.
@@ -163,7 +197,9 @@ pub fn choose(shared: Shared, request: Request, body: BodyStream) -> Result<Chos
         ("GET", false, None) => objects::get(shared, request, true),
         ("HEAD", false, None) => objects::get(shared, request, false),
         ("GET", false, Some("uploadId")) => listing::parts(shared, &request),
-        ("GET", false, Some(name @ ("tagging" | "retention" | "legal-hold" | "attributes"))) => objects::get_beside(shared, &request, name),
+        ("GET", false, Some(name @ ("tagging" | "retention" | "legal-hold" | "attributes"))) => {
+            objects::get_beside(shared, &request, name)
+        }
         ("PUT", false, None) if request.headers.contains_key("x-amz-copy-source") => copy::object(shared, request),
         ("PUT", false, None) => objects::put_object(shared, request, body),
         ("PUT", false, Some("uploadId")) if request.headers.contains_key("x-amz-copy-source") => copy::part(shared, &request),

@@ -58,9 +58,9 @@ struct DefaultXml {
 pub fn unknown(name: &str) -> Problem {
     match name {
         "acl" | "ownershipControls" | "publicAccessBlock" => no_acl(),
-        "policy" | "policyStatus" => {
-            not_implemented("bucket policies are not supported: who may do what is said by grants on the bucket's workspace (`strongroom grant --help`)")
-        }
+        "policy" | "policyStatus" => not_implemented(
+            "bucket policies are not supported: who may do what is said by grants on the bucket's workspace (`strongroom grant --help`)",
+        ),
         "cors" => not_implemented("rules for other origins are not supported: pages of other origins are refused"),
         "lifecycle" => not_implemented("lifecycle rules are not supported"),
         other => not_implemented(format!("`{other}` is not supported")),
@@ -83,7 +83,8 @@ pub fn create_bucket(shared: Shared, request: Request, stream: BodyStream) -> Re
             let bytes = body::whole(&request.headers, request.signature.as_ref(), stream).await?;
             let wish: CreateXml = if bytes.is_empty() { CreateXml::default() } else { parse(&bytes)? };
             if wish.location.as_deref().is_some_and(|location| !location.is_empty() && location != &*shared.region) {
-                return Err(Code::IllegalLocationConstraintException.problem(format!("the only region of this server is {}", shared.region)));
+                return Err(Code::IllegalLocationConstraintException
+                    .problem(format!("the only region of this server is {}", shared.region)));
             }
             let name = request.bucket;
             let bucket = visitor.call(CreateBucket { room: shared.buckets, name, lock_enabled }).await?;
@@ -158,7 +159,9 @@ fn versioning_shown(bucket: &Bucket) -> Answer {
 
 fn lock_shown(bucket: &Bucket) -> Result<Answer, Problem> {
     if !bucket.lock_enabled {
-        return Err(Code::ObjectLockConfigurationNotFoundError.problem("Object Lock configuration does not exist for this bucket"));
+        return Err(
+            Code::ObjectLockConfigurationNotFoundError.problem("Object Lock configuration does not exist for this bucket")
+        );
     }
     let mut xml = Xml::new("ObjectLockConfiguration");
     xml.text("ObjectLockEnabled", "Enabled");
@@ -227,7 +230,10 @@ fn parse_versioning(bytes: &[u8]) -> Result<Versioning, Problem> {
 
 fn parse_lock(bytes: &[u8]) -> Result<Option<DefaultRetention>, Problem> {
     let read: LockXml = parse(bytes)?;
-    let malformed = |what: &str| Code::MalformedXML.problem(format!("The XML you provided was not well-formed or did not validate against our published schema: {what}"));
+    let malformed = |what: &str| {
+        Code::MalformedXML
+            .problem(format!("The XML you provided was not well-formed or did not validate against our published schema: {what}"))
+    };
     if read.enabled.as_deref() != Some("Enabled") {
         return Err(malformed("ObjectLockEnabled is Enabled"));
     }

@@ -57,7 +57,9 @@ fn algorithm_named(headers: &HeaderMap) -> Result<Option<Algorithm>, Problem> {
 
 /// The algorithm of this name.
 pub fn parse_algorithm(name: &str) -> Result<Algorithm, Problem> {
-    let unknown = || Code::InvalidRequest.problem("Checksum algorithm provided is unsupported. Please try again with any of the valid types: [CRC32, CRC32C, CRC64NVME, SHA1, SHA256]");
+    let unknown = || {
+        Code::InvalidRequest.problem("Checksum algorithm provided is unsupported. Please try again with any of the valid types: [CRC32, CRC32C, CRC64NVME, SHA1, SHA256]")
+    };
     Algorithm::from_name(name).ok_or_else(unknown)
 }
 
@@ -69,7 +71,8 @@ impl Promised {
         if let (Some((algorithm, _)), Some(named)) = (&presented, named)
             && *algorithm != named
         {
-            return Err(Code::InvalidRequest.problem("Value for x-amz-sdk-checksum-algorithm header is invalid: it is not the algorithm of the checksum"));
+            return Err(Code::InvalidRequest
+                .problem("Value for x-amz-sdk-checksum-algorithm header is invalid: it is not the algorithm of the checksum"));
         }
         let checksum = match (presented, named.or(default)) {
             (Some((algorithm, value)), _) => Some((algorithm, Some(value))),
@@ -111,9 +114,12 @@ fn compare(
 ) -> Result<Option<Said>, Problem> {
     let (Some((algorithm, value)), Some(computed)) = (said, computed) else { return Ok(None) };
     let computed = computed.finish();
-    let trailing = trailers.iter().find(|(name, _)| name.eq_ignore_ascii_case(algorithm.header())).map(|(_, value)| value.clone());
+    let trailing =
+        trailers.iter().find(|(name, _)| name.eq_ignore_ascii_case(algorithm.header())).map(|(_, value)| value.clone());
     if [value, trailing].into_iter().flatten().any(|said| said != computed) {
-        return Err(Code::BadDigest.problem(format!("The {} you specified did not match the calculated checksum.", algorithm.name())));
+        return Err(
+            Code::BadDigest.problem(format!("The {} you specified did not match the calculated checksum.", algorithm.name()))
+        );
     }
     Ok(Some(Said { algorithm: algorithm.name().to_owned(), value: computed, is_composite: false }))
 }

@@ -85,7 +85,9 @@ impl Xml {
 
 /// Reads a document. Its size was bounded before; its depth is that of the type.
 pub fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
-    let malformed = || Code::MalformedXML.problem("The XML you provided was not well-formed or did not validate against our published schema");
+    let malformed = || {
+        Code::MalformedXML.problem("The XML you provided was not well-formed or did not validate against our published schema")
+    };
     let text = std::str::from_utf8(bytes).map_err(|_| malformed())?;
     quick_xml::de::from_str(text).map_err(|_| malformed())
 }

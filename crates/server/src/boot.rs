@@ -256,6 +256,7 @@ pub async fn open_with(data: &Path, config: &Config, way: Way, root: Arc<dyn Key
         retrain: &rooms.retrain,
     };
     wire::admin::routes(&mut door, &behind_admin);
+    wire::admin::retention::routes(&mut door, &rooms.buckets);
     wire::admin::endpoints::routes(&mut door, &rooms.serving);
     wire::admin::predictions::routes(&mut door, &rooms.predictions);
     wire::admin::trace::routes(&mut door, &rooms.predictions, &rooms.lineage, &rooms.admission);
@@ -309,7 +310,20 @@ pub async fn open_with(data: &Path, config: &Config, way: Way, root: Arc<dyn Key
         background.push(tokio::spawn(keeper.run()));
     }
     let table = door.table().to_vec();
-    Ok(App { router: door.into_router(), s3_router, s3_table, table, gate, jobs, rooms, housekeeping, cosigning, inspecting, background, _lock: lock })
+    Ok(App {
+        router: door.into_router(),
+        s3_router,
+        s3_table,
+        table,
+        gate,
+        jobs,
+        rooms,
+        housekeeping,
+        cosigning,
+        inspecting,
+        background,
+        _lock: lock,
+    })
 }
 
 impl App {

@@ -139,7 +139,7 @@ pub struct Knock {
     pub action: Action,
     /// Whether the body is a form that is the credential, so that it is read first.
     pub is_form: bool,
-    /// Why nobody can be behind it. Then the credential is [`Credential::Malformed`].
+    /// Why nobody can be behind it. Then the credential is [`Credential::None`].
     pub refused: Option<Problem>,
 }
 
@@ -475,7 +475,8 @@ impl Shared {
             return Err(Problem::unavailable(format!("{IN_FLIGHT_COUNT_MAX} requests are being worked on already")));
         };
         let asked = if is_form {
-            let reading = tokio::time::timeout(BODY_READ_MAX, axum::body::to_bytes(std::mem::take(&mut body), FORM_BYTES_MAX)).await;
+            let reading =
+                tokio::time::timeout(BODY_READ_MAX, axum::body::to_bytes(std::mem::take(&mut body), FORM_BYTES_MAX)).await;
             let Ok(Ok(form)) = reading else {
                 return Err(Problem::invalid(format!("the form could not be read: it has at most {FORM_BYTES_MAX} bytes")));
             };
@@ -485,11 +486,9 @@ impl Shared {
             Asked::Body(BodyStream::new(body))
         };
         let visitor = match (self.gate.identify(attempt, action).await, refused) {
-            // Who signed wrongly is told what is wrong with the signature's form, unless it is a flood.
-            (Err(problem), Some(refused)) if problem.kind() == Kind::Unauthenticated => return Err(refused),
-            (identified, None) => identified?,
-            (Err(problem), Some(_)) => return Err(problem),
+            // Who signed in a wrong form is told so, unless it is a flood.
             (Ok(visitor), Some(refused)) => return Err(visitor.refuse(action, refused).await),
+            (identified, _) => identified?,
         };
         match language.choose(parts, asked) {
             Ok(Chosen(work)) => work(&visitor).await,

@@ -6,9 +6,9 @@ use gate::{Action, Operation, Outcome, Permit, Target};
 use kernel::{Micros, Problem};
 use vault::objects::{Body, Piece, Sending};
 
-use crate::store::{signed, versions};
-use crate::types::{Part, Version};
-use crate::{Buckets, Code, check_key};
+use crate::store::{buckets, signed, versions};
+use crate::types::{Bucket, Part, Version};
+use crate::{Buckets, Code, check_key, no_bucket};
 
 /// Which bytes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -65,6 +65,8 @@ pub struct ReadObject {
 
 /// An object that was found.
 pub struct Found {
+    /// The bucket that it is in.
+    pub bucket: Bucket,
     /// What is known of it.
     pub version: Version,
     /// Which of its bytes come.
@@ -89,17 +91,18 @@ impl Operation for ReadObject {
         let home = Buckets::home(&permit)?;
         check_key(&self.key)?;
         let key_hash = self.room.key_hash(&home.id, &self.key).await?;
-        let (key, version_id) = (self.key, self.version_id);
+        let (name, key, version_id) = (self.bucket, self.key, self.version_id);
         let is_named = version_id.is_some();
         let found = self.room.db.read_point(&permit, move |reader| {
+            let bucket = buckets::by_name(reader, &name)?.ok_or_else(no_bucket)?;
             let version = match &version_id {
-                Some(id) => versions::get(reader, &home.id, &key, id)?.ok_or_else(no_version)?,
-                None => versions::latest(reader, &home.id, &key)?.ok_or_else(no_key)?,
+                Some(id) => versions::get(reader, &bucket.id, &key, id)?.ok_or_else(no_version)?,
+                None => versions::latest(reader, &bucket.id, &key)?.ok_or_else(no_key)?,
             };
             let parts = versions::parts(reader, &version)?;
-            Ok((version, parts))
+            Ok((bucket, version, parts))
         });
-        let (version, parts) = found.await?;
+        let (bucket, version, parts) = found.await?;
         if version.is_marker {
             return Err(marker_problem(is_named));
         }
@@ -117,12 +120,12 @@ impl Operation for ReadObject {
             .with("size_bytes", signed(version.size_bytes)?);
         if !has_body {
             permit.defer_outcome().settle(&outcome);
-            return Ok(Found { version, range, is_partial, parts, body: None });
+            return Ok(Found { bucket, version, range, is_partial, parts, body: None });
         }
         let pieces = pieces_of(&parts, &range);
         let total_bytes = range.end.saturating_sub(range.start);
         let body = Sending::begin(permit, self.room.objects, pieces, total_bytes, outcome).await?;
-        Ok(Found { version, range, is_partial, parts, body: Some(body) })
+        Ok(Found { bucket, version, range, is_partial, parts, body: Some(body) })
     }
 }
 

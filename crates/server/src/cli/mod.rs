@@ -26,6 +26,7 @@ mod output;
 mod people;
 mod predictions;
 mod recover;
+mod retention;
 mod retrain;
 mod serve;
 mod table;
@@ -74,6 +75,9 @@ enum Verb {
     /// Work with access tokens.
     #[command(subcommand)]
     Token(people::Token),
+    /// Look at what is retained.
+    #[command(subcommand)]
+    Retention(retention::Retention),
     /// Work with your own account.
     #[command(subcommand)]
     Account(people::Account),
@@ -188,6 +192,7 @@ fn run(verb: Verb) -> Result<ExitCode, Problem> {
             Verb::User(verb) => verb.run().await.map(|()| ExitCode::SUCCESS),
             Verb::Group(verb) => verb.run().await.map(|()| ExitCode::SUCCESS),
             Verb::Service(verb) => verb.run().await.map(|()| ExitCode::SUCCESS),
+            Verb::Retention(verb) => verb.run().await.map(|()| ExitCode::SUCCESS),
             Verb::Token(verb) => verb.run().await.map(|()| ExitCode::SUCCESS),
             Verb::Account(verb) => verb.run().await.map(|()| ExitCode::SUCCESS),
             Verb::Session(verb) => verb.run().await.map(|()| ExitCode::SUCCESS),

@@ -268,7 +268,9 @@ pub enum Token {
     /// Make a token for yourself, shown once. It can do no more than the one you act with.
     Create(CreateToken),
     /// Show the access key of the token that you act with, for clients of S3. It may do what the token may, and ends with it.
-    #[command(after_help = "Example:\n  eval \"$(strongroom token access-key --token-file my.token)\"\n  aws --endpoint-url https://127.0.0.1:8444 s3 ls")]
+    #[command(
+        after_help = "Example:\n  eval \"$(strongroom token access-key --token-file my.token)\"\n  aws --endpoint-url https://127.0.0.1:8444 s3 ls"
+    )]
     AccessKey(Plain),
     /// List your tokens.
     List(Plain),

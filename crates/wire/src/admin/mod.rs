@@ -48,6 +48,7 @@ pub mod lineage;
 pub mod models;
 pub mod observe;
 pub mod predictions;
+pub mod retention;
 pub mod retraining;
 pub mod roles;
 pub mod sessions;
