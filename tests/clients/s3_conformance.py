@@ -63,7 +63,7 @@ def configuration(server, folder):
         key = key_of(server, session)
         config[section] = {
             "display_name": me["id"], "user_id": me["id"], "email": f"{me['name']}@example.com", "api_name": "",
-            "access_key": key["access_key_id"], "secret_key": key["secret_access_key"], "tenant": "testx",
+            "access_key": key["access_key_id"], "secret_key": key["secret_access_key"], "tenant": "testx", "kms_keyid": "workspace",
         }  # fmt: skip
     path = pathlib.Path(folder) / "s3tests.conf"
     with open(path, "w") as file:

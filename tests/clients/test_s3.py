@@ -1,8 +1,6 @@
 """S3 as real clients speak it, over TLS: boto3, the aws command line, s3fs, and an mlflow run whose artifacts lie in a bucket."""
 
-import datetime
 import hashlib
-import io
 import json
 import os
 import subprocess
@@ -10,7 +8,6 @@ import sys
 import uuid
 
 import boto3
-import botocore
 import pytest
 import requests
 from boto3.s3.transfer import TransferConfig
@@ -86,3 +83,203 @@ def test_an_object_comes_back_as_it_went(s3, bucket):
     assert [(one["Key"], one["Size"]) for one in listed["Contents"]] == [("ä b/+&?.bin", len(body))]
     s3.delete_object(Bucket=bucket, Key="ä b/+&?.bin")
     assert code_of(s3.get_object, Bucket=bucket, Key="ä b/+&?.bin") == "NoSuchKey"
+
+
+def test_a_key_is_a_text_and_never_a_path(s3, bucket):
+    for key in ("../../etc/passwd", "a/../b", "./x", "a//b", "/", "k/", "\u00e4\U0001f600", "new\nline"):
+        s3.put_object(Bucket=bucket, Key=key, Body=key.encode())
+        assert s3.get_object(Bucket=bucket, Key=key)["Body"].read() == key.encode()
+    assert code_of(s3.put_object, Bucket=bucket, Key="k" * 1025, Body=b"") == "KeyTooLongError"
+    assert len(s3.list_objects_v2(Bucket=bucket)["Contents"]) == 8
+
+
+def test_a_big_file_goes_in_parts_and_comes_back_in_ranges(s3, bucket, tmp_path):
+    size = 21 << 20
+    path = tmp_path / "big.bin"
+    path.write_bytes(os.urandom(size))
+    transfer = TransferConfig(multipart_threshold=8 << 20, multipart_chunksize=5 << 20, max_concurrency=4)
+    s3.upload_file(str(path), bucket, "big", Config=transfer)
+    assert s3.head_object(Bucket=bucket, Key="big")["ContentLength"] == size
+    s3.download_file(bucket, "big", str(tmp_path / "back"), Config=transfer)
+    assert (tmp_path / "back").read_bytes() == path.read_bytes()
+    across = s3.get_object(Bucket=bucket, Key="big", Range=f"bytes={(5 << 20) - 3}-{(5 << 20) + 2}")["Body"].read()
+    assert across == path.read_bytes()[(5 << 20) - 3 : (5 << 20) + 3]
+
+
+def test_what_differs_from_what_was_promised_is_not_kept(s3, bucket):
+    wrong = {"ChecksumSHA256": "n4bQgYhMfWWaL+qgxVrQFaO/TxsrC4Is0V1sFbDwCgg="}
+    assert code_of(s3.put_object, Bucket=bucket, Key="k", Body=b"not it", **wrong) == "BadDigest"
+    assert code_of(s3.put_object, Bucket=bucket, Key="k", Body=b"not it", ContentMD5="1B2M2Y8AsgTpgAmY7PhCfg==") == "BadDigest"
+    assert "Contents" not in s3.list_objects_v2(Bucket=bucket)
+
+
+def test_what_there_is_none_of_says_what_there_is_instead(s3, bucket):
+    def refusal(call, **arguments):
+        with pytest.raises(ClientError) as refused:
+            call(**arguments)
+        return refused.value.response["Error"]
+
+    assert "grant" in refusal(s3.put_bucket_acl, Bucket=bucket, ACL="public-read")["Message"]
+    assert "grant" in refusal(s3.put_bucket_policy, Bucket=bucket, Policy="{}")["Message"]
+    key = {"SSECustomerAlgorithm": "AES256", "SSECustomerKey": "k" * 32}
+    assert refusal(s3.put_object, Bucket=bucket, Key="k", Body=b"", **key)["Code"] == "NotImplemented"
+    for call in (s3.get_bucket_website, s3.get_bucket_notification_configuration, s3.get_bucket_replication):
+        assert refusal(call, Bucket=bucket)["Code"] == "NotImplemented"
+    assert refusal(s3.restore_object, Bucket=bucket, Key="k")["Code"] == "NotImplemented"
+
+
+def test_an_access_key_does_what_its_token_may_and_ends_with_it(s3_server, s3, bucket):
+    viewer = people.person(s3_server, "viewer")
+    theirs = client(s3_server, viewer.session())
+    s3.put_object(Bucket=bucket, Key="k", Body=b"x")
+    assert theirs.get_object(Bucket=bucket, Key="k")["Body"].read() == b"x"
+    assert code_of(theirs.put_object, Bucket=bucket, Key="k", Body=b"y") == "AccessDenied"
+    people.call(viewer.session(), s3_server, "DELETE", f"/tokens/{viewer.token_id}", status=(200, 204))
+    assert code_of(theirs.get_object, Bucket=bucket, Key="k") == "SignatureDoesNotMatch"
+
+
+def test_a_stranger_and_the_unentitled_learn_nothing(s3_server, s3, bucket):
+    nobody = client(s3_server, people.person(s3_server).session())
+    there = code_of(nobody.list_objects_v2, Bucket=bucket)
+    assert there == code_of(nobody.list_objects_v2, Bucket="no-such-bucket-at-all") == "NoSuchBucket"
+    for path in ("", f"/{bucket}", f"/{bucket}/k", "/no-such-bucket"):
+        answer = requests.get(address(s3_server) + path, verify=s3_server.ca, timeout=10)
+        assert (answer.status_code, "AccessDenied" in answer.text) == (403, True), answer.text
+
+
+def test_short_lived_keys_come_for_a_token(s3_server, bucket):
+    form = {"Action": "AssumeRoleWithWebIdentity", "WebIdentityToken": s3_server.token, "RoleSessionName": "t", "DurationSeconds": "900"}
+    answer = requests.post(address(s3_server) + "/", data=form, verify=s3_server.ca, timeout=10)
+    assert answer.status_code == 200, answer.text
+    import xml.etree.ElementTree as tree
+
+    names = ("AccessKeyId", "SecretAccessKey", "SessionToken")
+    found = {one.tag.split("}")[-1]: one.text for one in tree.fromstring(answer.text).iter()}
+    keys = dict(zip(("aws_access_key_id", "aws_secret_access_key", "aws_session_token"), (found[name] for name in names)))
+    client(s3_server, keys=keys).put_object(Bucket=bucket, Key="k", Body=b"x")
+    without = {name: value for name, value in keys.items() if name != "aws_session_token"}
+    assert code_of(client(s3_server, keys=without).list_objects_v2, Bucket=bucket) == "SignatureDoesNotMatch"
+    wrong = requests.post(address(s3_server) + "/", data={**form, "WebIdentityToken": "x"}, verify=s3_server.ca, timeout=10)
+    assert wrong.status_code == 403
+
+
+def presigned(server, method, **arguments):
+    return client(server, signature_version="s3v4").generate_presigned_url(method, ExpiresIn=60, Params=arguments)
+
+
+def test_a_presigned_address_does_what_was_signed_and_no_more(s3_server, s3, bucket):
+    s3.put_object(Bucket=bucket, Key="k", Body=b"x")
+    get = presigned(s3_server, "get_object", Bucket=bucket, Key="k")
+    assert requests.get(get, verify=s3_server.ca, timeout=10).content == b"x"
+    assert requests.put(get, data=b"y", verify=s3_server.ca, timeout=10).status_code == 403
+    put = presigned(s3_server, "put_object", Bucket=bucket, Key="k2")
+    # Headers that nobody signed would lock the object, copy another one, or bypass governance.
+    for name, value in (
+        ("x-amz-object-lock-mode", "COMPLIANCE"), ("x-amz-copy-source", f"/{bucket}/k"), ("x-amz-acl", "public-read"),
+        ("x-amz-bypass-governance-retention", "true"), ("x-amz-meta-a", "b"),
+    ):  # fmt: skip
+        refused = requests.put(put, data=b"z", headers={name: value}, verify=s3_server.ca, timeout=10)
+        assert refused.status_code in (400, 403), (name, refused.status_code, refused.text)
+    assert requests.put(put, data=b"z", verify=s3_server.ca, timeout=10).status_code == 200
+    assert s3.get_object(Bucket=bucket, Key="k2")["Body"].read() == b"z"
+    tampered = put.replace("/k2?", "/k3?")
+    assert requests.put(tampered, data=b"z", verify=s3_server.ca, timeout=10).status_code == 403
+
+
+def test_version_two_signatures_and_endless_addresses_are_refused(s3_server, bucket):
+    old = client(s3_server, signature_version="s3").generate_presigned_url("get_object", Params={"Bucket": bucket, "Key": "k"})
+    assert requests.get(old, verify=s3_server.ca, timeout=10).status_code == 400
+    endless = client(s3_server, signature_version="s3v4").generate_presigned_url(
+        "get_object", ExpiresIn=604_801, Params={"Bucket": bucket, "Key": "k"}
+    )
+    assert requests.get(endless, verify=s3_server.ca, timeout=10).status_code == 403
+    elsewhere = boto3.client(
+        "s3", endpoint_url=address(s3_server), region_name="eu-west-1", verify=s3_server.ca,
+        config=Config(retries={"max_attempts": 1}), **keys_of(s3_server),
+    )  # fmt: skip
+    assert code_of(elsewhere.list_objects_v2, Bucket=bucket) == "AuthorizationHeaderMalformed"
+
+
+def test_every_call_is_in_the_log_and_no_key_is(s3_server, s3, bucket):
+    s3.put_object(Bucket=bucket, Key="patients/anna.csv", Body=b"x")
+    s3.get_object(Bucket=bucket, Key="patients/anna.csv")
+    records = s3_server.session().get(f"{s3_server.url}/api/strongroom/v1/audit/records?rows=1000").json()["records"]
+    done = {record["action"] for record in records if record["kind"] == "outcome"}
+    assert {"buckets.create", "buckets.write", "buckets.read"} <= done
+    assert "anna" not in json.dumps(records)
+
+
+def test_the_bytes_on_disk_are_not_those_of_the_object(s3_server, s3, bucket):
+    secret = b"a sentence that must not lie about on any disk " * 50
+    s3.put_object(Bucket=bucket, Key="k", Body=secret)
+    for path in (s3_server.data / "objects").rglob("*"):
+        assert not path.is_file() or secret[:40] not in path.read_bytes()
+
+
+def test_the_aws_command_line_works_unchanged(s3_server, bucket, tmp_path):
+    environment = {
+        **os.environ, "AWS_CA_BUNDLE": s3_server.ca, "AWS_DEFAULT_REGION": REGION, "AWS_CONFIG_FILE": str(tmp_path / "none"),
+        **{name.upper(): value for name, value in keys_of(s3_server).items()},
+    }  # fmt: skip
+
+    def aws(*words):
+        command = [sys.executable, "-m", "awscli", "--endpoint-url", address(s3_server), *words]
+        done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120)
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout
+
+    folder = tmp_path / "folder"
+    (folder / "a").mkdir(parents=True)
+    (folder / "a" / "x.txt").write_text("x")
+    (folder / "big.bin").write_bytes(os.urandom(9 << 20))
+    aws("s3", "sync", str(folder), f"s3://{bucket}/f")
+    assert "x.txt" in aws("s3", "ls", f"s3://{bucket}/f/", "--recursive")
+    assert aws("s3", "sync", str(folder), f"s3://{bucket}/f") == "", "what is there is not sent again"
+    aws("s3", "cp", f"s3://{bucket}/f/big.bin", str(tmp_path / "back"))
+    assert (tmp_path / "back").read_bytes() == (folder / "big.bin").read_bytes()
+    aws("s3", "rm", f"s3://{bucket}", "--recursive")
+    aws("s3", "rb", f"s3://{bucket}")
+
+
+def test_s3fs_and_pandas_work_unchanged(s3_server, bucket):
+    import pandas
+    import s3fs
+
+    keys = keys_of(s3_server)
+    options = {
+        "key": keys["aws_access_key_id"], "secret": keys["aws_secret_access_key"],
+        "client_kwargs": {"endpoint_url": address(s3_server), "region_name": REGION, "verify": s3_server.ca},
+    }  # fmt: skip
+    frame = pandas.DataFrame({"a": range(1_000), "b": ["x"] * 1_000})
+    frame.to_csv(f"s3://{bucket}/d/t.csv", index=False, storage_options=options)
+    assert pandas.read_csv(f"s3://{bucket}/d/t.csv", storage_options=options).equals(frame)
+    files = s3fs.S3FileSystem(**options)
+    assert files.ls(f"{bucket}/d") == [f"{bucket}/d/t.csv"]
+    with files.open(f"{bucket}/d/t.csv", "rb") as file:
+        file.seek(4)
+        assert file.read(3) == b"0,x"
+    files.rm(f"{bucket}/d", recursive=True)
+    assert not files.exists(f"{bucket}/d/t.csv")
+
+
+def test_an_mlflow_run_keeps_its_artifacts_in_a_bucket(s3_server, bucket, tmp_path):
+    keys = keys_of(s3_server)
+    script = tmp_path / "train.py"
+    script.write_text(
+        "import mlflow, pathlib\n"
+        f"experiment = mlflow.create_experiment('in-a-bucket', artifact_location='s3://{bucket}/mlflow')\n"
+        "with mlflow.start_run(experiment_id=experiment) as run:\n"
+        "    mlflow.log_text('hello', 'notes/a.txt')\n"
+        "    mlflow.log_dict({'a': 1}, 'd.json')\n"
+        "assert mlflow.artifacts.load_text(run.info.artifact_uri + '/notes/a.txt') == 'hello'\n"
+        "print([one.path for one in mlflow.artifacts.list_artifacts(run_id=run.info.run_id)])\n"
+    )
+    environment = {
+        **os.environ, **s3_server.mlflow_environment(), "MLFLOW_S3_ENDPOINT_URL": address(s3_server), "AWS_CA_BUNDLE": s3_server.ca,
+        "AWS_DEFAULT_REGION": REGION, **{name.upper(): value for name, value in keys.items()},
+    }  # fmt: skip
+    done = subprocess.run([sys.executable, str(script)], env=environment, capture_output=True, text=True, timeout=180)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "'d.json', 'notes'" in done.stdout
+    s3 = client(s3_server)
+    assert len(s3.list_objects_v2(Bucket=bucket, Prefix="mlflow/")["Contents"]) == 2

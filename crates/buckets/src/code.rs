@@ -12,7 +12,7 @@ macro_rules! codes {
         #[derive(Clone, Copy, Debug, PartialEq, Eq)]
         pub enum Code {
             $(
-                #[doc = stringify!($name)]
+                #[doc = concat!("`", stringify!($name), "`")]
                 $name,
             )*
         }
@@ -68,12 +68,12 @@ codes! {
     NoSuchBucketPolicy 404 NotFound,
     NoSuchCORSConfiguration 404 NotFound,
     NoSuchKey 404 NotFound,
+    NoSuchKeyDeleted 404 NotFound,
     NoSuchLifecycleConfiguration 404 NotFound,
     NoSuchObjectLockConfiguration 404 NotFound,
     NoSuchTagSet 404 NotFound,
     NoSuchUpload 404 NotFound,
     NoSuchVersion 404 NotFound,
-    NotModified 304 Invalid,
     ObjectLockConfigurationNotFoundError 404 NotFound,
     PreconditionFailed 412 Conflict,
     ServerSideEncryptionConfigurationNotFoundError 404 NotFound,

@@ -133,9 +133,10 @@ impl IdentityPort {
 
     /// The signature is judged before anything is looked up, and every time: only the facts behind the key are remembered.
     async fn by_signature(&self, signed: &Signed) -> Result<Caller, Problem> {
-        let held = self.inner.access_keys.holding(signed).ok_or_else(refused)?;
+        let mismatch = || refused().because(sigv4::Refusal::mismatch());
+        let held = self.inner.access_keys.holding(signed).ok_or_else(mismatch)?;
         if !is_right(&held.secret, signed) {
-            return Err(refused());
+            return Err(mismatch());
         }
         let key = sha256(&[b"access key ".as_slice(), held.secret.expose()].concat());
         let now = self.inner.memory.moment(self.clock.now());

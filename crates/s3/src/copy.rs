@@ -50,16 +50,17 @@ impl Source {
             wanted,
             when: headers::read_conditions(headers, "x-amz-copy-source-"),
         };
-        visitor.call(verb).await.map_err(|problem| match Code::of(&problem) {
-            // A copy has no answer `304`.
-            Some(Code::NotModified) => {
-                Code::PreconditionFailed.problem("At least one of the pre-conditions you specified did not hold")
-            }
+        let found = visitor.call(verb).await.map_err(|problem| match Code::of(&problem) {
             // A marker that is named is no source.
             Some(Code::MethodNotAllowed) => Code::InvalidRequest
                 .problem("The source of a copy request may not specifically refer to a delete marker by version id."),
             _ => problem,
-        })
+        })?;
+        // A copy has no answer `304`.
+        if found.is_unchanged {
+            return Err(Code::PreconditionFailed.problem("At least one of the pre-conditions you specified did not hold"));
+        }
+        Ok(found)
     }
 }
 
@@ -141,7 +142,7 @@ pub fn part(shared: Shared, request: &Request) -> Result<Chosen, Problem> {
             if let Wanted::Between(_, last) = wanted
                 && last >= found.version.size_bytes
             {
-                return Err(Code::InvalidArgument
+                return Err(Code::InvalidRange
                     .problem(format!("Range specified is not valid for source object of size: {}", found.version.size_bytes)));
             }
             let source_version = found.version.version_id.clone();

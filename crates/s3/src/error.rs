@@ -24,16 +24,15 @@ pub fn not_implemented(message: impl Into<String>) -> Problem {
 fn code_of(problem: &Problem) -> (&'static str, u16) {
     let source = std::error::Error::source(problem);
     if let Some(code) = Code::of(problem) {
-        return (code.word(), code.status());
+        let word = if code == Code::NoSuchKeyDeleted { Code::NoSuchKey.word() } else { code.word() };
+        return (word, code.status());
     }
     if let Some(refusal) = source.and_then(|source| source.downcast_ref::<Refusal>()) {
         return (refusal.code, refusal.status);
     }
     match problem.kind() {
         Kind::Invalid => ("InvalidArgument", 400),
-        // Whose key it is, and whether there is one, is nobody's business.
-        Kind::Unauthenticated => ("SignatureDoesNotMatch", 403),
-        Kind::StepUp | Kind::Forbidden => ("AccessDenied", 403),
+        Kind::Unauthenticated | Kind::StepUp | Kind::Forbidden => ("AccessDenied", 403),
         // Only the gate says so without a code: there is no such bucket, or the caller may not know of it.
         Kind::NotFound => ("NoSuchBucket", 404),
         Kind::AlreadyExists => ("BucketAlreadyExists", 409),
@@ -67,9 +66,14 @@ pub fn answer(problem: &Problem, method: &Method, path: &str) -> Answer {
     {
         headers.insert(header::RETRY_AFTER, value);
     }
-    if code == "MethodNotAllowed" {
-        headers.insert("x-amz-delete-marker", HeaderValue::from_static("true"));
-        headers.insert(header::ALLOW, HeaderValue::from_static("DELETE"));
+    match Code::of(problem) {
+        Some(Code::MethodNotAllowed) => {
+            headers.insert("x-amz-delete-marker", HeaderValue::from_static("true"));
+            headers.insert(header::ALLOW, HeaderValue::from_static("DELETE"));
+        }
+        Some(Code::NoSuchKeyDeleted) => drop(headers.insert("x-amz-delete-marker", HeaderValue::from_static("true"))),
+        Some(Code::NoSuchKey) => drop(headers.insert("x-amz-delete-marker", HeaderValue::from_static("false"))),
+        _ => {}
     }
     wire::harden(&mut answer);
     answer
@@ -95,7 +99,8 @@ mod tests {
         };
         assert_eq!(told(Code::NoSuchKey.problem("x")), ("NoSuchKey", 404));
         assert_eq!(told(refused(Refusal::new("RequestTimeTooSkewed", "x"))), ("RequestTimeTooSkewed", 403));
-        assert_eq!(told(Problem::new(Kind::Unauthenticated, "x")), ("SignatureDoesNotMatch", 403));
+        assert_eq!(told(Problem::new(Kind::Unauthenticated, "x")), ("AccessDenied", 403));
+        assert_eq!(told(Code::NoSuchKeyDeleted.problem("x")), ("NoSuchKey", 404));
         assert_eq!(told(Problem::not_found("x")), ("NoSuchBucket", 404));
         assert_eq!(told(Problem::internal("x", "secret")), ("InternalError", 500));
     }

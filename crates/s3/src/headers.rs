@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use buckets::lock::{Mode, Retention};
 use buckets::ops::read::{ReadConditions, Wanted};
-use buckets::{Attributes, Code, LockWish, Tags, Version, WriteConditions};
+use buckets::{Attributes, Checksum, Code, LockWish, Tags, Version, WriteConditions};
 use http::{HeaderMap, HeaderName, HeaderValue, header};
 use kernel::{Civil, Micros, Problem};
 
@@ -264,6 +264,14 @@ pub fn put_checksum(headers: &mut HeaderMap, attributes: &Attributes) {
     {
         put(headers, algorithm.header(), &checksum.value);
         put(headers, "x-amz-checksum-type", if checksum.is_composite { "COMPOSITE" } else { "FULL_OBJECT" });
+    }
+}
+
+/// A part's checksum, by the algorithm of the whole.
+pub fn put_part_checksum(headers: &mut HeaderMap, attributes: &Attributes, value: &str) {
+    if let Some(checksum) = &attributes.checksum {
+        let own = Checksum { value: value.to_owned(), ..checksum.clone() };
+        put_checksum(headers, &Attributes { checksum: Some(own), ..Attributes::default() });
     }
 }
 

@@ -106,9 +106,9 @@ fn prefixes(xml: &mut Xml, page: &Page, names: Names) {
     }
 }
 
-fn head(xml: &mut Xml, request: &Head, names: Names) {
+fn head(xml: &mut Xml, request: &Head, names: Names, prefix_names: Names) {
     xml.text("Name", &request.bucket);
-    xml.text("Prefix", &names.write(&request.prefix));
+    xml.text("Prefix", &prefix_names.write(&request.prefix));
     if !request.delimiter.is_empty() {
         xml.text("Delimiter", &names.write(&request.delimiter));
     }
@@ -162,7 +162,8 @@ fn objects_v1(shared: Shared, request: &Request) -> Result<Chosen, Problem> {
     let verb = head_of.verb(shared, Wanted::Objects { after: marker.clone() });
     Ok(Chosen::verb(verb, move |page| {
         let mut xml = Xml::new("ListBucketResult");
-        head(&mut xml, &head_of, names);
+        // Clients decode every name of this list but the prefix.
+        head(&mut xml, &head_of, names, Names { is_encoded: false });
         xml.text("Marker", &names.write(&marker));
         xml.text("MaxKeys", &head_of.count.to_string());
         xml.text("IsTruncated", if page.is_truncated { "true" } else { "false" });
@@ -179,20 +180,17 @@ fn objects_v1(shared: Shared, request: &Request) -> Result<Chosen, Problem> {
 
 fn objects_v2(shared: Shared, request: &Request) -> Result<Chosen, Problem> {
     let (names, head_of) = (Names::of(request)?, Head::of(request, "max-keys")?);
-    let token = match request.query("continuation-token") {
-        Some("") => return Err(Code::InvalidArgument.problem("The continuation token provided is incorrect")),
-        other => other.map(str::to_owned),
-    };
+    let token = request.query("continuation-token").map(str::to_owned);
     let start_after = request.value("start-after").unwrap_or_default();
     let with_owner = request.query("fetch-owner") == Some("true");
     let after = match &token {
-        Some(token) => parse_token(token)?,
-        None => start_after.clone(),
+        Some(token) if !token.is_empty() => parse_token(token)?,
+        _ => start_after.clone(),
     };
     let verb = head_of.verb(shared, Wanted::Objects { after });
     Ok(Chosen::verb(verb, move |page| {
         let mut xml = Xml::new("ListBucketResult");
-        head(&mut xml, &head_of, names);
+        head(&mut xml, &head_of, names, names);
         xml.text("MaxKeys", &head_of.count.to_string());
         xml.text("KeyCount", &page.versions.len().saturating_add(page.prefixes.len()).to_string());
         xml.text("IsTruncated", if page.is_truncated { "true" } else { "false" });
@@ -232,7 +230,7 @@ pub fn versions(shared: Shared, request: &Request) -> Result<Chosen, Problem> {
     let verb = head_of.verb(shared, Wanted::Versions { after: after.clone(), after_version: after_version.clone() });
     Ok(Chosen::verb(verb, move |page| {
         let mut xml = Xml::new("ListVersionsResult");
-        head(&mut xml, &head_of, names);
+        head(&mut xml, &head_of, names, names);
         xml.text("KeyMarker", &names.write(&after));
         xml.text("VersionIdMarker", &after_version);
         xml.text("MaxKeys", &head_of.count.to_string());

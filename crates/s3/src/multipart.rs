@@ -2,7 +2,7 @@
 
 use buckets::ops::multipart::{AbortUpload, CompleteUpload, CreateUpload, Join, SentPart, WritePart};
 use buckets::{Attributes, Checksum, Code, Part, Upload};
-use http::StatusCode;
+use http::{HeaderMap, StatusCode};
 use kernel::{Problem, sha256};
 use serde::Deserialize;
 use sigv4::{Algorithm, checksum};
@@ -124,7 +124,7 @@ pub fn complete(shared: Shared, request: Request, stream: BodyStream) -> Result<
     let upload_id = request.value("uploadId").unwrap_or_default();
     let size_bytes = text(&request.headers, "x-amz-mp-object-size").map(str::parse).transpose();
     let size_bytes = size_bytes.map_err(|_| Code::InvalidRequest.problem("x-amz-mp-object-size is a number of bytes"))?;
-    let said = checksum::presented(&request.headers).map_err(crate::error::refused)?;
+    let said = whole_checksum(&request.headers);
     let host = text(&request.headers, "host").unwrap_or_default().to_owned();
     // The checksum in the head is the whole's, not that of this request's own body.
     let mut own = request.headers.clone();
@@ -212,6 +212,11 @@ fn joined_checksum(upload: &Upload, parts: &[Part], said: Option<(Algorithm, Str
         );
     }
     Ok(Some(Checksum { value, ..wanted.clone() }))
+}
+
+/// The checksum that the whole shall have: of a composite one with the number of parts behind it.
+fn whole_checksum(headers: &HeaderMap) -> Option<(Algorithm, String)> {
+    Algorithm::ALL.into_iter().find_map(|algorithm| Some((algorithm, text(headers, algorithm.header())?.to_owned())))
 }
 
 /// Forgets an upload.

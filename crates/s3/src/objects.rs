@@ -14,7 +14,7 @@ use serde::Deserialize;
 use wire::{Answer, BodyStream, Chosen};
 
 use crate::error::entry;
-use crate::headers::{self, put, put_checksum, put_encryption, put_etag, put_version, put_version_headers};
+use crate::headers::{self, put, put_checksum, put_encryption, put_part_checksum, put_etag, put_version, put_version_headers};
 use crate::retention::{hold_shown, leave_to_bypass, shown};
 use crate::route::Request;
 use crate::xml::{Xml, parse};
@@ -95,6 +95,9 @@ pub fn get(shared: Shared, request: Request, has_body: bool) -> Result<Chosen, P
     };
     let overrides = request.signature.is_some();
     Ok(Chosen::verb(verb, move |found| {
+        if found.is_unchanged {
+            return Ok(unchanged(&found.version));
+        }
         let Found { version, range, is_partial, parts, body, .. } = found;
         let mut answer = Answer::new(body.map_or_else(Body::empty, Body::from_stream));
         let length = range.end.saturating_sub(range.start);
@@ -104,11 +107,14 @@ pub fn get(shared: Shared, request: Request, has_body: bool) -> Result<Chosen, P
         let wants_checksum =
             headers::text(&request.headers, "x-amz-checksum-mode").is_some_and(|mode| mode.eq_ignore_ascii_case("enabled"));
         let by_part = request.query("partNumber").is_some();
-        if wants_checksum && (!is_partial || by_part) {
-            put_checksum(headers_out, &version.attributes);
-        }
         if by_part && version.part_count > 0 {
             put(headers_out, "x-amz-mp-parts-count", &parts.len().to_string());
+            let part = request.number("partNumber")?.and_then(|number| usize::try_from(number).ok());
+            if let Some(part) = part.and_then(|number| parts.get(number.checked_sub(1)?)).filter(|_| wants_checksum) {
+                put_part_checksum(headers_out, &version.attributes, &part.checksum);
+            }
+        } else if wants_checksum && (!is_partial || by_part) {
+            put_checksum(headers_out, &version.attributes);
         }
         if is_partial {
             let last = range.end.saturating_sub(1);
@@ -120,6 +126,14 @@ pub fn get(shared: Shared, request: Request, has_body: bool) -> Result<Chosen, P
         wire::harden(&mut answer);
         Ok(answer)
     }))
+}
+
+/// 304 with what a reader compares.
+fn unchanged(version: &Version) -> Answer {
+    let mut answer = empty(StatusCode::NOT_MODIFIED);
+    put_etag(answer.headers_mut(), &version.etag);
+    put(answer.headers_mut(), "last-modified", &headers::http_date(version.created_at));
+    answer
 }
 
 /// What is known of a version beside its bytes.
@@ -142,6 +156,7 @@ pub fn get_beside(shared: Shared, request: &Request, name: &str) -> Result<Chose
             return Err(Code::InvalidRequest.problem("Bucket is missing Object Lock Configuration"));
         }
         let mut answer = match name.as_str() {
+            "acl" => acl_shown(&found.version.created_by),
             "retention" => shown(&found.version)?,
             "legal-hold" => hold_shown(&found.version),
             "attributes" => attributes_shown(&found, &asked, max_parts.unwrap_or(1_000), after)?,
@@ -182,7 +197,7 @@ fn attributes_shown(found: &Found, asked: &str, max_parts: usize, after: i64) ->
             xml.text("NextPartNumberMarker", &last.to_string());
             xml.text("MaxParts", &max_parts.to_string());
             xml.text("IsTruncated", if is_truncated { "true" } else { "false" });
-            for part in shown.iter().filter(|_| checksum.is_some()) {
+            for part in shown {
                 xml.nest("Part", |xml| {
                     xml.text("PartNumber", &part.number.to_string());
                     xml.text("Size", &part.object.size_bytes.to_string());
@@ -202,11 +217,30 @@ fn attributes_shown(found: &Found, asked: &str, max_parts: usize, after: i64) ->
     Ok(xml_answer(xml.finish()))
 }
 
+/// The only list of access that there is: whoever made it owns it, and grants say the rest.
+pub fn acl_shown(owner: &str) -> Answer {
+    let who = |xml: &mut Xml| {
+        xml.text("ID", owner);
+        xml.text("DisplayName", owner);
+    };
+    let mut xml = Xml::new("AccessControlPolicy");
+    xml.nest("Owner", who);
+    xml.nest("AccessControlList", |xml| {
+        xml.nest("Grant", |xml| {
+            xml.nest_with("Grantee", " xmlns:xsi=\"http://www.w3.org/2001/XMLSchema-instance\" xsi:type=\"CanonicalUser\"", who);
+            xml.text("Permission", "FULL_CONTROL");
+        });
+    });
+    xml_answer(xml.finish())
+}
+
 /// Tags as XML.
 pub fn tags_shown(tags: &Tags) -> Answer {
+    let mut sorted: Vec<_> = tags.0.iter().collect();
+    sorted.sort();
     let mut xml = Xml::new("Tagging");
     xml.nest("TagSet", |xml| {
-        for (key, value) in &tags.0 {
+        for (key, value) in sorted {
             xml.nest("Tag", |xml| {
                 xml.text("Key", key);
                 xml.text("Value", value);

@@ -192,12 +192,13 @@ pub fn choose(shared: Shared, request: Request, body: BodyStream) -> Result<Chos
         ("POST", true, Some("delete")) => objects::remove_many(shared, request, body),
         ("GET", true, Some(name)) => subresources::get(shared, &request, name),
         ("PUT", true, Some(name)) => subresources::change(shared, request, body, name),
+        ("DELETE", true, Some("encryption")) => subresources::reset_encryption(shared, &request),
         ("DELETE", true, Some("tagging")) => Ok(subresources::delete_tags(shared, &request)),
         ("DELETE", true, Some(name)) => Err(subresources::unknown(name)),
         ("GET", false, None) => objects::get(shared, request, true),
         ("HEAD", false, None) => objects::get(shared, request, false),
         ("GET", false, Some("uploadId")) => listing::parts(shared, &request),
-        ("GET", false, Some(name @ ("tagging" | "retention" | "legal-hold" | "attributes"))) => {
+        ("GET", false, Some(name @ ("acl" | "tagging" | "retention" | "legal-hold" | "attributes"))) => {
             objects::get_beside(shared, &request, name)
         }
         ("PUT", false, None) if request.headers.contains_key("x-amz-copy-source") => copy::object(shared, request),

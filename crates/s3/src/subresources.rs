@@ -11,7 +11,7 @@ use wire::{Answer, BodyStream, Chosen};
 
 use crate::error::not_implemented;
 use crate::headers::{no_acl, parse_mode, put, text};
-use crate::objects::{parse_tags, tags_shown};
+use crate::objects::{acl_shown, parse_tags, tags_shown};
 use crate::route::Request;
 use crate::xml::{Xml, parse};
 use crate::{Shared, body, empty, xml_answer};
@@ -136,6 +136,7 @@ pub fn get(shared: Shared, request: &Request, name: &str) -> Result<Chosen, Prob
             }
             Ok(tags_shown(&bucket.tags))
         },
+        "acl" => |bucket, _| Ok(acl_shown(&bucket.created_by)),
         "object-lock" => |bucket, _| lock_shown(bucket),
         "encryption" => |_, _| Ok(encryption_shown()),
         "policy" => |_, _| Err(Code::NoSuchBucketPolicy.problem("The bucket policy does not exist")),
@@ -191,6 +192,7 @@ fn encryption_shown() -> Answer {
 /// Changes what is said of a bucket.
 pub fn change(shared: Shared, request: Request, stream: BodyStream, name: &str) -> Result<Chosen, Problem> {
     match name {
+        "encryption" => return Ok(set_encryption(shared, request, stream)),
         "versioning" | "tagging" | "object-lock" => {}
         other => return Err(unknown(other)),
     }
@@ -214,6 +216,46 @@ pub fn change(shared: Shared, request: Request, stream: BodyStream, name: &str) 
             Ok(empty(StatusCode::OK))
         })
     }))
+}
+
+#[derive(Deserialize)]
+struct EncryptionXml {
+    #[serde(rename = "Rule", default)]
+    rules: Vec<EncryptionRuleXml>,
+}
+
+#[derive(Deserialize)]
+struct EncryptionRuleXml {
+    #[serde(rename = "ApplyServerSideEncryptionByDefault")]
+    default: Option<EncryptionDefaultXml>,
+}
+
+#[derive(Deserialize)]
+struct EncryptionDefaultXml {
+    #[serde(rename = "SSEAlgorithm")]
+    algorithm: String,
+}
+
+/// What is asked for is what is done anyway, or refused. Whether there is a bucket is asked all the same.
+fn set_encryption(shared: Shared, request: Request, stream: BodyStream) -> Chosen {
+    Chosen::verbs(move |visitor| {
+        Box::pin(async move {
+            let bytes = body::whole(&request.headers, request.signature.as_ref(), stream).await?;
+            let read: EncryptionXml = parse(&bytes)?;
+            visitor.call(GetBucket { room: shared.buckets, name: request.bucket }).await?;
+            let is_ours = |rule: &EncryptionRuleXml| rule.default.as_ref().is_some_and(|default| default.algorithm == "AES256");
+            if read.rules.len() != 1 || !read.rules.iter().all(is_ours) {
+                return Err(not_implemented("the only default is AES256: every object is encrypted under a key of its workspace already"));
+            }
+            Ok(empty(StatusCode::OK))
+        })
+    })
+}
+
+/// Back to what is done anyway.
+pub fn reset_encryption(shared: Shared, request: &Request) -> Result<Chosen, Problem> {
+    let verb = GetBucket { room: shared.buckets, name: request.bucket.clone() };
+    Ok(Chosen::verb(verb, |_| Ok(empty(StatusCode::NO_CONTENT))))
 }
 
 fn parse_versioning(bytes: &[u8]) -> Result<Versioning, Problem> {

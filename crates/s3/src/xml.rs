@@ -62,8 +62,14 @@ impl Xml {
 
     /// An element with elements.
     pub fn nest(&mut self, name: &str, inner: impl FnOnce(&mut Self)) {
+        self.nest_with(name, "", inner);
+    }
+
+    /// The same with attributes, which are ours.
+    pub fn nest_with(&mut self, name: &str, attributes: &str, inner: impl FnOnce(&mut Self)) {
         self.text.push('<');
         self.text.push_str(name);
+        self.text.push_str(attributes);
         self.text.push('>');
         inner(self);
         self.close(name);

@@ -191,7 +191,9 @@ pub fn presented(headers: &HeaderMap) -> Result<Option<(Algorithm, String)>, Ref
             Refusal::new("InvalidRequest", "the algorithm type you specified in x-amz-checksum- header is invalid")
         })?;
         let value = one(headers, name)?.and_then(|value| std::str::from_utf8(value).ok()).ok_or_else(invalid)?;
-        algorithm.decode(value).ok_or_else(invalid)?;
+        // What no bytes could have is not what these bytes have.
+        let no_such_value = || Refusal::new("BadDigest", format!("the {name} you specified did not match what we received"));
+        algorithm.decode(value).ok_or_else(no_such_value)?;
         if found.replace((algorithm, value.to_owned())).is_some() {
             return Err(Refusal::new("InvalidRequest", "expecting a single x-amz-checksum- header"));
         }

@@ -83,6 +83,9 @@ fn either<'a>(query: Option<&'a str>, header: Option<&'a [u8]>, name: &str) -> R
 fn expires(text: &str) -> Result<i64, Refusal> {
     let is_number = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
     let seconds = text.parse::<i64>().ok().filter(|seconds| is_number && (1..=EXPIRES_MAX_S).contains(seconds));
-    seconds
-        .ok_or_else(|| Refusal::malformed_query(format!("`X-Amz-Expires` must be a number of seconds from 1 to {EXPIRES_MAX_S}")))
+    // As S3 refuses what has expired: a request that no longer or not yet counts is denied, not malformed.
+    seconds.ok_or_else(|| Refusal {
+        status: 403,
+        ..Refusal::malformed_query(format!("`X-Amz-Expires` must be a number of seconds from 1 to {EXPIRES_MAX_S}"))
+    })
 }

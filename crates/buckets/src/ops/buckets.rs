@@ -49,8 +49,13 @@ impl Operation for CreateBucket {
                 }
                 let there = store::by_name(writer, &bucket.name)?.filter(|there| there.workspace == bucket.workspace);
                 Err(match there {
+                    // In the oldest region of S3 whoever makes a bucket again has made it; clients rely on it.
+                    Some(there) if there.created_by == by && there.lock_enabled == bucket.lock_enabled => {
+                        let outcome = Outcome::done().resource(there.id.clone());
+                        return Ok((there, outcome));
+                    }
                     Some(there) if there.created_by == by => {
-                        Code::BucketAlreadyOwnedByYou.problem("you made a bucket of this name already")
+                        Code::BucketAlreadyOwnedByYou.problem("you made a bucket of this name already, with another setting of its locks")
                     }
                     _ => Code::BucketAlreadyExists
                         .problem("there is a bucket of this name already; names are shared by all workspaces"),

@@ -5,7 +5,7 @@ use kernel::{Kind, Problem, random_id};
 
 use super::write::{New, Wish, WriteObject, Written, add, check_conditions, check_lock, lock_of};
 use crate::store::{buckets, signed, uploads, versions};
-use crate::types::{Checksum, Incoming, OBJECT_TAG_COUNT_MAX, Part, WriteConditions};
+use crate::types::{Checksum, Incoming, NULL_VERSION, OBJECT_TAG_COUNT_MAX, Part, WriteConditions};
 use crate::{Buckets, Code, OBJECT_BYTES_MAX, Upload, check_key, no_bucket};
 
 /// Parts of one upload, as S3 has it.
@@ -178,8 +178,8 @@ impl Operation for CompleteUpload {
 
     async fn run(self, permit: Permit<Self>) -> Result<Written, Problem> {
         let home = Buckets::home(&permit)?;
-        let (room, name, key, upload_id, sent) = (self.room, self.bucket, self.key, self.upload_id, self.parts);
-        check_order(&sent)?;
+        let (room, name, key, upload_id) = (self.room, self.bucket, self.key, self.upload_id);
+        let sent = in_order(self.parts)?;
         let key_hash = room.key_hash(&home.id, &key).await?;
         let (at, by, clock) = (permit.entry().at, permit.caller().id.clone(), room.clock.clone());
         let (when, join, size_bytes_said) = (self.when, self.join, self.size_bytes);
@@ -189,7 +189,8 @@ impl Operation for CompleteUpload {
                 // A client whose first answer was lost asks again.
                 let done = versions::of_upload(writer, &bucket.id, &key, &upload_id)?.ok_or_else(no_upload)?;
                 let outcome = Outcome::done().resource(upload_id).with("version_id", done.version_id.as_str());
-                return Ok(((Written { version: done, is_versioned: true }, Vec::new()), outcome));
+                let is_versioned = done.version_id != NULL_VERSION;
+                return Ok(((Written { version: done, is_versioned }, Vec::new()), outcome));
             };
             let there = versions::latest(writer, &bucket.id, &key)?;
             check_conditions(&when, there.as_ref())?;
@@ -221,20 +222,25 @@ impl Operation for CompleteUpload {
     }
 }
 
-fn check_order(sent: &[SentPart]) -> Result<(), Problem> {
+/// The parts by rising number. One that is named twice in a row was sent twice: the last mention counts.
+fn in_order(sent: Vec<SentPart>) -> Result<Vec<SentPart>, Problem> {
     if sent.is_empty() {
         return Err(Code::MalformedXML.problem("name at least one part"));
     }
-    let mut last = 0;
+    let mut all: Vec<SentPart> = Vec::with_capacity(sent.len());
     for part in sent {
-        if part.number <= last {
+        let last = all.last().map_or(0, |last| last.number);
+        if part.number == last {
+            all.pop();
+        }
+        if part.number < last || part.number < 1 {
             return Err(Code::InvalidPartOrder.problem(
                 "The list of parts was not in ascending order. The parts list must be specified in order by part number.",
             ));
         }
-        last = part.number;
+        all.push(part);
     }
-    Ok(())
+    Ok(all)
 }
 
 fn choose(stored: Vec<Part>, sent: &[SentPart]) -> Result<Vec<Part>, Problem> {

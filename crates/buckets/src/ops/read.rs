@@ -73,6 +73,8 @@ pub struct Found {
     pub range: Range<u64>,
     /// Whether those are not all because a range or part was asked for.
     pub is_partial: bool,
+    /// Whether the reader has it already, so that no bytes come.
+    pub is_unchanged: bool,
     /// The parts that it was uploaded in.
     pub parts: Vec<Part>,
     /// The bytes. Each was checked before it is given out; none where none were asked for.
@@ -112,7 +114,10 @@ impl Operation for ReadObject {
                 "sizes differ",
             ));
         }
-        self.when.check(&version)?;
+        if self.when.check(&version)? {
+            permit.defer_outcome().settle(&Outcome::done().with("key_hash", key_hash).with("version_id", version.version_id.as_str()));
+            return Ok(Found { bucket, version, range: 0..0, is_partial: false, is_unchanged: true, parts, body: None });
+        }
         let (range, is_partial, has_body) = range_of(self.wanted, &version, &parts)?;
         let outcome = Outcome::done()
             .with("key_hash", key_hash)
@@ -120,12 +125,12 @@ impl Operation for ReadObject {
             .with("size_bytes", signed(version.size_bytes)?);
         if !has_body {
             permit.defer_outcome().settle(&outcome);
-            return Ok(Found { bucket, version, range, is_partial, parts, body: None });
+            return Ok(Found { bucket, version, range, is_partial, is_unchanged: false, parts, body: None });
         }
         let pieces = pieces_of(&parts, &range);
         let total_bytes = range.end.saturating_sub(range.start);
         let body = Sending::begin(permit, self.room.objects, pieces, total_bytes, outcome).await?;
-        Ok(Found { bucket, version, range, is_partial, parts, body: Some(body) })
+        Ok(Found { bucket, version, range, is_partial, is_unchanged: false, parts, body: Some(body) })
     }
 }
 
@@ -135,7 +140,7 @@ fn marker_problem(is_named: bool) -> Problem {
         return Code::MethodNotAllowed
             .problem("The specified method is not allowed against this resource: it is a delete marker");
     }
-    no_key()
+    Code::NoSuchKeyDeleted.problem("The specified key does not exist.")
 }
 
 pub(crate) fn no_key() -> Problem {
@@ -152,8 +157,8 @@ pub(crate) fn names_etag(header: &str, etag: &str) -> bool {
 }
 
 impl ReadConditions {
-    /// Checks them, in the order of RFC 9110 §13.2.2.
-    fn check(&self, version: &Version) -> Result<(), Problem> {
+    /// Checks them, in the order of RFC 9110 §13.2.2. Gives whether the reader has it already.
+    fn check(&self, version: &Version) -> Result<bool, Problem> {
         // Dates of HTTP have no parts of seconds.
         let changed_at = version.created_at.as_secs();
         let failed = || Code::PreconditionFailed.problem("At least one of the pre-conditions you specified did not hold");
@@ -162,12 +167,11 @@ impl ReadConditions {
             (None, Some(since)) if changed_at > since.as_secs() => return Err(failed()),
             _ => {}
         }
-        let same = || Code::NotModified.problem("it is as it was");
-        match (&self.if_none_match, self.if_modified_since) {
-            (Some(tags), _) if names_etag(tags, &version.etag) => Err(same()),
-            (None, Some(since)) if changed_at <= since.as_secs() => Err(same()),
-            _ => Ok(()),
-        }
+        Ok(match (&self.if_none_match, self.if_modified_since) {
+            (Some(tags), _) => names_etag(tags, &version.etag),
+            (None, Some(since)) => changed_at <= since.as_secs(),
+            (None, None) => false,
+        })
     }
 }
 

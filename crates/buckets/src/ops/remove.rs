@@ -134,7 +134,7 @@ impl Act<'_> {
             return there.map_or(Ok(None), |there| self.delete(writer, &there));
         }
         let latest = versions::latest(writer, id, &removal.key)?;
-        check_conditions(removal, latest.as_ref().filter(|version| !version.is_marker))?;
+        check_conditions(removal, latest.as_ref())?;
         if self.bucket.versioning == Versioning::Off {
             return match versions::get(writer, id, &removal.key, NULL_VERSION)? {
                 Some(there) => self.delete(writer, &there).map(|_| None),
@@ -176,10 +176,8 @@ impl Act<'_> {
 }
 
 fn check_conditions(removal: &Removal, there: Option<&Version>) -> Result<(), Problem> {
-    let is_plain = removal.if_match.is_none() && removal.if_modified_at.is_none() && removal.if_size.is_none();
-    let Some(there) = there else {
-        return if is_plain { Ok(()) } else { Err(super::read::no_key()) };
-    };
+    // What is not there is gone already, whatever it should have been. A marker is there, and no bytes match it.
+    let Some(there) = there else { return Ok(()) };
     let holds = removal.if_match.as_ref().is_none_or(|tags| names_etag(tags, &there.etag))
         && removal.if_modified_at.is_none_or(|at| at.as_secs() == there.created_at.as_secs())
         && removal.if_size.is_none_or(|size| size == there.size_bytes);

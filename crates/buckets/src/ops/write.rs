@@ -272,5 +272,5 @@ pub(crate) fn add(
         created_by: new.by,
     };
     versions::insert(writer, &bucket.id, &version, upload_id, parts)?;
-    Ok((Written { version, is_versioned: bucket.versioning != Versioning::Off }, old))
+    Ok((Written { version, is_versioned }, old))
 }
