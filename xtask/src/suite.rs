@@ -151,6 +151,10 @@ fn client_tests(python: &Path, folder: &Path, engine: &str, postgres: Option<&Po
         .env("STRONGROOM_TEST_ENGINE", engine);
     // A Ray cluster for the tests of training; where it cannot be installed, its test says so and is left out.
     let ray = python::environment("ray", &folder.join("ray-requirements.txt")).ok();
+    match python::environment("awscli", &folder.join("awscli-requirements.txt")) {
+        Ok(awscli) => drop(command.env("STRONGROOM_AWS_CLI_PYTHON", awscli)),
+        Err(problem) => shell::say(&format!("no aws command line: {problem}")),
+    }
     if let Some(venv) = ray.as_deref().and_then(Path::parent).and_then(Path::parent) {
         command.env("STRONGROOM_TEST_RAY_VENV", venv);
     }

@@ -70,10 +70,10 @@ impl ComplianceClock {
     /// # Errors
     /// `Unavailable` or `Internal` of the database.
     pub fn tick(&self, writer: &mut Writer<'_>) -> Result<ClockState, Problem> {
-        let wall_at = self.0.wall.now();
-        let kept = store::get(writer)?;
         let mut base = self.0.base.lock();
-        let monotonic = (self.0.monotonic)();
+        // Both at one moment: what lies between them would be a lag for ever.
+        let (wall_at, monotonic) = (self.0.wall.now(), (self.0.monotonic)());
+        let kept = store::get(writer)?;
         let (row, ran_us) = match (*base, kept) {
             (None, None) => (ClockRow { at: wall_at, wall_at, ran: 0, granted: 0 }, 0),
             (None, Some(kept)) => (resumed(kept, wall_at), 0),

@@ -54,7 +54,9 @@ pub fn parse_http_date(text: &str) -> Option<Micros> {
 
 /// A moment as S3's XML writes it.
 pub fn xml_date(at: Micros) -> String {
-    at.rfc3339_seconds().replace('Z', ".000Z")
+    // Whole milliseconds, as S3 has them.
+    let text = at.rfc3339();
+    text.get(..text.len().saturating_sub(4)).map_or(text.clone(), |milliseconds| format!("{milliseconds}Z"))
 }
 
 /// What is refused, whatever is asked for: access control lists, keys of the client's, other storage classes.
@@ -170,9 +172,7 @@ pub fn lock(headers: &HeaderMap) -> Result<LockWish, Problem> {
     let (mode, until) = (text(headers, "x-amz-object-lock-mode"), text(headers, "x-amz-object-lock-retain-until-date"));
     let retention = match (mode, until) {
         (None, None) => None,
-        (Some(mode), Some(until)) => {
-            Some(Retention { mode: parse_mode(mode)?, until: wire::parse_time("x-amz-object-lock-retain-until-date", until)? })
-        }
+        (Some(mode), Some(until)) => Some(Retention { mode: parse_mode(mode)?, until: until_date(until)? }),
         _ => {
             return Err(Code::InvalidArgument
                 .problem("x-amz-object-lock-retain-until-date and x-amz-object-lock-mode must both be supplied"));
@@ -184,6 +184,12 @@ pub fn lock(headers: &HeaderMap) -> Result<LockWish, Problem> {
         Some(_) => return Err(Code::InvalidArgument.problem("Legal Hold must be either of 'ON' or 'OFF'")),
     };
     Ok(LockWish { retention, hold })
+}
+
+/// A date until which something is retained, rounded up to a second: it is shown as it is kept.
+pub fn until_date(text: &str) -> Result<Micros, Problem> {
+    let at = wire::parse_time("RetainUntilDate", text)?;
+    Ok(Micros(at.0.div_euclid(1_000_000).saturating_add(i64::from(at.0.rem_euclid(1_000_000) > 0)).saturating_mul(1_000_000)))
 }
 
 /// S3's word for a mode.

@@ -14,7 +14,7 @@ use serde::Deserialize;
 use wire::{Answer, BodyStream, Chosen};
 
 use crate::error::entry;
-use crate::headers::{self, put, put_checksum, put_encryption, put_part_checksum, put_etag, put_version, put_version_headers};
+use crate::headers::{self, put, put_checksum, put_encryption, put_etag, put_part_checksum, put_version, put_version_headers};
 use crate::retention::{hold_shown, leave_to_bypass, shown};
 use crate::route::Request;
 use crate::xml::{Xml, parse};

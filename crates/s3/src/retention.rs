@@ -9,7 +9,7 @@ use kernel::Problem;
 use serde::Deserialize;
 use wire::{Answer, BodyStream, Chosen};
 
-use crate::headers::{bypass, parse_mode, reason, xml_date};
+use crate::headers::{bypass, parse_mode, reason, until_date, xml_date};
 use crate::route::Request;
 use crate::xml::{Xml, parse};
 use crate::{Shared, body, empty, xml_answer};
@@ -61,7 +61,7 @@ fn read_retention(bytes: &[u8]) -> Result<Option<Retention>, Problem> {
         (None, None) => Ok(None),
         (Some(mode), Some(until)) => {
             let mode = parse_mode(&mode).map_err(|_| malformed())?;
-            Ok(Some(Retention { mode, until: wire::parse_time("RetainUntilDate", &until).map_err(|_| malformed())? }))
+            Ok(Some(Retention { mode, until: until_date(&until).map_err(|_| malformed())? }))
         }
         _ => Err(malformed()),
     }

@@ -245,7 +245,9 @@ fn set_encryption(shared: Shared, request: Request, stream: BodyStream) -> Chose
             visitor.call(GetBucket { room: shared.buckets, name: request.bucket }).await?;
             let is_ours = |rule: &EncryptionRuleXml| rule.default.as_ref().is_some_and(|default| default.algorithm == "AES256");
             if read.rules.len() != 1 || !read.rules.iter().all(is_ours) {
-                return Err(not_implemented("the only default is AES256: every object is encrypted under a key of its workspace already"));
+                return Err(not_implemented(
+                    "the only default is AES256: every object is encrypted under a key of its workspace already",
+                ));
             }
             Ok(empty(StatusCode::OK))
         })

@@ -54,9 +54,8 @@ impl Operation for CreateBucket {
                         let outcome = Outcome::done().resource(there.id.clone());
                         return Ok((there, outcome));
                     }
-                    Some(there) if there.created_by == by => {
-                        Code::BucketAlreadyOwnedByYou.problem("you made a bucket of this name already, with another setting of its locks")
-                    }
+                    Some(there) if there.created_by == by => Code::BucketAlreadyOwnedByYou
+                        .problem("you made a bucket of this name already, with another setting of its locks"),
                     _ => Code::BucketAlreadyExists
                         .problem("there is a bucket of this name already; names are shared by all workspaces"),
                 })

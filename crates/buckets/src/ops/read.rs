@@ -115,7 +115,9 @@ impl Operation for ReadObject {
             ));
         }
         if self.when.check(&version)? {
-            permit.defer_outcome().settle(&Outcome::done().with("key_hash", key_hash).with("version_id", version.version_id.as_str()));
+            permit
+                .defer_outcome()
+                .settle(&Outcome::done().with("key_hash", key_hash).with("version_id", version.version_id.as_str()));
             return Ok(Found { bucket, version, range: 0..0, is_partial: false, is_unchanged: true, parts, body: None });
         }
         let (range, is_partial, has_body) = range_of(self.wanted, &version, &parts)?;

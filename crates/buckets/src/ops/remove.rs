@@ -135,6 +135,10 @@ impl Act<'_> {
         }
         let latest = versions::latest(writer, id, &removal.key)?;
         check_conditions(removal, latest.as_ref())?;
+        if latest.is_none() && (removal.if_match.is_some() || removal.if_modified_at.is_some() || removal.if_size.is_some()) {
+            // Nothing was as it should have been, so nothing is hidden.
+            return Ok(None);
+        }
         if self.bucket.versioning == Versioning::Off {
             return match versions::get(writer, id, &removal.key, NULL_VERSION)? {
                 Some(there) => self.delete(writer, &there).map(|_| None),

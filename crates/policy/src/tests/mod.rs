@@ -110,9 +110,11 @@ fn facts_of(workspace: &str, target: &Target) -> Facts {
     let workspace = Some(workspace.to_owned());
     match target {
         Target::Server | Target::AuditLog | Target::Myself => Facts { exists: true, ..Facts::default() },
-        Target::Workspace | Target::EvaluationDataset(_) | Target::Bucket(_) | Target::Dataset(_) | Target::DatasetVersion(..) => {
-            Facts { exists: true, workspace, ..Facts::default() }
-        }
+        Target::Workspace
+        | Target::EvaluationDataset(_)
+        | Target::Bucket(_)
+        | Target::Dataset(_)
+        | Target::DatasetVersion(..) => Facts { exists: true, workspace, ..Facts::default() },
         Target::Experiment(id) | Target::ExperimentNamed(id) | Target::Run(id) | Target::LoggedModel(id) | Target::Trace(id) => {
             let number: i64 = id.parse().unwrap();
             let home = if number % 2 == 0 { "ws" } else { "other" };
