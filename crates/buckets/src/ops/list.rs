@@ -124,8 +124,7 @@ impl Operation for ListObjects {
                     Ok(page_of(listing::versions(reader, &home.id, &wish, from)?))
                 }
                 Wanted::Uploads { after, after_upload } => {
-                    let all = list_uploads(reader, &home.id, &wish, &after, &after_upload)?;
-                    Ok(all)
+                    list_uploads(reader, &home.id, &wish, &after, &after_upload)
                 }
                 Wanted::Parts { key, upload_id, after } => {
                     let upload = uploads::get(reader, &home.id, &key, &upload_id)?.ok_or_else(no_upload)?;
@@ -171,7 +170,8 @@ fn list_uploads(
         let rows = uploads::list(reader, bucket_id, &wish.prefix, (&key, &id), 1_000)?;
         let is_last = rows.len() < 1_000;
         for upload in rows {
-            (key.clone_from(&upload.key), id.clone_from(&upload.id));
+            key.clone_from(&upload.key);
+            id.clone_from(&upload.id);
             let rest = upload.key.get(wish.prefix.len()..).unwrap_or_default();
             let cut = if wish.delimiter.is_empty() { None } else { rest.find(&wish.delimiter) };
             let prefix = cut.and_then(|at| upload.key.get(..wish.prefix.len() + at + wish.delimiter.len()));
