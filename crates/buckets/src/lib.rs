@@ -17,6 +17,9 @@ pub mod ops;
 mod store;
 mod types;
 
+#[cfg(test)]
+mod tests;
+
 use std::sync::Arc;
 
 use gate::{Action, Operation, Permit};

@@ -123,9 +123,7 @@ impl Operation for ListObjects {
                     };
                     Ok(page_of(listing::versions(reader, &home.id, &wish, from)?))
                 }
-                Wanted::Uploads { after, after_upload } => {
-                    list_uploads(reader, &home.id, &wish, &after, &after_upload)
-                }
+                Wanted::Uploads { after, after_upload } => list_uploads(reader, &home.id, &wish, &after, &after_upload),
                 Wanted::Parts { key, upload_id, after } => {
                     let upload = uploads::get(reader, &home.id, &key, &upload_id)?.ok_or_else(no_upload)?;
                     let limit = i64::try_from(count.saturating_add(1)).unwrap_or(i64::MAX);
