@@ -283,3 +283,23 @@ def test_an_mlflow_run_keeps_its_artifacts_in_a_bucket(s3_server, bucket, tmp_pa
     assert "'d.json', 'notes'" in done.stdout
     s3 = client(s3_server)
     assert len(s3.list_objects_v2(Bucket=bucket, Prefix="mlflow/")["Contents"]) == 2
+
+
+def test_a_data_sets_version_is_read_by_s3(s3_server, s3, tmp_path):
+    """With the same permits as anywhere, and the same edge in the graph."""
+    name = f"set-{uuid.uuid4().hex[:8]}"
+    table = tmp_path / "t.csv"
+    table.write_text("a,b\n" + "".join(f"{row},x{row % 7}\n" for row in range(500)))
+    words = ("data", "commit", name, str(table), "--source", "https://example.org/t", "--licence", "CC0-1.0", "--owner", "t")
+    s3_server.cli(*words, "--token-file", str(s3_server.token_file))
+    key = f"{name}@1/t.csv"
+    assert s3.get_object(Bucket="datasets", Key=key)["Body"].read() == table.read_bytes()
+    assert s3.get_object(Bucket="datasets", Key=key, Range="bytes=2-4")["Body"].read() == table.read_bytes()[2:5]
+    assert s3.head_object(Bucket="datasets", Key=key)["ContentLength"] == table.stat().st_size
+    listed = s3.list_objects_v2(Bucket="datasets", Prefix=f"{name}@1/")
+    assert [(one["Key"], one["Size"]) for one in listed["Contents"]] == [(key, table.stat().st_size)]
+    assert code_of(s3.put_object, Bucket="datasets", Key=key, Body=b"x") == "AccessDenied"
+    assert code_of(s3.delete_object, Bucket="datasets", Key=key) == "AccessDenied"
+    assert code_of(s3.create_bucket, Bucket="datasets") in ("AccessDenied", "InvalidBucketName")
+    nobody = client(s3_server, people.person(s3_server).session())
+    assert code_of(nobody.get_object, Bucket="datasets", Key=key) in ("NoSuchBucket", "AccessDenied")

@@ -14,6 +14,7 @@
 mod auth;
 mod body;
 mod copy;
+mod datasets;
 mod error;
 mod headers;
 mod listing;
@@ -29,6 +30,7 @@ use std::sync::Arc;
 
 use axum::body::Body;
 use buckets::Buckets;
+use data::Data;
 use gate::{Action, Credential};
 use http::request::Parts;
 use http::{HeaderValue, Method, StatusCode, header};
@@ -50,6 +52,7 @@ pub struct S3 {
 #[derive(Clone)]
 pub(crate) struct Shared {
     pub(crate) buckets: Buckets,
+    pub(crate) data: Data,
     pub(crate) identity: Identity,
     pub(crate) region: Arc<str>,
     pub(crate) clock: Arc<dyn Clock>,
@@ -58,8 +61,9 @@ pub(crate) struct Shared {
 impl S3 {
     /// S3 over these rooms. Signatures must be for this region.
     #[must_use]
-    pub fn new(buckets: Buckets, identity: Identity, region: &str, clock: Arc<dyn Clock>) -> Self {
-        Self { shared: Shared { buckets, identity, region: Arc::from(region), clock } }
+    pub fn new(rooms: (Buckets, Data), identity: Identity, region: &str, clock: Arc<dyn Clock>) -> Self {
+        let (buckets, data) = rooms;
+        Self { shared: Shared { buckets, data, identity, region: Arc::from(region), clock } }
     }
 }
 

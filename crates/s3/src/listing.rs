@@ -1,11 +1,11 @@
 //! Lists: buckets, objects, versions, uploads and parts.
 
 use buckets::ops::buckets::ListBuckets;
-use buckets::ops::list::{ListObjects, PAGE_COUNT_MAX, Page, Wanted};
-use buckets::{Code, Version};
-use kernel::Problem;
+use buckets::ops::list::{ListObjects, PAGE_COUNT_MAX, Wanted};
+use buckets::{Checksum, Code, Version};
+use kernel::{Micros, Problem};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
-use wire::Chosen;
+use wire::{Answer, Chosen};
 
 use crate::headers::xml_date;
 use crate::route::Request;
@@ -83,25 +83,48 @@ pub fn buckets(shared: Shared, request: &Request) -> Result<Chosen, Problem> {
     }))
 }
 
-fn content(xml: &mut Xml, version: &Version, names: Names, with_owner: bool) {
+/// One object of a list.
+pub struct File {
+    pub key: String,
+    pub size_bytes: u64,
+    pub etag: String,
+    pub modified_at: Micros,
+    pub owner: String,
+    pub checksum: Option<Checksum>,
+}
+
+impl From<Version> for File {
+    fn from(version: Version) -> Self {
+        Self {
+            key: version.key,
+            size_bytes: version.size_bytes,
+            etag: version.etag,
+            modified_at: version.created_at,
+            owner: version.created_by,
+            checksum: version.attributes.checksum,
+        }
+    }
+}
+
+fn content(xml: &mut Xml, file: &File, names: Names, with_owner: bool) {
     xml.nest("Contents", |xml| {
-        xml.text("Key", &names.write(&version.key));
-        xml.text("LastModified", &xml_date(version.created_at));
-        xml.text("ETag", &format!("\"{}\"", version.etag));
-        if let Some(checksum) = &version.attributes.checksum {
+        xml.text("Key", &names.write(&file.key));
+        xml.text("LastModified", &xml_date(file.modified_at));
+        xml.text("ETag", &format!("\"{}\"", file.etag));
+        if let Some(checksum) = &file.checksum {
             xml.text("ChecksumAlgorithm", &checksum.algorithm);
             xml.text("ChecksumType", if checksum.is_composite { "COMPOSITE" } else { "FULL_OBJECT" });
         }
-        xml.text("Size", &version.size_bytes.to_string());
+        xml.text("Size", &file.size_bytes.to_string());
         if with_owner {
-            owner(xml, &version.created_by);
+            owner(xml, &file.owner);
         }
         xml.text("StorageClass", "STANDARD");
     });
 }
 
-fn prefixes(xml: &mut Xml, page: &Page, names: Names) {
-    for prefix in &page.prefixes {
+fn prefixes(xml: &mut Xml, all: &[String], names: Names) {
+    for prefix in all {
         xml.nest("CommonPrefixes", |xml| xml.text("Prefix", &names.write(prefix)));
     }
 }
@@ -147,65 +170,120 @@ impl Head {
     }
 }
 
-/// The newest versions, in the form that was asked for.
-pub fn objects(shared: Shared, request: &Request) -> Result<Chosen, Problem> {
-    match request.query("list-type") {
-        None => objects_v1(shared, request),
-        Some("2") => objects_v2(shared, request),
-        Some(_) => Err(Code::InvalidArgument.problem("list-type is 2, or absent")),
+/// A list of objects, in the form that was asked for.
+pub struct Listed {
+    head: Head,
+    names: Names,
+    form: Form,
+}
+
+enum Form {
+    V1 { marker: String },
+    V2 { token: Option<String>, start_after: String, with_owner: bool },
+}
+
+/// What a page shows.
+struct Shown<'a> {
+    files: &'a [File],
+    prefixes: &'a [String],
+    is_truncated: bool,
+    last: Option<&'a str>,
+}
+
+impl Listed {
+    pub fn of(request: &Request) -> Result<Self, Problem> {
+        let form = match request.query("list-type") {
+            None => Form::V1 { marker: request.value("marker").unwrap_or_default() },
+            Some("2") => Form::V2 {
+                token: request.query("continuation-token").map(str::to_owned),
+                start_after: request.value("start-after").unwrap_or_default(),
+                with_owner: request.query("fetch-owner") == Some("true"),
+            },
+            Some(_) => return Err(Code::InvalidArgument.problem("list-type is 2, or absent")),
+        };
+        Ok(Self { head: Head::of(request, "max-keys")?, names: Names::of(request)?, form })
+    }
+
+    /// Only keys that begin so.
+    pub fn prefix(&self) -> &str {
+        &self.head.prefix
+    }
+
+    /// The key or common prefix that the page before ended with.
+    fn after(&self) -> Result<String, Problem> {
+        match &self.form {
+            Form::V1 { marker } => Ok(marker.clone()),
+            Form::V2 { token: Some(token), .. } if !token.is_empty() => parse_token(token),
+            Form::V2 { start_after, .. } => Ok(start_after.clone()),
+        }
+    }
+
+    /// A page of these files, which come in the order of their keys.
+    pub fn page_of(&self, files: impl Iterator<Item = File>) -> Result<Answer, Problem> {
+        let after = self.after()?;
+        let (mut page, mut folders, mut is_truncated) = (Vec::new(), Vec::<String>::new(), false);
+        for file in files.filter(|file| file.key.starts_with(&self.head.prefix)) {
+            let rest = file.key.get(self.head.prefix.len()..).unwrap_or_default();
+            let cut = if self.head.delimiter.is_empty() { None } else { rest.find(&self.head.delimiter) };
+            let folder = cut.and_then(|at| file.key.get(..self.head.prefix.len() + at + self.head.delimiter.len()));
+            let line = folder.unwrap_or(&file.key);
+            if line <= after.as_str() || folders.last().is_some_and(|last| last == line) {
+                continue;
+            }
+            if page.len() + folders.len() >= self.head.count {
+                is_truncated = self.head.count > 0;
+                break;
+            }
+            match folder {
+                Some(folder) => folders.push(folder.to_owned()),
+                None => page.push(file),
+            }
+        }
+        let last = page.last().map(|file: &File| file.key.clone()).max(folders.last().cloned());
+        Ok(self.answer(&Shown { files: &page, prefixes: &folders, is_truncated, last: last.as_deref() }))
+    }
+
+    fn answer(&self, shown: &Shown<'_>) -> Answer {
+        let mut xml = Xml::new("ListBucketResult");
+        let (names, truncated) = (self.names, if shown.is_truncated { "true" } else { "false" });
+        let last = shown.last.filter(|_| shown.is_truncated);
+        let with_owner = match &self.form {
+            Form::V1 { marker } => {
+                // Clients decode every name of this list but the prefix.
+                head(&mut xml, &self.head, names, Names { is_encoded: false });
+                xml.text("Marker", &names.write(marker));
+                xml.opt("NextMarker", last.map(|last| names.write(last)).as_deref());
+                true
+            }
+            Form::V2 { token, start_after, with_owner } => {
+                head(&mut xml, &self.head, names, names);
+                xml.text("KeyCount", &shown.files.len().saturating_add(shown.prefixes.len()).to_string());
+                xml.opt("ContinuationToken", token.as_deref());
+                if !start_after.is_empty() {
+                    xml.text("StartAfter", &names.write(start_after));
+                }
+                xml.opt("NextContinuationToken", last.map(write_token).as_deref());
+                *with_owner
+            }
+        };
+        xml.text("MaxKeys", &self.head.count.to_string());
+        xml.text("IsTruncated", truncated);
+        for file in shown.files {
+            content(&mut xml, file, names, with_owner);
+        }
+        prefixes(&mut xml, shown.prefixes, names);
+        xml_answer(xml.finish())
     }
 }
 
-fn objects_v1(shared: Shared, request: &Request) -> Result<Chosen, Problem> {
-    let (names, head_of) = (Names::of(request)?, Head::of(request, "max-keys")?);
-    let marker = request.value("marker").unwrap_or_default();
-    let verb = head_of.verb(shared, Wanted::Objects { after: marker.clone() });
+/// The newest versions.
+pub fn objects(shared: Shared, request: &Request) -> Result<Chosen, Problem> {
+    let listed = Listed::of(request)?;
+    let verb = listed.head.verb(shared, Wanted::Objects { after: listed.after()? });
     Ok(Chosen::verb(verb, move |page| {
-        let mut xml = Xml::new("ListBucketResult");
-        // Clients decode every name of this list but the prefix.
-        head(&mut xml, &head_of, names, Names { is_encoded: false });
-        xml.text("Marker", &names.write(&marker));
-        xml.text("MaxKeys", &head_of.count.to_string());
-        xml.text("IsTruncated", if page.is_truncated { "true" } else { "false" });
-        if page.is_truncated {
-            xml.opt("NextMarker", page.last.as_deref().map(|last| names.write(last)).as_deref());
-        }
-        for version in &page.versions {
-            content(&mut xml, version, names, true);
-        }
-        prefixes(&mut xml, &page, names);
-        Ok(xml_answer(xml.finish()))
-    }))
-}
-
-fn objects_v2(shared: Shared, request: &Request) -> Result<Chosen, Problem> {
-    let (names, head_of) = (Names::of(request)?, Head::of(request, "max-keys")?);
-    let token = request.query("continuation-token").map(str::to_owned);
-    let start_after = request.value("start-after").unwrap_or_default();
-    let with_owner = request.query("fetch-owner") == Some("true");
-    let after = match &token {
-        Some(token) if !token.is_empty() => parse_token(token)?,
-        _ => start_after.clone(),
-    };
-    let verb = head_of.verb(shared, Wanted::Objects { after });
-    Ok(Chosen::verb(verb, move |page| {
-        let mut xml = Xml::new("ListBucketResult");
-        head(&mut xml, &head_of, names, names);
-        xml.text("MaxKeys", &head_of.count.to_string());
-        xml.text("KeyCount", &page.versions.len().saturating_add(page.prefixes.len()).to_string());
-        xml.text("IsTruncated", if page.is_truncated { "true" } else { "false" });
-        xml.opt("ContinuationToken", token.as_deref());
-        if !start_after.is_empty() {
-            xml.text("StartAfter", &names.write(&start_after));
-        }
-        if page.is_truncated {
-            xml.opt("NextContinuationToken", page.last.as_deref().map(write_token).as_deref());
-        }
-        for version in &page.versions {
-            content(&mut xml, version, names, with_owner);
-        }
-        prefixes(&mut xml, &page, names);
-        Ok(xml_answer(xml.finish()))
+        let files: Vec<File> = page.versions.into_iter().map(File::from).collect();
+        let (prefixes, is_truncated) = (&page.prefixes, page.is_truncated);
+        Ok(listed.answer(&Shown { files: &files, prefixes, is_truncated, last: page.last.as_deref() }))
     }))
 }
 
@@ -243,7 +321,7 @@ pub fn versions(shared: Shared, request: &Request) -> Result<Chosen, Problem> {
         for version in &page.versions {
             version_line(&mut xml, version, names);
         }
-        prefixes(&mut xml, &page, names);
+        prefixes(&mut xml, &page.prefixes, names);
         Ok(xml_answer(xml.finish()))
     }))
 }
@@ -297,7 +375,7 @@ pub fn uploads(shared: Shared, request: &Request) -> Result<Chosen, Problem> {
                 xml.text("Initiated", &xml_date(upload.created_at));
             });
         }
-        prefixes(&mut xml, &page, names);
+        prefixes(&mut xml, &page.prefixes, names);
         Ok(xml_answer(xml.finish()))
     }))
 }

@@ -8,6 +8,7 @@ use buckets::ops::read::ReadObject;
 use buckets::ops::remove::RemoveObjects;
 use buckets::ops::tags::TagObject;
 use buckets::ops::write::WriteObject;
+use data::ops::{ReadFile, ShowManifest};
 use gate::{Action, Operation};
 use http::request::Parts;
 use http::{HeaderMap, Method};
@@ -18,7 +19,7 @@ use wire::{BodyStream, Chosen};
 use crate::auth::Signature;
 use crate::error::{not_implemented, refused};
 use crate::headers::refuse_foreign;
-use crate::{Shared, UNREAD, copy, listing, multipart, objects, retention, subresources};
+use crate::{Shared, UNREAD, copy, datasets, listing, multipart, objects, retention, subresources};
 
 /// Every verb, and how it is asked for.
 pub const TABLE: &[(Method, &str, Action)] = &[
@@ -39,6 +40,8 @@ pub const TABLE: &[(Method, &str, Action)] = &[
     (Method::PUT, "/{bucket}/{key}?retention", MayRetain::ACTION),
     (Method::PUT, "/{bucket}/{key}?legal-hold", MayHold::ACTION),
     (Method::DELETE, "/{bucket}/{key}?bypass", MayBypass::ACTION),
+    (Method::GET, "/datasets?prefix={name}@{version}/", ShowManifest::ACTION),
+    (Method::GET, "/datasets/{name}@{version}/{path}", ReadFile::ACTION),
 ];
 
 /// What of the query says which thing of a bucket or object is meant.
@@ -149,6 +152,9 @@ fn subresource_of<'a>(names: impl Iterator<Item = &'a str>) -> Option<&'a str> {
 pub fn action_of(parts: &Parts) -> Action {
     let rest = parts.uri.path().trim_start_matches('/');
     let has_key = rest.split_once('/').is_some_and(|(_, key)| !key.is_empty());
+    if rest.split('/').next() == Some(datasets::BUCKET) {
+        return datasets::action_of(&parts.method, has_key);
+    }
     let names = parts.uri.query().unwrap_or_default().split('&').map(|pair| pair.split_once('=').map_or(pair, |(name, _)| name));
     let subresource = subresource_of(names);
     match (parts.method.as_str(), rest.is_empty(), has_key, subresource) {
@@ -180,6 +186,9 @@ pub fn choose(shared: Shared, request: Request, body: BodyStream) -> Result<Chos
             Method::GET => listing::buckets(shared, &request),
             _ => Err(not_allowed(&request.method)),
         };
+    }
+    if request.bucket == datasets::BUCKET {
+        return datasets::choose(shared, request);
     }
     // Bodies of a form that a browser posts are signed by a policy in the form, which is no signature of the request.
     match (request.method.as_str(), request.key.is_empty(), subresource.as_deref()) {

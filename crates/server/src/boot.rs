@@ -270,7 +270,7 @@ pub async fn open_with(data: &Path, config: &Config, way: Way, root: Arc<dyn Key
     wire::mlflow::workspaces::routes(&mut door, &rooms.identity);
     ui::routes(&mut door, &rooms.identity, page.as_ref());
     system::routes(&mut door);
-    let s3 = s3::S3::new(rooms.buckets.clone(), rooms.identity.clone(), &config.s3.region, Arc::clone(&clock));
+    let s3 = s3::S3::new((rooms.buckets.clone(), rooms.data.clone()), rooms.identity.clone(), &config.s3.region, Arc::clone(&clock));
     let s3_table = wire::Language::table(&s3);
     let s3_router = door.speak(Arc::new(s3));
 
