@@ -204,6 +204,8 @@ def test_governance_takes_the_right_and_the_header_and_is_written_down(vault_ser
     s3.delete_object(Bucket=bucket, Key="g", VersionId=version, BypassGovernanceRetention=True)
     records = vault_server.session().get(f"{vault_server.url}/api/strongroom/v1/audit/records?rows=1000").json()["records"]
     assert any(record["action"] == "buckets.bypass" and record["kind"] == "outcome" for record in records)
+    alerts = vault_server.session().get(f"{vault_server.url}{people.ADMIN}/alerts").json()["alerts"]
+    assert any(alert["kind"] == "governance_bypass" and bucket in alert["headline"] for alert in alerts)
 
 
 def test_locks_by_header_take_the_right_too(vault_server, locked):

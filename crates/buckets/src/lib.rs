@@ -23,8 +23,8 @@ mod tests;
 use std::sync::Arc;
 
 use gate::{Action, Operation, Permit};
-use kernel::{Clock, Problem, hex};
-use vault::db::Db;
+use kernel::{Clock, Micros, Problem, hex};
+use vault::db::{Db, Writer};
 use vault::keys::keyed_hash;
 use vault::objects::{ObjectId, Objects};
 
@@ -64,7 +64,34 @@ pub struct Buckets {
     db: Db,
     objects: Objects,
     clock: ComplianceClock,
+    alarm: Option<Arc<dyn Alarm>>,
     object_bytes_max: u64,
+}
+
+/// Is told, in the transaction itself, that governance was bypassed. Implemented by whoever keeps alerts.
+pub trait Alarm: Send + Sync {
+    /// Somebody deleted or shortened what was under governance.
+    ///
+    /// # Errors
+    /// If it cannot be kept. Then nothing is bypassed.
+    fn bypassed(&self, writer: &mut Writer<'_>, bypassed: &Bypassed) -> Result<(), Problem>;
+}
+
+/// A bypass of governance.
+#[derive(Clone, Debug)]
+pub struct Bypassed {
+    /// The workspace's id.
+    pub workspace: String,
+    /// The bucket's name.
+    pub bucket: String,
+    /// How many versions.
+    pub count: usize,
+    /// Who, by id.
+    pub by: String,
+    /// Why, in their words; empty if they gave none.
+    pub reason: String,
+    /// When.
+    pub at: Micros,
 }
 
 /// The largest object, as S3 has it: 5 TiB.
@@ -87,8 +114,19 @@ impl Buckets {
 
     /// The same with a compliance clock of the caller's.
     #[must_use]
-    pub const fn with_clock(db: Db, objects: Objects, clock: ComplianceClock) -> Self {
-        Self { db, objects, clock, object_bytes_max: PUT_BYTES_MAX }
+    pub fn with_clock(db: Db, objects: Objects, clock: ComplianceClock) -> Self {
+        Self { db, objects, clock, alarm: None, object_bytes_max: PUT_BYTES_MAX }
+    }
+
+    /// The same, telling of each bypass.
+    #[must_use]
+    pub fn with_alarm(mut self, alarm: Arc<dyn Alarm>) -> Self {
+        self.alarm = Some(alarm);
+        self
+    }
+
+    fn tell(&self, writer: &mut Writer<'_>, bypassed: &Bypassed) -> Result<(), Problem> {
+        self.alarm.as_ref().map_or(Ok(()), |alarm| alarm.bypassed(writer, bypassed))
     }
 
     /// The bucket behind the permit.

@@ -16,6 +16,7 @@
 mod collector;
 mod config;
 mod deliver;
+pub mod event;
 mod judge;
 pub mod limits;
 mod metrics;

@@ -187,7 +187,7 @@ pub async fn open_with(data: &Path, config: &Config, way: Way, root: Arc<dyn Key
     });
     let objects = open_objects(data, config, &keyring)?;
     let artifacts = Artifacts::new(opened.db.clone(), objects.clone()).with_config(config.artifacts.clone());
-    let buckets = Buckets::new(opened.db.clone(), objects.clone(), Arc::clone(&clock));
+    let buckets = Buckets::new(opened.db.clone(), objects.clone(), Arc::clone(&clock)).with_alarm(Arc::new(observing::Bypasses));
     let ground = admission::Ground {
         db: opened.db.clone(),
         system: opened.system.clone(),
@@ -270,7 +270,8 @@ pub async fn open_with(data: &Path, config: &Config, way: Way, root: Arc<dyn Key
     wire::mlflow::workspaces::routes(&mut door, &rooms.identity);
     ui::routes(&mut door, &rooms.identity, page.as_ref());
     system::routes(&mut door);
-    let s3 = s3::S3::new((rooms.buckets.clone(), rooms.data.clone()), rooms.identity.clone(), &config.s3.region, Arc::clone(&clock));
+    let s3 =
+        s3::S3::new((rooms.buckets.clone(), rooms.data.clone()), rooms.identity.clone(), &config.s3.region, Arc::clone(&clock));
     let s3_table = wire::Language::table(&s3);
     let s3_router = door.speak(Arc::new(s3));
 

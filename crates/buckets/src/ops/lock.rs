@@ -4,13 +4,14 @@
 
 use gate::{Action, Operation, Outcome, Permit, Target};
 use kernel::{Micros, Problem};
+use vault::db::Writer;
 
 use super::tags::find;
 use crate::clock::ClockState;
 use crate::lock::{DefaultRetention, Lock, Retention};
 use crate::store::{buckets as store, versions};
 use crate::types::{Bucket, Versioning};
-use crate::{Buckets, Code, no_bucket};
+use crate::{Buckets, Bypassed, Code, no_bucket};
 
 /// A reason that somebody gives.
 const REASON_CHARS_MAX: usize = 500;
@@ -67,12 +68,19 @@ macro_rules! leave {
         #[doc = $why]
         pub struct $leave {
             bucket_id: String,
+            reason: String,
         }
 
         impl $leave {
             /// Whether it is for this bucket.
             pub(crate) fn is_for(&self, bucket_id: &str) -> bool {
                 self.bucket_id == bucket_id
+            }
+
+            /// Why, in the caller's words; empty if they gave no reason.
+            #[must_use]
+            pub fn reason(&self) -> &str {
+                &self.reason
             }
         }
 
@@ -88,9 +96,9 @@ macro_rules! leave {
                 let bucket_id = Buckets::home(&permit)?.id;
                 let reason: String = self.reason.unwrap_or_default().chars().take(REASON_CHARS_MAX).collect();
                 let outcome = Outcome::done().resource(bucket_id.clone());
-                let outcome = if reason.is_empty() { outcome } else { outcome.with("reason", reason) };
+                let outcome = if reason.is_empty() { outcome } else { outcome.with("reason", reason.as_str()) };
                 permit.defer_outcome().settle(&outcome);
-                Ok($leave { bucket_id })
+                Ok($leave { bucket_id, reason })
             }
         }
     };
@@ -126,10 +134,16 @@ impl Operation for SetRetention {
 
     async fn run(self, permit: Permit<Self>) -> Result<(), Problem> {
         let home = Buckets::home(&permit)?;
-        let may_bypass = self.bypass.is_some_and(|leave| leave.is_for(&home.id));
+        let bypass = self.bypass.filter(|leave| leave.is_for(&home.id));
         let retention = self.retention;
-        let change = move |lock: Lock, now: Micros, outcome: Outcome| {
-            lock.may_become(retention, now, may_bypass)?;
+        let (room, at) = (self.room.clone(), permit.entry().at);
+        let (bucket, by) = (self.bucket.clone(), permit.caller().id.clone());
+        let change = move |writer: &mut Writer<'_>, lock: Lock, now: Micros, outcome: Outcome| {
+            lock.may_become(retention, now, bypass.is_some())?;
+            if let Some(leave) = bypass.filter(|_| lock.may_become(retention, now, false).is_err()) {
+                let reason = leave.reason().to_owned();
+                room.tell(writer, &Bypassed { workspace: home.workspace, bucket, count: 1, by, reason, at })?;
+            }
             let (mode, until) = retention.map_or(("none", 0), |one| (one.mode.word(), one.until.0));
             Ok((Lock { retention, ..lock }, outcome.with("mode", mode).with("retain_until", until)))
         };
@@ -161,7 +175,7 @@ impl Operation for SetHold {
 
     async fn run(self, permit: Permit<Self>) -> Result<(), Problem> {
         let hold = self.hold;
-        let change = move |lock: Lock, _: Micros, outcome: Outcome| {
+        let change = move |_: &mut Writer<'_>, lock: Lock, _: Micros, outcome: Outcome| {
             Ok((Lock { hold, ..lock }, outcome.with("legal_hold", i64::from(hold))))
         };
         self.room.change_lock(&permit, (self.bucket, self.key, self.version_id), change).await
@@ -173,7 +187,7 @@ impl Buckets {
         &self,
         permit: &Permit<O>,
         (name, key, version_id): (String, String, Option<String>),
-        change: impl FnOnce(Lock, Micros, Outcome) -> Result<(Lock, Outcome), Problem> + Send + 'static,
+        change: impl FnOnce(&mut Writer<'_>, Lock, Micros, Outcome) -> Result<(Lock, Outcome), Problem> + Send + 'static,
     ) -> Result<(), Problem> {
         let home = Self::home(permit)?;
         let key_hash = self.key_hash(&home.id, &key).await?;
@@ -187,7 +201,7 @@ impl Buckets {
                 let version = find(writer, &bucket.id, &key, version_id.as_deref())?;
                 let now = clock.tick(writer)?.at;
                 let outcome = Outcome::done().with("key_hash", key_hash).with("version_id", version.version_id.as_str());
-                let (lock, outcome) = change(version.lock, now, outcome)?;
+                let (lock, outcome) = change(writer, version.lock, now, outcome)?;
                 versions::set_lock(writer, &version.row, lock)?;
                 Ok(((), outcome))
             })

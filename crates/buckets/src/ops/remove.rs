@@ -11,7 +11,7 @@ use super::write::{New, add};
 use crate::lock::Lock;
 use crate::store::{buckets, versions};
 use crate::types::{Attributes, Bucket, NULL_VERSION, Tags, Version, Versioning};
-use crate::{Buckets, Code, ComplianceClock, check_key, no_bucket};
+use crate::{Buckets, Bypassed, Code, ComplianceClock, check_key, no_bucket};
 
 /// Keys of one request, as S3 has it.
 pub const REMOVE_COUNT_MAX: usize = 1_000;
@@ -69,19 +69,26 @@ impl Operation for RemoveObjects {
         if self.removals.len() > REMOVE_COUNT_MAX {
             return Err(Code::MalformedXML.problem(format!("at most {REMOVE_COUNT_MAX} objects are deleted by one request")));
         }
-        let bypass = self.bypass.as_ref().is_some_and(|leave| leave.is_for(&home.id));
+        let leave = self.bypass.filter(|leave| leave.is_for(&home.id));
+        let (bypass, reason) = (leave.is_some(), leave.map(|leave| leave.reason().to_owned()).unwrap_or_default());
         let (room, name, removals) = (self.room, self.bucket, self.removals);
         let key_hash = match removals.as_slice() {
             [one] => Some(room.key_hash(&home.id, &one.key).await?),
             _ => None,
         };
         let (at, by, clock) = (permit.entry().at, permit.caller().id.clone(), room.clock.clone());
+        let telling = room.clone();
         let removed = room.db.write(&permit, move |writer| {
             let bucket = buckets::by_name(writer, &name)?.ok_or_else(no_bucket)?;
             let mut act = Act { bucket: &bucket, clock: &clock, bypass, at, by: &by, old: Vec::new(), bypassed_count: 0 };
             let mut all = Vec::with_capacity(removals.len());
             for removal in removals {
                 all.push(act.one(writer, removal)?);
+            }
+            let (old, bypassed_count) = (act.old, act.bypassed_count);
+            if bypassed_count > 0 {
+                let bypassed = Bypassed { workspace: home.workspace, bucket: bucket.name, count: bypassed_count, by, reason, at };
+                telling.tell(writer, &bypassed)?;
             }
             let refused = all.iter().filter(|one| one.problem.is_some()).count();
             let outcome = Outcome::done().with("deleted_count", all.len().saturating_sub(refused)).with("refused_count", refused);
@@ -92,8 +99,8 @@ impl Operation for RemoveObjects {
                 }
                 _ => outcome,
             };
-            let outcome = if act.bypassed_count > 0 { outcome.with("bypassed_count", act.bypassed_count) } else { outcome };
-            Ok(((all, act.old), outcome))
+            let outcome = if bypassed_count > 0 { outcome.with("bypassed_count", bypassed_count) } else { outcome };
+            Ok(((all, old), outcome))
         });
         let (removed, old) = removed.await?;
         room.drop_objects(&permit, old).await;

@@ -3,6 +3,7 @@
 use kernel::{Micros, Problem};
 use vault::db::{Bind, DbError, Reader, Row, Writer};
 
+use crate::event::GOVERNANCE_BYPASS;
 use crate::types::{Act, Alert, AlertState, Detail, Remedy, Severity};
 
 const COLUMNS: &str = "alert_id, workspace, endpoint_id, model_id, kind, severity, state, headline, began_at, opened_at, seen_at, \
@@ -100,8 +101,10 @@ fn insert(writer: &mut Writer<'_>, fingerprint: &str, alert: &Alert) -> Result<(
 
 /// Closes what was found here and is not there any more; gives the ids.
 pub(crate) fn resolve_gone(writer: &mut Writer<'_>, seen_before: Micros, at: Micros, by: &str) -> Result<Vec<String>, DbError> {
-    let sql = "SELECT alert_id FROM observe_alert WHERE state <> 'resolved' AND kind <> 'external' AND seen_at < $1";
-    let gone = writer.query(sql, &[seen_before.0.into()], |row| row.text(0))?;
+    // What was told by others is closed by them, and what happened by a person.
+    let sql =
+        "SELECT alert_id FROM observe_alert WHERE state <> 'resolved' AND kind <> 'external' AND kind <> $2 AND seen_at < $1";
+    let gone = writer.query(sql, &[seen_before.0.into(), GOVERNANCE_BYPASS.into()], |row| row.text(0))?;
     for id in &gone {
         resolve(writer, id, at, by)?;
     }
