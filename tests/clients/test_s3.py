@@ -176,7 +176,7 @@ def test_a_presigned_address_does_what_was_signed_and_no_more(s3_server, s3, buc
     # Headers that nobody signed would lock the object, copy another one, or bypass governance.
     for name, value in (
         ("x-amz-object-lock-mode", "COMPLIANCE"), ("x-amz-copy-source", f"/{bucket}/k"), ("x-amz-acl", "public-read"),
-        ("x-amz-bypass-governance-retention", "true"), ("x-amz-meta-a", "b"),
+        ("x-amz-bypass-governance-retention", "true"), ("x-amz-meta-a", "b"), ("x-mlflow-workspace", "default"), ("x-strongroom-run", "r"),
     ):  # fmt: skip
         refused = requests.put(put, data=b"z", headers={name: value}, verify=s3_server.ca, timeout=10)
         assert refused.status_code in (400, 403), (name, refused.status_code, refused.text)

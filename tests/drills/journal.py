@@ -27,14 +27,14 @@ REQUEST_SECONDS_MAX = 15
 RECORD_PAGE_ROWS = 500
 
 
-def on_a_server(name: str, settings: str, drill) -> int:
+def on_a_server(name: str, settings: str, drill, config_text: str = "") -> int:
     """Runs `drill` on a fresh server, says what it gave or what was lost, and gives the code to end with."""
     engine = os.environ.get(harness.ENGINE, "sqlite")
     print(f"{name}: {settings}, {engine}", flush=True)
     with contextlib.ExitStack() as stack:
         folder = pathlib.Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="strongroom-drill-")))
         database = stack.enter_context(harness.fresh_database()) if engine == "postgres" else None
-        server = harness.Server(folder / "data", engine, database)
+        server = harness.Server(folder / "data", engine, database, config_text)
         server.init()
         server.start()
         stack.callback(server.kill)

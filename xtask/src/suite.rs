@@ -10,6 +10,7 @@ use crate::{drill, python, shell};
 const KILL_ROUNDS: u32 = 5;
 /// Fewer, because each version that a round leaves is then inspected, one after the other.
 const DATA_ROUNDS: u32 = 2;
+const S3_ROUNDS: u32 = 3;
 
 /// What passed and what did not.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -99,6 +100,11 @@ fn after_build(tally: &mut Tally, postgres: Option<&Postgres>, fast: bool) {
     if let Some(postgres) = postgres {
         let drill = || drill::data(&python, DATA_ROUNDS, "postgres", Some(postgres));
         tally.step("drill: kill -9 during commits and inspections, on PostgreSQL", drill);
+    }
+    tally.step("drill: kill -9 while objects are put by S3", || drill::s3(&python, S3_ROUNDS, "sqlite", None));
+    if let Some(postgres) = postgres {
+        let drill = || drill::s3(&python, S3_ROUNDS, "postgres", Some(postgres));
+        tally.step("drill: kill -9 while objects are put by S3, on PostgreSQL", drill);
     }
     tally.step("drill: full disk and failing fsync", || drill::disk(&python));
 }

@@ -8,7 +8,7 @@ use http::request::Parts;
 use http::{Method, header};
 use identity::ops::access_keys::AssumeToken;
 use kernel::{Kind, Problem, Secret};
-use sigv4::{Expect, Presentation, Presented};
+use sigv4::{Expect, Presentation, Presented, Refusal};
 use wire::{Chosen, Knock};
 
 use crate::error::{not_implemented, refused};
@@ -49,6 +49,12 @@ pub fn knock(shared: &Shared, parts: &mut Parts) -> Knock {
             attempt.credential = Credential::None;
             Knock { attempt, action, is_form, refused: None }
         }
+        Ok(Presented::Signed(presentation)) if unsigned_own(&presentation, parts).is_some() => {
+            attempt.credential = Credential::None;
+            let name = unsigned_own(&presentation, parts).unwrap_or_default();
+            let refusal = Refusal::new("AccessDenied", format!("There were headers present in the request which were not signed: {name}"));
+            Knock { attempt, action, is_form, refused: Some(refused(refusal)) }
+        }
         Ok(Presented::Signed(presentation)) => {
             let key = Arc::new(OnceLock::new());
             attempt.credential = Credential::Signed(Box::new(Signed {
@@ -70,6 +76,14 @@ pub fn knock(shared: &Shared, parts: &mut Parts) -> Knock {
             Knock { attempt, action, is_form, refused: Some(refused(refusal)) }
         }
     }
+}
+
+/// A header of ours that nobody signed: it says in which workspace, for which run or why something is done, so that who hands on a
+/// presigned address must not be able to say it.
+fn unsigned_own(presentation: &Presentation, parts: &Parts) -> Option<String> {
+    let own = |name: &&str| name.starts_with("x-strongroom-") || name.starts_with("x-mlflow-");
+    let mut names = parts.headers.keys().map(http::HeaderName::as_str).filter(own);
+    names.find(|name| !presentation.signed_headers.iter().any(|signed| signed == name)).map(str::to_owned)
 }
 
 fn field(form: &[u8], wanted: &str) -> Option<String> {
