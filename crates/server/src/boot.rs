@@ -18,11 +18,12 @@ use predictions::Predictions;
 use registry::Registry;
 use tracking::Tracking;
 use vault::db::{DbError, Location, Opening, Reader, SystemDb};
-use vault::keys::{KeyFile, KeyService, Keyring, PassphraseKey};
+use vault::keys::{KeyService, Keyring};
 use vault::objects::{Objects, ObjectsLocation, S3Location};
 use wire::{Door, DoorConfig, RouteEntry};
 
 use crate::config::{Config, ObjectsConfig, RootKeyConfig};
+use crate::key_services::{self, First};
 use crate::locate::Locator;
 use crate::receipts::LogReceipts;
 use crate::tls::file_problem;
@@ -105,7 +106,7 @@ pub fn root_key_path(data: &Path, config: &RootKeyConfig) -> Option<PathBuf> {
     match config {
         RootKeyConfig::File => Some(data.join("keys/root.key")),
         RootKeyConfig::FileAt { path } => Some(path.clone()),
-        RootKeyConfig::Passphrase { .. } => None,
+        _ => None,
     }
 }
 
@@ -148,7 +149,7 @@ pub async fn open_as(data: &Path, config: &Config, way: Way) -> Result<App, Prob
     if way.database != Opening::Make {
         check_folder(data)?;
     }
-    open_with(data, config, way, root_key(data, config)?).await
+    open_with(data, config, way, root_key(data, config).await?).await
 }
 
 /// Opens the folder as `way` says, under this root key.
@@ -398,14 +399,9 @@ pub fn open_database(data: &Path, config: &Config, opening: Opening) -> Result<v
 /// The service that holds the root key.
 ///
 /// # Errors
-/// `Invalid` if the key is missing or readable by others.
-pub fn root_key(data: &Path, config: &Config) -> Result<Arc<dyn KeyService>, Problem> {
-    let kept = &config.vault.root_key;
-    if let RootKeyConfig::Passphrase { variable } = kept {
-        return Ok(Arc::new(PassphraseKey::open(&passphrase_path(data), &passphrase(variable)?)?));
-    }
-    let path = root_key_path(data, kept).ok_or_else(|| Problem::invalid("`vault.root_key` names no key"))?;
-    Ok(Arc::new(KeyFile::open(&path)?))
+/// `Invalid` if the key is missing or readable by others; `Unavailable` if the service is not there.
+pub async fn root_key(data: &Path, config: &Config) -> Result<Arc<dyn KeyService>, Problem> {
+    key_services::open(data, &config.vault.root_key, First::Wanted, Arc::new(SystemClock)).await
 }
 
 /// The root passphrase.

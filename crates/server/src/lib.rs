@@ -31,6 +31,7 @@ mod engines;
 mod https;
 mod inspecting;
 mod jailed;
+pub mod key_services;
 pub mod listen;
 mod locate;
 mod observing;

@@ -129,7 +129,12 @@ impl RotateRoot {
         let folder = &self.folder;
         let config = config::load(&folder.data, folder.config.as_deref())?;
         let path = boot::root_key_path(&folder.data, &config.vault.root_key).ok_or_else(|| {
-            Problem::invalid("the root key is made from a passphrase; change that with `strongroom keys change-passphrase`")
+            Problem::invalid(match &config.vault.root_key {
+                RootKeyConfig::Passphrase { .. } => {
+                    "the root key is made from a passphrase; change that with `strongroom keys change-passphrase`"
+                }
+                _ => "a key service keeps the root key; a running server rotates it: `strongroom keys rotate --root`",
+            })
         })?;
         let app = boot::open(&folder.data, &config).await?;
         let rotated = rotate(&app, &path).await;
@@ -160,7 +165,9 @@ impl ChangePassphrase {
         let folder = &self.folder;
         let config = config::load(&folder.data, folder.config.as_deref())?;
         let RootKeyConfig::Passphrase { variable } = &config.vault.root_key else {
-            return Err(Problem::invalid("the root key lies in a file; change that with `strongroom keys rotate-root`"));
+            return Err(Problem::invalid(
+                "the root key is not made from a passphrase; rotate it with `strongroom keys rotate-root`",
+            ));
         };
         boot::check_folder(&folder.data)?;
         let path = boot::passphrase_path(&folder.data);

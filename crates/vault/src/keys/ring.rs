@@ -61,6 +61,9 @@ impl Keyring {
     pub async fn open(system: SystemDb, root: Arc<dyn KeyService>, clock: Arc<dyn Clock>) -> Result<Self, Problem> {
         if let Some(row) = system.read(store::any).await? {
             unwrap_row(root.as_ref(), &row).await.map_err(|problem| {
+                if problem.kind() == Kind::Unavailable {
+                    return problem;
+                }
                 let (has, wants) = (root.name(), &row.root_name);
                 let message =
                     format!("the root key (`{has}`) is not the one (`{wants}`) that this database's keys were wrapped by");
