@@ -27,7 +27,7 @@ use crate::key_services::{self, First};
 use crate::locate::Locator;
 use crate::receipts::LogReceipts;
 use crate::tls::file_problem;
-use crate::{engines, inspecting, observing, retraining, system, ui};
+use crate::{engines, inspecting, keykeeping, observing, retraining, system, ui};
 
 /// How often last-used times are written down and ended sessions are cleared away.
 const HOUSEKEEPING_EVERY: Duration = Duration::from_secs(60);
@@ -161,6 +161,9 @@ pub async fn open_with(data: &Path, config: &Config, way: Way, root: Arc<dyn Key
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let opened = open_database(data, config, way.database)?;
     let keyring = Keyring::open(opened.system.clone(), root, Arc::clone(&clock)).await?;
+    keyring.note_root().await?;
+    // Made at the beginning: a backup that is older than the first tombstone knows whose signature to trust.
+    keyring.tombstone_key().await?;
     let settings = audit::AuditConfig { on_mismatch: way.on_mismatch, ..log_settings(data, config, &keyring).await? };
     let log = AuditLog::open(settings, opened.system.clone(), Arc::clone(&clock))?;
     crate::verify::write_key(data, &log.verifier_key().to_string())?;
@@ -179,6 +182,7 @@ pub async fn open_with(data: &Path, config: &Config, way: Way, root: Arc<dyn Key
     });
     let objects = open_objects(data, config, &keyring)?;
     let artifacts = Artifacts::new(opened.db.clone(), objects.clone()).with_config(config.artifacts.clone());
+    let artifacts = artifacts.with_keys(keykeeping::ground(data, &config.vault));
     let ground = admission::Ground {
         db: opened.db.clone(),
         system: opened.system.clone(),
@@ -292,6 +296,7 @@ pub async fn open_with(data: &Path, config: &Config, way: Way, root: Arc<dyn Key
     if way.bound.is_some() {
         let keeper = serving::Keeper::new(rooms.serving.clone(), gate.clone(), jobs.pass(serving::KEEPER));
         background.push(tokio::spawn(keeper.run()));
+        background.push(keykeeping::begin(&rooms.artifacts, &gate, &jobs));
     }
     let table = door.table().to_vec();
     Ok(App { router: door.into_router(), table, gate, jobs, rooms, housekeeping, cosigning, inspecting, background, _lock: lock })

@@ -32,6 +32,7 @@ mod https;
 mod inspecting;
 mod jailed;
 pub mod key_services;
+mod keykeeping;
 pub mod listen;
 mod locate;
 mod observing;

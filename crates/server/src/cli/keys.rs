@@ -7,36 +7,31 @@ use artifacts::RotateRootKey;
 use clap::{Args, Subcommand};
 use gate::Attempt;
 use kernel::{Problem, Secret};
-use serde_json::{Value, json};
+use serde_json::json;
 use vault::keys::{KeyFile, KeyService, PassphraseKey};
 
-use super::client::{Client, Connection};
-use super::output::show;
+use super::keys_online::{self, Destroy, Plain, Rotate, Verify};
 use crate::boot::{self, App};
 use crate::config::{self, Config, RootKeyConfig};
+use crate::keykeeping::CUSTODIAN;
 
-const PREFIX: &str = "/api/strongroom/v1/keys";
-/// The job that may change the root key, and nothing else.
-const CUSTODIAN: &str = "custodian";
-
-/// Work with keys: new ones for a workspace, a new root key, a new root passphrase.
+/// Work with keys: how they stand, new ones for a workspace, a new root key, a new root passphrase, the end of a key.
 #[derive(Subcommand)]
 pub enum Keys {
+    /// Show who keeps the root key, which versions there are, what lies under which, and what is overdue.
+    Status(Plain),
+    /// Check that keys open, and that none lies on disk unwrapped.
+    Verify(Verify),
     /// Make a new key for the workspace of --workspace, and wrap the keys of all its objects by it. No data is rewritten.
-    Rotate(Plain),
+    Rotate(Rotate),
     /// Wrap the keys of objects by the workspace's newest key: what `rotate` does at its end, if it was interrupted there.
     Rewrap(Plain),
+    #[command(subcommand)]
+    Destroy(Destroy),
     /// Make a new root key and wrap every other key by it. No server may run on the folder. No data is rewritten.
     RotateRoot(RotateRoot),
     /// Change the root passphrase: make a key of the new one and wrap every other key by it. No server may run on the folder.
     ChangePassphrase(ChangePassphrase),
-}
-
-/// Nothing but the connection.
-#[derive(Args)]
-pub struct Plain {
-    #[command(flatten)]
-    connection: Connection,
 }
 
 /// Options of `keys rotate-root`.
@@ -80,35 +75,13 @@ pub struct ChangePassphrase {
 impl Keys {
     pub(super) async fn run(self) -> Result<(), Problem> {
         match self {
-            Self::Rotate(plain) => {
-                let mut client = plain.connection.open().await?;
-                let answer = client.post(&format!("{PREFIX}/rotate"), &json!({})).await?;
-                let count = rewrap(&mut client).await?;
-                let shown = json!({"key_version": answer.get("key_version"), "rewrapped_count": count});
-                show(&client, &shown, &["key_version", "rewrapped_count"])
-            }
-            Self::Rewrap(plain) => {
-                let mut client = plain.connection.open().await?;
-                let count = rewrap(&mut client).await?;
-                show(&client, &json!({ "rewrapped_count": count }), &["rewrapped_count"])
-            }
+            Self::Status(plain) => keys_online::status(plain).await,
+            Self::Verify(verify) => verify.run().await,
+            Self::Rotate(rotate) => rotate.run().await,
+            Self::Rewrap(plain) => keys_online::rewrap_alone(plain).await,
+            Self::Destroy(destroy) => destroy.run().await,
             Self::RotateRoot(rotate) => rotate.run().await,
             Self::ChangePassphrase(change) => change.run().await,
-        }
-    }
-}
-
-/// Asks for one batch after the other until none is left.
-async fn rewrap(client: &mut Client) -> Result<u64, Problem> {
-    let mut all = 0_u64;
-    loop {
-        let answer = client.post(&format!("{PREFIX}/rewrap"), &json!({})).await?;
-        match answer.get("rewrapped_count").and_then(Value::as_u64) {
-            Some(0) => return Ok(all),
-            Some(count) => all = all.saturating_add(count),
-            None => {
-                return Err(Problem::internal("the server's answer does not say how many keys were wrapped", answer.to_string()));
-            }
         }
     }
 }

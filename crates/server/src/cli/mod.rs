@@ -15,6 +15,7 @@ mod endpoint;
 mod endpoint_guard;
 mod init;
 mod keys;
+mod keys_online;
 mod lineage;
 mod model;
 mod model_files;

@@ -217,6 +217,10 @@ impl KeyService for KmsKey {
         })
     }
 
+    fn renews(&self) -> bool {
+        true
+    }
+
     fn renewed(&self) -> BoxFuture<'_, Result<Option<Arc<dyn KeyService>>, Problem>> {
         Box::pin(async move {
             let wish = json!({"KeyId": self.service.config.key}).to_string();

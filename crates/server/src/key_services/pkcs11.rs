@@ -198,6 +198,10 @@ impl KeyService for Pkcs11Key {
         Box::pin(self.helper.versions())
     }
 
+    fn renews(&self) -> bool {
+        true
+    }
+
     fn renewed(&self) -> BoxFuture<'_, Result<Option<Arc<dyn KeyService>>, Problem>> {
         Box::pin(async move {
             let version = self.helper.make().await?;

@@ -219,6 +219,10 @@ impl KeyService for TransitKey {
         })
     }
 
+    fn renews(&self) -> bool {
+        true
+    }
+
     fn renewed(&self) -> BoxFuture<'_, Result<Option<Arc<dyn KeyService>>, Problem>> {
         Box::pin(async move {
             let (status, body) = self.engine.send(Method::POST, "keys", "/rotate", Bytes::new()).await?;

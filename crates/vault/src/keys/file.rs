@@ -212,6 +212,10 @@ impl KeyService for KeyFile {
         Box::pin(async move { Ok(self.versions.iter().map(|(version, _)| *version).collect()) })
     }
 
+    fn renews(&self) -> bool {
+        false
+    }
+
     fn renewed(&self) -> BoxFuture<'_, Result<Option<Arc<dyn KeyService>>, Problem>> {
         Box::pin(async { Ok(None) })
     }

@@ -193,6 +193,10 @@ impl KeyService for PassphraseKey {
         Box::pin(async move { Ok(vec![self.line.version]) })
     }
 
+    fn renews(&self) -> bool {
+        false
+    }
+
     fn renewed(&self) -> BoxFuture<'_, Result<Option<Arc<dyn KeyService>>, Problem>> {
         Box::pin(async { Ok(None) })
     }
