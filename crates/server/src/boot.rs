@@ -255,7 +255,8 @@ pub async fn open_with(data: &Path, config: &Config, way: Way, root: Arc<dyn Key
     wire::admin::trace::routes(&mut door, &rooms.predictions, &rooms.lineage, &rooms.admission);
     wire::admin::endpoint_guard::routes(&mut door, &rooms.serving);
     wire::inference::routes(&mut door, &rooms.serving);
-    observing::routes(&mut door, &rooms, data);
+    let warnings = keykeeping::KeyWarnings::default();
+    observing::routes(&mut door, &rooms, data, &warnings);
     wire::mlflow::evaluation::routes(&mut door, &rooms.evaluation);
     wire::mlflow::traces::routes(&mut door, &rooms.traces, &rooms.artifacts);
     wire::otlp::routes(&mut door, &rooms.traces);
@@ -296,7 +297,7 @@ pub async fn open_with(data: &Path, config: &Config, way: Way, root: Arc<dyn Key
     if way.bound.is_some() {
         let keeper = serving::Keeper::new(rooms.serving.clone(), gate.clone(), jobs.pass(serving::KEEPER));
         background.push(tokio::spawn(keeper.run()));
-        background.push(keykeeping::begin(&rooms.artifacts, &gate, &jobs));
+        background.push(keykeeping::begin(&rooms.artifacts, &gate, &jobs, warnings));
     }
     let table = door.table().to_vec();
     Ok(App { router: door.into_router(), table, gate, jobs, rooms, housekeeping, cosigning, inspecting, background, _lock: lock })

@@ -2,11 +2,13 @@
 //! destroys what two people agreed on and whose time has come.
 
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
-use artifacts::{Artifacts, DestroyDue, KeyGround, KeyPolicy, RewrapDue, RotateDue, Rotated};
+use artifacts::{Artifacts, DestroyDue, GetKeysStatus, KeyGround, KeyPolicy, RewrapDue, RotateDue, Rotated};
 use gate::{Attempt, Gate, JobKey, JobPass};
 use kernel::Problem;
+use parking_lot::Mutex;
 use tokio::task::JoinHandle;
 use vault::keys::NothingRetained;
 
@@ -22,6 +24,17 @@ const ROUND_EVERY: Duration = Duration::from_secs(600);
 /// Folders of the data folder in which no key may lie unwrapped. The root key's own is not among them.
 const SEARCHED: [&str; 4] = ["db", "audit", "predictions", "tls"];
 
+/// What somebody must look after, as the last round saw it. Cheap to clone.
+#[derive(Clone, Default)]
+pub struct KeyWarnings(Arc<Mutex<Vec<String>>>);
+
+impl KeyWarnings {
+    /// In words.
+    pub fn now(&self) -> Vec<String> {
+        self.0.lock().clone()
+    }
+}
+
 /// What the verbs of keys stand on.
 ///
 /// What must be kept is asked of [`NothingRetained`], for nothing can be put under retention yet: the room that keeps locked versions is
@@ -33,11 +46,11 @@ pub fn ground(data: &Path, config: &VaultConfig) -> KeyGround {
         destroy_wait_days: config.destroy_wait_days,
     };
     let searched = SEARCHED.iter().map(|folder| data.join(folder)).collect();
-    KeyGround { policy, retained: std::sync::Arc::new(NothingRetained), searched }
+    KeyGround { policy, retained: Arc::new(NothingRetained), searched }
 }
 
 /// Begins to look after keys. Only a server does: a command ends too soon.
-pub fn begin(artifacts: &Artifacts, gate: &Gate, jobs: &JobKey) -> JoinHandle<()> {
+pub fn begin(artifacts: &Artifacts, gate: &Gate, jobs: &JobKey, warnings: KeyWarnings) -> JoinHandle<()> {
     let keeper = Keeper {
         artifacts: artifacts.clone(),
         gate: gate.clone(),
@@ -52,6 +65,16 @@ pub fn begin(artifacts: &Artifacts, gate: &Gate, jobs: &JobKey) -> JoinHandle<()
             }
             if let Err(problem) = keeper.destroy().await {
                 tracing::warn!(%problem, "keys whose time has come could not be destroyed");
+            }
+            match keeper.look().await {
+                Ok(found) => {
+                    // Told when it begins, not each round.
+                    for warning in found.iter().filter(|warning| !warnings.now().contains(warning)) {
+                        tracing::warn!("keys: {warning}");
+                    }
+                    *warnings.0.lock() = found;
+                }
+                Err(problem) => tracing::warn!(%problem, "it could not be found out how keys stand"),
             }
             tokio::time::sleep(ROUND_EVERY).await;
         }
@@ -87,6 +110,11 @@ impl Keeper {
             tracing::info!(count = all, "object keys were wrapped by their workspaces' newest keys");
         }
         Ok(())
+    }
+
+    async fn look(&self) -> Result<Vec<String>, Problem> {
+        let verb = GetKeysStatus { room: self.artifacts.clone() };
+        Ok(self.gate.call(Attempt::of_job(self.custodian.clone()), verb).await?.warnings)
     }
 
     async fn destroy(&self) -> Result<(), Problem> {
