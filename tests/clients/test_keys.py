@@ -162,6 +162,7 @@ def test_a_key_is_destroyed_by_two_people():
         approved = bob.post(f"{url}/approve", json=which).json()
         assert approved["state"] == "approved" and approved["due_at"] > approved["approved_at"]
         assert alice.get(f"{server.url}{PREFIX}").json()["open_request_count"] == 1
+        assert [one["state"] for one in cli(server, "destroy", "list")] == ["approved", "cancelled"]
         assert get(server, path).content == TEXT
         server.stop()
         # Seven days pass.
@@ -189,5 +190,5 @@ def test_a_key_is_destroyed_by_two_people():
         server.stop()
         server.start()
         assert get(server, path).status_code == 410
-        checked = server.cli("audit", "verify", "--token-file", str(server.token_file), check=False)
+        checked = server.cli("audit", "verify", check=False)
         assert checked.returncode == 0, checked

@@ -10,7 +10,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use vault::keys::DestroyRequest;
 
-use super::shape::{body, list, only};
+use super::shape::{body, list, only, query};
 use super::times::to_text;
 use crate::{Door, Inbound, json as json_answer};
 
@@ -64,7 +64,7 @@ pub fn routes(door: &mut Door, artifacts: &Artifacts) {
 fn destroy_routes(door: &mut Door, artifacts: &Artifacts) {
     let at = |path: &str| format!("{PREFIX}/destroy{path}");
     let room = artifacts.clone();
-    let all = move |inbound: &Inbound| only(inbound, []).map(|[]| ListDestroys { room: room.clone() });
+    let all = move |inbound: &Inbound| query(inbound, []).map(|(_, [])| ListDestroys { room: room.clone() });
     door.route(Method::GET, &at(""), all, |requests| list("requests", &requests, None, request_value));
     let room = artifacts.clone();
     let request =
