@@ -151,6 +151,24 @@ def test_a_hardware_module_keeps_the_root_key(softhsm, monkeypatch):
         assert get(server, path).content == TEXT
 
 
+def test_a_folder_moves_from_a_file_to_a_hardware_module(softhsm, monkeypatch):
+    config, environment, _ = softhsm
+    with place("", environment) as server:
+        init(server, monkeypatch)
+        server.start()
+        path = put(server)
+        server.stop()
+        to = server.data.parent / "to.toml"
+        to.write_text(config)
+        moved = json.loads(server.cli("keys", "move-root", "--to", str(to), "--json").stdout)
+        assert moved["service"] == "pkcs11" and moved["rewrapped_count"] > 2, moved
+        does_not_start(server, "not the one")
+        (server.data / "strongroom.toml").write_text(config)
+        (server.data / "keys" / "root.key").unlink()
+        server.start()
+        assert get(server, path).content == TEXT
+
+
 # Transit: a double written from Vault's API documentation.
 
 

@@ -163,7 +163,7 @@ async fn fill(made: &mut Made, settings: &Config, config_text: &str, admin: &str
 }
 
 /// Makes the root key, if there is none yet; gives its file if that lies outside the folder and was made here.
-async fn make_root_key(data: &Path, kept: &RootKeyConfig) -> Result<Option<PathBuf>, Problem> {
+pub(super) async fn make_root_key(data: &Path, kept: &RootKeyConfig) -> Result<Option<PathBuf>, Problem> {
     if let RootKeyConfig::Passphrase { variable } = kept {
         drop(PassphraseKey::create(&boot::passphrase_path(data), &boot::passphrase(variable)?)?);
     }

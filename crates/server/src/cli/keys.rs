@@ -6,13 +6,14 @@ use std::sync::Arc;
 use artifacts::RotateRootKey;
 use clap::{Args, Subcommand};
 use gate::Attempt;
-use kernel::{Problem, Secret};
+use kernel::{Problem, Secret, SystemClock};
 use serde_json::json;
 use vault::keys::{KeyFile, KeyService, PassphraseKey};
 
 use super::keys_online::{self, Destroy, Plain, Rotate, Verify};
 use crate::boot::{self, App};
 use crate::config::{self, Config, RootKeyConfig};
+use crate::key_services::{self, First};
 use crate::keykeeping::CUSTODIAN;
 
 /// Work with keys: how they stand, new ones for a workspace, a new root key, a new root passphrase, the end of a key.
@@ -30,6 +31,8 @@ pub enum Keys {
     Destroy(Destroy),
     /// Make a new root key and wrap every other key by it. No server may run on the folder. No data is rewritten.
     RotateRoot(RotateRoot),
+    /// Have another service keep the root key: wrap every other key by it. No server may run on the folder. No data is rewritten.
+    MoveRoot(MoveRoot),
     /// Change the root passphrase: make a key of the new one and wrap every other key by it. No server may run on the folder.
     ChangePassphrase(ChangePassphrase),
 }
@@ -39,6 +42,21 @@ pub enum Keys {
 #[command(after_help = "Keep the old key file with the backups that were made under it: they open with no other.\n\n\
 Example:\n  strongroom keys rotate-root --data ./data")]
 pub struct RotateRoot {
+    #[command(flatten)]
+    folder: Folder,
+}
+
+/// Options of `keys move-root`.
+#[derive(Args)]
+#[command(
+    after_help = "The new configuration differs from the folder's in `[vault.root_key]`. A key that is not there is made, as `init` does. \
+Put the new section into the folder's configuration afterwards, and keep the old key with the backups that were made under it.\n\n\
+Example:\n  strongroom keys move-root --data ./data --to with-hsm.toml"
+)]
+pub struct MoveRoot {
+    /// The configuration to come.
+    #[arg(long, value_name = "FILE")]
+    to: PathBuf,
     #[command(flatten)]
     folder: Folder,
 }
@@ -81,6 +99,7 @@ impl Keys {
             Self::Rewrap(plain) => keys_online::rewrap_alone(plain).await,
             Self::Destroy(destroy) => destroy.run().await,
             Self::RotateRoot(rotate) => rotate.run().await,
+            Self::MoveRoot(to) => to.run().await,
             Self::ChangePassphrase(change) => change.run().await,
         }
     }
@@ -131,6 +150,35 @@ async fn rotate(app: &App, path: &Path) -> Result<(i64, usize), Problem> {
 async fn wrap_all(app: &App, root: Arc<dyn KeyService>) -> Result<usize, Problem> {
     let verb = RotateRootKey { room: app.rooms.artifacts.clone(), root };
     app.gate.call(Attempt::of_job(app.jobs.pass(CUSTODIAN)), verb).await
+}
+
+impl MoveRoot {
+    /// One transaction wraps every key: before it the old service opens the folder, after it the new one does.
+    async fn run(self) -> Result<(), Problem> {
+        let folder = &self.folder;
+        let (old, new) = (config::load(&folder.data, folder.config.as_deref())?, config::load(&folder.data, Some(&self.to))?);
+        let kept = &new.vault.root_key;
+        if std::mem::discriminant(&old.vault.root_key) == std::mem::discriminant(kept) {
+            return Err(Problem::invalid("both configurations name the same kind of root key; rotate it instead"));
+        }
+        let app = boot::open(&folder.data, &old).await?;
+        let moved = async {
+            super::init::make_root_key(&folder.data, kept).await?;
+            let root = key_services::open(&folder.data, kept, First::Wanted, Arc::new(SystemClock)).await?;
+            let (name, version) = (root.name(), root.version());
+            Ok::<_, Problem>((name, version, wrap_all(&app, root).await?))
+        };
+        let moved = moved.await;
+        app.close().await;
+        let (name, version, count) = moved?;
+        if folder.json {
+            crate::say!("{}", json!({"service": name, "root_version": version, "rewrapped_count": count}));
+            return Ok(());
+        }
+        crate::say!("`{name}` keeps the root key, at version {version}; {count} keys were wrapped by it");
+        crate::say!("from now on the folder opens only with `[vault.root_key]` of `{}`", self.to.display());
+        Ok(())
+    }
 }
 
 impl ChangePassphrase {

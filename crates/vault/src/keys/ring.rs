@@ -203,13 +203,9 @@ impl Keyring {
         Ok(count)
     }
 
-    /// Writes down since when the root key is in use, if that is not known. A server does when it begins.
-    ///
-    /// # Errors
-    /// `Unavailable` if the database is down.
-    pub async fn note_root(&self) -> Result<(), Problem> {
-        let (root, at) = (self.root().await, self.now());
-        self.0.system.write(move |writer| life_store::note_root(writer, root.name(), root.version(), at)).await
+    /// The database, for what is no act of anybody's.
+    pub(super) fn system(&self) -> &SystemDb {
+        &self.0.system
     }
 
     /// The root key's service as it is now.

@@ -67,6 +67,15 @@ pub struct KeysChecked {
 }
 
 impl Keyring {
+    /// Writes down since when the root key is in use, if that is not known. A server does when it begins.
+    ///
+    /// # Errors
+    /// `Unavailable` if the database is down.
+    pub async fn note_root(&self) -> Result<(), Problem> {
+        let (root, at) = (self.root().await, self.now());
+        self.system().write(move |writer| life_store::note_root(writer, root.name(), root.version(), at)).await
+    }
+
     /// The root key as its service tells it now.
     ///
     /// # Errors
