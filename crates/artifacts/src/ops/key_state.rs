@@ -225,9 +225,9 @@ impl Operation for VerifyKeys {
         for table in store::OBJECT_TABLES {
             // Ids are random: beginning anywhere is a sample. What lies before it is for who wants all.
             let begin = if self.all { String::new() } else { random_id() };
-            let seen = room.check_keys(&permit, table, begin, count_max, &mut report).await?;
+            let seen = room.check_keys(&permit, (table, begin.clone(), None), count_max, &mut report).await?;
             if seen < count_max && !self.all {
-                room.check_keys(&permit, table, String::new(), count_max - seen, &mut report).await?;
+                room.check_keys(&permit, (table, String::new(), Some(begin)), count_max - seen, &mut report).await?;
             }
         }
         let outcome = Outcome::done()
@@ -241,11 +241,11 @@ impl Operation for VerifyKeys {
 }
 
 impl Artifacts {
+    /// Opens the keys of objects after one id, and, if it is given, up to another.
     async fn check_keys(
         &self,
         permit: &Permit<VerifyKeys>,
-        table: &'static str,
-        mut after: String,
+        (table, mut after, until): (&'static str, String, Option<String>),
         count_max: u64,
         report: &mut KeysReport,
     ) -> Result<u64, Problem> {
@@ -257,6 +257,10 @@ impl Artifacts {
             let Some(last) = batch.last() else { break };
             after = last.id.as_str().to_owned();
             for object in batch {
+                // From there on they were looked at already.
+                if until.as_ref().is_some_and(|until| object.id.as_str() > until.as_str()) {
+                    return Ok(seen);
+                }
                 seen += 1;
                 match self.objects.check_key(permit, &object).await {
                     Ok(()) => report.object_count += 1,

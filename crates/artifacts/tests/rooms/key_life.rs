@@ -226,7 +226,10 @@ async fn what_must_be_kept_keeps_its_key() {
         assert_eq!(cancelled.state, DestroyState::Cancelled);
         life.told.0.store(false, Ordering::SeqCst);
         assert!(life.destroy_due().await.is_empty(), "taken back is taken back");
-        assert_eq!(Life::kind_of(life.by("carol", CancelDestroy { room: life.room(), request: request.id }).await), Kind::Conflict);
+        assert_eq!(
+            Life::kind_of(life.by("carol", CancelDestroy { room: life.room(), request: request.id }).await),
+            Kind::Conflict
+        );
         life.request("alice").await.unwrap();
     }
 }
