@@ -129,6 +129,10 @@ def admin_body(path, world):
         ("/waive", {"reason": "a test", "until": "2099-01-01T00:00:00Z"}),
         ("/admit", {"reason": "a test"}),
         ("/refuse", {"reason": "a test"}),
+        # Nothing is asked for without a reason.
+        ("/keys/destroy", {"reason": ""}),
+        ("/destroy/approve", {"request": "nosuchthing"}),
+        ("/destroy/cancel", {"request": "nosuchthing"}),
         ("/from-run", {"run_id": world["run_id"]}),
         ("/sources", {"name": fresh, "pattern": "https://x.example/*", "owner": "x", "licence": "CC0-1.0"}),
     ]

@@ -226,6 +226,13 @@ def test_the_sweeps_and_the_keys_rotation_leave_it(vault_server, strong, s3, loc
     intact(s3, *locked)
 
 
+def test_the_key_under_it_is_not_destroyed(vault_server, strong, s3, locked):
+    asked = strong.session().post(f"{vault_server.url}{people.ADMIN}/keys/destroy", json={"reason": "to be rid of it"})
+    assert asked.status_code in (400, 403, 409), asked.text
+    assert "retained" in asked.text
+    intact(s3, *locked)
+
+
 def sqlite_only(server):
     if server.engine != "sqlite":
         pytest.skip("edits the database's file")

@@ -88,6 +88,7 @@ fn after_build(tally: &mut Tally, postgres: Option<&Postgres>, fast: bool) {
         tally.add(client_tests(&python, &clients, "postgres", Some(postgres)));
     }
     tally.add(attest_tests(&clients));
+    tally.add(key_tests(&clients));
     tally.add(runtime_tests());
     if fast {
         return;
@@ -153,6 +154,10 @@ fn client_tests(python: &Path, folder: &Path, engine: &str, postgres: Option<&Po
         // It runs in an environment of its own.
         .arg("--ignore")
         .arg(folder.join("test_attest.py"))
+        .arg("--ignore")
+        .arg(folder.join("test_key_services.py"))
+        .arg("--ignore")
+        .arg(folder.join("test_keys.py"))
         .env("STRONGROOM_BINARY", shell::target().join("debug").join("strongroom"))
         .env("STRONGROOM_TEST_ENGINE", engine);
     // A Ray cluster for the tests of training; where it cannot be installed, its test says so and is left out.
@@ -186,6 +191,24 @@ fn attest_tests(folder: &Path) -> Tally {
     command
         .arg(folder.join("test_attest.py"))
         .env("STRONGROOM_ATTEST", shell::target().join("debug").join("examples").join("make_fixture"));
+    pytest_tally(&mut command)
+}
+
+/// Keys and their services, with Tink and moto, in an environment of their own: moto brings versions that fit no other.
+fn key_tests(folder: &Path) -> Tally {
+    shell::say("keys: SoftHSM2, a transit engine, KMS and Tink");
+    let python = match python::environment("keys", &folder.join("keys-requirements.txt")) {
+        Ok(python) => python,
+        Err(problem) => {
+            shell::say(&format!("FAILED: {problem}"));
+            return Tally { passed: 0, failed: 1 };
+        }
+    };
+    let mut command = pytest(&python, folder);
+    command
+        .arg(folder.join("test_key_services.py"))
+        .arg(folder.join("test_keys.py"))
+        .env("STRONGROOM_BINARY", shell::target().join("debug").join("strongroom"));
     pytest_tally(&mut command)
 }
 

@@ -1,8 +1,11 @@
 //! The room's settings and limits.
 
+use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
+use vault::keys::{NothingRetained, Retained};
 
 /// The largest artifact, unless the configuration says otherwise: what S3 takes too.
 const UPLOAD_BYTES_MAX: u64 = 5 * 1024 * 1024 * 1024 * 1024;
@@ -26,6 +29,39 @@ pub(crate) const VERIFY_BATCH_COUNT: i64 = 500;
 pub(crate) const ORPHAN_AGE_MIN: Duration = Duration::from_secs(24 * 3_600);
 /// An upload that nobody went on with for this long is taken away.
 pub(crate) const UPLOAD_AGE_MAX: Duration = Duration::from_secs(7 * 24 * 3_600);
+
+/// How keys age, and how long the destruction of one waits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct KeyPolicy {
+    /// After how many days a workspace's key is rotated; 0: never.
+    pub rotate_workspace_days: u32,
+    /// After how many days the root key is; 0: never.
+    pub rotate_root_days: u32,
+    /// How many days the destruction of a key waits after it was agreed to.
+    pub destroy_wait_days: u32,
+}
+
+impl Default for KeyPolicy {
+    fn default() -> Self {
+        Self { rotate_workspace_days: 365, rotate_root_days: 365, destroy_wait_days: 7 }
+    }
+}
+
+/// What the verbs of keys stand on.
+pub struct KeyGround {
+    /// How keys age.
+    pub policy: KeyPolicy,
+    /// Knows what must be kept.
+    pub retained: Arc<dyn Retained>,
+    /// Folders in which no key may lie unwrapped.
+    pub searched: Vec<PathBuf>,
+}
+
+impl Default for KeyGround {
+    fn default() -> Self {
+        Self { policy: KeyPolicy::default(), retained: Arc::new(NothingRetained), searched: Vec::new() }
+    }
+}
 
 /// The section `[artifacts]` of the configuration.
 #[derive(Clone, Debug, Deserialize, Serialize)]

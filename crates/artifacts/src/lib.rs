@@ -16,6 +16,8 @@ mod range;
 mod store;
 mod types;
 
+use std::sync::Arc;
+
 use gate::{Action, Operation};
 use kernel::Problem;
 use vault::db::Db;
@@ -23,10 +25,14 @@ use vault::keys::keyed_hash;
 use vault::objects::{ObjectId, Objects};
 
 pub use below::{FILES_BELOW_COUNT_MAX, StoredFile, files_below, manifest_below};
-pub use config::ArtifactsConfig;
+pub use config::{ArtifactsConfig, KeyGround, KeyPolicy};
 pub use manifest::{Manifest, ManifestEntry, manifest};
 pub use ops::delete::DeleteArtifacts;
-pub use ops::keys::{RewrapKeys, RotateRootKey, RotateWorkspaceKey};
+pub use ops::key_life::{
+    ApproveDestroy, CancelDestroy, DestroyDue, Destroyed, ListDestroys, RequestDestroy, RewrapDue, RotateDue, Rotated,
+};
+pub use ops::key_state::{GetKeysStatus, KeyVersion, KeysReport, KeysStatus, VerifyKeys, WorkspaceKey};
+pub use ops::keys::{NewVersion, RenewRootKey, RewrapKeys, RotateRootKey, RotateWorkspaceKey};
 pub use ops::list::{ListArtifacts, Listing};
 pub use ops::read::{Download, Fetched, ReadArtifact};
 pub use ops::upkeep::{SweepAtStart, SweepObjects, VerifyObjects, VerifyReport};
@@ -52,6 +58,15 @@ pub const ACTIONS: &[Action] = &[
     SweepObjects::ACTION,
     RotateWorkspaceKey::ACTION,
     RewrapKeys::ACTION,
+    GetKeysStatus::ACTION,
+    VerifyKeys::ACTION,
+    RotateDue::ACTION,
+    RewrapDue::ACTION,
+    RequestDestroy::ACTION,
+    ApproveDestroy::ACTION,
+    CancelDestroy::ACTION,
+    ListDestroys::ACTION,
+    DestroyDue::ACTION,
 ];
 
 /// The server's secret that paths are hashed under before they go into records.
@@ -63,19 +78,27 @@ pub struct Artifacts {
     db: Db,
     objects: Objects,
     config: ArtifactsConfig,
+    keys: Arc<KeyGround>,
 }
 
 impl Artifacts {
     /// The room over its storage, with its usual limits.
     #[must_use]
     pub fn new(db: Db, objects: Objects) -> Self {
-        Self { db, objects, config: ArtifactsConfig::default() }
+        Self { db, objects, config: ArtifactsConfig::default(), keys: Arc::default() }
     }
 
     /// The same with these limits.
     #[must_use]
     pub const fn with_config(mut self, config: ArtifactsConfig) -> Self {
         self.config = config;
+        self
+    }
+
+    /// The same with this ground for its keys.
+    #[must_use]
+    pub fn with_keys(mut self, keys: KeyGround) -> Self {
+        self.keys = Arc::new(keys);
         self
     }
 

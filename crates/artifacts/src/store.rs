@@ -2,6 +2,8 @@
 
 pub(crate) mod uploads;
 
+use std::collections::BTreeMap;
+
 use kernel::{Kind, Micros, Problem};
 use vault::db::{Bind, DbError, Reader, Row, Writer};
 use vault::keys::ObjectKey;
@@ -347,6 +349,42 @@ pub(crate) fn objects_before_key(
 ) -> Result<Vec<StoredObject>, Problem> {
     let sql = format!("SELECT {PART_COLUMNS} FROM {table} WHERE workspace = $1 AND key_version < $2 LIMIT $3");
     Ok(reader.query(&sql, &[workspace.into(), version.into(), count.into()], |row| object_from(row, 0))?)
+}
+
+/// Whether an object of the workspace has its key wrapped by an older version.
+pub(crate) fn is_any_before_key(reader: &mut Reader<'_>, workspace: &str, version: i64) -> Result<bool, Problem> {
+    for table in OBJECT_TABLES {
+        let sql = format!("SELECT 1 FROM {table} WHERE workspace = $1 AND key_version < $2 LIMIT 1");
+        if reader.query_one(&sql, &[workspace.into(), version.into()], |row| row.int(0))?.is_some() {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
+/// How many have.
+pub(crate) fn count_before_key(reader: &mut Reader<'_>, workspace: &str, version: i64) -> Result<u64, Problem> {
+    let mut count = 0_u64;
+    for table in OBJECT_TABLES {
+        let sql = format!("SELECT COUNT(*) FROM {table} WHERE workspace = $1 AND key_version < $2");
+        let found = reader.query_one(&sql, &[workspace.into(), version.into()], |row| row.int(0))?;
+        count = count.saturating_add(found.and_then(|found| u64::try_from(found).ok()).unwrap_or(0));
+    }
+    Ok(count)
+}
+
+/// How many objects each version of each workspace's key wraps the keys of.
+pub(crate) fn objects_by_key(reader: &mut Reader<'_>) -> Result<BTreeMap<(String, i64), u64>, Problem> {
+    let mut counts = BTreeMap::new();
+    for table in OBJECT_TABLES {
+        let sql = format!("SELECT workspace, key_version, COUNT(*) FROM {table} GROUP BY workspace, key_version");
+        reader.for_each(&sql, &[], |row| {
+            let count: &mut u64 = counts.entry((row.text(0)?, row.int(1)?)).or_default();
+            *count = count.saturating_add(u64::try_from(row.int(2)?).unwrap_or(0));
+            Ok(())
+        })?;
+    }
+    Ok(counts)
 }
 
 /// Keeps a new wrapping, unless the row went or changed meanwhile.

@@ -33,6 +33,7 @@ pub use code::Code;
 pub use names::{KEY_BYTES_MAX, check_bucket_name, check_key};
 pub use store::buckets::locate;
 pub use store::uploads::Upload;
+pub use store::versions::retained;
 pub use types::*;
 
 /// Every verb of this room.

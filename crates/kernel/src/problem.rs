@@ -17,6 +17,8 @@ pub enum Kind {
     Forbidden,
     /// It does not exist, or the caller may not know that it does.
     NotFound,
+    /// It existed, and can never be had again: its key was destroyed.
+    Gone,
     /// Something of that name exists.
     AlreadyExists,
     /// The target is in a state in which this cannot be done.
@@ -43,6 +45,7 @@ impl Kind {
             Self::StepUp => "step_up",
             Self::Forbidden => "forbidden",
             Self::NotFound => "not_found",
+            Self::Gone => "gone",
             Self::AlreadyExists => "already_exists",
             Self::Conflict => "conflict",
             Self::TooLarge => "too_large",

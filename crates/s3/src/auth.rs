@@ -52,7 +52,8 @@ pub fn knock(shared: &Shared, parts: &mut Parts) -> Knock {
         Ok(Presented::Signed(presentation)) if unsigned_own(&presentation, parts).is_some() => {
             attempt.credential = Credential::None;
             let name = unsigned_own(&presentation, parts).unwrap_or_default();
-            let refusal = Refusal::new("AccessDenied", format!("There were headers present in the request which were not signed: {name}"));
+            let refusal =
+                Refusal::new("AccessDenied", format!("There were headers present in the request which were not signed: {name}"));
             Knock { attempt, action, is_form, refused: Some(refused(refusal)) }
         }
         Ok(Presented::Signed(presentation)) => {

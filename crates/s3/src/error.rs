@@ -35,6 +35,8 @@ fn code_of(problem: &Problem) -> (&'static str, u16) {
         Kind::Unauthenticated | Kind::StepUp | Kind::Forbidden => ("AccessDenied", 403),
         // Only the gate says so without a code: there is no such bucket, or the caller may not know of it.
         Kind::NotFound => ("NoSuchBucket", 404),
+        // Its workspace's key was destroyed: no retry and no other version of it helps.
+        Kind::Gone => ("KMS.DisabledException", 400),
         Kind::AlreadyExists => ("BucketAlreadyExists", 409),
         Kind::Conflict => ("OperationAborted", 409),
         Kind::TooLarge => ("EntityTooLarge", 400),

@@ -19,15 +19,16 @@ use predictions::Predictions;
 use registry::Registry;
 use tracking::Tracking;
 use vault::db::{DbError, Location, Opening, Reader, SystemDb};
-use vault::keys::{KeyFile, KeyService, Keyring, PassphraseKey};
+use vault::keys::{KeyService, Keyring};
 use vault::objects::{Objects, ObjectsLocation, S3Location};
 use wire::{Door, DoorConfig, RouteEntry};
 
 use crate::config::{Config, ObjectsConfig, RootKeyConfig};
+use crate::key_services::{self, First};
 use crate::locate::Locator;
 use crate::receipts::LogReceipts;
 use crate::tls::file_problem;
-use crate::{engines, inspecting, observing, retraining, system, ui};
+use crate::{engines, inspecting, keykeeping, observing, retraining, system, ui};
 
 /// How often last-used times are written down and ended sessions are cleared away.
 const HOUSEKEEPING_EVERY: Duration = Duration::from_secs(60);
@@ -114,7 +115,7 @@ pub fn root_key_path(data: &Path, config: &RootKeyConfig) -> Option<PathBuf> {
     match config {
         RootKeyConfig::File => Some(data.join("keys/root.key")),
         RootKeyConfig::FileAt { path } => Some(path.clone()),
-        RootKeyConfig::Passphrase { .. } => None,
+        _ => None,
     }
 }
 
@@ -157,7 +158,7 @@ pub async fn open_as(data: &Path, config: &Config, way: Way) -> Result<App, Prob
     if way.database != Opening::Make {
         check_folder(data)?;
     }
-    open_with(data, config, way, root_key(data, config)?).await
+    open_with(data, config, way, root_key(data, config).await?).await
 }
 
 /// Opens the folder as `way` says, under this root key.
@@ -169,6 +170,9 @@ pub async fn open_with(data: &Path, config: &Config, way: Way, root: Arc<dyn Key
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let opened = open_database(data, config, way.database)?;
     let keyring = Keyring::open(opened.system.clone(), root, Arc::clone(&clock)).await?;
+    keyring.note_root().await?;
+    // Made at the beginning: a backup that is older than the first tombstone knows whose signature to trust.
+    keyring.tombstone_key().await?;
     let settings = audit::AuditConfig { on_mismatch: way.on_mismatch, ..log_settings(data, config, &keyring).await? };
     let log = AuditLog::open(settings, opened.system.clone(), Arc::clone(&clock))?;
     crate::verify::write_key(data, &log.verifier_key().to_string())?;
@@ -188,6 +192,7 @@ pub async fn open_with(data: &Path, config: &Config, way: Way, root: Arc<dyn Key
     let objects = open_objects(data, config, &keyring)?;
     let artifacts = Artifacts::new(opened.db.clone(), objects.clone()).with_config(config.artifacts.clone());
     let buckets = Buckets::new(opened.db.clone(), objects.clone(), Arc::clone(&clock)).with_alarm(Arc::new(observing::Bypasses));
+    let artifacts = artifacts.with_keys(keykeeping::ground(data, &config.vault));
     let ground = admission::Ground {
         db: opened.db.clone(),
         system: opened.system.clone(),
@@ -262,7 +267,8 @@ pub async fn open_with(data: &Path, config: &Config, way: Way, root: Arc<dyn Key
     wire::admin::trace::routes(&mut door, &rooms.predictions, &rooms.lineage, &rooms.admission);
     wire::admin::endpoint_guard::routes(&mut door, &rooms.serving);
     wire::inference::routes(&mut door, &rooms.serving);
-    observing::routes(&mut door, &rooms, data);
+    let warnings = keykeeping::KeyWarnings::default();
+    observing::routes(&mut door, &rooms, data, &warnings);
     wire::mlflow::evaluation::routes(&mut door, &rooms.evaluation);
     wire::mlflow::traces::routes(&mut door, &rooms.traces, &rooms.artifacts);
     wire::otlp::routes(&mut door, &rooms.traces);
@@ -309,6 +315,7 @@ pub async fn open_with(data: &Path, config: &Config, way: Way, root: Arc<dyn Key
     if way.bound.is_some() {
         let keeper = serving::Keeper::new(rooms.serving.clone(), gate.clone(), jobs.pass(serving::KEEPER));
         background.push(tokio::spawn(keeper.run()));
+        background.push(keykeeping::begin(&rooms.artifacts, &gate, &jobs, warnings));
     }
     let table = door.table().to_vec();
     Ok(App {
@@ -435,14 +442,9 @@ pub fn open_database(data: &Path, config: &Config, opening: Opening) -> Result<v
 /// The service that holds the root key.
 ///
 /// # Errors
-/// `Invalid` if the key is missing or readable by others.
-pub fn root_key(data: &Path, config: &Config) -> Result<Arc<dyn KeyService>, Problem> {
-    let kept = &config.vault.root_key;
-    if let RootKeyConfig::Passphrase { variable } = kept {
-        return Ok(Arc::new(PassphraseKey::open(&passphrase_path(data), &passphrase(variable)?)?));
-    }
-    let path = root_key_path(data, kept).ok_or_else(|| Problem::invalid("`vault.root_key` names no key"))?;
-    Ok(Arc::new(KeyFile::open(&path)?))
+/// `Invalid` if the key is missing or readable by others; `Unavailable` if the service is not there.
+pub async fn root_key(data: &Path, config: &Config) -> Result<Arc<dyn KeyService>, Problem> {
+    key_services::open(data, &config.vault.root_key, First::Wanted, Arc::new(SystemClock)).await
 }
 
 /// The root passphrase.

@@ -1,6 +1,8 @@
 //! The configuration: one TOML file, a section for each room, unknown keys refused. Every key has a default, so that an
 //! empty file is a configuration.
 
+mod root_key;
+
 use std::path::{Path, PathBuf};
 
 use kernel::{Problem, Secret};
@@ -71,10 +73,7 @@ impl Config {
         if self.tls.certificate.is_some() != self.tls.key.is_some() {
             return Err(Problem::invalid("`tls.certificate` and `tls.key` must be given together"));
         }
-        let database = self.vault.database.expose();
-        if database != "sqlite" && !POSTGRES_SCHEMES.iter().any(|scheme| database.starts_with(scheme)) {
-            return Err(Problem::invalid("`vault.database` is `sqlite` or a `postgres://` address"));
-        }
+        self.vault.check()?;
         let is_region = |text: &str| text.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-');
         if self.s3.region.is_empty() || self.s3.region.len() > 64 || !is_region(&self.s3.region) {
             return Err(Problem::invalid("`s3.region` has 1 to 64 lower-case letters, digits and hyphens, such as us-east-1"));
@@ -142,6 +141,39 @@ pub struct VaultConfig {
     pub objects: ObjectsConfig,
     /// What holds the root key.
     pub root_key: RootKeyConfig,
+    /// After how many days a workspace's key is rotated by the server itself; 0: never.
+    pub rotate_workspace_keys_days: u32,
+    /// After how many days the root key is; where the server cannot do it, its status says that it is overdue. 0: never.
+    pub rotate_root_key_days: u32,
+    /// How many days the destruction of a key waits after it was approved.
+    pub destroy_wait_days: u32,
+}
+
+/// A year.
+const ROTATE_DAYS: u32 = 365;
+/// Longer than anybody waits.
+const DAYS_MAX: u32 = 3_650;
+/// Time for somebody to notice.
+const DESTROY_WAIT_DAYS: u32 = 7;
+
+impl VaultConfig {
+    fn check(&self) -> Result<(), Problem> {
+        let database = self.database.expose();
+        if database != "sqlite" && !POSTGRES_SCHEMES.iter().any(|scheme| database.starts_with(scheme)) {
+            return Err(Problem::invalid("`vault.database` is `sqlite` or a `postgres://` address"));
+        }
+        let days = [
+            ("rotate_workspace_keys_days", self.rotate_workspace_keys_days, 0),
+            ("rotate_root_key_days", self.rotate_root_key_days, 0),
+            ("destroy_wait_days", self.destroy_wait_days, 1),
+        ];
+        for (key, days, least) in days {
+            if !(least..=DAYS_MAX).contains(&days) {
+                return Err(Problem::invalid(format!("`vault.{key}` is {days}; it must be from {least} to {DAYS_MAX}")));
+            }
+        }
+        self.root_key.check()
+    }
 }
 
 impl Default for VaultConfig {
@@ -151,6 +183,9 @@ impl Default for VaultConfig {
             database_ca: None,
             objects: ObjectsConfig::default(),
             root_key: RootKeyConfig::default(),
+            rotate_workspace_keys_days: ROTATE_DAYS,
+            rotate_root_key_days: ROTATE_DAYS,
+            destroy_wait_days: DESTROY_WAIT_DAYS,
         }
     }
 }
@@ -179,24 +214,7 @@ pub enum ObjectsConfig {
     },
 }
 
-/// `[vault.root_key]`
-#[derive(Clone, Debug, Default, Deserialize, Serialize)]
-#[serde(rename_all = "snake_case", tag = "kind", deny_unknown_fields)]
-pub enum RootKeyConfig {
-    /// `DIR/keys/root.key`, mode 0600.
-    #[default]
-    File,
-    /// A file at another place, such as a mounted secret.
-    FileAt {
-        /// Where.
-        path: PathBuf,
-    },
-    /// A passphrase in this environment variable.
-    Passphrase {
-        /// The variable's name.
-        variable: String,
-    },
-}
+pub use root_key::{KmsConfig, Pkcs11Config, RootKeyConfig, SYSTEM_CA, TransitConfig};
 
 /// `[audit]`
 #[derive(Clone, Debug, Deserialize, Serialize)]
@@ -354,6 +372,8 @@ mod tests {
             ("[tls]\ncertificate = \"/a.pem\"", "tls.key"),
             ("[tls]\nkey = \"/a.pem\"", "tls.certificate"),
             ("[vault]\ndatabase = \"mysql://x\"", "vault.database"),
+            ("[vault]\ndestroy_wait_days = 0", "vault.destroy_wait_days"),
+            ("[vault]\nrotate_root_key_days = 9999", "vault.rotate_root_key_days"),
             ("[audit]\nwait_ms = 0", "audit.wait_ms"),
             ("[artifacts]\nupload_bytes_max = 0", "artifacts.upload_bytes_max"),
             ("[data]\nfile_bytes_max = 0", "data.file_bytes_max"),

@@ -129,6 +129,13 @@ impl Remote {
         format!("{scheme}://{}:{}{}", self.host, self.port, self.prefix)
     }
 
+    /// What a request calls it: its host, with the port where that is not the usual one.
+    #[must_use]
+    pub fn authority(&self) -> String {
+        let usual_port = if self.tls.is_some() { 443 } else { 80 };
+        if self.port == usual_port { self.host.clone() } else { format!("{}:{}", self.host, self.port) }
+    }
+
     /// Sends a request to `path` below the address; reads at most `answer_bytes_max` of the answer.
     ///
     /// # Errors
@@ -160,8 +167,7 @@ impl Remote {
     }
 
     fn addressed_request(&self, request: http::request::Builder, path: &str, body: Sent) -> Result<Request<Sent>, Problem> {
-        let request =
-            request.uri(format!("{}{path}", self.prefix)).header(header::HOST, format!("{}:{}", self.host, self.port)).body(body);
+        let request = request.uri(format!("{}{path}", self.prefix)).header(header::HOST, self.authority()).body(body);
         request.map_err(|e| Problem::internal("the request could not be made", e))
     }
 

@@ -59,7 +59,7 @@ pub fn queries(config: &DataConfig) -> Option<Arc<dyn Query>> {
     Some(Arc::new(inspection::Worker::new(program).allow_insecure_unsandboxed(config.allow_insecure_unsandboxed)))
 }
 
-fn beside_this_program(name: &str) -> Option<PathBuf> {
+pub(crate) fn beside_this_program(name: &str) -> Option<PathBuf> {
     let own = std::env::current_exe().ok()?;
     Some(own.parent()?.join(name))
 }

@@ -31,6 +31,8 @@ mod engines;
 mod https;
 mod inspecting;
 mod jailed;
+pub mod key_services;
+mod keykeeping;
 pub mod listen;
 mod locate;
 mod observing;

@@ -15,6 +15,7 @@ use wire::admin::observe::{Measure, Rooms as Behind};
 
 use crate::boot::Rooms;
 use crate::https::Remote;
+use crate::keykeeping::KeyWarnings;
 
 /// How long a receiver may take.
 const ANSWER_WAIT_MAX: Duration = Duration::from_secs(10);
@@ -22,13 +23,15 @@ const ANSWER_WAIT_MAX: Duration = Duration::from_secs(10);
 const ANSWER_BYTES_MAX: usize = 64 * 1024;
 
 /// Adds the routes of alerts, health and metrics.
-pub fn routes(door: &mut Door, rooms: &Rooms, data: &Path) {
+pub fn routes(door: &mut Door, rooms: &Rooms, data: &Path, warnings: &KeyWarnings) {
+    let warnings = warnings.clone();
     let behind = Behind {
         observe: rooms.observe.clone(),
         serving: rooms.serving.clone(),
         data: rooms.data.clone(),
         admission: rooms.admission.clone(),
         retrain: rooms.retrain.clone(),
+        warnings: Arc::new(move || warnings.now()),
     };
     let own = Own { data: data.to_path_buf() };
     let measure: Measure = Arc::new(move || own.metrics());

@@ -63,7 +63,7 @@ async fn from_database(data: &Path, file: Option<&Path>) -> Result<(Option<Polic
     let settings = config::load(data, file)?;
     let opened = boot::open_database(data, &settings, Opening::ReadOnly)?;
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-    let keyring = Keyring::open(opened.system.clone(), boot::root_key(data, &settings)?, clock).await?;
+    let keyring = Keyring::open(opened.system.clone(), boot::root_key(data, &settings).await?, clock).await?;
     let log_settings = boot::log_settings(data, &settings, &keyring).await?;
     let witnesses = settings.audit.witness_keys.iter().map(|key| VerifierKey::parse(key)).collect::<Result<Vec<_>, _>>()?;
     let policy = Policy {

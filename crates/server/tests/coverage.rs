@@ -17,7 +17,7 @@ use wire::{PeerAddress, RouteEntry};
 const PUBLIC: [&str; 4] = ["server.health", "server.version", "server.info", "ui.login_page"];
 /// Verbs without a route: what the server records of routes that no room knows, and what its own jobs do: the policy lets nobody
 /// else ask for those.
-const UNROUTED: [&str; 19] = [
+const UNROUTED: [&str; 22] = [
     "buckets.tick",
     "server.unrouted",
     "inspections.begin",
@@ -37,6 +37,9 @@ const UNROUTED: [&str; 19] = [
     "observe.judge",
     "observe.recall",
     "observe.deliver",
+    "keys.rotate_due",
+    "keys.rewrap_due",
+    "keys.destroy_due",
 ];
 
 struct World {

@@ -115,6 +115,7 @@ const fn status_of(kind: Kind) -> (StatusCode, &'static str) {
         Kind::Unauthenticated | Kind::StepUp => (StatusCode::UNAUTHORIZED, "UNAUTHENTICATED"),
         Kind::Forbidden => (StatusCode::FORBIDDEN, "PERMISSION_DENIED"),
         Kind::NotFound => (StatusCode::NOT_FOUND, "RESOURCE_DOES_NOT_EXIST"),
+        Kind::Gone => (StatusCode::GONE, "RESOURCE_DOES_NOT_EXIST"),
         Kind::AlreadyExists => (StatusCode::BAD_REQUEST, "RESOURCE_ALREADY_EXISTS"),
         Kind::Conflict => (StatusCode::CONFLICT, "RESOURCE_CONFLICT"),
         Kind::TooLarge => (StatusCode::PAYLOAD_TOO_LARGE, "INVALID_PARAMETER_VALUE"),

@@ -31,7 +31,9 @@ pub struct VerifyReport {
     pub checked_bytes: u64,
     /// Artifacts, files and documents of data sets, and parts of open uploads that are missing or damaged, or whose rows were changed.
     pub damaged_count: u64,
-    /// The ids of the first of them.
+    /// Those whose workspace's key was destroyed: nobody can read them, and nobody is meant to.
+    pub destroyed_count: u64,
+    /// The ids of the first that are damaged.
     pub damaged: Vec<String>,
 }
 
@@ -59,6 +61,10 @@ impl Operation for VerifyObjects {
 
 impl VerifyReport {
     fn damaged(&mut self, id: &str, problem: &Problem) {
+        if problem.kind() == Kind::Gone {
+            self.destroyed_count += 1;
+            return;
+        }
         self.damaged_count += 1;
         tracing::error!(id, %problem, "an artifact or one of its objects is damaged");
         if self.damaged.len() < DAMAGED_COUNT_MAX {
@@ -153,7 +159,7 @@ impl Artifacts {
 /// Damage is a finding; a store that is down is not.
 fn found<T>(result: Result<T, Problem>) -> Result<Result<T, Problem>, Problem> {
     match result {
-        Err(problem) if problem.kind() != Kind::Internal => Err(problem),
+        Err(problem) if !matches!(problem.kind(), Kind::Internal | Kind::Gone) => Err(problem),
         finding => Ok(finding),
     }
 }

@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "tests")]
 
 mod files;
+mod key_life;
 mod upkeep;
 mod uploads;
 
@@ -29,6 +30,7 @@ struct Bed {
     folder: tempfile::TempDir,
     opened: Opened,
     room: Artifacts,
+    keys: Keyring,
     gate: TestGate,
     run: String,
 }
@@ -38,9 +40,9 @@ async fn bed_at(engine: Engine) -> Bed {
     let opened = open(&location).unwrap();
     let root = KeyFile::create(&folder.path().join("root.key")).unwrap();
     let keys = Keyring::open(opened.system.clone(), Arc::new(root), Arc::new(FakeClock::default())).await.unwrap();
-    let objects = Objects::local(&folder.path().join("objects"), keys).unwrap();
+    let objects = Objects::local(&folder.path().join("objects"), keys.clone()).unwrap();
     let room = Artifacts::new(opened.db.clone(), objects);
-    Bed { folder, opened, room, gate: testkit::open_gate(), run: kernel::random_id() }
+    Bed { folder, opened, room, keys, gate: testkit::open_gate(), run: kernel::random_id() }
 }
 
 async fn sqlite() -> Bed {
@@ -65,6 +67,11 @@ fn noise(seed: u8, length: usize) -> Vec<u8> {
 }
 
 impl Bed {
+    /// The keys of its objects.
+    fn room_keys(&self) -> Keyring {
+        self.keys.clone()
+    }
+
     fn owner(&self) -> Owner {
         Owner::Run(self.run.clone())
     }

@@ -192,3 +192,15 @@ pub(crate) fn locked_counts(reader: &mut Reader<'_>, workspace: &str, now: Micro
     let counts = reader.query_one(sql, &[workspace.into(), now.0.into()], |row| Ok((row.int(0)?, row.int(1)?)))?;
     Ok(counts.unwrap_or((0, 0)))
 }
+
+/// Why the objects of a workspace must be kept now; none if nothing in it is retained or held. By the compliance clock as it was last written
+/// down, which is never ahead.
+///
+/// # Errors
+/// Of the database.
+pub fn retained(reader: &mut Reader<'_>, workspace: &str) -> Result<Option<String>, Problem> {
+    let now = super::clock::get(reader)?.map_or(Micros(0), |row| row.at);
+    let (held, retained) = locked_counts(reader, workspace, now)?;
+    Ok((held > 0 || retained > 0)
+        .then(|| format!("{retained} versions of objects are retained and {held} are under a legal hold")))
+}

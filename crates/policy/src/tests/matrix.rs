@@ -59,7 +59,19 @@ fn table(engine: &Arc<Engine>, risk: u8) -> String {
     columns.push(("(no grant)".to_owned(), user("nobody")));
     columns.push(("(service)".to_owned(), Caller { kind: CallerKind::Service, ..user("robot") }));
     columns.push(("(anonymous)".to_owned(), Caller::anonymous()));
-    for job in ["bootstrap", "verifier", "inspector", "retention", "retrainer", "sealer", "rollouts", "watcher", "other"] {
+    for job in [
+        "bootstrap",
+        "verifier",
+        "inspector",
+        "retention",
+        "retrainer",
+        "sealer",
+        "rollouts",
+        "watcher",
+        "custodian",
+        "shredder",
+        "other",
+    ] {
         columns.push((format!("job:{job}"), Caller { kind: CallerKind::Job, assurance: 3, ..user(job) }));
     }
     let cache = PreparedCache::default();
@@ -129,4 +141,23 @@ fn offices_do_not_reach_data_and_data_not_the_log() {
             assert!(role.name == "key_custodian" || room != "keys", "{} holds {verb}", role.name);
         }
     }
+}
+
+#[test]
+fn who_destroys_keys_does_nothing_else() {
+    let engine = Engine::embedded().unwrap();
+    let (index, cache) = (Index::default(), PreparedCache::default());
+    let judge = Judge { engine: &engine, index: &index, cache: &cache };
+    let facts = Facts { exists: true, workspace: Some("ws".to_owned()), ..Facts::default() };
+    let held = |job: &str| -> Vec<String> {
+        let caller = Caller { kind: CallerKind::Job, assurance: 3, ..user(job) };
+        let circumstances = Circumstances { risk: 0, assurance: 3, locked: false };
+        let may = |verb: &&str| {
+            let ask = Ask { caller: &caller, verb, kind: place_of(verb), facts: &facts, circumstances, now: START };
+            judge.may(ask).is_some()
+        };
+        engine.known().into_iter().map(|verb| verb.to_string()).filter(|verb| may(&verb.as_str())).collect()
+    };
+    assert_eq!(held("shredder"), ["keys.destroy_due"]);
+    assert_eq!(held("custodian"), ["keys.rewrap_due", "keys.rotate", "keys.rotate_due", "keys.status"]);
 }

@@ -298,7 +298,8 @@ impl Verify {
         if self.json {
             let objects = objects.map(|found| {
                 json!({"checked_count": found.checked_count, "checked_bytes": found.checked_bytes,
-                    "damaged_count": found.damaged_count, "damaged": found.damaged})
+                    "damaged_count": found.damaged_count, "damaged": found.damaged,
+                        "destroyed_count": found.destroyed_count})
             });
             crate::say!("{}", json!({"ok": ok, "log": report, "objects": objects}));
         } else {

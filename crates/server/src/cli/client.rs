@@ -345,6 +345,7 @@ fn problem_of(status: http::StatusCode, bytes: &[u8]) -> Problem {
         403 => kernel::Kind::Forbidden,
         404 => kernel::Kind::NotFound,
         409 => kernel::Kind::Conflict,
+        410 => kernel::Kind::Gone,
         429 => kernel::Kind::TooMany,
         501 => kernel::Kind::NotImplemented,
         503 => kernel::Kind::Unavailable,

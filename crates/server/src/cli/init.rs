@@ -4,15 +4,17 @@ use std::fs;
 use std::io::Write;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use clap::Args;
 use gate::{Attempt, Gate, JobPass, Operation};
-use kernel::{Problem, Secret};
+use kernel::{Problem, Secret, SystemClock};
 use vault::db::Opening;
 use vault::keys::{KeyFile, PassphraseKey};
 
 use crate::boot::{self, App};
 use crate::config::{Config, RootKeyConfig};
+use crate::key_services::{self, First};
 use crate::{config, tls};
 
 /// The job that sets up a new folder. The policy lets it make the first account and its grants, and nothing else.
@@ -151,7 +153,7 @@ async fn fill(made: &mut Made, settings: &Config, config_text: &str, admin: &str
     tls::write_private(&data.join(config::FILE_NAME), config_text)?;
     tls::write_private(&data.join("lock"), "")?;
     tls::make_authority(&data)?;
-    made.key = make_root_key(&data, &settings.vault.root_key)?;
+    made.key = make_root_key(&data, &settings.vault.root_key).await?;
     let way = boot::Way { database: Opening::Make, ..boot::Way::default() };
     let app = boot::open_as(&data, settings, way).await?;
     made.has_database = settings.vault.database.expose() != "sqlite";
@@ -161,9 +163,12 @@ async fn fill(made: &mut Made, settings: &Config, config_text: &str, admin: &str
 }
 
 /// Makes the root key, if there is none yet; gives its file if that lies outside the folder and was made here.
-fn make_root_key(data: &Path, kept: &RootKeyConfig) -> Result<Option<PathBuf>, Problem> {
+pub(super) async fn make_root_key(data: &Path, kept: &RootKeyConfig) -> Result<Option<PathBuf>, Problem> {
     if let RootKeyConfig::Passphrase { variable } = kept {
         drop(PassphraseKey::create(&boot::passphrase_path(data), &boot::passphrase(variable)?)?);
+    }
+    if matches!(kept, RootKeyConfig::Pkcs11(_) | RootKeyConfig::Transit(_)) {
+        drop(key_services::open(data, kept, First::Made, Arc::new(SystemClock)).await?);
     }
     let Some(path) = boot::root_key_path(data, kept).filter(|path| !path.exists()) else {
         return Ok(None);

@@ -6,37 +6,35 @@ use std::sync::Arc;
 use artifacts::RotateRootKey;
 use clap::{Args, Subcommand};
 use gate::Attempt;
-use kernel::{Problem, Secret};
-use serde_json::{Value, json};
+use kernel::{Problem, Secret, SystemClock};
+use serde_json::json;
 use vault::keys::{KeyFile, KeyService, PassphraseKey};
 
-use super::client::{Client, Connection};
-use super::output::show;
+use super::keys_online::{self, Destroy, Plain, Rotate, Verify};
 use crate::boot::{self, App};
 use crate::config::{self, Config, RootKeyConfig};
+use crate::key_services::{self, First};
+use crate::keykeeping::CUSTODIAN;
 
-const PREFIX: &str = "/api/strongroom/v1/keys";
-/// The job that may change the root key, and nothing else.
-const CUSTODIAN: &str = "custodian";
-
-/// Work with keys: new ones for a workspace, a new root key, a new root passphrase.
+/// Work with keys: how they stand, new ones for a workspace, a new root key, a new root passphrase, the end of a key.
 #[derive(Subcommand)]
 pub enum Keys {
+    /// Show who keeps the root key, which versions there are, what lies under which, and what is overdue.
+    Status(Plain),
+    /// Check that keys open, and that none lies on disk unwrapped.
+    Verify(Verify),
     /// Make a new key for the workspace of --workspace, and wrap the keys of all its objects by it. No data is rewritten.
-    Rotate(Plain),
+    Rotate(Rotate),
     /// Wrap the keys of objects by the workspace's newest key: what `rotate` does at its end, if it was interrupted there.
     Rewrap(Plain),
+    #[command(subcommand)]
+    Destroy(Destroy),
     /// Make a new root key and wrap every other key by it. No server may run on the folder. No data is rewritten.
     RotateRoot(RotateRoot),
+    /// Have another service keep the root key: wrap every other key by it. No server may run on the folder. No data is rewritten.
+    MoveRoot(MoveRoot),
     /// Change the root passphrase: make a key of the new one and wrap every other key by it. No server may run on the folder.
     ChangePassphrase(ChangePassphrase),
-}
-
-/// Nothing but the connection.
-#[derive(Args)]
-pub struct Plain {
-    #[command(flatten)]
-    connection: Connection,
 }
 
 /// Options of `keys rotate-root`.
@@ -44,6 +42,21 @@ pub struct Plain {
 #[command(after_help = "Keep the old key file with the backups that were made under it: they open with no other.\n\n\
 Example:\n  strongroom keys rotate-root --data ./data")]
 pub struct RotateRoot {
+    #[command(flatten)]
+    folder: Folder,
+}
+
+/// Options of `keys move-root`.
+#[derive(Args)]
+#[command(
+    after_help = "The new configuration differs from the folder's in `[vault.root_key]`. A key that is not there is made, as `init` does. \
+Put the new section into the folder's configuration afterwards, and keep the old key with the backups that were made under it.\n\n\
+Example:\n  strongroom keys move-root --data ./data --to with-hsm.toml"
+)]
+pub struct MoveRoot {
+    /// The configuration to come.
+    #[arg(long, value_name = "FILE")]
+    to: PathBuf,
     #[command(flatten)]
     folder: Folder,
 }
@@ -80,35 +93,14 @@ pub struct ChangePassphrase {
 impl Keys {
     pub(super) async fn run(self) -> Result<(), Problem> {
         match self {
-            Self::Rotate(plain) => {
-                let mut client = plain.connection.open().await?;
-                let answer = client.post(&format!("{PREFIX}/rotate"), &json!({})).await?;
-                let count = rewrap(&mut client).await?;
-                let shown = json!({"key_version": answer.get("key_version"), "rewrapped_count": count});
-                show(&client, &shown, &["key_version", "rewrapped_count"])
-            }
-            Self::Rewrap(plain) => {
-                let mut client = plain.connection.open().await?;
-                let count = rewrap(&mut client).await?;
-                show(&client, &json!({ "rewrapped_count": count }), &["rewrapped_count"])
-            }
+            Self::Status(plain) => keys_online::status(plain).await,
+            Self::Verify(verify) => verify.run().await,
+            Self::Rotate(rotate) => rotate.run().await,
+            Self::Rewrap(plain) => keys_online::rewrap_alone(plain).await,
+            Self::Destroy(destroy) => destroy.run().await,
             Self::RotateRoot(rotate) => rotate.run().await,
+            Self::MoveRoot(to) => to.run().await,
             Self::ChangePassphrase(change) => change.run().await,
-        }
-    }
-}
-
-/// Asks for one batch after the other until none is left.
-async fn rewrap(client: &mut Client) -> Result<u64, Problem> {
-    let mut all = 0_u64;
-    loop {
-        let answer = client.post(&format!("{PREFIX}/rewrap"), &json!({})).await?;
-        match answer.get("rewrapped_count").and_then(Value::as_u64) {
-            Some(0) => return Ok(all),
-            Some(count) => all = all.saturating_add(count),
-            None => {
-                return Err(Problem::internal("the server's answer does not say how many keys were wrapped", answer.to_string()));
-            }
         }
     }
 }
@@ -129,7 +121,12 @@ impl RotateRoot {
         let folder = &self.folder;
         let config = config::load(&folder.data, folder.config.as_deref())?;
         let path = boot::root_key_path(&folder.data, &config.vault.root_key).ok_or_else(|| {
-            Problem::invalid("the root key is made from a passphrase; change that with `strongroom keys change-passphrase`")
+            Problem::invalid(match &config.vault.root_key {
+                RootKeyConfig::Passphrase { .. } => {
+                    "the root key is made from a passphrase; change that with `strongroom keys change-passphrase`"
+                }
+                _ => "a key service keeps the root key; a running server rotates it: `strongroom keys rotate --root`",
+            })
         })?;
         let app = boot::open(&folder.data, &config).await?;
         let rotated = rotate(&app, &path).await;
@@ -155,12 +152,43 @@ async fn wrap_all(app: &App, root: Arc<dyn KeyService>) -> Result<usize, Problem
     app.gate.call(Attempt::of_job(app.jobs.pass(CUSTODIAN)), verb).await
 }
 
+impl MoveRoot {
+    /// One transaction wraps every key: before it the old service opens the folder, after it the new one does.
+    async fn run(self) -> Result<(), Problem> {
+        let folder = &self.folder;
+        let (old, new) = (config::load(&folder.data, folder.config.as_deref())?, config::load(&folder.data, Some(&self.to))?);
+        let kept = &new.vault.root_key;
+        if std::mem::discriminant(&old.vault.root_key) == std::mem::discriminant(kept) {
+            return Err(Problem::invalid("both configurations name the same kind of root key; rotate it instead"));
+        }
+        let app = boot::open(&folder.data, &old).await?;
+        let moved = async {
+            super::init::make_root_key(&folder.data, kept).await?;
+            let root = key_services::open(&folder.data, kept, First::Wanted, Arc::new(SystemClock)).await?;
+            let (name, version) = (root.name(), root.version());
+            Ok::<_, Problem>((name, version, wrap_all(&app, root).await?))
+        };
+        let moved = moved.await;
+        app.close().await;
+        let (name, version, count) = moved?;
+        if folder.json {
+            crate::say!("{}", json!({"service": name, "root_version": version, "rewrapped_count": count}));
+            return Ok(());
+        }
+        crate::say!("`{name}` keeps the root key, at version {version}; {count} keys were wrapped by it");
+        crate::say!("from now on the folder opens only with `[vault.root_key]` of `{}`", self.to.display());
+        Ok(())
+    }
+}
+
 impl ChangePassphrase {
     async fn run(self) -> Result<(), Problem> {
         let folder = &self.folder;
         let config = config::load(&folder.data, folder.config.as_deref())?;
         let RootKeyConfig::Passphrase { variable } = &config.vault.root_key else {
-            return Err(Problem::invalid("the root key lies in a file; change that with `strongroom keys rotate-root`"));
+            return Err(Problem::invalid(
+                "the root key is not made from a passphrase; rotate it with `strongroom keys rotate-root`",
+            ));
         };
         boot::check_folder(&folder.data)?;
         let path = boot::passphrase_path(&folder.data);

@@ -15,6 +15,7 @@ mod endpoint;
 mod endpoint_guard;
 mod init;
 mod keys;
+mod keys_online;
 mod lineage;
 mod model;
 mod model_files;
@@ -226,7 +227,7 @@ fn exit_code(kind: Kind) -> ExitCode {
     ExitCode::from(match kind {
         Kind::Invalid => 2,
         Kind::Unauthenticated | Kind::StepUp | Kind::Forbidden => 3,
-        Kind::NotFound => 4,
+        Kind::NotFound | Kind::Gone => 4,
         Kind::TooMany | Kind::Unavailable => 5,
         Kind::AlreadyExists | Kind::Conflict | Kind::TooLarge | Kind::NotImplemented | Kind::Internal => 1,
     })

@@ -46,4 +46,5 @@ pub(super) const ALL: &[Migration] = &[
     step!("0023_runtime"),
     step!("0024_lineage_vacuum"),
     step!("0025_buckets"),
+    step!("0026_key_life"),
 ];

@@ -6,6 +6,7 @@ use std::fs::{self, File, OpenOptions};
 use std::io::{Read, Write};
 use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use gate::BoxFuture;
 use kernel::{Problem, Secret, hex, parse_hex, random_bytes};
@@ -205,6 +206,18 @@ impl KeyService for KeyFile {
             let (_, root) = root.ok_or_else(|| no_version(version))?;
             wrap::unwrap(root, wrapped, aad)
         })
+    }
+
+    fn versions(&self) -> BoxFuture<'_, Result<Vec<i64>, Problem>> {
+        Box::pin(async move { Ok(self.versions.iter().map(|(version, _)| *version).collect()) })
+    }
+
+    fn renews(&self) -> bool {
+        false
+    }
+
+    fn renewed(&self) -> BoxFuture<'_, Result<Option<Arc<dyn KeyService>>, Problem>> {
+        Box::pin(async { Ok(None) })
     }
 }
 

@@ -8,20 +8,29 @@
 //! INVARIANT: a wrapped key opens only under the name, version and object it was wrapped for. Held by
 //! `keys::ring::tests::a_wrapped_key_opens_only_in_its_own_place`.
 
+mod destroy;
 mod file;
 mod frames;
+mod life_store;
 mod passphrase;
 mod ring;
+mod state;
 mod store;
+mod tombstone;
 mod wrap;
+
+use std::sync::Arc;
 
 use gate::BoxFuture;
 use kernel::{Problem, Secret};
 
+pub use destroy::{DestroyRequest, DestroyState, NothingRetained, Retained};
 pub use file::KeyFile;
 pub use frames::{FRAME_SALT_BYTES, FRAME_TAG_BYTES, FrameKey, open, seal};
 pub use passphrase::PassphraseKey;
 pub use ring::{KeyAt, Keyring, ObjectKey};
+pub use state::{KeyFacts, KeysChecked, RootFacts};
+pub use tombstone::{TOMBSTONE_KEY_BYTES, Tombstone, replay, tombstones};
 pub use wrap::keyed_hash;
 pub(crate) use wrap::{derive, join};
 
@@ -30,7 +39,7 @@ pub const KEY_BYTES: usize = 32;
 
 /// Who keeps the root key. A hardware module or a cloud's key service wraps and unwraps without ever giving it out.
 pub trait KeyService: Send + Sync {
-    /// Which service, for rows, logs and messages: `file`, `passphrase`.
+    /// Which service, for rows, logs and messages: `file`, `passphrase`, `pkcs11`, `transit`, `kms`.
     fn name(&self) -> &'static str;
 
     /// The version that wraps from now on.
@@ -48,4 +57,20 @@ pub trait KeyService: Send + Sync {
     /// `Internal` if it was wrapped by another key, for another place, or was changed; `Unavailable` if the service cannot
     /// do it now.
     fn unwrap<'a>(&'a self, version: i64, wrapped: &'a [u8], aad: &'a [u8]) -> BoxFuture<'a, Result<Secret, Problem>>;
+
+    /// The versions that it can unwrap by, rising, as the service says now. One that is not to be reached says so here.
+    ///
+    /// # Errors
+    /// `Unavailable` if the service cannot do it now.
+    fn versions(&self) -> BoxFuture<'_, Result<Vec<i64>, Problem>>;
+
+    /// Whether [`KeyService::renewed`] can do something.
+    fn renews(&self) -> bool;
+
+    /// The same service with a new version that wraps from now on, while the old ones still unwrap. None where that is no act of
+    /// a running server: a file's or a passphrase's old version belongs to the backups made under it, and only people can put it there.
+    ///
+    /// # Errors
+    /// `Unavailable` if the service cannot do it now.
+    fn renewed(&self) -> BoxFuture<'_, Result<Option<Arc<dyn KeyService>>, Problem>>;
 }

@@ -4,6 +4,7 @@
 //! the old one, and the new one behind it.
 
 use std::path::Path;
+use std::sync::Arc;
 
 use argon2::{Algorithm, Argon2, Params, Version};
 use gate::BoxFuture;
@@ -186,6 +187,18 @@ impl KeyService for PassphraseKey {
             }
             wrap::unwrap(&self.key, wrapped, aad)
         })
+    }
+
+    fn versions(&self) -> BoxFuture<'_, Result<Vec<i64>, Problem>> {
+        Box::pin(async move { Ok(vec![self.line.version]) })
+    }
+
+    fn renews(&self) -> bool {
+        false
+    }
+
+    fn renewed(&self) -> BoxFuture<'_, Result<Option<Arc<dyn KeyService>>, Problem>> {
+        Box::pin(async { Ok(None) })
     }
 }
 

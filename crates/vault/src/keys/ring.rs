@@ -4,12 +4,12 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use gate::{Outcome, Permit};
-use kernel::{Clock, Kind, Problem, Secret, random_bytes};
+use kernel::{Clock, Kind, Micros, Problem, Secret, random_bytes};
 use parking_lot::Mutex;
 use tokio::sync::RwLock;
 
 use super::store::{self, Purpose, WrappedKey};
-use super::{KEY_BYTES, KeyService, join, wrap};
+use super::{KEY_BYTES, KeyService, destroy, join, life_store, wrap};
 use crate::db::{Db, SystemDb};
 
 /// Unwrapped keys held in memory. Beyond it all are forgotten (and wiped) and unwrapped again as they are needed.
@@ -29,10 +29,20 @@ struct Inner {
     cache: Mutex<Cache>,
 }
 
+/// How long a workspace's key is used before its row is looked for again: another server on the same database may have rotated or
+/// destroyed it.
+const BELIEVED_S: i64 = 30;
+
 #[derive(Default)]
 struct Cache {
-    keys: HashMap<(Purpose, String, i64), Arc<Secret>>,
-    newest: HashMap<(Purpose, String), i64>,
+    keys: HashMap<(Purpose, String, i64), Held>,
+    newest: HashMap<(Purpose, String), (i64, Micros)>,
+}
+
+#[derive(Clone)]
+struct Held {
+    key: Arc<Secret>,
+    until: Micros,
 }
 
 /// A key and its version.
@@ -61,6 +71,9 @@ impl Keyring {
     pub async fn open(system: SystemDb, root: Arc<dyn KeyService>, clock: Arc<dyn Clock>) -> Result<Self, Problem> {
         if let Some(row) = system.read(store::any).await? {
             unwrap_row(root.as_ref(), &row).await.map_err(|problem| {
+                if problem.kind() == Kind::Unavailable {
+                    return problem;
+                }
                 let (has, wants) = (root.name(), &row.root_name);
                 let message =
                     format!("the root key (`{has}`) is not the one (`{wants}`) that this database's keys were wrapped by");
@@ -141,6 +154,9 @@ impl Keyring {
         let version = row.version;
         let outcome = Outcome::done().with("key_version", version);
         db.write(permit, move |writer| {
+            if let Some(tombstone) = life_store::tombstone(writer, &row.name)? {
+                return Err(destroy::gone(&tombstone));
+            }
             if !store::insert(writer, &row)? {
                 return Err(Problem::new(Kind::Conflict, "this workspace's key is being rotated by somebody else"));
             }
@@ -168,6 +184,7 @@ impl Keyring {
             pairs.push((old, row));
         }
         let count = pairs.len();
+        let (root_name, root_version, at) = (new.name().to_owned(), new.version(), self.now());
         let outcome = Outcome::done().with("rewrapped_count", count).with("root_version", new.version());
         db.write(permit, move |writer| {
             for (old, row) in &pairs {
@@ -175,6 +192,7 @@ impl Keyring {
                     return Err(Problem::new(Kind::Conflict, "a key changed while the root was being rotated; try again"));
                 }
             }
+            life_store::note_root(writer, &root_name, root_version, at)?;
             if store::all(writer)?.len() != pairs.len() {
                 return Err(Problem::new(Kind::Conflict, "a key was made while the root was being rotated; try again"));
             }
@@ -185,10 +203,33 @@ impl Keyring {
         Ok(count)
     }
 
+    /// The database, for what is no act of anybody's.
+    pub(super) fn system(&self) -> &SystemDb {
+        &self.0.system
+    }
+
+    /// The root key's service as it is now.
+    pub(super) async fn root(&self) -> Arc<dyn KeyService> {
+        Arc::clone(&*self.0.root.read().await)
+    }
+
+    /// The time by which keys age and waits end.
+    #[must_use]
+    pub fn now(&self) -> Micros {
+        self.0.clock.now()
+    }
+
+    /// Wipes a key from memory.
+    pub(super) fn forget(&self, purpose: Purpose, name: &str) {
+        let mut cache = self.0.cache.lock();
+        cache.keys.retain(|(of, which, _), _| *of != purpose || which != name);
+        cache.newest.remove(&(purpose, name.to_owned()));
+    }
+
     /// The newest version of a key; its first is made here.
     async fn newest(&self, purpose: Purpose, name: &str) -> Result<KeyAt, Problem> {
         let cached = self.0.cache.lock().newest.get(&(purpose, name.to_owned())).copied();
-        if let Some(version) = cached {
+        if let Some((version, _)) = cached.filter(|(_, until)| self.now() < *until) {
             return Ok(KeyAt { version, key: self.at(purpose, name, version).await? });
         }
         if name.is_empty() || name.len() > NAME_BYTES_MAX {
@@ -200,9 +241,25 @@ impl Keyring {
             Some(row) => row,
             None => self.make_first(purpose, name).await?,
         };
+        if let Some(held) = self.held(purpose, name, row.version) {
+            self.remember(purpose, name, row.version, Arc::clone(&held.key));
+            return Ok(KeyAt { version: row.version, key: held.key });
+        }
         let key = Arc::new(unwrap_row(self.0.root.read().await.as_ref(), &row).await?);
         self.remember(purpose, name, row.version, Arc::clone(&key));
         Ok(KeyAt { version: row.version, key })
+    }
+
+    fn held(&self, purpose: Purpose, name: &str, version: i64) -> Option<Held> {
+        self.0.cache.lock().keys.get(&(purpose, name.to_owned(), version)).cloned()
+    }
+
+    fn believed_until(&self, purpose: Purpose) -> Micros {
+        match purpose {
+            Purpose::Workspace => self.now().plus_secs(BELIEVED_S),
+            // The server's own secrets are never destroyed.
+            Purpose::Secret => Micros(i64::MAX),
+        }
     }
 
     /// Two servers on one database may both come here; the row that was first is the key.
@@ -211,6 +268,11 @@ impl Keyring {
         let (row, _) = self.fresh(root.as_ref(), purpose, name, 1).await?;
         let wanted = name.to_owned();
         let write = move |writer: &mut crate::db::Writer<'_>| {
+            if purpose == Purpose::Workspace
+                && let Some(tombstone) = life_store::tombstone(writer, &wanted)?
+            {
+                return Err(destroy::gone(&tombstone));
+            }
             store::insert(writer, &row)?;
             store::newest(writer, purpose, &wanted)
         };
@@ -240,28 +302,43 @@ impl Keyring {
     }
 
     async fn at(&self, purpose: Purpose, name: &str, version: i64) -> Result<Arc<Secret>, Problem> {
-        let cached = self.0.cache.lock().keys.get(&(purpose, name.to_owned(), version)).cloned();
-        if let Some(key) = cached {
-            return Ok(key);
+        let cached = self.held(purpose, name, version);
+        if let Some(held) = cached.as_ref().filter(|held| self.now() < held.until) {
+            return Ok(Arc::clone(&held.key));
         }
         let wanted = name.to_owned();
-        let row = self.0.system.read(move |reader| store::get(reader, purpose, &wanted, version)).await?;
-        let Some(row) = row else {
-            return Err(Problem::internal(format!("version {version} of a key is not in the database"), "the row is not there"));
+        let read = move |reader: &mut crate::db::Reader<'_>| {
+            let row = store::get(reader, purpose, &wanted, version)?;
+            let tombstone = if row.is_none() { life_store::tombstone(reader, &wanted)? } else { None };
+            Ok((row, tombstone))
         };
-        let key = Arc::new(unwrap_row(self.0.root.read().await.as_ref(), &row).await?);
+        let key = match self.0.system.read(read).await? {
+            (Some(_), _) if cached.is_some() => cached.map(|held| held.key),
+            (Some(row), _) => Some(Arc::new(unwrap_row(self.0.root.read().await.as_ref(), &row).await?)),
+            (None, tombstone) => {
+                self.forget(purpose, name);
+                if let Some(tombstone) = tombstone.filter(|_| purpose == Purpose::Workspace) {
+                    return Err(destroy::gone(&tombstone));
+                }
+                None
+            }
+        };
+        let missing = || Problem::internal(format!("version {version} of a key is not in the database"), "the row is not there");
+        let key = key.ok_or_else(missing)?;
+        let held = Held { key: Arc::clone(&key), until: self.believed_until(purpose) };
         let mut cache = self.0.cache.lock();
         make_room(&mut cache);
-        cache.keys.insert((purpose, name.to_owned(), version), Arc::clone(&key));
+        cache.keys.insert((purpose, name.to_owned(), version), held);
         Ok(key)
     }
 
     fn remember(&self, purpose: Purpose, name: &str, version: i64, key: Arc<Secret>) {
+        let until = self.believed_until(purpose);
         let mut cache = self.0.cache.lock();
         make_room(&mut cache);
-        cache.keys.insert((purpose, name.to_owned(), version), key);
-        let newest = cache.newest.entry((purpose, name.to_owned())).or_insert(version);
-        *newest = version.max(*newest);
+        cache.keys.insert((purpose, name.to_owned(), version), Held { key, until });
+        let newest = cache.newest.entry((purpose, name.to_owned())).or_insert((version, until));
+        *newest = (version.max(newest.0), until);
     }
 }
 
@@ -271,7 +348,7 @@ fn make_room(cache: &mut Cache) {
     }
 }
 
-async fn unwrap_row(root: &dyn KeyService, row: &WrappedKey) -> Result<Secret, Problem> {
+pub(super) async fn unwrap_row(root: &dyn KeyService, row: &WrappedKey) -> Result<Secret, Problem> {
     if row.root_name != root.name() {
         let message = format!("a key is wrapped by the root key `{}`, but `{}` is configured", row.root_name, root.name());
         return Err(Problem::internal(message, "another kind of root key"));

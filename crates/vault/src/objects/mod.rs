@@ -247,6 +247,14 @@ impl Objects {
         self.keys.wrap_object_key(&object.workspace, &place, &key).await.map(Some)
     }
 
+    /// Whether the object's key opens; nothing of the object is read.
+    ///
+    /// # Errors
+    /// `Internal` if its key does not open, `Gone` if it was destroyed; `Unavailable` if the key service is down.
+    pub async fn check_key<O: ?Sized>(&self, _permit: &Permit<O>, object: &StoredObject) -> Result<(), Problem> {
+        self.data_key(object).await.map(drop)
+    }
+
     async fn data_key(&self, object: &StoredObject) -> Result<Secret, Problem> {
         let place = StoredObject::place(&object.id, object.size_bytes, &object.sha256);
         self.keys.unwrap_object_key(&object.workspace, &place, &object.key).await

@@ -32,7 +32,9 @@
 //! | POST `/endpoints/{endpoint}/labels`; POST `/alertmanager` (an Alertmanager's webhook, version 4); GET `/health` | `{"labels": [{"prediction", "row"?, "label"}]}` |
 //! | GET `/lineage/{model}/{version or @alias}`; GET `/lineage` | `?subject=&direction=up or down&depth=&format=json, text or svg` |
 //! | GET `/audit/records`, `/audit/checkpoint`, `/audit/proof/{record}`, `/audit/export`; POST `/audit/verify` | `?who=&what=&since=&until=&outcome=&resource=…&rows=`, and `&after=` or, for the export, `&from=&to=` |
-//! | POST `/objects/verify`, `/objects/sweep`, `/keys/rotate`, `/keys/rewrap` | |
+//! | POST `/objects/verify`, `/objects/sweep` | |
+//! | GET `/keys`; POST `/keys/verify`, `/keys/rotate`, `/keys/rewrap`, `/keys/rotate-root` | `{"all"?}`, `{}` |
+//! | GET, POST `/keys/destroy`; POST `/keys/destroy/approve`, `/keys/destroy/cancel` | `{"reason"}`, `{"request"}` |
 //! | GET `/audit/log/{path}` (tiles, entries, checkpoint: C2SP tlog-tiles) | |
 
 pub mod access;
@@ -44,6 +46,7 @@ pub mod endpoints;
 pub mod from_run;
 pub mod grants;
 pub mod groups;
+pub mod keys;
 pub mod lineage;
 pub mod models;
 pub mod observe;
@@ -98,6 +101,7 @@ pub fn routes(door: &mut Door, rooms: &Rooms<'_>) {
     audit::routes(door, rooms.audit);
     lineage::routes(door, rooms.lineage);
     vault::routes(door, rooms.artifacts);
+    keys::routes(door, rooms.artifacts);
     datasets::routes(door, rooms.data);
     from_run::routes(door, rooms.data, rooms.artifacts, rooms.tracking);
     sources::routes(door, rooms.data);

@@ -46,7 +46,12 @@ pub struct Rooms {
     pub admission: Admission,
     /// Jobs that train again.
     pub retrain: Retrain,
+    /// What else somebody must look after, such as keys that are overdue.
+    pub warnings: Warnings,
 }
+
+/// Says what somebody must look after.
+pub type Warnings = Arc<dyn Fn() -> Vec<String> + Send + Sync>;
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -135,7 +140,11 @@ pub fn routes(door: &mut Door, rooms: &Rooms, measure: &Measure) {
         let [] = only(inbound, [])?;
         Ok(ShowHealth { room: room.clone() })
     };
-    door.route(Method::GET, &at("/health"), health, |all| list("health", &all, None, health_of));
+    let warnings = Arc::clone(&rooms.warnings);
+    door.route(Method::GET, &at("/health"), health, move |all| {
+        let health: Vec<Value> = all.iter().map(health_of).collect();
+        outbound::json(&json!({ "health": health, "warnings": warnings() }))
+    });
     let (room, measure) = (rooms.observe.clone(), Arc::clone(measure));
     let metrics = move |_: &Inbound| Ok(ShowMetrics { room: room.clone(), own: measure() });
     door.route(Method::GET, "/metrics", metrics, exposition);

@@ -1,6 +1,6 @@
-//! `/objects` and `/keys`: is every stored byte as it was written, and fresh keys for a workspace.
+//! `/objects`: is every stored byte as it was written?
 
-use artifacts::{Artifacts, RewrapKeys, RotateWorkspaceKey, SweepObjects, VerifyObjects};
+use artifacts::{Artifacts, SweepObjects, VerifyObjects};
 use http::Method;
 use serde_json::json;
 
@@ -16,6 +16,7 @@ pub fn routes(door: &mut Door, artifacts: &Artifacts) {
             "checked_bytes": report.checked_bytes,
             "damaged_count": report.damaged_count,
             "damaged": report.damaged,
+            "destroyed_count": report.destroyed_count,
         }))
     });
     let room = artifacts.clone();
@@ -23,10 +24,4 @@ pub fn routes(door: &mut Door, artifacts: &Artifacts) {
     door.route(Method::POST, "/api/strongroom/v1/objects/sweep", sweep, |swept| {
         json_answer(&json!({"unfinished_count": swept.unfinished_count, "orphan_count": swept.orphan_count}))
     });
-    let room = artifacts.clone();
-    let rotate = move |_: &Inbound| Ok(RotateWorkspaceKey { room: room.clone() });
-    door.route(Method::POST, "/api/strongroom/v1/keys/rotate", rotate, |version| json_answer(&json!({"key_version": version})));
-    let room = artifacts.clone();
-    let rewrap = move |_: &Inbound| Ok(RewrapKeys { room: room.clone() });
-    door.route(Method::POST, "/api/strongroom/v1/keys/rewrap", rewrap, |count| json_answer(&json!({"rewrapped_count": count})));
 }

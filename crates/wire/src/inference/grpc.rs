@@ -307,7 +307,7 @@ pub(crate) fn problem_answer(problem: &Problem) -> Answer {
     // https://github.com/grpc/grpc/blob/master/doc/statuscodes.md
     let status = match problem.kind() {
         Kind::Invalid | Kind::TooLarge => "3",
-        Kind::NotFound => "5",
+        Kind::NotFound | Kind::Gone => "5",
         Kind::AlreadyExists => "6",
         Kind::Forbidden => "7",
         Kind::TooMany => "8",
