@@ -17,7 +17,7 @@ use wire::{PeerAddress, RouteEntry};
 const PUBLIC: [&str; 4] = ["server.health", "server.version", "server.info", "ui.login_page"];
 /// Verbs without a route: what the server records of routes that no room knows, and what its own jobs do: the policy lets nobody
 /// else ask for those.
-const UNROUTED: [&str; 18] = [
+const UNROUTED: [&str; 20] = [
     "server.unrouted",
     "inspections.begin",
     "inspections.run",
@@ -36,6 +36,8 @@ const UNROUTED: [&str; 18] = [
     "observe.judge",
     "observe.recall",
     "observe.deliver",
+    "backups.make",
+    "backups.try",
 ];
 
 struct World {
@@ -111,6 +113,7 @@ fn every_action() -> BTreeSet<&'static str> {
         lineage::ACTIONS,
         data::ACTIONS,
         audit::ACTIONS,
+        backup::ACTIONS,
         strongroom::system::ACTIONS,
         strongroom::ui::ACTIONS,
     ];

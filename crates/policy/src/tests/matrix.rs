@@ -58,7 +58,7 @@ fn table(engine: &Arc<Engine>, risk: u8) -> String {
     columns.push(("(no grant)".to_owned(), user("nobody")));
     columns.push(("(service)".to_owned(), Caller { kind: CallerKind::Service, ..user("robot") }));
     columns.push(("(anonymous)".to_owned(), Caller::anonymous()));
-    for job in ["bootstrap", "verifier", "inspector", "retention", "retrainer", "sealer", "rollouts", "watcher", "other"] {
+    for job in ["bootstrap", "verifier", "inspector", "retention", "retrainer", "sealer", "rollouts", "watcher", "backup", "other"] {
         columns.push((format!("job:{job}"), Caller { kind: CallerKind::Job, assurance: 3, ..user(job) }));
     }
     let cache = PreparedCache::default();

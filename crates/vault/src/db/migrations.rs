@@ -45,4 +45,5 @@ pub(super) const ALL: &[Migration] = &[
     step!("0022_rollout"),
     step!("0023_runtime"),
     step!("0024_lineage_vacuum"),
+    step!("0027_backup"),
 ];
