@@ -130,6 +130,7 @@ def admin_body(path, world):
         ("/admit", {"reason": "a test"}),
         ("/refuse", {"reason": "a test"}),
         ("/from-run", {"run_id": world["run_id"]}),
+        ("/v1/restores", {"reason": "a test"}),
         ("/sources", {"name": fresh, "pattern": "https://x.example/*", "owner": "x", "licence": "CC0-1.0"}),
     ]
     for ending, body in bodies:

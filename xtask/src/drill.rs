@@ -19,8 +19,12 @@ pub fn run(words: &[&str]) -> Result<(), String> {
     shell::cargo(&build)?;
     let python = environment()?;
     match words.split_first() {
-        Some((which @ (&"kill" | &"data"), rest)) => {
-            let (drill, usual): (Drill, u32) = if *which == "kill" { (kill, 200) } else { (data, 50) };
+        Some((which @ (&"kill" | &"data" | &"backup"), rest)) => {
+            let (drill, usual): (Drill, u32) = match **which {
+                "kill" => (kill, 200),
+                "data" => (data, 50),
+                _ => (backup, 100),
+            };
             let rounds = value(rest, "--rounds").and_then(|text| text.parse().ok()).unwrap_or(usual);
             match value(rest, "--engine").unwrap_or("sqlite") {
                 "postgres" => drill(&python, rounds, "postgres", Some(&Postgres::start()?)),
@@ -28,7 +32,7 @@ pub fn run(words: &[&str]) -> Result<(), String> {
             }
         }
         Some((&"disk", _)) => disk(&python),
-        _ => Err("which drill? `kill`, `data` or `disk`".to_owned()),
+        _ => Err("which drill? `kill`, `data`, `backup` or `disk`".to_owned()),
     }
 }
 
@@ -53,6 +57,14 @@ pub fn kill(python: &Path, rounds: u32, engine: &str, postgres: Option<&Postgres
 /// If a committed version is lost or changed, one is admitted by accident, an inspection never ends, or the log does not verify.
 pub fn data(python: &Path, rounds: u32, engine: &str, postgres: Option<&Postgres>) -> Result<(), String> {
     rounds_of("data_drill.py", python, rounds, engine, postgres)
+}
+
+/// Kills the server at random moments while it makes backups, and restores of them.
+///
+/// # Errors
+/// If a half backup verifies, one that was broken off is not gone on with, or what is restored is not one state.
+pub fn backup(python: &Path, rounds: u32, engine: &str, postgres: Option<&Postgres>) -> Result<(), String> {
+    rounds_of("backup_drill.py", python, rounds, engine, postgres)
 }
 
 fn rounds_of(name: &str, python: &Path, rounds: u32, engine: &str, postgres: Option<&Postgres>) -> Result<(), String> {
