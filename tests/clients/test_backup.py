@@ -161,6 +161,29 @@ def test_what_was_revoked_and_erased_since_stays_so(world, tmp_path):
         restored.stop()
 
 
+def test_an_old_database_that_is_gone_leaves_the_log_to_tell(world, tmp_path):
+    kept, revoked = people.person(world, "contributor"), people.person(world, "contributor")
+    disabled = people.person(world, "contributor")
+    back_up(world)
+    key = export_key(world, tmp_path)
+    people.call(revoked.session(), world, "DELETE", f"/tokens/{revoked.token_id}", status=(200, 204))
+    people.call(world.session(), world, "POST", f"/users/{disabled.name}/disable")
+    world.stop()
+    shutil.rmtree(world.data / "db")
+    folder, report = restore(world, tmp_path, key, "--emergency", "the database is gone", "--instead-of", str(world.data))
+    assert report["replayed"]["tokens"] == 1 and report["replayed"]["accounts"] == 1 and report["lost"]["things"] is None
+    restored = serving(world, folder)
+    try:
+        there = f"{restored.url}{API}/experiments/get"
+        answers = {one.name: restored.session(one.token).get(there, params={"experiment_id": world.experiment}).status_code
+                   for one in (kept, revoked, disabled)}  # fmt: skip
+        assert answers == {kept.name: 200, revoked.name: 401, disabled.name: 401}
+        (told,) = [one for one in json.loads(cli(restored, "health").stdout) if one["kind"] == "backup"]
+        assert "known from the old log" in " ".join(told["reasons"])
+    finally:
+        restored.stop()
+
+
 def test_a_restore_needs_another_person(world, tmp_path):
     back_up(world)
     key = export_key(world, tmp_path)

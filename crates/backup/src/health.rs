@@ -27,6 +27,14 @@ pub fn how(reader: &mut Reader<'_>, config: &BackupConfig, now: Micros) -> Resul
     let mut how = How { is_degraded: false, reasons: Vec::new() };
     if let Some(restored) = store::restored(reader)? {
         let point = restored.point;
+        if restored.state == "partly" {
+            how.is_degraded = true;
+            how.reasons.push(format!(
+                "it was restored from backup {}, at record {point} of the log; what was revoked since is known from the old log, \
+                 what was deleted of files and models is not",
+                restored.sequence
+            ));
+        }
         if restored.state == "unreplayed" {
             how.is_degraded = true;
             how.reasons.push(format!(

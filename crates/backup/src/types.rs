@@ -162,7 +162,8 @@ pub struct Restored {
     pub point: u64,
     /// Records that the log had behind it; none if that is not known.
     pub lost_count: Option<u64>,
-    /// `replayed`: what was revoked and erased since is revoked and erased here too; `unreplayed`: that is not known.
+    /// `replayed`: what was revoked and erased since is revoked and erased here too; `partly`: as far as the old log alone tells;
+    /// `unreplayed`: that is not known.
     pub state: String,
     /// Why: of the request, or of the emergency.
     pub reason: String,

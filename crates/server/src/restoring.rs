@@ -7,7 +7,7 @@ use std::time::Instant;
 
 use artifacts::VerifyObjects;
 use audit::AuditLog;
-use backup::restore::{self, Loss, Old, Replayed, Unpacked};
+use backup::restore::{self, Logged, Loss, Old, Replayed, Unpacked};
 use backup::{Approval, BackupConfig, BackupError, Chain, Restored, Signed, Target, Trust};
 use gate::{Attempt, Word};
 use kernel::{Clock, Kind, Problem, SystemClock, hex};
@@ -98,16 +98,31 @@ pub async fn restore(wish: Wish) -> Result<Report, Problem> {
     let loss = old.map(|old| restore::loss(old, &wish.into, point));
     let (replayed, unreplayed) = match old.map(Old::read) {
         Some(Ok(old)) => (Some(restore::replay(&wish.into, &old, clock.now())?), None),
-        Some(Err(problem)) => (None, Some(problem.to_string())),
+        Some(Err(problem)) => (from_log(&wish, point, clock.now())?, Some(problem.to_string())),
         None => (None, Some("no old folder was named".to_owned())),
     };
-    let restored = restored_of(&signed, &wish, approval.as_ref(), loss.as_ref(), replayed.is_some(), clock.now());
+    let state = match (&replayed, &unreplayed) {
+        (Some(_), None) => "replayed",
+        (Some(_), Some(_)) => "partly",
+        (None, _) => "unreplayed",
+    };
+    let restored = restored_of(&signed, &wish, approval.as_ref(), loss.as_ref(), state, clock.now());
     restore::mark_restored(&wish.into, &restored)?;
     write_records(&wish, &settings, &restored, loss.as_ref(), replayed.as_ref(), &clock).await?;
     let (log_size, object_count) = prove(&wish.into, &settings).await?;
     restore::finish(&wish.into)?;
     let took_ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
     Ok(Report { signed, unpacked, log_size, object_count, loss, replayed, unreplayed, took_ms })
+}
+
+/// Where the old database cannot be read, its log may tell who and what was taken back.
+fn from_log(wish: &Wish, point: u64, at: kernel::Micros) -> Result<Option<Replayed>, Problem> {
+    let Some(old) = &wish.instead_of else { return Ok(None) };
+    let logged = Logged::read(old, point);
+    if logged.record_count == 0 {
+        return Ok(None);
+    }
+    restore::replay_log(&wish.into, &logged, at).map(Some)
 }
 
 fn prove_database(into: &Path) -> Result<(), Problem> {
@@ -184,7 +199,7 @@ fn restored_of(
     wish: &Wish,
     approval: Option<&Approval>,
     loss: Option<&Loss>,
-    is_replayed: bool,
+    state: &str,
     at: kernel::Micros,
 ) -> Restored {
     let reason = match &wish.leave {
@@ -198,7 +213,7 @@ fn restored_of(
         manifest_sha256: signed.sha256.to_vec(),
         point: signed.manifest.log.point,
         lost_count: loss.map(|loss| loss.record_count),
-        state: if is_replayed { "replayed" } else { "unreplayed" }.to_owned(),
+        state: state.to_owned(),
         reason,
         request_id: approval.map(|approval| approval.request_id.clone()),
         asked_by: approval.map(|approval| approval.asked_by.clone()),

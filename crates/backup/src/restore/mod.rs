@@ -2,10 +2,12 @@
 //!
 //! The folder is no data folder of a server until the caller takes the mark away, after it was proved.
 
+mod logged;
 mod loss;
 mod replay;
 mod unpack;
 
+pub use logged::{Logged, replay_log};
 pub use loss::{Loss, loss};
 pub use replay::{Old, Replayed, replay};
 pub use unpack::{MARK, Unpacked, finish, unpack};

@@ -57,7 +57,11 @@ async fn what_is_deleted_meanwhile_waits_for_the_backup() {
     let object = world.store("a.bin", b"bytes").await;
     let held = world.objects.hold().await;
     let (objects, id) = (world.objects.clone(), object.id.clone());
-    world.gate.permit_for(gate::Target::Workspace, move |permit| async move { objects.delete(&permit, vec![id]).await }).await.unwrap();
+    world
+        .gate
+        .permit_for(gate::Target::Workspace, move |permit| async move { objects.delete(&permit, vec![id]).await })
+        .await
+        .unwrap();
     let place = world.room.0.data.join("objects").join(vault::objects::stored_place(&object.id));
     assert!(place.exists(), "it is still there while it is held");
     world.gate.permit_for(gate::Target::Workspace, move |permit| async move { held.release(&permit).await }).await.unwrap();

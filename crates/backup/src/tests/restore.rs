@@ -108,7 +108,8 @@ async fn what_was_taken_back_since_is_taken_back_again() {
         writer.execute("UPDATE principal SET disabled = 1 WHERE id = 'u1'", &[])?;
         writer.execute("DELETE FROM principal WHERE id = 'u2'", &[])?;
         writer.execute("DELETE FROM prediction_subject", &[])?;
-        writer.execute("DELETE FROM artifact_part WHERE artifact_id = (SELECT id FROM artifact WHERE path = 'erased.bin')", &[])?;
+        writer
+            .execute("DELETE FROM artifact_part WHERE artifact_id = (SELECT id FROM artifact WHERE path = 'erased.bin')", &[])?;
         writer.execute("DELETE FROM artifact WHERE path = 'erased.bin'", &[])?;
         Ok(())
     };
@@ -122,7 +123,8 @@ async fn what_was_taken_back_since_is_taken_back_again() {
     assert_eq!((done.token_count, done.grant_count, done.account_count), (2, 1, 2), "{done:?}");
     assert_eq!((done.key_count, done.erased_count), (1, 1), "{done:?}");
     let ids = |sql: &'static str| {
-        vault::db::snapshot::read_file(&into.join(restore::DATABASE), |reader| Ok(reader.query(sql, &[], |row| row.text(0))?)).unwrap()
+        vault::db::snapshot::read_file(&into.join(restore::DATABASE), |reader| Ok(reader.query(sql, &[], |row| row.text(0))?))
+            .unwrap()
     };
     assert_eq!(ids("SELECT id FROM token WHERE revoked_at IS NULL"), ["t2"]);
     assert_eq!(ids("SELECT id FROM grant_row WHERE revoked_at IS NULL"), ["g2"]);
