@@ -1,6 +1,7 @@
 """Backups as an operator makes them: while the server runs, checked, restored elsewhere, tried in a drill."""
 
 import json
+import os
 import shutil
 import threading
 import time
@@ -298,3 +299,28 @@ def test_a_backup_while_fifty_clients_write_is_a_point_in_the_log(world, tmp_pat
             assert len(held) > 1
         finally:
             restored.stop()
+
+
+def test_a_bucket_is_a_place_too(tmp_path):
+    """Where `STRONGROOM_TEST_S3` names one: `http://HOST:PORT/BUCKET`, with credentials in the environment."""
+    address = os.environ.get("STRONGROOM_TEST_S3")
+    if not address:
+        pytest.skip("STRONGROOM_TEST_S3 names no bucket")
+    endpoint, _, bucket = address.rpartition("/")
+    place = f"s3://{bucket}/{uuid.uuid4().hex}"
+    config = f'[backup]\nto = "{place}"\nendpoint = "{endpoint}"\nallow_insecure_http = true\n'
+    with harness.running("sqlite", config_text=config) as server:
+        server.place = place
+        server.experiment = post(server, "/experiments/create", {"name": "kept"})["experiment_id"]
+        run = new_run(server)
+        upload(server, run, "model.bin", os.urandom(20_000_000))
+        assert back_up(server)["sequence"] == 1
+        again = back_up(server)
+        assert again["sequence"] == 2 and again["bytes"] < 10_000_000, "the object is copied once"
+        assert json.loads(cli(server, "backup", "verify").stdout)["ok"]
+        assert json.loads(cli(server, "backup", "drill").stdout)["state"] == "done"
+        key = export_key(server, tmp_path)
+        server.stop()
+        reach = ["--endpoint", endpoint, "--allow-insecure-http"]
+        _, report = restore(server, tmp_path, key, "--emergency", "a test", *reach)
+        assert report["objects"] == 1 and report["bytes"] > 20_000_000

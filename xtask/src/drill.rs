@@ -20,7 +20,7 @@ pub fn run(words: &[&str]) -> Result<(), String> {
     let python = environment()?;
     match words.split_first() {
         Some((which @ (&"kill" | &"data" | &"backup"), rest)) => {
-            let (drill, usual): (Drill, u32) = match **which {
+            let (drill, usual): (Drill, u32) = match *which {
                 "kill" => (kill, 200),
                 "data" => (data, 50),
                 _ => (backup, 100),

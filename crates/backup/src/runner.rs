@@ -111,7 +111,11 @@ impl Runner {
         self.room.0.system.write(move |writer| store::end_run(writer, &ended)).await
     }
 
-    async fn ask_by_schedule(&self) -> Result<(), Problem> {
+    /// Asks for what is due by the schedule.
+    ///
+    /// # Errors
+    /// `Unavailable` if the database cannot be asked.
+    pub(crate) async fn ask_by_schedule(&self) -> Result<(), Problem> {
         let config = &self.room.0.config;
         for (kind, hours) in [(RunKind::Backup, config.every_hours), (RunKind::Drill, config.drill_every_days.saturating_mul(24))]
         {

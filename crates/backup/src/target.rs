@@ -68,6 +68,8 @@ impl Target {
         let mut builder = object_store::aws::AmazonS3Builder::from_env()
             .with_bucket_name(bucket)
             .with_region(&config.region)
+            // A bucket under a retention rule takes nothing without a checksum.
+            .with_checksum_algorithm(object_store::aws::Checksum::SHA256)
             .with_allow_http(config.allow_insecure_http);
         if let Some(endpoint) = &config.endpoint {
             builder = builder.with_endpoint(endpoint);

@@ -2,6 +2,7 @@
 
 mod make;
 mod restore;
+mod schedule;
 mod verify;
 
 use std::path::PathBuf;
@@ -35,7 +36,16 @@ pub(super) struct World {
 
 impl World {
     pub(super) async fn new(keep: u32) -> Self {
+        Self::with(BackupConfig { keep, ..BackupConfig::default() }).await
+    }
+
+    pub(super) async fn scheduled(every_hours: u32, drill_every_days: u32) -> Self {
+        Self::with(BackupConfig { every_hours, drill_every_days, ..BackupConfig::default() }).await
+    }
+
+    async fn with(config: BackupConfig) -> Self {
         let folder = tempfile::tempdir().unwrap();
+        let gate = testkit::open_gate();
         let data = folder.path().join("data");
         for name in ["data/db", "data/keys", "data/tls", "place"] {
             std::fs::create_dir_all(folder.path().join(name)).unwrap();
@@ -55,12 +65,12 @@ impl World {
             objects: objects.clone(),
             keys,
             audit: Audit::new(log),
-            clock: Arc::new(SystemClock),
+            clock: Arc::new(gate.clock.clone()),
             data,
-            config: BackupConfig { to: Some(place), keep, ..BackupConfig::default() },
+            config: BackupConfig { to: Some(place), ..config },
             wake: tokio::sync::Notify::new(),
         });
-        Self { folder, gate: testkit::open_gate(), opened, objects, room }
+        Self { folder, gate, opened, objects, room }
     }
 
     pub(super) fn place(&self) -> PathBuf {
