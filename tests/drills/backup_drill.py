@@ -22,7 +22,7 @@ from journal import Lost, RunJournal, Writer, check, harness, new_experiment, on
 
 BACKUP_SECONDS = (0.0, 1.5)
 RESTORE_SECONDS = (0.0, 1.5)
-END_SECONDS_MAX = 120
+END_SECONDS_MAX = 600
 
 
 def main() -> int:
