@@ -134,6 +134,7 @@ def admin_body(path, world):
         ("/destroy/approve", {"request": "nosuchthing"}),
         ("/destroy/cancel", {"request": "nosuchthing"}),
         ("/from-run", {"run_id": world["run_id"]}),
+        ("/v1/restores", {"reason": "a test"}),
         ("/sources", {"name": fresh, "pattern": "https://x.example/*", "owner": "x", "licence": "CC0-1.0"}),
     ]
     for ending, body in bodies:

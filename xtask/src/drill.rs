@@ -19,10 +19,11 @@ pub fn run(words: &[&str]) -> Result<(), String> {
     shell::cargo(&build)?;
     let python = environment()?;
     match words.split_first() {
-        Some((which @ (&"kill" | &"data" | &"s3"), rest)) => {
+        Some((which @ (&"kill" | &"data" | &"s3" | &"backup"), rest)) => {
             let (drill, usual): (Drill, u32) = match *which {
                 "kill" => (kill, 200),
                 "s3" => (s3, 100),
+                "backup" => (backup, 100),
                 _ => (data, 50),
             };
             let rounds = value(rest, "--rounds").and_then(|text| text.parse().ok()).unwrap_or(usual);
@@ -32,7 +33,7 @@ pub fn run(words: &[&str]) -> Result<(), String> {
             }
         }
         Some((&"disk", _)) => disk(&python),
-        _ => Err("which drill? `kill`, `data`, `s3` or `disk`".to_owned()),
+        _ => Err("which drill? `kill`, `data`, `s3`, `backup` or `disk`".to_owned()),
     }
 }
 
@@ -65,6 +66,14 @@ pub fn data(python: &Path, rounds: u32, engine: &str, postgres: Option<&Postgres
 /// If an acknowledged object is lost, one is there by half, an upload does not go on, or the log does not verify.
 pub fn s3(python: &Path, rounds: u32, engine: &str, postgres: Option<&Postgres>) -> Result<(), String> {
     rounds_of("s3_drill.py", python, rounds, engine, postgres)
+}
+
+/// Kills the server at random moments while it makes backups, and restores of them.
+///
+/// # Errors
+/// If a half backup verifies, one that was broken off is not gone on with, or what is restored is not one state.
+pub fn backup(python: &Path, rounds: u32, engine: &str, postgres: Option<&Postgres>) -> Result<(), String> {
+    rounds_of("backup_drill.py", python, rounds, engine, postgres)
 }
 
 fn rounds_of(name: &str, python: &Path, rounds: u32, engine: &str, postgres: Option<&Postgres>) -> Result<(), String> {

@@ -40,7 +40,7 @@ pub use ops::upload::{AbortUpload, Begun, CompleteUpload, CreateUpload, PartStor
 pub use ops::write::{WriteArtifact, Written};
 pub use path::ArtifactPath;
 pub use range::Wanted;
-pub use store::{FileFacts, find, forget};
+pub use store::{FileFacts, find, forget, known_objects};
 pub use types::{ListedEntry, Owner, Place};
 pub use vault::objects::Body;
 

@@ -306,7 +306,10 @@ pub(crate) const SINGLE_OBJECT_TABLES: [&str; 7] = [
 ];
 
 /// Every object that a row names.
-pub(crate) fn known_objects(reader: &mut Reader<'_>) -> Result<std::collections::HashSet<String>, Problem> {
+///
+/// # Errors
+/// As the database's.
+pub fn known_objects(reader: &mut Reader<'_>) -> Result<std::collections::HashSet<String>, Problem> {
     let mut known = std::collections::HashSet::new();
     for table in OBJECT_TABLES {
         reader.for_each(&format!("SELECT object_id FROM {table}"), &[], |row| {

@@ -17,6 +17,7 @@ use crate::checkpoint::Checkpoint;
 use crate::config::{AuditConfig, OnMismatch, passes_on_ballast};
 use crate::disk::Disk;
 use crate::error::AuditError;
+use crate::hold::Held;
 use crate::index::Index;
 use crate::merkle::inclusion_proof;
 use crate::note::{KIND_ED25519, NoteSigner, VerifierKey};
@@ -46,6 +47,7 @@ pub struct AuditLog {
     published: Arc<RwLock<Published>>,
     bell: Arc<Bell>,
     outbox: Arc<Outbox>,
+    held: Arc<Held>,
     index: Arc<Index>,
     system: SystemDb,
     config: AuditConfig,
@@ -118,6 +120,7 @@ impl AuditLog {
             signer,
             witness_keys,
             outbox,
+            held: Arc::default(),
             system,
             config,
         });
@@ -128,12 +131,14 @@ impl AuditLog {
     fn begin(&self, found: Found, left: Vec<OutboxRow>, forged: Vec<OutboxRow>) -> Result<(), AuditError> {
         let (done_to, done) = mpsc::channel();
         let (logged, encoder, first) = (Arc::clone(&self.outbox.logged), Arc::clone(&self.encoder), done_to.clone());
+        let held = Arc::clone(&self.held);
         let setup = WriterSetup {
             disk: self.disk.clone(),
             origin_tag: origin_tag(&self.config.origin),
             segment_bytes: self.config.segment_bytes,
             outbox_done: Box::new(move |rows| {
                 logged.lock().extend(rows.iter().copied());
+                held.note(&rows);
                 // The receiver ends after the writer does.
                 drop(done_to.send(rows));
             }),
@@ -162,6 +167,7 @@ impl AuditLog {
             projection: found.projection,
             reader: None,
             outbox_indexes: Arc::clone(&self.outbox.logged),
+            held: Arc::clone(&self.held),
             interval: self.config.checkpoint_interval,
             force: found.accepted.is_some(),
             attempted: None,
@@ -236,6 +242,14 @@ impl AuditLog {
 
     pub(crate) const fn folders(&self) -> &Folders {
         &self.folders
+    }
+
+    pub(crate) fn held(&self) -> &Held {
+        &self.held
+    }
+
+    pub(crate) fn segments(&self) -> Vec<crate::wal::SegmentMeta> {
+        self.wal.durable.lock().segments.clone()
     }
 
     pub(crate) const fn disk(&self) -> &Disk {

@@ -83,6 +83,8 @@ pub(crate) struct Projector {
     pub reader: Option<Follower>,
     /// Outbox rows that are in the log and not yet deleted, with their index.
     pub outbox_indexes: Arc<Mutex<HashMap<i64, u64>>>,
+    /// While a backup holds the log, no segment goes.
+    pub held: Arc<crate::hold::Held>,
     pub interval: Duration,
     /// The first checkpoint replaces whatever row there is: an operator accepted a mismatch.
     pub force: bool,
@@ -213,6 +215,9 @@ impl Projector {
 
     /// Lets segments go whose records are in durable full tiles, under a checkpoint, and out of the outbox.
     fn trim(&mut self, durable: &Durable) -> Result<(), AuditError> {
+        if self.held.is_on() {
+            return Ok(());
+        }
         let signed = self.published.read().checkpoint.as_ref().map_or(0, |newest| newest.size);
         let outbox = self.outbox_indexes.lock().values().copied().min().unwrap_or(u64::MAX);
         let full = signed.min(self.projection.size());

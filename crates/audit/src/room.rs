@@ -42,6 +42,17 @@ pub fn database_rows(system: &SystemDb) -> Result<DatabaseRows, AuditError> {
     Ok(DatabaseRows { checkpoints, outbox: outbox::read_all(system)? })
 }
 
+/// The newest checkpoint of a log that a database knows.
+///
+/// # Errors
+/// As the database's.
+pub fn known_checkpoint(
+    reader: &mut vault::db::Reader<'_>,
+    origin: &str,
+) -> Result<Option<crate::CheckpointRow>, kernel::Problem> {
+    Ok(store::read_checkpoint(reader, origin)?)
+}
+
 impl AuditLog {
     /// Verifies the whole log from its files and the database's rows. It takes a while: call it where blocking is allowed.
     ///

@@ -178,14 +178,14 @@ impl WalWriter {
         self.next_index = self.next_index.saturating_add(framed_count.saturating_sub(*done_count) as u64);
         *done_count = framed_count;
         self.buffer.clear();
+        // Told before the size is: who sees a size knows of every row below it.
+        if !rows.is_empty() {
+            (self.outbox_done)(rows);
+        }
         let mut durable = self.wal.durable.lock();
         durable.size = self.next_index;
         if let Some(last) = durable.segments.last_mut() {
             last.end_bytes = end_bytes;
-        }
-        drop(durable);
-        if !rows.is_empty() {
-            (self.outbox_done)(rows);
         }
         Ok(())
     }

@@ -76,13 +76,28 @@ struct Inner {
     config: ObserveConfig,
     /// This process among those that may share the database.
     source: String,
+    /// How other rooms' things are.
+    more: Option<MoreHealth>,
 }
+
+/// Looks up how things of another room are, at a time.
+pub type MoreHealth =
+    Arc<dyn Fn(&mut vault::db::Reader<'_>, kernel::Micros) -> Result<Vec<HealthOf>, kernel::Problem> + Send + Sync>;
 
 impl Observe {
     /// The room over its ground.
     #[must_use]
     pub fn new((db, system): (Db, SystemDb), objects: Objects, collector: Arc<Collector>, config: ObserveConfig) -> Self {
-        Self(Arc::new(Inner { db, system, objects, collector, config, source: watcher::new_source() }))
+        Self(Arc::new(Inner { db, system, objects, collector, config, source: watcher::new_source(), more: None }))
+    }
+
+    /// The same room, whose health tells of another's things too. Only before it is shared.
+    #[must_use]
+    pub fn with_more(mut self, more: MoreHealth) -> Self {
+        if let Some(inner) = Arc::get_mut(&mut self.0) {
+            inner.more = Some(more);
+        }
+        self
     }
 
     /// Where samples go.

@@ -28,7 +28,7 @@ use crate::key_services::{self, First};
 use crate::locate::Locator;
 use crate::receipts::LogReceipts;
 use crate::tls::file_problem;
-use crate::{engines, inspecting, keykeeping, observing, retraining, system, ui};
+use crate::{backing, engines, inspecting, keykeeping, observing, retraining, system, ui};
 
 /// How often last-used times are written down and ended sessions are cleared away.
 const HOUSEKEEPING_EVERY: Duration = Duration::from_secs(60);
@@ -39,7 +39,7 @@ const TIMEKEEPER: &str = "timekeeper";
 const SWEEP_EVERY_MINUTES: u64 = 24 * 60;
 /// How often open versions that expired and waivers that ended are swept. Neither counts any more before that.
 const SWEEP_DATA_EVERY_MINUTES: u64 = 60;
-/// Lies in a folder as long as `init` works on it.
+/// Lies in a folder as long as `init` or `backup restore` works on it.
 pub const UNFINISHED: &str = "unfinished";
 /// Where the system says what this machine is called.
 const HOST_NAME_FILE: &str = "/proc/sys/kernel/hostname";
@@ -105,6 +105,8 @@ pub struct Rooms {
     pub retrain: retrain::Retrain,
     /// The log.
     pub audit: Audit,
+    /// Backups.
+    pub backup: backup::Backup,
     /// The keys.
     pub keyring: Keyring,
 }
@@ -224,7 +226,10 @@ pub async fn open_with(data: &Path, config: &Config, way: Way, root: Arc<dyn Key
     let serving = serving.with_observer(Arc::clone(&collector) as _);
     let observe =
         observe::Observe::new((opened.db.clone(), opened.system.clone()), objects.clone(), collector, config.observe.clone());
+    let audit = Audit::new(Arc::clone(&log));
+    let observe = observe.with_more(backing::health(&config.backup));
     let rooms = Rooms {
+        backup: backing::open(data, config, &opened, (&objects, &keyring, &audit), &clock),
         serving,
         predictions,
         observe,
@@ -240,7 +245,7 @@ pub async fn open_with(data: &Path, config: &Config, way: Way, root: Arc<dyn Key
         buckets,
         artifacts,
         lineage: lineage::Lineage::new(opened.db.clone(), keyring.clone()),
-        audit: Audit::new(Arc::clone(&log)),
+        audit,
         keyring,
     };
     let page = config.server.mlflow_ui_dir.as_deref().map(ui::list_page).transpose()?;
@@ -266,6 +271,7 @@ pub async fn open_with(data: &Path, config: &Config, way: Way, root: Arc<dyn Key
     wire::admin::predictions::routes(&mut door, &rooms.predictions);
     wire::admin::trace::routes(&mut door, &rooms.predictions, &rooms.lineage, &rooms.admission);
     wire::admin::endpoint_guard::routes(&mut door, &rooms.serving);
+    wire::admin::backups::routes(&mut door, &rooms.backup);
     wire::inference::routes(&mut door, &rooms.serving);
     let warnings = keykeeping::KeyWarnings::default();
     observing::routes(&mut door, &rooms, data, &warnings);
@@ -311,6 +317,7 @@ pub async fn open_with(data: &Path, config: &Config, way: Way, root: Arc<dyn Key
     let ground = way.bound.map(|bound| retraining::Ground { data, config, bound, gate: &gate, jobs: &jobs, clock });
     let mut background = retraining::begin(&rooms, ground)?;
     background.push(sealing);
+    background.push(backing::begin(&rooms.backup, data, config, (&gate, &jobs), way.bound.is_some()));
     background.extend(watching);
     if way.bound.is_some() {
         let keeper = serving::Keeper::new(rooms.serving.clone(), gate.clone(), jobs.pass(serving::KEEPER));
@@ -401,7 +408,14 @@ async fn keep_house(house: Housekeeping) {
 pub fn check_folder(data: &Path) -> Result<(), Problem> {
     let shown = data.display();
     if data.join(UNFINISHED).exists() {
-        let message = format!("`strongroom init` did not finish making `{shown}`; delete it and run `init` again");
+        let is_restore = fs::read_to_string(data.join(UNFINISHED)).is_ok_and(|text| text.starts_with("restore "));
+        let message = if is_restore {
+            format!(
+                "`strongroom backup restore` did not finish making `{shown}`; run it again with the same words, and it goes on"
+            )
+        } else {
+            format!("`strongroom init` did not finish making `{shown}`; delete it and run `init` again")
+        };
         return Err(Problem::invalid(message));
     }
     if !data.join("lock").is_file() {

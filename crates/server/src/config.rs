@@ -48,6 +48,8 @@ pub struct Config {
     pub predictions: predictions::PredictionsConfig,
     /// How all that is watched, and whom alerts are sent to.
     pub observe: observe::ObserveConfig,
+    /// Where backups go, and when.
+    pub backup: backup::BackupConfig,
     /// Limits on failed and anonymous attempts.
     pub risk: risk::RiskConfig,
     /// Whom OpenTelemetry tells what this server does.
@@ -70,6 +72,7 @@ impl Config {
         self.predictions.check()?;
         self.observe.check()?;
         self.telemetry.check()?;
+        self.backup.check()?;
         if self.tls.certificate.is_some() != self.tls.key.is_some() {
             return Err(Problem::invalid("`tls.certificate` and `tls.key` must be given together"));
         }

@@ -23,6 +23,7 @@ pub fn output_line(text: &str) {
     }
 }
 
+mod backing;
 pub mod boot;
 pub mod cli;
 pub mod config;
@@ -37,6 +38,7 @@ pub mod listen;
 mod locate;
 mod observing;
 mod receipts;
+mod restoring;
 pub mod retraining;
 pub mod system;
 pub mod telemetry;

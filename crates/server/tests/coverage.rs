@@ -17,7 +17,7 @@ use wire::{PeerAddress, RouteEntry};
 const PUBLIC: [&str; 4] = ["server.health", "server.version", "server.info", "ui.login_page"];
 /// Verbs without a route: what the server records of routes that no room knows, and what its own jobs do: the policy lets nobody
 /// else ask for those.
-const UNROUTED: [&str; 22] = [
+const UNROUTED: [&str; 24] = [
     "buckets.tick",
     "server.unrouted",
     "inspections.begin",
@@ -40,6 +40,8 @@ const UNROUTED: [&str; 22] = [
     "keys.rotate_due",
     "keys.rewrap_due",
     "keys.destroy_due",
+    "backups.make",
+    "backups.try",
 ];
 
 struct World {
@@ -116,6 +118,7 @@ fn every_action() -> BTreeSet<&'static str> {
         lineage::ACTIONS,
         data::ACTIONS,
         audit::ACTIONS,
+        backup::ACTIONS,
         strongroom::system::ACTIONS,
         strongroom::ui::ACTIONS,
     ];

@@ -37,12 +37,16 @@ impl Operation for ShowHealth {
             _ => return Ok(Vec::new()),
         };
         let (workspace, now) = (permit.workspace()?.to_owned(), permit.entry().at);
+        let more = self.room.0.more.clone();
         let read = move |reader: &mut vault::db::Reader<'_>| {
             let since = now.0.div_euclid(MINUTE_US).saturating_sub(MINUTES);
             let open = alerts::open_reasons(reader)?;
             let mut all = Vec::new();
             if models.is_none() {
                 all.push(server(&open));
+                if let Some(more) = &more {
+                    all.extend(more(reader, now)?);
+                }
                 let held = places::held_back(reader, &workspace)?;
                 all.extend(held.into_iter().map(|(name, number, state)| HealthOf {
                     kind: "dataset",

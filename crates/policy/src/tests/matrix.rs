@@ -69,6 +69,7 @@ fn table(engine: &Arc<Engine>, risk: u8) -> String {
         "rollouts",
         "watcher",
         "custodian",
+        "backup",
         "shredder",
         "other",
     ] {

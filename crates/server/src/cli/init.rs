@@ -21,11 +21,12 @@ use crate::{config, tls};
 const BOOTSTRAP: &str = "bootstrap";
 /// What the first administrator gets besides `administrator`, which by itself gives no data: explicit grants that can be
 /// revoked like any other.
-const FIRST_GRANTS: [(&str, policy::On); 5] = [
+const FIRST_GRANTS: [(&str, policy::On); 6] = [
     ("administrator", policy::On::Server),
     ("auditor", policy::On::Server),
     ("backup_operator", policy::On::Server),
     ("key_custodian", policy::On::Server),
+    ("restore_operator", policy::On::Server),
     ("owner", policy::On::Workspace),
 ];
 /// How long the first token lives.

@@ -1,9 +1,11 @@
 //! The command line. A command that acts on data is a request through the same routes that clients use; only `init`,
-//! `serve`, `witness`, `config check` and the offline `audit verify`, `audit recover`, `keys rotate-root` and
+//! `serve`, `witness`, `config check` and the offline `audit verify`, `audit recover`, `backup restore`, `keys rotate-root` and
 //! `keys change-passphrase` open files themselves.
 
 mod access;
 mod audit;
+mod backup;
+mod backup_restore;
 mod client;
 mod data;
 mod data_commit;
@@ -97,6 +99,9 @@ enum Verb {
     /// Search, prove, verify and export the log.
     #[command(subcommand)]
     Audit(audit::Audit),
+    /// Make, list, verify, try and restore backups.
+    #[command(subcommand)]
+    Backup(backup::BackupVerb),
     /// Work with keys: new ones for a workspace, a new root key.
     #[command(subcommand)]
     Keys(keys::Keys),
@@ -201,6 +206,7 @@ fn run(verb: Verb) -> Result<ExitCode, Problem> {
             Verb::Grant(verb) => verb.run().await.map(|()| ExitCode::SUCCESS),
             Verb::Role(verb) => verb.run().await.map(|()| ExitCode::SUCCESS),
             Verb::Audit(verb) => verb.run().await,
+            Verb::Backup(verb) => verb.run().await,
             Verb::Keys(verb) => verb.run().await.map(|()| ExitCode::SUCCESS),
             Verb::Data(verb) => verb.run().await,
             Verb::Model(verb) => verb.run().await,

@@ -47,4 +47,5 @@ pub(super) const ALL: &[Migration] = &[
     step!("0024_lineage_vacuum"),
     step!("0025_buckets"),
     step!("0026_key_life"),
+    step!("0027_backup"),
 ];

@@ -9,6 +9,7 @@
 mod error;
 mod migrations;
 mod postgres;
+pub mod snapshot;
 pub mod sql;
 mod sqlite;
 mod value;

@@ -85,6 +85,10 @@ impl SqlitePool {
         Ok(Self { path: path.to_path_buf(), writes, reads, sink, idle: Mutex::default(), here_count: AtomicU64::new(0) })
     }
 
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+
     pub(super) fn set_sink(&self, sink: OutboxSink) {
         if self.sink.set(sink).is_err() {
             tracing::warn!("the outbox sink was set twice; the first one stays");

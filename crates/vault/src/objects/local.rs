@@ -66,7 +66,12 @@ impl LocalStore {
     }
 
     fn stored(&self, id: &ObjectId) -> PathBuf {
-        self.folder.join("stored").join(id.shard()).join(id.as_str())
+        self.folder.join(super::stored_place(id))
+    }
+
+    /// Where an object's file is.
+    pub(super) fn place(&self, id: &ObjectId) -> PathBuf {
+        self.stored(id)
     }
 
     pub(super) fn create(&self, id: &ObjectId) -> Result<LocalFile, Problem> {

@@ -10,12 +10,15 @@
 mod decoder;
 mod direct;
 mod encoder;
+mod hold;
 mod local;
 mod pool;
 mod read;
 mod remote;
 mod segments;
 mod sending;
+mod stored;
+mod stream;
 mod write;
 mod writeback;
 
@@ -34,8 +37,11 @@ use gate::Permit;
 use kernel::{Problem, Secret};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
+pub use hold::Hold;
 pub use remote::S3Location;
 pub use sending::{Piece, Sending};
+pub use stored::{Stored, file_stream, stored_place};
+pub use stream::{StreamOpener, StreamSealer};
 
 use crate::keys::{Keyring, ObjectKey, join};
 use local::LocalStore;
@@ -140,6 +146,7 @@ pub struct Objects {
     pool: Pool,
     writes: Arc<Semaphore>,
     reads: Arc<Semaphore>,
+    holds: hold::Holds,
 }
 
 impl Objects {
@@ -192,14 +199,19 @@ impl Objects {
             pool: Pool::default(),
             writes: Arc::new(Semaphore::new(WRITE_COUNT_MAX)),
             reads: Arc::new(Semaphore::new(READ_COUNT_MAX)),
+            holds: hold::Holds::default(),
         }
     }
 
-    /// Takes objects away for good. What is not there is gone already.
+    /// Takes objects away for good, at once or when the [`Hold`] on them ends. What is not there is gone already.
     ///
     /// # Errors
     /// `Unavailable` if the store cannot do it now; the rest may be there still.
     pub async fn delete<O: ?Sized>(&self, _permit: &Permit<O>, ids: Vec<ObjectId>) -> Result<(), Problem> {
+        let Some(_turn) = self.holds.try_turn() else {
+            self.holds.wait(ids);
+            return Ok(());
+        };
         match &self.store {
             Store::Local(store) => {
                 let store = store.clone();
@@ -225,6 +237,9 @@ impl Objects {
         known: Arc<HashSet<String>>,
         older_than: Duration,
     ) -> Result<Swept, Problem> {
+        let Some(_turn) = self.holds.try_turn() else {
+            return Ok(Swept::default());
+        };
         match &self.store {
             Store::Local(store) => {
                 let store = store.clone();

@@ -94,6 +94,12 @@ impl RemoteStore {
         Ok(found.into_stream().map_err(failed).boxed())
     }
 
+    /// All stored bytes.
+    pub(super) async fn read_all(&self, id: &ObjectId) -> Result<super::Stored, Problem> {
+        let found = self.store.get(&self.path(id)).await.map_err(failed)?;
+        Ok(found.into_stream().map_err(failed).boxed())
+    }
+
     pub(super) async fn read_range(&self, id: &ObjectId, range: Range<u64>) -> Result<Bytes, Problem> {
         self.store.get_range(&self.path(id), range).await.map_err(failed)
     }

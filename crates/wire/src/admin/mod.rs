@@ -32,6 +32,8 @@
 //! | POST `/endpoints/{endpoint}/labels`; POST `/alertmanager` (an Alertmanager's webhook, version 4); GET `/health` | `{"labels": [{"prediction", "row"?, "label"}]}` |
 //! | GET `/lineage/{model}/{version or @alias}`; GET `/lineage` | `?subject=&direction=up or down&depth=&format=json, text or svg` |
 //! | GET `/audit/records`, `/audit/checkpoint`, `/audit/proof/{record}`, `/audit/export`; POST `/audit/verify` | `?who=&what=&since=&until=&outcome=&resource=…&rows=`, and `&after=` or, for the export, `&from=&to=` |
+//! | GET, POST `/backups`; GET `/backups/{run}`; POST `/backups/drill`, `/backups/verify`, `/backups/key` | `{"to"?}`, `{"to"?, "sequence"?}`, `{}` |
+//! | GET, POST `/restores`; POST `/restores/{request}/approve` | `{"reason", "to"?, "sequence"?}` |
 //! | POST `/objects/verify`, `/objects/sweep` | |
 //! | GET `/keys`; POST `/keys/verify`, `/keys/rotate`, `/keys/rewrap`, `/keys/rotate-root` | `{"all"?}`, `{}` |
 //! | GET, POST `/keys/destroy`; POST `/keys/destroy/approve`, `/keys/destroy/cancel` | `{"reason"}`, `{"request"}` |
@@ -39,6 +41,7 @@
 
 pub mod access;
 pub mod audit;
+pub mod backups;
 pub mod datasets;
 mod datasets_view;
 pub mod endpoint_guard;

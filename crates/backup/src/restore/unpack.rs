@@ -1,0 +1,243 @@
+//! Puts the parts of a backup into their places. Each is checked while it is written: nothing appears under its name that is not what
+//! the manifest says.
+
+use std::collections::BTreeSet;
+use std::fs::{self, DirBuilder, File, OpenOptions};
+use std::io::Write;
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+
+use futures_util::StreamExt;
+use kernel::{Kind, Problem, Sha256Hasher, hex};
+use vault::db::snapshot;
+use vault::objects::{ObjectId, stored_place};
+
+use super::DATABASE;
+use crate::check::Chain;
+use crate::error::BackupError;
+use crate::inventory::{Blob, Inventory};
+use crate::manifest::Signed;
+use crate::sealed::{self, object_name};
+use crate::target::{Stored, Target};
+use crate::trust::Trust;
+
+/// Lies in a folder as long as a restore works on it, as in one that `init` works on: no server starts there.
+pub const MARK: &str = "unfinished";
+
+/// What was put into its place.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Unpacked {
+    /// Objects.
+    pub object_count: u64,
+    /// Files, the database among them.
+    pub file_count: u64,
+    /// Their bytes.
+    pub restored_bytes: u64,
+    /// Objects that an earlier try had put there.
+    pub kept_count: u64,
+}
+
+/// Puts a backup into `into`, which is new, empty, or what an earlier try on the same backup left. The log's point is proved.
+///
+/// # Errors
+/// `Conflict` if the folder holds something else; [`BackupError`] for the first part that is not what it must be.
+pub async fn unpack(target: &Target, trust: &Trust, chain: &Chain, of: &Signed, into: &Path) -> Result<Unpacked, Problem> {
+    let point = of.manifest.log.check(&trust.log)?;
+    let list = chain.inventory(target, trust, of).await?;
+    begin(into, of)?;
+    let mut work = Work { target, trust, into, done: Unpacked::default(), folders: BTreeSet::new() };
+    work.database(of).await?;
+    work.objects(&list).await?;
+    work.files(&list).await?;
+    work.checkpoint(trust)?;
+    let root = audit::root_of_files(&into.join("audit"), point.point)?;
+    if root != point.point_root {
+        return Err(BackupError::Log("the restored records do not give the root that the manifest names".to_owned()).into());
+    }
+    for folder in &work.folders {
+        sync_folder(folder)?;
+    }
+    Ok(work.done)
+}
+
+/// Takes the mark away: the folder is a data folder from now on.
+///
+/// # Errors
+/// `Internal` if it cannot be written.
+pub fn finish(into: &Path) -> Result<(), Problem> {
+    let path = into.join(MARK);
+    fs::remove_file(&path).map_err(|error| failed(&path, error))?;
+    sync_folder(into)
+}
+
+fn begin(into: &Path, of: &Signed) -> Result<(), Problem> {
+    let mark = format!("restore {}\n", hex(&of.sha256));
+    let path = into.join(MARK);
+    let shown = into.display();
+    if fs::read_to_string(&path).is_ok_and(|text| text == mark) {
+        // What an earlier try made of database and log is made anew; objects are kept, as far as they are whole.
+        for name in ["audit", "db", "predictions"] {
+            match fs::remove_dir_all(into.join(name)) {
+                Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(failed(&into.join(name), error)),
+                _ => {}
+            }
+        }
+        return Ok(());
+    }
+    if fs::read_dir(into).is_ok_and(|mut entries| entries.next().is_some()) {
+        let message = format!("`{shown}` is not empty, and a restore writes over nothing: name a new folder");
+        return Err(Problem::new(Kind::Conflict, message));
+    }
+    DirBuilder::new().recursive(true).mode(0o700).create(into).map_err(|error| failed(into, error))?;
+    let mut file = create(&path)?;
+    file.write_all(mark.as_bytes()).and_then(|()| file.sync_all()).map_err(|error| failed(&path, error))?;
+    sync_folder(into)
+}
+
+struct Work<'a> {
+    target: &'a Target,
+    trust: &'a Trust,
+    into: &'a Path,
+    done: Unpacked,
+    folders: BTreeSet<PathBuf>,
+}
+
+impl Work<'_> {
+    async fn database(&mut self, of: &Signed) -> Result<(), Problem> {
+        let sequence = of.manifest.sequence;
+        let blob = of.manifest.database.blob();
+        let blob = blob.ok_or_else(|| BackupError::Malformed(sequence, "its snapshot has no digest".to_owned()))?;
+        let what = format!("the database's snapshot of backup {sequence}");
+        for beside in ["-wal", "-shm", "-journal"] {
+            drop(fs::remove_file(self.into.join(format!("{DATABASE}{beside}"))));
+        }
+        self.file(&blob, &what, DATABASE, None).await
+    }
+
+    async fn objects(&mut self, list: &Inventory) -> Result<(), Problem> {
+        for folder in ["objects", "objects/incoming", "objects/stored"] {
+            self.folder(&self.into.join(folder))?;
+        }
+        for (id, stored) in &list.objects {
+            let place = self.into.join("objects").join(stored_place(&ObjectId::parse(id)?));
+            if digest_of(&place)? == Some(*stored) {
+                self.done.kept_count += 1;
+            } else {
+                self.object(id, *stored, &place).await?;
+            }
+            self.done.object_count += 1;
+            self.done.restored_bytes = self.done.restored_bytes.saturating_add(stored.size_bytes);
+        }
+        Ok(())
+    }
+
+    async fn object(&mut self, id: &str, stored: Stored, place: &Path) -> Result<(), Problem> {
+        let what = || format!("object {id}");
+        let mut pieces = self.target.read(&object_name(id)).await?.ok_or_else(|| BackupError::Missing(what()))?;
+        let parent = place.parent().unwrap_or(self.into);
+        self.folder(parent)?;
+        let part = self.into.join("objects/incoming").join(id);
+        let mut file = create(&part)?;
+        let (mut hasher, mut size_bytes) = (Sha256Hasher::new(), 0_u64);
+        while let Some(piece) = pieces.next().await {
+            let piece = piece?;
+            hasher.update(&piece);
+            size_bytes = size_bytes.saturating_add(piece.len() as u64);
+            file.write_all(&piece).map_err(|error| failed(&part, error))?;
+        }
+        if (Stored { size_bytes, sha256: hasher.finish() }) != stored {
+            drop(fs::remove_file(&part));
+            return Err(BackupError::Damaged(what()).into());
+        }
+        file.sync_all().and_then(|()| fs::rename(&part, place)).map_err(|error| failed(place, error))
+    }
+
+    async fn files(&mut self, list: &Inventory) -> Result<(), Problem> {
+        for (name, entry) in &list.files {
+            let what = format!("the file `{name}`");
+            self.file(&entry.blob, &what, name, Some((entry.length_bytes, entry.size_bytes))).await?;
+        }
+        for name in ["db", "audit", "audit/wal", "audit/log", "audit/anchors", "tls", "keys"] {
+            self.folder(&self.into.join(name))?;
+        }
+        Ok(())
+    }
+
+    /// A sealed file: `grown` gives its length and its size, the rest zeros.
+    async fn file(&mut self, blob: &Blob, what: &str, name: &str, grown: Option<(u64, u64)>) -> Result<(), Problem> {
+        let place = self.into.join(name);
+        let parent = place.parent().unwrap_or(self.into).to_path_buf();
+        self.folder(&parent)?;
+        let part = PathBuf::from(format!("{}.part", place.display()));
+        let mut file = create(&part)?;
+        let mut length_bytes = 0_u64;
+        let read = sealed::read(self.target, &self.trust.key, blob, what, |piece| {
+            length_bytes = length_bytes.saturating_add(piece.len() as u64);
+            file.write_all(piece).map_err(|error| failed(&part, error))
+        });
+        if let Err(error) = read.await {
+            drop(fs::remove_file(&part));
+            return Err(error.into());
+        }
+        if let Some((length, size)) = grown {
+            if length != length_bytes || size < length {
+                return Err(BackupError::Damaged(what.to_owned()).into());
+            }
+            file.set_len(size).map_err(|error| failed(&part, error))?;
+        }
+        file.sync_all().and_then(|()| fs::rename(&part, &place)).map_err(|error| failed(&place, error))?;
+        self.done.file_count += 1;
+        self.done.restored_bytes = self.done.restored_bytes.saturating_add(length_bytes);
+        Ok(())
+    }
+
+    /// The log's folder names the checkpoint that the database knows: neither is ahead of the other.
+    fn checkpoint(&self, trust: &Trust) -> Result<(), Problem> {
+        let origin = trust.instance.clone();
+        let row = snapshot::read_file(&self.into.join(DATABASE), move |reader| audit::known_checkpoint(reader, &origin))?;
+        let place = self.into.join("audit/log/checkpoint");
+        let Some(row) = row else { return Ok(()) };
+        let mut file = create(&place)?;
+        file.write_all(row.note.as_bytes()).and_then(|()| file.sync_all()).map_err(|error| failed(&place, error))
+    }
+
+    fn folder(&mut self, path: &Path) -> Result<(), Problem> {
+        if self.folders.contains(path) {
+            return Ok(());
+        }
+        DirBuilder::new().recursive(true).mode(0o700).create(path).map_err(|error| failed(path, error))?;
+        self.folders.insert(path.to_path_buf());
+        Ok(())
+    }
+}
+
+fn create(path: &Path) -> Result<File, Problem> {
+    let file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(path);
+    file.map_err(|error| failed(path, error))
+}
+
+fn digest_of(path: &Path) -> Result<Option<Stored>, Problem> {
+    use std::io::Read;
+    let mut file = match File::open(path) {
+        Ok(file) => file,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(failed(path, error)),
+    };
+    let (mut hasher, mut size_bytes, mut piece) = (Sha256Hasher::new(), 0_u64, vec![0_u8; 1 << 20]);
+    loop {
+        let count = file.read(&mut piece).map_err(|error| failed(path, error))?;
+        if count == 0 {
+            return Ok(Some(Stored { size_bytes, sha256: hasher.finish() }));
+        }
+        hasher.update(piece.get(..count).unwrap_or_default());
+        size_bytes = size_bytes.saturating_add(count as u64);
+    }
+}
+
+fn sync_folder(path: &Path) -> Result<(), Problem> {
+    File::open(path).and_then(|folder| folder.sync_all()).map_err(|error| failed(path, error))
+}
+
+fn failed(path: &Path, error: std::io::Error) -> Problem {
+    Problem::unavailable(format!("`{}` cannot be written: {error}", path.display())).because(error)
+}

@@ -1,0 +1,138 @@
+//! Tests of the room, on a small data folder of their own.
+
+mod make;
+mod restore;
+mod schedule;
+mod verify;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use audit::{Audit, AuditConfig, AuditLog};
+use bytes::Bytes;
+use futures_util::StreamExt;
+use gate::Target as On;
+use kernel::{Problem, Secret, SystemClock};
+use tempfile::TempDir;
+use testkit::TestGate;
+use vault::db::{Location, Opened};
+use vault::keys::{KeyFile, Keyring};
+use vault::objects::{Objects, StoredObject};
+
+use crate::check::{Chain, Checked, check};
+use crate::ops::{MakeBackup, RunBackup};
+use crate::target::Target;
+use crate::types::Run;
+use crate::{Backup, BackupConfig, Ground};
+
+/// A data folder, its rooms, and a place for backups.
+pub(super) struct World {
+    pub(super) folder: TempDir,
+    pub(super) gate: TestGate,
+    pub(super) opened: Opened,
+    pub(super) objects: Objects,
+    pub(super) room: Backup,
+}
+
+impl World {
+    pub(super) async fn new(keep: u32) -> Self {
+        Self::with(BackupConfig { keep, ..BackupConfig::default() }).await
+    }
+
+    pub(super) async fn scheduled(every_hours: u32, drill_every_days: u32) -> Self {
+        Self::with(BackupConfig { every_hours, drill_every_days, ..BackupConfig::default() }).await
+    }
+
+    async fn with(config: BackupConfig) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let gate = testkit::open_gate();
+        let data = folder.path().join("data");
+        for name in ["data/db", "data/keys", "data/tls", "place"] {
+            std::fs::create_dir_all(folder.path().join(name)).unwrap();
+        }
+        std::fs::write(data.join("strongroom.toml"), "# nothing\n").unwrap();
+        let opened = vault::db::open(&Location::Sqlite(data.join("db/strongroom.db"))).unwrap();
+        let root = Arc::new(KeyFile::create(&data.join("keys/root.key")).unwrap());
+        let keys = Keyring::open(opened.system.clone(), root, Arc::new(SystemClock)).await.unwrap();
+        let objects = Objects::local(&data.join("objects"), keys.clone()).unwrap();
+        let seed = keys.secret("audit/signing-seed").await.unwrap().as_ref().clone();
+        let settings = AuditConfig::new(&data.join("audit"), "test.example/audit", seed, Secret::new(vec![5; 32]));
+        let log = AuditLog::open(settings, opened.system.clone(), Arc::new(SystemClock)).unwrap();
+        let place = folder.path().join("place").display().to_string();
+        let room = Backup::new(Ground {
+            db: opened.db.clone(),
+            system: opened.system.clone(),
+            objects: objects.clone(),
+            keys,
+            audit: Audit::new(log),
+            clock: Arc::new(gate.clock.clone()),
+            data,
+            config: BackupConfig { to: Some(place), ..config },
+            wake: tokio::sync::Notify::new(),
+        });
+        Self { folder, gate, opened, objects, room }
+    }
+
+    pub(super) fn place(&self) -> PathBuf {
+        self.folder.path().join("place")
+    }
+
+    pub(super) fn target(&self) -> Target {
+        Target::folder(&self.place()).unwrap()
+    }
+
+    /// Stores an object with its row, as a file of a run.
+    pub(super) async fn store(&self, path: &str, content: &'static [u8]) -> StoredObject {
+        let (objects, db, path) = (self.objects.clone(), self.opened.db.clone(), path.to_owned());
+        let stored = self.gate.permit_for(On::Workspace, move |permit| async move {
+            let body = futures_util::stream::once(async move { Ok(Bytes::from_static(content)) }).boxed();
+            let object = objects.put(&permit, "w1", body, 1 << 20).await?;
+            let kept = object.clone();
+            db.write(&permit, move |writer| {
+                let (id, size) = (kernel::random_id(), i64::try_from(kept.size_bytes).unwrap());
+                writer.execute(
+                    "INSERT INTO artifact (id, owner_kind, owner_id, path, workspace, experiment, size_bytes, sha256, created_at,
+                     created_by) VALUES ($1, 'run', 'r1', $2, 'w1', 1, $3, $4, 1, 'u1')",
+                    &[id.as_str().into(), path.as_str().into(), size.into(), kept.sha256.as_slice().into()],
+                )?;
+                writer.execute(
+                    "INSERT INTO artifact_part (artifact_id, part_number, object_id, workspace, size_bytes, sha256, wrapped_key,
+                     key_version) VALUES ($1, 1, $2, 'w1', $3, $4, $5, $6)",
+                    &[
+                        id.as_str().into(),
+                        kept.id.as_str().into(),
+                        size.into(),
+                        kept.sha256.as_slice().into(),
+                        (&kept.key.wrapped).into(),
+                        kept.key.version.into(),
+                    ],
+                )?;
+                Ok(((), gate::Outcome::done()))
+            })
+            .await?;
+            Ok(object)
+        });
+        stored.await.unwrap()
+    }
+
+    /// Asks for a backup and makes it.
+    pub(super) async fn back_up(&self) -> Result<Run, Problem> {
+        let run = self.gate.call(RunBackup { room: self.room.clone(), to: None }).await?;
+        let made = self.gate.call(MakeBackup { room: self.room.clone(), run: run.clone() }).await;
+        if made.is_err() {
+            let ended = Run { state: crate::RunState::Failed, ..run };
+            self.opened.system.write(move |writer| crate::store::end_run(writer, &ended)).await.unwrap();
+        }
+        made
+    }
+
+    pub(super) async fn check(&self, sequence: u64) -> Result<Checked, crate::BackupError> {
+        let (target, trust) = (self.target(), self.room.trust().await.unwrap());
+        let chain = Chain::read(&target, &trust).await?;
+        let place = self.place().display().to_string();
+        let known = self.opened.system.read(move |reader| crate::store::known_manifests(reader, &place)).await.unwrap();
+        chain.compare(&known)?;
+        let log = self.room.0.audit.log();
+        check(&target, &trust, &chain, chain.find(&target, Some(sequence))?, Some(&|old| log.goes_on_from(old))).await
+    }
+}

@@ -1,0 +1,145 @@
+//! Every part of a backup is changed, cut short, taken away and exchanged: each is found, and named.
+
+use std::path::{Path, PathBuf};
+
+use super::World;
+use crate::error::BackupError;
+use crate::manifest::{self, name_of};
+use crate::sealed::blob_name;
+
+async fn two_backups() -> World {
+    let world = World::new(0).await;
+    world.store("a.bin", &[1; 100_000]).await;
+    world.back_up().await.unwrap();
+    world.store("b.bin", b"small").await;
+    world.back_up().await.unwrap();
+    world
+}
+
+fn files(folder: &Path) -> Vec<PathBuf> {
+    let mut all = Vec::new();
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() { all.extend(files(&path)) } else { all.push(path) }
+    }
+    all.sort();
+    all
+}
+
+/// Whether the second backup, with the chain up to it, is found to be bad; and what is said.
+async fn said(world: &World) -> Option<String> {
+    match world.check(2).await {
+        Ok(report) if report.is_good() => None,
+        Ok(report) => Some(report.faults.join("; ")),
+        Err(error) => Some(error.to_string()),
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_flipped_bit_a_cut_and_a_gap_are_found_in_every_part() {
+    let world = two_backups().await;
+    assert_eq!(said(&world).await, None);
+    let trust = world.room.trust().await.unwrap();
+    let chain = crate::check::Chain::read(&world.target(), &trust).await.unwrap();
+    let two = chain.get(2).unwrap();
+    let list = chain.inventory(&world.target(), &trust, two).await.unwrap();
+    let mut of_two: Vec<String> = list.files.values().map(|file| blob_name(&file.blob.id)).collect();
+    of_two.extend(list.objects.keys().map(|id| crate::sealed::object_name(id)));
+    of_two.extend([blob_name(&two.manifest.database.blob), blob_name(&two.manifest.inventory.blob), name_of(2), name_of(1)]);
+    let mut count = 0;
+    for path in files(&world.place()) {
+        let name = path.strip_prefix(world.place()).unwrap().to_string_lossy().into_owned();
+        if !of_two.contains(&name) {
+            continue;
+        }
+        count += 1;
+        let good = std::fs::read(&path).unwrap();
+        for at in [0, good.len() / 2, good.len() - 1] {
+            let mut bad = good.clone();
+            bad[at] ^= 1;
+            std::fs::write(&path, &bad).unwrap();
+            assert!(said(&world).await.is_some(), "{name}: byte {at}");
+        }
+        std::fs::write(&path, &good[..good.len() - 1]).unwrap();
+        assert!(said(&world).await.is_some(), "{name}: cut");
+        std::fs::remove_file(&path).unwrap();
+        let gone = said(&world).await;
+        assert!(gone.is_some() || name == name_of(1), "{name}: gone");
+        std::fs::write(&path, &good).unwrap();
+    }
+    assert_eq!(count, of_two.len());
+    assert_eq!(said(&world).await, None);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_exchanged_object_is_found() {
+    let world = two_backups().await;
+    let objects = files(&world.place().join("objects"));
+    let [one, two] = objects.as_slice() else { panic!("{objects:?}") };
+    std::fs::copy(one, two).unwrap();
+    assert!(said(&world).await.unwrap().contains("is not what the manifest says"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_older_manifest_in_the_place_of_a_newer_is_found() {
+    let world = two_backups().await;
+    let (one, two) = (world.place().join(name_of(1)), world.place().join(name_of(2)));
+    std::fs::copy(&one, &two).unwrap();
+    assert!(matches!(world.check(2).await, Err(BackupError::Chain(2, _))));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_manifest_taken_away_at_the_end_is_missed_by_the_server() {
+    let world = two_backups().await;
+    std::fs::remove_file(world.place().join(name_of(2))).unwrap();
+    let error = world.check(1).await.unwrap_err();
+    assert!(matches!(error, BackupError::Chain(2, _)), "{error}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_manifest_taken_out_of_the_middle_is_missed_by_everybody() {
+    let world = two_backups().await;
+    world.back_up().await.unwrap();
+    std::fs::remove_file(world.place().join(name_of(2))).unwrap();
+    let trust = world.room.trust().await.unwrap();
+    let error = crate::check::Chain::read(&world.target(), &trust).await.unwrap_err();
+    assert!(matches!(error, BackupError::Chain(3, _)), "{error}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_manifest_of_another_signer_is_refused() {
+    let world = two_backups().await;
+    let trust = world.room.trust().await.unwrap();
+    let path = world.place().join(name_of(2));
+    let signed = manifest::open(2, &std::fs::read(&path).unwrap(), &trust.signer).unwrap();
+    let (forged, _) = signed.manifest.sign(&manifest::tests::signer(9)).unwrap();
+    std::fs::write(&path, forged).unwrap();
+    assert!(matches!(world.check(2).await, Err(BackupError::Signer(2))));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_backup_that_knows_another_log_is_refused() {
+    let world = two_backups().await;
+    let signed = world.room.signer().await.unwrap();
+    let trust = world.room.trust().await.unwrap();
+    let path = world.place().join(name_of(2));
+    let mut other = manifest::open(2, &std::fs::read(&path).unwrap(), &trust.signer).unwrap().manifest;
+    // Even the server's own key cannot vouch for a point that is not on the way to the checkpoint.
+    other.log.point -= 1;
+    std::fs::write(&path, other.sign(&signed).unwrap().0).unwrap();
+    let target = world.target();
+    let chain = crate::check::Chain::read(&target, &trust).await.unwrap();
+    let report = crate::check(&target, &trust, &chain, chain.get(2).unwrap(), None).await.unwrap();
+    assert!(report.faults.join(" ").contains("audit log"), "{report:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn another_backup_key_opens_nothing() {
+    let world = two_backups().await;
+    let target = world.target();
+    let mut trust = world.room.trust().await.unwrap();
+    let chain = crate::check::Chain::read(&target, &trust).await.unwrap();
+    trust.key = kernel::Secret::new(vec![0; 32]);
+    let report = crate::check(&target, &trust, &chain, chain.get(2).unwrap(), None).await.unwrap();
+    assert!(report.faults.join(" ").contains("does not open under the backup key"), "{report:?}");
+}

@@ -1,0 +1,306 @@
+//! Restores a backup without a server: into a fresh folder, proved before anybody can start on it.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Instant;
+
+use artifacts::VerifyObjects;
+use audit::AuditLog;
+use backup::restore::{self, Logged, Loss, Old, Replayed, Unpacked};
+use backup::{Approval, BackupConfig, BackupError, Chain, Restored, Signed, Target, Trust};
+use gate::{Attempt, Word};
+use kernel::{Clock, Kind, Problem, SystemClock, hex};
+use vault::db::{Opening, snapshot};
+use vault::keys::Keyring;
+
+use crate::config::Config;
+use crate::tls::file_problem;
+use crate::{boot, config};
+
+/// The job under which objects are read and checked.
+const VERIFIER: &str = "verifier";
+
+/// Who allows it.
+pub enum Leave {
+    /// Two people did, where the server still ran.
+    Approved(Vec<u8>),
+    /// Nobody can be asked any more. Why.
+    Emergency(String),
+    /// Nobody needs to: the result is thrown away.
+    Drill,
+}
+
+/// What is to be restored.
+pub struct Wish {
+    /// Where the backups are.
+    pub place: String,
+    /// How a bucket is reached.
+    pub reach: BackupConfig,
+    /// Which; the newest if none.
+    pub sequence: Option<u64>,
+    /// What backups are checked and opened with.
+    pub trust: Trust,
+    /// The folder `keys` or the root key's file.
+    pub keys: Option<PathBuf>,
+    /// The new folder.
+    pub into: PathBuf,
+    /// The folder that it takes the place of, if that is still there.
+    pub instead_of: Option<PathBuf>,
+    /// Who allows it.
+    pub leave: Leave,
+}
+
+/// What was done.
+pub struct Report {
+    /// The backup.
+    pub signed: Signed,
+    /// What was put into its place.
+    pub unpacked: Unpacked,
+    /// Records of the log that verified.
+    pub log_size: u64,
+    /// Objects that were opened and read.
+    pub object_count: u64,
+    /// What would be lost, if there was an old folder.
+    pub loss: Option<Loss>,
+    /// What was taken back again, if that could be told.
+    pub replayed: Option<Replayed>,
+    /// Why it could not.
+    pub unreplayed: Option<String>,
+    /// How long it took.
+    pub took_ms: u64,
+}
+
+/// Restores.
+///
+/// # Errors
+/// `Forbidden` without leave; [`BackupError`] for a backup that is not whole; `Internal` for one that does not prove itself. Then the
+/// folder is left for another try, and no server starts on it.
+pub async fn restore(wish: Wish) -> Result<Report, Problem> {
+    let began = Instant::now();
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+    let target = Target::open(&wish.place, &wish.reach)?;
+    let chain = Chain::read(&target, &wish.trust).await?;
+    let signed = chain.find(&target, wish.sequence)?.clone();
+    let approval = match &wish.leave {
+        Leave::Approved(bytes) => Some(Approval::open(bytes, &wish.trust, &signed, clock.now())?),
+        Leave::Emergency(_) | Leave::Drill => None,
+    };
+    let old = wish.instead_of.as_deref();
+    if let Some(old) = old.filter(|old| !boot::is_free(old) && old.join("lock").is_file()) {
+        let message = format!("a server has `{}` open: stop it first, or what it does meanwhile is lost", old.display());
+        return Err(Problem::new(Kind::Conflict, message));
+    }
+    let unpacked = restore::unpack(&target, &wish.trust, &chain, &signed, &wish.into).await?;
+    prove_database(&wish.into)?;
+    let settings = settle(&wish)?;
+    let point = signed.manifest.log.point;
+    let loss = old.map(|old| restore::loss(old, &wish.into, point));
+    let (replayed, unreplayed) = match old.map(Old::read) {
+        Some(Ok(old)) => (Some(restore::replay(&wish.into, &old, clock.now())?), None),
+        Some(Err(problem)) => (from_log(&wish, point, clock.now())?, Some(problem.to_string())),
+        None => (None, Some("no old folder was named".to_owned())),
+    };
+    let state = match (&replayed, &unreplayed) {
+        (Some(_), None) => "replayed",
+        (Some(_), Some(_)) => "partly",
+        (None, _) => "unreplayed",
+    };
+    let restored = restored_of(&signed, &wish, approval.as_ref(), loss.as_ref(), state, clock.now());
+    restore::mark_restored(&wish.into, &restored)?;
+    write_records(&wish, &settings, &restored, loss.as_ref(), replayed.as_ref(), &clock).await?;
+    let (log_size, object_count) = prove(&wish.into, &settings).await?;
+    restore::finish(&wish.into)?;
+    let took_ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
+    Ok(Report { signed, unpacked, log_size, object_count, loss, replayed, unreplayed, took_ms })
+}
+
+/// Where the old database cannot be read, its log may tell who and what was taken back.
+fn from_log(wish: &Wish, point: u64, at: kernel::Micros) -> Result<Option<Replayed>, Problem> {
+    let Some(old) = &wish.instead_of else { return Ok(None) };
+    let logged = Logged::read(old, point);
+    if logged.record_count == 0 {
+        return Ok(None);
+    }
+    restore::replay_log(&wish.into, &logged, at).map(Some)
+}
+
+fn prove_database(into: &Path) -> Result<(), Problem> {
+    let faults = snapshot::faults_of_file(&into.join(restore::DATABASE))?;
+    match faults.first() {
+        None => Ok(()),
+        Some(first) => {
+            let message = format!("the restored database is not whole: {first} ({} faults)", faults.len());
+            Err(BackupError::Damaged(message).into())
+        }
+    }
+}
+
+/// Makes a data folder of it: the root key, the lock, and a configuration under which objects lie in the folder.
+fn settle(wish: &Wish) -> Result<Config, Problem> {
+    let into = &wish.into;
+    let lock = into.join("lock");
+    if !lock.exists() {
+        crate::tls::write_private(&lock, "")?;
+    }
+    let path = into.join(config::FILE_NAME);
+    let text = match fs::read_to_string(&path) {
+        Ok(text) => text,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => String::new(),
+        Err(error) => return Err(file_problem(&path, error)),
+    };
+    let settings = config::parse(&text).map_err(Problem::invalid)?;
+    if !matches!(settings.vault.objects, config::ObjectsConfig::Local) {
+        write_local(&path, &text)?;
+    }
+    if let Some(keys) = &wish.keys {
+        copy_keys(keys, into, &settings)?;
+    }
+    config::load(into, None)
+}
+
+/// The objects were restored into the folder: there they are looked for.
+fn write_local(path: &Path, text: &str) -> Result<(), Problem> {
+    let unread =
+        |error: &dyn std::fmt::Display| Problem::invalid(format!("the restored configuration cannot be changed: {error}"));
+    let mut table: toml::Table = toml::from_str(text).map_err(|error| unread(&error))?;
+    if let Some(vault) = table.get_mut("vault").and_then(toml::Value::as_table_mut) {
+        vault.remove("objects");
+    }
+    let text = toml::to_string(&table).map_err(|error| unread(&error))?;
+    fs::remove_file(path).map_err(|error| file_problem(path, error))?;
+    crate::tls::write_private(path, &text)
+}
+
+fn copy_keys(from: &Path, into: &Path, settings: &Config) -> Result<(), Problem> {
+    let copy = |from: &Path, to: &Path| {
+        let text = fs::read_to_string(from).map_err(|error| file_problem(from, error))?;
+        drop(fs::remove_file(to));
+        crate::tls::write_private(to, &text)
+    };
+    if from.is_dir() {
+        for name in ["root.key", "passphrase.salt"] {
+            let file = from.join(name);
+            if file.is_file() {
+                copy(&file, &into.join("keys").join(name))?;
+            }
+        }
+        return Ok(());
+    }
+    match boot::root_key_path(into, &settings.vault.root_key) {
+        Some(place) if place.starts_with(into) => copy(from, &place),
+        Some(_) => Ok(()),
+        None => copy(from, &boot::passphrase_path(into)),
+    }
+}
+
+fn restored_of(
+    signed: &Signed,
+    wish: &Wish,
+    approval: Option<&Approval>,
+    loss: Option<&Loss>,
+    state: &str,
+    at: kernel::Micros,
+) -> Restored {
+    let reason = match &wish.leave {
+        Leave::Emergency(reason) => reason.clone(),
+        Leave::Drill => "a drill".to_owned(),
+        Leave::Approved(_) => approval.map_or_else(String::new, |approval| approval.reason.clone()),
+    };
+    Restored {
+        id: kernel::random_id(),
+        sequence: signed.manifest.sequence,
+        manifest_sha256: signed.sha256.to_vec(),
+        point: signed.manifest.log.point,
+        lost_count: loss.map(|loss| loss.record_count),
+        state: state.to_owned(),
+        reason,
+        request_id: approval.map(|approval| approval.request_id.clone()),
+        asked_by: approval.map(|approval| approval.asked_by.clone()),
+        approved_by: approval.map(|approval| approval.approved_by.clone()),
+        restored_at: at,
+    }
+}
+
+/// The log goes on from the point with what was done here: nobody reads on without passing it. An emergency comes first.
+async fn write_records(
+    wish: &Wish,
+    settings: &Config,
+    restored: &Restored,
+    loss: Option<&Loss>,
+    replayed: Option<&Replayed>,
+    clock: &Arc<dyn Clock>,
+) -> Result<(), Problem> {
+    let opened = boot::open_database(&wish.into, settings, Opening::Existing)?;
+    let root = boot::root_key(&wish.into, settings).await?;
+    let keyring = Keyring::open(opened.system.clone(), root, Arc::clone(clock)).await?;
+    let log =
+        AuditLog::open(boot::log_settings(&wish.into, settings, &keyring).await?, opened.system.clone(), Arc::clone(clock))?;
+    let count = |value: u64| Word::Number(i64::try_from(value).unwrap_or(i64::MAX));
+    if let Leave::Emergency(reason) = &wish.leave {
+        let digest = hex(&kernel::sha256(reason.as_bytes()));
+        log.notice("backup.emergency", &[("reason_sha256", Word::from(digest)), ("restore", Word::from(restored.id.clone()))]);
+    }
+    let mut details = vec![
+        ("restore", Word::from(restored.id.clone())),
+        ("sequence", count(restored.sequence)),
+        ("manifest_sha256", Word::from(hex(&restored.manifest_sha256))),
+        ("point", count(restored.point)),
+        ("state", Word::from(restored.state.clone())),
+    ];
+    let people = [("request", &restored.request_id), ("asked_by", &restored.asked_by), ("approved_by", &restored.approved_by)];
+    details.extend(people.into_iter().filter_map(|(name, value)| value.clone().map(|value| (name, Word::from(value)))));
+    if let Some(replayed) = replayed {
+        details.push(("revoked_count", count(replayed.token_count + replayed.grant_count)));
+        details.push(("erased_count", count(replayed.key_count + replayed.erased_count)));
+    }
+    log.notice("backup.restored", &details);
+    // A log that is shorter than one that was signed before is a fork of it: said here, or suspected if nobody can tell.
+    let fork = match loss {
+        Some(loss) if loss.record_count == 0 => None,
+        Some(loss) => Some((Word::from("known"), loss.record_count, loss.last_record_sha256.clone().unwrap_or_default())),
+        None if matches!(wish.leave, Leave::Drill) => None,
+        None => Some((Word::from("unknown"), 0, String::new())),
+    };
+    if let Some((what, lost, last)) = fork {
+        let details = [
+            ("at", count(restored.point)),
+            ("head", what),
+            ("last_record_sha256", Word::from(last)),
+            ("lost_count", count(lost)),
+        ];
+        log.notice("backup.forked", &details);
+    }
+    log.flush().await?;
+    log.close();
+    Ok(())
+}
+
+/// Opens it as a server would, reads every object under its key, and verifies the log.
+async fn prove(into: &Path, settings: &Config) -> Result<(u64, u64), Problem> {
+    let way = boot::Way::default();
+    let app = boot::open_with(into, settings, way, boot::root_key(into, settings).await?).await?;
+    let verb = VerifyObjects { room: app.rooms.artifacts.clone() };
+    let objects = app.gate.call(Attempt::of_job(app.jobs.pass(VERIFIER)), verb).await;
+    let log = Arc::clone(app.rooms.audit.log());
+    let verified = async {
+        log.flush().await?;
+        let verify = move || log.verify(&mut |_, _| {});
+        let report = tokio::task::spawn_blocking(verify).await;
+        Ok::<_, Problem>(report.map_err(|broken| Problem::internal("the log's verification broke off", broken))??)
+    };
+    let verified = verified.await;
+    app.close().await;
+    let (objects, report) = (objects?, verified?);
+    if objects.damaged_count > 0 {
+        let first = objects.damaged.first().cloned().unwrap_or_default();
+        let message = format!("{} of the restored objects do not open, `{first}` among them", objects.damaged_count);
+        return Err(Problem::internal(message, "a restored object is damaged"));
+    }
+    if let Some(fault) = report.faults.first() {
+        let message =
+            format!("the restored log does not verify: {}: {} ({} faults)", fault.place, fault.what, report.fault_count);
+        return Err(Problem::internal(message, "the restored log is damaged"));
+    }
+    Ok((report.size, objects.checked_count))
+}

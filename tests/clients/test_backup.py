@@ -1,0 +1,326 @@
+"""Backups as an operator makes them: while the server runs, checked, restored elsewhere, tried in a drill."""
+
+import json
+import os
+import shutil
+import threading
+import time
+import uuid
+
+import pytest
+
+import harness
+import people
+
+pytestmark = pytest.mark.strongroom_only
+
+API = "/api/2.0/mlflow"
+
+
+@pytest.fixture
+def world(tmp_path):
+    """A server of the test's own that backs up to a folder, with an experiment, runs and a file."""
+    if harness.external():
+        pytest.skip("needs a server of its own")
+    place = tmp_path / "place"
+    place.mkdir()
+    with harness.running("sqlite", config_text=f'[backup]\nto = "{place}"\nkeep = 5\n') as server:
+        server.place = place
+        server.experiment = post(server, "/experiments/create", {"name": "kept"})["experiment_id"]
+        server.run = new_run(server)
+        upload(server, server.run, "model.bin", b"weights" * 50_000)
+        yield server
+
+
+def post(server, path, body, session=None):
+    answer = (session or server.session()).post(f"{server.url}{API}{path}", json=body, timeout=30)
+    assert answer.status_code == 200, answer.text
+    return answer.json()
+
+
+def new_run(server, session=None):
+    return post(server, "/runs/create", {"experiment_id": server.experiment}, session)["run"]["info"]["run_id"]
+
+
+def file_url(server, run, name):
+    return f"{server.url}/api/2.0/mlflow-artifacts/artifacts/{server.experiment}/{run}/artifacts/{name}"
+
+
+def upload(server, run, name, content):
+    answer = server.session().put(file_url(server, run, name), data=content, timeout=30)
+    assert answer.status_code == 200, answer.text
+
+
+def token_file(tmp_path, person):
+    path = tmp_path / f"{person.name}.token"
+    path.write_text(person.token)
+    path.chmod(0o600)
+    return str(path)
+
+
+def cli(server, *words, token=None, check=True):
+    return server.cli(*words, "--json", "--token-file", token or str(server.token_file), check=check)
+
+
+def back_up(server):
+    made = json.loads(cli(server, "backup", "run").stdout)
+    assert made["state"] == "done", made
+    return made
+
+
+def export_key(server, tmp_path):
+    path = tmp_path / "backup.key"
+    cli(server, "backup", "key", "export", "--out", str(path))
+    return path
+
+
+def restore(server, tmp_path, key, *words, into="new", check=True):
+    """Restores into a folder beside, without a server."""
+    folder = tmp_path / into
+    command = [str(harness.binary()), "backup", "restore", "--from", str(server.place), "--into", str(folder)]
+    command += ["--keys", str(server.data / "keys"), "--backup-key", str(key), "--json", *words]
+    done = harness.subprocess.run(command, capture_output=True, text=True, timeout=120)
+    if check:
+        assert done.returncode == 0, done.stdout + done.stderr
+        return folder, json.loads(done.stdout)
+    return folder, done
+
+
+def serving(server, folder):
+    """A server on a restored folder, which knows the tokens of the old one."""
+    other = harness.Server(data=folder, token=server.token)
+    other.token_file.write_text(server.token)
+    other.token_file.chmod(0o600)
+    other.start()
+    other.experiment = server.experiment
+    return other
+
+
+def records(server, what):
+    answer = json.loads(cli(server, "audit", "search", "--what", what, "--rows", "1000").stdout)
+    return answer
+
+
+def test_a_backup_is_restored_elsewhere_and_goes_on(world, tmp_path):
+    made = back_up(world)
+    assert made["objects"] == 1 and made["sequence"] == 1
+    later = new_run(world)
+    key = export_key(world, tmp_path)
+    assert oct(key.stat().st_mode & 0o777) == "0o600"
+    checked = json.loads(cli(world, "backup", "verify").stdout)
+    assert checked["ok"] and checked["log_size"] >= checked["log_point"] > 0
+    again = cli(world, "backup", "key", "export", "--out", str(tmp_path / "again.key"), check=False)
+    assert again.returncode != 0 and "once" in again.stderr
+    world.stop()
+    folder, report = restore(world, tmp_path, key, "--emergency", "the disk died")
+    assert report["objects"] == 1 and "no old folder" in report["unreplayed"]
+    verified = harness.subprocess.run(
+        [str(harness.binary()), "audit", "verify", "--data", str(folder), "--json"], capture_output=True, text=True, timeout=60
+    )
+    assert json.loads(verified.stdout)["ok"], verified.stdout
+    restored = serving(world, folder)
+    try:
+        assert restored.session().get(file_url(restored, world.run, "model.bin"), timeout=30).content == b"weights" * 50_000
+        assert restored.session().get(f"{restored.url}{API}/runs/get", params={"run_id": later}, timeout=30).status_code == 404
+        assert len(records(restored, "backup.emergency")) == 1
+        assert len(records(restored, "backup.restored")) == 1
+        assert len(records(restored, "backup.forked")) == 1, "a head that was rolled back is never silent"
+        health = json.loads(cli(restored, "health").stdout)
+        told = [one for one in health if one["kind"] == "backup"]
+        assert told and told[0]["state"] == "degraded" and "revoked or erased" in " ".join(told[0]["reasons"])
+        new_run(restored)
+        assert back_up(restored)["sequence"] == 2, "backups go on in the same place"
+        assert json.loads(cli(restored, "backup", "verify").stdout)["ok"]
+    finally:
+        restored.stop()
+
+
+def test_what_was_revoked_and_erased_since_stays_so(world, tmp_path):
+    kept, revoked = people.person(world, "contributor"), people.person(world, "contributor")
+    disabled = people.person(world, "contributor")
+    upload(world, world.run, "erased.bin", b"about somebody")
+    back_up(world)
+    key = export_key(world, tmp_path)
+    people.call(revoked.session(), world, "DELETE", f"/tokens/{revoked.token_id}", status=(200, 204))
+    people.call(world.session(), world, "POST", f"/users/{disabled.name}/disable")
+    assert world.session().delete(file_url(world, world.run, "erased.bin"), timeout=30).status_code in (200, 204)
+    lost = new_run(world)
+    world.stop()
+    folder, report = restore(world, tmp_path, key, "--emergency", "a test", "--instead-of", str(world.data))
+    assert report["lost"]["things"]["runs"] == 1 and report["lost"]["records"] > 0
+    assert report["replayed"]["tokens"] == 1 and report["replayed"]["erased"] == 1
+    restored = serving(world, folder)
+    try:
+        assert restored.session(kept.token).get(f"{restored.url}{API}/experiments/get", params={"experiment_id": world.experiment}).status_code == 200
+        for person in (revoked, disabled):
+            answer = restored.session(person.token).get(f"{restored.url}{API}/experiments/get", params={"experiment_id": world.experiment})
+            assert answer.status_code == 401, person.name
+        assert restored.session().get(file_url(restored, world.run, "erased.bin"), timeout=30).status_code == 404
+        assert restored.session().get(file_url(restored, world.run, "model.bin"), timeout=30).status_code == 200
+        assert restored.session().get(f"{restored.url}{API}/runs/get", params={"run_id": lost}).status_code == 404
+    finally:
+        restored.stop()
+
+
+def test_an_old_database_that_is_gone_leaves_the_log_to_tell(world, tmp_path):
+    kept, revoked = people.person(world, "contributor"), people.person(world, "contributor")
+    disabled = people.person(world, "contributor")
+    back_up(world)
+    key = export_key(world, tmp_path)
+    people.call(revoked.session(), world, "DELETE", f"/tokens/{revoked.token_id}", status=(200, 204))
+    people.call(world.session(), world, "POST", f"/users/{disabled.name}/disable")
+    world.stop()
+    shutil.rmtree(world.data / "db")
+    folder, report = restore(world, tmp_path, key, "--emergency", "the database is gone", "--instead-of", str(world.data))
+    assert report["replayed"]["tokens"] == 1 and report["replayed"]["accounts"] == 1 and report["lost"]["things"] is None
+    restored = serving(world, folder)
+    try:
+        there = f"{restored.url}{API}/experiments/get"
+        answers = {one.name: restored.session(one.token).get(there, params={"experiment_id": world.experiment}).status_code
+                   for one in (kept, revoked, disabled)}  # fmt: skip
+        assert answers == {kept.name: 200, revoked.name: 401, disabled.name: 401}
+        (told,) = [one for one in json.loads(cli(restored, "health").stdout) if one["kind"] == "backup"]
+        assert "known from the old log" in " ".join(told["reasons"])
+    finally:
+        restored.stop()
+
+
+def test_a_restore_needs_another_person(world, tmp_path):
+    back_up(world)
+    key = export_key(world, tmp_path)
+    asker, approver = (people.person(world, "restore_operator", on="server") for _ in range(2))
+    asked = json.loads(cli(world, "backup", "restore-request", "--reason", "a test", token=token_file(tmp_path, asker)).stdout)
+    paper = tmp_path / "approval.json"
+    own = cli(world, "backup", "restore-approve", asked["id"], "--out", str(paper), token=token_file(tmp_path, asker), check=False)
+    assert own.returncode == 3 and "another person" in own.stderr and not paper.exists()
+    cli(world, "backup", "restore-approve", asked["id"], "--out", str(paper), token=token_file(tmp_path, approver))
+    listed = json.loads(cli(world, "backup", "restore-list").stdout)
+    assert listed[0]["asked_by"] != listed[0]["approved_by"]
+    back_up(world)
+    for action in ("backups.request_restore", "backups.approve_restore", "backups.run", "backups.make"):
+        assert records(world, action), action
+    world.stop()
+    _, refused = restore(world, tmp_path, key, "--approval", str(paper), check=False)
+    assert refused.returncode == 3 and "backup 1" in refused.stderr, "leave is for one backup"
+    _, refused = restore(world, tmp_path, key, check=False)
+    assert refused.returncode == 2, "without leave nothing is restored"
+    changed = tmp_path / "changed.json"
+    changed.write_text(paper.read_text().replace("payload\":\"", "payload\":\"A", 1))
+    _, refused = restore(world, tmp_path, key, "--sequence", "1", "--approval", str(changed), check=False)
+    assert refused.returncode == 3
+    folder, report = restore(world, tmp_path, key, "--sequence", "1", "--approval", str(paper), "--instead-of", str(world.data))
+    assert report["sequence"] == 1
+    restored = serving(world, folder)
+    try:
+        (record,) = records(restored, "backup.restored")
+        text = json.dumps(record)
+        assert not records(restored, "backup.emergency"), text
+    finally:
+        restored.stop()
+    _, refused = restore(world, tmp_path, key, "--sequence", "1", "--approval", str(paper), check=False)
+    assert refused.returncode != 0 and "writes over nothing" in refused.stderr
+
+
+def test_the_backup_operator_makes_backups_and_nothing_else(world, tmp_path):
+    operator = people.person(world, "backup_operator", on="server")
+    token = token_file(tmp_path, operator)
+    made = json.loads(cli(world, "backup", "run", token=token).stdout)
+    assert made["state"] == "done"
+    assert len(json.loads(cli(world, "backup", "list", token=token).stdout)) == 1
+    assert json.loads(cli(world, "backup", "verify", token=token).stdout)["ok"]
+    session = operator.session()
+    assert session.get(file_url(world, world.run, "model.bin"), timeout=30).status_code in (403, 404)
+    assert session.get(f"{world.url}{API}/runs/get", params={"run_id": world.run}).status_code in (403, 404)
+    for path in ("/backups/key", "/objects/verify", "/objects/sweep", "/keys/rotate", "/users", "/grants"):
+        answer = session.post(f"{world.url}{people.ADMIN}{path}", json={}, timeout=30)
+        assert answer.status_code in (400, 403, 404), f"{path}: {answer.status_code}"
+    for words in (["restore-request", "--reason", "x"], ["key", "export", "--out", str(tmp_path / "k")]):
+        refused = cli(world, "backup", *words, token=token, check=False)
+        assert refused.returncode == 3, refused.stderr
+    elsewhere = cli(world, "backup", "run", "--to", "/etc", token=token, check=False)
+    assert elsewhere.returncode == 2 and "[backup]" in elsewhere.stderr
+
+
+def test_a_drill_says_how_long_it_took_and_what_it_reached(world, tmp_path):
+    back_up(world)
+    drilled = json.loads(cli(world, "backup", "drill").stdout)
+    assert drilled["state"] == "done" and drilled["objects"] == 1, drilled
+    assert drilled["took_ms"] > 0 and drilled["point_at"]
+    assert not (world.data / "backup" / "drill").exists(), "the sandbox is gone"
+    victim = next(path for path in (world.place / "objects").rglob("*") if path.is_file())
+    content = bytearray(victim.read_bytes())
+    content[len(content) // 2] ^= 1
+    victim.write_bytes(content)
+    failed = cli(world, "backup", "drill", check=False)
+    assert failed.returncode == 1 and "is not what the manifest says" in failed.stderr
+    verified = cli(world, "backup", "verify", check=False)
+    assert verified.returncode == 1 and not json.loads(verified.stdout)["ok"]
+
+
+def test_a_backup_while_fifty_clients_write_is_a_point_in_the_log(world, tmp_path):
+    """What the restored database holds is exactly what its log says was done: no run without its record, none too few."""
+    stop, acknowledged = threading.Event(), []
+
+    def write():
+        session = world.session()
+        while not stop.is_set():
+            answer = session.post(f"{world.url}{API}/runs/create", json={"experiment_id": world.experiment}, timeout=60)
+            if answer.status_code == 200:
+                acknowledged.append((time.time(), answer.json()["run"]["info"]["run_id"]))
+
+    writers = [threading.Thread(target=write, daemon=True) for _ in range(50)]
+    for writer in writers:
+        writer.start()
+    time.sleep(1)
+    before = len(acknowledged)
+    made = [back_up(world) for _ in range(2)]
+    stop.set()
+    for writer in writers:
+        writer.join(60)
+    assert len(acknowledged) > before > 0
+    key = export_key(world, tmp_path)
+    world.stop()
+    for number, one in enumerate(made):
+        folder, _ = restore(world, tmp_path, key, "--emergency", "a test", "--sequence", str(one["sequence"]), into=f"new{number}")
+        restored = serving(world, folder)
+        try:
+            held = set()
+            token = None
+            while True:
+                body = {"experiment_ids": [world.experiment], "max_results": 1000, **({"page_token": token} if token else {})}
+                page = post(restored, "/runs/search", body)
+                held |= {run["info"]["run_id"] for run in page.get("runs", [])}
+                token = page.get("next_page_token")
+                if not token:
+                    break
+            export = cli(restored, "audit", "search", "--what", "runs.create", "--outcome", "done", "--rows", "0").stdout
+            logged = {record["resource"] for record in json.loads(export)}
+            assert held == logged, f"{len(held - logged)} runs without a record, {len(logged - held)} records without a run"
+            assert len(held) > 1
+        finally:
+            restored.stop()
+
+
+def test_a_bucket_is_a_place_too(tmp_path):
+    """Where `STRONGROOM_TEST_S3` names one: `http://HOST:PORT/BUCKET`, with credentials in the environment."""
+    address = os.environ.get("STRONGROOM_TEST_S3")
+    if not address:
+        pytest.skip("STRONGROOM_TEST_S3 names no bucket")
+    endpoint, _, bucket = address.rpartition("/")
+    place = f"s3://{bucket}/{uuid.uuid4().hex}"
+    config = f'[backup]\nto = "{place}"\nendpoint = "{endpoint}"\nallow_insecure_http = true\n'
+    with harness.running("sqlite", config_text=config) as server:
+        server.place = place
+        server.experiment = post(server, "/experiments/create", {"name": "kept"})["experiment_id"]
+        run = new_run(server)
+        upload(server, run, "model.bin", os.urandom(20_000_000))
+        assert back_up(server)["sequence"] == 1
+        again = back_up(server)
+        assert again["sequence"] == 2 and again["bytes"] < 10_000_000, "the object is copied once"
+        assert json.loads(cli(server, "backup", "verify").stdout)["ok"]
+        assert json.loads(cli(server, "backup", "drill").stdout)["state"] == "done"
+        key = export_key(server, tmp_path)
+        server.stop()
+        reach = ["--endpoint", endpoint, "--allow-insecure-http"]
+        _, report = restore(server, tmp_path, key, "--emergency", "a test", *reach)
+        assert report["objects"] == 1 and report["bytes"] > 20_000_000
