@@ -5,8 +5,11 @@ from __future__ import annotations
 
 import hashlib
 import json
+import random
 import shutil
 import sqlite3
+import subprocess
+import time
 
 import pytest
 
@@ -121,6 +124,29 @@ def test_status_verify_and_a_rewrap_that_goes_on_after_a_restart():
         assert json.loads(rotated.stdout)["rewrapped_count"] >= 1 and "100 %" in rotated.stderr, rotated
         health = server.session().get(f"{server.url}/api/strongroom/v1/health").json()
         assert health["warnings"] == [], health
+
+
+def test_a_rotation_that_is_killed_loses_nothing():
+    """kill -9 at a moment of its own in each round, in the middle of rotations; whatever is there afterwards opens."""
+    moments = random.Random(20_261_126)
+    with harness.running() as server:
+        paths = [put(server) for _ in range(20)]
+        for _ in range(4):
+            command = server.command("keys", "rotate", "--token-file", str(server.token_file))
+            rotating = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+            time.sleep(moments.uniform(0.05, 0.6))
+            server.kill()
+            rotating.wait(60)
+            server.start()
+            assert all(get(server, path).content == TEXT for path in paths)
+        harness.wait_until(
+            lambda: not any(version["object_count"] for version in cli(server, "status")["workspaces"][0]["versions"][:-1]),
+            60,
+            "the job wraps the rest",
+        )
+        verified = cli(server, "verify", "--all")
+        assert verified["ok"] and verified["object_count"] >= len(paths), verified
+        assert all(get(server, path).content == TEXT for path in paths)
 
 
 def test_a_root_key_that_is_overdue_is_warned_of(tmp_path):

@@ -14,6 +14,8 @@ use crate::db::Db;
 
 /// Read at once, when files are searched for keys.
 const SEARCH_BYTES: usize = 1024 * 1024;
+/// The log's segments are zeros until they are written.
+const ZEROS: [u8; 4_096] = [0; 4_096];
 /// Files are searched up to this many bytes in all.
 pub const SEARCH_BYTES_MAX: u64 = 16 << 30;
 /// Folders below which files are searched.
@@ -245,7 +247,18 @@ impl Search {
         }
     }
 
+    /// Blocks of zeros hold no key; that of a key which begins or ends in one lies in the next or the one before.
     fn holds(&self, bytes: &[u8]) -> bool {
+        let around = |at: usize| {
+            let from = at.saturating_sub(KEY_BYTES - 1);
+            let to = at.saturating_add(ZEROS.len() + KEY_BYTES - 1).min(bytes.len());
+            bytes.get(from..to).unwrap_or_default()
+        };
+        let blocks = bytes.chunks(ZEROS.len()).enumerate().filter(|(_, block)| ZEROS.get(..block.len()) != Some(block));
+        blocks.into_iter().any(|(number, _)| self.is_in(around(number.saturating_mul(ZEROS.len()))))
+    }
+
+    fn is_in(&self, bytes: &[u8]) -> bool {
         bytes.windows(KEY_BYTES).any(|window| {
             let at = window.first_chunk::<2>().map_or(0, |pair| usize::from(u16::from_be_bytes(*pair)));
             self.first.get(at).copied().unwrap_or(false) && self.needles.iter().any(|needle| needle.as_slice() == window)
@@ -276,6 +289,8 @@ mod tests {
             bytes.extend_from_slice(&key);
             bytes.extend_from_slice(&[2; 50]);
             check(&format!("bytes at {at}"), &bytes, true);
+            let zeros = [vec![0_u8; at], key.clone(), vec![0; 9_000]].concat();
+            check(&format!("among zeros at {at}"), &zeros, true);
             bytes.truncate(at);
             bytes.extend_from_slice(hex(&key).as_bytes());
             check(&format!("digits at {at}"), &bytes, true);
