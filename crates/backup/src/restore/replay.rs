@@ -1,7 +1,7 @@
 //! What was taken back since a backup stays taken back in what is restored from it: tokens and grants that were revoked, people that
 //! were disabled or deleted, keys and files that were erased. It is read from the old folder, as far as that can be read.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::path::Path;
 
 use kernel::{Micros, Problem};
@@ -29,7 +29,13 @@ pub struct Old {
     models: HashSet<String>,
     versions: HashSet<(String, i64)>,
     batches: HashSet<String>,
+    tombstones: Vec<(String, i64, String, Vec<u8>)>,
+    locks: HashMap<String, Locked>,
+    compliance_at: i64,
 }
+
+/// What holds a version of an object: mode, until when, and whether a legal hold does.
+type Locked = (Option<String>, Option<i64>, bool);
 
 /// What was taken back again.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -69,6 +75,13 @@ impl Old {
                 models: ids(reader, "SELECT model_id FROM registered_model")?,
                 versions: versions(reader)?,
                 batches: ids(reader, "SELECT batch_id FROM prediction_batch")?,
+                tombstones: reader.query(
+                    "SELECT workspace, destroyed_at, note, signature FROM vault_key_tombstone",
+                    &[],
+                    |row| Ok((row.text(0)?, row.int(1)?, row.text(2)?, row.bytes(3)?)),
+                )?,
+                locks: locks(reader)?.into_iter().collect(),
+                compliance_at: compliance_at(reader)?,
             })
         })
     }
@@ -85,6 +98,15 @@ fn pairs(reader: &mut Reader<'_>, sql: &str) -> Result<HashSet<(String, String)>
 fn keys(reader: &mut Reader<'_>) -> Result<HashSet<(String, String, i64)>, Problem> {
     let sql = "SELECT purpose, name, version FROM vault_key";
     Ok(reader.query(sql, &[], |row| Ok((row.text(0)?, row.text(1)?, row.int(2)?)))?.into_iter().collect())
+}
+
+fn locks(reader: &mut Reader<'_>) -> Result<Vec<(String, Locked)>, Problem> {
+    let sql = "SELECT id, lock_mode, retain_until, legal_hold FROM bucket_version";
+    Ok(reader.query(sql, &[], |row| Ok((row.text(0)?, (row.opt_text(1)?, row.opt_int(2)?, row.flag(3)?))))?)
+}
+
+fn compliance_at(reader: &mut Reader<'_>) -> Result<i64, Problem> {
+    Ok(reader.query_one("SELECT COALESCE(max(at), 0) FROM compliance_clock", &[], |row| row.int(0))?.unwrap_or(0))
 }
 
 fn artifacts(reader: &mut Reader<'_>) -> Result<HashSet<(String, String, String)>, Problem> {
@@ -107,6 +129,7 @@ pub fn replay(into: &Path, old: &Old, at: Micros) -> Result<Replayed, Problem> {
         tokens_and_grants(writer, old, at, &mut done)?;
         accounts(writer, old, &mut done)?;
         erasures(writer, old, &mut done)?;
+        objects(writer, old, &mut done)?;
         end_sessions(writer)?;
         Ok(done)
     })
@@ -149,7 +172,42 @@ fn accounts(writer: &mut Writer<'_>, old: &Old, done: &mut Replayed) -> Result<(
     Ok(())
 }
 
+/// What holds a version of an object is never less than it was in the old folder, and time as retention counts it does not go back. A version
+/// that was deleted since goes again, unless something in the backup holds it: then it stays until that is over.
+fn objects(writer: &mut Writer<'_>, old: &Old, done: &mut Replayed) -> Result<(), Problem> {
+    let clock = "UPDATE compliance_clock SET at = $1 WHERE at < $1";
+    writer.execute(clock, &[old.compliance_at.into()])?;
+    let now = compliance_at(writer)?;
+    for (id, (mode, until, hold)) in locks(writer)? {
+        let Some((old_mode, old_until, old_hold)) = old.locks.get(&id) else {
+            if hold || until.is_some_and(|until| until > now) {
+                continue;
+            }
+            writer.execute("DELETE FROM bucket_part WHERE version_row = $1", &[(&id).into()])?;
+            done.erased_count += writer.execute("DELETE FROM bucket_version WHERE id = $1", &[(&id).into()])?;
+            continue;
+        };
+        let is_weaker = mode.as_deref() == Some("COMPLIANCE") && old_mode.as_deref() != Some("COMPLIANCE");
+        let (mode, until) = if old_until > &until && !is_weaker { (old_mode, old_until) } else { (&mode, &until) };
+        let sql = "UPDATE bucket_version SET lock_mode = $1, retain_until = $2, legal_hold = $3 WHERE id = $4";
+        writer.execute(sql, &[mode.into(), (*until).into(), (hold || *old_hold).into(), (&id).into()])?;
+    }
+    // Where the newest of a key went, the next one is it.
+    let promote = "UPDATE bucket_version SET is_latest = 1
+        WHERE rank = (SELECT min(v.rank) FROM bucket_version v
+                      WHERE v.bucket_id = bucket_version.bucket_id AND v.object_key = bucket_version.object_key)
+          AND NOT EXISTS (SELECT 1 FROM bucket_version v WHERE v.bucket_id = bucket_version.bucket_id
+                          AND v.object_key = bucket_version.object_key AND v.is_latest = 1)";
+    writer.execute(promote, &[])?;
+    Ok(())
+}
+
 fn erasures(writer: &mut Writer<'_>, old: &Old, done: &mut Replayed) -> Result<(), Problem> {
+    // What is left of a destroyed key says so in the restored database too.
+    for (workspace, destroyed_at, note, signature) in &old.tombstones {
+        let sql = "INSERT INTO vault_key_tombstone (workspace, destroyed_at, note, signature) VALUES ($1, $2, $3, $4) ON CONFLICT DO NOTHING";
+        writer.execute(sql, &[workspace.into(), (*destroyed_at).into(), note.into(), signature.into()])?;
+    }
     for (purpose, name, version) in keys(writer)?.difference(&old.keys) {
         let sql = "DELETE FROM vault_key WHERE purpose = $1 AND name = $2 AND version = $3";
         done.key_count += writer.execute(sql, &[purpose.as_str().into(), name.as_str().into(), (*version).into()])?;
@@ -196,4 +254,61 @@ fn erasures(writer: &mut Writer<'_>, old: &Old, done: &mut Replayed) -> Result<(
 pub(super) fn end_sessions(writer: &mut Writer<'_>) -> Result<(), Problem> {
     writer.execute("DELETE FROM session", &[])?;
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use vault::db::Location;
+
+    /// A database with these versions of one key in one bucket: id, until when it is retained in compliance mode, and whether it is held.
+    async fn folder(versions: &[(&'static str, Option<i64>, bool)]) -> tempfile::TempDir {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join(DATABASE);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        let opened = vault::db::open(&Location::Sqlite(path)).unwrap();
+        let versions = versions.to_vec();
+        let fill = move |writer: &mut Writer<'_>| {
+            writer.execute("INSERT INTO compliance_clock (id, at, wall_at, ran, granted) VALUES (1, 10, 10, 0, 0)", &[])?;
+            let bucket = "INSERT INTO bucket (id, name, workspace, versioning, lock_enabled, created_at, created_by)
+                          VALUES ('b', 'bucket', 'w', 'enabled', 1, 0, 'x')";
+            writer.execute(bucket, &[])?;
+            for (rank, (id, until, hold)) in versions.iter().enumerate() {
+                let sql = "INSERT INTO bucket_version (id, bucket_id, object_key, rank, version_id, is_latest, is_marker, size_bytes, etag,
+                               attributes, tags, part_count, lock_mode, retain_until, legal_hold, created_at, created_by)
+                           VALUES ($1, 'b', 'k', $2, $1, $3, 0, 0, '', '{}', '', 0, $4, $5, $6, 0, 'x')";
+                let mode = until.map(|_| "COMPLIANCE");
+                let rank = i64::try_from(rank).unwrap();
+                writer.execute(
+                    sql,
+                    &[(*id).into(), rank.into(), (rank == 0).into(), mode.into(), (*until).into(), (*hold).into()],
+                )?;
+            }
+            Ok(())
+        };
+        opened.system.write(fill).await.unwrap();
+        folder
+    }
+
+    #[tokio::test]
+    async fn what_was_locked_longer_stays_so_and_what_was_deleted_goes_unless_it_is_held() {
+        let backup =
+            folder(&[("deleted", None, false), ("longer", Some(100), false), ("held", None, true), ("kept", Some(500), false)])
+                .await;
+        let old = folder(&[("longer", Some(200), true), ("newer", Some(900), false)]).await;
+        let known = Old::read(old.path()).unwrap();
+        let done = replay(backup.path(), &known, Micros(20)).unwrap();
+        assert_eq!(done.erased_count, 1);
+        let after = Old::read(backup.path()).unwrap();
+        let compliance = |until| (Some("COMPLIANCE".to_owned()), Some(until));
+        let lock = |id: &str| after.locks.get(id).cloned();
+        assert_eq!(lock("deleted"), None);
+        assert_eq!(lock("longer").map(|(mode, until, hold)| ((mode, until), hold)), Some((compliance(200), true)));
+        assert_eq!(lock("held"), Some((None, None, true)));
+        assert_eq!(lock("kept").map(|(mode, until, _)| (mode, until)), Some(compliance(500)));
+        let latest = snapshot::read_file(&backup.path().join(DATABASE), |reader| {
+            Ok(reader.query("SELECT id FROM bucket_version WHERE is_latest = 1", &[], |row| row.text(0))?)
+        });
+        assert_eq!(latest.unwrap(), ["longer"]);
+    }
 }
