@@ -1,5 +1,5 @@
 //! The helper against SoftHSM2, from Debian's package, which is fetched and unpacked once and never installed.
-#![expect(clippy::unwrap_used, reason = "tests")]
+#![expect(clippy::unwrap_used, clippy::panic, reason = "tests")]
 
 use std::io::{BufReader, BufWriter};
 use std::path::{Path, PathBuf};

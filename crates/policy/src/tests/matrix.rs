@@ -157,7 +157,7 @@ fn who_destroys_keys_does_nothing_else() {
             let ask = Ask { caller: &caller, verb, kind: place_of(verb), facts: &facts, circumstances, now: START };
             judge.may(ask).is_some()
         };
-        engine.known().into_iter().map(|verb| verb.to_string()).filter(|verb| may(&verb.as_str())).collect()
+        engine.known().iter().map(|verb| verb.to_string()).filter(|verb| may(&verb.as_str())).collect()
     };
     assert_eq!(held("shredder"), ["keys.destroy_due"]);
     assert_eq!(held("custodian"), ["keys.rewrap_due", "keys.rotate", "keys.rotate_due", "keys.status"]);
