@@ -11,15 +11,15 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use gate::BoxFuture;
-use http::{Request, StatusCode};
-use kernel::{Clock, Problem, Secret};
+use http::{HeaderMap, HeaderValue, Method, Request, StatusCode, header};
+use kernel::{Clock, Problem, Secret, hex, sha256};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
+use sigv4::sign::Signer;
 use vault::keys::KeyService;
 use zeroize::Zeroizing;
 
-use super::sigv4::{Credentials, Scope, authorization, stamp};
 use super::{does_not_open, variable, within};
 use crate::config::{Hidden, KmsConfig, SYSTEM_CA};
 use crate::https::Remote;
@@ -45,7 +45,7 @@ pub(super) struct KmsKey {
 struct Kms {
     remote: Remote,
     config: KmsConfig,
-    credentials: Credentials,
+    signer: Signer,
     clock: Arc<dyn Clock>,
 }
 
@@ -98,12 +98,14 @@ impl KmsKey {
         } else {
             Remote::new(&url, &config.ca.clone().unwrap_or_else(|| PathBuf::from(SYSTEM_CA)))?
         };
-        let credentials = Credentials {
-            id: variable("AWS_ACCESS_KEY_ID", "the access key")?.expose_text().unwrap_or_default().to_owned(),
+        let signer = Signer {
+            access_key: variable("AWS_ACCESS_KEY_ID", "the access key")?.expose_text().unwrap_or_default().to_owned(),
             secret: variable("AWS_SECRET_ACCESS_KEY", "the access key's secret")?,
-            session: std::env::var("AWS_SESSION_TOKEN").ok().filter(|text| !text.is_empty()).map(Secret::from),
+            session_token: std::env::var("AWS_SESSION_TOKEN").ok().filter(|text| !text.is_empty()),
+            region: config.region.clone(),
+            service: "kms".to_owned(),
         };
-        let service = Arc::new(Kms { remote, config: config.clone(), credentials, clock });
+        let service = Arc::new(Kms { remote, config: config.clone(), signer, clock });
         service.check().await?;
         let version = service.version().await?;
         Ok(Self { service, version })
@@ -144,16 +146,16 @@ impl Kms {
     }
 
     async fn send(&self, verb: &str, body: Bytes) -> Result<(StatusCode, Bytes), Problem> {
-        let at = self.clock.now();
-        let (authority, stamp, target) = (self.remote.authority(), stamp(at), format!("TrentService.{verb}"));
-        let session = self.credentials.session.as_ref().and_then(Secret::expose_text);
-        let mut headers = vec![("content-type", CONTENT_TYPE), ("host", authority.as_str()), ("x-amz-date", stamp.as_str())];
-        headers.extend(session.map(|session| ("x-amz-security-token", session)));
-        headers.push(("x-amz-target", target.as_str()));
-        let scope = Scope { region: &self.config.region, service: "kms", at };
-        let signed = authorization(&self.credentials, scope, &headers, &body);
-        let mut request = Request::builder().method("POST").header("authorization", signed);
-        for (name, value) in headers.into_iter().filter(|(name, _)| *name != "host") {
+        let unsigned = |source: Box<dyn std::error::Error + Send + Sync>| Problem::internal("a request to KMS could not be signed", source);
+        let uri = format!("https://{}/", self.remote.authority()).parse().map_err(|error| unsigned(Box::new(error)))?;
+        let target = HeaderValue::from_str(&format!("TrentService.{verb}")).map_err(|error| unsigned(Box::new(error)))?;
+        let mut headers = HeaderMap::new();
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(CONTENT_TYPE));
+        headers.insert("x-amz-target", target);
+        let digest = hex(&sha256(&body));
+        let signed = self.signer.sign(&Method::POST, &uri, &mut headers, &digest, self.clock.now());
+        let mut request = Request::builder().method("POST").header("authorization", signed.map_err(|error| unsigned(Box::new(error)))?);
+        for (name, value) in &headers {
             request = request.header(name, value);
         }
         let wait_max = Duration::from_secs(self.config.wait_seconds_max);

@@ -4,7 +4,6 @@
 
 mod kms;
 mod pkcs11;
-mod sigv4;
 mod transit;
 
 use std::path::Path;

@@ -128,3 +128,28 @@ fn the_token_service_signs_the_body_without_naming_it() {
     assert!(!judge(&read(kernel::sha256(b"Action=AssumeRole&Version=2011-06-15&RoleArn=x"))));
     assert_eq!(Asked { method, uri, headers }.code(), ("InvalidRequest", 400), "it is no request to S3");
 }
+
+/// `post-vanilla` and `post-x-www-form-urlencoded` of AWS's test suite for signature version 4: another service than S3, as KMS is.
+#[test]
+fn another_service_is_asked_as_in_the_published_vectors() {
+    let signer = Signer {
+        access_key: "AKIDEXAMPLE".to_owned(),
+        secret: kernel::Secret::from("wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY".to_owned()),
+        session_token: None,
+        region: "us-east-1".to_owned(),
+        service: "service".to_owned(),
+    };
+    // 2015-08-30T12:36:00Z
+    let at = kernel::Micros(1_440_938_160_000_000);
+    let host = ("host", "example.amazonaws.com");
+    let form = ("content-type", "application/x-www-form-urlencoded");
+    for (headers, body, signature) in [
+        ([host].as_slice(), b"".as_slice(), "5da7c1a2acd57cee7505fc6676e4e544621c30862966e37dddb68e92efbe5d6b"),
+        (&[form, host], b"Param1=value1", "ff11897932ad3f4e8b18135d722051e5ac45fc38421b1da7b9d196a0fe09473a"),
+    ] {
+        let mut headers = header_map(headers);
+        let payload = hex(&kernel::sha256(body));
+        let value = signer.sign(&Method::POST, &"/".parse().unwrap(), &mut headers, &payload, at).unwrap();
+        assert!(value.to_str().unwrap().ends_with(signature), "{value:?}");
+    }
+}

@@ -166,6 +166,9 @@ fn the_query_is_exact() {
         ("SignedHeaders=host", "SignedHeaders=a b%3Bhost"),
     ] {
         let to = to.replace(' ', "%20");
+        // How long it holds is said in a form that can be read, or not at all: beyond the bounds is denied as what has expired is.
+        let is_beyond = to.starts_with("X-Amz-Expires=") && !to.contains('&');
+        let refused = if is_beyond { (refused.0, 403) } else { refused };
         assert_eq!(Asked::presigned(&[]).with(from, &to).code(), refused, "{from} → {to}");
     }
     let changed = Asked::presigned(&[]).with("Expires=3600", "Expires=604800");
