@@ -212,7 +212,7 @@ fn configuration(folder: &Path, lib: &Path, store: Store, bytes: u64, fsid: &str
          [mon]\nmon data = {folder}/mon\nmon cluster log file = {folder}/cluster.log\n\
          [osd]\nosd data = {folder}/osd\nosd objectstore = {store}\nmemstore device bytes = {bytes}\n\
          bluestore block create = true\nbluestore block size = {bytes}\nosd memory target = 2147483648\n\
-         [client]\nrgw frontends = beast endpoint=127.0.0.1:{gateway}\nrgw data = {folder}/rgw\nrgw enable ops log = false\n\
+         [client]\nrgw frontends = beast endpoint=127.0.0.1:{gateway} tcp_nodelay=1\nrgw data = {folder}/rgw\nrgw enable ops log = false\n\
          rgw enable usage log = false\nrgw gc obj min wait = 1\nrgw gc processor period = 5\nrgw gc processor max time = 5\n"
     )
 }

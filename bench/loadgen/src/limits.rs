@@ -34,7 +34,9 @@ pub fn measure(options: &Options) -> Result<Value, String> {
     let write = write.max(written(&path, options.bytes, false).map_err(|error| told("write", error))?);
     let read = read(&path, options.bytes, 1).map_err(|error| told("read", error))?;
     let read = read.max(self::read(&path, options.bytes, 4).map_err(|error| told("read", error))?);
-    let syncs = syncs(&path, options.duration).map_err(|error| told("write", error))?;
+    let syncs = [false, true].map(|is_growing| syncs(&path, options.duration, is_growing));
+    let syncs = syncs.into_iter().collect::<Result<Vec<_>, _>>().map_err(|error| told("write", error))?;
+    let syncs = syncs.into_iter().fold(0.0, f64::max);
     std::fs::remove_file(&path).map_err(|error| told("remove", error))?;
     let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
     let mut result = json!({"work": "limits", "disk_write": write, "disk_read": read, "syncs_per_s": syncs, "cores": cores});
@@ -128,10 +130,10 @@ fn read(path: &Path, bytes: usize, threads: usize) -> std::io::Result<f64> {
     Ok(rate(each * threads * BLOCK_BYTES, start.elapsed()))
 }
 
-/// How often a second a file can grow by 4 KiB durably, one behind the other.
-fn syncs(path: &Path, duration: Duration) -> std::io::Result<f64> {
+/// How often a second 4 KiB can be written durably, one behind the other: over what is there, or at the file's end.
+fn syncs(path: &Path, duration: Duration, is_growing: bool) -> std::io::Result<f64> {
     let mut file = opened(path, false)?;
-    file.seek(SeekFrom::End(0))?;
+    file.seek(if is_growing { SeekFrom::End(0) } else { SeekFrom::Start(0) })?;
     let (page, start, mut count) = ([7_u8; ALIGN_BYTES], Instant::now(), 0_u32);
     while start.elapsed() < duration {
         file.write_all(&page)?;
