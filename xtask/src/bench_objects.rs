@@ -187,7 +187,7 @@ fn memory_row(work: &str, mib: f64) -> Row {
         ratio: None,
         limit: TRANSFER_MIB_MAX,
         of_limit: TRANSFER_MIB_MAX / mib.max(0.1),
-        limited_by: "the server's peak beyond its resting memory, per transfer".into(),
+        limited_by: "the server's peak beyond its resting memory, per transfer; without pages of the program's file".into(),
     }
 }
 
@@ -209,8 +209,8 @@ impl Run<'_> {
                 self.programs.load(side, &[work, "--bytes", "1024", "--connections", "16", "--seconds", "1", "--set", "1"])?;
             }
         }
-        self.resting_mib = memory(self.service.id(), "VmRSS");
-        shell::say(&format!("ours at rest: {:.1} MiB", self.resting_mib));
+        self.resting_mib = memory(self.service.id(), "VmRSS") - memory(self.service.id(), "RssFile");
+        shell::say(&format!("ours at rest: {:.1} MiB without its program", self.resting_mib));
         Ok(())
     }
 
@@ -284,7 +284,9 @@ impl Run<'_> {
                 let report = self.load(side, verb, &size, clients, set)?;
                 if is_ours {
                     busy = busy.max(number(&report, "generator_busy"));
-                    growth = growth.max(memory(self.service.id(), "VmHWM") - self.resting_mib);
+                    // Pages of the program that a first transfer calls in are no memory of it.
+                    let peak = memory(self.service.id(), "VmHWM") - memory(self.service.id(), "RssFile");
+                    growth = growth.max(peak - self.resting_mib);
                 }
                 let name = if size.bytes >= 1 << 20 { "mb_per_s" } else { "value" };
                 shell::say(&format!(
