@@ -143,7 +143,7 @@ pub fn print(bench: &str, rows: &[Row], json: bool) {
 fn row_json(row: &Row) -> Value {
     json!({
         "work": row.work, "ours": rounded(row.ours), "peer": row.peer.map(rounded), "unit": row.unit,
-        "ratio": row.ratio.map(rounded), "limit": row.limit, "of_limit": rounded(row.of_limit),
+        "ratio": row.ratio.map(rounded), "limit": rounded(row.limit), "of_limit": rounded(row.of_limit),
         "limited_by": row.limited_by,
     })
 }
