@@ -125,7 +125,8 @@ fn transfers(
     let limits_before = Limits::measure(programs, folder, extent)?;
     let (ours, service) = programs.ours(&folder.join("ours"))?;
     let peer_folder = folder.join("peer");
-    let room = if extent.is_small { 4 << 30 } else { 48 << 30 };
+    // Room for what is overwritten and not yet collected, but never more than the disk has: a full OSD would wait for ever.
+    let room = (if extent.is_small { 4 << 30 } else { 48 << 30 }).min(free_bytes(folder)? / 10 * 6);
     let ceph = match store {
         None => None,
         Some(store) => match Ceph::start(&peer_folder, store, room) {
