@@ -6,8 +6,8 @@ use std::process::Command;
 use serde_json::{Value, json};
 
 use crate::{
-    bench_adversary, bench_contract, bench_drift, bench_guard, bench_lineage, bench_pii, bench_poison, bench_profile,
-    bench_runtime, bench_scan, bench_serve, bench_sign, bench_tracking, shell,
+    bench_adversary, bench_contract, bench_drift, bench_guard, bench_lineage, bench_objects, bench_pii, bench_poison,
+    bench_profile, bench_runtime, bench_scan, bench_serve, bench_sign, bench_tracking, shell,
 };
 
 /// One line of a bench.
@@ -91,10 +91,14 @@ pub fn run(words: &[&str]) -> Result<(), String> {
             print("serve", &bench_serve::run(words)?, json);
             Ok(())
         }
+        Some(&"objects") => {
+            print("objects", &bench_objects::run(words)?, json);
+            Ok(())
+        }
         Some(&"audit") => example("strongroom", "bench_audit", json),
         Some(&"policy") => example("policy", "decision_cost", json),
         _ => {
-            Err("which bench? `adversary`, `tracking`, `profile`, `contract`, `drift`, `guard`, `lineage`, `pii`, `poison`, `runtime`, `scan`, `serve`, `sign`, `audit` or `policy`"
+            Err("which bench? `adversary`, `tracking`, `profile`, `contract`, `drift`, `guard`, `lineage`, `objects`, `pii`, `poison`, `runtime`, `scan`, `serve`, `sign`, `audit` or `policy`"
                 .to_owned())
         }
     }
@@ -139,7 +143,8 @@ pub fn print(bench: &str, rows: &[Row], json: bool) {
 fn row_json(row: &Row) -> Value {
     json!({
         "work": row.work, "ours": rounded(row.ours), "peer": row.peer.map(rounded), "unit": row.unit,
-        "ratio": row.ratio.map(rounded), "limit": row.limit, "of_limit": rounded(row.of_limit),
+        "ratio": row.ratio.map(rounded), "limit": rounded(row.limit), "of_limit": rounded(row.of_limit),
+        "limited_by": row.limited_by,
     })
 }
 

@@ -9,6 +9,7 @@ mod bench_contract;
 mod bench_drift;
 mod bench_guard;
 mod bench_lineage;
+mod bench_objects;
 mod bench_pii;
 mod bench_poison;
 mod bench_profile;
@@ -17,10 +18,13 @@ mod bench_scan;
 mod bench_serve;
 mod bench_sign;
 mod bench_tracking;
+mod ceph;
 mod demo;
 mod demo_life;
 mod drill;
 mod fuzz;
+mod objects_limits;
+mod objects_list;
 mod postgres;
 mod python;
 mod shell;
@@ -49,6 +53,8 @@ const USAGE: &str = "cargo xtask COMMAND
   bench scan [--json]           model files that must be blocked or passed, beside picklescan, modelscan and fickling; speed
   bench serve [--json] [--rounds N] [--minutes N] [--prebuilt]
                                 predictions beside MLServer, `mlflow models serve` and Triton; minutes of load for memory
+  bench objects [--json] [--rounds N] [--works a,b] [--peer-store bluestore|memstore|none] [--prebuilt]
+                                S3 beside Ceph's gateway and beside what disk, hashes and ciphers allow; a million objects listed
   bench adversary [--json]      simulated attacks beside the adversarial robustness toolbox
   bench audit [--json]          durably audited operations per second, and verification
   bench policy [--json]         decisions per second

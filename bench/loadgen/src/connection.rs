@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use http_body_util::{BodyExt, Full};
+use http_body_util::BodyExt;
 use hyper::client::conn::http1::{SendRequest, handshake};
 use hyper::{Method, Request, header};
 use hyper_util::rt::TokioIo;
@@ -12,6 +12,7 @@ use rustls_pki_types::{CertificateDer, ServerName};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 
+use crate::content::Content;
 use crate::options::Options;
 
 /// An answer, its body read whole.
@@ -33,7 +34,7 @@ pub struct Peer {
 /// A connection that is opened again if the server closed it.
 pub struct Connection {
     peer: Peer,
-    sender: Option<SendRequest<Full<Bytes>>>,
+    sender: Option<SendRequest<Content>>,
 }
 
 impl Peer {
@@ -51,12 +52,17 @@ impl Peer {
         Ok(Self { host: host.to_owned(), tls, authorization })
     }
 
+    /// The address's host and port.
+    pub fn host(&self) -> &str {
+        &self.host
+    }
+
     /// A connection, opened at its first request.
     pub fn connection(&self) -> Connection {
         Connection { peer: self.clone(), sender: None }
     }
 
-    async fn open(&self) -> Result<SendRequest<Full<Bytes>>, String> {
+    async fn open(&self) -> Result<SendRequest<Content>, String> {
         let stream = TcpStream::connect(&self.host).await.map_err(|error| format!("cannot connect: {error}"))?;
         stream.set_nodelay(true).map_err(|error| format!("cannot set an option: {error}"))?;
         match &self.tls {
@@ -70,7 +76,7 @@ impl Peer {
         }
     }
 
-    async fn shake<I>(&self, io: I) -> Result<SendRequest<Full<Bytes>>, String>
+    async fn shake<I>(&self, io: I) -> Result<SendRequest<Content>, String>
     where
         I: hyper::rt::Read + hyper::rt::Write + Unpin + Send + 'static,
     {
@@ -118,7 +124,7 @@ impl Connection {
         path: &str,
         body: Bytes,
         kind: &str,
-    ) -> Result<(hyper::Response<hyper::body::Incoming>, SendRequest<Full<Bytes>>), String> {
+    ) -> Result<(hyper::Response<hyper::body::Incoming>, SendRequest<Content>), String> {
         let mut builder = Request::builder().method(method).uri(path).header(header::HOST, &self.peer.host);
         if !body.is_empty() {
             builder = builder.header(header::CONTENT_TYPE, kind);
@@ -126,7 +132,18 @@ impl Connection {
         if let Some(authorization) = &self.peer.authorization {
             builder = builder.header(header::AUTHORIZATION, authorization);
         }
-        let request = builder.body(Full::new(body)).map_err(|error| format!("bad request: {error}"))?;
+        let request = builder.body(Content::whole(body)).map_err(|error| format!("bad request: {error}"))?;
+        self.exchange(request).await
+    }
+
+    /// Sends a request as it is. The sender goes back with [`Connection::keep`] when the answer was read.
+    ///
+    /// # Errors
+    /// If there is no answer.
+    pub async fn exchange(
+        &mut self,
+        request: Request<Content>,
+    ) -> Result<(hyper::Response<hyper::body::Incoming>, SendRequest<Content>), String> {
         let mut sender = match self.sender.take() {
             Some(sender) if !sender.is_closed() => sender,
             _ => self.peer.open().await?,
@@ -134,6 +151,11 @@ impl Connection {
         sender.ready().await.map_err(|error| format!("the connection broke: {error}"))?;
         let answer = sender.send_request(request).await.map_err(|error| format!("no answer: {error}"))?;
         Ok((answer, sender))
+    }
+
+    /// Takes back what a request went over.
+    pub fn keep(&mut self, sender: SendRequest<Content>) {
+        self.sender = Some(sender);
     }
 
     /// Sends JSON and expects success.

@@ -1,10 +1,15 @@
 //! Sends the same MLflow requests to any MLflow server and measures it: HTTP/1.1 with keep-alive, with TLS where the
 //! address says `https`. It knows nothing of either server under test.
 //!
+//! `s3-put|s3-fill|s3-get|s3-clear|s3-list|s3-walk` do the same to any S3 server, and `limits` measures what bounds one on this machine.
+//!
 //! `loadgen WORK --url URL [--token-file FILE] [--ca FILE] [--connections N] [--seconds N] [--count N] [--bytes N] [--on PATH] [--body FILE]`
 //! prints one JSON object: `{"work", "value", "unit", "p50_ms", "p99_ms", "requests", "errors"}`.
 
 mod connection;
+mod content;
+mod limits;
+mod objects;
 mod options;
 mod works;
 

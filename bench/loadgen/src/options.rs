@@ -27,6 +27,16 @@ pub struct Options {
     pub body: Option<String>,
     /// The content's type.
     pub kind: String,
+    /// A file with an access key, as `strongroom token access-key --json` prints it.
+    pub access_key_file: Option<String>,
+    /// How many objects each client of an object store writes in turn; without end if 0.
+    pub set: usize,
+    /// Lists: keys begin so, are cut there, and come behind this one.
+    pub prefix: String,
+    /// The text that ends a common prefix.
+    pub delimiter: String,
+    /// The key before the page.
+    pub after: String,
 }
 
 /// Reads the command line.
@@ -46,6 +56,11 @@ pub fn parse(mut words: impl Iterator<Item = String>) -> Result<Options, String>
         on: None,
         body: None,
         kind: "application/json".to_owned(),
+        access_key_file: None,
+        set: 1,
+        prefix: String::new(),
+        delimiter: String::new(),
+        after: String::new(),
     };
     while let Some(name) = words.next() {
         let value = words.next().ok_or_else(|| format!("`{name}` needs a value"))?;
@@ -63,10 +78,15 @@ pub fn parse(mut words: impl Iterator<Item = String>) -> Result<Options, String>
             "--on" => options.on = Some(value),
             "--body" => options.body = Some(value),
             "--kind" => options.kind = value,
+            "--access-key-file" => options.access_key_file = Some(value),
+            "--set" => options.set = number(&name, &value)?,
+            "--prefix" => options.prefix = value,
+            "--delimiter" => options.delimiter = value,
+            "--after" => options.after = value,
             _ => return Err(format!("`{name}` is not an option")),
         }
     }
-    if options.url.is_empty() {
+    if options.url.is_empty() && options.work != "limits" {
         return Err("`--url` is missing".to_owned());
     }
     Ok(options)

@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 
 use crate::connection::{Connection, Peer};
 use crate::options::Options;
+use crate::{limits, objects};
 
 const API: &str = "/api/2.0/mlflow";
 const JSON: &str = "application/json";
@@ -27,9 +28,11 @@ enum Loop {
 
 /// What one connection saw.
 #[derive(Default)]
-struct Seen {
-    latencies: Vec<Duration>,
-    errors: usize,
+pub struct Seen {
+    /// How long each took.
+    pub latencies: Vec<Duration>,
+    /// How many failed.
+    pub errors: usize,
 }
 
 /// Does the work that the options name, and reports it.
@@ -37,7 +40,13 @@ struct Seen {
 /// # Errors
 /// If it cannot be done at all.
 pub async fn run(options: Options) -> Result<Value, String> {
+    if options.work == "limits" {
+        return limits::measure(&options);
+    }
     let peer = Peer::of(&options)?;
+    if options.work.starts_with("s3-") {
+        return objects::run(&options, &peer).await;
+    }
     match options.work.as_str() {
         "log-metric" => repeat(&options, &peer, Loop::LogMetric, 1.0, "requests/s").await,
         "log-batch" => repeat(&options, &peer, Loop::LogBatch, BATCH_METRIC_COUNT as f64, "metrics/s").await,
@@ -218,12 +227,14 @@ async fn predict(options: &Options, peer: &Peer) -> Result<Value, String> {
     Ok(report(options, rate, "requests/s", &mut all))
 }
 
-fn shown(body: &[u8]) -> String {
+/// The beginning of an answer, for a message.
+pub fn shown(body: &[u8]) -> String {
     String::from_utf8_lossy(body).chars().take(300).collect()
 }
 
 impl Seen {
-    fn fail(&mut self, problem: &str) {
+    /// Counts an error, and shows the first ones.
+    pub fn fail(&mut self, problem: &str) {
         if self.errors < SHOWN_ERROR_COUNT_MAX {
             eprintln!("{problem}");
         }
@@ -300,7 +311,7 @@ fn batch(run: &str, number: u64) -> Value {
 }
 
 /// Bytes that do not compress, made fast.
-fn noise(count: usize) -> Bytes {
+pub fn noise(count: usize) -> Bytes {
     let mut state: u64 = 0x9E37_79B9_7F4A_7C15;
     let mut bytes = Vec::with_capacity(count + 8);
     while bytes.len() < count {
@@ -313,7 +324,8 @@ fn noise(count: usize) -> Bytes {
     Bytes::from(bytes)
 }
 
-fn report(options: &Options, value: f64, unit: &str, seen: &mut Seen) -> Value {
+/// What a work prints.
+pub fn report(options: &Options, value: f64, unit: &str, seen: &mut Seen) -> Value {
     seen.latencies.sort_unstable();
     json!({
         "work": options.work,
@@ -326,12 +338,14 @@ fn report(options: &Options, value: f64, unit: &str, seen: &mut Seen) -> Value {
     })
 }
 
-fn percentile(sorted: &[Duration], percent: usize) -> Duration {
+/// The value that so many per cent are below.
+pub fn percentile(sorted: &[Duration], percent: usize) -> Duration {
     let index = (sorted.len() * percent / 100).min(sorted.len().saturating_sub(1));
     sorted.get(index).copied().unwrap_or_default()
 }
 
-fn milliseconds(duration: Duration) -> f64 {
+/// As a number.
+pub fn milliseconds(duration: Duration) -> f64 {
     duration.as_secs_f64() * 1_000.0
 }
 

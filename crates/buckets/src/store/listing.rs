@@ -7,8 +7,8 @@ use super::versions::{COLUMNS, from_row};
 use crate::names::behind;
 use crate::types::Version;
 
-/// Rows that one step looks at.
-const STEP_COUNT: i64 = 256;
+/// Rows that one step looks at, at most.
+const STEP_COUNT_MAX: i64 = 256;
 
 /// What is listed.
 #[derive(Clone, Debug, Default)]
@@ -98,6 +98,8 @@ fn walk(
         _ => start,
     };
     let mut lines = Vec::new();
+    // Behind a common prefix mostly comes another one, of which one row is enough; where objects come, steps grow.
+    let mut step = if wish.delimiter.is_empty() { i64::MAX } else { 1 };
     loop {
         // Equality and range apart, so that both engines walk the index.
         let compare = match (from.rank, from.is_exclusive) {
@@ -110,7 +112,7 @@ fn walk(
              ORDER BY object_key, rank LIMIT $4"
         );
         let left = wish.count.saturating_sub(lines.len()).saturating_add(1);
-        let limit = i64::try_from(left).unwrap_or(STEP_COUNT).min(if wish.delimiter.is_empty() { i64::MAX } else { STEP_COUNT });
+        let limit = i64::try_from(left).unwrap_or(STEP_COUNT_MAX).min(step);
         let binds: [Bind<'_>; 5] =
             [bucket_id.into(), (&from.key).into(), from.rank.unwrap_or(i64::MIN).into(), limit.into(), (&end).into()];
         let rows = reader.query(&sql, &binds, from_row)?;
@@ -130,11 +132,87 @@ fn walk(
             lines.push(Line::One(version));
         }
         match jumped {
-            Some(Some(key)) => from = From { key, rank: None, is_exclusive: false },
+            Some(Some(key)) => {
+                from = From { key, rank: None, is_exclusive: false };
+                step = 1;
+            }
             // Nothing sorts behind the prefix.
             Some(None) => return Ok(Lines { lines, is_truncated: false }),
             None if is_last => return Ok(Lines { lines, is_truncated: false }),
-            None => {}
+            None => step = step.saturating_mul(2).min(step.max(STEP_COUNT_MAX)),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeSet;
+    use vault::db::Writer;
+
+    fn keys() -> BTreeSet<String> {
+        let below = (0..40).flat_map(|folder| (0..=folder % 7).map(move |file| format!("d{folder:02}/f{file}")));
+        let beside = (0..700).map(|file| format!("m{file:03}"));
+        let odd = ["a", "a/", "a//", "a/b/c", "d05", "d05/", "z/", "z/\u{10ffff}", "\u{e4}/x"].map(ToOwned::to_owned);
+        below.chain(beside).chain(odd).collect()
+    }
+
+    fn fill(writer: &mut Writer<'_>) -> Result<(), Problem> {
+        writer.execute(
+            "INSERT INTO bucket (id, name, workspace, versioning, created_at, created_by) VALUES ('b', 'b', 'w', 'off', 0, 'x')",
+            &[],
+        )?;
+        for key in keys() {
+            writer.execute(
+                "INSERT INTO bucket_version (id, bucket_id, object_key, rank, version_id, is_latest, is_marker, size_bytes, etag,
+                     attributes, tags, part_count, created_at, created_by)
+                 VALUES ($1, 'b', $1, -1, 'null', 1, 0, 0, '', '{}', '', 1, 0, 'x')",
+                &[(&key).into()],
+            )?;
+        }
+        Ok(())
+    }
+
+    /// What a listing of everything must have, made the plain way.
+    fn expected(prefix: &str, delimiter: &str) -> Vec<String> {
+        let wish = Wish { prefix: prefix.to_owned(), delimiter: delimiter.to_owned(), count: 0 };
+        let below = keys().into_iter().filter(|key| key.starts_with(prefix));
+        let mut lines: Vec<String> = below.map(|key| common(&wish, &key).unwrap_or(&key).to_owned()).collect();
+        lines.dedup();
+        lines
+    }
+
+    fn listed(reader: &mut Reader<'_>, prefix: &str, delimiter: &str, count: usize) -> Result<Vec<String>, Problem> {
+        let wish = Wish { prefix: prefix.to_owned(), delimiter: delimiter.to_owned(), count };
+        let (mut all, mut from) = (Vec::new(), None);
+        loop {
+            let page = objects(reader, "b", &wish, from)?;
+            let lines = page.lines.into_iter().map(|line| match line {
+                Line::One(version) => version.key,
+                Line::Prefix(prefix) => prefix,
+            });
+            all.extend(lines);
+            if !page.is_truncated {
+                return Ok(all);
+            }
+            from = From::behind(&wish, all.last().unwrap());
+        }
+    }
+
+    #[test]
+    fn pages_of_any_length_have_every_object_and_prefix_once() {
+        testkit::on_both_engines("listing", async |engine| {
+            let opened = vault::db::open(&engine.location).unwrap();
+            opened.system.write(fill).await.unwrap();
+            for prefix in ["", "d", "d05", "d05/", "m1", "a/", "z", "none"] {
+                for delimiter in ["", "/", "0"] {
+                    for count in [1, 3, 257, 1_000] {
+                        let list = move |reader: &mut Reader<'_>| listed(reader, prefix, delimiter, count);
+                        let found = opened.system.read(list).await.unwrap();
+                        assert_eq!(found, expected(prefix, delimiter), "{prefix:?} {delimiter:?} {count}, {}", engine.name);
+                    }
+                }
+            }
+        });
     }
 }
