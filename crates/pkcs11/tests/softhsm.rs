@@ -2,8 +2,9 @@
 #![expect(clippy::unwrap_used, clippy::panic, reason = "tests")]
 
 use std::io::{BufReader, BufWriter};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+use std::sync::OnceLock;
 
 use hsm::{Answer, Request};
 use zeroize::Zeroizing;
@@ -11,9 +12,15 @@ use zeroize::Zeroizing;
 const PACKAGES: [&str; 3] = ["softhsm2", "libsofthsm2", "softhsm2-common"];
 const PIN: &str = "4711-0815";
 
-/// Where the package lies unpacked; none where it cannot be had, which is said.
+/// Where the package lies unpacked; none where it cannot be had, which is said. Tests run side by side, and one of them fetches.
 fn softhsm() -> Option<PathBuf> {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../.work/debian").to_path_buf();
+    static UNPACKED: OnceLock<Option<PathBuf>> = OnceLock::new();
+    UNPACKED.get_or_init(unpacked).clone()
+}
+
+fn unpacked() -> Option<PathBuf> {
+    // Cargo runs tests in the folder of their package; a path from build time would be another clone's where clones share a target folder.
+    let folder = std::env::current_dir().unwrap().join("../../.work/debian");
     std::fs::create_dir_all(&folder).unwrap();
     if !folder.join("usr/lib/softhsm/libsofthsm2.so").exists() {
         let fetch = folder.join(format!("fetch-{}", std::process::id()));

@@ -211,5 +211,5 @@ fn every_action_is_listed_once() {
     let count = names.len();
     names.sort_unstable();
     names.dedup();
-    assert_eq!((names.len(), count), (28, 28));
+    assert_eq!((names.len(), count), (30, 30));
 }

@@ -146,7 +146,8 @@ impl Kms {
     }
 
     async fn send(&self, verb: &str, body: Bytes) -> Result<(StatusCode, Bytes), Problem> {
-        let unsigned = |source: Box<dyn std::error::Error + Send + Sync>| Problem::internal("a request to KMS could not be signed", source);
+        let unsigned =
+            |source: Box<dyn std::error::Error + Send + Sync>| Problem::internal("a request to KMS could not be signed", source);
         let uri = format!("https://{}/", self.remote.authority()).parse().map_err(|error| unsigned(Box::new(error)))?;
         let target = HeaderValue::from_str(&format!("TrentService.{verb}")).map_err(|error| unsigned(Box::new(error)))?;
         let mut headers = HeaderMap::new();
@@ -154,7 +155,8 @@ impl Kms {
         headers.insert("x-amz-target", target);
         let digest = hex(&sha256(&body));
         let signed = self.signer.sign(&Method::POST, &uri, &mut headers, &digest, self.clock.now());
-        let mut request = Request::builder().method("POST").header("authorization", signed.map_err(|error| unsigned(Box::new(error)))?);
+        let mut request =
+            Request::builder().method("POST").header("authorization", signed.map_err(|error| unsigned(Box::new(error)))?);
         for (name, value) in &headers {
             request = request.header(name, value);
         }
