@@ -9,6 +9,7 @@ pub mod admin;
 pub mod door;
 mod inbound;
 pub mod inference;
+mod language;
 pub mod mlflow;
 pub mod openlineage;
 pub mod otlp;
@@ -16,6 +17,7 @@ mod outbound;
 mod protobuf;
 
 pub use admin::times::{parse as parse_time, to_text as time_text};
-pub use door::{Answered, Asked, Chosen, Door, DoorConfig, Knock, Language, PeerAddress, RouteEntry, Telemetry};
+pub use door::{Answered, Chosen, Door, DoorConfig, PeerAddress, RouteEntry, Telemetry};
 pub use inbound::{BodyStream, Inbound, SESSION_COOKIE, attempt_from, authority_of};
+pub use language::{Asked, Knock, Language};
 pub use outbound::{Answer, base64_text, harden, json, json_text, problem_answer};
