@@ -157,7 +157,7 @@ async fn a_key_is_destroyed_by_two_people_after_a_wait_and_nothing_opens_any_mor
         let changed = Tombstone { note: tombstone.note.replace("alice", "mallory"), ..tombstone.clone() };
         assert!(!changed.holds(&key));
         assert!(!Tombstone { workspace: "another".to_owned(), ..tombstone.clone() }.holds(&key));
-        assert_eq!(life.graves().await, std::slice::from_ref(&tombstone));
+        assert_eq!(life.graves().await, std::slice::from_ref(tombstone));
         let all = bed.gate.call(ListDestroys { room: life.room() }).await.unwrap();
         assert_eq!((all.len(), all[0].state, all[0].ended_by.as_deref()), (1, DestroyState::Done, Some("shredder")));
         let recorded = bed.gate.recorded();
