@@ -1,8 +1,8 @@
 """Runs ceph/s3-tests, which are fetched elsewhere, against a server over TLS:
 
-    python s3_conformance.py CHECKOUT [--url URL --ca FILE --token-file FILE] [--all | --lock | -k EXPRESSION] [--json]
+    python s3_conformance.py CHECKOUT [--all | --lock | -k EXPRESSION] [--json]
 
-Without an address it starts a server of its own. What is left out stands in `s3_conformance_excluded.txt`, each with its reason; a test
+It starts a server of its own. What is left out stands in `s3_conformance_excluded.txt`, each with its reason; a test
 that is left out and passes all the same is told, so that the list only shrinks.
 """
 
@@ -72,7 +72,7 @@ def configuration(server, folder):
     return path
 
 
-def run(checkout, server, select, workers=None):
+def run(checkout, server, select):
     """Runs the selected tests; gives the outcome of each: `passed`, `failed`, `skipped`."""
     with tempfile.TemporaryDirectory() as folder:
         report = pathlib.Path(folder) / "report.xml"

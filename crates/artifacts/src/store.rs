@@ -294,16 +294,11 @@ pub(crate) const OBJECT_TABLES: [&str; 8] = [
     "model_document",
     "prediction_batch",
 ];
+
 /// Those whose every object is verified by itself: of an artifact the joined bytes are.
-pub(crate) const SINGLE_OBJECT_TABLES: [&str; 7] = [
-    "artifact_upload_part",
-    "bucket_part",
-    "bucket_upload_part",
-    "data_file",
-    "data_document",
-    "model_document",
-    "prediction_batch",
-];
+pub(crate) fn single_object_tables() -> impl Iterator<Item = &'static str> {
+    OBJECT_TABLES.into_iter().filter(|table| *table != "artifact_part")
+}
 
 /// Every object that a row names.
 ///

@@ -48,7 +48,7 @@ impl Operation for VerifyObjects {
     async fn run(self, permit: Permit<Self>) -> Result<VerifyReport, Problem> {
         let mut report = VerifyReport::default();
         self.room.verify_files(&permit, &mut report).await?;
-        for table in store::SINGLE_OBJECT_TABLES {
+        for table in store::single_object_tables() {
             self.room.verify_objects(&permit, table, &mut report).await?;
         }
         let outcome = Outcome::done()
