@@ -1,7 +1,10 @@
 """Makes `crates/scan/allow/*.txt` from the libraries that are installed: their classes by introspection, their helpers by
 pickling fitted models in every protocol. Run it again when a library has a new version:
 
-    python bench/scan/allow_list.py [LIBRARY…]
+    python bench/scan/allow_list.py [--add] [LIBRARY…]
+
+With `--add`, run in an environment with an older version, a list gets what that version has beyond the versions already on it,
+under a heading of its own. The files of models outlive the library that wrote them.
 
 A name gets on a list only if making an object of it, with any arguments that are themselves allowed, has no effect outside
 of that object. What is left out on purpose stands in DENIED, with the reason.
@@ -16,6 +19,7 @@ import sys
 import warnings
 
 warnings.simplefilter("ignore")
+ADD = "--add" in sys.argv
 FOLDER = pathlib.Path(__file__).resolve().parents[2] / "crates" / "scan" / "allow"
 
 # Harmless-looking names with effects: they open files, run what they are given, or look names up.
@@ -85,13 +89,21 @@ def write(name, package, how, names):
     for entry in sorted(names):
         by_name[entry[:2]] = entry if len(entry) > 2 else by_name.get(entry[:2], entry)
     version = importlib.metadata.version(package) if package else sys.modules[name].__version__
+    path = FOLDER / f"{name}.txt"
+    if ADD:
+        listed = {tuple(line.split()[:2]) for line in path.read_text().splitlines() if not line.startswith("#")}
+        lines = [" ".join(by_name[key]) for key in sorted(by_name) if key not in listed]
+        if lines:
+            path.write_text("\n".join([path.read_text().rstrip(), f"# Names of {name} {version} that no version above has.", *lines]) + "\n")
+        print(f"{name}: {len(lines)} names that only {version} has")
+        return
     lines = [
         f"# Names of {name} {version} that pickles of models may import.",
         f"# How: {how}",
         "# Made by `python bench/scan/allow_list.py`; names are facts and under no licence of the library's.",
     ]
     lines += [" ".join(by_name[key]) for key in sorted(by_name)]
-    (FOLDER / f"{name}.txt").write_text("\n".join(lines) + "\n")
+    path.write_text("\n".join(lines) + "\n")
     print(f"{name}: {len(by_name)} names of {version}")
 
 
@@ -121,7 +133,7 @@ def numpy():
                  "nan_to_num", "argmax", "argmin", "average", "percentile", "quantile", "nanmean", "nanmedian", "amax", "amin"):
         value = getattr(np, name)
         names |= {("numpy", name, "reference"), (value.__module__, value.__name__, "reference")}
-    for name in vars(np.dtypes):
+    for name in vars(np.dtypes) if hasattr(np, "dtypes") else ():
         if inspect.isclass(getattr(np.dtypes, name)):
             names.add(("numpy.dtypes", name))
     names |= {("numpy.random._pickle", entry) for entry in ("__randomstate_ctor", "__generator_ctor", "__bit_generator_ctor")}
@@ -223,6 +235,10 @@ def sklearn():
         for name, value in vars(sys.modules.get(module_name) or importlib.import_module(module_name)).items():
             if name.startswith("__pyx_unpickle_") and "Enum" not in name:
                 names.add((module_name, name))
+    # Up to 1.5 the compiled module of the losses calls itself by its last name only.
+    for name, value in vars(importlib.import_module("sklearn._loss._loss")).items():
+        if inspect.isclass(value) and value.__module__ == "_loss":
+            names |= {("_loss", name), ("_loss", f"__pyx_unpickle_{name}")}
     names |= functions(
         "sklearn.feature_selection._univariate_selection", "sklearn.feature_selection._mutual_info", "sklearn.metrics._classification",
         "sklearn.metrics._regression", "sklearn.metrics._ranking", "sklearn.metrics.pairwise", "sklearn.preprocessing._data",
@@ -358,5 +374,5 @@ LIBRARIES = {
 }
 
 if __name__ == "__main__":
-    for library in sys.argv[1:] or LIBRARIES:
+    for library in [word for word in sys.argv[1:] if word != "--add"] or LIBRARIES:
         {**LIBRARIES, "torch": torch, "keras": keras}[library]()

@@ -1,8 +1,9 @@
-"""S3 as real clients speak it, over TLS: boto3, the aws command line, s3fs, and an mlflow run whose artifacts lie in a bucket."""
+"""S3 as real clients speak it, over TLS: boto3, the aws command line, s3fs, DVC, and an mlflow run whose artifacts lie in a bucket."""
 
 import hashlib
 import json
 import os
+import shutil
 import subprocess
 import sys
 import uuid
@@ -239,6 +240,37 @@ def test_the_aws_command_line_works_unchanged(s3_server, bucket, tmp_path):
     assert (tmp_path / "back").read_bytes() == (folder / "big.bin").read_bytes()
     aws("s3", "rm", f"s3://{bucket}", "--recursive")
     aws("s3", "rb", f"s3://{bucket}")
+
+
+@pytest.mark.skipif("STRONGROOM_DVC_PYTHON" not in os.environ, reason="STRONGROOM_DVC_PYTHON names no Python with DVC")
+def test_dvc_pushes_and_pulls_unchanged(s3_server, bucket, tmp_path):
+    keys = keys_of(s3_server)
+    project = tmp_path / "project"
+    (project / "rows").mkdir(parents=True)
+    wanted = {f"rows/{index}.csv": os.urandom(20_000) for index in range(20)} | {"rows/large.bin": os.urandom(20 << 20)}
+    for name, content in wanted.items():
+        (project / name).write_bytes(content)
+
+    def dvc(*words):
+        command = [os.environ["STRONGROOM_DVC_PYTHON"], "-m", "dvc", *words]
+        environment = {**os.environ, "DVC_NO_ANALYTICS": "1", "DVC_SITE_CACHE_DIR": str(tmp_path / "site"), "HOME": str(tmp_path)}
+        done = subprocess.run(command, cwd=project, env=environment, capture_output=True, text=True, timeout=300)
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout
+
+    dvc("init", "--no-scm", "--quiet")
+    dvc("remote", "add", "--quiet", "-d", "strongroom", f"s3://{bucket}/dvc")
+    settings = {"endpointurl": address(s3_server), "ssl_verify": s3_server.ca, "region": REGION,
+                "access_key_id": keys["aws_access_key_id"], "secret_access_key": keys["aws_secret_access_key"]}  # fmt: skip
+    for name, value in settings.items():
+        dvc("remote", "modify", "--local", "--quiet", "strongroom", name, value)
+    dvc("add", "--quiet", "rows")
+    dvc("push")
+    shutil.rmtree(project / "rows")
+    shutil.rmtree(project / ".dvc" / "cache")
+    dvc("pull")
+    assert {name: (project / name).read_bytes() for name in wanted} == wanted
+    assert "up to date" in dvc("push").lower(), "what is there is not sent again"
 
 
 def test_s3fs_and_pandas_work_unchanged(s3_server, bucket):

@@ -162,9 +162,11 @@ fn client_tests(python: &Path, folder: &Path, engine: &str, postgres: Option<&Po
         .env("STRONGROOM_TEST_ENGINE", engine);
     // A Ray cluster for the tests of training; where it cannot be installed, its test says so and is left out.
     let ray = python::environment("ray", &folder.join("ray-requirements.txt")).ok();
-    match python::environment("awscli", &folder.join("awscli-requirements.txt")) {
-        Ok(awscli) => drop(command.env("STRONGROOM_AWS_CLI_PYTHON", awscli)),
-        Err(problem) => shell::say(&format!("no aws command line: {problem}")),
+    for (name, variable) in [("awscli", "STRONGROOM_AWS_CLI_PYTHON"), ("dvc", "STRONGROOM_DVC_PYTHON")] {
+        match python::environment(name, &folder.join(format!("{name}-requirements.txt"))) {
+            Ok(program) => drop(command.env(variable, program)),
+            Err(problem) => shell::say(&format!("no {name}: {problem}")),
+        }
     }
     if let Some(venv) = ray.as_deref().and_then(Path::parent).and_then(Path::parent) {
         command.env("STRONGROOM_TEST_RAY_VENV", venv);
