@@ -132,7 +132,7 @@ def numpy():
     for name in ("mean", "median", "sum", "max", "min", "std", "var", "prod", "ravel", "asarray", "array", "abs", "clip", "round",
                  "nan_to_num", "argmax", "argmin", "average", "percentile", "quantile", "nanmean", "nanmedian", "amax", "amin"):
         value = getattr(np, name)
-        names |= {("numpy", name, "reference"), (value.__module__, value.__name__, "reference")}
+        names |= {("numpy", name, "reference"), (getattr(value, "__module__", "numpy"), value.__name__, "reference")}
     for name in vars(np.dtypes) if hasattr(np, "dtypes") else ():
         if inspect.isclass(getattr(np.dtypes, name)):
             names.add(("numpy.dtypes", name))
@@ -232,10 +232,16 @@ def sklearn():
               ("sklearn.utils.metadata_routing", "MetadataRequest"), ("sklearn.base", "_BaseEstimator")} - {("sklearn.base", "_BaseEstimator")}
     # Cython's own reconstructors of these classes.
     for module_name in sorted({entry[0] for entry in names}):
-        for name, value in vars(sys.modules.get(module_name) or importlib.import_module(module_name)).items():
+        try:
+            module = importlib.import_module(module_name)
+        except ImportError:
+            # One of those by hand, which older versions do not have.
+            names = {entry for entry in names if entry[0] != module_name}
+            continue
+        for name in vars(module):
             if name.startswith("__pyx_unpickle_") and "Enum" not in name:
                 names.add((module_name, name))
-    # Up to 1.5 the compiled module of the losses calls itself by its last name only.
+    # Up to 1.8 the compiled module of the losses calls itself by its last name only.
     for name, value in vars(importlib.import_module("sklearn._loss._loss")).items():
         if inspect.isclass(value) and value.__module__ == "_loss":
             names |= {("_loss", name), ("_loss", f"__pyx_unpickle_{name}")}
@@ -244,6 +250,8 @@ def sklearn():
         "sklearn.metrics._regression", "sklearn.metrics._ranking", "sklearn.metrics.pairwise", "sklearn.preprocessing._data",
         "sklearn.covariance._empirical_covariance", "sklearn.utils.extmath",
     )
+    if hasattr(sys.modules["sklearn.metrics._scorer"], "_passthrough_scorer"):
+        names.add(("sklearn.metrics._scorer", "_passthrough_scorer", "reference"))
     names |= {("sklearn.cluster._kmeans", f"_kmeans_single_{name}", "reference") for name in ("lloyd", "elkan")}
     write("scikit-learn", "scikit-learn", "estimators, kernels, losses, trees, splitters and scorers by introspection; scoring functions as values", names)
 

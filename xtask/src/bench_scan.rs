@@ -40,15 +40,19 @@ pub fn run() -> Result<Vec<Row>, String> {
     let scanner = shell::target().join("release").join("strongroom-scan");
     let work = shell::work()?.join("scan-bench");
     let (bad, good, sizes) = (work.join("malicious"), work.join("benign"), work.join("sizes"));
-    for (name, folder) in [("malicious.py", &bad), ("benign.py", &good)] {
+    let (older_maker, older) = (python::environment("scan-older", &script("requirements-older.txt"))?, work.join("benign-older"));
+    for (maker, name, folder) in
+        [(&maker, "malicious.py", &bad), (&maker, "benign.py", &good), (&older_maker, "benign.py", &older)]
+    {
         // Made afresh: what an older version of the script left is not measured.
         let _ = std::fs::remove_dir_all(folder);
         shell::say(&format!("making files: {name}"));
-        shell::quiet(Command::new(&maker).arg(script(name)).arg(folder))?;
+        shell::quiet(Command::new(maker).arg(script(name)).arg(folder))?;
     }
     shell::say("making files: sizes.py");
     shell::quiet(Command::new(&maker).arg(script("sizes.py")).arg(&sizes))?;
     let mut rows = verdicts(&scanner, &peers, &bad, &good)?;
+    rows.push(older_row(&scanner, &older)?);
     rows.extend(times(&scanner, &peers, &sizes)?);
     std::fs::remove_dir_all(&sizes).map_err(|error| format!("cannot remove `{}`: {error}", sizes.display()))?;
     Ok(rows)
@@ -113,6 +117,25 @@ fn verdicts(scanner: &Path, peers: &Path, bad: &Path, good: &Path) -> Result<Vec
             limited_by: format!("{:.0} files that nobody can judge, {:.0} blocked", unclear.files, unclear.blocked).into(),
         },
     ])
+}
+
+/// What older versions of the libraries wrote.
+fn older_row(scanner: &Path, folder: &Path) -> Result<Row, String> {
+    let answers = ask(scanner, folder)?;
+    for path in answers.wrong.iter().take(10) {
+        shell::say(&format!("NOT PASSED: {path}"));
+    }
+    let share = answers.clean / answers.files.max(1.0);
+    Ok(Row {
+        work: "benign-older-passed".into(),
+        ours: share,
+        peer: None,
+        unit: "share",
+        ratio: None,
+        limit: 1.0,
+        of_limit: share,
+        limited_by: format!("{:.0} files of scikit-learn 1.3 and its time", answers.files).into(),
+    })
 }
 
 fn times(scanner: &Path, peers: &Path, sizes: &Path) -> Result<Vec<Row>, String> {

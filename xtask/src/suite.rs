@@ -1,6 +1,6 @@
 //! `cargo xtask test`: every test there is, and one line at the end.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 
 use crate::postgres::Postgres;
@@ -180,59 +180,52 @@ fn client_tests(python: &Path, folder: &Path, engine: &str, postgres: Option<&Po
 /// Other implementations of signatures and papers, in an environment of their own: their requirements fit no other.
 fn attest_tests(folder: &Path) -> Tally {
     shell::say("signatures and papers of models against other implementations");
-    let made = shell::cargo(&["build", "--quiet", "--package", "attest", "--example", "make_fixture"])
+    let python = shell::cargo(&["build", "--quiet", "--package", "attest", "--example", "make_fixture"])
         .and_then(|()| python::environment("attest", &folder.join("attest-requirements.txt")));
-    let python = match made {
-        Ok(python) => python,
-        Err(problem) => {
-            shell::say(&format!("FAILED: {problem}"));
-            return Tally { passed: 0, failed: 1 };
-        }
-    };
-    let mut command = pytest(&python, folder);
-    command
-        .arg(folder.join("test_attest.py"))
-        .env("STRONGROOM_ATTEST", shell::target().join("debug").join("examples").join("make_fixture"));
-    pytest_tally(&mut command)
+    tests_with(python, folder, |command| {
+        command.arg(folder.join("test_attest.py")).env("STRONGROOM_ATTEST", example("make_fixture"));
+    })
 }
 
 /// Keys and their services, with Tink and moto, in an environment of their own: moto brings versions that fit no other.
 fn key_tests(folder: &Path) -> Tally {
     shell::say("keys: SoftHSM2, a transit engine, KMS and Tink");
-    let python = match python::environment("keys", &folder.join("keys-requirements.txt")) {
-        Ok(python) => python,
-        Err(problem) => {
-            shell::say(&format!("FAILED: {problem}"));
-            return Tally { passed: 0, failed: 1 };
-        }
-    };
-    let mut command = pytest(&python, folder);
-    command
-        .arg(folder.join("test_key_services.py"))
-        .arg(folder.join("test_keys.py"))
-        .env("STRONGROOM_BINARY", shell::target().join("debug").join("strongroom"));
-    pytest_tally(&mut command)
+    tests_with(python::environment("keys", &folder.join("keys-requirements.txt")), folder, |command| {
+        command
+            .arg(folder.join("test_key_services.py"))
+            .arg(folder.join("test_keys.py"))
+            .env("STRONGROOM_BINARY", shell::target().join("debug").join("strongroom"));
+    })
 }
 
 /// The native runtime against the libraries whose models it reads.
 fn runtime_tests() -> Tally {
     shell::say("the native runtime against scikit-learn, XGBoost, LightGBM and ONNX Runtime");
     let folder = shell::root().join("tests").join("runtime");
-    let made = shell::cargo(&["build", "--quiet", "--package", "runtime", "--example", "predict"])
+    let python = shell::cargo(&["build", "--quiet", "--package", "runtime", "--example", "predict"])
         .and_then(|()| python::environment("runtime", &folder.join("requirements.txt")));
-    let python = match made {
-        Ok(python) => python,
+    tests_with(python, &folder, |command| {
+        command.arg(&folder).env("STRONGROOM_RUNTIME_PREDICT", example("predict")).env("OMP_NUM_THREADS", "1");
+    })
+}
+
+fn example(name: &str) -> PathBuf {
+    shell::target().join("debug").join("examples").join(name)
+}
+
+/// Tests with a Python of their own; where it cannot be made, they count as one failure.
+fn tests_with(python: Result<PathBuf, String>, folder: &Path, fill: impl FnOnce(&mut Command)) -> Tally {
+    match python {
+        Ok(python) => {
+            let mut command = pytest(&python, folder);
+            fill(&mut command);
+            pytest_tally(&mut command)
+        }
         Err(problem) => {
             shell::say(&format!("FAILED: {problem}"));
-            return Tally { passed: 0, failed: 1 };
+            Tally { passed: 0, failed: 1 }
         }
-    };
-    let mut command = pytest(&python, &folder);
-    command
-        .arg(&folder)
-        .env("STRONGROOM_RUNTIME_PREDICT", shell::target().join("debug").join("examples").join("predict"))
-        .env("OMP_NUM_THREADS", "1");
-    pytest_tally(&mut command)
+    }
 }
 
 fn pytest(python: &Path, folder: &Path) -> Command {

@@ -12,6 +12,7 @@ const LISTS: &[(&str, &str)] = &[
     ("numpy", include_str!("../allow/numpy.txt")),
     ("scipy", include_str!("../allow/scipy.txt")),
     ("pandas", include_str!("../allow/pandas.txt")),
+    ("pytz", include_str!("../allow/pytz.txt")),
     ("joblib", include_str!("../allow/joblib.txt")),
     ("scikit-learn", include_str!("../allow/scikit-learn.txt")),
     ("xgboost", include_str!("../allow/xgboost.txt")),
