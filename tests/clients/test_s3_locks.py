@@ -242,7 +242,8 @@ def test_the_database_itself_refuses_to_let_go(fresh_server_with_s3):
     server, s3, locked = fresh_server_with_s3
     sqlite_only(server)
     server.stop()
-    path = server.data / "db" / "main.db"
+    path = server.data / "db" / "strongroom.db"
+    assert path.is_file()
     for edit in (
         "DELETE FROM bucket_version", "UPDATE bucket_version SET retain_until = 1", "UPDATE bucket_version SET lock_mode = NULL",
         "UPDATE bucket_version SET version_id = 'x'", "DELETE FROM bucket_part", "UPDATE bucket_part SET sha256 = x'00'",

@@ -158,6 +158,8 @@ fn client_tests(python: &Path, folder: &Path, engine: &str, postgres: Option<&Po
         .arg(folder.join("test_key_services.py"))
         .arg("--ignore")
         .arg(folder.join("test_keys.py"))
+        .arg("--ignore")
+        .arg(folder.join("test_object_lock_probe.py"))
         .env("STRONGROOM_BINARY", shell::target().join("debug").join("strongroom"))
         .env("STRONGROOM_TEST_ENGINE", engine);
     // A Ray cluster for the tests of training; where it cannot be installed, its test says so and is left out.
@@ -189,11 +191,12 @@ fn attest_tests(folder: &Path) -> Tally {
 
 /// Keys and their services, with Tink and moto, in an environment of their own: moto brings versions that fit no other.
 fn key_tests(folder: &Path) -> Tally {
-    shell::say("keys: SoftHSM2, a transit engine, KMS and Tink");
+    shell::say("keys: SoftHSM2, a transit engine, KMS and Tink; and a store that does not lock");
     tests_with(python::environment("keys", &folder.join("keys-requirements.txt")), folder, |command| {
         command
             .arg(folder.join("test_key_services.py"))
             .arg(folder.join("test_keys.py"))
+            .arg(folder.join("test_object_lock_probe.py"))
             .env("STRONGROOM_BINARY", shell::target().join("debug").join("strongroom"));
     })
 }

@@ -40,9 +40,9 @@ use std::sync::Arc;
 use artifacts::Artifacts;
 use data::VerdictPolicy;
 use gate::Action;
-use kernel::Clock;
+use kernel::{Clock, Micros, Problem};
 use tokio::sync::Notify;
-use vault::db::{Db, SystemDb};
+use vault::db::{Db, SystemDb, Writer};
 use vault::objects::Objects;
 
 pub use config::AdmissionConfig;
@@ -97,6 +97,8 @@ struct Inner {
     queued: Notify,
     /// Wakes who waits for an inspection's end.
     ended: Notify,
+    /// What is retained by rules; none where nobody set them.
+    retention: Option<retention::Rules>,
 }
 
 /// What the room stands on.
@@ -121,7 +123,38 @@ impl Admission {
     pub fn new(ground: Ground, config: AdmissionConfig, verdict: VerdictPolicy) -> Self {
         let Ground { db, system, objects, artifacts, clock, receipts } = ground;
         let (queued, ended) = (Notify::new(), Notify::new());
-        Self(Arc::new(Inner { db, system, objects, artifacts, clock, receipts, config, verdict, queued, ended }))
+        Self(Arc::new(Inner { db, system, objects, artifacts, clock, receipts, config, verdict, queued, ended, retention: None }))
+    }
+
+    /// The same, whose versions are retained by these rules.
+    #[must_use]
+    pub fn with_retention(mut self, rules: retention::Rules) -> Self {
+        // Only where it is made there is no other handle yet.
+        if let Some(inner) = Arc::get_mut(&mut self.0) {
+            inner.retention = Some(rules);
+        }
+        self
+    }
+
+    /// Retains a version with its files as the rules say, in the transaction that registers it or has judged it.
+    fn keep(&self, writer: &mut Writer<'_>, subject: &Subject, at: Micros) -> Result<(), Problem> {
+        let Some(rules) = self.0.retention.as_ref().filter(|rules| rules.have(retention::Kind::Model)) else { return Ok(()) };
+        let Some(standing) = store::standings::get(writer, subject)? else { return Ok(()) };
+        let objects = match &standing.place {
+            Some(place) => artifacts::objects_below(writer, place)?,
+            None => Vec::new(),
+        };
+        let (id, shown) = (subject.id(), format!("{}/{}", standing.name, subject.number));
+        let kept = retention::Subject {
+            kind: retention::Kind::Model,
+            id: &id,
+            name: &standing.name,
+            shown: &shown,
+            workspace: &standing.workspace,
+            classes: &[],
+            objects: &objects,
+        };
+        rules.keep(writer, &kept, at).map(drop)
     }
 
     fn db(&self) -> &Db {

@@ -30,7 +30,7 @@ impl registry::Admission for Admission {
         if has_files(writer, place)? {
             inspections::queue(writer, &subject, new.workspace, new.submitter, new.at)?;
         }
-        Ok(())
+        self.keep(writer, &subject, new.at)
     }
 
     fn wake(&self) {

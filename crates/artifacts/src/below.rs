@@ -33,6 +33,15 @@ pub fn files_below(reader: &mut Reader<'_>, place: &Place) -> Result<Vec<StoredF
     found.map(|(id, entry)| Ok(StoredFile { parts: store::parts(reader, &id)?, entry })).collect()
 }
 
+/// The objects of the files at and below `place`.
+///
+/// # Errors
+/// As [`files_below`].
+pub fn objects_below(reader: &mut Reader<'_>, place: &Place) -> Result<Vec<String>, Problem> {
+    let files = files_below(reader, place)?;
+    Ok(files.iter().flat_map(|file| file.parts.iter().map(|part| part.id.as_str().to_owned())).collect())
+}
+
 /// The manifest of the files at and below `place`, as [`files_below`] gives them, in one statement.
 ///
 /// # Errors

@@ -24,7 +24,7 @@ use vault::db::Db;
 use vault::keys::keyed_hash;
 use vault::objects::{ObjectId, Objects};
 
-pub use below::{FILES_BELOW_COUNT_MAX, StoredFile, files_below, manifest_below};
+pub use below::{FILES_BELOW_COUNT_MAX, StoredFile, files_below, manifest_below, objects_below};
 pub use config::{ArtifactsConfig, KeyGround, KeyPolicy};
 pub use manifest::{Manifest, ManifestEntry, manifest};
 pub use ops::delete::DeleteArtifacts;

@@ -271,11 +271,11 @@ pub(crate) fn delete(
             return Err(Problem::new(Kind::TooLarge, message));
         }
         let parts = format!("artifact_id IN (SELECT id FROM artifact WHERE {IN_RANGE})");
-        let sql = format!("DELETE FROM artifact_part WHERE {parts} RETURNING object_id");
-        let ids = writer.query(&sql, &binds, |row| row.text(0))?;
-        for id in ids {
-            objects.push(ObjectId::parse(&id)?);
-        }
+        let ids = writer.query(&format!("SELECT object_id FROM artifact_part WHERE {parts}"), &binds, |row| row.text(0))?;
+        let ids = ids.iter().map(|id| ObjectId::parse(id)).collect::<Result<Vec<_>, _>>()?;
+        retention::guard_objects(writer, &ids)?;
+        objects.extend(ids);
+        writer.execute(&format!("DELETE FROM artifact_part WHERE {parts}"), &binds)?;
         writer.execute(&format!("DELETE FROM artifact WHERE {IN_RANGE}"), &binds)?;
     }
     Ok((count, objects))

@@ -42,9 +42,9 @@ use std::sync::Arc;
 use attest::keys::{EcdsaSigner, Signer};
 use audit::Audit;
 use gate::{Action, BoxFuture, Permit};
-use kernel::{Clock, Problem, Secret};
+use kernel::{Clock, Micros, Problem, Secret};
 use tokio::sync::Notify;
-use vault::db::{Db, SystemDb};
+use vault::db::{Db, SystemDb, Writer};
 use vault::keys::Keyring;
 use vault::objects::Objects;
 
@@ -108,6 +108,8 @@ pub struct Ground {
     pub data: PathBuf,
     /// The section `[backup]`.
     pub config: BackupConfig,
+    /// What is retained by rules; none where nobody set them.
+    pub retention: Option<retention::Rules>,
     /// Told when something waits to be done.
     pub wake: Notify,
 }
@@ -156,10 +158,31 @@ impl Backup {
         self.0.system.write(move |writer| store::progress(writer, &id, step, done, total)).await
     }
 
+    /// Retains a backup as the rules say, in the transaction that notes that it is whole.
+    fn keep(&self, writer: &mut Writer<'_>, target: &str, sequence: u64, at: Micros) -> Result<(), Problem> {
+        let Some(rules) = self.0.retention.as_ref().filter(|rules| rules.have(retention::Kind::Backup)) else { return Ok(()) };
+        let id = subject_of(target, sequence);
+        let subject = retention::Subject {
+            kind: retention::Kind::Backup,
+            id: &id,
+            name: target,
+            shown: &id,
+            workspace: "",
+            classes: &[],
+            objects: &[],
+        };
+        rules.keep(writer, &subject, at).map(drop)
+    }
+
     async fn known_manifests<O: ?Sized>(&self, permit: &Permit<O>, target: &str) -> Result<Vec<(u64, Vec<u8>)>, Problem> {
         let target = target.to_owned();
         self.0.db.read(permit, move |reader| store::known_manifests(reader, &target)).await
     }
+}
+
+/// What a backup is called among what is retained.
+fn subject_of(target: &str, sequence: u64) -> String {
+    format!("{target}#{sequence}")
 }
 
 /// A future of a port.

@@ -2,14 +2,30 @@
 
 use std::collections::HashSet;
 
-use kernel::Problem;
+use kernel::{Kind, Problem};
+use vault::db::Reader;
 
-use crate::Backup;
 use crate::check::Chain;
 use crate::manifest::name_of;
 use crate::sealed::{blob_name, object_name};
+use crate::{Backup, subject_of};
 
-/// Keeps the newest `keep` backups of a place. A part that cannot be taken away, such as one under a retention rule, stays.
+/// The oldest of these that is retained: it stays, and so does what came after it, for manifests follow one another.
+async fn held_from(room: &Backup, place: &str, sequences: Vec<u64>) -> Result<Option<u64>, Problem> {
+    let place = place.to_owned();
+    let look = move |reader: &mut Reader<'_>| {
+        for sequence in sequences {
+            match retention::guard(reader, retention::Kind::Backup, &subject_of(&place, sequence)) {
+                Err(problem) if problem.kind() == Kind::Forbidden => return Ok(Some(sequence)),
+                other => other?,
+            }
+        }
+        Ok(None)
+    };
+    room.0.system.read(look).await
+}
+
+/// Keeps the newest `keep` backups of a place, and what rules retain. A part that cannot be taken away, such as one under a retention rule, stays.
 ///
 /// # Errors
 /// `Unavailable` if the place cannot be read or changed.
@@ -22,6 +38,11 @@ pub(crate) async fn prune(room: &Backup, place: &str) -> Result<usize, Problem> 
     let Some(old) = all.len().checked_sub(keep).filter(|count| keep > 0 && *count > 0).and_then(|count| all.get(..count)) else {
         return Ok(0);
     };
+    let held_from = held_from(room, place, old.iter().map(|signed| signed.manifest.sequence).collect()).await?;
+    let old: Vec<_> = old.iter().filter(|signed| held_from.is_none_or(|held| signed.manifest.sequence < held)).collect();
+    if old.is_empty() {
+        return Ok(0);
+    }
     let mut kept = HashSet::new();
     for signed in chain.iter().skip(old.len()) {
         let manifest = &signed.manifest;
@@ -30,7 +51,7 @@ pub(crate) async fn prune(room: &Backup, place: &str) -> Result<usize, Problem> 
         kept.extend(list.objects.keys().map(|id| object_name(id)));
         kept.extend(list.files.values().map(|file| blob_name(&file.blob.id)));
     }
-    for signed in old {
+    for signed in &old {
         // Oldest first: what is left always follows one another.
         target.delete(&name_of(signed.manifest.sequence)).await?;
     }

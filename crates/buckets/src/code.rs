@@ -7,7 +7,9 @@ use std::fmt;
 use kernel::{Kind, Problem};
 
 macro_rules! codes {
-    ($($name:ident $status:literal $kind:ident,)*) => {
+    (@word $name:ident $shown:ident) => { stringify!($shown) };
+    (@word $name:ident) => { stringify!($name) };
+    ($($name:ident $(as $shown:ident)? $status:literal $kind:ident,)*) => {
         /// An error code of S3.
         #[derive(Clone, Copy, Debug, PartialEq, Eq)]
         pub enum Code {
@@ -21,7 +23,7 @@ macro_rules! codes {
             /// The code as S3 writes it.
             #[must_use]
             pub const fn word(self) -> &'static str {
-                match self { $(Self::$name => stringify!($name),)* }
+                match self { $(Self::$name => codes!(@word $name $($shown)?),)* }
             }
 
             /// The HTTP status that it comes with.
@@ -68,7 +70,7 @@ codes! {
     NoSuchBucketPolicy 404 NotFound,
     NoSuchCORSConfiguration 404 NotFound,
     NoSuchKey 404 NotFound,
-    NoSuchKeyDeleted 404 NotFound,
+    NoSuchKeyDeleted as NoSuchKey 404 NotFound,
     NoSuchLifecycleConfiguration 404 NotFound,
     NoSuchObjectLockConfiguration 404 NotFound,
     NoSuchTagSet 404 NotFound,

@@ -4,14 +4,12 @@
 //! a bucket is judged as its workspace, and what needs a right of its own ([`ops::lock`]) is a verb of its own.
 //!
 //! INVARIANT: a version's row names only objects that are whole and on disk, and that were what their client promised. Held by `tests`.
-//! INVARIANT: what is under compliance retention or a legal hold is neither deleted nor shortened, by nobody: the rules are [`lock`], and
-//! triggers of the database hold what a forgotten check would let through. Held by `tests::locks`.
-//! INVARIANT: retention is judged by the compliance clock ([`clock`]), which no wall clock moves. Held by `clock::tests`.
+//! INVARIANT: what is under compliance retention or a legal hold is neither deleted nor shortened, by nobody: the rules are [`retention::lock`],
+//! and triggers of the database hold what a forgotten check would let through. Held by `tests::locks`.
+//! INVARIANT: retention is judged by the compliance clock ([`retention::clock`]), which no wall clock moves. Held by `tests::locks`.
 //! INVARIANT: records hold sizes, digests, version ids and keyed hashes of keys, never a key. Held by `tests`.
 
-pub mod clock;
 mod code;
-pub mod lock;
 mod names;
 pub mod ops;
 mod store;
@@ -23,14 +21,14 @@ mod tests;
 use std::sync::Arc;
 
 use gate::{Action, Operation, Permit};
-use kernel::{Clock, Micros, Problem, hex};
+use kernel::{Clock, Problem, hex};
 use vault::db::{Db, Writer};
 use vault::keys::keyed_hash;
 use vault::objects::{ObjectId, Objects};
 
-pub use clock::{ClockState, ComplianceClock};
 pub use code::Code;
 pub use names::{KEY_BYTES_MAX, check_bucket_name, check_key};
+pub use retention::{Alarm, Bypassed, ClockState, ComplianceClock, clock, lock};
 pub use store::buckets::locate;
 pub use store::uploads::Upload;
 pub use store::versions::retained;
@@ -67,32 +65,6 @@ pub struct Buckets {
     clock: ComplianceClock,
     alarm: Option<Arc<dyn Alarm>>,
     object_bytes_max: u64,
-}
-
-/// Is told, in the transaction itself, that governance was bypassed. Implemented by whoever keeps alerts.
-pub trait Alarm: Send + Sync {
-    /// Somebody deleted or shortened what was under governance.
-    ///
-    /// # Errors
-    /// If it cannot be kept. Then nothing is bypassed.
-    fn bypassed(&self, writer: &mut Writer<'_>, bypassed: &Bypassed) -> Result<(), Problem>;
-}
-
-/// A bypass of governance.
-#[derive(Clone, Debug)]
-pub struct Bypassed {
-    /// The workspace's id.
-    pub workspace: String,
-    /// The bucket's name.
-    pub bucket: String,
-    /// How many versions.
-    pub count: usize,
-    /// Who, by id.
-    pub by: String,
-    /// Why, in their words; empty if they gave none.
-    pub reason: String,
-    /// When.
-    pub at: Micros,
 }
 
 /// The largest object, as S3 has it: 5 TiB.

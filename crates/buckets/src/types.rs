@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use vault::objects::{Body, StoredObject};
 
 use crate::Code;
-use crate::lock::{DefaultRetention, Lock, Retention};
+use crate::lock::{DefaultRetention, Lock};
 
 /// The version id of what is written while versioning is off or suspended.
 pub const NULL_VERSION: &str = "null";
@@ -203,23 +203,6 @@ pub struct Part {
     pub checksum: String,
     /// When it was stored.
     pub stored_at: Micros,
-}
-
-/// What a version shall be locked with.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct LockWish {
-    /// A retention of its own, instead of the bucket's default.
-    pub retention: Option<Retention>,
-    /// A legal hold.
-    pub hold: bool,
-}
-
-impl LockWish {
-    /// Whether anything is wished.
-    #[must_use]
-    pub const fn is_some(&self) -> bool {
-        self.retention.is_some() || self.hold
-    }
 }
 
 /// What must hold of the object that is there, for a write (RFC 9110 §13.1).

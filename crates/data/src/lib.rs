@@ -105,6 +105,8 @@ struct Inner {
     queries: Option<Arc<dyn Query>>,
     /// How many queries of callers may run at once.
     query_slots: Semaphore,
+    /// What is retained by rules; none where nobody set them.
+    retention: Option<retention::Rules>,
 }
 
 impl Data {
@@ -120,7 +122,43 @@ impl Data {
     ) -> Self {
         let verdicts = verdicts.into();
         let query_slots = Semaphore::new(limits::QUERY_COUNT_MAX);
-        Self(Arc::new(Inner { db, system, objects, config, verdicts, queued: Notify::new(), queries, query_slots }))
+        Self(Arc::new(Inner {
+            db,
+            system,
+            objects,
+            config,
+            verdicts,
+            queued: Notify::new(),
+            queries,
+            query_slots,
+            retention: None,
+        }))
+    }
+
+    /// The same, whose versions are retained by these rules.
+    #[must_use]
+    pub fn with_retention(mut self, rules: retention::Rules) -> Self {
+        // Only where it is made there is no other handle yet.
+        if let Some(inner) = Arc::get_mut(&mut self.0) {
+            inner.retention = Some(rules);
+        }
+        self
+    }
+
+    /// Retains a version as the rules say, in the transaction that commits it or learns more of it.
+    fn keep(&self, writer: &mut vault::db::Writer<'_>, version_id: &str, at: kernel::Micros) -> Result<(), kernel::Problem> {
+        let Some(rules) = self.0.retention.as_ref().filter(|rules| rules.have(retention::Kind::Dataset)) else { return Ok(()) };
+        let Some(known) = store::versions::known_to_rules(writer, version_id)? else { return Ok(()) };
+        let subject = retention::Subject {
+            kind: retention::Kind::Dataset,
+            id: version_id,
+            name: &known.dataset,
+            shown: &format!("{}@{}", known.dataset, known.number),
+            workspace: &known.workspace,
+            classes: &known.classes,
+            objects: &[],
+        };
+        rules.keep(writer, &subject, at).map(drop)
     }
 
     fn db(&self) -> &Db {

@@ -106,7 +106,7 @@ pub fn object(shared: Shared, request: Request) -> Result<Chosen, Problem> {
             }
             let mut answer = xml_answer(xml.finish());
             let headers_out = answer.headers_mut();
-            put_version(headers_out, &written.version.version_id, written.is_versioned);
+            put_version(headers_out, &written.version.version_id, written.is_versioned());
             put_encryption(headers_out, &written.version.attributes);
             if source_version != buckets::NULL_VERSION {
                 put(headers_out, "x-amz-copy-source-version-id", &source_version);

@@ -24,8 +24,7 @@ pub fn not_implemented(message: impl Into<String>) -> Problem {
 fn code_of(problem: &Problem) -> (&'static str, u16) {
     let source = std::error::Error::source(problem);
     if let Some(code) = Code::of(problem) {
-        let word = if code == Code::NoSuchKeyDeleted { Code::NoSuchKey.word() } else { code.word() };
-        return (word, code.status());
+        return (code.word(), code.status());
     }
     if let Some(refusal) = source.and_then(|source| source.downcast_ref::<Refusal>()) {
         return (refusal.code, refusal.status);

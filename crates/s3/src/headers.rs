@@ -2,9 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use buckets::lock::{Mode, Retention};
+use buckets::lock::{Lock, Mode, Retention};
 use buckets::ops::read::{ReadConditions, Wanted};
-use buckets::{Attributes, Checksum, Code, LockWish, Tags, Version, WriteConditions};
+use buckets::{Attributes, Checksum, Code, Tags, Version, WriteConditions};
 use http::{HeaderMap, HeaderName, HeaderValue, header};
 use kernel::{Civil, Micros, Problem};
 
@@ -168,7 +168,7 @@ pub fn tags(headers: &HeaderMap) -> Result<Tags, Problem> {
 }
 
 /// What an object shall be locked with.
-pub fn lock(headers: &HeaderMap) -> Result<LockWish, Problem> {
+pub fn lock(headers: &HeaderMap) -> Result<Lock, Problem> {
     let (mode, until) = (text(headers, "x-amz-object-lock-mode"), text(headers, "x-amz-object-lock-retain-until-date"));
     let retention = match (mode, until) {
         (None, None) => None,
@@ -183,7 +183,7 @@ pub fn lock(headers: &HeaderMap) -> Result<LockWish, Problem> {
         Some("ON") => true,
         Some(_) => return Err(Code::InvalidArgument.problem("Legal Hold must be either of 'ON' or 'OFF'")),
     };
-    Ok(LockWish { retention, hold })
+    Ok(Lock { retention, hold })
 }
 
 /// A date until which something is retained, rounded up to a second: it is shown as it is kept.
@@ -357,7 +357,7 @@ mod tests {
         let mode = ("x-amz-object-lock-mode", "COMPLIANCE");
         let until = ("x-amz-object-lock-retain-until-date", "2030-01-01T00:00:00Z");
         assert!(with(&[mode, until]).unwrap().retention.is_some());
-        assert_eq!(with(&[]).unwrap(), LockWish::default());
+        assert_eq!(with(&[]).unwrap(), Lock::default());
         assert!(with(&[("x-amz-object-lock-legal-hold", "ON")]).unwrap().hold);
         for bad in [
             vec![mode],

@@ -44,7 +44,7 @@ pub async fn wish_with_leave(visitor: &Visitor, headers: &HeaderMap, bucket: &st
 /// The answer to a write.
 pub fn put_written(headers: &mut HeaderMap, written: &Written) {
     put_etag(headers, &written.version.etag);
-    put_version(headers, &written.version.version_id, written.is_versioned);
+    put_version(headers, &written.version.version_id, written.is_versioned());
     put_encryption(headers, &written.version.attributes);
     put_checksum(headers, &written.version.attributes);
 }
@@ -152,7 +152,8 @@ pub fn get_beside(shared: Shared, request: &Request, name: &str) -> Result<Chose
     let after = headers::text(&request.headers, "x-amz-part-number-marker").and_then(|text| text.parse().ok()).unwrap_or(0);
     let name = name.to_owned();
     Ok(Chosen::verb(verb, move |found| {
-        if matches!(name.as_str(), "retention" | "legal-hold") && !found.bucket.lock_enabled {
+        if matches!(name.as_str(), "retention" | "legal-hold") && found.bucket.as_ref().is_some_and(|bucket| !bucket.lock_enabled)
+        {
             return Err(Code::InvalidRequest.problem("Bucket is missing Object Lock Configuration"));
         }
         let mut answer = match name.as_str() {

@@ -28,6 +28,7 @@ pub fn open(
     opened: &Opened,
     (objects, keys, audit): (&Objects, &Keyring, &audit::Audit),
     clock: &Arc<dyn Clock>,
+    rules: &retention::Rules,
 ) -> Backup {
     Backup::new(Ground {
         db: opened.db.clone(),
@@ -39,6 +40,7 @@ pub fn open(
         data: data.to_path_buf(),
         config: config.backup.clone(),
         wake: tokio::sync::Notify::new(),
+        retention: Some(rules.clone()),
     })
 }
 

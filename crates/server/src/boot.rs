@@ -17,6 +17,7 @@ use kernel::{Clock, Problem, Secret, SystemClock};
 use policy::Policy;
 use predictions::Predictions;
 use registry::Registry;
+use retention::Keeping;
 use tracking::Tracking;
 use vault::db::{DbError, Location, Opening, Reader, SystemDb};
 use vault::keys::{KeyService, Keyring};
@@ -37,6 +38,8 @@ const SWEEPER: &str = "retention";
 /// The job that writes down what time it is, for what is retained.
 const TIMEKEEPER: &str = "timekeeper";
 const SWEEP_EVERY_MINUTES: u64 = 24 * 60;
+/// How often the time that retention counts by goes into the log.
+const TICK_EVERY_MINUTES: u64 = 60;
 /// How often open versions that expired and waivers that ended are swept. Neither counts any more before that.
 const SWEEP_DATA_EVERY_MINUTES: u64 = 60;
 /// Lies in a folder as long as `init` or `backup restore` works on it.
@@ -89,6 +92,8 @@ pub struct Rooms {
     pub artifacts: Artifacts,
     /// Objects by key.
     pub buckets: Buckets,
+    /// What is retained as a whole.
+    pub keeping: Keeping,
     /// Data sets.
     pub data: data::Data,
     /// Models between quarantine and use.
@@ -191,9 +196,13 @@ pub async fn open_with(data: &Path, config: &Config, way: Way, root: Arc<dyn Key
         record: Arc::clone(&log) as _,
         clock: Arc::clone(&clock),
     });
-    let objects = open_objects(data, config, &keyring)?;
+    let objects = open_objects(data, config, &keyring, way.bound.is_some()).await?;
+    let compliance = retention::ComplianceClock::new(Arc::clone(&clock));
+    let rules = retention::Rules::open(config.retention.rules.as_deref(), compliance.clone())?;
     let artifacts = Artifacts::new(opened.db.clone(), objects.clone()).with_config(config.artifacts.clone());
-    let buckets = Buckets::new(opened.db.clone(), objects.clone(), Arc::clone(&clock)).with_alarm(Arc::new(observing::Bypasses));
+    let buckets = Buckets::with_clock(opened.db.clone(), objects.clone(), compliance).with_alarm(Arc::new(observing::Bypasses));
+    let keeping = Keeping::new((opened.db.clone(), opened.system.clone()), objects.clone(), rules.clone())
+        .with_alarm(Arc::new(observing::Bypasses));
     let artifacts = artifacts.with_keys(keykeeping::ground(data, &config.vault));
     let ground = admission::Ground {
         db: opened.db.clone(),
@@ -213,7 +222,7 @@ pub async fn open_with(data: &Path, config: &Config, way: Way, root: Arc<dyn Key
         query_limits: (config.data.query_seconds_max, config.data.inspection_memory_bytes_max),
     };
     let predictions = Predictions::open(predictions, &data.join("predictions"), config.predictions.clone()).await?;
-    let admission = inspecting::open_admission(&config.admission, ground)?;
+    let admission = inspecting::open_admission(&config.admission, ground)?.with_retention(rules.clone());
     let serving = serving::Serving::logged(
         opened.db.clone(),
         admission.clone(),
@@ -229,7 +238,7 @@ pub async fn open_with(data: &Path, config: &Config, way: Way, root: Arc<dyn Key
     let audit = Audit::new(Arc::clone(&log));
     let observe = observe.with_more(backing::health(&config.backup));
     let rooms = Rooms {
-        backup: backing::open(data, config, &opened, (&objects, &keyring, &audit), &clock),
+        backup: backing::open(data, config, &opened, (&objects, &keyring, &audit), &clock, &rules),
         serving,
         predictions,
         observe,
@@ -239,10 +248,11 @@ pub async fn open_with(data: &Path, config: &Config, way: Way, root: Arc<dyn Key
         traces: traces::Traces::new(opened.db.clone()),
         registry: Registry::new(opened.db.clone()).with_admission(Arc::new(admission.clone())),
         evaluation: evaluation::Evaluation::new(opened.db.clone()),
-        data: inspecting::open_data(&config.data, &opened, objects)?,
+        data: inspecting::open_data(&config.data, &opened, objects)?.with_retention(rules),
         admission,
         retrain: retrain::Retrain::new(opened.db.clone(), opened.system.clone(), artifacts.clone(), config.retrain.clone()),
         buckets,
+        keeping,
         artifacts,
         lineage: lineage::Lineage::new(opened.db.clone(), keyring.clone()),
         audit,
@@ -266,7 +276,7 @@ pub async fn open_with(data: &Path, config: &Config, way: Way, root: Arc<dyn Key
         retrain: &rooms.retrain,
     };
     wire::admin::routes(&mut door, &behind_admin);
-    wire::admin::retention::routes(&mut door, &rooms.buckets);
+    wire::admin::retention::routes(&mut door, &rooms.buckets, &rooms.keeping);
     wire::admin::endpoints::routes(&mut door, &rooms.serving);
     wire::admin::predictions::routes(&mut door, &rooms.predictions);
     wire::admin::trace::routes(&mut door, &rooms.predictions, &rooms.lineage, &rooms.admission);
@@ -293,7 +303,9 @@ pub async fn open_with(data: &Path, config: &Config, way: Way, root: Arc<dyn Key
         gate: gate.clone(),
         sweeper: jobs.pass(SWEEPER),
         timekeeper: jobs.pass(TIMEKEEPER),
+        warden: jobs.pass(retention::seal::SEALER),
         buckets: rooms.buckets.clone(),
+        keeping: rooms.keeping.clone(),
         artifacts: rooms.artifacts.clone(),
         data: rooms.data.clone(),
         predictions: rooms.predictions.clone(),
@@ -359,7 +371,9 @@ struct Housekeeping {
     gate: Gate,
     sweeper: JobPass,
     timekeeper: JobPass,
+    warden: JobPass,
     buckets: Buckets,
+    keeping: Keeping,
     artifacts: Artifacts,
     data: data::Data,
     predictions: Predictions,
@@ -372,9 +386,11 @@ async fn keep_house(house: Housekeeping) {
         if let Err(problem) = house.identity.write_uses(&house.system).await {
             tracing::warn!(%problem, "last-used times could not be written down");
         }
-        let tick = buckets::ops::lock::TickClock { room: house.buckets.clone() };
-        if let Err(problem) = house.gate.call(Attempt::of_job(house.timekeeper.clone()), tick).await {
+        if let Err(problem) = keep_time(&house, minutes).await {
             tracing::warn!(%problem, "what time it is could not be written down; retention waits for it");
+        }
+        if let Err(problem) = keep_seals(&house).await {
+            tracing::warn!(%problem, "what holds locked objects could not be looked after");
         }
         if minutes.is_multiple_of(SWEEP_EVERY_MINUTES) {
             let sweep = SweepObjects { room: house.artifacts.clone() };
@@ -399,6 +415,26 @@ async fn keep_house(house: Housekeeping) {
         }
         minutes = minutes.saturating_add(1);
     }
+}
+
+/// Writes down what time it is for what is retained: each minute as book-keeping, each hour with a record in the log.
+async fn keep_time(house: &Housekeeping, minutes: u64) -> Result<(), Problem> {
+    if !minutes.is_multiple_of(TICK_EVERY_MINUTES) {
+        return house.keeping.rules().clock().keep(&house.system).await;
+    }
+    let tick = buckets::ops::lock::TickClock { room: house.buckets.clone() };
+    house.gate.call(Attempt::of_job(house.timekeeper.clone()), tick).await.map(drop)
+}
+
+/// Has locked objects held by what they lie on, and lets go of those whose time is over. Where there is nothing to do, nothing is recorded.
+async fn keep_seals(house: &Housekeeping) -> Result<(), Problem> {
+    if !house.keeping.is_seal_due().await? {
+        return Ok(());
+    }
+    let seal = retention::seal::SealObjects { room: house.keeping.clone() };
+    let sealed = house.gate.call(Attempt::of_job(house.warden.clone()), seal).await?;
+    tracing::info!(sealed.sealed_count, sealed.released_count, sealed.failed_count, "seals of objects were looked after");
+    Ok(())
 }
 
 /// Refuses what is not a whole data folder.
@@ -470,19 +506,35 @@ pub fn passphrase(variable: &str) -> Result<Secret, Problem> {
     text.map(Secret::from).map_err(|_| Problem::invalid(format!("the variable `{variable}` with the passphrase is not set")))
 }
 
-fn open_objects(data: &Path, config: &Config, keyring: &Keyring) -> Result<Objects, Problem> {
+/// The objects, with what holds them besides software. A bucket is tried for that where a server starts, not for each command.
+async fn open_objects(data: &Path, config: &Config, keyring: &Keyring, is_server: bool) -> Result<Objects, Problem> {
     let location = match &config.vault.objects {
         ObjectsConfig::Local => ObjectsLocation::Folder(data.join("objects")),
-        ObjectsConfig::S3 { bucket, region, endpoint, prefix, allow_insecure_http } => ObjectsLocation::S3(S3Location {
+        ObjectsConfig::S3 { bucket, region, endpoint, prefix, allow_insecure_http, ca, .. } => ObjectsLocation::S3(S3Location {
             bucket: bucket.clone(),
             region: region.clone(),
             endpoint: endpoint.clone(),
             credentials: None,
             prefix: prefix.clone(),
             allow_insecure_http: *allow_insecure_http,
+            ca: ca.clone(),
         }),
     };
-    Objects::open_at(&location, keyring.clone())
+    let objects = Objects::open_at(&location, keyring.clone())?;
+    if !is_server {
+        return Ok(objects);
+    }
+    if matches!(&config.vault.objects, ObjectsConfig::S3 { object_lock: true, .. }) {
+        return objects.with_object_lock().await;
+    }
+    if !config.vault.immutable_files {
+        return Ok(objects);
+    }
+    let (objects, fault) = objects.with_immutable_files()?;
+    if let Some(fault) = fault {
+        tracing::warn!("files cannot be made immutable, so retention is enforced by this server alone: {fault}");
+    }
+    Ok(objects)
 }
 
 /// The log's settings, with its keys.

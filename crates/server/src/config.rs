@@ -48,6 +48,8 @@ pub struct Config {
     pub predictions: predictions::PredictionsConfig,
     /// How all that is watched, and whom alerts are sent to.
     pub observe: observe::ObserveConfig,
+    /// What is retained as a whole.
+    pub retention: retention::RulesConfig,
     /// Where backups go, and when.
     pub backup: backup::BackupConfig,
     /// Limits on failed and anonymous attempts.
@@ -142,6 +144,9 @@ pub struct VaultConfig {
     pub database_ca: Option<PathBuf>,
     /// Where objects are kept: `local` (in the data folder) or `s3`.
     pub objects: ObjectsConfig,
+    /// Whether files of objects under compliance retention get the immutable flag, where the file system and rights allow. With it, such a
+    /// folder is not deleted without `chattr -i`, by root neither.
+    pub immutable_files: bool,
     /// What holds the root key.
     pub root_key: RootKeyConfig,
     /// After how many days a workspace's key is rotated by the server itself; 0: never.
@@ -175,6 +180,11 @@ impl VaultConfig {
                 return Err(Problem::invalid(format!("`vault.{key}` is {days}; it must be from {least} to {DAYS_MAX}")));
             }
         }
+        if self.immutable_files && !matches!(self.objects, ObjectsConfig::Local) {
+            return Err(Problem::invalid(
+                "`vault.immutable_files` is for objects in the data folder; a bucket has `vault.objects.object_lock`",
+            ));
+        }
         self.root_key.check()
     }
 }
@@ -185,6 +195,7 @@ impl Default for VaultConfig {
             database: Hidden::from("sqlite"),
             database_ca: None,
             objects: ObjectsConfig::default(),
+            immutable_files: false,
             root_key: RootKeyConfig::default(),
             rotate_workspace_keys_days: ROTATE_DAYS,
             rotate_root_key_days: ROTATE_DAYS,
@@ -214,6 +225,12 @@ pub enum ObjectsConfig {
         /// Whether the address may be plain HTTP. Objects are encrypted; who reads and writes them then is not hidden.
         #[serde(default)]
         allow_insecure_http: bool,
+        /// The authority (PEM) that signed the store's certificate; those of the system without it.
+        #[serde(default)]
+        ca: Option<PathBuf>,
+        /// Whether locks are passed through to the bucket's own Object Lock. It is tried at start; a bucket that does not enforce it is refused.
+        #[serde(default)]
+        object_lock: bool,
     },
 }
 

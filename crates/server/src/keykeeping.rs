@@ -41,7 +41,10 @@ struct LockedObjects;
 
 impl Retained for LockedObjects {
     fn retained(&self, reader: &mut Reader<'_>, workspace: &str) -> Result<Option<String>, Problem> {
-        buckets::retained(reader, workspace)
+        match buckets::retained(reader, workspace)? {
+            Some(reason) => Ok(Some(reason)),
+            None => retention::held_reason(reader, workspace),
+        }
     }
 }
 

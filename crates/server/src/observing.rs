@@ -138,16 +138,16 @@ impl Post for Outside {
 /// A bypass of governance becomes an alert, in the transaction of the bypass.
 pub struct Bypasses;
 
-impl buckets::Alarm for Bypasses {
-    fn bypassed(&self, writer: &mut vault::db::Writer<'_>, bypassed: &buckets::Bypassed) -> Result<(), Problem> {
-        let buckets::Bypassed { workspace, bucket, count, by, reason, at } = bypassed;
+impl retention::Alarm for Bypasses {
+    fn bypassed(&self, writer: &mut vault::db::Writer<'_>, bypassed: &retention::Bypassed) -> Result<(), Problem> {
+        let retention::Bypassed { workspace, what, subject, verb, by, reason, at } = bypassed;
         let reason = if reason.is_empty() { "no reason given" } else { reason };
         let event = observe::event::Event {
             kind: observe::event::GOVERNANCE_BYPASS,
             workspace: workspace.clone(),
-            headline: format!("governance was bypassed for {count} versions of bucket `{bucket}` by {by}: {reason}"),
-            subject: bucket.clone(),
-            origin: vec!["strongroom audit search --what buckets.bypass".to_owned()],
+            headline: format!("governance was bypassed for {what} by {by}: {reason}"),
+            subject: subject.clone(),
+            origin: vec![format!("strongroom audit search --what {verb}")],
             at: *at,
         };
         observe::event::tell(writer, event)

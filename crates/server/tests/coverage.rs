@@ -17,8 +17,9 @@ use wire::{PeerAddress, RouteEntry};
 const PUBLIC: [&str; 4] = ["server.health", "server.version", "server.info", "ui.login_page"];
 /// Verbs without a route: what the server records of routes that no room knows, and what its own jobs do: the policy lets nobody
 /// else ask for those.
-const UNROUTED: [&str; 24] = [
+const UNROUTED: [&str; 25] = [
     "buckets.tick",
+    "retention.seal",
     "server.unrouted",
     "inspections.begin",
     "inspections.run",
@@ -115,6 +116,7 @@ fn every_action() -> BTreeSet<&'static str> {
         traces::ACTIONS,
         artifacts::ACTIONS,
         buckets::ACTIONS,
+        retention::ACTIONS,
         lineage::ACTIONS,
         data::ACTIONS,
         audit::ACTIONS,

@@ -283,8 +283,15 @@ impl Admission {
         let judgement = Judgement { findings, verdict, documents, report_sha256, rules, manifest, tried };
         let scene = Scene::of(permit)?;
         let (policy, automatic) = (self.0.verdict.digest().to_owned(), self.0.config.admit_automatically);
-        let settled =
-            self.db().write(permit, move |writer| settle(writer, &ending, &judgement, &scene, (&policy, automatic))).await;
+        let room = self.clone();
+        let settled = self
+            .db()
+            .write(permit, move |writer| {
+                let settled = settle(writer, &ending, &judgement, &scene, (&policy, automatic))?;
+                room.keep(writer, &ending.inspection.subject, ending.at)?;
+                Ok(settled)
+            })
+            .await;
         // Unavailable: nobody knows whether it was committed, so the objects are left to the sweep.
         let unwanted = match &settled {
             Ok(Ended::Stopped) => true,

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use gate::{Action, Operation, Outcome, Permit, Target};
 use kernel::{Micros, Problem};
+use vault::db::Writer;
 
 use crate::check::Chain;
 use crate::runner::{Drill, Drilled};
@@ -46,8 +47,15 @@ impl Operation for MakeBackup {
             .with("log_point", store::signed(ended.log_size.unwrap_or(0)))
             .with("object_count", store::signed(ended.object_count.unwrap_or(0)))
             .with("copied_bytes", store::signed(ended.copied_bytes.unwrap_or(0)));
-        let row = ended.clone();
-        self.room.db().write(&permit, move |writer| Ok((store::end_run(writer, &row)?, outcome))).await?;
+        let (row, room, at) = (ended.clone(), self.room.clone(), permit.entry().at);
+        let write = move |writer: &mut Writer<'_>| {
+            store::end_run(writer, &row)?;
+            if let Some(sequence) = row.sequence {
+                room.keep(writer, &row.target, sequence, at)?;
+            }
+            Ok(((), outcome))
+        };
+        self.room.db().write(&permit, write).await?;
         Ok(ended)
     }
 }

@@ -4,8 +4,9 @@
 use std::collections::{HashMap, HashSet};
 use std::path::Path;
 
-use kernel::{Micros, Problem};
+use kernel::{Kind, Micros, Problem};
 use vault::db::{Bind, Reader, Writer, snapshot};
+use vault::objects::ObjectId;
 
 use super::DATABASE;
 
@@ -31,11 +32,16 @@ pub struct Old {
     batches: HashSet<String>,
     tombstones: Vec<(String, i64, String, Vec<u8>)>,
     locks: HashMap<String, Locked>,
+    kept: Vec<Kept>,
+    kept_objects: Vec<(String, String)>,
     compliance_at: i64,
 }
 
 /// What holds a version of an object: mode, until when, and whether a legal hold does.
 type Locked = (Option<String>, Option<i64>, bool);
+
+/// A thing that is retained as a whole: id, kind, subject, name, workspace, rule; what holds it; since when.
+type Kept = ([String; 6], Locked, i64);
 
 /// What was taken back again.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -81,6 +87,8 @@ impl Old {
                     |row| Ok((row.text(0)?, row.int(1)?, row.text(2)?, row.bytes(3)?)),
                 )?,
                 locks: locks(reader)?.into_iter().collect(),
+                kept: kept(reader)?,
+                kept_objects: kept_objects(reader)?,
                 compliance_at: compliance_at(reader)?,
             })
         })
@@ -103,6 +111,19 @@ fn keys(reader: &mut Reader<'_>) -> Result<HashSet<(String, String, i64)>, Probl
 fn locks(reader: &mut Reader<'_>) -> Result<Vec<(String, Locked)>, Problem> {
     let sql = "SELECT id, lock_mode, retain_until, legal_hold FROM bucket_version";
     Ok(reader.query(sql, &[], |row| Ok((row.text(0)?, (row.opt_text(1)?, row.opt_int(2)?, row.flag(3)?))))?)
+}
+
+fn kept(reader: &mut Reader<'_>) -> Result<Vec<Kept>, Problem> {
+    let sql = "SELECT id, kind, subject, name, workspace, rule, lock_mode, retain_until, legal_hold, created_at FROM retained ORDER BY id";
+    Ok(reader.query(sql, &[], |row| {
+        let texts = [row.text(0)?, row.text(1)?, row.text(2)?, row.text(3)?, row.text(4)?, row.text(5)?];
+        Ok((texts, (row.opt_text(6)?, row.opt_int(7)?, row.flag(8)?), row.int(9)?))
+    })?)
+}
+
+fn kept_objects(reader: &mut Reader<'_>) -> Result<Vec<(String, String)>, Problem> {
+    let sql = "SELECT object_id, retained_id FROM retained_object";
+    Ok(reader.query(sql, &[], |row| Ok((row.text(0)?, row.text(1)?)))?)
 }
 
 fn compliance_at(reader: &mut Reader<'_>) -> Result<i64, Problem> {
@@ -128,6 +149,8 @@ pub fn replay(into: &Path, old: &Old, at: Micros) -> Result<Replayed, Problem> {
         let mut done = Replayed::default();
         tokens_and_grants(writer, old, at, &mut done)?;
         accounts(writer, old, &mut done)?;
+        time_goes_on(writer, old)?;
+        retained(writer, old)?;
         erasures(writer, old, &mut done)?;
         objects(writer, old, &mut done)?;
         end_sessions(writer)?;
@@ -172,11 +195,82 @@ fn accounts(writer: &mut Writer<'_>, old: &Old, done: &mut Replayed) -> Result<(
     Ok(())
 }
 
+/// Time as retention counts it does not go back.
+fn time_goes_on(writer: &mut Writer<'_>, old: &Old) -> Result<(), Problem> {
+    writer.execute("UPDATE compliance_clock SET at = $1 WHERE at < $1", &[old.compliance_at.into()])?;
+    Ok(())
+}
+
+/// The mode and date of either side that hold more.
+fn stricter<'a>(
+    restored: (&'a Option<String>, &'a Option<i64>),
+    old: (&'a Option<String>, &'a Option<i64>),
+) -> (&'a Option<String>, &'a Option<i64>) {
+    let is_weaker = restored.0.as_deref() == Some("COMPLIANCE") && old.0.as_deref() != Some("COMPLIANCE");
+    if old.1 > restored.1 && !is_weaker { old } else { restored }
+}
+
+/// What rules retain is never held less than it was in the old folder; what they locked since the backup is locked too, where it is in it.
+fn retained(writer: &mut Writer<'_>, old: &Old) -> Result<(), Problem> {
+    let there: HashMap<String, Locked> = kept(writer)?.into_iter().map(|(texts, lock, _)| (subject_key(&texts), lock)).collect();
+    for (texts, (old_mode, old_until, old_hold), created_at) in &old.kept {
+        let [id, kind, subject, name, workspace, rule] = texts;
+        if let Some((mode, until, hold)) = there.get(&subject_key(texts)) {
+            let (mode, until) = stricter((mode, until), (old_mode, old_until));
+            let sql = "UPDATE retained SET lock_mode = $1, retain_until = $2, legal_hold = $3 WHERE kind = $4 AND subject = $5";
+            let binds = [mode.into(), (*until).into(), (*hold || *old_hold).into(), kind.into(), subject.into()];
+            writer.execute(sql, &binds)?;
+            continue;
+        }
+        let exists = match kind.as_str() {
+            "dataset" => "SELECT 1 FROM data_version WHERE version_id = $1",
+            "model" => "SELECT 1 FROM model_version WHERE model_id || '/' || version = $1",
+            // A backup lies in its place, whatever the database knows of it.
+            _ => "SELECT 1 WHERE $1 <> ''",
+        };
+        if writer.query_one(exists, &[subject.into()], |row| row.int(0))?.is_none() {
+            continue;
+        }
+        let sql =
+            "INSERT INTO retained (id, kind, subject, name, workspace, rule, lock_mode, retain_until, legal_hold, created_at)
+                   VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)";
+        let binds: [Bind<'_>; 10] = [
+            id.into(),
+            kind.into(),
+            subject.into(),
+            name.into(),
+            workspace.into(),
+            rule.into(),
+            old_mode.into(),
+            (*old_until).into(),
+            (*old_hold).into(),
+            (*created_at).into(),
+        ];
+        writer.execute(sql, &binds)?;
+        for (object, _) in old.kept_objects.iter().filter(|(_, kept)| kept == id) {
+            writer
+                .execute("INSERT INTO retained_object (object_id, retained_id) VALUES ($1, $2)", &[object.into(), id.into()])?;
+        }
+    }
+    Ok(())
+}
+
+fn subject_key([_, kind, subject, ..]: &[String; 6]) -> String {
+    format!("{kind} {subject}")
+}
+
+/// Whether something that was deleted since is held in what is restored: then it stays until that is over.
+fn is_held(asked: Result<(), Problem>) -> Result<bool, Problem> {
+    match asked {
+        Ok(()) => Ok(false),
+        Err(problem) if problem.kind() == Kind::Forbidden => Ok(true),
+        Err(problem) => Err(problem),
+    }
+}
+
 /// What holds a version of an object is never less than it was in the old folder, and time as retention counts it does not go back. A version
 /// that was deleted since goes again, unless something in the backup holds it: then it stays until that is over.
 fn objects(writer: &mut Writer<'_>, old: &Old, done: &mut Replayed) -> Result<(), Problem> {
-    let clock = "UPDATE compliance_clock SET at = $1 WHERE at < $1";
-    writer.execute(clock, &[old.compliance_at.into()])?;
     let now = compliance_at(writer)?;
     for (id, (mode, until, hold)) in locks(writer)? {
         let Some((old_mode, old_until, old_hold)) = old.locks.get(&id) else {
@@ -187,8 +281,7 @@ fn objects(writer: &mut Writer<'_>, old: &Old, done: &mut Replayed) -> Result<()
             done.erased_count += writer.execute("DELETE FROM bucket_version WHERE id = $1", &[(&id).into()])?;
             continue;
         };
-        let is_weaker = mode.as_deref() == Some("COMPLIANCE") && old_mode.as_deref() != Some("COMPLIANCE");
-        let (mode, until) = if old_until > &until && !is_weaker { (old_mode, old_until) } else { (&mode, &until) };
+        let (mode, until) = stricter((&mode, &until), (old_mode, old_until));
         let sql = "UPDATE bucket_version SET lock_mode = $1, retain_until = $2, legal_hold = $3 WHERE id = $4";
         writer.execute(sql, &[mode.into(), (*until).into(), (hold || *old_hold).into(), (&id).into()])?;
     }
@@ -218,6 +311,12 @@ fn erasures(writer: &mut Writer<'_>, old: &Old, done: &mut Replayed) -> Result<(
     for (kind, owner, path) in artifacts(writer)?.difference(&old.artifacts) {
         let binds: [Bind<'_>; 3] = [kind.as_str().into(), owner.as_str().into(), path.as_str().into()];
         let which = "owner_kind = $1 AND owner_id = $2 AND path = $3";
+        let sql = format!("SELECT object_id FROM artifact_part WHERE artifact_id IN (SELECT id FROM artifact WHERE {which})");
+        let objects = writer.query(&sql, &binds, |row| row.text(0))?;
+        let objects = objects.iter().map(|id| ObjectId::parse(id)).collect::<Result<Vec<_>, _>>()?;
+        if is_held(retention::guard_objects(writer, &objects))? {
+            continue;
+        }
         let parts = format!("DELETE FROM artifact_part WHERE artifact_id IN (SELECT id FROM artifact WHERE {which})");
         writer.execute(&parts, &binds)?;
         done.erased_count += writer.execute(&format!("DELETE FROM artifact WHERE {which}"), &binds)?;
@@ -232,6 +331,9 @@ fn erasures(writer: &mut Writer<'_>, old: &Old, done: &mut Replayed) -> Result<(
         done.erased_count += writer.execute("DELETE FROM trace WHERE trace_id = $1", &bind)?;
     }
     for (model, version) in versions(writer)?.difference(&old.versions) {
+        if is_held(retention::guard(writer, retention::Kind::Model, &format!("{model}/{version}")))? {
+            continue;
+        }
         let binds: [Bind<'_>; 2] = [model.as_str().into(), (*version).into()];
         for table in ["registered_model_alias", "model_version_tag"] {
             writer.execute(&format!("DELETE FROM {table} WHERE model_id = $1 AND version = $2"), &binds)?;
@@ -239,6 +341,11 @@ fn erasures(writer: &mut Writer<'_>, old: &Old, done: &mut Replayed) -> Result<(
         done.erased_count += writer.execute("DELETE FROM model_version WHERE model_id = $1 AND version = $2", &binds)?;
     }
     for id in ids(writer, "SELECT model_id FROM registered_model")?.difference(&old.models) {
+        // One of its versions is held.
+        let sql = "SELECT 1 FROM model_version WHERE model_id = $1 LIMIT 1";
+        if writer.query_one(sql, &[id.as_str().into()], |row| row.int(0))?.is_some() {
+            continue;
+        }
         for table in ["registered_model_tag", "registered_model_alias", "registered_model"] {
             writer.execute(&format!("DELETE FROM {table} WHERE model_id = $1"), &[id.as_str().into()])?;
         }
@@ -250,8 +357,10 @@ fn erasures(writer: &mut Writer<'_>, old: &Old, done: &mut Replayed) -> Result<(
     Ok(())
 }
 
-/// Everybody logs in again: which sessions were ended since is known for none.
+/// Everybody logs in again: which sessions were ended since is known for none. What was sealed are the files of the old folder: those of
+/// the new one are sealed by the server that starts on it.
 pub(super) fn end_sessions(writer: &mut Writer<'_>) -> Result<(), Problem> {
+    writer.execute("DELETE FROM object_seal", &[])?;
     writer.execute("DELETE FROM session", &[])?;
     Ok(())
 }
@@ -288,6 +397,51 @@ mod tests {
         };
         opened.system.write(fill).await.unwrap();
         folder
+    }
+
+    /// Rows of retained versions of models: number, until when under compliance.
+    async fn with_models(folder: &tempfile::TempDir, versions: &[i64], kept: &[(i64, i64)]) {
+        let opened = vault::db::open(&Location::Sqlite(folder.path().join(DATABASE))).unwrap();
+        let (versions, kept) = (versions.to_vec(), kept.to_vec());
+        let fill = move |writer: &mut Writer<'_>| {
+            for number in versions {
+                let sql = "INSERT INTO model_version (model_id, version, source, storage_location, stage, status, owner, deleted, created_at,
+                               updated_at) VALUES ('m', $1, '', '', 'None', 'READY', 'x', 0, 0, 0)";
+                writer.execute(sql, &[number.into()])?;
+            }
+            for (number, until) in kept {
+                let (id, subject) = (format!("k{number}"), format!("m/{number}"));
+                let sql = "INSERT INTO retained (id, kind, subject, name, workspace, rule, lock_mode, retain_until, legal_hold, created_at)
+                           VALUES ($1, 'model', $2, $2, 'w', 'r', 'COMPLIANCE', $3, 0, 0)";
+                writer.execute(sql, &[(&id).into(), (&subject).into(), until.into()])?;
+            }
+            writer.execute("INSERT INTO object_seal (object_id, legal_hold, sealed_at) VALUES ('o', 0, 0)", &[])?;
+            Ok(())
+        };
+        opened.system.write(fill).await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn what_rules_retained_is_held_for_as_long_as_either_side_says() {
+        let (backup, old) = (folder(&[]).await, folder(&[]).await);
+        // 1 is held longer by the old side, 2 by the restored one though it was deleted since, 3 was locked since, 4 went since.
+        with_models(&backup, &[1, 2, 3, 4], &[(1, 100), (2, 500)]).await;
+        with_models(&old, &[1, 3], &[(1, 200), (3, 300), (9, 900)]).await;
+        let known = Old::read(old.path()).unwrap();
+        replay(backup.path(), &known, Micros(20)).unwrap();
+        let after = snapshot::read_file(&backup.path().join(DATABASE), |reader| {
+            let kept = reader.query("SELECT subject, retain_until FROM retained ORDER BY subject", &[], |row| {
+                Ok((row.text(0)?, row.int(1)?))
+            })?;
+            let versions = reader.query("SELECT version FROM model_version ORDER BY version", &[], |row| row.int(0))?;
+            let seals = reader.query_one("SELECT COUNT(*) FROM object_seal", &[], |row| row.int(0))?;
+            Ok((kept, versions, seals))
+        });
+        let (kept, versions, seals) = after.unwrap();
+        let expected = [("m/1", 200), ("m/2", 500), ("m/3", 300)].map(|(subject, until)| (subject.to_owned(), until));
+        assert_eq!(kept, expected);
+        assert_eq!(versions, [1, 2, 3]);
+        assert_eq!(seals, Some(0));
     }
 
     #[tokio::test]

@@ -69,6 +69,7 @@ impl World {
             data,
             config: BackupConfig { to: Some(place), ..config },
             wake: tokio::sync::Notify::new(),
+            retention: None,
         });
         Self { folder, gate, opened, objects, room }
     }

@@ -4,7 +4,8 @@
 
 use gate::{Action, Operation, Outcome, Permit, Target};
 use kernel::{Micros, Problem};
-use vault::db::Writer;
+use vault::db::{Reader, Writer};
+use vault::objects::Enforcement;
 
 use super::tags::find;
 use crate::clock::ClockState;
@@ -36,7 +37,8 @@ impl Operation for LockBucket {
 
     async fn run(self, permit: Permit<Self>) -> Result<(), Problem> {
         Buckets::home(&permit)?;
-        let default = self.default.map(DefaultRetention::check).transpose()?;
+        let default = self.default.map(DefaultRetention::check).transpose();
+        let default = default.map_err(|problem| Code::InvalidRetentionPeriod.problem(problem.message()))?;
         let name = self.bucket;
         self.room
             .db
@@ -142,12 +144,14 @@ impl Operation for SetRetention {
             lock.may_become(retention, now, bypass.is_some())?;
             if let Some(leave) = bypass.filter(|_| lock.may_become(retention, now, false).is_err()) {
                 let reason = leave.reason().to_owned();
-                room.tell(writer, &Bypassed { workspace: home.workspace, bucket, count: 1, by, reason, at })?;
+                let (what, verb) = (format!("a version in bucket `{bucket}`"), MayBypass::ACTION.name);
+                room.tell(writer, &Bypassed { workspace: home.workspace, what, subject: bucket, verb, by, reason, at })?;
             }
             let (mode, until) = retention.map_or(("none", 0), |one| (one.mode.word(), one.until.0));
             Ok((Lock { retention, ..lock }, outcome.with("mode", mode).with("retain_until", until)))
         };
-        self.room.change_lock(&permit, (self.bucket, self.key, self.version_id), change).await
+        let wanted = move |lock| Lock { retention, ..lock };
+        self.room.change_lock(&permit, (self.bucket, self.key, self.version_id), wanted, change).await
     }
 }
 
@@ -178,20 +182,50 @@ impl Operation for SetHold {
         let change = move |_: &mut Writer<'_>, lock: Lock, _: Micros, outcome: Outcome| {
             Ok((Lock { hold, ..lock }, outcome.with("legal_hold", i64::from(hold))))
         };
-        self.room.change_lock(&permit, (self.bucket, self.key, self.version_id), change).await
+        let wanted = move |lock| Lock { hold, ..lock };
+        self.room.change_lock(&permit, (self.bucket, self.key, self.version_id), wanted, change).await
     }
 }
 
 impl Buckets {
+    /// Where the store of the objects holds locks itself: what is to be held longer is held there first. What is to be held less is let go
+    /// there by the job that keeps seals.
+    async fn hold_first<O: ?Sized>(
+        &self,
+        permit: &Permit<O>,
+        bucket_id: &str,
+        (key, version_id): (&str, Option<&str>),
+        wanted: impl FnOnce(Lock) -> Lock + Send + 'static,
+    ) -> Result<(), Problem> {
+        if self.objects.enforcement() != Enforcement::Backend {
+            return Ok(());
+        }
+        let (bucket_id, key, version_id) = (bucket_id.to_owned(), key.to_owned(), version_id.map(ToOwned::to_owned));
+        let at = permit.entry().at;
+        let read = move |reader: &mut Reader<'_>| {
+            let version = find(reader, &bucket_id, &key, version_id.as_deref())?;
+            let wanted = wanted(version.lock);
+            let is_less = wanted.may_replace(version.lock, retention::store::now(reader)?.max(at)).is_err();
+            let ids = versions::parts(reader, &version)?.into_iter().map(|part| part.object.id).collect::<Vec<_>>();
+            Ok((!is_less).then_some((wanted, ids)))
+        };
+        match self.db.read_point(permit, read).await? {
+            Some((wanted, ids)) => retention::seal::hold_first(&self.objects, permit, &ids, wanted).await,
+            None => Ok(()),
+        }
+    }
+
     async fn change_lock<O: ?Sized>(
         &self,
         permit: &Permit<O>,
         (name, key, version_id): (String, String, Option<String>),
+        wanted: impl FnOnce(Lock) -> Lock + Send + 'static,
         change: impl FnOnce(&mut Writer<'_>, Lock, Micros, Outcome) -> Result<(Lock, Outcome), Problem> + Send + 'static,
     ) -> Result<(), Problem> {
         let home = Self::home(permit)?;
         let key_hash = self.key_hash(&home.id, &key).await?;
         let clock = self.clock.clone();
+        self.hold_first(permit, &home.id, (&key, version_id.as_deref()), wanted).await?;
         self.db
             .write(permit, move |writer| {
                 let bucket = store::by_name(writer, &name)?.ok_or_else(no_bucket)?;
@@ -251,6 +285,8 @@ pub struct RetentionState {
     pub held_count: i64,
     /// Versions whose retention is in force.
     pub retained_count: i64,
+    /// What enforces that, at best.
+    pub enforcement: Enforcement,
 }
 
 impl Operation for ShowRetention {
@@ -263,13 +299,13 @@ impl Operation for ShowRetention {
 
     async fn run(self, permit: Permit<Self>) -> Result<RetentionState, Problem> {
         let workspace = permit.workspace()?.to_owned();
-        let clock = self.room.clock.clone();
+        let (clock, enforcement) = (self.room.clock.clone(), self.room.objects.enforcement());
         self.room
             .db
             .write(&permit, move |writer| {
                 let clock = clock.tick(writer)?;
                 let (held_count, retained_count) = versions::locked_counts(writer, &workspace, clock.at)?;
-                Ok((RetentionState { clock, held_count, retained_count }, Outcome::done()))
+                Ok((RetentionState { clock, held_count, retained_count, enforcement }, Outcome::done()))
             })
             .await
     }

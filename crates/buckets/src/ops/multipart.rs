@@ -2,10 +2,12 @@
 
 use gate::{Action, Operation, Outcome, Permit, Target};
 use kernel::{Kind, Problem, random_id};
+use vault::db::Reader;
+use vault::objects::Enforcement;
 
-use super::write::{New, Wish, WriteObject, Written, add, check_conditions, check_lock, lock_of};
+use super::write::{New, Promise, Wish, WriteObject, Written, add, check_conditions, check_lock, lock_of};
 use crate::store::{buckets, signed, uploads, versions};
-use crate::types::{Checksum, Incoming, NULL_VERSION, OBJECT_TAG_COUNT_MAX, Part, WriteConditions};
+use crate::types::{Checksum, Incoming, OBJECT_TAG_COUNT_MAX, Part, WriteConditions};
 use crate::{Buckets, Code, OBJECT_BYTES_MAX, Upload, check_key, no_bucket};
 
 /// Parts of one upload, as S3 has it.
@@ -183,14 +185,14 @@ impl Operation for CompleteUpload {
         let key_hash = room.key_hash(&home.id, &key).await?;
         let (at, by, clock) = (permit.entry().at, permit.caller().id.clone(), room.clock.clone());
         let (when, join, size_bytes_said) = (self.when, self.join, self.size_bytes);
+        let promised = room.promise_upload(&permit, &home.id, (&name, &key, &upload_id), &sent).await?;
         let commit = room.db.write(&permit, move |writer| {
             let bucket = buckets::by_name(writer, &name)?.ok_or_else(no_bucket)?;
             let Some(upload) = uploads::get(writer, &bucket.id, &key, &upload_id)? else {
                 // A client whose first answer was lost asks again.
                 let done = versions::of_upload(writer, &bucket.id, &key, &upload_id)?.ok_or_else(no_upload)?;
                 let outcome = Outcome::done().resource(upload_id).with("version_id", done.version_id.as_str());
-                let is_versioned = done.version_id != NULL_VERSION;
-                return Ok(((Written { version: done, is_versioned }, Vec::new()), outcome));
+                return Ok(((Written { version: done }, Vec::new()), outcome));
             };
             let there = versions::latest(writer, &bucket.id, &key)?;
             check_conditions(&when, there.as_ref())?;
@@ -201,7 +203,12 @@ impl Operation for CompleteUpload {
             let (etag, checksum) = join(&upload, &parts)?;
             let mut old = uploads::delete(writer, &upload_id)?;
             old.retain(|id| !parts.iter().any(|part| part.object.id == *id));
-            let lock = lock_of(writer, &clock, &bucket, upload.lock, at)?;
+            if let Some(promised) = &promised
+                && parts.iter().any(|part| !promised.ids.contains(&part.object.id))
+            {
+                return Err(Problem::new(Kind::Conflict, "a part of the upload was sent again meanwhile; try again"));
+            }
+            let lock = lock_of(writer, &clock, &bucket, upload.lock, (at, promised))?;
             let mut attributes = upload.attributes;
             attributes.checksum = checksum;
             let part_count = i64::try_from(parts.len()).unwrap_or(i64::MAX);
@@ -219,6 +226,31 @@ impl Operation for CompleteUpload {
         let (written, old) = commit.await?;
         room.drop_objects(&permit, old).await;
         Ok(written)
+    }
+}
+
+impl Buckets {
+    /// As [`Buckets::promise`], for the parts that an upload is about to become.
+    async fn promise_upload<O: ?Sized>(
+        &self,
+        permit: &Permit<O>,
+        bucket_id: &str,
+        (name, key, upload_id): (&str, &str, &str),
+        sent: &[SentPart],
+    ) -> Result<Option<Promise>, Problem> {
+        if self.objects.enforcement() != Enforcement::Backend {
+            return Ok(None);
+        }
+        let (bucket_id, key, upload_id, sent) = (bucket_id.to_owned(), key.to_owned(), upload_id.to_owned(), sent.to_vec());
+        let read = move |reader: &mut Reader<'_>| {
+            let Some(upload) = uploads::get(reader, &bucket_id, &key, &upload_id)? else { return Ok(None) };
+            let parts = choose(uploads::parts(reader, &upload_id, 0, PART_COUNT_MAX + 1)?, &sent)?;
+            Ok(Some((upload.lock, parts.into_iter().map(|part| part.object.id).collect())))
+        };
+        match self.db.read_point(permit, read).await? {
+            Some((lock, ids)) => self.promise(permit, name, lock, ids).await,
+            None => Ok(None),
+        }
     }
 }
 

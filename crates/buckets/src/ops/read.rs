@@ -65,8 +65,8 @@ pub struct ReadObject {
 
 /// An object that was found.
 pub struct Found {
-    /// The bucket that it is in.
-    pub bucket: Bucket,
+    /// The bucket that it is in, where only facts were asked for.
+    pub bucket: Option<Bucket>,
     /// What is known of it.
     pub version: Version,
     /// Which of its bytes come.
@@ -94,12 +94,13 @@ impl Operation for ReadObject {
         check_key(&self.key)?;
         let key_hash = self.room.key_hash(&home.id, &self.key).await?;
         let (name, key, version_id) = (self.bucket, self.key, self.version_id);
-        let is_named = version_id.is_some();
+        let (is_named, is_asked, bucket_id) = (version_id.is_some(), self.wanted == Wanted::Nothing, home.id);
         let found = self.room.db.read_point(&permit, move |reader| {
-            let bucket = buckets::by_name(reader, &name)?.ok_or_else(no_bucket)?;
+            // Whoever reads bytes does not ask about the bucket.
+            let bucket = if is_asked { Some(buckets::by_name(reader, &name)?.ok_or_else(no_bucket)?) } else { None };
             let version = match &version_id {
-                Some(id) => versions::get(reader, &bucket.id, &key, id)?.ok_or_else(no_version)?,
-                None => versions::latest(reader, &bucket.id, &key)?.ok_or_else(no_key)?,
+                Some(id) => versions::get(reader, &bucket_id, &key, id)?.ok_or_else(no_version)?,
+                None => versions::latest(reader, &bucket_id, &key)?.ok_or_else(no_key)?,
             };
             let parts = versions::parts(reader, &version)?;
             Ok((bucket, version, parts))

@@ -5,7 +5,7 @@ use kernel::{Kind, Micros, Problem};
 use vault::db::Writer;
 use vault::objects::ObjectId;
 
-use super::lock::BypassLeave;
+use super::lock::{BypassLeave, MayBypass};
 use super::read::names_etag;
 use super::write::{New, add};
 use crate::lock::Lock;
@@ -87,7 +87,9 @@ impl Operation for RemoveObjects {
             }
             let (old, bypassed_count) = (act.old, act.bypassed_count);
             if bypassed_count > 0 {
-                let bypassed = Bypassed { workspace: home.workspace, bucket: bucket.name, count: bypassed_count, by, reason, at };
+                let what = format!("{bypassed_count} versions in bucket `{}`", bucket.name);
+                let (workspace, subject, verb) = (home.workspace, bucket.name, MayBypass::ACTION.name);
+                let bypassed = Bypassed { workspace, what, subject, verb, by, reason, at };
                 telling.tell(writer, &bypassed)?;
             }
             let refused = all.iter().filter(|one| one.problem.is_some()).count();

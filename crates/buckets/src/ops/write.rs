@@ -2,16 +2,15 @@
 
 use gate::{Action, Operation, Outcome, Permit, Target};
 use kernel::{Kind, Micros, Problem, random_id};
-use vault::db::Writer;
-use vault::objects::{ObjectId, StoredObject};
+use vault::db::{Reader, Writer};
+use vault::objects::{Enforcement, ObjectId, StoredObject};
 
 use super::lock::{HoldLeave, RetainLeave};
 use super::read::names_etag;
 use crate::lock::{Lock, check_until};
 use crate::store::{buckets, signed, versions};
 use crate::types::{
-    Attributes, Bucket, Incoming, LockWish, NULL_VERSION, OBJECT_TAG_COUNT_MAX, Part, Tags, Told, Version, Versioning,
-    WriteConditions,
+    Attributes, Bucket, Incoming, NULL_VERSION, OBJECT_TAG_COUNT_MAX, Part, Tags, Told, Version, Versioning, WriteConditions,
 };
 use crate::{Buckets, Code, Home, check_key, no_bucket};
 
@@ -23,7 +22,7 @@ pub struct Wish {
     /// Its tags.
     pub tags: Tags,
     /// What it shall be locked with.
-    pub lock: LockWish,
+    pub lock: Lock,
     /// Leave to lock it so ([`super::lock::MayRetain`], [`super::lock::MayHold`]).
     pub leave: LockLeave,
     /// What must hold of what is there.
@@ -67,8 +66,14 @@ pub struct WriteObject {
 pub struct Written {
     /// The version.
     pub version: Version,
+}
+
+impl Written {
     /// Whether the bucket keeps versions, so that a client is told which one it is.
-    pub is_versioned: bool,
+    #[must_use]
+    pub fn is_versioned(&self) -> bool {
+        self.version.version_id != NULL_VERSION
+    }
 }
 
 impl Operation for WriteObject {
@@ -99,15 +104,22 @@ impl Operation for WriteObject {
             })
             .await?;
         let (object, told) = room.store(&permit, &home, self.incoming).await?;
-        let key_hash = room.key_hash(&home.id, &key).await?;
         let stored_id = object.id.clone();
+        let promised = match room.promise(&permit, &bucket_name, lock, vec![stored_id.clone()]).await {
+            Ok(promised) => promised,
+            Err(problem) => {
+                room.drop_objects(&permit, vec![stored_id]).await;
+                return Err(problem);
+            }
+        };
+        let key_hash = room.key_hash(&home.id, &key).await?;
         let by = permit.caller().id.clone();
         let clock = room.clock.clone();
         let commit = room.db.write(&permit, move |writer| {
             let bucket = buckets::by_name(writer, &bucket_name)?.ok_or_else(no_bucket)?;
             let there = versions::latest(writer, &bucket.id, &key)?;
             check_conditions(&wish.when, there.as_ref())?;
-            let lock = lock_of(writer, &clock, &bucket, wish.lock, at)?;
+            let lock = lock_of(writer, &clock, &bucket, wish.lock, (at, promised))?;
             let mut attributes = wish.attributes;
             let checksum = told.checksum.as_ref().map(|checksum| checksum.value.clone()).unwrap_or_default();
             attributes.checksum = told.checksum;
@@ -180,30 +192,77 @@ impl Buckets {
 }
 
 /// A lock can be wished for where the bucket has them, and until a day to come.
-pub(crate) fn check_lock(bucket: &Bucket, wish: LockWish, at: Micros) -> Result<(), Problem> {
+pub(crate) fn check_lock(bucket: &Bucket, wish: Lock, at: Micros) -> Result<(), Problem> {
     if wish.is_some() && !bucket.lock_enabled {
         return Err(Code::InvalidRequest.problem("Bucket is missing Object Lock Configuration"));
     }
     wish.retention.map_or(Ok(()), |retention| check_until(retention.until, at))
 }
 
-/// The lock that a new version gets: its own, or the bucket's default as of now.
+/// A lock that the store of the objects holds already, before the row of its version is there.
+pub(crate) struct Promise {
+    /// What holds.
+    pub(crate) lock: Lock,
+    /// By which time it was counted.
+    now: Micros,
+    /// The objects that it holds.
+    pub(crate) ids: Vec<ObjectId>,
+}
+
+impl Buckets {
+    /// Where the store of the objects holds locks itself: has it hold these. None where it does not, or there is nothing to hold.
+    pub(crate) async fn promise<O: ?Sized>(
+        &self,
+        permit: &Permit<O>,
+        bucket: &str,
+        wish: Lock,
+        ids: Vec<ObjectId>,
+    ) -> Result<Option<Promise>, Problem> {
+        if self.objects.enforcement() != Enforcement::Backend {
+            return Ok(None);
+        }
+        let (name, at) = (bucket.to_owned(), permit.entry().at);
+        let read = move |reader: &mut Reader<'_>| {
+            let bucket = buckets::by_name(reader, &name)?.ok_or_else(no_bucket)?;
+            check_lock(&bucket, wish, at)?;
+            let now = retention::store::now(reader)?.max(at);
+            Ok((lock_at(&bucket, wish, now), now))
+        };
+        let (lock, now) = self.db.read_point(permit, read).await?;
+        if !lock.is_some() {
+            return Ok(None);
+        }
+        retention::seal::hold_first(&self.objects, permit, &ids, lock).await?;
+        Ok(Some(Promise { lock, now, ids }))
+    }
+}
+
+fn lock_at(bucket: &Bucket, wish: Lock, now: Micros) -> Lock {
+    let default = bucket.default_retention.filter(|_| bucket.lock_enabled);
+    Lock { retention: wish.retention.or_else(|| default.map(|default| default.from(now))), hold: wish.hold }
+}
+
+/// The lock that a new version gets: its own, or the bucket's default as of now; the one that its store holds already, where it does.
 pub(crate) fn lock_of(
     writer: &mut Writer<'_>,
     clock: &crate::ComplianceClock,
     bucket: &Bucket,
-    wish: LockWish,
-    at: Micros,
+    wish: Lock,
+    (at, promised): (Micros, Option<Promise>),
 ) -> Result<Lock, Problem> {
     check_lock(bucket, wish, at)?;
-    let default = bucket.default_retention.filter(|_| bucket.lock_enabled);
-    if wish.retention.is_none() && default.is_none() {
-        return Ok(Lock { retention: None, hold: wish.hold });
+    if !lock_at(bucket, wish, at).is_some() {
+        return Ok(Lock::default());
     }
     // Whichever clock is ahead: a version is retained for as long as was promised by either.
-    let now = clock.tick(writer)?.at.max(at);
-    let retention = wish.retention.or_else(|| default.map(|default| default.from(now)));
-    Ok(Lock { retention, hold: wish.hold })
+    let now = promised.as_ref().map_or(clock.tick(writer)?.at.max(at), |promised| promised.now);
+    let lock = lock_at(bucket, wish, now);
+    match promised {
+        Some(promised) if promised.lock != lock => {
+            Err(Problem::new(Kind::Conflict, "the bucket's default retention was changed meanwhile; try again"))
+        }
+        _ => Ok(lock),
+    }
 }
 
 pub(crate) fn check_conditions(when: &WriteConditions, there: Option<&Version>) -> Result<(), Problem> {
@@ -249,7 +308,7 @@ pub(crate) fn add(
     let mut old = Vec::new();
     if !is_versioned && let Some(there) = versions::get(writer, &bucket.id, &new.key, NULL_VERSION)? {
         // A bucket with locks always keeps versions; should one not, its locked versions stay all the same.
-        if there.lock.holds(Micros(i64::MIN)) || there.lock.retention.is_some() {
+        if there.lock.is_some() {
             there.lock.may_delete(clock.tick(writer)?.at, false)?;
         }
         old = versions::delete(writer, &there.row)?;
@@ -272,5 +331,5 @@ pub(crate) fn add(
         created_by: new.by,
     };
     versions::insert(writer, &bucket.id, &version, upload_id, parts)?;
-    Ok((Written { version, is_versioned }, old))
+    Ok((Written { version }, old))
 }

@@ -1,7 +1,6 @@
 //! All SQL of buckets.
 
 pub(crate) mod buckets;
-pub(crate) mod clock;
 pub(crate) mod listing;
 pub(crate) mod uploads;
 pub(crate) mod versions;

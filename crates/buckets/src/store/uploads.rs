@@ -4,10 +4,13 @@ use kernel::{Micros, Problem};
 use vault::db::{Bind, DbError, Reader, Row, Writer};
 use vault::objects::ObjectId;
 
-use super::versions::{attributes_from, attributes_text, lock_from};
+use retention::store::lock_from;
+
+use super::versions::{attributes_from, attributes_text};
 use super::{OBJECT_COLUMNS, object_binds, object_from};
+use crate::lock::Lock;
 use crate::names::behind;
-use crate::types::{Attributes, LockWish, Part, Tags};
+use crate::types::{Attributes, Part, Tags};
 
 /// An upload that has begun.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -21,7 +24,7 @@ pub struct Upload {
     /// Its tags.
     pub tags: Tags,
     /// What it shall be locked with.
-    pub lock: LockWish,
+    pub lock: Lock,
     /// When it began.
     pub created_at: Micros,
     /// Who began it.
@@ -31,13 +34,12 @@ pub struct Upload {
 const COLUMNS: &str = "id, object_key, attributes, tags, lock_mode, retain_until, legal_hold, created_at, created_by";
 
 fn from_row(row: &Row<'_>) -> Result<Upload, DbError> {
-    let lock = lock_from(row, 4)?;
     Ok(Upload {
         id: row.text(0)?,
         key: row.text(1)?,
         attributes: attributes_from(row, 2)?,
         tags: Tags::parse(&row.text(3)?).ok_or(DbError::Shape(3))?,
-        lock: LockWish { retention: lock.retention, hold: lock.hold },
+        lock: lock_from(row, 4)?,
         created_at: Micros(row.int(7)?),
         created_by: row.text(8)?,
     })

@@ -4,8 +4,10 @@ use kernel::{Micros, Problem};
 use vault::db::{Bind, DbError, Reader, Row, Writer};
 use vault::objects::ObjectId;
 
+use retention::store::lock_from;
+
 use super::{OBJECT_COLUMNS, object_binds, object_from, signed, unsigned};
-use crate::lock::{Lock, Mode, Retention};
+use crate::lock::Lock;
 use crate::types::{Attributes, Part, Tags, Version};
 
 pub(crate) const COLUMNS: &str =
@@ -33,18 +35,6 @@ pub(crate) fn from_row(row: &Row<'_>) -> Result<Version, DbError> {
 
 pub(crate) fn attributes_from(row: &Row<'_>, column: usize) -> Result<Attributes, DbError> {
     serde_json::from_str(&row.text(column)?).map_err(|_| DbError::Shape(column))
-}
-
-/// Mode, date and hold, from `first` on. A lock that cannot be read is an error, never no lock.
-pub(crate) fn lock_from(row: &Row<'_>, first: usize) -> Result<Lock, DbError> {
-    let retention = match (row.opt_text(first)?, row.opt_int(first + 1)?) {
-        (None, None) => None,
-        (Some(mode), Some(until)) => {
-            Some(Retention { mode: Mode::parse(&mode).ok_or(DbError::Shape(first))?, until: Micros(until) })
-        }
-        _ => return Err(DbError::Shape(first)),
-    };
-    Ok(Lock { retention, hold: row.flag(first + 2)? })
 }
 
 pub(crate) fn attributes_text(attributes: &Attributes) -> Result<String, Problem> {
@@ -199,7 +189,7 @@ pub(crate) fn locked_counts(reader: &mut Reader<'_>, workspace: &str, now: Micro
 /// # Errors
 /// Of the database.
 pub fn retained(reader: &mut Reader<'_>, workspace: &str) -> Result<Option<String>, Problem> {
-    let now = super::clock::get(reader)?.map_or(Micros(0), |row| row.at);
+    let now = retention::store::now(reader)?;
     let (held, retained) = locked_counts(reader, workspace, now)?;
     Ok((held > 0 || retained > 0)
         .then(|| format!("{retained} versions of objects are retained and {held} are under a legal hold")))

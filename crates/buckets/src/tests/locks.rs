@@ -54,7 +54,7 @@ fn a_leave_is_for_one_bucket_and_a_wish_without_one_is_refused() {
         let mut wish = world.retained("one", Mode::Governance, 100).await;
         wish.leave.retain = Some(world.retain("two").await);
         assert_eq!(code(&world.put_wish("one", "k", b"x", wish).await.unwrap_err()), Some(Code::AccessDenied));
-        let lock = LockWish { retention: None, hold: true };
+        let lock = Lock { retention: None, hold: true };
         let without = Wish { lock, ..Wish::default() };
         assert_eq!(code(&world.put_wish("one", "k", b"x", without).await.unwrap_err()), Some(Code::AccessDenied));
         let leave = LockLeave { retain: None, hold: Some(world.hold("one").await) };

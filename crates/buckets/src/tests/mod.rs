@@ -18,13 +18,13 @@ use vault::db::Opened;
 use vault::keys::{KeyFile, Keyring};
 use vault::objects::Objects;
 
-use crate::lock::Mode;
+use crate::lock::{Lock, Mode};
 use crate::ops::buckets::CreateBucket;
 use crate::ops::lock::{BypassLeave, HoldLeave, MayBypass, MayHold, MayRetain, RetainLeave};
 use crate::ops::read::{Found, ReadConditions, ReadObject, Wanted};
 use crate::ops::remove::{Removal, RemoveObjects, Removed};
 use crate::ops::write::{LockLeave, Wish, WriteObject, Written};
-use crate::{Buckets, Code, ComplianceClock, Incoming, LockWish};
+use crate::{Buckets, Code, ComplianceClock, Incoming};
 
 /// One engine under test.
 struct World {
@@ -127,7 +127,7 @@ impl World {
     async fn retained(&self, bucket: &str, mode: Mode, seconds: i64) -> Wish {
         use kernel::Clock;
         let until = self.gate.clock.now().plus_secs(seconds);
-        let lock = LockWish { retention: Some(crate::lock::Retention { mode, until }), hold: false };
+        let lock = Lock { retention: Some(crate::lock::Retention { mode, until }), hold: false };
         Wish { lock, leave: LockLeave { retain: Some(self.retain(bucket).await), hold: None }, ..Wish::default() }
     }
 }
@@ -148,5 +148,6 @@ fn facts(ports: &vault::db::PortDb, target: &Target) -> Facts {
 }
 
 fn code(problem: &Problem) -> Option<Code> {
-    Code::of(problem)
+    // A lock refuses without a code of its own: S3 tells it as this one.
+    Code::of(problem).or_else(|| (problem.kind() == kernel::Kind::Forbidden).then_some(Code::AccessDenied))
 }

@@ -10,7 +10,7 @@ fn what_was_written_is_read_and_only_so() {
     on_both_engines(async |world| {
         world.bucket("one", false).await;
         let written = world.put("one", "a/b", b"bytes").await;
-        assert_eq!((written.is_versioned, written.version.version_id.as_str()), (false, "null"));
+        assert_eq!((written.is_versioned(), written.version.version_id.as_str()), (false, "null"));
         assert_eq!(world.get("one", "a/b", None).await.unwrap().1, b"bytes");
         for (bucket, key, version, wanted) in [
             ("one", "a", None, Code::NoSuchKey),

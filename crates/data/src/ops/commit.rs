@@ -84,7 +84,7 @@ async fn seal<O: ?Sized>(
         None => None,
     };
     let contract_id = contract.as_ref().map(|object| object.id.clone());
-    let sealing = Sealing { id, caller, workspace, at, wish, contract, descent, scene };
+    let sealing = Sealing { room: room.clone(), id, caller, workspace, at, wish, contract, descent, scene };
     match room.db().write(permit, move |writer| sealing.write(writer, outcome)).await {
         Ok((committed, is_new)) => {
             if is_new {
@@ -111,6 +111,7 @@ async fn put_text<O: ?Sized>(room: &Data, permit: &Permit<O>, workspace: &str, t
 
 /// All that the transaction of a commit needs.
 pub(super) struct Sealing {
+    pub(super) room: Data,
     pub(super) id: String,
     pub(super) caller: String,
     pub(super) workspace: String,
@@ -156,6 +157,7 @@ impl Sealing {
             versions::add_parent(writer, &self.id, &parent.id, self.descent.how)?;
         }
         self.record(writer, &version.dataset, number, &manifest, &parents)?;
+        self.room.keep(writer, &self.id, self.at)?;
         let inspection = inspections::queue(writer, &self.id, &self.workspace, &self.caller, self.at)?;
         let outcome = outcome
             .resource(self.id.clone())

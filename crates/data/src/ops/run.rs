@@ -363,7 +363,13 @@ impl Data {
         let judgement = Judgement { findings, verdict, classes, provenance, documents, report_sha256, report };
         let (scene, policy) = (Scene::of(permit)?, policy.digest().to_owned());
         let automatic = self.0.config.admit_automatically;
-        let write = move |writer: &mut Writer<'_>| settle(writer, &ending, &judgement, &scene, &policy, automatic);
+        let room = self.clone();
+        let write = move |writer: &mut Writer<'_>| {
+            let settled = settle(writer, &ending, &judgement, &scene, &policy, automatic)?;
+            // More is known of it now than when it was committed: rules may ask for its classes.
+            room.keep(writer, &ending.inspection.version_id, ending.at)?;
+            Ok(settled)
+        };
         match self.db().write(permit, write).await {
             Ok(Ended::Stopped) => {
                 self.drop_objects(permit, ids).await;

@@ -272,6 +272,7 @@ impl Data {
         let committer = subject.version.committer.clone();
         let scene = Scene::of(permit)?.asked_by(&committer);
         let sealing = Sealing {
+            room: self.clone(),
             id: subject.version.id.clone(),
             caller: committer,
             workspace: workspace.to_owned(),

@@ -308,6 +308,29 @@ pub(crate) struct Learnt<'a> {
     pub(crate) source_id: Option<&'a str>,
 }
 
+/// What rules of retention ask of a version.
+pub(crate) struct KnownToRules {
+    pub(crate) dataset: String,
+    pub(crate) workspace: String,
+    pub(crate) number: i64,
+    pub(crate) classes: Vec<&'static str>,
+}
+
+/// As far as rules ask; none for a version that is open still.
+pub(crate) fn known_to_rules(reader: &mut Reader<'_>, version_id: &str) -> Result<Option<KnownToRules>, DbError> {
+    let sql = "SELECT d.name, v.workspace, v.number, v.is_personal, v.is_special, v.is_health, v.is_financial
+               FROM data_version v JOIN data_set d ON d.dataset_id = v.dataset_id WHERE v.version_id = $1 AND v.number IS NOT NULL";
+    reader.query_one(sql, &[version_id.into()], |row| {
+        let mut classes = Vec::new();
+        for (column, class) in [(3, "personal"), (4, "special"), (5, "health"), (6, "financial")] {
+            if row.flag(column)? {
+                classes.push(class);
+            }
+        }
+        Ok(KnownToRules { dataset: row.text(0)?, workspace: row.text(1)?, number: row.int(2)?, classes })
+    })
+}
+
 pub(crate) fn learn(writer: &mut Writer<'_>, version_id: &str, learnt: &Learnt<'_>) -> Result<(), DbError> {
     writer.execute(
         "UPDATE data_version SET verdict = $1, is_personal = $2, is_special = $3, is_health = $4, is_financial = $5,

@@ -223,6 +223,9 @@ impl Operation for DeleteModel {
         self.room
             .db
             .write(&permit, move |writer| {
+                for number in models::numbers(writer, &model_id)? {
+                    retention::guard(writer, retention::Kind::Model, &format!("{model_id}/{number}"))?;
+                }
                 let versions = models::delete(writer, &model_id)?;
                 let versions = i64::try_from(versions).unwrap_or(i64::MAX);
                 Ok(((), Outcome::done().resource(model_id).with("versions", versions)))

@@ -263,6 +263,7 @@ impl Operation for DeleteVersion {
         self.room
             .db
             .write(&permit, move |writer| {
+                retention::guard(writer, retention::Kind::Model, &format!("{model_id}/{number}"))?;
                 versions::redact(writer, &model_id, number, at)?;
                 models::touch(writer, &model_id, at)?;
                 Ok(((), Outcome::done().resource(format!("{model_id}/{number}"))))

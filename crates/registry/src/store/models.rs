@@ -164,6 +164,11 @@ pub(crate) fn rename(writer: &mut Writer<'_>, workspace_id: &str, model_id: &str
     Ok(())
 }
 
+/// The numbers of a model's versions, those that were deleted too.
+pub(crate) fn numbers(reader: &mut Reader<'_>, model_id: &str) -> Result<Vec<i64>, DbError> {
+    reader.query("SELECT version FROM model_version WHERE model_id = $1", &[Bind::from(model_id)], |row| row.int(0))
+}
+
 /// Removes a model and all that belongs to it; gives how many versions it had.
 pub(crate) fn delete(writer: &mut Writer<'_>, model_id: &str) -> Result<u64, DbError> {
     let binds = [Bind::from(model_id)];

@@ -108,6 +108,23 @@ impl LocalStore {
         }
     }
 
+    /// Whether files here can be made immutable.
+    pub(super) fn probe_flag(&self) -> Result<(), String> {
+        super::flag::probe(&self.folder.join("incoming"))
+    }
+
+    /// Makes an object's file immutable, or takes that off. What is not there has nothing to be held.
+    pub(super) fn set_flag(&self, id: &ObjectId, immutable: bool) -> Result<(), Problem> {
+        let path = self.stored(id);
+        match super::flag::set(&path, immutable) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound && !immutable => Ok(()),
+            // A file system without the flag has none to take off.
+            Err(error) if error.raw_os_error() == Some(libc::ENOTTY) && !immutable => Ok(()),
+            Err(error) => Err(failed("be sealed", &path, error)),
+            Ok(()) => Ok(()),
+        }
+    }
+
     pub(super) fn sweep(&self, is_known: &dyn Fn(&str) -> bool, older_than: Duration) -> Result<Swept, Problem> {
         let mut swept = Swept::default();
         let incoming = self.folder.join("incoming");
@@ -226,6 +243,13 @@ fn sweep_folder(folder: &Path, is_known: &dyn Fn(&str) -> bool, older_than: Dura
             continue;
         }
         match fs::remove_file(entry.path()) {
+            // Its time is over, or its row never came: who sealed it takes the flag off first.
+            Err(_) if super::flag::is_set(&entry.path()).unwrap_or(false) => {
+                tracing::info!(
+                    object.id = id.as_str(),
+                    "an object that nothing names is sealed still; it goes once that is over"
+                );
+            }
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(failed("be swept", &entry.path(), error)),
             _ => swept_count += 1,
         }

@@ -10,17 +10,22 @@
 mod decoder;
 mod direct;
 mod encoder;
+mod flag;
 mod hold;
 mod local;
 mod pool;
+mod probe;
 mod read;
 mod remote;
+mod seal;
 mod segments;
 mod sending;
 mod stored;
 mod stream;
+mod worm;
 mod write;
 mod writeback;
+mod xml;
 
 #[cfg(test)]
 mod tests;
@@ -39,6 +44,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 pub use hold::Hold;
 pub use remote::S3Location;
+pub use seal::{Enforcement, Seal, SealMode};
 pub use sending::{Piece, Sending};
 pub use stored::{Stored, file_stream, stored_place};
 pub use stream::{StreamOpener, StreamSealer};
@@ -147,6 +153,7 @@ pub struct Objects {
     writes: Arc<Semaphore>,
     reads: Arc<Semaphore>,
     holds: hold::Holds,
+    enforcement: Enforcement,
 }
 
 impl Objects {
@@ -182,6 +189,7 @@ impl Objects {
             credentials: None,
             prefix: String::new(),
             allow_insecure_http: false,
+            ca: None,
         };
         Self::open_at(&ObjectsLocation::S3(location), keys)
     }
@@ -200,6 +208,7 @@ impl Objects {
             writes: Arc::new(Semaphore::new(WRITE_COUNT_MAX)),
             reads: Arc::new(Semaphore::new(READ_COUNT_MAX)),
             holds: hold::Holds::default(),
+            enforcement: Enforcement::default(),
         }
     }
 

@@ -1,6 +1,7 @@
 //! Objects in an S3-compatible store, through `object_store`. The store sees random names and ciphertext only.
 
 use std::ops::Range;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -8,12 +9,14 @@ use bytes::Bytes;
 use futures_util::{StreamExt, TryStreamExt};
 use kernel::{Problem, Secret};
 use object_store::path::Path;
-use object_store::{GetOptions, GetRange, MultipartUpload, ObjectStore, ObjectStoreExt, PutPayload};
+use object_store::{Certificate, ClientOptions, GetOptions, GetRange, MultipartUpload, ObjectStore, ObjectStoreExt, PutPayload};
 use tokio::task::JoinSet;
 
 use super::encoder::Sink;
 use super::pool::Buffer;
+use super::seal::Seal;
 use super::segments::damaged;
+use super::worm::Worm;
 use super::{ObjectId, Swept};
 
 /// Parts of one upload that are under way at once.
@@ -38,6 +41,8 @@ pub struct S3Location {
     pub prefix: String,
     /// Whether the address may be plain HTTP. The objects are encrypted; who reads and writes them then is not hidden.
     pub allow_insecure_http: bool,
+    /// The authority (PEM) that signed its certificate; those of the system if none.
+    pub ca: Option<PathBuf>,
 }
 
 /// The store. Cheap to clone.
@@ -45,6 +50,10 @@ pub struct S3Location {
 pub(super) struct RemoteStore {
     store: Arc<dyn ObjectStore>,
     prefix: String,
+    /// For what `object_store` does not know: versions and their locks. None in tests without a network.
+    worm: Option<Worm>,
+    /// Whether the bucket keeps versions and locks.
+    has_lock: bool,
 }
 
 impl RemoteStore {
@@ -55,20 +64,27 @@ impl RemoteStore {
                 .with_secret_access_key(key.expose_text().unwrap_or_default()),
             None => object_store::aws::AmazonS3Builder::from_env(),
         };
+        let mut options = ClientOptions::new().with_allow_http(location.allow_insecure_http);
+        for certificate in location.ca.as_deref().map(authorities).transpose()?.unwrap_or_default() {
+            options = options.with_root_certificate(certificate);
+        }
         builder = builder
             .with_bucket_name(&location.bucket)
             .with_region(&location.region)
-            .with_allow_http(location.allow_insecure_http);
+            .with_client_options(options.clone())
+            // A bucket with Object Lock takes nothing without a checksum.
+            .with_checksum_algorithm(object_store::aws::Checksum::SHA256);
         if let Some(endpoint) = &location.endpoint {
             builder = builder.with_endpoint(endpoint);
         }
         let store =
             builder.build().map_err(|error| Problem::invalid("the object store's settings are not usable").because(error))?;
-        Ok(Self::over(Arc::new(store), &location.prefix))
+        let worm = Worm::new(&options, Arc::clone(store.credentials()), location)?;
+        Ok(Self { worm: Some(worm), ..Self::over(Arc::new(store), &location.prefix) })
     }
 
     pub(super) fn over(store: Arc<dyn ObjectStore>, prefix: &str) -> Self {
-        Self { store, prefix: prefix.trim_matches('/').to_owned() }
+        Self { store, prefix: prefix.trim_matches('/').to_owned(), worm: None, has_lock: false }
     }
 
     fn path(&self, id: &ObjectId) -> Path {
@@ -104,7 +120,29 @@ impl RemoteStore {
         self.store.get_range(&self.path(id), range).await.map_err(failed)
     }
 
+    /// Whether the bucket keeps locks as it promises.
+    pub(super) async fn probe_lock(&mut self) -> Result<(), Problem> {
+        let probes = Path::from_iter(self.prefix.split('/').filter(|part| !part.is_empty()).chain(["probe"]));
+        self.worm.as_ref().ok_or_else(no_worm)?.probe(probes.as_ref()).await?;
+        self.has_lock = true;
+        Ok(())
+    }
+
+    /// Has the bucket lock an object, and reads back that it did.
+    pub(super) async fn set_lock(&self, id: &ObjectId, seal: Seal) -> Result<(), Problem> {
+        self.worm.as_ref().ok_or_else(no_worm)?.lock(self.path(id).as_ref(), seal).await
+    }
+
+    /// Takes an object away for good: where the bucket keeps versions, each of it. What is not there is gone already.
     pub(super) async fn delete(&self, id: &ObjectId) -> Result<(), Problem> {
+        if self.has_lock {
+            let gone = self.worm.as_ref().ok_or_else(no_worm)?.delete(self.path(id).as_ref()).await?;
+            return if gone {
+                Ok(())
+            } else {
+                Err(Problem::unavailable("the object is locked in its store; it goes once that is over"))
+            };
+        }
         match self.store.delete(&self.path(id)).await {
             Err(object_store::Error::NotFound { .. }) | Ok(()) => Ok(()),
             Err(error) => Err(failed(error)),
@@ -121,8 +159,11 @@ impl RemoteStore {
             let modified = std::time::SystemTime::from(found.last_modified);
             let age = std::time::SystemTime::now().duration_since(modified).unwrap_or_default();
             if self.path(&id) == found.location && age >= older_than && !is_known(id.as_str()) {
-                self.delete(&id).await?;
-                swept.orphan_count += 1;
+                match self.delete(&id).await {
+                    Ok(()) => swept.orphan_count += 1,
+                    Err(problem) if self.has_lock => tracing::info!(%problem, object.id = id.as_str(), "an object was not swept"),
+                    Err(problem) => return Err(problem),
+                }
             }
         }
         Ok(swept)
@@ -211,6 +252,18 @@ impl RemoteUpload {
             tracing::warn!(%error, "an unfinished upload could not be taken back");
         }
     }
+}
+
+/// The certificates of a file.
+fn authorities(path: &std::path::Path) -> Result<Vec<Certificate>, Problem> {
+    let shown = path.display();
+    let pem = std::fs::read(path).map_err(|error| Problem::invalid(format!("`{shown}` cannot be read: {error}")))?;
+    Certificate::from_pem_bundle(&pem)
+        .map_err(|error| Problem::invalid(format!("`{shown}` holds no certificates")).because(error))
+}
+
+fn no_worm() -> Problem {
+    Problem::internal("the store is not spoken to as S3", "it was made for a test")
 }
 
 fn failed(error: object_store::Error) -> Problem {

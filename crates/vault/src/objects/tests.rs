@@ -52,6 +52,7 @@ async fn bed_over_s3() -> Option<Bed> {
         endpoint: Some(endpoint.to_owned()),
         credentials: None,
         prefix: kernel::random_id(),
+        ca: None,
         allow_insecure_http: true,
     };
     let mut bed = bed_over(true).await;

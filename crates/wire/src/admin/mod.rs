@@ -34,6 +34,7 @@
 //! | GET `/audit/records`, `/audit/checkpoint`, `/audit/proof/{record}`, `/audit/export`; POST `/audit/verify` | `?who=&what=&since=&until=&outcome=&resource=…&rows=`, and `&after=` or, for the export, `&from=&to=` |
 //! | GET, POST `/backups`; GET `/backups/{run}`; POST `/backups/drill`, `/backups/verify`, `/backups/key` | `{"to"?}`, `{"to"?, "sequence"?}`, `{}` |
 //! | GET, POST `/restores`; POST `/restores/{request}/approve` | `{"reason", "to"?, "sequence"?}` |
+//! | GET `/retention`, `/retention/kept`, `/retention/server`; POST `/retention/extend`, `/retention/hold`, `/retention/bypass` | `{"kind", "name", "mode", "until"}`, `{"kind", "name", "hold"}`, `{"kind", "name", "until"?, "reason"}` |
 //! | POST `/objects/verify`, `/objects/sweep` | |
 //! | GET `/keys`; POST `/keys/verify`, `/keys/rotate`, `/keys/rewrap`, `/keys/rotate-root` | `{"all"?}`, `{}` |
 //! | GET, POST `/keys/destroy`; POST `/keys/destroy/approve`, `/keys/destroy/cancel` | `{"reason"}`, `{"request"}` |

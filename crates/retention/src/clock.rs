@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use kernel::{Clock, Micros, Problem};
 use parking_lot::Mutex;
-use vault::db::Writer;
+use vault::db::{SystemDb, Writer};
 
 use crate::store::clock::{self as store, ClockRow};
 
@@ -52,6 +52,15 @@ impl ClockState {
 }
 
 impl ComplianceClock {
+    /// Writes down what time it is, as book-keeping between two records of it: what a server that is killed has lost of its time.
+    ///
+    /// # Errors
+    /// `Unavailable` or `Internal` of the database.
+    pub async fn keep(&self, system: &SystemDb) -> Result<(), Problem> {
+        let clock = self.clone();
+        system.write(move |writer| clock.tick(writer).map(drop)).await
+    }
+
     /// The clock beside this wall clock.
     #[must_use]
     pub fn new(wall: Arc<dyn Clock>) -> Self {

@@ -1,10 +1,9 @@
-//! Object Lock: what may be deleted and changed (Amazon S3 User Guide, "Locking objects with Object Lock"). Pure: the time is that of the
-//! compliance clock, and whoever may bypass governance was asked elsewhere.
+//! What holds a thing, and what may be deleted and changed: the rules of S3's Object Lock (Amazon S3 User Guide, "Locking objects with
+//! Object Lock"), for versions of objects and for all else that is retained. Pure: the time is that of the compliance clock, and whoever
+//! may bypass governance was asked elsewhere.
 
 use kernel::{Micros, Problem};
 use serde::{Deserialize, Serialize};
-
-use crate::Code;
 
 /// 1 January 10000: what is later cannot be written as a date of four digits.
 const UNTIL_MAX: Micros = Micros(253_402_300_800_000_000);
@@ -76,7 +75,7 @@ impl DefaultRetention {
     /// Checks it.
     ///
     /// # Errors
-    /// `InvalidRetentionPeriod`.
+    /// `Invalid` for a period that is none.
     pub fn check(self) -> Result<Self, Problem> {
         let (count, most) = match self.period {
             Period::Days(days) => (days, DAYS_MAX),
@@ -85,8 +84,7 @@ impl DefaultRetention {
         if (1..=most).contains(&count) {
             return Ok(self);
         }
-        Err(Code::InvalidRetentionPeriod
-            .problem(format!("a default retention has 1 to {DAYS_MAX} days, or 1 to {YEARS_MAX} years")))
+        Err(Problem::invalid(format!("a default retention has 1 to {DAYS_MAX} days, or 1 to {YEARS_MAX} years")))
     }
 
     /// What a version that is made at `now` gets.
@@ -119,6 +117,12 @@ impl Lock {
         self.retention.filter(|retention| retention.until > now)
     }
 
+    /// Whether anything is there that could hold.
+    #[must_use]
+    pub const fn is_some(&self) -> bool {
+        self.retention.is_some() || self.hold
+    }
+
     /// Whether anything holds the version at `now`.
     #[must_use]
     pub fn holds(&self, now: Micros) -> bool {
@@ -128,11 +132,10 @@ impl Lock {
     /// Whether the version may be deleted for good.
     ///
     /// # Errors
-    /// `AccessDenied`.
+    /// `Forbidden`.
     pub fn may_delete(&self, now: Micros, bypass: Bypass) -> Result<(), Problem> {
-        let denied = |why: String| {
-            Err(Code::AccessDenied.problem(format!("Access Denied because object protected by object lock: {why}")))
-        };
+        let denied =
+            |why: String| Err(Problem::forbidden(format!("Access Denied because object protected by object lock: {why}")));
         if self.hold {
             return denied("it is under a legal hold, which must be lifted first".to_owned());
         }
@@ -145,10 +148,21 @@ impl Lock {
         }
     }
 
+    /// Whether this lock holds at least as much as `old`, so that it may come in its place without a bypass.
+    ///
+    /// # Errors
+    /// As [`Lock::may_become`]; `Forbidden` if a hold is lifted.
+    pub fn may_replace(&self, old: Self, now: Micros) -> Result<(), Problem> {
+        if old.hold && !self.hold {
+            return Err(Problem::forbidden("a legal hold would be lifted"));
+        }
+        if self.retention == old.retention { Ok(()) } else { old.may_become(self.retention, now, false) }
+    }
+
     /// Whether the retention may become `new`.
     ///
     /// # Errors
-    /// `AccessDenied`; `InvalidArgument` for a date that lies in the past or beyond all calendars.
+    /// `Forbidden`; `Invalid` for a date that lies in the past or beyond all calendars.
     pub fn may_become(&self, new: Option<Retention>, now: Micros, bypass: Bypass) -> Result<(), Problem> {
         if let Some(new) = new {
             check_until(new.until, now)?;
@@ -158,10 +172,10 @@ impl Lock {
         match old.mode {
             _ if extends => Ok(()),
             Mode::Governance if bypass => Ok(()),
-            Mode::Governance => Err(Code::AccessDenied.problem(
+            Mode::Governance => Err(Problem::forbidden(
                 "Access Denied because object protected by object lock: its retention can only be extended without a bypass of governance",
             )),
-            Mode::Compliance => Err(Code::AccessDenied.problem(
+            Mode::Compliance => Err(Problem::forbidden(
                 "Access Denied because object protected by object lock: a retention in compliance mode can only be extended",
             )),
         }
@@ -171,13 +185,13 @@ impl Lock {
 /// A date until which something can be retained.
 ///
 /// # Errors
-/// `InvalidArgument`.
+/// `Invalid`.
 pub fn check_until(until: Micros, now: Micros) -> Result<(), Problem> {
     if until <= now {
-        return Err(Code::InvalidArgument.problem("The retain until date must be in the future!"));
+        return Err(Problem::invalid("The retain until date must be in the future!"));
     }
     if until >= UNTIL_MAX {
-        return Err(Code::InvalidArgument.problem("the retain until date must lie before the year 10000"));
+        return Err(Problem::invalid("the retain until date must lie before the year 10000"));
     }
     Ok(())
 }

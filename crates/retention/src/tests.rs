@@ -1,0 +1,360 @@
+//! The room behind an open gate, on both engines, and objects whose files get the immutable flag. What other rooms must not do to a thing that is
+//! retained is tested there.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use bytes::Bytes;
+use gate::Operation;
+use kernel::{Clock, FakeClock, Problem};
+use parking_lot::Mutex;
+use testkit::gate::TEST_WORKSPACE;
+use testkit::{Engine, TestGate};
+use vault::db::{Opened, Writer};
+use vault::keys::{KeyFile, Keyring};
+use vault::objects::{Enforcement, ObjectId, Objects};
+
+use crate::ops::{BypassKept, ExtendKept, HoldKept, KeptPage, ListKept, Named, Reach};
+use crate::seal::{SealObjects, Sealed};
+use crate::{Alarm, Bypassed, ComplianceClock, Keeping, Kept, Kind, Lock, Mode, Retention, Rules, Subject};
+
+const DAY: i64 = 86_400;
+const RULES: &str = r#"
+    [[rule]]
+    name = "trials"
+    kind = "dataset"
+    match = "trial-*"
+    mode = "GOVERNANCE"
+    days = 10
+    [[rule]]
+    name = "clinical"
+    kind = "dataset"
+    class = "health"
+    mode = "COMPLIANCE"
+    days = 5
+    [[rule]]
+    name = "models"
+    kind = "model"
+    mode = "COMPLIANCE"
+    days = 3
+"#;
+
+/// What was told of bypasses.
+#[derive(Default)]
+struct Told(Mutex<Vec<Bypassed>>);
+
+impl Alarm for Told {
+    fn bypassed(&self, _: &mut Writer<'_>, bypassed: &Bypassed) -> Result<(), Problem> {
+        self.0.lock().push(bypassed.clone());
+        Ok(())
+    }
+}
+
+struct World {
+    opened: Opened,
+    room: Keeping,
+    objects: Objects,
+    gate: TestGate,
+    told: Arc<Told>,
+    running: Arc<AtomicU64>,
+    folder: PathBuf,
+    _engine: Engine,
+}
+
+impl Drop for World {
+    /// No file that cannot be deleted stays behind, whatever became of the test.
+    fn drop(&mut self) {
+        let stored = self.folder.join("stored");
+        for shard in std::fs::read_dir(stored).into_iter().flatten().flatten() {
+            for file in std::fs::read_dir(shard.path()).into_iter().flatten().flatten() {
+                drop(std::process::Command::new("chattr").arg("-i").arg(file.path()).output());
+            }
+        }
+    }
+}
+
+fn on_both_engines(body: impl AsyncFn(World)) {
+    testkit::on_both_engines("retention", async |engine| body(World::open(engine).await).await);
+}
+
+impl World {
+    async fn open(engine: Engine) -> Self {
+        let opened = vault::db::open(&engine.location).unwrap();
+        let root = KeyFile::create(&engine.folder.path().join("root.key")).unwrap();
+        let keys = Keyring::open(opened.system.clone(), Arc::new(root), Arc::new(FakeClock::default())).await.unwrap();
+        let folder = engine.folder.path().join("objects");
+        let objects = Objects::local(&folder, keys).unwrap();
+        let gate = testkit::open_gate();
+        let running = Arc::new(AtomicU64::new(0));
+        let counted = Arc::clone(&running);
+        let monotonic = Arc::new(move || Duration::from_secs(counted.load(Ordering::SeqCst)));
+        let clock = ComplianceClock::with_monotonic(Arc::new(gate.clock.clone()), monotonic);
+        let told = Arc::new(Told::default());
+        let rules = Rules::parse(RULES, clock).unwrap();
+        let ground = (opened.db.clone(), opened.system.clone());
+        let room = Keeping::new(ground, objects.clone(), rules).with_alarm(Arc::clone(&told) as _);
+        Self { opened, room, objects, gate, told, running, folder, _engine: engine }
+    }
+
+    /// Time goes by as it does: both clocks go on, and it is written down.
+    async fn pass(&self, seconds: i64) {
+        self.gate.clock.advance_secs(seconds);
+        self.running.fetch_add(u64::try_from(seconds).unwrap(), Ordering::SeqCst);
+        self.room.rules().clock().keep(&self.opened.system).await.unwrap();
+    }
+
+    async fn keep(&self, kind: Kind, name: &'static str, classes: &'static [&'static str], objects: Vec<String>) -> Option<Lock> {
+        let (rules, at) = (self.room.rules().clone(), self.gate.clock.now());
+        let work = move |writer: &mut Writer<'_>| {
+            let subject = Subject { kind, id: name, name, shown: name, workspace: TEST_WORKSPACE, classes, objects: &objects };
+            rules.keep(writer, &subject, at)
+        };
+        self.opened.system.write(work).await.unwrap()
+    }
+
+    async fn call<O: Operation>(&self, operation: O) -> Result<O::Output, Problem> {
+        self.gate.call(operation).await
+    }
+
+    async fn list(&self) -> KeptPage {
+        let list = ListKept { room: self.room.clone(), reach: Reach::Workspace, after: String::new(), rows: None };
+        self.call(list).await.unwrap()
+    }
+
+    async fn extend(&self, name: &str, mode: Mode, days: i64) -> Result<Kept, Problem> {
+        let retention = Retention { mode, until: self.gate.clock.now().plus_secs(days * DAY) };
+        self.call(ExtendKept { room: self.room.clone(), which: dataset(name), retention }).await
+    }
+
+    async fn bypass(&self, name: &str, reason: &str) -> Result<Kept, Problem> {
+        let bypass = BypassKept { room: self.room.clone(), which: dataset(name), until: None, reason: reason.to_owned() };
+        self.call(bypass).await
+    }
+
+    async fn may_go(&self, kind: Kind, name: &'static str) -> Result<(), Problem> {
+        self.opened.system.read(move |reader| crate::guard(reader, kind, name)).await
+    }
+
+    async fn seal(&self, room: &Keeping) -> Sealed {
+        self.call(SealObjects { room: room.clone() }).await.unwrap()
+    }
+
+    async fn sql(&self, sql: &'static str) -> Result<u64, Problem> {
+        self.opened.system.write(move |writer| Ok(writer.execute(sql, &[])?)).await
+    }
+}
+
+fn dataset(name: &str) -> Named {
+    Named { reach: Reach::Workspace, kind: Kind::Dataset, name: name.to_owned() }
+}
+
+#[test]
+fn the_strictest_rule_that_fits_locks_and_never_unlocks() {
+    on_both_engines(async |world| {
+        assert_eq!(world.keep(Kind::Dataset, "other", &[], Vec::new()).await, None);
+        let trial = world.keep(Kind::Dataset, "trial-1", &[], Vec::new()).await.unwrap().retention.unwrap();
+        assert_eq!((trial.mode, trial.until), (Mode::Governance, world.gate.clock.now().plus_secs(10 * DAY)));
+        // What is learnt later makes it stricter, and not shorter.
+        let learnt = world.keep(Kind::Dataset, "trial-1", &["health"], Vec::new()).await.unwrap().retention.unwrap();
+        assert_eq!((learnt.mode, learnt.until), (Mode::Compliance, trial.until));
+        // Looked at again later, and with less known of it, it stays as it is: it counts from when it was made.
+        world.pass(2 * DAY).await;
+        let again = world.keep(Kind::Dataset, "trial-1", &[], Vec::new()).await.unwrap().retention.unwrap();
+        assert_eq!(again, learnt);
+        let page = world.list().await;
+        let shown: Vec<_> = page.kept.iter().map(|kept| (kept.name.as_str(), kept.rule.as_str())).collect();
+        assert_eq!(shown, [("trial-1", "clinical")]);
+        assert_eq!(page.enforcement, Enforcement::Software);
+    });
+}
+
+#[test]
+fn compliance_is_neither_shortened_nor_ended_before_its_time_and_governance_only_with_a_reason() {
+    on_both_engines(async |world| {
+        world.keep(Kind::Dataset, "trial-1", &[], Vec::new()).await;
+        world.keep(Kind::Dataset, "clinic", &["health"], Vec::new()).await;
+        for name in ["trial-1", "clinic"] {
+            assert!(world.may_go(Kind::Dataset, if name == "clinic" { "clinic" } else { "trial-1" }).await.is_err());
+            assert!(world.extend(name, Mode::Governance, 1).await.is_err(), "{name}");
+        }
+        assert!(world.extend("clinic", Mode::Governance, 50).await.is_err());
+        assert!(world.bypass("clinic", "please").await.is_err());
+        assert!(world.bypass("trial-1", "  ").await.is_err());
+        assert!(world.told.0.lock().is_empty());
+        world.bypass("trial-1", "collected without consent").await.unwrap();
+        {
+            let told = world.told.0.lock();
+            let one = told.first().unwrap();
+            assert_eq!((one.verb, one.subject.as_str(), told.len()), ("retention.bypass", "trial-1", 1));
+            assert_eq!(one.reason, "collected without consent");
+        }
+        world.may_go(Kind::Dataset, "trial-1").await.unwrap();
+        // Stricter needs no bypass; a hold outlasts it all.
+        world.keep(Kind::Dataset, "trial-2", &[], Vec::new()).await;
+        let kept = world.extend("trial-2", Mode::Compliance, 20).await.unwrap();
+        assert_eq!(kept.lock.retention.unwrap().mode, Mode::Compliance);
+        let hold = |hold| HoldKept { room: world.room.clone(), which: dataset("trial-2"), hold };
+        world.call(hold(true)).await.unwrap();
+        world.pass(21 * DAY).await;
+        assert!(world.may_go(Kind::Dataset, "trial-2").await.is_err());
+        world.may_go(Kind::Dataset, "clinic").await.unwrap();
+        world.call(hold(false)).await.unwrap();
+        world.may_go(Kind::Dataset, "trial-2").await.unwrap();
+    });
+}
+
+#[test]
+fn a_wall_clock_that_jumps_releases_nothing() {
+    on_both_engines(async |world| {
+        world.keep(Kind::Dataset, "clinic", &["health"], Vec::new()).await;
+        world.gate.clock.advance_secs(1_000 * DAY);
+        world.room.rules().clock().keep(&world.opened.system).await.unwrap();
+        assert!(world.may_go(Kind::Dataset, "clinic").await.is_err());
+        assert!(world.bypass("clinic", "its time is over").await.is_err());
+    });
+}
+
+#[test]
+fn the_database_refuses_what_the_code_might_forget() {
+    on_both_engines(async |world| {
+        for sql in [
+            "INSERT INTO data_set (dataset_id, workspace, name, last_number, created_at, created_by) VALUES ('d', 'w', 'clinic', 1, 0, 'x')",
+            "INSERT INTO data_version (version_id, dataset_id, workspace, number, state, committer, opened_at, file_count, size_bytes, roles,
+                 is_personal, is_special, is_health, is_financial) VALUES ('clinic', 'd', 'w', 1, 'admitted', 'x', 0, 1, 1, '{}', 0, 0, 0, 0)",
+            "INSERT INTO model_version (model_id, version, source, storage_location, stage, status, owner, deleted, created_at, updated_at)
+                 VALUES ('m', 3, 's', 'l', 'None', 'READY', 'x', 0, 0, 0)",
+        ] {
+            world.sql(sql).await.unwrap();
+        }
+        let digest = vec![7_u8; 32];
+        let rows = move |writer: &mut Writer<'_>| {
+            let file =
+                "INSERT INTO data_file (version_id, path, object_id, workspace, size_bytes, sha256, wrapped_key, key_version)
+                        VALUES ('clinic', 'a', 'of-data', 'w', 1, $1, $1, 1)";
+            writer.execute(file, &[vault::db::Bind::Bytes(&digest)])?;
+            let artifact = "INSERT INTO artifact (id, owner_kind, owner_id, path, workspace, experiment, size_bytes, sha256, created_at, created_by)
+                            VALUES ('a', 'run', 'r', 'model.bin', 'w', 1, 1, $1, 0, 'x')";
+            writer.execute(artifact, &[vault::db::Bind::Bytes(&digest)])?;
+            let part = "INSERT INTO artifact_part (artifact_id, part_number, object_id, workspace, size_bytes, sha256, wrapped_key, key_version)
+                        VALUES ('a', 1, $2, 'w', 1, $1, $1, 1)";
+            writer.execute(part, &[vault::db::Bind::Bytes(&digest), OBJECT.into()])?;
+            Ok(())
+        };
+        world.opened.system.write(rows).await.unwrap();
+        world.keep(Kind::Dataset, "clinic", &["health"], Vec::new()).await;
+        world.keep(Kind::Model, "m/3", &[], vec![OBJECT.to_owned()]).await;
+        let tried = [
+            "DELETE FROM retained",
+            "UPDATE retained SET retain_until = retain_until - 1",
+            "UPDATE retained SET lock_mode = 'GOVERNANCE'",
+            "UPDATE retained SET lock_mode = NULL, retain_until = NULL",
+            "UPDATE retained SET subject = 'other'",
+            "DELETE FROM retained_object",
+            "UPDATE retained_object SET object_id = 'other'",
+            "DELETE FROM data_version",
+            "UPDATE data_version SET number = 2",
+            "UPDATE data_version SET size_bytes = 2",
+            "DELETE FROM data_file",
+            "UPDATE data_file SET object_id = 'other'",
+            "UPDATE data_file SET path = 'b'",
+            "DELETE FROM model_version",
+            "UPDATE model_version SET deleted = 1",
+            "UPDATE model_version SET storage_location = 'other'",
+            "DELETE FROM artifact_part",
+            "UPDATE artifact_part SET object_id = 'other'",
+            "UPDATE artifact SET path = 'other'",
+        ];
+        for sql in tried {
+            assert!(world.sql(sql).await.is_err(), "{sql}");
+        }
+        let object = ObjectId::parse(OBJECT).unwrap();
+        let drop_it = {
+            let object = object.clone();
+            move |reader: &mut vault::db::Reader<'_>| crate::guard_objects(reader, &[object])
+        };
+        let refused = world.opened.system.read(drop_it).await.unwrap_err();
+        assert!(refused.message().contains("`m/3`") && refused.message().contains("`models`"), "{refused}");
+        // What is no part of the thing may change, a key may be wrapped anew, and the lock may grow.
+        for sql in [
+            "UPDATE data_version SET verdict = 'pass'",
+            "UPDATE data_file SET key_version = 2",
+            "UPDATE artifact_part SET key_version = 2",
+            "UPDATE model_version SET stage = 'Production'",
+            "UPDATE retained SET retain_until = retain_until + 1",
+        ] {
+            assert!(world.sql(sql).await.unwrap() > 0, "{sql}");
+        }
+        world.pass(6 * DAY).await;
+        for sql in ["DELETE FROM artifact_part", "DELETE FROM data_file", "UPDATE model_version SET deleted = 1"] {
+            assert!(world.sql(sql).await.unwrap() > 0, "{sql}");
+        }
+        world.opened.system.read(move |reader| crate::guard_objects(reader, &[object])).await.unwrap();
+    });
+}
+
+const OBJECT: &str = "0123456789abcdef0123456789abcdef";
+
+/// Stores an object; behind a gate, because that is the only way.
+struct Put(Objects);
+
+impl Operation for Put {
+    const ACTION: gate::Action = gate::Action::write("buckets.write");
+    type Output = ObjectId;
+
+    fn target(&self) -> gate::Target {
+        gate::Target::Workspace
+    }
+
+    async fn run(self, permit: gate::Permit<Self>) -> Result<ObjectId, Problem> {
+        let body = Box::pin(futures_util::stream::iter([Ok(Bytes::from_static(b"bytes"))]));
+        let stored = self.0.put(&permit, TEST_WORKSPACE, body, 100).await?;
+        permit.defer_outcome().settle(&gate::Outcome::done());
+        Ok(stored.id)
+    }
+}
+
+#[test]
+fn files_of_what_is_under_compliance_are_immutable_until_its_time_is_over() {
+    on_both_engines(async |world| {
+        let (objects, fault) = world.objects.clone().with_immutable_files().unwrap();
+        if let Some(fault) = fault {
+            eprintln!("skipped: {fault}");
+            return;
+        }
+        assert_eq!(objects.enforcement(), Enforcement::Flag);
+        let ground = (world.opened.db.clone(), world.opened.system.clone());
+        let room = Keeping::new(ground, objects.clone(), world.room.rules().clone());
+        let (locked, free) = (world.call(Put(objects.clone())).await.unwrap(), world.call(Put(objects.clone())).await.unwrap());
+        world.keep(Kind::Model, "m/3", &[], vec![locked.as_str().to_owned()]).await;
+        assert!(room.is_seal_due().await.unwrap());
+        assert_eq!(world.seal(&room).await, Sealed { sealed_count: 1, released_count: 0, failed_count: 0 });
+        assert!(!room.is_seal_due().await.unwrap());
+        let file = |id: &ObjectId| world.folder.join(vault::objects::stored_place(id));
+        assert!(std::fs::remove_file(file(&locked)).is_err());
+        assert!(std::fs::write(file(&locked), b"other").is_err());
+        std::fs::remove_file(file(&free)).unwrap();
+        // Where the flag is switched off again, what is sealed stays so until its time is over.
+        world.pass(2 * DAY).await;
+        assert_eq!(world.seal(&world.room).await, Sealed::default());
+        world.pass(DAY + 1).await;
+        assert_eq!(world.seal(&world.room).await, Sealed { sealed_count: 0, released_count: 1, failed_count: 0 });
+        std::fs::remove_file(file(&locked)).unwrap();
+    });
+}
+
+#[test]
+fn a_lock_that_cannot_be_read_is_an_error() {
+    on_both_engines(async |world| {
+        world
+            .sql(
+                "INSERT INTO retained (id, kind, subject, name, workspace, rule, lock_mode, retain_until, legal_hold, created_at)
+                   VALUES ('a', 'dataset', 'broken', 'broken', 'w', 'r', 'COMPLIANCE', NULL, 0, 0)",
+            )
+            .await
+            .unwrap();
+        let asked = world.may_go(Kind::Dataset, "broken").await.unwrap_err();
+        assert_ne!(asked.kind(), kernel::Kind::Forbidden);
+    });
+}
