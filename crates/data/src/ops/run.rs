@@ -366,13 +366,13 @@ impl Data {
         let write = move |writer: &mut Writer<'_>| settle(writer, &ending, &judgement, &scene, &policy, automatic);
         match self.db().write(permit, write).await {
             Ok(Ended::Stopped) => {
-                self.drop_objects(permit, ids).await;
+                self.objects().drop_unnamed(permit, ids).await;
                 Ok(Ended::Stopped)
             }
             Ok(ended) => Ok(ended),
             Err(problem) => {
                 if problem.kind() != Kind::Unavailable {
-                    self.drop_objects(permit, ids).await;
+                    self.objects().drop_unnamed(permit, ids).await;
                 }
                 Err(problem)
             }

@@ -48,4 +48,5 @@ pub(super) const ALL: &[Migration] = &[
     step!("0025_buckets"),
     step!("0026_key_life"),
     step!("0027_backup"),
+    step!("0030_small_objects"),
 ];

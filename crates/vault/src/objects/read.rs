@@ -14,7 +14,8 @@ use super::decoder::Decoder;
 use super::direct::Reading;
 use super::pool::Pool;
 use super::segments::{HEADER_BYTES, Layout, TAG_BYTES, damaged};
-use super::{Body, Objects, READ_COUNT_MAX, Store, StoredObject, aad, blocking, joined, turn};
+use super::small::SMALL_BYTES_MAX;
+use super::{Body, Objects, READ_COUNT_MAX, Store, StoredObject, aad, blocking, joined, small, turn};
 
 /// A local object being read.
 struct LocalRead {
@@ -44,7 +45,7 @@ impl Objects {
     /// # Errors
     /// `Internal` for a missing, cut or changed object or row; `Invalid` for a range outside; `Unavailable` if the store is
     /// down. The stream gives the same and then ends.
-    pub async fn open<O: ?Sized>(&self, _permit: &Permit<O>, object: &StoredObject, range: Range<u64>) -> Result<Body, Problem> {
+    pub async fn open<O: ?Sized>(&self, permit: &Permit<O>, object: &StoredObject, range: Range<u64>) -> Result<Body, Problem> {
         if range.start > range.end || range.end > object.size_bytes {
             return Err(Problem::invalid(format!("the range lies outside the object's {} bytes", object.size_bytes)));
         }
@@ -52,6 +53,15 @@ impl Objects {
         let data_key = self.data_key(object).await?;
         let layout = Layout::of(object.size_bytes);
         let aad = aad(&object.workspace, &object.id);
+        let small = match &object.fresh {
+            None if object.size_bytes <= SMALL_BYTES_MAX as u64 => self.small(permit, &object.id).await?,
+            fresh => fresh.clone(),
+        };
+        if let Some(sealed) = small {
+            let plain = small::open(&data_key, &aad, layout, &sealed)?;
+            let wanted = plain.slice(to_usize(range.start)?..to_usize(range.end)?);
+            return Ok(Box::pin(stream::iter((!wanted.is_empty()).then_some(Ok(wanted)))));
+        }
         match &self.store {
             Store::Local(store) => {
                 let (store, id, pool) = (store.clone(), object.id.clone(), self.pool.clone());
@@ -111,6 +121,10 @@ impl Objects {
         }
         Ok(())
     }
+}
+
+fn to_usize(place: u64) -> Result<usize, Problem> {
+    usize::try_from(place).map_err(|_| damaged())
 }
 
 fn check_local_empty(reading: &Reading, pool: &Pool, decoder: &Decoder, layout: Layout) -> Result<(), Problem> {
