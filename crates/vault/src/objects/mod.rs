@@ -56,9 +56,9 @@ use local::LocalStore;
 use pool::Pool;
 use remote::RemoteStore;
 
-/// Objects that are written at once; each holds up to 9 MiB, and up to three threads.
+/// Objects that are written at once; each holds up to 7 MiB, and up to four threads.
 const WRITE_COUNT_MAX: usize = 64;
-/// Objects that are read at once; each holds up to 3 MiB.
+/// Objects that are read at once; each holds up to 6 MiB, and up to two threads.
 const READ_COUNT_MAX: usize = 128;
 /// How long a request waits for its turn before it is told to come back.
 const TURN_WAIT_MAX: Duration = Duration::from_secs(15);

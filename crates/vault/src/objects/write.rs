@@ -17,9 +17,10 @@ use super::{Body, ObjectId, Objects, Store, StoredObject, WRITE_COUNT_MAX, aad, 
 use crate::keys::KEY_BYTES;
 
 /// How much is gathered before it is handed over, so that a hand-over costs little.
-const BATCH_BYTES_MIN: usize = 512 * 1024;
-/// How much may be gathered while the one before is still at work.
-const BATCH_BYTES_MAX: usize = 3 * 1024 * 1024;
+const BATCH_BYTES_MIN: usize = 256 * 1024;
+/// How much may be gathered while the one before is still at work. What arrives holds up to twice as much memory: pieces of the buffers that
+/// it was read into.
+const BATCH_BYTES_MAX: usize = 1024 * 1024;
 
 /// Where sealed bytes go.
 enum Target {
