@@ -213,8 +213,10 @@ def test_every_call_is_in_the_log_and_no_key_is(s3_server, s3, bucket):
 def test_the_bytes_on_disk_are_not_those_of_the_object(s3_server, s3, bucket):
     secret = b"a sentence that must not lie about on any disk " * 50
     s3.put_object(Bucket=bucket, Key="k", Body=secret)
-    for path in (s3_server.data / "objects").rglob("*"):
-        assert not path.is_file() or secret[:40] not in path.read_bytes()
+    s3.put_object(Bucket=bucket, Key="large", Body=secret * 100)
+    for folder in ("objects", "db"):
+        for path in (s3_server.data / folder).rglob("*"):
+            assert not path.is_file() or secret[:40] not in path.read_bytes()
 
 
 def test_the_aws_command_line_works_unchanged(s3_server, bucket, tmp_path):

@@ -247,9 +247,10 @@ def test_the_database_itself_refuses_to_let_go(fresh_server_with_s3):
     for edit in (
         "DELETE FROM bucket_version", "UPDATE bucket_version SET retain_until = 1", "UPDATE bucket_version SET lock_mode = NULL",
         "UPDATE bucket_version SET version_id = 'x'", "DELETE FROM bucket_part", "UPDATE bucket_part SET sha256 = x'00'",
+        "DELETE FROM small_object", "UPDATE small_object SET sealed = zeroblob(8)",
         "UPDATE bucket SET lock_enabled = 0", "UPDATE bucket SET versioning = 'off'", "UPDATE compliance_clock SET at = at - 1",
     ):  # fmt: skip
-        with sqlite3.connect(path) as database, pytest.raises(sqlite3.DatabaseError):
+        with sqlite3.connect(path) as database, pytest.raises(sqlite3.DatabaseError, match="locked|cannot|does not|name|changed"):
             database.execute(edit)
     server.start()
     intact(client(server), *locked)
@@ -269,11 +270,11 @@ def test_who_takes_the_triggers_away_is_found_by_verify(fresh_server_with_s3):
     sqlite_only(server)
     found = server.session().post(f"{server.url}{people.ADMIN}/objects/verify", json={}).json()
     assert found["damaged_count"] == 0
-    files = [path for path in (server.data / "objects").rglob("*") if path.is_file()]
-    sizes = {path: path.stat().st_size for path in files}
-    victim = max(sizes, key=sizes.get)
-    victim.chmod(0o600)
-    victim.write_bytes(victim.read_bytes()[:-1] + b"x")
+    server.stop()
+    with sqlite3.connect(server.data / "db" / "strongroom.db") as database:
+        database.execute("DROP TRIGGER small_object_keeps")
+        assert database.execute("UPDATE small_object SET sealed = zeroblob(length(sealed))").rowcount == 1
+    server.start()
     found = server.session().post(f"{server.url}{people.ADMIN}/objects/verify", json={}).json()
     assert found["damaged_count"] == 1
     assert code_of(client(server).get_object, Bucket=locked[0], Key=locked[1], VersionId=locked[2]) == "InternalError"

@@ -7,9 +7,8 @@ use futures_util::StreamExt;
 use gate::Permit;
 use kernel::{Kind, Problem};
 use vault::db::Reader;
-use vault::objects::StoredObject;
+use vault::objects::{StoredObject, pieces_of};
 
-use crate::ops::read::pieces_of;
 use crate::{Artifacts, Manifest, ManifestEntry, Place, store};
 
 /// Files of one place.

@@ -12,7 +12,6 @@ mod config;
 mod manifest;
 mod ops;
 mod path;
-mod range;
 mod store;
 mod types;
 
@@ -22,7 +21,7 @@ use gate::{Action, Operation};
 use kernel::Problem;
 use vault::db::Db;
 use vault::keys::keyed_hash;
-use vault::objects::{ObjectId, Objects};
+use vault::objects::Objects;
 
 pub use below::{FILES_BELOW_COUNT_MAX, StoredFile, files_below, manifest_below, objects_below};
 pub use config::{ArtifactsConfig, KeyGround, KeyPolicy};
@@ -39,10 +38,9 @@ pub use ops::upkeep::{SweepAtStart, SweepObjects, VerifyObjects, VerifyReport};
 pub use ops::upload::{AbortUpload, Begun, CompleteUpload, CreateUpload, PartStored, SentPart, UploadPart};
 pub use ops::write::{WriteArtifact, Written};
 pub use path::ArtifactPath;
-pub use range::Wanted;
 pub use store::{FileFacts, find, forget, known_objects};
 pub use types::{ListedEntry, Owner, Place};
-pub use vault::objects::Body;
+pub use vault::objects::{Body, Wanted};
 
 /// Every verb of this room.
 pub const ACTIONS: &[Action] = &[
@@ -107,15 +105,5 @@ impl Artifacts {
         let key = self.objects.keys().secret(PATH_KEY_NAME).await?;
         let text = format!("{}/{}/{path}", owner.kind_word(), owner.id());
         Ok(kernel::hex(&keyed_hash(&key, text.as_bytes())))
-    }
-
-    /// Takes objects away that no row names any more. What fails here is left to the sweep: the change itself is done.
-    async fn drop_objects<O: ?Sized>(&self, permit: &gate::Permit<O>, ids: Vec<ObjectId>) {
-        let count = ids.len();
-        if count > 0
-            && let Err(problem) = self.objects.delete(permit, ids).await
-        {
-            tracing::warn!(%problem, count, "objects that nothing names could not be taken away; the sweep will");
-        }
     }
 }

@@ -7,7 +7,9 @@ use std::collections::BTreeMap;
 use kernel::{Kind, Micros, Problem};
 use vault::db::{Bind, DbError, Reader, Row, Writer};
 use vault::keys::ObjectKey;
-use vault::objects::{ObjectId, StoredObject};
+use vault::objects::{OBJECT_COLUMNS, ObjectId, StoredObject, digest, stored_outside, unsigned};
+
+pub(crate) use vault::objects::signed;
 
 use crate::config::{DELETE_COUNT_MAX, LIST_COUNT_MAX};
 use crate::types::Home;
@@ -42,32 +44,6 @@ pub(crate) struct NewFile<'a> {
     pub(crate) by: &'a str,
 }
 
-pub(crate) const PART_COLUMNS: &str = "object_id, workspace, size_bytes, sha256, wrapped_key, key_version";
-
-/// The columns of [`PART_COLUMNS`], from `first` on.
-pub(crate) fn object_from(row: &Row<'_>, first: usize) -> Result<StoredObject, DbError> {
-    let shape = |column: usize| move |_: Problem| DbError::Shape(column);
-    Ok(StoredObject {
-        id: ObjectId::parse(&row.text(first)?).map_err(shape(first))?,
-        workspace: row.text(first + 1)?,
-        size_bytes: unsigned(row, first + 2)?,
-        sha256: digest(row, first + 3)?,
-        key: ObjectKey { wrapped: row.bytes(first + 4)?, version: row.int(first + 5)? },
-    })
-}
-
-fn unsigned(row: &Row<'_>, column: usize) -> Result<u64, DbError> {
-    u64::try_from(row.int(column)?).map_err(|_| DbError::Shape(column))
-}
-
-fn digest(row: &Row<'_>, column: usize) -> Result<[u8; 32], DbError> {
-    row.bytes(column)?.try_into().map_err(|_| DbError::Shape(column))
-}
-
-pub(crate) fn signed(number: u64) -> Result<i64, Problem> {
-    i64::try_from(number).map_err(|_| Problem::invalid("a size is beyond what the database can hold"))
-}
-
 /// The file at `path`, if there is one.
 ///
 /// # Errors
@@ -84,8 +60,8 @@ fn file_from(row: &Row<'_>) -> Result<FileFacts, DbError> {
 
 /// The objects of a file, in order.
 pub(crate) fn parts(reader: &mut Reader<'_>, artifact_id: &str) -> Result<Vec<StoredObject>, Problem> {
-    let sql = format!("SELECT {PART_COLUMNS} FROM artifact_part WHERE artifact_id = $1 ORDER BY part_number");
-    Ok(reader.query(&sql, &[artifact_id.into()], |row| object_from(row, 0))?)
+    let sql = format!("SELECT {OBJECT_COLUMNS} FROM artifact_part WHERE artifact_id = $1 ORDER BY part_number");
+    Ok(reader.query(&sql, &[artifact_id.into()], |row| StoredObject::from_row(row, 0))?)
 }
 
 pub(crate) fn manifest_entries(reader: &mut Reader<'_>, owner: &Owner) -> Result<Vec<ManifestEntry>, Problem> {
@@ -185,7 +161,7 @@ pub(crate) fn put_file(writer: &mut Writer<'_>, file: &NewFile<'_>, parts: &[Sto
     let mut rows = Vec::with_capacity(parts.len());
     for (number, part) in (1_i64..).zip(parts) {
         let mut row = vec![file.id.into(), number.into()];
-        row.extend(object_binds(part)?);
+        row.extend(part.keep(writer)?);
         rows.push(row);
     }
     writer.execute_many(
@@ -194,17 +170,6 @@ pub(crate) fn put_file(writer: &mut Writer<'_>, file: &NewFile<'_>, parts: &[Sto
         rows,
     )?;
     Ok(old)
-}
-
-pub(crate) fn object_binds(object: &StoredObject) -> Result<[Bind<'_>; 6], Problem> {
-    Ok([
-        object.id.as_str().into(),
-        object.workspace.as_str().into(),
-        signed(object.size_bytes)?.into(),
-        Bind::Bytes(&object.sha256),
-        Bind::Bytes(&object.key.wrapped),
-        object.key.version.into(),
-    ])
 }
 
 /// A file does not stand where a folder is, nor below a file: a client could not download both.
@@ -300,19 +265,24 @@ pub(crate) fn single_object_tables() -> impl Iterator<Item = &'static str> {
     OBJECT_TABLES.into_iter().filter(|table| *table != "artifact_part")
 }
 
-/// Every object that a row names.
+/// Every object that a row names and that is stored outside the database.
 ///
 /// # Errors
 /// As the database's.
 pub fn known_objects(reader: &mut Reader<'_>) -> Result<std::collections::HashSet<String>, Problem> {
     let mut known = std::collections::HashSet::new();
     for table in OBJECT_TABLES {
-        reader.for_each(&format!("SELECT object_id FROM {table}"), &[], |row| {
+        reader.for_each(&format!("SELECT object_id FROM {table} WHERE {}", stored_outside(table)), &[], |row| {
             known.insert(row.text(0)?);
             Ok(())
         })?;
     }
     Ok(known)
+}
+
+/// Small objects that no row names.
+pub(crate) fn small_orphans(reader: &mut Reader<'_>) -> Result<Vec<ObjectId>, Problem> {
+    vault::objects::small_orphans(reader, &OBJECT_TABLES)
 }
 
 /// The next files, by id.
@@ -345,8 +315,8 @@ pub(crate) fn objects_before_key(
     version: i64,
     count: i64,
 ) -> Result<Vec<StoredObject>, Problem> {
-    let sql = format!("SELECT {PART_COLUMNS} FROM {table} WHERE workspace = $1 AND key_version < $2 LIMIT $3");
-    Ok(reader.query(&sql, &[workspace.into(), version.into(), count.into()], |row| object_from(row, 0))?)
+    let sql = format!("SELECT {OBJECT_COLUMNS} FROM {table} WHERE workspace = $1 AND key_version < $2 LIMIT $3");
+    Ok(reader.query(&sql, &[workspace.into(), version.into(), count.into()], |row| StoredObject::from_row(row, 0))?)
 }
 
 /// Whether an object of the workspace has its key wrapped by an older version.

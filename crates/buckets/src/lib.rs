@@ -24,7 +24,7 @@ use gate::{Action, Operation, Permit};
 use kernel::{Clock, Problem, hex};
 use vault::db::{Db, Writer};
 use vault::keys::keyed_hash;
-use vault::objects::{ObjectId, Objects};
+use vault::objects::Objects;
 
 pub use code::Code;
 pub use names::{KEY_BYTES_MAX, check_bucket_name, check_key};
@@ -116,16 +116,6 @@ impl Buckets {
         let secret = self.objects.keys().secret(RECORD_KEY_NAME).await?;
         let text = format!("{bucket_id}/{key}");
         Ok(hex(keyed_hash(&secret, text.as_bytes()).get(..16).unwrap_or_default()))
-    }
-
-    /// Deletes objects that no row names any more. What stays behind is an orphan, which the sweep takes away.
-    pub(crate) async fn drop_objects<O: ?Sized>(&self, permit: &Permit<O>, ids: Vec<ObjectId>) {
-        if ids.is_empty() {
-            return;
-        }
-        if let Err(problem) = self.objects.delete(permit, ids).await {
-            tracing::warn!(%problem, "objects that nothing names any more could not be deleted; the next sweep does it");
-        }
     }
 }
 

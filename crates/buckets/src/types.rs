@@ -242,15 +242,15 @@ impl Incoming {
     pub fn of(bytes: Bytes) -> Self {
         let size_bytes = Some(bytes.len() as u64);
         let body: Body = Box::pin(stream::iter([Ok(bytes)]));
-        let finish: Finish = Box::new(|_, sha256| Ok(Told { etag: opaque_etag(sha256), checksum: None }));
+        let finish: Finish = Box::new(|_, sha256| Ok(Told { etag: opaque_etag(sha256, 1), checksum: None }));
         Self { body, size_bytes, finish }
     }
 }
 
-/// An entity tag that is no MD5: the `-1` behind it tells clients so.
+/// An entity tag that is no MD5, of what came in so many parts: the number behind it tells clients so.
 #[must_use]
-pub fn opaque_etag(sha256: &[u8; 32]) -> String {
-    format!("{}-1", kernel::hex(sha256.get(..16).unwrap_or_default()))
+pub fn opaque_etag(sha256: &[u8; 32], part_count: usize) -> String {
+    format!("{}-{part_count}", kernel::hex(sha256.get(..16).unwrap_or_default()))
 }
 
 #[cfg(test)]

@@ -42,7 +42,7 @@ use std::sync::Arc;
 use gate::Action;
 use tokio::sync::{Notify, Semaphore};
 use vault::db::{Db, SystemDb};
-use vault::objects::{ObjectId, Objects};
+use vault::objects::Objects;
 
 pub use artifacts::{ArtifactPath, Download, Fetched, Manifest, ManifestEntry, Wanted};
 pub use attest::{Envelope, verify_envelope};
@@ -167,15 +167,5 @@ impl Data {
 
     fn objects(&self) -> &Objects {
         &self.0.objects
-    }
-
-    /// Takes objects away that no row names any more. What fails here is left to the sweep: the change itself is done.
-    async fn drop_objects<O: ?Sized>(&self, permit: &gate::Permit<O>, ids: Vec<ObjectId>) {
-        let count = ids.len();
-        if count > 0
-            && let Err(problem) = self.0.objects.delete(permit, ids).await
-        {
-            tracing::warn!(%problem, count, "objects that nothing names could not be taken away; the sweep will");
-        }
     }
 }

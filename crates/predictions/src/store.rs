@@ -3,12 +3,12 @@
 use kernel::{Micros, Problem};
 use vault::db::{Bind, DbError, Reader, Row, Writer};
 use vault::keys::ObjectKey;
-use vault::objects::{ObjectId, StoredObject};
+use vault::objects::{StoredObject, digest};
 
 use crate::types::{Batch, Count, LogPolicy, Policy};
 
 const COLUMNS: &str = "b.batch_id, b.workspace, b.endpoint_id, b.endpoint, b.model_id, b.version, b.first_at, b.last_at, \
-    b.request_count, b.row_count, b.root, b.entry, b.sealed_at, b.object_id, b.size_bytes, b.sha256, b.wrapped_key, b.key_version";
+    b.request_count, b.row_count, b.root, b.entry, b.sealed_at, b.object_id, b.workspace, b.size_bytes, b.sha256, b.wrapped_key, b.key_version";
 
 /// Which batches.
 #[derive(Clone, Debug, Default)]
@@ -120,11 +120,9 @@ pub(crate) fn counts(reader: &mut Reader<'_>, choice: &Choice) -> Result<Vec<Cou
 }
 
 fn batch_from(row: &Row<'_>) -> Result<Batch, DbError> {
-    let digest =
-        |column: usize| -> Result<[u8; 32], DbError> { row.bytes(column)?.try_into().map_err(|_| DbError::Shape(column)) };
-    let workspace = row.text(1)?;
     Ok(Batch {
         id: row.text(0)?,
+        workspace: row.text(1)?,
         endpoint_id: row.text(2)?,
         endpoint: row.text(3)?,
         model_id: row.text(4)?,
@@ -133,17 +131,10 @@ fn batch_from(row: &Row<'_>) -> Result<Batch, DbError> {
         last_at: Micros(row.int(7)?),
         request_count: row.int(8)?,
         row_count: row.int(9)?,
-        root: digest(10)?,
+        root: digest(row, 10)?,
         entry: row.text(11)?,
         sealed_at: Micros(row.int(12)?),
-        object: StoredObject {
-            id: ObjectId::parse(&row.text(13)?).map_err(|_| DbError::Shape(13))?,
-            workspace: workspace.clone(),
-            size_bytes: u64::try_from(row.int(14)?).map_err(|_| DbError::Shape(14))?,
-            sha256: digest(15)?,
-            key: ObjectKey { wrapped: row.bytes(16)?, version: row.int(17)? },
-        },
-        workspace,
+        object: StoredObject::from_row(row, 13)?,
     })
 }
 
@@ -154,7 +145,7 @@ pub(crate) fn is_sealed(reader: &mut Reader<'_>, id: &str) -> Result<bool, DbErr
 
 /// Adds a batch; false if it is there.
 pub(crate) fn insert(writer: &mut Writer<'_>, batch: &Batch) -> Result<bool, Problem> {
-    let size_bytes = i64::try_from(batch.object.size_bytes).map_err(|e| Problem::internal("an object is too large", e))?;
+    let [object_id, _, size_bytes, sha256, wrapped_key, key_version] = batch.object.keep(writer)?;
     let added = writer.execute(
         "INSERT INTO prediction_batch (batch_id, workspace, endpoint_id, endpoint, model_id, version, first_at, last_at, request_count,
             row_count, root, entry, sealed_at, object_id, size_bytes, sha256, wrapped_key, key_version)
@@ -173,11 +164,11 @@ pub(crate) fn insert(writer: &mut Writer<'_>, batch: &Batch) -> Result<bool, Pro
             Bind::Bytes(&batch.root),
             (&batch.entry).into(),
             batch.sealed_at.0.into(),
-            batch.object.id.as_str().into(),
-            size_bytes.into(),
-            Bind::Bytes(&batch.object.sha256),
-            Bind::Bytes(&batch.object.key.wrapped),
-            batch.object.key.version.into(),
+            object_id,
+            size_bytes,
+            sha256,
+            wrapped_key,
+            key_version,
         ],
     )?;
     Ok(added == 1)

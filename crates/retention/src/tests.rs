@@ -308,8 +308,9 @@ impl Operation for Put {
     }
 
     async fn run(self, permit: gate::Permit<Self>) -> Result<ObjectId, Problem> {
-        let body = Box::pin(futures_util::stream::iter([Ok(Bytes::from_static(b"bytes"))]));
-        let stored = self.0.put(&permit, TEST_WORKSPACE, body, 100).await?;
+        // More than is kept in the database.
+        let body = Box::pin(futures_util::stream::iter([Ok(Bytes::from(vec![7; 20 << 10]))]));
+        let stored = self.0.put(&permit, TEST_WORKSPACE, body, 1 << 20).await?;
         permit.defer_outcome().settle(&gate::Outcome::done());
         Ok(stored.id)
     }

@@ -1,16 +1,17 @@
 //! Copies: the source is read by a verb of its own, so that whoever may write here copies only what they may read there.
 
 use buckets::ops::multipart::WritePart;
-use buckets::ops::read::{Found, ReadObject, Wanted};
+use buckets::ops::read::{Found, Of, ReadObject};
 use buckets::ops::write::WriteObject;
 use buckets::{Code, Tags};
 use gate::Visitor;
 use http::HeaderMap;
 use kernel::Problem;
 use percent_encoding::percent_decode_str;
+use vault::objects::Wanted;
 use wire::Chosen;
 
-use crate::headers::{self, parse_range, put, put_encryption, put_version, text, xml_date};
+use crate::headers::{self, put, put_encryption, put_version, text, xml_date};
 use crate::objects::{copied_attributes, wish_with_leave};
 use crate::route::Request;
 use crate::sums::parse_algorithm;
@@ -47,7 +48,8 @@ impl Source {
             bucket: self.bucket.clone(),
             key: self.key.clone(),
             version_id: self.version_id.clone(),
-            wanted,
+            wanted: Of::Bytes(wanted),
+            has_body: true,
             when: headers::read_conditions(headers, "x-amz-copy-source-"),
         };
         let found = visitor.call(verb).await.map_err(|problem| match Code::of(&problem) {
@@ -129,8 +131,8 @@ pub fn part(shared: Shared, request: &Request) -> Result<Chosen, Problem> {
     let source = Source::of(&request.headers)?;
     let wanted = match text(&request.headers, "x-amz-copy-source-range") {
         None => Wanted::Whole,
-        Some(range) => match parse_range(range) {
-            Some(wanted @ Wanted::Between(..)) => wanted,
+        Some(range) => match Wanted::parse(Some(range)) {
+            wanted @ Wanted::Between(..) => wanted,
             _ => return Err(Code::InvalidArgument.problem("The x-amz-copy-source-range value must be of the form bytes=first-last where first and last are the zero-based offsets of the first and last bytes to copy")),
         },
     };

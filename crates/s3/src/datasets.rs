@@ -1,9 +1,8 @@
 //! Data sets by S3: `datasets/NAME@VERSION/PATH` is a file of a committed version, to be read and nothing else. Each read is the same verb
 //! as `strongroom data fetch` asks for: the same permits, the same observed edge.
 
-use artifacts::{Download, Fetched, Wanted as Bytes};
+use artifacts::{Download, Fetched, Wanted};
 use axum::body::Body;
-use buckets::ops::read::Wanted;
 use buckets::{Code, opaque_etag};
 use data::ops::{ReadFile, ShowManifest};
 use gate::{Action, Operation};
@@ -61,7 +60,7 @@ fn list(shared: Shared, request: &Request) -> Result<Chosen, Problem> {
         let files = manifest.entries.iter().map(|entry| listing::File {
             key: format!("{root}{}", entry.path),
             size_bytes: entry.size_bytes,
-            etag: opaque_etag(&entry.sha256),
+            etag: opaque_etag(&entry.sha256, 1),
             modified_at: kernel::Micros(0),
             owner: String::new(),
             checksum: None,
@@ -89,7 +88,7 @@ fn wants_checksum(request: &Request) -> bool {
 
 fn describe(answer: &mut Answer, size_bytes: u64, sha256: &[u8; 32], wants_checksum: bool) {
     let out = answer.headers_mut();
-    headers::put_etag(out, &opaque_etag(sha256));
+    headers::put_etag(out, &opaque_etag(sha256, 1));
     put(out, "accept-ranges", "bytes");
     put(out, "content-type", "binary/octet-stream");
     put(out, "x-amz-server-side-encryption", "AES256");
@@ -103,17 +102,11 @@ fn describe(answer: &mut Answer, size_bytes: u64, sha256: &[u8; 32], wants_check
 
 fn read(shared: Shared, request: Request) -> Result<Chosen, Problem> {
     let (name, version, path) = place(&request.key).filter(|(_, _, path)| !path.is_empty()).ok_or_else(no_key)?;
-    let wanted = match headers::range(&request.headers) {
-        None => Bytes::Whole,
-        Some(Wanted::From(first)) => Bytes::From(first),
-        Some(Wanted::Between(first, last)) => Bytes::Between(first, last),
-        Some(Wanted::Last(count)) => Bytes::Last(count),
-        Some(_) => return Err(Code::InvalidArgument.problem("this range means nothing here")),
-    };
+    let wanted = headers::range(&request.headers);
     let run = headers::text(&request.headers, "x-strongroom-run").map(str::to_owned);
     let verb =
         ReadFile { room: shared.data, dataset: name.to_owned(), version: version.to_owned(), path: path.to_owned(), wanted, run };
-    let is_partial = wanted != Bytes::Whole;
+    let is_partial = wanted != Wanted::Whole;
     let wants_checksum = wants_checksum(&request) && !is_partial;
     Ok(Chosen::verb(verb, move |fetched| {
         let Fetched::File(Download { size_bytes, sha256, range, body }) = fetched else {

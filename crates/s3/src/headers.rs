@@ -3,10 +3,11 @@
 use std::collections::BTreeMap;
 
 use buckets::lock::{Lock, Mode, Retention};
-use buckets::ops::read::{ReadConditions, Wanted};
+use buckets::ops::read::ReadConditions;
 use buckets::{Attributes, Checksum, Code, Tags, Version, WriteConditions};
 use http::{HeaderMap, HeaderName, HeaderValue, header};
 use kernel::{Civil, Micros, Problem};
+use vault::objects::Wanted;
 
 use crate::error::not_implemented;
 use crate::sums::parse_algorithm;
@@ -224,24 +225,9 @@ pub fn read_conditions(headers: &HeaderMap, prefix: &str) -> ReadConditions {
     }
 }
 
-/// Which bytes a `Range` asks for. What is not one range of bytes is ignored, as the standard asks.
-pub fn range(headers: &HeaderMap) -> Option<Wanted> {
-    parse_range(text(headers, "range")?)
-}
-
-/// One range of bytes.
-pub fn parse_range(value: &str) -> Option<Wanted> {
-    let range = value.trim().strip_prefix("bytes=")?;
-    let digits = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit()).then(|| text.parse::<u64>().ok()).flatten();
-    let (first, last) = range.trim().split_once('-')?;
-    match (first.trim(), last.trim()) {
-        ("", last) => Some(Wanted::Last(digits(last)?)),
-        (first, "") => Some(Wanted::From(digits(first)?)),
-        (first, last) => {
-            let (first, last) = (digits(first)?, digits(last)?);
-            (first <= last).then_some(Wanted::Between(first, last))
-        }
-    }
+/// Which bytes a `Range` asks for.
+pub fn range(headers: &HeaderMap) -> Wanted {
+    Wanted::parse(text(headers, "range"))
 }
 
 /// Sets a header; what no header can hold is left out.

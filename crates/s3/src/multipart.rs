@@ -1,7 +1,7 @@
 //! Multipart uploads.
 
 use buckets::ops::multipart::{AbortUpload, CompleteUpload, CreateUpload, Join, SentPart, WritePart};
-use buckets::{Attributes, Checksum, Code, Part, Upload};
+use buckets::{Attributes, Checksum, Code, Part, Upload, opaque_etag};
 use http::{HeaderMap, StatusCode};
 use kernel::{Problem, sha256};
 use serde::Deserialize;
@@ -183,7 +183,7 @@ fn joined_etag(parts: &[Part]) -> String {
         Some(md5s) => checksum::multipart_etag(&md5s),
         None => {
             let all: String = parts.iter().map(|part| part.etag.as_str()).collect();
-            format!("{}-{}", kernel::hex(sha256(all.as_bytes()).get(..16).unwrap_or_default()), parts.len())
+            opaque_etag(&sha256(all.as_bytes()), parts.len())
         }
     }
 }

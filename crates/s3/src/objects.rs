@@ -2,7 +2,7 @@
 
 use axum::body::Body;
 use buckets::ops::lock::{MayHold, MayRetain};
-use buckets::ops::read::{Found, ReadConditions, ReadObject, Wanted};
+use buckets::ops::read::{Found, Of, ReadConditions, ReadObject};
 use buckets::ops::remove::{Removal, RemoveObjects, Removed};
 use buckets::ops::tags::TagObject;
 use buckets::ops::write::{LockLeave, Wish, WriteObject, Written};
@@ -11,6 +11,7 @@ use gate::Visitor;
 use http::{HeaderMap, StatusCode};
 use kernel::Problem;
 use serde::Deserialize;
+use vault::objects::Wanted;
 use wire::{Answer, BodyStream, Chosen};
 
 use crate::error::entry;
@@ -65,22 +66,12 @@ pub fn put_object(shared: Shared, request: Request, stream: BodyStream) -> Resul
 }
 
 /// Which bytes of an object are wanted.
-fn wanted(request: &Request, has_body: bool) -> Result<Wanted, Problem> {
-    let range = headers::range(&request.headers);
-    let part = request.number("partNumber")?;
-    Ok(match (part, range, has_body) {
-        (Some(_), Some(_), _) => {
-            return Err(Code::InvalidRequest.problem("Cannot specify both Range header and partNumber query parameter"));
-        }
-        (Some(number), None, true) => Wanted::Part(number),
-        (Some(number), None, false) => Wanted::NothingOfPart(number),
-        (None, Some(range), true) => range,
-        (None, Some(Wanted::From(first)), false) => Wanted::NothingBetween(first, None),
-        (None, Some(Wanted::Between(first, last)), false) => Wanted::NothingBetween(first, Some(last)),
-        (None, Some(Wanted::Last(count)), false) => Wanted::NothingLast(count),
-        (None, _, true) => Wanted::Whole,
-        (None, _, false) => Wanted::Nothing,
-    })
+fn wanted(request: &Request) -> Result<Of, Problem> {
+    match (request.number("partNumber")?, headers::range(&request.headers)) {
+        (None, range) => Ok(Of::Bytes(range)),
+        (Some(number), Wanted::Whole) => Ok(Of::Part(number)),
+        (Some(_), _) => Err(Code::InvalidRequest.problem("Cannot specify both Range header and partNumber query parameter")),
+    }
 }
 
 /// Reads an object, or only what is known of it.
@@ -90,7 +81,8 @@ pub fn get(shared: Shared, request: Request, has_body: bool) -> Result<Chosen, P
         bucket: request.bucket.clone(),
         key: request.key.clone(),
         version_id: request.version_id()?,
-        wanted: wanted(&request, has_body)?,
+        wanted: wanted(&request)?,
+        has_body,
         when: headers::read_conditions(&request.headers, ""),
     };
     let overrides = request.signature.is_some();
@@ -143,7 +135,8 @@ pub fn get_beside(shared: Shared, request: &Request, name: &str) -> Result<Chose
         bucket: request.bucket.clone(),
         key: request.key.clone(),
         version_id: request.version_id()?,
-        wanted: Wanted::Nothing,
+        wanted: Of::Bytes(Wanted::Whole),
+        has_body: false,
         when: ReadConditions::default(),
     };
     let asked = headers::text(&request.headers, "x-amz-object-attributes").unwrap_or_default().to_owned();

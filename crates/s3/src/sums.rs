@@ -101,7 +101,7 @@ impl Promised {
             if self.content_md5.is_some() && self.content_md5 != md5 {
                 return Err(Code::BadDigest.problem("The Content-MD5 you specified did not match what we received."));
             }
-            let etag = md5.map_or_else(|| opaque_etag(sha256), |md5| checksum::etag(&md5));
+            let etag = md5.map_or_else(|| opaque_etag(sha256, 1), |md5| checksum::etag(&md5));
             Ok(Told { etag, checksum: compare(self.checksum, checksum, &trailers)? })
         })
     }

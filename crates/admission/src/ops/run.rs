@@ -298,8 +298,8 @@ impl Admission {
             Ok(_) => false,
             Err(problem) => problem.kind() != Kind::Unavailable,
         };
-        if unwanted && let Err(problem) = self.0.objects.delete(permit, ids).await {
-            tracing::warn!(%problem, "documents that nothing names could not be taken away; the sweep will");
+        if unwanted {
+            self.0.objects.drop_unnamed(permit, ids).await;
         }
         settled
     }

@@ -25,15 +25,13 @@ impl Operation for DeleteArtifacts {
         self.place.home(&permit)?;
         let Place { owner, path, .. } = self.place;
         let path_hash = self.room.path_hash(&owner, path.as_ref().map_or("", |path| path.as_str())).await?;
-        let done = self.room.db.write(&permit, move |writer| {
+        let done = self.room.objects.commit(&self.room.db, &permit, Vec::new(), move |writer| {
             let (count, objects) = store::delete(writer, &owner, path.as_ref())?;
             if count == 0 && path.is_some() {
                 return Err(Problem::not_found("there is no such artifact; list its folder to see what there is"));
             }
             Ok(((count, objects), Outcome::done().with("deleted_count", count).with("path_hash", path_hash)))
         });
-        let (count, objects) = done.await?;
-        self.room.drop_objects(&permit, objects).await;
-        Ok(count)
+        done.await
     }
 }

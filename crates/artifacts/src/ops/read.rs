@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use gate::{Action, Operation, Outcome, Permit, Target};
 use kernel::{Problem, hex};
-use vault::objects::{Body, Piece, Sending, StoredObject};
+use vault::objects::{Body, Piece, Sending, pieces_of};
 
 use crate::{Artifacts, Place, Wanted, store};
 
@@ -79,48 +79,5 @@ impl Operation for ReadArtifact {
         let total_bytes = range.end.saturating_sub(range.start);
         let body = Sending::begin(permit, self.room.objects, pieces, total_bytes, outcome).await?;
         Ok(Fetched::File(Download { size_bytes: file.size_bytes, sha256: file.sha256, range, body }))
-    }
-}
-
-/// Which bytes of which objects make up `range` of the file. An empty file's only object is opened too: it is checked.
-pub(crate) fn pieces_of(parts: Vec<StoredObject>, range: &Range<u64>) -> Vec<(StoredObject, Range<u64>)> {
-    let mut start = 0_u64;
-    let mut pieces = Vec::new();
-    let is_empty = range.is_empty();
-    for part in parts {
-        let end = start.saturating_add(part.size_bytes);
-        let (from, to) = (range.start.max(start), range.end.min(end));
-        if from < to || (is_empty && pieces.is_empty()) {
-            pieces.push((part, from.saturating_sub(start)..to.saturating_sub(start)));
-        }
-        start = end;
-    }
-    pieces
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use vault::keys::ObjectKey;
-    use vault::objects::ObjectId;
-
-    #[test]
-    fn a_range_is_cut_into_the_parts_it_touches() {
-        let part = |size_bytes| StoredObject {
-            id: ObjectId::random(),
-            workspace: String::new(),
-            size_bytes,
-            sha256: [0; 32],
-            key: ObjectKey { wrapped: Vec::new(), version: 1 },
-        };
-        let parts = vec![part(10), part(5), part(20)];
-        let cut = |range: Range<u64>| -> Vec<(u64, Range<u64>)> {
-            pieces_of(parts.clone(), &range).into_iter().map(|(part, range)| (part.size_bytes, range)).collect()
-        };
-        assert_eq!(cut(0..35), [(10, 0..10), (5, 0..5), (20, 0..20)]);
-        assert_eq!(cut(9..16), [(10, 9..10), (5, 0..5), (20, 0..1)]);
-        assert_eq!(cut(10..15), [(5, 0..5)]);
-        assert_eq!(cut(34..35), [(20, 19..20)]);
-        assert_eq!(pieces_of(vec![part(0)], &(0..0)).len(), 1);
     }
 }

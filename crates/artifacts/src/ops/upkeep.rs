@@ -208,11 +208,13 @@ impl Artifacts {
         let age = i64::try_from(UPLOAD_AGE_MAX.as_micros()).unwrap_or(i64::MAX);
         let before = Micros(permit.entry().at.0.saturating_sub(age));
         // Rows are read before files are listed: an object that gets its row meanwhile is younger than `older_than`.
-        let known = self.db.read(permit, store::known_objects).await?;
-        let swept = self.objects.sweep(permit, Arc::new(known), older_than).await?;
+        let read = |reader: &mut vault::db::Reader<'_>| Ok((store::known_objects(reader)?, store::small_orphans(reader)?));
+        let (known, small) = self.db.read(permit, read).await?;
+        let mut swept = self.objects.sweep(permit, Arc::new(known), older_than).await?;
+        swept.orphan_count += small.len();
         let stale = move |writer: &mut vault::db::Writer<'_>| {
             let ids = uploads::stale(writer, before, STALE_COUNT_MAX)?;
-            let mut objects = Vec::new();
+            let mut objects = small;
             for id in &ids {
                 objects.extend(uploads::remove(writer, id)?);
             }
@@ -220,10 +222,8 @@ impl Artifacts {
                 .with("unfinished_count", swept.unfinished_count)
                 .with("orphan_count", swept.orphan_count)
                 .with("stale_upload_count", ids.len());
-            Ok((objects, outcome))
+            Ok(((swept, objects), outcome))
         };
-        let objects = self.db.write(permit, stale).await?;
-        self.drop_objects(permit, objects).await;
-        Ok(swept)
+        self.objects.commit(&self.db, permit, Vec::new(), stale).await
     }
 }

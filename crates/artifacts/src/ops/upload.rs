@@ -115,25 +115,15 @@ impl Operation for UploadPart {
             .with("sha256", stored.etag.as_str())
             .with("size_bytes", store::signed(object.size_bytes)?);
         let (at, stored_id) = (permit.entry().at, object.id.clone());
-        let commit = room.db.write(&permit, move |writer| {
+        let commit = room.objects.commit(&room.db, &permit, vec![stored_id], move |writer| {
             // It may have been completed or aborted while the bytes came.
             if !uploads::exists(writer, &id, &owner, &path)? {
                 return Err(no_upload());
             }
-            Ok((uploads::put_part(writer, &id, number, &object, at)?, outcome))
+            let old = uploads::put_part(writer, &id, number, &object, at)?;
+            Ok(((stored, old.into_iter().collect()), outcome))
         });
-        match commit.await {
-            Ok(old) => {
-                room.drop_objects(&permit, old.into_iter().collect()).await;
-                Ok(stored)
-            }
-            Err(problem) => {
-                if problem.kind() != Kind::Unavailable {
-                    room.drop_objects(&permit, vec![stored_id]).await;
-                }
-                Err(problem)
-            }
-        }
+        commit.await
     }
 }
 
@@ -185,7 +175,7 @@ impl Operation for CompleteUpload {
             .with("part_count", chosen.len())
             .with("path_hash", room.path_hash(&owner, path.as_str()).await?);
         let (at, by) = (permit.entry().at, permit.caller().id.clone());
-        let commit = room.db.write(&permit, move |writer| {
+        let commit = room.objects.commit(&room.db, &permit, Vec::new(), move |writer| {
             // The bytes were hashed outside the transaction: they must still be the same ones.
             if !uploads::exists(writer, &id, &owner, &path)? || !same_objects(&uploads::parts(writer, &id)?, &stored) {
                 return Err(Problem::new(Kind::Conflict, "the upload changed while it was being completed; try again"));
@@ -204,11 +194,9 @@ impl Operation for CompleteUpload {
                 by: &by,
             };
             loose.extend(store::put_file(writer, &file, &chosen)?);
-            Ok((loose, outcome))
+            Ok(((Written { size_bytes, sha256 }, loose), outcome))
         });
-        let loose = commit.await?;
-        room.drop_objects(&permit, loose).await;
-        Ok(Written { size_bytes, sha256 })
+        commit.await
     }
 }
 
@@ -234,14 +222,12 @@ impl Operation for AbortUpload {
         self.place.home(&permit)?;
         let path = self.place.file()?.clone();
         let (owner, id) = (self.place.owner, self.upload_id);
-        let aborted = self.room.db.write(&permit, move |writer| {
+        let aborted = self.room.objects.commit(&self.room.db, &permit, Vec::new(), move |writer| {
             let objects = if uploads::exists(writer, &id, &owner, &path)? { uploads::remove(writer, &id)? } else { Vec::new() };
             let outcome = Outcome::done().resource(id).with("deleted_count", objects.len());
-            Ok((objects, outcome))
+            Ok((((), objects), outcome))
         });
-        let objects = aborted.await?;
-        self.room.drop_objects(&permit, objects).await;
-        Ok(())
+        aborted.await
     }
 }
 

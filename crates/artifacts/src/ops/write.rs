@@ -47,7 +47,7 @@ impl Operation for WriteArtifact {
         room.db.read_point(&permit, move |reader| store::check_place(reader, &wanted_owner, &wanted_path)).await?;
         let object = room.objects.put(&permit, &home.workspace, self.body, limit).await?;
         if let Some(hint) = self.size_hint_bytes.filter(|hint| *hint != object.size_bytes) {
-            room.drop_objects(&permit, vec![object.id]).await;
+            room.objects.drop_unnamed(&permit, vec![object.id]).await;
             return Err(Problem::invalid(format!("the body has {} bytes, not {hint} as its head said", object.size_bytes)));
         }
         let written = Written { size_bytes: object.size_bytes, sha256: object.sha256 };
@@ -56,7 +56,7 @@ impl Operation for WriteArtifact {
             .with("size_bytes", store::signed(object.size_bytes)?)
             .with("path_hash", room.path_hash(&owner, path.as_str()).await?);
         let (at, by, stored_id) = (permit.entry().at, permit.caller().id.clone(), object.id.clone());
-        let commit = room.db.write(&permit, move |writer| {
+        let commit = room.objects.commit(&room.db, &permit, vec![stored_id], move |writer| {
             let file = NewFile {
                 id: &random_id(),
                 owner: &owner,
@@ -69,21 +69,9 @@ impl Operation for WriteArtifact {
                 by: &by,
             };
             let old = store::put_file(writer, &file, std::slice::from_ref(&object))?;
-            Ok((old, outcome))
+            Ok(((written, old), outcome))
         });
-        match commit.await {
-            Ok(old) => {
-                room.drop_objects(&permit, old).await;
-                Ok(written)
-            }
-            Err(problem) => {
-                // Where the commit itself failed it may have happened all the same: then the sweep decides, which sees the rows.
-                if problem.kind() != Kind::Unavailable {
-                    room.drop_objects(&permit, vec![stored_id]).await;
-                }
-                Err(problem)
-            }
-        }
+        commit.await
     }
 }
 

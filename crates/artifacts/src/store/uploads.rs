@@ -2,9 +2,8 @@
 
 use kernel::{Kind, Micros, Problem};
 use vault::db::{Reader, Writer};
-use vault::objects::{ObjectId, StoredObject};
+use vault::objects::{OBJECT_COLUMNS, ObjectId, StoredObject};
 
-use super::{PART_COLUMNS, object_binds, object_from};
 use crate::config::UPLOAD_OPEN_COUNT_MAX;
 use crate::{ArtifactPath, Owner};
 
@@ -44,8 +43,9 @@ pub(crate) fn exists(reader: &mut Reader<'_>, id: &str, owner: &Owner, path: &Ar
 }
 
 pub(crate) fn parts(reader: &mut Reader<'_>, id: &str) -> Result<Vec<UploadedPart>, Problem> {
-    let sql = format!("SELECT part_number, {PART_COLUMNS} FROM artifact_upload_part WHERE upload_id = $1 ORDER BY part_number");
-    Ok(reader.query(&sql, &[id.into()], |row| Ok(UploadedPart { number: row.int(0)?, object: object_from(row, 1)? }))?)
+    let sql = format!("SELECT part_number, {OBJECT_COLUMNS} FROM artifact_upload_part WHERE upload_id = $1 ORDER BY part_number");
+    Ok(reader
+        .query(&sql, &[id.into()], |row| Ok(UploadedPart { number: row.int(0)?, object: StoredObject::from_row(row, 1)? }))?)
 }
 
 /// Keeps a part, instead of the one that had its number. Gives the object that nothing names any more.
@@ -59,7 +59,7 @@ pub(crate) fn put_part(
     let sql = "DELETE FROM artifact_upload_part WHERE upload_id = $1 AND part_number = $2 RETURNING object_id";
     let old = writer.query_one(sql, &[id.into(), number.into()], |row| row.text(0))?;
     let mut binds = vec![id.into(), number.into()];
-    binds.extend(object_binds(object)?);
+    binds.extend(object.keep(writer)?);
     binds.push(at.0.into());
     writer.execute(
         "INSERT INTO artifact_upload_part
@@ -88,6 +88,6 @@ pub(crate) fn stale(reader: &mut Reader<'_>, before: Micros, count: i64) -> Resu
 
 /// The next objects that a table names, by id.
 pub(crate) fn objects_after(reader: &mut Reader<'_>, table: &str, after: &str, count: i64) -> Result<Vec<StoredObject>, Problem> {
-    let sql = format!("SELECT {PART_COLUMNS} FROM {table} WHERE object_id > $1 ORDER BY object_id LIMIT $2");
-    Ok(reader.query(&sql, &[after.into(), count.into()], |row| object_from(row, 0))?)
+    let sql = format!("SELECT {OBJECT_COLUMNS} FROM {table} WHERE object_id > $1 ORDER BY object_id LIMIT $2");
+    Ok(reader.query(&sql, &[after.into(), count.into()], |row| StoredObject::from_row(row, 0))?)
 }

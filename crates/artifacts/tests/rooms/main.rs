@@ -35,13 +35,18 @@ struct Bed {
     run: String,
 }
 
+/// Each object is a file, whatever its size: what is looked at here.
 async fn bed_at(engine: Engine) -> Bed {
+    bed_over(engine, Objects::with_files_only).await
+}
+
+async fn bed_over(engine: Engine, kind: impl FnOnce(Objects) -> Objects) -> Bed {
     let Engine { location, folder, .. } = engine;
     let opened = open(&location).unwrap();
     let root = KeyFile::create(&folder.path().join("root.key")).unwrap();
     let keys = Keyring::open(opened.system.clone(), Arc::new(root), Arc::new(FakeClock::default())).await.unwrap();
     let objects = Objects::local(&folder.path().join("objects"), keys.clone()).unwrap();
-    let room = Artifacts::new(opened.db.clone(), objects);
+    let room = Artifacts::new(opened.db.clone(), kind(objects));
     Bed { folder, opened, room, keys, gate: testkit::open_gate(), run: kernel::random_id() }
 }
 

@@ -114,6 +114,47 @@ async fn the_sweep_takes_leftovers_and_stale_uploads_only() {
     assert_eq!(bed.read("a", Wanted::Whole).await.unwrap(), b"kept");
 }
 
+/// Small objects lie in the database: whatever walks objects walks those too.
+#[tokio::test]
+async fn small_objects_are_verified_rotated_swept_and_deleted_as_files_are() {
+    for engine in Engine::all("artifacts") {
+        let bed = bed_over(engine, |objects| objects).await;
+        let count = async || {
+            let count = |reader: &mut vault::db::Reader<'_>| {
+                Ok(reader.query_one("SELECT COUNT(*) FROM small_object", &[], |row| row.int(0))?)
+            };
+            bed.opened.ports.read(count).await.unwrap().unwrap()
+        };
+        bed.write("a", b"old").await.unwrap();
+        bed.write("a", b"new").await.unwrap();
+        assert_eq!((count().await, bed.objects().len()), (1, 0), "the old one went with its row");
+        let id = bed.create("b", 2).await.unwrap();
+        let parts = vec![bed.part("b", &id, 1, b"one").await.unwrap(), bed.part("b", &id, 2, b"two").await.unwrap()];
+        bed.complete("b", &id, parts).await.unwrap();
+        assert_eq!(bed.read("b", Wanted::Between(2, 3)).await.unwrap(), b"et");
+        let verify = || bed.gate.call(VerifyObjects { room: bed.room.clone() });
+        let clean = verify().await.unwrap();
+        assert_eq!((clean.checked_count, clean.checked_bytes, clean.damaged_count), (3, 9, 0));
+        bed.gate.call(RotateWorkspaceKey { room: bed.room.clone() }).await.unwrap();
+        assert_eq!(bed.gate.call(RewrapKeys { room: bed.room.clone() }).await.unwrap(), 3);
+        assert_eq!(bed.read("a", Wanted::Whole).await.unwrap(), b"new");
+        // What a forgotten path of the code would leave, and what somebody who edits the database does.
+        bed.sql("INSERT INTO small_object (object_id, sealed) SELECT $1, sealed FROM small_object LIMIT 1", &"0".repeat(32))
+            .await;
+        assert_eq!(bed.gate.call(SweepObjects { room: bed.room.clone() }).await.unwrap().orphan_count, 1);
+        assert_eq!((count().await, verify().await.unwrap().damaged_count), (3, 0));
+        let named = "(SELECT object_id FROM artifact_part p JOIN artifact a ON a.id = p.artifact_id WHERE a.path = $1)";
+        let taken: &'static str = format!("DELETE FROM small_object WHERE object_id IN {named}").leak();
+        bed.sql(taken, "a").await;
+        assert_eq!(verify().await.unwrap().damaged_count, 1, "what is missing is found");
+        assert!(bed.read("a", Wanted::Whole).await.is_err());
+        for path in ["a", "b"] {
+            bed.delete(path).await.unwrap();
+        }
+        assert_eq!(count().await, 0);
+    }
+}
+
 /// What the room stores is under random names only: no spelling of a path reaches the disk.
 #[tokio::test]
 async fn no_clients_text_becomes_a_file_name() {

@@ -17,7 +17,7 @@ use tempfile::TempDir;
 use testkit::TestGate;
 use vault::db::{Location, Opened};
 use vault::keys::{KeyFile, Keyring};
-use vault::objects::{Objects, StoredObject};
+use vault::objects::{OBJECT_COLUMNS, Objects, StoredObject};
 
 use crate::check::{Chain, Checked, check};
 use crate::ops::{MakeBackup, RunBackup};
@@ -82,12 +82,31 @@ impl World {
         Target::folder(&self.place()).unwrap()
     }
 
-    /// Stores an object with its row, as a file of a run.
+    /// Stores an object with its row, as a file of a run: a file of its own, whatever its size.
     pub(super) async fn store(&self, path: &str, content: &'static [u8]) -> StoredObject {
-        let (objects, db, path) = (self.objects.clone(), self.opened.db.clone(), path.to_owned());
-        let stored = self.gate.permit_for(On::Workspace, move |permit| async move {
+        let objects = self.objects.clone();
+        let put = move |permit| async move {
             let body = futures_util::stream::once(async move { Ok(Bytes::from_static(content)) }).boxed();
-            let object = objects.put(&permit, "w1", body, 1 << 20).await?;
+            objects.put_apart(&permit, "w1", body, 1 << 20).await
+        };
+        let object = self.gate.permit_for(On::Workspace, put).await.unwrap();
+        self.name(path, object).await
+    }
+
+    /// The same in the database, if it is small.
+    pub(super) async fn store_small(&self, path: &str, content: &'static [u8]) -> StoredObject {
+        let objects = self.objects.clone();
+        let put = move |permit| async move {
+            let body = futures_util::stream::once(async move { Ok(Bytes::from_static(content)) }).boxed();
+            objects.put(&permit, "w1", body, 1 << 20).await
+        };
+        let object = self.gate.permit_for(On::Workspace, put).await.unwrap();
+        self.name(path, object).await
+    }
+
+    async fn name(&self, path: &str, object: StoredObject) -> StoredObject {
+        let (db, path) = (self.opened.db.clone(), path.to_owned());
+        let named = self.gate.permit_for(On::Workspace, move |permit| async move {
             let kept = object.clone();
             db.write(&permit, move |writer| {
                 let (id, size) = (kernel::random_id(), i64::try_from(kept.size_bytes).unwrap());
@@ -96,24 +115,20 @@ impl World {
                      created_by) VALUES ($1, 'run', 'r1', $2, 'w1', 1, $3, $4, 1, 'u1')",
                     &[id.as_str().into(), path.as_str().into(), size.into(), kept.sha256.as_slice().into()],
                 )?;
+                let mut binds = vec![id.as_str().into()];
+                binds.extend(kept.keep(writer)?);
                 writer.execute(
-                    "INSERT INTO artifact_part (artifact_id, part_number, object_id, workspace, size_bytes, sha256, wrapped_key,
-                     key_version) VALUES ($1, 1, $2, 'w1', $3, $4, $5, $6)",
-                    &[
-                        id.as_str().into(),
-                        kept.id.as_str().into(),
-                        size.into(),
-                        kept.sha256.as_slice().into(),
-                        (&kept.key.wrapped).into(),
-                        kept.key.version.into(),
-                    ],
+                    &format!(
+                        "INSERT INTO artifact_part (artifact_id, part_number, {OBJECT_COLUMNS}) VALUES ($1, 1, $2, $3, $4, $5, $6, $7)"
+                    ),
+                    &binds,
                 )?;
                 Ok(((), gate::Outcome::done()))
             })
             .await?;
             Ok(object)
         });
-        stored.await.unwrap()
+        named.await.unwrap()
     }
 
     /// Asks for a backup and makes it.

@@ -36,6 +36,28 @@ async fn a_backup_is_unpacked_into_a_fresh_folder_and_goes_on_after_a_break() {
     assert!(refused.message().contains("writes over nothing"), "{refused}");
 }
 
+/// Small objects lie in the database: its snapshot holds them, and no backup copies them a second time.
+#[tokio::test(flavor = "multi_thread")]
+async fn small_objects_come_back_with_the_database() {
+    let world = World::new(0).await;
+    world.store("large.bin", &[7; 100_000]).await;
+    let small = world.store_small("small.bin", b"a few words").await;
+    assert!(!world.room.0.data.join("objects").join(vault::objects::stored_place(&small.id)).exists());
+    let made = world.back_up().await.unwrap();
+    assert_eq!(made.object_count, Some(1), "the large one");
+    assert!(world.check(1).await.unwrap().is_good());
+    let into = world.folder.path().join("new");
+    unpack(&world, &into).await.unwrap();
+    let opened = vault::db::open(&vault::db::Location::Sqlite(into.join(restore::DATABASE))).unwrap();
+    let root = vault::keys::KeyFile::open(&world.room.0.data.join("keys/root.key")).unwrap();
+    let clock = std::sync::Arc::new(kernel::SystemClock);
+    let keys = vault::keys::Keyring::open(opened.system, std::sync::Arc::new(root), clock).await.unwrap();
+    let objects = vault::objects::Objects::local(&into.join("objects"), keys).unwrap();
+    let row = vault::objects::StoredObject { fresh: None, ..small };
+    let verify = move |permit| async move { objects.verify(&permit, &row).await };
+    world.gate.permit_for(gate::Target::Workspace, verify).await.unwrap();
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_damaged_backup_is_not_unpacked() {
     let world = World::new(0).await;

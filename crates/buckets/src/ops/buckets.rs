@@ -189,17 +189,15 @@ impl Operation for DeleteBucket {
 
     async fn run(self, permit: Permit<Self>) -> Result<(), Problem> {
         let home = Buckets::home(&permit)?;
-        let deleted = self.room.db.write(&permit, move |writer| {
+        let deleted = self.room.objects.commit(&self.room.db, &permit, Vec::new(), move |writer| {
             if store::holds_anything(writer, &home.id)? {
                 return Err(Code::BucketNotEmpty
                     .problem("The bucket you tried to delete is not empty: it holds objects, versions or delete markers"));
             }
             let objects = uploads::delete_all(writer, &home.id)?;
             store::delete(writer, &home.id)?;
-            Ok((objects, Outcome::done().resource(home.id)))
+            Ok((((), objects), Outcome::done().resource(home.id)))
         });
-        let objects = deleted.await?;
-        self.room.drop_objects(&permit, objects).await;
-        Ok(())
+        deleted.await
     }
 }

@@ -115,24 +115,13 @@ impl Operation for WritePart {
             .with("part_number", number)
             .with("sha256", kernel::hex(&part.object.sha256))
             .with("size_bytes", signed(part.object.size_bytes)?);
-        let commit = room.db.write(&permit, move |writer| {
+        let commit = room.objects.commit(&room.db, &permit, vec![stored_id], move |writer| {
             // It may have been completed or aborted while the bytes came.
             uploads::get(writer, &home.id, &key, &upload_id)?.ok_or_else(no_upload)?;
             let old = uploads::put_part(writer, &upload_id, &part)?;
-            Ok(((part, old), outcome))
+            Ok(((part, old.into_iter().collect()), outcome))
         });
-        match commit.await {
-            Ok((part, old)) => {
-                room.drop_objects(&permit, old.into_iter().collect()).await;
-                Ok(part)
-            }
-            Err(problem) => {
-                if problem.kind() != Kind::Unavailable {
-                    room.drop_objects(&permit, vec![stored_id]).await;
-                }
-                Err(problem)
-            }
-        }
+        commit.await
     }
 }
 
@@ -186,7 +175,7 @@ impl Operation for CompleteUpload {
         let (at, by, clock) = (permit.entry().at, permit.caller().id.clone(), room.clock.clone());
         let (when, join, size_bytes_said) = (self.when, self.join, self.size_bytes);
         let promised = room.promise_upload(&permit, &home.id, (&name, &key, &upload_id), &sent).await?;
-        let commit = room.db.write(&permit, move |writer| {
+        let commit = room.objects.commit(&room.db, &permit, Vec::new(), move |writer| {
             let bucket = buckets::by_name(writer, &name)?.ok_or_else(no_bucket)?;
             let Some(upload) = uploads::get(writer, &bucket.id, &key, &upload_id)? else {
                 // A client whose first answer was lost asks again.
@@ -213,7 +202,7 @@ impl Operation for CompleteUpload {
             attributes.checksum = checksum;
             let part_count = i64::try_from(parts.len()).unwrap_or(i64::MAX);
             let new = New { key, size_bytes, etag, attributes, tags: upload.tags, part_count, lock, at, by, is_marker: false };
-            let (written, replaced) = add(writer, &clock, &bucket, new, Some(&upload_id), &parts)?;
+            let (written, replaced) = add(writer, &clock, &bucket, there.as_ref(), new, Some(&upload_id), &parts)?;
             old.extend(replaced);
             let outcome = Outcome::done()
                 .resource(upload_id)
@@ -223,9 +212,7 @@ impl Operation for CompleteUpload {
                 .with("version_id", written.version.version_id.as_str());
             Ok(((written, old), outcome))
         });
-        let (written, old) = commit.await?;
-        room.drop_objects(&permit, old).await;
-        Ok(written)
+        commit.await
     }
 }
 
@@ -334,14 +321,12 @@ impl Operation for AbortUpload {
     async fn run(self, permit: Permit<Self>) -> Result<(), Problem> {
         let home = Buckets::home(&permit)?;
         let (key, upload_id) = (self.key, self.upload_id);
-        let aborted = self.room.db.write(&permit, move |writer| {
+        let aborted = self.room.objects.commit(&self.room.db, &permit, Vec::new(), move |writer| {
             uploads::get(writer, &home.id, &key, &upload_id)?.ok_or_else(no_upload)?;
             let objects = uploads::delete(writer, &upload_id)?;
             let outcome = Outcome::done().resource(upload_id).with("deleted_count", objects.len());
-            Ok((objects, outcome))
+            Ok((((), objects), outcome))
         });
-        let objects = aborted.await?;
-        self.room.drop_objects(&permit, objects).await;
-        Ok(())
+        aborted.await
     }
 }

@@ -4,34 +4,19 @@ use std::ops::Range;
 
 use gate::{Action, Operation, Outcome, Permit, Target};
 use kernel::{Micros, Problem};
-use vault::objects::{Body, Piece, Sending};
+use vault::objects::{Body, Piece, Sending, Wanted, pieces_of};
 
 use crate::store::{buckets, signed, versions};
 use crate::types::{Bucket, Part, Version};
 use crate::{Buckets, Code, check_key, no_bucket};
 
-/// Which bytes.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Wanted {
-    /// All.
-    #[default]
-    Whole,
-    /// From this one to the end.
-    From(u64),
-    /// From the first to the last, both given out.
-    Between(u64, u64),
-    /// This many at the end.
-    Last(u64),
+/// What of an object is wanted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Of {
+    /// These bytes.
+    Bytes(Wanted),
     /// Those of one part.
     Part(i64),
-    /// None: only what is known.
-    Nothing,
-    /// None, but which those of one part would be.
-    NothingOfPart(i64),
-    /// None, but which these would be.
-    NothingBetween(u64, Option<u64>),
-    /// None, but which these would be.
-    NothingLast(u64),
 }
 
 /// What must hold of the object for it to be read (RFC 9110 §13.1).
@@ -58,7 +43,9 @@ pub struct ReadObject {
     /// The version; none for the newest.
     pub version_id: Option<String>,
     /// Which of its bytes.
-    pub wanted: Wanted,
+    pub wanted: Of,
+    /// Whether they come, or only what is known of them.
+    pub has_body: bool,
     /// What must hold.
     pub when: ReadConditions,
 }
@@ -94,7 +81,7 @@ impl Operation for ReadObject {
         check_key(&self.key)?;
         let key_hash = self.room.key_hash(&home.id, &self.key).await?;
         let (name, key, version_id) = (self.bucket, self.key, self.version_id);
-        let (is_named, is_asked, bucket_id) = (version_id.is_some(), self.wanted == Wanted::Nothing, home.id);
+        let (is_named, is_asked, bucket_id) = (version_id.is_some(), !self.has_body, home.id);
         let found = self.room.db.read_point(&permit, move |reader| {
             // Whoever reads bytes does not ask about the bucket.
             let bucket = if is_asked { Some(buckets::by_name(reader, &name)?.ok_or_else(no_bucket)?) } else { None };
@@ -121,16 +108,17 @@ impl Operation for ReadObject {
                 .settle(&Outcome::done().with("key_hash", key_hash).with("version_id", version.version_id.as_str()));
             return Ok(Found { bucket, version, range: 0..0, is_partial: false, is_unchanged: true, parts, body: None });
         }
-        let (range, is_partial, has_body) = range_of(self.wanted, &version, &parts)?;
+        let (range, is_partial) = range_of(self.wanted, &version, &parts)?;
         let outcome = Outcome::done()
             .with("key_hash", key_hash)
             .with("version_id", version.version_id.as_str())
             .with("size_bytes", signed(version.size_bytes)?);
-        if !has_body {
+        if !self.has_body {
             permit.defer_outcome().settle(&outcome);
             return Ok(Found { bucket, version, range, is_partial, is_unchanged: false, parts, body: None });
         }
-        let pieces = pieces_of(&parts, &range);
+        let pieces = pieces_of(parts.iter().map(|part| part.object.clone()), &range).into_iter();
+        let pieces = pieces.map(|(object, range)| Piece::Object { object: Box::new(object), range }).collect();
         let total_bytes = range.end.saturating_sub(range.start);
         let body = Sending::begin(permit, self.room.objects, pieces, total_bytes, outcome).await?;
         Ok(Found { bucket, version, range, is_partial, is_unchanged: false, parts, body: Some(body) })
@@ -178,25 +166,15 @@ impl ReadConditions {
     }
 }
 
-/// Which bytes are wanted, whether they are a part of all, and whether they come at all.
-fn range_of(wanted: Wanted, version: &Version, parts: &[Part]) -> Result<(Range<u64>, bool, bool), Problem> {
-    let size = version.size_bytes;
-    let within = |range: Option<Range<u64>>, has_body: bool| match range {
-        Some(range) => Ok((range, true, has_body)),
-        None => Err(Code::InvalidRange.problem("The requested range is not satisfiable")),
-    };
+/// Which bytes are wanted, and whether they are a part of all.
+fn range_of(wanted: Of, version: &Version, parts: &[Part]) -> Result<(Range<u64>, bool), Problem> {
     match wanted {
-        Wanted::Whole => Ok((0..size, false, true)),
-        Wanted::Nothing => Ok((0..size, false, false)),
-        Wanted::From(first) => within((first < size).then_some(first..size), true),
-        Wanted::Between(first, last) => within((first < size).then(|| first..last.saturating_add(1).min(size)), true),
-        Wanted::Last(count) => within((count > 0 && size > 0).then(|| size.saturating_sub(count)..size), true),
-        Wanted::NothingBetween(first, last) => {
-            within((first < size).then(|| first..last.map_or(size, |last| last.saturating_add(1).min(size))), false)
+        Of::Bytes(Wanted::Whole) => Ok((0..version.size_bytes, false)),
+        Of::Bytes(wanted) => {
+            let none = || Code::InvalidRange.problem("The requested range is not satisfiable");
+            Ok((wanted.within(version.size_bytes).ok_or_else(none)?, true))
         }
-        Wanted::NothingLast(count) => within((count > 0 && size > 0).then(|| size.saturating_sub(count)..size), false),
-        Wanted::Part(number) => Ok((range_of_part(number, version, parts)?, true, true)),
-        Wanted::NothingOfPart(number) => Ok((range_of_part(number, version, parts)?, true, false)),
+        Of::Part(number) => Ok((range_of_part(number, version, parts)?, true)),
     }
 }
 
@@ -215,20 +193,4 @@ fn range_of_part(number: i64, version: &Version, parts: &[Part]) -> Result<Range
         start = end;
     }
     Err(none())
-}
-
-/// Which bytes of which objects make up `range`. An empty object is opened too: it is checked.
-fn pieces_of(parts: &[Part], range: &Range<u64>) -> Vec<Piece> {
-    let mut start = 0_u64;
-    let mut pieces = Vec::new();
-    for part in parts {
-        let end = start.saturating_add(part.object.size_bytes);
-        let (from, to) = (range.start.max(start), range.end.min(end));
-        if from < to || (range.is_empty() && pieces.is_empty()) {
-            let range = from.saturating_sub(start)..to.saturating_sub(start);
-            pieces.push(Piece::Object { object: Box::new(part.object.clone()), range });
-        }
-        start = end;
-    }
-    pieces
 }

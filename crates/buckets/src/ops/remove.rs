@@ -78,7 +78,7 @@ impl Operation for RemoveObjects {
         };
         let (at, by, clock) = (permit.entry().at, permit.caller().id.clone(), room.clock.clone());
         let telling = room.clone();
-        let removed = room.db.write(&permit, move |writer| {
+        let removed = room.objects.commit(&room.db, &permit, Vec::new(), move |writer| {
             let bucket = buckets::by_name(writer, &name)?.ok_or_else(no_bucket)?;
             let mut act = Act { bucket: &bucket, clock: &clock, bypass, at, by: &by, old: Vec::new(), bypassed_count: 0 };
             let mut all = Vec::with_capacity(removals.len());
@@ -104,9 +104,7 @@ impl Operation for RemoveObjects {
             let outcome = if bypassed_count > 0 { outcome.with("bypassed_count", bypassed_count) } else { outcome };
             Ok(((all, old), outcome))
         });
-        let (removed, old) = removed.await?;
-        room.drop_objects(&permit, old).await;
-        Ok(removed)
+        removed.await
     }
 }
 
@@ -166,7 +164,7 @@ impl Act<'_> {
             by: self.by.to_owned(),
             is_marker: true,
         };
-        let (written, old) = add(writer, self.clock, self.bucket, new, None, &[])?;
+        let (written, old) = add(writer, self.clock, self.bucket, latest.as_ref(), new, None, &[])?;
         self.old.extend(old);
         Ok(Some(written.version.version_id))
     }

@@ -108,14 +108,14 @@ impl Operation for WriteObject {
         let promised = match room.promise(&permit, &bucket_name, lock, vec![stored_id.clone()]).await {
             Ok(promised) => promised,
             Err(problem) => {
-                room.drop_objects(&permit, vec![stored_id]).await;
+                room.objects.drop_unnamed(&permit, vec![stored_id]).await;
                 return Err(problem);
             }
         };
         let key_hash = room.key_hash(&home.id, &key).await?;
         let by = permit.caller().id.clone();
         let clock = room.clock.clone();
-        let commit = room.db.write(&permit, move |writer| {
+        let commit = room.objects.commit(&room.db, &permit, vec![stored_id], move |writer| {
             let bucket = buckets::by_name(writer, &bucket_name)?.ok_or_else(no_bucket)?;
             let there = versions::latest(writer, &bucket.id, &key)?;
             check_conditions(&wish.when, there.as_ref())?;
@@ -141,22 +141,10 @@ impl Operation for WriteObject {
                 by,
                 is_marker: false,
             };
-            let (written, old) = add(writer, &clock, &bucket, new, None, &[part])?;
+            let (written, old) = add(writer, &clock, &bucket, there.as_ref(), new, None, &[part])?;
             Ok(((written.clone(), old), outcome.with("version_id", written.version.version_id)))
         });
-        match commit.await {
-            Ok((written, old)) => {
-                room.drop_objects(&permit, old).await;
-                Ok(written)
-            }
-            Err(problem) => {
-                // Where the commit itself failed it may have happened all the same: then the sweep decides, which sees the rows.
-                if problem.kind() != Kind::Unavailable {
-                    room.drop_objects(&permit, vec![stored_id]).await;
-                }
-                Err(problem)
-            }
-        }
+        commit.await
     }
 }
 
@@ -184,7 +172,7 @@ impl Buckets {
         match told {
             Ok(told) => Ok((object, told)),
             Err(problem) => {
-                self.drop_objects(permit, vec![object.id]).await;
+                self.objects.drop_unnamed(permit, vec![object.id]).await;
                 Err(problem)
             }
         }
@@ -293,27 +281,33 @@ pub(crate) struct New {
     pub(crate) is_marker: bool,
 }
 
-/// Adds a version or marker as a key's newest. Where the bucket keeps none, it takes the place of the one without an id, whose objects are
-/// given back.
+/// Adds a version or marker as a key's newest, before `there`, which was that until now: without one, nothing of the key is looked for. Where
+/// the bucket keeps none, it takes the place of the one without an id, whose objects are given back.
 pub(crate) fn add(
     writer: &mut Writer<'_>,
     clock: &crate::ComplianceClock,
     bucket: &Bucket,
+    there: Option<&Version>,
     new: New,
     upload_id: Option<&str>,
     parts: &[Part],
 ) -> Result<(Written, Vec<ObjectId>), Problem> {
     let is_versioned = bucket.versioning == Versioning::Enabled;
-    let rank = versions::next_rank(writer, &bucket.id, &new.key, new.at)?;
+    let rank = versions::next_rank(there, new.at);
     let mut old = Vec::new();
-    if !is_versioned && let Some(there) = versions::get(writer, &bucket.id, &new.key, NULL_VERSION)? {
+    if !is_versioned
+        && there.is_some()
+        && let Some(there) = versions::get(writer, &bucket.id, &new.key, NULL_VERSION)?
+    {
         // A bucket with locks always keeps versions; should one not, its locked versions stay all the same.
         if there.lock.is_some() {
             there.lock.may_delete(clock.tick(writer)?.at, false)?;
         }
         old = versions::delete(writer, &there.row)?;
     }
-    versions::outdate(writer, &bucket.id, &new.key)?;
+    if there.is_some() {
+        versions::outdate(writer, &bucket.id, &new.key)?;
+    }
     let version = Version {
         row: random_id(),
         key: new.key,

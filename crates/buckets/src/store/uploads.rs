@@ -2,12 +2,12 @@
 
 use kernel::{Micros, Problem};
 use vault::db::{Bind, DbError, Reader, Row, Writer};
-use vault::objects::ObjectId;
+use vault::objects::{ObjectId, StoredObject};
 
 use retention::store::lock_from;
 
+use super::OBJECT_COLUMNS;
 use super::versions::{attributes_from, attributes_text};
-use super::{OBJECT_COLUMNS, object_binds, object_from};
 use crate::lock::Lock;
 use crate::names::behind;
 use crate::types::{Attributes, Part, Tags};
@@ -98,7 +98,7 @@ pub(crate) fn parts(reader: &mut Reader<'_>, id: &str, after: i64, count: i64) -
     Ok(reader.query(&sql, &[id.into(), after.into(), count.into()], |row| {
         Ok(Part {
             number: row.int(0)?,
-            object: object_from(row, 1)?,
+            object: StoredObject::from_row(row, 1)?,
             etag: row.text(7)?,
             checksum: row.text(8)?,
             stored_at: Micros(row.int(9)?),
@@ -111,7 +111,7 @@ pub(crate) fn put_part(writer: &mut Writer<'_>, id: &str, part: &Part) -> Result
     let sql = "DELETE FROM bucket_upload_part WHERE upload_id = $1 AND part_number = $2 RETURNING object_id";
     let old = writer.query_one(sql, &[id.into(), part.number.into()], |row| row.text(0))?;
     let mut binds: Vec<Bind<'_>> = vec![id.into(), part.number.into()];
-    binds.extend(object_binds(&part.object)?);
+    binds.extend(part.object.keep(writer)?);
     binds.extend([Bind::from(&part.etag), Bind::from(&part.checksum), part.stored_at.0.into()]);
     writer.execute(
         "INSERT INTO bucket_upload_part (upload_id, part_number, object_id, workspace, size_bytes, sha256, wrapped_key, key_version, etag,

@@ -2,11 +2,11 @@
 
 use kernel::{Micros, Problem};
 use vault::db::{Bind, DbError, Reader, Row, Writer};
-use vault::objects::ObjectId;
+use vault::objects::{ObjectId, StoredObject};
 
 use retention::store::lock_from;
 
-use super::{OBJECT_COLUMNS, object_binds, object_from, signed, unsigned};
+use super::{OBJECT_COLUMNS, signed, unsigned};
 use crate::lock::Lock;
 use crate::types::{Attributes, Part, Tags, Version};
 
@@ -53,12 +53,10 @@ pub(crate) fn get(reader: &mut Reader<'_>, bucket_id: &str, key: &str, version_i
     Ok(reader.query_one(&sql, &[bucket_id.into(), key.into(), version_id.into()], from_row)?)
 }
 
-/// The rank of what is written now: before all that is there.
-pub(crate) fn next_rank(reader: &mut Reader<'_>, bucket_id: &str, key: &str, at: Micros) -> Result<i64, Problem> {
-    let sql = "SELECT rank FROM bucket_version WHERE bucket_id = $1 AND object_key = $2 ORDER BY rank LIMIT 1";
-    let newest = reader.query_one(sql, &[bucket_id.into(), key.into()], |row| row.int(0))?;
+/// The rank of what is written now: before all that is there, of which the newest has the lowest.
+pub(crate) fn next_rank(newest: Option<&Version>, at: Micros) -> i64 {
     let by_time = at.0.saturating_neg();
-    Ok(newest.map_or(by_time, |newest| by_time.min(newest.saturating_sub(1))))
+    newest.map_or(by_time, |newest| by_time.min(newest.rank.saturating_sub(1)))
 }
 
 /// Takes away that a key's version is its newest.
@@ -114,7 +112,7 @@ pub(crate) fn insert(
     let mut rows = Vec::with_capacity(parts.len());
     for part in parts {
         let mut row: Vec<Bind<'_>> = vec![(&version.row).into(), part.number.into()];
-        row.extend(object_binds(&part.object)?);
+        row.extend(part.object.keep(writer)?);
         row.extend([Bind::from(&part.etag), Bind::from(&part.checksum)]);
         rows.push(row);
     }
@@ -134,7 +132,7 @@ pub(crate) fn parts(reader: &mut Reader<'_>, version: &Version) -> Result<Vec<Pa
     Ok(reader.query(&sql, &[(&version.row).into()], |row| {
         Ok(Part {
             number: row.int(0)?,
-            object: object_from(row, 1)?,
+            object: StoredObject::from_row(row, 1)?,
             etag: row.text(7)?,
             checksum: row.text(8)?,
             stored_at: version.created_at,

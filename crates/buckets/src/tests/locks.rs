@@ -128,3 +128,26 @@ fn holds_and_retentions_are_changed_by_their_own_verbs() {
         assert!(world.remove(&world.room, "one", "k", Some(&version), true).await.problem.is_some());
     });
 }
+
+#[test]
+fn the_bytes_of_a_small_object_come_and_go_with_its_versions_row() {
+    on_both_engines(async |world| {
+        world.bucket("one", false).await;
+        world.put("one", "k", b"old").await;
+        world.put("one", "k", b"new").await;
+        let count = async || {
+            let count = |reader: &mut vault::db::Reader<'_>| {
+                Ok(reader.query_one("SELECT COUNT(*) FROM small_object", &[], |row| row.int(0))?)
+            };
+            world.opened.ports.read(count).await.unwrap().unwrap()
+        };
+        assert_eq!(count().await, 1, "the old ones went with the row that named them");
+        for sql in ["DELETE FROM small_object", "UPDATE small_object SET sealed = sealed"] {
+            let changed = world.opened.system.write(move |writer| Ok(writer.execute(sql, &[])?)).await;
+            assert!(changed.is_err(), "{sql}");
+        }
+        assert_eq!(world.get("one", "k", None).await.unwrap().1, b"new");
+        assert!(world.remove(&world.room, "one", "k", None, false).await.problem.is_none());
+        assert_eq!(count().await, 0);
+    });
+}

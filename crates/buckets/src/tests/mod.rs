@@ -21,7 +21,7 @@ use vault::objects::Objects;
 use crate::lock::{Lock, Mode};
 use crate::ops::buckets::CreateBucket;
 use crate::ops::lock::{BypassLeave, HoldLeave, MayBypass, MayHold, MayRetain, RetainLeave};
-use crate::ops::read::{Found, ReadConditions, ReadObject, Wanted};
+use crate::ops::read::{Found, Of, ReadConditions, ReadObject};
 use crate::ops::remove::{Removal, RemoveObjects, Removed};
 use crate::ops::write::{LockLeave, Wish, WriteObject, Written};
 use crate::{Buckets, Code, ComplianceClock, Incoming};
@@ -92,7 +92,8 @@ impl World {
             bucket: bucket.to_owned(),
             key: key.to_owned(),
             version_id: version_id.map(str::to_owned),
-            wanted: Wanted::Whole,
+            wanted: Of::Bytes(vault::objects::Wanted::Whole),
+            has_body: true,
             when: ReadConditions::default(),
         };
         let mut found = self.call(read).await?;

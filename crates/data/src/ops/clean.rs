@@ -112,7 +112,7 @@ impl Operation for CleanVersion {
             retrain: self.retrain,
         };
         let (at, caller) = (permit.entry().at, permit.caller().id.clone());
-        let written = room.db().write(&permit, move |writer| {
+        let written = room.objects().commit(room.db(), &permit, vec![list_id], move |writer| {
             let version_id = versions::open(writer, &dataset_id, &workspace, &caller, at)?;
             cleanings::inherit_classes(writer, &version_id, &parent)?;
             cleanings::put(writer, &version_id, &parent.id, &cleaning)?;
@@ -124,20 +124,12 @@ impl Operation for CleanVersion {
                 .with("removed_row_count", i64::try_from(removed_count).unwrap_or(i64::MAX))
                 .with("removed_rows_sha256", hex(&rows_sha256))
                 .with("task", task.id.clone());
-            Ok((Cleaned { version_id, task_id: task.id, removed_count, rows_sha256 }, outcome))
+            let cleaned = Cleaned { version_id, task_id: task.id, removed_count, rows_sha256 };
+            Ok(((cleaned, Vec::new()), outcome))
         });
-        match written.await {
-            Ok(cleaned) => {
-                room.0.queued.notify_one();
-                Ok(cleaned)
-            }
-            Err(problem) => {
-                if problem.kind() != Kind::Unavailable {
-                    room.drop_objects(&permit, vec![list_id]).await;
-                }
-                Err(problem)
-            }
-        }
+        let cleaned = written.await?;
+        room.0.queued.notify_one();
+        Ok(cleaned)
     }
 }
 

@@ -90,13 +90,13 @@ async fn seal<O: ?Sized>(
             if is_new {
                 room.0.queued.notify_one();
             } else {
-                room.drop_objects(permit, contract_id.into_iter().collect()).await;
+                room.objects().drop_unnamed(permit, contract_id.into_iter().collect()).await;
             }
             Ok(committed)
         }
         Err(problem) => {
             if problem.kind() != Kind::Unavailable {
-                room.drop_objects(permit, contract_id.into_iter().collect()).await;
+                room.objects().drop_unnamed(permit, contract_id.into_iter().collect()).await;
             }
             Err(problem)
         }

@@ -51,25 +51,15 @@ impl Operation for SetContract {
         let object = self.room.objects().put(&permit, &workspace, body, CONTRACT_BYTES_MAX as u64).await?;
         let (object_id, sha256) = (object.id.clone(), object.sha256);
         let reason = hex(&kernel::sha256(self.reason.as_bytes()));
-        let written = self.room.db().write(&permit, move |writer| {
+        let written = self.room.objects().commit(self.room.db(), &permit, vec![object_id], move |writer| {
             let old = files::forget_documents(writer, &dataset_id)?;
             files::put_document(writer, &dataset_id, "", DocumentKind::Contract, &object)?;
             let outcome =
                 Outcome::done().resource(dataset_id).with("contract_sha256", hex(&sha256)).with("reason_sha256", reason);
-            Ok((old, outcome))
+            Ok((((), old), outcome))
         });
-        match written.await {
-            Ok(old) => {
-                self.room.drop_objects(&permit, old).await;
-                Ok(ContractSet { dataset: self.dataset, sha256 })
-            }
-            Err(problem) => {
-                if problem.kind() != Kind::Unavailable {
-                    self.room.drop_objects(&permit, vec![object_id]).await;
-                }
-                Err(problem)
-            }
-        }
+        written.await?;
+        Ok(ContractSet { dataset: self.dataset, sha256 })
     }
 }
 

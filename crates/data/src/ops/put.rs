@@ -56,30 +56,19 @@ impl Operation for PutFile {
         room.db().read_point(&permit, move |reader| may_put(reader, &wanted, &asker, &wanted_path)).await?;
         let object = room.objects().put(&permit, &workspace, self.body, limit).await?;
         if let Some(hint) = self.size_hint_bytes.filter(|hint| *hint != object.size_bytes) {
-            room.drop_objects(&permit, vec![object.id]).await;
+            room.objects().drop_unnamed(&permit, vec![object.id]).await;
             return Err(Problem::invalid(format!("the body has {} bytes, not {hint} as its head said", object.size_bytes)));
         }
         let stored = Stored { size_bytes: object.size_bytes, sha256: object.sha256 };
         let outcome = Outcome::done().with("sha256", hex(&object.sha256)).with("size_bytes", store::signed(object.size_bytes)?);
         let object_id = object.id.clone();
-        let commit = room.db().write(&permit, move |writer| {
+        let commit = room.objects().commit(room.db(), &permit, vec![object_id], move |writer| {
             // It may have been committed or swept while the bytes came.
             may_put(writer, &id, &caller, &path)?;
-            Ok((files::put(writer, &id, path.as_str(), &object)?, outcome))
+            let old = files::put(writer, &id, path.as_str(), &object)?;
+            Ok(((stored, old.into_iter().collect()), outcome))
         });
-        match commit.await {
-            Ok(old) => {
-                room.drop_objects(&permit, old.into_iter().collect()).await;
-                Ok(stored)
-            }
-            Err(problem) => {
-                // Where the commit itself failed it may have happened all the same: then the sweep decides, which sees the rows.
-                if problem.kind() != Kind::Unavailable {
-                    room.drop_objects(&permit, vec![object_id]).await;
-                }
-                Err(problem)
-            }
-        }
+        commit.await
     }
 }
 

@@ -372,13 +372,13 @@ impl Data {
         };
         match self.db().write(permit, write).await {
             Ok(Ended::Stopped) => {
-                self.drop_objects(permit, ids).await;
+                self.objects().drop_unnamed(permit, ids).await;
                 Ok(Ended::Stopped)
             }
             Ok(ended) => Ok(ended),
             Err(problem) => {
                 if problem.kind() != Kind::Unavailable {
-                    self.drop_objects(permit, ids).await;
+                    self.objects().drop_unnamed(permit, ids).await;
                 }
                 Err(problem)
             }

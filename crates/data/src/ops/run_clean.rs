@@ -109,7 +109,7 @@ impl Operation for RunCleaning {
             }
         };
         if !matches!(ended, Ok(Ended::Cleaned { .. })) && !matches!(&ended, Err(problem) if problem.kind() == Kind::Unavailable) {
-            room.drop_objects(&permit, ids).await;
+            room.objects().drop_unnamed(&permit, ids).await;
         }
         ended
     }
@@ -228,7 +228,7 @@ impl Data {
                 Item::File(file, receiver) => (file, Ok(body_of(receiver))),
             };
             let put = match body {
-                Ok(body) => self.objects().put(permit, workspace, body, self.0.config.file_bytes_max).await,
+                Ok(body) => self.objects().put_apart(permit, workspace, body, self.0.config.file_bytes_max).await,
                 Err(problem) => Err(problem),
             };
             match put {
@@ -286,7 +286,7 @@ impl Data {
         if matches!(written, Ok(Ended::Cleaned { .. })) {
             self.0.queued.notify_one();
         } else if !matches!(&written, Err(problem) if problem.kind() == Kind::Unavailable) {
-            self.drop_objects(permit, contract_id.into_iter().collect()).await;
+            self.objects().drop_unnamed(permit, contract_id.into_iter().collect()).await;
         }
         written
     }

@@ -34,7 +34,7 @@ impl Operation for SweepData {
         let now = permit.entry().at;
         let age = i64::try_from(OPEN_AGE_MAX.as_micros()).unwrap_or(i64::MAX);
         let before = Micros(now.0.saturating_sub(age));
-        let swept = self.room.db().write(&permit, move |writer| {
+        let swept = self.room.objects().commit(self.room.db(), &permit, Vec::new(), move |writer| {
             let mut objects = Vec::new();
             let stale = versions::stale(writer, before, SWEEP_COUNT_MAX)?;
             for id in &stale {
@@ -50,8 +50,6 @@ impl Operation for SweepData {
                 .with("ended_waiver_count", store::signed(ended_waiver_count)?);
             Ok(((swept, objects), outcome))
         });
-        let (swept, objects) = swept.await?;
-        self.room.drop_objects(&permit, objects).await;
-        Ok(swept)
+        swept.await
     }
 }

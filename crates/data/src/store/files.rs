@@ -5,7 +5,7 @@ use kernel::{Kind, Problem};
 use vault::db::{DbError, Reader, Writer};
 use vault::objects::{ObjectId, StoredObject};
 
-use super::{OBJECT_COLUMNS, digest, object_binds, object_from, unsigned};
+use super::{OBJECT_COLUMNS, digest, unsigned};
 use crate::limits::{FILE_COUNT_MAX, VERSION_BYTES_MAX};
 use crate::types::DocumentKind;
 
@@ -26,7 +26,7 @@ pub(crate) fn put(
         return Err(Problem::new(Kind::TooLarge, format!("a version has at most {VERSION_BYTES_MAX} bytes")));
     }
     let mut binds = vec![version_id.into(), path.into()];
-    binds.extend(object_binds(object)?);
+    binds.extend(object.keep(writer)?);
     writer.execute(
         &format!("INSERT INTO data_file (version_id, path, {OBJECT_COLUMNS}) VALUES ($1, $2, $3, $4, $5, $6, $7, $8)"),
         &binds,
@@ -50,13 +50,13 @@ pub(crate) fn manifest(reader: &mut Reader<'_>, version_id: &str) -> Result<Vec<
 
 pub(crate) fn find(reader: &mut Reader<'_>, version_id: &str, path: &str) -> Result<Option<StoredObject>, DbError> {
     let sql = format!("SELECT {OBJECT_COLUMNS} FROM data_file WHERE version_id = $1 AND path = $2");
-    reader.query_one(&sql, &[version_id.into(), path.into()], |row| object_from(row, 0))
+    reader.query_one(&sql, &[version_id.into(), path.into()], |row| StoredObject::from_row(row, 0))
 }
 
 /// All files of a version with their objects, in the manifest's order.
 pub(crate) fn all(reader: &mut Reader<'_>, version_id: &str) -> Result<Vec<(String, StoredObject)>, DbError> {
     let sql = format!("SELECT path, {OBJECT_COLUMNS} FROM data_file WHERE version_id = $1 ORDER BY path");
-    reader.query(&sql, &[version_id.into()], |row| Ok((row.text(0)?, object_from(row, 1)?)))
+    reader.query(&sql, &[version_id.into()], |row| Ok((row.text(0)?, StoredObject::from_row(row, 1)?)))
 }
 
 /// Whether a path stands where a folder of another one is, or the other way round: a client could not download both.
@@ -98,7 +98,7 @@ pub(crate) fn put_document(
     object: &StoredObject,
 ) -> Result<(), Problem> {
     let mut binds = vec![version_id.into(), inspection_id.into(), kind.word().into()];
-    binds.extend(object_binds(object)?);
+    binds.extend(object.keep(writer)?);
     writer.execute(
         &format!(
             "INSERT INTO data_document (version_id, inspection_id, kind, {OBJECT_COLUMNS}) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)"
@@ -113,5 +113,5 @@ pub(crate) fn document(reader: &mut Reader<'_>, version_id: &str, kind: Document
     let sql = "SELECT f.object_id, f.workspace, f.size_bytes, f.sha256, f.wrapped_key, f.key_version
                FROM data_document f LEFT JOIN data_inspection i ON i.inspection_id = f.inspection_id
                WHERE f.version_id = $1 AND f.kind = $2 ORDER BY COALESCE(i.ended_at, 0) DESC, f.inspection_id LIMIT 1";
-    reader.query_one(sql, &[version_id.into(), kind.word().into()], |row| object_from(row, 0))
+    reader.query_one(sql, &[version_id.into(), kind.word().into()], |row| StoredObject::from_row(row, 0))
 }

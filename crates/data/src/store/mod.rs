@@ -10,14 +10,12 @@ pub(crate) mod sources;
 pub(crate) mod versions;
 
 use gate::{DataFacts, DataState, Facts, Target};
-use kernel::{Micros, Problem};
-use vault::db::{Bind, DbError, Reader, Row};
-use vault::keys::ObjectKey;
-use vault::objects::{ObjectId, StoredObject};
+use kernel::Micros;
+use vault::db::{DbError, Reader, Row};
 
 use crate::types::{DatasetName, VersionName};
 
-pub(crate) const OBJECT_COLUMNS: &str = "object_id, workspace, size_bytes, sha256, wrapped_key, key_version";
+pub(crate) use vault::objects::{OBJECT_COLUMNS, digest, signed, unsigned};
 
 /// What the gate must know of a data set or a version of this workspace at `now`; `None` for what does not exist in it, and for
 /// targets of other rooms. A version whose waiver has ended is quarantined, whether or not its row says so yet.
@@ -67,41 +65,7 @@ pub(crate) fn is_waiver_over(state: DataState, until: Option<Micros>, now: Micro
     state == DataState::Admitted && until.is_some_and(|until| until <= now)
 }
 
-/// The columns of [`OBJECT_COLUMNS`], from `first` on.
-pub(crate) fn object_from(row: &Row<'_>, first: usize) -> Result<StoredObject, DbError> {
-    Ok(StoredObject {
-        id: ObjectId::parse(&row.text(first)?).map_err(|_| DbError::Shape(first))?,
-        workspace: row.text(first + 1)?,
-        size_bytes: unsigned(row, first + 2)?,
-        sha256: digest(row, first + 3)?,
-        key: ObjectKey { wrapped: row.bytes(first + 4)?, version: row.int(first + 5)? },
-    })
-}
-
-pub(crate) fn object_binds(object: &StoredObject) -> Result<[Bind<'_>; 6], Problem> {
-    Ok([
-        object.id.as_str().into(),
-        object.workspace.as_str().into(),
-        signed(object.size_bytes)?.into(),
-        Bind::Bytes(&object.sha256),
-        Bind::Bytes(&object.key.wrapped),
-        object.key.version.into(),
-    ])
-}
-
-pub(crate) fn unsigned(row: &Row<'_>, column: usize) -> Result<u64, DbError> {
-    u64::try_from(row.int(column)?).map_err(|_| DbError::Shape(column))
-}
-
-pub(crate) fn digest(row: &Row<'_>, column: usize) -> Result<[u8; 32], DbError> {
-    row.bytes(column)?.try_into().map_err(|_| DbError::Shape(column))
-}
-
 pub(crate) fn opt_digest(row: &Row<'_>, column: usize) -> Result<Option<[u8; 32]>, DbError> {
     let bytes = row.opt_bytes(column)?;
     bytes.map(|bytes| bytes.try_into().map_err(|_| DbError::Shape(column))).transpose()
-}
-
-pub(crate) fn signed(number: u64) -> Result<i64, Problem> {
-    i64::try_from(number).map_err(|_| Problem::invalid("a number is beyond what the database can hold"))
 }

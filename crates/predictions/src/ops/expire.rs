@@ -49,11 +49,6 @@ impl Operation for Expire {
                 .with("before", before.0);
             Ok(((expired, objects), outcome))
         };
-        let (expired, objects) = self.room.db().write(&permit, write).await?;
-        // What stays is swept: no row names it.
-        if let Err(problem) = self.room.objects().delete(&permit, objects).await {
-            tracing::warn!(%problem, "expired batches of predictions could not be taken away; the sweep will");
-        }
-        Ok(expired)
+        self.room.objects().commit(self.room.db(), &permit, Vec::new(), write).await
     }
 }

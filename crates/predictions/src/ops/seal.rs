@@ -48,7 +48,7 @@ impl Operation for SealBatch {
         let (model_id, version) =
             facts.first.model().ok_or_else(|| Problem::internal("a prediction names no model", "version"))?;
         let body = Box::pin(stream::iter([Ok(Bytes::from(bytes))]));
-        let object = room.objects().put(&permit, &workspace, body, BATCH_BYTES_MAX).await?;
+        let object = room.objects().put_apart(&permit, &workspace, body, BATCH_BYTES_MAX).await?;
         let sealed = Batch {
             id,
             workspace,

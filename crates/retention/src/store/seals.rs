@@ -2,7 +2,7 @@
 
 use kernel::{Micros, Problem};
 use vault::db::{Reader, Writer};
-use vault::objects::{ObjectId, Seal, SealMode};
+use vault::objects::{ObjectId, Seal, SealMode, stored_outside};
 
 use super::kept::lock_from;
 use crate::lock::{Lock, Mode};
@@ -53,9 +53,11 @@ pub(crate) fn to_seal(reader: &mut Reader<'_>, now: Micros, compliance_only: boo
                       max(l.legal_hold) AS legal_hold
                FROM ({LOCKED}) l {which} GROUP BY l.object_id) w
          LEFT JOIN object_seal s ON s.object_id = w.object_id
-         WHERE s.object_id IS NULL OR s.lock_mode IS DISTINCT FROM w.lock_mode OR s.retain_until IS DISTINCT FROM w.retain_until
-            OR s.legal_hold <> w.legal_hold
-         ORDER BY w.object_id LIMIT $2"
+         WHERE (s.object_id IS NULL OR s.lock_mode IS DISTINCT FROM w.lock_mode OR s.retain_until IS DISTINCT FROM w.retain_until
+            OR s.legal_hold <> w.legal_hold) AND {}
+         ORDER BY w.object_id LIMIT $2",
+        // Small ones have no file to be held by: the database's own triggers hold them.
+        stored_outside("w")
     );
     let read = |row: &vault::db::Row<'_>| Ok((row.text(0)?, lock_from(row, 1)?));
     let found = reader.query(&sql, &[now.0.into(), ROUND_COUNT_MAX.into()], read)?;

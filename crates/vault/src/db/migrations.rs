@@ -49,4 +49,5 @@ pub(super) const ALL: &[Migration] = &[
     step!("0026_key_life"),
     step!("0027_backup"),
     step!("0029_retention"),
+    step!("0030_small_objects"),
 ];

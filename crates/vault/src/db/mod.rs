@@ -266,6 +266,18 @@ impl SystemDb {
         self.0.read(work).await
     }
 
+    /// A handful of rows by key, for book-keeping.
+    ///
+    /// # Errors
+    /// The problem that `work` returned, or `Unavailable`.
+    pub async fn read_point<T, F>(&self, work: F) -> Result<T, Problem>
+    where
+        T: Send + 'static,
+        F: FnOnce(&mut Reader<'_>) -> Result<T, Problem> + Send + 'static,
+    {
+        self.0.read_point(work).await
+    }
+
     /// Names where committed outbox rows go. They arrive in commit order, after the commit is durable.
     pub fn set_outbox_sink(&self, sink: OutboxSink) {
         match self.0.as_ref() {

@@ -204,7 +204,7 @@ impl Keyring {
     }
 
     /// The database, for what is no act of anybody's.
-    pub(super) fn system(&self) -> &SystemDb {
+    pub(crate) fn system(&self) -> &SystemDb {
         &self.0.system
     }
 

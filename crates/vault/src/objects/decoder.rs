@@ -8,38 +8,41 @@ use kernel::{Problem, Secret};
 use super::pool::{Buffer, CHUNK_SEGMENT_COUNT, Pool};
 use super::segments::{HEADER_BYTES, Layout, Segments, TAG_BYTES, damaged};
 
-/// Opens a range of one object.
+/// Opens the segments of one object, in any order.
 pub(super) struct Decoder {
     segments: Segments,
     layout: Layout,
     pool: Pool,
+}
+
+/// What is to be read for a range of an object, a buffer at a time.
+pub(super) struct Steps {
+    layout: Layout,
     /// The plain bytes that are still wanted.
     wanted: Range<u64>,
 }
 
-/// The segments of the next buffer.
+/// The segments of one buffer.
 #[derive(Clone, Debug)]
 pub(super) struct Step {
     segments: Range<u64>,
     /// Where they are stored.
     pub(super) stored: Range<u64>,
+    /// Which of their plain bytes are wanted.
+    plain: Range<u64>,
 }
 
-impl Decoder {
-    pub(super) fn new(
-        pool: &Pool,
-        data_key: &Secret,
-        aad: &[u8],
-        header: &[u8],
-        layout: Layout,
-        wanted: Range<u64>,
-    ) -> Result<Self, Problem> {
-        let header = header.get(..HEADER_BYTES).ok_or_else(damaged)?;
-        Ok(Self { segments: Segments::open(data_key, aad, header)?, layout, pool: pool.clone(), wanted })
+impl Steps {
+    pub(super) const fn of(layout: Layout, wanted: Range<u64>) -> Self {
+        Self { layout, wanted }
     }
+}
+
+impl Iterator for Steps {
+    type Item = Step;
 
     /// What to read next; none when all was given. A buffer starts at a multiple of its size, so reads stay aligned.
-    pub(super) fn next_step(&self) -> Option<Step> {
+    fn next(&mut self) -> Option<Step> {
         if self.wanted.is_empty() {
             return None;
         }
@@ -48,11 +51,21 @@ impl Decoder {
         let chunk_end = (first / CHUNK_SEGMENT_COUNT as u64 + 1) * CHUNK_SEGMENT_COUNT as u64;
         let end = (last + 1).min(chunk_end);
         let stored = self.layout.stored_range(first).start..self.layout.stored_range(end - 1).end;
-        Some(Step { segments: first..end, stored })
+        let to = Layout::plain_start(end).min(self.wanted.end);
+        let plain = self.wanted.start..to;
+        self.wanted.start = to;
+        Some(Step { segments: first..end, stored, plain })
+    }
+}
+
+impl Decoder {
+    pub(super) fn new(pool: &Pool, data_key: &Secret, aad: &[u8], header: &[u8], layout: Layout) -> Result<Self, Problem> {
+        let header = header.get(..HEADER_BYTES).ok_or_else(damaged)?;
+        Ok(Self { segments: Segments::open(data_key, aad, header)?, layout, pool: pool.clone() })
     }
 
     /// Checks and decrypts what was read for `step`.
-    pub(super) fn take(&mut self, step: &Step, stored: &[u8]) -> Result<Bytes, Problem> {
+    pub(super) fn open(&self, step: &Step, stored: &[u8]) -> Result<Bytes, Problem> {
         let mut plain: Buffer = self.pool.take();
         let mut filled = 0_usize;
         for segment in step.segments.clone() {
@@ -67,9 +80,10 @@ impl Decoder {
             filled = end;
         }
         let first_byte = Layout::plain_start(step.segments.start);
-        let from = offset_in(self.wanted.start, first_byte)?;
-        let to = offset_in(self.wanted.end, first_byte)?.min(filled);
-        self.wanted.start = first_byte + to as u64;
+        let (from, to) = (offset_in(step.plain.start, first_byte)?, offset_in(step.plain.end, first_byte)?);
+        if to > filled {
+            return Err(damaged());
+        }
         Ok(plain.into_bytes(from..to))
     }
 

@@ -4,7 +4,7 @@
 //! Full buffers are written while the next one is hashed and sealed. An object is read past the cache the first time; one
 //! that is read again soon is worth the pages. Nothing here promises durability: that is the fsync's.
 
-use std::collections::HashSet;
+use std::collections::{HashSet, VecDeque};
 use std::fs::{File, OpenOptions};
 use std::io;
 use std::ops::Range;
@@ -24,36 +24,45 @@ use super::{ObjectId, writeback};
 /// Objects that are remembered as read; past it, all are forgotten at once.
 const RECENT_COUNT_MAX: usize = 4_096;
 
-/// The full buffers of one file on their way there. At most one of them is being written at a time.
+/// Buffers of one file that are being written at once: a disk that is asked for one thing at a time stands still in between.
+const WRITE_FLIGHT_COUNT_MAX: usize = 2;
+
+/// The full buffers of one file on their way there.
 pub(super) struct Chunks {
     file: Arc<File>,
     /// The same file, opened to be written past the page cache; none before the first full buffer, or where that cannot be.
     direct: Option<Arc<File>>,
-    under_way: Option<JoinHandle<io::Result<()>>>,
+    under_way: VecDeque<JoinHandle<io::Result<()>>>,
 }
 
 impl Chunks {
     pub(super) fn of(file: &Arc<File>) -> Self {
-        Self { file: Arc::clone(file), direct: None, under_way: None }
+        Self { file: Arc::clone(file), direct: None, under_way: VecDeque::new() }
     }
 
-    /// Begins to write `buffer` at `offset`, once the buffer before it is written. Called on a thread that may wait.
+    /// Begins to write `buffer` at `offset`, once few enough before it are under way. Called on a thread that may wait.
     pub(super) fn write(&mut self, path: &Path, buffer: Buffer, offset: u64) -> io::Result<()> {
-        self.finish()?;
+        self.wait_below(WRITE_FLIGHT_COUNT_MAX)?;
         if offset == 0 {
             self.direct = past_cache(OpenOptions::new().write(true), path).map(Arc::new);
         }
         let (file, direct) = (Arc::clone(&self.file), self.direct.clone());
-        self.under_way = Some(tokio::task::spawn_blocking(move || write_chunk(&file, direct.as_deref(), &buffer, offset)));
+        self.under_way.push_back(tokio::task::spawn_blocking(move || write_chunk(&file, direct.as_deref(), &buffer, offset)));
         Ok(())
     }
 
     /// Waits for what is under way.
     pub(super) fn finish(&mut self) -> io::Result<()> {
-        match self.under_way.take() {
-            None => Ok(()),
-            Some(handle) => Handle::current().block_on(handle).map_err(io::Error::other)?,
+        self.wait_below(1)
+    }
+
+    fn wait_below(&mut self, count: usize) -> io::Result<()> {
+        while self.under_way.len() >= count
+            && let Some(handle) = self.under_way.pop_front()
+        {
+            Handle::current().block_on(handle).map_err(io::Error::other)??;
         }
+        Ok(())
     }
 }
 

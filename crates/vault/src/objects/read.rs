@@ -1,5 +1,6 @@
-//! Reading: from any offset, a buffer at a time, the next one read while this one is sent.
+//! Reading: from any offset, a buffer at a time; the next ones are read and opened, each on a thread of its own, while this one is sent.
 
+use std::collections::VecDeque;
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -10,32 +11,30 @@ use kernel::{Problem, Sha256Hasher};
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::task::JoinHandle;
 
-use super::decoder::Decoder;
+use super::decoder::{Decoder, Step, Steps};
 use super::direct::Reading;
 use super::pool::Pool;
 use super::segments::{HEADER_BYTES, Layout, TAG_BYTES, damaged};
-use super::{Body, Objects, READ_COUNT_MAX, Store, StoredObject, aad, blocking, joined, turn};
+use super::small::SMALL_BYTES_MAX;
+use super::{Body, Objects, READ_COUNT_MAX, Store, StoredObject, aad, blocking, joined, small, turn};
+
+/// Buffers that are read ahead of the one that is sent: a disk that is asked for one thing at a time stands still in between.
+const READ_AHEAD_COUNT: usize = 2;
 
 /// A local object being read.
 struct LocalRead {
-    reading: Arc<Reading>,
+    reading: Reading,
     decoder: Decoder,
     pool: Pool,
 }
 
 impl LocalRead {
-    /// The next plain bytes, or none at the end.
-    fn next(mut self) -> Result<(Self, Option<Bytes>), Problem> {
-        let Some(step) = self.decoder.next_step() else {
-            return Ok((self, None));
-        };
+    /// The plain bytes of a step.
+    fn read(&self, step: &Step) -> Result<Bytes, Problem> {
         let stored = self.reading.read(&self.pool, &step.stored)?;
-        let plain = self.decoder.take(&step, stored.bytes()?)?;
-        Ok((self, Some(plain)))
+        self.decoder.open(step, stored.bytes()?)
     }
 }
-
-type LocalNext = JoinHandle<Result<(LocalRead, Option<Bytes>), Problem>>;
 
 impl Objects {
     /// The plain bytes of `range`, which must lie within the object. The first of them were read and checked when this
@@ -44,7 +43,7 @@ impl Objects {
     /// # Errors
     /// `Internal` for a missing, cut or changed object or row; `Invalid` for a range outside; `Unavailable` if the store is
     /// down. The stream gives the same and then ends.
-    pub async fn open<O: ?Sized>(&self, _permit: &Permit<O>, object: &StoredObject, range: Range<u64>) -> Result<Body, Problem> {
+    pub async fn open<O: ?Sized>(&self, permit: &Permit<O>, object: &StoredObject, range: Range<u64>) -> Result<Body, Problem> {
         if range.start > range.end || range.end > object.size_bytes {
             return Err(Problem::invalid(format!("the range lies outside the object's {} bytes", object.size_bytes)));
         }
@@ -52,17 +51,29 @@ impl Objects {
         let data_key = self.data_key(object).await?;
         let layout = Layout::of(object.size_bytes);
         let aad = aad(&object.workspace, &object.id);
+        let small = match &object.fresh {
+            None if object.size_bytes <= SMALL_BYTES_MAX as u64 => self.small(permit, &object.id).await?,
+            fresh => fresh.clone(),
+        };
+        if let Some(sealed) = small {
+            let plain = small::open(&data_key, &aad, layout, &sealed)?;
+            let wanted = plain.slice(to_usize(range.start)?..to_usize(range.end)?);
+            return Ok(Box::pin(stream::iter((!wanted.is_empty()).then_some(Ok(wanted)))));
+        }
         match &self.store {
             Store::Local(store) => {
                 let (store, id, pool) = (store.clone(), object.id.clone(), self.pool.clone());
                 let begin = move || {
                     let reading = store.read(&id, layout.stored_bytes)?;
-                    let decoder = Decoder::new(&pool, &data_key, &aad, &reading.header()?, layout, range)?;
-                    check_local_empty(&reading, &pool, &decoder, layout)?;
-                    LocalRead { reading: Arc::new(reading), decoder, pool }.next()
+                    let decoder = Decoder::new(&pool, &data_key, &aad, &reading.header()?, layout)?;
+                    let read = LocalRead { reading, decoder, pool };
+                    check_local_empty(&read, layout)?;
+                    let mut steps = Steps::of(layout, range);
+                    let first = steps.next().map(|step| read.read(&step)).transpose()?;
+                    Ok((read, steps, first))
                 };
-                let (read, first) = blocking(begin).await?;
-                Ok(local_stream(turn, read, first))
+                let (read, steps, first) = blocking(begin).await?;
+                Ok(local_stream(turn, Arc::new(read), steps, first))
             }
             Store::Remote(store) => {
                 if range.is_empty() && layout.plain_bytes > 0 {
@@ -83,8 +94,11 @@ impl Objects {
                     Some(header) => header,
                     None => arriving.gather(HEADER_BYTES).await?.freeze(),
                 };
-                let decoder = Decoder::new(&self.pool, &data_key, &aad, &header, layout, range)?;
-                remote_stream(turn, decoder, layout, arriving).await
+                let decoder = Decoder::new(&self.pool, &data_key, &aad, &header, layout)?;
+                if layout.plain_bytes == 0 {
+                    decoder.check_empty(&arriving.gather(TAG_BYTES).await?)?;
+                }
+                remote_stream(RemoteRead { _turn: turn, decoder, steps: Steps::of(layout, range), arriving }).await
             }
         }
     }
@@ -113,53 +127,61 @@ impl Objects {
     }
 }
 
-fn check_local_empty(reading: &Reading, pool: &Pool, decoder: &Decoder, layout: Layout) -> Result<(), Problem> {
+fn to_usize(place: u64) -> Result<usize, Problem> {
+    usize::try_from(place).map_err(|_| damaged())
+}
+
+fn check_local_empty(read: &LocalRead, layout: Layout) -> Result<(), Problem> {
     if layout.plain_bytes > 0 {
         return Ok(());
     }
-    decoder.check_empty(reading.read(pool, &layout.stored_range(0))?.bytes()?)
+    read.decoder.check_empty(read.reading.read(&read.pool, &layout.stored_range(0))?.bytes()?)
 }
 
-/// One buffer ahead: while a client takes one, the disk reads the next. A client that stands still holds no thread.
-fn local_stream(turn: OwnedSemaphorePermit, read: LocalRead, first: Option<Bytes>) -> Body {
-    struct State {
-        _turn: OwnedSemaphorePermit,
-        ready: Option<Bytes>,
-        next: Option<LocalNext>,
-    }
-    fn ahead(read: LocalRead) -> Option<LocalNext> {
-        read.decoder.next_step().is_some().then(|| tokio::task::spawn_blocking(move || read.next()))
-    }
-    let state = State { _turn: turn, ready: first, next: ahead(read) };
-    let all = stream::unfold(state, |mut state| async move {
-        if let Some(bytes) = state.ready.take() {
-            return Some((Ok(bytes), state));
-        }
-        match joined(state.next.take()?).await {
-            Ok((_, None)) => None,
-            Ok((read, Some(bytes))) => {
-                state.next = ahead(read);
-                Some((Ok(bytes), state))
-            }
-            Err(problem) => Some((Err(problem), state)),
-        }
-    });
-    Box::pin(all)
+/// A local object on its way. While a client takes a buffer, the next ones are read. A client that stands still holds no thread.
+struct LocalStream {
+    _turn: OwnedSemaphorePermit,
+    read: Arc<LocalRead>,
+    steps: Steps,
+    ready: Option<Bytes>,
+    ahead: VecDeque<JoinHandle<Result<Bytes, Problem>>>,
 }
 
-async fn remote_stream<S>(
-    turn: OwnedSemaphorePermit,
-    decoder: Decoder,
-    layout: Layout,
-    mut arriving: Arriving<S>,
-) -> Result<Body, Problem>
+impl LocalStream {
+    fn read_ahead(&mut self) {
+        while self.ahead.len() < READ_AHEAD_COUNT {
+            let Some(step) = self.steps.next() else { return };
+            let read = Arc::clone(&self.read);
+            self.ahead.push_back(tokio::task::spawn_blocking(move || read.read(&step)));
+        }
+    }
+
+    async fn next(&mut self) -> Option<Result<Bytes, Problem>> {
+        if let Some(bytes) = self.ready.take() {
+            return Some(Ok(bytes));
+        }
+        let next = joined(self.ahead.pop_front()?).await;
+        self.read_ahead();
+        Some(next)
+    }
+}
+
+fn local_stream(turn: OwnedSemaphorePermit, read: Arc<LocalRead>, steps: Steps, first: Option<Bytes>) -> Body {
+    let mut sending = LocalStream { _turn: turn, read, steps, ready: first, ahead: VecDeque::new() };
+    sending.read_ahead();
+    Box::pin(stream::unfold(Some(sending), |sending| async move {
+        let mut sending = sending?;
+        let next = sending.next().await?;
+        // What follows damage is not given out.
+        let rest = next.is_ok().then_some(sending);
+        Some((next, rest))
+    }))
+}
+
+async fn remote_stream<S>(mut remote: RemoteRead<S>) -> Result<Body, Problem>
 where
     S: Stream<Item = Result<Bytes, Problem>> + Send + Unpin + 'static,
 {
-    if layout.plain_bytes == 0 {
-        decoder.check_empty(&arriving.gather(TAG_BYTES).await?)?;
-    }
-    let mut remote = RemoteRead { _turn: turn, decoder, arriving };
     let first = remote.next().await?;
     let all = stream::unfold((Some(remote), first), |(remote, ready)| async move {
         if let Some(bytes) = ready {
@@ -179,17 +201,18 @@ where
 struct RemoteRead<S> {
     _turn: OwnedSemaphorePermit,
     decoder: Decoder,
+    steps: Steps,
     arriving: Arriving<S>,
 }
 
 impl<S: Stream<Item = Result<Bytes, Problem>> + Unpin> RemoteRead<S> {
     async fn next(&mut self) -> Result<Option<Bytes>, Problem> {
-        let Some(step) = self.decoder.next_step() else {
+        let Some(step) = self.steps.next() else {
             return Ok(None);
         };
         let length = usize::try_from(step.stored.end - step.stored.start).map_err(|_| damaged())?;
         let stored = self.arriving.gather(length).await?;
-        self.decoder.take(&step, &stored).map(Some)
+        self.decoder.open(&step, &stored).map(Some)
     }
 }
 

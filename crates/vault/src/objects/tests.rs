@@ -18,14 +18,17 @@ use super::local::Faults;
 use super::read::exported;
 use super::segments::{FIRST_PLAIN_BYTES, HEADER_BYTES, Layout, REST_PLAIN_BYTES, SEGMENT_BYTES};
 use super::*;
-use crate::db::{Location, open};
+use crate::db::{Db, Location, open};
 use crate::keys::KeyFile;
+
+mod small;
 
 const LIMIT: u64 = 64 * 1024 * 1024;
 
 struct Bed {
     folder: tempfile::TempDir,
     objects: Objects,
+    db: Db,
     gate: testkit::TestGate,
 }
 
@@ -39,7 +42,16 @@ async fn bed_over(remote: bool) -> Bed {
     } else {
         Objects::open_at(&ObjectsLocation::Folder(folder.path().join("objects")), keys).unwrap()
     };
-    Bed { folder, objects, gate: testkit::open_gate() }
+    // Each object a file, as older servers had them, whatever its size: what is read here.
+    let objects = objects.with_files_only();
+    Bed { folder, objects, db: opened.db, gate: testkit::open_gate() }
+}
+
+/// As servers are now.
+async fn small_bed() -> Bed {
+    let mut bed = bed_over(false).await;
+    bed.objects = Objects::local(&bed.folder.path().join("objects"), bed.objects.keys.clone()).unwrap();
+    bed
 }
 
 /// A real S3-compatible store, where one is named: `http://HOST:PORT/BUCKET`, with credentials in the environment.

@@ -12,13 +12,15 @@ use super::encoder::{Encoder, Sink, too_large};
 use super::local::LocalFile;
 use super::pool::Buffer;
 use super::remote::{Pending, RemoteUpload};
-use super::{Body, ObjectId, Objects, Store, StoredObject, WRITE_COUNT_MAX, aad, blocking, joined, turn};
+use super::small::Begun;
+use super::{Body, ObjectId, Objects, Store, StoredObject, WRITE_COUNT_MAX, aad, blocking, joined, small, turn};
 use crate::keys::KEY_BYTES;
 
 /// How much is gathered before it is handed over, so that a hand-over costs little.
-const BATCH_BYTES_MIN: usize = 512 * 1024;
-/// How much may be gathered while the one before is still at work.
-const BATCH_BYTES_MAX: usize = 3 * 1024 * 1024;
+const BATCH_BYTES_MIN: usize = 256 * 1024;
+/// How much may be gathered while the one before is still at work. What arrives holds up to twice as much memory: pieces of the buffers that
+/// it was read into.
+const BATCH_BYTES_MAX: usize = 1024 * 1024;
 
 /// Where sealed bytes go.
 enum Target {
@@ -43,9 +45,9 @@ impl Sink for Target {
 }
 
 /// What was stored.
-struct Sealed {
-    size_bytes: u64,
-    sha256: [u8; 32],
+pub(super) struct Sealed {
+    pub(super) size_bytes: u64,
+    pub(super) sha256: [u8; 32],
 }
 
 /// What goes to the sealing worker and comes back.
@@ -98,8 +100,9 @@ fn hashed(mut hasher: Sha256Hasher, batch: &[Bytes]) -> Sha256Hasher {
 }
 
 impl Objects {
-    /// Stores what `body` brings, if it is at most `size_bytes_max`. When this answers, it is on disk. The row that makes
-    /// it known is the caller's; without one it is an orphan, which the next sweep takes away.
+    /// Stores what `body` brings, if it is at most `size_bytes_max`. When this answers, it is on disk, or goes there with its row
+    /// ([`StoredObject::keep`]) if it is small. The row that makes it known is the caller's; without one it is an orphan, which the next
+    /// sweep takes away.
     ///
     /// # Errors
     /// `TooLarge` past the limit; the body's own problem; `Unavailable` if the disk is full or fails. Then nothing is kept.
@@ -110,32 +113,63 @@ impl Objects {
         body: Body,
         size_bytes_max: u64,
     ) -> Result<StoredObject, Problem> {
+        self.put_as(workspace, body, size_bytes_max, self.keeps_small).await
+    }
+
+    /// As [`Objects::put`], but whatever its size it is on disk when this answers: for who stores many before a row names them.
+    ///
+    /// # Errors
+    /// As [`Objects::put`].
+    pub async fn put_apart<O: ?Sized>(
+        &self,
+        _permit: &Permit<O>,
+        workspace: &str,
+        body: Body,
+        size_bytes_max: u64,
+    ) -> Result<StoredObject, Problem> {
+        self.put_as(workspace, body, size_bytes_max, false).await
+    }
+
+    async fn put_as(&self, workspace: &str, body: Body, size_bytes_max: u64, keeps_small: bool) -> Result<StoredObject, Problem> {
         let _turn = turn(&self.writes, WRITE_COUNT_MAX, "written").await?;
         let id = ObjectId::random();
         let data_key = Secret::new(random_bytes::<KEY_BYTES>().to_vec());
         // A key service that is down is found out before the bytes are taken.
         self.keys.workspace(workspace).await?;
-        let encoder = Encoder::new(&self.pool, &data_key, &aad(workspace, &id), size_bytes_max)?;
-        let sealed = match &self.store {
+        let bound_to = aad(workspace, &id);
+        let begun = if keeps_small { small::begin(body, size_bytes_max).await? } else { Begun::Large(body) };
+        let (sealed, fresh) = match begun {
+            Begun::Small(plain) => small::seal(&data_key, &bound_to, &plain).map(|(sealed, bytes)| (sealed, Some(bytes)))?,
+            Begun::Large(body) => {
+                let encoder = Encoder::new(&self.pool, &data_key, &bound_to, size_bytes_max)?;
+                (self.put_large(&id, encoder, body, size_bytes_max).await?, None)
+            }
+        };
+        let place = StoredObject::place(&id, sealed.size_bytes, &sealed.sha256);
+        let key = self.keys.wrap_object_key(workspace, &place, &data_key).await?;
+        let workspace = workspace.to_owned();
+        Ok(StoredObject { id, workspace, size_bytes: sealed.size_bytes, sha256: sealed.sha256, key, fresh })
+    }
+
+    /// Stores it where objects are.
+    async fn put_large(&self, id: &ObjectId, encoder: Encoder, body: Body, size_bytes_max: u64) -> Result<Sealed, Problem> {
+        match &self.store {
             Store::Local(store) => {
                 let (store, name) = (store.clone(), id.clone());
                 let open = move || Ok(Work { encoder, target: Target::Local(store.create(&name)?) });
                 let (sealed, _) = pump(body, tokio::task::spawn_blocking(open), None, size_bytes_max).await?;
-                sealed
+                Ok(sealed)
             }
             Store::Remote(store) => {
-                let mut upload = store.create(&id);
+                let mut upload = store.create(id);
                 let work = Work { encoder, target: Target::Remote(Pending::default()) };
                 let done = remote_put(body, work, &mut upload, size_bytes_max).await;
                 if done.is_err() {
                     upload.give_up().await;
                 }
-                done?
+                done
             }
-        };
-        let place = StoredObject::place(&id, sealed.size_bytes, &sealed.sha256);
-        let key = self.keys.wrap_object_key(workspace, &place, &data_key).await?;
-        Ok(StoredObject { id, workspace: workspace.to_owned(), size_bytes: sealed.size_bytes, sha256: sealed.sha256, key })
+        }
     }
 }
 

@@ -1,6 +1,8 @@
-//! Which bytes of a file are wanted (RFC 9110 §14).
+//! Which bytes of a file are wanted (RFC 9110 §14), and in which of its objects they are.
 
 use std::ops::Range;
+
+use super::StoredObject;
 
 /// Which bytes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -35,6 +37,22 @@ impl Wanted {
     }
 }
 
+/// Which bytes of which objects make up `range` of what `parts` are, in order. An empty file's only object is among them: it is checked when
+/// it is opened.
+pub fn pieces_of(parts: impl IntoIterator<Item = StoredObject>, range: &Range<u64>) -> Vec<(StoredObject, Range<u64>)> {
+    let mut start = 0_u64;
+    let mut pieces = Vec::new();
+    for part in parts {
+        let end = start.saturating_add(part.size_bytes);
+        let (from, to) = (range.start.max(start), range.end.min(end));
+        if from < to || (range.is_empty() && pieces.is_empty()) {
+            pieces.push((part, from.saturating_sub(start)..to.saturating_sub(start)));
+        }
+        start = end;
+    }
+    pieces
+}
+
 fn parse(header: &str) -> Option<Wanted> {
     let (unit, range) = header.split_once('=')?;
     if !unit.trim().eq_ignore_ascii_case("bytes") || range.contains(',') {
@@ -57,7 +75,30 @@ fn digits(text: &str) -> Option<u64> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::ObjectId;
     use super::*;
+    use crate::keys::ObjectKey;
+
+    #[test]
+    fn a_range_is_cut_into_the_parts_it_touches() {
+        let part = |size_bytes| StoredObject {
+            id: ObjectId::random(),
+            workspace: String::new(),
+            size_bytes,
+            sha256: [0; 32],
+            key: ObjectKey { wrapped: Vec::new(), version: 1 },
+            fresh: None,
+        };
+        let parts = vec![part(10), part(5), part(20)];
+        let cut = |range: Range<u64>| -> Vec<(u64, Range<u64>)> {
+            pieces_of(parts.clone(), &range).into_iter().map(|(part, range)| (part.size_bytes, range)).collect()
+        };
+        assert_eq!(cut(0..35), [(10, 0..10), (5, 0..5), (20, 0..20)]);
+        assert_eq!(cut(9..16), [(10, 9..10), (5, 0..5), (20, 0..1)]);
+        assert_eq!(cut(10..15), [(5, 0..5)]);
+        assert_eq!(cut(34..35), [(20, 19..20)]);
+        assert_eq!(pieces_of(vec![part(0)], &(0..0)).len(), 1);
+    }
 
     #[test]
     fn headers_are_read_or_ignored() {
