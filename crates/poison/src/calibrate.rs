@@ -163,7 +163,7 @@ mod tests {
     fn screened(labels: &[u32], rows: Vec<f32>, pairs: Vec<Pair>) -> Suspicion {
         let probabilities = Matrix::new(2, rows).unwrap();
         let doubts = crate::joint::doubts(labels, &probabilities, None);
-        suspicion(labels, &Screened { smooth: Matrix::default(), probabilities, doubts, pairs, members: Vec::new() })
+        suspicion(labels, &Screened { probabilities, doubts, pairs, members: Vec::new() })
     }
 
     #[test]
@@ -239,7 +239,7 @@ mod tests {
         let doubts = crate::joint::doubts(&labels, &probabilities, None);
         let found = suspicion(
             &labels,
-            &Screened { smooth: Matrix::default(), probabilities, doubts, pairs: vec![pair], members: Vec::new() },
+            &Screened { probabilities, doubts, pairs: vec![pair], members: Vec::new() },
         );
         assert!(!found.suspect && found.rows.is_empty());
     }

@@ -12,7 +12,7 @@ use crate::random::Random;
 use crate::table::Matrix;
 use crate::watch::Watch;
 
-/// Random features.
+/// Random features of many rows.
 pub(crate) const FEATURE_COUNT: usize = 1_024;
 /// Parts of the rows; a row's model has not seen its part.
 const FOLD_COUNT: usize = 5;
@@ -46,6 +46,11 @@ pub(crate) struct Moments {
     /// `classes × features`.
     sums: Vec<f64>,
     counts: Vec<f64>,
+}
+
+/// How many random features so many rows are worth.
+pub(crate) const fn feature_count(_rows: usize) -> usize {
+    FEATURE_COUNT
 }
 
 /// Class probabilities of each row from models that have not seen its fold.

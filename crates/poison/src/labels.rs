@@ -19,8 +19,6 @@ const TREE_COUNT: usize = 150;
 pub(crate) struct Screened {
     /// Pooled out-of-fold probabilities.
     pub(crate) probabilities: Matrix,
-    /// Those of neighbours and kernels alone, pooled: smooth models hardly learn a trigger, trees do.
-    pub(crate) smooth: Matrix,
     /// How doubtful each label is, 0 to 1.
     pub(crate) doubts: Vec<f32>,
     /// Flips that go one way.
@@ -49,30 +47,35 @@ pub(crate) fn shares(labels: &[u32], classes: usize) -> Vec<f32> {
     shares
 }
 
-/// Screens the labels.
+/// The members that learn smooth functions: neighbours, then kernels. They hardly learn a trigger, trees do.
 ///
 /// # Errors
 /// `Cancelled` when the watch says so.
-pub(crate) fn screen(task: &Task<'_>, watch: &Watch<'_>) -> Result<Screened, PoisonError> {
+pub(crate) fn smooth(task: &Task<'_>, watch: &Watch<'_>) -> Result<[Matrix; 2], PoisonError> {
     let shares = shares(task.labels, task.classes);
-    let mut names = vec!["nearest neighbours"];
-    let mut members = vec![votes(task.neighbours, task.labels, &shares)];
-    watch.stage("trees")?;
-    let forest =
-        forest::Task { bins: &task.views.bins, labels: task.labels, shares: &shares, trees: TREE_COUNT, seed: task.seed };
-    names.push("random trees");
-    members.push(forest::out_of_bag(&forest, watch)?);
     watch.stage("kernel discriminants")?;
     let kernel = fourier::Task {
         points: &task.views.points,
         labels: task.labels,
         shares: &shares,
-        features: fourier::FEATURE_COUNT,
+        features: fourier::feature_count(task.labels.len()),
         seed: task.seed,
     };
-    names.push("kernel discriminants");
-    members.push(fourier::out_of_fold(&kernel, watch)?);
-    let smooth: Vec<Matrix> = members.iter().step_by(2).cloned().collect();
+    Ok([votes(task.neighbours, task.labels, &shares), fourier::out_of_fold(&kernel, watch)?])
+}
+
+/// Screens the labels with the smooth members and all others that suit the data.
+///
+/// # Errors
+/// `Cancelled` when the watch says so.
+pub(crate) fn screen(task: &Task<'_>, smooth: [Matrix; 2], watch: &Watch<'_>) -> Result<Screened, PoisonError> {
+    let shares = shares(task.labels, task.classes);
+    watch.stage("trees")?;
+    let forest =
+        forest::Task { bins: &task.views.bins, labels: task.labels, shares: &shares, trees: TREE_COUNT, seed: task.seed };
+    let [neighbours, kernels] = smooth;
+    let mut names = vec!["nearest neighbours", "random trees", "kernel discriminants"];
+    let mut members = vec![neighbours, forest::out_of_bag(&forest, watch)?, kernels];
     if let Some(rounds) = boost::rounds(&task.views.bins, task.classes).filter(|_| task.views.tabular) {
         watch.stage("boosted trees")?;
         names.push("boosted trees");
@@ -97,7 +100,6 @@ pub(crate) fn screen(task: &Task<'_>, watch: &Watch<'_>) -> Result<Screened, Poi
     watch.stage("pooling")?;
     let Pooled { probabilities, even, weights } = pool(&members, task.labels, task.seed);
     drop(members);
-    let smooth = pool(&smooth, task.labels, task.seed).probabilities;
     let joint = Joint::confident(task.labels, &even);
     let pairs = joint.pairs();
     let doubts = if pairs.is_empty() {
@@ -105,5 +107,5 @@ pub(crate) fn screen(task: &Task<'_>, watch: &Watch<'_>) -> Result<Screened, Poi
     } else {
         doubts(task.labels, &even, Some(&joint.noise(&pairs)))
     };
-    Ok(Screened { probabilities, smooth, doubts, pairs, members: names.into_iter().zip(weights).collect() })
+    Ok(Screened { probabilities, doubts, pairs, members: names.into_iter().zip(weights).collect() })
 }
