@@ -188,13 +188,13 @@ def isolation(scenario):
     from sklearn.ensemble import IsolationForest
 
     points = scenario.points
-    return {"sklearn isolation forest": -IsolationForest(300, random_state=0).fit(points).score_samples(points)}
+    return {"sklearn isolation forest": -IsolationForest(n_estimators=300, random_state=0).fit(points).score_samples(points)}
 
 
 def local(scenario):
     from sklearn.neighbors import LocalOutlierFactor
 
-    return {"sklearn local factor": -LocalOutlierFactor(20).fit(scenario.points).negative_outlier_factor_}
+    return {"sklearn local factor": -LocalOutlierFactor(n_neighbors=20).fit(scenario.points).negative_outlier_factor_}
 
 
 def distance(scenario):

@@ -47,7 +47,7 @@ const fn outputs(classes: usize) -> usize {
     if classes == 2 { 1 } else { classes }
 }
 
-/// Class probabilities of each row from models that have not seen its fold.
+/// Class probabilities of each row from models that have not seen its fold; none where they do not help on the first fold.
 ///
 /// # Errors
 /// `Cancelled` when the watch says so.
@@ -56,9 +56,10 @@ pub(crate) fn out_of_fold(
     labels: &[u32],
     classes: usize,
     (rounds, seed): (usize, u64),
+    helps: impl FnOnce(&[u32], &Matrix) -> bool,
     watch: &Watch<'_>,
-) -> Result<Matrix, PoisonError> {
-    folds::out_of_fold(labels.len(), classes, &mut Random::new(seed, 0x626f_6f73), |_, others, own| {
+) -> Result<Option<Matrix>, PoisonError> {
+    folds::out_of_fold_if(labels.len(), classes, &mut Random::new(seed, 0x626f_6f73), helps, |_, others, own| {
         let booster = Booster::learn((bins, labels, classes), others, rounds, watch)?;
         Ok(own.iter().map(|index| booster.probabilities(bins.row(*index as usize))).collect())
     })
@@ -295,8 +296,8 @@ mod tests {
         let values: Vec<f32> = (0..4_000).map(|_| random.unit()).collect();
         let labels: Vec<u32> = values.chunks_exact(2).map(|row| label(row[0], row[1])).collect();
         let bins = Bins::fine(&Matrix::new(2, values).unwrap(), 1);
-        let run = |watch: &Watch<'_>| out_of_fold(&bins, &labels, classes as usize, (30, 1), watch);
-        let probabilities = quiet(run).unwrap();
+        let run = |watch: &Watch<'_>| out_of_fold(&bins, &labels, classes as usize, (30, 1), |_, _| true, watch);
+        let probabilities = quiet(run).unwrap().unwrap();
         probabilities.iter().zip(&labels).filter(|(row, label)| crate::at::argmax(row) == **label as usize).count()
     }
 

@@ -30,8 +30,8 @@ pub(crate) struct Duplicates {
     pub(crate) largest: Vec<(u32, Vec<u64>)>,
     /// The largest groups of equal and nearly equal texts, where not all are equal.
     pub(crate) near_largest: Vec<(u32, Vec<u64>)>,
-    /// How near the nearest copy of each row is: 1 for an equal one, for texts what they share, else 0.
-    pub(crate) similarities: Vec<f32>,
+    /// How much each row is copied: the part of its group that is not itself, times how near the nearest of it is.
+    pub(crate) marks: Vec<f32>,
     /// Whether not all texts could be compared.
     pub(crate) cut_short: bool,
 }
@@ -72,13 +72,19 @@ pub(crate) fn duplicates(
         found.largest.push((u32::try_from(own.len()).unwrap_or(u32::MAX), listed));
     }
     found.largest = largest(std::mem::take(&mut found.largest));
-    found.similarities = found.copies.iter().map(|copies| f32::from(u8::from(*copies > 0))).collect();
+    found.marks = found.copies.iter().map(|copies| mark(*copies, 1.0)).collect();
     if let Some(texts) = &input.texts {
         mark_near_texts(&mut found, &near_texts(&texts.words, seed, watch)?, &hashes);
     } else {
         mark_near(&mut found, neighbours, &hashes);
     }
     Ok(found)
+}
+
+/// How much a row is copied that has so many others near it.
+fn mark(others: u32, similarity: f32) -> f32 {
+    let others = others as f32;
+    similarity * others / (others + 1.0)
 }
 
 /// The largest groups, the largest first.
@@ -105,8 +111,13 @@ fn mark_near_texts(found: &mut Duplicates, near: &NearTexts, hashes: &[u64]) {
         listed.push((u32::try_from(rows.len()).unwrap_or(u32::MAX), first));
     }
     found.near_largest = largest(listed);
-    for (own, similarity) in found.similarities.iter_mut().zip(&near.similarities) {
-        *own = own.max(*similarity);
+    for rows in groups.values() {
+        let others = u32::try_from(rows.len().saturating_sub(1)).unwrap_or(u32::MAX);
+        for row in rows {
+            let near = mark(others, at(&near.similarities, *row as usize));
+            let greatest = at(&found.marks, *row as usize).max(near);
+            put(&mut found.marks, *row as usize, greatest);
+        }
     }
     found.cut_short = near.cut_short;
 }
@@ -187,7 +198,9 @@ mod tests {
         let found = quiet(|watch| duplicates(&input, &near, 1, watch)).unwrap();
         assert_eq!(found.near_largest, [(3, vec![3, 20, 21])]);
         assert!(found.near[3] && found.near[21] && !found.near[4]);
-        assert!((found.similarities[21] - 19.0 / 21.0).abs() < 1e-6 && found.similarities[4] == 0.0);
-        assert_eq!((found.similarities[3], found.copies[3], found.copies[21]), (1.0, 1, 0));
+        // Of a group of three; one that differs in a token of twenty shares 19 of 21.
+        assert!((found.marks[21] - 2.0 / 3.0 * 19.0 / 21.0).abs() < 1e-6 && found.marks[4] == 0.0);
+        assert!((found.marks[3] - 2.0 / 3.0).abs() < 1e-6);
+        assert_eq!((found.copies[3], found.copies[21]), (1, 0));
     }
 }

@@ -6,7 +6,7 @@ use crate::forest;
 use crate::fourier;
 use crate::joint::{Joint, Pair, doubts};
 use crate::knn::{Neighbours, votes};
-use crate::pool::{Pooled, pool};
+use crate::pool::{Pooled, helps, pool};
 use crate::sparse;
 use crate::table::Matrix;
 use crate::views::Views;
@@ -78,8 +78,13 @@ pub(crate) fn screen(task: &Task<'_>, smooth: [Matrix; 2], watch: &Watch<'_>) ->
     let mut members = vec![neighbours, forest::out_of_bag(&forest, watch)?, kernels];
     if let Some(rounds) = boost::rounds(&task.views.bins, task.classes).filter(|_| task.views.tabular) {
         watch.stage("boosted trees")?;
-        names.push("boosted trees");
-        members.push(boost::out_of_fold(&task.views.bins, task.labels, task.classes, (rounds, task.seed), watch)?);
+        // Dear, and of no use where distances or single trees tell all: one part of the rows shows it.
+        let helps = |rows: &[u32], first: &Matrix| helps(&members, (rows, first), task.labels);
+        let boosted = boost::out_of_fold(&task.views.bins, task.labels, task.classes, (rounds, task.seed), helps, watch)?;
+        if let Some(boosted) = boosted {
+            names.push("boosted trees");
+            members.push(boosted);
+        }
     }
     for (name, tokens, penalty) in [
         ("linear text classifier", &task.views.tokens, sparse::PAIR_PENALTY),

@@ -14,6 +14,8 @@ use crate::table::Matrix;
 /// Rows on which weights are judged.
 const JUDGED_ROW_COUNT_MAX: usize = 8_000;
 const ROUND_COUNT: usize = 4;
+/// The part of the surprise that a further member must take away to be worth its time.
+const HELP_MIN: f64 = 0.02;
 const MEAN_ROUND_COUNT: usize = 60;
 /// Weights that are tried for each member.
 const WEIGHTS: [f32; 11] = [0.0, 0.1, 0.2, 0.35, 0.5, 0.7, 0.9, 1.15, 1.5, 2.0, 2.75];
@@ -36,17 +38,37 @@ pub(crate) fn pool(members: &[Matrix], labels: &[u32], seed: u64) -> Pooled {
     let judged = Random::new(seed, 0x706f_6f6c).sample(labels.len(), JUDGED_ROW_COUNT_MAX);
     let samples: Vec<Matrix> = members.iter().map(|member| logarithms(&member.chosen(&judged))).collect();
     let wanted: Vec<u32> = judged.iter().map(|index| at(labels, *index as usize)).collect();
-    let mut weights = vec![1.0 / members.len().max(1) as f32; members.len()];
-    let mut best = loss(&samples, &weights, &wanted);
+    let (_, weights) = product_weights(&samples, &wanted);
+    let shares = mean_weights(members, (&judged, &wanted));
+    combine(members, weights, &shares)
+}
+
+/// Whether one more member, of which only the answers for these rows are known, would take enough of the pool's surprise away.
+pub(crate) fn helps(members: &[Matrix], (rows, more): (&[u32], &Matrix), labels: &[u32]) -> bool {
+    const PLACES: usize = 2_000;
+    let judged = rows.get(..PLACES.min(rows.len())).unwrap_or(rows);
+    let mut samples: Vec<Matrix> = members.iter().map(|member| logarithms(&member.chosen(judged))).collect();
+    let wanted: Vec<u32> = judged.iter().map(|index| at(labels, *index as usize)).collect();
+    let (without, _) = product_weights(&samples, &wanted);
+    let places: Vec<u32> = (0..u32::try_from(judged.len()).unwrap_or(u32::MAX)).collect();
+    samples.push(logarithms(&more.chosen(&places)));
+    let (with, _) = product_weights(&samples, &wanted);
+    with < (1.0 - HELP_MIN) * without
+}
+
+/// The weights of a product of the members such that the labels surprise least, by coordinate search; and that surprise.
+fn product_weights(samples: &[Matrix], wanted: &[u32]) -> (f64, Vec<f32>) {
+    let mut weights = vec![1.0 / samples.len().max(1) as f32; samples.len()];
+    let mut best = loss(samples, &weights, wanted);
     for _ in 0..ROUND_COUNT {
         let before = best;
-        for member in 0..members.len() {
+        for member in 0..samples.len() {
             let tried: Vec<(f64, Vec<f32>)> = WEIGHTS
                 .par_iter()
                 .map(|weight| {
                     let mut changed = weights.clone();
                     crate::at::put(&mut changed, member, *weight);
-                    (loss(&samples, &changed, &wanted), changed)
+                    (loss(samples, &changed, wanted), changed)
                 })
                 .collect();
             for (value, changed) in tried {
@@ -59,8 +81,7 @@ pub(crate) fn pool(members: &[Matrix], labels: &[u32], seed: u64) -> Pooled {
             break;
         }
     }
-    let shares = mean_weights(members, (&judged, &wanted));
-    combine(members, weights, &shares)
+    (best, weights)
 }
 
 /// The members' weights in a mean, such that the labels are most probable.
@@ -159,6 +180,7 @@ mod tests {
         assert!(weights[0] > 0.7 && weights[1] < 0.15, "{weights:?}");
         assert!(probabilities.iter().chain(even.iter()).all(|row| (row[0] + row[1] - 1.0).abs() < 1e-5));
         let rows: Vec<u32> = (0..2_000).collect();
+        assert!(helps(&[guesses.clone()], (&rows, &knows), &labels) && !helps(&[knows.clone()], (&rows, &guesses), &labels));
         let shares = mean_weights(&[knows, guesses], (&rows, &labels));
         assert!(shares[0] > 0.9 && (shares[0] + shares[1] - 1.0).abs() < 1e-5, "{shares:?}");
     }

@@ -212,8 +212,8 @@ pub struct Scores {
     pub values: Vec<f32>,
     /// How easily the row's prediction is turned, 0 to 1.
     pub fragility: Vec<f32>,
-    /// How near the row's nearest copy is: 1 for an equal row, for texts the share of words that they have in common, 0 where
-    /// none is near.
+    /// How much the row is copied, 0 to 1: 0 without copies, one half for one of a pair of equal rows, near 1 for one of many;
+    /// of nearly equal texts that part of it which they share.
     #[serde(default)]
     pub copies: Vec<f32>,
 }

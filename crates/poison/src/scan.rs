@@ -179,7 +179,7 @@ impl Parts {
                 outliers: self.outliers.map(|outliers| outliers.fused).unwrap_or_default(),
                 fragility: self.targets.as_ref().map(|targets| targets.fragility.clone()).unwrap_or_default(),
                 values: self.targets.map(|targets| targets.values).unwrap_or_default(),
-                copies: self.copies.map(|copies| copies.similarities).unwrap_or_default(),
+                copies: self.copies.map(|copies| copies.marks).unwrap_or_default(),
             },
         }
     }
