@@ -1,7 +1,8 @@
 //! Boosted trees on binned columns, out of fold: the member for mixed tables, whose columns neither distances nor random
 //! splits weigh well.
 //!
-//! Sources: Friedman 2001 (gradient boosting); Chen and Guestrin 2016 (second-order leaves and gains over histograms).
+//! Sources: Friedman 2001 and 2002 (gradient boosting; each tree learns from a random half of the rows); Chen and Guestrin 2016 (second-order leaves and gains over
+//! histograms; each tree sees a part of the columns).
 
 use crate::PoisonError;
 use crate::at::{add, at};
@@ -22,6 +23,11 @@ const STEP: f32 = 0.12;
 /// The penalty on a leaf's value, and the least curvature on either side of a split.
 const PENALTY: f32 = 2.0;
 const CURVATURE_MIN: f32 = 3.0;
+/// What each tree sees: this part of the columns, and of the rows where there are enough.
+const COLUMN_SHARE: f64 = 0.5;
+const COLUMN_COUNT_MIN: usize = 8;
+const ROW_SHARE: f64 = 0.5;
+const ROW_COUNT_MIN: usize = 1_000;
 /// Columns that are boosted over; wider tables have other members.
 const COLUMN_COUNT_MAX: usize = 128;
 const NO_COLUMN: u32 = u32::MAX;
@@ -59,8 +65,8 @@ pub(crate) fn out_of_fold(
     helps: impl FnOnce(&[u32], &Matrix) -> bool,
     watch: &Watch<'_>,
 ) -> Result<Option<Matrix>, PoisonError> {
-    folds::out_of_fold_if(labels.len(), classes, &mut Random::new(seed, 0x626f_6f73), helps, |_, others, own| {
-        let booster = Booster::learn((bins, labels, classes), others, rounds, watch)?;
+    folds::out_of_fold_if(labels.len(), classes, &mut Random::new(seed, 0x626f_6f73), helps, |fold, others, own| {
+        let booster = Booster::learn((bins, labels, classes), others, (rounds, seed ^ fold as u64), watch)?;
         Ok(own.iter().map(|index| booster.probabilities(bins.row(*index as usize))).collect())
     })
 }
@@ -84,13 +90,14 @@ impl Booster {
     pub(crate) fn learn(
         (bins, labels, classes): (&Bins, &[u32], usize),
         rows: &[u32],
-        rounds: usize,
+        (rounds, seed): (usize, u64),
         watch: &Watch<'_>,
     ) -> Result<Self, PoisonError> {
         let outputs = outputs(classes);
         let mut booster = Self { classes, start: start(labels, rows, classes), trees: Vec::new() };
         let mut scores: Vec<f32> = booster.start.iter().copied().cycle().take(rows.len() * outputs).collect();
         let mut grower = Grower::new(bins, rows);
+        let mut random = Random::new(seed, 0x6772_6f77);
         let mut slopes: Vec<Slopes> = vec![[0.0; 2]; rows.len()];
         for _ in 0..rounds {
             let expected: Vec<Vec<f32>> = scores.chunks_exact(outputs).map(|own| booster.of_scores(own)).collect();
@@ -103,9 +110,9 @@ impl Booster {
                     let wanted = f32::from(u8::from(at(labels, *index as usize) as usize == class));
                     *slope = [value - wanted, (value * (1.0 - value)).max(1e-6)];
                 }
-                let (tree, leaves) = grower.grow(&slopes);
-                for (place, leaf) in leaves {
-                    add(&mut scores, place as usize * outputs + output, at(&tree.leaves, leaf));
+                let tree = grower.grow(&slopes, &mut random);
+                for (place, index) in rows.iter().enumerate() {
+                    add(&mut scores, place * outputs + output, tree.value(bins.row(*index as usize)));
                 }
                 booster.trees.push(tree);
             }
@@ -167,7 +174,9 @@ fn goes_right((column, bin): (u32, u8), own: &[u8]) -> bool {
 struct Grower<'a> {
     bins: &'a Bins,
     rows: &'a [u32],
-    /// Where each column's bins begin in a histogram, and the end.
+    /// The columns that this tree sees, rising.
+    columns: Vec<u32>,
+    /// Where each of their bins begin in a histogram, and the end.
     starts: Vec<usize>,
     /// Histograms to be used again.
     spare: Vec<Vec<Slopes>>,
@@ -180,24 +189,38 @@ struct Node {
 }
 
 impl<'a> Grower<'a> {
-    fn new(bins: &'a Bins, rows: &'a [u32]) -> Self {
-        let mut starts = vec![0];
-        for column in 0..bins.columns() {
-            starts.push(at(&starts, column) + bins.count(column));
-        }
-        Self { bins, rows, starts, spare: Vec::new() }
+    const fn new(bins: &'a Bins, rows: &'a [u32]) -> Self {
+        Self { bins, rows, columns: Vec::new(), starts: Vec::new(), spare: Vec::new() }
     }
 
-    /// A tree of full depth, and each place's leaf.
-    fn grow(&mut self, slopes: &[Slopes]) -> (Tree, impl Iterator<Item = (u32, usize)> + use<>) {
+    /// Draws the columns of the next tree.
+    fn draw(&mut self, random: &mut Random) {
+        let count = self.bins.columns();
+        let seen = ((count as f64 * COLUMN_SHARE).ceil() as usize).max(COLUMN_COUNT_MIN);
+        self.columns = random.sample(count, seen);
+        self.starts.clear();
+        self.starts.push(0);
+        for column in &self.columns {
+            let start = self.starts.last().copied().unwrap_or(0);
+            self.starts.push(start + self.bins.count(*column as usize));
+        }
+    }
+
+    /// A tree of full depth on a random part of the rows and columns.
+    fn grow(&mut self, slopes: &[Slopes], random: &mut Random) -> Tree {
+        self.draw(random);
         let mut splits = Vec::new();
-        let places: Vec<u32> = (0..u32::try_from(self.rows.len()).unwrap_or(u32::MAX)).collect();
+        let places = if self.rows.len() < ROW_COUNT_MIN {
+            (0..u32::try_from(self.rows.len()).unwrap_or(u32::MAX)).collect()
+        } else {
+            random.sample(self.rows.len(), (self.rows.len() as f64 * ROW_SHARE) as usize)
+        };
         let histogram = self.histogram(&places, slopes);
         let mut nodes = vec![Node { places, histogram: Some(histogram) }];
         for level in 0..LEVEL_COUNT {
             let mut children = Vec::with_capacity(2 * nodes.len());
             for node in nodes {
-                let split = node.histogram.as_deref().map_or((NO_COLUMN, 0), |sums| best_split(sums, &self.starts));
+                let split = node.histogram.as_deref().map_or((NO_COLUMN, 0), |sums| self.best_split(sums));
                 splits.push(split);
                 children.extend(self.children(node, split, slopes, level + 1 < LEVEL_COUNT));
             }
@@ -207,9 +230,12 @@ impl<'a> Grower<'a> {
             let sum = node.places.iter().fold([0.0; 2], |sum, place| plus(sum, at(slopes, *place as usize)));
             -STEP * sum[0] / (sum[1] + PENALTY)
         };
-        let leaves = nodes.iter().map(leaf).collect();
-        let reached = nodes.into_iter().enumerate().flat_map(|(leaf, node)| node.places.into_iter().map(move |own| (own, leaf)));
-        (Tree { splits, leaves }, reached)
+        Tree { splits, leaves: nodes.iter().map(leaf).collect() }
+    }
+
+    fn best_split(&self, sums: &[Slopes]) -> (u32, u8) {
+        let (place, bin) = best_split(sums, &self.starts);
+        if place == NO_COLUMN { (NO_COLUMN, 0) } else { (at(&self.columns, place as usize), bin) }
     }
 
     /// The two parts of a node. The greater part's histogram is the node's less the smaller part's.
@@ -226,7 +252,7 @@ impl<'a> Grower<'a> {
         }
         let (of_left, of_right) = if left_is_less { (less, rest) } else { (rest, less) };
         let mut node = |places, histogram: Vec<Slopes>| {
-            // Every row is in a bin of the first column.
+            // Every row is in a bin of the first column that is seen.
             let curvature: f32 = histogram.get(..at(&self.starts, 1)).unwrap_or(&[]).iter().map(|sum| sum[1]).sum();
             if curvature >= 2.0 * CURVATURE_MIN {
                 return Node { places, histogram: Some(histogram) };
@@ -246,8 +272,8 @@ impl<'a> Grower<'a> {
         for place in places {
             let slope = at(slopes, *place as usize);
             let own = self.bins.row(at(self.rows, *place as usize) as usize);
-            for (start, bin) in self.starts.iter().zip(own) {
-                if let Some(sum) = sums.get_mut(start + usize::from(*bin)) {
+            for (start, column) in self.starts.iter().zip(&self.columns) {
+                if let Some(sum) = sums.get_mut(start + usize::from(at(own, *column as usize))) {
                     *sum = plus(*sum, slope);
                 }
             }
@@ -260,7 +286,7 @@ fn plus(left: Slopes, right: Slopes) -> Slopes {
     [left[0] + right[0], left[1] + right[1]]
 }
 
-/// The split of a node with the greatest gain; [`NO_COLUMN`] if none gains.
+/// The split of a node with the greatest gain, its column by place; [`NO_COLUMN`] if none gains.
 fn best_split(histogram: &[Slopes], starts: &[usize]) -> (u32, u8) {
     let mut best = (1e-3_f32, (NO_COLUMN, 0));
     for (column, (start, end)) in starts.iter().zip(starts.iter().skip(1)).enumerate() {

@@ -30,7 +30,7 @@ pub(crate) struct Duplicates {
     pub(crate) largest: Vec<(u32, Vec<u64>)>,
     /// The largest groups of equal and nearly equal texts, where not all are equal.
     pub(crate) near_largest: Vec<(u32, Vec<u64>)>,
-    /// How much each row is copied: the part of its group that is not itself, times how near the nearest of it is.
+    /// How much each row is copied: how large its group is, and somewhat how near the nearest of it is.
     pub(crate) marks: Vec<f32>,
     /// Whether not all texts could be compared.
     pub(crate) cut_short: bool,
@@ -72,7 +72,7 @@ pub(crate) fn duplicates(
         found.largest.push((u32::try_from(own.len()).unwrap_or(u32::MAX), listed));
     }
     found.largest = largest(std::mem::take(&mut found.largest));
-    found.marks = found.copies.iter().map(|copies| mark(*copies, 1.0)).collect();
+    found.marks = found.copies.iter().map(|copies| mark((*copies as usize, rows), 1.0)).collect();
     if let Some(texts) = &input.texts {
         mark_near_texts(&mut found, &near_texts(&texts.words, seed, watch)?, &hashes);
     } else {
@@ -81,10 +81,11 @@ pub(crate) fn duplicates(
     Ok(found)
 }
 
-/// How much a row is copied that has so many others near it.
-fn mark(others: u32, similarity: f32) -> f32 {
-    let others = others as f32;
-    similarity * others / (others + 1.0)
+/// How much a row is copied that has so many others near it: orders of magnitude, 1 where all rows are of its group. Natural
+/// copies are exact and few, a flood is many and not quite.
+fn mark((others, rows): (usize, usize), similarity: f32) -> f32 {
+    let size = (others as f32).ln_1p() / (rows.max(2) as f32).ln();
+    size * (0.8 + 0.2 * similarity)
 }
 
 /// The largest groups, the largest first.
@@ -112,9 +113,9 @@ fn mark_near_texts(found: &mut Duplicates, near: &NearTexts, hashes: &[u64]) {
     }
     found.near_largest = largest(listed);
     for rows in groups.values() {
-        let others = u32::try_from(rows.len().saturating_sub(1)).unwrap_or(u32::MAX);
+        let size = (rows.len().saturating_sub(1), hashes.len());
         for row in rows {
-            let near = mark(others, at(&near.similarities, *row as usize));
+            let near = mark(size, at(&near.similarities, *row as usize));
             let greatest = at(&found.marks, *row as usize).max(near);
             put(&mut found.marks, *row as usize, greatest);
         }
@@ -199,8 +200,9 @@ mod tests {
         assert_eq!(found.near_largest, [(3, vec![3, 20, 21])]);
         assert!(found.near[3] && found.near[21] && !found.near[4]);
         // Of a group of three; one that differs in a token of twenty shares 19 of 21.
-        assert!((found.marks[21] - 2.0 / 3.0 * 19.0 / 21.0).abs() < 1e-6 && found.marks[4] == 0.0);
-        assert!((found.marks[3] - 2.0 / 3.0).abs() < 1e-6);
+        let size = 3.0_f32.ln() / 22.0_f32.ln();
+        assert!((found.marks[21] - size * (0.8 + 0.2 * 19.0 / 21.0)).abs() < 1e-6 && found.marks[4] == 0.0);
+        assert!((found.marks[3] - size).abs() < 1e-6);
         assert_eq!((found.copies[3], found.copies[21]), (1, 0));
     }
 }

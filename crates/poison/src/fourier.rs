@@ -16,7 +16,7 @@ use crate::watch::Watch;
 pub(crate) const FEATURE_COUNT: usize = 1_024;
 /// Random features at least, and rows that one is worth.
 const FEATURE_COUNT_MIN: usize = 256;
-const FEATURE_ROW_COUNT: usize = 8;
+const FEATURE_ROW_COUNT: usize = 16;
 /// Parts of the rows; a row's model has not seen its part.
 const FOLD_COUNT: usize = 5;
 /// Rows whose features are made at once.

@@ -5,15 +5,18 @@ use crate::boost;
 use crate::forest;
 use crate::fourier;
 use crate::joint::{Joint, Pair, doubts};
-use crate::knn::{Neighbours, votes};
+
 use crate::pool::{Pooled, helps, pool};
+use crate::random::Random;
 use crate::sparse;
 use crate::table::Matrix;
 use crate::views::Views;
 use crate::watch::Watch;
 
+/// Rows by which it is judged whether a member helps.
+const JUDGED_ROW_COUNT_MAX: usize = 2_000;
 /// Trees of the forest.
-const TREE_COUNT: usize = 150;
+const TREE_COUNT: usize = 100;
 
 /// What the label screen found.
 pub(crate) struct Screened {
@@ -30,12 +33,29 @@ pub(crate) struct Screened {
 /// Labels and what the members learn from.
 pub(crate) struct Task<'a> {
     pub(crate) views: &'a Views,
-    pub(crate) neighbours: &'a Neighbours,
     pub(crate) labels: &'a [u32],
     pub(crate) classes: usize,
     /// The caller's own out-of-sample probabilities.
     pub(crate) given: Option<&'a Matrix>,
     pub(crate) seed: u64,
+}
+
+/// Linear classifiers of texts: of words and pairs of words, and of words alone.
+fn linear(task: &Task<'_>, watch: &Watch<'_>) -> Result<(Vec<&'static str>, Vec<Matrix>), PoisonError> {
+    let (mut names, mut members) = (Vec::new(), Vec::new());
+    for (name, tokens, penalty) in [
+        ("linear text classifier", &task.views.tokens, sparse::PAIR_PENALTY),
+        ("linear word classifier", &task.views.words, sparse::WORD_PENALTY),
+    ] {
+        if let Some(tokens) = tokens
+            && (tokens.width() + 1) * task.classes <= sparse::WEIGHT_COUNT_MAX
+        {
+            watch.stage(name)?;
+            names.push(name);
+            members.push(sparse::out_of_fold(tokens, task.labels, task.classes, (penalty, task.seed), watch)?);
+        }
+    }
+    Ok((names, members))
 }
 
 /// Each class's share of the rows.
@@ -47,35 +67,50 @@ pub(crate) fn shares(labels: &[u32], classes: usize) -> Vec<f32> {
     shares
 }
 
-/// The members that learn smooth functions: neighbours, then kernels. They hardly learn a trigger, trees do.
+/// Kernel discriminants, out of fold. With neighbours they are the members that learn smooth functions: these hardly learn a
+/// trigger, trees do.
 ///
 /// # Errors
 /// `Cancelled` when the watch says so.
-pub(crate) fn smooth(task: &Task<'_>, watch: &Watch<'_>) -> Result<[Matrix; 2], PoisonError> {
-    let shares = shares(task.labels, task.classes);
+pub(crate) fn kernels(task: &Task<'_>, watch: &Watch<'_>) -> Result<Matrix, PoisonError> {
     watch.stage("kernel discriminants")?;
     let kernel = fourier::Task {
         points: &task.views.points,
         labels: task.labels,
-        shares: &shares,
+        shares: &shares(task.labels, task.classes),
         features: fourier::feature_count(task.labels.len()),
         seed: task.seed,
     };
-    Ok([votes(task.neighbours, task.labels, &shares), fourier::out_of_fold(&kernel, watch)?])
+    fourier::out_of_fold(&kernel, watch)
 }
 
-/// Screens the labels with the smooth members and all others that suit the data.
+/// Screens the labels with all members that suit the data. Kernels are given where they are known already.
 ///
 /// # Errors
 /// `Cancelled` when the watch says so.
-pub(crate) fn screen(task: &Task<'_>, smooth: [Matrix; 2], watch: &Watch<'_>) -> Result<Screened, PoisonError> {
-    let shares = shares(task.labels, task.classes);
-    watch.stage("trees")?;
-    let forest =
-        forest::Task { bins: &task.views.bins, labels: task.labels, shares: &shares, trees: TREE_COUNT, seed: task.seed };
-    let [neighbours, kernels] = smooth;
-    let mut names = vec!["nearest neighbours", "random trees", "kernel discriminants"];
-    let mut members = vec![neighbours, forest::out_of_bag(&forest, watch)?, kernels];
+pub(crate) fn screen(
+    task: &Task<'_>,
+    (neighbours, known_kernels): (Matrix, Option<Matrix>),
+    watch: &Watch<'_>,
+) -> Result<Screened, PoisonError> {
+    let (mut names, mut members) = linear(task, watch)?;
+    let needless = !members.is_empty() && !task.views.beside_texts && {
+        let judged = Random::new(task.seed, 0x6e65_6564).sample(task.labels.len(), JUDGED_ROW_COUNT_MAX);
+        !helps(&members, (&judged, &neighbours.chosen(&judged)), task.labels)
+    };
+    names.push("nearest neighbours");
+    members.push(neighbours);
+    // Neighbours, trees and kernels see the same few directions of texts. Where the first say nothing that words do not, the
+    // dearer others do not either.
+    if !needless {
+        watch.stage("trees")?;
+        let shares = shares(task.labels, task.classes);
+        let forest =
+            forest::Task { bins: &task.views.bins, labels: task.labels, shares: &shares, trees: TREE_COUNT, seed: task.seed };
+        names.extend(["random trees", "kernel discriminants"]);
+        members.push(forest::out_of_bag(&forest, watch)?);
+        members.push(known_kernels.map_or_else(|| kernels(task, watch), Ok)?);
+    }
     if let Some(rounds) = boost::rounds(&task.views.bins, task.classes).filter(|_| task.views.tabular) {
         watch.stage("boosted trees")?;
         // Dear, and of no use where distances or single trees tell all: one part of the rows shows it.
@@ -84,18 +119,6 @@ pub(crate) fn screen(task: &Task<'_>, smooth: [Matrix; 2], watch: &Watch<'_>) ->
         if let Some(boosted) = boosted {
             names.push("boosted trees");
             members.push(boosted);
-        }
-    }
-    for (name, tokens, penalty) in [
-        ("linear text classifier", &task.views.tokens, sparse::PAIR_PENALTY),
-        ("linear word classifier", &task.views.words, sparse::WORD_PENALTY),
-    ] {
-        if let Some(tokens) = tokens
-            && (tokens.width() + 1) * task.classes <= sparse::WEIGHT_COUNT_MAX
-        {
-            watch.stage(name)?;
-            names.push(name);
-            members.push(sparse::out_of_fold(tokens, task.labels, task.classes, (penalty, task.seed), watch)?);
         }
     }
     if let Some(given) = task.given {

@@ -45,8 +45,8 @@ pub(crate) fn pool(members: &[Matrix], labels: &[u32], seed: u64) -> Pooled {
 
 /// Whether one more member, of which only the answers for these rows are known, would take enough of the pool's surprise away.
 pub(crate) fn helps(members: &[Matrix], (rows, more): (&[u32], &Matrix), labels: &[u32]) -> bool {
-    const PLACES: usize = 2_000;
-    let judged = rows.get(..PLACES.min(rows.len())).unwrap_or(rows);
+    const JUDGED: usize = 2_000;
+    let judged = rows.get(..JUDGED.min(rows.len())).unwrap_or(rows);
     let mut samples: Vec<Matrix> = members.iter().map(|member| logarithms(&member.chosen(judged))).collect();
     let wanted: Vec<u32> = judged.iter().map(|index| at(labels, *index as usize)).collect();
     let (without, _) = product_weights(&samples, &wanted);

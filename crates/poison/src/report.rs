@@ -212,8 +212,8 @@ pub struct Scores {
     pub values: Vec<f32>,
     /// How easily the row's prediction is turned, 0 to 1.
     pub fragility: Vec<f32>,
-    /// How much the row is copied, 0 to 1: 0 without copies, one half for one of a pair of equal rows, near 1 for one of many;
-    /// of nearly equal texts that part of it which they share.
+    /// How much the row is copied, 0 to 1: 0 without copies, 1 if all rows are; by the order of magnitude of its group, and
+    /// somewhat by how near its nearest copy is.
     #[serde(default)]
     pub copies: Vec<f32>,
 }

@@ -6,7 +6,7 @@ use crate::calibrate::{Suspicion, suspicion};
 use crate::certificate::{Certificate, certificate};
 use crate::duplicates::{Duplicates, duplicates};
 use crate::input::Input;
-use crate::knn::{anchors, neighbours};
+use crate::knn::{anchors, neighbours, votes};
 use crate::labels::{self, Screened};
 use crate::outliers::{Marks, marks};
 use crate::pool::pool;
@@ -66,23 +66,26 @@ pub fn scan(input: &Input, options: &Options, watch: &Watch<'_>) -> Result<Poiso
     watch.stage("nearest neighbours")?;
     let near = neighbours(&views.points, &anchors(input.rows(), seed), watch)?;
     let mut parts = Parts { notes: input.notes.clone(), ..Parts::default() };
-    if let Some(labels) = input.labels.as_ref().filter(|_| input.classes() > 1) {
+    if let Some(labels) = input.labels.as_ref().filter(|_| input.classes() > 1 && options.learns()) {
         let of_rows = labels.of_rows.as_slice();
         let task = labels::Task {
             views: &views,
-            neighbours: &near,
             labels: of_rows,
             classes: input.classes(),
             given: input.probabilities.as_ref(),
             seed,
         };
-        let smooth = if options.learns() { Some(labels::smooth(&task, watch)?) } else { None };
-        if let Some(smooth) = smooth.as_ref().filter(|_| options.runs(ScreenKind::Triggers)) {
-            let probabilities = pool(smooth, of_rows, seed).probabilities;
+        let shares = labels::shares(of_rows, input.classes());
+        let votes = votes(&near, of_rows, &shares);
+        let mut kernels = None;
+        if options.runs(ScreenKind::Triggers) {
+            let known = [votes.clone(), labels::kernels(&task, watch)?];
+            let probabilities = pool(&known, of_rows, seed).probabilities;
             parts.triggers = Some(scan_triggers(input, of_rows, &probabilities, seed, watch)?);
+            kernels = known.into_iter().nth(1);
         }
-        if let Some(smooth) = smooth.filter(|_| options.runs(ScreenKind::Labels) || options.runs(ScreenKind::Sources)) {
-            let screened = labels::screen(&task, smooth, watch)?;
+        if options.runs(ScreenKind::Labels) || options.runs(ScreenKind::Sources) {
+            let screened = labels::screen(&task, (votes, kernels), watch)?;
             parts.suspicion = Some(suspicion(of_rows, &screened));
             parts.sources = source_marks(input, &screened);
             parts.screened = Some(screened);

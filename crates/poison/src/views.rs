@@ -29,6 +29,8 @@ pub(crate) struct Views {
     pub(crate) words: Option<Tokens>,
     /// Whether columns of a table are all there is to see.
     pub(crate) tabular: bool,
+    /// Whether there is more to see than texts.
+    pub(crate) beside_texts: bool,
 }
 
 /// Builds the views. `left_out` names columns of the features (or values of the images) that are not to be seen.
@@ -61,6 +63,7 @@ pub(crate) fn views(input: &Input, left_out: &[usize], seed: u64) -> Views {
     let tabular = columns.len() == 1 && input.features.values.columns() > 0;
     Views {
         tabular,
+        beside_texts: tokens.is_none() || columns.len() > 1,
         points: beside(points.into_iter().map(levelled).collect()),
         bins: Bins::fine(&beside(columns), seed),
         tokens,
