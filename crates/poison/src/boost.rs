@@ -14,12 +14,16 @@ use crate::table::Matrix;
 use crate::watch::Watch;
 
 const LEVEL_COUNT: usize = 5;
+/// Rounds of many rows, and of few, whose trees take longer steps.
 const ROUND_COUNT_MAX: usize = 70;
+const ROUND_COUNT_OF_FEW: usize = 40;
+const FEW_ROW_COUNT: usize = 10_000;
 /// With fewer rounds than this it is no use.
-const ROUND_COUNT_MIN: usize = 30;
+const ROUND_COUNT_MIN: usize = 25;
 /// Additions to histograms that all folds may cost together.
 const WORK_MAX: usize = 3_000_000_000;
-const STEP: f32 = 0.12;
+/// The steps of all rounds together.
+const STEPS: f32 = 8.0;
 /// The penalty on a leaf's value, and the least curvature on either side of a split.
 const PENALTY: f32 = 2.0;
 const CURVATURE_MIN: f32 = 3.0;
@@ -28,6 +32,8 @@ const COLUMN_SHARE: f64 = 0.5;
 const COLUMN_COUNT_MIN: usize = 8;
 const ROW_SHARE: f64 = 0.5;
 const ROW_COUNT_MIN: usize = 1_000;
+/// Bins of a column that are told apart.
+const BIN_COUNT_MAX: usize = 64;
 /// Columns that are boosted over; wider tables have other members.
 const COLUMN_COUNT_MAX: usize = 128;
 const NO_COLUMN: u32 = u32::MAX;
@@ -35,7 +41,7 @@ const NO_COLUMN: u32 = u32::MAX;
 /// How many rounds are affordable; none if too few would be.
 pub(crate) fn rounds(bins: &Bins, classes: usize) -> Option<usize> {
     let round = bins.rows() * bins.columns() * outputs(classes) * LEVEL_COUNT * FOLD_COUNT;
-    let rounds = (WORK_MAX / round.max(1)).min(ROUND_COUNT_MAX);
+    let rounds = (WORK_MAX / round.max(1)).min(rounds_of(bins.rows()));
     let fits = bins.columns() <= COLUMN_COUNT_MAX && rounds >= ROUND_COUNT_MIN;
     fits.then_some(rounds)
 }
@@ -43,9 +49,13 @@ pub(crate) fn rounds(bins: &Bins, classes: usize) -> Option<usize> {
 /// How many rounds one model of some rows can afford.
 pub(crate) fn rounds_of_one(bins: &Bins, rows: usize, classes: usize) -> Option<usize> {
     let round = rows * bins.columns() * outputs(classes) * LEVEL_COUNT;
-    let rounds = (WORK_MAX / FOLD_COUNT / round.max(1)).min(ROUND_COUNT_MAX);
+    let rounds = (WORK_MAX / FOLD_COUNT / round.max(1)).min(rounds_of(rows));
     let fits = (1..=COLUMN_COUNT_MAX).contains(&bins.columns()) && rounds >= ROUND_COUNT_MIN;
     fits.then_some(rounds)
+}
+
+const fn rounds_of(rows: usize) -> usize {
+    if rows < FEW_ROW_COUNT { ROUND_COUNT_OF_FEW } else { ROUND_COUNT_MAX }
 }
 
 /// Two classes share one score.
@@ -96,7 +106,7 @@ impl Booster {
         let outputs = outputs(classes);
         let mut booster = Self { classes, start: start(labels, rows, classes), trees: Vec::new() };
         let mut scores: Vec<f32> = booster.start.iter().copied().cycle().take(rows.len() * outputs).collect();
-        let mut grower = Grower::new(bins, rows);
+        let mut grower = Grower::new(bins, rows, STEPS / rounds.max(1) as f32);
         let mut random = Random::new(seed, 0x6772_6f77);
         let mut slopes: Vec<Slopes> = vec![[0.0; 2]; rows.len()];
         for _ in 0..rounds {
@@ -174,8 +184,11 @@ fn goes_right((column, bin): (u32, u8), own: &[u8]) -> bool {
 struct Grower<'a> {
     bins: &'a Bins,
     rows: &'a [u32],
+    step: f32,
     /// The columns that this tree sees, rising.
     columns: Vec<u32>,
+    /// How many halvings bring each of their bins' count down to [`BIN_COUNT_MAX`].
+    shifts: Vec<u8>,
     /// Where each of their bins begin in a histogram, and the end.
     starts: Vec<usize>,
     /// Histograms to be used again.
@@ -189,8 +202,8 @@ struct Node {
 }
 
 impl<'a> Grower<'a> {
-    const fn new(bins: &'a Bins, rows: &'a [u32]) -> Self {
-        Self { bins, rows, columns: Vec::new(), starts: Vec::new(), spare: Vec::new() }
+    const fn new(bins: &'a Bins, rows: &'a [u32], step: f32) -> Self {
+        Self { bins, rows, step, columns: Vec::new(), shifts: Vec::new(), starts: Vec::new(), spare: Vec::new() }
     }
 
     /// Draws the columns of the next tree.
@@ -198,11 +211,14 @@ impl<'a> Grower<'a> {
         let count = self.bins.columns();
         let seen = ((count as f64 * COLUMN_SHARE).ceil() as usize).max(COLUMN_COUNT_MIN);
         self.columns = random.sample(count, seen);
+        self.shifts.clear();
         self.starts.clear();
         self.starts.push(0);
         for column in &self.columns {
-            let start = self.starts.last().copied().unwrap_or(0);
-            self.starts.push(start + self.bins.count(*column as usize));
+            let (start, bins) = (self.starts.last().copied().unwrap_or(0), self.bins.count(*column as usize));
+            let shift = (0..8).find(|shift| bins.saturating_sub(1) >> shift < BIN_COUNT_MAX).unwrap_or(8);
+            self.shifts.push(shift);
+            self.starts.push(start + (bins.saturating_sub(1) >> shift) + 1);
         }
     }
 
@@ -228,14 +244,19 @@ impl<'a> Grower<'a> {
         }
         let leaf = |node: &Node| {
             let sum = node.places.iter().fold([0.0; 2], |sum, place| plus(sum, at(slopes, *place as usize)));
-            -STEP * sum[0] / (sum[1] + PENALTY)
+            -self.step * sum[0] / (sum[1] + PENALTY)
         };
         Tree { splits, leaves: nodes.iter().map(leaf).collect() }
     }
 
     fn best_split(&self, sums: &[Slopes]) -> (u32, u8) {
         let (place, bin) = best_split(sums, &self.starts);
-        if place == NO_COLUMN { (NO_COLUMN, 0) } else { (at(&self.columns, place as usize), bin) }
+        if place == NO_COLUMN {
+            return (NO_COLUMN, 0);
+        }
+        // The last of the column's own bins that fall into this one.
+        let last = ((usize::from(bin) + 1) << at(&self.shifts, place as usize)) - 1;
+        (at(&self.columns, place as usize), u8::try_from(last).unwrap_or(u8::MAX))
     }
 
     /// The two parts of a node. The greater part's histogram is the node's less the smaller part's.
@@ -272,8 +293,8 @@ impl<'a> Grower<'a> {
         for place in places {
             let slope = at(slopes, *place as usize);
             let own = self.bins.row(at(self.rows, *place as usize) as usize);
-            for (start, column) in self.starts.iter().zip(&self.columns) {
-                if let Some(sum) = sums.get_mut(start + usize::from(at(own, *column as usize))) {
+            for ((start, column), shift) in self.starts.iter().zip(&self.columns).zip(&self.shifts) {
+                if let Some(sum) = sums.get_mut(start + usize::from(at(own, *column as usize) >> shift)) {
                     *sum = plus(*sum, slope);
                 }
             }
@@ -343,6 +364,6 @@ mod tests {
     fn large_tables_are_left_to_other_members() {
         let wide = Bins::fine(&Matrix::zeros(30, 129), 1);
         assert_eq!(rounds(&wide, 2), None);
-        assert_eq!(rounds(&Bins::fine(&Matrix::zeros(1_000, 10), 1), 2), Some(ROUND_COUNT_MAX));
+        assert_eq!(rounds(&Bins::fine(&Matrix::zeros(1_000, 10), 1), 2), Some(ROUND_COUNT_OF_FEW));
     }
 }

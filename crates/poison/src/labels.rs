@@ -6,7 +6,7 @@ use crate::forest;
 use crate::fourier;
 use crate::joint::{Joint, Pair, doubts};
 
-use crate::pool::{Pooled, helps, pool};
+use crate::pool::{Pooled, help, pool};
 use crate::random::Random;
 use crate::sparse;
 use crate::table::Matrix;
@@ -15,6 +15,10 @@ use crate::watch::Watch;
 
 /// Rows by which it is judged whether a member helps.
 const JUDGED_ROW_COUNT_MAX: usize = 2_000;
+/// The part of the surprise that further members must take away to be worth their time: those that see a text's directions,
+/// and boosted trees. Of the latter little counts: where many labels are wrong, most of the surprise is theirs.
+const DIRECTIONS_HELP_MIN: f64 = 0.02;
+const BOOSTED_HELP_MIN: f64 = 0.005;
 /// Trees of the forest.
 const TREE_COUNT: usize = 100;
 
@@ -96,7 +100,7 @@ pub(crate) fn screen(
     let (mut names, mut members) = linear(task, watch)?;
     let needless = !members.is_empty() && !task.views.beside_texts && {
         let judged = Random::new(task.seed, 0x6e65_6564).sample(task.labels.len(), JUDGED_ROW_COUNT_MAX);
-        !helps(&members, (&judged, &neighbours.chosen(&judged)), task.labels)
+        help(&members, (&judged, &neighbours.chosen(&judged)), task.labels) < DIRECTIONS_HELP_MIN
     };
     names.push("nearest neighbours");
     members.push(neighbours);
@@ -114,7 +118,7 @@ pub(crate) fn screen(
     if let Some(rounds) = boost::rounds(&task.views.bins, task.classes).filter(|_| task.views.tabular) {
         watch.stage("boosted trees")?;
         // Dear, and of no use where distances or single trees tell all: one part of the rows shows it.
-        let helps = |rows: &[u32], first: &Matrix| helps(&members, (rows, first), task.labels);
+        let helps = |rows: &[u32], first: &Matrix| help(&members, (rows, first), task.labels) >= BOOSTED_HELP_MIN;
         let boosted = boost::out_of_fold(&task.views.bins, task.labels, task.classes, (rounds, task.seed), helps, watch)?;
         if let Some(boosted) = boosted {
             names.push("boosted trees");

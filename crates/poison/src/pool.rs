@@ -14,8 +14,6 @@ use crate::table::Matrix;
 /// Rows on which weights are judged.
 const JUDGED_ROW_COUNT_MAX: usize = 8_000;
 const ROUND_COUNT: usize = 4;
-/// The part of the surprise that a further member must take away to be worth its time.
-const HELP_MIN: f64 = 0.02;
 const MEAN_ROUND_COUNT: usize = 60;
 /// Weights that are tried for each member.
 const WEIGHTS: [f32; 11] = [0.0, 0.1, 0.2, 0.35, 0.5, 0.7, 0.9, 1.15, 1.5, 2.0, 2.75];
@@ -43,8 +41,8 @@ pub(crate) fn pool(members: &[Matrix], labels: &[u32], seed: u64) -> Pooled {
     combine(members, weights, &shares)
 }
 
-/// Whether one more member, of which only the answers for these rows are known, would take enough of the pool's surprise away.
-pub(crate) fn helps(members: &[Matrix], (rows, more): (&[u32], &Matrix), labels: &[u32]) -> bool {
+/// The part of the pool's surprise that one more member would take away, of which the answers for these rows are known.
+pub(crate) fn help(members: &[Matrix], (rows, more): (&[u32], &Matrix), labels: &[u32]) -> f64 {
     const JUDGED: usize = 2_000;
     let judged = rows.get(..JUDGED.min(rows.len())).unwrap_or(rows);
     let mut samples: Vec<Matrix> = members.iter().map(|member| logarithms(&member.chosen(judged))).collect();
@@ -53,7 +51,7 @@ pub(crate) fn helps(members: &[Matrix], (rows, more): (&[u32], &Matrix), labels:
     let places: Vec<u32> = (0..u32::try_from(judged.len()).unwrap_or(u32::MAX)).collect();
     samples.push(logarithms(&more.chosen(&places)));
     let (with, _) = product_weights(&samples, &wanted);
-    with < (1.0 - HELP_MIN) * without
+    if without > 0.0 { 1.0 - with / without } else { 0.0 }
 }
 
 /// The weights of a product of the members such that the labels surprise least, by coordinate search; and that surprise.
@@ -180,7 +178,8 @@ mod tests {
         assert!(weights[0] > 0.7 && weights[1] < 0.15, "{weights:?}");
         assert!(probabilities.iter().chain(even.iter()).all(|row| (row[0] + row[1] - 1.0).abs() < 1e-5));
         let rows: Vec<u32> = (0..2_000).collect();
-        assert!(helps(&[guesses.clone()], (&rows, &knows), &labels) && !helps(&[knows.clone()], (&rows, &guesses), &labels));
+        assert!(help(&[guesses.clone()], (&rows, &knows), &labels) > 0.3);
+        assert!(help(&[knows.clone()], (&rows, &guesses), &labels).abs() < 0.02);
         let shares = mean_weights(&[knows, guesses], (&rows, &labels));
         assert!(shares[0] > 0.9 && (shares[0] + shares[1] - 1.0).abs() < 1e-5, "{shares:?}");
     }
