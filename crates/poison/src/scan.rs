@@ -64,7 +64,8 @@ pub fn scan(input: &Input, options: &Options, watch: &Watch<'_>) -> Result<Poiso
     watch.stage("reading")?;
     let views = views(input, &[], seed);
     watch.stage("nearest neighbours")?;
-    let near = neighbours(&views.points, &anchors(input.rows(), seed), watch)?;
+    let anchors = anchors(input.rows(), seed);
+    let near = neighbours(&views.points, &anchors, watch)?;
     let mut parts = Parts { notes: input.notes.clone(), ..Parts::default() };
     if let Some(labels) = input.labels.as_ref().filter(|_| input.classes() > 1 && options.learns()) {
         let of_rows = labels.of_rows.as_slice();
@@ -99,7 +100,7 @@ pub fn scan(input: &Input, options: &Options, watch: &Watch<'_>) -> Result<Poiso
     }
     if options.runs(ScreenKind::Outliers) {
         watch.stage("outliers")?;
-        parts.outliers = Some(marks(&views.points, &near));
+        parts.outliers = Some(marks(&views.points, &near, &anchors, seed, watch)?);
     }
     if options.runs(ScreenKind::Duplicates) {
         watch.stage("copies")?;
