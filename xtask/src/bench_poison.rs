@@ -131,7 +131,8 @@ impl Bench {
             let folder = self.raw.join(folder);
             std::fs::create_dir_all(&folder).map_err(|error| format!("cannot make `{}`: {error}", folder.display()))?;
         }
-        let debian = DEBIAN_PACKAGES.iter().map(|(package, holds)| (*package, *holds, self.once(package, || self.debian(package))));
+        let debian =
+            DEBIAN_PACKAGES.iter().map(|(package, holds)| (*package, *holds, self.once(package, || self.debian(package))));
         let (package, holds) = NPM_PACKAGE;
         let all = debian.chain([(package, holds, self.once(package, || self.npm(package)))]);
         let missing = all.filter_map(|(package, holds, fetched)| {

@@ -37,8 +37,9 @@ fn left_out(judged: &Value) -> String {
 
 /// Our scenario and the best peers, in a line.
 pub fn line(name: &str, judged: &Value) -> String {
-    let best =
-        |measure| best(judged, measure).map_or_else(String::new, |(name, value, cpu)| format!(" ({name} {value:.3}, {cpu:.2} CPU-s)"));
+    let best = |measure| {
+        best(judged, measure).map_or_else(String::new, |(name, value, cpu)| format!(" ({name} {value:.3}, {cpu:.2} CPU-s)"))
+    };
     format!(
         "{name}: AUROC {:.3}{}, precision@k {:.3}{}, {:.3} CPU-s ({:.2} all screens), {}, {} suspected{}",
         number(judged, "auroc"),
@@ -147,7 +148,8 @@ pub fn clean_rows(told: &[(String, Value)]) -> Vec<(Row, Value)> {
     let clean: Vec<&(String, Value)> =
         told.iter().filter(|(_, judged)| judged.get("family").and_then(Value::as_str) == Some("clean")).collect();
     let share = |judged: &Value| number(judged, "suspected") / number(judged, "rows").max(1.0);
-    let shares: serde_json::Map<String, Value> = clean.iter().map(|(name, judged)| (name.clone(), json!(share(judged)))).collect();
+    let shares: serde_json::Map<String, Value> =
+        clean.iter().map(|(name, judged)| (name.clone(), json!(share(judged)))).collect();
     let Some((worst, judged)) = clean.iter().max_by(|left, right| share(&left.1).total_cmp(&share(&right.1))) else {
         return Vec::new();
     };

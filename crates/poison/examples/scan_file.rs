@@ -142,12 +142,9 @@ impl<'a> Npy<'a> {
 
 fn write(folder: &Path, mut report: PoisonReport, mut written: Value) -> Fallible<()> {
     let scores = std::mem::take(&mut report.scores);
-    for (name, scores) in [
-        ("labels", &scores.labels),
-        ("triggers", &scores.triggers),
-        ("outliers", &scores.outliers),
-        ("copies", &scores.copies),
-    ] {
+    for (name, scores) in
+        [("labels", &scores.labels), ("triggers", &scores.triggers), ("outliers", &scores.outliers), ("copies", &scores.copies)]
+    {
         if scores.is_empty() {
             continue;
         }

@@ -237,10 +237,7 @@ mod tests {
         let pair = Pair { given: 0, looks_like: 1, rate: 0.3, excess: 150.0, z: 8.0 };
         let probabilities = Matrix::new(4, rows).unwrap();
         let doubts = crate::joint::doubts(&labels, &probabilities, None);
-        let found = suspicion(
-            &labels,
-            &Screened { probabilities, doubts, pairs: vec![pair], members: Vec::new() },
-        );
+        let found = suspicion(&labels, &Screened { probabilities, doubts, pairs: vec![pair], members: Vec::new() });
         assert!(!found.suspect && found.rows.is_empty());
     }
 }

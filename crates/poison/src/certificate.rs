@@ -182,8 +182,10 @@ fn learn(points: &Matrix, labels: &[u32], classes: usize, rows: &[u32]) -> Optio
 
 fn judged(partitions: usize, classes: usize, votes: &[u32], truth: &[usize]) -> Certificate {
     // How many rows each right answer stands; nothing where it is wrong to begin with.
-    let stands: Vec<Option<u64>> = votes.chunks_exact(classes.max(1)).zip(truth).map(|(votes, truth)| stands(votes, *truth)).collect();
-    let share = |rows: u64| stands.iter().filter(|own| own.is_some_and(|own| own >= rows)).count() as f64 / truth.len().max(1) as f64;
+    let stands: Vec<Option<u64>> =
+        votes.chunks_exact(classes.max(1)).zip(truth).map(|(votes, truth)| stands(votes, *truth)).collect();
+    let share =
+        |rows: u64| stands.iter().filter(|own| own.is_some_and(|own| own >= rows)).count() as f64 / truth.len().max(1) as f64;
     let mut right: Vec<u64> = stands.iter().copied().flatten().collect();
     right.sort_unstable_by(|left, right| right.cmp(left));
     Certificate {

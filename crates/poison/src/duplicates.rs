@@ -53,12 +53,8 @@ pub(crate) fn duplicates(
     for (index, hash) in hashes.iter().enumerate() {
         groups.entry(*hash).or_default().push(u32::try_from(index).unwrap_or(u32::MAX));
     }
-    let mut found = Duplicates {
-        copies: vec![0; rows],
-        contradicted: vec![false; rows],
-        near: vec![false; rows],
-        ..Duplicates::default()
-    };
+    let mut found =
+        Duplicates { copies: vec![0; rows], contradicted: vec![false; rows], near: vec![false; rows], ..Duplicates::default() };
     let labels = input.labels.as_ref().map(|labels| labels.of_rows.as_slice()).unwrap_or_default();
     for own in groups.values().filter(|own| own.len() > 1) {
         let label = |index: &u32| at(labels, *index as usize);

@@ -81,8 +81,7 @@ fn cut(points: &Matrix, rows: &mut [u32], (place, depth): (usize, usize), nodes:
     }
     let next = nodes.len();
     nodes.extend([Node::default(); 2]);
-    let node =
-        Node { column: u32::try_from(column).unwrap_or(LEAF), next: u32::try_from(next).unwrap_or(0), value: at_value };
+    let node = Node { column: u32::try_from(column).unwrap_or(LEAF), next: u32::try_from(next).unwrap_or(0), value: at_value };
     crate::at::put(nodes, place, node);
     let (left, right) = rows.split_at_mut(kept);
     cut(points, left, (next, depth + 1), nodes, random);

@@ -69,13 +69,8 @@ pub fn scan(input: &Input, options: &Options, watch: &Watch<'_>) -> Result<Poiso
     let mut parts = Parts { notes: input.notes.clone(), ..Parts::default() };
     if let Some(labels) = input.labels.as_ref().filter(|_| input.classes() > 1 && options.learns()) {
         let of_rows = labels.of_rows.as_slice();
-        let task = labels::Task {
-            views: &views,
-            labels: of_rows,
-            classes: input.classes(),
-            given: input.probabilities.as_ref(),
-            seed,
-        };
+        let task =
+            labels::Task { views: &views, labels: of_rows, classes: input.classes(), given: input.probabilities.as_ref(), seed };
         let shares = labels::shares(of_rows, input.classes());
         let votes = votes(&near, of_rows, &shares);
         let mut kernels = None;
@@ -237,7 +232,8 @@ impl Parts {
         let told = copy_report(copies);
         let largest_near = told.near_largest.first().map_or(0, |(size, _)| *size);
         let flood = f64::from(largest_near) >= FLOOD_COUNT_MIN.max(FLOOD_SHARE_MIN * rows as f64);
-        let verdict = if told.contradicted_rows == 0 && told.equal_rows == 0 && !flood { Verdict::Clear } else { Verdict::Notice };
+        let verdict =
+            if told.contradicted_rows == 0 && told.equal_rows == 0 && !flood { Verdict::Clear } else { Verdict::Notice };
         let mut text = format!(
             "{} rows have exact copies; {} rows have copies with other labels; {} rows have near copies",
             told.equal_rows, told.contradicted_rows, told.near_rows
