@@ -60,6 +60,9 @@ pub struct Certified {
     pub accuracy: f64,
 }
 
+/// A row's hash and number.
+type Dealt = (u64, u32);
+
 /// Makes the certificate; nothing where there are too few rows, or too many classes.
 ///
 /// # Errors
@@ -91,7 +94,7 @@ pub(crate) fn certificate(input: &Input, labels: &[u32], watch: &Watch<'_>) -> R
 }
 
 /// Each part's rows with their hashes, and those that are tested.
-fn deal(input: &Input, rows: usize, count: usize) -> (Vec<Vec<(u64, u32)>>, Vec<(u64, u32)>) {
+fn deal(input: &Input, rows: usize, count: usize) -> (Vec<Vec<Dealt>>, Vec<Dealt>) {
     let hashes: Vec<u64> = (0..rows).into_par_iter().map(|index| mix(row_hash(input, index))).collect();
     let (mut parts, mut tested) = (vec![Vec::new(); count], Vec::new());
     for (index, hash) in hashes.into_iter().enumerate() {
@@ -106,7 +109,7 @@ fn deal(input: &Input, rows: usize, count: usize) -> (Vec<Vec<(u64, u32)>>, Vec<
 }
 
 /// What one part's model answers for the rows asked about.
-fn answers(points: &Matrix, labels: &[u32], classes: usize, part: &mut [(u64, u32)], asked: &Matrix) -> Vec<usize> {
+fn answers(points: &Matrix, labels: &[u32], classes: usize, part: &mut [Dealt], asked: &Matrix) -> Vec<usize> {
     // In an order that other rows do not change.
     part.sort_unstable();
     let rows: Vec<u32> = part.iter().map(|(_, index)| *index).collect();
@@ -347,7 +350,7 @@ mod tests {
         let ((before, old), (after, new)) = (points(&clean), points(&poisoned));
         let (mut parts, mut changed) = (deal(&clean, 3_000, 50).0, deal(&poisoned, 3_015, 50).0);
         let asked = before.chosen(&(0..200).collect::<Vec<u32>>());
-        let told = |points: &Matrix, labels: &[u32], parts: &mut [Vec<(u64, u32)>]| -> Vec<Vec<usize>> {
+        let told = |points: &Matrix, labels: &[u32], parts: &mut [Vec<Dealt>]| -> Vec<Vec<usize>> {
             parts.iter_mut().map(|part| answers(points, labels, 2, part, &asked)).collect()
         };
         let (first, second) = (told(&before, &old, &mut parts), told(&after, &new, &mut changed));

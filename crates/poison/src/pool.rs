@@ -178,8 +178,8 @@ mod tests {
         assert!(weights[0] > 0.7 && weights[1] < 0.15, "{weights:?}");
         assert!(probabilities.iter().chain(even.iter()).all(|row| (row[0] + row[1] - 1.0).abs() < 1e-5));
         let rows: Vec<u32> = (0..2_000).collect();
-        assert!(help(&[guesses.clone()], (&rows, &knows), &labels) > 0.3);
-        assert!(help(&[knows.clone()], (&rows, &guesses), &labels).abs() < 0.02);
+        assert!(help(std::slice::from_ref(&guesses), (&rows, &knows), &labels) > 0.3);
+        assert!(help(std::slice::from_ref(&knows), (&rows, &guesses), &labels).abs() < 0.02);
         let shares = mean_weights(&[knows, guesses], (&rows, &labels));
         assert!(shares[0] > 0.9 && (shares[0] + shares[1] - 1.0).abs() < 1e-5, "{shares:?}");
     }
