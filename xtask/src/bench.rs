@@ -47,7 +47,12 @@ pub fn run(words: &[&str]) -> Result<(), String> {
             Ok(())
         }
         Some(&"poison") => {
-            let rows = bench_poison::run(words)?;
+            let told = bench_poison::run(words)?;
+            if json {
+                print_json("poison", told.into_iter().map(|(row, more)| with(row_json(&row), more)).collect());
+                return Ok(());
+            }
+            let rows: Vec<Row> = told.into_iter().map(|(row, _)| row).collect();
             print("poison", &rows, json);
             Ok(())
         }
@@ -117,9 +122,7 @@ fn example(package: &str, name: &str, json: bool) -> Result<(), String> {
 /// Prints rows as a table, or as the one JSON object.
 pub fn print(bench: &str, rows: &[Row], json: bool) {
     if json {
-        let rows: Vec<Value> = rows.iter().map(row_json).collect();
-        println!("{}", json!({"bench": bench, "rows": rows}));
-        return;
+        return print_json(bench, rows.iter().map(row_json).collect());
     }
     println!(
         "{:<18} {:>12} {:>12} {:<11} {:>8} {:>7} {:>9}  limited by",
@@ -138,6 +141,18 @@ pub fn print(bench: &str, rows: &[Row], json: bool) {
             row.limited_by
         );
     }
+}
+
+fn print_json(bench: &str, rows: Vec<Value>) {
+    println!("{}", json!({"bench": bench, "rows": rows}));
+}
+
+/// A row with more members.
+fn with(mut row: Value, more: Value) -> Value {
+    if let (Some(row), Value::Object(more)) = (row.as_object_mut(), more) {
+        row.extend(more);
+    }
+    row
 }
 
 fn row_json(row: &Row) -> Value {

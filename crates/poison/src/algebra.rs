@@ -38,12 +38,12 @@ pub(crate) enum Left {
 /// `out = keep · out + scale · left · right`, with `out` of `rows × columns` and `inner` the summed dimension.
 ///
 /// A table that is too short for its shape leaves `out` as it is.
-pub(crate) fn product(
+pub(crate) fn product<T: Copy + Default + PartialEq + 'static>(
     shape: (usize, usize, usize),
-    (left, left_lies): (&[f32], Left),
-    (right, right_lies): (&[f32], Right),
-    out: &mut [f32],
-    (keep, scale): (f32, f32),
+    (left, left_lies): (&[T], Left),
+    (right, right_lies): (&[T], Right),
+    out: &mut [T],
+    (keep, scale): (T, T),
 ) {
     let (rows, inner, columns) = shape;
     let left_len = match left_lies {
@@ -70,7 +70,7 @@ pub(crate) fn product(
             out.as_mut_ptr(),
             1,
             step(columns),
-            keep != 0.0,
+            keep != T::default(),
             left_from.as_ptr(),
             step(left_column),
             step(left_row),
@@ -119,20 +119,55 @@ pub(crate) fn distance_squared(left: &[f32], right: &[f32]) -> f32 {
     left.iter().zip(right).map(|(a, b)| (a - b) * (a - b)).sum()
 }
 
-/// The lower Cholesky factor of a symmetric positive definite `size × size` table, in place.
+/// Rows of a table that are factored together: what the rest of the table loses to them is one product.
+const FACTOR_BLOCK_COUNT: usize = 64;
+
+/// The lower Cholesky factor of a symmetric positive definite `size × size` table, in place, by blocks (Golub and Van Loan
+/// 2013, section 4.2.9). What lies above the diagonal is left as it is, or spoilt.
 ///
 /// Gives false, and leaves the table half done, if it is not positive definite.
 pub(crate) fn cholesky(table: &mut [f64], size: usize) -> bool {
-    for index in 0..size {
+    let mut update = Vec::new();
+    for from in (0..size).step_by(FACTOR_BLOCK_COUNT) {
+        let to = (from + FACTOR_BLOCK_COUNT).min(size);
+        if !factor_columns(table, size, from, to) {
+            return false;
+        }
+        // The panel below the block, by itself, so that it lies close.
+        let panel: Vec<f64> =
+            (to..size).flat_map(|index| row(table, size, index).get(from..to).unwrap_or(&[]).iter().copied()).collect();
+        let width = to - from;
+        for (block, own) in panel.chunks(FACTOR_BLOCK_COUNT * width).enumerate() {
+            let (first, height) = (block * FACTOR_BLOCK_COUNT, own.len() / width);
+            let columns = first + height;
+            let others = panel.get(..columns * width).unwrap_or(&[]);
+            update.clear();
+            update.resize(height * columns, 0.0);
+            product((height, width, columns), (own, Left::Plain), (others, Right::Transposed), &mut update, (0.0, 1.0));
+            for (index, lost) in update.chunks_exact(columns).enumerate() {
+                let rest = row_mut(table, size, to + first + index).get_mut(to..).unwrap_or(&mut []);
+                rest.iter_mut().zip(lost).for_each(|(value, lost)| *value -= lost);
+            }
+        }
+    }
+    true
+}
+
+/// Columns `from..to` of the factor, of a table that has already lost what the columns before them take.
+fn factor_columns(table: &mut [f64], size: usize, from: usize, to: usize) -> bool {
+    for index in from..size {
         let (above, from_here) = table.split_at_mut(index * size);
         let own = row_mut(from_here, size, 0);
-        for column in 0..index {
+        for column in from..to.min(index) {
             let other = row(above, size, column);
-            let (done, _) = own.split_at(column);
-            let value = (at(own, column) - dot(done, other)) / at(other, column);
+            let known = dot(own.get(from..column).unwrap_or(&[]), other.get(from..column).unwrap_or(&[]));
+            let value = (at(own, column) - known) / at(other, column);
             put(own, column, value);
         }
-        let (done, _) = own.split_at(index);
+        if index >= to {
+            continue;
+        }
+        let done = own.get(from..index).unwrap_or(&[]);
         let pivot = at(own, index) - dot(done, done);
         if !(pivot.is_finite() && pivot > 0.0) {
             return false;
@@ -278,6 +313,28 @@ mod tests {
             assert!((value - wanted).abs() < 1e-9, "{back:?}");
         }
         assert!(!cholesky(&mut [1.0, 2.0, 2.0, 1.0], 2));
+    }
+
+    #[test]
+    fn a_factor_of_many_blocks_gives_the_table_back() {
+        const SIZE: usize = 150;
+        let mut random = Random::new(5, 0);
+        let half: Vec<f64> = (0..SIZE * SIZE).map(|_| f64::from(random.normal())).collect();
+        let mut table = vec![0.0; SIZE * SIZE];
+        product((SIZE, SIZE, SIZE), (&half, Left::Plain), (&half, Right::Transposed), &mut table, (0.0, 1.0));
+        (0..SIZE).for_each(|index| add(&mut table, index * SIZE + index, 1.0));
+        let (wanted, mut factor) = (table.clone(), table);
+        assert!(cholesky(&mut factor, SIZE));
+        for index in 0..SIZE {
+            for column in 0..=index {
+                let own = &row(&factor, SIZE, index)[..=column];
+                let back = dot(own, &row(&factor, SIZE, column)[..=column]);
+                assert!((back - wanted[index * SIZE + column]).abs() < 1e-8, "{index} {column}");
+            }
+        }
+        wanted.iter().zip(&mut factor).for_each(|(value, place)| *place = *value);
+        put(&mut factor, 140 * SIZE + 140, -1.0);
+        assert!(!cholesky(&mut factor, SIZE));
     }
 
     #[test]

@@ -1,7 +1,8 @@
 //! Boosted trees on binned columns, out of fold: the member for mixed tables, whose columns neither distances nor random
 //! splits weigh well.
 //!
-//! Sources: Friedman 2001 (gradient boosting); Chen and Guestrin 2016 (second-order leaves and gains over histograms).
+//! Sources: Friedman 2001 and 2002 (gradient boosting; each tree learns from a random half of the rows); Chen and Guestrin 2016 (second-order leaves and gains over
+//! histograms; each tree sees a part of the columns).
 
 use crate::PoisonError;
 use crate::at::{add, at};
@@ -13,15 +14,26 @@ use crate::table::Matrix;
 use crate::watch::Watch;
 
 const LEVEL_COUNT: usize = 5;
+/// Rounds of many rows, and of few, whose trees take longer steps.
 const ROUND_COUNT_MAX: usize = 70;
+const ROUND_COUNT_OF_FEW: usize = 40;
+const FEW_ROW_COUNT: usize = 10_000;
 /// With fewer rounds than this it is no use.
-const ROUND_COUNT_MIN: usize = 30;
+const ROUND_COUNT_MIN: usize = 25;
 /// Additions to histograms that all folds may cost together.
 const WORK_MAX: usize = 3_000_000_000;
-const STEP: f32 = 0.12;
+/// The steps of all rounds together.
+const STEPS: f32 = 8.0;
 /// The penalty on a leaf's value, and the least curvature on either side of a split.
 const PENALTY: f32 = 2.0;
 const CURVATURE_MIN: f32 = 3.0;
+/// What each tree sees: this part of the columns, and of the rows where there are enough.
+const COLUMN_SHARE: f64 = 0.5;
+const COLUMN_COUNT_MIN: usize = 8;
+const ROW_SHARE: f64 = 0.5;
+const ROW_COUNT_MIN: usize = 1_000;
+/// Bins of a column that are told apart.
+const BIN_COUNT_MAX: usize = 64;
 /// Columns that are boosted over; wider tables have other members.
 const COLUMN_COUNT_MAX: usize = 128;
 const NO_COLUMN: u32 = u32::MAX;
@@ -29,7 +41,7 @@ const NO_COLUMN: u32 = u32::MAX;
 /// How many rounds are affordable; none if too few would be.
 pub(crate) fn rounds(bins: &Bins, classes: usize) -> Option<usize> {
     let round = bins.rows() * bins.columns() * outputs(classes) * LEVEL_COUNT * FOLD_COUNT;
-    let rounds = (WORK_MAX / round.max(1)).min(ROUND_COUNT_MAX);
+    let rounds = (WORK_MAX / round.max(1)).min(rounds_of(bins.rows()));
     let fits = bins.columns() <= COLUMN_COUNT_MAX && rounds >= ROUND_COUNT_MIN;
     fits.then_some(rounds)
 }
@@ -37,9 +49,13 @@ pub(crate) fn rounds(bins: &Bins, classes: usize) -> Option<usize> {
 /// How many rounds one model of some rows can afford.
 pub(crate) fn rounds_of_one(bins: &Bins, rows: usize, classes: usize) -> Option<usize> {
     let round = rows * bins.columns() * outputs(classes) * LEVEL_COUNT;
-    let rounds = (WORK_MAX / FOLD_COUNT / round.max(1)).min(ROUND_COUNT_MAX);
+    let rounds = (WORK_MAX / FOLD_COUNT / round.max(1)).min(rounds_of(rows));
     let fits = (1..=COLUMN_COUNT_MAX).contains(&bins.columns()) && rounds >= ROUND_COUNT_MIN;
     fits.then_some(rounds)
+}
+
+const fn rounds_of(rows: usize) -> usize {
+    if rows < FEW_ROW_COUNT { ROUND_COUNT_OF_FEW } else { ROUND_COUNT_MAX }
 }
 
 /// Two classes share one score.
@@ -47,7 +63,7 @@ const fn outputs(classes: usize) -> usize {
     if classes == 2 { 1 } else { classes }
 }
 
-/// Class probabilities of each row from models that have not seen its fold.
+/// Class probabilities of each row from models that have not seen its fold; none where they do not help on the first fold.
 ///
 /// # Errors
 /// `Cancelled` when the watch says so.
@@ -56,10 +72,11 @@ pub(crate) fn out_of_fold(
     labels: &[u32],
     classes: usize,
     (rounds, seed): (usize, u64),
+    helps: impl FnOnce(&[u32], &Matrix) -> bool,
     watch: &Watch<'_>,
-) -> Result<Matrix, PoisonError> {
-    folds::out_of_fold(labels.len(), classes, &mut Random::new(seed, 0x626f_6f73), |_, others, own| {
-        let booster = Booster::learn((bins, labels, classes), others, rounds, watch)?;
+) -> Result<Option<Matrix>, PoisonError> {
+    folds::out_of_fold_if(labels.len(), classes, &mut Random::new(seed, 0x626f_6f73), helps, |fold, others, own| {
+        let booster = Booster::learn((bins, labels, classes), others, (rounds, seed ^ fold as u64), watch)?;
         Ok(own.iter().map(|index| booster.probabilities(bins.row(*index as usize))).collect())
     })
 }
@@ -83,13 +100,14 @@ impl Booster {
     pub(crate) fn learn(
         (bins, labels, classes): (&Bins, &[u32], usize),
         rows: &[u32],
-        rounds: usize,
+        (rounds, seed): (usize, u64),
         watch: &Watch<'_>,
     ) -> Result<Self, PoisonError> {
         let outputs = outputs(classes);
         let mut booster = Self { classes, start: start(labels, rows, classes), trees: Vec::new() };
         let mut scores: Vec<f32> = booster.start.iter().copied().cycle().take(rows.len() * outputs).collect();
-        let mut grower = Grower::new(bins, rows);
+        let mut grower = Grower::new(bins, rows, STEPS / rounds.max(1) as f32);
+        let mut random = Random::new(seed, 0x6772_6f77);
         let mut slopes: Vec<Slopes> = vec![[0.0; 2]; rows.len()];
         for _ in 0..rounds {
             let expected: Vec<Vec<f32>> = scores.chunks_exact(outputs).map(|own| booster.of_scores(own)).collect();
@@ -102,9 +120,9 @@ impl Booster {
                     let wanted = f32::from(u8::from(at(labels, *index as usize) as usize == class));
                     *slope = [value - wanted, (value * (1.0 - value)).max(1e-6)];
                 }
-                let (tree, leaves) = grower.grow(&slopes);
-                for (place, leaf) in leaves {
-                    add(&mut scores, place as usize * outputs + output, at(&tree.leaves, leaf));
+                let tree = grower.grow(&slopes, &mut random);
+                for (place, index) in rows.iter().enumerate() {
+                    add(&mut scores, place * outputs + output, tree.value(bins.row(*index as usize)));
                 }
                 booster.trees.push(tree);
             }
@@ -166,7 +184,12 @@ fn goes_right((column, bin): (u32, u8), own: &[u8]) -> bool {
 struct Grower<'a> {
     bins: &'a Bins,
     rows: &'a [u32],
-    /// Where each column's bins begin in a histogram, and the end.
+    step: f32,
+    /// The columns that this tree sees, rising.
+    columns: Vec<u32>,
+    /// How many halvings bring each of their bins' count down to [`BIN_COUNT_MAX`].
+    shifts: Vec<u8>,
+    /// Where each of their bins begin in a histogram, and the end.
     starts: Vec<usize>,
     /// Histograms to be used again.
     spare: Vec<Vec<Slopes>>,
@@ -179,24 +202,41 @@ struct Node {
 }
 
 impl<'a> Grower<'a> {
-    fn new(bins: &'a Bins, rows: &'a [u32]) -> Self {
-        let mut starts = vec![0];
-        for column in 0..bins.columns() {
-            starts.push(at(&starts, column) + bins.count(column));
-        }
-        Self { bins, rows, starts, spare: Vec::new() }
+    const fn new(bins: &'a Bins, rows: &'a [u32], step: f32) -> Self {
+        Self { bins, rows, step, columns: Vec::new(), shifts: Vec::new(), starts: Vec::new(), spare: Vec::new() }
     }
 
-    /// A tree of full depth, and each place's leaf.
-    fn grow(&mut self, slopes: &[Slopes]) -> (Tree, impl Iterator<Item = (u32, usize)> + use<>) {
+    /// Draws the columns of the next tree.
+    fn draw(&mut self, random: &mut Random) {
+        let count = self.bins.columns();
+        let seen = ((count as f64 * COLUMN_SHARE).ceil() as usize).max(COLUMN_COUNT_MIN);
+        self.columns = random.sample(count, seen);
+        self.shifts.clear();
+        self.starts.clear();
+        self.starts.push(0);
+        for column in &self.columns {
+            let (start, bins) = (self.starts.last().copied().unwrap_or(0), self.bins.count(*column as usize));
+            let shift = (0..8).find(|shift| bins.saturating_sub(1) >> shift < BIN_COUNT_MAX).unwrap_or(8);
+            self.shifts.push(shift);
+            self.starts.push(start + (bins.saturating_sub(1) >> shift) + 1);
+        }
+    }
+
+    /// A tree of full depth on a random part of the rows and columns.
+    fn grow(&mut self, slopes: &[Slopes], random: &mut Random) -> Tree {
+        self.draw(random);
         let mut splits = Vec::new();
-        let places: Vec<u32> = (0..u32::try_from(self.rows.len()).unwrap_or(u32::MAX)).collect();
+        let places = if self.rows.len() < ROW_COUNT_MIN {
+            (0..u32::try_from(self.rows.len()).unwrap_or(u32::MAX)).collect()
+        } else {
+            random.sample(self.rows.len(), (self.rows.len() as f64 * ROW_SHARE) as usize)
+        };
         let histogram = self.histogram(&places, slopes);
         let mut nodes = vec![Node { places, histogram: Some(histogram) }];
         for level in 0..LEVEL_COUNT {
             let mut children = Vec::with_capacity(2 * nodes.len());
             for node in nodes {
-                let split = node.histogram.as_deref().map_or((NO_COLUMN, 0), |sums| best_split(sums, &self.starts));
+                let split = node.histogram.as_deref().map_or((NO_COLUMN, 0), |sums| self.best_split(sums));
                 splits.push(split);
                 children.extend(self.children(node, split, slopes, level + 1 < LEVEL_COUNT));
             }
@@ -204,11 +244,19 @@ impl<'a> Grower<'a> {
         }
         let leaf = |node: &Node| {
             let sum = node.places.iter().fold([0.0; 2], |sum, place| plus(sum, at(slopes, *place as usize)));
-            -STEP * sum[0] / (sum[1] + PENALTY)
+            -self.step * sum[0] / (sum[1] + PENALTY)
         };
-        let leaves = nodes.iter().map(leaf).collect();
-        let reached = nodes.into_iter().enumerate().flat_map(|(leaf, node)| node.places.into_iter().map(move |own| (own, leaf)));
-        (Tree { splits, leaves }, reached)
+        Tree { splits, leaves: nodes.iter().map(leaf).collect() }
+    }
+
+    fn best_split(&self, sums: &[Slopes]) -> (u32, u8) {
+        let (place, bin) = best_split(sums, &self.starts);
+        if place == NO_COLUMN {
+            return (NO_COLUMN, 0);
+        }
+        // The last of the column's own bins that fall into this one.
+        let last = ((usize::from(bin) + 1) << at(&self.shifts, place as usize)) - 1;
+        (at(&self.columns, place as usize), u8::try_from(last).unwrap_or(u8::MAX))
     }
 
     /// The two parts of a node. The greater part's histogram is the node's less the smaller part's.
@@ -225,7 +273,7 @@ impl<'a> Grower<'a> {
         }
         let (of_left, of_right) = if left_is_less { (less, rest) } else { (rest, less) };
         let mut node = |places, histogram: Vec<Slopes>| {
-            // Every row is in a bin of the first column.
+            // Every row is in a bin of the first column that is seen.
             let curvature: f32 = histogram.get(..at(&self.starts, 1)).unwrap_or(&[]).iter().map(|sum| sum[1]).sum();
             if curvature >= 2.0 * CURVATURE_MIN {
                 return Node { places, histogram: Some(histogram) };
@@ -245,8 +293,8 @@ impl<'a> Grower<'a> {
         for place in places {
             let slope = at(slopes, *place as usize);
             let own = self.bins.row(at(self.rows, *place as usize) as usize);
-            for (start, bin) in self.starts.iter().zip(own) {
-                if let Some(sum) = sums.get_mut(start + usize::from(*bin)) {
+            for ((start, column), shift) in self.starts.iter().zip(&self.columns).zip(&self.shifts) {
+                if let Some(sum) = sums.get_mut(start + usize::from(at(own, *column as usize) >> shift)) {
                     *sum = plus(*sum, slope);
                 }
             }
@@ -259,7 +307,7 @@ fn plus(left: Slopes, right: Slopes) -> Slopes {
     [left[0] + right[0], left[1] + right[1]]
 }
 
-/// The split of a node with the greatest gain; [`NO_COLUMN`] if none gains.
+/// The split of a node with the greatest gain, its column by place; [`NO_COLUMN`] if none gains.
 fn best_split(histogram: &[Slopes], starts: &[usize]) -> (u32, u8) {
     let mut best = (1e-3_f32, (NO_COLUMN, 0));
     for (column, (start, end)) in starts.iter().zip(starts.iter().skip(1)).enumerate() {
@@ -295,8 +343,8 @@ mod tests {
         let values: Vec<f32> = (0..4_000).map(|_| random.unit()).collect();
         let labels: Vec<u32> = values.chunks_exact(2).map(|row| label(row[0], row[1])).collect();
         let bins = Bins::fine(&Matrix::new(2, values).unwrap(), 1);
-        let run = |watch: &Watch<'_>| out_of_fold(&bins, &labels, classes as usize, (30, 1), watch);
-        let probabilities = quiet(run).unwrap();
+        let run = |watch: &Watch<'_>| out_of_fold(&bins, &labels, classes as usize, (30, 1), |_, _| true, watch);
+        let probabilities = quiet(run).unwrap().unwrap();
         probabilities.iter().zip(&labels).filter(|(row, label)| crate::at::argmax(row) == **label as usize).count()
     }
 
@@ -316,6 +364,6 @@ mod tests {
     fn large_tables_are_left_to_other_members() {
         let wide = Bins::fine(&Matrix::zeros(30, 129), 1);
         assert_eq!(rounds(&wide, 2), None);
-        assert_eq!(rounds(&Bins::fine(&Matrix::zeros(1_000, 10), 1), 2), Some(ROUND_COUNT_MAX));
+        assert_eq!(rounds(&Bins::fine(&Matrix::zeros(1_000, 10), 1), 2), Some(ROUND_COUNT_OF_FEW));
     }
 }

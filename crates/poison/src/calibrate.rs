@@ -163,7 +163,7 @@ mod tests {
     fn screened(labels: &[u32], rows: Vec<f32>, pairs: Vec<Pair>) -> Suspicion {
         let probabilities = Matrix::new(2, rows).unwrap();
         let doubts = crate::joint::doubts(labels, &probabilities, None);
-        suspicion(labels, &Screened { smooth: Matrix::default(), probabilities, doubts, pairs, members: Vec::new() })
+        suspicion(labels, &Screened { probabilities, doubts, pairs, members: Vec::new() })
     }
 
     #[test]
@@ -237,10 +237,7 @@ mod tests {
         let pair = Pair { given: 0, looks_like: 1, rate: 0.3, excess: 150.0, z: 8.0 };
         let probabilities = Matrix::new(4, rows).unwrap();
         let doubts = crate::joint::doubts(&labels, &probabilities, None);
-        let found = suspicion(
-            &labels,
-            &Screened { smooth: Matrix::default(), probabilities, doubts, pairs: vec![pair], members: Vec::new() },
-        );
+        let found = suspicion(&labels, &Screened { probabilities, doubts, pairs: vec![pair], members: Vec::new() });
         assert!(!found.suspect && found.rows.is_empty());
     }
 }

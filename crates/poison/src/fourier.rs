@@ -12,8 +12,11 @@ use crate::random::Random;
 use crate::table::Matrix;
 use crate::watch::Watch;
 
-/// Random features.
+/// Random features of many rows.
 pub(crate) const FEATURE_COUNT: usize = 1_024;
+/// Random features at least, and rows that one is worth.
+const FEATURE_COUNT_MIN: usize = 256;
+const FEATURE_ROW_COUNT: usize = 16;
 /// Parts of the rows; a row's model has not seen its part.
 const FOLD_COUNT: usize = 5;
 /// Rows whose features are made at once.
@@ -46,6 +49,11 @@ pub(crate) struct Moments {
     /// `classes × features`.
     sums: Vec<f64>,
     counts: Vec<f64>,
+}
+
+/// How many random features so many rows are worth: the error of fewer is lost in that of few rows (Rudi and Rosasco 2017).
+pub(crate) fn feature_count(rows: usize) -> usize {
+    (rows / FEATURE_ROW_COUNT).next_multiple_of(PANEL_COUNT).clamp(FEATURE_COUNT_MIN, FEATURE_COUNT)
 }
 
 /// Class probabilities of each row from models that have not seen its fold.

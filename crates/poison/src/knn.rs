@@ -60,7 +60,29 @@ pub(crate) fn anchors(row_count: usize, seed: u64) -> Vec<u32> {
 /// # Errors
 /// `Cancelled` when the watch says so.
 pub(crate) fn neighbours(points: &Matrix, anchors: &[u32], watch: &Watch<'_>) -> Result<Neighbours, PoisonError> {
-    let (width, row_count) = (points.columns(), points.rows());
+    search((points, true), points, anchors, watch)
+}
+
+/// Finds the nearest anchors of rows that are not among the points themselves.
+///
+/// # Errors
+/// `Cancelled` when the watch says so.
+pub(crate) fn neighbours_of(
+    others: &Matrix,
+    points: &Matrix,
+    anchors: &[u32],
+    watch: &Watch<'_>,
+) -> Result<Neighbours, PoisonError> {
+    search((others, false), points, anchors, watch)
+}
+
+fn search(
+    (queries, are_points): (&Matrix, bool),
+    points: &Matrix,
+    anchors: &[u32],
+    watch: &Watch<'_>,
+) -> Result<Neighbours, PoisonError> {
+    let (width, row_count) = (points.columns(), queries.rows());
     let mut found = Neighbours {
         rows: vec![NOBODY; row_count * NEIGHBOUR_COUNT],
         distances: vec![f32::INFINITY; row_count * NEIGHBOUR_COUNT],
@@ -71,12 +93,12 @@ pub(crate) fn neighbours(points: &Matrix, anchors: &[u32], watch: &Watch<'_>) ->
     let reference = points.chosen(anchors);
     let lengths: Vec<f32> = reference.iter().map(|row| row.iter().map(|value| value * value).sum()).collect();
     let block = QUERY_COUNT * NEIGHBOUR_COUNT;
-    let search = Search { reference: &reference, lengths: &lengths, anchors };
+    let search = Search { reference: &reference, lengths: &lengths, anchors, are_points };
     found.rows.par_chunks_mut(block).zip(found.distances.par_chunks_mut(block)).enumerate().for_each_init(
         || vec![0.0_f32; QUERY_COUNT * TILE_COUNT],
         |products, (index, (rows, distances))| {
             if !watch.stopped() {
-                search.block(points, index * QUERY_COUNT, (rows, distances), products);
+                search.block(queries, index * QUERY_COUNT, (rows, distances), products);
             }
         },
     );
@@ -88,6 +110,8 @@ struct Search<'a> {
     reference: &'a Matrix,
     lengths: &'a [f32],
     anchors: &'a [u32],
+    /// Whether the rows that ask are the points, each of which is then left out of its own neighbours.
+    are_points: bool,
 }
 
 impl Search<'_> {
@@ -103,7 +127,7 @@ impl Search<'_> {
             let anchors = self.anchors.get(from..).unwrap_or(&[]);
             for query in 0..query_count {
                 let mut nearest = Nearest {
-                    own: u32::try_from(first + query).unwrap_or(NOBODY),
+                    own: if self.are_points { u32::try_from(first + query).unwrap_or(NOBODY) } else { NOBODY },
                     rows: rows.get_mut(query * NEIGHBOUR_COUNT..(query + 1) * NEIGHBOUR_COUNT).unwrap_or(&mut []),
                     distances: distances.get_mut(query * NEIGHBOUR_COUNT..(query + 1) * NEIGHBOUR_COUNT).unwrap_or(&mut []),
                 };

@@ -1,14 +1,19 @@
-//! Rows that lie apart from all others: by distance to neighbours, by local density, and by the shape of the whole.
+//! Rows that lie apart from all others: by distance to neighbours, by local density, by the shape of the whole, and by how few
+//! cuts part them; weighed by what each of these tells in this data set (`planted`).
 //!
 //! Sources: Ramaswamy, Rastogi and Shim 2000 (distance to the k-th neighbour); Breunig et al. 2000 (local outlier factor);
 //! Rousseeuw and Van Driessen 1999 (Mahalanobis distance from the central rows, two concentration steps).
 
 use rayon::prelude::*;
 
+use crate::PoisonError;
 use crate::algebra::{cholesky, dot};
 use crate::at::{at, put, quantile, ranking};
-use crate::knn::Neighbours;
+use crate::isolation::Isolation;
+use crate::knn::{Neighbours, neighbours_of};
+use crate::planted;
 use crate::table::Matrix;
+use crate::watch::Watch;
 
 /// The share of rows, the most central ones, that give the shape.
 const CENTRAL_SHARE: f64 = 0.75;
@@ -18,33 +23,51 @@ const FENCE: f32 = 3.0;
 
 /// Each row's marks, the higher the farther apart.
 pub(crate) struct Marks {
-    /// The three ranks fused, 0 to 1.
+    /// All marks fused, ranked from 0 to 1.
     pub(crate) fused: Vec<f32>,
-    /// True where two of the three marks lie beyond their fences.
+    /// True where two of the three marks that have fences lie beyond them.
     pub(crate) beyond: Vec<bool>,
 }
 
 /// Marks every row.
-pub(crate) fn marks(points: &Matrix, neighbours: &Neighbours) -> Marks {
-    let distances: Vec<f32> = (0..points.rows()).into_par_iter().map(|index| neighbours.radius(index)).collect();
-    let factors = local_factors(neighbours, &distances);
-    let shape = shape_distances(points);
-    let all = [distances, factors, shape];
-    let ranks: Vec<Vec<f32>> = all.iter().map(|marks| ranks(marks)).collect();
-    let fences: Vec<f32> = all.iter().map(|marks| fence(marks)).collect();
-    let count = points.rows();
-    let fused = (0..count).map(|index| fuse(&ranks, index)).collect();
-    let beyond = (0..count).map(|index| all.iter().zip(&fences).filter(|(marks, fence)| at(marks, index) > **fence).count() >= 2);
-    let beyond = beyond.collect();
-    Marks { fused, beyond }
-}
-
-/// The greatest rank rules (no single mark finds every kind of outlier); the others only order what it ties.
-fn fuse(ranks: &[Vec<f32>], index: usize) -> f32 {
-    let own: Vec<f32> = ranks.iter().map(|ranks| at(ranks, index)).collect();
-    let greatest = own.iter().copied().fold(0.0, f32::max);
-    let mean = own.iter().sum::<f32>() / own.len().max(1) as f32;
-    0.7 * greatest + 0.3 * mean
+///
+/// # Errors
+/// `Cancelled` when the watch says so.
+pub(crate) fn marks(
+    points: &Matrix,
+    neighbours: &Neighbours,
+    anchors: &[u32],
+    seed: u64,
+    watch: &Watch<'_>,
+) -> Result<Marks, PoisonError> {
+    let rows = points.rows();
+    let distances: Vec<f32> = (0..rows).into_par_iter().map(|index| neighbours.radius(index)).collect();
+    let densities = densities(neighbours, rows, &distances);
+    let factors = local_factors(neighbours, &densities, &densities);
+    let shape = Shape::of(points);
+    let cuts = Isolation::grow(points, seed);
+    watch.check()?;
+    let planted = planted::rows(points, seed);
+    let near = neighbours_of(&planted, points, anchors, watch)?;
+    let planted_densities = self::densities(&near, planted.rows(), &distances);
+    let of_planted = [
+        (0..planted.rows()).map(|index| near.radius(index)).collect(),
+        local_factors(&near, &densities, &planted_densities),
+        shape.distances(&planted),
+        cuts.marks(&planted),
+    ];
+    let own = [distances, factors, shape.distances(points), cuts.marks(points)];
+    watch.check()?;
+    let mut fused = planted::fused(&own, &of_planted, seed);
+    let [distances, factors, shape, _] = own;
+    let fenced = [distances, factors, shape];
+    let fences: Vec<f32> = fenced.iter().map(|marks| fence(marks)).collect();
+    let is_beyond = |index: usize| fenced.iter().zip(&fences).filter(|(marks, fence)| at(marks, index) > **fence).count() >= 2;
+    let beyond: Vec<bool> = (0..rows).map(is_beyond).collect();
+    // What lies far beyond everything needs no weighing.
+    let most = fused.iter().copied().fold(0.0, f32::max);
+    fused.iter_mut().zip(&beyond).filter(|(_, beyond)| **beyond).for_each(|(mark, _)| *mark += most);
+    Ok(Marks { fused: ranks(&fused), beyond })
 }
 
 /// The share of rows with lower marks.
@@ -63,52 +86,67 @@ fn fence(marks: &[f32]) -> f32 {
     (upper + FENCE * (upper - lower).max(0.05)).exp()
 }
 
-/// How much sparser it is around a row than around its neighbours.
-fn local_factors(neighbours: &Neighbours, radii: &[f32]) -> Vec<f32> {
-    let densities: Vec<f32> = (0..radii.len())
-        .into_par_iter()
-        .map(|index| {
-            let reach = neighbours.of(index).map(|(other, distance)| distance.sqrt().max(at(radii, other)));
-            let (sum, count) = reach.fold((0.0, 0.0), |(sum, count), reach| (sum + reach, count + 1.0));
-            count / f32::max(sum, 1e-9)
-        })
-        .collect();
-    (0..radii.len())
-        .into_par_iter()
-        .map(|index| {
-            let (sum, count) =
-                neighbours.of(index).fold((0.0, 0.0), |(sum, count), (other, _)| (sum + at(&densities, other), count + 1.0));
-            sum / f32::max(count, 1.0) / at(&densities, index).max(1e-9)
-        })
-        .collect()
+/// How dense it is around each row, by the reach of its neighbours.
+fn densities(neighbours: &Neighbours, rows: usize, radii: &[f32]) -> Vec<f32> {
+    let density = |index: usize| {
+        let reach = neighbours.of(index).map(|(other, distance)| distance.sqrt().max(at(radii, other)));
+        let (sum, count) = reach.fold((0.0, 0.0), |(sum, count), reach| (sum + reach, count + 1.0));
+        count / f32::max(sum, 1e-9)
+    };
+    (0..rows).into_par_iter().map(density).collect()
 }
 
-/// Squared Mahalanobis distances from the mean and covariance of the most central rows.
-fn shape_distances(points: &Matrix) -> Vec<f32> {
-    let width = points.columns();
-    let mut distances = vec![0.0_f32; points.rows()];
-    for _ in 0..CONCENTRATION_COUNT {
-        let limit = quantile(&distances, CENTRAL_SHARE);
-        let central: Vec<u32> = (0..u32::try_from(points.rows()).unwrap_or(u32::MAX))
-            .filter(|index| at(&distances, *index as usize) <= limit)
-            .collect();
-        let Some((means, factor)) = covariance_factor(points, &central) else { return distances };
-        distances = points
-            .values()
-            .par_chunks_exact(width.max(1))
-            .map(|row| {
-                // L z = x − mean, and the distance is the length of z.
-                let mut solved: Vec<f64> = Vec::with_capacity(width);
-                for (index, (value, mean)) in row.iter().zip(&means).enumerate() {
-                    let own = crate::at::row(&factor, width, index);
-                    let known = dot(own, &solved);
-                    solved.push((f64::from(*value) - mean - known) / at(own, index));
-                }
-                dot(&solved, &solved) as f32
-            })
-            .collect();
+/// How much sparser it is around a row than around its neighbours.
+fn local_factors(neighbours: &Neighbours, densities: &[f32], own: &[f32]) -> Vec<f32> {
+    let factor = |index: usize| {
+        let (sum, count) =
+            neighbours.of(index).fold((0.0, 0.0), |(sum, count), (other, _)| (sum + at(densities, other), count + 1.0));
+        sum / f32::max(count, 1.0) / at(own, index).max(1e-9)
+    };
+    (0..own.len()).into_par_iter().map(factor).collect()
+}
+
+/// The mean and the covariance's factor of the most central rows.
+struct Shape {
+    means: Vec<f64>,
+    /// Nothing where the rows fill no volume.
+    factor: Option<Vec<f64>>,
+}
+
+impl Shape {
+    fn of(points: &Matrix) -> Self {
+        let mut shape = Self { means: Vec::new(), factor: None };
+        let mut distances = vec![0.0_f32; points.rows()];
+        for round in 0..CONCENTRATION_COUNT {
+            let limit = quantile(&distances, CENTRAL_SHARE);
+            let central: Vec<u32> = (0..u32::try_from(points.rows()).unwrap_or(u32::MAX))
+                .filter(|index| at(&distances, *index as usize) <= limit)
+                .collect();
+            let Some((means, factor)) = covariance_factor(points, &central) else { return shape };
+            shape = Self { means, factor: Some(factor) };
+            if round + 1 < CONCENTRATION_COUNT {
+                distances = shape.distances(points);
+            }
+        }
+        shape
     }
-    distances
+
+    /// Squared Mahalanobis distances.
+    fn distances(&self, points: &Matrix) -> Vec<f32> {
+        let width = points.columns();
+        let Some(factor) = &self.factor else { return vec![0.0; points.rows()] };
+        let distance = |row: &[f32]| {
+            // L z = x − mean, and the distance is the length of z.
+            let mut solved: Vec<f64> = Vec::with_capacity(width);
+            for (index, (value, mean)) in row.iter().zip(&self.means).enumerate() {
+                let own = crate::at::row(factor, width, index);
+                let known = dot(own, &solved);
+                solved.push((f64::from(*value) - mean - known) / at(own, index));
+            }
+            dot(&solved, &solved) as f32
+        };
+        points.values().par_chunks_exact(width.max(1)).map(distance).collect()
+    }
 }
 
 fn covariance_factor(points: &Matrix, rows: &[u32]) -> Option<(Vec<f64>, Vec<f64>)> {
@@ -143,8 +181,9 @@ mod tests {
     use crate::testing::quiet;
 
     fn marked(points: &Matrix) -> Marks {
-        let found = quiet(|watch| neighbours(points, &anchors(points.rows(), 1), watch)).unwrap();
-        marks(points, &found)
+        let anchors = anchors(points.rows(), 1);
+        let found = quiet(|watch| neighbours(points, &anchors, watch)).unwrap();
+        quiet(|watch| marks(points, &found, &anchors, 1, watch)).unwrap()
     }
 
     #[test]

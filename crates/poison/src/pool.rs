@@ -36,17 +36,37 @@ pub(crate) fn pool(members: &[Matrix], labels: &[u32], seed: u64) -> Pooled {
     let judged = Random::new(seed, 0x706f_6f6c).sample(labels.len(), JUDGED_ROW_COUNT_MAX);
     let samples: Vec<Matrix> = members.iter().map(|member| logarithms(&member.chosen(&judged))).collect();
     let wanted: Vec<u32> = judged.iter().map(|index| at(labels, *index as usize)).collect();
-    let mut weights = vec![1.0 / members.len().max(1) as f32; members.len()];
-    let mut best = loss(&samples, &weights, &wanted);
+    let (_, weights) = product_weights(&samples, &wanted);
+    let shares = mean_weights(members, (&judged, &wanted));
+    combine(members, weights, &shares)
+}
+
+/// The part of the pool's surprise that one more member would take away, of which the answers for these rows are known.
+pub(crate) fn help(members: &[Matrix], (rows, more): (&[u32], &Matrix), labels: &[u32]) -> f64 {
+    const JUDGED: usize = 2_000;
+    let judged = rows.get(..JUDGED.min(rows.len())).unwrap_or(rows);
+    let mut samples: Vec<Matrix> = members.iter().map(|member| logarithms(&member.chosen(judged))).collect();
+    let wanted: Vec<u32> = judged.iter().map(|index| at(labels, *index as usize)).collect();
+    let (without, _) = product_weights(&samples, &wanted);
+    let places: Vec<u32> = (0..u32::try_from(judged.len()).unwrap_or(u32::MAX)).collect();
+    samples.push(logarithms(&more.chosen(&places)));
+    let (with, _) = product_weights(&samples, &wanted);
+    if without > 0.0 { 1.0 - with / without } else { 0.0 }
+}
+
+/// The weights of a product of the members such that the labels surprise least, by coordinate search; and that surprise.
+fn product_weights(samples: &[Matrix], wanted: &[u32]) -> (f64, Vec<f32>) {
+    let mut weights = vec![1.0 / samples.len().max(1) as f32; samples.len()];
+    let mut best = loss(samples, &weights, wanted);
     for _ in 0..ROUND_COUNT {
         let before = best;
-        for member in 0..members.len() {
+        for member in 0..samples.len() {
             let tried: Vec<(f64, Vec<f32>)> = WEIGHTS
                 .par_iter()
                 .map(|weight| {
                     let mut changed = weights.clone();
                     crate::at::put(&mut changed, member, *weight);
-                    (loss(&samples, &changed, &wanted), changed)
+                    (loss(samples, &changed, wanted), changed)
                 })
                 .collect();
             for (value, changed) in tried {
@@ -59,8 +79,7 @@ pub(crate) fn pool(members: &[Matrix], labels: &[u32], seed: u64) -> Pooled {
             break;
         }
     }
-    let shares = mean_weights(members, (&judged, &wanted));
-    combine(members, weights, &shares)
+    (best, weights)
 }
 
 /// The members' weights in a mean, such that the labels are most probable.
@@ -159,6 +178,8 @@ mod tests {
         assert!(weights[0] > 0.7 && weights[1] < 0.15, "{weights:?}");
         assert!(probabilities.iter().chain(even.iter()).all(|row| (row[0] + row[1] - 1.0).abs() < 1e-5));
         let rows: Vec<u32> = (0..2_000).collect();
+        assert!(help(std::slice::from_ref(&guesses), (&rows, &knows), &labels) > 0.3);
+        assert!(help(std::slice::from_ref(&knows), (&rows, &guesses), &labels).abs() < 0.02);
         let shares = mean_weights(&[knows, guesses], (&rows, &labels));
         assert!(shares[0] > 0.9 && (shares[0] + shares[1] - 1.0).abs() < 1e-5, "{shares:?}");
     }

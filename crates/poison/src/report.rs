@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::cells::CellKind;
+use crate::certificate::Certificate;
 use crate::sources::SourceMark;
 use crate::targets::Dose;
 use crate::verify::AttackSuccess;
@@ -166,6 +167,9 @@ pub struct Copies {
     pub contradicted_rows: u64,
     /// The largest groups: how many rows, and the first of them.
     pub largest: Vec<(u32, Vec<u64>)>,
+    /// The largest groups of texts of which not all are equal.
+    #[serde(default)]
+    pub near_largest: Vec<(u32, Vec<u64>)>,
 }
 
 /// Which rows an attacker would gain most by changing.
@@ -181,6 +185,9 @@ pub struct TargetReport {
     pub doses: Vec<Dose>,
     /// The least share of the labels that, flipped, costs five points of accuracy; nothing if none of those tried does.
     pub lethal_share: Option<f64>,
+    /// How many changed rows the vote of models on disjoint parts stands; nothing where there are too few rows for parts.
+    #[serde(default)]
+    pub certificate: Option<Certificate>,
 }
 
 /// A member of the pooled model.
@@ -205,6 +212,10 @@ pub struct Scores {
     pub values: Vec<f32>,
     /// How easily the row's prediction is turned, 0 to 1.
     pub fragility: Vec<f32>,
+    /// How much the row is copied, 0 to 1: 0 without copies, 1 if all rows are; by the order of magnitude of its group, and
+    /// somewhat by how near its nearest copy is.
+    #[serde(default)]
+    pub copies: Vec<f32>,
 }
 
 /// The report of a scan.
@@ -248,7 +259,7 @@ pub struct PoisonReport {
 pub(crate) const LIMITS: [&str; 5] = [
     "A screen's verdict is evidence, not proof; clean data has doubtful labels and striking cells too.",
     "Clean-label attacks (smooth or spread triggers without changed labels) and attackers who know these screens can pass.",
-    "No certificate: a bound on the number of poisoned rows needs models trained on disjoint parts of the data.",
+    "The certificate is of a vote of simple models on disjoint parts of the data, not of a model trained on all of it.",
     "Triggers are tried on a surrogate that sees the same cells; a candidate model must be probed by itself before it serves.",
     "After rows are removed, models must be trained again and compared before and after.",
 ];

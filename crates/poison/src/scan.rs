@@ -3,11 +3,13 @@
 use crate::PoisonError;
 use crate::at::{argmax, at, ranking};
 use crate::calibrate::{Suspicion, suspicion};
+use crate::certificate::{Certificate, certificate};
 use crate::duplicates::{Duplicates, duplicates};
 use crate::input::Input;
-use crate::knn::{anchors, neighbours};
+use crate::knn::{anchors, neighbours, votes};
 use crate::labels::{self, Screened};
 use crate::outliers::{Marks, marks};
+use crate::pool::pool;
 use crate::report::{
     Copies, FlippedPair, Framework, LIMITS, LIST_COUNT_MAX, Member, PoisonReport, Reason, SUSPECT_COUNT_MAX, Scores, Screen,
     ScreenKind, Suspect, TARGET_COUNT_MAX, TargetReport, Trigger, Verdict,
@@ -20,6 +22,9 @@ use crate::watch::Watch;
 
 /// The share of outliers that clean data may have before the screen suspects anything.
 const OUTLIER_SHARE_NOTICE: f64 = 0.001;
+/// Nearly equal texts that are worth a look: so many, and this share of all rows.
+const FLOOD_COUNT_MIN: f64 = 10.0;
+const FLOOD_SHARE_MIN: f64 = 0.001;
 /// Points of accuracy that a lethal dose costs.
 const LETHAL_LOSS: f64 = 0.05;
 
@@ -28,15 +33,24 @@ const LETHAL_LOSS: f64 = 0.05;
 pub struct Options {
     /// The seed of every random choice.
     pub seed: u64,
-    /// Whether to look for triggers and try them.
-    pub triggers: bool,
-    /// Whether to value the rows.
-    pub targets: bool,
+    /// This screen alone, with only what it needs; without one all of them, and what each row is worth.
+    pub only: Option<ScreenKind>,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { seed: 1, triggers: true, targets: true }
+        Self { seed: 1, only: None }
+    }
+}
+
+impl Options {
+    fn runs(&self, kind: ScreenKind) -> bool {
+        self.only.is_none_or(|only| only == kind)
+    }
+
+    /// Whether models are needed.
+    fn learns(&self) -> bool {
+        [ScreenKind::Labels, ScreenKind::Triggers, ScreenKind::Sources].into_iter().any(|kind| self.runs(kind))
     }
 }
 
@@ -50,34 +64,43 @@ pub fn scan(input: &Input, options: &Options, watch: &Watch<'_>) -> Result<Poiso
     watch.stage("reading")?;
     let views = views(input, &[], seed);
     watch.stage("nearest neighbours")?;
-    let near = neighbours(&views.points, &anchors(input.rows(), seed), watch)?;
+    let anchors = anchors(input.rows(), seed);
+    let near = neighbours(&views.points, &anchors, watch)?;
     let mut parts = Parts { notes: input.notes.clone(), ..Parts::default() };
-    if let Some(labels) = input.labels.as_ref().filter(|_| input.classes() > 1) {
+    if let Some(labels) = input.labels.as_ref().filter(|_| input.classes() > 1 && options.learns()) {
         let of_rows = labels.of_rows.as_slice();
-        let task = labels::Task {
-            views: &views,
-            neighbours: &near,
-            labels: of_rows,
-            classes: input.classes(),
-            given: input.probabilities.as_ref(),
-            seed,
-        };
-        let screened = labels::screen(&task, watch)?;
-        parts.suspicion = Some(suspicion(of_rows, &screened));
-        if options.triggers {
-            parts.triggers = Some(scan_triggers(input, of_rows, &screened.smooth, seed, watch)?);
+        let task =
+            labels::Task { views: &views, labels: of_rows, classes: input.classes(), given: input.probabilities.as_ref(), seed };
+        let shares = labels::shares(of_rows, input.classes());
+        let votes = votes(&near, of_rows, &shares);
+        let mut kernels = None;
+        if options.runs(ScreenKind::Triggers) {
+            let known = [votes.clone(), labels::kernels(&task, watch)?];
+            let probabilities = pool(&known, of_rows, seed).probabilities;
+            parts.triggers = Some(scan_triggers(input, of_rows, &probabilities, seed, watch)?);
+            kernels = known.into_iter().nth(1);
         }
-        if options.targets {
+        if options.runs(ScreenKind::Labels) || options.runs(ScreenKind::Sources) {
+            let screened = labels::screen(&task, (votes, kernels), watch)?;
+            parts.suspicion = Some(suspicion(of_rows, &screened));
+            parts.sources = source_marks(input, &screened);
+            parts.screened = Some(screened);
+        }
+        if let (None, Some(screened)) = (options.only, &parts.screened) {
             watch.stage("most poisonable rows")?;
             parts.targets = Some(targets(&near, of_rows, &screened.probabilities, seed));
+            watch.stage("certificate")?;
+            parts.certificate = certificate(input, of_rows, watch)?;
         }
-        parts.sources = source_marks(input, &screened);
-        parts.screened = Some(screened);
     }
-    watch.stage("outliers")?;
-    parts.outliers = Some(marks(&views.points, &near));
-    watch.stage("copies")?;
-    parts.copies = duplicates(input, &near);
+    if options.runs(ScreenKind::Outliers) {
+        watch.stage("outliers")?;
+        parts.outliers = Some(marks(&views.points, &near, &anchors, seed, watch)?);
+    }
+    if options.runs(ScreenKind::Duplicates) {
+        watch.stage("copies")?;
+        parts.copies = Some(duplicates(input, &near, seed, watch)?);
+    }
     watch.check()?;
     Ok(parts.report(input, seed))
 }
@@ -98,9 +121,10 @@ struct Parts {
     suspicion: Option<Suspicion>,
     triggers: Option<Triggers>,
     targets: Option<Targets>,
+    certificate: Option<Certificate>,
     sources: Option<Vec<SourceMark>>,
     outliers: Option<Marks>,
-    copies: Duplicates,
+    copies: Option<Duplicates>,
     notes: Vec<String>,
 }
 
@@ -125,7 +149,13 @@ impl Parts {
             z: pair.z,
         });
         let members = screened.map(|screened| screened.members.as_slice()).unwrap_or_default().iter();
-        let count = |flags: &[bool]| flags.iter().filter(|flag| **flag).count() as u64;
+        let copied = self.copies.as_ref();
+        let mut targets = self.targets.as_ref().map(target_report).unwrap_or_default();
+        targets.certificate.clone_from(&self.certificate);
+        let mut notes = self.notes.clone();
+        if copied.is_some_and(|copies| copies.cut_short) {
+            notes.push("not all texts could be compared with all others: near copies may be missing".to_owned());
+        }
         PoisonReport {
             rows: rows as u64,
             classes: input.labels.as_ref().map(|labels| labels.names.clone()).unwrap_or_default(),
@@ -136,16 +166,11 @@ impl Parts {
             accuracy: screened.map_or(0.0, |screened| accuracy(input, screened)),
             suspects: self.suspects(input),
             triggers: self.triggers.as_ref().map(|triggers| triggers.reported.clone()).unwrap_or_default(),
-            copies: Copies {
-                equal_rows: self.copies.copies.iter().filter(|copies| **copies > 0).count() as u64,
-                near_rows: count(&self.copies.near),
-                contradicted_rows: count(&self.copies.contradicted),
-                largest: self.copies.largest.clone(),
-            },
+            copies: copied.map(copy_report).unwrap_or_default(),
             sources: self.sources.clone().unwrap_or_default(),
-            targets: self.targets.as_ref().map(target_report).unwrap_or_default(),
+            targets,
             screens,
-            notes: self.notes,
+            notes,
             limits: LIMITS.iter().map(|text| (*text).to_owned()).collect(),
             scores: Scores {
                 labels: self.screened.map(|screened| screened.doubts).unwrap_or_default(),
@@ -153,13 +178,14 @@ impl Parts {
                 outliers: self.outliers.map(|outliers| outliers.fused).unwrap_or_default(),
                 fragility: self.targets.as_ref().map(|targets| targets.fragility.clone()).unwrap_or_default(),
                 values: self.targets.map(|targets| targets.values).unwrap_or_default(),
+                copies: self.copies.map(|copies| copies.marks).unwrap_or_default(),
             },
         }
     }
 
     fn label_screen(&self, rows: usize) -> Screen {
         let Some(found) = &self.suspicion else {
-            return not_run(ScreenKind::Labels, "there are no labels of two classes or more");
+            return not_run(ScreenKind::Labels, "there are no labels of two classes or more, or it was not asked for");
         };
         let pairs = self.screened.as_ref().map_or(0, |screened| screened.pairs.len());
         let verdict = match (found.suspect, pairs) {
@@ -192,7 +218,8 @@ impl Parts {
     }
 
     fn outlier_screen(&self, rows: usize) -> Screen {
-        let beyond = self.outliers.as_ref().map(|marks| marks.beyond.as_slice()).unwrap_or_default();
+        let Some(marks) = &self.outliers else { return not_run(ScreenKind::Outliers, "it was not asked for") };
+        let beyond = marks.beyond.as_slice();
         let count = beyond.iter().filter(|beyond| **beyond).count();
         let much = count as f64 > OUTLIER_SHARE_NOTICE * rows as f64;
         let verdict = if much { Verdict::Notice } else { Verdict::Clear };
@@ -201,10 +228,19 @@ impl Parts {
     }
 
     fn copy_screen(&self, rows: usize) -> Screen {
-        let count = self.copies.contradicted.iter().filter(|flag| **flag).count();
-        let equal = self.copies.copies.iter().filter(|copies| **copies > 0).count();
-        let verdict = if count == 0 && equal == 0 { Verdict::Clear } else { Verdict::Notice };
-        let text = format!("{equal} rows have exact copies; {count} rows have copies with other labels");
+        let Some(copies) = &self.copies else { return not_run(ScreenKind::Duplicates, "it was not asked for") };
+        let told = copy_report(copies);
+        let largest_near = told.near_largest.first().map_or(0, |(size, _)| *size);
+        let flood = f64::from(largest_near) >= FLOOD_COUNT_MIN.max(FLOOD_SHARE_MIN * rows as f64);
+        let verdict =
+            if told.contradicted_rows == 0 && told.equal_rows == 0 && !flood { Verdict::Clear } else { Verdict::Notice };
+        let mut text = format!(
+            "{} rows have exact copies; {} rows have copies with other labels; {} rows have near copies",
+            told.equal_rows, told.contradicted_rows, told.near_rows
+        );
+        if largest_near > 0 {
+            text.push_str(&format!(", the largest group of nearly equal texts has {largest_near} rows"));
+        }
         screen(ScreenKind::Duplicates, verdict, (0, rows), 2.0, text)
     }
 
@@ -258,8 +294,10 @@ impl Parts {
                 note(index, 0.5 * at(&marks.fused, index), Reason::Outlier);
             }
         }
-        for (index, _) in self.copies.contradicted.iter().enumerate().filter(|(_, flag)| **flag) {
-            note(index, 0.3, Reason::Contradiction { copies: at(&self.copies.copies, index) });
+        if let Some(copies) = &self.copies {
+            for (index, _) in copies.contradicted.iter().enumerate().filter(|(_, flag)| **flag) {
+                note(index, 0.3, Reason::Contradiction { copies: at(&copies.copies, index) });
+            }
         }
         let scores: Vec<f32> = reasons.iter().map(|(score, _)| *score).collect();
         let mut suspects = Vec::new();
@@ -300,6 +338,17 @@ fn not_run(kind: ScreenKind, why: &str) -> Screen {
     screen(kind, Verdict::NotRun, (0, 0), 2.0, format!("not run: {why}"))
 }
 
+fn copy_report(copies: &Duplicates) -> Copies {
+    let count = |flags: &[bool]| flags.iter().filter(|flag| **flag).count() as u64;
+    Copies {
+        equal_rows: copies.copies.iter().filter(|copies| **copies > 0).count() as u64,
+        near_rows: count(&copies.near),
+        contradicted_rows: count(&copies.contradicted),
+        largest: copies.largest.clone(),
+        near_largest: copies.near_largest.clone(),
+    }
+}
+
 fn target_report(targets: &Targets) -> TargetReport {
     let listed = |scores: &[f32]| -> Vec<(u64, f32)> {
         let first = ranking(scores).into_iter().take(TARGET_COUNT_MAX);
@@ -313,6 +362,7 @@ fn target_report(targets: &Targets) -> TargetReport {
         accuracy: targets.accuracy,
         doses: targets.doses.clone(),
         lethal_share: lethal.map(|dose| dose.flipped as f64 / rows),
+        certificate: None,
     }
 }
 

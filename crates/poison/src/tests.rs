@@ -88,6 +88,28 @@ fn a_bad_source_is_named() {
 }
 
 #[test]
+fn a_screen_alone_says_what_it_says_among_all_and_the_others_did_not_run() {
+    let input = tabular(900, 4);
+    let whole = check(&input);
+    assert!(whole.targets.certificate.as_ref().is_some_and(|own| own.partitions == 10 && own.accuracy > 0.9));
+    for only in [ScreenKind::Labels, ScreenKind::Triggers, ScreenKind::Outliers, ScreenKind::Duplicates] {
+        let options = Options { only: Some(only), ..Options::default() };
+        let alone = quiet(|watch| scan(&input, &options, watch)).unwrap();
+        assert_eq!(verdict(&alone, only), verdict(&whole, only));
+        let ran = alone.screens.iter().filter(|screen| screen.verdict != Verdict::NotRun).count();
+        assert_eq!(ran, 1, "{only:?}: {:?}", alone.screens);
+        let of = |report: &PoisonReport| match only {
+            ScreenKind::Labels => report.scores.labels.clone(),
+            ScreenKind::Triggers => report.scores.triggers.clone(),
+            ScreenKind::Outliers => report.scores.outliers.clone(),
+            ScreenKind::Duplicates | ScreenKind::Sources => report.scores.copies.clone(),
+        };
+        assert!(of(&alone) == of(&whole) && of(&alone).len() == 900, "{only:?}");
+        assert!(alone.targets.certificate.is_none());
+    }
+}
+
+#[test]
 fn the_seed_decides() {
     let input = tabular(400, 2);
     let run = |threads: usize| {

@@ -174,7 +174,7 @@ impl Trial<'_> {
 
     fn learn(&self, kind: Kind, learn: &[u32], watch: &Watch<'_>) -> Result<Surrogate, PoisonError> {
         if let (Kind::Boosted(rounds), Some(bins)) = (kind, self.cells.bins()) {
-            return Booster::learn((bins, self.labels, self.classes), learn, rounds, watch).map(Surrogate::Boosted);
+            return Booster::learn((bins, self.labels, self.classes), learn, (rounds, self.seed), watch).map(Surrogate::Boosted);
         }
         let mut tokens = Tokens::new(self.width());
         let mut labels = Vec::with_capacity(learn.len());

@@ -29,6 +29,8 @@ pub(crate) struct Views {
     pub(crate) words: Option<Tokens>,
     /// Whether columns of a table are all there is to see.
     pub(crate) tabular: bool,
+    /// Whether there is more to see than texts.
+    pub(crate) beside_texts: bool,
 }
 
 /// Builds the views. `left_out` names columns of the features (or values of the images) that are not to be seen.
@@ -61,6 +63,7 @@ pub(crate) fn views(input: &Input, left_out: &[usize], seed: u64) -> Views {
     let tabular = columns.len() == 1 && input.features.values.columns() > 0;
     Views {
         tabular,
+        beside_texts: tokens.is_none() || columns.len() > 1,
         points: beside(points.into_iter().map(levelled).collect()),
         bins: Bins::fine(&beside(columns), seed),
         tokens,
@@ -153,6 +156,7 @@ fn pixels(images: &Images, left_out: &[usize]) -> Matrix {
 }
 
 /// Term frequency, dampened, times inverse document frequency; rows of length 1. A token of one row says nothing of others.
+/// Those that are seen are numbered anew: most of all possible tokens are in no row.
 fn weighted(words: &Tokens, seen: impl Fn(usize) -> bool) -> Tokens {
     let mut frequencies = vec![0_u32; words.width()];
     for index in 0..words.rows() {
@@ -160,13 +164,19 @@ fn weighted(words: &Tokens, seen: impl Fn(usize) -> bool) -> Tokens {
             crate::at::add(&mut frequencies, *token as usize, 1);
         }
     }
-    let rows = words.rows() as f32;
-    let dampened = |(token, count): (usize, f32)| (u32::try_from(token).unwrap_or(u32::MAX), 1.0 + count.max(1.0).ln());
-    let mut weighted = Tokens::new(words.width());
-    for index in 0..words.rows() {
-        weighted.push(words.row(index).filter(|(token, _)| at(&frequencies, *token) > 1 && seen(*token)).map(dampened));
+    let kept: Vec<usize> = (0..words.width()).filter(|token| at(&frequencies, *token) > 1 && seen(*token)).collect();
+    let mut numbers = vec![u32::MAX; words.width()];
+    for (number, token) in kept.iter().enumerate() {
+        crate::at::put(&mut numbers, *token, u32::try_from(number).unwrap_or(u32::MAX));
     }
-    weighted.weigh(|token| 1.0 + ((1.0 + rows) / (1.0 + at(&frequencies, token) as f32)).ln());
+    let rows = words.rows() as f32;
+    let mut weighted = Tokens::new(kept.len());
+    for index in 0..words.rows() {
+        // What is not kept has no number below the width, and is left out.
+        weighted.push(words.row(index).map(|(token, count)| (at(&numbers, token), 1.0 + count.max(1.0).ln())));
+    }
+    let frequency = |number: usize| at(&frequencies, at(&kept, number));
+    weighted.weigh(|number| 1.0 + ((1.0 + rows) / (1.0 + frequency(number) as f32)).ln());
     weighted
 }
 
