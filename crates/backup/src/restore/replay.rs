@@ -2,12 +2,9 @@
 //! were disabled or deleted, keys and files that were erased. It is read from the old folder, as far as that can be read.
 
 use std::collections::{HashMap, HashSet};
-use std::path::Path;
 
 use kernel::{Micros, Problem};
-use vault::db::{Bind, Reader, Writer, snapshot};
-
-use super::DATABASE;
+use vault::db::{Bind, Location, Reader, Writer};
 
 /// What hangs on a trace.
 const TRACE_TABLES: [&str; 7] =
@@ -53,12 +50,12 @@ pub struct Replayed {
 }
 
 impl Old {
-    /// Reads the old folder's database: what is alive in it.
+    /// Reads the old database: what is alive in it.
     ///
     /// # Errors
     /// `Invalid` if it cannot be read.
-    pub fn read(old: &Path) -> Result<Self, Problem> {
-        snapshot::read_file(&old.join(DATABASE), |reader| {
+    pub fn read(old: &Location) -> Result<Self, Problem> {
+        old.read(|reader| {
             Ok(Self {
                 principals: ids(reader, "SELECT id FROM principal")?,
                 disabled: ids(reader, "SELECT id FROM principal WHERE disabled <> 0")?,
@@ -119,12 +116,12 @@ fn versions(reader: &mut Reader<'_>) -> Result<HashSet<(String, i64)>, Problem> 
     Ok(reader.query(sql, &[], |row| Ok((row.text(0)?, row.int(1)?)))?.into_iter().collect())
 }
 
-/// Takes back in the restored folder what is not alive in the old one any more. One transaction: all of it or nothing.
+/// Takes back in the restored database what is not alive in the old one any more. One transaction: all of it or nothing.
 ///
 /// # Errors
 /// `Invalid` if the restored database cannot be changed.
-pub fn replay(into: &Path, old: &Old, at: Micros) -> Result<Replayed, Problem> {
-    snapshot::change_file(&into.join(DATABASE), |writer| {
+pub fn replay(into: &Location, old: &Old, at: Micros) -> Result<Replayed, Problem> {
+    into.change(|writer| {
         let mut done = Replayed::default();
         tokens_and_grants(writer, old, at, &mut done)?;
         accounts(writer, old, &mut done)?;
@@ -259,14 +256,10 @@ pub(super) fn end_sessions(writer: &mut Writer<'_>) -> Result<(), Problem> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use vault::db::Location;
 
     /// A database with these versions of one key in one bucket: id, until when it is retained in compliance mode, and whether it is held.
-    async fn folder(versions: &[(&'static str, Option<i64>, bool)]) -> tempfile::TempDir {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join(DATABASE);
-        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
-        let opened = vault::db::open(&Location::Sqlite(path)).unwrap();
+    async fn fill(at: &Location, versions: &[(&'static str, Option<i64>, bool)]) {
+        let opened = vault::db::open(at).unwrap();
         let versions = versions.to_vec();
         let fill = move |writer: &mut Writer<'_>| {
             writer.execute("INSERT INTO compliance_clock (id, at, wall_at, ran, granted) VALUES (1, 10, 10, 0, 0)", &[])?;
@@ -287,28 +280,31 @@ mod tests {
             Ok(())
         };
         opened.system.write(fill).await.unwrap();
-        folder
     }
 
-    #[tokio::test]
-    async fn what_was_locked_longer_stays_so_and_what_was_deleted_goes_unless_it_is_held() {
-        let backup =
-            folder(&[("deleted", None, false), ("longer", Some(100), false), ("held", None, true), ("kept", Some(500), false)])
-                .await;
-        let old = folder(&[("longer", Some(200), true), ("newer", Some(900), false)]).await;
-        let known = Old::read(old.path()).unwrap();
-        let done = replay(backup.path(), &known, Micros(20)).unwrap();
-        assert_eq!(done.erased_count, 1);
-        let after = Old::read(backup.path()).unwrap();
-        let compliance = |until| (Some("COMPLIANCE".to_owned()), Some(until));
-        let lock = |id: &str| after.locks.get(id).cloned();
-        assert_eq!(lock("deleted"), None);
-        assert_eq!(lock("longer").map(|(mode, until, hold)| ((mode, until), hold)), Some((compliance(200), true)));
-        assert_eq!(lock("held"), Some((None, None, true)));
-        assert_eq!(lock("kept").map(|(mode, until, _)| (mode, until)), Some(compliance(500)));
-        let latest = snapshot::read_file(&backup.path().join(DATABASE), |reader| {
-            Ok(reader.query("SELECT id FROM bucket_version WHERE is_latest = 1", &[], |row| row.text(0))?)
-        });
-        assert_eq!(latest.unwrap(), ["longer"]);
+    #[test]
+    fn what_was_locked_longer_stays_so_and_what_was_deleted_goes_unless_it_is_held() {
+        let others = testkit::Engine::all("replay");
+        for (engine, other) in testkit::Engine::all("replay").into_iter().zip(others) {
+            let (backup, old) = (&engine.location, &other.location);
+            let runtime = tokio::runtime::Runtime::new().unwrap();
+            let versions =
+                [("deleted", None, false), ("longer", Some(100), false), ("held", None, true), ("kept", Some(500), false)];
+            runtime.block_on(fill(backup, &versions));
+            runtime.block_on(fill(old, &[("longer", Some(200), true), ("newer", Some(900), false)]));
+            let known = Old::read(old).unwrap();
+            let done = replay(backup, &known, Micros(20)).unwrap();
+            assert_eq!(done.erased_count, 1, "{}", engine.name);
+            let after = Old::read(backup).unwrap();
+            let compliance = |until| (Some("COMPLIANCE".to_owned()), Some(until));
+            let lock = |id: &str| after.locks.get(id).cloned();
+            assert_eq!(lock("deleted"), None);
+            assert_eq!(lock("longer").map(|(mode, until, hold)| ((mode, until), hold)), Some((compliance(200), true)));
+            assert_eq!(lock("held"), Some((None, None, true)));
+            assert_eq!(lock("kept").map(|(mode, until, _)| (mode, until)), Some(compliance(500)));
+            let latest = backup
+                .read(|reader| Ok(reader.query("SELECT id FROM bucket_version WHERE is_latest = 1", &[], |row| row.text(0))?));
+            assert_eq!(latest.unwrap(), ["longer"]);
+        }
     }
 }
