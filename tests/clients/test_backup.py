@@ -1,13 +1,19 @@
-"""Backups as an operator makes them: while the server runs, checked, restored elsewhere, tried in a drill."""
+"""Backups as an operator makes them: while the server runs, checked, restored elsewhere, tried in a drill. On SQLite and PostgreSQL."""
 
+import contextlib
 import json
 import os
+import pathlib
 import shutil
+import subprocess
 import threading
 import time
-import uuid
+import tomllib
 
+import boto3
 import pytest
+from botocore.config import Config
+from botocore.exceptions import ClientError
 
 import harness
 import people
@@ -24,12 +30,43 @@ def world(tmp_path):
         pytest.skip("needs a server of its own")
     place = tmp_path / "place"
     place.mkdir()
-    with harness.running("sqlite", config_text=f'[backup]\nto = "{place}"\nkeep = 5\n') as server:
+    with harness.running(config_text=f'[backup]\nto = "{place}"\nkeep = 5\n') as server, fresh_ones_dropped():
         server.place = place
         server.experiment = post(server, "/experiments/create", {"name": "kept"})["experiment_id"]
         server.run = new_run(server)
         upload(server, server.run, "model.bin", b"weights" * 50_000)
         yield server
+
+
+def is_on_postgres():
+    return os.environ.get(harness.ENGINE, "sqlite") == "postgres"
+
+
+def psql(statement, database=None):
+    """What PostgreSQL answers, line by line."""
+    address = os.environ[harness.POSTGRES] if database is None else f"{os.environ[harness.POSTGRES].rpartition('/')[0]}/{database}"
+    command = [os.environ.get("STRONGROOM_PSQL", "psql"), address, "-q", "-A", "-t", "-v", "ON_ERROR_STOP=1", "-c", statement]
+    return subprocess.run(command, check=True, capture_output=True, text=True).stdout.split()
+
+
+def databases(prefix):
+    return set(psql(f"SELECT datname FROM pg_database WHERE datname LIKE '{prefix}%'"))
+
+
+@contextlib.contextmanager
+def fresh_ones_dropped():
+    """Takes the databases away that restores made meanwhile."""
+    before = databases("strongroom\\_") if is_on_postgres() else set()
+    try:
+        yield
+    finally:
+        for name in (databases("strongroom\\_") if is_on_postgres() else set()) - before:
+            psql(f'DROP DATABASE "{name}" WITH (FORCE)')
+
+
+def database_of(folder):
+    """The address in a folder's configuration."""
+    return tomllib.loads((folder / "strongroom.toml").read_text())["vault"]["database"]
 
 
 def post(server, path, body, session=None):
@@ -170,7 +207,11 @@ def test_an_old_database_that_is_gone_leaves_the_log_to_tell(world, tmp_path):
     people.call(revoked.session(), world, "DELETE", f"/tokens/{revoked.token_id}", status=(200, 204))
     people.call(world.session(), world, "POST", f"/users/{disabled.name}/disable")
     world.stop()
-    shutil.rmtree(world.data / "db")
+    if is_on_postgres():
+        name = database_of(world.data).rpartition("/")[2]
+        psql(f'DROP DATABASE "{name}" WITH (FORCE)')
+    else:
+        shutil.rmtree(world.data / "db")
     folder, report = restore(world, tmp_path, key, "--emergency", "the database is gone", "--instead-of", str(world.data))
     assert report["replayed"]["tokens"] == 1 and report["replayed"]["accounts"] == 1 and report["lost"]["things"] is None
     restored = serving(world, folder)
@@ -247,6 +288,8 @@ def test_a_drill_says_how_long_it_took_and_what_it_reached(world, tmp_path):
     assert drilled["state"] == "done" and drilled["objects"] == 1, drilled
     assert drilled["took_ms"] > 0 and drilled["point_at"]
     assert not (world.data / "backup" / "drill").exists(), "the sandbox is gone"
+    if is_on_postgres():
+        assert not databases("strongroom_drill"), "and so is its database"
     victim = next(path for path in (world.place / "objects").rglob("*") if path.is_file())
     content = bytearray(victim.read_bytes())
     content[len(content) // 2] ^= 1
@@ -301,26 +344,148 @@ def test_a_backup_while_fifty_clients_write_is_a_point_in_the_log(world, tmp_pat
             restored.stop()
 
 
-def test_a_bucket_is_a_place_too(tmp_path):
-    """Where `STRONGROOM_TEST_S3` names one: `http://HOST:PORT/BUCKET`, with credentials in the environment."""
-    address = os.environ.get("STRONGROOM_TEST_S3")
-    if not address:
-        pytest.skip("STRONGROOM_TEST_S3 names no bucket")
-    endpoint, _, bucket = address.rpartition("/")
-    place = f"s3://{bucket}/{uuid.uuid4().hex}"
-    config = f'[backup]\nto = "{place}"\nendpoint = "{endpoint}"\nallow_insecure_http = true\n'
-    with harness.running("sqlite", config_text=config) as server:
-        server.place = place
-        server.experiment = post(server, "/experiments/create", {"name": "kept"})["experiment_id"]
-        run = new_run(server)
-        upload(server, run, "model.bin", os.urandom(20_000_000))
-        assert back_up(server)["sequence"] == 1
-        again = back_up(server)
-        assert again["sequence"] == 2 and again["bytes"] < 10_000_000, "the object is copied once"
-        assert json.loads(cli(server, "backup", "verify").stdout)["ok"]
-        assert json.loads(cli(server, "backup", "drill").stdout)["state"] == "done"
-        key = export_key(server, tmp_path)
-        server.stop()
-        reach = ["--endpoint", endpoint, "--allow-insecure-http"]
-        _, report = restore(server, tmp_path, key, "--emergency", "a test", *reach)
-        assert report["objects"] == 1 and report["bytes"] > 20_000_000
+@contextlib.contextmanager
+def locked_bucket(tmp_path):
+    """A bucket of another server of ours, where each version is kept for a day whatever is asked: its address, what opens it, a client."""
+    with harness.running("sqlite", config_text='[s3]\nlisten = "127.0.0.1:0"\n') as store:
+        answer = store.session().post(f"{store.url}/api/strongroom/v1/access-key", json={}, timeout=30).json()
+        keys = {"AWS_ACCESS_KEY_ID": answer["access_key_id"], "AWS_SECRET_ACCESS_KEY": answer["secret_access_key"]}
+        endpoint = (store.data / "s3-address").read_text().strip()
+        s3 = boto3.client(
+            "s3", endpoint_url=endpoint, region_name="us-east-1", verify=store.ca, config=Config(signature_version="s3v4"),
+            aws_access_key_id=keys["AWS_ACCESS_KEY_ID"], aws_secret_access_key=keys["AWS_SECRET_ACCESS_KEY"],
+        )  # fmt: skip
+        s3.create_bucket(Bucket="backups", ObjectLockEnabledForBucket=True)
+        rule = {"ObjectLockEnabled": "Enabled", "Rule": {"DefaultRetention": {"Mode": "COMPLIANCE", "Days": 1}}}
+        s3.put_object_lock_configuration(Bucket="backups", ObjectLockConfiguration=rule)
+        yield endpoint, store.ca, keys, s3
+
+
+def test_a_bucket_with_object_lock_is_a_place_too(tmp_path, monkeypatch):
+    if harness.external():
+        pytest.skip("needs servers of its own")
+    with locked_bucket(tmp_path) as (endpoint, ca, keys, s3):
+        place = "s3://backups/here"
+        config = f'[backup]\nto = "{place}"\nendpoint = "{endpoint}"\nca = "{ca}"\nkeep = 1\n'
+        for name, value in keys.items():
+            monkeypatch.setenv(name, value)
+        with harness.running(config_text=config, environment=keys) as server, fresh_ones_dropped():
+            server.place = place
+            server.experiment = post(server, "/experiments/create", {"name": "kept"})["experiment_id"]
+            run = new_run(server)
+            upload(server, run, "model.bin", os.urandom(20_000_000))
+            assert back_up(server)["sequence"] == 1
+            again = back_up(server)
+            assert again["sequence"] == 2 and again["bytes"] < 10_000_000, "the object is copied once"
+            assert json.loads(cli(server, "backup", "verify").stdout)["ok"]
+            assert json.loads(cli(server, "backup", "drill").stdout)["state"] == "done"
+            key = export_key(server, tmp_path)
+            # `keep` has taken the first one out of sight; its versions are there for a day, whoever asks.
+            versions = s3.list_object_versions(Bucket="backups", Prefix="here/manifests/")["Versions"]
+            assert len(versions) >= 2
+            for version in versions:
+                with pytest.raises(ClientError) as refused:
+                    s3.delete_object(Bucket="backups", Key=version["Key"], VersionId=version["VersionId"])
+                assert refused.value.response["Error"]["Code"] == "AccessDenied"
+            server.stop()
+            reach = ["--endpoint", endpoint, "--ca", ca]
+            _, report = restore(server, tmp_path, key, "--emergency", "a test", *reach)
+            assert report["objects"] == 1 and report["bytes"] > 20_000_000
+
+
+def needs_postgres():
+    if not is_on_postgres():
+        pytest.skip("is of PostgreSQL")
+
+
+def test_a_restore_takes_an_empty_database_and_no_other(world, tmp_path):
+    needs_postgres()
+    back_up(world)
+    key = export_key(world, tmp_path)
+    world.stop()
+    address = tmp_path / "address"
+    with harness.fresh_database() as database:
+        address.write_text(database + "\n")
+        name = database.rpartition("/")[2]
+        psql("CREATE TABLE theirs (x INT)", name)
+        _, refused = restore(world, tmp_path, key, "--emergency", "a test", "--database-file", str(address), check=False)
+        assert refused.returncode != 0 and "not empty" in refused.stderr and "theirs" in refused.stderr
+        psql("DROP TABLE theirs", name)
+        folder, report = restore(world, tmp_path, key, "--emergency", "a test", "--database-file", str(address))
+        assert report["database"] == name and database_of(folder) == database
+        restored = serving(world, folder)
+        try:
+            assert restored.session().get(file_url(restored, world.run, "model.bin"), timeout=30).status_code == 200
+        finally:
+            restored.stop()
+        _, refused = restore(world, tmp_path, key, "--emergency", "a test", "--database-file", str(address), into="other", check=False)
+        assert refused.returncode != 0 and "not empty" in refused.stderr, "it is in use now"
+
+
+def test_tools_that_are_missing_or_old_say_what_to_do(tmp_path):
+    needs_postgres()
+    place, programs = tmp_path / "place", tmp_path / "programs"
+    place.mkdir()
+    programs.mkdir()
+    with harness.running(config_text=f'[backup]\nto = "{place}"\npostgres_programs = "{programs}"\n') as server:
+        missing = cli(server, "backup", "run", check=False)
+        assert missing.returncode == 1 and "install PostgreSQL's client programs" in missing.stderr
+        old = programs / "pg_dump"
+        old.write_text("#!/bin/sh\necho 'pg_dump (PostgreSQL) 9.6.24'\n")
+        old.chmod(0o755)
+        refused = cli(server, "backup", "run", check=False)
+        assert refused.returncode == 1 and "is of PostgreSQL 9, and the database of" in refused.stderr
+        assert not (place / "manifests").exists(), "nothing says that it is whole"
+
+
+class Watch(threading.Thread):
+    """Looks for a word in every command line of this machine."""
+
+    def __init__(self, word):
+        super().__init__(daemon=True)
+        self.word, self.found, self.seen, self.ended = word.encode(), set(), set(), threading.Event()
+
+    def run(self):
+        while not self.ended.is_set():
+            for path in pathlib.Path("/proc").glob("[0-9]*/cmdline"):
+                with contextlib.suppress(OSError):
+                    words = path.read_bytes()
+                    if self.word in words:
+                        self.found.add(words)
+                    program = words.split(b"\0")[0].rpartition(b"/")[2]
+                    if program in (b"pg_dump", b"pg_restore"):
+                        self.seen.add(program)
+
+
+def test_the_password_is_in_no_argument_no_log_and_no_backup(tmp_path, monkeypatch):
+    needs_postgres()
+    secret = "hunter2-" + os.urandom(6).hex()
+    scheme, _, rest = os.environ[harness.POSTGRES].partition("://")
+    user, _, host = rest.partition("@")
+    monkeypatch.setenv(harness.POSTGRES, f"{scheme}://{user}:{secret}@{host}")
+    place = tmp_path / "place"
+    place.mkdir()
+    told = []
+    with harness.running(config_text=f'[backup]\nto = "{place}"\n') as server:
+        monkeypatch.setenv(harness.POSTGRES, f"{scheme}://{rest}")
+        with fresh_ones_dropped():
+            server.place = place
+            watch = Watch(secret)
+            watch.start()
+            for words in (["run"], ["drill"], ["list"]):
+                done = cli(server, "backup", *words)
+                told += [done.stdout, done.stderr]
+            key = export_key(server, tmp_path)
+            server.stop()
+            _, done = restore(server, tmp_path, key, "--emergency", "a test", check=False)
+            assert done.returncode == 0, done.stderr
+            # What cannot be reached is told without it, too.
+            (server.data / "strongroom.toml").write_text((server.data / "strongroom.toml").read_text().replace("127.0.0.1:", "127.0.0.1:1"))
+            _, lost = restore(server, tmp_path, key, "--emergency", "a test", "--instead-of", str(server.data), into="third", check=False)
+            watch.ended.set()
+            watch.join()
+            told += [done.stdout, done.stderr, lost.stdout, lost.stderr, server.log_file.read_text()]
+    assert watch.seen == {b"pg_dump", b"pg_restore"}, "they were looked at while they ran"
+    assert not watch.found
+    assert not any(secret in text for text in told)
+    assert not any(secret.encode() in path.read_bytes() for path in place.rglob("*") if path.is_file())

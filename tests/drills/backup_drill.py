@@ -10,6 +10,7 @@ holds, and no record without its change.
 
 import argparse
 import json
+import os
 import pathlib
 import random
 import shutil
@@ -17,6 +18,7 @@ import subprocess
 import sys
 import threading
 import time
+import tomllib
 
 from journal import Lost, RunJournal, Writer, check, harness, new_experiment, on_a_server, verify
 
@@ -54,7 +56,9 @@ def rounds(server, options, chance) -> str:
     place = server.data.parent / "place"
     place.mkdir()
     server.stop()
-    (server.data / "strongroom.toml").write_text(f'[backup]\nto = "{place}"\nkeep = 3\n')
+    settings = server.data / "strongroom.toml"
+    told = settings.read_text() if settings.exists() else ""
+    settings.write_text(f'{told}\n[backup]\nto = "{place}"\nkeep = 3\n')
     server.start()
     key = server.data.parent / "backup.key"
     backup(server, "key", "export", "--out", str(key))
@@ -129,14 +133,25 @@ def restore(server, key, place, chance) -> int:
         if into.exists() and not is_finished:
             refuses(into)
         if is_finished:
-            shutil.rmtree(into)
+            clear(into)
     if killed:
         done = subprocess.run(words, capture_output=True, text=True, timeout=END_SECONDS_MAX)
         if done.returncode != 0:
             raise Lost(f"a restore that was broken off is not gone on with: {done.stdout}{done.stderr}")
     compare(server, into)
-    shutil.rmtree(into)
+    clear(into)
     return killed
+
+
+def clear(into: pathlib.Path):
+    """Takes a whole restore away, and on PostgreSQL the database that was made for it."""
+    address = tomllib.loads((into / "strongroom.toml").read_text()).get("vault", {}).get("database", "sqlite")
+    shutil.rmtree(into)
+    name = address.rpartition("/")[2]
+    if name.startswith("strongroom_restore_"):
+        psql = os.environ.get("STRONGROOM_PSQL", "psql")
+        drop = f'DROP DATABASE "{name}" WITH (FORCE)'
+        subprocess.run([psql, os.environ[harness.POSTGRES], "-q", "-c", drop], check=True, stdout=subprocess.DEVNULL)
 
 
 def refuses(into: pathlib.Path):

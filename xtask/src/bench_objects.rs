@@ -422,7 +422,11 @@ fn forget_cached(folder: &Path) -> Result<(), String> {
     Ok(())
 }
 
-fn free_bytes(folder: &Path) -> Result<u64, String> {
+/// What is free where this folder is.
+///
+/// # Errors
+/// If `df` does not tell.
+pub fn free_bytes(folder: &Path) -> Result<u64, String> {
     let printed = shell::quiet(Command::new("df").args(["--output=avail", "-B1"]).arg(folder))?;
     printed.lines().last().and_then(|line| line.trim().parse().ok()).ok_or_else(|| format!("df said `{printed}`"))
 }

@@ -19,11 +19,12 @@ pub fn run(words: &[&str]) -> Result<(), String> {
     shell::cargo(&build)?;
     let python = environment()?;
     match words.split_first() {
-        Some((which @ (&"kill" | &"data" | &"s3" | &"backup"), rest)) => {
+        Some((which @ (&"kill" | &"data" | &"s3" | &"backup" | &"keys"), rest)) => {
             let (drill, usual): (Drill, u32) = match *which {
                 "kill" => (kill, 200),
                 "s3" => (s3, 100),
                 "backup" => (backup, 100),
+                "keys" => (keys, 100),
                 _ => (data, 50),
             };
             let rounds = value(rest, "--rounds").and_then(|text| text.parse().ok()).unwrap_or(usual);
@@ -33,7 +34,7 @@ pub fn run(words: &[&str]) -> Result<(), String> {
             }
         }
         Some((&"disk", _)) => disk(&python),
-        _ => Err("which drill? `kill`, `data`, `s3`, `backup` or `disk`".to_owned()),
+        _ => Err("which drill? `kill`, `data`, `s3`, `backup`, `keys` or `disk`".to_owned()),
     }
 }
 
@@ -74,6 +75,14 @@ pub fn s3(python: &Path, rounds: u32, engine: &str, postgres: Option<&Postgres>)
 /// If a half backup verifies, one that was broken off is not gone on with, or what is restored is not one state.
 pub fn backup(python: &Path, rounds: u32, engine: &str, postgres: Option<&Postgres>) -> Result<(), String> {
     rounds_of("backup_drill.py", python, rounds, engine, postgres)
+}
+
+/// Kills the server at random moments while keys are rotated and objects put, and rotations of the root key.
+///
+/// # Errors
+/// If an acknowledged object is lost or cannot be read, or a rotation that was broken off does not come to its end.
+pub fn keys(python: &Path, rounds: u32, engine: &str, postgres: Option<&Postgres>) -> Result<(), String> {
+    rounds_of("keys_drill.py", python, rounds, engine, postgres)
 }
 
 fn rounds_of(name: &str, python: &Path, rounds: u32, engine: &str, postgres: Option<&Postgres>) -> Result<(), String> {

@@ -14,6 +14,7 @@ mod bench_pii;
 mod bench_poison;
 mod bench_poison_rows;
 mod bench_profile;
+mod bench_recovery;
 mod bench_runtime;
 mod bench_scan;
 mod bench_serve;
@@ -56,6 +57,8 @@ const USAGE: &str = "cargo xtask COMMAND
                                 predictions beside MLServer, `mlflow models serve` and Triton; minutes of load for memory
   bench objects [--json] [--rounds N] [--works a,b] [--peer-store bluestore|memstore|none] [--prebuilt]
                                 S3 beside Ceph's gateway and beside what disk, hashes and ciphers allow; a million objects listed
+  bench recovery [--json] [--gigabytes N] [--prebuilt]
+                                a whole restore of N gigabytes (10) in the drill, beside `cp` of the same files
   bench adversary [--json]      simulated attacks beside the adversarial robustness toolbox
   bench audit [--json]          durably audited operations per second, and verification
   bench policy [--json]         decisions per second
@@ -66,6 +69,8 @@ const USAGE: &str = "cargo xtask COMMAND
                                 every reader of ours with changed examples, in children with limits of memory and time
   drill kill [--rounds N] [--engine sqlite|postgres]
                                 kill -9 under load, and look for anything lost
+  drill data|s3|backup|keys [--rounds N] [--engine sqlite|postgres]
+                                kill -9 during commits and inspections, S3 uploads, backups and restores, rotations of keys
   drill disk                    a full disk and a failing fsync
   fmt                           formats the code
   lint                          the compiler's and clippy's warnings as errors";

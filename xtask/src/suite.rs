@@ -11,6 +11,8 @@ const KILL_ROUNDS: u32 = 5;
 /// Fewer, because each version that a round leaves is then inspected, one after the other.
 const DATA_ROUNDS: u32 = 2;
 const S3_ROUNDS: u32 = 3;
+const BACKUP_ROUNDS: u32 = 2;
+const KEYS_ROUNDS: u32 = 3;
 
 /// What passed and what did not.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -106,6 +108,16 @@ fn after_build(tally: &mut Tally, postgres: Option<&Postgres>, fast: bool) {
     if let Some(postgres) = postgres {
         let drill = || drill::s3(&python, S3_ROUNDS, "postgres", Some(postgres));
         tally.step("drill: kill -9 while objects are put by S3, on PostgreSQL", drill);
+    }
+    tally.step("drill: kill -9 during backups and restores", || drill::backup(&python, BACKUP_ROUNDS, "sqlite", None));
+    if let Some(postgres) = postgres {
+        let drill = || drill::backup(&python, BACKUP_ROUNDS, "postgres", Some(postgres));
+        tally.step("drill: kill -9 during backups and restores, on PostgreSQL", drill);
+    }
+    tally.step("drill: kill -9 while keys are rotated", || drill::keys(&python, KEYS_ROUNDS, "sqlite", None));
+    if let Some(postgres) = postgres {
+        let drill = || drill::keys(&python, KEYS_ROUNDS, "postgres", Some(postgres));
+        tally.step("drill: kill -9 while keys are rotated, on PostgreSQL", drill);
     }
     tally.step("drill: full disk and failing fsync", || drill::disk(&python));
 }

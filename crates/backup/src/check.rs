@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use audit::checkpoint::Checkpoint;
 use kernel::Problem;
+use vault::db::snapshot::{POSTGRES, SQLITE};
 
 use crate::error::BackupError;
 use crate::inventory::Inventory;
@@ -16,8 +17,8 @@ use crate::trust::Trust;
 const INVENTORY_BYTES_MAX: usize = 1 << 30;
 /// Faults that are told of one backup; the rest is counted.
 const FAULT_COUNT_MAX: usize = 100;
-/// How a database of SQLite begins.
-const SQLITE_HEAD: &[u8] = b"SQLite format 3\0";
+/// How databases begin, as each engine's snapshots have them: a SQLite file, and an archive of `pg_dump`.
+const HEADS: [(&str, &[u8]); 2] = [(SQLITE, b"SQLite format 3\0"), (POSTGRES, b"PGDMP")];
 
 /// The manifests of a place, in order, each signed by the trusted key and following the one before it.
 #[derive(Clone, Debug, Default)]
@@ -251,17 +252,18 @@ async fn check_database(target: &Target, trust: &Trust, of: &Signed, report: &mu
         return Ok(());
     };
     let what = format!("the database's snapshot of backup {sequence}");
+    let Some((_, expected)) = HEADS.iter().find(|(engine, _)| *engine == of.manifest.engine) else {
+        let why = format!("its database is of an engine that this program does not know, `{}`", of.manifest.engine);
+        report.fault(&BackupError::Malformed(sequence, why));
+        return Ok(());
+    };
     let mut head = Vec::new();
     let read = sealed::read(target, &trust.key, &blob, &what, |piece| {
-        if head.len() < SQLITE_HEAD.len() {
-            head.extend_from_slice(piece.get(..SQLITE_HEAD.len().min(piece.len())).unwrap_or_default());
-        }
+        let missing = expected.len().saturating_sub(head.len()).min(piece.len());
+        head.extend_from_slice(piece.get(..missing).unwrap_or_default());
         Ok(())
     });
-    let read = read.await.and_then(|()| {
-        let is_database = of.manifest.engine != "sqlite" || head.starts_with(SQLITE_HEAD);
-        if is_database { Ok(()) } else { Err(BackupError::Damaged(what.clone())) }
-    });
+    let read = read.await.and_then(|()| if head == *expected { Ok(()) } else { Err(BackupError::Damaged(what.clone())) });
     report.read_bytes = report.read_bytes.saturating_add(blob.stored.size_bytes);
     note(report, read)
 }

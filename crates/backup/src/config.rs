@@ -23,6 +23,8 @@ pub struct BackupConfig {
     pub region: String,
     /// The address of a store that is not AWS.
     pub endpoint: Option<String>,
+    /// The authority (PEM) that signed that store's certificate, if it is none that the system trusts.
+    pub ca: Option<PathBuf>,
     /// Whether that address may be plain HTTP. Backups are sealed; who reads and writes them then is not hidden.
     pub allow_insecure_http: bool,
     /// The folder with `pg_dump` and `pg_restore`; else they are looked for in `PATH`.
@@ -39,6 +41,7 @@ impl Default for BackupConfig {
             drill_every_days: 0,
             region: "us-east-1".to_owned(),
             endpoint: None,
+            ca: None,
             allow_insecure_http: false,
             postgres_programs: None,
         }

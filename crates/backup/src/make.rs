@@ -11,7 +11,8 @@ use std::path::{Path, PathBuf};
 use futures_util::StreamExt;
 use gate::Permit;
 use kernel::{Micros, Problem, Sha256Hasher};
-use vault::db::snapshot;
+use vault::db::Reader;
+use vault::db::snapshot::{self, Means};
 use vault::objects::{ObjectId, file_stream};
 
 use crate::Backup;
@@ -74,14 +75,17 @@ impl<O: ?Sized> Making<'_, O> {
         self.files(&trust.key, &listed(&room.0.data)).await?;
         self.step("snapshot", 0, 0).await?;
         let folder = room.scratch()?;
-        let path = folder.join(format!("{}.db", self.run.id));
-        let snapshot = Snapshot::make(room, self.permit, path).await?;
-        let point = log.point(snapshot.newest_row).await?;
+        let scratch = folder.join(format!("{}.db", self.run.id));
+        let means = Means { scratch, programs: room.0.config.postgres_programs.clone() };
+        let (facts, snapshot) = room.0.db.snapshot(self.permit, means, Facts::read).await?;
+        let point = log.point(snapshot.newest_row()).await?;
         let (blob, _) = sealed::write(&self.target, &trust.key, snapshot.stream()?).await?;
+        let engine = snapshot.engine().to_owned();
+        drop(snapshot);
         self.fresh.push((sealed::blob_name(&blob.id), blob.stored));
         self.copied_bytes += blob.stored.size_bytes;
         let database = Part::of(&blob);
-        self.objects(&snapshot.objects).await?;
+        self.objects(&facts.objects).await?;
         let files = log.files(point.point)?;
         self.log_files(&trust.key, &files).await?;
         let list = std::mem::take(&mut self.list);
@@ -92,7 +96,7 @@ impl<O: ?Sized> Making<'_, O> {
         let manifest = Manifest {
             database,
             ended_at: room.0.clock.now().0,
-            engine: "sqlite".to_owned(),
+            engine,
             format: FORMAT,
             initiator: self.run.asked_by.clone(),
             instance: trust.instance.clone(),
@@ -100,13 +104,12 @@ impl<O: ?Sized> Making<'_, O> {
             log: Log::of(&point),
             object_count: list.objects.len() as u64,
             previous: chain.newest().map(|newest| kernel::hex(&newest.sha256)),
-            schema: snapshot.steps.clone(),
+            schema: facts.steps,
             sequence,
             started_at: started_at.0,
         };
         let (bytes, digest) = manifest.sign(&room.signer().await?)?;
         self.target.create(&name_of(sequence), bytes).await?;
-        snapshot.wipe();
         Ok(Run {
             state: RunState::Done,
             step: "done".to_owned(),
@@ -233,62 +236,16 @@ impl<O: ?Sized> Making<'_, O> {
     }
 }
 
-/// A snapshot of the database in the data folder, which goes when it was sealed.
-struct Snapshot {
-    path: PathBuf,
+/// What a snapshot of the database says.
+struct Facts {
     objects: HashSet<String>,
-    newest_row: i64,
     steps: Vec<String>,
 }
 
-impl Snapshot {
-    async fn make<O: ?Sized>(room: &Backup, permit: &Permit<O>, path: PathBuf) -> Result<Self, Problem> {
-        wipe(&path);
-        room.0.db.snapshot(permit, &path).await?;
-        let at = path.clone();
-        let read = move || {
-            snapshot::read_file(&at, |reader| {
-                let objects = artifacts::known_objects(reader)?;
-                let steps = snapshot::schema_steps(reader)?;
-                Ok(Self { path: at.clone(), objects, newest_row: snapshot::newest_outbox_id(reader)?, steps })
-            })
-        };
-        tokio::task::spawn_blocking(read).await.map_err(|broken| Problem::internal("reading the snapshot broke off", broken))?
+impl Facts {
+    fn read(reader: &mut Reader<'_>) -> Result<Self, Problem> {
+        Ok(Self { objects: artifacts::known_objects(reader)?, steps: snapshot::schema_steps(reader)? })
     }
-
-    fn stream(&self) -> Result<vault::objects::Stored, Problem> {
-        let file = File::open(&self.path);
-        let file = file.map_err(|error| Problem::unavailable("the snapshot cannot be read again").because(error))?;
-        Ok(file_stream(file))
-    }
-
-    fn wipe(self) {
-        wipe(&self.path);
-    }
-}
-
-impl Drop for Snapshot {
-    fn drop(&mut self) {
-        wipe(&self.path);
-    }
-}
-
-/// Puts zeros over a file and takes it away. On disks that write elsewhere the old bytes may stay: the database lies beside it anyway.
-fn wipe(path: &Path) {
-    use std::io::Write;
-    if let Ok(mut file) = File::options().write(true).open(path) {
-        let mut left = file.metadata().map_or(0, |facts| facts.len());
-        let zeros = vec![0_u8; 1 << 20];
-        while left > 0 {
-            let count = usize::try_from(left).unwrap_or(zeros.len()).min(zeros.len());
-            if file.write_all(zeros.get(..count).unwrap_or_default()).is_err() {
-                break;
-            }
-            left = left.saturating_sub(count as u64);
-        }
-        drop(file.sync_data());
-    }
-    drop(std::fs::remove_file(path));
 }
 
 /// The first `length` bytes of a file.

@@ -11,7 +11,7 @@ use futures_util::{StreamExt, TryStreamExt};
 use kernel::{Problem, Sha256Hasher};
 use object_store::local::LocalFileSystem;
 use object_store::path::Path;
-use object_store::{MultipartUpload, ObjectStore, ObjectStoreExt, PutMode, PutOptions, PutPayload};
+use object_store::{Certificate, ClientOptions, MultipartUpload, ObjectStore, ObjectStoreExt, PutMode, PutOptions, PutPayload};
 
 use crate::config::BackupConfig;
 
@@ -73,6 +73,10 @@ impl Target {
             .with_allow_http(config.allow_insecure_http);
         if let Some(endpoint) = &config.endpoint {
             builder = builder.with_endpoint(endpoint);
+        }
+        if let Some(ca) = &config.ca {
+            let options = ClientOptions::new().with_allow_http(config.allow_insecure_http);
+            builder = builder.with_client_options(options.with_root_certificate(certificate(ca)?));
         }
         let store = builder.build().map_err(|error| Problem::invalid("the bucket's settings are not usable").because(error))?;
         Ok(Self::over(Arc::new(store), prefix, &format!("s3://{rest}")))
@@ -222,6 +226,13 @@ impl Target {
     fn failed(&self, error: object_store::Error) -> Problem {
         failed(&self.shown, error)
     }
+}
+
+/// An authority's certificate.
+fn certificate(path: &FilePath) -> Result<Certificate, Problem> {
+    let wrong = |why: String| Problem::invalid(format!("`backup.ca` = `{}` cannot be used", path.display())).because(why);
+    let pem = std::fs::read(path).map_err(|error| wrong(error.to_string()))?;
+    Certificate::from_pem(&pem).map_err(|error| wrong(error.to_string()))
 }
 
 fn failed(shown: &str, error: object_store::Error) -> Problem {

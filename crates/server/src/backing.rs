@@ -101,6 +101,12 @@ impl InChild {
         if let Some(endpoint) = &self.config.endpoint {
             command.args(["--endpoint", endpoint]);
         }
+        if let Some(ca) = &self.config.ca {
+            command.arg("--ca").arg(ca);
+        }
+        if let Some(programs) = &self.config.postgres_programs {
+            command.arg("--postgres-programs").arg(programs);
+        }
         if self.config.allow_insecure_http {
             command.arg("--allow-insecure-http");
         }

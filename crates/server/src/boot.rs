@@ -24,7 +24,7 @@ use vault::keys::{KeyService, Keyring};
 use vault::objects::{Objects, ObjectsLocation, S3Location};
 use wire::{Door, DoorConfig, RouteEntry};
 
-use crate::config::{Config, ObjectsConfig, RootKeyConfig};
+use crate::config::{Config, ObjectsConfig, POSTGRES_SCHEMES, RootKeyConfig, VaultConfig};
 use crate::key_services::{self, First};
 use crate::locate::Locator;
 use crate::receipts::LogReceipts;
@@ -473,19 +473,26 @@ fn lock(data: &Path) -> Result<File, Problem> {
     Ok(file)
 }
 
+/// Where the database is.
+///
+/// # Errors
+/// `Invalid` for an address that is none.
+pub fn location_of(data: &Path, config: &VaultConfig) -> Result<Location, Problem> {
+    match config.database.expose() {
+        "sqlite" => Ok(Location::Sqlite(data.join(backup::restore::DATABASE))),
+        url if POSTGRES_SCHEMES.iter().any(|scheme| url.starts_with(scheme)) => {
+            Ok(Location::Postgres { url: Secret::from(url.to_owned()), ca: config.database_ca.clone() })
+        }
+        _ => Err(Problem::invalid("`vault.database` is `sqlite` or a `postgres://` address")),
+    }
+}
+
 /// Opens the database.
 ///
 /// # Errors
 /// `Invalid` for an address that is none, `Unavailable` if it cannot be reached.
 pub fn open_database(data: &Path, config: &Config, opening: Opening) -> Result<vault::db::Opened, Problem> {
-    let location = match config.vault.database.expose() {
-        "sqlite" => Location::Sqlite(data.join("db/strongroom.db")),
-        url if url.starts_with("postgres://") || url.starts_with("postgresql://") => {
-            Location::Postgres { url: Secret::from(url.to_owned()), ca: config.vault.database_ca.clone() }
-        }
-        _ => return Err(Problem::invalid("`vault.database` is `sqlite` or a `postgres://` address")),
-    };
-    vault::db::open_as(&location, opening)
+    vault::db::open_as(&location_of(data, &config.vault)?, opening)
         .map_err(|error| Problem::unavailable(format!("the database cannot be opened: {error}")).because(error))
 }
 

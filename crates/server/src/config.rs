@@ -12,7 +12,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 pub const FILE_NAME: &str = "strongroom.toml";
 
 /// How the address of a PostgreSQL begins.
-const POSTGRES_SCHEMES: [&str; 2] = ["postgres://", "postgresql://"];
+pub const POSTGRES_SCHEMES: [&str; 2] = ["postgres://", "postgresql://"];
 /// A shorter wait would refuse requests of a healthy disk.
 const AUDIT_WAIT_MS_MIN: u64 = 10;
 /// A longer one would outlast the clients.

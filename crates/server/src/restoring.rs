@@ -1,4 +1,4 @@
-//! Restores a backup without a server: into a fresh folder, proved before anybody can start on it.
+//! Restores a backup without a server: into a fresh folder and, on PostgreSQL, a fresh database, proved before anybody can start on it.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -7,11 +7,12 @@ use std::time::Instant;
 
 use artifacts::VerifyObjects;
 use audit::AuditLog;
-use backup::restore::{self, Logged, Loss, Old, Replayed, Unpacked};
+use backup::restore::{self, DATABASE, DUMP, Logged, Loss, Old, Replayed, Unpacked};
 use backup::{Approval, BackupConfig, BackupError, Chain, Restored, Signed, Target, Trust};
 use gate::{Attempt, Word};
-use kernel::{Clock, Kind, Problem, SystemClock, hex};
-use vault::db::{Opening, snapshot};
+use kernel::{Clock, Kind, Problem, Secret, SystemClock, hex};
+use vault::db::snapshot::{self, Fresh};
+use vault::db::{Location, Opening};
 use vault::keys::Keyring;
 
 use crate::config::Config;
@@ -47,6 +48,10 @@ pub struct Wish {
     pub into: PathBuf,
     /// The folder that it takes the place of, if that is still there.
     pub instead_of: Option<PathBuf>,
+    /// The address of an empty PostgreSQL database; without it one is made beside the one that the backup's configuration names.
+    pub database: Option<Secret>,
+    /// The folder of PostgreSQL's programs.
+    pub programs: Option<PathBuf>,
     /// Who allows it.
     pub leave: Leave,
 }
@@ -67,6 +72,8 @@ pub struct Report {
     pub replayed: Option<Replayed>,
     /// Why it could not.
     pub unreplayed: Option<String>,
+    /// The name of the database on PostgreSQL.
+    pub database: Option<String>,
     /// How long it took.
     pub took_ms: u64,
 }
@@ -92,13 +99,34 @@ pub async fn restore(wish: Wish) -> Result<Report, Problem> {
         return Err(Problem::new(Kind::Conflict, message));
     }
     let unpacked = restore::unpack(&target, &wish.trust, &chain, &signed, &wish.into).await?;
-    prove_database(&wish.into)?;
     let settings = settle(&wish)?;
+    let base = Base::take(&wish, &signed, unpacked.goes_on, &settings)?;
+    let done = fill(&wish, (&signed, approval.as_ref()), unpacked, &base, &clock).await;
+    if matches!(wish.leave, Leave::Drill) {
+        base.throw_away()?;
+    }
+    let took_ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
+    done.map(|report| Report { took_ms, ..report })
+}
+
+/// Fills the database, takes back in it what was taken back since, and proves all of it.
+async fn fill(
+    wish: &Wish,
+    (signed, approval): (&Signed, Option<&Approval>),
+    unpacked: Unpacked,
+    base: &Base,
+    clock: &Arc<dyn Clock>,
+) -> Result<Report, Problem> {
+    base.fill(wish, signed)?;
+    let settings = config::load(&wish.into, None)?;
+    let database = boot::location_of(&wish.into, &settings.vault)?;
+    restore::place_checkpoint(&wish.into, &database, &wish.trust)?;
     let point = signed.manifest.log.point;
-    let loss = old.map(|old| restore::loss(old, &wish.into, point));
-    let (replayed, unreplayed) = match old.map(Old::read) {
-        Some(Ok(old)) => (Some(restore::replay(&wish.into, &old, clock.now())?), None),
-        Some(Err(problem)) => (from_log(&wish, point, clock.now())?, Some(problem.to_string())),
+    let old = wish.instead_of.as_deref().map(|old| (old, old_database(old)));
+    let loss = old.as_ref().map(|(folder, old)| restore::loss((*folder, old), &database, point));
+    let (replayed, unreplayed) = match old.as_ref().map(|(_, old)| Old::read(old)) {
+        Some(Ok(old)) => (Some(restore::replay(&database, &old, clock.now())?), None),
+        Some(Err(problem)) => (from_log(wish, &database, point, clock.now())?, Some(problem.to_string())),
         None => (None, Some("no old folder was named".to_owned())),
     };
     let state = match (&replayed, &unreplayed) {
@@ -106,27 +134,112 @@ pub async fn restore(wish: Wish) -> Result<Report, Problem> {
         (Some(_), Some(_)) => "partly",
         (None, _) => "unreplayed",
     };
-    let restored = restored_of(&signed, &wish, approval.as_ref(), loss.as_ref(), state, clock.now());
-    restore::mark_restored(&wish.into, &restored)?;
-    write_records(&wish, &settings, &restored, loss.as_ref(), replayed.as_ref(), &clock).await?;
+    let restored = restored_of(signed, wish, approval, loss.as_ref(), state, clock.now());
+    restore::mark_restored(&database, &restored)?;
+    write_records(wish, &settings, &restored, loss.as_ref(), replayed.as_ref(), clock).await?;
     let (log_size, object_count) = prove(&wish.into, &settings).await?;
-    restore::finish(&wish.into)?;
-    let took_ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
-    Ok(Report { signed, unpacked, log_size, object_count, loss, replayed, unreplayed, took_ms })
+    match wish.leave {
+        // It goes again, mark and all.
+        Leave::Drill => restore::finish(&wish.into)?,
+        Leave::Approved(_) | Leave::Emergency(_) => base.finish(&wish.into)?,
+    }
+    let (signed, database) = (signed.clone(), base.name());
+    Ok(Report { signed, unpacked, log_size, object_count, loss, replayed, unreplayed, database, took_ms: 0 })
+}
+
+/// The database that belongs to the old folder, as far as that tells.
+fn old_database(old: &Path) -> Location {
+    let told = config::load(old, None).and_then(|settings| boot::location_of(old, &settings.vault));
+    told.unwrap_or_else(|_| Location::Sqlite(old.join(DATABASE)))
+}
+
+/// What is restored into: a file in the folder, or a fresh database of PostgreSQL under a mark of this restore.
+enum Base {
+    File,
+    Fresh { fresh: Fresh, mark: String },
+}
+
+impl Base {
+    /// Takes a fresh database, and names it in the restored configuration.
+    fn take(wish: &Wish, signed: &Signed, goes_on: bool, settings: &Config) -> Result<Self, Problem> {
+        if signed.manifest.engine != snapshot::POSTGRES {
+            return Ok(Self::File);
+        }
+        let is_drill = matches!(wish.leave, Leave::Drill);
+        let into = fs::canonicalize(&wish.into).map_err(|error| file_problem(&wish.into, error))?;
+        let place = into.display().to_string();
+        // A drill clears away what the one before it left, whichever backup that was of.
+        let mark = if is_drill {
+            format!("drill {} {place}", wish.trust.instance)
+        } else {
+            format!("restore {} {place}", hex(&signed.sha256))
+        };
+        let fresh = match &wish.database {
+            Some(url) => Fresh::given(&Location::Postgres { url: url.clone(), ca: settings.vault.database_ca.clone() })?,
+            None => {
+                let digest: String = hex(&kernel::sha256(mark.as_bytes())).chars().take(16).collect();
+                let name = format!("strongroom_{}_{digest}", if is_drill { "drill" } else { "restore" });
+                Fresh::make_beside(&boot::location_of(&wish.into, &settings.vault)?, &name)?
+            }
+        };
+        fresh.claim(&mark, goes_on || is_drill)?;
+        let url = fresh.url().expose_text().unwrap_or_default().to_owned();
+        change_settings(&wish.into, |table| {
+            let vault = table.entry("vault").or_insert_with(|| toml::Table::new().into());
+            if let Some(vault) = vault.as_table_mut() {
+                vault.insert("database".to_owned(), url.into());
+            }
+        })?;
+        Ok(Self::Fresh { fresh, mark })
+    }
+
+    fn fill(&self, wish: &Wish, signed: &Signed) -> Result<(), Problem> {
+        match self {
+            Self::File => prove_file(&wish.into.join(DATABASE)),
+            Self::Fresh { fresh, .. } => {
+                let dump = wish.into.join(DUMP);
+                fresh.load(&signed.manifest.schema, &dump, wish.programs.as_deref())?;
+                snapshot::wipe(&dump);
+                Ok(())
+            }
+        }
+    }
+
+    /// From here on a server may start. INVARIANT: a database is never both in use and marked as one to be filled anew.
+    fn finish(&self, into: &Path) -> Result<(), Problem> {
+        let Self::Fresh { fresh, .. } = self else { return restore::finish(into) };
+        fresh.note_proved()?;
+        restore::finish(into)?;
+        fresh.release()
+    }
+
+    fn throw_away(self) -> Result<(), Problem> {
+        match self {
+            Self::File => Ok(()),
+            Self::Fresh { fresh, mark } => fresh.throw_away(&mark),
+        }
+    }
+
+    fn name(&self) -> Option<String> {
+        match self {
+            Self::File => None,
+            Self::Fresh { fresh, .. } => Some(fresh.name()),
+        }
+    }
 }
 
 /// Where the old database cannot be read, its log may tell who and what was taken back.
-fn from_log(wish: &Wish, point: u64, at: kernel::Micros) -> Result<Option<Replayed>, Problem> {
+fn from_log(wish: &Wish, into: &Location, point: u64, at: kernel::Micros) -> Result<Option<Replayed>, Problem> {
     let Some(old) = &wish.instead_of else { return Ok(None) };
     let logged = Logged::read(old, point);
     if logged.record_count == 0 {
         return Ok(None);
     }
-    restore::replay_log(&wish.into, &logged, at).map(Some)
+    restore::replay_log(into, &logged, at).map(Some)
 }
 
-fn prove_database(into: &Path) -> Result<(), Problem> {
-    let faults = snapshot::faults_of_file(&into.join(restore::DATABASE))?;
+fn prove_file(path: &Path) -> Result<(), Problem> {
+    let faults = snapshot::faults_of_file(path)?;
     match faults.first() {
         None => Ok(()),
         Some(first) => {
@@ -151,7 +264,12 @@ fn settle(wish: &Wish) -> Result<Config, Problem> {
     };
     let settings = config::parse(&text).map_err(Problem::invalid)?;
     if !matches!(settings.vault.objects, config::ObjectsConfig::Local) {
-        write_local(&path, &text)?;
+        // The objects were restored into the folder: there they are looked for.
+        change_settings(into, |table| {
+            if let Some(vault) = table.get_mut("vault").and_then(toml::Value::as_table_mut) {
+                vault.remove("objects");
+            }
+        })?;
     }
     if let Some(keys) = &wish.keys {
         copy_keys(keys, into, &settings)?;
@@ -159,17 +277,21 @@ fn settle(wish: &Wish) -> Result<Config, Problem> {
     config::load(into, None)
 }
 
-/// The objects were restored into the folder: there they are looked for.
-fn write_local(path: &Path, text: &str) -> Result<(), Problem> {
-    let unread =
-        |error: &dyn std::fmt::Display| Problem::invalid(format!("the restored configuration cannot be changed: {error}"));
-    let mut table: toml::Table = toml::from_str(text).map_err(|error| unread(&error))?;
-    if let Some(vault) = table.get_mut("vault").and_then(toml::Value::as_table_mut) {
-        vault.remove("objects");
-    }
-    let text = toml::to_string(&table).map_err(|error| unread(&error))?;
-    fs::remove_file(path).map_err(|error| file_problem(path, error))?;
-    crate::tls::write_private(path, &text)
+/// Changes the restored configuration.
+fn change_settings(into: &Path, change: impl FnOnce(&mut toml::Table)) -> Result<(), Problem> {
+    let path = into.join(config::FILE_NAME);
+    // Neither the text nor what is wrong with it is told: it may hold a password.
+    let unread = || Problem::invalid(format!("the restored configuration `{}` cannot be changed", path.display()));
+    let text = match fs::read_to_string(&path) {
+        Ok(text) => text,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => String::new(),
+        Err(error) => return Err(file_problem(&path, error)),
+    };
+    let mut table: toml::Table = toml::from_str(&text).map_err(|_| unread())?;
+    change(&mut table);
+    let text = toml::to_string(&table).map_err(|_| unread())?;
+    drop(fs::remove_file(&path));
+    crate::tls::write_private(&path, &text)
 }
 
 fn copy_keys(from: &Path, into: &Path, settings: &Config) -> Result<(), Problem> {

@@ -11,4 +11,4 @@ mod postgres;
 
 pub use self::engines::{Engine, on_both_engines};
 pub use self::gate::{TestGate, open_gate};
-pub use self::postgres::fresh_postgres;
+pub use self::postgres::{FreshDatabase, fresh_postgres};

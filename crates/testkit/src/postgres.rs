@@ -1,4 +1,4 @@
-//! A schema of its own in the test's PostgreSQL, so that tests do not meet.
+//! A schema or a database of its own in the test's PostgreSQL, so that tests do not meet.
 
 /// The address of a new, empty schema in the PostgreSQL that `STRONGROOM_TEST_POSTGRES` names; none where it names none.
 #[must_use]
@@ -18,4 +18,44 @@ pub fn fresh_postgres(label: &str) -> Option<String> {
     } else {
         format!("{base} options='-csearch_path={name}'")
     })
+}
+
+/// A new, empty database in the PostgreSQL that `STRONGROOM_TEST_POSTGRES` names. It goes with this.
+pub struct FreshDatabase {
+    /// Its address.
+    pub url: String,
+    base: String,
+    name: String,
+}
+
+impl FreshDatabase {
+    /// Makes one; none where `STRONGROOM_TEST_POSTGRES` names no PostgreSQL.
+    #[must_use]
+    pub fn make(label: &str) -> Option<Self> {
+        let base = std::env::var("STRONGROOM_TEST_POSTGRES").ok()?;
+        let name = format!("{label}_{}_{}", std::process::id(), kernel::random_text(8).to_lowercase());
+        run(&base, format!("CREATE DATABASE {name}"));
+        let (head, _) = base.rsplit_once('/')?;
+        Some(Self { url: format!("{head}/{name}"), base, name })
+    }
+
+    /// Runs statements in it, as whoever may do anything there.
+    pub fn run(&self, statements: &str) {
+        run(&self.url, statements.to_owned());
+    }
+}
+
+impl Drop for FreshDatabase {
+    fn drop(&mut self) {
+        run(&self.base, format!("DROP DATABASE IF EXISTS {} WITH (FORCE)", self.name));
+    }
+}
+
+fn run(address: &str, statements: String) {
+    let address = address.to_owned();
+    let running = std::thread::spawn(move || {
+        ::postgres::Client::connect(&address, ::postgres::NoTls).and_then(|mut client| client.batch_execute(&statements))
+    });
+    #[expect(clippy::expect_used, reason = "a test cannot go on without its database")]
+    running.join().expect("the thread lives").expect("PostgreSQL does as it is told");
 }

@@ -6,9 +6,8 @@ use std::path::Path;
 
 use kernel::{Micros, Problem};
 use serde::Deserialize;
-use vault::db::{Writer, snapshot};
+use vault::db::{Location, Writer};
 
-use super::DATABASE;
 use super::replay::{Replayed, end_sessions};
 
 /// What the records say.
@@ -78,12 +77,12 @@ impl Logged {
     }
 }
 
-/// Takes back in the restored folder what the old log says was taken back. One transaction.
+/// Takes back in the restored database what the old log says was taken back. One transaction.
 ///
 /// # Errors
 /// `Invalid` if the restored database cannot be changed.
-pub fn replay_log(into: &Path, logged: &Logged, at: Micros) -> Result<Replayed, Problem> {
-    snapshot::change_file(&into.join(DATABASE), |writer| {
+pub fn replay_log(into: &Location, logged: &Logged, at: Micros) -> Result<Replayed, Problem> {
+    into.change(|writer| {
         let mut done = Replayed::default();
         for id in &logged.tokens {
             done.token_count += revoke(writer, id, at)?;

@@ -4,9 +4,7 @@ use std::collections::HashSet;
 use std::path::Path;
 
 use kernel::{Problem, hex};
-use vault::db::{Reader, snapshot};
-
-use super::DATABASE;
+use vault::db::{Location, Reader};
 
 /// Things whose numbers people know, and the column that names each.
 const THINGS: [(&str, &str); 7] = [
@@ -30,23 +28,23 @@ pub struct Loss {
     pub things: Option<Vec<(&'static str, u64)>>,
 }
 
-/// Compares the old folder with a restored one, which stands at `point` of the log.
+/// Compares the old folder, and the database that belongs to it, with a restored database, which stands at `point` of the log.
 #[must_use]
-pub fn loss(old: &Path, into: &Path, point: u64) -> Loss {
+pub fn loss((old, old_database): (&Path, &Location), into: &Location, point: u64) -> Loss {
     let mut found = Loss::default();
     let end = audit::records_after(&old.join("audit"), point, |_, record| {
         found.last_record_sha256 = Some(hex(&kernel::sha256(record)));
     });
     found.record_count = end.saturating_sub(point);
-    found.things = things(old, into).ok();
+    found.things = things(old_database, into).ok();
     found
 }
 
-fn things(old: &Path, into: &Path) -> Result<Vec<(&'static str, u64)>, Problem> {
+fn things(old: &Location, into: &Location) -> Result<Vec<(&'static str, u64)>, Problem> {
     let mut all = Vec::new();
     for (kind, sql) in THINGS {
-        let names = |folder: &Path| {
-            snapshot::read_file(&folder.join(DATABASE), |reader: &mut Reader<'_>| {
+        let names = |database: &Location| {
+            database.read(|reader: &mut Reader<'_>| {
                 Ok(reader.query(sql, &[], |row| row.text(0))?.into_iter().collect::<HashSet<String>>())
             })
         };

@@ -1,4 +1,5 @@
-//! Restores a backup into a fresh folder, without a server. Nothing that is there is written over; what was begun is gone on with.
+//! Restores a backup into a fresh folder and, on PostgreSQL, a fresh database, without a server. Nothing that is there is written over;
+//! what was begun is gone on with.
 //!
 //! The folder is no data folder of a server until the caller takes the mark away, after it was proved.
 
@@ -10,26 +11,26 @@ mod unpack;
 pub use logged::{Logged, replay_log};
 pub use loss::{Loss, loss};
 pub use replay::{Old, Replayed, replay};
-pub use unpack::{MARK, Unpacked, finish, unpack};
-
-use std::path::Path;
+pub use unpack::{MARK, Unpacked, finish, place_checkpoint, unpack};
 
 use kernel::Problem;
-use vault::db::snapshot;
+use vault::db::Location;
 
 use crate::store;
 use crate::types::Restored;
 
-/// Where the database lies in a folder.
+/// Where a SQLite database lies in a folder.
 pub const DATABASE: &str = "db/strongroom.db";
+/// Where the dump of a PostgreSQL database lies in a folder until it was put into a fresh one.
+pub const DUMP: &str = "db/strongroom.dump";
 
 /// Writes down what a database was restored from; everybody logs in again, and what the snapshot was in the middle of is over.
 ///
 /// # Errors
 /// `Invalid` if the database cannot be changed.
-pub fn mark_restored(into: &Path, restored: &Restored) -> Result<(), Problem> {
+pub fn mark_restored(into: &Location, restored: &Restored) -> Result<(), Problem> {
     let restored = restored.clone();
-    snapshot::change_file(&into.join(DATABASE), move |writer| {
+    into.change(move |writer| {
         store::add_restored(writer, &restored)?;
         store::end_open_runs(writer)?;
         replay::end_sessions(writer)

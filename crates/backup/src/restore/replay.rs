@@ -2,13 +2,10 @@
 //! were disabled or deleted, keys and files that were erased. It is read from the old folder, as far as that can be read.
 
 use std::collections::{HashMap, HashSet};
-use std::path::Path;
 
 use kernel::{Kind, Micros, Problem};
-use vault::db::{Bind, Reader, Writer, snapshot};
+use vault::db::{Bind, Location, Reader, Writer};
 use vault::objects::ObjectId;
-
-use super::DATABASE;
 
 /// What hangs on a trace.
 const TRACE_TABLES: [&str; 7] =
@@ -59,12 +56,12 @@ pub struct Replayed {
 }
 
 impl Old {
-    /// Reads the old folder's database: what is alive in it.
+    /// Reads the old database: what is alive in it.
     ///
     /// # Errors
     /// `Invalid` if it cannot be read.
-    pub fn read(old: &Path) -> Result<Self, Problem> {
-        snapshot::read_file(&old.join(DATABASE), |reader| {
+    pub fn read(old: &Location) -> Result<Self, Problem> {
+        old.read(|reader| {
             Ok(Self {
                 principals: ids(reader, "SELECT id FROM principal")?,
                 disabled: ids(reader, "SELECT id FROM principal WHERE disabled <> 0")?,
@@ -140,12 +137,12 @@ fn versions(reader: &mut Reader<'_>) -> Result<HashSet<(String, i64)>, Problem> 
     Ok(reader.query(sql, &[], |row| Ok((row.text(0)?, row.int(1)?)))?.into_iter().collect())
 }
 
-/// Takes back in the restored folder what is not alive in the old one any more. One transaction: all of it or nothing.
+/// Takes back in the restored database what is not alive in the old one any more. One transaction: all of it or nothing.
 ///
 /// # Errors
 /// `Invalid` if the restored database cannot be changed.
-pub fn replay(into: &Path, old: &Old, at: Micros) -> Result<Replayed, Problem> {
-    snapshot::change_file(&into.join(DATABASE), |writer| {
+pub fn replay(into: &Location, old: &Old, at: Micros) -> Result<Replayed, Problem> {
+    into.change(|writer| {
         let mut done = Replayed::default();
         tokens_and_grants(writer, old, at, &mut done)?;
         accounts(writer, old, &mut done)?;
@@ -368,14 +365,10 @@ pub(super) fn end_sessions(writer: &mut Writer<'_>) -> Result<(), Problem> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use vault::db::Location;
 
     /// A database with these versions of one key in one bucket: id, until when it is retained in compliance mode, and whether it is held.
-    async fn folder(versions: &[(&'static str, Option<i64>, bool)]) -> tempfile::TempDir {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join(DATABASE);
-        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
-        let opened = vault::db::open(&Location::Sqlite(path)).unwrap();
+    async fn fill(at: &Location, versions: &[(&'static str, Option<i64>, bool)]) {
+        let opened = vault::db::open(at).unwrap();
         let versions = versions.to_vec();
         let fill = move |writer: &mut Writer<'_>| {
             writer.execute("INSERT INTO compliance_clock (id, at, wall_at, ran, granted) VALUES (1, 10, 10, 0, 0)", &[])?;
@@ -396,12 +389,11 @@ mod tests {
             Ok(())
         };
         opened.system.write(fill).await.unwrap();
-        folder
     }
 
     /// Rows of retained versions of models: number, until when under compliance.
-    async fn with_models(folder: &tempfile::TempDir, versions: &[i64], kept: &[(i64, i64)]) {
-        let opened = vault::db::open(&Location::Sqlite(folder.path().join(DATABASE))).unwrap();
+    async fn with_models(at: &Location, versions: &[i64], kept: &[(i64, i64)]) {
+        let opened = vault::db::open(at).unwrap();
         let (versions, kept) = (versions.to_vec(), kept.to_vec());
         let fill = move |writer: &mut Writer<'_>| {
             for number in versions {
@@ -421,48 +413,58 @@ mod tests {
         opened.system.write(fill).await.unwrap();
     }
 
-    #[tokio::test]
-    async fn what_rules_retained_is_held_for_as_long_as_either_side_says() {
-        let (backup, old) = (folder(&[]).await, folder(&[]).await);
-        // 1 is held longer by the old side, 2 by the restored one though it was deleted since, 3 was locked since, 4 went since.
-        with_models(&backup, &[1, 2, 3, 4], &[(1, 100), (2, 500)]).await;
-        with_models(&old, &[1, 3], &[(1, 200), (3, 300), (9, 900)]).await;
-        let known = Old::read(old.path()).unwrap();
-        replay(backup.path(), &known, Micros(20)).unwrap();
-        let after = snapshot::read_file(&backup.path().join(DATABASE), |reader| {
-            let kept = reader.query("SELECT subject, retain_until FROM retained ORDER BY subject", &[], |row| {
-                Ok((row.text(0)?, row.int(1)?))
-            })?;
-            let versions = reader.query("SELECT version FROM model_version ORDER BY version", &[], |row| row.int(0))?;
-            let seals = reader.query_one("SELECT COUNT(*) FROM object_seal", &[], |row| row.int(0))?;
-            Ok((kept, versions, seals))
-        });
-        let (kept, versions, seals) = after.unwrap();
-        let expected = [("m/1", 200), ("m/2", 500), ("m/3", 300)].map(|(subject, until)| (subject.to_owned(), until));
-        assert_eq!(kept, expected);
-        assert_eq!(versions, [1, 2, 3]);
-        assert_eq!(seals, Some(0));
+    #[test]
+    fn what_rules_retained_is_held_for_as_long_as_either_side_says() {
+        let others = testkit::Engine::all("replay-kept");
+        for (engine, other) in testkit::Engine::all("replay-kept").into_iter().zip(others) {
+            let (backup, old) = (&engine.location, &other.location);
+            let runtime = tokio::runtime::Runtime::new().unwrap();
+            runtime.block_on(fill(backup, &[]));
+            runtime.block_on(fill(old, &[]));
+            // 1 is held longer by the old side, 2 by the restored one though it was deleted since, 3 was locked since, 4 went since.
+            runtime.block_on(with_models(backup, &[1, 2, 3, 4], &[(1, 100), (2, 500)]));
+            runtime.block_on(with_models(old, &[1, 3], &[(1, 200), (3, 300), (9, 900)]));
+            let known = Old::read(old).unwrap();
+            replay(backup, &known, Micros(20)).unwrap();
+            let after = backup.read(|reader| {
+                let kept = reader.query("SELECT subject, retain_until FROM retained ORDER BY subject", &[], |row| {
+                    Ok((row.text(0)?, row.int(1)?))
+                })?;
+                let versions = reader.query("SELECT version FROM model_version ORDER BY version", &[], |row| row.int(0))?;
+                let seals = reader.query_one("SELECT COUNT(*) FROM object_seal", &[], |row| row.int(0))?;
+                Ok((kept, versions, seals))
+            });
+            let (kept, versions, seals) = after.unwrap();
+            let expected = [("m/1", 200), ("m/2", 500), ("m/3", 300)].map(|(subject, until)| (subject.to_owned(), until));
+            assert_eq!(kept, expected, "{}", engine.name);
+            assert_eq!(versions, [1, 2, 3]);
+            assert_eq!(seals, Some(0));
+        }
     }
 
-    #[tokio::test]
-    async fn what_was_locked_longer_stays_so_and_what_was_deleted_goes_unless_it_is_held() {
-        let backup =
-            folder(&[("deleted", None, false), ("longer", Some(100), false), ("held", None, true), ("kept", Some(500), false)])
-                .await;
-        let old = folder(&[("longer", Some(200), true), ("newer", Some(900), false)]).await;
-        let known = Old::read(old.path()).unwrap();
-        let done = replay(backup.path(), &known, Micros(20)).unwrap();
-        assert_eq!(done.erased_count, 1);
-        let after = Old::read(backup.path()).unwrap();
-        let compliance = |until| (Some("COMPLIANCE".to_owned()), Some(until));
-        let lock = |id: &str| after.locks.get(id).cloned();
-        assert_eq!(lock("deleted"), None);
-        assert_eq!(lock("longer").map(|(mode, until, hold)| ((mode, until), hold)), Some((compliance(200), true)));
-        assert_eq!(lock("held"), Some((None, None, true)));
-        assert_eq!(lock("kept").map(|(mode, until, _)| (mode, until)), Some(compliance(500)));
-        let latest = snapshot::read_file(&backup.path().join(DATABASE), |reader| {
-            Ok(reader.query("SELECT id FROM bucket_version WHERE is_latest = 1", &[], |row| row.text(0))?)
-        });
-        assert_eq!(latest.unwrap(), ["longer"]);
+    #[test]
+    fn what_was_locked_longer_stays_so_and_what_was_deleted_goes_unless_it_is_held() {
+        let others = testkit::Engine::all("replay");
+        for (engine, other) in testkit::Engine::all("replay").into_iter().zip(others) {
+            let (backup, old) = (&engine.location, &other.location);
+            let runtime = tokio::runtime::Runtime::new().unwrap();
+            let versions =
+                [("deleted", None, false), ("longer", Some(100), false), ("held", None, true), ("kept", Some(500), false)];
+            runtime.block_on(fill(backup, &versions));
+            runtime.block_on(fill(old, &[("longer", Some(200), true), ("newer", Some(900), false)]));
+            let known = Old::read(old).unwrap();
+            let done = replay(backup, &known, Micros(20)).unwrap();
+            assert_eq!(done.erased_count, 1, "{}", engine.name);
+            let after = Old::read(backup).unwrap();
+            let compliance = |until| (Some("COMPLIANCE".to_owned()), Some(until));
+            let lock = |id: &str| after.locks.get(id).cloned();
+            assert_eq!(lock("deleted"), None);
+            assert_eq!(lock("longer").map(|(mode, until, hold)| ((mode, until), hold)), Some((compliance(200), true)));
+            assert_eq!(lock("held"), Some((None, None, true)));
+            assert_eq!(lock("kept").map(|(mode, until, _)| (mode, until)), Some(compliance(500)));
+            let latest = backup
+                .read(|reader| Ok(reader.query("SELECT id FROM bucket_version WHERE is_latest = 1", &[], |row| row.text(0))?));
+            assert_eq!(latest.unwrap(), ["longer"]);
+        }
     }
 }

@@ -9,10 +9,11 @@ use std::path::{Path, PathBuf};
 
 use futures_util::StreamExt;
 use kernel::{Kind, Problem, Sha256Hasher, hex};
-use vault::db::snapshot;
+use vault::db::Location;
+use vault::db::snapshot::{POSTGRES, SQLITE};
 use vault::objects::{ObjectId, stored_place};
 
-use super::DATABASE;
+use super::{DATABASE, DUMP};
 use crate::check::Chain;
 use crate::error::BackupError;
 use crate::inventory::{Blob, Inventory};
@@ -35,21 +36,23 @@ pub struct Unpacked {
     pub restored_bytes: u64,
     /// Objects that an earlier try had put there.
     pub kept_count: u64,
+    /// Whether an earlier try had begun.
+    pub goes_on: bool,
 }
 
-/// Puts a backup into `into`, which is new, empty, or what an earlier try on the same backup left. The log's point is proved.
+/// Puts a backup into `into`, which is new, empty, or what an earlier try on the same backup left. The log's point is proved. A database of
+/// SQLite is in its place then; of one of PostgreSQL the dump is, for [`vault::db::snapshot::Fresh`] to take up.
 ///
 /// # Errors
 /// `Conflict` if the folder holds something else; [`BackupError`] for the first part that is not what it must be.
 pub async fn unpack(target: &Target, trust: &Trust, chain: &Chain, of: &Signed, into: &Path) -> Result<Unpacked, Problem> {
     let point = of.manifest.log.check(&trust.log)?;
     let list = chain.inventory(target, trust, of).await?;
-    begin(into, of)?;
-    let mut work = Work { target, trust, into, done: Unpacked::default(), folders: BTreeSet::new() };
+    let done = Unpacked { goes_on: begin(into, of)?, ..Unpacked::default() };
+    let mut work = Work { target, trust, into, done, folders: BTreeSet::new() };
     work.database(of).await?;
     work.objects(&list).await?;
     work.files(&list).await?;
-    work.checkpoint(trust)?;
     let root = audit::root_of_files(&into.join("audit"), point.point)?;
     if root != point.point_root {
         return Err(BackupError::Log("the restored records do not give the root that the manifest names".to_owned()).into());
@@ -70,7 +73,8 @@ pub fn finish(into: &Path) -> Result<(), Problem> {
     sync_folder(into)
 }
 
-fn begin(into: &Path, of: &Signed) -> Result<(), Problem> {
+/// Marks the folder; gives whether an earlier try had.
+fn begin(into: &Path, of: &Signed) -> Result<bool, Problem> {
     let mark = format!("restore {}\n", hex(&of.sha256));
     let path = into.join(MARK);
     let shown = into.display();
@@ -82,7 +86,7 @@ fn begin(into: &Path, of: &Signed) -> Result<(), Problem> {
                 _ => {}
             }
         }
-        return Ok(());
+        return Ok(true);
     }
     if fs::read_dir(into).is_ok_and(|mut entries| entries.next().is_some()) {
         let message = format!("`{shown}` is not empty, and a restore writes over nothing: name a new folder");
@@ -91,7 +95,20 @@ fn begin(into: &Path, of: &Signed) -> Result<(), Problem> {
     DirBuilder::new().recursive(true).mode(0o700).create(into).map_err(|error| failed(into, error))?;
     let mut file = create(&path)?;
     file.write_all(mark.as_bytes()).and_then(|()| file.sync_all()).map_err(|error| failed(&path, error))?;
-    sync_folder(into)
+    sync_folder(into)?;
+    Ok(false)
+}
+
+/// The log's folder names the checkpoint that the database knows: neither is ahead of the other.
+///
+/// # Errors
+/// `Invalid` or `Unavailable` if the database cannot be read; `Unavailable` if it cannot be written.
+pub fn place_checkpoint(into: &Path, database: &Location, trust: &Trust) -> Result<(), Problem> {
+    let row = database.read(|reader| audit::known_checkpoint(reader, &trust.instance))?;
+    let Some(row) = row else { return Ok(()) };
+    let place = into.join("audit/log/checkpoint");
+    let mut file = create(&place)?;
+    file.write_all(row.note.as_bytes()).and_then(|()| file.sync_all()).map_err(|error| failed(&place, error))
 }
 
 struct Work<'a> {
@@ -108,10 +125,18 @@ impl Work<'_> {
         let blob = of.manifest.database.blob();
         let blob = blob.ok_or_else(|| BackupError::Malformed(sequence, "its snapshot has no digest".to_owned()))?;
         let what = format!("the database's snapshot of backup {sequence}");
+        let place = match of.manifest.engine.as_str() {
+            SQLITE => DATABASE,
+            POSTGRES => DUMP,
+            other => {
+                let why = format!("its database is of an engine that this program does not know, `{other}`");
+                return Err(BackupError::Malformed(sequence, why).into());
+            }
+        };
         for beside in ["-wal", "-shm", "-journal"] {
             drop(fs::remove_file(self.into.join(format!("{DATABASE}{beside}"))));
         }
-        self.file(&blob, &what, DATABASE, None).await
+        self.file(&blob, &what, place, None).await
     }
 
     async fn objects(&mut self, list: &Inventory) -> Result<(), Problem> {
@@ -189,16 +214,6 @@ impl Work<'_> {
         self.done.file_count += 1;
         self.done.restored_bytes = self.done.restored_bytes.saturating_add(length_bytes);
         Ok(())
-    }
-
-    /// The log's folder names the checkpoint that the database knows: neither is ahead of the other.
-    fn checkpoint(&self, trust: &Trust) -> Result<(), Problem> {
-        let origin = trust.instance.clone();
-        let row = snapshot::read_file(&self.into.join(DATABASE), move |reader| audit::known_checkpoint(reader, &origin))?;
-        let place = self.into.join("audit/log/checkpoint");
-        let Some(row) = row else { return Ok(()) };
-        let mut file = create(&place)?;
-        file.write_all(row.note.as_bytes()).and_then(|()| file.sync_all()).map_err(|error| failed(&place, error))
     }
 
     fn folder(&mut self, path: &Path) -> Result<(), Problem> {

@@ -1,6 +1,7 @@
-//! Tests of the room, on a small data folder of their own.
+//! Tests of the room, on a small data folder of their own, on SQLite and, where `STRONGROOM_TEST_POSTGRES` names one, on PostgreSQL.
 
 mod make;
+mod postgres;
 mod restore;
 mod schedule;
 mod verify;
@@ -14,7 +15,7 @@ use futures_util::StreamExt;
 use gate::Target as On;
 use kernel::{Problem, Secret, SystemClock};
 use tempfile::TempDir;
-use testkit::TestGate;
+use testkit::{FreshDatabase, TestGate};
 use vault::db::{Location, Opened};
 use vault::keys::{KeyFile, Keyring};
 use vault::objects::{OBJECT_COLUMNS, Objects, StoredObject};
@@ -32,6 +33,9 @@ pub(super) struct World {
     pub(super) opened: Opened,
     pub(super) objects: Objects,
     pub(super) room: Backup,
+    pub(super) location: Location,
+    /// Dropped last: the server's connections go with it.
+    pub(super) postgres: Option<FreshDatabase>,
 }
 
 impl World {
@@ -39,11 +43,30 @@ impl World {
         Self::with(BackupConfig { keep, ..BackupConfig::default() }).await
     }
 
+    /// One on each engine that there is.
+    pub(super) async fn all(keep: u32) -> Vec<Self> {
+        let config = BackupConfig { keep, ..BackupConfig::default() };
+        let mut all = vec![Self::with(config.clone()).await];
+        if let Some(database) = FreshDatabase::make("backup") {
+            all.push(Self::on(config, Some(database)).await);
+        }
+        all
+    }
+
+    /// One on PostgreSQL, if there is one.
+    pub(super) async fn on_postgres(config: BackupConfig) -> Option<Self> {
+        Some(Self::on(config, Some(FreshDatabase::make("backup")?)).await)
+    }
+
     pub(super) async fn scheduled(every_hours: u32, drill_every_days: u32) -> Self {
         Self::with(BackupConfig { every_hours, drill_every_days, ..BackupConfig::default() }).await
     }
 
     async fn with(config: BackupConfig) -> Self {
+        Self::on(config, None).await
+    }
+
+    async fn on(config: BackupConfig, postgres: Option<FreshDatabase>) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let gate = testkit::open_gate();
         let data = folder.path().join("data");
@@ -51,7 +74,11 @@ impl World {
             std::fs::create_dir_all(folder.path().join(name)).unwrap();
         }
         std::fs::write(data.join("strongroom.toml"), "# nothing\n").unwrap();
-        let opened = vault::db::open(&Location::Sqlite(data.join("db/strongroom.db"))).unwrap();
+        let location = match &postgres {
+            Some(database) => Location::Postgres { url: Secret::from(database.url.clone()), ca: None },
+            None => Location::Sqlite(data.join("db/strongroom.db")),
+        };
+        let opened = vault::db::open(&location).unwrap();
         let root = Arc::new(KeyFile::create(&data.join("keys/root.key")).unwrap());
         let keys = Keyring::open(opened.system.clone(), root, Arc::new(SystemClock)).await.unwrap();
         let objects = Objects::local(&data.join("objects"), keys.clone()).unwrap();
@@ -71,7 +98,7 @@ impl World {
             wake: tokio::sync::Notify::new(),
             retention: None,
         });
-        Self { folder, gate, opened, objects, room }
+        Self { folder, gate, opened, objects, room, location, postgres }
     }
 
     pub(super) fn place(&self) -> PathBuf {

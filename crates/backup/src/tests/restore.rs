@@ -1,5 +1,10 @@
 use std::path::Path;
 
+use kernel::Secret;
+use testkit::FreshDatabase;
+use vault::db::Location;
+use vault::db::snapshot::Fresh;
+
 use super::World;
 use crate::check::Chain;
 use crate::error::BackupError;
@@ -11,29 +16,51 @@ async fn unpack(world: &World, into: &Path) -> Result<Unpacked, kernel::Problem>
     restore::unpack(&target, &trust, &chain, chain.find(&target, None)?, into).await
 }
 
+/// The restored database, and on PostgreSQL what it lies in.
+fn database(world: &World, into: &Path) -> (Location, Option<FreshDatabase>) {
+    if world.postgres.is_none() {
+        let path = into.join(restore::DATABASE);
+        assert!(vault::db::snapshot::faults_of_file(&path).unwrap().is_empty());
+        return (Location::Sqlite(path), None);
+    }
+    let made = FreshDatabase::make("restored").unwrap();
+    let location = Location::Postgres { url: Secret::from(made.url.clone()), ca: None };
+    let fresh = Fresh::given(&location).unwrap();
+    fresh.claim("a test", false).unwrap();
+    fresh.load(&steps(world), &into.join(restore::DUMP), None).unwrap();
+    fresh.release().unwrap();
+    (location, Some(made))
+}
+
+fn steps(world: &World) -> Vec<String> {
+    world.location.read(vault::db::snapshot::schema_steps).unwrap()
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_backup_is_unpacked_into_a_fresh_folder_and_goes_on_after_a_break() {
-    let world = World::new(0).await;
-    let object = world.store("a.bin", &[7; 100_000]).await;
-    world.back_up().await.unwrap();
-    let into = world.folder.path().join("new");
-    let done = unpack(&world, &into).await.unwrap();
-    assert_eq!((done.object_count, done.kept_count), (1, 0));
-    let place = Path::new("objects").join(vault::objects::stored_place(&object.id));
-    assert_eq!(std::fs::read(into.join(&place)).unwrap(), std::fs::read(world.room.0.data.join(&place)).unwrap());
-    assert!(into.join(MARK).is_file() && !into.join("lock").exists(), "no server starts there yet");
-    assert!(!into.join("keys/root.key").exists(), "the root key is in no backup");
-    assert!(vault::db::snapshot::faults_of_file(&into.join(restore::DATABASE)).unwrap().is_empty());
-    // What an earlier try left is gone on with: what is whole is kept, what is not is put there again.
-    std::fs::write(into.join("audit/log/stray"), "x").unwrap();
-    let again = unpack(&world, &into).await.unwrap();
-    assert_eq!(again.kept_count, 1);
-    assert!(!into.join("audit/log/stray").exists());
-    std::fs::write(into.join(&place), "damaged").unwrap();
-    assert_eq!(unpack(&world, &into).await.unwrap().kept_count, 0);
-    restore::finish(&into).unwrap();
-    let refused = unpack(&world, &into).await.unwrap_err();
-    assert!(refused.message().contains("writes over nothing"), "{refused}");
+    for world in World::all(0).await {
+        let object = world.store("a.bin", &[7; 100_000]).await;
+        world.back_up().await.unwrap();
+        let into = world.folder.path().join("new");
+        let done = unpack(&world, &into).await.unwrap();
+        assert_eq!((done.object_count, done.kept_count), (1, 0));
+        let place = Path::new("objects").join(vault::objects::stored_place(&object.id));
+        assert_eq!(std::fs::read(into.join(&place)).unwrap(), std::fs::read(world.room.0.data.join(&place)).unwrap());
+        assert!(into.join(MARK).is_file() && !into.join("lock").exists(), "no server starts there yet");
+        assert!(!into.join("keys/root.key").exists(), "the root key is in no backup");
+        let (restored, _kept) = database(&world, &into);
+        assert_eq!(restored.read(vault::db::snapshot::schema_steps).unwrap(), steps(&world));
+        // What an earlier try left is gone on with: what is whole is kept, what is not is put there again.
+        std::fs::write(into.join("audit/log/stray"), "x").unwrap();
+        let again = unpack(&world, &into).await.unwrap();
+        assert_eq!(again.kept_count, 1);
+        assert!(!into.join("audit/log/stray").exists());
+        std::fs::write(into.join(&place), "damaged").unwrap();
+        assert_eq!(unpack(&world, &into).await.unwrap().kept_count, 0);
+        restore::finish(&into).unwrap();
+        let refused = unpack(&world, &into).await.unwrap_err();
+        assert!(refused.message().contains("writes over nothing"), "{refused}");
+    }
 }
 
 /// Small objects lie in the database: its snapshot holds them, and no backup copies them a second time.
@@ -60,98 +87,100 @@ async fn small_objects_come_back_with_the_database() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_damaged_backup_is_not_unpacked() {
-    let world = World::new(0).await;
-    let object = world.store("a.bin", b"bytes").await;
-    world.back_up().await.unwrap();
-    let path = world.place().join(crate::sealed::object_name(object.id.as_str()));
-    let mut bytes = std::fs::read(&path).unwrap();
-    bytes[3] ^= 1;
-    std::fs::write(&path, bytes).unwrap();
-    let into = world.folder.path().join("new");
-    let refused = unpack(&world, &into).await.unwrap_err();
-    assert!(refused.message().contains("is not what the manifest says"), "{refused}");
-    assert!(into.join(MARK).is_file(), "no server starts there");
+    for world in World::all(0).await {
+        let object = world.store("a.bin", b"bytes").await;
+        world.back_up().await.unwrap();
+        let path = world.place().join(crate::sealed::object_name(object.id.as_str()));
+        let mut bytes = std::fs::read(&path).unwrap();
+        bytes[3] ^= 1;
+        std::fs::write(&path, bytes).unwrap();
+        let into = world.folder.path().join("new");
+        let refused = unpack(&world, &into).await.unwrap_err();
+        assert!(refused.message().contains("is not what the manifest says"), "{refused}");
+        assert!(into.join(MARK).is_file(), "no server starts there");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_backup_without_its_manifest_is_none() {
-    let world = World::new(0).await;
-    world.store("a.bin", b"bytes").await;
-    world.back_up().await.unwrap();
-    std::fs::remove_file(world.place().join(crate::manifest::name_of(1))).unwrap();
-    let trust = world.room.trust().await.unwrap();
-    let chain = Chain::read(&world.target(), &trust).await.unwrap();
-    assert!(matches!(chain.find(&world.target(), None), Err(BackupError::None(_))));
+    for world in World::all(0).await {
+        world.store("a.bin", b"bytes").await;
+        world.back_up().await.unwrap();
+        std::fs::remove_file(world.place().join(crate::manifest::name_of(1))).unwrap();
+        let trust = world.room.trust().await.unwrap();
+        let chain = Chain::read(&world.target(), &trust).await.unwrap();
+        assert!(matches!(chain.find(&world.target(), None), Err(BackupError::None(_))));
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_was_taken_back_since_is_taken_back_again() {
-    let world = World::new(0).await;
-    world.store("kept.bin", b"bytes").await;
-    world.store("erased.bin", b"bytes").await;
-    let fill = |writer: &mut vault::db::Writer<'_>| {
-        for id in ["u1", "u2", "u3"] {
-            writer.execute(
-                "INSERT INTO principal (id, kind, name, owner, created_at) VALUES ($1, 'user', $1, '', 1)",
-                &[id.into()],
-            )?;
-        }
-        for (id, of) in [("t1", "u1"), ("t2", "u1"), ("t3", "u2")] {
-            writer.execute(
+    for world in World::all(0).await {
+        world.store("kept.bin", b"bytes").await;
+        world.store("erased.bin", b"bytes").await;
+        let fill = |writer: &mut vault::db::Writer<'_>| {
+            for id in ["u1", "u2", "u3"] {
+                writer.execute(
+                    "INSERT INTO principal (id, kind, name, owner, created_at) VALUES ($1, 'user', $1, '', 1)",
+                    &[id.into()],
+                )?;
+            }
+            for (id, of) in [("t1", "u1"), ("t2", "u1"), ("t3", "u2")] {
+                writer.execute(
                 "INSERT INTO token (id, principal_id, kind, sha256, prefix, label, scopes, created_at, created_by, expires_at)
                  VALUES ($1, $2, 'pat', $3, '', '', '', 1, 'u1', 9)",
                 &[id.into(), of.into(), id.as_bytes().into()],
             )?;
-        }
-        for id in ["g1", "g2"] {
-            writer.execute(
-                "INSERT INTO grant_row (id, principal, principal_kind, role, resource_kind, resource, created_by, created_at,
+            }
+            for id in ["g1", "g2"] {
+                writer.execute(
+                    "INSERT INTO grant_row (id, principal, principal_kind, role, resource_kind, resource, created_by, created_at,
                  justification, changed_generation) VALUES ($1, $1, 'user', 'viewer', 'server', '', 'u1', 1, '', 0)",
-                &[id.into()],
-            )?;
-        }
-        writer.execute(
-            "INSERT INTO session (id, principal_id, sha256, scopes, created_at, last_seen, expires_at)
+                    &[id.into()],
+                )?;
+            }
+            writer.execute(
+                "INSERT INTO session (id, principal_id, sha256, scopes, created_at, last_seen, expires_at)
              VALUES ('s1', 'u1', $1, '', 1, 1, 9)",
-            &[b"s1".as_slice().into()],
-        )?;
-        writer.execute(
-            "INSERT INTO prediction_subject (subject_id, workspace, tag, wrapped_key, key_version, created_at)
+                &[b"s1".as_slice().into()],
+            )?;
+            writer.execute(
+                "INSERT INTO prediction_subject (subject_id, workspace, tag, wrapped_key, key_version, created_at)
              VALUES ('p1', 'w1', $1, $1, 1, 1)",
-            &[b"p1".as_slice().into()],
-        )?;
-        Ok(())
-    };
-    world.opened.system.write(fill).await.unwrap();
-    world.back_up().await.unwrap();
-    let since = |writer: &mut vault::db::Writer<'_>| {
-        writer.execute("UPDATE token SET revoked_at = 5 WHERE id = 't1'", &[])?;
-        writer.execute("UPDATE grant_row SET revoked_at = 5, revoked_by = 'u1' WHERE id = 'g1'", &[])?;
-        writer.execute("UPDATE principal SET disabled = 1 WHERE id = 'u1'", &[])?;
-        writer.execute("DELETE FROM principal WHERE id = 'u2'", &[])?;
-        writer.execute("DELETE FROM prediction_subject", &[])?;
-        writer
-            .execute("DELETE FROM artifact_part WHERE artifact_id = (SELECT id FROM artifact WHERE path = 'erased.bin')", &[])?;
-        writer.execute("DELETE FROM artifact WHERE path = 'erased.bin'", &[])?;
-        Ok(())
-    };
-    world.opened.system.write(since).await.unwrap();
-    world.store("later.bin", b"bytes").await;
-    let into = world.folder.path().join("new");
-    unpack(&world, &into).await.unwrap();
-    let lost = restore::loss(&world.room.0.data, &into, 0);
-    assert_eq!(lost.things.unwrap().iter().find(|(kind, _)| *kind == "files").unwrap().1, 1);
-    let done = restore::replay(&into, &Old::read(&world.room.0.data).unwrap(), kernel::Micros(7)).unwrap();
-    assert_eq!((done.token_count, done.grant_count, done.account_count), (2, 1, 2), "{done:?}");
-    assert_eq!((done.key_count, done.erased_count), (1, 1), "{done:?}");
-    let ids = |sql: &'static str| {
-        vault::db::snapshot::read_file(&into.join(restore::DATABASE), |reader| Ok(reader.query(sql, &[], |row| row.text(0))?))
-            .unwrap()
-    };
-    assert_eq!(ids("SELECT id FROM token WHERE revoked_at IS NULL"), ["t2"]);
-    assert_eq!(ids("SELECT id FROM grant_row WHERE revoked_at IS NULL"), ["g2"]);
-    assert_eq!(ids("SELECT id FROM principal WHERE disabled = 0"), ["u3"]);
-    assert_eq!(ids("SELECT path FROM artifact"), ["kept.bin"]);
-    assert!(ids("SELECT id FROM session").is_empty() && ids("SELECT subject_id FROM prediction_subject").is_empty());
-    assert!(vault::db::snapshot::faults_of_file(&into.join(restore::DATABASE)).unwrap().is_empty());
+                &[b"p1".as_slice().into()],
+            )?;
+            Ok(())
+        };
+        world.opened.system.write(fill).await.unwrap();
+        world.back_up().await.unwrap();
+        let since = |writer: &mut vault::db::Writer<'_>| {
+            writer.execute("UPDATE token SET revoked_at = 5 WHERE id = 't1'", &[])?;
+            writer.execute("UPDATE grant_row SET revoked_at = 5, revoked_by = 'u1' WHERE id = 'g1'", &[])?;
+            writer.execute("UPDATE principal SET disabled = 1 WHERE id = 'u1'", &[])?;
+            writer.execute("DELETE FROM principal WHERE id = 'u2'", &[])?;
+            writer.execute("DELETE FROM prediction_subject", &[])?;
+            writer.execute(
+                "DELETE FROM artifact_part WHERE artifact_id = (SELECT id FROM artifact WHERE path = 'erased.bin')",
+                &[],
+            )?;
+            writer.execute("DELETE FROM artifact WHERE path = 'erased.bin'", &[])?;
+            Ok(())
+        };
+        world.opened.system.write(since).await.unwrap();
+        world.store("later.bin", b"bytes").await;
+        let into = world.folder.path().join("new");
+        unpack(&world, &into).await.unwrap();
+        let (restored, _kept) = database(&world, &into);
+        let lost = restore::loss((&world.room.0.data, &world.location), &restored, 0);
+        assert_eq!(lost.things.unwrap().iter().find(|(kind, _)| *kind == "files").unwrap().1, 1);
+        let done = restore::replay(&restored, &Old::read(&world.location).unwrap(), kernel::Micros(7)).unwrap();
+        assert_eq!((done.token_count, done.grant_count, done.account_count), (2, 1, 2), "{done:?}");
+        assert_eq!((done.key_count, done.erased_count), (1, 1), "{done:?}");
+        let ids = |sql: &'static str| restored.read(|reader| Ok(reader.query(sql, &[], |row| row.text(0))?)).unwrap();
+        assert_eq!(ids("SELECT id FROM token WHERE revoked_at IS NULL"), ["t2"]);
+        assert_eq!(ids("SELECT id FROM grant_row WHERE revoked_at IS NULL"), ["g2"]);
+        assert_eq!(ids("SELECT id FROM principal WHERE disabled = 0"), ["u3"]);
+        assert_eq!(ids("SELECT path FROM artifact"), ["kept.bin"]);
+        assert!(ids("SELECT id FROM session").is_empty() && ids("SELECT subject_id FROM prediction_subject").is_empty());
+    }
 }

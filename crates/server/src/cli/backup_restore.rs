@@ -6,14 +6,16 @@ use std::process::ExitCode;
 
 use ::backup::{BackupConfig, Chain, Drilled, Target, Trust, check};
 use clap::Args;
-use kernel::{Clock, Problem, SystemClock};
+use kernel::{Clock, Problem, Secret, SystemClock};
 use serde_json::{Value, json};
 
 use super::offline::read;
+use crate::config::POSTGRES_SCHEMES;
 use crate::restoring::{self, Leave, Report, Wish};
 
 const KEY_BYTES_MAX: u64 = 64 * 1024;
 const APPROVAL_BYTES_MAX: u64 = 1024 * 1024;
+const ADDRESS_BYTES_MAX: u64 = 16 * 1024;
 
 /// Where backups are, and what opens them.
 #[derive(Args)]
@@ -30,6 +32,9 @@ pub struct From {
     /// The address of a store that is not AWS.
     #[arg(long, value_name = "URL")]
     endpoint: Option<String>,
+    /// The authority (PEM) that signed that store's certificate, if it is none that the system trusts.
+    #[arg(long, value_name = "FILE")]
+    ca: Option<PathBuf>,
     /// Let that address be plain HTTP.
     #[arg(long)]
     allow_insecure_http: bool,
@@ -46,6 +51,9 @@ pub struct From {
 #[command(
     after_help = "The folder is new, or what an earlier try left: then it goes on. No server starts on it before it has proved \
 itself: SQLite's check, foreign keys, every object opened under its key, the log verified. Nothing of the old folder is changed.
+
+A backup of a PostgreSQL database goes into a fresh database: an empty one whose address --database-file holds, or one that is made beside \
+the old one. Nothing of the old database is changed either.
 
 With --instead-of, what was revoked, disabled and erased there since the backup is so in the new one as well, and what would be lost \
 is shown. Without it, `strongroom health` says that this is not known. Everybody logs in again in any case.
@@ -72,6 +80,13 @@ pub struct Restore {
     /// Restore without leave, because no server runs any more that could give it. Why: it is the first thing in the log that goes on.
     #[arg(long, value_name = "REASON", conflicts_with = "approval")]
     emergency: Option<String>,
+    /// A file with the address of an empty PostgreSQL database, for a backup of one. Without it, a database is made beside the one that
+    /// the backup's configuration names, if that account may.
+    #[arg(long, value_name = "FILE")]
+    database_file: Option<PathBuf>,
+    /// The folder of `pg_restore`, if it is not in PATH.
+    #[arg(long, value_name = "DIR")]
+    postgres_programs: Option<PathBuf>,
     /// Throw the result away: what `backup drill` does.
     #[arg(long, hide = true, conflicts_with_all = ["approval", "emergency", "instead_of"])]
     drill: bool,
@@ -98,6 +113,7 @@ impl From {
         BackupConfig {
             region: self.region.clone(),
             endpoint: self.endpoint.clone(),
+            ca: self.ca.clone(),
             allow_insecure_http: self.allow_insecure_http,
             ..BackupConfig::default()
         }
@@ -161,6 +177,8 @@ impl Restore {
             keys: self.keys,
             into: self.into,
             instead_of: self.instead_of,
+            database: self.database_file.as_deref().map(address_in).transpose()?,
+            programs: self.postgres_programs,
             leave,
         };
         let report = restoring::restore(wish).await?;
@@ -183,6 +201,15 @@ impl Restore {
     }
 }
 
+/// The address of a database in a file: it may hold a password, and so is no argument.
+fn address_in(path: &Path) -> Result<Secret, Problem> {
+    let wrong = || Problem::invalid(format!("`{}` does not hold a `postgres://` address", path.display()));
+    let text = String::from_utf8(read(path, ADDRESS_BYTES_MAX)?).map_err(|_| wrong())?;
+    let address = text.trim();
+    let is_one = POSTGRES_SCHEMES.iter().any(|scheme| address.starts_with(scheme));
+    if is_one { Ok(Secret::from(address.to_owned())) } else { Err(wrong()) }
+}
+
 fn to_json(report: &Report) -> Value {
     let manifest = &report.signed.manifest;
     json!({
@@ -190,6 +217,7 @@ fn to_json(report: &Report) -> Value {
         "manifest_sha256": kernel::hex(&report.signed.sha256),
         "log_point": manifest.log.point,
         "log_size": report.log_size,
+        "database": report.database,
         "objects": report.object_count,
         "bytes": report.unpacked.restored_bytes,
         "took_ms": report.took_ms,
@@ -216,6 +244,9 @@ fn print(report: &Report, into: &Path) {
     let manifest = &report.signed.manifest;
     let shown = into.display();
     crate::say!("restored    backup {} into `{shown}`, in {} ms", manifest.sequence, report.took_ms);
+    if let Some(database) = &report.database {
+        crate::say!("database    `{database}`, which the restored configuration names");
+    }
     crate::say!("point       {} s ago, record {} of the log", age_s(report), manifest.log.point);
     crate::say!("proved      {} objects opened, {} records of the log verified", report.object_count, report.log_size);
     if let Some(loss) = &report.loss {

@@ -1,10 +1,13 @@
 //! PostgreSQL: a pool of connections, each with its thread.
 
+pub(super) mod copy;
+pub(super) mod fresh;
 mod recent;
 mod session;
+mod tools;
 
 use std::net::IpAddr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 
 use ::postgres::config::{Host, SslMode};
@@ -35,6 +38,7 @@ type Job = Box<dyn FnOnce(Result<&mut Connection, Problem>) + Send>;
 
 /// The pool.
 pub(super) struct PostgresPool {
+    address: Arc<Address>,
     jobs: Sender<Job>,
     sink: Arc<OnceLock<OutboxSink>>,
 }
@@ -53,14 +57,14 @@ impl PostgresPool {
         connections.resize_with(CONNECTION_COUNT, || None);
         for connection in connections {
             let queue = queue.clone();
-            let address = Arc::clone(&address);
+            let own = Arc::clone(&address);
             let keeping = Arc::clone(&keeping);
             std::thread::Builder::new()
                 .name("db-postgres".to_owned())
-                .spawn(move || connection_loop(connection, &address, &keeping, &queue))
+                .spawn(move || connection_loop(connection, &own, &keeping, &queue))
                 .map_err(DbError::io)?;
         }
-        Ok(Self { jobs, sink: Arc::new(OnceLock::new()) })
+        Ok(Self { address, jobs, sink: Arc::new(OnceLock::new()) })
     }
 
     pub(super) fn set_sink(&self, sink: OutboxSink) {
@@ -111,9 +115,10 @@ impl PostgresPool {
 }
 
 /// Where the database is, and how to speak to it unheard.
-struct Address {
+pub(super) struct Address {
     config: Config,
     tls: Option<MakeRustlsConnect>,
+    ca: Option<PathBuf>,
 }
 
 impl Address {
@@ -133,7 +138,7 @@ impl Address {
             let message = "`vault.database` is on another machine; name the authority of its certificate in `vault.database_ca`";
             return Err(DbError::Version(message.to_owned()));
         }
-        Ok(Self { config, tls })
+        Ok(Self { config, tls, ca: ca.map(Path::to_path_buf) })
     }
 
     /// Has the database refuse every change.
@@ -183,7 +188,7 @@ fn connect_first(address: Arc<Address>, opening: Opening) -> Result<Client, DbEr
         let mut client = address.connect()?;
         check_steps(steps_of(&mut client)?.as_deref(), opening)?;
         if opening != Opening::ReadOnly {
-            migrate(&mut client)?;
+            migrate(&mut client, None)?;
         }
         Ok(client)
     });
@@ -214,11 +219,12 @@ fn steps_of(client: &mut Client) -> Result<Option<Vec<String>>, DbError> {
     Ok(Some(rows.iter().map(|row| row.try_get(0)).collect::<Result<Vec<String>, _>>()?))
 }
 
-fn migrate(client: &mut Client) -> Result<(), DbError> {
+/// Brings the schema up to date, or to these steps alone.
+fn migrate(client: &mut Client, steps: Option<&[String]>) -> Result<(), DbError> {
     let mut tx = client.transaction()?;
     tx.execute("SELECT pg_advisory_xact_lock($1)", &[&MIGRATION_LOCK])?;
     tx.batch_execute("CREATE TABLE IF NOT EXISTS schema_step (name TEXT NOT NULL PRIMARY KEY)")?;
-    for step in migrations::ALL {
+    for step in migrations::ALL.iter().filter(|step| steps.is_none_or(|steps| steps.iter().any(|name| name == step.name))) {
         if tx.query_opt("SELECT 1 FROM schema_step WHERE name = $1", &[&step.name])?.is_none() {
             tx.batch_execute(step.postgres)?;
             tx.execute("INSERT INTO schema_step (name) VALUES ($1)", &[&step.name])?;
