@@ -42,3 +42,24 @@ impl Stamps {
         first.try_into().ok().map(Stamp)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(head: &[u8], expected: Option<u8>) {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.db");
+        std::fs::write(folder.path().join("a.db-shm"), head).unwrap();
+        assert_eq!(Stamps::of(&path).now(), expected.map(|byte| Stamp([byte; HEAD_BYTES])));
+    }
+
+    #[test]
+    fn a_head_counts_only_whole() {
+        check(&[7; 136], Some(7));
+        check(&[[7; HEAD_BYTES], [8; HEAD_BYTES]].concat(), None);
+        check(&[0; 136], None);
+        check(&[7; 95], None);
+        assert_eq!(Stamps::of(Path::new("/nowhere/a.db")).now(), None);
+    }
+}
