@@ -27,6 +27,7 @@ pub mod note;
 mod ocsf;
 pub mod ops;
 mod outbox;
+mod postings;
 mod projection;
 mod projector;
 pub mod proof;

@@ -240,9 +240,10 @@ fn write_file(disk: &Disk, dir: &Path, unsynced: &mut BTreeSet<PathBuf>, path: T
     disk.project(&file, bytes)?;
     if path == path.full() {
         let partial = file.with_extension("p");
-        // Readers of an older checkpoint cut what they need from the full tile.
-        drop(std::fs::remove_dir_all(&partial));
-        unsynced.retain(|old| !old.starts_with(&partial));
+        // Readers of an older checkpoint cut what they need from the full tile. Most tiles became full before they were signed in part.
+        if std::fs::remove_dir_all(&partial).is_ok() {
+            unsynced.retain(|old| !old.starts_with(&partial));
+        }
     }
     unsynced.insert(file);
     Ok(())

@@ -276,26 +276,29 @@ impl Json {
             return self.string(&digest);
         }
         self.bytes.push(b'"');
-        let plain = |byte: &u8| *byte >= 0x20 && *byte != b'"' && *byte != b'\\';
-        let mut rest = text.as_bytes();
-        while let Some(stop) = rest.iter().position(|byte| !plain(byte)) {
-            let (before, after) = rest.split_at(stop);
-            self.bytes.extend_from_slice(before);
-            let Some((special, after)) = after.split_first() else { break };
-            match special {
-                b'"' | b'\\' => self.bytes.extend_from_slice(&[b'\\', *special]),
+        self.escaped(text.as_bytes());
+        self.bytes.push(b'"');
+    }
+
+    fn escaped(&mut self, text: &[u8]) {
+        let special = |byte: u8| byte < 0x20 || byte == b'"' || byte == b'\\';
+        // Without a way out the loop is done for many bytes at once. Hardly any text has something special in it.
+        if !text.iter().fold(false, |found, byte| found | special(*byte)) {
+            return self.bytes.extend_from_slice(text);
+        }
+        for byte in text {
+            match byte {
+                b'"' | b'\\' => self.bytes.extend_from_slice(&[b'\\', *byte]),
                 // The short forms that canonical JSON (RFC 8785) asks for.
                 8 => self.bytes.extend_from_slice(b"\\b"),
                 9 => self.bytes.extend_from_slice(b"\\t"),
                 10 => self.bytes.extend_from_slice(b"\\n"),
                 12 => self.bytes.extend_from_slice(b"\\f"),
                 13 => self.bytes.extend_from_slice(b"\\r"),
-                control => self.bytes.extend_from_slice(format!("\\u{control:04x}").as_bytes()),
+                control if special(*control) => self.bytes.extend_from_slice(format!("\\u{control:04x}").as_bytes()),
+                plain => self.bytes.push(*plain),
             }
-            rest = after;
         }
-        self.bytes.extend_from_slice(rest);
-        self.bytes.push(b'"');
     }
 
     fn finish(mut self) -> Vec<u8> {

@@ -138,8 +138,9 @@ impl AuditLog {
     fn search_indexed(&self, walk: &mut Walk<'_>, tiles: &TileReader, before: u64) -> Result<Option<u64>, AuditError> {
         let mut before = before;
         loop {
-            let wanted =
-                if walk.filter.text.is_some() { PAGE_COUNT_MAX } else { walk.limit_count.saturating_sub(walk.hits.len()) };
+            // Where the index can only tell roughly, more is taken at once.
+            let is_rough = walk.filter.text.is_some() || walk.filter.from.is_some() || walk.filter.to.is_some();
+            let wanted = if is_rough { PAGE_COUNT_MAX } else { walk.limit_count.saturating_sub(walk.hits.len()) };
             let found = self.index().find(walk.filter, before, wanted)?;
             let complete = found.len() < wanted;
             for index in found {

@@ -55,7 +55,7 @@ impl SecretKind {
 /// A new secret.
 pub(crate) fn mint(kind: SecretKind) -> Secret {
     let mut text = format!("{}{}", kind.prefix(), random_text(kind.random_length()));
-    text.push_str(&checksum(text.as_bytes()));
+    text.extend(checksum(text.as_bytes()).map(char::from));
     Secret::from(text)
 }
 
@@ -69,7 +69,7 @@ pub fn parse_secret_text(bytes: &[u8]) -> Option<SecretKind> {
     }
     let (checked, sum) = bytes.split_at_checked(checked_length)?;
     let random = checked.get(kind.prefix().len()..)?;
-    let right = random.iter().all(u8::is_ascii_alphanumeric) && checksum(checked).as_bytes() == sum;
+    let right = random.iter().all(u8::is_ascii_alphanumeric) && checksum(checked) == sum;
     right.then_some(kind)
 }
 
@@ -85,14 +85,14 @@ pub(crate) fn shown_prefix(secret: &Secret) -> String {
     secret.expose_text().and_then(|text| text.get(..PREFIX_LENGTH)).unwrap_or_default().to_owned()
 }
 
-fn checksum(bytes: &[u8]) -> String {
+fn checksum(bytes: &[u8]) -> [u8; CHECKSUM_LENGTH] {
     let mut rest = crc32(bytes);
     let mut digits = [b'0'; CHECKSUM_LENGTH];
     for digit in digits.iter_mut().rev() {
         *digit = ALPHABET.get((rest % 62) as usize).copied().unwrap_or(b'0');
         rest /= 62;
     }
-    digits.iter().map(|digit| char::from(*digit)).collect()
+    digits
 }
 
 /// CRC-32 as in IEEE 802.3 and zlib: reflected, polynomial 0xEDB88320. Ours, because it is for 40 bytes: what a crate with

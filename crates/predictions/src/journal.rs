@@ -6,6 +6,7 @@
 //! INVARIANT: a frame that was not written whole, or was changed, is not read, nor is anything behind it. Held by `tests`.
 
 use std::fs::{File, OpenOptions};
+use std::io::{BufReader, Read, Seek, SeekFrom};
 use std::os::unix::fs::{DirBuilderExt, FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -23,6 +24,8 @@ const ENDING: &str = "journal";
 const PURPOSE: &[u8] = b"strongroom/prediction-journal/1";
 /// Before a frame: its length.
 const LENGTH_BYTES: usize = 4;
+/// What is read of a segment at once.
+const READ_BYTES: usize = 256 << 10;
 /// A frame longer than this was never written.
 const FRAME_BYTES_MAX: usize = VALUES_BYTES_MAX + (1 << 20);
 
@@ -35,6 +38,13 @@ pub(crate) enum Body {
     Plain(Vec<u8>),
     /// Under the subject's key.
     Sealed(Vec<u8>),
+}
+
+impl Frame {
+    /// What it takes in memory.
+    pub(crate) fn size_bytes(&self) -> usize {
+        self.record.len().saturating_add(self.body.parts().1.len())
+    }
 }
 
 impl Body {
@@ -219,16 +229,40 @@ impl Journal {
         self.pending_bytes.load(Ordering::Relaxed) == 0
     }
 
-    /// What a segment holds.
-    pub(crate) fn read(&self, segment: &Segment) -> Result<Vec<Frame>, Problem> {
+    /// Hands on what a segment holds, one frame at a time: what was handed on need not stay in memory.
+    ///
+    /// # Errors
+    /// If the segment cannot be read; and whatever `take` fails with.
+    pub(crate) fn each(&self, segment: &Segment, mut take: impl FnMut(Frame) -> Result<(), Problem>) -> Result<(), Problem> {
         let cannot = |error| Problem::unavailable("a segment of the journal of predictions cannot be read").because(error);
-        let bytes = std::fs::read(&segment.path).map_err(cannot)?;
         let key = FrameKey::derive(&self.secret, &segment.id, PURPOSE)?;
-        let (frames, end) = frames(&key, bytes.get(HEAD_BYTES..).unwrap_or_default());
-        if HEAD_BYTES.saturating_add(end) < bytes.len() {
-            let lost_bytes = bytes.len() - HEAD_BYTES - end;
+        let file = File::open(&segment.path).map_err(cannot)?;
+        let size_bytes = file.metadata().map_err(cannot)?.len();
+        let mut file = BufReader::with_capacity(READ_BYTES, file);
+        let mut end = file.seek(SeekFrom::Start(HEAD_BYTES as u64)).map_err(cannot)?;
+        let mut number = 0_u64;
+        while let Some(sealed) = next(&mut file).map_err(cannot)? {
+            let length = sealed.len();
+            let Some(frame) = opened(&key, number, sealed) else { break };
+            take(frame)?;
+            end = end.saturating_add((LENGTH_BYTES + length) as u64);
+            number = number.saturating_add(1);
+        }
+        if end < size_bytes {
+            let lost_bytes = size_bytes - end;
             tracing::warn!(lost_bytes, "an unfinished write at the end of a journal of predictions is left out");
         }
+        Ok(())
+    }
+
+    /// All that a segment holds.
+    #[cfg(test)]
+    pub(crate) fn read(&self, segment: &Segment) -> Result<Vec<Frame>, Problem> {
+        let mut frames = Vec::new();
+        self.each(segment, |frame| {
+            frames.push(frame);
+            Ok(())
+        })?;
         Ok(frames)
     }
 
@@ -286,21 +320,21 @@ fn segment_of(path: &Path) -> std::io::Result<Option<Segment>> {
     Ok(id.map(|id| Segment { path: path.to_path_buf(), id, size_bytes }))
 }
 
-/// The whole frames at the beginning of `bytes`, and where they end.
-fn frames(key: &FrameKey, bytes: &[u8]) -> (Vec<Frame>, usize) {
-    let (mut all, mut end, mut number) = (Vec::new(), 0_usize, 0_u64);
-    while let Some((frame, size)) = bytes.get(end..).and_then(|rest| frame(key, number, rest)) {
-        all.push(frame);
-        end = end.saturating_add(size);
-        number = number.saturating_add(1);
+/// The next frame as it was sealed. None where there is none, or not all of it.
+fn next(file: &mut impl Read) -> std::io::Result<Option<Vec<u8>>> {
+    let mut length = Vec::with_capacity(LENGTH_BYTES);
+    file.by_ref().take(LENGTH_BYTES as u64).read_to_end(&mut length)?;
+    let Ok(length) = <[u8; LENGTH_BYTES]>::try_from(length.as_slice()) else { return Ok(None) };
+    let length = usize::try_from(u32::from_le_bytes(length)).unwrap_or(usize::MAX);
+    if !(FRAME_TAG_BYTES + 1..=FRAME_BYTES_MAX).contains(&length) {
+        return Ok(None);
     }
-    (all, end)
+    let mut sealed = Vec::with_capacity(length.min(READ_BYTES));
+    file.by_ref().take(length as u64).read_to_end(&mut sealed)?;
+    Ok((sealed.len() == length).then_some(sealed))
 }
 
-fn frame(key: &FrameKey, number: u64, bytes: &[u8]) -> Option<(Frame, usize)> {
-    let (length, rest) = bytes.split_first_chunk::<LENGTH_BYTES>()?;
-    let length = usize::try_from(u32::from_le_bytes(*length)).ok().filter(|length| *length > FRAME_TAG_BYTES)?;
-    let mut sealed = rest.get(..length)?.to_vec();
+fn opened(key: &FrameKey, number: u64, mut sealed: Vec<u8>) -> Option<Frame> {
     let plain = key.open(number, &mut sealed)?;
     let (record_length, plain) = plain.split_first_chunk::<4>()?;
     let (record, plain) = plain.split_at_checked(usize::try_from(u32::from_le_bytes(*record_length)).ok()?)?;
@@ -311,7 +345,7 @@ fn frame(key: &FrameKey, number: u64, bytes: &[u8]) -> Option<(Frame, usize)> {
         2 => Body::Sealed(values.to_vec()),
         _ => return None,
     };
-    Some((Frame { record: record.to_vec(), body }, LENGTH_BYTES.checked_add(length)?))
+    Some(Frame { record: record.to_vec(), body })
 }
 
 #[cfg(test)]

@@ -1,6 +1,8 @@
 //! What is kept of a prediction besides its values: canonical JSON (sorted keys, no spaces), the leaf of its batch's tree. It
 //! commits to the values by a digest that nobody can guess them by, so that they can be erased and the record still be proven.
 
+use std::io::Write;
+
 use audit::merkle::{Hash, leaf_hash};
 use serde::{Deserialize, Serialize};
 
@@ -60,11 +62,32 @@ impl Record {
         serde_json::from_slice(bytes).ok().filter(|record: &Self| record.v == VERSION)
     }
 
-    /// Its bytes.
+    /// Its bytes. Written field by field: this is on the path of every prediction, and hardly any text has something to escape.
     pub(crate) fn bytes(&self) -> Result<Vec<u8>, serde_json::Error> {
-        let mut bytes = Vec::with_capacity(640);
-        serde_json::to_writer(&mut bytes, self)?;
-        Ok(bytes)
+        let mut json = Json(Vec::with_capacity(1_024));
+        json.number("{\"at\":", self.at);
+        json.text(",\"caller\":", &self.caller)?;
+        json.text(",\"endpoint\":", &self.endpoint)?;
+        json.text(",\"endpoint_id\":", &self.endpoint_id)?;
+        json.text(",\"entry\":", &self.entry)?;
+        json.text(",\"id\":", &self.id)?;
+        json.optional(",\"inputs_hmac\":", self.inputs_hmac.as_deref())?;
+        json.number(",\"latency_us\":", self.latency_us);
+        json.text(",\"log\":", &self.log)?;
+        json.text(",\"manifest_sha256\":", &self.manifest_sha256)?;
+        json.optional(",\"outputs_hmac\":", self.outputs_hmac.as_deref())?;
+        json.number(",\"rows\":", self.rows);
+        json.optional(",\"subject\":", self.subject.as_deref())?;
+        json.number(",\"v\":", self.v);
+        json.optional(",\"values_sha256\":", self.values_sha256.as_deref())?;
+        json.raw(",\"verdicts\":[");
+        for (place, verdict) in self.verdicts.iter().enumerate() {
+            json.text(if place == 0 { "" } else { "," }, verdict)?;
+        }
+        json.text("],\"version\":", &self.version)?;
+        json.text(",\"workspace\":", &self.workspace)?;
+        json.raw("}");
+        Ok(json.0)
     }
 
     /// The internal id of the model, and the number of the version.
@@ -72,6 +95,35 @@ impl Record {
     pub fn model(&self) -> Option<(&str, i64)> {
         let (model, number) = self.version.rsplit_once('/')?;
         Some((model, number.parse().ok()?))
+    }
+}
+
+struct Json(Vec<u8>);
+
+impl Json {
+    fn raw(&mut self, text: &str) {
+        self.0.extend_from_slice(text.as_bytes());
+    }
+
+    fn number(&mut self, before: &str, number: impl std::fmt::Display) {
+        self.raw(before);
+        // Writing into memory cannot fail.
+        drop(write!(self.0, "{number}"));
+    }
+
+    fn text(&mut self, before: &str, text: &str) -> Result<(), serde_json::Error> {
+        self.raw(before);
+        if text.bytes().fold(false, |found, byte| found | (byte < 0x20 || byte == b'"' || byte == b'\\')) {
+            return serde_json::to_writer(&mut self.0, text);
+        }
+        self.raw("\"");
+        self.raw(text);
+        self.raw("\"");
+        Ok(())
+    }
+
+    fn optional(&mut self, before: &str, text: Option<&str>) -> Result<(), serde_json::Error> {
+        text.map_or(Ok(()), |text| self.text(before, text))
     }
 }
 
@@ -121,5 +173,24 @@ mod tests {
         assert_eq!((record.model(), Record::parse(b"{}")), (Some(("m", 1)), None));
         let other = Record { v: 2, ..record };
         assert_eq!(Record::parse(&other.bytes().unwrap()), None);
+    }
+
+    #[test]
+    fn it_is_written_as_serde_writes_it() {
+        let check = |record: &Record| {
+            let text = String::from_utf8(record.bytes().unwrap()).unwrap();
+            assert_eq!(text, serde_json::to_string(record).unwrap());
+        };
+        check(&example("p1", i64::MIN));
+        check(&Record {
+            endpoint: "a\"b\\c\n\u{1}\u{7f}ü".to_owned(),
+            inputs_hmac: Some("1".to_owned()),
+            outputs_hmac: Some(String::new()),
+            rows: u64::MAX,
+            subject: Some("s\t".to_owned()),
+            values_sha256: Some("2".to_owned()),
+            verdicts: vec!["one".to_owned(), "t\"wo".to_owned()],
+            ..example("p2", 1)
+        });
     }
 }

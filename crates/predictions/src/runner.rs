@@ -6,7 +6,8 @@ use std::time::Duration;
 use gate::{Attempt, Gate, JobPass};
 use kernel::{Problem, hex, sha256};
 
-use crate::journal::{Frame, Segment};
+use crate::batch::{BatchWriter, Made};
+use crate::journal::{Journal, Segment};
 use crate::ops::SealBatch;
 use crate::record::Record;
 use crate::{Predictions, store};
@@ -64,11 +65,10 @@ impl Runner {
     async fn seal(&self, segment: Segment) -> Result<usize, Problem> {
         let journal = self.room.0.journal.clone();
         let from = segment.clone();
-        let frames = tokio::task::spawn_blocking(move || journal.read(&from));
-        let frames = frames.await.map_err(|broken| Problem::internal("reading the journal broke off", broken))??;
-        let groups = grouped(frames)?;
+        let writing = tokio::task::spawn_blocking(move || batches(&journal, &from));
+        let groups = writing.await.map_err(|broken| Problem::internal("writing batches broke off", broken))??;
         let count = groups.len();
-        for ((workspace, endpoint_id, version), frames) in groups {
+        for ((workspace, endpoint_id, version), made) in groups {
             let id = batch_id(&segment, &workspace, &endpoint_id, &version);
             let (known, wanted) = (id.clone(), workspace.clone());
             // A crash may have come between two batches of one segment: what is sealed is not sealed again.
@@ -81,7 +81,7 @@ impl Runner {
             }
             let gone = || Problem::internal("predictions of a workspace that is not there wait to be sealed", workspace.clone());
             let attempt = Attempt { workspace: name.ok_or_else(gone)?, ..Attempt::of_job(self.pass.clone()) };
-            self.gate.call(attempt, SealBatch { room: self.room.clone(), id, frames }).await?;
+            self.gate.call(attempt, SealBatch { room: self.room.clone(), id, made }).await?;
         }
         self.room.0.journal.remove(&segment)?;
         Ok(count)
@@ -99,13 +99,15 @@ fn batch_id(segment: &Segment, workspace: &str, endpoint_id: &str, version: &str
     hex(digest.get(..16).unwrap_or(&digest))
 }
 
-fn grouped(frames: Vec<Frame>) -> Result<BTreeMap<Group, Vec<(Record, Frame)>>, Problem> {
-    let mut groups: BTreeMap<Group, Vec<(Record, Frame)>> = BTreeMap::new();
-    for frame in frames {
+/// Reads a segment and writes its batches, a slice at a time: a segment of 16 MiB takes little more than its batches in memory.
+fn batches(journal: &Journal, segment: &Segment) -> Result<Vec<(Group, Made)>, Problem> {
+    let mut groups: BTreeMap<Group, BatchWriter> = BTreeMap::new();
+    journal.each(segment, |frame| {
         let unreadable = || Problem::internal("a prediction in the journal cannot be read", "another layout");
         let record = Record::parse(&frame.record).ok_or_else(unreadable)?;
         let group = (record.workspace.clone(), record.endpoint_id.clone(), record.version.clone());
-        groups.entry(group).or_default().push((record, frame));
-    }
-    Ok(groups)
+        groups.entry(group).or_default().take(record, frame)
+    })?;
+    let made = groups.into_iter().map(|(group, writer)| Ok((group, writer.finish()?)));
+    made.filter_map(|made| made.map(|(group, made)| Some((group, made?))).transpose()).collect()
 }

@@ -1,8 +1,7 @@
-//! What things are remembered by: 128 bits of SHA-256 under a key of this process, never the thing itself.
+//! What things are remembered by: 128 bits of a hash under a key of this process, never the thing itself.
 
+use std::hash::{BuildHasher, Hasher, RandomState};
 use std::net::IpAddr;
-
-use kernel::{Sha256Hasher, random_bytes};
 
 /// A keyed hash.
 pub(crate) type Key = [u8; 16];
@@ -31,30 +30,29 @@ impl Network {
     }
 }
 
-/// Makes keys. The secret is in front and of a fixed length, and the output is cut in half and never leaves memory, so
-/// plain SHA-256 serves as the keyed hash.
-pub(crate) struct Keyed(Sha256Hasher);
+/// Makes keys: the standard library's keyed hash (SipHash-1-3 under 128 random bits) twice, told apart by a byte in front. Keys never
+/// leave memory, so nobody can look for two things that have the same one, or for the thing behind it. It costs a fifth of a SHA-256,
+/// and seven are made for each request.
+/// Source: Aumasson, Bernstein, "SipHash: a fast short-input PRF" (2012).
+pub(crate) struct Keyed(RandomState);
 
 impl Keyed {
     pub(crate) fn new() -> Self {
-        let mut hasher = Sha256Hasher::new();
-        // A whole block: its compression is paid once, here.
-        hasher.update(&random_bytes::<64>());
-        Self(hasher)
+        Self(RandomState::new())
     }
 
     /// The key of `parts` in the list `what`.
     pub(crate) fn key(&self, what: &'static str, parts: &[&[u8]]) -> Key {
-        let mut hasher = self.0.clone();
-        for part in std::iter::once(what.as_bytes()).chain(parts.iter().copied()) {
-            hasher.update(&u32::try_from(part.len()).unwrap_or(u32::MAX).to_be_bytes());
-            hasher.update(part);
-        }
-        let mut key = [0_u8; 16];
-        for (to, from) in key.iter_mut().zip(hasher.finish()) {
-            *to = from;
-        }
-        key
+        let half = |number: u8| {
+            let mut hasher = self.0.build_hasher();
+            hasher.write_u8(number);
+            for part in std::iter::once(what.as_bytes()).chain(parts.iter().copied()) {
+                hasher.write_usize(part.len());
+                hasher.write(part);
+            }
+            u128::from(hasher.finish())
+        };
+        ((half(1) << 64) | half(0)).to_be_bytes()
     }
 
     /// The key of an address as a whole, or of its network for IPv6, where one machine has 2^64 addresses.

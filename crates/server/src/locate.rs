@@ -10,8 +10,8 @@ use vault::db::{DbError, PortDb, Reader, Stamp};
 
 /// Endpoints that are known.
 const KNOWN_COUNT_MAX: usize = 4_096;
-/// States at which one of them is known: one for each connection that reads.
-const KNOWN_STATE_COUNT_MAX: usize = 8;
+/// Workspaces in which one name is known.
+const KNOWN_WORKSPACE_COUNT_MAX: usize = 8;
 
 /// Finds targets.
 pub struct Locator {
@@ -48,9 +48,8 @@ impl KnownEndpoints {
             all.clear();
         }
         let states = all.entry(name.to_owned()).or_default();
-        let is_other = |one: &Known| !one.stamp.is_of_same_connection(&known.stamp) || one.workspace_name != known.workspace_name;
-        states.retain(is_other);
-        if states.len() >= KNOWN_STATE_COUNT_MAX {
+        states.retain(|one| one.workspace_name != known.workspace_name);
+        if states.len() >= KNOWN_WORKSPACE_COUNT_MAX {
             states.remove(0);
         }
         states.push(known);

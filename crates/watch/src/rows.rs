@@ -29,8 +29,8 @@ pub struct RowLog {
 impl RowLog {
     /// Takes the rows of a request.
     pub fn add(&mut self, sample: &Sample<'_>, reference: &Reference) {
-        let places: Vec<_> =
-            reference.columns.iter().map(|was| (was, sample.columns.iter().find(|column| column.name == was.name))).collect();
+        let columns = reference.columns.iter().enumerate();
+        let places: Vec<_> = columns.map(|(place, was)| (was, sample.column(place, &was.name))).collect();
         let step = sample.row_count.div_ceil(ROWS_PER_REQUEST_MAX).max(1);
         for row in (0..sample.row_count).step_by(step) {
             let cell = |(was, column): &(&crate::ColumnReference, Option<&crate::Column<'_>>)| {

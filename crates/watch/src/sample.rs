@@ -76,6 +76,15 @@ pub struct Column<'a> {
     pub stride: usize,
 }
 
+impl<'a> Sample<'a> {
+    /// The column of this name. It is looked for at `place` first, where it mostly stands: requests have their columns in the order of the
+    /// training data.
+    pub(crate) fn column(&self, place: usize, name: &str) -> Option<&Column<'a>> {
+        let there = self.columns.get(place).filter(|column| column.name == name);
+        there.or_else(|| self.columns.iter().find(|column| column.name == name))
+    }
+}
+
 /// Values of one type.
 #[derive(Clone, Copy, Debug)]
 pub enum Values<'a> {

@@ -108,10 +108,10 @@ impl Tally {
 
     fn add_cells(&mut self, sample: &Sample<'_>, reference: &Reference) {
         self.cells.resize(reference.columns.len(), Vec::new());
-        for (was, cells) in reference.columns.iter().zip(&mut self.cells) {
+        for (place, (was, cells)) in reference.columns.iter().zip(&mut self.cells).enumerate() {
             cells.resize(was.grid.cell_count(), 0);
             // Without names, the place is the name.
-            let Some(column) = sample.columns.iter().find(|column| column.name == was.name) else { continue };
+            let Some(column) = sample.column(place, &was.name) else { continue };
             for row in 0..sample.row_count {
                 let value = column.of_row(row);
                 if let Some(count) = cells.get_mut(was.grid.cell(value)) {

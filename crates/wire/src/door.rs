@@ -246,7 +246,8 @@ impl Door {
             let telling = shared.config.telemetry.clone().map(|told| Telling::of(told, &request, action, &route));
             Box::pin(async move {
                 // In a task of its own, so that a client who hangs up does not stop a verb between intent and outcome.
-                let work = tokio::spawn(async move { shared.answer(request, action, kind, &*choose).await });
+                // Boxed, so that its kilobytes are not moved from one place to the next.
+                let work = tokio::spawn(async move { Box::pin(shared.answer(request, action, kind, &*choose)).await });
                 let answer = work.await.unwrap_or_else(|broken| {
                     problem_answer(&Problem::internal("the server failed on this request", broken), false)
                 });

@@ -160,16 +160,17 @@ fn session_from(headers: &HeaderMap) -> Credential {
 /// A request's body as it arrives.
 pub struct BodyStream {
     inner: Option<axum::body::BodyDataStream>,
-    idle: Pin<Box<tokio::time::Sleep>>,
+    /// How long it may stand still; made when it first does.
+    idle: Option<Pin<Box<tokio::time::Sleep>>>,
 }
 
 impl BodyStream {
     pub(crate) fn new(body: Body) -> Self {
-        Self { inner: Some(body.into_data_stream()), idle: Box::pin(tokio::time::sleep(STREAM_IDLE_MAX)) }
+        Self { inner: Some(body.into_data_stream()), idle: None }
     }
 
-    pub(crate) fn empty() -> Self {
-        Self { inner: None, idle: Box::pin(tokio::time::sleep(STREAM_IDLE_MAX)) }
+    pub(crate) const fn empty() -> Self {
+        Self { inner: None, idle: None }
     }
 }
 
@@ -202,7 +203,9 @@ impl Stream for BodyStream {
         };
         match Pin::new(inner).poll_next(context) {
             Poll::Ready(Some(Ok(bytes))) => {
-                self.idle.as_mut().reset(tokio::time::Instant::now() + STREAM_IDLE_MAX);
+                if let Some(idle) = &mut self.idle {
+                    idle.as_mut().reset(tokio::time::Instant::now() + STREAM_IDLE_MAX);
+                }
                 Poll::Ready(Some(Ok(bytes)))
             }
             Poll::Ready(Some(Err(broken))) => {
@@ -213,14 +216,15 @@ impl Stream for BodyStream {
                 self.inner = None;
                 Poll::Ready(None)
             }
-            Poll::Pending => match self.idle.as_mut().poll(context) {
-                Poll::Ready(()) => {
-                    self.inner = None;
-                    let message = format!("the body stood still for {} s", STREAM_IDLE_MAX.as_secs());
-                    Poll::Ready(Some(Err(Problem::invalid(message))))
+            Poll::Pending => {
+                let idle = self.idle.get_or_insert_with(|| Box::pin(tokio::time::sleep(STREAM_IDLE_MAX)));
+                if idle.as_mut().poll(context).is_pending() {
+                    return Poll::Pending;
                 }
-                Poll::Pending => Poll::Pending,
-            },
+                self.inner = None;
+                let message = format!("the body stood still for {} s", STREAM_IDLE_MAX.as_secs());
+                Poll::Ready(Some(Err(Problem::invalid(message))))
+            }
         }
     }
 }

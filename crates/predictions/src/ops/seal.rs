@@ -1,16 +1,14 @@
 //! `predictions.seal`: a batch becomes an object, a row, and a root in the log.
 
-use audit::merkle::root_of;
 use bytes::Bytes;
 use futures_util::stream;
 use gate::{Action, Operation, Outcome, Permit, Target};
-use kernel::{Micros, Problem, hex};
+use kernel::{Problem, hex};
 use lineage::record::{Answers, Scene, endpoint_answers};
 
-use crate::journal::Frame;
-use crate::record::{Record, digest};
+use crate::batch::Made;
 use crate::types::Batch;
-use crate::{Predictions, batch, store};
+use crate::{Predictions, store};
 
 /// A batch is at most what a segment holds, and Parquet's own parts.
 const BATCH_BYTES_MAX: u64 = 256 << 20;
@@ -20,7 +18,7 @@ pub struct SealBatch {
     pub(crate) room: Predictions,
     /// The batch's id: the same predictions have the same one.
     pub(crate) id: String,
-    pub(crate) frames: Vec<(Record, Frame)>,
+    pub(crate) made: Made,
 }
 
 impl Operation for SealBatch {
@@ -32,19 +30,11 @@ impl Operation for SealBatch {
     }
 
     async fn run(self, permit: Permit<Self>) -> Result<(), Problem> {
-        let Self { room, id, frames } = self;
+        let Self { room, id, made: Made { bytes, root, facts } } = self;
         let workspace = permit.workspace()?.to_owned();
-        let work = move || {
-            let leaves: Vec<_> = frames.iter().map(|(_, frame)| digest(&frame.record)).collect();
-            let rows: Vec<(Record, &Frame)> = frames.iter().map(|(record, frame)| (record.clone(), frame)).collect();
-            let bytes = batch::write(&rows)?;
-            let facts = Facts::of(frames.iter().map(|(record, _)| record));
-            Ok::<_, Problem>((bytes, root_of(&leaves), facts))
-        };
-        let written = tokio::task::spawn_blocking(work).await;
-        let (bytes, root, facts) = written.map_err(|broken| Problem::internal("writing a batch broke off", broken))??;
-        let facts = facts.filter(|facts| facts.first.workspace == workspace);
-        let facts = facts.ok_or_else(|| Problem::internal("a batch has nothing to seal", "no record of this workspace"))?;
+        if facts.first.workspace != workspace {
+            return Err(Problem::internal("a batch has nothing to seal", "no record of this workspace"));
+        }
         let (model_id, version) =
             facts.first.model().ok_or_else(|| Problem::internal("a prediction names no model", "version"))?;
         let body = Box::pin(stream::iter([Ok(Bytes::from(bytes))]));
@@ -87,33 +77,5 @@ impl Operation for SealBatch {
             Ok(((), outcome))
         };
         room.db().write(&permit, write).await
-    }
-}
-
-/// What a batch's row says of its records.
-struct Facts {
-    first: Record,
-    first_at: Micros,
-    last_at: Micros,
-    request_count: i64,
-    row_count: i64,
-}
-
-impl Facts {
-    fn of<'a>(records: impl Iterator<Item = &'a Record>) -> Option<Self> {
-        let mut all: Option<Self> = None;
-        for record in records {
-            let (at, rows) = (Micros(record.at), i64::try_from(record.rows).unwrap_or(i64::MAX));
-            match &mut all {
-                None => all = Some(Self { first: record.clone(), first_at: at, last_at: at, request_count: 1, row_count: rows }),
-                Some(facts) => {
-                    facts.first_at = facts.first_at.min(at);
-                    facts.last_at = facts.last_at.max(at);
-                    facts.request_count = facts.request_count.saturating_add(1);
-                    facts.row_count = facts.row_count.saturating_add(rows);
-                }
-            }
-        }
-        all
     }
 }

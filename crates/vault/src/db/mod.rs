@@ -12,6 +12,7 @@ mod postgres;
 pub mod snapshot;
 pub mod sql;
 mod sqlite;
+mod stamp;
 mod value;
 
 use std::path::{Path, PathBuf};
@@ -93,20 +94,9 @@ pub struct PortDb(Arc<Engine>);
 #[derive(Clone)]
 pub struct SystemDb(Arc<Engine>);
 
-/// A state of the database, as one connection sees it. While a connection gives the same stamp, it would read the same.
+/// A state of the database. While it gives the same stamp, a look-up would find the same.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Stamp {
-    connection: u64,
-    version: i64,
-}
-
-impl Stamp {
-    /// Whether it is of the same connection, at whatever state.
-    #[must_use]
-    pub const fn is_of_same_connection(&self, other: &Self) -> bool {
-        self.connection == other.connection
-    }
-}
+pub struct Stamp(pub(crate) [u8; 48]);
 
 /// A transaction that only reads.
 pub struct Reader<'a>(pub(crate) Session<'a>);
@@ -208,8 +198,8 @@ impl PortDb {
     }
 
     /// As [`PortDb::read_point`], for what is asked again and again and seldom changes: where `known` says what was found at this very
-    /// state of the database, nothing is looked up. `work` is told the state that it reads, where the engine can name one (PostgreSQL
-    /// cannot, and there all is looked up).
+    /// state of the database, nothing is looked up. `work` is told a state that what it reads is no older than, where the engine can name
+    /// one (PostgreSQL cannot, and there all is looked up).
     ///
     /// INVARIANT: what `known` is asked for is what `work` would find: the stamp changes with every commit of anybody. Held by
     /// `tests/db::what_is_known_ends_with_every_commit`.
@@ -223,7 +213,7 @@ impl PortDb {
         F: FnOnce(&mut Reader<'_>, Option<Stamp>) -> Result<T, Problem> + Send + 'static,
     {
         match self.0.as_ref() {
-            Engine::Sqlite(pool) => pool.read_known(known, |reader, stamp| work(reader, Some(stamp))),
+            Engine::Sqlite(pool) => pool.read_known(known, work),
             Engine::Postgres(_) => self.0.read(move |reader| work(reader, None)).await,
         }
     }

@@ -1,7 +1,6 @@
 //! SQLite: one writer thread with group commit, and readers.
 
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use crossbeam_channel::{Receiver, Sender, TryRecvError, bounded};
@@ -13,7 +12,7 @@ use tokio::sync::oneshot;
 
 use super::{
     Bind, DbError, NOT_OURS, Opening, OutboxRow, OutboxSink, Placed, Reader, Row, Sealed, Session, Stamp, Writer, Written,
-    check_steps, migrations, private_file,
+    check_steps, migrations, private_file, stamp::Stamps,
 };
 
 /// Units of work that may wait for the writer. Beyond it a request is told to come back.
@@ -40,15 +39,9 @@ pub(super) struct SqlitePool {
     writes: Sender<WriteJob>,
     reads: Sender<ReadJob>,
     sink: Arc<OnceLock<OutboxSink>>,
-    idle: Mutex<Vec<Here>>,
-    /// How many connections were opened to read where one is called.
-    here_count: AtomicU64,
-}
-
-/// A connection that reads where it is called. It never writes.
-struct Here {
-    number: u64,
-    connection: Connection,
+    /// Connections that read where they are called. They never write.
+    idle: Mutex<Vec<Connection>>,
+    stamps: Stamps,
 }
 
 impl SqlitePool {
@@ -82,7 +75,7 @@ impl SqlitePool {
                 }
             })?;
         }
-        Ok(Self { path: path.to_path_buf(), writes, reads, sink, idle: Mutex::default(), here_count: AtomicU64::new(0) })
+        Ok(Self { path: path.to_path_buf(), writes, reads, sink, idle: Mutex::default(), stamps: Stamps::of(path) })
     }
 
     pub(super) fn path(&self) -> &Path {
@@ -133,52 +126,32 @@ impl SqlitePool {
     }
 
     pub(super) fn read_here<T>(&self, work: impl FnOnce(&mut Reader<'_>) -> Result<T, Problem>) -> Result<T, Problem> {
-        self.with_here(|here| in_read(&here.connection, work))
+        let idle = self.idle.lock().pop();
+        let connection = match idle {
+            Some(connection) => connection,
+            None => open_connection(&self.path, false)?,
+        };
+        let result = in_read(&connection, work);
+        let mut idle = self.idle.lock();
+        if idle.len() < READER_COUNT.saturating_mul(2) {
+            idle.push(connection);
+        }
+        result
     }
 
     /// As [`SqlitePool::read_here`], unless `known` says what is to be found in the state that the database is in.
     pub(super) fn read_known<T>(
         &self,
         known: impl FnOnce(Stamp) -> Option<T>,
-        work: impl FnOnce(&mut Reader<'_>, Stamp) -> Result<T, Problem>,
+        work: impl FnOnce(&mut Reader<'_>, Option<Stamp>) -> Result<T, Problem>,
     ) -> Result<T, Problem> {
-        self.with_here(|here| {
-            if let Some(found) = known(here.stamp()?) {
-                return Ok(found);
-            }
-            in_read(&here.connection, |reader| {
-                // Of the state that is read from here on, which may be a newer one.
-                let stamp = here.stamp()?;
-                work(reader, stamp)
-            })
-        })
-    }
-
-    fn with_here<T>(&self, work: impl FnOnce(&Here) -> Result<T, Problem>) -> Result<T, Problem> {
-        let idle = self.idle.lock().pop();
-        let here = match idle {
-            Some(here) => here,
-            None => {
-                let number = self.here_count.fetch_add(1, Ordering::Relaxed);
-                Here { number, connection: open_connection(&self.path, false)? }
-            }
-        };
-        let result = work(&here);
-        let mut idle = self.idle.lock();
-        if idle.len() < READER_COUNT.saturating_mul(2) {
-            idle.push(here);
+        // Taken before anything is read: what is read may be newer than the stamp says, never older. A stamp that is behind is never
+        // seen again.
+        let stamp = self.stamps.now();
+        if let Some(found) = stamp.and_then(known) {
+            return Ok(found);
         }
-        result
-    }
-}
-
-impl Here {
-    /// SQLite gives another number whenever anybody else has committed a change since this connection last looked, in this process
-    /// or in another; the connection itself commits none.
-    fn stamp(&self) -> Result<Stamp, DbError> {
-        let mut statement = self.connection.prepare_cached("PRAGMA data_version")?;
-        let version = statement.query_row([], |row| row.get(0))?;
-        Ok(Stamp { connection: self.number, version })
+        self.read_here(|reader| work(reader, stamp))
     }
 }
 
