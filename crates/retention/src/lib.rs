@@ -6,10 +6,10 @@
 //!
 //! It is not a sweeper: nothing is deleted because a retention is over. It knows no grants: who may bypass governance is asked at the gate.
 //!
-//! INVARIANT: what is under compliance retention or a legal hold is neither deleted, changed nor shortened, by nobody. Held by `tests`
-//! here and in the rooms that keep the things, and by triggers of the database.
+//! INVARIANT: what is under compliance retention or a legal hold is neither deleted, changed nor shortened, by nobody. Held by `tests/keeping.rs`
+//! and in the rooms that keep the things, and by triggers of the database.
 //! INVARIANT: retention is judged by the compliance clock, which no wall clock moves. Held by `clock::tests`.
-//! INVARIANT: a lock that cannot be read is an error, never no lock. Held by `tests`.
+//! INVARIANT: a lock that cannot be read is an error, never no lock. Held by `tests/keeping.rs`.
 
 pub mod clock;
 mod keeping;
@@ -19,9 +19,6 @@ mod rules;
 pub mod seal;
 pub mod store;
 mod types;
-
-#[cfg(test)]
-mod tests;
 
 use std::sync::Arc;
 

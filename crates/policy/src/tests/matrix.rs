@@ -71,7 +71,6 @@ fn table(engine: &Arc<Engine>, risk: u8) -> String {
         "custodian",
         "backup",
         "shredder",
-        "warden",
         "other",
     ] {
         columns.push((format!("job:{job}"), Caller { kind: CallerKind::Job, assurance: 3, ..user(job) }));

@@ -1,5 +1,5 @@
-//! The immutable flag of files (`chattr +i`, ioctl_iflags(2)): while it is set nobody writes, renames or deletes the file, root neither,
-//! until somebody with CAP_LINUX_IMMUTABLE takes it off.
+//! The immutable flag of files (`chattr +i`, `ioctl_iflags(2)`): while it is set nobody writes, renames or deletes the file, root neither,
+//! until somebody with `CAP_LINUX_IMMUTABLE` takes it off.
 
 use std::fs::{self, File, OpenOptions};
 use std::io;

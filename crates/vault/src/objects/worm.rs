@@ -1,5 +1,5 @@
 //! Versions and locks of the bucket that objects lie in, which `object_store` does not speak: Object Lock of S3 (Amazon S3 API Reference,
-//! PutObjectRetention, PutObjectLegalHold). What is asked for is read back and compared: a store that drops a lock silently is found at once.
+//! `PutObjectRetention`, `PutObjectLegalHold`). What is asked for is read back and compared: a store that drops a lock silently is found at once.
 
 use std::sync::Arc;
 

@@ -1,5 +1,6 @@
 //! The room behind an open gate, on both engines, and objects whose files get the immutable flag. What other rooms must not do to a thing that is
 //! retained is tested there.
+#![expect(clippy::unwrap_used, reason = "tests")]
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -16,9 +17,9 @@ use vault::db::{Opened, Writer};
 use vault::keys::{KeyFile, Keyring};
 use vault::objects::{Enforcement, ObjectId, Objects};
 
-use crate::ops::{BypassKept, ExtendKept, HoldKept, KeptPage, ListKept, Named, Reach};
-use crate::seal::{SealObjects, Sealed};
-use crate::{Alarm, Bypassed, ComplianceClock, Keeping, Kept, Kind, Lock, Mode, Retention, Rules, Subject};
+use retention::ops::{BypassKept, ExtendKept, HoldKept, KeptPage, ListKept, Named, Reach};
+use retention::seal::{SealObjects, Sealed};
+use retention::{Alarm, Bypassed, ComplianceClock, Keeping, Kept, Kind, Lock, Mode, Retention, Rules, Subject};
 
 const DAY: i64 = 86_400;
 const RULES: &str = r#"
@@ -134,7 +135,7 @@ impl World {
     }
 
     async fn may_go(&self, kind: Kind, name: &'static str) -> Result<(), Problem> {
-        self.opened.system.read(move |reader| crate::guard(reader, kind, name)).await
+        self.opened.system.read(move |reader| retention::guard(reader, kind, name)).await
     }
 
     async fn seal(&self, room: &Keeping) -> Sealed {
@@ -272,7 +273,7 @@ fn the_database_refuses_what_the_code_might_forget() {
         let object = ObjectId::parse(OBJECT).unwrap();
         let drop_it = {
             let object = object.clone();
-            move |reader: &mut vault::db::Reader<'_>| crate::guard_objects(reader, &[object])
+            move |reader: &mut vault::db::Reader<'_>| retention::guard_objects(reader, &[object])
         };
         let refused = world.opened.system.read(drop_it).await.unwrap_err();
         assert!(refused.message().contains("`m/3`") && refused.message().contains("`models`"), "{refused}");
@@ -290,7 +291,7 @@ fn the_database_refuses_what_the_code_might_forget() {
         for sql in ["DELETE FROM artifact_part", "DELETE FROM data_file", "UPDATE model_version SET deleted = 1"] {
             assert!(world.sql(sql).await.unwrap() > 0, "{sql}");
         }
-        world.opened.system.read(move |reader| crate::guard_objects(reader, &[object])).await.unwrap();
+        world.opened.system.read(move |reader| retention::guard_objects(reader, &[object])).await.unwrap();
     });
 }
 
