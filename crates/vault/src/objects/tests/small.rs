@@ -105,7 +105,7 @@ async fn what_is_refused_leaves_nothing_and_what_nothing_names_is_swept() {
     };
     assert_eq!(bed.read(outside).await.unwrap(), Vec::<String>::new());
     bed.change("DELETE FROM data_file").await.unwrap();
-    assert_eq!(bed.read(|reader| small_orphans(reader, &[NAMING])).await.unwrap(), [first.id.clone()]);
+    assert_eq!(bed.read(|reader| small_orphans(reader, &[NAMING])).await.unwrap(), std::slice::from_ref(&first.id));
     let known = StoredObject { fresh: None, ..first };
     bed.objects.keys.system().write(|writer| Ok(small::forget(writer, vec![known.id])?)).await.unwrap();
     assert_eq!(bed.kept_count().await, 0);
