@@ -35,6 +35,26 @@ def test_serve_says_where_it_listens_and_stops_cleanly(fresh_server):
     assert fresh_server.process.wait(10) == 0
 
 
+def test_keys_verify_leaves_the_database_its_locks(tmp_path):
+    """It reads every file of the folder. A database that loses its locks by that is put away by the next process that looks at it."""
+    if harness.external():
+        pytest.skip("needs a server of its own")
+    with harness.running("sqlite") as server:
+        for _ in range(2):
+            found = json.loads(server.cli("keys", "verify", "--json", "--token-file", str(server.token_file)).stdout)
+            assert found["ok"] and found["searched_bytes"] > 0
+            server.cli("audit", "verify")
+        folder = f"/proc/{server.process.pid}/fd"
+        names = {os.path.basename(os.readlink(f"{folder}/{number}")) for number in os.listdir(folder)}
+        assert {"strongroom.db", "strongroom.db-wal", "strongroom.db-shm"} <= names, names
+        made = server.session().post(f"{server.url}{API}/experiments/create", json={"name": "kept"}, timeout=30)
+        assert made.status_code == 200
+        server.kill()
+        server.start()
+        found = server.session().get(f"{server.url}{API}/experiments/get-by-name", params={"experiment_name": "kept"}, timeout=30)
+        assert found.status_code == 200, "what was acknowledged is there after a kill"
+
+
 def test_two_servers_do_not_share_a_folder(fresh_server):
     second = subprocess.run(
         fresh_server.command("serve") + ["--listen", "127.0.0.1:0"], capture_output=True, text=True, timeout=30

@@ -184,6 +184,18 @@ impl Db {
     }
 }
 
+impl Db {
+    /// The files of a SQLite database, which nobody else may close; none for PostgreSQL.
+    pub(crate) fn files(&self) -> Vec<PathBuf> {
+        match self.0.as_ref() {
+            Engine::Sqlite(pool) => {
+                ["", "-wal", "-shm"].map(|end| PathBuf::from(format!("{}{end}", pool.path().display()))).to_vec()
+            }
+            Engine::Postgres(_) => Vec::new(),
+        }
+    }
+}
+
 impl PortDb {
     /// A handful of rows by key, for a port of the gate.
     ///

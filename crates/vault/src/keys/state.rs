@@ -1,11 +1,13 @@
 //! How the keys stand: which versions there are, how old they are, whether each opens, and whether any lies on disk unwrapped.
 
 use std::fs::File;
-use std::io::Read;
+use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use gate::{Outcome, Permit};
 use kernel::{Kind, Micros, Problem, hex};
+use parking_lot::Mutex;
 use zeroize::Zeroizing;
 
 use super::ring::{Keyring, unwrap_row};
@@ -130,8 +132,9 @@ impl Keyring {
                 Err(problem) => return Err(problem),
             }
         }
+        let open = db.files();
         let searched = tokio::task::spawn_blocking(move || {
-            let mut search = Search::new(keys.iter().map(kernel::Secret::expose));
+            let mut search = Search::new(keys.iter().map(kernel::Secret::expose), &open);
             for folder in &folders {
                 search.below(folder, 0)?;
             }
@@ -175,8 +178,28 @@ impl Keyring {
     }
 }
 
+/// Files of SQLite that were opened here, by device and inode: a handful, for as long as the process lives.
+static NEVER_CLOSED: Mutex<Vec<((u64, u64), Arc<File>)>> = Mutex::new(Vec::new());
+
+/// Opens a file that SQLite has open in this process, for good.
+///
+/// INVARIANT: no file of an open database is closed by anybody but SQLite: by POSIX, whichever descriptor of a file a process closes takes all
+/// its locks on that file away. Then another process takes the database for closed, and puts its write-ahead log away under the server's
+/// hands. Held by `tests/clients/test_program.py::test_keys_verify_leaves_the_database_its_locks` and `tests/drills/keys_drill.py`.
+fn never_closed(id: (u64, u64), path: &Path) -> std::io::Result<Arc<File>> {
+    let mut all = NEVER_CLOSED.lock();
+    if let Some((_, file)) = all.iter().find(|(known, _)| *known == id) {
+        return Ok(Arc::clone(file));
+    }
+    let file = Arc::new(File::open(path)?);
+    all.push((id, Arc::clone(&file)));
+    Ok(file)
+}
+
 /// Finds keys in files. It compares the first two bytes by a table first, so that a disk is the limit.
 struct Search {
+    /// What SQLite has open in this process: device and inode.
+    open: Vec<(u64, u64)>,
     first: Vec<bool>,
     needles: Vec<Zeroizing<Vec<u8>>>,
     bytes: u64,
@@ -185,7 +208,8 @@ struct Search {
 }
 
 impl Search {
-    fn new<'a>(keys: impl Iterator<Item = &'a [u8]>) -> Self {
+    fn new<'a>(keys: impl Iterator<Item = &'a [u8]>, open: &[PathBuf]) -> Self {
+        let open = open.iter().filter_map(|path| std::fs::metadata(path).ok()).map(|facts| (facts.dev(), facts.ino())).collect();
         let mut first = vec![false; 1 << 16];
         let mut needles = Vec::new();
         for key in keys.filter(|key| key.len() == KEY_BYTES) {
@@ -200,7 +224,7 @@ impl Search {
                 needles.push(Zeroizing::new(needle));
             }
         }
-        Self { first, needles, bytes: 0, stopped: false, found: Vec::new() }
+        Self { open, first, needles, bytes: 0, stopped: false, found: Vec::new() }
     }
 
     fn below(&mut self, path: &Path, depth: usize) -> std::io::Result<()> {
@@ -222,18 +246,21 @@ impl Search {
     }
 
     fn file(&mut self, path: &Path) -> std::io::Result<()> {
-        let mut file = File::open(path)?;
+        let facts = std::fs::metadata(path)?;
+        let id = (facts.dev(), facts.ino());
+        let file = if self.open.contains(&id) { never_closed(id, path)? } else { Arc::new(File::open(path)?) };
         let mut buffer = Zeroizing::new(vec![0_u8; SEARCH_BYTES]);
-        let mut kept = 0_usize;
+        let (mut kept, mut at_bytes) = (0_usize, 0_u64);
         loop {
             if self.bytes >= SEARCH_BYTES_MAX {
                 self.stopped = true;
                 return Ok(());
             }
-            let read = file.read(buffer.get_mut(kept..).unwrap_or_default())?;
+            let read = file.read_at(buffer.get_mut(kept..).unwrap_or_default(), at_bytes)?;
             if read == 0 {
                 return Ok(());
             }
+            at_bytes = at_bytes.saturating_add(u64::try_from(read).unwrap_or(u64::MAX));
             self.bytes = self.bytes.saturating_add(u64::try_from(read).unwrap_or(u64::MAX));
             let filled = kept.saturating_add(read);
             if self.holds(buffer.get(..filled).unwrap_or_default()) {
@@ -277,7 +304,7 @@ mod tests {
         let check = |name: &str, bytes: &[u8], found: bool| {
             let path = folder.path().join(name);
             std::fs::write(&path, bytes).unwrap();
-            let mut search = Search::new([key.as_slice()].into_iter());
+            let mut search = Search::new([key.as_slice()].into_iter(), &[]);
             search.below(folder.path(), 0).unwrap();
             assert_eq!(search.found.len(), usize::from(found), "{name}");
             std::fs::remove_file(&path).unwrap();
@@ -298,7 +325,7 @@ mod tests {
             bytes.extend_from_slice(&key[..31]);
             check(&format!("cut at {at}"), &bytes, false);
         }
-        let mut none = Search::new([key.as_slice()].into_iter());
+        let mut none = Search::new([key.as_slice()].into_iter(), &[]);
         none.below(&folder.path().join("nowhere"), 0).unwrap();
         assert!(none.found.is_empty() && !none.stopped);
     }
