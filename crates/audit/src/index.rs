@@ -324,8 +324,12 @@ mod tests {
     const RECORD_COUNT: u64 = 2 * BLOCK_COUNT + 100;
 
     fn record(index: u64) -> String {
-        let (action, status) =
-            (["runs.log", "runs.get", "models.get"][(index % 3) as usize], if index % 997 == 0 { "failed" } else { "done" });
+        let action = match index % 3 {
+            0 => "runs.log",
+            1 => "runs.get",
+            _ => "models.get",
+        };
+        let status = if index.is_multiple_of(997) { "failed" } else { "done" };
         format!(
             r#"{{"action":"{action}","at":{},"caller":{{"id":"u{}","kind":"user"}},"details":{{"prediction":"p{}"}},"id":"e{}","kind":"outcome","resource":"r{index}","status":"{status}","target":"run","v":1,"workspace":"w"}}"#,
             index * 10,

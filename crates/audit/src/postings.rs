@@ -62,10 +62,10 @@ impl Places {
     }
 
     /// From the highest to the lowest.
-    pub(crate) fn descending(&self) -> impl Iterator<Item = u64> + '_ {
+    pub(crate) fn descending(&self) -> impl Iterator<Item = u64> {
         (0..BLOCK_COUNT).rev().filter(|place| {
             let word = usize::try_from(place / 64).ok().and_then(|at| self.0.get(at));
-            word.is_some_and(|word| word >> (place % 64) & 1 == 1)
+            word.is_some_and(|word| (word >> (place % 64)) & 1 == 1)
         })
     }
 

@@ -220,7 +220,7 @@ mod tests {
     #[test]
     fn a_batch_is_read_back_as_it_was() {
         check(vec![Body::None, Body::Plain(vec![1, 2, 3]), Body::Sealed(vec![0; 70_000]), Body::Plain(Vec::new())]);
-        check((0..2_500).map(|at| Body::Plain(vec![at as u8; 100])).collect());
+        check((0..2_500).map(|at: u32| Body::Plain(at.to_le_bytes().repeat(25))).collect());
         check(vec![Body::Sealed(vec![1; SLICE_BYTES]), Body::None, Body::Plain(vec![2; SLICE_BYTES + 1])]);
         assert!(BatchWriter::default().finish().unwrap().is_none());
     }

@@ -179,14 +179,17 @@ impl Keyring {
 }
 
 /// Files of SQLite that were opened here, by device and inode: a handful, for as long as the process lives.
-static NEVER_CLOSED: Mutex<Vec<((u64, u64), Arc<File>)>> = Mutex::new(Vec::new());
+static NEVER_CLOSED: Mutex<Vec<(FileId, Arc<File>)>> = Mutex::new(Vec::new());
+
+/// Device and inode.
+type FileId = (u64, u64);
 
 /// Opens a file that SQLite has open in this process, for good.
 ///
 /// INVARIANT: no file of an open database is closed by anybody but SQLite: by POSIX, whichever descriptor of a file a process closes takes all
 /// its locks on that file away. Then another process takes the database for closed, and puts its write-ahead log away under the server's
 /// hands. Held by `tests/clients/test_program.py::test_keys_verify_leaves_the_database_its_locks` and `tests/drills/keys_drill.py`.
-fn never_closed(id: (u64, u64), path: &Path) -> std::io::Result<Arc<File>> {
+fn never_closed(id: FileId, path: &Path) -> std::io::Result<Arc<File>> {
     let mut all = NEVER_CLOSED.lock();
     if let Some((_, file)) = all.iter().find(|(known, _)| *known == id) {
         return Ok(Arc::clone(file));
@@ -198,8 +201,8 @@ fn never_closed(id: (u64, u64), path: &Path) -> std::io::Result<Arc<File>> {
 
 /// Finds keys in files. It compares the first two bytes by a table first, so that a disk is the limit.
 struct Search {
-    /// What SQLite has open in this process: device and inode.
-    open: Vec<(u64, u64)>,
+    /// What SQLite has open in this process.
+    open: Vec<FileId>,
     first: Vec<bool>,
     needles: Vec<Zeroizing<Vec<u8>>>,
     bytes: u64,
