@@ -415,8 +415,8 @@ mod tests {
 
     #[test]
     fn what_rules_retained_is_held_for_as_long_as_either_side_says() {
-        let others = testkit::Engine::all("replay-kept");
-        for (engine, other) in testkit::Engine::all("replay-kept").into_iter().zip(others) {
+        let others = testkit::Engine::all("replay_kept");
+        for (engine, other) in testkit::Engine::all("replay_kept").into_iter().zip(others) {
             let (backup, old) = (&engine.location, &other.location);
             let runtime = tokio::runtime::Runtime::new().unwrap();
             runtime.block_on(fill(backup, &[]));

@@ -131,6 +131,8 @@ async fn small_objects_that_were_changed_or_taken_away_are_refused() {
         let lying = StoredObject { fresh: Some(sealed.slice(..cut)), ..found.clone() };
         assert_eq!(bed.verify(&lying).await.unwrap_err().kind(), Kind::Internal, "cut at {cut}");
     }
+    assert!(bed.change("DELETE FROM small_object").await.is_err(), "a version names it");
+    bed.change("DROP TRIGGER small_object_stays").await.unwrap();
     bed.change("DELETE FROM small_object").await.unwrap();
     assert!(bed.whole(&found).await.unwrap_err().message().contains("missing"));
     // What is in the database in the place of another does not open.
