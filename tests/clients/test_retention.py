@@ -223,9 +223,11 @@ def flagged(tmp_path):
 def test_files_under_compliance_are_immutable_and_the_status_says_so(flagged):
     s3 = client(flagged)
     s3.create_bucket(Bucket="locked-one", ObjectLockEnabledForBucket=True)
-    s3.put_object(Bucket="locked-one", Key="free", Body=b"y" * 5_000)
+    # What is small lies in the database, not in a file of its own.
+    body = b"the record as it was" * 2_000
+    s3.put_object(Bucket="locked-one", Key="free", Body=b"y" * 50_000)
     before = {path for path in (flagged.data / "objects" / "stored").rglob("*") if path.is_file()}
-    put = s3.put_object(Bucket="locked-one", Key="k", Body=BODY, ObjectLockMode="COMPLIANCE", ObjectLockRetainUntilDate=FAR)
+    put = s3.put_object(Bucket="locked-one", Key="k", Body=body, ObjectLockMode="COMPLIANCE", ObjectLockRetainUntilDate=FAR)
     (fresh,) = {path for path in (flagged.data / "objects" / "stored").rglob("*") if path.is_file()} - before
     # The job looks each minute, and at start.
     harness.wait_until(lambda: immutable(fresh), 100, "the file is immutable")
@@ -236,7 +238,7 @@ def test_files_under_compliance_are_immutable_and_the_status_says_so(flagged):
         fresh.write_bytes(b"other")
     session = flagged.session()
     assert session.get(f"{flagged.url}{people.ADMIN}/retention").json()["enforced_by"] == "flag"
-    assert s3.get_object(Bucket="locked-one", Key="k", VersionId=put["VersionId"])["Body"].read() == BODY
+    assert s3.get_object(Bucket="locked-one", Key="k", VersionId=put["VersionId"])["Body"].read() == body
 
 
 # A bucket with Object Lock under the server.
