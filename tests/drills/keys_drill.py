@@ -7,16 +7,14 @@ Each round puts objects and rotates the workspace's key, kills the server at a r
 works without one. The next `rotate`, `rewrap` and `rotate-root` go on with what was broken off; then everything opens.
 """
 
-import argparse
 import json
-import random
 import subprocess
 import sys
 import threading
 import time
 
-from journal import Lost, on_a_server, verify
-from s3_drill import Putter, client_of, whole
+from journal import Lost, verify
+from s3_drill import Putter, all_whole, client_of, drilled, whole
 
 LOAD_SECONDS = (0.05, 1.2)
 ROOT_SECONDS = (0.0, 0.6)
@@ -24,17 +22,7 @@ END_SECONDS_MAX = 300
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--rounds", type=int, default=100)
-    parser.add_argument("--writers", type=int, default=3)
-    parser.add_argument("--seed", type=int, default=int(time.time()))
-    options = parser.parse_args()
-
-    def drill(server) -> str:
-        return rounds(server, options, random.Random(options.seed))
-
-    settings = f"{options.rounds} rounds, {options.writers} writers, seed {options.seed}"
-    return on_a_server("keys drill", settings, drill, '[s3]\nlisten = "127.0.0.1:0"\n')
+    return drilled("keys drill", __doc__, 3, rounds)
 
 
 class Rotator(threading.Thread):
@@ -100,14 +88,10 @@ def rounds(server, options, chance) -> str:
             whole(s3, bucket, key, version)
         if options.rounds <= 20 or number % 10 == 9:
             print(f"  round {number + 1}: {len(fresh)} acknowledged, {left} keys wrapped afterwards; {checked}; {verify(server)}", flush=True)
-    for bucket, key, version in everything:
-        whole(s3, bucket, key, version)
-    damaged = server.session().post(f"{server.url}/api/strongroom/v1/objects/verify", json={}).json()
-    if damaged["damaged_count"]:
-        raise Lost(f"`objects verify` finds damage: {damaged}")
+    checked_count = all_whole(server, s3, everything)
     return (
         f"nothing lost in {options.rounds} rounds; {total} acknowledged objects, {rotated} rotations whole and {went_on} gone on with, "
-        f"{roots_killed} rotations of the root killed and gone on with, {damaged['checked_count']} parts verified"
+        f"{roots_killed} rotations of the root killed and gone on with, {checked_count} parts verified"
     )
 
 

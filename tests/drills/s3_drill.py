@@ -141,27 +141,36 @@ def rounds(server, options, chance) -> tuple[int, int, int]:
                 resumed += 1
         if options.rounds <= 20 or number % 10 == 9:
             print(f"  round {number + 1}: {len(fresh)} acknowledged, {resumed} uploads resumed so far; {verify(server)}", flush=True)
+    return total, resumed, all_whole(server, s3, everything)
+
+
+def all_whole(server, s3, everything) -> int:
+    """Every object is read once more, and the server looks for damage itself. Gives how many parts it looked at."""
     for bucket, key, version in everything:
         whole(s3, bucket, key, version)
     damaged = server.session().post(f"{server.url}/api/strongroom/v1/objects/verify", json={}).json()
     if damaged["damaged_count"]:
         raise Lost(f"`objects verify` finds damage: {damaged}")
-    return total, resumed, damaged["checked_count"]
+    return damaged["checked_count"]
+
+
+def drilled(name: str, description: str, writer_count: int, drill) -> int:
+    """A drill from the command line, on a server that speaks S3: `drill(server, options, chance)` says how it went."""
+    parser = argparse.ArgumentParser(description=description.splitlines()[0])
+    parser.add_argument("--rounds", type=int, default=100)
+    parser.add_argument("--writers", type=int, default=writer_count)
+    parser.add_argument("--seed", type=int, default=int(time.time()))
+    options = parser.parse_args()
+    settings = f"{options.rounds} rounds, {options.writers} writers, seed {options.seed}"
+    return on_a_server(name, settings, lambda server: drill(server, options, random.Random(options.seed)), '[s3]\nlisten = "127.0.0.1:0"\n')
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--rounds", type=int, default=100)
-    parser.add_argument("--writers", type=int, default=4)
-    parser.add_argument("--seed", type=int, default=int(time.time()))
-    options = parser.parse_args()
-
-    def drill(server) -> str:
-        total, resumed, checked = rounds(server, options, random.Random(options.seed))
+    def drill(server, options, chance) -> str:
+        total, resumed, checked = rounds(server, options, chance)
         return f"nothing lost in {options.rounds} rounds; {total} acknowledged objects, {resumed} uploads resumed, {checked} parts verified"
 
-    settings = f"{options.rounds} rounds, {options.writers} writers, seed {options.seed}"
-    return on_a_server("S3 drill", settings, drill, '[s3]\nlisten = "127.0.0.1:0"\n')
+    return drilled("S3 drill", __doc__, 4, drill)
 
 
 if __name__ == "__main__":

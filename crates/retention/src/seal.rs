@@ -103,6 +103,15 @@ pub async fn hold_first<O: ?Sized>(objects: &Objects, permit: &Permit<O>, ids: &
     Ok(())
 }
 
+/// What is to be sealed by what can hold it here. Files hold only what nobody may take off before its time.
+fn wanted(reader: &mut Reader<'_>, enforcement: Enforcement, now: Micros) -> Result<Vec<Wanted>, Problem> {
+    match enforcement {
+        Enforcement::Software => Ok(Vec::new()),
+        Enforcement::Flag => seals::to_seal(reader, now, true),
+        Enforcement::Backend => seals::to_seal(reader, now, false),
+    }
+}
+
 impl Keeping {
     /// Whether anything is to be sealed or let go: asked each minute without a record, because nothing is done.
     ///
@@ -115,11 +124,7 @@ impl Keeping {
             if !seals::to_unseal(reader, now)?.is_empty() {
                 return Ok(true);
             }
-            Ok(match enforcement {
-                Enforcement::Software => false,
-                Enforcement::Flag => !seals::to_seal(reader, now, true)?.is_empty(),
-                Enforcement::Backend => !seals::to_seal(reader, now, false)?.is_empty(),
-            })
+            Ok(!wanted(reader, enforcement, now)?.is_empty())
         };
         self.system.read(look).await
     }
@@ -130,14 +135,7 @@ impl Keeping {
 
     async fn open_work<O: ?Sized>(&self, permit: &Permit<O>, now: Micros) -> Result<(Vec<Wanted>, Vec<ObjectId>), Problem> {
         let enforcement = self.objects.enforcement();
-        let read = move |reader: &mut Reader<'_>| {
-            let wanted = match enforcement {
-                Enforcement::Software => Vec::new(),
-                Enforcement::Flag => seals::to_seal(reader, now, true)?,
-                Enforcement::Backend => seals::to_seal(reader, now, false)?,
-            };
-            Ok((wanted, seals::to_unseal(reader, now)?))
-        };
+        let read = move |reader: &mut Reader<'_>| Ok((wanted(reader, enforcement, now)?, seals::to_unseal(reader, now)?));
         self.db.read(permit, read).await
     }
 
