@@ -72,3 +72,13 @@ def new_workspace(server) -> str:
     name = f"ws-{uuid.uuid4().hex[:8]}"
     call(server.session(), server, "POST", "/workspaces", json={"name": name})
     return name
+
+
+def with_every_role(server, on_server=("administrator", "backup_operator")):
+    """Somebody with every role that there is in the workspace, and these on the server: the most that an attacker from inside can be."""
+    found = person(server, "owner")
+    for role in ("retention_officer", "contributor", "reviewer", "deployer", "key_custodian"):
+        grant(server, found.name, role)
+    for role in on_server:
+        grant(server, found.name, role, on="server")
+    return found

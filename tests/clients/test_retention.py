@@ -63,12 +63,7 @@ def ruled(tmp_path_factory):
 @pytest.fixture(scope="module")
 def strong(ruled):
     """Somebody with every role that there is in the workspace, administrator too."""
-    person = people.person(ruled, "owner")
-    for role in ("retention_officer", "contributor", "reviewer", "deployer", "key_custodian"):
-        people.grant(ruled, person.name, role)
-    for role in ("administrator", "backup_operator", "retention_officer"):
-        people.grant(ruled, person.name, role, on="server")
-    return person.session()
+    return people.with_every_role(ruled, on_server=("administrator", "backup_operator", "retention_officer")).session()
 
 
 def kept(session, server, where="kept"):

@@ -31,12 +31,7 @@ def vault_server():
 @pytest.fixture(scope="module")
 def strong(vault_server):
     """Somebody with every role that there is in the workspace, administrator too."""
-    person = people.person(vault_server, "owner")
-    for role in ("retention_officer", "contributor", "reviewer", "deployer", "key_custodian"):
-        people.grant(vault_server, person.name, role)
-    for role in ("administrator", "backup_operator"):
-        people.grant(vault_server, person.name, role, on="server")
-    return person
+    return people.with_every_role(vault_server)
 
 
 @pytest.fixture(scope="module")
