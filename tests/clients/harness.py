@@ -10,6 +10,7 @@ import pathlib
 import shutil
 import signal
 import subprocess
+import sys
 import tempfile
 import threading
 import time
@@ -55,6 +56,17 @@ def fresh_database():
     finally:
         drop = f"DROP DATABASE IF EXISTS {name} WITH (FORCE)"
         subprocess.run([psql, base, "-q", "-c", drop], check=False, stdout=subprocess.DEVNULL)
+
+
+def edit_database(server: Server, sql: str) -> None:
+    """Changes a running server's database behind its back, as only a test or an intruder does."""
+    if server.engine == "postgres":
+        psql = os.environ.get("STRONGROOM_PSQL", "psql")
+        subprocess.run([psql, server.database, "-q", "-v", "ON_ERROR_STOP=1", "-c", sql], check=True, stdout=subprocess.DEVNULL)
+        return
+    # In another process: closing a file of SQLite's here must not end the locks of anybody else.
+    code = "import sqlite3, sys; c = sqlite3.connect(sys.argv[1], timeout=30); c.execute(sys.argv[2]); c.commit(); c.close()"
+    subprocess.run([sys.executable, "-c", code, str(server.data / "db" / "strongroom.db"), sql], check=True)
 
 
 @dataclasses.dataclass

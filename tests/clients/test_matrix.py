@@ -14,14 +14,19 @@ import people
 pytestmark = pytest.mark.strongroom_only
 
 # Verbs that anyone may ask for, credentials or not.
-PUBLIC = {"server.health", "server.version", "server.info", "ui.login_page"}
+PUBLIC = {"server.health", "server.version", "server.info", "ui.login_page", "ui.login_provider", "ui.asset"}
 # One route, several verbs: which one is meant stands in the body, and one that fits none is a plain 400.
 COMPOSITE = ("/graphql", "/runs/create-promptlab-run", "/get-trace-artifact", "/gateway-proxy", "/v1/traces", "/remedies/{remedy}/run")
 # Verbs that every account has: its own account, tokens and sessions, and narrowed lists.
 EVERYONES = {
     "account.me", "account.password", "tokens.create", "tokens.list", "tokens.revoke", "tokens.access_key", "tokens.assume", "sessions.create",
-    "sessions.delete", "sessions.list", "workspaces.list", "ui.read", "roles.list", "server.unrouted", "server.routes",
+    "sessions.delete", "sessions.list", "factors.list", "tokens.exchange", "workspaces.list", "ui.read", "roles.list", "server.unrouted", "server.routes",
 }  # fmt: skip
+# And those that a token does not do, whoever's it is.
+OF_SESSIONS = {"factors.offer_totp", "factors.confirm_totp", "factors.add_passkey", "factors.remove", "factors.recovery_codes"}
+EVERYONES |= OF_SESSIONS
+# Where what comes as a form or a query is the credential, whatever else comes.
+OWN_CREDENTIAL = {"/login": {401, 303}, "/login/callback": {303}, "/oauth/token": {400}}
 
 
 @pytest.fixture(scope="module")
@@ -111,6 +116,9 @@ def admin_body(path, world):
         ("/access/check", {"principal": "nosuchthing", "action": "runs.get", "resource_kind": "workspace"}),
         ("/me/password", {"current": "not the password", "new": "a long enough pass phrase"}),
         ("/password", {"password": "a long enough pass phrase"}),
+        ("/link", {"issuer": "https://nosuchthing.example", "subject": "x"}),
+        ("/totp/confirm", {"code": "000000"}),
+        ("/me/factors/passkeys", {"label": "l", "ceremony": "x", "client_data": "", "attestation_object": ""}),
         ("/members", {"member": "nosuchthing"}),
         ("/tokens", {"label": "l", "scopes": [], "lifetime_s": 60}),
         ("/query", {"sql": "SELECT 1"}),
@@ -281,7 +289,9 @@ def test_no_token(server, routes, world, callers):
 
     def expected(route):
         # A log-in that fails leads a browser back to the page.
-        return {200, 204} if route["action"] in PUBLIC else {401, 303} if route["path"] == "/login" else {401}
+        if route["action"] in ("ui.asset", "ui.login_provider"):
+            return {404}  # of this name
+        return {200, 204} if route["action"] in PUBLIC else OWN_CREDENTIAL.get(route["path"], {401})
 
     failures(routes, expected, in_pieces(lambda route: ask(callers["stranger"], server, route, world)))
 
@@ -344,7 +354,7 @@ def test_right_role(server, routes, world, callers):
     """Whoever holds everything is never refused; a verb may still say what is wrong with the request."""
     # A grant to oneself is refused whoever asks, and so is what would end this very session.
     skipped = {"grants.create", "tokens.revoke", "sessions.delete", "account.password", "sessions.create"}
-    skipped |= {"objects.sweep"}  # for the server's own jobs only
+    skipped |= OF_SESSIONS | {"objects.sweep"}  # for the server's own jobs only
     skipped |= {"retention.bypass"}  # a right of its own, which whoever made the server lacks too; test_retention has it
     deletes_last = sorted(routes, key=lambda route: "delete" in route["action"] or route["method"] == "DELETE")
     def expected(route):

@@ -4,7 +4,7 @@ use std::fmt;
 use std::net::IpAddr;
 use std::sync::{Arc, OnceLock};
 
-use kernel::Secret;
+use kernel::{Micros, Secret};
 
 use crate::Action;
 
@@ -27,6 +27,21 @@ pub enum Credential {
     },
     /// A browser's session cookie.
     Session(Secret),
+    /// The log-in form: a password or token, and a one-time code where the account asks for one.
+    LogIn {
+        /// The account's name.
+        username: String,
+        /// Its password, or a token.
+        password: Secret,
+        /// A one-time code or a recovery code; none where the field was left empty.
+        code: Option<Secret>,
+    },
+    /// What a passkey signed (WebAuthn).
+    Passkey(Box<Assertion>),
+    /// What came back from a provider where somebody logged in (OpenID Connect).
+    Federated(Box<Returned>),
+    /// A token that another platform signed for a program (RFC 8693).
+    Exchange(Secret),
     /// A signature over the request by an access key (AWS Signature Version 4).
     Signed(Box<Signed>),
     /// A job or a command of this very process.
@@ -60,6 +75,48 @@ pub struct Signed {
 impl fmt::Debug for Signed {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Signed").field("access_key", &self.access_key).finish_non_exhaustive()
+    }
+}
+
+/// What an authenticator signed for a log-in (Web Authentication, `AuthenticatorAssertionResponse`), as it came.
+pub struct Assertion {
+    /// The sealed text in which the server gave out the challenge.
+    pub ceremony: Secret,
+    /// The origin that the browser was on: scheme, host and port.
+    pub origin: String,
+    /// Which key.
+    pub credential_id: Vec<u8>,
+    /// `clientDataJSON`.
+    pub client_data: Vec<u8>,
+    /// `authenticatorData`.
+    pub authenticator_data: Vec<u8>,
+    /// Over the two.
+    pub signature: Vec<u8>,
+}
+
+/// What a browser brings back from a provider (OpenID Connect Core, section 3.1.2.5).
+pub struct Returned {
+    /// The authorization code.
+    pub code: Secret,
+    /// The state that the log-in began with.
+    pub state: String,
+    /// The provider, where it says its name (RFC 9207).
+    pub issuer: Option<String>,
+    /// Where the provider was told to send the browser.
+    pub redirect_uri: String,
+    /// What the browser carried meanwhile.
+    pub carried: Option<Secret>,
+}
+
+impl fmt::Debug for Returned {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Returned").field("issuer", &self.issuer).finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for Assertion {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Assertion").field("origin", &self.origin).finish_non_exhaustive()
     }
 }
 
@@ -170,6 +227,93 @@ pub struct Pass {
     pub subject: String,
 }
 
+/// When and how a person last showed who they are.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Proof {
+    /// When.
+    pub at: Micros,
+    /// With what.
+    pub method: Method,
+    /// What was shown that counts once: whoever opens a session with it takes it in the same commit.
+    pub once: Option<Spend>,
+}
+
+/// What counts once.
+#[derive(Clone, PartialEq, Eq)]
+pub enum Spend {
+    /// A one-time code, by its time step.
+    TotpStep(i64),
+    /// A recovery code, by its digest.
+    RecoveryCode([u8; 32]),
+    /// A passkey's signature.
+    Passkey {
+        /// The key's id here.
+        id: String,
+        /// The counter that it signed.
+        sign_count: u32,
+        /// Whether it says that it is kept elsewhere too.
+        backed_up: bool,
+        /// SHA-256 of the challenge that it answered.
+        challenge: [u8; 32],
+    },
+}
+
+impl fmt::Debug for Spend {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::TotpStep(_) => "TotpStep",
+            Self::RecoveryCode(_) => "RecoveryCode",
+            Self::Passkey { .. } => "Passkey",
+        })
+    }
+}
+
+/// With what somebody showed who they are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Method {
+    /// A password alone.
+    Password,
+    /// A token, from which a session was opened.
+    Token,
+    /// A password and a one-time code.
+    Totp,
+    /// A password and a recovery code.
+    RecoveryCode,
+    /// A passkey whose holder was verified.
+    Passkey,
+    /// A log-in at a provider that an administrator trusts.
+    Federated,
+}
+
+impl Method {
+    const ALL: [Self; 6] = [Self::Password, Self::Token, Self::Totp, Self::RecoveryCode, Self::Passkey, Self::Federated];
+
+    /// The word for records, pages and the session table.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Password => "password",
+            Self::Token => "token",
+            Self::Totp => "totp",
+            Self::RecoveryCode => "recovery_code",
+            Self::Passkey => "passkey",
+            Self::Federated => "federated",
+        }
+    }
+
+    /// The method of a word.
+    #[must_use]
+    pub fn from_word(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|method| method.word() == word)
+    }
+
+    /// Whether a page that pretends to be ours cannot pass it on.
+    #[must_use]
+    pub const fn is_phishing_resistant(self) -> bool {
+        matches!(self, Self::Passkey)
+    }
+}
+
 /// Whom the attempt was found to be.
 #[derive(Clone, Debug)]
 pub struct Caller {
@@ -183,8 +327,10 @@ pub struct Caller {
     pub groups: Vec<String>,
     /// The token or session used.
     pub token: Option<TokenFacts>,
-    /// Authenticator assurance level (NIST SP 800-63B): 0 for anonymous, 1 for a password or token.
+    /// Authenticator assurance level (NIST SP 800-63B): 0 for anonymous, 1 for a password or token, 2 for two factors.
     pub assurance: u8,
+    /// When and how a person last showed who they are; none for a caller who came with a token, and for programs.
+    pub proof: Option<Proof>,
     /// The one errand that the credential was made for; none for a credential of the caller's own.
     pub pass: Option<Pass>,
 }
@@ -200,6 +346,7 @@ impl Caller {
             groups: Vec::new(),
             token: None,
             assurance: 0,
+            proof: None,
             pass: None,
         }
     }
@@ -214,6 +361,7 @@ impl Caller {
             groups: Vec::new(),
             token: None,
             assurance: 3,
+            proof: None,
             pass: None,
         }
     }

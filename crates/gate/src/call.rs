@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use kernel::{Clock, Kind, Micros, Problem, random_id};
+use kernel::{Clock, Kind, Micros, Problem, StepUp, random_id};
 
 use crate::entry::EntryFields;
 use crate::permit::Act;
@@ -210,7 +210,8 @@ impl Visitor {
         match decision {
             _ if anonymous => Problem::new(Kind::Unauthenticated, "You are not authenticated."),
             Decision::StepUp { acr, max_age_s } => {
-                Problem::new(Kind::StepUp, format!("authenticate again with `{acr}`, at most {max_age_s} s ago"))
+                let message = format!("this takes authentication by `{acr}`, at most {max_age_s} s ago: log in again");
+                Problem::step_up(message, StepUp { acr, max_age_s })
             }
             Decision::Deny { visible: false, .. } => Problem::not_found("There is no such thing, or you may not know of it."),
             Decision::Deny { hint, .. } => Problem::forbidden(format!("Permission denied. {hint}")),

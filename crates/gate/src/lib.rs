@@ -19,7 +19,10 @@ mod ports;
 mod target;
 
 pub use action::{Access, Action};
-pub use attempt::{Attempt, Caller, CallerKind, Credential, DEFAULT_WORKSPACE, JobKey, JobPass, Pass, Signed, TokenFacts};
+pub use attempt::{
+    Assertion, Attempt, Caller, CallerKind, Credential, DEFAULT_WORKSPACE, JobKey, JobPass, Method, Pass, Proof, Returned,
+    Signed, Spend, TokenFacts,
+};
 pub use call::{Gate, Operation, Ports, Visitor};
 pub use entry::{Entry, EntryFields, Outcome, Status, Word};
 pub use permit::{Commitment, DeferredOutcome, Permit, SealedOutcome};

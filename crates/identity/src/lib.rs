@@ -12,10 +12,15 @@
 //! `tests::tokens::only_a_service_accounts_owner_mints_its_tokens`.
 //! INVARIANT: a pass opens one thing, for as long as its holder may, and never more than they may. Held by `tests::passes`.
 //! INVARIANT: an access key may do what its token may, and ends with it. Held by `tests::access_keys`.
+//! INVARIANT: where an account has a second factor or a passkey, its password alone opens nothing. Held by
+//! `tests::factors::a_password_alone_opens_nothing_any_more`.
+//! INVARIANT: a one-time code, a recovery code and an answered challenge count once, whoever comes at the same moment. Held by
+//! `tests::factors::what_counts_once_counts_once`.
 //! INVARIANT: nobody puts themself, or a service account of theirs, into a group. Held by `tests::groups`.
 
 mod access_key;
 mod config;
+mod factors;
 mod memory;
 mod names;
 pub mod ops;
@@ -36,10 +41,11 @@ use vault::db::{Db, PortDb};
 
 pub use access_key::{AccessKey, SESSION_KEY_SECONDS};
 pub use config::IdentityConfig;
+pub use factors::{CEREMONY_SECONDS, Ceremony, PASSKEY_ALGORITHMS, RECOVERY_CODE_COUNT};
 pub use names::{LABEL_LENGTH_MAX, NAME_BYTES_MAX, SCOPE_BYTES_MAX, SCOPE_COUNT_MAX, parse_label, parse_scopes};
 pub use pass::{PASS_SECONDS_MAX, Passes};
 pub use password::PASSWORD_LENGTH_MAX;
-pub use port::IdentityPort;
+pub use port::{Federate, IdentityPort, Vouched};
 pub use secret_text::{SecretKind, is_secret_text, parse_secret_text};
 pub use store::{NAMES_BY_IDS_COUNT_MAX, grouped_services_of, principal_with_groups, principals_by_ids, workspace_by_name};
 pub use types::*;
@@ -79,6 +85,16 @@ pub const ACTIONS: &[Action] = &[
     ops::sessions::SESSIONS_LIST,
     ops::passwords::ACCOUNT_PASSWORD,
     ops::account::ACCOUNT_ME,
+    ops::factors::FACTORS_LIST,
+    ops::factors::FACTORS_OFFER_TOTP,
+    ops::factors::FACTORS_CONFIRM_TOTP,
+    ops::factors::FACTORS_ADD_PASSKEY,
+    ops::factors::FACTORS_REMOVE,
+    ops::factors::FACTORS_RECOVERY_CODES,
+    ops::factors::USERS_RESET_FACTORS,
+    ops::federation::FEDERATION_SETTLE,
+    ops::federation::USERS_LINK,
+    ops::federation::TOKENS_EXCHANGE,
 ];
 
 /// The room's handle, which its verbs carry. Cheap to clone.
@@ -94,6 +110,8 @@ struct Inner {
     memory: Memory,
     passes: Passes,
     access_keys: access_key::AccessKeys,
+    sealer: factors::Sealer,
+    federate: std::sync::OnceLock<Arc<dyn Federate>>,
 }
 
 impl Identity {
@@ -112,8 +130,19 @@ impl Identity {
     pub fn with_passes(db: Db, config: IdentityConfig, passes: Passes) -> Result<Self, Problem> {
         config.check()?;
         let (passwords, memory) = (Passwords::new(&config), Memory::new(&config));
-        let access_keys = passes.access_keys();
-        Ok(Self { db, inner: Arc::new(Inner { config, passwords, memory, passes, access_keys }) })
+        let (access_keys, sealer) = (passes.access_keys(), passes.sealer()?);
+        Ok(Self {
+            db,
+            inner: Arc::new(Inner {
+                config,
+                passwords,
+                memory,
+                passes,
+                access_keys,
+                sealer,
+                federate: std::sync::OnceLock::new(),
+            }),
+        })
     }
 
     /// A pass for one errand of this caller, which lasts for [`PASS_SECONDS_MAX`] and not longer than what the caller came
@@ -121,6 +150,19 @@ impl Identity {
     #[must_use]
     pub fn pass(&self, caller: &Caller, pass: &Pass, at: Micros) -> Option<Secret> {
         self.inner.passes.seal(caller, pass, at)
+    }
+
+    /// Begins the ceremony in which somebody may log in with a passkey. Nothing is kept of it.
+    ///
+    /// # Errors
+    /// `Internal` if it cannot be sealed.
+    pub fn begin_log_in(&self, at: Micros) -> Result<Ceremony, Problem> {
+        self.inner.sealer.begin(factors::Purpose::LogIn, "", at)
+    }
+
+    /// Says who vouches for people and programs of elsewhere. The first one stays.
+    pub fn set_federate(&self, federate: Arc<dyn Federate>) {
+        drop(self.inner.federate.set(federate));
     }
 
     /// The gate's port to this room. It must share the room's memory, so that what the room revokes ends at once.

@@ -13,6 +13,7 @@ use kernel::{Micros, Secret, random_bytes};
 use parking_lot::{Mutex, RwLock};
 
 use crate::config::IdentityConfig;
+use crate::factors::CEREMONY_SECONDS;
 use crate::ops::passwords::{GUESS_COUNT_MAX, GUESS_WAIT};
 
 /// Credentials that are remembered as good.
@@ -21,6 +22,8 @@ const GOOD_COUNT_MAX: usize = 10_000;
 const VERIFIED_COUNT_MAX: usize = 10_000;
 /// Accounts whose wrong guesses of the current password are counted.
 const GUESSED_COUNT_MAX: usize = 10_000;
+/// Challenges that were answered within their time.
+const CHALLENGE_COUNT_MAX: usize = 100_000;
 /// Tokens and sessions whose last use waits to be written down.
 const USE_COUNT_MAX: usize = 50_000;
 
@@ -66,6 +69,7 @@ pub(crate) struct Memory {
     verified: Mutex<HashMap<CredentialKey, Verified>>,
     uses: Mutex<HashMap<(UseOf, String), Micros>>,
     guesses: Mutex<HashMap<String, (u32, Micros)>>,
+    challenges: Mutex<HashMap<[u8; 32], Micros>>,
     key: aws_lc_rs::hmac::Key,
     good_us_max: i64,
     verified_us_max: i64,
@@ -79,6 +83,7 @@ impl Memory {
             verified: Mutex::new(HashMap::new()),
             uses: Mutex::new(HashMap::new()),
             guesses: Mutex::new(HashMap::new()),
+            challenges: Mutex::new(HashMap::new()),
             key: aws_lc_rs::hmac::Key::new(aws_lc_rs::hmac::HMAC_SHA256, &random_bytes::<32>()),
             good_us_max: i64::from(config.credential_cache_ms_max) * 1_000,
             verified_us_max: i64::from(config.password_memory_s_max) * 1_000_000,
@@ -170,6 +175,20 @@ impl Memory {
     /// The guess was right.
     pub(crate) fn forget_guesses(&self, principal_id: &str) {
         self.guesses.lock().remove(principal_id);
+    }
+
+    /// Takes a challenge that was answered rightly. Gives no if it was taken before; and while more are remembered than can be, which is no
+    /// ordinary day.
+    pub(crate) fn take_challenge(&self, digest: [u8; 32], now: Micros) -> bool {
+        let mut taken = self.challenges.lock();
+        if taken.len() >= CHALLENGE_COUNT_MAX {
+            taken.retain(|_, until| now < *until);
+        }
+        if taken.len() >= CHALLENGE_COUNT_MAX || taken.contains_key(&digest) {
+            return false;
+        }
+        taken.insert(digest, now.plus_secs(CEREMONY_SECONDS));
+        true
     }
 
     /// Notes a use, to be written down with the next [`Memory::take_uses`].

@@ -6,9 +6,10 @@
 
 use aws_lc_rs::{constant_time, hmac};
 use gate::{Action, Caller, Pass};
-use kernel::{Micros, Secret, hex, parse_hex};
+use kernel::{Micros, Problem, Secret, hex, parse_hex};
 
 use crate::access_key::AccessKeys;
+use crate::factors::Sealer;
 use crate::store::SESSION_ID_PREFIX;
 
 /// How long a pass lasts.
@@ -53,6 +54,14 @@ impl Passes {
             secret: secret.clone(),
             actions,
         }
+    }
+
+    /// What seals under the same secret.
+    ///
+    /// # Errors
+    /// `Internal` if no key can be made of it.
+    pub(crate) fn sealer(&self) -> Result<Sealer, Problem> {
+        Sealer::new(&self.secret)
     }
 
     /// Access keys under the same secret.

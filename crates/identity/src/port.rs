@@ -3,12 +3,13 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use gate::{Attempt, BoxFuture, Caller, Credential, Identify, Signed};
+use gate::{Assertion, Attempt, BoxFuture, Caller, Credential, Identify, Method, Proof, Returned, Signed, Spend};
 use kernel::{Clock, Kind, Micros, Problem, Secret, sha256};
 use vault::db::{PortDb, Reader, SystemDb};
 
 use crate::Inner;
 use crate::access_key::is_right;
+use crate::factors::{Purpose, recovery_digest, totp, webauthn};
 use crate::memory::{CredentialKey, Moment, UseOf};
 use crate::names::NAME_BYTES_MAX;
 use crate::pass::{Holder, is_pass};
@@ -36,7 +37,8 @@ fn refused() -> Problem {
     Problem::new(
         Kind::Unauthenticated,
         "You are not authenticated. Send a valid token (MLFLOW_TRACKING_TOKEN) or a user name and password \
-         (MLFLOW_TRACKING_USERNAME, MLFLOW_TRACKING_PASSWORD); tokens expire and can be revoked: ask for a new one if in doubt.",
+         (MLFLOW_TRACKING_USERNAME, MLFLOW_TRACKING_PASSWORD); tokens expire and can be revoked: ask for a new one if in doubt. An \
+         account with a second factor or a passkey sends a token.",
     )
 }
 
@@ -90,6 +92,11 @@ impl IdentityPort {
             // The MLflow client can send a token as a password; the user name then says nothing.
             Credential::Basic { password, .. } if parse_secret_text(password.expose()).is_some() => self.by_token(password).await,
             Credential::Basic { username, password } => self.by_password(username, password).await,
+            Credential::LogIn { password, .. } if parse_secret_text(password.expose()).is_some() => self.by_token(password).await,
+            Credential::LogIn { username, password, code } => self.by_form(username, password, code.as_ref()).await,
+            Credential::Passkey(assertion) => self.by_passkey(assertion).await,
+            Credential::Federated(returned) => self.by_provider(returned).await,
+            Credential::Exchange(token) => self.by_platform(token).await,
         }
     }
 
@@ -199,7 +206,11 @@ impl IdentityPort {
             return Ok(caller);
         }
         self.lookup_count.fetch_add(1, Ordering::Relaxed);
-        let account = self.db.read_point(move |reader| Ok(store::account_by_name(reader, &name)?)).await?;
+        let mut account = self.db.read_point(move |reader| Ok(store::account_by_name(reader, &name)?)).await?;
+        if account.as_ref().is_some_and(|known| known.has_second_factor) {
+            // Its password alone is worth nothing; a hash is paid for all the same, and no more is told.
+            account = None;
+        }
         if let Some(known) = account.as_ref().filter(|known| !known.disabled)
             && memory.was_verified(&key, &known.caller.id, known.epoch, now.at())
         {
@@ -239,6 +250,144 @@ impl IdentityPort {
             Some(_) | None => Err(refused()),
         }
     }
+}
+
+impl IdentityPort {
+    /// A log-in form: nothing of it is remembered, for a session is remembered instead. All of it is right, or all of it is refused alike:
+    /// nobody learns which half was.
+    async fn by_form(&self, username: &str, password: &Secret, code: Option<&Secret>) -> Result<Caller, Problem> {
+        let name = username.to_ascii_lowercase();
+        let possible = name.len() <= NAME_BYTES_MAX && password.expose().len() <= PASSWORD_BYTES_MAX;
+        let (name, password) = if possible { (name, password.clone()) } else { (String::new(), Secret::new(Vec::new())) };
+        let code: Vec<u8> =
+            code.map(|code| code.expose().iter().copied().filter(u8::is_ascii_alphanumeric).collect()).unwrap_or_default();
+        let digest = recovery_digest(&code);
+        self.lookup_count.fetch_add(1, Ordering::Relaxed);
+        let look_up = move |reader: &mut Reader<'_>| {
+            let Some(account) = store::account_by_name(reader, &name)? else { return Ok(None) };
+            let totp = store::totp(reader, &account.caller.id)?.filter(|totp| totp.confirmed_at.is_some());
+            let is_recovery = store::is_recovery_code(reader, &account.caller.id, &digest)?;
+            Ok(Some((account, totp, is_recovery)))
+        };
+        let found = self.db.read_point(look_up).await?;
+        let turn = self.inner.passwords.turn().await?;
+        let hash = found.as_ref().and_then(|(account, ..)| account.hash.clone());
+        let right = self.inner.passwords.verify(turn, password, hash).await?;
+        let at = self.clock.now();
+        let Some((account, totp, is_recovery)) = found.filter(|(account, ..)| right && !account.disabled) else {
+            return Err(refused());
+        };
+        let mut caller = account.caller;
+        bounded(&caller)?;
+        let step = totp.and_then(|totp| {
+            let seed = self.inner.sealer.open(&totp_purpose(&caller.id), &totp.sealed)?;
+            totp::step_of(&seed, &code, at, totp.last_step)
+        });
+        let (method, once) = match (step, is_recovery) {
+            (Some(step), _) => (Method::Totp, Some(Spend::TotpStep(step))),
+            (None, true) => (Method::RecoveryCode, Some(Spend::RecoveryCode(digest))),
+            (None, false) if account.has_second_factor => return Err(refused()),
+            (None, false) => (Method::Password, None),
+        };
+        caller.assurance = if once.is_some() { 2 } else { 1 };
+        caller.proof = Some(Proof { at, method, once });
+        Ok(caller)
+    }
+
+    /// A passkey. What it signed is judged before it is said whether the account may log in.
+    async fn by_passkey(&self, assertion: &Assertion) -> Result<Caller, Problem> {
+        let at = self.clock.now();
+        let begun = self.inner.sealer.begun(Purpose::LogIn, &assertion.ceremony, at).ok_or_else(refused)?;
+        if assertion.credential_id.len() > webauthn::CREDENTIAL_ID_BYTES_MAX {
+            return Err(refused());
+        }
+        let id = assertion.credential_id.clone();
+        self.lookup_count.fetch_add(1, Ordering::Relaxed);
+        let found = self.db.read_point(move |reader| Ok(store::passkey_by_credential(reader, &id)?)).await?;
+        let found = found.filter(|found| !found.account.disabled).ok_or_else(refused)?;
+        let asked = webauthn::Asked { challenge: &begun.challenge, origin: &assertion.origin, host: &found.host };
+        let said = webauthn::signed(
+            &asked,
+            &found.public_key,
+            &assertion.client_data,
+            &assertion.authenticator_data,
+            &assertion.signature,
+        );
+        let said = said.ok_or_else(refused)?;
+        let counted = i64::from(said.sign_count) > found.sign_count || (said.sign_count == 0 && found.sign_count == 0);
+        if !counted {
+            tracing::warn!(passkey.id = found.id, "a passkey's counter did not grow: it may have been copied; refused");
+            return Err(refused());
+        }
+        let mut caller = found.account.caller;
+        bounded(&caller)?;
+        let once = Spend::Passkey {
+            id: found.id,
+            sign_count: said.sign_count,
+            backed_up: said.backed_up,
+            challenge: sha256(begun.challenge.as_bytes()),
+        };
+        caller.assurance = 2;
+        caller.proof = Some(Proof { at, method: Method::Passkey, once: Some(once) });
+        Ok(caller)
+    }
+}
+
+/// Who vouches for people and programs of elsewhere. Implemented by `server` over the crate `federation`.
+pub trait Federate: Send + Sync {
+    /// The person who came back from a provider.
+    ///
+    /// # Errors
+    /// `Unauthenticated` if nobody vouches for them, or nobody here is linked with them; `Unavailable` if that cannot be told.
+    fn person<'a>(&'a self, returned: &'a Returned) -> BoxFuture<'a, Result<Vouched, Problem>>;
+
+    /// The service account, by name, that a platform's token stands for; none for no such token.
+    ///
+    /// # Errors
+    /// `Unavailable` if that cannot be told.
+    fn program<'a>(&'a self, token: &'a Secret) -> BoxFuture<'a, Result<Option<String>, Problem>>;
+}
+
+/// Whom a provider vouches for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Vouched {
+    /// The account's id.
+    pub principal_id: String,
+    /// Whether the provider says that two factors were shown.
+    pub second_factor: bool,
+    /// When they were.
+    pub at: Micros,
+}
+
+impl IdentityPort {
+    async fn by_provider(&self, returned: &Returned) -> Result<Caller, Problem> {
+        let federate = self.inner.federate.get().ok_or_else(refused)?;
+        let vouched = federate.person(returned).await?;
+        self.lookup_count.fetch_add(1, Ordering::Relaxed);
+        let id = vouched.principal_id;
+        let account = self.db.read_point(move |reader| Ok(store::account_by_id(reader, &id)?)).await?;
+        let account = account.filter(|known| !known.disabled).ok_or_else(refused)?;
+        let mut caller = account.caller;
+        bounded(&caller)?;
+        caller.assurance = if vouched.second_factor { 2 } else { 1 };
+        caller.proof = Some(Proof { at: vouched.at.min(self.clock.now()), method: Method::Federated, once: None });
+        Ok(caller)
+    }
+
+    async fn by_platform(&self, token: &Secret) -> Result<Caller, Problem> {
+        let federate = self.inner.federate.get().ok_or_else(refused)?;
+        let name = federate.program(token).await?.ok_or_else(refused)?;
+        self.lookup_count.fetch_add(1, Ordering::Relaxed);
+        let account = self.db.read_point(move |reader| Ok(store::service_by_name(reader, &name)?)).await?;
+        let account = account.filter(|known| !known.disabled).ok_or_else(refused)?;
+        bounded(&account.caller)?;
+        Ok(account.caller)
+    }
+}
+
+/// What an account's shared secret is sealed for.
+pub(crate) fn totp_purpose(principal_id: &str) -> String {
+    format!("totp of {principal_id}")
 }
 
 fn live(found: Option<FoundCredential>, now: Micros) -> Result<FoundCredential, Problem> {

@@ -1,5 +1,6 @@
 //! The nouns of this room.
 
+use gate::Method;
 use kernel::{Micros, Secret};
 
 use crate::secret_text::SecretKind;
@@ -176,8 +177,49 @@ pub struct Session {
     pub last_seen: Micros,
     /// When it ends.
     pub expires_at: Micros,
+    /// How strongly its holder showed who they are.
+    pub assurance: u8,
+    /// With what.
+    pub method: Method,
     /// Whether the request itself came with it.
     pub current: bool,
+}
+
+/// A passkey as lists show it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Passkey {
+    /// Its id.
+    pub id: String,
+    /// What its owner called it.
+    pub label: String,
+    /// The host that it was made for.
+    pub host: String,
+    /// Whether it says that it is kept elsewhere too (synced).
+    pub backed_up: bool,
+    /// When it was made.
+    pub created_at: Micros,
+    /// When it was last used.
+    pub last_used_at: Option<Micros>,
+}
+
+/// What an account has beside its password.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Factors {
+    /// Since when one-time codes count.
+    pub totp_since: Option<Micros>,
+    /// Passkeys, oldest first.
+    pub passkeys: Vec<Passkey>,
+    /// Recovery codes that were not used.
+    pub recovery_codes_left: i64,
+}
+
+/// A shared secret for one-time codes that waits to be confirmed.
+#[derive(Clone, Debug)]
+pub struct TotpOffer {
+    /// As people type it: base32.
+    pub typed: Secret,
+    /// As authenticator apps read it from a QR code.
+    pub uri: Secret,
 }
 
 /// A session just begun, with the cookie's secret.
@@ -204,6 +246,8 @@ pub struct Me {
     pub token: Option<gate::TokenFacts>,
     /// Authenticator assurance level.
     pub assurance: u8,
+    /// With what its holder showed who they are; none for a token.
+    pub method: Option<Method>,
     /// Whether it has a password.
     pub has_password: bool,
 }
@@ -240,6 +284,8 @@ pub const GROUPS_OF_MEMBER_COUNT_MAX: i64 = 200;
 pub const MEMBERS_OF_GROUP_COUNT_MAX: i64 = 10_000;
 /// Live tokens of a principal.
 pub const TOKENS_OF_PRINCIPAL_COUNT_MAX: i64 = 200;
+/// Passkeys of a principal.
+pub const PASSKEYS_OF_PRINCIPAL_COUNT_MAX: i64 = 20;
 /// Live sessions of a principal; the oldest makes room.
 pub const SESSIONS_OF_PRINCIPAL_COUNT_MAX: usize = 20;
 

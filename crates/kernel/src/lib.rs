@@ -14,5 +14,5 @@ mod secret;
 pub use calendar::Civil;
 pub use clock::{Clock, FakeClock, Micros, SystemClock};
 pub use id::{Sha256Hasher, hex, parse_hex, random_bytes, random_bytes_for_id, random_id, random_text, sha256};
-pub use problem::{Kind, Problem};
+pub use problem::{Kind, Problem, StepUp};
 pub use secret::Secret;

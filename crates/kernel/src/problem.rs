@@ -57,19 +57,29 @@ impl Kind {
     }
 }
 
+/// What would be strong enough (RFC 9470).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StepUp {
+    /// What to authenticate with: `acr_values`.
+    pub acr: String,
+    /// How fresh it must be: `max_age`.
+    pub max_age_s: u32,
+}
+
 /// Why a request was not done.
 #[derive(Debug)]
 pub struct Problem {
     kind: Kind,
     message: String,
     retry_after: Option<Duration>,
+    step_up: Option<StepUp>,
     source: Option<Box<dyn Error + Send + Sync>>,
 }
 
 impl Problem {
     /// A problem of `kind`, with a message that the caller may read.
     pub fn new(kind: Kind, message: impl Into<String>) -> Self {
-        Self { kind, message: message.into(), retry_after: None, source: None }
+        Self { kind, message: message.into(), retry_after: None, step_up: None, source: None }
     }
 
     /// The request breaks a rule.
@@ -100,6 +110,17 @@ impl Problem {
     /// A fault of ours; `source` is for the log only.
     pub fn internal(message: impl Into<String>, source: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
         Self::new(Kind::Internal, message).because(source)
+    }
+
+    /// Stronger or fresher authentication would allow it.
+    pub fn step_up(message: impl Into<String>, wanted: StepUp) -> Self {
+        Self { step_up: Some(wanted), ..Self::new(Kind::StepUp, message) }
+    }
+
+    /// What would be strong enough, where that is what is missing.
+    #[must_use]
+    pub const fn step_up_wanted(&self) -> Option<&StepUp> {
+        self.step_up.as_ref()
     }
 
     /// Adds when to try again.

@@ -32,7 +32,7 @@ const RISK_MAX: i64 = 100;
 /// The highest authenticator assurance level (NIST SP 800-63B).
 pub(crate) const ASSURANCE_MAX: i64 = 3;
 /// Verdicts that a request keeps; there are few circumstances, and when these are more, all are forgotten.
-const VERDICT_COUNT_MAX: usize = 16;
+const VERDICT_COUNT_MAX: usize = 64;
 
 /// How things stand around a request. All integers are held in range before Cedar sees them: an overflow in a `forbid`
 /// is an error, and Cedar skips what errs.
@@ -41,14 +41,66 @@ pub(crate) struct Circumstances {
     pub(crate) risk: u8,
     pub(crate) assurance: u8,
     pub(crate) locked: bool,
+    /// The caller came with a browser's session.
+    pub(crate) session: bool,
+    /// What opened it cannot be passed on by a page that pretends to be ours.
+    pub(crate) phishing_resistant: bool,
+    /// How long ago its holder showed who they are, at most: one of [`PROOF_AGES_S`].
+    pub(crate) proof_age_s: u32,
 }
 
+/// The ages of a proof that a policy can tell apart; an age counts as the next of these, so that verdicts can be kept. What is older counts as
+/// the last.
+pub(crate) const PROOF_AGES_S: [u32; 6] = [0, 300, 900, 3_600, 43_200, 2_592_000];
+
 impl Circumstances {
+    /// A token of somebody who is not risky.
+    pub(crate) const CALM: Self =
+        Self { risk: 0, assurance: 1, locked: false, session: false, phishing_resistant: false, proof_age_s: 0 };
+
     /// Nothing speaks against it, and the caller has shown all there is to show.
     pub(crate) const fn best(self) -> Self {
-        Self { risk: 0, assurance: 3, locked: self.locked }
+        Self { risk: 0, assurance: 3, phishing_resistant: true, proof_age_s: 0, ..self }
+    }
+
+    /// As this caller comes, at this risk.
+    pub(crate) fn of(caller: &Caller, risk: u8, locked: bool, now: Micros) -> Self {
+        let proof = caller.proof.as_ref();
+        // A proof from the future is none that a clock can be trusted with.
+        let age_s = |at: Micros| u32::try_from(now.0.saturating_sub(at.0).div_euclid(1_000_000)).unwrap_or(u32::MAX);
+        let counted = |age_s: u32| PROOF_AGES_S.into_iter().find(|known| age_s <= *known).unwrap_or(2_592_000);
+        Self {
+            risk: risk.min(100),
+            assurance: caller.assurance.min(3),
+            locked,
+            session: proof.is_some(),
+            phishing_resistant: proof.is_some_and(|proof| proof.method.is_phishing_resistant()),
+            proof_age_s: proof.map_or(0, |proof| counted(age_s(proof.at))),
+        }
+    }
+
+    /// The same caller after another log-in: how it would be asked for (RFC 9470), from the least to the most.
+    pub(crate) fn stronger(self) -> [(&'static str, Self); 5] {
+        let as_strong = |assurance: u8, phishing_resistant: bool| Self {
+            assurance: self.assurance.max(assurance),
+            phishing_resistant: self.phishing_resistant || phishing_resistant,
+            ..self
+        };
+        [
+            (ACR_ANY, self),
+            (ACR_SECOND_FACTOR, as_strong(2, false)),
+            (ACR_PHISHING_RESISTANT, as_strong(2, true)),
+            (ACR_HARDWARE, as_strong(3, true)),
+            (ACR_PHISHING_RESISTANT, Self { risk: 0, ..as_strong(3, true) }),
+        ]
     }
 }
+
+/// `acr_values`: any log-in, two factors, and as OpenID's EAP ACR names them, phishing-resistant and in hardware.
+const ACR_ANY: &str = "urn:strongroom:acr:1";
+const ACR_SECOND_FACTOR: &str = "urn:strongroom:acr:2";
+const ACR_PHISHING_RESISTANT: &str = "phr";
+const ACR_HARDWARE: &str = "phrh";
 
 /// What is known of a data set's version, beside what it is for the caller.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -298,6 +350,9 @@ impl Engine {
             ("risk".to_owned(), RestrictedExpression::new_long(risk)),
             ("assurance".to_owned(), RestrictedExpression::new_long(assurance)),
             ("locked".to_owned(), RestrictedExpression::new_bool(circumstances.locked)),
+            ("session".to_owned(), RestrictedExpression::new_bool(circumstances.session)),
+            ("phishing_resistant".to_owned(), RestrictedExpression::new_bool(circumstances.phishing_resistant)),
+            ("proof_age_s".to_owned(), RestrictedExpression::new_long(i64::from(circumstances.proof_age_s))),
             ("data".to_owned(), data.expression()),
         ])
         .map_err(refused)?;

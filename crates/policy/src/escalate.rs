@@ -121,7 +121,7 @@ fn ask(
         }
     };
     // Whether the moment is right for giving was judged at the door. Here it counts what the giver has.
-    let circumstances = Circumstances { risk: 0, assurance: caller.assurance.min(3), locked: false };
+    let circumstances = Circumstances { risk: 0, assurance: caller.assurance.min(3), locked: false, ..Circumstances::CALM };
     judge.may(Ask { caller, verb, kind, facts: &facts, circumstances, now })
 }
 

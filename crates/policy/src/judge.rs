@@ -13,10 +13,8 @@ use crate::place::Place;
 use crate::roles::{covers, scope_covers};
 use crate::types::{Grant, Resource};
 
-/// What to authenticate with where a stronger caller would be allowed: phishing-resistant, as OpenID's EAP ACR names it.
-const STEP_UP_ACR: &str = "phr";
-/// How fresh that must be.
-const STEP_UP_MAX_AGE_S: u32 = 300;
+/// How old a new log-in may be asked to be at most; some of [`crate::engine::PROOF_AGES_S`].
+const STEP_UP_AGES_S: [u32; 3] = [300, 900, 3_600];
 
 /// One question, by the verb's name.
 #[derive(Clone, Copy)]
@@ -68,12 +66,27 @@ impl Judge<'_> {
         if let Some((reasons, scope)) = self.allowed(ask, verb, &place, ask.circumstances) {
             return Decision::Allow { reasons: self.signed(reasons), scope };
         }
-        let best = ask.circumstances.best();
-        let known = ask.caller.kind != CallerKind::Anonymous;
-        if known && best != ask.circumstances && self.allowed(ask, verb, &place, best).is_some() {
-            return Decision::StepUp { acr: STEP_UP_ACR.to_owned(), max_age_s: STEP_UP_MAX_AGE_S };
+        if let Some(step_up) = self.step_up(ask, verb, &place) {
+            return step_up;
         }
         Decision::Deny { visible: self.visible(ask, &place), hint: self.hint(ask, verb, &place) }
+    }
+
+    /// What log-in would make a yes of a no: the least that does, and how old it may be.
+    fn step_up(self, ask: Ask<'_>, verb: &Verb, place: &Place) -> Option<Decision> {
+        let best = ask.circumstances.best();
+        let known = ask.caller.kind != CallerKind::Anonymous;
+        if !known || best == ask.circumstances {
+            return None;
+        }
+        self.allowed(ask, verb, place, best)?;
+        let would = |circumstances| self.allowed(ask, verb, place, circumstances).is_some();
+        let fresh = |stronger: Circumstances| Circumstances { proof_age_s: 0, ..stronger };
+        let (acr, enough) = ask.circumstances.stronger().into_iter().find(|(_, stronger)| would(fresh(*stronger)))?;
+        // Once it is there it ages: the oldest that would still do, of those that a log-in of this moment leaves time for.
+        let age =
+            STEP_UP_AGES_S.into_iter().rev().find(|age_s| would(Circumstances { proof_age_s: *age_s, session: true, ..enough }));
+        Some(Decision::StepUp { acr: acr.to_owned(), max_age_s: age.unwrap_or(STEP_UP_AGES_S[0]) })
     }
 
     /// Whether the caller may do `verb` there, the token's narrowing included, with the grants that say so.

@@ -195,11 +195,8 @@ impl Decide for PolicyPort {
     fn decide<'a>(&'a self, question: Question<'a>) -> BoxFuture<'a, Result<Decision, Problem>> {
         Box::pin(async move {
             self.0.refresh(question.now).await?;
-            let circumstances = Circumstances {
-                risk: question.risk.score.min(100),
-                assurance: question.caller.assurance.min(3),
-                locked: question.risk.locked_for.is_some(),
-            };
+            let locked = question.risk.locked_for.is_some();
+            let circumstances = Circumstances::of(question.caller, question.risk.score, locked, question.now);
             let ask = Ask {
                 caller: question.caller,
                 verb: question.action.name,

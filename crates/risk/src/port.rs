@@ -143,10 +143,16 @@ impl Assessor {
             // The id of a key is no secret: who names it wrongly must not be able to lock its holder out.
             Credential::Signed(_) => Brought::Noise,
             // A token sent as a password is a token, whatever the user name says.
-            Credential::Basic { password, .. } if (self.is_secret_text)(password.expose()) => {
+            Credential::Basic { password, .. } | Credential::LogIn { password, .. }
+                if (self.is_secret_text)(password.expose()) =>
+            {
                 Brought::Unguessable(password.expose())
             }
-            Credential::Basic { username, .. } => Brought::Password(username.to_ascii_lowercase()),
+            Credential::Basic { username, .. } | Credential::LogIn { username, .. } => {
+                Brought::Password(username.to_ascii_lowercase())
+            }
+            // Whose it is stands in what was signed; nobody can guess it, or lock anybody out with it.
+            Credential::Passkey(_) | Credential::Federated(_) | Credential::Exchange(_) => Brought::Noise,
         }
     }
 

@@ -25,6 +25,7 @@ use vault::objects::{Objects, ObjectsLocation, S3Location};
 use wire::{Door, DoorConfig, RouteEntry};
 
 use crate::config::{Config, ObjectsConfig, POSTGRES_SCHEMES, RootKeyConfig, VaultConfig};
+use crate::federating::{self, Federation};
 use crate::key_services::{self, First};
 use crate::locate::Locator;
 use crate::receipts::LogReceipts;
@@ -262,7 +263,10 @@ pub async fn open_with(data: &Path, config: &Config, way: Way, root: Arc<dyn Key
     // Only a server tells: a command ends too soon.
     let telemetry = way.bound.map(|_| crate::telemetry::begin(&config.telemetry)).transpose()?.flatten();
     let telemetry = telemetry.map(|teller| Arc::new(teller) as Arc<dyn wire::Telemetry>);
-    let mut door = Door::new(gate.clone(), DoorConfig { allowed_hosts: host_names(config, way.bound), telemetry });
+    let mut door = Door::new(
+        gate.clone(),
+        DoorConfig { allowed_hosts: host_names(config, way.bound), telemetry, problem_page: Some(console::problem_page) },
+    );
     wire::mlflow::routes(&mut door, &rooms.tracking, &rooms.registry, &rooms.artifacts, &rooms.identity);
     let behind_admin = wire::admin::Rooms {
         identity: &rooms.identity,
@@ -290,7 +294,16 @@ pub async fn open_with(data: &Path, config: &Config, way: Way, root: Arc<dyn Key
     wire::otlp::routes(&mut door, &rooms.traces);
     wire::openlineage::routes(&mut door, &rooms.lineage);
     wire::mlflow::workspaces::routes(&mut door, &rooms.identity);
-    ui::routes(&mut door, &rooms.identity, page.as_ref());
+    let federation =
+        Federation::open(&config.federation, &rooms.identity, &gate, jobs.pass(federating::JOB), Arc::clone(&clock))?;
+    if let Some(federation) = &federation {
+        rooms.identity.set_federate(Arc::clone(federation) as _);
+    }
+    let providers = federation.map(|federation| federation as Arc<dyn console::Providers>);
+    console::routes(&mut door, &rooms.identity, providers, page.is_some());
+    if let Some(page) = &page {
+        ui::routes(&mut door, page);
+    }
     system::routes(&mut door);
     let s3 =
         s3::S3::new((rooms.buckets.clone(), rooms.data.clone()), rooms.identity.clone(), &config.s3.region, Arc::clone(&clock));

@@ -52,6 +52,8 @@ pub struct Config {
     pub retention: retention::RulesConfig,
     /// Where backups go, and when.
     pub backup: backup::BackupConfig,
+    /// Providers and platforms that vouch for others.
+    pub federation: federation::FederationConfig,
     /// Limits on failed and anonymous attempts.
     pub risk: risk::RiskConfig,
     /// Whom OpenTelemetry tells what this server does.
@@ -65,6 +67,7 @@ impl Config {
     /// `Invalid`, naming the key and what it must be.
     pub fn check(&self) -> Result<(), Problem> {
         self.identity.check()?;
+        self.federation.check()?;
         self.risk.check()?;
         self.audit.check()?;
         self.data.check()?;

@@ -29,6 +29,7 @@ pub mod cli;
 pub mod config;
 mod cosign;
 mod engines;
+mod federating;
 mod https;
 mod inspecting;
 mod jailed;

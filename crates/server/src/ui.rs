@@ -1,5 +1,5 @@
-//! MLflow's own web page behind our log-in: its built files, served from a folder that the operator names, and the
-//! log-in form. The page then speaks MLflow's `/ajax-api`, which passes the same door as everything else.
+//! MLflow's own web page behind our log-in: its built files, served from a folder that the operator names. The page then speaks MLflow's
+//! `/ajax-api`, which passes the same door as everything else.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -7,12 +7,12 @@ use std::sync::Arc;
 
 use axum::body::Body;
 use gate::{Action, Operation, Permit, Target};
-use http::{HeaderValue, Method, StatusCode, header};
+use http::{HeaderValue, Method, header};
 use kernel::Problem;
 use wire::{Answer, Door};
 
 /// Every verb of this file.
-pub const ACTIONS: &[Action] = &[ReadPage::ACTION, LoginPage::ACTION];
+pub const ACTIONS: &[Action] = &[ReadPage::ACTION];
 
 /// Files that the folder may hold.
 const FILE_COUNT_MAX: usize = 20_000;
@@ -24,8 +24,6 @@ const DEPTH_MAX: usize = 12;
 const PAGE_POLICY: &str = "default-src 'self'; script-src 'self' 'unsafe-inline' 'unsafe-eval'; style-src 'self' 'unsafe-inline'; \
      img-src 'self' data: blob:; font-src 'self' data:; worker-src 'self' blob:; connect-src 'self'; frame-ancestors 'none'; \
      base-uri 'self'; form-action 'self'; object-src 'none'";
-const OWN_POLICY: &str =
-    "default-src 'none'; style-src 'sha256-CSS'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'";
 
 /// The page's files: the name that a browser asks for → the file. What is not in it cannot be asked for.
 pub type PageFiles = Arc<BTreeMap<String, PathBuf>>;
@@ -94,65 +92,8 @@ impl Operation for ReadPage {
     }
 }
 
-/// Shows the log-in form: the one page for strangers.
-struct LoginPage {
-    failed: bool,
-}
-
-impl Operation for LoginPage {
-    const ACTION: Action = Action::read("ui.login_page");
-    type Output = bool;
-
-    fn target(&self) -> Target {
-        Target::Server
-    }
-
-    async fn run(self, _: Permit<Self>) -> Result<bool, Problem> {
-        Ok(self.failed)
-    }
-}
-
-/// Shows what stands at `/` as long as there is neither a console nor MLflow's page.
-struct HomePage;
-
-impl Operation for HomePage {
-    const ACTION: Action = ReadPage::ACTION;
-    type Output = ();
-
-    fn target(&self) -> Target {
-        Target::Server
-    }
-
-    async fn run(self, _: Permit<Self>) -> Result<(), Problem> {
-        Ok(())
-    }
-}
-
-/// Adds the page's routes, if there is a page, and the log-in.
-pub fn routes(door: &mut Door, identity: &identity::Identity, page: Option<&PageFiles>) {
-    door.route(
-        Method::GET,
-        "/login",
-        |inbound| Ok(LoginPage { failed: inbound.query()?.iter().any(|(name, _)| name == "failed") }),
-        |failed| Ok(login_page(failed)),
-    );
-    let room = identity.clone();
-    door.login(
-        "/login",
-        move |_| Ok(identity::ops::sessions::CreateSession { room: room.clone() }),
-        |session| Ok(redirect("/", Some(session.secret.expose_text().unwrap_or_default()))),
-    );
-    let room = identity.clone();
-    door.route(
-        Method::POST,
-        "/logout",
-        move |_| Ok(identity::ops::sessions::DeleteSession { room: room.clone(), session: None }),
-        |_| Ok(redirect("/login", Some(""))),
-    );
-    let Some(page) = page else {
-        door.route(Method::GET, "/", |_| Ok(HomePage), |()| Ok(home_page()));
-        return;
-    };
+/// Adds the page's routes.
+pub fn routes(door: &mut Door, page: &PageFiles) {
     for path in ["/", "/static-files/{*path}"] {
         let files = Arc::clone(page);
         let parse = move |inbound: &wire::Inbound| {
@@ -189,42 +130,6 @@ fn page_file(name: &str, bytes: Vec<u8>) -> Answer {
     answer
 }
 
-const STYLE: &str = "body{font:16px system-ui,sans-serif;display:grid;place-items:center;min-height:90vh;color:#1c2430;\
-background:#f5f6f8}form{background:#fff;padding:2rem;border-radius:10px;box-shadow:0 1px 6px #0002;width:20rem}label{display:block;\
-margin:.8rem 0 .2rem}input{width:100%;box-sizing:border-box;padding:.5rem;font:inherit}button{margin-top:1.2rem;width:100%;\
-padding:.6rem;font:inherit;background:#1c4e80;color:#fff;border:0;border-radius:6px}p{color:#9b1c1c}";
-
-fn login_page(failed: bool) -> Answer {
-    let fault = if failed { "<p role=\"alert\">That name and password do not match, or you must wait a little.</p>" } else { "" };
-    let page = format!(
-        "<!doctype html><html lang=\"en\"><meta charset=\"utf-8\"><meta name=\"viewport\" content=\"width=device-width\">\
-         <title>Strongroom</title><style>{STYLE}</style><form method=\"post\" action=\"/login\"><h1>Strongroom</h1>{fault}\
-         <label for=\"u\">Name</label><input id=\"u\" name=\"username\" autocomplete=\"username\" required autofocus>\
-         <label for=\"p\">Password or token</label><input id=\"p\" name=\"password\" type=\"password\" autocomplete=\"current-password\" \
-         required><button>Log in</button></form></html>"
-    );
-    let mut answer = own_page(page);
-    if failed {
-        *answer.status_mut() = StatusCode::UNAUTHORIZED;
-    }
-    answer
-}
-
-fn home_page() -> Answer {
-    own_page(format!(
-        "<!doctype html><html lang=\"en\"><meta charset=\"utf-8\"><meta name=\"viewport\" content=\"width=device-width\">\
-         <title>Strongroom</title><style>{STYLE}</style><form method=\"post\" action=\"/logout\"><h1>Strongroom</h1>\
-         <div>You are logged in. The console is not there yet; clients and commands work.<br><br>MLflow's own page is shown here \
-         once the server's configuration names its folder:<br><code>[server]<br>mlflow_ui_dir = \
-         &quot;…/site-packages/mlflow/server/js/build&quot;</code></div><button>Log out</button></form></html>"
-    ))
-}
-
-fn own_page(page: String) -> Answer {
-    let digest = wire::base64_text(&kernel::sha256(STYLE.as_bytes()));
-    with_headers(Body::from(page), "text/html; charset=utf-8", &OWN_POLICY.replace("CSS", &digest))
-}
-
 fn with_headers(body: Body, kind: &'static str, policy: &str) -> Answer {
     let mut answer = Answer::new(body);
     let headers = answer.headers_mut();
@@ -233,22 +138,6 @@ fn with_headers(body: Body, kind: &'static str, policy: &str) -> Answer {
         headers.insert(header::CONTENT_SECURITY_POLICY, policy);
     }
     headers.insert(header::REFERRER_POLICY, HeaderValue::from_static("same-origin"));
-    wire::harden(&mut answer);
-    answer
-}
-
-/// 303, with the session cookie set; an empty one is taken back.
-fn redirect(to: &'static str, session: Option<&str>) -> Answer {
-    let mut answer = Answer::new(Body::empty());
-    *answer.status_mut() = StatusCode::SEE_OTHER;
-    answer.headers_mut().insert(header::LOCATION, HeaderValue::from_static(to));
-    if let Some(secret) = session {
-        let ended = if secret.is_empty() { "; Max-Age=0" } else { "" };
-        let cookie = format!("{}={secret}; Path=/; Secure; HttpOnly; SameSite=Lax{ended}", wire::SESSION_COOKIE);
-        if let Ok(value) = HeaderValue::from_str(&cookie) {
-            answer.headers_mut().insert(header::SET_COOKIE, value);
-        }
-    }
     wire::harden(&mut answer);
     answer
 }

@@ -13,9 +13,9 @@ use axum::Router;
 use axum::body::Body;
 use axum::extract::{RawPathParams, Request};
 use axum::response::Response;
-use gate::{Action, BoxFuture, Credential, Gate, Operation, Visitor};
+use gate::{Action, BoxFuture, Gate, Operation, Visitor};
 use http::{Method, StatusCode, header, request::Parts};
-use kernel::{Kind, Problem, Secret, limits};
+use kernel::{Kind, Problem, limits};
 use tokio::sync::Semaphore;
 
 use crate::inbound::{BodyStream, Inbound, attempt_from, authority_of};
@@ -23,9 +23,7 @@ use crate::language::{Asked, Knock, Language};
 use crate::outbound::{Answer, problem_answer};
 
 /// How long a client may take to send a JSON body.
-const BODY_READ_MAX: Duration = Duration::from_secs(30);
-/// The log-in form's body.
-const LOGIN_BYTES_MAX: usize = 4 * 1024;
+pub(crate) const BODY_READ_MAX: Duration = Duration::from_secs(30);
 /// A form of a language that is a credential.
 const FORM_BYTES_MAX: usize = 16 * 1024;
 /// Where the Open Inference Protocol is spoken: its errors have a form of their own.
@@ -46,7 +44,12 @@ pub struct DoorConfig {
     pub allowed_hosts: Vec<String>,
     /// Who is told of each answer.
     pub telemetry: Option<Arc<dyn Telemetry>>,
+    /// How a problem looks to somebody who asked for a page.
+    pub problem_page: Option<ProblemPage>,
 }
+
+/// Makes a page of a problem; the status and the headers that go with it are the door's.
+pub type ProblemPage = fn(&Problem) -> Answer;
 
 /// Is told of each answer of a route. It must not wait.
 pub trait Telemetry: Send + Sync {
@@ -177,14 +180,37 @@ impl Door {
     }
 
     /// The log-in form: a POST whose body *is* the credential, so it alone is read before its sender is identified.
-    pub fn login<O, P, R>(&mut self, path: &str, parse: P, render: R)
+    pub fn login_with<O, C, P, R>(&mut self, path: &str, parse: P, render: R)
     where
         O: Operation,
-        P: Fn(&Inbound) -> Result<O, Problem> + Send + Sync + 'static,
+        C: Send + 'static,
+        P: Fn(&Inbound) -> Result<(O, C), Problem> + Send + Sync + 'static,
+        R: Fn(O::Output, C) -> Result<Answer, Problem> + Send + Sync + 'static,
+    {
+        let parse = move |inbound: &Inbound, _: BodyStream| parse(inbound);
+        self.add::<O, C, _, _>(Method::POST, path, BodyKind::Login, parse, render);
+    }
+
+    /// The way back from a provider: a GET whose query and cookie *are* the credential.
+    pub fn callback<O, C, P, R>(&mut self, path: &str, parse: P, render: R)
+    where
+        O: Operation,
+        C: Send + 'static,
+        P: Fn(&Inbound) -> Result<(O, C), Problem> + Send + Sync + 'static,
+        R: Fn(O::Output, C) -> Result<Answer, Problem> + Send + Sync + 'static,
+    {
+        let parse = move |inbound: &Inbound, _: BodyStream| parse(inbound);
+        self.add::<O, C, _, _>(Method::GET, path, BodyKind::Callback, parse, render);
+    }
+
+    /// The token endpoint: a form whose `subject_token` is the credential (RFC 8693).
+    pub fn exchange<O, R>(&mut self, path: &str, operation: impl Fn() -> O + Send + Sync + 'static, render: R)
+    where
+        O: Operation,
         R: Fn(O::Output) -> Result<Answer, Problem> + Send + Sync + 'static,
     {
-        let parse = move |inbound: &Inbound, _: BodyStream| Ok((parse(inbound)?, ()));
-        self.add::<O, (), _, _>(Method::POST, path, BodyKind::Login, parse, move |output, ()| render(output));
+        let parse = move |_: &Inbound, _: BodyStream| Ok((operation(), ()));
+        self.add::<O, (), _, _>(Method::POST, path, BodyKind::Exchange, parse, move |output, ()| render(output));
     }
 
     /// A route of MLflow's REST API: `path` under `/api/2.0`, `/api/3.0`, `/ajax-api/2.0` and `/ajax-api/3.0`.
@@ -360,6 +386,8 @@ enum BodyKind {
     Whole,
     Stream,
     Login,
+    Callback,
+    Exchange,
 }
 
 impl Shared {
@@ -371,14 +399,29 @@ impl Shared {
         let shows_page = is_navigation(request.headers());
         let speaks_oip = request.uri().path().starts_with(OIP);
         let speaks_grpc = is_grpc(request.headers());
+        let is_login = matches!(kind, BodyKind::Login | BodyKind::Callback);
+        let back_to = crate::login::back_to(&request, is_login);
+        let has_session = crate::inbound::cookie_named(request.headers(), crate::SESSION_COOKIE).is_some();
         match self.pass(request, action, kind, choose).await {
             Ok(answer) => answer,
-            Err(problem) if kind == BodyKind::Login => to_login(&problem, "/login?failed"),
-            Err(problem) if shows_page && problem.kind() == Kind::Unauthenticated => to_login(&problem, "/login"),
+            Err(problem) if kind == BodyKind::Exchange => crate::login::token_problem(&problem),
+            Err(problem) if is_login => crate::login::to_page(&problem, "failed", &back_to),
+            Err(problem) if shows_page && problem.kind() == Kind::Unauthenticated => {
+                let mut answer = crate::login::to_page(&problem, "", &back_to);
+                if has_session {
+                    // Else the form itself could not be asked for: what comes with a dead cookie is refused.
+                    crate::login::end_cookie(&mut answer, crate::SESSION_COOKIE);
+                }
+                answer
+            }
+            Err(problem) if shows_page && problem.kind() == Kind::StepUp => crate::login::to_page(&problem, "again", &back_to),
             Err(problem) => {
                 log_problem(action, &problem);
                 if speaks_grpc {
                     return crate::inference::grpc_problem(&problem);
+                }
+                if let Some(page) = self.config.problem_page.filter(|_| shows_page) {
+                    return crate::outbound::as_page(page(&problem), &problem);
                 }
                 let answer = problem_answer(&problem, by_browser);
                 if speaks_oip { crate::outbound::in_oip_form(answer, &problem) } else { answer }
@@ -396,14 +439,18 @@ impl Shared {
         let (parts, mut body) = request.into_parts();
         self.check_surroundings(&parts)?;
         let mut attempt = attempt_from(&parts);
-        if kind == BodyKind::Login {
-            attempt.credential = login_credential(std::mem::take(&mut body)).await?;
+        let origin = || format!("https://{}", authority_of(&parts).unwrap_or_default());
+        match kind {
+            BodyKind::Login => attempt.credential = crate::login::credential(std::mem::take(&mut body), origin()).await?,
+            BodyKind::Callback => attempt.credential = crate::login::returned(&parts, &origin()),
+            BodyKind::Exchange => attempt.credential = crate::login::subject_token(std::mem::take(&mut body)).await?,
+            BodyKind::Whole | BodyKind::Stream => {}
         }
         // Taken before anybody can be refused: a stream that nobody reads throws a bounded part away, so that a client who
         // is still sending can read its answer.
         let stream = match kind {
             BodyKind::Stream => BodyStream::new(std::mem::take(&mut body)),
-            BodyKind::Whole | BodyKind::Login => BodyStream::empty(),
+            BodyKind::Whole | BodyKind::Login | BodyKind::Callback | BodyKind::Exchange => BodyStream::empty(),
         };
         let visitor = self.gate.identify(attempt, action).await?;
         let chosen = match read(parts, body, kind).await {
@@ -512,7 +559,7 @@ async fn read(mut parts: Parts, body: Body, kind: BodyKind) -> Result<Inbound, P
     }
     let params = path_params(&mut parts).await?;
     let bytes = match kind {
-        BodyKind::Stream | BodyKind::Login => bytes::Bytes::new(),
+        BodyKind::Stream | BodyKind::Login | BodyKind::Callback | BodyKind::Exchange => bytes::Bytes::new(),
         BodyKind::Whole => {
             let reading = axum::body::to_bytes(body, limits::JSON_BODY_BYTES_MAX);
             tokio::time::timeout(BODY_READ_MAX, reading)
@@ -535,35 +582,12 @@ async fn path_params(parts: &mut Parts) -> Result<Vec<(String, String)>, Problem
 }
 
 /// `host:port` → `host`, `[::1]:port` → `[::1]`.
-fn host_name(host: &str) -> &str {
+#[must_use]
+pub fn host_name(host: &str) -> &str {
     if host.starts_with('[') {
         return host.find(']').and_then(|end| host.get(..=end)).unwrap_or(host);
     }
     host.split(':').next().unwrap_or(host)
-}
-
-/// A browser on its way to a page is shown the log-in form instead of an error.
-fn to_login(problem: &Problem, location: &'static str) -> Response {
-    let mut answer = problem_answer(problem, true);
-    *answer.status_mut() = StatusCode::SEE_OTHER;
-    answer.headers_mut().insert(header::LOCATION, http::HeaderValue::from_static(location));
-    answer
-}
-
-async fn login_credential(body: Body) -> Result<Credential, Problem> {
-    let reading = tokio::time::timeout(BODY_READ_MAX, axum::body::to_bytes(body, LOGIN_BYTES_MAX)).await;
-    let Ok(Ok(bytes)) = reading else {
-        return Err(Problem::invalid("the log-in form could not be read"));
-    };
-    let text = String::from_utf8_lossy(&bytes);
-    let field = |wanted: &str| {
-        let pair = text.split('&').filter_map(|pair| pair.split_once('=')).find(|(name, _)| *name == wanted);
-        pair.and_then(|(_, value)| crate::inbound::decode(value).ok())
-    };
-    Ok(match (field("username"), field("password")) {
-        (Some(username), Some(password)) => Credential::Basic { username, password: Secret::from(password) },
-        _ => Credential::Malformed,
-    })
 }
 
 /// Whether the caller speaks gRPC, whose answers have a form of their own.

@@ -15,6 +15,8 @@ use http::request::Parts;
 use http::{HeaderMap, Method, header};
 use kernel::{Problem, Secret};
 
+use crate::form::Form;
+
 /// The browser's session cookie. The prefix makes browsers insist on TLS, this host and the root path.
 pub const SESSION_COOKIE: &str = "__Host-strongroom";
 /// How much of a refused upload is read and thrown away, and for how long.
@@ -78,6 +80,26 @@ impl Inbound {
             all.push((decode(name)?, decode(value)?));
         }
         Ok(all)
+    }
+
+    /// The value of the session cookie, if one came.
+    #[must_use]
+    pub fn session_cookie(&self) -> Option<String> {
+        cookie_of(&self.headers).map(str::to_owned)
+    }
+
+    /// The value of a cookie.
+    #[must_use]
+    pub fn cookie(&self, name: &str) -> Option<&str> {
+        cookie_named(&self.headers, name)
+    }
+
+    /// The body as a page's form.
+    ///
+    /// # Errors
+    /// As [`Form::read`].
+    pub fn form(&self) -> Result<Form, Problem> {
+        Form::read(&self.body)
     }
 
     /// A header as text.
@@ -145,16 +167,24 @@ fn parse_authorization(value: &str) -> Credential {
 }
 
 fn session_from(headers: &HeaderMap) -> Credential {
+    cookie_of(headers).map_or(Credential::None, |value| Credential::Session(Secret::from(value.to_owned())))
+}
+
+fn cookie_of(headers: &HeaderMap) -> Option<&str> {
+    cookie_named(headers, SESSION_COOKIE)
+}
+
+pub(crate) fn cookie_named<'a>(headers: &'a HeaderMap, wanted: &str) -> Option<&'a str> {
     for cookies in headers.get_all(header::COOKIE) {
         for cookie in cookies.to_str().unwrap_or_default().split(';') {
             if let Some((name, value)) = cookie.trim().split_once('=')
-                && name == SESSION_COOKIE
+                && name == wanted
             {
-                return Credential::Session(Secret::from(value.to_owned()));
+                return Some(value);
             }
         }
     }
-    Credential::None
+    None
 }
 
 /// A request's body as it arrives.

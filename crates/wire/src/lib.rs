@@ -7,9 +7,11 @@
 
 pub mod admin;
 pub mod door;
+mod form;
 mod inbound;
 pub mod inference;
 mod language;
+mod login;
 pub mod mlflow;
 pub mod openlineage;
 pub mod otlp;
@@ -17,7 +19,9 @@ mod outbound;
 mod protobuf;
 
 pub use admin::times::{parse as parse_time, to_text as time_text};
-pub use door::{Answered, Chosen, Door, DoorConfig, PeerAddress, RouteEntry, Telemetry};
+pub use door::{Answered, Chosen, Door, DoorConfig, PeerAddress, ProblemPage, RouteEntry, Telemetry, host_name};
+pub use form::Form;
 pub use inbound::{BodyStream, Inbound, SESSION_COOKIE, attempt_from, authority_of};
 pub use language::{Asked, Knock, Language};
-pub use outbound::{Answer, base64_text, harden, json, json_text, problem_answer};
+pub use login::{CALLBACK, CARRIED_COOKIE, end_cookie, local_path, login_address};
+pub use outbound::{Answer, base64_text, base64url_text, from_base64url, harden, json, json_text, problem_answer};

@@ -67,6 +67,23 @@ pub fn base64_text(bytes: &[u8]) -> String {
     base64::engine::general_purpose::STANDARD.encode(bytes)
 }
 
+/// Bytes as base64url without padding, as scripts of pages send them.
+#[must_use]
+pub fn base64url_text(bytes: &[u8]) -> String {
+    use base64::Engine;
+    base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(bytes)
+}
+
+/// The bytes of such a text.
+///
+/// # Errors
+/// `Invalid` if it is none.
+pub fn from_base64url(text: &str) -> Result<Vec<u8>, Problem> {
+    use base64::Engine;
+    let decoded = base64::engine::general_purpose::URL_SAFE_NO_PAD.decode(text);
+    decoded.map_err(|_| Problem::invalid("a field is not base64url without padding"))
+}
+
 /// An error in MLflow's form: `{"error_code", "message"}`.
 pub(crate) fn error_answer(status: StatusCode, code: &str, message: &str) -> Answer {
     let bytes = serde_json::to_vec(&ErrorBody { error_code: code, message }).unwrap_or_default();
@@ -94,8 +111,13 @@ pub fn problem_answer(problem: &Problem, by_browser: bool) -> Answer {
             headers.append(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer realm=\"strongroom\""));
         }
         Kind::StepUp => {
-            let challenge = "Bearer error=\"insufficient_user_authentication\", acr_values=\"phr\", max_age=\"300\"";
-            headers.append(header::WWW_AUTHENTICATE, HeaderValue::from_static(challenge));
+            let (acr, max_age_s) =
+                problem.step_up_wanted().map_or(("phr", 300), |wanted| (wanted.acr.as_str(), wanted.max_age_s));
+            let challenge =
+                format!("Bearer error=\"insufficient_user_authentication\", acr_values=\"{acr}\", max_age=\"{max_age_s}\"");
+            if let Ok(challenge) = HeaderValue::from_str(&challenge) {
+                headers.append(header::WWW_AUTHENTICATE, challenge);
+            }
         }
         _ => {}
     }
@@ -106,6 +128,12 @@ pub fn problem_answer(problem: &Problem, by_browser: bool) -> Answer {
         }
     }
     answer
+}
+
+/// A page with the status of a problem.
+pub(crate) fn as_page(mut page: Answer, problem: &Problem) -> Answer {
+    *page.status_mut() = status_of(problem.kind()).0;
+    page
 }
 
 /// MLflow's status and error code for a kind. Its client retries 429, 500, 503 and the like, but not these 4xx.

@@ -21,7 +21,10 @@ fn world() -> World {
     let opened = db::open(&Location::Sqlite(folder.path().join("a.db"))).unwrap();
     let room = Identity::new(opened.db, IdentityConfig::default()).unwrap();
     let gate = open_gate();
-    let mut door = Door::new(gate.gate.clone(), DoorConfig { allowed_hosts: vec!["localhost".to_owned()], telemetry: None });
+    let mut door = Door::new(
+        gate.gate.clone(),
+        DoorConfig { allowed_hosts: vec!["localhost".to_owned()], telemetry: None, problem_page: None },
+    );
     admin::users::routes(&mut door, &room);
     admin::groups::routes(&mut door, &room);
     admin::tokens::routes(&mut door, &room);
@@ -166,7 +169,10 @@ async fn what_is_mistyped_is_refused_where_it_would_decide_something() {
     );
     let log = audit::AuditLog::open(config, opened.system, std::sync::Arc::new(kernel::SystemClock)).unwrap();
     let gate = open_gate();
-    let mut door = Door::new(gate.gate.clone(), DoorConfig { allowed_hosts: vec!["localhost".to_owned()], telemetry: None });
+    let mut door = Door::new(
+        gate.gate.clone(),
+        DoorConfig { allowed_hosts: vec!["localhost".to_owned()], telemetry: None, problem_page: None },
+    );
     admin::grants::routes(&mut door, &policy);
     admin::access::routes(&mut door, &policy);
     admin::audit::routes(&mut door, &audit::Audit::new(log));

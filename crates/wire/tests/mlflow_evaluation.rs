@@ -37,7 +37,10 @@ impl Server {
         let tracking = Tracking::new(opened.db.clone());
         let artifacts = Artifacts::new(opened.db.clone(), objects);
         let identity = identity::Identity::new(opened.db.clone(), identity::IdentityConfig::default()).unwrap();
-        let mut door = Door::new(gate.gate.clone(), DoorConfig { allowed_hosts: vec!["localhost".to_owned()], telemetry: None });
+        let mut door = Door::new(
+            gate.gate.clone(),
+            DoorConfig { allowed_hosts: vec!["localhost".to_owned()], telemetry: None, problem_page: None },
+        );
         wire::mlflow::experiments::routes(&mut door, &tracking);
         wire::mlflow::artifacts::routes(&mut door, &artifacts, &identity);
         wire::mlflow::promptlab::routes(&mut door, &tracking, &artifacts);

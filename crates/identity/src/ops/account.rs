@@ -36,6 +36,7 @@ impl Operation for GetMe {
                 groups,
                 token: caller.token,
                 assurance: caller.assurance,
+                method: caller.proof.map(|proof| proof.method),
                 has_password,
             })
         });

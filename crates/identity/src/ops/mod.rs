@@ -3,6 +3,8 @@
 pub mod access_keys;
 pub mod account;
 pub mod accounts;
+pub mod factors;
+pub mod federation;
 pub mod groups;
 pub mod passwords;
 pub mod sessions;

@@ -1,7 +1,7 @@
 //! Browser sessions: begin, end, list.
 
-use gate::{Action, CallerKind, Operation, Outcome, Permit, Target};
-use kernel::{Kind, Problem};
+use gate::{Action, CallerKind, Method, Operation, Outcome, Permit, Spend, Target};
+use kernel::{Kind, Problem, Secret};
 
 use super::own_account;
 use crate::secret_text::{SecretKind, mint};
@@ -16,11 +16,14 @@ pub const SESSIONS_DELETE: Action = Action::write("sessions.delete");
 /// The verb of [`ListSessions`].
 pub const SESSIONS_LIST: Action = Action::read("sessions.list");
 
-/// Begins a session for the caller, who has just shown a password or a token. The session can do no more than what was shown,
-/// and ends with it. A caller who came with a session gets a new secret for it: the old one ends.
+/// Begins a session for the caller, who has just shown a password, a token or a passkey. The session can do no more than what was
+/// shown, and ends with it; what counts once is taken in the same commit. A caller who came with a session gets a new secret for it:
+/// the old one ends.
 pub struct CreateSession {
     /// The room.
     pub room: Identity,
+    /// The cookie of the session that this one takes the place of: a step-up. Another person's stays as it is.
+    pub replaces: Option<Secret>,
 }
 
 impl Operation for CreateSession {
@@ -39,10 +42,40 @@ impl Operation for CreateSession {
         }
         let usual_end = at.plus_secs(i64::from(self.room.inner.config.session_hours_max) * 3_600);
         let secret = mint(SecretKind::Session);
+        let proof = caller.proof.clone();
+        if let Some(Spend::Passkey { challenge, .. }) = proof.as_ref().and_then(|proof| proof.once.as_ref())
+            && !self.room.inner.memory.take_challenge(*challenge, at)
+        {
+            return Err(Problem::new(
+                Kind::Unauthenticated,
+                "You are not authenticated. This log-in was used already; begin again.",
+            ));
+        }
+        let replaces = self.replaces;
         let write = self.room.db.write(&permit, move |tx| {
             let ended = || {
                 Problem::new(Kind::Unauthenticated, "You are not authenticated. The token or session has ended in this moment.")
             };
+            if let Some(once) = proof.as_ref().and_then(|proof| proof.once.as_ref())
+                && !store::spend(tx, &caller.id, once, at)?
+            {
+                return Err(Problem::new(
+                    Kind::Unauthenticated,
+                    "You are not authenticated. A code is taken once; wait for the next.",
+                ));
+            }
+            if let Some(old) = replaces {
+                if let Some(old) = store::own_session(tx, &old, &caller.id)? {
+                    store::revoke_session(tx, &old, &caller.id, at)?;
+                }
+            }
+            let method = match (&proof, &caller.token) {
+                (Some(proof), _) => proof.method,
+                (None, Some(_)) => Method::Token,
+                (None, None) => Method::Password,
+            };
+            // A session that is only given a new secret is no fresher for it.
+            let proved_at = proof.as_ref().map_or(at, |proof| proof.at);
             let (mut token_id, mut expires_at) = (None, usual_end);
             if let Some(facts) = &caller.token {
                 token_id = if facts.id.starts_with(SESSION_ID_PREFIX) {
@@ -67,11 +100,14 @@ impl Operation for CreateSession {
                     token_id: token_id.as_deref(),
                     scopes: facts.map_or(&[], |facts| &facts.scopes),
                     workspace_id: facts.and_then(|facts| facts.workspace.as_deref()),
+                    assurance: caller.assurance,
+                    proved_at,
+                    method,
                     expires_at,
                     at,
                 },
             )?;
-            let outcome = Outcome::done().resource(session.id.clone());
+            let outcome = Outcome::done().resource(session.id.clone()).with("method", method.word());
             Ok((OpenedSession { session, secret }, outcome))
         });
         let opened = write.await?;

@@ -84,7 +84,7 @@ fn may_mint_for(caller: &Caller, principal: &Principal) -> Result<(), Problem> {
     }
 }
 
-async fn mint_for<O>(
+pub(super) async fn mint_for<O>(
     room: &Identity,
     permit: &Permit<O>,
     principal: String,

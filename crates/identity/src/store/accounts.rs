@@ -99,6 +99,12 @@ pub(crate) fn set_password(
     revoke_sessions_but(tx, principal_id, keep, at)
 }
 
+/// Ends all sessions of a principal.
+pub(crate) fn end_sessions(tx: &mut Writer<'_>, principal_id: &str, at: Micros) -> Result<(), DbError> {
+    tx.execute("UPDATE principal SET epoch = epoch + 1 WHERE id = $1", &[principal_id.into()])?;
+    revoke_sessions_but(tx, principal_id, None, at)
+}
+
 fn revoke_sessions_but(tx: &mut Writer<'_>, principal_id: &str, keep: Option<&str>, at: Micros) -> Result<(), DbError> {
     tx.execute(
         "UPDATE session SET revoked_at = $3 WHERE principal_id = $1 AND id <> $2 AND revoked_at IS NULL",

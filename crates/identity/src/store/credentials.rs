@@ -1,5 +1,6 @@
 //! Tokens and sessions, as their owners manage them.
 
+use gate::Method;
 use kernel::{Kind, Micros, Problem, Secret, random_id, sha256};
 use vault::db::{DbError, Reader, Row, Writer};
 
@@ -90,6 +91,13 @@ pub(crate) fn token_of_session(reader: &mut Reader<'_>, session_id: &str) -> Res
     })
 }
 
+/// The live session of this secret, if it is this principal's.
+pub(crate) fn own_session(reader: &mut Reader<'_>, secret: &Secret, principal_id: &str) -> Result<Option<String>, DbError> {
+    let digest = sha256(secret.expose());
+    let sql = "SELECT id FROM session WHERE sha256 = $1 AND principal_id = $2 AND revoked_at IS NULL";
+    reader.query_one(sql, &[digest.as_slice().into(), principal_id.into()], |row| row.text(0))
+}
+
 /// Until when a live session may last.
 pub(crate) fn session_end(reader: &mut Reader<'_>, session_id: &str) -> Result<Option<Micros>, DbError> {
     let sql = "SELECT expires_at FROM session WHERE id = $1 AND revoked_at IS NULL";
@@ -171,6 +179,9 @@ pub(crate) struct NewSession<'a> {
     pub(crate) token_id: Option<&'a str>,
     pub(crate) scopes: &'a [String],
     pub(crate) workspace_id: Option<&'a str>,
+    pub(crate) assurance: u8,
+    pub(crate) proved_at: Micros,
+    pub(crate) method: Method,
     pub(crate) expires_at: Micros,
     pub(crate) at: Micros,
 }
@@ -183,8 +194,9 @@ pub(crate) fn create_session(tx: &mut Writer<'_>, new: &NewSession<'_>) -> Resul
         revoke_session(tx, oldest, new.principal_id, new.at)?;
     }
     tx.execute(
-        "INSERT INTO session (id, principal_id, sha256, token_id, scopes, workspace_id, created_at, last_seen, expires_at)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $7, $8)",
+        "INSERT INTO session (id, principal_id, sha256, token_id, scopes, workspace_id, created_at, last_seen, expires_at,
+                              assurance, proved_at, method)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $7, $8, $9, $10, $11)",
         &[
             (&id).into(),
             new.principal_id.into(),
@@ -194,15 +206,26 @@ pub(crate) fn create_session(tx: &mut Writer<'_>, new: &NewSession<'_>) -> Resul
             new.workspace_id.into(),
             new.at.0.into(),
             new.expires_at.0.into(),
+            i64::from(new.assurance).into(),
+            new.proved_at.0.into(),
+            new.method.word().into(),
         ],
     )?;
-    Ok(Session { id, created_at: new.at, last_seen: new.at, expires_at: new.expires_at, current: true })
+    Ok(Session {
+        id,
+        created_at: new.at,
+        last_seen: new.at,
+        expires_at: new.expires_at,
+        assurance: new.assurance,
+        method: new.method,
+        current: true,
+    })
 }
 
 /// Live sessions, oldest first, as id and row.
 pub(crate) fn live_sessions(reader: &mut Reader<'_>, principal_id: &str, at: Micros) -> Result<Vec<(String, Session)>, DbError> {
     reader.query(
-        "SELECT id, created_at, last_seen, expires_at FROM session
+        "SELECT id, created_at, last_seen, expires_at, assurance, method FROM session
          WHERE principal_id = $1 AND revoked_at IS NULL AND expires_at > $2 ORDER BY created_at, id",
         &[principal_id.into(), at.0.into()],
         |row| {
@@ -212,6 +235,8 @@ pub(crate) fn live_sessions(reader: &mut Reader<'_>, principal_id: &str, at: Mic
                 created_at: Micros(row.int(1)?),
                 last_seen: Micros(row.int(2)?),
                 expires_at: Micros(row.int(3)?),
+                assurance: u8::try_from(row.int(4)?).map_err(|_| DbError::Shape(4))?,
+                method: Method::from_word(&row.text(5)?).ok_or(DbError::Shape(5))?,
                 current: false,
             };
             Ok((id, session))

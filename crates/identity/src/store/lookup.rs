@@ -1,6 +1,6 @@
 //! Whom a credential belongs to: each answer is one query, the groups of all levels included.
 
-use gate::{Caller, CallerKind, TokenFacts};
+use gate::{Caller, CallerKind, Method, Proof, TokenFacts};
 use kernel::Micros;
 use vault::db::{Bind, DbError, Reader, Row};
 
@@ -23,6 +23,8 @@ pub(crate) struct FoundAccount {
     pub(crate) epoch: i64,
     pub(crate) hash: Option<String>,
     pub(crate) password_changed_at: Option<Micros>,
+    /// It has one-time codes or a passkey: its password alone opens nothing.
+    pub(crate) has_second_factor: bool,
 }
 
 impl FoundAccount {
@@ -49,7 +51,7 @@ macro_rules! token_by {
             " = $1
              UNION
              SELECT m.group_id FROM membership m JOIN up ON m.member_id = up.id)
-         SELECT p.id, p.kind, p.name, p.disabled, t.id, t.scopes, t.workspace_id, t.expires_at, t.revoked_at, t.created_at, up.id
+         SELECT p.id, p.kind, p.name, p.disabled, t.id, t.scopes, t.workspace_id, t.expires_at, t.revoked_at, t.created_at, up.id, CAST(1 AS BIGINT), CAST(NULL AS BIGINT), CAST(NULL AS TEXT)
          FROM token t JOIN principal p ON p.id = t.principal_id LEFT JOIN up ON 1 = 1 WHERE ",
             $column,
             " = $1"
@@ -57,9 +59,9 @@ macro_rules! token_by {
     };
 }
 
-/// People's accounts by a column, with their groups.
+/// Accounts of a kind by a column, with their groups.
 macro_rules! account_by {
-    ($column:literal) => {
+    ($column:literal, $kind:literal) => {
         concat!(
             "WITH RECURSIVE up (id) AS (
              SELECT m.group_id FROM membership m JOIN principal p ON p.id = m.member_id WHERE ",
@@ -67,11 +69,15 @@ macro_rules! account_by {
             " = $1
              UNION
              SELECT m.group_id FROM membership m JOIN up ON m.member_id = up.id)
-         SELECT p.id, p.kind, p.name, p.disabled, p.epoch, w.hash, w.changed_at, up.id
+         SELECT p.id, p.kind, p.name, p.disabled, p.epoch, w.hash, w.changed_at, up.id,
+                CASE WHEN EXISTS (SELECT 1 FROM totp o WHERE o.principal_id = p.id AND o.confirmed_at IS NOT NULL)
+                       OR EXISTS (SELECT 1 FROM passkey k WHERE k.principal_id = p.id) THEN 1 ELSE 0 END
          FROM principal p LEFT JOIN password w ON w.principal_id = p.id LEFT JOIN up ON 1 = 1
          WHERE ",
             $column,
-            " = $1 AND p.kind = 'user'"
+            " = $1 AND p.kind = '",
+            $kind,
+            "'"
         )
     };
 }
@@ -93,7 +99,7 @@ pub(crate) fn session_by_digest(reader: &mut Reader<'_>, digest: &[u8; 32]) -> R
              UNION
              SELECT m.group_id FROM membership m JOIN up ON m.member_id = up.id)
          SELECT p.id, p.kind, p.name, p.disabled, s.id, s.scopes, s.workspace_id, s.expires_at,
-                COALESCE(s.revoked_at, t.revoked_at), s.last_seen, up.id
+                COALESCE(s.revoked_at, t.revoked_at), s.last_seen, up.id, s.assurance, s.proved_at, s.method
          FROM session s JOIN principal p ON p.id = s.principal_id LEFT JOIN token t ON t.id = s.token_id
          LEFT JOIN up ON 1 = 1 WHERE s.sha256 = $1",
         digest.as_slice().into(),
@@ -105,8 +111,14 @@ fn credential(reader: &mut Reader<'_>, sql: &str, key: Bind<'_>) -> Result<Optio
     reader.for_each(sql, &[key], |row| {
         if found.is_none() {
             let facts = TokenFacts { id: row.text(4)?, scopes: scopes_of(&row.text(5)?), workspace: row.opt_text(6)? };
+            let mut caller = caller_of(row, Some(facts))?;
+            caller.assurance = u8::try_from(row.int(11)?).ok().filter(|level| *level <= 3).ok_or(DbError::Shape(11))?;
+            if let (Some(at), Some(method)) = (row.opt_int(12)?, row.opt_text(13)?) {
+                let method = Method::from_word(&method).ok_or(DbError::Shape(13))?;
+                caller.proof = Some(Proof { at: Micros(at), method, once: None });
+            }
             found = Some(FoundCredential {
-                caller: caller_of(row, Some(facts))?,
+                caller,
                 disabled: row.flag(3)?,
                 revoked: row.opt_int(8)?.is_some(),
                 expires_at: Micros(row.int(7)?),
@@ -122,11 +134,15 @@ fn credential(reader: &mut Reader<'_>, sql: &str, key: Bind<'_>) -> Result<Optio
 }
 
 pub(crate) fn account_by_name(reader: &mut Reader<'_>, name: &str) -> Result<Option<FoundAccount>, DbError> {
-    account(reader, account_by!("p.name"), name)
+    account(reader, account_by!("p.name", "user"), name)
 }
 
 pub(crate) fn account_by_id(reader: &mut Reader<'_>, id: &str) -> Result<Option<FoundAccount>, DbError> {
-    account(reader, account_by!("p.id"), id)
+    account(reader, account_by!("p.id", "user"), id)
+}
+
+pub(crate) fn service_by_name(reader: &mut Reader<'_>, name: &str) -> Result<Option<FoundAccount>, DbError> {
+    account(reader, account_by!("p.name", "service"), name)
 }
 
 fn account(reader: &mut Reader<'_>, sql: &str, key: &str) -> Result<Option<FoundAccount>, DbError> {
@@ -139,6 +155,7 @@ fn account(reader: &mut Reader<'_>, sql: &str, key: &str) -> Result<Option<Found
                 epoch: row.int(4)?,
                 hash: row.opt_text(5)?,
                 password_changed_at: row.opt_int(6)?.map(Micros),
+                has_second_factor: row.flag(8)?,
             });
         }
         if let (Some(found), Some(group)) = (found.as_mut(), row.opt_text(7)?) {
@@ -157,5 +174,5 @@ fn caller_of(row: &Row<'_>, token: Option<TokenFacts>) -> Result<Caller, DbError
         // A group cannot log in: a row that says so is not one of ours.
         _ => return Err(DbError::Shape(1)),
     };
-    Ok(Caller { kind, id: row.text(0)?, name: row.text(2)?, groups: Vec::new(), token, assurance: 1, pass: None })
+    Ok(Caller { kind, id: row.text(0)?, name: row.text(2)?, groups: Vec::new(), token, assurance: 1, proof: None, pass: None })
 }

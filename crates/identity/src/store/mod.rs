@@ -2,12 +2,16 @@
 
 mod accounts;
 mod credentials;
+mod factors;
+mod federated;
 mod groups;
 mod lookup;
 mod workspaces;
 
 pub(crate) use accounts::*;
 pub(crate) use credentials::*;
+pub(crate) use factors::*;
+pub(crate) use federated::*;
 pub(crate) use groups::*;
 pub(crate) use lookup::*;
 pub(crate) use workspaces::*;

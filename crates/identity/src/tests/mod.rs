@@ -1,6 +1,7 @@
 //! The verbs and the port, through a real door, on SQLite and, where `STRONGROOM_TEST_POSTGRES` names one, on PostgreSQL.
 
 mod accounts;
+mod factors;
 mod groups;
 mod login;
 mod passes;
@@ -191,8 +192,10 @@ async fn no_secret_is_in_the_database() {
     let world = world(&Location::Sqlite(path.clone()), tempfile::tempdir().unwrap(), IdentityConfig::default());
     let ada = world.user("ada", Some(PASSWORD)).await;
     let token = world.token_for(&ada).await;
-    let session =
-        world.by(bearer(&token.secret), crate::ops::sessions::CreateSession { room: world.room.clone() }).await.unwrap();
+    let session = world
+        .by(bearer(&token.secret), crate::ops::sessions::CreateSession { room: world.room.clone(), replaces: None })
+        .await
+        .unwrap();
     let mut stored = Vec::new();
     for file in ["a.db", "a.db-wal"] {
         stored.extend(std::fs::read(folder.path().join(file)).unwrap_or_default());
@@ -211,5 +214,5 @@ fn every_action_is_listed_once() {
     let count = names.len();
     names.sort_unstable();
     names.dedup();
-    assert_eq!((names.len(), count), (30, 30));
+    assert_eq!((names.len(), count), (40, 40));
 }

@@ -17,7 +17,7 @@ fn cookie(session: &OpenedSession) -> Credential {
 async fn a_session_rotates_and_ends() {
     for world in worlds() {
         let ada = world.user("ada", Some(PASSWORD)).await;
-        let create = || CreateSession { room: world.room.clone() };
+        let create = || CreateSession { room: world.room.clone(), replaces: None };
         let first = world.by(world.basic("ada", PASSWORD), create()).await.unwrap();
         assert_eq!(world.who(cookie(&first)).await.unwrap().id, ada.id);
         assert!(world.is_refused(bearer(&first.secret)).await, "a cookie is no token");
@@ -37,7 +37,7 @@ async fn a_session_rotates_and_ends() {
 async fn a_session_ends_when_idle_and_when_its_time_is_up() {
     for world in worlds() {
         world.user("ada", Some(PASSWORD)).await;
-        let create = || CreateSession { room: world.room.clone() };
+        let create = || CreateSession { room: world.room.clone(), replaces: None };
         let idle = world.by(world.basic("ada", PASSWORD), create()).await.unwrap();
         let busy = world.by(world.basic("ada", PASSWORD), create()).await.unwrap();
         for _ in 0..23 {
@@ -55,7 +55,7 @@ async fn a_session_ends_when_idle_and_when_its_time_is_up() {
 async fn sessions_end_with_the_account_and_the_password() {
     for world in worlds() {
         let ada = world.user("ada", Some(PASSWORD)).await;
-        let create = || CreateSession { room: world.room.clone() };
+        let create = || CreateSession { room: world.room.clone(), replaces: None };
         let kept = world.by(world.basic("ada", PASSWORD), create()).await.unwrap();
         let lost = world.by(world.basic("ada", PASSWORD), create()).await.unwrap();
         let new = secret("kettle moss over eleven");
@@ -75,7 +75,9 @@ async fn the_oldest_session_makes_room() {
     let mut all = Vec::new();
     for _ in 0..=SESSIONS_OF_PRINCIPAL_COUNT_MAX {
         world.clock.advance_secs(1);
-        all.push(world.by(world.basic("ada", PASSWORD), CreateSession { room: world.room.clone() }).await.unwrap());
+        all.push(
+            world.by(world.basic("ada", PASSWORD), CreateSession { room: world.room.clone(), replaces: None }).await.unwrap(),
+        );
     }
     assert!(world.is_refused(cookie(&all[0])).await);
     world.who(cookie(&all[1])).await.unwrap();
@@ -87,7 +89,8 @@ async fn a_session_of_another_is_not_there() {
         for name in ["ada", "bob"] {
             world.user(name, Some(PASSWORD)).await;
         }
-        let ada = world.by(world.basic("ada", PASSWORD), CreateSession { room: world.room.clone() }).await.unwrap();
+        let ada =
+            world.by(world.basic("ada", PASSWORD), CreateSession { room: world.room.clone(), replaces: None }).await.unwrap();
         let delete = DeleteSession { room: world.room.clone(), session: Some(ada.session.id.clone()) };
         assert_eq!(world.by(world.basic("bob", PASSWORD), delete).await.unwrap_err().kind(), Kind::NotFound);
         world.who(cookie(&ada)).await.unwrap();

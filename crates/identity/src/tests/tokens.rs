@@ -77,7 +77,7 @@ async fn a_token_mints_nothing_wider_than_itself() {
         let facts = world.who(bearer(&child.secret)).await.unwrap().token.unwrap();
         assert_eq!((facts.scopes, facts.workspace), (vec!["runs.log".to_owned()], parent.token.workspace_id));
         // A session that the token opens is no way round.
-        let session = world.by(bearer(&parent.secret), CreateSession { room: world.room.clone() }).await.unwrap();
+        let session = world.by(bearer(&parent.secret), CreateSession { room: world.room.clone(), replaces: None }).await.unwrap();
         let with = Credential::Session(session.secret);
         let wider = world.mint(with, wish(&["models.get"], None, None)).await.unwrap_err();
         assert_eq!(wider.kind(), Kind::Forbidden);
@@ -91,7 +91,7 @@ async fn what_a_token_minted_ends_with_it() {
         let parent = world.token_for(&ada).await;
         let child = world.mint(bearer(&parent.secret), TokenWish::default()).await.unwrap();
         let grandchild = world.mint(bearer(&child.secret), TokenWish::default()).await.unwrap();
-        let session = world.by(bearer(&child.secret), CreateSession { room: world.room.clone() }).await.unwrap();
+        let session = world.by(bearer(&child.secret), CreateSession { room: world.room.clone(), replaces: None }).await.unwrap();
         let other = world.token_for(&ada).await;
         world.who(Credential::Session(session.secret.clone())).await.unwrap();
         let revoked = RevokeAnyToken { room: world.room.clone(), token: parent.token.id.clone() };

@@ -58,7 +58,7 @@ impl Operation for AccessCheck {
             return Ok(AccessAnswer { principal: principal.id, allowed: false, reasons: Vec::new(), hint });
         }
         let caller = caller_of(&principal);
-        let circumstances = Circumstances { risk: 0, assurance: caller.assurance, locked: false };
+        let circumstances = Circumstances { risk: 0, assurance: caller.assurance, locked: false, ..Circumstances::CALM };
         let decision = self.room.with_judge(|judge, _| {
             judge.decide(Ask {
                 caller: &caller,
@@ -89,5 +89,5 @@ fn caller_of(principal: &Principal) -> Caller {
     if principal.kind == PrincipalKind::Group {
         groups.push(principal.id.clone());
     }
-    Caller { kind, id, name: String::new(), groups, token: None, assurance: 1, pass: None }
+    Caller { kind, id, name: String::new(), groups, token: None, assurance: 1, proof: None, pass: None }
 }

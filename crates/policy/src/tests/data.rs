@@ -30,7 +30,7 @@ fn check(roles: &[&str], verb: &str, state: DataState, classes: DataClasses, cha
         ..Facts::default()
     };
     change(&mut caller, &mut facts);
-    let circumstances = Circumstances { risk: 0, assurance: 1, locked: false };
+    let circumstances = Circumstances { risk: 0, assurance: 1, locked: false, ..Circumstances::CALM };
     let kind = TargetKind::DatasetVersion;
     judge.may(Ask { caller: &caller, verb, kind, facts: &facts, circumstances, now: START }).is_some()
 }
@@ -113,7 +113,7 @@ fn a_grant_on_a_data_set_reaches_its_versions_and_no_other_data_set() {
     let cache = PreparedCache::default();
     let judge = Judge { engine: &engine, index: &index, cache: &cache };
     let caller = user("ann");
-    let circumstances = Circumstances { risk: 0, assurance: 1, locked: false };
+    let circumstances = Circumstances { risk: 0, assurance: 1, locked: false, ..Circumstances::CALM };
     let may = |verb: &str, kind, dataset: Option<&str>, exists| {
         let data = (kind == TargetKind::DatasetVersion).then_some(DataFacts { state: DataState::Admitted, classes: PLAIN });
         let (workspace, dataset) = (Some("ws".to_owned()), dataset.map(str::to_owned));

@@ -7,7 +7,7 @@ use crate::engine::{Circumstances, DataContext, Engine};
 use crate::place::Place;
 use crate::types::Grant;
 
-const CALM: Circumstances = Circumstances { risk: 0, assurance: 1, locked: false };
+const CALM: Circumstances = Circumstances::CALM;
 
 #[test]
 fn the_built_in_policies_are_valid_strictly() {
@@ -75,7 +75,8 @@ fn a_kept_verdict_is_what_cedar_says() {
     let kept = prepare();
     for step in 0..600_u32 {
         let risk = u8::try_from(step * 37 % 101).unwrap();
-        let around = Circumstances { risk, assurance: u8::try_from(step % 4).unwrap(), locked: step % 3 == 0 };
+        let around =
+            Circumstances { risk, assurance: u8::try_from(step % 4).unwrap(), locked: step % 3 == 0, ..Circumstances::CALM };
         for _ in 0..2 {
             let verdict = engine.judge(&kept, around, DataContext::NONE);
             assert_eq!(verdict, engine.judge(&prepare(), around, DataContext::NONE), "{around:?}");
@@ -88,7 +89,7 @@ fn a_kept_verdict_is_what_cedar_says() {
 fn integers_are_held_in_range() {
     let forbid = r#"@id("f") forbid (principal, action, resource) when { context.risk > 100 || context.assurance > 3 };"#;
     let engine = tiny(forbid);
-    let extreme = Circumstances { risk: u8::MAX, assurance: u8::MAX, locked: false };
+    let extreme = Circumstances { risk: u8::MAX, assurance: u8::MAX, locked: false, ..Circumstances::CALM };
     assert!(allowed(&engine, vec![Arc::new(grant("g_1", "ann", "viewer", workspace()))], extreme));
 }
 

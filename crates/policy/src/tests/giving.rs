@@ -192,7 +192,7 @@ fn reach(judge: Judge<'_>, who: &[Caller]) -> BTreeSet<(String, String)> {
                 ("workspace", TargetKind::Workspace, facts(None)),
                 ("experiment", TargetKind::Experiment, facts(Some(2))),
             ] {
-                let circumstances = Circumstances { risk: 0, assurance: 1, locked: false };
+                let circumstances = Circumstances { risk: 0, assurance: 1, locked: false, ..Circumstances::CALM };
                 let ask = Ask { caller, verb, kind, facts: &facts, circumstances, now: START };
                 if judge.may(ask).is_some() {
                     all.insert((verb.to_owned(), name.to_owned()));
@@ -258,7 +258,7 @@ fn nobody_gains_by_granting() {
                 experiment: (facts_kind == TargetKind::Experiment).then_some(2),
                 ..Facts::default()
             };
-            let circumstances = Circumstances { risk: 0, assurance: 1, locked: false };
+            let circumstances = Circumstances { risk: 0, assurance: 1, locked: false, ..Circumstances::CALM };
             let ask = Ask { caller: &ann, verb: "grants.create", kind: facts_kind, facts: &facts, circumstances, now: START };
             let workspace = facts.workspace.as_deref();
             let gift = Gift { giver: &ann, receiver, services: &own, role, resource, workspace, expires_at: None, now: START };

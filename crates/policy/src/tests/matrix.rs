@@ -71,6 +71,7 @@ fn table(engine: &Arc<Engine>, risk: u8) -> String {
         "custodian",
         "backup",
         "shredder",
+        "federation",
         "other",
     ] {
         columns.push((format!("job:{job}"), Caller { kind: CallerKind::Job, assurance: 3, ..user(job) }));
@@ -95,7 +96,7 @@ fn table(engine: &Arc<Engine>, risk: u8) -> String {
         };
         let mut line = format!("{verb:<28}");
         for (_, caller) in &columns {
-            let circumstances = Circumstances { risk, assurance: caller.assurance, locked: false };
+            let circumstances = Circumstances { risk, assurance: caller.assurance, locked: false, ..Circumstances::CALM };
             let ask = Ask { caller, verb, kind: place_of(verb), facts: &facts, circumstances, now: START };
             line.push(if judge.may(ask).is_some() { 'x' } else { '.' });
         }
@@ -152,7 +153,7 @@ fn who_destroys_keys_does_nothing_else() {
     let facts = Facts { exists: true, workspace: Some("ws".to_owned()), ..Facts::default() };
     let held = |job: &str| -> Vec<String> {
         let caller = Caller { kind: CallerKind::Job, assurance: 3, ..user(job) };
-        let circumstances = Circumstances { risk: 0, assurance: 3, locked: false };
+        let circumstances = Circumstances { risk: 0, assurance: 3, locked: false, ..Circumstances::CALM };
         let may = |verb: &&str| {
             let ask = Ask { caller: &caller, verb, kind: place_of(verb), facts: &facts, circumstances, now: START };
             judge.may(ask).is_some()

@@ -83,7 +83,8 @@ fn a_slice_decides_like_the_whole() {
             let verb = engine.verb(dice.pick::<String>(&verbs)).unwrap();
             let place = random_place(&mut dice);
             let risk = *dice.pick(&[0, 50, 75, 95]);
-            let circumstances = Circumstances { risk, assurance: caller.assurance, locked: dice.roll(12) == 0 };
+            let circumstances =
+                Circumstances { risk, assurance: caller.assurance, locked: dice.roll(12) == 0, ..Circumstances::CALM };
             let slice = engine.prepare(&caller, verb, &place, index.slice(&caller, &place, START), 1).unwrap();
             let whole = engine.prepare_whole(&caller, verb, &place, live.clone()).unwrap();
             let found = engine.judge(&slice, circumstances, DataContext::NONE);
@@ -124,7 +125,15 @@ fn ten_thousand_grants_make_the_same_slice_as_ten() {
         for _ in 0..20 {
             let prepared = engine.prepare(&caller, verb, &place, index.slice(&caller, &place, START), 1).unwrap();
             sizes.push(prepared.policy_count());
-            assert!(engine.judge(&prepared, Circumstances { risk: 0, assurance: 1, locked: false }, DataContext::NONE).allowed);
+            assert!(
+                engine
+                    .judge(
+                        &prepared,
+                        Circumstances { risk: 0, assurance: 1, locked: false, ..Circumstances::CALM },
+                        DataContext::NONE
+                    )
+                    .allowed
+            );
         }
         println!("{count} grants: {:?} per decision, unoptimised and uncached", begun.elapsed() / 20);
     }
@@ -139,7 +148,7 @@ fn a_list_over_many_single_grants_names_them_all() {
     let cache = PreparedCache::default();
     let judge = Judge { engine: &engine, index: &index, cache: &cache };
     let facts = Facts { exists: true, workspace: Some("ws".to_owned()), ..Facts::default() };
-    let circumstances = Circumstances { risk: 0, assurance: 1, locked: false };
+    let circumstances = Circumstances { risk: 0, assurance: 1, locked: false, ..Circumstances::CALM };
     let caller = user("ann");
     let kind = TargetKind::Workspace;
     let ask = Ask { caller: &caller, verb: "runs.search", kind, facts: &facts, circumstances, now: START };

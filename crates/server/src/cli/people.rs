@@ -42,6 +42,25 @@ pub enum User {
     Delete(Named),
     /// Set an account's password, read from stdin.
     Password(Named),
+    /// Take all one-time codes, passkeys and recovery codes of a person who lost them, and end their sessions.
+    ResetFactors(Named),
+    /// Link an account with whom its holder is at a provider of log-ins (OpenID Connect).
+    Link(LinkUser),
+}
+
+/// Options of `user link`.
+#[derive(Args)]
+pub struct LinkUser {
+    /// The account's name.
+    name: String,
+    /// The provider's issuer, exactly as its tokens name it.
+    #[arg(long)]
+    issuer: String,
+    /// Who the person is there: the claim `sub`.
+    #[arg(long)]
+    subject: String,
+    #[command(flatten)]
+    connection: Connection,
 }
 
 /// Options of `user create`.
@@ -91,6 +110,17 @@ impl User {
                 let body = json!({"password": password.expose_text()});
                 client.post(&format!("{PREFIX}/users/{}/password", segment(&named.name)), &body).await?;
                 done(&client, &format!("set the password of `{}`", named.name))
+            }
+            Self::ResetFactors(named) => {
+                let mut client = named.connection.open().await?;
+                client.post(&format!("{PREFIX}/users/{}/reset-factors", segment(&named.name)), &json!({})).await?;
+                done(&client, &format!("took all factors of `{}` but the password, and ended its sessions", named.name))
+            }
+            Self::Link(link) => {
+                let mut client = link.connection.open().await?;
+                let body = json!({"issuer": link.issuer, "subject": link.subject});
+                client.post(&format!("{PREFIX}/users/{}/link", segment(&link.name)), &body).await?;
+                done(&client, &format!("linked `{}` with `{}` at {}", link.name, link.subject, link.issuer))
             }
         }
     }

@@ -9,6 +9,7 @@
 //! | GET, POST `/users` | `{"name", "password"?}` |
 //! | GET, DELETE `/users/{user}`; POST `/users/{user}/disable`, `/enable`, `/password` | `{"password"}` |
 //! | POST `/me/password` | `{"current"?, "new"}` |
+//! | GET `/me/factors`; POST `/me/factors/totp`, `…/totp/confirm`, `…/passkeys`, `…/recovery-codes`; DELETE `/me/factors/{factor}`; POST `/users/{user}/reset-factors`, `/users/{user}/link` | `{}`, `{"code"}`, `{"label", "ceremony", "client_data", "attestation_object"}`, `{"issuer", "subject"}` |
 //! | GET, POST `/groups`; DELETE `/groups/{group}`; POST `/groups/{group}/members`; DELETE `/groups/{group}/members/{member}` | `{"name"}`, `{"member"}` |
 //! | GET, POST `/services`; DELETE `/services/{service}` | `{"name"}` |
 //! | GET, POST `/workspaces`; GET `/workspaces/{workspace}` | `{"name"}` |
@@ -47,6 +48,7 @@ pub mod datasets;
 mod datasets_view;
 pub mod endpoint_guard;
 pub mod endpoints;
+pub mod factors;
 pub mod from_run;
 pub mod grants;
 pub mod groups;
@@ -95,6 +97,7 @@ pub struct Rooms<'a> {
 /// Adds all routes of this interface.
 pub fn routes(door: &mut Door, rooms: &Rooms<'_>) {
     users::routes(door, rooms.identity);
+    factors::routes(door, rooms.identity);
     groups::routes(door, rooms.identity);
     tokens::routes(door, rooms.identity);
     sessions::routes(door, rooms.identity);

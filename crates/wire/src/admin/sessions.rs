@@ -26,6 +26,8 @@ fn session_value(session: &Session) -> Value {
         "created_at": to_text(session.created_at),
         "last_seen": to_text(session.last_seen),
         "expires_at": to_text(session.expires_at),
+        "assurance": session.assurance,
+        "method": session.method.word(),
         "current": session.current,
     })
 }

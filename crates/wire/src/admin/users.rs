@@ -129,6 +129,7 @@ fn me_value(me: &Me) -> Value {
         "groups": me.groups.iter().map(|(id, name)| json!({"id": id, "name": name})).collect::<Vec<_>>(),
         "token": me.token.as_ref().map(|token| json!({"id": token.id, "scopes": token.scopes, "workspace_id": token.workspace})),
         "assurance": me.assurance,
+        "method": me.method.map(gate::Method::word),
         "has_password": me.has_password,
     })
 }

@@ -1,0 +1,217 @@
+//! One's own account: what opens it, where it is open, and its tokens.
+
+use askama::Template;
+use gate::Method as Shown;
+use http::Method;
+use identity::ops::account::{ACCOUNT_ME, GetMe};
+use identity::ops::factors::{AddPasskey, ConfirmTotp, FACTORS_LIST, ListFactors, OfferTotp, RemoveFactor, RenewRecoveryCodes};
+use identity::ops::passwords::ChangeOwnPassword;
+use identity::ops::sessions::{DeleteSession, ListSessions, SESSIONS_LIST};
+use identity::ops::tokens::{CreateToken, ListTokens, RevokeToken, TOKENS_LIST};
+use identity::{Ceremony, Factors, Identity, Me, PageWish, Session, Token, TokenWish};
+use kernel::{Micros, Problem, Secret};
+use qrcode::QrCode;
+use qrcode::render::svg;
+use wire::{Answer, Chosen, Door, Inbound, host_name};
+
+use crate::page::{moment, page, redirect};
+
+/// Where the page is.
+const PAGE: &str = "/account";
+/// What a token is made for where the form names no time.
+const TOKEN_DAYS_DEFAULT: i64 = 30;
+
+/// How a way to log in is called.
+const fn method_words(method: &Shown) -> &'static str {
+    match method {
+        Shown::Password => "password",
+        Shown::Token => "token",
+        Shown::Totp => "password and one-time code",
+        Shown::RecoveryCode => "password and recovery code",
+        Shown::Passkey => "passkey",
+        Shown::Federated => "your organisation's log-in",
+    }
+}
+
+/// A moment, as a template has it.
+fn shown(at: &Micros) -> String {
+    moment(*at)
+}
+
+#[derive(Template)]
+#[template(path = "account.html")]
+struct AccountTemplate<'a> {
+    me: &'a Me,
+    factors: &'a Factors,
+    sessions: &'a [Session],
+    tokens: &'a [Token],
+    more_tokens: bool,
+    challenge: &'a str,
+    ceremony: &'a str,
+    user_handle: &'a str,
+    algorithms: &'a str,
+}
+
+#[derive(Template)]
+#[template(path = "totp.html")]
+struct TotpTemplate<'a> {
+    typed: &'a str,
+    uri: &'a str,
+    qr: &'a str,
+}
+
+#[derive(Template)]
+#[template(path = "codes.html")]
+struct CodesTemplate<'a> {
+    what: &'a str,
+    codes: Vec<&'a str>,
+}
+
+#[derive(Template)]
+#[template(path = "token.html")]
+struct TokenTemplate<'a> {
+    label: &'a str,
+    secret: &'a str,
+    url: &'a str,
+    ends: String,
+}
+
+/// Adds the pages.
+pub fn routes(door: &mut Door, identity: &Identity) {
+    overview(door, identity);
+    codes(door, identity);
+    passkeys(door, identity);
+    tokens(door, identity);
+    rest(door, identity);
+}
+
+fn overview(door: &mut Door, identity: &Identity) {
+    let room = identity.clone();
+    let verbs = [ACCOUNT_ME, FACTORS_LIST, SESSIONS_LIST, TOKENS_LIST];
+    door.choice(Method::GET, PAGE, &verbs, move |_| {
+        let room = room.clone();
+        Ok(Chosen::verbs(move |visitor| {
+            Box::pin(async move {
+                let me = visitor.call(GetMe { room: room.clone() }).await?;
+                let (factors, ceremony) = visitor.call(ListFactors { room: room.clone() }).await?;
+                let sessions = visitor.call(ListSessions { room: room.clone() }).await?;
+                let tokens = visitor.call(ListTokens { room, of: None, page: PageWish::default() }).await?;
+                let algorithms = identity::PASSKEY_ALGORITHMS.map(|number| number.to_string()).join(",");
+                let Ceremony { challenge, sealed } = ceremony;
+                page(&AccountTemplate {
+                    me: &me,
+                    factors: &factors,
+                    sessions: &sessions,
+                    tokens: &tokens.rows,
+                    more_tokens: tokens.next.is_some(),
+                    challenge: &challenge,
+                    ceremony: sealed.expose_text().unwrap_or_default(),
+                    user_handle: &wire::base64url_text(me.id.as_bytes()),
+                    algorithms: &algorithms,
+                })
+            })
+        }))
+    });
+}
+
+fn codes(door: &mut Door, identity: &Identity) {
+    let room = identity.clone();
+    let offer = move |inbound: &Inbound| {
+        // The host names the account in the app: no character of it needs to be escaped in an address.
+        Ok(OfferTotp { room: room.clone(), issuer: host_name(&inbound.authority).replace(['[', ']', ':'], "") })
+    };
+    door.route(Method::POST, "/account/totp", offer, |offer| {
+        let uri = offer.uri.expose_text().unwrap_or_default();
+        let code = QrCode::new(uri).map_err(|error| Problem::internal("the QR code could not be made", error))?;
+        let drawn = code.render::<svg::Color<'_>>().min_dimensions(220, 220).build();
+        let qr = format!("data:image/svg+xml;base64,{}", wire::base64_text(drawn.as_bytes()));
+        page(&TotpTemplate { typed: offer.typed.expose_text().unwrap_or_default(), uri, qr: &qr })
+    });
+    let room = identity.clone();
+    let confirm = move |inbound: &Inbound| {
+        Ok(ConfirmTotp { room: room.clone(), code: Secret::from(inbound.form()?.need("code")?.to_owned()) })
+    };
+    door.route(Method::POST, "/account/totp/confirm", confirm, |codes| shown_codes("One-time codes are set up.", &codes));
+    let room = identity.clone();
+    let renew = move |_: &Inbound| Ok(RenewRecoveryCodes { room: room.clone() });
+    door.route(Method::POST, "/account/recovery-codes", renew, |codes| shown_codes("Your old recovery codes are void.", &codes));
+}
+
+/// Recovery codes are shown once; without new ones there is nothing to show.
+fn shown_codes(what: &str, codes: &[Secret]) -> Result<Answer, Problem> {
+    if codes.is_empty() {
+        return Ok(redirect(PAGE));
+    }
+    page(&CodesTemplate { what, codes: codes.iter().filter_map(Secret::expose_text).collect() })
+}
+
+fn passkeys(door: &mut Door, identity: &Identity) {
+    let room = identity.clone();
+    let add = move |inbound: &Inbound| {
+        let form = inbound.form()?;
+        let bytes = |name: &str| wire::from_base64url(form.need(name)?);
+        Ok(AddPasskey {
+            room: room.clone(),
+            label: form.need("label")?.to_owned(),
+            ceremony: Secret::from(form.need("ceremony")?.to_owned()),
+            origin: format!("https://{}", inbound.authority),
+            host: host_name(&inbound.authority).to_owned(),
+            client_data: bytes("client_data")?,
+            attestation_object: bytes("attestation_object")?,
+        })
+    };
+    door.route(Method::POST, "/account/passkeys", add, |(_, codes)| shown_codes("The passkey is registered.", &codes));
+    let room = identity.clone();
+    let remove =
+        move |inbound: &Inbound| Ok(RemoveFactor { room: room.clone(), factor: inbound.form()?.need("factor")?.to_owned() });
+    door.route(Method::POST, "/account/factors/remove", remove, |()| Ok(redirect(PAGE)));
+}
+
+fn tokens(door: &mut Door, identity: &Identity) {
+    let room = identity.clone();
+    let create = move |inbound: &Inbound| {
+        let form = inbound.form()?;
+        let days = match form.get("days").filter(|days| !days.is_empty()) {
+            None => TOKEN_DAYS_DEFAULT,
+            Some(days) => days
+                .parse()
+                .ok()
+                .filter(|days| (1..=365).contains(days))
+                .ok_or_else(|| Problem::invalid("a token lives for 1 to 365 days"))?,
+        };
+        let label = identity::parse_label(form.need("label")?)?;
+        let wish = TokenWish { label, lifetime_s: Some(days * 86_400), ..TokenWish::default() };
+        Ok((CreateToken { room: room.clone(), wish }, format!("https://{}", inbound.authority)))
+    };
+    door.route_with(Method::POST, "/account/tokens", create, |minted, url| {
+        page(&TokenTemplate {
+            label: &minted.token.label,
+            secret: minted.secret.expose_text().unwrap_or_default(),
+            url: &url,
+            ends: moment(minted.token.expires_at),
+        })
+    });
+    let room = identity.clone();
+    let revoke =
+        move |inbound: &Inbound| Ok(RevokeToken { room: room.clone(), token: Some(inbound.form()?.need("token")?.to_owned()) });
+    door.route(Method::POST, "/account/tokens/revoke", revoke, |_| Ok(redirect(PAGE)));
+}
+
+fn rest(door: &mut Door, identity: &Identity) {
+    let room = identity.clone();
+    let end = move |inbound: &Inbound| {
+        Ok(DeleteSession { room: room.clone(), session: Some(inbound.form()?.need("session")?.to_owned()) })
+    };
+    door.route(Method::POST, "/account/sessions/end", end, |()| Ok(redirect(PAGE)));
+    let room = identity.clone();
+    let password = move |inbound: &Inbound| {
+        let form = inbound.form()?;
+        let current = form.get("current").filter(|current| !current.is_empty()).map(|current| Secret::from(current.to_owned()));
+        let (new, again) = (form.need("new")?, form.need("again")?);
+        if new != again {
+            return Err(Problem::invalid("the two new passwords are not the same"));
+        }
+        Ok(ChangeOwnPassword { room: room.clone(), current, new: Secret::from(new.to_owned()) })
+    };
+    door.route(Method::POST, "/account/password", password, |()| Ok(redirect(PAGE)));
+}

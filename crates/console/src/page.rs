@@ -1,0 +1,103 @@
+//! What all pages have in common.
+
+use askama::Template;
+use axum::body::Body;
+use gate::{Action, Operation, Permit, Target};
+use http::{HeaderValue, Method, StatusCode, header};
+use kernel::{Kind, Micros, Problem, Secret};
+use wire::{Answer, Door};
+
+/// The verb of [`HomePage`].
+pub const HOME: Action = Action::read("ui.read");
+
+/// Nothing is loaded from elsewhere, nothing inline runs, nobody frames us, forms go to us.
+const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; \
+     form-action 'self'; frame-ancestors 'none'; base-uri 'none'; require-trusted-types-for 'script'; trusted-types 'none'";
+
+/// A finished page.
+///
+/// # Errors
+/// `Internal` if the template cannot be filled in.
+pub fn page(template: &impl Template) -> Result<Answer, Problem> {
+    let text = template.render().map_err(|error| Problem::internal("a page could not be made", error))?;
+    let mut answer = Answer::new(Body::from(text));
+    let headers = answer.headers_mut();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/html; charset=utf-8"));
+    headers.insert(header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(POLICY));
+    headers.insert(header::REFERRER_POLICY, HeaderValue::from_static("same-origin"));
+    headers.insert("cross-origin-opener-policy", HeaderValue::from_static("same-origin"));
+    wire::harden(&mut answer);
+    Ok(answer)
+}
+
+/// 303 to a page of ours.
+#[must_use]
+pub fn redirect(to: &str) -> Answer {
+    let mut answer = Answer::new(Body::empty());
+    *answer.status_mut() = StatusCode::SEE_OTHER;
+    answer.headers_mut().insert(header::LOCATION, HeaderValue::from_str(to).unwrap_or(HeaderValue::from_static("/")));
+    wire::harden(&mut answer);
+    answer
+}
+
+/// The session cookie; an empty one is taken back.
+pub fn set_session(answer: &mut Answer, secret: Option<&Secret>) {
+    let (value, ended) = secret.and_then(Secret::expose_text).map_or(("", "; Max-Age=0"), |text| (text, ""));
+    let cookie = format!("{}={value}; Path=/; Secure; HttpOnly; SameSite=Lax{ended}", wire::SESSION_COOKIE);
+    if let Ok(value) = HeaderValue::from_str(&cookie) {
+        answer.headers_mut().append(header::SET_COOKIE, value);
+    }
+}
+
+/// A moment as pages write it: RFC 3339, UTC.
+#[must_use]
+pub fn moment(at: Micros) -> String {
+    wire::time_text(at)
+}
+
+#[derive(Template)]
+#[template(path = "problem.html")]
+struct ProblemTemplate<'a> {
+    title: &'a str,
+    message: &'a str,
+}
+
+/// A problem as somebody sees it who asked for a page.
+#[must_use]
+pub fn problem_page(problem: &Problem) -> Answer {
+    let title = match problem.kind() {
+        Kind::Forbidden => "You may not do this",
+        Kind::NotFound | Kind::Gone => "There is no such thing",
+        Kind::Invalid | Kind::AlreadyExists | Kind::Conflict | Kind::TooLarge => "That did not work",
+        Kind::TooMany => "Too often; wait a little",
+        Kind::Unavailable => "Not just now",
+        Kind::Unauthenticated | Kind::StepUp => "Log in first",
+        Kind::NotImplemented | Kind::Internal => "The server failed on this",
+    };
+    page(&ProblemTemplate { title, message: problem.message() }).unwrap_or_else(|problem| wire::problem_answer(&problem, true))
+}
+
+/// Shows what stands at `/` where nothing else does.
+struct HomePage;
+
+impl Operation for HomePage {
+    const ACTION: Action = HOME;
+    type Output = ();
+
+    fn target(&self) -> Target {
+        Target::Server
+    }
+
+    async fn run(self, _: Permit<Self>) -> Result<(), Problem> {
+        Ok(())
+    }
+}
+
+#[derive(Template)]
+#[template(path = "home.html")]
+struct HomeTemplate;
+
+/// Adds the home page.
+pub fn routes(door: &mut Door) {
+    door.route(Method::GET, "/", |_| Ok(HomePage), |()| page(&HomeTemplate));
+}

@@ -1,0 +1,150 @@
+//! Those whom others vouch for: people of a provider, programs of a platform.
+
+use gate::{Action, CallerKind, Operation, Outcome, Permit, Target};
+use kernel::{Kind, Problem};
+
+use super::tokens::mint_for;
+use crate::types::{MintedToken, Name, Principal, PrincipalKind, TokenWish};
+use crate::{Identity, store};
+
+/// The verb of [`SettlePerson`].
+pub const FEDERATION_SETTLE: Action = Action::write("federation.settle");
+/// The verb of [`LinkUser`].
+pub const USERS_LINK: Action = Action::write("users.link");
+/// The verb of [`ExchangeToken`].
+pub const TOKENS_EXCHANGE: Action = Action::write("tokens.exchange");
+
+/// How long a program's token lives that it got for its platform's.
+pub const EXCHANGED_SECONDS: i64 = 900;
+/// What a provider calls itself and its people.
+const WORD_BYTES_MAX: usize = 512;
+
+/// A person whom a provider vouched for a moment ago: gives their account, makes one where rules allow it, and sets the memberships that the
+/// rules are about. A job does this, with what it read of a signed token; nobody else can.
+pub struct SettlePerson {
+    /// The room.
+    pub room: Identity,
+    /// The provider.
+    pub issuer: String,
+    /// Who they are there.
+    pub subject: String,
+    /// What to call them, if they are new and rules let them have an account.
+    pub name: Option<String>,
+    /// Groups, by name, whose membership the rules decide.
+    pub ruled: Vec<String>,
+    /// Those of them that this person is in.
+    pub member: Vec<String>,
+}
+
+impl Operation for SettlePerson {
+    const ACTION: Action = FEDERATION_SETTLE;
+    type Output = String;
+
+    fn target(&self) -> Target {
+        Target::Server
+    }
+
+    async fn run(self, permit: Permit<Self>) -> Result<String, Problem> {
+        let (at, by) = (permit.entry().at, permit.caller().id.clone());
+        let Self { room, issuer, subject, name, ruled, member } = self;
+        check_words(&issuer, &subject)?;
+        let write = room.db.write(&permit, move |tx| {
+            let linked = store::linked(tx, &issuer, &subject)?;
+            let is_new = linked.is_none();
+            let id = match (linked, name) {
+                (Some(id), _) => id,
+                (None, Some(name)) => {
+                    let made = store::create_principal(tx, PrincipalKind::User, &Name::parse(&name)?, &by, at)?;
+                    store::link(tx, (&issuer, &subject), &made.id, &by, at)?;
+                    made.id
+                }
+                (None, None) => return Err(Problem::not_found("nobody here is linked with this log-in")),
+            };
+            let mut changed = 0_usize;
+            for group in &ruled {
+                // A rule may name a group that is not there yet.
+                let Ok(found) = store::principal(tx, PrincipalKind::Group, group) else { continue };
+                let differs = if member.contains(group) {
+                    store::add_member(tx, &found.id, &id, &by, at)?
+                } else {
+                    store::remove_member(tx, &found.id, &id)?
+                };
+                changed += usize::from(differs);
+            }
+            let outcome =
+                Outcome::done().resource(id.clone()).with("new", usize::from(is_new)).with("memberships_changed", changed);
+            Ok((id, outcome))
+        });
+        let id = write.await?;
+        room.inner.memory.forget();
+        Ok(id)
+    }
+}
+
+/// Links an account with whom its holder is at a provider.
+pub struct LinkUser {
+    /// The room.
+    pub room: Identity,
+    /// The person's id or name.
+    pub user: String,
+    /// The provider's issuer.
+    pub issuer: String,
+    /// Who they are there: `sub`.
+    pub subject: String,
+}
+
+impl Operation for LinkUser {
+    const ACTION: Action = USERS_LINK;
+    type Output = Principal;
+
+    fn target(&self) -> Target {
+        Target::Server
+    }
+
+    async fn run(self, permit: Permit<Self>) -> Result<Principal, Problem> {
+        let (at, by) = (permit.entry().at, permit.caller().id.clone());
+        let Self { room, user, issuer, subject } = self;
+        check_words(&issuer, &subject)?;
+        let write = room.db.write(&permit, move |tx| {
+            let found = store::principal(tx, PrincipalKind::User, &user)?;
+            if found.id == by {
+                // Else whoever manages accounts could come in by another door, as strong as that is.
+                return Err(Problem::invalid("this is your own account; another administrator links it"));
+            }
+            store::link(tx, (&issuer, &subject), &found.id, &by, at)?;
+            let outcome = Outcome::done().resource(found.id.clone());
+            Ok((found, outcome))
+        });
+        write.await
+    }
+}
+
+/// Mints a short token for a program that came with its platform's.
+pub struct ExchangeToken {
+    /// The room.
+    pub room: Identity,
+}
+
+impl Operation for ExchangeToken {
+    const ACTION: Action = TOKENS_EXCHANGE;
+    type Output = MintedToken;
+
+    fn target(&self) -> Target {
+        Target::Myself
+    }
+
+    async fn run(self, permit: Permit<Self>) -> Result<MintedToken, Problem> {
+        let caller = permit.caller().clone();
+        // A token of ours gets no other: it would never end.
+        if caller.kind != CallerKind::Service || caller.token.is_some() {
+            return Err(Problem::new(Kind::Invalid, "only a token of a trusted platform is exchanged, as `subject_token`"));
+        }
+        let wish = TokenWish { label: "exchanged".to_owned(), lifetime_s: Some(EXCHANGED_SECONDS), ..TokenWish::default() };
+        mint_for(&self.room, &permit, caller.id, None, wish, |_, _| Ok(())).await
+    }
+}
+
+fn check_words(issuer: &str, subject: &str) -> Result<(), Problem> {
+    let fits = |word: &str| !word.is_empty() && word.len() <= WORD_BYTES_MAX && !word.chars().any(char::is_control);
+    if fits(issuer) && fits(subject) { Ok(()) } else { Err(Problem::invalid("an issuer and a subject have 1 to 512 bytes")) }
+}

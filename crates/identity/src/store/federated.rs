@@ -1,0 +1,36 @@
+//! Who is whom at a provider where people log in.
+
+use kernel::{Micros, Problem};
+use vault::db::{DbError, Reader, Writer};
+
+/// Links of one person.
+const LINK_COUNT_MAX: i64 = 20;
+
+pub(crate) fn linked(reader: &mut Reader<'_>, issuer: &str, subject: &str) -> Result<Option<String>, DbError> {
+    let sql = "SELECT principal_id FROM federated WHERE issuer = $1 AND subject = $2";
+    reader.query_one(sql, &[issuer.into(), subject.into()], |row| row.text(0))
+}
+
+/// Links a person with whom they are at a provider. It is never moved: who is linked already stays so.
+pub(crate) fn link(
+    tx: &mut Writer<'_>,
+    (issuer, subject): (&str, &str),
+    principal_id: &str,
+    by: &str,
+    at: Micros,
+) -> Result<(), Problem> {
+    let sql = "SELECT COUNT(*) FROM federated WHERE principal_id = $1";
+    let known = super::count(tx.query_one(sql, &[principal_id.into()], |row| row.int(0))?);
+    if known >= LINK_COUNT_MAX {
+        return Err(Problem::invalid(format!("the account is linked with {LINK_COUNT_MAX} log-ins already")));
+    }
+    let changed = tx.execute(
+        "INSERT INTO federated (issuer, subject, principal_id, linked_at, linked_by) VALUES ($1, $2, $3, $4, $5)
+         ON CONFLICT (issuer, subject) DO NOTHING",
+        &[issuer.into(), subject.into(), principal_id.into(), at.0.into(), by.into()],
+    )?;
+    if changed == 0 {
+        return Err(Problem::already_exists("this log-in is linked with an account already"));
+    }
+    Ok(())
+}

@@ -1,0 +1,221 @@
+//! One-time codes, recovery codes, passkeys, and what they open.
+
+use gate::{Assertion, Credential, Method};
+use kernel::{Kind, Micros, Secret};
+
+use super::{PASSWORD, World, bearer, secret, worlds};
+use crate::factors::totp;
+use crate::factors::webauthn::tests::SoftKey;
+use crate::ops::factors::{AddPasskey, ConfirmTotp, ListFactors, OfferTotp, RemoveFactor, RenewRecoveryCodes, ResetFactors};
+use crate::ops::sessions::{CreateSession, ListSessions};
+use crate::{OpenedSession, RECOVERY_CODE_COUNT};
+
+const HOST: &str = "a.example";
+const ORIGIN: &str = "https://a.example:8443";
+
+fn cookie(session: &OpenedSession) -> Credential {
+    Credential::Session(session.secret.clone())
+}
+
+impl World {
+    fn form(&self, name: &str, password: &str, code: &str) -> Credential {
+        let code = Some(code).filter(|code| !code.is_empty()).map(secret);
+        Credential::LogIn { username: self.text(name), password: secret(password), code }
+    }
+
+    fn create(&self) -> CreateSession {
+        CreateSession { room: self.room.clone(), replaces: None }
+    }
+
+    /// The account `name` with one-time codes: its shared secret and its recovery codes.
+    async fn with_totp(&self, name: &str) -> (Vec<u8>, Vec<Secret>) {
+        self.user(name, Some(PASSWORD)).await;
+        let session = self.by(self.form(name, PASSWORD, ""), self.create()).await.unwrap();
+        let offer = OfferTotp { room: self.room.clone(), issuer: HOST.to_owned() };
+        let offer = self.by(cookie(&session), offer).await.unwrap();
+        let uri = offer.uri.expose_text().unwrap();
+        assert!(uri.starts_with(&format!("otpauth://totp/{HOST}:{name}")), "{uri}");
+        let seed = from_base32(offer.typed.expose_text().unwrap());
+        let confirm = ConfirmTotp { room: self.room.clone(), code: self.code(&seed, 0) };
+        let codes = self.by(cookie(&session), confirm).await.unwrap();
+        (seed, codes)
+    }
+
+    /// The code of a step from now, as an app would show it.
+    fn code(&self, seed: &[u8], steps: i64) -> Secret {
+        let step = kernel::Clock::now(&self.clock).as_secs() / totp::STEP_S + steps;
+        Secret::from(totp::code_at(&Secret::new(seed.to_vec()), step))
+    }
+
+    fn assertion(&self, key: &SoftKey) -> Credential {
+        let begun = self.room.begin_log_in(kernel::Clock::now(&self.clock)).unwrap();
+        let client_data = SoftKey::client_data("webauthn.get", &begun.challenge, ORIGIN);
+        let (authenticator_data, signature) = key.sign(&client_data);
+        Credential::Passkey(Box::new(Assertion {
+            ceremony: begun.sealed,
+            origin: ORIGIN.to_owned(),
+            credential_id: key.id.clone(),
+            client_data,
+            authenticator_data,
+            signature,
+        }))
+    }
+
+    async fn add(&self, session: &OpenedSession, key: &SoftKey) -> Result<Vec<Secret>, kernel::Problem> {
+        let (_, ceremony) = self.by(cookie(session), ListFactors { room: self.room.clone() }).await.unwrap();
+        let add = AddPasskey {
+            room: self.room.clone(),
+            label: "phone".to_owned(),
+            ceremony: ceremony.sealed,
+            origin: ORIGIN.to_owned(),
+            host: HOST.to_owned(),
+            client_data: SoftKey::client_data("webauthn.create", &ceremony.challenge, ORIGIN),
+            attestation_object: key.attestation_object(),
+        };
+        Ok(self.by(cookie(session), add).await?.1)
+    }
+}
+
+/// RFC 4648, section 6.
+fn from_base32(text: &str) -> Vec<u8> {
+    let bits: Vec<u32> = text
+        .bytes()
+        .flat_map(|b| {
+            let digit = u32::from(if b.is_ascii_alphabetic() { b - b'A' } else { b - b'2' + 26 });
+            (0..5).rev().map(move |bit| (digit >> bit) & 1)
+        })
+        .collect();
+    bits.chunks_exact(8).map(|byte| u8::try_from(byte.iter().fold(0, |value, bit| (value << 1) | bit)).unwrap()).collect()
+}
+
+#[tokio::test]
+async fn a_password_alone_opens_nothing_any_more() {
+    for world in worlds() {
+        let (seed, codes) = world.with_totp("ada").await;
+        assert_eq!(codes.len(), RECOVERY_CODE_COUNT);
+        assert!(world.is_refused(world.basic("ada", PASSWORD)).await, "no program either");
+        for code in ["", "000000x", "abcde-fghij-klmno-pqrst"] {
+            assert!(world.is_refused(world.form("ada", PASSWORD, code)).await, "{code}");
+        }
+        world.clock.advance_secs(60);
+        let code = world.code(&seed, 0);
+        assert!(world.is_refused(world.form("ada", "another password", code.expose_text().unwrap())).await);
+        let credential = || world.form("ada", PASSWORD, code.expose_text().unwrap());
+        let who = world.who(credential()).await.unwrap();
+        assert_eq!((who.assurance, who.proof.unwrap().method), (2, Method::Totp));
+        let session = world.by(credential(), world.create()).await.unwrap();
+        let who = world.who(cookie(&session)).await.unwrap();
+        assert_eq!((who.assurance, who.proof.as_ref().unwrap().method), (2, Method::Totp));
+        assert_eq!(who.proof.unwrap().at, session.session.created_at);
+        let listed = world.by(cookie(&session), ListSessions { room: world.room.clone() }).await.unwrap();
+        assert!(listed.iter().any(|row| row.current && row.method == Method::Totp && row.assurance == 2));
+    }
+}
+
+#[tokio::test]
+async fn what_counts_once_counts_once() {
+    for world in worlds() {
+        let (seed, codes) = world.with_totp("ada").await;
+        world.clock.advance_secs(60);
+        let code = world.code(&seed, 0);
+        let by_code = || world.by(world.form("ada", PASSWORD, code.expose_text().unwrap()), world.create());
+        // At the same moment: both are told right or wrong by what the first one leaves.
+        let (one, two) = tokio::join!(by_code(), by_code());
+        assert_eq!([one.is_ok(), two.is_ok()].iter().filter(|good| **good).count(), 1);
+        assert_eq!(by_code().await.unwrap_err().kind(), Kind::Unauthenticated);
+        let spare = codes[3].expose_text().unwrap();
+        let by_spare = || world.by(world.form("ada", PASSWORD, spare), world.create());
+        let (one, two) = tokio::join!(by_spare(), by_spare());
+        assert_eq!([one.is_ok(), two.is_ok()].iter().filter(|good| **good).count(), 1);
+        assert_eq!(by_spare().await.unwrap_err().kind(), Kind::Unauthenticated);
+        let session = by_spare().await.err().map(|_| codes[4].expose_text().unwrap()).unwrap();
+        let session = world.by(world.form("ada", PASSWORD, session), world.create()).await.unwrap();
+        let (factors, _) = world.by(cookie(&session), ListFactors { room: world.room.clone() }).await.unwrap();
+        assert_eq!(factors.recovery_codes_left, 8);
+        let renewed = world.by(cookie(&session), RenewRecoveryCodes { room: world.room.clone() }).await.unwrap();
+        assert!(world.is_refused(world.form("ada", PASSWORD, codes[5].expose_text().unwrap())).await);
+        assert!(world.who(world.form("ada", PASSWORD, renewed[0].expose_text().unwrap())).await.is_ok());
+    }
+}
+
+#[tokio::test]
+async fn a_passkey_opens_a_session_and_every_answer_counts_once() {
+    for (number, world) in worlds().into_iter().enumerate() {
+        world.user("ada", Some(PASSWORD)).await;
+        let first = world.by(world.form("ada", PASSWORD, ""), world.create()).await.unwrap();
+        let mut key = SoftKey::new(format!("key {number} {}", world.text("of")).as_bytes(), HOST);
+        assert_eq!(world.add(&first, &key).await.unwrap().len(), RECOVERY_CODE_COUNT);
+        assert_eq!(world.add(&first, &key).await.unwrap_err().kind(), Kind::AlreadyExists);
+        key.count = 2;
+        let answer = || world.assertion(&key);
+        let who = world.who(answer()).await.unwrap();
+        assert_eq!((who.assurance, who.proof.unwrap().method), (2, Method::Passkey));
+        let Credential::Passkey(kept) = answer() else { panic!() };
+        let copy = || {
+            Credential::Passkey(Box::new(Assertion {
+                ceremony: kept.ceremony.clone(),
+                origin: kept.origin.clone(),
+                credential_id: kept.credential_id.clone(),
+                client_data: kept.client_data.clone(),
+                authenticator_data: kept.authenticator_data.clone(),
+                signature: kept.signature.clone(),
+            }))
+        };
+        let opened = world.by(copy(), world.create()).await.unwrap();
+        assert_eq!(world.who(cookie(&opened)).await.unwrap().proof.unwrap().method, Method::Passkey);
+        assert_eq!(world.by(copy(), world.create()).await.unwrap_err().kind(), Kind::Unauthenticated, "the same answer again");
+        assert!(world.is_refused(answer()).await, "a counter that stands still is a copied key");
+        key.count = 3;
+        let late = world.assertion(&key);
+        world.clock.advance_secs(400);
+        assert!(world.is_refused(late).await, "too late");
+        let other = SoftKey { id: key.id.clone(), ..SoftKey::new(b"", HOST) };
+        assert!(world.is_refused(world.assertion(&other)).await, "another key of the same name");
+        // A step-up takes the old session's place.
+        key.count = 9;
+        let step_up = CreateSession { room: world.room.clone(), replaces: Some(opened.secret.clone()) };
+        let fresh = world.by(world.assertion(&key), step_up).await.unwrap();
+        assert!(world.is_refused(cookie(&opened)).await);
+        assert!(world.who(cookie(&fresh)).await.is_ok());
+    }
+}
+
+#[tokio::test]
+async fn only_a_session_of_ones_own_changes_what_opens_the_account() {
+    for world in worlds() {
+        let (_, codes) = world.with_totp("ada").await;
+        let bob = world.user("bob", Some(PASSWORD)).await;
+        let token = world.token_for(&bob).await;
+        let offer = || OfferTotp { room: world.room.clone(), issuer: HOST.to_owned() };
+        assert_eq!(world.by(bearer(&token.secret), offer()).await.unwrap_err().kind(), Kind::Forbidden);
+        let session = world.by(bearer(&token.secret), world.create()).await.unwrap();
+        world.by(cookie(&session), offer()).await.unwrap();
+        assert!(world.who(world.basic("bob", PASSWORD)).await.is_ok(), "what is not confirmed counts for nothing");
+        let wrong = ConfirmTotp { room: world.room.clone(), code: secret("00000") };
+        assert_eq!(world.by(cookie(&session), wrong).await.unwrap_err().kind(), Kind::Invalid);
+        // An administrator takes it all away; nobody does so for themself.
+        let reset = |user: &str| ResetFactors { room: world.room.clone(), user: user.to_owned() };
+        let ada = world.by(world.form("ada", PASSWORD, codes[0].expose_text().unwrap()), world.create()).await.unwrap();
+        let own = world.text("ada");
+        assert_eq!(world.by(cookie(&ada), reset(&own)).await.unwrap_err().kind(), Kind::Invalid);
+        world.by(cookie(&session), reset(&own)).await.unwrap();
+        assert!(world.is_refused(cookie(&ada)).await);
+        assert!(world.who(world.basic("ada", PASSWORD)).await.is_ok());
+    }
+}
+
+#[tokio::test]
+async fn the_last_factor_takes_the_recovery_codes_along() {
+    for world in worlds() {
+        let (seed, _) = world.with_totp("ada").await;
+        world.clock.advance_secs(60);
+        let code = world.code(&seed, 0);
+        let session = world.by(world.form("ada", PASSWORD, code.expose_text().unwrap()), world.create()).await.unwrap();
+        let remove = |factor: &str| RemoveFactor { room: world.room.clone(), factor: factor.to_owned() };
+        assert_eq!(world.by(cookie(&session), remove("key_none")).await.unwrap_err().kind(), Kind::NotFound);
+        world.by(cookie(&session), remove("totp")).await.unwrap();
+        let (factors, _) = world.by(cookie(&session), ListFactors { room: world.room.clone() }).await.unwrap();
+        assert_eq!((factors.totp_since, factors.recovery_codes_left), (None::<Micros>, 0));
+        assert!(world.who(world.form("ada", PASSWORD, "")).await.is_ok());
+    }
+}

@@ -1,0 +1,214 @@
+//! Providers and platforms that vouch for others: the configuration's issuers, asked over TLS, and the job that settles accounts.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use bytes::Bytes;
+use console::{Leaving, Providers};
+use federation::{
+    Carried, FederationConfig, Fetch, Provider, ProviderConfig, TOKEN_BYTES_MAX, WorkloadRule, mapped_groups, service_of,
+};
+use gate::{Attempt, BoxFuture, Gate, JobPass, Returned};
+use http::{Method, Request, header};
+use identity::ops::federation::SettlePerson;
+use identity::{Federate, Identity, Vouched};
+use kernel::{Clock, Kind, Micros, Problem, Secret};
+
+use crate::https::Remote;
+
+/// The job that settles accounts.
+pub const JOB: &str = "federation";
+/// Where Debian and most others keep the authorities that a system trusts.
+const SYSTEM_AUTHORITIES: &str = "/etc/ssl/certs/ca-certificates.crt";
+/// Documents of issuers are shorter.
+const ANSWER_BYTES_MAX: usize = 512 * 1024;
+const ANSWER_SECONDS_MAX: u64 = 10;
+
+/// All issuers that the configuration names.
+pub struct Federation {
+    people: BTreeMap<String, (Arc<Provider>, ProviderConfig, (String, Option<Secret>))>,
+    programs: Vec<(Arc<Provider>, WorkloadRule)>,
+    identity: Identity,
+    gate: Gate,
+    pass: JobPass,
+    clock: Arc<dyn Clock>,
+}
+
+/// Asks issuers, whose certificates these authorities vouch for.
+struct Over {
+    ca: PathBuf,
+}
+
+impl Over {
+    async fn ask(&self, request: http::request::Builder, url: &str, body: Bytes) -> Result<(u16, Vec<u8>), Problem> {
+        let at = url
+            .find("//")
+            .and_then(|at| url.get(at + 2..))
+            .and_then(|rest| rest.find('/').map(|slash| url.len() - rest.len() + slash));
+        let (host, path) = at.and_then(|at| url.split_at_checked(at)).unwrap_or((url, "/"));
+        let remote = Remote::new(host, &self.ca)?;
+        let asking = remote.send(request, path, body, ANSWER_BYTES_MAX);
+        let late = |_| Problem::unavailable(format!("`{host}` did not answer within {ANSWER_SECONDS_MAX} s"));
+        let answer = tokio::time::timeout(Duration::from_secs(ANSWER_SECONDS_MAX), asking).await.map_err(late)??;
+        Ok((answer.status.as_u16(), answer.body.to_vec()))
+    }
+}
+
+impl Fetch for Over {
+    fn get<'a>(&'a self, url: &'a str) -> BoxFuture<'a, Result<Vec<u8>, Problem>> {
+        Box::pin(async move {
+            let request = Request::builder().method(Method::GET).header(header::ACCEPT, "application/json");
+            match self.ask(request, url, Bytes::new()).await? {
+                (200, body) => Ok(body),
+                (status, _) => Err(Problem::unavailable(format!("`{url}` answered {status}"))),
+            }
+        })
+    }
+
+    fn post<'a>(
+        &'a self,
+        url: &'a str,
+        form: &'a Secret,
+        client: Option<&'a (String, Secret)>,
+    ) -> BoxFuture<'a, Result<(u16, Vec<u8>), Problem>> {
+        Box::pin(async move {
+            let mut request = Request::builder()
+                .method(Method::POST)
+                .header(header::CONTENT_TYPE, "application/x-www-form-urlencoded")
+                .header(header::ACCEPT, "application/json");
+            if let Some((id, secret)) = client {
+                let pair = [id.as_bytes(), b":", secret.expose()].concat();
+                request = request.header(header::AUTHORIZATION, format!("Basic {}", STANDARD.encode(pair)));
+            }
+            self.ask(request, url, Bytes::copy_from_slice(form.expose())).await
+        })
+    }
+}
+
+impl Federation {
+    /// What the configuration names; none if it names nothing.
+    ///
+    /// # Errors
+    /// `Invalid` for a secret's file that cannot be read.
+    pub fn open(
+        config: &FederationConfig,
+        identity: &Identity,
+        gate: &Gate,
+        pass: JobPass,
+        clock: Arc<dyn Clock>,
+    ) -> Result<Option<Arc<Self>>, Problem> {
+        if config.providers.is_empty() && config.workloads.is_empty() {
+            return Ok(None);
+        }
+        let over = |ca: Option<&PathBuf>| -> Arc<dyn Fetch> {
+            Arc::new(Over { ca: ca.cloned().unwrap_or_else(|| PathBuf::from(SYSTEM_AUTHORITIES)) })
+        };
+        let mut people = BTreeMap::new();
+        for (name, provider) in &config.providers {
+            let secret = provider.client_secret_file.as_deref().map(read_secret).transpose()?;
+            let asked = Provider::new(&provider.issuer, None, &provider.also_at, over(provider.ca.as_ref()));
+            people.insert(name.clone(), (Arc::new(asked), provider.clone(), (provider.client_id.clone(), secret)));
+        }
+        let mut programs: Vec<(Arc<Provider>, WorkloadRule)> = Vec::new();
+        for rule in &config.workloads {
+            // Rules of one issuer share its keys.
+            let same = |(_, known): &&(Arc<Provider>, WorkloadRule)| {
+                (&known.issuer, &known.jwks_uri, &known.ca) == (&rule.issuer, &rule.jwks_uri, &rule.ca)
+            };
+            let asked = programs.iter().find(same).map(|(asked, _)| Arc::clone(asked));
+            let asked = asked
+                .unwrap_or_else(|| Arc::new(Provider::new(&rule.issuer, rule.jwks_uri.as_deref(), &[], over(rule.ca.as_ref()))));
+            programs.push((asked, rule.clone()));
+        }
+        Ok(Some(Arc::new(Self { people, programs, identity: identity.clone(), gate: gate.clone(), pass, clock })))
+    }
+
+    async fn settle(&self, returned: &Returned) -> Result<Vouched, Problem> {
+        let wrong = || {
+            Problem::new(
+                Kind::Unauthenticated,
+                "You are not authenticated. The log-in at the provider was not completed; begin again.",
+            )
+        };
+        let carried = returned.carried.as_ref().and_then(Secret::expose_text).and_then(Carried::of_text).ok_or_else(wrong)?;
+        let (provider, config, client) = self.people.get(&carried.provider).ok_or_else(wrong)?;
+        let at = self.clock.now();
+        let claims = provider.end(returned, &carried, client, at).await?;
+        let subject = claims.text("sub").ok_or_else(wrong)?;
+        let mapped = mapped_groups(config, &claims);
+        let settle = SettlePerson {
+            room: self.identity.clone(),
+            issuer: config.issuer.clone(),
+            subject: subject.to_owned(),
+            name: claims.text(&config.name_claim).filter(|_| config.provision).map(str::to_owned),
+            ruled: mapped.ruled,
+            member: mapped.member,
+        };
+        let settled = self.gate.call(Attempt::of_job(self.pass.clone()), settle).await;
+        let principal_id = settled.map_err(|problem| match problem.kind() {
+            Kind::Unavailable | Kind::TooMany => problem,
+            // Which names are taken here is nobody's business who only has an account there.
+            _ => wrong().because(problem),
+        })?;
+        let second_factor = claims.text("acr").is_some_and(|acr| config.second_factor_acr.iter().any(|known| known == acr));
+        let then = claims.seconds("auth_time").map_or(at, |seconds| Micros(seconds.saturating_mul(1_000_000)));
+        Ok(Vouched { principal_id, second_factor, at: then })
+    }
+
+    async fn recognise(&self, token: &Secret) -> Result<Option<String>, Problem> {
+        let Some(text) = token.expose_text().filter(|text| text.len() <= TOKEN_BYTES_MAX) else { return Ok(None) };
+        let at = self.clock.now();
+        let mut down = None;
+        for (provider, rule) in &self.programs {
+            match provider.verify(text, &rule.audience, at).await {
+                Ok(Some(claims)) => {
+                    if let Some(service) = service_of([rule], &claims) {
+                        return Ok(Some(service.to_owned()));
+                    }
+                }
+                Ok(None) => {}
+                Err(problem) => down = Some(problem),
+            }
+        }
+        down.map_or(Ok(None), Err)
+    }
+}
+
+impl Federate for Federation {
+    fn person<'a>(&'a self, returned: &'a Returned) -> BoxFuture<'a, Result<Vouched, Problem>> {
+        Box::pin(self.settle(returned))
+    }
+
+    fn program<'a>(&'a self, token: &'a Secret) -> BoxFuture<'a, Result<Option<String>, Problem>> {
+        Box::pin(self.recognise(token))
+    }
+}
+
+impl Providers for Federation {
+    fn names(&self) -> Vec<String> {
+        self.people.keys().cloned().collect()
+    }
+
+    fn begin<'a>(&'a self, name: &'a str, leaving: &'a Leaving, at: Micros) -> BoxFuture<'a, Result<(String, Secret), Problem>> {
+        Box::pin(async move {
+            let found = self.people.get(name);
+            let (provider, config, _) = found.ok_or_else(|| Problem::not_found("there is no such provider of log-ins"))?;
+            let begun = provider.begin(name, &config.client_id, &leaving.redirect_uri, &leaving.to, leaving.again, at).await?;
+            Ok((begun.url, begun.carried.to_text()))
+        })
+    }
+
+    fn led_back(&self, carried: &str) -> Option<String> {
+        Carried::of_text(carried).map(|carried| carried.to)
+    }
+}
+
+fn read_secret(path: &Path) -> Result<Secret, Problem> {
+    let text = std::fs::read_to_string(path);
+    let text = text.map_err(|error| Problem::invalid(format!("`{}` cannot be read: {error}", path.display())))?;
+    Ok(Secret::from(text.trim().to_owned()))
+}

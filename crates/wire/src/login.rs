@@ -1,0 +1,202 @@
+//! The log-in form as the door reads it, and the way to it and back.
+
+use axum::body::Body;
+use axum::extract::Request;
+use axum::response::Response;
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use gate::{Assertion, Credential, Returned};
+use http::request::Parts;
+use http::{Method, StatusCode, Uri, header};
+use kernel::{Problem, Secret};
+use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
+
+use crate::door::BODY_READ_MAX;
+use crate::form::Form;
+use crate::outbound::problem_answer;
+
+/// The log-in form's body: a passkey's answer is the longest.
+const LOGIN_BYTES_MAX: usize = 32 * 1024;
+/// Where the form is shown.
+const PAGE: &str = "/login";
+/// A page of ours that a log-in leads back to has a shorter address.
+const BACK_TO_BYTES_MAX: usize = 512;
+/// What must not stand in a parameter's value.
+const VALUE: &AsciiSet =
+    &CONTROLS.add(b' ').add(b'"').add(b'#').add(b'%').add(b'&').add(b'+').add(b'<').add(b'>').add(b'?').add(b'=');
+
+/// What the form brought. What cannot be read is refused as a credential, not as a form: a stranger learns nothing from it.
+pub(crate) async fn credential(body: Body, origin: String) -> Result<Credential, Problem> {
+    let reading = tokio::time::timeout(BODY_READ_MAX, axum::body::to_bytes(body, LOGIN_BYTES_MAX)).await;
+    let Ok(Ok(bytes)) = reading else {
+        return Err(Problem::invalid("the log-in form could not be read"));
+    };
+    Ok(Form::read(&bytes).ok().and_then(|form| of_form(&form, origin)).unwrap_or(Credential::Malformed))
+}
+
+fn of_form(form: &Form, origin: String) -> Option<Credential> {
+    if let Some(ceremony) = form.get("ceremony") {
+        let bytes = |name: &str| URL_SAFE_NO_PAD.decode(form.get(name)?).ok();
+        return Some(Credential::Passkey(Box::new(Assertion {
+            ceremony: Secret::from(ceremony.to_owned()),
+            origin,
+            credential_id: bytes("credential_id")?,
+            client_data: bytes("client_data")?,
+            authenticator_data: bytes("authenticator_data")?,
+            signature: bytes("signature")?,
+        })));
+    }
+    let code = form.get("code").map(str::trim).filter(|code| !code.is_empty());
+    Some(Credential::LogIn {
+        username: form.get("username")?.trim().to_owned(),
+        password: Secret::from(form.get("password")?.to_owned()),
+        code: code.map(|code| Secret::from(code.to_owned())),
+    })
+}
+
+/// What a browser carries while it is at a provider. Sent along when the provider sends it back, which `Strict` would not allow.
+pub const CARRIED_COOKIE: &str = "__Host-strongroom-login";
+/// Where providers send browsers back to.
+pub const CALLBACK: &str = "/login/callback";
+/// RFC 8693, section 2.1 and 3.
+const GRANT_EXCHANGE: &str = "urn:ietf:params:oauth:grant-type:token-exchange";
+const TYPES_JWT: [&str; 2] = ["urn:ietf:params:oauth:token-type:jwt", "urn:ietf:params:oauth:token-type:id_token"];
+
+/// What came back from a provider.
+pub(crate) fn returned(parts: &Parts, origin: &str) -> Credential {
+    let Ok(query) = Form::read(parts.uri.query().unwrap_or_default().as_bytes()) else { return Credential::Malformed };
+    let (Some(code), Some(state)) = (query.get("code"), query.get("state")) else { return Credential::Malformed };
+    Credential::Federated(Box::new(Returned {
+        code: Secret::from(code.to_owned()),
+        state: state.to_owned(),
+        issuer: query.get("iss").map(str::to_owned),
+        redirect_uri: format!("{origin}{CALLBACK}"),
+        carried: crate::inbound::cookie_named(&parts.headers, CARRIED_COOKIE).map(|value| Secret::from(value.to_owned())),
+    }))
+}
+
+/// The token that is to be exchanged.
+pub(crate) async fn subject_token(body: Body) -> Result<Credential, Problem> {
+    let reading = tokio::time::timeout(BODY_READ_MAX, axum::body::to_bytes(body, LOGIN_BYTES_MAX)).await;
+    let Ok(Ok(bytes)) = reading else {
+        return Err(Problem::invalid("the form could not be read"));
+    };
+    let Ok(form) = Form::read(&bytes) else { return Ok(Credential::Malformed) };
+    let exchanged = form.get("grant_type") == Some(GRANT_EXCHANGE);
+    let of_type = form.get("subject_token_type").is_some_and(|kind| TYPES_JWT.contains(&kind));
+    let token = form.get("subject_token").filter(|_| exchanged && of_type);
+    Ok(token.map_or(Credential::Malformed, |token| Credential::Exchange(Secret::from(token.to_owned()))))
+}
+
+/// A refusal as OAuth's token endpoints word it (RFC 6749, section 5.2).
+pub(crate) fn token_problem(problem: &Problem) -> Response {
+    use kernel::Kind;
+    let code = match problem.kind() {
+        Kind::Unauthenticated => "invalid_grant",
+        Kind::Forbidden | Kind::NotFound => "unauthorized_client",
+        Kind::Unavailable | Kind::TooMany | Kind::Internal => "temporarily_unavailable",
+        _ => "invalid_request",
+    };
+    let mut answer = problem_answer(problem, true);
+    let status = answer.status();
+    *answer.status_mut() =
+        if status.is_client_error() && problem.kind() != Kind::TooMany { StatusCode::BAD_REQUEST } else { status };
+    let hint = format!(
+        "the token of a trusted platform is exchanged here: a form with `grant_type` `{GRANT_EXCHANGE}`, `subject_token_type` `{}` and \
+         `subject_token`",
+        TYPES_JWT[0]
+    );
+    let description = if problem.kind() == Kind::Unauthenticated { &hint } else { problem.message() };
+    let text = serde_json::json!({ "error": code, "error_description": description }).to_string();
+    *answer.body_mut() = Body::from(text);
+    answer.headers_mut().remove(header::WWW_AUTHENTICATE);
+    answer
+}
+
+/// Has the browser forget a cookie.
+pub fn end_cookie(answer: &mut Response, name: &str) {
+    if let Ok(value) = http::HeaderValue::from_str(&format!("{name}=; Path=/; Secure; HttpOnly; SameSite=Lax; Max-Age=0")) {
+        answer.headers_mut().append(header::SET_COOKIE, value);
+    }
+}
+
+/// A path of this server that a page may lead to: never another host, whatever a browser makes of it.
+#[must_use]
+pub fn local_path(text: &str) -> Option<&str> {
+    let plain = text.bytes().all(|b| b.is_ascii_graphic() && !b"\\\"<>".contains(&b));
+    let local = text.starts_with('/') && !text.starts_with("//") && text.len() <= BACK_TO_BYTES_MAX;
+    (plain && local && !text.starts_with(PAGE)).then_some(text)
+}
+
+/// Where a log-in shall lead back to: the page that was asked for, or the one whose form was sent.
+pub(crate) fn back_to(request: &Request, is_login: bool) -> String {
+    if is_login {
+        let query = request.uri().query().unwrap_or_default();
+        let wanted = query.split('&').find_map(|pair| pair.strip_prefix("to="));
+        let decoded = wanted.and_then(|wanted| crate::inbound::decode(wanted).ok());
+        return decoded.as_deref().and_then(local_path).unwrap_or_default().to_owned();
+    }
+    let path = |uri: &Uri| uri.path_and_query().map(ToString::to_string).unwrap_or_default();
+    let wanted = if request.method() == Method::GET {
+        path(request.uri())
+    } else {
+        let referer = request.headers().get(header::REFERER).and_then(|value| value.to_str().ok());
+        referer.and_then(|text| text.parse::<Uri>().ok()).map(|uri| path(&uri)).unwrap_or_default()
+    };
+    local_path(&wanted).filter(|path| *path != "/").unwrap_or_default().to_owned()
+}
+
+/// The log-in form's address, with why it is shown and where it leads back to.
+#[must_use]
+pub fn login_address(why: &str, back_to: &str) -> String {
+    let to = if back_to.is_empty() { String::new() } else { format!("to={}", utf8_percent_encode(back_to, VALUE)) };
+    let query: Vec<&str> = [why, &to].into_iter().filter(|part| !part.is_empty()).collect();
+    if query.is_empty() { PAGE.to_owned() } else { format!("{PAGE}?{}", query.join("&")) }
+}
+
+/// A browser on its way to a page is shown the log-in form instead of an error.
+pub(crate) fn to_page(problem: &Problem, why: &str, back_to: &str) -> Response {
+    let location = login_address(why, back_to);
+    let mut answer = problem_answer(problem, true);
+    *answer.status_mut() = StatusCode::SEE_OTHER;
+    if let Ok(location) = http::HeaderValue::from_str(&location) {
+        answer.headers_mut().insert(header::LOCATION, location);
+    }
+    answer
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_log_in_leads_to_pages_of_ours_only() {
+        for good in ["/account", "/account?x=1", "/a/b"] {
+            assert_eq!(local_path(good), Some(good));
+        }
+        let long = format!("/{}", "a".repeat(600));
+        for bad in
+            ["", "account", "//evil.example", "/\\evil.example", "https://evil.example", "/a b", "/\u{1}", "/login?x", &long]
+        {
+            assert_eq!(local_path(bad), None, "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_form_is_a_password_or_a_passkey_or_nothing() {
+        let read = |text: &str| of_form(&Form::read(text.as_bytes()).unwrap(), "https://a.example".to_owned());
+        let Some(Credential::LogIn { username, code, .. }) = read("username=ada+&password=x&code=") else { panic!() };
+        assert_eq!((username.as_str(), code.is_none()), ("ada", true));
+        let passkey = "ceremony=c&credential_id=AQ&client_data=e30&authenticator_data=AA&signature=AA";
+        assert!(matches!(read(passkey), Some(Credential::Passkey(key)) if key.credential_id == [1]));
+        for bad in [
+            "",
+            "username=ada",
+            "password=x",
+            "ceremony=c&credential_id=AQ",
+            "ceremony=c&credential_id=***&client_data=&authenticator_data=&signature=",
+        ] {
+            assert!(read(bad).is_none(), "{bad}");
+        }
+    }
+}
