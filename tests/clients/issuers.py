@@ -71,9 +71,9 @@ class Provider:
 
 
 @contextlib.contextmanager
-def oidc_provider(folder: pathlib.Path, port: int, redirect_uri: str):
-    """A real provider on this port."""
-    files, people = certificates(folder), folder / "people.json"
+def oidc_provider(folder: pathlib.Path, files: dict[str, pathlib.Path], port: int, redirect_uri: str):
+    """A real provider on this port, with these certificates."""
+    people = folder / "people.json"
     people.write_text("{}")
     script = pathlib.Path(__file__).with_name("oidc_provider.mjs")
     command = ["node", str(script), str(port), str(files["key"]), str(files["cert"]), redirect_uri, str(people)]

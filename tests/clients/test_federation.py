@@ -16,10 +16,8 @@ EXCHANGE = "urn:ietf:params:oauth:grant-type:token-exchange"
 JWT = "urn:ietf:params:oauth:token-type:jwt"
 
 
-def config(provider_port: int, ca: str, secret_file: str, listen: int) -> str:
+def config(provider_port: int, ca: str, secret_file: str) -> str:
     return f"""
-[server]
-listen = "127.0.0.1:{listen}"
 [risk]
 failure_burst_count_max = 1000
 [federation.providers.company]
@@ -40,11 +38,12 @@ def company(tmp_path_factory):
     missing = browsers.missing()
     assert missing is None, missing
     folder = tmp_path_factory.mktemp("provider")
-    port, listen = issuers.free_port(), issuers.free_port()
+    port, files = issuers.free_port(), issuers.certificates(folder)
     secret = folder / "secret"
     secret.write_text(issuers.CLIENT_SECRET + "\n")
-    with issuers.oidc_provider(folder, port, f"https://localhost:{listen}/login/callback") as provider:
-        with harness.running(config_text=config(port, provider.ca, secret, listen)) as server:
+    with harness.running(config_text=config(port, files["ca"], secret)) as server:
+        back = f"{browsers.of_name(server.url)}/login/callback"
+        with issuers.oidc_provider(folder, files, port, back) as provider:
             for group in ("scientists", "reviewers"):
                 call(server.session(), server, "POST", "/groups", json={"name": group})
             yield server, provider
@@ -58,9 +57,11 @@ def me(server, browser):
 def log_in(browser, subject, to="/account"):
     browser.go(f"/login?to={to}")
     browser.click("a[href^='/login/with/company']")
-    if "/interaction/" in browser.driver.current_url:
-        browser.fill(login=subject)
-        browser.click("button")
+    # The way there and back leads over several pages; each is left as soon as it is there.
+    browser.wait(lambda: browser.all("[name=login]"), "the provider's form")
+    browser.fill(login=subject)
+    browser.click("button")
+    browser.wait(lambda: browser.driver.current_url.startswith(browser.url) and browser.all("main"), "the way back")
 
 
 def group_names(account):
