@@ -47,3 +47,12 @@ CREATE TABLE federated (
     PRIMARY KEY (issuer, subject)
 );
 CREATE INDEX federated_by_principal ON federated (principal_id);
+
+-- Log-ins of command lines that a person agreed to in a browser, by the digest of the code that both showed. Each is taken once, soon.
+CREATE TABLE device_approval (
+    sha256       BLOB   NOT NULL PRIMARY KEY,
+    principal_id TEXT   NOT NULL REFERENCES principal (id) ON DELETE CASCADE,
+    approved_at  BIGINT NOT NULL,
+    expires_at   BIGINT NOT NULL
+);
+CREATE INDEX device_approval_by_principal ON device_approval (principal_id);

@@ -20,10 +20,10 @@ COMPOSITE = ("/graphql", "/runs/create-promptlab-run", "/get-trace-artifact", "/
 # Verbs that every account has: its own account, tokens and sessions, and narrowed lists.
 EVERYONES = {
     "account.me", "account.password", "tokens.create", "tokens.list", "tokens.revoke", "tokens.access_key", "tokens.assume", "sessions.create",
-    "sessions.delete", "sessions.list", "factors.list", "tokens.exchange", "workspaces.list", "ui.read", "roles.list", "server.unrouted", "server.routes",
+    "sessions.delete", "sessions.list", "factors.list", "tokens.exchange", "tokens.agree", "workspaces.list", "ui.read", "roles.list", "server.unrouted", "server.routes",
 }  # fmt: skip
 # And those that a token does not do, whoever's it is.
-OF_SESSIONS = {"factors.offer_totp", "factors.confirm_totp", "factors.add_passkey", "factors.remove", "factors.recovery_codes"}
+OF_SESSIONS = {"factors.offer_totp", "factors.confirm_totp", "factors.add_passkey", "factors.remove", "factors.recovery_codes", "tokens.agree"}
 EVERYONES |= OF_SESSIONS
 # Where what comes as a form or a query is the credential, whatever else comes.
 OWN_CREDENTIAL = {"/login": {401, 303}, "/login/callback": {303}, "/oauth/token": {400}}

@@ -3,8 +3,11 @@
 import base64
 import hashlib
 import hmac
+import json
 import secrets
 import struct
+import subprocess
+import sys
 import time
 
 import pytest
@@ -317,3 +320,56 @@ def test_no_secret_of_a_log_in_is_in_the_log(server):
     assert kept
     for path in [server.log_file, *kept]:
         assert ada.password.encode() not in path.read_bytes(), path
+
+
+def test_a_command_line_is_logged_in_by_a_browser(server, tmp_path):
+    ada = person(server, "contributor")
+    home = {"HOME": str(tmp_path), "PATH": "/usr/bin:/bin"}
+    command = [str(harness.binary()), "login", "--url", browsers.of_name(server.url), "--ca", server.ca, "--json"]
+    process = subprocess.Popen([*command, "--no-browser"], env=home, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    address = process.stderr.readline().split()[1]
+    with browsers.browser(server, scripts=False) as browser:
+        browser.go(address.removeprefix(browser.url))
+        assert browser.path().startswith("/login?to=/device")
+        browser.fill(username=ada.name, password=ada.password)
+        browser.click("form:not([data-passkey]) button")
+        assert "twelve hours" in browser.text() and ada.name in browser.text()
+        assert browser.find("[name=code]").get_property("value") == address.rsplit("=", 1)[1]
+        browser.click("main form button")
+        assert "Agreed" in browser.text()
+    out, fault = process.communicate(timeout=30)
+    assert process.returncode == 0, fault
+    assert json.loads(out)["logged_in"]
+    token = (tmp_path / ".config" / "strongroom" / "token").read_text()
+    credentials = tmp_path / ".mlflow" / "credentials"
+    for path in (tmp_path / ".config" / "strongroom" / "token", credentials):
+        assert path.stat().st_mode & 0o77 == 0, path
+    me = call(server.session(token), server, "GET", "/me")
+    assert me["name"] == ada.name
+    script = "import mlflow; print(mlflow.create_experiment('by-login-' + __import__('uuid').uuid4().hex[:8]))"
+    environment = {**home, "MLFLOW_TRACKING_URI": server.url, "MLFLOW_TRACKING_SERVER_CERT_PATH": server.ca}
+    done = subprocess.run([sys.executable, "-c", script], env=environment, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr[-2000:]
+    # What another program keeps there is not lost.
+    credentials.write_text("[mlflow]\nmlflow_tracking_username = theirs\nmlflow_tracking_password = x\n")
+    again = subprocess.run([*command, "--no-browser"], env=home, capture_output=True, text=True, timeout=30)
+    assert again.returncode != 0 and "--no-mlflow" in again.stderr and "theirs" in credentials.read_text()
+
+
+def test_an_agreement_serves_its_command_line_once(server):
+    ada = person(server, "contributor")
+    plain = server.session(token=None)
+    grant_type = "urn:ietf:params:oauth:grant-type:device_code"
+
+    def asked(secret):
+        answer = plain.post(f"{server.url}/oauth/token", data={"grant_type": grant_type, "device_code": secret})
+        return answer.status_code, answer.json().get("error")
+
+    for wrong in ("x", ada.token, "sr_dev_" + "0" * 49):
+        assert asked(wrong) == (400, "invalid_grant"), wrong
+    login = plain.post(f"{server.url}/login", data={"username": ada.name, "password": ada.password}, allow_redirects=False)
+    mine = {"Cookie": f"__Host-strongroom={login.cookies['__Host-strongroom']}"}
+    for code in ("", "AAAAA", "AAAAA-AAAA0", "A" * 200):
+        assert plain.post(f"{server.url}/device", headers=mine, data={"code": code}).status_code == 400, code
+    # With a token nobody agrees: what it is narrowed to would be lost.
+    assert server.session(ada.token).post(f"{server.url}/device", data={"code": "BBBBB-BBBBB"}).status_code == 403

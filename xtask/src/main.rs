@@ -20,6 +20,7 @@ mod bench_scan;
 mod bench_serve;
 mod bench_sign;
 mod bench_tracking;
+mod browser;
 mod ceph;
 mod demo;
 mod demo_life;

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 
 use crate::postgres::Postgres;
-use crate::{drill, python, shell};
+use crate::{browser, drill, python, shell};
 
 /// Short drills in the test run; the long ones are `cargo xtask drill`.
 const KILL_ROUNDS: u32 = 5;
@@ -181,6 +181,14 @@ fn client_tests(python: &Path, folder: &Path, engine: &str, postgres: Option<&Po
             Ok(program) => drop(command.env(variable, program)),
             Err(problem) => shell::say(&format!("no {name}: {problem}")),
         }
+    }
+    // Without them the tests of pages fail, and say what is missing.
+    if let Err(problem) = browser::ready() {
+        shell::say(&problem);
+    }
+    match browser::node_modules("node", &folder.join("package.json")) {
+        Ok(modules) => drop(command.env("STRONGROOM_NODE_MODULES", modules)),
+        Err(problem) => shell::say(&problem),
     }
     if let Some(venv) = ray.as_deref().and_then(Path::parent).and_then(Path::parent) {
         command.env("STRONGROOM_TEST_RAY_VENV", venv);

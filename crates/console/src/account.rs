@@ -5,6 +5,7 @@ use gate::Method as Shown;
 use http::Method;
 use identity::ops::account::{ACCOUNT_ME, GetMe};
 use identity::ops::factors::{AddPasskey, ConfirmTotp, FACTORS_LIST, ListFactors, OfferTotp, RemoveFactor, RenewRecoveryCodes};
+use identity::ops::federation::AgreeToDevice;
 use identity::ops::passwords::ChangeOwnPassword;
 use identity::ops::sessions::{DeleteSession, ListSessions, SESSIONS_LIST};
 use identity::ops::tokens::{CreateToken, ListTokens, RevokeToken, TOKENS_LIST};
@@ -30,6 +31,7 @@ const fn method_words(method: &Shown) -> &'static str {
         Shown::RecoveryCode => "password and recovery code",
         Shown::Passkey => "passkey",
         Shown::Federated => "your organisation's log-in",
+        Shown::Device => "command line",
     }
 }
 
@@ -50,6 +52,14 @@ struct AccountTemplate<'a> {
     ceremony: &'a str,
     user_handle: &'a str,
     algorithms: &'a str,
+}
+
+#[derive(Template)]
+#[template(path = "device.html")]
+struct DeviceTemplate<'a> {
+    name: &'a str,
+    code: &'a str,
+    agreed: bool,
 }
 
 #[derive(Template)]
@@ -83,6 +93,7 @@ pub fn routes(door: &mut Door, identity: &Identity) {
     passkeys(door, identity);
     tokens(door, identity);
     rest(door, identity);
+    device(door, identity);
 }
 
 fn overview(door: &mut Door, identity: &Identity) {
@@ -195,6 +206,18 @@ fn tokens(door: &mut Door, identity: &Identity) {
     let revoke =
         move |inbound: &Inbound| Ok(RevokeToken { room: room.clone(), token: Some(inbound.form()?.need("token")?.to_owned()) });
     door.route(Method::POST, "/account/tokens/revoke", revoke, |_| Ok(redirect(PAGE)));
+}
+
+fn device(door: &mut Door, identity: &Identity) {
+    let room = identity.clone();
+    let ask = move |inbound: &Inbound| {
+        let code = inbound.query()?.into_iter().find(|(name, _)| name == "code").map(|(_, code)| code);
+        Ok((GetMe { room: room.clone() }, code.unwrap_or_default()))
+    };
+    door.route_with(Method::GET, "/device", ask, |me, code| page(&DeviceTemplate { name: &me.name, code: &code, agreed: false }));
+    let room = identity.clone();
+    let agree = move |inbound: &Inbound| Ok(AgreeToDevice { room: room.clone(), code: inbound.form()?.need("code")?.to_owned() });
+    door.route(Method::POST, "/device", agree, |()| page(&DeviceTemplate { name: "", code: "", agreed: true }));
 }
 
 fn rest(door: &mut Door, identity: &Identity) {

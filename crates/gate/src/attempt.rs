@@ -42,6 +42,8 @@ pub enum Credential {
     Federated(Box<Returned>),
     /// A token that another platform signed for a program (RFC 8693).
     Exchange(Secret),
+    /// The secret of a command line whose log-in a person agreed to in a browser (RFC 8628).
+    Device(Secret),
     /// A signature over the request by an access key (AWS Signature Version 4).
     Signed(Box<Signed>),
     /// A job or a command of this very process.
@@ -245,6 +247,8 @@ pub enum Spend {
     TotpStep(i64),
     /// A recovery code, by its digest.
     RecoveryCode([u8; 32]),
+    /// What a person agreed to in a browser, by the digest of its code.
+    Device([u8; 32]),
     /// A passkey's signature.
     Passkey {
         /// The key's id here.
@@ -263,6 +267,7 @@ impl fmt::Debug for Spend {
         f.write_str(match self {
             Self::TotpStep(_) => "TotpStep",
             Self::RecoveryCode(_) => "RecoveryCode",
+            Self::Device(_) => "Device",
             Self::Passkey { .. } => "Passkey",
         })
     }
@@ -283,10 +288,13 @@ pub enum Method {
     Passkey,
     /// A log-in at a provider that an administrator trusts.
     Federated,
+    /// A log-in of a command line that a person agreed to in a browser.
+    Device,
 }
 
 impl Method {
-    const ALL: [Self; 6] = [Self::Password, Self::Token, Self::Totp, Self::RecoveryCode, Self::Passkey, Self::Federated];
+    const ALL: [Self; 7] =
+        [Self::Password, Self::Token, Self::Totp, Self::RecoveryCode, Self::Passkey, Self::Federated, Self::Device];
 
     /// The word for records, pages and the session table.
     #[must_use]
@@ -298,6 +306,7 @@ impl Method {
             Self::RecoveryCode => "recovery_code",
             Self::Passkey => "passkey",
             Self::Federated => "federated",
+            Self::Device => "device",
         }
     }
 

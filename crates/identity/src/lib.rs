@@ -41,11 +41,12 @@ use vault::db::{Db, PortDb};
 
 pub use access_key::{AccessKey, SESSION_KEY_SECONDS};
 pub use config::IdentityConfig;
+pub use factors::device::{DEVICE_SECONDS, new_device_secret, user_code};
 pub use factors::{CEREMONY_SECONDS, Ceremony, PASSKEY_ALGORITHMS, RECOVERY_CODE_COUNT};
 pub use names::{LABEL_LENGTH_MAX, NAME_BYTES_MAX, SCOPE_BYTES_MAX, SCOPE_COUNT_MAX, parse_label, parse_scopes};
 pub use pass::{PASS_SECONDS_MAX, Passes};
 pub use password::PASSWORD_LENGTH_MAX;
-pub use port::{Federate, IdentityPort, Vouched};
+pub use port::{Federate, IdentityPort, PENDING, Vouched};
 pub use secret_text::{SecretKind, is_secret_text, parse_secret_text};
 pub use store::{NAMES_BY_IDS_COUNT_MAX, grouped_services_of, principal_with_groups, principals_by_ids, workspace_by_name};
 pub use types::*;
@@ -95,6 +96,7 @@ pub const ACTIONS: &[Action] = &[
     ops::federation::FEDERATION_SETTLE,
     ops::federation::USERS_LINK,
     ops::federation::TOKENS_EXCHANGE,
+    ops::federation::TOKENS_AGREE,
 ];
 
 /// The room's handle, which its verbs carry. Cheap to clone.

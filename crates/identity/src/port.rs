@@ -9,6 +9,7 @@ use vault::db::{PortDb, Reader, SystemDb};
 
 use crate::Inner;
 use crate::access_key::is_right;
+use crate::factors::device::{code_digest, user_code};
 use crate::factors::{Purpose, recovery_digest, totp, webauthn};
 use crate::memory::{CredentialKey, Moment, UseOf};
 use crate::names::NAME_BYTES_MAX;
@@ -20,6 +21,8 @@ use crate::types::GROUPS_CLOSURE_COUNT_MAX;
 
 /// Ended sessions are kept this long, for lists and questions, and then deleted.
 const ENDED_SESSION_DAYS: i64 = 7;
+/// What a command line is told until somebody agrees (RFC 8628, section 3.5).
+pub const PENDING: &str = "authorization_pending";
 /// A UTF-8 character has at most 4 bytes.
 const PASSWORD_BYTES_MAX: usize = PASSWORD_LENGTH_MAX * 4;
 
@@ -97,13 +100,14 @@ impl IdentityPort {
             Credential::Passkey(assertion) => self.by_passkey(assertion).await,
             Credential::Federated(returned) => self.by_provider(returned).await,
             Credential::Exchange(token) => self.by_platform(token).await,
+            Credential::Device(secret) => self.by_device(secret).await,
         }
     }
 
     async fn by_token(&self, secret: &Secret) -> Result<Caller, Problem> {
         match parse_secret_text(secret.expose()) {
             Some(SecretKind::Personal | SecretKind::Service) => {}
-            Some(SecretKind::Session) | None => return Err(refused()),
+            Some(SecretKind::Session | SecretKind::Device) | None => return Err(refused()),
         }
         let key = sha256(secret.expose());
         let now = self.inner.memory.moment(self.clock.now());
@@ -371,6 +375,23 @@ impl IdentityPort {
         bounded(&caller)?;
         caller.assurance = if vouched.second_factor { 2 } else { 1 };
         caller.proof = Some(Proof { at: vouched.at.min(self.clock.now()), method: Method::Federated, once: None });
+        Ok(caller)
+    }
+
+    /// A command line whose log-in somebody agreed to.
+    async fn by_device(&self, secret: &Secret) -> Result<Caller, Problem> {
+        let digest = user_code(secret).as_deref().and_then(code_digest).ok_or_else(refused)?;
+        let at = self.clock.now();
+        self.lookup_count.fetch_add(1, Ordering::Relaxed);
+        let found = self.db.read_point(move |reader| Ok(store::agreed(reader, &digest, at)?)).await?;
+        let pending = || Problem::new(Kind::Unauthenticated, PENDING);
+        let (account, approved_at) = found.ok_or_else(pending)?;
+        if account.disabled {
+            return Err(refused());
+        }
+        let mut caller = account.caller;
+        bounded(&caller)?;
+        caller.proof = Some(Proof { at: approved_at, method: Method::Device, once: Some(Spend::Device(digest)) });
         Ok(caller)
     }
 

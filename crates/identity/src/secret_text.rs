@@ -16,6 +16,8 @@ pub enum SecretKind {
     Service,
     /// A browser's session.
     Session,
+    /// A command line that asks to be logged in.
+    Device,
 }
 
 const ALPHABET: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
@@ -24,13 +26,14 @@ const CHECKSUM_LENGTH: usize = 6;
 const PREFIX_LENGTH: usize = 11;
 
 impl SecretKind {
-    const ALL: [Self; 3] = [Self::Personal, Self::Service, Self::Session];
+    const ALL: [Self; 4] = [Self::Personal, Self::Service, Self::Session, Self::Device];
 
     const fn prefix(self) -> &'static str {
         match self {
             Self::Personal => "sr_pat_",
             Self::Service => "sr_svc_",
             Self::Session => "sr_ses_",
+            Self::Device => "sr_dev_",
         }
     }
 
@@ -38,7 +41,7 @@ impl SecretKind {
     const fn random_length(self) -> usize {
         match self {
             Self::Personal | Self::Service => 30,
-            Self::Session => 43,
+            Self::Session | Self::Device => 43,
         }
     }
 
@@ -48,6 +51,7 @@ impl SecretKind {
             Self::Personal => "pat",
             Self::Service => "svc",
             Self::Session => "ses",
+            Self::Device => "dev",
         }
     }
 }

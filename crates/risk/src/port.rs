@@ -136,10 +136,12 @@ impl Assessor {
             Credential::None => Brought::Nothing,
             Credential::Job(_) => Brought::Inside,
             Credential::Malformed => Brought::Noise,
-            Credential::Bearer(secret) | Credential::Session(secret) if (self.is_secret_text)(secret.expose()) => {
+            Credential::Bearer(secret) | Credential::Session(secret) | Credential::Device(secret)
+                if (self.is_secret_text)(secret.expose()) =>
+            {
                 Brought::Unguessable(secret.expose())
             }
-            Credential::Bearer(_) | Credential::Session(_) => Brought::Noise,
+            Credential::Bearer(_) | Credential::Session(_) | Credential::Device(_) => Brought::Noise,
             // The id of a key is no secret: who names it wrongly must not be able to lock its holder out.
             Credential::Signed(_) => Brought::Noise,
             // A token sent as a password is a token, whatever the user name says.

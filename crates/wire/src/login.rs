@@ -60,6 +60,8 @@ pub const CARRIED_COOKIE: &str = "__Host-strongroom-login";
 pub const CALLBACK: &str = "/login/callback";
 /// RFC 8693, section 2.1 and 3.
 const GRANT_EXCHANGE: &str = "urn:ietf:params:oauth:grant-type:token-exchange";
+/// RFC 8628, section 3.4.
+const GRANT_DEVICE: &str = "urn:ietf:params:oauth:grant-type:device_code";
 const TYPES_JWT: [&str; 2] = ["urn:ietf:params:oauth:token-type:jwt", "urn:ietf:params:oauth:token-type:id_token"];
 
 /// What came back from a provider.
@@ -82,6 +84,10 @@ pub(crate) async fn subject_token(body: Body) -> Result<Credential, Problem> {
         return Err(Problem::invalid("the form could not be read"));
     };
     let Ok(form) = Form::read(&bytes) else { return Ok(Credential::Malformed) };
+    if form.get("grant_type") == Some(GRANT_DEVICE) {
+        let secret = form.get("device_code").map(|code| Secret::from(code.to_owned()));
+        return Ok(secret.map_or(Credential::Malformed, Credential::Device));
+    }
     let exchanged = form.get("grant_type") == Some(GRANT_EXCHANGE);
     let of_type = form.get("subject_token_type").is_some_and(|kind| TYPES_JWT.contains(&kind));
     let token = form.get("subject_token").filter(|_| exchanged && of_type);
@@ -92,6 +98,7 @@ pub(crate) async fn subject_token(body: Body) -> Result<Credential, Problem> {
 pub(crate) fn token_problem(problem: &Problem) -> Response {
     use kernel::Kind;
     let code = match problem.kind() {
+        Kind::Unauthenticated if problem.message() == identity::PENDING => identity::PENDING,
         Kind::Unauthenticated => "invalid_grant",
         Kind::Forbidden | Kind::NotFound => "unauthorized_client",
         Kind::Unavailable | Kind::TooMany | Kind::Internal => "temporarily_unavailable",

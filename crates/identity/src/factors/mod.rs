@@ -1,6 +1,7 @@
 //! What people show beside or instead of a password: one-time codes, recovery codes, passkeys. Pure but for randomness.
 
 mod cbor;
+pub(crate) mod device;
 mod sealer;
 pub(crate) mod totp;
 pub(crate) mod webauthn;

@@ -316,7 +316,7 @@ fn person(caller: &Caller) -> Result<&str, Problem> {
 }
 
 /// A stolen token must not become the account itself: only a session of one's own that nothing narrows changes what opens it.
-fn whole_person(caller: &Caller) -> Result<&str, Problem> {
+pub(super) fn whole_person(caller: &Caller) -> Result<&str, Problem> {
     let narrowed = caller
         .token
         .as_ref()

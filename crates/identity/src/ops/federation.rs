@@ -1,9 +1,11 @@
 //! Those whom others vouch for: people of a provider, programs of a platform.
 
-use gate::{Action, CallerKind, Operation, Outcome, Permit, Target};
+use gate::{Action, CallerKind, Operation, Outcome, Permit, Spend, Target};
 use kernel::{Kind, Problem};
 
+use super::factors::whole_person;
 use super::tokens::mint_for;
+use crate::factors::device::{DEVICE_SECONDS, code_digest};
 use crate::types::{MintedToken, Name, Principal, PrincipalKind, TokenWish};
 use crate::{Identity, store};
 
@@ -14,6 +16,11 @@ pub const USERS_LINK: Action = Action::write("users.link");
 /// The verb of [`ExchangeToken`].
 pub const TOKENS_EXCHANGE: Action = Action::write("tokens.exchange");
 
+/// The verb of [`AgreeToDevice`].
+pub const TOKENS_AGREE: Action = Action::write("tokens.agree");
+
+/// How long a command line's token lives, which a person agreed to.
+pub const DEVICE_TOKEN_SECONDS: i64 = 12 * 3_600;
 /// How long a program's token lives that it got for its platform's.
 pub const EXCHANGED_SECONDS: i64 = 900;
 /// What a provider calls itself and its people.
@@ -119,7 +126,36 @@ impl Operation for LinkUser {
     }
 }
 
-/// Mints a short token for a program that came with its platform's.
+/// Agrees to the log-in of a command line, by the code that it shows.
+pub struct AgreeToDevice {
+    /// The room.
+    pub room: Identity,
+    /// The code.
+    pub code: String,
+}
+
+impl Operation for AgreeToDevice {
+    const ACTION: Action = TOKENS_AGREE;
+    type Output = ();
+
+    fn target(&self) -> Target {
+        Target::Myself
+    }
+
+    async fn run(self, permit: Permit<Self>) -> Result<(), Problem> {
+        let (at, own) = (permit.entry().at, whole_person(permit.caller())?.to_owned());
+        let digest = code_digest(&self.code).ok_or_else(|| {
+            Problem::invalid("this is not a code; it is ten letters and digits, as the command line shows them")
+        })?;
+        let write = self.room.db.write(&permit, move |tx| {
+            store::agree(tx, &digest, &own, at, at.plus_secs(DEVICE_SECONDS))?;
+            Ok(((), Outcome::done().resource(own)))
+        });
+        write.await
+    }
+}
+
+/// Mints a short token for a program that came with its platform's, or for a command line that a person agreed to.
 pub struct ExchangeToken {
     /// The room.
     pub room: Identity,
@@ -135,11 +171,15 @@ impl Operation for ExchangeToken {
 
     async fn run(self, permit: Permit<Self>) -> Result<MintedToken, Problem> {
         let caller = permit.caller().clone();
-        // A token of ours gets no other: it would never end.
-        if caller.kind != CallerKind::Service || caller.token.is_some() {
-            return Err(Problem::new(Kind::Invalid, "only a token of a trusted platform is exchanged, as `subject_token`"));
-        }
-        let wish = TokenWish { label: "exchanged".to_owned(), lifetime_s: Some(EXCHANGED_SECONDS), ..TokenWish::default() };
+        let is_agreed = caller.proof.as_ref().is_some_and(|proof| matches!(proof.once, Some(Spend::Device(_))));
+        let (label, seconds) = match caller.kind {
+            // A token of ours gets no other: it would never end.
+            _ if caller.token.is_some() => return Err(Problem::invalid("a token of this server is not exchanged")),
+            CallerKind::Service => ("exchanged", EXCHANGED_SECONDS),
+            CallerKind::User if is_agreed => ("strongroom login", DEVICE_TOKEN_SECONDS),
+            _ => return Err(Problem::new(Kind::Invalid, "only a token of a trusted platform is exchanged, as `subject_token`")),
+        };
+        let wish = TokenWish { label: label.to_owned(), lifetime_s: Some(seconds), ..TokenWish::default() };
         mint_for(&self.room, &permit, caller.id, None, wish, |_, _| Ok(())).await
     }
 }

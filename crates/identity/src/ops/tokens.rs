@@ -98,6 +98,11 @@ pub(super) async fn mint_for<O>(
         let principal = store::any_principal(tx, &principal)?;
         let principal = principal.ok_or_else(|| Problem::not_found("there is no account of this id or name"))?;
         check(&caller, &principal)?;
+        if let Some(once) = caller.proof.as_ref().and_then(|proof| proof.once.as_ref())
+            && !store::spend(tx, &caller.id, once, at)?
+        {
+            return Err(Problem::new(Kind::Unauthenticated, "You are not authenticated. What was shown counts once, and was used."));
+        }
         let workspace = wish.workspace.as_ref().map(|name| workspace_id(tx, name)).transpose()?;
         let mut bounds = bounds_of(tx, &caller, at)?;
         if let Some(parent) = parent.filter(|_| is_job(&caller)) {

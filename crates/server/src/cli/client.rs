@@ -142,9 +142,10 @@ impl Connection {
         ["STRONGROOM_TOKEN", "MLFLOW_TRACKING_TOKEN"]
             .iter()
             .find_map(|name| std::env::var(name).ok())
+            .or_else(|| fs::read_to_string(super::login::token_path()?).ok().map(|text| text.trim().to_owned()))
             .map(Secret::from)
             .ok_or_else(|| {
-                Problem::invalid("name a token with --token-file FILE or STRONGROOM_TOKEN, or log in with --user NAME")
+                Problem::invalid("name a token with --token-file FILE or STRONGROOM_TOKEN, log in with `strongroom login`, or with --user NAME")
             })
     }
 }

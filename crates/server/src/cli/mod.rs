@@ -19,6 +19,7 @@ mod init;
 mod keys;
 mod keys_online;
 mod lineage;
+mod login;
 mod model;
 mod model_files;
 mod model_gate;
@@ -66,6 +67,7 @@ enum Verb {
     Init(init::Init),
     /// Answer requests.
     Serve(serve::Serve),
+    Login(login::Login),
     /// Work with people's accounts.
     #[command(subcommand)]
     User(people::User),
@@ -195,6 +197,7 @@ fn run(verb: Verb) -> Result<ExitCode, Problem> {
         match verb {
             Verb::Init(verb) => verb.run().await.map(|()| ExitCode::SUCCESS),
             Verb::Serve(verb) => verb.run().await.map(|()| ExitCode::SUCCESS),
+            Verb::Login(login) => login.run().await.map(|()| ExitCode::SUCCESS),
             Verb::User(verb) => verb.run().await.map(|()| ExitCode::SUCCESS),
             Verb::Group(verb) => verb.run().await.map(|()| ExitCode::SUCCESS),
             Verb::Service(verb) => verb.run().await.map(|()| ExitCode::SUCCESS),

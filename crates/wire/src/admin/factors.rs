@@ -2,7 +2,7 @@
 
 use http::Method;
 use identity::ops::factors::{AddPasskey, ConfirmTotp, ListFactors, OfferTotp, RemoveFactor, RenewRecoveryCodes, ResetFactors};
-use identity::ops::federation::{EXCHANGED_SECONDS, ExchangeToken, LinkUser};
+use identity::ops::federation::{ExchangeToken, LinkUser};
 use identity::{Identity, Passkey};
 use kernel::{Micros, Problem, Secret};
 use serde::Deserialize;
@@ -103,7 +103,7 @@ pub fn routes(door: &mut Door, identity: &Identity) {
                 "access_token": minted.secret.expose_text(),
                 "issued_token_type": "urn:ietf:params:oauth:token-type:access_token",
                 "token_type": "Bearer",
-                "expires_in": EXCHANGED_SECONDS,
+                "expires_in": (minted.token.expires_at.0 - minted.token.created_at.0) / 1_000_000,
             }))
         },
     );

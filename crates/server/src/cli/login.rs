@@ -1,0 +1,166 @@
+//! `strongroom login`: a token for this command line and the mlflow client, agreed to in a browser (after RFC 8628).
+
+use std::fs;
+use std::io::Write;
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+use bytes::Bytes;
+use clap::Args;
+use http::{Method, Request, header};
+use identity::{DEVICE_SECONDS, PENDING, new_device_secret, user_code};
+use kernel::{Kind, Problem, Secret};
+use serde_json::{Value, json};
+
+use crate::boot;
+use crate::https::Remote;
+use crate::tls;
+
+/// How often the server is asked (RFC 8628, section 3.5: five seconds where nothing else is said).
+const ASK_EVERY: Duration = Duration::from_secs(2);
+const ANSWER_BYTES_MAX: usize = 64 * 1024;
+/// The name beside the token in the mlflow client's file: whose the token is, the token itself says.
+const MLFLOW_NAME: &str = "strongroom";
+
+/// Log this command line and the mlflow client in: a browser opens, you agree there, and a token for twelve hours is kept in files that only
+/// you can read.
+#[derive(Args)]
+#[command(after_help = "Examples:
+  strongroom login --url https://strongroom.example:8443 --ca ca.pem
+  strongroom login --data ./data --no-mlflow
+  MLFLOW_TRACKING_URI=https://strongroom.example:8443 MLFLOW_TRACKING_SERVER_CERT_PATH=ca.pem python train.py")]
+pub struct Login {
+    /// The server, such as `https://strongroom.example:8443`.
+    #[arg(long, value_name = "URL")]
+    url: Option<String>,
+    /// The authority that signed its certificate (PEM).
+    #[arg(long, value_name = "FILE")]
+    ca: Option<PathBuf>,
+    /// The data folder of a server on this machine, instead of --url and --ca.
+    #[arg(long, value_name = "DIR", env = "STRONGROOM_DATA")]
+    data: Option<PathBuf>,
+    /// Do not open a browser; the address is printed either way.
+    #[arg(long)]
+    no_browser: bool,
+    /// Leave the mlflow client's file (`~/.mlflow/credentials`) alone.
+    #[arg(long)]
+    no_mlflow: bool,
+    /// Replace what another program wrote into that file.
+    #[arg(long)]
+    replace: bool,
+    /// Print JSON, for scripts.
+    #[arg(long)]
+    json: bool,
+}
+
+/// Where the token of `strongroom login` is kept.
+pub(super) fn token_path() -> Option<PathBuf> {
+    let folder = std::env::var_os("XDG_CONFIG_HOME").map(PathBuf::from).or_else(|| home().map(|home| home.join(".config")))?;
+    Some(folder.join("strongroom").join("token"))
+}
+
+fn home() -> Option<PathBuf> {
+    std::env::var_os("HOME").map(PathBuf::from).filter(|home| home.is_absolute())
+}
+
+impl Login {
+    pub(super) async fn run(self) -> Result<(), Problem> {
+        let (address, remote) = self.server()?;
+        let token_path = token_path().ok_or_else(|| Problem::invalid("neither XDG_CONFIG_HOME nor HOME names a folder"))?;
+        let mlflow_path = home().filter(|_| !self.no_mlflow).map(|home| home.join(".mlflow").join("credentials"));
+        if let Some(path) = mlflow_path.as_deref().filter(|_| !self.replace) {
+            may_write(path)?;
+        }
+        let secret = new_device_secret();
+        let code = user_code(&secret).ok_or_else(|| Problem::internal("no code could be made", "a new secret has no code"))?;
+        let page = format!("{address}/device?code={code}");
+        eprintln!("Open {page}\nand agree to the code {code} there.");
+        if !self.no_browser {
+            open_browser(&page);
+        }
+        let token = wait(&remote, &secret).await?;
+        let text = token.expose_text().unwrap_or_default();
+        write_secret(&token_path, text)?;
+        if let Some(path) = &mlflow_path {
+            let lines = format!("[mlflow]\nmlflow_tracking_username = {MLFLOW_NAME}\nmlflow_tracking_password = {text}\n");
+            write_secret(path, &lines)?;
+        }
+        let files: Vec<String> = [Some(&token_path), mlflow_path.as_ref()].into_iter().flatten().map(|p| p.display().to_string()).collect();
+        if self.json {
+            println!("{}", json!({ "logged_in": true, "url": address, "files": files }));
+        } else {
+            println!("logged in at {address}; the token is in {}", files.join(" and "));
+        }
+        Ok(())
+    }
+
+    fn server(&self) -> Result<(String, Remote), Problem> {
+        if let Some(url) = &self.url {
+            let ca = self.ca.clone().or_else(|| self.data.as_deref().map(tls::ca_path));
+            let ca = ca.ok_or_else(|| Problem::invalid("name the authority of the server's certificate with --ca FILE"))?;
+            return Ok((url.trim_end_matches('/').to_owned(), Remote::new(url, &ca)?));
+        }
+        let data = self.data.as_deref().ok_or_else(|| Problem::invalid("name the server with --url URL, or its data folder with --data DIR"))?;
+        let url = boot::running_at(data).ok_or_else(|| Problem::unavailable("no server runs on this data folder; start it with `strongroom serve`"))?;
+        Ok((url.clone(), Remote::new(&url, &tls::ca_path(data))?))
+    }
+}
+
+/// Asks until somebody agreed.
+async fn wait(remote: &Remote, secret: &Secret) -> Result<Secret, Problem> {
+    let form = format!(
+        "grant_type=urn%3Aietf%3Aparams%3Aoauth%3Agrant-type%3Adevice_code&device_code={}",
+        secret.expose_text().unwrap_or_default()
+    );
+    let rounds = u64::try_from(DEVICE_SECONDS).unwrap_or_default() / ASK_EVERY.as_secs();
+    for _ in 0..rounds {
+        let request = Request::builder().method(Method::POST).header(header::CONTENT_TYPE, "application/x-www-form-urlencoded");
+        let answer = remote.send(request, "/oauth/token", Bytes::from(form.clone()), ANSWER_BYTES_MAX).await?;
+        let said: Value = serde_json::from_slice(&answer.body).unwrap_or_default();
+        if let Some(token) = said.get("access_token").and_then(Value::as_str).filter(|_| answer.status.is_success()) {
+            return Ok(Secret::from(token.to_owned()));
+        }
+        let fault = said.get("error").and_then(Value::as_str).unwrap_or("an answer that is none");
+        if fault != PENDING && fault != "temporarily_unavailable" {
+            return Err(Problem::new(Kind::Unauthenticated, format!("the server refused the log-in: {fault}")));
+        }
+        tokio::time::sleep(ASK_EVERY).await;
+    }
+    Err(Problem::new(Kind::Unauthenticated, "nobody agreed within ten minutes; run `strongroom login` again"))
+}
+
+fn open_browser(page: &str) {
+    let started = Command::new("xdg-open").arg(page).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn();
+    if started.is_err() {
+        eprintln!("(no browser could be opened from here)");
+    }
+}
+
+/// Another program's credentials are not lost.
+fn may_write(path: &Path) -> Result<(), Problem> {
+    let Ok(text) = fs::read_to_string(path) else { return Ok(()) };
+    let ours = format!("mlflow_tracking_username = {MLFLOW_NAME}");
+    if text.trim().is_empty() || text.lines().any(|line| line.trim() == ours) {
+        return Ok(());
+    }
+    let message = format!("`{}` holds other credentials; keep them with --no-mlflow, or lose them with --replace", path.display());
+    Err(Problem::new(Kind::Conflict, message))
+}
+
+/// Writes a file that only its owner reads, all of it or nothing.
+fn write_secret(path: &Path, text: &str) -> Result<(), Problem> {
+    let fault = |error: std::io::Error| Problem::internal(format!("`{}` cannot be written: {error}", path.display()), error);
+    let folder = path.parent().unwrap_or(Path::new("."));
+    if !folder.exists() {
+        fs::create_dir_all(folder).map_err(fault)?;
+        fs::set_permissions(folder, fs::Permissions::from_mode(0o700)).map_err(fault)?;
+    }
+    let part = path.with_extension("part");
+    drop(fs::remove_file(&part));
+    let mut file = fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(&part).map_err(fault)?;
+    file.write_all(text.as_bytes()).map_err(fault)?;
+    file.sync_all().map_err(fault)?;
+    fs::rename(&part, path).map_err(fault)
+}
