@@ -13,7 +13,7 @@ const HALF_LIFE_US: i64 = 90 * DAY_US;
 /// Log-ins of a person that are kept.
 pub const LOG_INS_PER_PERSON_MAX: usize = 100;
 /// People whose log-ins are kept. Whoever logged in longest ago is given up first, and then is as new.
-pub const PEOPLE_COUNT_MAX: usize = 50_000;
+pub const PEOPLE_COUNT_MAX: usize = 10_000;
 
 /// Weights of address, network and country.
 const ADDRESS_WEIGHTS: [f64; 3] = [0.6, 0.3, 0.1];
@@ -95,6 +95,17 @@ impl Model {
         self.people.len()
     }
 
+    /// Whether it knows a person.
+    #[must_use]
+    pub fn knows(&self, person: &str) -> bool {
+        self.people.contains_key(person)
+    }
+
+    /// Whom it knows.
+    pub fn people(&self) -> impl Iterator<Item = &str> {
+        self.people.keys().map(String::as_str)
+    }
+
     /// Judges a log-in, before it is learnt.
     #[must_use]
     pub fn score(&self, person: &str, seen: &Seen) -> Score {
@@ -110,7 +121,7 @@ impl Model {
         Score { nats, terms, known_count: past.len(), last_at: past.back().map(|last| last.at) }
     }
 
-    /// Learns a log-in that was verified. Gives the one that had to go for it, if one did.
+    /// Learns a log-in that was verified.
     pub fn learn(&mut self, person: &str, seen: Seen) {
         if !self.people.contains_key(person) && self.people.len() >= PEOPLE_COUNT_MAX {
             self.forget_longest_gone();

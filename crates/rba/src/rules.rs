@@ -190,10 +190,19 @@ pub fn judge(score: &Score, percentile: Option<f64>, facts: &RuleFacts, bands: &
     let mut reasons: Vec<Reason> = score.terms.iter().flatten().map(|term| Reason::addend(term.word, term.nats)).collect();
     reasons.extend(rules(score, percentile, facts));
     let asked = reasons.iter().filter_map(|reason| reason.asks).max().unwrap_or_default();
-    let by_percentile = percentile.map_or(Band::Nothing, |percentile| bands.of(percentile));
-    let band = asked.max(by_percentile);
-    let risk = whole(percentile.unwrap_or(0.0)).max(bands.floor(band));
+    // Where all is as it was before, a high percentile says only that everybody's log-ins are alike: nothing is asked for.
+    let rank = percentile.unwrap_or(0.0);
+    let rank = if is_familiar(score, facts) { rank.min(f64::from(bands.second_factor) - 1.0) } else { rank };
+    let band = asked.max(bands.of(rank));
+    let risk = whole(rank).max(bands.floor(band));
     Judged { score: score.nats, percentile, risk, band, reasons }
+}
+
+/// Whether this person has come from this address before, with this very client, and on a device of theirs now.
+#[must_use]
+pub fn is_familiar(score: &Score, facts: &RuleFacts) -> bool {
+    let has = |word: &str| score.terms.iter().flatten().any(|term| term.word == word);
+    facts.known_device && has("known_address") && has("known_client")
 }
 
 fn rules(score: &Score, percentile: Option<f64>, facts: &RuleFacts) -> Vec<Reason> {
@@ -292,6 +301,9 @@ mod tests {
             let judged = judge(&score(50), Some(percentile), &facts(), &Bands::default());
             assert_eq!(judged.band, band, "{percentile}");
             assert_eq!(judged.reasons.len(), 2);
+            let terms = [score(50).terms[0], Some(Term { word: "known_client", nats: -1.0 }), None, None];
+            let familiar = judge(&Score { terms, ..score(50) }, Some(percentile), &facts(), &Bands::default());
+            assert!(familiar.band == Band::Nothing && familiar.risk <= 79, "where all is as always nothing is asked for");
         }
         let calm = judge(&score(50), Some(10.0), &facts(), &Bands::default());
         assert_eq!((calm.risk, calm.band_if_sensitive()), (10, Band::SecondFactor));

@@ -86,8 +86,14 @@ impl Methods {
             self.published.score(&person, &seen).nats,
             faded,
             alone,
-            // A rule challenges whatever the percentile is.
-            if has_rule { 101.0 } else { alone },
+            // A rule challenges whatever the percentile is; where all is familiar the percentile does not.
+            if has_rule {
+                101.0
+            } else if rules::is_familiar(&score, &facts) {
+                -1.0
+            } else {
+                alone
+            },
         ];
         Said { scores, band: judged.band }
     }
