@@ -114,7 +114,10 @@ fn tables(told: &Value) -> String {
         told.get("data").and_then(Value::as_str).unwrap_or_default(),
         number(told, "/seed")
     );
-    let _ = writeln!(text, "Half of the people get no more than one challenge in their first 12 log-ins. Attackers challenged or refused (95 % interval):\n");
+    let _ = writeln!(
+        text,
+        "Half of the people get no more than one challenge in their first 12 log-ins. Attackers challenged or refused (95 % interval):\n"
+    );
     let _ = writeln!(text, "| way | naive | VPN | targeted | with the device | challenges in 12, median / mean / one in ten |");
     let _ = writeln!(text, "|---|---|---|---|---|---|");
     for method in methods(told) {
@@ -140,7 +143,10 @@ fn tables(told: &Value) -> String {
 }
 
 fn by_rate(told: &Value, text: &mut String) {
-    let _ = writeln!(text, "\n99 % of the attackers are stopped. Challenges of the median of people in their first 12 and first 39 log-ins:\n");
+    let _ = writeln!(
+        text,
+        "\n99 % of the attackers are stopped. Challenges of the median of people in their first 12 and first 39 log-ins:\n"
+    );
     let _ = writeln!(text, "| way | naive | VPN | targeted |\n|---|---|---|---|");
     for method in methods(told) {
         let cell = |kind: &str| {
@@ -164,7 +170,10 @@ factor that cannot be phished, {:.1} % refused.\n",
         number(bands, "/phishing_resistant_of_all") * 100.0,
         number(bands, "/refused_of_all") * 100.0
     );
-    let _ = writeln!(text, "| attacker | challenged or refused | asked for what cannot be phished, or refused | refused |\n|---|---|---|---|");
+    let _ = writeln!(
+        text,
+        "| attacker | challenged or refused | asked for what cannot be phished, or refused | refused |\n|---|---|---|---|"
+    );
     for kind in ["naive", "vpn", "targeted", "thief"] {
         let cell = |what: &str| rate(bands, &format!("/{kind}/{what}"));
         let _ = writeln!(text, "| {kind} | {} | {} | {} |", cell("asked"), cell("phishing_resistant"), cell("refused"));
@@ -183,9 +192,11 @@ mod tests {
     #[test]
     fn what_was_measured_becomes_rows_and_misses_are_misses() {
         let caught = |rate: f64| json!({ "rate": rate, "interval": [rate - 0.01, rate + 0.01] });
-        let at_budget = json!({ "threshold": 88.0, "median_12": 1, "naive": caught(1.0), "vpn": caught(0.5), "targeted": caught(0.99) });
+        let at_budget =
+            json!({ "threshold": 88.0, "median_12": 1, "naive": caught(1.0), "vpn": caught(0.5), "targeted": caught(0.99) });
         let told = json!({ "methods": [{ "name": OURS, "is_within_budget": true, "at_budget": at_budget }], "cost": { "p50_us": 5.0, "p99_us": 9.0 } });
-        let found: Vec<(String, f64)> = rows(&told).iter().map(|(row, _)| (row.work.to_string(), (row.of_limit * 1_000.0).round())).collect();
+        let found: Vec<(String, f64)> =
+            rows(&told).iter().map(|(row, _)| (row.work.to_string(), (row.of_limit * 1_000.0).round())).collect();
         let expected = [("naive-tpr", 1_010.0), ("vpn-tpr", 505.0), ("targeted-tpr", 1_000.0), ("score-cost", 2_000.0)];
         assert_eq!(found, expected.map(|(name, value)| (name.to_owned(), value)));
         assert!(rows(&json!({})).is_empty());

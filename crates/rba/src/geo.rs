@@ -137,7 +137,8 @@ mod tests {
     fn both_tables_answer_and_the_unknown_is_unknown() {
         let mut geo = Geo::default();
         let made_at = Micros(1_780_000_000_000_000);
-        for text in ["1.0.0.0,1.0.0.255,AU\n1.0.1.0,1.0.1.255,ZZ", "1.0.0.0,1.0.0.127,13335,x\n", "2001:208::,2001:208::ff,SG\n"] {
+        for text in ["1.0.0.0,1.0.0.255,AU\n1.0.1.0,1.0.1.255,ZZ", "1.0.0.0,1.0.0.127,13335,x\n", "2001:208::,2001:208::ff,SG\n"]
+        {
             match Table::read_csv(text.as_bytes()) {
                 Ok(table) => geo.put(Dated { table, made_at }),
                 Err(problem) => assert!(text.contains("ZZ"), "{problem}"),

@@ -14,8 +14,8 @@
 
 pub mod agent;
 pub mod dataset;
-mod global;
 pub mod geo;
+mod global;
 pub mod keyed;
 pub mod leaked;
 mod model;

@@ -18,7 +18,8 @@ pub const PEOPLE_COUNT_MAX: usize = 10_000;
 /// Weights of address, network and country.
 const ADDRESS_WEIGHTS: [f64; 3] = [0.6, 0.3, 0.1];
 /// Weights of the whole client, browser, system and kind of device.
-const AGENT_WEIGHTS: [f64; 4] = [0.538_665_384_055_135_9, 0.268_045_149_862_566_6, 0.188_182_951_001_095_36, 0.005_106_515_080_402_152_5];
+const AGENT_WEIGHTS: [f64; 4] =
+    [0.538_665_384_055_135_9, 0.268_045_149_862_566_6, 0.188_182_951_001_095_36, 0.005_106_515_080_402_152_5];
 /// A feature that never was with this person counts as this much rarer with them than with everybody.
 const NEVER_SEEN_DIVISOR: f64 = 4.0;
 /// How many attackers bring a key of the person's device: assumed, not measured. A stolen laptop is one in twenty.
@@ -39,7 +40,8 @@ pub struct Form {
 
 impl Form {
     /// As published: nothing fades, nothing is capped, and there is no device.
-    pub const PLAIN: Self = Self { half_life_us: None, log_ins_per_person_max: usize::MAX, is_once_a_day: false, has_device: false };
+    pub const PLAIN: Self =
+        Self { half_life_us: None, log_ins_per_person_max: usize::MAX, is_once_a_day: false, has_device: false };
     /// What the server uses.
     pub const OURS: Self = Self {
         half_life_us: Some(HALF_LIFE_US),
@@ -153,7 +155,8 @@ impl Model {
     }
 
     fn forget_longest_gone(&mut self) {
-        let longest = self.people.iter().min_by_key(|(_, past)| past.back().map(|last| last.at)).map(|(person, _)| person.clone());
+        let longest =
+            self.people.iter().min_by_key(|(_, past)| past.back().map(|last| last.at)).map(|(person, _)| person.clone());
         if let Some(person) = longest {
             self.forget(&person);
         }

@@ -39,7 +39,10 @@ impl Networks {
                 Some(Ok(number)) => drop(networks.numbers.insert(number)),
                 _ => networks.ranges.push(range(line).ok_or_else(|| {
                     let shown: String = line.chars().take(60).collect();
-                    format!("line {} is `{shown}`; an address, a range as `192.0.2.0/24` or a network as `AS64500` is expected", at + 1)
+                    format!(
+                        "line {} is `{shown}`; an address, a range as `192.0.2.0/24` or a network as `AS64500` is expected",
+                        at + 1
+                    )
                 })?),
             }
         }
@@ -101,9 +104,7 @@ mod tests {
         let text = "# exits\n192.0.2.7\n198.51.100.0/24 # a whole one\n198.51.100.128/25\n2001:db8::/32\nAS64500\n\n";
         let networks = Networks::parse(text).unwrap();
         assert_eq!(networks.count(), 4);
-        let has = |address: &str, network| {
-            networks.contains(address.parse().unwrap(), Whence { network, ..Whence::default() })
-        };
+        let has = |address: &str, network| networks.contains(address.parse().unwrap(), Whence { network, ..Whence::default() });
         assert!(has("192.0.2.7", None) && !has("192.0.2.8", None));
         assert!(has("198.51.100.255", None) && has("::ffff:198.51.100.1", None) && !has("198.51.101.0", None));
         assert!(has("2001:db8:ffff::1", None) && !has("2001:db9::", None));

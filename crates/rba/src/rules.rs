@@ -105,7 +105,10 @@ impl Bands {
     /// Whether they are in order.
     #[must_use]
     pub const fn are_in_order(&self) -> bool {
-        self.second_factor >= 1 && self.second_factor <= self.phishing_resistant && self.phishing_resistant <= self.refuse && self.refuse <= 100
+        self.second_factor >= 1
+            && self.second_factor <= self.phishing_resistant
+            && self.phishing_resistant <= self.refuse
+            && self.refuse <= 100
     }
 }
 
@@ -297,7 +300,14 @@ mod tests {
 
     #[test]
     fn a_percentile_is_a_band() {
-        for (percentile, band) in [(0.0, Band::Nothing), (79.9, Band::Nothing), (80.0, Band::SecondFactor), (95.0, Band::PhishingResistant), (99.0, Band::Refuse), (100.0, Band::Refuse)] {
+        for (percentile, band) in [
+            (0.0, Band::Nothing),
+            (79.9, Band::Nothing),
+            (80.0, Band::SecondFactor),
+            (95.0, Band::PhishingResistant),
+            (99.0, Band::Refuse),
+            (100.0, Band::Refuse),
+        ] {
             let judged = judge(&score(50), Some(percentile), &facts(), &Bands::default());
             assert_eq!(judged.band, band, "{percentile}");
             assert_eq!(judged.reasons.len(), 2);
@@ -317,7 +327,11 @@ mod tests {
         check(|facts| facts.password_is_leaked = true, Band::SecondFactor, "leaked_password");
         check(|facts| facts.now = Micros(NOW.0 + 90 * DAY_US), Band::SecondFactor, "dormant");
         let soon = Micros(NOW.0 - 3_600_000_000);
-        check(|facts| facts.last_place = place("AU").map(|there| (there, soon)), Band::SecondFactor, "impossible_travel_by_country");
+        check(
+            |facts| facts.last_place = place("AU").map(|there| (there, soon)),
+            Band::SecondFactor,
+            "impossible_travel_by_country",
+        );
         check(
             |facts| (facts.known_device, facts.address_account_count) = (false, ADDRESS_ACCOUNT_COUNT),
             Band::PhishingResistant,

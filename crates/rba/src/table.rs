@@ -93,7 +93,9 @@ impl std::fmt::Display for TableError {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::Unreadable(error) => write!(f, "it cannot be read: {error}"),
-            Self::Line(line, what) => write!(f, "line {line} {what}; `FIRST,LAST,COUNTRY` or `FIRST,LAST,NUMBER,NAME` is expected"),
+            Self::Line(line, what) => {
+                write!(f, "line {line} {what}; `FIRST,LAST,COUNTRY` or `FIRST,LAST,NUMBER,NAME` is expected")
+            }
             Self::Empty => write!(f, "it has no rows"),
             Self::TooMany => write!(f, "it has more than {ROW_COUNT_MAX} rows"),
             Self::NotATable => write!(f, "it is no whole table"),
@@ -178,7 +180,8 @@ impl Table {
                 break;
             }
             let wrong = |what| TableError::Line(number, what);
-            let text = std::str::from_utf8(&line).map_err(|_| wrong("is not UTF-8, or is too long"))?.trim_end_matches(['\r', '\n']);
+            let text =
+                std::str::from_utf8(&line).map_err(|_| wrong("is not UTF-8, or is too long"))?.trim_end_matches(['\r', '\n']);
             if text.is_empty() {
                 continue;
             }

@@ -8,7 +8,9 @@
 
 use std::collections::HashMap;
 use std::net::IpAddr;
-use std::sync::Arc;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
 
 use kernel::{Clock, Micros, Problem, Secret};
 use parking_lot::{Mutex, RwLock};
@@ -97,7 +99,10 @@ pub(crate) struct Inner {
     state: RwLock<State>,
     velocity: Mutex<Velocity>,
     geo: RwLock<Arc<Geo>>,
-    leaked: Option<Leaked>,
+    is_geo_loaded: AtomicBool,
+    leaked_path: Option<PathBuf>,
+    /// Made when it is first asked for: it takes a while.
+    leaked: OnceLock<Option<Leaked>>,
     denied: Networks,
     roaming: Networks,
 }
@@ -129,11 +134,11 @@ impl State {
 }
 
 impl LogIns {
-    /// Reads what is kept, and the operator's lists.
+    /// Reads the operator's lists of networks. A server goes on with [`LogIns::load`]; a command, which lets nobody in, does not.
     ///
     /// # Errors
-    /// `Invalid` for a list that cannot be used; `Unavailable` if the database is down.
-    pub async fn open(ground: Ground, config: &LogInConfig) -> Result<Self, Problem> {
+    /// `Invalid` for a list that cannot be used.
+    pub fn open(ground: Ground, config: &LogInConfig) -> Result<Self, Problem> {
         let Ground { db, system, clock, secret, find_person } = ground;
         let key = |purpose: &[u8]| vault::keys::keyed_hash(&secret, purpose);
         let state = State { model: Model::new(Form::OURS), percentiles: Percentiles::default(), places: HashMap::new() };
@@ -144,7 +149,9 @@ impl LogIns {
             state: RwLock::new(state),
             velocity: Mutex::default(),
             geo: RwLock::default(),
-            leaked: files::leaked(config.leaked_passwords.as_deref())?,
+            is_geo_loaded: AtomicBool::new(false),
+            leaked_path: config.leaked_passwords.clone(),
+            leaked: OnceLock::new(),
             denied: files::networks(config.denied_networks.as_deref())?,
             roaming: files::networks(config.roaming_networks.as_deref())?,
             db,
@@ -152,10 +159,17 @@ impl LogIns {
             clock,
             find_person,
         };
-        let room = Self(Arc::new(inner));
-        room.load_log_ins().await?;
-        room.load_geo().await?;
-        Ok(room)
+        Ok(Self(Arc::new(inner)))
+    }
+
+    /// Reads what is kept of log-ins, the tables of addresses and the list of leaked passwords.
+    ///
+    /// # Errors
+    /// `Invalid` for a list that cannot be used; `Unavailable` if the database is down.
+    pub async fn load(&self) -> Result<(), Problem> {
+        self.load_log_ins().await?;
+        self.load_geo().await?;
+        self.leaked().map(drop)
     }
 
     /// Judges a log-in. Nothing is written or learnt.
@@ -237,10 +251,20 @@ impl LogIns {
         velocity.fail(network, account, at);
     }
 
-    /// Whether a password is in the operator's list of leaked ones: asked when one is chosen, and when one is used.
-    #[must_use]
-    pub fn is_leaked(&self, password: &Secret) -> bool {
-        self.0.leaked.as_ref().is_some_and(|leaked| leaked.contains(password.expose()))
+    /// Whether a password is in the operator's list of leaked ones: asked when one is chosen, and when one is used. Without a list none is.
+    ///
+    /// # Errors
+    /// `Invalid` for a list that cannot be used.
+    pub fn is_leaked(&self, password: &Secret) -> Result<bool, Problem> {
+        Ok(self.leaked()?.is_some_and(|leaked| leaked.contains(password.expose())))
+    }
+
+    fn leaked(&self) -> Result<Option<&Leaked>, Problem> {
+        if let Some(leaked) = self.0.leaked.get() {
+            return Ok(leaked.as_ref());
+        }
+        let read = files::leaked(self.0.leaked_path.as_deref())?;
+        Ok(self.0.leaked.get_or_init(|| read).as_ref())
     }
 
     /// Forgets a person, at once and everywhere. Deleting the account does the same: its rows go in that very commit, and what is in memory
@@ -276,8 +300,12 @@ impl LogIns {
         self.0.geo.read().find(address)
     }
 
-    pub(crate) fn geo(&self) -> Arc<Geo> {
-        Arc::clone(&self.0.geo.read())
+    /// The tables; a command reads them when it is asked for them.
+    pub(crate) async fn geo(&self) -> Result<Arc<Geo>, Problem> {
+        if !self.0.is_geo_loaded.load(Ordering::Acquire) {
+            self.load_geo().await?;
+        }
+        Ok(Arc::clone(&self.0.geo.read()))
     }
 
     pub(crate) fn put_geo(&self, dated: Dated) {
@@ -325,10 +353,15 @@ impl LogIns {
             let table = Table::from_bytes(&bytes).map_err(|error| Problem::internal("a table of addresses is damaged", error))?;
             let (kind, dated) = (table.kind(), Dated { table, made_at });
             if dated.is_old(now) {
-                tracing::warn!(table = kind.word(), "the table of addresses is older than {} days; load a newer one", rba::geo::OLD_AFTER_DAYS);
+                tracing::warn!(
+                    table = kind.word(),
+                    "the table of addresses is older than {} days; load a newer one",
+                    rba::geo::OLD_AFTER_DAYS
+                );
             }
             self.put_geo(dated);
         }
+        self.0.is_geo_loaded.store(true, Ordering::Release);
         Ok(())
     }
 }

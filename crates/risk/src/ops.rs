@@ -7,11 +7,12 @@ use gate::{Action, Operation, Outcome, Permit, Target};
 use kernel::{Kind, Micros, Problem};
 use rba::geo::{Dated, Whence};
 use rba::table::{self, Table};
+pub use rba::table::{Kind as GeoKind, Table as GeoTable};
 use vault::objects::Body;
 
 use crate::log_ins::LogIns;
-pub use crate::store::GeoRow;
 use crate::store;
+pub use crate::store::GeoRow;
 use crate::told::JudgedLogIn;
 
 /// The verb of [`ExplainLogIns`].
@@ -116,9 +117,10 @@ impl Operation for ShowGeo {
 
     async fn run(self, permit: Permit<Self>) -> Result<GeoShown, Problem> {
         let now = permit.entry().at;
-        let geo = self.room.geo();
+        let geo = self.room.geo().await?;
         let rows = self.room.0.db.read(&permit, store::geo_rows).await?;
-        let is_old = |row: &GeoRow| table::Kind::parse(&row.kind).and_then(|kind| geo.table(kind)).is_none_or(|dated| dated.is_old(now));
+        let is_old =
+            |row: &GeoRow| table::Kind::parse(&row.kind).and_then(|kind| geo.table(kind)).is_none_or(|dated| dated.is_old(now));
         let tables = rows.into_iter().map(|row| (row.clone(), is_old(&row))).collect();
         Ok(GeoShown { tables, whence: self.address.map(|address| (address, geo.find(address))) })
     }

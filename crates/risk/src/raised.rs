@@ -36,7 +36,9 @@ pub(crate) struct Raised([Option<Raise>; RAISE_COUNT_MAX]);
 impl Raised {
     /// One more. The same reason again counts once, with the more of both; where there is no room the one that ends first goes.
     pub(crate) fn and(mut self, raise: Raise, now: Micros) -> Self {
-        let is_same = |one: &Option<Raise>| one.is_some_and(|one| (one.reason, one.cause) == (raise.reason, raise.cause) && one.until > now);
+        let is_same = |one: &Option<Raise>| {
+            one.is_some_and(|one| (one.reason, one.cause) == (raise.reason, raise.cause) && one.until > now)
+        };
         if let Some(Some(same)) = self.0.iter_mut().find(|one| is_same(one)) {
             same.points = same.points.max(raise.points);
             same.until = same.until.max(raise.until);
@@ -86,7 +88,10 @@ mod tests {
     fn where_there_is_no_room_the_one_that_ends_first_goes() {
         let now = Micros(0);
         let reasons = ["a", "b", "c", "d", "e"];
-        let raised = reasons.iter().zip([50, 40, 30, 20, 60]).fold(Raised::default(), |all, (reason, until)| all.and(raise(1, reason, until), now));
+        let raised = reasons
+            .iter()
+            .zip([50, 40, 30, 20, 60])
+            .fold(Raised::default(), |all, (reason, until)| all.and(raise(1, reason, until), now));
         let mut live: Vec<&str> = raised.live(now).map(|one| one.reason).collect();
         live.sort_unstable();
         assert_eq!(live, ["a", "b", "c", "e"]);

@@ -32,6 +32,7 @@ mod engines;
 mod https;
 mod inspecting;
 mod jailed;
+mod judging;
 pub mod key_services;
 mod keykeeping;
 pub mod listen;

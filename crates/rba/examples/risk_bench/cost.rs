@@ -26,7 +26,9 @@ pub fn told() -> Value {
         let host = u32::try_from(chance.below(5)).unwrap_or(0);
         IpAddr::V4(Ipv4Addr::from_bits(0x0100_0000 + person * 64 + host))
     };
-    let agent = |version: usize| format!("Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/{version}.0.0.0 Safari/537.36");
+    let agent = |version: usize| {
+        format!("Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/{version}.0.0.0 Safari/537.36")
+    };
     for number in 0..LOG_INS {
         for person in 0..PEOPLE {
             let at = Micros(1_700_000_000_000_000 + i64::from(number) * 86_400_000_000 + i64::from(person));
@@ -72,7 +74,9 @@ pub fn told() -> Value {
 fn geo() -> Geo {
     let mut geo = Geo::default();
     let rows = |value: &dyn Fn(u32) -> String| {
-        (0..300_000_u32).map(|at| format!("{},{},{}\n", 0x0100_0000 + at * 64, 0x0100_0000 + at * 64 + 63, value(at))).collect::<String>()
+        (0..300_000_u32)
+            .map(|at| format!("{},{},{}\n", 0x0100_0000 + at * 64, 0x0100_0000 + at * 64 + 63, value(at)))
+            .collect::<String>()
     };
     let countries = ["DE", "NO", "US", "IN", "JP"];
     let of_country = |at: u32| countries.get(at as usize / 1_000 % 5).copied().unwrap_or("DE").to_owned();

@@ -63,7 +63,11 @@ struct Past {
 
 impl Past {
     fn note(&mut self, log_in: LogIn, city: u64) {
-        for list in [&mut self.all, self.by_country.entry(log_in.country).or_default(), self.by_place.entry((log_in.network, city)).or_default()] {
+        for list in [
+            &mut self.all,
+            self.by_country.entry(log_in.country).or_default(),
+            self.by_place.entry((log_in.network, city)).or_default(),
+        ] {
             if list.len() < SAMPLE_COUNT_MAX {
                 list.push(log_in);
             }

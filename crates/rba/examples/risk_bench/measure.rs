@@ -177,7 +177,8 @@ impl Measured {
 
     /// The lowest threshold that is good enough; a higher one challenges less.
     fn threshold(&self, method: usize, is_good: impl Fn(f64) -> bool) -> Option<f64> {
-        let mut scores: Vec<f64> = self.records.iter().flat_map(|record| &record.log_ins).map(|said| score(said, method)).collect();
+        let mut scores: Vec<f64> =
+            self.records.iter().flat_map(|record| &record.log_ins).map(|said| score(said, method)).collect();
         scores.sort_unstable_by(f64::total_cmp);
         scores.dedup();
         scores.push(f64::MAX);

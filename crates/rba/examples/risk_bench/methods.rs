@@ -9,8 +9,14 @@ use rba::{Band, Bands, Form, Model, Percentiles, Seen, Value};
 
 use crate::world::LogIn;
 
-pub const NAMES: [&str; METHOD_COUNT] =
-    ["exact match", "hand-set weights", "published score", "ours, score without the device", "ours, score alone", "ours with hard rules"];
+pub const NAMES: [&str; METHOD_COUNT] = [
+    "exact match",
+    "hand-set weights",
+    "published score",
+    "ours, score without the device",
+    "ours, score alone",
+    "ours with hard rules",
+];
 pub const METHOD_COUNT: usize = 6;
 
 /// What each way says of one attempt.

@@ -46,14 +46,38 @@ pub struct Step {
 
 /// Countries, and how many of the organisation's people live there: a head office, four others, the rest works from elsewhere.
 const HOMES: [([u8; 2], f64); 16] = [
-    (*b"DE", 34.0), (*b"US", 18.0), (*b"IN", 14.0), (*b"GB", 9.0), (*b"NL", 8.0), (*b"FR", 3.0), (*b"PL", 3.0), (*b"ES", 2.0),
-    (*b"CA", 2.0), (*b"SE", 1.5), (*b"CH", 1.5), (*b"AT", 1.0), (*b"IT", 1.0), (*b"BR", 1.0), (*b"JP", 0.5), (*b"AU", 0.5),
+    (*b"DE", 34.0),
+    (*b"US", 18.0),
+    (*b"IN", 14.0),
+    (*b"GB", 9.0),
+    (*b"NL", 8.0),
+    (*b"FR", 3.0),
+    (*b"PL", 3.0),
+    (*b"ES", 2.0),
+    (*b"CA", 2.0),
+    (*b"SE", 1.5),
+    (*b"CH", 1.5),
+    (*b"AT", 1.0),
+    (*b"IT", 1.0),
+    (*b"BR", 1.0),
+    (*b"JP", 0.5),
+    (*b"AU", 0.5),
 ];
 const OFFICE_COUNT: usize = 5;
 /// Where attacks come from: the order in which such lists usually have them.
 const ATTACK_COUNTRIES: [([u8; 2], f64); 12] = [
-    (*b"CN", 16.0), (*b"US", 15.0), (*b"RU", 11.0), (*b"BR", 9.0), (*b"IN", 8.0), (*b"VN", 7.0), (*b"ID", 6.0), (*b"DE", 4.0),
-    (*b"NL", 4.0), (*b"RO", 4.0), (*b"NG", 3.0), (*b"FR", 3.0),
+    (*b"CN", 16.0),
+    (*b"US", 15.0),
+    (*b"RU", 11.0),
+    (*b"BR", 9.0),
+    (*b"IN", 8.0),
+    (*b"VN", 7.0),
+    (*b"ID", 6.0),
+    (*b"DE", 4.0),
+    (*b"NL", 4.0),
+    (*b"RO", 4.0),
+    (*b"NG", 3.0),
+    (*b"FR", 3.0),
 ];
 const CITIES_PER_COUNTRY: usize = 8;
 /// Providers of a country, by their customers: a few have most of them.
@@ -165,7 +189,8 @@ impl Person {
         let at = chance.weighted(&HOMES.map(|home| home.1));
         let home = HOMES.get(at).map_or(*b"DE", |home| home.0);
         let office = (at < OFFICE_COUNT).then_some(at);
-        let office_share = office.map_or(0.0, |_| [0.9, 0.5, 0.05].get(chance.weighted(&[20.0, 50.0, 30.0])).copied().unwrap_or(0.5));
+        let office_share =
+            office.map_or(0.0, |_| [0.9, 0.5, 0.05].get(chance.weighted(&[20.0, 50.0, 30.0])).copied().unwrap_or(0.5));
         let device_count = 1 + chance.weighted(&[35.0, 45.0, 20.0]);
         let keeps_keys = !chance.happens(NEVER_KEEPS);
         let absence = if chance.happens(LONG_ABSENCE) { chance.share() * DAYS } else { f64::MAX };
@@ -213,7 +238,9 @@ impl Person {
         }
         let in_private = chance.happens(PRIVATE_WINDOW);
         let keeps_keys = self.keeps_keys;
-        let Some(device) = self.devices.get_mut(at) else { return seen(self.id, day, (country, network, address), client(false, chance), false) };
+        let Some(device) = self.devices.get_mut(at) else {
+            return seen(self.id, day, (country, network, address), client(false, chance), false);
+        };
         let known = device.has_key && !in_private;
         // Each verified log-in leaves a key on a device that keeps it.
         device.has_key = device.has_key || (keeps_keys && !in_private);
@@ -242,7 +269,11 @@ impl Person {
             }
         }
         if day > self.next_journey {
-            let country = if chance.happens(0.5) { self.home } else { HOMES.get(chance.below(HOMES.len())).map_or(self.home, |home| home.0) };
+            let country = if chance.happens(0.5) {
+                self.home
+            } else {
+                HOMES.get(chance.below(HOMES.len())).map_or(self.home, |home| home.0)
+            };
             self.journey = (day, day + 2.0 + chance.share() * 7.0, country);
             self.next_journey = self.journey.1 + chance.wait(365.0 / self.journeys_per_year);
         }
@@ -257,7 +288,11 @@ impl Person {
         }
         let office = self.office.filter(|_| !on_journey && chance.happens(self.office_share));
         if let Some(office) = office {
-            return (self.home, 10 + u32::try_from(office).unwrap_or(0), pool(10 + u32::try_from(office).unwrap_or(0), 0, chance.below(2)));
+            return (
+                self.home,
+                10 + u32::try_from(office).unwrap_or(0),
+                pool(10 + u32::try_from(office).unwrap_or(0), 0, chance.below(2)),
+            );
         }
         if self.company_vpn && chance.happens(0.7) {
             return (*b"DE", 10, pool(10, 1, chance.below(4)));

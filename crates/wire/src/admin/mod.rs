@@ -9,6 +9,7 @@
 //! | GET, POST `/users` | `{"name", "password"?}` |
 //! | GET, DELETE `/users/{user}`; POST `/users/{user}/disable`, `/enable`, `/password` | `{"password"}` |
 //! | POST `/me/password` | `{"current"?, "new"}` |
+//! | GET `/users/{user}/log-ins`, `/me/log-ins`; GET `/geo`; PUT `/geo/{table}` | `?rows=`; `?address=`; `?made_at=`, a table as bytes |
 //! | GET, POST `/groups`; DELETE `/groups/{group}`; POST `/groups/{group}/members`; DELETE `/groups/{group}/members/{member}` | `{"name"}`, `{"member"}` |
 //! | GET, POST `/services`; DELETE `/services/{service}` | `{"name"}` |
 //! | GET, POST `/workspaces`; GET `/workspaces/{workspace}` | `{"name"}` |
@@ -57,6 +58,7 @@ pub mod observe;
 pub mod predictions;
 pub mod retention;
 pub mod retraining;
+pub mod risk;
 pub mod roles;
 pub mod sessions;
 mod shape;
