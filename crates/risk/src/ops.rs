@@ -130,10 +130,10 @@ impl Operation for ShowGeo {
 pub struct UpdateGeo {
     /// The room.
     pub room: LogIns,
-    /// What it is of.
-    pub kind: table::Kind,
-    /// The date of its data.
-    pub made_at: Micros,
+    /// What it is of, as a word.
+    pub table: String,
+    /// The date of its data. It has to be said.
+    pub made_at: Option<Micros>,
     /// The table, as [`Table::to_bytes`] writes it.
     pub body: Body,
 }
@@ -148,20 +148,23 @@ impl Operation for UpdateGeo {
 
     async fn run(self, permit: Permit<Self>) -> Result<GeoRow, Problem> {
         let now = permit.entry().at;
-        if self.made_at > now.plus_secs(AHEAD_S_MAX) {
+        let kind = table::Kind::parse(&self.table);
+        let kind = kind.ok_or_else(|| Problem::invalid("a table is country_v4, country_v6, network_v4 or network_v6"))?;
+        let made_at = self.made_at.ok_or_else(|| Problem::invalid("`made_at` says when the table's data was made"))?;
+        if made_at > now.plus_secs(AHEAD_S_MAX) {
             return Err(Problem::invalid("the data's date lies in the future; say when the table was made"));
         }
         let bytes = whole(self.body).await?;
         let read = move || (Table::from_bytes(&bytes), bytes);
         let read = tokio::task::spawn_blocking(read).await.map_err(|error| Problem::internal("a table was not read", error))?;
         let (table, bytes) = (read.0.map_err(|error| Problem::invalid(format!("the table cannot be used: {error}")))?, read.1);
-        if table.kind() != self.kind {
-            let message = format!("it is a table of `{}`, not of `{}`", table.kind().word(), self.kind.word());
+        if table.kind() != kind {
+            let message = format!("it is a table of `{}`, not of `{}`", table.kind().word(), kind.word());
             return Err(Problem::invalid(message));
         }
         let row = GeoRow {
-            kind: self.kind.word().to_owned(),
-            made_at: self.made_at,
+            kind: kind.word().to_owned(),
+            made_at,
             loaded_at: now,
             row_count: i64::try_from(table.row_count()).unwrap_or(i64::MAX),
             sha256: kernel::hex(&kernel::sha256(&bytes)),
@@ -173,7 +176,7 @@ impl Operation for UpdateGeo {
             Ok(((), Outcome::done().with("table", kept.kind.clone()).with("rows", count).with("sha256", kept.sha256.clone())))
         };
         self.room.0.db.write(&permit, write).await?;
-        self.room.put_geo(Dated { table, made_at: self.made_at });
+        self.room.put_geo(Dated { table, made_at });
         Ok(row)
     }
 }

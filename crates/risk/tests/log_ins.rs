@@ -76,7 +76,8 @@ impl World {
     async fn load(&self, kind: table::Kind, csv: &str, made_at: Micros) -> Result<risk::ops::GeoRow, Problem> {
         let bytes = Table::read_csv(csv.as_bytes()).unwrap().to_bytes();
         let body = Box::pin(futures_util::stream::iter([Ok(bytes.into())]));
-        self.gate.call(UpdateGeo { room: self.room.clone(), kind, made_at, body }).await
+        let table = kind.word().to_owned();
+        self.gate.call(UpdateGeo { room: self.room.clone(), table, made_at: Some(made_at), body }).await
     }
 
     async fn load_both(&self) {
@@ -302,7 +303,7 @@ fn tables_are_taken_in_whole_and_shown_with_their_age() {
         assert!(wrong.message().contains("country_v4"), "{wrong}");
         assert!(world.load(table::Kind::CountryV4, COUNTRIES, now.plus_secs(3 * DAY_S)).await.is_err());
         let body = Box::pin(futures_util::stream::iter([Ok(vec![0_u8; 100].into())]));
-        let broken = UpdateGeo { room: world.room.clone(), kind: table::Kind::CountryV4, made_at: now, body };
+        let broken = UpdateGeo { room: world.room.clone(), table: "country_v4".to_owned(), made_at: Some(now), body };
         assert!(world.gate.call(broken).await.is_err_and(|problem| problem.kind() == Kind::Invalid));
         assert_eq!(world.room.whence("203.0.113.200".parse().unwrap()).network, Some(64_502), "what was there stays");
     });

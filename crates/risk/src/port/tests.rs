@@ -210,7 +210,7 @@ fn what_strangers_raise_never_takes_rights_away() {
         world.fail(basic("ada"), &format!("203.0.{host}.9"));
     }
     let until = world.clock.now().plus_secs(600);
-    for reason in ["spraying", "stuffing", "guessing", "flooding", "knocking"] {
+    for reason in ["spraying", "stuffing", "guessing"] {
         world.port.raise("u_ada", Raise { points: 100, reason, cause: Cause::Strangers, until });
     }
     let risk = world.pass(basic("ada"), HOME, "u_ada").unwrap();

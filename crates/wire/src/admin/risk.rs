@@ -32,10 +32,8 @@ pub fn routes(door: &mut Door, log_ins: &LogIns) {
     let room = log_ins.clone();
     let update = move |inbound: &Inbound, bytes: BodyStream| {
         let [made_at] = only(inbound, ["made_at"])?;
-        let made_at = made_at.ok_or_else(|| Problem::invalid("`made_at` says when the table's data was made"))?;
-        let kind = risk::ops::GeoKind::parse(inbound.path("table"));
-        let kind = kind.ok_or_else(|| Problem::invalid("a table is country_v4, country_v6, network_v4 or network_v6"))?;
-        Ok(UpdateGeo { room: room.clone(), kind, made_at: times::parse("made_at", &made_at)?, body: Box::pin(bytes) })
+        let made_at = made_at.map(|text| times::parse("made_at", &text)).transpose()?;
+        Ok(UpdateGeo { room: room.clone(), table: inbound.path("table").to_owned(), made_at, body: Box::pin(bytes) })
     };
     door.stream(Method::PUT, &format!("{PREFIX}/geo/{{table}}"), update, |row| json_answer(&table(&row)));
 }
