@@ -50,7 +50,7 @@ def test_old_data_is_warned_of(server, tables):
 
 def test_a_broken_table_changes_nothing(server, tables):
     broken = tables / "broken.csv"
-    broken.write_text("1.0.0.0,1.0.0.255,NZ\n1.0.0.128,1.0.1.0,NZ\n")
+    broken.write_text("1.0.1.0,1.0.1.255,NZ\n1.0.0.0,1.0.0.255,NZ\n")
     refused = server.cli("geo", "update", str(tables / "countries.csv"), str(broken), *token(server), check=False)
     assert refused.returncode == 2 and "line 2" in refused.stderr
     assert shown(server, "1.0.0.77")["country"] == "AU"

@@ -3,8 +3,9 @@
 //! The CSV is what the npm packages `@ip-location-db/asn-country` and `@ip-location-db/asn` hold (and others of that family): a range a
 //! line, `FIRST,LAST,COUNTRY` or `FIRST,LAST,NUMBER,"NAME"`, addresses written as such or as numbers. Names are left out.
 //!
-//! As bytes: `SRGEO1`, what it is of, the number of rows, then each row's first, last and value, big-endian. Both ways check the same:
-//! ranges in order, none overlapping.
+//! A few ranges of the public tables overlap: there the one that begins later counts, and the one before ends where it begins.
+//!
+//! As bytes: `SRGEO1`, what it is of, the number of rows, then each row's first, last and value, big-endian; in order, none overlapping.
 
 use std::io::BufRead;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
@@ -120,6 +121,24 @@ enum Rows {
 }
 
 impl Rows {
+    /// Ends the last range where another begins.
+    fn trim(&mut self, first: u128) {
+        match self {
+            Self::V4(rows) => {
+                if let (Some(before), Ok(first)) = (rows.last_mut(), u32::try_from(first))
+                    && before.0 < first
+                {
+                    before.1 = before.1.min(first - 1);
+                }
+            }
+            Self::V6(rows) => {
+                if let Some(before) = rows.last_mut().filter(|before| before.0 < first) {
+                    before.1 = before.1.min(first - 1);
+                }
+            }
+        }
+    }
+
     fn push(&mut self, first: u128, last: u128) -> Result<(), &'static str> {
         if last < first {
             return Err("ends before it begins");
@@ -195,6 +214,7 @@ impl Table {
             if table.values.len() >= ROW_COUNT_MAX {
                 return Err(TableError::TooMany);
             }
+            table.rows.trim(row.first);
             table.rows.push(row.first, row.last).map_err(wrong)?;
             table.values.push(match row.value {
                 RowValue::Country(country) => country.number(),
@@ -369,6 +389,24 @@ mod tests {
     }
 
     #[test]
+    fn where_ranges_overlap_the_later_one_counts() {
+        let v4 = "1.0.0.0,1.0.0.255,749,one\n1.0.0.128,1.0.1.255,721,two\n";
+        let table = Table::read_csv(v4.as_bytes()).unwrap();
+        let find = |address: &str| table.find(address.parse().unwrap());
+        assert_eq!(
+            (find("1.0.0.127"), find("1.0.0.128"), find("1.0.0.255"), find("1.0.1.1")),
+            (Some(749), Some(721), Some(721), Some(721))
+        );
+        let v6 = "2001:db8::,2001:db8::ffff,1,x\n2001:db8::f000,2001:db8::ffff,2,y\n";
+        let table = Table::read_csv(v6.as_bytes()).unwrap();
+        assert_eq!(
+            (table.find("2001:db8::1".parse().unwrap()), table.find("2001:db8::f001".parse().unwrap())),
+            (Some(1), Some(2))
+        );
+        assert_eq!(Table::from_bytes(&table.to_bytes()), Ok(table));
+    }
+
+    #[test]
     fn bytes_come_back_as_the_same_table_and_no_others_are_taken() {
         for text in [COUNTRIES, NETWORKS, "2001:208::,2001:208::ff,SG\n"] {
             let table = Table::read_csv(text.as_bytes()).unwrap();
@@ -388,7 +426,8 @@ mod tests {
     fn hostile_files_are_refused_with_their_line() {
         check("", "no rows");
         check("1.0.0.0,1.0.0.255\n", "line 1 has too few fields");
-        check("1.0.0.0,1.0.0.255,AU\n1.0.0.255,1.0.1.0,AU\n", "line 2 is not in order");
+        check("1.0.1.0,1.0.1.255,AU\n1.0.0.0,1.0.0.255,AU\n", "line 2 is not in order");
+        check("1.0.1.0,1.0.1.255,AU\n1.0.1.0,1.0.1.255,AU\n", "line 2 is not in order");
         check("1.0.1.0,1.0.0.255,AU\n", "ends before");
         check("1.0.0.0,::1,AU\n", "two kinds");
         check("1.0.0.0,1.0.0.255,AU\n1.0.2.0,1.0.2.255,13335,x\n", "another kind");
