@@ -19,7 +19,7 @@ PUBLIC = {"server.health", "server.version", "server.info", "ui.login_page", "ui
 COMPOSITE = ("/graphql", "/runs/create-promptlab-run", "/get-trace-artifact", "/gateway-proxy", "/v1/traces", "/remedies/{remedy}/run")
 # Verbs that every account has: its own account, tokens and sessions, and narrowed lists.
 EVERYONES = {
-    "account.me", "account.password", "tokens.create", "tokens.list", "tokens.revoke", "tokens.access_key", "tokens.assume", "sessions.create",
+    "account.me", "account.password", "risk.own", "tokens.create", "tokens.list", "tokens.revoke", "tokens.access_key", "tokens.assume", "sessions.create",
     "sessions.delete", "sessions.list", "factors.list", "tokens.exchange", "tokens.agree", "workspaces.list", "ui.read", "roles.list", "server.unrouted", "server.routes",
 }  # fmt: skip
 # And those that a token does not do, whoever's it is.

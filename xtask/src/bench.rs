@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use crate::{
     bench_adversary, bench_contract, bench_drift, bench_guard, bench_lineage, bench_objects, bench_pii, bench_poison,
-    bench_profile, bench_recovery, bench_runtime, bench_scan, bench_serve, bench_sign, bench_tracking, shell,
+    bench_profile, bench_recovery, bench_risk, bench_runtime, bench_scan, bench_serve, bench_sign, bench_tracking, shell,
 };
 
 /// One line of a bench.
@@ -54,6 +54,17 @@ pub fn run(words: &[&str]) -> Result<(), String> {
             }
             let rows: Vec<Row> = told.into_iter().map(|(row, _)| row).collect();
             print("poison", &rows, json);
+            Ok(())
+        }
+        Some(&"risk") => {
+            let told = bench_risk::run(words)?;
+            if json {
+                print_json("risk", told.rows.into_iter().map(|(row, more)| with(row_json(&row), more)).collect());
+                return Ok(());
+            }
+            let rows: Vec<Row> = told.rows.into_iter().map(|(row, _)| row).collect();
+            print("risk", &rows, json);
+            println!("\n{}", told.tables);
             Ok(())
         }
         Some(&"profile") => {
@@ -107,7 +118,7 @@ pub fn run(words: &[&str]) -> Result<(), String> {
         Some(&"audit") => example("strongroom", "bench_audit", json),
         Some(&"policy") => example("policy", "decision_cost", json),
         _ => {
-            Err("which bench? `adversary`, `tracking`, `profile`, `contract`, `drift`, `guard`, `lineage`, `objects`, `pii`, `poison`, `recovery`, `runtime`, `scan`, `serve`, `sign`, `audit` or `policy`"
+            Err("which bench? `adversary`, `tracking`, `profile`, `contract`, `drift`, `guard`, `lineage`, `objects`, `pii`, `poison`, `recovery`, `risk`, `runtime`, `scan`, `serve`, `sign`, `audit` or `policy`"
                 .to_owned())
         }
     }

@@ -15,6 +15,7 @@ mod bench_poison;
 mod bench_poison_rows;
 mod bench_profile;
 mod bench_recovery;
+mod bench_risk;
 mod bench_runtime;
 mod bench_scan;
 mod bench_serve;
@@ -60,6 +61,8 @@ const USAGE: &str = "cargo xtask COMMAND
                                 S3 beside Ceph's gateway and beside what disk, hashes and ciphers allow; a million objects listed
   bench recovery [--json] [--gigabytes N] [--prebuilt]
                                 a whole restore of N gigabytes (10) in the drill, beside `cp` of the same files
+  bench risk [--json] [--people N] [--csv FILE [--rows N]]
+                                attackers stopped and people bothered by four ways of judging log-ins; FILE is rba-dataset.csv
   bench adversary [--json]      simulated attacks beside the adversarial robustness toolbox
   bench audit [--json]          durably audited operations per second, and verification
   bench policy [--json]         decisions per second

@@ -92,6 +92,7 @@ fn after_build(tally: &mut Tally, postgres: Option<&Postgres>, fast: bool) {
     tally.add(attest_tests(&clients));
     tally.add(key_tests(&clients));
     tally.add(runtime_tests());
+    tally.add(risk_tests(&python));
     if fast {
         return;
     }
@@ -229,6 +230,16 @@ fn runtime_tests() -> Tally {
         .and_then(|()| python::environment("runtime", &folder.join("requirements.txt")));
     tests_with(python, &folder, |command| {
         command.arg(&folder).env("STRONGROOM_RUNTIME_PREDICT", example("predict")).env("OMP_NUM_THREADS", "1");
+    })
+}
+
+/// The risk score against a second implementation of what was published.
+fn risk_tests(python: &Path) -> Tally {
+    shell::say("the risk score against the published formula");
+    let folder = shell::root().join("tests").join("risk");
+    let built = shell::cargo(&["build", "--quiet", "--package", "rba", "--example", "score_log_ins"]);
+    tests_with(built.map(|()| python.to_path_buf()), &folder, |command| {
+        command.arg(&folder).env("STRONGROOM_SCORE_LOG_INS", example("score_log_ins"));
     })
 }
 

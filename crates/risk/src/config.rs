@@ -1,6 +1,9 @@
 //! What an operator may set, each with its safe default.
 
+use std::path::PathBuf;
+
 use kernel::Problem;
+use rba::Bands;
 use serde::{Deserialize, Serialize};
 
 /// The `[risk]` section.
@@ -27,6 +30,50 @@ pub struct RiskConfig {
     pub lock_everywhere_free_count: u32,
     /// The longest wait.
     pub lock_wait_s_max: u32,
+    /// How log-ins are judged.
+    pub log_ins: LogInConfig,
+}
+
+/// `[risk.log_ins]`
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct LogInConfig {
+    /// From this percentile of the server's own accepted log-ins on any second factor is asked for. 80 asks in a fifth of them.
+    pub second_factor_percentile: u8,
+    /// From here on one that cannot be phished.
+    pub phishing_resistant_percentile: u8,
+    /// From here on a log-in is refused.
+    pub refuse_percentile: u8,
+    /// A list of leaked passwords: each line a password, or its SHA-1 in hex.
+    pub leaked_passwords: Option<PathBuf>,
+    /// Networks from which nobody logs in: addresses, ranges, `AS64500`.
+    pub denied_networks: Option<PathBuf>,
+    /// Networks that say nothing of where somebody is, such as carriers' and VPNs': no journey to or from them is impossible.
+    pub roaming_networks: Option<PathBuf>,
+}
+
+impl Default for LogInConfig {
+    fn default() -> Self {
+        let Bands { second_factor, phishing_resistant, refuse } = Bands::default();
+        Self {
+            second_factor_percentile: second_factor,
+            phishing_resistant_percentile: phishing_resistant,
+            refuse_percentile: refuse,
+            leaked_passwords: None,
+            denied_networks: None,
+            roaming_networks: None,
+        }
+    }
+}
+
+impl LogInConfig {
+    pub(crate) const fn bands(&self) -> Bands {
+        Bands {
+            second_factor: self.second_factor_percentile,
+            phishing_resistant: self.phishing_resistant_percentile,
+            refuse: self.refuse_percentile,
+        }
+    }
 }
 
 impl Default for RiskConfig {
@@ -41,6 +88,7 @@ impl Default for RiskConfig {
             lock_free_count: 5,
             lock_everywhere_free_count: 20,
             lock_wait_s_max: 900,
+            log_ins: LogInConfig::default(),
         }
     }
 }
@@ -67,6 +115,11 @@ impl RiskConfig {
             if value < min || value > max {
                 return Err(Problem::invalid(format!("`risk.{key}` is {value}; it must be from {min} to {max}")));
             }
+        }
+        if !self.log_ins.bands().are_in_order() {
+            let message = "`risk.log_ins`: `second_factor_percentile`, `phishing_resistant_percentile` and `refuse_percentile` are from 1 to 100, each \
+no less than the one before";
+            return Err(Problem::invalid(message));
         }
         Ok(())
     }

@@ -1,21 +1,35 @@
-//! How risky is this attempt? Rate limits per address, locks by exponential delay per account, and a score from 0 to 100.
+//! How risky is this attempt? Rate limits per address, locks by exponential delay per account, a score from 0 to 100 for every request
+//! ([`Assessor`]), and a judgement of log-ins ([`LogIns`]; the mathematics are crate `rba`'s).
 //!
-//! It does not find out who knocks (`identity`), nor decide what may be done at which risk (`policy`). It reads no database:
-//! what it knows is counters in memory, which a restart may clear.
+//! It does not find out who knocks (`identity`), nor decide what may be done at which risk (`policy`), nor ask anybody for a second
+//! factor (log-in does). What it knows of requests is counters in memory, which a restart may clear; what it knows of log-ins lies in SQL too.
 //!
 //! INVARIANT: every map has a named limit and forgets the oldest first. Held by `bounded::tests`.
 //! INVARIANT: nobody can lock out a token that was good a moment ago, or a person at an address where that person logged in
 //! before, by failing elsewhere. Held by `port::tests`.
-//! INVARIANT: no name, address or secret is kept: only keyed hashes under a key that is made at the start. See `keys`.
+//! INVARIANT: no name, address or secret of an attempt is kept: only keyed hashes under a key that is made at the start. See `keys`.
+//! INVARIANT: of a log-in only keyed hashes are kept, and its country and network sealed; both go with the person. Held by `tests/log_ins`.
+//! INVARIANT: it learns of log-ins that were verified and of no others. Held by `tests/log_ins`.
 
 mod bounded;
 mod config;
+mod files;
 mod gcra;
 mod keys;
 mod lock;
+mod log_ins;
+pub mod ops;
 mod port;
+mod raised;
 mod score;
+mod store;
+mod told;
 
-pub use config::RiskConfig;
+pub use config::{LogInConfig, RiskConfig};
 pub use gcra::Quota;
+pub use log_ins::{Ended, FindPerson, Ground, LogInFacts, LogIns};
+pub use ops::ACTIONS;
 pub use port::Assessor;
+pub use raised::{Cause, Raise};
+pub use rba::{Band, Bands, Judged, Reason};
+pub use told::{JudgedLogIn, ToldReason};

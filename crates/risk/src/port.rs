@@ -1,7 +1,7 @@
 //! The gate's question: how risky is this attempt?
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::time::Duration;
 
 use gate::{Assess, Attempt, Caller, CallerKind, Credential, Risk, Verdict};
@@ -12,6 +12,7 @@ use crate::config::RiskConfig;
 use crate::gcra::Quota;
 use crate::keys::{Key, Keyed, Network};
 use crate::lock::Failures;
+use crate::raised::{Raise, Raised};
 use crate::score::{self, Facts};
 
 /// Addresses whose rates are counted, per kind of rate.
@@ -22,6 +23,9 @@ const FAILURE_COUNT_MAX: usize = 65_536;
 const GOOD_COUNT_MAX: usize = 65_536;
 /// Pairs of principal and network that are remembered.
 const NETWORK_COUNT_MAX: usize = 65_536;
+
+/// Callers and sessions against which something is known.
+const RAISED_COUNT_MAX: usize = 65_536;
 
 /// A token that was good is spared the address's limits for this long after its last use.
 const GOOD_S: i64 = 86_400;
@@ -50,6 +54,9 @@ pub struct Assessor {
     failures: Bounded<Failures>,
     good: Bounded<Seen>,
     networks: Bounded<Seen>,
+    raised: Bounded<Raised>,
+    /// Whether `raised` may hold anything: most of the time it does not, and nobody looks.
+    is_any_raised: AtomicBool,
     swept_at: AtomicI64,
 }
 
@@ -125,10 +132,39 @@ impl Assessor {
             failures: Bounded::new(FAILURE_COUNT_MAX),
             good: Bounded::new(GOOD_COUNT_MAX),
             networks: Bounded::new(NETWORK_COUNT_MAX),
+            raised: Bounded::new(RAISED_COUNT_MAX),
+            is_any_raised: AtomicBool::new(false),
             swept_at: AtomicI64::new(clock.now().0),
             config,
             clock,
         })
+    }
+
+    /// Trusts a caller, or a single token or session of theirs, less for a while: `who` is the id of either. It counts from the next request
+    /// on, and until the process ends at the latest.
+    pub fn raise(&self, who: &str, raise: Raise) {
+        let now = self.clock.now();
+        if raise.until > now {
+            self.raised.change(self.raised_key(who), now, |known| Some(known.unwrap_or_default().and(raise, now)));
+            self.is_any_raised.store(true, Ordering::Release);
+        }
+    }
+
+    /// Forgets what was raised of a caller, token or session: after it proved itself anew, or because it was an error.
+    pub fn lower(&self, who: &str) {
+        self.raised.change(self.raised_key(who), self.clock.now(), |_| None);
+    }
+
+    fn raised_key(&self, who: &str) -> Key {
+        self.keyed.key("raised", &[who.as_bytes()])
+    }
+
+    fn raises(&self, caller: &Caller, now: Micros) -> impl Iterator<Item = Raise> {
+        let is_any = self.is_any_raised.load(Ordering::Acquire);
+        let find = |who: &str| self.raised.get(&self.raised_key(who), now);
+        let of_caller = is_any.then(|| find(&caller.id)).flatten();
+        let of_token = caller.token.as_ref().filter(|_| is_any).and_then(|token| find(&token.id));
+        of_caller.into_iter().chain(of_token).flat_map(move |raised| raised.live(now).collect::<Vec<_>>())
     }
 
     fn brought<'a>(&self, credential: &'a Credential) -> Brought<'a> {
@@ -254,6 +290,7 @@ impl Assessor {
             self.failures.sweep(now);
             self.good.sweep(now);
             self.networks.sweep(now);
+            self.raised.sweep(now);
         }
     }
 }
@@ -300,7 +337,7 @@ impl Assess for Assessor {
             account_failure_count,
             is_new_network: self.is_new_network(attempt, caller, now),
         };
-        Risk { locked_for, ..score::score(facts) }
+        Risk { locked_for, ..score::score(facts, self.raises(caller, now)) }
     }
 
     fn learn(&self, attempt: &Attempt, verdict: Verdict<'_>) {

@@ -2,6 +2,8 @@
 
 use gate::Risk;
 
+use crate::raised::{Cause, Raise};
+
 /// What is known about an attempt whose caller is known.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Facts {
@@ -13,13 +15,14 @@ pub(crate) struct Facts {
     pub(crate) is_new_network: bool,
 }
 
-/// Each reason has its own ceiling, and the three together stay below 90, from where a policy may forbid: whatever strangers do
-/// from outside alone never takes a known caller's rights away.
+/// Each reason has its own ceiling, and all that strangers can do from outside alone stays below 90 together, from where a policy may forbid: it
+/// never takes a known caller's rights away.
+const STRANGERS_POINTS_MAX: u32 = 85;
 const ADDRESS_POINTS_MAX: u32 = 30;
 const ACCOUNT_POINTS_MAX: u32 = 35;
 const NEW_NETWORK_POINTS: u32 = 20;
 
-pub(crate) fn score(facts: Facts) -> Risk {
+pub(crate) fn score(facts: Facts, raises: impl Iterator<Item = Raise>) -> Risk {
     let mut points = 0;
     let mut reasons = Vec::new();
     if facts.address_failure_count > 0 {
@@ -34,24 +37,49 @@ pub(crate) fn score(facts: Facts) -> Risk {
         points += NEW_NETWORK_POINTS;
         reasons.push("new_network");
     }
+    let mut own_points = 0;
+    for raise in raises {
+        match raise.cause {
+            Cause::Strangers => points += u32::from(raise.points),
+            Cause::Caller => own_points += u32::from(raise.points),
+        }
+        reasons.push(raise.reason);
+    }
+    let points = points.min(STRANGERS_POINTS_MAX) + own_points;
     Risk { score: u8::try_from(points.min(100)).unwrap_or(100), reasons, locked_for: None }
 }
 
 #[cfg(test)]
 mod tests {
+    use kernel::Micros;
+
     use super::*;
+
+    fn plain(facts: Facts) -> Risk {
+        score(facts, std::iter::empty())
+    }
 
     #[test]
     fn the_score_grows_with_each_fact_and_stays_below_what_a_policy_forbids() {
-        assert_eq!(score(Facts::default()), Risk::default());
-        let new = score(Facts { is_new_network: true, ..Facts::default() });
+        assert_eq!(plain(Facts::default()), Risk::default());
+        let new = plain(Facts { is_new_network: true, ..Facts::default() });
         assert_eq!((new.score, new.reasons.as_slice()), (20, ["new_network"].as_slice()));
         let mut last = 0;
         for count in 0..1_000 {
-            let all = score(Facts { address_failure_count: count, account_failure_count: count, is_new_network: true });
+            let all = plain(Facts { address_failure_count: count, account_failure_count: count, is_new_network: true });
             assert!(all.score >= last && all.score < 90);
             last = all.score;
         }
         assert_eq!(last, 85);
+    }
+
+    #[test]
+    fn raises_add_and_those_of_strangers_stay_below_what_a_policy_forbids() {
+        let worst = Facts { address_failure_count: 99, account_failure_count: 99, is_new_network: true };
+        let raise = |points, cause| Raise { points, reason: "raised", cause, until: Micros(1) };
+        let by_strangers = score(worst, [raise(100, Cause::Strangers), raise(100, Cause::Strangers)].into_iter());
+        assert_eq!((by_strangers.score, by_strangers.reasons.len()), (85, 5));
+        assert_eq!(score(Facts::default(), [raise(40, Cause::Caller)].into_iter()).score, 40);
+        assert_eq!(score(worst, [raise(40, Cause::Caller)].into_iter()).score, 100);
     }
 }

@@ -30,7 +30,7 @@ use crate::key_services::{self, First};
 use crate::locate::Locator;
 use crate::receipts::LogReceipts;
 use crate::tls::file_problem;
-use crate::{backing, engines, inspecting, keykeeping, observing, retraining, system, ui};
+use crate::{backing, engines, inspecting, judging, keykeeping, observing, retraining, system, ui};
 
 /// How often last-used times are written down and ended sessions are cleared away.
 const HOUSEKEEPING_EVERY: Duration = Duration::from_secs(60);
@@ -95,6 +95,10 @@ pub struct Rooms {
     pub buckets: Buckets,
     /// What is retained as a whole.
     pub keeping: Keeping,
+    /// How risky requests are: where risk is raised.
+    pub assessor: Arc<risk::Assessor>,
+    /// How log-ins are judged.
+    pub log_ins: risk::LogIns,
     /// Data sets.
     pub data: data::Data,
     /// Models between quarantine and use.
@@ -189,10 +193,12 @@ pub async fn open_with(data: &Path, config: &Config, way: Way, root: Arc<dyn Key
     let identity = Identity::with_passes(opened.db.clone(), config.identity.clone(), passes)?;
     let identity_port = Arc::new(identity.port(opened.ports.clone(), Arc::clone(&clock)));
     let policy = Policy::open(opened.db.clone(), opened.ports.clone(), Arc::new(Principals)).await?;
+    let assessor = Arc::new(risk::Assessor::new(config.risk.clone(), Arc::clone(&clock), identity::is_secret_text)?);
+    let log_ins = judging::open(&opened, &keyring, &clock, (&config.risk, way.bound.is_some())).await?;
     let (gate, jobs) = Gate::new(Ports {
         identify: Arc::clone(&identity_port) as _,
         locate: Arc::new(Locator::new(opened.ports.clone(), Arc::clone(&clock))),
-        assess: Arc::new(risk::Assessor::new(config.risk.clone(), Arc::clone(&clock), identity::is_secret_text)?),
+        assess: Arc::clone(&assessor) as _,
         decide: Arc::new(policy.port()),
         record: Arc::clone(&log) as _,
         clock: Arc::clone(&clock),
@@ -254,6 +260,8 @@ pub async fn open_with(data: &Path, config: &Config, way: Way, root: Arc<dyn Key
         retrain: retrain::Retrain::new(opened.db.clone(), opened.system.clone(), artifacts.clone(), config.retrain.clone()),
         buckets,
         keeping,
+        assessor,
+        log_ins,
         artifacts,
         lineage: lineage::Lineage::new(opened.db.clone(), keyring.clone()),
         audit,
@@ -281,6 +289,7 @@ pub async fn open_with(data: &Path, config: &Config, way: Way, root: Arc<dyn Key
     };
     wire::admin::routes(&mut door, &behind_admin);
     wire::admin::retention::routes(&mut door, &rooms.buckets, &rooms.keeping);
+    wire::admin::risk::routes(&mut door, &rooms.log_ins);
     wire::admin::endpoints::routes(&mut door, &rooms.serving);
     wire::admin::predictions::routes(&mut door, &rooms.predictions);
     wire::admin::trace::routes(&mut door, &rooms.predictions, &rooms.lineage, &rooms.admission);
@@ -347,6 +356,7 @@ pub async fn open_with(data: &Path, config: &Config, way: Way, root: Arc<dyn Key
     if way.bound.is_some() {
         let keeper = serving::Keeper::new(rooms.serving.clone(), gate.clone(), jobs.pass(serving::KEEPER));
         background.push(tokio::spawn(keeper.run()));
+        background.push(tokio::spawn(judging::keep(rooms.log_ins.clone())));
         background.push(keykeeping::begin(&rooms.artifacts, &gate, &jobs, warnings));
     }
     let table = door.table().to_vec();

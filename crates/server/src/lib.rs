@@ -33,6 +33,7 @@ mod federating;
 mod https;
 mod inspecting;
 mod jailed;
+mod judging;
 pub mod key_services;
 mod keykeeping;
 pub mod listen;

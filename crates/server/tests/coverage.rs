@@ -118,6 +118,7 @@ fn every_action() -> BTreeSet<&'static str> {
         artifacts::ACTIONS,
         buckets::ACTIONS,
         retention::ACTIONS,
+        risk::ACTIONS,
         lineage::ACTIONS,
         data::ACTIONS,
         audit::ACTIONS,
@@ -160,6 +161,7 @@ async fn the_policy_names_each_writing_verb_a_write() {
         buckets::ACTIONS,
         lineage::ACTIONS,
         data::ACTIONS,
+        risk::ACTIONS,
     ];
     for action in rooms.iter().flat_map(|room| room.iter()) {
         let write = action.access == gate::Access::Write;

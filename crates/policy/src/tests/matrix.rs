@@ -43,6 +43,7 @@ fn place_of(verb: &str) -> TargetKind {
         "labels" => TargetKind::Endpoint,
         "audit" => TargetKind::AuditLog,
         "account" | "sessions" => TargetKind::Myself,
+        "risk" if verb == "risk.own" => TargetKind::Myself,
         "tokens" if !verb.ends_with("create_for") && !verb.ends_with("revoke_any") => TargetKind::Myself,
         "grants" | "access" | "signers" => TargetKind::Workspace,
         "workspaces" if verb == "workspaces.get" => TargetKind::Workspace,

@@ -1,9 +1,10 @@
 use std::net::IpAddr;
 
-use gate::{Assess, Attempt, Caller, CallerKind, Credential, DEFAULT_WORKSPACE, Verdict};
+use gate::{Assess, Attempt, Caller, CallerKind, Credential, DEFAULT_WORKSPACE, TokenFacts, Verdict};
 use kernel::{FakeClock, Kind, Micros, Secret};
 
 use super::*;
+use crate::raised::Cause;
 
 struct World {
     port: Assessor,
@@ -174,6 +175,49 @@ fn a_new_network_is_a_risk_for_an_hour() {
 }
 
 #[test]
+fn what_is_raised_counts_on_the_next_request_and_ends() {
+    let world = world();
+    assert_eq!(world.pass(bearer("sr_good"), HOME, "u_ada").unwrap().score, 0);
+    let until = world.clock.now().plus_secs(600);
+    let raise = Raise { points: 95, reason: "mass_download", cause: Cause::Caller, until };
+    world.port.raise("u_ada", raise);
+    let risk = world.pass(bearer("sr_good"), HOME, "u_ada").unwrap();
+    assert_eq!((risk.score, risk.reasons.as_slice()), (95, ["mass_download"].as_slice()));
+    assert_eq!(world.pass(bearer("sr_other"), HOME, "u_bob").unwrap().score, 0, "it is nobody else's");
+    world.port.lower("u_ada");
+    assert_eq!(world.pass(bearer("sr_good"), HOME, "u_ada").unwrap().score, 0);
+    world.port.raise("u_ada", raise);
+    world.clock.advance_secs(600);
+    assert_eq!(world.pass(bearer("sr_good"), HOME, "u_ada").unwrap().score, 0, "it ended");
+}
+
+#[test]
+fn a_single_session_can_be_trusted_less() {
+    let world = world();
+    let until = world.clock.now().plus_secs(600);
+    world.port.raise("s_stolen", Raise { points: 40, reason: "risk_signal", cause: Cause::Caller, until });
+    let token = |id: &str| Some(TokenFacts { id: id.to_owned(), scopes: Vec::new(), workspace: None });
+    let attempt = attempt(bearer("sr_good"), HOME);
+    let score = |id: &str| world.port.assess(&attempt, &Caller { token: token(id), ..user("u_ada") }).score;
+    assert_eq!((score("s_stolen"), score("s_other")), (40, 0));
+}
+
+#[test]
+fn what_strangers_raise_never_takes_rights_away() {
+    let world = world();
+    world.pass(basic("ada"), HOME, "u_ada").unwrap();
+    for host in 0..60 {
+        world.fail(basic("ada"), &format!("203.0.{host}.9"));
+    }
+    let until = world.clock.now().plus_secs(600);
+    for reason in ["spraying", "stuffing", "guessing"] {
+        world.port.raise("u_ada", Raise { points: 100, reason, cause: Cause::Strangers, until });
+    }
+    let risk = world.pass(basic("ada"), HOME, "u_ada").unwrap();
+    assert!(risk.score == 85 && risk.reasons.contains(&"spraying"), "{risk:?}");
+}
+
+#[test]
 fn an_ipv6_attacker_gains_nothing_by_changing_addresses_in_its_network() {
     let world = world();
     let refused = (0..40).filter(|n| world.fail(basic(&format!("name{n}")), &format!("2001:db8::{n:x}")).is_some()).count();
@@ -189,9 +233,14 @@ fn memory_is_bounded_and_swept() {
         world.fail(basic(&format!("name{number}")), &address);
     }
     assert!(world.port.rates.len() <= ADDRESS_COUNT_MAX && world.port.failures.len() <= FAILURE_COUNT_MAX);
+    let until = world.clock.now().plus_secs(600);
+    for number in 0..200_000_u32 {
+        world.port.raise(&number.to_string(), Raise { points: 1, reason: "raised", cause: Cause::Caller, until });
+    }
+    assert!(world.port.raised.len() <= RAISED_COUNT_MAX);
     world.clock.advance_secs(100_000_000);
     world.fail(basic("ada"), HOME);
-    assert!(world.port.rates.len() + world.port.failures.len() <= 4);
+    assert!(world.port.rates.len() + world.port.failures.len() + world.port.raised.len() <= 4);
 }
 
 #[test]

@@ -32,6 +32,7 @@ mod predictions;
 mod recover;
 mod retention;
 mod retrain;
+mod risk;
 mod serve;
 mod table;
 mod transfer;
@@ -83,6 +84,12 @@ enum Verb {
     /// Look at what is retained.
     #[command(subcommand)]
     Retention(retention::Retention),
+    /// Look at how log-ins are judged.
+    #[command(subcommand)]
+    Risk(risk::RiskVerb),
+    /// Work with the tables that say where addresses are.
+    #[command(subcommand)]
+    Geo(risk::Geo),
     /// Work with your own account.
     #[command(subcommand)]
     Account(people::Account),
@@ -202,6 +209,8 @@ fn run(verb: Verb) -> Result<ExitCode, Problem> {
             Verb::Group(verb) => verb.run().await.map(|()| ExitCode::SUCCESS),
             Verb::Service(verb) => verb.run().await.map(|()| ExitCode::SUCCESS),
             Verb::Retention(verb) => verb.run().await.map(|()| ExitCode::SUCCESS),
+            Verb::Risk(verb) => verb.run().await.map(|()| ExitCode::SUCCESS),
+            Verb::Geo(verb) => verb.run().await.map(|()| ExitCode::SUCCESS),
             Verb::Token(verb) => verb.run().await.map(|()| ExitCode::SUCCESS),
             Verb::Account(verb) => verb.run().await.map(|()| ExitCode::SUCCESS),
             Verb::Session(verb) => verb.run().await.map(|()| ExitCode::SUCCESS),

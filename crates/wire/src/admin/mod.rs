@@ -10,6 +10,7 @@
 //! | GET, DELETE `/users/{user}`; POST `/users/{user}/disable`, `/enable`, `/password` | `{"password"}` |
 //! | POST `/me/password` | `{"current"?, "new"}` |
 //! | GET `/me/factors`; POST `/me/factors/totp`, `…/totp/confirm`, `…/passkeys`, `…/recovery-codes`; DELETE `/me/factors/{factor}`; POST `/users/{user}/reset-factors`, `/users/{user}/link` | `{}`, `{"code"}`, `{"label", "ceremony", "client_data", "attestation_object"}`, `{"issuer", "subject"}` |
+//! | GET `/users/{user}/log-ins`, `/me/log-ins`; GET `/geo`; PUT `/geo/{table}` | `?rows=`; `?address=`; `?made_at=`, a table as bytes |
 //! | GET, POST `/groups`; DELETE `/groups/{group}`; POST `/groups/{group}/members`; DELETE `/groups/{group}/members/{member}` | `{"name"}`, `{"member"}` |
 //! | GET, POST `/services`; DELETE `/services/{service}` | `{"name"}` |
 //! | GET, POST `/workspaces`; GET `/workspaces/{workspace}` | `{"name"}` |
@@ -59,6 +60,7 @@ pub mod observe;
 pub mod predictions;
 pub mod retention;
 pub mod retraining;
+pub mod risk;
 pub mod roles;
 pub mod sessions;
 mod shape;

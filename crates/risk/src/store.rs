@@ -1,0 +1,154 @@
+//! The room's SQL: verified log-ins, judgements, tables of addresses.
+
+use kernel::{Micros, Problem, random_id};
+use vault::db::{Reader, Writer};
+
+/// Verified log-ins of a person that are kept.
+const LOG_IN_COUNT_MAX: i64 = 100;
+/// Judgements of a person that are kept.
+const JUDGED_COUNT_MAX: i64 = 100;
+/// Log-ins that are read at a start, the newest.
+const LOADED_COUNT_MAX: i64 = 1_000_000;
+
+/// A verified log-in.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct LogInRow {
+    pub(crate) person: String,
+    pub(crate) at: Micros,
+    pub(crate) known_device: bool,
+    /// Seven keyed hashes.
+    pub(crate) seen: Vec<u8>,
+    /// Country and network, sealed.
+    pub(crate) place: Vec<u8>,
+    pub(crate) score: f64,
+    pub(crate) known_count: i64,
+}
+
+/// A judgement.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct JudgedRow {
+    pub(crate) at: Micros,
+    pub(crate) outcome: String,
+    /// The rest, sealed.
+    pub(crate) told: Vec<u8>,
+}
+
+/// What is known of a table without reading it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct GeoRow {
+    /// What it is of.
+    pub kind: String,
+    /// The date of its data.
+    pub made_at: Micros,
+    /// When it was loaded.
+    pub loaded_at: Micros,
+    /// Its ranges.
+    pub row_count: i64,
+    /// Its digest, in hex.
+    pub sha256: String,
+}
+
+pub(crate) fn put_log_in(writer: &mut Writer<'_>, row: &LogInRow) -> Result<(), Problem> {
+    let sql = "INSERT INTO risk_log_in (id, person, at, known_device, seen, place, score, known_count)
+               VALUES ($1, $2, $3, $4, $5, $6, $7, $8)";
+    let id = random_id();
+    let binds = [
+        (&id).into(),
+        (&row.person).into(),
+        row.at.0.into(),
+        row.known_device.into(),
+        (&row.seen).into(),
+        (&row.place).into(),
+        row.score.into(),
+        row.known_count.into(),
+    ];
+    writer.execute(sql, &binds)?;
+    let prune = "DELETE FROM risk_log_in WHERE person = $1 AND id NOT IN
+                 (SELECT id FROM risk_log_in WHERE person = $1 ORDER BY at DESC, id DESC LIMIT $2)";
+    writer.execute(prune, &[(&row.person).into(), LOG_IN_COUNT_MAX.into()])?;
+    Ok(())
+}
+
+/// Hands each verified log-in to `each`, the oldest first.
+pub(crate) fn each_log_in(reader: &mut Reader<'_>, mut each: impl FnMut(LogInRow)) -> Result<(), Problem> {
+    let sql = "SELECT person, at, known_device, seen, place, score, known_count FROM
+               (SELECT id, person, at, known_device, seen, place, score, known_count FROM risk_log_in ORDER BY at DESC, id DESC LIMIT $1) newest
+               ORDER BY at, id";
+    reader.for_each(sql, &[LOADED_COUNT_MAX.into()], |row| {
+        each(LogInRow {
+            person: row.text(0)?,
+            at: Micros(row.int(1)?),
+            known_device: row.flag(2)?,
+            seen: row.bytes(3)?,
+            place: row.bytes(4)?,
+            score: row.real(5)?,
+            known_count: row.int(6)?,
+        });
+        Ok(())
+    })?;
+    Ok(())
+}
+
+/// Everybody of whom a log-in is kept.
+pub(crate) fn people(reader: &mut Reader<'_>) -> Result<Vec<String>, Problem> {
+    Ok(reader.query("SELECT DISTINCT person FROM risk_log_in", &[], |row| row.text(0))?)
+}
+
+pub(crate) fn put_judged(writer: &mut Writer<'_>, person: &str, row: &JudgedRow) -> Result<(), Problem> {
+    let sql = "INSERT INTO risk_judged (id, person, at, outcome, told) VALUES ($1, $2, $3, $4, $5)";
+    let id = random_id();
+    writer.execute(sql, &[(&id).into(), person.into(), row.at.0.into(), (&row.outcome).into(), (&row.told).into()])?;
+    let prune = "DELETE FROM risk_judged WHERE person = $1 AND id NOT IN
+                 (SELECT id FROM risk_judged WHERE person = $1 ORDER BY at DESC, id DESC LIMIT $2)";
+    writer.execute(prune, &[person.into(), JUDGED_COUNT_MAX.into()])?;
+    Ok(())
+}
+
+/// A person's last judgements, the newest first.
+pub(crate) fn judged(reader: &mut Reader<'_>, person: &str, rows: i64) -> Result<Vec<JudgedRow>, Problem> {
+    let sql = "SELECT at, outcome, told FROM risk_judged WHERE person = $1 ORDER BY at DESC, id DESC LIMIT $2";
+    Ok(reader.query(sql, &[person.into(), rows.into()], |row| {
+        Ok(JudgedRow { at: Micros(row.int(0)?), outcome: row.text(1)?, told: row.bytes(2)? })
+    })?)
+}
+
+pub(crate) fn forget(writer: &mut Writer<'_>, person: &str) -> Result<(), Problem> {
+    writer.execute("DELETE FROM risk_log_in WHERE person = $1", &[person.into()])?;
+    writer.execute("DELETE FROM risk_judged WHERE person = $1", &[person.into()])?;
+    Ok(())
+}
+
+pub(crate) fn put_geo(writer: &mut Writer<'_>, row: &GeoRow, bytes: &[u8]) -> Result<(), Problem> {
+    let sql = "INSERT INTO geo_table (kind, made_at, loaded_at, row_count, sha256, bytes) VALUES ($1, $2, $3, $4, $5, $6)
+               ON CONFLICT (kind) DO UPDATE SET made_at = excluded.made_at, loaded_at = excluded.loaded_at, row_count = excluded.row_count,
+               sha256 = excluded.sha256, bytes = excluded.bytes";
+    let binds = [
+        (&row.kind).into(),
+        row.made_at.0.into(),
+        row.loaded_at.0.into(),
+        row.row_count.into(),
+        (&row.sha256).into(),
+        bytes.into(),
+    ];
+    writer.execute(sql, &binds)?;
+    Ok(())
+}
+
+pub(crate) fn geo_rows(reader: &mut Reader<'_>) -> Result<Vec<GeoRow>, Problem> {
+    let sql = "SELECT kind, made_at, loaded_at, row_count, sha256 FROM geo_table ORDER BY kind";
+    Ok(reader.query(sql, &[], |row| {
+        Ok(GeoRow {
+            kind: row.text(0)?,
+            made_at: Micros(row.int(1)?),
+            loaded_at: Micros(row.int(2)?),
+            row_count: row.int(3)?,
+            sha256: row.text(4)?,
+        })
+    })?)
+}
+
+/// The tables themselves, with the dates of their data.
+pub(crate) fn geo_tables(reader: &mut Reader<'_>) -> Result<Vec<(Micros, Vec<u8>)>, Problem> {
+    let sql = "SELECT made_at, bytes FROM geo_table ORDER BY kind";
+    Ok(reader.query(sql, &[], |row| Ok((Micros(row.int(0)?), row.bytes(1)?)))?)
+}
