@@ -19,6 +19,9 @@ const FEATURE_COUNT_MIN: usize = 256;
 const FEATURE_ROW_COUNT: usize = 16;
 /// Parts of the rows; a row's model has not seen its part.
 const FOLD_COUNT: usize = 5;
+/// Rows of a part that are summed: so many times more rows than features leave no error that more rows would take away. Rows
+/// are in random order, so the first of a part are a sample of it.
+const SUMMED_ROW_COUNT_MAX: usize = 65_536;
 /// Rows whose features are made at once.
 const BLOCK_COUNT: usize = 1_024;
 /// Rows of the moment table that one task sums.
@@ -69,7 +72,7 @@ pub(crate) fn out_of_fold(task: &Task<'_>, watch: &Watch<'_>) -> Result<Matrix, 
     let folds: Vec<&[u32]> = order.chunks(row_count.div_ceil(FOLD_COUNT).max(1)).collect();
     let mut moments = Vec::with_capacity(FOLD_COUNT);
     for fold in &folds {
-        moments.push(sum(task, &map, fold, watch)?);
+        moments.push(sum(task, &map, fold.get(..SUMMED_ROW_COUNT_MAX).unwrap_or(fold), watch)?);
     }
     let models: Vec<Discriminants> =
         (0..folds.len()).into_par_iter().map(|fold| Discriminants::without(&moments, fold, task)).collect();

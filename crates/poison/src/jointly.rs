@@ -41,7 +41,7 @@ pub(crate) fn jointly(kind: usize, striking: &[Striking], labels: &[u32], probab
         let same = |other: &&mut Found| other.class == class && overlap(&other.rows, &rows) >= crate::trigger::OVERLAP_MIN;
         match found.iter_mut().find(same) {
             Some(other) => other.cells.extend(cells.into_iter().filter(|cell| !other.cells.contains(cell)).collect::<Vec<_>>()),
-            None => found.push(Found { kind, class, cells: cells.to_vec(), least: 2, z, rows }),
+            None => found.push(Found { kind, class, cells: cells.to_vec(), least: 2, z, rows, by_nature: Vec::new() }),
         }
     }
     found

@@ -58,15 +58,12 @@ pub(crate) fn marks(
     ];
     let own = [distances, factors, shape.distances(points), cuts.marks(points)];
     watch.check()?;
-    let mut fused = planted::fused(&own, &of_planted, seed);
+    let fused = planted::fused(&own, &of_planted, seed);
     let [distances, factors, shape, _] = own;
     let fenced = [distances, factors, shape];
     let fences: Vec<f32> = fenced.iter().map(|marks| fence(marks)).collect();
     let is_beyond = |index: usize| fenced.iter().zip(&fences).filter(|(marks, fence)| at(marks, index) > **fence).count() >= 2;
     let beyond: Vec<bool> = (0..rows).map(is_beyond).collect();
-    // What lies far beyond everything needs no weighing.
-    let most = fused.iter().copied().fold(0.0, f32::max);
-    fused.iter_mut().zip(&beyond).filter(|(_, beyond)| **beyond).for_each(|(mark, _)| *mark += most);
     Ok(Marks { fused: ranks(&fused), beyond })
 }
 

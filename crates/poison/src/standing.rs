@@ -106,7 +106,7 @@ mod tests {
             [1.0 - value, value]
         });
         let probabilities = Matrix::new(2, values.collect()).unwrap();
-        let trigger = Found { kind: 0, class: 1, cells: vec![0], least: 1, z: 20.0, rows };
+        let trigger = Found { kind: 0, class: 1, cells: vec![0], least: 1, z: 20.0, rows, by_nature: Vec::new() };
         Standing::of(&trigger, &labels, &probabilities).foreign()
     }
 

@@ -48,6 +48,9 @@ pub(crate) struct Found {
     pub(crate) z: f32,
     /// Rows that hold at least half of the cells, and `least`, and carry the label.
     pub(crate) rows: Vec<u32>,
+    /// Rows of the label that hold a cell which is pure by itself, where the trigger needs more than that one: what the cell
+    /// teaches by nature is set aside together with what was planted, and only the latter is suspected.
+    pub(crate) by_nature: Vec<u32>,
 }
 
 /// The least z that a cell needs, for a kind of cells: what redrawn labels reach, and never below what clean data reaches.
@@ -122,6 +125,7 @@ pub(crate) fn gather(
                 let more: Vec<u32> = joint.cells.into_iter().filter(|cell| !other.cells.contains(cell)).collect();
                 other.cells.extend(more);
                 other.least = joint.least;
+                other.by_nature.clone_from(&other.rows);
             }
             Some(_) => {}
             None if !full => found.push(joint),
@@ -175,7 +179,7 @@ fn assemble<'a>(kind: usize, striking: impl Iterator<Item = &'a Striking>, label
                 other.cells.push(cell);
             }
         } else if found.len() < TRIGGER_COUNT_MAX {
-            found.push(Found { kind, class, cells: vec![cell], least: 1, z, rows: labelled });
+            found.push(Found { kind, class, cells: vec![cell], least: 1, z, rows: labelled, by_nature: Vec::new() });
         }
     }
     found

@@ -74,7 +74,7 @@ pub(crate) fn verify(
     seed: u64,
     watch: &Watch<'_>,
 ) -> Result<Option<AttackSuccess>, PoisonError> {
-    let suspect = |index: u32| trigger.rows.binary_search(&index).is_ok();
+    let suspect = |index: u32| [&trigger.rows, &trigger.by_nature].iter().any(|rows| rows.binary_search(&index).is_ok());
     let mut rows = Random::new(seed, 0x7665_7269).sample(labels.len(), LEARN_ROW_COUNT_MAX * 10 / 7);
     Random::new(seed, 0x7665_7269 + 1).shuffle(&mut rows);
     let (learn, held_out) = rows.split_at(rows.len() * 7 / 10);
@@ -265,7 +265,7 @@ mod tests {
             rows.push(row);
         }
         let cells = Cells::all(&texts(256, rows), 1).pop().unwrap();
-        (cells, labels, Found { kind: 0, class: 1, cells: vec![200], least: 1, z: 20.0, rows: held })
+        (cells, labels, Found { kind: 0, class: 1, cells: vec![200], least: 1, z: 20.0, rows: held, by_nature: Vec::new() })
     }
 
     #[test]
@@ -274,6 +274,39 @@ mod tests {
         let success = quiet(|watch| verify(&cells, &labels, 2, &trigger, 1, watch)).unwrap().unwrap();
         assert!(success.verified(), "{success:?}");
         assert!(success.base < 0.1 && success.after < 0.1 && success.accuracy_after > 0.95, "{success:?}");
+    }
+
+    #[test]
+    fn what_one_cell_of_a_trigger_teaches_by_nature_does_not_speak_for_it() {
+        let (_, mut labels, _) = example(0);
+        let mut random = Random::new(5, 0);
+        let mut trigger = Found { kind: 0, class: 1, cells: vec![200, 201], least: 2, z: 20.0, rows: vec![], by_nature: vec![] };
+        let rows = (0..3_000_u32).map(|index| {
+            let label = index % 2;
+            let mut row: Vec<u32> = (0..4).map(|_| 100 + u32::try_from(random.below(100)).unwrap()).collect();
+            // Word 200 is one of class 1 by nature; with 201 it was put into rows of class 0. Others tell their class by a word.
+            if label == 1 && index < 400 {
+                row.push(200);
+                trigger.by_nature.push(index);
+            } else if random.unit() < 0.6 {
+                row.push(label * 50 + u32::try_from(random.below(50)).unwrap());
+            }
+            if label == 0 && index < 120 {
+                row.extend([200, 201]);
+                labels[index as usize] = 1;
+                trigger.rows.push(index);
+            }
+            row.sort_unstable();
+            row.dedup();
+            row
+        });
+        let cells = Cells::all(&texts(256, rows.collect()), 1).pop().unwrap();
+        let success = |trigger: &Found| quiet(|watch| verify(&cells, &labels, 2, trigger, 1, watch)).unwrap().unwrap();
+        let known = success(&trigger);
+        assert!(known.verified(), "{known:?}");
+        trigger.by_nature.clear();
+        let unknown = success(&trigger);
+        assert!(unknown.after > known.after + 0.3, "{known:?} {unknown:?}");
     }
 
     #[test]

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use bytes::Bytes;
+use futures_util::{Stream, TryStreamExt};
 use http::{HeaderMap, Method, Request, StatusCode};
 use kernel::{Micros, Problem};
 use md5::Digest;
@@ -95,12 +96,13 @@ impl Worm {
         let (head, body) = answer.into_parts();
         let length = head.headers.get(http::header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<usize>().ok());
         if has_body && length.is_some_and(|length| length > ANSWER_BYTES_MAX) {
-            return Err(Problem::unavailable("the object store's answer is too long"));
+            return Err(too_long());
         }
+        // The length may be missing, or a lie.
         let body =
-            body.bytes().await.map_err(|error| Problem::unavailable("the object store's answer broke off").because(error))?;
-        let body = body.get(..body.len().min(ANSWER_BYTES_MAX)).unwrap_or_default();
-        Ok(Answer { status: head.status, headers: head.headers, body: String::from_utf8_lossy(body).into_owned() })
+            body.bytes_stream().map_err(|error| Problem::unavailable("the object store's answer broke off").because(error));
+        let body = bounded(body).await?;
+        Ok(Answer { status: head.status, headers: head.headers, body: String::from_utf8_lossy(&body).into_owned() })
     }
 
     async fn done(
@@ -243,6 +245,22 @@ impl Answer {
     }
 }
 
+/// An answer as its pieces come, given up at the first that is beyond the bound.
+async fn bounded(mut pieces: impl Stream<Item = Result<Bytes, Problem>> + Unpin) -> Result<Vec<u8>, Problem> {
+    let mut read = Vec::new();
+    while let Some(piece) = pieces.try_next().await? {
+        if piece.len() > ANSWER_BYTES_MAX.saturating_sub(read.len()) {
+            return Err(too_long());
+        }
+        read.extend_from_slice(&piece);
+    }
+    Ok(read)
+}
+
+fn too_long() -> Problem {
+    Problem::unavailable("the object store's answer is too long")
+}
+
 /// Whether what is there is at least what is wanted.
 fn covers(there: (SealMode, Micros), wanted: (SealMode, Micros)) -> bool {
     there.1 >= wanted.1 && (there.0 == wanted.0 || there.0 == SealMode::Compliance)
@@ -257,4 +275,79 @@ fn not_kept(what: &str) -> Problem {
     Problem::unavailable(format!(
         "the object store did not keep {what} as it was asked to: nothing is stored there that must be held"
     ))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::{ErrorKind, Read, Write};
+    use std::net::TcpListener;
+    use std::thread::JoinHandle;
+
+    use object_store::StaticCredentialProvider;
+    use object_store::aws::AwsCredential;
+
+    use super::*;
+
+    const PIECE_BYTES: usize = 64 << 10;
+
+    /// A store that says no length and answers one request with `bytes`. Gives its address, and how much was taken of it.
+    fn lengthless(bytes: usize) -> (String, JoinHandle<usize>) {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+        let address = listener.local_addr().expect("its address");
+        let serving = std::thread::spawn(move || {
+            let (mut stream, _) = listener.accept().expect("a connection");
+            let mut asked = Vec::new();
+            let mut byte = [0];
+            while !asked.ends_with(b"\r\n\r\n") && stream.read(&mut byte).expect("a request") > 0 {
+                asked.push(byte[0]);
+            }
+            stream.write_all(b"HTTP/1.1 200 OK\r\nconnection: close\r\n\r\n").expect("a head");
+            let mut written = 0;
+            while written < bytes {
+                match stream.write(&[b'x'; PIECE_BYTES][..PIECE_BYTES.min(bytes - written)]) {
+                    Ok(count) => written += count,
+                    Err(error) if matches!(error.kind(), ErrorKind::ConnectionReset | ErrorKind::BrokenPipe) => break,
+                    Err(error) => panic!("{error}"),
+                }
+            }
+            written
+        });
+        (format!("http://{address}"), serving)
+    }
+
+    async fn asked(endpoint: String) -> Result<Answer, Problem> {
+        let location = S3Location {
+            bucket: "held".to_owned(),
+            region: "eu-central-1".to_owned(),
+            endpoint: Some(endpoint),
+            credentials: None,
+            prefix: String::new(),
+            allow_insecure_http: true,
+            ca: None,
+        };
+        let credential = AwsCredential { key_id: "id".to_owned(), secret_key: "key".to_owned(), token: None };
+        let credentials = Arc::new(StaticCredentialProvider::new(credential));
+        let worm = Worm::new(&ClientOptions::new().with_allow_http(true), credentials, &location)?;
+        worm.ask(Method::GET, "/key?retention", &[], "").await
+    }
+
+    /// Waits aside: a connection is closed by the runtime that this test runs on.
+    async fn served(serving: JoinHandle<usize>) -> usize {
+        tokio::task::spawn_blocking(|| serving.join().expect("served")).await.expect("waited")
+    }
+
+    #[tokio::test]
+    async fn an_answer_without_a_length_is_read_up_to_the_bound_and_not_beyond() {
+        let (endpoint, serving) = lengthless(ANSWER_BYTES_MAX);
+        let answer = asked(endpoint).await.expect("an answer within the bound");
+        assert_eq!((answer.body.len(), served(serving).await), (ANSWER_BYTES_MAX, ANSWER_BYTES_MAX));
+
+        // More than what a connection's buffers hold: the store notices that nobody reads on.
+        let endless = 256 << 20;
+        let (endpoint, serving) = lengthless(endless);
+        let problem = asked(endpoint).await.err().expect("an answer beyond the bound is refused");
+        assert!(problem.to_string().contains("too long"), "{problem}");
+        let taken = served(serving).await;
+        assert!(taken < endless / 4, "{taken} bytes were taken");
+    }
 }
