@@ -19,7 +19,7 @@ pub const PEOPLE_COUNT_MAX: usize = 10_000;
 const ADDRESS_WEIGHTS: [f64; 3] = [0.6, 0.3, 0.1];
 /// Weights of the whole client, browser, system and kind of device.
 const AGENT_WEIGHTS: [f64; 4] =
-    [0.538_665_384_055_135_9, 0.268_045_149_862_566_6, 0.188_182_951_001_095_36, 0.005_106_515_080_402_152_5];
+    [0.538_665_384_055_135_9, 0.268_045_149_862_566_6, 0.188_182_951_001_095_36, 0.005_106_515_080_402_153];
 /// A feature that never was with this person counts as this much rarer with them than with everybody.
 const NEVER_SEEN_DIVISOR: f64 = 4.0;
 /// How many attackers bring a key of the person's device: assumed, not measured. A stolen laptop is one in twenty.
