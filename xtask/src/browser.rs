@@ -40,7 +40,8 @@ pub fn node_modules(name: &str, manifest: &Path) -> Result<PathBuf, String> {
         shell::need_package("npm", "a provider of log-ins for the tests runs on Node.js")?;
     }
     std::fs::create_dir_all(&folder).map_err(|error| format!("cannot make `{}`: {error}", folder.display()))?;
-    let write = |path: &Path| std::fs::write(path, &wanted).map_err(|error| format!("cannot write `{}`: {error}", path.display()));
+    let write =
+        |path: &Path| std::fs::write(path, &wanted).map_err(|error| format!("cannot write `{}`: {error}", path.display()));
     write(&folder.join("package.json"))?;
     shell::say(&format!("installing the packages of .work/{name} (once)"));
     let words = ["install", "--silent", "--no-audit", "--no-fund", "--no-package-lock", "--ignore-scripts"];

@@ -32,8 +32,9 @@ mod store;
 #[cfg(test)]
 mod tests;
 mod types;
+mod watch;
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use gate::{Action, Caller, Pass};
 use kernel::{Clock, Micros, Problem, Secret, random_bytes};
@@ -50,6 +51,7 @@ pub use port::{Federate, IdentityPort, PENDING, Vouched};
 pub use secret_text::{SecretKind, is_secret_text, parse_secret_text};
 pub use store::{NAMES_BY_IDS_COUNT_MAX, grouped_services_of, principal_with_groups, principals_by_ids, workspace_by_name};
 pub use types::*;
+pub use watch::{Shown, WatchLogIns};
 
 use crate::memory::Memory;
 use crate::password::Passwords;
@@ -113,7 +115,20 @@ struct Inner {
     passes: Passes,
     access_keys: access_key::AccessKeys,
     sealer: factors::Sealer,
-    federate: std::sync::OnceLock<Arc<dyn Federate>>,
+    federate: OnceLock<Arc<dyn Federate>>,
+    watch: OnceLock<Arc<dyn WatchLogIns>>,
+}
+
+impl Inner {
+    /// Refuses a password that everybody can look up.
+    fn check_leaked(&self, password: &Secret) -> Result<(), Problem> {
+        if self.watch.get().map_or(Ok(false), |watch| watch.is_leaked(password))? {
+            return Err(Problem::invalid(
+                "this password was leaked somewhere and stands on lists; choose one that nobody else has",
+            ));
+        }
+        Ok(())
+    }
 }
 
 impl Identity {
@@ -142,7 +157,8 @@ impl Identity {
                 passes,
                 access_keys,
                 sealer,
-                federate: std::sync::OnceLock::new(),
+                federate: OnceLock::new(),
+                watch: OnceLock::new(),
             }),
         })
     }
@@ -165,6 +181,11 @@ impl Identity {
     /// Says who vouches for people and programs of elsewhere. The first one stays.
     pub fn set_federate(&self, federate: Arc<dyn Federate>) {
         drop(self.inner.federate.set(federate));
+    }
+
+    /// Says who judges log-ins. The first one stays.
+    pub fn set_watch(&self, watch: Arc<dyn WatchLogIns>) {
+        drop(self.inner.watch.set(watch));
     }
 
     /// The gate's port to this room. It must share the room's memory, so that what the room revokes ends at once.

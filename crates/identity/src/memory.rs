@@ -15,6 +15,7 @@ use parking_lot::{Mutex, RwLock};
 use crate::config::IdentityConfig;
 use crate::factors::CEREMONY_SECONDS;
 use crate::ops::passwords::{GUESS_COUNT_MAX, GUESS_WAIT};
+use crate::watch::Shown;
 
 /// Credentials that are remembered as good.
 const GOOD_COUNT_MAX: usize = 10_000;
@@ -22,6 +23,9 @@ const GOOD_COUNT_MAX: usize = 10_000;
 const VERIFIED_COUNT_MAX: usize = 10_000;
 /// Accounts whose wrong guesses of the current password are counted.
 const GUESSED_COUNT_MAX: usize = 10_000;
+/// Log-ins between their judgement and their session, and how long that takes at most.
+const LOG_IN_COUNT_MAX: usize = 10_000;
+const LOG_IN_US_MAX: i64 = 60_000_000;
 /// Challenges that were answered within their time.
 const CHALLENGE_COUNT_MAX: usize = 100_000;
 /// Tokens and sessions whose last use waits to be written down.
@@ -70,6 +74,7 @@ pub(crate) struct Memory {
     uses: Mutex<HashMap<(UseOf, String), Micros>>,
     guesses: Mutex<HashMap<String, (u32, Micros)>>,
     challenges: Mutex<HashMap<[u8; 32], Micros>>,
+    log_ins: Mutex<HashMap<(String, Micros), Shown>>,
     key: aws_lc_rs::hmac::Key,
     good_us_max: i64,
     verified_us_max: i64,
@@ -84,6 +89,7 @@ impl Memory {
             uses: Mutex::new(HashMap::new()),
             guesses: Mutex::new(HashMap::new()),
             challenges: Mutex::new(HashMap::new()),
+            log_ins: Mutex::new(HashMap::new()),
             key: aws_lc_rs::hmac::Key::new(aws_lc_rs::hmac::HMAC_SHA256, &random_bytes::<32>()),
             good_us_max: i64::from(config.credential_cache_ms_max) * 1_000,
             verified_us_max: i64::from(config.password_memory_s_max) * 1_000_000,
@@ -175,6 +181,22 @@ impl Memory {
     /// The guess was right.
     pub(crate) fn forget_guesses(&self, principal_id: &str) {
         self.guesses.lock().remove(principal_id);
+    }
+
+    /// Keeps a log-in that was judged until its session begins, a moment later.
+    pub(crate) fn keep_log_in(&self, shown: Shown) {
+        let mut kept = self.log_ins.lock();
+        if kept.len() >= LOG_IN_COUNT_MAX {
+            kept.retain(|(_, at), _| shown.at.0.saturating_sub(at.0) < LOG_IN_US_MAX);
+        }
+        if kept.len() < LOG_IN_COUNT_MAX {
+            kept.insert((shown.person.clone(), shown.at), shown);
+        }
+    }
+
+    /// The log-in of this person at this moment, if it was judged.
+    pub(crate) fn take_log_in(&self, person: &str, at: Micros) -> Option<Shown> {
+        self.log_ins.lock().remove(&(person.to_owned(), at))
     }
 
     /// Takes a challenge that was answered rightly. Gives no if it was taken before; and while more are remembered than can be, which is no

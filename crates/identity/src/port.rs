@@ -18,6 +18,7 @@ use crate::password::PASSWORD_LENGTH_MAX;
 use crate::secret_text::{SecretKind, parse_secret_text};
 use crate::store::{self, FoundAccount, FoundCredential};
 use crate::types::GROUPS_CLOSURE_COUNT_MAX;
+use crate::watch::Shown;
 
 /// Ended sessions are kept this long, for lists and questions, and then deleted.
 const ENDED_SESSION_DAYS: i64 = 7;
@@ -47,7 +48,7 @@ fn refused() -> Problem {
 
 impl Identify for IdentityPort {
     fn identify<'a>(&'a self, attempt: &'a Attempt) -> BoxFuture<'a, Result<Caller, Problem>> {
-        Box::pin(self.caller_of(&attempt.credential))
+        Box::pin(self.watched(attempt))
     }
 }
 
@@ -81,6 +82,49 @@ impl IdentityPort {
     #[must_use]
     pub fn lookup_count(&self) -> u64 {
         self.lookup_count.load(Ordering::Relaxed)
+    }
+
+    /// The caller; a log-in among them is judged before it is let in, and wrong ones are counted.
+    async fn watched(&self, attempt: &Attempt) -> Result<Caller, Problem> {
+        let found = self.caller_of(&attempt.credential).await;
+        let Some(watch) = self.inner.watch.get() else { return found };
+        let password = match &attempt.credential {
+            Credential::LogIn { username, password, .. } => Some((username, password)),
+            Credential::Basic { username, password } if found.is_err() => Some((username, password)),
+            Credential::Passkey(_) | Credential::Federated(_) => None,
+            _ => return found,
+        };
+        let caller = match found {
+            Ok(caller) => caller,
+            Err(problem) => {
+                if let Some((username, _)) = password.filter(|_| problem.kind() == Kind::Unauthenticated) {
+                    watch.failed(attempt.address, username.get(..NAME_BYTES_MAX).unwrap_or(username), self.clock.now());
+                }
+                return Err(problem);
+            }
+        };
+        let Some(proof) = &caller.proof else { return Ok(caller) };
+        let shown = Shown {
+            person: caller.id.clone(),
+            address: attempt.address,
+            user_agent: attempt.user_agent.clone(),
+            method: proof.method,
+            assurance: caller.assurance,
+            has_passkey: self.has_passkey(&caller).await?,
+            password_is_leaked: match password {
+                Some((_, password)) => watch.is_leaked(password)?,
+                None => false,
+            },
+            at: proof.at,
+        };
+        watch.judge(&shown).await?;
+        self.inner.memory.keep_log_in(shown);
+        Ok(caller)
+    }
+
+    async fn has_passkey(&self, caller: &Caller) -> Result<bool, Problem> {
+        let id = caller.id.clone();
+        self.db.read_point(move |reader| Ok(store::account_by_id(reader, &id)?.is_some_and(|account| account.has_passkey))).await
     }
 
     async fn caller_of(&self, credential: &Credential) -> Result<Caller, Problem> {

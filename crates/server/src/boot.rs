@@ -195,6 +195,9 @@ pub async fn open_with(data: &Path, config: &Config, way: Way, root: Arc<dyn Key
     let policy = Policy::open(opened.db.clone(), opened.ports.clone(), Arc::new(Principals)).await?;
     let assessor = Arc::new(risk::Assessor::new(config.risk.clone(), Arc::clone(&clock), identity::is_secret_text)?);
     let log_ins = judging::open(&opened, &keyring, &clock, (&config.risk, way.bound.is_some())).await?;
+    if way.bound.is_some() {
+        identity.set_watch(Arc::new(judging::Watch { log_ins: log_ins.clone(), assessor: Arc::clone(&assessor) }));
+    }
     let (gate, jobs) = Gate::new(Ports {
         identify: Arc::clone(&identity_port) as _,
         locate: Arc::new(Locator::new(opened.ports.clone(), Arc::clone(&clock))),

@@ -1,10 +1,13 @@
-//! How log-ins are judged: the room's wiring, and what keeps it in step with the database.
+//! How log-ins are judged: the room's wiring, what keeps it in step with the database, and what a judgement means for who is let in.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use kernel::{Clock, Problem, Secret};
-use risk::{Ground, LogIns, RiskConfig};
+use gate::{BoxFuture, Method};
+use identity::{Shown, WatchLogIns};
+use kernel::{Clock, Kind, Micros, Problem, Secret};
+use risk::{Assessor, Band, Cause, Ended, Ground, Judged, LogInFacts, LogIns, Raise, RiskConfig};
 use vault::db::{DbError, Opened, Reader};
 use vault::keys::Keyring;
 
@@ -47,5 +50,129 @@ pub(crate) async fn keep(log_ins: LogIns) {
         if let Err(problem) = log_ins.sweep().await {
             tracing::warn!(%problem, "whoever was deleted could not be forgotten");
         }
+    }
+}
+
+/// How long a session is trusted less that began with an unusual log-in: as long as any lives.
+const RAISED_SECONDS: i64 = 30 * 86_400;
+/// What is noted against a session whose account has no second factor to ask for. So little that strangers' failures and it together stay
+/// below 90, from where a policy may forbid.
+const NO_SECOND_FACTOR_POINTS: u8 = 4;
+/// Why, in decisions and in the log.
+const UNUSUAL: &str = "unusual_log_in";
+
+/// Asks the room about log-ins, and has the assessor trust sessions less that showed less than was asked for.
+pub(crate) struct Watch {
+    pub(crate) log_ins: LogIns,
+    pub(crate) assessor: Arc<Assessor>,
+}
+
+/// The rule that nothing which is shown outweighs.
+const BARRED: &str = "denied_network";
+
+/// What becomes of a log-in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Becomes {
+    LetIn,
+    /// The account has nothing with which more could be shown: its session is trusted less.
+    TrustedLess,
+    Refused,
+}
+
+/// Who is asked for what they do not have would be locked out of an account that is theirs; who has it shows it. A rank alone refuses no
+/// passkey, and nobody who has none: one log-in in a hundred has that rank, whoever's it is.
+fn becomes(band: Band, is_barred: bool, shown: &Shown) -> Becomes {
+    match band {
+        _ if is_barred => Becomes::Refused,
+        Band::Nothing => Becomes::LetIn,
+        Band::SecondFactor if shown.assurance >= 2 => Becomes::LetIn,
+        Band::PhishingResistant | Band::Refuse if shown.method == Method::Passkey => Becomes::LetIn,
+        Band::PhishingResistant | Band::Refuse if shown.has_passkey => Becomes::Refused,
+        Band::SecondFactor | Band::PhishingResistant | Band::Refuse => Becomes::TrustedLess,
+    }
+}
+
+impl Watch {
+    fn judged(&self, shown: &Shown) -> (LogInFacts, Judged) {
+        let facts = LogInFacts {
+            person: shown.person.clone(),
+            address: shown.address,
+            user_agent: shown.user_agent.clone(),
+            known_device: shown.method == Method::Passkey,
+            password_is_leaked: shown.password_is_leaked,
+            at: shown.at,
+        };
+        let judged = self.log_ins.judge(&facts);
+        (facts, judged)
+    }
+}
+
+impl WatchLogIns for Watch {
+    fn judge<'a>(&'a self, shown: &'a Shown) -> BoxFuture<'a, Result<(), Problem>> {
+        Box::pin(async move {
+            let (facts, judged) = self.judged(shown);
+            if becomes(judged.band, judged.has(BARRED), shown) != Becomes::Refused {
+                return Ok(());
+            }
+            tracing::warn!(
+                principal.id = shown.person,
+                risk = judged.risk,
+                band = judged.band.word(),
+                "a log-in was refused for its risk"
+            );
+            self.log_ins.note(&facts, &judged, Ended::Refused).await?;
+            let message = "You are not authenticated. This log-in is too unusual for what was shown; use a passkey, a device or a place that is known.";
+            Err(Problem::new(Kind::Unauthenticated, message))
+        })
+    }
+
+    fn began<'a>(&'a self, shown: &'a Shown, session: &'a str) -> BoxFuture<'a, ()> {
+        Box::pin(async move {
+            let (facts, judged) = self.judged(shown);
+            if let Err(problem) = self.log_ins.learn(&facts, &judged).await {
+                tracing::warn!(%problem, "a log-in could not be learnt");
+            }
+            if becomes(judged.band, judged.has(BARRED), shown) == Becomes::TrustedLess {
+                let until = shown.at.plus_secs(RAISED_SECONDS);
+                let points = if judged.band == Band::SecondFactor { NO_SECOND_FACTOR_POINTS } else { judged.risk };
+                self.assessor.raise(session, Raise { points, reason: UNUSUAL, cause: Cause::Caller, until });
+            }
+        })
+    }
+
+    fn failed(&self, address: IpAddr, account: &str, at: Micros) {
+        self.log_ins.fail(address, account, at);
+    }
+
+    fn is_leaked(&self, password: &Secret) -> Result<bool, Problem> {
+        self.log_ins.is_leaked(password)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_can_show_more_must_and_who_cannot_is_trusted_less() {
+        let shown = |method: Method, assurance: u8, has_passkey: bool| Shown {
+            person: "u_1".to_owned(),
+            address: IpAddr::from([192, 0, 2, 1]),
+            user_agent: None,
+            method,
+            assurance,
+            has_passkey,
+            password_is_leaked: false,
+            at: Micros(0),
+        };
+        let (password, totp) = (shown(Method::Password, 1, false), shown(Method::Totp, 2, false));
+        let (both, passkey) = (shown(Method::Totp, 2, true), shown(Method::Passkey, 2, true));
+        let row = |band: Band| [&password, &totp, &both, &passkey].map(|shown| becomes(band, false, shown));
+        use Becomes::{LetIn, Refused, TrustedLess};
+        assert_eq!(row(Band::Nothing), [LetIn; 4]);
+        assert_eq!(row(Band::SecondFactor), [TrustedLess, LetIn, LetIn, LetIn]);
+        assert_eq!(row(Band::PhishingResistant), [TrustedLess, TrustedLess, Refused, LetIn]);
+        assert_eq!(row(Band::Refuse), [TrustedLess, TrustedLess, Refused, LetIn]);
+        assert!([&password, &totp, &both, &passkey].iter().all(|shown| becomes(Band::Refuse, true, shown) == Refused));
     }
 }

@@ -33,8 +33,11 @@ pub fn user_code(secret: &Secret) -> Option<String> {
 
 /// What is stored of a code, however it was typed; none for what cannot be one.
 pub(crate) fn code_digest(typed: &str) -> Option<[u8; 32]> {
-    let letters: String =
-        typed.chars().filter(|letter| !letter.is_whitespace() && *letter != '-').map(|letter| letter.to_ascii_uppercase()).collect();
+    let letters: String = typed
+        .chars()
+        .filter(|letter| !letter.is_whitespace() && *letter != '-')
+        .map(|letter| letter.to_ascii_uppercase())
+        .collect();
     let fits = letters.len() == CODE_LENGTH && letters.bytes().all(|letter| ALPHABET.contains(&letter));
     fits.then(|| sha256(format!("agreed to {letters}").as_bytes()))
 }

@@ -49,6 +49,7 @@ impl Operation for CreateUser {
         let hash = match self.password {
             Some(password) => {
                 check_choice(&password, self.name.as_str(), inner.config.password_length_min)?;
+                inner.check_leaked(&password)?;
                 Some(inner.passwords.hash(password).await?)
             }
             None => None,

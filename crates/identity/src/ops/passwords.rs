@@ -42,6 +42,7 @@ impl Operation for SetPassword {
             return Err(Problem::invalid("this is your own account; change its password with your current one"));
         }
         check_choice(&password, &found.name, room.inner.config.password_length_min)?;
+        room.inner.check_leaked(&password)?;
         let hash = room.inner.passwords.hash(password).await?;
         let at = permit.entry().at;
         let write = room.db.write(&permit, move |tx| {
@@ -99,6 +100,7 @@ impl Operation for ChangeOwnPassword {
             (None, _) => {}
         }
         check_choice(&new, &caller.name, room.inner.config.password_length_min)?;
+        room.inner.check_leaked(&new)?;
         let hash = room.inner.passwords.hash(new).await?;
         let at = permit.entry().at;
         let keep = caller.token.map(|token| token.id).filter(|token| token.starts_with(SESSION_ID_PREFIX));

@@ -51,7 +51,7 @@ impl Operation for CreateSession {
                 "You are not authenticated. This log-in was used already; begin again.",
             ));
         }
-        let replaces = self.replaces;
+        let (replaces, proved) = (self.replaces, proof.as_ref().map(|proof| proof.at));
         let write = self.room.db.write(&permit, move |tx| {
             let ended = || {
                 Problem::new(Kind::Unauthenticated, "You are not authenticated. The token or session has ended in this moment.")
@@ -112,6 +112,11 @@ impl Operation for CreateSession {
         });
         let opened = write.await?;
         self.room.inner.memory.forget();
+        if let (Some(at), Some(watch)) = (proved, self.room.inner.watch.get())
+            && let Some(shown) = self.room.inner.memory.take_log_in(&permit.caller().id, at)
+        {
+            watch.began(&shown, &opened.session.id).await;
+        }
         Ok(opened)
     }
 }

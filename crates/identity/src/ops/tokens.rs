@@ -101,7 +101,10 @@ pub(super) async fn mint_for<O>(
         if let Some(once) = caller.proof.as_ref().and_then(|proof| proof.once.as_ref())
             && !store::spend(tx, &caller.id, once, at)?
         {
-            return Err(Problem::new(Kind::Unauthenticated, "You are not authenticated. What was shown counts once, and was used."));
+            return Err(Problem::new(
+                Kind::Unauthenticated,
+                "You are not authenticated. What was shown counts once, and was used.",
+            ));
         }
         let workspace = wish.workspace.as_ref().map(|name| workspace_id(tx, name)).transpose()?;
         let mut bounds = bounds_of(tx, &caller, at)?;

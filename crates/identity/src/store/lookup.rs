@@ -25,6 +25,7 @@ pub(crate) struct FoundAccount {
     pub(crate) password_changed_at: Option<Micros>,
     /// It has one-time codes or a passkey: its password alone opens nothing.
     pub(crate) has_second_factor: bool,
+    pub(crate) has_passkey: bool,
 }
 
 impl FoundAccount {
@@ -71,7 +72,8 @@ macro_rules! account_by {
              SELECT m.group_id FROM membership m JOIN up ON m.member_id = up.id)
          SELECT p.id, p.kind, p.name, p.disabled, p.epoch, w.hash, w.changed_at, up.id,
                 CASE WHEN EXISTS (SELECT 1 FROM totp o WHERE o.principal_id = p.id AND o.confirmed_at IS NOT NULL)
-                       OR EXISTS (SELECT 1 FROM passkey k WHERE k.principal_id = p.id) THEN 1 ELSE 0 END
+                       OR EXISTS (SELECT 1 FROM passkey k WHERE k.principal_id = p.id) THEN 1 ELSE 0 END,
+                CASE WHEN EXISTS (SELECT 1 FROM passkey k WHERE k.principal_id = p.id) THEN 1 ELSE 0 END
          FROM principal p LEFT JOIN password w ON w.principal_id = p.id LEFT JOIN up ON 1 = 1
          WHERE ",
             $column,
@@ -156,6 +158,7 @@ fn account(reader: &mut Reader<'_>, sql: &str, key: &str) -> Result<Option<Found
                 hash: row.opt_text(5)?,
                 password_changed_at: row.opt_int(6)?.map(Micros),
                 has_second_factor: row.flag(8)?,
+                has_passkey: row.flag(9)?,
             });
         }
         if let (Some(found), Some(group)) = (found.as_mut(), row.opt_text(7)?) {

@@ -87,7 +87,8 @@ impl Login {
             let lines = format!("[mlflow]\nmlflow_tracking_username = {MLFLOW_NAME}\nmlflow_tracking_password = {text}\n");
             write_secret(path, &lines)?;
         }
-        let files: Vec<String> = [Some(&token_path), mlflow_path.as_ref()].into_iter().flatten().map(|p| p.display().to_string()).collect();
+        let files: Vec<String> =
+            [Some(&token_path), mlflow_path.as_ref()].into_iter().flatten().map(|p| p.display().to_string()).collect();
         if self.json {
             println!("{}", json!({ "logged_in": true, "url": address, "files": files }));
         } else {
@@ -102,8 +103,12 @@ impl Login {
             let ca = ca.ok_or_else(|| Problem::invalid("name the authority of the server's certificate with --ca FILE"))?;
             return Ok((url.trim_end_matches('/').to_owned(), Remote::new(url, &ca)?));
         }
-        let data = self.data.as_deref().ok_or_else(|| Problem::invalid("name the server with --url URL, or its data folder with --data DIR"))?;
-        let url = boot::running_at(data).ok_or_else(|| Problem::unavailable("no server runs on this data folder; start it with `strongroom serve`"))?;
+        let data = self
+            .data
+            .as_deref()
+            .ok_or_else(|| Problem::invalid("name the server with --url URL, or its data folder with --data DIR"))?;
+        let url = boot::running_at(data)
+            .ok_or_else(|| Problem::unavailable("no server runs on this data folder; start it with `strongroom serve`"))?;
         Ok((url.clone(), Remote::new(&url, &tls::ca_path(data))?))
     }
 }
@@ -145,7 +150,8 @@ fn may_write(path: &Path) -> Result<(), Problem> {
     if text.trim().is_empty() || text.lines().any(|line| line.trim() == ours) {
         return Ok(());
     }
-    let message = format!("`{}` holds other credentials; keep them with --no-mlflow, or lose them with --replace", path.display());
+    let message =
+        format!("`{}` holds other credentials; keep them with --no-mlflow, or lose them with --replace", path.display());
     Err(Problem::new(Kind::Conflict, message))
 }
 
