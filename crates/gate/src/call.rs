@@ -1,8 +1,8 @@
 //! The order of the door.
 
 use std::future::Future;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use kernel::{Clock, Kind, Micros, Problem, StepUp, random_id};
@@ -57,6 +57,8 @@ pub struct Visitor {
     caller: Caller,
     risk: Risk,
     at: Micros,
+    /// What was allowed last: what a long answer is asked about again.
+    allowed: Mutex<Option<(Action, Target, Facts)>>,
 }
 
 impl Gate {
@@ -81,7 +83,7 @@ impl Gate {
             Ok(caller) => {
                 self.ports.assess.learn(&attempt, Verdict::Known(&caller));
                 let risk = self.ports.assess.assess(&attempt, &caller);
-                let visitor = Visitor { ports: Arc::clone(&self.ports), attempt, caller, risk, at };
+                let visitor = Visitor { ports: Arc::clone(&self.ports), attempt, caller, risk, at, allowed: Mutex::default() };
                 match visitor.risk.locked_for {
                     Some(wait) => Err(visitor.refuse(action, locked(wait)).await),
                     None => Ok(visitor),
@@ -92,7 +94,14 @@ impl Gate {
                     self.ports.assess.learn(&attempt, Verdict::Refused);
                 }
                 let caller = Caller::anonymous();
-                let visitor = Visitor { ports: Arc::clone(&self.ports), attempt, caller, risk: Risk::default(), at };
+                let visitor = Visitor {
+                    ports: Arc::clone(&self.ports),
+                    attempt,
+                    caller,
+                    risk: Risk::default(),
+                    at,
+                    allowed: Mutex::default(),
+                };
                 Err(visitor.refuse(action, problem).await)
             }
         }
@@ -160,6 +169,7 @@ impl Visitor {
                 return Err(self.record_refusal(&entry, self.refusal(refused)).await);
             }
         };
+        *self.allowed.lock().unwrap_or_else(PoisonError::into_inner) = Some((O::ACTION, target.clone(), facts.clone()));
         let entry = self.entry(O::ACTION, target.kind(), &facts, reasons);
         // Made before the intent is written, so that a caller who hangs up meanwhile leaves an outcome too.
         let act = Arc::new(Act {
@@ -187,6 +197,31 @@ impl Visitor {
                 act.settle(&Outcome::failed(problem.kind()));
                 Err(problem)
             }
+        }
+    }
+
+    /// Whether this caller may still do what was allowed last: asked again while a long answer goes out. A token or session that ended, an
+    /// account that was closed, a grant that was taken away or a risk that was raised is a no; nothing is recorded by asking.
+    ///
+    /// # Errors
+    /// `Unavailable` if it cannot be told.
+    pub async fn still_may(&self) -> Result<bool, Problem> {
+        let refused = |problem: Problem| if problem.kind() == Kind::Unavailable { Err(problem) } else { Ok(false) };
+        let caller = match self.ports.identify.identify(&self.attempt).await {
+            Ok(caller) => caller,
+            Err(problem) => return refused(problem),
+        };
+        let risk = self.ports.assess.assess(&self.attempt, &caller);
+        if caller.id != self.caller.id || risk.locked_for.is_some() {
+            return Ok(false);
+        }
+        let allowed = self.allowed.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let Some((action, target, facts)) = allowed else { return Ok(true) };
+        let now = self.ports.clock.now();
+        let question = Question { caller: &caller, action, target: &target, facts: &facts, risk: &risk, now };
+        match self.ports.decide.decide(question).await {
+            Ok(decision) => Ok(matches!(decision, Decision::Allow { .. })),
+            Err(problem) => refused(problem),
         }
     }
 

@@ -18,6 +18,7 @@ use http::{Method, StatusCode, header, request::Parts};
 use kernel::{Kind, Problem, limits};
 use tokio::sync::Semaphore;
 
+use crate::held::held;
 use crate::inbound::{BodyStream, Inbound, attempt_from, authority_of};
 use crate::language::{Asked, Knock, Language};
 use crate::outbound::{Answer, problem_answer};
@@ -452,13 +453,13 @@ impl Shared {
             BodyKind::Stream => BodyStream::new(std::mem::take(&mut body)),
             BodyKind::Whole | BodyKind::Login | BodyKind::Callback | BodyKind::Exchange => BodyStream::empty(),
         };
-        let visitor = self.gate.identify(attempt, action).await?;
+        let visitor = Arc::new(self.gate.identify(attempt, action).await?);
         let chosen = match read(parts, body, kind).await {
             Ok(inbound) => choose(&inbound, stream),
             Err(problem) => Err(problem),
         };
         match chosen {
-            Ok(Chosen(work)) => work(&visitor).await,
+            Ok(Chosen(work)) => Ok(held(work(&visitor).await?, visitor)),
             Err(problem) => Err(refuse_unread(&visitor, action, problem).await),
         }
     }
@@ -493,10 +494,10 @@ impl Shared {
         let visitor = match (self.gate.identify(attempt, action).await, refused) {
             // Who signed in a wrong form is told so, unless it is a flood.
             (Ok(visitor), Some(refused)) => return Err(visitor.refuse(action, refused).await),
-            (identified, _) => identified?,
+            (identified, _) => Arc::new(identified?),
         };
         match language.choose(parts, asked) {
-            Ok(Chosen(work)) => work(&visitor).await,
+            Ok(Chosen(work)) => Ok(held(work(&visitor).await?, visitor)),
             Err(problem) => Err(refuse_unread(&visitor, action, problem).await),
         }
     }

@@ -8,6 +8,7 @@
 pub mod admin;
 pub mod door;
 mod form;
+mod held;
 mod inbound;
 pub mod inference;
 mod language;
