@@ -17,7 +17,9 @@ use wire::{PeerAddress, RouteEntry};
 const PUBLIC: [&str; 4] = ["server.health", "server.version", "server.info", "ui.login_page"];
 /// Verbs without a route: what the server records of routes that no room knows, and what its own jobs do: the policy lets nobody
 /// else ask for those.
-const UNROUTED: [&str; 25] = [
+const UNROUTED: [&str; 27] = [
+    "detections.raise",
+    "detections.respond",
     "buckets.tick",
     "retention.seal",
     "server.unrouted",
@@ -121,6 +123,7 @@ fn every_action() -> BTreeSet<&'static str> {
         data::ACTIONS,
         audit::ACTIONS,
         backup::ACTIONS,
+        detect::ACTIONS,
         strongroom::system::ACTIONS,
         strongroom::ui::ACTIONS,
     ];

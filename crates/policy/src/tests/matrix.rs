@@ -44,6 +44,7 @@ fn place_of(verb: &str) -> TargetKind {
         "audit" => TargetKind::AuditLog,
         "account" | "sessions" => TargetKind::Myself,
         "tokens" if !verb.ends_with("create_for") && !verb.ends_with("revoke_any") => TargetKind::Myself,
+        "access" if verb != "access.check" => TargetKind::Server,
         "grants" | "access" | "signers" => TargetKind::Workspace,
         "workspaces" if verb == "workspaces.get" => TargetKind::Workspace,
         _ => TargetKind::Server,
@@ -71,6 +72,8 @@ fn table(engine: &Arc<Engine>, risk: u8) -> String {
         "custodian",
         "backup",
         "shredder",
+        "detector",
+        "responder",
         "other",
     ] {
         columns.push((format!("job:{job}"), Caller { kind: CallerKind::Job, assurance: 3, ..user(job) }));

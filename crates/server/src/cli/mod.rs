@@ -13,6 +13,7 @@ mod data_contract;
 mod data_query;
 mod data_read;
 mod data_rows;
+mod detections;
 mod endpoint;
 mod endpoint_guard;
 mod init;
@@ -99,6 +100,9 @@ enum Verb {
     /// Search, prove, verify and export the log.
     #[command(subcommand)]
     Audit(audit::Audit),
+    /// Look at what was found in the log: attacks, misuse, weakened safeguards.
+    #[command(subcommand)]
+    Detections(detections::Detections),
     /// Make, list, verify, try and restore backups.
     #[command(subcommand)]
     Backup(backup::BackupVerb),
@@ -206,6 +210,7 @@ fn run(verb: Verb) -> Result<ExitCode, Problem> {
             Verb::Grant(verb) => verb.run().await.map(|()| ExitCode::SUCCESS),
             Verb::Role(verb) => verb.run().await.map(|()| ExitCode::SUCCESS),
             Verb::Audit(verb) => verb.run().await,
+            Verb::Detections(verb) => verb.run().await.map(|()| ExitCode::SUCCESS),
             Verb::Backup(verb) => verb.run().await,
             Verb::Keys(verb) => verb.run().await.map(|()| ExitCode::SUCCESS),
             Verb::Data(verb) => verb.run().await,

@@ -50,4 +50,5 @@ pub(super) const ALL: &[Migration] = &[
     step!("0027_backup"),
     step!("0029_retention"),
     step!("0030_small_objects"),
+    step!("0033_detections"),
 ];

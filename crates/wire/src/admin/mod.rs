@@ -45,6 +45,7 @@ pub mod audit;
 pub mod backups;
 pub mod datasets;
 mod datasets_view;
+pub mod detections;
 pub mod endpoint_guard;
 pub mod endpoints;
 pub mod from_run;
