@@ -50,6 +50,7 @@ CREATE TABLE grant_use (
     grant_id  TEXT   NOT NULL,
     verb      TEXT   NOT NULL,
     place     TEXT   NOT NULL,
+    workspace TEXT   NOT NULL,
     day       BIGINT NOT NULL,
     caller    TEXT   NOT NULL,
     use_count BIGINT NOT NULL,

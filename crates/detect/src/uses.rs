@@ -69,44 +69,39 @@ impl Uses {
     }
 }
 
-/// Writes uses down. A run, logged model or trace counts as its experiment, which is what grants are on; what is gone by now as its
-/// workspace.
+/// Writes uses down. What lies in an experiment, model or data set counts as that, which is what grants are on; what is gone by now as
+/// its workspace.
 pub(crate) fn write(writer: &mut Writer<'_>, uses: &[Use]) -> Result<(), Problem> {
-    let mut experiments: BTreeMap<(String, String), String> = BTreeMap::new();
-    let mut rows: BTreeMap<(String, String, String, String, i64), (i64, i64)> = BTreeMap::new();
+    let mut places: BTreeMap<(String, String), String> = BTreeMap::new();
+    let mut rows: BTreeMap<[String; 5], BTreeMap<i64, (i64, i64)>> = BTreeMap::new();
     for one in uses {
         let Key { grant, verb, target, resource, workspace, caller, day } = &one.key;
-        let place = match target.as_str() {
-            "run" | "logged_model" | "trace" => {
-                let key = (target.clone(), resource.clone());
-                if !experiments.contains_key(&key) {
-                    let place = experiment_of(writer, target, resource)?.unwrap_or_else(|| format!("workspace:{workspace}"));
-                    experiments.insert(key.clone(), place);
-                }
-                experiments.get(&key).cloned().unwrap_or_default()
-            }
-            "workspace" | "evaluation_dataset" | "bucket" => format!("workspace:{workspace}"),
-            "server" | "audit_log" | "myself" => target.clone(),
-            _ if resource.is_empty() => format!("workspace:{workspace}"),
-            _ => format!("{target}:{resource}"),
-        };
-        let sum = rows.entry((grant.clone(), verb.clone(), place, caller.clone(), *day)).or_default();
+        let key = (target.clone(), format!("{resource}\n{workspace}"));
+        if !places.contains_key(&key) {
+            places.insert(key.clone(), place_of(writer, target, resource, workspace)?);
+        }
+        let place = places.get(&key).cloned().unwrap_or_default();
+        let row = rows.entry([grant.clone(), verb.clone(), place, workspace.clone(), caller.clone()]).or_default();
+        let sum = row.entry(*day).or_default();
         sum.0 += one.count;
         sum.1 = sum.1.max(one.last_at);
     }
-    let binds = rows.iter().map(|((grant, verb, place, caller, day), (count, last_at))| {
-        vec![
-            Bind::Text(grant),
-            Bind::Text(verb),
-            Bind::Text(place),
-            Bind::Int(*day),
-            Bind::Text(caller),
-            Bind::Int(*count),
-            Bind::Int(*last_at),
-        ]
+    let binds = rows.iter().flat_map(|([grant, verb, place, workspace, caller], days)| {
+        days.iter().map(move |(day, (count, last_at))| {
+            vec![
+                Bind::Text(grant),
+                Bind::Text(verb),
+                Bind::Text(place),
+                Bind::Text(workspace),
+                Bind::Int(*day),
+                Bind::Text(caller),
+                Bind::Int(*count),
+                Bind::Int(*last_at),
+            ]
+        })
     });
     writer.execute_many(
-        "INSERT INTO grant_use (grant_id, verb, place, day, caller, use_count, last_at) VALUES ($1, $2, $3, $4, $5, $6, $7)
+        "INSERT INTO grant_use (grant_id, verb, place, workspace, day, caller, use_count, last_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
          ON CONFLICT (grant_id, verb, place, caller, day) DO UPDATE SET use_count = grant_use.use_count + excluded.use_count,
              last_at = excluded.last_at",
         binds,
@@ -114,12 +109,22 @@ pub(crate) fn write(writer: &mut Writer<'_>, uses: &[Use]) -> Result<(), Problem
     Ok(())
 }
 
-fn experiment_of(writer: &mut Writer<'_>, target: &str, id: &str) -> Result<Option<String>, Problem> {
-    let sql = match target {
-        "run" => "SELECT experiment_id FROM run WHERE run_id = $1",
-        "logged_model" => "SELECT experiment_id FROM logged_model WHERE model_id = $1",
-        _ => "SELECT experiment_id FROM trace WHERE trace_id = $1",
+/// What a grant would have to be on: `experiment:7`, `registered_model:…`, `dataset:…`, `workspace:…`, `server`, ….
+fn place_of(writer: &mut Writer<'_>, target: &str, id: &str, workspace: &str) -> Result<String, Problem> {
+    let (kind, sql) = match target {
+        "server" | "audit_log" | "myself" => return Ok(target.to_owned()),
+        "experiment" | "registered_model" | "dataset" if !id.is_empty() => return Ok(format!("{target}:{id}")),
+        "model_version" if id.contains('/') => {
+            let model = id.split('/').next().unwrap_or_default();
+            return Ok(format!("registered_model:{model}"));
+        }
+        "run" => ("experiment", "SELECT CAST(experiment_id AS TEXT) FROM run WHERE run_id = $1"),
+        "logged_model" => ("experiment", "SELECT CAST(experiment_id AS TEXT) FROM logged_model WHERE model_id = $1"),
+        "trace" => ("experiment", "SELECT CAST(experiment_id AS TEXT) FROM trace WHERE trace_id = $1"),
+        "endpoint" => ("registered_model", "SELECT model_id FROM endpoint WHERE endpoint_id = $1"),
+        "dataset_version" => ("dataset", "SELECT dataset_id FROM data_version WHERE version_id = $1"),
+        _ => return Ok(format!("workspace:{workspace}")),
     };
-    let found = writer.query_one(sql, &[id.into()], |row| row.int(0))?;
-    Ok(found.map(|experiment| format!("experiment:{experiment}")))
+    let found = if id.is_empty() { None } else { writer.query_one(sql, &[id.into()], |row| row.text(0))? };
+    Ok(found.map_or_else(|| format!("workspace:{workspace}"), |found| format!("{kind}:{found}")))
 }

@@ -3,6 +3,7 @@
 //! `keys change-passphrase` open files themselves.
 
 mod access;
+mod access_review;
 mod audit;
 mod backup;
 mod backup_restore;
@@ -97,6 +98,9 @@ enum Verb {
     /// Show what each role may do.
     #[command(subcommand)]
     Role(access::Role),
+    /// Find who may do more than they use, and how somebody could come to more.
+    #[command(subcommand)]
+    Access(access_review::Access),
     /// Search, prove, verify and export the log.
     #[command(subcommand)]
     Audit(audit::Audit),
@@ -209,6 +213,7 @@ fn run(verb: Verb) -> Result<ExitCode, Problem> {
             Verb::Workspace(verb) => verb.run().await.map(|()| ExitCode::SUCCESS),
             Verb::Grant(verb) => verb.run().await.map(|()| ExitCode::SUCCESS),
             Verb::Role(verb) => verb.run().await.map(|()| ExitCode::SUCCESS),
+            Verb::Access(verb) => verb.run().await.map(|()| ExitCode::SUCCESS),
             Verb::Audit(verb) => verb.run().await,
             Verb::Detections(verb) => verb.run().await.map(|()| ExitCode::SUCCESS),
             Verb::Backup(verb) => verb.run().await,
