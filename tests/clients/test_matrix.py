@@ -113,6 +113,7 @@ def admin_body(path, world):
         ("/groups", {"name": fresh}),
         ("/workspaces", {"name": fresh}),
         ("/grants", {"principal": "nosuchthing", "role": "viewer", "resource_kind": "workspace"}),
+        ("/grants/preview", {"principal": "nosuchthing", "role": "viewer", "resource_kind": "workspace"}),
         ("/access/check", {"principal": "nosuchthing", "action": "runs.get", "resource_kind": "workspace"}),
         ("/me/password", {"current": "not the password", "new": "a long enough pass phrase"}),
         ("/password", {"password": "a long enough pass phrase"}),

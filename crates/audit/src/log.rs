@@ -230,6 +230,12 @@ impl AuditLog {
         }
     }
 
+    /// The log's name, as its checkpoints have it.
+    #[must_use]
+    pub fn origin(&self) -> &str {
+        &self.config().origin
+    }
+
     /// The key that checks this log's checkpoints.
     #[must_use]
     pub fn verifier_key(&self) -> &VerifierKey {

@@ -128,6 +128,12 @@ impl Observe {
         &self.0.source
     }
 
+    /// The receivers' names, for [`crate::event::tell_apart`].
+    #[must_use]
+    pub fn receivers(&self) -> Vec<String> {
+        self.targets()
+    }
+
     /// The receivers' names.
     pub(crate) fn targets(&self) -> Vec<String> {
         let config = &self.0.config;

@@ -20,6 +20,7 @@ mod judge;
 mod ops;
 mod place;
 mod policy;
+mod review;
 mod roles;
 mod store;
 #[cfg(test)]
@@ -30,17 +31,30 @@ use std::collections::BTreeSet;
 
 pub use directory::{Directory, NoDirectory};
 pub use ops::{
-    AccessAnswer, AccessCheck, CreateGrant, GrantPage, JUSTIFICATION_BYTES_MAX, ListGrants, ListRoles, PAGE_COUNT_MAX,
-    RevokeGrant,
+    AccessAnswer, AccessCheck, CreateGrant, FindPaths, GrantPage, GrantPreview, JUSTIFICATION_BYTES_MAX, ListGrants, ListRoles,
+    PAGE_COUNT_MAX, PreviewGrant, ReviewAccess, RevokeGrant,
 };
 pub use policy::{Policy, PolicyPort, VisibleWorkspaces};
+pub use review::{
+    Advice, Dormant, Enumeration, EscalationPath, GrantReview, OldToken, Request as ReviewedRequest, ReviewReport,
+    Step as EscalationStep,
+};
 pub use roles::{Role, covers};
 pub use types::{Grant, On, PolicyError, Principal, PrincipalKind, Resource};
 
 use gate::Action;
 
 /// Every verb of this room.
-pub const ACTIONS: &[Action] = &[ops::GRANTS_CREATE, ops::GRANTS_LIST, ops::GRANTS_REVOKE, ops::ROLES_LIST, ops::ACCESS_CHECK];
+pub const ACTIONS: &[Action] = &[
+    ops::GRANTS_CREATE,
+    ops::GRANTS_LIST,
+    ops::GRANTS_REVOKE,
+    ops::ROLES_LIST,
+    ops::ACCESS_CHECK,
+    ops::GRANTS_PREVIEW,
+    ops::ACCESS_REVIEW,
+    ops::ACCESS_PATHS,
+];
 
 /// Every verb that the schema knows, of all rooms; empty if the built-in policy cannot be read.
 #[must_use]

@@ -118,6 +118,11 @@ impl Policy {
         &self.0.engine
     }
 
+    /// The engine, for work that takes a while.
+    pub(crate) fn engine_handle(&self) -> Arc<Engine> {
+        Arc::clone(&self.0.engine)
+    }
+
     pub(crate) fn directory(&self) -> Arc<dyn Directory> {
         Arc::clone(&self.0.directory)
     }

@@ -162,3 +162,18 @@ pub(crate) fn list(reader: &mut Reader<'_>, filter: &ListFilter, now: Micros) ->
     )?;
     Ok(found.into_iter().flatten().collect())
 }
+
+/// Live grants, for a review.
+pub(crate) fn live(reader: &mut Reader<'_>, now: Micros, count_max: usize) -> Result<Vec<Grant>, DbError> {
+    let sql = format!(
+        "SELECT {COLUMNS} FROM grant_row WHERE revoked_at IS NULL AND (expires_at IS NULL OR expires_at > $1) ORDER BY id LIMIT $2"
+    );
+    let limit = i64::try_from(count_max).unwrap_or(i64::MAX);
+    Ok(reader.query(&sql, &[now.0.into(), limit.into()], grant)?.into_iter().flatten().collect())
+}
+
+/// Grants that were taken back, the newest first.
+pub(crate) fn revoked(reader: &mut Reader<'_>, count_max: i64) -> Result<Vec<Grant>, DbError> {
+    let sql = format!("SELECT {COLUMNS} FROM grant_row WHERE revoked_at IS NOT NULL ORDER BY revoked_at DESC, id LIMIT $1");
+    Ok(reader.query(&sql, &[count_max.into()], grant)?.into_iter().flatten().collect())
+}

@@ -11,6 +11,7 @@ use artifacts::{Artifacts, SweepObjects};
 use audit::{Audit, AuditLog, OnMismatch};
 use axum::Router;
 use buckets::Buckets;
+use detect::Detect;
 use gate::{Attempt, Gate, JobKey, JobPass, Ports};
 use identity::{Identity, IdentityPort, Passes};
 use kernel::{Clock, Problem, Secret, SystemClock};
@@ -30,7 +31,7 @@ use crate::key_services::{self, First};
 use crate::locate::Locator;
 use crate::receipts::LogReceipts;
 use crate::tls::file_problem;
-use crate::{backing, engines, inspecting, judging, keykeeping, observing, retraining, system, ui};
+use crate::{backing, detecting, engines, inspecting, judging, keykeeping, observing, retraining, system, ui};
 
 /// How often last-used times are written down and ended sessions are cleared away.
 const HOUSEKEEPING_EVERY: Duration = Duration::from_secs(60);
@@ -109,6 +110,8 @@ pub struct Rooms {
     pub predictions: Predictions,
     /// Alerts, health and metrics.
     pub observe: observe::Observe,
+    /// What was found in the log.
+    pub detect: Detect,
     /// Where models come from.
     pub lineage: lineage::Lineage,
     /// Jobs that train models again.
@@ -247,7 +250,10 @@ pub async fn open_with(data: &Path, config: &Config, way: Way, root: Arc<dyn Key
         observe::Observe::new((opened.db.clone(), opened.system.clone()), objects.clone(), collector, config.observe.clone());
     let audit = Audit::new(Arc::clone(&log));
     let observe = observe.with_more(backing::health(&config.backup));
+    let ground = (opened.db.clone(), opened.system.clone());
+    let detect = Detect::open(ground, config.detections.clone(), observe.receivers())?;
     let rooms = Rooms {
+        detect,
         backup: backing::open(data, config, &opened, (&objects, &keyring, &audit), &clock, &rules),
         serving,
         predictions,
@@ -298,6 +304,7 @@ pub async fn open_with(data: &Path, config: &Config, way: Way, root: Arc<dyn Key
     wire::admin::trace::routes(&mut door, &rooms.predictions, &rooms.lineage, &rooms.admission);
     wire::admin::endpoint_guard::routes(&mut door, &rooms.serving);
     wire::admin::backups::routes(&mut door, &rooms.backup);
+    wire::admin::detections::routes(&mut door, &rooms.detect);
     wire::inference::routes(&mut door, &rooms.serving);
     let warnings = keykeeping::KeyWarnings::default();
     observing::routes(&mut door, &rooms, data, &warnings);
@@ -351,11 +358,13 @@ pub async fn open_with(data: &Path, config: &Config, way: Way, root: Arc<dyn Key
     if let Some(bound) = way.bound {
         rooms.serving.set_engines(Arc::new(engines::Elsewhere::open(data, &config.serving, retraining::near(bound))?));
     }
+    let looking = way.bound.map(|_| detecting::begin(&rooms, (&gate, &jobs), Arc::clone(&clock)));
     let ground = way.bound.map(|bound| retraining::Ground { data, config, bound, gate: &gate, jobs: &jobs, clock });
     let mut background = retraining::begin(&rooms, ground)?;
     background.push(sealing);
     background.push(backing::begin(&rooms.backup, data, config, (&gate, &jobs), way.bound.is_some()));
     background.extend(watching);
+    background.extend(looking);
     if way.bound.is_some() {
         let keeper = serving::Keeper::new(rooms.serving.clone(), gate.clone(), jobs.pass(serving::KEEPER));
         background.push(tokio::spawn(keeper.run()));

@@ -48,6 +48,8 @@ pub struct Config {
     pub predictions: predictions::PredictionsConfig,
     /// How all that is watched, and whom alerts are sent to.
     pub observe: observe::ObserveConfig,
+    /// What is looked for in the log, and what is done about it.
+    pub detections: detect::DetectConfig,
     /// What is retained as a whole.
     pub retention: retention::RulesConfig,
     /// Where backups go, and when.
@@ -76,6 +78,7 @@ impl Config {
         self.serving.check()?;
         self.predictions.check()?;
         self.observe.check()?;
+        self.detections.check()?;
         self.telemetry.check()?;
         self.backup.check()?;
         if self.tls.certificate.is_some() != self.tls.key.is_some() {

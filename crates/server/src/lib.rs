@@ -28,6 +28,7 @@ pub mod boot;
 pub mod cli;
 pub mod config;
 mod cosign;
+mod detecting;
 mod engines;
 mod federating;
 mod https;

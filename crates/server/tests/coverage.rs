@@ -17,8 +17,10 @@ use wire::{PeerAddress, RouteEntry};
 const PUBLIC: [&str; 6] = ["server.health", "server.version", "server.info", "ui.login_page", "ui.login_provider", "ui.asset"];
 /// Verbs without a route: what the server records of routes that no room knows, and what its own jobs do: the policy lets nobody
 /// else ask for those.
-const UNROUTED: [&str; 26] = [
+const UNROUTED: [&str; 28] = [
     "federation.settle",
+    "detections.raise",
+    "detections.respond",
     "buckets.tick",
     "retention.seal",
     "server.unrouted",
@@ -123,6 +125,7 @@ fn every_action() -> BTreeSet<&'static str> {
         data::ACTIONS,
         audit::ACTIONS,
         backup::ACTIONS,
+        detect::ACTIONS,
         strongroom::system::ACTIONS,
         strongroom::ui::ACTIONS,
         console::ACTIONS,

@@ -3,7 +3,7 @@
 use kernel::{Micros, Problem};
 use vault::db::{Bind, DbError, Reader, Row, Writer};
 
-use crate::event::GOVERNANCE_BYPASS;
+use crate::event::{DETECTION, GOVERNANCE_BYPASS};
 use crate::types::{Act, Alert, AlertState, Detail, Remedy, Severity};
 
 const COLUMNS: &str = "alert_id, workspace, endpoint_id, model_id, kind, severity, state, headline, began_at, opened_at, seen_at, \
@@ -103,8 +103,9 @@ fn insert(writer: &mut Writer<'_>, fingerprint: &str, alert: &Alert) -> Result<(
 pub(crate) fn resolve_gone(writer: &mut Writer<'_>, seen_before: Micros, at: Micros, by: &str) -> Result<Vec<String>, DbError> {
     // What was told by others is closed by them, and what happened by a person.
     let sql =
-        "SELECT alert_id FROM observe_alert WHERE state <> 'resolved' AND kind <> 'external' AND kind <> $2 AND seen_at < $1";
-    let gone = writer.query(sql, &[seen_before.0.into(), GOVERNANCE_BYPASS.into()], |row| row.text(0))?;
+        "SELECT alert_id FROM observe_alert WHERE state <> 'resolved' AND kind NOT IN ('external', $2, $3) AND seen_at < $1";
+    let binds = [seen_before.0.into(), GOVERNANCE_BYPASS.into(), DETECTION.into()];
+    let gone = writer.query(sql, &binds, |row| row.text(0))?;
     for id in &gone {
         resolve(writer, id, at, by)?;
     }
@@ -183,10 +184,12 @@ pub(crate) fn open_counts(reader: &mut Reader<'_>) -> Result<Vec<(String, String
     reader.query(sql, &[], |row| Ok((row.text(0)?, row.text(1)?, row.int(2)?)))
 }
 
-/// What is open: endpoint, severity, headline. The server's own have no endpoint.
+/// What is open: endpoint, severity, headline. The server's own have no endpoint. What was found in the log about people is not told here.
 pub(crate) fn open_reasons(reader: &mut Reader<'_>) -> Result<Vec<(Option<String>, Severity, String)>, DbError> {
-    let sql = "SELECT endpoint_id, severity, headline FROM observe_alert WHERE state <> 'resolved' ORDER BY opened_at LIMIT 1000";
-    reader.query(sql, &[], |row| Ok((row.opt_text(0)?, Severity::parse(&row.text(1)?).ok_or(DbError::Shape(1))?, row.text(2)?)))
+    let sql = "SELECT endpoint_id, severity, headline FROM observe_alert WHERE state <> 'resolved' AND kind <> $1 ORDER BY opened_at LIMIT 1000";
+    reader.query(sql, &[DETECTION.into()], |row| {
+        Ok((row.opt_text(0)?, Severity::parse(&row.text(1)?).ok_or(DbError::Shape(1))?, row.text(2)?))
+    })
 }
 
 const REMEDY_COLUMNS: &str = "remedy_id, alert_id, words, command, act, run_at, run_by, result";

@@ -93,7 +93,7 @@ impl Operation for CreateGrant {
 }
 
 impl CreateGrant {
-    fn check_input(&self, resource: &Resource, now: Micros) -> Result<(), Problem> {
+    pub(super) fn check_input(&self, resource: &Resource, now: Micros) -> Result<(), Problem> {
         let roles = &self.room.engine().roles;
         let Some(role) = roles.get(&self.role) else {
             let names: Vec<&str> = roles.keys().map(String::as_str).collect();

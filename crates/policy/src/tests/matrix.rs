@@ -45,10 +45,16 @@ fn place_of(verb: &str) -> TargetKind {
         "account" | "sessions" => TargetKind::Myself,
         "risk" if verb == "risk.own" => TargetKind::Myself,
         "tokens" if !verb.ends_with("create_for") && !verb.ends_with("revoke_any") => TargetKind::Myself,
+        "access" if verb != "access.check" => TargetKind::Server,
         "grants" | "access" | "signers" => TargetKind::Workspace,
         "workspaces" if verb == "workspaces.get" => TargetKind::Workspace,
         _ => TargetKind::Server,
     }
+}
+
+/// A column's letter.
+fn letter(number: usize) -> char {
+    ('a'..='z').chain('A'..='Z').nth(number).unwrap()
 }
 
 fn table(engine: &Arc<Engine>, risk: u8) -> String {
@@ -73,6 +79,8 @@ fn table(engine: &Arc<Engine>, risk: u8) -> String {
         "backup",
         "shredder",
         "federation",
+        "detector",
+        "responder",
         "other",
     ] {
         columns.push((format!("job:{job}"), Caller { kind: CallerKind::Job, assurance: 3, ..user(job) }));
@@ -81,9 +89,9 @@ fn table(engine: &Arc<Engine>, risk: u8) -> String {
     let judge = Judge { engine, index: &index, cache: &cache };
     let mut text = String::from("# Each role granted on the server, and those who have none. x = allowed.\n");
     for (number, (name, _)) in columns.iter().enumerate() {
-        let _ = writeln!(text, "# {}: {name}", char::from(b'a' + u8::try_from(number).unwrap()));
+        let _ = writeln!(text, "# {}: {name}", letter(number));
     }
-    let letters: String = (0..columns.len()).map(|n| char::from(b'a' + u8::try_from(n).unwrap())).collect();
+    let letters: String = (0..columns.len()).map(letter).collect();
     let _ = writeln!(text, "{:<28}{letters}", "");
     for verb in engine.known() {
         let facts = Facts {

@@ -37,7 +37,7 @@ pub struct On {
 /// Options of `grant create`.
 #[derive(Args)]
 #[command(
-    after_help = "Examples:\n  strongroom grant create alice contributor\n  strongroom grant create ci trainer --on experiment --id 7"
+    after_help = "Examples:\n  strongroom grant create alice contributor\n  strongroom grant create ci trainer --on experiment --id 7\n  strongroom grant create bob owner --dry-run"
 )]
 pub struct CreateGrant {
     /// The user, service account or group.
@@ -52,6 +52,9 @@ pub struct CreateGrant {
     /// Why.
     #[arg(long, value_name = "TEXT", default_value = "")]
     because: String,
+    /// Give nothing; show what the grant would newly allow.
+    #[arg(long)]
+    dry_run: bool,
     #[command(flatten)]
     connection: Connection,
 }
@@ -99,6 +102,10 @@ impl Grant {
                     "principal": create.principal, "role": create.role, "resource_kind": create.on.on, "resource": create.on.id,
                     "expires_at": create.expires_at, "justification": create.because,
                 });
+                if create.dry_run {
+                    let preview = client.post(&format!("{PREFIX}/grants/preview"), &body).await?;
+                    return show_preview(&client, &preview);
+                }
                 let mut grant = client.post(&format!("{PREFIX}/grants"), &body).await?;
                 say_never(&client, &mut grant);
                 show(&client, &grant, &["id", "principal", "role", "resource_kind", "resource", "expires_at"])
@@ -134,6 +141,30 @@ impl Grant {
             }
         }
     }
+}
+
+/// What a grant would newly allow, verb by verb.
+fn show_preview(client: &Client, preview: &Value) -> Result<(), Problem> {
+    if client.json {
+        crate::say!("{preview}");
+        return Ok(());
+    }
+    let none = Value::Null;
+    let newly = preview.get("newly").unwrap_or(&none);
+    let requests = newly.get("newly_allowed").and_then(Value::as_array).cloned().unwrap_or_default();
+    // What it is on is what people ask about; what lies inside follows.
+    let text = |name: &str| preview.get("grant").and_then(|grant| grant.get(name)).and_then(Value::as_str).unwrap_or_default();
+    let own = format!("{}:{}", text("resource_kind"), text("resource"));
+    let is_own = |one: &&Value| one.get("place").and_then(Value::as_str).is_some_and(|place| place.starts_with(&own));
+    let shown: Vec<Value> = requests.iter().filter(is_own).cloned().collect();
+    print_list(client, if shown.is_empty() { &requests } else { &shown }, &["verb", "place"]);
+    crate::say!("{} newly allowed in all; `--json` names each.", requests.len());
+    let count = newly.get("compared_count").and_then(Value::as_u64).unwrap_or_default();
+    let all = if newly.get("complete").and_then(Value::as_bool) == Some(true) { "all" } else { "not all" };
+    crate::say!(
+        "Nothing was given. {count} requests were compared ({all} that grants name; by enumeration, there is no solver)."
+    );
+    Ok(())
 }
 
 /// For people, a grant without an end ends `never`; scripts get `null`.

@@ -3,6 +3,7 @@
 //! `keys change-passphrase` open files themselves.
 
 mod access;
+mod access_review;
 mod audit;
 mod backup;
 mod backup_restore;
@@ -13,6 +14,7 @@ mod data_contract;
 mod data_query;
 mod data_read;
 mod data_rows;
+mod detections;
 mod endpoint;
 mod endpoint_guard;
 mod init;
@@ -105,9 +107,15 @@ enum Verb {
     /// Show what each role may do.
     #[command(subcommand)]
     Role(access::Role),
+    /// Find who may do more than they use, and how somebody could come to more.
+    #[command(subcommand)]
+    Access(access_review::Access),
     /// Search, prove, verify and export the log.
     #[command(subcommand)]
     Audit(audit::Audit),
+    /// Look at what was found in the log: attacks, misuse, weakened safeguards.
+    #[command(subcommand)]
+    Detections(detections::Detections),
     /// Make, list, verify, try and restore backups.
     #[command(subcommand)]
     Backup(backup::BackupVerb),
@@ -217,7 +225,9 @@ fn run(verb: Verb) -> Result<ExitCode, Problem> {
             Verb::Workspace(verb) => verb.run().await.map(|()| ExitCode::SUCCESS),
             Verb::Grant(verb) => verb.run().await.map(|()| ExitCode::SUCCESS),
             Verb::Role(verb) => verb.run().await.map(|()| ExitCode::SUCCESS),
+            Verb::Access(verb) => verb.run().await.map(|()| ExitCode::SUCCESS),
             Verb::Audit(verb) => verb.run().await,
+            Verb::Detections(verb) => verb.run().await.map(|()| ExitCode::SUCCESS),
             Verb::Backup(verb) => verb.run().await,
             Verb::Keys(verb) => verb.run().await.map(|()| ExitCode::SUCCESS),
             Verb::Data(verb) => verb.run().await,

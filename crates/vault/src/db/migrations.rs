@@ -52,4 +52,5 @@ pub(super) const ALL: &[Migration] = &[
     step!("0030_small_objects"),
     step!("0031_sign_in"),
     step!("0032_risk"),
+    step!("0033_detections"),
 ];

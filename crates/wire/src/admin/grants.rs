@@ -2,10 +2,11 @@
 
 use http::Method;
 use kernel::Problem;
-use policy::{CreateGrant, Grant, ListGrants, On, PAGE_COUNT_MAX, Policy, RevokeGrant};
+use policy::{CreateGrant, Grant, ListGrants, On, PAGE_COUNT_MAX, Policy, PreviewGrant, RevokeGrant};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
+use super::access_review::enumeration;
 use super::shape::{body, query};
 use super::times;
 use crate::{Door, Inbound, json};
@@ -31,18 +32,15 @@ pub fn routes(door: &mut Door, policy: &Policy) {
     door.route::<CreateGrant, _, _>(
         Method::POST,
         GRANTS,
-        move |inbound| {
-            let NewGrant { principal, role, resource_kind, resource, expires_at, justification } = body(inbound)?;
-            Ok(CreateGrant {
-                room: room.clone(),
-                principal,
-                role,
-                on: on(resource_kind.as_deref(), resource)?,
-                expires_at: expires_at.map(|text| times::parse("expires_at", &text)).transpose()?,
-                justification: justification.unwrap_or_default(),
-            })
-        },
+        move |inbound| wanted(&room, inbound),
         |grant| json(&grant_json(&grant)),
+    );
+    let room = policy.clone();
+    door.route::<PreviewGrant, _, _>(
+        Method::POST,
+        "/api/strongroom/v1/grants/preview",
+        move |inbound| Ok(PreviewGrant { wanted: wanted(&room, inbound)? }),
+        |preview| json(&json!({ "grant": grant_json(&preview.grant), "newly": enumeration(&preview.newly) })),
     );
     let room = policy.clone();
     door.route::<ListGrants, _, _>(
@@ -69,6 +67,18 @@ pub fn routes(door: &mut Door, policy: &Policy) {
         move |inbound: &Inbound| Ok(RevokeGrant { room: room.clone(), id: inbound.path("grant").to_owned() }),
         |()| json(&json!({})),
     );
+}
+
+fn wanted(room: &Policy, inbound: &Inbound) -> Result<CreateGrant, Problem> {
+    let NewGrant { principal, role, resource_kind, resource, expires_at, justification } = body(inbound)?;
+    Ok(CreateGrant {
+        room: room.clone(),
+        principal,
+        role,
+        on: on(resource_kind.as_deref(), resource)?,
+        expires_at: expires_at.map(|text| times::parse("expires_at", &text)).transpose()?,
+        justification: justification.unwrap_or_default(),
+    })
 }
 
 /// The resource of these two: the workspace of the request, if nobody says.

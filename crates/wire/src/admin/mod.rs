@@ -18,6 +18,7 @@
 //! | GET `/sessions`; DELETE `/sessions/{session}` | |
 //! | GET, POST `/grants`; DELETE `/grants/{grant}` | `{"principal", "role", "resource_kind"?: "workspace", "resource"?, "expires_at"?, "justification"?}` |
 //! | GET `/roles`; POST `/access/check` | `{"principal", "action", "resource_kind"?, "resource"?}` |
+//! | GET `/detections`, `/detections/rules`, `/detections/by-id/{detection}`; POST `…/acknowledge`; GET `/access/review`, `/access/paths` | `?level=&open=`, `?days=` |
 //! | GET `/datasets`, `/datasets/{dataset}`; POST `/datasets/{dataset}/versions`, `/datasets/{dataset}/from-run` | `{}`, `{"run_id", "path"? or "input"?, "commit"?: {…}}` |
 //! | below `/datasets/{dataset}/versions/{version}`: GET ``, `/manifest`, `/diff`, `/findings`, `/documents/{document}`, `/export`; GET, PUT `/files/{path}` | `?against=`, `?run=`, bytes |
 //! | and POST `/commit`, `/clean`, `/inspect`, `/cancel`, `/waive`, `/admit`, `/refuse` | `{"source"?, "licence"?, …}`, `{"from", "rows", "reason"}`, `{}`, `{}`, `{"reason", "until"}`, `{"reason"}` |
@@ -43,10 +44,12 @@
 //! | GET `/audit/log/{path}` (tiles, entries, checkpoint: C2SP tlog-tiles) | |
 
 pub mod access;
+pub mod access_review;
 pub mod audit;
 pub mod backups;
 pub mod datasets;
 mod datasets_view;
+pub mod detections;
 pub mod endpoint_guard;
 pub mod endpoints;
 pub mod factors;
@@ -111,6 +114,7 @@ pub fn routes(door: &mut Door, rooms: &Rooms<'_>) {
     lineage::routes(door, rooms.lineage);
     vault::routes(door, rooms.artifacts);
     keys::routes(door, rooms.artifacts);
+    access_review::routes(door, rooms.policy);
     datasets::routes(door, rooms.data);
     from_run::routes(door, rooms.data, rooms.artifacts, rooms.tracking);
     sources::routes(door, rooms.data);

@@ -1,0 +1,271 @@
+//! The engine: records in, findings out. No I/O, no clock but the records' own.
+//!
+//! INVARIANT: its memory is bounded, whatever the log holds: intents that wait, groups of correlations, states of detectors and findings
+//! that were told of are each in a [`Recent`].
+
+use std::collections::{BTreeSet, HashMap};
+use std::sync::Arc;
+
+use audit::RecordView;
+use kernel::{Micros, sha256};
+use serde_json::Value;
+
+use crate::detectors::{DetectorRule, Detectors, Kept};
+use crate::event::{Intent, Seen, field};
+use crate::recent::Recent;
+use crate::rules::{Looks, Reach, Rule, RuleSet};
+use crate::windows::Window;
+
+/// Intents that wait for their outcome.
+const INTENT_COUNT_MAX: usize = 65_536;
+/// Findings that were told of.
+const TOLD_COUNT_MAX: usize = 20_000;
+/// A finding that goes on is told of again after so long.
+const REMIND_US: i64 = 10 * 60_000_000;
+/// What is shown of a subject.
+const SUBJECT_CHARS_MAX: usize = 300;
+/// What joins the parts of a subject.
+const JOINT: &str = " · ";
+
+/// Something that a rule found.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Finding {
+    /// Its id: the same for the same finding, however often the log is read.
+    pub id: String,
+    /// The rule's place in the set.
+    pub rule: usize,
+    /// What makes it the same as another of this rule.
+    pub subject: String,
+    /// The account behind it, if there is one: id and kind.
+    pub caller: Option<(String, String)>,
+    /// The token or session that was used, by id.
+    pub token: Option<String>,
+    /// The workspace's id, if it was in one.
+    pub workspace: Option<String>,
+    /// When the record that completed it was written.
+    pub at: Micros,
+    /// The record that completed it.
+    pub index: u64,
+    /// The records behind it.
+    pub evidence: Vec<u64>,
+    /// In numbers, for people.
+    pub words: String,
+}
+
+/// The engine.
+pub struct Engine {
+    rules: Arc<RuleSet>,
+    origin: String,
+    canaries: BTreeSet<String>,
+    by_verb: HashMap<String, Vec<usize>>,
+    refusals: Vec<usize>,
+    canary_rules: Vec<usize>,
+    any: Vec<usize>,
+    /// For each rule the correlations that refer to it, with its place in their list.
+    referred: Vec<Vec<(usize, usize)>>,
+    detectors: Vec<(usize, DetectorRule)>,
+    intents: Recent<String, Option<Intent>>,
+    windows: HashMap<usize, Window>,
+    told: Recent<(usize, String), i64>,
+    states: Detectors,
+}
+
+/// A rule matched.
+struct Match {
+    rule: usize,
+    evidence: Vec<u64>,
+    /// The values that it was grouped by; none for a rule about one record.
+    group: Option<Vec<String>>,
+    words: String,
+}
+
+impl Engine {
+    /// An engine over these rules. `origin` is the log's name.
+    #[must_use]
+    pub fn new(rules: Arc<RuleSet>, origin: &str, canaries: &[String]) -> Self {
+        let mut engine = Self {
+            origin: origin.to_owned(),
+            canaries: canaries.iter().cloned().collect(),
+            by_verb: HashMap::new(),
+            refusals: Vec::new(),
+            canary_rules: Vec::new(),
+            any: Vec::new(),
+            referred: vec![Vec::new(); rules.rules().len()],
+            detectors: Vec::new(),
+            intents: Recent::new(INTENT_COUNT_MAX),
+            windows: HashMap::new(),
+            told: Recent::new(TOLD_COUNT_MAX),
+            states: Detectors::new(),
+            rules: Arc::clone(&rules),
+        };
+        for (at, rule) in rules.rules().iter().enumerate() {
+            engine.place(at, rule);
+        }
+        engine
+    }
+
+    fn place(&mut self, at: usize, rule: &Rule) {
+        match &rule.looks {
+            Looks::Sigma(sigma) => match sigma.reach() {
+                Reach::Verbs(verbs) => verbs.iter().for_each(|verb| self.by_verb.entry(verb.clone()).or_default().push(at)),
+                Reach::Refusals => self.refusals.push(at),
+                Reach::Canaries => self.canary_rules.push(at),
+                Reach::All => self.any.push(at),
+            },
+            Looks::Correlation(one) => {
+                self.windows.insert(at, Window::new());
+                for (refer, other) in one.places.iter().enumerate() {
+                    if let Some(list) = self.referred.get_mut(*other) {
+                        list.push((at, refer));
+                    }
+                }
+            }
+            Looks::Detector(detector) => self.detectors.push((at, detector.clone())),
+        }
+    }
+
+    /// The rules.
+    #[must_use]
+    pub fn rules(&self) -> &Arc<RuleSet> {
+        &self.rules
+    }
+
+    /// Brings back a state that was written down.
+    pub(crate) fn recall(&mut self, subject: &str, kept: Kept) {
+        self.states.recall(subject, kept);
+    }
+
+    /// What changed of the states that are written down.
+    pub(crate) fn take_changed(&mut self) -> Vec<(String, Kept)> {
+        self.states.take_changed()
+    }
+
+    /// Takes the next record in.
+    pub fn take(&mut self, index: u64, record: &[u8]) -> Vec<Finding> {
+        self.step(index, record, true)
+    }
+
+    /// Takes a record in that was judged before: windows remember it, nothing is found or learnt anew.
+    pub fn warm(&mut self, index: u64, record: &[u8]) {
+        drop(self.step(index, record, false));
+    }
+
+    fn step(&mut self, index: u64, record: &[u8], learns: bool) -> Vec<Finding> {
+        let Some(view) = RecordView::parse(record) else { return Vec::new() };
+        // What jobs do they do by policy; only what the log says of itself is looked at.
+        if view.caller.kind == "job" && view.kind != "notice" {
+            return Vec::new();
+        }
+        let intent = self.intent_of(&view);
+        let names = [view.resource.as_deref(), view.caller.token.as_deref()];
+        let canary = !self.canaries.is_empty() && names.into_iter().flatten().any(|id| self.canaries.contains(id));
+        let from = view.from.as_deref().or(intent.from.as_deref());
+        let seen = Seen { index, view: &view, from, risk: intent.risk, canary };
+        let mut matches = self.matches(&seen, record);
+        if seen.is_principal() {
+            let rules: Vec<(usize, &DetectorRule)> = self.detectors.iter().map(|(at, rule)| (*at, rule)).collect();
+            for (rule, signal) in self.states.take(&seen, &rules, learns) {
+                let group = Some(vec![signal.subject]);
+                matches.0.push(Match { rule, evidence: vec![index], group, words: signal.words });
+            }
+        }
+        let (matches, event) = matches;
+        if matches.is_empty() {
+            return Vec::new();
+        }
+        let Some(event) = event.or_else(|| seen.event(record, &self.origin)) else { return Vec::new() };
+        let matches = self.correlate(matches, &seen, &event);
+        let mut findings = Vec::new();
+        for one in matches {
+            findings.extend(self.finding(one, &seen, &event));
+        }
+        if learns { findings } else { Vec::new() }
+    }
+
+    /// Remembers an intent, or gives what it said to its outcome.
+    fn intent_of(&mut self, view: &RecordView<'_>) -> Intent {
+        let said = || Intent { from: view.from.as_deref().map(ToOwned::to_owned), risk: view.risk };
+        let id = view.id.as_ref().to_owned();
+        match view.kind.as_ref() {
+            "intent" => {
+                *self.intents.entry(&id) = Some(said());
+                said()
+            }
+            "outcome" => self.intents.remove(&id).flatten().unwrap_or_default(),
+            _ => said(),
+        }
+    }
+
+    /// The rules about one record that match, with the event if one was made.
+    fn matches(&self, seen: &Seen<'_>, record: &[u8]) -> (Vec<Match>, Option<Value>) {
+        let none: &[usize] = &[];
+        let by_verb = self.by_verb.get(seen.view.action.as_ref()).map_or(none, Vec::as_slice);
+        let refusals = if seen.view.kind == "refusal" { self.refusals.as_slice() } else { none };
+        let canary = if seen.canary { self.canary_rules.as_slice() } else { none };
+        let any = self.any.as_slice();
+        if by_verb.is_empty() && refusals.is_empty() && canary.is_empty() && any.is_empty() {
+            return (Vec::new(), None);
+        }
+        let Some(event) = seen.event(record, &self.origin) else { return (Vec::new(), None) };
+        let mut matches = Vec::new();
+        for at in by_verb.iter().chain(refusals).chain(canary).chain(any) {
+            let Some(Rule { looks: Looks::Sigma(rule), .. }) = self.rules.rules().get(*at) else { continue };
+            if rule.matches(&event) {
+                matches.push(Match { rule: *at, evidence: vec![seen.index], group: None, words: String::new() });
+            }
+        }
+        (matches, Some(event))
+    }
+
+    /// Adds what correlations make of these matches. Rules are in such an order that one pass is enough.
+    fn correlate(&mut self, mut matches: Vec<Match>, seen: &Seen<'_>, event: &Value) -> Vec<Match> {
+        let mut next = 0;
+        while let Some(one) = matches.get(next) {
+            let referred = self.referred.get(one.rule).cloned().unwrap_or_default();
+            next += 1;
+            for (at, refer) in referred {
+                let Some(Rule { looks: Looks::Correlation(rule), .. }) = self.rules.rules().get(at) else { continue };
+                let Some(window) = self.windows.get_mut(&at) else { continue };
+                if let Some(joined) = window.take(rule, refer, seen.at(), seen.index, event) {
+                    let words = format!("{} within {} s", joined.count, rule.timespan_s);
+                    matches.push(Match { rule: at, evidence: joined.evidence, group: Some(joined.group), words });
+                }
+            }
+        }
+        matches
+    }
+
+    /// A match as a finding, unless its rule is only for counting or it was told of a moment ago.
+    fn finding(&mut self, one: Match, seen: &Seen<'_>, event: &Value) -> Option<Finding> {
+        let rules = Arc::clone(&self.rules);
+        let rule = rules.rules().get(one.rule).filter(|rule| rule.alerts())?;
+        let own = (!rule.subject.is_empty()).then(|| rule.subject.iter().filter_map(|name| field(event, name)).collect());
+        let values: Vec<String> = own.or(one.group).unwrap_or_else(|| vec![seen.view.caller.id.as_ref().to_owned()]);
+        let joined = values.join(JOINT);
+        let subject: String = if joined.is_empty() { "all".to_owned() } else { joined.chars().take(SUBJECT_CHARS_MAX).collect() };
+        let told = self.told.entry(&(one.rule, subject.clone()));
+        if *told != 0 && seen.view.at.saturating_sub(*told) < REMIND_US {
+            return None;
+        }
+        *told = seen.view.at;
+        let view = seen.view;
+        let caller = seen.is_principal().then(|| (view.caller.id.as_ref().to_owned(), view.caller.kind.as_ref().to_owned()));
+        Some(Finding {
+            id: finding_id(&rule.id, &subject, seen.index),
+            rule: one.rule,
+            subject,
+            caller,
+            token: view.caller.token.as_deref().map(ToOwned::to_owned),
+            workspace: view.workspace.as_deref().map(ToOwned::to_owned),
+            at: seen.at(),
+            index: seen.index,
+            evidence: one.evidence,
+            words: one.words,
+        })
+    }
+}
+
+fn finding_id(rule: &str, subject: &str, index: u64) -> String {
+    let whole = kernel::hex(&sha256(format!("{rule}\n{subject}\n{index}").as_bytes()));
+    format!("d_{}", whole.get(..24).unwrap_or_default())
+}

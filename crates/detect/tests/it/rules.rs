@@ -1,0 +1,85 @@
+//! Files of rules are input like any other.
+
+use detect::RuleSet;
+
+const GOOD: &str = "title: A\nid: 0ebe6f5e-7a3e-4d28-9a4f-000000000001\nname: a\nlevel: low\nlogsource: {product: strongroom, service: audit}\ndetection:\n  selection:\n    api.operation: runs.get\n  condition: selection\n";
+
+fn changed(from: &str, to: &str) -> String {
+    assert!(GOOD.contains(from), "{from}");
+    GOOD.replace(from, to)
+}
+
+#[test]
+fn a_rule_that_cannot_work_is_refused_and_the_error_says_why() {
+    RuleSet::of_text(GOOD).unwrap();
+    let deep = format!("{}x{}", "[".repeat(60), "]".repeat(60));
+    let brackets = format!("{}selection{}", "(".repeat(40), ")".repeat(40));
+    let long = "x".repeat(600);
+    let correlation = |body: &str| {
+        format!("{GOOD}---\ntitle: B\nid: 0ebe6f5e-7a3e-4d28-9a4f-000000000002\nname: b\nlevel: low\ncorrelation:\n{body}")
+    };
+    let cases = [
+        (changed("title: A\n", ""), "needs a `title`"),
+        (changed("level: low", "level: terrible"), "`level` is"),
+        (changed("name: a", "nmae: a"), "no field of a rule"),
+        (changed("0ebe6f5e-7a3e-4d28-9a4f-000000000001", "one"), "UUID"),
+        (changed("product: strongroom", "product: windows"), "would find nothing here"),
+        (changed("condition: selection", "condition: selection | count() > 5"), "old form"),
+        (changed("condition: selection", "condition: selektion"), "selektion"),
+        (changed("condition: selection", &format!("condition: '{brackets}'")), "brackets"),
+        (changed("api.operation: runs.get", &format!("api.operation: {long}")), "characters"),
+        (changed("api.operation: runs.get", "api.operation|re: '('"), "regular expression"),
+        (changed("api.operation: runs.get", "api.operation|re: '(x{500}){500}'"), "regular expression"),
+        (changed("api.operation: runs.get", "api.operation|starts: x"), "starts"),
+        (changed("runs.get", &deep), "no YAML"),
+        (changed("api.operation: runs.get", "api.operation: &a runs.get"), "no YAML"),
+        (changed("level: low", "level: low\nstrongroom: {response: shoot}"), "`response` is one of"),
+        (changed("level: low", "level: low\nstrongroom: {reponse: note}"), "unknown field"),
+        (format!("{GOOD}---\n{GOOD}"), "two rules are called"),
+        (String::new(), "no rule"),
+        ("just a text".to_owned(), "a map"),
+        ("a: [".to_owned(), "no YAML"),
+        (GOOD.repeat(9_000), "bytes"),
+        (correlation("  type: event_count\n  rules: [nobody]\n  timespan: 1m\n  condition: {gte: 2}\n"), "which is no rule"),
+        (correlation("  type: event_count\n  rules: [b]\n  timespan: 1m\n  condition: {gte: 2}\n"), "refers to itself"),
+        (correlation("  type: event_count\n  rules: [a]\n  timespan: 1y\n  condition: {gte: 2}\n"), "no time"),
+        (correlation("  type: event_count\n  rules: [a]\n  timespan: 60d\n  condition: {gte: 2}\n"), "7d"),
+        (correlation("  type: event_count\n  rules: [a]\n  timespan: 1m\n  condition: {lt: 2}\n"), "no event"),
+        (correlation("  type: event_count\n  rules: [a]\n  timespan: 1m\n  condition: {gte: 999999999}\n"), "counts from 1"),
+        (correlation("  type: value_count\n  rules: [a]\n  timespan: 1m\n  condition: {gte: 2}\n"), "needs a `field`"),
+        (correlation("  type: temporal\n  rules: [a]\n  timespan: 1m\n"), "at least two"),
+    ];
+    for (text, why) in cases {
+        let start: String = text.chars().take(300).collect();
+        let problem = RuleSet::of_text(&text).expect_err(&start).to_string();
+        assert!(problem.contains(why), "`{why}` is not in `{problem}`");
+        assert!(problem.len() < 1_500, "{problem}");
+    }
+}
+
+#[test]
+fn what_is_built_in_can_be_read_and_is_looked_at_by_its_verb() {
+    let set = RuleSet::built_in().unwrap();
+    assert!(set.rules().len() >= 60);
+    assert!(set.rules().iter().all(|rule| rule.built_in && rule.description.len() > 10));
+}
+
+#[test]
+fn a_folder_adds_rules_and_a_name_switches_one_off_with_what_leans_on_it() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("own.yml"), GOOD).unwrap();
+    std::fs::write(folder.path().join("notes.txt"), "no rule").unwrap();
+    let all = RuleSet::load(Some(folder.path()), &[]).unwrap();
+    assert!(all.rules().iter().any(|rule| rule.name == "a" && !rule.built_in));
+    let fewer = RuleSet::load(None, &["credential_refused".to_owned()]).unwrap();
+    let left = |name: &str| fewer.rules().iter().any(|rule| rule.name == name);
+    assert!(
+        !left("credential_refused")
+            && !left("guessing_from_one_address")
+            && !left("guess_came_through")
+            && left("prompt_fatigue")
+    );
+    RuleSet::load(None, &["nobody".to_owned()]).unwrap_err();
+    RuleSet::check(&folder.path().join("own.yml")).unwrap();
+    RuleSet::check(&folder.path().join("nowhere.yml")).unwrap_err();
+}

@@ -1,0 +1,252 @@
+//! What is written down, on both engines: once, whatever happens on the way; and what is never done.
+
+use std::sync::Arc;
+
+use detect::ops::{AcknowledgeDetection, ListDetections};
+use detect::{DETECTOR, Detect, DetectConfig, Detection, Ladder, RESPONDER, Rung, Runner, Source, Suspect};
+use gate::{BoxFuture, Operation};
+use kernel::{Clock, Problem};
+use parking_lot::Mutex;
+use serde_json::json;
+use testkit::{Engine, TestGate};
+use vault::db::{Bind, Opened, Writer};
+
+use crate::world::{CANARY, Log, ORIGIN, START, person};
+
+/// A log in memory.
+#[derive(Default)]
+struct Paper(Mutex<Vec<Vec<u8>>>);
+
+impl Source for Paper {
+    fn origin(&self) -> String {
+        ORIGIN.to_owned()
+    }
+
+    fn size(&self) -> Result<u64, Problem> {
+        Ok(self.0.lock().len() as u64)
+    }
+
+    fn read(&self, from: u64, to: u64, each: &mut dyn FnMut(u64, &[u8]) -> bool) -> Result<(), Problem> {
+        let records = self.0.lock().clone();
+        for index in from..to {
+            let record = records.get(usize::try_from(index).unwrap()).unwrap();
+            if !each(index, record) {
+                break;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// What was done.
+#[derive(Default)]
+struct Done(Mutex<Vec<String>>);
+
+impl Done {
+    fn note(&self, what: &str, suspect: &Suspect) -> BoxFuture<'_, Result<(), Problem>> {
+        self.0.lock().push(format!("{what} {}", suspect.caller));
+        Box::pin(async { Ok(()) })
+    }
+}
+
+impl Ladder for Done {
+    fn raise_risk<'a>(&'a self, suspect: &'a Suspect) -> BoxFuture<'a, Result<(), Problem>> {
+        self.note("risk", suspect)
+    }
+    fn throttle<'a>(&'a self, suspect: &'a Suspect) -> BoxFuture<'a, Result<(), Problem>> {
+        self.note("throttle", suspect)
+    }
+    fn suspend_session<'a>(&'a self, suspect: &'a Suspect) -> BoxFuture<'a, Result<(), Problem>> {
+        self.note("session", suspect)
+    }
+    fn suspend_account<'a>(&'a self, suspect: &'a Suspect) -> BoxFuture<'a, Result<(), Problem>> {
+        self.note("account", suspect)
+    }
+}
+
+struct World {
+    _folder: tempfile::TempDir,
+    opened: Opened,
+    room: Detect,
+    gate: TestGate,
+    paper: Arc<Paper>,
+    done: Arc<Done>,
+}
+
+impl World {
+    fn new(engine: Engine, respond_up_to: Rung) -> Self {
+        let opened = vault::db::open(&engine.location).unwrap();
+        let config = DetectConfig { canaries: vec![CANARY.to_owned()], respond_up_to, ..DetectConfig::default() };
+        let ground = (opened.db.clone(), opened.system.clone());
+        let room = Detect::open(ground, config, vec!["webhook/0".to_owned()]).unwrap();
+        let gate = testkit::open_gate();
+        gate.clock.advance_secs(START - gate.clock.now().as_secs());
+        Self { _folder: engine.folder, opened, room, gate, paper: Arc::default(), done: Arc::default() }
+    }
+
+    /// A process that begins to look.
+    fn runner(&self) -> Runner {
+        let passes = (self.gate.job_key.pass(DETECTOR), self.gate.job_key.pass(RESPONDER));
+        let ports = (Arc::clone(&self.paper) as Arc<dyn Source>, Arc::clone(&self.done) as Arc<dyn Ladder>);
+        Runner::new(self.room.clone(), self.gate.gate.clone(), passes, ports, Arc::new(self.gate.clock.clone()))
+    }
+
+    fn write(&self, scene: impl FnOnce(&mut Log)) {
+        let mut log = Log::default();
+        scene(&mut log);
+        self.paper.0.lock().extend(log.sorted());
+    }
+
+    async fn sql(&self, sql: &'static str, binds: &[&str]) {
+        let binds: Vec<String> = binds.iter().map(|bind| (*bind).to_owned()).collect();
+        let run = move |writer: &mut Writer<'_>| {
+            let binds: Vec<Bind<'_>> = binds.iter().map(Bind::from).collect();
+            Ok(writer.execute(sql, &binds)?)
+        };
+        self.opened.system.write(run).await.unwrap();
+    }
+
+    async fn number(&self, sql: &'static str) -> i64 {
+        self.opened.system.read(move |reader| Ok(reader.query_one(sql, &[], |row| row.int(0))?.unwrap())).await.unwrap()
+    }
+
+    async fn call<O: Operation>(&self, operation: O) -> Result<O::Output, Problem> {
+        self.gate.gate.call(self.gate.attempt(), operation).await
+    }
+
+    async fn detections(&self) -> Vec<Detection> {
+        let list = ListDetections { room: self.room.clone(), level: None, open_only: false, after: None, rows: None };
+        self.call(list).await.unwrap().rows
+    }
+}
+
+fn on_each(respond_up_to: Rung, check: impl AsyncFn(World)) {
+    testkit::on_both_engines("detect", async |engine| check(World::new(engine, respond_up_to)).await);
+}
+
+#[test]
+fn what_was_found_is_written_down_once_whoever_reads_the_log_again() {
+    on_each(Rung::Note, async |world| {
+        world.write(|log| (0..30).for_each(|at| log.guess("x", at * 10)));
+        let mut runner = world.runner();
+        runner.round().await.unwrap();
+        assert_eq!(world.detections().await.len(), 1);
+        assert_eq!(world.number("SELECT COUNT(*) FROM observe_delivery").await, 1, "receivers outside are told once");
+        // Nothing new: no record, no change.
+        let records = world.gate.records.lock().len();
+        runner.round().await.unwrap();
+        assert_eq!(world.gate.records.lock().iter().filter(|one| one.contains("detections.raise")).count(), 2);
+        assert_eq!(world.gate.records.lock().len(), records);
+        // The process ends and begins again: windows are whole, so the attack that goes on is the same one.
+        world.write(|log| (30..60).for_each(|at| log.guess("x", at * 10)));
+        world.runner().round().await.unwrap();
+        let all = world.detections().await;
+        assert_eq!(all.len(), 1, "{all:?}");
+        // As if the position was lost: everything is read again, and it is still the same finding.
+        world.sql("UPDATE detect_position SET next_index = 0", &[]).await;
+        world.runner().round().await.unwrap();
+        let again = world.detections().await;
+        assert_eq!(again, all, "read twice, it is one finding");
+        assert_eq!(world.number("SELECT COUNT(*) FROM observe_delivery").await, 1);
+    });
+}
+
+#[test]
+fn two_processes_do_not_read_the_same_log() {
+    on_each(Rung::Note, async |world| {
+        let (mut one, mut other) = (world.runner(), world.runner());
+        one.round().await.unwrap();
+        other.round().await.unwrap();
+        world.write(|log| (0..30).for_each(|at| log.guess("x", at * 10)));
+        one.round().await.unwrap();
+        assert!(other.round().await.unwrap_err().to_string().contains("another process"));
+        assert_eq!(world.detections().await.len(), 1);
+    });
+}
+
+#[test]
+fn responses_go_as_far_as_the_configuration_lets_them_and_no_further() {
+    let canary = |log: &mut Log| log.done(person("alice"), 0, "runs.get", CANARY, json!({}));
+    for (most, expected) in
+        [(Rung::Note, None), (Rung::RaiseRisk, Some("risk alice")), (Rung::SuspendAccount, Some("session alice"))]
+    {
+        on_each(most, async |world| {
+            world.write(canary);
+            let mut runner = world.runner();
+            runner.round().await.unwrap();
+            runner.round().await.unwrap();
+            assert_eq!(*world.done.0.lock(), expected.into_iter().map(str::to_owned).collect::<Vec<_>>());
+        });
+    }
+}
+
+#[test]
+fn the_last_administrator_is_never_barred() {
+    let taken_over = |log: &mut Log| {
+        (0..25).for_each(|at| log.guess("x", at * 10));
+        log.done(crate::world::Who { from: "x", ..person("root") }, 300, "sessions.create", "s_1", json!({}));
+    };
+    for (others, barred) in [(0, false), (1, true), (2, false), (3, true)] {
+        on_each(Rung::SuspendAccount, async |world| {
+            let person = "INSERT INTO principal (id, kind, name, disabled, owner, created_at) VALUES ($1, $2, $1, 0, '', 0)";
+            let grant = "INSERT INTO grant_row (id, principal, principal_kind, role, resource_kind, resource, created_by, created_at, justification, changed_generation)
+                         VALUES ('g_' || $1, $1, 'user', 'administrator', 'server', 'server', '', 0, '', 0)";
+            world.sql(person, &["root", "user"]).await;
+            world.sql(grant, &["root"]).await;
+            match others {
+                1 => {
+                    world.sql(person, &["second", "user"]).await;
+                    world.sql(grant, &["second"]).await;
+                }
+                // Barred, and a service: neither can help.
+                2 => {
+                    world.sql(person, &["second", "user"]).await;
+                    world.sql("UPDATE principal SET disabled = 1 WHERE id = $1", &["second"]).await;
+                    world.sql(grant, &["second"]).await;
+                    world.sql(person, &["robot", "service"]).await;
+                    world.sql(grant, &["robot"]).await;
+                }
+                3 => {
+                    world.sql(person, &["second", "user"]).await;
+                    world.sql(person, &["team", "group"]).await;
+                    world
+                        .sql(
+                            "INSERT INTO membership (group_id, member_id, added_at, added_by) VALUES ($1, $2, 0, '')",
+                            &["team", "second"],
+                        )
+                        .await;
+                    world.sql(grant, &["team"]).await;
+                }
+                _ => {}
+            }
+            world.write(taken_over);
+            world.runner().round().await.unwrap();
+            let done = world.done.0.lock().clone();
+            assert_eq!(done.contains(&"account root".to_owned()), barred, "{others}: {done:?}");
+            let all = world.detections().await;
+            let one = all.iter().find(|one| one.rule == "guess_came_through").unwrap();
+            assert_eq!(one.response_state.contains("nobody else administers"), !barred, "{}", one.response_state);
+        });
+    }
+}
+
+#[test]
+fn who_is_accused_does_not_close_the_case() {
+    on_each(Rung::Note, async |world| {
+        world.write(|log| log.done(person(testkit::gate::TEST_CALLER), 0, "runs.get", CANARY, json!({})));
+        world.write(|log| (0..30).for_each(|at| log.guess("x", at * 10)));
+        world.runner().round().await.unwrap();
+        let all = world.detections().await;
+        let acknowledge = |rule: &str| {
+            let id = all.iter().find(|one| one.rule == rule).unwrap().id.clone();
+            AcknowledgeDetection { room: world.room.clone(), id }
+        };
+        assert!(world.call(acknowledge("canary_touched")).await.unwrap_err().to_string().contains("about you"));
+        assert!(world.call(acknowledge("guessing_from_one_address")).await.unwrap().acknowledged.is_some());
+        assert_eq!(world.call(acknowledge("guessing_from_one_address")).await.unwrap_err().kind(), kernel::Kind::Conflict);
+        // Alerts of workspaces do not show what people are suspected of.
+        assert_eq!(world.number("SELECT COUNT(*) FROM observe_alert WHERE workspace <> '!apart'").await, 0);
+        let unknown = AcknowledgeDetection { room: world.room.clone(), id: "d_nothing".to_owned() };
+        assert_eq!(world.call(unknown).await.unwrap_err().kind(), kernel::Kind::NotFound);
+    });
+}

@@ -1,0 +1,143 @@
+//! `access.review`, `access.paths` and `grants.preview`: who may do more than they use, how somebody could come to more, and what a grant would
+//! allow before it is given.
+
+use gate::{Action, Operation, Permit, Target};
+use kernel::{Micros, Problem};
+
+use crate::ops::CreateGrant;
+use crate::policy::Policy;
+use crate::review::{self, Enumeration, EscalationPath, ReviewReport, World};
+use crate::types::Grant;
+
+/// How far back a review looks, at least and at most.
+const DAYS_MIN: i64 = 7;
+const DAYS_MAX: i64 = 365;
+
+/// Reviews all grants.
+pub struct ReviewAccess {
+    /// The room.
+    pub room: Policy,
+    /// How far back it looks.
+    pub days: i64,
+}
+
+impl Operation for ReviewAccess {
+    const ACTION: Action = super::ACCESS_REVIEW;
+    type Output = ReviewReport;
+
+    fn target(&self) -> Target {
+        Target::Server
+    }
+
+    async fn run(self, permit: Permit<Self>) -> Result<ReviewReport, Problem> {
+        let days = self.days;
+        if !(DAYS_MIN..=DAYS_MAX).contains(&days) {
+            return Err(Problem::invalid(format!("`days` is from {DAYS_MIN} to {DAYS_MAX}")));
+        }
+        let now = permit.entry().at;
+        let world = self.room.db().read(&permit, move |reader| review::read(reader, now, days)).await?;
+        let engine = self.room.engine_handle();
+        blocking(move || review::review(&world, &engine, days)).await
+    }
+}
+
+/// Looks for ways up.
+pub struct FindPaths {
+    /// The room.
+    pub room: Policy,
+    /// How far back it looks for who trains models.
+    pub days: i64,
+}
+
+impl Operation for FindPaths {
+    const ACTION: Action = super::ACCESS_PATHS;
+    type Output = Vec<EscalationPath>;
+
+    fn target(&self) -> Target {
+        Target::Server
+    }
+
+    async fn run(self, permit: Permit<Self>) -> Result<Vec<EscalationPath>, Problem> {
+        let days = self.days;
+        if !(DAYS_MIN..=DAYS_MAX).contains(&days) {
+            return Err(Problem::invalid(format!("`days` is from {DAYS_MIN} to {DAYS_MAX}")));
+        }
+        let now = permit.entry().at;
+        let world = self.room.db().read(&permit, move |reader| review::read(reader, now, days)).await?;
+        let engine = self.room.engine_handle();
+        blocking(move || review::find_paths(&world, &engine)).await
+    }
+}
+
+/// Shows what a grant would newly allow, and gives nothing.
+pub struct PreviewGrant {
+    /// The grant that would be given.
+    pub wanted: CreateGrant,
+}
+
+/// What a grant would do.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct GrantPreview {
+    /// The grant, as it would be.
+    pub grant: Grant,
+    /// What it would allow that is not allowed now.
+    pub newly: Enumeration,
+}
+
+impl Operation for PreviewGrant {
+    const ACTION: Action = super::GRANTS_PREVIEW;
+    type Output = GrantPreview;
+
+    fn target(&self) -> Target {
+        self.wanted.on.target()
+    }
+
+    async fn run(self, permit: Permit<Self>) -> Result<GrantPreview, Problem> {
+        let now = permit.entry().at;
+        let grant = self.wanted.would_be(permit.facts(), permit.caller(), now)?;
+        let room = self.wanted.room;
+        let (directory, name) = (room.directory(), self.wanted.principal.clone());
+        let read =
+            move |reader: &mut vault::db::Reader<'_>| Ok((directory.find(reader, &name)?, review::read(reader, now, DAYS_MIN)?));
+        let (found, world): (_, World) = room.db().read(&permit, read).await?;
+        let receiver = found.filter(|principal| !principal.disabled).ok_or_else(|| {
+            Problem::not_found(format!("there is no active user, group or service `{}`", self.wanted.principal))
+        })?;
+        let grant = Grant { principal: receiver.id, principal_kind: receiver.kind, ..grant };
+        let engine = room.engine_handle();
+        let wanted = grant.clone();
+        let newly = blocking(move || review::newly_allowed(&world, &engine, &wanted)).await?;
+        Ok(GrantPreview { grant, newly })
+    }
+}
+
+impl CreateGrant {
+    /// The grant without its receiver, checked as it will be when it is given.
+    fn would_be(&self, facts: &gate::Facts, giver: &gate::Caller, now: Micros) -> Result<Grant, Problem> {
+        let resource = self.on.resource(facts)?;
+        self.check_input(&resource, now)?;
+        let workspace = match &resource {
+            crate::Resource::Server => None,
+            crate::Resource::Workspace(id) => Some(id.clone()),
+            _ => facts.workspace.clone(),
+        };
+        Ok(Grant {
+            id: "g_preview".to_owned(),
+            principal: String::new(),
+            principal_kind: crate::PrincipalKind::User,
+            role: self.role.clone(),
+            resource,
+            workspace,
+            created_by: giver.id.clone(),
+            created_at: now,
+            expires_at: self.expires_at,
+            justification: self.justification.clone(),
+        })
+    }
+}
+
+/// Deciding many thousand times takes a while.
+async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, Problem> {
+    let done = tokio::task::spawn_blocking(work).await;
+    done.map_err(|broken| Problem::internal("the review broke off; this is a fault of the server", broken))
+}

@@ -1,0 +1,307 @@
+//! Ways by which somebody could come to more than their grants say: a search over accounts, the nearest first, that begins with each account
+//! and follows what it can do to act as another.
+//!
+//! An edge says: who is here can act as who is there, or have something done that only those may who are there. It is taken from what the
+//! engine decides, from owners of service accounts, from grants that were taken back, from endpoints that follow an alias, and from who in fact
+//! has models trained. What two people have to do together is named as such.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+
+use super::{Decider, EndpointRow, Someone, Spot, World};
+use crate::engine::Engine;
+use crate::types::{PrincipalKind, Resource};
+
+/// Paths that are given, at most.
+const PATH_COUNT_MAX: usize = 500;
+/// Accounts that are begun with, at most.
+const START_COUNT_MAX: usize = 2_000;
+/// Steps of one path, at most.
+const STEP_COUNT_MAX: usize = 8;
+
+/// One step of a path.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Step {
+    /// Which way it is, as a stable word.
+    pub how: &'static str,
+    /// In a sentence.
+    pub words: String,
+    /// The grants, accounts, endpoints and records behind it.
+    pub evidence: Vec<String>,
+}
+
+/// A way up.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EscalationPath {
+    /// Whose, by name.
+    pub who: String,
+    /// To what.
+    pub goal: String,
+    /// The shortest way.
+    pub steps: Vec<Step>,
+    /// Whether it is an administrator's office to be able to do that: then it is a matter of watching, not of repair.
+    pub by_office: bool,
+}
+
+/// What can be reached.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Goal {
+    Administrator,
+    /// What is kept in a workspace.
+    Data(String),
+    /// What an endpoint answers, by name, without anybody else.
+    Answers(String),
+    /// Retained things gone before their time.
+    Evidence(String),
+}
+
+/// Who can act as whom.
+struct Edge {
+    to: String,
+    step: Step,
+    by_office: bool,
+}
+
+struct Search<'a> {
+    world: &'a World,
+    decider: Decider<'a>,
+}
+
+/// The shortest way of each account to each goal that it does not simply hold.
+pub(crate) fn find(world: &World, engine: &Engine) -> Vec<EscalationPath> {
+    let decider = Decider::new(engine, world.grants.iter().map(AsRef::as_ref), world.now);
+    let search = Search { world, decider };
+    let mut found = Vec::new();
+    let starts = world.people.values().filter(|one| one.kind != PrincipalKind::Group && !one.disabled);
+    for start in starts.take(START_COUNT_MAX) {
+        found.extend(search.from(start));
+    }
+    found.sort_by(|one, other| {
+        (one.by_office, one.steps.len(), &one.who, &one.goal).cmp(&(other.by_office, other.steps.len(), &other.who, &other.goal))
+    });
+    found.truncate(PATH_COUNT_MAX);
+    found
+}
+
+impl Search<'_> {
+    /// Breadth first: the first way to a goal is a shortest one. Ways by repair come before ways by office.
+    fn from(&self, start: &Someone) -> Vec<EscalationPath> {
+        let own: BTreeSet<Goal> = self.held(start).into_iter().collect();
+        let mut found: BTreeMap<Goal, (Vec<Step>, bool)> = BTreeMap::new();
+        for with_office in [false, true] {
+            let mut seen = BTreeSet::from([start.id.as_str()]);
+            let mut queue: VecDeque<(&Someone, Vec<Step>, bool)> = VecDeque::from([(start, Vec::new(), false)]);
+            while let Some((here, steps, by_office)) = queue.pop_front() {
+                if here.id != start.id {
+                    for goal in self.held(here) {
+                        found.entry(goal).or_insert((steps.clone(), by_office));
+                    }
+                }
+                for (goal, step, office) in self.direct(here) {
+                    if with_office || !office {
+                        let way = steps.iter().cloned().chain([step]).collect();
+                        found.entry(goal).or_insert((way, by_office || office));
+                    }
+                }
+                if steps.len() >= STEP_COUNT_MAX {
+                    continue;
+                }
+                for edge in self.edges(here) {
+                    let Some(next) = self.world.people.get(&edge.to).filter(|next| !next.disabled) else { continue };
+                    if (with_office || !edge.by_office) && seen.insert(next.id.as_str()) {
+                        let way = steps.iter().cloned().chain([edge.step]).collect();
+                        queue.push_back((next, way, by_office || edge.by_office));
+                    }
+                }
+            }
+        }
+        let show = |(goal, (steps, by_office)): (Goal, (Vec<Step>, bool))| EscalationPath {
+            who: start.name.clone(),
+            goal: self.words(&goal),
+            steps,
+            by_office,
+        };
+        found.into_iter().filter(|(goal, _)| !own.contains(goal)).map(show).collect()
+    }
+
+    fn words(&self, goal: &Goal) -> String {
+        let workspace = |id: &String| self.world.workspaces.get(id).unwrap_or(id).clone();
+        match goal {
+            Goal::Administrator => "administrator of the server".to_owned(),
+            Goal::Data(id) => format!("data of the workspace `{}`", workspace(id)),
+            Goal::Answers(name) => format!("what the endpoint `{name}` answers, without anybody else"),
+            Goal::Evidence(id) => format!("retained things of the workspace `{}`, gone before their time", workspace(id)),
+        }
+    }
+
+    /// The grants by which somebody may do all of `verbs` there, by id; none if one is missing.
+    fn may(&self, who: &Someone, verbs: &[&str], spot: &Spot) -> Option<Vec<String>> {
+        let caller = who.caller();
+        let mut grants = BTreeSet::new();
+        for verb in verbs {
+            grants.extend(self.decider.grants(&caller, verb, spot)?.iter().map(|grant| grant.id.clone()));
+        }
+        Some(grants.into_iter().collect())
+    }
+
+    fn spot_of(&self, workspace: &str) -> Spot {
+        Spot::of(&Resource::Workspace(workspace.to_owned()), None)
+    }
+
+    /// What somebody simply holds: that is what their grants say.
+    fn held(&self, who: &Someone) -> Vec<Goal> {
+        let mut goals = Vec::new();
+        if self.may(who, &["grants.create", "users.create"], &Spot::server()).is_some() {
+            goals.push(Goal::Administrator);
+        }
+        let reads = |id: &&String| self.may(who, &["datasets.read", "artifacts.read"], &self.spot_of(id)).is_some();
+        goals.extend(self.world.workspaces.keys().filter(reads).map(|id| Goal::Data(id.clone())));
+        goals
+    }
+
+    /// Goals that somebody reaches from here in one step.
+    fn direct(&self, who: &Someone) -> Vec<(Goal, Step, bool)> {
+        let mut found = Vec::new();
+        self.by_new_account(who, &mut found);
+        self.by_code(who, &mut found);
+        self.by_restore(who, &mut found);
+        for endpoint in &self.world.endpoints {
+            found.extend(self.by_endpoint(who, endpoint));
+        }
+        for id in self.world.workspaces.keys() {
+            let takes_away = ["retention.bypass", "buckets.bypass", "buckets.remove"];
+            if let Some(evidence) = self.may(who, &takes_away, &self.spot_of(id)) {
+                let words = format!("`{}` may both bypass retention and delete what it held", who.name);
+                found.push((Goal::Evidence(id.clone()), Step { how: "retention_settings", words, evidence }, false));
+            }
+        }
+        found
+    }
+
+    /// A new account, and a role for it.
+    fn by_new_account(&self, who: &Someone, found: &mut Vec<(Goal, Step, bool)>) {
+        let makes = ["users.create", "users.set_password"];
+        let Some(evidence) = self.may(who, &makes, &Spot::server()) else { return };
+        for id in self.world.workspaces.keys() {
+            let office = self.decider.grants(&who.caller(), "grants.create", &self.spot_of(id));
+            let office = office.is_some_and(|grants| grants.iter().any(|grant| grant.role == "administrator"));
+            if office {
+                let words = format!("`{}` makes an account, sets its password and gives it a role on the workspace", who.name);
+                found.push((Goal::Data(id.clone()), Step { how: "new_account", words, evidence: evidence.clone() }, true));
+            }
+        }
+    }
+
+    /// Code that somebody else's training runs.
+    fn by_code(&self, who: &Someone, found: &mut Vec<(Goal, Step, bool)>) {
+        for id in self.world.workspaces.keys() {
+            let spot = self.spot_of(id);
+            if self.may(who, &["datasets.read", "artifacts.read"], &spot).is_some() {
+                continue;
+            }
+            // Code lies in the files of runs: of the workspace, or of an experiment that training takes its code from.
+            let experiments =
+                self.world.grants.iter().filter(|grant| grant.workspace.as_deref() == Some(id)).filter_map(|grant| {
+                    matches!(grant.resource, Resource::Experiment(_)).then(|| Spot::of(&grant.resource, Some(id)))
+                });
+            let writes = std::iter::once(spot.clone())
+                .chain(experiments)
+                .find_map(|place| self.may(who, &["artifacts.write"], &place).map(|grants| (place, grants)));
+            let Some((place, mut evidence)) = writes else { continue };
+            let runs = self.world.uses.iter().find(|one| {
+                one.verb == "retraining.submit"
+                    && one.workspace == *id
+                    && one.caller != who.id
+                    && self
+                        .world
+                        .people
+                        .get(&one.caller)
+                        .is_some_and(|other| self.may(other, &["datasets.read"], &spot).is_some())
+            });
+            let Some(runs) = runs else { continue };
+            evidence.push(format!("{} used {} on {}", self.world.name(&runs.caller), runs.grant, runs.last_at.rfc3339()));
+            let words = format!(
+                "`{}` writes files of {}, and `{}` trains models from such files with access to data",
+                who.name,
+                place.words,
+                self.world.name(&runs.caller)
+            );
+            found.push((Goal::Data(id.clone()), Step { how: "code_that_another_runs", words, evidence }, false));
+        }
+    }
+
+    /// Old grants come back with an old backup.
+    fn by_restore(&self, who: &Someone, found: &mut Vec<(Goal, Step, bool)>) {
+        let Some(grants) = self.may(who, &["backups.request_restore"], &Spot::server()) else { return };
+        let mine = |principal: &String| *principal == who.id || who.groups.contains(principal);
+        for old in self.world.revoked.iter().filter(|old| mine(&old.principal)) {
+            let goal = match (&old.resource, old.role.as_str()) {
+                (Resource::Server, "administrator") => Goal::Administrator,
+                (Resource::Workspace(id), "owner" | "contributor" | "reviewer") => Goal::Data(id.clone()),
+                _ => continue,
+            };
+            let words = format!("`{}` asks for a restore, a second person agrees, and the role `{}` is back", who.name, old.role);
+            let evidence = grants.iter().cloned().chain([old.id.clone()]).collect();
+            found.push((goal, Step { how: "restore_of_an_old_backup", words, evidence }, false));
+        }
+    }
+
+    /// A model of one's own that an endpoint answers with, and nobody else was asked.
+    fn by_endpoint(&self, who: &Someone, endpoint: &EndpointRow) -> Option<(Goal, Step, bool)> {
+        let model = Resource::RegisteredModel(endpoint.model.clone());
+        let spot = Spot::of(&model, Some(&endpoint.workspace));
+        let mut evidence = self.may(who, &["versions.create"], &spot)?;
+        let follows = endpoint.choice.starts_with('@');
+        let (how, words) = if let Some(grants) = self.may(who, &["admissions.waive", "endpoints.update"], &spot) {
+            evidence.extend(grants);
+            ("own_approval", format!("`{}` makes versions, waives what their inspection finds and puts them to work", who.name))
+        } else if let (true, Some(grants)) = (follows, self.may(who, &["models.alias"], &spot)) {
+            evidence.extend(grants);
+            let way = format!("`{}` makes versions and moves `{}`, which the endpoint follows", who.name, endpoint.choice);
+            ("alias_that_an_endpoint_follows", way)
+        } else {
+            return None;
+        };
+        evidence.push(format!("endpoint {} answers with {}", endpoint.name, endpoint.choice));
+        evidence.dedup();
+        Some((Goal::Answers(endpoint.name.clone()), Step { how, words, evidence }, false))
+    }
+
+    /// Whom somebody can act as.
+    fn edges(&self, who: &Someone) -> Vec<Edge> {
+        let mut edges = Vec::new();
+        let server = Spot::server();
+        if let Some(grants) = self.may(who, &["tokens.create_for"], &server) {
+            let own = self.world.people.values().filter(|one| one.kind == PrincipalKind::Service && one.owner == who.id);
+            for service in own {
+                let words = format!("`{}` made the service account `{}` and mints its tokens", who.name, service.name);
+                let evidence = grants.iter().cloned().chain([format!("owner of {}", service.id)]).collect();
+                edges.push(Edge {
+                    to: service.id.clone(),
+                    step: Step { how: "token_of_own_service", words, evidence },
+                    by_office: false,
+                });
+            }
+        }
+        if let Some(evidence) = self.may(who, &["users.set_password"], &server) {
+            for other in self.world.people.values().filter(|one| one.kind == PrincipalKind::User && one.id != who.id) {
+                let words = format!("`{}` sets the password of `{}`", who.name, other.name);
+                edges.push(Edge {
+                    to: other.id.clone(),
+                    step: Step { how: "password_of_another", words, evidence: evidence.clone() },
+                    by_office: true,
+                });
+            }
+        }
+        if let Some(evidence) = self.may(who, &["users.create", "users.set_password", "groups.add_member"], &server) {
+            for group in self.world.people.values().filter(|one| one.kind == PrincipalKind::Group) {
+                let words = format!("`{}` makes an account and puts it into the group `{}`", who.name, group.name);
+                edges.push(Edge {
+                    to: group.id.clone(),
+                    step: Step { how: "account_into_a_group", words, evidence: evidence.clone() },
+                    by_office: true,
+                });
+            }
+        }
+        edges
+    }
+}

@@ -1,0 +1,111 @@
+//! The detector's job: how it reads the log, and by which verbs of other rooms its responses are done.
+
+use std::sync::Arc;
+
+use audit::{AuditError, AuditLog};
+use detect::{DETECTOR, Ladder, RESPONDER, Runner, Source, Suspect};
+use gate::{Attempt, BoxFuture, Gate, JobKey, JobPass};
+use identity::Identity;
+use identity::ops::accounts::DisableUser;
+use identity::ops::tokens::RevokeAnyToken;
+use kernel::{Clock, Kind, Problem};
+use risk::{Assessor, Cause, Raise};
+use tokio::task::JoinHandle;
+
+use crate::boot::Rooms;
+
+/// Begins to look. Only a server does: a command ends too soon.
+pub fn begin(rooms: &Rooms, (gate, jobs): (&Gate, &JobKey), clock: Arc<dyn Clock>) -> JoinHandle<()> {
+    let ladder = Rungs {
+        gate: gate.clone(),
+        pass: jobs.pass(RESPONDER),
+        identity: rooms.identity.clone(),
+        assessor: Arc::clone(&rooms.assessor),
+        clock: Arc::clone(&clock),
+    };
+    let source = Arc::new(LogSource(Arc::clone(rooms.audit.log())));
+    let passes = (jobs.pass(DETECTOR), jobs.pass(RESPONDER));
+    let runner = Runner::new(rooms.detect.clone(), gate.clone(), passes, (source, Arc::new(ladder)), clock);
+    tokio::spawn(runner.run())
+}
+
+/// The log of this server, up to its newest checkpoint.
+struct LogSource(Arc<AuditLog>);
+
+impl Source for LogSource {
+    fn origin(&self) -> String {
+        self.0.origin().to_owned()
+    }
+
+    fn size(&self) -> Result<u64, Problem> {
+        match self.0.checkpoint() {
+            Ok((checkpoint, _)) => Ok(checkpoint.size),
+            // Before the first checkpoint there is nothing to read.
+            Err(AuditError::NoSuchRecord(_)) => Ok(0),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    fn read(&self, from: u64, to: u64, each: &mut dyn FnMut(u64, &[u8]) -> bool) -> Result<(), Problem> {
+        if from >= to {
+            return Ok(());
+        }
+        let (_, _, tiles) = self.0.tree()?;
+        Ok(tiles.each_entry(from, to, each)?)
+    }
+}
+
+/// The rungs, by the verbs that there are. Only its owner ends a browser's session.
+struct Rungs {
+    gate: Gate,
+    pass: JobPass,
+    identity: Identity,
+    assessor: Arc<Assessor>,
+    clock: Arc<dyn Clock>,
+}
+
+/// How much less somebody is trusted after a detection, and for how long. With other reasons it reaches what a policy forbids; alone it does not:
+/// one alarm may be an error, and a job that trains must not fail for it.
+const RAISED_POINTS: u8 = 50;
+const RAISED_SECONDS: i64 = 3_600;
+
+fn not_here(what: &str) -> Problem {
+    Problem::new(Kind::NotImplemented, format!("this server cannot {what} yet; look into it yourself"))
+}
+
+impl Ladder for Rungs {
+    fn raise_risk<'a>(&'a self, suspect: &'a Suspect) -> BoxFuture<'a, Result<(), Problem>> {
+        Box::pin(async move {
+            // What was done with a token or session was done by its holder; all else strangers may have done from outside.
+            let (who, cause) = match &suspect.token {
+                Some(token) => (token.as_str(), Cause::Caller),
+                None => (suspect.caller.as_str(), Cause::Strangers),
+            };
+            let until = self.clock.now().plus_secs(RAISED_SECONDS);
+            self.assessor.raise(who, Raise { points: RAISED_POINTS, reason: "detection", cause, until });
+            Ok(())
+        })
+    }
+
+    fn throttle<'a>(&'a self, _suspect: &'a Suspect) -> BoxFuture<'a, Result<(), Problem>> {
+        Box::pin(async { Err(not_here("slow an account down")) })
+    }
+
+    fn suspend_session<'a>(&'a self, suspect: &'a Suspect) -> BoxFuture<'a, Result<(), Problem>> {
+        Box::pin(async move {
+            let token = suspect.token.clone().ok_or_else(|| not_here("end what was logged in with a password"))?;
+            let revoke = RevokeAnyToken { room: self.identity.clone(), token };
+            self.gate.call(Attempt::of_job(self.pass.clone()), revoke).await.map(drop)
+        })
+    }
+
+    fn suspend_account<'a>(&'a self, suspect: &'a Suspect) -> BoxFuture<'a, Result<(), Problem>> {
+        Box::pin(async move {
+            if suspect.kind != "user" {
+                return Err(not_here("bar a service account"));
+            }
+            let disable = DisableUser { room: self.identity.clone(), user: suspect.caller.clone() };
+            self.gate.call(Attempt::of_job(self.pass.clone()), disable).await.map(drop)
+        })
+    }
+}

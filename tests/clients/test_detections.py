@@ -1,0 +1,180 @@
+"""What is found in the log of a real server, who may see it, what is done about it; and least privilege: review, ways up, previews."""
+
+import json
+import uuid
+
+import pytest
+
+import harness
+import people
+
+pytestmark = pytest.mark.strongroom_only
+
+# Experiments are numbered: the second one is the canary. All callers come from one address here, and some guess.
+CONFIG = '[detections]\nevery_s = 1\ncanaries = ["2"]\nrespond_up_to = "suspend_session"\n[risk]\nfailure_burst_count_max = 1000\n'
+
+
+@pytest.fixture(scope="module")
+def watched():
+    if harness.external():
+        pytest.skip("needs a server of its own")
+    with harness.running(config_text=CONFIG) as server:
+        # Whoever makes the canary touches it, so that is nobody who is needed later.
+        maker = people.person(server, "contributor").session()
+        for name in ("first", "second"):
+            body = {"name": f"{name}-{uuid.uuid4().hex[:6]}"}
+            answer = maker.post(f"{server.url}/api/2.0/mlflow/experiments/create", json=body)
+            if answer.json().get("experiment_id") == "2":
+                break
+        yield server
+
+
+@pytest.fixture(scope="module")
+def auditor(watched):
+    return people.person(watched, "auditor", on="server")
+
+
+def detections(server, session):
+    return people.call(session, server, "GET", "/detections?rows=500")["detections"]
+
+
+def found(server, session, rule, who=None, seconds_max=20):
+    """The newest detection by this rule, about this account if one is named, once it is there."""
+    seen = []
+
+    def there():
+        seen[:] = [one for one in detections(server, session) if one["rule"] == rule and who in (None, one["who"])]
+        return bool(seen)
+
+    harness.wait_until(there, seconds_max, f"the rule {rule} finds something")
+    return seen[0]
+
+
+def test_a_canary_ends_the_token_that_touched_it(watched, auditor):
+    canary = people.person(watched, "viewer")
+    get = f"{watched.url}/api/2.0/mlflow/experiments/get"
+    assert canary.session().get(get, params={"experiment_id": "2"}).status_code == 200
+    one = found(watched, auditor.session(), "canary_touched", canary.name)
+    assert one["level"] == "critical" and one["evidence"]
+    harness.wait_until(lambda: canary.session().get(get, params={"experiment_id": "1"}).status_code == 401, 20, "the token ends")
+    shown = people.call(auditor.session(), watched, "GET", f"/detections/by-id/{one['id']}")
+    assert shown["response"] == "suspend_session" and "ended" in shown["response_state"]
+    # What is named as evidence is the act itself.
+    number = one["evidence"][-1]
+    proof = auditor.session().get(f"{watched.url}{people.ADMIN}/audit/proof/{number}")
+    assert proof.status_code == 200, proof.text
+    record = json.loads(proof.headers["x-strongroom-record"])
+    assert (record["action"], record["resource"], record["caller"]["id"]) == ("experiments.get", "2", one["who_id"])
+
+
+def test_only_who_may_sees_what_was_found_and_nobody_acknowledges_what_is_about_them(watched, auditor):
+    for token in range(25):
+        assert watched.session(f"sr_pat_{token:036}").get(f"{watched.url}/api/2.0/mlflow/experiments/search").status_code == 401
+    one = found(watched, auditor.session(), "guessing_from_one_address")
+    viewer = people.person(watched, "viewer").session()
+    for path in ("/detections", "/detections/rules", f"/detections/by-id/{one['id']}"):
+        people.call(viewer, watched, "GET", path, status=403)
+    people.call(viewer, watched, "POST", f"/detections/by-id/{one['id']}/acknowledge", status=403, json={})
+    # Alerts of the workspace tell nothing of it.
+    assert people.call(viewer, watched, "GET", "/alerts")["alerts"] == []
+    acknowledged = people.call(auditor.session(), watched, "POST", f"/detections/by-id/{one['id']}/acknowledge", json={})
+    assert acknowledged["state"] == "acknowledged"
+    people.call(auditor.session(), watched, "POST", f"/detections/by-id/{one['id']}/acknowledge", status=409, json={})
+    people.call(auditor.session(), watched, "GET", "/detections/by-id/d_nothing", status=404)
+
+
+def test_names_that_are_tried_are_found(watched, auditor):
+    prober = people.person(watched, "viewer")
+    session = prober.session()
+    for number in range(60):
+        answer = session.get(f"{watched.url}/api/2.0/mlflow/registered-models/get", params={"name": f"guess-{number}"})
+        assert answer.status_code in (403, 404)
+    one = found(watched, auditor.session(), "enumeration", prober.name)
+    assert "within 10 minutes" in one["found"]
+
+
+def test_after_a_restart_nothing_is_found_twice(watched, auditor):
+    people.grant(watched, people.person(watched).name, "administrator", on="server")
+    found(watched, auditor.session(), "new_administrator")
+    before = {one["id"]: one["count"] for one in detections(watched, auditor.session())}
+    watched.stop()
+    watched.start()
+    # The detector has looked again once something new of it shows.
+    people.grant(watched, people.person(watched).name, "owner", on="server")
+    found(watched, auditor.session(), "broad_grant")
+    after = {one["id"]: one["count"] for one in detections(watched, auditor.session())}
+    assert {name: after.get(name) for name in before} == before
+
+
+def test_the_command_line_shows_it_and_checks_rules(watched, auditor, tmp_path):
+    token = tmp_path / "token"
+    token.write_text(auditor.token)
+    token.chmod(0o600)
+    at = ("--token-file", str(token))
+    listed = json.loads(watched.cli("detections", "list", "--level", "low", "--json", *at).stdout)
+    assert listed
+    assert listed[0]["title"] in watched.cli("detections", "show", listed[0]["id"], *at).stdout
+    rules = json.loads(watched.cli("detections", "rules", "--json", *at).stdout)
+    assert len(rules) >= 25 and all(rule["level"] != "informational" for rule in rules)
+    good = tmp_path / "good.yml"
+    good.write_text(
+        "title: Reads of the log\nid: 4a5dfb0e-5d5f-4c61-9a3e-6a3f1c0f3c11\nlevel: low\n"
+        "logsource: {product: strongroom, service: audit}\n"
+        "detection:\n  selection:\n    api.operation|startswith: audit.\n  condition: selection\n"
+    )
+    assert "1 rules" in watched.cli("detections", "check", str(good)).stdout
+    bad = tmp_path / "bad.yml"
+    bad.write_text(good.read_text().replace("startswith", "base64"))
+    refused = watched.cli("detections", "check", str(bad), check=False)
+    assert refused.returncode == 2 and "no modifier `base64`" in refused.stderr
+
+
+def test_a_rule_that_cannot_be_read_keeps_the_server_from_starting(tmp_path):
+    if harness.external():
+        pytest.skip("needs a server of its own")
+    (tmp_path / "bad.yml").write_text("title: nothing more\n")
+    with pytest.raises(harness.StartError) as refused:
+        with harness.running("sqlite", config_text=f'[detections]\nrules = "{tmp_path}"\n'):
+            pass
+    assert "bad.yml" in str(refused.value)
+
+
+def test_review_paths_and_preview(watched, auditor):
+    used = people.person(watched, "owner")
+    assert used.session().get(f"{watched.url}/api/2.0/mlflow/experiments/get", params={"experiment_id": "1"}).status_code == 200
+    session = auditor.session()
+    seen = []
+
+    def counted():
+        report = people.call(session, watched, "GET", "/access/review?days=7")
+        seen[:] = [grant for grant in report["grants"] if grant["who"] == used.name]
+        assert report["replay"]["denied"] == [] and report["widening"]["newly_allowed"] == []
+        return seen and "experiments.get" in seen[0]["used_verbs"]
+
+    harness.wait_until(counted, 20, "the use of a grant is counted")
+    # It was made today: nothing is advised before it could have been used for a while.
+    assert seen[0]["advice"] == "keep" and seen[0]["used_places"] == ["experiment:1"]
+    for bad in ("/access/review?days=1", "/access/review?days=x", "/access/paths?days=9999"):
+        people.call(session, watched, "GET", bad, status=400)
+    # Whoever administers the server can make an account that reads data: that is an office, and named as such.
+    people.person(watched, "administrator", on="server")
+    paths = people.call(session, watched, "GET", "/access/paths")["paths"]
+    assert any(path["by_office"] and path["steps"][0]["how"] == "new_account" for path in paths), paths
+    # Retention in one hand with deletion is a way up for whoever has both, and none any more once one of them is gone.
+    both = people.person(watched, "owner")
+    grant = people.grant(watched, both.name, "retention_officer")
+    of_both = lambda: [path for path in people.call(session, watched, "GET", "/access/paths")["paths"] if path["who"] == both.name]  # noqa: E731
+    assert [path["steps"][0]["how"] for path in of_both()] == ["retention_settings"]
+    people.call(watched.session(), watched, "DELETE", f"/grants/{grant['id']}")
+    assert of_both() == []
+    nobody = people.person(watched)
+    body = {"principal": nobody.name, "role": "viewer", "resource_kind": "workspace"}
+    preview = people.call(watched.session(), watched, "POST", "/grants/preview", json=body)
+    newly = preview["newly"]
+    assert newly["complete"] and any(one["verb"] == "runs.get" for one in newly["newly_allowed"])
+    assert not any(one["verb"] == "runs.delete" for one in newly["newly_allowed"])
+    grants = people.call(watched.session(), watched, "GET", f"/grants?principal={nobody.name}")["grants"]
+    assert grants == [], "a preview gives nothing"
+    people.call(nobody.session(), watched, "POST", "/grants/preview", status=(403, 404), json=body)
+    shown = watched.cli("grant", "create", nobody.name, "viewer", "--dry-run", "--token-file", str(watched.token_file)).stdout
+    assert "Nothing was given" in shown and "runs.get" in shown
