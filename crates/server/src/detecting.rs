@@ -21,7 +21,6 @@ pub fn begin(rooms: &Rooms, (gate, jobs): (&Gate, &JobKey), clock: Arc<dyn Clock
         pass: jobs.pass(RESPONDER),
         identity: rooms.identity.clone(),
         assessor: Arc::clone(&rooms.assessor),
-        clock: Arc::clone(&clock),
     };
     let source = Arc::new(LogSource(Arc::clone(rooms.audit.log())));
     let passes = (jobs.pass(DETECTOR), jobs.pass(RESPONDER));
@@ -61,13 +60,11 @@ struct Rungs {
     pass: JobPass,
     identity: Identity,
     assessor: Arc<Assessor>,
-    clock: Arc<dyn Clock>,
 }
 
-/// How much less somebody is trusted after a detection, and for how long. With other reasons it reaches what a policy forbids; alone it does not:
+/// How much less somebody is trusted after a detection. With other reasons it reaches what a policy forbids; alone it does not:
 /// one alarm may be an error, and a job that trains must not fail for it.
 const RAISED_POINTS: u8 = 50;
-const RAISED_SECONDS: i64 = 3_600;
 
 fn not_here(what: &str) -> Problem {
     Problem::new(Kind::NotImplemented, format!("this server cannot {what} yet; look into it yourself"))
@@ -81,8 +78,7 @@ impl Ladder for Rungs {
                 Some(token) => (token.as_str(), Cause::Caller),
                 None => (suspect.caller.as_str(), Cause::Strangers),
             };
-            let until = self.clock.now().plus_secs(RAISED_SECONDS);
-            self.assessor.raise(who, Raise { points: RAISED_POINTS, reason: "detection", cause, until });
+            self.assessor.raise(who, Raise { points: RAISED_POINTS, reason: "detection", cause, until: suspect.until });
             Ok(())
         })
     }

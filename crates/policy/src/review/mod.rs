@@ -55,7 +55,7 @@ impl Someone {
                 (CallerKind::User, format!("a-member-of-{}", self.id))
             }
         };
-        Caller { kind, id, name: String::new(), groups, token: None, assurance: 1, pass: None }
+        Caller { kind, id, name: String::new(), groups, token: None, assurance: 1, proof: None, pass: None }
     }
 }
 
@@ -132,7 +132,7 @@ impl<'a> Decider<'a> {
 
     fn ask<'b>(&self, caller: &'b Caller, verb: &'b str, place: &'b Spot) -> Ask<'b> {
         // As strong as the caller can show itself: what only asks for more is no question of grants.
-        let circumstances = Circumstances { risk: 0, assurance: 3, locked: false };
+        let circumstances = Circumstances { risk: 0, assurance: 3, ..Circumstances::CALM };
         Ask { caller, verb, kind: place.kind, facts: &place.facts, circumstances, now: self.now }
     }
 
