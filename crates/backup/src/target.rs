@@ -2,21 +2,26 @@
 //!
 //! What is written appears whole or not at all: in a folder under another name until it is on disk, in a bucket by the store.
 
+use std::io::Read;
 use std::path::Path as FilePath;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use futures_util::stream::BoxStream;
-use futures_util::{StreamExt, TryStreamExt};
+use futures_util::stream::{self, BoxStream};
+use futures_util::{Stream, StreamExt, TryStreamExt};
 use kernel::{Problem, Sha256Hasher};
 use object_store::local::LocalFileSystem;
 use object_store::path::Path;
-use object_store::{Certificate, ClientOptions, MultipartUpload, ObjectStore, ObjectStoreExt, PutMode, PutOptions, PutPayload};
+use object_store::{
+    Certificate, ClientOptions, GetResultPayload, MultipartUpload, ObjectStore, ObjectStoreExt, PutMode, PutOptions, PutPayload,
+};
 
 use crate::config::BackupConfig;
 
 /// What is held before it is sent.
 const PART_BYTES: usize = 8 * 1024 * 1024;
+/// What is read of a file at once.
+const READ_BYTES: usize = 1024 * 1024;
 
 /// A place. Cheap to clone.
 #[derive(Clone)]
@@ -145,7 +150,10 @@ impl Target {
         match self.store.get(&self.path(name)).await {
             Ok(found) => {
                 let shown = self.shown.clone();
-                Ok(Some(found.into_stream().map_err(move |error| failed(&shown, error)).boxed()))
+                Ok(Some(match found.payload {
+                    GetResultPayload::File(file, _) => file_pieces(file, shown).boxed(),
+                    GetResultPayload::Stream(pieces) => pieces.map_err(move |error| failed(&shown, error)).boxed(),
+                }))
             }
             Err(object_store::Error::NotFound { .. }) => Ok(None),
             Err(error) => Err(self.failed(error)),
@@ -226,6 +234,20 @@ impl Target {
     fn failed(&self, error: object_store::Error) -> Problem {
         failed(&self.shown, error)
     }
+}
+
+/// A file, read by pieces of our own size: those of `object_store` are so small that handing them on takes longer than reading.
+fn file_pieces(file: std::fs::File, shown: String) -> impl Stream<Item = Result<Bytes, Problem>> {
+    stream::try_unfold((file, shown), |(mut file, shown)| async move {
+        let read = tokio::task::spawn_blocking(move || {
+            let mut piece = Vec::with_capacity(READ_BYTES);
+            (&mut file).take(READ_BYTES as u64).read_to_end(&mut piece).map(|_| (file, piece))
+        });
+        let read = read.await.map_err(|broken| Problem::internal("reading a backup broke off", broken))?;
+        let unread = |error| Problem::unavailable(format!("the place of backups, `{shown}`, cannot be read now")).because(error);
+        let (file, piece) = read.map_err(unread)?;
+        Ok((!piece.is_empty()).then(|| (Bytes::from(piece), (file, shown))))
+    })
 }
 
 /// An authority's certificate.

@@ -290,5 +290,6 @@ fn parse_lock(bytes: &[u8]) -> Result<Option<DefaultRetention>, Problem> {
         (None, Some(years)) => Period::Years(years),
         _ => return Err(malformed("a DefaultRetention has either Days or Years")),
     };
-    DefaultRetention { mode, period }.check().map(Some)
+    let default = DefaultRetention { mode, period }.check();
+    default.map(Some).map_err(|problem| Code::InvalidRetentionPeriod.problem(problem.message()))
 }

@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 
 use futures_util::StreamExt;
 use kernel::{Kind, Problem, Sha256Hasher, hex};
+use tokio::task::{JoinError, JoinSet};
 use vault::db::Location;
 use vault::db::snapshot::{POSTGRES, SQLITE};
 use vault::objects::{ObjectId, stored_place};
@@ -24,6 +25,8 @@ use crate::trust::Trust;
 
 /// Lies in a folder as long as a restore works on it, as in one that `init` works on: no server starts there.
 pub const MARK: &str = "unfinished";
+/// Objects that are restored at once. Each holds one or two pieces of what lies in the backup.
+const FLIGHT_COUNT_MAX: usize = 16;
 
 /// What was put into its place.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -139,42 +142,35 @@ impl Work<'_> {
         self.file(&blob, &what, place, None).await
     }
 
+    /// Several objects at once: the next ones are read and hashed while the disk takes the last ones.
     async fn objects(&mut self, list: &Inventory) -> Result<(), Problem> {
         for folder in ["objects", "objects/incoming", "objects/stored"] {
             self.folder(&self.into.join(folder))?;
         }
+        // What is under way is given up where this returns early: half an object lies under no name that anything reads.
+        let mut flights = JoinSet::new();
         for (id, stored) in &list.objects {
-            let place = self.into.join("objects").join(stored_place(&ObjectId::parse(id)?));
-            if digest_of(&place)? == Some(*stored) {
-                self.done.kept_count += 1;
-            } else {
-                self.object(id, *stored, &place).await?;
+            if flights.len() >= FLIGHT_COUNT_MAX {
+                self.landed(flights.join_next().await)?;
             }
-            self.done.object_count += 1;
-            self.done.restored_bytes = self.done.restored_bytes.saturating_add(stored.size_bytes);
+            let place = self.into.join("objects").join(stored_place(&ObjectId::parse(id)?));
+            self.folder(place.parent().unwrap_or(self.into))?;
+            let part = self.into.join("objects/incoming").join(id);
+            flights.spawn(object(self.target.clone(), id.clone(), *stored, (part, place)));
+        }
+        while !flights.is_empty() {
+            self.landed(flights.join_next().await)?;
         }
         Ok(())
     }
 
-    async fn object(&mut self, id: &str, stored: Stored, place: &Path) -> Result<(), Problem> {
-        let what = || format!("object {id}");
-        let mut pieces = self.target.read(&object_name(id)).await?.ok_or_else(|| BackupError::Missing(what()))?;
-        let parent = place.parent().unwrap_or(self.into);
-        self.folder(parent)?;
-        let part = self.into.join("objects/incoming").join(id);
-        let mut file = create(&part)?;
-        let (mut hasher, mut size_bytes) = (Sha256Hasher::new(), 0_u64);
-        while let Some(piece) = pieces.next().await {
-            let piece = piece?;
-            hasher.update(&piece);
-            size_bytes = size_bytes.saturating_add(piece.len() as u64);
-            file.write_all(&piece).map_err(|error| failed(&part, error))?;
-        }
-        if (Stored { size_bytes, sha256: hasher.finish() }) != stored {
-            drop(fs::remove_file(&part));
-            return Err(BackupError::Damaged(what()).into());
-        }
-        file.sync_all().and_then(|()| fs::rename(&part, place)).map_err(|error| failed(place, error))
+    fn landed(&mut self, flight: Option<Result<Result<Landed, Problem>, JoinError>>) -> Result<(), Problem> {
+        let Some(flight) = flight else { return Ok(()) };
+        let landed = flight.map_err(|broken| Problem::internal("restoring an object broke off", broken))??;
+        self.done.kept_count += u64::from(landed.was_there);
+        self.done.object_count += 1;
+        self.done.restored_bytes = self.done.restored_bytes.saturating_add(landed.size_bytes);
+        Ok(())
     }
 
     async fn files(&mut self, list: &Inventory) -> Result<(), Problem> {
@@ -224,6 +220,50 @@ impl Work<'_> {
         self.folders.insert(path.to_path_buf());
         Ok(())
     }
+}
+
+/// An object that is in its place.
+struct Landed {
+    size_bytes: u64,
+    /// Whether an earlier try had put it there.
+    was_there: bool,
+}
+
+/// Puts an object into its place, unless an earlier try did. It bears its name when it is whole and on the disk.
+async fn object(target: Target, id: String, stored: Stored, (part, place): (PathBuf, PathBuf)) -> Result<Landed, Problem> {
+    let size_bytes = stored.size_bytes;
+    let there = place.clone();
+    if aside(move || digest_of(&there)).await? == Some(stored) {
+        return Ok(Landed { size_bytes, was_there: true });
+    }
+    let what = || format!("object {id}");
+    let mut pieces = target.read(&object_name(&id)).await?.ok_or_else(|| BackupError::Missing(what()))?;
+    let opened = part.clone();
+    let mut file = aside(move || create(&opened)).await?;
+    let (mut hasher, mut written_bytes) = (Sha256Hasher::new(), 0_u64);
+    while let Some(piece) = pieces.next().await {
+        let (piece, shown) = (piece?, part.clone());
+        written_bytes = written_bytes.saturating_add(piece.len() as u64);
+        (file, hasher) = aside(move || {
+            hasher.update(&piece);
+            file.write_all(&piece).map_err(|error| failed(&shown, error))?;
+            Ok((file, hasher))
+        })
+        .await?;
+    }
+    let read = Stored { size_bytes: written_bytes, sha256: hasher.finish() };
+    if read != stored {
+        aside(move || fs::remove_file(&part).map_err(|error| failed(&part, error))).await?;
+        return Err(BackupError::Damaged(what()).into());
+    }
+    aside(move || file.sync_all().and_then(|()| fs::rename(&part, &place)).map_err(|error| failed(&place, error))).await?;
+    Ok(Landed { size_bytes, was_there: false })
+}
+
+/// Work with files, on a thread that may wait for the disk.
+async fn aside<T: Send + 'static>(work: impl FnOnce() -> Result<T, Problem> + Send + 'static) -> Result<T, Problem> {
+    let done = tokio::task::spawn_blocking(work).await;
+    done.map_err(|broken| Problem::internal("restoring an object broke off", broken))?
 }
 
 fn create(path: &Path) -> Result<File, Problem> {

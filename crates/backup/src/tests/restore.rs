@@ -85,6 +85,30 @@ async fn small_objects_come_back_with_the_database() {
     world.gate.permit_for(gate::Target::Workspace, verify).await.unwrap();
 }
 
+/// More objects than are restored at once, one of two pieces; one that is missing ends all of it.
+#[tokio::test(flavor = "multi_thread")]
+async fn many_objects_are_unpacked_at_once_and_one_that_is_missing_ends_it() {
+    let world = World::new(0).await;
+    let mut stored = vec![world.store("large.bin", &[7; 1 << 20]).await];
+    for index in 0..40_u8 {
+        stored.push(world.store(&format!("{index}.bin"), &[3; 20_000]).await);
+    }
+    world.back_up().await.unwrap();
+    let into = world.folder.path().join("new");
+    let done = unpack(&world, &into).await.unwrap();
+    assert_eq!((done.object_count, done.kept_count), (41, 0));
+    for object in &stored {
+        let place = vault::objects::stored_place(&object.id);
+        let bytes = |folder: &Path| std::fs::read(folder.join("objects").join(&place)).unwrap();
+        assert_eq!(bytes(&into), bytes(&world.room.0.data));
+    }
+    assert!(std::fs::read_dir(into.join("objects/incoming")).unwrap().next().is_none());
+    std::fs::remove_file(world.place().join(crate::sealed::object_name(stored[20].id.as_str()))).unwrap();
+    let elsewhere = world.folder.path().join("elsewhere");
+    unpack(&world, &elsewhere).await.unwrap_err();
+    assert!(elsewhere.join(MARK).is_file(), "no server starts there");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_damaged_backup_is_not_unpacked() {
     for world in World::all(0).await {
