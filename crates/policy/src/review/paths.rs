@@ -199,10 +199,10 @@ impl Search<'_> {
                 continue;
             }
             // Code lies in the files of runs: of the workspace, or of an experiment that training takes its code from.
-            let experiments =
-                self.world.grants.iter().filter(|grant| grant.workspace.as_deref() == Some(id)).filter_map(|grant| {
-                    matches!(grant.resource, Resource::Experiment(_)).then(|| Spot::of(&grant.resource, Some(id)))
-                });
+            let is_experiment = |grant: &&std::sync::Arc<crate::types::Grant>| {
+                grant.workspace.as_deref() == Some(id) && matches!(grant.resource, Resource::Experiment(_))
+            };
+            let experiments = self.world.grants.iter().filter(is_experiment).map(|grant| Spot::of(&grant.resource, Some(id)));
             let writes = std::iter::once(spot.clone())
                 .chain(experiments)
                 .find_map(|place| self.may(who, &["artifacts.write"], &place).map(|grants| (place, grants)));
