@@ -140,6 +140,7 @@ fn caller_of(principal: &Principal) -> Caller {
         groups: principal.groups.clone(),
         token: None,
         assurance: 1,
+        proof: None,
         pass: None,
     }
 }
