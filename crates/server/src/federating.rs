@@ -30,13 +30,16 @@ const ANSWER_SECONDS_MAX: u64 = 10;
 
 /// All issuers that the configuration names.
 pub struct Federation {
-    people: BTreeMap<String, (Arc<Provider>, ProviderConfig, (String, Option<Secret>))>,
+    people: BTreeMap<String, Company>,
     programs: Vec<(Arc<Provider>, WorkloadRule)>,
     identity: Identity,
     gate: Gate,
     pass: JobPass,
     clock: Arc<dyn Clock>,
 }
+
+/// A provider, what is said of it, and who we are there.
+type Company = (Arc<Provider>, ProviderConfig, (String, Option<Secret>));
 
 /// Asks issuers, whose certificates these authorities vouch for.
 struct Over {

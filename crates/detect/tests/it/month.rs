@@ -71,7 +71,7 @@ impl Month {
         let id = format!("u{person}");
         let token = format!("t_u{person}");
         let home = format!("home-{person}");
-        let commutes = person % 4 != 0;
+        let commutes = !person.is_multiple_of(4);
         let mut from = if commutes && self.chance.is(0.6) { "office".to_owned() } else { home };
         if self.chance.is(0.01) {
             from = format!("hotel-{person}-{day}");
@@ -197,7 +197,7 @@ impl Month {
         let id = format!("svc{service}");
         let token = format!("t_svc{service}");
         let who = |from: &'static str| Who { id: &id, kind: "service", token: &token, from };
-        let nightly = [40.0, 90.0, 200.0, 600.0, 1_500.0][service % 5];
+        let nightly = [40.0, 90.0, 200.0, 600.0, 1_500.0].get(service % 5).copied().unwrap();
         if service == 14 && day < 12 {
             return;
         }
@@ -206,7 +206,8 @@ impl Month {
         if service.is_multiple_of(3) {
             // A cluster of four ways out, all at once.
             for one in 0..120 {
-                let from = ["cluster-a", "cluster-b", "cluster-c", "cluster-d"][usize::try_from(one % 4).unwrap()];
+                let clusters = ["cluster-a", "cluster-b", "cluster-c", "cluster-d"];
+                let from = clusters.get(usize::try_from(one % 4).unwrap()).copied().unwrap();
                 self.log.done(who(from), day * DAY + 3 * HOUR + one * 5, "runs.log", "run", json!({}));
             }
         }

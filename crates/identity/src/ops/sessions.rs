@@ -64,10 +64,10 @@ impl Operation for CreateSession {
                     "You are not authenticated. A code is taken once; wait for the next.",
                 ));
             }
-            if let Some(old) = replaces {
-                if let Some(old) = store::own_session(tx, &old, &caller.id)? {
-                    store::revoke_session(tx, &old, &caller.id, at)?;
-                }
+            if let Some(old) = replaces
+                && let Some(old) = store::own_session(tx, &old, &caller.id)?
+            {
+                store::revoke_session(tx, &old, &caller.id, at)?;
             }
             let method = match (&proof, &caller.token) {
                 (Some(proof), _) => proof.method,
