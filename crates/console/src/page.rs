@@ -49,10 +49,11 @@ pub fn set_session(answer: &mut Answer, secret: Option<&Secret>) {
     }
 }
 
-/// A moment as pages write it: RFC 3339, UTC.
+/// A moment as pages write it: day and minute, UTC.
 #[must_use]
 pub fn moment(at: Micros) -> String {
-    wire::time_text(at)
+    let text = wire::time_text(at);
+    text.get(..16).map_or(text.clone(), |minute| format!("{} UTC", minute.replace('T', " ")))
 }
 
 #[derive(Template)]
