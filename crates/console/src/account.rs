@@ -13,7 +13,7 @@ use identity::{Ceremony, Factors, Identity, Me, PageWish, Session, Token, TokenW
 use kernel::{Micros, Problem, Secret};
 use qrcode::QrCode;
 use qrcode::render::svg;
-use wire::{Answer, Chosen, Door, Inbound, host_name};
+use wire::{Answer, Chosen, Door, Inbound};
 
 use crate::page::{moment, page, redirect};
 
@@ -129,7 +129,7 @@ fn codes(door: &mut Door, identity: &Identity) {
     let room = identity.clone();
     let offer = move |inbound: &Inbound| {
         // The host names the account in the app: no character of it needs to be escaped in an address.
-        Ok(OfferTotp { room: room.clone(), issuer: host_name(&inbound.authority).replace(['[', ']', ':'], "") })
+        Ok(OfferTotp { room: room.clone(), issuer: inbound.host().replace(['[', ']', ':'], "") })
     };
     door.route(Method::POST, "/account/totp", offer, |offer| {
         let uri = offer.uri.expose_text().unwrap_or_default();
@@ -165,8 +165,8 @@ fn passkeys(door: &mut Door, identity: &Identity) {
             room: room.clone(),
             label: form.need("label")?.to_owned(),
             ceremony: Secret::from(form.need("ceremony")?.to_owned()),
-            origin: format!("https://{}", inbound.authority),
-            host: host_name(&inbound.authority).to_owned(),
+            origin: inbound.origin(),
+            host: inbound.host().to_owned(),
             client_data: bytes("client_data")?,
             attestation_object: bytes("attestation_object")?,
         })
@@ -192,7 +192,7 @@ fn tokens(door: &mut Door, identity: &Identity) {
         };
         let label = identity::parse_label(form.need("label")?)?;
         let wish = TokenWish { label, lifetime_s: Some(days * 86_400), ..TokenWish::default() };
-        Ok((CreateToken { room: room.clone(), wish }, format!("https://{}", inbound.authority)))
+        Ok((CreateToken { room: room.clone(), wish }, inbound.origin()))
     };
     door.route_with(Method::POST, "/account/tokens", create, |minted, url| {
         page(&TokenTemplate {

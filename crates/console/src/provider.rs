@@ -70,7 +70,7 @@ pub fn routes(door: &mut Door, identity: &Identity, providers: Option<Arc<dyn Pr
         let query = inbound.query()?;
         let to = query.iter().find(|(name, _)| name == "to").and_then(|(_, value)| local_path(value)).unwrap_or_default();
         let leaving = Leaving {
-            redirect_uri: format!("https://{}{CALLBACK}", inbound.authority),
+            redirect_uri: format!("{}{CALLBACK}", inbound.origin()),
             to: to.to_owned(),
             again: query.iter().any(|(name, _)| name == "again"),
         };

@@ -243,10 +243,7 @@ impl IdentityPort {
     }
 
     async fn by_password(&self, username: &str, password: &Secret) -> Result<Caller, Problem> {
-        // A name or password that no account can have is refused like any other wrong one: after a hash.
-        let name = username.to_ascii_lowercase();
-        let possible = name.len() <= NAME_BYTES_MAX && password.expose().len() <= PASSWORD_BYTES_MAX;
-        let (name, password) = if possible { (name, password.clone()) } else { (String::new(), Secret::new(Vec::new())) };
+        let (name, password) = possible(username, password);
         let memory = &self.inner.memory;
         let key = memory.password_key(&name, &password);
         let now = memory.moment(self.clock.now());
@@ -304,9 +301,7 @@ impl IdentityPort {
     /// A log-in form: nothing of it is remembered, for a session is remembered instead. All of it is right, or all of it is refused alike:
     /// nobody learns which half was.
     async fn by_form(&self, username: &str, password: &Secret, code: Option<&Secret>) -> Result<Caller, Problem> {
-        let name = username.to_ascii_lowercase();
-        let possible = name.len() <= NAME_BYTES_MAX && password.expose().len() <= PASSWORD_BYTES_MAX;
-        let (name, password) = if possible { (name, password.clone()) } else { (String::new(), Secret::new(Vec::new())) };
+        let (name, password) = possible(username, password);
         let code: Vec<u8> =
             code.map(|code| code.expose().iter().copied().filter(u8::is_ascii_alphanumeric).collect()).unwrap_or_default();
         let digest = recovery_digest(&code);
@@ -453,6 +448,13 @@ impl IdentityPort {
 /// What an account's shared secret is sealed for.
 pub(crate) fn totp_purpose(principal_id: &str) -> String {
     format!("totp of {principal_id}")
+}
+
+/// A name or password that no account can have is refused like any other wrong one: after a hash.
+fn possible(username: &str, password: &Secret) -> (String, Secret) {
+    let name = username.to_ascii_lowercase();
+    let possible = name.len() <= NAME_BYTES_MAX && password.expose().len() <= PASSWORD_BYTES_MAX;
+    if possible { (name, password.clone()) } else { (String::new(), Secret::new(Vec::new())) }
 }
 
 fn live(found: Option<FoundCredential>, now: Micros) -> Result<FoundCredential, Problem> {

@@ -1,10 +1,11 @@
 //! Who may grant what: nobody gains by granting. The reasons stand in `docs/decisions/0002-who-may-grant.md`.
 
-use gate::{Caller, Facts, TargetKind};
+use gate::Caller;
 use kernel::{Micros, Problem};
 
 use crate::engine::{Circumstances, ESCALATE};
 use crate::judge::{Ask, Judge};
+use crate::place::target_of;
 use crate::types::{Principal, PrincipalKind, Resource};
 
 /// The role whose office it is to give others what it does not hold itself.
@@ -100,28 +101,9 @@ fn ask(
     workspace: Option<&str>,
     now: Micros,
 ) -> Option<Vec<std::sync::Arc<crate::types::Grant>>> {
-    let mut facts = Facts { exists: true, workspace: workspace.map(str::to_owned), ..Facts::default() };
-    let kind = match resource {
-        Resource::Server => TargetKind::Server,
-        Resource::Workspace(id) => {
-            facts.workspace = Some(id.clone());
-            TargetKind::Workspace
-        }
-        Resource::Experiment(id) => {
-            facts.experiment = Some(*id);
-            TargetKind::Experiment
-        }
-        Resource::RegisteredModel(id) => {
-            facts.model = Some(id.clone());
-            TargetKind::RegisteredModel
-        }
-        Resource::Dataset(id) => {
-            facts.dataset = Some(id.clone());
-            TargetKind::Dataset
-        }
-    };
+    let (kind, facts) = target_of(resource, workspace);
     // Whether the moment is right for giving was judged at the door. Here it counts what the giver has.
-    let circumstances = Circumstances { risk: 0, assurance: caller.assurance.min(3), locked: false, ..Circumstances::CALM };
+    let circumstances = Circumstances { assurance: caller.assurance.min(3), ..Circumstances::CALM };
     judge.may(Ask { caller, verb, kind, facts: &facts, circumstances, now })
 }
 

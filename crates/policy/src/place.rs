@@ -27,6 +27,31 @@ pub(crate) enum Place {
     Account,
 }
 
+/// What a grant's resource is as the target of a request. `workspace` is the one that holds it.
+pub(crate) fn target_of(resource: &Resource, workspace: Option<&str>) -> (TargetKind, Facts) {
+    let mut facts = Facts { exists: true, workspace: workspace.map(str::to_owned), ..Facts::default() };
+    let kind = match resource {
+        Resource::Server => TargetKind::Server,
+        Resource::Workspace(id) => {
+            facts.workspace = Some(id.clone());
+            TargetKind::Workspace
+        }
+        Resource::Experiment(id) => {
+            facts.experiment = Some(*id);
+            TargetKind::Experiment
+        }
+        Resource::RegisteredModel(id) => {
+            facts.model = Some(id.clone());
+            TargetKind::RegisteredModel
+        }
+        Resource::Dataset(id) => {
+            facts.dataset = Some(id.clone());
+            TargetKind::Dataset
+        }
+    };
+    (kind, facts)
+}
+
 impl Place {
     /// Runs, logged models and traces are judged as their experiment, versions as their model or data set, evaluation datasets, buckets
     /// and what does not exist as the workspace.

@@ -583,8 +583,7 @@ async fn path_params(parts: &mut Parts) -> Result<Vec<(String, String)>, Problem
 }
 
 /// `host:port` → `host`, `[::1]:port` → `[::1]`.
-#[must_use]
-pub fn host_name(host: &str) -> &str {
+pub(crate) fn host_name(host: &str) -> &str {
     if host.starts_with('[') {
         return host.find(']').and_then(|end| host.get(..=end)).unwrap_or(host);
     }

@@ -82,6 +82,18 @@ impl Inbound {
         Ok(all)
     }
 
+    /// The host that the client used, without its port.
+    #[must_use]
+    pub fn host(&self) -> &str {
+        crate::door::host_name(&self.authority)
+    }
+
+    /// Scheme, host and port that the client used.
+    #[must_use]
+    pub fn origin(&self) -> String {
+        format!("https://{}", self.authority)
+    }
+
     /// The value of the session cookie, if one came.
     #[must_use]
     pub fn session_cookie(&self) -> Option<String> {

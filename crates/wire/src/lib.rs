@@ -20,7 +20,7 @@ mod outbound;
 mod protobuf;
 
 pub use admin::times::{parse as parse_time, to_text as time_text};
-pub use door::{Answered, Chosen, Door, DoorConfig, PeerAddress, ProblemPage, RouteEntry, Telemetry, host_name};
+pub use door::{Answered, Chosen, Door, DoorConfig, PeerAddress, ProblemPage, RouteEntry, Telemetry};
 pub use form::Form;
 pub use inbound::{BodyStream, Inbound, SESSION_COOKIE, attempt_from, authority_of};
 pub use language::{Asked, Knock, Language};

@@ -83,8 +83,8 @@ impl Sealer {
     }
 }
 
-/// New recovery codes, as people keep them: groups of letters and digits.
-pub(crate) fn new_recovery_codes() -> Vec<Secret> {
+/// New recovery codes, as people keep them (groups of letters and digits), and what is stored of each.
+pub(crate) fn new_recovery_codes() -> (Vec<Secret>, Vec<[u8; 32]>) {
     let code = |_| {
         let text = random_text(RECOVERY_CODE_LENGTH);
         let groups: Vec<&str> = (0..RECOVERY_CODE_LENGTH / RECOVERY_GROUP)
@@ -92,7 +92,9 @@ pub(crate) fn new_recovery_codes() -> Vec<Secret> {
             .collect();
         Secret::from(groups.join("-"))
     };
-    (0..RECOVERY_CODE_COUNT).map(code).collect()
+    let codes: Vec<Secret> = (0..RECOVERY_CODE_COUNT).map(code).collect();
+    let digests = codes.iter().map(|code| recovery_digest(code.expose())).collect();
+    (codes, digests)
 }
 
 /// What is stored of a recovery code. Spaces and dashes do not count.
@@ -121,8 +123,9 @@ mod tests {
 
     #[test]
     fn recovery_codes_are_many_long_and_forgiving_of_how_they_are_typed() {
-        let codes = new_recovery_codes();
-        assert_eq!(codes.len(), RECOVERY_CODE_COUNT);
+        let (codes, digests) = new_recovery_codes();
+        assert_eq!((codes.len(), digests.len()), (RECOVERY_CODE_COUNT, RECOVERY_CODE_COUNT));
+        assert_eq!(digests[1], recovery_digest(codes[1].expose()));
         let first = codes[0].expose_text().unwrap();
         assert_eq!(first.len(), 23);
         let bare = first.replace('-', "");

@@ -5,7 +5,7 @@
 use gate::{Action, Caller, CallerKind, Operation, Outcome, Permit, Target};
 use kernel::{Kind, Problem, Secret, sha256};
 
-use crate::factors::{Ceremony, Purpose, new_recovery_codes, recovery_digest, totp, webauthn};
+use crate::factors::{Ceremony, Purpose, new_recovery_codes, totp, webauthn};
 use crate::names::parse_label;
 use crate::port::totp_purpose;
 use crate::store::{NewPasskey, SESSION_ID_PREFIX};
@@ -117,8 +117,8 @@ impl Operation for ConfirmTotp {
             return Err(Problem::new(Kind::TooMany, "the code was wrong too often; try again later").retry_after(wait));
         }
         memory.note_guess(&own, at);
-        let (sealer_room, codes) = (room.clone(), new_recovery_codes());
-        let digests: Vec<[u8; 32]> = codes.iter().map(|code| recovery_digest(code.expose())).collect();
+        let sealer_room = room.clone();
+        let (codes, digests) = new_recovery_codes();
         let write = room.db.write(&permit, move |tx| {
             let waiting = store::totp(tx, &own)?.filter(|totp| totp.confirmed_at.is_none());
             let waiting = waiting.ok_or_else(|| Problem::invalid("no one-time codes wait to be confirmed; set them up first"))?;
@@ -129,10 +129,7 @@ impl Operation for ConfirmTotp {
                 Problem::invalid("this is not the code of this moment; check the clock of the device that shows it")
             })?;
             store::confirm_totp(tx, &own, step, at)?;
-            let first = store::recovery_codes_left(tx, &own)? == 0;
-            if first {
-                store::put_recovery_codes(tx, &own, &digests, at)?;
-            }
+            let first = store::put_first_recovery_codes(tx, &own, &digests, at)?;
             Ok((first, Outcome::done().resource(own)))
         });
         let first = write.await?;
@@ -180,8 +177,7 @@ impl Operation for AddPasskey {
         if !room.inner.memory.take_challenge(sha256(begun.challenge.as_bytes()), at) {
             return Err(wrong());
         }
-        let codes = new_recovery_codes();
-        let digests: Vec<[u8; 32]> = codes.iter().map(|code| recovery_digest(code.expose())).collect();
+        let (codes, digests) = new_recovery_codes();
         let write = room.db.write(&permit, move |tx| {
             let new = NewPasskey {
                 principal_id: &own,
@@ -194,10 +190,7 @@ impl Operation for AddPasskey {
                 at,
             };
             let passkey = store::add_passkey(tx, &new)?;
-            let first = store::recovery_codes_left(tx, &own)? == 0;
-            if first {
-                store::put_recovery_codes(tx, &own, &digests, at)?;
-            }
+            let first = store::put_first_recovery_codes(tx, &own, &digests, at)?;
             let outcome = Outcome::done().resource(passkey.id.clone());
             Ok(((passkey, first), outcome))
         });
@@ -255,8 +248,7 @@ impl Operation for RenewRecoveryCodes {
 
     async fn run(self, permit: Permit<Self>) -> Result<Vec<Secret>, Problem> {
         let (at, own) = (permit.entry().at, whole_person(permit.caller())?.to_owned());
-        let codes = new_recovery_codes();
-        let digests: Vec<[u8; 32]> = codes.iter().map(|code| recovery_digest(code.expose())).collect();
+        let (codes, digests) = new_recovery_codes();
         let write = self.room.db.write(&permit, move |tx| {
             let has_one = store::totp(tx, &own)?.is_some_and(|totp| totp.confirmed_at.is_some());
             if !has_one && store::passkeys(tx, &own)?.is_empty() {

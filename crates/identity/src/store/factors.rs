@@ -79,6 +79,20 @@ pub(crate) fn put_recovery_codes(
     Ok(())
 }
 
+/// Recovery codes for an account that has none left. Gives whether it had none.
+pub(crate) fn put_first_recovery_codes(
+    tx: &mut Writer<'_>,
+    principal_id: &str,
+    digests: &[[u8; 32]],
+    at: Micros,
+) -> Result<bool, DbError> {
+    let first = recovery_codes_left(tx, principal_id)? == 0;
+    if first {
+        put_recovery_codes(tx, principal_id, digests, at)?;
+    }
+    Ok(first)
+}
+
 /// Recovery codes that were not used.
 pub(crate) fn recovery_codes_left(reader: &mut Reader<'_>, principal_id: &str) -> Result<i64, DbError> {
     let sql = "SELECT COUNT(*) FROM recovery_code WHERE principal_id = $1 AND used_at IS NULL";

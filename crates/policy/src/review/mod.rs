@@ -20,6 +20,7 @@ use crate::cache::PreparedCache;
 use crate::engine::{Circumstances, Engine};
 use crate::index::{Change, Index};
 use crate::judge::{Ask, Judge};
+use crate::place::target_of;
 use crate::types::{Grant, PrincipalKind, Resource};
 
 pub(crate) use paths::find as find_paths;
@@ -174,28 +175,13 @@ impl Spot {
 
     /// What a grant is on.
     pub(crate) fn of(resource: &Resource, workspace: Option<&str>) -> Self {
+        if *resource == Resource::Server {
+            return Self::server();
+        }
+        let (kind, facts) = target_of(resource, workspace);
         // What data is asked about was let in, and is of no special class, unless somebody says otherwise: see `verify::variants`.
         let data = Some(DataFacts { state: DataState::Admitted, classes: DataClasses::default() });
-        let mut facts = Facts { exists: true, workspace: workspace.map(str::to_owned), data, ..Facts::default() };
-        let kind = match resource {
-            Resource::Server => return Self::server(),
-            Resource::Workspace(id) => {
-                facts.workspace = Some(id.clone());
-                TargetKind::Workspace
-            }
-            Resource::Experiment(id) => {
-                facts.experiment = Some(*id);
-                TargetKind::Experiment
-            }
-            Resource::RegisteredModel(id) => {
-                facts.model = Some(id.clone());
-                TargetKind::RegisteredModel
-            }
-            Resource::Dataset(id) => {
-                facts.dataset = Some(id.clone());
-                TargetKind::Dataset
-            }
-        };
+        let facts = Facts { data, ..facts };
         Self { kind, facts, words: format!("{}:{}", resource.kind(), resource.id()) }
     }
 

@@ -11,7 +11,6 @@ use serde_json::{Value, json};
 use super::shape::{body, nothing};
 use super::times::to_text;
 use super::users::principal_value;
-use crate::door::host_name;
 use crate::outbound::{from_base64url, json};
 use crate::{Answer, Door, Inbound};
 
@@ -52,7 +51,7 @@ pub fn routes(door: &mut Door, identity: &Identity) {
     let room = identity.clone();
     let offer = move |inbound: &Inbound| {
         let _: Empty = body(inbound)?;
-        Ok(OfferTotp { room: room.clone(), issuer: host_name(&inbound.authority).replace(['[', ']', ':'], "") })
+        Ok(OfferTotp { room: room.clone(), issuer: inbound.host().replace(['[', ']', ':'], "") })
     };
     door.route(Method::POST, "/api/strongroom/v1/me/factors/totp", offer, |offer| {
         json(&json!({ "secret": offer.typed.expose_text(), "uri": offer.uri.expose_text() }))
@@ -70,8 +69,8 @@ pub fn routes(door: &mut Door, identity: &Identity) {
             room: room.clone(),
             label,
             ceremony: Secret::from(ceremony),
-            origin: format!("https://{}", inbound.authority),
-            host: host_name(&inbound.authority).to_owned(),
+            origin: inbound.origin(),
+            host: inbound.host().to_owned(),
             client_data: from_base64url(&client_data)?,
             attestation_object: from_base64url(&attestation_object)?,
         })
