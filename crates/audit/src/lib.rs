@@ -19,6 +19,7 @@ pub mod checkpoint;
 mod config;
 mod disk;
 mod error;
+pub mod evidence;
 mod hold;
 mod index;
 mod log;
@@ -64,6 +65,7 @@ pub const ACTIONS: &[Action] = &[
     ops::Search::ACTION,
     ops::Prove::ACTION,
     ops::Export::ACTION,
+    ops::TakeEvidence::ACTION,
     ops::Verify::ACTION,
     ops::ReadCheckpoint::ACTION,
     ops::ReadTile::ACTION,

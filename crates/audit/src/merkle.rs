@@ -116,6 +116,61 @@ pub fn inclusion_proof(nodes: &mut impl NodeSource, index: u64, size: u64) -> Re
     Ok(path)
 }
 
+/// The hashes of all that lies outside the leaves `from..to` of the tree of `size` leaves, left to right: with the leaves themselves they give the
+/// root, so nobody can leave one of them out.
+///
+/// # Errors
+/// `NoSuchRecord` if the tree has no such leaves; else as the source's.
+pub fn stretch_proof(nodes: &mut impl NodeSource, from: u64, to: u64, size: u64) -> Result<Vec<Hash>, AuditError> {
+    if from >= to || to > size {
+        return Err(AuditError::NoSuchRecord(format!("{from}..{to}")));
+    }
+    let mut outside = Vec::new();
+    let mut open = vec![(0, size)];
+    while let Some((left, right)) = open.pop() {
+        if right <= from || left >= to {
+            outside.push(range_root(nodes, left, right)?);
+        } else if left < from || right > to {
+            let middle = left + split_of(right - left);
+            open.push((middle, right));
+            open.push((left, middle));
+        }
+    }
+    Ok(outside)
+}
+
+/// Whether `leaves`, from leaf `from` on, are a stretch of the tree of `size` leaves under `root`, without a gap.
+#[must_use]
+pub fn stretch_holds(leaves: &[Hash], from: u64, size: u64, outside: &[Hash], root: &Hash) -> bool {
+    let to = from.saturating_add(leaves.len() as u64);
+    if leaves.is_empty() || to > size || outside.len() > 2 * PROOF_HASH_COUNT_MAX {
+        return false;
+    }
+    let mut rest = outside.iter();
+    stretch_root(leaves, from, (0, size), &mut rest).is_some_and(|found| found == *root) && rest.next().is_none()
+}
+
+/// The root of one part of the tree. No deeper than the tree is high.
+fn stretch_root<'a>(
+    leaves: &[Hash],
+    from: u64,
+    (left, right): (u64, u64),
+    outside: &mut impl Iterator<Item = &'a Hash>,
+) -> Option<Hash> {
+    let to = from.saturating_add(leaves.len() as u64);
+    if right <= from || left >= to {
+        return outside.next().copied();
+    }
+    if left >= from && right <= to {
+        let at = |index: u64| usize::try_from(index - from).ok();
+        return leaves.get(at(left)?..at(right)?).map(root_of);
+    }
+    let middle = left + split_of(right - left);
+    let one = stretch_root(leaves, from, (left, middle), outside)?;
+    let other = stretch_root(leaves, from, (middle, right), outside)?;
+    Some(node_hash(&one, &other))
+}
+
 /// The proof that the tree of `old` leaves is a prefix of that of `new` leaves (RFC 6962, section 2.1.2).
 ///
 /// # Errors
@@ -273,6 +328,31 @@ mod tests {
             }
             assert!(inclusion_proof(&mut tree, size, size).is_err());
         }
+    }
+
+    #[test]
+    fn every_stretch_holds_and_none_with_a_gap() {
+        for size in 1..40 {
+            let mut tree = leaves(size);
+            let root = naive_root(&tree.0);
+            for from in 0..size {
+                for to in from + 1..=size {
+                    let outside = stretch_proof(&mut tree, from, to, size).unwrap();
+                    let stretch = tree.0[from as usize..to as usize].to_vec();
+                    assert!(stretch_holds(&stretch, from, size, &outside, &root), "{from}..{to} of {size}");
+                    assert!(!stretch_holds(&stretch[1..], from, size, &outside, &root));
+                    assert!(!stretch_holds(&stretch[1..], from + 1, size, &outside, &root));
+                    let without_last = &stretch[..stretch.len() - 1];
+                    assert!(!stretch_holds(without_last, from, size, &outside, &root));
+                    let mut changed = stretch.clone();
+                    changed[0] = leaf_hash(b"x");
+                    assert!(!stretch_holds(&changed, from, size, &outside, &root));
+                    let longer = [outside.as_slice(), &[root]].concat();
+                    assert!(!stretch_holds(&stretch, from, size, &longer, &root));
+                }
+            }
+        }
+        assert!(stretch_proof(&mut leaves(5), 3, 3, 5).is_err() && stretch_proof(&mut leaves(5), 3, 6, 5).is_err());
     }
 
     #[test]

@@ -11,7 +11,7 @@ use identity::{Ceremony, Identity};
 use kernel::{Problem, Secret};
 use wire::{Door, Inbound, local_path};
 
-use crate::page::{page, redirect, set_session};
+use crate::page::{page, redirect, set_opened, set_session};
 use crate::provider::Providers;
 
 /// The verb of [`LoginPage`].
@@ -95,7 +95,7 @@ pub fn routes(door: &mut Door, identity: &Identity, providers: Option<&Arc<dyn P
     };
     door.login_with("/login", parse, |opened, to| {
         let mut answer = redirect(if to.is_empty() { "/" } else { &to });
-        set_session(&mut answer, Some(&opened.secret));
+        set_opened(&mut answer, &opened);
         Ok(answer)
     });
     let room = identity.clone();

@@ -4,6 +4,7 @@ use askama::Template;
 use axum::body::Body;
 use gate::{Action, Operation, Permit, Target};
 use http::{HeaderValue, Method, StatusCode, header};
+use identity::OpenedSession;
 use kernel::{Kind, Micros, Problem, Secret};
 use wire::{Answer, Door};
 
@@ -13,6 +14,9 @@ pub const HOME: Action = Action::read("ui.read");
 /// Nothing is loaded from elsewhere, nothing inline runs, nobody frames us, forms go to us.
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; \
      form-action 'self'; frame-ancestors 'none'; base-uri 'none'; require-trusted-types-for 'script'; trusted-types 'none'";
+
+/// How long a browser is asked to keep what it is known by. The server forgets it by itself after that.
+const KNOWN_SECONDS: u32 = 90 * 86_400;
 
 /// A finished page.
 ///
@@ -46,6 +50,18 @@ pub fn set_session(answer: &mut Answer, secret: Option<&Secret>) {
     let cookie = format!("{}={value}; Path=/; Secure; HttpOnly; SameSite=Lax{ended}", wire::SESSION_COOKIE);
     if let Ok(value) = HeaderValue::from_str(&cookie) {
         answer.headers_mut().append(header::SET_COOKIE, value);
+    }
+}
+
+/// Gives the browser its session, and what it is known by the next time.
+pub fn set_opened(answer: &mut Answer, opened: &OpenedSession) {
+    set_session(answer, Some(&opened.secret));
+    if let Some(mark) = opened.known_browser.as_ref().and_then(Secret::expose_text) {
+        let name = wire::KNOWN_COOKIE;
+        let cookie = format!("{name}={mark}; Path=/; Secure; HttpOnly; SameSite=Lax; Max-Age={KNOWN_SECONDS}");
+        if let Ok(value) = HeaderValue::from_str(&cookie) {
+            answer.headers_mut().append(header::SET_COOKIE, value);
+        }
     }
 }
 

@@ -9,7 +9,7 @@ use identity::ops::sessions::CreateSession;
 use kernel::{Micros, Problem, Secret};
 use wire::{CALLBACK, CARRIED_COOKIE, Door, Inbound, end_cookie, local_path};
 
-use crate::page::{redirect, set_session};
+use crate::page::{redirect, set_opened};
 
 /// The verb of [`LeaveForProvider`].
 pub const LOGIN_PROVIDER: Action = Action::read("ui.login_provider");
@@ -93,7 +93,7 @@ pub fn routes(door: &mut Door, identity: &Identity, providers: Option<Arc<dyn Pr
     };
     door.callback(CALLBACK, back, |opened, to| {
         let mut answer = redirect(&to);
-        set_session(&mut answer, Some(&opened.secret));
+        set_opened(&mut answer, &opened);
         end_cookie(&mut answer, CARRIED_COOKIE);
         Ok(answer)
     });

@@ -167,6 +167,8 @@ pub struct Attempt {
     pub workspace: String,
     /// SHA-256 of the TLS client certificate, once a room checks devices.
     pub client_certificate: Option<[u8; 32]>,
+    /// What says that somebody logged in with this browser before; no credential.
+    pub known_browser: Option<Secret>,
 }
 
 impl Attempt {
@@ -179,6 +181,7 @@ impl Attempt {
             user_agent: None,
             workspace: DEFAULT_WORKSPACE.to_owned(),
             client_certificate: None,
+            known_browser: None,
         }
     }
 }

@@ -5,13 +5,13 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use kernel::{Clock, Kind, Micros, Problem, StepUp, random_id};
+use kernel::{Allowance, Clock, Kind, Micros, Problem, StepUp, random_id};
 
 use crate::entry::EntryFields;
 use crate::permit::Act;
 use crate::{
-    Action, Assess, Attempt, Caller, Decide, Decision, Entry, Facts, Identify, JobKey, Locate, Outcome, Permit, Question, Record,
-    Risk, Target, TargetKind, Verdict,
+    Action, Assess, Attempt, Caller, Decide, Decision, Entry, Facts, Identify, JobKey, Locate, Outcome, Over, Permit, Question,
+    Record, Risk, Target, TargetKind, Verdict,
 };
 
 /// One verb, free of any protocol.
@@ -57,6 +57,7 @@ pub struct Visitor {
     caller: Caller,
     risk: Risk,
     at: Micros,
+    allowance: Option<Allowance>,
     /// What was allowed last: what a long answer is asked about again.
     allowed: Mutex<Option<(Action, Target, Facts)>>,
 }
@@ -73,7 +74,7 @@ impl Gate {
     /// `action` is what the route would do: refusals are recorded under it.
     ///
     /// # Errors
-    /// `TooMany` for an address or account that must wait, `Unauthenticated` for a bad credential, `Unavailable` if a
+    /// `TooMany` for an address, account or token that must wait, `Unauthenticated` for a bad credential, `Unavailable` if a
     /// port is down. Each is in the log before it is answered.
     pub async fn identify(&self, attempt: Attempt, action: Action) -> Result<Visitor, Problem> {
         let at = self.ports.clock.now();
@@ -83,28 +84,29 @@ impl Gate {
             Ok(caller) => {
                 self.ports.assess.learn(&attempt, Verdict::Known(&caller));
                 let risk = self.ports.assess.assess(&attempt, &caller);
-                let visitor = Visitor { ports: Arc::clone(&self.ports), attempt, caller, risk, at, allowed: Mutex::default() };
-                match visitor.risk.locked_for {
-                    Some(wait) => Err(visitor.refuse(action, locked(wait)).await),
-                    None => Ok(visitor),
+                let mut visitor = self.visitor(attempt, caller, risk, at);
+                if let Some(wait) = visitor.risk.locked_for {
+                    return Err(visitor.refuse(action, locked(wait)).await);
                 }
+                match self.ports.assess.take(&visitor.attempt, &visitor.caller, action).await {
+                    Ok(allowance) => visitor.allowance = allowance,
+                    Err(Over { problem, is_news: true }) => return Err(visitor.refuse(action, problem).await),
+                    Err(Over { problem, is_news: false }) => return Err(problem),
+                }
+                Ok(visitor)
             }
             Err(problem) => {
                 if problem.kind() == Kind::Unauthenticated {
                     self.ports.assess.learn(&attempt, Verdict::Refused);
                 }
-                let caller = Caller::anonymous();
-                let visitor = Visitor {
-                    ports: Arc::clone(&self.ports),
-                    attempt,
-                    caller,
-                    risk: Risk::default(),
-                    at,
-                    allowed: Mutex::default(),
-                };
+                let visitor = self.visitor(attempt, Caller::anonymous(), Risk::default(), at);
                 Err(visitor.refuse(action, problem).await)
             }
         }
+    }
+
+    fn visitor(&self, attempt: Attempt, caller: Caller, risk: Risk, at: Micros) -> Visitor {
+        Visitor { ports: Arc::clone(&self.ports), attempt, caller, risk, at, allowance: None, allowed: Mutex::default() }
     }
 
     /// [`Gate::identify`] and [`Visitor::call`] in one, for jobs, commands and tests.
@@ -127,6 +129,12 @@ impl Visitor {
     #[must_use]
     pub const fn at(&self) -> Micros {
         self.at
+    }
+
+    /// What is left of the caller's rate that will be used up first.
+    #[must_use]
+    pub const fn allowance(&self) -> Option<&Allowance> {
+        self.allowance.as_ref()
     }
 
     /// The workspace asked for, by name.

@@ -5,7 +5,7 @@ use std::future::Future;
 use std::pin::Pin;
 use std::time::Duration;
 
-use kernel::{Micros, Problem};
+use kernel::{Allowance, Micros, Problem};
 
 use crate::{Action, Attempt, Caller, Entry, Facts, Outcome, SealedOutcome, Target};
 
@@ -43,6 +43,27 @@ pub trait Assess: Send + Sync {
 
     /// What became of the identification, so that the next attempts can be judged.
     fn learn(&self, attempt: &Attempt, verdict: Verdict<'_>);
+
+    /// Takes one from each rate that counts a known caller's requests. Gives what is left of the one that will be used up first; none where
+    /// nothing is counted.
+    ///
+    /// # Errors
+    /// [`Over`] if one of them is used up.
+    fn take<'a>(
+        &'a self,
+        attempt: &'a Attempt,
+        caller: &'a Caller,
+        action: Action,
+    ) -> BoxFuture<'a, Result<Option<Allowance>, Over>>;
+}
+
+/// A rate is used up.
+#[derive(Debug)]
+pub struct Over {
+    /// What the caller is told.
+    pub problem: Problem,
+    /// Whether it is to be written down: of a flood that is once in a while, for the log must not be its victim.
+    pub is_news: bool,
 }
 
 /// What became of an identification.

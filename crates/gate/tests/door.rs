@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use gate::{
     Action, Assess, Attempt, BoxFuture, Caller, CallerKind, Credential, Decide, Decision, Entry, Facts, Gate, Identify, Locate,
-    Operation, Outcome, Pass, Permit, Ports, Question, Record, Risk, Scope, SealedOutcome, Status, Target, Verdict,
+    Operation, Outcome, Over, Pass, Permit, Ports, Question, Record, Risk, Scope, SealedOutcome, Status, Target, Verdict,
 };
-use kernel::{Kind, Problem, SystemClock};
+use kernel::{Allowance, Kind, Problem, SystemClock};
 use std::sync::Mutex;
 
 /// What the ports answer, and what was asked of them, in order.
@@ -17,6 +17,7 @@ struct World {
     caller: fn() -> Result<Caller, Problem>,
     decision: fn() -> Result<Decision, Problem>,
     log_works: bool,
+    is_over: Option<bool>,
 }
 
 impl World {
@@ -51,6 +52,12 @@ impl Assess for World {
 
     fn learn(&self, _: &Attempt, verdict: Verdict<'_>) {
         self.note(if matches!(verdict, Verdict::Known(_)) { "learn known" } else { "learn refused" });
+    }
+
+    fn take<'a>(&'a self, _: &'a Attempt, _: &'a Caller, _: Action) -> BoxFuture<'a, Result<Option<Allowance>, Over>> {
+        self.note("take");
+        let problem = || Problem::new(Kind::TooMany, "too many");
+        Box::pin(async move { self.is_over.map_or(Ok(None), |is_news| Err(Over { problem: problem(), is_news })) })
     }
 }
 
@@ -125,7 +132,7 @@ fn allow() -> Result<Decision, Problem> {
 }
 
 fn world() -> World {
-    World { notes: Mutex::default(), caller: user, decision: allow, log_works: true }
+    World { notes: Mutex::default(), caller: user, decision: allow, log_works: true, is_over: None }
 }
 
 fn knock() -> Attempt {
@@ -135,6 +142,7 @@ fn knock() -> Attempt {
         user_agent: None,
         workspace: "default".to_owned(),
         client_certificate: None,
+        known_browser: None,
     }
 }
 
@@ -162,7 +170,7 @@ fn check(world: World, verb: Verb, kind: Option<Kind>, expected: &[&str]) {
     assert_eq!(notes.join(", "), expected.join(", "));
 }
 
-const HEAD: [&str; 6] = ["identify", "learn known", "assess", "locate", "decide", "intent"];
+const HEAD: [&str; 7] = ["identify", "learn known", "assess", "take", "locate", "decide", "intent"];
 
 fn with_head<'a>(rest: &[&'a str]) -> Vec<&'a str> {
     HEAD.iter().copied().chain(rest.iter().copied()).collect()
@@ -268,6 +276,9 @@ fn a_locked_account_waits() {
             Risk { score: 100, reasons: vec!["locked"], locked_for: Some(Duration::from_secs(4)) }
         }
         fn learn(&self, _: &Attempt, _: Verdict<'_>) {}
+        fn take<'a>(&'a self, _: &'a Attempt, _: &'a Caller, _: Action) -> BoxFuture<'a, Result<Option<Allowance>, Over>> {
+            Box::pin(async { Ok(None) })
+        }
     }
     let world = Arc::new(world());
     let ports = Ports {
@@ -282,4 +293,12 @@ fn a_locked_account_waits() {
     let (gate, _) = Gate::new(ports);
     let problem = runtime.block_on(gate.call(knock(), Verb::Succeed)).err().unwrap();
     assert_eq!((problem.kind(), problem.retry_after_hint()), (Kind::TooMany, Some(Duration::from_secs(4))));
+}
+
+#[test]
+fn a_used_up_rate_stops_before_anything_is_looked_up_and_is_written_down_once_in_a_while() {
+    let before = ["identify", "learn known", "assess", "take"];
+    let told: Vec<&str> = before.iter().copied().chain(["refusal test.verb too_many"]).collect();
+    check(World { is_over: Some(true), ..world() }, Verb::Succeed, Some(Kind::TooMany), &told);
+    check(World { is_over: Some(false), ..world() }, Verb::Succeed, Some(Kind::TooMany), &before);
 }

@@ -11,10 +11,18 @@ pub struct IdentityConfig {
     pub token_days_default: u32,
     /// How long a token may live at most.
     pub token_days_max: u32,
-    /// How long a browser's session lives at most.
+    /// How long a browser's session lives at most that began with one factor.
     pub session_hours_max: u32,
-    /// After how long without a request a session ends.
+    /// After how long without a request it ends.
     pub session_idle_minutes_max: u32,
+    /// The same two of a session that began with two factors (NIST SP 800-63B-4, 2.2.3: at most 24 hours, and an hour).
+    pub aal2_session_hours_max: u32,
+    /// See above.
+    pub aal2_session_idle_minutes_max: u32,
+    /// The same two of a session at assurance level 3 (NIST SP 800-63B-4, 2.3.3: at most 12 hours, and 15 minutes).
+    pub aal3_session_hours_max: u32,
+    /// See above.
+    pub aal3_session_idle_minutes_max: u32,
     /// The shortest password, in characters (NIST SP 800-63B-4: 15 where it is the only factor).
     pub password_length_min: u32,
     /// Passwords that are hashed at the same time. Each takes 19 MiB and about 34 ms of a core.
@@ -42,6 +50,10 @@ impl Default for IdentityConfig {
             token_days_max: TOKEN_DAYS_LIMIT,
             session_hours_max: 12,
             session_idle_minutes_max: 60,
+            aal2_session_hours_max: 24,
+            aal2_session_idle_minutes_max: 60,
+            aal3_session_hours_max: 12,
+            aal3_session_idle_minutes_max: 15,
             password_length_min: 15,
             password_hash_parallel_max: 2,
             password_queue_count_max: 64,
@@ -53,6 +65,16 @@ impl Default for IdentityConfig {
 }
 
 impl IdentityConfig {
+    /// How long a session of this assurance level lives, and how long without a request: seconds.
+    pub(crate) fn session_limits_s(&self, assurance: u8) -> (i64, i64) {
+        let (hours, idle_minutes) = match assurance {
+            0 | 1 => (self.session_hours_max, self.session_idle_minutes_max),
+            2 => (self.aal2_session_hours_max, self.aal2_session_idle_minutes_max),
+            _ => (self.aal3_session_hours_max, self.aal3_session_idle_minutes_max),
+        };
+        (i64::from(hours) * 3_600, i64::from(idle_minutes) * 60)
+    }
+
     /// Refuses values under which the room's promises would not hold.
     ///
     /// # Errors
@@ -63,6 +85,10 @@ impl IdentityConfig {
             ("token_days_default", self.token_days_default, 1, self.token_days_max),
             ("session_hours_max", self.session_hours_max, 1, 720),
             ("session_idle_minutes_max", self.session_idle_minutes_max, 1, 43_200),
+            ("aal2_session_hours_max", self.aal2_session_hours_max, 1, 720),
+            ("aal2_session_idle_minutes_max", self.aal2_session_idle_minutes_max, 1, 43_200),
+            ("aal3_session_hours_max", self.aal3_session_hours_max, 1, 720),
+            ("aal3_session_idle_minutes_max", self.aal3_session_idle_minutes_max, 1, 43_200),
             ("password_length_min", self.password_length_min, 15, 64),
             ("password_hash_parallel_max", self.password_hash_parallel_max, 1, 64),
             ("password_queue_count_max", self.password_queue_count_max, 1, 4_096),

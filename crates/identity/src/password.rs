@@ -137,6 +137,8 @@ fn repeats(text: &str) -> bool {
 /// tells nothing about which accounts exist. Held by `tests::login::an_unknown_user_costs_a_hash_too`.
 pub(crate) struct Passwords {
     hashing: Arc<Semaphore>,
+    /// For those whose browser is known: strangers' guesses do not stand in their way.
+    hashing_known: Arc<Semaphore>,
     waiting: AtomicUsize,
     waiting_max: usize,
     wait_max: Duration,
@@ -156,6 +158,7 @@ impl Passwords {
     pub(crate) fn new(config: &IdentityConfig) -> Self {
         Self {
             hashing: Arc::new(Semaphore::new(config.password_hash_parallel_max as usize)),
+            hashing_known: Arc::new(Semaphore::new(1)),
             waiting: AtomicUsize::new(0),
             waiting_max: config.password_queue_count_max as usize,
             wait_max: Duration::from_millis(u64::from(config.password_wait_ms_max)),
@@ -186,6 +189,17 @@ impl Passwords {
         match tokio::time::timeout(self.wait_max, Arc::clone(&self.hashing).acquire_owned()).await {
             Ok(Ok(turn)) => Ok(turn),
             Ok(Err(_)) | Err(_) => Err(busy()),
+        }
+    }
+
+    /// As [`Passwords::turn`], for an attempt with a browser that is known. How many such there are is bounded by `risk`.
+    ///
+    /// # Errors
+    /// As there.
+    pub(crate) async fn turn_of_known(&self) -> Result<OwnedSemaphorePermit, Problem> {
+        match tokio::time::timeout(self.wait_max, Arc::clone(&self.hashing_known).acquire_owned()).await {
+            Ok(Ok(turn)) => Ok(turn),
+            Ok(Err(_)) | Err(_) => self.turn().await,
         }
     }
 

@@ -86,7 +86,7 @@ impl IdentityPort {
 
     /// The caller; a log-in among them is judged before it is let in, and wrong ones are counted.
     async fn watched(&self, attempt: &Attempt) -> Result<Caller, Problem> {
-        let found = self.caller_of(&attempt.credential).await;
+        let found = self.caller_of(attempt).await;
         let Some(watch) = self.inner.watch.get() else { return found };
         let password = match &attempt.credential {
             Credential::LogIn { username, password, .. } => Some((username, password)),
@@ -106,6 +106,7 @@ impl IdentityPort {
         let Some(proof) = &caller.proof else { return Ok(caller) };
         let shown = Shown {
             person: caller.id.clone(),
+            name: caller.name.clone(),
             address: attempt.address,
             user_agent: attempt.user_agent.clone(),
             method: proof.method,
@@ -127,8 +128,8 @@ impl IdentityPort {
         self.db.read_point(move |reader| Ok(store::account_by_id(reader, &id)?.is_some_and(|account| account.has_passkey))).await
     }
 
-    async fn caller_of(&self, credential: &Credential) -> Result<Caller, Problem> {
-        match credential {
+    async fn caller_of(&self, attempt: &Attempt) -> Result<Caller, Problem> {
+        match &attempt.credential {
             Credential::None => Ok(Caller::anonymous()),
             Credential::Job(pass) => Ok(Caller::job(pass)),
             Credential::Malformed => Err(refused()),
@@ -140,7 +141,10 @@ impl IdentityPort {
             Credential::Basic { password, .. } if parse_secret_text(password.expose()).is_some() => self.by_token(password).await,
             Credential::Basic { username, password } => self.by_password(username, password).await,
             Credential::LogIn { password, .. } if parse_secret_text(password.expose()).is_some() => self.by_token(password).await,
-            Credential::LogIn { username, password, code } => self.by_form(username, password, code.as_ref()).await,
+            Credential::LogIn { username, password, code } => {
+                let known = self.inner.watch.get().is_some_and(|watch| watch.knows_browser(attempt, username));
+                self.by_form(username, password, code.as_ref(), known).await
+            }
             Credential::Passkey(assertion) => self.by_passkey(assertion).await,
             Credential::Federated(returned) => self.by_provider(returned).await,
             Credential::Exchange(token) => self.by_platform(token).await,
@@ -225,7 +229,7 @@ impl IdentityPort {
         let mut found = live(found, now.at())?;
         let id = found.caller.token.as_ref().map_or("", |token| &token.id);
         let last_seen = self.inner.memory.last_use(UseOf::Session, id).unwrap_or_default().max(found.last_seen);
-        let idle_until = last_seen.plus_secs(i64::from(self.inner.config.session_idle_minutes_max) * 60);
+        let idle_until = last_seen.plus_secs(self.inner.config.session_limits_s(found.caller.assurance).1);
         if now.at() >= idle_until {
             return Err(refused());
         }
@@ -300,7 +304,7 @@ impl IdentityPort {
 impl IdentityPort {
     /// A log-in form: nothing of it is remembered, for a session is remembered instead. All of it is right, or all of it is refused alike:
     /// nobody learns which half was.
-    async fn by_form(&self, username: &str, password: &Secret, code: Option<&Secret>) -> Result<Caller, Problem> {
+    async fn by_form(&self, username: &str, password: &Secret, code: Option<&Secret>, known: bool) -> Result<Caller, Problem> {
         let (name, password) = possible(username, password);
         let code: Vec<u8> =
             code.map(|code| code.expose().iter().copied().filter(u8::is_ascii_alphanumeric).collect()).unwrap_or_default();
@@ -313,7 +317,7 @@ impl IdentityPort {
             Ok(Some((account, totp, is_recovery)))
         };
         let found = self.db.read_point(look_up).await?;
-        let turn = self.inner.passwords.turn().await?;
+        let turn = if known { self.inner.passwords.turn_of_known().await? } else { self.inner.passwords.turn().await? };
         let hash = found.as_ref().and_then(|(account, ..)| account.hash.clone());
         let right = self.inner.passwords.verify(turn, password, hash).await?;
         let at = self.clock.now();

@@ -229,6 +229,8 @@ pub struct OpenedSession {
     pub session: Session,
     /// The cookie's value. It is kept nowhere.
     pub secret: Secret,
+    /// What the browser shall keep to be known again; none where it is no log-in that began.
+    pub known_browser: Option<Secret>,
 }
 
 /// The caller's own account.

@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use gate::{BoxFuture, Method};
+use gate::{Attempt, BoxFuture, Method};
 use kernel::{Micros, Problem, Secret};
 
 /// A log-in whose credentials were right.
@@ -10,6 +10,8 @@ use kernel::{Micros, Problem, Secret};
 pub struct Shown {
     /// The account's id.
     pub person: String,
+    /// Its name.
+    pub name: String,
     /// Where the connection came from.
     pub address: IpAddr,
     /// What the client calls itself.
@@ -34,8 +36,11 @@ pub trait WatchLogIns: Send + Sync {
     /// `Unauthenticated` if more must be shown than was; `Unavailable` if that cannot be told.
     fn judge<'a>(&'a self, shown: &'a Shown) -> BoxFuture<'a, Result<(), Problem>>;
 
-    /// A session began with it: from now on it is one of this person's log-ins.
-    fn began<'a>(&'a self, shown: &'a Shown, session: &'a str) -> BoxFuture<'a, ()>;
+    /// A session began with it: from now on it is one of this person's log-ins. Gives what the browser shall keep, by which it is known again.
+    fn began<'a>(&'a self, shown: &'a Shown, session: &'a str) -> BoxFuture<'a, Secret>;
+
+    /// Whether it came from a browser in which the account of this name logged in.
+    fn knows_browser(&self, attempt: &Attempt, name: &str) -> bool;
 
     /// A credential was wrong. `account` is the name that was tried, whether there is such an account or not.
     fn failed(&self, address: IpAddr, account: &str, at: Micros);

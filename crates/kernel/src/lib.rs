@@ -4,6 +4,7 @@
 //!
 //! INVARIANT: time and randomness enter the system only through [`Clock`] and [`random_bytes`].
 
+mod allowance;
 mod calendar;
 mod clock;
 mod id;
@@ -11,6 +12,7 @@ pub mod limits;
 mod problem;
 mod secret;
 
+pub use allowance::Allowance;
 pub use calendar::Civil;
 pub use clock::{Clock, FakeClock, Micros, SystemClock};
 pub use id::{Sha256Hasher, hex, parse_hex, random_bytes, random_bytes_for_id, random_id, random_text, sha256};

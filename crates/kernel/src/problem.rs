@@ -4,6 +4,8 @@ use std::error::Error;
 use std::fmt;
 use std::time::Duration;
 
+use crate::Allowance;
+
 /// What class of answer a [`Problem`] gets. The wire turns it into its own codes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Kind {
@@ -73,13 +75,14 @@ pub struct Problem {
     message: String,
     retry_after: Option<Duration>,
     step_up: Option<StepUp>,
+    allowance: Option<Allowance>,
     source: Option<Box<dyn Error + Send + Sync>>,
 }
 
 impl Problem {
     /// A problem of `kind`, with a message that the caller may read.
     pub fn new(kind: Kind, message: impl Into<String>) -> Self {
-        Self { kind, message: message.into(), retry_after: None, step_up: None, source: None }
+        Self { kind, message: message.into(), retry_after: None, step_up: None, allowance: None, source: None }
     }
 
     /// The request breaks a rule.
@@ -121,6 +124,17 @@ impl Problem {
     #[must_use]
     pub const fn step_up_wanted(&self) -> Option<&StepUp> {
         self.step_up.as_ref()
+    }
+
+    /// A rate is used up: which, and when to try again.
+    pub fn over_rate(message: impl Into<String>, allowance: Allowance, after: Duration) -> Self {
+        Self { allowance: Some(allowance), ..Self::new(Kind::TooMany, message).retry_after(after) }
+    }
+
+    /// Which rate is used up, where that is why.
+    #[must_use]
+    pub const fn allowance(&self) -> Option<&Allowance> {
+        self.allowance.as_ref()
     }
 
     /// Adds when to try again.

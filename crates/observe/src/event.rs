@@ -10,6 +10,9 @@ use crate::types::{Alert, AlertState, Detail, News, Severity};
 /// The kind of an alert about governance that was bypassed.
 pub const GOVERNANCE_BYPASS: &str = "governance_bypass";
 
+/// The kind of an alert about somebody who made themself administrator in an emergency.
+pub const BREAK_GLASS: &str = "break_glass";
+
 /// Something that happened.
 #[derive(Clone, Debug)]
 pub struct Event {

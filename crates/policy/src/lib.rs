@@ -13,6 +13,7 @@
 
 mod cache;
 mod directory;
+mod elevation;
 mod engine;
 mod escalate;
 mod index;
@@ -30,9 +31,11 @@ mod types;
 use std::collections::BTreeSet;
 
 pub use directory::{Directory, NoDirectory};
+pub use elevation::{Broken, Elevation, ElevationState, GlassAlarm};
 pub use ops::{
-    AccessAnswer, AccessCheck, CreateGrant, FindPaths, GrantPage, GrantPreview, JUSTIFICATION_BYTES_MAX, ListGrants, ListRoles,
-    PAGE_COUNT_MAX, PreviewGrant, ReviewAccess, RevokeGrant,
+    ACCESS_CHECK, AccessAnswer, AccessCheck, BreakGlass, CreateGrant, DecideElevation, EndElevation, FindPaths, GrantPage,
+    GrantPreview, JUSTIFICATION_BYTES_MAX, ListElevations, ListGrants, ListRoles, OwnElevations, PAGE_COUNT_MAX, PreviewGrant,
+    RequestElevation, ReviewAccess, RevokeGrant,
 };
 pub use policy::{Policy, PolicyPort, VisibleWorkspaces};
 pub use review::{
@@ -50,6 +53,12 @@ pub const ACTIONS: &[Action] = &[
     ops::GRANTS_LIST,
     ops::GRANTS_REVOKE,
     ops::ROLES_LIST,
+    ops::ELEVATIONS_REQUEST,
+    ops::ELEVATIONS_DECIDE,
+    ops::ELEVATIONS_BREAK_GLASS,
+    ops::ELEVATIONS_LIST,
+    ops::ELEVATIONS_OWN,
+    ops::ELEVATIONS_END,
     ops::ACCESS_CHECK,
     ops::GRANTS_PREVIEW,
     ops::ACCESS_REVIEW,

@@ -1,8 +1,8 @@
 //! The room's handle and the gate's port: the grants in memory, kept in step with the table.
 
 use std::collections::BTreeSet;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::{Arc, OnceLock};
 
 use gate::{BoxFuture, Caller, CallerKind, Decide, Decision, Question, TargetKind};
 use kernel::{Micros, Problem};
@@ -11,6 +11,7 @@ use vault::db::{Db, PortDb};
 
 use crate::cache::PreparedCache;
 use crate::directory::Directory;
+use crate::elevation::GlassAlarm;
 use crate::engine::{Circumstances, Engine};
 use crate::index::Index;
 use crate::judge::{Ask, Judge};
@@ -35,6 +36,7 @@ struct Inner {
     db: Db,
     ports: PortDb,
     directory: Arc<dyn Directory>,
+    alarm: OnceLock<Arc<dyn GlassAlarm>>,
     index: RwLock<Index>,
     cache: PreparedCache,
     /// When the view was last known to be the table's.
@@ -67,6 +69,7 @@ impl Policy {
             db,
             ports,
             directory,
+            alarm: OnceLock::new(),
             index: RwLock::new(Index::default()),
             cache: PreparedCache::default(),
             checked_at_us: AtomicI64::new(NEVER),
@@ -108,6 +111,17 @@ impl Policy {
                 VisibleWorkspaces::Only(held.filter(|id| narrowed.as_ref().is_none_or(|only| only == id)).collect())
             }
         }
+    }
+
+    /// Who is told when somebody makes themself administrator in an emergency. Without it nobody can.
+    pub fn set_alarm(&self, alarm: Arc<dyn GlassAlarm>) {
+        if self.0.alarm.set(alarm).is_err() {
+            tracing::error!("the alarm of broken glass was set twice; the first one stays");
+        }
+    }
+
+    pub(crate) fn alarm(&self) -> Option<Arc<dyn GlassAlarm>> {
+        self.0.alarm.get().cloned()
     }
 
     pub(crate) fn db(&self) -> &Db {

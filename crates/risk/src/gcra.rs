@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use kernel::Micros;
+use kernel::{Allowance, Micros};
 
 /// A rate, and how far a key may run ahead of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,6 +35,56 @@ impl Quota {
     pub fn take(self, full_at: Micros, now: Micros) -> Micros {
         let ahead_us = (self.ahead_us(full_at, now) + self.interval_us).min(self.ahead_us_max);
         Micros(now.0.saturating_add(ahead_us))
+    }
+
+    /// The key's number with one less.
+    #[must_use]
+    pub const fn give_back(self, full_at: Micros) -> Micros {
+        Micros(full_at.0.saturating_sub(self.interval_us))
+    }
+
+    /// How many more fit now.
+    #[must_use]
+    pub fn remaining(self, full_at: Micros, now: Micros) -> u32 {
+        u32::try_from((self.ahead_us_max - self.ahead_us(full_at, now)) / self.interval_us).unwrap_or(0)
+    }
+
+    /// The same rate, for one of several servers by itself.
+    #[must_use]
+    pub fn share(self, servers_count: u32) -> Self {
+        let count = i64::from(servers_count.max(1));
+        let interval_us = self.interval_us.saturating_mul(count);
+        // At least one fits, or none ever would.
+        Self { interval_us, ahead_us_max: self.ahead_us_max.max(interval_us) }
+    }
+
+    /// How many one of several servers takes in advance: a twentieth of a second's worth, and never so much of a burst that the others starve.
+    pub(crate) fn lease_count(self, servers_count: u32) -> u32 {
+        let burst_count = self.ahead_us_max / self.interval_us;
+        let count = (50_000 / self.interval_us).min(burst_count / (4 * i64::from(servers_count.max(1)))).max(1);
+        u32::try_from(count).unwrap_or(1)
+    }
+
+    pub(crate) const fn interval_us(self) -> i64 {
+        self.interval_us
+    }
+
+    pub(crate) const fn ahead_us_max(self) -> i64 {
+        self.ahead_us_max
+    }
+
+    /// What an answer tells of it.
+    pub(crate) fn allowance(self, name: &'static str, remaining_count: u32) -> Allowance {
+        let count = |number: i64| u32::try_from(number).unwrap_or(u32::MAX);
+        let quota_count = count(self.ahead_us_max / self.interval_us);
+        let missing_us = i64::from(quota_count.saturating_sub(remaining_count)) * self.interval_us;
+        Allowance {
+            name,
+            quota_count,
+            window_s: count(self.ahead_us_max / 1_000_000).max(1),
+            remaining_count,
+            reset_s: count((missing_us + 999_999) / 1_000_000),
+        }
     }
 
     /// Whether the key's number says the same as none at all.

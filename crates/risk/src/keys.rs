@@ -28,6 +28,10 @@ impl Network {
         }
         Self(bytes)
     }
+
+    pub(crate) const fn bytes(&self) -> &[u8] {
+        &self.0
+    }
 }
 
 /// Makes keys: the standard library's keyed hash (SipHash-1-3 under 128 random bits) twice, told apart by a byte in front. Keys never

@@ -4,15 +4,19 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::time::Duration;
 
-use gate::{Assess, Attempt, Caller, CallerKind, Credential, Risk, Verdict};
-use kernel::{Clock, Kind, Micros, Problem};
+use gate::{Action, Assess, Attempt, BoxFuture, Caller, CallerKind, Credential, Over, Risk, Verdict};
+use kernel::{Allowance, Clock, Kind, Micros, Problem, Secret};
+use vault::db::SystemDb;
 
 use crate::bounded::{Aging, Bounded};
+use crate::browser::{Browsers, KnownBrowser};
 use crate::config::RiskConfig;
 use crate::gcra::Quota;
 use crate::keys::{Key, Keyed, Network};
 use crate::lock::Failures;
 use crate::raised::{Raise, Raised};
+use crate::rates::RateLimits;
+use crate::rates::config::LimitsConfig;
 use crate::score::{self, Facts};
 
 /// Addresses whose rates are counted, per kind of rate.
@@ -47,6 +51,8 @@ pub struct Assessor {
     clock: Arc<dyn Clock>,
     is_secret_text: IsSecretText,
     keyed: Keyed,
+    browsers: Browsers,
+    limits: RateLimits,
     failure_quota: Quota,
     token_quota: Quota,
     anonymous_quota: Quota,
@@ -116,15 +122,23 @@ enum Brought<'a> {
 }
 
 impl Assessor {
-    /// The port. `is_secret_text` comes from `identity`, whose form of secrets it is.
+    /// The port. `is_secret_text` comes from `identity`, whose form of secrets it is; by `secret` browsers are known again.
     ///
     /// # Errors
     /// `Invalid` for a configuration under which the room's promises would not hold.
-    pub fn new(config: RiskConfig, clock: Arc<dyn Clock>, is_secret_text: IsSecretText) -> Result<Self, Problem> {
+    pub fn new(
+        (config, limits): (RiskConfig, LimitsConfig),
+        clock: Arc<dyn Clock>,
+        is_secret_text: IsSecretText,
+        secret: &Secret,
+    ) -> Result<Self, Problem> {
         config.check()?;
+        limits.check()?;
         Ok(Self {
             is_secret_text,
             keyed: Keyed::new(),
+            browsers: Browsers::new(secret),
+            limits: RateLimits::new(limits),
             failure_quota: Quota::new(config.failure_burst_count_max, config.failure_per_minute_count_max),
             token_quota: Quota::new(config.token_failure_burst_count_max, config.token_failure_per_minute_count_max),
             anonymous_quota: Quota::new(config.anonymous_burst_count_max, config.anonymous_per_minute_count_max),
@@ -138,6 +152,57 @@ impl Assessor {
             config,
             clock,
         })
+    }
+
+    /// Has the rates of known callers counted in the database too, where several servers share it.
+    #[must_use]
+    pub fn with_shared_rates(mut self, db: SystemDb, secret: &Secret) -> Self {
+        self.limits.share(db, secret);
+        self
+    }
+
+    /// Leaves a caller, or a single token or session of theirs, a request a second until then: `who` is the id of either.
+    pub fn throttle(&self, who: &str, until: Micros) {
+        self.limits.throttle(who, until, self.clock.now());
+    }
+
+    /// What a browser keeps in which the account of this name logged in just now.
+    #[must_use]
+    pub fn browser_mark(&self, name: &str) -> Secret {
+        self.browsers.mark(name, self.clock.now())
+    }
+
+    /// Whether it came from a browser in which the account of this name logged in.
+    #[must_use]
+    pub fn knows_browser(&self, attempt: &Attempt, name: &str) -> bool {
+        self.browser_of(attempt, name, self.clock.now()).is_some()
+    }
+
+    fn browser_of(&self, attempt: &Attempt, name: &str, now: Micros) -> Option<KnownBrowser> {
+        self.any_browser(attempt, now).filter(|known| self.browsers.is_of(known, name))
+    }
+
+    fn any_browser(&self, attempt: &Attempt, now: Micros) -> Option<KnownBrowser> {
+        attempt.known_browser.as_ref().and_then(|mark| self.browsers.read(mark, now))
+    }
+
+    /// A known browser has a bucket of failures of its own.
+    fn browser_wait(&self, known: &KnownBrowser, now: Micros) -> Option<Duration> {
+        let failures = self.failures.get(&self.browser_key(known), now).unwrap_or_default();
+        failures.wait(self.config.lock_free_count, self.config.lock_wait_s_max, now)
+    }
+
+    fn browser_key(&self, known: &KnownBrowser) -> Key {
+        self.keyed.key("browser", &[known.nonce()])
+    }
+
+    /// Whose failures an attempt with a log-in form or a passkey adds to, where its browser is known.
+    fn counted_browser(&self, attempt: &Attempt, now: Micros) -> Option<KnownBrowser> {
+        match &attempt.credential {
+            Credential::LogIn { username, .. } => self.browser_of(attempt, username, now),
+            Credential::Passkey(_) | Credential::Federated(_) => self.any_browser(attempt, now),
+            _ => None,
+        }
     }
 
     /// Trusts a caller, or a single token or session of theirs, less for a while: `who` is the id of either. It counts from the next request
@@ -234,6 +299,9 @@ impl Assessor {
     }
 
     fn learn_good(&self, attempt: &Attempt, caller: &Caller, now: Micros) {
+        if let Some(known) = self.counted_browser(attempt, now) {
+            self.failures.change(self.browser_key(&known), now, |_| None);
+        }
         let network = Network::of(attempt.address);
         match self.brought(&attempt.credential) {
             Brought::Unguessable(secret) => self.see(&self.good, self.keyed.key("good", &[secret]), GOOD_S, now),
@@ -254,6 +322,9 @@ impl Assessor {
     }
 
     fn learn_refused(&self, attempt: &Attempt, now: Micros) {
+        if let Some(known) = self.counted_browser(attempt, now) {
+            return self.count_failure(self.browser_key(&known), now);
+        }
         let failed = self.keyed.address("failed", attempt.address);
         match self.brought(&attempt.credential) {
             Brought::Nothing | Brought::Inside => return,
@@ -291,6 +362,7 @@ impl Assessor {
             self.good.sweep(now);
             self.networks.sweep(now);
             self.raised.sweep(now);
+            self.limits.sweep(now);
         }
     }
 }
@@ -298,6 +370,11 @@ impl Assessor {
 impl Assess for Assessor {
     fn may_knock(&self, attempt: &Attempt) -> Result<(), Problem> {
         let now = self.clock.now();
+        if let Some(known) = self.counted_browser(attempt, now) {
+            // Strangers who guess at the same account, or from the same address, are counted elsewhere.
+            let over = |wait| Err(too_many("too many failed attempts with this browser", wait));
+            return self.browser_wait(&known, now).map_or(Ok(()), over);
+        }
         match self.brought(&attempt.credential) {
             Brought::Inside => Ok(()),
             Brought::Nothing => {
@@ -327,7 +404,9 @@ impl Assess for Assessor {
         }
         let now = self.clock.now();
         let (mut account_failure_count, mut locked_for) = (0, None);
-        if let Brought::Password(name) = self.brought(&attempt.credential) {
+        if let Some(known) = self.counted_browser(attempt, now) {
+            locked_for = self.browser_wait(&known, now);
+        } else if let Brought::Password(name) = self.brought(&attempt.credential) {
             account_failure_count = self.failures_of(&name, now).live_count(now);
             locked_for = self.lock_wait(&name, Network::of(attempt.address), now);
         }
@@ -347,6 +426,15 @@ impl Assess for Assessor {
             Verdict::Refused => self.learn_refused(attempt, now),
         }
         self.sweep_now_and_then(now);
+    }
+
+    fn take<'a>(
+        &'a self,
+        attempt: &'a Attempt,
+        caller: &'a Caller,
+        action: Action,
+    ) -> BoxFuture<'a, Result<Option<Allowance>, Over>> {
+        self.limits.take(attempt, caller, action, self.clock.now())
     }
 }
 

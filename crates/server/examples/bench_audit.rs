@@ -94,6 +94,7 @@ fn attempt(token: &Secret) -> Attempt {
         user_agent: None,
         workspace: gate::DEFAULT_WORKSPACE.to_owned(),
         client_certificate: None,
+        known_browser: None,
     }
 }
 

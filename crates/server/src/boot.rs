@@ -196,7 +196,8 @@ pub async fn open_with(data: &Path, config: &Config, way: Way, root: Arc<dyn Key
     let identity = Identity::with_passes(opened.db.clone(), config.identity.clone(), passes)?;
     let identity_port = Arc::new(identity.port(opened.ports.clone(), Arc::clone(&clock)));
     let policy = Policy::open(opened.db.clone(), opened.ports.clone(), Arc::new(Principals)).await?;
-    let assessor = Arc::new(risk::Assessor::new(config.risk.clone(), Arc::clone(&clock), identity::is_secret_text)?);
+    policy.set_alarm(Arc::new(observing::Glass));
+    let assessor = judging::assessor(config, &opened, &keyring, &clock).await?;
     let log_ins = judging::open(&opened, &keyring, &clock, (&config.risk, way.bound.is_some())).await?;
     if way.bound.is_some() {
         identity.set_watch(Arc::new(judging::Watch { log_ins: log_ins.clone(), assessor: Arc::clone(&assessor) }));

@@ -83,8 +83,11 @@ impl Ladder for Rungs {
         })
     }
 
-    fn throttle<'a>(&'a self, _suspect: &'a Suspect) -> BoxFuture<'a, Result<(), Problem>> {
-        Box::pin(async { Err(not_here("slow an account down")) })
+    fn throttle<'a>(&'a self, suspect: &'a Suspect) -> BoxFuture<'a, Result<(), Problem>> {
+        Box::pin(async move {
+            self.assessor.throttle(suspect.token.as_deref().unwrap_or(&suspect.caller), suspect.until);
+            Ok(())
+        })
     }
 
     fn suspend_session<'a>(&'a self, suspect: &'a Suspect) -> BoxFuture<'a, Result<(), Problem>> {

@@ -4,12 +4,14 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use gate::{BoxFuture, Method};
+use gate::{Attempt, BoxFuture, Method};
 use identity::{Shown, WatchLogIns};
 use kernel::{Clock, Kind, Micros, Problem, Secret};
 use risk::{Assessor, Band, Cause, Ended, Ground, Judged, LogInFacts, LogIns, Raise, RiskConfig};
 use vault::db::{DbError, Opened, Reader};
 use vault::keys::Keyring;
+
+use crate::config::Config;
 
 /// How often whoever was deleted is looked for.
 const SWEEP_EVERY: Duration = Duration::from_secs(60);
@@ -36,6 +38,22 @@ pub(crate) async fn open(
         log_ins.load().await?;
     }
     Ok(log_ins)
+}
+
+/// What judges requests, and counts them.
+///
+/// # Errors
+/// `Invalid` for a configuration that promises less than it must; `Unavailable` if the database is down.
+pub(crate) async fn assessor(
+    config: &Config,
+    opened: &Opened,
+    keyring: &Keyring,
+    clock: &Arc<dyn Clock>,
+) -> Result<Arc<Assessor>, Problem> {
+    let secret = keyring.secret("risk/browsers").await?;
+    let limits = (config.risk.clone(), config.limits.clone());
+    let assessor = Assessor::new(limits, Arc::clone(clock), identity::is_secret_text, &secret)?;
+    Ok(Arc::new(assessor.with_shared_rates(opened.system.clone(), &secret)))
 }
 
 fn find_person(reader: &mut Reader<'_>, who: &str) -> Result<Option<String>, DbError> {
@@ -126,7 +144,7 @@ impl WatchLogIns for Watch {
         })
     }
 
-    fn began<'a>(&'a self, shown: &'a Shown, session: &'a str) -> BoxFuture<'a, ()> {
+    fn began<'a>(&'a self, shown: &'a Shown, session: &'a str) -> BoxFuture<'a, Secret> {
         Box::pin(async move {
             let (facts, judged) = self.judged(shown);
             if let Err(problem) = self.log_ins.learn(&facts, &judged).await {
@@ -137,7 +155,12 @@ impl WatchLogIns for Watch {
                 let points = if judged.band == Band::SecondFactor { NO_SECOND_FACTOR_POINTS } else { judged.risk };
                 self.assessor.raise(session, Raise { points, reason: UNUSUAL, cause: Cause::Caller, until });
             }
+            self.assessor.browser_mark(&shown.name)
         })
+    }
+
+    fn knows_browser(&self, attempt: &Attempt, name: &str) -> bool {
+        self.assessor.knows_browser(attempt, name)
     }
 
     fn failed(&self, address: IpAddr, account: &str, at: Micros) {
@@ -157,6 +180,7 @@ mod tests {
     fn who_can_show_more_must_and_who_cannot_is_trusted_less() {
         let shown = |method: Method, assurance: u8, has_passkey: bool| Shown {
             person: "u_1".to_owned(),
+            name: "ada".to_owned(),
             address: IpAddr::from([192, 0, 2, 1]),
             user_agent: None,
             method,

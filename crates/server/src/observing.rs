@@ -135,6 +135,24 @@ impl Post for Outside {
     }
 }
 
+/// Broken glass becomes an alert, in the transaction that gives the role.
+pub struct Glass;
+
+impl policy::GlassAlarm for Glass {
+    fn broken(&self, writer: &mut vault::db::Writer<'_>, broken: &policy::Broken<'_>) -> Result<(), Problem> {
+        let policy::Broken { by, reason, grant, until, at } = broken;
+        let event = observe::event::Event {
+            kind: observe::event::BREAK_GLASS,
+            workspace: String::new(),
+            headline: format!("{by} made themself administrator until {}: {reason}", until.rfc3339()),
+            subject: (*by).to_owned(),
+            origin: vec![format!("strongroom audit search --caller {by}"), format!("strongroom grant revoke {grant}")],
+            at: *at,
+        };
+        observe::event::tell(writer, event)
+    }
+}
+
 /// A bypass of governance becomes an alert, in the transaction of the bypass.
 pub struct Bypasses;
 

@@ -131,6 +131,8 @@ pub fn table_json(table: &[RouteEntry]) -> serde_json::Value {
 /// Adds the routes of this file; the last ones to be added, so that the table they show is whole.
 pub fn routes(door: &mut Door) {
     door.route(Method::GET, "/health", |_| Ok(Health), |()| Ok(text("OK")));
+    let origin = |inbound: &Inbound| Ok((Info, inbound.origin()));
+    door.route_with(Method::GET, wire::authzen::CONFIGURATION, origin, |(), origin| wire::authzen::configuration(&origin));
     door.route(Method::GET, "/version", |_| Ok(Version), |version| Ok(text(version)));
     door.mlflow(
         Method::GET,

@@ -6,9 +6,9 @@ use std::sync::Arc;
 
 use ::gate::{
     Action, Assess, Attempt, BoxFuture, Caller, CallerKind, Credential, Decide, Decision, Entry, Facts, Gate, Identify, JobKey,
-    Locate, Operation, Outcome, Permit, Ports, Question, Record, Risk, Scope, SealedOutcome, Target, Verdict, Word,
+    Locate, Operation, Outcome, Over, Permit, Ports, Question, Record, Risk, Scope, SealedOutcome, Target, Verdict, Word,
 };
-use kernel::{FakeClock, Micros, Problem, random_id};
+use kernel::{Allowance, FakeClock, Micros, Problem, random_id};
 use parking_lot::Mutex;
 
 /// The workspace that every [`TestGate`] knows.
@@ -188,6 +188,10 @@ impl Assess for OpenPorts {
     }
 
     fn learn(&self, _attempt: &Attempt, _verdict: Verdict<'_>) {}
+
+    fn take<'a>(&'a self, _: &'a Attempt, _: &'a Caller, _: Action) -> BoxFuture<'a, Result<Option<Allowance>, Over>> {
+        Box::pin(async { Ok(None) })
+    }
 }
 
 impl Decide for OpenPorts {

@@ -459,7 +459,7 @@ impl Shared {
             Err(problem) => Err(problem),
         };
         match chosen {
-            Ok(Chosen(work)) => Ok(held(work(&visitor).await?, visitor)),
+            Ok(Chosen(work)) => Ok(finished(work(&visitor).await?, visitor)),
             Err(problem) => Err(refuse_unread(&visitor, action, problem).await),
         }
     }
@@ -497,7 +497,7 @@ impl Shared {
             (identified, _) => Arc::new(identified?),
         };
         match language.choose(parts, asked) {
-            Ok(Chosen(work)) => Ok(held(work(&visitor).await?, visitor)),
+            Ok(Chosen(work)) => Ok(finished(work(&visitor).await?, visitor)),
             Err(problem) => Err(refuse_unread(&visitor, action, problem).await),
         }
     }
@@ -543,6 +543,14 @@ impl Shared {
         }
         Ok(())
     }
+}
+
+/// An answer on its way out.
+fn finished(mut answer: Answer, visitor: Arc<Visitor>) -> Answer {
+    if let Some(allowance) = visitor.allowance() {
+        crate::outbound::tell_allowance(&mut answer, allowance);
+    }
+    held(answer, visitor)
 }
 
 /// A stranger is told to log in, whatever else was wrong with the request.

@@ -19,6 +19,8 @@ use crate::form::Form;
 
 /// The browser's session cookie. The prefix makes browsers insist on TLS, this host and the root path.
 pub const SESSION_COOKIE: &str = "__Host-strongroom";
+/// What a browser keeps in which somebody logged in.
+pub const KNOWN_COOKIE: &str = "__Host-strongroom-known";
 /// How much of a refused upload is read and thrown away, and for how long.
 const DRAIN_BYTES_MAX: usize = 16 * 1024 * 1024;
 const DRAIN_TIME_MAX: Duration = Duration::from_secs(5);
@@ -147,6 +149,7 @@ pub fn attempt_from(parts: &Parts) -> Attempt {
         user_agent: text("user-agent").map(|agent| agent.chars().take(USER_AGENT_BYTES_MAX).collect()),
         workspace: workspace.chars().take(WORKSPACE_BYTES_MAX).collect(),
         client_certificate: None,
+        known_browser: cookie_named(&parts.headers, KNOWN_COOKIE).map(|value| Secret::from(value.to_owned())),
     }
 }
 

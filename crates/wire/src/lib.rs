@@ -6,6 +6,7 @@
 //! INVARIANT: no request body is read before its sender is identified. Held by the stranger's sweep in `tests/clients`.
 
 pub mod admin;
+pub mod authzen;
 pub mod door;
 mod form;
 mod held;
@@ -22,7 +23,7 @@ mod protobuf;
 pub use admin::times::{parse as parse_time, to_text as time_text};
 pub use door::{Answered, Chosen, Door, DoorConfig, PeerAddress, ProblemPage, RouteEntry, Telemetry};
 pub use form::Form;
-pub use inbound::{BodyStream, Inbound, SESSION_COOKIE, attempt_from, authority_of};
+pub use inbound::{BodyStream, Inbound, KNOWN_COOKIE, SESSION_COOKIE, attempt_from, authority_of};
 pub use language::{Asked, Knock, Language};
 pub use login::{CALLBACK, CARRIED_COOKIE, end_cookie, local_path, login_address};
 pub use outbound::{Answer, base64_text, base64url_text, from_base64url, harden, json, json_text, problem_answer};

@@ -3,7 +3,7 @@
 use axum::body::Body;
 use axum::response::Response;
 use http::{HeaderValue, StatusCode, header};
-use kernel::{Kind, Problem};
+use kernel::{Allowance, Kind, Problem};
 use serde::Serialize;
 
 /// A finished answer.
@@ -101,6 +101,9 @@ pub(crate) fn in_oip_form(mut answer: Answer, problem: &Problem) -> Answer {
 pub fn problem_answer(problem: &Problem, by_browser: bool) -> Answer {
     let (status, code) = status_of(problem.kind());
     let mut answer = error_answer(status, code, problem.message());
+    if let Some(allowance) = problem.allowance() {
+        tell_allowance(&mut answer, allowance);
+    }
     let headers = answer.headers_mut();
     match problem.kind() {
         Kind::Unauthenticated if !by_browser => {
@@ -128,6 +131,18 @@ pub fn problem_answer(problem: &Problem, by_browser: bool) -> Answer {
         }
     }
     answer
+}
+
+/// Says what is left of a rate (draft-ietf-httpapi-ratelimit-headers-11, sections 3 and 4).
+pub(crate) fn tell_allowance(answer: &mut Answer, allowance: &Allowance) {
+    let Allowance { name, quota_count, window_s, remaining_count, reset_s } = allowance;
+    let headers = answer.headers_mut();
+    if let Ok(policy) = HeaderValue::from_str(&format!("\"{name}\";q={quota_count};w={window_s}")) {
+        headers.insert("ratelimit-policy", policy);
+    }
+    if let Ok(left) = HeaderValue::from_str(&format!("\"{name}\";r={remaining_count};t={reset_s}")) {
+        headers.insert("ratelimit", left);
+    }
 }
 
 /// A page with the status of a problem.

@@ -1,6 +1,7 @@
 //! The room's verbs.
 
 mod checkpoint;
+mod evidence;
 mod export;
 mod prove;
 mod search;
@@ -8,6 +9,7 @@ mod tile;
 mod verify;
 
 pub use checkpoint::ReadCheckpoint;
+pub use evidence::{EVIDENCE_COUNT_MAX, Stretch, TakeEvidence};
 pub use export::{Export, Exported};
 pub use prove::{Prove, Proven, Which};
 pub use search::Search;

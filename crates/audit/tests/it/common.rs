@@ -9,9 +9,9 @@ use audit::verify::{Policy, Report, verify_directory};
 use audit::{Audit, AuditConfig, AuditError, AuditLog, database_rows};
 use gate::{
     Action, Assess, Attempt, BoxFuture, Caller, CallerKind, Credential, Decide, Decision, Facts, Gate, Identify, Locate,
-    Operation, Outcome, Permit, Ports, Question, Risk, Scope, Target, TokenFacts, Verdict,
+    Operation, Outcome, Over, Permit, Ports, Question, Risk, Scope, Target, TokenFacts, Verdict,
 };
-use kernel::{Problem, Secret, SystemClock};
+use kernel::{Allowance, Problem, Secret, SystemClock};
 use vault::db::{Db, Location, Opened, SystemDb};
 
 pub const ORIGIN: &str = "test.example/audit/1";
@@ -51,6 +51,10 @@ impl Assess for Yes {
     }
 
     fn learn(&self, _: &Attempt, _: Verdict<'_>) {}
+
+    fn take<'a>(&'a self, _: &'a Attempt, _: &'a Caller, _: Action) -> BoxFuture<'a, Result<Option<Allowance>, Over>> {
+        Box::pin(async { Ok(None) })
+    }
 }
 
 impl Decide for Yes {
@@ -244,6 +248,7 @@ pub fn attempt(credential: Credential) -> Attempt {
         user_agent: None,
         workspace: "default".to_owned(),
         client_certificate: None,
+        known_browser: None,
     }
 }
 

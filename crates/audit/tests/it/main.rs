@@ -3,6 +3,7 @@
 
 mod common;
 mod crash;
+mod evidence;
 mod faults;
 mod flips;
 mod mismatch;

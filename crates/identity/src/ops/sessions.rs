@@ -40,7 +40,7 @@ impl Operation for CreateSession {
         if caller.kind != CallerKind::User {
             return Err(Problem::invalid("sessions are for people; a service account sends its token with each request"));
         }
-        let usual_end = at.plus_secs(i64::from(self.room.inner.config.session_hours_max) * 3_600);
+        let usual_end = at.plus_secs(self.room.inner.config.session_limits_s(caller.assurance).0);
         let secret = mint(SecretKind::Session);
         let proof = caller.proof.clone();
         if let Some(Spend::Passkey { challenge, .. }) = proof.as_ref().and_then(|proof| proof.once.as_ref())
@@ -108,14 +108,14 @@ impl Operation for CreateSession {
                 },
             )?;
             let outcome = Outcome::done().resource(session.id.clone()).with("method", method.word());
-            Ok((OpenedSession { session, secret }, outcome))
+            Ok((OpenedSession { session, secret, known_browser: None }, outcome))
         });
-        let opened = write.await?;
+        let mut opened = write.await?;
         self.room.inner.memory.forget();
         if let (Some(at), Some(watch)) = (proved, self.room.inner.watch.get())
             && let Some(shown) = self.room.inner.memory.take_log_in(&permit.caller().id, at)
         {
-            watch.began(&shown, &opened.session.id).await;
+            opened.known_browser = Some(watch.began(&shown, &opened.session.id).await);
         }
         Ok(opened)
     }

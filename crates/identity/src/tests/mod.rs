@@ -13,9 +13,9 @@ use std::sync::Arc;
 
 use gate::{
     Action, Assess, Attempt, BoxFuture, Caller, Credential, Decide, Decision, Entry, Facts, Gate, Identify, JobKey, Locate,
-    Operation, Outcome, Ports, Question, Record, Risk, Scope, SealedOutcome, Target, Verdict,
+    Operation, Outcome, Over, Ports, Question, Record, Risk, Scope, SealedOutcome, Target, Verdict,
 };
-use kernel::{FakeClock, Kind, Micros, Problem, Secret, random_id};
+use kernel::{Allowance, FakeClock, Kind, Micros, Problem, Secret, random_id};
 use vault::db::{self, Location, Opened};
 
 use crate::ops::accounts::CreateUser;
@@ -63,6 +63,10 @@ impl Assess for Open {
     }
 
     fn learn(&self, _attempt: &Attempt, _verdict: Verdict<'_>) {}
+
+    fn take<'a>(&'a self, _: &'a Attempt, _: &'a Caller, _: Action) -> BoxFuture<'a, Result<Option<Allowance>, Over>> {
+        Box::pin(async { Ok(None) })
+    }
 }
 
 impl Decide for Open {
@@ -127,6 +131,7 @@ pub(crate) fn attempt(credential: Credential) -> Attempt {
         user_agent: None,
         workspace: gate::DEFAULT_WORKSPACE.to_owned(),
         client_certificate: None,
+        known_browser: None,
     }
 }
 

@@ -3,7 +3,7 @@
 use kernel::{Micros, Problem};
 use vault::db::{Bind, DbError, Reader, Row, Writer};
 
-use crate::event::{DETECTION, GOVERNANCE_BYPASS};
+use crate::event::{BREAK_GLASS, DETECTION, GOVERNANCE_BYPASS};
 use crate::types::{Act, Alert, AlertState, Detail, Remedy, Severity};
 
 const COLUMNS: &str = "alert_id, workspace, endpoint_id, model_id, kind, severity, state, headline, began_at, opened_at, seen_at, \
@@ -103,8 +103,8 @@ fn insert(writer: &mut Writer<'_>, fingerprint: &str, alert: &Alert) -> Result<(
 pub(crate) fn resolve_gone(writer: &mut Writer<'_>, seen_before: Micros, at: Micros, by: &str) -> Result<Vec<String>, DbError> {
     // What was told by others is closed by them, and what happened by a person.
     let sql =
-        "SELECT alert_id FROM observe_alert WHERE state <> 'resolved' AND kind NOT IN ('external', $2, $3) AND seen_at < $1";
-    let binds = [seen_before.0.into(), GOVERNANCE_BYPASS.into(), DETECTION.into()];
+        "SELECT alert_id FROM observe_alert WHERE state <> 'resolved' AND kind NOT IN ('external', $2, $3, $4) AND seen_at < $1";
+    let binds = [seen_before.0.into(), GOVERNANCE_BYPASS.into(), DETECTION.into(), BREAK_GLASS.into()];
     let gone = writer.query(sql, &binds, |row| row.text(0))?;
     for id in &gone {
         resolve(writer, id, at, by)?;

@@ -94,19 +94,7 @@ impl Operation for CreateGrant {
 
 impl CreateGrant {
     pub(super) fn check_input(&self, resource: &Resource, now: Micros) -> Result<(), Problem> {
-        let roles = &self.room.engine().roles;
-        let Some(role) = roles.get(&self.role) else {
-            let names: Vec<&str> = roles.keys().map(String::as_str).collect();
-            return Err(Problem::invalid(format!("there is no role `{}`; there are {}", self.role, names.join(", "))));
-        };
-        if !role.on.iter().any(|kind| kind == resource.kind()) {
-            return Err(Problem::invalid(format!(
-                "the role `{}` cannot be given on a {}, only on: {}",
-                self.role,
-                resource.kind(),
-                role.on.join(", ")
-            )));
-        }
+        check_role(&self.room, &self.role, resource)?;
         if self.expires_at.is_some_and(|end| end <= now) {
             return Err(Problem::invalid("the expiry must lie in the future"));
         }
@@ -141,4 +129,18 @@ impl CreateGrant {
             justification: self.justification.clone(),
         }
     }
+}
+
+/// Whether there is such a role, and it can be given on such a thing.
+pub(super) fn check_role(room: &Policy, wanted: &str, resource: &Resource) -> Result<(), Problem> {
+    let roles = &room.engine().roles;
+    let Some(role) = roles.get(wanted) else {
+        let names: Vec<&str> = roles.keys().map(String::as_str).collect();
+        return Err(Problem::invalid(format!("there is no role `{wanted}`; there are {}", names.join(", "))));
+    };
+    if !role.on.iter().any(|kind| kind == resource.kind()) {
+        let message = format!("the role `{wanted}` cannot be given on a {}, only on: {}", resource.kind(), role.on.join(", "));
+        return Err(Problem::invalid(message));
+    }
+    Ok(())
 }

@@ -11,10 +11,10 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use gate::{
-    Assess, Attempt, BoxFuture, Caller, CallerKind, Credential, Decide, Entry, Facts, Gate, Identify, JobKey, Locate, Operation,
-    Outcome, Ports, Record, Risk, SealedOutcome, Target, Verdict,
+    Action, Assess, Attempt, BoxFuture, Caller, CallerKind, Credential, Decide, Entry, Facts, Gate, Identify, JobKey, Locate,
+    Operation, Outcome, Over, Ports, Record, Risk, SealedOutcome, Target, Verdict,
 };
-use kernel::{FakeClock, Micros, Problem, Secret, random_id};
+use kernel::{Allowance, FakeClock, Micros, Problem, Secret, random_id};
 use parking_lot::Mutex;
 use testkit::Engine;
 use vault::db::{DbError, Opened, Reader};
@@ -88,6 +88,10 @@ impl Assess for TestPorts {
     }
 
     fn learn(&self, _: &Attempt, _: Verdict<'_>) {}
+
+    fn take<'a>(&'a self, _: &'a Attempt, _: &'a Caller, _: Action) -> BoxFuture<'a, Result<Option<Allowance>, Over>> {
+        Box::pin(async { Ok(None) })
+    }
 }
 
 impl Record for TestPorts {

@@ -17,7 +17,10 @@ const AWAY: &str = "203.0.113.9";
 fn world() -> World {
     let clock = FakeClock::at(Micros(1_800_000_000_000_000));
     // In these tests a secret text is anything that begins with `sr_`.
-    let port = Assessor::new(RiskConfig::default(), Arc::new(clock.clone()), |bytes| bytes.starts_with(b"sr_")).unwrap();
+    let is_secret_text: IsSecretText = |bytes| bytes.starts_with(b"sr_");
+    let key = Secret::from("the key of browsers".to_owned());
+    let config = (RiskConfig::default(), LimitsConfig::default());
+    let port = Assessor::new(config, Arc::new(clock.clone()), is_secret_text, &key).unwrap();
     World { port, clock }
 }
 
@@ -28,6 +31,7 @@ fn attempt(credential: Credential, address: &str) -> Attempt {
         user_agent: None,
         workspace: DEFAULT_WORKSPACE.to_owned(),
         client_certificate: None,
+        known_browser: None,
     }
 }
 
@@ -255,4 +259,47 @@ fn weak_configurations_are_refused() {
     let config = RiskConfig { lock_free_count: 0, ..RiskConfig::default() };
     let clock: Arc<dyn Clock> = Arc::new(FakeClock::default());
     assert!(Assessor::new(config, clock, |_| false).is_err_and(|problem| problem.message().contains("lock_free_count")));
+}
+
+fn form(name: &str) -> Credential {
+    Credential::LogIn { username: name.to_owned(), password: Secret::from("wrong or right".to_owned()), code: None }
+}
+
+impl World {
+    fn fail_with(&self, name: &str, mark: Option<&Secret>, address: &str) -> Result<(), Problem> {
+        let attempt = Attempt { known_browser: mark.cloned(), ..attempt(form(name), address) };
+        self.port.may_knock(&attempt)?;
+        self.port.learn(&attempt, Verdict::Refused);
+        Ok(())
+    }
+}
+
+#[test]
+fn who_brings_a_known_browser_is_not_locked_out_by_strangers_at_the_same_address() {
+    let world = world();
+    let mark = world.port.browser_mark("Ada");
+    while world.fail_with("ada", None, AWAY).is_ok() {}
+    for _ in 0..40 {
+        let _ = world.fail_with("bob", None, AWAY);
+    }
+    assert!(world.fail_with("ada", None, AWAY).is_err() && world.fail_with("carol", None, AWAY).is_err());
+    let owner = Attempt { known_browser: Some(mark.clone()), ..attempt(form("ada"), AWAY) };
+    world.port.may_knock(&owner).unwrap();
+    let caller = user("u_ada");
+    world.port.learn(&owner, Verdict::Known(&caller));
+    assert_eq!(world.port.assess(&owner, &caller).locked_for, None);
+    // It is no way around the lock for another account.
+    assert!(world.fail_with("bob", Some(&mark), AWAY).is_err());
+}
+
+#[test]
+fn a_stolen_browser_mark_has_a_lock_of_its_own() {
+    let world = world();
+    let mark = world.port.browser_mark("ada");
+    let tried = (0..50).take_while(|_| world.fail_with("ada", Some(&mark), AWAY).is_ok()).count();
+    assert_eq!(tried, 5);
+    // The owner's own browser, and the account at home, are none the worse for it.
+    let own = world.port.browser_mark("ada");
+    assert!(world.fail_with("ada", Some(&own), HOME).is_ok());
+    assert!(world.fail_with("ada", None, HOME).is_ok());
 }

@@ -28,10 +28,10 @@ pub enum Grant {
 pub struct On {
     /// workspace, experiment, registered_model, dataset or server.
     #[arg(long, value_name = "KIND", default_value = "workspace")]
-    on: String,
+    pub(super) on: String,
     /// The experiment's id or the model's name.
     #[arg(long, value_name = "ID")]
-    id: Option<String>,
+    pub(super) id: Option<String>,
 }
 
 /// Options of `grant create`.

@@ -10,6 +10,7 @@ use kernel::Problem;
 use serde_json::json;
 
 use super::client::Connection;
+use super::forensics::{BlastRadius, CheckEvidence, Timeline};
 use super::output::{list_at_most, segment};
 use super::recover::Recover;
 
@@ -31,6 +32,12 @@ pub enum Audit {
     CheckProof(CheckProof),
     /// Print the newest signed checkpoint.
     Checkpoint(Plain),
+    /// Print what somebody did, in order: each act with how it ended.
+    Timeline(Timeline),
+    /// Print what somebody touched, what descends from it down to the endpoints that answer with it, and what to do.
+    BlastRadius(BlastRadius),
+    /// Check a file of `blast-radius --bundle` against the log's verifier key. Needs no server.
+    CheckEvidence(CheckEvidence),
     /// Print records as OCSF JSON lines, oldest first, for a SIEM.
     Export(Export),
 }
@@ -172,6 +179,9 @@ impl Audit {
                 crate::say!("{}", client.get_text(&format!("{PREFIX}/checkpoint")).await?.body);
             }
             Self::Export(export) => export.run().await?,
+            Self::Timeline(timeline) => timeline.run().await?,
+            Self::BlastRadius(radius) => radius.run().await?,
+            Self::CheckEvidence(check) => return check.run(),
         }
         Ok(ExitCode::SUCCESS)
     }

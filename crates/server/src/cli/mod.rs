@@ -15,8 +15,10 @@ mod data_query;
 mod data_read;
 mod data_rows;
 mod detections;
+mod elevate;
 mod endpoint;
 mod endpoint_guard;
+mod forensics;
 mod init;
 mod keys;
 mod keys_online;
@@ -104,6 +106,8 @@ enum Verb {
     /// Work with grants: who may do what, where.
     #[command(subcommand)]
     Grant(access::Grant),
+    #[command(subcommand)]
+    Elevate(elevate::Elevate),
     /// Show what each role may do.
     #[command(subcommand)]
     Role(access::Role),
@@ -224,6 +228,7 @@ fn run(verb: Verb) -> Result<ExitCode, Problem> {
             Verb::Session(verb) => verb.run().await.map(|()| ExitCode::SUCCESS),
             Verb::Workspace(verb) => verb.run().await.map(|()| ExitCode::SUCCESS),
             Verb::Grant(verb) => verb.run().await.map(|()| ExitCode::SUCCESS),
+            Verb::Elevate(verb) => verb.run().await.map(|()| ExitCode::SUCCESS),
             Verb::Role(verb) => verb.run().await.map(|()| ExitCode::SUCCESS),
             Verb::Access(verb) => verb.run().await.map(|()| ExitCode::SUCCESS),
             Verb::Audit(verb) => verb.run().await,

@@ -1,14 +1,16 @@
 //! `/audit`: search, prove, verify, export, and the raw log in the layout of C2SP tlog-tiles.
 
-use audit::ops::{Export, Prove, ReadCheckpoint, ReadTile, Search, Verify, Which};
+use audit::evidence::Taken;
+use audit::ops::{Export, Prove, ReadCheckpoint, ReadTile, Search, TakeEvidence, Verify, Which};
 use audit::tiles::TilePath;
 use audit::{Audit, Filter, Hit, RecordView};
 use axum::body::Body;
 use http::{HeaderValue, Method, header};
 use kernel::Problem;
+use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::shape::{only, query};
+use super::shape::{body, only, query};
 use super::times;
 use crate::outbound::harden;
 use crate::{Answer, Door, Inbound, json as json_answer};
@@ -36,6 +38,14 @@ const EXPORT: [&str; 14] = [
     "to",
     "rows",
 ];
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Wanted {
+    from: u64,
+    to: u64,
+    report_sha256: String,
+}
+
 /// Tells where the next export goes on.
 const NEXT_HEADER: &str = "x-strongroom-next";
 
@@ -82,6 +92,12 @@ pub fn routes(door: &mut Door, room: &Audit) {
             Ok(answer)
         },
     );
+    let audit = room.clone();
+    let evidence = move |inbound: &Inbound| {
+        let Wanted { from, to, report_sha256 } = body(inbound)?;
+        Ok(TakeEvidence { room: audit.clone(), from, to, report_sha256 })
+    };
+    door.route(Method::POST, &at("/evidence"), evidence, |stretch| json_answer(&Taken::from(stretch)));
     let audit = room.clone();
     let verify = move |inbound: &Inbound| only(inbound, []).map(|[]| Verify { room: audit.clone() });
     door.route(Method::POST, &at("/verify"), verify, |report| json_answer(&report));

@@ -82,7 +82,7 @@ fn wanted(room: &Policy, inbound: &Inbound) -> Result<CreateGrant, Problem> {
 }
 
 /// The resource of these two: the workspace of the request, if nobody says.
-fn on(kind: Option<&str>, resource: Option<String>) -> Result<On, Problem> {
+pub(super) fn on(kind: Option<&str>, resource: Option<String>) -> Result<On, Problem> {
     let kind = kind.unwrap_or("workspace");
     let resource = resource.filter(|id| !id.is_empty());
     match (kind, resource) {

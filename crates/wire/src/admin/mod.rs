@@ -50,6 +50,7 @@ pub mod backups;
 pub mod datasets;
 mod datasets_view;
 pub mod detections;
+pub mod elevations;
 pub mod endpoint_guard;
 pub mod endpoints;
 pub mod factors;
@@ -110,6 +111,8 @@ pub fn routes(door: &mut Door, rooms: &Rooms<'_>) {
     grants::routes(door, rooms.policy);
     roles::routes(door, rooms.policy);
     access::routes(door, rooms.policy);
+    crate::authzen::routes(door, rooms.policy);
+    elevations::routes(door, rooms.policy);
     audit::routes(door, rooms.audit);
     lineage::routes(door, rooms.lineage);
     vault::routes(door, rooms.artifacts);

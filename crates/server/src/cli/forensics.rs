@@ -1,0 +1,427 @@
+//! `strongroom audit timeline`, `blast-radius` and `check-evidence`: what somebody did, what came of it, and a file that shows it to others.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use audit::evidence::{Bundle, Taken};
+use audit::note::VerifierKey;
+use clap::Args;
+use kernel::{Problem, hex, sha256};
+use serde_json::{Value, json};
+
+use super::client::{Client, Connection};
+use super::output::{pages, print_list, segment};
+
+const AUDIT: &str = "/api/strongroom/v1/audit";
+/// Records that are looked at for one person.
+const RECORD_COUNT_MAX: usize = 200_000;
+/// Things whose descendants are looked for.
+const ROOT_COUNT_MAX: usize = 500;
+/// A bundle's file.
+const BUNDLE_BYTES_MAX: u64 = 512 * 1024 * 1024;
+
+/// Whom it is about, and when.
+#[derive(Args)]
+pub struct Whom {
+    /// An account's name or id.
+    #[arg(long, value_name = "NAME")]
+    who: String,
+    /// From this time on (RFC 3339).
+    #[arg(long, value_name = "TIME")]
+    from: Option<String>,
+    /// Before this time (RFC 3339).
+    #[arg(long, value_name = "TIME")]
+    to: Option<String>,
+    #[command(flatten)]
+    connection: Connection,
+}
+
+/// Options of `audit timeline`.
+#[derive(Args)]
+#[command(after_help = "Example:\n  strongroom audit timeline --who alice --from 2026-11-01T00:00:00Z --to 2026-11-02T00:00:00Z")]
+pub struct Timeline {
+    #[command(flatten)]
+    whom: Whom,
+}
+
+/// Options of `audit blast-radius`.
+#[derive(Args)]
+#[command(
+    after_help = "What descends from a run or model is looked for through the lineage of the workspace that `--workspace` names.\n\nExample:\n  \
+strongroom audit blast-radius --who alice --from 2026-11-01T00:00:00Z --bundle alice.evidence.json"
+)]
+pub struct BlastRadius {
+    #[command(flatten)]
+    whom: Whom,
+    /// Write report, records and proofs into this file: `audit check-evidence` checks it without a server.
+    #[arg(long, value_name = "FILE")]
+    bundle: Option<PathBuf>,
+}
+
+/// Options of `audit check-evidence`.
+#[derive(Args)]
+#[command(after_help = "Example:\n  strongroom audit check-evidence alice.evidence.json --vkey \"$(cat audit.vkey)\"")]
+pub struct CheckEvidence {
+    /// The file.
+    file: PathBuf,
+    /// The log's verifier key as you know it.
+    #[arg(long, value_name = "VKEY")]
+    vkey: String,
+    /// Print JSON, for scripts.
+    #[arg(long)]
+    json: bool,
+}
+
+/// An act: an intent and its outcome, or a refusal.
+struct Act {
+    first: Value,
+    status: String,
+    problem: String,
+}
+
+/// What was found of somebody.
+struct Found {
+    who: String,
+    since: Option<i64>,
+    until: Option<i64>,
+    indices: Vec<u64>,
+    acts: Vec<Act>,
+}
+
+impl Timeline {
+    pub(super) async fn run(self) -> Result<(), Problem> {
+        let mut client = self.whom.connection.open().await?;
+        let found = found(&mut client, &self.whom).await?;
+        let rows: Vec<Value> = found.acts.iter().map(row).collect();
+        print_list(&client, &rows, &["at", "action", "status", "target", "resource", "from", "token", "risk", "index"]);
+        Ok(())
+    }
+}
+
+impl BlastRadius {
+    pub(super) async fn run(self) -> Result<(), Problem> {
+        let mut client = self.whom.connection.open().await?;
+        let found = found(&mut client, &self.whom).await?;
+        let touched = touched(&found.acts);
+        let (descends, endpoints) = descendants(&mut client, &touched).await?;
+        let advice = advice(&found, &touched, &endpoints);
+        let report = json!({
+            "who": found.who,
+            "since": found.since,
+            "until": found.until,
+            "indices": found.indices,
+            "acts": found.acts.iter().map(row).collect::<Vec<_>>(),
+            "touched": touched.values().map(Thing::shown).collect::<Vec<_>>(),
+            "descends": descends,
+            "endpoints": endpoints,
+            "advice": advice,
+        });
+        if client.json {
+            crate::say!("{report}");
+        } else {
+            print(&client, &report);
+        }
+        if let Some(file) = &self.bundle {
+            let said = bundle(&mut client, &found, &report.to_string(), file).await?;
+            // Not to stdout, where a script may read the report.
+            eprintln!("{said}");
+        }
+        Ok(())
+    }
+}
+
+async fn found(client: &mut Client, whom: &Whom) -> Result<Found, Problem> {
+    let who = id_of(client, &whom.who).await?;
+    let mut query = format!("{AUDIT}/records?who={}", segment(&who));
+    for (name, value) in [("since", &whom.from), ("until", &whom.to)] {
+        if let Some(value) = value {
+            query.push_str(&format!("&{name}={}", segment(value)));
+        }
+    }
+    let mut records = pages(client, &query, "records", RECORD_COUNT_MAX + 1).await?;
+    if records.len() > RECORD_COUNT_MAX {
+        return Err(Problem::invalid(format!(
+            "there are more than {RECORD_COUNT_MAX} records; narrow the time with --from and --to"
+        )));
+    }
+    records.reverse();
+    let moment = |name: &str, text: &Option<String>| -> Result<Option<i64>, Problem> {
+        text.as_deref().map(|text| Ok(wire::parse_time(name, text)?.0)).transpose()
+    };
+    let indices = records.iter().filter_map(|record| record.get("index").and_then(Value::as_u64)).collect();
+    Ok(Found { who, since: moment("from", &whom.from)?, until: moment("to", &whom.to)?, indices, acts: acts(records) })
+}
+
+/// The id behind a name. Who reads the log may ask what an account may do, and is told its id.
+async fn id_of(client: &mut Client, who: &str) -> Result<String, Problem> {
+    let is_id = |prefix: &str| {
+        who.strip_prefix(prefix).is_some_and(|rest| rest.len() == 32 && rest.bytes().all(|b| b.is_ascii_hexdigit()))
+    };
+    if ["u_", "s_"].into_iter().any(is_id) || ["anonymous", "audit"].contains(&who) {
+        return Ok(who.to_owned());
+    }
+    let body = json!({ "principal": who, "action": "server.health", "resource_kind": "server", "resource": null });
+    let answer = client.post("/api/strongroom/v1/access/check", &body).await?;
+    answer
+        .get("principal")
+        .and_then(Value::as_str)
+        .map(str::to_owned)
+        .ok_or_else(|| Problem::invalid(format!("`{who}` cannot be resolved; name the account's id, as the log has it")))
+}
+
+fn text<'a>(value: &'a Value, name: &str) -> &'a str {
+    value.get(name).and_then(Value::as_str).unwrap_or_default()
+}
+
+/// Joins intents and outcomes, in the order in which the acts began.
+fn acts(records: Vec<Value>) -> Vec<Act> {
+    let mut acts: Vec<Act> = Vec::new();
+    let mut open: BTreeMap<String, usize> = BTreeMap::new();
+    for record in records {
+        let (id, status) = (text(&record, "id").to_owned(), text(&record, "status").to_owned());
+        let problem = text(&record, "problem").to_owned();
+        if let Some(act) = open.get(&id).and_then(|at| acts.get_mut(*at)) {
+            (act.status, act.problem) = (status, problem);
+            // Only the outcome knows the id of what was made.
+            if let (Some(fields), Some(resource)) = (act.first.as_object_mut(), record.get("resource")) {
+                fields.insert("resource".to_owned(), resource.clone());
+            }
+            continue;
+        }
+        open.insert(id, acts.len());
+        acts.push(Act { status: if status.is_empty() { "unknown".to_owned() } else { status }, problem, first: record });
+    }
+    acts
+}
+
+fn row(act: &Act) -> Value {
+    let token = act.first.get("caller").and_then(|caller| caller.get("token")).cloned();
+    let status = if act.problem.is_empty() { act.status.clone() } else { format!("{}: {}", act.status, act.problem) };
+    json!({
+        "index": act.first.get("index"),
+        "at": text(&act.first, "at_text"),
+        "action": text(&act.first, "action"),
+        "status": status,
+        "target": text(&act.first, "target"),
+        "resource": act.first.get("resource"),
+        "workspace": act.first.get("workspace"),
+        "from": act.first.get("from"),
+        "token": token,
+        "risk": act.first.get("risk"),
+    })
+}
+
+/// Something that acts were done to.
+struct Thing {
+    target: String,
+    resource: String,
+    workspace: String,
+    read_count: u64,
+    changed_count: u64,
+    verbs: BTreeSet<String>,
+}
+
+impl Thing {
+    fn shown(&self) -> Value {
+        json!({
+            "target": self.target,
+            "resource": self.resource,
+            "workspace": self.workspace,
+            "read_count": self.read_count,
+            "changed_count": self.changed_count,
+            "verbs": self.verbs,
+        })
+    }
+
+    /// How `lineage down` names it, where it can.
+    fn root(&self) -> Option<String> {
+        match self.target.as_str() {
+            "run" => Some(format!("run:{}", self.resource)),
+            "logged_model" => Some(format!("logged-model:{}", self.resource)),
+            _ => None,
+        }
+    }
+}
+
+fn touched(acts: &[Act]) -> BTreeMap<(String, String), Thing> {
+    let mut things = BTreeMap::new();
+    for act in acts.iter().filter(|act| act.status == "done") {
+        let (target, resource) = (text(&act.first, "target").to_owned(), text(&act.first, "resource").to_owned());
+        if resource.is_empty() {
+            continue;
+        }
+        let verb = text(&act.first, "action");
+        let thing = things.entry((target.clone(), resource.clone())).or_insert_with(|| Thing {
+            target,
+            resource,
+            workspace: text(&act.first, "workspace").to_owned(),
+            read_count: 0,
+            changed_count: 0,
+            verbs: BTreeSet::new(),
+        });
+        // A verb of a newer server counts as one that changed something.
+        let count = if policy::is_write(verb) == Some(false) { &mut thing.read_count } else { &mut thing.changed_count };
+        *count += 1;
+        thing.verbs.insert(verb.to_owned());
+    }
+    things
+}
+
+/// What descends from what was changed, through the lineage, down to the endpoints that answer with it.
+async fn descendants(
+    client: &mut Client,
+    touched: &BTreeMap<(String, String), Thing>,
+) -> Result<(Vec<Value>, BTreeSet<String>), Problem> {
+    let roots: Vec<String> = touched.values().filter(|thing| thing.changed_count > 0).filter_map(Thing::root).collect();
+    if roots.len() > ROOT_COUNT_MAX {
+        eprintln!("{} runs and models were changed; what descends from the first {ROOT_COUNT_MAX} is shown", roots.len());
+    }
+    let (mut descends, mut endpoints) = (BTreeMap::new(), BTreeSet::new());
+    for root in roots.iter().take(ROOT_COUNT_MAX) {
+        let path = format!("/api/strongroom/v1/lineage?direction=down&subject={}", segment(root));
+        let walked = match client.get(&path).await {
+            Ok(walked) => walked,
+            // It is of another workspace, was deleted, or the caller may not see it: said, not left out.
+            Err(problem) => {
+                descends.insert(format!("?{root}"), json!({ "from": root, "kind": "unknown", "name": problem.message() }));
+                continue;
+            }
+        };
+        let list = |name: &str| walked.get(name).and_then(Value::as_array).cloned().unwrap_or_default();
+        for node in list("nodes") {
+            let key = format!("{}/{}", text(&node, "kind"), text(&node, "name"));
+            descends.entry(key).or_insert_with(|| {
+                let part = |name: &str| node.get(name).cloned();
+                json!({ "from": root, "kind": part("kind"), "name": part("name"), "label": part("label"), "trust": part("trust") })
+            });
+        }
+        endpoints.extend(list("endpoints").iter().map(|endpoint| text(endpoint, "name").to_owned()));
+    }
+    Ok((descends.into_values().collect(), endpoints))
+}
+
+/// What to do, as commands: nothing of it is done by looking.
+fn advice(found: &Found, touched: &BTreeMap<(String, String), Thing>, endpoints: &BTreeSet<String>) -> Vec<Value> {
+    let mut advice = Vec::new();
+    let mut add = |command: String, why: &str| advice.push(json!({ "command": command, "why": why }));
+    let kind = if found.who.starts_with("s_") { "service" } else { "user" };
+    if kind == "user" {
+        add(
+            format!("strongroom user disable {}", found.who),
+            "nothing more is done with this account; its tokens and sessions end at once",
+        );
+    }
+    let tokens: BTreeSet<String> =
+        found.acts.iter().filter_map(|act| act.first.get("caller")?.get("token")?.as_str().map(str::to_owned)).collect();
+    for token in tokens {
+        add(format!("strongroom token revoke {token}"), "it was used in this time");
+    }
+    for thing in
+        touched.values().filter(|thing| thing.verbs.contains("grants.create") || thing.verbs.contains("elevations.decide"))
+    {
+        add(format!("strongroom grant list --json # then revoke {}", thing.resource), "rights that were given in this time");
+    }
+    for endpoint in endpoints {
+        add(format!("strongroom endpoint rollback {endpoint}"), "it answers with what descends from what was changed");
+    }
+    add("strongroom data list".to_owned(), "have versions of data that were brought in this time inspected again");
+    advice
+}
+
+fn print(client: &Client, report: &Value) {
+    let rows = |name: &str| report.get(name).and_then(Value::as_array).cloned().unwrap_or_default();
+    crate::say!("{}: {} acts, records {}", text(report, "who"), rows("acts").len(), rows("indices").len());
+    crate::say!("\nTouched");
+    print_list(client, &rows("touched"), &["target", "resource", "changed_count", "read_count", "workspace"]);
+    crate::say!("\nDescends from what was changed");
+    print_list(client, &rows("descends"), &["kind", "name", "label", "trust", "from"]);
+    crate::say!("\nEndpoints that answer with it: {}", joined(&rows("endpoints")));
+    crate::say!("\nWhat to do");
+    print_list(client, &rows("advice"), &["command", "why"]);
+}
+
+fn joined(names: &[Value]) -> String {
+    let names: Vec<&str> = names.iter().filter_map(Value::as_str).collect();
+    if names.is_empty() { "none".to_owned() } else { names.join(", ") }
+}
+
+/// Takes the whole stretch of the log out, from the first record to the last, has the log keep the report's digest, and writes all of it down.
+async fn bundle(client: &mut Client, found: &Found, report: &str, file: &PathBuf) -> Result<String, Problem> {
+    let (Some(first), Some(last)) = (found.indices.first(), found.indices.last()) else {
+        return Err(Problem::invalid("there is no record in this time, so there is nothing to show"));
+    };
+    let body = json!({ "from": first, "to": last + 1, "report_sha256": hex(&sha256(report.as_bytes())) });
+    let answer = client.post(&format!("{AUDIT}/evidence"), &body).await?;
+    let taken: Taken =
+        serde_json::from_value(answer).map_err(|error| Problem::internal("the server gave no stretch of its log", error))?;
+    let proof = client.get_text(&format!("{AUDIT}/proof/{}", segment(&taken.entry))).await?;
+    let record = String::from_utf8_lossy(proof.header("x-strongroom-record").unwrap_or_default()).into_owned();
+    let bundle = Bundle::new(taken, report.to_owned(), (record, proof.body));
+    // What is handed on has been checked once.
+    let shown = bundle.check(&VerifierKey::parse(&bundle.verifier_key)?)?;
+    let bytes = serde_json::to_vec(&bundle).map_err(|error| Problem::internal("the bundle could not be written", error))?;
+    std::fs::write(file, bytes).map_err(|error| crate::tls::file_problem(file, error))?;
+    Ok(format!("wrote {}: {} records of the log, {} of them of {}", file.display(), shown.count, shown.own_count, shown.who))
+}
+
+impl CheckEvidence {
+    pub(super) fn run(self) -> Result<ExitCode, Problem> {
+        let failed = |error| crate::tls::file_problem(&self.file, error);
+        let size_bytes = std::fs::metadata(&self.file).map_err(failed)?.len();
+        if size_bytes > BUNDLE_BYTES_MAX {
+            return Err(Problem::invalid(format!("the file has more than {BUNDLE_BYTES_MAX} bytes")));
+        }
+        let bytes = std::fs::read(&self.file).map_err(failed)?;
+        let key = VerifierKey::parse(self.vkey.trim())?;
+        let (code, said, words) = match Bundle::parse(&bytes).and_then(|bundle| bundle.check(&key)) {
+            Ok(shown) => (
+                ExitCode::SUCCESS,
+                json!({ "ok": true, "origin": shown.origin, "size": shown.size, "from": shown.from, "count": shown.count,
+                        "who": shown.who, "own_count": shown.own_count }),
+                format!(
+                    "holds: records {} to {} of the log `{}` without a gap; the report names all {} of `{}`",
+                    shown.from,
+                    shown.from + shown.count - 1,
+                    shown.origin,
+                    shown.own_count,
+                    shown.who
+                ),
+            ),
+            Err(error) => {
+                (ExitCode::FAILURE, json!({ "ok": false, "fault": error.to_string() }), format!("DOES NOT HOLD: {error}"))
+            }
+        };
+        crate::say!("{}", if self.json { said.to_string() } else { words });
+        Ok(code)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_intent_and_its_outcome_are_one_act_and_what_was_made_is_known() {
+        let record = |index: u64, kind: &str, id: &str, more: Value| {
+            let mut record = json!({ "index": index, "kind": kind, "id": id, "action": "runs.create", "target": "run" });
+            record.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+            record
+        };
+        let records = vec![
+            record(1, "intent", "a", json!({})),
+            record(2, "intent", "b", json!({ "action": "runs.get", "resource": "r1" })),
+            record(3, "outcome", "a", json!({ "status": "done", "resource": "r1" })),
+            record(4, "outcome", "b", json!({ "status": "done", "action": "runs.get", "resource": "r1" })),
+            record(5, "refusal", "c", json!({ "status": "refused", "problem": "forbidden", "resource": "r2" })),
+            record(6, "intent", "d", json!({ "resource": "r3" })),
+        ];
+        let acts = acts(records);
+        let statuses: Vec<&str> = acts.iter().map(|act| act.status.as_str()).collect();
+        assert_eq!(statuses, ["done", "done", "refused", "unknown"]);
+        let things = touched(&acts);
+        let thing = &things[&("run".to_owned(), "r1".to_owned())];
+        assert_eq!((thing.changed_count, thing.read_count, thing.root().as_deref()), (1, 1, Some("run:r1")));
+        assert_eq!(things.len(), 1);
+    }
+}

@@ -1,0 +1,145 @@
+"""Roles for some hours, given by a second person; an emergency that always alarms; other systems that ask what somebody may do (AuthZEN)."""
+
+import base64
+import hashlib
+import hmac
+import json
+import struct
+import time
+import uuid
+
+import pytest
+
+import harness
+from people import ADMIN, call, grant, person
+
+pytestmark = pytest.mark.strongroom_only
+CREATE = "/api/2.0/mlflow/experiments/create"
+
+
+def may_create(server, who) -> bool:
+    answer = who.session().post(f"{server.url}{CREATE}", json={"name": f"e-{uuid.uuid4().hex[:8]}"})
+    return answer.status_code == 200
+
+
+def ask(server, who, role="contributor", seconds=3_600, **more):
+    wish = {"role": role, "resource_kind": "workspace", "seconds": seconds, "reason": "an incident", **more}
+    return call(who.session(), server, "POST", "/elevations", json=wish)
+
+
+def test_a_second_person_gives_a_role_and_it_can_be_given_back(server):
+    ada, owner = person(server, "viewer"), person(server, "owner")
+    assert not may_create(server, ada)
+    asked = ask(server, ada)
+    assert asked["state"] == "asked" and asked["grant"] is None
+    assert not may_create(server, ada), "asking gives nothing"
+    call(ada.session(), server, "POST", f"/elevations/{asked['id']}/approve", status=(403, 404), json={})
+    waiting = call(owner.session(), server, "GET", "/elevations")["elevations"]
+    assert asked["id"] in [one["id"] for one in waiting]
+    given = call(owner.session(), server, "POST", f"/elevations/{asked['id']}/approve", json={})
+    assert given["state"] == "given" and given["ends_at"]
+    harness.wait_until(lambda: may_create(server, ada), 3, "the role counts")
+    call(owner.session(), server, "POST", f"/elevations/{asked['id']}/refuse", status=409, json={})
+    call(ada.session(), server, "POST", f"/elevations/{asked['id']}/end", json={})
+    harness.wait_until(lambda: not may_create(server, ada), 3, "the role is gone")
+    assert call(ada.session(), server, "GET", "/elevations/own")["elevations"][0]["state"] == "ended"
+
+
+def test_nobody_decides_on_their_own_request_or_gives_what_they_do_not_hold(server):
+    owner, other = person(server, "owner"), person(server, "owner")
+    own = ask(server, owner, role="retention_officer")
+    refused = owner.session().post(f"{server.url}{ADMIN}/elevations/{own['id']}/approve", json={})
+    assert refused.status_code == 403 and "second person" in refused.json()["message"]
+    call(other.session(), server, "POST", f"/elevations/{own['id']}/approve", status=403, json={})
+    call(other.session(), server, "POST", f"/elevations/{own['id']}/refuse", json={})
+    # A stranger to the workspace does not learn of it, and a program asks for nothing.
+    call(person(server).session(), server, "POST", "/elevations", status=404, json={"role": "owner", "reason": "x"})
+    for bad in ({"seconds": 10}, {"seconds": 10**9}, {"reason": " "}, {"role": "nothing"}, {"role": "backup_operator"}):
+        wish = {"role": "contributor", "seconds": 3_600, "reason": "x", **bad}
+        call(owner.session(), server, "POST", "/elevations", status=400, json=wish)
+
+
+def test_a_role_that_was_given_ends_by_itself(fresh_server):
+    ada, owner = person(fresh_server, "viewer"), person(fresh_server, "owner")
+    asked = ask(fresh_server, ada, seconds=300)
+    given = call(owner.session(), fresh_server, "POST", f"/elevations/{asked['id']}/approve", json={})
+    harness.wait_until(lambda: may_create(fresh_server, ada), 3, "the role counts")
+    # Nobody waits five minutes in a test: its end is moved.
+    past = (int(time.time()) - 1) * 1_000_000
+    sql = (f"UPDATE grant_row SET expires_at = {past}, changed_generation = 1000000 WHERE id = '{given['grant']}';"
+           "UPDATE policy_generation SET generation = 1000000")
+    for statement in sql.split(";"):
+        harness.edit_database(fresh_server, statement)
+    harness.wait_until(lambda: not may_create(fresh_server, ada), 3, "the role has ended")
+
+
+def totp(key: str) -> str:
+    """RFC 6238, for the test's own use."""
+    digest = hmac.new(base64.b32decode(key), struct.pack(">q", int(time.time()) // 30), hashlib.sha1).digest()
+    offset = digest[-1] & 15
+    return f"{(struct.unpack('>I', digest[offset:offset + 4])[0] & 0x7FFFFFFF) % 1_000_000:06}"
+
+
+def test_breaking_the_glass_takes_two_factors_and_always_alarms(fresh_server):
+    server = fresh_server
+    eve = person(server, "break_glass", on="server")
+    wish = {"seconds": 600, "reason": "the administrators are gone"}
+    weak = eve.session().post(f"{server.url}{ADMIN}/break-glass", json=wish)
+    assert weak.status_code == 401 and "insufficient_user_authentication" in weak.headers["www-authenticate"]
+    basic = eve.basic()
+    key = call(basic, server, "POST", "/me/factors/totp", json={})["secret"]
+    codes = call(basic, server, "POST", "/me/factors/totp/confirm", json={"code": totp(key)})["recovery_codes"]
+    form = {"username": eve.name, "password": eve.password, "code": codes[0]}
+    opened = server.session(token=None).post(f"{server.url}/login", data=form, allow_redirects=False)
+    strong = server.session(token=None)
+    strong.headers["Cookie"] = f"__Host-strongroom={opened.cookies['__Host-strongroom']}"
+    call(strong, server, "POST", "/users", status=403, json={"name": "nobody.yet"})
+    broken = call(strong, server, "POST", "/break-glass", json=wish)
+    assert (broken["state"], broken["role"], broken["resource_kind"]) == ("broken", "administrator", "server")
+    harness.wait_until(lambda: strong.post(f"{server.url}{ADMIN}/users", json={"name": f"n.{uuid.uuid4().hex[:6]}"}).ok, 3, "it counts")
+    monitor = person(server, "monitor", on="server").session()
+    alerts = call(monitor, server, "GET", "/alerts")["alerts"]
+    assert [(one["kind"], one["severity"]) for one in alerts] == [("break_glass", "critical")]
+    assert "the administrators are gone" in alerts[0]["headline"]
+    call(strong, server, "POST", f"/elevations/{broken['id']}/end", json={})
+    harness.wait_until(lambda: strong.post(f"{server.url}{ADMIN}/users", json={"name": f"n.{uuid.uuid4().hex[:6]}"}).status_code == 403, 3, "it ended")
+    # Who does not hold the role cannot.
+    call(person(server, "owner", on="server").session(), server, "POST", "/break-glass", status=403, json=wish)
+
+
+def evaluate(session, server, path, body, **headers):
+    return session.post(f"{server.url}/access/v1/{path}", json=body, headers=headers)
+
+
+def test_other_systems_ask_what_somebody_may_do(server):
+    ada, owner = person(server, "viewer"), person(server, "owner")
+    question = {
+        "subject": {"type": "user", "id": ada.name}, "action": {"name": "runs.create"},
+        "resource": {"type": "workspace", "id": "default"}, "context": {"time": "2026-11-26T00:00:00Z"},
+    }
+    session = owner.session()
+    answer = evaluate(session, server, "evaluation", question, **{"X-Request-ID": "q-1"})
+    assert answer.status_code == 200 and answer.json()["decision"] is False and answer.headers["x-request-id"] == "q-1"
+    grant(server, ada.name, "contributor")
+    allowed = evaluate(session, server, "evaluation", question).json()
+    assert allowed["decision"] is True and allowed["context"]["reasons"]
+    batch = {
+        "subject": question["subject"], "resource": question["resource"],
+        "evaluations": [{"action": {"name": "runs.create"}}, {"action": {"name": "grants.create"}}, {"action": {"name": "runs.get"}}],
+    }
+    answers = evaluate(session, server, "evaluations", batch).json()["evaluations"]
+    assert [one["decision"] for one in answers] == [True, False, True]
+    batch["options"] = {"evaluations_semantic": "deny_on_first_deny"}
+    assert len(evaluate(session, server, "evaluations", batch).json()["evaluations"]) == 2
+    batch["options"] = {"evaluations_semantic": "permit_on_first_permit"}
+    assert len(evaluate(session, server, "evaluations", batch).json()["evaluations"]) == 1
+    # Without a list it is one question; somebody unknown may nothing; what is malformed is said.
+    assert evaluate(session, server, "evaluations", question).json()["decision"] is True
+    unknown = {**question, "subject": {"type": "user", "id": "nobody.at.all"}}
+    assert evaluate(session, server, "evaluation", unknown).json()["decision"] is False
+    for bad in ({}, {**question, "subject": {"type": "robot", "id": "x"}}, {**question, "action": {}}, {**question, "resource": {"type": "workspace", "id": "other"}}):
+        assert evaluate(session, server, "evaluation", bad).status_code == 400, bad
+    assert evaluate(ada.session(), server, "evaluation", question).status_code == 403, "not everybody may ask"
+    assert evaluate(server.session(token=None), server, "evaluation", question).status_code == 401
+    known = server.session(token=None).get(f"{server.url}/.well-known/authzen-configuration").json()
+    assert known["access_evaluation_endpoint"] == f"{server.url}/access/v1/evaluation", json.dumps(known)
