@@ -20,6 +20,7 @@ mod bench_runtime;
 mod bench_scan;
 mod bench_serve;
 mod bench_sign;
+mod bench_sign_in;
 mod bench_tracking;
 mod browser;
 mod ceph;
@@ -63,6 +64,8 @@ const USAGE: &str = "cargo xtask COMMAND
                                 a whole restore of N gigabytes (10) in the drill, beside `cp` of the same files
   bench risk [--json] [--people N] [--csv FILE [--rows N]]
                                 attackers stopped and people bothered by four ways of judging log-ins; FILE is rba-dataset.csv
+  bench sign-in [--json] [--rounds N] [--prebuilt]
+                                others, the owner and memory while ten thousand guesses a second are made at log-ins
   bench adversary [--json]      simulated attacks beside the adversarial robustness toolbox
   bench audit [--json]          durably audited operations per second, and verification
   bench policy [--json]         decisions per second

@@ -1,5 +1,6 @@
 //! One kept-alive connection.
 
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -9,7 +10,7 @@ use hyper::{Method, Request, header};
 use hyper_util::rt::TokioIo;
 use rustls_pki_types::pem::PemObject;
 use rustls_pki_types::{CertificateDer, ServerName};
-use tokio::net::TcpStream;
+use tokio::net::{TcpSocket, TcpStream};
 use tokio_rustls::TlsConnector;
 
 use crate::content::Content;
@@ -28,6 +29,7 @@ pub struct Answer {
 pub struct Peer {
     host: String,
     tls: Option<TlsConnector>,
+    from: Option<IpAddr>,
     authorization: Option<String>,
 }
 
@@ -49,7 +51,19 @@ impl Peer {
             _ => None,
         };
         let authorization = options.token.as_ref().map(|token| format!("Bearer {token}"));
-        Ok(Self { host: host.to_owned(), tls, authorization })
+        Ok(Self { host: host.to_owned(), tls, from: None, authorization })
+    }
+
+    /// The same, from this address of ours.
+    #[must_use]
+    pub fn from(self, address: IpAddr) -> Self {
+        Self { from: Some(address), ..self }
+    }
+
+    /// The same, as a stranger.
+    #[must_use]
+    pub fn without_token(self) -> Self {
+        Self { authorization: None, ..self }
     }
 
     /// The address's host and port.
@@ -63,7 +77,7 @@ impl Peer {
     }
 
     async fn open(&self) -> Result<SendRequest<Content>, String> {
-        let stream = TcpStream::connect(&self.host).await.map_err(|error| format!("cannot connect: {error}"))?;
+        let stream = self.connected().await.map_err(|error| format!("cannot connect: {error}"))?;
         stream.set_nodelay(true).map_err(|error| format!("cannot set an option: {error}"))?;
         match &self.tls {
             None => self.shake(TokioIo::new(stream)).await,
@@ -74,6 +88,14 @@ impl Peer {
                 self.shake(TokioIo::new(stream)).await
             }
         }
+    }
+
+    async fn connected(&self) -> std::io::Result<TcpStream> {
+        let Some(address) = self.from else { return TcpStream::connect(&self.host).await };
+        let socket = TcpSocket::new_v4()?;
+        socket.bind(SocketAddr::new(address, 0))?;
+        let to = self.host.parse().map_err(std::io::Error::other)?;
+        socket.connect(to).await
     }
 
     async fn shake<I>(&self, io: I) -> Result<SendRequest<Content>, String>

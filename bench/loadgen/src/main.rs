@@ -3,11 +3,14 @@
 //!
 //! `s3-put|s3-fill|s3-get|s3-clear|s3-list|s3-walk` do the same to any S3 server, and `limits` measures what bounds one on this machine.
 //!
+//! `guess` sends wrong passwords from many addresses, and `others` asks meanwhile with a token.
+//!
 //! `loadgen WORK --url URL [--token-file FILE] [--ca FILE] [--connections N] [--seconds N] [--count N] [--bytes N] [--on PATH] [--body FILE]`
 //! prints one JSON object: `{"work", "value", "unit", "p50_ms", "p99_ms", "requests", "errors"}`.
 
 mod connection;
 mod content;
+mod guess;
 mod limits;
 mod objects;
 mod options;

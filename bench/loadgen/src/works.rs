@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use crate::connection::{Connection, Peer};
 use crate::options::Options;
-use crate::{limits, objects};
+use crate::{guess, limits, objects};
 
 const API: &str = "/api/2.0/mlflow";
 const JSON: &str = "application/json";
@@ -42,6 +42,11 @@ pub struct Seen {
 pub async fn run(options: Options) -> Result<Value, String> {
     if options.work == "limits" {
         return limits::measure(&options);
+    }
+    match options.work.as_str() {
+        "guess" => return guess::guess(options).await,
+        "others" => return guess::others(options).await,
+        _ => {}
     }
     let peer = Peer::of(&options)?;
     if options.work.starts_with("s3-") {

@@ -6,13 +6,22 @@
 //! INVARIANT: no page has an inline script or style, and none loads anything from elsewhere: the policy of each says so (`page::POLICY`).
 //! INVARIANT: every text is escaped by its template; held by `tests::what_people_typed_is_text`.
 
+mod access;
 mod account;
 mod asset;
+mod audit;
+mod board;
+mod datasets;
+mod endpoints;
+mod home;
+mod listing;
 mod login;
+mod models;
 mod page;
 mod provider;
 #[cfg(test)]
 mod tests;
+mod version;
 
 use std::sync::Arc;
 
@@ -24,15 +33,39 @@ pub use page::problem_page;
 pub use provider::{Leaving, Providers};
 
 /// Every verb of the console's own; its pages ask for the rooms' verbs beside.
-pub const ACTIONS: &[Action] = &[login::LOGIN_PAGE, provider::LOGIN_PROVIDER, asset::ASSET, page::HOME];
+pub const ACTIONS: &[Action] = &[login::LOGIN_PAGE, provider::LOGIN_PROVIDER, asset::ASSET, home::HOME];
 
-/// Adds the console's pages. `has_home` says that something else stands at `/`.
-pub fn routes(door: &mut Door, identity: &Identity, providers: Option<Arc<dyn Providers>>, has_home: bool) {
+/// The rooms behind the pages.
+#[derive(Clone)]
+pub struct Rooms {
+    /// Accounts, sessions, tokens.
+    pub identity: Identity,
+    /// Who may do what.
+    pub policy: policy::Policy,
+    /// Data sets.
+    pub data: data::Data,
+    /// Models between quarantine and use.
+    pub admission: admission::Admission,
+    /// Models that answer.
+    pub serving: serving::Serving,
+    /// How all that is.
+    pub observe: observe::Observe,
+    /// What was found in the log.
+    pub detect: detect::Detect,
+    /// The log.
+    pub audit: ::audit::Audit,
+}
+
+/// Adds the console's pages. `has_mlflow_page` says that MLflow's own stands at `/`.
+pub fn routes(door: &mut Door, rooms: &Rooms, providers: Option<Arc<dyn Providers>>, has_mlflow_page: bool) {
     asset::routes(door);
-    login::routes(door, identity, providers.as_ref());
-    provider::routes(door, identity, providers);
-    account::routes(door, identity);
-    if !has_home {
-        page::routes(door);
-    }
+    login::routes(door, &rooms.identity, providers.as_ref());
+    provider::routes(door, &rooms.identity, providers);
+    account::routes(door, &rooms.identity);
+    home::routes(door, rooms, has_mlflow_page);
+    datasets::routes(door, rooms);
+    models::routes(door, rooms);
+    endpoints::routes(door, rooms);
+    access::routes(door, rooms);
+    audit::routes(door, rooms);
 }

@@ -2,14 +2,10 @@
 
 use askama::Template;
 use axum::body::Body;
-use gate::{Action, Operation, Permit, Target};
-use http::{HeaderValue, Method, StatusCode, header};
+use http::{HeaderValue, StatusCode, header};
 use identity::OpenedSession;
 use kernel::{Kind, Micros, Problem, Secret};
-use wire::{Answer, Door};
-
-/// The verb of [`HomePage`].
-pub const HOME: Action = Action::read("ui.read");
+use wire::Answer;
 
 /// Nothing is loaded from elsewhere, nothing inline runs, nobody frames us, forms go to us.
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; \
@@ -92,29 +88,4 @@ pub fn problem_page(problem: &Problem) -> Answer {
         Kind::NotImplemented | Kind::Internal => "The server failed on this",
     };
     page(&ProblemTemplate { title, message: problem.message() }).unwrap_or_else(|problem| wire::problem_answer(&problem, true))
-}
-
-/// Shows what stands at `/` where nothing else does.
-struct HomePage;
-
-impl Operation for HomePage {
-    const ACTION: Action = HOME;
-    type Output = ();
-
-    fn target(&self) -> Target {
-        Target::Server
-    }
-
-    async fn run(self, _: Permit<Self>) -> Result<(), Problem> {
-        Ok(())
-    }
-}
-
-#[derive(Template)]
-#[template(path = "home.html")]
-struct HomeTemplate;
-
-/// Adds the home page.
-pub fn routes(door: &mut Door) {
-    door.route(Method::GET, "/", |_| Ok(HomePage), |()| page(&HomeTemplate));
 }

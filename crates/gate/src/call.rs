@@ -208,6 +208,22 @@ impl Visitor {
         }
     }
 
+    /// Whether the caller might ask for this verb: for pages, which show what there is for somebody. Nothing is done and nothing is recorded; who then
+    /// asks is judged like anybody.
+    ///
+    /// # Errors
+    /// `Unavailable` if it cannot be told.
+    pub async fn might<O: Operation>(&self, operation: &O) -> Result<bool, Problem> {
+        if self.caller.pass.is_some() {
+            return Ok(false);
+        }
+        let target = operation.target();
+        let facts = self.ports.locate.locate(&self.attempt.workspace, &target).await?;
+        let question =
+            Question { caller: &self.caller, action: O::ACTION, target: &target, facts: &facts, risk: &self.risk, now: self.at };
+        Ok(matches!(self.ports.decide.decide(question).await?, Decision::Allow { .. }))
+    }
+
     /// Whether this caller may still do what was allowed last: asked again while a long answer goes out. A token or session that ended, an
     /// account that was closed, a grant that was taken away or a risk that was raised is a no; nothing is recorded by asking.
     ///

@@ -63,6 +63,8 @@ pub const ACTIONS: &[Action] = &[
     ops::accounts::USERS_GET,
     ops::accounts::USERS_DISABLE,
     ops::accounts::USERS_ENABLE,
+    ops::accounts::SERVICES_DISABLE,
+    ops::accounts::SERVICES_ENABLE,
     ops::accounts::USERS_DELETE,
     ops::passwords::USERS_SET_PASSWORD,
     ops::groups::GROUPS_CREATE,

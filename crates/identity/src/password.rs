@@ -17,6 +17,8 @@ pub const PASSWORD_LENGTH_MAX: usize = 256;
 const MEMORY_KIB: u32 = 19_456;
 const PASSES: u32 = 2;
 const LANES: u32 = 1;
+/// How far below everything else passwords are hashed.
+const NICE: i32 = 10;
 
 /// Long passwords that head every list of leaked ones. Shorter ones are refused by their length. Compared without regard to
 /// case, spaces and punctuation.
@@ -243,13 +245,20 @@ impl Passwords {
         work: impl FnOnce() -> Result<T, Problem> + Send + 'static,
     ) -> Result<T, Problem> {
         let done_count = Arc::clone(&self.done_count);
-        let task = tokio::task::spawn_blocking(move || {
+        let (tell, told) = tokio::sync::oneshot::channel();
+        let thread = std::thread::Builder::new().name("password".to_owned()).spawn(move || {
             // The turn goes with the work: a caller who hangs up does not free it early.
             let _turn = turn;
+            // Guesses of strangers may take what is left of the machine, and not what others wait for. Linux lowers the one thread.
+            if let Err(error) = rustix::process::nice(NICE) {
+                tracing::warn!(%error, "passwords are hashed at the priority of everything else");
+            }
             done_count.fetch_add(1, Ordering::SeqCst);
-            work()
+            // Nobody may be waiting any more.
+            drop(tell.send(work()));
         });
-        task.await.map_err(|error| Problem::internal("a password could not be hashed", error))?
+        thread.map_err(|error| Problem::unavailable("a password could not be hashed just now").because(error))?;
+        told.await.map_err(|error| Problem::internal("a password could not be hashed", error))?
     }
 }
 

@@ -320,7 +320,17 @@ pub async fn open_with(data: &Path, config: &Config, way: Way, root: Arc<dyn Key
         rooms.identity.set_federate(Arc::clone(federation) as _);
     }
     let providers = federation.map(|federation| federation as Arc<dyn console::Providers>);
-    console::routes(&mut door, &rooms.identity, providers, page.is_some());
+    let behind_console = console::Rooms {
+        identity: rooms.identity.clone(),
+        policy: rooms.policy.clone(),
+        data: rooms.data.clone(),
+        admission: rooms.admission.clone(),
+        serving: rooms.serving.clone(),
+        observe: rooms.observe.clone(),
+        detect: rooms.detect.clone(),
+        audit: rooms.audit.clone(),
+    };
+    console::routes(&mut door, &behind_console, providers, page.is_some());
     if let Some(page) = &page {
         ui::routes(&mut door, page);
     }

@@ -6,7 +6,7 @@ use audit::{AuditError, AuditLog};
 use detect::{DETECTOR, Ladder, RESPONDER, Runner, Source, Suspect};
 use gate::{Attempt, BoxFuture, Gate, JobKey, JobPass};
 use identity::Identity;
-use identity::ops::accounts::DisableUser;
+use identity::ops::accounts::{DisableService, DisableUser};
 use identity::ops::tokens::RevokeAnyToken;
 use kernel::{Clock, Kind, Problem};
 use risk::{Assessor, Cause, Raise};
@@ -54,7 +54,7 @@ impl Source for LogSource {
     }
 }
 
-/// The rungs, by the verbs that there are. Only its owner ends a browser's session.
+/// The rungs, by the verbs that there are.
 struct Rungs {
     gate: Gate,
     pass: JobPass,
@@ -100,8 +100,9 @@ impl Ladder for Rungs {
 
     fn suspend_account<'a>(&'a self, suspect: &'a Suspect) -> BoxFuture<'a, Result<(), Problem>> {
         Box::pin(async move {
-            if suspect.kind != "user" {
-                return Err(not_here("bar a service account"));
+            if suspect.kind == "service" {
+                let disable = DisableService { room: self.identity.clone(), service: suspect.caller.clone() };
+                return self.gate.call(Attempt::of_job(self.pass.clone()), disable).await.map(drop);
             }
             let disable = DisableUser { room: self.identity.clone(), user: suspect.caller.clone() };
             self.gate.call(Attempt::of_job(self.pass.clone()), disable).await.map(drop)

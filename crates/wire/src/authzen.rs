@@ -29,7 +29,6 @@ struct Question {
     resource: Option<Resource>,
     /// Taken and not judged by: what counts here is what this server knows by itself.
     #[serde(default)]
-    #[expect(dead_code, reason = "the standard has it, and it must be an object")]
     context: Option<Map<String, Value>>,
 }
 

@@ -23,6 +23,10 @@ pub const USERS_DELETE: Action = Action::write("users.delete");
 pub const SERVICES_CREATE: Action = Action::write("services.create");
 /// The verb of [`ListServices`].
 pub const SERVICES_LIST: Action = Action::read("services.list");
+/// The verb of [`DisableService`].
+pub const SERVICES_DISABLE: Action = Action::write("services.disable");
+/// The verb of [`EnableService`].
+pub const SERVICES_ENABLE: Action = Action::write("services.enable");
 /// The verb of [`DeleteService`].
 pub const SERVICES_DELETE: Action = Action::write("services.delete");
 
@@ -188,7 +192,7 @@ impl Operation for DisableUser {
     }
 
     async fn run(self, permit: Permit<Self>) -> Result<Principal, Problem> {
-        set_disabled(&self.room, &permit, self.user, true).await
+        set_disabled(&self.room, &permit, (PrincipalKind::User, self.user), true).await
     }
 }
 
@@ -209,14 +213,61 @@ impl Operation for EnableUser {
     }
 
     async fn run(self, permit: Permit<Self>) -> Result<Principal, Problem> {
-        set_disabled(&self.room, &permit, self.user, false).await
+        set_disabled(&self.room, &permit, (PrincipalKind::User, self.user), false).await
     }
 }
 
-async fn set_disabled<O>(room: &Identity, permit: &Permit<O>, user: String, disabled: bool) -> Result<Principal, Problem> {
+/// Bars a service account: its tokens and access keys stop working at once.
+pub struct DisableService {
+    /// The room.
+    pub room: Identity,
+    /// Its id or name.
+    pub service: String,
+}
+
+impl Operation for DisableService {
+    const ACTION: Action = SERVICES_DISABLE;
+    type Output = Principal;
+
+    fn target(&self) -> Target {
+        Target::Server
+    }
+
+    async fn run(self, permit: Permit<Self>) -> Result<Principal, Problem> {
+        set_disabled(&self.room, &permit, (PrincipalKind::Service, self.service), true).await
+    }
+}
+
+/// Lets a barred service account in again. Tokens that have not ended work again.
+pub struct EnableService {
+    /// The room.
+    pub room: Identity,
+    /// Its id or name.
+    pub service: String,
+}
+
+impl Operation for EnableService {
+    const ACTION: Action = SERVICES_ENABLE;
+    type Output = Principal;
+
+    fn target(&self) -> Target {
+        Target::Server
+    }
+
+    async fn run(self, permit: Permit<Self>) -> Result<Principal, Problem> {
+        set_disabled(&self.room, &permit, (PrincipalKind::Service, self.service), false).await
+    }
+}
+
+async fn set_disabled<O>(
+    room: &Identity,
+    permit: &Permit<O>,
+    (kind, who): (PrincipalKind, String),
+    disabled: bool,
+) -> Result<Principal, Problem> {
     let (at, caller_id) = (permit.entry().at, permit.caller().id.clone());
     let write = room.db.write(permit, move |tx| {
-        let found = store::principal(tx, PrincipalKind::User, &user)?;
+        let found = store::principal(tx, kind, &who)?;
         not_oneself(&found, &caller_id)?;
         store::set_disabled(tx, &found.id, disabled, at)?;
         let outcome = Outcome::done().resource(found.id.clone());

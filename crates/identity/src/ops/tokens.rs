@@ -275,7 +275,7 @@ impl Operation for RevokeToken {
 pub struct RevokeAnyToken {
     /// The room.
     pub room: Identity,
-    /// The token's id.
+    /// The token's id, or a session's.
     pub token: String,
 }
 
@@ -288,8 +288,25 @@ impl Operation for RevokeAnyToken {
     }
 
     async fn run(self, permit: Permit<Self>) -> Result<u64, Problem> {
+        if self.token.starts_with(SESSION_ID_PREFIX) {
+            return end_session(&self.room, &permit, self.token).await;
+        }
         revoke(&self.room, &permit, self.token, None).await
     }
+}
+
+/// The session of whoever it is.
+async fn end_session<O>(room: &Identity, permit: &Permit<O>, id: String) -> Result<u64, Problem> {
+    let at = permit.entry().at;
+    let write = room.db.write(permit, move |tx| {
+        if !store::revoke_any_session(tx, &id, at)? {
+            return Err(Problem::not_found("there is no such session, or it has ended"));
+        }
+        Ok((1, Outcome::done().resource(id).with("revoked", 1_usize)))
+    });
+    let revoked = write.await?;
+    room.inner.memory.forget();
+    Ok(revoked)
 }
 
 async fn revoke<O>(room: &Identity, permit: &Permit<O>, id: String, principal_id: Option<String>) -> Result<u64, Problem> {

@@ -253,6 +253,12 @@ pub(crate) fn revoke_session(tx: &mut Writer<'_>, id: &str, principal_id: &str, 
     Ok(changed > 0)
 }
 
+/// Revokes a session, whoever's it is.
+pub(crate) fn revoke_any_session(tx: &mut Writer<'_>, id: &str, at: Micros) -> Result<bool, DbError> {
+    let sql = "UPDATE session SET revoked_at = $2 WHERE id = $1 AND revoked_at IS NULL";
+    Ok(tx.execute(sql, &[id.into(), at.0.into()])? > 0)
+}
+
 /// Book-keeping: the last use of tokens (by the day) and sessions.
 pub(crate) fn write_token_use(tx: &mut Writer<'_>, id: &str, day: i64) -> Result<(), DbError> {
     tx.execute(

@@ -164,6 +164,10 @@ impl Search<'_> {
         self.by_new_account(who, &mut found);
         self.by_code(who, &mut found);
         self.by_restore(who, &mut found);
+        if let Some(evidence) = self.may(who, &["elevations.break_glass"], &Spot::server()) {
+            let words = format!("`{}` may make themself administrator in an emergency; that alarms", who.name);
+            found.push((Goal::Administrator, Step { how: "break_glass", words, evidence }, true));
+        }
         for endpoint in &self.world.endpoints {
             found.extend(self.by_endpoint(who, endpoint));
         }

@@ -303,3 +303,14 @@ fn a_proposal_that_would_widen_is_seen_by_the_enumeration() {
     let same = granted(&base, "g_3", "bob", "viewer", Resource::Experiment(7));
     assert_eq!(newly_allowed(&base, &engine, &same).widened, Vec::new());
 }
+
+#[test]
+fn who_may_break_the_glass_is_named_as_an_office() {
+    let engine = Engine::embedded().unwrap();
+    let base = world().person("eve").grant("g_b", "eve", "break_glass", Resource::Server);
+    let found = find_paths(&base, &engine);
+    let shown: Vec<_> =
+        found.iter().map(|path| (path.who.as_str(), path.steps.first().map(|step| step.how), path.by_office)).collect();
+    assert_eq!(shown, [("eve", Some("break_glass"), true)]);
+    assert_eq!(find_paths(&world().person("eve"), &engine), Vec::new());
+}

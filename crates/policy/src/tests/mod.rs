@@ -2,12 +2,13 @@
 
 mod data;
 mod decisions;
+mod elevations;
 mod engine;
 mod giving;
 mod matrix;
 mod worlds;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use gate::{
@@ -27,15 +28,19 @@ use crate::{CreateGrant, On};
 /// When all tests begin.
 const START: Micros = Micros(1_700_000_000_000_000);
 
-/// Principals by id, which is their name too.
+/// Principals by id, which is their name too; and who of them shows two factors.
 #[derive(Clone, Default)]
-struct People(Arc<Mutex<HashMap<String, Principal>>>);
+struct People(Arc<Mutex<HashMap<String, Principal>>>, Arc<Mutex<HashSet<String>>>);
 
 impl People {
     fn add(&self, id: &str, kind: PrincipalKind, groups: &[&str], owner: Option<&str>) {
         let groups = groups.iter().map(|group| (*group).to_owned()).collect();
         let one = Principal { id: id.to_owned(), kind, groups, owner: owner.map(str::to_owned), disabled: false };
         self.0.lock().insert(id.to_owned(), one);
+    }
+
+    fn strengthen(&self, id: &str) {
+        self.1.lock().insert(id.to_owned());
     }
 }
 
@@ -64,7 +69,9 @@ impl Identify for TestPorts {
                 Credential::Job(pass) => Ok(Caller::job(pass)),
                 Credential::Bearer(id) => {
                     let people = self.people.0.lock();
-                    Ok(caller_of(people.get(id.expose_text().unwrap()).unwrap()))
+                    let known = people.get(id.expose_text().unwrap()).unwrap();
+                    let assurance = if self.people.1.lock().contains(&known.id) { 2 } else { 1 };
+                    Ok(Caller { assurance, ..caller_of(known) })
                 }
                 _ => Ok(Caller::anonymous()),
             }

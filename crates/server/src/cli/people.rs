@@ -97,8 +97,8 @@ impl User {
                 let user = client.get(&format!("{PREFIX}/users/{}", segment(&named.name))).await?;
                 show(&client, &user, &["id", "name", "disabled", "created_at"])
             }
-            Self::Disable(named) => act(named, "disable").await,
-            Self::Enable(named) => act(named, "enable").await,
+            Self::Disable(named) => act(named, "users", "disable").await,
+            Self::Enable(named) => act(named, "users", "enable").await,
             Self::Delete(named) => {
                 let mut client = named.connection.open().await?;
                 client.delete(&format!("{PREFIX}/users/{}", segment(&named.name))).await?;
@@ -126,9 +126,9 @@ impl User {
     }
 }
 
-async fn act(named: Named, verb: &str) -> Result<(), Problem> {
+async fn act(named: Named, plural: &str, verb: &str) -> Result<(), Problem> {
     let mut client = named.connection.open().await?;
-    client.post(&format!("{PREFIX}/users/{}/{verb}", segment(&named.name)), &json!({})).await?;
+    client.post(&format!("{PREFIX}/{plural}/{}/{verb}", segment(&named.name)), &json!({})).await?;
     done(&client, &format!("{verb}d `{}`", named.name))
 }
 
@@ -210,6 +210,10 @@ pub enum Service {
     Create(Named),
     /// List service accounts.
     List(Plain),
+    /// Bar a service account: its tokens stop working within a second.
+    Disable(Named),
+    /// Let a barred service account in again.
+    Enable(Named),
     /// Delete a service account; its tokens stop working.
     Delete(Named),
     /// Make a token for a service account of yours.
@@ -235,6 +239,8 @@ impl Service {
                 let mut client = plain.connection.open().await?;
                 list(&mut client, &format!("{PREFIX}/services"), "services", &["name", "id", "owner", "created_at"]).await
             }
+            Self::Disable(named) => act(named, "services", "disable").await,
+            Self::Enable(named) => act(named, "services", "enable").await,
             Self::Delete(named) => delete(named, "services").await,
             Self::Token(token) => {
                 let mut client = token.connection.open().await?;

@@ -3,7 +3,8 @@
 use http::Method;
 use identity::ops::account::GetMe;
 use identity::ops::accounts::{
-    CreateService, CreateUser, DeleteService, DeleteUser, DisableUser, EnableUser, GetUser, ListServices, ListUsers,
+    CreateService, CreateUser, DeleteService, DeleteUser, DisableService, DisableUser, EnableService, EnableUser, GetUser,
+    ListServices, ListUsers,
 };
 use identity::ops::passwords::{ChangeOwnPassword, SetPassword};
 use identity::{Identity, Me, Name, Page, Principal};
@@ -89,6 +90,12 @@ fn services(door: &mut Door, identity: &Identity) {
     let room = identity.clone();
     let all = move |inbound: &Inbound| Ok(ListServices { room: room.clone(), page: query(inbound, [])?.0 });
     door.route(Method::GET, "/api/strongroom/v1/services", all, |page| principals("services", &page));
+    let room = identity.clone();
+    let disable = move |inbound: &Inbound| Ok(DisableService { room: room.clone(), service: inbound.path("service").to_owned() });
+    door.route(Method::POST, "/api/strongroom/v1/services/{service}/disable", disable, |one| json(&principal_value(&one)));
+    let room = identity.clone();
+    let enable = move |inbound: &Inbound| Ok(EnableService { room: room.clone(), service: inbound.path("service").to_owned() });
+    door.route(Method::POST, "/api/strongroom/v1/services/{service}/enable", enable, |one| json(&principal_value(&one)));
     let room = identity.clone();
     let delete = move |inbound: &Inbound| Ok(DeleteService { room: room.clone(), service: inbound.path("service").to_owned() });
     door.route(Method::DELETE, "/api/strongroom/v1/services/{service}", delete, |()| nothing());

@@ -1,0 +1,84 @@
+// Checks in the browser that a record is in the log: the leaf's hash is walked up the audit path (RFC 6962) to the root of the checkpoint, and
+// the checkpoint's signature is that of the key (C2SP signed note, Ed25519). Nothing is asked of the server.
+
+const text = (id) => document.getElementById(id).textContent;
+const bytes = (base64) => Uint8Array.from(atob(base64), (letter) => letter.charCodeAt(0));
+const utf8 = (value) => new TextEncoder().encode(value);
+const same = (one, other) => one.length === other.length && one.every((byte, at) => byte === other[at]);
+
+async function hash(...parts) {
+  const whole = new Uint8Array(parts.reduce((sum, part) => sum + part.length, 0));
+  let at = 0;
+  for (const part of parts) {
+    whole.set(part, at);
+    at += part.length;
+  }
+  return new Uint8Array(await crypto.subtle.digest("SHA-256", whole));
+}
+
+// RFC 9162, section 2.1.3.2.
+async function rootOf(leaf, index, size, path) {
+  let [node, last, root] = [index, size - 1n, leaf];
+  for (const hashed of path) {
+    if (last === 0n) return null;
+    if ((node & 1n) === 1n || node === last) {
+      root = await hash(Uint8Array.of(1), hashed, root);
+      while ((node & 1n) === 0n && node !== 0n) {
+        node >>= 1n;
+        last >>= 1n;
+      }
+    } else {
+      root = await hash(Uint8Array.of(1), root, hashed);
+    }
+    node >>= 1n;
+    last >>= 1n;
+  }
+  return last === 0n ? root : null;
+}
+
+function proofOf(receipt) {
+  const at = receipt.indexOf("\n\n");
+  const head = receipt.slice(0, at).split("\n");
+  const index = head.findIndex((line) => line.startsWith("index "));
+  return { index: BigInt(head[index].slice(6)), path: head.slice(index + 1).map(bytes), checkpoint: receipt.slice(at + 2) };
+}
+
+async function signed(checkpoint, key) {
+  const at = checkpoint.indexOf("\n\n");
+  const [body, signatures] = [checkpoint.slice(0, at + 1), checkpoint.slice(at + 2).trim().split("\n")];
+  const split = key.split("+");
+  const name = split[0];
+  const material = bytes(split.slice(2).join("+"));
+  const id = (await hash(utf8(`${name}\n`), material)).slice(0, 4);
+  const publicKey = await crypto.subtle.importKey("raw", material.slice(1), { name: "Ed25519" }, false, ["verify"]);
+  for (const line of signatures) {
+    const [, signer, encoded] = line.split(" ");
+    const signature = encoded ? bytes(encoded) : new Uint8Array();
+    if (signer === name && same(signature.slice(0, 4), id)) {
+      return crypto.subtle.verify("Ed25519", publicKey, signature.slice(4), utf8(body));
+    }
+  }
+  return false;
+}
+
+async function check() {
+  const { index, path, checkpoint } = proofOf(text("receipt"));
+  const [, size, root] = checkpoint.split("\n");
+  if (!(await signed(checkpoint, text("log-key").trim()))) return "The checkpoint is NOT signed by the log's key.";
+  const leaf = await hash(Uint8Array.of(0), utf8(text("exact")));
+  const found = await rootOf(leaf, index, BigInt(size), path);
+  if (!found || !same(found, bytes(root))) return "The record is NOT in the tree that was signed.";
+  return "";
+}
+
+const said = document.getElementById("checked");
+check().then(
+  (fault) => {
+    said.className = fault ? "alert" : "good";
+    said.textContent = fault || "Checked here, in your browser: this record is in the log, under a checkpoint that its key signed.";
+  },
+  (error) => {
+    said.className = "alert";
+    said.textContent = `This browser cannot check it (${error.name}); strongroom audit check-proof can.`;
+  },
+);

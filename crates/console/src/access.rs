@@ -1,0 +1,114 @@
+//! Who may do what: roles that are asked for, roles that are held.
+
+use askama::Template;
+use gate::{Operation, Visitor};
+use http::Method;
+use kernel::{Micros, Problem};
+use policy::{
+    DecideElevation, Elevation, ElevationState, EndElevation, ListElevations, ListGrants, ListRoles, On, OwnElevations, Policy,
+    RequestElevation,
+};
+use wire::{Answer, Chosen, Door, Inbound};
+
+use crate::Rooms;
+use crate::board::{Cell, Table, Tone, if_allowed};
+use crate::page::{moment, page, redirect};
+
+const PAGE: &str = "/console/access";
+const GRANT_ROWS: i64 = 200;
+const HOUR_S: i64 = 3_600;
+
+#[derive(Template)]
+#[template(path = "access.html")]
+struct AccessTemplate {
+    waiting: Vec<Elevation>,
+    own: Vec<Elevation>,
+    roles: Vec<String>,
+    grants: Option<Table>,
+}
+
+/// How an elevation stands, for its template.
+const fn tone(state: &ElevationState) -> &'static str {
+    match state {
+        ElevationState::Asked => Tone::Wait.class(),
+        ElevationState::Given => Tone::Good.class(),
+        ElevationState::Refused | ElevationState::Broken => Tone::Bad.class(),
+        ElevationState::Ended => Tone::Plain.class(),
+    }
+}
+
+/// A moment, for its template.
+fn shown_at(at: &Micros) -> String {
+    moment(*at)
+}
+
+/// Whether there is something to give back.
+const fn can_end(state: &ElevationState) -> bool {
+    matches!(state, ElevationState::Asked | ElevationState::Given | ElevationState::Broken)
+}
+
+/// Adds the page and its forms.
+pub fn routes(door: &mut Door, rooms: &Rooms) {
+    let verbs = [OwnElevations::ACTION, ListElevations::ACTION, ListRoles::ACTION, ListGrants::ACTION];
+    let room = rooms.policy.clone();
+    door.choice(Method::GET, PAGE, &verbs, move |_| {
+        let room = room.clone();
+        Ok(Chosen::verbs(move |visitor| Box::pin(async move { shown(visitor, room).await })))
+    });
+    let room = rooms.policy.clone();
+    let request = move |inbound: &Inbound| {
+        let form = inbound.form()?;
+        let text = |name: &str| form.get(name).unwrap_or_default().trim().to_owned();
+        let hours: i64 = text("hours").parse().map_err(|_| Problem::invalid("`hours` is a number, from 1 to 12"))?;
+        let seconds = hours.saturating_mul(HOUR_S);
+        Ok(RequestElevation { room: room.clone(), role: text("role"), on: On::Workspace, seconds, reason: text("reason") })
+    };
+    door.route(Method::POST, PAGE, request, |_| Ok(redirect(&format!("{PAGE}#own"))));
+    let room = rooms.policy.clone();
+    let decide = move |inbound: &Inbound| {
+        let give = match inbound.form()?.get("decision") {
+            Some("approve") => true,
+            Some("refuse") => false,
+            _ => return Err(Problem::invalid("`decision` is approve or refuse")),
+        };
+        Ok(DecideElevation { room: room.clone(), id: inbound.path("elevation").to_owned(), give })
+    };
+    door.route(Method::POST, &format!("{PAGE}/{{elevation}}/decide"), decide, |_| Ok(redirect(PAGE)));
+    let room = rooms.policy.clone();
+    let end = move |inbound: &Inbound| Ok(EndElevation { room: room.clone(), id: inbound.path("elevation").to_owned() });
+    door.route(Method::POST, &format!("{PAGE}/{{elevation}}/end"), end, |()| Ok(redirect(&format!("{PAGE}#own"))));
+}
+
+async fn shown(visitor: &Visitor, room: Policy) -> Result<Answer, Problem> {
+    let own = visitor.call(OwnElevations { room: room.clone() }).await?;
+    let list = ListElevations { room: room.clone(), of_server: false };
+    let listed = if_allowed(visitor, list).await?.unwrap_or_default();
+    let me = &visitor.caller().id;
+    let waiting = listed.into_iter().filter(|one| one.state == ElevationState::Asked && one.principal != *me).collect();
+    let roles = visitor.call(ListRoles { room: room.clone() }).await?;
+    let on_workspace = |role: &&policy::Role| role.on.iter().any(|kind| kind == "workspace");
+    let roles = roles.iter().filter(on_workspace).map(|role| role.name.clone()).collect();
+    let grants = ListGrants { room, on: On::Workspace, principal: None, after: None, limit: GRANT_ROWS };
+    let grants = if_allowed(visitor, grants).await?.map(|page| grants_table(&page));
+    page(&AccessTemplate { waiting, own, roles, grants })
+}
+
+fn grants_table(found: &policy::GrantPage) -> Table {
+    let row = |one: &policy::Grant| {
+        vec![
+            Cell::text(one.principal.clone()),
+            Cell::text(one.role.clone()),
+            Cell::text(format!("{} {}", one.resource.kind(), one.resource.id())),
+            Cell::text(one.expires_at.map_or_else(|| "never".to_owned(), moment)),
+            Cell::text(one.justification.clone()),
+        ]
+    };
+    Table {
+        id: "grants",
+        title: "Roles on this workspace".to_owned(),
+        columns: vec!["Who", "Role", "On", "Ends", "Why"],
+        rows: found.grants.iter().map(row).collect(),
+        empty: "Nobody holds a role on this workspace itself.".to_owned(),
+        next: String::new(),
+    }
+}

@@ -1,0 +1,134 @@
+//! What pages are made of: tables of cells that lead somewhere, and states that are told by a word first and a colour second.
+
+use gate::{DataState, Visitor};
+use kernel::Problem;
+
+/// How something stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Tone {
+    /// Nothing to say.
+    Plain,
+    /// As it should be.
+    Good,
+    /// Somebody has to look.
+    Wait,
+    /// Refused, failing, grave.
+    Bad,
+}
+
+impl Tone {
+    /// The class in the style sheet.
+    #[must_use]
+    pub const fn class(self) -> &'static str {
+        match self {
+            Self::Plain => "",
+            Self::Good => "tag good",
+            Self::Wait => "tag wait",
+            Self::Bad => "tag bad",
+        }
+    }
+
+    /// Of a version's state.
+    #[must_use]
+    pub const fn of_state(state: DataState) -> Self {
+        match state {
+            DataState::Admitted => Self::Good,
+            DataState::Refused => Self::Bad,
+            _ => Self::Wait,
+        }
+    }
+}
+
+/// One cell.
+#[derive(Clone, Debug)]
+pub struct Cell {
+    /// What it says.
+    pub text: String,
+    /// Where it leads; empty for nowhere.
+    pub href: String,
+    /// How that stands.
+    pub tone: Tone,
+}
+
+impl Cell {
+    /// A text.
+    pub fn text(text: impl Into<String>) -> Self {
+        Self { text: text.into(), href: String::new(), tone: Tone::Plain }
+    }
+
+    /// A text that leads somewhere.
+    pub fn link(text: impl Into<String>, href: impl Into<String>) -> Self {
+        Self { href: href.into(), ..Self::text(text) }
+    }
+
+    /// A state.
+    pub fn state(text: impl Into<String>, tone: Tone) -> Self {
+        Self { tone, ..Self::text(text) }
+    }
+
+    /// The class in the style sheet.
+    #[must_use]
+    pub const fn class(&self) -> &'static str {
+        self.tone.class()
+    }
+}
+
+/// A table with its heading.
+#[derive(Clone, Debug)]
+pub struct Table {
+    /// The heading, which is its anchor too.
+    pub id: &'static str,
+    /// The heading.
+    pub title: String,
+    /// The columns.
+    pub columns: Vec<&'static str>,
+    /// The rows, as wide as the columns.
+    pub rows: Vec<Vec<Cell>>,
+    /// What stands there instead of rows.
+    pub empty: String,
+    /// Where the next page is; empty for none.
+    pub next: String,
+}
+
+/// What a verb gives, where the caller may ask for it; none where not. A page shows what there is for somebody, and the log is not filled with
+/// refusals that nobody asked for.
+///
+/// # Errors
+/// The verb's own.
+pub async fn if_allowed<O: gate::Operation>(visitor: &Visitor, operation: O) -> Result<Option<O::Output>, Problem> {
+    if !visitor.might(&operation).await? {
+        return Ok(None);
+    }
+    visitor.call(operation).await.map(Some)
+}
+
+/// One part of an address.
+#[must_use]
+pub fn part(text: &str) -> String {
+    percent_encoding::utf8_percent_encode(text, percent_encoding::NON_ALPHANUMERIC).to_string()
+}
+
+/// Bytes, as people read them.
+#[must_use]
+pub fn bytes(count: i64) -> String {
+    #[expect(clippy::cast_precision_loss, reason = "three digits are shown")]
+    let mut left = count.max(0) as f64;
+    for unit in ["B", "KiB", "MiB", "GiB"] {
+        if left < 1024.0 {
+            return if unit == "B" { format!("{left:.0} B") } else { format!("{left:.1} {unit}") };
+        }
+        left /= 1024.0;
+    }
+    format!("{left:.1} TiB")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sizes_are_read_at_a_glance_and_names_cannot_leave_their_place() {
+        assert_eq!([0, 999, 1_536, 5 << 20, 3 << 40].map(bytes), ["0 B", "999 B", "1.5 KiB", "5.0 MiB", "3.0 TiB"]);
+        assert_eq!(part("a/../b?x#y"), "a%2F%2E%2E%2Fb%3Fx%23y");
+    }
+}

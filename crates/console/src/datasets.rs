@@ -1,0 +1,190 @@
+//! Data sets: which there are, their versions, and one version with its inspection.
+
+use data::ops::{Admit, Findings, Refuse, SearchDatasets, ShowDataset, ShowVersion, Waive};
+use gate::{DataClasses, Operation, Visitor};
+use http::Method;
+use kernel::{Micros, Problem, hex};
+use wire::{Answer, Chosen, Door, Inbound};
+
+use crate::Rooms;
+use crate::board::{Cell, Table, Tone, bytes, part};
+use crate::listing::listing;
+use crate::page::{moment, redirect};
+use crate::version::{Decided, May, VersionTemplate, decided, sentence, until};
+
+const PAGE: &str = "/console/data";
+
+/// Adds the pages.
+pub fn routes(door: &mut Door, rooms: &Rooms) {
+    let room = rooms.data.clone();
+    let search = move |inbound: &Inbound| Ok(SearchDatasets { room: room.clone(), after: after(inbound)?, rows: None });
+    door.route(Method::GET, PAGE, search, |found| {
+        let row = |one: &data::DatasetSummary| {
+            let state =
+                one.latest_state.map_or(Cell::text("no version yet"), |state| Cell::state(state.word(), Tone::of_state(state)));
+            vec![
+                Cell::link(one.name.clone(), format!("{PAGE}/{}", part(&one.name))),
+                state,
+                Cell::text(if one.latest_number > 0 { one.latest_number.to_string() } else { String::new() }),
+                Cell::text(one.admitted_number.map(|number| number.to_string()).unwrap_or_default()),
+                Cell::text(moment(one.created_at)),
+            ]
+        };
+        listing(Table {
+            id: "data",
+            title: "Data sets".to_owned(),
+            columns: vec!["Name", "Newest version is", "Newest", "Newest let in", "Made"],
+            rows: found.rows.iter().map(row).collect(),
+            empty: "There is no data set here. Bring one: strongroom data commit NAME FILES… --source … --licence … --owner …"
+                .to_owned(),
+            next: found.next.map(|next| format!("{PAGE}?after={}", part(&next))).unwrap_or_default(),
+        })
+    });
+    let room = rooms.data.clone();
+    let show = move |inbound: &Inbound| {
+        let dataset = inbound.path("dataset").to_owned();
+        let after = after(inbound)?.map(|text| text.parse().map_err(|_| Problem::invalid("`after` is a number"))).transpose()?;
+        Ok((ShowDataset { room: room.clone(), dataset: dataset.clone(), after, rows: None }, dataset))
+    };
+    door.route_with(Method::GET, &format!("{PAGE}/{{dataset}}"), show, |found, dataset| {
+        let row = |one: &data::Version| {
+            let number = one.number.map_or_else(|| one.id.clone(), |number| number.to_string());
+            vec![
+                Cell::link(number.clone(), format!("{PAGE}/{}/{}", part(&dataset), part(&number))),
+                Cell::state(one.state.word(), Tone::of_state(one.state)),
+                Cell::text(one.row_count.map(|count| count.to_string()).unwrap_or_default()),
+                Cell::text(bytes(one.size_bytes)),
+                Cell::text(one.committed_at.map(moment).unwrap_or_default()),
+                Cell::text(one.committer.clone()),
+            ]
+        };
+        listing(Table {
+            id: "versions",
+            title: format!("Versions of {dataset}"),
+            columns: vec!["Version", "State", "Rows", "Size", "Committed", "By"],
+            rows: found.rows.iter().map(row).collect(),
+            empty: "No version was committed yet.".to_owned(),
+            next: found.next.map(|next| format!("{PAGE}/{}?after={next}", part(&dataset))).unwrap_or_default(),
+        })
+    });
+    one(door, rooms);
+}
+
+fn after(inbound: &Inbound) -> Result<Option<String>, Problem> {
+    Ok(inbound.query()?.into_iter().find(|(name, _)| name == "after").map(|(_, value)| value))
+}
+
+fn one(door: &mut Door, rooms: &Rooms) {
+    let path = format!("{PAGE}/{{dataset}}/{{version}}");
+    let room = rooms.data.clone();
+    door.choice(Method::GET, &path, &[ShowVersion::ACTION, Findings::ACTION], move |inbound| {
+        let (room, dataset, version) = (room.clone(), inbound.path("dataset").to_owned(), inbound.path("version").to_owned());
+        Ok(Chosen::verbs(move |visitor| Box::pin(async move { shown(visitor, room, dataset, version).await })))
+    });
+    let room = rooms.data.clone();
+    door.choice(Method::POST, &path, &[Admit::ACTION, Waive::ACTION, Refuse::ACTION], move |inbound| {
+        let (room, dataset, version) = (room.clone(), inbound.path("dataset").to_owned(), inbound.path("version").to_owned());
+        let (decision, reason) = decided(inbound)?;
+        Ok(Chosen::verbs(move |visitor| {
+            Box::pin(async move {
+                let to = format!("{PAGE}/{}/{}", part(&dataset), part(&version));
+                match decision {
+                    Decided::Admit => visitor.call(Admit { room, dataset, version, reason }).await?,
+                    Decided::Refuse => visitor.call(Refuse { room, dataset, version, reason }).await?,
+                    Decided::Waive(days) => {
+                        visitor.call(Waive { room, dataset, version, reason, until: until(visitor.at(), days) }).await?
+                    }
+                };
+                Ok(redirect(&to))
+            })
+        }))
+    });
+}
+
+async fn shown(visitor: &Visitor, room: data::Data, dataset: String, version: String) -> Result<Answer, Problem> {
+    let show = ShowVersion { room: room.clone(), dataset: dataset.clone(), version: version.clone() };
+    let data::ops::Shown { version: one, parents, inspection } = visitor.call(show).await?;
+    let found = visitor.call(Findings { room: room.clone(), dataset: dataset.clone(), version: version.clone() }).await?;
+    let named = || (room.clone(), dataset.clone(), version.clone());
+    let (why, day) = (String::new, Micros(i64::MAX));
+    let may = {
+        let (room, dataset, version) = named();
+        let admit = visitor.might(&Admit { room, dataset, version, reason: why() }).await?;
+        let (room, dataset, version) = named();
+        let waive = visitor.might(&Waive { room, dataset, version, reason: why(), until: day }).await?;
+        let (room, dataset, version) = named();
+        let refuse = visitor.might(&Refuse { room, dataset, version, reason: why() }).await?;
+        May { admit, waive, refuse }
+    };
+    let documents = [
+        ("The whole report, with charts", "report.html"),
+        ("Report as JSON", "report.json"),
+        ("Signed statement", "attestation.json"),
+    ];
+    let has_report = inspection.as_ref().is_some_and(|inspection| inspection.report_sha256.is_some());
+    let at = |document: &str| {
+        format!("/api/strongroom/v1/datasets/{}/versions/{}/documents/{document}", part(&dataset), part(&version))
+    };
+    let state = one.state;
+    VersionTemplate {
+        back: (format!("{PAGE}/{}", part(&dataset)), "All versions"),
+        title: format!("{dataset}@{}", one.number.map_or_else(|| one.id.clone(), |number| number.to_string())),
+        state: state.word(),
+        tone: Tone::of_state(state),
+        verdict: sentence(state, &found.findings, one.waiver_until.map(moment), "Models may be trained on it"),
+        facts: facts(&one, inspection.as_ref()),
+        tables: vec![stems_from(&dataset, &parents)],
+        findings: found.findings,
+        more_count: 0,
+        documents: documents.into_iter().filter(|_| has_report).map(|(name, file)| (name, at(file))).collect(),
+        action: format!("{PAGE}/{}/{}", part(&dataset), part(&version)),
+        may,
+    }
+    .finished()
+}
+
+fn facts(one: &data::Version, inspection: Option<&data::Inspection>) -> Vec<(&'static str, String)> {
+    let text = |value: &Option<String>| value.clone().unwrap_or_else(|| "not known".to_owned());
+    let number = |value: Option<i64>| value.map_or_else(|| "not counted".to_owned(), |number| number.to_string());
+    vec![
+        ("Rows", number(one.row_count)),
+        ("Columns", number(one.column_count)),
+        ("Size", format!("{} in {} files", bytes(one.size_bytes), one.file_count)),
+        ("Classes", classes(one.classes)),
+        ("Source", text(&one.source_uri)),
+        ("Trusted source", text(&one.source_id)),
+        ("Licence", text(&one.licence)),
+        ("Owner", text(&one.data_owner)),
+        ("Purpose", text(&one.purpose)),
+        ("Run", text(&one.run_id)),
+        ("Committed", one.committed_at.map_or_else(|| "not yet".to_owned(), moment)),
+        ("By", one.committer.clone()),
+        ("Manifest", one.manifest_sha256.map(|digest| hex(&digest)).unwrap_or_default()),
+        ("Inspection", inspection.map_or_else(|| "none".to_owned(), |inspection| inspection.state.word().to_owned())),
+    ]
+}
+
+fn classes(classes: DataClasses) -> String {
+    let DataClasses { personal, special, health, financial } = classes;
+    let all = [(personal, "personal"), (special, "special category"), (health, "health"), (financial, "financial")];
+    let held: Vec<&str> = all.into_iter().filter(|(is, _)| *is).map(|(_, name)| name).collect();
+    if held.is_empty() { "none found".to_owned() } else { held.join(", ") }
+}
+
+fn stems_from(dataset: &str, parents: &[data::Parent]) -> Table {
+    let row = |parent: &data::Parent| {
+        vec![
+            Cell::link(parent.number.to_string(), format!("{PAGE}/{}/{}", part(dataset), parent.number)),
+            Cell::text(parent.how.clone()),
+            Cell::text(parent.cleaning.as_ref().map(|cleaning| cleaning.why.clone()).unwrap_or_default()),
+        ]
+    };
+    Table {
+        id: "parents",
+        title: "Stems from".to_owned(),
+        columns: vec!["Version", "How", "Why"],
+        rows: parents.iter().map(row).collect(),
+        empty: "No parent version is known.".to_owned(),
+        next: String::new(),
+    }
+}

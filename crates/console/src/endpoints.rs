@@ -1,0 +1,48 @@
+//! Endpoints: what answers, with which version.
+
+use http::Method;
+use serving::ops::SearchEndpoints;
+use wire::{Door, Inbound};
+
+use crate::Rooms;
+use crate::board::{Cell, Table, Tone, part};
+use crate::listing::listing;
+use crate::page::moment;
+
+const PAGE: &str = "/console/endpoints";
+
+/// Adds the page.
+pub fn routes(door: &mut Door, rooms: &Rooms) {
+    let room = rooms.serving.clone();
+    let search = move |inbound: &Inbound| {
+        let after = inbound.query()?.into_iter().find(|(name, _)| name == "after").map(|(_, value)| value);
+        Ok(SearchEndpoints { room: room.clone(), after, rows: None })
+    };
+    door.route(Method::GET, PAGE, search, |found| {
+        let row = |one: &serving::Endpoint| {
+            let model = one.model.clone().unwrap_or_else(|| "deleted".to_owned());
+            let trial = match &one.rollout {
+                None => Cell::text(""),
+                Some(rollout) => match &rollout.halted {
+                    Some((_, why)) => Cell::state(format!("{} ended: {why}", rollout.choice), Tone::Bad),
+                    None => Cell::state(format!("{} in {} of 1000", rollout.choice, rollout.share_permille), Tone::Wait),
+                },
+            };
+            vec![
+                Cell::text(one.name.clone()),
+                Cell::text(format!("{model} {}", one.choice)),
+                trial,
+                Cell::text(moment(one.changed_at)),
+                Cell::text(one.changed_by.clone()),
+            ]
+        };
+        listing(Table {
+            id: "endpoints",
+            title: "Endpoints".to_owned(),
+            columns: vec!["Name", "Answers with", "On trial", "Changed", "By"],
+            rows: found.rows.iter().map(row).collect(),
+            empty: "Nothing answers yet. strongroom endpoint create NAME --model MODEL@ALIAS".to_owned(),
+            next: found.next.map(|next| format!("{PAGE}?after={}", part(&next))).unwrap_or_default(),
+        })
+    });
+}

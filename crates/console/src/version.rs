@@ -1,0 +1,152 @@
+//! One version, of data or of a model: the verdict first, then the reasons, then what is known of it; and what can be decided.
+
+use askama::Template;
+use data::FoundFinding;
+use gate::DataState;
+use inspection::Effect;
+use kernel::{Micros, Problem};
+use wire::{Answer, Form, Inbound};
+
+use crate::board::{Table, Tone};
+use crate::page::page;
+
+/// Findings that a page shows; the report has all.
+const FINDING_COUNT_MAX: usize = 100;
+const DAY_S: i64 = 86_400;
+
+/// What can be decided by whoever looks.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct May {
+    pub admit: bool,
+    pub waive: bool,
+    pub refuse: bool,
+}
+
+impl May {
+    /// Whether there is anything to decide.
+    #[must_use]
+    pub const fn any(self) -> bool {
+        self.admit || self.waive || self.refuse
+    }
+}
+
+/// What is shown.
+#[derive(Template)]
+#[template(path = "version.html")]
+pub struct VersionTemplate {
+    /// Where the list is, and how it is called.
+    pub back: (String, &'static str),
+    /// What it is, such as `churn/3`.
+    pub title: String,
+    pub state: &'static str,
+    pub tone: Tone,
+    /// The state in a sentence, and what to do.
+    pub verdict: String,
+    pub findings: Vec<FoundFinding>,
+    /// Findings that are not shown.
+    pub more_count: usize,
+    /// Names and values.
+    pub facts: Vec<(&'static str, String)>,
+    pub tables: Vec<Table>,
+    /// Names and addresses of its documents.
+    pub documents: Vec<(&'static str, String)>,
+    /// Where decisions go.
+    pub action: String,
+    pub may: May,
+}
+
+impl VersionTemplate {
+    /// The finished page; the gravest findings first.
+    ///
+    /// # Errors
+    /// `Internal` if the template cannot be filled in.
+    pub fn finished(mut self) -> Result<Answer, Problem> {
+        self.findings.sort_by_key(|found| std::cmp::Reverse((weight(found.effect), found.finding.severity)));
+        self.more_count = self.findings.len().saturating_sub(FINDING_COUNT_MAX);
+        self.findings.truncate(FINDING_COUNT_MAX);
+        page(&self)
+    }
+}
+
+const fn weight(effect: Effect) -> u8 {
+    match effect {
+        Effect::Inform => 0,
+        Effect::Waiver => 1,
+        Effect::Refuse => 2,
+    }
+}
+
+/// The class of a finding's effect.
+#[must_use]
+pub const fn tone_of(effect: &Effect) -> &'static str {
+    match effect {
+        Effect::Inform => Tone::Plain.class(),
+        Effect::Waiver => Tone::Wait.class(),
+        Effect::Refuse => Tone::Bad.class(),
+    }
+}
+
+/// What an effect means, in a word.
+#[must_use]
+pub const fn effect_words(effect: &Effect) -> &'static str {
+    match effect {
+        Effect::Inform => "note",
+        Effect::Waiver => "needs a waiver",
+        Effect::Refuse => "refuses",
+    }
+}
+
+/// The verdict in a sentence.
+#[must_use]
+pub fn sentence(state: DataState, findings: &[FoundFinding], waiver_until: Option<String>, what_for: &str) -> String {
+    let count = |wanted: Effect| findings.iter().filter(|found| found.effect == wanted).count();
+    let (refuse, waiver) = (count(Effect::Refuse), count(Effect::Waiver));
+    match (state, waiver_until) {
+        (DataState::Admitted, Some(until)) => format!("Let in by a waiver until {until}. {what_for} until then."),
+        (DataState::Admitted, None) => format!("Let in. {what_for}."),
+        (DataState::Refused, _) => format!("Refused. {refuse} findings refuse it; a corrected version can be brought."),
+        (DataState::Quarantined, _) if refuse > 0 => format!("Held back: {refuse} findings refuse it."),
+        (DataState::Quarantined, _) if waiver > 0 => {
+            format!("Held back: {waiver} findings need a reviewer's waiver, by another person than the one who brought it.")
+        }
+        (DataState::Quarantined, _) => "Held back until its inspection has ended and somebody lets it in.".to_owned(),
+        _ => "It is not finished yet.".to_owned(),
+    }
+}
+
+/// A decision as the form brings it.
+pub enum Decided {
+    Admit,
+    Waive(i64),
+    Refuse,
+}
+
+/// Reads the form: what is decided, and why.
+///
+/// # Errors
+/// `Invalid`, saying what is missing.
+pub fn decided(inbound: &Inbound) -> Result<(Decided, String), Problem> {
+    let form: Form = inbound.form()?;
+    let reason = form.get("reason").unwrap_or_default().trim().to_owned();
+    if reason.is_empty() {
+        return Err(Problem::invalid("say why: the reason stands in the log"));
+    }
+    let days = |text: Option<&str>| {
+        text.and_then(|text| text.trim().parse::<i64>().ok())
+            .filter(|days| (1..=365).contains(days))
+            .ok_or_else(|| Problem::invalid("a waiver takes a number of days, from 1 to 365"))
+    };
+    let decided = match form.get("decision") {
+        Some("admit") => Decided::Admit,
+        Some("waive") => Decided::Waive(days(form.get("days"))?),
+        Some("refuse") => Decided::Refuse,
+        _ => return Err(Problem::invalid("`decision` is admit, waive or refuse")),
+    };
+    Ok((decided, reason))
+}
+
+/// When a waiver ends that is given now.
+#[must_use]
+pub const fn until(now: Micros, days: i64) -> Micros {
+    now.plus_secs(days * DAY_S)
+}

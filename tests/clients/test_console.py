@@ -1,0 +1,176 @@
+"""The console in a real browser: what needs whom, decisions by a second person, the log checked in the browser; by keyboard, by phone, without scripts."""
+
+import os
+import pathlib
+import uuid
+
+import pytest
+
+import browser as browsers
+import harness
+from people import call, grant, person
+from test_data import CLEAN, commit, wait
+
+pytestmark = pytest.mark.strongroom_only
+NASTY = "<img src=x onerror=alert(1)>\"'&{{7*7}}"
+PAGES = ["/console", "/console/data", "/console/models", "/console/endpoints", "/console/access", "/console/audit", "/account"]
+
+
+@pytest.fixture(scope="module")
+def world():
+    """A server with a version that waits, an account that may decide, and one that may look into the log."""
+    missing = browsers.missing()
+    assert missing is None, missing
+    with harness.running() as server:
+        committer, reviewer = person(server, "contributor"), person(server, "reviewer")
+        auditor = person(server, "auditor", on="server")
+        name = f"held-{uuid.uuid4().hex[:6]}"
+        commit(committer.session(), server, name, {"a.csv": CLEAN.encode()})
+        wait(committer.session(), server, name, 1)
+        yield server, committer, reviewer, auditor, name
+
+
+def axe() -> str:
+    modules = os.environ.get("STRONGROOM_NODE_MODULES")
+    assert modules, "STRONGROOM_NODE_MODULES names no folder; `cargo xtask test` sets it"
+    return (pathlib.Path(modules) / "axe-core" / "axe.min.js").read_text()
+
+
+def violations(browser, source) -> list[str]:
+    """What the judge of pages finds serious or worse."""
+    browser.driver.execute_script(source)
+    found = browser.driver.execute_async_script("const done = arguments[0]; axe.run(document).then(done, (e) => done({violations: [{id: String(e), impact: 'critical', nodes: []}]}));")
+    return [f"{one['id']}: {[node['html'] for node in one['nodes']][:3]}" for one in found["violations"] if one["impact"] in ("serious", "critical")]
+
+
+def test_a_second_person_lets_data_in_that_the_first_page_led_to(world):
+    server, committer, reviewer, _, name = world
+    with browsers.browser(server, scripts=False) as browser:
+        browser.log_in(committer.name, committer.password)
+        browser.go("/console")
+        assert "What needs you" in browser.text() and f"{name}@1" in browser.text()
+        browser.click(f"a[href='/console/data/{name.replace('-', '%2D')}/1']")
+        assert "Held back" in browser.find("#verdict").text and "waiver" in browser.find("#verdict").text
+        assert browser.all("form[action^='/console/data'] button") == [], "who brought it has nothing to decide"
+        browser.click("header form button")
+        browser.log_in(reviewer.name, reviewer.password)
+        browser.go(f"/console/data/{name}/1")
+        assert "provenance" in browser.text()
+        browser.fill(reason="looked at it")
+        browser.click("button[value=waive]")
+        assert "Let in by a waiver" in browser.find("#verdict").text
+        browser.go("/console")
+        assert f"{name}@1" not in browser.text()
+        assert browser.faults() == []
+    version = call(committer.session(), server, "GET", f"/datasets/{name}/versions/1")
+    assert version["state"] == "admitted" and version["decision"]["reason"] == "looked at it", harness.pretty(version)
+
+
+def test_a_record_is_checked_in_the_browser_and_a_changed_one_is_not_believed(world):
+    server, _, _, auditor, _ = world
+    with browsers.browser(server) as browser:
+        browser.log_in(auditor.name, auditor.password)
+        browser.go("/console/audit?what=datasets.*")
+        assert len(browser.all("tbody tr")) > 3 and "datasets.commit" in browser.text()
+        browser.click("tbody tr a")
+        said = lambda: browser.find("#checked").text  # noqa: E731
+        browser.wait(lambda: "Checked here" in said() or "NOT" in said() or "cannot" in said(), "the browser checks")
+        assert "this record is in the log" in said()
+        # A server that lies about one byte is caught by the page's own module: it is asked again over what it was given.
+        browser.driver.execute_script("document.getElementById('exact').textContent = document.getElementById('exact').textContent.replace('datasets', 'datasetz')")
+        browser.driver.execute_async_script("const done = arguments[0]; import('/console/assets/proof.js?again').then(() => setTimeout(done, 500), done);")
+        assert "NOT in the tree" in said()
+        browser.go("/console/audit?who=nobody")
+        assert "No record fits" in browser.text()
+        assert browser.faults() == []
+
+
+def test_a_role_is_asked_for_given_and_given_back(world):
+    server, *_ = world
+    ada, owner = person(server, "viewer"), person(server, "owner")
+    with browsers.browser(server, scripts=False, width=390) as browser:
+        browser.log_in(ada.name, ada.password)
+        browser.go("/console/access")
+        browser.find("select[name=role]").send_keys("contributor")
+        browser.fill(reason="an incident")
+        browser.click("form[action='/console/access'] button")
+        assert "asked" in browser.text()
+        browser.click("header form button")
+        browser.log_in(owner.name, owner.password)
+        browser.go("/console")
+        assert "Roles that somebody asks for" in browser.text() and "an incident" in browser.text()
+        browser.go("/console/access")
+        browser.click("button[value=approve]")
+        assert "waiting for a second person" not in browser.text()
+        browser.click("header form button")
+        browser.log_in(ada.name, ada.password)
+        browser.go("/console/access")
+        assert "given" in browser.text()
+        browser.click("form[action$='/end'] button")
+        assert "ended" in browser.text()
+
+
+@pytest.mark.parametrize("width", [390, 1200])
+def test_every_page_is_fit_for_everybody(world, width):
+    server, _, reviewer, _, name = world
+    grant(server, reviewer.name, "auditor", on="server") if width == 390 else None
+    source = axe()
+    with browsers.browser(server, width=width) as browser:
+        browser.go("/login")
+        assert violations(browser, source) == []
+        browser.log_in(reviewer.name, reviewer.password)
+        for path in [*PAGES, f"/console/data/{name}", f"/console/data/{name}/1", "/console/audit/1"]:
+            browser.go(path)
+            assert violations(browser, source) == [], path
+            # A page is no wider than its screen: tables scroll by themselves.
+            assert browser.driver.execute_script("return document.documentElement.scrollWidth") <= width, path
+            assert browser.driver.execute_script("return performance.getEntriesByType('navigation')[0].transferSize") < 150_000
+        # By keyboard alone: the first stops are links of the head, and each shows where it is.
+        browser.go("/console")
+        from selenium.webdriver.common.keys import Keys
+
+        browser.find("body").send_keys(Keys.TAB)
+        assert browser.driver.execute_script("return document.activeElement.tagName") == "A"
+        assert browser.driver.execute_script("return getComputedStyle(document.activeElement).outlineStyle") == "solid"
+        assert browser.faults() == []
+
+
+def test_what_somebody_typed_is_text_on_every_page(world):
+    server, committer, reviewer, _, _ = world
+    session = committer.session()
+    name = f"nasty-{uuid.uuid4().hex[:6]}"
+    source = f"https://example.com/{NASTY}"
+    commit(session, server, name, {"a.csv": f"a,{NASTY.replace(',', '')}\n1,2\n".encode()}, source=source, licence=NASTY, owner=NASTY, purpose=NASTY)
+    wait(session, server, name, 1)
+    asked = {"role": "contributor", "resource_kind": "workspace", "reason": NASTY}
+    call(reviewer.session(), server, "POST", "/elevations", json=asked)
+    owner = person(server, "owner")
+    with browsers.browser(server) as browser:
+        for who in (reviewer, owner):
+            browser.log_in(who.name, who.password)
+            paths = [*PAGES, f"/console/data/{name}/1", f"/console/data/{name}", f"/console/audit?text={NASTY}", f"/console/data/{NASTY}", f"/console/models/{NASTY}/1"]
+            for path in paths:
+                browser.go(path)
+                assert browser.driver.execute_script("return document.querySelectorAll('img[src=x]').length") == 0, path
+                # Nothing asked the browser to open a dialog.
+                from selenium.webdriver.support.expected_conditions import alert_is_present
+
+                assert not alert_is_present()(browser.driver), path
+            browser.go("/console/access")
+            assert "onerror" in browser.text()
+            browser.click("header form button")
+
+
+def test_who_may_nothing_sees_that_and_leaves_no_refusals(world):
+    server, _, _, auditor, name = world
+    nobody = person(server)
+    with browsers.browser(server, scripts=False) as browser:
+        browser.log_in(nobody.name, nobody.password)
+        browser.go("/console")
+        assert "Nothing waits for you" in browser.text() and name not in browser.text()
+        for path, words in (("/console/audit", "You may not do this"), (f"/console/data/{name}/1", "There is no such thing")):
+            browser.go(path)
+            assert words in browser.text()
+    me = call(nobody.session(), server, "GET", "/me")["id"]
+    records = call(auditor.session(), server, "GET", f"/audit/records?who={me}&outcome=refused")["records"]
+    assert sorted(one["action"] for one in records) == ["audit.search", "datasets.get"], "looking at the first page is no offence"
