@@ -8,6 +8,7 @@
 
 mod account;
 mod asset;
+mod devices_page;
 mod login;
 mod page;
 mod provider;
@@ -27,11 +28,17 @@ pub use provider::{Leaving, Providers};
 pub const ACTIONS: &[Action] = &[login::LOGIN_PAGE, provider::LOGIN_PROVIDER, asset::ASSET, page::HOME];
 
 /// Adds the console's pages. `has_home` says that something else stands at `/`.
-pub fn routes(door: &mut Door, identity: &Identity, providers: Option<Arc<dyn Providers>>, has_home: bool) {
+pub fn routes(
+    door: &mut Door,
+    (identity, devices): (&Identity, &devices::Devices),
+    providers: Option<Arc<dyn Providers>>,
+    has_home: bool,
+) {
     asset::routes(door);
     login::routes(door, identity, providers.as_ref());
     provider::routes(door, identity, providers);
     account::routes(door, identity);
+    devices_page::routes(door, identity, devices);
     if !has_home {
         page::routes(door);
     }

@@ -18,6 +18,8 @@ pub enum SecretKind {
     Session,
     /// A command line that asks to be logged in.
     Device,
+    /// Leave to enrol one device.
+    Enrolment,
 }
 
 const ALPHABET: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
@@ -26,7 +28,7 @@ const CHECKSUM_LENGTH: usize = 6;
 const PREFIX_LENGTH: usize = 11;
 
 impl SecretKind {
-    const ALL: [Self; 4] = [Self::Personal, Self::Service, Self::Session, Self::Device];
+    const ALL: [Self; 5] = [Self::Personal, Self::Service, Self::Session, Self::Device, Self::Enrolment];
 
     const fn prefix(self) -> &'static str {
         match self {
@@ -34,6 +36,7 @@ impl SecretKind {
             Self::Service => "sr_svc_",
             Self::Session => "sr_ses_",
             Self::Device => "sr_dev_",
+            Self::Enrolment => "sr_enr_",
         }
     }
 
@@ -41,7 +44,7 @@ impl SecretKind {
     const fn random_length(self) -> usize {
         match self {
             Self::Personal | Self::Service => 30,
-            Self::Session | Self::Device => 43,
+            Self::Session | Self::Device | Self::Enrolment => 43,
         }
     }
 
@@ -52,6 +55,7 @@ impl SecretKind {
             Self::Service => "svc",
             Self::Session => "ses",
             Self::Device => "dev",
+            Self::Enrolment => "enr",
         }
     }
 }
@@ -61,6 +65,12 @@ pub(crate) fn mint(kind: SecretKind) -> Secret {
     let mut text = format!("{}{}", kind.prefix(), random_text(kind.random_length()));
     text.extend(checksum(text.as_bytes()).map(char::from));
     Secret::from(text)
+}
+
+/// A new secret that lets one device be enrolled. Who keeps its digest is not this room.
+#[must_use]
+pub fn new_enrolment_secret() -> Secret {
+    mint(SecretKind::Enrolment)
 }
 
 /// What kind of secret this is, if its form and checksum are right. Asks no database.

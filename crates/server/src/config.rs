@@ -58,6 +58,8 @@ pub struct Config {
     pub federation: federation::FederationConfig,
     /// Limits on failed and anonymous attempts.
     pub risk: risk::RiskConfig,
+    /// From which devices people come, and what those must be like.
+    pub devices: devices::DevicesConfig,
     /// Whom OpenTelemetry tells what this server does.
     pub telemetry: crate::telemetry::TelemetryConfig,
 }
@@ -71,6 +73,7 @@ impl Config {
         self.identity.check()?;
         self.federation.check()?;
         self.risk.check()?;
+        self.devices.check()?;
         self.audit.check()?;
         self.data.check()?;
         self.admission.check()?;

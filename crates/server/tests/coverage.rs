@@ -126,6 +126,7 @@ fn every_action() -> BTreeSet<&'static str> {
         audit::ACTIONS,
         backup::ACTIONS,
         detect::ACTIONS,
+        devices::ACTIONS,
         strongroom::system::ACTIONS,
         strongroom::ui::ACTIONS,
         console::ACTIONS,
@@ -165,6 +166,7 @@ async fn the_policy_names_each_writing_verb_a_write() {
         lineage::ACTIONS,
         data::ACTIONS,
         risk::ACTIONS,
+        devices::ACTIONS,
     ];
     for action in rooms.iter().flat_map(|room| room.iter()) {
         let write = action.access == gate::Access::Write;

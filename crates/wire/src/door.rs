@@ -43,6 +43,8 @@ pub struct PeerAddress(pub IpAddr);
 pub struct DoorConfig {
     /// Host names (without port) that clients may use. Anything else is refused (DNS rebinding).
     pub allowed_hosts: Vec<String>,
+    /// Addresses of proxies that end TLS and are believed which certificate their client showed (RFC 9440).
+    pub trusted_proxies: Vec<IpAddr>,
     /// Who is told of each answer.
     pub telemetry: Option<Arc<dyn Telemetry>>,
     /// How a problem looks to somebody who asked for a page.
@@ -437,8 +439,9 @@ impl Shared {
         let Ok(_turn) = self.in_flight.try_acquire() else {
             return Err(Problem::unavailable(format!("{IN_FLIGHT_COUNT_MAX} requests are being worked on already")));
         };
-        let (parts, mut body) = request.into_parts();
+        let (mut parts, mut body) = request.into_parts();
         self.check_surroundings(&parts)?;
+        crate::certificate::take(&mut parts, &self.config.trusted_proxies)?;
         let mut attempt = attempt_from(&parts);
         let origin = || format!("https://{}", authority_of(&parts).unwrap_or_default());
         match kind {
@@ -467,7 +470,8 @@ impl Shared {
     /// A request in a language: its verb, and what became of it.
     async fn hear(&self, request: Request, language: &dyn Language) -> (Action, Result<Answer, Problem>) {
         let (mut parts, body) = request.into_parts();
-        if let Err(problem) = self.check_surroundings(&parts) {
+        let seen = self.check_surroundings(&parts);
+        if let Err(problem) = seen.and_then(|()| crate::certificate::take(&mut parts, &self.config.trusted_proxies)) {
             return (UNROUTED, Err(problem));
         }
         let knock = language.knock(&mut parts);
@@ -504,9 +508,10 @@ impl Shared {
 
     async fn answer_unknown(&self, request: Request) -> Response {
         let by_browser = is_browser(request.headers());
-        let (parts, _) = request.into_parts();
+        let (mut parts, _) = request.into_parts();
         let path = parts.uri.path().chars().take(200).collect::<String>();
-        let problem = match self.check_surroundings(&parts) {
+        let seen = self.check_surroundings(&parts);
+        let problem = match seen.and_then(|()| crate::certificate::take(&mut parts, &self.config.trusted_proxies)) {
             Ok(()) => match self.gate.identify(attempt_from(&parts), UNROUTED).await {
                 Ok(visitor) => refuse_unread(&visitor, UNROUTED, endpoint_not_found(&parts.method, &path)).await,
                 Err(problem) => problem,

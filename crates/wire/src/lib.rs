@@ -6,6 +6,7 @@
 //! INVARIANT: no request body is read before its sender is identified. Held by the stranger's sweep in `tests/clients`.
 
 pub mod admin;
+mod certificate;
 pub mod door;
 mod form;
 mod held;
@@ -20,6 +21,7 @@ mod outbound;
 mod protobuf;
 
 pub use admin::times::{parse as parse_time, to_text as time_text};
+pub use certificate::PeerCertificate;
 pub use door::{Answered, Chosen, Door, DoorConfig, PeerAddress, ProblemPage, RouteEntry, Telemetry};
 pub use form::Form;
 pub use inbound::{BodyStream, Inbound, SESSION_COOKIE, attempt_from, authority_of};
