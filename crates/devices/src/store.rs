@@ -129,12 +129,6 @@ pub(crate) fn hold_device(tx: &mut Writer<'_>, id: &str, principal_id: &str) -> 
     )
 }
 
-/// The key of a device that counts.
-pub(crate) fn public_key(reader: &mut Reader<'_>, id: &str) -> Result<Option<Vec<u8>>, DbError> {
-    let sql = "SELECT public_key FROM device WHERE id = $1 AND revoked_at IS NULL";
-    reader.query_one(sql, &[id.into()], |row| row.bytes(0))
-}
-
 /// Keeps a report that answers a newer challenge than the last one did. Gives whether it does.
 pub(crate) fn put_report(
     tx: &mut Writer<'_>,

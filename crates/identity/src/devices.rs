@@ -61,14 +61,13 @@ impl IdentityPort {
             .filter(|device| device.principal_id == caller.id)
             .map(|device| Device { id: device.id, tier: device.tier });
         let bound_to = caller.token.as_ref().and_then(|token| token.device.as_ref());
-        match (bound_to, &caller.device) {
-            (None, _) => Ok(caller),
-            (Some(bound_to), Some(device)) if *bound_to == device.id => Ok(caller),
-            (Some(bound_to), _) => {
-                tracing::warn!(device.id = bound_to, "a credential that is bound to a device came from elsewhere; refused");
-                Err(refused())
-            }
+        if let Some(bound_to) = bound_to
+            && caller.device.as_ref().is_none_or(|device| device.id != *bound_to)
+        {
+            tracing::warn!(device.id = bound_to, "a credential that is bound to a device came from elsewhere; refused");
+            return Err(refused());
         }
+        Ok(caller)
     }
 
     /// An agent speaks for its device: as the device's account, for what agents do.

@@ -296,7 +296,9 @@ pub const PASSKEYS_OF_PRINCIPAL_COUNT_MAX: i64 = 20;
 pub const SESSIONS_OF_PRINCIPAL_COUNT_MAX: usize = 20;
 
 impl PageWish {
-    pub(crate) fn row_count(&self) -> usize {
+    /// How many rows it may have.
+    #[must_use]
+    pub fn row_count(&self) -> usize {
         self.rows.unwrap_or(PAGE_ROWS_DEFAULT).clamp(1, PAGE_ROWS_MAX)
     }
 }

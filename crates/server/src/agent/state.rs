@@ -50,12 +50,12 @@ fn usual_folder() -> Option<PathBuf> {
     Some(folder.join("strongroom").join("device"))
 }
 
-/// The folder that was named, or the usual one.
+/// The folder that was named; the usual one if none was, or `-`.
 ///
 /// # Errors
 /// `Invalid` if there is no usual one either.
 pub fn folder(named: Option<&Path>) -> Result<PathBuf, Problem> {
-    let named = named.filter(|folder| !folder.as_os_str().is_empty()).map(Path::to_path_buf);
+    let named = named.filter(|folder| folder.as_os_str() != "-").map(Path::to_path_buf);
     named.or_else(usual_folder).ok_or_else(|| Problem::invalid("name the folder of the device's files; neither XDG_CONFIG_HOME nor HOME does"))
 }
 

@@ -52,7 +52,7 @@ pub struct Connection {
     #[arg(long, value_name = "FILE", global = true)]
     pub ca: Option<PathBuf>,
     /// Come from this enrolled device: the folder of its agent, `~/.config/strongroom/device` if none is named. Only a running server is shown it.
-    #[arg(long, value_name = "DIR", env = "STRONGROOM_DEVICE", num_args = 0..=1, default_missing_value = "", global = true)]
+    #[arg(long, value_name = "DIR", env = "STRONGROOM_DEVICE", num_args = 0..=1, default_missing_value = "-", global = true)]
     pub device: Option<PathBuf>,
     /// The workspace to act in.
     #[arg(long, value_name = "NAME", default_value = gate::DEFAULT_WORKSPACE, global = true)]

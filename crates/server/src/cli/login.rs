@@ -52,7 +52,7 @@ pub struct Login {
     #[arg(long)]
     replace: bool,
     /// Come from this enrolled device, so that the token counts from it only: the folder of its agent, the usual one if none is named.
-    #[arg(long, value_name = "DIR", env = "STRONGROOM_DEVICE", num_args = 0..=1, default_missing_value = "")]
+    #[arg(long, value_name = "DIR", env = "STRONGROOM_DEVICE", num_args = 0..=1, default_missing_value = "-")]
     device: Option<PathBuf>,
     /// Print JSON, for scripts.
     #[arg(long)]
