@@ -402,7 +402,7 @@ def enrol_agent(server, folder, secret, *more, environment=None, check=True):
 def test_the_agent(server, ada, tmp_path):
     folder = tmp_path / "agent"
     token = tmp_path / "ada.token"
-    token.write_text(ada.token)
+    token.write_text(mint(ada.basic(), server, lifetime_s=40 * 86_400)["secret"])
     made = json.loads(server.cli("device", "enrolment-token", "--token-file", str(token), "--json").stdout)
     device_id = json.loads(enrol_agent(server, folder, made["secret"], "--label", "laptop").stdout)["device"]
     for file in folder.iterdir():
