@@ -27,9 +27,12 @@ OF_SESSIONS = {"factors.offer_totp", "factors.confirm_totp", "factors.add_passke
 EVERYONES |= OF_SESSIONS
 # What an agent does with its device's certificate, or with leave to enrol, and nobody with a token alone.
 OF_DEVICES = {"devices.enrol", "devices.renew", "devices.challenge", "devices.report", "devices.attest_begin", "devices.attest"}
+OF_DEVICES |= {"devices.node_enrol", "devices.node_config", "devices.node_log", "devices.node_queries", "devices.node_answers"}
 EVERYONES |= OF_DEVICES | {"devices.own", "devices.invite", "devices.revoke_own"}
 # Where what comes as a form or a query is the credential, whatever else comes.
 OWN_CREDENTIAL = {"/login": {401, 303}, "/login/callback": {303}, "/oauth/token": {400}}
+# osquery is told in the answer that its key does not count, and with 429 that it comes too often.
+OWN_CREDENTIAL |= {f"/osquery/{path}": {200} for path in ("enroll", "config", "log", "distributed/read", "distributed/write")}
 
 
 @pytest.fixture(scope="module")
@@ -152,6 +155,8 @@ def admin_body(path, world):
         ("/retention/bypass", {"kind": "model", "name": "nosuchthing/1", "reason": "a test"}),
         ("/pin", {"endorsement_key": "0" * 64}),
         ("/device-rules", {"tier": 0}),
+        ("/device-fleets", {"name": fresh}),
+        ("/nosuchthing/node", {"node": "nosuchthing"}),
         ("/sources", {"name": fresh, "pattern": "https://x.example/*", "owner": "x", "licence": "CC0-1.0"}),
     ]
     for ending, body in bodies:

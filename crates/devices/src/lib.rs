@@ -17,9 +17,11 @@ mod authority;
 mod challenge;
 mod config;
 pub mod ops;
+pub mod osquery;
 mod port;
 pub mod posture;
 mod store;
+mod store_nodes;
 #[cfg(test)]
 mod tests;
 mod tier;
@@ -39,7 +41,7 @@ pub use ops::report::signed_text;
 pub use port::DevicePort;
 pub use store::least_tier;
 pub use tier::REPORT_SECONDS_MAX;
-pub use types::{Device, Enrolled, Invitation, Rule, Vouched};
+pub use types::{Device, Enrolled, Fleet, Invitation, Node, Rule, Vouched};
 
 use crate::authority::Authority;
 use crate::challenge::Challenges;
@@ -61,6 +63,16 @@ pub const ACTIONS: &[Action] = &[
     ops::revoke::REVOKE,
     ops::rules::RULES,
     ops::rules::SET_RULE,
+    ops::fleets::CREATE_FLEET,
+    ops::fleets::FLEETS,
+    ops::fleets::REVOKE_FLEET,
+    ops::fleets::NODES,
+    ops::fleets::ADOPT,
+    ops::nodes::NODE_ENROL,
+    ops::nodes::NODE_CONFIG,
+    ops::nodes::NODE_LOG,
+    ops::nodes::NODE_QUERIES,
+    ops::nodes::NODE_ANSWERS,
 ];
 
 /// The room's handle, which its verbs carry. Cheap to clone.

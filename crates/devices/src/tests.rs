@@ -184,6 +184,8 @@ impl World {
     }
 
     async fn challenge(&self, agent: &Agent) -> String {
+        // No two challenges are of one moment.
+        self.clock.advance_secs(1);
         let (device, challenge) = self.by_agent(agent, Challenge { room: self.room.clone() }).await.unwrap();
         assert_eq!(device, agent.id);
         challenge

@@ -97,3 +97,39 @@ pub struct Rule {
     /// When.
     pub set_at: Micros,
 }
+
+/// Machines that one enrol secret lets in.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Fleet {
+    /// Its id.
+    pub id: String,
+    /// Its name.
+    pub name: String,
+    /// Who made it, by id: it ends with that account.
+    pub created_by: String,
+    /// When.
+    pub created_at: Micros,
+    /// How many nodes it has.
+    pub node_count: i64,
+}
+
+/// A machine that osquery looks after.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Node {
+    /// Its id.
+    pub id: String,
+    /// The name of its fleet.
+    pub fleet: String,
+    /// What it calls itself.
+    pub host: String,
+    /// When it enrolled last.
+    pub enrolled_at: Micros,
+    /// When it was heard of last.
+    pub seen_at: Micros,
+    /// When it said how it is, last.
+    pub reported_at: Option<Micros>,
+    /// What it said.
+    pub facts: Option<Facts>,
+    /// The device that it is, by id, if an administrator said so.
+    pub device: Option<String>,
+}

@@ -6,6 +6,7 @@ use gate::{Attempt, BoxFuture, Caller, Device, TokenFacts};
 use kernel::{Micros, Problem, Secret};
 
 use crate::port::{IdentityPort, bounded, refused};
+use crate::secret_text::{SecretKind, parse_secret_text};
 use crate::store;
 
 /// What an agent does with nothing but its device's certificate.
@@ -13,6 +14,25 @@ const AGENT_SCOPES: [&str; 6] =
     ["devices.own", "devices.challenge", "devices.renew", "devices.report", "devices.attest_begin", "devices.attest"];
 /// What leave to enrol is good for.
 const ENROLMENT_SCOPES: [&str; 1] = ["devices.enrol"];
+/// What a fleet's secret is.
+const FLEET_SCOPES: [&str; 1] = ["devices.node_enrol"];
+/// What a node's key is.
+const NODE_SCOPES: [&str; 4] = ["devices.node_config", "devices.node_log", "devices.node_queries", "devices.node_answers"];
+
+/// What somebody who holds one of these secrets may do, and nothing else.
+fn scopes_of(secret: &Secret) -> &'static [&'static str] {
+    match parse_secret_text(secret.expose()) {
+        Some(SecretKind::Enrolment) => &ENROLMENT_SCOPES,
+        Some(SecretKind::Fleet) => &FLEET_SCOPES,
+        Some(SecretKind::Node) => &NODE_SCOPES,
+        _ => &[],
+    }
+}
+
+/// Whether a secret is one that the room of devices knows.
+pub(crate) fn is_leave(secret: &Secret) -> bool {
+    !scopes_of(secret).is_empty()
+}
 
 /// A device whose certificate counts.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -25,9 +45,9 @@ pub struct KnownDevice {
     pub tier: u8,
 }
 
-/// Leave to enrol a device that was not used yet.
+/// Leave that counts: to enrol a device, to join a fleet, to speak for a node.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct KnownEnrolment {
+pub struct KnownLeave {
     /// Its id.
     pub id: String,
     /// For which account.
@@ -42,11 +62,11 @@ pub trait KnowDevices: Send + Sync {
     /// `Unavailable` if that cannot be told.
     fn device<'a>(&'a self, certificate: &'a [u8; 32], at: Micros) -> BoxFuture<'a, Result<Option<KnownDevice>, Problem>>;
 
-    /// What a secret lets somebody enrol; none if it was used, or its time is over.
+    /// What a secret is leave for; none if it was used, or its time is over.
     ///
     /// # Errors
     /// `Unavailable` if that cannot be told.
-    fn enrolment<'a>(&'a self, secret: &'a Secret, at: Micros) -> BoxFuture<'a, Result<Option<KnownEnrolment>, Problem>>;
+    fn leave<'a>(&'a self, secret: &'a Secret, at: Micros) -> BoxFuture<'a, Result<Option<KnownLeave>, Problem>>;
 }
 
 impl IdentityPort {
@@ -75,11 +95,11 @@ impl IdentityPort {
         self.narrowed(device.principal_id.clone(), device.id.clone(), &AGENT_SCOPES).await
     }
 
-    /// Whoever holds leave to enrol acts as the account, for that.
-    pub(crate) async fn by_enrolment(&self, secret: &Secret) -> Result<Caller, Problem> {
+    /// Whoever holds leave acts as the account, for that.
+    pub(crate) async fn by_leave(&self, secret: &Secret) -> Result<Caller, Problem> {
         let devices = self.inner.devices.get().ok_or_else(refused)?;
-        let enrolment = devices.enrolment(secret, self.clock.now()).await?.ok_or_else(refused)?;
-        self.narrowed(enrolment.principal_id, enrolment.id, &ENROLMENT_SCOPES).await
+        let leave = devices.leave(secret, self.clock.now()).await?.ok_or_else(refused)?;
+        self.narrowed(leave.principal_id, leave.id, scopes_of(secret)).await
     }
 
     async fn narrowed(&self, principal_id: String, id: String, scopes: &[&str]) -> Result<Caller, Problem> {

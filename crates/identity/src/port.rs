@@ -8,7 +8,7 @@ use kernel::{Clock, Kind, Micros, Problem, Secret, sha256};
 use vault::db::{PortDb, Reader, SystemDb};
 
 use crate::Inner;
-use crate::devices::KnownDevice;
+use crate::devices::{KnownDevice, is_leave};
 use crate::access_key::is_right;
 use crate::factors::device::{code_digest, user_code};
 use crate::factors::{Purpose, recovery_digest, totp, webauthn};
@@ -132,9 +132,7 @@ impl IdentityPort {
     async fn caller_of(&self, credential: &Credential, device: Option<&KnownDevice>) -> Result<Caller, Problem> {
         match credential {
             Credential::Certificate => self.by_certificate(device.ok_or_else(refused)?).await,
-            Credential::Bearer(secret) if parse_secret_text(secret.expose()) == Some(SecretKind::Enrolment) => {
-                self.by_enrolment(secret).await
-            }
+            Credential::Bearer(secret) if is_leave(secret) => self.by_leave(secret).await,
             Credential::None => Ok(Caller::anonymous()),
             Credential::Job(pass) => Ok(Caller::job(pass)),
             Credential::Malformed => Err(refused()),
@@ -157,7 +155,7 @@ impl IdentityPort {
     async fn by_token(&self, secret: &Secret) -> Result<Caller, Problem> {
         match parse_secret_text(secret.expose()) {
             Some(SecretKind::Personal | SecretKind::Service) => {}
-            Some(SecretKind::Session | SecretKind::Device | SecretKind::Enrolment) | None => return Err(refused()),
+            Some(_) | None => return Err(refused()),
         }
         let key = sha256(secret.expose());
         let now = self.inner.memory.moment(self.clock.now());

@@ -20,6 +20,10 @@ pub enum SecretKind {
     Device,
     /// Leave to enrol one device.
     Enrolment,
+    /// Leave of osquery's machines to join a fleet.
+    Fleet,
+    /// One of those machines.
+    Node,
 }
 
 const ALPHABET: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
@@ -28,7 +32,8 @@ const CHECKSUM_LENGTH: usize = 6;
 const PREFIX_LENGTH: usize = 11;
 
 impl SecretKind {
-    const ALL: [Self; 5] = [Self::Personal, Self::Service, Self::Session, Self::Device, Self::Enrolment];
+    const ALL: [Self; 7] =
+        [Self::Personal, Self::Service, Self::Session, Self::Device, Self::Enrolment, Self::Fleet, Self::Node];
 
     const fn prefix(self) -> &'static str {
         match self {
@@ -37,6 +42,8 @@ impl SecretKind {
             Self::Session => "sr_ses_",
             Self::Device => "sr_dev_",
             Self::Enrolment => "sr_enr_",
+            Self::Fleet => "sr_flt_",
+            Self::Node => "sr_nod_",
         }
     }
 
@@ -44,7 +51,7 @@ impl SecretKind {
     const fn random_length(self) -> usize {
         match self {
             Self::Personal | Self::Service => 30,
-            Self::Session | Self::Device | Self::Enrolment => 43,
+            Self::Session | Self::Device | Self::Enrolment | Self::Fleet | Self::Node => 43,
         }
     }
 
@@ -56,6 +63,8 @@ impl SecretKind {
             Self::Session => "ses",
             Self::Device => "dev",
             Self::Enrolment => "enr",
+            Self::Fleet => "flt",
+            Self::Node => "nod",
         }
     }
 }
@@ -71,6 +80,18 @@ pub(crate) fn mint(kind: SecretKind) -> Secret {
 #[must_use]
 pub fn new_enrolment_secret() -> Secret {
     mint(SecretKind::Enrolment)
+}
+
+/// A new secret with which osquery's machines join a fleet.
+#[must_use]
+pub fn new_fleet_secret() -> Secret {
+    mint(SecretKind::Fleet)
+}
+
+/// A new key of one of those machines.
+#[must_use]
+pub fn new_node_secret() -> Secret {
+    mint(SecretKind::Node)
 }
 
 /// What kind of secret this is, if its form and checksum are right. Asks no database.

@@ -309,6 +309,7 @@ pub async fn open_with(data: &Path, config: &Config, way: Way, root: Arc<dyn Key
     wire::admin::retention::routes(&mut door, &rooms.buckets, &rooms.keeping);
     wire::admin::risk::routes(&mut door, &rooms.log_ins);
     wire::admin::devices::routes(&mut door, &rooms.devices);
+    wire::admin::fleets::routes(&mut door, &rooms.devices);
     wire::admin::endpoints::routes(&mut door, &rooms.serving);
     wire::admin::predictions::routes(&mut door, &rooms.predictions);
     wire::admin::trace::routes(&mut door, &rooms.predictions, &rooms.lineage, &rooms.admission);

@@ -216,6 +216,17 @@ impl Door {
         self.add::<O, (), _, _>(Method::POST, path, BodyKind::Exchange, parse, move |output, ()| render(output));
     }
 
+    /// A route of osquery's: a POST of JSON that holds its sender's credential, which is read before anybody is identified.
+    pub fn node<O, P, R>(&mut self, path: &str, parse: P, render: R)
+    where
+        O: Operation,
+        P: Fn(&Inbound) -> Result<O, Problem> + Send + Sync + 'static,
+        R: Fn(O::Output) -> Result<Answer, Problem> + Send + Sync + 'static,
+    {
+        let parse = move |inbound: &Inbound, _: BodyStream| Ok((parse(inbound)?, ()));
+        self.add::<O, (), _, _>(Method::POST, path, BodyKind::Node, parse, move |output, ()| render(output));
+    }
+
     /// A route of MLflow's REST API: `path` under `/api/2.0`, `/api/3.0`, `/ajax-api/2.0` and `/ajax-api/3.0`.
     pub fn mlflow<O, P, R>(&mut self, method: Method, path: &str, parse: P, render: R)
     where
@@ -391,6 +402,7 @@ enum BodyKind {
     Login,
     Callback,
     Exchange,
+    Node,
 }
 
 impl Shared {
@@ -408,6 +420,7 @@ impl Shared {
         match self.pass(request, action, kind, choose).await {
             Ok(answer) => answer,
             Err(problem) if kind == BodyKind::Exchange => crate::login::token_problem(&problem),
+            Err(problem) if kind == BodyKind::Node => crate::node::refusal(&problem),
             Err(problem) if is_login => crate::login::to_page(&problem, "failed", &back_to),
             Err(problem) if shows_page && problem.kind() == Kind::Unauthenticated => {
                 let mut answer = crate::login::to_page(&problem, "", &back_to);
@@ -448,13 +461,14 @@ impl Shared {
             BodyKind::Login => attempt.credential = crate::login::credential(std::mem::take(&mut body), origin()).await?,
             BodyKind::Callback => attempt.credential = crate::login::returned(&parts, &origin()),
             BodyKind::Exchange => attempt.credential = crate::login::subject_token(std::mem::take(&mut body)).await?,
+            BodyKind::Node => (attempt.credential, body) = crate::node::credential(std::mem::take(&mut body)).await?,
             BodyKind::Whole | BodyKind::Stream => {}
         }
         // Taken before anybody can be refused: a stream that nobody reads throws a bounded part away, so that a client who
         // is still sending can read its answer.
         let stream = match kind {
             BodyKind::Stream => BodyStream::new(std::mem::take(&mut body)),
-            BodyKind::Whole | BodyKind::Login | BodyKind::Callback | BodyKind::Exchange => BodyStream::empty(),
+            BodyKind::Whole | BodyKind::Login | BodyKind::Callback | BodyKind::Exchange | BodyKind::Node => BodyStream::empty(),
         };
         let visitor = Arc::new(self.gate.identify(attempt, action).await?);
         let chosen = match read(parts, body, kind).await {
@@ -566,7 +580,7 @@ async fn read(mut parts: Parts, body: Body, kind: BodyKind) -> Result<Inbound, P
     let params = path_params(&mut parts).await?;
     let bytes = match kind {
         BodyKind::Stream | BodyKind::Login | BodyKind::Callback | BodyKind::Exchange => bytes::Bytes::new(),
-        BodyKind::Whole => {
+        BodyKind::Whole | BodyKind::Node => {
             let reading = axum::body::to_bytes(body, limits::JSON_BODY_BYTES_MAX);
             tokio::time::timeout(BODY_READ_MAX, reading)
                 .await

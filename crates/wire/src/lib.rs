@@ -15,6 +15,7 @@ pub mod inference;
 mod language;
 mod login;
 pub mod mlflow;
+mod node;
 pub mod openlineage;
 pub mod otlp;
 mod outbound;

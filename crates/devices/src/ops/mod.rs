@@ -2,8 +2,10 @@
 
 pub mod attest;
 pub mod enrol;
+pub mod fleets;
 pub mod invite;
 pub mod list;
+pub mod nodes;
 pub mod report;
 pub mod revoke;
 pub mod rules;

@@ -35,6 +35,13 @@ pub enum DeviceVerb {
     Require(Require),
     /// List what was said with `require`.
     Rules(Plain),
+    /// Work with fleets of machines that osquery looks after.
+    #[command(subcommand)]
+    Fleet(Fleet),
+    /// List the machines of all fleets.
+    Nodes(Plain),
+    /// Say that a machine of a fleet is this device: from now on the device is as osquery says.
+    Adopt(Adopt),
 }
 
 /// Options of `device list`.
@@ -137,6 +144,65 @@ pub struct Plain {
     connection: Connection,
 }
 
+/// Work with fleets.
+#[derive(Subcommand)]
+pub enum Fleet {
+    /// Make a fleet, with the secret that its machines enrol with; it is shown once.
+    Create(Named),
+    /// List fleets.
+    List(Plain),
+    /// End a fleet: its secret and the keys of its machines count no more.
+    Revoke(Named),
+}
+
+/// A fleet by its name.
+#[derive(Args)]
+pub struct Named {
+    /// Its name.
+    name: String,
+    #[command(flatten)]
+    connection: Connection,
+}
+
+/// Options of `device adopt`.
+#[derive(Args)]
+pub struct Adopt {
+    /// The device's id.
+    id: String,
+    /// The machine's id, as `device nodes` lists it.
+    #[arg(long, value_name = "ID")]
+    node: String,
+    #[command(flatten)]
+    connection: Connection,
+}
+
+impl Fleet {
+    async fn run(self) -> Result<(), Problem> {
+        match self {
+            Self::Create(named) => {
+                let mut client = named.connection.open().await?;
+                let made = client.post(&format!("{PREFIX}/device-fleets"), &json!({"name": named.name})).await?;
+                show(&client, &made, &["id", "secret"])
+            }
+            Self::List(plain) => rows(plain, "device-fleets", "fleets", &["name", "id", "nodes", "created_by", "created_at"]).await,
+            Self::Revoke(named) => {
+                let mut client = named.connection.open().await?;
+                client.delete(&format!("{PREFIX}/device-fleets/{}", segment(&named.name))).await?;
+                done(&client, &format!("`{}` counts no more", named.name))
+            }
+        }
+    }
+}
+
+/// Prints a list that has one page.
+async fn rows(plain: Plain, path: &str, plural: &str, columns: &[&str]) -> Result<(), Problem> {
+    let mut client = plain.connection.open().await?;
+    let answer = client.get(&format!("{PREFIX}/{path}")).await?;
+    let rows = answer.get(plural).and_then(Value::as_array).cloned().unwrap_or_default();
+    print_list(&client, &rows, columns);
+    Ok(())
+}
+
 impl DeviceVerb {
     pub(super) async fn run(self) -> Result<(), Problem> {
         match self {
@@ -184,12 +250,13 @@ impl DeviceVerb {
                 let what = class.map_or("everything", Class::word);
                 done(&client, &format!("`{}`: {what} is read from tier {tier} on", client.workspace()))
             }
-            Self::Rules(plain) => {
-                let mut client = plain.connection.open().await?;
-                let answer = client.get(&format!("{PREFIX}/device-rules")).await?;
-                let rules = answer.get("rules").and_then(Value::as_array).cloned().unwrap_or_default();
-                print_list(&client, &rules, &["workspace", "data_class", "tier", "set_by", "set_at"]);
-                Ok(())
+            Self::Rules(plain) => rows(plain, "device-rules", "rules", &["workspace", "data_class", "tier", "set_by", "set_at"]).await,
+            Self::Fleet(fleet) => fleet.run().await,
+            Self::Nodes(plain) => rows(plain, "device-nodes", "nodes", &["id", "fleet", "host", "device", "seen_at", "reported_at"]).await,
+            Self::Adopt(Adopt { id, node, connection }) => {
+                let mut client = connection.open().await?;
+                client.post(&format!("{PREFIX}/devices/by-id/{}/node", segment(&id)), &json!({"node": node})).await?;
+                done(&client, &format!("`{id}` is as `{node}` says"))
             }
         }
     }

@@ -54,4 +54,5 @@ pub(super) const ALL: &[Migration] = &[
     step!("0032_risk"),
     step!("0033_detections"),
     step!("0034_devices"),
+    step!("0035_osquery"),
 ];

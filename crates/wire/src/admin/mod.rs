@@ -18,6 +18,7 @@
 //! | GET `/me/devices`, `/devices`, `/devices/by-id/{device}`; DELETE `/me/devices/{device}`, `/devices/by-id/{device}`; POST `/me/devices/enrolment`, `/users/{user}/devices/enrolment`, `/devices/by-id/{device}/pin` | `?of=`, `?lost=true`; `{}`, `{"endorsement_key"}` |
 //! | POST `/devices/enrol`, `/devices/renew`, `/devices/report`, `/devices/attest/begin`, `/devices/attest`; GET `/devices/challenge` | `{"request", "label"?}`, `{}`, `{"challenge", "facts", "signature"}`, … |
 //! | GET, POST `/device-rules` | `{"tier", "data_class"?}` |
+//! | GET, POST `/device-fleets`; DELETE `/device-fleets/{fleet}`; GET `/device-nodes`; POST `/devices/by-id/{device}/node` | `{"name"}`, `{"node"}` |
 //! | GET `/sessions`; DELETE `/sessions/{session}` | |
 //! | GET, POST `/grants`; DELETE `/grants/{grant}` | `{"principal", "role", "resource_kind"?: "workspace", "resource"?, "expires_at"?, "justification"?}` |
 //! | GET `/roles`; POST `/access/check` | `{"principal", "action", "resource_kind"?, "resource"?}` |
@@ -54,6 +55,7 @@ pub mod datasets;
 mod datasets_view;
 pub mod detections;
 pub mod devices;
+pub mod fleets;
 pub mod endpoint_guard;
 pub mod endpoints;
 pub mod factors;
