@@ -25,8 +25,14 @@ EVERYONES = {
 # And those that a token does not do, whoever's it is.
 OF_SESSIONS = {"factors.offer_totp", "factors.confirm_totp", "factors.add_passkey", "factors.remove", "factors.recovery_codes", "tokens.agree"}
 EVERYONES |= OF_SESSIONS
+# What an agent does with its device's certificate, or with leave to enrol, and nobody with a token alone.
+OF_DEVICES = {"devices.enrol", "devices.renew", "devices.challenge", "devices.report", "devices.attest_begin", "devices.attest"}
+OF_DEVICES |= {"devices.node_enrol", "devices.node_config", "devices.node_log", "devices.node_queries", "devices.node_answers"}
+EVERYONES |= OF_DEVICES | {"devices.own", "devices.invite", "devices.revoke_own"}
 # Where what comes as a form or a query is the credential, whatever else comes.
 OWN_CREDENTIAL = {"/login": {401, 303}, "/login/callback": {303}, "/oauth/token": {400}}
+# osquery is told in the answer that its key does not count, and with 429 that it comes too often.
+OWN_CREDENTIAL |= {f"/osquery/{path}": {200} for path in ("enroll", "config", "log", "distributed/read", "distributed/write")}
 
 
 @pytest.fixture(scope="module")
@@ -147,6 +153,10 @@ def admin_body(path, world):
         ("/retention/extend", {"kind": "model", "name": "nosuchthing/1", "mode": "COMPLIANCE", "until": "2099-01-01T00:00:00Z"}),
         ("/retention/hold", {"kind": "model", "name": "nosuchthing/1", "hold": True}),
         ("/retention/bypass", {"kind": "model", "name": "nosuchthing/1", "reason": "a test"}),
+        ("/pin", {"endorsement_key": "0" * 64}),
+        ("/device-rules", {"tier": 0}),
+        ("/device-fleets", {"name": fresh}),
+        ("/nosuchthing/node", {"node": "nosuchthing"}),
         ("/sources", {"name": fresh, "pattern": "https://x.example/*", "owner": "x", "licence": "CC0-1.0"}),
     ]
     for ending, body in bodies:
@@ -355,7 +365,7 @@ def test_right_role(server, routes, world, callers):
     """Whoever holds everything is never refused; a verb may still say what is wrong with the request."""
     # A grant to oneself is refused whoever asks, and so is what would end this very session.
     skipped = {"grants.create", "tokens.revoke", "sessions.delete", "account.password", "sessions.create"}
-    skipped |= OF_SESSIONS | {"objects.sweep"}  # for the server's own jobs only
+    skipped |= OF_SESSIONS | OF_DEVICES | {"objects.sweep"}  # for the server's own jobs only
     skipped |= {"retention.bypass"}  # a right of its own, which whoever made the server lacks too; test_retention has it
     deletes_last = sorted(routes, key=lambda route: "delete" in route["action"] or route["method"] == "DELETE")
     def expected(route):

@@ -15,6 +15,7 @@ mod datasets;
 mod endpoints;
 mod home;
 mod listing;
+mod devices_page;
 mod login;
 mod models;
 mod page;
@@ -40,6 +41,8 @@ pub const ACTIONS: &[Action] = &[login::LOGIN_PAGE, provider::LOGIN_PROVIDER, as
 pub struct Rooms {
     /// Accounts, sessions, tokens.
     pub identity: Identity,
+    /// From which devices they come.
+    pub devices: devices::Devices,
     /// Who may do what.
     pub policy: policy::Policy,
     /// Data sets.
@@ -62,6 +65,7 @@ pub fn routes(door: &mut Door, rooms: &Rooms, providers: Option<Arc<dyn Provider
     login::routes(door, &rooms.identity, providers.as_ref());
     provider::routes(door, &rooms.identity, providers);
     account::routes(door, &rooms.identity);
+    devices_page::routes(door, &rooms.identity, &rooms.devices);
     home::routes(door, rooms, has_mlflow_page);
     datasets::routes(door, rooms);
     models::routes(door, rooms);

@@ -46,6 +46,8 @@ pub enum Credential {
     Device(Secret),
     /// A signature over the request by an access key (AWS Signature Version 4).
     Signed(Box<Signed>),
+    /// The certificate of a device, and nothing else: an agent that speaks for its device.
+    Certificate,
     /// A job or a command of this very process.
     Job(JobPass),
     /// A header that could not be read. It is refused, not treated as absent.
@@ -165,7 +167,7 @@ pub struct Attempt {
     pub user_agent: Option<String>,
     /// The workspace asked for, by name.
     pub workspace: String,
-    /// SHA-256 of the TLS client certificate, once a room checks devices.
+    /// SHA-256 of the certificate that the client showed, by TLS or through a proxy that is trusted with that.
     pub client_certificate: Option<[u8; 32]>,
     /// What says that somebody logged in with this browser before; no credential.
     pub known_browser: Option<Secret>,
@@ -221,6 +223,18 @@ pub struct TokenFacts {
     pub scopes: Vec<String>,
     /// The workspace it is narrowed to (its id).
     pub workspace: Option<String>,
+    /// The device it is bound to (its id): from another it is worth nothing.
+    pub device: Option<String>,
+}
+
+/// The device that a request came from, by the certificate that it showed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Device {
+    /// Its id.
+    pub id: String,
+    /// How far it is trusted at this moment: 1 it holds a registered key, 2 its latest report is fresh and says that it is in order, 3 the key
+    /// is in hardware that somebody vouched for too.
+    pub tier: u8,
 }
 
 /// What a credential that was made for one errand is good for: one verb, on one thing.
@@ -345,6 +359,8 @@ pub struct Caller {
     pub proof: Option<Proof>,
     /// The one errand that the credential was made for; none for a credential of the caller's own.
     pub pass: Option<Pass>,
+    /// The caller's own device that the request came from; none where none was shown, or another's, or one that does not count.
+    pub device: Option<Device>,
 }
 
 impl Caller {
@@ -360,6 +376,7 @@ impl Caller {
             assurance: 0,
             proof: None,
             pass: None,
+            device: None,
         }
     }
 
@@ -375,6 +392,7 @@ impl Caller {
             assurance: 3,
             proof: None,
             pass: None,
+            device: None,
         }
     }
 }

@@ -20,7 +20,7 @@ mod target;
 
 pub use action::{Access, Action};
 pub use attempt::{
-    Assertion, Attempt, Caller, CallerKind, Credential, DEFAULT_WORKSPACE, JobKey, JobPass, Method, Pass, Proof, Returned,
+    Assertion, Attempt, Caller, CallerKind, Credential, DEFAULT_WORKSPACE, Device, JobKey, JobPass, Method, Pass, Proof, Returned,
     Signed, Spend, TokenFacts,
 };
 pub use call::{Gate, Operation, Ports, Visitor};

@@ -141,6 +141,8 @@ pub struct Facts {
     pub owner: Option<String>,
     /// What the policy must know of a data set's version; none for anything else.
     pub data: Option<DataFacts>,
+    /// The least tier of a device from which it may be read.
+    pub least_tier: u8,
 }
 
 /// How far a data set's version has come.

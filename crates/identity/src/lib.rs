@@ -16,10 +16,12 @@
 //! `tests::factors::a_password_alone_opens_nothing_any_more`.
 //! INVARIANT: a one-time code, a recovery code and an answered challenge count once, whoever comes at the same moment. Held by
 //! `tests::factors::what_counts_once_counts_once`.
+//! INVARIANT: what is bound to a device is worth nothing from another. Held by `devices`' tests.
 //! INVARIANT: nobody puts themself, or a service account of theirs, into a group. Held by `tests::groups`.
 
 mod access_key;
 mod config;
+mod devices;
 mod factors;
 mod memory;
 mod names;
@@ -42,13 +44,14 @@ use vault::db::{Db, PortDb};
 
 pub use access_key::{AccessKey, SESSION_KEY_SECONDS};
 pub use config::IdentityConfig;
+pub use devices::{KnowDevices, KnownDevice, KnownLeave};
 pub use factors::device::{DEVICE_SECONDS, new_device_secret, user_code};
 pub use factors::{CEREMONY_SECONDS, Ceremony, PASSKEY_ALGORITHMS, RECOVERY_CODE_COUNT};
 pub use names::{LABEL_LENGTH_MAX, NAME_BYTES_MAX, SCOPE_BYTES_MAX, SCOPE_COUNT_MAX, parse_label, parse_scopes};
 pub use pass::{PASS_SECONDS_MAX, Passes};
 pub use password::PASSWORD_LENGTH_MAX;
 pub use port::{Federate, IdentityPort, PENDING, Vouched};
-pub use secret_text::{SecretKind, is_secret_text, parse_secret_text};
+pub use secret_text::{SecretKind, is_secret_text, new_enrolment_secret, new_fleet_secret, new_node_secret, parse_secret_text};
 pub use store::{NAMES_BY_IDS_COUNT_MAX, grouped_services_of, principal_with_groups, principals_by_ids, workspace_by_name};
 pub use types::*;
 pub use watch::{Shown, WatchLogIns};
@@ -119,6 +122,7 @@ struct Inner {
     sealer: factors::Sealer,
     federate: OnceLock<Arc<dyn Federate>>,
     watch: OnceLock<Arc<dyn WatchLogIns>>,
+    devices: OnceLock<Arc<dyn KnowDevices>>,
 }
 
 impl Inner {
@@ -161,6 +165,7 @@ impl Identity {
                 sealer,
                 federate: OnceLock::new(),
                 watch: OnceLock::new(),
+                devices: OnceLock::new(),
             }),
         })
     }
@@ -188,6 +193,11 @@ impl Identity {
     /// Says who judges log-ins. The first one stays.
     pub fn set_watch(&self, watch: Arc<dyn WatchLogIns>) {
         drop(self.inner.watch.set(watch));
+    }
+
+    /// Says who knows the devices that people come from. The first one stays.
+    pub fn set_devices(&self, devices: Arc<dyn KnowDevices>) {
+        drop(self.inner.devices.set(devices));
     }
 
     /// The gate's port to this room. It must share the room's memory, so that what the room revokes ends at once.

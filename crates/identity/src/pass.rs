@@ -137,7 +137,7 @@ mod tests {
     }
 
     fn caller(token_id: Option<&str>) -> Caller {
-        let token = token_id.map(|id| TokenFacts { id: id.to_owned(), scopes: Vec::new(), workspace: None });
+        let token = token_id.map(|id| TokenFacts { id: id.to_owned(), scopes: Vec::new(), workspace: None, device: None });
         Caller { kind: CallerKind::User, id: "u_1".to_owned(), token, ..Caller::anonymous() }
     }
 

@@ -8,6 +8,7 @@ use kernel::{Clock, Kind, Micros, Problem, Secret, sha256};
 use vault::db::{PortDb, Reader, SystemDb};
 
 use crate::Inner;
+use crate::devices::{KnownDevice, is_leave};
 use crate::access_key::is_right;
 use crate::factors::device::{code_digest, user_code};
 use crate::factors::{Purpose, recovery_digest, totp, webauthn};
@@ -29,15 +30,15 @@ const PASSWORD_BYTES_MAX: usize = PASSWORD_LENGTH_MAX * 4;
 
 /// Implements [`Identify`] over the database, with a memory of half a second.
 pub struct IdentityPort {
-    db: PortDb,
-    lookup_count: AtomicU64,
-    clock: Arc<dyn Clock>,
-    inner: Arc<Inner>,
+    pub(crate) db: PortDb,
+    pub(crate) lookup_count: AtomicU64,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) inner: Arc<Inner>,
 }
 
 /// The one answer to every credential that is not good: which part was wrong is nobody's business. The first sentence is
 /// MLflow's.
-fn refused() -> Problem {
+pub(crate) fn refused() -> Problem {
     Problem::new(
         Kind::Unauthenticated,
         "You are not authenticated. Send a valid token (MLFLOW_TRACKING_TOKEN) or a user name and password \
@@ -48,7 +49,7 @@ fn refused() -> Problem {
 
 impl Identify for IdentityPort {
     fn identify<'a>(&'a self, attempt: &'a Attempt) -> BoxFuture<'a, Result<Caller, Problem>> {
-        Box::pin(self.watched(attempt))
+        Box::pin(self.from_device(attempt))
     }
 }
 
@@ -85,8 +86,8 @@ impl IdentityPort {
     }
 
     /// The caller; a log-in among them is judged before it is let in, and wrong ones are counted.
-    async fn watched(&self, attempt: &Attempt) -> Result<Caller, Problem> {
-        let found = self.caller_of(attempt).await;
+    pub(crate) async fn watched(&self, attempt: &Attempt, device: Option<&KnownDevice>) -> Result<Caller, Problem> {
+        let found = self.caller_of(attempt, device).await;
         let Some(watch) = self.inner.watch.get() else { return found };
         let password = match &attempt.credential {
             Credential::LogIn { username, password, .. } => Some((username, password)),
@@ -112,6 +113,7 @@ impl IdentityPort {
             method: proof.method,
             assurance: caller.assurance,
             has_passkey: self.has_passkey(&caller).await?,
+            has_device: device.is_some_and(|device| device.principal_id == caller.id),
             password_is_leaked: match password {
                 Some((_, password)) => watch.is_leaked(password)?,
                 None => false,
@@ -128,8 +130,10 @@ impl IdentityPort {
         self.db.read_point(move |reader| Ok(store::account_by_id(reader, &id)?.is_some_and(|account| account.has_passkey))).await
     }
 
-    async fn caller_of(&self, attempt: &Attempt) -> Result<Caller, Problem> {
+    async fn caller_of(&self, attempt: &Attempt, device: Option<&KnownDevice>) -> Result<Caller, Problem> {
         match &attempt.credential {
+            Credential::Certificate => self.by_certificate(device.ok_or_else(refused)?).await,
+            Credential::Bearer(secret) if is_leave(secret) => self.by_leave(secret).await,
             Credential::None => Ok(Caller::anonymous()),
             Credential::Job(pass) => Ok(Caller::job(pass)),
             Credential::Malformed => Err(refused()),
@@ -155,7 +159,7 @@ impl IdentityPort {
     async fn by_token(&self, secret: &Secret) -> Result<Caller, Problem> {
         match parse_secret_text(secret.expose()) {
             Some(SecretKind::Personal | SecretKind::Service) => {}
-            Some(SecretKind::Session | SecretKind::Device) | None => return Err(refused()),
+            Some(_) | None => return Err(refused()),
         }
         let key = sha256(secret.expose());
         let now = self.inner.memory.moment(self.clock.now());
@@ -469,7 +473,7 @@ fn live(found: Option<FoundCredential>, now: Micros) -> Result<FoundCredential, 
 }
 
 /// A policy may forbid by group, so a caller is never known with fewer groups than it has: too many is an error.
-fn bounded(caller: &Caller) -> Result<(), Problem> {
+pub(crate) fn bounded(caller: &Caller) -> Result<(), Problem> {
     if caller.groups.len() > GROUPS_CLOSURE_COUNT_MAX {
         let message =
             format!("the account is in more than {GROUPS_CLOSURE_COUNT_MAX} groups; an administrator must take it out of some");

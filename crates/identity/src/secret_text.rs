@@ -18,6 +18,12 @@ pub enum SecretKind {
     Session,
     /// A command line that asks to be logged in.
     Device,
+    /// Leave to enrol one device.
+    Enrolment,
+    /// Leave of osquery's machines to join a fleet.
+    Fleet,
+    /// One of those machines.
+    Node,
 }
 
 const ALPHABET: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
@@ -26,7 +32,8 @@ const CHECKSUM_LENGTH: usize = 6;
 const PREFIX_LENGTH: usize = 11;
 
 impl SecretKind {
-    const ALL: [Self; 4] = [Self::Personal, Self::Service, Self::Session, Self::Device];
+    const ALL: [Self; 7] =
+        [Self::Personal, Self::Service, Self::Session, Self::Device, Self::Enrolment, Self::Fleet, Self::Node];
 
     const fn prefix(self) -> &'static str {
         match self {
@@ -34,6 +41,9 @@ impl SecretKind {
             Self::Service => "sr_svc_",
             Self::Session => "sr_ses_",
             Self::Device => "sr_dev_",
+            Self::Enrolment => "sr_enr_",
+            Self::Fleet => "sr_flt_",
+            Self::Node => "sr_nod_",
         }
     }
 
@@ -41,7 +51,7 @@ impl SecretKind {
     const fn random_length(self) -> usize {
         match self {
             Self::Personal | Self::Service => 30,
-            Self::Session | Self::Device => 43,
+            Self::Session | Self::Device | Self::Enrolment | Self::Fleet | Self::Node => 43,
         }
     }
 
@@ -52,6 +62,9 @@ impl SecretKind {
             Self::Service => "svc",
             Self::Session => "ses",
             Self::Device => "dev",
+            Self::Enrolment => "enr",
+            Self::Fleet => "flt",
+            Self::Node => "nod",
         }
     }
 }
@@ -61,6 +74,24 @@ pub(crate) fn mint(kind: SecretKind) -> Secret {
     let mut text = format!("{}{}", kind.prefix(), random_text(kind.random_length()));
     text.extend(checksum(text.as_bytes()).map(char::from));
     Secret::from(text)
+}
+
+/// A new secret that lets one device be enrolled. Who keeps its digest is not this room.
+#[must_use]
+pub fn new_enrolment_secret() -> Secret {
+    mint(SecretKind::Enrolment)
+}
+
+/// A new secret with which osquery's machines join a fleet.
+#[must_use]
+pub fn new_fleet_secret() -> Secret {
+    mint(SecretKind::Fleet)
+}
+
+/// A new key of one of those machines.
+#[must_use]
+pub fn new_node_secret() -> Secret {
+    mint(SecretKind::Node)
 }
 
 /// What kind of secret this is, if its form and checksum are right. Asks no database.

@@ -132,6 +132,8 @@ pub struct Token {
     pub revoked_at: Option<Micros>,
     /// The last day (since the epoch, UTC) on which it was used, give or take a minute.
     pub last_used_day: Option<i64>,
+    /// The device it is bound to, by id.
+    pub device_id: Option<String>,
 }
 
 /// A token just made, with the secret that is shown this once.
@@ -154,6 +156,8 @@ pub struct TokenWish {
     pub workspace: Option<Name>,
     /// How long it shall live; the configured default if none.
     pub lifetime_s: Option<i64>,
+    /// Whether it shall count only from the device that asks for it.
+    pub only_this_device: bool,
 }
 
 impl TokenWish {
@@ -181,6 +185,8 @@ pub struct Session {
     pub assurance: u8,
     /// With what.
     pub method: Method,
+    /// The device it is bound to, by id.
+    pub device_id: Option<String>,
     /// Whether the request itself came with it.
     pub current: bool,
 }
@@ -292,7 +298,9 @@ pub const PASSKEYS_OF_PRINCIPAL_COUNT_MAX: i64 = 20;
 pub const SESSIONS_OF_PRINCIPAL_COUNT_MAX: usize = 20;
 
 impl PageWish {
-    pub(crate) fn row_count(&self) -> usize {
+    /// How many rows it may have.
+    #[must_use]
+    pub fn row_count(&self) -> usize {
         self.rows.unwrap_or(PAGE_ROWS_DEFAULT).clamp(1, PAGE_ROWS_MAX)
     }
 }

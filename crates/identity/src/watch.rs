@@ -22,6 +22,8 @@ pub struct Shown {
     pub assurance: u8,
     /// Whether the account has a passkey, with which more could be shown.
     pub has_passkey: bool,
+    /// Whether it came from a device that is enrolled for the account.
+    pub has_device: bool,
     /// Whether its password is on the operator's list of leaked ones.
     pub password_is_leaked: bool,
     /// When.

@@ -31,6 +31,8 @@ pub(crate) const ESCALATE: &str = "grants.escalate";
 const RISK_MAX: i64 = 100;
 /// The highest authenticator assurance level (NIST SP 800-63B).
 pub(crate) const ASSURANCE_MAX: i64 = 3;
+/// The highest tier of a device.
+const DEVICE_TIER_MAX: u8 = 3;
 /// Verdicts that a request keeps; there are few circumstances, and when these are more, all are forgotten.
 const VERDICT_COUNT_MAX: usize = 64;
 
@@ -47,6 +49,10 @@ pub(crate) struct Circumstances {
     pub(crate) phishing_resistant: bool,
     /// How long ago its holder showed who they are, at most: one of [`PROOF_AGES_S`].
     pub(crate) proof_age_s: u32,
+    /// How far the device is trusted that the caller came from; 0 for none.
+    pub(crate) device_tier: u8,
+    /// How far it must be, for what is read.
+    pub(crate) least_tier: u8,
 }
 
 /// The ages of a proof that a policy can tell apart; an age counts as the next of these, so that verdicts can be kept. What is older counts as
@@ -55,16 +61,29 @@ pub(crate) const PROOF_AGES_S: [u32; 6] = [0, 300, 900, 3_600, 43_200, 2_592_000
 
 impl Circumstances {
     /// A token of somebody who is not risky.
-    pub(crate) const CALM: Self =
-        Self { risk: 0, assurance: 1, locked: false, session: false, phishing_resistant: false, proof_age_s: 0 };
+    pub(crate) const CALM: Self = Self {
+        risk: 0,
+        assurance: 1,
+        locked: false,
+        session: false,
+        phishing_resistant: false,
+        proof_age_s: 0,
+        device_tier: 0,
+        least_tier: 0,
+    };
 
     /// Nothing speaks against it, and the caller has shown all there is to show.
     pub(crate) const fn best(self) -> Self {
         Self { risk: 0, assurance: 3, phishing_resistant: true, proof_age_s: 0, ..self }
     }
 
-    /// As this caller comes, at this risk.
-    pub(crate) fn of(caller: &Caller, risk: u8, locked: bool, now: Micros) -> Self {
+    /// The same from a device that is trusted as far as any.
+    pub(crate) const fn best_device(self) -> Self {
+        Self { device_tier: DEVICE_TIER_MAX, ..self }
+    }
+
+    /// As this caller comes, at this risk, to what has these facts.
+    pub(crate) fn of(caller: &Caller, facts: &Facts, (risk, locked): (u8, bool), now: Micros) -> Self {
         let proof = caller.proof.as_ref();
         // A proof from the future is none that a clock can be trusted with.
         let age_s = |at: Micros| u32::try_from(now.0.saturating_sub(at.0).div_euclid(1_000_000)).unwrap_or(u32::MAX);
@@ -76,6 +95,8 @@ impl Circumstances {
             session: proof.is_some(),
             phishing_resistant: proof.is_some_and(|proof| proof.method.is_phishing_resistant()),
             proof_age_s: proof.map_or(0, |proof| counted(age_s(proof.at))),
+            device_tier: caller.device.as_ref().map_or(0, |device| device.tier.min(DEVICE_TIER_MAX)),
+            least_tier: facts.least_tier.min(DEVICE_TIER_MAX),
         }
     }
 
@@ -353,6 +374,8 @@ impl Engine {
             ("session".to_owned(), RestrictedExpression::new_bool(circumstances.session)),
             ("phishing_resistant".to_owned(), RestrictedExpression::new_bool(circumstances.phishing_resistant)),
             ("proof_age_s".to_owned(), RestrictedExpression::new_long(i64::from(circumstances.proof_age_s))),
+            ("device_tier".to_owned(), RestrictedExpression::new_long(i64::from(circumstances.device_tier))),
+            ("least_tier".to_owned(), RestrictedExpression::new_long(i64::from(circumstances.least_tier))),
             ("data".to_owned(), data.expression()),
         ])
         .map_err(refused)?;

@@ -69,6 +69,11 @@ impl Judge<'_> {
         if let Some(step_up) = self.step_up(ask, verb, &place) {
             return step_up;
         }
+        // A better device is no log-in: nobody is sent to the form for it.
+        let (least, has) = (ask.circumstances.least_tier, ask.circumstances.device_tier);
+        if has < least && self.allowed(ask, verb, &place, ask.circumstances.best().best_device()).is_some() {
+            return Decision::Deny { visible: true, hint: device_hint(least, has) };
+        }
         Decision::Deny { visible: self.visible(ask, &place), hint: self.hint(ask, verb, &place) }
     }
 
@@ -221,7 +226,7 @@ impl Judge<'_> {
         };
         let Some(verb) = self.engine.verb(reading).filter(|_| ask.facts.exists) else { return false };
         let Some(prepared) = self.prepared(ask.caller, verb, place, ask.now) else { return false };
-        self.engine.judge(&prepared, ask.circumstances.best(), DataContext::of(ask.caller, ask.facts)).allowed
+        self.engine.judge(&prepared, ask.circumstances.best().best_device(), DataContext::of(ask.caller, ask.facts)).allowed
     }
 
     fn has_any(self, caller: &Caller, place: &Place, now: Micros) -> bool {
@@ -252,6 +257,16 @@ impl Judge<'_> {
         let one = if roles.len() == 1 { "the role" } else { "one of the roles" };
         format!("`{}` takes {one} {} {}; ask whoever manages grants here.", verb.name, roles.join(", "), place.words())
     }
+}
+
+/// What is missing where only the device is.
+fn device_hint(least: u8, has: u8) -> String {
+    let todo = match (has, least) {
+        (0, _) => "enrol this device with `strongroom agent enroll`, and send its certificate with each request",
+        (1, _) => "have it report with `strongroom agent report`, and put in order what `strongroom device show` says is wrong",
+        _ => "its key must be in a TPM that is vouched for: enrol it again with `--tpm`, and run `strongroom agent attest`",
+    };
+    format!("This takes a device of tier {least}; the one that you came from is of tier {has}: {todo}.")
 }
 
 /// Why a version of a data set may be out of reach for somebody whose role has the verb.

@@ -215,7 +215,7 @@ impl Decide for PolicyPort {
         Box::pin(async move {
             self.0.refresh(question.now).await?;
             let locked = question.risk.locked_for.is_some();
-            let circumstances = Circumstances::of(question.caller, question.risk.score, locked, question.now);
+            let circumstances = Circumstances::of(question.caller, question.facts, (question.risk.score, locked), question.now);
             let ask = Ask {
                 caller: question.caller,
                 verb: question.action.name,

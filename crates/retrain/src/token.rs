@@ -45,6 +45,7 @@ pub(crate) fn of_registrar(spec: &Spec, model_id: &str) -> Vec<String> {
 pub(crate) fn wish(label: String, scopes: &[String], workspace: &str, registrar: bool) -> Result<TokenWish, Problem> {
     let lifetime_s = if registrar { REGISTRAR_SECONDS } else { TOKEN_SECONDS };
     Ok(TokenWish {
+        only_this_device: false,
         label,
         scopes: identity::parse_scopes(scopes.iter().map(String::as_str))?,
         workspace: Some(Name::parse(workspace)?),

@@ -244,7 +244,7 @@ impl Assessor {
             }
             Credential::Bearer(_) | Credential::Session(_) | Credential::Device(_) => Brought::Noise,
             // The id of a key is no secret: who names it wrongly must not be able to lock its holder out.
-            Credential::Signed(_) => Brought::Noise,
+            Credential::Signed(_) | Credential::Certificate => Brought::Noise,
             // A token sent as a password is a token, whatever the user name says.
             Credential::Basic { password, .. } | Credential::LogIn { password, .. }
                 if (self.is_secret_text)(password.expose()) =>

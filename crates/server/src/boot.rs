@@ -31,7 +31,7 @@ use crate::key_services::{self, First};
 use crate::locate::Locator;
 use crate::receipts::LogReceipts;
 use crate::tls::file_problem;
-use crate::{backing, detecting, engines, inspecting, judging, keykeeping, observing, retraining, system, ui};
+use crate::{backing, detecting, devicing, engines, inspecting, judging, keykeeping, observing, retraining, system, ui};
 
 /// How often last-used times are written down and ended sessions are cleared away.
 const HOUSEKEEPING_EVERY: Duration = Duration::from_secs(60);
@@ -100,6 +100,8 @@ pub struct Rooms {
     pub assessor: Arc<risk::Assessor>,
     /// How log-ins are judged.
     pub log_ins: risk::LogIns,
+    /// From which devices people come.
+    pub devices: devices::Devices,
     /// Data sets.
     pub data: data::Data,
     /// Models between quarantine and use.
@@ -198,6 +200,7 @@ pub async fn open_with(data: &Path, config: &Config, way: Way, root: Arc<dyn Key
     let policy = Policy::open(opened.db.clone(), opened.ports.clone(), Arc::new(Principals)).await?;
     policy.set_alarm(Arc::new(observing::Glass));
     let assessor = judging::assessor(config, &opened, &keyring, &clock).await?;
+    let devices = devicing::open(&opened, &keyring, &config.devices, &identity).await?;
     let log_ins = judging::open(&opened, &keyring, &clock, (&config.risk, way.bound.is_some())).await?;
     if way.bound.is_some() {
         identity.set_watch(Arc::new(judging::Watch { log_ins: log_ins.clone(), assessor: Arc::clone(&assessor) }));
@@ -272,6 +275,7 @@ pub async fn open_with(data: &Path, config: &Config, way: Way, root: Arc<dyn Key
         keeping,
         assessor,
         log_ins,
+        devices,
         artifacts,
         lineage: lineage::Lineage::new(opened.db.clone(), keyring.clone()),
         audit,
@@ -283,7 +287,12 @@ pub async fn open_with(data: &Path, config: &Config, way: Way, root: Arc<dyn Key
     let telemetry = telemetry.map(|teller| Arc::new(teller) as Arc<dyn wire::Telemetry>);
     let mut door = Door::new(
         gate.clone(),
-        DoorConfig { allowed_hosts: host_names(config, way.bound), telemetry, problem_page: Some(console::problem_page) },
+        DoorConfig {
+            allowed_hosts: host_names(config, way.bound),
+            trusted_proxies: rooms.devices.trusted_proxies(),
+            telemetry,
+            problem_page: Some(console::problem_page),
+        },
     );
     wire::mlflow::routes(&mut door, &rooms.tracking, &rooms.registry, &rooms.artifacts, &rooms.identity);
     let behind_admin = wire::admin::Rooms {
@@ -300,6 +309,8 @@ pub async fn open_with(data: &Path, config: &Config, way: Way, root: Arc<dyn Key
     wire::admin::routes(&mut door, &behind_admin);
     wire::admin::retention::routes(&mut door, &rooms.buckets, &rooms.keeping);
     wire::admin::risk::routes(&mut door, &rooms.log_ins);
+    wire::admin::devices::routes(&mut door, &rooms.devices);
+    wire::admin::fleets::routes(&mut door, &rooms.devices);
     wire::admin::endpoints::routes(&mut door, &rooms.serving);
     wire::admin::predictions::routes(&mut door, &rooms.predictions);
     wire::admin::trace::routes(&mut door, &rooms.predictions, &rooms.lineage, &rooms.admission);
@@ -322,6 +333,7 @@ pub async fn open_with(data: &Path, config: &Config, way: Way, root: Arc<dyn Key
     let providers = federation.map(|federation| federation as Arc<dyn console::Providers>);
     let behind_console = console::Rooms {
         identity: rooms.identity.clone(),
+        devices: rooms.devices.clone(),
         policy: rooms.policy.clone(),
         data: rooms.data.clone(),
         admission: rooms.admission.clone(),

@@ -60,6 +60,8 @@ pub struct Config {
     pub risk: risk::RiskConfig,
     /// How often known callers may ask.
     pub limits: risk::LimitsConfig,
+    /// From which devices people come, and what those must be like.
+    pub devices: devices::DevicesConfig,
     /// Whom OpenTelemetry tells what this server does.
     pub telemetry: crate::telemetry::TelemetryConfig,
 }
@@ -74,6 +76,7 @@ impl Config {
         self.federation.check()?;
         self.risk.check()?;
         self.limits.check()?;
+        self.devices.check()?;
         self.audit.check()?;
         self.data.check()?;
         self.admission.check()?;

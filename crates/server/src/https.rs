@@ -2,6 +2,7 @@
 //! configuration or on the command line; never to one that came in a request.
 
 use std::path::Path;
+use std::sync::Arc;
 
 use bytes::Bytes;
 use http::{HeaderMap, Request, StatusCode, header};
@@ -13,6 +14,7 @@ use hyper_util::rt::TokioIo;
 use kernel::Problem;
 use parking_lot::Mutex;
 use rustls::pki_types::ServerName;
+use rustls::sign::SingleCertAndKey;
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 
@@ -90,7 +92,15 @@ impl Remote {
     /// # Errors
     /// `Invalid` for an address that is not `https://…`, or a file without certificates.
     pub fn new(url: &str, ca: &Path) -> Result<Self, Problem> {
-        let tls = TlsConnector::from(crate::trust::client_config(ca, None)?);
+        Self::of_device(url, ca, None)
+    }
+
+    /// The same, which is shown a device's certificate when it asks for one.
+    ///
+    /// # Errors
+    /// As [`Remote::new`].
+    pub fn of_device(url: &str, ca: &Path, device: Option<Arc<SingleCertAndKey>>) -> Result<Self, Problem> {
+        let tls = TlsConnector::from(crate::trust::client_config(ca, None, device)?);
         Ok(Self { tls: Some(tls), ..Self::addressed(url, "https", 443)? })
     }
 
@@ -117,8 +127,8 @@ impl Remote {
     ///
     /// # Errors
     /// As [`Remote::new`].
-    pub fn new_or_shown(url: &str, ca: &Path, shown: &Path) -> Result<Self, Problem> {
-        let tls = TlsConnector::from(crate::trust::client_config(ca, Some(shown))?);
+    pub fn new_or_shown(url: &str, ca: &Path, shown: &Path, device: Option<Arc<SingleCertAndKey>>) -> Result<Self, Problem> {
+        let tls = TlsConnector::from(crate::trust::client_config(ca, Some(shown), device)?);
         Ok(Self { tls: Some(tls), ..Self::new(url, ca)? })
     }
 

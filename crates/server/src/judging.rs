@@ -116,7 +116,7 @@ impl Watch {
             person: shown.person.clone(),
             address: shown.address,
             user_agent: shown.user_agent.clone(),
-            known_device: shown.method == Method::Passkey,
+            known_device: shown.method == Method::Passkey || shown.has_device,
             password_is_leaked: shown.password_is_leaked,
             at: shown.at,
         };
@@ -186,6 +186,7 @@ mod tests {
             method,
             assurance,
             has_passkey,
+            has_device: false,
             password_is_leaked: false,
             at: Micros(0),
         };

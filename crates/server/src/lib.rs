@@ -23,12 +23,14 @@ pub fn output_line(text: &str) {
     }
 }
 
+mod agent;
 mod backing;
 pub mod boot;
 pub mod cli;
 pub mod config;
 mod cosign;
 mod detecting;
+mod devicing;
 mod engines;
 mod federating;
 mod https;

@@ -24,7 +24,7 @@ use tokio::task::AbortHandle;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 use tower::Service;
-use wire::{Answer, PeerAddress};
+use wire::{Answer, PeerAddress, PeerCertificate};
 
 /// Connections open at once, of those whose handshake is done.
 const CONNECTION_COUNT_MAX: usize = 4_096;
@@ -100,6 +100,7 @@ async fn serve_connection(
     watcher: hyper_util::server::graceful::Watcher,
 ) {
     let address = PeerAddress(peer.ip().to_canonical());
+    let shown = secured.get_ref().1.peer_certificates().and_then(|chain| chain.first()).map(|leaf| PeerCertificate::of(leaf));
     let service = hyper::service::service_fn(move |request: hyper::Request<Incoming>| {
         let mut router = router.clone();
         async move {
@@ -108,6 +109,9 @@ async fn serve_connection(
             }
             let mut request = request.map(Body::new);
             request.extensions_mut().insert(address);
+            if let Some(shown) = shown {
+                request.extensions_mut().insert(shown);
+            }
             Ok(router.call(request).await.unwrap_or_else(|never| match never {}))
         }
     });

@@ -97,14 +97,27 @@ impl Locate for Locator {
 fn find(reader: &mut Reader<'_>, workspace_name: &str, target: &Target, now: Micros) -> Result<Facts, DbError> {
     // A bucket's name says in which workspace it is: clients of S3 name no other.
     if let Target::Bucket(name) = target
-        && let Some(facts) = buckets::locate(reader, name)?
+        && let Some(mut facts) = buckets::locate(reader, name)?
     {
+        if let Some(workspace) = &facts.workspace {
+            facts.least_tier = devices::least_tier(reader, workspace, None)?;
+        }
         return Ok(facts);
     }
     let Some(workspace) = identity::workspace_by_name(reader, workspace_name)? else {
         return Ok(Facts::default());
     };
-    let found = match target {
+    let found = found_in(reader, &workspace, target, now)?;
+    let mut facts = found.unwrap_or(Facts { workspace: Some(workspace), ..Facts::default() });
+    if let Some(workspace) = &facts.workspace {
+        facts.least_tier = devices::least_tier(reader, workspace, facts.data.as_ref())?;
+    }
+    Ok(facts)
+}
+
+fn found_in(reader: &mut Reader<'_>, workspace: &str, target: &Target, now: Micros) -> Result<Option<Facts>, DbError> {
+    let workspace = workspace.to_owned();
+    Ok(match target {
         Target::Experiment(_) | Target::ExperimentNamed(_) | Target::Run(_) => tracking::locate(reader, &workspace, target)?,
         Target::LoggedModel(_) | Target::RegisteredModel(_) | Target::ModelVersion(..) => {
             registry::locate(reader, &workspace, target)?
@@ -117,6 +130,5 @@ fn find(reader: &mut Reader<'_>, workspace_name: &str, target: &Target, now: Mic
             Some(Facts { exists: true, workspace: Some(workspace.clone()), id: Some(workspace.clone()), ..Facts::default() })
         }
         Target::Server | Target::AuditLog | Target::Myself | Target::Bucket(_) => None,
-    };
-    Ok(found.unwrap_or(Facts { workspace: Some(workspace), ..Facts::default() }))
+    })
 }

@@ -373,7 +373,7 @@ async fn write_records(
     let people = [("request", &restored.request_id), ("asked_by", &restored.asked_by), ("approved_by", &restored.approved_by)];
     details.extend(people.into_iter().filter_map(|(name, value)| value.clone().map(|value| (name, Word::from(value)))));
     if let Some(replayed) = replayed {
-        details.push(("revoked_count", count(replayed.token_count + replayed.grant_count)));
+        details.push(("revoked_count", count(replayed.token_count + replayed.device_count + replayed.grant_count)));
         details.push(("erased_count", count(replayed.key_count + replayed.erased_count)));
     }
     log.notice("backup.restored", &details);

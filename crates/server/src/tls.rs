@@ -13,9 +13,12 @@ use kernel::Problem;
 use rcgen::{
     BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair, KeyUsagePurpose, SanType,
 };
-use rustls::ServerConfig;
+use rustls::crypto::CryptoProvider;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::server::WebPkiClientVerifier;
+use rustls::server::danger::ClientCertVerifier;
+use rustls::{RootCertStore, ServerConfig};
 
 use crate::config::TlsConfig;
 
@@ -56,11 +59,17 @@ fn authority_params() -> Result<CertificateParams, Problem> {
     Ok(params)
 }
 
-/// The TLS settings of the listener.
+/// The TLS settings of the listener. A client is asked for a certificate of the authority `devices`, and may have none; one of another authority
+/// ends the handshake.
 ///
 /// # Errors
 /// `Invalid` for a certificate or key that cannot be used; `Internal` if the own one cannot be made.
-pub fn server_config(data: &Path, config: &TlsConfig, names: &[String]) -> Result<Arc<ServerConfig>, Problem> {
+pub fn server_config(
+    data: &Path,
+    config: &TlsConfig,
+    names: &[String],
+    devices: Option<CertificateDer<'static>>,
+) -> Result<Arc<ServerConfig>, Problem> {
     let (chain_path, key_path) = match (&config.certificate, &config.key) {
         (Some(chain), Some(key)) => (chain.clone(), key.clone()),
         (None, None) => own_certificate(data, names)?,
@@ -72,12 +81,27 @@ pub fn server_config(data: &Path, config: &TlsConfig, names: &[String]) -> Resul
     let key = PrivateKeyDer::from_pem_file(&key_path)
         .map_err(|e| Problem::invalid(format!("`{}` is not a PEM private key", key_path.display())).because(e))?;
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let clients = client_verifier(devices, &provider)?;
     let mut server = ServerConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
-        .and_then(|builder| builder.with_no_client_auth().with_single_cert(chain, key))
+        .and_then(|builder| builder.with_client_cert_verifier(clients).with_single_cert(chain, key))
         .map_err(|e| Problem::invalid(format!("the certificate `{}` cannot be used: {e}", chain_path.display())))?;
     server.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
     Ok(Arc::new(server))
+}
+
+fn client_verifier(
+    devices: Option<CertificateDer<'static>>,
+    provider: &Arc<CryptoProvider>,
+) -> Result<Arc<dyn ClientCertVerifier>, Problem> {
+    let Some(authority) = devices else { return Ok(WebPkiClientVerifier::no_client_auth()) };
+    let mut roots = RootCertStore::empty();
+    roots.add(authority).map_err(|e| Problem::internal("the authority of devices cannot be used", e))?;
+    WebPkiClientVerifier::builder_with_provider(Arc::new(roots), Arc::clone(provider))
+        .allow_unauthenticated()
+        .build()
+        .map(|verifier| verifier as _)
+        .map_err(|e| Problem::internal("the authority of devices cannot be used", e))
 }
 
 /// The certificate that a running server presents, if it is the user's own.

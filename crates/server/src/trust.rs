@@ -8,14 +8,20 @@ use kernel::Problem;
 use rustls::client::WebPkiServerVerifier;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::pki_types::pem::PemObject;
+use rustls::sign::SingleCertAndKey;
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::{ClientConfig, DigitallySignedStruct, Error, RootCertStore, SignatureScheme};
 
-/// TLS settings that accept certificates signed by `ca`, and, whatever name it bears, the first one in `shown`.
+/// TLS settings that accept certificates signed by `ca`, and, whatever name it bears, the first one in `shown`. Whoever asks for it is shown the
+/// certificate of `device`.
 ///
 /// # Errors
 /// `Invalid` for files that hold no certificates.
-pub(super) fn client_config(ca: &Path, shown: Option<&Path>) -> Result<Arc<ClientConfig>, Problem> {
+pub(super) fn client_config(
+    ca: &Path,
+    shown: Option<&Path>,
+    device: Option<Arc<SingleCertAndKey>>,
+) -> Result<Arc<ClientConfig>, Problem> {
     let mut roots = RootCertStore::empty();
     for certificate in certificates(ca)? {
         roots.add(certificate).map_err(|e| Problem::invalid(format!("`{}` cannot be used: {e}", ca.display())))?;
@@ -25,14 +31,22 @@ pub(super) fn client_config(ca: &Path, shown: Option<&Path>) -> Result<Arc<Clien
     let builder =
         ClientConfig::builder_with_provider(Arc::clone(&provider)).with_safe_default_protocol_versions().map_err(broken)?;
     let Some(shown) = shown else {
-        return Ok(Arc::new(builder.with_root_certificates(roots).with_no_client_auth()));
+        let builder = builder.with_root_certificates(roots);
+        return Ok(Arc::new(match device {
+            Some(device) => builder.with_client_cert_resolver(device),
+            None => builder.with_no_client_auth(),
+        }));
     };
     let usual = WebPkiServerVerifier::builder_with_provider(Arc::new(roots), provider).build();
     let usual = usual.map_err(|e| Problem::invalid(format!("`{}` cannot be used: {e}", ca.display())))?;
     let known = certificates(shown)?.into_iter().next();
     let known = known.ok_or_else(|| Problem::invalid(format!("`{}` holds no certificate", shown.display())))?;
     let verifier = Arc::new(KnownOrSigned { known, usual });
-    Ok(Arc::new(builder.dangerous().with_custom_certificate_verifier(verifier).with_no_client_auth()))
+    let builder = builder.dangerous().with_custom_certificate_verifier(verifier);
+    Ok(Arc::new(match device {
+        Some(device) => builder.with_client_cert_resolver(device),
+        None => builder.with_no_client_auth(),
+    }))
 }
 
 fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, Problem> {

@@ -27,7 +27,7 @@ pub async fn serve(dir: &Path, name: &str, logs: &[String], address: &str) -> Re
     let listener = listen::bind(address).await?;
     let bound = listener.local_addr().map_err(|e| Problem::internal("the listener has no address", e))?;
     let names = boot::host_names(&config::Config::default(), Some(bound));
-    let tls = tls::server_config(dir, &config::TlsConfig::default(), &names)?;
+    let tls = tls::server_config(dir, &config::TlsConfig::default(), &names, None)?;
     let stopping = boot::stop_signal()?;
     crate::say!("listening https://{bound}\nverifier key {}", witness.verifier_key());
     let router = Router::new().fallback(move |request: Request| answer(Arc::clone(&witness), request));

@@ -43,6 +43,8 @@ pub struct PeerAddress(pub IpAddr);
 pub struct DoorConfig {
     /// Host names (without port) that clients may use. Anything else is refused (DNS rebinding).
     pub allowed_hosts: Vec<String>,
+    /// Addresses of proxies that end TLS and are believed which certificate their client showed (RFC 9440).
+    pub trusted_proxies: Vec<IpAddr>,
     /// Who is told of each answer.
     pub telemetry: Option<Arc<dyn Telemetry>>,
     /// How a problem looks to somebody who asked for a page.
@@ -212,6 +214,17 @@ impl Door {
     {
         let parse = move |_: &Inbound, _: BodyStream| Ok((operation(), ()));
         self.add::<O, (), _, _>(Method::POST, path, BodyKind::Exchange, parse, move |output, ()| render(output));
+    }
+
+    /// A route of osquery's: a POST of JSON that holds its sender's credential, which is read before anybody is identified.
+    pub fn node<O, P, R>(&mut self, path: &str, parse: P, render: R)
+    where
+        O: Operation,
+        P: Fn(&Inbound) -> Result<O, Problem> + Send + Sync + 'static,
+        R: Fn(O::Output) -> Result<Answer, Problem> + Send + Sync + 'static,
+    {
+        let parse = move |inbound: &Inbound, _: BodyStream| Ok((parse(inbound)?, ()));
+        self.add::<O, (), _, _>(Method::POST, path, BodyKind::Node, parse, move |output, ()| render(output));
     }
 
     /// A route of MLflow's REST API: `path` under `/api/2.0`, `/api/3.0`, `/ajax-api/2.0` and `/ajax-api/3.0`.
@@ -389,6 +402,7 @@ enum BodyKind {
     Login,
     Callback,
     Exchange,
+    Node,
 }
 
 impl Shared {
@@ -406,6 +420,7 @@ impl Shared {
         match self.pass(request, action, kind, choose).await {
             Ok(answer) => answer,
             Err(problem) if kind == BodyKind::Exchange => crate::login::token_problem(&problem),
+            Err(problem) if kind == BodyKind::Node => crate::node::refusal(&problem),
             Err(problem) if is_login => crate::login::to_page(&problem, "failed", &back_to),
             Err(problem) if shows_page && problem.kind() == Kind::Unauthenticated => {
                 let mut answer = crate::login::to_page(&problem, "", &back_to);
@@ -437,21 +452,23 @@ impl Shared {
         let Ok(_turn) = self.in_flight.try_acquire() else {
             return Err(Problem::unavailable(format!("{IN_FLIGHT_COUNT_MAX} requests are being worked on already")));
         };
-        let (parts, mut body) = request.into_parts();
+        let (mut parts, mut body) = request.into_parts();
         self.check_surroundings(&parts)?;
+        crate::certificate::take(&mut parts, &self.config.trusted_proxies)?;
         let mut attempt = attempt_from(&parts);
         let origin = || format!("https://{}", authority_of(&parts).unwrap_or_default());
         match kind {
             BodyKind::Login => attempt.credential = crate::login::credential(std::mem::take(&mut body), origin()).await?,
             BodyKind::Callback => attempt.credential = crate::login::returned(&parts, &origin()),
             BodyKind::Exchange => attempt.credential = crate::login::subject_token(std::mem::take(&mut body)).await?,
+            BodyKind::Node => (attempt.credential, body) = crate::node::credential(std::mem::take(&mut body)).await?,
             BodyKind::Whole | BodyKind::Stream => {}
         }
         // Taken before anybody can be refused: a stream that nobody reads throws a bounded part away, so that a client who
         // is still sending can read its answer.
         let stream = match kind {
             BodyKind::Stream => BodyStream::new(std::mem::take(&mut body)),
-            BodyKind::Whole | BodyKind::Login | BodyKind::Callback | BodyKind::Exchange => BodyStream::empty(),
+            BodyKind::Whole | BodyKind::Login | BodyKind::Callback | BodyKind::Exchange | BodyKind::Node => BodyStream::empty(),
         };
         let visitor = Arc::new(self.gate.identify(attempt, action).await?);
         let chosen = match read(parts, body, kind).await {
@@ -467,7 +484,8 @@ impl Shared {
     /// A request in a language: its verb, and what became of it.
     async fn hear(&self, request: Request, language: &dyn Language) -> (Action, Result<Answer, Problem>) {
         let (mut parts, body) = request.into_parts();
-        if let Err(problem) = self.check_surroundings(&parts) {
+        let seen = self.check_surroundings(&parts);
+        if let Err(problem) = seen.and_then(|()| crate::certificate::take(&mut parts, &self.config.trusted_proxies)) {
             return (UNROUTED, Err(problem));
         }
         let knock = language.knock(&mut parts);
@@ -504,9 +522,10 @@ impl Shared {
 
     async fn answer_unknown(&self, request: Request) -> Response {
         let by_browser = is_browser(request.headers());
-        let (parts, _) = request.into_parts();
+        let (mut parts, _) = request.into_parts();
         let path = parts.uri.path().chars().take(200).collect::<String>();
-        let problem = match self.check_surroundings(&parts) {
+        let seen = self.check_surroundings(&parts);
+        let problem = match seen.and_then(|()| crate::certificate::take(&mut parts, &self.config.trusted_proxies)) {
             Ok(()) => match self.gate.identify(attempt_from(&parts), UNROUTED).await {
                 Ok(visitor) => refuse_unread(&visitor, UNROUTED, endpoint_not_found(&parts.method, &path)).await,
                 Err(problem) => problem,
@@ -569,7 +588,7 @@ async fn read(mut parts: Parts, body: Body, kind: BodyKind) -> Result<Inbound, P
     let params = path_params(&mut parts).await?;
     let bytes = match kind {
         BodyKind::Stream | BodyKind::Login | BodyKind::Callback | BodyKind::Exchange => bytes::Bytes::new(),
-        BodyKind::Whole => {
+        BodyKind::Whole | BodyKind::Node => {
             let reading = axum::body::to_bytes(body, limits::JSON_BODY_BYTES_MAX);
             tokio::time::timeout(BODY_READ_MAX, reading)
                 .await

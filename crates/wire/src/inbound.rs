@@ -15,6 +15,7 @@ use http::request::Parts;
 use http::{HeaderMap, Method, header};
 use kernel::{Problem, Secret};
 
+use crate::certificate::PeerCertificate;
 use crate::form::Form;
 
 /// The browser's session cookie. The prefix makes browsers insist on TLS, this host and the root path.
@@ -24,6 +25,9 @@ pub const KNOWN_COOKIE: &str = "__Host-strongroom-known";
 /// How much of a refused upload is read and thrown away, and for how long.
 const DRAIN_BYTES_MAX: usize = 16 * 1024 * 1024;
 const DRAIN_TIME_MAX: Duration = Duration::from_secs(5);
+/// `Authorization: Certificate device`: an agent that comes with nothing but its device's certificate, and says so, for a browser that has one
+/// too is still a stranger until its person logs in.
+const CERTIFICATE_SCHEME: &str = "certificate";
 /// An `Authorization` header longer than this is not one of ours.
 const AUTHORIZATION_BYTES_MAX: usize = 1_024;
 /// A workspace's name, as it may stand in a header.
@@ -148,7 +152,7 @@ pub fn attempt_from(parts: &Parts) -> Attempt {
         address: crate::door::peer_of(parts),
         user_agent: text("user-agent").map(|agent| agent.chars().take(USER_AGENT_BYTES_MAX).collect()),
         workspace: workspace.chars().take(WORKSPACE_BYTES_MAX).collect(),
-        client_certificate: None,
+        client_certificate: parts.extensions.get::<PeerCertificate>().map(|shown| shown.0),
         known_browser: cookie_named(&parts.headers, KNOWN_COOKIE).map(|value| Secret::from(value.to_owned())),
     }
 }
@@ -168,6 +172,9 @@ fn parse_authorization(value: &str) -> Credential {
     };
     if scheme.eq_ignore_ascii_case("bearer") {
         return Credential::Bearer(Secret::from(rest.trim().to_owned()));
+    }
+    if scheme.eq_ignore_ascii_case(CERTIFICATE_SCHEME) {
+        return Credential::Certificate;
     }
     if scheme.eq_ignore_ascii_case("basic") {
         let pair = STANDARD.decode(rest.trim()).ok().and_then(|bytes| String::from_utf8(bytes).ok());

@@ -7,6 +7,7 @@
 
 pub mod admin;
 pub mod authzen;
+mod certificate;
 pub mod door;
 mod form;
 mod held;
@@ -15,12 +16,14 @@ pub mod inference;
 mod language;
 mod login;
 pub mod mlflow;
+mod node;
 pub mod openlineage;
 pub mod otlp;
 mod outbound;
 mod protobuf;
 
 pub use admin::times::{parse as parse_time, to_text as time_text};
+pub use certificate::PeerCertificate;
 pub use door::{Answered, Chosen, Door, DoorConfig, PeerAddress, ProblemPage, RouteEntry, Telemetry};
 pub use form::Form;
 pub use inbound::{BodyStream, Inbound, KNOWN_COOKIE, SESSION_COOKIE, attempt_from, authority_of};

@@ -25,7 +25,7 @@ impl Identify for Yes {
             if !known {
                 return Err(Problem::new(kernel::Kind::Unauthenticated, "who are you"));
             }
-            let token = TokenFacts { id: "token-1".to_owned(), scopes: Vec::new(), workspace: None };
+            let token = TokenFacts { id: "token-1".to_owned(), scopes: Vec::new(), workspace: None, device: None };
             Ok(Caller { kind: CallerKind::User, id: "user-1".to_owned(), token: Some(token), ..Caller::anonymous() })
         })
     }

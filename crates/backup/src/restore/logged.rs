@@ -14,6 +14,7 @@ use super::replay::{Replayed, end_sessions};
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Logged {
     tokens: BTreeSet<String>,
+    devices: BTreeSet<String>,
     grants: BTreeSet<String>,
     /// Whether an account was disabled last, or enabled.
     disabled: BTreeMap<String, bool>,
@@ -65,6 +66,7 @@ impl Logged {
         let Record { action, resource, details, .. } = record;
         match action.as_str() {
             "tokens.revoke" | "tokens.revoke_any" => drop(self.tokens.insert(resource)),
+            "devices.revoke" | "devices.revoke_own" => drop(self.devices.insert(resource)),
             "grants.revoke" => drop(self.grants.insert(resource)),
             "users.disable" => drop(self.disabled.insert(resource, true)),
             "users.enable" => drop(self.disabled.insert(resource, false)),
@@ -86,6 +88,10 @@ pub fn replay_log(into: &Location, logged: &Logged, at: Micros) -> Result<Replay
         let mut done = Replayed::default();
         for id in &logged.tokens {
             done.token_count += revoke(writer, id, at)?;
+        }
+        for id in &logged.devices {
+            let sql = "UPDATE device SET revoked_at = $1, revoked_by = 'restore' WHERE id = $2 AND revoked_at IS NULL";
+            done.device_count += writer.execute(sql, &[at.0.into(), id.as_str().into()])?;
         }
         for id in &logged.grants {
             writer.execute("UPDATE policy_generation SET generation = generation + 1 WHERE id = 0", &[])?;
@@ -144,8 +150,9 @@ mod tests {
         take(&mut logged, "groups.remove_member", "g1", "u1");
         take(&mut logged, "runs.delete", "r1", "");
         take(&mut logged, "tokens.revoke", "t1", "");
+        take(&mut logged, "devices.revoke_own", "d1", "");
         assert_eq!(logged.disabled, [("u1".to_owned(), false), ("u2".to_owned(), true)].into());
         assert_eq!(logged.removed, [(("g1".to_owned(), "u1".to_owned()), true)].into());
-        assert_eq!((logged.tokens.len(), logged.deleted.len()), (1, 0));
+        assert_eq!((logged.tokens.len(), logged.devices.len(), logged.deleted.len()), (1, 1, 0));
     }
 }

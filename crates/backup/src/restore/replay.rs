@@ -17,6 +17,7 @@ pub struct Old {
     principals: HashSet<String>,
     disabled: HashSet<String>,
     tokens: HashSet<String>,
+    devices: HashSet<String>,
     grants: HashSet<String>,
     members: HashSet<(String, String)>,
     passwords: Vec<(String, String, i64)>,
@@ -45,6 +46,8 @@ type Kept = ([String; 6], Locked, i64);
 pub struct Replayed {
     /// Tokens that were revoked.
     pub token_count: u64,
+    /// Devices that were revoked.
+    pub device_count: u64,
     /// Grants that were revoked.
     pub grant_count: u64,
     /// People, services and groups that were deleted or disabled, members that were removed, passwords that were changed.
@@ -66,6 +69,7 @@ impl Old {
                 principals: ids(reader, "SELECT id FROM principal")?,
                 disabled: ids(reader, "SELECT id FROM principal WHERE disabled <> 0")?,
                 tokens: ids(reader, "SELECT id FROM token WHERE revoked_at IS NULL")?,
+                devices: ids(reader, "SELECT id FROM device WHERE revoked_at IS NULL")?,
                 grants: ids(reader, "SELECT id FROM grant_row WHERE revoked_at IS NULL")?,
                 members: pairs(reader, "SELECT group_id, member_id FROM membership")?,
                 passwords: reader.query("SELECT principal_id, hash, changed_at FROM password", &[], |row| {
@@ -159,6 +163,10 @@ fn tokens_and_grants(writer: &mut Writer<'_>, old: &Old, at: Micros, done: &mut 
     for id in ids(writer, "SELECT id FROM token WHERE revoked_at IS NULL")?.difference(&old.tokens) {
         done.token_count +=
             writer.execute("UPDATE token SET revoked_at = $1 WHERE id = $2", &[at.0.into(), id.as_str().into()])?;
+    }
+    for id in ids(writer, "SELECT id FROM device WHERE revoked_at IS NULL")?.difference(&old.devices) {
+        let sql = "UPDATE device SET revoked_at = $1, revoked_by = 'restore' WHERE id = $2";
+        done.device_count += writer.execute(sql, &[at.0.into(), id.as_str().into()])?;
     }
     let gone: Vec<_> =
         ids(writer, "SELECT id FROM grant_row WHERE revoked_at IS NULL")?.difference(&old.grants).cloned().collect();

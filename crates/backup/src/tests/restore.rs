@@ -173,12 +173,20 @@ async fn what_was_taken_back_since_is_taken_back_again() {
              VALUES ('p1', 'w1', $1, $1, 1, 1)",
                 &[b"p1".as_slice().into()],
             )?;
+            for id in ['1', '2'] {
+                let sql = format!(
+                    "INSERT INTO device (id, principal_id, label, public_key, created_at, created_by, certified_at)
+                     VALUES ('d{id}', 'u1', '', $1, 1, 'u1', 1)"
+                );
+                writer.execute(&sql, &[b"key".as_slice().into()])?;
+            }
             Ok(())
         };
         world.opened.system.write(fill).await.unwrap();
         world.back_up().await.unwrap();
         let since = |writer: &mut vault::db::Writer<'_>| {
             writer.execute("UPDATE token SET revoked_at = 5 WHERE id = 't1'", &[])?;
+            writer.execute("UPDATE device SET revoked_at = 5, revoked_by = 'u1' WHERE id = 'd1'", &[])?;
             writer.execute("UPDATE grant_row SET revoked_at = 5, revoked_by = 'u1' WHERE id = 'g1'", &[])?;
             writer.execute("UPDATE principal SET disabled = 1 WHERE id = 'u1'", &[])?;
             writer.execute("DELETE FROM principal WHERE id = 'u2'", &[])?;
@@ -202,6 +210,7 @@ async fn what_was_taken_back_since_is_taken_back_again() {
         assert_eq!((done.key_count, done.erased_count), (1, 1), "{done:?}");
         let ids = |sql: &'static str| restored.read(|reader| Ok(reader.query(sql, &[], |row| row.text(0))?)).unwrap();
         assert_eq!(ids("SELECT id FROM token WHERE revoked_at IS NULL"), ["t2"]);
+        assert_eq!((ids("SELECT id FROM device WHERE revoked_at IS NULL"), done.device_count), (vec!["d2".to_owned()], 1));
         assert_eq!(ids("SELECT id FROM grant_row WHERE revoked_at IS NULL"), ["g2"]);
         assert_eq!(ids("SELECT id FROM principal WHERE disabled = 0"), ["u3"]);
         assert_eq!(ids("SELECT path FROM artifact"), ["kept.bin"]);

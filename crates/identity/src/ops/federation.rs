@@ -179,7 +179,9 @@ impl Operation for ExchangeToken {
             CallerKind::User if is_agreed => ("strongroom login", DEVICE_TOKEN_SECONDS),
             _ => return Err(Problem::new(Kind::Invalid, "only a token of a trusted platform is exchanged, as `subject_token`")),
         };
-        let wish = TokenWish { label: label.to_owned(), lifetime_s: Some(seconds), ..TokenWish::default() };
+        // Who logs in from a device of theirs gets a token that is worth nothing elsewhere.
+        let only_this_device = caller.device.is_some();
+        let wish = TokenWish { label: label.to_owned(), lifetime_s: Some(seconds), only_this_device, ..TokenWish::default() };
         mint_for(&self.room, &permit, caller.id, None, wish, |_, _| Ok(())).await
     }
 }

@@ -103,6 +103,8 @@ impl Operation for CreateSession {
                     assurance: caller.assurance,
                     proved_at,
                     method,
+                    // Who steals the cookie would need the device's key too.
+                    device_id: caller.device.as_ref().map(|device| device.id.as_str()),
                     expires_at,
                     at,
                 },

@@ -120,6 +120,12 @@ pub(super) async fn mint_for<O>(
         narrower(&bounds, &wish.scopes, workspace.as_deref())?;
         let workspace = workspace.or_else(|| bounds.workspace.clone());
         let expires_at = ends_at(&config, wish.lifetime_s, at, bounds.ends_at)?;
+        let device = match (&bounds.device, &caller.device) {
+            (Some(bound), _) => Some(bound.clone()),
+            (None, Some(device)) if wish.only_this_device => Some(device.id.clone()),
+            (None, None) if wish.only_this_device => return Err(no_device()),
+            (None, _) => None,
+        };
         let secret = mint(principal.kind.secret_kind());
         let token = store::create_token(
             tx,
@@ -131,6 +137,7 @@ pub(super) async fn mint_for<O>(
                 scopes: if wish.scopes.is_empty() { &bounds.scopes } else { &wish.scopes },
                 workspace_id: workspace.as_deref(),
                 parent_id: bounds.parent_id.as_deref(),
+                device_id: device.as_deref(),
                 created_by: &caller.id,
                 expires_at,
                 at,
@@ -154,10 +161,12 @@ struct Bounds {
     workspace: Option<String>,
     ends_at: Option<Micros>,
     parent_id: Option<String>,
+    /// The device that the caller's own credential is bound to: what it mints is bound to it too.
+    device: Option<String>,
 }
 
 fn bounds_of(tx: &mut Writer<'_>, caller: &Caller, at: Micros) -> Result<Bounds, Problem> {
-    let Some(TokenFacts { id, scopes, workspace }) = &caller.token else {
+    let Some(TokenFacts { id, scopes, workspace, device }) = &caller.token else {
         return Ok(Bounds::default());
     };
     let parent_id =
@@ -167,7 +176,11 @@ fn bounds_of(tx: &mut Writer<'_>, caller: &Caller, at: Micros) -> Result<Bounds,
         None => None,
     };
     let scopes = scopes.iter().cloned().map(ScopePattern::trusted).collect();
-    Ok(Bounds { scopes, workspace: workspace.clone(), ends_at, parent_id })
+    Ok(Bounds { scopes, workspace: workspace.clone(), ends_at, parent_id, device: device.clone() })
+}
+
+fn no_device() -> Problem {
+    Problem::invalid("this request came from no device of yours; enrol it with `strongroom agent enroll` and send its certificate")
 }
 
 fn ended() -> Problem {

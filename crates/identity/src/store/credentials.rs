@@ -19,6 +19,7 @@ pub(crate) struct NewToken<'a> {
     pub(crate) scopes: &'a [ScopePattern],
     pub(crate) workspace_id: Option<&'a str>,
     pub(crate) parent_id: Option<&'a str>,
+    pub(crate) device_id: Option<&'a str>,
     pub(crate) created_by: &'a str,
     pub(crate) expires_at: Micros,
     pub(crate) at: Micros,
@@ -26,7 +27,7 @@ pub(crate) struct NewToken<'a> {
 
 macro_rules! token_columns {
     () => {
-        "id, principal_id, prefix, label, scopes, workspace_id, created_at, expires_at, revoked_at, last_used_day"
+        "id, principal_id, prefix, label, scopes, workspace_id, created_at, expires_at, revoked_at, last_used_day, device_id"
     };
 }
 
@@ -47,7 +48,7 @@ pub(crate) fn create_token(tx: &mut Writer<'_>, new: &NewToken<'_>) -> Result<To
     let made = tx.query_one(
         concat!(
             "INSERT INTO token (id, principal_id, kind, sha256, prefix, label, scopes, workspace_id, parent_id, created_at, created_by,
-             expires_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12) RETURNING ",
+             expires_at, device_id) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13) RETURNING ",
             token_columns!()
         ),
         &[
@@ -63,6 +64,7 @@ pub(crate) fn create_token(tx: &mut Writer<'_>, new: &NewToken<'_>) -> Result<To
             new.at.0.into(),
             new.created_by.into(),
             new.expires_at.0.into(),
+            new.device_id.into(),
         ],
         token_of,
     )?;
@@ -169,6 +171,7 @@ fn token_of(row: &Row<'_>) -> Result<Token, DbError> {
         expires_at: Micros(row.int(7)?),
         revoked_at: row.opt_int(8)?.map(Micros),
         last_used_day: row.opt_int(9)?,
+        device_id: row.opt_text(10)?,
     })
 }
 
@@ -182,6 +185,7 @@ pub(crate) struct NewSession<'a> {
     pub(crate) assurance: u8,
     pub(crate) proved_at: Micros,
     pub(crate) method: Method,
+    pub(crate) device_id: Option<&'a str>,
     pub(crate) expires_at: Micros,
     pub(crate) at: Micros,
 }
@@ -195,8 +199,8 @@ pub(crate) fn create_session(tx: &mut Writer<'_>, new: &NewSession<'_>) -> Resul
     }
     tx.execute(
         "INSERT INTO session (id, principal_id, sha256, token_id, scopes, workspace_id, created_at, last_seen, expires_at,
-                              assurance, proved_at, method)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $7, $8, $9, $10, $11)",
+                              assurance, proved_at, method, device_id)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $7, $8, $9, $10, $11, $12)",
         &[
             (&id).into(),
             new.principal_id.into(),
@@ -209,6 +213,7 @@ pub(crate) fn create_session(tx: &mut Writer<'_>, new: &NewSession<'_>) -> Resul
             i64::from(new.assurance).into(),
             new.proved_at.0.into(),
             new.method.word().into(),
+            new.device_id.into(),
         ],
     )?;
     Ok(Session {
@@ -218,6 +223,7 @@ pub(crate) fn create_session(tx: &mut Writer<'_>, new: &NewSession<'_>) -> Resul
         expires_at: new.expires_at,
         assurance: new.assurance,
         method: new.method,
+        device_id: new.device_id.map(str::to_owned),
         current: true,
     })
 }
@@ -225,7 +231,7 @@ pub(crate) fn create_session(tx: &mut Writer<'_>, new: &NewSession<'_>) -> Resul
 /// Live sessions, oldest first, as id and row.
 pub(crate) fn live_sessions(reader: &mut Reader<'_>, principal_id: &str, at: Micros) -> Result<Vec<(String, Session)>, DbError> {
     reader.query(
-        "SELECT id, created_at, last_seen, expires_at, assurance, method FROM session
+        "SELECT id, created_at, last_seen, expires_at, assurance, method, device_id FROM session
          WHERE principal_id = $1 AND revoked_at IS NULL AND expires_at > $2 ORDER BY created_at, id",
         &[principal_id.into(), at.0.into()],
         |row| {
@@ -237,6 +243,7 @@ pub(crate) fn live_sessions(reader: &mut Reader<'_>, principal_id: &str, at: Mic
                 expires_at: Micros(row.int(3)?),
                 assurance: u8::try_from(row.int(4)?).map_err(|_| DbError::Shape(4))?,
                 method: Method::from_word(&row.text(5)?).ok_or(DbError::Shape(5))?,
+                device_id: row.opt_text(6)?,
                 current: false,
             };
             Ok((id, session))

@@ -52,7 +52,7 @@ macro_rules! token_by {
             " = $1
              UNION
              SELECT m.group_id FROM membership m JOIN up ON m.member_id = up.id)
-         SELECT p.id, p.kind, p.name, p.disabled, t.id, t.scopes, t.workspace_id, t.expires_at, t.revoked_at, t.created_at, up.id, CAST(1 AS BIGINT), CAST(NULL AS BIGINT), CAST(NULL AS TEXT)
+         SELECT p.id, p.kind, p.name, p.disabled, t.id, t.scopes, t.workspace_id, t.expires_at, t.revoked_at, t.created_at, up.id, CAST(1 AS BIGINT), CAST(NULL AS BIGINT), CAST(NULL AS TEXT), t.device_id
          FROM token t JOIN principal p ON p.id = t.principal_id LEFT JOIN up ON 1 = 1 WHERE ",
             $column,
             " = $1"
@@ -101,7 +101,8 @@ pub(crate) fn session_by_digest(reader: &mut Reader<'_>, digest: &[u8; 32]) -> R
              UNION
              SELECT m.group_id FROM membership m JOIN up ON m.member_id = up.id)
          SELECT p.id, p.kind, p.name, p.disabled, s.id, s.scopes, s.workspace_id, s.expires_at,
-                COALESCE(s.revoked_at, t.revoked_at), s.last_seen, up.id, s.assurance, s.proved_at, s.method
+                COALESCE(s.revoked_at, t.revoked_at), s.last_seen, up.id, s.assurance, s.proved_at, s.method,
+                COALESCE(s.device_id, t.device_id)
          FROM session s JOIN principal p ON p.id = s.principal_id LEFT JOIN token t ON t.id = s.token_id
          LEFT JOIN up ON 1 = 1 WHERE s.sha256 = $1",
         digest.as_slice().into(),
@@ -112,7 +113,7 @@ fn credential(reader: &mut Reader<'_>, sql: &str, key: Bind<'_>) -> Result<Optio
     let mut found: Option<FoundCredential> = None;
     reader.for_each(sql, &[key], |row| {
         if found.is_none() {
-            let facts = TokenFacts { id: row.text(4)?, scopes: scopes_of(&row.text(5)?), workspace: row.opt_text(6)? };
+            let facts = TokenFacts { id: row.text(4)?, scopes: scopes_of(&row.text(5)?), workspace: row.opt_text(6)?, device: row.opt_text(14)? };
             let mut caller = caller_of(row, Some(facts))?;
             caller.assurance = u8::try_from(row.int(11)?).ok().filter(|level| *level <= 3).ok_or(DbError::Shape(11))?;
             if let (Some(at), Some(method)) = (row.opt_int(12)?, row.opt_text(13)?) {
@@ -141,6 +142,10 @@ pub(crate) fn account_by_name(reader: &mut Reader<'_>, name: &str) -> Result<Opt
 
 pub(crate) fn account_by_id(reader: &mut Reader<'_>, id: &str) -> Result<Option<FoundAccount>, DbError> {
     account(reader, account_by!("p.id", "user"), id)
+}
+
+pub(crate) fn service_by_id(reader: &mut Reader<'_>, id: &str) -> Result<Option<FoundAccount>, DbError> {
+    account(reader, account_by!("p.id", "service"), id)
 }
 
 pub(crate) fn service_by_name(reader: &mut Reader<'_>, name: &str) -> Result<Option<FoundAccount>, DbError> {
@@ -177,5 +182,5 @@ fn caller_of(row: &Row<'_>, token: Option<TokenFacts>) -> Result<Caller, DbError
         // A group cannot log in: a row that says so is not one of ours.
         _ => return Err(DbError::Shape(1)),
     };
-    Ok(Caller { kind, id: row.text(0)?, name: row.text(2)?, groups: Vec::new(), token, assurance: 1, proof: None, pass: None })
+    Ok(Caller { kind, id: row.text(0)?, name: row.text(2)?, groups: Vec::new(), token, assurance: 1, proof: None, pass: None, device: None })
 }

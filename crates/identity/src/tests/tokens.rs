@@ -18,6 +18,7 @@ fn wish(scopes: &[&str], workspace: Option<&Name>, lifetime_s: Option<i64>) -> T
         scopes: parse_scopes(scopes.iter().copied()).unwrap(),
         workspace: workspace.cloned(),
         lifetime_s,
+        only_this_device: false,
     }
 }
 

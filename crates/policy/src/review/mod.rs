@@ -56,7 +56,7 @@ impl Someone {
                 (CallerKind::User, format!("a-member-of-{}", self.id))
             }
         };
-        Caller { kind, id, name: String::new(), groups, token: None, assurance: 1, proof: None, pass: None }
+        Caller { kind, id, name: String::new(), groups, token: None, assurance: 1, proof: None, pass: None, device: None }
     }
 }
 

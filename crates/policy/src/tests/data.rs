@@ -38,7 +38,7 @@ fn check(roles: &[&str], verb: &str, state: DataState, classes: DataClasses, cha
 fn narrowed(scopes: &'static [&'static str]) -> impl Fn(&mut Caller, &mut Facts) {
     move |caller, _| {
         let scopes = scopes.iter().map(|scope| (*scope).to_owned()).collect();
-        caller.token = Some(TokenFacts { id: "t".to_owned(), scopes, workspace: None });
+        caller.token = Some(TokenFacts { id: "t".to_owned(), scopes, workspace: None, device: None });
     }
 }
 

@@ -130,6 +130,7 @@ async fn a_token_only_narrows() {
             id: "t_1".to_owned(),
             scopes: scopes.iter().map(|scope| (*scope).to_owned()).collect(),
             workspace: workspace.map(str::to_owned),
+            device: None,
         }),
         ..user("ann")
     };

@@ -153,6 +153,7 @@ fn caller_of(principal: &Principal) -> Caller {
         assurance: 1,
         proof: None,
         pass: None,
+        device: None,
     }
 }
 

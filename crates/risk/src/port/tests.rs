@@ -200,7 +200,7 @@ fn a_single_session_can_be_trusted_less() {
     let world = world();
     let until = world.clock.now().plus_secs(600);
     world.port.raise("s_stolen", Raise { points: 40, reason: "risk_signal", cause: Cause::Caller, until });
-    let token = |id: &str| Some(TokenFacts { id: id.to_owned(), scopes: Vec::new(), workspace: None });
+    let token = |id: &str| Some(TokenFacts { id: id.to_owned(), scopes: Vec::new(), workspace: None, device: None });
     let attempt = attempt(bearer("sr_good"), HOME);
     let score = |id: &str| world.port.assess(&attempt, &Caller { token: token(id), ..user("u_ada") }).score;
     assert_eq!((score("s_stolen"), score("s_other")), (40, 0));

@@ -228,7 +228,7 @@ fn to_json(report: &Report) -> Value {
                 .collect::<serde_json::Map<_, _>>()),
         })),
         "replayed": report.replayed.map(|done| json!({
-            "tokens": done.token_count, "grants": done.grant_count, "accounts": done.account_count, "keys": done.key_count,
+            "tokens": done.token_count, "devices": done.device_count, "grants": done.grant_count, "accounts": done.account_count, "keys": done.key_count,
             "erased": done.erased_count,
         })),
         "unreplayed": report.unreplayed,
@@ -262,8 +262,9 @@ fn print(report: &Report, into: &Path) {
     }
     if let Some(done) = &report.replayed {
         crate::say!(
-            "taken back  {} tokens, {} grants, {} accounts and members, {} keys, {} things that were erased since",
+            "taken back  {} tokens, {} devices, {} grants, {} accounts and members, {} keys, {} things that were erased since",
             done.token_count,
+            done.device_count,
             done.grant_count,
             done.account_count,
             done.key_count,

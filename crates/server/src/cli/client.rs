@@ -3,6 +3,7 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use axum::Router;
 use axum::body::Body;
@@ -13,10 +14,12 @@ use clap::Args;
 use http::{HeaderMap, HeaderValue, Method, Request, header};
 use http_body_util::BodyExt;
 use kernel::{Problem, Secret};
+use rustls::sign::SingleCertAndKey;
 use serde_json::Value;
 use tower::Service;
 use wire::PeerAddress;
 
+use crate::agent::state::{self, State};
 use crate::boot::{self, App};
 use crate::https::{Arriving, Remote, RemoteAnswer, Sent};
 use crate::{config, tls};
@@ -48,6 +51,9 @@ pub struct Connection {
     /// The authority that signed that server's certificate (PEM).
     #[arg(long, value_name = "FILE", global = true)]
     pub ca: Option<PathBuf>,
+    /// Come from this enrolled device: the folder of its agent, `~/.config/strongroom/device` if none is named. Only a running server is shown it.
+    #[arg(long, value_name = "DIR", env = "STRONGROOM_DEVICE", num_args = 0..=1, default_missing_value = "-", global = true)]
+    pub device: Option<PathBuf>,
     /// The workspace to act in.
     #[arg(long, value_name = "NAME", default_value = gate::DEFAULT_WORKSPACE, global = true)]
     pub workspace: String,
@@ -89,7 +95,7 @@ impl Connection {
         let way = match (&self.url, &self.ca) {
             (Some(url), ca) => {
                 let ca = ca.clone().map_or_else(|| self.data().map(|data| tls::ca_path(&data)), Ok)?;
-                Way::Remote(Remote::new(url, &ca)?)
+                Way::Remote(Remote::of_device(url, &ca, shown_device(self.device.as_deref())?)?)
             }
             (None, _) => self.local().await?,
         };
@@ -100,7 +106,12 @@ impl Connection {
         let data = self.data()?;
         if let Some(url) = boot::running_at(&data) {
             let (ca, shown) = (tls::ca_path(&data), tls::shown_path(&data));
-            let remote = if shown.is_file() { Remote::new_or_shown(&url, &ca, &shown) } else { Remote::new(&url, &ca) };
+            let device = shown_device(self.device.as_deref())?;
+            let remote = if shown.is_file() {
+                Remote::new_or_shown(&url, &ca, &shown, device)
+            } else {
+                Remote::of_device(&url, &ca, device)
+            };
             return Ok(Way::Remote(remote?));
         }
         let app = boot::open(&data, &config::load(&data, self.config.as_deref())?).await?;
@@ -148,6 +159,15 @@ impl Connection {
                 Problem::invalid("name a token with --token-file FILE or STRONGROOM_TOKEN, log in with `strongroom login`, or with --user NAME")
             })
     }
+}
+
+/// What TLS shows of the device whose agent keeps its files in this folder; in the usual one if it has no name.
+///
+/// # Errors
+/// `Invalid` if no device was enrolled there.
+pub fn shown_device(folder: Option<&Path>) -> Result<Option<Arc<SingleCertAndKey>>, Problem> {
+    let Some(folder) = folder else { return Ok(None) };
+    State::open(&state::folder(Some(folder))?)?.shown().map(Some)
 }
 
 /// The first line of a file that holds a secret. Spaces count: they may be part of a password.
@@ -337,7 +357,7 @@ async fn send_here(router: &mut Router, mut request: Request<Body>) -> Result<Re
 }
 
 /// The server's error as a problem of ours.
-fn problem_of(status: http::StatusCode, bytes: &[u8]) -> Problem {
+pub(super) fn problem_of(status: http::StatusCode, bytes: &[u8]) -> Problem {
     let body: Value = serde_json::from_slice(bytes).unwrap_or(Value::Null);
     let message =
         body.get("message").and_then(Value::as_str).map_or_else(|| format!("the server answered {status}"), str::to_owned);

@@ -14,6 +14,7 @@ use identity::{DEVICE_SECONDS, PENDING, new_device_secret, user_code};
 use kernel::{Kind, Problem, Secret};
 use serde_json::{Value, json};
 
+use super::client::shown_device;
 use crate::boot;
 use crate::https::Remote;
 use crate::tls;
@@ -50,6 +51,9 @@ pub struct Login {
     /// Replace what another program wrote into that file.
     #[arg(long)]
     replace: bool,
+    /// Come from this enrolled device, so that the token counts from it only: the folder of its agent, the usual one if none is named.
+    #[arg(long, value_name = "DIR", env = "STRONGROOM_DEVICE", num_args = 0..=1, default_missing_value = "-")]
+    device: Option<PathBuf>,
     /// Print JSON, for scripts.
     #[arg(long)]
     json: bool,
@@ -101,7 +105,7 @@ impl Login {
         if let Some(url) = &self.url {
             let ca = self.ca.clone().or_else(|| self.data.as_deref().map(tls::ca_path));
             let ca = ca.ok_or_else(|| Problem::invalid("name the authority of the server's certificate with --ca FILE"))?;
-            return Ok((url.trim_end_matches('/').to_owned(), Remote::new(url, &ca)?));
+            return Ok((url.trim_end_matches('/').to_owned(), Remote::of_device(url, &ca, shown_device(self.device.as_deref())?)?));
         }
         let data = self
             .data
@@ -109,7 +113,7 @@ impl Login {
             .ok_or_else(|| Problem::invalid("name the server with --url URL, or its data folder with --data DIR"))?;
         let url = boot::running_at(data)
             .ok_or_else(|| Problem::unavailable("no server runs on this data folder; start it with `strongroom serve`"))?;
-        Ok((url.clone(), Remote::new(&url, &tls::ca_path(data))?))
+        Ok((url.clone(), Remote::of_device(&url, &tls::ca_path(data), shown_device(self.device.as_deref())?)?))
     }
 }
 

@@ -4,6 +4,7 @@
 
 mod access;
 mod access_review;
+mod agent;
 mod audit;
 mod backup;
 mod backup_restore;
@@ -16,6 +17,7 @@ mod data_read;
 mod data_rows;
 mod detections;
 mod elevate;
+mod device;
 mod endpoint;
 mod endpoint_guard;
 mod forensics;
@@ -100,6 +102,12 @@ enum Verb {
     /// Work with your own browser sessions.
     #[command(subcommand)]
     Session(people::Session),
+    /// Work with devices: see how far they are trusted, enrol, revoke, say what they must be like.
+    #[command(subcommand)]
+    Device(device::DeviceVerb),
+    /// Run on a device of yours: enrol it, keep its certificate, report how it is.
+    #[command(subcommand)]
+    Agent(agent::AgentVerb),
     /// Work with workspaces.
     #[command(subcommand)]
     Workspace(people::Workspace),
@@ -222,6 +230,8 @@ fn run(verb: Verb) -> Result<ExitCode, Problem> {
             Verb::Service(verb) => verb.run().await.map(|()| ExitCode::SUCCESS),
             Verb::Retention(verb) => verb.run().await.map(|()| ExitCode::SUCCESS),
             Verb::Risk(verb) => verb.run().await.map(|()| ExitCode::SUCCESS),
+            Verb::Device(verb) => verb.run().await.map(|()| ExitCode::SUCCESS),
+            Verb::Agent(verb) => verb.run().await.map(|()| ExitCode::SUCCESS),
             Verb::Geo(verb) => verb.run().await.map(|()| ExitCode::SUCCESS),
             Verb::Token(verb) => verb.run().await.map(|()| ExitCode::SUCCESS),
             Verb::Account(verb) => verb.run().await.map(|()| ExitCode::SUCCESS),

@@ -263,6 +263,9 @@ pub struct Wish {
     /// Narrow it to the workspace of --workspace.
     #[arg(long)]
     only_workspace: bool,
+    /// It counts from the device only that this command comes from; needs --device.
+    #[arg(long)]
+    only_this_device: bool,
     /// After how many days it expires.
     #[arg(long, default_value_t = 30)]
     days: u32,
@@ -273,6 +276,11 @@ pub struct Wish {
 
 async fn mint(client: &mut Client, path: &str, wish: &Wish) -> Result<(), Problem> {
     let mut body = json!({"label": wish.label, "scopes": wish.scopes, "lifetime_s": i64::from(wish.days) * 86_400});
+    if wish.only_this_device
+        && let Some(fields) = body.as_object_mut()
+    {
+        fields.insert("only_this_device".to_owned(), Value::Bool(true));
+    }
     if wish.only_workspace
         && let Some(fields) = body.as_object_mut()
     {

@@ -44,9 +44,9 @@ impl Serve {
         let listener = listen::bind(address).await?;
         let bound = listener.local_addr().map_err(|e| Problem::internal("the listener has no address", e))?;
         let names = boot::host_names(&config, Some(bound));
-        let tls = tls::server_config(&self.data, &config.tls, &names)?;
         let way = boot::Way { bound: Some(bound), ..boot::Way::default() };
         let app = boot::open_as(&self.data, &config, way).await?;
+        let tls = tls::server_config(&self.data, &config.tls, &names, Some(app.rooms.devices.authority()))?;
         let s3 = match &config.s3.listen {
             Some(address) => Some(listen::bind(address).await?),
             None => None,
@@ -120,7 +120,7 @@ impl ConfigVerb {
         let config = config::load(&check.data, check.config.as_deref())?;
         if config.tls.certificate.is_some() {
             // Reads the files; without them nothing is looked at, for a certificate would be made.
-            tls::server_config(&check.data, &config.tls, &[])?;
+            tls::server_config(&check.data, &config.tls, &[], None)?;
         }
         config.server.mlflow_ui_dir.as_deref().map(crate::ui::list_page).transpose()?;
         let text = toml::to_string(&config).map_err(|e| Problem::internal("the configuration cannot be printed", e))?;

@@ -37,6 +37,7 @@ pub fn locate(reader: &mut Reader<'_>, workspace_id: &str, target: &Target) -> R
                 owner: Some(row.text(2)?),
                 dataset: None,
                 data: None,
+                least_tier: 0,
             })
         },
     )

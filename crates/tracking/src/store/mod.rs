@@ -53,6 +53,7 @@ fn locate_experiment(reader: &mut Reader<'_>, sql: &str, key: Bind<'_>, workspac
             owner: Some(row.text(1)?),
             dataset: None,
             data: None,
+            least_tier: 0,
         })
     })
 }
@@ -73,6 +74,7 @@ fn locate_run(reader: &mut Reader<'_>, run_id: &str, workspace_id: &str) -> Resu
                 owner: Some(row.text(2)?),
                 dataset: None,
                 data: None,
+                least_tier: 0,
             })
         },
     )

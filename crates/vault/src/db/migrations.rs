@@ -53,6 +53,8 @@ pub(super) const ALL: &[Migration] = &[
     step!("0031_sign_in"),
     step!("0032_risk"),
     step!("0033_detections"),
+    step!("0034_devices"),
+    step!("0035_osquery"),
     step!("0038_rates"),
     step!("0039_elevation"),
 ];

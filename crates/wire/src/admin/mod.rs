@@ -15,6 +15,10 @@
 //! | GET, POST `/services`; DELETE `/services/{service}` | `{"name"}` |
 //! | GET, POST `/workspaces`; GET `/workspaces/{workspace}` | `{"name"}` |
 //! | GET, POST `/tokens` (own; `?of=` another's); DELETE `/tokens/{token}`; POST `/services/{service}/tokens`; DELETE `/any-tokens/{token}` | `{"label"?, "scopes"?, "workspace"?, "lifetime_s"?}` → `{"token": {…}, "secret"}` |
+//! | GET `/me/devices`, `/devices`, `/devices/by-id/{device}`; DELETE `/me/devices/{device}`, `/devices/by-id/{device}`; POST `/me/devices/enrolment`, `/users/{user}/devices/enrolment`, `/devices/by-id/{device}/pin` | `?of=`, `?lost=true`; `{}`, `{"endorsement_key"}` |
+//! | POST `/devices/enrol`, `/devices/renew`, `/devices/report`, `/devices/attest/begin`, `/devices/attest`; GET `/devices/challenge` | `{"request", "label"?}`, `{}`, `{"challenge", "facts", "signature"}`, … |
+//! | GET, POST `/device-rules` | `{"tier", "data_class"?}` |
+//! | GET, POST `/device-fleets`; DELETE `/device-fleets/{fleet}`; GET `/device-nodes`; POST `/devices/by-id/{device}/node` | `{"name"}`, `{"node"}` |
 //! | GET `/sessions`; DELETE `/sessions/{session}` | |
 //! | GET, POST `/grants`; DELETE `/grants/{grant}` | `{"principal", "role", "resource_kind"?: "workspace", "resource"?, "expires_at"?, "justification"?}` |
 //! | GET `/roles`; POST `/access/check` | `{"principal", "action", "resource_kind"?, "resource"?}` |
@@ -51,6 +55,8 @@ pub mod datasets;
 mod datasets_view;
 pub mod detections;
 pub mod elevations;
+pub mod devices;
+pub mod fleets;
 pub mod endpoint_guard;
 pub mod endpoints;
 pub mod factors;

@@ -28,6 +28,7 @@ fn session_value(session: &Session) -> Value {
         "expires_at": to_text(session.expires_at),
         "assurance": session.assurance,
         "method": session.method.word(),
+        "device": session.device_id,
         "current": session.current,
     })
 }

@@ -21,6 +21,8 @@ struct NewToken {
     scopes: Vec<String>,
     workspace: Option<String>,
     lifetime_s: Option<i64>,
+    #[serde(default)]
+    only_this_device: bool,
 }
 
 /// Adds the routes of tokens.
@@ -56,12 +58,13 @@ pub fn routes(door: &mut Door, identity: &Identity) {
 }
 
 fn wish(inbound: &Inbound) -> Result<TokenWish, Problem> {
-    let NewToken { label, scopes, workspace, lifetime_s } = body(inbound)?;
+    let NewToken { label, scopes, workspace, lifetime_s, only_this_device } = body(inbound)?;
     Ok(TokenWish {
         label: parse_label(label.as_deref().unwrap_or_default())?,
         scopes: parse_scopes(scopes.iter().map(String::as_str))?,
         workspace: workspace.as_deref().map(Name::parse).transpose()?,
         lifetime_s,
+        only_this_device,
     })
 }
 
@@ -86,6 +89,7 @@ fn token_value(token: &Token) -> Value {
         "expires_at": to_text(token.expires_at),
         "revoked_at": token.revoked_at.map(to_text),
         "last_used_on": token.last_used_day.map(date_text),
+        "device": token.device_id,
     })
 }
 

@@ -1,0 +1,44 @@
+//! What `identity` asks at each request: whose certificate is this, and does it count?
+
+use gate::BoxFuture;
+use identity::{KnowDevices, KnownDevice, KnownLeave, SecretKind, parse_secret_text};
+use kernel::{Micros, Problem, Secret, sha256};
+use vault::db::{PortDb, Reader};
+
+use crate::{store, store_nodes};
+
+/// Implements [`KnowDevices`] over the database. Nothing is remembered: what ends a device ends it for the next request.
+pub struct DevicePort(PortDb);
+
+impl DevicePort {
+    /// Over this database.
+    #[must_use]
+    pub const fn new(db: PortDb) -> Self {
+        Self(db)
+    }
+}
+
+impl KnowDevices for DevicePort {
+    fn device<'a>(&'a self, certificate: &'a [u8; 32], at: Micros) -> BoxFuture<'a, Result<Option<KnownDevice>, Problem>> {
+        let certificate = *certificate;
+        Box::pin(async move {
+            let found = self.0.read_point(move |reader| Ok(store::by_certificate(reader, &certificate, at)?)).await?;
+            Ok(found.map(|found| KnownDevice { id: found.id, principal_id: found.principal_id, tier: found.tier }))
+        })
+    }
+
+    fn leave<'a>(&'a self, secret: &'a Secret, at: Micros) -> BoxFuture<'a, Result<Option<KnownLeave>, Problem>> {
+        let (kind, digest) = (parse_secret_text(secret.expose()), sha256(secret.expose()));
+        Box::pin(async move {
+            let look_up = move |reader: &mut Reader<'_>| {
+                Ok(match kind {
+                    Some(SecretKind::Enrolment) => store::enrolment(reader, &digest, at)?,
+                    Some(SecretKind::Fleet) => store_nodes::fleet_of(reader, &digest)?,
+                    Some(SecretKind::Node) => store_nodes::node_of(reader, &digest)?,
+                    _ => None,
+                })
+            };
+            Ok(self.0.read_point(look_up).await?.map(|(id, principal_id)| KnownLeave { id, principal_id }))
+        })
+    }
+}
