@@ -197,6 +197,8 @@ pub async fn open_with(data: &Path, config: &Config, way: Way, root: Arc<dyn Key
     let identity_port = Arc::new(identity.port(opened.ports.clone(), Arc::clone(&clock)));
     let policy = Policy::open(opened.db.clone(), opened.ports.clone(), Arc::new(Principals)).await?;
     let assessor = Arc::new(risk::Assessor::new(config.risk.clone(), Arc::clone(&clock), identity::is_secret_text)?);
+    identity.set_offices(Arc::new(judging::Offices(policy.clone())));
+    identity.set_distrust(Arc::new(judging::Distrust(Arc::clone(&assessor))));
     let log_ins = judging::open(&opened, &keyring, &clock, (&config.risk, way.bound.is_some())).await?;
     if way.bound.is_some() {
         identity.set_watch(Arc::new(judging::Watch { log_ins: log_ins.clone(), assessor: Arc::clone(&assessor) }));
@@ -299,6 +301,8 @@ pub async fn open_with(data: &Path, config: &Config, way: Way, root: Arc<dyn Key
     wire::admin::routes(&mut door, &behind_admin);
     wire::admin::retention::routes(&mut door, &rooms.buckets, &rooms.keeping);
     wire::admin::risk::routes(&mut door, &rooms.log_ins);
+    wire::scim::routes(&mut door, &rooms.identity);
+    wire::statements::routes(&mut door, &rooms.identity);
     wire::admin::endpoints::routes(&mut door, &rooms.serving);
     wire::admin::predictions::routes(&mut door, &rooms.predictions);
     wire::admin::trace::routes(&mut door, &rooms.predictions, &rooms.lineage, &rooms.admission);

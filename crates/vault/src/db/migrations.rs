@@ -53,4 +53,5 @@ pub(super) const ALL: &[Migration] = &[
     step!("0031_sign_in"),
     step!("0032_risk"),
     step!("0033_detections"),
+    step!("0036_provisioning"),
 ];
