@@ -158,7 +158,7 @@ def test_a_logout_at_the_provider_ends_our_session_within_a_second(company):
         browser.click("button[name=logout]")
         harness.wait_until(lambda: not works(), 2, "the session is over")
         # By its own log: what was told, and that it was done within a second of it.
-        records = call(server.session(), server, "GET", "/audit/records?action=sessions.logged_out&rows=100")["records"]
+        records = call(server.session(), server, "GET", "/audit/records?what=sessions.logged_out&rows=100")["records"]
         assert any(one["kind"] == "outcome" and '"sessions_ended": 1' in json.dumps(one) for one in records), records
 
 

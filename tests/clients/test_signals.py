@@ -25,7 +25,7 @@ def told(tmp_path_factory):
     with issuers.platform(tmp_path_factory.mktemp("issuer")) as (platform, ca):
         config = f"""
 [risk]
-failure_burst_count_max = 10000
+failure_burst_count_max = 1000
 [federation.providers.company]
 issuer = "{platform.issuer}"
 client_id = "strongroom"
@@ -92,7 +92,7 @@ def soon(condition, what):
 
 
 def records(server, action):
-    return call(server.session(), server, "GET", f"/audit/records?action={action}&rows=1000")["records"]
+    return call(server.session(), server, "GET", f"/audit/records?what={action}&rows=1000")["records"]
 
 
 def test_sessions_that_are_revoked_end_within_a_second(told):

@@ -45,7 +45,7 @@ const PARTS: [(&str, &[&str]); 5] = [
     ("meta", &["resourceType", "created", "lastModified", "location", "version"]),
     ("emails", &["value", "type", "primary"]),
     ("groups", &["value", "$ref", "display", "type"]),
-    ("members", &["value", "$ref", "display", "type"]),
+    ("members", &["value", "$ref", "type"]),
 ];
 /// Attributes of a resource itself.
 const TOP: [&str; 11] =

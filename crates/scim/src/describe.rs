@@ -78,8 +78,7 @@ pub fn schemas(base: &str) -> Vec<Value> {
         Attribute::complex("members", "Who is in it.", vec![
             Attribute::text("value", "The member's id.").exact().immutable().value(),
             Attribute::reference("$ref", "The member's address.", &["User", "Group"]).immutable().value(),
-            Attribute::text("type", "User or Group.").immutable().value(),
-            Attribute::text("display", "The member's name.").read_only().value(),
+            Attribute::text("type", "User or Group.").with("canonicalValues", json!(["User", "Group"])).immutable().value(),
         ])
         .list()
         .value(),

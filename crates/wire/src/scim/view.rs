@@ -41,6 +41,12 @@ fn linked(base: &str, principals: &[Principal]) -> Value {
     Value::Array(principals.iter().map(each).collect())
 }
 
+fn leave_out(all: &mut Value, part: &str) {
+    for one in all.as_array_mut().into_iter().flatten().filter_map(Value::as_object_mut) {
+        one.remove(part);
+    }
+}
+
 /// A person.
 pub(super) fn user(base: &str, row: &Provisioned) -> Map<String, Value> {
     let mut resource = kept(row);
@@ -54,9 +60,7 @@ pub(super) fn user(base: &str, row: &Provisioned) -> Map<String, Value> {
     resource.insert("active".to_owned(), json!(!row.principal.disabled));
     if !row.groups.is_empty() {
         let mut groups = linked(base, &row.groups);
-        for group in groups.as_array_mut().into_iter().flatten().filter_map(Value::as_object_mut) {
-            group.remove("type");
-        }
+        leave_out(&mut groups, "type");
         resource.insert("groups".to_owned(), groups);
     }
     resource.insert("meta".to_owned(), meta(base, row));
@@ -73,7 +77,10 @@ pub(super) fn group(base: &str, row: &Provisioned) -> Map<String, Value> {
     resource.insert("schemas".to_owned(), json!([GROUP_SCHEMA]));
     resource.insert("id".to_owned(), json!(row.principal.id));
     if !row.members.is_empty() {
-        resource.insert("members".to_owned(), linked(base, &row.members));
+        let mut members = linked(base, &row.members);
+        // The standard's own schema names no more of a member.
+        leave_out(&mut members, "display");
+        resource.insert("members".to_owned(), members);
     }
     resource.insert("meta".to_owned(), meta(base, row));
     resource
