@@ -27,6 +27,8 @@ const provider = new Provider(`https://localhost:${port}`, {
   acrValues: [STRONG],
   claims: { openid: ["sub", "acr", "auth_time"], profile: ["preferred_username", "groups"] },
   conformIdTokenClaims: false,
+  // Its guard lets it ask nobody on this machine, where our server is.
+  fetch: (url, { dispatcher, ...options }) => globalThis.fetch(url, options),
   cookies: { keys: ["a key of the tests"] },
   features: { devInteractions: { enabled: false }, backchannelLogout: { enabled: true } },
   interactions: { url: (_, interaction) => `/interaction/${interaction.uid}` },
@@ -46,6 +48,7 @@ const provider = new Provider(`https://localhost:${port}`, {
   },
 });
 
+provider.on('backchannel.error', (_, error) => console.error(error));
 const answer = provider.callback();
 const server = https.createServer({ key: fs.readFileSync(key), cert: fs.readFileSync(cert) }, async (request, response) => {
   const [, name, uid] = request.url.split("/");

@@ -156,7 +156,7 @@ def test_a_logout_at_the_provider_ends_our_session_within_a_second(company):
         browser.driver.get(f"{provider.issuer}/session/end")
         browser.wait(lambda: browser.all("button[name=logout]"), "the provider's question")
         browser.click("button[name=logout]")
-        harness.wait_until(lambda: not works(), 2, "the session is over")
+        harness.wait_until(lambda: not works(), 1, "the session is over")
         # By its own log: what was told, and that it was done within a second of it.
         records = call(server.session(), server, "GET", "/audit/records?what=sessions.logged_out&rows=100")["records"]
         assert any(one["kind"] == "outcome" and '"sessions_ended": 1' in json.dumps(one) for one in records), records
