@@ -125,7 +125,12 @@ impl Provider {
     ///
     /// # Errors
     /// `Ok(Err)` says why it is not taken; `Unavailable` if the keys cannot be had.
-    pub async fn logged_out(&self, token: &str, audience: &str, at: Micros) -> Result<Result<LoggedOut, Untaken>, kernel::Problem> {
+    pub async fn logged_out(
+        &self,
+        token: &str,
+        audience: &str,
+        at: Micros,
+    ) -> Result<Result<LoggedOut, Untaken>, kernel::Problem> {
         if !is_of_type(token, &TYPE_LOGOUT, true) {
             return Ok(Err(Untaken::InvalidRequest));
         }
@@ -175,9 +180,8 @@ fn is_of_type(token: &str, types: &[&str], or_none: bool) -> bool {
 
 fn read_logout(claims: &Claims) -> Option<LoggedOut> {
     let all = &claims.0;
-    let is_logout = all.get("events").and_then(Value::as_object).is_some_and(|events| {
-        events.get(LOGOUT).is_some_and(Value::is_object)
-    });
+    let is_logout =
+        all.get("events").and_then(Value::as_object).is_some_and(|events| events.get(LOGOUT).is_some_and(Value::is_object));
     // A nonce is what tells an ID token from this.
     if !is_logout || all.contains_key("nonce") {
         return None;
@@ -323,7 +327,10 @@ mod tests {
         let iss_sub = json!({"format": "iss_sub", "iss": "i", "sub": "s"});
         let person = SubjectId::IssuerSubject { issuer: "i".to_owned(), subject: "s".to_owned() };
         assert_eq!(subject_of(&iss_sub, 0), person);
-        assert_eq!(subject_of(&json!({"format": "complex", "user": iss_sub, "device": {"format": "opaque", "id": "d"}}), 0), person);
+        assert_eq!(
+            subject_of(&json!({"format": "complex", "user": iss_sub, "device": {"format": "opaque", "id": "d"}}), 0),
+            person
+        );
         assert_eq!(subject_of(&json!({"format": "email", "email": "a@b"}), 0), SubjectId::Email("a@b".to_owned()));
         assert_eq!(subject_of(&json!({"format": "phone_number", "phone_number": "1"}), 0), SubjectId::Unknown);
         assert_eq!(subject_of(&json!("x"), 0), SubjectId::Unknown);

@@ -48,12 +48,14 @@ pub use config::IdentityConfig;
 pub use factors::device::{DEVICE_SECONDS, new_device_secret, user_code};
 pub use factors::{CEREMONY_SECONDS, Ceremony, PASSKEY_ALGORITHMS, RECOVERY_CODE_COUNT};
 pub use names::{LABEL_LENGTH_MAX, NAME_BYTES_MAX, SCOPE_BYTES_MAX, SCOPE_COUNT_MAX, parse_label, parse_scopes};
-pub use pass::{PASS_SECONDS_MAX, Passes};
 pub use offices::{Distrust, Offices};
+pub use pass::{PASS_SECONDS_MAX, Passes};
 pub use password::PASSWORD_LENGTH_MAX;
 pub use port::{Federate, IdentityPort, PENDING, Vouched};
 pub use secret_text::{SecretKind, is_secret_text, parse_secret_text};
-pub use store::{NAMES_BY_IDS_COUNT_MAX, ProvisionedKey, grouped_services_of, principal_with_groups, principals_by_ids, workspace_by_name};
+pub use store::{
+    NAMES_BY_IDS_COUNT_MAX, ProvisionedKey, grouped_services_of, principal_with_groups, principals_by_ids, workspace_by_name,
+};
 pub use types::*;
 pub use watch::{Shown, WatchLogIns};
 

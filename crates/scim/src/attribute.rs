@@ -73,7 +73,8 @@ impl AttributePath {
         let bare = without_schema(text);
         let (name, part) = bare.split_once('.').map_or((bare, None), |(name, part)| (name, Some(part)));
         let name = canonical(name).filter(|name| TOP.contains(name)).ok_or_else(unknown)?;
-        let part = part.map(|part| canonical(part).filter(|part| parts_of(name).contains(part)).ok_or_else(unknown)).transpose()?;
+        let part =
+            part.map(|part| canonical(part).filter(|part| parts_of(name).contains(part)).ok_or_else(unknown)).transpose()?;
         Ok(Self { name, part })
     }
 

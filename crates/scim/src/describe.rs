@@ -49,37 +49,53 @@ pub fn resource_types(base: &str) -> Vec<Value> {
 pub fn schemas(base: &str) -> Vec<Value> {
     let user = vec![
         Attribute::text("userName", "What they log in as.").required().unique().value(),
-        Attribute::complex("name", "Their name.", vec![
-            Attribute::text("formatted", "All of it.").value(),
-            Attribute::text("familyName", "The family's.").value(),
-            Attribute::text("givenName", "The given one.").value(),
-        ])
+        Attribute::complex(
+            "name",
+            "Their name.",
+            vec![
+                Attribute::text("formatted", "All of it.").value(),
+                Attribute::text("familyName", "The family's.").value(),
+                Attribute::text("givenName", "The given one.").value(),
+            ],
+        )
         .value(),
         Attribute::text("displayName", "What to call them.").value(),
-        Attribute::complex("emails", "Their addresses.", vec![
-            Attribute::text("value", "The address.").value(),
-            Attribute::text("type", "What it is for.").value(),
-            Attribute::flag("primary", "Whether it is the one to be used.").value(),
-        ])
+        Attribute::complex(
+            "emails",
+            "Their addresses.",
+            vec![
+                Attribute::text("value", "The address.").value(),
+                Attribute::text("type", "What it is for.").value(),
+                Attribute::flag("primary", "Whether it is the one to be used.").value(),
+            ],
+        )
         .list()
         .value(),
         Attribute::flag("active", "Whether they may come in.").value(),
-        Attribute::complex("groups", "The groups that they are in.", vec![
-            Attribute::text("value", "The group's id.").exact().read_only().value(),
-            Attribute::reference("$ref", "The group's address.", &["Group"]).read_only().value(),
-            Attribute::text("display", "The group's name.").read_only().value(),
-        ])
+        Attribute::complex(
+            "groups",
+            "The groups that they are in.",
+            vec![
+                Attribute::text("value", "The group's id.").exact().read_only().value(),
+                Attribute::reference("$ref", "The group's address.", &["Group"]).read_only().value(),
+                Attribute::text("display", "The group's name.").read_only().value(),
+            ],
+        )
         .list()
         .read_only()
         .value(),
     ];
     let group = vec![
         Attribute::text("displayName", "Its name.").required().unique().value(),
-        Attribute::complex("members", "Who is in it.", vec![
-            Attribute::text("value", "The member's id.").exact().immutable().value(),
-            Attribute::reference("$ref", "The member's address.", &["User", "Group"]).immutable().value(),
-            Attribute::text("type", "User or Group.").with("canonicalValues", json!(["User", "Group"])).immutable().value(),
-        ])
+        Attribute::complex(
+            "members",
+            "Who is in it.",
+            vec![
+                Attribute::text("value", "The member's id.").exact().immutable().value(),
+                Attribute::reference("$ref", "The member's address.", &["User", "Group"]).immutable().value(),
+                Attribute::text("type", "User or Group.").with("canonicalValues", json!(["User", "Group"])).immutable().value(),
+            ],
+        )
         .list()
         .value(),
     ];

@@ -169,9 +169,7 @@ fn fits(node: &Node, resource: &Map<String, Value>) -> bool {
         Node::Not(one) => !fits(one, resource),
         Node::Any(path, inner) => {
             let all = resource.get(path.name).and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
-            all.iter().any(|value| {
-                fits(inner, &Map::from_iter([(path.name.to_owned(), Value::Array(vec![value.clone()]))]))
-            })
+            all.iter().any(|value| fits(inner, &Map::from_iter([(path.name.to_owned(), Value::Array(vec![value.clone()]))])))
         }
         Node::Present(path) => path.values(resource).into_iter().any(is_present),
         Node::Compare(path, comparison, literal) => {
@@ -450,9 +448,27 @@ mod tests {
         let long = vec!["active eq true"; 70].join(" and ");
         let huge = format!("userName eq \"{}\"", "x".repeat(5_000));
         for bad in [
-            "", "userName", "userName eq", "userName eq ada", "userName xx \"a\"", "userName eq \"a", "eq \"a\"", "password eq \"x\"",
-            "not userName pr", "(userName pr", "userName pr)", "emails[type eq \"work\"", "userName[value pr]", "active gt true",
-            "name eq \"x\"", "userName pr userName pr", "emails[emails[value pr]]", "userName eq \"\\x\"", &deep, &long, &huge,
+            "",
+            "userName",
+            "userName eq",
+            "userName eq ada",
+            "userName xx \"a\"",
+            "userName eq \"a",
+            "eq \"a\"",
+            "password eq \"x\"",
+            "not userName pr",
+            "(userName pr",
+            "userName pr)",
+            "emails[type eq \"work\"",
+            "userName[value pr]",
+            "active gt true",
+            "name eq \"x\"",
+            "userName pr userName pr",
+            "emails[emails[value pr]]",
+            "userName eq \"\\x\"",
+            &deep,
+            &long,
+            &huge,
         ] {
             let problem = Filter::parse(bad).unwrap_err();
             let source = std::error::Error::source(&problem).and_then(|source| source.downcast_ref::<Refusal>());

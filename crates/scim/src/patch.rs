@@ -45,7 +45,10 @@ impl Path {
         if text.len() > PATH_BYTES_MAX {
             return Err(Refusal::InvalidPath.problem(format!("a path has at most {PATH_BYTES_MAX} bytes")));
         }
-        let broken = || Refusal::InvalidPath.problem("a path is `attribute`, `attribute.part`, `attribute[filter]` or `attribute[filter].part`");
+        let broken = || {
+            Refusal::InvalidPath
+                .problem("a path is `attribute`, `attribute.part`, `attribute[filter]` or `attribute[filter].part`")
+        };
         let bare = without_schema(text.trim());
         let Some((head, rest)) = bare.split_once('[') else {
             return Ok(Self { attribute: AttributePath::parse(bare)?, filter: None });
@@ -76,7 +79,9 @@ impl Patch {
         };
         let broken = |why: &str| Refusal::InvalidSyntax.problem(why);
         let is_patch = get(body, "schemas").is_some_and(|schemas| {
-            schemas.as_array().is_some_and(|all| all.iter().any(|one| one.as_str().is_some_and(|one| one.eq_ignore_ascii_case(SCHEMA))))
+            schemas
+                .as_array()
+                .is_some_and(|all| all.iter().any(|one| one.as_str().is_some_and(|one| one.eq_ignore_ascii_case(SCHEMA))))
         });
         let Some(Value::Array(operations)) = get(body, "Operations").filter(|_| is_patch) else {
             return Err(broken("a patch has `schemas` with the schema of patches, and a list of `Operations`"));
@@ -105,7 +110,8 @@ impl Patch {
     /// Whether it is about this attribute, as far as its paths say.
     #[must_use]
     pub fn names(&self, attribute: &str) -> bool {
-        let in_value = |value: &Value| value.as_object().is_some_and(|all| all.keys().any(|name| name.eq_ignore_ascii_case(attribute)));
+        let in_value =
+            |value: &Value| value.as_object().is_some_and(|all| all.keys().any(|name| name.eq_ignore_ascii_case(attribute)));
         self.0.iter().any(|operation| match &operation.path {
             Some(path) => path.attribute.name == attribute,
             None => operation.value.as_ref().is_some_and(in_value),
@@ -177,7 +183,8 @@ fn remove(resource: &mut Map<String, Value>, path: &Path, value: Option<&Value>)
         // Some providers name by value what is to go.
         (Value::Array(all), None, None) if value.is_some_and(|value| !value.is_null()) => {
             let gone = elements(attribute, value.unwrap_or(&Value::Null))?;
-            let named = |one: &Value| gone.iter().any(|gone| gone.get("value").is_some() && gone.get("value") == one.get("value"));
+            let named =
+                |one: &Value| gone.iter().any(|gone| gone.get("value").is_some() && gone.get("value") == one.get("value"));
             all.retain(|one| !named(one));
         }
         (Value::Object(parts), _, Some(part)) => drop(parts.remove(part)),
@@ -230,7 +237,9 @@ fn set(resource: &mut Map<String, Value>, path: &Path, verb: Verb, value: &Value
 
 /// One more value of a list; it is there once, and if it is primary no other one is any more (RFC 7644, section 3.5.2).
 fn add_one(all: &mut Vec<Value>, one: Value) {
-    let same = |held: &Value| *held == one || (one.get("type").is_none() && one.get("value").is_some() && held.get("value") == one.get("value"));
+    let same = |held: &Value| {
+        *held == one || (one.get("type").is_none() && one.get("value").is_some() && held.get("value") == one.get("value"))
+    };
     if all.iter().any(same) {
         return;
     }
@@ -324,14 +333,30 @@ mod tests {
         check(json!({"op": "replace", "path": "name", "value": {"givenName": "B"}}), "/name/familyName", json!("L"));
         check(json!({"op": "remove", "path": "name.familyName"}), "/name", json!({"givenName": "A"}));
         check(json!({"op": "add", "path": "externalId", "value": "7"}), "/externalId", json!("7"));
-        check(json!({"op": "remove", "path": "emails[type eq \"home\"]"}), "/emails", json!([{"value": "w@x", "type": "work", "primary": true}]));
-        check(json!({"op": "replace", "path": "emails[type eq \"work\"].value", "value": "n@x"}), "/emails/0/value", json!("n@x"));
-        check(json!({"op": "add", "path": "emails[type eq \"other\"].value", "value": "o@x"}), "/emails/2", json!({"type": "other", "value": "o@x"}));
+        check(
+            json!({"op": "remove", "path": "emails[type eq \"home\"]"}),
+            "/emails",
+            json!([{"value": "w@x", "type": "work", "primary": true}]),
+        );
+        check(
+            json!({"op": "replace", "path": "emails[type eq \"work\"].value", "value": "n@x"}),
+            "/emails/0/value",
+            json!("n@x"),
+        );
+        check(
+            json!({"op": "add", "path": "emails[type eq \"other\"].value", "value": "o@x"}),
+            "/emails/2",
+            json!({"type": "other", "value": "o@x"}),
+        );
         let more = json!({"op": "add", "path": "emails", "value": [{"value": "p@x", "type": "other", "primary": true}]});
         check(more.clone(), "/emails/0/primary", json!(false));
         check(more, "/emails/2/primary", json!(true));
         check(json!({"op": "replace", "path": "emails", "value": {"value": "p@x"}}), "/emails", json!([{"value": "p@x"}]));
-        check(json!({"op": "remove", "path": "emails", "value": [{"value": "w@x"}]}), "/emails", json!([{"value": "h@x", "type": "home"}]));
+        check(
+            json!({"op": "remove", "path": "emails", "value": [{"value": "w@x"}]}),
+            "/emails",
+            json!([{"value": "h@x", "type": "home"}]),
+        );
         check(json!({"op": "remove", "path": "emails"}), "/emails", Value::Null);
     }
 
@@ -363,7 +388,8 @@ mod tests {
 
     #[test]
     fn what_the_server_sets_is_not_changed_by_a_patch_without_a_path() {
-        let after = patched(json!([{"op": "replace", "value": {"id": "u_2", "meta": {"version": "x"}, "userName": "eve"}}])).unwrap();
+        let after =
+            patched(json!([{"op": "replace", "value": {"id": "u_2", "meta": {"version": "x"}, "userName": "eve"}}])).unwrap();
         assert_eq!((after["id"].as_str(), after["userName"].as_str(), after.get("meta")), (Some("u_1"), Some("eve"), None));
     }
 }

@@ -145,8 +145,11 @@ impl User {
         let mut emails: Vec<Email> = Vec::new();
         for one in list(get("emails"), "emails", EMAIL_COUNT_MAX)? {
             let value = text(one.get("value"), "emails.value")?.ok_or_else(|| wrong("an address has a `value`"))?;
-            let email =
-                Email { value, kind: text(one.get("type"), "emails.type")?, primary: flag(one.get("primary"), "emails.primary")? };
+            let email = Email {
+                value,
+                kind: text(one.get("type"), "emails.type")?,
+                primary: flag(one.get("primary"), "emails.primary")?,
+            };
             if !emails.contains(&email) {
                 emails.push(email);
             }

@@ -79,10 +79,11 @@ mod tests {
     #[test]
     fn an_answer_has_what_was_asked_for_and_its_id() {
         let resource = json!({"id": "1", "schemas": [], "userName": "a", "name": {"familyName": "x", "givenName": "y"}, "emails": [{"value": "m", "type": "work"}]});
-        let show = |only, without| {
-            Value::Object(Select::read(only, without).unwrap().of(resource.as_object().unwrap().clone()))
-        };
-        assert_eq!(show(Some("username, Name.familyName"), None), json!({"id": "1", "schemas": [], "userName": "a", "name": {"familyName": "x"}}));
+        let show = |only, without| Value::Object(Select::read(only, without).unwrap().of(resource.as_object().unwrap().clone()));
+        assert_eq!(
+            show(Some("username, Name.familyName"), None),
+            json!({"id": "1", "schemas": [], "userName": "a", "name": {"familyName": "x"}})
+        );
         assert_eq!(
             show(None, Some("name,emails.type,nothing")),
             json!({"id": "1", "schemas": [], "userName": "a", "emails": [{"value": "m"}]})

@@ -133,8 +133,7 @@ impl Federation {
             programs.push((asked, rule.clone()));
         }
         let transmitters = config.transmitters.values().map(|transmitter| {
-            let asked =
-                Provider::new(&transmitter.issuer, Some(&transmitter.jwks_uri), &[], over(transmitter.ca.as_ref()));
+            let asked = Provider::new(&transmitter.issuer, Some(&transmitter.jwks_uri), &[], over(transmitter.ca.as_ref()));
             (asked, transmitter.clone())
         });
         let transmitters = transmitters.collect();

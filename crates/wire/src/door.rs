@@ -592,7 +592,9 @@ async fn read(mut parts: Parts, body: Body, kind: BodyKind) -> Result<Inbound, P
     }
     let params = path_params(&mut parts).await?;
     let bytes = match kind {
-        BodyKind::Stream | BodyKind::Login | BodyKind::Callback | BodyKind::Exchange | BodyKind::Statement(_) => bytes::Bytes::new(),
+        BodyKind::Stream | BodyKind::Login | BodyKind::Callback | BodyKind::Exchange | BodyKind::Statement(_) => {
+            bytes::Bytes::new()
+        }
         BodyKind::Whole => {
             let reading = axum::body::to_bytes(body, limits::JSON_BODY_BYTES_MAX);
             tokio::time::timeout(BODY_READ_MAX, reading)

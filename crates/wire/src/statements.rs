@@ -50,9 +50,7 @@ pub(crate) async fn credential(parts: &Parts, body: Body, kind: StatementKind) -
         (StatementKind::Logout, "application/x-www-form-urlencoded") => {
             Form::read(&bytes).ok().and_then(|form| form.get("logout_token").map(str::to_owned))
         }
-        (StatementKind::Event, "application/secevent+jwt") => {
-            std::str::from_utf8(&bytes).ok().map(|text| text.trim().to_owned())
-        }
+        (StatementKind::Event, "application/secevent+jwt") => std::str::from_utf8(&bytes).ok().map(|text| text.trim().to_owned()),
         _ => None,
     };
     let statement = |token| Credential::Statement(Box::new(Statement { kind, token: Secret::from(token) }));

@@ -19,8 +19,8 @@ pub(crate) use provisioned::*;
 pub(crate) use workspaces::*;
 
 pub use accounts::{NAMES_BY_IDS_COUNT_MAX, principals_by_ids};
-pub use provisioned::ProvisionedKey;
 pub use groups::{grouped_services_of, principal_with_groups};
+pub use provisioned::ProvisionedKey;
 pub use workspaces::workspace_by_name;
 
 use kernel::Micros;

@@ -153,8 +153,10 @@ pub(crate) fn end_all(tx: &mut Writer<'_>, id: &str, at: Micros) -> Result<Ended
     for token in tx.query(sql, &[id.into()], |row| row.text(0))? {
         ended.token_count = ended.token_count.saturating_add(revoke_token(tx, &token, None, at)?.unwrap_or(0));
     }
-    ended.session_count =
-        tx.execute("UPDATE session SET revoked_at = $2 WHERE principal_id = $1 AND revoked_at IS NULL", &[id.into(), at.0.into()])?;
+    ended.session_count = tx.execute(
+        "UPDATE session SET revoked_at = $2 WHERE principal_id = $1 AND revoked_at IS NULL",
+        &[id.into(), at.0.into()],
+    )?;
     tx.execute("DELETE FROM device_approval WHERE principal_id = $1", &[id.into()])?;
     tx.execute("UPDATE principal SET epoch = epoch + 1 WHERE id = $1", &[id.into()])?;
     Ok(ended)

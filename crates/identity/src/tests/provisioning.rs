@@ -71,7 +71,8 @@ async fn what_is_kept_comes_back_and_is_sealed_in_between() {
         let directory = directory(&world, "directory").await;
         let ada = made(&world, &directory, "ada").await;
         assert_eq!((ada.document.as_str(), ada.external_id.as_deref()), ("{\"secretive\":1}", Some("7")));
-        let sealed = world.opened.system.read(|reader| Ok(reader.query("SELECT sealed FROM provisioned", &[], |row| row.bytes(0))?));
+        let sealed =
+            world.opened.system.read(|reader| Ok(reader.query("SELECT sealed FROM provisioned", &[], |row| row.bytes(0))?));
         assert!(sealed.await.unwrap().iter().all(|bytes| !bytes.windows(9).any(|window| window == b"secretive")));
         for (key, count) in [
             (None, 1),
@@ -134,7 +135,12 @@ async fn a_provisioner_touches_its_own_and_no_office() {
         assert_eq!(world.by(again(&one), change(&world, &eve.id, false)).await.unwrap_err().kind(), Kind::NotFound);
         // A group above hers holds an office.
         let group = |name: &str| {
-            let profile = GroupProfile { name: world.name(name), external_id: None, document: String::new(), members: vec![ada.id.clone()] };
+            let profile = GroupProfile {
+                name: world.name(name),
+                external_id: None,
+                document: String::new(),
+                members: vec![ada.id.clone()],
+            };
             CreateProvisionedGroup { room: world.room.clone(), profile }
         };
         let team = world.by(again(&one), group("team")).await.unwrap().principal;

@@ -274,7 +274,8 @@ impl Search<'_> {
         let own = self.world.looked_after.iter().filter(|(_, by)| **by == who.id);
         let groups = own.filter_map(|(id, _)| self.world.people.get(id)).filter(|group| !self.holds_office(group));
         let edge = |group: &Someone| {
-            let words = format!("`{}` makes an account and puts it into the group `{}`, which it looks after", who.name, group.name);
+            let words =
+                format!("`{}` makes an account and puts it into the group `{}`, which it looks after", who.name, group.name);
             let evidence = grants.iter().cloned().chain([format!("looks after {}", group.id)]).collect();
             Edge { to: group.id.clone(), step: Step { how: "account_by_provisioning", words, evidence }, by_office: true }
         };

@@ -94,7 +94,9 @@ fn entrust(door: &mut Door, identity: &Identity) {
         let Entrusted { to } = body(inbound)?;
         Ok(Entrust { room: room.clone(), principal: inbound.path("principal").to_owned(), to })
     };
-    door.route(Method::POST, "/api/strongroom/v1/principals/{principal}/entrust", entrust, |found| json(&principal_value(&found)));
+    door.route(Method::POST, "/api/strongroom/v1/principals/{principal}/entrust", entrust, |found| {
+        json(&principal_value(&found))
+    });
 }
 
 fn services(door: &mut Door, identity: &Identity) {

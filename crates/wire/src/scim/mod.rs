@@ -36,7 +36,9 @@ pub fn routes(door: &mut Door, identity: &Identity) {
 /// What this server says of itself.
 fn descriptions(door: &mut Door) {
     let one = |inbound: &Inbound| Ok((Describe, base(inbound)));
-    door.route_with(Method::GET, "/scim/v2/ServiceProviderConfig", one, |(), base| answer(StatusCode::OK, &::scim::config(&base)));
+    door.route_with(Method::GET, "/scim/v2/ServiceProviderConfig", one, |(), base| {
+        answer(StatusCode::OK, &::scim::config(&base))
+    });
     let all = |inbound: &Inbound| Ok((Describe, base(inbound)));
     door.route_with(Method::GET, "/scim/v2/ResourceTypes", all, |(), base| described(&::scim::resource_types(&base)));
     let all = |inbound: &Inbound| Ok((Describe, base(inbound)));
@@ -85,13 +87,16 @@ fn everything(room: &Identity, inbound: &Inbound) -> Result<Chosen, Problem> {
 
 /// A page of a list (RFC 7644, section 3.4.2).
 fn list(total: usize, start: usize, rows: Vec<Value>) -> Result<Answer, Problem> {
-    answer(StatusCode::OK, &json!({
-        "schemas": [LIST_SCHEMA],
-        "totalResults": total,
-        "startIndex": start,
-        "itemsPerPage": rows.len(),
-        "Resources": rows,
-    }))
+    answer(
+        StatusCode::OK,
+        &json!({
+            "schemas": [LIST_SCHEMA],
+            "totalResults": total,
+            "startIndex": start,
+            "itemsPerPage": rows.len(),
+            "Resources": rows,
+        }),
+    )
 }
 
 /// An answer with a body.

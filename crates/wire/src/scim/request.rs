@@ -94,7 +94,8 @@ impl Listed {
 }
 
 fn number(text: Option<&str>) -> Result<Option<i64>, Problem> {
-    text.map(|text| text.parse().map_err(|_| Refusal::InvalidValue.problem("`startIndex` and `count` are whole numbers"))).transpose()
+    text.map(|text| text.parse().map_err(|_| Refusal::InvalidValue.problem("`startIndex` and `count` are whole numbers")))
+        .transpose()
 }
 
 /// What must hold of a resource's version for it to be changed.

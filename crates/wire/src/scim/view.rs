@@ -70,7 +70,9 @@ pub(super) fn user(base: &str, row: &Provisioned) -> Map<String, Value> {
 /// A group.
 pub(super) fn group(base: &str, row: &Provisioned) -> Map<String, Value> {
     let mut resource = kept(row);
-    let is_same = |shown: &Value| shown.as_str().and_then(|shown| group_name(shown).ok()).is_some_and(|name| name.as_str() == row.principal.name);
+    let is_same = |shown: &Value| {
+        shown.as_str().and_then(|shown| group_name(shown).ok()).is_some_and(|name| name.as_str() == row.principal.name)
+    };
     if !resource.get("displayName").is_some_and(is_same) {
         resource.insert("displayName".to_owned(), json!(row.principal.name));
     }

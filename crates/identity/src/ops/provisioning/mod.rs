@@ -12,9 +12,8 @@ pub use groups::{
     PROVISIONING_LIST_GROUPS,
 };
 pub use users::{
-    ChangeUser, CreateProvisionedUser, DeleteProvisionedUser, GetProvisionedUser, ListProvisionedUsers,
-    PROVISIONING_CHANGE_USER, PROVISIONING_CREATE_USER, PROVISIONING_DELETE_USER, PROVISIONING_GET_USER,
-    PROVISIONING_LIST_USERS,
+    ChangeUser, CreateProvisionedUser, DeleteProvisionedUser, GetProvisionedUser, ListProvisionedUsers, PROVISIONING_CHANGE_USER,
+    PROVISIONING_CREATE_USER, PROVISIONING_DELETE_USER, PROVISIONING_GET_USER, PROVISIONING_LIST_USERS,
 };
 
 use kernel::{Kind, Micros, Problem};
@@ -129,13 +128,7 @@ fn opened(inner: &Inner, row: ProvisionedRow) -> Result<Provisioned, Problem> {
 }
 
 /// The one of this id, with its groups and members, if the caller looks after it.
-fn looked_after(
-    reader: &mut Reader<'_>,
-    inner: &Inner,
-    by: &str,
-    kind: PrincipalKind,
-    id: &str,
-) -> Result<Provisioned, Problem> {
+fn looked_after(reader: &mut Reader<'_>, inner: &Inner, by: &str, kind: PrincipalKind, id: &str) -> Result<Provisioned, Problem> {
     let row = store::provisioned(reader, by, kind, id)?.ok_or_else(|| not_found(kind))?;
     let mut found = opened(inner, row)?;
     found.groups = store::provisioned_groups(reader, id, by)?;

@@ -41,7 +41,8 @@ impl Operation for GetProvisionedUser {
 
     async fn run(self, permit: Permit<Self>) -> Result<Provisioned, Problem> {
         let (by, inner) = (own_account(permit.caller())?.to_owned(), Arc::clone(&self.room.inner));
-        let read = self.room.db.read_point(&permit, move |reader| looked_after(reader, &inner, &by, PrincipalKind::User, &self.id));
+        let read =
+            self.room.db.read_point(&permit, move |reader| looked_after(reader, &inner, &by, PrincipalKind::User, &self.id));
         read.await
     }
 }
