@@ -26,14 +26,15 @@ pub enum ProvisionedKey {
 }
 
 macro_rules! provisioned {
-    ($rest:literal) => {
+    ($rest:literal, $end:literal) => {
         concat!(
             "SELECT ",
             principal_columns!(),
             ", v.external_id, v.sealed, v.changed_at FROM provisioned v JOIN principal p ON p.id = v.principal_id
              WHERE v.managed_by = $1 AND p.kind = $2",
             $rest,
-            " ORDER BY p.name"
+            " ORDER BY p.name",
+            $end
         )
     };
 }
@@ -54,27 +55,30 @@ pub(crate) fn provisioned(
     kind: PrincipalKind,
     id: &str,
 ) -> Result<Option<ProvisionedRow>, DbError> {
-    reader.query_one(provisioned!(" AND p.id = $3"), &[by.into(), kind.word().into(), id.into()], row_of)
+    reader.query_one(provisioned!(" AND p.id = $3", ""), &[by.into(), kind.word().into(), id.into()], row_of)
 }
 
-/// All that this provisioner looks after, by name, or those of a key.
-pub(crate) fn each_provisioned(
+/// Rows that are in memory at once.
+pub(crate) const PROVISIONED_PAGE_ROWS: usize = 500;
+
+/// Some of what this provisioner looks after, or of those of a key: the next ones by name after `after`.
+pub(crate) fn next_provisioned(
     reader: &mut Reader<'_>,
     by: &str,
     kind: PrincipalKind,
     key: Option<&ProvisionedKey>,
+    after: &str,
 ) -> Result<Vec<ProvisionedRow>, DbError> {
     let (sql, wanted) = match key {
-        None => (provisioned!(""), None),
-        Some(ProvisionedKey::Id(id)) => (provisioned!(" AND p.id = $3"), Some(id.clone())),
-        Some(ProvisionedKey::Name(name)) => (provisioned!(" AND p.name = $3"), Some(name.to_ascii_lowercase())),
-        Some(ProvisionedKey::External(id)) => (provisioned!(" AND v.external_id = $3"), Some(id.clone())),
+        None => (provisioned!(" AND p.name > $3 AND $4 = ''", " LIMIT $5"), String::new()),
+        Some(ProvisionedKey::Id(id)) => (provisioned!(" AND p.name > $3 AND p.id = $4", " LIMIT $5"), id.clone()),
+        Some(ProvisionedKey::Name(name)) => {
+            (provisioned!(" AND p.name > $3 AND p.name = $4", " LIMIT $5"), name.to_ascii_lowercase())
+        }
+        Some(ProvisionedKey::External(id)) => (provisioned!(" AND p.name > $3 AND v.external_id = $4", " LIMIT $5"), id.clone()),
     };
-    let mut binds = vec![by.into(), kind.word().into()];
-    if let Some(wanted) = &wanted {
-        binds.push(wanted.into());
-    }
-    reader.query(sql, &binds, row_of)
+    let count = i64::try_from(PROVISIONED_PAGE_ROWS).unwrap_or(i64::MAX);
+    reader.query(sql, &[by.into(), kind.word().into(), after.into(), (&wanted).into(), count.into()], row_of)
 }
 
 /// Notes who looks after a principal, and what is known of it.

@@ -82,7 +82,7 @@ async fn what_is_kept_comes_back_and_is_sealed_in_between() {
             (Some(ProvisionedKey::Id(ada.principal.id.clone())), 1),
         ] {
             let wanted = Wanted { key, fits: Box::new(|_| true), skip: 0, count: 9 };
-            let list = ListProvisionedUsers { room: world.room.clone(), wanted };
+            let list = ListProvisionedUsers { room: world.room.clone(), wanted, by_groups: false };
             assert_eq!(world.by(again(&directory), list).await.unwrap().total, count);
         }
     }

@@ -68,8 +68,8 @@ fn everything(room: &Identity, inbound: &Inbound) -> Result<Chosen, Problem> {
     let room = room.clone();
     Ok(Chosen::verbs(move |visitor| {
         Box::pin(async move {
-            let wanted = users::wanted(&listed);
-            let found = visitor.call(ListProvisionedUsers { room: room.clone(), wanted }).await?;
+            let asked: ListProvisionedUsers = users::list_of(&room, &listed);
+            let found = visitor.call(asked).await?;
             let Found { total: users_total, rows } = found;
             let left = Listed {
                 skip: listed.skip.saturating_sub(users_total),

@@ -71,11 +71,16 @@ fn changed(room: &Identity, inbound: &Inbound, change: Change) -> Result<(Change
 }
 
 fn listed(room: &Identity, listed: Listed) -> Result<(ListProvisionedUsers, Listed), Problem> {
-    Ok((ListProvisionedUsers { room: room.clone(), wanted: wanted(&listed) }, listed))
+    Ok((list_of(room, &listed), listed))
 }
 
 /// Which people are asked for.
-pub(super) fn wanted(listed: &Listed) -> Wanted {
+pub(super) fn list_of(room: &Identity, listed: &Listed) -> ListProvisionedUsers {
+    let by_groups = listed.filter.as_ref().is_some_and(|filter| filter.names("groups"));
+    ListProvisionedUsers { room: room.clone(), wanted: wanted(listed), by_groups }
+}
+
+fn wanted(listed: &Listed) -> Wanted {
     let (filter, base) = (listed.filter.clone(), listed.base.clone());
     let fits = move |row: &Provisioned| filter.as_ref().is_none_or(|filter| filter.fits(&view::user(&base, row)));
     Wanted { key: listed.key(), fits: Box::new(fits), skip: listed.skip, count: listed.count }

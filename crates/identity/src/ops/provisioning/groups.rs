@@ -1,13 +1,14 @@
 //! Groups, as a provisioner makes, changes and ends them. Members that it does not look after are neither shown nor touched.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use gate::{Action, Operation, Outcome, Permit, Target};
-use kernel::{Micros, Problem};
-use vault::db::Writer;
+use kernel::{Kind, Micros, Problem};
+use vault::db::{Reader, Writer};
 
 use super::users::Condition;
-use super::{Found, GroupProfile, Provisioned, Wanted, checked, looked_after, no_office, opened, purpose};
+use super::{Found, GroupProfile, Provisioned, Wanted, checked, found, looked_after, no_office, purpose};
 use crate::ops::own_account;
 use crate::store;
 use crate::types::{Principal, PrincipalKind};
@@ -69,26 +70,12 @@ impl Operation for ListProvisionedGroups {
     async fn run(self, permit: Permit<Self>) -> Result<Found, Problem> {
         let (by, inner) = (own_account(permit.caller())?.to_owned(), Arc::clone(&self.room.inner));
         let Self { room, wanted, by_members, with_members } = self;
-        let Wanted { key, fits, skip, count } = wanted;
         let read = room.db.read(&permit, move |reader| {
-            let mut found = Found { total: 0, rows: Vec::new() };
-            for row in store::each_provisioned(reader, &by, PrincipalKind::Group, key.as_ref())? {
-                let mut one = opened(&inner, row)?;
-                if by_members {
-                    one.members = store::provisioned_members(reader, &one.principal.id, &by)?;
-                }
-                if !fits(&one) {
-                    continue;
-                }
-                if found.total >= skip && found.rows.len() < count {
-                    if with_members && !by_members {
-                        one.members = store::provisioned_members(reader, &one.principal.id, &by)?;
-                    }
-                    found.rows.push(one);
-                }
-                found.total += 1;
-            }
-            Ok(found)
+            let of = |reader: &mut Reader<'_>, one: &mut Provisioned| {
+                one.members = store::provisioned_members(reader, &one.principal.id, &by)?;
+                Ok(())
+            };
+            found(reader, &inner, (&by, PrincipalKind::Group), wanted, (by_members, with_members, &of))
         });
         read.await
     }
@@ -174,6 +161,9 @@ impl Operation for ChangeGroup {
     }
 }
 
+/// Members that come and go with one request: all of it is one transaction.
+const MEMBERS_CHANGED_COUNT_MAX: usize = 2_000;
+
 /// Makes these the members, of those that the provisioner looks after. Gives how many came or went.
 fn set_members(
     tx: &mut Writer<'_>,
@@ -182,12 +172,18 @@ fn set_members(
     wanted: &[String],
     (by, at): (&str, Micros),
 ) -> Result<usize, Problem> {
+    let (known, stays): (HashSet<&str>, HashSet<&str>) =
+        (before.iter().map(|held| held.id.as_str()).collect(), wanted.iter().map(String::as_str).collect());
+    let change_count = known.symmetric_difference(&stays).count();
+    if change_count > MEMBERS_CHANGED_COUNT_MAX {
+        let message = format!("at most {MEMBERS_CHANGED_COUNT_MAX} members come and go with one request");
+        return Err(Problem::new(Kind::TooLarge, message));
+    }
     let mut changed = 0_usize;
-    for gone in before.iter().filter(|held| !wanted.contains(&held.id)) {
+    for gone in before.iter().filter(|held| !stays.contains(held.id.as_str())) {
         no_office(tx, offices, &[&gone.id], at)?;
         changed += usize::from(store::remove_member(tx, group, &gone.id)?);
     }
-    let known: std::collections::HashSet<&str> = before.iter().map(|held| held.id.as_str()).collect();
     for new in wanted.iter().filter(|id| !known.contains(id.as_str())) {
         let is_user = store::provisioned(tx, by, PrincipalKind::User, new)?.is_some();
         if !is_user && store::provisioned(tx, by, PrincipalKind::Group, new)?.is_none() {

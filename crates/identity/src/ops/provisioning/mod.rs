@@ -19,7 +19,7 @@ pub use users::{
 use kernel::{Kind, Micros, Problem};
 use vault::db::Reader;
 
-use crate::store::{self, ProvisionedKey, ProvisionedRow};
+use crate::store::{self, PROVISIONED_PAGE_ROWS, ProvisionedKey, ProvisionedRow};
 use crate::types::{Name, Principal, PrincipalKind};
 use crate::{Inner, Offices};
 
@@ -125,6 +125,48 @@ fn opened(inner: &Inner, row: ProvisionedRow) -> Result<Provisioned, Problem> {
         groups: Vec::new(),
         members: Vec::new(),
     })
+}
+
+/// Reads groups or members of a row.
+type More<'m> = &'m dyn Fn(&mut Reader<'_>, &mut Provisioned) -> Result<(), Problem>;
+
+/// What is wanted of all that the caller looks after, a bounded part of it in memory at a time. `more` is read of each row where it decides
+/// which of them fit, else where it is shown, of those that are.
+fn found(
+    reader: &mut Reader<'_>,
+    inner: &Inner,
+    (by, kind): (&str, PrincipalKind),
+    wanted: Wanted,
+    (decides, is_shown, more): (bool, bool, More<'_>),
+) -> Result<Found, Problem> {
+    let Wanted { key, fits, skip, count } = wanted;
+    let (mut found, mut after) = (Found { total: 0, rows: Vec::new() }, String::new());
+    loop {
+        let rows = store::next_provisioned(reader, by, kind, key.as_ref(), &after)?;
+        let is_last = rows.len() < PROVISIONED_PAGE_ROWS;
+        if let Some(last) = rows.last() {
+            after.clone_from(&last.principal.name);
+        }
+        for row in rows {
+            let mut one = opened(inner, row)?;
+            if decides {
+                more(reader, &mut one)?;
+            }
+            if !fits(&one) {
+                continue;
+            }
+            if found.total >= skip && found.rows.len() < count {
+                if is_shown && !decides {
+                    more(reader, &mut one)?;
+                }
+                found.rows.push(one);
+            }
+            found.total += 1;
+        }
+        if is_last {
+            return Ok(found);
+        }
+    }
 }
 
 /// The one of this id, with its groups and members, if the caller looks after it.

@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use gate::{Action, Operation, Outcome, Permit, Target};
 use kernel::{Micros, Problem};
-use vault::db::Writer;
+use vault::db::{Reader, Writer};
 
-use super::{Found, Profile, Provisioned, Wanted, checked, looked_after, no_office, opened, purpose};
+use super::{Found, Profile, Provisioned, Wanted, checked, found, looked_after, no_office, purpose};
 use crate::ops::own_account;
 use crate::store::{self, Ended};
 use crate::types::PrincipalKind;
@@ -53,6 +53,8 @@ pub struct ListProvisionedUsers {
     pub room: Identity,
     /// Which of them.
     pub wanted: Wanted,
+    /// Whether groups decide which of them.
+    pub by_groups: bool,
 }
 
 impl Operation for ListProvisionedUsers {
@@ -65,21 +67,13 @@ impl Operation for ListProvisionedUsers {
 
     async fn run(self, permit: Permit<Self>) -> Result<Found, Problem> {
         let (by, inner) = (own_account(permit.caller())?.to_owned(), Arc::clone(&self.room.inner));
-        let Wanted { key, fits, skip, count } = self.wanted;
-        let read = self.room.db.read(&permit, move |reader| {
-            let mut found = Found { total: 0, rows: Vec::new() };
-            for row in store::each_provisioned(reader, &by, PrincipalKind::User, key.as_ref())? {
-                let mut one = opened(&inner, row)?;
+        let Self { room, wanted, by_groups } = self;
+        let read = room.db.read(&permit, move |reader| {
+            let of = |reader: &mut Reader<'_>, one: &mut Provisioned| {
                 one.groups = store::provisioned_groups(reader, &one.principal.id, &by)?;
-                if !fits(&one) {
-                    continue;
-                }
-                if found.total >= skip && found.rows.len() < count {
-                    found.rows.push(one);
-                }
-                found.total += 1;
-            }
-            Ok(found)
+                Ok(())
+            };
+            found(reader, &inner, (&by, PrincipalKind::User), wanted, (by_groups, true, &of))
         });
         read.await
     }
