@@ -71,14 +71,17 @@ class Provider:
 
 
 @contextlib.contextmanager
-def oidc_provider(folder: pathlib.Path, files: dict[str, pathlib.Path], port: int, redirect_uri: str):
-    """A real provider on this port, with these certificates."""
+def oidc_provider(folder: pathlib.Path, files: dict[str, pathlib.Path], port: int, url: str, server_ca: str):
+    """A real provider on this port, with these certificates, for the server at this URL."""
     people = folder / "people.json"
     people.write_text("{}")
     script = pathlib.Path(__file__).with_name("oidc_provider.mjs")
-    command = ["node", str(script), str(port), str(files["key"]), str(files["cert"]), redirect_uri, str(people)]
+    command = ["node", str(script), str(port), str(files["key"]), str(files["cert"]), f"{url}/login/callback", str(people)]
+    command.append(f"{url}/login/backchannel-logout")
     with open(folder / "provider.log", "wb") as log:
-        process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=log)
+        # It tells our server of logouts, over TLS.
+        environment = {**os.environ, "NODE_EXTRA_CA_CERTS": server_ca}
+        process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=log, env=environment)
     try:
         line = process.stdout.readline().decode()
         assert line.startswith("listening"), (folder / "provider.log").read_text()

@@ -1,12 +1,12 @@
 // A real OpenID Connect provider for the tests: https://localhost:PORT, whose people stand in a file that the tests write.
-// node oidc_provider.mjs PORT KEY.pem CERT.pem REDIRECT_URI PEOPLE.json
+// node oidc_provider.mjs PORT KEY.pem CERT.pem REDIRECT_URI PEOPLE.json LOGOUT_URI
 
 import fs from "node:fs";
 import https from "node:https";
 import path from "node:path";
 import { pathToFileURL } from "node:url";
 
-const [port, key, cert, redirect, file] = process.argv.slice(2);
+const [port, key, cert, redirect, file, logout] = process.argv.slice(2);
 const modules = process.env.STRONGROOM_NODE_MODULES;
 const { default: Provider } = await import(pathToFileURL(path.join(modules, "oidc-provider", "lib", "index.js")));
 const people = () => JSON.parse(fs.readFileSync(file, "utf8"));
@@ -20,13 +20,17 @@ const provider = new Provider(`https://localhost:${port}`, {
       redirect_uris: [redirect],
       response_types: ["code"],
       grant_types: ["authorization_code"],
+      backchannel_logout_uri: logout,
+      backchannel_logout_session_required: true,
     },
   ],
   acrValues: [STRONG],
   claims: { openid: ["sub", "acr", "auth_time"], profile: ["preferred_username", "groups"] },
   conformIdTokenClaims: false,
+  // Its guard lets it ask nobody on this machine, where our server is.
+  fetch: (url, { dispatcher, ...options }) => globalThis.fetch(url, options),
   cookies: { keys: ["a key of the tests"] },
-  features: { devInteractions: { enabled: false } },
+  features: { devInteractions: { enabled: false }, backchannelLogout: { enabled: true } },
   interactions: { url: (_, interaction) => `/interaction/${interaction.uid}` },
   pkce: { required: () => true },
   async findAccount(_, id) {
@@ -44,6 +48,7 @@ const provider = new Provider(`https://localhost:${port}`, {
   },
 });
 
+provider.on('backchannel.error', (_, error) => console.error(error));
 const answer = provider.callback();
 const server = https.createServer({ key: fs.readFileSync(key), cert: fs.readFileSync(cert) }, async (request, response) => {
   const [, name, uid] = request.url.split("/");

@@ -1,5 +1,6 @@
 """Log-in at a real OpenID Connect provider with a real browser, and tokens of platforms exchanged for ours."""
 
+import json
 import time
 import uuid
 
@@ -42,8 +43,7 @@ def company(tmp_path_factory):
     secret = folder / "secret"
     secret.write_text(issuers.CLIENT_SECRET + "\n")
     with harness.running(config_text=config(port, files["ca"], secret)) as server:
-        back = f"{browsers.of_name(server.url)}/login/callback"
-        with issuers.oidc_provider(folder, files, port, back) as provider:
+        with issuers.oidc_provider(folder, files, port, browsers.of_name(server.url), server.ca) as provider:
             for group in ("scientists", "reviewers"):
                 call(server.session(), server, "POST", "/groups", json={"name": group})
             yield server, provider
@@ -138,6 +138,28 @@ def test_what_was_not_begun_here_is_refused(company):
     back(f"code=x&state={state}&iss=https%3A%2F%2Fevil.example", carried)
     back("error=access_denied")
     assert plain.get(f"{url}/login/with/nobody", allow_redirects=False).status_code in (401, 404)
+
+
+def test_a_logout_at_the_provider_ends_our_session_within_a_second(company):
+    server, provider = company
+    subject = f"cyd-{uuid.uuid4().hex[:6]}"
+    provider.put(subject, subject, [])
+    with browsers.browser(server, also=[provider.issuer]) as browser:
+        log_in(browser, subject)
+        cookie = browser.driver.get_cookie("__Host-strongroom")["value"]
+
+        def works():
+            headers = {"Cookie": f"__Host-strongroom={cookie}"}
+            return server.session(token=None).get(f"{server.url}{ADMIN}/me", headers=headers).status_code == 200
+
+        assert works()
+        browser.driver.get(f"{provider.issuer}/session/end")
+        browser.wait(lambda: browser.all("button[name=logout]"), "the provider's question")
+        browser.click("button[name=logout]")
+        harness.wait_until(lambda: not works(), 1, "the session is over")
+        # By its own log: what was told, and that it was done within a second of it.
+        records = call(server.session(), server, "GET", "/audit/records?what=sessions.logged_out&rows=100")["records"]
+        assert any(one["kind"] == "outcome" and '"sessions_ended": 1' in json.dumps(one) for one in records), records
 
 
 def exchange(server, token, **changed):

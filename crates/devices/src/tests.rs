@@ -65,6 +65,10 @@ impl Assess for Open {
     }
 
     fn learn(&self, _attempt: &Attempt, _verdict: Verdict<'_>) {}
+
+    fn take<'a>(&'a self, _: &'a Attempt, _: &'a Caller, _: Action) -> BoxFuture<'a, Result<Option<Allowance>, Over>> {
+        Box::pin(async { Ok(None) })
+    }
 }
 
 impl Decide for Open {

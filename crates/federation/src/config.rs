@@ -14,6 +14,30 @@ pub struct FederationConfig {
     pub providers: BTreeMap<String, ProviderConfig>,
     /// Which tokens of which platforms stand for which service accounts.
     pub workloads: Vec<WorkloadRule>,
+    /// Who may tell us what happened to their people (Shared Signals), by a name of ours.
+    pub transmitters: BTreeMap<String, TransmitterConfig>,
+}
+
+/// Who may tell us what happened to their people: a transmitter of the Shared Signals Framework.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TransmitterConfig {
+    /// Its issuer, exactly as its tokens name it: an `https` address.
+    pub issuer: String,
+    /// Who we are to it: no other receiver's audience.
+    pub audience: String,
+    /// Where its keys are.
+    pub jwks_uri: String,
+    /// The authorities (PEM) that vouch for its address; the system's if none.
+    #[serde(default)]
+    pub ca: Option<PathBuf>,
+    /// Which signatures are taken.
+    #[serde(default = "signal_algorithms")]
+    pub algorithms: Vec<String>,
+}
+
+fn signal_algorithms() -> Vec<String> {
+    vec!["ES256".to_owned(), "RS256".to_owned()]
 }
 
 /// A provider where people log in.
@@ -118,6 +142,21 @@ impl FederationConfig {
             if provider.client_id.is_empty() || provider.groups.len() > RULE_COUNT_MAX {
                 return Err(Problem::invalid(format!(
                     "`federation.providers.{name}` needs a `client_id` and at most {RULE_COUNT_MAX} groups"
+                )));
+            }
+        }
+        if self.transmitters.len() > PROVIDER_COUNT_MAX {
+            return Err(Problem::invalid(format!("`federation` has at most {PROVIDER_COUNT_MAX} transmitters")));
+        }
+        for (name, transmitter) in &self.transmitters {
+            let key = format!("federation.transmitters.{name}");
+            is_address(&transmitter.issuer, &format!("{key}.issuer"))?;
+            is_address(&transmitter.jwks_uri, &format!("{key}.jwks_uri"))?;
+            let algorithms = &transmitter.algorithms;
+            let known = !algorithms.is_empty() && algorithms.iter().all(|name| crate::statement::algorithm(name).is_some());
+            if transmitter.audience.is_empty() || !known {
+                return Err(Problem::invalid(format!(
+                    "`{key}` needs an `audience`, and `algorithms` such as ES256 or RS256: none that a shared secret makes"
                 )));
             }
         }

@@ -10,12 +10,14 @@ mod config;
 mod flow;
 mod provider;
 mod rules;
+mod statement;
 #[cfg(test)]
 mod testing;
 mod token;
 
-pub use config::{FederationConfig, GroupRule, ProviderConfig, WorkloadRule};
+pub use config::{FederationConfig, GroupRule, ProviderConfig, TransmitterConfig, WorkloadRule};
 pub use flow::{Begun, Carried};
 pub use provider::{Fetch, Provider};
 pub use rules::{Mapped, mapped_groups, service_of};
+pub use statement::{LoggedOut, Signal, SignalEvent, SubjectId, Untaken, algorithm};
 pub use token::{ALGORITHMS, Claims, TOKEN_BYTES_MAX, verify};

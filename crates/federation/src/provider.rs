@@ -114,6 +114,11 @@ impl Provider {
         Ok(verify(token, &known.keys, &self.issuer, audience, at))
     }
 
+    /// Its keys, with the one of this id if it has it.
+    pub(crate) async fn keys(&self, kid: &str, at: Micros) -> Result<Arc<Vec<Jwk>>, Problem> {
+        Ok(self.known(at, Some(kid)).await?.keys)
+    }
+
     /// Its discovery document.
     ///
     /// # Errors

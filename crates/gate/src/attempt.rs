@@ -44,6 +44,8 @@ pub enum Credential {
     Exchange(Secret),
     /// The secret of a command line whose log-in a person agreed to in a browser (RFC 8628).
     Device(Secret),
+    /// What an issuer that an administrator trusts signed about its people.
+    Statement(Box<Statement>),
     /// A signature over the request by an access key (AWS Signature Version 4).
     Signed(Box<Signed>),
     /// The certificate of a device, and nothing else: an agent that speaks for its device.
@@ -96,6 +98,24 @@ pub struct Assertion {
     pub authenticator_data: Vec<u8>,
     /// Over the two.
     pub signature: Vec<u8>,
+}
+
+/// What an issuer signed about its people, as it came. Nothing of it is believed yet.
+#[derive(Debug)]
+pub struct Statement {
+    /// What it is said to be.
+    pub kind: StatementKind,
+    /// The signed token.
+    pub token: Secret,
+}
+
+/// What kind of statement it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StatementKind {
+    /// Somebody logged out at their provider (OpenID Connect Back-Channel Logout 1.0).
+    Logout,
+    /// Something happened (a Security Event Token, RFC 8417).
+    Event,
 }
 
 /// What a browser brings back from a provider (OpenID Connect Core, section 3.1.2.5).
@@ -266,6 +286,13 @@ pub enum Spend {
     RecoveryCode([u8; 32]),
     /// What a person agreed to in a browser, by the digest of its code.
     Device([u8; 32]),
+    /// A log-in at a provider: its code counted once there. Kept with the session, which ends when the provider says so.
+    Federated {
+        /// The provider's issuer.
+        issuer: String,
+        /// What the provider calls its own session, where it says so.
+        session: Option<String>,
+    },
     /// A passkey's signature.
     Passkey {
         /// The key's id here.
@@ -285,6 +312,7 @@ impl fmt::Debug for Spend {
             Self::TotpStep(_) => "TotpStep",
             Self::RecoveryCode(_) => "RecoveryCode",
             Self::Device(_) => "Device",
+            Self::Federated { .. } => "Federated",
             Self::Passkey { .. } => "Passkey",
         })
     }

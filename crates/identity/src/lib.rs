@@ -17,6 +17,8 @@
 //! INVARIANT: a one-time code, a recovery code and an answered challenge count once, whoever comes at the same moment. Held by
 //! `tests::factors::what_counts_once_counts_once`.
 //! INVARIANT: what is bound to a device is worth nothing from another. Held by `devices`' tests.
+//! INVARIANT: a provisioner sees and changes what it made or was entrusted with, and nothing that holds an office. Held by
+//! `tests::provisioning`.
 //! INVARIANT: nobody puts themself, or a service account of theirs, into a group. Held by `tests::groups`.
 
 mod access_key;
@@ -25,6 +27,7 @@ mod devices;
 mod factors;
 mod memory;
 mod names;
+mod offices;
 pub mod ops;
 mod pass;
 mod password;
@@ -48,11 +51,14 @@ pub use devices::{KnowDevices, KnownDevice, KnownLeave};
 pub use factors::device::{DEVICE_SECONDS, new_device_secret, user_code};
 pub use factors::{CEREMONY_SECONDS, Ceremony, PASSKEY_ALGORITHMS, RECOVERY_CODE_COUNT};
 pub use names::{LABEL_LENGTH_MAX, NAME_BYTES_MAX, SCOPE_BYTES_MAX, SCOPE_COUNT_MAX, parse_label, parse_scopes};
+pub use offices::{Distrust, Offices};
 pub use pass::{PASS_SECONDS_MAX, Passes};
 pub use password::PASSWORD_LENGTH_MAX;
 pub use port::{Federate, IdentityPort, PENDING, Vouched};
 pub use secret_text::{SecretKind, is_secret_text, new_enrolment_secret, new_fleet_secret, new_node_secret, parse_secret_text};
-pub use store::{NAMES_BY_IDS_COUNT_MAX, grouped_services_of, principal_with_groups, principals_by_ids, workspace_by_name};
+pub use store::{
+    NAMES_BY_IDS_COUNT_MAX, ProvisionedKey, grouped_services_of, principal_with_groups, principals_by_ids, workspace_by_name,
+};
 pub use types::*;
 pub use watch::{Shown, WatchLogIns};
 
@@ -104,6 +110,20 @@ pub const ACTIONS: &[Action] = &[
     ops::federation::USERS_LINK,
     ops::federation::TOKENS_EXCHANGE,
     ops::federation::TOKENS_AGREE,
+    ops::provisioning::PROVISIONING_DESCRIBE,
+    ops::provisioning::PROVISIONING_ENTRUST,
+    ops::provisioning::PROVISIONING_GET_USER,
+    ops::provisioning::PROVISIONING_LIST_USERS,
+    ops::provisioning::PROVISIONING_CREATE_USER,
+    ops::provisioning::PROVISIONING_CHANGE_USER,
+    ops::provisioning::PROVISIONING_DELETE_USER,
+    ops::provisioning::PROVISIONING_GET_GROUP,
+    ops::provisioning::PROVISIONING_LIST_GROUPS,
+    ops::provisioning::PROVISIONING_CREATE_GROUP,
+    ops::provisioning::PROVISIONING_CHANGE_GROUP,
+    ops::provisioning::PROVISIONING_DELETE_GROUP,
+    ops::statements::SESSIONS_LOGGED_OUT,
+    ops::statements::SIGNALS_RECEIVE,
 ];
 
 /// The room's handle, which its verbs carry. Cheap to clone.
@@ -123,6 +143,8 @@ struct Inner {
     federate: OnceLock<Arc<dyn Federate>>,
     watch: OnceLock<Arc<dyn WatchLogIns>>,
     devices: OnceLock<Arc<dyn KnowDevices>>,
+    offices: OnceLock<Arc<dyn Offices>>,
+    distrust: OnceLock<Arc<dyn Distrust>>,
 }
 
 impl Inner {
@@ -166,6 +188,8 @@ impl Identity {
                 federate: OnceLock::new(),
                 watch: OnceLock::new(),
                 devices: OnceLock::new(),
+                offices: OnceLock::new(),
+                distrust: OnceLock::new(),
             }),
         })
     }
@@ -198,6 +222,25 @@ impl Identity {
     /// Says who knows the devices that people come from. The first one stays.
     pub fn set_devices(&self, devices: Arc<dyn KnowDevices>) {
         drop(self.inner.devices.set(devices));
+    }
+
+    /// Says who knows which accounts hold an office. The first one stays.
+    pub fn set_offices(&self, offices: Arc<dyn Offices>) {
+        drop(self.inner.offices.set(offices));
+    }
+
+    /// Says who is told whom to trust less. The first one stays.
+    pub fn set_distrust(&self, distrust: Arc<dyn Distrust>) {
+        drop(self.inner.distrust.set(distrust));
+    }
+
+    /// Who knows which accounts hold an office.
+    ///
+    /// # Errors
+    /// `Unavailable` where nobody does: unsure means refuse.
+    pub(crate) fn offices(&self) -> Result<Arc<dyn Offices>, Problem> {
+        let known = self.inner.offices.get().map(Arc::clone);
+        known.ok_or_else(|| Problem::unavailable("nobody here knows which accounts hold an office"))
     }
 
     /// The gate's port to this room. It must share the room's memory, so that what the room revokes ends at once.

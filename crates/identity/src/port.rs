@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use gate::{Assertion, Attempt, BoxFuture, Caller, Credential, Identify, Method, Proof, Returned, Signed, Spend};
+use gate::{Assertion, Attempt, BoxFuture, Caller, Credential, Identify, Method, Proof, Returned, Signed, Spend, Statement};
 use kernel::{Clock, Kind, Micros, Problem, Secret, sha256};
 use vault::db::{PortDb, Reader, SystemDb};
 
@@ -153,6 +153,7 @@ impl IdentityPort {
             Credential::Federated(returned) => self.by_provider(returned).await,
             Credential::Exchange(token) => self.by_platform(token).await,
             Credential::Device(secret) => self.by_device(secret).await,
+            Credential::Statement(statement) => self.by_statement(statement).await,
         }
     }
 
@@ -397,6 +398,12 @@ pub trait Federate: Send + Sync {
     /// # Errors
     /// `Unavailable` if that cannot be told.
     fn program<'a>(&'a self, token: &'a Secret) -> BoxFuture<'a, Result<Option<String>, Problem>>;
+
+    /// Who takes note of what an issuer signed: a job of this server, for this one errand.
+    ///
+    /// # Errors
+    /// `Unauthenticated` if no issuer that is trusted signed it; `Unavailable` if that cannot be told.
+    fn statement<'a>(&'a self, statement: &'a Statement) -> BoxFuture<'a, Result<Caller, Problem>>;
 }
 
 /// Whom a provider vouches for.
@@ -408,6 +415,10 @@ pub struct Vouched {
     pub second_factor: bool,
     /// When they were.
     pub at: Micros,
+    /// The provider's issuer.
+    pub issuer: String,
+    /// What the provider calls its session, where it says so.
+    pub session: Option<String>,
 }
 
 impl IdentityPort {
@@ -421,7 +432,8 @@ impl IdentityPort {
         let mut caller = account.caller;
         bounded(&caller)?;
         caller.assurance = if vouched.second_factor { 2 } else { 1 };
-        caller.proof = Some(Proof { at: vouched.at.min(self.clock.now()), method: Method::Federated, once: None });
+        let once = Spend::Federated { issuer: vouched.issuer, session: vouched.session };
+        caller.proof = Some(Proof { at: vouched.at.min(self.clock.now()), method: Method::Federated, once: Some(once) });
         Ok(caller)
     }
 
@@ -440,6 +452,12 @@ impl IdentityPort {
         bounded(&caller)?;
         caller.proof = Some(Proof { at: approved_at, method: Method::Device, once: Some(Spend::Device(digest)) });
         Ok(caller)
+    }
+
+    /// An issuer that tells of its people.
+    async fn by_statement(&self, statement: &Statement) -> Result<Caller, Problem> {
+        let federate = self.inner.federate.get().ok_or_else(refused)?;
+        federate.statement(statement).await
     }
 
     async fn by_platform(&self, token: &Secret) -> Result<Caller, Problem> {

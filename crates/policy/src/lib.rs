@@ -18,6 +18,7 @@ mod engine;
 mod escalate;
 mod index;
 mod judge;
+mod office;
 mod ops;
 mod place;
 mod policy;

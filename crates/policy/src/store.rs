@@ -129,6 +129,19 @@ pub(crate) fn other_administrators(tx: &mut Writer<'_>, id: &str, now: Micros) -
     Ok(found.unwrap_or(0))
 }
 
+/// The roles that a principal holds by live grants of its own, wherever.
+pub(crate) fn roles_of(reader: &mut Reader<'_>, principal: &str, now: Micros) -> Result<Vec<String>, DbError> {
+    let sql = "SELECT DISTINCT role FROM grant_row WHERE principal = $1 AND revoked_at IS NULL AND (expires_at IS NULL OR expires_at > $2)";
+    reader.query(sql, &[principal.into(), now.0.into()], |row| row.text(0))
+}
+
+/// The principals that administer the server.
+pub(crate) fn administrators(reader: &mut Reader<'_>, now: Micros) -> Result<Vec<String>, DbError> {
+    let sql = "SELECT DISTINCT principal FROM grant_row WHERE role = 'administrator' AND resource_kind = 'server' AND revoked_at IS NULL
+               AND (expires_at IS NULL OR expires_at > $1)";
+    reader.query(sql, &[now.0.into()], |row| row.text(0))
+}
+
 /// Which grants a list is of.
 pub(crate) struct ListFilter {
     pub(crate) workspace: Option<String>,

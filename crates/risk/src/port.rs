@@ -255,7 +255,9 @@ impl Assessor {
                 Brought::Password(username.to_ascii_lowercase())
             }
             // Whose it is stands in what was signed; nobody can guess it, or lock anybody out with it.
-            Credential::Passkey(_) | Credential::Federated(_) | Credential::Exchange(_) => Brought::Noise,
+            Credential::Passkey(_) | Credential::Federated(_) | Credential::Exchange(_) | Credential::Statement(_) => {
+                Brought::Noise
+            }
         }
     }
 

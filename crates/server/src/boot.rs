@@ -201,6 +201,8 @@ pub async fn open_with(data: &Path, config: &Config, way: Way, root: Arc<dyn Key
     policy.set_alarm(Arc::new(observing::Glass));
     let assessor = judging::assessor(config, &opened, &keyring, &clock).await?;
     let devices = devicing::open(&opened, &keyring, &config.devices, &identity).await?;
+    identity.set_offices(Arc::new(judging::Offices(policy.clone())));
+    identity.set_distrust(Arc::new(judging::Distrust(Arc::clone(&assessor))));
     let log_ins = judging::open(&opened, &keyring, &clock, (&config.risk, way.bound.is_some())).await?;
     if way.bound.is_some() {
         identity.set_watch(Arc::new(judging::Watch { log_ins: log_ins.clone(), assessor: Arc::clone(&assessor) }));
@@ -311,6 +313,8 @@ pub async fn open_with(data: &Path, config: &Config, way: Way, root: Arc<dyn Key
     wire::admin::risk::routes(&mut door, &rooms.log_ins);
     wire::admin::devices::routes(&mut door, &rooms.devices);
     wire::admin::fleets::routes(&mut door, &rooms.devices);
+    wire::scim::routes(&mut door, &rooms.identity);
+    wire::statements::routes(&mut door, &rooms.identity);
     wire::admin::endpoints::routes(&mut door, &rooms.serving);
     wire::admin::predictions::routes(&mut door, &rooms.predictions);
     wire::admin::trace::routes(&mut door, &rooms.predictions, &rooms.lineage, &rooms.admission);

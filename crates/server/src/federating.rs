@@ -10,11 +10,13 @@ use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use console::{Leaving, Providers};
 use federation::{
-    Carried, FederationConfig, Fetch, Provider, ProviderConfig, TOKEN_BYTES_MAX, WorkloadRule, mapped_groups, service_of,
+    Carried, FederationConfig, Fetch, LoggedOut, Provider, ProviderConfig, SignalEvent, SubjectId, TOKEN_BYTES_MAX,
+    TransmitterConfig, Untaken, WorkloadRule, mapped_groups, service_of,
 };
-use gate::{Attempt, BoxFuture, Gate, JobPass, Returned};
+use gate::{Attempt, BoxFuture, Caller, Gate, JobPass, Returned, Statement, StatementKind};
 use http::{Method, Request, header};
 use identity::ops::federation::SettlePerson;
+use identity::ops::statements::{About, Event, SESSIONS_LOGGED_OUT, SIGNALS_RECEIVE, STATEMENT_AGE_S_MAX, Told};
 use identity::{Federate, Identity, Vouched};
 use kernel::{Clock, Kind, Micros, Problem, Secret};
 
@@ -24,6 +26,8 @@ use crate::https::Remote;
 pub const JOB: &str = "federation";
 /// Where Debian and most others keep the authorities that a system trusts.
 const SYSTEM_AUTHORITIES: &str = "/etc/ssl/certs/ca-certificates.crt";
+/// What a provider calls a session.
+const SESSION_BYTES_MAX: usize = 512;
 /// Documents of issuers are shorter.
 const ANSWER_BYTES_MAX: usize = 512 * 1024;
 const ANSWER_SECONDS_MAX: u64 = 10;
@@ -32,6 +36,7 @@ const ANSWER_SECONDS_MAX: u64 = 10;
 pub struct Federation {
     people: BTreeMap<String, Company>,
     programs: Vec<(Arc<Provider>, WorkloadRule)>,
+    transmitters: Vec<(Provider, TransmitterConfig)>,
     identity: Identity,
     gate: Gate,
     pass: JobPass,
@@ -104,7 +109,7 @@ impl Federation {
         pass: JobPass,
         clock: Arc<dyn Clock>,
     ) -> Result<Option<Arc<Self>>, Problem> {
-        if config.providers.is_empty() && config.workloads.is_empty() {
+        if config.providers.is_empty() && config.workloads.is_empty() && config.transmitters.is_empty() {
             return Ok(None);
         }
         let over = |ca: Option<&PathBuf>| -> Arc<dyn Fetch> {
@@ -127,7 +132,12 @@ impl Federation {
                 .unwrap_or_else(|| Arc::new(Provider::new(&rule.issuer, rule.jwks_uri.as_deref(), &[], over(rule.ca.as_ref()))));
             programs.push((asked, rule.clone()));
         }
-        Ok(Some(Arc::new(Self { people, programs, identity: identity.clone(), gate: gate.clone(), pass, clock })))
+        let transmitters = config.transmitters.values().map(|transmitter| {
+            let asked = Provider::new(&transmitter.issuer, Some(&transmitter.jwks_uri), &[], over(transmitter.ca.as_ref()));
+            (asked, transmitter.clone())
+        });
+        let transmitters = transmitters.collect();
+        Ok(Some(Arc::new(Self { people, programs, transmitters, identity: identity.clone(), gate: gate.clone(), pass, clock })))
     }
 
     async fn settle(&self, returned: &Returned) -> Result<Vouched, Problem> {
@@ -159,7 +169,66 @@ impl Federation {
         })?;
         let second_factor = claims.text("acr").is_some_and(|acr| config.second_factor_acr.iter().any(|known| known == acr));
         let then = claims.seconds("auth_time").map_or(at, |seconds| Micros(seconds.saturating_mul(1_000_000)));
-        Ok(Vouched { principal_id, second_factor, at: then })
+        let session = claims.text("sid").filter(|sid| sid.len() <= SESSION_BYTES_MAX).map(str::to_owned);
+        Ok(Vouched { principal_id, second_factor, at: then, issuer: config.issuer.clone(), session })
+    }
+
+    /// Whoever takes note of a statement: this job, for the one errand that the statement is.
+    async fn hear(&self, statement: &Statement) -> Result<Caller, Problem> {
+        let untaken = |why: Untaken| {
+            let message = "You are not authenticated. No issuer that is trusted here signed this for us.";
+            Problem::new(Kind::Unauthenticated, message).because(why)
+        };
+        let text = statement.token.expose_text().filter(|text| text.len() <= TOKEN_BYTES_MAX);
+        let text = text.ok_or_else(|| untaken(Untaken::InvalidRequest))?;
+        let (action, told) = match statement.kind {
+            StatementKind::Logout => (SESSIONS_LOGGED_OUT, self.logout(text).await?),
+            StatementKind::Event => (SIGNALS_RECEIVE, self.signal(text).await?),
+        };
+        let pass = told.map_err(untaken)?.pass(action)?;
+        Ok(Caller { pass: Some(pass), ..Caller::job(&self.pass) })
+    }
+
+    async fn logout(&self, token: &str) -> Result<Result<Told, Untaken>, Problem> {
+        let mut why = Untaken::InvalidIssuer;
+        for (provider, config, _) in self.people.values() {
+            match provider.logged_out(token, &config.client_id, self.clock.now()).await? {
+                Ok(LoggedOut { id, subject, session }) => {
+                    let issuer = config.issuer.clone();
+                    let about = subject.map_or(About::Unknown, |subject| About::Person { issuer: issuer.clone(), subject });
+                    return Ok(Ok(Told { issuer, id, about, session, events: Vec::new() }));
+                }
+                Err(Untaken::InvalidIssuer) => {}
+                Err(other) => why = other,
+            }
+        }
+        Ok(Err(why))
+    }
+
+    async fn signal(&self, token: &str) -> Result<Result<Told, Untaken>, Problem> {
+        let mut why = Untaken::InvalidIssuer;
+        for (transmitter, config) in &self.transmitters {
+            let algorithms: Vec<_> = config.algorithms.iter().filter_map(|name| federation::algorithm(name)).collect();
+            let when = (self.clock.now(), STATEMENT_AGE_S_MAX);
+            match transmitter.signal(token, &config.audience, &algorithms, when).await? {
+                Ok(signal) => {
+                    let about = match signal.subject {
+                        // Only of its own people: nobody speaks for another issuer's.
+                        SubjectId::IssuerSubject { issuer, subject } if issuer == config.issuer => {
+                            About::Person { issuer, subject }
+                        }
+                        SubjectId::Opaque(id) => About::Account(id),
+                        SubjectId::Email(address) => About::Address(address),
+                        SubjectId::IssuerSubject { .. } | SubjectId::Unknown => About::Unknown,
+                    };
+                    let events = signal.events.into_iter().map(event).collect();
+                    return Ok(Ok(Told { issuer: config.issuer.clone(), id: signal.id, about, session: None, events }));
+                }
+                Err(Untaken::InvalidIssuer) => {}
+                Err(other) => why = other,
+            }
+        }
+        Ok(Err(why))
     }
 
     async fn recognise(&self, token: &Secret) -> Result<Option<String>, Problem> {
@@ -181,7 +250,22 @@ impl Federation {
     }
 }
 
+const fn event(of: SignalEvent) -> Event {
+    match of {
+        SignalEvent::SessionRevoked => Event::SessionRevoked,
+        SignalEvent::CredentialChange => Event::CredentialChange,
+        SignalEvent::Device { compliant } => Event::Device { compliant },
+        SignalEvent::Risk(level) => Event::Risk(level),
+        SignalEvent::AccountDisabled => Event::AccountDisabled,
+        SignalEvent::Other => Event::Other,
+    }
+}
+
 impl Federate for Federation {
+    fn statement<'a>(&'a self, statement: &'a Statement) -> BoxFuture<'a, Result<Caller, Problem>> {
+        Box::pin(self.hear(statement))
+    }
+
     fn person<'a>(&'a self, returned: &'a Returned) -> BoxFuture<'a, Result<Vouched, Problem>> {
         Box::pin(self.settle(returned))
     }

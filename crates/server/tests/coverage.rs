@@ -15,6 +15,8 @@ use wire::{PeerAddress, RouteEntry};
 
 /// What strangers may ask: is it alive, what is it, and the log-in form.
 const PUBLIC: [&str; 6] = ["server.health", "server.version", "server.info", "ui.login_page", "ui.login_provider", "ui.asset"];
+/// Where what comes in the body or the query is the credential.
+const OWN_CREDENTIAL: [&str; 5] = ["/login", "/login/callback", "/oauth/token", "/login/backchannel-logout", "/signals"];
 /// Verbs without a route: what the server records of routes that no room knows, and what its own jobs do: the policy lets nobody
 /// else ask for those.
 const UNROUTED: [&str; 28] = [
@@ -179,9 +181,8 @@ async fn a_stranger_is_told_to_log_in_and_nothing_else() {
     let mut world = world().await;
     for route in world.table.clone() {
         // What comes there as a form or a query is the credential, and refused in that form.
-        if PUBLIC.contains(&route.action.name) || ["/login", "/login/callback", "/oauth/token"].contains(&route.path.as_str())
-            || route.path.starts_with("/osquery/")
-        {
+        let is_credential = OWN_CREDENTIAL.contains(&route.path.as_str()) || route.path.starts_with("/osquery/");
+        if PUBLIC.contains(&route.action.name) || is_credential {
             continue;
         }
         // Also a body that could not be read must not tell more.

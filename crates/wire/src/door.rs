@@ -13,7 +13,7 @@ use axum::Router;
 use axum::body::Body;
 use axum::extract::{RawPathParams, Request};
 use axum::response::Response;
-use gate::{Action, BoxFuture, Gate, Operation, Visitor};
+use gate::{Action, BoxFuture, Gate, Operation, StatementKind, Visitor};
 use http::{Method, StatusCode, header, request::Parts};
 use kernel::{Kind, Problem, limits};
 use tokio::sync::Semaphore;
@@ -227,6 +227,21 @@ impl Door {
         self.add::<O, (), _, _>(Method::POST, path, BodyKind::Node, parse, move |output, ()| render(output));
     }
 
+    /// Where an issuer tells of its people: what it signed is the credential.
+    pub fn statement<O, R>(
+        &mut self,
+        path: &str,
+        kind: StatementKind,
+        operation: impl Fn() -> O + Send + Sync + 'static,
+        render: R,
+    ) where
+        O: Operation,
+        R: Fn(O::Output) -> Result<Answer, Problem> + Send + Sync + 'static,
+    {
+        let parse = move |_: &Inbound, _: BodyStream| Ok((operation(), ()));
+        self.add::<O, (), _, _>(Method::POST, path, BodyKind::Statement(kind), parse, move |output, ()| render(output));
+    }
+
     /// A route of MLflow's REST API: `path` under `/api/2.0`, `/api/3.0`, `/ajax-api/2.0` and `/ajax-api/3.0`.
     pub fn mlflow<O, P, R>(&mut self, method: Method, path: &str, parse: P, render: R)
     where
@@ -403,6 +418,7 @@ enum BodyKind {
     Callback,
     Exchange,
     Node,
+    Statement(StatementKind),
 }
 
 impl Shared {
@@ -413,11 +429,16 @@ impl Shared {
         let by_browser = is_browser(request.headers());
         let shows_page = is_navigation(request.headers());
         let speaks_oip = request.uri().path().starts_with(OIP);
+        let speaks_scim = is_scim(request.uri().path());
         let speaks_grpc = is_grpc(request.headers());
         let is_login = matches!(kind, BodyKind::Login | BodyKind::Callback);
         let back_to = crate::login::back_to(&request, is_login);
         let has_session = crate::inbound::cookie_named(request.headers(), crate::SESSION_COOKIE).is_some();
-        match self.pass(request, action, kind, choose).await {
+        let passed = self.pass(request, action, kind, choose).await;
+        if let (Err(problem), BodyKind::Statement(kind)) = (&passed, kind) {
+            return crate::statements::refused(problem, kind);
+        }
+        match passed {
             Ok(answer) => answer,
             Err(problem) if kind == BodyKind::Exchange => crate::login::token_problem(&problem),
             Err(problem) if kind == BodyKind::Node => crate::node::refusal(&problem),
@@ -440,6 +461,9 @@ impl Shared {
                     return crate::outbound::as_page(page(&problem), &problem);
                 }
                 let answer = problem_answer(&problem, by_browser);
+                if speaks_scim {
+                    return crate::scim::in_form(answer, &problem);
+                }
                 if speaks_oip { crate::outbound::in_oip_form(answer, &problem) } else { answer }
             }
         }
@@ -462,13 +486,18 @@ impl Shared {
             BodyKind::Callback => attempt.credential = crate::login::returned(&parts, &origin()),
             BodyKind::Exchange => attempt.credential = crate::login::subject_token(std::mem::take(&mut body)).await?,
             BodyKind::Node => (attempt.credential, body) = crate::node::credential(std::mem::take(&mut body)).await?,
+            BodyKind::Statement(kind) => {
+                attempt.credential = crate::statements::credential(&parts, std::mem::take(&mut body), kind).await?;
+            }
             BodyKind::Whole | BodyKind::Stream => {}
         }
         // Taken before anybody can be refused: a stream that nobody reads throws a bounded part away, so that a client who
         // is still sending can read its answer.
         let stream = match kind {
             BodyKind::Stream => BodyStream::new(std::mem::take(&mut body)),
-            BodyKind::Whole | BodyKind::Login | BodyKind::Callback | BodyKind::Exchange | BodyKind::Node => BodyStream::empty(),
+            BodyKind::Whole | BodyKind::Login | BodyKind::Callback | BodyKind::Exchange | BodyKind::Node | BodyKind::Statement(_) => {
+                BodyStream::empty()
+            }
         };
         let visitor = Arc::new(self.gate.identify(attempt, action).await?);
         let chosen = match read(parts, body, kind).await {
@@ -536,6 +565,9 @@ impl Shared {
         if problem.kind() == Kind::NotFound {
             answer = crate::outbound::error_answer(StatusCode::NOT_FOUND, "ENDPOINT_NOT_FOUND", problem.message());
         }
+        if is_scim(parts.uri.path()) {
+            answer = crate::scim::in_form(answer, &problem);
+        }
         answer
     }
 
@@ -587,7 +619,9 @@ async fn read(mut parts: Parts, body: Body, kind: BodyKind) -> Result<Inbound, P
     }
     let params = path_params(&mut parts).await?;
     let bytes = match kind {
-        BodyKind::Stream | BodyKind::Login | BodyKind::Callback | BodyKind::Exchange => bytes::Bytes::new(),
+        BodyKind::Stream | BodyKind::Login | BodyKind::Callback | BodyKind::Exchange | BodyKind::Statement(_) => {
+            bytes::Bytes::new()
+        }
         BodyKind::Whole | BodyKind::Node => {
             let reading = axum::body::to_bytes(body, limits::JSON_BODY_BYTES_MAX);
             tokio::time::timeout(BODY_READ_MAX, reading)
@@ -615,6 +649,11 @@ pub(crate) fn host_name(host: &str) -> &str {
         return host.find(']').and_then(|end| host.get(..=end)).unwrap_or(host);
     }
     host.split(':').next().unwrap_or(host)
+}
+
+/// Whether it is asked for in SCIM, whose errors have a form of their own.
+fn is_scim(path: &str) -> bool {
+    path.strip_prefix(crate::scim::PREFIX).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
 }
 
 /// Whether the caller speaks gRPC, whose answers have a form of their own.

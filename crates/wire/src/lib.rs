@@ -1,4 +1,4 @@
-//! The outside's languages, a module each: [`mlflow`], [`otlp`], [`inference`], [`openlineage`], [`admin`]. They turn requests into Operations and outputs into
+//! The outside's languages, a module each: [`mlflow`], [`otlp`], [`inference`], [`openlineage`], [`scim`], [`admin`]. They turn requests into Operations and outputs into
 //! answers, and hold no rule of any room.
 //!
 //! [`door`] is the only place that adds routes: one route is one Operation, by construction.
@@ -21,6 +21,8 @@ pub mod openlineage;
 pub mod otlp;
 mod outbound;
 mod protobuf;
+pub mod scim;
+pub mod statements;
 
 pub use admin::times::{parse as parse_time, to_text as time_text};
 pub use certificate::PeerCertificate;

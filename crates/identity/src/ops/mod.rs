@@ -7,7 +7,9 @@ pub mod factors;
 pub mod federation;
 pub mod groups;
 pub mod passwords;
+pub mod provisioning;
 pub mod sessions;
+pub mod statements;
 pub mod tokens;
 pub mod workspaces;
 

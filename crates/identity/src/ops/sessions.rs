@@ -77,11 +77,17 @@ impl Operation for CreateSession {
             // A session that is only given a new secret is no fresher for it.
             let proved_at = proof.as_ref().map_or(at, |proof| proof.at);
             let (mut token_id, mut expires_at) = (None, usual_end);
+            let mut origin = match proof.as_ref().and_then(|proof| proof.once.as_ref()) {
+                Some(Spend::Federated { issuer, session }) => Some((issuer.clone(), session.clone())),
+                _ => None,
+            };
             if let Some(facts) = &caller.token {
                 token_id = if facts.id.starts_with(SESSION_ID_PREFIX) {
                     // Rotation gives a new secret, not a longer life.
                     expires_at = store::session_end(tx, &facts.id)?.ok_or_else(ended)?.min(usual_end);
                     let token_id = store::token_of_session(tx, &facts.id)?.ok_or_else(ended)?;
+                    // It is the provider's still: it ends with the log-in there.
+                    origin = store::origin_of_session(tx, &facts.id)?;
                     store::revoke_session(tx, &facts.id, &caller.id, at)?;
                     token_id
                 } else {
@@ -105,6 +111,7 @@ impl Operation for CreateSession {
                     method,
                     // Who steals the cookie would need the device's key too.
                     device_id: caller.device.as_ref().map(|device| device.id.as_str()),
+                    origin: origin.as_ref().map(|(issuer, session)| (issuer.as_str(), session.as_deref())),
                     expires_at,
                     at,
                 },

@@ -100,6 +100,12 @@ pub(crate) fn own_session(reader: &mut Reader<'_>, secret: &Secret, principal_id
     reader.query_one(sql, &[digest.as_slice().into(), principal_id.into()], |row| row.text(0))
 }
 
+/// The provider at which a session began, and what that calls its own session.
+pub(crate) fn origin_of_session(reader: &mut Reader<'_>, id: &str) -> Result<Option<(String, Option<String>)>, DbError> {
+    let sql = "SELECT issuer, issuer_session FROM session WHERE id = $1 AND issuer IS NOT NULL";
+    reader.query_one(sql, &[id.into()], |row| Ok((row.text(0)?, row.opt_text(1)?)))
+}
+
 /// Until when a live session may last.
 pub(crate) fn session_end(reader: &mut Reader<'_>, session_id: &str) -> Result<Option<Micros>, DbError> {
     let sql = "SELECT expires_at FROM session WHERE id = $1 AND revoked_at IS NULL";
@@ -186,6 +192,8 @@ pub(crate) struct NewSession<'a> {
     pub(crate) proved_at: Micros,
     pub(crate) method: Method,
     pub(crate) device_id: Option<&'a str>,
+    /// The provider at which it began, and what that calls its own session.
+    pub(crate) origin: Option<(&'a str, Option<&'a str>)>,
     pub(crate) expires_at: Micros,
     pub(crate) at: Micros,
 }
@@ -199,8 +207,8 @@ pub(crate) fn create_session(tx: &mut Writer<'_>, new: &NewSession<'_>) -> Resul
     }
     tx.execute(
         "INSERT INTO session (id, principal_id, sha256, token_id, scopes, workspace_id, created_at, last_seen, expires_at,
-                              assurance, proved_at, method, device_id)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $7, $8, $9, $10, $11, $12)",
+                              assurance, proved_at, method, device_id, issuer, issuer_session)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $7, $8, $9, $10, $11, $12, $13, $14)",
         &[
             (&id).into(),
             new.principal_id.into(),
@@ -214,6 +222,8 @@ pub(crate) fn create_session(tx: &mut Writer<'_>, new: &NewSession<'_>) -> Resul
             new.proved_at.0.into(),
             new.method.word().into(),
             new.device_id.into(),
+            new.origin.map(|(issuer, _)| issuer).into(),
+            new.origin.and_then(|(_, session)| session).into(),
         ],
     )?;
     Ok(Session {

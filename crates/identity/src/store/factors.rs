@@ -119,6 +119,8 @@ pub(crate) fn spend(tx: &mut Writer<'_>, principal_id: &str, once: &Spend, at: M
             "DELETE FROM device_approval WHERE principal_id = $1 AND sha256 = $2 AND expires_at > $3",
             &[principal_id.into(), digest.as_slice().into(), at.0.into()],
         )?,
+        // The provider has counted it.
+        Spend::Federated { .. } => 1,
         // A key that counts must count on; one that does not (a synced one) says 0 each time.
         Spend::Passkey { id, sign_count, backed_up, .. } => tx.execute(
             "UPDATE passkey SET sign_count = $3, backed_up = $4, last_used_at = $5

@@ -6,6 +6,7 @@ mod factors;
 mod federated;
 mod groups;
 mod lookup;
+mod provisioned;
 mod workspaces;
 
 pub(crate) use accounts::*;
@@ -14,10 +15,12 @@ pub(crate) use factors::*;
 pub(crate) use federated::*;
 pub(crate) use groups::*;
 pub(crate) use lookup::*;
+pub(crate) use provisioned::*;
 pub(crate) use workspaces::*;
 
 pub use accounts::{NAMES_BY_IDS_COUNT_MAX, principals_by_ids};
 pub use groups::{grouped_services_of, principal_with_groups};
+pub use provisioned::ProvisionedKey;
 pub use workspaces::workspace_by_name;
 
 use kernel::Micros;

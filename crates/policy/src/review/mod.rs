@@ -107,6 +107,8 @@ pub(crate) struct World {
     pub(crate) tokens: Vec<TokenRow>,
     pub(crate) endpoints: Vec<EndpointRow>,
     pub(crate) workspaces: BTreeMap<String, String>,
+    /// Groups that a provisioner looks after, with whose they are.
+    pub(crate) looked_after: BTreeMap<String, String>,
 }
 
 impl World {
@@ -147,6 +149,11 @@ impl<'a> Decider<'a> {
             gate::Decision::Allow { scope, .. } => Some(scope),
             _ => None,
         }
+    }
+
+    /// Whether a role is about the server itself.
+    pub(crate) fn is_office(&self, role: &str) -> bool {
+        self.engine.roles.get(role).is_none_or(|role| !role.data)
     }
 
     /// The grants by which it is allowed; none if it is not.

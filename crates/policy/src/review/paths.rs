@@ -270,6 +270,28 @@ impl Search<'_> {
         Some((Goal::Answers(endpoint.name.clone()), Step { how, words, evidence }, false))
     }
 
+    /// A directory elsewhere says who is in a group that it looks after: whoever holds its token puts a person of theirs there. Groups that
+    /// hold an office are out of its reach.
+    fn by_provisioning(&self, who: &Someone) -> Vec<Edge> {
+        let verbs = ["provisioning.create_user", "provisioning.change_group"];
+        let Some(grants) = self.may(who, &verbs, &Spot::server()) else { return Vec::new() };
+        let own = self.world.looked_after.iter().filter(|(_, by)| **by == who.id);
+        let groups = own.filter_map(|(id, _)| self.world.people.get(id)).filter(|group| !self.holds_office(group));
+        let edge = |group: &Someone| {
+            let words =
+                format!("`{}` makes an account and puts it into the group `{}`, which it looks after", who.name, group.name);
+            let evidence = grants.iter().cloned().chain([format!("looks after {}", group.id)]).collect();
+            Edge { to: group.id.clone(), step: Step { how: "account_by_provisioning", words, evidence }, by_office: true }
+        };
+        groups.map(edge).collect()
+    }
+
+    fn holds_office(&self, group: &Someone) -> bool {
+        let mine = |principal: &String| *principal == group.id || group.groups.contains(principal);
+        let offices = self.world.grants.iter().filter(|grant| mine(&grant.principal));
+        offices.into_iter().any(|grant| self.decider.is_office(&grant.role))
+    }
+
     /// Whom somebody can act as.
     fn edges(&self, who: &Someone) -> Vec<Edge> {
         let mut edges = Vec::new();
@@ -296,6 +318,7 @@ impl Search<'_> {
                 });
             }
         }
+        edges.extend(self.by_provisioning(who));
         if let Some(evidence) = self.may(who, &["users.create", "users.set_password", "groups.add_member"], &server) {
             for group in self.world.people.values().filter(|one| one.kind == PrincipalKind::Group) {
                 let words = format!("`{}` makes an account and puts it into the group `{}`", who.name, group.name);

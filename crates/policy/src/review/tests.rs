@@ -314,3 +314,27 @@ fn who_may_break_the_glass_is_named_as_an_office() {
     assert_eq!(shown, [("eve", Some("break_glass"), true)]);
     assert_eq!(find_paths(&world().person("eve"), &engine), Vec::new());
 }
+
+/// A directory elsewhere fills the groups that it looks after: that is its office, and it is named. What holds an office is out of its reach.
+#[test]
+fn a_directory_that_fills_a_group_which_holds_more() {
+    let base = |by: &str, role: &str, on: Resource| {
+        let mut base = world();
+        base.people.extend([someone("okta", PrincipalKind::Service, "", &[]), someone("team", PrincipalKind::Group, by, &[])]);
+        base.looked_after.insert("team".to_owned(), by.to_owned());
+        let own = granted(&base, "g_p", "okta", "provisioner", Resource::Server);
+        let group = granted(&base, "g_t", "team", role, on);
+        base.grants.extend([Arc::new(own), Arc::new(group)]);
+        base
+    };
+    let found = |world: &World| {
+        let engine = Engine::embedded().unwrap();
+        find_paths(world, &engine).into_iter().filter(|path| path.who == "okta").collect::<Vec<_>>()
+    };
+    let paths = found(&base("okta", "owner", workspace()));
+    assert_eq!(paths.len(), 1, "{paths:?}");
+    assert!(paths[0].by_office && paths[0].goal.contains("data of the workspace `one`"));
+    assert_eq!(paths[0].steps[0].how, "account_by_provisioning");
+    assert_eq!(found(&base("another", "owner", workspace())), Vec::new(), "another directory's group");
+    assert_eq!(found(&base("okta", "administrator", Resource::Server)), Vec::new(), "out of reach");
+}

@@ -44,6 +44,7 @@ pub(crate) fn read(reader: &mut Reader<'_>, now: Micros, days: i64) -> Result<Wo
         tokens,
         endpoints: endpoints(reader)?,
         workspaces: workspaces.into_iter().collect(),
+        looked_after: looked_after(reader)?,
     })
 }
 
@@ -119,6 +120,13 @@ fn tokens(reader: &mut Reader<'_>, now: Micros) -> Result<Vec<TokenRow>, DbError
             last_used_day: row.opt_int(5)?,
         })
     })
+}
+
+fn looked_after(reader: &mut Reader<'_>) -> Result<BTreeMap<String, String>, DbError> {
+    let sql = "SELECT v.principal_id, v.managed_by FROM provisioned v JOIN principal p ON p.id = v.principal_id
+               WHERE p.kind = 'group' ORDER BY v.principal_id LIMIT $1";
+    let limit = i64::try_from(PEOPLE_COUNT_MAX).unwrap_or(i64::MAX);
+    Ok(reader.query(sql, &[limit.into()], |row| Ok((row.text(0)?, row.text(1)?)))?.into_iter().collect())
 }
 
 fn endpoints(reader: &mut Reader<'_>) -> Result<Vec<EndpointRow>, DbError> {

@@ -218,6 +218,20 @@ pub enum Service {
     Delete(Named),
     /// Make a token for a service account of yours.
     Token(TokenFor),
+    /// Let a directory elsewhere (SCIM) look after a user or group that is there already; without --to, let nobody do so any more.
+    Entrust(EntrustTo),
+}
+
+/// Options of `service entrust`.
+#[derive(Args)]
+pub struct EntrustTo {
+    /// The user or group.
+    principal: String,
+    /// The service account that holds the role `provisioner`.
+    #[arg(long, value_name = "SERVICE")]
+    to: Option<String>,
+    #[command(flatten)]
+    connection: Connection,
 }
 
 /// Options of `service token`.
@@ -246,6 +260,13 @@ impl Service {
                 let mut client = token.connection.open().await?;
                 let path = format!("{PREFIX}/services/{}/tokens", segment(&token.service));
                 mint(&mut client, &path, &token.wish).await
+            }
+            Self::Entrust(entrust) => {
+                let mut client = entrust.connection.open().await?;
+                let path = format!("{PREFIX}/principals/{}/entrust", segment(&entrust.principal));
+                client.post(&path, &json!({"to": entrust.to})).await?;
+                let who = entrust.to.map_or_else(|| "nobody".to_owned(), |to| format!("`{to}`"));
+                done(&client, &format!("{who} looks after `{}`", entrust.principal))
             }
         }
     }

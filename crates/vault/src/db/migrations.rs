@@ -55,6 +55,7 @@ pub(super) const ALL: &[Migration] = &[
     step!("0033_detections"),
     step!("0034_devices"),
     step!("0035_osquery"),
+    step!("0036_provisioning"),
     step!("0038_rates"),
     step!("0039_elevation"),
 ];

@@ -7,6 +7,7 @@ use identity::ops::accounts::{
     ListServices, ListUsers,
 };
 use identity::ops::passwords::{ChangeOwnPassword, SetPassword};
+use identity::ops::provisioning::Entrust;
 use identity::{Identity, Me, Name, Page, Principal};
 use kernel::{Problem, Secret};
 use serde::Deserialize;
@@ -48,6 +49,7 @@ pub fn routes(door: &mut Door, identity: &Identity) {
     users(door, identity);
     services(door, identity);
     me(door, identity);
+    entrust(door, identity);
 }
 
 fn users(door: &mut Door, identity: &Identity) {
@@ -78,6 +80,24 @@ fn users(door: &mut Door, identity: &Identity) {
         Ok(SetPassword { room: room.clone(), user: inbound.path("user").to_owned(), password: Secret::from(password) })
     };
     door.route(Method::POST, "/api/strongroom/v1/users/{user}/password", password, |user| json(&principal_value(&user)));
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Entrusted {
+    to: Option<String>,
+}
+
+/// Who looks after an account or a group: a provisioner, or nobody.
+fn entrust(door: &mut Door, identity: &Identity) {
+    let room = identity.clone();
+    let entrust = move |inbound: &Inbound| {
+        let Entrusted { to } = body(inbound)?;
+        Ok(Entrust { room: room.clone(), principal: inbound.path("principal").to_owned(), to })
+    };
+    door.route(Method::POST, "/api/strongroom/v1/principals/{principal}/entrust", entrust, |found| {
+        json(&principal_value(&found))
+    });
 }
 
 fn services(door: &mut Door, identity: &Identity) {

@@ -271,7 +271,7 @@ pub(super) fn check_content_type(inbound: &Inbound) -> Result<(), Problem> {
 }
 
 /// A text that nests deeper than we read is refused before it is parsed.
-pub(super) fn check_depth(bytes: &[u8]) -> Result<(), Problem> {
+pub(crate) fn check_depth(bytes: &[u8]) -> Result<(), Problem> {
     let (mut depth, mut in_text, mut escaped) = (0_usize, false, false);
     for byte in bytes {
         match byte {

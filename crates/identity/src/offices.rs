@@ -1,0 +1,25 @@
+//! What this room asks of others about accounts: which of them hold an office, and whom to trust less.
+
+use kernel::{Micros, Problem};
+use vault::db::Reader;
+
+/// Knows who holds an office: a role that is about the server itself, not about the data in it. Implemented by `server` over `policy`.
+pub trait Offices: Send + Sync {
+    /// Whether one of these principals holds one. Groups above them are not looked for.
+    ///
+    /// # Errors
+    /// `Unavailable` if it cannot be told.
+    fn holds_office(&self, reader: &mut Reader<'_>, principals: &[String], at: Micros) -> Result<bool, Problem>;
+
+    /// The principals, groups among them, that administer the server.
+    ///
+    /// # Errors
+    /// `Unavailable` if it cannot be told.
+    fn administrators(&self, reader: &mut Reader<'_>, at: Micros) -> Result<Vec<String>, Problem>;
+}
+
+/// Is told whom to trust less for a while. Implemented by `server` over `risk`.
+pub trait Distrust: Send + Sync {
+    /// So many points of 100, for this reason (a stable word), until then.
+    fn distrust(&self, principal_id: &str, points: u8, reason: &'static str, until: Micros);
+}

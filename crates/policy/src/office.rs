@@ -1,0 +1,31 @@
+//! Who holds an office: a role that is about the server itself and reaches no data, as an administrator's or an auditor's.
+
+use kernel::{Micros, Problem};
+use vault::db::Reader;
+
+use crate::policy::Policy;
+use crate::store;
+
+impl Policy {
+    /// Whether one of these principals holds an office by a grant of its own. A role that is not known here counts as one: unsure means so.
+    ///
+    /// # Errors
+    /// `Unavailable` if it cannot be read.
+    pub fn holds_office(&self, reader: &mut Reader<'_>, principals: &[String], at: Micros) -> Result<bool, Problem> {
+        for principal in principals {
+            let roles = store::roles_of(reader, principal, at)?;
+            if roles.iter().any(|role| self.engine().roles.get(role).is_none_or(|role| !role.data)) {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    /// The principals that administer the server by a grant of their own.
+    ///
+    /// # Errors
+    /// `Unavailable` if it cannot be read.
+    pub fn administrators(&self, reader: &mut Reader<'_>, at: Micros) -> Result<Vec<String>, Problem> {
+        Ok(store::administrators(reader, at)?)
+    }
+}
