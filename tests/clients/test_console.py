@@ -63,7 +63,7 @@ def test_a_second_person_lets_data_in_that_the_first_page_led_to(world):
         assert f"{name}@1" not in browser.text()
         assert browser.faults() == []
     version = call(committer.session(), server, "GET", f"/datasets/{name}/versions/1")
-    assert version["state"] == "admitted" and version["decision"]["reason"] == "looked at it", harness.pretty(version)
+    assert version["state"] == "admitted" and version["decision"]["why"] == "looked at it", harness.pretty(version)
 
 
 def test_a_record_is_checked_in_the_browser_and_a_changed_one_is_not_believed(world):

@@ -179,7 +179,11 @@ async fn tokens(visitor: &Visitor, rooms: &Rooms, now: Micros) -> Result<Option<
     let list = ListTokens { room: rooms.identity.clone(), of: None, page: PageWish::default() };
     let Some(found) = if_allowed(visitor, list).await? else { return Ok(None) };
     let soon = now.plus_secs(EXPIRY_DAYS * 86_400);
-    let ends = |token: &&identity::Token| token.expires_at > now && token.expires_at < soon;
+    // What was made for a day or less is meant to end.
+    let is_lasting = |token: &identity::Token| token.expires_at > token.created_at.plus_secs(86_400);
+    let ends = |token: &&identity::Token| {
+        token.revoked_at.is_none() && is_lasting(token) && token.expires_at > now && token.expires_at < soon
+    };
     let row =
         |token: &identity::Token| vec![Cell::link(token.label.clone(), "/account#tokens"), Cell::text(moment(token.expires_at))];
     let rows = found.rows.iter().filter(ends).map(row).collect();

@@ -187,9 +187,14 @@ impl Assessor {
     }
 
     /// A known browser has a bucket of failures of its own.
-    fn browser_wait(&self, known: &KnownBrowser, now: Micros) -> Option<Duration> {
+    fn browser_wait(&self, attempt: &Attempt, known: &KnownBrowser, now: Micros) -> Option<Duration> {
         let failures = self.failures.get(&self.browser_key(known), now).unwrap_or_default();
-        failures.wait(self.config.lock_free_count, self.config.lock_wait_s_max, now)
+        // A password can be guessed; what a key or a provider signed cannot, and is counted so that nobody floods.
+        let free_count = match attempt.credential {
+            Credential::LogIn { .. } => self.config.lock_free_count,
+            _ => self.config.failure_burst_count_max,
+        };
+        failures.wait(free_count, self.config.lock_wait_s_max, now)
     }
 
     fn browser_key(&self, known: &KnownBrowser) -> Key {
@@ -375,7 +380,7 @@ impl Assess for Assessor {
         if let Some(known) = self.counted_browser(attempt, now) {
             // Strangers who guess at the same account, or from the same address, are counted elsewhere.
             let over = |wait| Err(too_many("too many failed attempts with this browser", wait));
-            return self.browser_wait(&known, now).map_or(Ok(()), over);
+            return self.browser_wait(attempt, &known, now).map_or(Ok(()), over);
         }
         match self.brought(&attempt.credential) {
             Brought::Inside => Ok(()),
@@ -407,7 +412,7 @@ impl Assess for Assessor {
         let now = self.clock.now();
         let (mut account_failure_count, mut locked_for) = (0, None);
         if let Some(known) = self.counted_browser(attempt, now) {
-            locked_for = self.browser_wait(&known, now);
+            locked_for = self.browser_wait(attempt, &known, now);
         } else if let Brought::Password(name) = self.brought(&attempt.credential) {
             account_failure_count = self.failures_of(&name, now).live_count(now);
             locked_for = self.lock_wait(&name, Network::of(attempt.address), now);

@@ -495,9 +495,12 @@ impl Shared {
         // is still sending can read its answer.
         let stream = match kind {
             BodyKind::Stream => BodyStream::new(std::mem::take(&mut body)),
-            BodyKind::Whole | BodyKind::Login | BodyKind::Callback | BodyKind::Exchange | BodyKind::Node | BodyKind::Statement(_) => {
-                BodyStream::empty()
-            }
+            BodyKind::Whole
+            | BodyKind::Login
+            | BodyKind::Callback
+            | BodyKind::Exchange
+            | BodyKind::Node
+            | BodyKind::Statement(_) => BodyStream::empty(),
         };
         let visitor = Arc::new(self.gate.identify(attempt, action).await?);
         let chosen = match read(parts, body, kind).await {

@@ -258,7 +258,9 @@ fn jobs_are_never_limited_and_bear_no_risk() {
 fn weak_configurations_are_refused() {
     let config = RiskConfig { lock_free_count: 0, ..RiskConfig::default() };
     let clock: Arc<dyn Clock> = Arc::new(FakeClock::default());
-    assert!(Assessor::new(config, clock, |_| false).is_err_and(|problem| problem.message().contains("lock_free_count")));
+    let key = Secret::from("the key of browsers".to_owned());
+    let refused = Assessor::new((config, LimitsConfig::default()), clock, |_| false, &key);
+    assert!(refused.is_err_and(|problem| problem.message().contains("lock_free_count")));
 }
 
 fn form(name: &str) -> Credential {

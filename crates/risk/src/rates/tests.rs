@@ -35,7 +35,7 @@ fn attempt() -> Attempt {
 }
 
 fn caller(account: &str, token: &str) -> Caller {
-    let token = TokenFacts { id: token.to_owned(), scopes: Vec::new(), workspace: None };
+    let token = TokenFacts { id: token.to_owned(), scopes: Vec::new(), workspace: None, device: None };
     Caller { kind: CallerKind::User, id: account.to_owned(), token: Some(token), ..Caller::anonymous() }
 }
 
