@@ -129,7 +129,7 @@ impl Patch {
                 (Some(path), Verb::Remove) => remove(&mut patched, path, operation.value.as_ref())?,
                 (None, Verb::Remove) => return Err(Refusal::NoTarget.problem("what is to be removed is named by a path")),
                 (Some(path), verb) => {
-                    let value = operation.value.as_ref().ok_or_else(|| missing_value())?;
+                    let value = operation.value.as_ref().ok_or_else(missing_value)?;
                     set(&mut patched, path, verb, value)?;
                 }
                 (None, verb) => {

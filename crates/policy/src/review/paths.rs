@@ -288,8 +288,8 @@ impl Search<'_> {
 
     fn holds_office(&self, group: &Someone) -> bool {
         let mine = |principal: &String| *principal == group.id || group.groups.contains(principal);
-        let offices = self.world.grants.iter().filter(|grant| mine(&grant.principal));
-        offices.into_iter().any(|grant| self.decider.is_office(&grant.role))
+        let mut own = self.world.grants.iter().filter(|grant| mine(&grant.principal));
+        own.any(|grant| self.decider.is_office(&grant.role))
     }
 
     /// Whom somebody can act as.
