@@ -36,7 +36,8 @@ impl Challenges {
 
     /// When a challenge was made, if it is this device's, for this, and its time is not over.
     pub(crate) fn read(&self, purpose: &str, device_id: &str, text: &str, now: Micros) -> Result<Micros, Problem> {
-        let wrong = || Problem::invalid("the challenge is not one that this device was given, or its time is over; ask for another");
+        let wrong =
+            || Problem::invalid("the challenge is not one that this device was given, or its time is over; ask for another");
         let (time, seal) = text.split_at_checked(16).ok_or_else(wrong)?;
         let at = Micros(i64::from_str_radix(time, 16).map_err(|_| wrong())?);
         let seal = parse_hex(seal).ok_or_else(wrong)?;
@@ -64,7 +65,8 @@ mod tests {
         assert!(challenges.read("report", "dev_2", &text, at).is_err());
         assert!(challenges.read("attest", "dev_1", &text, at).is_err());
         assert!(Challenges::new(&Secret::from("other".to_owned())).read("report", "dev_1", &text, at).is_err());
-        for wrong in ["", "x", &text[1..], &format!("{text}00"), &text.replace('a', "b").replace('0', "1"), "ä00000000000000000"] {
+        for wrong in ["", "x", &text[1..], &format!("{text}00"), &text.replace('a', "b").replace('0', "1"), "ä00000000000000000"]
+        {
             assert!(challenges.read("report", "dev_1", wrong, at).is_err(), "{wrong}");
         }
     }

@@ -69,7 +69,8 @@ impl DevicesConfig {
         let Some(path) = &self.endorsement_roots else { return Ok(Vec::new()) };
         let read = CertificateDer::pem_file_iter(path).and_then(Iterator::collect::<Result<Vec<_>, _>>);
         let roots = read.map_err(|error| {
-            Problem::invalid(format!("`devices.endorsement_roots`: `{}` holds no PEM certificates", path.display())).because(error)
+            Problem::invalid(format!("`devices.endorsement_roots`: `{}` holds no PEM certificates", path.display()))
+                .because(error)
         })?;
         for root in &roots {
             webpki::anchor_from_trusted_cert(root).map_err(|error| {

@@ -68,7 +68,9 @@ mod tests {
         assert_eq!((said.os.as_deref(), said.os_version.as_deref()), (Some("Debian"), Some("12")));
         assert_eq!((said.disk_encryption, said.firewall, said.secure_boot), (Some(true), Some(true), Some(true)));
         assert_eq!((said.screen_lock, said.security_updates), (None, None));
-        let mixed = answers(r#"{"disk": [{"encrypted": "1"}, {"encrypted": "0"}], "input": [{"policy": "ACCEPT"}], "screen_lock": [{}]}"#);
+        let mixed = answers(
+            r#"{"disk": [{"encrypted": "1"}, {"encrypted": "0"}], "input": [{"policy": "ACCEPT"}], "screen_lock": [{}]}"#,
+        );
         let said = facts(&mixed);
         assert_eq!((said.disk_encryption, said.firewall, said.screen_lock), (Some(false), Some(false), Some(false)));
         assert!(facts(&Answers::new()).is_bounded());

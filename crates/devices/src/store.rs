@@ -70,7 +70,9 @@ pub(crate) fn put_enrolment(
     tx.execute("DELETE FROM device_enrolment WHERE expires_at <= $1", &[at.0.into()])?;
     let sql = "SELECT COUNT(*) FROM device_enrolment WHERE principal_id = $1 AND used_at IS NULL";
     if tx.query_one(sql, &[principal_id.into()], |row| row.int(0))?.unwrap_or(0) >= ENROLMENTS_OF_PRINCIPAL_COUNT_MAX {
-        let message = format!("{ENROLMENTS_OF_PRINCIPAL_COUNT_MAX} enrolment tokens of the account wait already; use one, or wait ten minutes");
+        let message = format!(
+            "{ENROLMENTS_OF_PRINCIPAL_COUNT_MAX} enrolment tokens of the account wait already; use one, or wait ten minutes"
+        );
         return Err(Problem::new(Kind::TooMany, message));
     }
     let id = format!("enr_{}", random_id());
@@ -232,7 +234,11 @@ pub(crate) fn of_account(
 }
 
 /// The devices of all accounts, by id; one row more than is asked for tells that there are more.
-pub(crate) fn all(reader: &mut Reader<'_>, wish: &PageWish, (at, config): (Micros, &DevicesConfig)) -> Result<Vec<Device>, DbError> {
+pub(crate) fn all(
+    reader: &mut Reader<'_>,
+    wish: &PageWish,
+    (at, config): (Micros, &DevicesConfig),
+) -> Result<Vec<Device>, DbError> {
     let limit = i64::try_from(wish.row_count()).unwrap_or(i64::MAX).saturating_add(1);
     reader.query(
         concat!(
@@ -246,7 +252,11 @@ pub(crate) fn all(reader: &mut Reader<'_>, wish: &PageWish, (at, config): (Micro
 }
 
 /// One device.
-pub(crate) fn device(reader: &mut Reader<'_>, id: &str, (at, config): (Micros, &DevicesConfig)) -> Result<Option<Device>, DbError> {
+pub(crate) fn device(
+    reader: &mut Reader<'_>,
+    id: &str,
+    (at, config): (Micros, &DevicesConfig),
+) -> Result<Option<Device>, DbError> {
     let sql = concat!("SELECT ", device_columns!(), " WHERE d.id = $1");
     reader.query_one(sql, &[id.into()], |row| device_of(row, at, config))
 }
@@ -294,11 +304,10 @@ fn device_of(row: &Row<'_>, at: Micros, config: &DevicesConfig) -> Result<Device
 /// # Errors
 /// If the database is down.
 pub fn least_tier(reader: &mut Reader<'_>, workspace_id: &str, data: Option<&DataFacts>) -> Result<u8, DbError> {
-    let rules = reader.query(
-        "SELECT data_class, tier FROM device_rule WHERE workspace_id = $1",
-        &[workspace_id.into()],
-        |row| Ok((row.text(0)?, row.int(1)?)),
-    )?;
+    let rules =
+        reader.query("SELECT data_class, tier FROM device_rule WHERE workspace_id = $1", &[workspace_id.into()], |row| {
+            Ok((row.text(0)?, row.int(1)?))
+        })?;
     let concerns = |class: &str| {
         let classes = data.map(|data| data.classes).unwrap_or_default();
         match class {

@@ -28,7 +28,10 @@ pub(crate) fn node_of(reader: &mut Reader<'_>, sha256: &[u8; 32]) -> Result<Opti
 
 pub(crate) fn put_fleet(tx: &mut Writer<'_>, name: &str, sha256: &[u8; 32], (by, at): (&str, Micros)) -> Result<String, Problem> {
     if tx.query_one("SELECT COUNT(*) FROM device_fleet", &[], |row| row.int(0))?.unwrap_or(0) >= FLEET_COUNT_MAX {
-        return Err(Problem::new(Kind::TooMany, format!("there are {FLEET_COUNT_MAX} fleets already; revoke those that nobody uses")));
+        return Err(Problem::new(
+            Kind::TooMany,
+            format!("there are {FLEET_COUNT_MAX} fleets already; revoke those that nobody uses"),
+        ));
     }
     let id = format!("flt_{}", random_id());
     let made = tx.execute(

@@ -5,8 +5,8 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use gate::{
-    Assess, Attempt, BoxFuture, Caller, Credential, DataClasses, DataFacts, DataState, Decide, Decision, Entry, Facts as Found, Gate,
-    Identify, JobKey, Locate, Operation, Outcome, Ports, Question, Record, Risk, Scope, SealedOutcome, Target, Verdict,
+    Assess, Attempt, BoxFuture, Caller, Credential, DataClasses, DataFacts, DataState, Decide, Decision, Entry, Facts as Found,
+    Gate, Identify, JobKey, Locate, Operation, Outcome, Ports, Question, Record, Risk, Scope, SealedOutcome, Target, Verdict,
 };
 use identity::ops::accounts::{CreateUser, DeleteUser, DisableUser, EnableUser};
 use identity::ops::tokens::{CreateToken, CreateTokenFor};
@@ -133,7 +133,15 @@ fn digest(pem: &str) -> [u8; 32] {
 fn good() -> Facts {
     let yes = Some(true);
     let (disk_encryption, firewall, screen_lock, secure_boot) = (yes, yes, yes, yes);
-    Facts { security_updates: Some(0), updated_days: Some(1), disk_encryption, firewall, screen_lock, secure_boot, ..Facts::default() }
+    Facts {
+        security_updates: Some(0),
+        updated_days: Some(1),
+        disk_encryption,
+        firewall,
+        screen_lock,
+        secure_boot,
+        ..Facts::default()
+    }
 }
 
 impl World {
@@ -353,9 +361,8 @@ async fn a_device_ends_with_its_account() {
         for table in ["device", "device_enrolment"] {
             let id = ada.id.clone();
             let sql = format!("SELECT COUNT(*) FROM {table} WHERE principal_id = $1");
-            let left = world.opened.ports.read(move |reader| {
-                Ok(reader.query_one(&sql, &[id.as_str().into()], |row| row.int(0))?)
-            });
+            let left =
+                world.opened.ports.read(move |reader| Ok(reader.query_one(&sql, &[id.as_str().into()], |row| row.int(0))?));
             assert_eq!(left.await.unwrap(), Some(0), "{table}");
         }
     }
@@ -401,7 +408,11 @@ async fn a_bound_token_is_worth_nothing_from_elsewhere() {
         let child = world.gate.call(from(&bound.secret, Some(&one)), child).await.unwrap();
         assert_eq!(child.token.device_id.as_deref(), Some(one.id.as_str()));
         world.by(&token, RevokeOwn { room: world.room.clone(), device: one.id.clone(), lost: false }).await.unwrap();
-        assert_eq!(kind(world.port.identify(&from(&bound.secret, Some(&one))).await), Kind::Unauthenticated, "the device is gone");
+        assert_eq!(
+            kind(world.port.identify(&from(&bound.secret, Some(&one))).await),
+            Kind::Unauthenticated,
+            "the device is gone"
+        );
     }
 }
 
@@ -439,7 +450,11 @@ async fn nothing_is_vouched_for_that_did_not_attest() {
     for world in worlds() {
         let (_, token) = world.person("ada").await;
         let agent = world.enrol(&token).await;
-        let pin = |device: &str, key: &str| Pin { room: world.room.clone(), device: device.to_owned(), endorsement_key: key.to_owned() };
+        let pin = |device: &str, key: &str| Pin {
+            room: world.room.clone(),
+            device: device.to_owned(),
+            endorsement_key: key.to_owned(),
+        };
         let digest = "0".repeat(64);
         assert_eq!(kind(world.by_job(pin(&agent.id, &digest)).await), Kind::Invalid);
         assert_eq!(kind(world.by_job(pin("dev_none", &digest)).await), Kind::NotFound);

@@ -20,8 +20,8 @@ mod target;
 
 pub use action::{Access, Action};
 pub use attempt::{
-    Assertion, Attempt, Caller, CallerKind, Credential, DEFAULT_WORKSPACE, Device, JobKey, JobPass, Method, Pass, Proof, Returned,
-    Signed, Spend, TokenFacts,
+    Assertion, Attempt, Caller, CallerKind, Credential, DEFAULT_WORKSPACE, Device, JobKey, JobPass, Method, Pass, Proof,
+    Returned, Signed, Spend, TokenFacts,
 };
 pub use call::{Gate, Operation, Ports, Visitor};
 pub use entry::{Entry, EntryFields, Outcome, Status, Word};

@@ -77,9 +77,8 @@ impl IdentityPort {
             _ => None,
         };
         let mut caller = self.watched(attempt, device.as_ref()).await?;
-        caller.device = device
-            .filter(|device| device.principal_id == caller.id)
-            .map(|device| Device { id: device.id, tier: device.tier });
+        caller.device =
+            device.filter(|device| device.principal_id == caller.id).map(|device| Device { id: device.id, tier: device.tier });
         let bound_to = caller.token.as_ref().and_then(|token| token.device.as_ref());
         if let Some(bound_to) = bound_to
             && caller.device.as_ref().is_none_or(|device| device.id != *bound_to)

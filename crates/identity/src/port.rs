@@ -8,8 +8,8 @@ use kernel::{Clock, Kind, Micros, Problem, Secret, sha256};
 use vault::db::{PortDb, Reader, SystemDb};
 
 use crate::Inner;
-use crate::devices::{KnownDevice, is_leave};
 use crate::access_key::is_right;
+use crate::devices::{KnownDevice, is_leave};
 use crate::factors::device::{code_digest, user_code};
 use crate::factors::{Purpose, recovery_digest, totp, webauthn};
 use crate::memory::{CredentialKey, Moment, UseOf};

@@ -32,8 +32,7 @@ const CHECKSUM_LENGTH: usize = 6;
 const PREFIX_LENGTH: usize = 11;
 
 impl SecretKind {
-    const ALL: [Self; 7] =
-        [Self::Personal, Self::Service, Self::Session, Self::Device, Self::Enrolment, Self::Fleet, Self::Node];
+    const ALL: [Self; 7] = [Self::Personal, Self::Service, Self::Session, Self::Device, Self::Enrolment, Self::Fleet, Self::Node];
 
     const fn prefix(self) -> &'static str {
         match self {

@@ -38,8 +38,17 @@ async fn room(grants: i64) -> (Policy, tempfile::TempDir) {
 async fn measure(policy: &Policy, experiments: i64) -> (f64, f64) {
     let groups = vec!["group-a".to_owned(), "group-b".to_owned()];
     let kind = CallerKind::User;
-    let caller =
-        Caller { kind, id: "ann".to_owned(), name: "ann".to_owned(), groups, token: None, assurance: 1, proof: None, pass: None, device: None };
+    let caller = Caller {
+        kind,
+        id: "ann".to_owned(),
+        name: "ann".to_owned(),
+        groups,
+        token: None,
+        assurance: 1,
+        proof: None,
+        pass: None,
+        device: None,
+    };
     let (port, risk) = (policy.port(), Risk::default());
     let target = Target::Run("r".to_owned());
     let mut times = Vec::with_capacity(ROUNDS);

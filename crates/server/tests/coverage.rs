@@ -179,7 +179,8 @@ async fn a_stranger_is_told_to_log_in_and_nothing_else() {
     let mut world = world().await;
     for route in world.table.clone() {
         // What comes there as a form or a query is the credential, and refused in that form.
-        if PUBLIC.contains(&route.action.name) || ["/login", "/login/callback", "/oauth/token"].contains(&route.path.as_str())
+        if PUBLIC.contains(&route.action.name)
+            || ["/login", "/login/callback", "/oauth/token"].contains(&route.path.as_str())
             || route.path.starts_with("/osquery/")
         {
             continue;

@@ -23,7 +23,12 @@ fn world() -> World {
     let gate = open_gate();
     let mut door = Door::new(
         gate.gate.clone(),
-        DoorConfig { allowed_hosts: vec!["localhost".to_owned()], trusted_proxies: Vec::new(), telemetry: None, problem_page: None },
+        DoorConfig {
+            allowed_hosts: vec!["localhost".to_owned()],
+            trusted_proxies: Vec::new(),
+            telemetry: None,
+            problem_page: None,
+        },
     );
     admin::users::routes(&mut door, &room);
     admin::groups::routes(&mut door, &room);
@@ -171,7 +176,12 @@ async fn what_is_mistyped_is_refused_where_it_would_decide_something() {
     let gate = open_gate();
     let mut door = Door::new(
         gate.gate.clone(),
-        DoorConfig { allowed_hosts: vec!["localhost".to_owned()], trusted_proxies: Vec::new(), telemetry: None, problem_page: None },
+        DoorConfig {
+            allowed_hosts: vec!["localhost".to_owned()],
+            trusted_proxies: Vec::new(),
+            telemetry: None,
+            problem_page: None,
+        },
     );
     admin::grants::routes(&mut door, &policy);
     admin::access::routes(&mut door, &policy);

@@ -39,7 +39,12 @@ impl Server {
         let identity = identity::Identity::new(opened.db.clone(), identity::IdentityConfig::default()).unwrap();
         let mut door = Door::new(
             gate.gate.clone(),
-            DoorConfig { allowed_hosts: vec!["localhost".to_owned()], trusted_proxies: Vec::new(), telemetry: None, problem_page: None },
+            DoorConfig {
+                allowed_hosts: vec!["localhost".to_owned()],
+                trusted_proxies: Vec::new(),
+                telemetry: None,
+                problem_page: None,
+            },
         );
         wire::mlflow::experiments::routes(&mut door, &tracking);
         wire::mlflow::artifacts::routes(&mut door, &artifacts, &identity);

@@ -23,7 +23,12 @@ impl Server {
         let ports = opened.ports;
         gate.set_facts_of(move |target| facts(&ports, target));
         let room = Tracking::new(opened.db);
-        let config = DoorConfig { allowed_hosts: vec!["localhost".to_owned()], trusted_proxies: Vec::new(), telemetry: None, problem_page: None };
+        let config = DoorConfig {
+            allowed_hosts: vec!["localhost".to_owned()],
+            trusted_proxies: Vec::new(),
+            telemetry: None,
+            problem_page: None,
+        };
         let mut door = Door::new(gate.gate, config);
         wire::mlflow::experiments::routes(&mut door, &room);
         wire::mlflow::runs::routes(&mut door, &room);

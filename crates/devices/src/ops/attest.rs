@@ -168,7 +168,8 @@ impl Operation for Attest {
             if !store::put_attested(tx, &id, &new)? {
                 return Err(Problem::new(Kind::Conflict, "the challenge, or a newer one, was answered already; begin again"));
             }
-            let outcome = Outcome::done().resource(id).with("endorsement_key", hex(&ek_sha256)).with("by_root", i64::from(by_root));
+            let outcome =
+                Outcome::done().resource(id).with("endorsement_key", hex(&ek_sha256)).with("by_root", i64::from(by_root));
             Ok(((), outcome))
         });
         write.await?;
@@ -200,9 +201,12 @@ impl Operation for Pin {
         let read = read.ok_or_else(|| Problem::invalid("an endorsement key is named by its SHA-256: 64 hexadecimal digits"))?;
         let write = self.room.0.db.write(&permit, move |tx| {
             let known = store::endorsement_key(tx, &id)?.ok_or_else(no_device)?;
-            let known = known.ok_or_else(|| Problem::invalid("the device has not attested yet; run `strongroom agent attest` on it"))?;
+            let known =
+                known.ok_or_else(|| Problem::invalid("the device has not attested yet; run `strongroom agent attest` on it"))?;
             if known != read {
-                return Err(Problem::invalid("the device attested with another endorsement key than the one that you read on the machine"));
+                return Err(Problem::invalid(
+                    "the device attested with another endorsement key than the one that you read on the machine",
+                ));
             }
             store::pin(tx, &known, &by, at)?;
             Ok(((), Outcome::done().resource(id).with("endorsement_key", hex(&known))))

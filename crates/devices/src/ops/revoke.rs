@@ -58,12 +58,7 @@ impl Operation for Revoke {
     }
 }
 
-async fn revoke<O>(
-    room: &Devices,
-    permit: &Permit<O>,
-    (id, lost): (String, bool),
-    of: Option<String>,
-) -> Result<(), Problem> {
+async fn revoke<O>(room: &Devices, permit: &Permit<O>, (id, lost): (String, bool), of: Option<String>) -> Result<(), Problem> {
     let (at, by) = (permit.entry().at, permit.caller().id.clone());
     let write = room.0.db.write(permit, move |tx| {
         if !store::revoke(tx, (&id, of.as_deref()), (&by, lost), at)? {

@@ -31,9 +31,8 @@ const DECRYPT: u32 = 1 << 17;
 const SIGN: u32 = 1 << 18;
 
 /// What precedes a point of P-256 in a SubjectPublicKeyInfo (RFC 5480).
-const P256_SPKI: [u8; 26] = [
-    0x30, 0x59, 0x30, 0x13, 6, 7, 0x2a, 0x86, 0x48, 0xce, 0x3d, 2, 1, 6, 8, 0x2a, 0x86, 0x48, 0xce, 0x3d, 3, 1, 7, 3, 0x42, 0,
-];
+const P256_SPKI: [u8; 26] =
+    [0x30, 0x59, 0x30, 0x13, 6, 7, 0x2a, 0x86, 0x48, 0xce, 0x3d, 2, 1, 6, 8, 0x2a, 0x86, 0x48, 0xce, 0x3d, 3, 1, 7, 3, 0x42, 0];
 
 /// A key.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -147,7 +146,9 @@ impl Public {
     /// If it is none.
     pub fn as_device_key(&self) -> Result<&[u8], TpmError> {
         match &self.key {
-            Key::P256(point) if self.is(FIXED_TPM | FIXED_PARENT | SENSITIVE_DATA_ORIGIN | SIGN, RESTRICTED | DECRYPT) => Ok(point),
+            Key::P256(point) if self.is(FIXED_TPM | FIXED_PARENT | SENSITIVE_DATA_ORIGIN | SIGN, RESTRICTED | DECRYPT) => {
+                Ok(point)
+            }
             _ => Err(TpmError("the device's key is not a P-256 signing key that its TPM made and holds")),
         }
     }

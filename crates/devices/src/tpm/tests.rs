@@ -37,8 +37,16 @@ fn attestation_key() -> Vec<u8> {
 #[test]
 fn a_key_is_what_its_attributes_say_and_nothing_else() {
     let [endorsement, attestation, device] = [EK, AK, DEVICE_KEY].map(|text| Public::read(&bytes(text)).unwrap());
-    assert!(endorsement.as_endorsement_key().is_ok() && endorsement.as_attestation_key().is_err() && endorsement.as_device_key().is_err());
-    assert!(attestation.as_attestation_key().is_ok() && attestation.as_endorsement_key().is_err() && attestation.as_device_key().is_err());
+    assert!(
+        endorsement.as_endorsement_key().is_ok()
+            && endorsement.as_attestation_key().is_err()
+            && endorsement.as_device_key().is_err()
+    );
+    assert!(
+        attestation.as_attestation_key().is_ok()
+            && attestation.as_endorsement_key().is_err()
+            && attestation.as_device_key().is_err()
+    );
     assert!(device.as_device_key().is_ok() && device.as_attestation_key().is_err() && device.as_endorsement_key().is_err());
     let spki = endorsement.key.to_spki().unwrap();
     assert_eq!(spki.len(), 91);
@@ -101,7 +109,10 @@ fn a_certification_is_of_one_key() {
     let device = Public::read(&bytes(DEVICE_KEY)).unwrap();
     assert_eq!(certified(&key, (&statement, &signature), &device.name), Ok(()));
     let other = Public::read(&bytes(AK)).unwrap();
-    assert_eq!(certified(&key, (&statement, &signature), &other.name), Err(TpmError("the attestation key certified another key")));
+    assert_eq!(
+        certified(&key, (&statement, &signature), &other.name),
+        Err(TpmError("the attestation key certified another key"))
+    );
 }
 
 #[test]

@@ -17,12 +17,7 @@ const EK_CERTIFICATE: &[u8] = &[0x67, 0x81, 0x05, 0x08, 0x01];
 ///
 /// # Errors
 /// If not.
-pub fn by_root(
-    certificate: &[u8],
-    spki: &[u8],
-    roots: &[CertificateDer<'static>],
-    now: Micros,
-) -> Result<(), TpmError> {
+pub fn by_root(certificate: &[u8], spki: &[u8], roots: &[CertificateDer<'static>], now: Micros) -> Result<(), TpmError> {
     if certificate.len() > CERTIFICATE_BYTES_MAX {
         return Err(TpmError("the endorsement key's certificate is too long"));
     }

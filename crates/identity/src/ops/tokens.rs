@@ -180,7 +180,9 @@ fn bounds_of(tx: &mut Writer<'_>, caller: &Caller, at: Micros) -> Result<Bounds,
 }
 
 fn no_device() -> Problem {
-    Problem::invalid("this request came from no device of yours; enrol it with `strongroom agent enroll` and send its certificate")
+    Problem::invalid(
+        "this request came from no device of yours; enrol it with `strongroom agent enroll` and send its certificate",
+    )
 }
 
 fn ended() -> Problem {

@@ -113,7 +113,12 @@ fn credential(reader: &mut Reader<'_>, sql: &str, key: Bind<'_>) -> Result<Optio
     let mut found: Option<FoundCredential> = None;
     reader.for_each(sql, &[key], |row| {
         if found.is_none() {
-            let facts = TokenFacts { id: row.text(4)?, scopes: scopes_of(&row.text(5)?), workspace: row.opt_text(6)?, device: row.opt_text(14)? };
+            let facts = TokenFacts {
+                id: row.text(4)?,
+                scopes: scopes_of(&row.text(5)?),
+                workspace: row.opt_text(6)?,
+                device: row.opt_text(14)?,
+            };
             let mut caller = caller_of(row, Some(facts))?;
             caller.assurance = u8::try_from(row.int(11)?).ok().filter(|level| *level <= 3).ok_or(DbError::Shape(11))?;
             if let (Some(at), Some(method)) = (row.opt_int(12)?, row.opt_text(13)?) {
@@ -182,5 +187,15 @@ fn caller_of(row: &Row<'_>, token: Option<TokenFacts>) -> Result<Caller, DbError
         // A group cannot log in: a row that says so is not one of ours.
         _ => return Err(DbError::Shape(1)),
     };
-    Ok(Caller { kind, id: row.text(0)?, name: row.text(2)?, groups: Vec::new(), token, assurance: 1, proof: None, pass: None, device: None })
+    Ok(Caller {
+        kind,
+        id: row.text(0)?,
+        name: row.text(2)?,
+        groups: Vec::new(),
+        token,
+        assurance: 1,
+        proof: None,
+        pass: None,
+        device: None,
+    })
 }

@@ -112,7 +112,10 @@ fn drops_input(rules: &str) -> bool {
 
 /// What a program says, if it is there and ends well. Words of the person's language would not be understood.
 fn run(program: &str, words: &[&str]) -> Option<String> {
-    let found = ["/usr/bin", "/usr/sbin", "/bin", "/sbin"].iter().map(|folder| Path::new(folder).join(program)).find(|path| path.exists())?;
+    let found = ["/usr/bin", "/usr/sbin", "/bin", "/sbin"]
+        .iter()
+        .map(|folder| Path::new(folder).join(program))
+        .find(|path| path.exists())?;
     let ran = Command::new(found).args(words).env("LC_ALL", "C").stdin(Stdio::null()).stderr(Stdio::null()).output().ok()?;
     ran.status.success().then(|| String::from_utf8_lossy(&ran.stdout).into_owned())
 }
@@ -136,7 +139,9 @@ mod tests {
     fn a_machine_in_order() {
         let run = |program: &str, words: &[&str]| {
             let said = match (program, words.last().copied().unwrap_or_default()) {
-                ("apt-get", _) => "Inst a [1] (2 Debian:12/stable [amd64])\nInst b [1] (2 Debian-Security:12/stable-security [amd64])\nConf b",
+                ("apt-get", _) => {
+                    "Inst a [1] (2 Debian:12/stable [amd64])\nInst b [1] (2 Debian-Security:12/stable-security [amd64])\nConf b"
+                }
                 ("gsettings", "lock-enabled") => "true\n",
                 ("gsettings", "idle-delay") => "uint32 300\n",
                 ("nft", _) => "table inet filter {\n chain input {\n  type filter hook input priority 0; policy drop;\n }\n}\n",
@@ -168,7 +173,9 @@ mod tests {
         let run = |program: &str, words: &[&str]| match (program, words.last().copied().unwrap_or_default()) {
             ("gsettings", "lock-enabled") => Some("true".to_owned()),
             ("gsettings", "idle-delay") => Some("uint32 0".to_owned()),
-            ("nft", _) => Some("table inet f {\n chain c {\n  type filter hook input priority 0; policy accept;\n }\n}".to_owned()),
+            ("nft", _) => {
+                Some("table inet f {\n chain c {\n  type filter hook input priority 0; policy accept;\n }\n}".to_owned())
+            }
             _ => None,
         };
         let (_root, probe) = machine(&[(SECURE_BOOT, &[6, 0, 0, 0, 0])], run);

@@ -87,7 +87,11 @@ mod tests {
         let volume: (&str, &str, &[&str]) = ("dm-1", "LVM-xyz", &["dm-0"]);
         let check = |mounts: &str, devices: &[(&str, &str, &[&str])]| is_encrypted(machine(mounts, devices).path());
         assert_eq!(check(ROOT, &[volume, luks, ("sda2", "", &[])]), Some(true), "a volume on LUKS");
-        assert_eq!(check(ROOT, &[("dm-1", "LVM-xyz", &["dm-0", "sdb1"]), luks, ("sdb1", "", &[])]), Some(false), "and one part on none");
+        assert_eq!(
+            check(ROOT, &[("dm-1", "LVM-xyz", &["dm-0", "sdb1"]), luks, ("sdb1", "", &[])]),
+            Some(false),
+            "and one part on none"
+        );
         assert_eq!(check(ROOT, &[("dm-1", "LVM-xyz", &["sda2"]), ("sda2", "", &[])]), Some(false));
         let home = format!("{ROOT}30 22 8:3 / /home rw - ext4 /dev/sda3 rw\n");
         assert_eq!(check(&home, &[volume, luks, ("sda3", "", &[])]), Some(false), "people's files lie elsewhere");

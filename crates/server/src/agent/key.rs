@@ -47,7 +47,8 @@ impl DeviceKey {
     pub fn in_file(path: &Path) -> Result<Self, Problem> {
         let text = fs::read_to_string(path)
             .map_err(|error| Problem::invalid(format!("cannot read the device's key `{}`: {error}", path.display())))?;
-        let key = KeyPair::from_pem(&text).map_err(|e| Problem::invalid(format!("`{}` holds no key", path.display())).because(e))?;
+        let key =
+            KeyPair::from_pem(&text).map_err(|e| Problem::invalid(format!("`{}` holds no key", path.display())).because(e))?;
         Ok(Self::File(Box::new(key)))
     }
 

@@ -56,7 +56,9 @@ fn usual_folder() -> Option<PathBuf> {
 /// `Invalid` if there is no usual one either.
 pub fn folder(named: Option<&Path>) -> Result<PathBuf, Problem> {
     let named = named.filter(|folder| folder.as_os_str() != "-").map(Path::to_path_buf);
-    named.or_else(usual_folder).ok_or_else(|| Problem::invalid("name the folder of the device's files; neither XDG_CONFIG_HOME nor HOME does"))
+    named
+        .or_else(usual_folder)
+        .ok_or_else(|| Problem::invalid("name the folder of the device's files; neither XDG_CONFIG_HOME nor HOME does"))
 }
 
 impl State {
@@ -68,7 +70,8 @@ impl State {
         let read = |name: &str| {
             let path = folder.join(name);
             fs::read_to_string(&path).map_err(|error| {
-                let message = format!("`{}` cannot be read ({error}); enrol this device with `strongroom agent enroll`", path.display());
+                let message =
+                    format!("`{}` cannot be read ({error}); enrol this device with `strongroom agent enroll`", path.display());
                 Problem::invalid(message)
             })
         };
@@ -104,7 +107,8 @@ impl State {
         }
         write_private(&folder.join(CERTIFICATE), certificate)?;
         write_private(&folder.join(AUTHORITY), authority)?;
-        let text = serde_json::to_string_pretty(enrolment).map_err(|e| Problem::internal("the device cannot be written down", e))?;
+        let text =
+            serde_json::to_string_pretty(enrolment).map_err(|e| Problem::internal("the device cannot be written down", e))?;
         // Last: without it there is no device.
         write_private(&folder.join(STATE), &text)
     }

@@ -59,7 +59,9 @@ impl Tpm {
     /// # Errors
     /// `Unavailable` if the TPM refuses.
     pub fn endorsement_key(&self) -> Result<Vec<u8>, Problem> {
-        self.kept(ENDORSEMENT_HANDLE, |public| self.run("tpm2_createek", &["-Q", "-c", ENDORSEMENT_HANDLE, "-G", "ecc", "-u", public]))
+        self.kept(ENDORSEMENT_HANDLE, |public| {
+            self.run("tpm2_createek", &["-Q", "-c", ENDORSEMENT_HANDLE, "-G", "ecc", "-u", public])
+        })
     }
 
     /// The attestation key, likewise.
@@ -108,7 +110,10 @@ impl Tpm {
     /// `Unavailable` if the TPM refuses.
     pub fn sign(&self, message: &[u8]) -> Result<Vec<u8>, Problem> {
         let (file, signature) = (self.write("message", message)?, self.path("signature"));
-        self.run("tpm2_sign", &["-Q", "-c", DEVICE_HANDLE, "-g", "sha256", "-s", "ecdsa", "-f", "plain", "-o", &signature, &file])?;
+        self.run(
+            "tpm2_sign",
+            &["-Q", "-c", DEVICE_HANDLE, "-g", "sha256", "-s", "ecdsa", "-f", "plain", "-o", &signature, &file],
+        )?;
         self.flush();
         self.read("signature")
     }
@@ -138,7 +143,21 @@ impl Tpm {
     /// `Unavailable` if the TPM refuses.
     pub fn certify(&self) -> Result<Signed, Problem> {
         let [statement, signature] = ["statement", "signature"].map(|name| self.path(name));
-        let keys = ["-Q", "-c", DEVICE_HANDLE, "-C", ATTESTATION_HANDLE, "-g", "sha256", "-o", &statement, "-s", &signature, "-f", "tss"];
+        let keys = [
+            "-Q",
+            "-c",
+            DEVICE_HANDLE,
+            "-C",
+            ATTESTATION_HANDLE,
+            "-g",
+            "sha256",
+            "-o",
+            &statement,
+            "-s",
+            &signature,
+            "-f",
+            "tss",
+        ];
         self.run("tpm2_certify", &keys)?;
         self.flush();
         Ok(Signed { statement: self.read("statement")?, signature: self.read("signature")? })

@@ -50,9 +50,11 @@ pub enum AgentVerb {
 
 /// Options of `agent enroll`.
 #[derive(Args)]
-#[command(after_help = "The key stays on this device: in a file that only you read, or with --tpm in the TPM, which it never leaves.
+#[command(
+    after_help = "The key stays on this device: in a file that only you read, or with --tpm in the TPM, which it never leaves.
 Example:
-  strongroom agent enroll --server https://strongroom.example:8443 --ca ca.pem --token-file token --label laptop --tpm")]
+  strongroom agent enroll --server https://strongroom.example:8443 --ca ca.pem --token-file token --label laptop --tpm"
+)]
 pub struct Enroll {
     /// The server, such as `https://strongroom.example:8443`.
     #[arg(long, value_name = "URL")]
@@ -146,7 +148,8 @@ impl Enroll {
     async fn run(self) -> Result<(), Problem> {
         let folder = state::folder(self.here.device.as_deref())?;
         if State::exists(&folder) && !self.replace {
-            let message = format!("a device is enrolled in `{}` already; --replace it, or name another --device folder", folder.display());
+            let message =
+                format!("a device is enrolled in `{}` already; --replace it, or name another --device folder", folder.display());
             return Err(Problem::invalid(message));
         }
         let authority = std::fs::read_to_string(&self.ca)
@@ -171,10 +174,11 @@ impl Enroll {
         let enrolment = Enrolment { device: text_of(&said, "device")?, server: remote.url(), tpm: self.tpm };
         let certificate = text_of(&said, "certificate")?;
         State::make(&folder, &enrolment, (text.as_deref(), &certificate, &authority))?;
-        tell(&self.here, &json!({"device": enrolment.device, "expires_at": said.get("expires_at"), "tpm": self.tpm}), &[
-            "device",
-            "expires_at",
-        ])
+        tell(
+            &self.here,
+            &json!({"device": enrolment.device, "expires_at": said.get("expires_at"), "tpm": self.tpm}),
+            &["device", "expires_at"],
+        )
     }
 }
 
@@ -225,7 +229,8 @@ impl Agent {
         };
         let secret = tpm.activate(&bytes("id_object")?, &bytes("encrypted_secret")?)?;
         let (quoted, registers) = tpm.quote(&text_of(&asked, "nonce")?)?;
-        let signed = |what: &Signed| json!({"statement": STANDARD.encode(&what.statement), "signature": STANDARD.encode(&what.signature)});
+        let signed =
+            |what: &Signed| json!({"statement": STANDARD.encode(&what.statement), "signature": STANDARD.encode(&what.signature)});
         let body = json!({
             "challenge": text_of(&asked, "challenge")?,
             "keys": keys,

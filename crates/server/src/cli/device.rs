@@ -12,14 +12,16 @@ const COLUMNS: [&str; 7] = ["id", "label", "tier", "evidence", "failing", "repor
 
 /// Work with devices.
 #[derive(Subcommand)]
-#[command(after_help = "Tiers: 1 the device holds a registered key; 2 and its report of the last 24 hours says that it is in order; 3 and its key is in a
+#[command(
+    after_help = "Tiers: 1 the device holds a registered key; 2 and its report of the last 24 hours says that it is in order; 3 and its key is in a
 TPM that is vouched for. What is reported the device says of itself; what is attested a TPM signed.
 
 Examples:
   strongroom device enrolment-token
   strongroom device list
   strongroom device revoke dev_0123 --lost
-  strongroom device require 2 --class health --workspace clinic")]
+  strongroom device require 2 --class health --workspace clinic"
+)]
 pub enum DeviceVerb {
     /// List your devices; with --of somebody's, with --all everybody's.
     List(List),
@@ -184,7 +186,9 @@ impl Fleet {
                 let made = client.post(&format!("{PREFIX}/device-fleets"), &json!({"name": named.name})).await?;
                 show(&client, &made, &["id", "secret"])
             }
-            Self::List(plain) => rows(plain, "device-fleets", "fleets", &["name", "id", "nodes", "created_by", "created_at"]).await,
+            Self::List(plain) => {
+                rows(plain, "device-fleets", "fleets", &["name", "id", "nodes", "created_by", "created_at"]).await
+            }
             Self::Revoke(named) => {
                 let mut client = named.connection.open().await?;
                 client.delete(&format!("{PREFIX}/device-fleets/{}", segment(&named.name))).await?;
@@ -223,7 +227,16 @@ impl DeviceVerb {
             Self::Show(one) => {
                 let mut client = one.connection.open().await?;
                 let device = client.get(&path_of(&one)).await?;
-                let rest = ["account", "created_at", "certified_at", "attested_at", "endorsement_key", "vouched_by", "registers", "facts"];
+                let rest = [
+                    "account",
+                    "created_at",
+                    "certified_at",
+                    "attested_at",
+                    "endorsement_key",
+                    "vouched_by",
+                    "registers",
+                    "facts",
+                ];
                 show(&client, &device, &[COLUMNS.as_slice(), &rest].concat())
             }
             Self::Revoke(Revoke { lost, one }) => {
@@ -250,9 +263,13 @@ impl DeviceVerb {
                 let what = class.map_or("everything", Class::word);
                 done(&client, &format!("`{}`: {what} is read from tier {tier} on", client.workspace()))
             }
-            Self::Rules(plain) => rows(plain, "device-rules", "rules", &["workspace", "data_class", "tier", "set_by", "set_at"]).await,
+            Self::Rules(plain) => {
+                rows(plain, "device-rules", "rules", &["workspace", "data_class", "tier", "set_by", "set_at"]).await
+            }
             Self::Fleet(fleet) => fleet.run().await,
-            Self::Nodes(plain) => rows(plain, "device-nodes", "nodes", &["id", "fleet", "host", "device", "seen_at", "reported_at"]).await,
+            Self::Nodes(plain) => {
+                rows(plain, "device-nodes", "nodes", &["id", "fleet", "host", "device", "seen_at", "reported_at"]).await
+            }
             Self::Adopt(Adopt { id, node, connection }) => {
                 let mut client = connection.open().await?;
                 client.post(&format!("{PREFIX}/devices/by-id/{}/node", segment(&id)), &json!({"node": node})).await?;

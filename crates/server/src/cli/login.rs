@@ -105,7 +105,10 @@ impl Login {
         if let Some(url) = &self.url {
             let ca = self.ca.clone().or_else(|| self.data.as_deref().map(tls::ca_path));
             let ca = ca.ok_or_else(|| Problem::invalid("name the authority of the server's certificate with --ca FILE"))?;
-            return Ok((url.trim_end_matches('/').to_owned(), Remote::of_device(url, &ca, shown_device(self.device.as_deref())?)?));
+            return Ok((
+                url.trim_end_matches('/').to_owned(),
+                Remote::of_device(url, &ca, shown_device(self.device.as_deref())?)?,
+            ));
         }
         let data = self
             .data

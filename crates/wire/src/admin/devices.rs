@@ -193,9 +193,8 @@ fn of_administrators(door: &mut Door, devices: &Devices) {
         list("devices", &page.rows, page.next.as_deref(), device_value)
     });
     let room = devices.clone();
-    let one = move |inbound: &Inbound| {
-        Ok(ListDevices { room: room.clone(), whose: Whose::One(inbound.path("device").to_owned()) })
-    };
+    let one =
+        move |inbound: &Inbound| Ok(ListDevices { room: room.clone(), whose: Whose::One(inbound.path("device").to_owned()) });
     door.route(Method::GET, &format!("{PREFIX}/devices/by-id/{{device}}"), one, |page| {
         json_answer(&page.rows.first().map_or(Value::Null, device_value))
     });
@@ -231,10 +230,7 @@ fn is_lost(inbound: &Inbound) -> Result<bool, Problem> {
 }
 
 fn keys(said: &KeysBody) -> Result<TpmKeys, Problem> {
-    Ok(TpmKeys {
-        endorsement: bytes("endorsement", &said.endorsement)?,
-        attestation: bytes("attestation", &said.attestation)?,
-    })
+    Ok(TpmKeys { endorsement: bytes("endorsement", &said.endorsement)?, attestation: bytes("attestation", &said.attestation)? })
 }
 
 fn bytes(field: &str, text: &str) -> Result<Vec<u8>, Problem> {

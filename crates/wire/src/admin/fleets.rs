@@ -74,9 +74,7 @@ struct AnswersSaid {
 
 fn of_osquery(door: &mut Door, devices: &Devices) {
     let room = devices.clone();
-    let enrol = move |inbound: &Inbound| {
-        Ok(EnrolNode { room: room.clone(), host: said::<EnrolSaid>(inbound)?.host_identifier })
-    };
+    let enrol = move |inbound: &Inbound| Ok(EnrolNode { room: room.clone(), host: said::<EnrolSaid>(inbound)?.host_identifier });
     door.node("/osquery/enroll", enrol, |key| {
         json_answer(&json!({"node_key": key.expose_text().unwrap_or_default(), "node_invalid": false}))
     });
@@ -93,9 +91,8 @@ fn of_osquery(door: &mut Door, devices: &Devices) {
         json_answer(&json!({"queries": queries, "node_invalid": false}))
     });
     let room = devices.clone();
-    let answers = move |inbound: &Inbound| {
-        Ok(NodeAnswers { room: room.clone(), answers: answers_of(said::<AnswersSaid>(inbound)?) })
-    };
+    let answers =
+        move |inbound: &Inbound| Ok(NodeAnswers { room: room.clone(), answers: answers_of(said::<AnswersSaid>(inbound)?) });
     door.node("/osquery/distributed/write", answers, |()| json_answer(&json!({"node_invalid": false})));
 }
 
