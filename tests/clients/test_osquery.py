@@ -150,7 +150,7 @@ def test_the_command_line(server):
     assert machine.say("config")["node_invalid"] is False
     listed = json.loads(server.cli("device", "nodes", "--json", *token).stdout)
     assert [node["host"] for node in listed if node["fleet"] == name] == [machine.host]
-    assert server.cli("device", "fleet", "create", name, *token, check=False).returncode == 1
+    assert server.cli("device", "fleet", "create", name, *token, check=False).returncode == 2
     server.cli("device", "fleet", "revoke", name, *token)
     assert machine.say("config") == {"node_invalid": True}
     assert all(fleet["name"] != name for fleet in json.loads(server.cli("device", "fleet", "list", "--json", *token).stdout))

@@ -71,7 +71,7 @@ pub trait KnowDevices: Send + Sync {
 
 impl IdentityPort {
     /// The caller, and the device if it is the caller's. What is bound to a device is refused from anywhere else.
-    pub(crate) async fn from_device(&self, attempt: &Attempt) -> Result<Caller, Problem> {
+    pub(crate) async fn with_device(&self, attempt: &Attempt) -> Result<Caller, Problem> {
         let device = match (&attempt.client_certificate, self.inner.devices.get()) {
             (Some(certificate), Some(devices)) => devices.device(certificate, self.clock.now()).await?,
             _ => None,

@@ -49,7 +49,7 @@ pub(crate) fn refused() -> Problem {
 
 impl Identify for IdentityPort {
     fn identify<'a>(&'a self, attempt: &'a Attempt) -> BoxFuture<'a, Result<Caller, Problem>> {
-        Box::pin(self.from_device(attempt))
+        Box::pin(self.with_device(attempt))
     }
 }
 

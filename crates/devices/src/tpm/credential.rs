@@ -71,7 +71,7 @@ fn seed_by_curve(point: &[u8]) -> Result<(Vec<u8>, Vec<u8>), TpmError> {
     let (own_x, own_y) = coordinates(own_point.as_ref()).ok_or(REFUSED)?;
     let (x, _) = coordinates(point).ok_or(REFUSED)?;
     let peer = UnparsedPublicKey::new(&ECDH_P256, point);
-    let seed = agree(&own, &peer, REFUSED, |shared| {
+    let seed = agree(&own, peer, REFUSED, |shared| {
         let mut context = digest::Context::new(&digest::SHA256);
         for part in [1_u32.to_be_bytes().as_slice(), shared, IDENTITY, own_x, x] {
             context.update(part);
