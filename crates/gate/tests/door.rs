@@ -187,7 +187,7 @@ fn a_pass_opens_its_own_verb_and_no_other() {
     let own = || Ok(Caller { pass: Some(Pass { action: Verb::ACTION, subject: "x".to_owned() }), ..user()? });
     check(World { caller: own, ..world() }, Verb::Succeed, None, &with_head(&["outcome done"]));
     let other = || Ok(Caller { pass: Some(Pass { action: Action::read("test.other"), subject: "x".to_owned() }), ..user()? });
-    let expected = ["identify", "learn known", "assess", "refusal test.verb forbidden"];
+    let expected = ["identify", "learn known", "assess", "take", "refusal test.verb forbidden"];
     check(World { caller: other, ..world() }, Verb::Succeed, Some(Kind::Forbidden), &expected);
 }
 
@@ -221,14 +221,14 @@ fn a_port_that_is_down_never_answers_yes() {
     let expected = ["identify", "refusal test.verb unavailable"];
     check(World { caller: down, ..world() }, Verb::Succeed, Some(Kind::Unavailable), &expected);
     let decision = || Err(Problem::unavailable("the policy is down"));
-    let expected = [&HEAD[..5], &["refusal test.verb unavailable"]].concat();
+    let expected = [&HEAD[..6], &["refusal test.verb unavailable"]].concat();
     check(World { decision, ..world() }, Verb::Succeed, Some(Kind::Unavailable), &expected);
 }
 
 #[test]
 fn a_denial_says_no_more_than_the_caller_may_know() {
     let hidden = || Ok(Decision::Deny { visible: false, hint: String::new() });
-    let head = &HEAD[..5];
+    let head = &HEAD[..6];
     let expected =
         |kind: &str| head.iter().map(ToString::to_string).chain([format!("refusal test.verb {kind}")]).collect::<Vec<_>>();
     let seen = |kind| expected(kind);

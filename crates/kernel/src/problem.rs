@@ -75,7 +75,8 @@ pub struct Problem {
     message: String,
     retry_after: Option<Duration>,
     step_up: Option<StepUp>,
-    allowance: Option<Allowance>,
+    /// Boxed: most problems have none, and every result is as large as this type.
+    allowance: Option<Box<Allowance>>,
     source: Option<Box<dyn Error + Send + Sync>>,
 }
 
@@ -128,13 +129,13 @@ impl Problem {
 
     /// A rate is used up: which, and when to try again.
     pub fn over_rate(message: impl Into<String>, allowance: Allowance, after: Duration) -> Self {
-        Self { allowance: Some(allowance), ..Self::new(Kind::TooMany, message).retry_after(after) }
+        Self { allowance: Some(Box::new(allowance)), ..Self::new(Kind::TooMany, message).retry_after(after) }
     }
 
     /// Which rate is used up, where that is why.
     #[must_use]
-    pub const fn allowance(&self) -> Option<&Allowance> {
-        self.allowance.as_ref()
+    pub fn allowance(&self) -> Option<&Allowance> {
+        self.allowance.as_deref()
     }
 
     /// Adds when to try again.

@@ -172,6 +172,28 @@ impl WatchLogIns for Watch {
     }
 }
 
+/// Who holds an office, by the grants that there are.
+pub struct Offices(pub policy::Policy);
+
+impl identity::Offices for Offices {
+    fn holds_office(&self, reader: &mut Reader<'_>, principals: &[String], at: Micros) -> Result<bool, Problem> {
+        self.0.holds_office(reader, principals, at)
+    }
+
+    fn administrators(&self, reader: &mut Reader<'_>, at: Micros) -> Result<Vec<String>, Problem> {
+        self.0.administrators(reader, at)
+    }
+}
+
+/// Whom issuers say to trust less.
+pub struct Distrust(pub Arc<Assessor>);
+
+impl identity::Distrust for Distrust {
+    fn distrust(&self, principal_id: &str, points: u8, reason: &'static str, until: Micros) {
+        self.0.raise(principal_id, risk::Raise { points, reason, cause: risk::Cause::Caller, until });
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -199,27 +221,5 @@ mod tests {
         assert_eq!(row(Band::PhishingResistant), [TrustedLess, TrustedLess, Refused, LetIn]);
         assert_eq!(row(Band::Refuse), [TrustedLess, TrustedLess, Refused, LetIn]);
         assert!([&password, &totp, &both, &passkey].iter().all(|shown| becomes(Band::Refuse, true, shown) == Refused));
-    }
-}
-
-/// Who holds an office, by the grants that there are.
-pub struct Offices(pub policy::Policy);
-
-impl identity::Offices for Offices {
-    fn holds_office(&self, reader: &mut Reader<'_>, principals: &[String], at: Micros) -> Result<bool, Problem> {
-        self.0.holds_office(reader, principals, at)
-    }
-
-    fn administrators(&self, reader: &mut Reader<'_>, at: Micros) -> Result<Vec<String>, Problem> {
-        self.0.administrators(reader, at)
-    }
-}
-
-/// Whom issuers say to trust less.
-pub struct Distrust(pub Arc<Assessor>);
-
-impl identity::Distrust for Distrust {
-    fn distrust(&self, principal_id: &str, points: u8, reason: &'static str, until: Micros) {
-        self.0.raise(principal_id, risk::Raise { points, reason, cause: risk::Cause::Caller, until });
     }
 }

@@ -1,7 +1,7 @@
 //! The OpenID AuthZEN Authorization API 1.0: other systems ask what somebody may do here. Each question is an [`AccessCheck`], which passes the
 //! gate like any verb: whoever asks must be allowed to.
 
-use gate::Visitor;
+use gate::{Target, Visitor};
 use http::{HeaderValue, Method};
 use kernel::{Kind, Problem};
 use policy::{ACCESS_CHECK, AccessCheck, Policy};
@@ -170,14 +170,15 @@ fn check(room: &Policy, question: &Question, inbound: &Inbound) -> Result<Access
     Ok(AccessCheck { room: room.clone(), principal: subject.id.clone(), verb: action.name.clone(), on })
 }
 
-/// The decision, and the answer that says it. What does not exist, nobody may.
+/// The decision, and the answer that says it. What does not exist nobody may; that is said to those who may ask in this workspace.
 async fn evaluated(visitor: &Visitor, check: AccessCheck) -> Result<(bool, Value), Problem> {
+    let here = AccessCheck { on: Target::Workspace, ..check.clone() };
     match visitor.call(check).await {
         Ok(answer) => {
             let context = json!({ "principal": answer.principal, "reasons": answer.reasons, "reason_admin": answer.hint });
             Ok((answer.allowed, json!({ "decision": answer.allowed, "context": context })))
         }
-        Err(problem) if problem.kind() == Kind::NotFound => {
+        Err(problem) if problem.kind() == Kind::NotFound && visitor.might(&here).await? => {
             Ok((false, json!({ "decision": false, "context": { "reason_admin": problem.message() } })))
         }
         Err(problem) => Err(problem),

@@ -220,5 +220,5 @@ fn every_action_is_listed_once() {
     let count = names.len();
     names.sort_unstable();
     names.dedup();
-    assert_eq!((names.len(), count), (55, 55));
+    assert_eq!((names.len(), count), (57, 57));
 }

@@ -121,7 +121,7 @@ impl LimitsConfig {
     /// # Errors
     /// `Invalid`, naming the key and its bounds.
     pub fn check(&self) -> Result<(), Problem> {
-        if self.servers_count < 1 || self.servers_count > SERVERS_COUNT_LIMIT {
+        if !(1..=SERVERS_COUNT_LIMIT).contains(&self.servers_count) {
             let message = format!("`limits.servers_count` is {}; it must be from 1 to {SERVERS_COUNT_LIMIT}", self.servers_count);
             return Err(Problem::invalid(message));
         }
@@ -131,7 +131,7 @@ impl LimitsConfig {
                 for (key, value) in
                     [("burst_count_max", rate.burst_count_max), ("per_minute_count_max", rate.per_minute_count_max)]
                 {
-                    if value < 1 || value > RATE_LIMIT {
+                    if !(1..=RATE_LIMIT).contains(&value) {
                         let key = format!("limits.{}.{class}.{key}", of.word());
                         return Err(Problem::invalid(format!("`{key}` is {value}; it must be from 1 to {RATE_LIMIT}")));
                     }
