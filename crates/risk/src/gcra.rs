@@ -99,6 +99,11 @@ impl Quota {
     }
 }
 
+/// How long to wait, as callers are told. Rounded up: who comes back exactly then is let in.
+pub(crate) fn whole_seconds(wait: Duration) -> u32 {
+    u32::try_from(wait.as_secs().saturating_add(u64::from(wait.subsec_nanos() > 0)).max(1)).unwrap_or(u32::MAX)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -29,6 +29,16 @@ impl Network {
         Self(bytes)
     }
 
+    /// An address as a whole, or its network for IPv6, where one machine has 2^64 addresses.
+    pub(crate) fn of_one(address: IpAddr) -> Self {
+        let Self(mut bytes) = Self::of(address);
+        if let (IpAddr::V4(v4), [_, _, _, _, last, ..]) = (address.to_canonical(), &mut bytes) {
+            let [_, _, _, own] = v4.octets();
+            *last = own;
+        }
+        Self(bytes)
+    }
+
     pub(crate) const fn bytes(&self) -> &[u8] {
         &self.0
     }
@@ -59,12 +69,9 @@ impl Keyed {
         ((half(1) << 64) | half(0)).to_be_bytes()
     }
 
-    /// The key of an address as a whole, or of its network for IPv6, where one machine has 2^64 addresses.
+    /// The key of an address, as [`Network::of_one`] takes it.
     pub(crate) fn address(&self, what: &'static str, address: IpAddr) -> Key {
-        match address.to_canonical() {
-            IpAddr::V4(v4) => self.key(what, &[&v4.octets()]),
-            v6 @ IpAddr::V6(_) => self.key(what, &[&Network::of(v6).0]),
-        }
+        self.key(what, &[Network::of_one(address).bytes()])
     }
 
     /// The key of `parts` in one network.
@@ -85,6 +92,10 @@ mod tests {
         assert_ne!(of("10.1.2.3"), of("10.1.3.3"));
         assert_eq!(of("2001:db8:1:2::1"), of("2001:db8:1:2:ffff::1"));
         assert_ne!(of("2001:db8:1:2::1"), of("2001:db8:1:3::1"));
+        let one = |text: &str| Network::of_one(text.parse().unwrap());
+        assert_ne!(one("10.1.2.3"), one("10.1.2.250"));
+        assert_eq!(one("10.1.2.3"), one("::ffff:10.1.2.3"));
+        assert_eq!(one("2001:db8:1:2::1"), one("2001:db8:1:2:ffff::1"));
     }
 
     #[test]

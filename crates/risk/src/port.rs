@@ -11,7 +11,7 @@ use vault::db::SystemDb;
 use crate::bounded::{Aging, Bounded};
 use crate::browser::{Browsers, KnownBrowser};
 use crate::config::RiskConfig;
-use crate::gcra::Quota;
+use crate::gcra::{Quota, whole_seconds};
 use crate::keys::{Key, Keyed, Network};
 use crate::lock::Failures;
 use crate::raised::{Raise, Raised};
@@ -446,9 +446,8 @@ impl Assess for Assessor {
 }
 
 fn too_many(what: &str, wait: Duration) -> Problem {
-    // Rounded up: who comes back exactly then is let in.
-    let wait_s = wait.as_secs().saturating_add(u64::from(wait.subsec_nanos() > 0)).max(1);
-    Problem::new(Kind::TooMany, format!("{what}; try again in {wait_s} s")).retry_after(Duration::from_secs(wait_s))
+    let wait_s = whole_seconds(wait);
+    Problem::new(Kind::TooMany, format!("{what}; try again in {wait_s} s")).retry_after(Duration::from_secs(wait_s.into()))
 }
 
 #[cfg(test)]

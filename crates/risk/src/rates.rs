@@ -15,7 +15,7 @@ use kernel::{Allowance, Micros, Problem, Secret};
 use vault::db::SystemDb;
 
 use crate::bounded::{Aging, Bounded};
-use crate::gcra::Quota;
+use crate::gcra::{Quota, whole_seconds};
 use crate::keys::{Key, Keyed, Network};
 use config::{LimitsConfig, Of, Rate};
 use leases::Leases;
@@ -177,12 +177,12 @@ impl RateLimits {
         }
         let class = Class::of(action);
         let token = caller.token.as_ref().map(|token| token.id.as_bytes());
-        let network = Network::of(attempt.address);
+        let address = Network::of_one(attempt.address);
         let parts: [(Of, Option<&[u8]>); 4] = [
             (Of::Token, token),
             (Of::Account, Some(caller.id.as_bytes())),
             (Of::Workspace, Some(attempt.workspace.as_bytes())),
-            (Of::Address, Some(network.bytes())),
+            (Of::Address, Some(address.bytes())),
         ];
         let of = |of: Of, part: &[u8]| {
             let rate = class.of_rates(self.config.of(of));
@@ -221,22 +221,22 @@ impl RateLimits {
 
     async fn take_shared(&self, leases: &Leases, wanted: Vec<Wanted>, now: Micros) -> Result<Option<Allowance>, Over> {
         let mut tightest: Option<Allowance> = None;
+        // What a lease gave; what this server granted by itself is none of the leases'.
         let mut taken: Vec<&Wanted> = Vec::new();
         for one in &wanted {
-            let share = one.quota.share(leases.servers_count());
             let got = match leases.take(&one.shared, one.quota, now).await {
-                Ok(Ok(remaining_count)) => Ok(one.quota.allowance(one.name, remaining_count)),
+                Ok(Ok(remaining_count)) => {
+                    taken.push(one);
+                    Ok(one.quota.allowance(one.name, remaining_count))
+                }
                 Ok(Err(wait)) => Err(self.refused(one, wait, now)),
                 Err(problem) => {
                     tracing::warn!(%problem, "the shared rates cannot be reached: each server grants its share");
-                    self.take_one(one, share, now)
+                    self.take_one(one, one.quota.share(leases.servers_count()), now)
                 }
             };
             match got {
-                Ok(allowance) => {
-                    tightest = Some(tighter(tightest, allowance));
-                    taken.push(one);
-                }
+                Ok(allowance) => tightest = Some(tighter(tightest, allowance)),
                 Err(over) => {
                     for one in taken {
                         leases.give_back(&one.shared);
@@ -281,11 +281,6 @@ impl RateLimits {
             is_news,
         }
     }
-}
-
-/// Rounded up: who comes back exactly then is let in.
-fn whole_seconds(wait: Duration) -> u32 {
-    u32::try_from(wait.as_secs().saturating_add(u64::from(wait.subsec_nanos() > 0)).max(1)).unwrap_or(u32::MAX)
 }
 
 fn tighter(known: Option<Allowance>, other: Allowance) -> Allowance {

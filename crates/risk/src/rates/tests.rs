@@ -94,6 +94,15 @@ async fn whoever_is_throttled_has_a_request_a_second_until_it_ends() {
 }
 
 #[tokio::test]
+async fn an_address_is_not_counted_with_its_neighbours() {
+    let few = config::Rates { sign_in: rate(2, 60), read: rate(2, 60), write: rate(2, 60), predict: rate(2, 60) };
+    let limits = RateLimits::new(LimitsConfig { address: few, ..LimitsConfig::default() });
+    let neighbour = Attempt { address: IpAddr::from([198, 51, 100, 8]), ..attempt() };
+    assert_eq!(taken_count(&limits, &caller("u_1", "t_1"), READ, START).await, 2);
+    assert!(limits.take(&neighbour, &caller("u_2", "t_2"), READ, START).await.is_ok());
+}
+
+#[tokio::test]
 async fn strangers_and_jobs_are_not_counted_here() {
     let limits = RateLimits::new(config(1, 1));
     for _ in 0..5 {
