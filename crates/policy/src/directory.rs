@@ -17,6 +17,18 @@ pub trait Directory: Send + Sync + 'static {
     /// # Errors
     /// [`DbError`] of the engine.
     fn services_of(&self, reader: &mut Reader<'_>, owner: &str) -> Result<Vec<String>, DbError>;
+
+    /// The same accounts, with their groups.
+    ///
+    /// # Errors
+    /// [`DbError`] of the engine.
+    fn find_services(&self, reader: &mut Reader<'_>, owner: &str) -> Result<Vec<Principal>, DbError> {
+        let mut services = Vec::new();
+        for id in self.services_of(reader, owner)? {
+            services.extend(self.find(reader, &id)?);
+        }
+        Ok(services)
+    }
 }
 
 /// Knows nobody. For a server without accounts, and for tests.

@@ -44,10 +44,7 @@ impl Operation for CreateGrant {
         self.check_input(&resource, now)?;
         let (directory, name, giver) = (self.room.directory(), self.principal.clone(), permit.caller().id.clone());
         let look = move |reader: &mut vault::db::Reader<'_>| {
-            let mut services = Vec::new();
-            for id in directory.services_of(reader, &giver)? {
-                services.extend(directory.find(reader, &id)?);
-            }
+            let services = directory.find_services(reader, &giver)?;
             Ok((directory.find(reader, &name)?, services))
         };
         let (found, services) = self.room.db().read_point(&permit, look).await?;

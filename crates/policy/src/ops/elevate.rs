@@ -102,10 +102,7 @@ impl Operation for DecideElevation {
         let look = move |reader: &mut Reader<'_>| {
             let Some(one) = store::get(reader, &id)? else { return Ok(None) };
             let receiver = directory.find(reader, &one.principal)?;
-            let mut services = Vec::new();
-            for id in directory.services_of(reader, &giver)? {
-                services.extend(directory.find(reader, &id)?);
-            }
+            let services = directory.find_services(reader, &giver)?;
             Ok(Some((one, receiver, services)))
         };
         let found = self.room.db().read_point(&permit, look).await?;
