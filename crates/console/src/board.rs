@@ -90,6 +90,45 @@ pub struct Table {
     pub next: String,
 }
 
+/// What can be done about a row.
+#[derive(Clone, Debug)]
+pub struct Button {
+    /// The decision that it sends.
+    pub value: &'static str,
+    /// What stands on it.
+    pub words: &'static str,
+    /// Whether it is not the first thing to do.
+    pub is_plain: bool,
+    /// What it sends besides.
+    pub hidden: Vec<(&'static str, String)>,
+}
+
+/// A row with what can be done about it.
+#[derive(Clone, Debug)]
+pub struct ActingRow {
+    /// Its cells, as many as the columns.
+    pub cells: Vec<Cell>,
+    /// Where decisions go.
+    pub action: String,
+    /// The decisions that the visitor may take.
+    pub buttons: Vec<Button>,
+}
+
+/// A table whose rows can be decided on.
+#[derive(Clone, Debug)]
+pub struct ActingTable {
+    /// The anchor.
+    pub id: &'static str,
+    /// The heading.
+    pub title: String,
+    /// The columns; a last one has the buttons.
+    pub columns: Vec<&'static str>,
+    /// The rows.
+    pub rows: Vec<ActingRow>,
+    /// What stands there instead of rows.
+    pub empty: String,
+}
+
 /// What a verb gives, where the caller may ask for it; none where not. A page shows what there is for somebody, and the log is not filled with
 /// refusals that nobody asked for.
 ///

@@ -29,7 +29,7 @@ pub fn routes(door: &mut Door, rooms: &Rooms) {
                 },
             };
             vec![
-                Cell::text(one.name.clone()),
+                Cell::link(one.name.clone(), format!("{PAGE}/{}", part(&one.name))),
                 Cell::text(format!("{model} {}", one.choice)),
                 trial,
                 Cell::text(moment(one.changed_at)),

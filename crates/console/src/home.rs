@@ -6,7 +6,7 @@ use http::Method;
 use identity::PageWish;
 use identity::ops::tokens::ListTokens;
 use kernel::{Micros, Problem};
-use observe::{AlertState, HealthState, Severity};
+use observe::{AlertState, HealthState};
 use wire::{Answer, Chosen, Door};
 
 use crate::Rooms;
@@ -90,17 +90,8 @@ async fn alerts(visitor: &Visitor, rooms: &Rooms) -> Result<Option<Table>, Probl
     let search =
         observe::ops::SearchAlerts { room: rooms.observe.clone(), state: Some(AlertState::Open), after: None, rows: Some(ROWS) };
     let Some(found) = if_allowed(visitor, search).await? else { return Ok(None) };
-    let row = |alert: &observe::Alert| {
-        let tone = if alert.severity == Severity::Critical { Tone::Bad } else { Tone::Wait };
-        vec![
-            Cell::state(alert.severity.word(), tone),
-            Cell::text(alert.headline.clone()),
-            Cell::text(moment(alert.began_at)),
-            Cell::text(format!("strongroom alerts show {}", alert.id)),
-        ]
-    };
-    let rows = found.rows.iter().map(row).collect();
-    Ok(Some(table("alerts", "Alerts", &["How bad", "What", "Since", "More, and remedies"], rows)))
+    let rows = found.rows.iter().map(crate::alerts::row).collect();
+    Ok(Some(table("alerts", "Alerts", &crate::alerts::COLUMNS, rows)))
 }
 
 async fn detections(visitor: &Visitor, rooms: &Rooms) -> Result<Option<Table>, Problem> {

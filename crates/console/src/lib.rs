@@ -8,11 +8,13 @@
 
 mod access;
 mod account;
+mod alerts;
 mod asset;
 mod audit;
 mod board;
 mod datasets;
 mod devices_page;
+mod endpoint;
 mod endpoints;
 mod home;
 mod listing;
@@ -22,6 +24,8 @@ mod page;
 mod provider;
 #[cfg(test)]
 mod tests;
+mod traffic;
+mod vault_page;
 mod version;
 
 use std::sync::Arc;
@@ -51,8 +55,18 @@ pub struct Rooms {
     pub admission: admission::Admission,
     /// Models that answer.
     pub serving: serving::Serving,
+    /// Objects and their keys.
+    pub artifacts: artifacts::Artifacts,
+    /// Buckets.
+    pub buckets: buckets::Buckets,
+    /// What is retained.
+    pub keeping: retention::Keeping,
+    /// Backups.
+    pub backup: backup::Backup,
     /// How all that is.
     pub observe: observe::Observe,
+    /// What can be done about alerts.
+    pub remedies: wire::admin::observe::Rooms,
     /// What was found in the log.
     pub detect: detect::Detect,
     /// The log.
@@ -70,6 +84,9 @@ pub fn routes(door: &mut Door, rooms: &Rooms, providers: Option<Arc<dyn Provider
     datasets::routes(door, rooms);
     models::routes(door, rooms);
     endpoints::routes(door, rooms);
+    endpoint::routes(door, rooms);
+    alerts::routes(door, rooms);
+    vault_page::routes(door, rooms);
     access::routes(door, rooms);
     audit::routes(door, rooms);
 }

@@ -58,6 +58,7 @@ pub const ACTIONS: &[Action] = &[
     ops::LABELS,
     ops::HEALTH,
     ops::METRICS,
+    ops::TRAFFIC,
     ops::JUDGE,
     ops::RECALL,
     ops::DELIVER,

@@ -12,6 +12,10 @@ pub const KEPT_ROWS_MAX: usize = 1_000;
 pub const JUDGED_MINUTES: i64 = 1_440;
 /// Minutes behind the longest window of the burn rates.
 pub const BURN_MINUTES: i64 = 4_320;
+/// Minutes of traffic that are shown if nothing is said.
+pub const TRAFFIC_MINUTES_DEFAULT: i64 = 60;
+/// And at most.
+pub const TRAFFIC_MINUTES_MAX: i64 = 1_440;
 /// Labels that one request brings.
 pub const LABEL_COUNT_MAX: usize = 10_000;
 /// Alerts that one message of an Alertmanager brings.

@@ -343,6 +343,11 @@ pub async fn open_with(data: &Path, config: &Config, way: Way, root: Arc<dyn Key
         admission: rooms.admission.clone(),
         serving: rooms.serving.clone(),
         observe: rooms.observe.clone(),
+        artifacts: rooms.artifacts.clone(),
+        buckets: rooms.buckets.clone(),
+        keeping: rooms.keeping.clone(),
+        backup: rooms.backup.clone(),
+        remedies: observing::behind(&rooms, &warnings),
         detect: rooms.detect.clone(),
         audit: rooms.audit.clone(),
     };

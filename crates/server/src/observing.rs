@@ -24,18 +24,22 @@ const ANSWER_BYTES_MAX: usize = 64 * 1024;
 
 /// Adds the routes of alerts, health and metrics.
 pub fn routes(door: &mut Door, rooms: &Rooms, data: &Path, warnings: &KeyWarnings) {
+    let own = Own { data: data.to_path_buf() };
+    let measure: Measure = Arc::new(move || own.metrics());
+    wire::admin::observe::routes(door, &behind(rooms, warnings), &measure);
+}
+
+/// The rooms that remedies act on.
+pub fn behind(rooms: &Rooms, warnings: &KeyWarnings) -> Behind {
     let warnings = warnings.clone();
-    let behind = Behind {
+    Behind {
         observe: rooms.observe.clone(),
         serving: rooms.serving.clone(),
         data: rooms.data.clone(),
         admission: rooms.admission.clone(),
         retrain: rooms.retrain.clone(),
         warnings: Arc::new(move || warnings.now()),
-    };
-    let own = Own { data: data.to_path_buf() };
-    let measure: Measure = Arc::new(move || own.metrics());
-    wire::admin::observe::routes(door, &behind, &measure);
+    }
 }
 
 /// Begins to watch. Only a server does: a command ends too soon.

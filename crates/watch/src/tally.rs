@@ -218,6 +218,21 @@ impl Tally {
         let first = LATENCY_EDGES_US.partition_point(|edge| *edge < limit_us);
         self.latencies.iter().skip(first + 1).sum()
     }
+
+    /// The time within which this share of the answers came: the upper end of its cell, so never told too short but for answers
+    /// beyond the last edge. None if nothing was answered.
+    #[must_use]
+    pub fn latency_us_at(&self, share: f64) -> Option<u64> {
+        let total: u64 = self.latencies.iter().sum();
+        let wanted = (total as f64 * share).ceil().max(1.0) as u64;
+        let mut seen = 0;
+        let reached = |count: &u64| {
+            seen += count;
+            seen >= wanted
+        };
+        let cell = self.latencies.iter().position(reached)?;
+        LATENCY_EDGES_US.get(cell).or(LATENCY_EDGES_US.last()).copied()
+    }
 }
 
 fn add_counts(own: &mut Vec<u64>, their: &[u64]) {

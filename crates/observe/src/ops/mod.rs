@@ -10,6 +10,7 @@ mod recall;
 mod receive;
 mod remedy;
 mod search;
+mod traffic;
 
 use gate::Action;
 use kernel::Problem;
@@ -24,6 +25,7 @@ pub use recall::RecallTraining;
 pub use receive::{ReceiveAlerts, Received, Told};
 pub use remedy::{RemedyDone, RunRemedy};
 pub use search::{AlertPage, FoundAlert, GetAlert, SearchAlerts};
+pub use traffic::{ShowTraffic, Traffic, TrafficMinute};
 
 /// Lists alerts.
 pub const SEARCH: Action = Action::read("alerts.search");
@@ -43,6 +45,8 @@ pub const REMEDY_DONE: Action = Action::write("remedies.done");
 pub const LABELS: Action = Action::write("labels.add");
 /// Shows how endpoints, data and the server are.
 pub const HEALTH: Action = Action::read("health.show");
+/// Shows what an endpoint was asked, minute by minute.
+pub const TRAFFIC: Action = Action::read("endpoints.traffic");
 /// Gives the metrics to a Prometheus.
 pub const METRICS: Action = Action::read("observe.metrics");
 /// The watcher judges what was seen.

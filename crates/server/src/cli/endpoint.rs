@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use super::client::{Client, Connection};
 use super::data::Plain;
-use super::endpoint_guard::{Release, SetGuard, Throttle, Trails};
+use super::endpoint_guard::{Release, SetGuard, Throttle, Traffic, Trails};
 use super::lineage::split;
 use super::output::{done, list, segment, show};
 
@@ -45,6 +45,7 @@ const REQUEST_BYTES_MAX: u64 = 64 << 20;
   strongroom endpoint promote churn
   strongroom endpoint rollback churn
   strongroom endpoint guard churn --rows-per-day 20000 --digits 2
+  strongroom endpoint traffic churn
   strongroom endpoint trails churn
   strongroom endpoint throttle churn CALLER --level refused --minutes 60
   strongroom endpoint delete churn
@@ -72,6 +73,8 @@ pub enum EndpointVerb {
     Predict(Predict),
     /// Say how an endpoint is guarded.
     Guard(SetGuard),
+    /// Show what an endpoint was asked, minute by minute.
+    Traffic(Traffic),
     /// Show what is known of an endpoint's callers.
     Trails(Trails),
     /// Take back what is held against a caller.
@@ -215,6 +218,7 @@ impl EndpointVerb {
                 done(&client, &format!("`{}` is gone", verb.name))
             }
             Self::Guard(verb) => verb.run().await,
+            Self::Traffic(verb) => verb.run().await,
             Self::Trails(verb) => verb.run().await,
             Self::Release(verb) => verb.run().await,
             Self::Throttle(verb) => verb.run().await,

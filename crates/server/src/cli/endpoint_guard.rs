@@ -1,4 +1,4 @@
-//! `strongroom endpoint guard`, `trails`, `release` and `throttle`.
+//! `strongroom endpoint guard`, `traffic`, `trails`, `release` and `throttle`.
 
 use clap::{Args, ValueEnum};
 use kernel::Problem;
@@ -8,6 +8,7 @@ use super::client::Connection;
 use super::output::{done, list, show};
 
 const COLUMNS: [&str; 10] = ["caller", "network", "level", "cause", "since", "rows", "near", "unlike", "coverage", "spent_rows"];
+const MINUTE_COLUMNS: [&str; 8] = ["at", "answered", "failed", "invalid", "limited", "rows", "p50_us", "p99_us"];
 const FIELDS: [&str; 6] = ["rows_per_day", "digits", "top_k", "ranges", "unlike", "ladder"];
 
 /// What becomes of rows outside the training data.
@@ -61,6 +62,22 @@ pub struct SetGuard {
     /// Notice callers, and answer them as ever.
     #[arg(long)]
     alarm_only: bool,
+    #[command(flatten)]
+    connection: Connection,
+}
+
+/// Options of `endpoint traffic`.
+#[derive(Args)]
+#[command(after_help = "Times are the upper ends of the cells in which they are counted.
+
+Example:
+  strongroom endpoint traffic churn --minutes 240 --json")]
+pub struct Traffic {
+    /// The endpoint.
+    name: String,
+    /// How far back, at most a day.
+    #[arg(long, value_name = "COUNT", default_value_t = 60)]
+    minutes: u16,
     #[command(flatten)]
     connection: Connection,
 }
@@ -128,6 +145,14 @@ impl SetGuard {
         });
         let set = client.post(&format!("{}/guard", super::endpoint::address(&self.name)), &body).await?;
         show(&client, &set, &FIELDS)
+    }
+}
+
+impl Traffic {
+    pub(super) async fn run(self) -> Result<(), Problem> {
+        let mut client = self.connection.open().await?;
+        let path = format!("{}/traffic?minutes={}", super::endpoint::address(&self.name), self.minutes);
+        list(&mut client, &path, "minutes", &MINUTE_COLUMNS).await
     }
 }
 

@@ -34,7 +34,7 @@
 //! | GET `/predictions`, `/prediction-counts`; below `/predictions/{prediction}`: GET ``, `/record`, `/proof` | `?endpoint=&since=&until=` |
 //! | POST `/predictions/query`, `/predictions/erase` | `{"sql", "rows"?, "endpoint"?, "since"?, "until"?}`, `{"subject"}` |
 //! | GET `/trace` | `?subject=a prediction's id, or as for lineage&direction=up or down&rows=&format=json, text or svg` |
-//! | POST `/endpoints/{endpoint}/guard`; GET `…/trails`; POST `…/trails/release`, `/throttle` | settings; `{"caller"}`, `{"caller", "level", "seconds"}` |
+//! | POST `/endpoints/{endpoint}/guard`; GET `…/trails`, `…/traffic?minutes=`; POST `…/trails/release`, `/throttle` | settings; `{"caller"}`, `{"caller", "level", "seconds"}` |
 //! | GET `/alerts`, `/alerts/{alert}`; POST `/alerts/{alert}/acknowledge`, `/alerts/{alert}/resolve`, `/remedies/{remedy}/run` | `?state=`, `{}` |
 //! | POST `/endpoints/{endpoint}/labels`; POST `/alertmanager` (an Alertmanager's webhook, version 4); GET `/health` | `{"labels": [{"prediction", "row"?, "label"}]}` |
 //! | GET `/lineage/{model}/{version or @alias}`; GET `/lineage` | `?subject=&direction=up or down&depth=&format=json, text or svg` |

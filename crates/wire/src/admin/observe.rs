@@ -7,12 +7,12 @@ use std::time::Duration;
 
 use ::observe::ops::{
     AcknowledgeAlert, AddLabels, FoundAlert, GetAlert, ReceiveAlerts, RemedyDone, ResolveAlert, RunRemedy, SearchAlerts,
-    ShowHealth, ShowMetrics, Told,
+    ShowHealth, ShowMetrics, ShowTraffic, Told, TrafficMinute,
 };
 use ::observe::{Act, Alert, AlertState, HealthOf, Label, News, Observe, Remedy, THROTTLE_MINUTES};
 use admission::Admission;
 use data::Data;
-use gate::{Operation, Visitor};
+use gate::{Action, Operation, Visitor};
 use http::{HeaderValue, Method, header};
 use kernel::{Kind, Micros, Problem};
 use retrain::Retrain;
@@ -49,6 +49,17 @@ pub struct Rooms {
     /// What else somebody must look after, such as keys that are overdue.
     pub warnings: Warnings,
 }
+
+/// The verbs that a remedy may ask for.
+pub const VERBS: [Action; 7] = [
+    RunRemedy::ACTION,
+    RemedyDone::ACTION,
+    UpdateEndpoint::ACTION,
+    data::ops::Refuse::ACTION,
+    admission::ops::Refuse::ACTION,
+    retrain::ops::SubmitJob::ACTION,
+    ThrottleTrail::ACTION,
+];
 
 /// Says what somebody must look after.
 pub type Warnings = Arc<dyn Fn() -> Vec<String> + Send + Sync>;
@@ -136,6 +147,21 @@ pub fn routes(door: &mut Door, rooms: &Rooms, measure: &Measure) {
         outbound::json(&json!({ "stored": taken.stored_count, "unknown": taken.unknown_count }))
     });
     let room = rooms.observe.clone();
+    let traffic = move |inbound: &Inbound| {
+        let [minutes] = only(inbound, ["minutes"])?;
+        let minutes = minutes.map(|text| text.parse().map_err(|_| Problem::invalid("`minutes` is a number"))).transpose()?;
+        Ok(Chosen::verbs({
+            let show = ShowTraffic { room: room.clone(), endpoint: inbound.path("endpoint").to_owned(), minutes };
+            move |visitor| {
+                Box::pin(async move {
+                    let minutes = visitor.call(show).await?.now().await?;
+                    list("minutes", &minutes, None, minute_of)
+                })
+            }
+        }))
+    };
+    door.choice(Method::GET, &at("/endpoints/{endpoint}/traffic"), &[ShowTraffic::ACTION], traffic);
+    let room = rooms.observe.clone();
     let health = move |inbound: &Inbound| {
         let [] = only(inbound, [])?;
         Ok(ShowHealth { room: room.clone() })
@@ -153,16 +179,7 @@ pub fn routes(door: &mut Door, rooms: &Rooms, measure: &Measure) {
 
 fn remedies(door: &mut Door, rooms: &Rooms) {
     let rooms = rooms.clone();
-    let actions = [
-        RunRemedy::ACTION,
-        RemedyDone::ACTION,
-        UpdateEndpoint::ACTION,
-        data::ops::Refuse::ACTION,
-        admission::ops::Refuse::ACTION,
-        retrain::ops::SubmitJob::ACTION,
-        ThrottleTrail::ACTION,
-    ];
-    door.choice(Method::POST, &format!("{PREFIX}/remedies/{{remedy}}/run"), &actions, move |inbound: &Inbound| {
+    door.choice(Method::POST, &format!("{PREFIX}/remedies/{{remedy}}/run"), &VERBS, move |inbound: &Inbound| {
         let (Nothing {}, rooms, id) = (body(inbound)?, rooms.clone(), inbound.path("remedy").to_owned());
         Ok(Chosen::verbs(move |visitor| Box::pin(async move { outbound::json(&remedy(&rooms.run(visitor, id).await?)) })))
     });
@@ -170,7 +187,10 @@ fn remedies(door: &mut Door, rooms: &Rooms) {
 
 impl Rooms {
     /// Takes the remedy up, does what it says as the caller, and notes what came of it.
-    async fn run(self, visitor: &Visitor, id: String) -> Result<Remedy, Problem> {
+    ///
+    /// # Errors
+    /// What its verbs refuse or fail with.
+    pub async fn run(self, visitor: &Visitor, id: String) -> Result<Remedy, Problem> {
         let taken = visitor.call(RunRemedy { room: self.observe.clone(), id: id.clone() }).await?;
         let done = self.act(visitor, &taken.act).await;
         let result = match &done {
@@ -320,6 +340,19 @@ fn remedy(remedy: &Remedy) -> Value {
         "run_at": remedy.run.as_ref().map(|run| to_text(run.0)),
         "run_by": remedy.run.as_ref().map(|run| &run.1),
         "result": remedy.run.as_ref().map(|run| &run.2),
+    })
+}
+
+fn minute_of(minute: &TrafficMinute) -> Value {
+    json!({
+        "at": to_text(minute.at),
+        "answered": minute.answered,
+        "invalid": minute.invalid,
+        "limited": minute.limited,
+        "failed": minute.failed,
+        "rows": minute.rows,
+        "p50_us": minute.p50_us,
+        "p99_us": minute.p99_us,
     })
 }
 
