@@ -8,12 +8,12 @@ import pytest
 
 import browser as browsers
 import harness
-from people import call, grant, person
+from people import call, grant, new_workspace, person
 from test_data import CLEAN, commit, wait
 
 pytestmark = pytest.mark.strongroom_only
 NASTY = "<img src=x onerror=alert(1)>\"'&{{7*7}}"
-PAGES = ["/console", "/console/data", "/console/models", "/console/endpoints", "/console/access", "/console/audit", "/account"]
+PAGES = ["/console", "/console/data", "/console/models", "/console/endpoints", "/console/access", "/console/audit", "/console/workspaces", "/account"]
 
 
 @pytest.fixture(scope="module")
@@ -108,6 +108,43 @@ def test_a_role_is_asked_for_given_and_given_back(world):
         assert "given" in browser.text()
         browser.click("form[action$='/end'] button")
         assert "ended" in browser.text()
+
+
+def test_a_workspace_is_chosen_and_kept_on_the_way(world):
+    server, _, _, _, name = world
+    workspace = new_workspace(server)
+    ada = person(server, "contributor", workspace=workspace)
+    grant(server, ada.name, "viewer")
+    session = ada.session()
+    session.headers["X-MLFLOW-WORKSPACE"] = workspace
+    commit(session, server, "elsewhere", {"a.csv": CLEAN.encode()})
+    wait(session, server, "elsewhere", 1)
+    with browsers.browser(server, scripts=False) as browser:
+        browser.log_in(ada.name, ada.password)
+        browser.go("/console/data")
+        assert name in browser.text() and "elsewhere" not in browser.text()
+        browser.click("#workspace")
+        browser.click(f"main a[href$='workspace={workspace.replace('-', '%2D')}']")
+        assert "elsewhere@1" in browser.text() and workspace in browser.find("#workspace").text
+        browser.click("nav a[href^='/console/data']")
+        assert "elsewhere" in browser.text() and name not in browser.text()
+        browser.click("tbody a")
+        browser.click("tbody a")
+        assert "Held back" in browser.find("#verdict").text
+        browser.click("a[href*='/documents/report.json']")
+        assert "elsewhere" in browser.find("body").text
+        # A form stays there as well.
+        browser.go(f"/console/access?workspace={workspace}")
+        browser.fill(reason="for a while")
+        browser.click("form[action^='/console/access'] button")
+        assert "for a while" in browser.text() and workspace in browser.find("#workspace").text
+        # Back to the default one, where nothing was asked for.
+        browser.click("#workspace")
+        browser.click("main a[href='/console?workspace=default']")
+        assert "elsewhere" not in browser.text() and "Workspace default" in browser.find("#workspace").text
+        browser.go("/console/data?workspace=no-such-place")
+        assert "There is no such thing" in browser.text() or "You may not" in browser.text()
+        assert browser.faults() == [] or all("404" in fault or "403" in fault for fault in browser.faults())
 
 
 @pytest.mark.parametrize("width", [390, 1200])

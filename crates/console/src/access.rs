@@ -12,7 +12,7 @@ use wire::{Answer, Chosen, Door, Inbound};
 
 use crate::Rooms;
 use crate::board::{Cell, Table, Tone, if_allowed};
-use crate::page::{moment, page, redirect};
+use crate::page::{moment, page_in, redirect_in};
 
 const PAGE: &str = "/console/access";
 const GRANT_ROWS: i64 = 200;
@@ -61,9 +61,11 @@ pub fn routes(door: &mut Door, rooms: &Rooms) {
         let text = |name: &str| form.get(name).unwrap_or_default().trim().to_owned();
         let hours: i64 = text("hours").parse().map_err(|_| Problem::invalid("`hours` is a number, from 1 to 12"))?;
         let seconds = hours.saturating_mul(HOUR_S);
-        Ok(RequestElevation { room: room.clone(), role: text("role"), on: On::Workspace, seconds, reason: text("reason") })
+        let (role, reason) = (text("role"), text("reason"));
+        let request = RequestElevation { room: room.clone(), role, on: On::Workspace, seconds, reason };
+        Ok((request, inbound.workspace().to_owned()))
     };
-    door.route(Method::POST, PAGE, request, |_| Ok(redirect(&format!("{PAGE}#own"))));
+    door.route_with(Method::POST, PAGE, request, |_, workspace| Ok(redirect_in(&workspace, &format!("{PAGE}#own"))));
     let room = rooms.policy.clone();
     let decide = move |inbound: &Inbound| {
         let give = match inbound.form()?.get("decision") {
@@ -71,12 +73,18 @@ pub fn routes(door: &mut Door, rooms: &Rooms) {
             Some("refuse") => false,
             _ => return Err(Problem::invalid("`decision` is approve or refuse")),
         };
-        Ok(DecideElevation { room: room.clone(), id: inbound.path("elevation").to_owned(), give })
+        let decide = DecideElevation { room: room.clone(), id: inbound.path("elevation").to_owned(), give };
+        Ok((decide, inbound.workspace().to_owned()))
     };
-    door.route(Method::POST, &format!("{PAGE}/{{elevation}}/decide"), decide, |_| Ok(redirect(PAGE)));
+    let at = format!("{PAGE}/{{elevation}}/decide");
+    door.route_with(Method::POST, &at, decide, |_, workspace| Ok(redirect_in(&workspace, PAGE)));
     let room = rooms.policy.clone();
-    let end = move |inbound: &Inbound| Ok(EndElevation { room: room.clone(), id: inbound.path("elevation").to_owned() });
-    door.route(Method::POST, &format!("{PAGE}/{{elevation}}/end"), end, |()| Ok(redirect(&format!("{PAGE}#own"))));
+    let end = move |inbound: &Inbound| {
+        let end = EndElevation { room: room.clone(), id: inbound.path("elevation").to_owned() };
+        Ok((end, inbound.workspace().to_owned()))
+    };
+    let at = format!("{PAGE}/{{elevation}}/end");
+    door.route_with(Method::POST, &at, end, |(), workspace| Ok(redirect_in(&workspace, &format!("{PAGE}#own"))));
 }
 
 async fn shown(visitor: &Visitor, room: Policy) -> Result<Answer, Problem> {
@@ -90,7 +98,7 @@ async fn shown(visitor: &Visitor, room: Policy) -> Result<Answer, Problem> {
     let roles = roles.iter().filter(on_workspace).map(|role| role.name.clone()).collect();
     let grants = ListGrants { room, on: On::Workspace, principal: None, after: None, limit: GRANT_ROWS };
     let grants = if_allowed(visitor, grants).await?.map(|page| grants_table(&page));
-    page(&AccessTemplate { waiting, own, roles, grants })
+    page_in(visitor.workspace(), &AccessTemplate { waiting, own, roles, grants })
 }
 
 fn grants_table(found: &policy::GrantPage) -> Table {

@@ -11,7 +11,7 @@ use wire::{Answer, Chosen, Door, Form, Inbound};
 
 use crate::Rooms;
 use crate::board::{Cell, Table, Tone, part};
-use crate::page::{moment, page, redirect};
+use crate::page::{moment, page_in, redirect_in};
 
 const PAGE: &str = "/console/alerts";
 /// The states, as the list can be narrowed to them.
@@ -88,7 +88,7 @@ pub fn routes(door: &mut Door, rooms: &Rooms) {
                 } else {
                     visitor.call(AcknowledgeAlert { room, id }).await?;
                 }
-                Ok(redirect(&to))
+                Ok(redirect_in(visitor.workspace(), &to))
             })
         }))
     });
@@ -98,7 +98,7 @@ pub fn routes(door: &mut Door, rooms: &Rooms) {
         Ok(Chosen::verbs(move |visitor| {
             Box::pin(async move {
                 rooms.run(visitor, remedy).await?;
-                Ok(redirect(&format!("{PAGE}/{}#remedies", part(&id))))
+                Ok(redirect_in(visitor.workspace(), &format!("{PAGE}/{}#remedies", part(&id))))
             })
         }))
     });
@@ -115,22 +115,25 @@ fn list(door: &mut Door, rooms: &Rooms) {
                 _ => {}
             }
         }
-        Ok((SearchAlerts { room: room.clone(), state, after, rows: None }, state))
+        Ok((SearchAlerts { room: room.clone(), state, after, rows: None }, (state, inbound.workspace().to_owned())))
     };
-    door.route_with(Method::GET, PAGE, search, |found, state| {
+    door.route_with(Method::GET, PAGE, search, |found, (state, workspace)| {
         let chosen = state.map_or("", AlertState::word);
         let states = [""].into_iter().chain(STATES.map(AlertState::word));
-        page(&AlertsTemplate {
-            states: states.map(|word| (word, word == chosen)).collect(),
-            table: Table {
-                id: "alerts",
-                title: "Alerts".to_owned(),
-                columns: COLUMNS.to_vec(),
-                rows: found.rows.iter().map(row).collect(),
-                empty: "No alert is in this state. Endpoints, data and the server are looked at every minute.".to_owned(),
-                next: found.next.map(|next| format!("{PAGE}?state={chosen}&after={}", part(&next))).unwrap_or_default(),
+        page_in(
+            &workspace,
+            &AlertsTemplate {
+                states: states.map(|word| (word, word == chosen)).collect(),
+                table: Table {
+                    id: "alerts",
+                    title: "Alerts".to_owned(),
+                    columns: COLUMNS.to_vec(),
+                    rows: found.rows.iter().map(row).collect(),
+                    empty: "No alert is in this state. Endpoints, data and the server are looked at every minute.".to_owned(),
+                    next: found.next.map(|next| format!("{PAGE}?state={chosen}&after={}", part(&next))).unwrap_or_default(),
+                },
             },
-        })
+        )
     });
 }
 
@@ -143,17 +146,20 @@ async fn shown(visitor: &Visitor, room: observe::Observe, id: String) -> Result<
     let may_resolve = !is_over && visitor.might(&ResolveAlert { room: room.clone(), id: id.clone() }).await?;
     let may_run = visitor.might(&RunRemedy { room, id }).await?;
     let alert = found.alert;
-    page(&AlertTemplate {
-        tone: if is_over { Tone::Good } else { tone_of(alert.severity) },
-        facts: facts(&alert),
-        causes: (alert.detail.causes.iter()).map(|cause| (percent(cause.weight), cause.words.clone())).collect(),
-        tables: vec![columns(&alert), numbers(&alert)],
-        remedies: found.remedies,
-        may_acknowledge,
-        may_resolve,
-        may_run,
-        alert,
-    })
+    page_in(
+        visitor.workspace(),
+        &AlertTemplate {
+            tone: if is_over { Tone::Good } else { tone_of(alert.severity) },
+            facts: facts(&alert),
+            causes: (alert.detail.causes.iter()).map(|cause| (percent(cause.weight), cause.words.clone())).collect(),
+            tables: vec![columns(&alert), numbers(&alert)],
+            remedies: found.remedies,
+            may_acknowledge,
+            may_resolve,
+            may_run,
+            alert,
+        },
+    )
 }
 
 fn facts(alert: &Alert) -> Vec<(&'static str, String)> {

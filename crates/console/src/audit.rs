@@ -9,7 +9,7 @@ use wire::{Answer, Door, Inbound};
 
 use crate::Rooms;
 use crate::board::{Cell, Table, Tone, part};
-use crate::page::{moment, page};
+use crate::page::{moment, page_in};
 
 const PAGE: &str = "/console/audit";
 const ROWS: usize = 50;
@@ -63,32 +63,37 @@ pub fn routes(door: &mut Door, rooms: &Rooms) {
         let before = given("before").map(number).transpose()?;
         let asked: Vec<(&str, String)> = FIELDS.iter().filter_map(|(name, ..)| Some((*name, given(name)?))).collect();
         let asked: Vec<(String, String)> = asked.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
-        Ok((Search { room: room.clone(), filter, before, limit_count: ROWS }, asked))
+        let search = Search { room: room.clone(), filter, before, limit_count: ROWS };
+        Ok((search, (asked, inbound.workspace().to_owned())))
     };
-    door.route_with(Method::GET, PAGE, search, |found, asked| {
+    door.route_with(Method::GET, PAGE, search, |found, (asked, workspace)| {
         let value =
             |name: &str| asked.iter().find(|(known, _)| known == name).map(|(_, value)| value.clone()).unwrap_or_default();
         let query: String = asked.iter().map(|(name, value)| format!("&{name}={}", part(value))).collect();
-        page(&AuditTemplate {
-            fields: FIELDS.iter().map(|(name, label, hint)| (*name, *label, *hint, value(name))).collect(),
-            table: Table {
-                id: "records",
-                title: "The log".to_owned(),
-                columns: vec!["Record", "When", "Who", "What", "How it ended", "To what"],
-                rows: found.hits.iter().map(row).collect::<Result<_, _>>()?,
-                empty: "No record fits. Records have ids, not names: search by an account's id.".to_owned(),
-                next: found.next_before.map(|next| format!("{PAGE}?before={next}{query}")).unwrap_or_default(),
+        page_in(
+            &workspace,
+            &AuditTemplate {
+                fields: FIELDS.iter().map(|(name, label, hint)| (*name, *label, *hint, value(name))).collect(),
+                table: Table {
+                    id: "records",
+                    title: "The log".to_owned(),
+                    columns: vec!["Record", "When", "Who", "What", "How it ended", "To what"],
+                    rows: found.hits.iter().map(row).collect::<Result<_, _>>()?,
+                    empty: "No record fits. Records have ids, not names: search by an account's id.".to_owned(),
+                    next: found.next_before.map(|next| format!("{PAGE}?before={next}{query}")).unwrap_or_default(),
+                },
+                size: found.size,
             },
-            size: found.size,
-        })
+        )
     });
     let room = rooms.audit.clone();
     let prove = move |inbound: &Inbound| {
         let index =
             inbound.path("index").parse().map_err(|_| Problem::not_found("records are named by their place in the log"))?;
-        Ok(Prove { room: room.clone(), which: Which::Index(index) })
+        Ok((Prove { room: room.clone(), which: Which::Index(index) }, inbound.workspace().to_owned()))
     };
-    door.route(Method::GET, &format!("{PAGE}/{{index}}"), prove, |proven| record_page(&proven));
+    let at = format!("{PAGE}/{{index}}");
+    door.route_with(Method::GET, &at, prove, |proven, workspace| record_page(&workspace, &proven));
 }
 
 fn row(hit: &Hit) -> Result<Vec<Cell>, Problem> {
@@ -113,19 +118,22 @@ fn viewed(record: &[u8]) -> Result<RecordView<'_>, Problem> {
     RecordView::parse(record).ok_or_else(|| Problem::internal("a record of the log cannot be read", "not JSON"))
 }
 
-fn record_page(proven: &Proven) -> Result<Answer, Problem> {
+fn record_page(workspace: &str, proven: &Proven) -> Result<Answer, Problem> {
     let view = viewed(&proven.record)?;
     let record = String::from_utf8_lossy(&proven.record).into_owned();
     let value: serde_json::Value =
         serde_json::from_slice(&proven.record).map_err(|error| Problem::internal("a record cannot be read", error))?;
-    page(&RecordTemplate {
-        index: proven.index,
-        at: moment(Micros(view.at)),
-        verb: view.action.to_string(),
-        outcome: view.status.as_deref().unwrap_or("begun").to_owned(),
-        pretty: serde_json::to_string_pretty(&value).unwrap_or_default(),
-        record,
-        proof: proven.proof.clone(),
-        key: proven.verifier_key.clone(),
-    })
+    page_in(
+        workspace,
+        &RecordTemplate {
+            index: proven.index,
+            at: moment(Micros(view.at)),
+            verb: view.action.to_string(),
+            outcome: view.status.as_deref().unwrap_or("begun").to_owned(),
+            pretty: serde_json::to_string_pretty(&value).unwrap_or_default(),
+            record,
+            proof: proven.proof.clone(),
+            key: proven.verifier_key.clone(),
+        },
+    )
 }

@@ -8,17 +8,20 @@ use wire::{Answer, Chosen, Door, Inbound};
 
 use crate::Rooms;
 use crate::board::{Cell, Table, Tone, bytes, part};
-use crate::listing::listing;
-use crate::page::{moment, redirect};
-use crate::version::{Decided, May, VersionTemplate, decided, sentence, until};
+use crate::listing::{after, listing};
+use crate::page::moment;
+use crate::version::{Decidable, May, VersionTemplate, decide, decided, documents, sentence};
 
 const PAGE: &str = "/console/data";
 
 /// Adds the pages.
 pub fn routes(door: &mut Door, rooms: &Rooms) {
     let room = rooms.data.clone();
-    let search = move |inbound: &Inbound| Ok(SearchDatasets { room: room.clone(), after: after(inbound)?, rows: None });
-    door.route(Method::GET, PAGE, search, |found| {
+    let search = move |inbound: &Inbound| {
+        let search = SearchDatasets { room: room.clone(), after: after(inbound)?, rows: None };
+        Ok((search, inbound.workspace().to_owned()))
+    };
+    door.route_with(Method::GET, PAGE, search, |found, workspace| {
         let row = |one: &data::DatasetSummary| {
             let state =
                 one.latest_state.map_or(Cell::text("no version yet"), |state| Cell::state(state.word(), Tone::of_state(state)));
@@ -30,7 +33,7 @@ pub fn routes(door: &mut Door, rooms: &Rooms) {
                 Cell::text(moment(one.created_at)),
             ]
         };
-        listing(Table {
+        let table = Table {
             id: "data",
             title: "Data sets".to_owned(),
             columns: vec!["Name", "Newest version is", "Newest", "Newest let in", "Made"],
@@ -38,15 +41,17 @@ pub fn routes(door: &mut Door, rooms: &Rooms) {
             empty: "There is no data set here. Bring one: strongroom data commit NAME FILES… --source … --licence … --owner …"
                 .to_owned(),
             next: found.next.map(|next| format!("{PAGE}?after={}", part(&next))).unwrap_or_default(),
-        })
+        };
+        listing(&workspace, table)
     });
     let room = rooms.data.clone();
     let show = move |inbound: &Inbound| {
         let dataset = inbound.path("dataset").to_owned();
         let after = after(inbound)?.map(|text| text.parse().map_err(|_| Problem::invalid("`after` is a number"))).transpose()?;
-        Ok((ShowDataset { room: room.clone(), dataset: dataset.clone(), after, rows: None }, dataset))
+        let show = ShowDataset { room: room.clone(), dataset: dataset.clone(), after, rows: None };
+        Ok((show, (dataset, inbound.workspace().to_owned())))
     };
-    door.route_with(Method::GET, &format!("{PAGE}/{{dataset}}"), show, |found, dataset| {
+    door.route_with(Method::GET, &format!("{PAGE}/{{dataset}}"), show, |found, (dataset, workspace)| {
         let row = |one: &data::Version| {
             let number = one.number.map_or_else(|| one.id.clone(), |number| number.to_string());
             vec![
@@ -58,73 +63,81 @@ pub fn routes(door: &mut Door, rooms: &Rooms) {
                 Cell::text(one.committer.clone()),
             ]
         };
-        listing(Table {
+        let table = Table {
             id: "versions",
             title: format!("Versions of {dataset}"),
             columns: vec!["Version", "State", "Rows", "Size", "Committed", "By"],
             rows: found.rows.iter().map(row).collect(),
             empty: "No version was committed yet.".to_owned(),
             next: found.next.map(|next| format!("{PAGE}/{}?after={next}", part(&dataset))).unwrap_or_default(),
-        })
+        };
+        listing(&workspace, table)
     });
     one(door, rooms);
 }
 
-fn after(inbound: &Inbound) -> Result<Option<String>, Problem> {
-    Ok(inbound.query()?.into_iter().find(|(name, _)| name == "after").map(|(_, value)| value))
+/// A version of the address.
+#[derive(Clone)]
+struct Named {
+    room: data::Data,
+    dataset: String,
+    version: String,
+}
+
+impl Named {
+    fn of(room: &data::Data, inbound: &Inbound) -> Self {
+        let (dataset, version) = (inbound.path("dataset").to_owned(), inbound.path("version").to_owned());
+        Self { room: room.clone(), dataset, version }
+    }
+}
+
+impl Decidable for Named {
+    type Admit = Admit;
+    type Waive = Waive;
+    type Refuse = Refuse;
+
+    fn admit(&self, reason: String) -> Admit {
+        let Self { room, dataset, version } = self.clone();
+        Admit { room, dataset, version, reason }
+    }
+
+    fn waive(&self, reason: String, until: Micros) -> Waive {
+        let Self { room, dataset, version } = self.clone();
+        Waive { room, dataset, version, reason, until }
+    }
+
+    fn refuse(&self, reason: String) -> Refuse {
+        let Self { room, dataset, version } = self.clone();
+        Refuse { room, dataset, version, reason }
+    }
+
+    fn page(&self) -> String {
+        format!("{PAGE}/{}/{}", part(&self.dataset), part(&self.version))
+    }
 }
 
 fn one(door: &mut Door, rooms: &Rooms) {
     let path = format!("{PAGE}/{{dataset}}/{{version}}");
     let room = rooms.data.clone();
     door.choice(Method::GET, &path, &[ShowVersion::ACTION, Findings::ACTION], move |inbound| {
-        let (room, dataset, version) = (room.clone(), inbound.path("dataset").to_owned(), inbound.path("version").to_owned());
-        Ok(Chosen::verbs(move |visitor| Box::pin(async move { shown(visitor, room, dataset, version).await })))
+        let version = Named::of(&room, inbound);
+        Ok(Chosen::verbs(move |visitor| Box::pin(async move { shown(visitor, version).await })))
     });
     let room = rooms.data.clone();
     door.choice(Method::POST, &path, &[Admit::ACTION, Waive::ACTION, Refuse::ACTION], move |inbound| {
-        let (room, dataset, version) = (room.clone(), inbound.path("dataset").to_owned(), inbound.path("version").to_owned());
-        let (decision, reason) = decided(inbound)?;
-        Ok(Chosen::verbs(move |visitor| {
-            Box::pin(async move {
-                let to = format!("{PAGE}/{}/{}", part(&dataset), part(&version));
-                match decision {
-                    Decided::Admit => visitor.call(Admit { room, dataset, version, reason }).await?,
-                    Decided::Refuse => visitor.call(Refuse { room, dataset, version, reason }).await?,
-                    Decided::Waive(days) => {
-                        visitor.call(Waive { room, dataset, version, reason, until: until(visitor.at(), days) }).await?
-                    }
-                };
-                Ok(redirect(&to))
-            })
-        }))
+        let (version, decided) = (Named::of(&room, inbound), decided(inbound)?);
+        Ok(Chosen::verbs(move |visitor| Box::pin(async move { decide(visitor, &version, decided).await })))
     });
+    wire::admin::datasets::document_routes(door, &rooms.data, &path);
 }
 
-async fn shown(visitor: &Visitor, room: data::Data, dataset: String, version: String) -> Result<Answer, Problem> {
+async fn shown(visitor: &Visitor, named: Named) -> Result<Answer, Problem> {
+    let (may, page) = (May::of(visitor, &named).await?, named.page());
+    let Named { room, dataset, version } = named;
     let show = ShowVersion { room: room.clone(), dataset: dataset.clone(), version: version.clone() };
     let data::ops::Shown { version: one, parents, inspection } = visitor.call(show).await?;
-    let found = visitor.call(Findings { room: room.clone(), dataset: dataset.clone(), version: version.clone() }).await?;
-    let named = || (room.clone(), dataset.clone(), version.clone());
-    let (why, day) = (String::new, Micros(i64::MAX));
-    let may = {
-        let (room, dataset, version) = named();
-        let admit = visitor.might(&Admit { room, dataset, version, reason: why() }).await?;
-        let (room, dataset, version) = named();
-        let waive = visitor.might(&Waive { room, dataset, version, reason: why(), until: day }).await?;
-        let (room, dataset, version) = named();
-        let refuse = visitor.might(&Refuse { room, dataset, version, reason: why() }).await?;
-        May { admit, waive, refuse }
-    };
-    let documents = [
-        ("The whole report, with charts", "report.html"),
-        ("Report as JSON", "report.json"),
-        ("Signed statement", "attestation.json"),
-    ];
+    let found = visitor.call(Findings { room, dataset: dataset.clone(), version }).await?;
     let has_report = inspection.as_ref().is_some_and(|inspection| inspection.report_sha256.is_some());
-    let at = |document: &str| {
-        format!("/api/strongroom/v1/datasets/{}/versions/{}/documents/{document}", part(&dataset), part(&version))
-    };
     let state = one.state;
     VersionTemplate {
         back: (format!("{PAGE}/{}", part(&dataset)), "All versions"),
@@ -136,11 +149,11 @@ async fn shown(visitor: &Visitor, room: data::Data, dataset: String, version: St
         tables: vec![stems_from(&dataset, &parents)],
         findings: found.findings,
         more_count: 0,
-        documents: documents.into_iter().filter(|_| has_report).map(|(name, file)| (name, at(file))).collect(),
-        action: format!("{PAGE}/{}/{}", part(&dataset), part(&version)),
+        documents: documents(&page, has_report),
+        action: page,
         may,
     }
-    .finished()
+    .finished(visitor.workspace())
 }
 
 fn facts(one: &data::Version, inspection: Option<&data::Inspection>) -> Vec<(&'static str, String)> {

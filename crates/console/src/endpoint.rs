@@ -11,7 +11,7 @@ use wire::{Answer, Chosen, Door, Form, Inbound};
 
 use crate::Rooms;
 use crate::board::{Cell, Table, Tone, if_allowed, part};
-use crate::page::{moment, page, redirect};
+use crate::page::{moment, page_in, redirect_in};
 use crate::traffic::{Drawing, live};
 
 const PAGE: &str = "/console/endpoints";
@@ -58,7 +58,7 @@ pub fn routes(door: &mut Door, rooms: &Rooms) {
                 } else {
                     visitor.call(Rollback { room, name }).await?;
                 }
-                Ok(redirect(&to))
+                Ok(redirect_in(visitor.workspace(), &to))
             })
         }))
     });
@@ -84,18 +84,21 @@ async fn shown(visitor: &Visitor, rooms: &Rooms, name: String) -> Result<Answer,
     let can_promote = ready.challenger.as_ref().is_some_and(|challenger| challenger.model.is_some());
     let may_promote = can_promote && visitor.might(&PromoteChallenger { room: room(), name: name.clone() }).await?;
     let (state, verdict) = verdict(&ready);
-    page(&EndpointTemplate {
-        state,
-        verdict,
-        facts: facts(&ready),
-        drawing: minutes.as_deref().map(Drawing::of),
-        minutes: minutes_table(minutes.as_deref().unwrap_or_default()),
-        tables: ready.challenger.iter().map(trial).chain(trails.as_deref().map(callers)).collect(),
-        has_rollout,
-        may_promote,
-        may_roll_back,
-        name,
-    })
+    page_in(
+        visitor.workspace(),
+        &EndpointTemplate {
+            state,
+            verdict,
+            facts: facts(&ready),
+            drawing: minutes.as_deref().map(Drawing::of),
+            minutes: minutes_table(minutes.as_deref().unwrap_or_default()),
+            tables: ready.challenger.iter().map(trial).chain(trails.as_deref().map(callers)).collect(),
+            has_rollout,
+            may_promote,
+            may_roll_back,
+            name,
+        },
+    )
 }
 
 fn verdict(ready: &Ready) -> (Cell, String) {

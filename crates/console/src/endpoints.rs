@@ -6,7 +6,7 @@ use wire::{Door, Inbound};
 
 use crate::Rooms;
 use crate::board::{Cell, Table, Tone, part};
-use crate::listing::listing;
+use crate::listing::{after, listing};
 use crate::page::moment;
 
 const PAGE: &str = "/console/endpoints";
@@ -15,10 +15,10 @@ const PAGE: &str = "/console/endpoints";
 pub fn routes(door: &mut Door, rooms: &Rooms) {
     let room = rooms.serving.clone();
     let search = move |inbound: &Inbound| {
-        let after = inbound.query()?.into_iter().find(|(name, _)| name == "after").map(|(_, value)| value);
-        Ok(SearchEndpoints { room: room.clone(), after, rows: None })
+        let search = SearchEndpoints { room: room.clone(), after: after(inbound)?, rows: None };
+        Ok((search, inbound.workspace().to_owned()))
     };
-    door.route(Method::GET, PAGE, search, |found| {
+    door.route_with(Method::GET, PAGE, search, |found, workspace| {
         let row = |one: &serving::Endpoint| {
             let model = one.model.clone().unwrap_or_else(|| "deleted".to_owned());
             let trial = match &one.rollout {
@@ -36,13 +36,14 @@ pub fn routes(door: &mut Door, rooms: &Rooms) {
                 Cell::text(one.changed_by.clone()),
             ]
         };
-        listing(Table {
+        let table = Table {
             id: "endpoints",
             title: "Endpoints".to_owned(),
             columns: vec!["Name", "Answers with", "On trial", "Changed", "By"],
             rows: found.rows.iter().map(row).collect(),
             empty: "Nothing answers yet. strongroom endpoint create NAME --model MODEL@ALIAS".to_owned(),
             next: found.next.map(|next| format!("{PAGE}?after={}", part(&next))).unwrap_or_default(),
-        })
+        };
+        listing(&workspace, table)
     });
 }

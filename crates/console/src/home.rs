@@ -11,7 +11,7 @@ use wire::{Answer, Chosen, Door};
 
 use crate::Rooms;
 use crate::board::{Cell, Table, Tone, if_allowed, part};
-use crate::page::{moment, page};
+use crate::page::{moment, page_in};
 
 /// The verb of [`HomePage`].
 pub const HOME: Action = Action::read("ui.read");
@@ -79,7 +79,7 @@ async fn home(visitor: &Visitor, rooms: &Rooms, with_mlflow: bool) -> Result<Ans
     ];
     let needs = found.into_iter().flatten().filter(|table| !table.rows.is_empty()).collect();
     let health = health(visitor, rooms).await?.into_iter().collect();
-    page(&HomeTemplate { name: visitor.caller().name.clone(), needs, health, with_mlflow })
+    page_in(visitor.workspace(), &HomeTemplate { name: visitor.caller().name.clone(), needs, health, with_mlflow })
 }
 
 fn table(id: &'static str, title: &str, columns: &[&'static str], rows: Vec<Vec<Cell>>) -> Table {

@@ -27,6 +27,7 @@ mod tests;
 mod traffic;
 mod vault_page;
 mod version;
+mod workspaces;
 
 use std::sync::Arc;
 
@@ -81,6 +82,7 @@ pub fn routes(door: &mut Door, rooms: &Rooms, providers: Option<Arc<dyn Provider
     account::routes(door, &rooms.identity);
     devices_page::routes(door, &rooms.identity, &rooms.devices);
     home::routes(door, rooms, has_mlflow_page);
+    workspaces::routes(door, rooms);
     datasets::routes(door, rooms);
     models::routes(door, rooms);
     endpoints::routes(door, rooms);

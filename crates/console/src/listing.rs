@@ -2,10 +2,10 @@
 
 use askama::Template;
 use kernel::Problem;
-use wire::Answer;
+use wire::{Answer, Inbound};
 
 use crate::board::Table;
-use crate::page::page;
+use crate::page::page_in;
 
 #[derive(Template)]
 #[template(path = "listing.html")]
@@ -17,6 +17,23 @@ struct ListingTemplate {
 ///
 /// # Errors
 /// `Internal` if the template cannot be filled in.
-pub fn listing(table: Table) -> Result<Answer, Problem> {
-    page(&ListingTemplate { table })
+pub fn listing(workspace: &str, table: Table) -> Result<Answer, Problem> {
+    page_in(workspace, &ListingTemplate { table })
+}
+
+/// A parameter of the page's address; an empty one is none.
+///
+/// # Errors
+/// `Invalid` for an address that cannot be read.
+pub fn asked(inbound: &Inbound, wanted: &str) -> Result<Option<String>, Problem> {
+    let found = inbound.query()?.into_iter().find(|(name, _)| name == wanted).map(|(_, value)| value);
+    Ok(found.filter(|value| !value.is_empty()))
+}
+
+/// Where the page begins: the last row of the page before.
+///
+/// # Errors
+/// `Invalid` for an address that cannot be read.
+pub fn after(inbound: &Inbound) -> Result<Option<String>, Problem> {
+    asked(inbound, "after")
 }

@@ -8,9 +8,9 @@ use wire::{Answer, Chosen, Door, Inbound};
 
 use crate::Rooms;
 use crate::board::{Cell, Table, Tone, bytes, part};
-use crate::listing::listing;
-use crate::page::{moment, redirect};
-use crate::version::{Decided, May, VersionTemplate, decided, sentence, until};
+use crate::listing::{after, listing};
+use crate::page::moment;
+use crate::version::{Decidable, May, VersionTemplate, decide, decided, documents, sentence};
 
 const PAGE: &str = "/console/models";
 
@@ -18,10 +18,10 @@ const PAGE: &str = "/console/models";
 pub fn routes(door: &mut Door, rooms: &Rooms) {
     let room = rooms.admission.clone();
     let list = move |inbound: &Inbound| {
-        let after = inbound.query()?.into_iter().find(|(name, _)| name == "after").map(|(_, value)| value);
-        Ok(ListStandings { room: room.clone(), after, rows: None })
+        let list = ListStandings { room: room.clone(), after: after(inbound)?, rows: None };
+        Ok((list, inbound.workspace().to_owned()))
     };
-    door.route(Method::GET, PAGE, list, |found| {
+    door.route_with(Method::GET, PAGE, list, |found, workspace| {
         let row = |one: &admission::Standing| {
             let number = one.subject.number;
             vec![
@@ -32,65 +32,82 @@ pub fn routes(door: &mut Door, rooms: &Rooms) {
                 Cell::text(one.submitter.clone()),
             ]
         };
-        listing(Table {
+        let table = Table {
             id: "models",
             title: "Models".to_owned(),
             columns: vec!["Version", "State", "Size", "Registered", "By"],
             rows: found.rows.iter().map(row).collect(),
             empty: "No model was registered here. mlflow.register_model does it, or: strongroom model submit DIR".to_owned(),
             next: found.next.map(|next| format!("{PAGE}?after={}", part(&next))).unwrap_or_default(),
-        })
+        };
+        listing(&workspace, table)
     });
     one(door, rooms);
+}
+
+/// A version of the address.
+#[derive(Clone)]
+struct Named {
+    room: admission::Admission,
+    name: String,
+    version: String,
+}
+
+impl Named {
+    fn of(room: &admission::Admission, inbound: &Inbound) -> Self {
+        let (name, version) = (inbound.path("model").to_owned(), inbound.path("version").to_owned());
+        Self { room: room.clone(), name, version }
+    }
+}
+
+impl Decidable for Named {
+    type Admit = Admit;
+    type Waive = Waive;
+    type Refuse = Refuse;
+
+    fn admit(&self, reason: String) -> Admit {
+        let Self { room, name, version } = self.clone();
+        Admit { room, name, version, reason }
+    }
+
+    fn waive(&self, reason: String, until: Micros) -> Waive {
+        let Self { room, name, version } = self.clone();
+        Waive { room, name, version, reason, until }
+    }
+
+    fn refuse(&self, reason: String) -> Refuse {
+        let Self { room, name, version } = self.clone();
+        Refuse { room, name, version, reason }
+    }
+
+    fn page(&self) -> String {
+        format!("{PAGE}/{}/{}", part(&self.name), part(&self.version))
+    }
 }
 
 fn one(door: &mut Door, rooms: &Rooms) {
     let path = format!("{PAGE}/{{model}}/{{version}}");
     let room = rooms.admission.clone();
     door.choice(Method::GET, &path, &[ShowStanding::ACTION, Findings::ACTION], move |inbound| {
-        let (room, name, version) = (room.clone(), inbound.path("model").to_owned(), inbound.path("version").to_owned());
-        Ok(Chosen::verbs(move |visitor| Box::pin(async move { shown(visitor, room, name, version).await })))
+        let version = Named::of(&room, inbound);
+        Ok(Chosen::verbs(move |visitor| Box::pin(async move { shown(visitor, version).await })))
     });
     let room = rooms.admission.clone();
     door.choice(Method::POST, &path, &[Admit::ACTION, Waive::ACTION, Refuse::ACTION], move |inbound| {
-        let (room, name, version) = (room.clone(), inbound.path("model").to_owned(), inbound.path("version").to_owned());
-        let (decision, reason) = decided(inbound)?;
-        Ok(Chosen::verbs(move |visitor| {
-            Box::pin(async move {
-                let to = format!("{PAGE}/{}/{}", part(&name), part(&version));
-                match decision {
-                    Decided::Admit => visitor.call(Admit { room, name, version, reason }).await?,
-                    Decided::Refuse => visitor.call(Refuse { room, name, version, reason }).await?,
-                    Decided::Waive(days) => {
-                        visitor.call(Waive { room, name, version, reason, until: until(visitor.at(), days) }).await?
-                    }
-                };
-                Ok(redirect(&to))
-            })
-        }))
+        let (version, decided) = (Named::of(&room, inbound), decided(inbound)?);
+        Ok(Chosen::verbs(move |visitor| Box::pin(async move { decide(visitor, &version, decided).await })))
     });
+    wire::admin::models::document_routes(door, &rooms.admission, &path);
 }
 
-async fn shown(visitor: &Visitor, room: admission::Admission, name: String, version: String) -> Result<Answer, Problem> {
+async fn shown(visitor: &Visitor, named: Named) -> Result<Answer, Problem> {
+    let (may, page) = (May::of(visitor, &named).await?, named.page());
+    let Named { room, name, version } = named;
     let show = ShowStanding { room: room.clone(), name: name.clone(), version: version.clone() };
     let admission::ops::Shown { standing: one, inspection, obstacle } = visitor.call(show).await?;
-    let found = visitor.call(Findings { room: room.clone(), name: name.clone(), version: version.clone() }).await?;
-    let named = || (room.clone(), name.clone(), version.clone());
-    let (why, day) = (String::new, Micros(i64::MAX));
-    let may = {
-        let (room, name, version) = named();
-        let admit = visitor.might(&Admit { room, name, version, reason: why() }).await?;
-        let (room, name, version) = named();
-        let waive = visitor.might(&Waive { room, name, version, reason: why(), until: day }).await?;
-        let (room, name, version) = named();
-        let refuse = visitor.might(&Refuse { room, name, version, reason: why() }).await?;
-        May { admit, waive, refuse }
-    };
+    let found = visitor.call(Findings { room, name: name.clone(), version }).await?;
     let number = one.subject.number;
-    let documents =
-        [("The whole report", "report.html"), ("Report as JSON", "report.json"), ("Signed statement", "attestation.json")];
     let has_report = inspection.as_ref().is_some_and(|inspection| inspection.report_sha256.is_some());
-    let at = |file: &str| format!("/api/strongroom/v1/models/{}/versions/{number}/documents/{file}", part(&name));
     let state = one.state_at(visitor.at());
     let mut verdict = sentence(state, &found.findings, one.waiver_until.map(moment), "It may be promoted and served");
     if let Some(obstacle) = obstacle {
@@ -113,9 +130,9 @@ async fn shown(visitor: &Visitor, room: admission::Admission, name: String, vers
         tables: Vec::new(),
         findings: found.findings,
         more_count: 0,
-        documents: documents.into_iter().filter(|_| has_report).map(|(name, file)| (name, at(file))).collect(),
-        action: format!("{PAGE}/{}/{number}", part(&name)),
+        documents: documents(&page, has_report),
+        action: page,
         may,
     }
-    .finished()
+    .finished(visitor.workspace())
 }

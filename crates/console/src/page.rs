@@ -2,15 +2,20 @@
 
 use askama::Template;
 use axum::body::Body;
+use gate::DEFAULT_WORKSPACE;
 use http::{HeaderValue, StatusCode, header};
 use identity::OpenedSession;
 use kernel::{Kind, Micros, Problem, Secret};
 use wire::Answer;
 
+use crate::board::part;
+
 /// Nothing is loaded from elsewhere, nothing inline runs, nobody frames us, forms go to us.
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; \
      form-action 'self'; frame-ancestors 'none'; base-uri 'none'; require-trusted-types-for 'script'; trusted-types 'none'";
 
+/// The parameter of addresses and the value of templates that names the workspace.
+const WORKSPACE: &str = "workspace";
 /// How long a browser is asked to keep what it is known by. The server forgets it by itself after that.
 const KNOWN_SECONDS: u32 = 90 * 86_400;
 
@@ -19,7 +24,18 @@ const KNOWN_SECONDS: u32 = 90 * 86_400;
 /// # Errors
 /// `Internal` if the template cannot be filled in.
 pub fn page(template: &impl Template) -> Result<Answer, Problem> {
-    let text = template.render().map_err(|error| Problem::internal("a page could not be made", error))?;
+    page_in(DEFAULT_WORKSPACE, template)
+}
+
+/// A finished page of a workspace: its links lead to the pages of the same one.
+///
+/// # Errors
+/// `Internal` if the template cannot be filled in.
+pub fn page_in(workspace: &str, template: &impl Template) -> Result<Answer, Problem> {
+    let workspace = workspace.to_owned();
+    let named: &dyn std::any::Any = &workspace;
+    let values = (WORKSPACE, named);
+    let text = template.render_with_values(&values).map_err(|error| Problem::internal("a page could not be made", error))?;
     let mut answer = Answer::new(Body::from(text));
     let headers = answer.headers_mut();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/html; charset=utf-8"));
@@ -28,6 +44,46 @@ pub fn page(template: &impl Template) -> Result<Answer, Problem> {
     headers.insert("cross-origin-opener-policy", HeaderValue::from_static("same-origin"));
     wire::harden(&mut answer);
     Ok(answer)
+}
+
+/// An address of the console's pages, in a workspace. The default one is not named; an address that names one stays.
+#[must_use]
+pub fn address_in(workspace: &str, address: &str) -> String {
+    if workspace == DEFAULT_WORKSPACE || address.is_empty() || address.contains("?workspace=") {
+        return address.to_owned();
+    }
+    let (path, anchor) = address.split_once('#').map_or((address, String::new()), |(path, anchor)| (path, format!("#{anchor}")));
+    let joint = if path.contains('?') { '&' } else { '?' };
+    format!("{path}{joint}{WORKSPACE}={}{anchor}", part(workspace))
+}
+
+/// [`address_in`] the page's workspace, for templates: `{{ href|crate::page::here }}`.
+#[askama::filter_fn]
+pub fn here(address: impl std::fmt::Display, values: &dyn askama::Values) -> askama::Result<String> {
+    Ok(address_in(workspace_of(values), &address.to_string()))
+}
+
+/// The page's workspace, after a text, for templates.
+#[askama::filter_fn]
+pub fn and_workspace(text: impl std::fmt::Display, values: &dyn askama::Values) -> askama::Result<String> {
+    Ok(format!("{text}{}", workspace_of(values)))
+}
+
+/// The page's workspace, where it has to be named.
+#[askama::filter_fn]
+pub fn other_than(usual: &str, values: &dyn askama::Values) -> askama::Result<String> {
+    let workspace = workspace_of(values);
+    Ok(if workspace == usual { String::new() } else { workspace.to_owned() })
+}
+
+fn workspace_of(values: &dyn askama::Values) -> &str {
+    askama::get_value::<String>(values, WORKSPACE).map_or(DEFAULT_WORKSPACE, String::as_str)
+}
+
+/// 303 to a page of ours in a workspace.
+#[must_use]
+pub fn redirect_in(workspace: &str, to: &str) -> Answer {
+    redirect(&address_in(workspace, to))
 }
 
 /// 303 to a page of ours.
@@ -88,4 +144,23 @@ pub fn problem_page(problem: &Problem) -> Answer {
         Kind::NotImplemented | Kind::Internal => "The server failed on this",
     };
     page(&ProblemTemplate { title, message: problem.message() }).unwrap_or_else(|problem| wire::problem_answer(&problem, true))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_workspace_is_kept_in_addresses() {
+        for (workspace, address, kept) in [
+            ("default", "/console/data?after=a", "/console/data?after=a"),
+            ("churn", "/console/data", "/console/data?workspace=churn"),
+            ("churn", "/console/data?after=a#own", "/console/data?after=a&workspace=churn#own"),
+            ("a&b", "/console#x", "/console?workspace=a%26b#x"),
+            ("churn", "", ""),
+            ("churn", "/console?workspace=default", "/console?workspace=default"),
+        ] {
+            assert_eq!(address_in(workspace, address), kept);
+        }
+    }
 }

@@ -16,7 +16,7 @@ use wire::{Answer, Chosen, Door, Form, Inbound};
 
 use crate::Rooms;
 use crate::board::{ActingRow, ActingTable, Button, Cell, Table, Tone, if_allowed};
-use crate::page::{moment, page, redirect};
+use crate::page::{moment, page_in, redirect_in};
 
 const PAGE: &str = "/console/vault";
 /// Rows of each list; the command line has more.
@@ -95,13 +95,19 @@ fn act(
 }
 
 fn done<O: Operation>(operation: O) -> Chosen {
-    Chosen::verb(operation, |_| Ok(redirect(PAGE)))
+    Chosen::verbs(move |visitor| {
+        Box::pin(async move {
+            visitor.call(operation).await?;
+            Ok(redirect_in(visitor.workspace(), PAGE))
+        })
+    })
 }
 
 async fn shown(visitor: &Visitor, rooms: &Rooms) -> Result<Answer, Problem> {
     let keys = if_allowed(visitor, GetKeysStatus { room: rooms.artifacts.clone() }).await?;
     let runs = if_allowed(visitor, ListRuns { room: rooms.backup.clone() }).await?;
-    let kept = ListKept { room: rooms.keeping.clone(), reach: Reach::Workspace, after: String::new(), rows: i64::try_from(ROWS).ok() };
+    let kept =
+        ListKept { room: rooms.keeping.clone(), reach: Reach::Workspace, after: String::new(), rows: i64::try_from(ROWS).ok() };
     let kept = if_allowed(visitor, kept).await?;
     let list = ListBuckets { room: rooms.buckets.clone(), prefix: String::new(), after: String::new(), count: ROWS };
     let buckets = if_allowed(visitor, list).await?;
@@ -115,15 +121,18 @@ async fn shown(visitor: &Visitor, rooms: &Rooms) -> Result<Answer, Problem> {
         acting.push(retained(visitor, rooms, kept).await?);
     }
     let tables = [keys.as_ref().map(keys_table), runs.as_deref().map(runs_table), buckets.as_deref().map(buckets_table)];
-    page(&VaultTemplate {
-        verdict: verdict(keys.as_ref(), runs.as_deref()),
-        warnings: keys.map(|keys| keys.warnings).unwrap_or_default(),
-        may_rotate: visitor.might(&RotateWorkspaceKey { room: rooms.artifacts.clone() }).await?,
-        may_back_up: visitor.might(&RunBackup { room: rooms.backup.clone(), to: None }).await?,
-        may_drill: visitor.might(&DrillBackup { room: rooms.backup.clone(), to: None }).await?,
-        acting: acting.into_iter().filter(|table| !table.rows.is_empty() || !table.empty.is_empty()).collect(),
-        tables: tables.into_iter().flatten().collect(),
-    })
+    page_in(
+        visitor.workspace(),
+        &VaultTemplate {
+            verdict: verdict(keys.as_ref(), runs.as_deref()),
+            warnings: keys.map(|keys| keys.warnings).unwrap_or_default(),
+            may_rotate: visitor.might(&RotateWorkspaceKey { room: rooms.artifacts.clone() }).await?,
+            may_back_up: visitor.might(&RunBackup { room: rooms.backup.clone(), to: None }).await?,
+            may_drill: visitor.might(&DrillBackup { room: rooms.backup.clone(), to: None }).await?,
+            acting: acting.into_iter().filter(|table| !table.rows.is_empty() || !table.empty.is_empty()).collect(),
+            tables: tables.into_iter().flatten().collect(),
+        },
+    )
 }
 
 /// The worst first; nothing for those who may see neither keys nor backups.
@@ -158,7 +167,11 @@ fn keys_table(keys: &KeysStatus) -> Table {
         Cell::text(keys.root.version.to_string()),
         Cell::text(keys.root.since_at.map(moment).unwrap_or_default()),
         due(keys.root_due_at, keys.is_root_overdue),
-        Cell::text(if keys.unfinished_count == 0 { String::new() } else { format!("{} keys lie under older versions", keys.unfinished_count) }),
+        Cell::text(if keys.unfinished_count == 0 {
+            String::new()
+        } else {
+            format!("{} keys lie under older versions", keys.unfinished_count)
+        }),
     ];
     let row = |key: &artifacts::WorkspaceKey| {
         let newest = key.versions.last();

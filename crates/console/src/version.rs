@@ -2,13 +2,13 @@
 
 use askama::Template;
 use data::FoundFinding;
-use gate::DataState;
+use gate::{DataState, Operation, Visitor};
 use inspection::Effect;
 use kernel::{Micros, Problem};
 use wire::{Answer, Form, Inbound};
 
 use crate::board::{Table, Tone};
-use crate::page::page;
+use crate::page::{page_in, redirect_in};
 
 /// Findings that a page shows; the report has all.
 const FINDING_COUNT_MAX: usize = 100;
@@ -60,11 +60,11 @@ impl VersionTemplate {
     ///
     /// # Errors
     /// `Internal` if the template cannot be filled in.
-    pub fn finished(mut self) -> Result<Answer, Problem> {
+    pub fn finished(mut self, workspace: &str) -> Result<Answer, Problem> {
         self.findings.sort_by_key(|found| std::cmp::Reverse((weight(found.effect), found.finding.severity)));
         self.more_count = self.findings.len().saturating_sub(FINDING_COUNT_MAX);
         self.findings.truncate(FINDING_COUNT_MAX);
-        page(&self)
+        page_in(workspace, &self)
     }
 }
 
@@ -114,6 +114,61 @@ pub fn sentence(state: DataState, findings: &[FoundFinding], waiver_until: Optio
     }
 }
 
+/// A version that can be decided on, by the verbs of its room.
+pub trait Decidable: Sync {
+    /// Lets it in.
+    type Admit: Operation + Sync;
+    /// Lets it in although something was found.
+    type Waive: Operation + Sync;
+    /// Does not let it in.
+    type Refuse: Operation + Sync;
+
+    fn admit(&self, reason: String) -> Self::Admit;
+    fn waive(&self, reason: String, until: Micros) -> Self::Waive;
+    fn refuse(&self, reason: String) -> Self::Refuse;
+    /// Where its page is.
+    fn page(&self) -> String;
+}
+
+impl May {
+    /// What whoever looks may decide on a version.
+    ///
+    /// # Errors
+    /// `Unavailable` if it cannot be told.
+    pub async fn of(visitor: &Visitor, version: &impl Decidable) -> Result<Self, Problem> {
+        let why = String::new;
+        Ok(Self {
+            admit: visitor.might(&version.admit(why())).await?,
+            waive: visitor.might(&version.waive(why(), Micros(i64::MAX))).await?,
+            refuse: visitor.might(&version.refuse(why())).await?,
+        })
+    }
+}
+
+/// Decides as the form says, and leads back to the version's page.
+///
+/// # Errors
+/// The verb's own.
+pub async fn decide(
+    visitor: &Visitor,
+    version: &impl Decidable,
+    (decision, reason): (Decided, String),
+) -> Result<Answer, Problem> {
+    match decision {
+        Decided::Admit => drop(visitor.call(version.admit(reason)).await?),
+        Decided::Refuse => drop(visitor.call(version.refuse(reason)).await?),
+        Decided::Waive(days) => drop(visitor.call(version.waive(reason, until(visitor.at(), days))).await?),
+    }
+    Ok(redirect_in(visitor.workspace(), &version.page()))
+}
+
+/// The documents that an inspection left, by name and address.
+#[must_use]
+pub fn documents(page: &str, has_report: bool) -> Vec<(&'static str, String)> {
+    let all = [("The whole report", "report.html"), ("Report as JSON", "report.json"), ("Signed statement", "attestation.json")];
+    all.into_iter().filter(|_| has_report).map(|(name, file)| (name, format!("{page}/documents/{file}"))).collect()
+}
+
 /// A decision as the form brings it.
 pub enum Decided {
     Admit,
@@ -146,7 +201,6 @@ pub fn decided(inbound: &Inbound) -> Result<(Decided, String), Problem> {
 }
 
 /// When a waiver ends that is given now.
-#[must_use]
-pub const fn until(now: Micros, days: i64) -> Micros {
+const fn until(now: Micros, days: i64) -> Micros {
     now.plus_secs(days * DAY_S)
 }

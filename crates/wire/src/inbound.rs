@@ -52,6 +52,7 @@ pub struct Inbound {
     pub body: Bytes,
     path: Vec<(String, String)>,
     query: String,
+    workspace: String,
 }
 
 impl Inbound {
@@ -59,6 +60,7 @@ impl Inbound {
         Self {
             authority: authority_of(&parts).unwrap_or_default().to_owned(),
             query: parts.uri.query().unwrap_or_default().to_owned(),
+            workspace: workspace_of(&parts),
             method: parts.method,
             headers: parts.headers,
             body,
@@ -86,6 +88,12 @@ impl Inbound {
             all.push((decode(name)?, decode(value)?));
         }
         Ok(all)
+    }
+
+    /// The workspace that the client named, or the default one.
+    #[must_use]
+    pub fn workspace(&self) -> &str {
+        &self.workspace
     }
 
     /// The host that the client used, without its port.
@@ -146,15 +154,28 @@ pub fn authority_of(parts: &Parts) -> Option<&str> {
 #[must_use]
 pub fn attempt_from(parts: &Parts) -> Attempt {
     let text = |name: &str| parts.headers.get(name).and_then(|value| value.to_str().ok());
-    let workspace = text("x-mlflow-workspace").map(str::trim).filter(|name| !name.is_empty()).unwrap_or(DEFAULT_WORKSPACE);
     Attempt {
         credential: credential_from(&parts.headers),
         address: crate::door::peer_of(parts),
         user_agent: text("user-agent").map(|agent| agent.chars().take(USER_AGENT_BYTES_MAX).collect()),
-        workspace: workspace.chars().take(WORKSPACE_BYTES_MAX).collect(),
+        workspace: workspace_of(parts),
         client_certificate: parts.extensions.get::<PeerCertificate>().map(|shown| shown.0),
         known_browser: cookie_named(&parts.headers, KNOWN_COOKIE).map(|value| Secret::from(value.to_owned())),
     }
+}
+
+/// The workspace that a request names: in its header or, on the console's pages, whose links can send none, in its query.
+fn workspace_of(parts: &Parts) -> String {
+    let header = parts.headers.get("x-mlflow-workspace").and_then(|value| value.to_str().ok()).map(|name| name.trim().to_owned());
+    let named = header.filter(|name| !name.is_empty()).or_else(|| page_workspace(&parts.uri));
+    named.as_deref().unwrap_or(DEFAULT_WORKSPACE).chars().take(WORKSPACE_BYTES_MAX).collect()
+}
+
+fn page_workspace(uri: &http::Uri) -> Option<String> {
+    let is_page = uri.path() == "/" || uri.path() == "/console" || uri.path().starts_with("/console/");
+    let pairs = uri.query().filter(|_| is_page)?.split('&').take(QUERY_COUNT_MAX);
+    let value = pairs.filter_map(|pair| pair.split_once('=')).find(|(name, _)| *name == "workspace").map(|(_, value)| value)?;
+    decode(value).ok().filter(|name| !name.is_empty())
 }
 
 fn credential_from(headers: &HeaderMap) -> Credential {
@@ -284,6 +305,28 @@ impl Stream for BodyStream {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_page_names_its_workspace_in_its_address_and_nothing_else_does() {
+        let named = |uri: &str, header: Option<&str>| {
+            let mut request = http::Request::builder().uri(uri);
+            if let Some(header) = header {
+                request = request.header("x-mlflow-workspace", header);
+            }
+            workspace_of(&request.body(()).unwrap().into_parts().0)
+        };
+        for (uri, header, workspace) in [
+            ("/console/data?after=a&workspace=churn", None, "churn"),
+            ("/console?workspace=a%20b", None, "a b"),
+            ("/console?workspace=", None, "default"),
+            ("/console?workspace=%ff", None, "default"),
+            ("/console?workspace=churn", Some("fraud"), "fraud"),
+            ("/consoles?workspace=churn", None, "default"),
+            ("/api/2.0/mlflow/runs/get?workspace=churn", None, "default"),
+        ] {
+            assert_eq!(named(uri, header), workspace, "{uri}");
+        }
+    }
 
     #[test]
     fn credentials_are_read_or_refused_never_ignored() {

@@ -154,13 +154,18 @@ pub fn routes(door: &mut Door, room: &Data) {
     decision_routes(door, room);
 }
 
+/// Adds the documents of a version below an address: the API's, and the console's, whose links can send no header.
+pub fn document_routes(door: &mut Door, room: &Data, version: &str) {
+    door.route(Method::GET, &format!("{version}/documents/{{document}}"), bound(room, document), document_answer);
+}
+
 fn version_routes(door: &mut Door, room: &Data) {
     let at = |end: &str| format!("{PREFIX}{VERSION}{end}");
     door.route(Method::GET, &at(""), bound(room, show_version), |shown| outbound::json(&view::shown(&shown)));
     door.route(Method::GET, &at("/manifest"), bound(room, manifest), manifest_answer);
     door.route(Method::GET, &at("/diff"), bound(room, diff), |found: Difference| outbound::json(&view::difference(&found)));
     door.route(Method::GET, &at("/findings"), bound(room, findings), |found| outbound::json(&view::found(&found)));
-    door.route(Method::GET, &at("/documents/{document}"), bound(room, document), document_answer);
+    document_routes(door, room, &at(""));
     door.route(Method::GET, &at("/export"), bound(room, export), export_answer);
     door.route(Method::POST, &at("/clean"), bound(room, clean), |done| outbound::json(&view::cleaned(&done)));
     door.route(Method::GET, &at("/trained"), bound(room, trained), |found| outbound::json(&view::trained(&found)));

@@ -71,10 +71,19 @@ pub fn routes(door: &mut Door, room: &Admission) {
     door.route(Method::POST, signers, bound(room, set), |set| outbound::json(&signers_value(Some(&set))));
     door.route(Method::GET, &at(""), bound(room, show), |found| outbound::json(&shown(&found)));
     door.route(Method::GET, &at("/findings"), bound(room, findings), |all| outbound::json(&found(&all)));
-    door.route(Method::GET, &at("/documents/{document}"), bound(room, document), document_answer);
+    document_routes(door, room, &at(""));
+    door.route(Method::POST, &at("/inspect"), bound(room, inspect), |queued| outbound::json(&inspection(&queued)));
+    door.route(Method::POST, &at("/waive"), bound(room, waive), |done| decided_answer(&done));
+    door.route(Method::POST, &at("/admit"), bound(room, admit), |done| decided_answer(&done));
+    door.route(Method::POST, &at("/refuse"), bound(room, refuse), |done| decided_answer(&done));
+}
+
+/// Adds the documents and papers of a version below an address: the API's, and the console's, whose links can send no header.
+pub fn document_routes(door: &mut Door, room: &Admission, version: &str) {
+    door.route(Method::GET, &format!("{version}/documents/{{document}}"), bound(room, document), document_answer);
     let papers = room.clone();
     // Evidence takes a second verb: a receipt of the first one's record can only be had once it is written.
-    door.choice(Method::GET, &at("/papers/{paper}"), &[MakePaper::ACTION, AddReceipts::ACTION], move |inbound| {
+    door.choice(Method::GET, &format!("{version}/papers/{{paper}}"), &[MakePaper::ACTION, AddReceipts::ACTION], move |inbound| {
         let ask = paper(papers.clone(), inbound)?;
         let (room, (name, version)) = (ask.room.clone(), names(inbound));
         Ok(Chosen::verbs(move |visitor| {
@@ -87,10 +96,6 @@ pub fn routes(door: &mut Door, room: &Admission) {
             })
         }))
     });
-    door.route(Method::POST, &at("/inspect"), bound(room, inspect), |queued| outbound::json(&inspection(&queued)));
-    door.route(Method::POST, &at("/waive"), bound(room, waive), |done| decided_answer(&done));
-    door.route(Method::POST, &at("/admit"), bound(room, admit), |done| decided_answer(&done));
-    door.route(Method::POST, &at("/refuse"), bound(room, refuse), |done| decided_answer(&done));
 }
 
 /// The model and the version of the address.
@@ -132,7 +137,8 @@ fn document(room: Admission, inbound: &Inbound) -> Result<ReadDocument, Problem>
 }
 
 fn paper(room: Admission, inbound: &Inbound) -> Result<MakePaper, Problem> {
-    let ([], (name, version)) = (only(inbound, [])?, names(inbound));
+    // The console's addresses name the workspace here.
+    let ([_], (name, version)) = (only(inbound, ["workspace"])?, names(inbound));
     let unknown = || {
         Problem::not_found(
             "papers are `model.sig`, `signing-key.pem`, `provenance.json`, `summary.json`, `bom.json`, `card.md`, `dossier.html` and \
