@@ -19,6 +19,7 @@ import uuid
 import pytest
 import requests
 
+import browser as browsers
 import harness
 import people
 import debian
@@ -258,6 +259,16 @@ def test_rolling_back_is_a_remedy(world):
     assert "version 2" in shown["causes"][0]["words"] or "answer with 2" in shown["causes"][0]["words"], shown["causes"]
     remedy = shown["remedies"][0]
     assert remedy["command"] == f"strongroom endpoint update {endpoint} --model {endpoint}/1"
+    deployer = people.person(server, "deployer")
+    missing = browsers.missing()
+    assert missing is None, missing
+    with browsers.browser(server, scripts=False) as browser:
+        browser.log_in(deployer.name, deployer.password)
+        browser.go(f"/console/alerts/{shown['id']}")
+        assert "answer with 2" in browser.text() or "version 2" in browser.text()
+        browser.click("form[action*='/remedies/'] button")
+        assert "answers with 1" in browser.text() and deployer.name not in browser.find("h1").text
+    assert json.loads(server.cli("endpoint", "show", endpoint, "--json", *admin).stdout)["answers_with"] == 1
     done = server.cli("remedy", "run", remedy["id"], *admin)
     assert "answers with 1" in done.stdout
     assert json.loads(server.cli("endpoint", "show", endpoint, "--json", *admin).stdout)["answers_with"] == 1

@@ -22,6 +22,7 @@ mod login;
 mod models;
 mod page;
 mod provider;
+mod start;
 #[cfg(test)]
 mod tests;
 mod traffic;
@@ -50,6 +51,8 @@ pub struct Rooms {
     pub devices: devices::Devices,
     /// Who may do what.
     pub policy: policy::Policy,
+    /// Experiments and runs.
+    pub tracking: tracking::Tracking,
     /// Data sets.
     pub data: data::Data,
     /// Models between quarantine and use.
@@ -89,6 +92,7 @@ pub fn routes(door: &mut Door, rooms: &Rooms, providers: Option<Arc<dyn Provider
     endpoint::routes(door, rooms);
     alerts::routes(door, rooms);
     vault_page::routes(door, rooms);
+    start::routes(door, rooms);
     access::routes(door, rooms);
     audit::routes(door, rooms);
 }

@@ -339,6 +339,7 @@ pub async fn open_with(data: &Path, config: &Config, way: Way, root: Arc<dyn Key
         identity: rooms.identity.clone(),
         devices: rooms.devices.clone(),
         policy: rooms.policy.clone(),
+        tracking: rooms.tracking.clone(),
         data: rooms.data.clone(),
         admission: rooms.admission.clone(),
         serving: rooms.serving.clone(),

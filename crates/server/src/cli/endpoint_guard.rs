@@ -2,10 +2,10 @@
 
 use clap::{Args, ValueEnum};
 use kernel::Problem;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::client::Connection;
-use super::output::{done, list, show};
+use super::output::{done, list, print_list, show};
 
 const COLUMNS: [&str; 10] = ["caller", "network", "level", "cause", "since", "rows", "near", "unlike", "coverage", "spent_rows"];
 const MINUTE_COLUMNS: [&str; 8] = ["at", "answered", "failed", "invalid", "limited", "rows", "p50_us", "p99_us"];
@@ -152,7 +152,10 @@ impl Traffic {
     pub(super) async fn run(self) -> Result<(), Problem> {
         let mut client = self.connection.open().await?;
         let path = format!("{}/traffic?minutes={}", super::endpoint::address(&self.name), self.minutes);
-        list(&mut client, &path, "minutes", &MINUTE_COLUMNS).await
+        let answer = client.get(&path).await?;
+        let minutes = answer.get("minutes").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
+        print_list(&client, minutes, &MINUTE_COLUMNS);
+        Ok(())
     }
 }
 
