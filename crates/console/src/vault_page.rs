@@ -112,7 +112,8 @@ async fn shown(visitor: &Visitor, rooms: &Rooms) -> Result<Answer, Problem> {
     let list = ListBuckets { room: rooms.buckets.clone(), prefix: String::new(), after: String::new(), count: ROWS };
     let buckets = if_allowed(visitor, list).await?;
     if keys.is_none() && runs.is_none() && kept.is_none() && buckets.is_none() {
-        return Err(Problem::forbidden("the vault is shown to those who look after keys, backups, retention or buckets"));
+        // Nothing here is for the visitor: the first of its verbs says so, and the log has it.
+        visitor.call(GetKeysStatus { room: rooms.artifacts.clone() }).await?;
     }
     let mut acting = Vec::new();
     acting.extend(destroys(visitor, rooms).await?);
