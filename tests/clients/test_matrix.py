@@ -33,7 +33,7 @@ EVERYONES |= OF_SESSIONS | {"elevations.own", "elevations.end"}
 # What an agent does with its device's certificate, or with leave to enrol, and nobody with a token alone.
 OF_DEVICES = {"devices.enrol", "devices.renew", "devices.challenge", "devices.report", "devices.attest_begin", "devices.attest"}
 OF_DEVICES |= {"devices.node_enrol", "devices.node_config", "devices.node_log", "devices.node_queries", "devices.node_answers"}
-EVERYONES |= OF_DEVICES | {"devices.own", "devices.invite", "devices.revoke_own"}
+EVERYONES |= OF_DEVICES | {"mail.own", "mail.set_key", "devices.own", "devices.invite", "devices.revoke_own"}
 # Where what comes as a form or a query is the credential, whatever else comes.
 OWN_CREDENTIAL = {"/login": {401, 303}, "/login/callback": {303}, "/oauth/token": {400}}
 # osquery is told in the answer that its key does not count, and with 429 that it comes too often.
@@ -129,6 +129,9 @@ def admin_body(path, world):
         ("/grants", {"principal": "nosuchthing", "role": "viewer", "resource_kind": "workspace"}),
         ("/grants/preview", {"principal": "nosuchthing", "role": "viewer", "resource_kind": "workspace"}),
         ("/access/check", {"principal": "nosuchthing", "action": "runs.get", "resource_kind": "workspace"}),
+        ("/me/mail-key", {"key": "no key"}),
+        ("/nosuchthing/mail", {"address": "nobody@example.org"}),
+        ("/mail/test", {"to": "nobody@example.org"}),
         ("/me/password", {"current": "not the password", "new": "a long enough pass phrase"}),
         ("/password", {"password": "a long enough pass phrase"}),
         ("/link", {"issuer": "https://nosuchthing.example", "subject": "x"}),

@@ -33,6 +33,8 @@ pub struct ObserveConfig {
     pub alertmanagers: Vec<AlertmanagerConfig>,
     /// Receivers of signed webhooks.
     pub webhooks: Vec<WebhookConfig>,
+    /// Addresses that alerts are mailed to, by the server of `[mail]`.
+    pub mails: Vec<MailReceiverConfig>,
 }
 
 /// `[[observe.alertmanagers]]`
@@ -63,6 +65,14 @@ pub struct WebhookConfig {
     pub allow_insecure_http: bool,
 }
 
+/// `[[observe.mails]]`
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct MailReceiverConfig {
+    /// The address, such as `on-call@example.com`.
+    pub to: String,
+}
+
 impl Default for ObserveConfig {
     fn default() -> Self {
         Self {
@@ -77,6 +87,7 @@ impl Default for ObserveConfig {
             disk_free_share_min: 0.1,
             alertmanagers: Vec::new(),
             webhooks: Vec::new(),
+            mails: Vec::new(),
         }
     }
 }
@@ -107,7 +118,8 @@ impl ObserveConfig {
         if self.latency_ms_max.is_some_and(|limit| !limit.is_finite() || limit <= 0.0) {
             return Err(Problem::invalid("`observe.latency_ms_max` is more than 0"));
         }
-        if self.alertmanagers.len() > RECEIVER_COUNT_MAX || self.webhooks.len() > RECEIVER_COUNT_MAX {
+        let counts = [self.alertmanagers.len(), self.webhooks.len(), self.mails.len()];
+        if counts.into_iter().any(|count| count > RECEIVER_COUNT_MAX) {
             return Err(Problem::invalid(format!("`[observe]` names at most {RECEIVER_COUNT_MAX} receivers of each kind")));
         }
         let managers = self.alertmanagers.iter().map(|one| (&one.url, &one.ca, one.allow_insecure_http));

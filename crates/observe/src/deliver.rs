@@ -1,4 +1,4 @@
-//! How news leaves: as alerts to an Alertmanager (its API v2), or as signed webhooks (Standard Webhooks). What sends them over the
+//! How news leaves: as alerts to an Alertmanager (its API v2), as signed webhooks (Standard Webhooks), or by mail. What sends them over the
 //! network is given.
 
 use gate::BoxFuture;
@@ -22,14 +22,19 @@ pub trait Post: Send + Sync + 'static {
         headers: Vec<(&'static str, String)>,
         body: Vec<u8>,
     ) -> BoxFuture<'a, Result<u16, Problem>>;
+
+    /// Hands news over to be mailed to one of the receivers of the configuration. The same `id` may come again; it is one mail.
+    fn mail<'a>(&'a self, target: &'a str, id: &'a str, alert: &'a Alert, news: News) -> BoxFuture<'a, Result<(), Problem>>;
 }
 
-/// A receiver of the configuration: `alertmanager/0`, `webhook/0`, ….
+/// A receiver of the configuration: `alertmanager/0`, `webhook/0`, `mail/0`, ….
 pub enum Receiver {
     /// An Alertmanager.
     Alertmanager,
     /// A webhook, with the key of its signatures.
     Webhook(SigningKey),
+    /// An address that is mailed to.
+    Mail,
 }
 
 impl Receiver {
@@ -49,6 +54,7 @@ impl Receiver {
             })?;
             all.push((format!("webhook/{place}"), Self::Webhook(SigningKey::parse(&text)?)));
         }
+        all.extend((0..config.mails.len()).map(|place| (format!("mail/{place}"), Self::Mail)));
         Ok(all)
     }
 }
@@ -60,10 +66,11 @@ pub(crate) struct Message {
     pub(crate) body: Vec<u8>,
 }
 
-/// What a receiver is sent.
-pub(crate) fn message(receiver: &Receiver, id: &str, alert: &Alert, news: News, now: Micros) -> Message {
+/// What a receiver is sent over HTTP; none for one that is mailed to.
+pub(crate) fn message(receiver: &Receiver, id: &str, alert: &Alert, news: News, now: Micros) -> Option<Message> {
     let json_type = ("content-type", "application/json".to_owned());
-    match receiver {
+    Some(match receiver {
+        Receiver::Mail => return None,
         Receiver::Alertmanager => Message {
             path: "/api/v2/alerts",
             headers: vec![json_type],
@@ -97,7 +104,7 @@ pub(crate) fn message(receiver: &Receiver, id: &str, alert: &Alert, news: News, 
             ];
             Message { path: "", headers, body }
         }
-    }
+    })
 }
 
 fn as_alertmanager_has_it(alert: &Alert, news: News) -> Value {

@@ -37,7 +37,7 @@ use vault::db::{Db, SystemDb};
 use vault::objects::Objects;
 
 pub use collector::Collector;
-pub use config::{AlertmanagerConfig, ObserveConfig, WebhookConfig};
+pub use config::{AlertmanagerConfig, MailReceiverConfig, ObserveConfig, WebhookConfig};
 pub use deliver::{Post, Receiver};
 pub use rules::alert_rules;
 pub use types::{Act, Alert, AlertState, Detail, HealthOf, HealthState, Label, News, Remedy, Severity, THROTTLE_MINUTES};

@@ -138,7 +138,8 @@ impl Observe {
     pub(crate) fn targets(&self) -> Vec<String> {
         let config = &self.0.config;
         let managers = (0..config.alertmanagers.len()).map(|place| format!("alertmanager/{place}"));
-        managers.chain((0..config.webhooks.len()).map(|place| format!("webhook/{place}"))).collect()
+        let hooks = (0..config.webhooks.len()).map(|place| format!("webhook/{place}"));
+        managers.chain(hooks).chain((0..config.mails.len()).map(|place| format!("mail/{place}"))).collect()
     }
 
     /// Writes down what was counted. What cannot be written is put back.

@@ -31,7 +31,7 @@ use crate::key_services::{self, First};
 use crate::locate::Locator;
 use crate::receipts::LogReceipts;
 use crate::tls::file_problem;
-use crate::{backing, detecting, devicing, engines, inspecting, judging, keykeeping, observing, retraining, system, ui};
+use crate::{backing, detecting, devicing, engines, inspecting, judging, keykeeping, mailing, observing, retraining, system, ui};
 
 /// How often last-used times are written down and ended sessions are cleared away.
 const HOUSEKEEPING_EVERY: Duration = Duration::from_secs(60);
@@ -118,6 +118,8 @@ pub struct Rooms {
     pub lineage: lineage::Lineage,
     /// Jobs that train models again.
     pub retrain: retrain::Retrain,
+    /// Notices that leave by mail.
+    pub mail: mail::Mail,
     /// The log.
     pub audit: Audit,
     /// Backups.
@@ -203,9 +205,11 @@ pub async fn open_with(data: &Path, config: &Config, way: Way, root: Arc<dyn Key
     let devices = devicing::open(&opened, &keyring, &config.devices, &identity).await?;
     identity.set_offices(Arc::new(judging::Offices(policy.clone())));
     identity.set_distrust(Arc::new(judging::Distrust(Arc::clone(&assessor))));
+    let mail = mailing::open(&opened, &keyring, &config.mail, (&identity, &policy)).await?;
     let log_ins = judging::open(&opened, &keyring, &clock, (&config.risk, way.bound.is_some())).await?;
     if way.bound.is_some() {
-        identity.set_watch(Arc::new(judging::Watch { log_ins: log_ins.clone(), assessor: Arc::clone(&assessor) }));
+        let (log_ins, assessor, mail) = (log_ins.clone(), Arc::clone(&assessor), mail.clone());
+        identity.set_watch(Arc::new(judging::Watch { log_ins, assessor, mail }));
     }
     let (gate, jobs) = Gate::new(Ports {
         identify: Arc::clone(&identity_port) as _,
@@ -278,6 +282,7 @@ pub async fn open_with(data: &Path, config: &Config, way: Way, root: Arc<dyn Key
         assessor,
         log_ins,
         devices,
+        mail,
         artifacts,
         lineage: lineage::Lineage::new(opened.db.clone(), keyring.clone()),
         audit,
@@ -313,6 +318,7 @@ pub async fn open_with(data: &Path, config: &Config, way: Way, root: Arc<dyn Key
     wire::admin::risk::routes(&mut door, &rooms.log_ins);
     wire::admin::devices::routes(&mut door, &rooms.devices);
     wire::admin::fleets::routes(&mut door, &rooms.devices);
+    wire::admin::mail::routes(&mut door, &rooms.mail);
     wire::scim::routes(&mut door, &rooms.identity);
     wire::statements::routes(&mut door, &rooms.identity);
     wire::admin::endpoints::routes(&mut door, &rooms.serving);
@@ -329,8 +335,13 @@ pub async fn open_with(data: &Path, config: &Config, way: Way, root: Arc<dyn Key
     wire::otlp::routes(&mut door, &rooms.traces);
     wire::openlineage::routes(&mut door, &rooms.lineage);
     wire::mlflow::workspaces::routes(&mut door, &rooms.identity);
-    let federation =
-        Federation::open(&config.federation, &rooms.identity, &gate, jobs.pass(federating::JOB), Arc::clone(&clock))?;
+    let federation = Federation::open(
+        &config.federation,
+        (&rooms.identity, &rooms.mail),
+        &gate,
+        jobs.pass(federating::JOB),
+        Arc::clone(&clock),
+    )?;
     if let Some(federation) = &federation {
         rooms.identity.set_federate(Arc::clone(federation) as _);
     }
@@ -391,6 +402,7 @@ pub async fn open_with(data: &Path, config: &Config, way: Way, root: Arc<dyn Key
     if let Some(bound) = way.bound {
         rooms.serving.set_engines(Arc::new(engines::Elsewhere::open(data, &config.serving, retraining::near(bound))?));
     }
+    let mailing = way.bound.and_then(|_| mailing::begin(&rooms, (&gate, &jobs), Arc::clone(&clock)));
     let looking = way.bound.map(|_| detecting::begin(&rooms, (&gate, &jobs), Arc::clone(&clock)));
     let ground = way.bound.map(|bound| retraining::Ground { data, config, bound, gate: &gate, jobs: &jobs, clock });
     let mut background = retraining::begin(&rooms, ground)?;
@@ -398,6 +410,7 @@ pub async fn open_with(data: &Path, config: &Config, way: Way, root: Arc<dyn Key
     background.push(backing::begin(&rooms.backup, data, config, (&gate, &jobs), way.bound.is_some()));
     background.extend(watching);
     background.extend(looking);
+    background.extend(mailing);
     if way.bound.is_some() {
         let keeper = serving::Keeper::new(rooms.serving.clone(), gate.clone(), jobs.pass(serving::KEEPER));
         background.push(tokio::spawn(keeper.run()));

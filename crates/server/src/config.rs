@@ -62,6 +62,8 @@ pub struct Config {
     pub limits: risk::LimitsConfig,
     /// From which devices people come, and what those must be like.
     pub devices: devices::DevicesConfig,
+    /// Through which server notices leave by mail, and what they say.
+    pub mail: mail::MailConfig,
     /// Whom OpenTelemetry tells what this server does.
     pub telemetry: crate::telemetry::TelemetryConfig,
 }
@@ -85,6 +87,13 @@ impl Config {
         self.predictions.check()?;
         self.observe.check()?;
         self.detections.check()?;
+        self.mail.check()?;
+        if !self.observe.mails.is_empty() && self.mail.server.is_none() {
+            return Err(Problem::invalid("`observe.mails` needs `mail.server`, through which they leave"));
+        }
+        if self.observe.mails.iter().any(|one| mail::Address::parse(&one.to).is_err()) {
+            return Err(Problem::invalid("`to` in `observe.mails` is an address of mail such as on-call@example.com"));
+        }
         self.telemetry.check()?;
         self.backup.check()?;
         if self.tls.certificate.is_some() != self.tls.key.is_some() {

@@ -29,7 +29,7 @@ pub fn begin(rooms: &Rooms, (gate, jobs): (&Gate, &JobKey), clock: Arc<dyn Clock
 }
 
 /// The log of this server, up to its newest checkpoint.
-struct LogSource(Arc<AuditLog>);
+pub(crate) struct LogSource(pub(crate) Arc<AuditLog>);
 
 impl Source for LogSource {
     fn origin(&self) -> String {

@@ -19,6 +19,7 @@ use identity::ops::federation::SettlePerson;
 use identity::ops::statements::{About, Event, SESSIONS_LOGGED_OUT, SIGNALS_RECEIVE, STATEMENT_AGE_S_MAX, Told};
 use identity::{Federate, Identity, Vouched};
 use kernel::{Clock, Kind, Micros, Problem, Secret};
+use mail::Mail;
 
 use crate::https::Remote;
 
@@ -41,6 +42,7 @@ pub struct Federation {
     gate: Gate,
     pass: JobPass,
     clock: Arc<dyn Clock>,
+    mail: Mail,
 }
 
 /// A provider, what is said of it, and who we are there.
@@ -104,7 +106,7 @@ impl Federation {
     /// `Invalid` for a secret's file that cannot be read.
     pub fn open(
         config: &FederationConfig,
-        identity: &Identity,
+        (identity, mail): (&Identity, &Mail),
         gate: &Gate,
         pass: JobPass,
         clock: Arc<dyn Clock>,
@@ -137,7 +139,8 @@ impl Federation {
             (asked, transmitter.clone())
         });
         let transmitters = transmitters.collect();
-        Ok(Some(Arc::new(Self { people, programs, transmitters, identity: identity.clone(), gate: gate.clone(), pass, clock })))
+        let (identity, gate, mail) = (identity.clone(), gate.clone(), mail.clone());
+        Ok(Some(Arc::new(Self { people, programs, transmitters, identity, gate, pass, clock, mail })))
     }
 
     async fn settle(&self, returned: &Returned) -> Result<Vouched, Problem> {
@@ -167,6 +170,12 @@ impl Federation {
             // Which names are taken here is nobody's business who only has an account there.
             _ => wrong().because(problem),
         })?;
+        let is_verified = claims.at("email_verified").and_then(serde_json::Value::as_bool) == Some(true);
+        if let Some(address) = claims.text("email").filter(|_| is_verified)
+            && let Err(problem) = self.mail.learn_address(&principal_id, address, at).await
+        {
+            tracing::warn!(%problem, principal.id = principal_id, "the address that a provider vouched for could not be noted");
+        }
         let second_factor = claims.text("acr").is_some_and(|acr| config.second_factor_acr.iter().any(|known| known == acr));
         let then = claims.seconds("auth_time").map_or(at, |seconds| Micros(seconds.saturating_mul(1_000_000)));
         let session = claims.text("sid").filter(|sid| sid.len() <= SESSION_BYTES_MAX).map(str::to_owned);

@@ -7,6 +7,7 @@ use std::time::Duration;
 use gate::{Attempt, BoxFuture, Method};
 use identity::{Shown, WatchLogIns};
 use kernel::{Clock, Kind, Micros, Problem, Secret};
+use mail::Mail;
 use risk::{Assessor, Band, Cause, Ended, Ground, Judged, LogInFacts, LogIns, Raise, RiskConfig};
 use vault::db::{DbError, Opened, Reader};
 use vault::keys::Keyring;
@@ -83,6 +84,7 @@ const UNUSUAL: &str = "unusual_log_in";
 pub(crate) struct Watch {
     pub(crate) log_ins: LogIns,
     pub(crate) assessor: Arc<Assessor>,
+    pub(crate) mail: Mail,
 }
 
 /// The rule that nothing which is shown outweighs.
@@ -110,7 +112,19 @@ fn becomes(band: Band, is_barred: bool, shown: &Shown) -> Becomes {
     }
 }
 
+/// Whether a person is told of a log-in of theirs that was let in: from the rank on that asks for what cannot be phished.
+const fn is_told(band: Band) -> bool {
+    matches!(band, Band::PhishingResistant | Band::Refuse)
+}
+
 impl Watch {
+    /// A notice that cannot be written down holds nobody up.
+    async fn tell(&self, shown: &Shown, kind: mail::Kind, event: &str) {
+        if let Err(problem) = self.mail.tell_account(&shown.person, (kind, event), shown.at).await {
+            tracing::warn!(%problem, "a notice of a log-in could not be written down");
+        }
+    }
+
     fn judged(&self, shown: &Shown) -> (LogInFacts, Judged) {
         let facts = LogInFacts {
             person: shown.person.clone(),
@@ -139,6 +153,8 @@ impl WatchLogIns for Watch {
                 "a log-in was refused for its risk"
             );
             self.log_ins.note(&facts, &judged, Ended::Refused).await?;
+            // Many of them are one mail: the outbox gathers.
+            self.tell(shown, mail::Kind::RefusedLogIn, &format!("log-in {}", shown.at.rfc3339())).await;
             let message = "You are not authenticated. This log-in is too unusual for what was shown; use a passkey, a device or a place that is known.";
             Err(Problem::new(Kind::Unauthenticated, message))
         })
@@ -149,6 +165,9 @@ impl WatchLogIns for Watch {
             let (facts, judged) = self.judged(shown);
             if let Err(problem) = self.log_ins.learn(&facts, &judged).await {
                 tracing::warn!(%problem, "a log-in could not be learnt");
+            }
+            if is_told(judged.band) {
+                self.tell(shown, mail::Kind::UnusualLogIn, session).await;
             }
             if becomes(judged.band, judged.has(BARRED), shown) == Becomes::TrustedLess {
                 let until = shown.at.plus_secs(RAISED_SECONDS);

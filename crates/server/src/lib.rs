@@ -41,6 +41,7 @@ pub mod key_services;
 mod keykeeping;
 pub mod listen;
 mod locate;
+mod mailing;
 mod observing;
 mod receipts;
 mod restoring;

@@ -8,7 +8,8 @@ use bytes::Bytes;
 use gate::{BoxFuture, Gate, JobKey};
 use http::{Method, Request};
 use kernel::{Clock, Problem};
-use observe::{Gauges, ObserveConfig, Post, Watcher};
+use mail::{Address, Kind, Mail};
+use observe::{Alert, Gauges, News, ObserveConfig, Post, Watcher};
 use tokio::task::JoinHandle;
 use wire::Door;
 use wire::admin::observe::{Measure, Rooms as Behind};
@@ -54,7 +55,7 @@ pub fn begin(
     clock: Arc<dyn Clock>,
 ) -> Result<JoinHandle<()>, Problem> {
     let identity = (gate.clone(), jobs.pass(observe::WATCHER));
-    let (gauges, post) = (Arc::new(Own { data: data.to_path_buf() }), Arc::new(Outside::open(config)?));
+    let (gauges, post) = (Arc::new(Own { data: data.to_path_buf() }), Arc::new(Outside::open(config, rooms.mail.clone())?));
     let watcher = Watcher::new(rooms.observe.clone(), identity, clock, gauges, post)?;
     Ok(tokio::spawn(watcher.run()))
 }
@@ -94,10 +95,12 @@ fn resident_bytes() -> Option<f64> {
 /// The receivers of the configuration, and nobody else.
 struct Outside {
     known: Vec<(String, Remote)>,
+    mail: Mail,
+    addresses: Vec<(String, Address)>,
 }
 
 impl Outside {
-    fn open(config: &ObserveConfig) -> Result<Self, Problem> {
+    fn open(config: &ObserveConfig, mail: Mail) -> Result<Self, Problem> {
         let mut known = Vec::new();
         let managers = config.alertmanagers.iter().enumerate();
         let managers = managers.map(|(place, one)| (format!("alertmanager/{place}"), &one.url, &one.ca));
@@ -109,7 +112,11 @@ impl Outside {
             };
             known.push((name, remote));
         }
-        Ok(Self { known })
+        let mut addresses = Vec::with_capacity(config.mails.len());
+        for (place, one) in config.mails.iter().enumerate() {
+            addresses.push((format!("mail/{place}"), Address::parse(&one.to)?));
+        }
+        Ok(Self { known, mail, addresses })
     }
 }
 
@@ -135,6 +142,19 @@ impl Post for Outside {
             let answer = tokio::time::timeout(ANSWER_WAIT_MAX, sent).await;
             let answer = answer.map_err(|_| Problem::unavailable("the receiver did not answer in time"))??;
             Ok(answer.status.as_u16())
+        })
+    }
+
+    fn mail<'a>(&'a self, target: &'a str, id: &'a str, alert: &'a Alert, news: News) -> BoxFuture<'a, Result<(), Problem>> {
+        Box::pin(async move {
+            let address = self.addresses.iter().find(|(name, _)| name == target).map(|one| &one.1);
+            let address = address.ok_or_else(|| Problem::not_found("there is no such receiver in the configuration"))?;
+            let (kind, at) = match news {
+                News::Firing => (Kind::AlertOpened, alert.opened_at),
+                News::Resolved => (Kind::AlertResolved, alert.resolved.as_ref().map_or(alert.seen_at, |one| one.0)),
+            };
+            let about = format!("{} ({}): {}", alert.kind, alert.severity.word(), alert.headline);
+            self.mail.tell_address(address, id, (kind, &alert.id, &about), at).await
         })
     }
 }

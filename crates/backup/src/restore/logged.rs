@@ -8,6 +8,7 @@ use kernel::{Micros, Problem};
 use serde::Deserialize;
 use vault::db::{Location, Writer};
 
+use super::mail::{Forgotten, forget};
 use super::replay::{Replayed, end_sessions};
 
 /// What the records say.
@@ -22,6 +23,8 @@ pub struct Logged {
     /// Whether a member was removed from a group last, or added.
     removed: BTreeMap<(String, String), bool>,
     subjects: BTreeSet<String>,
+    /// Whether an address or key of mail was removed last, or set.
+    mail: BTreeMap<(Forgotten, String), bool>,
     /// Records that were read.
     pub record_count: u64,
 }
@@ -42,6 +45,8 @@ struct Record {
 struct Details {
     #[serde(default)]
     member: String,
+    #[serde(default)]
+    removed: serde_json::Value,
 }
 
 impl Logged {
@@ -73,6 +78,8 @@ impl Logged {
             "users.delete" | "services.delete" | "groups.delete" => drop(self.deleted.insert(resource)),
             "groups.remove_member" => drop(self.removed.insert((resource, details.member), true)),
             "groups.add_member" => drop(self.removed.insert((resource, details.member), false)),
+            "mail.set_address" => drop(self.mail.insert((Forgotten::Address, resource), details.removed == 1)),
+            "mail.set_key" => drop(self.mail.insert((Forgotten::Key, resource), details.removed == 1)),
             "predictions.erase" => drop(self.subjects.insert(resource)),
             _ => {}
         }
@@ -115,6 +122,9 @@ pub fn replay_log(into: &Location, logged: &Logged, at: Micros) -> Result<Replay
         for id in &logged.subjects {
             done.key_count += writer.execute("DELETE FROM prediction_subject WHERE subject_id = $1", &[id.as_str().into()])?;
         }
+        for one in logged.mail.iter().filter(|(_, is_removed)| **is_removed).map(|(one, _)| one) {
+            forget(writer, one)?;
+        }
         end_sessions(writer)?;
         Ok(done)
     })
@@ -135,7 +145,7 @@ mod tests {
     fn the_last_word_of_the_log_counts_and_only_what_was_done() {
         let mut logged = Logged::default();
         let take = |logged: &mut Logged, action: &str, resource: &str, member: &str| {
-            let details = Details { member: member.to_owned() };
+            let details = Details { member: member.to_owned(), removed: serde_json::Value::Null };
             logged.take(Record {
                 action: action.to_owned(),
                 kind: "outcome".to_owned(),

@@ -5,6 +5,7 @@
 
 mod logged;
 mod loss;
+mod mail;
 mod replay;
 mod unpack;
 

@@ -7,6 +7,8 @@ use kernel::{Kind, Micros, Problem};
 use vault::db::{Bind, Location, Reader, Writer};
 use vault::objects::ObjectId;
 
+use super::mail::OldMail;
+
 /// What hangs on a trace.
 const TRACE_TABLES: [&str; 7] =
     ["trace_tag", "trace_metadata", "trace_metric", "trace_span", "trace_span_metric", "trace_assessment", "trace_prompt"];
@@ -31,6 +33,7 @@ pub struct Old {
     tombstones: Vec<(String, i64, String, Vec<u8>)>,
     locks: HashMap<String, Locked>,
     kept: Vec<Kept>,
+    mail: OldMail,
     kept_objects: Vec<(String, String)>,
     compliance_at: i64,
 }
@@ -89,6 +92,7 @@ impl Old {
                 )?,
                 locks: locks(reader)?.into_iter().collect(),
                 kept: kept(reader)?,
+                mail: OldMail::read(reader)?,
                 kept_objects: kept_objects(reader)?,
                 compliance_at: compliance_at(reader)?,
             })
@@ -150,6 +154,7 @@ pub fn replay(into: &Location, old: &Old, at: Micros) -> Result<Replayed, Proble
         let mut done = Replayed::default();
         tokens_and_grants(writer, old, at, &mut done)?;
         accounts(writer, old, &mut done)?;
+        old.mail.replay(writer)?;
         time_goes_on(writer, old)?;
         retained(writer, old)?;
         erasures(writer, old, &mut done)?;

@@ -180,6 +180,16 @@ async fn what_was_taken_back_since_is_taken_back_again() {
                 );
                 writer.execute(&sql, &[b"key".as_slice().into()])?;
             }
+            for user in ["u1", "u3"] {
+                let address =
+                    "INSERT INTO mail_address (principal_id, sealed, source, set_at) VALUES ($1, $2, 'administrator', 1)";
+                writer.execute(address, &[user.into(), b"old".as_slice().into()])?;
+                let notice = "INSERT INTO mail_notice (id, recipient, principal_id, kind, event, made_at, sealed, state)
+                              VALUES ($1, $1, $1, 'test', '', 1, $2, 'waiting')";
+                writer.execute(notice, &[user.into(), b"x".as_slice().into()])?;
+            }
+            let key = "INSERT INTO mail_key (principal_id, public_key, fingerprint, set_at) VALUES ('u1', $1, 'F', 1)";
+            writer.execute(key, &[b"key".as_slice().into()])?;
             Ok(())
         };
         world.opened.system.write(fill).await.unwrap();
@@ -191,6 +201,11 @@ async fn what_was_taken_back_since_is_taken_back_again() {
             writer.execute("UPDATE principal SET disabled = 1 WHERE id = 'u1'", &[])?;
             writer.execute("DELETE FROM principal WHERE id = 'u2'", &[])?;
             writer.execute("DELETE FROM prediction_subject", &[])?;
+            writer.execute("DELETE FROM mail_address WHERE principal_id = 'u1'", &[])?;
+            let new = "UPDATE mail_address SET sealed = $1, set_at = 2 WHERE principal_id = 'u3'";
+            writer.execute(new, &[b"new".as_slice().into()])?;
+            writer.execute("UPDATE mail_notice SET state = 'sent' WHERE id = 'u1'", &[])?;
+            writer.execute("DELETE FROM mail_key", &[])?;
             writer.execute(
                 "DELETE FROM artifact_part WHERE artifact_id = (SELECT id FROM artifact WHERE path = 'erased.bin')",
                 &[],
@@ -214,6 +229,10 @@ async fn what_was_taken_back_since_is_taken_back_again() {
         assert_eq!(ids("SELECT id FROM grant_row WHERE revoked_at IS NULL"), ["g2"]);
         assert_eq!(ids("SELECT id FROM principal WHERE disabled = 0"), ["u3"]);
         assert_eq!(ids("SELECT path FROM artifact"), ["kept.bin"]);
+        assert_eq!(ids("SELECT principal_id FROM mail_address WHERE set_at = 2"), ["u3"]);
+        assert_eq!(ids("SELECT id FROM mail_notice"), ["u3"]);
+        assert_eq!(ids("SELECT principal_id FROM mail_address").len(), 1);
+        assert!(ids("SELECT fingerprint FROM mail_key").is_empty());
         assert!(ids("SELECT id FROM session").is_empty() && ids("SELECT subject_id FROM prediction_subject").is_empty());
     }
 }

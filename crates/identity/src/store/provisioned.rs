@@ -81,6 +81,11 @@ pub(crate) fn next_provisioned(
     reader.query(sql, &[by.into(), kind.word().into(), after.into(), (&wanted).into(), count.into()], row_of)
 }
 
+/// What is known of an account that somebody looks after, sealed.
+pub(crate) fn sealed_profile(reader: &mut Reader<'_>, id: &str) -> Result<Option<Vec<u8>>, DbError> {
+    reader.query_one("SELECT sealed FROM provisioned WHERE principal_id = $1", &[id.into()], |row| row.bytes(0))
+}
+
 /// Notes who looks after a principal, and what is known of it.
 pub(crate) fn set_provisioned(
     tx: &mut Writer<'_>,

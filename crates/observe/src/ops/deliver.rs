@@ -58,11 +58,13 @@ impl Operation for DeliverNews {
                 settled.push((one.id, Ok(())));
                 continue;
             };
-            let message = message(receiver, &one.id, &alert, one.news, at);
-            let fault = match self.post.post(target, message.path, message.headers, message.body).await {
-                Ok(200..=299) => None,
-                Ok(status) => Some(format!("it answered {status}")),
-                Err(problem) => Some(problem.to_string()),
+            let fault = match message(receiver, &one.id, &alert, one.news, at) {
+                None => self.post.mail(target, &one.id, &alert, one.news).await.err().map(|problem| problem.to_string()),
+                Some(message) => match self.post.post(target, message.path, message.headers, message.body).await {
+                    Ok(200..=299) => None,
+                    Ok(status) => Some(format!("it answered {status}")),
+                    Err(problem) => Some(problem.to_string()),
+                },
             };
             settled.push((one.id, fault.map_or(Ok(()), |fault| Err((at.plus_secs(wait_s(one.attempts)), bounded(&fault))))));
         }

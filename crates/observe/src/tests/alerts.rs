@@ -129,6 +129,9 @@ fn news_that_cannot_be_delivered_is_tried_again_later() {
         world.round().await;
         world.round().await;
         assert_eq!(world.outside.sent.lock().len(), 2);
+        let mailed = world.outside.mailed.lock().clone();
+        assert!(mailed.len() == 2 && mailed[0] == mailed[1], "the same news again, by the same id: {mailed:?}");
+        assert_eq!((mailed[0].0.as_str(), mailed[0].2.starts_with("firing ")), ("mail/0", true));
     });
 }
 

@@ -13,12 +13,15 @@ use vault::objects::Objects;
 use watch::{CallerClass, Column, Observer, Probabilities, Sample, Values, Verdict};
 
 use crate::ops::{GetAlert, SearchAlerts};
-use crate::{Alert, AlertmanagerConfig, Collector, Gauges, Observe, ObserveConfig, Post, WATCHER, Watcher};
+use crate::{
+    Alert, AlertmanagerConfig, Collector, Gauges, MailReceiverConfig, News, Observe, ObserveConfig, Post, WATCHER, Watcher,
+};
 
 /// What was sent, and what is answered.
 #[derive(Default)]
 pub(super) struct Outside {
     pub(super) sent: Mutex<Vec<(String, String, String)>>,
+    pub(super) mailed: Mutex<Vec<(String, String, String)>>,
     pub(super) status: Mutex<u16>,
 }
 
@@ -33,6 +36,13 @@ impl Post for Outside {
         Box::pin(async move {
             self.sent.lock().push((target.to_owned(), path.to_owned(), String::from_utf8(body).unwrap()));
             Ok(*self.status.lock())
+        })
+    }
+
+    fn mail<'a>(&'a self, target: &'a str, id: &'a str, alert: &'a Alert, news: News) -> BoxFuture<'a, Result<(), Problem>> {
+        Box::pin(async move {
+            self.mailed.lock().push((target.to_owned(), id.to_owned(), format!("{} {}", news.word(), alert.kind)));
+            if *self.status.lock() == 200 { Ok(()) } else { Err(Problem::unavailable("the mailer is down")) }
         })
     }
 }
@@ -68,7 +78,8 @@ impl World {
             }
         });
         let manager = AlertmanagerConfig { url: "http://a".to_owned(), ca: None, allow_insecure_http: true };
-        let config = ObserveConfig { alertmanagers: vec![manager], ..ObserveConfig::default() };
+        let mails = vec![MailReceiverConfig { to: "on-call@example.com".to_owned() }];
+        let config = ObserveConfig { alertmanagers: vec![manager], mails, ..ObserveConfig::default() };
         let root = KeyFile::create(&engine.folder.path().join("root.key")).unwrap();
         let keys = Keyring::open(opened.system.clone(), Arc::new(root), Arc::new(FakeClock::default())).await.unwrap();
         let objects = Objects::local(&engine.folder.path().join("objects"), keys).unwrap();

@@ -26,6 +26,7 @@ mod keys;
 mod keys_online;
 mod lineage;
 mod login;
+mod mail;
 mod model;
 mod model_files;
 mod model_gate;
@@ -108,6 +109,8 @@ enum Verb {
     /// Run on a device of yours: enrol it, keep its certificate, report how it is.
     #[command(subcommand)]
     Agent(agent::AgentVerb),
+    #[command(subcommand)]
+    Mail(mail::MailVerb),
     /// Work with workspaces.
     #[command(subcommand)]
     Workspace(people::Workspace),
@@ -236,6 +239,7 @@ fn run(verb: Verb) -> Result<ExitCode, Problem> {
             Verb::Token(verb) => verb.run().await.map(|()| ExitCode::SUCCESS),
             Verb::Account(verb) => verb.run().await.map(|()| ExitCode::SUCCESS),
             Verb::Session(verb) => verb.run().await.map(|()| ExitCode::SUCCESS),
+            Verb::Mail(verb) => verb.run().await.map(|()| ExitCode::SUCCESS),
             Verb::Workspace(verb) => verb.run().await.map(|()| ExitCode::SUCCESS),
             Verb::Grant(verb) => verb.run().await.map(|()| ExitCode::SUCCESS),
             Verb::Elevate(verb) => verb.run().await.map(|()| ExitCode::SUCCESS),

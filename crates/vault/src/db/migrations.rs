@@ -58,4 +58,5 @@ pub(super) const ALL: &[Migration] = &[
     step!("0036_provisioning"),
     step!("0038_rates"),
     step!("0039_elevation"),
+    step!("0040_mail"),
 ];

@@ -11,6 +11,7 @@
 //! | POST `/me/password` | `{"current"?, "new"}` |
 //! | GET `/me/factors`; POST `/me/factors/totp`, `…/totp/confirm`, `…/passkeys`, `…/recovery-codes`; DELETE `/me/factors/{factor}`; POST `/users/{user}/reset-factors`, `/users/{user}/link` | `{}`, `{"code"}`, `{"label", "ceremony", "client_data", "attestation_object"}`, `{"issuer", "subject"}` |
 //! | GET `/users/{user}/log-ins`, `/me/log-ins`; GET `/geo`; PUT `/geo/{table}` | `?rows=`; `?address=`; `?made_at=`, a table as bytes |
+//! | GET `/me/mail`, `/mail`; POST `/me/mail-key`, `/users/{user}/mail`, `/mail/test` | `?sent=`; `{"key"}`, `{"address"}`, `{"to"}` |
 //! | GET, POST `/groups`; DELETE `/groups/{group}`; POST `/groups/{group}/members`; DELETE `/groups/{group}/members/{member}` | `{"name"}`, `{"member"}` |
 //! | GET, POST `/services`; DELETE `/services/{service}` | `{"name"}` |
 //! | GET, POST `/workspaces`; GET `/workspaces/{workspace}` | `{"name"}` |
@@ -65,6 +66,7 @@ pub mod grants;
 pub mod groups;
 pub mod keys;
 pub mod lineage;
+pub mod mail;
 pub mod models;
 pub mod observe;
 pub mod predictions;

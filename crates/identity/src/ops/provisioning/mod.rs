@@ -21,7 +21,7 @@ use vault::db::Reader;
 
 use crate::store::{self, PROVISIONED_PAGE_ROWS, ProvisionedKey, ProvisionedRow};
 use crate::types::{Name, Principal, PrincipalKind};
-use crate::{Inner, Offices};
+use crate::{Identity, Inner, Offices};
 
 /// What is kept of a person or group beside its account.
 const DOCUMENT_BYTES_MAX: usize = 64 * 1024;
@@ -107,6 +107,22 @@ fn checked(external_id: Option<&str>, document: &str) -> Result<(), Problem> {
 
 fn purpose(id: &str) -> String {
     format!("profile of {id}")
+}
+
+impl Identity {
+    /// What the directory that looks after an account says of it, as JSON; none if nothing does.
+    ///
+    /// # Errors
+    /// `Internal` if it cannot be opened.
+    pub fn profile(&self, reader: &mut Reader<'_>, id: &str) -> Result<Option<String>, Problem> {
+        let sealed = store::sealed_profile(reader, id)?.filter(|sealed| !sealed.is_empty());
+        let text = |sealed: Vec<u8>| {
+            let found = self.inner.sealer.open(&purpose(id), &sealed);
+            let text = found.as_ref().and_then(kernel::Secret::expose_text).map(str::to_owned);
+            text.ok_or_else(|| Problem::new(Kind::Internal, "what is kept of an account cannot be opened"))
+        };
+        sealed.map(text).transpose()
+    }
 }
 
 fn opened(inner: &Inner, row: ProvisionedRow) -> Result<Provisioned, Problem> {
