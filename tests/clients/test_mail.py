@@ -250,10 +250,10 @@ def test_whoever_strips_starttls_gets_nothing_and_the_mail_goes_when_they_are_go
             set_password(server, person)
             tried = server.cli("mail", "test", "bob@example.org", *as_admin(server), check=False)
             assert tried.returncode == 5 and "kept and tried again" in tried.stderr, tried
-            harness.wait_until(lambda: all(one["fault"] for one in listed(server)), 20, "both were tried")
+            tried_kinds = lambda: {one["kind"] for one in listed(server) if one["fault"]}  # noqa: E731
+            harness.wait_until(lambda: tried_kinds() >= {"test", "password_set"}, 20, "both were tried")
             waiting = listed(server)
             assert {one["state"] for one in waiting} == {"waiting"}
-            assert {one["kind"] for one in waiting} >= {"test", "password_set"}
             if how == "hide":
                 assert "STARTTLS" in waiting[0]["fault"]
             # Neither who writes to whom, nor the password, nor a word of the mail was said.
