@@ -9,8 +9,10 @@ use wire::{Answer, Door, Inbound};
 pub const ASSET: Action = Action::read("ui.asset");
 
 /// Name, media type, content.
-const ALL: [(&str, &str, &str); 4] = [
+const ALL: [(&str, &str, &str); 6] = [
     ("console.css", "text/css; charset=utf-8", include_str!("../assets/console.css")),
+    ("complete.js", "text/javascript; charset=utf-8", include_str!("../assets/complete.js")),
+    ("curve.js", "text/javascript; charset=utf-8", include_str!("../assets/curve.js")),
     ("icon.svg", "image/svg+xml", include_str!("../assets/icon.svg")),
     ("passkey.js", "text/javascript; charset=utf-8", include_str!("../assets/passkey.js")),
     ("proof.js", "text/javascript; charset=utf-8", include_str!("../assets/proof.js")),

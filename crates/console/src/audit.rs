@@ -70,18 +70,21 @@ pub fn routes(door: &mut Door, rooms: &Rooms) {
         let value =
             |name: &str| asked.iter().find(|(known, _)| known == name).map(|(_, value)| value.clone()).unwrap_or_default();
         let query: String = asked.iter().map(|(name, value)| format!("&{name}={}", part(value))).collect();
-        page_in(&workspace, &AuditTemplate {
-            fields: FIELDS.iter().map(|(name, label, hint)| (*name, *label, *hint, value(name))).collect(),
-            table: Table {
-                id: "records",
-                title: "The log".to_owned(),
-                columns: vec!["Record", "When", "Who", "What", "How it ended", "To what"],
-                rows: found.hits.iter().map(row).collect::<Result<_, _>>()?,
-                empty: "No record fits. Records have ids, not names: search by an account's id.".to_owned(),
-                next: found.next_before.map(|next| format!("{PAGE}?before={next}{query}")).unwrap_or_default(),
+        page_in(
+            &workspace,
+            &AuditTemplate {
+                fields: FIELDS.iter().map(|(name, label, hint)| (*name, *label, *hint, value(name))).collect(),
+                table: Table {
+                    id: "records",
+                    title: "The log".to_owned(),
+                    columns: vec!["Record", "When", "Who", "What", "How it ended", "To what"],
+                    rows: found.hits.iter().map(row).collect::<Result<_, _>>()?,
+                    empty: "No record fits. Records have ids, not names: search by an account's id.".to_owned(),
+                    next: found.next_before.map(|next| format!("{PAGE}?before={next}{query}")).unwrap_or_default(),
+                },
+                size: found.size,
             },
-            size: found.size,
-        })
+        )
     });
     let room = rooms.audit.clone();
     let prove = move |inbound: &Inbound| {
@@ -120,14 +123,17 @@ fn record_page(workspace: &str, proven: &Proven) -> Result<Answer, Problem> {
     let record = String::from_utf8_lossy(&proven.record).into_owned();
     let value: serde_json::Value =
         serde_json::from_slice(&proven.record).map_err(|error| Problem::internal("a record cannot be read", error))?;
-    page_in(workspace, &RecordTemplate {
-        index: proven.index,
-        at: moment(Micros(view.at)),
-        verb: view.action.to_string(),
-        outcome: view.status.as_deref().unwrap_or("begun").to_owned(),
-        pretty: serde_json::to_string_pretty(&value).unwrap_or_default(),
-        record,
-        proof: proven.proof.clone(),
-        key: proven.verifier_key.clone(),
-    })
+    page_in(
+        workspace,
+        &RecordTemplate {
+            index: proven.index,
+            at: moment(Micros(view.at)),
+            verb: view.action.to_string(),
+            outcome: view.status.as_deref().unwrap_or("begun").to_owned(),
+            pretty: serde_json::to_string_pretty(&value).unwrap_or_default(),
+            record,
+            proof: proven.proof.clone(),
+            key: proven.verifier_key.clone(),
+        },
+    )
 }
