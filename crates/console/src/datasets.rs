@@ -1,18 +1,23 @@
 //! Data sets: which there are, their versions, and one version with its inspection.
 
-use data::ops::{Admit, Findings, Refuse, SearchDatasets, ShowDataset, ShowVersion, Waive};
+use data::DocumentKind;
+use data::ops::{Admit, CleanVersion, Findings, ReadDocument, Refuse, RowsWish, SearchDatasets, ShowDataset, ShowVersion, Waive};
 use gate::{DataClasses, Operation, Visitor};
 use http::Method;
+use inspection::InspectionReport;
 use kernel::{Micros, Problem, hex};
 use wire::{Answer, Chosen, Door, Inbound};
 
 use crate::Rooms;
 use crate::board::{Cell, Table, Tone, bytes, part};
+use crate::findings::{self, Shown};
+use crate::lineage_page;
 use crate::listing::{after, listing};
-use crate::page::moment;
+use crate::page::{moment, redirect_in};
 use crate::version::{Decidable, May, VersionTemplate, decide, decided, documents, sentence};
 
-const PAGE: &str = "/console/data";
+/// Where the pages are.
+pub const PAGE: &str = "/console/data";
 
 /// Adds the pages.
 pub fn routes(door: &mut Door, rooms: &Rooms) {
@@ -129,6 +134,36 @@ fn one(door: &mut Door, rooms: &Rooms) {
         Ok(Chosen::verbs(move |visitor| Box::pin(async move { decide(visitor, &version, decided).await })))
     });
     wire::admin::datasets::document_routes(door, &rooms.data, &path);
+    let room = rooms.data.clone();
+    let clean = move |inbound: &Inbound| {
+        let (Named { room, dataset, version }, form) = (Named::of(&room, inbound), inbound.form()?);
+        let number = |text: &str| text.parse::<u64>().map_err(|_| Problem::invalid("a row is a number"));
+        let rows = form.ticked("row-").map(number).collect::<Result<Vec<u64>, Problem>>()?;
+        let findings: Vec<String> = form.ticked("finding-").map(str::to_owned).collect();
+        if rows.is_empty() && findings.is_empty() {
+            return Err(Problem::invalid("choose the rows to leave out"));
+        }
+        let rows = RowsWish { ranges: rows.into_iter().map(|row| (row, row)).collect(), findings };
+        let to = format!("{PAGE}/{}", part(&dataset));
+        let why = form.get("reason").unwrap_or_default().trim().to_owned();
+        let clean = CleanVersion { room, dataset, version, rows, why, retrain: false };
+        Ok((clean, (to, inbound.workspace().to_owned())))
+    };
+    door.route_with(Method::POST, &format!("{path}/clean"), clean, |_, (to, workspace)| Ok(redirect_in(&workspace, &to)));
+}
+
+/// The report of a version's last inspection; none for one that is too large for a page.
+///
+/// # Errors
+/// The verb's own.
+pub async fn report(
+    visitor: &Visitor,
+    room: data::Data,
+    dataset: String,
+    version: String,
+) -> Result<Option<InspectionReport>, Problem> {
+    let document = visitor.call(ReadDocument { room, dataset, version, kind: DocumentKind::Report }).await?;
+    findings::read(document.body, document.size_bytes).await
 }
 
 async fn shown(visitor: &Visitor, named: Named) -> Result<Answer, Problem> {
@@ -136,8 +171,13 @@ async fn shown(visitor: &Visitor, named: Named) -> Result<Answer, Problem> {
     let Named { room, dataset, version } = named;
     let show = ShowVersion { room: room.clone(), dataset: dataset.clone(), version: version.clone() };
     let data::ops::Shown { version: one, parents, inspection } = visitor.call(show).await?;
-    let found = visitor.call(Findings { room, dataset: dataset.clone(), version }).await?;
+    let find = Findings { room: room.clone(), dataset: dataset.clone(), version: version.clone() };
+    let found = visitor.call(find).await?;
     let has_report = inspection.as_ref().is_some_and(|inspection| inspection.report_sha256.is_some());
+    let report = if has_report { report(visitor, room.clone(), dataset.clone(), version.clone()).await? } else { None };
+    let clean =
+        CleanVersion { room, dataset: dataset.clone(), version, rows: RowsWish::default(), why: String::new(), retrain: false };
+    let clean = if visitor.might(&clean).await? { format!("{page}/clean") } else { String::new() };
     let state = one.state;
     VersionTemplate {
         back: (format!("{PAGE}/{}", part(&dataset)), "All versions"),
@@ -148,8 +188,13 @@ async fn shown(visitor: &Visitor, named: Named) -> Result<Answer, Problem> {
         facts: facts(&one, inspection.as_ref()),
         tables: vec![stems_from(&dataset, &parents)],
         findings: found.findings,
+        report: report.map(|report| Shown::of(report, clean)),
         more_count: 0,
-        documents: documents(&page, has_report),
+        documents: match (parents.is_empty(), one.reference_id.is_some()) {
+            (true, false) => documents(&page, has_report),
+            _ => std::iter::once(("What changed", format!("{page}/diff"))).chain(documents(&page, has_report)).collect(),
+        },
+        lineage: lineage_page::address(&format!("data:{dataset}/{}", one.number.unwrap_or_default())),
         action: page,
         may,
     }

@@ -21,7 +21,7 @@ const ROWS: usize = 20;
 const EXPIRY_DAYS: i64 = 7;
 
 /// Lets the page be seen; what stands on it takes verbs of its own.
-struct HomePage;
+pub struct HomePage;
 
 impl Operation for HomePage {
     const ACTION: Action = HOME;

@@ -12,16 +12,27 @@ mod alerts;
 mod asset;
 mod audit;
 mod board;
+mod curve;
 mod datasets;
+mod datasets_diff;
 mod devices_page;
 mod endpoint;
 mod endpoints;
+mod experiments;
+mod findings;
 mod home;
+mod lineage_layout;
+mod lineage_page;
 mod listing;
 mod login;
 mod models;
 mod page;
 mod provider;
+mod query;
+mod run;
+mod run_files;
+mod runs;
+mod runs_compare;
 mod start;
 #[cfg(test)]
 mod tests;
@@ -53,6 +64,10 @@ pub struct Rooms {
     pub policy: policy::Policy,
     /// Experiments and runs.
     pub tracking: tracking::Tracking,
+    /// Registered models.
+    pub registry: registry::Registry,
+    /// What stems from what.
+    pub lineage: lineage::Lineage,
     /// Data sets.
     pub data: data::Data,
     /// Models between quarantine and use.
@@ -86,7 +101,15 @@ pub fn routes(door: &mut Door, rooms: &Rooms, providers: Option<Arc<dyn Provider
     devices_page::routes(door, &rooms.identity, &rooms.devices);
     home::routes(door, rooms, has_mlflow_page);
     workspaces::routes(door, rooms);
+    experiments::routes(door, rooms);
+    runs::routes(door, rooms, has_mlflow_page);
+    run::routes(door, rooms, has_mlflow_page);
+    run_files::routes(door, rooms);
+    runs_compare::routes(door, rooms);
+    curve::routes(door, rooms);
+    lineage_page::routes(door, rooms);
     datasets::routes(door, rooms);
+    datasets_diff::routes(door, rooms);
     models::routes(door, rooms);
     endpoints::routes(door, rooms);
     endpoint::routes(door, rooms);

@@ -1,6 +1,7 @@
 //! Registered models: where their versions stand, and one version with its inspection.
 
-use admission::ops::{Admit, Findings, ListStandings, Refuse, ShowStanding, Waive};
+use admission::DocumentKind;
+use admission::ops::{Admit, Findings, ListStandings, ReadDocument, Refuse, ShowStanding, Waive};
 use gate::{Operation, Visitor};
 use http::Method;
 use kernel::{Micros, Problem, hex};
@@ -8,6 +9,8 @@ use wire::{Answer, Chosen, Door, Inbound};
 
 use crate::Rooms;
 use crate::board::{Cell, Table, Tone, bytes, part};
+use crate::findings::{self, Shown};
+use crate::lineage_page;
 use crate::listing::{after, listing};
 use crate::page::moment;
 use crate::version::{Decidable, May, VersionTemplate, decide, decided, documents, sentence};
@@ -43,6 +46,19 @@ pub fn routes(door: &mut Door, rooms: &Rooms) {
         listing(&workspace, table)
     });
     one(door, rooms);
+}
+
+/// The papers that vouch for a version, made when they are asked for.
+fn papers(page: &str) -> impl Iterator<Item = (&'static str, String)> {
+    let all = [
+        ("Card", "card.md"),
+        ("Signature", "model.sig"),
+        ("Its key", "signing-key.pem"),
+        ("Provenance (SLSA)", "provenance.json"),
+        ("Bill of materials", "bom.json"),
+        ("Evidence", "evidence.json"),
+    ];
+    all.into_iter().map(move |(name, file)| (name, format!("{page}/papers/{file}")))
 }
 
 /// A version of the address.
@@ -105,9 +121,15 @@ async fn shown(visitor: &Visitor, named: Named) -> Result<Answer, Problem> {
     let Named { room, name, version } = named;
     let show = ShowStanding { room: room.clone(), name: name.clone(), version: version.clone() };
     let admission::ops::Shown { standing: one, inspection, obstacle } = visitor.call(show).await?;
-    let found = visitor.call(Findings { room, name: name.clone(), version }).await?;
+    let found = visitor.call(Findings { room: room.clone(), name: name.clone(), version: version.clone() }).await?;
     let number = one.subject.number;
     let has_report = inspection.as_ref().is_some_and(|inspection| inspection.report_sha256.is_some());
+    let report = if has_report {
+        let document = visitor.call(ReadDocument { room, name: name.clone(), version, kind: DocumentKind::Report }).await?;
+        findings::read(document.body, document.size_bytes).await?
+    } else {
+        None
+    };
     let state = one.state_at(visitor.at());
     let mut verdict = sentence(state, &found.findings, one.waiver_until.map(moment), "It may be promoted and served");
     if let Some(obstacle) = obstacle {
@@ -129,8 +151,10 @@ async fn shown(visitor: &Visitor, named: Named) -> Result<Answer, Problem> {
         ],
         tables: Vec::new(),
         findings: found.findings,
+        report: report.map(|report| Shown::of(report, String::new())),
         more_count: 0,
-        documents: documents(&page, has_report),
+        documents: documents(&page, has_report).into_iter().chain(papers(&page)).collect(),
+        lineage: lineage_page::address(&format!("model:{name}/{number}")),
         action: page,
         may,
     }

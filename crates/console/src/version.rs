@@ -8,6 +8,7 @@ use kernel::{Micros, Problem};
 use wire::{Answer, Form, Inbound};
 
 use crate::board::{Table, Tone};
+use crate::findings::Shown;
 use crate::page::{page_in, redirect_in};
 
 /// Findings that a page shows; the report has all.
@@ -43,6 +44,8 @@ pub struct VersionTemplate {
     /// The state in a sentence, and what to do.
     pub verdict: String,
     pub findings: Vec<FoundFinding>,
+    /// What else its report says.
+    pub report: Option<Shown>,
     /// Findings that are not shown.
     pub more_count: usize,
     /// Names and values.
@@ -50,6 +53,8 @@ pub struct VersionTemplate {
     pub tables: Vec<Table>,
     /// Names and addresses of its documents.
     pub documents: Vec<(&'static str, String)>,
+    /// Where its lineage is.
+    pub lineage: String,
     /// Where decisions go.
     pub action: String,
     pub may: May,

@@ -33,7 +33,7 @@ pub use attestation::{Resource, statement};
 pub use confine::{ProcessLimits, limit_this_process};
 pub use error::InspectionError;
 pub use finding::{Effect, Example, Finding, FindingKind, NAME_BYTES_MAX, Screen, Severity};
-pub use html::html;
+pub use html::{charts, html};
 pub use job::{
     ChampionSpec, CleanCount, CleanSpec, FileSpec, GuardSpec, GuardedRow, JobLimits, JobSpec, OtherTable, Reference, Roles,
     SubjectKind, TRIGGER_COUNT_MAX, TRIGGER_ROW_COUNT_MAX, TrainingTable, TrialSpec, TrialTable, TriggerSpec,

@@ -57,6 +57,39 @@ pub struct Node {
     pub at: Micros,
 }
 
+impl Node {
+    /// What it is called, for people.
+    #[must_use]
+    pub fn described(&self) -> String {
+        crate::text::described(self)
+    }
+
+    /// How a walk that begins here is asked for ([`crate::Root::parse`]), where it can be.
+    #[must_use]
+    pub fn subject(&self) -> Option<String> {
+        let attribute = |name: &str| self.attributes.get(name).and_then(serde_json::Value::as_str);
+        match self.kind {
+            NodeKind::Run => Some(format!("run:{}", self.name)),
+            NodeKind::LoggedModel => Some(format!("logged-model:{}", self.name)),
+            NodeKind::DataVersion => Some(format!("data:{}", self.name)),
+            NodeKind::ModelVersion => self.model_version().map(|(model, version)| format!("model:{model}/{version}")),
+            NodeKind::Person => self.label.as_ref().map(|name| format!("person:{name}")),
+            NodeKind::Owner => Some(format!("person:{}", self.name)),
+            NodeKind::Code if attribute("what") == Some("git_commit") => attribute("value").map(|hash| format!("commit:{hash}")),
+            NodeKind::Job => Some(format!("job:{}:{}", attribute("namespace")?, attribute("name")?)),
+            NodeKind::Dataset => Some(format!("dataset:{}:{}", attribute("namespace")?, attribute("name")?)),
+            _ => None,
+        }
+    }
+
+    /// Name and number of a version of a registered model.
+    #[must_use]
+    pub fn model_version(&self) -> Option<(&str, &str)> {
+        let label = self.label.as_deref().filter(|_| self.kind == NodeKind::ModelVersion)?;
+        label.rsplit_once(" version ")
+    }
+}
+
 /// That one thing stems from another.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Edge {
@@ -244,6 +277,12 @@ impl NodeKind {
             Self::Endpoint => "endpoint",
             Self::Prediction => "prediction",
         }
+    }
+
+    /// What people call one of its kind.
+    #[must_use]
+    pub const fn noun(self) -> &'static str {
+        crate::text::noun(self)
     }
 
     /// The kind behind a word.

@@ -351,6 +351,8 @@ pub async fn open_with(data: &Path, config: &Config, way: Way, root: Arc<dyn Key
         devices: rooms.devices.clone(),
         policy: rooms.policy.clone(),
         tracking: rooms.tracking.clone(),
+        registry: rooms.registry.clone(),
+        lineage: rooms.lineage.clone(),
         data: rooms.data.clone(),
         admission: rooms.admission.clone(),
         serving: rooms.serving.clone(),

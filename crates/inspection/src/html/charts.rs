@@ -1,4 +1,4 @@
-//! Charts as SVG: plain shapes with classes, coloured by the page's style sheet.
+//! Charts as SVG: plain shapes with classes, coloured by the page's style sheet. What a client wrote is escaped in them.
 
 use super::text::{Escaped, approximate, count, percent};
 use crate::view::{BAR_COUNT_MAX, Bar, DriftView, PoisonView};
@@ -13,7 +13,8 @@ const AXIS: f64 = 16.0;
 const VALUE_COUNT_MAX: usize = 6;
 
 /// Ranges in order: one bar each, first and last labelled.
-pub(super) fn histogram(bars: &[Bar]) -> String {
+#[must_use]
+pub fn histogram(bars: &[Bar]) -> String {
     let highest = highest(bars);
     let (width, height) = SMALL;
     let shapes = columns(bars, SMALL, |bar| approximate(bar.count) / highest, |_, _| "bar");
@@ -30,7 +31,8 @@ pub(super) fn histogram(bars: &[Bar]) -> String {
 }
 
 /// Separate values: a list of bars with their shares of `total`.
-pub(super) fn values(bars: &[Bar], total: u64) -> String {
+#[must_use]
+pub fn values(bars: &[Bar], total: u64) -> String {
     const LINE: f64 = 15.0;
     let shown = bars.get(..bars.len().min(VALUE_COUNT_MAX)).unwrap_or_default();
     let highest = highest(shown);
@@ -57,7 +59,8 @@ pub(super) fn values(bars: &[Bar], total: u64) -> String {
 }
 
 /// How much of a column is there.
-pub(super) fn filled(null_share: f64) -> String {
+#[must_use]
+pub fn filled(null_share: f64) -> String {
     let there = (1.0 - null_share.clamp(0.0, 1.0)) * 100.0;
     let shapes = format!(
         "<rect class=\"gap\" width=\"100\" height=\"6\" rx=\"3\"/><rect class=\"good\" width=\"{there:.2}\" height=\"6\" rx=\"3\"/>"
@@ -66,7 +69,8 @@ pub(super) fn filled(null_share: f64) -> String {
 }
 
 /// Effect size of each column, drifted ones marked.
-pub(super) fn drift(columns: &[DriftView]) -> String {
+#[must_use]
+pub fn drift(columns: &[DriftView]) -> String {
     const LINE: f64 = 20.0;
     let largest = columns.iter().map(|column| finite(column.effect)).fold(0.1, f64::max);
     let mut shapes = String::new();
@@ -94,7 +98,8 @@ pub(super) fn drift(columns: &[DriftView]) -> String {
 }
 
 /// Rows by score, on a logarithmic axis: the few suspect ones matter, not the many good ones.
-pub(super) fn scores(view: &PoisonView) -> String {
+#[must_use]
+pub fn scores(view: &PoisonView) -> String {
     let (width, height) = WIDE;
     let tallest = highest(&view.scores).ln_1p();
     let threshold = view.threshold.map(|threshold| threshold.clamp(0.0, 1.0));

@@ -2,7 +2,7 @@
 //!
 //! INVARIANT: nothing from the data reaches the page unescaped. Held by `html::tests::hostile_names_stay_text`.
 
-mod charts;
+pub mod charts;
 mod sections;
 #[cfg(test)]
 mod tests;

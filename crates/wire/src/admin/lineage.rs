@@ -32,8 +32,23 @@ enum Form {
     Svg,
 }
 
+/// Adds walks below an address of the console, whose links can send no header: the same parameters, and others that are the page's.
+pub fn walk_route(door: &mut Door, lineage: &Lineage, path: &str) {
+    let room = lineage.clone();
+    let parse = move |inbound: &Inbound| {
+        let query = inbound.query()?;
+        let value = |wanted: &str| query.iter().find(|(name, _)| name == wanted).map(|(_, value)| value.clone());
+        walk_of(&room, ["subject", "direction", "depth", "format"].map(value))
+    };
+    door.route_with(Method::GET, path, parse, |walked, form| walk_answer(&walked, form));
+}
+
 fn walk(room: &Lineage, inbound: &Inbound) -> Result<(WalkGraph, Form), Problem> {
-    let [subject, direction, depth, format] = shape::only(inbound, ["subject", "direction", "depth", "format"])?;
+    walk_of(room, shape::only(inbound, ["subject", "direction", "depth", "format"])?)
+}
+
+fn walk_of(room: &Lineage, asked: [Option<String>; 4]) -> Result<(WalkGraph, Form), Problem> {
+    let [subject, direction, depth, format] = asked;
     let subject = subject.ok_or_else(|| Problem::invalid("`subject` must name where to begin, such as `churn@champion`"))?;
     let direction = match direction.as_deref() {
         None | Some("up") => Direction::Up,

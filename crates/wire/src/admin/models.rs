@@ -137,8 +137,8 @@ fn document(room: Admission, inbound: &Inbound) -> Result<ReadDocument, Problem>
 }
 
 fn paper(room: Admission, inbound: &Inbound) -> Result<MakePaper, Problem> {
-    // The console's addresses name the workspace here.
-    let ([_], (name, version)) = (only(inbound, ["workspace"])?, names(inbound));
+    // The console's addresses have parameters of their own.
+    let (name, version) = names(inbound);
     let unknown = || {
         Problem::not_found(
             "papers are `model.sig`, `signing-key.pem`, `provenance.json`, `summary.json`, `bom.json`, `card.md`, `dossier.html` and \

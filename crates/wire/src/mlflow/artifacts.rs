@@ -97,6 +97,13 @@ fn page_routes(door: &mut Door, room: &Artifacts) {
     door.mlflow(Method::GET, "/mlflow/logged-models/{model_id}/artifacts/files", bound(room, model), fetched);
 }
 
+/// Adds the files of a run below an address of the console, whose links can send no header: `{run}` and `{*path}` name them.
+pub fn run_file_route(door: &mut Door, room: &Artifacts, path: &str) {
+    let room = room.clone();
+    let read = move |inbound: &Inbound| read_of(&room, inbound, Owner::Run(inbound.path("run").to_owned()), inbound.path("path"));
+    door.route(Method::GET, path, read, fetched);
+}
+
 fn list_proxied(room: &Artifacts, inbound: &Inbound) -> Result<ListArtifacts, Problem> {
     let path = Fields::of(inbound)?.text("path")?.unwrap_or_default();
     Ok(ListArtifacts { room: room.clone(), place: Place::parse(path.trim_start_matches('/').trim_end_matches('/'))? })

@@ -1,0 +1,231 @@
+//! What a thing stems from and what stems from it: a picture whose things lead on, the same in tables, and what would be hit if it were bad.
+
+use askama::Template;
+use gate::{Operation, Visitor};
+use http::{Method, StatusCode};
+use kernel::{Kind, Problem};
+use lineage::ops::{WalkGraph, Walked};
+use lineage::{Direction, Node, NodeKind, Root, Trust};
+use wire::{Answer, Chosen, Door};
+
+use crate::Rooms;
+use crate::board::{Cell, Table, Tone, if_allowed, part};
+use crate::home::HomePage;
+use crate::lineage_layout::{Layout, layout};
+use crate::page::page_in;
+use crate::query::Query;
+use crate::runs::run_address;
+
+const PAGE: &str = "/console/lineage";
+/// Steps each way where nobody says.
+const DEPTH_USUAL: u32 = 3;
+const DEPTH_MAX: u32 = 50;
+/// Rows of the table of edges.
+const EDGE_COUNT_MAX: usize = 300;
+
+/// A kind that can be left out.
+struct KindChoice {
+    word: &'static str,
+    noun: &'static str,
+    count: usize,
+    is_shown: bool,
+}
+
+#[derive(Template)]
+#[template(path = "lineage.html")]
+struct LineageTemplate {
+    subject: String,
+    depth: String,
+    fault: String,
+    name: String,
+    /// Where what it stems from, and what stems from it, can be shown at all.
+    walks: Vec<Walked>,
+    kinds: Vec<KindChoice>,
+    hit: Vec<Cell>,
+    hit_words: String,
+    is_cut: bool,
+    exports: Vec<(&'static str, String)>,
+    tables: Vec<Table>,
+}
+
+impl LineageTemplate {
+    fn layout(&self) -> Layout<'_> {
+        layout(&self.walks, |kind| self.kinds.iter().any(|choice| choice.word == kind.word() && choice.is_shown))
+    }
+}
+
+/// Adds the page and its exports.
+pub fn routes(door: &mut Door, rooms: &Rooms) {
+    let room = rooms.lineage.clone();
+    door.choice(Method::GET, PAGE, &[crate::home::HOME, WalkGraph::ACTION], move |inbound| {
+        let (room, query) = (room.clone(), Query::of(inbound)?);
+        Ok(Chosen::verbs(move |visitor| Box::pin(async move { shown(visitor, room, query).await })))
+    });
+    wire::admin::lineage::walk_route(door, &rooms.lineage, &format!("{PAGE}/export"));
+}
+
+async fn shown(visitor: &Visitor, room: lineage::Lineage, query: Query) -> Result<Answer, Problem> {
+    visitor.call(HomePage).await?;
+    let subject = query.get("subject").unwrap_or_default().to_owned();
+    let found = if subject.is_empty() { Ok(Vec::new()) } else { walks(visitor, room, &subject, &query).await };
+    // Who mistyped a name is told so beside the field.
+    let (walks, fault) = match found {
+        Ok(walks) => (walks, None),
+        Err(problem) if matches!(problem.kind(), Kind::Invalid | Kind::NotFound) => (Vec::new(), Some(problem)),
+        Err(problem) => return Err(problem),
+    };
+    let template = template(subject, &query, walks, fault.as_ref().map(|problem| problem.message().to_owned()));
+    let mut answer = page_in(visitor.workspace(), &template)?;
+    if let Some(problem) = fault {
+        *answer.status_mut() = if problem.kind() == Kind::NotFound { StatusCode::NOT_FOUND } else { StatusCode::BAD_REQUEST };
+    }
+    Ok(answer)
+}
+
+/// Up, and down where the caller may see all that lies there.
+async fn walks(visitor: &Visitor, room: lineage::Lineage, subject: &str, query: &Query) -> Result<Vec<Walked>, Problem> {
+    let asked = query.get("depth").map(|text| text.parse::<u32>().ok().filter(|depth| (1..=DEPTH_MAX).contains(depth)));
+    let wrong = || Problem::invalid(format!("`depth` is a number of steps, from 1 to {DEPTH_MAX}"));
+    let depth = asked.map(|depth| depth.ok_or_else(wrong)).transpose()?.unwrap_or(DEPTH_USUAL);
+    let root = Root::parse(subject)?;
+    let walk = |direction| WalkGraph {
+        room: room.clone(),
+        subject: subject.to_owned(),
+        root: root.clone(),
+        direction,
+        depth: Some(depth),
+    };
+    let up = visitor.call(walk(Direction::Up)).await?;
+    let down = if_allowed(visitor, walk(Direction::Down)).await?;
+    Ok(std::iter::once(up).chain(down).collect())
+}
+
+fn template(subject: String, query: &Query, walks: Vec<Walked>, fault: Option<String>) -> LineageTemplate {
+    let asked = query.all("kind");
+    let count = |kind: NodeKind| walks.iter().filter_map(|walk| walk.counts().get(&kind).copied()).sum::<usize>();
+    let kinds = NodeKind::ALL.iter().map(|kind| KindChoice {
+        word: kind.word(),
+        noun: kind.noun(),
+        count: count(*kind),
+        is_shown: asked.is_empty() || asked.iter().any(|word| word == kind.word()),
+    });
+    let kinds = kinds.filter(|choice| choice.count > 0).collect();
+    let export = |direction: &str, format: &str| {
+        let asked = Query::default().with("subject", &subject).with("direction", direction).with("format", format);
+        asked.at(&format!("{PAGE}/export"))
+    };
+    let exports = vec![
+        ("What it stems from, as SVG", export("up", "svg")),
+        ("as JSON", export("up", "json")),
+        ("What stems from it, as SVG", export("down", "svg")),
+        ("as JSON", export("down", "json")),
+    ];
+    let roots = walks.first().map(|walk| walk.roots.iter().map(Node::described).collect::<Vec<_>>().join(", "));
+    let down = walks.iter().find(|walk| walk.direction == Direction::Down);
+    let mut made = LineageTemplate {
+        name: roots.unwrap_or_default(),
+        depth: query.get("depth").map_or_else(|| DEPTH_USUAL.to_string(), str::to_owned),
+        fault: fault.unwrap_or_default(),
+        hit: down.map(hit).unwrap_or_default(),
+        hit_words: down.map_or_else(|| "You may not see all that may stem from it.".to_owned(), hit_words),
+        is_cut: walks.iter().any(|walk| walk.truncated),
+        subject,
+        walks,
+        kinds,
+        exports,
+        tables: Vec::new(),
+    };
+    made.tables = tables(&made.layout());
+    made
+}
+
+/// What descends from it, in a sentence.
+fn hit_words(down: &Walked) -> String {
+    let counts = down.counts();
+    if counts.is_empty() && down.endpoints.is_empty() {
+        return "Nothing that is known stems from it within these steps.".to_owned();
+    }
+    let mut words: Vec<String> = counts.iter().map(|(kind, count)| format!("{count} × {}", kind.noun())).collect();
+    words.push(format!("{} × endpoint that answers with one of them now", down.endpoints.len()));
+    format!("From it stem {}.", words.join(", "))
+}
+
+fn hit(down: &Walked) -> Vec<Cell> {
+    let word = |trust: &Trust| if *trust == Trust::Claimed { " (on a way that somebody only claimed)" } else { "" };
+    down.endpoints.iter().map(|(endpoint, trust)| Cell::state(format!("{}{}", endpoint.name, word(trust)), Tone::Wait)).collect()
+}
+
+/// The same as the picture, in words.
+fn tables(layout: &Layout<'_>) -> Vec<Table> {
+    let distance = |step: i64| match step {
+        0 => "here".to_owned(),
+        step if step < 0 => format!("{} up", -step),
+        step => format!("{step} down"),
+    };
+    let things = layout.placed.iter().map(|one| {
+        let name = one.node.described();
+        let own = own_page(one.node).map_or_else(|| Cell::text(""), |href| Cell::link("its page", href));
+        let on = href(one.node);
+        let named = if on.is_empty() { Cell::text(name) } else { Cell::link(name, on) };
+        vec![Cell::text(one.node.kind.noun()), named, Cell::text(distance(one.step)), own]
+    });
+    let edges = layout.drawn.iter().take(EDGE_COUNT_MAX).map(|one| {
+        let tone = if one.edge.trust == Trust::Claimed { Tone::Wait } else { Tone::Plain };
+        vec![
+            Cell::text(one.from.described()),
+            Cell::text(one.edge.relation.word()),
+            Cell::text(one.to.described()),
+            Cell::state(trust_words(&one.edge.trust), tone),
+            Cell::text(one.edge.detail.clone()),
+        ]
+    });
+    let table = |id, title: &str, columns: &[&'static str], rows| Table {
+        id,
+        title: title.to_owned(),
+        columns: columns.to_vec(),
+        rows,
+        empty: "None of these kinds.".to_owned(),
+        next: String::new(),
+    };
+    vec![
+        table("things", "The things", &["Kind", "Name; leads on", "Steps", ""], things.collect()),
+        table("edges", "What stems from what", &["Later", "How", "Earlier", "Whose word", "More"], edges.collect()),
+    ]
+}
+
+/// Whose word an edge is.
+#[must_use]
+pub const fn trust_words(trust: &Trust) -> &'static str {
+    match trust {
+        Trust::Executed => "the server had it done",
+        Trust::Observed => "the server saw it",
+        Trust::Claimed => "a client claims it",
+    }
+}
+
+/// Where the graph around a thing is; empty for none.
+#[must_use]
+pub fn href(node: &Node) -> String {
+    node.subject().map(|subject| address(&subject)).unwrap_or_default()
+}
+
+/// Where the graph around a subject is.
+#[must_use]
+pub fn address(subject: &str) -> String {
+    format!("{PAGE}?subject={}", part(subject))
+}
+
+fn own_page(node: &Node) -> Option<String> {
+    match node.kind {
+        NodeKind::Run => Some(run_address(&node.name)),
+        NodeKind::DataVersion => {
+            let (name, number) = node.name.rsplit_once('/')?;
+            Some(format!("/console/data/{}/{}", part(name), part(number)))
+        }
+        NodeKind::ModelVersion => {
+            let (name, number) = node.model_version()?;
+            Some(format!("/console/models/{}/{}", part(name), part(number)))
+        }
+        _ => None,
+    }
+}
