@@ -2,11 +2,13 @@
 //!
 //! Past [`EXACT_ROW_COUNT_MAX`] rows the neighbours come from a sample of anchor rows, so that work grows linearly.
 
+use std::ops::Range;
+
 use rayon::prelude::*;
 
 use crate::PoisonError;
-use crate::algebra::{Left, Right, product};
-use crate::at::{add, at, put, row};
+use crate::algebra::{Left, Right, distance_squared, product};
+use crate::at::{add, at, put, row, row_mut};
 use crate::random::Random;
 use crate::table::Matrix;
 use crate::watch::Watch;
@@ -44,6 +46,28 @@ impl Neighbours {
     /// The distance to the farthest known neighbour; 0 without one.
     pub(crate) fn radius(&self, index: usize) -> f32 {
         self.of(index).last().map_or(0.0, |(_, distance)| distance.max(0.0).sqrt())
+    }
+}
+
+impl Neighbours {
+    /// Makes rows that are not among the points each other's neighbours too, within groups of them. Row `i` of the others goes
+    /// by the number `first + i`.
+    pub(crate) fn join(&mut self, others: &Matrix, groups: impl Iterator<Item = Range<usize>>, first: usize) {
+        for group in groups {
+            for index in group.clone() {
+                let mut nearest = Nearest {
+                    own: NOBODY,
+                    rows: row_mut(&mut self.rows, NEIGHBOUR_COUNT, index),
+                    distances: row_mut(&mut self.distances, NEIGHBOUR_COUNT, index),
+                };
+                for other in group.clone().filter(|other| *other != index) {
+                    let distance = distance_squared(others.row(index), others.row(other));
+                    if nearest.distances.last().is_some_and(|farthest| distance < *farthest) {
+                        nearest.insert(distance, u32::try_from(first + other).unwrap_or(NOBODY));
+                    }
+                }
+            }
+        }
     }
 }
 
@@ -204,7 +228,6 @@ pub(crate) fn votes(neighbours: &Neighbours, labels: &[u32], shares: &[f32]) -> 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::algebra::distance_squared;
     use crate::testing::{quiet, stopped};
 
     #[test]
@@ -232,6 +255,17 @@ mod tests {
         assert_eq!(found.of(0).count(), 2);
         let votes = votes(&found, &[1, 0, 0], &[0.5, 0.5]);
         assert!(votes.row(0)[0] > 0.8, "{:?}", votes.row(0));
+    }
+
+    #[test]
+    fn rows_that_are_joined_are_neighbours_within_their_group() {
+        let points = Matrix::new(1, (0..30).map(|place| 10.0 * place as f32).collect()).unwrap();
+        let others = Matrix::new(1, vec![1.0, 1.5, 3.0]).unwrap();
+        let mut found = quiet(|watch| neighbours_of(&others, &points, &anchors(30, 1), watch)).unwrap();
+        found.join(&others, [0..2, 2..3].into_iter(), 30);
+        let nearest = |index: usize| found.of(index).next().unwrap().0;
+        assert_eq!([nearest(0), nearest(1), nearest(2)], [31, 30, 0]);
+        assert_eq!(found.of(0).count(), NEIGHBOUR_COUNT);
     }
 
     #[test]

@@ -37,6 +37,7 @@ mod planted;
 mod pool;
 mod random;
 mod report;
+mod rising;
 mod scan;
 mod sources;
 mod sparse;

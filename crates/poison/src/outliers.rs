@@ -48,15 +48,21 @@ pub(crate) fn marks(
     let cuts = Isolation::grow(points, seed);
     watch.check()?;
     let planted = planted::rows(points, seed);
-    let near = neighbours_of(&planted, points, anchors, watch)?;
-    let planted_densities = self::densities(&near, planted.rows(), &distances);
+    let mut near = neighbours_of(&planted, points, anchors, watch)?;
+    near.join(&planted, planted::groups(anchors.len()), rows);
+    let planted_distances: Vec<f32> = (0..planted.rows()).map(|index| near.radius(index)).collect();
+    let all_distances = [distances, planted_distances].concat();
+    let planted_densities = self::densities(&near, planted.rows(), &all_distances);
+    let all_densities = [densities, planted_densities].concat();
+    let (distances, planted_distances) = all_distances.split_at(rows);
+    let planted_densities = all_densities.get(rows..).unwrap_or(&[]);
     let of_planted = [
-        (0..planted.rows()).map(|index| near.radius(index)).collect(),
-        local_factors(&near, &densities, &planted_densities),
-        shape.distances(&planted),
+        logarithms(planted_distances),
+        logarithms(&local_factors(&near, &all_densities, planted_densities)),
+        logarithms(&shape.distances(&planted)),
         cuts.marks(&planted),
     ];
-    let own = [distances, factors, shape.distances(points), cuts.marks(points)];
+    let own = [logarithms(distances), logarithms(&factors), logarithms(&shape.distances(points)), cuts.marks(points)];
     watch.check()?;
     let fused = planted::fused(&own, &of_planted, seed);
     let [distances, factors, shape, _] = own;
@@ -65,6 +71,10 @@ pub(crate) fn marks(
     let is_beyond = |index: usize| fenced.iter().zip(&fences).filter(|(marks, fence)| at(marks, index) > **fence).count() >= 2;
     let beyond: Vec<bool> = (0..rows).map(is_beyond).collect();
     Ok(Marks { fused: ranks(&fused), beyond })
+}
+
+fn logarithms(marks: &[f32]) -> Vec<f32> {
+    marks.iter().map(|mark| mark.max(1e-9).ln()).collect()
 }
 
 /// The share of rows with lower marks.
@@ -77,10 +87,10 @@ fn ranks(marks: &[f32]) -> Vec<f32> {
     ranks
 }
 
-fn fence(marks: &[f32]) -> f32 {
-    let logarithms: Vec<f32> = marks.iter().map(|mark| mark.max(1e-9).ln()).collect();
-    let (lower, upper) = (quantile(&logarithms, 0.25), quantile(&logarithms, 0.75));
-    (upper + FENCE * (upper - lower).max(0.05)).exp()
+/// The logarithm of a mark beyond which rows lie apart, by the logarithms of all.
+fn fence(logarithms: &[f32]) -> f32 {
+    let (lower, upper) = (quantile(logarithms, 0.25), quantile(logarithms, 0.75));
+    upper + FENCE * (upper - lower).max(0.05)
 }
 
 /// How dense it is around each row, by the reach of its neighbours.
