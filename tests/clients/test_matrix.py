@@ -19,11 +19,11 @@ PUBLIC = {"server.health", "server.version", "server.info", "ui.login_page", "ui
 COMPOSITE = ("/graphql", "/runs/create-promptlab-run", "/get-trace-artifact", "/gateway-proxy", "/v1/traces", "/remedies/{remedy}/run")
 # Forms of pages, which are read before it is known what they ask for.
 COMPOSITE += ("/console/data/{dataset}/{version}", "/console/models/{model}/{version}", "/console/access", "/console/access/{elevation}/decide")
-COMPOSITE += ("/console/endpoints/{endpoint}", "/console/alerts/{alert}", "/console/vault", "/console/vault/backups", "/console/vault/destroys/{request}", "/console/vault/kept")
+COMPOSITE += ("/console/endpoints/{endpoint}", "/console/alerts/{alert}", "/console/vault/backups", "/console/vault/destroys/{request}", "/console/vault/kept")
 COMPOSITE += ("/console/compare", "/console/curve", "/console/lineage/export")
 COMPOSITE += ("/console/data/{dataset}/{version}/clean",)
 # Pages for everybody, which show what there is for whoever looks.
-FOR_ALL = {"/", "/console", "/console/access", "/console/lineage", "/console/start"}
+FOR_ALL = {"/", "/console", "/console/access", "/console/lineage", "/console/start", "/console/vault"}
 # Verbs that every account has: its own account, tokens and sessions, and narrowed lists.
 EVERYONES = {
     "account.me", "account.password", "risk.own", "tokens.create", "tokens.list", "tokens.revoke", "tokens.access_key", "tokens.assume", "sessions.create",

@@ -329,7 +329,7 @@ async fn retained(visitor: &Visitor, rooms: &Rooms, found: &KeptPage) -> Result<
         );
         let (value, words) = if one.lock.hold { ("lift", "Lift the hold") } else { ("hold", "Hold for the law") };
         let hidden = vec![("kind", one.kind.word().to_owned()), ("name", one.name.clone())];
-        let buttons = may_hold.then(|| Button { value, words, is_plain: true, hidden });
+        let buttons = may_hold.then_some(Button { value, words, is_plain: true, hidden });
         let cells = vec![
             Cell::text(one.kind.noun()),
             Cell::text(one.name.clone()),

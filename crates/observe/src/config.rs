@@ -93,6 +93,14 @@ impl Default for ObserveConfig {
 }
 
 impl ObserveConfig {
+    /// The names of the receivers that are told of alerts.
+    #[must_use]
+    pub fn receivers(&self) -> Vec<String> {
+        let managers = (0..self.alertmanagers.len()).map(|place| format!("alertmanager/{place}"));
+        let hooks = (0..self.webhooks.len()).map(|place| format!("webhook/{place}"));
+        managers.chain(hooks).chain((0..self.mails.len()).map(|place| format!("mail/{place}"))).collect()
+    }
+
     /// Refuses values under which nothing would be seen, or alerts would be sent in the open.
     ///
     /// # Errors

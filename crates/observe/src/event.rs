@@ -30,11 +30,12 @@ pub struct Event {
     pub at: Micros,
 }
 
-/// Opens an alert in the transaction of what it is about: neither is without the other.
+/// Opens an alert in the transaction of what it is about, and tells receivers outside: none is without the others. `targets` is
+/// [`crate::ObserveConfig::receivers`].
 ///
 /// # Errors
 /// `Unavailable` or `Internal` of the database.
-pub fn tell(writer: &mut Writer<'_>, event: Event) -> Result<(), Problem> {
+pub fn tell(writer: &mut Writer<'_>, targets: &[String], event: Event) -> Result<(), Problem> {
     let id = random_id();
     let fingerprint = format!("event/{id}");
     let alert = Alert {
@@ -56,7 +57,7 @@ pub fn tell(writer: &mut Writer<'_>, event: Event) -> Result<(), Problem> {
         resolved: None,
     };
     alerts::raise(writer, &Raised { fingerprint: &fingerprint, alert: &alert, remedies: &[] })?;
-    Ok(())
+    Ok(news::add(writer, targets, &alert.id, News::Firing, event.at)?)
 }
 
 /// The kind of an alert about what was found in the log.

@@ -136,10 +136,7 @@ impl Observe {
 
     /// The receivers' names.
     pub(crate) fn targets(&self) -> Vec<String> {
-        let config = &self.0.config;
-        let managers = (0..config.alertmanagers.len()).map(|place| format!("alertmanager/{place}"));
-        let hooks = (0..config.webhooks.len()).map(|place| format!("webhook/{place}"));
-        managers.chain(hooks).chain((0..config.mails.len()).map(|place| format!("mail/{place}"))).collect()
+        self.0.config.receivers()
     }
 
     /// Writes down what was counted. What cannot be written is put back.

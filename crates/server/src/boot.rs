@@ -200,7 +200,7 @@ pub async fn open_with(data: &Path, config: &Config, way: Way, root: Arc<dyn Key
     let identity = Identity::with_passes(opened.db.clone(), config.identity.clone(), passes)?;
     let identity_port = Arc::new(identity.port(opened.ports.clone(), Arc::clone(&clock)));
     let policy = Policy::open(opened.db.clone(), opened.ports.clone(), Arc::new(Principals)).await?;
-    policy.set_alarm(Arc::new(observing::Glass));
+    policy.set_alarm(Arc::new(observing::Glass(config.observe.receivers())));
     let assessor = judging::assessor(config, &opened, &keyring, &clock).await?;
     let devices = devicing::open(&opened, &keyring, &config.devices, &identity).await?;
     identity.set_offices(Arc::new(judging::Offices(policy.clone())));
@@ -223,9 +223,10 @@ pub async fn open_with(data: &Path, config: &Config, way: Way, root: Arc<dyn Key
     let compliance = retention::ComplianceClock::new(Arc::clone(&clock));
     let rules = retention::Rules::open(config.retention.rules.as_deref(), compliance.clone())?;
     let artifacts = Artifacts::new(opened.db.clone(), objects.clone()).with_config(config.artifacts.clone());
-    let buckets = Buckets::with_clock(opened.db.clone(), objects.clone(), compliance).with_alarm(Arc::new(observing::Bypasses));
+    let bypasses = Arc::new(observing::Bypasses(config.observe.receivers()));
+    let buckets = Buckets::with_clock(opened.db.clone(), objects.clone(), compliance).with_alarm(Arc::clone(&bypasses) as _);
     let keeping = Keeping::new((opened.db.clone(), opened.system.clone()), objects.clone(), rules.clone())
-        .with_alarm(Arc::new(observing::Bypasses));
+        .with_alarm(Arc::clone(&bypasses) as _);
     let artifacts = artifacts.with_keys(keykeeping::ground(data, &config.vault));
     let ground = admission::Ground {
         db: opened.db.clone(),

@@ -159,8 +159,8 @@ impl Post for Outside {
     }
 }
 
-/// Broken glass becomes an alert, in the transaction that gives the role.
-pub struct Glass;
+/// Broken glass becomes an alert that these receivers are told of, in the transaction that gives the role.
+pub struct Glass(pub Vec<String>);
 
 impl policy::GlassAlarm for Glass {
     fn broken(&self, writer: &mut vault::db::Writer<'_>, broken: &policy::Broken<'_>) -> Result<(), Problem> {
@@ -173,12 +173,12 @@ impl policy::GlassAlarm for Glass {
             origin: vec![format!("strongroom audit search --caller {by}"), format!("strongroom grant revoke {grant}")],
             at: *at,
         };
-        observe::event::tell(writer, event)
+        observe::event::tell(writer, &self.0, event)
     }
 }
 
-/// A bypass of governance becomes an alert, in the transaction of the bypass.
-pub struct Bypasses;
+/// A bypass of governance becomes an alert that these receivers are told of, in the transaction of the bypass.
+pub struct Bypasses(pub Vec<String>);
 
 impl retention::Alarm for Bypasses {
     fn bypassed(&self, writer: &mut vault::db::Writer<'_>, bypassed: &retention::Bypassed) -> Result<(), Problem> {
@@ -192,6 +192,6 @@ impl retention::Alarm for Bypasses {
             origin: vec![format!("strongroom audit search --what {verb}")],
             at: *at,
         };
-        observe::event::tell(writer, event)
+        observe::event::tell(writer, &self.0, event)
     }
 }
