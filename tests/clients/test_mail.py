@@ -360,7 +360,7 @@ def test_whoever_gave_a_key_can_read_and_nobody_on_the_way(tmp_path):
         assert own == {"mail_leaves": True, "address": "ada@example.org", "source": "administrator", "key": fingerprint}
         box.got.clear()
         set_password(server, person)
-        harness.wait_until(lambda: b"password" in b"".join(decrypted(box, run)), 20, "it is told")
+        harness.wait_until(lambda: b"set the password" in b"".join(decrypted(box, run)), 20, "the password is told of")
         for _, content, _ in box.got:
             mail = email.message_from_bytes(content, policy=email.policy.default)
             assert mail.get_content_type() == "multipart/encrypted"
