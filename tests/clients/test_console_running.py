@@ -9,7 +9,7 @@ import harness
 from people import call, grant, person
 from test_console import axe, violations
 from test_data import CLEAN, commit, wait
-from test_observe import ask, endpoint_of
+from test_observe import ask, endpoint_of, register_again
 from test_retention import RULES
 
 pytestmark = pytest.mark.strongroom_only
@@ -29,23 +29,11 @@ def world(tmp_path_factory):
         yield server
 
 
-def second_version(server, name: str) -> None:
-    """The same model once more, as version 2, which answers from then on."""
-    session, api = server.session(), f"{server.url}/api/2.0/mlflow"
-    first = session.get(f"{api}/model-versions/get", params={"name": name, "version": "1"}, timeout=10).json()["model_version"]
-    body = {"name": name, "source": first["source"], "run_id": first.get("run_id", "")}
-    if first.get("model_id"):
-        body["model_id"] = first["model_id"]
-    made = session.post(f"{api}/model-versions/create", json=body, timeout=10)
-    assert made.status_code == 200, made.text
-    harness.wait_until(lambda: call(session, server, "GET", f"/models/{name}/versions/2")["state"] == "admitted", 60, "version 2 is admitted")
-    call(session, server, "POST", f"/endpoints/{name}", json={"version": "2"})
-
-
 def test_an_endpoint_is_watched_live_and_rolled_back(world):
     server, name = world, endpoint_of(world)
-    second_version(server, name)
+    register_again(server, name)
     session, deployer = server.session(), person(server, "deployer")
+    call(session, server, "POST", f"/endpoints/{name}", json={"version": "2"})
     for _ in range(3):
         ask(session, server, name, ROWS)
     with browsers.browser(server) as browser:

@@ -165,6 +165,19 @@ with mlflow.start_run():
     return name
 
 
+def register_again(server, name: str) -> None:
+    """The same model once more, as version 2, inspected and let in."""
+    session, api = server.session(), f"{server.url}/api/2.0/mlflow"
+    first = session.get(f"{api}/model-versions/get", params={"name": name, "version": "1"}, timeout=10).json()["model_version"]
+    body = {"name": name, "source": first["source"], "run_id": first.get("run_id", "")}
+    if first.get("model_id"):
+        body["model_id"] = first["model_id"]
+    made = session.post(f"{api}/model-versions/create", json=body, timeout=10)
+    assert made.status_code == 200, made.text
+    state = lambda: people.call(session, server, "GET", f"/models/{name}/versions/2")["state"] == "admitted"  # noqa: E731
+    harness.wait_until(state, 60, "version 2 is admitted")
+
+
 def ask(session, server, endpoint, rows) -> str:
     import numpy as np
 
@@ -235,15 +248,7 @@ def test_rolling_back_is_a_remedy(world):
     usual = lambda count: random.normal([5.8, 3.0, 3.7, 1.2], [0.8, 0.4, 1.7, 0.7], (count, 4))  # noqa: E731
     for _ in range(5):
         ask(session, server, endpoint, usual(500))
-    api = f"{server.url}/api/2.0/mlflow"
-    first = session.get(f"{api}/model-versions/get", params={"name": endpoint, "version": "1"}, timeout=10).json()["model_version"]
-    body = {"name": endpoint, "source": first["source"], "run_id": first.get("run_id", "")}
-    if first.get("model_id"):
-        body["model_id"] = first["model_id"]
-    made = session.post(f"{api}/model-versions/create", json=body, timeout=10)
-    assert made.status_code == 200, made.text
-    state = lambda: people.call(session, server, "GET", f"/models/{endpoint}/versions/2")["state"] == "admitted"  # noqa: E731
-    harness.wait_until(state, 60, "version 2 is admitted")
+    register_again(server, endpoint)
     # What a version is compared with is learnt minute by minute; the next one begins in another minute.
     time.sleep(60 - time.time() % 60 + 0.5)
     admin = ["--token-file", str(server.token_file)]

@@ -111,12 +111,11 @@ fn grants_table(found: &policy::GrantPage) -> Table {
             Cell::text(one.justification.clone()),
         ]
     };
-    Table {
-        id: "grants",
-        title: "Roles on this workspace".to_owned(),
-        columns: vec!["Who", "Role", "On", "Ends", "Why"],
-        rows: found.grants.iter().map(row).collect(),
-        empty: "Nobody holds a role on this workspace itself.".to_owned(),
-        next: String::new(),
-    }
+    Table::whole(
+        "grants",
+        "Roles on this workspace",
+        &["Who", "Role", "On", "Ends", "Why"],
+        found.grants.iter().map(row).collect(),
+        "Nobody holds a role on this workspace itself.",
+    )
 }

@@ -189,26 +189,18 @@ fn columns(alert: &Alert) -> Table {
             Cell::text(one.change.clone()),
         ]
     };
-    Table {
-        id: "columns",
-        title: "Columns that moved".to_owned(),
-        columns: vec!["Column", "Rows that moved", "False discovery rate", "What changed most"],
-        rows: alert.detail.columns.iter().map(row).collect(),
-        empty: String::new(),
-        next: String::new(),
-    }
+    Table::whole(
+        "columns",
+        "Columns that moved",
+        &["Column", "Rows that moved", "False discovery rate", "What changed most"],
+        alert.detail.columns.iter().map(row).collect(),
+        "",
+    )
 }
 
 fn numbers(alert: &Alert) -> Table {
     let row = |(name, value): (&String, &f64)| vec![Cell::text(name.replace('_', " ")), Cell::text(format!("{value:.4}"))];
-    Table {
-        id: "numbers",
-        title: "The numbers behind it".to_owned(),
-        columns: vec!["What", "Value"],
-        rows: alert.detail.numbers.iter().map(row).collect(),
-        empty: String::new(),
-        next: String::new(),
-    }
+    Table::whole("numbers", "The numbers behind it", &["What", "Value"], alert.detail.numbers.iter().map(row).collect(), "")
 }
 
 fn percent(share: f64) -> String {

@@ -90,6 +90,19 @@ pub struct Table {
     pub next: String,
 }
 
+impl Table {
+    /// A table that stands whole on its page.
+    pub fn whole(
+        id: &'static str,
+        title: impl Into<String>,
+        columns: &[&'static str],
+        rows: Vec<Vec<Cell>>,
+        empty: impl Into<String>,
+    ) -> Self {
+        Self { id, title: title.into(), columns: columns.to_vec(), rows, empty: empty.into(), next: String::new() }
+    }
+}
+
 /// What can be done about a row.
 #[derive(Clone, Debug)]
 pub struct Button {

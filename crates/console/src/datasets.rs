@@ -237,12 +237,11 @@ fn stems_from(dataset: &str, parents: &[data::Parent]) -> Table {
             Cell::text(parent.cleaning.as_ref().map(|cleaning| cleaning.why.clone()).unwrap_or_default()),
         ]
     };
-    Table {
-        id: "parents",
-        title: "Stems from".to_owned(),
-        columns: vec!["Version", "How", "Why"],
-        rows: parents.iter().map(row).collect(),
-        empty: "No parent version is known.".to_owned(),
-        next: String::new(),
-    }
+    Table::whole(
+        "parents",
+        "Stems from",
+        &["Version", "How", "Why"],
+        parents.iter().map(row).collect(),
+        "No parent version is known.",
+    )
 }

@@ -81,10 +81,6 @@ async fn profile(visitor: &Visitor, room: data::Data, dataset: &str, number: i64
     if has_report { report(visitor, room, dataset, version).await } else { Ok(None) }
 }
 
-fn table(id: &'static str, title: &str, columns: &[&'static str], rows: Vec<Vec<Cell>>, empty: &str) -> Table {
-    Table { id, title: title.to_owned(), columns: columns.to_vec(), rows, empty: empty.to_owned(), next: String::new() }
-}
-
 fn counts(found: &Difference) -> Table {
     let count = |value: Option<i64>| value.map_or_else(|| "not counted".to_owned(), |count| count.to_string());
     let rows = [
@@ -96,7 +92,7 @@ fn counts(found: &Difference) -> Table {
         let word = if before == after { Cell::text("same") } else { Cell::state("differs", Tone::Wait) };
         vec![Cell::text(what), Cell::text(before), Cell::text(after), word]
     });
-    table("counts", "As a whole", &["What", "Before", "After", ""], rows.collect(), "")
+    Table::whole("counts", "As a whole", &["What", "Before", "After", ""], rows.collect(), "")
 }
 
 /// The columns that differ: new ones, lost ones, and those whose type or values changed.
@@ -117,7 +113,13 @@ fn columns(old: &[ColumnView], new: &[ColumnView]) -> Table {
         let text = |side: Option<&String>| Cell::text(side.cloned().unwrap_or_default());
         vec![Cell::text(name.clone()), word, text(was), text(is)]
     });
-    table("columns", "Columns that differ", &["Column", "How", "Before", "After"], rows.collect(), "Every column is the same.")
+    Table::whole(
+        "columns",
+        "Columns that differ",
+        &["Column", "How", "Before", "After"],
+        rows.collect(),
+        "Every column is the same.",
+    )
 }
 
 /// Type, gaps, distinct values and ranges of a column, in a line.
@@ -135,12 +137,12 @@ fn files(found: &Difference) -> Table {
         .flat_map(|(word, paths)| paths.iter().map(move |path| vec![Cell::state(word, Tone::Wait), Cell::text(path.clone())]));
     let [added, removed, changed, same] = found.counts;
     let title = format!("Files: {added} new, {removed} gone, {changed} different, {same} the same");
-    table("files", &title, &["How", "Path"], rows.collect(), "Every file is the same.")
+    Table::whole("files", &title, &["How", "Path"], rows.collect(), "Every file is the same.")
 }
 
 fn drift(found: &Difference) -> Table {
     let row = |one: &data::FoundFinding| vec![Cell::text(one.finding.title.clone()), Cell::text(one.finding.detail.clone())];
-    table("drift", "What the inspection says of it", &["What", "More"], found.drift.iter().map(row).collect(), "")
+    Table::whole("drift", "What the inspection says of it", &["What", "More"], found.drift.iter().map(row).collect(), "")
 }
 
 #[cfg(test)]

@@ -149,14 +149,13 @@ fn minutes_table(minutes: &[TrafficMinute]) -> Table {
         ]
     };
     let seen = minutes.iter().rev().filter(|minute| minute.requests() > 0);
-    Table {
-        id: "traffic",
-        title: String::new(),
-        columns: vec!["Minute", "Answered", "Failed", "Refused or held back", "Middle", "99th percentile"],
-        rows: seen.map(row).collect(),
-        empty: "Nothing was asked in the last hour.".to_owned(),
-        next: String::new(),
-    }
+    Table::whole(
+        "traffic",
+        "",
+        &["Minute", "Answered", "Failed", "Refused or held back", "Middle", "99th percentile"],
+        seen.map(row).collect(),
+        "Nothing was asked in the last hour.",
+    )
 }
 
 fn trial(challenger: &Challenger) -> Table {
@@ -171,14 +170,13 @@ fn trial(challenger: &Challenger) -> Table {
         ]
     };
     let compared = &challenger.comparison;
-    Table {
-        id: "trial",
-        title: "On trial, side by side".to_owned(),
-        columns: vec!["Version", "Requests", "Rows", "Failed", "Middle", "99th percentile"],
-        rows: vec![row("champion", &compared.champion), row("challenger", &compared.challenger)],
-        empty: String::new(),
-        next: String::new(),
-    }
+    Table::whole(
+        "trial",
+        "On trial, side by side",
+        &["Version", "Requests", "Rows", "Failed", "Middle", "99th percentile"],
+        vec![row("champion", &compared.champion), row("challenger", &compared.challenger)],
+        "",
+    )
 }
 
 fn callers(trails: &[TrailShown]) -> Table {
@@ -195,12 +193,11 @@ fn callers(trails: &[TrailShown]) -> Table {
             Cell::text(one.spent_rows.to_string()),
         ]
     };
-    Table {
-        id: "callers",
-        title: "Callers, those that are held back first".to_owned(),
-        columns: vec!["Caller", "Step", "Why", "Since", "Rows seen", "Of the day's budget"],
-        rows: trails.iter().map(row).collect(),
-        empty: "Nobody has asked since this server began.".to_owned(),
-        next: String::new(),
-    }
+    Table::whole(
+        "callers",
+        "Callers, those that are held back first",
+        &["Caller", "Step", "Why", "Since", "Rows seen", "Of the day's budget"],
+        trails.iter().map(row).collect(),
+        "Nobody has asked since this server began.",
+    )
 }

@@ -82,16 +82,12 @@ async fn home(visitor: &Visitor, rooms: &Rooms, with_mlflow: bool) -> Result<Ans
     page_in(visitor.workspace(), &HomeTemplate { name: visitor.caller().name.clone(), needs, health, with_mlflow })
 }
 
-fn table(id: &'static str, title: &str, columns: &[&'static str], rows: Vec<Vec<Cell>>) -> Table {
-    Table { id, title: title.to_owned(), columns: columns.to_vec(), rows, empty: String::new(), next: String::new() }
-}
-
 async fn alerts(visitor: &Visitor, rooms: &Rooms) -> Result<Option<Table>, Problem> {
     let search =
         observe::ops::SearchAlerts { room: rooms.observe.clone(), state: Some(AlertState::Open), after: None, rows: Some(ROWS) };
     let Some(found) = if_allowed(visitor, search).await? else { return Ok(None) };
     let rows = found.rows.iter().map(crate::alerts::row).collect();
-    Ok(Some(table("alerts", "Alerts", &crate::alerts::COLUMNS, rows)))
+    Ok(Some(Table::whole("alerts", "Alerts", &crate::alerts::COLUMNS, rows, "")))
 }
 
 async fn detections(visitor: &Visitor, rooms: &Rooms) -> Result<Option<Table>, Problem> {
@@ -108,7 +104,7 @@ async fn detections(visitor: &Visitor, rooms: &Rooms) -> Result<Option<Table>, P
         ]
     };
     let rows = found.rows.iter().map(row).collect();
-    Ok(Some(table("detections", "Found in the log", &["How bad", "What", "Who", "Last seen", "Done"], rows)))
+    Ok(Some(Table::whole("detections", "Found in the log", &["How bad", "What", "Who", "Last seen", "Done"], rows, "")))
 }
 
 async fn elevations(visitor: &Visitor, rooms: &Rooms) -> Result<Option<Table>, Problem> {
@@ -125,7 +121,7 @@ async fn elevations(visitor: &Visitor, rooms: &Rooms) -> Result<Option<Table>, P
         ]
     };
     let rows = found.iter().filter(waits).map(row).collect();
-    Ok(Some(table("elevations", "Roles that somebody asks for", &["Role", "Who", "Why", "Asked"], rows)))
+    Ok(Some(Table::whole("elevations", "Roles that somebody asks for", &["Role", "Who", "Why", "Asked"], rows, "")))
 }
 
 async fn datasets(visitor: &Visitor, rooms: &Rooms) -> Result<Option<Table>, Problem> {
@@ -144,7 +140,7 @@ async fn datasets(visitor: &Visitor, rooms: &Rooms) -> Result<Option<Table>, Pro
             ]
         })
         .collect();
-    Ok(Some(table("data", "Data that is held back", &["State", "Newest version"], rows)))
+    Ok(Some(Table::whole("data", "Data that is held back", &["State", "Newest version"], rows, "")))
 }
 
 const fn waits(state: DataState) -> bool {
@@ -163,7 +159,7 @@ async fn models(visitor: &Visitor, rooms: &Rooms) -> Result<Option<Table>, Probl
         ]
     };
     let rows = found.rows.iter().filter(|one| waits(one.state)).take(ROWS).map(row).collect();
-    Ok(Some(table("models", "Models that are held back", &["State", "Version", "Registered"], rows)))
+    Ok(Some(Table::whole("models", "Models that are held back", &["State", "Version", "Registered"], rows, "")))
 }
 
 async fn tokens(visitor: &Visitor, rooms: &Rooms, now: Micros) -> Result<Option<Table>, Problem> {
@@ -178,7 +174,7 @@ async fn tokens(visitor: &Visitor, rooms: &Rooms, now: Micros) -> Result<Option<
     let row =
         |token: &identity::Token| vec![Cell::link(token.label.clone(), "/account#tokens"), Cell::text(moment(token.expires_at))];
     let rows = found.rows.iter().filter(ends).map(row).collect();
-    Ok(Some(table("tokens", "Tokens of yours that end soon", &["Token", "Ends"], rows)))
+    Ok(Some(Table::whole("tokens", "Tokens of yours that end soon", &["Token", "Ends"], rows, "")))
 }
 
 async fn health(visitor: &Visitor, rooms: &Rooms) -> Result<Option<Table>, Problem> {
@@ -196,5 +192,5 @@ async fn health(visitor: &Visitor, rooms: &Rooms) -> Result<Option<Table>, Probl
         ]
     };
     let rows = all.iter().map(row).collect();
-    Ok(Some(table("health", "How things are", &["State", "What", "Why"], rows)))
+    Ok(Some(Table::whole("health", "How things are", &["State", "What", "Why"], rows, "")))
 }

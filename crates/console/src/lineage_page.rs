@@ -179,17 +179,10 @@ fn tables(layout: &Layout<'_>) -> Vec<Table> {
             Cell::text(one.edge.detail.clone()),
         ]
     });
-    let table = |id, title: &str, columns: &[&'static str], rows| Table {
-        id,
-        title: title.to_owned(),
-        columns: columns.to_vec(),
-        rows,
-        empty: "None of these kinds.".to_owned(),
-        next: String::new(),
-    };
+    let empty = "None of these kinds.";
     vec![
-        table("things", "The things", &["Kind", "Name; leads on", "Steps", ""], things.collect()),
-        table("edges", "What stems from what", &["Later", "How", "Earlier", "Whose word", "More"], edges.collect()),
+        Table::whole("things", "The things", &["Kind", "Name; leads on", "Steps", ""], things.collect(), empty),
+        Table::whole("edges", "What stems from what", &["Later", "How", "Earlier", "Whose word", "More"], edges.collect(), empty),
     ]
 }
 

@@ -85,10 +85,6 @@ async fn shown(
     page_in(visitor.workspace(), &template)
 }
 
-fn table(id: &'static str, title: &str, columns: &[&'static str], rows: Vec<Vec<Cell>>, empty: &str) -> Table {
-    Table { id, title: title.to_owned(), columns: columns.to_vec(), rows, empty: empty.to_owned(), next: String::new() }
-}
-
 fn metrics(run: &Run) -> Table {
     let row = |one: &tracking::MetricPoint| {
         vec![
@@ -98,12 +94,18 @@ fn metrics(run: &Run) -> Table {
         ]
     };
     let rows = run.data.metrics.iter().map(row).collect();
-    table("metrics", "Metrics", &["Metric and its curve", "Latest", "Step"], rows, "Nothing was measured: mlflow.log_metric.")
+    Table::whole(
+        "metrics",
+        "Metrics",
+        &["Metric and its curve", "Latest", "Step"],
+        rows,
+        "Nothing was measured: mlflow.log_metric.",
+    )
 }
 
 fn pairs(id: &'static str, title: &str, all: &[KeyValue]) -> Table {
     let row = |one: &KeyValue| vec![Cell::text(one.key.clone()), Cell::text(one.value.clone())];
-    table(id, title, &["Name", "Value"], all.iter().map(row).collect(), "None.")
+    Table::whole(id, title, &["Name", "Value"], all.iter().map(row).collect(), "None.")
 }
 
 async fn versions(visitor: &Visitor, rooms: &Rooms, run_id: &str) -> Result<Option<Table>, Problem> {
@@ -121,7 +123,13 @@ async fn versions(visitor: &Visitor, rooms: &Rooms, run_id: &str) -> Result<Opti
         vec![Cell::link(name, format!("/console/models/{}/{}", part(&one.name), one.version)), Cell::text(one.stage.word())]
     };
     let rows = found.rows.iter().map(row).collect();
-    Ok(Some(table("versions", "Registered models", &["Version", "Stage"], rows, "No version was registered from this run.")))
+    Ok(Some(Table::whole(
+        "versions",
+        "Registered models",
+        &["Version", "Stage"],
+        rows,
+        "No version was registered from this run.",
+    )))
 }
 
 fn datasets(run: &Run) -> Table {
@@ -132,7 +140,7 @@ fn datasets(run: &Run) -> Table {
         vec![name, Cell::text(context.unwrap_or_default()), Cell::text(one.dataset.digest.clone())]
     };
     let rows = run.data.datasets.iter().map(row).collect();
-    table("datasets", "Data that it read", &["Name", "For", "Digest"], rows, "It named none: mlflow.log_input.")
+    Table::whole("datasets", "Data that it read", &["Name", "For", "Digest"], rows, "It named none: mlflow.log_input.")
 }
 
 fn files(run_id: &str, folder: &str, entries: &[artifacts::ListedEntry]) -> Table {
@@ -153,5 +161,5 @@ fn files(run_id: &str, folder: &str, entries: &[artifacts::ListedEntry]) -> Tabl
     let hidden = entries.len().saturating_sub(ENTRY_COUNT_MAX);
     let more = (hidden > 0).then(|| vec![Cell::text(format!("and {hidden} more, which the client lists")), Cell::text("")]);
     let rows = above.into_iter().chain(entries.iter().take(ENTRY_COUNT_MAX).map(row)).chain(more).collect();
-    table("files", &title, &["Name", "Size"], rows, "No file: mlflow.log_artifact.")
+    Table::whole("files", &title, &["Name", "Size"], rows, "No file: mlflow.log_artifact.")
 }

@@ -190,14 +190,13 @@ fn keys_table(keys: &KeysStatus) -> Table {
         let gone = Cell::state(format!("destroyed {}", moment(*at)), Tone::Bad);
         vec![Cell::text(format!("workspace {workspace}")), gone, Cell::text(""), Cell::text(""), Cell::text("")]
     });
-    Table {
-        id: "keys",
-        title: "Keys".to_owned(),
-        columns: vec!["Key", "Version", "Since", "Rotated next", "Still to do"],
-        rows: std::iter::once(root).chain(keys.workspaces.iter().take(ROWS).map(row)).chain(destroyed.take(ROWS)).collect(),
-        empty: String::new(),
-        next: String::new(),
-    }
+    Table::whole(
+        "keys",
+        "Keys",
+        &["Key", "Version", "Since", "Rotated next", "Still to do"],
+        std::iter::once(root).chain(keys.workspaces.iter().take(ROWS).map(row)).chain(destroyed.take(ROWS)).collect(),
+        "",
+    )
 }
 
 fn runs_table(runs: &[Run]) -> Table {
@@ -222,14 +221,13 @@ fn runs_table(runs: &[Run]) -> Table {
             Cell::text(run.problem.clone().unwrap_or_default()),
         ]
     };
-    Table {
-        id: "backups",
-        title: "Backups and drills, the newest first".to_owned(),
-        columns: vec!["What", "State", "Number", "Stands for", "Took", "Asked", "What went wrong"],
-        rows: runs.iter().take(ROWS).map(row).collect(),
-        empty: "There is none yet. A backup goes to the place that [backup] names in the configuration.".to_owned(),
-        next: String::new(),
-    }
+    Table::whole(
+        "backups",
+        "Backups and drills, the newest first",
+        &["What", "State", "Number", "Stands for", "Took", "Asked", "What went wrong"],
+        runs.iter().take(ROWS).map(row).collect(),
+        "There is none yet. A backup goes to the place that [backup] names in the configuration.",
+    )
 }
 
 fn buckets_table(buckets: &[Bucket]) -> Table {
@@ -246,14 +244,13 @@ fn buckets_table(buckets: &[Bucket]) -> Table {
             Cell::text(moment(bucket.created_at)),
         ]
     };
-    Table {
-        id: "buckets",
-        title: "Buckets".to_owned(),
-        columns: vec!["Name", "Versions", "Locks", "Made"],
-        rows: buckets.iter().take(ROWS).map(row).collect(),
-        empty: "There is no bucket here. Any S3 client makes one: aws s3 mb s3://NAME".to_owned(),
-        next: String::new(),
-    }
+    Table::whole(
+        "buckets",
+        "Buckets",
+        &["Name", "Versions", "Locks", "Made"],
+        buckets.iter().take(ROWS).map(row).collect(),
+        "There is no bucket here. Any S3 client makes one: aws s3 mb s3://NAME",
+    )
 }
 
 async fn destroys(visitor: &Visitor, rooms: &Rooms) -> Result<Option<ActingTable>, Problem> {

@@ -90,7 +90,7 @@ pub(crate) struct Booster {
 }
 
 /// Slope and curvature of the loss.
-type Slopes = [f32; 2];
+pub(crate) type Slopes = [f32; 2];
 
 impl Booster {
     /// Learns from the chosen rows.
@@ -303,7 +303,7 @@ impl<'a> Grower<'a> {
     }
 }
 
-fn plus(left: Slopes, right: Slopes) -> Slopes {
+pub(crate) fn plus(left: Slopes, right: Slopes) -> Slopes {
     [left[0] + right[0], left[1] + right[1]]
 }
 
@@ -314,16 +314,7 @@ fn best_split(histogram: &[Slopes], starts: &[usize]) -> (u32, u8) {
         let bins = histogram.get(*start..*end).unwrap_or(&[]);
         let total = bins.iter().fold([0.0_f32; 2], |sum, bin| plus(sum, *bin));
         let whole = total[0] * total[0] / (total[1] + PENALTY);
-        let mut left = [0.0_f32; 2];
-        for (bin, sum) in bins.iter().enumerate() {
-            left = plus(left, *sum);
-            let right = [total[0] - left[0], total[1] - left[1]];
-            if left[1] < CURVATURE_MIN || sum[1] == 0.0 {
-                continue;
-            }
-            if right[1] < CURVATURE_MIN {
-                break;
-            }
+        for (bin, [left, right]) in cuts(bins, total, CURVATURE_MIN) {
             let gain = left[0] * left[0] / (left[1] + PENALTY) + right[0] * right[0] / (right[1] + PENALTY) - whole;
             if gain > best.0 {
                 best = (gain, (u32::try_from(column).unwrap_or(NO_COLUMN), u8::try_from(bin).unwrap_or(u8::MAX)));
@@ -331,6 +322,18 @@ fn best_split(histogram: &[Slopes], starts: &[usize]) -> (u32, u8) {
         }
     }
     best.1
+}
+
+/// The places behind which a column's bins can be cut, with the sums of both sides: behind bins that hold something, where either side's
+/// curvature is not too little to tell a value by.
+pub(crate) fn cuts(bins: &[Slopes], total: Slopes, curvature_min: f32) -> impl Iterator<Item = (usize, [Slopes; 2])> {
+    let mut left = [0.0_f32; 2];
+    let sides = bins.iter().enumerate().map(move |(bin, sum)| {
+        left = plus(left, *sum);
+        (bin, sum[1] != 0.0, [left, [total[0] - left[0], total[1] - left[1]]])
+    });
+    let held = sides.filter(move |(_, holds, [left, _])| *holds && left[1] >= curvature_min);
+    held.take_while(move |(_, _, [_, right])| right[1] >= curvature_min).map(|(bin, _, sides)| (bin, sides))
 }
 
 #[cfg(test)]

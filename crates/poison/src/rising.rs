@@ -7,6 +7,7 @@
 use rayon::prelude::*;
 
 use crate::at::at;
+use crate::boost::{Slopes, cuts, plus};
 
 const STEP: f32 = 0.2;
 /// The penalty on a leaf's value, and the least curvature on either side of a split, of [`WEIGHT`] in all.
@@ -33,8 +34,6 @@ pub(crate) struct Rising<const INPUTS: usize> {
 
 /// An input and the last bin that goes left.
 type Split = (usize, u8);
-/// Slope and curvature of the loss.
-type Slopes = [f32; 2];
 
 #[derive(Clone, Copy)]
 struct Tree {
@@ -129,10 +128,6 @@ fn histogram<const INPUTS: usize>(bins: &[[u8; INPUTS]], slopes: &[Slopes], belo
     sums
 }
 
-fn plus(left: Slopes, right: Slopes) -> Slopes {
-    [left[0] + right[0], left[1] + right[1]]
-}
-
 /// The split with the greatest gain whose right side is not lower, and both sides' values within the bounds.
 fn best_split(sums: &[Slopes], bounds: (f32, f32)) -> Option<(Split, [f32; 2])> {
     let value = |sum: Slopes| (-sum[0] / (sum[1] + PENALTY)).clamp(bounds.0, bounds.1);
@@ -143,16 +138,7 @@ fn best_split(sums: &[Slopes], bounds: (f32, f32)) -> Option<(Split, [f32; 2])> 
     for (input, bins) in sums.chunks_exact(BIN_COUNT).enumerate() {
         let total = bins.iter().fold([0.0; 2], |sum, bin| plus(sum, *bin));
         let whole = gain(total, value(total));
-        let mut left = [0.0; 2];
-        for (bin, sum) in bins.iter().enumerate() {
-            left = plus(left, *sum);
-            let right = [total[0] - left[0], total[1] - left[1]];
-            if left[1] < CURVATURE_MIN || sum[1] == 0.0 {
-                continue;
-            }
-            if right[1] < CURVATURE_MIN {
-                break;
-            }
+        for (bin, [left, right]) in cuts(bins, total, CURVATURE_MIN) {
             let (low, high) = (value(left), value(right));
             let gained = gain(left, low) + gain(right, high) - whole;
             if low <= high && gained > most {
