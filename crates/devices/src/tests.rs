@@ -94,13 +94,9 @@ impl Record for Open {
     }
 }
 
+/// A world per engine, each with a database of its own: the clock of one test is not that of another.
 fn worlds() -> Vec<World> {
-    let folder = tempfile::tempdir().unwrap();
-    let mut all = vec![world(&Location::Sqlite(folder.path().join("a.db")), folder)];
-    if let Ok(url) = std::env::var("STRONGROOM_TEST_POSTGRES") {
-        all.push(world(&Location::Postgres { url: Secret::from(url), ca: None }, tempfile::tempdir().unwrap()));
-    }
-    all
+    testkit::Engine::all("devices").into_iter().map(|engine| world(&engine.location, engine.folder)).collect()
 }
 
 fn world(location: &Location, folder: tempfile::TempDir) -> World {

@@ -92,25 +92,16 @@ impl Record for Open {
     }
 }
 
-/// A world per engine. They share no names, so that tests can share a PostgreSQL.
+/// A world per engine, each with a database of its own: the clock of one test is not that of another.
 pub(crate) fn worlds() -> Vec<World> {
-    worlds_with(IdentityConfig::default())
+    testkit::Engine::all("identity").into_iter().map(|engine| world(&engine.location, engine.folder)).collect()
 }
 
-pub(crate) fn worlds_with(config: IdentityConfig) -> Vec<World> {
-    let folder = tempfile::tempdir().unwrap();
-    let mut all = vec![world(&Location::Sqlite(folder.path().join("a.db")), folder, config.clone())];
-    if let Ok(url) = std::env::var("STRONGROOM_TEST_POSTGRES") {
-        all.push(world(&Location::Postgres { url: Secret::from(url), ca: None }, tempfile::tempdir().unwrap(), config));
-    }
-    all
-}
-
-fn world(location: &Location, folder: tempfile::TempDir, config: IdentityConfig) -> World {
+fn world(location: &Location, folder: tempfile::TempDir) -> World {
     let opened = db::open(location).unwrap();
     let clock = FakeClock::at(Micros(1_800_000_000_000_000));
     let passes = Passes::new(&secret("the key of passes"), &[ERRAND]);
-    let room = Identity::with_passes(opened.db.clone(), config, passes).unwrap();
+    let room = Identity::with_passes(opened.db.clone(), IdentityConfig::default(), passes).unwrap();
     let port = Arc::new(room.port(opened.ports.clone(), Arc::new(clock.clone())));
     let open = Arc::new(Open { db: opened.ports.clone() });
     let (gate, job_key) = Gate::new(Ports {
@@ -195,7 +186,7 @@ impl World {
 async fn no_secret_is_in_the_database() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("a.db");
-    let world = world(&Location::Sqlite(path.clone()), tempfile::tempdir().unwrap(), IdentityConfig::default());
+    let world = world(&Location::Sqlite(path.clone()), tempfile::tempdir().unwrap());
     let ada = world.user("ada", Some(PASSWORD)).await;
     let token = world.token_for(&ada).await;
     let session = world
