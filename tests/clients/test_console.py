@@ -13,7 +13,7 @@ from test_data import CLEAN, commit, wait
 
 pytestmark = pytest.mark.strongroom_only
 NASTY = "<img src=x onerror=alert(1)>\"'&{{7*7}}"
-PAGES = ["/console", "/console/data", "/console/models", "/console/endpoints", "/console/alerts", "/console/vault", "/console/access", "/console/audit", "/console/workspaces", "/console/start", "/console/experiments", "/console/lineage", "/account"]
+PAGES = ["/console", "/console/data", "/console/models", "/console/endpoints", "/console/alerts", "/console/vault", "/console/access", "/console/access/check", "/console/audit", "/console/audit/timeline", "/console/workspaces", "/console/start", "/console/experiments", "/console/lineage", "/account"]
 
 
 @pytest.fixture(scope="module")

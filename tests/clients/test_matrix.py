@@ -21,9 +21,9 @@ COMPOSITE = ("/graphql", "/runs/create-promptlab-run", "/get-trace-artifact", "/
 COMPOSITE += ("/console/data/{dataset}/{version}", "/console/models/{model}/{version}", "/console/access", "/console/access/{elevation}/decide")
 COMPOSITE += ("/console/endpoints/{endpoint}", "/console/alerts/{alert}", "/console/vault/backups", "/console/vault/destroys/{request}", "/console/vault/kept")
 COMPOSITE += ("/console/compare", "/console/curve", "/console/lineage/export")
-COMPOSITE += ("/console/data/{dataset}/{version}/clean",)
+COMPOSITE += ("/console/data/{dataset}/{version}/clean", "/console/access/review/{grant}", "/console/audit/evidence")
 # Pages for everybody, which show what there is for whoever looks.
-FOR_ALL = {"/", "/console", "/console/access", "/console/lineage", "/console/start", "/console/vault"}
+FOR_ALL = {"/", "/console", "/console/access", "/console/access/check", "/console/lineage", "/console/start", "/console/vault"}
 # Verbs that every account has: its own account, tokens and sessions, and narrowed lists.
 EVERYONES = {
     "account.me", "account.password", "risk.own", "tokens.create", "tokens.list", "tokens.revoke", "tokens.access_key", "tokens.assume", "sessions.create",

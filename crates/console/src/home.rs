@@ -94,17 +94,8 @@ async fn detections(visitor: &Visitor, rooms: &Rooms) -> Result<Option<Table>, P
     let limit = i64::try_from(ROWS).ok();
     let list = detect::ops::ListDetections { room: rooms.detect.clone(), level: None, open_only: true, after: None, rows: limit };
     let Some(found) = if_allowed(visitor, list).await? else { return Ok(None) };
-    let row = |one: &detect::Detection| {
-        vec![
-            Cell::state(one.level.word(), Tone::Bad),
-            Cell::link(one.title.clone(), format!("/console/audit/{}", one.last_index)),
-            Cell::text(one.caller_name.clone().unwrap_or_default()),
-            Cell::text(moment(one.last_at)),
-            Cell::text(one.response_state.clone()),
-        ]
-    };
-    let rows = found.rows.iter().map(row).collect();
-    Ok(Some(Table::whole("detections", "Found in the log", &["How bad", "What", "Who", "Last seen", "Done"], rows, "")))
+    let rows = found.rows.iter().map(crate::detections::row).collect();
+    Ok(Some(Table::whole("detections", "Found in the log", &crate::detections::COLUMNS, rows, "")))
 }
 
 async fn elevations(visitor: &Visitor, rooms: &Rooms) -> Result<Option<Table>, Problem> {

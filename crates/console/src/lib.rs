@@ -7,6 +7,8 @@
 //! INVARIANT: every text is escaped by its template; held by `tests::what_people_typed_is_text`.
 
 mod access;
+mod access_check;
+mod access_review;
 mod account;
 mod alerts;
 mod asset;
@@ -15,6 +17,7 @@ mod board;
 mod curve;
 mod datasets;
 mod datasets_diff;
+mod detections;
 mod devices_page;
 mod endpoint;
 mod endpoints;
@@ -33,9 +36,11 @@ mod run;
 mod run_files;
 mod runs;
 mod runs_compare;
+mod sections;
 mod start;
 #[cfg(test)]
 mod tests;
+mod timeline;
 mod traffic;
 mod vault_page;
 mod version;
@@ -117,5 +122,9 @@ pub fn routes(door: &mut Door, rooms: &Rooms, providers: Option<Arc<dyn Provider
     vault_page::routes(door, rooms);
     start::routes(door, rooms);
     access::routes(door, rooms);
+    access_check::routes(door, rooms);
+    access_review::routes(door, rooms);
+    detections::routes(door, rooms);
+    timeline::routes(door, rooms);
     audit::routes(door, rooms);
 }

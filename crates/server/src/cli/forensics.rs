@@ -10,6 +10,8 @@ use clap::Args;
 use kernel::{Problem, hex, sha256};
 use serde_json::{Value, json};
 
+use wire::admin::acts::{Act, Thing, acts, touched};
+
 use super::client::{Client, Connection};
 use super::output::{pages, print_list, segment};
 
@@ -73,13 +75,6 @@ pub struct CheckEvidence {
     json: bool,
 }
 
-/// An act: an intent and its outcome, or a refusal.
-struct Act {
-    first: Value,
-    status: String,
-    problem: String,
-}
-
 /// What was found of somebody.
 struct Found {
     who: String,
@@ -93,7 +88,7 @@ impl Timeline {
     pub(super) async fn run(self) -> Result<(), Problem> {
         let mut client = self.whom.connection.open().await?;
         let found = found(&mut client, &self.whom).await?;
-        let rows: Vec<Value> = found.acts.iter().map(row).collect();
+        let rows: Vec<Value> = found.acts.iter().map(Act::shown).collect();
         print_list(&client, &rows, &["at", "action", "status", "target", "resource", "from", "token", "risk", "index"]);
         Ok(())
     }
@@ -111,7 +106,7 @@ impl BlastRadius {
             "since": found.since,
             "until": found.until,
             "indices": found.indices,
-            "acts": found.acts.iter().map(row).collect::<Vec<_>>(),
+            "acts": found.acts.iter().map(Act::shown).collect::<Vec<_>>(),
             "touched": touched.values().map(Thing::shown).collect::<Vec<_>>(),
             "descends": descends,
             "endpoints": endpoints,
@@ -172,100 +167,6 @@ async fn id_of(client: &mut Client, who: &str) -> Result<String, Problem> {
 
 fn text<'a>(value: &'a Value, name: &str) -> &'a str {
     value.get(name).and_then(Value::as_str).unwrap_or_default()
-}
-
-/// Joins intents and outcomes, in the order in which the acts began.
-fn acts(records: Vec<Value>) -> Vec<Act> {
-    let mut acts: Vec<Act> = Vec::new();
-    let mut open: BTreeMap<String, usize> = BTreeMap::new();
-    for record in records {
-        let (id, status) = (text(&record, "id").to_owned(), text(&record, "status").to_owned());
-        let problem = text(&record, "problem").to_owned();
-        if let Some(act) = open.get(&id).and_then(|at| acts.get_mut(*at)) {
-            (act.status, act.problem) = (status, problem);
-            // Only the outcome knows the id of what was made.
-            if let (Some(fields), Some(resource)) = (act.first.as_object_mut(), record.get("resource")) {
-                fields.insert("resource".to_owned(), resource.clone());
-            }
-            continue;
-        }
-        open.insert(id, acts.len());
-        acts.push(Act { status: if status.is_empty() { "unknown".to_owned() } else { status }, problem, first: record });
-    }
-    acts
-}
-
-fn row(act: &Act) -> Value {
-    let token = act.first.get("caller").and_then(|caller| caller.get("token")).cloned();
-    let status = if act.problem.is_empty() { act.status.clone() } else { format!("{}: {}", act.status, act.problem) };
-    json!({
-        "index": act.first.get("index"),
-        "at": text(&act.first, "at_text"),
-        "action": text(&act.first, "action"),
-        "status": status,
-        "target": text(&act.first, "target"),
-        "resource": act.first.get("resource"),
-        "workspace": act.first.get("workspace"),
-        "from": act.first.get("from"),
-        "token": token,
-        "risk": act.first.get("risk"),
-    })
-}
-
-/// Something that acts were done to.
-struct Thing {
-    target: String,
-    resource: String,
-    workspace: String,
-    read_count: u64,
-    changed_count: u64,
-    verbs: BTreeSet<String>,
-}
-
-impl Thing {
-    fn shown(&self) -> Value {
-        json!({
-            "target": self.target,
-            "resource": self.resource,
-            "workspace": self.workspace,
-            "read_count": self.read_count,
-            "changed_count": self.changed_count,
-            "verbs": self.verbs,
-        })
-    }
-
-    /// How `lineage down` names it, where it can.
-    fn root(&self) -> Option<String> {
-        match self.target.as_str() {
-            "run" => Some(format!("run:{}", self.resource)),
-            "logged_model" => Some(format!("logged-model:{}", self.resource)),
-            _ => None,
-        }
-    }
-}
-
-fn touched(acts: &[Act]) -> BTreeMap<(String, String), Thing> {
-    let mut things = BTreeMap::new();
-    for act in acts.iter().filter(|act| act.status == "done") {
-        let (target, resource) = (text(&act.first, "target").to_owned(), text(&act.first, "resource").to_owned());
-        if resource.is_empty() {
-            continue;
-        }
-        let verb = text(&act.first, "action");
-        let thing = things.entry((target.clone(), resource.clone())).or_insert_with(|| Thing {
-            target,
-            resource,
-            workspace: text(&act.first, "workspace").to_owned(),
-            read_count: 0,
-            changed_count: 0,
-            verbs: BTreeSet::new(),
-        });
-        // A verb of a newer server counts as one that changed something.
-        let count = if policy::is_write(verb) == Some(false) { &mut thing.read_count } else { &mut thing.changed_count };
-        *count += 1;
-        thing.verbs.insert(verb.to_owned());
-    }
-    things
 }
 
 /// What descends from what was changed, through the lineage, down to the endpoints that answer with it.
@@ -394,34 +295,5 @@ impl CheckEvidence {
         };
         crate::say!("{}", if self.json { said.to_string() } else { words });
         Ok(code)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn an_intent_and_its_outcome_are_one_act_and_what_was_made_is_known() {
-        let record = |index: u64, kind: &str, id: &str, more: Value| {
-            let mut record = json!({ "index": index, "kind": kind, "id": id, "action": "runs.create", "target": "run" });
-            record.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
-            record
-        };
-        let records = vec![
-            record(1, "intent", "a", json!({})),
-            record(2, "intent", "b", json!({ "action": "runs.get", "resource": "r1" })),
-            record(3, "outcome", "a", json!({ "status": "done", "resource": "r1" })),
-            record(4, "outcome", "b", json!({ "status": "done", "action": "runs.get", "resource": "r1" })),
-            record(5, "refusal", "c", json!({ "status": "refused", "problem": "forbidden", "resource": "r2" })),
-            record(6, "intent", "d", json!({ "resource": "r3" })),
-        ];
-        let acts = acts(records);
-        let statuses: Vec<&str> = acts.iter().map(|act| act.status.as_str()).collect();
-        assert_eq!(statuses, ["done", "done", "refused", "unknown"]);
-        let things = touched(&acts);
-        let thing = &things[&("run".to_owned(), "r1".to_owned())];
-        assert_eq!((thing.changed_count, thing.read_count, thing.root().as_deref()), (1, 1, Some("run:r1")));
-        assert_eq!(things.len(), 1);
     }
 }

@@ -42,7 +42,7 @@ pub fn routes(door: &mut Door, policy: &Policy) {
 }
 
 /// What it is asked of: also runs and logged models, which no grant is on.
-pub(crate) fn target(kind: &str, resource: Option<String>) -> Result<Target, Problem> {
+pub fn target(kind: &str, resource: Option<String>) -> Result<Target, Problem> {
     match (kind, resource.filter(|id| !id.is_empty())) {
         ("server", None) => Ok(Target::Server),
         ("audit_log", None) => Ok(Target::AuditLog),

@@ -170,7 +170,10 @@ fn number(name: &str, text: &str) -> Result<u64, Problem> {
 }
 
 /// A record for people and scripts: its own fields as they are, and beside them its index, and who and when in a form to read.
-fn record_json(hit: &Hit) -> Result<Value, Problem> {
+///
+/// # Errors
+/// If the log's own record is no JSON.
+pub fn record_json(hit: &Hit) -> Result<Value, Problem> {
     let unreadable = || Problem::internal("a record of the log cannot be read", "not JSON");
     let mut record: Value = serde_json::from_slice(&hit.record).map_err(|_| unreadable())?;
     let view = RecordView::parse(&hit.record).ok_or_else(unreadable)?;

@@ -50,6 +50,7 @@
 
 pub mod access;
 pub mod access_review;
+pub mod acts;
 pub mod audit;
 pub mod backups;
 pub mod datasets;

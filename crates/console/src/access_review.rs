@@ -1,0 +1,282 @@
+//! Who may do more than they use, and how somebody could come to more: the review of all grants with what it proposes, one proposal with a button that
+//! carries it out, and the ways up.
+
+use std::collections::BTreeMap;
+
+use gate::{Operation, Visitor};
+use http::Method;
+use identity::PageWish;
+use identity::ops::workspaces::ListWorkspaces;
+use kernel::{Kind, Micros, Problem};
+use policy::{
+    Advice, CreateGrant, EscalationPath, FindPaths, GrantReview, On, Policy, Resource, ReviewAccess, ReviewReport, RevokeGrant,
+};
+use wire::{Answer, Chosen, Door, Inbound};
+
+use crate::Rooms;
+use crate::board::{Cell, Table, Tone, part};
+use crate::page::{moment, page_in, redirect, redirect_in};
+use crate::sections::{Deed, Field, Sections};
+
+const PAGE: &str = "/console/access/review";
+const PATHS: &str = "/console/access/paths";
+/// How far back, if nobody says.
+const DAYS: i64 = 90;
+const DAY_US: i64 = 86_400_000_000;
+const WORKSPACE_ROWS: usize = 1_000;
+
+/// Adds the pages.
+pub fn routes(door: &mut Door, rooms: &Rooms) {
+    let room = rooms.policy.clone();
+    let review = move |inbound: &Inbound| {
+        let days = days(inbound)?;
+        Ok((ReviewAccess { room: room.clone(), days }, (days, inbound.workspace().to_owned())))
+    };
+    door.route_with(Method::GET, PAGE, review, |report, (days, workspace)| page_in(&workspace, &review_page(&report, days)));
+    let room = rooms.policy.clone();
+    let paths = move |inbound: &Inbound| {
+        let days = days(inbound)?;
+        Ok((FindPaths { room: room.clone(), days }, (days, inbound.workspace().to_owned())))
+    };
+    door.route_with(Method::GET, PATHS, paths, |paths, (days, workspace)| page_in(&workspace, &paths_page(&paths, days)));
+    let path = format!("{PAGE}/{{grant}}");
+    let both = rooms.clone();
+    door.choice(Method::GET, &path, &[ReviewAccess::ACTION, ListWorkspaces::ACTION], move |inbound| {
+        let (rooms, id, days) = (both.clone(), inbound.path("grant").to_owned(), days(inbound)?);
+        Ok(Chosen::verbs(move |visitor| Box::pin(async move { proposal(visitor, &rooms, &id, days).await })))
+    });
+    let room = rooms.policy.clone();
+    let verbs = [ReviewAccess::ACTION, CreateGrant::ACTION, RevokeGrant::ACTION];
+    door.choice(Method::POST, &path, &verbs, move |inbound| {
+        let form = inbound.form()?;
+        let text = |name: &str| form.get(name).unwrap_or_default().to_owned();
+        let days = text("days").parse().map_err(|_| Problem::invalid("`days` is a number"))?;
+        let (room, id, seen) = (room.clone(), inbound.path("grant").to_owned(), text("proposal"));
+        Ok(Chosen::verbs(move |visitor| Box::pin(async move { carry_out(visitor, room, (id, days), seen).await })))
+    });
+}
+
+fn days(inbound: &Inbound) -> Result<i64, Problem> {
+    let query = inbound.query()?;
+    let given = query.iter().find(|(name, value)| name == "days" && !value.is_empty());
+    given.map_or(Ok(DAYS), |(_, days)| days.parse().map_err(|_| Problem::invalid("`days` is a number, from 7 to 365")))
+}
+
+fn days_field(days: i64) -> Field {
+    Field::text("days", "Days back", days.to_string(), "7 to 365")
+}
+
+fn place(on: &Resource) -> String {
+    format!("{} {}", on.kind().replace('_', " "), on.id())
+}
+
+/// The proposal as one text: what the page showed, and what the button must find again.
+fn proposed(advice: &Advice) -> String {
+    match advice {
+        Advice::Keep => "keep".to_owned(),
+        Advice::Revoke => "revoke".to_owned(),
+        Advice::Narrow(to) => {
+            let to: Vec<String> = to.iter().map(|(role, on)| format!("{role} on {}", place(on))).collect();
+            to.join(", ")
+        }
+    }
+}
+
+fn when(at: Option<Micros>) -> String {
+    at.map_or_else(|| "never".to_owned(), moment)
+}
+
+fn review_page(report: &ReviewReport, days: i64) -> Sections {
+    let mut page = Sections::new("Who may do more than they use");
+    page.back = ("Access", "/console/access".to_owned());
+    page.fields = vec![days_field(days)];
+    let advised = report.grants.iter().filter(|one| one.advice != Advice::Keep).count();
+    page.state = if advised == 0 {
+        Cell::state("nothing to take back", Tone::Good)
+    } else {
+        Cell::state(format!("{advised} of {} grants give more than is used", report.grants.len()), Tone::Wait)
+    };
+    page.words = vec![checked(report)];
+    if report.counted_since.is_none_or(|since| report.grants.iter().any(|one| one.grant.created_at < since)) {
+        let since = report.counted_since.map_or_else(|| "not yet".to_owned(), moment);
+        page.words
+            .push(format!("Uses are counted since: {since}. Nothing is called unused that was not counted for {days} days."));
+    }
+    let row = |one: &GrantReview| {
+        let advice = match one.advice {
+            Advice::Keep => Cell::text("keep"),
+            Advice::Revoke => Cell::link("revoke", format!("{PAGE}/{}?days={days}", part(&one.grant.id))),
+            Advice::Narrow(_) => Cell::link(proposed(&one.advice), format!("{PAGE}/{}?days={days}", part(&one.grant.id))),
+        };
+        vec![
+            Cell::text(one.who.clone()),
+            Cell::text(one.grant.role.clone()),
+            Cell::text(place(&one.grant.resource)),
+            Cell::text(when(one.last_used)),
+            Cell::text(format!("{} of {} verbs", one.used_verbs.len(), one.granted_count)),
+            advice,
+            Cell::text(one.why.clone()),
+        ]
+    };
+    // What is advised comes first: it is what somebody came for.
+    let mut grants: Vec<&GrantReview> = report.grants.iter().collect();
+    grants.sort_by_key(|one| one.advice == Advice::Keep);
+    let columns = ["Who", "Role", "On", "Last used", "Used", "Advice", "Why"];
+    page.sections.push(Table::whole("grants", "Grants", &columns, grants.into_iter().map(row).collect(), "Nobody holds a role."));
+    let dormant = report
+        .dormant
+        .iter()
+        .map(|one| vec![Cell::text(one.name.clone()), Cell::text(when(one.last_used)), Cell::text(one.grant_count.to_string())]);
+    let columns = ["Who", "Last seen", "Grants"];
+    page.sections.push(Table::whole("dormant", "Accounts that do nothing", &columns, dormant.collect(), "None."));
+    let tokens = report.tokens.iter().map(|one| {
+        let used = one.last_used_day.map(|day| Micros(day.saturating_mul(DAY_US)));
+        let (label, used) = (Cell::text(one.label.clone()), Cell::text(when(used)));
+        vec![Cell::text(one.who.clone()), label, Cell::text(moment(one.created_at)), used, Cell::text(one.why)]
+    });
+    let columns = ["Whose", "Token", "Made", "Last used", "Why it is named"];
+    page.sections.push(Table::whole("tokens", "Tokens that are old or unused", &columns, tokens.collect(), "None."));
+    page.links = vec![("How somebody could come to more".to_owned(), PATHS.to_owned())];
+    page
+}
+
+/// How the proposals were checked, and what that does not show.
+fn checked(report: &ReviewReport) -> String {
+    let found = &report.enumeration;
+    let most =
+        if found.complete { "all verbs at all places that grants or the past name" } else { "as many as there was time for" };
+    format!(
+        "{} requests of the past were asked again under the proposals: {} of them would be denied. {} requests were compared for what would \
+         newly be allowed ({most}; by enumeration, which says nothing about what it did not ask): {}.",
+        report.replayed_count,
+        report.denied.len(),
+        found.compared_count,
+        if found.widened.is_empty() { "nothing".to_owned() } else { format!("{} would be", found.widened.len()) },
+    )
+}
+
+async fn reviewed(visitor: &Visitor, room: Policy, id: &str, days: i64) -> Result<(GrantReview, String), Problem> {
+    let mut report = visitor.call(ReviewAccess { room, days }).await?;
+    let checked = checked(&report);
+    let at = report.grants.iter().position(|one| one.grant.id == id);
+    let at = at.ok_or_else(|| Problem::not_found("there is no such grant any more"))?;
+    Ok((report.grants.swap_remove(at), checked))
+}
+
+async fn proposal(visitor: &Visitor, rooms: &Rooms, id: &str, days: i64) -> Result<Answer, Problem> {
+    let (one, checked) = reviewed(visitor, rooms.policy.clone(), id, days).await?;
+    let address = format!("{PAGE}/{}", part(id));
+    // A grant is changed in its own workspace, so the page is seen there.
+    if let Some(home) = home_of(visitor, rooms, one.grant.workspace.as_deref()).await?.filter(|home| home != visitor.workspace())
+    {
+        return Ok(redirect(&format!("{address}?workspace={}&days={days}", part(&home))));
+    }
+    let mut page = Sections::new(format!("{}: {} on {}", one.who, one.grant.role, place(&one.grant.resource)));
+    page.back = ("The review", format!("{PAGE}?days={days}"));
+    page.state = match one.advice {
+        Advice::Keep => Cell::state("keep it", Tone::Good),
+        _ => Cell::state(format!("proposed: {}", proposed(&one.advice)), Tone::Wait),
+    };
+    page.words = vec![one.why.clone(), checked];
+    page.facts = vec![
+        ("Given", format!("{} by {}", moment(one.grant.created_at), one.grant.created_by)),
+        ("Ends", when(one.grant.expires_at)),
+        ("For what", one.grant.justification.clone()),
+        ("Last used", when(one.last_used)),
+        ("Where", one.used_places.join(", ")),
+        ("On one day only", one.once_verbs.join(", ")),
+    ];
+    page.facts.retain(|(_, value)| !value.is_empty());
+    let verbs = one.used_verbs.iter().map(|verb| vec![Cell::text(verb.clone())]).collect();
+    let title = format!("What was used of it: {} of {} verbs", one.used_verbs.len(), one.granted_count);
+    page.sections.push(Table::whole("used", title, &["Verb"], verbs, "Nothing."));
+    if one.advice == Advice::Keep {
+        return page_in(visitor.workspace(), &page);
+    }
+    let may = visitor.might(&RevokeGrant { room: rooms.policy.clone(), id: id.to_owned() }).await?;
+    if may && replacing(&one.advice).is_some() {
+        page.acts.push(Deed {
+            action: address,
+            words: if one.advice == Advice::Revoke { "Take it back" } else { "Narrow it" },
+            what: "New grants come first, then the old one ends, each in the log. If the proposal has changed meanwhile, nothing is done.".to_owned(),
+            hidden: vec![("days", days.to_string()), ("proposal", proposed(&one.advice))],
+            is_plain: false,
+        });
+    } else if may {
+        page.words.push(
+            "A role on one model or data set is given by its name: `strongroom grant create`, then `strongroom grant revoke`."
+                .to_owned(),
+        );
+    }
+    page_in(visitor.workspace(), &page)
+}
+
+/// The name of a grant's workspace.
+async fn home_of(visitor: &Visitor, rooms: &Rooms, id: Option<&str>) -> Result<Option<String>, Problem> {
+    let Some(id) = id else { return Ok(None) };
+    let page = PageWish { rows: Some(WORKSPACE_ROWS), ..PageWish::default() };
+    let found = visitor.call(ListWorkspaces { room: rooms.identity.clone(), page }).await?;
+    let names: BTreeMap<String, String> = found.rows.into_iter().map(|one| (one.id, one.name)).collect();
+    Ok(names.get(id).cloned())
+}
+
+/// What stands in for a grant, where the page can give it: places that are named by what the log knows.
+fn replacing(advice: &Advice) -> Option<Vec<(String, On)>> {
+    let Advice::Narrow(to) = advice else { return Some(Vec::new()) };
+    let on = |on: &Resource| match on {
+        Resource::Server => Some(On::Server),
+        Resource::Workspace(_) => Some(On::Workspace),
+        Resource::Experiment(id) => Some(On::Experiment(id.to_string())),
+        Resource::RegisteredModel(_) | Resource::Dataset(_) => None,
+    };
+    to.iter().map(|(role, place)| Some((role.clone(), on(place)?))).collect()
+}
+
+async fn carry_out(visitor: &Visitor, room: Policy, (id, days): (String, i64), seen: String) -> Result<Answer, Problem> {
+    let (one, _) = reviewed(visitor, room.clone(), &id, days).await?;
+    if one.advice == Advice::Keep || proposed(&one.advice) != seen {
+        return Err(Problem::new(Kind::Conflict, "the proposal has changed since you saw it; nothing was done: look again"));
+    }
+    let to = replacing(&one.advice).ok_or_else(|| Problem::invalid("this proposal is carried out by `strongroom grant`"))?;
+    let GrantReview { grant, .. } = one;
+    // What somebody keeps comes first: at no moment can they do less than they will.
+    for (role, on) in to {
+        let justification = format!("in place of {id}: {}", grant.justification);
+        let justification = justification.chars().take(500).collect();
+        let (room, principal) = (room.clone(), grant.principal.clone());
+        visitor.call(CreateGrant { room, principal, role, on, expires_at: grant.expires_at, justification }).await?;
+    }
+    visitor.call(RevokeGrant { room, id }).await?;
+    Ok(redirect_in(visitor.workspace(), &format!("{PAGE}?days={days}")))
+}
+
+fn paths_page(paths: &[EscalationPath], days: i64) -> Sections {
+    let mut page = Sections::new("How somebody could come to more");
+    page.back = ("Access", "/console/access".to_owned());
+    page.fields = vec![days_field(days)];
+    let repairable = paths.iter().filter(|one| !one.by_office).count();
+    page.state = match repairable {
+        0 => Cell::state("no way up is open", Tone::Good),
+        count => Cell::state(format!("{count} ways up to close"), Tone::Bad),
+    };
+    page.words = vec![
+        "Each is the shortest way, by grants, accounts and records as they are now. What administrators can do by their office is watched, not repaired."
+            .to_owned(),
+    ];
+    let row = |one: &EscalationPath| {
+        let steps: Vec<&str> = one.steps.iter().map(|step| step.words.as_str()).collect();
+        let evidence: Vec<&str> = one.steps.iter().flat_map(|step| step.evidence.iter().map(String::as_str)).collect();
+        vec![
+            Cell::text(one.who.clone()),
+            Cell::text(one.goal.clone()),
+            Cell::text(steps.join("; then ")),
+            Cell::text(evidence.join(", ")),
+        ]
+    };
+    let columns = ["Who", "Comes to", "How", "Evidence"];
+    let rows_of = |by_office: bool| paths.iter().filter(|one| one.by_office == by_office).map(row).collect::<Vec<_>>();
+    page.sections.push(Table::whole("paths", "Ways up", &columns, rows_of(false), "None was found."));
+    page.sections.push(Table::whole("office", "By office", &columns, rows_of(true), "None."));
+    page.links = vec![("Who may do more than they use".to_owned(), PAGE.to_owned())];
+    page
+}

@@ -1,0 +1,216 @@
+//! What somebody did and touched, and a file that shows it to others: the forensics of the log as pages.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use ::audit::evidence::{Bundle, Taken};
+use ::audit::note::VerifierKey;
+use ::audit::ops::{Prove, Search, TakeEvidence, Which};
+use ::audit::{Audit, Filter, PAGE_COUNT_MAX};
+use axum::body::Body;
+use gate::{Operation, Visitor};
+use http::{HeaderValue, Method, header};
+use kernel::{Micros, Problem, hex, sha256};
+use serde_json::{Value, json};
+use wire::admin::acts::{Act, Thing, acts, touched};
+use wire::{Answer, Chosen, Door};
+
+use crate::Rooms;
+use crate::board::{Cell, Table, Tone, part};
+use crate::page::page_in;
+use crate::sections::{Deed, Field, Sections};
+
+const PAGE: &str = "/console/audit/timeline";
+const EVIDENCE: &str = "/console/audit/evidence";
+/// Records of one person that a page looks at; the command line looks at more.
+const RECORD_COUNT_MAX: usize = 20_000;
+/// Acts that a page shows.
+const ACT_ROWS: usize = 500;
+const THING_ROWS: usize = 200;
+
+/// Whom it is about, and when.
+struct Whom {
+    who: String,
+    from: String,
+    to: String,
+}
+
+impl Whom {
+    fn of<'a>(value: impl Fn(&str) -> Option<&'a str>) -> Self {
+        let text = |name: &str| value(name).unwrap_or_default().trim().to_owned();
+        Self { who: text("who"), from: text("from"), to: text("to") }
+    }
+
+    fn filter(&self) -> Result<Filter, Problem> {
+        let time = |name: &str, text: &str| -> Result<Option<Micros>, Problem> {
+            if text.is_empty() { Ok(None) } else { wire::parse_time(name, text).map(Some) }
+        };
+        let caller = Some(self.who.clone());
+        Ok(Filter { caller, from: time("from", &self.from)?, to: time("to", &self.to)?, ..Filter::default() })
+    }
+}
+
+/// Adds the page and the file.
+pub fn routes(door: &mut Door, rooms: &Rooms) {
+    let room = rooms.audit.clone();
+    door.choice(Method::GET, PAGE, &[Search::ACTION], move |inbound| {
+        let query = inbound.query()?;
+        let whom = Whom::of(|name| query.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str()));
+        let room = room.clone();
+        Ok(Chosen::verbs(move |visitor| Box::pin(async move { shown(visitor, room, whom).await })))
+    });
+    let room = rooms.audit.clone();
+    door.choice(Method::POST, EVIDENCE, &[Search::ACTION, TakeEvidence::ACTION, Prove::ACTION], move |inbound| {
+        let form = inbound.form()?;
+        let (room, whom) = (room.clone(), Whom::of(|name| form.get(name)));
+        if whom.who.is_empty() {
+            return Err(Problem::invalid("`who` names the account, by id, as the log has it"));
+        }
+        Ok(Chosen::verbs(move |visitor| Box::pin(async move { evidence(visitor, room, whom).await })))
+    });
+}
+
+/// The records of somebody, the oldest first.
+async fn records(visitor: &Visitor, room: &Audit, filter: &Filter) -> Result<Vec<Value>, Problem> {
+    let (mut records, mut before) = (VecDeque::new(), None);
+    loop {
+        let search = Search { room: room.clone(), filter: filter.clone(), before, limit_count: PAGE_COUNT_MAX };
+        let page = visitor.call(search).await?;
+        for hit in &page.hits {
+            records.push_front(wire::admin::audit::record_json(hit)?);
+        }
+        if records.len() > RECORD_COUNT_MAX {
+            let message =
+                format!("there are more than {RECORD_COUNT_MAX} records; narrow the time, or ask `strongroom audit timeline`");
+            return Err(Problem::invalid(message));
+        }
+        before = page.next_before;
+        if before.is_none() {
+            return Ok(records.into());
+        }
+    }
+}
+
+async fn shown(visitor: &Visitor, room: Audit, whom: Whom) -> Result<Answer, Problem> {
+    let mut page = Sections::new("What somebody did");
+    page.back = ("The log", "/console/audit".to_owned());
+    page.fields = vec![
+        Field::text("who", "Who", whom.who.clone(), "an account's id"),
+        Field::text("from", "From", whom.from.clone(), "2026-11-01T00:00:00Z"),
+        Field::text("to", "Before", whom.to.clone(), "2026-11-02T00:00:00Z"),
+    ];
+    if whom.who.is_empty() {
+        page.words.push("Name an account by its id, as the log has it, and a time if it did much.".to_owned());
+        page.sections = vec![newest(visitor, room).await?];
+        return page_in(visitor.workspace(), &page);
+    }
+    let found = acts(records(visitor, &room, &whom.filter()?).await?);
+    let things = touched(&found);
+    let failed = found.iter().filter(|act| act.status != "done").count();
+    page.state = Cell::state(format!("{} acts, {failed} of them not done", found.len()), Tone::Plain);
+    let nothing = TakeEvidence { room, from: 0, to: 1, report_sha256: String::new() };
+    if !found.is_empty() && visitor.might(&nothing).await? {
+        page.acts.push(Deed {
+            action: EVIDENCE.to_owned(),
+            words: "Save as evidence",
+            what: "One file: this report, the whole stretch of the log behind it, and the log's receipt; `strongroom audit check-evidence` \
+                   checks it without a server."
+                .to_owned(),
+            hidden: vec![("who", whom.who), ("from", whom.from), ("to", whom.to)],
+            is_plain: false,
+        });
+    }
+    page.sections = vec![acts_table(&found), things_table(things.values())];
+    page_in(visitor.workspace(), &page)
+}
+
+/// Who is behind the newest records: most who come here look for one of them.
+async fn newest(visitor: &Visitor, room: Audit) -> Result<Table, Problem> {
+    let search = Search { room, filter: Filter::default(), before: None, limit_count: PAGE_COUNT_MAX };
+    let page = visitor.call(search).await?;
+    let mut counts: BTreeMap<String, u64> = BTreeMap::new();
+    for hit in &page.hits {
+        let record = wire::admin::audit::record_json(hit)?;
+        *counts.entry(text(&record, "who")).or_default() += 1;
+    }
+    let row = |(who, count): (String, u64)| {
+        let href = format!("{PAGE}?who={}", part(&who));
+        vec![Cell::link(who, href), Cell::text(count.to_string())]
+    };
+    let title = format!("Who is behind the newest {} records", page.hits.len());
+    Ok(Table::whole("newest", title, &["Who", "Records"], counts.into_iter().map(row).collect(), "The log is empty."))
+}
+
+fn text(value: &Value, name: &str) -> String {
+    value.get(name).and_then(Value::as_str).unwrap_or_default().to_owned()
+}
+
+fn acts_table(found: &[Act]) -> Table {
+    let row = |act: &Act| {
+        let shown = act.shown();
+        let index = shown.get("index").and_then(Value::as_u64).unwrap_or_default();
+        let tone = if act.status == "done" { Tone::Plain } else { Tone::Wait };
+        vec![
+            Cell::link(index.to_string(), format!("/console/audit/{index}")),
+            Cell::text(text(&shown, "at")),
+            Cell::text(text(&shown, "action")),
+            Cell::state(text(&shown, "status"), tone),
+            Cell::text(format!("{} {}", text(&shown, "target"), text(&shown, "resource"))),
+            Cell::text(text(&shown, "from")),
+        ]
+    };
+    let left = found.len().saturating_sub(ACT_ROWS);
+    let title =
+        if left == 0 { "Acts, the newest first".to_owned() } else { format!("The newest {ACT_ROWS} acts; {left} are older") };
+    let columns = ["Record", "When", "What", "How it ended", "To what", "From where"];
+    let rows = found.iter().rev().take(ACT_ROWS).map(row).collect();
+    Table::whole("acts", title, &columns, rows, "This account did nothing in this time.")
+}
+
+fn things_table<'a>(things: impl Iterator<Item = &'a Thing>) -> Table {
+    let mut things: Vec<&Thing> = things.collect();
+    things.sort_by_key(|thing| std::cmp::Reverse((thing.changed_count, thing.read_count)));
+    let row = |thing: &&Thing| {
+        let name = format!("{} {}", thing.target.replace('_', " "), thing.resource);
+        let cell = match thing.root() {
+            Some(root) => Cell::link(name, format!("/console/lineage?subject={}", part(&root))),
+            None => Cell::text(name),
+        };
+        vec![cell, Cell::text(thing.changed_count.to_string()), Cell::text(thing.read_count.to_string())]
+    };
+    let rows = things.iter().take(THING_ROWS).map(row).collect();
+    Table::whole("touched", "What was touched, and what stems from it", &["What", "Changed", "Read"], rows, "Nothing.")
+}
+
+/// The bundle of what somebody did: report, stretch and receipt. What is handed out has been checked once.
+async fn evidence(visitor: &Visitor, room: Audit, whom: Whom) -> Result<Answer, Problem> {
+    let filter = whom.filter()?;
+    let records = records(visitor, &room, &filter).await?;
+    let indices: Vec<u64> = records.iter().filter_map(|record| record.get("index").and_then(Value::as_u64)).collect();
+    let (Some(first), Some(last)) = (indices.first().copied(), indices.last().copied()) else {
+        return Err(Problem::invalid("there is no record in this time, so there is nothing to show"));
+    };
+    let found = acts(records);
+    let report = json!({
+        "who": whom.who,
+        "since": filter.from.map(|at| at.0),
+        "until": filter.to.map(|at| at.0),
+        "indices": indices,
+        "acts": found.iter().map(Act::shown).collect::<Vec<_>>(),
+        "touched": touched(&found).values().map(Thing::shown).collect::<Vec<_>>(),
+    })
+    .to_string();
+    let report_sha256 = hex(&sha256(report.as_bytes()));
+    let take = TakeEvidence { room: room.clone(), from: first, to: last + 1, report_sha256 };
+    let taken = Taken::from(visitor.call(take).await?);
+    let proven = visitor.call(Prove { room, which: Which::Entry(taken.entry.clone()) }).await?;
+    let record = String::from_utf8_lossy(&proven.record).into_owned();
+    let bundle = Bundle::new(taken, report, (record, proven.proof));
+    bundle.check(&VerifierKey::parse(&bundle.verifier_key)?)?;
+    let bytes = serde_json::to_vec(&bundle).map_err(|error| Problem::internal("the bundle could not be written", error))?;
+    let mut answer = Answer::new(Body::from(bytes));
+    let headers = answer.headers_mut();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    headers.insert(header::CONTENT_DISPOSITION, HeaderValue::from_static("attachment; filename=\"evidence.json\""));
+    wire::harden(&mut answer);
+    Ok(answer)
+}

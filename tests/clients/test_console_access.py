@@ -1,0 +1,187 @@
+"""The console's pages of access and forensics in a real browser: a review that narrows a grant, ways up, why somebody may, what was found, evidence."""
+
+import json
+import subprocess
+import time
+import uuid
+
+import pytest
+
+import browser as browsers
+import harness
+from people import call, grant, person
+from test_console import axe, violations
+
+pytestmark = pytest.mark.strongroom_only
+DAY_S = 86_400
+
+
+@pytest.fixture(scope="module")
+def aged():
+    """A server whose grants and counts are a hundred days old: an owner who only reads, a reader who does nothing, an auditor, an administrator."""
+    missing = browsers.missing()
+    assert missing is None, missing
+    with harness.running() as server:
+        owner, idle = person(server, "owner"), person(server, "reviewer")
+        auditor, chief = person(server, "auditor", on="server"), person(server, "administrator", on="server")
+        # Who looks at what others use and who gives roles are two offices; here one person has both.
+        grant(server, chief.name, "auditor", "server")
+        experiment = server.session().post(f"{server.url}/api/2.0/mlflow/experiments/create", json={"name": "aged"}).json()["experiment_id"]
+        asked = owner.session().get(f"{server.url}/api/2.0/mlflow/experiments/get", params={"experiment_id": experiment})
+        assert asked.ok, asked.text
+
+        def counted():
+            report = call(auditor.session(), server, "GET", "/access/review?days=30")
+            return [one for one in report["grants"] if one["who"] == owner.name and one["used_verbs"]]
+
+        harness.wait_until(counted, 30, "the use of the grant is counted")
+        server.stop()
+        harness.edit_database(server, f"UPDATE grant_row SET created_at = created_at - {100 * DAY_S * 1_000_000}")
+        day = int(time.time()) // DAY_S - 99
+        row = f"('none', 'runs.get', '', '', {day}, 'none', 1, {day * DAY_S * 1_000_000})"
+        harness.edit_database(server, f"INSERT INTO grant_use (grant_id, verb, place, workspace, day, caller, use_count, last_at) VALUES {row}")
+        server.start()
+        yield server, owner, idle, auditor, chief
+
+
+def id_of(server, who) -> str:
+    question = {"principal": who.name, "action": "server.health", "resource_kind": "server", "resource": None}
+    return call(server.session(), server, "POST", "/access/check", json=question)["principal"]
+
+
+def rows(browser, table: str) -> list[str]:
+    return [row.text for row in browser.all(f"section[aria-labelledby='{table}'] tbody tr")]
+
+
+def test_a_review_says_what_is_too_much_and_a_button_narrows_it(aged):
+    server, owner, idle, auditor, chief = aged
+    with browsers.browser(server, scripts=False, width=390) as browser:
+        browser.log_in(auditor.name, auditor.password)
+        browser.go("/console/access")
+        browser.click("a[href='/console/access/review']")
+        assert "grants give more than is used" in browser.find("#verdict").text
+        assert "would newly be allowed" in browser.text() and "0 of them would be denied" in browser.text()
+        # What is advised comes first.
+        first = [row for row in rows(browser, "grants") if owner.name in row or idle.name in row]
+        assert len(first) == 2 and any("revoke" in row for row in first if idle.name in row), first
+        browser.click("section[aria-labelledby='grants'] tbody tr a")
+        assert browser.all("form[action^='/console/access/review'] button") == [], "an auditor looks and changes nothing"
+        browser.click("header form button")
+        browser.log_in(chief.name, chief.password)
+        for who in (owner, idle):
+            browser.go("/console/access/review")
+            row = next(row for row in browser.all("section[aria-labelledby='grants'] tbody tr") if who.name in row.text)
+            row.find_element("css selector", "a").click()
+            assert "proposed" in browser.find("#verdict").text
+            browser.click("form[action^='/console/access/review'] button")
+            assert "/console/access/review" in browser.path()
+        assert not any("revoke" in row for row in rows(browser, "grants") if idle.name in row)
+        assert browser.faults() == []
+    held = [one for one in call(server.session(), server, "GET", "/access/review?days=30")["grants"] if one["who"] in (owner.name, idle.name)]
+    assert [one["who"] for one in held] == [owner.name] and held[0]["role"] != "owner" and held[0]["granted_verb_count"] > 0, harness.pretty(held)
+    # What was used is still allowed, the rest is not.
+    session = owner.session()
+    assert session.post(f"{server.url}/api/2.0/mlflow/experiments/search", json={"max_results": 10}).ok
+    assert session.post(f"{server.url}/api/2.0/mlflow/experiments/create", json={"name": f"no-{uuid.uuid4().hex[:6]}"}).status_code == 403
+
+
+def test_a_proposal_that_has_changed_is_not_carried_out(aged):
+    server, _, _, auditor, chief = aged
+    late = person(server, "owner")
+    found = [one for one in call(auditor.session(), server, "GET", "/access/review?days=30")["grants"] if one["who"] == late.name]
+    with browsers.browser(server) as browser:
+        browser.log_in(chief.name, chief.password)
+        browser.go(f"/console/access/review/{found[0]['grant']}")
+        assert "keep it" in browser.find("#verdict").text
+        # A form that says otherwise than the server finds changes nothing.
+        answer = browser.driver.execute_async_script(
+            "const [path, done] = arguments; fetch(path, {method: 'POST', body: new URLSearchParams({days: '30', proposal: 'revoke'})}).then((r) => done(r.status));",
+            f"/console/access/review/{found[0]['grant']}",
+        )
+        assert answer == 409
+    assert late.session().post(f"{server.url}/api/2.0/mlflow/experiments/create", json={"name": f"yes-{uuid.uuid4().hex[:6]}"}).ok
+
+
+def test_ways_up_are_shown_and_why_somebody_may(aged):
+    server, _, _, auditor, _ = aged
+    service = f"bot-{uuid.uuid4().hex[:6]}"
+    climber = person(server, "contributor")
+    with browsers.browser(server) as browser:
+        browser.log_in(auditor.name, auditor.password)
+        browser.go("/console/access/paths")
+        office = rows(browser, "office")
+        assert office and "Ways up" in browser.text(), service
+        browser.go("/console/access/check")
+        browser.fill(who=climber.name)
+        browser.driver.execute_script("document.querySelector('select[name=verb]').value = 'runs.create'")
+        browser.click("main form[method=get] button")
+        assert "may runs.create" in browser.find("#verdict").text and rows(browser, "reasons"), browser.text()
+        browser.go(f"/console/access/check?who={climber.name}&verb=users.create&kind=server")
+        assert "may not users.create" in browser.find("#verdict").text
+        assert browser.faults() == []
+
+
+def test_what_was_found_in_the_log_is_shown_with_its_rule_and_somebody_takes_it(aged):
+    server, *_, auditor, chief = aged
+    # Forty things that are not there: somebody feels their way.
+    prober = person(server, "viewer")
+    session = prober.session()
+    for number in range(60):
+        session.get(f"{server.url}/api/2.0/mlflow/runs/get", params={"run_id": f"{number:032x}"})
+    harness.wait_until(lambda: call(auditor.session(), server, "GET", "/detections")["detections"], 30, "it is found")
+    with browsers.browser(server, scripts=False) as browser:
+        browser.log_in(chief.name, chief.password)
+        browser.go("/console")
+        browser.click("section[aria-labelledby='detections'] tbody tr a")
+        assert rows(browser, "evidence") and "Rule" in browser.text()
+        found = browser.path()
+        browser.click("form[action^='/console/detections'] button")
+        assert browser.path() == found and "Somebody is on it" in browser.text()
+        browser.go("/console/detections?which=open&level=low")
+        assert found.rsplit("/", 1)[1] not in browser.driver.page_source
+        browser.go("/console/detections/rules")
+        assert len(rows(browser, "rules")) >= 25
+        assert browser.faults() == []
+
+
+def test_what_somebody_did_is_a_page_and_a_file_that_proves_itself(aged, tmp_path):
+    server, owner, _, auditor, _ = aged
+    who = id_of(server, owner)
+    with browsers.browser(server) as browser:
+        browser.log_in(auditor.name, auditor.password)
+        browser.go(f"/console/audit/timeline?who={who}")
+        assert any("experiments.get" in row for row in rows(browser, "acts")), browser.text()
+        assert any("experiment" in row for row in rows(browser, "touched"))
+        code = "const [who, done] = arguments; fetch('/console/audit/evidence', {method: 'POST', body: new URLSearchParams({who})}).then(async (r) => done([r.status, r.headers.get('content-disposition'), await r.text()]));"
+        status, disposition, text = browser.driver.execute_async_script(code, who)
+        assert status == 200 and "attachment" in disposition, text[:400]
+        assert browser.faults() == []
+    file = tmp_path / "evidence.json"
+    file.write_text(text)
+    key = json.loads(text)["verifier_key"]
+    assert checked(file, key)["ok"] and checked(file, key)["who"] == who
+    # One record less, and it holds no more.
+    less = json.loads(text)
+    less["records"] = less["records"][:-1]
+    file.write_text(json.dumps(less))
+    assert checked(file, key)["ok"] is False
+
+
+def checked(file, key) -> dict:
+    """What the command line finds of a bundle, with no server."""
+    command = [str(harness.binary()), "audit", "check-evidence", str(file), "--vkey", key, "--json"]
+    return json.loads(subprocess.run(command, capture_output=True, text=True).stdout)
+
+
+@pytest.mark.parametrize("width", [390, 1_200])
+def test_each_of_these_pages_is_read_by_everybody(aged, width):
+    server, _, _, auditor, _ = aged
+    source = axe()
+    who = id_of(server, auditor)
+    with browsers.browser(server, width=width) as browser:
+        browser.log_in(auditor.name, auditor.password)
+        for path in (f"/console/audit/timeline?who={who}", "/console/detections", "/console/detections/rules", "/console/access/review", "/console/access/paths", f"/console/access/check?who={auditor.name}&verb=audit.search&kind=audit_log"):
+            browser.go(path)
+            assert violations(browser, source) == [], path
+            assert browser.driver.execute_script("return document.documentElement.scrollWidth") <= width, path
+        assert browser.faults() == []
