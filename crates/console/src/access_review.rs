@@ -27,12 +27,17 @@ const WORKSPACE_ROWS: usize = 1_000;
 
 /// Adds the pages.
 pub fn routes(door: &mut Door, rooms: &Rooms) {
-    let room = rooms.policy.clone();
-    let review = move |inbound: &Inbound| {
-        let days = days(inbound)?;
-        Ok((ReviewAccess { room: room.clone(), days }, (days, inbound.workspace().to_owned())))
-    };
-    door.route_with(Method::GET, PAGE, review, |report, (days, workspace)| page_in(&workspace, &review_page(&report, days)));
+    let both = rooms.clone();
+    door.choice(Method::GET, PAGE, &[ReviewAccess::ACTION, ListWorkspaces::ACTION], move |inbound| {
+        let (rooms, days) = (both.clone(), days(inbound)?);
+        Ok(Chosen::verbs(move |visitor| {
+            Box::pin(async move {
+                let report = visitor.call(ReviewAccess { room: rooms.policy.clone(), days }).await?;
+                let names = workspace_names(visitor, &rooms).await?;
+                page_in(visitor.workspace(), &review_page(&report, days, &names))
+            })
+        }))
+    });
     let room = rooms.policy.clone();
     let paths = move |inbound: &Inbound| {
         let days = days(inbound)?;
@@ -66,17 +71,22 @@ fn days_field(days: i64) -> Field {
     Field::text("days", "Days back", days.to_string(), "7 to 365")
 }
 
-fn place(on: &Resource) -> String {
-    format!("{} {}", on.kind().replace('_', " "), on.id())
+/// Where a role is held, by the name of its workspace where somebody may know it.
+fn place(on: &Resource, names: &BTreeMap<String, String>) -> String {
+    match on {
+        Resource::Server => "the server".to_owned(),
+        Resource::Workspace(id) => format!("workspace {}", names.get(id).unwrap_or(id)),
+        _ => format!("{} {}", on.kind().replace('_', " "), on.id()),
+    }
 }
 
-/// The proposal as one text: what the page showed, and what the button must find again.
-fn proposed(advice: &Advice) -> String {
+/// The proposal as one text: what the page shows, and, with ids alone, what the button must find again.
+fn proposed(advice: &Advice, names: &BTreeMap<String, String>) -> String {
     match advice {
         Advice::Keep => "keep".to_owned(),
         Advice::Revoke => "revoke".to_owned(),
         Advice::Narrow(to) => {
-            let to: Vec<String> = to.iter().map(|(role, on)| format!("{role} on {}", place(on))).collect();
+            let to: Vec<String> = to.iter().map(|(role, on)| format!("{role} on {}", place(on, names))).collect();
             to.join(", ")
         }
     }
@@ -86,7 +96,7 @@ fn when(at: Option<Micros>) -> String {
     at.map_or_else(|| "never".to_owned(), moment)
 }
 
-fn review_page(report: &ReviewReport, days: i64) -> Sections {
+fn review_page(report: &ReviewReport, days: i64, names: &BTreeMap<String, String>) -> Sections {
     let mut page = Sections::new("Who may do more than they use");
     page.back = ("Access", "/console/access".to_owned());
     page.fields = vec![days_field(days)];
@@ -106,12 +116,12 @@ fn review_page(report: &ReviewReport, days: i64) -> Sections {
         let advice = match one.advice {
             Advice::Keep => Cell::text("keep"),
             Advice::Revoke => Cell::link("revoke", format!("{PAGE}/{}?days={days}", part(&one.grant.id))),
-            Advice::Narrow(_) => Cell::link(proposed(&one.advice), format!("{PAGE}/{}?days={days}", part(&one.grant.id))),
+            Advice::Narrow(_) => Cell::link(proposed(&one.advice, names), format!("{PAGE}/{}?days={days}", part(&one.grant.id))),
         };
         vec![
             Cell::text(one.who.clone()),
             Cell::text(one.grant.role.clone()),
-            Cell::text(place(&one.grant.resource)),
+            Cell::text(place(&one.grant.resource, names)),
             Cell::text(when(one.last_used)),
             Cell::text(format!("{} of {} verbs", one.used_verbs.len(), one.granted_count)),
             advice,
@@ -167,15 +177,16 @@ async fn proposal(visitor: &Visitor, rooms: &Rooms, id: &str, days: i64) -> Resu
     let (one, checked) = reviewed(visitor, rooms.policy.clone(), id, days).await?;
     let address = format!("{PAGE}/{}", part(id));
     // A grant is changed in its own workspace, so the page is seen there.
-    if let Some(home) = home_of(visitor, rooms, one.grant.workspace.as_deref()).await?.filter(|home| home != visitor.workspace())
-    {
-        return Ok(redirect(&format!("{address}?workspace={}&days={days}", part(&home))));
+    let names = workspace_names(visitor, rooms).await?;
+    let home = one.grant.workspace.as_ref().and_then(|id| names.get(id)).filter(|home| *home != visitor.workspace());
+    if let Some(home) = home {
+        return Ok(redirect(&format!("{address}?workspace={}&days={days}", part(home))));
     }
-    let mut page = Sections::new(format!("{}: {} on {}", one.who, one.grant.role, place(&one.grant.resource)));
+    let mut page = Sections::new(format!("{}: {} on {}", one.who, one.grant.role, place(&one.grant.resource, &names)));
     page.back = ("The review", format!("{PAGE}?days={days}"));
     page.state = match one.advice {
         Advice::Keep => Cell::state("keep it", Tone::Good),
-        _ => Cell::state(format!("proposed: {}", proposed(&one.advice)), Tone::Wait),
+        _ => Cell::state(format!("proposed: {}", proposed(&one.advice, &names)), Tone::Wait),
     };
     page.words = vec![one.why.clone(), checked];
     page.facts = vec![
@@ -199,7 +210,7 @@ async fn proposal(visitor: &Visitor, rooms: &Rooms, id: &str, days: i64) -> Resu
             action: address,
             words: if one.advice == Advice::Revoke { "Take it back" } else { "Narrow it" },
             what: "New grants come first, then the old one ends, each in the log. If the proposal has changed meanwhile, nothing is done.".to_owned(),
-            hidden: vec![("days", days.to_string()), ("proposal", proposed(&one.advice))],
+            hidden: vec![("days", days.to_string()), ("proposal", proposed(&one.advice, &BTreeMap::new()))],
             is_plain: false,
         });
     } else if may {
@@ -211,13 +222,11 @@ async fn proposal(visitor: &Visitor, rooms: &Rooms, id: &str, days: i64) -> Resu
     page_in(visitor.workspace(), &page)
 }
 
-/// The name of a grant's workspace.
-async fn home_of(visitor: &Visitor, rooms: &Rooms, id: Option<&str>) -> Result<Option<String>, Problem> {
-    let Some(id) = id else { return Ok(None) };
+/// The names of the workspaces that somebody may see, by id.
+async fn workspace_names(visitor: &Visitor, rooms: &Rooms) -> Result<BTreeMap<String, String>, Problem> {
     let page = PageWish { rows: Some(WORKSPACE_ROWS), ..PageWish::default() };
     let found = visitor.call(ListWorkspaces { room: rooms.identity.clone(), page }).await?;
-    let names: BTreeMap<String, String> = found.rows.into_iter().map(|one| (one.id, one.name)).collect();
-    Ok(names.get(id).cloned())
+    Ok(found.rows.into_iter().map(|one| (one.id, one.name)).collect())
 }
 
 /// What stands in for a grant, where the page can give it: places that are named by what the log knows.
@@ -234,7 +243,7 @@ fn replacing(advice: &Advice) -> Option<Vec<(String, On)>> {
 
 async fn carry_out(visitor: &Visitor, room: Policy, (id, days): (String, i64), seen: String) -> Result<Answer, Problem> {
     let (one, _) = reviewed(visitor, room.clone(), &id, days).await?;
-    if one.advice == Advice::Keep || proposed(&one.advice) != seen {
+    if one.advice == Advice::Keep || proposed(&one.advice, &BTreeMap::new()) != seen {
         return Err(Problem::new(Kind::Conflict, "the proposal has changed since you saw it; nothing was done: look again"));
     }
     let to = replacing(&one.advice).ok_or_else(|| Problem::invalid("this proposal is carried out by `strongroom grant`"))?;

@@ -9,7 +9,7 @@ use wire::{Answer, Door, Inbound};
 pub const ASSET: Action = Action::read("ui.asset");
 
 /// Name, media type, content.
-const ALL: [(&str, &str, &str); 7] = [
+const ALL: [(&str, &str, &str); 8] = [
     ("console.css", "text/css; charset=utf-8", include_str!("../assets/console.css")),
     ("complete.js", "text/javascript; charset=utf-8", include_str!("../assets/complete.js")),
     ("curve.js", "text/javascript; charset=utf-8", include_str!("../assets/curve.js")),
@@ -17,6 +17,7 @@ const ALL: [(&str, &str, &str); 7] = [
     ("live.js", "text/javascript; charset=utf-8", include_str!("../assets/live.js")),
     ("passkey.js", "text/javascript; charset=utf-8", include_str!("../assets/passkey.js")),
     ("proof.js", "text/javascript; charset=utf-8", include_str!("../assets/proof.js")),
+    ("times.js", "text/javascript; charset=utf-8", include_str!("../assets/times.js")),
 ];
 
 /// Reads one of them.

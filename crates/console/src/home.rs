@@ -94,7 +94,10 @@ async fn detections(visitor: &Visitor, rooms: &Rooms) -> Result<Option<Table>, P
     let limit = i64::try_from(ROWS).ok();
     let list = detect::ops::ListDetections { room: rooms.detect.clone(), level: None, open_only: true, after: None, rows: limit };
     let Some(found) = if_allowed(visitor, list).await? else { return Ok(None) };
-    let rows = found.rows.iter().map(crate::detections::row).collect();
+    // The gravest first, and of equals the newest: an order that the list has already.
+    let mut rows = found.rows;
+    rows.sort_by_key(|one| std::cmp::Reverse(one.level));
+    let rows = rows.iter().map(crate::detections::row).collect();
     Ok(Some(Table::whole("detections", "Found in the log", &crate::detections::COLUMNS, rows, "")))
 }
 

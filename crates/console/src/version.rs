@@ -101,6 +101,11 @@ pub const fn effect_words(effect: &Effect) -> &'static str {
     }
 }
 
+/// `1 finding refuses`, `2 findings refuse`.
+fn counted(count: usize, one: &str, many: &str) -> String {
+    if count == 1 { format!("1 finding {one}") } else { format!("{count} findings {many}") }
+}
+
 /// The verdict in a sentence.
 #[must_use]
 pub fn sentence(state: DataState, findings: &[FoundFinding], waiver_until: Option<String>, what_for: &str) -> String {
@@ -109,10 +114,13 @@ pub fn sentence(state: DataState, findings: &[FoundFinding], waiver_until: Optio
     match (state, waiver_until) {
         (DataState::Admitted, Some(until)) => format!("Let in by a waiver until {until}. {what_for} until then."),
         (DataState::Admitted, None) => format!("Let in. {what_for}."),
-        (DataState::Refused, _) => format!("Refused. {refuse} findings refuse it; a corrected version can be brought."),
-        (DataState::Quarantined, _) if refuse > 0 => format!("Held back: {refuse} findings refuse it."),
+        (DataState::Refused, _) => {
+            format!("Refused. {} it; a corrected version can be brought.", counted(refuse, "refuses", "refuse"))
+        }
+        (DataState::Quarantined, _) if refuse > 0 => format!("Held back: {} it.", counted(refuse, "refuses", "refuse")),
         (DataState::Quarantined, _) if waiver > 0 => {
-            format!("Held back: {waiver} findings need a reviewer's waiver, by another person than the one who brought it.")
+            let counted = counted(waiver, "needs", "need");
+            format!("Held back: {counted} a reviewer's waiver, by another person than the one who brought it.")
         }
         (DataState::Quarantined, _) => "Held back until its inspection has ended and somebody lets it in.".to_owned(),
         _ => "It is not finished yet.".to_owned(),
