@@ -9,7 +9,7 @@ use crate::table::Tokens;
 /// Rows that one product takes at once: a block of this many rows of 1,024 values fits the second-level cache.
 pub(crate) const BLOCK_ROW_COUNT: usize = 512;
 /// Rows from which principal directions are learnt; more hardly move them.
-const DIRECTION_ROW_COUNT_MAX: usize = 20_000;
+const DIRECTION_ROW_COUNT_MAX: usize = 10_000;
 const DIRECTION_ROUND_COUNT: usize = 5;
 
 /// How the right side of a product lies in memory.
