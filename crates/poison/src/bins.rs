@@ -101,28 +101,32 @@ impl Bins {
     }
 }
 
-/// The sorted values of some columns from this one on, without what is not a number.
+/// The sorted values of some columns from this one on, without what is not a number. Columns of whole numbers of one byte, as
+/// all pixels are, are sorted by counting.
 fn sorted_columns(table: &Matrix, rows: &[u32], first: usize) -> Vec<Vec<f32>> {
-    let mut columns = vec![Vec::with_capacity(rows.len()); GROUP.min(table.columns() - first)];
+    let width = GROUP.min(table.columns() - first);
+    let mut counts = vec![[0_u32; BYTE_COUNT]; width];
+    let mut of_bytes = vec![true; width];
     for index in rows {
         let own = table.row(*index as usize).get(first..).unwrap_or(&[]);
-        for (column, value) in columns.iter_mut().zip(own).filter(|(_, value)| !value.is_nan()) {
-            column.push(*value);
+        for ((counts, of_bytes), value) in counts.iter_mut().zip(&mut of_bytes).zip(own) {
+            match as_byte(*value) {
+                Some(byte) => crate::at::add(counts, usize::from(byte), 1),
+                None => *of_bytes = false,
+            }
         }
     }
-    columns.iter_mut().for_each(|column| sort(column));
-    columns
-}
-
-/// Sorts; whole numbers of one byte, as all pixels are, by counting.
-fn sort(values: &mut [f32]) {
-    let mut counts = [0_usize; BYTE_COUNT];
-    for value in values.iter() {
-        let Some(byte) = as_byte(*value) else { return values.sort_unstable_by(f32::total_cmp) };
-        crate::at::add(&mut counts, usize::from(byte), 1);
-    }
-    let sorted = counts.iter().enumerate().flat_map(|(byte, count)| std::iter::repeat_n(byte as f32, *count));
-    values.iter_mut().zip(sorted).for_each(|(value, sorted)| *value = sorted);
+    let sorted = |(place, (counts, of_bytes)): (usize, (&[u32; BYTE_COUNT], &bool))| {
+        if *of_bytes {
+            let repeated = counts.iter().enumerate().map(|(byte, count)| std::iter::repeat_n(byte as f32, *count as usize));
+            return repeated.flatten().collect();
+        }
+        let values = rows.iter().map(|index| at(table.row(*index as usize), first + place));
+        let mut values: Vec<f32> = values.filter(|value| !value.is_nan()).collect();
+        values.sort_unstable_by(f32::total_cmp);
+        values
+    };
+    counts.iter().zip(&of_bytes).enumerate().map(sorted).collect()
 }
 
 /// A whole number of one byte.

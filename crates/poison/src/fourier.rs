@@ -169,9 +169,9 @@ pub(crate) fn sum(task: &Task<'_>, map: &Map, fold: &[u32], watch: &Watch<'_>) -
             let mut partial = vec![0.0; height * width];
             for block in &blocks {
                 let lies = Left::Columns { from, stride: features };
-                let right: Vec<f32> = block.chunks_exact(features).flat_map(|row| row.iter().skip(from)).copied().collect();
+                let right = block.get(from..).unwrap_or(&[]);
                 let shape = (height, block.len() / features, width);
-                product(shape, (block, lies), (&right, Right::Plain), &mut partial, (1.0, 1.0));
+                product(shape, (block, lies), (right, Right::Strided(features)), &mut partial, (1.0, 1.0));
             }
             for (out, partial) in out.chunks_exact_mut(features).zip(partial.chunks_exact(width)) {
                 out.iter_mut().skip(from).zip(partial).for_each(|(total, value)| *total += value);

@@ -78,7 +78,7 @@ impl Codes {
 }
 
 /// Rows as columns, column after column.
-fn transposed(by_row: &[u8], columns: usize) -> Vec<u8> {
+pub(crate) fn transposed(by_row: &[u8], columns: usize) -> Vec<u8> {
     let rows = by_row.len().checked_div(columns).unwrap_or(0);
     let mut out = vec![0_u8; by_row.len()];
     out.par_chunks_mut((rows * TRANSPOSED_COUNT).max(1)).enumerate().for_each(|(group, out)| {

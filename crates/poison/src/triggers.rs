@@ -18,7 +18,7 @@ use crate::views::{Views, views};
 use crate::watch::Watch;
 
 /// Trees and random features of the second round's models: the first round has more.
-const TREE_COUNT: usize = 48;
+const TREE_COUNT: usize = 32;
 const FEATURE_COUNT: usize = 512;
 /// The part of the threshold that a cell needs in the first round, whose models may have learnt the trigger; the second
 /// round, whose models do not see the cell, asks for the whole.
