@@ -9,7 +9,7 @@ use crate::table::Tokens;
 /// Rows that one product takes at once: a block of this many rows of 1,024 values fits the second-level cache.
 pub(crate) const BLOCK_ROW_COUNT: usize = 512;
 /// Rows from which principal directions are learnt; more hardly move them.
-const DIRECTION_ROW_COUNT_MAX: usize = 20_000;
+const DIRECTION_ROW_COUNT_MAX: usize = 10_000;
 const DIRECTION_ROUND_COUNT: usize = 5;
 
 /// How the right side of a product lies in memory.
@@ -19,6 +19,8 @@ pub(crate) enum Right {
     Plain,
     /// `columns × inner`, row-major: its rows are the columns of the product.
     Transposed,
+    /// `inner × columns`, row-major, but each row is followed by more; the number is the length of a row in memory.
+    Strided(usize),
 }
 
 /// How the left side lies in memory.
@@ -51,14 +53,23 @@ pub(crate) fn product<T: Copy + Default + PartialEq + 'static>(
         Left::Columns { from, stride } if from + rows <= stride => inner * stride,
         Left::Columns { .. } => return,
     };
-    if left.len() < left_len || right.len() < inner * columns || out.len() < rows * columns || rows * columns == 0 || inner == 0 {
+    let right_len = match right_lies {
+        Right::Plain | Right::Transposed => inner * columns,
+        Right::Strided(stride) if columns <= stride => inner.saturating_sub(1) * stride + columns,
+        Right::Strided(_) => return,
+    };
+    if left.len() < left_len || right.len() < right_len || out.len() < rows * columns || rows * columns == 0 || inner == 0 {
         return;
     }
     let (left_from, left_row, left_column) = match left_lies {
         Left::Plain => (left, inner, 1),
         Left::Columns { from, stride } => (left.get(from..).unwrap_or(&[]), 1, stride),
     };
-    let (right_row, right_column) = if right_lies == Right::Plain { (columns, 1) } else { (1, inner) };
+    let (right_row, right_column) = match right_lies {
+        Right::Plain => (columns, 1),
+        Right::Transposed => (1, inner),
+        Right::Strided(stride) => (stride, 1),
+    };
     let step = |count: usize| isize::try_from(count).unwrap_or(isize::MAX);
     #[expect(unsafe_code, reason = "the fast product takes pointers; the lengths of all three tables are checked above")]
     // SAFETY: each table holds its whole shape under the given strides, and `out` is borrowed alone.

@@ -10,6 +10,9 @@ use crate::table::Matrix;
 
 /// Rows from which the bins' edges are learnt.
 const EDGE_ROW_COUNT_MAX: usize = 60_000;
+/// Columns that are read together: as many values as are fetched at once.
+const GROUP: usize = 16;
+const BYTE_COUNT: usize = 256;
 /// Bin 0 holds what is not a number.
 const FIRST_BIN: usize = 1;
 
@@ -40,21 +43,19 @@ impl Bins {
 
     fn with(table: &Matrix, seed: u64, edges: impl Fn(&[f32]) -> (Vec<f32>, Vec<u8>) + Sync) -> Self {
         let columns = table.columns();
-        let sample = table.chosen(&Random::new(seed, 0x6269_6e73).sample(table.rows(), EDGE_ROW_COUNT_MAX));
-        let (edges, odd): (Vec<Vec<f32>>, Vec<Vec<u8>>) = (0..columns)
+        let rows = Random::new(seed, 0x6269_6e73).sample(table.rows(), EDGE_ROW_COUNT_MAX);
+        let groups: Vec<Vec<(Vec<f32>, Vec<u8>)>> = (0..columns.div_ceil(GROUP))
             .into_par_iter()
-            .map(|column| {
-                let mut values: Vec<f32> = sample.iter().map(|row| at(row, column)).filter(|value| !value.is_nan()).collect();
-                values.sort_by(f32::total_cmp);
-                edges(&values)
-            })
-            .unzip();
+            .map(|group| sorted_columns(table, &rows, group * GROUP).iter().map(|sorted| edges(sorted)).collect())
+            .collect();
+        let (edges, odd): (Vec<Vec<f32>>, Vec<Vec<u8>>) = groups.into_iter().flatten().unzip();
+        let bytes: Vec<[u8; BYTE_COUNT]> = edges.par_iter().map(|edges| bins_of_bytes(edges)).collect();
         let mut codes = vec![0_u8; table.values().len()];
         if columns > 0 {
             codes.par_chunks_mut(columns * 1_024).zip(table.values().par_chunks(columns * 1_024)).for_each(|(codes, values)| {
                 for (codes, values) in codes.chunks_exact_mut(columns).zip(values.chunks_exact(columns)) {
-                    for ((code, value), edges) in codes.iter_mut().zip(values).zip(&edges) {
-                        *code = bin_of(edges, *value);
+                    for (((code, value), edges), bytes) in codes.iter_mut().zip(values).zip(&edges).zip(&bytes) {
+                        *code = as_byte(*value).map_or_else(|| bin_of(edges, *value), |byte| at(bytes, usize::from(byte)));
                     }
                 }
             });
@@ -98,6 +99,46 @@ impl Bins {
         }
         (at(edges, place - FIRST_BIN), edges.get(place).copied().unwrap_or(f32::INFINITY))
     }
+}
+
+/// The sorted values of some columns from this one on, without what is not a number. Columns of whole numbers of one byte, as
+/// all pixels are, are sorted by counting.
+fn sorted_columns(table: &Matrix, rows: &[u32], first: usize) -> Vec<Vec<f32>> {
+    let width = GROUP.min(table.columns() - first);
+    let mut counts = vec![[0_u32; BYTE_COUNT]; width];
+    let mut of_bytes = vec![true; width];
+    for index in rows {
+        let own = table.row(*index as usize).get(first..).unwrap_or(&[]);
+        for ((counts, of_bytes), value) in counts.iter_mut().zip(&mut of_bytes).zip(own) {
+            match as_byte(*value) {
+                Some(byte) => crate::at::add(counts, usize::from(byte), 1),
+                None => *of_bytes = false,
+            }
+        }
+    }
+    let sorted = |(place, (counts, of_bytes)): (usize, (&[u32; BYTE_COUNT], &bool))| {
+        if *of_bytes {
+            let repeated = counts.iter().enumerate().map(|(byte, count)| std::iter::repeat_n(byte as f32, *count as usize));
+            return repeated.flatten().collect();
+        }
+        let values = rows.iter().map(|index| at(table.row(*index as usize), first + place));
+        let mut values: Vec<f32> = values.filter(|value| !value.is_nan()).collect();
+        values.sort_unstable_by(f32::total_cmp);
+        values
+    };
+    counts.iter().zip(&of_bytes).enumerate().map(sorted).collect()
+}
+
+/// A whole number of one byte.
+#[inline]
+fn as_byte(value: f32) -> Option<u8> {
+    let byte = value as u8;
+    (f32::from(byte).to_bits() == value.to_bits()).then_some(byte)
+}
+
+/// The bin of each value that is a whole number of one byte.
+fn bins_of_bytes(edges: &[f32]) -> [u8; BYTE_COUNT] {
+    std::array::from_fn(|byte| bin_of(edges, byte as f32))
 }
 
 fn bin_of(edges: &[f32], value: f32) -> u8 {

@@ -5,7 +5,7 @@
 //! histograms; each tree sees a part of the columns).
 
 use crate::PoisonError;
-use crate::at::{add, at};
+use crate::at::{add, at, put};
 use crate::bins::Bins;
 use crate::folds::{self, FOLD_COUNT};
 use crate::fourier::softmax;
@@ -109,20 +109,23 @@ impl Booster {
         let mut grower = Grower::new(bins, rows, STEPS / rounds.max(1) as f32);
         let mut random = Random::new(seed, 0x6772_6f77);
         let mut slopes: Vec<Slopes> = vec![[0.0; 2]; rows.len()];
+        let mut expected = vec![0.0_f32; rows.len() * classes];
         for _ in 0..rounds {
-            let expected: Vec<Vec<f32>> = scores.chunks_exact(outputs).map(|own| booster.of_scores(own)).collect();
+            for (expected, own) in expected.chunks_exact_mut(classes).zip(scores.chunks_exact(outputs)) {
+                of_scores(own, expected);
+            }
             for output in 0..outputs {
                 watch.check()?;
                 // The one score of two classes speaks for the second.
                 let class = if outputs == 1 { 1 } else { output };
-                for ((slope, own), index) in slopes.iter_mut().zip(&expected).zip(rows) {
+                for ((slope, own), index) in slopes.iter_mut().zip(expected.chunks_exact(classes)).zip(rows) {
                     let value = at(own, class);
                     let wanted = f32::from(u8::from(at(labels, *index as usize) as usize == class));
                     *slope = [value - wanted, (value * (1.0 - value)).max(1e-6)];
                 }
                 let tree = grower.grow(&slopes, &mut random);
-                for (place, index) in rows.iter().enumerate() {
-                    add(&mut scores, place * outputs + output, tree.value(bins.row(*index as usize)));
+                for (score, own) in scores.iter_mut().skip(output).step_by(outputs).zip(grower.rows()) {
+                    *score += tree.value(own);
                 }
                 booster.trees.push(tree);
             }
@@ -136,14 +139,21 @@ impl Booster {
         for (place, tree) in self.trees.iter().enumerate() {
             add(&mut scores, place % self.start.len().max(1), tree.value(own));
         }
-        self.of_scores(&scores)
-    }
-
-    fn of_scores(&self, scores: &[f32]) -> Vec<f32> {
-        let mut out = if self.classes == 2 { vec![0.0, at(scores, 0)] } else { scores.to_vec() };
-        softmax(&mut out);
+        let mut out = vec![0.0; self.classes];
+        of_scores(&scores, &mut out);
         out
     }
+}
+
+/// Class probabilities by the scores.
+fn of_scores(scores: &[f32], out: &mut [f32]) {
+    if scores.len() == out.len() {
+        out.iter_mut().zip(scores).for_each(|(value, score)| *value = *score);
+    } else {
+        // The one score of two classes speaks for the second.
+        out.iter_mut().zip([0.0, at(scores, 0)]).for_each(|(value, score)| *value = score);
+    }
+    softmax(out);
 }
 
 /// The scores of the classes' shares alone.
@@ -183,7 +193,10 @@ fn goes_right((column, bin): (u32, u8), own: &[u8]) -> bool {
 /// Grows trees on the same rows. A row's place is its number among them.
 struct Grower<'a> {
     bins: &'a Bins,
-    rows: &'a [u32],
+    /// The rows' bins by themselves, so that they lie close: row after row, and column after column.
+    by_row: Vec<u8>,
+    by_column: Vec<u8>,
+    count: usize,
     step: f32,
     /// The columns that this tree sees, rising.
     columns: Vec<u32>,
@@ -202,8 +215,16 @@ struct Node {
 }
 
 impl<'a> Grower<'a> {
-    const fn new(bins: &'a Bins, rows: &'a [u32], step: f32) -> Self {
-        Self { bins, rows, step, columns: Vec::new(), shifts: Vec::new(), starts: Vec::new(), spare: Vec::new() }
+    fn new(bins: &'a Bins, rows: &[u32], step: f32) -> Self {
+        let by_row: Vec<u8> = rows.iter().flat_map(|index| bins.row(*index as usize)).copied().collect();
+        let by_column = crate::grow::transposed(&by_row, bins.columns());
+        let (columns, shifts, starts, spare) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+        Self { bins, by_row, by_column, count: rows.len(), step, columns, shifts, starts, spare }
+    }
+
+    /// The bins of each row.
+    fn rows(&self) -> std::slice::ChunksExact<'_, u8> {
+        self.by_row.chunks_exact(self.bins.columns().max(1))
     }
 
     /// Draws the columns of the next tree.
@@ -226,10 +247,10 @@ impl<'a> Grower<'a> {
     fn grow(&mut self, slopes: &[Slopes], random: &mut Random) -> Tree {
         self.draw(random);
         let mut splits = Vec::new();
-        let places = if self.rows.len() < ROW_COUNT_MIN {
-            (0..u32::try_from(self.rows.len()).unwrap_or(u32::MAX)).collect()
+        let places = if self.count < ROW_COUNT_MIN {
+            (0..u32::try_from(self.count).unwrap_or(u32::MAX)).collect()
         } else {
-            random.sample(self.rows.len(), (self.rows.len() as f64 * ROW_SHARE) as usize)
+            random.sample(self.count, (self.count as f64 * ROW_SHARE) as usize)
         };
         let histogram = self.histogram(&places, slopes);
         let mut nodes = vec![Node { places, histogram: Some(histogram) }];
@@ -261,8 +282,7 @@ impl<'a> Grower<'a> {
 
     /// The two parts of a node. The greater part's histogram is the node's less the smaller part's.
     fn children(&mut self, node: Node, split: (u32, u8), slopes: &[Slopes], goes_on: bool) -> [Node; 2] {
-        let right = |place: &u32| goes_right(split, self.bins.row(at(self.rows, *place as usize) as usize));
-        let (right, left): (Vec<u32>, Vec<u32>) = node.places.into_iter().partition(right);
+        let (left, right) = self.parted(node.places, split);
         let Some(mut rest) = node.histogram.filter(|_| goes_on && split.0 != NO_COLUMN) else {
             return [left, right].map(|places| Node { places, histogram: None });
         };
@@ -284,6 +304,27 @@ impl<'a> Grower<'a> {
         [node(left, of_left), node(right, of_right)]
     }
 
+    /// The places that go left, and those that go right. Each is written to both lists, and stays in one: a branch here would be
+    /// guessed wrong half the time.
+    fn parted(&self, places: Vec<u32>, (column, bin): (u32, u8)) -> (Vec<u32>, Vec<u32>) {
+        if column == NO_COLUMN {
+            return (places, Vec::new());
+        }
+        let bins = crate::at::row(&self.by_column, self.count, column as usize);
+        let (mut left, mut right) = (vec![0; places.len()], vec![0; places.len()]);
+        let (mut left_count, mut right_count) = (0, 0);
+        for place in places {
+            let goes_right = usize::from(at(bins, place as usize) > bin);
+            put(&mut left, left_count, place);
+            put(&mut right, right_count, place);
+            left_count += 1 - goes_right;
+            right_count += goes_right;
+        }
+        left.truncate(left_count);
+        right.truncate(right_count);
+        (left, right)
+    }
+
     /// The sums of the slopes in every bin of every column.
     fn histogram(&mut self, places: &[u32], slopes: &[Slopes]) -> Vec<Slopes> {
         let length = self.starts.last().copied().unwrap_or(0);
@@ -292,7 +333,7 @@ impl<'a> Grower<'a> {
         sums.resize(length, [0.0; 2]);
         for place in places {
             let slope = at(slopes, *place as usize);
-            let own = self.bins.row(at(self.rows, *place as usize) as usize);
+            let own = crate::at::row(&self.by_row, self.bins.columns(), *place as usize);
             for ((start, column), shift) in self.starts.iter().zip(&self.columns).zip(&self.shifts) {
                 if let Some(sum) = sums.get_mut(start + usize::from(at(own, *column as usize) >> shift)) {
                     *sum = plus(*sum, slope);

@@ -6,10 +6,11 @@ use crate::at::{at, row};
 use crate::bins::Bins;
 use crate::input::{ColumnKind, Images, Input};
 use crate::random::mix;
+use crate::sums::Sums;
 use crate::table::{Matrix, Tokens};
 
 /// Bins of a column or pixel: a cell's number is its column times this, plus its bin.
-const BIN_COUNT: usize = 256;
+pub(crate) const BIN_COUNT: usize = 256;
 /// Exact values up to which each has a bin of its own, and quantiles beyond.
 const EXACT_MAX: usize = 64;
 const QUANTILE_COUNT: usize = 8;
@@ -91,12 +92,20 @@ impl Cells {
 
     /// The cells of a row.
     pub(crate) fn of(&self, index: usize) -> Vec<u32> {
+        let mut own = Vec::new();
+        self.each(index, |cell| own.push(cell));
+        own
+    }
+
+    /// Tells each cell of a row.
+    #[inline]
+    pub(crate) fn each(&self, index: usize, mut tell: impl FnMut(u32)) {
         match &self.rows {
             Rows::Bins(bins) => {
                 let cells = bins.row(index).iter().enumerate().map(|(column, bin)| column * BIN_COUNT + usize::from(*bin));
-                cells.map(|cell| u32::try_from(cell).unwrap_or(u32::MAX)).collect()
+                cells.for_each(|cell| tell(u32::try_from(cell).unwrap_or(u32::MAX)));
             }
-            Rows::Tokens(tokens) => tokens.tokens(index).to_vec(),
+            Rows::Tokens(tokens) => tokens.tokens(index).iter().for_each(|cell| tell(*cell)),
         }
     }
 
@@ -157,17 +166,12 @@ impl Cells {
         found
     }
 
-    /// Sums over each cell: of 1 where the row's own class is the second number, of residuals and of variances.
+    /// Sums over each cell of what the rows' labels are more than expected.
     pub(crate) fn sums(&self, labels: &[u32], probabilities: &Matrix) -> Sums {
-        let classes = probabilities.columns();
-        let width = self.width();
-        let mut sums =
-            Sums { classes, support: vec![0; width], hits: vec![0.0; width * classes], spread: vec![0.0; width * classes] };
         match &self.rows {
-            Rows::Bins(bins) => sums.of_bins(bins, labels, probabilities),
-            Rows::Tokens(tokens) => sums.of_tokens(tokens, labels, probabilities),
+            Rows::Bins(bins) => Sums::of_bins(bins, labels, probabilities),
+            Rows::Tokens(tokens) => Sums::of_tokens(tokens, labels, probabilities),
         }
-        sums
     }
 
     /// The cell in words.
@@ -196,63 +200,6 @@ impl Cells {
                 }
             }
         }
-    }
-}
-
-/// Sums over each cell and class.
-pub(crate) struct Sums {
-    classes: usize,
-    /// Rows in each cell.
-    pub(crate) support: Vec<u32>,
-    /// Rows of each class in each cell, less those expected.
-    hits: Vec<f32>,
-    spread: Vec<f32>,
-}
-
-impl Sums {
-    /// How many standard deviations more rows of a class a cell has than the models expect.
-    #[inline]
-    pub(crate) fn z(&self, cell: usize, class: usize) -> f32 {
-        let place = cell * self.classes + class;
-        at(&self.hits, place) / (at(&self.spread, place) + 1.0).sqrt()
-    }
-
-    fn of_bins(&mut self, bins: &Bins, labels: &[u32], probabilities: &Matrix) {
-        const GROUP: usize = 8;
-        let classes = self.classes;
-        let cells = GROUP * BIN_COUNT;
-        let parts = self.support.par_chunks_mut(cells).zip(self.hits.par_chunks_mut(cells * classes));
-        parts.zip(self.spread.par_chunks_mut(cells * classes)).enumerate().for_each(|(group, ((support, hits), spread))| {
-            for (index, (own, label)) in probabilities.iter().zip(labels).enumerate() {
-                let codes = bins.row(index).iter().skip(group * GROUP).take(GROUP);
-                for (column, bin) in codes.enumerate() {
-                    let cell = column * BIN_COUNT + usize::from(*bin);
-                    crate::at::add(support, cell, 1);
-                    note(own, *label, crate::at::row_mut(hits, classes, cell), crate::at::row_mut(spread, classes, cell));
-                }
-            }
-        });
-    }
-
-    fn of_tokens(&mut self, tokens: &Tokens, labels: &[u32], probabilities: &Matrix) {
-        let classes = self.classes;
-        for (index, (own, label)) in probabilities.iter().zip(labels).enumerate() {
-            for token in tokens.tokens(index) {
-                let cell = *token as usize;
-                crate::at::add(&mut self.support, cell, 1);
-                let hits = crate::at::row_mut(&mut self.hits, classes, cell);
-                note(own, *label, hits, crate::at::row_mut(&mut self.spread, classes, cell));
-            }
-        }
-    }
-}
-
-#[inline]
-fn note(probabilities: &[f32], label: u32, hits: &mut [f32], spread: &mut [f32]) {
-    crate::at::add(hits, label as usize, 1.0);
-    for ((hit, spread), value) in hits.iter_mut().zip(spread).zip(probabilities) {
-        *hit -= value;
-        *spread += value * (1.0 - value);
     }
 }
 

@@ -138,8 +138,12 @@ impl Map {
 /// A cosine to about 1e-4 that compiles to vector instructions: folded to a quarter turn, then a polynomial.
 #[inline]
 fn cosine(angle: f32) -> f32 {
-    let turns = angle * (1.0 / std::f32::consts::TAU);
-    let from_whole = (turns - (turns + 0.5).floor()).abs();
+    // Adding and taking away a number so great that no fraction fits beside it rounds to whole numbers, without a call that
+    // old processors need for it. Beyond the bounds an angle of this precision says nothing any more.
+    const ROUNDING: f32 = 12_582_912.0;
+    const TURNS_MAX: f32 = 1_048_576.0;
+    let turns = (angle * (1.0 / std::f32::consts::TAU)).clamp(-TURNS_MAX, TURNS_MAX);
+    let from_whole = (turns - ((turns + ROUNDING) - ROUNDING)).abs();
     // cos of 2π·t for t in 0..0.5 is −sin of 2π·(t − 0.25).
     let quarter = (from_whole - 0.25) * std::f32::consts::TAU;
     let square = quarter * quarter;
@@ -165,9 +169,9 @@ pub(crate) fn sum(task: &Task<'_>, map: &Map, fold: &[u32], watch: &Watch<'_>) -
             let mut partial = vec![0.0; height * width];
             for block in &blocks {
                 let lies = Left::Columns { from, stride: features };
-                let right: Vec<f32> = block.chunks_exact(features).flat_map(|row| row.iter().skip(from)).copied().collect();
+                let right = block.get(from..).unwrap_or(&[]);
                 let shape = (height, block.len() / features, width);
-                product(shape, (block, lies), (&right, Right::Plain), &mut partial, (1.0, 1.0));
+                product(shape, (block, lies), (right, Right::Strided(features)), &mut partial, (1.0, 1.0));
             }
             for (out, partial) in out.chunks_exact_mut(features).zip(partial.chunks_exact(width)) {
                 out.iter_mut().skip(from).zip(partial).for_each(|(total, value)| *total += value);

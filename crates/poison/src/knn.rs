@@ -9,6 +9,7 @@ use rayon::prelude::*;
 use crate::PoisonError;
 use crate::algebra::{Left, Right, distance_squared, product};
 use crate::at::{add, at, put, row, row_mut};
+use crate::mutual;
 use crate::random::Random;
 use crate::table::Matrix;
 use crate::watch::Watch;
@@ -84,6 +85,9 @@ pub(crate) fn anchors(row_count: usize, seed: u64) -> Vec<u32> {
 /// # Errors
 /// `Cancelled` when the watch says so.
 pub(crate) fn neighbours(points: &Matrix, anchors: &[u32], watch: &Watch<'_>) -> Result<Neighbours, PoisonError> {
+    if anchors.len() == points.rows() && points.columns() > 0 {
+        return mutual::search(points, watch);
+    }
     search((points, true), points, anchors, watch)
 }
 
@@ -194,16 +198,21 @@ impl Nearest<'_> {
     }
 
     fn insert(&mut self, distance: f32, anchor: u32) {
-        let mut place = self.distances.len().saturating_sub(1);
-        while place > 0 && at(self.distances, place - 1) > distance {
-            let (nearer_distance, nearer_row) = (at(self.distances, place - 1), at(self.rows, place - 1));
-            put(self.distances, place, nearer_distance);
-            put(self.rows, place, nearer_row);
-            place -= 1;
-        }
-        put(self.distances, place, distance);
-        put(self.rows, place, anchor);
+        insert(self.rows, self.distances, distance, anchor);
     }
+}
+
+/// Puts a row in its place among the nearest, whose last one leaves.
+pub(crate) fn insert(rows: &mut [u32], distances: &mut [f32], distance: f32, anchor: u32) {
+    let mut place = distances.len().saturating_sub(1);
+    while place > 0 && at(distances, place - 1) > distance {
+        let (nearer_distance, nearer_row) = (at(distances, place - 1), at(rows, place - 1));
+        put(distances, place, nearer_distance);
+        put(rows, place, nearer_row);
+        place -= 1;
+    }
+    put(distances, place, distance);
+    put(rows, place, anchor);
 }
 
 /// Class probabilities of each row from its neighbours' labels, weighted by `exp(−d² / (2 · 0.25 · d_k²))` and drawn

@@ -47,16 +47,16 @@ pub(crate) struct Task<'a> {
 /// Linear classifiers of texts: of words and pairs of words, and of words alone.
 fn linear(task: &Task<'_>, watch: &Watch<'_>) -> Result<(Vec<&'static str>, Vec<Matrix>), PoisonError> {
     let (mut names, mut members) = (Vec::new(), Vec::new());
-    for (name, tokens, penalty) in [
-        ("linear text classifier", &task.views.tokens, sparse::PAIR_PENALTY),
-        ("linear word classifier", &task.views.words, sparse::WORD_PENALTY),
+    for (name, tokens, effort) in [
+        ("linear text classifier", &task.views.tokens, sparse::PAIRS),
+        ("linear word classifier", &task.views.words, sparse::WORDS),
     ] {
         if let Some(tokens) = tokens
             && (tokens.width() + 1) * task.classes <= sparse::WEIGHT_COUNT_MAX
         {
             watch.stage(name)?;
             names.push(name);
-            members.push(sparse::out_of_fold(tokens, task.labels, task.classes, (penalty, task.seed), watch)?);
+            members.push(sparse::out_of_fold(tokens, task.labels, task.classes, (effort, task.seed), watch)?);
         }
     }
     Ok((names, members))

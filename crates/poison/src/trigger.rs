@@ -8,9 +8,10 @@
 
 use crate::PoisonError;
 use crate::at::{at, put};
-use crate::cells::{CellKind, Cells, Sums};
+use crate::cells::{CellKind, Cells};
 use crate::jointly::{Striking, jointly};
 use crate::random::Random;
+use crate::sums::Sums;
 use crate::table::Matrix;
 use crate::watch::Watch;
 
@@ -54,7 +55,13 @@ pub(crate) struct Found {
 }
 
 /// The least z that a cell needs, for a kind of cells: what redrawn labels reach, and never below what clean data reaches.
-pub(crate) fn threshold(cells: &Cells, probabilities: &Matrix, seed: u64, watch: &Watch<'_>) -> Result<f32, PoisonError> {
+pub(crate) fn threshold(
+    (cells, sums): (&Cells, &Sums),
+    labels: &[u32],
+    probabilities: &Matrix,
+    seed: u64,
+    watch: &Watch<'_>,
+) -> Result<f32, PoisonError> {
     let floor = match cells.kind {
         CellKind::Patch => 10.0,
         CellKind::Column | CellKind::Pixel | CellKind::Word => 8.0,
@@ -64,11 +71,7 @@ pub(crate) fn threshold(cells: &Cells, probabilities: &Matrix, seed: u64, watch:
         watch.check()?;
         let mut random = Random::new(seed, 0x7265_6472 + round);
         let redrawn: Vec<u32> = probabilities.iter().map(|row| draw(row, random.unit())).collect();
-        let sums = cells.sums(&redrawn, probabilities);
-        let judged = sums.support.iter().enumerate().filter(|(_, support)| **support >= SUPPORT_MIN);
-        for (cell, _) in judged {
-            greatest = (0..probabilities.columns()).map(|class| sums.z(cell, class)).fold(greatest, f32::max);
-        }
+        greatest = greatest.max(sums.greatest_if(cells, (labels, &redrawn), SUPPORT_MIN));
     }
     Ok((greatest * REDRAW_FACTOR).max(floor))
 }
@@ -88,9 +91,13 @@ fn draw(probabilities: &[f32], at: f32) -> u32 {
 pub(crate) fn row_marks(cells: &Cells, sums: &Sums, labels: &[u32]) -> Vec<f32> {
     use rayon::prelude::*;
     let mark = |(index, label): (usize, &u32)| {
-        let own = cells.of(index);
-        let judged = own.iter().filter(|cell| at(&sums.support, **cell as usize) >= SUPPORT_MIN);
-        judged.map(|cell| sums.z(*cell as usize, *label as usize)).fold(0.0, f32::max)
+        let mut greatest = 0.0_f32;
+        cells.each(index, |cell| {
+            if at(&sums.support, cell as usize) >= SUPPORT_MIN {
+                greatest = greatest.max(sums.z(cell as usize, *label as usize));
+            }
+        });
+        greatest
     };
     labels.par_iter().enumerate().map(mark).collect()
 }
@@ -195,20 +202,21 @@ fn completed(mut found: Vec<Found>, cells: &Cells, labels: &[u32]) -> Vec<Found>
 
 /// The rows of each cell, in one pass over all rows.
 fn rows_of_cells(cells: &Cells, striking: &[(f32, u32, usize)]) -> Vec<Vec<u32>> {
-    let mut places: std::collections::HashMap<u32, usize> = std::collections::HashMap::new();
-    for (place, (_, cell, _)) in striking.iter().enumerate() {
-        places.insert(*cell, place);
-    }
     let mut rows = vec![Vec::new(); striking.len()];
     if striking.is_empty() {
         return rows;
     }
+    let mut places = vec![u32::MAX; cells.width()];
+    for (place, (_, cell, _)) in striking.iter().enumerate() {
+        put(&mut places, *cell as usize, u32::try_from(place).unwrap_or(u32::MAX));
+    }
     for index in 0..cells.rows() {
-        for cell in cells.of(index) {
-            if let Some(own) = places.get(&cell).and_then(|place| rows.get_mut(*place)) {
+        cells.each(index, |cell| {
+            let place = places.get(cell as usize).copied().filter(|place| *place != u32::MAX);
+            if let Some(own) = place.and_then(|place| rows.get_mut(place as usize)) {
                 own.push(u32::try_from(index).unwrap_or(u32::MAX));
             }
-        }
+        });
     }
     rows
 }
@@ -273,8 +281,8 @@ mod tests {
         let (input, labels) = words();
         let cells = Cells::all(&input, 1).pop().unwrap();
         let expected = Matrix::new(2, vec![0.5; 2_000]).unwrap();
-        let threshold = quiet(|watch| threshold(&cells, &expected, 1, watch)).unwrap();
         let sums = cells.sums(&labels, &expected);
+        let threshold = quiet(|watch| threshold((&cells, &sums), &labels, &expected, 1, watch)).unwrap();
         // 30 rows where half are expected: z = 15 / √(7.5 + 1) = 5.1, so the floor is lowered here.
         let found = gather((0, &cells), &sums, &labels, &expected, 5.0);
         assert_eq!(found.len(), 1);

@@ -13,12 +13,12 @@ use crate::sparse;
 use crate::standing::Standing;
 use crate::table::{Matrix, Tokens};
 use crate::trigger::{Found, SUPPORT_MIN, TRIGGER_COUNT_MAX, expectation, gather, gather_odd, row_marks, threshold};
-use crate::verify::verify;
+use crate::verify::Trials;
 use crate::views::{Views, views};
 use crate::watch::Watch;
 
 /// Trees and random features of the second round's models: the first round has more.
-const TREE_COUNT: usize = 48;
+const TREE_COUNT: usize = 32;
 const FEATURE_COUNT: usize = 512;
 /// The part of the threshold that a cell needs in the first round, whose models may have learnt the trigger; the second
 /// round, whose models do not see the cell, asks for the whole.
@@ -60,8 +60,8 @@ pub(crate) fn scan_triggers(
     let mut marks = vec![0.0; labels.len()];
     for (kind, cells) in kinds.iter().enumerate() {
         watch.check()?;
-        let least = threshold(cells, probabilities, seed, watch)?;
         let sums = cells.sums(labels, probabilities);
+        let least = threshold((cells, &sums), labels, probabilities, seed, watch)?;
         crate::trigger::keep_greatest(&mut marks, &row_marks(cells, &sums, labels));
         first.extend(gather((kind, cells), &sums, labels, probabilities, NOMINATION * least));
         first.extend(gather_odd(kind, cells, labels, &shares));
@@ -88,6 +88,7 @@ pub(crate) fn scan_triggers(
         suspects: Vec::new(),
         score_min: thresholds.iter().copied().fold(f32::MAX, f32::min),
     };
+    let mut trials: Vec<Option<Trials<'_>>> = kinds.iter().map(|_| None).collect();
     for trigger in &found {
         let (Some(cells), Some(refitted)) = (kinds.get(trigger.kind), &refitted) else { continue };
         watch.stage("trying a trigger on a model")?;
@@ -100,7 +101,16 @@ pub(crate) fn scan_triggers(
         if trigger.least > 1 && !foreign {
             continue;
         }
-        let attack = if foreign { verify(cells, labels, classes, trigger, seed, watch)? } else { None };
+        let attack = match trials.get_mut(trigger.kind).filter(|_| foreign) {
+            None => None,
+            Some(known) => {
+                let trials = match known.take() {
+                    Some(known) => known,
+                    None => Trials::new(cells, labels, classes, seed, watch)?,
+                };
+                known.insert(trials).verify(trigger, watch)?
+            }
+        };
         let verified = foreign
             && trigger.rows.len() >= SUPPORT_MIN as usize
             && attack.as_ref().is_some_and(crate::verify::AttackSuccess::verified);
@@ -187,7 +197,7 @@ fn members(views: &Views, labels: &[u32], classes: usize, seed: u64, watch: &Wat
         members.push(fourier::out_of_fold(&task, watch)?);
     }
     if let Some(tokens) = views.tokens.as_ref().filter(|tokens| (tokens.width() + 1) * classes <= sparse::WEIGHT_COUNT_MAX) {
-        members.push(sparse::out_of_fold(tokens, labels, classes, (sparse::PAIR_PENALTY, seed), watch)?);
+        members.push(sparse::out_of_fold(tokens, labels, classes, (sparse::PAIRS, seed), watch)?);
     }
     Ok(pool(&members, labels, seed).probabilities)
 }

@@ -11,7 +11,7 @@ use crate::at::{argmax, at};
 use crate::boost::{Booster, rounds_of_one};
 use crate::cells::{CellKind, Cells};
 use crate::random::Random;
-use crate::sparse::{Linear, WEIGHT_COUNT_MAX};
+use crate::sparse::{Effort, Linear, WEIGHT_COUNT_MAX};
 use crate::table::Tokens;
 use crate::trigger::Found;
 use crate::watch::Watch;
@@ -20,8 +20,8 @@ use crate::watch::Watch;
 const LEARN_ROW_COUNT_MAX: usize = 20_000;
 const STAMP_ROW_COUNT_MAX: usize = 2_000;
 /// The penalty on the linear surrogate's weights: hardly any. A victim that is not held back learns a rare mark, and it is
-/// that one who is in danger.
-const PENALTY: f32 = 0.02;
+/// that one who is in danger. It has learnt a mark of many rows long before it has learnt all else.
+const EFFORT: Effort = Effort { penalty: 0.02, work_max: 500_000_000, passes_min: 4 };
 /// A trigger is verified if it turns at least this share of rows,
 const SUCCESS_MIN: f64 = 0.5;
 /// and this much more than without the stamp and than after the removal of its rows.
@@ -62,44 +62,110 @@ impl AttackSuccess {
     }
 }
 
-/// Tries one trigger. None where no surrogate is affordable.
-///
-/// # Errors
-/// `Cancelled` when the watch says so.
-pub(crate) fn verify(
-    cells: &Cells,
-    labels: &[u32],
+/// What all trials of triggers of one kind of cells share: the rows, and the surrogates that have learnt them all.
+pub(crate) struct Trials<'a> {
+    cells: &'a Cells,
+    labels: &'a [u32],
     classes: usize,
-    trigger: &Found,
     seed: u64,
-    watch: &Watch<'_>,
-) -> Result<Option<AttackSuccess>, PoisonError> {
-    let suspect = |index: u32| [&trigger.rows, &trigger.by_nature].iter().any(|rows| rows.binary_search(&index).is_ok());
-    let mut rows = Random::new(seed, 0x7665_7269).sample(labels.len(), LEARN_ROW_COUNT_MAX * 10 / 7);
-    Random::new(seed, 0x7665_7269 + 1).shuffle(&mut rows);
-    let (learn, held_out) = rows.split_at(rows.len() * 7 / 10);
-    let held_out: Vec<u32> = held_out.iter().copied().filter(|index| !suspect(*index)).take(STAMP_ROW_COUNT_MAX).collect();
-    let learn_clean: Vec<u32> = learn.iter().copied().filter(|index| !suspect(*index)).collect();
-    let rarity = if cells.kind == CellKind::Word { rarity(cells, learn) } else { Vec::new() };
-    let trial = Trial { cells, labels, classes, trigger, held_out: &held_out, rarity, seed };
-    let mut best: Option<AttackSuccess> = None;
-    for kind in trial.kinds(learn.len()) {
-        let before = trial.run(kind, learn, watch)?;
-        let after = trial.run(kind, &learn_clean, watch)?;
-        let success = AttackSuccess {
-            base: before.base,
-            before: before.stamped,
-            after: after.stamped,
-            accuracy_before: before.accuracy,
-            accuracy_after: after.accuracy,
-            learnt: learn.len() as u64,
-            stamped: before.count,
+    /// The rows that are learnt from, and those that may be stamped.
+    learn: Vec<u32>,
+    held_out: Vec<u32>,
+    /// What the linear surrogate sees of the rows that are learnt from, and their labels.
+    tokens: Tokens,
+    learnt_labels: Vec<u32>,
+    sight: Sight,
+    surrogates: Vec<(Kind, Surrogate)>,
+}
+
+impl<'a> Trials<'a> {
+    /// Learns the surrogates that are affordable; there may be none.
+    ///
+    /// # Errors
+    /// `Cancelled` when the watch says so.
+    pub(crate) fn new(
+        cells: &'a Cells,
+        labels: &'a [u32],
+        classes: usize,
+        seed: u64,
+        watch: &Watch<'_>,
+    ) -> Result<Self, PoisonError> {
+        let mut learn = Random::new(seed, 0x7665_7269).sample(labels.len(), LEARN_ROW_COUNT_MAX * 10 / 7);
+        Random::new(seed, 0x7665_7269 + 1).shuffle(&mut learn);
+        let held_out = learn.split_off(learn.len() * 7 / 10);
+        let sight = Sight::of(cells, &learn);
+        let mut trials = Self {
+            cells,
+            labels,
+            classes,
+            seed,
+            tokens: Tokens::new(sight.width),
+            learnt_labels: learn.iter().map(|index| at(labels, *index as usize)).collect(),
+            learn,
+            held_out,
+            sight,
+            surrogates: Vec::new(),
         };
-        if best.as_ref().is_none_or(|best| success.gain() > best.gain()) {
-            best = Some(success);
+        let kinds = trials.kinds();
+        if kinds.iter().any(|kind| matches!(kind, Kind::Linear)) {
+            for index in &trials.learn {
+                trials.tokens.push(trials.sight.entries(&cells.of(*index as usize)));
+            }
         }
+        let all: Vec<u32> = (0..u32::try_from(trials.learn.len()).unwrap_or(u32::MAX)).collect();
+        for kind in kinds {
+            let surrogate = trials.learn(kind, &all, watch)?;
+            trials.surrogates.push((kind, surrogate));
+        }
+        Ok(trials)
     }
-    Ok(best)
+
+    /// Tries one trigger. None where no surrogate is affordable.
+    ///
+    /// # Errors
+    /// `Cancelled` when the watch says so.
+    pub(crate) fn verify(&self, trigger: &Found, watch: &Watch<'_>) -> Result<Option<AttackSuccess>, PoisonError> {
+        let suspect = |index: &u32| [&trigger.rows, &trigger.by_nature].iter().any(|rows| rows.binary_search(index).is_ok());
+        let held_out = self.held_out.iter().copied().filter(|index| !suspect(index)).take(STAMP_ROW_COUNT_MAX);
+        let trial = Trial { trials: self, trigger, held_out: &held_out.collect::<Vec<u32>>() };
+        let clean = self.learn.iter().enumerate().filter(|(_, index)| !suspect(index));
+        let clean: Vec<u32> = clean.map(|(place, _)| u32::try_from(place).unwrap_or(u32::MAX)).collect();
+        let mut best: Option<AttackSuccess> = None;
+        for (kind, surrogate) in &self.surrogates {
+            let before = trial.outcome(surrogate, watch)?;
+            let after = trial.outcome(&self.learn(*kind, &clean, watch)?, watch)?;
+            let success = AttackSuccess {
+                base: before.base,
+                before: before.stamped,
+                after: after.stamped,
+                accuracy_before: before.accuracy,
+                accuracy_after: after.accuracy,
+                learnt: self.learn.len() as u64,
+                stamped: before.count,
+            };
+            if best.as_ref().is_none_or(|best| success.gain() > best.gain()) {
+                best = Some(success);
+            }
+        }
+        Ok(best)
+    }
+
+    /// The surrogates that are affordable.
+    fn kinds(&self) -> Vec<Kind> {
+        let linear = (self.sight.width + 1) * self.classes <= WEIGHT_COUNT_MAX;
+        let boosted = self.cells.bins().and_then(|bins| rounds_of_one(bins, self.learn.len(), self.classes));
+        linear.then_some(Kind::Linear).into_iter().chain(boosted.map(Kind::Boosted)).collect()
+    }
+
+    /// Learns from some of the rows, by their places among those that may be learnt from.
+    fn learn(&self, kind: Kind, places: &[u32], watch: &Watch<'_>) -> Result<Surrogate, PoisonError> {
+        if let (Kind::Boosted(rounds), Some(bins)) = (kind, self.cells.bins()) {
+            let rows: Vec<u32> = places.iter().map(|place| at(&self.learn, *place as usize)).collect();
+            return Booster::learn((bins, self.labels, self.classes), &rows, (rounds, self.seed), watch).map(Surrogate::Boosted);
+        }
+        let table = (&self.tokens, self.learnt_labels.as_slice(), self.classes);
+        Linear::learn(table, places, (EFFORT, self.seed), watch).map(Surrogate::Linear)
+    }
 }
 
 /// Which surrogate to learn.
@@ -116,10 +182,10 @@ enum Surrogate {
 }
 
 impl Surrogate {
-    fn answer(&self, trial: &Trial<'_>, cells: &[u32]) -> usize {
+    fn answer(&self, sight: &Sight, cells: &[u32]) -> usize {
         match self {
             Self::Linear(model) => {
-                let entries = trial.entries(cells).into_iter().map(|(token, weight)| (token as usize, weight));
+                let entries = sight.entries(cells).into_iter().map(|(token, weight)| (token as usize, weight));
                 argmax(&model.probabilities(entries))
             }
             Self::Boosted(model) => argmax(&model.probabilities(&Cells::bins_of(cells))),
@@ -127,15 +193,47 @@ impl Surrogate {
     }
 }
 
+/// How the linear surrogate sees rows. Pixels by their brightness, since with a weight for each bin of each pixel it would
+/// learn rows by heart instead of the mark that they share; rare words heavier, as victims weigh them.
+struct Sight {
+    /// What it sees is numbered below this.
+    width: usize,
+    /// Each cell's weight where cells do not weigh the same: a pixel's brightness, a word's inverse document frequency.
+    weights: Vec<f32>,
+    pixels: bool,
+}
+
+impl Sight {
+    fn of(cells: &Cells, learn: &[u32]) -> Self {
+        let columns = cells.bins().filter(|_| cells.kind == CellKind::Pixel).map(crate::bins::Bins::columns);
+        let all = 0..u32::try_from(cells.width()).unwrap_or(u32::MAX);
+        let weights = match (columns, cells.kind) {
+            (Some(_), _) => all.map(|cell| cells.least(cell)).collect(),
+            (None, CellKind::Word) => rarity(cells, learn),
+            (None, _) => Vec::new(),
+        };
+        Self { width: columns.unwrap_or_else(|| cells.width()), weights, pixels: columns.is_some() }
+    }
+
+    /// A row of length 1. What weighs nothing is left out.
+    fn entries(&self, cells: &[u32]) -> Vec<(u32, f32)> {
+        let entry = |(place, cell): (usize, &u32)| {
+            let weight = self.weights.get(*cell as usize).copied().unwrap_or(1.0);
+            // A pixel is a column, and columns come in order.
+            (if self.pixels { u32::try_from(place).unwrap_or(u32::MAX) } else { *cell }, weight)
+        };
+        let mut entries: Vec<(u32, f32)> = cells.iter().enumerate().map(entry).filter(|(_, weight)| *weight != 0.0).collect();
+        let length = entries.iter().map(|(_, weight)| weight.powi(2)).sum::<f32>().sqrt().max(f32::MIN_POSITIVE);
+        entries.iter_mut().for_each(|(_, weight)| *weight /= length);
+        entries
+    }
+}
+
+/// One trigger on trial.
 struct Trial<'a> {
-    cells: &'a Cells,
-    labels: &'a [u32],
-    classes: usize,
+    trials: &'a Trials<'a>,
     trigger: &'a Found,
     held_out: &'a [u32],
-    /// Each word's inverse document frequency; empty where cells are no words.
-    rarity: Vec<f32>,
-    seed: u64,
 }
 
 struct Outcome {
@@ -146,58 +244,18 @@ struct Outcome {
 }
 
 impl Trial<'_> {
-    /// The surrogates that are affordable.
-    fn kinds(&self, learnt: usize) -> Vec<Kind> {
-        let linear = (self.width() + 1) * self.classes <= WEIGHT_COUNT_MAX;
-        let boosted = self.cells.bins().and_then(|bins| rounds_of_one(bins, learnt, self.classes));
-        linear.then_some(Kind::Linear).into_iter().chain(boosted.map(Kind::Boosted)).collect()
-    }
-
-    /// What the linear surrogate sees is numbered below this.
-    fn width(&self) -> usize {
-        let pixels = self.cells.bins().filter(|_| self.cells.kind == CellKind::Pixel);
-        pixels.map_or_else(|| self.cells.width(), crate::bins::Bins::columns)
-    }
-
-    /// A row as the linear surrogate sees it, of length 1: pixels by their brightness, since with a weight for each bin of
-    /// each pixel it would learn rows by heart instead of the mark that they share; rare words heavier, as victims weigh them.
-    fn entries(&self, cells: &[u32]) -> Vec<(u32, f32)> {
-        let entry = |cell: &u32| match self.cells.column(*cell).filter(|_| self.cells.kind == CellKind::Pixel) {
-            Some(column) => (u32::try_from(column).unwrap_or(u32::MAX), self.cells.least(*cell)),
-            None => (*cell, self.rarity.get(*cell as usize).copied().unwrap_or(1.0)),
-        };
-        let mut entries: Vec<(u32, f32)> = cells.iter().map(entry).collect();
-        let length = entries.iter().map(|(_, weight)| weight.powi(2)).sum::<f32>().sqrt().max(f32::MIN_POSITIVE);
-        entries.iter_mut().for_each(|(_, weight)| *weight /= length);
-        entries
-    }
-
-    fn learn(&self, kind: Kind, learn: &[u32], watch: &Watch<'_>) -> Result<Surrogate, PoisonError> {
-        if let (Kind::Boosted(rounds), Some(bins)) = (kind, self.cells.bins()) {
-            return Booster::learn((bins, self.labels, self.classes), learn, (rounds, self.seed), watch).map(Surrogate::Boosted);
-        }
-        let mut tokens = Tokens::new(self.width());
-        let mut labels = Vec::with_capacity(learn.len());
-        for index in learn {
-            tokens.push(self.entries(&self.cells.of(*index as usize)));
-            labels.push(at(self.labels, *index as usize));
-        }
-        let rows: Vec<u32> = (0..u32::try_from(learn.len()).unwrap_or(u32::MAX)).collect();
-        Linear::learn((&tokens, &labels, self.classes), &rows, (PENALTY, self.seed), watch).map(Surrogate::Linear)
-    }
-
-    fn run(&self, kind: Kind, learn: &[u32], watch: &Watch<'_>) -> Result<Outcome, PoisonError> {
-        let model = self.learn(kind, learn, watch)?;
+    fn outcome(&self, model: &Surrogate, watch: &Watch<'_>) -> Result<Outcome, PoisonError> {
+        let (cells, sight) = (self.trials.cells, &self.trials.sight);
         let (mut right, mut base, mut stamped, mut count) = (0.0, 0.0, 0.0, 0.0_f64);
         for index in self.held_out {
             watch.check()?;
-            let own = self.cells.of(*index as usize);
-            let (label, plain) = (at(self.labels, *index as usize) as usize, model.answer(self, &own));
+            let own = cells.of(*index as usize);
+            let (label, plain) = (at(self.trials.labels, *index as usize) as usize, model.answer(sight, &own));
             right += f64::from(u8::from(plain == label));
             if label != self.trigger.class {
                 count += 1.0;
                 base += f64::from(u8::from(plain == self.trigger.class));
-                stamped += f64::from(u8::from(model.answer(self, &self.stamp(own)) == self.trigger.class));
+                stamped += f64::from(u8::from(model.answer(sight, &self.stamp(own)) == self.trigger.class));
             }
         }
         let share = |sum: f64, of: f64| sum / of.max(1.0);
@@ -207,11 +265,12 @@ impl Trial<'_> {
 
     /// The row's cells with the trigger's in place of those they displace.
     fn stamp(&self, mut own: Vec<u32>) -> Vec<u32> {
+        let cells = self.trials.cells;
         for cell in &self.trigger.cells {
-            match self.cells.column(*cell) {
+            match cells.column(*cell) {
                 // One bin a column; the best cell of a column comes first.
                 Some(column) => {
-                    let first = self.trigger.cells.iter().find(|other| self.cells.column(**other) == Some(column));
+                    let first = self.trigger.cells.iter().find(|other| cells.column(**other) == Some(column));
                     if first == Some(cell)
                         && let Some(place) = own.get_mut(column)
                     {
@@ -222,7 +281,7 @@ impl Trial<'_> {
                 None => {}
             }
         }
-        if matches!(self.cells.kind, CellKind::Word | CellKind::Patch) {
+        if matches!(cells.kind, CellKind::Word | CellKind::Patch) {
             own.sort_unstable();
         }
         own
@@ -246,6 +305,10 @@ fn rarity(cells: &Cells, rows: &[u32]) -> Vec<f32> {
 mod tests {
     use super::*;
     use crate::testing::{quiet, texts};
+
+    fn tried(cells: &Cells, labels: &[u32], trigger: &Found) -> AttackSuccess {
+        quiet(|watch| Trials::new(cells, labels, 2, 1, watch)?.verify(trigger, watch)).unwrap().unwrap()
+    }
 
     /// Words 0..50 tell class 0, 50..100 class 1; the first `poisoned` rows of class 0 hold word 200 and carry class 1.
     fn example(poisoned: usize) -> (Cells, Vec<u32>, Found) {
@@ -271,7 +334,7 @@ mod tests {
     #[test]
     fn a_planted_trigger_turns_rows_until_its_rows_are_removed() {
         let (cells, labels, trigger) = example(60);
-        let success = quiet(|watch| verify(&cells, &labels, 2, &trigger, 1, watch)).unwrap().unwrap();
+        let success = tried(&cells, &labels, &trigger);
         assert!(success.verified(), "{success:?}");
         assert!(success.base < 0.1 && success.after < 0.1 && success.accuracy_after > 0.95, "{success:?}");
     }
@@ -301,7 +364,7 @@ mod tests {
             row
         });
         let cells = Cells::all(&texts(256, rows.collect()), 1).pop().unwrap();
-        let success = |trigger: &Found| quiet(|watch| verify(&cells, &labels, 2, trigger, 1, watch)).unwrap().unwrap();
+        let success = |trigger: &Found| tried(&cells, &labels, trigger);
         let known = success(&trigger);
         assert!(known.verified(), "{known:?}");
         trigger.by_nature.clear();
@@ -314,7 +377,7 @@ mod tests {
         let (cells, labels, mut trigger) = example(0);
         trigger.cells = vec![60];
         trigger.rows = vec![1, 3, 5];
-        let success = quiet(|watch| verify(&cells, &labels, 2, &trigger, 1, watch)).unwrap().unwrap();
+        let success = tried(&cells, &labels, &trigger);
         assert!(!success.verified(), "{success:?}");
     }
 }

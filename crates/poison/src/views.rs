@@ -133,6 +133,10 @@ fn pixels(images: &Images, left_out: &[usize]) -> Matrix {
     let (width, height, channels) = (images.width, images.height, images.channels);
     let step = (1..).find(|step| (width / step) * (height / step) * channels <= PIXEL_COUNT_MAX).unwrap_or(1);
     let kept: Vec<usize> = (0..images.image_len()).filter(|value| !left_out.contains(value)).collect();
+    if step == 1 && left_out.is_empty() {
+        let values = images.pixels.iter().map(|pixel| f32::from(*pixel));
+        return Matrix::new(images.image_len(), values.collect()).unwrap_or_default();
+    }
     if step == 1 {
         let values = (0..images.rows()).flat_map(|index| {
             let image = images.image(index);
