@@ -189,6 +189,9 @@ async fn shown(visitor: &Visitor, named: Named) -> Result<Answer, Problem> {
         tables: vec![stems_from(&dataset, &parents)],
         findings: found.findings,
         report: report.map(|report| Shown::of(report, clean)),
+        model: None,
+        papers: Vec::new(),
+        verify: String::new(),
         more_count: 0,
         documents: match (parents.is_empty(), one.reference_id.is_some()) {
             (true, false) => documents(&page, has_report),
