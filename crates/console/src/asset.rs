@@ -9,9 +9,10 @@ use wire::{Answer, Door, Inbound};
 pub const ASSET: Action = Action::read("ui.asset");
 
 /// Name, media type, content.
-const ALL: [(&str, &str, &str); 7] = [
+const ALL: [(&str, &str, &str); 8] = [
     ("console.css", "text/css; charset=utf-8", include_str!("../assets/console.css")),
     ("complete.js", "text/javascript; charset=utf-8", include_str!("../assets/complete.js")),
+    ("contract.js", "text/javascript; charset=utf-8", include_str!("../assets/contract.js")),
     ("curve.js", "text/javascript; charset=utf-8", include_str!("../assets/curve.js")),
     ("icon.svg", "image/svg+xml", include_str!("../assets/icon.svg")),
     ("live.js", "text/javascript; charset=utf-8", include_str!("../assets/live.js")),

@@ -12,6 +12,7 @@ mod alerts;
 mod asset;
 mod audit;
 mod board;
+mod contract_page;
 mod curve;
 mod datasets;
 mod datasets_diff;
@@ -114,6 +115,7 @@ pub fn routes(door: &mut Door, rooms: &Rooms, providers: Option<Arc<dyn Provider
     lineage_page::routes(door, rooms);
     datasets::routes(door, rooms);
     datasets_diff::routes(door, rooms);
+    contract_page::routes(door, rooms);
     models::routes(door, rooms);
     models_compare::routes(door, rooms);
     endpoints::routes(door, rooms);
