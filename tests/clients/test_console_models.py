@@ -74,6 +74,8 @@ def test_a_version_is_told_by_slice_with_both_models_intervals(world):
         assert "Refused" in browser.find("#verdict").text and "refused" in browser.find("h1").text
         trial = browser.find("section[aria-labelledby=trial]")
         assert "The champion is version 1" in trial.text and "onerror" in trial.text
+        browser.driver.execute_script("arguments[0].scrollIntoView()", trial)
+        harness_pictures(browser, "trial", 1200)
         pictures = trial.find_elements("css selector", "svg.intervals")
         # Accuracy and calibration; of accuracy all rows and three regions, each with a dot and a line of either model.
         assert len(pictures) == 2 and len(pictures[0].find_elements("css selector", "circle.kind-0")) == 4
@@ -153,7 +155,7 @@ def test_versions_are_chosen_by_boxes_and_stand_side_by_side(world):
         browser.click("form[action='/console/compare/models'] button")
         assert "2 versions side by side" in browser.find("h1").text
         part = lambda id: browser.find(f"section[aria-labelledby={id}]").text  # noqa: E731
-        assert "refused" in part("standing") and "admitted" in part("standing")
+        assert "refused" in part("standing") and "admitted" in part("standing") and part("standing").split("\n")[2].startswith("State")
         assert "gate.slice" in part("found") and "refuses" in part("found") and "gate.passed" in part("found")
         assert "accuracy on" in part("slices") and "broken" in part("slices") and "onerror" in part("slices")
         assert "half blind" in part("params") and "forest" in part("params") and "trees" in part("params")

@@ -22,9 +22,11 @@ pub trait Receipts: Send + Sync + 'static {
     /// `NotFound` if there is none; `Unavailable` if the log is.
     fn receipt(&self, entry: String) -> BoxFuture<'_, Result<Receipt, Problem>>;
 
-    /// Whether a receipt shows its record in the log of `log_key`: says where, or why not.
+    /// Whether a receipt shows its record in the log of `log_key`: says where, or why not. Whoever cannot tell says no.
     ///
     /// # Errors
     /// Why it does not.
-    fn holds(&self, proof: &str, record: &[u8], log_key: &str) -> Result<String, String>;
+    fn holds(&self, _proof: &str, _record: &[u8], _log_key: &str) -> Result<String, String> {
+        Err("receipts are not checked here".to_owned())
+    }
 }

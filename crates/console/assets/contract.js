@@ -31,8 +31,8 @@ for (const field of document.querySelectorAll("textarea[data-check]")) {
   const show = (answer) => {
     const breaking = answer.changes.filter((change) => change.effect === "breaks").length;
     const lines = answer.usable
-      ? [line(`It can be read. It changes ${answer.changes.length + answer.more_change_count} things, ${breaking} of which break readers.`)]
-      : [line(`It cannot be used: ${answer.faults.length} faults.`), ...answer.faults.slice(0, SHOWN_MAX).map(fault)];
+      ? [line(`It can be read. Changes to the one in force: ${answer.changes.length + answer.more_change_count}, of which break readers: ${breaking}.`)]
+      : [line(`It cannot be used. Faults: ${answer.faults.length}.`), ...answer.faults.slice(0, SHOWN_MAX).map(fault)];
     said.replaceChildren(...lines);
     said.dataset.state = answer.usable ? "good" : "bad";
   };

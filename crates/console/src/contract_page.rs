@@ -12,7 +12,7 @@ use wire::admin::contract_check::{Checked, check};
 use wire::{Answer, Chosen, Door, Inbound};
 
 use crate::Rooms;
-use crate::board::{Cell, Table, Tone, if_allowed, part};
+use crate::board::{Cell, Table, Tone, counted, if_allowed, part};
 use crate::datasets::{PAGE, report};
 use crate::listing::asked;
 use crate::page::{page_in, redirect_in};
@@ -218,15 +218,15 @@ async fn proposal(visitor: &Visitor, room: &data::Data, dataset: &str) -> Result
 }
 
 fn verdict(checked: &Checked) -> (Tone, String) {
-    let faults = checked.reading.faults.len();
-    if faults > 0 {
-        return (Tone::Bad, format!("It cannot be used: {faults} faults, each with its line below."));
+    let reading = &checked.reading;
+    if !reading.faults.is_empty() {
+        return (Tone::Bad, format!("It cannot be used: {}, each with its line below.", counted(reading.faults.len(), "fault")));
     }
-    let breaking = checked.reading.changes.iter().filter(|change| change.effect == ChangeEffect::Breaks).count();
-    let changed = match (checked.reading.changes.len(), breaking) {
-        (0, _) => String::new(),
-        (all, 0) => format!(" It changes {all} things and breaks nobody who relies on the old one."),
-        (all, breaking) => format!(" It changes {all} things, {breaking} of which break who relies on the old one."),
+    let breaking = reading.changes.iter().filter(|change| change.effect == ChangeEffect::Breaks).count();
+    let changed = match (counted(reading.changes.len(), "change"), breaking) {
+        _ if reading.changes.is_empty() => String::new(),
+        (all, 0) => format!(" {all} to the one in force; nobody who relies on that is hurt."),
+        (all, breaking) => format!(" {all} to the one in force, {breaking} of which break who relies on it."),
     };
     let Some(tried) = &checked.tried else {
         return (Tone::Wait, format!("It can be used. There is no version to try it on.{changed}"));
@@ -238,10 +238,13 @@ fn verdict(checked: &Checked) -> (Tone, String) {
     let (broken, open) = (count(Some(false)), count(None));
     let (tone, words) = match (broken, open) {
         (0, 0) => (Tone::Good, format!("Version {} holds to it", tried.number)),
-        (0, _) => (Tone::Wait, format!("Version {} holds to it as far as it was judged; {open} rules were not", tried.number)),
-        _ => (Tone::Bad, format!("Version {} breaks {broken} of its rules", tried.number)),
+        (0, _) => {
+            (Tone::Wait, format!("Version {} holds to it as far as it was judged; {} not", tried.number, counted(open, "rule")))
+        }
+        _ => (Tone::Bad, format!("Version {} breaks {} of it", tried.number, counted(broken, "rule"))),
     };
-    (tone, format!("{words} ({} rules over {} rows).{changed}", tried.rules.len(), tried.row_count))
+    let over = format!("{} over {} rows", counted(tried.rules.len(), "rule"), tried.row_count);
+    (tone, format!("{words} ({over}).{changed}"))
 }
 
 fn tables(checked: &Checked) -> Vec<Table> {
@@ -344,9 +347,9 @@ mod tests {
     fn only_what_was_judged_whole_is_called_good() {
         check(2, None, Tone::Bad, "2 faults");
         check(0, None, Tone::Wait, "no version to try it on");
-        check(0, Some(vec![rule(Some(true))]), Tone::Good, "Version 3 holds to it (1 rules over 9 rows)");
-        check(0, Some(vec![rule(Some(true)), rule(None)]), Tone::Wait, "1 rules were not");
-        check(0, Some(vec![rule(Some(false)), rule(None)]), Tone::Bad, "breaks 1");
+        check(0, Some(vec![rule(Some(true))]), Tone::Good, "Version 3 holds to it (1 rule over 9 rows)");
+        check(0, Some(vec![rule(Some(true)), rule(None)]), Tone::Wait, "1 rule not");
+        check(0, Some(vec![rule(Some(false)), rule(None)]), Tone::Bad, "breaks 1 rule of it");
         check(0, Some(Vec::new()), Tone::Bad, "Nothing of it was judged");
     }
 }

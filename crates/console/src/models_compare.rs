@@ -20,12 +20,14 @@ use crate::models::{address, report};
 use crate::page::{moment, page_in};
 use crate::query::Query;
 use crate::runs::number;
-use crate::runs_compare::{CompareTemplate, Part, lines};
+use crate::runs_compare::{CompareTemplate, Line, Part, lines};
 use crate::trial::{Told, Trial};
 use crate::version::effect_words;
 
 const PAGE: &str = "/console/compare/models";
 const VERSION_COUNT_MAX: usize = 4;
+/// What stands first of how versions stand; the rest goes by its name.
+const FIRST: [&str; 4] = ["State", "Verdict", "May be promoted", "Its maker's signature"];
 /// Characters of a digest that tell two files apart for people.
 const DIGEST_CHARS: usize = 16;
 
@@ -93,7 +95,7 @@ async fn page(visitor: &Visitor, rooms: Rooms, chosen: Vec<(String, String)>, qu
     }
     let at = visitor.at();
     let parts = vec![
-        Part::of("standing", "How they stand", lines(&sides, |side| standing(side, at)), is_all),
+        Part::of("standing", "How they stand", verdict_first(lines(&sides, |side| standing(side, at))), is_all),
         Part::of("found", "What was found", lines(&sides, found), is_all),
         Part::of("slices", "Gates, slice by slice", lines(&sides, slices), is_all),
         Part::of("attacks", "Attacks that were tried", lines(&sides, attacks), is_all),
@@ -137,6 +139,13 @@ fn standing(side: &Side, now: kernel::Micros) -> Lines {
         ("Manifest", one.manifest_sha256.map(|digest| hex(&digest)).unwrap_or_default()),
     ];
     all.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
+}
+
+/// What somebody looks for first stands first.
+fn verdict_first(mut all: Vec<Line>) -> Vec<Line> {
+    let place = |name: &str| FIRST.iter().position(|first| *first == name).unwrap_or(FIRST.len());
+    all.sort_by_key(|line| place(&line.name));
+    all
 }
 
 /// By what it is, not by its words: those hold numbers that are never the same twice.
