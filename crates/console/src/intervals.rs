@@ -9,7 +9,7 @@ pub const ROW_COUNT_MAX: usize = 40;
 /// The picture's width, the room for names, and the height of a part, in its own units.
 const WIDTH: f64 = 720.0;
 const LEFT: f64 = 220.0;
-const RIGHT: f64 = 24.0;
+const RIGHT: f64 = 40.0;
 const LINE: f64 = 36.0;
 const AXIS: f64 = 24.0;
 /// How far apart the two models' lines lie.
@@ -152,8 +152,8 @@ mod tests {
     fn numbers_stand_between_the_lowest_and_the_highest_end() {
         let drawn = check(vec![row(0.5, Some((0.0, 1.0)), Some(0.25)), row(f64::NAN, None, None)]).unwrap();
         let own = drawn.rows[0].own.as_ref().unwrap();
-        assert_eq!((own.x.as_str(), own.path.as_str()), ("458.0", "M220.0 7.0V15.0M220.0 11.0H696.0M696.0 7.0V15.0"));
-        assert_eq!(drawn.rows[0].champion.as_ref().unwrap().x, "339.0");
+        assert_eq!((own.x.as_str(), own.path.as_str()), ("450.0", "M220.0 7.0V15.0M220.0 11.0H680.0M680.0 7.0V15.0"));
+        assert_eq!(drawn.rows[0].champion.as_ref().unwrap().x, "335.0");
         assert!(drawn.rows[1].own.is_none() && drawn.rows[0].name.ends_with('…') && drawn.has_champion);
         assert_eq!(drawn.ticks.first().unwrap().1, "0");
     }
@@ -161,7 +161,7 @@ mod tests {
     #[test]
     fn without_numbers_there_is_no_picture_and_equal_ones_stand_in_the_middle() {
         assert!(check(vec![row(f64::INFINITY, None, None)]).is_none() && check(Vec::new()).is_none());
-        assert_eq!(check(vec![row(3.0, None, Some(3.0))]).unwrap().rows[0].own.as_ref().unwrap().x, "458.0");
+        assert_eq!(check(vec![row(3.0, None, Some(3.0))]).unwrap().rows[0].own.as_ref().unwrap().x, "450.0");
         assert_eq!(check(vec![row(1.0, None, None); ROW_COUNT_MAX + 2]).unwrap().more_count, 2);
     }
 }
