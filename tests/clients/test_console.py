@@ -14,7 +14,7 @@ from test_data import CLEAN, commit, wait
 
 pytestmark = pytest.mark.strongroom_only
 NASTY = "<img src=x onerror=alert(1)>\"'&{{7*7}}"
-PAGES = ["/console", "/console/data", "/console/models", "/console/endpoints", "/console/alerts", "/console/vault", "/console/access", "/console/access/check", "/console/audit", "/console/audit/timeline", "/console/workspaces", "/console/start", "/console/experiments", "/console/lineage", "/account"]
+PAGES = ["/console", "/console/data", "/console/models", "/console/endpoints", "/console/alerts", "/console/vault", "/console/access", "/console/access/check", "/console/audit", "/console/audit/timeline", "/console/workspaces", "/console/start", "/console/experiments", "/console/lineage", "/account", "/console/models?model=none"]
 
 
 # The bytes of a page with all that it loads, and how much of it moved after it was first painted.
@@ -164,7 +164,7 @@ def test_every_page_is_fit_for_everybody(world, width):
         browser.go("/login")
         assert violations(browser, source) == []
         browser.log_in(reviewer.name, reviewer.password)
-        for path in [*PAGES, f"/console/data/{name}", f"/console/data/{name}/1", "/console/audit/1"]:
+        for path in [*PAGES, f"/console/data/{name}", f"/console/data/{name}/contract", f"/console/data/{name}/1", "/console/audit/1"]:
             browser.go(path)
             assert violations(browser, source) == [], path
             # A page is no wider than its screen: tables scroll by themselves.
@@ -211,7 +211,7 @@ def test_what_somebody_typed_is_text_on_every_page(world):
     with browsers.browser(server) as browser:
         for who in (reviewer, owner):
             browser.log_in(who.name, who.password)
-            paths = [*PAGES, f"/console/data/{name}/1", f"/console/data/{name}", f"/console/audit?text={NASTY}", f"/console/data/{NASTY}", f"/console/models/{NASTY}/1"]
+            paths = [*PAGES, f"/console/data/{name}/1", f"/console/data/{name}", f"/console/data/{name}/contract", f"/console/audit?text={NASTY}", f"/console/data/{NASTY}", f"/console/models/{NASTY}/1"]
             for path in paths:
                 browser.go(path)
                 assert browser.driver.execute_script("return document.querySelectorAll('img[src=x]').length") == 0, path

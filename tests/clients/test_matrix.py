@@ -22,6 +22,7 @@ COMPOSITE += ("/console/data/{dataset}/{version}", "/console/models/{model}/{ver
 COMPOSITE += ("/console/endpoints/{endpoint}", "/console/alerts/{alert}", "/console/vault/backups", "/console/vault/destroys/{request}", "/console/vault/kept")
 COMPOSITE += ("/console/compare", "/console/curve", "/console/lineage/export")
 COMPOSITE += ("/console/data/{dataset}/{version}/clean", "/console/access/review/{grant}", "/console/audit/evidence")
+COMPOSITE += ("/console/data/{dataset}/contract", "/console/compare/models")
 # Pages for everybody, which show what there is for whoever looks.
 FOR_ALL = {"/", "/console", "/console/access", "/console/access/check", "/console/lineage", "/console/start", "/console/vault"}
 # Verbs that every account has: its own account, tokens and sessions, and narrowed lists.
@@ -153,6 +154,7 @@ def admin_body(path, world):
         ("/endpoints/nosuchthing/labels", {"labels": []}),
         ("/v1/alertmanager", {"version": "4", "alerts": []}),
         ("/clean", {"rows": [[1, 2]], "reason": "a test"}),
+        ("/contract/check", {"contract": "kind: DataContract", "data": False}),
         ("/contract", {"contract": "kind: DataContract", "reason": "a test"}),
         ("/gate", {"gate": None, "reason": "a test"}),
         ("/waive", {"reason": "a test", "until": "2099-01-01T00:00:00Z"}),

@@ -41,10 +41,11 @@ use artifacts::Artifacts;
 use data::VerdictPolicy;
 use gate::Action;
 use kernel::{Clock, Micros, Problem};
-use tokio::sync::Notify;
+use tokio::sync::{Notify, Semaphore};
 use vault::db::{Db, SystemDb, Writer};
 use vault::objects::Objects;
 
+pub use attest::evidence::{Claim, State as ClaimState};
 pub use config::AdmissionConfig;
 pub use papers::Paper;
 pub use port::Servable;
@@ -97,6 +98,8 @@ struct Inner {
     queued: Notify,
     /// Wakes who waits for an inspection's end.
     ended: Notify,
+    /// Turns of checks, each of which reads a version's files again.
+    verifying: Semaphore,
     /// What is retained by rules; none where nobody set them.
     retention: Option<retention::Rules>,
 }
@@ -123,7 +126,10 @@ impl Admission {
     pub fn new(ground: Ground, config: AdmissionConfig, verdict: VerdictPolicy) -> Self {
         let Ground { db, system, objects, artifacts, clock, receipts } = ground;
         let (queued, ended) = (Notify::new(), Notify::new());
-        Self(Arc::new(Inner { db, system, objects, artifacts, clock, receipts, config, verdict, queued, ended, retention: None }))
+        let verifying = Semaphore::new(limits::VERIFY_COUNT_MAX);
+        let inner =
+            Inner { db, system, objects, artifacts, clock, receipts, config, verdict, queued, ended, verifying, retention: None };
+        Self(Arc::new(inner))
     }
 
     /// The same, whose versions are retained by these rules.

@@ -24,6 +24,12 @@ pub const PAGE_ROWS_DEFAULT: usize = 100;
 pub const PAGE_ROWS_MAX: usize = 1_000;
 /// How often the signers of a workspace may be changed.
 pub const SIGNERS_COUNT_MAX: i64 = 10_000;
+/// Bytes of a version that a check reads again; of a larger one only what the database says is compared.
+pub const VERIFY_BYTES_MAX: u64 = 1 << 30;
+/// Bytes that a check reads at a time.
+pub const VERIFY_READ_BYTES: u64 = 4 * 1024 * 1024;
+/// Versions that are checked at once.
+pub const VERIFY_COUNT_MAX: usize = 2;
 /// The largest `model.sig` that is looked at.
 pub const SIGNATURE_BYTES_MAX: u64 = 64 * 1024 * 1024;
 /// Data that is read to calibrate the guard; larger data is left out, and the model's endpoints are guarded by budgets alone.

@@ -10,6 +10,8 @@ pub struct Receipt {
     pub record: Vec<u8>,
     /// The receipt (c2sp.org/tlog-proof@v1).
     pub proof: String,
+    /// The verifier key of the log.
+    pub log_key: String,
 }
 
 /// Gives receipts.
@@ -19,4 +21,12 @@ pub trait Receipts: Send + Sync + 'static {
     /// # Errors
     /// `NotFound` if there is none; `Unavailable` if the log is.
     fn receipt(&self, entry: String) -> BoxFuture<'_, Result<Receipt, Problem>>;
+
+    /// Whether a receipt shows its record in the log of `log_key`: says where, or why not. Whoever cannot tell says no.
+    ///
+    /// # Errors
+    /// Why it does not.
+    fn holds(&self, _proof: &str, _record: &[u8], _log_key: &str) -> Result<String, String> {
+        Err("receipts are not checked here".to_owned())
+    }
 }

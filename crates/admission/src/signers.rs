@@ -7,6 +7,7 @@
 
 use std::collections::BTreeSet;
 
+use attest::evidence::{Claim, State as ClaimState};
 use attest::oms::{self, Coverage, FileDigest, FileList, SIGNATURE_NAME};
 use attest::policy::{SignedBy, SignerPolicy, Trust, TrustedAuthority, TrustedIdentity, TrustedKey};
 use inspection::{Finding, catalogue};
@@ -111,6 +112,30 @@ impl Signature {
             Ok(verified) => found(State::Holds, Some(verified.signer), None),
             Err(why) => found(State::Refused, None, Some(why)),
         }
+    }
+
+    /// What a check of the version says of it; nothing where there is none and none is needed.
+    pub(crate) fn claim(&self) -> Option<Claim> {
+        let why = || self.why.clone().unwrap_or_default();
+        let (state, detail) = match (self.state, &self.signer, self.required) {
+            (State::Holds, Some(signer), _) => {
+                let names =
+                    if signer.identities.is_empty() { String::new() } else { format!(" ({})", signer.identities.join(", ")) };
+                let digest = signer.fingerprint.as_ref().map(|digest| format!(", SHA-256 {digest}")).unwrap_or_default();
+                let change = self.signers.unwrap_or_default();
+                (
+                    ClaimState::Holds,
+                    format!("signed by `{}`{names}{digest}; the workspace's signers as of change {change}", signer.trusted_as),
+                )
+            }
+            (State::Holds | State::Unsure, _, _) => (ClaimState::Unchecked, why()),
+            (State::Refused, _, _) => (ClaimState::Fails, why()),
+            (State::None, _, true) => {
+                (ClaimState::Fails, format!("there is no `{SIGNATURE_NAME}` beside its files, and the workspace asks for one"))
+            }
+            (State::None, _, false) => return None,
+        };
+        Some(Claim { what: "signature of its maker".to_owned(), state, detail })
     }
 
     /// What a policy can weigh.

@@ -12,6 +12,7 @@ pub const ASSET: Action = Action::read("ui.asset");
 const ALL: [(&str, &str, &str); 8] = [
     ("console.css", "text/css; charset=utf-8", include_str!("../assets/console.css")),
     ("complete.js", "text/javascript; charset=utf-8", include_str!("../assets/complete.js")),
+    ("contract.js", "text/javascript; charset=utf-8", include_str!("../assets/contract.js")),
     ("curve.js", "text/javascript; charset=utf-8", include_str!("../assets/curve.js")),
     ("icon.svg", "image/svg+xml", include_str!("../assets/icon.svg")),
     ("live.js", "text/javascript; charset=utf-8", include_str!("../assets/live.js")),

@@ -154,6 +154,12 @@ pub async fn if_allowed<O: gate::Operation>(visitor: &Visitor, operation: O) -> 
     visitor.call(operation).await.map(Some)
 }
 
+/// How many of something, in words: `1 rule`, `2 rules`.
+#[must_use]
+pub fn counted(count: usize, what: &str) -> String {
+    format!("{count} {what}{}", if count == 1 { "" } else { "s" })
+}
+
 /// One part of an address.
 #[must_use]
 pub fn part(text: &str) -> String {

@@ -10,9 +10,10 @@ use wire::{Answer, Chosen, Door, Inbound};
 
 use crate::Rooms;
 use crate::board::{Cell, Table, Tone, bytes, part};
+use crate::contract_page;
 use crate::findings::{self, Shown};
 use crate::lineage_page;
-use crate::listing::{after, listing};
+use crate::listing::{after, listing, listing_with};
 use crate::page::{moment, redirect_in};
 use crate::version::{Decidable, May, VersionTemplate, decide, decided, documents, sentence};
 
@@ -76,7 +77,7 @@ pub fn routes(door: &mut Door, rooms: &Rooms) {
             empty: "No version was committed yet.".to_owned(),
             next: found.next.map(|next| format!("{PAGE}/{}?after={next}", part(&dataset))).unwrap_or_default(),
         };
-        listing(&workspace, table)
+        listing_with(&workspace, table, vec![("Contract", contract_page::address(&dataset))])
     });
     one(door, rooms);
 }
@@ -189,6 +190,9 @@ async fn shown(visitor: &Visitor, named: Named) -> Result<Answer, Problem> {
         tables: vec![stems_from(&dataset, &parents)],
         findings: found.findings,
         report: report.map(|report| Shown::of(report, clean)),
+        model: None,
+        papers: Vec::new(),
+        verify: String::new(),
         more_count: 0,
         documents: match (parents.is_empty(), one.reference_id.is_some()) {
             (true, false) => documents(&page, has_report),

@@ -1,5 +1,5 @@
 //! What an inspection's report says, as parts of a version's page: how the data differs from what it was compared with, which rows are suspect,
-//! its columns; and of a model, the rules of its gate file and the attacks that were tried.
+//! its columns; and of a model, the rules of its gate file. What else there is of a model is in `model_report`.
 
 use futures_util::StreamExt;
 use inspection::{ColumnView, DriftView, Finding, InspectionReport, RuleView, View, charts};
@@ -127,12 +127,6 @@ impl Shown {
     pub fn rules_title(&self) -> &'static str {
         if self.view.gates.is_empty() { "The contract's rules" } else { "The gate file's rules" }
     }
-
-    /// Attacks that were tried on a model.
-    #[must_use]
-    pub fn attacks(&self) -> &[inspection::AttackView] {
-        &self.view.attacks
-    }
 }
 
 /// A column as a picture: ranges in order, or its most frequent values.
@@ -166,15 +160,5 @@ pub const fn rule_state(rule: &RuleView) -> (&'static str, &'static str) {
         Some(true) => (Tone::Good.class(), "holds"),
         Some(false) => (Tone::Bad.class(), "broken"),
         None => (Tone::Wait.class(), "not judged"),
-    }
-}
-
-/// How an attack ended.
-#[must_use]
-pub fn attack_tone(attack: &inspection::AttackView) -> &'static str {
-    match attack.verdict.as_str() {
-        "refuse" => Tone::Bad.class(),
-        "notice" | "not_run" => Tone::Wait.class(),
-        _ => Tone::Good.class(),
     }
 }

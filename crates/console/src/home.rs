@@ -142,7 +142,7 @@ const fn waits(state: DataState) -> bool {
 }
 
 async fn models(visitor: &Visitor, rooms: &Rooms) -> Result<Option<Table>, Problem> {
-    let list = admission::ops::ListStandings { room: rooms.admission.clone(), after: None, rows: None };
+    let list = admission::ops::ListStandings { room: rooms.admission.clone(), name: None, after: None, rows: None };
     let Some(found) = if_allowed(visitor, list).await? else { return Ok(None) };
     let row = |one: &admission::Standing| {
         let number = one.subject.number;

@@ -11,6 +11,7 @@ use crate::page::page_in;
 #[template(path = "listing.html")]
 struct ListingTemplate {
     table: Table,
+    links: Vec<(&'static str, String)>,
 }
 
 /// The page.
@@ -18,7 +19,15 @@ struct ListingTemplate {
 /// # Errors
 /// `Internal` if the template cannot be filled in.
 pub fn listing(workspace: &str, table: Table) -> Result<Answer, Problem> {
-    page_in(workspace, &ListingTemplate { table })
+    listing_with(workspace, table, Vec::new())
+}
+
+/// The page, with links to what belongs to it: names and addresses.
+///
+/// # Errors
+/// `Internal` if the template cannot be filled in.
+pub fn listing_with(workspace: &str, table: Table, links: Vec<(&'static str, String)>) -> Result<Answer, Problem> {
+    page_in(workspace, &ListingTemplate { table, links })
 }
 
 /// A parameter of the page's address; an empty one is none.

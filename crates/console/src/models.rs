@@ -1,9 +1,11 @@
-//! Registered models: where their versions stand, and one version with its inspection.
+//! Registered models: where their versions stand, one version with its inspection, and whether what vouches for it holds.
 
-use admission::DocumentKind;
-use admission::ops::{Admit, Findings, ListStandings, ReadDocument, Refuse, ShowStanding, Waive};
+use admission::ops::{Admit, Findings, ListStandings, MakePaper, ReadDocument, Refuse, ShowStanding, VerifyVersion, Waive};
+use admission::{ClaimState, DocumentKind, Paper};
+use askama::Template;
 use gate::{Operation, Visitor};
 use http::Method;
+use inspection::InspectionReport;
 use kernel::{Micros, Problem, hex};
 use wire::{Answer, Chosen, Door, Inbound};
 
@@ -11,54 +13,101 @@ use crate::Rooms;
 use crate::board::{Cell, Table, Tone, bytes, part};
 use crate::findings::{self, Shown};
 use crate::lineage_page;
-use crate::listing::{after, listing};
-use crate::page::moment;
-use crate::version::{Decidable, May, VersionTemplate, decide, decided, documents, sentence};
+use crate::listing::{after, asked};
+use crate::model_report::ModelReport;
+use crate::page::{moment, page_in};
+use crate::runs::run_address;
+use crate::trial::Trial;
+use crate::version::{Decidable, May, PaperLink, VersionTemplate, decide, decided, documents, sentence};
 
 const PAGE: &str = "/console/models";
+
+#[derive(Template)]
+#[template(path = "models.html")]
+struct ModelsTemplate {
+    model: String,
+    columns: Vec<&'static str>,
+    /// The version as it is chosen by, and its cells.
+    rows: Vec<(String, Vec<Cell>)>,
+    next: String,
+}
+
+#[derive(Template)]
+#[template(path = "verified.html")]
+struct VerifiedTemplate {
+    back: String,
+    title: String,
+    tone: Tone,
+    word: &'static str,
+    verdict: String,
+    tables: Vec<Table>,
+}
+
+/// Where a version's page is.
+pub fn address(name: &str, number: i64) -> String {
+    format!("{PAGE}/{}/{number}", part(name))
+}
 
 /// Adds the pages.
 pub fn routes(door: &mut Door, rooms: &Rooms) {
     let room = rooms.admission.clone();
     let list = move |inbound: &Inbound| {
-        let list = ListStandings { room: room.clone(), after: after(inbound)?, rows: None };
-        Ok((list, inbound.workspace().to_owned()))
+        let name = asked(inbound, "model")?.map(|name| name.trim().to_owned());
+        let list = ListStandings { room: room.clone(), name: name.clone(), after: after(inbound)?, rows: None };
+        Ok((list, (name.unwrap_or_default(), inbound.workspace().to_owned())))
     };
-    door.route_with(Method::GET, PAGE, list, |found, workspace| {
+    door.route_with(Method::GET, PAGE, list, |found, (model, workspace)| {
         let row = |one: &admission::Standing| {
             let number = one.subject.number;
-            vec![
-                Cell::link(format!("{}/{number}", one.name), format!("{PAGE}/{}/{number}", part(&one.name))),
+            let named = format!("{}/{number}", one.name);
+            let cells = vec![
+                Cell::link(named.clone(), address(&one.name, number)),
                 Cell::state(one.state.word(), Tone::of_state(one.state)),
                 Cell::text(bytes(one.size_bytes)),
                 Cell::text(moment(one.submitted_at)),
                 Cell::text(one.submitter.clone()),
-            ]
+            ];
+            (named, cells)
         };
-        let table = Table {
-            id: "models",
-            title: "Models".to_owned(),
+        let only = if model.is_empty() { String::new() } else { format!("&model={}", part(&model)) };
+        let template = ModelsTemplate {
+            model,
             columns: vec!["Version", "State", "Size", "Registered", "By"],
             rows: found.rows.iter().map(row).collect(),
-            empty: "No model was registered here. mlflow.register_model does it, or: strongroom model submit DIR".to_owned(),
-            next: found.next.map(|next| format!("{PAGE}?after={}", part(&next))).unwrap_or_default(),
+            next: found.next.map(|next| format!("{PAGE}?after={}{only}", part(&next))).unwrap_or_default(),
         };
-        listing(&workspace, table)
+        page_in(&workspace, &template)
     });
     one(door, rooms);
 }
 
-/// The papers that vouch for a version, made when they are asked for.
-fn papers(page: &str) -> impl Iterator<Item = (&'static str, String)> {
-    let all = [
-        ("Card", "card.md"),
-        ("Signature", "model.sig"),
-        ("Its key", "signing-key.pem"),
-        ("Provenance (SLSA)", "provenance.json"),
-        ("Bill of materials", "bom.json"),
-        ("Evidence", "evidence.json"),
+/// The papers that vouch for a version, made when they are asked for. Some say that it was let in, and are made only while it is.
+fn papers(page: &str, has_report: bool, is_admitted: bool) -> Vec<PaperLink> {
+    let paper =
+        |name, paper: Paper, what| PaperLink { name, file: paper.word(), href: format!("{page}/papers/{}", paper.word()), what };
+    let document = |name, kind: DocumentKind, what| PaperLink {
+        name,
+        file: kind.word(),
+        href: format!("{page}/documents/{}", kind.word()),
+        what,
+    };
+    let mut all = vec![
+        paper("Provenance (SLSA)", Paper::Provenance, "signed: which run, parameters, data and code made it"),
+        paper("Bill of materials (CycloneDX ML-BOM)", Paper::Bom, "files, packages, data"),
+        paper("Model card", Paper::Card, "what it is, for people"),
+        paper("Dossier (EU AI Act, Annex IV)", Paper::Dossier, "what is recorded of it, in the order of the annex"),
+        paper("Key", Paper::Key, "the public key of this server's signatures on models"),
     ];
-    all.into_iter().map(move |(name, file)| (name, format!("{page}/papers/{file}")))
+    if has_report {
+        let what = "signed: what was tested, with which results, and the scan of its files";
+        all.insert(0, document("Test result of the inspection", DocumentKind::Attestation, what));
+    }
+    if is_admitted {
+        all.push(paper("Signature (OpenSSF Model Signing)", Paper::Signature, "over all of its files"));
+        all.push(paper("Verification summary (SLSA)", Paper::Summary, "signed: it was let in, by which policy"));
+        all.push(paper("Evidence", Paper::Evidence, "all of it in one file, with the log's receipts, to be checked offline"));
+    }
+    all
 }
 
 /// A version of the address.
@@ -73,6 +122,11 @@ impl Named {
     fn of(room: &admission::Admission, inbound: &Inbound) -> Self {
         let (name, version) = (inbound.path("model").to_owned(), inbound.path("version").to_owned());
         Self { room: room.clone(), name, version }
+    }
+
+    fn verify(&self) -> VerifyVersion {
+        let Self { room, name, version } = self.clone();
+        VerifyVersion { room, name, version, made: Err(String::new()) }
     }
 }
 
@@ -113,30 +167,45 @@ fn one(door: &mut Door, rooms: &Rooms) {
         let (version, decided) = (Named::of(&room, inbound), decided(inbound)?);
         Ok(Chosen::verbs(move |visitor| Box::pin(async move { decide(visitor, &version, decided).await })))
     });
+    let room = rooms.admission.clone();
+    door.choice(Method::POST, &format!("{path}/verify"), &[MakePaper::ACTION], move |inbound| {
+        let version = Named::of(&room, inbound);
+        Ok(Chosen::verbs(move |visitor| Box::pin(async move { verified(visitor, version).await })))
+    });
     wire::admin::models::document_routes(door, &rooms.admission, &path);
+}
+
+/// The report of a version's last inspection; none for one that is too large for a page.
+///
+/// # Errors
+/// The verb's own.
+pub async fn report(
+    visitor: &Visitor,
+    room: admission::Admission,
+    name: String,
+    version: String,
+) -> Result<Option<InspectionReport>, Problem> {
+    let document = visitor.call(ReadDocument { room, name, version, kind: DocumentKind::Report }).await?;
+    findings::read(document.body, document.size_bytes).await
 }
 
 async fn shown(visitor: &Visitor, named: Named) -> Result<Answer, Problem> {
     let (may, page) = (May::of(visitor, &named).await?, named.page());
+    let verify = visitor.might(&named.verify()).await?;
     let Named { room, name, version } = named;
     let show = ShowStanding { room: room.clone(), name: name.clone(), version: version.clone() };
     let admission::ops::Shown { standing: one, inspection, obstacle } = visitor.call(show).await?;
     let found = visitor.call(Findings { room: room.clone(), name: name.clone(), version: version.clone() }).await?;
     let number = one.subject.number;
     let has_report = inspection.as_ref().is_some_and(|inspection| inspection.report_sha256.is_some());
-    let report = if has_report {
-        let document = visitor.call(ReadDocument { room, name: name.clone(), version, kind: DocumentKind::Report }).await?;
-        findings::read(document.body, document.size_bytes).await?
-    } else {
-        None
-    };
+    let report = if has_report { report(visitor, room, name.clone(), version).await? } else { None };
     let state = one.state_at(visitor.at());
     let mut verdict = sentence(state, &found.findings, one.waiver_until.map(moment), "It may be promoted and served");
-    if let Some(obstacle) = obstacle {
+    if let Some(obstacle) = &obstacle {
         verdict.push_str(&format!(" It cannot be promoted: {obstacle}."));
     }
     VersionTemplate {
-        back: (PAGE.to_owned(), "All models"),
+        back: (format!("{PAGE}?model={}", part(&name)), "All versions"),
         title: format!("{name}/{number}"),
         state: state.word(),
         tone: Tone::of_state(state),
@@ -151,12 +220,50 @@ async fn shown(visitor: &Visitor, named: Named) -> Result<Answer, Problem> {
         ],
         tables: Vec::new(),
         findings: found.findings,
+        model: report.as_ref().map(|report| ModelReport::of(&Trial::of(report), run_address)),
         report: report.map(|report| Shown::of(report, String::new())),
+        papers: if verify && one.place.is_some() { papers(&page, has_report, obstacle.is_none()) } else { Vec::new() },
+        verify: if verify && one.place.is_some() { format!("{page}/verify") } else { String::new() },
         more_count: 0,
-        documents: documents(&page, has_report).into_iter().chain(papers(&page)).collect(),
+        documents: documents(&page, has_report),
         lineage: lineage_page::address(&format!("model:{name}/{number}")),
         action: page,
         may,
     }
     .finished(visitor.workspace())
+}
+
+/// Checks what vouches for a version, and shows line by line what holds. It changes nothing, so the answer is the page itself.
+async fn verified(visitor: &Visitor, named: Named) -> Result<Answer, Problem> {
+    let Named { room, name, version } = named.clone();
+    let verified = wire::admin::models::verify(visitor, room, name.clone(), version.clone()).await?;
+    let count = |state: ClaimState| verified.claims.iter().filter(|claim| claim.state == state).count();
+    let (holding, broken, unchecked) = (count(ClaimState::Holds), count(ClaimState::Fails), count(ClaimState::Unchecked));
+    let (tone, word) = match (broken, unchecked) {
+        (0, 0) => (Tone::Good, "holds"),
+        (0, _) => (Tone::Wait, "not all was checked"),
+        _ => (Tone::Bad, "does not hold"),
+    };
+    let row = |claim: &admission::Claim| {
+        let state = match claim.state {
+            ClaimState::Holds => Cell::state("holds", Tone::Good),
+            ClaimState::Fails => Cell::state("does not hold", Tone::Bad),
+            ClaimState::Unchecked => Cell::state("not checked", Tone::Wait),
+        };
+        vec![Cell::text(claim.what.clone()), state, Cell::text(claim.detail.clone())]
+    };
+    let rows = verified.claims.iter().map(row).collect();
+    let keys = verified.keys.iter().map(|(name, key)| vec![Cell::text(name.clone()), Cell::text(key.clone())]).collect();
+    let template = VerifiedTemplate {
+        back: named.page(),
+        title: format!("{name}/{version}"),
+        tone,
+        word,
+        verdict: format!("{holding} hold, {broken} do not, {unchecked} could not be checked."),
+        tables: vec![
+            Table::whole("claims", "What was checked", &["What", "State", "By which key, or why not"], rows, ""),
+            Table::whole("keys", "The keys", &["Key", "SHA-256 of a public key, or a log's verifier key"], keys, ""),
+        ],
+    };
+    page_in(visitor.workspace(), &template)
 }

@@ -11,37 +11,52 @@ use tracking::ops::GetRun;
 use wire::{Answer, Chosen, Door};
 
 use crate::Rooms;
+use crate::board::Cell;
 use crate::curve;
 use crate::experiments::moment_ms;
 use crate::page::page_in;
 use crate::query::Query;
-use crate::runs::{number, took};
+use crate::runs::{number, run_address, took};
 
 const PAGE: &str = "/console/compare";
 const RUN_COUNT_MAX: usize = 10;
 
-/// A parameter, metric or tag of all runs.
-struct Line {
-    name: String,
-    href: String,
-    values: Vec<String>,
-    differs: bool,
+/// A name with its value in each of the things that are compared.
+pub struct Line {
+    pub name: String,
+    pub href: String,
+    pub values: Vec<String>,
+    pub differs: bool,
 }
 
-struct Part {
-    id: &'static str,
-    title: &'static str,
-    lines: Vec<Line>,
-    same_count: usize,
+/// Lines that belong together.
+pub struct Part {
+    pub id: &'static str,
+    pub title: &'static str,
+    pub lines: Vec<Line>,
+    /// Lines that are the same everywhere, shown or not.
+    pub same_count: usize,
 }
 
+impl Part {
+    /// Of these lines, those that differ or all of them.
+    pub fn of(id: &'static str, title: &'static str, lines: Vec<Line>, is_all: bool) -> Self {
+        let same_count = lines.iter().filter(|line| !line.differs).count();
+        Self { id, title, lines: lines.into_iter().filter(|line| is_all || line.differs).collect(), same_count }
+    }
+}
+
+/// Things side by side.
 #[derive(Template)]
 #[template(path = "compare.html")]
-struct CompareTemplate {
-    runs: Vec<(String, String)>,
-    parts: Vec<Part>,
-    all: String,
-    is_all: bool,
+pub struct CompareTemplate {
+    pub title: String,
+    /// The things: names that lead to their pages.
+    pub columns: Vec<Cell>,
+    pub parts: Vec<Part>,
+    /// Where the same is shown with, or without, what does not differ.
+    pub all: String,
+    pub is_all: bool,
 }
 
 /// Adds the page.
@@ -78,10 +93,10 @@ async fn shown(visitor: &Visitor, room: tracking::Tracking, ids: Vec<String>, qu
     }
     let is_all = query.get("show") == Some("all");
     let ids = || runs.iter().map(|run| run.info.run_id.as_str());
-    let metrics = lines(&runs, |run| run.data.metrics.iter().map(|one| (one.key.as_str(), number(one.value))).collect());
+    let metrics = lines(&runs, |run| run.data.metrics.iter().map(|one| (one.key.clone(), number(one.value))).collect());
     let metrics = metrics.into_iter().map(|line| Line { href: curve::address(&line.name, ids()), ..line }).collect();
-    let params = lines(&runs, |run| run.data.params.iter().map(|one| (one.key.as_str(), one.value.clone())).collect());
-    let tags = lines(&runs, |run| run.data.tags.iter().map(|one| (one.key.as_str(), one.value.clone())).collect());
+    let params = lines(&runs, |run| run.data.params.iter().map(|one| (one.key.clone(), one.value.clone())).collect());
+    let tags = lines(&runs, |run| run.data.tags.iter().map(|one| (one.key.clone(), one.value.clone())).collect());
     let own = |run: &Run| {
         let info = &run.info;
         let data: Vec<String> =
@@ -93,34 +108,34 @@ async fn shown(visitor: &Visitor, room: tracking::Tracking, ids: Vec<String>, qu
             ("State", info.status.to_ascii_lowercase()),
             ("Took", took(info.start_time_ms, info.end_time_ms)),
         ])
-    };
-    let part = |id, title, lines: Vec<Line>| {
-        let same_count = lines.iter().filter(|line| !line.differs).count();
-        Part { id, title, lines: lines.into_iter().filter(|line| is_all || line.differs).collect(), same_count }
+        .into_iter()
+        .map(|(name, value)| (name.to_owned(), value))
+        .collect()
     };
     let parts = vec![
-        part("metrics", "Metrics", metrics),
-        part("params", "Parameters", params),
-        part("runs", "The runs themselves", lines(&runs, own)),
-        part("tags", "Tags", tags),
+        Part::of("metrics", "Metrics", metrics, is_all),
+        Part::of("params", "Parameters", params, is_all),
+        Part::of("runs", "The runs themselves", lines(&runs, own), is_all),
+        Part::of("tags", "Tags", tags, is_all),
     ];
     let other = if is_all { query.without("show") } else { query.with("show", "all") };
     let name = |run: &Run| {
-        (run.info.run_id.clone(), if run.info.name.is_empty() { run.info.run_id.clone() } else { run.info.name.clone() })
+        let name = if run.info.name.is_empty() { run.info.run_id.clone() } else { run.info.name.clone() };
+        Cell::link(name, run_address(&run.info.run_id))
     };
-    let runs = runs.iter().map(name).collect();
-    page_in(visitor.workspace(), &CompareTemplate { runs, parts, all: other.at(PAGE), is_all })
+    let (title, columns) = (format!("{} runs side by side", runs.len()), runs.iter().map(name).collect());
+    page_in(visitor.workspace(), &CompareTemplate { title, columns, parts, all: other.at(PAGE), is_all })
 }
 
-/// A line for each name that one of the runs has.
-fn lines<'a>(runs: &'a [Run], of: impl Fn(&'a Run) -> BTreeMap<&'a str, String>) -> Vec<Line> {
-    let all: Vec<BTreeMap<&str, String>> = runs.iter().map(of).collect();
-    let names: BTreeSet<&str> = all.iter().flat_map(|one| one.keys().copied()).collect();
-    let line = |name: &str| {
+/// A line for each name that one of the things has.
+pub fn lines<T>(things: &[T], of: impl Fn(&T) -> BTreeMap<String, String>) -> Vec<Line> {
+    let all: Vec<BTreeMap<String, String>> = things.iter().map(of).collect();
+    let names: BTreeSet<&String> = all.iter().flat_map(BTreeMap::keys).collect();
+    let line = |name: &String| {
         let values: Vec<Option<&String>> = all.iter().map(|one| one.get(name)).collect();
         let differs = values.windows(2).any(|pair| pair.first() != pair.last());
         let values = values.into_iter().map(|value| value.cloned().unwrap_or_else(|| "–".to_owned())).collect();
-        Line { name: name.to_owned(), href: String::new(), values, differs }
+        Line { name: name.clone(), href: String::new(), values, differs }
     };
     names.into_iter().map(line).collect()
 }

@@ -9,6 +9,7 @@ use wire::{Answer, Form, Inbound};
 
 use crate::board::{Table, Tone};
 use crate::findings::Shown;
+use crate::model_report::ModelReport;
 use crate::page::{page_in, redirect_in};
 
 /// Findings that a page shows; the report has all.
@@ -31,6 +32,15 @@ impl May {
     }
 }
 
+/// Something that can be saved.
+pub struct PaperLink {
+    pub name: &'static str,
+    pub file: &'static str,
+    pub href: String,
+    /// What it is for.
+    pub what: &'static str,
+}
+
 /// What is shown.
 #[derive(Template)]
 #[template(path = "version.html")]
@@ -46,6 +56,12 @@ pub struct VersionTemplate {
     pub findings: Vec<FoundFinding>,
     /// What else its report says.
     pub report: Option<Shown>,
+    /// And of a model.
+    pub model: Option<ModelReport>,
+    /// What can be saved that vouches for it.
+    pub papers: Vec<PaperLink>,
+    /// Where all of that is checked; empty for who may not, and for data.
+    pub verify: String,
     /// Findings that are not shown.
     pub more_count: usize,
     /// Names and values.

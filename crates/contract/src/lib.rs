@@ -18,6 +18,7 @@ mod error;
 mod format;
 pub mod import;
 mod instant;
+mod lint;
 mod model;
 mod pattern;
 mod propose;
@@ -32,6 +33,7 @@ pub use check::{
 };
 pub use diff::{Change, Effect, diff};
 pub use error::{ContractError, Issue};
+pub use lint::{Lint, Placed, lint};
 pub use model::{
     Contract, CustomProperty, Description, LogicalType, OneOrMany, Options, Property, Relationship, SchemaObject, SlaProperty,
     Team, TeamMember,

@@ -48,6 +48,18 @@ pub(crate) fn bounded<T: DeserializeOwned>(text: &str) -> Result<T, ContractErro
     if text.len() > CONTRACT_BYTES_MAX {
         return Err(ContractError::TooBig { what: "the text's length in bytes", size: text.len(), max: CONTRACT_BYTES_MAX });
     }
+    parsed(text).map_err(|error| ContractError::Syntax(error.to_string().chars().take(SYNTAX_CHARS_MAX).collect()))
+}
+
+/// Why a text is no contract, with the line and the character where that shows: of what was refused as [`ContractError::Syntax`].
+pub(crate) fn fault(text: &str) -> Option<(u64, u64, String)> {
+    let error = parsed::<Contract>(text).err()?;
+    let (line, column) = error.location().map(|place| (place.line(), place.column())).unwrap_or_default();
+    let words = error.without_snippet().to_string();
+    Some((line, column, words.lines().next().unwrap_or_default().chars().take(SYNTAX_CHARS_MAX).collect()))
+}
+
+fn parsed<T: DeserializeOwned>(text: &str) -> Result<T, serde_saphyr::Error> {
     let options = serde_saphyr::options! {
         budget: serde_saphyr::budget! {
             max_depth: CONTRACT_DEPTH_MAX,
@@ -72,7 +84,6 @@ pub(crate) fn bounded<T: DeserializeOwned>(text: &str) -> Result<T, ContractErro
         strict_booleans: true,
     };
     serde_saphyr::from_str_with_options(text, options)
-        .map_err(|error| ContractError::Syntax(error.to_string().chars().take(SYNTAX_CHARS_MAX).collect()))
 }
 
 /// An `implementation`: an object as it stands, or a text that holds one.

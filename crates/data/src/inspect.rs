@@ -2,7 +2,9 @@
 
 use bytes::Bytes;
 use gate::BoxFuture;
-use inspection::{CleanCount, InspectionError, InspectionReport, JobSpec, Progress, ReadRequest, Taken, Worker};
+use inspection::{
+    CleanCount, ContractJob, ContractReading, InspectionError, InspectionReport, JobSpec, Progress, ReadRequest, Taken, Worker,
+};
 use kernel::Problem;
 
 /// Gives bytes of one of the job's files.
@@ -19,6 +21,14 @@ pub trait Inspect: Send + Sync + 'static {
     /// If it does not say.
     fn rules(&self) -> BoxFuture<'_, Result<Option<String>, InspectionError>> {
         Box::pin(async { Ok(None) })
+    }
+
+    /// Reads a contract, without data.
+    ///
+    /// # Errors
+    /// If there is no answer, for whatever reason.
+    fn contract<'a>(&'a self, _job: &'a ContractJob) -> BoxFuture<'a, Result<ContractReading, InspectionError>> {
+        Box::pin(async { Err(InspectionError::Start("it reads no contracts".to_owned())) })
     }
 
     /// Does a job. When `cancelled` is ready, or the future is dropped, it stops.
@@ -50,6 +60,10 @@ pub trait Inspect: Send + Sync + 'static {
 impl Inspect for Worker {
     fn rules(&self) -> BoxFuture<'_, Result<Option<String>, InspectionError>> {
         Box::pin(async { self.scan_rules().await.map(Some) })
+    }
+
+    fn contract<'a>(&'a self, job: &'a ContractJob) -> BoxFuture<'a, Result<ContractReading, InspectionError>> {
+        Box::pin(self.contract(job))
     }
 
     fn inspect<'a>(

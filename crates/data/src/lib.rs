@@ -68,6 +68,7 @@ pub const ACTIONS: &[Action] = &[
     ops::COMMIT,
     ops::CLEAN,
     ops::CONTRACT,
+    ops::CHECK,
     ops::SEARCH,
     ops::GET,
     ops::FINDINGS,
@@ -105,6 +106,10 @@ struct Inner {
     queries: Option<Arc<dyn Query>>,
     /// How many queries of callers may run at once.
     query_slots: Semaphore,
+    /// Who reads contracts that somebody writes, and tries them; none where only commands run.
+    inspector: Option<Arc<dyn Inspect>>,
+    /// How many of those may be checked at once.
+    check_slots: Semaphore,
     /// What is retained by rules; none where nobody set them.
     retention: Option<retention::Rules>,
 }
@@ -131,6 +136,8 @@ impl Data {
             queued: Notify::new(),
             queries,
             query_slots,
+            inspector: None,
+            check_slots: Semaphore::new(limits::CONTRACT_CHECK_COUNT_MAX),
             retention: None,
         }))
     }
@@ -141,6 +148,16 @@ impl Data {
         // Only where it is made there is no other handle yet.
         if let Some(inner) = Arc::get_mut(&mut self.0) {
             inner.retention = Some(rules);
+        }
+        self
+    }
+
+    /// The same, whose contracts are read and tried by this worker before they are set.
+    #[must_use]
+    pub fn with_inspector(mut self, inspector: Arc<dyn Inspect>) -> Self {
+        // Only where it is made there is no other handle yet.
+        if let Some(inner) = Arc::get_mut(&mut self.0) {
+            inner.inspector = Some(inspector);
         }
         self
     }

@@ -48,6 +48,10 @@ pub const INSPECTION_COUNT_MAX: i64 = 100;
 pub const ATTEMPT_COUNT_MAX: i64 = 3;
 /// How often an inspection's progress is written down.
 pub const PROGRESS_EVERY: Duration = Duration::from_secs(1);
+/// Contracts that are checked at once before they are set.
+pub const CONTRACT_CHECK_COUNT_MAX: usize = 4;
+/// How long a contract may be tried on data before it is set; an inspection has longer.
+pub const CONTRACT_CHECK_SECONDS_MAX: u64 = 60;
 /// Queries of callers that run at once; each may take as much memory as an inspection.
 pub const QUERY_COUNT_MAX: usize = 2;
 /// The longest life of a waiver.

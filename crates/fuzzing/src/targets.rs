@@ -132,6 +132,14 @@ fn contract(name: &str, bytes: &[u8]) -> Result<(), String> {
         "frictionless" => import::frictionless(&text, "t").map(|made| made.contract),
         _ => import::dbt(&text, "t").map(|made| made.contract),
     };
+    // Whoever writes one is told the same, with places that are in the text.
+    if name == "odcs" {
+        let lint = contract::lint(&text);
+        let line_count = text.lines().count() as u64 + 1;
+        if lint.contract.is_some() != made.is_ok() || lint.faults.iter().chain(&lint.warnings).any(|one| one.line > line_count) {
+            return Err(format!("a contract is told otherwise than it is read: {lint:?}"));
+        }
+    }
     let Ok(made) = made else { return Ok(()) };
     // What was read can be written, and read again as the same.
     let written = made.to_yaml().map_err(|error| format!("a contract that was read is not written: {error}"))?;

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use crate::finding::Finding;
 use crate::job::{CleanCount, JobSpec};
 use crate::query::{QUERY_ANSWER_BYTES_MAX, QueryJob, QueryReport};
+use crate::reading::{ContractJob, ContractReading, READING_BYTES_MAX};
 use crate::report::{Confinement, InspectionReport};
 
 /// Bytes that one `Read` may ask for.
@@ -26,6 +27,7 @@ const JOB: u8 = 1;
 const BYTES: u8 = 2;
 const REFUSED: u8 = 3;
 const QUERY: u8 = 4;
+const CONTRACT: u8 = 5;
 const READY: u8 = 16;
 const READ: u8 = 17;
 const PROGRESS: u8 = 18;
@@ -36,6 +38,7 @@ const OUTPUT: u8 = 22;
 const WRITE: u8 = 23;
 const CLEANED: u8 = 24;
 const ANSWERED: u8 = 25;
+const CONTRACT_READ: u8 = 26;
 
 /// A frame's head: which kind, and how many bytes of payload follow.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -51,6 +54,8 @@ pub enum ToWorker {
     Job(Box<JobSpec>),
     /// Ask this of tables. The first frame of the worker that runs queries, once.
     Query(Box<QueryJob>),
+    /// Read this contract. The first frame, once.
+    Contract(Box<ContractJob>),
     /// The bytes that read `id` asked for, all of them.
     Bytes {
         /// The read's id.
@@ -80,6 +85,8 @@ pub enum FromWorker {
     Done(Box<InspectionReport>),
     /// What queries gave. The last frame.
     Answered(Box<QueryReport>),
+    /// What a contract says. The last frame.
+    ContractRead(Box<ContractReading>),
     /// Where rows are left out: which file it goes on with.
     Output(Output),
     /// Bytes of the file that was begun; at most [`READ_BYTES_MAX`].
@@ -103,7 +110,7 @@ pub struct Ready {
 }
 
 /// The protocol's version: server and worker must agree.
-pub const PROTOCOL: u32 = 2;
+pub const PROTOCOL: u32 = 3;
 
 /// A request for bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -195,7 +202,7 @@ impl ToWorker {
     /// If no frame of this kind and length goes to a worker.
     pub fn head(bytes: [u8; HEAD_BYTES]) -> Result<Head, FrameError> {
         Head::parse(bytes, |kind| match kind {
-            JOB | QUERY => Some(JOB_BYTES_MAX),
+            JOB | QUERY | CONTRACT => Some(JOB_BYTES_MAX),
             BYTES => Some(READ_BYTES_MAX.saturating_add(4)),
             REFUSED => Some(4),
             _ => None,
@@ -210,6 +217,7 @@ impl ToWorker {
         match head.kind {
             JOB => parse(&payload).map(|job| Self::Job(Box::new(job))),
             QUERY => parse(&payload).map(|job| Self::Query(Box::new(job))),
+            CONTRACT => parse(&payload).map(|job| Self::Contract(Box::new(job))),
             BYTES | REFUSED => {
                 let Some(id) = payload.first_chunk::<4>().copied().map(u32::from_le_bytes) else {
                     return Err(FrameError::Payload("bytes without an id".to_owned()));
@@ -232,6 +240,7 @@ impl ToWorker {
         match self {
             Self::Job(job) => job_frame(job),
             Self::Query(job) => query_frame(job),
+            Self::Contract(job) => contract_frame(job),
             Self::Bytes { id, data } => bytes_frame(*id, data),
             Self::Refused { id } => framed(REFUSED, &id.to_le_bytes(), 4),
         }
@@ -254,6 +263,14 @@ pub fn query_frame(job: &QueryJob) -> Result<Vec<u8>, FrameError> {
     framed(QUERY, &json(job)?, JOB_BYTES_MAX)
 }
 
+/// The frame that hands over a contract.
+///
+/// # Errors
+/// If it is longer than a job may be.
+pub fn contract_frame(job: &ContractJob) -> Result<Vec<u8>, FrameError> {
+    framed(CONTRACT, &json(job)?, JOB_BYTES_MAX)
+}
+
 /// The frame that answers read `id` with `data`.
 ///
 /// # Errors
@@ -274,6 +291,7 @@ impl FromWorker {
         Head::parse(bytes, |kind| match kind {
             DONE => Some(REPORT_BYTES_MAX),
             ANSWERED => Some(QUERY_ANSWER_BYTES_MAX),
+            CONTRACT_READ => Some(READING_BYTES_MAX),
             WRITE => Some(READ_BYTES_MAX),
             READY | READ | PROGRESS | FINDING | FAILED | OUTPUT | CLEANED => Some(SMALL_BYTES_MAX),
             _ => None,
@@ -292,6 +310,7 @@ impl FromWorker {
             FINDING => parse(payload).map(|finding| Self::Finding(Box::new(finding))),
             DONE => parse(payload).map(|report| Self::Done(Box::new(report))),
             ANSWERED => parse(payload).map(|report| Self::Answered(Box::new(report))),
+            CONTRACT_READ => parse(payload).map(|reading| Self::ContractRead(Box::new(reading))),
             FAILED => parse(payload).map(Self::Failed),
             OUTPUT => parse(payload).map(Self::Output),
             WRITE => Ok(Self::Write(payload.to_vec())),
@@ -312,6 +331,7 @@ impl FromWorker {
             Self::Finding(finding) => framed(FINDING, &json(finding)?, SMALL_BYTES_MAX),
             Self::Done(report) => framed(DONE, &json(report)?, REPORT_BYTES_MAX),
             Self::Answered(report) => framed(ANSWERED, &json(report)?, QUERY_ANSWER_BYTES_MAX),
+            Self::ContractRead(reading) => framed(CONTRACT_READ, &json(reading)?, READING_BYTES_MAX),
             Self::Failed(why) => framed(FAILED, &json(why)?, SMALL_BYTES_MAX),
             Self::Output(output) => framed(OUTPUT, &json(output)?, SMALL_BYTES_MAX),
             Self::Write(bytes) => framed(WRITE, bytes, READ_BYTES_MAX),
@@ -370,6 +390,8 @@ mod tests {
         check_from(&FromWorker::Progress(ProgressFrame { stage: "profile".into(), done: 3, of: None }));
         check_from(&FromWorker::Failed("no".into()));
         check_from(&FromWorker::Answered(Box::default()));
+        check_from(&FromWorker::ContractRead(Box::default()));
+        check_to(&ToWorker::Contract(Box::new(ContractJob { contract_yaml: "id: a".into(), in_force: None })));
         [Output::Keep(0), Output::Begin(7), Output::End].into_iter().for_each(|output| check_from(&FromWorker::Output(output)));
         check_from(&FromWorker::Write(vec![0, 1, 255]));
         check_from(&FromWorker::Cleaned(CleanCount { row_count: 9, removed_count: 2 }));

@@ -23,6 +23,7 @@ pub mod frame;
 mod html;
 mod job;
 mod query;
+mod reading;
 mod report;
 mod session;
 mod task;
@@ -41,6 +42,10 @@ pub use job::{
 pub use query::{
     Ask, QUERY_ROW_COUNT_MAX, QUERY_TABLE_COUNT_MAX, QUERY_TEXT_BYTES_MAX, QueryColumn, QueryJob, QueryLimits, QueryReport,
     QueryRows, QueryTable, QueryValue, SqlAnswers,
+};
+pub use reading::{
+    ChangeEffect, ContractChange, ContractIssue, ContractJob, ContractReading, ContractTable, READING_LINE_COUNT_MAX,
+    READING_TEXT_BYTES_MAX,
 };
 pub use report::{Confinement, FINDING_COUNT_MAX, InspectionReport, REPORT_SCHEMA, ScreenState, Section, Summary};
 pub use session::{Progress, ReadRequest, Taken};

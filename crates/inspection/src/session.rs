@@ -13,6 +13,7 @@ use crate::finding::Finding;
 use crate::frame::{self, FromWorker, HEAD_BYTES, Output, READ_BYTES_MAX, Read, ToWorker};
 use crate::job::CleanCount;
 use crate::query::QueryReport;
+use crate::reading::ContractReading;
 use crate::report::{FINDING_COUNT_MAX, InspectionReport};
 use crate::task::Task;
 
@@ -71,6 +72,7 @@ pub(crate) enum Answer {
     Report(Box<InspectionReport>),
     Cleaned(CleanCount),
     Queried(Box<QueryReport>),
+    ContractRead(Box<ContractReading>),
 }
 
 /// One conversation's state.
@@ -124,6 +126,7 @@ where
                 FromWorker::Write(bytes) => self.write(bytes).await?,
                 FromWorker::Cleaned(count) => return self.cleaned(count),
                 FromWorker::Answered(report) => return Ok(Answer::Queried(report)),
+                FromWorker::ContractRead(reading) => return Ok(Answer::ContractRead(reading)),
                 FromWorker::Failed(why) => return Err(InspectionError::Failed(why)),
                 FromWorker::Ready(_) => return Err(InspectionError::Protocol("it was ready twice".to_owned())),
             }

@@ -1,4 +1,4 @@
-//! What a worker can be asked to do: an inspection, files without some rows, or queries. The conversation is one for all.
+//! What a worker can be asked to do: an inspection, files without some rows, queries, or to read a contract. The conversation is one for all.
 
 use crate::frame::{self, FrameError};
 use crate::job::{FileSpec, JobSpec};

@@ -18,6 +18,7 @@ use crate::finding::Finding;
 use crate::frame::{self, FromWorker, Ready};
 use crate::job::{CleanCount, FILE_COUNT_MAX, JobSpec};
 use crate::query::{QueryJob, QueryReport};
+use crate::reading::{ContractJob, ContractReading};
 use crate::report::{FINDING_COUNT_MAX, InspectionReport, REPORT_SCHEMA};
 use crate::session::{Answer, Line, Ports, Progress, ReadRequest, Session, Taken};
 use crate::task::Task;
@@ -133,6 +134,19 @@ impl Worker {
                 report.confinement = ready.confinement;
                 Ok(*report)
             }
+            _ => Err(not_asked()),
+        }
+    }
+
+    /// Reads a contract.
+    ///
+    /// # Errors
+    /// If there is no answer, for whatever reason. What is wrong with the contract is in the answer.
+    pub async fn contract(&self, job: &ContractJob) -> Result<ContractReading, InspectionError> {
+        let no_files = |_: ReadRequest| ready(Err(Problem::internal("a contract has no files", "the worker asked for one")));
+        match self.whole(job, Ports { read: no_files, take: nothing, progress: |_| {} }, std::future::pending()).await?.0 {
+            Answer::ContractRead(reading) if reading.is_bounded() => Ok(*reading),
+            Answer::ContractRead(_) => Err(InspectionError::Protocol("an answer beyond its limits".to_owned())),
             _ => Err(not_asked()),
         }
     }

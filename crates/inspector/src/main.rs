@@ -19,6 +19,7 @@ mod contracts;
 mod inspect;
 mod local;
 mod news;
+mod reading;
 mod trial;
 mod worker;
 

@@ -11,6 +11,7 @@ use tables::DataFile;
 use crate::cleaning;
 use crate::inspect::{self, Other};
 use crate::news::ToServer;
+use crate::reading;
 
 /// Runs one job.
 pub(crate) fn run(allow_insecure_unsandboxed: bool) -> ExitCode {
@@ -27,6 +28,7 @@ pub(crate) fn run(allow_insecure_unsandboxed: bool) -> ExitCode {
     }
     let job = match hear() {
         Ok(ToWorker::Job(job)) => *job,
+        Ok(ToWorker::Contract(job)) => return ended(&FromWorker::ContractRead(Box::new(reading::run(&job)))),
         Ok(_) => return give_up("the first frame was not a job".to_owned()),
         Err(error) => return give_up(format!("the job cannot be read: {error}")),
     };
@@ -42,7 +44,11 @@ pub(crate) fn run(allow_insecure_unsandboxed: bool) -> ExitCode {
         },
         None => FromWorker::Done(Box::new(inspect::run(&job, files, &others, &ToServer(pipe)))),
     };
-    match say(&answer) {
+    ended(&answer)
+}
+
+fn ended(answer: &FromWorker) -> ExitCode {
+    match say(answer) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => give_up(format!("the report cannot be sent: {error}")),
     }

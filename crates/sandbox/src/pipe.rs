@@ -57,7 +57,7 @@ impl Pipe {
             let (id, answer) = match hear() {
                 Ok(ToWorker::Bytes { id, data }) => (id, Some(data)),
                 Ok(ToWorker::Refused { id }) => (id, None),
-                Ok(ToWorker::Job(_) | ToWorker::Query(_)) | Err(_) => std::process::exit(SERVER_GONE),
+                Ok(ToWorker::Job(_) | ToWorker::Query(_) | ToWorker::Contract(_)) | Err(_) => std::process::exit(SERVER_GONE),
             };
             match locked(&self.waiting).remove(&id) {
                 Some(waiter) => waiter.send(answer).ok(),

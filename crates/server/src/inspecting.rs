@@ -19,7 +19,8 @@ const INSPECTOR_PROGRAM: &str = "strongroom-inspect";
 /// `Invalid` if that cannot be read.
 pub fn open_data(config: &DataConfig, opened: &Opened, objects: Objects) -> Result<Data, Problem> {
     let verdicts = Verdicts::open(config)?;
-    Ok(Data::new(opened.db.clone(), opened.system.clone(), objects, config.clone(), verdicts, queries(config)))
+    let data = Data::new(opened.db.clone(), opened.system.clone(), objects, config.clone(), verdicts, queries(config));
+    Ok(data.with_inspector(inspector(config)))
 }
 
 /// The room of models between quarantine and use, with the verdict's policy that the configuration names.
@@ -39,6 +40,13 @@ pub fn job(data: &Data, admission: &Admission, config: &DataConfig, gate: &Gate,
     if queries(config).is_none() {
         tracing::warn!(
             "`strongroom-query` is not there: SQL rules of contracts are not run; install it, or name it in `data.query`"
+        );
+    }
+    if !inspector_program(config).is_file() {
+        let shown = inspector_program(config);
+        tracing::warn!(
+            "`{}` is not there: data sets stay in quarantine; install it, or name it in `data.inspector`",
+            shown.display()
         );
     }
     let inspector = inspector(config);
@@ -66,11 +74,11 @@ pub(crate) fn beside_this_program(name: &str) -> Option<PathBuf> {
 
 /// The worker that looks into data. Where there is none, inspections fail and nothing is admitted: that is said at once.
 fn inspector(config: &DataConfig) -> Arc<dyn Inspect> {
-    let program = config.inspector.clone().or_else(|| beside_this_program(INSPECTOR_PROGRAM));
-    let program = program.unwrap_or_else(|| PathBuf::from(INSPECTOR_PROGRAM));
-    if !program.is_file() {
-        let shown = program.display();
-        tracing::warn!("`{shown}` is not there: data sets stay in quarantine; install it, or name it in `data.inspector`");
-    }
+    let program = inspector_program(config);
     Arc::new(inspection::Worker::new(program).allow_insecure_unsandboxed(config.allow_insecure_unsandboxed))
+}
+
+fn inspector_program(config: &DataConfig) -> PathBuf {
+    let program = config.inspector.clone().or_else(|| beside_this_program(INSPECTOR_PROGRAM));
+    program.unwrap_or_else(|| PathBuf::from(INSPECTOR_PROGRAM))
 }

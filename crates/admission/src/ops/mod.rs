@@ -9,6 +9,7 @@ mod rescan;
 mod run;
 mod show;
 mod signers;
+mod verify;
 
 use gate::{Action, Permit};
 use kernel::Problem;
@@ -21,6 +22,7 @@ pub use rescan::QueueRescans;
 pub use run::{BeginInspection, Ended, RunInspection};
 pub use show::{Document, Findings, Found, ListStandings, ReadDocument, ShowStanding, Shown, StandingPage};
 pub use signers::{GetSigners, SetSigners};
+pub use verify::{Verified, VerifyVersion};
 
 use crate::types::{Subject, no_version};
 

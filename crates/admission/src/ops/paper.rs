@@ -135,21 +135,25 @@ impl Operation for AddReceipts {
     async fn run(self, permit: Permit<Self>) -> Result<MadePaper, Problem> {
         subject_of(&permit)?;
         let Self { room, made, .. } = self;
-        let mut evidence = parsed(&made.bytes)?;
-        let Receipt { record, proof } = room.0.receipts.receipt(made.entry.clone()).await?;
-        for (of, _) in evidence.parts() {
-            evidence.add_receipt(of, &record, &proof);
-        }
-        let bytes = evidence.to_bytes().map_err(|error| Problem::internal("the evidence cannot be written", error))?;
-        Ok(MadePaper { bytes, ..made })
+        let receipt = room.0.receipts.receipt(made.entry.clone()).await?;
+        Ok(MadePaper { bytes: with_receipts(&made.bytes, &receipt)?, ..made })
     }
+}
+
+/// Evidence with the receipt of the record that names its parts, for each of them.
+pub(super) fn with_receipts(evidence: &[u8], receipt: &Receipt) -> Result<Vec<u8>, Problem> {
+    let mut evidence = parsed(evidence)?;
+    for (of, _) in evidence.parts() {
+        evidence.add_receipt(of, &receipt.record, &receipt.proof);
+    }
+    evidence.to_bytes().map_err(|error| Problem::internal("the evidence cannot be written", error))
 }
 
 fn parsed(evidence: &[u8]) -> Result<Evidence, Problem> {
     Evidence::parse(evidence).map_err(|error| Problem::internal("the evidence cannot be read again", error))
 }
 
-fn digest_of(file: &StoredFile) -> FileDigest {
+pub(super) fn digest_of(file: &StoredFile) -> FileDigest {
     FileDigest { path: file.entry.path.clone(), size_bytes: file.entry.size_bytes, sha256: file.entry.sha256 }
 }
 

@@ -58,6 +58,8 @@ impl Operation for ShowStanding {
 pub struct ListStandings {
     /// The room.
     pub room: Admission,
+    /// The model; those of all models where none is named.
+    pub name: Option<String>,
     /// The last of the page before, as `NAME/NUMBER`.
     pub after: Option<String>,
     /// Rows of a page.
@@ -91,9 +93,10 @@ impl Operation for ListStandings {
             read.ok_or_else(|| Problem::invalid("`after` is what the page before gave as `next`"))
         });
         let (after, workspace, scope) = (after.transpose()?, permit.workspace()?.to_owned(), permit.scope().clone());
+        let name = self.name;
         let read = move |reader: &mut Reader<'_>| {
             let after = after.as_ref().map(|(name, number)| (name.as_str(), *number));
-            Ok(standings::list(reader, &workspace, &scope, after, rows.saturating_add(1))?)
+            Ok(standings::list(reader, &workspace, &scope, name.as_deref(), after, rows.saturating_add(1))?)
         };
         let mut found = self.room.db().read(&permit, read).await?;
         let more = found.len() > rows;

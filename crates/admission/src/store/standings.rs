@@ -74,11 +74,12 @@ pub(crate) fn get(reader: &mut Reader<'_>, subject: &Subject) -> Result<Option<S
     reader.query_one(&sql, &[(&subject.model_id).into(), subject.number.into()], from_row)
 }
 
-/// Versions of a workspace that a caller of this scope may know of, by name and falling number, behind `after`.
+/// Versions of a workspace, or of one model `of` it, that a caller of this scope may know of, by name and falling number, behind `after`.
 pub(crate) fn list(
     reader: &mut Reader<'_>,
     workspace: &str,
     scope: &Scope,
+    of: Option<&str>,
     after: Option<(&str, i64)>,
     rows: usize,
 ) -> Result<Vec<Standing>, DbError> {
@@ -93,10 +94,11 @@ pub(crate) fn list(
     let mut found = Vec::new();
     loop {
         let sql = format!(
-            "SELECT {COLUMNS} FROM {JOINED} WHERE s.workspace = $1 AND (m.name > $2 OR (m.name = $2 AND s.version < $3))
+            "SELECT {COLUMNS} FROM {JOINED} WHERE s.workspace = $1 AND (m.name > $2 OR (m.name = $2 AND s.version < $3)) AND ($5 = '' OR m.name = $5)
              ORDER BY m.name, s.version DESC LIMIT $4"
         );
-        let page = reader.query(&sql, &[workspace.into(), (&from.0).into(), from.1.into(), limit.into()], from_row)?;
+        let binds = [workspace.into(), (&from.0).into(), from.1.into(), limit.into(), of.unwrap_or_default().into()];
+        let page = reader.query(&sql, &binds, from_row)?;
         let is_last = page.len() < rows;
         if let Some(last) = page.last() {
             from = (last.name.clone(), last.subject.number);

@@ -104,7 +104,7 @@ fn versions_are_listed_page_by_page_within_the_scope() {
         for _ in 0..5 {
             world.registered().await;
         }
-        let page = |after: Option<String>| ListStandings { room: world.room.clone(), after, rows: Some(2) };
+        let page = |after: Option<String>| ListStandings { room: world.room.clone(), name: None, after, rows: Some(2) };
         let (mut after, mut numbers) = (None, Vec::new());
         loop {
             let found = world.call(page(after)).await.unwrap();

@@ -8,3 +8,4 @@ mod papers;
 mod promotion;
 mod signatures;
 mod support;
+mod verifying;

@@ -101,7 +101,17 @@ struct EchoLog;
 
 impl Receipts for EchoLog {
     fn receipt(&self, entry: String) -> BoxFuture<'_, Result<Receipt, Problem>> {
-        Box::pin(async move { Ok(Receipt { record: entry.clone().into_bytes(), proof: format!("receipt of {entry}") }) })
+        let proof = format!("receipt of {entry}");
+        Box::pin(async move { Ok(Receipt { record: entry.into_bytes(), proof, log_key: "echo".to_owned() }) })
+    }
+
+    fn holds(&self, proof: &str, record: &[u8], log_key: &str) -> Result<String, String> {
+        let expected = format!("receipt of {}", String::from_utf8_lossy(record));
+        if log_key == "echo" && proof == expected {
+            Ok("in the log `echo`".to_owned())
+        } else {
+            Err("another record's".to_owned())
+        }
     }
 }
 

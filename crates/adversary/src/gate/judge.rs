@@ -185,6 +185,8 @@ impl GateInput<'_> {
                 let interval = share_interval(value * rows.len() as f64, rows.len() as f64, draw.confidence);
                 own.error = own.error.max(0.5 * (interval.high - interval.low) / crate::stats::z_of(draw.confidence));
                 own.interval = Some(interval);
+                own.champion_interval =
+                    own.champion.map(|value| share_interval(value * rows.len() as f64, rows.len() as f64, draw.confidence));
             }
         }
         let of_place = |place: usize| {
@@ -232,6 +234,7 @@ fn overall(rule: &Rule, estimate: &Estimate, has_champion: bool, rows: u64, rule
         value: estimate.value,
         interval: estimate.interval,
         champion: estimate.champion,
+        champion_interval: estimate.champion_interval,
         gain: estimate.gain,
         gain_interval: estimate.gain_interval,
         limit: Some(limit),

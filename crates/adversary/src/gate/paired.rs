@@ -23,6 +23,7 @@ pub(super) struct Estimate {
     /// The standard error of the value.
     pub(super) error: f64,
     pub(super) champion: Option<f64>,
+    pub(super) champion_interval: Option<Interval>,
     /// How much better the candidate is.
     pub(super) gain: Option<f64>,
     pub(super) gain_interval: Option<Interval>,
@@ -71,12 +72,14 @@ pub(super) fn estimate(pairs: &[Pair], rows: usize, draw: Draw, watch: &Watch<'_
     let of_pair = |place: usize| drawn.iter().filter_map(move |resample| resample.get(place).copied());
     let estimates = pairs.iter().zip(&plain).enumerate().map(|(place, (pair, (value, champion)))| {
         let mut values: Vec<f64> = of_pair(place).filter_map(|(value, _)| value).collect();
+        let mut champions: Vec<f64> = of_pair(place).filter_map(|(_, champion)| champion).collect();
         let mut gains: Vec<f64> = of_pair(place).filter_map(|(value, champion)| Some(pair.gain(value?, champion?))).collect();
         // A metric that most resamples cannot take has no interval.
         let enough = |values: &[f64]| values.len() * 2 > draw.resamples as usize;
         Estimate {
             value: *value,
             champion: *champion,
+            champion_interval: enough(&champions).then(|| middle_of(&mut champions, draw.confidence)),
             gain: value.zip(*champion).map(|(value, champion)| pair.gain(value, champion)),
             error: spread(&values).1,
             gain_error: spread(&gains).1,
@@ -126,6 +129,11 @@ mod tests {
         let theory = (0.9_f64 * 0.1 / 1_000.0).sqrt();
         assert!((estimate.error / theory - 1.0).abs() < 0.1, "{} {theory}", estimate.error);
         assert!((estimate.gain_error / theory - 1.0).abs() < 0.1, "{}", estimate.gain_error);
+        let (own, champions) = (estimate.interval.unwrap(), estimate.champion_interval.unwrap());
+        assert!(
+            champions.low < 0.8 && 0.8 < champions.high && champions.high - champions.low > own.high - own.low,
+            "{champions:?} {own:?}"
+        );
         let interval = estimate.gain_interval.unwrap();
         assert!((interval.low - (0.1 - 1.96 * theory)).abs() < 0.004 && (interval.high - (0.1 + 1.96 * theory)).abs() < 0.004);
     }

@@ -73,6 +73,8 @@ pub struct RuleReport {
     pub interval: Option<Interval>,
     /// The champion's number.
     pub champion: Option<f64>,
+    /// Where that lies.
+    pub champion_interval: Option<Interval>,
     /// How much better the candidate is than the champion; negative where worse, in the metric's unit.
     pub gain: Option<f64>,
     /// Where the gain lies, both asked on the same rows.
@@ -122,6 +124,7 @@ impl RuleReport {
             value: None,
             interval: None,
             champion: None,
+            champion_interval: None,
             gain: None,
             gain_interval: None,
             p: None,

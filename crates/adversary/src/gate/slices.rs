@@ -115,6 +115,7 @@ fn compare(
         value: estimate.value,
         interval: estimate.interval,
         champion: estimate.champion,
+        champion_interval: estimate.champion_interval,
         gain: estimate.gain,
         gain_interval: estimate.gain_interval,
         ..RuleReport::new(name.clone(), slice.rows.len() as u64)

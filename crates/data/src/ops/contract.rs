@@ -94,7 +94,7 @@ impl Operation for ReadContract {
     }
 }
 
-fn dataset_id<O: ?Sized>(permit: &Permit<O>) -> Result<String, Problem> {
+pub(super) fn dataset_id<O: ?Sized>(permit: &Permit<O>) -> Result<String, Problem> {
     let missing = || Problem::not_found("there is no data set of this name; `strongroom data list` shows those that there are");
     permit.facts().id.clone().filter(|_| permit.facts().exists).ok_or_else(missing)
 }

@@ -1,5 +1,6 @@
 //! The verbs.
 
+mod check_contract;
 mod clean;
 mod commit;
 mod contract;
@@ -23,6 +24,7 @@ mod use_version;
 
 use gate::Action;
 
+pub use check_contract::{LintContract, Tried, TryContract};
 pub use clean::{CleanVersion, Cleaned, RowsWish};
 pub use commit::{Commit, Committed};
 pub use contract::{ContractSet, ReadContract, SetContract};
@@ -65,6 +67,8 @@ pub const READ: Action = Action::read("datasets.read");
 pub const EXPORT: Action = Action::read("datasets.export");
 /// Sets a data set's contract.
 pub const CONTRACT: Action = Action::write("datasets.contract");
+/// Reads a contract that somebody writes, and tries it on the newest version.
+pub const CHECK: Action = Action::read("datasets.check");
 /// Asks for an inspection.
 pub const INSPECT: Action = Action::write("datasets.inspect");
 /// Stops an inspection.

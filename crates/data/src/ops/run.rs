@@ -120,7 +120,7 @@ impl Operation for RunInspection {
 
     async fn run(self, permit: Permit<Self>) -> Result<Ended, Problem> {
         let room = self.room.clone();
-        let subject = room.subject(&permit, &self.inspection).await?;
+        let subject = room.subject(&permit, self.inspection.version_id.clone()).await?;
         let objects: Vec<StoredObject> = subject.all_files().map(|(_, object)| object.clone()).collect();
         let mut job = room.job(&permit, &subject).await?;
         let read = |request: ReadRequest| -> BoxFuture<'_, Result<bytes::Bytes, Problem>> {
@@ -142,8 +142,8 @@ impl Operation for RunInspection {
 }
 
 /// What an inspection is about.
-struct Subject {
-    version: Version,
+pub(super) struct Subject {
+    pub(super) version: Version,
     files: Vec<(String, StoredObject)>,
     contract: Option<StoredObject>,
     /// The version to compare with, and its report.
@@ -171,7 +171,7 @@ impl OtherFiles {
 
 impl Subject {
     /// The tables that SQL rules may speak of: the version itself, those it refers to, and the one it is compared with.
-    fn tables(&self) -> Vec<(&str, &Files)> {
+    pub(super) fn tables(&self) -> Vec<(&str, &Files)> {
         let others = self.others.iter().filter(|other| !other.apart).map(|other| match other.name.as_str() {
             "" => (PREVIOUS_TABLE, &other.files),
             name => (name, &other.files),
@@ -180,12 +180,10 @@ impl Subject {
     }
 
     /// All files that the worker may read, in the order of their indexes.
-    fn all_files(&self) -> impl Iterator<Item = &(String, StoredObject)> {
+    pub(super) fn all_files(&self) -> impl Iterator<Item = &(String, StoredObject)> {
         self.files.iter().chain(self.others.iter().flat_map(|other| &other.files))
     }
-}
 
-impl Subject {
     /// A cleaned version has its parent's rows but for those that were left out; anything else was not what was asked for.
     fn not_what_was_kept(&self, report: &InspectionReport) -> Option<Finding> {
         let (cleaning, _) = self.cleaning.as_ref()?;
@@ -232,8 +230,7 @@ struct Judgement {
 }
 
 impl Data {
-    async fn subject<O: ?Sized>(&self, permit: &Permit<O>, inspection: &Inspection) -> Result<Subject, Problem> {
-        let id = inspection.version_id.clone();
+    pub(super) async fn subject<O: ?Sized>(&self, permit: &Permit<O>, id: String) -> Result<Subject, Problem> {
         let read = move |reader: &mut Reader<'_>| {
             let version = versions::get(reader, &id)?.ok_or_else(no_version)?;
             let reference = match &version.reference_id {
@@ -262,7 +259,7 @@ impl Data {
         self.db().read(permit, read).await
     }
 
-    async fn job<O: ?Sized>(&self, permit: &Permit<O>, subject: &Subject) -> Result<JobSpec, Problem> {
+    pub(super) async fn job<O: ?Sized>(&self, permit: &Permit<O>, subject: &Subject) -> Result<JobSpec, Problem> {
         let version = &subject.version;
         let number = version.number.map(|number| number.to_string()).unwrap_or_default();
         let mut job = JobSpec::new(&version.dataset, number, file_specs(&subject.files), permit.entry().at.0);

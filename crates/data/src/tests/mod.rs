@@ -2,6 +2,7 @@
 
 mod admission;
 mod broken_off;
+mod checking;
 mod clean;
 mod provenance;
 mod queries;

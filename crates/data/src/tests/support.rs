@@ -8,8 +8,8 @@ use bytes::Bytes;
 use futures_util::{StreamExt, stream};
 use gate::{Attempt, BoxFuture, DataState, Operation};
 use inspection::{
-    CleanCount, Finding, FindingKind, InspectionError, InspectionReport, JobSpec, Progress, QueryJob, QueryReport, ReadRequest,
-    Screen, ScreenState, Summary, Taken,
+    CleanCount, ContractJob, ContractReading, ContractTable, Finding, FindingKind, InspectionError, InspectionReport, JobSpec,
+    Progress, QueryJob, QueryReport, ReadRequest, Screen, ScreenState, Summary, Taken,
 };
 use kernel::{FakeClock, Kind, Problem, Secret};
 use parking_lot::Mutex;
@@ -76,6 +76,12 @@ impl Inspect for Double {
             }
             Ok(self.report(job))
         })
+    }
+
+    fn contract<'a>(&'a self, job: &'a ContractJob) -> BoxFuture<'a, Result<ContractReading, InspectionError>> {
+        let name = format!("{} before", job.in_force.as_deref().unwrap_or("none"));
+        let tables = vec![ContractTable { name, ..ContractTable::default() }];
+        Box::pin(async { Ok(ContractReading { tables, ..ContractReading::default() }) })
     }
 
     /// Leaves lines out: a row is a line of a file, and every file is one.
@@ -185,10 +191,12 @@ impl World {
         let policy = VerdictPolicy::open(None).unwrap();
         let asked = Arc::new(Asked::default());
         let room = Data::new(opened.db.clone(), opened.system.clone(), objects, config, policy, Some(Arc::clone(&asked) as _));
+        let worker = Arc::new(Double::default());
+        let room = room.with_inspector(Arc::clone(&worker) as _);
         let gate = testkit::open_gate();
         let (ports, clock) = (opened.ports.clone(), gate.clock.clone());
         gate.set_facts_of(move |target| facts(&ports, &clock, target));
-        let world = Self { folder, opened, room, gate, worker: Arc::default(), asked };
+        let world = Self { folder, opened, room, gate, worker, asked };
         let sql =
             "INSERT INTO workspace (id, name, created_at, created_by) VALUES ($1, 'default', 0, 'x') ON CONFLICT DO NOTHING";
         world.sql(sql, TEST_WORKSPACE).await;

@@ -1,7 +1,7 @@
 use std::future::pending;
 use std::sync::Mutex;
 
-use inspection::{InspectionError, Progress, Screen, ScreenState, Worker};
+use inspection::{ChangeEffect, ContractJob, InspectionError, Progress, Screen, ScreenState, Worker};
 use kernel::Problem;
 
 use super::{PROGRAM, job, run};
@@ -100,4 +100,25 @@ async fn limits_on_shape_are_findings() {
     let limits = report.findings.iter().filter(|finding| finding.id == "format.limit").count();
     assert_eq!(limits, 2);
     assert!(matches!(report.screens[&Screen::Poisoning], ScreenState::Skipped(_)));
+}
+
+#[tokio::test]
+async fn a_contract_is_read_without_data() {
+    let worker = Worker::new(PROGRAM);
+    let head =
+        "apiVersion: v3.1.0\nkind: DataContract\nid: c\nversion: 1.0.0\nstatus: active\nschema:\n- name: t\n  properties:\n";
+    let before = format!("{head}  - {{name: a, logicalType: integer, required: true}}\n");
+    let job = |text: String| ContractJob { contract_yaml: text, in_force: Some(before.clone()) };
+    let told = worker.contract(&job(format!("{head}  - {{name: a, logicalType: integer}}\n"))).await.unwrap();
+    assert!(told.faults.is_empty() && told.changes.iter().any(|change| change.effect == ChangeEffect::Breaks), "{told:?}");
+    let told = worker.contract(&job(format!("{head}  - name: a\n  - name: a\n"))).await.unwrap();
+    assert_eq!(
+        told.faults.iter().map(|fault| (fault.line, fault.at.as_str())).collect::<Vec<_>>(),
+        [(7, "schema.t")],
+        "{told:?}"
+    );
+    for hostile in ["[".repeat(100_000), "\u{0}".to_owned(), "a: &a [*a]".to_owned(), "x".repeat(3 << 20)] {
+        let told = worker.contract(&job(hostile)).await.unwrap();
+        assert!(!told.faults.is_empty() && told.tables.is_empty());
+    }
 }

@@ -234,7 +234,7 @@ impl Receipts for Signed {
             let signer = signer();
             let checkpoint = Checkpoint { origin: "test.example/audit".to_owned(), size: 1, root: leaf_hash(record.as_bytes()) };
             let proof = TlogProof { index: 0, path: Vec::new(), checkpoint: checkpoint.sign(&signer).to_string() };
-            Ok(Receipt { record: record.into_bytes(), proof: proof.to_string() })
+            Ok(Receipt { record: record.into_bytes(), proof: proof.to_string(), log_key: String::new() })
         })
     }
 }

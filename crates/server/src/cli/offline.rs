@@ -6,9 +6,10 @@ use std::process::{Command, ExitCode};
 use attest::evidence::{self, EVIDENCE_BYTES_MAX, LogCheck};
 use attest::policy::{SignerPolicy, TrustedKey};
 use audit::note::VerifierKey;
-use audit::proof::TlogProof;
 use clap::Args;
 use kernel::{Clock, Problem, SystemClock};
+
+use crate::receipts::in_a_log;
 
 /// The worker's program, beside this one: files of strangers are read in it, confined.
 const WORKER: &str = "strongroom-inspect";
@@ -48,7 +49,7 @@ impl VerifyBundle {
         let trust = policy.trust(None).map_err(refused)?;
         let bytes = read(&self.file, EVIDENCE_BYTES_MAX as u64)?;
         let log_keys = self.log_keys.iter().map(|key| log_key(key)).collect::<Result<Vec<_>, _>>()?;
-        let in_the_log = |receipt: &str, record: &[u8]| check_receipt(&log_keys, receipt, record);
+        let in_the_log = |receipt: &str, record: &[u8]| in_a_log(&log_keys, receipt, record);
         let log: Option<LogCheck<'_>> = if log_keys.is_empty() { None } else { Some(&in_the_log) };
         let report = evidence::verify(&bytes, &trust, SystemClock.now(), log).map_err(refused)?;
         if self.json {
@@ -66,21 +67,6 @@ fn log_key(text: &str) -> Result<VerifierKey, Problem> {
     let path = Path::new(text);
     let text = if path.is_file() { String::from_utf8_lossy(&read(path, 64 * 1024)?).into_owned() } else { text.to_owned() };
     VerifierKey::parse(text.trim()).map_err(|error| Problem::invalid(format!("this is no verifier key of a log: {error}")))
-}
-
-/// Whether a receipt shows its record in a log that is trusted; says in which, or why not.
-fn check_receipt(keys: &[VerifierKey], receipt: &str, record: &[u8]) -> Result<String, String> {
-    let proof = TlogProof::parse(receipt).map_err(|error| error.to_string())?;
-    let mut why = String::new();
-    for key in keys {
-        match proof.check(record, key) {
-            Ok(checkpoint) => {
-                return Ok(format!("record {} of {} in the log `{}`", proof.index, checkpoint.size, checkpoint.origin));
-            }
-            Err(error) => why = error.to_string(),
-        }
-    }
-    Err(why)
 }
 
 pub(super) fn read(path: &Path, bytes_max: u64) -> Result<Vec<u8>, Problem> {

@@ -53,6 +53,7 @@ pub mod access_review;
 pub mod acts;
 pub mod audit;
 pub mod backups;
+pub mod contract_check;
 pub mod datasets;
 mod datasets_view;
 pub mod detections;
@@ -128,6 +129,7 @@ pub fn routes(door: &mut Door, rooms: &Rooms<'_>) {
     keys::routes(door, rooms.artifacts);
     access_review::routes(door, rooms.policy);
     datasets::routes(door, rooms.data);
+    contract_check::routes(door, rooms.data);
     from_run::routes(door, rooms.data, rooms.artifacts, rooms.tracking);
     sources::routes(door, rooms.data);
     models::routes(door, rooms.admission);

@@ -2,13 +2,13 @@
 
 use admission::ops::{
     AddReceipts, Admit, Decided, Document, Findings, Found, GateShown, GetSigners, ListStandings, MadePaper, MakePaper,
-    QueueInspection, ReadDocument, Refuse, SetGate, SetSigners, ShowGate, ShowStanding, Shown, Waive,
+    QueueInspection, ReadDocument, Refuse, SetGate, SetSigners, ShowGate, ShowStanding, Shown, Verified, VerifyVersion, Waive,
 };
 use admission::{Admission, DocumentKind, Gate, Inspection, Paper, Signers, SignersSet, Standing};
 use data::Verdict;
-use gate::Operation;
+use gate::{Operation, Visitor};
 use http::Method;
-use kernel::{Problem, hex};
+use kernel::{Kind, Problem, hex};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -72,6 +72,13 @@ pub fn routes(door: &mut Door, room: &Admission) {
     door.route(Method::GET, &at(""), bound(room, show), |found| outbound::json(&shown(&found)));
     door.route(Method::GET, &at("/findings"), bound(room, findings), |all| outbound::json(&found(&all)));
     document_routes(door, room, &at(""));
+    let checked = room.clone();
+    door.choice(Method::GET, &at("/verify"), &[MakePaper::ACTION], move |inbound| {
+        let ([], room, (name, version)) = (only(inbound, [])?, checked.clone(), names(inbound));
+        Ok(Chosen::verbs(move |visitor| {
+            Box::pin(async move { outbound::json(&verified_value(&verify(visitor, room, name, version).await?)) })
+        }))
+    });
     door.route(Method::POST, &at("/inspect"), bound(room, inspect), |queued| outbound::json(&inspection(&queued)));
     door.route(Method::POST, &at("/waive"), bound(room, waive), |done| decided_answer(&done));
     door.route(Method::POST, &at("/admit"), bound(room, admit), |done| decided_answer(&done));
@@ -98,14 +105,29 @@ pub fn document_routes(door: &mut Door, room: &Admission, version: &str) {
     });
 }
 
+/// Checks a version, and all that vouches for it where it is let in. It takes two verbs: evidence is made, and then checked with the receipt of that act.
+///
+/// # Errors
+/// The verbs' own.
+pub async fn verify(visitor: &Visitor, room: Admission, name: String, version: String) -> Result<Verified, Problem> {
+    let ask = MakePaper { room: room.clone(), name: name.clone(), version: version.clone(), paper: Paper::Evidence };
+    let made = match visitor.call(ask).await {
+        Ok(made) => Ok(made),
+        // Only what is let in is vouched for; its files and its report are checked all the same.
+        Err(problem) if problem.kind() == Kind::Conflict => Err(problem.message().to_owned()),
+        Err(problem) => return Err(problem),
+    };
+    visitor.call(VerifyVersion { room, name, version, made }).await
+}
+
 /// The model and the version of the address.
 fn names(inbound: &Inbound) -> (String, String) {
     (inbound.path("model").to_owned(), inbound.path("version").to_owned())
 }
 
 fn standings(room: Admission, inbound: &Inbound) -> Result<ListStandings, Problem> {
-    let (page, []) = query(inbound, [])?;
-    Ok(ListStandings { room, after: page.after, rows: page.rows })
+    let (page, [name]) = query(inbound, ["model"])?;
+    Ok(ListStandings { room, name, after: page.after, rows: page.rows })
 }
 
 fn show_gate(room: Admission, inbound: &Inbound) -> Result<ShowGate, Problem> {
@@ -248,6 +270,14 @@ fn found(found: &Found) -> Value {
         "last": found.last.as_ref().map(inspection),
         "inspection": found.inspection.as_ref().map(inspection),
         "findings": found.findings.iter().map(finding).collect::<Vec<_>>(),
+    })
+}
+
+fn verified_value(verified: &Verified) -> Value {
+    json!({
+        "holds": verified.holds(),
+        "claims": verified.claims,
+        "keys": verified.keys.iter().map(|(name, key)| json!({ "name": name, "key": key })).collect::<Vec<_>>(),
     })
 }
 
