@@ -9,6 +9,7 @@ use wire::{Answer, Chosen, Door};
 use crate::Rooms;
 use crate::board::{Cell, Table, Tone};
 use crate::page::page_in;
+use crate::query::Query;
 use crate::sections::{Field, Sections};
 
 const PAGE: &str = "/console/access/check";
@@ -27,12 +28,9 @@ struct Question {
 pub fn routes(door: &mut Door, rooms: &Rooms) {
     let room = rooms.policy.clone();
     door.choice(Method::GET, PAGE, &[ListRoles::ACTION, AccessCheck::ACTION], move |inbound| {
-        let query = inbound.query()?;
-        let given = |wanted: &str| {
-            query.iter().find(|(name, _)| name == wanted).map(|(_, value)| value.trim().to_owned()).unwrap_or_default()
-        };
-        let (room, kind) = (room.clone(), Some(given("kind")).filter(|kind| !kind.is_empty()));
-        let kind = kind.unwrap_or_else(|| "workspace".to_owned());
+        let query = Query::of(inbound)?;
+        let given = |wanted: &str| query.get(wanted).unwrap_or_default().to_owned();
+        let (room, kind) = (room.clone(), query.get("kind").unwrap_or("workspace").to_owned());
         let question = Question { who: given("who"), verb: given("verb"), kind, resource: given("resource") };
         Ok(Chosen::verbs(move |visitor| Box::pin(async move { shown(visitor, room, question).await })))
     });

@@ -15,6 +15,7 @@ use wire::{Answer, Chosen, Door, Inbound};
 
 use crate::Rooms;
 use crate::board::{Cell, Table, Tone, part};
+use crate::listing::asked;
 use crate::page::{moment, page_in, redirect, redirect_in};
 use crate::sections::{Deed, Field, Sections};
 
@@ -62,9 +63,8 @@ pub fn routes(door: &mut Door, rooms: &Rooms) {
 }
 
 fn days(inbound: &Inbound) -> Result<i64, Problem> {
-    let query = inbound.query()?;
-    let given = query.iter().find(|(name, value)| name == "days" && !value.is_empty());
-    given.map_or(Ok(DAYS), |(_, days)| days.parse().map_err(|_| Problem::invalid("`days` is a number, from 7 to 365")))
+    let given = asked(inbound, "days")?;
+    given.map_or(Ok(DAYS), |days| days.parse().map_err(|_| Problem::invalid("`days` is a number, from 7 to 365")))
 }
 
 fn days_field(days: i64) -> Field {

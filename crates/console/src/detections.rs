@@ -10,6 +10,7 @@ use wire::{Answer, Chosen, Door, Inbound};
 use crate::Rooms;
 use crate::board::{Cell, Table, Tone, part};
 use crate::page::{moment, page_in, redirect_in};
+use crate::query::Query;
 use crate::sections::{Deed, Field, Sections};
 
 const PAGE: &str = "/console/detections";
@@ -91,11 +92,11 @@ pub fn routes(door: &mut Door, rooms: &Rooms) {
 fn list(door: &mut Door, room: &Detect) {
     let room = room.clone();
     let search = move |inbound: &Inbound| {
-        let query = inbound.query()?;
-        let given = |wanted: &str| query.iter().find(|(name, _)| name == wanted).map(|(_, value)| value.clone());
+        let query = Query::of(inbound)?;
+        let given = |wanted: &str| query.get(wanted).map(str::to_owned);
         let level = given("level").unwrap_or_else(|| "any".to_owned());
         let least = match level.as_str() {
-            "any" | "" => None,
+            "any" => None,
             word => Some(
                 Level::parse(word)
                     .ok_or_else(|| Problem::invalid("`level` is any, informational, low, medium, high or critical"))?,
@@ -103,7 +104,7 @@ fn list(door: &mut Door, room: &Detect) {
         };
         let which = given("which").unwrap_or_else(|| "all".to_owned());
         let open_only = match which.as_str() {
-            "all" | "" => false,
+            "all" => false,
             "open" => true,
             _ => return Err(Problem::invalid("`which` is all or open")),
         };

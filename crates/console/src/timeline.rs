@@ -17,6 +17,7 @@ use wire::{Answer, Chosen, Door};
 use crate::Rooms;
 use crate::board::{Cell, Table, Tone, part};
 use crate::page::page_in;
+use crate::query::Query;
 use crate::sections::{Deed, Field, Sections};
 
 const PAGE: &str = "/console/audit/timeline";
@@ -53,8 +54,8 @@ impl Whom {
 pub fn routes(door: &mut Door, rooms: &Rooms) {
     let room = rooms.audit.clone();
     door.choice(Method::GET, PAGE, &[Search::ACTION], move |inbound| {
-        let query = inbound.query()?;
-        let whom = Whom::of(|name| query.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str()));
+        let query = Query::of(inbound)?;
+        let whom = Whom::of(|name| query.get(name));
         let room = room.clone();
         Ok(Chosen::verbs(move |visitor| Box::pin(async move { shown(visitor, room, whom).await })))
     });
