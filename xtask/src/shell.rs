@@ -1,13 +1,17 @@
 //! Running other programs, and saying what goes on.
 
-use std::io::{BufRead, BufReader};
+use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::OnceLock;
+use std::sync::mpsc::RecvTimeoutError;
 use std::time::{Duration, Instant};
 
 /// How long a child may take to end by itself before it is killed.
 const CHILD_STOP_MAX: Duration = Duration::from_secs(10);
+
+/// No test takes this long.
+const SILENCE_MAX: Duration = Duration::from_mins(15);
 
 /// A line of progress, with the seconds since the start.
 pub fn say(text: &str) {
@@ -75,21 +79,49 @@ pub fn quiet(command: &mut Command) -> Result<String, String> {
     Err(format!("`{shown}` failed: {}\n{text}{}", output.status, String::from_utf8_lossy(&output.stderr)))
 }
 
-/// Runs a program and gives each line of its standard output to `each`. Says whether it succeeded.
+/// Runs a program and gives each line of its standard output to `each`. Says whether it succeeded. One that writes nothing for
+/// [`SILENCE_MAX`] is ended with all that it started: it hangs.
 ///
 /// # Errors
-/// If it cannot be started or read.
+/// If it cannot be started or hangs.
 pub fn lines(command: &mut Command, mut each: impl FnMut(&str)) -> Result<bool, String> {
     let shown = shown(command);
     let mut child =
         command.stdin(Stdio::null()).stdout(Stdio::piped()).spawn().map_err(|error| format!("cannot run `{shown}`: {error}"))?;
-    if let Some(output) = child.stdout.take() {
-        for line in BufReader::new(output).split(b'\n') {
-            let line = line.map_err(|error| format!("cannot read the output of `{shown}`: {error}"))?;
-            each(&String::from_utf8_lossy(&line));
+    let mut output = child.stdout.take().ok_or_else(|| format!("`{shown}` has no output"))?;
+    let running = Service::new(child);
+    let (told, heard) = std::sync::mpsc::channel();
+    std::thread::spawn(move || {
+        let mut piece = [0; 4096];
+        // Parts of lines count too: pytest writes a dot for each test.
+        while let Some(read) = output.read(&mut piece).ok().and_then(|length| piece.get(..length)).filter(|read| !read.is_empty())
+        {
+            if told.send(read.to_vec()).is_err() {
+                break;
+            }
+        }
+    });
+    let mut begun = Vec::new();
+    loop {
+        match heard.recv_timeout(SILENCE_MAX) {
+            Ok(piece) => {
+                begun.extend(piece);
+                while let Some(at) = begun.iter().position(|byte| *byte == b'\n') {
+                    let line: Vec<u8> = begun.drain(..=at).collect();
+                    each(String::from_utf8_lossy(&line).trim_end_matches('\n'));
+                }
+            }
+            Err(RecvTimeoutError::Disconnected) => break,
+            Err(RecvTimeoutError::Timeout) => {
+                let (minutes, last) = (SILENCE_MAX.as_secs() / 60, String::from_utf8_lossy(&begun).into_owned());
+                return Err(format!("FAILED: `{shown}` hangs: it wrote nothing for {minutes} minutes, and is ended\n{last}"));
+            }
         }
     }
-    child.wait().map(|status| status.success()).map_err(|error| format!("cannot wait for `{shown}`: {error}"))
+    if !begun.is_empty() {
+        each(&String::from_utf8_lossy(&begun));
+    }
+    running.ended().map_err(|error| format!("cannot wait for `{shown}`: {error}"))
 }
 
 /// Whether a program of this name can be started.
@@ -153,6 +185,17 @@ impl Service {
     /// What it and all its descendants have computed.
     pub fn cpu(&self) -> Duration {
         family(self.child.id()).into_iter().map(cpu_of).sum()
+    }
+
+    /// Waits for its end. Says whether it succeeded.
+    ///
+    /// # Errors
+    /// If it cannot be waited for.
+    pub fn ended(mut self) -> std::io::Result<bool> {
+        let status = self.child.wait();
+        // There is nothing left to end.
+        self.forget();
+        status.map(|status| status.success())
     }
 
     /// Leaves it running.

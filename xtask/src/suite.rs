@@ -133,6 +133,11 @@ pub fn lint() -> Result<(), String> {
 
 fn rust_tests(postgres: Option<&Postgres>) -> Tally {
     shell::say("cargo test");
+    // What is compiled says nothing on the standard output for long, and what hangs there is not a test.
+    if let Err(problem) = shell::cargo(&["test", "--workspace", "--no-run", "--quiet"]) {
+        shell::say(&format!("FAILED: the tests do not compile: {problem}"));
+        return Tally { passed: 0, failed: 1 };
+    }
     let mut command = Command::new(shell::cargo_program());
     command.args(["test", "--workspace", "--no-fail-fast"]).current_dir(shell::root());
     if let Some(postgres) = postgres {
@@ -280,6 +285,9 @@ fn pytest_tally(command: &mut Command) -> Tally {
             tally = result;
         }
     });
+    if let Err(problem) = &ended_well {
+        shell::say(problem);
+    }
     if !matches!(ended_well, Ok(true)) {
         tally.failed = tally.failed.max(1);
     }

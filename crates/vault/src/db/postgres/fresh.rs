@@ -8,15 +8,13 @@
 
 use std::collections::BTreeSet;
 use std::fs::File;
-use std::io::Write;
 use std::path::Path;
-use std::process::Stdio;
 
 use ::postgres::Client;
 use kernel::{Kind, Problem, Secret};
 
 use super::session::{Connection, Keeping};
-use super::tools::{SESSION_NAME, Tool, listen};
+use super::tools::{SESSION_NAME, Tool, run_to_end};
 use super::{Address, Config, in_read, in_write, migrate, migrations};
 use crate::db::{DbError, Location, Reader, Writer};
 
@@ -265,12 +263,9 @@ fn list_of(tool: &Tool, file: &Path) -> Result<String, Problem> {
         Problem::invalid("the database's dump cannot be read").because(said.to_owned())
     };
     let mut command = tool.command(None);
-    let done = command.arg("--list").arg(file).stdin(Stdio::null()).output().map_err(|error| failed(&error.to_string()))?;
-    let said = String::from_utf8_lossy(&done.stderr);
-    if !done.status.success() || done.stdout.len() > LIST_BYTES_MAX {
-        return Err(failed(said.trim()));
-    }
-    String::from_utf8(done.stdout).map_err(|_| failed("its list is no text"))
+    command.arg("--list").arg(file);
+    let list = run_to_end(command, None, LIST_BYTES_MAX).map_err(|said| failed(&said))?;
+    String::from_utf8(list).map_err(|_| failed("its list is no text"))
 }
 
 /// The lines of the list that are rows of our tables, and numbers of our sequences. Each table must have one.
@@ -349,20 +344,9 @@ fn restore_rows(tool: &Tool, address: &Address, file: &Path, wanted: &str) -> Re
     command.args(["--no-privileges", "--use-list"]).arg(&list);
     let name = address.config.get_dbname().unwrap_or_default();
     command.arg(format!("--dbname=dbname='{}'", name.replace('\\', "\\\\").replace('\'', "\\'")));
-    command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::piped());
-    let mut child = command.spawn().map_err(|error| lost(&error.to_string()))?;
-    let words = child.stderr.take().map(listen);
-    let fed = match child.stdin.take() {
-        Some(mut input) => File::open(file).and_then(|mut file| std::io::copy(&mut file, &mut input)).and_then(|_| input.flush()),
-        None => Ok(()),
-    };
-    let status = child.wait();
-    let said = words.and_then(|words| words.join().ok()).unwrap_or_default();
+    let done = File::open(file).map_err(|error| error.to_string()).and_then(|dump| run_to_end(command, Some(dump), 0));
     drop(std::fs::remove_file(&list));
-    if !status.as_ref().is_ok_and(std::process::ExitStatus::success) {
-        return Err(lost(&format!("{said} ({status:?}, {fed:?})")));
-    }
-    Ok(())
+    done.map(drop).map_err(|said| lost(&said))
 }
 
 /// A name as SQL writes it.

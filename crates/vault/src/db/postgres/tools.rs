@@ -4,10 +4,12 @@
 //! reads. Held by `tests::a_child_is_told_the_password_by_its_environment_alone`.
 
 use std::ffi::OsString;
+use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
-use std::process::{Child, ChildStdout, Command, Stdio};
+use std::process::{Child, ChildStdout, Command, ExitStatus, Stdio};
 use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
 
 use ::postgres::config::{Host, TargetSessionAttrs};
 use bytes::Bytes;
@@ -26,6 +28,14 @@ const PIECE_BYTES: usize = 1024 * 1024;
 const WORDS_BYTES_MAX: usize = 2_000;
 /// How long `pg_dump` waits for a table that is being changed.
 const LOCK_WAIT: &str = "--lock-wait-timeout=60s";
+/// How often a program that is waited for is looked at, and how often it is asked what it did.
+const WAIT_PAUSE: Duration = Duration::from_millis(10);
+const WATCH_PAUSE: Duration = Duration::from_millis(500);
+/// A program that computed this long without reading anything further reads nothing ever: `pg_restore` takes microseconds for each
+/// 4 KiB, and waits without computing for a server that is slow. A changed byte in a compressed row can have it loop for ever.
+const COMPUTED_SINCE_READ_MAX: Duration = Duration::from_secs(5);
+/// The kernel counts processor time in hundredths of a second (proc(5), `stat`).
+const TICK: Duration = Duration::from_millis(10);
 
 /// One of PostgreSQL's programs.
 #[derive(Clone, Debug)]
@@ -189,7 +199,7 @@ impl Running {
         read.map_err(|error| self.tool.failed("the database cannot be copied", &error.to_string()))?;
         if piece.is_empty() {
             let status = self.child.wait();
-            if !status.as_ref().is_ok_and(std::process::ExitStatus::success) {
+            if !status.as_ref().is_ok_and(ExitStatus::success) {
                 let said = self.words.take().and_then(|words| words.join().ok()).unwrap_or_default();
                 return Err(self.tool.failed("the database cannot be copied", &format!("{said} ({status:?})")));
             }
@@ -205,8 +215,85 @@ impl Drop for Running {
     }
 }
 
+/// Runs a program to its end, fed with `input`, and gives what it wrote, up to `output_bytes_max`. Of one that failed, or that will never
+/// end, the error is what there is to say.
+pub(super) fn run_to_end(mut command: Command, input: Option<File>, output_bytes_max: usize) -> Result<Vec<u8>, String> {
+    let from = if input.is_some() { Stdio::piped() } else { Stdio::null() };
+    let mut child =
+        command.stdin(from).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().map_err(|error| error.to_string())?;
+    let words = child.stderr.take().map(listen);
+    let (stdin, stdout) = (child.stdin.take(), child.stdout.take());
+    let (output, status) = std::thread::scope(|scope| {
+        // A program that ends early closes its end: what could not be written then is of no interest.
+        let feeding = stdin.zip(input).map(|(mut to, mut from)| scope.spawn(move || drop(std::io::copy(&mut from, &mut to))));
+        let reading = scope.spawn(move || {
+            let mut output = Vec::new();
+            let read = stdout.map(|from| from.take(output_bytes_max as u64 + 1).read_to_end(&mut output));
+            (read.is_none_or(|read| read.is_ok()) && output.len() <= output_bytes_max).then_some(output)
+        });
+        let status = wait_watched(&mut child);
+        drop(feeding.map(std::thread::ScopedJoinHandle::join));
+        (reading.join().ok().flatten(), status)
+    });
+    let said = words.and_then(|words| words.join().ok()).unwrap_or_default();
+    match (status, output) {
+        (Ok(status), Some(output)) if status.success() => Ok(output),
+        (Ok(status), Some(_)) => Err(format!("{said} ({status})")),
+        (Ok(_), None) => Err(format!("{said} (it writes more than {output_bytes_max} bytes)")),
+        (Err(why), _) => Err(format!("{said} ({why})")),
+    }
+}
+
+/// Waits for a program, and ends one that goes round in circles.
+fn wait_watched(child: &mut Child) -> Result<ExitStatus, String> {
+    let (mut watch, mut watched_at) = (Watch::default(), Instant::now());
+    loop {
+        if let Some(status) = child.try_wait().map_err(|error| error.to_string())? {
+            return Ok(status);
+        }
+        if watched_at.elapsed() >= WATCH_PAUSE {
+            watched_at = Instant::now();
+            if watch.is_stuck(child.id()) {
+                drop(child.kill());
+                drop(child.wait());
+                return Err("it computed without reading any further, and was ended: the file is damaged".to_owned());
+            }
+        }
+        std::thread::sleep(WAIT_PAUSE);
+    }
+}
+
+/// What a program had read and computed when it last read something.
+#[derive(Default)]
+struct Watch {
+    read_bytes: u64,
+    computed: Duration,
+}
+
+impl Watch {
+    /// Whether the program has computed for long and read nothing meanwhile. One that the kernel tells nothing of is never stuck.
+    fn is_stuck(&mut self, id: u32) -> bool {
+        let Some((read_bytes, computed)) = read_and_computed(id) else { return false };
+        if read_bytes != self.read_bytes {
+            *self = Self { read_bytes, computed };
+        }
+        computed.saturating_sub(self.computed) > COMPUTED_SINCE_READ_MAX
+    }
+}
+
+/// proc(5): `rchar` of `io`, and `utime` and `stime` of `stat`, which stand 12th and 13th behind the name in brackets.
+fn read_and_computed(id: u32) -> Option<(u64, Duration)> {
+    let io = std::fs::read_to_string(format!("/proc/{id}/io")).ok()?;
+    let read_bytes = io.lines().find_map(|line| line.strip_prefix("rchar: "))?.trim().parse().ok()?;
+    let stat = std::fs::read_to_string(format!("/proc/{id}/stat")).ok()?;
+    let mut fields = stat.rsplit_once(')')?.1.split_whitespace().skip(11);
+    let mut ticks = || fields.next()?.parse::<u32>().ok();
+    let (user, system) = (ticks()?, ticks()?);
+    Some((read_bytes, TICK * user.saturating_add(system)))
+}
+
 /// Reads what a program says to its end; the first words are kept.
-pub(super) fn listen(mut from: impl Read + Send + 'static) -> JoinHandle<String> {
+fn listen(mut from: impl Read + Send + 'static) -> JoinHandle<String> {
     std::thread::spawn(move || {
         let mut words = Vec::new();
         drop(from.by_ref().take(WORDS_BYTES_MAX as u64).read_to_end(&mut words));
@@ -247,6 +334,23 @@ mod tests {
         assert!(refused.message().contains("PostgreSQL 9") && refused.message().contains("of 15 or newer"), "{refused}");
         program(folder.path(), "pg_dump", "exit 1");
         assert!(Tool::find("pg_dump", Some(folder.path())).is_err());
+    }
+
+    #[test]
+    fn a_program_that_computes_without_reading_is_ended_and_one_that_waits_is_not() {
+        let folder = tempfile::tempdir().unwrap();
+        let run = |text: &str, output_bytes_max: usize| {
+            program(folder.path(), "tool", text);
+            let input = File::open(folder.path().join("tool")).unwrap();
+            run_to_end(Command::new(folder.path().join("tool")), Some(input), output_bytes_max)
+        };
+        let stuck = run("while :; do :; done", 10).unwrap_err();
+        assert!(stuck.contains("was ended"), "{stuck}");
+        assert_eq!(run("sleep 7; echo done", 10).unwrap(), b"done\n", "it computed nothing");
+        assert_eq!(run("cat", 1_000).unwrap(), b"#!/bin/sh\ncat\n");
+        let failed = run("echo 'no such file' >&2; exit 3", 10).unwrap_err();
+        assert!(failed.contains("no such file") && failed.contains('3'), "{failed}");
+        assert!(run("cat; cat /dev/zero", 10).unwrap_err().contains("more than 10 bytes"));
     }
 
     #[test]
