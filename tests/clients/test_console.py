@@ -14,7 +14,7 @@ from test_data import CLEAN, commit, wait
 
 pytestmark = pytest.mark.strongroom_only
 NASTY = "<img src=x onerror=alert(1)>\"'&{{7*7}}"
-PAGES = ["/console", "/console/data", "/console/models", "/console/endpoints", "/console/alerts", "/console/vault", "/console/access", "/console/access/check", "/console/audit", "/console/audit/timeline", "/console/workspaces", "/console/start", "/console/experiments", "/console/lineage", "/account", "/console/models?model=none"]
+PAGES = ["/console", "/console/data", "/console/models", "/console/endpoints", "/console/alerts", "/console/vault", "/console/access", "/console/access/check", "/console/people", "/console/predictions", "/console/audit", "/console/audit/timeline", "/console/workspaces", "/console/start", "/console/experiments", "/console/lineage", "/account", "/console/models?model=none"]
 
 
 # The bytes of a page with all that it loads, and how much of it moved after it was first painted.
@@ -57,6 +57,12 @@ def test_a_second_person_lets_data_in_that_the_first_page_led_to(world):
         assert "What needs you" in browser.text() and f"{name}@1" in browser.text()
         browser.click(f"a[href='/console/data/{name.replace('-', '%2D')}/1']")
         assert "Held back" in browser.find("#verdict").text and "waiver" in browser.find("#verdict").text
+        browser.go("/console/data")
+        browser.click("main a[href='/console/data?state=quarantined']")
+        assert name in browser.find("tbody").text and "quarantined" in browser.find("h1").text
+        browser.click("main a[href='/console/data?state=admitted']")
+        assert name not in browser.text()
+        browser.go(f"/console/data/{name}/1")
         assert browser.all("form[action^='/console/data'] button") == [], "who brought it has nothing to decide"
         browser.click("header form button")
         browser.log_in(reviewer.name, reviewer.password)
@@ -91,6 +97,27 @@ def test_a_record_is_checked_in_the_browser_and_a_changed_one_is_not_believed(wo
         browser.go("/console/audit?who=nobody")
         assert "No record fits" in browser.text()
         assert browser.faults() == []
+
+
+def test_the_log_is_narrowed_step_by_step_and_the_first_page_tells_what_changed(world):
+    server, _, _, auditor, _ = world
+    with browsers.browser(server, scripts=False) as browser:
+        browser.log_in(auditor.name, auditor.password)
+        browser.go("/console")
+        row = next(row for row in browser.find("#changes + div tbody").find_elements("css selector", "tr") if "Data committed" in row.text)
+        assert "1" in row.text
+        row.find_element("css selector", "a").click()
+        verbs = {row.text for row in browser.all("tbody tr td:nth-child(4)")}
+        assert verbs == {"datasets.commit"} and browser.find("#f-from").get_attribute("value"), verbs
+        # What fits has several verbs: each is one click away, and keeps what was asked before.
+        browser.go("/console/audit?outcome=done&what=datasets.commit%2Cusers.create")
+        assert {row.text for row in browser.all("tbody tr td:nth-child(4)")} == {"datasets.commit", "users.create"}
+        browser.click("summary")
+        browser.click("details a[href*='what=users']")
+        assert {row.text for row in browser.all("tbody tr td:nth-child(4)")} == {"users.create"}
+        assert browser.find("#f-outcome").get_attribute("value") == "done"
+        browser.go("/console/audit?from=tomorrow")
+        assert "RFC 3339" in browser.text()
 
 
 def test_a_role_is_asked_for_given_and_given_back(world):

@@ -185,3 +185,26 @@ def test_each_of_these_pages_is_read_by_everybody(aged, width):
             assert violations(browser, source) == [], path
             assert browser.driver.execute_script("return document.documentElement.scrollWidth") <= width, path
         assert browser.faults() == []
+
+
+def test_an_account_is_looked_at_barred_and_let_in_again(aged):
+    server, _, _, _, chief = aged
+    ada = person(server, "viewer")
+    with browsers.browser(server, scripts=False) as browser:
+        browser.log_in(ada.name, ada.password)
+        browser.go("/console/people")
+        assert "You may not" in browser.text() or "may not" in browser.text(), "people are an administrator's to see"
+        browser.click("header form button")
+        browser.log_in(chief.name, chief.password)
+        browser.go("/console/access")
+        browser.click("main a[href='/console/people']")
+        assert ada.name in browser.find("#people + div").text and "no group" in browser.text().lower()
+        next(link for link in browser.all("#people + div a") if link.text == ada.name).click()
+        assert "may log in" in browser.find("#verdict").text and "verified" in browser.find("#log-ins + div tbody").text
+        browser.click("main form button")
+        assert "barred" in browser.find("#verdict").text
+        assert ada.session().get(f"{server.url}/api/strongroom/v1/me").status_code == 401, "its token ended with it"
+        browser.click("main form button")
+        assert "may log in" in browser.find("#verdict").text
+        browser.go(f"/console/people/{id_of(server, chief)}")
+        assert browser.all("main form button") == [], "nobody bars themselves by mistake"

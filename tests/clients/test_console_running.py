@@ -67,6 +67,26 @@ def tell(server, session, summary: str) -> None:
     call(session, server, "POST", "/alertmanager", json={"version": "4", "alerts": [alert]})
 
 
+def test_a_prediction_is_traced_back_from_its_endpoint(world):
+    server, name = world, endpoint_of(world)
+    session, auditor = server.session(), person(server, "owner")
+    grant(server, auditor.name, "auditor", "server")
+    ask(session, server, name, ROWS)
+    harness.wait_until(lambda: call(session, server, "GET", f"/predictions?endpoint={name}")["predictions"], 60, "the prediction is sealed")
+    with browsers.browser(server, scripts=False) as browser:
+        browser.log_in(auditor.name, auditor.password)
+        browser.go(f"/console/endpoints/{name}")
+        assert "None is open" in browser.text() or browser.all("#alerts + div tbody tr")
+        browser.click("main a[href^='/console/predictions']")
+        browser.click("tbody a")
+        assert "admitted" in browser.find("#verdict").text and "made it" in browser.text()
+        assert "model version" in browser.find("#things + div tbody").text and "nothing" in browser.find("dl").text
+        browser.click("main a[href^='/console/audit?entry=']")
+        assert "endpoints.predict" in browser.find("tbody").text
+        browser.go("/console/predictions/none")
+        assert "no such" in browser.text() or "There is no" in browser.text()
+
+
 def test_an_alert_is_taken_up_and_closed_without_scripts_at_phone_width(world):
     server = world
     monitor, deployer = person(server, "monitor"), person(server, "deployer")

@@ -6,9 +6,9 @@ use std::process::Command;
 use serde_json::{Value, json};
 
 use crate::{
-    bench_adversary, bench_contract, bench_drift, bench_guard, bench_lineage, bench_objects, bench_pii, bench_poison,
-    bench_profile, bench_recovery, bench_risk, bench_runtime, bench_scan, bench_serve, bench_sign, bench_sign_in, bench_tracking,
-    shell,
+    bench_adversary, bench_console, bench_contract, bench_drift, bench_guard, bench_lineage, bench_objects, bench_pii,
+    bench_poison, bench_profile, bench_recovery, bench_risk, bench_runtime, bench_scan, bench_serve, bench_sign, bench_sign_in,
+    bench_tracking, shell,
 };
 
 /// One line of a bench.
@@ -116,6 +116,10 @@ pub fn run(words: &[&str]) -> Result<(), String> {
             print("recovery", &bench_recovery::run(words)?, json);
             Ok(())
         }
+        Some(&"console") => {
+            print("console", &bench_console::run(words)?, json);
+            Ok(())
+        }
         Some(&"sign-in") => {
             print("sign-in", &bench_sign_in::run(words)?, json);
             Ok(())
@@ -123,7 +127,7 @@ pub fn run(words: &[&str]) -> Result<(), String> {
         Some(&"audit") => example("strongroom", "bench_audit", json),
         Some(&"policy") => example("policy", "decision_cost", json),
         _ => {
-            Err("which bench? `adversary`, `tracking`, `profile`, `contract`, `drift`, `guard`, `lineage`, `objects`, `pii`, `poison`, `recovery`, `risk`, `runtime`, `scan`, `serve`, `sign`, `sign-in`, `audit` or `policy`"
+            Err("which bench? `adversary`, `console`, `tracking`, `profile`, `contract`, `drift`, `guard`, `lineage`, `objects`, `pii`, `poison`, `recovery`, `risk`, `runtime`, `scan`, `serve`, `sign`, `sign-in`, `audit` or `policy`"
                 .to_owned())
         }
     }

@@ -5,6 +5,7 @@
 
 mod bench;
 mod bench_adversary;
+mod bench_console;
 mod bench_contract;
 mod bench_drift;
 mod bench_guard;

@@ -101,6 +101,12 @@ const COMMANDS: &[Usage] = &[
         "bench risk --people 1000",
     ),
     usage(
+        "bench console",
+        "[--json] [--times N] [--runs N] [--models N] [--records N] [--filled FOLDER] [--prebuilt]",
+        "every page of the console over 100,000 runs, 10,000 models and 10,000,000 records; FOLDER keeps them, and is used again",
+        "bench console --runs 1000 --models 100 --records 20000",
+    ),
+    usage(
         "bench sign-in",
         "[--json] [--rounds N] [--prebuilt]",
         "others, the owner and memory while ten thousand guesses a second are made at log-ins",

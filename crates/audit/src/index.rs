@@ -231,10 +231,10 @@ impl<'a> Wanted<'a> {
     }
 }
 
-/// The verbs in the index that a pattern means.
-fn verbs(reader: &Connection, pattern: &str) -> Result<Vec<String>, AuditError> {
-    if !pattern.contains('*') {
-        return Ok(vec![pattern.to_owned()]);
+/// The verbs in the index that any of some patterns means.
+fn verbs(reader: &Connection, patterns: &str) -> Result<Vec<String>, AuditError> {
+    if !patterns.contains('*') {
+        return Ok(patterns.split(',').map(str::to_owned).collect());
     }
     // From one verb to the next, past all the blocks that have it.
     let mut next = reader.prepare("SELECT value FROM posting WHERE field = ? AND value > ? ORDER BY value LIMIT 1")?;
@@ -243,7 +243,7 @@ fn verbs(reader: &Connection, pattern: &str) -> Result<Vec<String>, AuditError> 
         let mut rows = next.query(params![Field::Action as i64, last])?;
         let Some(row) = rows.next()? else { break };
         last = row.get(0)?;
-        if pattern_holds(pattern, &last) {
+        if patterns.split(',').any(|pattern| pattern_holds(pattern, &last)) {
             all.push(last.clone());
         }
     }
@@ -374,6 +374,8 @@ mod tests {
             Filter { resource: text("r7000"), ..Filter::default() },
             Filter { entry: text("e2048"), ..Filter::default() },
             Filter { prediction: text("p1000"), entry: text("e1500"), ..Filter::default() },
+            Filter { action: text("models.get,runs.nothing"), ..Filter::default() },
+            Filter { action: text("models.g*,runs.create"), ..Filter::default() },
             Filter { from: Some(Micros(50_000)), to: Some(Micros(70_000)), ..Filter::default() },
         ];
         for filter in &filters {

@@ -12,6 +12,8 @@ use crate::view::RecordView;
 pub const PAGE_COUNT_MAX: usize = 1_000;
 /// Records that one call looks at, at most; then it gives what it has and where to go on.
 pub const SCAN_COUNT_MAX: u64 = 200_000;
+/// The verbs to look for, with the commas between them.
+pub const VERBS_BYTES_MAX: usize = 1_024;
 /// A text to look for.
 pub const TEXT_BYTES_MAX: usize = 256;
 
@@ -20,7 +22,7 @@ pub const TEXT_BYTES_MAX: usize = 256;
 pub struct Filter {
     /// The caller's id.
     pub caller: Option<String>,
-    /// The verb: plain, `start*` or `*end`.
+    /// The verb: plain, `start*` or `*end`; or several, with commas between them.
     pub action: Option<String>,
     /// From this moment on.
     pub from: Option<Micros>,
@@ -68,7 +70,11 @@ impl Filter {
     /// # Errors
     /// `Invalid`, saying which.
     pub fn check(&self) -> Result<(), Problem> {
-        if let Some(pattern) = &self.action {
+        let action = self.action.as_deref().unwrap_or_default();
+        if action.len() > VERBS_BYTES_MAX {
+            return Err(Problem::invalid(format!("the verbs of a search have at most {VERBS_BYTES_MAX} bytes")));
+        }
+        for pattern in action.split(',') {
             let body = pattern.strip_suffix('*').or_else(|| pattern.strip_prefix('*')).unwrap_or(pattern);
             if !body.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-')) {
                 return Err(Problem::invalid(format!("`{pattern}` is not a verb, `start*` or `*end`")));
@@ -90,7 +96,7 @@ impl Filter {
         let Some(view) = RecordView::parse(record) else { return false };
         let same = |wanted: &Option<String>, found: Option<&str>| wanted.as_deref().is_none_or(|wanted| Some(wanted) == found);
         same(&self.caller, Some(&view.caller.id))
-            && self.action.as_deref().is_none_or(|pattern| pattern_holds(pattern, &view.action))
+            && self.action.as_deref().is_none_or(|any| any.split(',').any(|pattern| pattern_holds(pattern, &view.action)))
             && self.from.is_none_or(|from| view.at >= from.0)
             && self.to.is_none_or(|to| view.at < to.0)
             && same(&self.kind, Some(&view.kind))

@@ -17,11 +17,16 @@ const PAGE: &str = "/console/alerts";
 /// The states, as the list can be narrowed to them.
 const STATES: [AlertState; 3] = [AlertState::Open, AlertState::Acknowledged, AlertState::Resolved];
 
+/// Where an alert's page is.
+pub fn address(alert: &Alert) -> String {
+    format!("{PAGE}/{}", part(&alert.id))
+}
+
 /// The row of an alert in a list: how bad, what, since when, how far.
 pub fn row(alert: &Alert) -> Vec<Cell> {
     vec![
         Cell::state(alert.severity.word(), tone_of(alert.severity)),
-        Cell::link(alert.headline.clone(), format!("{PAGE}/{}", part(&alert.id))),
+        Cell::link(alert.headline.clone(), address(alert)),
         Cell::text(moment(alert.began_at)),
         Cell::text(alert.state.word()),
     ]

@@ -1,7 +1,9 @@
-//! The log: who did what; and one record with its proof, which the browser checks by itself.
+//! The log: who did what, with what can be narrowed further; and one record with its proof, which the browser checks by itself.
+
+use std::collections::BTreeMap;
 
 use ::audit::ops::{Prove, Proven, Search, Which};
-use ::audit::{Filter, Hit, RecordView};
+use ::audit::{Filter, Page, RecordView};
 use askama::Template;
 use http::Method;
 use kernel::{Micros, Problem};
@@ -10,15 +12,22 @@ use wire::{Answer, Door, Inbound};
 use crate::Rooms;
 use crate::board::{Cell, Table, Tone, part};
 use crate::page::{moment, page_in};
+use crate::query::Query;
 
 const PAGE: &str = "/console/audit";
 const ROWS: usize = 50;
+/// Records that fit, of which the facets tell: the page shows the first of them.
+const FACET_COUNT: usize = 500;
+/// Values of one facet.
+const FACET_ROWS: usize = 8;
 /// What the form asks for, in the order of its fields.
-const FIELDS: [(&str, &str, &str); 5] = [
+const FIELDS: [(&str, &str, &str); 7] = [
     ("who", "Who", "an account's id"),
     ("what", "What", "runs.* or runs.log"),
     ("outcome", "Outcome", "done, failed, aborted, refused"),
     ("resource", "To what", "an id"),
+    ("from", "From", "2026-11-01T00:00:00Z"),
+    ("to", "Before", "2026-11-02T00:00:00Z"),
     ("text", "Anywhere", "a text"),
 ];
 
@@ -27,8 +36,18 @@ const FIELDS: [(&str, &str, &str); 5] = [
 struct AuditTemplate {
     /// Name, label, hint and value of each field.
     fields: Vec<(&'static str, &'static str, &'static str, String)>,
+    facets: Vec<Facet>,
+    /// Of how many records the facets tell.
+    facet_count: usize,
     table: Table,
     size: u64,
+}
+
+/// The values of one field among what fits, the most frequent first.
+struct Facet {
+    label: &'static str,
+    /// Value, how often, and where it alone is shown.
+    values: Vec<(String, usize, String)>,
 }
 
 #[derive(Template)]
@@ -48,44 +67,26 @@ struct RecordTemplate {
 pub fn routes(door: &mut Door, rooms: &Rooms) {
     let room = rooms.audit.clone();
     let search = move |inbound: &Inbound| {
-        let query = inbound.query()?;
-        let value = |wanted: &str| query.iter().find(|(name, _)| name == wanted).map(|(_, value)| value.trim().to_owned());
-        let given = |wanted: &str| value(wanted).filter(|text| !text.is_empty());
+        let query = Query::of(inbound)?;
+        let text = |name: &str| query.get(name).map(str::to_owned);
+        let time = |name: &str| query.get(name).map(|text| wire::parse_time(name, text)).transpose();
         let filter = Filter {
-            caller: given("who"),
-            action: given("what"),
-            status: given("outcome"),
-            resource: given("resource"),
-            text: given("text"),
+            caller: text("who"),
+            action: text("what"),
+            status: text("outcome"),
+            resource: text("resource"),
+            entry: text("entry"),
+            from: time("from")?,
+            to: time("to")?,
+            text: text("text"),
             ..Filter::default()
         };
-        let number = |text: String| text.parse().map_err(|_| Problem::invalid("`before` is a number"));
-        let before = given("before").map(number).transpose()?;
-        let asked: Vec<(&str, String)> = FIELDS.iter().filter_map(|(name, ..)| Some((*name, given(name)?))).collect();
-        let asked: Vec<(String, String)> = asked.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
-        let search = Search { room: room.clone(), filter, before, limit_count: ROWS };
-        Ok((search, (asked, inbound.workspace().to_owned())))
+        let number = |text: &str| text.parse().map_err(|_| Problem::invalid("`before` is a number"));
+        let before = query.get("before").map(number).transpose()?;
+        let search = Search { room: room.clone(), filter, before, limit_count: FACET_COUNT };
+        Ok((search, (query, inbound.workspace().to_owned())))
     };
-    door.route_with(Method::GET, PAGE, search, |found, (asked, workspace)| {
-        let value =
-            |name: &str| asked.iter().find(|(known, _)| known == name).map(|(_, value)| value.clone()).unwrap_or_default();
-        let query: String = asked.iter().map(|(name, value)| format!("&{name}={}", part(value))).collect();
-        page_in(
-            &workspace,
-            &AuditTemplate {
-                fields: FIELDS.iter().map(|(name, label, hint)| (*name, *label, *hint, value(name))).collect(),
-                table: Table {
-                    id: "records",
-                    title: "The log".to_owned(),
-                    columns: vec!["Record", "When", "Who", "What", "How it ended", "To what"],
-                    rows: found.hits.iter().map(row).collect::<Result<_, _>>()?,
-                    empty: "No record fits. Records have ids, not names: search by an account's id.".to_owned(),
-                    next: found.next_before.map(|next| format!("{PAGE}?before={next}{query}")).unwrap_or_default(),
-                },
-                size: found.size,
-            },
-        )
-    });
+    door.route_with(Method::GET, PAGE, search, |found, (query, workspace)| log_page(&workspace, &query, &found));
     let room = rooms.audit.clone();
     let prove = move |inbound: &Inbound| {
         let index =
@@ -96,25 +97,82 @@ pub fn routes(door: &mut Door, rooms: &Rooms) {
     door.route_with(Method::GET, &at, prove, |proven, workspace| record_page(&workspace, &proven));
 }
 
-fn row(hit: &Hit) -> Result<Vec<Cell>, Problem> {
-    let view = viewed(&hit.record)?;
+/// Where records of a verb since some moment are listed.
+pub fn search_for(verb: &str, from: Micros) -> String {
+    format!("{PAGE}?what={}&outcome=done&from={}", part(verb), part(&wire::time_text(from)))
+}
+
+fn log_page(workspace: &str, query: &Query, found: &Page) -> Result<Answer, Problem> {
+    let views = found.hits.iter().map(|hit| viewed(&hit.record)).collect::<Result<Vec<_>, _>>()?;
+    // More fit than are shown: the next page begins behind the last that is.
+    let more = found.hits.get(ROWS - 1).filter(|_| found.hits.len() > ROWS).map(|last| last.index);
+    let next = more.or(found.next_before);
+    let shown = found.hits.iter().zip(&views).take(ROWS).map(|(hit, view)| row(hit.index, view));
+    let facets = [
+        facet(query, ("what", "What"), views.iter().map(|view| view.action.to_string())),
+        facet(query, ("who", "Who"), views.iter().map(|view| view.caller.id.to_string())),
+        facet(query, ("outcome", "Outcome"), views.iter().filter_map(|view| Some(view.status.as_ref()?.to_string()))),
+    ];
+    let template = AuditTemplate {
+        fields: FIELDS
+            .iter()
+            .map(|(name, label, hint)| (*name, *label, *hint, query.get(name).unwrap_or_default().to_owned()))
+            .collect(),
+        facets: facets.into_iter().flatten().collect(),
+        facet_count: found.hits.len(),
+        table: Table {
+            id: "records",
+            title: "The log".to_owned(),
+            columns: vec!["Record", "When", "Who", "What", "How it ended", "To what"],
+            rows: shown.collect(),
+            empty: "No record fits. Records have ids, not names: search by an account's id.".to_owned(),
+            next: next.map(|next| query.with("before", &next.to_string()).at(PAGE)).unwrap_or_default(),
+        },
+        size: found.size,
+    };
+    page_in(workspace, &template)
+}
+
+/// How often each value stands among what fits, and where that alone is shown; none where there is nothing to choose.
+fn facet(query: &Query, (name, label): (&'static str, &'static str), values: impl Iterator<Item = String>) -> Option<Facet> {
+    let mut counts: BTreeMap<String, usize> = BTreeMap::new();
+    for value in values {
+        *counts.entry(value).or_default() += 1;
+    }
+    if counts.len() < 2 {
+        return None;
+    }
+    let mut all: Vec<(String, usize)> = counts.into_iter().collect();
+    all.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
+    let link = |(value, count): (String, usize)| {
+        let href = query.without("before").with(name, &value).at(PAGE);
+        (value, count, href)
+    };
+    Some(Facet { label, values: all.into_iter().take(FACET_ROWS).map(link).collect() })
+}
+
+fn row(index: u64, view: &RecordView<'_>) -> Vec<Cell> {
     let status = view.status.as_deref().unwrap_or("begun").to_owned();
     let tone = match status.as_str() {
         "refused" => Tone::Wait,
         "failed" | "aborted" => Tone::Bad,
         _ => Tone::Plain,
     };
-    Ok(vec![
-        Cell::link(hit.index.to_string(), format!("{PAGE}/{}", hit.index)),
+    vec![
+        Cell::link(index.to_string(), format!("{PAGE}/{index}")),
         Cell::text(moment(Micros(view.at))),
         Cell::link(view.caller.id.clone(), format!("{PAGE}?who={}", part(&view.caller.id))),
         Cell::text(view.action.clone()),
         Cell::state(view.problem.as_ref().map_or_else(|| status.clone(), |problem| format!("{status}: {problem}")), tone),
         Cell::text(format!("{} {}", view.target, view.resource.as_deref().unwrap_or_default())),
-    ])
+    ]
 }
 
-fn viewed(record: &[u8]) -> Result<RecordView<'_>, Problem> {
+/// A record, read.
+///
+/// # Errors
+/// `Internal` for what is no record.
+pub fn viewed(record: &[u8]) -> Result<RecordView<'_>, Problem> {
     RecordView::parse(record).ok_or_else(|| Problem::internal("a record of the log cannot be read", "not JSON"))
 }
 

@@ -109,7 +109,7 @@ pub struct Button {
     /// The decision that it sends.
     pub value: &'static str,
     /// What stands on it.
-    pub words: &'static str,
+    pub words: String,
     /// Whether it is not the first thing to do.
     pub is_plain: bool,
     /// What it sends besides.

@@ -1,7 +1,7 @@
 //! Data sets: which there are, their versions, and one version with its inspection.
 
-use data::DocumentKind;
 use data::ops::{Admit, CleanVersion, Findings, ReadDocument, Refuse, RowsWish, SearchDatasets, ShowDataset, ShowVersion, Waive};
+use data::{DocumentKind, Which};
 use gate::{DataClasses, Operation, Visitor};
 use http::Method;
 use inspection::InspectionReport;
@@ -13,8 +13,9 @@ use crate::board::{Cell, Table, Tone, bytes, part};
 use crate::contract_page;
 use crate::findings::{self, Shown};
 use crate::lineage_page;
-use crate::listing::{after, listing, listing_with};
+use crate::listing::{after, by_state, listing_with, narrowed};
 use crate::page::{moment, redirect_in};
+use crate::query::Query;
 use crate::version::{Decidable, May, VersionTemplate, decide, decided, documents, sentence};
 
 /// Where the pages are.
@@ -24,10 +25,12 @@ pub const PAGE: &str = "/console/data";
 pub fn routes(door: &mut Door, rooms: &Rooms) {
     let room = rooms.data.clone();
     let search = move |inbound: &Inbound| {
-        let search = SearchDatasets { room: room.clone(), after: after(inbound)?, rows: None };
-        Ok((search, inbound.workspace().to_owned()))
+        let query = Query::of(inbound)?;
+        let which = wire::admin::which(query.get("state").map(str::to_owned))?;
+        let search = SearchDatasets { room: room.clone(), which, after: query.get("after").map(str::to_owned), rows: None };
+        Ok((search, (which, query, inbound.workspace().to_owned())))
     };
-    door.route_with(Method::GET, PAGE, search, |found, workspace| {
+    door.route_with(Method::GET, PAGE, search, |found, (which, query, workspace)| {
         let row = |one: &data::DatasetSummary| {
             let state =
                 one.latest_state.map_or(Cell::text("no version yet"), |state| Cell::state(state.word(), Tone::of_state(state)));
@@ -41,14 +44,19 @@ pub fn routes(door: &mut Door, rooms: &Rooms) {
         };
         let table = Table {
             id: "data",
-            title: "Data sets".to_owned(),
+            title: narrowed("Data sets", which),
             columns: vec!["Name", "Newest version is", "Newest", "Newest let in", "Made"],
             rows: found.rows.iter().map(row).collect(),
-            empty: "There is no data set here. Bring one: strongroom data commit NAME FILES… --source … --licence … --owner …"
-                .to_owned(),
-            next: found.next.map(|next| format!("{PAGE}?after={}", part(&next))).unwrap_or_default(),
+            empty: match which {
+                Which::All => {
+                    "There is no data set here. Bring one: strongroom data commit NAME FILES… --source … --licence … --owner …"
+                }
+                _ => "There is none whose newest version is in this state.",
+            }
+            .to_owned(),
+            next: found.next.map(|next| query.with("after", &next).at(PAGE)).unwrap_or_default(),
         };
-        listing(&workspace, table)
+        listing_with(&workspace, table, by_state(PAGE))
     });
     let room = rooms.data.clone();
     let show = move |inbound: &Inbound| {

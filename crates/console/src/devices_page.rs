@@ -22,7 +22,7 @@ fn shown(at: &Micros) -> String {
 }
 
 /// How far a device is trusted, and why.
-fn trust_words(device: &devices::Device) -> String {
+pub fn trust_words(device: &devices::Device) -> String {
     let words = match device.tier {
         0 => "revoked",
         1 if device.reported_at.is_none() => "a registered key; it never reported",
@@ -35,7 +35,7 @@ fn trust_words(device: &devices::Device) -> String {
 }
 
 /// What stands behind that.
-const fn evidence_words(device: &devices::Device) -> &'static str {
+pub const fn evidence_words(device: &devices::Device) -> &'static str {
     if device.tier >= 3 { "attested" } else { "reported" }
 }
 

@@ -4,7 +4,8 @@ use askama::Template;
 use gate::{Operation, Visitor};
 use http::Method;
 use kernel::Problem;
-use observe::ops::{ShowTraffic, TrafficMinute};
+use observe::ops::{SearchAlerts, ShowTraffic, TrafficMinute};
+use observe::{Alert, AlertState};
 use serving::ops::{Challenger, GetEndpoint, ListTrails, PromoteChallenger, Ready, Rollback};
 use serving::{ArmView, Endpoint, TrailShown};
 use wire::{Answer, Chosen, Door, Form, Inbound};
@@ -37,10 +38,15 @@ struct EndpointTemplate {
 pub fn routes(door: &mut Door, rooms: &Rooms) {
     let path = format!("{PAGE}/{{endpoint}}");
     let own = rooms.clone();
-    door.choice(Method::GET, &path, &[GetEndpoint::ACTION, ShowTraffic::ACTION, ListTrails::ACTION], move |inbound| {
-        let (rooms, name) = (own.clone(), inbound.path("endpoint").to_owned());
-        Ok(Chosen::verbs(move |visitor| Box::pin(async move { shown(visitor, &rooms, name).await })))
-    });
+    door.choice(
+        Method::GET,
+        &path,
+        &[GetEndpoint::ACTION, ShowTraffic::ACTION, SearchAlerts::ACTION, ListTrails::ACTION],
+        move |inbound| {
+            let (rooms, name) = (own.clone(), inbound.path("endpoint").to_owned());
+            Ok(Chosen::verbs(move |visitor| Box::pin(async move { shown(visitor, &rooms, name).await })))
+        },
+    );
     let room = rooms.serving.clone();
     door.choice(Method::POST, &path, &[Rollback::ACTION, PromoteChallenger::ACTION], move |inbound| {
         let (room, name) = (room.clone(), inbound.path("endpoint").to_owned());
@@ -78,6 +84,8 @@ async fn shown(visitor: &Visitor, rooms: &Rooms, name: String) -> Result<Answer,
         None => None,
     };
     let trails = if_allowed(visitor, ListTrails { room: room(), name: name.clone(), rows: Some(TRAIL_ROWS) }).await?;
+    let open = SearchAlerts { room: rooms.observe.clone(), state: Some(AlertState::Open), after: None, rows: None };
+    let alerts = if_allowed(visitor, open).await?.map(|found| alerts(&found.rows, &ready.endpoint.id));
     let has_rollout = ready.endpoint.rollout.is_some();
     let can_go_back = has_rollout || ready.endpoint.previous.is_some();
     let may_roll_back = can_go_back && visitor.might(&Rollback { room: room(), name: name.clone() }).await?;
@@ -92,13 +100,19 @@ async fn shown(visitor: &Visitor, rooms: &Rooms, name: String) -> Result<Answer,
             facts: facts(&ready),
             drawing: minutes.as_deref().map(Drawing::of),
             minutes: minutes_table(minutes.as_deref().unwrap_or_default()),
-            tables: ready.challenger.iter().map(trial).chain(trails.as_deref().map(callers)).collect(),
+            tables: alerts.into_iter().chain(ready.challenger.iter().map(trial)).chain(trails.as_deref().map(callers)).collect(),
             has_rollout,
             may_promote,
             may_roll_back,
             name,
         },
     )
+}
+
+/// What is wrong with it: drift, errors, slowness, with causes and remedies behind each.
+fn alerts(open: &[Alert], endpoint: &str) -> Table {
+    let rows = open.iter().filter(|alert| alert.endpoint.as_deref() == Some(endpoint)).map(crate::alerts::row).collect();
+    Table::whole("alerts", "Drift and other alerts", &crate::alerts::COLUMNS, rows, "None is open. It is looked at every minute.")
 }
 
 fn verdict(ready: &Ready) -> (Cell, String) {

@@ -1,24 +1,57 @@
-//! The first page: what needs whoever looks at it, the gravest first; then how things are.
+//! The first page: what needs whoever looks at it, the gravest first; then how things are, and what changed.
 
+use ::audit::ops::Search;
+use ::audit::{Filter, PAGE_COUNT_MAX};
+use admission::Standing;
+use admission::ops::ListStandings;
 use askama::Template;
+use data::Which;
+use data::ops::SearchDatasets;
 use gate::{Action, DataState, Operation, Permit, Target, Visitor};
 use http::Method;
 use identity::PageWish;
 use identity::ops::tokens::ListTokens;
 use kernel::{Micros, Problem};
-use observe::{AlertState, HealthState};
+use observe::ops::{GetAlert, RunRemedy, SearchAlerts};
+use observe::{Act, AlertState, HealthState};
 use wire::{Answer, Chosen, Door};
 
 use crate::Rooms;
-use crate::board::{Cell, Table, Tone, if_allowed, part};
+use crate::alerts::COLUMNS;
+use crate::audit::{search_for, viewed};
+use crate::board::{ActingRow, ActingTable, Button, Cell, Table, Tone, if_allowed, part};
 use crate::page::{moment, page_in};
+use crate::{datasets, models};
 
 /// The verb of [`HomePage`].
 pub const HOME: Action = Action::read("ui.read");
 /// Rows of each list; more stand on the page of its own.
 const ROWS: usize = 20;
+/// Alerts that are looked into for their remedy.
+const REMEDY_ROWS: usize = 5;
 /// A token of one's own that ends within so many days is told.
 const EXPIRY_DAYS: i64 = 7;
+
+/// What others rely on, and the verbs that change it.
+const CHANGES: [(&str, &str); 17] = [
+    ("Data committed", "datasets.commit"),
+    ("Data let in", "datasets.admit"),
+    ("Data let in by a waiver", "datasets.waive"),
+    ("Data refused", "datasets.refuse"),
+    ("Models registered", "versions.create"),
+    ("Models let in", "admissions.admit"),
+    ("Models let in by a waiver", "admissions.waive"),
+    ("Models refused", "admissions.refuse"),
+    ("Aliases moved", "models.alias"),
+    ("Endpoints made", "endpoints.create"),
+    ("Endpoints changed", "endpoints.update"),
+    ("Endpoints rolled back", "endpoints.rollback"),
+    ("Accounts made", "users.create"),
+    ("Grants given", "grants.create"),
+    ("Grants taken back", "grants.revoke"),
+    ("Keys rotated", "keys.rotate"),
+    ("Retention bypassed", "retention.bypass"),
+];
 
 /// Lets the page be seen; what stands on it takes verbs of its own.
 pub struct HomePage;
@@ -40,18 +73,22 @@ impl Operation for HomePage {
 #[template(path = "home.html")]
 struct HomeTemplate {
     name: String,
+    alerts: Option<ActingTable>,
     needs: Vec<Table>,
     health: Vec<Table>,
-    with_mlflow: bool,
+    /// Where MLflow's own page is; empty if nowhere.
+    mlflow: String,
 }
 
 /// Adds the page, at `/console` and, where nothing else stands there, at `/`.
 pub fn routes(door: &mut Door, rooms: &Rooms, has_mlflow_page: bool) {
     let verbs = [
         HOME,
-        data::ops::SearchDatasets::ACTION,
-        admission::ops::ListStandings::ACTION,
-        observe::ops::SearchAlerts::ACTION,
+        SearchDatasets::ACTION,
+        ListStandings::ACTION,
+        Search::ACTION,
+        SearchAlerts::ACTION,
+        GetAlert::ACTION,
         observe::ops::ShowHealth::ACTION,
         detect::ops::ListDetections::ACTION,
         policy::ListElevations::ACTION,
@@ -69,25 +106,39 @@ pub fn routes(door: &mut Door, rooms: &Rooms, has_mlflow_page: bool) {
 
 async fn home(visitor: &Visitor, rooms: &Rooms, with_mlflow: bool) -> Result<Answer, Problem> {
     let now = visitor.call(HomePage).await?;
-    let found = [
-        alerts(visitor, rooms).await?,
-        detections(visitor, rooms).await?,
-        elevations(visitor, rooms).await?,
-        datasets(visitor, rooms).await?,
-        models(visitor, rooms).await?,
-        tokens(visitor, rooms, now).await?,
-    ];
-    let needs = found.into_iter().flatten().filter(|table| !table.rows.is_empty()).collect();
-    let health = health(visitor, rooms).await?.into_iter().collect();
-    page_in(visitor.workspace(), &HomeTemplate { name: visitor.caller().name.clone(), needs, health, with_mlflow })
+    let alerts = alerts(visitor, rooms).await?.filter(|table| !table.rows.is_empty());
+    let mut found: Vec<Table> =
+        [detections(visitor, rooms).await?, elevations(visitor, rooms).await?].into_iter().flatten().collect();
+    found.extend(data_held_back(visitor, rooms).await?);
+    found.extend(models_held_back(visitor, rooms).await?);
+    found.extend(waivers(visitor, rooms, now).await?);
+    found.extend(tokens(visitor, rooms, now).await?);
+    let mlflow = if with_mlflow { crate::runs::mlflow_page(visitor.workspace(), "experiments") } else { String::new() };
+    let needs = found.into_iter().filter(|table| !table.rows.is_empty()).collect();
+    let health = health(visitor, rooms).await?.into_iter().chain(changes(visitor, rooms, now).await?).collect();
+    page_in(visitor.workspace(), &HomeTemplate { name: visitor.caller().name.clone(), alerts, needs, health, mlflow })
 }
 
-async fn alerts(visitor: &Visitor, rooms: &Rooms) -> Result<Option<Table>, Problem> {
-    let search =
-        observe::ops::SearchAlerts { room: rooms.observe.clone(), state: Some(AlertState::Open), after: None, rows: Some(ROWS) };
+/// Open alerts, each with what can be done about it at once: its first remedy that a server can carry out.
+async fn alerts(visitor: &Visitor, rooms: &Rooms) -> Result<Option<ActingTable>, Problem> {
+    let room = &rooms.observe;
+    let search = SearchAlerts { room: room.clone(), state: Some(AlertState::Open), after: None, rows: Some(ROWS) };
     let Some(found) = if_allowed(visitor, search).await? else { return Ok(None) };
-    let rows = found.rows.iter().map(crate::alerts::row).collect();
-    Ok(Some(Table::whole("alerts", "Alerts", &crate::alerts::COLUMNS, rows, "")))
+    let mut rows = Vec::new();
+    for (place, alert) in found.rows.iter().enumerate() {
+        let page = crate::alerts::address(alert);
+        let mut row = ActingRow { cells: crate::alerts::row(alert), action: page.clone(), buttons: Vec::new() };
+        let run = RunRemedy { room: room.clone(), id: alert.id.clone() };
+        if place < REMEDY_ROWS && visitor.might(&run).await? {
+            let shown = visitor.call(GetAlert { room: room.clone(), id: alert.id.clone() }).await?;
+            if let Some(remedy) = shown.remedies.into_iter().find(|one| one.run.is_none() && one.act != Act::ByHand) {
+                row.action = format!("{page}/remedies/{}", part(&remedy.id));
+                row.buttons.push(Button { value: "run", words: remedy.words, is_plain: false, hidden: Vec::new() });
+            }
+        }
+        rows.push(row);
+    }
+    Ok(Some(ActingTable { id: "alerts", title: "Alerts".to_owned(), columns: COLUMNS.to_vec(), rows, empty: String::new() }))
 }
 
 async fn detections(visitor: &Visitor, rooms: &Rooms) -> Result<Option<Table>, Problem> {
@@ -118,42 +169,109 @@ async fn elevations(visitor: &Visitor, rooms: &Rooms) -> Result<Option<Table>, P
     Ok(Some(Table::whole("elevations", "Roles that somebody asks for", &["Role", "Who", "Why", "Asked"], rows, "")))
 }
 
-async fn datasets(visitor: &Visitor, rooms: &Rooms) -> Result<Option<Table>, Problem> {
-    let search = data::ops::SearchDatasets { room: rooms.data.clone(), after: None, rows: Some(500) };
-    let Some(found) = if_allowed(visitor, search).await? else { return Ok(None) };
-    let waits = found.rows.iter().filter_map(|one| Some((one, one.latest_state?))).filter(|(_, state)| waits(*state));
-    let rows = waits
-        .take(ROWS)
-        .map(|(one, state)| {
+/// Data sets whose newest version waits or was refused.
+async fn data_held_back(visitor: &Visitor, rooms: &Rooms) -> Result<Vec<Table>, Problem> {
+    let mut tables = Vec::new();
+    for (id, title, state) in [
+        ("data", "Data that waits for somebody", DataState::Quarantined),
+        ("data-refused", "Data that was refused", DataState::Refused),
+    ] {
+        let search = SearchDatasets { room: rooms.data.clone(), which: Which::In(state), after: None, rows: Some(ROWS) };
+        let Some(found) = if_allowed(visitor, search).await? else { return Ok(tables) };
+        let row = |one: &data::DatasetSummary| {
+            let page = format!("{}/{}/{}", datasets::PAGE, part(&one.name), one.latest_number);
             vec![
                 Cell::state(state.word(), Tone::of_state(state)),
-                Cell::link(
-                    format!("{}@{}", one.name, one.latest_number),
-                    format!("/console/data/{}/{}", part(&one.name), one.latest_number),
-                ),
+                Cell::link(format!("{}@{}", one.name, one.latest_number), page),
             ]
-        })
-        .collect();
-    Ok(Some(Table::whole("data", "Data that is held back", &["State", "Newest version"], rows, "")))
+        };
+        let mut table = Table::whole(id, title, &["State", "Newest version"], found.rows.iter().map(row).collect(), "");
+        table.next = found.next.map(|next| next_page(datasets::PAGE, state, &next)).unwrap_or_default();
+        tables.push(table);
+    }
+    Ok(tables)
 }
 
-const fn waits(state: DataState) -> bool {
-    matches!(state, DataState::Quarantined | DataState::Refused)
+fn next_page(page: &str, state: DataState, after: &str) -> String {
+    format!("{page}?state={}&after={}", state.word(), part(after))
 }
 
-async fn models(visitor: &Visitor, rooms: &Rooms) -> Result<Option<Table>, Problem> {
-    let list = admission::ops::ListStandings { room: rooms.admission.clone(), name: None, after: None, rows: None };
-    let Some(found) = if_allowed(visitor, list).await? else { return Ok(None) };
-    let row = |one: &admission::Standing| {
-        let number = one.subject.number;
-        vec![
-            Cell::state(one.state.word(), Tone::of_state(one.state)),
-            Cell::link(format!("{}/{number}", one.name), format!("/console/models/{}/{number}", part(&one.name))),
-            Cell::text(moment(one.submitted_at)),
-        ]
+/// Versions of models that wait or were refused, the newest first.
+async fn models_held_back(visitor: &Visitor, rooms: &Rooms) -> Result<Vec<Table>, Problem> {
+    let mut tables = Vec::new();
+    for (id, title, state) in [
+        ("models", "Models that wait for somebody", DataState::Quarantined),
+        ("models-refused", "Models that were refused", DataState::Refused),
+    ] {
+        let list = list_of(rooms, Which::In(state));
+        let Some(found) = if_allowed(visitor, list).await? else { return Ok(tables) };
+        let row = |one: &Standing| {
+            vec![Cell::state(one.state.word(), Tone::of_state(one.state)), version(one), Cell::text(moment(one.submitted_at))]
+        };
+        let rows = found.rows.iter().map(row).collect();
+        let mut table = Table::whole(id, title, &["State", "Version", "Registered"], rows, "");
+        table.next = found.next.map(|next| next_page(models::PAGE, state, &next)).unwrap_or_default();
+        tables.push(table);
+    }
+    Ok(tables)
+}
+
+fn list_of(rooms: &Rooms, which: Which) -> ListStandings {
+    ListStandings { room: rooms.admission.clone(), name: None, which, after: None, rows: Some(ROWS) }
+}
+
+fn version(one: &Standing) -> Cell {
+    let number = one.subject.number;
+    Cell::link(format!("{}/{number}", one.name), models::address(&one.name, number))
+}
+
+/// Waivers that end soon: what they let in is shut out then.
+async fn waivers(visitor: &Visitor, rooms: &Rooms, now: Micros) -> Result<Option<Table>, Problem> {
+    let which = Which::WaivedUntil(now.plus_secs(EXPIRY_DAYS * 86_400));
+    let mut rows = Vec::new();
+    if let Some(found) = if_allowed(visitor, list_of(rooms, which)).await? {
+        rows.extend(
+            found.rows.iter().map(|one| vec![version(one), Cell::text(one.waiver_until.map(moment).unwrap_or_default())]),
+        );
+    }
+    let search = SearchDatasets { room: rooms.data.clone(), which, after: None, rows: Some(ROWS) };
+    if let Some(found) = if_allowed(visitor, search).await? {
+        let row = |one: &data::DatasetSummary| {
+            let within = format!("within {EXPIRY_DAYS} days");
+            vec![Cell::link(one.name.clone(), format!("{}/{}", datasets::PAGE, part(&one.name))), Cell::text(within)]
+        };
+        rows.extend(found.rows.iter().map(row));
+    }
+    Ok(Some(Table::whole("waivers", "Waivers that end soon", &["What", "Ends"], rows, "")))
+}
+
+/// What changed in a day, by kind: what was done to what others rely on.
+async fn changes(visitor: &Visitor, rooms: &Rooms, now: Micros) -> Result<Option<Table>, Problem> {
+    let from = now.plus_secs(-86_400);
+    let filter = Filter {
+        action: Some(CHANGES.map(|(_, verb)| verb).join(",")),
+        status: Some("done".to_owned()),
+        from: Some(from),
+        ..Filter::default()
     };
-    let rows = found.rows.iter().filter(|one| waits(one.state)).take(ROWS).map(row).collect();
-    Ok(Some(Table::whole("models", "Models that are held back", &["State", "Version", "Registered"], rows, "")))
+    // One search for all: each is a record in the log, and waits for those before it.
+    let search = Search { room: rooms.audit.clone(), filter, before: None, limit_count: PAGE_COUNT_MAX };
+    let Some(found) = if_allowed(visitor, search).await? else { return Ok(None) };
+    let mut rows = Vec::new();
+    let views = found.hits.iter().map(|hit| viewed(&hit.record)).collect::<Result<Vec<_>, _>>()?;
+    for (what, verb) in CHANGES {
+        let mut of_kind = views.iter().filter(|view| view.action == verb);
+        let Some(newest) = of_kind.next() else { continue };
+        rows.push(vec![
+            Cell::link(what, search_for(verb, from)),
+            Cell::text((1 + of_kind.count()).to_string()),
+            Cell::text(moment(Micros(newest.at))),
+            Cell::link(newest.caller.id.to_string(), format!("/console/audit/timeline?who={}", part(&newest.caller.id))),
+        ]);
+    }
+    let title = if found.next_before.is_some() { "The newest 1,000 changes" } else { "What changed in a day" };
+    let columns = ["What", "How often", "Last", "By"];
+    Ok(Some(Table::whole("changes", title, &columns, rows, "Nothing that others rely on.")))
 }
 
 async fn tokens(visitor: &Visitor, rooms: &Rooms, now: Micros) -> Result<Option<Table>, Problem> {

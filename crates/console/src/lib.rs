@@ -34,6 +34,8 @@ mod model_report;
 mod models;
 mod models_compare;
 mod page;
+mod people;
+mod predictions_page;
 mod provider;
 mod query;
 mod run;
@@ -96,6 +98,10 @@ pub struct Rooms {
     pub observe: observe::Observe,
     /// What can be done about alerts.
     pub remedies: wire::admin::observe::Rooms,
+    /// What endpoints were asked and said.
+    pub predictions: predictions::Predictions,
+    /// How log-ins are judged.
+    pub log_ins: risk::LogIns,
     /// What was found in the log.
     pub detect: detect::Detect,
     /// The log.
@@ -125,11 +131,13 @@ pub fn routes(door: &mut Door, rooms: &Rooms, providers: Option<Arc<dyn Provider
     models_compare::routes(door, rooms);
     endpoints::routes(door, rooms);
     endpoint::routes(door, rooms);
+    predictions_page::routes(door, rooms);
     alerts::routes(door, rooms);
     vault_page::routes(door, rooms);
     start::routes(door, rooms);
     access::routes(door, rooms);
     access_check::routes(door, rooms);
+    people::routes(door, rooms);
     access_review::routes(door, rooms);
     detections::routes(door, rooms);
     timeline::routes(door, rooms);

@@ -208,7 +208,9 @@ pub fn address(subject: &str) -> String {
     format!("{PAGE}?subject={}", part(subject))
 }
 
-fn own_page(node: &Node) -> Option<String> {
+/// The page that a thing has of its own.
+#[must_use]
+pub fn own_page(node: &Node) -> Option<String> {
     match node.kind {
         NodeKind::Run => Some(run_address(&node.name)),
         NodeKind::DataVersion => {

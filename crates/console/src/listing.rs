@@ -1,6 +1,7 @@
 //! A page that is one table.
 
 use askama::Template;
+use data::Which;
 use kernel::Problem;
 use wire::{Answer, Inbound};
 
@@ -45,4 +46,24 @@ pub fn asked(inbound: &Inbound, wanted: &str) -> Result<Option<String>, Problem>
 /// `Invalid` for an address that cannot be read.
 pub fn after(inbound: &Inbound) -> Result<Option<String>, Problem> {
     asked(inbound, "after")
+}
+
+/// Lists of the same things in one state each: words and addresses.
+pub fn by_state(page: &str) -> Vec<(&'static str, String)> {
+    let of = |words, state: &str| (words, format!("{page}?state={state}"));
+    vec![
+        ("All", page.to_owned()),
+        of("Waiting", "quarantined"),
+        of("In inspection", "inspecting"),
+        of("Let in", "admitted"),
+        of("Kept out", "refused"),
+    ]
+}
+
+/// The word behind a title for the state that a list is narrowed to.
+pub fn narrowed(title: &str, which: Which) -> String {
+    match which {
+        Which::In(state) => format!("{title}: {}", state.word()),
+        Which::All | Which::WaivedUntil(_) => title.to_owned(),
+    }
 }

@@ -3,6 +3,7 @@
 use admission::ops::{Admit, Findings, ListStandings, MakePaper, ReadDocument, Refuse, ShowStanding, VerifyVersion, Waive};
 use admission::{ClaimState, DocumentKind, Paper};
 use askama::Template;
+use data::Which;
 use gate::{Operation, Visitor};
 use http::Method;
 use inspection::InspectionReport;
@@ -13,19 +14,26 @@ use crate::Rooms;
 use crate::board::{Cell, Table, Tone, bytes, part};
 use crate::findings::{self, Shown};
 use crate::lineage_page;
-use crate::listing::{after, asked};
+use crate::listing::{by_state, narrowed};
 use crate::model_report::ModelReport;
 use crate::page::{moment, page_in};
+use crate::query::Query;
 use crate::runs::run_address;
 use crate::trial::Trial;
 use crate::version::{Decidable, May, PaperLink, VersionTemplate, decide, decided, documents, sentence};
 
-const PAGE: &str = "/console/models";
+/// Where the pages are.
+pub const PAGE: &str = "/console/models";
 
 #[derive(Template)]
 #[template(path = "models.html")]
 struct ModelsTemplate {
+    title: String,
     model: String,
+    state: String,
+    is_narrowed: bool,
+    /// Lists of versions in one state each.
+    states: Vec<(&'static str, String)>,
     columns: Vec<&'static str>,
     /// The version as it is chosen by, and its cells.
     rows: Vec<(String, Vec<Cell>)>,
@@ -52,11 +60,13 @@ pub fn address(name: &str, number: i64) -> String {
 pub fn routes(door: &mut Door, rooms: &Rooms) {
     let room = rooms.admission.clone();
     let list = move |inbound: &Inbound| {
-        let name = asked(inbound, "model")?.map(|name| name.trim().to_owned());
-        let list = ListStandings { room: room.clone(), name: name.clone(), after: after(inbound)?, rows: None };
-        Ok((list, (name.unwrap_or_default(), inbound.workspace().to_owned())))
+        let query = Query::of(inbound)?;
+        let which = wire::admin::which(query.get("state").map(str::to_owned))?;
+        let text = |name: &str| query.get(name).map(str::to_owned);
+        let list = ListStandings { room: room.clone(), name: text("model"), which, after: text("after"), rows: None };
+        Ok((list, (which, query, inbound.workspace().to_owned())))
     };
-    door.route_with(Method::GET, PAGE, list, |found, (model, workspace)| {
+    door.route_with(Method::GET, PAGE, list, |found, (which, query, workspace)| {
         let row = |one: &admission::Standing| {
             let number = one.subject.number;
             let named = format!("{}/{number}", one.name);
@@ -69,12 +79,17 @@ pub fn routes(door: &mut Door, rooms: &Rooms) {
             ];
             (named, cells)
         };
-        let only = if model.is_empty() { String::new() } else { format!("&model={}", part(&model)) };
+        let model = query.get("model").unwrap_or_default().to_owned();
+        let title = if model.is_empty() { "Models".to_owned() } else { format!("Versions of {model}") };
         let template = ModelsTemplate {
+            title: narrowed(&title, which),
+            is_narrowed: which != Which::All,
             model,
+            state: query.get("state").unwrap_or_default().to_owned(),
+            states: by_state(PAGE),
             columns: vec!["Version", "State", "Size", "Registered", "By"],
             rows: found.rows.iter().map(row).collect(),
-            next: found.next.map(|next| format!("{PAGE}?after={}{only}", part(&next))).unwrap_or_default(),
+            next: found.next.map(|next| query.with("after", &next).at(PAGE)).unwrap_or_default(),
         };
         page_in(&workspace, &template)
     });

@@ -16,7 +16,7 @@ use crate::curve;
 use crate::experiments::{self, moment_ms};
 use crate::page::page_in;
 use crate::query::Query;
-use crate::runs::{RUN_PAGE, number, run_address, tone, took};
+use crate::runs::{RUN_PAGE, mlflow_page, number, run_address, tone, took};
 
 /// Versions that were registered from a run, as far as they are shown.
 const VERSION_COUNT_MAX: i64 = 50;
@@ -79,7 +79,11 @@ async fn shown(
         tone: tone(&info.status).class(),
         facts,
         lineage: format!("/console/lineage?subject={}", part(&format!("run:{run_id}"))),
-        mlflow: if has_mlflow_page { format!("/#/experiments/{experiment_id}/runs/{run_id}") } else { String::new() },
+        mlflow: if has_mlflow_page {
+            mlflow_page(visitor.workspace(), &format!("experiments/{experiment_id}/runs/{run_id}"))
+        } else {
+            String::new()
+        },
         tables,
     };
     page_in(visitor.workspace(), &template)

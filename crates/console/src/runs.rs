@@ -60,6 +60,11 @@ struct RunsTemplate {
     mlflow: String,
 }
 
+/// An address of MLflow's own page. Without a workspace it asks for one, and forgets where it was to go.
+pub fn mlflow_page(workspace: &str, route: &str) -> String {
+    format!("/#/{route}?workspace={}", part(workspace))
+}
+
 /// Adds the page.
 pub fn routes(door: &mut Door, rooms: &Rooms, has_mlflow_page: bool) {
     let room = rooms.tracking.clone();
@@ -111,7 +116,11 @@ async fn shown(
         sort,
         columns,
         next: found.next_page_token.map(|token| query.with("token", &token).at(&here)).unwrap_or_default(),
-        mlflow: if has_mlflow_page { format!("/#/experiments/{}", experiment.experiment_id) } else { String::new() },
+        mlflow: if has_mlflow_page {
+            mlflow_page(visitor.workspace(), &format!("experiments/{}/runs", experiment.experiment_id))
+        } else {
+            String::new()
+        },
     };
     let mut answer = page_in(visitor.workspace(), &template)?;
     if is_faulty {

@@ -265,10 +265,15 @@ async fn destroys(visitor: &Visitor, rooms: &Rooms) -> Result<Option<ActingTable
         let action = format!("{PAGE}/destroys/{}", one.id);
         let mut buttons = Vec::new();
         if may_approve && one.state == DestroyState::Requested && one.requested_by != *me {
-            buttons.push(Button { value: "approve", words: "Agree: destroy it for good", is_plain: false, hidden: Vec::new() });
+            buttons.push(Button {
+                value: "approve",
+                words: "Agree: destroy it for good".to_owned(),
+                is_plain: false,
+                hidden: Vec::new(),
+            });
         }
         if may_cancel {
-            buttons.push(Button { value: "cancel", words: "Take it back", is_plain: true, hidden: Vec::new() });
+            buttons.push(Button { value: "cancel", words: "Take it back".to_owned(), is_plain: true, hidden: Vec::new() });
         }
         let cells = vec![
             Cell::text(format!("workspace {}", one.workspace)),
@@ -296,7 +301,12 @@ async fn restores(visitor: &Visitor, rooms: &Rooms) -> Result<Option<ActingTable
     let row = |one: &backup::Request| {
         let mut buttons = Vec::new();
         if may_approve && one.asked_by != *me {
-            buttons.push(Button { value: "approve", words: "Agree to the restore", is_plain: false, hidden: Vec::new() });
+            buttons.push(Button {
+                value: "approve",
+                words: "Agree to the restore".to_owned(),
+                is_plain: false,
+                hidden: Vec::new(),
+            });
         }
         let cells = vec![
             Cell::text(one.sequence.to_string()),
@@ -326,7 +336,7 @@ async fn retained(visitor: &Visitor, rooms: &Rooms, found: &KeptPage) -> Result<
         );
         let (value, words) = if one.lock.hold { ("lift", "Lift the hold") } else { ("hold", "Hold for the law") };
         let hidden = vec![("kind", one.kind.word().to_owned()), ("name", one.name.clone())];
-        let buttons = may_hold.then_some(Button { value, words, is_plain: true, hidden });
+        let buttons = may_hold.then_some(Button { value, words: words.to_owned(), is_plain: true, hidden });
         let cells = vec![
             Cell::text(one.kind.noun()),
             Cell::text(one.name.clone()),

@@ -56,7 +56,7 @@ pub use store::versions::hands;
 pub use types::{
     Cleaning, CommitWish, DatasetName, DatasetSummary, Decision, DecisionKind, DocumentKind, FoundFinding, Inspection,
     InspectionState, OtherVersion, Parent, RetrainRequest, SourceKey, Task, Trained, TrustedSource, Verdict, Version,
-    VersionName,
+    VersionName, Which,
 };
 pub use vault::objects::Body;
 pub use verdict::{VerdictPolicy, Verdicts};

@@ -161,6 +161,14 @@ pub enum DataState {
 }
 
 impl DataState {
+    const ALL: [Self; 5] = [Self::Open, Self::Quarantined, Self::Inspecting, Self::Admitted, Self::Refused];
+
+    /// The state of a word; none for a word that is none's.
+    #[must_use]
+    pub fn parse(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|state| state.word() == word)
+    }
+
     /// The word for rows, records and policies.
     #[must_use]
     pub const fn word(self) -> &'static str {

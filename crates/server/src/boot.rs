@@ -7,43 +7,34 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use artifacts::{Artifacts, SweepObjects};
+use artifacts::Artifacts;
 use audit::{Audit, AuditLog, OnMismatch};
 use axum::Router;
 use buckets::Buckets;
 use detect::Detect;
-use gate::{Attempt, Gate, JobKey, JobPass, Ports};
-use identity::{Identity, IdentityPort, Passes};
+use gate::{Gate, JobKey, Ports};
+use identity::{Identity, Passes};
 use kernel::{Clock, Problem, Secret, SystemClock};
 use policy::Policy;
 use predictions::Predictions;
 use registry::Registry;
 use retention::Keeping;
 use tracking::Tracking;
-use vault::db::{DbError, Location, Opening, Reader, SystemDb};
+use vault::db::{DbError, Location, Opening, Reader};
 use vault::keys::{KeyService, Keyring};
 use vault::objects::{Objects, ObjectsLocation, S3Location};
-use wire::{Door, DoorConfig, RouteEntry};
+use wire::RouteEntry;
 
 use crate::config::{Config, ObjectsConfig, POSTGRES_SCHEMES, RootKeyConfig, VaultConfig};
-use crate::federating::{self, Federation};
+use crate::doors::{self, Doors};
 use crate::key_services::{self, First};
 use crate::locate::Locator;
 use crate::receipts::LogReceipts;
 use crate::tls::file_problem;
-use crate::{backing, detecting, devicing, engines, inspecting, judging, keykeeping, mailing, observing, retraining, system, ui};
+use crate::{
+    backing, detecting, devicing, engines, housekeeping, inspecting, judging, keykeeping, mailing, observing, retraining,
+};
 
-/// How often last-used times are written down and ended sessions are cleared away.
-const HOUSEKEEPING_EVERY: Duration = Duration::from_secs(60);
-/// The job that takes away what no row names; once a day is plenty, for it spares what is younger.
-const SWEEPER: &str = "retention";
-/// The job that writes down what time it is, for what is retained.
-const TIMEKEEPER: &str = "timekeeper";
-const SWEEP_EVERY_MINUTES: u64 = 24 * 60;
-/// How often the time that retention counts by goes into the log.
-const TICK_EVERY_MINUTES: u64 = 60;
-/// How often open versions that expired and waivers that ended are swept. Neither counts any more before that.
-const SWEEP_DATA_EVERY_MINUTES: u64 = 60;
 /// Lies in a folder as long as `init` or `backup restore` works on it.
 pub const UNFINISHED: &str = "unfinished";
 /// Where the system says what this machine is called.
@@ -289,106 +280,10 @@ pub async fn open_with(data: &Path, config: &Config, way: Way, root: Arc<dyn Key
         audit,
         keyring,
     };
-    let page = config.server.mlflow_ui_dir.as_deref().map(ui::list_page).transpose()?;
-    // Only a server tells: a command ends too soon.
-    let telemetry = way.bound.map(|_| crate::telemetry::begin(&config.telemetry)).transpose()?.flatten();
-    let telemetry = telemetry.map(|teller| Arc::new(teller) as Arc<dyn wire::Telemetry>);
-    let mut door = Door::new(
-        gate.clone(),
-        DoorConfig {
-            allowed_hosts: host_names(config, way.bound),
-            trusted_proxies: rooms.devices.trusted_proxies(),
-            telemetry,
-            problem_page: Some(console::problem_page),
-        },
-    );
-    wire::mlflow::routes(&mut door, &rooms.tracking, &rooms.registry, &rooms.artifacts, &rooms.identity);
-    let behind_admin = wire::admin::Rooms {
-        identity: &rooms.identity,
-        policy: &rooms.policy,
-        audit: &rooms.audit,
-        lineage: &rooms.lineage,
-        artifacts: &rooms.artifacts,
-        data: &rooms.data,
-        admission: &rooms.admission,
-        tracking: &rooms.tracking,
-        retrain: &rooms.retrain,
-    };
-    wire::admin::routes(&mut door, &behind_admin);
-    wire::admin::retention::routes(&mut door, &rooms.buckets, &rooms.keeping);
-    wire::admin::risk::routes(&mut door, &rooms.log_ins);
-    wire::admin::devices::routes(&mut door, &rooms.devices);
-    wire::admin::fleets::routes(&mut door, &rooms.devices);
-    wire::admin::mail::routes(&mut door, &rooms.mail);
-    wire::scim::routes(&mut door, &rooms.identity);
-    wire::statements::routes(&mut door, &rooms.identity);
-    wire::admin::endpoints::routes(&mut door, &rooms.serving);
-    wire::admin::predictions::routes(&mut door, &rooms.predictions);
-    wire::admin::trace::routes(&mut door, &rooms.predictions, &rooms.lineage, &rooms.admission);
-    wire::admin::endpoint_guard::routes(&mut door, &rooms.serving);
-    wire::admin::backups::routes(&mut door, &rooms.backup);
-    wire::admin::detections::routes(&mut door, &rooms.detect);
-    wire::inference::routes(&mut door, &rooms.serving);
     let warnings = keykeeping::KeyWarnings::default();
-    observing::routes(&mut door, &rooms, data, &warnings);
-    wire::mlflow::evaluation::routes(&mut door, &rooms.evaluation);
-    wire::mlflow::traces::routes(&mut door, &rooms.traces, &rooms.artifacts);
-    wire::otlp::routes(&mut door, &rooms.traces);
-    wire::openlineage::routes(&mut door, &rooms.lineage);
-    wire::mlflow::workspaces::routes(&mut door, &rooms.identity);
-    let federation = Federation::open(
-        &config.federation,
-        (&rooms.identity, &rooms.mail),
-        &gate,
-        jobs.pass(federating::JOB),
-        Arc::clone(&clock),
-    )?;
-    if let Some(federation) = &federation {
-        rooms.identity.set_federate(Arc::clone(federation) as _);
-    }
-    let providers = federation.map(|federation| federation as Arc<dyn console::Providers>);
-    let behind_console = console::Rooms {
-        identity: rooms.identity.clone(),
-        devices: rooms.devices.clone(),
-        policy: rooms.policy.clone(),
-        tracking: rooms.tracking.clone(),
-        registry: rooms.registry.clone(),
-        lineage: rooms.lineage.clone(),
-        data: rooms.data.clone(),
-        admission: rooms.admission.clone(),
-        serving: rooms.serving.clone(),
-        observe: rooms.observe.clone(),
-        artifacts: rooms.artifacts.clone(),
-        buckets: rooms.buckets.clone(),
-        keeping: rooms.keeping.clone(),
-        backup: rooms.backup.clone(),
-        remedies: observing::behind(&rooms, &warnings),
-        detect: rooms.detect.clone(),
-        audit: rooms.audit.clone(),
-    };
-    console::routes(&mut door, &behind_console, providers, page.is_some());
-    if let Some(page) = &page {
-        ui::routes(&mut door, page);
-    }
-    system::routes(&mut door);
-    let s3 =
-        s3::S3::new((rooms.buckets.clone(), rooms.data.clone()), rooms.identity.clone(), &config.s3.region, Arc::clone(&clock));
-    let s3_table = wire::Language::table(&s3);
-    let s3_router = door.speak(Arc::new(s3));
-
-    let housekeeping = tokio::spawn(keep_house(Housekeeping {
-        identity: identity_port,
-        system: opened.system,
-        gate: gate.clone(),
-        sweeper: jobs.pass(SWEEPER),
-        timekeeper: jobs.pass(TIMEKEEPER),
-        warden: jobs.pass(retention::seal::SEALER),
-        buckets: rooms.buckets.clone(),
-        keeping: rooms.keeping.clone(),
-        artifacts: rooms.artifacts.clone(),
-        data: rooms.data.clone(),
-        predictions: rooms.predictions.clone(),
-    }));
+    let behind = doors::Behind { data, config, way, gate: &gate, jobs: &jobs, clock: Arc::clone(&clock), warnings: &warnings };
+    let Doors { door, s3_router, s3_table } = doors::open(&rooms, behind)?;
+    let housekeeping = housekeeping::begin(&rooms, identity_port, opened.system, (&gate, &jobs));
     // In commands too: what a server that was killed left in its journal is found by them.
     let sealer = predictions::Runner::new(rooms.predictions.clone(), gate.clone(), jobs.pass(predictions::SEALER));
     let sealing = tokio::spawn(sealer.run());
@@ -446,79 +341,6 @@ impl App {
         }
         self.rooms.audit.log().close();
     }
-}
-
-/// What the server does now and then by itself, each act under a job's narrow identity.
-struct Housekeeping {
-    identity: Arc<IdentityPort>,
-    system: SystemDb,
-    gate: Gate,
-    sweeper: JobPass,
-    timekeeper: JobPass,
-    warden: JobPass,
-    buckets: Buckets,
-    keeping: Keeping,
-    artifacts: Artifacts,
-    data: data::Data,
-    predictions: Predictions,
-}
-
-async fn keep_house(house: Housekeeping) {
-    let mut minutes = 0_u64;
-    loop {
-        tokio::time::sleep(HOUSEKEEPING_EVERY).await;
-        if let Err(problem) = house.identity.write_uses(&house.system).await {
-            tracing::warn!(%problem, "last-used times could not be written down");
-        }
-        if let Err(problem) = keep_time(&house, minutes).await {
-            tracing::warn!(%problem, "what time it is could not be written down; retention waits for it");
-        }
-        if let Err(problem) = keep_seals(&house).await {
-            tracing::warn!(%problem, "what holds locked objects could not be looked after");
-        }
-        if minutes.is_multiple_of(SWEEP_EVERY_MINUTES) {
-            let sweep = SweepObjects { room: house.artifacts.clone() };
-            match house.gate.call(Attempt::of_job(house.sweeper.clone()), sweep).await {
-                Ok(swept) => tracing::info!(swept.unfinished_count, swept.orphan_count, "objects that nothing names were swept"),
-                Err(problem) => tracing::warn!(%problem, "objects that nothing names could not be swept"),
-            }
-        }
-        if minutes.is_multiple_of(SWEEP_DATA_EVERY_MINUTES) {
-            let expire = predictions::ops::Expire { room: house.predictions.clone() };
-            match house.gate.call(Attempt::of_job(house.sweeper.clone()), expire).await {
-                Ok(expired) => tracing::debug!(expired.batch_count, "batches of predictions whose time is over were deleted"),
-                Err(problem) => tracing::warn!(%problem, "batches of predictions could not be deleted"),
-            }
-            let sweep = data::ops::SweepData { room: house.data.clone() };
-            match house.gate.call(Attempt::of_job(house.sweeper.clone()), sweep).await {
-                Ok(swept) => {
-                    tracing::debug!(swept.expired_count, swept.ended_waiver_count, "open versions and waivers were swept")
-                }
-                Err(problem) => tracing::warn!(%problem, "open versions and waivers could not be swept"),
-            }
-        }
-        minutes = minutes.saturating_add(1);
-    }
-}
-
-/// Writes down what time it is for what is retained: each minute as book-keeping, each hour with a record in the log.
-async fn keep_time(house: &Housekeeping, minutes: u64) -> Result<(), Problem> {
-    if !minutes.is_multiple_of(TICK_EVERY_MINUTES) {
-        return house.keeping.rules().clock().keep(&house.system).await;
-    }
-    let tick = buckets::ops::lock::TickClock { room: house.buckets.clone() };
-    house.gate.call(Attempt::of_job(house.timekeeper.clone()), tick).await.map(drop)
-}
-
-/// Has locked objects held by what they lie on, and lets go of those whose time is over. Where there is nothing to do, nothing is recorded.
-async fn keep_seals(house: &Housekeeping) -> Result<(), Problem> {
-    if !house.keeping.is_seal_due().await? {
-        return Ok(());
-    }
-    let seal = retention::seal::SealObjects { room: house.keeping.clone() };
-    let sealed = house.gate.call(Attempt::of_job(house.warden.clone()), seal).await?;
-    tracing::info!(sealed.sealed_count, sealed.released_count, sealed.failed_count, "seals of objects were looked after");
-    Ok(())
 }
 
 /// Refuses what is not a whole data folder.

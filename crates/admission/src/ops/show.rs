@@ -1,6 +1,6 @@
 //! `admissions.show`, `admissions.list` and `admissions.findings`: where versions stand, and what was found.
 
-use data::FoundFinding;
+use data::{FoundFinding, Which};
 use gate::{Action, Operation, Permit, Target};
 use kernel::Problem;
 use vault::db::Reader;
@@ -8,6 +8,7 @@ use vault::objects::Body;
 
 use super::subject_of;
 use crate::limits::{PAGE_ROWS_DEFAULT, PAGE_ROWS_MAX};
+use crate::store::standings::{After, Wanted};
 use crate::store::{documents, inspections, standings};
 use crate::types::no_version;
 use crate::{Admission, DocumentKind, Inspection, Standing};
@@ -55,12 +56,15 @@ impl Operation for ShowStanding {
 }
 
 /// Lists where the versions of a workspace stand.
+#[derive(Clone)]
 pub struct ListStandings {
     /// The room.
     pub room: Admission,
     /// The model; those of all models where none is named.
     pub name: Option<String>,
-    /// The last of the page before, as `NAME/NUMBER`.
+    /// Which of them.
+    pub which: Which,
+    /// What the page before gave as `next`.
     pub after: Option<String>,
     /// Rows of a page.
     pub rows: Option<usize>,
@@ -69,10 +73,31 @@ pub struct ListStandings {
 /// A page of versions.
 #[derive(Clone, Debug, PartialEq)]
 pub struct StandingPage {
-    /// The versions, by name and falling number.
+    /// The versions: by name and falling number; of one state, the newest first; waivers, by their end.
     pub rows: Vec<Standing>,
     /// What the next page is asked with; none at the end.
     pub next: Option<String>,
+}
+
+/// `NAME/NUMBER`, or where not all are listed `MOMENT/MODEL_ID/NUMBER`.
+fn after_from(text: &str, which: Which) -> Result<After, Problem> {
+    let read = || {
+        let (before, number) = text.rsplit_once('/')?;
+        let number = number.parse().ok()?;
+        if which == Which::All {
+            return Some(After::Name(before.to_owned(), number));
+        }
+        let (at, model_id) = before.split_once('/')?;
+        Some(After::Moment(at.parse().ok()?, model_id.to_owned(), number))
+    };
+    read().ok_or_else(|| Problem::invalid("`after` is what the page before gave as `next`"))
+}
+
+fn after_text(after: &After) -> String {
+    match after {
+        After::Name(name, number) => format!("{name}/{number}"),
+        After::Moment(at, model_id, number) => format!("{at}/{model_id}/{number}"),
+    }
 }
 
 impl Operation for ListStandings {
@@ -88,20 +113,18 @@ impl Operation for ListStandings {
             rows @ 1..=PAGE_ROWS_MAX => rows,
             _ => return Err(Problem::invalid(format!("a page has 1 to {PAGE_ROWS_MAX} rows"))),
         };
-        let after = self.after.as_deref().map(|after| {
-            let read = after.rsplit_once('/').and_then(|(name, number)| Some((name.to_owned(), number.parse::<i64>().ok()?)));
-            read.ok_or_else(|| Problem::invalid("`after` is what the page before gave as `next`"))
-        });
-        let (after, workspace, scope) = (after.transpose()?, permit.workspace()?.to_owned(), permit.scope().clone());
-        let name = self.name;
+        let (name, which, now) = (self.name, self.which, permit.entry().at);
+        let after = self.after.as_deref().map(|after| after_from(after, which)).transpose()?;
+        let (workspace, scope) = (permit.workspace()?.to_owned(), permit.scope().clone());
         let read = move |reader: &mut Reader<'_>| {
-            let after = after.as_ref().map(|(name, number)| (name.as_str(), *number));
-            Ok(standings::list(reader, &workspace, &scope, name.as_deref(), after, rows.saturating_add(1))?)
+            let (of, rows) = (name.as_deref(), rows.saturating_add(1));
+            let wanted = Wanted { workspace: &workspace, scope: &scope, of, which, after, rows, now };
+            Ok(standings::list(reader, &wanted)?)
         };
         let mut found = self.room.db().read(&permit, read).await?;
         let more = found.len() > rows;
         found.truncate(rows);
-        let next = found.last().filter(|_| more).map(|last| format!("{}/{}", last.name, last.subject.number));
+        let next = found.last().filter(|_| more).map(|last| after_text(&standings::after_of(last, which)));
         Ok(StandingPage { rows: found, next })
     }
 }

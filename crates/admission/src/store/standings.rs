@@ -1,7 +1,7 @@
 //! The SQL of where versions stand.
 
 use artifacts::{Manifest, Place};
-use data::{Decision, DecisionKind, Verdict};
+use data::{Decision, DecisionKind, Verdict, Which};
 use gate::{DataState, Scope};
 use kernel::{Micros, Problem};
 use vault::db::{Bind, DbError, Reader, Row, Writer};
@@ -14,11 +14,8 @@ const COLUMNS: &str = "s.model_id, s.version, m.name, s.workspace, s.state, s.ve
                        s.waiver_until, s.gate_revision";
 const JOINED: &str = "model_standing s JOIN registered_model m ON m.model_id = s.model_id
                       JOIN model_version v ON v.model_id = s.model_id AND v.version = s.version AND v.deleted = 0";
-/// The states of rows.
-const STATES: [DataState; 4] = [DataState::Quarantined, DataState::Inspecting, DataState::Admitted, DataState::Refused];
 
 fn from_row(row: &Row<'_>) -> Result<Standing, DbError> {
-    let state = row.text(4)?;
     let decision = match (row.opt_text(12)?, row.opt_text(13)?, row.opt_int(14)?, row.opt_text(15)?) {
         (Some(how), Some(by), Some(at), Some(why)) => {
             Some(Decision { kind: DecisionKind::parse(&how).ok_or(DbError::Shape(12))?, by, at: Micros(at), why })
@@ -29,7 +26,7 @@ fn from_row(row: &Row<'_>) -> Result<Standing, DbError> {
         subject: Subject { model_id: row.text(0)?, number: row.int(1)? },
         name: row.text(2)?,
         workspace: row.text(3)?,
-        state: STATES.into_iter().find(|known| known.word() == state).ok_or(DbError::Shape(4))?,
+        state: DataState::parse(&row.text(4)?).ok_or(DbError::Shape(4))?,
         verdict: row.opt_text(5)?.as_deref().and_then(Verdict::parse),
         submitter: row.text(6)?,
         submitted_at: Micros(row.int(7)?),
@@ -74,41 +71,93 @@ pub(crate) fn get(reader: &mut Reader<'_>, subject: &Subject) -> Result<Option<S
     reader.query_one(&sql, &[(&subject.model_id).into(), subject.number.into()], from_row)
 }
 
-/// Versions of a workspace, or of one model `of` it, that a caller of this scope may know of, by name and falling number, behind `after`.
-pub(crate) fn list(
-    reader: &mut Reader<'_>,
-    workspace: &str,
-    scope: &Scope,
-    of: Option<&str>,
-    after: Option<(&str, i64)>,
-    rows: usize,
-) -> Result<Vec<Standing>, DbError> {
-    let limit = i64::try_from(rows).unwrap_or(i64::MAX);
-    let (name, number) = after.unwrap_or(("", i64::MAX));
-    let visible = |standing: &Standing| match scope {
+/// Where a page goes on.
+#[derive(Clone, Debug)]
+pub(crate) enum After {
+    /// Behind this name and number, in a list by name and falling number.
+    Name(String, i64),
+    /// Behind the version that was registered then, or whose waiver ends then.
+    Moment(i64, String, i64),
+}
+
+/// Which versions a page has.
+pub(crate) struct Wanted<'a> {
+    pub(crate) workspace: &'a str,
+    /// What the caller may know of.
+    pub(crate) scope: &'a Scope,
+    /// Of this model alone.
+    pub(crate) of: Option<&'a str>,
+    /// All stand by name and falling number; those of one state, the newest first; waivers, by their end.
+    pub(crate) which: Which,
+    pub(crate) after: Option<After>,
+    pub(crate) rows: usize,
+    pub(crate) now: Micros,
+}
+
+pub(crate) fn list(reader: &mut Reader<'_>, wanted: &Wanted<'_>) -> Result<Vec<Standing>, DbError> {
+    let visible = |standing: &Standing| match wanted.scope {
         Scope::Workspace => true,
         Scope::Only { models, .. } => models.contains(&standing.subject.model_id),
         Scope::Nothing | Scope::Workspaces(_) | Scope::Datasets(_) => false,
     };
-    let mut from = (name.to_owned(), number);
+    let mut after = wanted.after.clone();
     let mut found = Vec::new();
     loop {
-        let sql = format!(
-            "SELECT {COLUMNS} FROM {JOINED} WHERE s.workspace = $1 AND (m.name > $2 OR (m.name = $2 AND s.version < $3)) AND ($5 = '' OR m.name = $5)
-             ORDER BY m.name, s.version DESC LIMIT $4"
-        );
-        let binds = [workspace.into(), (&from.0).into(), from.1.into(), limit.into(), of.unwrap_or_default().into()];
-        let page = reader.query(&sql, &binds, from_row)?;
-        let is_last = page.len() < rows;
-        if let Some(last) = page.last() {
-            from = (last.name.clone(), last.subject.number);
-        }
+        let page = page(reader, wanted, after.as_ref())?;
+        let is_last = page.len() < wanted.rows;
+        after = page.last().map(|last| after_of(last, wanted.which));
         found.extend(page.into_iter().filter(visible));
-        if is_last || found.len() >= rows {
-            found.truncate(rows);
+        if is_last || found.len() >= wanted.rows {
+            found.truncate(wanted.rows);
             return Ok(found);
         }
     }
+}
+
+/// Where the page behind a version goes on.
+pub(crate) fn after_of(last: &Standing, which: Which) -> After {
+    let (model_id, number) = (last.subject.model_id.clone(), last.subject.number);
+    match which {
+        Which::All => After::Name(last.name.clone(), number),
+        Which::In(_) => After::Moment(last.submitted_at.0, model_id, number),
+        Which::WaivedUntil(_) => After::Moment(last.waiver_until.map_or(0, |until| until.0), model_id, number),
+    }
+}
+
+fn page(reader: &mut Reader<'_>, wanted: &Wanted<'_>, after: Option<&After>) -> Result<Vec<Standing>, DbError> {
+    let limit = i64::try_from(wanted.rows).unwrap_or(i64::MAX);
+    let moment = |first: i64| match after {
+        Some(After::Moment(at, model_id, number)) => (*at, model_id.as_str(), *number),
+        _ => (first, "", 0),
+    };
+    let mut binds: Vec<Bind<'_>> = vec![wanted.workspace.into(), wanted.of.unwrap_or_default().into(), limit.into()];
+    let (condition, order) = match wanted.which {
+        Which::All => {
+            let (name, number) = match after {
+                Some(After::Name(name, number)) => (name.as_str(), *number),
+                _ => ("", i64::MAX),
+            };
+            binds.extend([Bind::from(name), number.into()]);
+            ("m.workspace = $1 AND m.name >= $4 AND (m.name > $4 OR s.version < $5)", "m.name, s.version DESC")
+        }
+        Which::In(state) => {
+            let (at, model_id, number) = moment(i64::MAX);
+            binds.extend([Bind::from(state.word()), at.into(), model_id.into(), number.into()]);
+            let behind = "s.state = $4 AND (s.submitted_at, s.model_id, s.version) < ($5, $6, $7)";
+            (behind, "s.submitted_at DESC, s.model_id DESC, s.version DESC")
+        }
+        Which::WaivedUntil(end) => {
+            let (at, model_id, number) = moment(wanted.now.0);
+            binds.extend([Bind::from(end.0), at.into(), model_id.into(), number.into()]);
+            let behind =
+                "s.state = 'admitted' AND s.waiver_until < $4 AND (s.waiver_until, s.model_id, s.version) > ($5, $6, $7)";
+            (behind, "s.waiver_until, s.model_id, s.version")
+        }
+    };
+    let sql = format!(
+        "SELECT {COLUMNS} FROM {JOINED} WHERE s.workspace = $1 AND ($2 = '' OR m.name = $2) AND {condition} ORDER BY {order} LIMIT $3"
+    );
+    reader.query(&sql, &binds, from_row)
 }
 
 /// Moves a version from one of `from` to `to`; gives whether it was in one of them.

@@ -1,13 +1,13 @@
 //! How a version is let in, and by whom not.
 
-use data::Verdict;
+use data::{Verdict, Which};
 use gate::DataState;
 use inspection::{FindingKind, catalogue};
 use kernel::{Kind, Micros};
 
 use super::support::*;
 use crate::AdmissionConfig;
-use crate::ops::{Admit, Ended, QueueInspection, Refuse, Waive};
+use crate::ops::{Admit, Ended, ListStandings, QueueInspection, Refuse, Waive};
 
 impl World {
     fn waive(&self, days: i64) -> Waive {
@@ -42,6 +42,13 @@ fn a_waiver_needs_another_hand_an_end_and_findings_that_can_be_waived() {
         let decided = world.call_as("reviewer", world.waive(30)).await.unwrap();
         assert_eq!(decided.state, DataState::Admitted);
         refused(world.call_as("reviewer", world.waive(30)).await, Kind::Conflict, "admitted already");
+        let ends_before = |days: i64| {
+            let which = Which::WaivedUntil(Micros(kernel::Clock::now(&world.gate.clock).0 + days * 86_400_000_000));
+            ListStandings { room: world.room.clone(), name: None, which, after: None, rows: Some(2) }
+        };
+        assert!(world.call(ends_before(29)).await.unwrap().rows.is_empty());
+        let found = world.call(ends_before(31)).await.unwrap();
+        assert_eq!(found.rows.iter().map(|row| row.waiver_until).collect::<Vec<_>>(), [decided.waiver_until]);
     });
 }
 

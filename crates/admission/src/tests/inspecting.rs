@@ -5,7 +5,7 @@ use std::sync::atomic::Ordering;
 use attest::Signer;
 use attest::dsse::Envelope;
 use attest::statement::PAYLOAD_TYPE;
-use data::{InspectionState, Verdict};
+use data::{InspectionState, Verdict, Which};
 use gate::{DataState, Operation, Permit, Target};
 use inspection::catalogue;
 use kernel::{Kind, Problem};
@@ -104,7 +104,14 @@ fn versions_are_listed_page_by_page_within_the_scope() {
         for _ in 0..5 {
             world.registered().await;
         }
-        let page = |after: Option<String>| ListStandings { room: world.room.clone(), name: None, after, rows: Some(2) };
+        let list = |which: Which, after: Option<String>| ListStandings {
+            room: world.room.clone(),
+            name: None,
+            which,
+            after,
+            rows: Some(2),
+        };
+        let page = |after: Option<String>| list(Which::All, after);
         let (mut after, mut numbers) = (None, Vec::new());
         loop {
             let found = world.call(page(after)).await.unwrap();
@@ -115,6 +122,15 @@ fn versions_are_listed_page_by_page_within_the_scope() {
             }
         }
         assert_eq!(numbers, [5, 4, 3, 2, 1]);
+        // Of one state, the newest first; what a page goes on with is of its own kind.
+        let waiting = Which::In(DataState::Quarantined);
+        let first = world.call(list(waiting, None)).await.unwrap();
+        let second = world.call(list(waiting, first.next.clone())).await.unwrap();
+        let numbers: Vec<i64> = first.rows.iter().chain(&second.rows).map(|row| row.subject.number).collect();
+        assert_eq!(numbers, [5, 4, 3, 2]);
+        refused(world.call(list(Which::All, Some("no number".to_owned()))).await, Kind::Invalid, "`after`");
+        refused(world.call(list(waiting, Some("a/1".to_owned()))).await, Kind::Invalid, "`after`");
+        assert!(world.call(list(Which::In(DataState::Admitted), None)).await.unwrap().rows.is_empty());
         world.gate.set_scope(gate::Scope::Nothing);
         assert!(world.call(page(None)).await.unwrap().rows.is_empty());
     });

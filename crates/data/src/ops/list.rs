@@ -4,13 +4,16 @@ use gate::{Action, Operation, Permit, Scope, Target};
 use kernel::{Kind, Problem};
 
 use crate::limits::GRANTED_COUNT_MAX;
-use crate::store::versions;
-use crate::{Data, DatasetSummary, rules};
+use crate::store::versions::{self, Wanted};
+use crate::{Data, DatasetSummary, Which, rules};
 
 /// Lists data sets by name.
+#[derive(Clone)]
 pub struct SearchDatasets {
     /// The room.
     pub room: Data,
+    /// Which of them.
+    pub which: Which,
     /// The last name of the page before.
     pub after: Option<String>,
     /// How many rows.
@@ -48,10 +51,11 @@ impl Operation for SearchDatasets {
             Scope::Nothing | Scope::Workspaces(_) | Scope::Only { .. } => return Ok(DatasetPage::default()),
         };
         let (workspace, now) = (permit.workspace()?.to_owned(), permit.entry().at);
-        let after = self.after.unwrap_or_default();
+        let (after, which) = (self.after.unwrap_or_default(), self.which);
         let limit = i64::try_from(count).unwrap_or(i64::MAX).saturating_add(1);
         let read = move |reader: &mut vault::db::Reader<'_>| {
-            Ok(versions::datasets(reader, (&workspace, only.as_deref()), &after, limit, now)?)
+            let wanted = Wanted { workspace: &workspace, only: only.as_deref(), which, after: &after, count: limit };
+            Ok(versions::datasets(reader, &wanted, now)?)
         };
         let mut rows = self.room.db().read(&permit, read).await?;
         let more = rows.len() > count;

@@ -6,10 +6,7 @@ use vault::db::{Bind, DbError, Reader, Row, Writer};
 
 use super::opt_digest;
 use crate::limits::{DATASET_COUNT_MAX, OPEN_COUNT_MAX, VERSION_COUNT_MAX};
-use crate::types::{DatasetSummary, Decision, DecisionKind, Parent, Verdict, Version, VersionName};
-
-const STATES: [DataState; 5] =
-    [DataState::Open, DataState::Quarantined, DataState::Inspecting, DataState::Admitted, DataState::Refused];
+use crate::types::{DatasetSummary, Decision, DecisionKind, Parent, Verdict, Version, VersionName, Which};
 
 const COLUMNS: &str = "v.version_id, d.name, v.number, v.state, v.verdict, v.committer, v.opened_at, v.committed_at, \
     v.manifest_sha256, v.file_count, v.size_bytes, v.row_count, v.column_count, v.format, v.roles, v.source_uri, v.source_id, \
@@ -17,10 +14,6 @@ const COLUMNS: &str = "v.version_id, d.name, v.number, v.state, v.verdict, v.com
     v.is_financial, v.decided_at, v.decided_by, v.decided_how, v.decided_why, v.waiver_until";
 
 const FROM: &str = "FROM data_version v JOIN data_set d ON d.dataset_id = v.dataset_id";
-
-pub(crate) fn state_of(word: &str) -> Option<DataState> {
-    STATES.into_iter().find(|state| state.word() == word)
-}
 
 fn version_from(row: &Row<'_>) -> Result<Version, DbError> {
     let verdict = row.opt_text(4)?;
@@ -38,7 +31,7 @@ fn version_from(row: &Row<'_>) -> Result<Version, DbError> {
         id: row.text(0)?,
         dataset: row.text(1)?,
         number: row.opt_int(2)?,
-        state: state_of(&row.text(3)?).ok_or(DbError::Shape(3))?,
+        state: DataState::parse(&row.text(3)?).ok_or(DbError::Shape(3))?,
         verdict: verdict.map(|word| Verdict::parse(&word).ok_or(DbError::Shape(4))).transpose()?,
         committer: row.text(5)?,
         opened_at: Micros(row.int(6)?),
@@ -100,20 +93,39 @@ pub(crate) fn list(reader: &mut Reader<'_>, dataset_id: &str, below: i64, count:
     reader.query(&sql, &[dataset_id.into(), below.into(), count.into()], version_from)
 }
 
-/// The next data sets of a workspace, or of these of it, by name.
-pub(crate) fn datasets(
-    reader: &mut Reader<'_>,
-    (workspace, only): (&str, Option<&[String]>),
-    after: &str,
-    count: i64,
-    now: Micros,
-) -> Result<Vec<DatasetSummary>, DbError> {
-    let mut binds: Vec<Bind<'_>> = vec![workspace.into(), after.into(), count.into(), now.0.into()];
+/// Which data sets a page has.
+pub(crate) struct Wanted<'a> {
+    pub(crate) workspace: &'a str,
+    /// These alone.
+    pub(crate) only: Option<&'a [String]>,
+    pub(crate) which: Which,
+    /// Behind this name.
+    pub(crate) after: &'a str,
+    pub(crate) count: i64,
+}
+
+/// The next data sets of a workspace, by name.
+pub(crate) fn datasets(reader: &mut Reader<'_>, wanted: &Wanted<'_>, now: Micros) -> Result<Vec<DatasetSummary>, DbError> {
+    let mut binds: Vec<Bind<'_>> = vec![wanted.workspace.into(), wanted.after.into(), wanted.count.into(), now.0.into()];
     let mut narrowed = String::new();
-    if let Some(ids) = only {
+    let of_versions = match wanted.which {
+        Which::All => None,
+        Which::In(state) => {
+            binds.push(state.word().into());
+            Some("v.number = d.last_number AND v.state = $5")
+        }
+        Which::WaivedUntil(end) => {
+            binds.push(end.0.into());
+            Some("v.state = 'admitted' AND v.waiver_until > $4 AND v.waiver_until < $5")
+        }
+    };
+    if let Some(fits) = of_versions {
+        narrowed = format!("AND EXISTS (SELECT 1 FROM data_version v WHERE v.dataset_id = d.dataset_id AND {fits})");
+    }
+    if let Some(ids) = wanted.only {
         let first = binds.len();
         let places: Vec<String> = (1..=ids.len()).map(|place| format!("${}", first + place)).collect();
-        narrowed = format!("AND d.dataset_id IN ({})", places.join(", "));
+        narrowed.push_str(&format!(" AND d.dataset_id IN ({})", places.join(", ")));
         binds.extend(ids.iter().map(Bind::from));
     }
     let sql = format!(
@@ -130,7 +142,7 @@ pub(crate) fn datasets(
             created_at: Micros(row.int(2)?),
             created_by: row.text(3)?,
             latest_number: row.int(4)?,
-            latest_state: row.opt_text(5)?.as_deref().and_then(state_of),
+            latest_state: row.opt_text(5)?.as_deref().and_then(DataState::parse),
             admitted_number: row.opt_int(6)?,
         })
     })

@@ -6,7 +6,7 @@ use kernel::{Kind, Micros};
 
 use super::support::*;
 use crate::ops::*;
-use crate::{DataConfig, DocumentKind, Verdict, verify_envelope};
+use crate::{DataConfig, DocumentKind, Verdict, Which, verify_envelope};
 
 impl World {
     fn waive(&self, days: i64) -> Waive {
@@ -83,6 +83,12 @@ fn a_waiver_takes_another_person_a_reason_and_an_end() {
         assert_eq!(kind(world.call_as("reviewer", unexplained).await), Kind::Invalid);
         assert_eq!(kind(world.call_as("reviewer", world.admit()).await), Kind::Conflict, "it must be waived, not admitted");
         world.call_as("reviewer", world.waive(7)).await.unwrap();
+        let waived_until = |days: i64| {
+            let which = Which::WaivedUntil(Micros(kernel::Clock::now(&world.gate.clock).0 + days * 86_400_000_000));
+            SearchDatasets { room: world.room.clone(), which, after: None, rows: None }
+        };
+        assert!(world.call(waived_until(6)).await.unwrap().rows.is_empty());
+        assert_eq!(world.call(waived_until(8)).await.unwrap().rows.len(), 1);
         let shown = world.shown("d", "1").await.version;
         assert_eq!((shown.state, shown.decision.unwrap().by.as_str()), (DataState::Admitted, "reviewer"));
         world.gate.clock.advance_secs(8 * 86_400);

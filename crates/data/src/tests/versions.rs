@@ -4,7 +4,7 @@ use artifacts::Manifest;
 
 use super::support::*;
 use crate::ops::*;
-use crate::{CommitWish, Fetched};
+use crate::{CommitWish, Fetched, Which};
 use gate::DataState;
 use kernel::Kind;
 
@@ -58,16 +58,20 @@ fn lists_are_paged_and_narrowed() {
             world.committed(name, &[("f.csv", b"1")], told()).await;
         }
         world.committed("b", &[("f.csv", b"2")], told()).await;
-        let page = |after: Option<&str>, rows| SearchDatasets {
+        let list = |which: Which, after: Option<&str>, rows| SearchDatasets {
             room: world.room.clone(),
+            which,
             after: after.map(str::to_owned),
             rows: Some(rows),
         };
+        let page = |after: Option<&str>, rows| list(Which::All, after, rows);
         let first = world.call(page(None, 2)).await.unwrap();
         assert_eq!(first.rows.iter().map(|row| row.name.as_str()).collect::<Vec<_>>(), ["a", "b"]);
         assert_eq!((first.rows[1].latest_number, first.rows[1].admitted_number), (2, None));
         let rest = world.call(page(first.next.as_deref(), 2)).await.unwrap();
         assert_eq!((rest.rows.len(), rest.next), (1, None));
+        assert_eq!(world.call(list(Which::In(DataState::Quarantined), Some("a"), 9)).await.unwrap().rows.len(), 2);
+        assert!(world.call(list(Which::In(DataState::Admitted), None, 9)).await.unwrap().rows.is_empty());
         let versions = ShowDataset { room: world.room.clone(), dataset: "b".to_owned(), after: None, rows: Some(1) };
         let versions = world.call(versions).await.unwrap();
         assert_eq!((versions.rows[0].number, versions.next), (Some(2), Some(2)));

@@ -233,6 +233,18 @@ pub struct Version {
     pub waiver_until: Option<Micros>,
 }
 
+/// What a list is narrowed to: of data sets by their newest version, of models by each version.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Which {
+    /// All there are.
+    #[default]
+    All,
+    /// What is in this state.
+    In(DataState),
+    /// What was let in by a waiver that still holds and ends before this moment.
+    WaivedUntil(Micros),
+}
+
 /// A data set in a list.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DatasetSummary {

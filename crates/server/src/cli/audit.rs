@@ -75,7 +75,7 @@ pub struct Filter {
     /// A principal's id.
     #[arg(long)]
     who: Option<String>,
-    /// An action or a pattern, such as `runs.*`.
+    /// A verb or a pattern, such as `runs.*`; several with commas between them.
     #[arg(long)]
     what: Option<String>,
     /// From this time on (RFC 3339).

@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use clap::{Args, Subcommand};
+use clap::{Args, Subcommand, ValueEnum};
 use kernel::{Kind, Problem};
 use serde_json::{Value, json};
 
@@ -65,7 +65,7 @@ pub enum Data {
     #[command(subcommand)]
     Contract(Contract),
     /// List data sets.
-    List(Plain),
+    List(List),
     /// Show a data set's versions, or one version.
     Show(ShowVersion),
     /// Show how a version differs from another one.
@@ -95,6 +95,41 @@ pub enum Data {
     /// Work with the register of trusted sources.
     #[command(subcommand)]
     Source(Source),
+}
+
+/// Options of `data list`.
+#[derive(Args)]
+#[command(after_help = "Example:\n  strongroom data list --state quarantined")]
+pub struct List {
+    /// Data sets whose newest version is in this state alone.
+    #[arg(long)]
+    state: Option<Standing>,
+    #[command(flatten)]
+    connection: Connection,
+}
+
+/// How far a version has come.
+#[derive(Clone, Copy, ValueEnum)]
+pub(super) enum Standing {
+    /// It waits for its inspection, or for somebody's decision.
+    Quarantined,
+    /// It is being inspected.
+    Inspecting,
+    /// It may be used.
+    Admitted,
+    /// It may not.
+    Refused,
+}
+
+impl Standing {
+    pub(super) const fn word(self) -> &'static str {
+        match self {
+            Self::Quarantined => "quarantined",
+            Self::Inspecting => "inspecting",
+            Self::Admitted => "admitted",
+            Self::Refused => "refused",
+        }
+    }
 }
 
 /// Nothing but the connection.
@@ -248,9 +283,11 @@ impl Data {
             Self::Inspect(verb) => return verb.run().await,
             Self::Contract(verb) => return verb.run().await,
             Self::Trained(verb) => verb.run().await,
-            Self::List(plain) => {
-                let mut client = plain.connection.open().await?;
-                list(&mut client, PREFIX, "datasets", &["name", "latest", "state", "admitted", "created_at"]).await
+            Self::List(verb) => {
+                let mut client = verb.connection.open().await?;
+                let asked = verb.state.map(|state| format!("?state={}", state.word())).unwrap_or_default();
+                list(&mut client, &format!("{PREFIX}{asked}"), "datasets", &["name", "latest", "state", "admitted", "created_at"])
+                    .await
             }
             Self::Show(verb) => verb.run().await,
             Self::Diff(verb) => verb.run().await,

@@ -10,7 +10,7 @@ use kernel::{Kind, Problem};
 use serde_json::{Value, json};
 
 use super::client::{Client, Connection};
-use super::data::{Plain, print_findings};
+use super::data::{Standing, print_findings};
 use super::lineage::split;
 use super::model_files::{Export, Submit};
 use super::model_gate::{ModelGate, print_trial};
@@ -54,7 +54,7 @@ pub(super) const FIELDS: [&str; 12] = [
 A version is named MODEL/NUMBER, MODEL@ALIAS, or MODEL for the newest. Exit codes: 0 done, 3 not admitted.")]
 pub enum Model {
     /// List versions and where they stand.
-    List(Plain),
+    List(List),
     /// Show where a version stands, and what keeps it from being promoted.
     Show(OneVersion),
     /// Show what the inspection of a version found.
@@ -89,6 +89,20 @@ pub enum Model {
     /// Say whose signatures on models count.
     #[command(subcommand)]
     Signers(ModelSigners),
+}
+
+/// Options of `model list`.
+#[derive(Args)]
+#[command(after_help = "Examples:\n  strongroom model list --model churn\n  strongroom model list --state quarantined")]
+pub struct List {
+    /// Versions of this model alone.
+    #[arg(long, value_name = "NAME")]
+    model: Option<String>,
+    /// Versions in this state alone, the newest first.
+    #[arg(long)]
+    state: Option<Standing>,
+    #[command(flatten)]
+    connection: Connection,
 }
 
 /// A version.
@@ -225,10 +239,13 @@ pub struct Rollback {
 impl Model {
     pub(super) async fn run(self) -> Result<ExitCode, Problem> {
         match self {
-            Self::List(plain) => {
-                let mut client = plain.connection.open().await?;
+            Self::List(verb) => {
+                let mut client = verb.connection.open().await?;
                 let columns = ["model", "version", "state", "verdict", "file_count", "submitted_at", "waiver_until"];
-                list(&mut client, &format!("{PREFIX}/versions"), "versions", &columns).await
+                let model = verb.model.unwrap_or_default();
+                let state = verb.state.map(Standing::word).unwrap_or_default();
+                let path = format!("{PREFIX}/versions?model={}&state={state}", segment(&model));
+                list(&mut client, &path, "versions", &columns).await
             }
             Self::Show(verb) => {
                 let mut client = verb.connection.open().await?;

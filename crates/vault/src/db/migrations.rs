@@ -59,4 +59,5 @@ pub(super) const ALL: &[Migration] = &[
     step!("0038_rates"),
     step!("0039_elevation"),
     step!("0040_mail"),
+    step!("0041_standing_in_state"),
 ];

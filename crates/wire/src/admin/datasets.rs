@@ -20,7 +20,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::datasets_view as view;
-use super::shape::{body, list, only, query};
+use super::shape::{body, list, only, query, which};
 use super::times;
 use crate::outbound::harden;
 use crate::{Answer, BodyStream, Chosen, Door, Inbound, outbound};
@@ -218,8 +218,8 @@ fn names(inbound: &Inbound) -> (String, String) {
 }
 
 fn search(room: Data, inbound: &Inbound) -> Result<SearchDatasets, Problem> {
-    let (page, []) = query(inbound, [])?;
-    Ok(SearchDatasets { room, after: page.after, rows: page.rows })
+    let (page, [state]) = query(inbound, ["state"])?;
+    Ok(SearchDatasets { room, which: which(state)?, after: page.after, rows: page.rows })
 }
 
 fn show_dataset(room: Data, inbound: &Inbound) -> Result<ShowDataset, Problem> {

@@ -24,11 +24,11 @@
 //! | GET, POST `/grants`; DELETE `/grants/{grant}` | `{"principal", "role", "resource_kind"?: "workspace", "resource"?, "expires_at"?, "justification"?}` |
 //! | GET `/roles`; POST `/access/check` | `{"principal", "action", "resource_kind"?, "resource"?}` |
 //! | GET `/detections`, `/detections/rules`, `/detections/by-id/{detection}`; POST `…/acknowledge`; GET `/access/review`, `/access/paths` | `?level=&open=`, `?days=` |
-//! | GET `/datasets`, `/datasets/{dataset}`; POST `/datasets/{dataset}/versions`, `/datasets/{dataset}/from-run` | `{}`, `{"run_id", "path"? or "input"?, "commit"?: {…}}` |
+//! | GET `/datasets?state=`, `/datasets/{dataset}`; POST `/datasets/{dataset}/versions`, `/datasets/{dataset}/from-run` | `{}`, `{"run_id", "path"? or "input"?, "commit"?: {…}}` |
 //! | below `/datasets/{dataset}/versions/{version}`: GET ``, `/manifest`, `/diff`, `/findings`, `/documents/{document}`, `/export`; GET, PUT `/files/{path}` | `?against=`, `?run=`, bytes |
 //! | and POST `/commit`, `/clean`, `/inspect`, `/cancel`, `/waive`, `/admit`, `/refuse` | `{"source"?, "licence"?, …}`, `{"from", "rows", "reason"}`, `{}`, `{}`, `{"reason", "until"}`, `{"reason"}` |
 //! | GET, POST `/sources`; DELETE `/sources/{source}`; GET `/attestation-key` | `{"name", "pattern", "digest"? or "public_key"?, "owner", "licence", "purposes"?}` |
-//! | GET `/models/versions`; below `/models/{model}/versions/{version or @alias}`: GET ``, `/findings`, `/documents/{document}`, `/papers/{paper}`; POST `/inspect`, `/waive`, `/admit`, `/refuse` | `{}`, `{"reason", "until"}`, `{"reason"}` |
+//! | GET `/models/versions?model=&state=`; below `/models/{model}/versions/{version or @alias}`: GET ``, `/findings`, `/documents/{document}`, `/papers/{paper}`; POST `/inspect`, `/waive`, `/admit`, `/refuse` | `{}`, `{"reason", "until"}`, `{"reason"}` |
 //! | GET `/models/{model}/versions/{version}/retraining`; POST `…/retrain`; GET `/retrainings`, `/retrain-requests`, `/models/{model}/retrainings/{job}`, `…/log`; POST `…/cancel` | `{"code"?: {"run_id", "path"?}, "entry"?, "parameters"?, "data"?, "experiment_id"?, "on"?, "request"?}`, `{}` |
 //! | GET `/endpoints`; POST `/endpoints`; GET, POST, DELETE `/endpoints/{endpoint}` | `{"name", "model", "version"}`, `{"version"}` |
 //! | GET, POST `/endpoints/{endpoint}/log` | `{"log"}`: `values`, `hashes`, `off` or `by_data` |
@@ -85,6 +85,8 @@ pub mod trace;
 pub mod users;
 pub mod vault;
 pub mod workspaces;
+
+pub use shape::which;
 
 use crate::Door;
 

@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 
 use super::datasets::{document_headers, stream_answer};
 use super::datasets_view::finding;
-use super::shape::{body, list, only, query};
+use super::shape::{body, list, only, query, which};
 use super::times::{self, to_text};
 use crate::{Answer, Chosen, Door, Inbound, outbound};
 
@@ -126,8 +126,8 @@ fn names(inbound: &Inbound) -> (String, String) {
 }
 
 fn standings(room: Admission, inbound: &Inbound) -> Result<ListStandings, Problem> {
-    let (page, [name]) = query(inbound, ["model"])?;
-    Ok(ListStandings { room, name, after: page.after, rows: page.rows })
+    let (page, [name, state]) = query(inbound, ["model", "state"])?;
+    Ok(ListStandings { room, name, which: which(state)?, after: page.after, rows: page.rows })
 }
 
 fn show_gate(room: Admission, inbound: &Inbound) -> Result<ShowGate, Problem> {

@@ -1,5 +1,7 @@
 //! What the administrative interface's requests and answers have in common: bodies and pages.
 
+use data::Which;
+use gate::DataState;
 use identity::PageWish;
 use kernel::Problem;
 use serde::de::DeserializeOwned;
@@ -56,6 +58,16 @@ fn parameters<const N: usize>(
         }
     }
     Ok(values)
+}
+
+/// What a list is narrowed to by the word of a state; all without one.
+///
+/// # Errors
+/// `Invalid` for a word that is no state's.
+pub fn which(state: Option<String>) -> Result<Which, Problem> {
+    let Some(word) = state.filter(|word| !word.is_empty()) else { return Ok(Which::All) };
+    let known = DataState::parse(&word).filter(|state| *state != DataState::Open);
+    known.map(Which::In).ok_or_else(|| Problem::invalid("`state` is `quarantined`, `inspecting`, `admitted` or `refused`"))
 }
 
 /// `{"<plural>": […], "next": "…"}`; without `next` at the end.

@@ -1,0 +1,119 @@
+#!/usr/bin/env python3
+"""How long the server takes over each page of the console, over a folder that `fill_console` filled.
+
+    pages.py DATA_FOLDER TOKEN_FILE --times N [--rest SECONDS]
+
+Before that it waits until nothing is left to be inspected or indexed. Prints one JSON object.
+"""
+
+import argparse
+import json
+import pathlib
+import re
+import sys
+import time
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[2] / "tests" / "clients"))
+
+import harness  # noqa: E402
+import people  # noqa: E402
+
+OFFICES = [("reviewer", "workspace"), ("auditor", "server"), ("administrator", "server"), ("monitor", "server"), ("key_custodian", "server")]
+LINK = re.compile(rb'<tbody>\s*<tr>.*?<a href="([^"]+)"', re.DOTALL)
+# Name, page, and whether the first link of its table is the page that is meant.
+PAGES = [
+    ("home", "/console", False),
+    ("experiments", "/console/experiments", False),
+    ("runs", "/console/experiments/0", False),
+    ("runs-by-metric", "/console/experiments/0?filter=metrics.loss%20%3E%200.5&sort=metrics.loss%20ASC", False),
+    ("run", "/console/experiments/0", True),
+    ("data", "/console/data", False),
+    ("models", "/console/models", False),
+    ("models-waiting", "/console/models?state=quarantined", False),
+    ("model-version", "/console/models", True),
+    ("lineage", "/console/lineage?subject=model%3Amodel-00001%2F1", False),
+    ("endpoints", "/console/endpoints", False),
+    ("alerts", "/console/alerts", False),
+    ("detections", "/console/detections", False),
+    ("log", "/console/audit", False),
+    ("log-of-a-verb", "/console/audit?what=models.create", False),
+    ("log-not-found", "/console/audit?what=models.delete&outcome=failed", False),
+    ("record", "/console/audit/1000", False),
+    ("vault", "/console/vault", False),
+    ("access", "/console/access", False),
+    ("account", "/account", False),
+]
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("data", type=pathlib.Path)
+    parser.add_argument("token", type=pathlib.Path)
+    parser.add_argument("--times", type=int, default=200)
+    parser.add_argument("--rest", type=float, default=5.0, help="what the server gets to settle in")
+    options = parser.parse_args()
+    server = harness.Server(data=options.data)
+    server.token = options.token.read_text().strip()
+    server.start()
+    try:
+        print(json.dumps(measured(server, options)))
+    finally:
+        server.stop()
+
+
+def measured(server, options):
+    waited = settle(server, options.rest)
+    seer = people.person(server, "owner")
+    for role, on in OFFICES:
+        people.grant(server, seer.name, role, on)
+    session = server.session(token=None)
+    answer = session.post(f"{server.url}/login", data={"username": seer.name, "password": seer.password}, headers={"Sec-Fetch-Site": "same-origin"}, allow_redirects=False)
+    assert answer.status_code == 303 and session.cookies, f"{answer.status_code} {answer.text[:400]}"
+    pages = {}
+    for name, path, is_behind in PAGES:
+        if is_behind:
+            found = LINK.search(session.get(f"{server.url}{path}").content)
+            assert found, f"{path} has no row with a link"
+            path = found.group(1).decode().replace("&amp;", "&")
+        pages[name] = page(session, server, path, options.times)
+        print(f"{name}: {json.dumps(pages[name])}", file=sys.stderr, flush=True)
+    return {"pages": pages, "settled_s": waited, "memory_mib": server.resident_bytes() / 2**20}
+
+
+def page(session, server, path, times):
+    took, size = [], 0
+    for _ in range(times):
+        began = time.perf_counter()
+        answer = session.get(f"{server.url}{path}")
+        took.append((time.perf_counter() - began) * 1_000)
+        assert answer.status_code == 200, f"{path}: {answer.status_code} {answer.text[:400]}"
+        size = len(answer.content)
+    took.sort()
+    at = lambda share: took[min(len(took) - 1, int(len(took) * share))]  # noqa: E731
+    return {"p50_ms": at(0.5), "p99_ms": at(0.99), "most_ms": took[-1], "bytes": size}
+
+
+def settle(server, rest):
+    """Until the server computes next to nothing for a while: what was registered is inspected, the log is indexed."""
+    began, calm_since = time.monotonic(), None
+    before = cpu_seconds(server.process.pid)
+    while calm_since is None or time.monotonic() - calm_since < rest:
+        time.sleep(1)
+        now = cpu_seconds(server.process.pid)
+        is_calm, before = now - before < 0.1, now
+        if not is_calm:
+            calm_since = None
+        elif calm_since is None:
+            calm_since = time.monotonic()
+        assert time.monotonic() - began < 3_600, "the server did not come to rest within an hour"
+    return time.monotonic() - began - rest
+
+
+def cpu_seconds(pid):
+    """Of the server and of its children that it waited for: `utime`, `stime`, `cutime`, `cstime`."""
+    fields = pathlib.Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
+    return sum(int(field) for field in fields[11:15]) / 100
+
+
+if __name__ == "__main__":
+    main()
