@@ -190,7 +190,7 @@ def test_each_of_these_pages_is_read_by_everybody(aged, width):
 def test_an_account_is_looked_at_barred_and_let_in_again(aged):
     server, _, _, _, chief = aged
     ada = person(server, "viewer")
-    with browsers.browser(server, scripts=False) as browser:
+    with browsers.browser(server, width=390) as browser:
         browser.log_in(ada.name, ada.password)
         browser.go("/console/people")
         assert "You may not" in browser.text() or "may not" in browser.text(), "people are an administrator's to see"
@@ -198,8 +198,10 @@ def test_an_account_is_looked_at_barred_and_let_in_again(aged):
         browser.log_in(chief.name, chief.password)
         browser.go("/console/access")
         browser.click("main a[href='/console/people']")
+        assert violations(browser, axe()) == []
         assert ada.name in browser.find("#people + div").text and "no group" in browser.text().lower()
         next(link for link in browser.all("#people + div a") if link.text == ada.name).click()
+        assert violations(browser, axe()) == []
         assert "may log in" in browser.find("#verdict").text and "verified" in browser.find("#log-ins + div tbody").text
         browser.click("main form button")
         assert "barred" in browser.find("#verdict").text

@@ -80,7 +80,7 @@ def test_a_prediction_is_traced_back_from_its_endpoint(world):
         browser.click("main a[href^='/console/predictions']")
         browser.click("tbody a")
         assert "admitted" in browser.find("#verdict").text and "made it" in browser.text()
-        assert "model version" in browser.find("#things + div tbody").text and "nothing" in browser.find("dl").text
+        assert "run " in browser.find("#things + div tbody").text and "principal admin" in browser.find("#things + div tbody").text and "nothing" in browser.find("dl").text
         browser.click("main a[href^='/console/audit?entry=']")
         assert "endpoints.predict" in browser.find("tbody").text
         browser.go("/console/predictions/none")

@@ -106,16 +106,25 @@ pub fn routes(door: &mut Door, rooms: &Rooms, has_mlflow_page: bool) {
 
 async fn home(visitor: &Visitor, rooms: &Rooms, with_mlflow: bool) -> Result<Answer, Problem> {
     let now = visitor.call(HomePage).await?;
-    let alerts = alerts(visitor, rooms).await?.filter(|table| !table.rows.is_empty());
-    let mut found: Vec<Table> =
-        [detections(visitor, rooms).await?, elevations(visitor, rooms).await?].into_iter().flatten().collect();
-    found.extend(data_held_back(visitor, rooms).await?);
-    found.extend(models_held_back(visitor, rooms).await?);
-    found.extend(waivers(visitor, rooms, now).await?);
-    found.extend(tokens(visitor, rooms, now).await?);
+    // All at once: each is a record that must be on the disk before it is answered, and they can get there together.
+    let (alerts, found, asked, waiting, refused, models_waiting, models_refused, waivers, tokens, health, changes) = tokio::try_join!(
+        alerts(visitor, rooms),
+        detections(visitor, rooms),
+        elevations(visitor, rooms),
+        data_held_back(visitor, rooms, ("data", "Data that waits for somebody", DataState::Quarantined)),
+        data_held_back(visitor, rooms, ("data-refused", "Data that was refused", DataState::Refused)),
+        models_held_back(visitor, rooms, ("models", "Models that wait for somebody", DataState::Quarantined)),
+        models_held_back(visitor, rooms, ("models-refused", "Models that were refused", DataState::Refused)),
+        waivers(visitor, rooms, now),
+        tokens(visitor, rooms, now),
+        health(visitor, rooms),
+        changes(visitor, rooms, now),
+    )?;
+    let alerts = alerts.filter(|table| !table.rows.is_empty());
+    let needs = [found, asked, waiting, refused, models_waiting, models_refused, waivers, tokens];
+    let needs = needs.into_iter().flatten().filter(|table| !table.rows.is_empty()).collect();
+    let health = [health, changes].into_iter().flatten().collect();
     let mlflow = if with_mlflow { crate::runs::mlflow_page(visitor.workspace(), "experiments") } else { String::new() };
-    let needs = found.into_iter().filter(|table| !table.rows.is_empty()).collect();
-    let health = health(visitor, rooms).await?.into_iter().chain(changes(visitor, rooms, now).await?).collect();
     page_in(visitor.workspace(), &HomeTemplate { name: visitor.caller().name.clone(), alerts, needs, health, mlflow })
 }
 
@@ -169,51 +178,40 @@ async fn elevations(visitor: &Visitor, rooms: &Rooms) -> Result<Option<Table>, P
     Ok(Some(Table::whole("elevations", "Roles that somebody asks for", &["Role", "Who", "Why", "Asked"], rows, "")))
 }
 
-/// Data sets whose newest version waits or was refused.
-async fn data_held_back(visitor: &Visitor, rooms: &Rooms) -> Result<Vec<Table>, Problem> {
-    let mut tables = Vec::new();
-    for (id, title, state) in [
-        ("data", "Data that waits for somebody", DataState::Quarantined),
-        ("data-refused", "Data that was refused", DataState::Refused),
-    ] {
-        let search = SearchDatasets { room: rooms.data.clone(), which: Which::In(state), after: None, rows: Some(ROWS) };
-        let Some(found) = if_allowed(visitor, search).await? else { return Ok(tables) };
-        let row = |one: &data::DatasetSummary| {
-            let page = format!("{}/{}/{}", datasets::PAGE, part(&one.name), one.latest_number);
-            vec![
-                Cell::state(state.word(), Tone::of_state(state)),
-                Cell::link(format!("{}@{}", one.name, one.latest_number), page),
-            ]
-        };
-        let mut table = Table::whole(id, title, &["State", "Newest version"], found.rows.iter().map(row).collect(), "");
-        table.next = found.next.map(|next| next_page(datasets::PAGE, state, &next)).unwrap_or_default();
-        tables.push(table);
-    }
-    Ok(tables)
+/// Data sets whose newest version is in a state.
+async fn data_held_back(
+    visitor: &Visitor,
+    rooms: &Rooms,
+    (id, title, state): (&'static str, &str, DataState),
+) -> Result<Option<Table>, Problem> {
+    let search = SearchDatasets { room: rooms.data.clone(), which: Which::In(state), after: None, rows: Some(ROWS) };
+    let Some(found) = if_allowed(visitor, search).await? else { return Ok(None) };
+    let row = |one: &data::DatasetSummary| {
+        let page = format!("{}/{}/{}", datasets::PAGE, part(&one.name), one.latest_number);
+        vec![Cell::state(state.word(), Tone::of_state(state)), Cell::link(format!("{}@{}", one.name, one.latest_number), page)]
+    };
+    let mut table = Table::whole(id, title, &["State", "Newest version"], found.rows.iter().map(row).collect(), "");
+    table.next = found.next.map(|next| next_page(datasets::PAGE, state, &next)).unwrap_or_default();
+    Ok(Some(table))
 }
 
 fn next_page(page: &str, state: DataState, after: &str) -> String {
     format!("{page}?state={}&after={}", state.word(), part(after))
 }
 
-/// Versions of models that wait or were refused, the newest first.
-async fn models_held_back(visitor: &Visitor, rooms: &Rooms) -> Result<Vec<Table>, Problem> {
-    let mut tables = Vec::new();
-    for (id, title, state) in [
-        ("models", "Models that wait for somebody", DataState::Quarantined),
-        ("models-refused", "Models that were refused", DataState::Refused),
-    ] {
-        let list = list_of(rooms, Which::In(state));
-        let Some(found) = if_allowed(visitor, list).await? else { return Ok(tables) };
-        let row = |one: &Standing| {
-            vec![Cell::state(one.state.word(), Tone::of_state(one.state)), version(one), Cell::text(moment(one.submitted_at))]
-        };
-        let rows = found.rows.iter().map(row).collect();
-        let mut table = Table::whole(id, title, &["State", "Version", "Registered"], rows, "");
-        table.next = found.next.map(|next| next_page(models::PAGE, state, &next)).unwrap_or_default();
-        tables.push(table);
-    }
-    Ok(tables)
+/// Versions of models in a state, the newest first.
+async fn models_held_back(
+    visitor: &Visitor,
+    rooms: &Rooms,
+    (id, title, state): (&'static str, &str, DataState),
+) -> Result<Option<Table>, Problem> {
+    let Some(found) = if_allowed(visitor, list_of(rooms, Which::In(state))).await? else { return Ok(None) };
+    let row = |one: &Standing| {
+        vec![Cell::state(one.state.word(), Tone::of_state(one.state)), version(one), Cell::text(moment(one.submitted_at))]
+    };
+    let mut table = Table::whole(id, title, &["State", "Version", "Registered"], found.rows.iter().map(row).collect(), "");
+    table.next = found.next.map(|next| next_page(models::PAGE, state, &next)).unwrap_or_default();
+    Ok(Some(table))
 }
 
 fn list_of(rooms: &Rooms, which: Which) -> ListStandings {

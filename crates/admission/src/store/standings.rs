@@ -138,7 +138,7 @@ fn page(reader: &mut Reader<'_>, wanted: &Wanted<'_>, after: Option<&After>) -> 
                 _ => ("", i64::MAX),
             };
             binds.extend([Bind::from(name), number.into()]);
-            ("m.workspace = $1 AND m.name >= $4 AND (m.name > $4 OR s.version < $5)", "m.name, s.version DESC")
+            ("m.workspace_id = $1 AND m.name >= $4 AND (m.name > $4 OR s.version < $5)", "m.name, s.version DESC")
         }
         Which::In(state) => {
             let (at, model_id, number) = moment(i64::MAX);
