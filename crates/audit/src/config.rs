@@ -147,6 +147,12 @@ pub fn pattern_holds(pattern: &str, action: &str) -> bool {
     }
 }
 
+/// Whether any of `patterns`, with commas between them, covers `action`.
+#[must_use]
+pub fn any_holds(patterns: &str, action: &str) -> bool {
+    patterns.split(',').any(|pattern| pattern_holds(pattern, action))
+}
+
 #[cfg(test)]
 pub(crate) mod tests {
     use super::*;

@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use parking_lot::{Condvar, Mutex};
 use rusqlite::{Connection, OpenFlags, Transaction, params};
 
-use crate::config::pattern_holds;
+use crate::config::any_holds;
 use crate::error::AuditError;
 use crate::postings::{BLOCK_COUNT, Block, Field, IdField, Places, bucket, places_of_id};
 use crate::search::Filter;
@@ -243,7 +243,7 @@ fn verbs(reader: &Connection, patterns: &str) -> Result<Vec<String>, AuditError>
         let mut rows = next.query(params![Field::Action as i64, last])?;
         let Some(row) = rows.next()? else { break };
         last = row.get(0)?;
-        if patterns.split(',').any(|pattern| pattern_holds(pattern, &last)) {
+        if any_holds(patterns, &last) {
             all.push(last.clone());
         }
     }

@@ -2,7 +2,7 @@
 
 use kernel::{Micros, Problem};
 
-use crate::config::pattern_holds;
+use crate::config::any_holds;
 use crate::error::AuditError;
 use crate::log::AuditLog;
 use crate::tiles::{TILE_WIDTH, TileReader};
@@ -96,7 +96,7 @@ impl Filter {
         let Some(view) = RecordView::parse(record) else { return false };
         let same = |wanted: &Option<String>, found: Option<&str>| wanted.as_deref().is_none_or(|wanted| Some(wanted) == found);
         same(&self.caller, Some(&view.caller.id))
-            && self.action.as_deref().is_none_or(|any| any.split(',').any(|pattern| pattern_holds(pattern, &view.action)))
+            && self.action.as_deref().is_none_or(|patterns| any_holds(patterns, &view.action))
             && self.from.is_none_or(|from| view.at >= from.0)
             && self.to.is_none_or(|to| view.at < to.0)
             && same(&self.kind, Some(&view.kind))

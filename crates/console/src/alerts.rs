@@ -18,15 +18,15 @@ const PAGE: &str = "/console/alerts";
 const STATES: [AlertState; 3] = [AlertState::Open, AlertState::Acknowledged, AlertState::Resolved];
 
 /// Where an alert's page is.
-pub fn address(alert: &Alert) -> String {
-    format!("{PAGE}/{}", part(&alert.id))
+pub fn address(id: &str) -> String {
+    format!("{PAGE}/{}", part(id))
 }
 
 /// The row of an alert in a list: how bad, what, since when, how far.
 pub fn row(alert: &Alert) -> Vec<Cell> {
     vec![
         Cell::state(alert.severity.word(), tone_of(alert.severity)),
-        Cell::link(alert.headline.clone(), address(alert)),
+        Cell::link(alert.headline.clone(), address(&alert.id)),
         Cell::text(moment(alert.began_at)),
         Cell::text(alert.state.word()),
     ]
@@ -87,7 +87,7 @@ pub fn routes(door: &mut Door, rooms: &Rooms) {
         };
         Ok(Chosen::verbs(move |visitor| {
             Box::pin(async move {
-                let to = format!("{PAGE}/{}", part(&id));
+                let to = address(&id);
                 if is_over {
                     visitor.call(ResolveAlert { room, id }).await?;
                 } else {
@@ -103,7 +103,7 @@ pub fn routes(door: &mut Door, rooms: &Rooms) {
         Ok(Chosen::verbs(move |visitor| {
             Box::pin(async move {
                 rooms.run(visitor, remedy).await?;
-                Ok(redirect_in(visitor.workspace(), &format!("{PAGE}/{}#remedies", part(&id))))
+                Ok(redirect_in(visitor.workspace(), &format!("{}#remedies", address(&id))))
             })
         }))
     });

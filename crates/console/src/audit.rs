@@ -68,17 +68,15 @@ pub fn routes(door: &mut Door, rooms: &Rooms) {
     let room = rooms.audit.clone();
     let search = move |inbound: &Inbound| {
         let query = Query::of(inbound)?;
-        let text = |name: &str| query.get(name).map(str::to_owned);
-        let time = |name: &str| query.get(name).map(|text| wire::parse_time(name, text)).transpose();
         let filter = Filter {
-            caller: text("who"),
-            action: text("what"),
-            status: text("outcome"),
-            resource: text("resource"),
-            entry: text("entry"),
-            from: time("from")?,
-            to: time("to")?,
-            text: text("text"),
+            caller: query.text("who"),
+            action: query.text("what"),
+            status: query.text("outcome"),
+            resource: query.text("resource"),
+            entry: query.text("entry"),
+            from: query.time("from")?,
+            to: query.time("to")?,
+            text: query.text("text"),
             ..Filter::default()
         };
         let number = |text: &str| text.parse().map_err(|_| Problem::invalid("`before` is a number"));
@@ -114,10 +112,7 @@ fn log_page(workspace: &str, query: &Query, found: &Page) -> Result<Answer, Prob
         facet(query, ("outcome", "Outcome"), views.iter().filter_map(|view| Some(view.status.as_ref()?.to_string()))),
     ];
     let template = AuditTemplate {
-        fields: FIELDS
-            .iter()
-            .map(|(name, label, hint)| (*name, *label, *hint, query.get(name).unwrap_or_default().to_owned()))
-            .collect(),
+        fields: FIELDS.iter().map(|(name, label, hint)| (*name, *label, *hint, query.text(name).unwrap_or_default())).collect(),
         facets: facets.into_iter().flatten().collect(),
         facet_count: found.hits.len(),
         table: Table {

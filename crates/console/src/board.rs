@@ -101,6 +101,12 @@ impl Table {
     ) -> Self {
         Self { id, title: title.into(), columns: columns.to_vec(), rows, empty: empty.into(), next: String::new() }
     }
+
+    /// The same with where its next page is, if there is one.
+    #[must_use]
+    pub fn going_on(self, next: Option<String>) -> Self {
+        Self { next: next.unwrap_or_default(), ..self }
+    }
 }
 
 /// What can be done about a row.

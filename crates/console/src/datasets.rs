@@ -26,8 +26,8 @@ pub fn routes(door: &mut Door, rooms: &Rooms) {
     let room = rooms.data.clone();
     let search = move |inbound: &Inbound| {
         let query = Query::of(inbound)?;
-        let which = wire::admin::which(query.get("state").map(str::to_owned))?;
-        let search = SearchDatasets { room: room.clone(), which, after: query.get("after").map(str::to_owned), rows: None };
+        let which = wire::admin::which(query.text("state"))?;
+        let search = SearchDatasets { room: room.clone(), which, after: query.text("after"), rows: None };
         Ok((search, (which, query, inbound.workspace().to_owned())))
     };
     door.route_with(Method::GET, PAGE, search, |found, (which, query, workspace)| {

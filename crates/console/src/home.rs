@@ -133,12 +133,16 @@ async fn alerts(visitor: &Visitor, rooms: &Rooms) -> Result<Option<ActingTable>,
     let room = &rooms.observe;
     let search = SearchAlerts { room: room.clone(), state: Some(AlertState::Open), after: None, rows: Some(ROWS) };
     let Some(found) = if_allowed(visitor, search).await? else { return Ok(None) };
+    // The right to run remedies is the same for all alerts of a workspace.
+    let may_run = match found.rows.first() {
+        Some(first) => visitor.might(&RunRemedy { room: room.clone(), id: first.id.clone() }).await?,
+        None => false,
+    };
     let mut rows = Vec::new();
     for (place, alert) in found.rows.iter().enumerate() {
-        let page = crate::alerts::address(alert);
+        let page = crate::alerts::address(&alert.id);
         let mut row = ActingRow { cells: crate::alerts::row(alert), action: page.clone(), buttons: Vec::new() };
-        let run = RunRemedy { room: room.clone(), id: alert.id.clone() };
-        if place < REMEDY_ROWS && visitor.might(&run).await? {
+        if may_run && place < REMEDY_ROWS {
             let shown = visitor.call(GetAlert { room: room.clone(), id: alert.id.clone() }).await?;
             if let Some(remedy) = shown.remedies.into_iter().find(|one| one.run.is_none() && one.act != Act::ByHand) {
                 row.action = format!("{page}/remedies/{}", part(&remedy.id));
@@ -190,9 +194,8 @@ async fn data_held_back(
         let page = format!("{}/{}/{}", datasets::PAGE, part(&one.name), one.latest_number);
         vec![Cell::state(state.word(), Tone::of_state(state)), Cell::link(format!("{}@{}", one.name, one.latest_number), page)]
     };
-    let mut table = Table::whole(id, title, &["State", "Newest version"], found.rows.iter().map(row).collect(), "");
-    table.next = found.next.map(|next| next_page(datasets::PAGE, state, &next)).unwrap_or_default();
-    Ok(Some(table))
+    let table = Table::whole(id, title, &["State", "Newest version"], found.rows.iter().map(row).collect(), "");
+    Ok(Some(table.going_on(found.next.map(|next| next_page(datasets::PAGE, state, &next)))))
 }
 
 fn next_page(page: &str, state: DataState, after: &str) -> String {
@@ -209,9 +212,8 @@ async fn models_held_back(
     let row = |one: &Standing| {
         vec![Cell::state(one.state.word(), Tone::of_state(one.state)), version(one), Cell::text(moment(one.submitted_at))]
     };
-    let mut table = Table::whole(id, title, &["State", "Version", "Registered"], found.rows.iter().map(row).collect(), "");
-    table.next = found.next.map(|next| next_page(models::PAGE, state, &next)).unwrap_or_default();
-    Ok(Some(table))
+    let table = Table::whole(id, title, &["State", "Version", "Registered"], found.rows.iter().map(row).collect(), "");
+    Ok(Some(table.going_on(found.next.map(|next| next_page(models::PAGE, state, &next)))))
 }
 
 fn list_of(rooms: &Rooms, which: Which) -> ListStandings {

@@ -162,13 +162,10 @@ fn tables(layout: &Layout<'_>) -> Vec<Table> {
         step if step < 0 => format!("{} up", -step),
         step => format!("{step} down"),
     };
-    let things = layout.placed.iter().map(|one| {
-        let name = one.node.described();
-        let own = own_page(one.node).map_or_else(|| Cell::text(""), |href| Cell::link("its page", href));
-        let on = href(one.node);
-        let named = if on.is_empty() { Cell::text(name) } else { Cell::link(name, on) };
-        vec![Cell::text(one.node.kind.noun()), named, Cell::text(distance(one.step)), own]
-    });
+    let things = layout
+        .placed
+        .iter()
+        .map(|one| vec![Cell::text(one.node.kind.noun()), named(one.node), Cell::text(distance(one.step)), own(one.node)]);
     let edges = layout.drawn.iter().take(EDGE_COUNT_MAX).map(|one| {
         let tone = if one.edge.trust == Trust::Claimed { Tone::Wait } else { Tone::Plain };
         vec![
@@ -208,9 +205,20 @@ pub fn address(subject: &str) -> String {
     format!("{PAGE}?subject={}", part(subject))
 }
 
-/// The page that a thing has of its own.
+/// A thing's name, which leads to the graph around it.
 #[must_use]
-pub fn own_page(node: &Node) -> Option<String> {
+pub fn named(node: &Node) -> Cell {
+    let on = href(node);
+    if on.is_empty() { Cell::text(node.described()) } else { Cell::link(node.described(), on) }
+}
+
+/// A link to the page that a thing has of its own; empty if it has none.
+#[must_use]
+pub fn own(node: &Node) -> Cell {
+    own_page(node).map_or_else(|| Cell::text(""), |href| Cell::link("its page", href))
+}
+
+fn own_page(node: &Node) -> Option<String> {
     match node.kind {
         NodeKind::Run => Some(run_address(&node.name)),
         NodeKind::DataVersion => {

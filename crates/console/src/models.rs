@@ -3,7 +3,6 @@
 use admission::ops::{Admit, Findings, ListStandings, MakePaper, ReadDocument, Refuse, ShowStanding, VerifyVersion, Waive};
 use admission::{ClaimState, DocumentKind, Paper};
 use askama::Template;
-use data::Which;
 use gate::{Operation, Visitor};
 use http::Method;
 use inspection::InspectionReport;
@@ -31,7 +30,6 @@ struct ModelsTemplate {
     title: String,
     model: String,
     state: String,
-    is_narrowed: bool,
     /// Lists of versions in one state each.
     states: Vec<(&'static str, String)>,
     columns: Vec<&'static str>,
@@ -61,9 +59,8 @@ pub fn routes(door: &mut Door, rooms: &Rooms) {
     let room = rooms.admission.clone();
     let list = move |inbound: &Inbound| {
         let query = Query::of(inbound)?;
-        let which = wire::admin::which(query.get("state").map(str::to_owned))?;
-        let text = |name: &str| query.get(name).map(str::to_owned);
-        let list = ListStandings { room: room.clone(), name: text("model"), which, after: text("after"), rows: None };
+        let which = wire::admin::which(query.text("state"))?;
+        let list = ListStandings { room: room.clone(), name: query.text("model"), which, after: query.text("after"), rows: None };
         Ok((list, (which, query, inbound.workspace().to_owned())))
     };
     door.route_with(Method::GET, PAGE, list, |found, (which, query, workspace)| {
@@ -79,13 +76,12 @@ pub fn routes(door: &mut Door, rooms: &Rooms) {
             ];
             (named, cells)
         };
-        let model = query.get("model").unwrap_or_default().to_owned();
+        let model = query.text("model").unwrap_or_default();
         let title = if model.is_empty() { "Models".to_owned() } else { format!("Versions of {model}") };
         let template = ModelsTemplate {
             title: narrowed(&title, which),
-            is_narrowed: which != Which::All,
             model,
-            state: query.get("state").unwrap_or_default().to_owned(),
+            state: query.text("state").unwrap_or_default(),
             states: by_state(PAGE),
             columns: vec!["Version", "State", "Size", "Registered", "By"],
             rows: found.rows.iter().map(row).collect(),

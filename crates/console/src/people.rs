@@ -62,30 +62,27 @@ pub fn routes(door: &mut Door, rooms: &Rooms) {
 /// One list goes on at a time: `after` is of people, `services` and `groups` of the other two.
 async fn everybody(visitor: &Visitor, rooms: &Rooms, query: &Query) -> Result<Answer, Problem> {
     let room = || rooms.identity.clone();
-    let from = |name: &str| PageWish { after: query.get(name).map(str::to_owned), rows: None };
-    let next = |name: &str, after: Option<String>| after.map(|after| query.with(name, &after).at(PAGE)).unwrap_or_default();
+    let from = |name: &str| PageWish { after: query.text(name), rows: None };
+    let next = |name: &str, after: Option<String>| after.map(|after| query.with(name, &after).at(PAGE));
     let people = visitor.call(ListUsers { room: room(), page: from("after") }).await?;
     let mut page = Sections::new("People and services");
     page.back = ("Access", "/console/access".to_owned());
     let columns = ["Name", "State", "Id in the log", "Made"];
     let row = |one: &Principal| principal_row(one, Cell::link(one.name.clone(), format!("{PAGE}/{}", part(&one.id))));
     let rows = people.rows.iter().map(row).collect();
-    let mut table = Table::whole("people", "People", &columns, rows, "There is nobody but you.");
-    table.next = next("after", people.next);
-    page.sections.push(table);
+    let table = Table::whole("people", "People", &columns, rows, "There is nobody but you.");
+    page.sections.push(table.going_on(next("after", people.next)));
     if let Some(found) = if_allowed(visitor, ListGroups { room: room(), page: from("groups") }).await? {
         let rows = found.rows.iter().map(group_row).collect();
         let empty = "There is no group. Make one: strongroom group create NAME";
-        let mut table = Table::whole("groups", "Groups", &["Name", "Members", "How many"], rows, empty);
-        table.next = next("groups", found.next);
-        page.sections.push(table);
+        let table = Table::whole("groups", "Groups", &["Name", "Members", "How many"], rows, empty);
+        page.sections.push(table.going_on(next("groups", found.next)));
     }
     if let Some(found) = if_allowed(visitor, ListServices { room: room(), page: from("services") }).await? {
         let rows = found.rows.iter().map(|one| principal_row(one, Cell::text(one.name.clone()))).collect();
         let empty = "There is no service account. Make one: strongroom service create NAME";
-        let mut table = Table::whole("services", "Service accounts", &columns, rows, empty);
-        table.next = next("services", found.next);
-        page.sections.push(table);
+        let table = Table::whole("services", "Service accounts", &columns, rows, empty);
+        page.sections.push(table.going_on(next("services", found.next)));
     }
     page_in(visitor.workspace(), &page)
 }

@@ -27,16 +27,15 @@ pub fn routes(door: &mut Door, rooms: &Rooms) {
     let room = rooms.predictions.clone();
     let search = move |inbound: &wire::Inbound| {
         let query = Query::of(inbound)?;
-        let text = |name: &str| query.get(name).map(str::to_owned);
-        let time = |name: &str| query.get(name).map(|text| wire::parse_time(name, text)).transpose();
-        let wish = Wish { endpoint: text("endpoint"), versions: None, since: time("since")?, until: time("until")? };
-        let search = SearchPredictions { room: room.clone(), wish, after: text("after"), rows: None };
+        let wish =
+            Wish { endpoint: query.text("endpoint"), versions: None, since: query.time("since")?, until: query.time("until")? };
+        let search = SearchPredictions { room: room.clone(), wish, after: query.text("after"), rows: None };
         Ok((search, (query, inbound.workspace().to_owned())))
     };
     door.route_with(Method::GET, PAGE, search, |found, (query, workspace)| {
         let mut page = Sections::new("Predictions");
         page.back = ("Endpoints", "/console/endpoints".to_owned());
-        let asked = |name: &str| query.get(name).unwrap_or_default().to_owned();
+        let asked = |name: &str| query.text(name).unwrap_or_default();
         page.fields = vec![
             Field::text("endpoint", "Endpoint", asked("endpoint"), "its name"),
             Field::text("since", "From", asked("since"), "2026-11-01T00:00:00Z"),
@@ -45,9 +44,8 @@ pub fn routes(door: &mut Door, rooms: &Rooms) {
         let rows = found.rows.iter().map(row).collect();
         let empty = "No prediction is kept that fits. They are sealed once a minute, and kept as the endpoint's log policy says.";
         let columns = ["Prediction", "When", "Endpoint", "For", "Rows", "What the guard found"];
-        let mut table = Table::whole("predictions", "The newest first", &columns, rows, empty);
-        table.next = found.next.map(|next| query.with("after", &next).at(PAGE)).unwrap_or_default();
-        page.sections.push(table);
+        let table = Table::whole("predictions", "The newest first", &columns, rows, empty);
+        page.sections.push(table.going_on(found.next.map(|next| query.with("after", &next).at(PAGE))));
         page_in(&workspace, &page)
     });
     let rooms = rooms.clone();
@@ -120,7 +118,7 @@ fn facts(found: &Found) -> Vec<(&'static str, String)> {
         ("For", caller.clone().map_or_else(|| record.caller.clone(), |name| format!("{name} ({})", record.caller))),
         ("Rows", record.rows.to_string()),
         ("Took", format!("{took_ms:.2} ms")),
-        ("The guard found", if record.verdicts.is_empty() { "nothing".to_owned() } else { record.verdicts.join(", ") }),
+        ("The guard found", found_by_guard(record).text),
         ("Kept of it", record.log.clone()),
         ("Digest of the model's files", record.manifest_sha256.clone()),
         ("Sealed", format!("{}, with {} others, under {}", moment(batch.sealed_at), batch.request_count - 1, hex(&batch.root))),
@@ -131,12 +129,11 @@ fn facts(found: &Found) -> Vec<(&'static str, String)> {
 
 /// What the version stems from, the nearest first.
 fn things(walked: &lineage::ops::Walked) -> Table {
-    let rows = walked.nodes.iter().take(THING_ROWS).map(|node| {
-        let on = lineage_page::href(node);
-        let name = node.described();
-        let own = lineage_page::own_page(node).map_or_else(|| Cell::text(""), |href| Cell::link("its page", href));
-        vec![Cell::text(node.kind.noun()), if on.is_empty() { Cell::text(name) } else { Cell::link(name, on) }, own]
-    });
+    let rows = walked
+        .nodes
+        .iter()
+        .take(THING_ROWS)
+        .map(|node| vec![Cell::text(node.kind.noun()), lineage_page::named(node), lineage_page::own(node)]);
     Table::whole(
         "things",
         "What it stems from",

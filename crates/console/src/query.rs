@@ -1,6 +1,6 @@
 //! The parameters of a page's address, in order: what a page was asked, and how its links ask for something a little different.
 
-use kernel::Problem;
+use kernel::{Micros, Problem};
 use wire::Inbound;
 
 use crate::board::part;
@@ -23,6 +23,20 @@ impl Query {
     #[must_use]
     pub fn get(&self, wanted: &str) -> Option<&str> {
         self.0.iter().find(|(name, _)| name == wanted).map(|(_, value)| value.as_str())
+    }
+
+    /// The first value of a name, to keep.
+    #[must_use]
+    pub fn text(&self, wanted: &str) -> Option<String> {
+        self.get(wanted).map(str::to_owned)
+    }
+
+    /// A moment that was asked for.
+    ///
+    /// # Errors
+    /// `Invalid` for what is no RFC 3339 text.
+    pub fn time(&self, wanted: &str) -> Result<Option<Micros>, Problem> {
+        self.get(wanted).map(|text| wire::parse_time(wanted, text)).transpose()
     }
 
     /// All values of a name.

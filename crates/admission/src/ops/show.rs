@@ -56,7 +56,6 @@ impl Operation for ShowStanding {
 }
 
 /// Lists where the versions of a workspace stand.
-#[derive(Clone)]
 pub struct ListStandings {
     /// The room.
     pub room: Admission,

@@ -8,7 +8,6 @@ use crate::store::versions::{self, Wanted};
 use crate::{Data, DatasetSummary, Which, rules};
 
 /// Lists data sets by name.
-#[derive(Clone)]
 pub struct SearchDatasets {
     /// The room.
     pub room: Data,
