@@ -119,6 +119,19 @@ def test_a_body_of_a_gigabyte(victim, what):
     assert is_served(server, served)
 
 
+def test_who_sends_too_much_is_told_so(victim):
+    """The answer comes long before the last byte was sent: a client that sends first and reads then must still get it."""
+    server, served = victim
+    body = b"1" * (12 * MEBIBYTE)
+    with bounded(server):
+        for _ in range(5):
+            with connected(server) as connection:
+                connection.sendall(head(server, served, f"Content-Length: {len(body)}"))
+                connection.sendall(body)
+                assert answer_of(connection) == 413
+    assert is_served(server, served)
+
+
 def test_deep_and_wide_json(victim):
     server, served = victim
     session = server.session()

@@ -41,6 +41,7 @@ mod jailed;
 mod judging;
 pub mod key_services;
 mod keykeeping;
+mod lingering;
 pub mod listen;
 mod locate;
 mod mailing;

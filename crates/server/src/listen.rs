@@ -26,6 +26,8 @@ use tokio_rustls::server::TlsStream;
 use tower::Service;
 use wire::{Answer, PeerAddress, PeerCertificate};
 
+use crate::lingering::Lingering;
+
 /// Connections open at once, of those whose handshake is done.
 const CONNECTION_COUNT_MAX: usize = 4_096;
 /// Handshakes open at once. One more, and the oldest has to go: who connects and says nothing keeps nobody else out.
@@ -107,7 +109,7 @@ async fn serve_connection(
             if head_bytes(&request) > HEAD_BYTES_MAX {
                 return Ok::<_, Infallible>(head_too_large());
             }
-            let mut request = request.map(Body::new);
+            let mut request = Lingering::of(request).map(Body::new);
             request.extensions_mut().insert(address);
             if let Some(shown) = shown {
                 request.extensions_mut().insert(shown);

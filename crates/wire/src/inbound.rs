@@ -9,7 +9,7 @@ use axum::body::Body;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
-use futures_util::{Stream, StreamExt};
+use futures_util::Stream;
 use gate::{Attempt, Credential, DEFAULT_WORKSPACE};
 use http::request::Parts;
 use http::{HeaderMap, Method, header};
@@ -22,9 +22,6 @@ use crate::form::Form;
 pub const SESSION_COOKIE: &str = "__Host-strongroom";
 /// What a browser keeps in which somebody logged in.
 pub const KNOWN_COOKIE: &str = "__Host-strongroom-known";
-/// How much of a refused upload is read and thrown away, and for how long.
-const DRAIN_BYTES_MAX: usize = 16 * 1024 * 1024;
-const DRAIN_TIME_MAX: Duration = Duration::from_secs(5);
 /// `Authorization: Certificate device`: an agent that comes with nothing but its device's certificate, and says so, for a browser that has one
 /// too is still a stranger until its person logs in.
 const CERTIFICATE_SCHEME: &str = "certificate";
@@ -244,26 +241,6 @@ impl BodyStream {
 
     pub(crate) const fn empty() -> Self {
         Self { inner: None, idle: None }
-    }
-}
-
-impl Drop for BodyStream {
-    /// A client that is refused while it still sends would see a broken connection instead of the answer: some of what it
-    /// sends is read and thrown away.
-    fn drop(&mut self) {
-        if let (Some(rest), Ok(runtime)) = (self.inner.take(), tokio::runtime::Handle::try_current()) {
-            runtime.spawn(tokio::time::timeout(DRAIN_TIME_MAX, drain(rest)));
-        }
-    }
-}
-
-async fn drain(mut rest: axum::body::BodyDataStream) {
-    let mut left = DRAIN_BYTES_MAX;
-    while let Some(Ok(bytes)) = rest.next().await {
-        left = left.saturating_sub(bytes.len());
-        if left == 0 {
-            return;
-        }
     }
 }
 
