@@ -19,7 +19,7 @@ use crate::rising::{Example, Rising, WEIGHT};
 use crate::table::Matrix;
 
 /// Rows that are made up of each kind.
-const PLANTED_COUNT: usize = 300;
+const PLANTED_COUNT: usize = 900;
 /// Noise that is added to true rows, in standard deviations of each column.
 const NOISE: [f32; 3] = [1.0, 2.0, 4.0];
 /// Shuffled columns, noise, and values drawn evenly.
@@ -28,7 +28,7 @@ const KIND_COUNT: usize = NOISE.len() + 2;
 const INSERTED_SHARE: f64 = 0.01;
 const INSERTED_COUNT_MIN: usize = 8;
 /// Rows of the data that speak for it: those that lie farthest out by any mark, and so many of the others.
-const OUTER_COUNT: usize = 2_000;
+const OUTER_COUNT: usize = 4000;
 const INNER_COUNT: usize = 2_000;
 /// Rounds of the trees, and of those by which the farthest rows are found that are asked for their kind.
 const ROUND_COUNT: usize = 75;
@@ -254,7 +254,7 @@ mod tests {
         let mut random = Random::new(5, 5);
         let values: Vec<f32> = (0..900).map(|place| if place % 3 == 0 { 7.0 } else { random.normal() }).collect();
         let planted = rows(&Matrix::new(3, values).unwrap(), 2);
-        assert_eq!((planted.rows(), planted.columns()), (1_500, 3));
+        assert_eq!((planted.rows(), planted.columns()), (KIND_COUNT * PLANTED_COUNT, 3));
         assert!(planted.iter().all(|row| row[0] == 7.0));
         assert!(planted.values().iter().all(|value| value.is_finite()));
     }
@@ -262,7 +262,7 @@ mod tests {
     #[test]
     fn groups_are_of_one_kind_and_small() {
         let groups: Vec<Range<usize>> = groups(2_000).collect();
-        assert_eq!((groups.len(), groups[0].clone(), groups[15].clone()), (75, 0..20, 300..320));
+        assert_eq!((groups.len(), groups[0].clone(), groups[45].clone()), (225, 0..20, 900..920));
         assert_eq!(self::groups(100).map(|group| group.len()).max(), Some(INSERTED_COUNT_MIN));
         assert_eq!(self::groups(1_000_000).count(), KIND_COUNT);
     }
