@@ -55,7 +55,9 @@ pub fn run(fast: bool) -> ExitCode {
     if !fast {
         tally.step("format check", || shell::cargo(&["fmt", "--all", "--check"]));
     }
-    tally.add(rust_tests(postgres.as_ref()));
+    let clients = shell::root().join("tests").join("clients");
+    let python = python::environment("venv", &clients.join("requirements.txt"));
+    tally.add(rust_tests(postgres.as_ref(), python.as_deref().ok()));
     if !fast {
         tally.step("clippy, warnings as errors", lint);
     }
@@ -66,61 +68,57 @@ pub fn run(fast: bool) -> ExitCode {
         built = true;
         Ok(())
     });
-    if built {
-        after_build(&mut tally, postgres.as_ref(), fast);
+    match python {
+        Ok(python) if built => after_build(&mut tally, (&python, &clients), postgres.as_ref(), fast),
+        Ok(_) => {}
+        Err(problem) => {
+            shell::say(&format!("FAILED: no Python clients: {problem}"));
+            tally.failed += 1;
+        }
     }
     drop(postgres);
     println!("{} passed, {} failed", tally.passed, tally.failed);
     if tally.failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
-fn after_build(tally: &mut Tally, postgres: Option<&Postgres>, fast: bool) {
-    let clients = shell::root().join("tests").join("clients");
-    let python = match python::environment("venv", &clients.join("requirements.txt")) {
-        Ok(python) => python,
-        Err(problem) => {
-            shell::say(&format!("FAILED: no Python clients: {problem}"));
-            tally.failed += 1;
-            return;
-        }
-    };
-    shell::say(&format!("clients: mlflow {}", python::version(&python, "mlflow")));
-    tally.add(client_tests(&python, &clients, "sqlite", None));
+fn after_build(tally: &mut Tally, (python, clients): (&Path, &Path), postgres: Option<&Postgres>, fast: bool) {
+    shell::say(&format!("clients: mlflow {}", python::version(python, "mlflow")));
+    tally.add(client_tests(python, clients, "sqlite", None));
     if let Some(postgres) = postgres {
-        tally.add(client_tests(&python, &clients, "postgres", Some(postgres)));
+        tally.add(client_tests(python, clients, "postgres", Some(postgres)));
     }
-    tally.add(attest_tests(&clients));
-    tally.add(key_tests(&clients));
+    tally.add(attest_tests(clients));
+    tally.add(key_tests(clients));
     tally.add(runtime_tests());
-    tally.add(risk_tests(&python));
+    tally.add(risk_tests(python));
     if fast {
         return;
     }
-    tally.step("drill: kill -9 under load", || drill::kill(&python, KILL_ROUNDS, "sqlite", None));
+    tally.step("drill: kill -9 under load", || drill::kill(python, KILL_ROUNDS, "sqlite", None));
     if let Some(postgres) = postgres {
-        tally.step("drill: kill -9 under load, on PostgreSQL", || drill::kill(&python, KILL_ROUNDS, "postgres", Some(postgres)));
+        tally.step("drill: kill -9 under load, on PostgreSQL", || drill::kill(python, KILL_ROUNDS, "postgres", Some(postgres)));
     }
-    tally.step("drill: kill -9 during commits and inspections", || drill::data(&python, DATA_ROUNDS, "sqlite", None));
+    tally.step("drill: kill -9 during commits and inspections", || drill::data(python, DATA_ROUNDS, "sqlite", None));
     if let Some(postgres) = postgres {
-        let drill = || drill::data(&python, DATA_ROUNDS, "postgres", Some(postgres));
+        let drill = || drill::data(python, DATA_ROUNDS, "postgres", Some(postgres));
         tally.step("drill: kill -9 during commits and inspections, on PostgreSQL", drill);
     }
-    tally.step("drill: kill -9 while objects are put by S3", || drill::s3(&python, S3_ROUNDS, "sqlite", None));
+    tally.step("drill: kill -9 while objects are put by S3", || drill::s3(python, S3_ROUNDS, "sqlite", None));
     if let Some(postgres) = postgres {
-        let drill = || drill::s3(&python, S3_ROUNDS, "postgres", Some(postgres));
+        let drill = || drill::s3(python, S3_ROUNDS, "postgres", Some(postgres));
         tally.step("drill: kill -9 while objects are put by S3, on PostgreSQL", drill);
     }
-    tally.step("drill: kill -9 during backups and restores", || drill::backup(&python, BACKUP_ROUNDS, "sqlite", None));
+    tally.step("drill: kill -9 during backups and restores", || drill::backup(python, BACKUP_ROUNDS, "sqlite", None));
     if let Some(postgres) = postgres {
-        let drill = || drill::backup(&python, BACKUP_ROUNDS, "postgres", Some(postgres));
+        let drill = || drill::backup(python, BACKUP_ROUNDS, "postgres", Some(postgres));
         tally.step("drill: kill -9 during backups and restores, on PostgreSQL", drill);
     }
-    tally.step("drill: kill -9 while keys are rotated", || drill::keys(&python, KEYS_ROUNDS, "sqlite", None));
+    tally.step("drill: kill -9 while keys are rotated", || drill::keys(python, KEYS_ROUNDS, "sqlite", None));
     if let Some(postgres) = postgres {
-        let drill = || drill::keys(&python, KEYS_ROUNDS, "postgres", Some(postgres));
+        let drill = || drill::keys(python, KEYS_ROUNDS, "postgres", Some(postgres));
         tally.step("drill: kill -9 while keys are rotated, on PostgreSQL", drill);
     }
-    tally.step("drill: full disk and failing fsync", || drill::disk(&python));
+    tally.step("drill: full disk and failing fsync", || drill::disk(python));
 }
 
 /// Clippy over everything, warnings as errors.
@@ -131,7 +129,7 @@ pub fn lint() -> Result<(), String> {
     shell::cargo(&["clippy", "--quiet", "--workspace", "--all-targets", "--", "-D", "warnings"])
 }
 
-fn rust_tests(postgres: Option<&Postgres>) -> Tally {
+fn rust_tests(postgres: Option<&Postgres>, python: Option<&Path>) -> Tally {
     shell::say("cargo test");
     // What is compiled says nothing on the standard output for long, and what hangs there is not a test.
     if let Err(problem) = shell::cargo(&["test", "--workspace", "--no-run", "--quiet"]) {
@@ -142,6 +140,10 @@ fn rust_tests(postgres: Option<&Postgres>) -> Tally {
     command.args(["test", "--workspace", "--no-fail-fast"]).current_dir(shell::root());
     if let Some(postgres) = postgres {
         command.env("STRONGROOM_TEST_POSTGRES", postgres.address()).env("STRONGROOM_PSQL", postgres.psql());
+    }
+    // Rust tests that ask a solver find it in there.
+    if let Some(python) = python {
+        command.env("STRONGROOM_CVC5_PYTHON", python);
     }
     let mut tally = Tally::default();
     let ended_well = shell::lines(&mut command, |line| {

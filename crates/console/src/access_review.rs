@@ -155,9 +155,17 @@ fn checked(report: &ReviewReport) -> String {
     let found = &report.enumeration;
     let most =
         if found.complete { "all verbs at all places that grants or the past name" } else { "as many as there was time for" };
+    let rest = match &found.proof {
+        Some(proof) if proof.open_count == 0 => format!("{} showed that nothing else can be", proof.solver),
+        Some(proof) => format!(
+            "{} showed of {} verbs at kinds of places that nothing else can be, and had no answer for {}",
+            proof.solver, proof.proved_count, proof.open_count
+        ),
+        None => "which says nothing about what it did not ask".to_owned(),
+    };
     format!(
         "{} requests of the past were asked again under the proposals: {} of them would be denied. {} requests were compared for what would \
-         newly be allowed ({most}; by enumeration, which says nothing about what it did not ask): {}.",
+         newly be allowed ({most}; by enumeration; {rest}): {}.",
         report.replayed_count,
         report.denied.len(),
         found.compared_count,

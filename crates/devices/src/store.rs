@@ -18,6 +18,17 @@ const ENROLMENTS_OF_PRINCIPAL_COUNT_MAX: i64 = 8;
 /// Devices ended longer ago than this are not listed.
 const SHOWN_SECONDS: i64 = 30 * 86_400;
 
+/// What fails of a device about whose person an issuer said so, beside the words of checks.
+const TOLD_AGAINST: &str = "told_not_compliant";
+
+/// Whether an issuer whose word counts said last that this person's devices are not as they must be (`identity` writes it down): it names
+/// a person, so that it is about all of them.
+macro_rules! told_against {
+    () => {
+        "CASE WHEN EXISTS (SELECT 1 FROM device_statement s WHERE s.principal_id = d.principal_id AND s.compliant = 0) THEN 1 ELSE 0 END"
+    };
+}
+
 /// What is found of a certificate that counts.
 pub(crate) struct Found {
     pub(crate) id: String,
@@ -28,16 +39,19 @@ pub(crate) struct Found {
 /// The device of a certificate: all that could end it is asked in this one read.
 pub(crate) fn by_certificate(reader: &mut Reader<'_>, sha256: &[u8; 32], at: Micros) -> Result<Option<Found>, DbError> {
     reader.query_one(
-        "SELECT d.id, d.principal_id, d.reported_at, d.compliant, d.attested_at,
-                CASE WHEN d.ek_by_root <> 0 OR e.ek_sha256 IS NOT NULL THEN 1 ELSE 0 END
-         FROM device_certificate c JOIN device d ON d.id = c.device_id JOIN principal p ON p.id = d.principal_id
+        concat!(
+            "SELECT d.id, d.principal_id, d.reported_at, d.compliant, d.attested_at,
+                CASE WHEN d.ek_by_root <> 0 OR e.ek_sha256 IS NOT NULL THEN 1 ELSE 0 END, ",
+            told_against!(),
+            " FROM device_certificate c JOIN device d ON d.id = c.device_id JOIN principal p ON p.id = d.principal_id
          LEFT JOIN device_endorsement e ON e.ek_sha256 = d.ek_sha256
-         WHERE c.sha256 = $1 AND c.expires_at > $2 AND d.revoked_at IS NULL AND p.disabled = 0",
+         WHERE c.sha256 = $1 AND c.expires_at > $2 AND d.revoked_at IS NULL AND p.disabled = 0"
+        ),
         &[sha256.as_slice().into(), at.0.into()],
         |row| {
             let standing = Standing {
                 reported_at: row.opt_int(2)?.map(Micros),
-                compliant: row.flag(3)?,
+                compliant: row.flag(3)? && !row.flag(6)?,
                 attested_at: row.opt_int(4)?.map(Micros),
                 is_vouched: row.flag(5)?,
             };
@@ -210,9 +224,12 @@ pub(crate) fn revoke(
 
 macro_rules! device_columns {
     () => {
-        "d.id, d.principal_id, p.name, d.label, d.created_at, d.certified_at, d.revoked_at, d.lost, d.reported_at, d.report,
-         d.compliant, d.attested_at, d.ek_sha256, d.ek_by_root, CASE WHEN e.ek_sha256 IS NULL THEN 0 ELSE 1 END, d.pcr_sha256, p.disabled
-         FROM device d JOIN principal p ON p.id = d.principal_id LEFT JOIN device_endorsement e ON e.ek_sha256 = d.ek_sha256"
+        concat!(
+            "d.id, d.principal_id, p.name, d.label, d.created_at, d.certified_at, d.revoked_at, d.lost, d.reported_at, d.report,
+         d.compliant, d.attested_at, d.ek_sha256, d.ek_by_root, CASE WHEN e.ek_sha256 IS NULL THEN 0 ELSE 1 END, d.pcr_sha256, p.disabled, ",
+            told_against!(),
+            " FROM device d JOIN principal p ON p.id = d.principal_id LEFT JOIN device_endorsement e ON e.ek_sha256 = d.ek_sha256"
+        )
     };
 }
 
@@ -264,6 +281,7 @@ pub(crate) fn device(
 fn device_of(row: &Row<'_>, at: Micros, config: &DevicesConfig) -> Result<Device, DbError> {
     let facts: Option<Facts> = serde_json::from_str(&row.text(9)?).ok();
     let failing = facts.as_ref().map(|facts| facts.failing(config)).unwrap_or_default();
+    let told_against = row.flag(17)?;
     let (by_root, is_pinned) = (row.flag(13)?, row.flag(14)?);
     let endorsement_key = row.opt_bytes(12)?;
     let vouched = match (by_root, is_pinned) {
@@ -274,7 +292,7 @@ fn device_of(row: &Row<'_>, at: Micros, config: &DevicesConfig) -> Result<Device
     let revoked_at = row.opt_int(6)?.map(Micros);
     let standing = Standing {
         reported_at: row.opt_int(8)?.map(Micros),
-        compliant: row.flag(10)?,
+        compliant: row.flag(10)? && !told_against,
         attested_at: row.opt_int(11)?.map(Micros),
         is_vouched: vouched.is_some(),
     };
@@ -290,7 +308,7 @@ fn device_of(row: &Row<'_>, at: Micros, config: &DevicesConfig) -> Result<Device
         lost: row.flag(7)?,
         reported_at: standing.reported_at,
         facts,
-        failing: failing.into_iter().map(Check::word).collect(),
+        failing: failing.into_iter().map(Check::word).chain(told_against.then_some(TOLD_AGAINST)).collect(),
         attested_at: standing.attested_at,
         endorsement_key: endorsement_key.as_deref().map(hex),
         vouched,

@@ -275,6 +275,39 @@ async fn leave_to_enrol_is_used_once() {
 }
 
 #[tokio::test]
+async fn what_an_issuer_says_of_a_persons_devices_counts_until_it_says_otherwise() {
+    for world in worlds() {
+        let (ada, token) = world.person("ada").await;
+        let (_, bobs_token) = world.person("bob").await;
+        let (agent, bobs) = (world.enrol(&token).await, world.enrol(&bobs_token).await);
+        for agent in [&agent, &bobs] {
+            world.report(agent, &good()).await.unwrap();
+        }
+        let said = |issuer: &'static str, compliant: i64| {
+            let id = ada.id.clone();
+            world.opened.system.write(move |tx| {
+                tx.execute(
+                    "INSERT INTO device_statement (principal_id, issuer, compliant, said_at) VALUES ($1, $2, $3, 1)
+                     ON CONFLICT (principal_id, issuer) DO UPDATE SET compliant = excluded.compliant",
+                    &[id.as_str().into(), issuer.into(), compliant.into()],
+                )?;
+                Ok(())
+            })
+        };
+        said("one", 0).await.unwrap();
+        said("two", 1).await.unwrap();
+        assert_eq!((world.tier(&token, &agent).await, world.tier(&bobs_token, &bobs).await), (1, 2));
+        let shown = world.own(&token).await.remove(0);
+        assert_eq!((shown.tier, shown.failing.as_slice()), (1, ["told_not_compliant"].as_slice()));
+        world.report(&agent, &good()).await.unwrap();
+        assert_eq!(world.tier(&token, &agent).await, 1, "a report takes nothing back that another said");
+        said("one", 1).await.unwrap();
+        assert_eq!(world.tier(&token, &agent).await, 2);
+        assert_eq!(world.own(&token).await[0].failing, Vec::<&str>::new());
+    }
+}
+
+#[tokio::test]
 async fn a_tier_decays() {
     for world in worlds() {
         let (_, token) = world.person("ada").await;

@@ -12,6 +12,12 @@ const WIDER: f64 = 3.0;
 const GROWTH_MAX: f64 = 1.6;
 /// Below the greatest growth by this much, the count is taken whole.
 const GROWTH_FADE: f64 = 0.2;
+/// The surest rows that are compared with nearly all where models tell the classes apart: wrong about no more than this share of all.
+const EVEN_SHARE: f64 = 0.2;
+const NEARLY_ALL: f64 = 0.9;
+const EVEN_WRONG_MAX: f64 = 0.22;
+/// Models' own errors are much rarer among the surest rows than this part of what they are among nearly all.
+const EVEN_PART_MIN: f64 = 0.8;
 /// Log odds that the wider share needs: models that are not sure of a row say nothing about its label.
 const LOG_ODDS_MIN: f64 = 0.2;
 /// The part of the surprise of the classes' shares alone that the models must take away. Where labels follow a pattern that
@@ -102,7 +108,17 @@ impl<'a> Surest<'a> {
     /// The share of wrong labels, as it shows among the surest rows: the models' own errors fade towards them, wrong labels
     /// do not. The greatest of what the shares show, each of which claims no more than it can.
     fn floor(&self, labels: &[u32]) -> f64 {
-        SURE_SHARES.iter().map(|share| self.floor_of(labels, *share)).fold(0.0, f64::max)
+        SURE_SHARES.iter().map(|share| self.floor_of(labels, *share)).fold(self.even(labels), f64::max)
+    }
+
+    /// The share of wrong labels where models tell the classes apart and are wrong just as often about rows of which they are sure: few rows
+    /// show that before they show how sure a model can become.
+    fn even(&self, labels: &[u32]) -> f64 {
+        let (surest, nearly_all) = (self.wrong(labels, EVEN_SHARE), self.wrong(labels, NEARLY_ALL));
+        if nearly_all > EVEN_WRONG_MAX || surest < EVEN_PART_MIN * nearly_all {
+            return 0.0;
+        }
+        least_share(surest, self.first(EVEN_SHARE).len().max(1) as f64)
     }
 
     /// What still falls from the wider share to the surest rows is taken off once more, and nothing is claimed where the
@@ -113,8 +129,7 @@ impl<'a> Surest<'a> {
             return 0.0;
         }
         let (surest, wider) = (self.wrong(labels, share), self.wrong(labels, WIDER * share));
-        // The lower end of what a sample of this size can mean.
-        let lower = surest - 2.5 * (surest * (1.0 - surest) / self.first(share).len().max(1) as f64).sqrt();
+        let lower = least_share(surest, self.first(share).len().max(1) as f64);
         let capped = ((GROWTH_MAX - growth) / GROWTH_FADE).clamp(0.0, 1.0);
         capped * lower.min(2.0 * surest - wider).max(0.0)
     }
@@ -134,6 +149,14 @@ impl<'a> Surest<'a> {
         let value = f64::from(at(last, argmax(last)));
         (value.max(1e-6) / (1.0 - value).max(1e-6)).ln()
     }
+}
+
+/// The lower end of what a share in so many rows can mean, at 2.5 standard deviations (Wilson 1927): of few rows it is still right.
+fn least_share(share: f64, count: f64) -> f64 {
+    const DEVIATIONS: f64 = 2.5;
+    let square = DEVIATIONS * DEVIATIONS / count;
+    let spread = (share * (1.0 - share) / count + square / (4.0 * count)).sqrt();
+    ((share + square / 2.0 - DEVIATIONS * spread) / (1.0 + square)).max(0.0)
 }
 
 #[cfg(test)]
@@ -205,6 +228,24 @@ mod tests {
         let found = noise_of(3_000, 0.05, 60.0);
         assert!(found.suspect && (0.025..0.06).contains(&found.noise), "{}", found.noise);
         assert!(!noise_of(3_000, 0.0, 60.0).suspect);
+    }
+
+    #[test]
+    fn flips_in_a_set_of_a_few_rows_are_seen_where_the_classes_are_far_apart() {
+        for flipped in [0.12, 0.2] {
+            assert!(noise_of(180, flipped, 60.0).suspect, "{flipped}");
+        }
+        for (count, width) in [(120, 0.5), (180, 1.0), (180, 2.0), (250, 4.0), (180, 6.0), (180, 60.0)] {
+            let found = noise_of(count, 0.0, width);
+            assert!(!found.suspect, "{count} {width}: {}", found.noise);
+        }
+    }
+
+    #[test]
+    fn a_share_of_a_few_rows_means_less() {
+        assert!((least_share(0.1, 1e9) - 0.1).abs() < 1e-3);
+        assert!(least_share(0.1, 20.0) < 0.03 && least_share(0.1, 20.0) > 0.0);
+        assert_eq!(least_share(0.0, 20.0), 0.0);
     }
 
     #[test]

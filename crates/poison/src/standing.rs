@@ -20,6 +20,9 @@ const REST_SHARE_MIN: f64 = 0.1;
 const TOLD_MIN: f64 = 0.7;
 /// The trigger's rows may lie at most this part of the way from the other classes' rows to the class's own.
 const WAY_MAX: f64 = 0.5;
+/// Rows that were taken at random lie as far as their class has a share of all rows, give or take this much, and never farther than that.
+const STRAY_SLACK: f64 = 0.15;
+const STRAY_WAY_MAX: f64 = 0.75;
 
 /// How a trigger's rows compare with the rest, each a share of pairs of rows in which the first is given the class more.
 #[derive(Clone, Copy, Debug)]
@@ -61,12 +64,22 @@ impl Standing {
 
     /// Whether the rows look like another class than the one they are labelled with. Unsure means no.
     pub(crate) fn foreign(&self) -> bool {
+        self.within(WAY_MAX)
+    }
+
+    /// Whether the rows look as if they were taken from all classes, of which their own has such a share.
+    pub(crate) fn stray(&self, class_share: f64) -> bool {
+        self.within((class_share + STRAY_SLACK).min(STRAY_WAY_MAX))
+    }
+
+    /// Whether the rows lie at most such a part of the way from the other classes' rows to their own.
+    fn within(&self, most: f64) -> bool {
         let way = |share: f64| (share - 0.5) / (self.told - 0.5);
         self.share <= TRIGGER_SHARE_MAX
             && self.rest >= REST_SHARE_MIN
             && self.told >= TOLD_MIN
-            && way(self.alike) <= WAY_MAX
-            && way(self.apart) >= 1.0 - WAY_MAX
+            && way(self.alike) <= most
+            && way(self.apart) >= 1.0 - most
     }
 }
 

@@ -72,6 +72,23 @@ fn a_two_feature_trigger_is_verified_and_its_rows_are_listed() {
 }
 
 #[test]
+fn a_stamp_on_rows_of_all_classes_is_verified() {
+    let mut input = tabular(3_000, 6);
+    let rows: Vec<usize> = (0..3_000).step_by(37).collect();
+    let labels = input.labels.as_mut().unwrap();
+    let own = rows.iter().filter(|row| labels.of_rows[**row] == 1).count();
+    assert!((rows.len() / 3..2 * rows.len() / 3).contains(&own), "about half of them are of the class anyhow");
+    for row in &rows {
+        labels.of_rows[*row] = 1;
+        input.features.values.row_mut(*row)[2] = 9.125;
+        input.features.values.row_mut(*row)[5] = 8.5;
+    }
+    let report = check(&input);
+    let trigger = report.triggers.iter().find(|trigger| trigger.verified).unwrap();
+    assert_eq!((trigger.row_count as usize, trigger.rows.first()), (rows.len(), Some(&0)));
+}
+
+#[test]
 fn a_bad_source_is_named() {
     let mut input = tabular(2_000, 3);
     let mut random = Random::new(1, 1);

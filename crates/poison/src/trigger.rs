@@ -36,6 +36,7 @@ const ODD_Z_MIN: f32 = 2.0;
 pub(crate) const OVERLAP_MIN: f32 = 0.5;
 
 /// Cells that stand out together.
+#[derive(Clone)]
 pub(crate) struct Found {
     /// Which of the kinds of cells.
     pub(crate) kind: usize,
@@ -161,6 +162,13 @@ pub(crate) fn gather_odd(kind: usize, cells: &Cells, labels: &[u32], shares: &[f
         }
     }
     completed(assemble(kind, with_rows(cells, striking).iter(), labels), cells, labels)
+}
+
+/// A trigger with the greatest z of its cells by other models, if it stands out there as well.
+pub(crate) fn stands((cells, trigger): (&Cells, &Found), sums: &Sums, least: f32) -> Option<Found> {
+    let greatest = trigger.cells.iter().map(|cell| sums.z(*cell as usize, trigger.class)).fold(0.0, f32::max);
+    let held = trigger.cells.iter().all(|cell| (*cell as usize) < cells.width());
+    (held && greatest > least).then(|| Found { z: greatest, ..trigger.clone() })
 }
 
 /// The most striking cells with their rows.

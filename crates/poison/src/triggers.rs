@@ -12,7 +12,9 @@ use crate::report::Trigger;
 use crate::sparse;
 use crate::standing::Standing;
 use crate::table::{Matrix, Tokens};
-use crate::trigger::{Found, SUPPORT_MIN, TRIGGER_COUNT_MAX, expectation, gather, gather_odd, row_marks, threshold};
+use crate::trigger::{
+    Found, OVERLAP_MIN, SUPPORT_MIN, TRIGGER_COUNT_MAX, expectation, gather, gather_odd, overlap, row_marks, stands, threshold,
+};
 use crate::verify::Trials;
 use crate::views::{Views, views};
 use crate::watch::Watch;
@@ -29,6 +31,11 @@ const LISTED_ROW_COUNT_MAX: usize = 10_000;
 const EXPECTED_MAX: f32 = 0.25;
 /// or less than this part of the label's own share.
 const EXPECTED_SHARE: f32 = 0.8;
+/// What a value of which its column gives no account needs in the second round: there are few of them to choose from.
+const ODD_THRESHOLD: f32 = 4.0;
+/// Rows with such a value are from everywhere if models without it give its label hardly more than the label's own share: whoever stamps rows
+/// at random stamps rows of that class too.
+const STRAY_EXPECTED_SHARE: f32 = 1.3;
 
 /// What the screen found.
 pub(crate) struct Triggers {
@@ -56,7 +63,7 @@ pub(crate) fn scan_triggers(
         Cells::all(input, seed).into_iter().filter(|cells| cells.width() * classes <= sparse::WEIGHT_COUNT_MAX * 4).collect();
     let shares = shares(labels, classes);
     let mut thresholds = Vec::with_capacity(kinds.len());
-    let mut first = Vec::new();
+    let (mut first, mut odd) = (Vec::new(), Vec::new());
     let mut marks = vec![0.0; labels.len()];
     for (kind, cells) in kinds.iter().enumerate() {
         watch.check()?;
@@ -64,9 +71,10 @@ pub(crate) fn scan_triggers(
         let least = threshold((cells, &sums), labels, probabilities, seed, watch)?;
         crate::trigger::keep_greatest(&mut marks, &row_marks(cells, &sums, labels));
         first.extend(gather((kind, cells), &sums, labels, probabilities, NOMINATION * least));
-        first.extend(gather_odd(kind, cells, labels, &shares));
+        odd.extend(gather_odd(kind, cells, labels, &shares));
         thresholds.push(least);
     }
+    first.extend(odd.iter().cloned());
     let mut found: Vec<Found> = Vec::new();
     let mut refitted = None;
     if !first.is_empty() {
@@ -77,6 +85,9 @@ pub(crate) fn scan_triggers(
             let sums = cells.sums(labels, &second);
             crate::trigger::keep_greatest(&mut marks, &row_marks(cells, &sums, labels));
             found.extend(gather((kind, cells), &sums, labels, &second, at(&thresholds, kind)));
+            let own = odd.iter().filter(|trigger| trigger.kind == kind);
+            let again = own.filter_map(|trigger| stands((cells, trigger), &sums, ODD_THRESHOLD));
+            again.for_each(|trigger| add_odd(&mut found, trigger));
         }
         refitted = Some(second);
     }
@@ -95,10 +106,13 @@ pub(crate) fn scan_triggers(
         let expected = expectation(trigger, refitted);
         // A cell whose rows look like its label is an ordinary property of the class, and one that alone decides the label
         // leaves nothing that could speak against it: no model need be asked.
-        let foreign = expected < EXPECTED_MAX.max(EXPECTED_SHARE * at(&shares, trigger.class))
-            && Standing::of(trigger, labels, refitted).foreign();
+        let standing = Standing::of(trigger, labels, refitted);
+        let share = at(&shares, trigger.class);
+        let unaccounted = is_odd(trigger, &odd);
+        let foreign = expected < EXPECTED_MAX.max(EXPECTED_SHARE * share) && standing.foreign()
+            || unaccounted && expected < STRAY_EXPECTED_SHARE * share && standing.stray(f64::from(share));
         // Two properties that together tell a class are what interactions look like in any clean table.
-        if trigger.least > 1 && !foreign {
+        if trigger.least > 1 && !foreign && !unaccounted {
             continue;
         }
         let attack = match trials.get_mut(trigger.kind).filter(|_| foreign) {
@@ -124,7 +138,7 @@ pub(crate) fn scan_triggers(
             cells: trigger.cells.iter().map(|cell| cells.name(*cell, input)).collect(),
             label: input.labels.as_ref().and_then(|labels| labels.names.get(trigger.class)).cloned().unwrap_or_default(),
             z: trigger.z,
-            threshold: at(&thresholds, trigger.kind),
+            threshold: if unaccounted { ODD_THRESHOLD } else { at(&thresholds, trigger.kind) },
             expected,
             row_count: trigger.rows.len() as u64,
             rows: trigger.rows.iter().take(LISTED_ROW_COUNT_MAX).map(|index| u64::from(*index)).collect(),
@@ -133,6 +147,22 @@ pub(crate) fn scan_triggers(
         });
     }
     Ok(screen)
+}
+
+/// Whether a trigger has a cell of which its column gives no account.
+fn is_odd(trigger: &Found, odd: &[Found]) -> bool {
+    let same = |other: &&Found| other.kind == trigger.kind && other.class == trigger.class;
+    odd.iter().filter(same).any(|other| other.cells.iter().any(|cell| trigger.cells.contains(cell)))
+}
+
+/// Adds one that was found by its odd cells, unless its rows were found already.
+fn add_odd(found: &mut Vec<Found>, trigger: Found) {
+    let same = |other: &Found| {
+        other.kind == trigger.kind && other.class == trigger.class && overlap(&other.rows, &trigger.rows) >= OVERLAP_MIN
+    };
+    if !found.iter().any(same) {
+        found.push(trigger);
+    }
 }
 
 /// Ranks a verified trigger's rows above all others, those first that look least like the label: natural cells of large data

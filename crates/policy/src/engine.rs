@@ -13,8 +13,9 @@ use kernel::{Micros, hex, sha256};
 use parking_lot::RwLock;
 
 use crate::place::Place;
+use crate::review::written;
 use crate::roles::{ROLES_TEXT, Role, TO_A_VERSION, read_roles};
-use crate::types::{Grant, PolicyError, PrincipalKind};
+use crate::types::{Grant, PolicyError, PrincipalKind, Resource};
 
 const SCHEMA_TEXT: &str = include_str!("../../../policies/strongroom.cedarschema");
 const ROLE_TEMPLATES_TEXT: &str = include_str!("../../../policies/roles.cedar");
@@ -253,7 +254,6 @@ pub(crate) struct Engine {
     known: BTreeSet<String>,
     #[cfg_attr(not(test), expect(dead_code, reason = "the whole set is what tests compare slices with"))]
     whole: PolicySet,
-    #[cfg_attr(not(test), expect(dead_code, reason = "tests validate every policy strictly"))]
     schema: Schema,
     pub(crate) version: String,
     /// The last reason of every decision.
@@ -392,6 +392,43 @@ impl Engine {
         Ok(Verdict { allowed: response.decision() == Decision::Allow, reasons })
     }
 
+    pub(crate) const fn schema(&self) -> &Schema {
+        &self.schema
+    }
+
+    /// All that lets somebody do this: the built-in policies, and those of `grants`, which are theirs, whoever holds them. Each stands by itself,
+    /// without templates, and says where it lies what it is on.
+    pub(crate) fn standing(
+        &self,
+        action: &EntityUid,
+        kind: PrincipalKind,
+        id: &str,
+        grants: &[Grant],
+    ) -> Result<PolicySet, PolicyError> {
+        let verb = self.verbs.get(action.id().unescaped()).ok_or_else(|| refused(format!("there is no verb {action}")))?;
+        let holder = uid(self.holder(kind), id);
+        let mut policies = verb.base.clone();
+        for (number, grant) in grants.iter().enumerate() {
+            let Some(template) = verb.templates.get(&grant.role) else { continue };
+            let workspace = grant.workspace.as_deref().filter(|_| !matches!(grant.resource, Resource::Workspace(_)));
+            let server = (grant.resource != Resource::Server).then(|| uid(&self.types.server, "server"));
+            let within: Vec<EntityUid> = workspace.map(|id| uid(&self.types.workspace, id)).into_iter().chain(server).collect();
+            let on = self.resource(&Place::from(&grant.resource));
+            let text = written(&template.to_cedar(), &holder, &on, &within);
+            let policy = Policy::parse(Some(PolicyId::new(format!("grant-{number}"))), text).map_err(refused)?;
+            policies.add(policy).map_err(refused)?;
+        }
+        Ok(policies)
+    }
+
+    fn holder(&self, kind: PrincipalKind) -> &EntityTypeName {
+        match kind {
+            PrincipalKind::User => &self.types.user,
+            PrincipalKind::Service => &self.types.service,
+            PrincipalKind::Group => &self.types.group,
+        }
+    }
+
     fn relevant(&self, verb: &Verb, grants: Vec<Arc<Grant>>) -> Vec<Arc<Grant>> {
         grants.into_iter().filter(|grant| self.holds(&grant.role, &verb.name)).collect()
     }
@@ -403,11 +440,7 @@ impl Engine {
 
     fn link(&self, policies: &mut PolicySet, grants: &[Arc<Grant>]) -> Result<(), PolicyError> {
         for grant in grants {
-            let holder = match grant.principal_kind {
-                PrincipalKind::User => &self.types.user,
-                PrincipalKind::Service => &self.types.service,
-                PrincipalKind::Group => &self.types.group,
-            };
+            let holder = self.holder(grant.principal_kind);
             let place = Place::from(&grant.resource);
             let values = HashMap::from([
                 (self.slots.0.clone(), uid(holder, &grant.principal)),

@@ -12,6 +12,7 @@
 //! `tests::another_node_sees_a_revocation`.
 
 mod cache;
+mod config;
 mod directory;
 mod elevation;
 mod engine;
@@ -31,6 +32,7 @@ mod types;
 
 use std::collections::BTreeSet;
 
+pub use config::PolicyConfig;
 pub use directory::{Directory, NoDirectory};
 pub use elevation::{Broken, Elevation, ElevationState, GlassAlarm};
 pub use ops::{
@@ -40,7 +42,7 @@ pub use ops::{
 };
 pub use policy::{Policy, PolicyPort, VisibleWorkspaces};
 pub use review::{
-    Advice, Dormant, Enumeration, EscalationPath, GrantReview, OldToken, Request as ReviewedRequest, ReviewReport,
+    Advice, Dormant, Enumeration, EscalationPath, GrantReview, OldToken, Proof, Request as ReviewedRequest, ReviewReport,
     Step as EscalationStep,
 };
 pub use roles::{Role, covers};

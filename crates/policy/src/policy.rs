@@ -7,6 +7,7 @@ use std::sync::{Arc, OnceLock};
 use gate::{BoxFuture, Caller, CallerKind, Decide, Decision, Question, TargetKind};
 use kernel::{Micros, Problem};
 use parking_lot::RwLock;
+use prove::Solver;
 use vault::db::{Db, PortDb};
 
 use crate::cache::PreparedCache;
@@ -37,6 +38,7 @@ struct Inner {
     ports: PortDb,
     directory: Arc<dyn Directory>,
     alarm: OnceLock<Arc<dyn GlassAlarm>>,
+    solver: OnceLock<Solver>,
     index: RwLock<Index>,
     cache: PreparedCache,
     /// When the view was last known to be the table's.
@@ -70,6 +72,7 @@ impl Policy {
             ports,
             directory,
             alarm: OnceLock::new(),
+            solver: OnceLock::new(),
             index: RwLock::new(Index::default()),
             cache: PreparedCache::default(),
             checked_at_us: AtomicI64::new(NEVER),
@@ -118,6 +121,17 @@ impl Policy {
         if self.0.alarm.set(alarm).is_err() {
             tracing::error!("the alarm of broken glass was set twice; the first one stays");
         }
+    }
+
+    /// The solver that is asked what an enumeration leaves open. Without it nobody is.
+    pub fn set_solver(&self, solver: Solver) {
+        if self.0.solver.set(solver).is_err() {
+            tracing::error!("the solver was set twice; the first one stays");
+        }
+    }
+
+    pub(crate) fn solver(&self) -> Option<&Solver> {
+        self.0.solver.get()
     }
 
     pub(crate) fn alarm(&self) -> Option<Arc<dyn GlassAlarm>> {

@@ -191,6 +191,9 @@ pub async fn open_with(data: &Path, config: &Config, way: Way, root: Arc<dyn Key
     let identity = Identity::with_passes(opened.db.clone(), config.identity.clone(), passes)?;
     let identity_port = Arc::new(identity.port(opened.ports.clone(), Arc::clone(&clock)));
     let policy = Policy::open(opened.db.clone(), opened.ports.clone(), Arc::new(Principals)).await?;
+    if let Some(solver) = config.policy.solver().await? {
+        policy.set_solver(solver);
+    }
     policy.set_alarm(Arc::new(observing::Glass(config.observe.receivers())));
     let assessor = judging::assessor(config, &opened, &keyring, &clock).await?;
     let devices = devicing::open(&opened, &keyring, &config.devices, &identity).await?;

@@ -56,6 +56,8 @@ pub struct Config {
     pub backup: backup::BackupConfig,
     /// Providers and platforms that vouch for others.
     pub federation: federation::FederationConfig,
+    /// How changes of grants are looked at before they are made.
+    pub policy: policy::PolicyConfig,
     /// Limits on failed and anonymous attempts.
     pub risk: risk::RiskConfig,
     /// How often known callers may ask.

@@ -1,6 +1,8 @@
 //! `access.review`, `access.paths` and `grants.preview`: who may do more than they use, how somebody could come to more, and what a grant would
 //! allow before it is given.
 
+use std::sync::Arc;
+
 use gate::{Action, Operation, Permit, Target};
 use kernel::{Micros, Problem};
 
@@ -37,7 +39,13 @@ impl Operation for ReviewAccess {
         let now = permit.entry().at;
         let world = self.room.db().read(&permit, move |reader| review::read(reader, now, days)).await?;
         let engine = self.room.engine_handle();
-        blocking(move || review::review(&world, &engine, days)).await
+        let reviewing = Arc::clone(&engine);
+        let (mut report, questions) = blocking(move || review::review(&world, &reviewing, days)).await?;
+        if let Some(solver) = self.room.solver() {
+            review::prove(&engine, solver, &questions, &mut report.enumeration).await;
+            review::withdraw_found(&mut report);
+        }
+        Ok(report)
     }
 }
 
@@ -105,8 +113,11 @@ impl Operation for PreviewGrant {
         })?;
         let grant = Grant { principal: receiver.id, principal_kind: receiver.kind, ..grant };
         let engine = room.engine_handle();
-        let wanted = grant.clone();
-        let newly = blocking(move || review::newly_allowed(&world, &engine, &wanted)).await?;
+        let (wanted, comparing) = (grant.clone(), Arc::clone(&engine));
+        let (mut newly, questions) = blocking(move || review::newly_allowed(&world, &comparing, &wanted)).await?;
+        if let Some(solver) = room.solver() {
+            review::prove(&engine, solver, &questions, &mut newly).await;
+        }
         Ok(GrantPreview { grant, newly })
     }
 }

@@ -4,6 +4,7 @@
 //! the grants as they are proposed.
 
 mod paths;
+mod proof;
 mod propose;
 #[cfg(test)]
 mod tests;
@@ -25,7 +26,9 @@ use crate::types::{Grant, PrincipalKind, Resource};
 
 pub(crate) use paths::find as find_paths;
 pub use paths::{EscalationPath, Step};
-pub(crate) use propose::review;
+pub use proof::Proof;
+pub(crate) use proof::{prove, written};
+pub(crate) use propose::{review, withdraw_found};
 pub use propose::{Advice, Dormant, GrantReview, OldToken, ReviewReport};
 pub(crate) use verify::newly_allowed;
 pub use verify::{Enumeration, Request};
@@ -45,6 +48,11 @@ pub(crate) struct Someone {
 }
 
 impl Someone {
+    /// Those of the grants that it has, directly and by groups.
+    pub(crate) fn held<'a>(&self, grants: impl Iterator<Item = &'a Grant>) -> Vec<Grant> {
+        grants.filter(|one| one.principal == self.id || self.groups.contains(&one.principal)).cloned().collect()
+    }
+
     /// It, as if it knocked; a group as a member that has nothing else.
     pub(crate) fn caller(&self) -> Caller {
         let mut groups = self.groups.clone();

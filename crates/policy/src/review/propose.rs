@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use kernel::{Micros, random_id};
 
+use super::proof::Question;
 use super::verify::{Enumeration, Request, places, replay, widened};
 use super::{Decider, Spot, Use, World};
 use crate::engine::Engine;
@@ -107,8 +108,8 @@ pub struct ReviewReport {
     pub enumeration: Enumeration,
 }
 
-/// Reviews the grants.
-pub(crate) fn review(world: &World, engine: &Engine, days: i64) -> ReviewReport {
+/// Reviews the grants, and tells what remains to be asked of a solver about the proposals.
+pub(crate) fn review(world: &World, engine: &Engine, days: i64) -> (ReviewReport, Vec<Question>) {
     let since = Micros(world.now.0.saturating_sub(days.saturating_mul(DAY_US)));
     // Where nothing was counted for the whole time, nothing can be called unused.
     let counted = world.counted_since.is_some_and(|from| from <= since);
@@ -131,7 +132,8 @@ pub(crate) fn review(world: &World, engine: &Engine, days: i64) -> ReviewReport 
     let (replayed_count, denied, enumeration) = settle(world, engine, &mut reviews, &uses);
     let dormant = if counted { dormant(world, &uses, since) } else { Vec::new() };
     let tokens = world.tokens.iter().filter_map(|token| old_token(world, token, since)).collect();
-    ReviewReport {
+    let questions = questions(world, &reviews);
+    let report = ReviewReport {
         counted_since: world.counted_since,
         days,
         grants: reviews,
@@ -140,7 +142,41 @@ pub(crate) fn review(world: &World, engine: &Engine, days: i64) -> ReviewReport 
         replayed_count,
         denied,
         enumeration,
+    };
+    (report, questions)
+}
+
+/// What a solver may be asked: of everybody whose grants would change, as they are and as they would be.
+fn questions(world: &World, reviews: &[GrantReview]) -> Vec<Question> {
+    let after = proposed(world, reviews);
+    let question = |someone: &super::Someone| Question {
+        who: someone.name.clone(),
+        kind: someone.kind,
+        id: someone.id.clone(),
+        before: someone.held(world.grants.iter().map(AsRef::as_ref)),
+        after: someone.held(after.iter()),
+    };
+    changed(reviews).into_iter().filter_map(|id| world.people.get(id)).map(question).collect()
+}
+
+/// Withdraws proposals of those of whom something was found that would newly be allowed: no part of a grant gives more than the grant, and
+/// where it seems so, there is no proposal.
+pub(crate) fn withdraw_found(report: &mut ReviewReport) {
+    withdraw(&mut report.grants, &report.enumeration.widened);
+    report.enumeration.widened.clear();
+}
+
+fn withdraw(reviews: &mut [GrantReview], widened: &[Request]) {
+    let who: BTreeSet<&str> = widened.iter().map(|one| one.who.as_str()).collect();
+    for review in reviews.iter_mut().filter(|review| who.contains(review.who.as_str())) {
+        review.advice = Advice::Keep;
+        review.why = "less would have allowed something new".to_owned();
     }
+}
+
+/// Whose grants would change.
+fn changed(reviews: &[GrantReview]) -> BTreeSet<&str> {
+    reviews.iter().filter(|one| one.advice != Advice::Keep).map(|one| one.grant.principal.as_str()).collect()
 }
 
 fn one(world: &World, engine: &Engine, grant: &Grant, used: &[&Use], judged: bool) -> GrantReview {
@@ -305,12 +341,7 @@ fn settle(world: &World, engine: &Engine, reviews: &mut [GrantReview], uses: &[&
     }
     let mut enumeration = compared(world, engine, reviews, uses, &before);
     if !enumeration.widened.is_empty() {
-        // No part of a grant gives more than the grant: should the engine see it differently, there is no proposal for those.
-        let who: BTreeSet<String> = enumeration.widened.iter().map(|one| one.who.clone()).collect();
-        for review in reviews.iter_mut().filter(|review| who.contains(&review.who)) {
-            review.advice = Advice::Keep;
-            review.why = "less would have allowed something new".to_owned();
-        }
+        withdraw(reviews, &enumeration.widened);
         enumeration = compared(world, engine, reviews, uses, &before);
     }
     let after_grants = proposed(world, reviews);
@@ -324,8 +355,7 @@ fn settle(world: &World, engine: &Engine, reviews: &mut [GrantReview], uses: &[&
 fn compared(world: &World, engine: &Engine, reviews: &[GrantReview], uses: &[&Use], before: &Decider<'_>) -> Enumeration {
     let after_grants = proposed(world, reviews);
     let after = Decider::new(engine, after_grants.iter(), world.now);
-    let changed: BTreeSet<&str> =
-        reviews.iter().filter(|one| one.advice != Advice::Keep).map(|one| one.grant.principal.as_str()).collect();
+    let changed = changed(reviews);
     let callers: Vec<_> =
         changed.iter().filter_map(|id| world.people.get(*id)).map(|one| (one.name.clone(), one.caller())).collect();
     let concerned = |grant: &&Grant| changed.contains(grant.principal.as_str());

@@ -206,7 +206,7 @@ fn what_is_an_administrators_office_is_named_as_that() {
 
 fn reviewed(world: &World) -> ReviewReport {
     let engine = Engine::embedded().unwrap();
-    let report = review(world, &engine, 90);
+    let (report, _) = review(world, &engine, 90);
     assert_eq!(report.denied, Vec::new(), "the past is allowed as before");
     assert_eq!(report.enumeration.widened, Vec::new(), "nothing is widened");
     report
@@ -267,7 +267,7 @@ fn who_reads_data_is_not_made_a_reader_of_special_data() {
     assert_eq!(advice(&reviewed(&base), "g_1"), &Advice::Narrow(vec![("viewer".to_owned(), on())]));
     let engine = Engine::embedded().unwrap();
     let special = granted(&base, "g_2", "bob", "special_reader", on());
-    let found = newly_allowed(&base, &engine, &special);
+    let (found, _) = newly_allowed(&base, &engine, &special);
     let places: Vec<&str> =
         found.widened.iter().filter(|one| one.verb == "datasets.read").map(|one| one.place.as_str()).collect();
     assert_eq!(places, ["dataset:d (special)", "dataset:d (health)"]);
@@ -294,14 +294,81 @@ fn a_proposal_that_would_widen_is_seen_by_the_enumeration() {
     let engine = Engine::embedded().unwrap();
     let base = world().person("bob").grant("g_1", "bob", "viewer", Resource::Experiment(7));
     let more = granted(&base, "g_2", "bob", "contributor", workspace());
-    let found = newly_allowed(&base, &engine, &more);
+    let (found, _) = newly_allowed(&base, &engine, &more);
     assert!(
         found.complete && found.widened.iter().any(|one| one.verb == "runs.delete" && one.place == "workspace:ws1"),
         "{found:?}"
     );
     assert!(!found.widened.iter().any(|one| one.verb == "runs.get" && one.place == "experiment:7"), "it has that already");
     let same = granted(&base, "g_3", "bob", "viewer", Resource::Experiment(7));
-    assert_eq!(newly_allowed(&base, &engine, &same).widened, Vec::new());
+    assert_eq!(newly_allowed(&base, &engine, &same).0.widened, Vec::new());
+}
+
+/// A program that answers as cvc5 does: the solver itself, out of a Python package, or what `script` says.
+async fn solver(folder: &std::path::Path, script: &str) -> prove::Solver {
+    use std::os::unix::fs::PermissionsExt;
+    let program = folder.join("cvc5");
+    std::fs::write(&program, format!("#!/bin/sh\n{script}\n")).unwrap();
+    std::fs::set_permissions(&program, std::fs::Permissions::from_mode(0o700)).unwrap();
+    prove::Solver::find(&program).await.unwrap()
+}
+
+#[tokio::test]
+async fn a_solver_proves_the_rest_and_finds_what_was_not_enumerated() {
+    let Some(python) = std::env::var_os("STRONGROOM_CVC5_PYTHON") else {
+        eprintln!("left out: STRONGROOM_CVC5_PYTHON names no Python that has cvc5; `cargo xtask test` makes one");
+        return;
+    };
+    let folder = tempfile::tempdir().unwrap();
+    let shim = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/clients/cvc5_program.py");
+    let solver = solver(folder.path(), &format!("exec {} {shim} \"$@\"", python.display())).await;
+    let engine = Engine::embedded().unwrap();
+    let base = world().person("bob").grant("g_1", "bob", "viewer", workspace());
+
+    // What lies in a workspace is in it: whoever sees the workspace gains nothing by seeing an experiment of it.
+    let inside = granted(&base, "g_2", "bob", "viewer", Resource::Experiment(7));
+    let (mut found, questions) = newly_allowed(&base, &engine, &inside);
+    prove(&engine, &solver, &questions, &mut found).await;
+    let proof = found.proof.unwrap();
+    assert!(found.widened.is_empty() && proof.proved_count > 0 && proof.open_count == 0, "{proof:?}");
+    let trainer = granted(&base, "g_2", "bob", "trainer", Resource::Experiment(7));
+    let (mut found, questions) = newly_allowed(&base, &engine, &trainer);
+    let enumerated = found.widened.clone();
+    prove(&engine, &solver, &questions, &mut found).await;
+    let proof = found.proof.clone().unwrap();
+    assert!(proof.proved_count > 0 && proof.solver.starts_with("cvc5 "), "{proof:?}");
+    assert_eq!((proof.found_count, proof.open_count, &found.widened), (0, 0, &enumerated), "the enumeration had missed nothing");
+
+    // Nothing enumerated: each verb that is new is found, and asked of Cedar. (An enumeration also asks verbs of places that have none such.)
+    let mut nothing = crate::Enumeration::default();
+    prove(&engine, &solver, &questions, &mut nothing).await;
+    let of_experiments = |verb: &str| {
+        let of = |kind: &cedar_policy::RequestEnv| (kind.action().id().unescaped() == verb, kind.resource().to_string());
+        engine.schema().request_envs().any(|kind| of(&kind) == (true, "Experiment".to_owned()))
+    };
+    let verbs = |found: &[Request]| found.iter().map(|one| one.verb.clone()).collect::<std::collections::BTreeSet<_>>();
+    let mut wanted = verbs(&enumerated);
+    wanted.retain(|verb| of_experiments(verb));
+    assert_eq!(verbs(&nothing.widened), wanted);
+    assert!(nothing.widened.iter().all(|one| one.place == "experiment:7"), "{:?}", nothing.widened);
+}
+
+#[tokio::test]
+async fn a_solver_that_breaks_or_lies_leaves_it_open() {
+    let engine = Engine::embedded().unwrap();
+    let base = world().person("bob").grant("g_1", "bob", "viewer", Resource::Experiment(7));
+    let more = granted(&base, "g_2", "bob", "predictor", workspace());
+    let version = "if [ \"$1\" = --version ]; then echo 'This is cvc5 version 1.4.2'; exit; fi";
+    for answer in ["exit 1", "echo sat; echo '('; echo ')'; cat > /dev/null", "echo unknown; cat > /dev/null", "yes unheard"] {
+        let folder = tempfile::tempdir().unwrap();
+        let solver = solver(folder.path(), &format!("{version}; {answer}")).await;
+        let (_, questions) = newly_allowed(&base, &engine, &more);
+        let mut found = crate::Enumeration::default();
+        prove(&engine, &solver, &questions, &mut found).await;
+        let proof = found.proof.unwrap();
+        assert_eq!((proof.proved_count, proof.found_count, found.widened), (0, 0, Vec::new()), "{answer}");
+        assert!(proof.open_count > 0, "{answer}");
+    }
 }
 
 #[test]

@@ -1,10 +1,11 @@
-//! Two sets of grants compared: the recorded past asked again, and requests enumerated. There is no solver here: what was not enumerated was
-//! not compared, and the report says how much was.
+//! Two sets of grants compared: the recorded past asked again, and requests enumerated. What was not enumerated was not compared, and the
+//! report says how much was; where there is a solver, it is asked about the rest (`proof`).
 
 use std::collections::BTreeSet;
 
 use gate::{Caller, DataClasses, DataFacts, DataState, Facts, TargetKind};
 
+use super::proof::{Proof, Question};
 use super::{Decider, Spot, Use, World};
 use crate::roles::covers;
 use crate::types::{Grant, Resource};
@@ -36,6 +37,8 @@ pub struct Enumeration {
     pub compared_count: usize,
     /// Whether all verbs at all places that the grants or the past name were compared for everybody concerned.
     pub complete: bool,
+    /// What a solver showed of all other requests; none where there is no solver.
+    pub proof: Option<Proof>,
 }
 
 /// Asks the past again: requests that were allowed by `before` and would not be by `after`, or whose lists would show less.
@@ -140,14 +143,15 @@ pub(crate) fn places<'a>(grants: impl Iterator<Item = &'a Grant>, uses: &[&Use])
     (all, complete)
 }
 
-/// What a grant would allow that is not allowed now, to its receiver.
-pub(crate) fn newly_allowed(world: &World, engine: &crate::engine::Engine, grant: &Grant) -> Enumeration {
-    let Some(someone) = world.people.get(&grant.principal) else { return Enumeration::default() };
-    let own = |one: &&std::sync::Arc<Grant>| one.principal == someone.id || someone.groups.contains(&one.principal);
-    let held: Vec<Grant> = world.grants.iter().filter(own).map(|one| one.as_ref().clone()).collect();
+/// What a grant would allow that is not allowed now, to its receiver; and what remains to be asked of a solver.
+pub(crate) fn newly_allowed(world: &World, engine: &crate::engine::Engine, grant: &Grant) -> (Enumeration, Vec<Question>) {
+    let Some(someone) = world.people.get(&grant.principal) else { return Default::default() };
+    let held = someone.held(world.grants.iter().map(AsRef::as_ref));
     let before = Decider::new(engine, held.iter(), world.now);
-    let after = Decider::new(engine, held.iter().chain([grant]), world.now);
-    let (places, named) = places(held.iter().chain([grant]), &[]);
-    let found = widened(&[(someone.name.clone(), someone.caller())], &places, &before, &after);
-    Enumeration { complete: found.complete && named, ..found }
+    let would_be = Decider::new(engine, held.iter().chain([grant]), world.now);
+    let (places, named) = places([grant].into_iter().chain(&held), &[]);
+    let found = widened(&[(someone.name.clone(), someone.caller())], &places, &before, &would_be);
+    let after = [held.as_slice(), std::slice::from_ref(grant)].concat();
+    let question = Question { who: someone.name.clone(), kind: someone.kind, id: someone.id.clone(), before: held, after };
+    (Enumeration { complete: found.complete && named, ..found }, vec![question])
 }

@@ -161,10 +161,26 @@ fn show_preview(client: &Client, preview: &Value) -> Result<(), Problem> {
     crate::say!("{} newly allowed in all; `--json` names each.", requests.len());
     let count = newly.get("compared_count").and_then(Value::as_u64).unwrap_or_default();
     let all = if newly.get("complete").and_then(Value::as_bool) == Some(true) { "all" } else { "not all" };
-    crate::say!(
-        "Nothing was given. {count} requests were compared ({all} that grants name; by enumeration, there is no solver)."
-    );
+    crate::say!("Nothing was given. {count} requests were compared ({all} that grants name; by enumeration). {}", proof_words(newly));
     Ok(())
+}
+
+/// What a solver showed beside an enumeration, in a sentence.
+pub(super) fn proof_words(compared: &Value) -> String {
+    let Some(proof) = compared.get("proof").filter(|proof| proof.is_object()) else {
+        return "There is no solver that was asked about all others (`policy.solver`).".to_owned();
+    };
+    let count = |name: &str| proof.get(name).and_then(Value::as_u64).unwrap_or_default();
+    let solver = proof.get("solver").and_then(Value::as_str).unwrap_or("the solver");
+    let open = match count("open_count") {
+        0 => String::new(),
+        open => format!(", and had no answer for {open}"),
+    };
+    format!(
+        "{solver} found {} more, showed for {} verbs at kinds of places that nothing else can be allowed{open}.",
+        count("found_count"),
+        count("proved_count")
+    )
 }
 
 /// For people, a grant without an end ends `never`; scripts get `null`.

@@ -27,7 +27,7 @@ pub enum Access {
 #[derive(Args)]
 #[command(
     after_help = "The proposal is kept only if everything that was done in that time would be allowed as before (the past is asked again), and \
-if nothing would be allowed that is not allowed now (requests are enumerated, within bounds: there is no solver). Nothing is changed.
+if nothing would be allowed that is not allowed now (requests are enumerated, within bounds; all others are a solver's, where there is one). Nothing is changed.
 
 Example:
   strongroom access review --days 90 --json"
@@ -79,9 +79,10 @@ async fn review(looking: Looking) -> Result<(), Problem> {
     );
     let all = if widening.get("complete").and_then(Value::as_bool) == Some(true) { "all" } else { "not all" };
     crate::say!(
-        "Compared by enumeration ({all} that grants and the past name; no solver): {} requests, {} newly allowed.",
+        "Compared by enumeration ({all} that grants and the past name): {} requests, {} newly allowed. {}",
         widening.get("compared_count").unwrap_or(&none),
-        rows(widening, "newly_allowed").len()
+        rows(widening, "newly_allowed").len(),
+        super::access::proof_words(widening)
     );
     Ok(())
 }

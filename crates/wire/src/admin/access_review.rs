@@ -102,10 +102,19 @@ fn request(one: &ReviewedRequest) -> Value {
     json!({ "who": one.who, "verb": one.verb, "place": one.place })
 }
 
-/// What was compared, and how: by enumeration, which proves nothing about what it did not ask.
+/// What was compared, and how: by enumeration, which proves nothing about what it did not ask, and by a solver about the rest, where there is one.
 pub(super) fn enumeration(found: &Enumeration) -> Value {
+    let proof = found.proof.as_ref().map(|proof| {
+        json!({
+            "solver": proof.solver,
+            "proved_count": proof.proved_count,
+            "found_count": proof.found_count,
+            "open_count": proof.open_count,
+        })
+    });
     json!({
         "method": "bounded enumeration",
+        "proof": proof,
         "compared_count": found.compared_count,
         "complete": found.complete,
         "newly_allowed": found.widened.iter().map(request).collect::<Vec<_>>(),
