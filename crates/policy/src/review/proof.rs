@@ -47,8 +47,12 @@ pub(crate) async fn prove(engine: &Engine, solver: &Solver, questions: &[Questio
     let until = Instant::now() + PROOF_TIME_MAX;
     let mut asked = None;
     for question in questions {
-        let known: BTreeSet<(String, String)> =
-            found.widened.iter().filter(|one| one.who == question.who).map(|one| (one.verb.clone(), kind_of(&one.place))).collect();
+        let known: BTreeSet<(String, String)> = found
+            .widened
+            .iter()
+            .filter(|one| one.who == question.who)
+            .map(|one| (one.verb.clone(), kind_of(&one.place)))
+            .collect();
         for kind in kinds(engine, question) {
             let verb = kind.action().id().unescaped().to_owned();
             if known.contains(&(verb.clone(), place_kind(&kind.resource().to_string()))) {

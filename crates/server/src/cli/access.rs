@@ -161,7 +161,10 @@ fn show_preview(client: &Client, preview: &Value) -> Result<(), Problem> {
     crate::say!("{} newly allowed in all; `--json` names each.", requests.len());
     let count = newly.get("compared_count").and_then(Value::as_u64).unwrap_or_default();
     let all = if newly.get("complete").and_then(Value::as_bool) == Some(true) { "all" } else { "not all" };
-    crate::say!("Nothing was given. {count} requests were compared ({all} that grants name; by enumeration). {}", proof_words(newly));
+    crate::say!(
+        "Nothing was given. {count} requests were compared ({all} that grants name; by enumeration). {}",
+        proof_words(newly)
+    );
     Ok(())
 }
 
