@@ -49,7 +49,7 @@ impl fmt::Display for InspectionError {
             Self::Protocol(what) => write!(f, "the inspection worker was stopped because it broke its protocol: {what}"),
             Self::Silent(seconds) => write!(f, "the inspection worker was stopped after {seconds} s of silence"),
             Self::TooLong(seconds) => {
-                write!(f, "the inspection was stopped after its limit of {seconds} s; raise `wall_seconds_max`")
+                write!(f, "the inspection was stopped after its limit of {seconds} s; raise `inspection_seconds_max`")
             }
             Self::Died(how) => write!(f, "the inspection worker ended without a report: {how}"),
             Self::Failed(why) => write!(f, "the data could not be inspected: {why}"),

@@ -195,7 +195,7 @@ where
         self.read_bytes = self.read_bytes.saturating_add(u64::from(read.length));
         let limit = self.task.limits().read_bytes_max;
         if self.read_bytes > limit {
-            return Err(InspectionError::Failed(format!("more than {limit} bytes had to be read; raise `read_bytes_max`")));
+            return Err(InspectionError::Failed(format!("more than {limit} bytes had to be read; split the data")));
         }
         let request = ReadRequest { file, offset: read.offset, length: read.length };
         match (self.ports.read)(request).await {

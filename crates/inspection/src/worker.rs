@@ -343,8 +343,10 @@ async fn how_it_ended(child: &mut Child) -> String {
     };
     let how = match status.map(|status| (status.code(), status.signal())) {
         Some((_, Some(libc::SIGSYS))) => "it made a system call that its sandbox forbids".to_owned(),
-        Some((_, Some(libc::SIGXCPU))) => "it used up its processor time; raise `cpu_seconds_max`".to_owned(),
-        Some((_, Some(libc::SIGABRT))) => "it gave up, most likely for lack of memory; raise `memory_bytes_max`".to_owned(),
+        Some((_, Some(libc::SIGXCPU))) => "it used up its processor time; raise `inspection_seconds_max`".to_owned(),
+        Some((_, Some(libc::SIGABRT))) => {
+            "it gave up, most likely for lack of memory; raise `inspection_memory_bytes_max`".to_owned()
+        }
         Some((_, Some(signal))) => format!("it was ended by signal {signal}"),
         Some((Some(code), None)) => format!("it ended with code {code}"),
         _ => "nobody knows how".to_owned(),

@@ -26,7 +26,7 @@ pub(crate) fn run(job: &JobSpec, clean: &CleanSpec, files: Vec<DataFile>, news: 
     let table = Table::open(files, &ReadOptions::default()).map_err(|error| error.to_string())?;
     let row_count = table.row_count();
     if row_count > job.limits.row_count_max {
-        return Err(format!("{row_count} rows are more than {}; raise `row_count_max`", job.limits.row_count_max));
+        return Err(format!("{row_count} rows are more than {}; split the data", job.limits.row_count_max));
     }
     if let Some(last) = dropped.last().filter(|last| *last >= row_count) {
         return Err(format!("there is no row {last}; the version has {row_count} rows, numbered from 0"));

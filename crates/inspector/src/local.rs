@@ -87,13 +87,20 @@ impl Request {
 /// Does what was asked, and says how it went.
 pub(crate) fn run(request: &Request) -> ExitCode {
     match inspect_and_print(request) {
-        Ok(report) if report.worst() >= Some(Severity::Warning) => ExitCode::from(FOUND),
+        Ok(report) if worst(request, &report) >= Some(Severity::Warning) => ExitCode::from(FOUND),
         Ok(_) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("strongroom-inspect: {error}");
             ExitCode::from(NOT_DONE)
         }
     }
+}
+
+/// The gravest that was asked about. Where it is whether files hold to a contract, personal data is looked for to mask examples alone.
+fn worst(request: &Request, report: &InspectionReport) -> Option<Severity> {
+    let is_asked =
+        |screen: Screen| request.contract.is_none() || request.screens.contains(&Screen::Profile) || screen != Screen::Personal;
+    report.findings.iter().filter(|finding| is_asked(finding.screen)).map(|finding| finding.severity).max()
 }
 
 fn inspect_and_print(request: &Request) -> Result<InspectionReport, String> {

@@ -77,11 +77,7 @@ pub(super) fn run(job: &JobSpec, table: &Table, draft: &mut Draft<'_>) {
     };
     if !screened.numbers.is_empty() {
         renumber(&mut report, &screened.numbers);
-        let why = format!(
-            "a seeded sample of {} of {} rows was screened; raise `poison_row_count_max`",
-            report.rows,
-            table.row_count()
-        );
+        let why = format!("a seeded sample of {} of {} rows was screened", report.rows, table.row_count());
         draft.partial(Screen::Poisoning, &why);
     }
     hide_values(&mut report, screened.label.as_deref(), draft);
