@@ -94,7 +94,8 @@ fn checksum_could_fit(block: &[u8]) -> bool {
     let field = block.get(148..156).unwrap_or_default();
     let text = until_nul(field);
     let digits = text.trim().trim_start_matches('+').trim_start_matches("0o").trim_start_matches("0O").replace('_', "");
-    let number = if field.first().is_some_and(|byte| byte & 0x80 != 0) { octal(field) } else { u64::from_str_radix(&digits, 8).ok() };
+    let number =
+        if field.first().is_some_and(|byte| byte & 0x80 != 0) { octal(field) } else { u64::from_str_radix(&digits, 8).ok() };
     let unsigned = checksum(block);
     let high_bytes = block.iter().enumerate().filter(|(index, byte)| !(148..156).contains(index) && **byte >= 0x80).count();
     number.is_some_and(|number| number == unsigned || number.checked_add(256 * high_bytes as u64) == Some(unsigned))

@@ -17,7 +17,8 @@ const WALKED_BYTES_MAX: u64 = 32 << 20;
 /// Keys of Hugging Face's configurations that name Python code.
 const CODE_KEYS: [&str; 2] = ["auto_map", "custom_pipelines"];
 /// Packages whose classes configurations of their own name as a target. They are large: what a name does is not known.
-const TARGET_PACKAGES: [&str; 6] = ["nemo.collections.", "nemo.core.", "torch.nn.", "torch.optim.", "pytorch_lightning.", "lightning."];
+const TARGET_PACKAGES: [&str; 6] =
+    ["nemo.collections.", "nemo.core.", "torch.nn.", "torch.optim.", "pytorch_lightning.", "lightning."];
 
 /// Judges a file that should be JSON, and says what it is; `None` if it is not JSON.
 pub(super) fn look(context: &mut Context<'_>, window: Window<'_>) -> io::Result<Option<&'static str>> {
@@ -99,7 +100,9 @@ fn judge_entry(context: &mut Context<'_>, key: &str, value: &Value) {
             context.find(rule, None, format!("`_target_` is `{}`", shown(target)));
         }
         // sentence-transformers imports and calls it; elsewhere it is a word without a dot.
-        ("activation_function", Value::String(name)) if name.contains('.') && !name.starts_with("torch.nn.modules.activation.") => {
+        ("activation_function", Value::String(name))
+            if name.contains('.') && !name.starts_with("torch.nn.modules.activation.") =>
+        {
             context.find(rules::MODULE_REFERENCE, None, format!("`activation_function` is `{}`", shown(name)));
         }
         _ => {}

@@ -45,7 +45,9 @@ fn names_encoding(text: &str) -> bool {
     let names = |line: &str| {
         let rest = line.split_once("coding:").or_else(|| line.split_once("coding="));
         let name = rest.map(|(_, name)| name.trim_start().to_lowercase());
-        name.is_some_and(|name| !["utf-8", "utf8", "ascii", "us-ascii"].iter().any(|plain| name == *plain || name.starts_with(&format!("{plain} "))))
+        name.is_some_and(|name| {
+            !["utf-8", "utf8", "ascii", "us-ascii"].iter().any(|plain| name == *plain || name.starts_with(&format!("{plain} ")))
+        })
     };
     text.split('\n').take(2).any(|line| line.starts_with('#') && names(line))
 }
@@ -86,9 +88,10 @@ fn listed(context: &mut Context<'_>, text: &str) {
 /// One line of pip's.
 fn requirement(context: &mut Context<'_>, line: &str) {
     // A comment begins at the start, or behind a blank of any kind.
-    let comment = line.match_indices('#').map(|(at, _)| at).find(|at| {
-        line.get(..*at).is_some_and(|before| before.is_empty() || before.ends_with(char::is_whitespace))
-    });
+    let comment = line
+        .match_indices('#')
+        .map(|(at, _)| at)
+        .find(|at| line.get(..*at).is_some_and(|before| before.is_empty() || before.ends_with(char::is_whitespace)));
     let line = comment.and_then(|at| line.get(..at)).unwrap_or(line).trim();
     if line.is_empty() {
         return;
@@ -195,7 +198,7 @@ mod tests {
     use crate::{Limits, Scanner, Verdict};
 
     fn check(name: &str, text: &str, wanted: Verdict) {
-        let names = BTreeSet::from(["m/requirements.txt".to_owned()]);
+        let names = BTreeSet::from(["m/requirements.txt".to_owned(), "m/deps.txt".to_owned()]);
         let scanner = Scanner::new(Limits::default()).unwrap();
         let report = scanner.scan_among(&format!("m/{name}"), &text.as_bytes().to_vec(), &names).unwrap();
         assert_eq!(report.verdict, wanted, "{text}: {:?}", report.findings);
@@ -221,10 +224,20 @@ mod tests {
             "numpy==1 \\\n --extra-index-url x\n",
             "a.whl\n",
             "--trusted-host x\n",
+            "numpy # x\u{2028}--index-url x\n",
+            "# x\r--extra-index-url x\rnumpy\n",
+            "numpy # a\u{c}--extra-index-url x\n",
+            "numpy # a\u{85}--extra-index-url x\n",
+            "# a \\\n--extra-index-url x\n",
+            "-\\\n-extra-index-url x\n",
         ] {
             check("requirements.txt", bad, Verdict::Blocked);
         }
         check("requirements.txt", "-r other.txt\n", Verdict::Unknown);
+        check("requirements.txt", "# coding: utf-7\nnumpy # +AAo---extra-index-url x\n", Verdict::Unknown);
+        check("requirements.txt", "# -*- coding: utf-8 -*-\nnumpy\t# why\n", Verdict::Clean);
+        check("requirements.txt", "-r deps.txt\n", Verdict::Unknown);
+        check("deps-requirements.txt", "-r requirements.txt\n", Verdict::Clean);
         check("python_env.yaml", "python: 3.11.7\ndependencies:\n- -r requirements.txt\n", Verdict::Clean);
     }
 
@@ -235,6 +248,8 @@ mod tests {
         check("conda.yaml", good, Verdict::Clean);
         check("conda.yaml", &good.replace("conda-forge", "https://example.org/c"), Verdict::Blocked);
         check("conda.yaml", &good.replace("mlflow==3", "git+https://example.org/x"), Verdict::Blocked);
+        check("conda.yaml", &good.replace("mlflow==3", "\"numpy #\\n--extra-index-url x\""), Verdict::Blocked);
+        check("python_env.yaml", "dependencies: [\"numpy #\\n-e git+x\"]\n", Verdict::Blocked);
         check("conda.yaml", "x: !!python/object/apply:os.system [id]\n", Verdict::Blocked);
     }
 }

@@ -16,7 +16,6 @@ pub(super) const MAGIC: &[u8] = b"\x89HDF\r\n\x1a\n";
 const OBJECTS_MAX: usize = 1 << 16;
 const HEADER_BYTES_MAX: u64 = 1 << 20;
 const UNDEFINED: u64 = u64::MAX;
-const USER_BLOCK_BYTES_MAX: u64 = 1 << 20;
 
 struct Walk<'a, 'b, 'c> {
     context: &'b mut Context<'c>,
@@ -45,10 +44,7 @@ pub(super) fn behind_user_block(window: Window<'_>, head: &[u8]) -> io::Result<O
 /// Judges what begins behind a user block, from where all addresses count.
 pub(super) fn look_behind(context: &mut Context<'_>, window: Window<'_>, start: u64) -> io::Result<()> {
     // Some writers put a text there. What else it may be, the scanner does not know.
-    let block = window.bytes(0, start.min(USER_BLOCK_BYTES_MAX))?;
-    if start > USER_BLOCK_BYTES_MAX || block.iter().any(|byte| *byte != 0) {
-        context.find(rules::HDF5_UNREAD, 0, format!("{start} bytes stand before the file's own beginning"));
-    }
+    context.find(rules::HDF5_UNREAD, 0, format!("{start} bytes stand before the file's own beginning"));
     look_from(context, window.from(start), start)
 }
 
@@ -74,7 +70,8 @@ fn look_from(context: &mut Context<'_>, window: Window<'_>, start: u64) -> io::R
         context.find(rules::FORMAT_MALFORMED, 40, "the file does not end where it says");
     }
     let root = u64_at(&head, base + 40);
-    let mut walk = Walk { context, window, queue: vec![root], seen: HashSet::new(), unread: None, heaps: attribute::Heaps::default() };
+    let mut walk =
+        Walk { context, window, queue: vec![root], seen: HashSet::new(), unread: None, heaps: attribute::Heaps::default() };
     while let Some(address) = walk.queue.pop() {
         if walk.seen.len() > OBJECTS_MAX {
             walk.unread = Some("it has too many objects");

@@ -52,8 +52,12 @@ pub(super) const KERAS_MODULES: [&str; 4] = ["keras", "tensorflow.keras", "tf_ke
 /// Modules that MLflow unpickles a PyTorch model with; what they unpickle is scanned.
 pub(super) const PICKLE_MODULES: [&str; 4] = ["mlflow.pytorch.pickle_module", "pickle", "cloudpickle", "dill"];
 /// Keys whose values are imported, and which values they may have.
-const IMPORTS: [(&str, &[&str]); 4] =
-    [("loader_module", &LOADERS), ("model_class", &CLASSES), ("keras_module", &KERAS_MODULES), ("pickle_module", &PICKLE_MODULES)];
+const IMPORTS: [(&str, &[&str]); 4] = [
+    ("loader_module", &LOADERS),
+    ("model_class", &CLASSES),
+    ("keras_module", &KERAS_MODULES),
+    ("pickle_module", &PICKLE_MODULES),
+];
 /// Kinds of models.
 const FLAVORS: [&str; 13] = [
     "python_function",
@@ -137,7 +141,8 @@ fn judge_paths(context: &mut Context<'_>, key: &str, value: &Value) {
 
 fn leads_out(path: &str) -> bool {
     let has_drive = path.as_bytes().first().is_some_and(u8::is_ascii_alphabetic) && path.as_bytes().get(1) == Some(&b':');
-    let is_address = path.split_once("://").is_some_and(|(scheme, _)| scheme.chars().all(|letter| letter.is_ascii_alphanumeric()));
+    let is_address =
+        path.split_once("://").is_some_and(|(scheme, _)| scheme.chars().all(|letter| letter.is_ascii_alphanumeric()));
     path.starts_with(['/', '~', '\\']) || has_drive || is_address || path.split(['/', '\\']).any(|part| part == "..")
 }
 

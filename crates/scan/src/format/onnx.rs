@@ -67,9 +67,8 @@ fn judge(context: &mut Context<'_>, found: &Found) {
     {
         context.find(rules::ONNX_OPERATOR, None, format!("the operator `{}` of `{}`", shown(operator), shown(domain)));
     }
-    let custom = found.operators.iter().filter(|operator| {
-        !DOMAINS.contains(&operator.0.as_str()) && !found.functions.contains(*operator)
-    });
+    let custom =
+        found.operators.iter().filter(|operator| !DOMAINS.contains(&operator.0.as_str()) && !found.functions.contains(*operator));
     for (domain, operator) in custom.take(FINDINGS_EACH_MAX) {
         context.find(rules::ONNX_DOMAIN, None, format!("the operator `{}` of the domain `{}`", shown(operator), shown(domain)));
     }

@@ -116,7 +116,9 @@ fn judge(context: &mut Context<'_>, found: &MetaGraph) {
 
 /// Operators are named `LikeThis`; a function of that name would excuse the operator.
 fn is_named_as_function(name: &str) -> bool {
-    name.starts_with("__") || name.starts_with(|letter: char| letter.is_ascii_lowercase()) || name.trim_start_matches('_').contains('_')
+    name.starts_with("__")
+        || name.starts_with(|letter: char| letter.is_ascii_lowercase())
+        || name.trim_start_matches('_').contains('_')
 }
 
 /// What writes a checkpoint without being a part of the saver, which only runs when somebody saves the model.

@@ -198,7 +198,9 @@ fn reaches(tokens: &[Token], made: &HashSet<&str>) -> bool {
     tokens.iter().enumerate().any(|(index, token)| {
         let before = index.checked_sub(1).and_then(|before| tokens.get(before));
         let follows_value = match before {
-            Some(Token::Name(name)) => !matches!(name.as_str(), "in" | "is" | "not" | "and" | "or" | "if" | "else" | "set" | "do"),
+            Some(Token::Name(name)) => {
+                !matches!(name.as_str(), "in" | "is" | "not" | "and" | "or" | "if" | "else" | "set" | "do")
+            }
             Some(Token::Sign(sign)) => matches!(sign, ')' | ']' | '}'),
             Some(_) => true,
             None => false,

@@ -33,6 +33,7 @@ struct Attribute<'a> {
     name: String,
     class: u8,
     item_bytes: usize,
+    items: usize,
     value: &'a [u8],
 }
 
@@ -78,12 +79,13 @@ impl Walk<'_, '_, '_> {
         match attribute.class {
             // Texts and opaque bytes of a fixed length, filled up with NULs.
             3 | 5 if attribute.item_bytes > 0 => {
-                Ok(Some(value.chunks(attribute.item_bytes).map(|item| trim_nuls(item).to_vec()).collect()))
+                let items = value.chunks(attribute.item_bytes).take(attribute.items);
+                Ok(Some(items.map(|item| trim_nuls(item).to_vec()).collect()))
             }
             // Of any length: a length, then the heap's address and the number of the object in it.
             9 => {
                 let mut texts = Vec::new();
-                for item in value.chunks_exact(16) {
+                for item in value.chunks_exact(16).take(attribute.items) {
                     if let Some(text) = self.heap(u64::from(u32_at(item, 0)), u64_at(item, 4), u32_at(item, 12))? {
                         texts.push(text);
                     } else if u32_at(item, 0) > 0 {
@@ -137,9 +139,28 @@ fn parse(body: &[u8]) -> Option<Attribute<'_>> {
     let name = body.get(start..start + name_bytes)?;
     let name = String::from_utf8_lossy(name.split(|byte| *byte == 0).next().unwrap_or_default()).into_owned();
     let datatype = body.get(start + name_bytes..start + name_bytes + type_bytes)?;
+    let space_at = start + name_bytes + type_bytes;
+    let items = items(body.get(space_at..space_at + space_bytes)?)?;
     let value = body.get(start + name_bytes + type_bytes + space_bytes..)?;
     let item_bytes = usize::try_from(u32_at(datatype, 4)).ok()?;
-    Some(Attribute { name, class: datatype.first()? & 0x0f, item_bytes, value })
+    Some(Attribute { name, class: datatype.first()? & 0x0f, item_bytes, items, value })
+}
+
+/// How many items a dataspace of version 1 or 2 has: the product of its dimensions.
+fn items(space: &[u8]) -> Option<usize> {
+    let rank = usize::from(*space.get(1)?);
+    let (dimensions_at, is_null) = match space.first()? {
+        1 => (8, false),
+        2 => (4, space.get(3) == Some(&2)),
+        _ => return None,
+    };
+    if is_null {
+        return Some(0);
+    }
+    let dimensions = space.get(dimensions_at..dimensions_at + 8 * rank)?;
+    let lengths = dimensions.chunks_exact(8).map(|length| u64_at(length, 0));
+    let items = lengths.fold(1_u64, u64::saturating_mul);
+    usize::try_from(items).ok()
 }
 
 fn trim_nuls(item: &[u8]) -> &[u8] {

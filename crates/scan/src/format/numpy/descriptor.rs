@@ -161,7 +161,17 @@ mod tests {
         for text in ["'|O'", "'|O8'", "[('a', '<f8'), ('b', '|O')]", "[('a', [('b', 'O')], (2,))]"] {
             assert_eq!(check(text), Some(Items::Objects), "{text}");
         }
-        for text in ["'object'", "[('a', 'object')]", r"'|\x4f'", r"[('a', '|\x4f')]", "[('a', 'O,i4')]", "'<i4,O'", "'f'", "'<f+8'", "f()"] {
+        for text in [
+            "'object'",
+            "[('a', 'object')]",
+            r"'|\x4f'",
+            r"[('a', '|\x4f')]",
+            "[('a', 'O,i4')]",
+            "'<i4,O'",
+            "'f'",
+            "'<f+8'",
+            "f()",
+        ] {
             assert_eq!(check(text), None, "{text}");
         }
         assert_eq!(check(&"[('a', ".repeat(5_000)), None, "the depth is bounded");

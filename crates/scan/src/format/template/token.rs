@@ -167,11 +167,9 @@ mod tests {
         for bad in ["{{ a", "{# a", "{{ 'a }}", "{{ a) }}", "{% raw %}{{ x }}{% endraw %}"] {
             assert!(check(bad).is_err(), "{bad}");
         }
-        assert_eq!(codes(r"{{ '\x5f' '\137' '\u005f' '\n' }}").map(|codes| codes[0].tokens.clone()), Ok(vec![
-            Token::Disguised,
-            Token::Disguised,
-            Token::Disguised,
-            Token::Text("\n".to_owned()),
-        ]));
+        assert_eq!(
+            codes(r"{{ '\x5f' '\137' '\u005f' '\n' }}").map(|codes| codes[0].tokens.clone()),
+            Ok(vec![Token::Disguised, Token::Disguised, Token::Disguised, Token::Text("\n".to_owned()),])
+        );
     }
 }
