@@ -78,11 +78,12 @@ pub(super) fn is_fingerprint(window: Window<'_>) -> io::Result<bool> {
 }
 
 pub(super) fn look(context: &mut Context<'_>, window: Window<'_>) -> io::Result<()> {
+    let harmless: BTreeSet<&str> = HARMLESS.lines().map(str::trim).filter(|line| !line.starts_with('#')).collect();
     let mut reader = Reader::default();
     let walked = fields(window, |field| {
         if let (2, Some(meta)) = (field.number, field.bytes()) {
             let found = reader.meta_graph(meta)?;
-            judge(context, &found);
+            judge(context, &found, &harmless);
         }
         Ok(())
     });
@@ -95,8 +96,7 @@ pub(super) fn look(context: &mut Context<'_>, window: Window<'_>) -> io::Result<
 }
 
 /// Judges one MetaGraph: functions of another one do not count in it.
-fn judge(context: &mut Context<'_>, found: &MetaGraph) {
-    let harmless: BTreeSet<&str> = HARMLESS.lines().map(str::trim).filter(|line| !line.starts_with('#')).collect();
+fn judge(context: &mut Context<'_>, found: &MetaGraph, harmless: &BTreeSet<&str>) {
     let dangerous = found.operators.iter().filter(|name| DANGEROUS.contains(&name.as_str()));
     for name in dangerous.take(FINDINGS_EACH_MAX) {
         context.find(rules::SAVED_MODEL_OPERATOR, None, format!("the operator `{}`", shown(name)));

@@ -20,10 +20,16 @@ const PLAIN_FILTERS: [&str; 10] = ["length", "count", "int", "abs", "first", "la
 /// Filters that make texts out of others.
 const TEXT_FILTERS: [&str; 9] = ["join", "format", "replace", "string", "tojson", "pprint", "xmlattr", "urlize", "escape"];
 /// Rounds in which names hand on that they hold made-up texts.
-const ROUNDS_MAX: usize = 16;
+const ROUNDS_MAX: usize = 8;
+/// Templates of one file.
+const TEMPLATES_MAX: usize = 64;
 
 /// Notes what a chat template does.
 pub(super) fn judge(context: &mut Context<'_>, at: u64, text: &str) {
+    context.templates += 1;
+    if context.templates > TEMPLATES_MAX {
+        return context.find(rules::LIMIT, at, format!("the file has more than {TEMPLATES_MAX} chat templates"));
+    }
     let codes = match token::codes(text) {
         Ok(codes) => codes,
         Err(problem) => return context.find(rules::TEMPLATE_UNREAD, at, format!("the chat template has {problem}")),

@@ -20,6 +20,10 @@ pub(super) fn look(context: &mut Context<'_>, window: Window<'_>, head: &[u8]) -
     let path = context.name().to_owned();
     let name = path.rsplit('/').next().unwrap_or_default();
     let extension = name.rsplit('.').next().unwrap_or_default().to_lowercase();
+    // What a name is read as comes first: YAML can be written as JSON.
+    if let Some(format) = named(context, window, name)? {
+        return Ok(Some(format));
+    }
     let first = head.iter().find(|byte| !byte.is_ascii_whitespace());
     if matches!(first, Some(b'{' | b'[' | b'"'))
         && let Some(format) = config::look(context, window)?
@@ -33,34 +37,9 @@ pub(super) fn look(context: &mut Context<'_>, window: Window<'_>, head: &[u8]) -
         return lightgbm(context, window).map(Some);
     }
     let format = match (name, extension.as_str()) {
-        ("MLmodel", _) => {
-            mlmodel::look(context, window)?;
-            "mlmodel"
-        }
-        (name, _) if environment::is_environment(name) => {
-            environment::yaml(context, window)?;
-            "environment"
-        }
-        (name, _) if environment::is_requirements(name) => {
-            environment::requirements(context, window)?;
-            "requirements"
-        }
-        // MLflow imports the modules that these name.
-        ("keras_module.txt", _) => {
-            module_name(context, window, &mlmodel::KERAS_MODULES)?;
-            "module name"
-        }
-        ("pickle_module_info.txt", _) => {
-            module_name(context, window, &mlmodel::PICKLE_MODULES)?;
-            "module name"
-        }
         (_, extension) if PROGRAMS.contains(&extension) => {
             context.find(rules::CODE, None, format!("`{}`", shown(name)));
             "program"
-        }
-        (_, "yaml" | "yml") => {
-            yaml(context, window)?;
-            "yaml"
         }
         (_, "jinja" | "jinja2") => {
             let Some(bytes) = context.whole_text(window)? else { return Ok(Some("template")) };
@@ -70,6 +49,39 @@ pub(super) fn look(context: &mut Context<'_>, window: Window<'_>, head: &[u8]) -
         }
         ("LICENSE" | "README" | "NOTICE", _) => return plain(context, window),
         (_, extension) if PLAIN.contains(&extension) => return plain(context, window),
+        _ => return Ok(None),
+    };
+    Ok(Some(format))
+}
+
+/// Files that a reader looks for by their names.
+fn named(context: &mut Context<'_>, window: Window<'_>, name: &str) -> io::Result<Option<&'static str>> {
+    let format = match name {
+        "MLmodel" => {
+            mlmodel::look(context, window)?;
+            "mlmodel"
+        }
+        name if environment::is_environment(name) => {
+            environment::yaml(context, window)?;
+            "environment"
+        }
+        name if environment::is_requirements(name) => {
+            environment::requirements(context, window)?;
+            "requirements"
+        }
+        name if matches!(name.to_lowercase().rsplit_once('.'), Some((_, "yaml" | "yml"))) => {
+            yaml(context, window)?;
+            "yaml"
+        }
+        // MLflow imports the modules that these name.
+        "keras_module.txt" => {
+            module_name(context, window, &mlmodel::KERAS_MODULES)?;
+            "module name"
+        }
+        "pickle_module_info.txt" => {
+            module_name(context, window, &mlmodel::PICKLE_MODULES)?;
+            "module name"
+        }
         _ => return Ok(None),
     };
     Ok(Some(format))

@@ -153,6 +153,10 @@ fn mlflow_imports_only_what_is_known() {
     check("MLmodel", &flavors("model_class: xgboost.sklearn.XGBClassifier"), Verdict::Clean, "");
     check("MLmodel", &flavors("model_class: any.callable"), Verdict::Blocked, "mlmodel.loader");
     check("MLmodel", &flavors("keras_module: os"), Verdict::Blocked, "mlmodel.loader");
+    // YAML can be written as JSON.
+    let json = br#"{"flavors":{"python_function":{"loader_module":"os"}}}"#;
+    check("MLmodel", json, Verdict::Blocked, "mlmodel.loader");
+    check("conda.yaml", br#"{"dependencies":[{"pip":["git+x"]}]}"#, Verdict::Blocked, "environment.source");
     check("m/data/keras_module.txt", b"tensorflow.keras", Verdict::Clean, "");
     check("m/data/keras_module.txt", b"antigravity", Verdict::Blocked, "mlmodel.loader");
     check("m/data/pickle_module_info.txt", b"mlflow.pytorch.pickle_module", Verdict::Clean, "");

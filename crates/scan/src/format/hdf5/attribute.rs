@@ -17,6 +17,8 @@ const HEAPS_BYTES_MAX: u64 = 64 << 20;
 const HEAP_STEPS_MAX: u64 = 32 << 20;
 /// Bytes of texts that are looked at in one file; a heap's texts can be used many times.
 const TEXT_BYTES_MAX: u64 = 256 << 20;
+/// Texts that are looked at in one file.
+const TEXTS_MAX: u64 = 1 << 18;
 const CONFIGURATIONS: [&str; 3] = ["model_config", "training_config", "layer_config"];
 
 /// Heaps that were read, and what was spent on them.
@@ -26,6 +28,7 @@ pub(super) struct Heaps {
     bytes: u64,
     steps: u64,
     text_bytes: u64,
+    texts: u64,
 }
 
 /// An attribute's parts.
@@ -56,7 +59,8 @@ impl Walk<'_, '_, '_> {
 
     fn text(&mut self, name: &str, text: &[u8]) -> io::Result<()> {
         self.heaps.text_bytes = self.heaps.text_bytes.saturating_add(text.len() as u64);
-        if self.heaps.text_bytes > TEXT_BYTES_MAX {
+        self.heaps.texts += 1;
+        if self.heaps.text_bytes > TEXT_BYTES_MAX || self.heaps.texts > TEXTS_MAX {
             self.unread = Some("it has too many attributes");
             return Ok(());
         }

@@ -1,9 +1,9 @@
 //! Jinja's tokens, as its own lexer takes a template apart: texts are passed over, expressions and statements are read.
 
 /// Tokens of one template.
-const TOKENS_MAX: usize = 1 << 16;
+const TOKENS_MAX: usize = 1 << 15;
 /// Brackets in brackets.
-const DEPTH_MAX: usize = 64;
+const DEPTH_MAX: usize = 32;
 
 /// A part of an expression.
 #[derive(Clone, Debug, PartialEq, Eq)]
