@@ -353,6 +353,9 @@ def torch():
     write("torch", None, f"torch {torch.__version__} by introspection: tensors, storages, dtypes, nn.Module classes; later ones by hand", names)
 
 
+CALLING_OPERATIONS = {"AssociativeScan", "Cond", "ForiLoop", "JVP", "Map", "Scan", "Switch", "VectorizedMap", "WhileLoop"}
+
+
 def keras():
     """Layers and their parts that a configuration may name; functions only where they are activations, losses or metrics."""
     import keras
@@ -373,7 +376,14 @@ def keras():
                 if name not in ("deserialize", "serialize", "get"):
                     names.add((f"keras.{part}", name))
                     names.add((value.__module__, value.__name__))
-    write("keras", "keras", "layers, initializers, optimizers, losses, metrics and activations by introspection", names)
+    # Arithmetic on symbolic tensors becomes operations of a functional model; those that call a function are left out.
+    for part in ("core", "image", "linalg", "math", "nn", "numpy"):
+        module = importlib.import_module(f"keras.src.ops.{part}")
+        for name, value in vars(module).items():
+            own = inspect.isclass(value) and issubclass(value, keras.Operation) and value.__module__ == module.__name__
+            if own and name not in CALLING_OPERATIONS:
+                names.add((module.__name__, name))
+    write("keras", "keras", "layers, initializers, optimizers, losses, metrics, activations and operations by introspection", names)
 
 
 LIBRARIES = {

@@ -16,6 +16,8 @@ pub(crate) struct Context<'a> {
     pub report: FileReport,
     /// Names of the other files of the set, `/` between folders.
     pub siblings: &'a BTreeSet<String>,
+    /// Chat templates that were looked at.
+    pub templates: usize,
     members: Vec<String>,
     /// Bytes that may still be decompressed.
     left_bytes: u64,
@@ -24,7 +26,7 @@ pub(crate) struct Context<'a> {
 impl<'a> Context<'a> {
     pub fn new(scanner: &'a Scanner, path: &str, size_bytes: u64, siblings: &'a BTreeSet<String>) -> Self {
         let report = FileReport { path: path.to_owned(), size_bytes, ..FileReport::default() };
-        Self { scanner, report, siblings, members: Vec::new(), left_bytes: scanner.limits().decompressed_bytes_max }
+        Self { scanner, report, siblings, templates: 0, members: Vec::new(), left_bytes: scanner.limits().decompressed_bytes_max }
     }
 
     pub fn member(&self) -> String {

@@ -1,5 +1,7 @@
 //! What a scan answers.
 
+use std::collections::BTreeMap;
+
 use serde::Serialize;
 
 use crate::limits::FINDINGS_MAX;
@@ -114,6 +116,9 @@ pub struct FileReport {
     /// Other files of the set that hold the bytes of its tensors and are read as nothing else.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub external: Vec<String>,
+    /// Up to which byte of each of these files tensors lie.
+    #[serde(skip)]
+    pub external_places: BTreeMap<String, u64>,
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it so")]

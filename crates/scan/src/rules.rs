@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 /// The version of the rules; it changes with them, so that what was judged by old rules can be judged again.
-pub const RULES_VERSION: &str = "2026.11.1";
+pub const RULES_VERSION: &str = "2026.11.2";
 
 /// What a finding does to the verdict.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
@@ -137,6 +137,8 @@ rules! {
         "the chat template is a Jinja program of the model's author that the reader runs";
     TEMPLATE_UNSAFE = "gguf.unsafe_template" Block
         "the chat template reaches for Python's internals: template injection";
+    TEMPLATE_UNREAD = "gguf.unread_template" Unknown
+        "the chat template is written so that it cannot be known beforehand what it reaches for";
     MODEL_LOADER = "mlmodel.loader" Block
         "loading the model imports a module of the author's choice";
     MODEL_CODE = "mlmodel.code" Unknown

@@ -1,6 +1,6 @@
 //! The scanner: allow-lists and limits, and the way in.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 
 use crate::allow::AllowList;
@@ -9,6 +9,9 @@ use crate::limits::DECOMPRESSED_BYTES_MAX;
 use crate::report::{FileReport, Report, RuleSet, Verdict};
 use crate::rules::{self, RULES_VERSION};
 use crate::source::{Source, Window};
+
+/// Bytes behind the last tensor of an external file.
+const TENSOR_TAIL_BYTES_MAX: u64 = 4 << 10;
 
 /// What a scan may spend.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -74,9 +77,16 @@ impl Scanner {
     /// Puts the reports of a set's files together. Files that another one names as the bytes of its tensors, and that are
     /// nothing else, are known by that.
     pub fn report(&self, mut files: Vec<FileReport>) -> Report {
-        let external: BTreeSet<String> = files.iter().flat_map(|file| file.external.iter().cloned()).collect();
-        for file in files.iter_mut().filter(|file| external.contains(&file.path)) {
-            if file.findings.iter().all(|finding| finding.rule == rules::UNRECOGNISED) && file.more_findings == 0 {
+        let mut external: BTreeMap<String, u64> = BTreeMap::new();
+        for (path, end) in files.iter().flat_map(|file| &file.external_places) {
+            let known = external.entry(path.clone()).or_default();
+            *known = (*known).max(*end);
+        }
+        for file in &mut files {
+            let Some(end) = external.get(&file.path) else { continue };
+            // What no tensor covers may be anything.
+            let is_covered = file.size_bytes <= end.saturating_add(TENSOR_TAIL_BYTES_MAX);
+            if is_covered && file.findings.iter().all(|finding| finding.rule == rules::UNRECOGNISED) && file.more_findings == 0 {
                 file.findings.clear();
                 file.verdict = Verdict::Clean;
                 "tensor bytes".clone_into(&mut file.format);

@@ -1,5 +1,7 @@
 //! Whole files of each format: good, bad, cut, and broken at random.
 
+mod disguises;
+
 use std::collections::BTreeSet;
 
 use crate::{FileReport, Limits, Scanner, Verdict};

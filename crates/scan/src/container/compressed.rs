@@ -76,7 +76,8 @@ pub(crate) fn open(context: &mut Context<'_>, window: Window<'_>, method: Method
     Ok(bytes.map_or(Inner::Refused, Inner::Bytes))
 }
 
-fn begins(window: Window<'_>, method: Method) -> bool {
+/// Whether the first bytes decompress.
+pub(crate) fn begins(window: Window<'_>, method: Method) -> bool {
     let mut first = [0; 16];
     decoder(window, method).is_some_and(|mut reader| reader.read(&mut first).is_ok_and(|count| count > 0))
 }

@@ -21,10 +21,10 @@ pub(crate) struct Entry {
     pub bytes: u64,
 }
 
-/// Whether the first block is a tar header.
+/// Whether the first block is a tar header. Archives from before POSIX have no mark: the checksum is what their readers go by.
 pub(crate) fn is_tar(window: Window<'_>) -> io::Result<bool> {
     let block = window.bytes(0, BLOCK_BYTES)?;
-    Ok(block.len() as u64 == BLOCK_BYTES && block.get(257..262) == Some(b"ustar") && checksum_fits(&block))
+    Ok(block.len() as u64 == BLOCK_BYTES && checksum_could_fit(&block))
 }
 
 /// The plain files; everything else is noted.
@@ -86,9 +86,23 @@ fn ended(context: &mut Context<'_>, window: Window<'_>, at: u64, entries: Vec<En
 }
 
 fn checksum_fits(block: &[u8]) -> bool {
-    let sum: u64 =
-        block.iter().enumerate().map(|(index, byte)| if (148..156).contains(&index) { 32 } else { u64::from(*byte) }).sum();
-    octal(block.get(148..156).unwrap_or_default()) == Some(sum)
+    octal(block.get(148..156).unwrap_or_default()) == Some(checksum(block))
+}
+
+/// As lenient readers compare it: up to a NUL, with signs, prefixes and underscores, and also summed up as signed numbers.
+fn checksum_could_fit(block: &[u8]) -> bool {
+    let field = block.get(148..156).unwrap_or_default();
+    let text = until_nul(field);
+    let digits = text.trim().trim_start_matches('+').trim_start_matches("0o").trim_start_matches("0O").replace('_', "");
+    let number =
+        if field.first().is_some_and(|byte| byte & 0x80 != 0) { octal(field) } else { u64::from_str_radix(&digits, 8).ok() };
+    let unsigned = checksum(block);
+    let high_bytes = block.iter().enumerate().filter(|(index, byte)| !(148..156).contains(index) && **byte >= 0x80).count();
+    number.is_some_and(|number| number == unsigned || number.checked_add(256 * high_bytes as u64) == Some(unsigned))
+}
+
+fn checksum(block: &[u8]) -> u64 {
+    block.iter().enumerate().map(|(index, byte)| if (148..156).contains(&index) { 32 } else { u64::from(*byte) }).sum()
 }
 
 fn octal(field: &[u8]) -> Option<u64> {

@@ -1,23 +1,24 @@
-//! JSON: data, unless it names code. Keras' configurations are judged by their classes.
+//! JSON and YAML: data, unless it names code.
 
 use std::io;
 
 use serde::de::IgnoredAny;
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use crate::context::Context;
 use crate::report::shown;
 use crate::rules;
 use crate::source::Window;
 
+use super::{keras, template};
+
 /// Larger JSON is checked to be JSON, and not walked.
 const WALKED_BYTES_MAX: u64 = 32 << 20;
-/// Classes of Keras that a configuration may name: `module class`.
-const KERAS: &str = include_str!("../../allow/keras.txt");
-/// Layers that run code of the file, or load another model.
-const UNSAFE_LAYERS: [&str; 4] = ["Lambda", "TFSMLayer", "JaxLayer", "TorchModuleWrapper"];
 /// Keys of Hugging Face's configurations that name Python code.
 const CODE_KEYS: [&str; 2] = ["auto_map", "custom_pipelines"];
+/// Packages whose classes configurations of their own name as a target. They are large: what a name does is not known.
+const TARGET_PACKAGES: [&str; 6] =
+    ["nemo.collections.", "nemo.core.", "torch.nn.", "torch.optim.", "pytorch_lightning.", "lightning."];
 
 /// Judges a file that should be JSON, and says what it is; `None` if it is not JSON.
 pub(super) fn look(context: &mut Context<'_>, window: Window<'_>) -> io::Result<Option<&'static str>> {
@@ -34,15 +35,24 @@ pub(super) fn look(context: &mut Context<'_>, window: Window<'_>) -> io::Result<
     }
     let bytes = window.bytes(0, window.size())?;
     let Ok(value) = serde_json::from_slice::<Value>(&bytes) else { return Ok(None) };
-    let format = match value.as_object() {
-        Some(map) if map.contains_key("learner") && map.contains_key("version") => return Ok(Some("xgboost (json)")),
-        Some(map) if map.contains_key("oblivious_trees") || map.contains_key("model_info") => return Ok(Some("catboost (json)")),
-        Some(map) if map.contains_key("tree_info") => return Ok(Some("lightgbm (json)")),
-        Some(map) if map.contains_key("class_name") => "keras (json)",
-        _ => "json",
-    };
+    // What it seems to be excuses nothing of what it says.
     walk(context, &value);
-    Ok(Some(format))
+    Ok(Some(value.as_object().map_or("json", kind)))
+}
+
+fn kind(map: &Map<String, Value>) -> &'static str {
+    let has = |key: &str| map.contains_key(key);
+    if has("class_name") {
+        "keras (json)"
+    } else if has("learner") && has("version") {
+        "xgboost (json)"
+    } else if has("oblivious_trees") || has("model_info") {
+        "catboost (json)"
+    } else if has("tree_info") {
+        "lightgbm (json)"
+    } else {
+        "json"
+    }
 }
 
 /// A Keras configuration as text, wherever it stands.
@@ -56,19 +66,15 @@ pub(super) fn judge_keras(context: &mut Context<'_>, text: &[u8]) {
 }
 
 /// Looks at every object in the value. The parser bounds the depth.
-fn walk(context: &mut Context<'_>, value: &Value) {
+pub(super) fn walk(context: &mut Context<'_>, value: &Value) {
     match value {
         Value::Object(map) => {
             if let Some(class) = map.get("class_name").and_then(Value::as_str) {
-                judge_class(context, class, map);
+                keras::judge(context, class, map);
             }
+            judge_module(context, map);
             for (key, inner) in map {
-                if CODE_KEYS.contains(&key.as_str()) {
-                    context.find(rules::CODE, None, format!("`{key}` names code that comes with the model"));
-                }
-                if let ("chat_template", Some(text)) = (key.as_str(), inner.as_str()) {
-                    super::gguf::judge_template(context, 0, text);
-                }
+                judge_entry(context, key, inner);
                 walk(context, inner);
             }
         }
@@ -77,50 +83,51 @@ fn walk(context: &mut Context<'_>, value: &Value) {
     }
 }
 
-fn judge_class(context: &mut Context<'_>, class: &str, map: &serde_json::Map<String, Value>) {
-    let module = map.get("module").and_then(Value::as_str);
-    let registered = map.get("registered_name").and_then(Value::as_str);
-    if UNSAFE_LAYERS.contains(&class) || map.get("config").is_some_and(is_marshalled) {
-        return context.find(rules::KERAS_LAYER, None, format!("the class `{}`", shown(class)));
-    }
-    let name = match class {
-        // A function: its name is the configuration.
-        "function" => map.get("config").and_then(Value::as_str).unwrap_or(class),
-        class => class,
-    };
-    match module {
-        Some(module) if module != "keras" && !module.starts_with("keras.") => {
-            let builtin = module == "builtins" && matches!(name, "slice" | "range" | "int" | "float" | "str" | "bool" | "tuple");
-            if !builtin {
-                context.find(rules::KERAS_MODULE, None, format!("`{}` of the module `{}`", shown(name), shown(module)));
-            }
+fn judge_entry(context: &mut Context<'_>, key: &str, value: &Value) {
+    match (key, value) {
+        (key, _) if CODE_KEYS.contains(&key) => {
+            context.find(rules::CODE, None, format!("`{key}` names code that comes with the model"));
         }
-        Some(module) if !is_listed(module, name) => {
-            context.find(rules::KERAS_MODULE, None, format!("`{}.{}` is no layer of Keras' own", shown(module), shown(name)));
+        ("chat_template", value) => judge_templates(context, value),
+        // Hydra and NeMo call what this names.
+        ("_target_", target) => {
+            let target = target.as_str().unwrap_or("?? not a text");
+            let rule = if TARGET_PACKAGES.iter().any(|package| target.starts_with(package)) {
+                rules::CODE
+            } else {
+                rules::MODULE_REFERENCE
+            };
+            context.find(rule, None, format!("`_target_` is `{}`", shown(target)));
         }
-        // Keras 2 has no modules; its own classes go by their names.
-        None if !is_known(name) => {
-            let name = registered.unwrap_or(name);
-            context.find(rules::KERAS_CLASS, None, format!("the class `{}`", shown(name)));
+        // sentence-transformers imports and calls it; elsewhere it is a word without a dot.
+        ("activation_function", Value::String(name))
+            if name.contains('.') && !name.starts_with("torch.nn.modules.activation.") =>
+        {
+            context.find(rules::MODULE_REFERENCE, None, format!("`activation_function` is `{}`", shown(name)));
         }
         _ => {}
     }
 }
 
-/// `Lambda` of Keras 2 holds marshalled code as `[code, defaults, closure]` or `{"class_name": "__lambda__"}`.
-fn is_marshalled(config: &Value) -> bool {
-    config.get("function_type").and_then(Value::as_str) == Some("lambda")
-        || config.get("class_name").and_then(Value::as_str) == Some("__lambda__")
+/// A template, or a list of named ones.
+fn judge_templates(context: &mut Context<'_>, value: &Value) {
+    match value {
+        Value::String(text) => template::judge(context, 0, text),
+        Value::Array(items) => {
+            for text in items.iter().map(|item| item.get("template").unwrap_or(item)).filter_map(Value::as_str) {
+                template::judge(context, 0, text);
+            }
+        }
+        Value::Object(map) => map.values().filter_map(Value::as_str).for_each(|text| template::judge(context, 0, text)),
+        _ => {}
+    }
 }
 
-fn lines() -> impl Iterator<Item = (&'static str, &'static str)> {
-    KERAS.lines().filter(|line| !line.starts_with('#')).filter_map(|line| line.split_once(' '))
-}
-
-fn is_listed(module: &str, name: &str) -> bool {
-    lines().any(|(listed, class)| class == name && (listed == module || module == "keras"))
-}
-
-fn is_known(name: &str) -> bool {
-    lines().any(|(_, class)| class == name)
+/// An entry of sentence-transformers' `modules.json`: its class is imported by its name.
+fn judge_module(context: &mut Context<'_>, map: &Map<String, Value>) {
+    let is_entry = map.contains_key("idx") && map.contains_key("path");
+    let Some(class) = map.get("type").filter(|_| is_entry) else { return };
+    if !class.as_str().is_some_and(|class| class.starts_with("sentence_transformers.")) {
+        context.find(rules::MODULE_REFERENCE, None, format!("the module `{}`", shown(&class.to_string())));
+    }
 }

@@ -18,17 +18,82 @@ pub(super) fn requirements(context: &mut Context<'_>, window: Window<'_>) -> io:
         context.find(rules::REQUIREMENT_UNREAD, None, "it is not UTF-8");
         return Ok(());
     };
-    // A backslash joins a line with the next.
-    for line in text.replace("\\\r\n", " ").replace("\\\n", " ").lines() {
-        requirement(context, line);
+    if names_encoding(text) {
+        context.find(rules::REQUIREMENT_UNREAD, None, "a comment says that it is in another encoding than UTF-8");
+    }
+    if text.chars().any(|letter| letter.is_control() && !matches!(letter, '\n' | '\r' | '\t')) {
+        context.find(rules::REQUIREMENT_UNREAD, None, "it has control characters");
+    }
+    for line in joined(text) {
+        requirement(context, &line);
     }
     Ok(())
 }
 
+/// Whether a file of this name is judged as requirements.
+pub(super) fn is_requirements(name: &str) -> bool {
+    name.to_lowercase().ends_with(".txt") && (name.contains("requirements") || name.contains("constraints"))
+}
+
+/// Whether a file of this name is judged as an environment.
+pub(super) fn is_environment(name: &str) -> bool {
+    matches!(name, "conda.yaml" | "conda.yml" | "python_env.yaml" | "environment.yml" | "environment.yaml")
+}
+
+/// pip takes a file's encoding from a comment in its first two lines, as Python does.
+fn names_encoding(text: &str) -> bool {
+    let names = |line: &str| {
+        let rest = line.split_once("coding:").or_else(|| line.split_once("coding="));
+        let name = rest.map(|(_, name)| name.trim_start().to_lowercase());
+        name.is_some_and(|name| {
+            !["utf-8", "utf8", "ascii", "us-ascii"].iter().any(|plain| name == *plain || name.starts_with(&format!("{plain} ")))
+        })
+    };
+    text.split('\n').take(2).any(|line| line.starts_with('#') && names(line))
+}
+
+/// Lines as Python splits them: at more than line feeds.
+fn lines(text: &str) -> impl Iterator<Item = &str> {
+    text.split(['\n', '\r', '\u{b}', '\u{c}', '\u{1c}', '\u{1d}', '\u{1e}', '\u{85}', '\u{2028}', '\u{2029}'])
+}
+
+/// Lines joined by backslashes, as pip joins them: a comment ends a line whatever it ends with.
+fn joined(text: &str) -> Vec<String> {
+    let mut whole = Vec::new();
+    let mut open = String::new();
+    let text = text.replace("\r\n", "\n");
+    for line in lines(&text) {
+        let is_comment = line.trim_start().starts_with('#');
+        if line.ends_with('\\') && !is_comment {
+            open.push_str(line.trim_matches('\\'));
+            continue;
+        }
+        if is_comment {
+            open.push(' ');
+        }
+        open.push_str(line);
+        whole.push(std::mem::take(&mut open));
+    }
+    whole.push(open);
+    whole
+}
+
+/// A requirement among others of a list; one that has several lines would become several.
+fn listed(context: &mut Context<'_>, text: &str) {
+    for line in joined(text) {
+        requirement(context, &line);
+    }
+}
+
 /// One line of pip's.
 fn requirement(context: &mut Context<'_>, line: &str) {
-    let line = line.split(" #").next().unwrap_or_default().trim();
-    if line.is_empty() || line.starts_with('#') {
+    // A comment begins at the start, or behind a blank of any kind.
+    let comment = line
+        .match_indices('#')
+        .map(|(at, _)| at)
+        .find(|at| line.get(..*at).is_some_and(|before| before.is_empty() || before.ends_with(char::is_whitespace)));
+    let line = comment.and_then(|at| line.get(..at)).unwrap_or(line).trim();
+    if line.is_empty() {
         return;
     }
     let told = shown(line);
@@ -51,7 +116,7 @@ fn requirement(context: &mut Context<'_>, line: &str) {
     }
 }
 
-/// Another file of requirements must be one of the set, which is scanned too.
+/// Another file of requirements must be one of the set, which is scanned too, by its name as requirements.
 fn included(context: &mut Context<'_>, line: &str, told: &str) {
     let name = line.trim_start_matches(['-', 'r', 'c']).trim_start_matches("equirement").trim_start_matches("onstraint");
     let name = name.trim_start_matches(['=', ' ']);
@@ -59,6 +124,9 @@ fn included(context: &mut Context<'_>, line: &str, told: &str) {
     let known = crate::container::names::problem(name).is_none() && context.siblings.contains(&format!("{folder}{name}"));
     if !known {
         context.find(rules::REQUIREMENT_UNREAD, None, format!("`{told}` names a file that is not in the set"));
+    } else if !is_requirements(name.rsplit('/').next().unwrap_or_default()) {
+        let message = format!("`{told}` names a file that is not judged as requirements by its name");
+        context.find(rules::REQUIREMENT_UNREAD, None, message);
     }
 }
 
@@ -80,13 +148,15 @@ fn is_named(line: &str) -> bool {
 /// conda's and MLflow's environments.
 pub(super) fn yaml(context: &mut Context<'_>, window: Window<'_>) -> io::Result<()> {
     let Some(bytes) = context.whole_text(window)? else { return Ok(()) };
-    let value = match super::mlmodel::yaml(&bytes) {
-        Ok(value) => value,
-        Err(problem) => {
-            context.find(rules::FORMAT_MALFORMED, None, format!("it is no plain YAML: {}", shown(&problem)));
-            return Ok(());
-        }
-    };
+    match super::mlmodel::yaml(&bytes) {
+        Ok(value) => judge(context, &value),
+        Err(problem) => context.find(rules::FORMAT_MALFORMED, None, format!("it is no plain YAML: {}", shown(&problem))),
+    }
+    Ok(())
+}
+
+/// What YAML says of packages, if it does.
+pub(super) fn judge(context: &mut Context<'_>, value: &Value) {
     for channel in value.get("channels").and_then(Value::as_array).into_iter().flatten() {
         if !channel.as_str().is_some_and(|channel| CHANNELS.contains(&channel)) {
             context.find(rules::REQUIREMENT_OPTION, None, format!("the channel `{}`", shown(&channel.to_string())));
@@ -98,7 +168,7 @@ pub(super) fn yaml(context: &mut Context<'_>, window: Window<'_>) -> io::Result<
                 Value::String(line) => conda(context, line),
                 Value::Object(map) => {
                     for line in map.values().filter_map(Value::as_array).flatten() {
-                        requirement(context, line.as_str().unwrap_or("?? not a text"));
+                        listed(context, line.as_str().unwrap_or("?? not a text"));
                     }
                 }
                 other => context.find(rules::REQUIREMENT_UNREAD, None, format!("`{}`", shown(&other.to_string()))),
@@ -108,7 +178,6 @@ pub(super) fn yaml(context: &mut Context<'_>, window: Window<'_>) -> io::Result<
     if let Some(variables) = value.get("variables") {
         context.find(rules::REQUIREMENT_OPTION, None, format!("environment variables: `{}`", shown(&variables.to_string())));
     }
-    Ok(())
 }
 
 /// conda's `name=version=build`, with a channel before `::`.
@@ -117,8 +186,8 @@ fn conda(context: &mut Context<'_>, line: &str) {
         Some((channel, _)) if !CHANNELS.contains(&channel) => {
             context.find(rules::REQUIREMENT_OPTION, None, format!("`{}`", shown(line)));
         }
-        Some((_, rest)) => requirement(context, rest),
-        None => requirement(context, line),
+        Some((_, rest)) => listed(context, rest),
+        None => listed(context, line),
     }
 }
 
@@ -129,7 +198,7 @@ mod tests {
     use crate::{Limits, Scanner, Verdict};
 
     fn check(name: &str, text: &str, wanted: Verdict) {
-        let names = BTreeSet::from(["m/requirements.txt".to_owned()]);
+        let names = BTreeSet::from(["m/requirements.txt".to_owned(), "m/deps.txt".to_owned()]);
         let scanner = Scanner::new(Limits::default()).unwrap();
         let report = scanner.scan_among(&format!("m/{name}"), &text.as_bytes().to_vec(), &names).unwrap();
         assert_eq!(report.verdict, wanted, "{text}: {:?}", report.findings);
@@ -155,10 +224,20 @@ mod tests {
             "numpy==1 \\\n --extra-index-url x\n",
             "a.whl\n",
             "--trusted-host x\n",
+            "numpy # x\u{2028}--index-url x\n",
+            "# x\r--extra-index-url x\rnumpy\n",
+            "numpy # a\u{c}--extra-index-url x\n",
+            "numpy # a\u{85}--extra-index-url x\n",
+            "# a \\\n--extra-index-url x\n",
+            "-\\\n-extra-index-url x\n",
         ] {
             check("requirements.txt", bad, Verdict::Blocked);
         }
         check("requirements.txt", "-r other.txt\n", Verdict::Unknown);
+        check("requirements.txt", "# coding: utf-7\nnumpy # +AAo---extra-index-url x\n", Verdict::Unknown);
+        check("requirements.txt", "# -*- coding: utf-8 -*-\nnumpy\t# why\n", Verdict::Clean);
+        check("requirements.txt", "-r deps.txt\n", Verdict::Unknown);
+        check("deps-requirements.txt", "-r requirements.txt\n", Verdict::Clean);
         check("python_env.yaml", "python: 3.11.7\ndependencies:\n- -r requirements.txt\n", Verdict::Clean);
     }
 
@@ -169,6 +248,8 @@ mod tests {
         check("conda.yaml", good, Verdict::Clean);
         check("conda.yaml", &good.replace("conda-forge", "https://example.org/c"), Verdict::Blocked);
         check("conda.yaml", &good.replace("mlflow==3", "git+https://example.org/x"), Verdict::Blocked);
+        check("conda.yaml", &good.replace("mlflow==3", "\"numpy #\\n--extra-index-url x\""), Verdict::Blocked);
+        check("python_env.yaml", "dependencies: [\"numpy #\\n-e git+x\"]\n", Verdict::Blocked);
         check("conda.yaml", "x: !!python/object/apply:os.system [id]\n", Verdict::Blocked);
     }
 }

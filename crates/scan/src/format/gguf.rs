@@ -180,15 +180,6 @@ fn scalar_bytes(kind: u32) -> Option<u64> {
 fn template(context: &mut Context<'_>, cursor: &mut Cursor<'_>, length: u64) -> Result<(), Stop> {
     let at = cursor.position;
     let text = cursor.text(length, TEMPLATE_BYTES_MAX)?;
-    judge_template(context, at, &text);
+    super::template::judge(context, at, &text);
     Ok(())
-}
-
-/// A chat template is a Jinja program. What reaches for Python's internals is no chat template.
-pub(super) fn judge_template(context: &mut Context<'_>, at: u64, text: &str) {
-    const UNSAFE: [&str; 10] = ["__", "|attr", "| attr", "import", "cycler", "joiner", "lipsum", "self.", "request", "\\x5f"];
-    match UNSAFE.iter().find(|word| text.contains(**word)) {
-        Some(word) => context.find(rules::TEMPLATE_UNSAFE, at, format!("the chat template has `{word}`")),
-        None => context.find(rules::CHAT_TEMPLATE, at, "the file has a chat template"),
-    }
 }

@@ -1,5 +1,7 @@
-//! HDF5 as h5py writes it for Keras: groups, attributes and links are walked; links to other files are blocked, and the
-//! `model_config` attribute is judged. What is stored in a newer way is unknown.
+//! HDF5 as h5py writes it for Keras: groups, attributes and links are walked; links to other files are blocked, the
+//! `model_config` attribute is judged, and texts that are pickles are followed. What is stored in a newer way is unknown.
+
+mod attribute;
 
 use std::collections::HashSet;
 use std::io;
@@ -13,7 +15,6 @@ use crate::source::Window;
 pub(super) const MAGIC: &[u8] = b"\x89HDF\r\n\x1a\n";
 const OBJECTS_MAX: usize = 1 << 16;
 const HEADER_BYTES_MAX: u64 = 1 << 20;
-const HEAP_BYTES_MAX: u64 = 64 << 20;
 const UNDEFINED: u64 = u64::MAX;
 
 struct Walk<'a, 'b, 'c> {
@@ -22,9 +23,36 @@ struct Walk<'a, 'b, 'c> {
     queue: Vec<u64>,
     seen: HashSet<u64>,
     unread: Option<&'static str>,
+    heaps: attribute::Heaps,
+}
+
+/// Where a reader finds HDF5 in a file that begins as something else: at 512 bytes, or twice that, and so on.
+pub(super) fn behind_user_block(window: Window<'_>, head: &[u8]) -> io::Result<Option<u64>> {
+    if head.starts_with(MAGIC) {
+        return Ok(None);
+    }
+    let mut start = 512_u64;
+    while start < window.size() {
+        if window.has(start, MAGIC)? {
+            return Ok(Some(start));
+        }
+        start = start.saturating_mul(2);
+    }
+    Ok(None)
+}
+
+/// Judges what begins behind a user block, from where all addresses count.
+pub(super) fn look_behind(context: &mut Context<'_>, window: Window<'_>, start: u64) -> io::Result<()> {
+    // Some writers put a text there. What else it may be, the scanner does not know.
+    context.find(rules::HDF5_UNREAD, 0, format!("{start} bytes stand before the file's own beginning"));
+    look_from(context, window.from(start), start)
 }
 
 pub(super) fn look(context: &mut Context<'_>, window: Window<'_>) -> io::Result<()> {
+    look_from(context, window, 0)
+}
+
+fn look_from(context: &mut Context<'_>, window: Window<'_>, start: u64) -> io::Result<()> {
     let head = window.bytes(0, 96)?;
     // Versions 0 and 1, with addresses and lengths of 8 bytes, as h5py writes unless told otherwise.
     let version = head.get(8).copied().unwrap_or(9);
@@ -34,15 +62,16 @@ pub(super) fn look(context: &mut Context<'_>, window: Window<'_>) -> io::Result<
     }
     let base = if version == 0 { 24 } else { 28 };
     // Addresses: base, free space, end of file, driver; then the root's entry: its name, its header.
-    if u64_at(&head, base) != 0 || u64_at(&head, base + 24) != UNDEFINED {
+    if u64_at(&head, base) != start || u64_at(&head, base + 24) != UNDEFINED {
         context.find(rules::HDF5_UNREAD, 24, "the file is a part of a larger one");
         return Ok(());
     }
-    if u64_at(&head, base + 16) != window.size() {
+    if u64_at(&head, base + 16) != start.saturating_add(window.size()) {
         context.find(rules::FORMAT_MALFORMED, 40, "the file does not end where it says");
     }
     let root = u64_at(&head, base + 40);
-    let mut walk = Walk { context, window, queue: vec![root], seen: HashSet::new(), unread: None };
+    let mut walk =
+        Walk { context, window, queue: vec![root], seen: HashSet::new(), unread: None, heaps: attribute::Heaps::default() };
     while let Some(address) = walk.queue.pop() {
         if walk.seen.len() > OBJECTS_MAX {
             walk.unread = Some("it has too many objects");
@@ -98,7 +127,11 @@ impl Walk<'_, '_, '_> {
         match kind {
             // A group's links: a tree whose leaves are nodes of them.
             0x11 => self.tree(u64_at(body, 0), 0),
-            0x0c if !shared => self.attribute(body),
+            0x0c if shared => {
+                self.unread = Some("an attribute is stored apart from its object");
+                Ok(())
+            }
+            0x0c => self.attribute(body),
             0x07 => {
                 self.context.find(rules::HDF5_LINK, None, "a dataset's bytes lie in other files");
                 Ok(())
@@ -186,58 +219,5 @@ impl Walk<'_, '_, '_> {
             }
         }
         Ok(())
-    }
-
-    /// An attribute of versions 1 to 3: name, datatype, dataspace, value.
-    fn attribute(&mut self, body: &[u8]) -> io::Result<()> {
-        let version = body.first().copied().unwrap_or(0);
-        let sizes = [u16_at(body, 2), u16_at(body, 4), u16_at(body, 6)].map(usize::from);
-        let [name_bytes, type_bytes, space_bytes] = if version == 1 { sizes.map(|size| size.next_multiple_of(8)) } else { sizes };
-        let start = if version == 3 { 9 } else { 8 };
-        let name = body.get(start..start + name_bytes).unwrap_or_default();
-        let name = String::from_utf8_lossy(name.split(|byte| *byte == 0).next().unwrap_or_default()).into_owned();
-        if !matches!(version, 1..=3) || !matches!(name.as_str(), "model_config" | "training_config" | "layer_config") {
-            return Ok(());
-        }
-        let datatype = body.get(start + name_bytes..).unwrap_or_default();
-        let value = body.get(start + name_bytes + type_bytes + space_bytes..).unwrap_or_default();
-        let text = match datatype.first().map(|class| class & 0x0f) {
-            Some(3) => Some(value.split(|byte| *byte == 0).next().unwrap_or_default().to_vec()),
-            // A length, then the heap's address and the number of the object in it.
-            Some(9) => self.heap(u64::from(u32_at(value, 0)), u64_at(value, 4), u32_at(value, 12))?,
-            _ => None,
-        };
-        match text {
-            Some(text) if name == "model_config" => super::config::judge_keras(self.context, &text),
-            Some(text) => {
-                if memchr::memmem::find(&text, b"lambda").is_some() {
-                    self.context.find(rules::KERAS_LAYER, None, format!("`{}` has a lambda", shown(&name)));
-                }
-            }
-            None => self.unread = Some("the configuration of the model cannot be read"),
-        }
-        Ok(())
-    }
-
-    fn heap(&mut self, length: u64, address: u64, index: u32) -> io::Result<Option<Vec<u8>>> {
-        let head = self.window.bytes(address, 16)?;
-        let size = u64_at(&head, 8);
-        if !head.starts_with(b"GCOL") || size > HEAP_BYTES_MAX {
-            return Ok(None);
-        }
-        let heap = self.window.bytes(address, size)?;
-        let mut at = 16;
-        while let Some(head) = heap.get(at..at + 16) {
-            let bytes = usize::try_from(u64_at(head, 8)).unwrap_or(usize::MAX);
-            if u32::from(u16_at(head, 0)) == index {
-                let end = usize::try_from(length).unwrap_or(usize::MAX).min(bytes);
-                return Ok(heap.get(at + 16..(at + 16).saturating_add(end)).map(<[u8]>::to_vec));
-            }
-            if u16_at(head, 0) == 0 || bytes >= heap.len() {
-                break;
-            }
-            at += 16 + bytes.next_multiple_of(8);
-        }
-        Ok(None)
     }
 }

@@ -28,6 +28,36 @@ const LOADERS: [&str; 16] = [
     "mlflow.transformers",
     "mlflow.sentence_transformers",
 ];
+/// Classes that MLflow calls to load a model.
+const CLASSES: [&str; 16] = [
+    "xgboost.core.Booster",
+    "xgboost.sklearn.XGBModel",
+    "xgboost.sklearn.XGBClassifier",
+    "xgboost.sklearn.XGBRegressor",
+    "xgboost.sklearn.XGBRanker",
+    "xgboost.sklearn.XGBRFClassifier",
+    "xgboost.sklearn.XGBRFRegressor",
+    "xgboost.XGBModel",
+    "xgboost.XGBClassifier",
+    "xgboost.XGBRegressor",
+    "lightgbm.basic.Booster",
+    "lightgbm.sklearn.LGBMModel",
+    "lightgbm.sklearn.LGBMClassifier",
+    "lightgbm.sklearn.LGBMRegressor",
+    "lightgbm.sklearn.LGBMRanker",
+    "lightgbm.Booster",
+];
+/// Modules that MLflow loads a Keras model with.
+pub(super) const KERAS_MODULES: [&str; 4] = ["keras", "tensorflow.keras", "tf_keras", "tensorflow.python.keras"];
+/// Modules that MLflow unpickles a PyTorch model with; what they unpickle is scanned.
+pub(super) const PICKLE_MODULES: [&str; 4] = ["mlflow.pytorch.pickle_module", "pickle", "cloudpickle", "dill"];
+/// Keys whose values are imported, and which values they may have.
+const IMPORTS: [(&str, &[&str]); 4] = [
+    ("loader_module", &LOADERS),
+    ("model_class", &CLASSES),
+    ("keras_module", &KERAS_MODULES),
+    ("pickle_module", &PICKLE_MODULES),
+];
 /// Kinds of models.
 const FLAVORS: [&str; 13] = [
     "python_function",
@@ -68,10 +98,11 @@ pub(super) fn look(context: &mut Context<'_>, window: Window<'_>) -> io::Result<
 }
 
 fn judge(context: &mut Context<'_>, flavor: &Value) {
-    if let Some(loader) = flavor.get("loader_module") {
-        match loader.as_str() {
-            Some(loader) if LOADERS.contains(&loader) => {}
-            _ => context.find(rules::MODEL_LOADER, None, format!("`loader_module` is `{}`", shown(&plain(loader)))),
+    for (key, allowed) in IMPORTS {
+        match flavor.get(key) {
+            Some(Value::String(name)) if allowed.contains(&name.as_str()) => {}
+            None | Some(Value::Null) => {}
+            Some(name) => context.find(rules::MODEL_LOADER, None, format!("`{key}` is `{}`", shown(&plain(name)))),
         }
     }
     for key in ["code", "code_path", "model_code_path", "streamable_code"] {
@@ -79,14 +110,40 @@ fn judge(context: &mut Context<'_>, flavor: &Value) {
             context.find(rules::MODEL_CODE, None, format!("`{key}` is `{}`", shown(&plain(path))));
         }
     }
-    for (key, value) in flavor.as_object().into_iter().flatten() {
-        if let Some(path) =
-            value.as_str().filter(|_| matches!(key.as_str(), "model_path" | "data" | "pickled_model" | "model_data" | "env"))
-            && crate::container::names::problem(path).is_some()
-        {
-            context.find(rules::MODEL_LOADER, None, format!("`{key}` leads out of the model's folder: `{}`", shown(path)));
+    if let Some(environments) = flavor.get("env") {
+        judge_environments(context, environments);
+    }
+    judge_paths(context, "", flavor);
+}
+
+/// Environments are judged as such by their names.
+fn judge_environments(context: &mut Context<'_>, value: &Value) {
+    let names: Vec<&Value> = value.as_object().map_or_else(|| vec![value], |map| map.values().collect());
+    for name in names.into_iter().filter(|name| !name.is_null()) {
+        if !name.as_str().is_some_and(super::environment::is_environment) {
+            context.find(rules::REQUIREMENT_UNREAD, None, format!("the environment `{}`", shown(&plain(name))));
         }
     }
+}
+
+/// Nothing that a flavor names may lie outside of the model's folder. The parser bounds the depth.
+fn judge_paths(context: &mut Context<'_>, key: &str, value: &Value) {
+    match value {
+        Value::Object(map) => map.iter().for_each(|(key, value)| judge_paths(context, key, value)),
+        Value::Array(items) => items.iter().for_each(|item| judge_paths(context, key, item)),
+        // Where an artifact came from is not read again.
+        Value::String(path) if key != "uri" && leads_out(path) => {
+            context.find(rules::MODEL_LOADER, None, format!("`{key}` leads out of the model's folder: `{}`", shown(path)));
+        }
+        _ => {}
+    }
+}
+
+fn leads_out(path: &str) -> bool {
+    let has_drive = path.as_bytes().first().is_some_and(u8::is_ascii_alphabetic) && path.as_bytes().get(1) == Some(&b':');
+    let is_address =
+        path.split_once("://").is_some_and(|(scheme, _)| scheme.chars().all(|letter| letter.is_ascii_alphanumeric()));
+    path.starts_with(['/', '~', '\\']) || has_drive || is_address || path.split(['/', '\\']).any(|part| part == "..")
 }
 
 fn plain(value: &Value) -> String {

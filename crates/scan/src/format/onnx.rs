@@ -1,6 +1,6 @@
 //! ONNX: the graph's operators and their domains, and where tensors lie outside of the file.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 
 use crate::container::names;
@@ -17,6 +17,8 @@ use super::protobuf::{Content, Field, fields};
 const DOMAINS: [&str; 6] = ["", "ai.onnx", "ai.onnx.ml", "ai.onnx.training", "ai.onnx.preview.training", "com.microsoft"];
 /// Operators that run Python or code of the author's.
 const OPERATORS: [&str; 6] = ["PyOp", "PyCustomOp", "PythonOp", "ATen", "PythonOpGrad", "TorchScript"];
+/// Bytes between tensors in an external file.
+const ALIGNMENT_BYTES_MAX: u64 = 64 << 10;
 const FINDINGS_EACH_MAX: usize = 16;
 
 /// Whether the fields are those of an ONNX model: a version, a graph, and none that it does not have.
@@ -41,8 +43,10 @@ pub(super) fn is_onnx(window: Window<'_>) -> io::Result<bool> {
 #[derive(Default)]
 struct Found {
     operators: BTreeSet<(String, String)>,
-    functions: BTreeSet<String>,
-    locations: BTreeSet<String>,
+    /// Functions of the model's own, by domain and name.
+    functions: BTreeSet<(String, String)>,
+    /// External files, and the bytes of them that tensors take: where they begin, and how many.
+    locations: BTreeMap<String, Vec<(u64, Option<u64>)>>,
     odd_locations: BTreeSet<String>,
 }
 
@@ -63,25 +67,40 @@ fn judge(context: &mut Context<'_>, found: &Found) {
     {
         context.find(rules::ONNX_OPERATOR, None, format!("the operator `{}` of `{}`", shown(operator), shown(domain)));
     }
-    let known = |domain: &str| DOMAINS.contains(&domain) || found.functions.contains(domain);
-    let domains: BTreeSet<&str> =
-        found.operators.iter().map(|(domain, _)| domain.as_str()).filter(|domain| !known(domain)).collect();
-    for domain in domains.into_iter().take(FINDINGS_EACH_MAX) {
-        context.find(rules::ONNX_DOMAIN, None, format!("operators of the domain `{}`", shown(domain)));
+    let custom =
+        found.operators.iter().filter(|operator| !DOMAINS.contains(&operator.0.as_str()) && !found.functions.contains(*operator));
+    for (domain, operator) in custom.take(FINDINGS_EACH_MAX) {
+        context.find(rules::ONNX_DOMAIN, None, format!("the operator `{}` of the domain `{}`", shown(operator), shown(domain)));
     }
     for location in found.odd_locations.iter().take(FINDINGS_EACH_MAX) {
         context.find(rules::ONNX_PATH, None, format!("the external data of tensors: `{}`", shown(location)));
     }
     let folder = context.report.path.rsplit_once('/').map_or_else(String::new, |(folder, _)| format!("{folder}/"));
-    for location in &found.locations {
+    for (location, places) in &found.locations {
         if let Some(why) = names::problem(location) {
             context.find(rules::ONNX_PATH, None, format!("`{}`: {why}", shown(location)));
         } else if context.siblings.contains(&format!("{folder}{location}")) {
-            context.report.external.push(format!("{folder}{location}"));
+            let path = format!("{folder}{location}");
+            context.report.external_places.insert(path.clone(), covered(places.clone()));
+            context.report.external.push(path);
         } else {
             context.find(rules::ONNX_MISSING, None, format!("`{}`", shown(location)));
         }
     }
+}
+
+/// Up to where the file is covered by tensors: between them there may be as much as aligns them. Without a length, a tensor
+/// takes the rest of the file.
+fn covered(mut places: Vec<(u64, Option<u64>)>) -> u64 {
+    places.sort_unstable();
+    let mut end = 0_u64;
+    for (offset, length) in places {
+        if offset > end.saturating_add(ALIGNMENT_BYTES_MAX) {
+            break;
+        }
+        end = end.max(length.map_or(u64::MAX, |length| offset.saturating_add(length)));
+    }
+    end
 }
 
 fn model(field: Field<'_>, found: &mut Found) -> Result<(), Stop> {
@@ -91,17 +110,25 @@ fn model(field: Field<'_>, found: &mut Found) -> Result<(), Stop> {
             (1 | 2, Some(graph)) => walk_graph(graph, found, 0),
             _ => Ok(()),
         }),
-        (25, Some(function)) => fields(function, |field| match (field.number, field.bytes()) {
-            (7, Some(node)) => walk_node(node, found, 1),
-            (10, Some(_)) => {
-                found.functions.insert(field.text()?);
-                Ok(())
-            }
-            (11, Some(attribute)) => walk_attribute(attribute, found, 1),
-            _ => Ok(()),
-        }),
+        (25, Some(function)) => walk_function(function, found),
         _ => Ok(()),
     }
+}
+
+fn walk_function(function: Window<'_>, found: &mut Found) -> Result<(), Stop> {
+    let (mut domain, mut name) = (String::new(), String::new());
+    fields(function, |field| {
+        match (field.number, field.bytes()) {
+            (1, Some(_)) => name = field.text()?,
+            (10, Some(_)) => domain = field.text()?,
+            (7, Some(node)) => walk_node(node, found, 1)?,
+            (11, Some(attribute)) => walk_attribute(attribute, found, 1)?,
+            _ => {}
+        }
+        Ok(())
+    })?;
+    found.functions.insert((domain, name));
+    Ok(())
 }
 
 fn deeper(depth: usize) -> Result<usize, Stop> {
@@ -151,6 +178,7 @@ fn walk_sparse(sparse: Window<'_>, found: &mut Found) -> Result<(), Stop> {
 
 /// Only the place of its bytes matters.
 fn walk_tensor(tensor: Window<'_>, found: &mut Found) -> Result<(), Stop> {
+    let (mut location, mut offset, mut length) = (None, 0, None);
     fields(tensor, |field| {
         let (13, Some(pair)) = (field.number, field.bytes()) else { return Ok(()) };
         let (mut key, mut value) = (String::new(), String::new());
@@ -162,18 +190,26 @@ fn walk_tensor(tensor: Window<'_>, found: &mut Found) -> Result<(), Stop> {
             }
             Ok(())
         })?;
-        match key.as_str() {
-            "location" => {
-                found.locations.insert(value);
+        match (key.as_str(), value.parse::<u64>()) {
+            ("location", _) => {
+                if let Some(other) = location.replace(value) {
+                    found.odd_locations.insert(other);
+                }
             }
-            "offset" | "length" if value.parse::<u64>().is_err() => {
+            ("offset", Ok(number)) => offset = number,
+            ("length", Ok(number)) => length = Some(number),
+            ("offset" | "length", Err(_)) => {
                 found.odd_locations.insert(format!("{key} {value}"));
             }
-            "offset" | "length" | "checksum" | "basepath" => {}
+            ("checksum" | "basepath", _) => {}
             _ => {
                 found.odd_locations.insert(key);
             }
         }
         Ok(())
-    })
+    })?;
+    if let Some(location) = location {
+        found.locations.entry(location).or_default().push((offset, length));
+    }
+    Ok(())
 }

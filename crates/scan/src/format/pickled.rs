@@ -43,6 +43,15 @@ pub(super) fn look_beside(context: &mut Context<'_>, window: Window<'_>, head: &
     Ok(())
 }
 
+/// A value of a file of another format, which some readers load if it is a pickle.
+pub(super) fn look_inside(context: &mut Context<'_>, window: Window<'_>, name: &str) -> io::Result<()> {
+    let followed = pickle::follow(window, context.scanner.allow_list(), Persistent::Unknown, 0)?;
+    if followed.is_pickle(is_text(&window.bytes(0, super::HEAD_BYTES)?)) {
+        context.enter(name, |context| take(context, &followed))?;
+    }
+    Ok(())
+}
+
 fn is_text(head: &[u8]) -> bool {
     let end = std::str::from_utf8(head).map_or_else(|error| error.valid_up_to(), str::len);
     // The head may end in the middle of a letter.
