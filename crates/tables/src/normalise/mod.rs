@@ -1,6 +1,7 @@
 //! From the many types of Parquet and Arrow to the few that this crate hands out.
 
 mod convert;
+mod exact;
 mod lists;
 
 use std::collections::HashMap;
@@ -15,6 +16,9 @@ use crate::limits::{BATCH_TEXT_BYTES_MAX, DEPTH_MAX, ROW_BYTES_MAX};
 use crate::notes::{About, Example, NoteKind, Notes};
 use crate::table::SharedNotes;
 use crate::values::UTC;
+
+/// Said of exact numbers that no number type keeps.
+pub(crate) const READ_AS_TEXT: &str = "numbers with more digits than a number type keeps are read as texts, and lose none";
 
 /// What becomes of a column.
 #[derive(Clone, Debug, PartialEq)]
@@ -40,18 +44,24 @@ pub(crate) struct Output {
     /// The root column, then the child of each struct on the way.
     pub path: Vec<usize>,
     pub conversion: Conversion,
+    /// How exact numbers are kept; none for other columns.
+    pub kept: Option<Kept>,
 }
 
-/// The columns handed out for `fields`. `lists` says which list columns hold embeddings, by name, and of which length.
-pub(crate) fn plan(
-    file: &str,
-    fields: &Fields,
-    lists: &HashMap<String, i32>,
-    notes: &mut Notes,
-) -> Result<Vec<Output>, TableError> {
+/// What a look at the values says of columns, by name.
+#[derive(Debug, Default)]
+pub(crate) struct Known {
+    /// Which list columns hold embeddings, and of which length.
+    pub lists: HashMap<String, i32>,
+    /// What the values of exact numbers are like.
+    pub exact: HashMap<String, Exact>,
+}
+
+/// The columns handed out for `fields`.
+pub(crate) fn plan(file: &str, fields: &Fields, known: &Known, notes: &mut Notes) -> Result<Vec<Output>, TableError> {
     let mut outputs = Vec::new();
     for (index, field) in fields.iter().enumerate() {
-        add(file, field, "", vec![index], lists, &mut outputs)?;
+        add(file, field, "", vec![index], known, &mut outputs)?;
     }
     let names = outputs.iter().map(|output| output.field.name().clone()).collect();
     let names = settle_names(file, names, notes)?;
@@ -61,25 +71,17 @@ pub(crate) fn plan(
     Ok(outputs)
 }
 
-/// Notes which columns lose exactness; `fields` are those that [`plan`] was made of.
-pub(crate) fn note_inexact(outputs: &[Output], fields: &Fields, notes: &mut Notes) {
+/// Notes which columns lose digits, and which are texts so that they do not.
+pub(crate) fn note_inexact(outputs: &[Output], notes: &mut Notes) {
     for output in outputs {
-        let source = leaf_type(fields, &output.path);
-        let exact = !matches!(source, Some(DataType::UInt64)) && !source.is_some_and(DataType::is_decimal);
-        if !exact && output.field.data_type() == &DataType::Float64 {
-            let column = Some(output.field.name().as_str());
-            let text = "exact numbers are read as floating point numbers: about 15 digits are kept";
-            notes.add(About { kind: NoteKind::ReadAsFloat, file: None, column, text }, 1, None);
-        }
-    }
-}
-
-fn leaf_type<'a>(fields: &'a Fields, path: &[usize]) -> Option<&'a DataType> {
-    let (first, rest) = path.split_first()?;
-    let data_type = fields.get(*first)?.data_type();
-    match data_type {
-        DataType::Struct(children) if !rest.is_empty() => leaf_type(children, rest),
-        _ => Some(data_type),
+        let (kind, text) = match output.kept {
+            Some(Kept::Rounded) => {
+                (NoteKind::ReadAsFloat, "exact numbers are read as floating point numbers: about 15 digits are kept")
+            }
+            Some(Kept::Text) => (NoteKind::ReadAsText, READ_AS_TEXT),
+            _ => continue,
+        };
+        notes.add(About { kind, file: None, column: Some(output.field.name()), text }, 1, None);
     }
 }
 
@@ -88,7 +90,7 @@ fn add(
     field: &Field,
     prefix: &str,
     path: Vec<usize>,
-    lists: &HashMap<String, i32>,
+    known: &Known,
     outputs: &mut Vec<Output>,
 ) -> Result<(), TableError> {
     if path.len() > DEPTH_MAX {
@@ -101,15 +103,21 @@ fn add(
         }
         for (index, child) in children.iter().enumerate() {
             let path = path.iter().copied().chain([index]).collect();
-            add(file, child, &name, path, lists, outputs)?;
+            add(file, child, &name, path, known, outputs)?;
         }
         return Ok(());
     }
-    let Some((data_type, conversion)) = target(field.data_type(), lists.get(&name).copied()) else {
+    let kept = known.exact.get(&name).filter(|_| is_exact(field.data_type())).map(|exact| exact.kept());
+    let found = match kept {
+        Some(Kept::Integer) => Some((DataType::Int64, Conversion::Cast)),
+        Some(Kept::Text) => Some((DataType::Utf8, Conversion::Cast)),
+        _ => target(field.data_type(), known.lists.get(&name).copied()),
+    };
+    let Some((data_type, conversion)) = found else {
         let what = format!("the column `{name}` of type {}", field.data_type());
         return Err(TableError::unsupported(file, what, "write it as numbers, texts, times or lists"));
     };
-    outputs.push(Output { field: Field::new(name, data_type, true), path, conversion });
+    outputs.push(Output { field: Field::new(name, data_type, true), path, conversion, kept });
     Ok(())
 }
 
@@ -310,6 +318,8 @@ impl Normaliser {
     }
 }
 
+pub(crate) use convert::leaf as leaf_of;
+pub(crate) use exact::{Exact, Kept, is_exact, open_leaves};
 pub(crate) use lists::list_length;
 
 #[cfg(test)]

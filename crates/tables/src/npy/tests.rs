@@ -2,6 +2,7 @@
 
 use super::header::tests::array;
 use super::zip::tests::{Entry, archive, stored};
+use crate::notes::NoteKind;
 use crate::testing::{Random, columns, open, rows, survives};
 use crate::{DataFile, ReadOptions, Table};
 
@@ -99,6 +100,40 @@ fn bombs_end_in_errors() {
     refused("a.npz", archive(&[entry]), "grows beyond its claimed size: it looks like a zip bomb");
     let bomb = Entry { name: "a.npy", data: &data, deflated: true, claimed: Some(u32::MAX - 1) };
     refused("a.npz", archive(&[bomb]), "it looks like a zip bomb");
+}
+
+#[test]
+fn whole_numbers_are_exact() {
+    let data = |numbers: [u64; 2]| numbers.iter().flat_map(|number| number.to_le_bytes()).collect::<Vec<u8>>();
+    let first = (1 << 53) + 1;
+    check(
+        "a.npy",
+        plain("'<u8'", "(2,)", &data([first, first + 1])),
+        &["value: Int64"],
+        &[&["9007199254740993"], &["9007199254740994"]],
+    );
+    let far = plain("'<u8'", "(2,)", &data([u64::MAX, u64::MAX - 1]));
+    for deflated in [false, true] {
+        let entry = Entry { name: "x.npy", data: &far, deflated, claimed: None };
+        check("a.npz", archive(&[entry]), &["x: Utf8"], &[&["18446744073709551615"], &["18446744073709551614"]]);
+    }
+    let table = open("a.npy", far).unwrap();
+    assert!(table.notes().find(NoteKind::ReadAsText, Some("value")).is_some());
+}
+
+#[test]
+fn a_stored_array_has_its_checksum() {
+    let x = plain("'<i8'", "(2,)", &[7; 16]);
+    let good = archive(&[stored("x.npy", &x)]);
+    open("a.npz", good.clone()).unwrap();
+    let mut bad = good.clone();
+    let at = bad.windows(16).position(|window| window == [7; 16]).unwrap();
+    bad[at] = 8;
+    refused("a.npz", bad, "a stored array does not have its checksum");
+    let mut bad = good.clone();
+    let crc_at = good.windows(4).position(|window| window == b"PK\x01\x02").unwrap() + 16;
+    bad[crc_at] ^= 1;
+    refused("a.npz", bad, "a stored array does not have its checksum");
 }
 
 #[test]
