@@ -33,12 +33,16 @@ pub enum NoteKind {
     EndMissing,
     /// Exact numbers with fractions (decimals) are read as floating point numbers, and lose digits.
     ReadAsFloat,
-    /// Exact numbers (decimals, 64-bit unsigned integers) are read as texts: no number type keeps all their digits.
-    ReadAsText,
     /// Lists of another length than the column's first ones, read as nulls.
     RaggedList,
     /// Images that do not decode; their row says why in the column `problem`.
     Undecodable,
+    /// Images that are named as another kind than they are.
+    Misnamed,
+    /// Images with bytes behind their end.
+    TrailingBytes,
+    /// Images that say where they were taken.
+    Place,
 }
 
 /// Where a fact was seen.

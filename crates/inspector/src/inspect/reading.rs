@@ -97,13 +97,14 @@ pub(super) fn notes(notes: &Notes, draft: &mut Draft<'_>) {
             NoteKind::MixedTypes | NoteKind::RaggedList => (&catalogue::MIXED_TYPES, None),
             NoteKind::DuplicatedColumn => (&catalogue::DUPLICATE_COLUMNS, None),
             NoteKind::Formula => (&catalogue::FORMULA_CELLS, None),
-            NoteKind::EmptyFile | NoteKind::EndMissing => (&catalogue::NOTE, Some(Severity::Warning)),
+            NoteKind::EmptyFile | NoteKind::EndMissing | NoteKind::Misnamed | NoteKind::TrailingBytes | NoteKind::Place => {
+                (&catalogue::NOTE, Some(Severity::Warning))
+            }
             NoteKind::UnnamedColumn
             | NoteKind::GuessedHeader
             | NoteKind::NullWords
             | NoteKind::ByteOrderMark
-            | NoteKind::ReadAsFloat
-            | NoteKind::ReadAsText => (&catalogue::NOTE, None),
+            | NoteKind::ReadAsFloat => (&catalogue::NOTE, None),
         };
         let place = note.file.as_deref().map_or_else(String::new, |file| format!("`{}`: ", cut(file)));
         let line = format!("{place}{} ({} times)", note.text, note.count);

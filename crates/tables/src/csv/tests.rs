@@ -119,7 +119,7 @@ fn empty_files() {
     for blank in ["\n\n\n", "\r\n", "\n \n"] {
         assert_eq!(refused("a.csv", blank), "`a.csv` is empty: it has no columns to read");
     }
-    check("a\n\n\n", &["a: Utf8"], &[&[""], &[""]]);
+    check("a\n\n\n", &["a: Utf8"], &[&["∅"], &["∅"]]);
     let table = check("a,b\n", &["a: Utf8", "b: Utf8"], &[]);
     assert!(table.notes().find(NoteKind::EmptyFile, None).is_some());
     let files = vec![DataFile::in_memory("a.csv", ""), DataFile::in_memory("b.csv", "x\n1\n")];

@@ -1,8 +1,8 @@
 //! Exact numbers: 64-bit unsigned integers and decimals, of which no other type of this crate holds all.
 //!
 //! Two of them that differ must not become one: keys would repeat that do not. So all their values are looked at before the
-//! schema is settled: whole numbers become integers, or texts if one of them is too large; fractions stay floating point
-//! numbers, unless one is so large that whole units would be lost.
+//! schema is settled: whole numbers become 64-bit integers and fractions floating point numbers, unless one is so large that it
+//! would not come out whole. Then the column keeps its own type.
 
 use std::collections::HashMap;
 
@@ -38,7 +38,8 @@ pub(crate) enum Kept {
     Float,
     /// Floating point numbers, which lose digits behind the point.
     Rounded,
-    Text,
+    /// Its own type.
+    Own,
 }
 
 /// A column that holds exact numbers.
@@ -59,7 +60,7 @@ impl Exact {
 
     pub(crate) const fn kept(self) -> Kept {
         match self {
-            Self { is_float: true, is_wide: true, .. } | Self { is_float: false, is_huge: true, .. } => Kept::Text,
+            Self { is_float: true, is_wide: true, .. } | Self { is_float: false, is_huge: true, .. } => Kept::Own,
             Self { is_float: true, is_long: true, .. } => Kept::Rounded,
             Self { is_float: true, .. } => Kept::Float,
             Self { is_float: false, .. } => Kept::Integer,
@@ -210,9 +211,9 @@ mod tests {
         check(38, 2, &[12_345, 99], Kept::Float);
         check(38, 18, &[1_500_000_000_000_000_000, 0], Kept::Float);
         check(38, 18, &[333_333_333_333_333_333], Kept::Rounded);
-        check(38, 2, &[900_719_925_474_099_300, 900_719_925_474_099_301], Kept::Text);
+        check(38, 2, &[900_719_925_474_099_300, 900_719_925_474_099_301], Kept::Own);
         check(38, 0, &[5, -7], Kept::Integer);
         check(19, 0, &[1_000_000_000_000_000_001], Kept::Integer);
-        check(30, 0, &[100_000_000_000_000_000_001], Kept::Text);
+        check(30, 0, &[100_000_000_000_000_000_001], Kept::Own);
     }
 }

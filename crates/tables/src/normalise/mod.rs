@@ -17,9 +17,6 @@ use crate::notes::{About, Example, NoteKind, Notes};
 use crate::table::SharedNotes;
 use crate::values::UTC;
 
-/// Said of exact numbers that no number type keeps.
-pub(crate) const READ_AS_TEXT: &str = "numbers with more digits than a number type keeps are read as texts, and lose none";
-
 /// What becomes of a column.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Conversion {
@@ -71,17 +68,11 @@ pub(crate) fn plan(file: &str, fields: &Fields, known: &Known, notes: &mut Notes
     Ok(outputs)
 }
 
-/// Notes which columns lose digits, and which are texts so that they do not.
+/// Notes which columns lose digits.
 pub(crate) fn note_inexact(outputs: &[Output], notes: &mut Notes) {
-    for output in outputs {
-        let (kind, text) = match output.kept {
-            Some(Kept::Rounded) => {
-                (NoteKind::ReadAsFloat, "exact numbers are read as floating point numbers: about 15 digits are kept")
-            }
-            Some(Kept::Text) => (NoteKind::ReadAsText, READ_AS_TEXT),
-            _ => continue,
-        };
-        notes.add(About { kind, file: None, column: Some(output.field.name()), text }, 1, None);
+    for output in outputs.iter().filter(|output| output.kept == Some(Kept::Rounded)) {
+        let text = "exact numbers are read as floating point numbers: about 15 digits are kept";
+        notes.add(About { kind: NoteKind::ReadAsFloat, file: None, column: Some(output.field.name()), text }, 1, None);
     }
 }
 
@@ -110,7 +101,7 @@ fn add(
     let kept = known.exact.get(&name).filter(|_| is_exact(field.data_type())).map(|exact| exact.kept());
     let found = match kept {
         Some(Kept::Integer) => Some((DataType::Int64, Conversion::Cast)),
-        Some(Kept::Text) => Some((DataType::Utf8, Conversion::Cast)),
+        Some(Kept::Own) => Some(own_type(field.data_type())),
         _ => target(field.data_type(), known.lists.get(&name).copied()),
     };
     let Some((data_type, conversion)) = found else {
@@ -119,6 +110,16 @@ fn add(
     };
     outputs.push(Output { field: Field::new(name, data_type, true), path, conversion, kept });
     Ok(())
+}
+
+/// The type that holds all values of an exact one; short decimals become long ones.
+fn own_type(source: &DataType) -> (DataType, Conversion) {
+    match source {
+        DataType::Decimal32(precision, scale) | DataType::Decimal64(precision, scale) => {
+            (DataType::Decimal128(*precision, *scale), Conversion::Cast)
+        }
+        other => (other.clone(), Conversion::Keep),
+    }
 }
 
 /// The type handed out for `source`, and how it is made.

@@ -12,7 +12,7 @@ use arrow_schema::{DataType, Field, Schema, SchemaRef, TimeUnit};
 use crate::columns::settle_names;
 use crate::error::TableError;
 use crate::limits::{EMBEDDING_LENGTH_MAX, NPY_COLUMN_COUNT_MAX, PARTITION_BYTES, ROW_BYTES_MAX};
-use crate::normalise::{READ_AS_TEXT, check_same};
+use crate::normalise::check_same;
 use crate::notes::{About, NoteKind, Notes};
 use crate::npy::header::{Header, Item, header_length, parse_header};
 use crate::npy::read::{NpyReader, Part, Stream, check_sum, huge_columns};
@@ -49,7 +49,7 @@ pub(crate) struct Column {
     /// Its items; more than one make a list.
     pub count: usize,
     pub is_list: bool,
-    /// One of its numbers is no 64-bit signed integer: they are read as texts.
+    /// One of its numbers is no 64-bit signed integer: they are read as unsigned ones.
     pub is_huge: bool,
 }
 
@@ -225,10 +225,6 @@ fn schema_of(opening: &Opening, notes: &mut Notes) -> Result<SchemaRef, TableErr
     let names = settle_names(&opening.path, columns.iter().map(|column| column.name.clone()).collect(), notes)?;
     let mut fields = Vec::new();
     for (name, column) in names.into_iter().zip(columns) {
-        if column.is_huge {
-            let about = About { kind: NoteKind::ReadAsText, file: None, column: Some(&name), text: READ_AS_TEXT };
-            notes.add(about, 1, None);
-        }
         fields.push(Field::new(name, data_type(column), true));
     }
     Ok(Arc::new(Schema::new(fields)))
@@ -243,7 +239,7 @@ fn data_type(column: &Column) -> DataType {
     }
     match column.item {
         Item::Boolean => DataType::Boolean,
-        _ if column.is_huge => DataType::Utf8,
+        _ if column.is_huge => DataType::UInt64,
         Item::Float(_) => DataType::Float64,
         Item::Signed(_) | Item::Unsigned(_) => DataType::Int64,
         Item::Bytes(_) | Item::Text(_) => DataType::Utf8,

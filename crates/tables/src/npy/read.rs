@@ -7,6 +7,7 @@ use arrow_array::builder::StringBuilder;
 use arrow_array::types::{ArrowPrimitiveType, Float16Type};
 use arrow_array::{
     ArrayRef, BooleanArray, FixedSizeListArray, Float32Array, Float64Array, Int64Array, RecordBatch, TimestampMicrosecondArray,
+    UInt64Array,
 };
 use arrow_schema::{DataType, SchemaRef};
 use flate2::Crc;
@@ -270,9 +271,7 @@ fn column_of(path: &str, column: &Column, block: &[u8], row_bytes: usize) -> Res
     Ok(match column.item {
         Item::Boolean => Arc::new(items().map(|bytes| Some(bytes.first() != Some(&0))).collect::<BooleanArray>()),
         _ if column.is_huge => {
-            let mut texts = StringBuilder::new();
-            items().for_each(|bytes| texts.append_value(integer(column.item, bytes).cast_unsigned().to_string()));
-            Arc::new(texts.finish())
+            Arc::new(items().map(|bytes| integer(column.item, bytes).cast_unsigned()).collect::<UInt64Array>())
         }
         Item::Float(_) => Arc::new(items().map(|bytes| float(column.item, bytes)).collect::<Float64Array>()),
         Item::Signed(_) | Item::Unsigned(_) => Arc::new(items().map(|bytes| integer(column.item, bytes)).collect::<Int64Array>()),
