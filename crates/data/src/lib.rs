@@ -49,6 +49,7 @@ pub use attest::{Envelope, verify_envelope};
 pub use config::DataConfig;
 pub use inspect::{Inspect, ReadBytes, TakeFiles};
 pub use queries::{PREVIOUS_TABLE, Query};
+pub use rules::FORMATS;
 pub use runner::{INSPECTOR, Runner};
 pub use store::locate;
 pub use store::readable::{ReadableVersion, readable};

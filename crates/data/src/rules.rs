@@ -11,7 +11,7 @@ use crate::limits::{
 use crate::types::{CommitWish, Version, no_version};
 
 /// The formats that a committer may name.
-const FORMATS: [&str; 7] = ["parquet", "csv", "jsonl", "arrow", "npy", "npz", "images"];
+pub const FORMATS: [&str; 7] = ["parquet", "csv", "jsonl", "arrow", "npy", "npz", "images"];
 /// An Ed25519 signature.
 const SIGNATURE_BYTES: usize = 64;
 

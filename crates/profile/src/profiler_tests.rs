@@ -214,6 +214,18 @@ fn duplicate_rows_are_estimated() {
 }
 
 #[test]
+fn decimals_that_one_float_stands_for_are_different() {
+    let long = 1_000_000_000_000_000_000_000;
+    let decimals = |values: Vec<i128>| Decimal128Array::from(values).with_precision_and_scale(30, 2).unwrap();
+    let found = profile_of(&[batch(vec![("c", Arc::new(decimals((0..500).map(|row| long + row).collect())) as ArrayRef)])]);
+    assert!(found.columns[0].distinct_count.abs_diff(500) < 20, "{}", found.columns[0].distinct_count);
+    assert!(found.duplicate_row_share < 0.03, "{}", found.duplicate_row_share);
+    let equal = profile_of(&[batch(vec![("c", Arc::new(decimals(vec![long; 500])) as ArrayRef)])]);
+    assert_eq!(equal.columns[0].distinct_count, 1);
+    assert_eq!(of(decimals(vec![150, 150, 25])).distinct_count, 2);
+}
+
+#[test]
 fn what_does_not_fit_is_refused() {
     let profile = profile_of(&[table(0, 10)]);
     let other = profile_of(&[batch(vec![("id", Arc::new(Int64Array::from(vec![1])))])]);

@@ -12,7 +12,9 @@ use arrow_schema::{DataType, Field, Schema, SchemaRef, TimeUnit};
 use crate::error::TableError;
 use crate::limits::{COLUMN_COUNT_MAX, COLUMN_NAME_BYTES_MAX, EMBEDDING_LENGTH_MAX, MIXED_SHARE_PERCENT_MIN};
 use crate::notes::{About, Example, NoteKind, Notes, cut};
-use crate::values::{KIND_COUNT, Kind, UTC, parse_boolean, parse_date, parse_float, parse_integer, parse_timestamp};
+use crate::values::{
+    KIND_COUNT, Kind, UTC, is_formula_name, parse_boolean, parse_date, parse_float, parse_integer, parse_timestamp,
+};
 
 /// What the first look saw of one column.
 #[derive(Clone, Debug, Default)]
@@ -50,6 +52,11 @@ impl Facts {
 
     fn count(&self, kind: Kind) -> u64 {
         self.counts.get(kind as usize).copied().unwrap_or(0)
+    }
+
+    /// Whether nothing but emptiness was seen.
+    pub(crate) fn is_empty(&self) -> bool {
+        Kind::ALL.iter().all(|kind| *kind == Kind::Empty || self.count(*kind) == 0)
     }
 
     /// The narrowest type that loses nothing.
@@ -143,6 +150,11 @@ pub(crate) fn settle_names(file: &str, names: Vec<String>, notes: &mut Notes) ->
             let text = format!("a second column `{name}` was renamed");
             notes.add(About { kind: NoteKind::DuplicatedColumn, file: None, column: Some(&renamed), text: &text }, 1, None);
             name = renamed;
+        }
+        if is_formula_name(&name) {
+            let text = "a spreadsheet would run the column's name as a formula; give it another one";
+            let example = Example { row: 0, line: None, text: cut(&name) };
+            notes.add(About { kind: NoteKind::Formula, file: None, column: Some(&name), text }, 1, Some(example));
         }
         seen.insert(name.clone());
         settled.push(name);

@@ -108,13 +108,15 @@ fn by_content(head: &[u8]) -> Content {
         (b"\x89PNG\r\n\x1a\n", Format::Images, "a PNG image"),
         (b"\xff\xd8\xff", Format::Images, "a JPEG image"),
     ];
-    const REFUSED: [(&[u8], &str, &str); 10] = [
+    const REFUSED: [(&[u8], &str, &str); 12] = [
         (b"PARE", "Parquet with an encrypted footer", "decrypt it first: what cannot be read cannot be inspected"),
         (b"FEA1", "a Feather file of version 1", "write it again with pyarrow.feather.write_feather(…, version=2)"),
         (b"PK\x05\x06", "an empty zip archive", "it has nothing to read"),
         (b"\x1f\x8b", "compressed by gzip", "decompress it first"),
         (b"\x28\xb5\x2f\xfd", "compressed by zstd", "decompress it first"),
         (b"GIF8", "a GIF image", "convert it to PNG"),
+        (b"\xff\xfe\0\0", "text in UTF-32", "write it again in UTF-8"),
+        (b"\0\0\xfe\xff", "text in UTF-32", "write it again in UTF-8"),
         (b"\xff\xfe", "text in UTF-16", "write it again in UTF-8"),
         (b"\xfe\xff", "text in UTF-16", "write it again in UTF-8"),
         (b"\x80\x04\x95", "a Python pickle", "it can run code when it is read: save the data as Parquet"),
@@ -182,6 +184,9 @@ mod tests {
     #[test]
     fn what_is_not_read_is_named() {
         check("a.csv", b"\xff\xfea\0", Err("the format of `a.csv` is not known: it is text in UTF-16; write it again in UTF-8"));
+        let wide = "the format of `a.csv` is not known: it is text in UTF-32; write it again in UTF-8";
+        check("a.csv", b"\xff\xfe\0\0a\0\0\0", Err(wide));
+        check("a.csv", b"\0\0\xfe\xff\0\0\0a", Err(wide));
         check(
             "a.pkl",
             b"\x80\x04\x95",

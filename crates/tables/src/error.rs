@@ -3,6 +3,7 @@
 use std::fmt;
 
 use crate::detect::Format;
+use crate::limits::RECORD_BYTES_MAX;
 
 /// Why files cannot be read as a table. Each says which file, what is wrong and what can be done.
 #[derive(Debug)]
@@ -83,6 +84,13 @@ pub enum TableError {
         max: u64,
         /// What the user can do.
         advice: &'static str,
+    },
+    /// A CSV record is over the limit, and within a quote when it passes it.
+    LongQuote {
+        /// The file.
+        file: String,
+        /// The line where the record begins, from 1 on.
+        line: u64,
     },
     /// A quoted CSV field never ends.
     UnclosedQuote {
@@ -189,6 +197,10 @@ impl fmt::Display for TableError {
             Self::Limit { file, what, found, max, advice } => {
                 write!(formatter, "`{file}` exceeds a limit: {found} {what}, at most {max}; {advice}")
             }
+            Self::LongQuote { file, line } => write!(
+                formatter,
+                "`{file}` exceeds a limit: more than {RECORD_BYTES_MAX} bytes in the record at line {line}, which opens a quote; close it, or store long texts as Parquet"
+            ),
             Self::UnclosedQuote { file, line } => write!(
                 formatter,
                 "`{file}` opens a quote in the record at line {line} that never ends: close it, or name the right quote character"

@@ -14,7 +14,8 @@
 //! | images | PNG and JPEG; the folder names the class | 512 files |
 //!
 //! Batches hold few types: `Boolean`, `Int64`, `Float64`, `Utf8`, `Dictionary(Int32, Utf8)`, `Binary`, `Date32`,
-//! `Timestamp(Microsecond)` without a zone or in UTC, and `FixedSizeList` of `Float32` or `Float64` for embeddings and pixels.
+//! `Timestamp(Microsecond)` without a zone or in UTC, and `FixedSizeList` of `Float32` or `Float64` for embeddings and pixels;
+//! of exact numbers that none of these holds, `UInt64`, `Decimal128` or `Decimal256`.
 //! Structs are flattened, other lists and maps become JSON texts. All columns are nullable. A dictionary may hold values that no
 //! row of its batch uses.
 //!

@@ -19,6 +19,8 @@ pub enum NoteKind {
     DuplicatedColumn,
     /// A column has no name, and was given one.
     UnnamedColumn,
+    /// Nothing tells whether a CSV's first record names the columns or is a row.
+    GuessedHeader,
     /// Cells that a spreadsheet would run as formulas.
     Formula,
     /// Words such as `NA` or `null` in a typed column, read as nulls.
@@ -27,12 +29,20 @@ pub enum NoteKind {
     ByteOrderMark,
     /// A file without rows.
     EmptyFile,
-    /// Exact numbers (decimals, 64-bit unsigned integers) are read as floating point numbers.
+    /// An Arrow stream without the mark that ends one: it may have been cut off between two batches.
+    EndMissing,
+    /// Exact numbers with fractions (decimals) are read as floating point numbers, and lose digits.
     ReadAsFloat,
     /// Lists of another length than the column's first ones, read as nulls.
     RaggedList,
     /// Images that do not decode; their row says why in the column `problem`.
     Undecodable,
+    /// Images that are named as another kind than they are.
+    Misnamed,
+    /// Images with bytes behind their end.
+    TrailingBytes,
+    /// Images that say where they were taken.
+    Place,
 }
 
 /// Where a fact was seen.

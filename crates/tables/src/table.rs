@@ -105,7 +105,7 @@ impl Table {
     /// Opens `files`, in the order that numbers their rows.
     ///
     /// CSV and JSON lines are read once from end to end, because only then their types are known for sure; of the other
-    /// formats the footers or headers are read.
+    /// formats the footers or headers are read, and columns of exact numbers, whose values settle their type.
     ///
     /// # Errors
     /// [`TableError`], which says which file, what is wrong, and what to do.

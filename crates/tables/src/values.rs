@@ -256,6 +256,16 @@ pub(crate) fn is_formula(text: &str, kind: Kind) -> bool {
     }
 }
 
+/// Whether a spreadsheet would run a column's name as a formula. Names such as `@timestamp` and `-log10(p)` are none.
+pub(crate) fn is_formula_name(name: &str) -> bool {
+    match name.as_bytes() {
+        [b'=' | b'\t' | b'\r', _, ..] => true,
+        [b'@', rest @ ..] => rest.iter().any(|byte| matches!(byte, b'(' | b'|' | b'!')),
+        [b'+' | b'-', rest @ ..] => rest.iter().any(|byte| matches!(byte, b'|' | b'!')),
+        _ => false,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -312,6 +322,12 @@ mod tests {
     fn formulas() {
         for text in ["=1+1", "=HYPERLINK(\"http://x\")", "@SUM(A1)", "+cmd|' /C calc'!A0", "-2+3+cmd", "\t=1"] {
             assert!(is_formula(text, classify(text)), "{text:?}");
+        }
+        for name in ["=HYPERLINK(\"http://x\")", "@SUM(A1)", "+cmd|' /C calc'!A0", "=1"] {
+            assert!(is_formula_name(name), "{name:?}");
+        }
+        for name in ["@timestamp", "-log10(p)", "+", "=", "a=b", "-x", ""] {
+            assert!(!is_formula_name(name), "{name:?}");
         }
         for text in ["-5", "+5.5", "-1e-3", "-", "=", "+31 (6) 123-456", "a=b", "-inf", ""] {
             assert!(!is_formula(text, classify(text)), "{text:?}");

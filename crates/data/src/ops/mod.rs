@@ -6,6 +6,7 @@ mod commit;
 mod contract;
 mod decide;
 mod diff;
+mod discard;
 mod export;
 mod findings;
 mod inspect;
@@ -30,6 +31,7 @@ pub use commit::{Commit, Committed};
 pub use contract::{ContractSet, ReadContract, SetContract};
 pub use decide::{Admit, Decided, Refuse, Waive};
 pub use diff::{Diff, Difference, Sided};
+pub use discard::DiscardVersion;
 pub use export::{Export, Exported};
 pub use findings::{Document, Findings, Found, ReadDocument};
 pub use inspect::{CancelInspection, QueueInspection};
@@ -49,7 +51,7 @@ pub use use_version::UseVersion;
 
 /// Opens a version, and makes the data set if there is none.
 pub const OPEN: Action = Action::write("datasets.open");
-/// Puts a file into an open version.
+/// Puts a file into an open version, or takes all out again with it.
 pub const PUT: Action = Action::write("datasets.put");
 /// Seals an open version.
 pub const COMMIT: Action = Action::write("datasets.commit");

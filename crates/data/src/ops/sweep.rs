@@ -2,6 +2,8 @@
 
 use gate::{Action, Operation, Outcome, Permit, Target};
 use kernel::{Micros, Problem};
+use vault::db::Writer;
+use vault::objects::ObjectId;
 
 use crate::Data;
 use crate::limits::{OPEN_AGE_MAX, SWEEP_COUNT_MAX};
@@ -38,10 +40,7 @@ impl Operation for SweepData {
             let mut objects = Vec::new();
             let stale = versions::stale(writer, before, SWEEP_COUNT_MAX)?;
             for id in &stale {
-                objects.extend(files::forget(writer, id)?);
-                objects.extend(files::forget_documents(writer, id)?);
-                cleanings::forget(writer, id)?;
-                versions::forget(writer, id)?;
+                objects.extend(forget_open(writer, id)?);
             }
             let ended_waiver_count = versions::end_waivers(writer, now)?;
             let swept = SweptData { expired_count: stale.len(), ended_waiver_count };
@@ -52,4 +51,13 @@ impl Operation for SweepData {
         });
         swept.await
     }
+}
+
+/// Takes an open version away, with all that was kept for it. Gives the objects that nobody names any more.
+pub(super) fn forget_open(writer: &mut Writer<'_>, id: &str) -> Result<Vec<ObjectId>, Problem> {
+    let mut objects = files::forget(writer, id)?;
+    objects.extend(files::forget_documents(writer, id)?);
+    cleanings::forget(writer, id)?;
+    versions::forget(writer, id)?;
+    Ok(objects)
 }

@@ -3,6 +3,7 @@
 use artifacts::Manifest;
 
 use super::support::*;
+use crate::limits::OPEN_COUNT_MAX;
 use crate::ops::*;
 use crate::{CommitWish, Fetched, Which};
 use gate::DataState;
@@ -48,6 +49,23 @@ fn only_who_opened_a_version_fills_and_commits_it() {
         assert_eq!(kind(world.call_as("mallory", world.commit("churn", &id, told())).await), Kind::Forbidden);
         let other = world.committed("other", &[("a.csv", b"x")], told()).await;
         assert_eq!(kind(world.call(world.put("churn", &other.version_id, "a.csv", b"x")).await), Kind::NotFound);
+    });
+}
+
+#[test]
+fn what_will_not_be_committed_gives_its_place_back() {
+    on_both_engines(|world| async move {
+        let discard = |id: &str| DiscardVersion { room: world.room.clone(), dataset: "churn".to_owned(), version: id.to_owned() };
+        for _ in 0..=OPEN_COUNT_MAX {
+            let id = world.opened_version("churn").await.unwrap();
+            world.call(world.put("churn", &id, "a.csv", b"x")).await.unwrap();
+            assert_eq!(kind(world.call_as("mallory", discard(&id)).await), Kind::Forbidden);
+            world.call(discard(&id)).await.unwrap();
+            assert_eq!(kind(world.call(discard(&id)).await), Kind::NotFound);
+        }
+        let committed = world.committed("churn", &[("a.csv", b"x")], told()).await;
+        assert_eq!(kind(world.call(discard(&committed.version_id)).await), Kind::Conflict, "a version stays");
+        assert_eq!(world.state("churn", "1").await, DataState::Quarantined);
     });
 }
 

@@ -3,6 +3,7 @@
 use arrow_schema::SchemaRef;
 use inspection::{BAR_COUNT_MAX, Bar, ColumnView, Finding, JobSpec, Roles, Screen, VIEW_COLUMN_COUNT_MAX, catalogue};
 use profile::{ColumnProfile, Kind, NumberReport, Options, Profile, Profiler};
+use tables::Format;
 
 use super::draft::Draft;
 use super::mask::may_show;
@@ -10,6 +11,8 @@ use super::pass::Seen;
 
 /// Share of missing values from which a column is mostly missing.
 const MOSTLY_NULL_SHARE: f64 = 0.5;
+/// The column of an image set that says why an image does not decode: where all do, it is empty.
+const IMAGE_PROBLEM_COLUMN: &str = "problem";
 /// Share of repeated rows that is worth a finding.
 const DUPLICATE_SHARE_MIN: f64 = 0.001;
 /// Share of the rarest label below which labels are imbalanced.
@@ -62,6 +65,7 @@ fn columns(profile: &Profile, draft: &mut Draft<'_>) {
     if profile.row_count == 0 {
         return;
     }
+    let are_images = draft.view().format == Format::Images.to_string();
     let mut constant = Vec::new();
     let mut count = 0_usize;
     for column in &profile.columns {
@@ -70,7 +74,8 @@ fn columns(profile: &Profile, draft: &mut Draft<'_>) {
             constant.push(column.name.clone());
         }
         let null_share = column.null_share();
-        if null_share >= MOSTLY_NULL_SHARE && count < COLUMN_FINDING_COUNT_MAX {
+        let is_wanted = !are_images || column.name != IMAGE_PROBLEM_COLUMN;
+        if is_wanted && null_share >= MOSTLY_NULL_SHARE && count < COLUMN_FINDING_COUNT_MAX {
             count = count.saturating_add(1);
             let detail = format!("`{}` has no value in {} of {} rows", column.name, column.null_count, column.row_count);
             draft.find(Finding::new(&catalogue::MOSTLY_NULL, detail).columns([column.name.clone()]).rows(column.null_count));

@@ -29,7 +29,7 @@ struct DescribedColumn<'a> {
 pub(super) fn refused(error: &TableError, draft: &mut Draft<'_>) {
     let kind: &FindingKind = match error {
         TableError::NoFiles | TableError::Empty { .. } => &catalogue::EMPTY,
-        TableError::Limit { .. } => &catalogue::LIMIT,
+        TableError::Limit { .. } | TableError::LongQuote { .. } => &catalogue::LIMIT,
         TableError::SchemaDiffers { .. } | TableError::MixedFormats { .. } => &catalogue::SCHEMA_DIFFERS,
         _ => &catalogue::UNREADABLE,
     };
@@ -97,10 +97,14 @@ pub(super) fn notes(notes: &Notes, draft: &mut Draft<'_>) {
             NoteKind::MixedTypes | NoteKind::RaggedList => (&catalogue::MIXED_TYPES, None),
             NoteKind::DuplicatedColumn => (&catalogue::DUPLICATE_COLUMNS, None),
             NoteKind::Formula => (&catalogue::FORMULA_CELLS, None),
-            NoteKind::EmptyFile => (&catalogue::NOTE, Some(Severity::Warning)),
-            NoteKind::UnnamedColumn | NoteKind::NullWords | NoteKind::ByteOrderMark | NoteKind::ReadAsFloat => {
-                (&catalogue::NOTE, None)
+            NoteKind::EmptyFile | NoteKind::EndMissing | NoteKind::Misnamed | NoteKind::TrailingBytes | NoteKind::Place => {
+                (&catalogue::NOTE, Some(Severity::Warning))
             }
+            NoteKind::UnnamedColumn
+            | NoteKind::GuessedHeader
+            | NoteKind::NullWords
+            | NoteKind::ByteOrderMark
+            | NoteKind::ReadAsFloat => (&catalogue::NOTE, None),
         };
         let place = note.file.as_deref().map_or_else(String::new, |file| format!("`{}`: ", cut(file)));
         let line = format!("{place}{} ({} times)", note.text, note.count);

@@ -1,7 +1,10 @@
 //! Rows as bytes, for digests that find a row again in another version.
 
 use arrow_array::cast::AsArray;
-use arrow_array::types::{Date32Type, Float32Type, Float64Type, Int32Type, Int64Type, TimestampMicrosecondType};
+use arrow_array::types::{
+    Date32Type, Decimal128Type, Decimal256Type, Float32Type, Float64Type, Int32Type, Int64Type, TimestampMicrosecondType,
+    UInt64Type,
+};
 use arrow_array::{Array, RecordBatch};
 use arrow_schema::DataType;
 
@@ -9,7 +12,10 @@ use arrow_schema::DataType;
 enum Cells<'a> {
     Boolean(&'a arrow_array::BooleanArray),
     Integer(&'a arrow_array::Int64Array),
+    Unsigned(&'a arrow_array::UInt64Array),
     Number(&'a arrow_array::Float64Array),
+    Decimal(&'a arrow_array::Decimal128Array),
+    LongDecimal(&'a arrow_array::Decimal256Array),
     Text(&'a arrow_array::StringArray),
     Category(&'a arrow_array::DictionaryArray<Int32Type>, &'a arrow_array::StringArray),
     Bytes(&'a arrow_array::BinaryArray),
@@ -67,6 +73,9 @@ fn cells(array: &dyn Array) -> Option<Cells<'_>> {
         DataType::Boolean => Cells::Boolean(array.as_boolean_opt()?),
         DataType::Int64 => Cells::Integer(array.as_primitive_opt::<Int64Type>()?),
         DataType::Float64 => Cells::Number(array.as_primitive_opt::<Float64Type>()?),
+        DataType::UInt64 => Cells::Unsigned(array.as_primitive_opt::<UInt64Type>()?),
+        DataType::Decimal128(_, _) => Cells::Decimal(array.as_primitive_opt::<Decimal128Type>()?),
+        DataType::Decimal256(_, _) => Cells::LongDecimal(array.as_primitive_opt::<Decimal256Type>()?),
         DataType::Utf8 => Cells::Text(array.as_string_opt()?),
         DataType::Dictionary(_, _) => {
             let dictionary = array.as_dictionary_opt::<Int32Type>()?;
@@ -87,6 +96,9 @@ impl Cells<'_> {
             Self::Boolean(array) => to.push(u8::from(array.value(row))),
             Self::Integer(array) => to.extend(array.value(row).to_le_bytes()),
             Self::Number(array) => to.extend(array.value(row).to_bits().to_le_bytes()),
+            Self::Unsigned(array) => to.extend(array.value(row).to_le_bytes()),
+            Self::Decimal(array) => to.extend(array.value(row).to_le_bytes()),
+            Self::LongDecimal(array) => to.extend(array.value(row).to_le_bytes()),
             Self::Text(array) => text(array.value(row).as_bytes(), to),
             Self::Category(array, values) => {
                 let key = array.keys().value(row);

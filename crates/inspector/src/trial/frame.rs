@@ -227,6 +227,12 @@ impl Builder {
                 push(&mut |row| if array.value(row).is_finite() { array.value(row) } else { f64::NAN });
                 self.is_fractional = true;
             }
+            DataType::UInt64 | DataType::Decimal128(_, _) | DataType::Decimal256(_, _) => {
+                let plain = arrow_cast::cast(array, &DataType::Float64).map_err(|error| error.to_string())?;
+                let plain = plain.as_primitive_opt::<Float64Type>().ok_or_else(odd)?;
+                push(&mut |row| plain.value(row));
+                self.is_fractional |= array.data_type() != &DataType::UInt64;
+            }
             DataType::Date32 => {
                 let array = array.as_primitive_opt::<Date32Type>().ok_or_else(odd)?;
                 push(&mut |row| f64::from(array.value(row)));

@@ -2,9 +2,9 @@
 
 use arrow_array::cast::AsArray as _;
 use arrow_array::types::{
-    ArrowPrimitiveType, Date32Type, Date64Type, Float32Type, Float64Type, Int8Type, Int16Type, Int32Type, Int64Type,
-    TimestampMicrosecondType, TimestampMillisecondType, TimestampNanosecondType, TimestampSecondType, UInt8Type, UInt16Type,
-    UInt32Type, UInt64Type,
+    ArrowPrimitiveType, Date32Type, Date64Type, Decimal128Type, Decimal256Type, Float32Type, Float64Type, Int8Type, Int16Type,
+    Int32Type, Int64Type, TimestampMicrosecondType, TimestampMillisecondType, TimestampNanosecondType, TimestampSecondType,
+    UInt8Type, UInt16Type, UInt32Type, UInt64Type,
 };
 use arrow_array::{Array, ArrayRef};
 use arrow_cast::cast;
@@ -16,6 +16,9 @@ use super::time::DAY_US;
 use crate::hash::{of_integer, of_number, of_word};
 use crate::moments::sum_of;
 use crate::value::Value;
+
+/// Whole numbers up to this one are floats too: 2^53.
+const FLOAT_WHOLE_MAX: u128 = 1 << 53;
 
 /// A number of an array.
 trait Numeric: Copy {
@@ -114,12 +117,27 @@ pub(super) fn take_any_numbers(
                     let to = if matches!(other, DataType::Duration(_) | DataType::Time64(_)) { DataType::Int64 }
                         else if matches!(other, DataType::Time32(_)) { DataType::Int32 }
                         else { DataType::Float64 };
+                    // Decimals that one float stands for are still different values.
+                    match other {
+                        DataType::Decimal128(_, scale) => {
+                            let values = array.as_primitive::<Decimal128Type>().values().iter().copied();
+                            scratch.hashes.extend(values.map(|value| of_decimal(seed, value, *scale)));
+                        }
+                        DataType::Decimal256(_, scale) => {
+                            let values = array.as_primitive::<Decimal256Type>().values().iter();
+                            scratch.hashes.extend(values.map(|value| of_decimal(seed, value.as_i128(), *scale)));
+                        }
+                        _ => {}
+                    }
                     // Decimals, half floats, durations and times of day.
                     match cast(array, &to) {
                         Ok(plain) if to == DataType::Int64 => take_numbers::<Int64Type>(state, &plain, weights, seed, scratch),
                         Ok(plain) if to == DataType::Int32 => take_numbers::<Int32Type>(state, &plain, weights, seed, scratch),
                         Ok(plain) => take_numbers::<Float64Type>(state, &plain, weights, seed, scratch),
-                        Err(_) => take_formatted(state, array, weights, seed, scratch),
+                        Err(_) => {
+                            scratch.hashes.clear();
+                            take_formatted(state, array, weights, seed, scratch);
+                        }
                     }
                 }
             }
@@ -139,13 +157,25 @@ pub(super) fn take_any_numbers(
     }
 }
 
+/// As a float's where a float holds it, so that a column of another type has the same.
+fn of_decimal(seed: u64, unscaled: i128, scale: i8) -> u64 {
+    let near = of_number(seed, unscaled as f64 / 10_f64.powi(i32::from(scale)));
+    if unscaled.unsigned_abs() <= FLOAT_WHOLE_MAX {
+        return near;
+    }
+    let [low, high] = [unscaled as i64, (unscaled >> 64) as i64];
+    of_integer(of_integer(near, low), high)
+}
+
 fn take_numbers<T>(state: &mut ColumnState, array: &ArrayRef, weights: Weights<'_>, seed: u64, scratch: &mut Scratch)
 where
     T: ArrowPrimitiveType,
     T::Native: Numeric,
 {
     let (Some(array), Some(numbers)) = (array.as_primitive_opt::<T>(), state.numbers.as_mut()) else { return };
-    scratch.hashes.extend(array.values().iter().map(|value| value.hash(seed)));
+    if scratch.hashes.is_empty() {
+        scratch.hashes.extend(array.values().iter().map(|value| value.hash(seed)));
+    }
     scratch.numbers.clear();
     if let Some(nulls) = array.nulls() {
         let null = of_word(seed, NULL_WORD);

@@ -6,14 +6,15 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::Args;
-use kernel::Problem;
+use kernel::{Kind, Problem};
 use serde_json::{Value, json};
 
 use super::client::{Client, Connection};
 use super::data::{PREFIX, path, wait};
 use super::data_contract;
+use super::model_files::MLFLOW;
 use super::output::{segment, show};
-use super::transfer::{collect, encoded, send};
+use super::transfer::{collect, encoded, refuse_doubles, send};
 
 /// How often a waiting command asks how far an inspection is.
 pub(super) const POLL_EVERY: Duration = Duration::from_millis(300);
@@ -124,15 +125,43 @@ impl Commit {
         if files.is_empty() {
             return Err(Problem::invalid("name files, or a run with --run"));
         }
+        refuse_doubles(&files)?;
+        self.check(client).await?;
         let id = open(client, &self.name).await?;
-        for (number, (name, file)) in files.iter().enumerate() {
-            if !client.json {
-                eprintln!("{}/{} {name}", number + 1, files.len());
-            }
-            let address = format!("{}/files/{}", path(&format!("{}@{id}", self.name)), encoded(name));
-            send(client, &address, file).await?;
+        let version = path(&format!("{}@{id}", self.name));
+        let committed = fill(client, &version, &files, &body).await;
+        if committed.is_err() {
+            // It would hold a place of the data set until it is swept. One that was committed after all stays.
+            drop(client.delete(&version).await);
         }
-        client.post(&format!("{}/commit", path(&format!("{}@{id}", self.name))), &body).await
+        committed
+    }
+
+    /// Finds what the server would refuse once all files are there. It decides: what it does not show to this caller is left
+    /// to it.
+    async fn check(&self, client: &mut Client) -> Result<(), Problem> {
+        if let Some(format) = self.format.as_deref().filter(|format| !::data::FORMATS.contains(format)) {
+            return Err(Problem::invalid(format!("`{format}` is no format; there are {}", ::data::FORMATS.join(", "))));
+        }
+        let mut wanted = Vec::new();
+        for version in self.parents.iter().chain(&self.reference) {
+            wanted.push((format!("version `{version}` of `{}`", self.name), version_address(&self.name, version)));
+        }
+        for text in self.tables.iter().map(|(_, text)| text).chain(&self.apart) {
+            let (dataset, version) = text.rsplit_once('@').unwrap_or((text, "admitted"));
+            wanted.push((format!("version `{dataset}@{version}`"), version_address(dataset, version)));
+        }
+        if let Some(run) = &self.run {
+            wanted.push((format!("run `{run}`"), format!("{MLFLOW}/runs/get?run_id={}", segment(run))));
+        }
+        for (what, address) in wanted {
+            if let Err(problem) = client.get(&address).await
+                && matches!(problem.kind(), Kind::NotFound | Kind::Invalid)
+            {
+                return Err(Problem::new(problem.kind(), format!("there is no {what} that you may see; nothing was sent")));
+            }
+        }
+        Ok(())
     }
 
     async fn body(&self, client: &mut Client) -> Result<Value, Problem> {
@@ -174,6 +203,21 @@ async fn finish(client: &mut Client, name: &str, committed: &Value, waits: bool)
         show(client, committed, &["manifest_sha256", "inspection"])?;
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// Sends the files into an open version, and commits it.
+async fn fill(client: &mut Client, version: &str, files: &[(String, PathBuf)], body: &Value) -> Result<Value, Problem> {
+    for (number, (name, file)) in files.iter().enumerate() {
+        if !client.json {
+            eprintln!("{}/{} {name}", number + 1, files.len());
+        }
+        send(client, &format!("{version}/files/{}", encoded(name)), file).await?;
+    }
+    client.post(&format!("{version}/commit"), body).await
+}
+
+fn version_address(dataset: &str, version: &str) -> String {
+    format!("{PREFIX}/{}/versions/{}", segment(dataset), segment(version))
 }
 
 async fn open(client: &mut Client, name: &str) -> Result<String, Problem> {

@@ -12,7 +12,7 @@ use super::model::{FIELDS, NOT_ADMITTED, path, wait};
 use super::output::{done, segment, show};
 use super::transfer::{collect, download, encoded, safe, send};
 
-const MLFLOW: &str = "/api/2.0/mlflow";
+pub(super) const MLFLOW: &str = "/api/2.0/mlflow";
 const ARTIFACTS: &str = "/api/2.0/mlflow-artifacts/artifacts";
 /// Where the files of a submitted model lie among its run's artifacts.
 const FOLDER: &str = "model";

@@ -1,5 +1,6 @@
 //! Files on their way to and from the server: sent as they are read, kept once they are whole.
 
+use std::collections::HashMap;
 use std::fs::{self, File};
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -66,6 +67,21 @@ pub(super) fn collect(path: &Path, below: &str, depth: usize, files: &mut Vec<(S
         return Err(Problem::invalid(format!("`{}` is no regular file; links are not followed", path.display())));
     }
     files.push((format!("{below}{name}"), path.to_path_buf()));
+    Ok(())
+}
+
+/// Refuses two files of one path: the later one would take the place of the other, which nobody would miss until it is needed.
+pub(super) fn refuse_doubles(files: &[(String, PathBuf)]) -> Result<(), Problem> {
+    let mut taken: HashMap<&str, &Path> = HashMap::with_capacity(files.len());
+    for (name, file) in files {
+        let Some(other) = taken.insert(name, file) else { continue };
+        let (other, file) = (other.display().to_string(), file.display().to_string());
+        if other == file {
+            return Err(Problem::invalid(format!("`{file}` is named twice; name it once")));
+        }
+        let advice = "give one another name, or name the folder that holds both";
+        return Err(Problem::invalid(format!("`{other}` and `{file}` would both be `{name}`; {advice}")));
+    }
     Ok(())
 }
 
@@ -137,6 +153,20 @@ mod tests {
         assert_eq!(names, ["b.csv", "train/a.csv", "b.csv"]);
         std::os::unix::fs::symlink("/etc/passwd", folder.path().join("data/link")).unwrap();
         assert!(collect(&folder.path().join("data"), "", 0, &mut files).is_err());
+    }
+
+    #[test]
+    fn two_files_of_one_path_are_refused_by_name() {
+        let files = |pairs: &[(&str, &str)]| -> Vec<(String, PathBuf)> {
+            pairs.iter().map(|(name, file)| ((*name).to_owned(), PathBuf::from(file))).collect()
+        };
+        refuse_doubles(&files(&[("train.csv", "x/train.csv"), ("y/train.csv", "data/y/train.csv"), ("b.csv", "b.csv")])).unwrap();
+        let two = files(&[("train.csv", "x/train.csv"), ("a.csv", "a.csv"), ("train.csv", "y/train.csv")]);
+        let refused = refuse_doubles(&two).unwrap_err();
+        assert_eq!(refused.kind(), kernel::Kind::Invalid);
+        assert!(refused.message().starts_with("`x/train.csv` and `y/train.csv` would both be `train.csv`"), "{refused:?}");
+        let twice = refuse_doubles(&files(&[("a.csv", "a.csv"), ("a.csv", "a.csv")])).unwrap_err();
+        assert!(twice.message().starts_with("`a.csv` is named twice"), "{twice:?}");
     }
 
     #[test]

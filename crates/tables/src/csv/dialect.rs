@@ -1,9 +1,9 @@
 //! What a CSV looks like: delimiter, quote, header; found out from its beginning where the user did not say.
 
+use crate::csv::header::{Guess, Head};
 use crate::csv::splitter::{Record, Splitter};
 use crate::limits::SAMPLE_RECORD_COUNT;
 use crate::table::CsvOptions;
-use crate::values::{Kind, classify};
 
 /// How a CSV is written.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -14,6 +14,8 @@ pub struct Dialect {
     pub quote: u8,
     /// Whether the first record names the columns.
     pub header: bool,
+    /// Whether that is plain, or was said by the user.
+    pub header_sure: bool,
     /// Fields of most records.
     pub field_count: usize,
 }
@@ -28,7 +30,6 @@ struct Trial {
     records: usize,
     quoted: usize,
     stray: usize,
-    header: bool,
 }
 
 /// The dialect of a text that begins with `sample`; `ended` if that is all of it.
@@ -46,11 +47,22 @@ pub fn find_dialect(path: &str, sample: &[u8], ended: bool, options: CsvOptions)
             }
         }
     }
-    let Some(best) = best else { return Dialect { delimiter: b',', quote: b'"', header: false, field_count: 1 } };
+    let Some(best) = best else {
+        return Dialect { delimiter: b',', quote: b'"', header: false, header_sure: true, field_count: 1 };
+    };
+    let guess = match options.header {
+        Some(header) => Guess { header, sure: true },
+        None => {
+            let mut head = Head::default();
+            each_record(sample, ended, best.delimiter, best.quote, |record, text| head.see(record, text));
+            head.guess()
+        }
+    };
     Dialect {
         delimiter: best.delimiter,
         quote: best.quote,
-        header: options.header.unwrap_or(best.header),
+        header: guess.header,
+        header_sure: guess.sure,
         field_count: best.field_count,
     }
 }
@@ -73,12 +85,23 @@ fn is_better(trial: &Trial, best: &Trial) -> bool {
 }
 
 fn try_out(sample: &[u8], ended: bool, delimiter: u8, quote: u8) -> Trial {
-    let mut splitter = Splitter::new(delimiter, quote, 1);
     let mut counts: Vec<usize> = Vec::new();
     let (mut quoted, mut stray) = (0, 0);
-    let mut header = false;
+    each_record(sample, ended, delimiter, quote, |record, text| {
+        counts.push(record.field_count());
+        stray += usize::from(record.has_stray_text());
+        quoted += usize::from((0..record.field_count()).map_while(|index| record.field(text, index)).any(|field| field.1));
+    });
+    let (field_count, agreeing) = most_frequent(&counts);
+    Trial { delimiter, quote, field_count, agreeing, records: counts.len(), quoted, stray }
+}
+
+/// Hands the sample's first records to `see`, empty lines left out.
+fn each_record(sample: &[u8], ended: bool, delimiter: u8, quote: u8, mut see: impl FnMut(&Record, &str)) {
+    let mut splitter = Splitter::new(delimiter, quote, 1);
     let mut rest = sample;
-    while counts.len() < SAMPLE_RECORD_COUNT {
+    let mut count = 0;
+    while count < SAMPLE_RECORD_COUNT {
         let complete = match splitter.feed(rest) {
             Ok((taken, complete)) => {
                 rest = rest.get(taken..).unwrap_or_default();
@@ -90,33 +113,11 @@ fn try_out(sample: &[u8], ended: bool, delimiter: u8, quote: u8) -> Trial {
             break;
         }
         let record = splitter.record();
-        if record.is_blank() {
-            continue;
-        }
-        let text = String::from_utf8_lossy(record.bytes());
-        if counts.is_empty() {
-            header = names_columns(record, &text);
-        }
-        counts.push(record.field_count());
-        stray += usize::from(record.has_stray_text());
-        quoted += usize::from((0..record.field_count()).map_while(|index| record.field(&text, index)).any(|field| field.1));
-    }
-    let (field_count, agreeing) = most_frequent(&counts);
-    Trial { delimiter, quote, field_count, agreeing, records: counts.len(), quoted, stray, header }
-}
-
-/// A record names columns if none of its fields is a number, a date or a truth value, and some field says something.
-fn names_columns(record: &Record, text: &str) -> bool {
-    let mut named = false;
-    for index in 0..record.field_count() {
-        let Some((field, _)) = record.field(text, index) else { break };
-        match classify(field) {
-            Kind::Text => named = true,
-            Kind::Empty | Kind::NullWord => {}
-            _ => return false,
+        if !record.is_blank() {
+            see(record, &String::from_utf8_lossy(record.bytes()));
+            count += 1;
         }
     }
-    named
 }
 
 fn most_frequent(counts: &[usize]) -> (usize, usize) {
@@ -136,7 +137,7 @@ mod tests {
 
     fn check(path: &str, sample: &str, delimiter: u8, quote: u8, header: bool, field_count: usize) {
         let found = find_dialect(path, sample.as_bytes(), true, CsvOptions::default());
-        assert_eq!(found, Dialect { delimiter, quote, header, field_count }, "{sample:?}");
+        assert_eq!(found, Dialect { delimiter, quote, header, header_sure: found.header_sure, field_count }, "{sample:?}");
     }
 
     #[test]
@@ -159,6 +160,6 @@ mod tests {
     fn what_the_user_says_holds() {
         let options = CsvOptions { delimiter: Some(b' '), quote: None, header: Some(true) };
         let found = find_dialect("a.csv", b"1 2\n3 4\n", true, options);
-        assert_eq!(found, Dialect { delimiter: b' ', quote: b'"', header: true, field_count: 2 });
+        assert_eq!(found, Dialect { delimiter: b' ', quote: b'"', header: true, header_sure: true, field_count: 2 });
     }
 }

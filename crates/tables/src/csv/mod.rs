@@ -1,6 +1,7 @@
 //! CSV: the first look reads the whole file and settles columns, types, partitions and notes; reading then cannot be surprised.
 
 pub(crate) mod dialect;
+pub(crate) mod header;
 mod read;
 pub(crate) mod splitter;
 
@@ -46,9 +47,12 @@ pub(crate) fn open(files: &[DataFile], options: &ReadOptions) -> Result<Opened, 
         look.file(index, file, files, &dialect)?;
         look.dialect = Some(dialect);
     }
-    let Some(dialect) = look.dialect else {
-        return Err(TableError::Empty { file: files.first().map(|file| file.path.clone()).unwrap_or_default() });
-    };
+    let empty = || TableError::Empty { file: files.first().map(|file| file.path.clone()).unwrap_or_default() };
+    let dialect = look.dialect.ok_or_else(empty)?;
+    // Line ends alone are no rows.
+    if !dialect.header && look.rows > 0 && look.facts.iter().all(Facts::is_empty) {
+        return Err(empty());
+    }
     let schema = schema_of(&look.names, &look.facts, &mut look.notes);
     let options = options.clone();
     let reader = CsvReader { files: files.to_vec(), dialect, schema: Arc::clone(&schema), parts: look.parts, options };
@@ -89,6 +93,14 @@ impl Look {
             self.header(&mut records, file, first)?;
         } else if self.names.is_empty() {
             self.name((1..=dialect.field_count).map(|number| format!("column_{number}")).collect(), &file.path)?;
+        }
+        if !dialect.header_sure && self.dialect.is_none() {
+            let text = if dialect.header {
+                "its first record is taken as the columns' names; if it is a row, put a record of names before it"
+            } else {
+                "its first record is taken as a row; if it names the columns, give them names that are no values"
+            };
+            self.notes.add(About { kind: NoteKind::GuessedHeader, file: Some(&file.path), column: None, text }, 1, None);
         }
         let first_row = self.rows;
         self.rows(index, file, &mut records)?;

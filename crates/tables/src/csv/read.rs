@@ -105,6 +105,7 @@ impl Records {
     fn checked<T>(&self, result: Result<T, SplitError>) -> Result<T, TableError> {
         result.map_err(|error| match error {
             SplitError::Unclosed(line) => TableError::UnclosedQuote { file: self.path.clone(), line },
+            SplitError::LongQuote(line) => TableError::LongQuote { file: self.path.clone(), line },
             SplitError::TooLong => TableError::Limit {
                 file: self.path.clone(),
                 what: "bytes or more in one record",

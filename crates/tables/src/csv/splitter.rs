@@ -11,6 +11,8 @@ use crate::limits::{COLUMN_COUNT_MAX, RECORD_BYTES_MAX};
 pub enum SplitError {
     /// A record is longer than [`RECORD_BYTES_MAX`].
     TooLong,
+    /// A record is longer than that within a quote, which may be one that nobody closed. It begins in this line.
+    LongQuote(u64),
     /// A quote never ends. The record begins in this line.
     Unclosed(u64),
 }
@@ -169,7 +171,7 @@ impl Splitter {
             self.length += taken;
             if self.length > RECORD_BYTES_MAX {
                 let quoted = self.state == State::Quoted;
-                return Err(if quoted { SplitError::Unclosed(self.record.line) } else { SplitError::TooLong });
+                return Err(if quoted { SplitError::LongQuote(self.record.line) } else { SplitError::TooLong });
             }
             if complete {
                 self.state = State::RecordStart;
@@ -332,7 +334,7 @@ mod tests {
         assert_eq!(split(b"a\n\"b,c\n1,2\n", 4), Err(SplitError::Unclosed(2)));
         let mut splitter = Splitter::new(b',', b'"', 1);
         splitter.feed(b"\"").unwrap();
-        assert_eq!((0..1024).find_map(|_| splitter.feed(&block).err()), Some(SplitError::Unclosed(1)));
+        assert_eq!((0..1024).find_map(|_| splitter.feed(&block).err()), Some(SplitError::LongQuote(1)));
 
         let mut splitter = Splitter::new(b',', b'"', 1);
         let commas = vec![b','; 8 * 1024 * 1024];

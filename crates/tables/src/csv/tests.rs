@@ -92,6 +92,14 @@ fn formulas_are_found_and_numbers_are_none() {
 }
 
 #[test]
+fn a_formula_in_the_header_is_found() {
+    let table = open("a.csv", "n,\"=HYPERLINK(\"\"http://x\"\")\",size\n1,w,2\n").unwrap();
+    let notes = table.notes();
+    let note = notes.find(NoteKind::Formula, Some("=HYPERLINK(\"http://x\")")).unwrap();
+    assert!(note.text.contains("the column's name"), "{note:?}");
+}
+
+#[test]
 fn marks_duplicates_and_nameless_columns_are_noted() {
     let table = check("\u{feff}a,a,\n1,2,3\n", &["a: Int64", "a.1: Int64", "column_3: Int64"], &[&["1", "2", "3"]]);
     let notes = table.notes();
@@ -108,6 +116,10 @@ fn special_numbers_are_kept() {
 #[test]
 fn empty_files() {
     assert_eq!(refused("a.csv", ""), "`a.csv` is empty: it has no columns to read");
+    for blank in ["\n\n\n", "\r\n", "\n \n"] {
+        assert_eq!(refused("a.csv", blank), "`a.csv` is empty: it has no columns to read");
+    }
+    check("a\n\n\n", &["a: Utf8"], &[&["∅"], &["∅"]]);
     let table = check("a,b\n", &["a: Utf8", "b: Utf8"], &[]);
     assert!(table.notes().find(NoteKind::EmptyFile, None).is_some());
     let files = vec![DataFile::in_memory("a.csv", ""), DataFile::in_memory("b.csv", "x\n1\n")];
@@ -156,8 +168,12 @@ fn a_line_of_a_gigabyte_is_an_error_within_bounded_memory() {
         RECORD_BYTES_MAX + 1
     );
     assert_eq!(open(b"a,b\n"), long);
+    let quoted = format!(
+        "`a.csv` exceeds a limit: more than {RECORD_BYTES_MAX} bytes in the record at line 3, which opens a quote; close it, or store long texts as Parquet"
+    );
+    assert_eq!(open(b"a,b\n1,2\n\"never ends,"), quoted);
     assert_eq!(
-        open(b"a,b\n1,2\n\"never ends,"),
+        refused("a.csv", "a,b\n1,2\n\"never ends,"),
         "`a.csv` opens a quote in the record at line 3 that never ends: close it, or name the right quote character"
     );
 }

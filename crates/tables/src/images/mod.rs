@@ -1,7 +1,9 @@
 //! Folders of images: a row per file, the folder that holds it names its class.
 
 pub(crate) mod decode;
+mod file;
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, PoisonError};
 
 use arrow_array::builder::{StringBuilder, StringDictionaryBuilder};
@@ -14,6 +16,7 @@ use sha2::{Digest as _, Sha256};
 use crate::columns::{batch, project};
 use crate::error::TableError;
 use crate::images::decode::decode;
+use crate::images::file::{Behind, Besides, besides, is_png};
 use crate::limits::{BATCH_TEXT_BYTES_MAX, IMAGE_FILE_BYTES_MAX, IMAGE_PARTITION_FILE_COUNT, IMAGE_SIDE_MAX};
 use crate::notes::{About, Example, NoteKind, Notes};
 use crate::source::DataFile;
@@ -43,7 +46,8 @@ pub(crate) fn open(files: &[DataFile], options: &ReadOptions) -> Result<Opened, 
         let rows = IMAGE_PARTITION_FILE_COUNT.min(files.len() - from) as u64;
         partitions.push(Partition { file: from, first_row: from as u64, rows });
     }
-    let reader = ImageReader { files: files.into(), schema: Arc::clone(&schema), options: options.clone() };
+    let looked = files.iter().map(|_| AtomicBool::new(false)).collect();
+    let reader = ImageReader { files: files.into(), looked, schema: Arc::clone(&schema), options: options.clone() };
     Ok(Opened { schema, partitions, reader: Box::new(reader), notes: Notes::default() })
 }
 
@@ -55,6 +59,8 @@ fn length(options: &ReadOptions) -> i32 {
 
 struct ImageReader {
     files: Arc<[DataFile]>,
+    /// Which files were looked through besides their pictures: once is enough, however often the table is read.
+    looked: Arc<[AtomicBool]>,
     schema: SchemaRef,
     options: ReadOptions,
 }
@@ -69,6 +75,7 @@ impl Reader for ImageReader {
         let row_bytes = usize::try_from(length(&self.options)).unwrap_or(1) * 4;
         Ok(Box::new(PartRows {
             files: Arc::clone(&self.files),
+            looked: Arc::clone(&self.looked),
             at: from,
             to: from.saturating_add(IMAGE_PARTITION_FILE_COUNT).min(self.files.len()),
             batch_rows: self.options.batch_rows(projection.len()).min(BATCH_TEXT_BYTES_MAX / row_bytes).max(1),
@@ -82,6 +89,7 @@ impl Reader for ImageReader {
 
 struct PartRows {
     files: Arc<[DataFile]>,
+    looked: Arc<[AtomicBool]>,
     at: usize,
     to: usize,
     batch_rows: usize,
@@ -140,6 +148,14 @@ impl PartRows {
             let side = self.options.image_side.clamp(1, IMAGE_SIDE_MAX);
             decoded = crate::guard::run(&file.path, || Ok(decode(&bytes, side, self.options.image_colour, wants_pixels)))
                 .unwrap_or_else(|error| Err(error.to_string()));
+            let besides = besides(&bytes);
+            if let (Ok(_), Behind::Hidden(what)) = (&decoded, besides.behind) {
+                decoded = Err(format!("{what} stands behind the picture's end"));
+            }
+            if self.looked.get(usize::try_from(row).unwrap_or(usize::MAX)).is_some_and(|done| !done.swap(true, Ordering::Relaxed))
+            {
+                self.note(file, row, &bytes, &besides);
+            }
         } else {
             growing.sha.append_null();
         }
@@ -165,6 +181,34 @@ impl PartRows {
             }
         }
         Ok(())
+    }
+}
+
+impl PartRows {
+    /// Notes what a file holds besides its picture.
+    fn note(&self, file: &DataFile, row: u64, bytes: &[u8], besides: &Besides) {
+        let mut notes = self.notes.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut add = |kind, text, detail: String| {
+            let example = Example { row, line: None, text: detail };
+            notes.add(About { kind, file: None, column: Some("path"), text }, 1, Some(example));
+        };
+        let ending = file.path.rsplit_once('.').map(|(_, ending)| ending.to_ascii_lowercase()).unwrap_or_default();
+        let named_png = match ending.as_str() {
+            "png" => Some(true),
+            "jpg" | "jpeg" => Some(false),
+            _ => None,
+        };
+        if named_png.is_some_and(|named_png| named_png != is_png(bytes)) {
+            let found = if is_png(bytes) { "PNG" } else { "JPEG" };
+            add(NoteKind::Misnamed, "images are named as another kind than they are", format!("{}: a {found} image", file.path));
+        }
+        if let Behind::Bytes(count) = besides.behind {
+            let text = "bytes stand behind the end of pictures, where nobody looks";
+            add(NoteKind::TrailingBytes, text, format!("{}: {count} bytes", file.path));
+        }
+        if besides.has_place {
+            add(NoteKind::Place, "pictures say where they were taken (GPS data in Exif)", file.path.clone());
+        }
     }
 }
 

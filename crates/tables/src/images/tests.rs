@@ -89,6 +89,30 @@ fn a_bad_image_is_a_bad_row() {
 }
 
 #[test]
+fn what_hides_in_images_is_found() {
+    let behind = |end: &[u8]| [png_of(2, 2, [1, 2, 3]), end.to_vec()].concat();
+    let files = vec![
+        ("x/zip.png", behind(b"PK\x03\x04 archive PK\x05\x06 end")),
+        ("x/script.jpg", [jpeg(), b"<?php system($_GET[0]);".to_vec()].concat()),
+        ("x/notes.png", behind(b"camera notes")),
+        ("x/other.png", jpeg()),
+        ("x/clean.png", behind(b"\0\0\0\0")),
+        ("x/clean.jpeg", jpeg()),
+    ];
+    let table = open(files, 2, true);
+    let found = rows(&table).unwrap();
+    assert_eq!(rows(&table).unwrap(), found);
+    assert_eq!(found[0][7], "a zip archive stands behind the picture's end");
+    assert_eq!(found[1][7], "a script or a page stands behind the picture's end");
+    assert!(found[2..].iter().all(|row| row[7] == "∅"), "{found:?}");
+    let notes = table.notes();
+    let seen = |kind| notes.find(kind, Some("path")).map(|note| (note.count, note.examples[0].row));
+    assert_eq!(seen(NoteKind::TrailingBytes), Some((1, 2)), "once, however often it is read");
+    assert_eq!(seen(NoteKind::Misnamed), Some((1, 3)));
+    assert_eq!(seen(NoteKind::Place), None);
+}
+
+#[test]
 fn damaged_images_never_panic() {
     let (png, jpeg) = (png_of(5, 5, [1, 2, 3]), jpeg());
     let mut random = Random::new(14);

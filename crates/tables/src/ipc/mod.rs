@@ -1,11 +1,11 @@
-//! Arrow IPC, files and streams alike: a file is read as the stream that it holds, its footer is not trusted with anything.
+//! Arrow IPC, files and streams alike: a file is read as the stream that it holds, and its footer must agree.
 //!
 //! Messages are framed here, because the usual readers reserve whatever a length field asks for.
 
 mod body;
+mod footer;
 mod read;
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
 use arrow_ipc::{CompressionType, Endianness, Message, MessageHeader, MetadataVersion, root_as_message};
@@ -13,9 +13,9 @@ use arrow_schema::{Field, Schema, SchemaRef};
 use bytes::Bytes;
 
 use crate::error::TableError;
-use crate::ipc::read::IpcReader;
+use crate::ipc::read::{IpcReader, look_at_exact};
 use crate::limits::{COLUMN_COUNT_MAX, IPC_BODY_BYTES_MAX, IPC_MESSAGE_COUNT_MAX, IPC_METADATA_BYTES_MAX};
-use crate::normalise::{Output, check_same, note_inexact, plan, schema_of, with_plain_zones};
+use crate::normalise::{Known, Output, check_same, note_inexact, plan, schema_of, with_plain_zones};
 use crate::notes::{About, NoteKind, Notes};
 use crate::source::{DataFile, ReadAhead};
 use crate::table::{Opened, Partition, ReadOptions};
@@ -44,6 +44,8 @@ pub(crate) struct Opening {
     pub outputs: Vec<Output>,
     pub dictionaries: Vec<Place>,
     pub batches: Vec<(Place, u64)>,
+    /// Whether a mark says that the messages end here.
+    pub is_ended: bool,
 }
 
 /// A run of record batches in one file.
@@ -59,13 +61,19 @@ pub(crate) fn open(files: &[DataFile], options: &ReadOptions) -> Result<Opened, 
     let mut openings: Vec<Opening> = Vec::new();
     let (mut partitions, mut parts) = (Vec::new(), Vec::new());
     let mut row = 0_u64;
-    for (index, file) in files.iter().enumerate() {
-        let mut opening = scan(file)?;
+    let mut known = Known::default();
+    let mut scanned = Vec::with_capacity(files.len());
+    for file in files {
+        let opening = scan(file)?;
+        look_at_exact(&opening, &mut known.exact)?;
+        scanned.push(opening);
+    }
+    for (index, (file, mut opening)) in files.iter().zip(scanned).enumerate() {
         let mut own = Notes::default();
         let into = if index == 0 { &mut notes } else { &mut own };
-        opening.outputs = plan(&file.path, opening.schema.fields(), &HashMap::new(), into)?;
+        opening.outputs = plan(&file.path, opening.schema.fields(), &known, into)?;
         match openings.first() {
-            None => note_inexact(&opening.outputs, opening.schema.fields(), &mut notes),
+            None => note_inexact(&opening.outputs, &mut notes),
             Some(first) => check_same(&first.file.path, &schema_of(&first.outputs), &file.path, &schema_of(&opening.outputs))?,
         }
         let mut from = 0;
@@ -79,6 +87,10 @@ pub(crate) fn open(files: &[DataFile], options: &ReadOptions) -> Result<Opened, 
                 row = row.saturating_add(rows);
                 (from, rows) = (number + 1, 0);
             }
+        }
+        if !opening.is_ended {
+            let text = "the stream ends without a mark: rows may be missing; close its writer before the file is handed on";
+            notes.add(About { kind: NoteKind::EndMissing, file: Some(&file.path), column: None, text }, 1, None);
         }
         if opening.batches.iter().all(|(_, rows)| *rows == 0) {
             notes.add(
@@ -104,10 +116,15 @@ fn scan(file: &DataFile) -> Result<Opening, TableError> {
     while is_file && at < 64 && ahead.get(at, 8).is_ok_and(|bytes| bytes.as_ref() == [0; 8]) {
         at += 8;
     }
+    let footer = if is_file { Some(footer::read(file, &mut ahead)?) } else { None };
+    let end = footer.as_ref().map_or(ahead.end(), |footer| footer.at);
     let mut opening: Option<Opening> = None;
-    let mut count = 0_usize;
-    while at < ahead.end() {
-        let Some((place, metadata)) = next_message(file, &mut ahead, at)? else { break };
+    let (mut count, mut is_ended) = (0_usize, false);
+    while at < end {
+        let Some((place, metadata)) = next_message(file, &mut ahead, at)? else {
+            is_ended = true;
+            break;
+        };
         count += 1;
         TableError::limit(&file.path, "messages", count as u64, IPC_MESSAGE_COUNT_MAX as u64, "write larger record batches")?;
         let message = root_as_message(&metadata).map_err(|error| TableError::damaged(&file.path, error))?;
@@ -127,7 +144,15 @@ fn scan(file: &DataFile) -> Result<Opening, TableError> {
         }
         at = place.body_at().saturating_add(place.body_bytes);
     }
-    opening.ok_or_else(|| TableError::Empty { file: file.path.clone() })
+    let mut opening = opening.ok_or_else(|| TableError::Empty { file: file.path.clone() })?;
+    if let Some(footer) = footer {
+        if at > footer.at {
+            return Err(damaged("a message runs into its footer"));
+        }
+        footer.check(&opening)?;
+    }
+    opening.is_ended = is_ended || is_file;
+    Ok(opening)
 }
 
 impl Place {
@@ -189,6 +214,7 @@ fn begin(file: &DataFile, message: &Message<'_>, is_file: bool) -> Result<Openin
         outputs: Vec::new(),
         dictionaries: Vec::new(),
         batches: Vec::new(),
+        is_ended: false,
     })
 }
 

@@ -13,7 +13,7 @@ use arrow_schema::{ArrowError, SchemaRef};
 use crate::error::TableError;
 use crate::ipc::{Opening, Part, Place, body};
 use crate::limits::IPC_BODY_BYTES_MAX;
-use crate::normalise::{Normaliser, schema_of};
+use crate::normalise::{Exact, Normaliser, leaf_of, open_leaves, schema_of};
 use crate::source::DataFile;
 use crate::table::{Batches, Partition, ReadOptions, Reader, SharedNotes};
 use crate::without::{Cut, Out, kept_of};
@@ -40,7 +40,7 @@ impl Reader for IpcReader {
         };
         let (mut row, mut walk) = (cut.rows.start, cut.dropped.walk());
         for place in &messages {
-            let batch = decode(file, &opening.stored, opening.version, &dictionaries, place)?;
+            let batch = decode(file, &opening.stored, opening.version, &dictionaries, place, None)?;
             let kept = kept_of(&batch, row, &mut walk, &file.path)?;
             row = row.saturating_add(batch.num_rows() as u64);
             writer.write(&kept).map_err(failed)?;
@@ -154,6 +154,19 @@ fn load(file: &DataFile, place: &Place) -> Result<(Vec<u8>, Buffer), TableError>
     Ok((metadata, Buffer::from_vec(body)))
 }
 
+/// Looks at all exact numbers, whose type their values settle. Columns of other types are passed over, dictionaries too.
+pub(crate) fn look_at_exact(opening: &Opening, exact: &mut HashMap<String, Exact>) -> Result<(), TableError> {
+    let (roots, open) = open_leaves(opening.schema.fields(), exact);
+    let batches = if open.is_empty() { &[] } else { opening.batches.as_slice() };
+    for (place, _) in batches {
+        let batch = decode(&opening.file, &opening.schema, opening.version, &HashMap::new(), place, Some(&roots))?;
+        for leaf in &open {
+            leaf.see(leaf_of(&opening.file.path, &batch, &leaf.path)?.as_ref(), exact);
+        }
+    }
+    Ok(())
+}
+
 struct PartRows {
     file: DataFile,
     schema: SchemaRef,
@@ -166,7 +179,7 @@ struct PartRows {
 
 impl PartRows {
     fn load_next(&mut self, place: &Place) -> Result<(), TableError> {
-        let decoded = decode(&self.file, &self.schema, self.version, &self.dictionaries, place)?;
+        let decoded = decode(&self.file, &self.schema, self.version, &self.dictionaries, place, None)?;
         self.ready = self.normaliser.convert(&decoded)?.into();
         Ok(())
     }
@@ -178,6 +191,7 @@ fn decode(
     version: MetadataVersion,
     dictionaries: &HashMap<i64, ArrayRef>,
     place: &Place,
+    roots: Option<&[usize]>,
 ) -> Result<RecordBatch, TableError> {
     let (metadata, body) = load(file, place)?;
     let path = &file.path;
@@ -185,7 +199,7 @@ fn decode(
     let changed = || TableError::damaged(path, "it was changed while it was being read");
     let batch = message.header_as_record_batch().ok_or_else(changed)?;
     body::check(path, &batch, &body)?;
-    read_record_batch(&body, batch, Arc::clone(schema), dictionaries, None, &version)
+    read_record_batch(&body, batch, Arc::clone(schema), dictionaries, roots, &version)
         .map_err(|error| TableError::damaged(path, error))
 }
 

@@ -7,6 +7,7 @@ use arrow_array::{Array as _, ArrayRef, DictionaryArray, Int64Array, NullArray, 
 use arrow_ipc::CompressionType;
 use arrow_ipc::writer::{FileWriter, IpcWriteOptions, StreamWriter};
 
+use crate::notes::NoteKind;
 use crate::testing::{Random, columns, open, read_all, rows, survives};
 
 fn sample(count: i64) -> RecordBatch {
@@ -88,6 +89,42 @@ fn lengths_are_believed_only_within_limits() {
         });
         assert!(error.is_err() || error.is_ok_and(|rows| rows == 0 || rows == 10), "{length}");
     }
+}
+
+#[test]
+fn a_file_that_is_cut_anywhere_is_refused() {
+    let batches = [sample(100), sample(100), sample(100)];
+    let good = file(&batches, None);
+    assert_eq!(rows(&open("a.arrow", good.clone()).unwrap()).unwrap().len(), 300);
+    for missing in 1..good.len() - 8 {
+        refused(good[..good.len() - missing].to_vec(), "`a.arrow` is damaged: it ends too early");
+    }
+    // The footer of the whole behind the first of three batches.
+    let short = file(&batches[..1], None);
+    let mut joined = short[..footer_at(&short)].to_vec();
+    joined.extend(&good[footer_at(&good)..]);
+    refused(joined, "its footer lists 3 record batches, and 1 are there");
+    // As many batches, but the first one twice.
+    let blocks = arrow_ipc::root_as_footer(&good[footer_at(&good)..good.len() - 10]).unwrap().recordBatches().unwrap();
+    let [first, second] = [0, 1].map(|index| blocks.get(index).offset().to_le_bytes());
+    let at = (footer_at(&good)..good.len() - 8).find(|at| good[*at..].starts_with(&second)).unwrap();
+    let mut twice = good.clone();
+    twice[at..at + 8].copy_from_slice(&first);
+    refused(twice, "its footer leads to other places");
+}
+
+fn footer_at(file: &[u8]) -> usize {
+    let tail = file.len() - 10;
+    tail - u32::from_le_bytes(*file[tail..].first_chunk().unwrap()) as usize
+}
+
+#[test]
+fn a_stream_without_an_end_mark_is_noted() {
+    let good = stream(&[sample(10)], None);
+    assert!(open("a.arrow", good.clone()).unwrap().notes().find(NoteKind::EndMissing, None).is_none());
+    let table = open("a.arrow", good[..good.len() - 8].to_vec()).unwrap();
+    assert_eq!(table.row_count(), 10);
+    assert!(table.notes().find(NoteKind::EndMissing, None).is_some());
 }
 
 #[test]

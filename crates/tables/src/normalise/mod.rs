@@ -1,6 +1,7 @@
 //! From the many types of Parquet and Arrow to the few that this crate hands out.
 
 mod convert;
+mod exact;
 mod lists;
 
 use std::collections::HashMap;
@@ -40,18 +41,24 @@ pub(crate) struct Output {
     /// The root column, then the child of each struct on the way.
     pub path: Vec<usize>,
     pub conversion: Conversion,
+    /// How exact numbers are kept; none for other columns.
+    pub kept: Option<Kept>,
 }
 
-/// The columns handed out for `fields`. `lists` says which list columns hold embeddings, by name, and of which length.
-pub(crate) fn plan(
-    file: &str,
-    fields: &Fields,
-    lists: &HashMap<String, i32>,
-    notes: &mut Notes,
-) -> Result<Vec<Output>, TableError> {
+/// What a look at the values says of columns, by name.
+#[derive(Debug, Default)]
+pub(crate) struct Known {
+    /// Which list columns hold embeddings, and of which length.
+    pub lists: HashMap<String, i32>,
+    /// What the values of exact numbers are like.
+    pub exact: HashMap<String, Exact>,
+}
+
+/// The columns handed out for `fields`.
+pub(crate) fn plan(file: &str, fields: &Fields, known: &Known, notes: &mut Notes) -> Result<Vec<Output>, TableError> {
     let mut outputs = Vec::new();
     for (index, field) in fields.iter().enumerate() {
-        add(file, field, "", vec![index], lists, &mut outputs)?;
+        add(file, field, "", vec![index], known, &mut outputs)?;
     }
     let names = outputs.iter().map(|output| output.field.name().clone()).collect();
     let names = settle_names(file, names, notes)?;
@@ -61,25 +68,11 @@ pub(crate) fn plan(
     Ok(outputs)
 }
 
-/// Notes which columns lose exactness; `fields` are those that [`plan`] was made of.
-pub(crate) fn note_inexact(outputs: &[Output], fields: &Fields, notes: &mut Notes) {
-    for output in outputs {
-        let source = leaf_type(fields, &output.path);
-        let exact = !matches!(source, Some(DataType::UInt64)) && !source.is_some_and(DataType::is_decimal);
-        if !exact && output.field.data_type() == &DataType::Float64 {
-            let column = Some(output.field.name().as_str());
-            let text = "exact numbers are read as floating point numbers: about 15 digits are kept";
-            notes.add(About { kind: NoteKind::ReadAsFloat, file: None, column, text }, 1, None);
-        }
-    }
-}
-
-fn leaf_type<'a>(fields: &'a Fields, path: &[usize]) -> Option<&'a DataType> {
-    let (first, rest) = path.split_first()?;
-    let data_type = fields.get(*first)?.data_type();
-    match data_type {
-        DataType::Struct(children) if !rest.is_empty() => leaf_type(children, rest),
-        _ => Some(data_type),
+/// Notes which columns lose digits.
+pub(crate) fn note_inexact(outputs: &[Output], notes: &mut Notes) {
+    for output in outputs.iter().filter(|output| output.kept == Some(Kept::Rounded)) {
+        let text = "exact numbers are read as floating point numbers: about 15 digits are kept";
+        notes.add(About { kind: NoteKind::ReadAsFloat, file: None, column: Some(output.field.name()), text }, 1, None);
     }
 }
 
@@ -88,7 +81,7 @@ fn add(
     field: &Field,
     prefix: &str,
     path: Vec<usize>,
-    lists: &HashMap<String, i32>,
+    known: &Known,
     outputs: &mut Vec<Output>,
 ) -> Result<(), TableError> {
     if path.len() > DEPTH_MAX {
@@ -101,16 +94,32 @@ fn add(
         }
         for (index, child) in children.iter().enumerate() {
             let path = path.iter().copied().chain([index]).collect();
-            add(file, child, &name, path, lists, outputs)?;
+            add(file, child, &name, path, known, outputs)?;
         }
         return Ok(());
     }
-    let Some((data_type, conversion)) = target(field.data_type(), lists.get(&name).copied()) else {
+    let kept = known.exact.get(&name).filter(|_| is_exact(field.data_type())).map(|exact| exact.kept());
+    let found = match kept {
+        Some(Kept::Integer) => Some((DataType::Int64, Conversion::Cast)),
+        Some(Kept::Own) => Some(own_type(field.data_type())),
+        _ => target(field.data_type(), known.lists.get(&name).copied()),
+    };
+    let Some((data_type, conversion)) = found else {
         let what = format!("the column `{name}` of type {}", field.data_type());
         return Err(TableError::unsupported(file, what, "write it as numbers, texts, times or lists"));
     };
-    outputs.push(Output { field: Field::new(name, data_type, true), path, conversion });
+    outputs.push(Output { field: Field::new(name, data_type, true), path, conversion, kept });
     Ok(())
+}
+
+/// The type that holds all values of an exact one; short decimals become long ones.
+fn own_type(source: &DataType) -> (DataType, Conversion) {
+    match source {
+        DataType::Decimal32(precision, scale) | DataType::Decimal64(precision, scale) => {
+            (DataType::Decimal128(*precision, *scale), Conversion::Cast)
+        }
+        other => (other.clone(), Conversion::Keep),
+    }
 }
 
 /// The type handed out for `source`, and how it is made.
@@ -310,6 +319,8 @@ impl Normaliser {
     }
 }
 
+pub(crate) use convert::leaf as leaf_of;
+pub(crate) use exact::{Exact, Kept, is_exact, open_leaves};
 pub(crate) use lists::list_length;
 
 #[cfg(test)]

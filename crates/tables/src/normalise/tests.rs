@@ -1,6 +1,5 @@
 //! Types in, types out.
 
-use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 
 use arrow_array::types::{Float32Type, Int8Type, Int32Type};
@@ -14,10 +13,14 @@ use super::*;
 
 fn normalise(column: ArrayRef, lists: &[(&str, i32)]) -> Result<(RecordBatch, Notes), TableError> {
     let source = RecordBatch::try_from_iter_with_nullable([("c", column, true)]).unwrap();
-    let lists: HashMap<String, i32> = lists.iter().map(|(name, length)| ((*name).to_owned(), *length)).collect();
+    let lists = lists.iter().map(|(name, length)| ((*name).to_owned(), *length)).collect();
+    let mut known = Known { lists, ..Known::default() };
+    for leaf in open_leaves(source.schema().fields(), &mut known.exact).1 {
+        leaf.see(leaf_of("f", &source, &leaf.path)?.as_ref(), &mut known.exact);
+    }
     let mut notes = Notes::default();
-    let outputs = plan("f", source.schema().fields(), &lists, &mut notes)?;
-    note_inexact(&outputs, source.schema().fields(), &mut notes);
+    let outputs = plan("f", source.schema().fields(), &known, &mut notes)?;
+    note_inexact(&outputs, &mut notes);
     let schema = schema_of(&outputs);
     let notes = Arc::new(Mutex::new(notes));
     let mut normaliser =
@@ -52,10 +55,31 @@ fn plain_types() {
     check(Int16Array::from(vec![Some(1), None]), &[], &[("c", "Int64", &["1", "∅"])]);
     check(LargeStringArray::from(vec!["x"]), &[], &[("c", "Utf8", &["x"])]);
     check(DictionaryArray::<Int8Type>::from_iter(["a", "b", "a"]), &[], &[("c", "Dictionary(Int32, Utf8)", &["a", "b", "a"])]);
-    let notes = check(UInt64Array::from(vec![u64::MAX]), &[], &[("c", "Float64", &["1.8446744073709552e19"])]);
-    assert!(notes.find(NoteKind::ReadAsFloat, Some("c")).is_some());
     let decimals = Decimal128Array::from(vec![12345]).with_precision_and_scale(10, 2).unwrap();
     check(decimals, &[], &[("c", "Float64", &["123.45"])]);
+}
+
+#[test]
+fn exact_numbers_that_differ_stay_different() {
+    let notes = check(
+        UInt64Array::from(vec![(1 << 53) + 1, (1 << 53) + 2]),
+        &[],
+        &[("c", "Int64", &["9007199254740993", "9007199254740994"])],
+    );
+    assert!(notes.notes.is_empty(), "{notes:?}");
+    check(UInt64Array::from(vec![u64::MAX, 1]), &[], &[("c", "UInt64", &["18446744073709551615", "1"])]);
+    let decimals = |values: &[i128], precision, scale| {
+        Decimal128Array::from(values.to_vec()).with_precision_and_scale(precision, scale).unwrap()
+    };
+    let long = 1_000_000_000_000_000_001;
+    check(decimals(&[long, long + 1], 19, 0), &[], &[("c", "Int64", &["1000000000000000001", "1000000000000000002"])]);
+    check(decimals(&[900_719_925_474_099_300], 38, 2), &[], &[("c", "Decimal128(38, 2)", &["9007199254740993.00"])]);
+    check(decimals(&[150, 25], 38, 2), &[], &[("c", "Float64", &["1.5", "0.25"])]);
+    let notes = check(decimals(&[333_333_333_333_333_333], 38, 18), &[], &[("c", "Float64", &["0.3333333333333333"])]);
+    assert!(notes.find(NoteKind::ReadAsFloat, Some("c")).is_some());
+    let mut far = arrow_array::builder::Decimal256Builder::new().with_precision_and_scale(50, 0).unwrap();
+    far.append_value(arrow_buffer::i256::from_i128(i128::MAX).wrapping_add(arrow_buffer::i256::from_i128(7)));
+    check(far.finish(), &[], &[("c", "Decimal256(50, 0)", &["170141183460469231731687303715884105734"])]);
 }
 
 #[test]
@@ -122,7 +146,7 @@ fn lists_of_one_length_are_embeddings_and_others_are_noted() {
 fn texts_beyond_a_batch_are_split_and_beyond_a_row_refused() {
     let column: ArrayRef = Arc::new(LargeStringArray::from(vec!["x".repeat(BATCH_TEXT_BYTES_MAX / 2); 3]));
     let source = RecordBatch::try_from_iter([("c", column)]).unwrap();
-    let outputs = plan("f", source.schema().fields(), &HashMap::new(), &mut Notes::default()).unwrap();
+    let outputs = plan("f", source.schema().fields(), &Known::default(), &mut Notes::default()).unwrap();
     let schema = schema_of(&outputs);
     let mut normaliser =
         Normaliser { file: "f".to_owned(), outputs, schema, notes: SharedNotes::default(), row: 0, batch_rows: 1000 };

@@ -4,6 +4,7 @@ pub(crate) mod header;
 pub(crate) mod read;
 pub(crate) mod zip;
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use arrow_schema::{DataType, Field, Schema, SchemaRef, TimeUnit};
@@ -14,7 +15,7 @@ use crate::limits::{EMBEDDING_LENGTH_MAX, NPY_COLUMN_COUNT_MAX, PARTITION_BYTES,
 use crate::normalise::check_same;
 use crate::notes::{About, NoteKind, Notes};
 use crate::npy::header::{Header, Item, header_length, parse_header};
-use crate::npy::read::{NpyReader, Part, Stream};
+use crate::npy::read::{NpyReader, Part, Stream, check_sum, huge_columns};
 use crate::source::{DataFile, ReadAt};
 use crate::table::{Opened, Partition, ReadOptions};
 
@@ -48,6 +49,15 @@ pub(crate) struct Column {
     /// Its items; more than one make a list.
     pub count: usize,
     pub is_list: bool,
+    /// One of its numbers is no 64-bit signed integer: they are read as unsigned ones.
+    pub is_huge: bool,
+}
+
+impl Column {
+    /// Whether its numbers may be too large for a signed integer.
+    pub(crate) fn is_whole(&self) -> bool {
+        self.item == Item::Unsigned(8) && !self.is_list
+    }
 }
 
 /// One opened file.
@@ -62,8 +72,17 @@ pub(crate) fn open(files: &[DataFile], options: &ReadOptions) -> Result<Opened, 
     let (mut partitions, mut parts) = (Vec::new(), Vec::new());
     let mut row = 0_u64;
     let mut schema: Option<SchemaRef> = None;
-    for (index, file) in files.iter().enumerate() {
+    let mut scanned = Vec::with_capacity(files.len());
+    let mut huge = HashSet::new();
+    for file in files {
         let opening = Opening { path: file.path.clone(), arrays: arrays_of(file)? };
+        huge.extend(huge_columns(&opening)?);
+        scanned.push(opening);
+    }
+    for (index, (file, mut opening)) in files.iter().zip(scanned).enumerate() {
+        for column in opening.arrays.iter_mut().flat_map(|array| &mut array.columns) {
+            column.is_huge = column.is_whole() && huge.contains(&column.name);
+        }
         let mut own = Notes::default();
         let found = schema_of(&opening, if index == 0 { &mut notes } else { &mut own })?;
         match &schema {
@@ -116,6 +135,7 @@ fn arrays_of(file: &DataFile) -> Result<Vec<Array>, TableError> {
             return Err(TableError::unsupported(&file.path, what, "an archive may hold NumPy arrays (.npy) only"));
         };
         let size = member.full_bytes;
+        let stored = (!member.deflated).then(|| member.clone());
         let bytes = Arc::clone(&file.bytes);
         let mut place =
             if member.deflated { Place::Deflated { bytes, member, skip: 0 } } else { Place::Plain { bytes, at: member.data_at } };
@@ -128,6 +148,9 @@ fn arrays_of(file: &DataFile) -> Result<Vec<Array>, TableError> {
                 what,
                 "save arrays of one length together, others in files of their own",
             ));
+        }
+        if let Some(member) = stored {
+            check_sum(file, &member)?;
         }
         arrays.push((name, array));
     }
@@ -176,7 +199,7 @@ fn layout(header: &Header, name: &str, place: Place) -> Result<Array, String> {
     if is_fortran && (inner.len() > 1 || header.fields.len() > 1) {
         return Err("it has more than two dimensions in Fortran order: save it with numpy.ascontiguousarray".to_owned());
     }
-    let column = |name: String, item, offset, count, is_list| Column { name, item, offset, count, is_list };
+    let column = |name: String, item, offset, count, is_list| Column { name, item, offset, count, is_list, is_huge: false };
     let mut columns = Vec::new();
     match header.fields.as_slice() {
         [(field, item)] if field.is_empty() && inner.is_empty() => columns.push(column(name.to_owned(), *item, 0, 1, false)),
@@ -202,10 +225,6 @@ fn schema_of(opening: &Opening, notes: &mut Notes) -> Result<SchemaRef, TableErr
     let names = settle_names(&opening.path, columns.iter().map(|column| column.name.clone()).collect(), notes)?;
     let mut fields = Vec::new();
     for (name, column) in names.into_iter().zip(columns) {
-        if column.item == Item::Unsigned(8) {
-            let text = "exact numbers are read as floating point numbers: about 15 digits are kept";
-            notes.add(About { kind: NoteKind::ReadAsFloat, file: None, column: Some(&name), text }, 1, None);
-        }
         fields.push(Field::new(name, data_type(column), true));
     }
     Ok(Arc::new(Schema::new(fields)))
@@ -220,7 +239,8 @@ fn data_type(column: &Column) -> DataType {
     }
     match column.item {
         Item::Boolean => DataType::Boolean,
-        Item::Unsigned(8) | Item::Float(_) => DataType::Float64,
+        _ if column.is_huge => DataType::UInt64,
+        Item::Float(_) => DataType::Float64,
         Item::Signed(_) | Item::Unsigned(_) => DataType::Int64,
         Item::Bytes(_) | Item::Text(_) => DataType::Utf8,
         Item::Time(_) => DataType::Timestamp(TimeUnit::Microsecond, None),

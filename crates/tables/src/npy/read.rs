@@ -7,6 +7,7 @@ use arrow_array::builder::StringBuilder;
 use arrow_array::types::{ArrowPrimitiveType, Float16Type};
 use arrow_array::{
     ArrayRef, BooleanArray, FixedSizeListArray, Float32Array, Float64Array, Int64Array, RecordBatch, TimestampMicrosecondArray,
+    UInt64Array,
 };
 use arrow_schema::{DataType, SchemaRef};
 use flate2::Crc;
@@ -16,10 +17,14 @@ use crate::columns::{batch, project};
 use crate::error::TableError;
 use crate::limits::BATCH_TEXT_BYTES_MAX;
 use crate::npy::header::Item;
+use crate::npy::zip::Member;
 use crate::npy::{Array, Column, Opening, Place};
 use crate::source::{Cursor, DataFile, ReadAhead};
 use crate::table::{Batches, ReadOptions, Reader, SharedNotes};
 use crate::without::{Cut, Out, arrays};
+
+/// What is read at once for a checksum.
+const SUM_BLOCK_BYTES: usize = 1024 * 1024;
 
 /// Rows of one file's arrays.
 #[derive(Clone, Copy, Debug)]
@@ -54,6 +59,14 @@ impl Stream {
         Self { feed }
     }
 
+    /// Goes to the first item: an array that is deflated is read from its header on.
+    fn begin(&mut self, path: &str, place: &Place) -> Result<(), TableError> {
+        if let Place::Deflated { skip, .. } = place {
+            self.take(path, usize::try_from(*skip).unwrap_or(0))?;
+        }
+        Ok(())
+    }
+
     /// The next `count` bytes. At the end of a deflated member, its length and checksum are checked.
     pub(crate) fn take(&mut self, path: &str, count: usize) -> Result<Vec<u8>, TableError> {
         match &mut self.feed {
@@ -86,6 +99,55 @@ impl Stream {
     }
 }
 
+/// Checks what is stored as it is once, before parts of it are read here and there. Deflated members are checked as they are read.
+pub(crate) fn check_sum(file: &DataFile, member: &Member) -> Result<(), TableError> {
+    let end = member.data_at.saturating_add(member.stored_bytes);
+    let mut ahead = ReadAhead::within(Arc::clone(&file.bytes), end, SUM_BLOCK_BYTES);
+    let (mut at, mut sum) = (member.data_at, Crc::new());
+    while at < end {
+        let block = ahead.some(at).map_err(|source| TableError::read(&file.path, source))?;
+        if block.is_empty() {
+            return Err(TableError::damaged(&file.path, "it ends too early"));
+        }
+        sum.update(&block);
+        at = at.saturating_add(block.len() as u64);
+    }
+    if sum.sum() != member.crc {
+        return Err(TableError::damaged(&file.path, "a stored array does not have its checksum"));
+    }
+    Ok(())
+}
+
+/// The columns in which a number is too large for a signed integer, by name: all their values are looked at.
+pub(crate) fn huge_columns(opening: &Opening) -> Result<Vec<String>, TableError> {
+    let mut huge = Vec::new();
+    for array in &opening.arrays {
+        let mut open: Vec<&Column> = array.columns.iter().filter(|column| column.is_whole()).collect();
+        let block_rows = (BATCH_TEXT_BYTES_MAX / 8 / array.row_bytes.max(1)).max(1) as u64;
+        let mut stream = Stream::new(&array.place);
+        stream.begin(&opening.path, &array.place)?;
+        let mut at = 0;
+        while at < array.rows && !open.is_empty() {
+            let rows = usize::try_from(block_rows.min(array.rows - at)).unwrap_or(1);
+            let block = rows_of(&opening.path, array, &mut stream, at, rows)?;
+            open.retain(|column| {
+                // The highest bit of the last byte, which is the highest.
+                let last = column.offset + column.item.bytes() - 1;
+                let is_huge = block.chunks_exact(array.row_bytes).any(|row| row.get(last).is_some_and(|byte| byte & 0x80 != 0));
+                huge.extend(is_huge.then(|| column.name.clone()));
+                !is_huge
+            });
+            at += rows as u64;
+        }
+    }
+    Ok(huge)
+}
+
+/// The next rows of an array, those from `from` on.
+fn rows_of(path: &str, array: &Array, stream: &mut Stream, from: u64, rows: usize) -> Result<Vec<u8>, TableError> {
+    if array.fortran { gather(path, array, from, rows) } else { stream.take(path, rows * array.row_bytes) }
+}
+
 /// Reads runs of rows of NumPy files.
 pub(crate) struct NpyReader {
     pub openings: Vec<Opening>,
@@ -111,10 +173,7 @@ impl Reader for NpyReader {
                 (Feed::Plain { at, .. }, _) if !array.fortran => {
                     *at = at.saturating_add(part.from.saturating_mul(array.row_bytes as u64));
                 }
-                (_, Place::Deflated { skip, .. }) => {
-                    stream.take(&opening.path, usize::try_from(*skip).unwrap_or(0))?;
-                }
-                _ => {}
+                _ => stream.begin(&opening.path, &array.place)?,
             }
             // An item of one byte becomes one of eight.
             row_bytes = row_bytes.saturating_add(array.row_bytes.saturating_mul(8));
@@ -151,11 +210,7 @@ impl PartRows {
         }
         let mut columns = Vec::new();
         for (array, stream) in &mut self.arrays {
-            let block = if array.fortran {
-                gather(&self.path, array, self.at, rows)?
-            } else {
-                stream.take(&self.path, rows * array.row_bytes)?
-            };
+            let block = rows_of(&self.path, array, stream, self.at, rows)?;
             for column in &array.columns {
                 columns.push(column_of(&self.path, column, &block, array.row_bytes)?);
             }
@@ -215,7 +270,10 @@ fn column_of(path: &str, column: &Column, block: &[u8], row_bytes: usize) -> Res
     }
     Ok(match column.item {
         Item::Boolean => Arc::new(items().map(|bytes| Some(bytes.first() != Some(&0))).collect::<BooleanArray>()),
-        Item::Unsigned(8) | Item::Float(_) => Arc::new(items().map(|bytes| float(column.item, bytes)).collect::<Float64Array>()),
+        _ if column.is_huge => {
+            Arc::new(items().map(|bytes| integer(column.item, bytes).cast_unsigned()).collect::<UInt64Array>())
+        }
+        Item::Float(_) => Arc::new(items().map(|bytes| float(column.item, bytes)).collect::<Float64Array>()),
         Item::Signed(_) | Item::Unsigned(_) => Arc::new(items().map(|bytes| integer(column.item, bytes)).collect::<Int64Array>()),
         Item::Time(per_second) => Arc::new(
             items().map(|bytes| micros(integer(Item::Signed(8), bytes), per_second)).collect::<TimestampMicrosecondArray>(),

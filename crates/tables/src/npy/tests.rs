@@ -102,6 +102,38 @@ fn bombs_end_in_errors() {
 }
 
 #[test]
+fn whole_numbers_are_exact() {
+    let data = |numbers: [u64; 2]| numbers.iter().flat_map(|number| number.to_le_bytes()).collect::<Vec<u8>>();
+    let first = (1 << 53) + 1;
+    check(
+        "a.npy",
+        plain("'<u8'", "(2,)", &data([first, first + 1])),
+        &["value: Int64"],
+        &[&["9007199254740993"], &["9007199254740994"]],
+    );
+    let far = plain("'<u8'", "(2,)", &data([u64::MAX, u64::MAX - 1]));
+    for deflated in [false, true] {
+        let entry = Entry { name: "x.npy", data: &far, deflated, claimed: None };
+        check("a.npz", archive(&[entry]), &["x: UInt64"], &[&["18446744073709551615"], &["18446744073709551614"]]);
+    }
+}
+
+#[test]
+fn a_stored_array_has_its_checksum() {
+    let x = plain("'<i8'", "(2,)", &[7; 16]);
+    let good = archive(&[stored("x.npy", &x)]);
+    open("a.npz", good.clone()).unwrap();
+    let mut bad = good.clone();
+    let at = bad.windows(16).position(|window| window == [7; 16]).unwrap();
+    bad[at] = 8;
+    refused("a.npz", bad, "a stored array does not have its checksum");
+    let mut bad = good.clone();
+    let crc_at = good.windows(4).position(|window| window == b"PK\x01\x02").unwrap() + 16;
+    bad[crc_at] ^= 1;
+    refused("a.npz", bad, "a stored array does not have its checksum");
+}
+
+#[test]
 fn claims_must_fit() {
     refused("a.npy", plain("'<f8'", "(1000000000000,)", &[0; 80]), "its shape [1000000000000] does not fit its size");
     refused("a.npy", plain("'<f8'", "(18446744073709551615, 18446744073709551615)", &[0; 80]), "its rows have");

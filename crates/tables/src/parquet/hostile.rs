@@ -89,7 +89,13 @@ fn a_page_that_claims_too_much_is_refused_before_it_is_decompressed() {
     };
     let old = claim(place_of_size(&bytes));
     bytes.splice(7..7 + old.len(), claim(PAGE_BYTES_MAX + 1));
-    refused(bytes, &format!("a page of {} bytes, at most {PAGE_BYTES_MAX}", PAGE_BYTES_MAX + 1));
+    refused(
+        bytes,
+        &format!(
+            "exceeds a limit: {} bytes in one page, at most {PAGE_BYTES_MAX}; write it with smaller pages",
+            PAGE_BYTES_MAX + 1
+        ),
+    );
 }
 
 fn place_of_size(bytes: &[u8]) -> u64 {

@@ -7,7 +7,7 @@ mod pages;
 mod read;
 mod thrift;
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use arrow_schema::{DataType, Field, Fields};
@@ -17,9 +17,9 @@ use parquet::file::metadata::{ColumnChunkMetaData, ParquetMetaData, ParquetMetaD
 
 use crate::error::TableError;
 use crate::limits::{COLUMN_COUNT_MAX, DICTIONARY_BYTES_MAX, FOOTER_BYTES_MAX, ROW_GROUP_COUNT_MAX};
-use crate::normalise::{Output, check_same, is_number, note_inexact, plan, schema_of};
+use crate::normalise::{Known, Output, check_same, is_number, note_inexact, plan, schema_of};
 use crate::notes::{About, NoteKind, Notes};
-use crate::parquet::read::{ParquetReader, embedding_lengths};
+use crate::parquet::read::{ParquetReader, embedding_lengths, look_at_exact};
 use crate::source::DataFile;
 use crate::table::{Opened, Partition, ReadOptions};
 use crate::values::UTC;
@@ -36,11 +36,11 @@ pub(crate) struct Opening {
 pub(crate) fn open(files: &[DataFile], options: &ReadOptions) -> Result<Opened, TableError> {
     let mut notes = Notes::default();
     let mut openings: Vec<Opening> = Vec::new();
-    let mut partitions = Vec::new();
-    let mut groups = Vec::new();
+    let (mut partitions, mut groups) = (Vec::new(), Vec::new());
     let mut row = 0_u64;
+    let mut known = Known::default();
+    let mut looked = Vec::new();
     let mut dictionaries = HashSet::new();
-    let mut lists = HashMap::new();
     for (index, file) in files.iter().enumerate() {
         let metadata = Arc::new(read_footer(file)?);
         check_chunks(file, &metadata)?;
@@ -51,12 +51,16 @@ pub(crate) fn open(files: &[DataFile], options: &ReadOptions) -> Result<Opened, 
         }
         let hint = hint_of(&fields, &dictionaries);
         if index == 0 && fields.iter().any(|field| holds_number_list(field)) {
-            lists = embedding_lengths(file, &metadata, &hint)?;
+            known.lists = embedding_lengths(file, &metadata, &hint)?;
         }
+        look_at_exact(file, &metadata, &hint, options, &mut known.exact)?;
+        looked.push((metadata, hint));
+    }
+    for (index, (file, (metadata, hint))) in files.iter().zip(looked).enumerate() {
         let mut file_notes = Notes::default();
-        let outputs = plan(&file.path, &hint, &lists, if index == 0 { &mut notes } else { &mut file_notes })?;
+        let outputs = plan(&file.path, &hint, &known, if index == 0 { &mut notes } else { &mut file_notes })?;
         match openings.first() {
-            None => note_inexact(&outputs, &hint, &mut notes),
+            None => note_inexact(&outputs, &mut notes),
             Some(first) => check_same(&first.file.path, &schema_of(&first.outputs), &file.path, &schema_of(&outputs))?,
         }
         let first_row = row;
@@ -67,11 +71,8 @@ pub(crate) fn open(files: &[DataFile], options: &ReadOptions) -> Result<Opened, 
             row = row.saturating_add(rows);
         }
         if row == first_row {
-            notes.add(
-                About { kind: NoteKind::EmptyFile, file: Some(&file.path), column: None, text: "the file has no rows" },
-                1,
-                None,
-            );
+            let about = About { kind: NoteKind::EmptyFile, file: Some(&file.path), column: None, text: "the file has no rows" };
+            notes.add(about, 1, None);
         }
         openings.push(Opening { file: file.clone(), metadata, hint, outputs });
     }

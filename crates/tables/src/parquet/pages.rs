@@ -2,7 +2,7 @@
 
 use std::io;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use bytes::Bytes;
 use parquet::arrow::arrow_reader::RowGroups;
@@ -30,6 +30,16 @@ pub(crate) struct Budget {
     batch: AtomicU64,
     /// Values of nested columns in those.
     nested: AtomicU64,
+    /// The limit that was passed, if one was.
+    passed: OnceLock<Passed>,
+}
+
+/// A limit that a file passes.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Passed {
+    pub what: &'static str,
+    pub found: u64,
+    pub max: u64,
 }
 
 impl Budget {
@@ -39,12 +49,21 @@ impl Budget {
         self.nested.store(0, Ordering::Relaxed);
     }
 
-    fn take(counter: &AtomicU64, amount: u64, max: u64, what: &str) -> Result<()> {
-        let total = counter.fetch_add(amount, Ordering::Relaxed).saturating_add(amount);
-        if total > max {
-            return Err(refused(format!("{what}: {total}, at most {max}")));
+    /// The limit that was passed, if one was: the decoder's error would call it damage.
+    pub(crate) fn passed(&self) -> Option<Passed> {
+        self.passed.get().copied()
+    }
+
+    fn take(&self, counter: &AtomicU64, amount: u64, max: u64, what: &'static str) -> Result<()> {
+        self.check(counter.fetch_add(amount, Ordering::Relaxed).saturating_add(amount), max, what)
+    }
+
+    fn check(&self, found: u64, max: u64, what: &'static str) -> Result<()> {
+        if found <= max {
+            return Ok(());
         }
-        Ok(())
+        let passed = self.passed.get_or_init(|| Passed { what, found, max });
+        Err(refused(format!("{} {}, at most {}", passed.found, passed.what, passed.max)))
     }
 }
 
@@ -199,9 +218,7 @@ impl CheckedPages {
             let compressed = u64::try_from(head.compressed_bytes).map_err(|_| negative())?;
             let values = u64::try_from(head.value_count).map_err(|_| negative())?;
             let bytes = uncompressed.max(compressed);
-            if bytes > PAGE_BYTES_MAX {
-                return Err(refused(format!("a page of {bytes} bytes, at most {PAGE_BYTES_MAX}")));
-            }
+            self.budget.check(bytes, PAGE_BYTES_MAX, "bytes in one page")?;
             self.offset = self.offset.saturating_add(head.length as u64).saturating_add(compressed);
             if self.offset > self.end {
                 return Err(refused("a page is longer than its column"));
@@ -220,13 +237,13 @@ impl CheckedPages {
             return Err(refused("a dictionary with more values than bytes"));
         }
         if self.has_repetition && !is_dictionary {
-            Budget::take(&self.budget.nested, values, NESTED_VALUE_COUNT_MAX, "values of nested columns in one batch")?;
+            self.budget.take(&self.budget.nested, values, NESTED_VALUE_COUNT_MAX, "values of nested columns in one batch")?;
         }
-        Budget::take(&self.budget.batch, bytes, PAGES_BYTES_MAX, "bytes of pages in one batch")?;
+        self.budget.take(&self.budget.batch, bytes, PAGES_BYTES_MAX, "bytes of pages in one batch")?;
         let held = if is_dictionary { &mut self.dictionary_bytes } else { &mut self.page_bytes };
         self.budget.held.fetch_sub(*held, Ordering::Relaxed);
         *held = bytes;
-        Budget::take(&self.budget.held, bytes, PAGES_BYTES_MAX, "bytes of pages at the same time")
+        self.budget.take(&self.budget.held, bytes, PAGES_BYTES_MAX, "bytes of pages at the same time")
     }
 
     /// Checks values whose encoding has claims of its own.

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use arrow_array::cast::AsArray as _;
 use arrow_array::{Array, RecordBatch};
-use arrow_schema::{DataType, Fields, Schema};
+use arrow_schema::{ArrowError, DataType, Fields, Schema};
 use parquet::arrow::arrow_reader::ParquetRecordBatchReader;
 use parquet::arrow::arrow_writer::ArrowWriterOptions;
 use parquet::arrow::{ArrowWriter, ProjectionMask, parquet_to_arrow_field_levels};
@@ -15,9 +15,9 @@ use parquet::file::metadata::{ParquetMetaData, RowGroupMetaData};
 use parquet::file::properties::WriterProperties;
 
 use crate::error::TableError;
-use crate::normalise::{Normaliser, Output, is_number, list_length, schema_of};
+use crate::normalise::{Exact, Normaliser, Output, is_number, leaf_of, list_length, open_leaves, schema_of};
 use crate::parquet::Opening;
-use crate::parquet::pages::{Budget, Group};
+use crate::parquet::pages::{Budget, Group, Passed};
 use crate::source::DataFile;
 use crate::table::{Batches, Partition, ReadOptions, Reader, SharedNotes};
 use crate::without::{Cut, Out, kept_of};
@@ -53,7 +53,7 @@ impl Reader for ParquetReader {
             let mut found = 0_u64;
             budget.begin_batch();
             for batch in batches {
-                let batch = batch.map_err(|error| TableError::damaged(&file.path, error))?;
+                let batch = batch.map_err(|error| unreadable(&file.path, &budget, &error))?;
                 let kept = kept_of(&batch, partition.first_row.saturating_add(found), &mut walk, &file.path)?;
                 found = found.saturating_add(batch.num_rows() as u64);
                 writer.write(&kept).map_err(|error| unwritable(&file.path, error))?;
@@ -130,6 +130,16 @@ fn unwritable(file: &str, error: ParquetError) -> TableError {
     }
 }
 
+/// Why a batch does not come: a limit that the file passes, or damage.
+fn unreadable(file: &str, budget: &Budget, error: &ArrowError) -> TableError {
+    match budget.passed() {
+        Some(Passed { what, found, max }) => {
+            TableError::Limit { file: file.to_owned(), what, found, max, advice: "write it with smaller pages and row groups" }
+        }
+        None => TableError::damaged(file, error),
+    }
+}
+
 fn group_reader(
     file: &DataFile,
     metadata: &Arc<ParquetMetaData>,
@@ -183,13 +193,38 @@ pub(crate) fn embedding_lengths(
     let Some(group) = metadata.row_groups().iter().position(|group| group.num_rows() > 0) else { return Ok(lengths) };
     let roots: Vec<usize> =
         (0..hint.len()).filter(|root| hint.get(*root).is_some_and(|field| super::holds_number_list(field))).collect();
-    let (mut batches, _) = group_reader(file, metadata, group, hint, &roots, LIST_SAMPLE_ROWS)?;
-    if let Some(batch) = batches.next().transpose().map_err(|error| TableError::damaged(&file.path, error))? {
+    let (mut batches, budget) = group_reader(file, metadata, group, hint, &roots, LIST_SAMPLE_ROWS)?;
+    if let Some(batch) = batches.next().transpose().map_err(|error| unreadable(&file.path, &budget, &error))? {
         for (field, column) in batch.schema().fields().iter().zip(batch.columns()) {
             collect_lengths(field.name(), column.as_ref(), &mut lengths);
         }
     }
     Ok(lengths)
+}
+
+/// Looks at all exact numbers, whose type their values settle.
+pub(crate) fn look_at_exact(
+    file: &DataFile,
+    metadata: &Arc<ParquetMetaData>,
+    hint: &Fields,
+    options: &ReadOptions,
+    exact: &mut HashMap<String, Exact>,
+) -> Result<(), TableError> {
+    let (roots, open) = open_leaves(hint, exact);
+    let groups = if open.is_empty() { 0 } else { metadata.num_row_groups() };
+    for group in 0..groups {
+        let batch_rows = batch_rows(metadata, group, hint, &roots, options);
+        let (batches, budget) = group_reader(file, metadata, group, hint, &roots, batch_rows)?;
+        budget.begin_batch();
+        for batch in batches {
+            let batch = batch.map_err(|error| unreadable(&file.path, &budget, &error))?;
+            for leaf in &open {
+                leaf.see(leaf_of(&file.path, &batch, &leaf.path)?.as_ref(), exact);
+            }
+            budget.begin_batch();
+        }
+    }
+    Ok(())
 }
 
 fn collect_lengths(name: &str, column: &dyn Array, lengths: &mut HashMap<String, i32>) {
@@ -223,7 +258,7 @@ impl Iterator for GroupRows {
         self.budget.begin_batch();
         let batch = match self.batches.next()? {
             Ok(batch) => batch,
-            Err(error) => return Some(Err(TableError::damaged(&self.normaliser.file, error))),
+            Err(error) => return Some(Err(unreadable(&self.normaliser.file, &self.budget, &error))),
         };
         match self.normaliser.convert(&batch) {
             Ok(batches) => self.ready = batches.into(),

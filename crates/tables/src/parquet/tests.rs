@@ -84,7 +84,7 @@ fn all_types_are_read() {
             "blob: Binary",
             "day: Date32",
             "time: Timestamp(µs, \"+00:00\")",
-            "big: Float64",
+            "big: Int64",
             "exact: Float64",
             "vector: FixedSizeList(2 x Float32)",
             "list: Utf8",
@@ -103,7 +103,7 @@ fn all_types_are_read() {
         "0800000000000000",
         "1970-01-09",
         "1970-01-01T00:00:00.000008Z",
-        "8.0",
+        "8",
         "0.08",
         "[8.0, 0.5]",
         "[\"i0\",\"i1\"]",
@@ -114,9 +114,23 @@ fn all_types_are_read() {
     assert_eq!(rows[8], expected);
     assert_eq!((rows[0][0].as_str(), rows[7][3].as_str(), rows[7][13].as_str()), ("∅", "∅", "∅"));
     let notes = table.notes();
-    assert!(
-        notes.find(NoteKind::ReadAsFloat, Some("big")).is_some() && notes.find(NoteKind::ReadAsFloat, Some("exact")).is_some()
-    );
+    assert!(notes.notes.is_empty(), "{notes:?}");
+}
+
+#[test]
+fn exact_numbers_of_several_files_are_kept() {
+    let file = |path: &str, first: u64| {
+        let decimals = [first, first + 1].map(|number| i128::from(number) * 100);
+        let decimals = Decimal128Array::from(decimals.to_vec()).with_precision_and_scale(30, 2).unwrap();
+        let batch = table_of(vec![("u", Arc::new(UInt64Array::from(vec![first, first + 1]))), ("d", Arc::new(decimals))]);
+        DataFile::in_memory(path, write(&batch, WriterProperties::builder().build()))
+    };
+    let table = Table::open(vec![file("a.parquet", 1), file("b.parquet", u64::MAX - 1)], &ReadOptions::default()).unwrap();
+    assert_eq!(columns(&table), ["u: UInt64", "d: Decimal128(30, 2)"]);
+    let found = rows(&table).unwrap();
+    assert_eq!(found[0], ["1", "1.00"]);
+    assert_eq!(found[3], ["18446744073709551615", "18446744073709551615.00"]);
+    assert!(table.notes().notes.is_empty());
 }
 
 /// All rows come back, however the file is written.

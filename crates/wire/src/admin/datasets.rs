@@ -7,9 +7,10 @@ use axum::body::Body;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use data::ops::{
-    Admit, AttestationKey, CancelInspection, CleanVersion, Commit, Committed, ContractSet, Decided, Diff, Difference, Document,
-    Export, Exported, Findings, OpenVersion, PutFile, QueryVersion, QueueInspection, ReadContract, ReadDocument, ReadFile,
-    Refuse, RowsWish, SearchDatasets, SetContract, ShowDataset, ShowManifest, ShowTrained, ShowVersion, UseVersion, Waive,
+    Admit, AttestationKey, CancelInspection, CleanVersion, Commit, Committed, ContractSet, Decided, Diff, Difference,
+    DiscardVersion, Document, Export, Exported, Findings, OpenVersion, PutFile, QueryVersion, QueueInspection, ReadContract,
+    ReadDocument, ReadFile, Refuse, RowsWish, SearchDatasets, SetContract, ShowDataset, ShowManifest, ShowTrained, ShowVersion,
+    UseVersion, Waive,
 };
 use data::{CommitWish, Data, DocumentKind, Manifest, OtherVersion, VersionName, Wanted};
 use gate::{Operation, Visitor};
@@ -20,7 +21,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::datasets_view as view;
-use super::shape::{body, list, only, query, which};
+use super::shape::{body, list, nothing, only, query, which};
 use super::times;
 use crate::outbound::harden;
 use crate::{Answer, BodyStream, Chosen, Door, Inbound, outbound};
@@ -162,6 +163,7 @@ pub fn document_routes(door: &mut Door, room: &Data, version: &str) {
 fn version_routes(door: &mut Door, room: &Data) {
     let at = |end: &str| format!("{PREFIX}{VERSION}{end}");
     door.route(Method::GET, &at(""), bound(room, show_version), |shown| outbound::json(&view::shown(&shown)));
+    door.route(Method::DELETE, &at(""), bound(room, discard), |()| nothing());
     door.route(Method::GET, &at("/manifest"), bound(room, manifest), manifest_answer);
     door.route(Method::GET, &at("/diff"), bound(room, diff), |found: Difference| outbound::json(&view::difference(&found)));
     door.route(Method::GET, &at("/findings"), bound(room, findings), |found| outbound::json(&view::found(&found)));
@@ -245,6 +247,11 @@ fn set_contract(room: Data, inbound: &Inbound) -> Result<SetContract, Problem> {
 fn show_version(room: Data, inbound: &Inbound) -> Result<ShowVersion, Problem> {
     let ([], (dataset, version)) = (only(inbound, [])?, names(inbound));
     Ok(ShowVersion { room, dataset, version })
+}
+
+fn discard(room: Data, inbound: &Inbound) -> Result<DiscardVersion, Problem> {
+    let ([], (dataset, version)) = (only(inbound, [])?, names(inbound));
+    Ok(DiscardVersion { room, dataset, version })
 }
 
 fn manifest(room: Data, inbound: &Inbound) -> Result<ShowManifest, Problem> {
