@@ -163,13 +163,15 @@ fn round_up(value: f64) -> f64 {
 }
 
 fn values(made: &mut Property, column: &ColumnProfile) {
-    let all = column.distinct_is_exact
+    // What is no number is in no list either.
+    let all = column.numbers.as_ref().is_none_or(|numbers| numbers.nan_count == 0)
+        && column.distinct_is_exact
         && column.distinct_count == column.top.len() as u64
         && column.top.len() <= CATEGORY_VALUE_COUNT_MAX;
     let value = |value: &Value| match value {
         Value::Text(text) => Some(json!(text)),
         Value::Integer(number) => Some(json!(number)),
-        Value::Number(number) => Some(json_number(*number)),
+        Value::Number(number) => finite(*number),
         Value::Boolean(yes) => Some(json!(yes)),
         Value::Masked => None,
     };
@@ -357,9 +359,12 @@ mod tests {
             [(f64::NAN, false, false), (f64::INFINITY, true, false), (f64::NEG_INFINITY, false, true), (0.5, true, true)]
         {
             let values = |odd: f64| {
-                let rows = (0..200_u8).map(|row| if row == 7 { odd } else { f64::from(row) - 99.5 });
-                let columns: ArrayRef = Arc::new(rows.collect::<Float64Array>());
-                RecordBatch::try_from_iter_with_nullable([("a", columns, true)]).unwrap()
+                let column = |value: &dyn Fn(u8) -> f64| -> ArrayRef {
+                    Arc::new((0..200_u8).map(|row| if row == 7 { odd } else { value(row) }).collect::<Float64Array>())
+                };
+                let columns =
+                    [("a", column(&|row| f64::from(row) - 99.5), true), ("class", column(&|row| f64::from(row % 3)), true)];
+                RecordBatch::try_from_iter_with_nullable(columns).unwrap()
             };
             let table = values(odd);
             let made = propose(&profiled(&table), "t", None);
