@@ -29,8 +29,8 @@ pub enum ContractError {
     Invalid(Vec<Issue>),
     /// The contract has no such table.
     NoSuchObject {
-        /// The one asked for.
-        name: String,
+        /// The one asked for, if one was.
+        name: Option<String>,
         /// Those that there are.
         known: Vec<String>,
     },
@@ -50,7 +50,7 @@ impl fmt::Display for ContractError {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::TooBig { what, size, max } => write!(out, "{what} is {size}, but at most {max} is allowed: split the contract"),
-            Self::Syntax(problem) => write!(out, "the contract cannot be read: {problem}"),
+            Self::Syntax(problem) => write!(out, "the text is not understood: {problem}"),
             Self::Invalid(issues) => {
                 write!(out, "the contract is not valid: ")?;
                 for (index, issue) in issues.iter().enumerate() {
@@ -58,8 +58,18 @@ impl fmt::Display for ContractError {
                 }
                 Ok(())
             }
-            Self::NoSuchObject { name, known } => {
+            Self::NoSuchObject { known, .. } if known.is_empty() => {
+                write!(out, "the contract has no table: describe one under `schema`")
+            }
+            Self::NoSuchObject { name: Some(name), known } => {
                 write!(out, "the contract has no table `{name}`; it has {}: name one of them", known.join(", "))
+            }
+            Self::NoSuchObject { name: None, known } => {
+                let known = known.join(", ");
+                write!(
+                    out,
+                    "the contract has several tables, {known}, and none has the data set's name: give it to the one that is meant"
+                )
             }
             Self::Unlike(what) => write!(out, "two checks cannot be merged: their {what} differ"),
             Self::Schema(problem) => write!(out, "the data cannot be checked: {problem}"),
@@ -68,3 +78,21 @@ impl fmt::Display for ContractError {
 }
 
 impl std::error::Error for ContractError {}
+
+#[cfg(test)]
+mod tests {
+    use crate::Contract;
+
+    fn check(schema: &str, name: Option<&str>, words: &str) {
+        let text = format!("apiVersion: v3.1.0\nkind: DataContract\nid: a\nversion: 1.0.0\nstatus: active\nschema: {schema}\n");
+        let error = Contract::from_yaml(&text).unwrap().contract.object(name).unwrap_err().to_string();
+        assert!(error.contains(words) && !error.contains("none named"), "{error}");
+    }
+
+    #[test]
+    fn a_table_that_is_not_there() {
+        check("[{name: t}, {name: u}]", None, "several tables, t, u, and none has the data set's name");
+        check("[{name: t}]", Some("v"), "no table `v`; it has t");
+        check("[]", None, "no table: describe one");
+    }
+}

@@ -56,7 +56,7 @@ impl TextFormat {
             Self::Ipv6 => text.parse::<Ipv6Addr>().is_ok(),
             Self::Date => instant::days(text).is_some(),
             Self::DateTime => text.len() > 10 && text.is_char_boundary(10) && instant::nanoseconds(text).is_some(),
-            Self::Time => instant::time_nanoseconds(text).is_some(),
+            Self::Time => instant::is_time(text),
             Self::Base64 => base64(text),
         }
     }
@@ -185,7 +185,11 @@ mod tests {
         check("ipv6", &["2001:db8::1"], &["2001:db8:::1", "192.0.2.1"]);
         check("date", &["2024-02-29"], &["2023-02-29", "2024-02-29T00:00:00"]);
         check("date-time", &["2024-02-29T00:00:00Z"], &["2024-02-29", "yesterday at noon"]);
-        check("time", &["23:59:59"], &["24:00:01", "noon"]);
+        check(
+            "time",
+            &["23:59:59", "12:00:00Z", "12:00:00+02:00", "12:00:00.25-03:30"],
+            &["24:00:01", "noon", "12:00:00+25:00", "12:00:00Zulu", "12:00:00+02:75", "Z", "+02:00"],
+        );
         check("byte", &["aGk=", ""], &["aGk", "a===", "a*b="]);
         assert_eq!(TextFormat::of("password"), Some(None));
         assert_eq!(TextFormat::of("phone"), None);

@@ -37,6 +37,28 @@ pub(crate) fn time_nanoseconds(text: &str) -> Option<i64> {
     Time64NanosecondType::parse(text)
 }
 
+/// Whether a text is a time of day, with or without a zone: RFC 3339, 5.6, demands one, and many writers know none.
+pub(crate) fn is_time(text: &str) -> bool {
+    let bare = match text.find(['Z', 'z', '+', '-']) {
+        Some(at) => match text.split_at(at) {
+            (time, "Z" | "z") => time,
+            (time, offset) if is_offset(offset) => time,
+            _ => return false,
+        },
+        None => text,
+    };
+    time_nanoseconds(bare).is_some()
+}
+
+/// A sign, hours, a colon and minutes.
+fn is_offset(text: &str) -> bool {
+    let Some((hours, minutes)) = text.strip_prefix(['+', '-']).and_then(|digits| digits.split_once(':')) else { return false };
+    let below = |text: &str, limit: u8| {
+        text.len() == 2 && text.bytes().all(|byte| byte.is_ascii_digit()) && text.parse::<u8>().is_ok_and(|value| value < limit)
+    };
+    below(hours, 24) && below(minutes, 60)
+}
+
 /// Whether a text of a date and time says its zone.
 pub(crate) fn has_zone(text: &str) -> bool {
     let Some(time) = text.get(10..) else { return false };

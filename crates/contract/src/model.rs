@@ -424,7 +424,7 @@ impl Contract {
             (Some(name), all) => all.iter().find(|object| object.name == name || object.stored_name() == name),
         };
         found.ok_or_else(|| crate::ContractError::NoSuchObject {
-            name: name.unwrap_or("(none named)").to_owned(),
+            name: name.map(str::to_owned),
             known: self.schema.iter().map(|object| object.name.clone()).collect(),
         })
     }

@@ -124,14 +124,33 @@ fn proposed(column: &ColumnProfile) -> Property {
 /// Limits with room: exactly what was seen would fail the next version.
 fn limits(made: &mut Property, numbers: &NumberReport) {
     let (Some(low), Some(high)) = (numbers.minimum, numbers.maximum) else { return };
-    let options = made.options_mut();
     let share = low >= 0.0 && high <= 1.0 && numbers.whole_count < numbers.zero_count.saturating_add(1).max(2);
-    options.minimum = Some(json_number(if low >= 0.0 { 0.0 } else { -round_up(-low * ROOM) }));
-    options.maximum = Some(json_number(match () {
-        () if share => 1.0,
-        () if high <= 0.0 => 0.0,
-        () => round_up(high * ROOM),
-    }));
+    let (bounded_below, bounded_above) = bounded(numbers);
+    if !bounded_below && !bounded_above {
+        return;
+    }
+    let options = made.options_mut();
+    if bounded_below {
+        options.minimum = finite(if low >= 0.0 { 0.0 } else { -round_up(-low * ROOM) });
+    }
+    if bounded_above {
+        options.maximum = finite(match () {
+            () if share => 1.0,
+            () if high <= 0.0 => 0.0,
+            () => round_up(high * ROOM),
+        });
+    }
+}
+
+/// Whether a least and a greatest value can hold: what is no number is in no range, and nothing is beyond what is infinite.
+const fn bounded(numbers: &NumberReport) -> (bool, bool) {
+    let all_numbers = numbers.nan_count == 0;
+    (all_numbers && numbers.negative_infinity_count == 0, all_numbers && numbers.positive_infinity_count == 0)
+}
+
+/// A limit; none where it would be infinite.
+fn finite(limit: f64) -> Option<serde_json::Value> {
+    limit.is_finite().then(|| json_number(limit))
 }
 
 /// The next 1, 2 or 5 times a power of ten.
@@ -144,13 +163,15 @@ fn round_up(value: f64) -> f64 {
 }
 
 fn values(made: &mut Property, column: &ColumnProfile) {
-    let all = column.distinct_is_exact
+    // What is no number is in no list either.
+    let all = column.numbers.as_ref().is_none_or(|numbers| numbers.nan_count == 0)
+        && column.distinct_is_exact
         && column.distinct_count == column.top.len() as u64
         && column.top.len() <= CATEGORY_VALUE_COUNT_MAX;
     let value = |value: &Value| match value {
         Value::Text(text) => Some(json!(text)),
         Value::Integer(number) => Some(json!(number)),
-        Value::Number(number) => Some(json_number(*number)),
+        Value::Number(number) => finite(*number),
         Value::Boolean(yes) => Some(json!(yes)),
         Value::Masked => None,
     };
@@ -191,6 +212,15 @@ fn widened(mut property: Property, column: &ColumnProfile) -> Property {
         property.logical_type_options = None;
     }
     let Some(options) = &mut property.logical_type_options else { return property };
+    if let Some(numbers) = &column.numbers {
+        let (bounded_below, bounded_above) = bounded(numbers);
+        if !bounded_below {
+            (options.minimum, options.exclusive_minimum) = (None, None);
+        }
+        if !bounded_above {
+            (options.maximum, options.exclusive_maximum) = (None, None);
+        }
+    }
     let ends = column.numbers.as_ref().map(|numbers| (numbers.minimum, numbers.maximum));
     if let Some((Some(low), Some(high))) = ends {
         if options.minimum.as_ref().and_then(serde_json::Value::as_f64).is_some_and(|limit| low < limit) {
@@ -321,6 +351,39 @@ mod tests {
         let read = Contract::from_yaml(&made.to_yaml().unwrap()).unwrap();
         assert_eq!((&read.contract, read.warnings.len()), (&made, 0));
         assert_eq!(verdict(&made, &table), Verdict::Passed);
+    }
+
+    #[test]
+    fn what_is_not_finite_is_in_no_proposed_range() {
+        for (odd, low, high) in
+            [(f64::NAN, false, false), (f64::INFINITY, true, false), (f64::NEG_INFINITY, false, true), (0.5, true, true)]
+        {
+            let values = |odd: f64| {
+                let column = |value: &dyn Fn(u8) -> f64| -> ArrayRef {
+                    Arc::new((0..200_u8).map(|row| if row == 7 { odd } else { value(row) }).collect::<Float64Array>())
+                };
+                let columns =
+                    [("a", column(&|row| f64::from(row) - 99.5), true), ("class", column(&|row| f64::from(row % 3)), true)];
+                RecordBatch::try_from_iter_with_nullable(columns).unwrap()
+            };
+            let table = values(odd);
+            let made = propose(&profiled(&table), "t", None);
+            let options = made.schema[0].properties[0].logical_type_options.clone().unwrap_or_default();
+            assert_eq!((options.minimum.is_some(), options.maximum.is_some()), (low, high), "{odd}");
+            assert_eq!(verdict(&made, &table), Verdict::Passed, "{odd}");
+            let widened = propose(&profiled(&table), "t", Some(&propose(&profiled(&values(1.0)), "t", None)));
+            assert_eq!(verdict(&widened, &table), Verdict::Passed, "{odd}");
+        }
+    }
+
+    #[test]
+    fn the_first_version_holds_to_its_own_proposal() {
+        let table = table(0, true);
+        let made = propose(&profiled(&table), "people", None);
+        let mut checker = Checker::new(&made, None, &table.schema(), CheckOptions::default()).unwrap();
+        checker.update(&table, 0).unwrap();
+        let report = checker.finish();
+        assert_eq!((report.verdict, report.not_run), (Verdict::Passed, 0), "{report:#?}");
     }
 
     #[test]

@@ -1,13 +1,14 @@
 //! What must hold in a contract before it is used: names, operators, patterns, references. All faults at once.
 
+use std::cmp::Ordering;
 use std::collections::{BTreeMap, HashSet};
 
 use serde_json::Value;
 
-use crate::model::{Other, Property, Relationship, SchemaObject};
+use crate::model::{Options, Other, Property, Relationship, SchemaObject};
 use crate::quality::{Quality, QualityKind};
 use crate::rules::target;
-use crate::{Contract, ContractError, Issue, OBJECT_COUNT_MAX, pattern};
+use crate::{Contract, ContractError, Issue, OBJECT_COUNT_MAX, instant, pattern};
 
 /// Faults that one answer names.
 const ISSUE_COUNT_MAX: usize = 50;
@@ -152,6 +153,9 @@ impl Findings<'_> {
                     self.fault(at, format!("the least, {low}, is above the most, {high}"));
                 }
             }
+            if let Some(problem) = empty_range(options) {
+                self.fault(at, problem);
+            }
             if options.multiple_of.is_some_and(|step| step <= 0.0 || !step.is_finite()) {
                 self.fault(at, "`multipleOf` must be above 0");
             }
@@ -269,6 +273,32 @@ impl Findings<'_> {
     }
 }
 
+/// Why no value can be in a range; nothing where one can, or where the ends cannot be compared.
+fn empty_range(options: &Options) -> Option<String> {
+    let ends = |one: &Option<Value>, open: bool| one.clone().map(|value| (value, open));
+    let lows = [ends(&options.minimum, false), ends(&options.exclusive_minimum, true)];
+    let highs = [ends(&options.maximum, false), ends(&options.exclusive_maximum, true)];
+    for (low, low_open) in lows.iter().flatten() {
+        for (high, high_open) in highs.iter().flatten() {
+            let order = match (low.as_f64().zip(high.as_f64()), low.as_str().zip(high.as_str())) {
+                (Some((low, high)), _) => low.partial_cmp(&high),
+                (None, Some((low, high))) => {
+                    instant::nanoseconds(low).zip(instant::nanoseconds(high)).map(|(low, high)| low.cmp(&high))
+                }
+                (None, None) => None,
+            };
+            match order {
+                Some(Ordering::Greater) => return Some(format!("no value is at least {low} and at most {high}: exchange them")),
+                Some(Ordering::Equal) if *low_open || *high_open => {
+                    return Some(format!("no value lies between {low} and {high} without them: widen the range"));
+                }
+                _ => {}
+            }
+        }
+    }
+    None
+}
+
 #[cfg(test)]
 mod tests {
     use crate::Contract;
@@ -316,6 +346,19 @@ mod tests {
             "- name: t\n  quality:\n  - metric: duplicateValues\n    mustBe: 0\n    arguments: {properties: [b]}\n",
             &["no column of `t`"],
         );
+    }
+
+    #[test]
+    fn ranges_must_hold_a_value() {
+        let range = |options: &str| format!("- name: t\n  properties:\n  - {{name: a, logicalTypeOptions: {{{options}}}}}\n");
+        check(&range("minimum: 5, maximum: 1"), &["at least 5 and at most 1"]);
+        check(&range("exclusiveMinimum: 1, maximum: 1"), &["between 1 and 1"]);
+        check(&range("minimum: '2024-02-01', maximum: '2024-01-31T00:00:00Z'"), &["at least"]);
+        for sound in
+            ["minimum: 1, maximum: 1", "exclusiveMinimum: 0, maximum: 1", "minimum: soon, maximum: '2024-01-01'", "minimum: 2"]
+        {
+            check(&range(sound), &[]);
+        }
     }
 
     #[test]

@@ -48,15 +48,62 @@ pub(crate) fn bounded<T: DeserializeOwned>(text: &str) -> Result<T, ContractErro
     if text.len() > CONTRACT_BYTES_MAX {
         return Err(ContractError::TooBig { what: "the text's length in bytes", size: text.len(), max: CONTRACT_BYTES_MAX });
     }
-    parsed(text).map_err(|error| ContractError::Syntax(error.to_string().chars().take(SYNTAX_CHARS_MAX).collect()))
+    parsed(text).map_err(|error| ContractError::Syntax(told(&error)))
+}
+
+/// What the parser found, in one line and in the words of who wrote the text: its own speak of its options.
+fn told(error: &serde_saphyr::Error) -> String {
+    use serde_saphyr::Error::{
+        AliasError, AliasExpansionLimitExceeded, AliasReplayLimitExceeded, AliasReplayStackDepthExceeded, Budget,
+        DuplicateMappingKey, MultipleDocuments, WithSnippet,
+    };
+    let mut plain = error;
+    while let WithSnippet { error, .. } | AliasError { error, .. } = plain {
+        plain = error;
+    }
+    let words = match plain {
+        DuplicateMappingKey { key: Some(key), .. } => format!("the key `{key}` stands twice: leave one out"),
+        DuplicateMappingKey { key: None, .. } => "a key stands twice: leave one out".to_owned(),
+        MultipleDocuments { .. } => SEVERAL.to_owned(),
+        AliasExpansionLimitExceeded { .. } | AliasReplayLimitExceeded { .. } | AliasReplayStackDepthExceeded { .. } => {
+            ALIASES.to_owned()
+        }
+        Budget { breach, .. } => over(breach),
+        other => {
+            let words = other.render_with_formatter(&serde_saphyr::UserMessageFormatter);
+            return words.lines().next().unwrap_or_default().chars().take(SYNTAX_CHARS_MAX).collect();
+        }
+    };
+    let place = error.location().map(|place| format!(" (line {}, column {})", place.line(), place.column())).unwrap_or_default();
+    words.chars().take(SYNTAX_CHARS_MAX).chain(place.chars()).collect()
+}
+
+const SEVERAL: &str = "it holds several documents: leave one, without a `---` behind it";
+const ALIASES: &str = "its anchors and aliases stand for too much, or for themselves: write the parts out";
+
+/// Which limit the text breaks.
+fn over(breach: &serde_saphyr::budget::BudgetBreach) -> String {
+    use serde_saphyr::budget::BudgetBreach::{
+        AliasAnchorRatio, Aliases, Anchors, Depth, Documents, MergeKeys, RecordedAnchorBytes, RecordedAnchorEvents,
+    };
+    match breach {
+        Documents { .. } => SEVERAL.to_owned(),
+        Depth { .. } => format!("it is nested more than {CONTRACT_DEPTH_MAX} levels deep: flatten it"),
+        Aliases { .. }
+        | AliasAnchorRatio { .. }
+        | Anchors { .. }
+        | MergeKeys { .. }
+        | RecordedAnchorBytes { .. }
+        | RecordedAnchorEvents { .. } => ALIASES.to_owned(),
+        _ => format!("it has more than {CONTRACT_NODE_COUNT_MAX} parts, or too much text in them: split it"),
+    }
 }
 
 /// Why a text is no contract, with the line and the character where that shows: of what was refused as [`ContractError::Syntax`].
 pub(crate) fn fault(text: &str) -> Option<(u64, u64, String)> {
     let error = parsed::<Contract>(text).err()?;
     let (line, column) = error.location().map(|place| (place.line(), place.column())).unwrap_or_default();
-    let words = error.without_snippet().to_string();
-    Some((line, column, words.lines().next().unwrap_or_default().chars().take(SYNTAX_CHARS_MAX).collect()))
+    Some((line, column, told(&error)))
 }
 
 fn parsed<T: DeserializeOwned>(text: &str) -> Result<T, serde_saphyr::Error> {
@@ -103,6 +150,9 @@ mod tests {
     fn check(body: &str, refusal: &str) {
         let error = Contract::from_yaml(&format!("{HEAD}{body}")).unwrap_err().to_string();
         assert!(error.contains(refusal), "{error}");
+        for inside in ["Options", "budget", "{", "\n", "cannot be read"] {
+            assert!(!error.contains(inside), "{error}");
+        }
     }
 
     #[test]
@@ -133,21 +183,23 @@ mod tests {
 
     #[test]
     fn hostile_text_is_refused() {
-        check("tags: &a [x, *a]\n", "cannot be read");
-        check("tags: [1, 2\n", "cannot be read");
-        check(&format!("name: {}{}\n", "[".repeat(100), "]".repeat(100)), "cannot be read");
-        check(&format!("colour: {}\n", (0..60).fold("x".to_owned(), |inner, _| format!("{{a: {inner}}}"))), "cannot be read");
-        check("id: b\n", "duplicate");
-        check("name: !!python/object:os.system x\n", "cannot be read");
-        check("colour: !run x\n", "cannot be read");
+        check("tags: &a [x, *a]\n", "not understood");
+        check("tags: [1, 2\n", "not understood");
+        check(&format!("name: {}{}\n", "[".repeat(100), "]".repeat(100)), "not understood");
+        check(&format!("colour: {}\n", (0..60).fold("x".to_owned(), |inner, _| format!("{{a: {inner}}}"))), "not understood");
+        check("id: b\n", "the key `id` stands twice");
+        check("name: !!python/object:os.system x\n", "not understood");
+        check("colour: !run x\n", "not understood");
         let bomb = (1..9).fold("l0: &l0 [x, x, x, x, x, x, x, x, x]\n".to_owned(), |text, level| {
             let below = level - 1;
             format!("{text}l{level}: &l{level} [*l{below}, *l{below}, *l{below}, *l{below}, *l{below}, *l{below}, *l{below}, *l{below}]\n")
         });
-        check(&bomb, "cannot be read");
+        check(&bomb, "not understood");
         let merges =
             format!("base: &b {{a: 1}}\n{}", (0..300).fold(String::new(), |text, at| format!("{text}m{at}:\n  <<: *b\n")));
-        check(&merges, "cannot be read");
+        check(&merges, "not understood");
+        check("name: a\n---\nname: b\n", "several documents");
+        check("name: [1, 2\n", "line");
         let long = "x".repeat(CONTRACT_BYTES_MAX + 1);
         assert!(matches!(Contract::from_yaml(&long), Err(ContractError::TooBig { .. })));
     }

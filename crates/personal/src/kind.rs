@@ -214,6 +214,12 @@ kinds! {
 }
 
 impl Kind {
+    /// Every class that a value of this kind gives. A street address is a place, and where somebody lives.
+    pub fn classes(self) -> impl Iterator<Item = Class> {
+        let besides = (self == Self::Address).then_some(Class::Personal);
+        self.class().into_iter().chain(besides)
+    }
+
     /// The special category of GDPR article 9 that it belongs to, if any.
     #[must_use]
     pub const fn special_category(self) -> Option<SpecialCategory> {
@@ -267,6 +273,13 @@ mod tests {
             assert_eq!(serde_json::from_str::<Kind>(&name).unwrap(), *kind);
             assert!(names.insert(name));
         }
+    }
+
+    #[test]
+    fn a_street_address_is_a_place_and_personal_and_a_town_is_a_place() {
+        assert_eq!(Kind::Address.classes().collect::<Vec<_>>(), [Class::Location, Class::Personal]);
+        assert_eq!(Kind::Place.classes().collect::<Vec<_>>(), [Class::Location]);
+        assert_eq!(Kind::Url.classes().count(), 0);
     }
 
     #[test]

@@ -4,6 +4,7 @@
 mod answer;
 mod found;
 pub(crate) mod hash;
+mod items;
 mod keys;
 mod limits;
 mod pairs;

@@ -6,6 +6,7 @@ use arrow_schema::{DataType, Schema};
 use serde_json::Value;
 
 use super::hash::Seed;
+use super::items::Part;
 use super::row_test::Mask;
 use super::state::{Keys, Moments, State, tells_age};
 use super::types::{Fit, columns, logical, physical};
@@ -105,6 +106,7 @@ fn start(rule: &Rule, types: &[DataType], schema: &Schema, options: &CheckOption
             Some(_) => State::Settled(Ok(())),
             None => State::Note,
         },
+        Check::Items(shape) => rows(Mask::Items(Box::new(Part::new(shape, &first, options.source)?))),
         Check::Row(test) => rows(Mask::new(test, types)?),
         Check::Duplicates => State::Keys(Keys::new(types, false)),
         Check::RepeatedRows => State::Keys(Keys::new(types, true)),

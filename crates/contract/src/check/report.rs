@@ -129,6 +129,7 @@ pub(crate) fn broken(kind: &str, columns: &str, violations: u64, checked: u64) -
         "pattern" => format!("{columns} does not match its pattern {rows}"),
         "format" => format!("{columns} is not in its format {rows}"),
         "type" => format!("{columns} cannot be read as its type {rows}"),
+        "itemTypes" => format!("{columns} holds an item that is not of its type {rows}"),
         "invalidValues" => format!("{columns} has a value that is not allowed {rows}"),
         "multipleOf" => format!("{columns} is no whole multiple {rows}"),
         "compare" => format!("{columns} do not stand to each other as they must {rows}"),
@@ -141,7 +142,9 @@ pub(crate) fn remedy(kind: &str) -> &'static str {
     match kind {
         "present" => "add the column, or give its stored name as `physicalName`, or take it out of the contract",
         "noOtherColumns" | "expectation" => "change the data, or the rule if the data are right",
-        "type" | "physicalType" => "write the column with the contract's type, or correct the contract if the data are right",
+        "type" | "physicalType" | "itemTypes" => {
+            "write the column with the contract's type, or correct the contract if the data are right"
+        }
         "required" | "primaryKeyRequired" | "nullValues" | "missingValues" => {
             "fill in the values at their source, leave the rows out, or allow a share of them in the contract"
         }

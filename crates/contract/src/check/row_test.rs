@@ -8,13 +8,14 @@ use arrow_buffer::BooleanBuffer;
 use arrow_cast::cast;
 use arrow_schema::DataType;
 
+use super::items::{Json, Part};
 use super::limits::{Limits, whole_set};
 use super::pairs;
 use super::values::{
     In, Outside, Where, floats, fraction_mask, is_fraction, is_text, is_whole, on_whole, plain, plain_type, text_mask,
 };
 use crate::format::TextFormat;
-use crate::instant::{self, TimeFormat, unit_ns};
+use crate::instant::{self, DAY_NS, TimeFormat, unit_ns};
 use crate::pattern::Pattern;
 use crate::rules::{Pair, RowTest};
 
@@ -39,6 +40,11 @@ pub(crate) enum Mask {
     OutsideFloats(Limits<f64>),
     /// Texts outside of a range of numbers, or that are none.
     OutsideTextNumbers(Limits<f64>),
+    /// Texts outside of a range of whole numbers, or that are none.
+    OutsideTextWholes {
+        low: i128,
+        high: i128,
+    },
     /// Texts outside of a range of times, in nanoseconds, or that are none.
     OutsideTextTimes(Limits<i128>),
     /// Whole numbers, or ticks, that are no multiple.
@@ -74,11 +80,16 @@ pub(crate) enum Mask {
     },
     Format(TextFormat),
     Unreadable(Readable),
-    Items {
+    /// Arrays with too few, too many or repeated items.
+    ItemCount {
         least: usize,
         most: usize,
         unique: bool,
     },
+    /// Arrays that hold what they must not.
+    Items(Box<Part>),
+    /// Texts that are no JSON of a shape.
+    NotJson(Box<Json>),
     Compare(Pair),
     SumIsNot(f64),
     /// Those that any of these marks.
@@ -102,14 +113,14 @@ pub(crate) enum Readable {
 }
 
 impl Readable {
-    fn reads(&self, text: &str) -> bool {
+    pub(super) fn reads(&self, text: &str) -> bool {
         match self {
             Self::Integer => text.trim().parse::<i128>().is_ok(),
             Self::Number => text.trim().parse::<f64>().is_ok(),
             Self::Boolean => matches!(text.trim(), "true" | "false" | "True" | "False" | "TRUE" | "FALSE"),
             Self::Date => instant::days(text.trim()).is_some(),
             Self::Timestamp { zone } => instant::nanoseconds(text).is_some() && (!zone || instant::has_zone(text.trim())),
-            Self::Time => instant::time_nanoseconds(text.trim()).is_some(),
+            Self::Time => instant::is_time(text.trim()),
             Self::Json(open, close) => text.trim().starts_with(*open) && text.trim().ends_with(*close),
             Self::Format(format) => format.fits(text),
         }
@@ -148,14 +159,13 @@ impl Mask {
                 Self::Length { least: size(least, 0), most: size(most, usize::MAX) }
             }
             RowTest::Text(format) if is_text(&data_type) => Self::Format(*format),
-            RowTest::Text(format) => {
-                return Err(format!("the format `{}` needs texts, but the column holds {data_type}", format.word()));
-            }
+            RowTest::Text(format) => Self::text_format(*format, &data_type)?,
             RowTest::Integer(bits) if is_whole(&data_type) => Self::Outside { low: bits.low, high: bits.high },
             #[expect(clippy::cast_precision_loss, reason = "limits of whole types at most 64 bits wide; the edge is rounded up")]
             RowTest::Integer(bits) if is_fraction(&data_type) => {
                 Self::OutsideFloats(Limits { low: Some((bits.low as f64, false)), high: Some((bits.high as f64, false)) })
             }
+            RowTest::Integer(bits) if is_text(&data_type) => Self::OutsideTextWholes { low: bits.low, high: bits.high },
             RowTest::Integer(bits) => {
                 return Err(format!("the format `{}` needs numbers, but the column holds {data_type}", bits.word));
             }
@@ -163,7 +173,7 @@ impl Mask {
                 DataType::List(_) | DataType::LargeList(_) | DataType::FixedSizeList(..) | DataType::Utf8 => {
                     let size =
                         |size: &Option<u64>, other: usize| size.map_or(other, |size| usize::try_from(size).unwrap_or(usize::MAX));
-                    Self::Items { least: size(least, 0), most: size(most, usize::MAX), unique: *unique }
+                    Self::ItemCount { least: size(least, 0), most: size(most, usize::MAX), unique: *unique }
                 }
                 other => return Err(format!("items need arrays, but the column holds {other}")),
             },
@@ -176,6 +186,26 @@ impl Mask {
                 Some(other) => return Err(format!("a sum needs numbers, but a column holds {other}")),
             },
             RowTest::All(tests) => Self::Any(tests.iter().map(|inner| Self::new(inner, types)).collect::<Result<_, _>>()?),
+        })
+    }
+
+    /// The format of a text, for a column that is none: readers of CSV take dates, times and numbers for what they are.
+    fn text_format(format: TextFormat, data_type: &DataType) -> Result<Self, String> {
+        use TextFormat::{Date, DateTime, Email, Hostname, Ipv4, Ipv6, Time, Uri, Uuid};
+        let is_date = matches!(data_type, DataType::Date32 | DataType::Date64);
+        let is_time_of_day = matches!(data_type, DataType::Time32(_) | DataType::Time64(_));
+        let is_timestamp = matches!(data_type, DataType::Timestamp(..));
+        let is_scalar = is_date || is_time_of_day || is_timestamp || data_type.is_numeric() || *data_type == DataType::Boolean;
+        Ok(match (format, unit_ns(data_type)) {
+            (Date, _) if is_date => Self::Never,
+            (DateTime, _) if is_timestamp => Self::Never,
+            (Time, _) if is_time_of_day => Self::Never,
+            // Midnights are dates, as for the type of that name.
+            (Date, Some(unit)) if is_timestamp => Self::NoMultiple(DAY_NS / unit),
+            // None of these can be written so.
+            (Date | DateTime | Time | Email | Uuid | Uri | Ipv4 | Ipv6, _) if is_scalar => Self::Always,
+            (Hostname, _) if is_whole(data_type) => Self::Format(format),
+            _ => return Err(format!("the format `{}` needs texts, but the column holds {data_type}", format.word())),
         })
     }
 
@@ -316,12 +346,13 @@ impl Mask {
                 let values = array.as_boolean_opt().ok_or_else(unfit)?.values();
                 Ok(BooleanBuffer::collect_bool(values.len(), |row| if values.value(row) { *yes } else { *no }))
             }
+            Self::Items(part) => part.violations(array),
             _ => self.of_texts(array),
         }
     }
 
     fn of_texts(&self, array: &ArrayRef) -> Result<BooleanBuffer, String> {
-        if let Self::Items { least, most, unique } = self {
+        if let Self::ItemCount { least, most, unique } = self {
             return items(array, *least, *most, *unique);
         }
         let texts = if is_text(array.data_type()) {
@@ -343,7 +374,9 @@ impl Mask {
             Self::Length { least, most } => !length_fits(text, *least, *most),
             Self::Format(format) => !format.fits(text),
             Self::Unreadable(readable) => !readable.reads(text),
+            Self::NotJson(json) => !json.fits(text),
             Self::OutsideTextNumbers(limits) => !text.trim().parse::<f64>().is_ok_and(|value| limits.hold(value)),
+            Self::OutsideTextWholes { low, high } => !text.trim().parse().is_ok_and(|value| (*low..=*high).contains(&value)),
             Self::OutsideTextTimes(limits) => !instant::nanoseconds(text).is_some_and(|value| limits.hold(value)),
             _ => false,
         });

@@ -4,7 +4,11 @@ use serde_json::{Map, Value};
 
 use super::{Draft, Imported, list, object, only, text};
 use crate::ContractError;
+use crate::instant::TimeFormat;
 use crate::model::{LogicalType, OneOrMany, Property, Relationship, SchemaObject};
+
+/// What a field may say that is not read.
+const UNREAD: &[&str] = &["bareNumber", "categories", "decimalChar", "delimiter", "groupChar", "itemType", "missingValues"];
 
 /// Reads a table schema, a resource or a package as a contract. `table` names the table where the text does not.
 ///
@@ -115,7 +119,17 @@ fn field_of(draft: &mut Draft, table: &str, field: &Map<String, Value>) -> Prope
             property.options_mut().format = Some(word.to_owned());
         }
         (Some(LogicalType::Date | LogicalType::Timestamp | LogicalType::Time), Some("any")) => {}
+        (Some(LogicalType::Date | LogicalType::Timestamp | LogicalType::Time), Some(written)) => match jdk_format(written) {
+            Some(format) => property.options_mut().format = Some(format),
+            None => draft.cannot(&at, &format!("format {written}"), "the format has no equal: use `pattern`"),
+        },
         (_, Some(other)) => draft.cannot(&at, &format!("format {other}"), "the format has no equal: use `pattern`"),
+    }
+    truth(draft, &mut property, &at, field);
+    for unread in UNREAD {
+        if field.contains_key(*unread) {
+            draft.cannot(&at, unread, "it is about how the values are written, or has no equal: write it as a rule");
+        }
     }
     if let Some(constraints) = field.get("constraints").and_then(Value::as_object) {
         for (name, value) in constraints {
@@ -123,6 +137,54 @@ fn field_of(draft: &mut Draft, table: &str, field: &Map<String, Value>) -> Prope
         }
     }
     property
+}
+
+/// A format of dates and times in the letters of `strptime(3)`, in the JDK's. There digits may lack their leading nought.
+fn jdk_format(written: &str) -> Option<String> {
+    let mut made = String::new();
+    let mut letters = written.strip_prefix("fmt:").unwrap_or(written).chars();
+    while let Some(letter) = letters.next() {
+        match letter {
+            '%' => made.push_str(match letters.next()? {
+                'Y' => "yyyy",
+                'y' => "yy",
+                'm' => "M",
+                'd' => "d",
+                'b' => "MMM",
+                'H' => "H",
+                'I' => "h",
+                'M' => "m",
+                'S' => "s",
+                'f' => "S",
+                'p' => "a",
+                'z' => "Z",
+                '%' => "%",
+                _ => return None,
+            }),
+            '\'' => return None,
+            letter if letter.is_ascii_alphabetic() => made.push_str(&format!("'{letter}'")),
+            other => made.push(other),
+        }
+    }
+    TimeFormat::new(&made).is_ok().then_some(made)
+}
+
+/// Texts that stand for yes and no: here they are texts, and no others are allowed.
+fn truth(draft: &mut Draft, property: &mut Property, at: &str, field: &Map<String, Value>) {
+    let named = ["trueValues", "falseValues"].into_iter().find(|key| field.contains_key(*key));
+    let Some(named) = named.filter(|_| property.logical_type == Some(LogicalType::Boolean)) else { return };
+    let words = |key: &str, usual: &[&str]| match field.get(key) {
+        Some(_) => list(field, key).iter().filter_map(Value::as_str).map(str::to_owned).collect(),
+        None => usual.iter().map(|word| (*word).to_owned()).collect::<Vec<String>>(),
+    };
+    let mut all = words("trueValues", &["true", "True", "TRUE", "1"]);
+    all.extend(words("falseValues", &["false", "False", "FALSE", "0"]));
+    if all.iter().all(|word| matches!(word.as_str(), "true" | "True" | "TRUE" | "false" | "False" | "FALSE")) {
+        return;
+    }
+    property.logical_type = None;
+    property.quality.push(only(all.into_iter().map(Value::String).collect()));
+    draft.cannot(at, named, "the values stay as they are written, and only these are allowed: nothing makes yes and no of them");
 }
 
 fn constraint(draft: &mut Draft, property: &mut Property, at: &str, name: &str, value: &Value) {
@@ -187,6 +249,30 @@ mod tests {
         assert_eq!(orders.property("mail").unwrap().logical_type_options.as_ref().unwrap().format.as_deref(), Some("email"));
         let named: Vec<&str> = imported.unsupported.iter().map(|one| one.what.as_str()).collect();
         assert_eq!(named, ["missingValues", "geopoint"]);
+    }
+
+    #[test]
+    fn ways_to_write_dates_and_truth_are_kept() {
+        let fields = json!({"fields": [
+            {"name": "day", "type": "date", "format": "%d.%m.%Y"},
+            {"name": "at", "type": "datetime", "format": "%Y-%m-%dT%H:%M:%S"},
+            {"name": "odd", "type": "date", "format": "%A"},
+            {"name": "yes", "type": "boolean", "trueValues": ["yes"], "falseValues": ["no"]},
+            {"name": "plain", "type": "boolean", "trueValues": ["true"], "falseValues": ["false"]},
+            {"name": "price", "type": "number", "decimalChar": ","}
+        ]});
+        let imported = frictionless(&fields.to_string(), "t").unwrap();
+        let column = |name: &str| imported.contract.schema[0].property(name).unwrap();
+        let format = |name: &str| column(name).logical_type_options.clone().and_then(|options| options.format);
+        assert_eq!(format("day").as_deref(), Some("d.M.yyyy"));
+        assert_eq!(format("at").as_deref(), Some("yyyy-M-d'T'H:m:s"));
+        assert_eq!(format("odd"), None);
+        let day = TimeFormat::new("d.M.yyyy").unwrap();
+        assert!(day.fits("31.01.2024") && day.fits("1.2.2024") && !day.fits("2024-01-31") && !day.fits("31.13.2024"));
+        assert_eq!(column("yes").quality[0].arguments["validValues"], json!(["yes", "no"]));
+        assert_eq!((column("yes").logical_type, column("plain").logical_type), (None, Some(LogicalType::Boolean)));
+        let named: Vec<&str> = imported.unsupported.iter().map(|one| one.what.as_str()).collect();
+        assert_eq!(named, ["format %A", "decimalChar", "trueValues"]);
     }
 
     #[test]

@@ -6,6 +6,7 @@ mod library;
 mod ours;
 mod properties;
 mod service;
+mod shape;
 pub(crate) mod target;
 
 use serde_json::Value;
@@ -16,6 +17,7 @@ use crate::quality::{Operator, Severity};
 use crate::{ContractError, RULE_COUNT_MAX};
 
 pub(crate) use expectation::expectation;
+pub(crate) use shape::Shape;
 
 /// One thing that must hold.
 #[derive(Clone, Debug)]
@@ -67,6 +69,8 @@ pub(crate) enum Check {
     Type { logical: LogicalType, format: Option<String>, timezone: Option<bool> },
     /// The column's stored type fits this name.
     PhysicalType(String),
+    /// What the column's arrays hold has types that fit.
+    Items(Shape),
     /// Rows, one by one.
     Row(RowTest),
     /// Keys over the columns that occur more than once. A key with a null is none.

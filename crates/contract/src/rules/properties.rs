@@ -3,6 +3,7 @@
 use serde_json::Value;
 
 use super::library::quality;
+use super::shape::{Shape, demands_more, is_timed};
 use super::target::{Unresolved, resolve};
 use super::{Check, RowTest, Rule, keys_name};
 use crate::format::{IntegerFormat, TextFormat};
@@ -49,9 +50,7 @@ impl Of<'_> {
     fn types(&mut self) {
         if let Some(logical) = self.property.logical_type {
             let options = self.property.logical_type_options.as_ref();
-            // The format of a number or a text is about its values, that of a time about how it is written.
-            let timed = matches!(logical, LogicalType::Date | LogicalType::Timestamp | LogicalType::Time);
-            let format = options.and_then(|options| options.format.clone()).filter(|_| timed);
+            let format = options.and_then(|options| options.format.clone()).filter(|_| is_timed(self.property));
             self.add("type", Check::Type { logical, format, timezone: options.and_then(|options| options.timezone) });
         }
         if let Some(physical) = &self.property.physical_type {
@@ -135,12 +134,11 @@ impl Of<'_> {
 
     fn items(&mut self) {
         let Some(items) = &self.property.items else { return };
-        let constrained = items.logical_type_options.is_some()
-            || items.required == Some(true)
-            || items.unique == Some(true)
-            || !items.quality.is_empty();
-        if constrained {
-            let reason = "values inside arrays are not checked: put the rule into an `sql` rule";
+        if let Some(shape) = Shape::array_of(items) {
+            self.add("itemTypes", Check::Items(shape));
+        }
+        if demands_more(items) {
+            let reason = "of values inside arrays only the types are checked: put the rule into an `sql` rule";
             self.rules.push(Rule::impossible(self.id("items"), "items", vec![self.column.clone()], reason));
         }
     }

@@ -9,7 +9,8 @@ use personal::{Class, ColumnOptions, ColumnReport, ColumnScanner, PersonalReport
 use super::draft::Draft;
 use super::pass::Seen;
 
-/// The classes that are findings. Places alone concern nobody; they are shown, and count with other columns.
+/// The classes that are findings. Places alone concern nobody; they are shown, and count with other columns. A street address is
+/// personal besides.
 const FINDINGS: [(Class, &FindingKind); 5] = [
     (Class::Credential, &catalogue::SECRET),
     (Class::SpecialCategory, &catalogue::SPECIAL),
@@ -59,7 +60,7 @@ fn personal_columns(report: &PersonalReport) -> BTreeSet<String> {
 fn finding(report: &PersonalReport, class: Class, kind: &FindingKind) -> Finding {
     let columns: Vec<&ColumnReport> = report.columns.iter().filter(|column| column.classes.contains(&class)).collect();
     let of_class = |column: &&ColumnReport| {
-        column.kinds.iter().filter(|found| found.kind.class() == Some(class)).cloned().collect::<Vec<_>>()
+        column.kinds.iter().filter(|found| found.kind.classes().any(|one| one == class)).cloned().collect::<Vec<_>>()
     };
     let mut parts = Vec::new();
     let mut examples = Vec::new();

@@ -22,6 +22,11 @@ const PROMISED_COUNT_MIN: u64 = 3;
 const LISTED_SHARE_MIN: f64 = 0.4;
 /// Of sentences, this share must hold a name before a single odd capital counts.
 const NAMED_SHARE_MIN: f64 = 0.02;
+/// A column that a name calls one of origins names one in this share of its texts, or has so few codes.
+const ORIGIN_SHARE_MIN: f64 = 0.1;
+const ORIGIN_CODE_MAX: f64 = 20.0;
+/// Numbers of both signs below this were standardised: in units they were measured in, they would be greater.
+const STANDARDISED_MAX: f64 = 10.0;
 /// Codes of persons differ from row to row.
 const CODES_DISTINCT_MIN: f64 = 0.05;
 
@@ -118,6 +123,13 @@ impl Judge<'_> {
             let share = found.values as f64 / sampled;
             let whole = found.whole as f64 / sampled;
             let recognised = matches!(kind, Kind::Person | Kind::Place | Kind::Address | Kind::Organisation | Kind::Nationality);
+            // A disease inside of a sentence is somebody's; a sentence that begins with its name may be about anything.
+            let of_somebody = matches!(kind, Kind::Diagnosis | Kind::Medication);
+            let inside = found.values.saturating_sub(found.whole);
+            if of_somebody && inside >= 2 && inside as f64 / sampled >= NAMED_SHARE_MIN {
+                let score = 0.5 + 0.4 * (inside as f64 / sampled).min(1.0);
+                self.add(*kind, score, found, self.scaled(inside), Evidence::Dictionary);
+            }
             let enough = if self.free_text {
                 recognised && share >= NAMED_SHARE_MIN && found.values >= 2
             } else {
@@ -179,6 +191,16 @@ impl Judge<'_> {
                 values.floats == 0 && values.sampled > 0 && values.distinct() >= (sampled * CODES_DISTINCT_MIN).clamp(2.0, 50.0)
             }
             Need::Short => values.floats == 0 && !self.free_text,
+            Need::Streets => {
+                let several = values.like_addresses as f64 / sampled > 0.5;
+                let numbered = (values.digitless as f64) < 0.5 * sampled;
+                !self.is_numeric() && (share >= FOUND_SHARE_MIN / 2.0 || (several && (numbered || !self.free_text)))
+            }
+            Need::Origin if self.is_numeric() => {
+                values.number_min >= 0.0 && values.number_max <= ORIGIN_CODE_MAX && values.distinct() <= ORIGIN_CODE_MAX
+            }
+            Need::Origin => values.like_origins as f64 / sampled >= ORIGIN_SHARE_MIN,
+            Need::Measures => !(values.number_min < 0.0 && values.number_max < STANDARDISED_MAX),
             Need::Nothing => true,
         }
     }

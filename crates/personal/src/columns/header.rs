@@ -18,6 +18,12 @@ pub enum Need {
     Codes,
     /// Texts or numbers, few words each.
     Short,
+    /// Texts of several words, or found as addresses.
+    Streets,
+    /// Texts that name a people or a colour of skin, codes of two letters, or few small numbers.
+    Origin,
+    /// No numbers that were standardised: those are not measured in anything any more.
+    Measures,
     /// Any at all.
     Nothing,
 }
@@ -32,6 +38,11 @@ const OF_THINGS: &str = "file product item event company brand domain host class
 const FILLERS: &str = "the customer client patient user employee person contact primary secondary home work billing shipping \
     number no num id code value 1 2 3 current main member applicant student owner sender recipient from to my \
     your company business private personal mobile cust emp old new raw text str x is has of in usd eur";
+
+/// Words that may stand beside an age as well: of whom it is, and when. Things have ages too: `wine age years`.
+const OF_AGES: &str = "at on admission enrollment enrolment baseline visit exam onset first last survey interview death diagnosis screening \
+    recruitment infant child mother father husband wife parent respondent participant subject driver passenger victim user head household \
+    group band years months";
 
 /// What a column's name says about its values.
 #[derive(Clone, Debug, Default)]
@@ -51,10 +62,12 @@ impl Header {
                 let longer = best.as_ref().is_none_or(|(known, _)| length > *known);
                 if longer && let Some(rest) = without(&words, phrase) {
                     let filled = rest.iter().all(|word| listed(FILLERS, word));
+                    let aged =
+                        *need != Need::SmallNumbers || rest.iter().all(|word| listed(FILLERS, word) || listed(OF_AGES, word));
                     let of_thing = rest.iter().any(|word| listed(OF_THINGS, word)) && matches!(need, Need::Names | Need::Found);
                     // A bare word such as `name` or `address` in a longer name may speak of anything.
                     let score = if filled { *score } else { score - 0.2 };
-                    if !of_thing && (filled || length > 1 || phrase.len() > 4) && score >= 0.5 {
+                    if !of_thing && aged && (filled || length > 1 || phrase.len() > 4) && score >= 0.5 {
                         best = Some((length, (*kind, *need, score)));
                     }
                 }
@@ -120,6 +133,8 @@ mod tests {
         check("patient.date_of_birth", Some(Kind::BirthDate));
         check("Sexual Orientation", Some(Kind::Orientation));
         check("native-country", Some(Kind::Nationality));
+        check("patient_age_years", Some(Kind::Age));
+        check("age_years_at_admission", Some(Kind::Age));
         check("SSN", Some(Kind::UsSsn));
         check("Geburtsdatum", Some(Kind::BirthDate));
     }
@@ -137,6 +152,7 @@ mod tests {
             "order_id",
             "price",
             "target",
+            "wine_age_years",
             "label",
             "x1",
             "",

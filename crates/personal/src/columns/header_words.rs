@@ -89,11 +89,10 @@ pub const ENTRIES: &[Entry] = &[
     ),
     (
         Kind::Address,
-        Need::Short,
+        Need::Streets,
         0.8,
         "address|street|street address|home address|addr|address line|address line 1|address 1|address 2\
-         |adresse|strasse|straße|direccion|postal address|billing address|shipping address|mailing address\
-         |house number",
+         |adresse|strasse|straße|direccion|postal address|billing address|shipping address|mailing address",
     ),
     (Kind::PostalCode, Need::Short, 0.8, "zip|zip code|zipcode|postal code|postcode|post code|plz|code postal|cap|pincode"),
     (
@@ -150,7 +149,7 @@ pub const ENTRIES: &[Entry] = &[
     ),
     (
         Kind::HealthMeasure,
-        Need::Nothing,
+        Need::Measures,
         0.75,
         "blood pressure|bloodpressure|bmi|body mass index|glucose|blood glucose|glucose level\
          |avg glucose level|cholesterol|heart rate|hemoglobin|haemoglobin|systolic|diastolic|systolic bp\
@@ -158,11 +157,12 @@ pub const ENTRIES: &[Entry] = &[
          |oxygen saturation|spo2|lab result|lab results|skin thickness|skinthickness|trestbps|a1cresult",
     ),
     (Kind::Religion, Need::Nothing, 0.9, "religion|religious affiliation|faith|denomination|religious belief"),
+    (Kind::Ethnicity, Need::Origin, 0.85, "race"),
     (
         Kind::Ethnicity,
         Need::Nothing,
         0.85,
-        "race|ethnicity|ethnic group|ethnic origin|ethnic|racial group|race ethnicity|ethnicities|skin color\
+        "ethnicity|ethnic group|ethnic origin|ethnic|racial group|race ethnicity|ethnicities|skin color\
          |skin colour",
     ),
     (

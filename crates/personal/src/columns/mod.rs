@@ -7,6 +7,7 @@
 mod classify;
 mod header;
 mod header_words;
+mod health;
 mod leaves;
 mod report;
 #[cfg(test)]
@@ -22,7 +23,7 @@ use crate::{PersonalError, Scanner, ScannerOptions};
 use header::{Header, words_of};
 use leaves::Cells;
 pub use report::{ColumnReport, Evidence, KindReport, PersonalReport};
-use values::Values;
+use values::{Sought, Values};
 use words::ValueWords;
 
 /// Columns of one table, those inside structs counted.
@@ -80,7 +81,9 @@ impl ColumnScanner {
         let columns = paths.into_iter().map(|path| {
             let spaced = words_of(&path).join(" ");
             let near = scanner.topics_of(&spaced);
-            Column { header: Header::of(&spaced), near, values: Values::new(), path }
+            let header = Header::of(&spaced);
+            let values = Values::new(Sought::of(&spaced, &header, &near));
+            Column { header, near, values, path }
         });
         let columns = columns.collect();
         Ok(Self { scanner, words: ValueWords::new(), schema: SchemaRef::clone(schema), columns, row_count: 0 })

@@ -88,7 +88,7 @@ impl ColumnReport {
             column,
             free_text,
             cell_count,
-            classes: kinds.iter().map(of).filter_map(Kind::class).collect(),
+            classes: kinds.iter().map(of).flat_map(Kind::classes).collect(),
             identifiers: kinds.iter().map(of).filter_map(Kind::identifier).collect(),
             special_categories: kinds.iter().map(of).filter_map(Kind::special_category).collect(),
             quasi_identifier: !free_text && kinds.iter().map(of).any(Kind::is_quasi_identifier),

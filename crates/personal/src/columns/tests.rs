@@ -285,6 +285,99 @@ fn names_of_columns_need_values_that_fit() {
 }
 
 #[test]
+fn names_of_columns_are_tested_against_what_they_hold() {
+    let small: ArrayRef = Arc::new(Int64Array::from_iter_values((0..60).map(|n| 1 + n % 30)));
+    let standardised: ArrayRef = Arc::new(Float64Array::from_iter_values((0..60).map(|n| f64::from(n) / 600.0 - 0.05)));
+    let measured: ArrayRef = Arc::new(Float64Array::from_iter_values((0..60).map(|n| 18.0 + f64::from(n) / 4.0)));
+    let codes: ArrayRef = Arc::new(Int64Array::from_iter_values((0..60).map(|n| 1 + n % 5)));
+    let numbers: ArrayRef = Arc::new(Int64Array::from_iter_values(0..60));
+    let parts = || texts((0..60).map(|n| format!("{}{}.{}", ["A", "B", "C", "J"][n % 4], 10 + n, n % 10)));
+    let nothing: [(&str, ArrayRef); 8] = [
+        ("race", cycle(&["5km", "10km", "marathon"], 60)),
+        ("race id", numbers),
+        ("part_number", parts()),
+        ("part_no", parts()),
+        ("product_code", parts()),
+        ("wine_age_years", small),
+        ("bmi", standardised.clone()),
+        ("street", cycle(&["Pave", "Grvl"], 60)),
+    ];
+    for (name, column) in nothing {
+        check(vec![(name, column)], &[None]);
+    }
+    let told: [(&str, ArrayRef, Kind); 7] = [
+        ("race", cycle(&["AfricanAmerican", "Other", "Unknown"], 60), Kind::Ethnicity),
+        ("race", cycle(&["White, non-Hispanic", "Two or more", "Unknown"], 60), Kind::Ethnicity),
+        ("race", cycle(&["W", "B", "H"], 60), Kind::Ethnicity),
+        ("race", codes, Kind::Ethnicity),
+        ("ethnicity", cycle(&["group 1", "group 2"], 60), Kind::Ethnicity),
+        ("bmi", measured, Kind::HealthMeasure),
+        ("icd part", parts(), Kind::Diagnosis),
+    ];
+    for (name, column, kind) in told {
+        check(vec![(name, column)], &[Some(kind)]);
+    }
+}
+
+#[test]
+fn street_addresses_are_personal_and_towns_are_places() {
+    let streets = ["Park Lane, London", "Church Road, Leeds", "Main Street, Boston", "Oak Avenue, Springfield"];
+    let english = || texts((0..60).map(|n| format!("{} {}", n + 1, streets[n % 4])));
+    let german = || texts((0..60).map(|n| format!("Bahnhofstr. {}, 32926 Köln", n + 1)));
+    let towns = cycle(&["London", "Leeds", "Berlin"], 60);
+    let hosts = texts((0..60).map(|n| format!("0x7ffe{n:04x}")));
+    let table = batch(vec![
+        ("address", english()),
+        ("street_address", german()),
+        ("c17", english()),
+        ("city", towns),
+        ("register address", hosts),
+    ]);
+    let report = report(&table);
+    let personal: Vec<bool> = report.columns.iter().map(|column| column.classes.contains(&Class::Personal)).collect();
+    assert_eq!(personal, [true, true, true, false, false], "{report:#?}");
+    assert!(report.columns[3].classes.contains(&Class::Location) && report.columns[4].classes.is_empty());
+}
+
+#[test]
+fn health_in_sentences_is_found_and_goods_and_news_are_not() {
+    let notes = [
+        "The patient was diagnosed with diabetes and takes metformin",
+        "History of breast cancer, treated with tamoxifen",
+        "suffers from asthma since 2010",
+    ];
+    let goods = [
+        "Lithium battery pack, 18 V, with charger and bag",
+        "Depression glass bowl, pale green, about 1930",
+        "The stroke of the engine is 90 mm, the bore 86 mm",
+    ];
+    let report = report(&batch(vec![("text", cycle(&notes, 60)), ("goods", cycle(&goods, 60))]));
+    assert!(report.columns[0].classes.contains(&Class::Health), "{report:#?}");
+    assert!(report.columns[0].special_categories.contains(&SpecialCategory::Health));
+    assert!(report.columns[1].classes.is_empty(), "{report:#?}");
+}
+
+#[test]
+fn family_names_may_come_first() {
+    let (families, given) = (["Andersson", "Rossi", "Okafor", "Dubois"], ["Lucia", "Peter", "Priya", "Emma", "Karl"]);
+    let names = texts((0..60).map(|n| format!("{}, {}", families[n % 4], given[n % 5])));
+    check(vec![("c3", names)], &[Some(Kind::Person)]);
+}
+
+#[test]
+fn reviews_and_goods_name_nobody() {
+    let reviews = ["Great product, works well", "Broke after two days", "Would buy again", "The colour is not as shown"];
+    for review in reviews {
+        let column = texts((0..60).map(|n| format!("{review} {}/10", n % 9 + 1)));
+        check(vec![("review", column)], &[None]);
+    }
+    let goods = ["Screw 4x40", "Steel shelf 120 cm", "Paint white 5 l", "Oak table 80 cm", "Cable 10 m black"];
+    let logs = ["GET /api/v2/items/7 200 in 12 ms", "disk 3 is full at 93 percent of 200 GB", "retry 4 of 5 after 20 s"];
+    let report = report(&batch(vec![("goods", cycle(&goods, 60)), ("log", cycle(&logs, 60))]));
+    assert!(report.columns.iter().all(|column| column.classes.is_empty()), "{report:#?}");
+}
+
+#[test]
 fn empty_null_and_foreign_batches() {
     let empty = batch(vec![("email", texts(Vec::new()))]);
     assert_eq!(report(&empty).row_count, 0);

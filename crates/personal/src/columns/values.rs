@@ -3,9 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::hash::{DefaultHasher, Hash, Hasher};
 
+use super::header::{Header, Need};
 use super::leaves::FloatRange;
 use super::words::ValueWords;
-use crate::context::Near;
+use crate::context::{Near, Topic};
 use crate::hit::{Hit, Reason, resolve};
 use crate::kind::Kind;
 use crate::{Scanner, mask};
@@ -34,6 +35,30 @@ pub struct KindCount {
     pub examples: BTreeSet<(u64, String)>,
 }
 
+/// Words of columns that hold codes of things, which look like those of diseases.
+const THINGS: &str =
+    "part item product component model material catalog catalogue spare article sku lot batch version order serial asset";
+
+/// What is looked for in a column besides what every column may hold.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Sought {
+    /// Codes of diseases: not where the column's name says that it holds those of something else.
+    pub disease_codes: bool,
+    /// Peoples and colours of skin, to test a name that promises them.
+    pub origin: bool,
+}
+
+impl Sought {
+    pub fn of(spaced: &str, header: &Header, near: &Near) -> Self {
+        let of_things =
+            near.has(Topic::Against) || spaced.split(' ').any(|word| THINGS.split_ascii_whitespace().any(|one| one == word));
+        Self {
+            disease_codes: near.has(Topic::Diagnosis) || !of_things,
+            origin: matches!(header.says, Some((_, Need::Origin, _))),
+        }
+    }
+}
+
 /// What is known of a column's values.
 #[derive(Clone, Debug, Default)]
 pub struct Values {
@@ -54,6 +79,10 @@ pub struct Values {
     pub few_words: u64,
     /// Sampled texts without a digit.
     pub digitless: u64,
+    /// Sampled texts with letters, of several words, or of one that mixes digits with letters that are not ASCII.
+    pub like_addresses: u64,
+    /// Sampled texts that name an origin or are codes of one or two letters, where the column's name asks for it.
+    pub like_origins: u64,
     /// Sampled numbers, or texts that are numbers, of 0 to 130.
     pub small_numbers: u64,
     pub number_min: f64,
@@ -65,11 +94,12 @@ pub struct Values {
     /// Sampled cells that are a number whose check digit holds, by kind.
     pub checked: BTreeMap<Kind, u64>,
     distinct: BTreeSet<u64>,
+    sought: Sought,
 }
 
 impl Values {
-    pub fn new() -> Self {
-        Self { number_min: f64::INFINITY, number_max: f64::NEG_INFINITY, ..Self::default() }
+    pub fn new(sought: Sought) -> Self {
+        Self { number_min: f64::INFINITY, number_max: f64::NEG_INFINITY, sought, ..Self::default() }
     }
 
     pub fn nulls(&mut self, count: u64) {
@@ -109,8 +139,9 @@ impl Values {
         resolve(&mut hits);
         note(&mut self.kinds, text, &hits, row, count);
         if sampled {
-            let mut names = scanner.names_in(head(text), &hits);
-            names.extend(words.kinds_of(text).map(|kind| Hit::whole(kind, text)));
+            let mut names = words.health_in(head(text));
+            names.extend(scanner.names_in(head(text), &hits));
+            names.extend(words.kinds_of(text, self.sought.disease_codes).map(|kind| Hit::whole(kind, text)));
             note(&mut self.sampled_kinds, text, &names, row, count);
         }
     }
@@ -184,6 +215,8 @@ impl Values {
             (&mut self.single_words, other.single_words),
             (&mut self.few_words, other.few_words),
             (&mut self.digitless, other.digitless),
+            (&mut self.like_addresses, other.like_addresses),
+            (&mut self.like_origins, other.like_origins),
             (&mut self.small_numbers, other.small_numbers),
         ];
         for (mine, theirs) in sums {
@@ -234,8 +267,16 @@ impl Values {
             2..=4 => self.few_words += count,
             _ => {}
         }
-        if !text.bytes().any(|byte| byte.is_ascii_digit()) {
+        let has_digit = text.bytes().any(|byte| byte.is_ascii_digit());
+        if !has_digit {
             self.digitless += count;
+        }
+        let several = word_count > 1 || (has_digit && !text.is_ascii());
+        if several && text.chars().any(char::is_alphabetic) {
+            self.like_addresses += count;
+        }
+        if self.sought.origin && words.is_origin(text) {
+            self.like_origins += count;
         }
         if words.is_small_number(text) {
             self.small_numbers += count;
@@ -249,15 +290,20 @@ fn head(text: &str) -> &str {
 
 fn note(kinds: &mut BTreeMap<Kind, KindCount>, text: &str, hits: &[Hit], row: u64, count: u64) {
     let mut seen: Vec<Kind> = Vec::new();
+    let mut whole: Vec<Kind> = Vec::new();
     for hit in hits {
         let known = kinds.entry(hit.kind).or_default();
         known.score = known.score.max(hit.score);
+        // Any hit may fill the cell: the recogniser sees the family name in `Jones, Ada`, a list both.
+        if hit.len() * 10 >= text.len() * 8 && !whole.contains(&hit.kind) {
+            whole.push(hit.kind);
+            known.whole += count;
+        }
         if seen.contains(&hit.kind) {
             continue;
         }
         seen.push(hit.kind);
         known.values += count;
-        known.whole += if hit.len() * 10 >= text.len() * 8 { count } else { 0 };
         known.certain += if hit.score >= 0.9 { count } else { 0 };
         let earlier = known.examples.last().is_none_or(|(last, _)| row < *last);
         if known.examples.len() < EXAMPLE_COUNT_MAX || earlier {

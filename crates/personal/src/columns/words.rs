@@ -4,14 +4,16 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use super::health;
 use crate::checks::icd10;
+use crate::hit::Hit;
 use crate::kind::Kind;
 use crate::names::{Names, fold};
 
 const GENDERS: &str = "male female man woman non-binary nonbinary transgender männlich weiblich homme femme hombre mujer divers";
 const RELIGIONS: &str = "christian christianity catholic catholicism protestant islam muslim hindu hinduism buddhist buddhism jewish judaism sikh \
     sikhism atheist agnostic orthodox mormon anglican lutheran baptist methodist taoist shinto bahai jain pagan evangelical";
-const ETHNICITIES: &str = "white black caucasian hispanic latino latina latinx asian african-american african_american amer-indian-eskimo \
+const ETHNICITIES: &str = "white black caucasian hispanic latino latina latinx asian african-american african_american africanamerican amer-indian-eskimo \
     asian-pac-islander mixed multiracial roma sinti arab maori aboriginal native_american pacific_islander indigenous";
 const ORIENTATIONS: &str = "heterosexual homosexual bisexual gay lesbian straight asexual pansexual queer";
 const POLITICS: &str = "democrat republican independent conservative liberal labour labor tory socialist communist green greens libertarian spd cdu \
@@ -57,7 +59,7 @@ impl ValueWords {
     }
 
     /// The kinds that a whole value may be, as the lists see it.
-    pub fn kinds_of(&self, value: &str) -> impl Iterator<Item = Kind> {
+    pub fn kinds_of(&self, value: &str, disease_codes: bool) -> impl Iterator<Item = Kind> {
         const VALUE_BYTES_MAX: usize = 80;
         let short = value.len() <= VALUE_BYTES_MAX;
         let value = if short { value } else { "" };
@@ -65,7 +67,7 @@ impl ValueWords {
         // The first word of `Diabetes mellitus type 2` or `Metformin 500 mg` says enough.
         let first = value.split([' ', ',', '/']).next().unwrap_or_default();
         let medical = self.words.get(&fold(first)).copied().filter(|kind| matches!(kind, Kind::Diagnosis | Kind::Medication));
-        let coded = (icd10(value.as_bytes()) && value.contains('.')).then_some(Kind::Diagnosis);
+        let coded = (disease_codes && icd10(value.as_bytes()) && value.contains('.')).then_some(Kind::Diagnosis);
         let mut kinds = [listed.or(coded).or(medical), None, None, None];
         if value.split_whitespace().count() == 1 {
             let known = self.names.known(value);
@@ -91,6 +93,23 @@ impl ValueWords {
             known.is_surname() || !(known.is_given() || known.is_common() || known.is_place())
         });
         (2..=5).contains(&words.len()) && capital && given && other && !value.bytes().any(|byte| byte.is_ascii_digit())
+    }
+
+    /// What a text tells of somebody's health: a disease or a drug, with words nearby that speak of who has or takes it.
+    pub fn health_in(&self, text: &str) -> Vec<Hit> {
+        health::found(text, |word| {
+            let kind = self.words.get(&fold(word)).copied();
+            kind.filter(|kind| matches!(kind, Kind::Diagnosis | Kind::Medication))
+        })
+    }
+
+    /// Whether a text names a people or a colour of skin, or is a code of one or two letters.
+    pub fn is_origin(&self, text: &str) -> bool {
+        const WORDS_MAX: usize = 8;
+        let is_code = text.chars().count() <= 2 && text.chars().all(char::is_alphabetic);
+        let names = |word: &str| self.words.get(&fold(word)) == Some(&Kind::Ethnicity) || self.names.known(word).is_people(word);
+        let mut words = text.split([' ', ',', '/', ';', '(', ')']).filter(|word| !word.is_empty()).take(WORDS_MAX);
+        is_code || words.any(|word| names(word) || word.split('-').any(names))
     }
 
     /// Whether a text is a whole number of 0 to 130.

@@ -13,6 +13,9 @@ const HOUSE_NUMBER_BYTES_MAX: usize = 4;
 const WHERE_WORDS: [&str; 7] = ["on", "at", "in", "into", "along", "near", "of"];
 /// Words that no name of a person follows, if nothing else says that it is one.
 const DETERMINERS: [&str; 10] = ["the", "a", "an", "my", "your", "his", "her", "its", "our", "their"];
+/// Words behind a verb that opens a sentence without a subject, as in `Broke after two days`; a name is followed by a verb.
+const BEHIND_VERBS: &str = "after before within the a an my too very as when once out off down up apart easily quickly only like into over it this \
+    that these those them me him";
 /// Endings of streets' names that are written as one word.
 const STREET_ENDINGS: [&str; 12] =
     ["straße", "strasse", "straat", "gasse", "gatan", "vägen", "veien", "vegen", "plein", "allee", "laan", "katu"];
@@ -98,6 +101,16 @@ impl Around<'_> {
         street && country
     }
 
+    /// Whether one word opens a sentence and what follows goes with a verb.
+    fn is_opening_verb(&self, span: &Span) -> bool {
+        let opens = span
+            .first
+            .checked_sub(1)
+            .is_none_or(|place| self.is(place, TokenKind::Line) || matches!(self.word(place), "." | "!" | "?"));
+        let next = self.word(span.last + 1);
+        opens && span.first == span.last && BEHIND_VERBS.split_ascii_whitespace().any(|word| word == next)
+    }
+
     fn is_believed(&self, span: &Span) -> bool {
         let known = (span.first..=span.last).any(|place| {
             let known = self.lexicon.known(self.word(place));
@@ -105,6 +118,6 @@ impl Around<'_> {
         });
         // `the Ada Lovelace version` is one; `her Brightwallet letter` is not.
         let determined = span.first == span.last && DETERMINERS.iter().any(|word| word.eq_ignore_ascii_case(self.before(span)));
-        known || (span.score >= UNKNOWN_PERSON_SCORE_MIN && !determined)
+        known || (span.score >= UNKNOWN_PERSON_SCORE_MIN && !determined && !self.is_opening_verb(span))
     }
 }

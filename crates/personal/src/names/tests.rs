@@ -61,5 +61,8 @@ fn a_word_with_a_capital_is_no_person_by_that_alone() {
     check("See Guilty Pleasures", &[]);
     check("I am glad that it was withdrawn \u{5d2} and more", &[]);
     check("Dimensions of a Shadow", &[]);
+    check("Broke after two days 6/10", &[]);
+    check("Tolva after the first wash", &[]);
+    check("Lindholm called after two days", &[(Kind::Person, "Lindholm")]);
     check("the Greta Lindholm version", &[(Kind::Person, "Greta Lindholm")]);
 }

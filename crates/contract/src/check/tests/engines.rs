@@ -3,7 +3,7 @@
 use arrow_array::{Float64Array, Int64Array, StringArray};
 use profile::{Options, Profiler};
 
-use super::Status::{Failed, NotRun, Passed};
+use super::Status::{Failed, NotRun, Note, Passed};
 use super::*;
 
 fn table() -> RecordBatch {
@@ -121,6 +121,9 @@ fn our_own() {
     ours("{check: duplicateRows}", Passed);
     ours("{check: rowCountChange, maxShare: 0.25}", Passed);
     ours("{check: rowCountChange, maxShare: 0.2}", Failed);
+    // A first version has changed nothing: nobody is to be asked about it.
+    let first = engine("strongroom", "{check: rowCountChange, maxShare: 0.2}", CheckOptions::default());
+    assert_eq!((first.status, first.measured), (Note, None), "{first:#?}");
     ours("{check: noOtherColumns}", Passed);
     ours("{check: compare, left: n, operator: '<=', right: m}", Failed);
     ours("{check: compare, left: n, operator: '!=', right: s}", NotRun);

@@ -1,11 +1,12 @@
 //! The standard's own rules.
 
-use arrow_array::types::{Int8Type, Int32Type};
+use arrow_array::types::{Float64Type, Int8Type, Int32Type};
 use arrow_array::{
-    BooleanArray, Date32Array, Decimal128Array, DictionaryArray, Float64Array, Int8Array, Int32Array, Int64Array,
-    LargeStringArray, ListArray, NullArray, StringArray, StringViewArray, StructArray, TimestampMicrosecondArray,
+    Array, BooleanArray, Date32Array, Decimal128Array, DictionaryArray, FixedSizeListArray, Float64Array, Int8Array, Int32Array,
+    Int64Array, LargeStringArray, ListArray, NullArray, StringArray, StringViewArray, StructArray, TimestampMicrosecondArray,
     TimestampMillisecondArray, UInt64Array,
 };
+use arrow_buffer::OffsetBuffer;
 use arrow_schema::{DataType, Field};
 
 use super::Status::{Failed, NotRun, Note, Passed};
@@ -160,13 +161,82 @@ fn formats_and_patterns() {
     check(
         "logicalType: string, logicalTypeOptions: {format: uuid}",
         shared(Int64Array::from(vec![1])),
-        &[("a.format", NotRun, 0)],
+        &[("a.format", Failed, 1)],
     );
     check("logicalTypeOptions: {pattern: '@'}", mails, &[("pattern", Failed, 1)]);
     // A number is matched as it is written.
     check("logicalTypeOptions: {pattern: '^[0-9]{2}$'}", shared(Int64Array::from(vec![12, 123])), &[("pattern", Failed, 1)]);
     let slow = shared(StringArray::from(vec![format!("{}!", "word ".repeat(60))]));
     check("logicalTypeOptions: {pattern: '^(\\w+\\s?)*(?!x)\\1$'}", slow, &[("pattern", NotRun, 0)]);
+}
+
+#[test]
+fn formats_of_what_a_reader_took_for_something() {
+    let format = |word: &str| format!("logicalType: string, logicalTypeOptions: {{format: {word}}}");
+    let csv = |word: &str, column: ArrayRef, status: Status, violations: u64| {
+        check_from(Source::Csv, &format(word), column, &[("a.type", Passed, 0), ("a.format", status, violations)]);
+    };
+    let days = || shared(Date32Array::from(vec![Some(1), None]));
+    csv("date", days(), Passed, 0);
+    csv("date-time", days(), Failed, 1);
+    csv("email", days(), Failed, 1);
+    let times = || shared(TimestampMillisecondArray::from(vec![0, 1]));
+    csv("date-time", times(), Passed, 0);
+    csv("date", times(), Failed, 1);
+    csv("uuid", shared(Int64Array::from(vec![5])), Failed, 1);
+    csv("hostname", shared(Int64Array::from(vec![5])), Passed, 0);
+    // A reader may have dropped what this is about: leading noughts.
+    csv("byte", shared(Int64Array::from(vec![5])), NotRun, 0);
+    let wide = shared(StringArray::from(vec!["18446744073709551615", "18446744073709551616", "-1", "x"]));
+    let bits = "logicalType: integer, logicalTypeOptions: {format: u64}";
+    check_from(Source::Csv, bits, wide, &[("a.type", Failed, 1), ("a.format", Failed, 3)]);
+}
+
+#[test]
+fn items_of_arrays() {
+    let ints = || shared(ListArray::from_iter_primitive::<Int32Type, _, _>(vec![Some(vec![Some(1), None]), None, Some(vec![])]));
+    check("logicalType: array, items: {logicalType: integer}", ints(), &[("a.itemTypes", Passed, 0)]);
+    check("logicalType: array, items: {logicalType: string}", ints(), &[("a.itemTypes", Failed, 1)]);
+    check("logicalType: array, items: {logicalType: integer, required: true}", ints(), &[("a.itemTypes", Failed, 1)]);
+    check(
+        "logicalType: array, items: {logicalType: integer, logicalTypeOptions: {minimum: 1}}",
+        ints(),
+        &[("a.itemTypes", Passed, 0), ("a.items", NotRun, 0)],
+    );
+    check("logicalType: array, items: {description: any}", ints().slice(1, 2), &[("a.type", Passed, 0)]);
+    let json = || shared(StringArray::from(vec![Some("[\"xx\"]"), Some("[]"), None, Some("[\"2024-01-31\"]")]));
+    check_from(Source::Json, "logicalType: array, items: {logicalType: date}", json(), &[("a.itemTypes", Failed, 1)]);
+    check_from(Source::Csv, "logicalType: array, items: {logicalType: integer}", json(), &[("a.itemTypes", Failed, 2)]);
+    check("logicalType: array, items: {logicalType: string}", json(), &[("a.itemTypes", Passed, 0)]);
+    check("items: {logicalType: string}", shared(Int64Array::from(vec![1])), &[("a.itemTypes", NotRun, 0)]);
+    // A part of a longer column: the values before and after it are not its own.
+    let floats = ListArray::from_iter_primitive::<Float64Type, _, _>(vec![
+        Some(vec![Some(0.5)]),
+        Some(vec![Some(1.0), Some(2.0)]),
+        Some(vec![Some(1.0), Some(1.5)]),
+        Some(vec![Some(0.5)]),
+    ]);
+    check("items: {logicalType: integer}", shared(floats.slice(1, 2)), &[("a.itemTypes", Failed, 1)]);
+    let pairs = FixedSizeListArray::from_iter_primitive::<Float64Type, _, _>(
+        vec![Some(vec![Some(0.5), Some(1.0)]), Some(vec![Some(1.0), Some(2.0)]), None],
+        2,
+    );
+    check("items: {logicalType: integer}", shared(pairs.slice(1, 2)), &[("a.itemTypes", Passed, 0)]);
+    check_from(Source::Csv, "items: {logicalType: string}", shared(pairs), &[("a.itemTypes", Failed, 2)]);
+}
+
+#[test]
+fn objects_in_arrays() {
+    let field = Arc::new(Field::new("n", DataType::Int64, true));
+    let objects = StructArray::new(vec![field].into(), vec![shared(Int64Array::from(vec![Some(1), None, Some(3)]))], None);
+    let item = Arc::new(Field::new("item", objects.data_type().clone(), true));
+    let lists = || shared(ListArray::new(item.clone(), OffsetBuffer::from_lengths([1, 0, 2]), Arc::new(objects.clone()), None));
+    let of = |fields: &str| format!("logicalType: array, items: {{logicalType: object, properties: [{fields}]}}");
+    check(&of("{name: n, logicalType: integer}"), lists(), &[("a.itemTypes", Passed, 0)]);
+    check(&of("{name: n, required: true}"), lists(), &[("a.itemTypes", Failed, 1)]);
+    check(&of("{name: n, logicalType: string}"), lists(), &[("a.itemTypes", Failed, 2)]);
+    check(&of("{name: m, logicalType: string}"), lists(), &[("a.itemTypes", Passed, 0)]);
+    check(&of("{name: m, required: true}"), lists(), &[("a.itemTypes", Failed, 2)]);
 }
 
 #[test]
