@@ -41,17 +41,11 @@ pub(super) fn refused(error: &TableError, draft: &mut Draft<'_>) {
 /// Whether the table keeps to the job's limits, which are known before it is read.
 pub(super) fn is_within_limits(table: &Table, draft: &mut Draft<'_>, job: &inspection::JobLimits) -> bool {
     let columns = table.schema().fields().len() as u64;
-    let checks = [
-        ("rows", table.row_count(), job.row_count_max, "row_count_max"),
-        ("columns", columns, job.column_count_max, "column_count_max"),
-    ];
+    let checks = [("rows", table.row_count(), job.row_count_max), ("columns", columns, job.column_count_max)];
     let mut within = true;
-    for (what, count, max, name) in checks {
+    for (what, count, max) in checks {
         if count > max {
-            draft.find(Finding::new(
-                &catalogue::LIMIT,
-                format!("{count} {what} are more than {max}; raise `{name}`, or split the data"),
-            ));
+            draft.find(Finding::new(&catalogue::LIMIT, format!("{count} {what} are more than {max}; split the data")));
             within = false;
         }
     }
