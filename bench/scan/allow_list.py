@@ -136,7 +136,8 @@ def numpy():
     for name in vars(np.dtypes) if hasattr(np, "dtypes") else ():
         if inspect.isclass(getattr(np.dtypes, name)):
             names.add(("numpy.dtypes", name))
-    names |= {("numpy.random._pickle", entry) for entry in ("__randomstate_ctor", "__generator_ctor", "__bit_generator_ctor")}
+    # They call what they are given.
+    names |= {("numpy.random._pickle", f"__{entry}_ctor", "random-generator") for entry in ("randomstate", "generator", "bit_generator")}
     for entry in ("MT19937", "PCG64", "PCG64DXSM", "Philox", "SFC64"):
         names.add((f"numpy.random._{entry.lower().removesuffix('dxsm')}", entry))
     names |= {("numpy.random.bit_generator", "SeedSequence"), ("numpy.random.bit_generator", "__pyx_unpickle_SeedSequence")}
@@ -226,8 +227,8 @@ def sklearn():
         return value.__module__.startswith(pieces) or not value.__module__.startswith("sklearn.utils")
 
     names = classes("sklearn", wanted)
-    names |= {("sklearn.utils._bunch", "Bunch"), ("sklearn.utils", "Bunch"), ("sklearn.neighbors._ball_tree", "newObj"),
-              ("sklearn.neighbors._kd_tree", "newObj"), ("sklearn.metrics._dist_metrics", "newObj"),
+    names |= {("sklearn.utils._bunch", "Bunch"), ("sklearn.utils", "Bunch"), ("sklearn.neighbors._ball_tree", "newObj", "class-first"),
+              ("sklearn.neighbors._kd_tree", "newObj", "class-first"), ("sklearn.metrics._dist_metrics", "newObj", "class-first"),
               ("sklearn.utils._metadata_requests", "MetadataRequest"), ("sklearn.utils._metadata_requests", "MethodMetadataRequest"),
               ("sklearn.utils.metadata_routing", "MetadataRequest"), ("sklearn.base", "_BaseEstimator")} - {("sklearn.base", "_BaseEstimator")}
     # Cython's own reconstructors of these classes.

@@ -44,6 +44,8 @@ pub(crate) enum Mode {
     TorchRebuild,
     /// `getattr` of a SciPy distribution, as its vectorized methods are written.
     DistributionMethod,
+    /// Makes a generator of random numbers: by the name of its kind, by its class, or of one that is made.
+    RandomGenerator,
 }
 
 impl Mode {
@@ -59,13 +61,20 @@ impl Mode {
             "torch-bytes" => Self::TorchBytes,
             "torch-rebuild" => Self::TorchRebuild,
             "distribution-method" => Self::DistributionMethod,
+            "random-generator" => Self::RandomGenerator,
             _ => return None,
         })
     }
 
-    /// Whether objects of the class need a look at their state, so that no other function may make them unseen.
+    /// Whether objects of the class need a look at their state.
     pub fn guards_state(self) -> bool {
         matches!(self, Self::Distribution | Self::JoblibArray)
+    }
+
+    /// Whether the name is harmless wherever it stands. All others are so only where they are called in the file itself, with
+    /// arguments that are seen: as a value, something unseen could call them.
+    pub fn is_value(self) -> bool {
+        matches!(self, Self::Any | Self::Reference)
     }
 }
 

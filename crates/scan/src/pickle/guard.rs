@@ -7,8 +7,8 @@ use crate::rules;
 use super::machine::Machine;
 use super::reader::Halt;
 use super::trace::{Operand, Persistent, Storage};
-use super::value::{DtypeFacts, Letters, Value};
-use super::{distribution, joblib};
+use super::value::{Letters, Value};
+use super::{distribution, dtype, joblib};
 
 /// Storages of one torch file.
 const STORAGES_MAX: usize = 1 << 20;
@@ -38,7 +38,7 @@ impl Machine<'_, '_, '_> {
         self.trace.used(index, how);
         let items = self.heap.items_of(arguments).map(<[Value]>::to_vec);
         let result = match (arguments, self.trace.mode(index)) {
-            (_, Some(Mode::Dtype)) => self.dtype(items.as_deref()),
+            (_, Some(Mode::Dtype)) => dtype::made(self, items.as_deref())?,
             (Value::Tuple { start, length }, _) => Value::Object { global: index, arguments: start, length },
             _ => Value::Object { global: index, arguments: 0, length: 0 },
         };
@@ -50,7 +50,9 @@ impl Machine<'_, '_, '_> {
 
     fn guard(&mut self, index: u32, mode: Mode, items: Option<&[Value]>) -> Result<(), Halt> {
         let fits = match mode {
-            Mode::Any | Mode::Dtype | Mode::JoblibArray | Mode::Distribution => self.no_guarded_class(items),
+            Mode::Any | Mode::Dtype => self.no_guarded(items),
+            // Picklers make them empty and set their state.
+            Mode::JoblibArray | Mode::Distribution => items.is_some_and(<[Value]>::is_empty),
             Mode::Reference => false,
             Mode::Latin1 => match items {
                 Some([Value::Text { .. }, encoding]) => {
@@ -62,9 +64,8 @@ impl Machine<'_, '_, '_> {
             Mode::ClassFirst => match items {
                 Some([Value::Global(class), rest @ ..]) => {
                     self.trace.used(*class, Use::Instantiated);
-                    let callable =
-                        !matches!(self.trace.mode(*class), Some(Mode::Reference | Mode::TorchBytes | Mode::TorchRebuild));
-                    callable && self.no_guarded_class(Some(rest))
+                    let is_class = self.trace.mode(*class).is_none_or(|mode| mode == Mode::Any || mode.guards_state());
+                    is_class && self.no_guarded(Some(rest))
                 }
                 _ => false,
             },
@@ -82,26 +83,48 @@ impl Machine<'_, '_, '_> {
                     let torch = |index: u32| self.trace.global(index).is_some_and(|global| global.module.starts_with("torch"));
                     let fits = torch(*function) && torch(*class) && self.trace.mode(*function) == Some(Mode::Any);
                     self.trace.used(*function, Use::Called);
-                    fits && self.no_guarded_class(Some(rest))
+                    fits && !self.is_guarded(Value::Global(*class)) && self.no_guarded(Some(rest))
                 }
                 _ => false,
             },
+            Mode::RandomGenerator => self.random_generator(items),
         };
         if !fits {
-            let name = self.trace.global(index).map(|global| format!("{}.{}", global.module, global.name)).unwrap_or_default();
-            let message = format!("`{}` is called with arguments that it may not have", crate::report::shown(&name));
+            let name = self.trace.global(index).map(super::full_name).unwrap_or_default();
+            let message = format!("`{name}` is called with arguments that it may not have");
             self.trace.note_about(rules::GLOBAL_MISUSED, self.at, message, Some(index as usize));
         }
         Ok(())
     }
 
-    /// Whether no class stands in the arguments whose objects must be looked at when their state is set: whatever is called
-    /// could make an object of it unseen.
-    fn no_guarded_class(&self, items: Option<&[Value]>) -> bool {
-        let guarded =
-            |value: &Value| matches!(value, Value::Global(index) if self.trace.mode(*index).is_some_and(Mode::guards_state));
-        let Some(items) = items else { return true };
-        !items.iter().any(|item| guarded(item) || self.heap.items_of(*item).is_some_and(|inner| inner.iter().any(guarded)))
+    /// Whether no guarded name stands in the arguments, which whatever is called could call unseen. In tuples of tuples, and in
+    /// arguments that are not remembered, there is none: it would have been found when it was put there.
+    fn no_guarded(&self, items: Option<&[Value]>) -> bool {
+        !items.unwrap_or_default().iter().any(|item| self.is_guarded(*item))
+    }
+
+    /// `numpy.random._pickle`'s functions call their second argument with the first one, and the first one if it is a class.
+    fn random_generator(&self, items: Option<&[Value]>) -> bool {
+        let of_numpy = |index: u32| self.trace.global(index).is_some_and(|global| global.module.starts_with("numpy.random._"));
+        let is_kind = |value: &Value| match *value {
+            Value::Text { .. } => true,
+            Value::Global(index) => of_numpy(index) && self.trace.mode(index) == Some(Mode::Any),
+            Value::Object { global, .. } => of_numpy(global),
+            _ => false,
+        };
+        let is_maker = |value: &Value| match *value {
+            Value::Global(index) => {
+                self.trace.mode(index) == Some(Mode::RandomGenerator)
+                    && self.trace.global(index).is_some_and(|global| global.name == "__bit_generator_ctor")
+            }
+            _ => false,
+        };
+        match items {
+            Some([]) => true,
+            Some([kind]) => is_kind(kind),
+            Some([kind, maker]) => is_kind(kind) && is_maker(maker),
+            _ => false,
+        }
     }
 
     /// `torch.storage._load_from_bytes(bytes)`: the bytes must be in the file, and are scanned as a torch file.
@@ -123,24 +146,6 @@ impl Machine<'_, '_, '_> {
         Ok(true)
     }
 
-    fn dtype(&mut self, items: Option<&[Value]>) -> Value {
-        let code = items.and_then(|items| items.first()).and_then(|code| self.text_of(*code, 64).ok().flatten());
-        let mut facts = DtypeFacts { kind: b'?', item_bytes: None, has_objects: None };
-        if let Some(code) = code
-            && let Some((kind, size)) = code.split_at_checked(1)
-        {
-            facts.kind = kind.bytes().next().unwrap_or(b'?');
-            let unit = if facts.kind == b'U' { 4 } else { 1 };
-            facts.item_bytes = size.parse::<u64>().ok().and_then(|size| size.checked_mul(unit));
-            facts.has_objects = match facts.kind {
-                b'O' => Some(true),
-                b'b' | b'i' | b'u' | b'f' | b'c' | b'm' | b'M' | b'S' | b'U' => Some(false),
-                _ => None,
-            };
-        }
-        self.heap.dtype(facts)
-    }
-
     /// `BUILD`: sets the state of what is on top of the stack.
     pub(super) fn build(&mut self, target: Value, state: Value) -> Result<(), Halt> {
         match target {
@@ -157,7 +162,11 @@ impl Machine<'_, '_, '_> {
                     _ => {}
                 }
             }
-            Value::Dtype(_) => self.dtype_state(target, state),
+            Value::Dtype(_) => {
+                if let Some(problem) = dtype::state_set(self, target, state)? {
+                    self.trace.note(rules::GLOBAL_MISUSED, self.at, problem);
+                }
+            }
             _ => self.trace.note(rules::BUILD_TARGET, self.at, "`BUILD` sets the state of a value that is not a fresh object"),
         }
         Ok(())
@@ -172,28 +181,6 @@ impl Machine<'_, '_, '_> {
         match self.heap.items(arguments, length).first() {
             Some(Value::Global(class)) => Some(*class),
             _ => None,
-        }
-    }
-
-    /// `(version, order, subtype, names, fields, size, alignment, flags)`; flag 1 says that there are objects in it.
-    fn dtype_state(&mut self, target: Value, state: Value) {
-        let known = match self.heap.items_of(state) {
-            Some([_, _, subtype, _, _, Value::Int(size), _, Value::Int(flags), ..]) => {
-                Some((*size, *flags, matches!(subtype, Value::None)))
-            }
-            _ => None,
-        };
-        let Some(facts) = self.heap.dtype_facts(target) else { return };
-        let Some((size, flags, plain)) = known else {
-            (facts.item_bytes, facts.has_objects) = (None, None);
-            return;
-        };
-        // Only types of any size take their size from the state.
-        if matches!(facts.kind, b'V' | b'S' | b'U') {
-            facts.item_bytes = u64::try_from(size).ok().or(facts.item_bytes).filter(|_| plain || facts.kind == b'V');
-        }
-        if facts.kind == b'V' {
-            facts.has_objects = Some(flags & 1 == 1);
         }
     }
 

@@ -214,10 +214,13 @@ fn distributions_may_execute_only_the_text_of_scipy() {
     verdict(&distribution("_parse_arg_template", own), Verdict::Clean);
     verdict(&distribution("name", "norm"), Verdict::Clean);
     blocked(&distribution("_parse_arg_template", "import os"), &[], "pickle.misused_global");
+    blocked(&distribution("_attach_methods", "x"), &[], "pickle.misused_global");
+    blocked(b"\x80\x04cscipy.stats._continuous_distns\nnorm_gen\nN\x85R.", &[], "pickle.misused_global");
     blocked(&distribution("_parse_arg_template", &format!("{own}import os\n")), &[], "pickle.misused_global");
-    // Made by another function, so that its class does not show; and a state that is not written in the file.
-    let hidden = b"\x80\x04csklearn.neighbors._kd_tree\nnewObj\ncscipy.stats._continuous_distns\nnorm_gen\n\x85R}b.";
-    blocked(hidden, &[], "pickle.misused_global");
+    // Made by another function, which makes an object of what it is given; and a state that is not written in the file.
+    let made = b"\x80\x04csklearn.neighbors._kd_tree\nnewObj\ncscipy.stats._continuous_distns\nnorm_gen\n\x85R}";
+    let hidden = [&made[..], &text("_parse_arg_template"), &text("import os"), b"sb."].concat();
+    blocked(&hidden, &[], "pickle.misused_global");
     blocked(
         b"\x80\x04cscipy.stats._continuous_distns\nnorm_gen\n)\x81ccollections\nOrderedDict\n)Rb.",
         &[],
@@ -229,6 +232,56 @@ fn distributions_may_execute_only_the_text_of_scipy() {
     verdict(&method(b"scipy.stats._discrete_distns\npoisson_gen", "_cdf_single"), Verdict::Clean);
     blocked(&method(b"scipy.stats._discrete_distns\npoisson_gen", "__class__"), &[], "pickle.misused_global");
     blocked(&method(b"collections\nOrderedDict", "_cdf_single"), &[], "pickle.misused_global");
+}
+
+#[test]
+fn guarded_names_may_not_be_handed_on() {
+    let misused =
+        |parts: &[&[u8]]| blocked(&[b"\x80\x04", parts.concat().as_slice(), b"."].concat(), &[], "pickle.misused_global");
+    let tree = b"csklearn.neighbors._kd_tree\nnewObj\n";
+    verdict(&[&b"\x80\x04"[..], tree, b"csklearn.neighbors._kd_tree\nKDTree64\n\x85R."].concat(), Verdict::Clean);
+    for guarded in [
+        &b"cscipy.stats._continuous_distns\nnorm_gen\n"[..],
+        b"cjoblib.numpy_pickle\nNumpyArrayWrapper\n",
+        b"ctorch.storage\n_load_from_bytes\n",
+        b"cbuiltins\ngetattr\n",
+        b"ccopyreg\n_reconstructor\n",
+        b"cnumpy\ndtype\n",
+        b"cnumpy.random._pickle\n__bit_generator_ctor\n",
+    ] {
+        // As arguments that are computed, in a list, in tuples, beyond the tuples that are remembered.
+        misused(&[tree, b"cbuiltins\ntuple\n]", guarded, b"a\x85RR"]);
+        misused(&[tree, b"ctorch\nSize\n](", guarded, b"e\x85RR"]);
+        misused(&[tree, b"(", guarded, b"l\x85R"]);
+        misused(&[tree, guarded, b"\x85\x85\x85R"]);
+        let many = [b"(", b"N".repeat(600).as_slice()].concat();
+        misused(&[&many, guarded, b"t"]);
+        // In a dictionary, a state, a set, arguments of others, by name; and as what the pickle stands for.
+        misused(&[b"}N", guarded, b"s"]);
+        misused(&[b"(", guarded, b"Nd"]);
+        misused(&[b"ccollections\nOrderedDict\n)R", guarded, b"b"]);
+        misused(&[b"\x8f(", guarded, b"\x90"]);
+        misused(&[b"cfunctools\npartial\n", guarded, b"\x85R"]);
+        misused(&[b"cfunctools\npartial\n", guarded, b"\x85}NNs\x92"]);
+        misused(&[guarded]);
+    }
+    // A tuple that is called once and put elsewhere.
+    let class = b"cscipy.stats._continuous_distns\nnorm_gen\ncbuiltins\nobject\nN\x87\x94";
+    verdict(&[&b"\x80\x04ccopyreg\n_reconstructor\n"[..], class, b"R."].concat(), Verdict::Clean);
+    misused(&[b"ccopyreg\n_reconstructor\n", class, b"R0]h\0a"]);
+}
+
+#[test]
+fn makers_of_random_numbers_take_only_kinds_of_their_own() {
+    let maker = b"\x80\x04cnumpy.random._pickle\n__randomstate_ctor\n\x8c\x07MT19937";
+    let inner = b"cnumpy.random._pickle\n__bit_generator_ctor\n";
+    verdict(&[&maker[..], b"\x85R."].concat(), Verdict::Clean);
+    verdict(&[&maker[..], inner, b"\x86R."].concat(), Verdict::Clean);
+    let generator = b"\x80\x04cnumpy.random._pickle\n__generator_ctor\n";
+    verdict(&[&generator[..], inner, b"cnumpy.random._pcg64\nPCG64\n\x85R\x85R."].concat(), Verdict::Clean);
+    blocked(&[&maker[..], b"cbuiltins\nlist\n\x86R."].concat(), &[], "pickle.misused_global");
+    blocked(&[&generator[..], b"ccollections\nOrderedDict\n\x85R."].concat(), &[], "pickle.misused_global");
+    blocked(&[&generator[..], inner, b"\x85R."].concat(), &[], "pickle.misused_global");
 }
 
 #[test]
