@@ -1,6 +1,6 @@
 //! What loading does with imported names, and the few names that are harmless only with some arguments.
 
-use crate::allow::Mode;
+use crate::allow::{DISTRIBUTION_METHODS, Mode};
 use crate::report::Use;
 use crate::rules;
 
@@ -12,25 +12,19 @@ use super::{distribution, dtype, joblib};
 
 /// Storages of one torch file.
 const STORAGES_MAX: usize = 1 << 20;
+/// The types that cloudpickle may look up.
+const BOUND_METHOD: &str = "MethodType";
+const NAMESPACE: &str = "SimpleNamespace";
 /// Bytes of a text that a guard reads.
 const GUARD_TEXT_BYTES_MAX: u64 = 4_096;
-/// Methods that SciPy's distributions keep vectorized.
-const DISTRIBUTION_METHODS: [&str; 9] = [
-    "_entropy",
-    "_cdf_single",
-    "_ppf_single",
-    "_ppfvec_single",
-    "_mom0_sc",
-    "_mom1_sc",
-    "_mom_integ0",
-    "_mom_integ1",
-    "_generic_moment",
-];
 
 impl Machine<'_, '_, '_> {
     /// `callee(*arguments)`, the result on the stack.
     pub(super) fn call(&mut self, callee: Value, arguments: Value, how: Use) -> Result<(), Halt> {
         let Value::Global(index) = callee else {
+            if let Some(result) = self.call_made(callee, arguments)? {
+                return self.push(result);
+            }
             let made = if how == Use::Called { "calls" } else { "makes an object of" };
             self.trace.note(rules::CALL_COMPUTED, self.at, format!("{made} a value that is not an imported name"));
             return self.push(Value::Computed);
@@ -52,7 +46,13 @@ impl Machine<'_, '_, '_> {
         let fits = match mode {
             Mode::Any | Mode::Dtype => self.no_guarded(items),
             // Picklers make them empty and set their state.
-            Mode::JoblibArray | Mode::Distribution => items.is_some_and(<[Value]>::is_empty),
+            Mode::JoblibArray | Mode::Distribution | Mode::Empty | Mode::FormulaData => items.is_some_and(<[Value]>::is_empty),
+            Mode::Texts => items.is_some_and(|items| items.iter().all(|item| matches!(item, Value::Text { .. }))),
+            Mode::TypeOfNone => matches!(items, Some([Value::None])),
+            Mode::BuiltinType => match items {
+                Some([name]) => matches!(self.text_of(*name, GUARD_TEXT_BYTES_MAX)?.as_deref(), Some(BOUND_METHOD | NAMESPACE)),
+                _ => false,
+            },
             Mode::Reference => false,
             Mode::Latin1 => match items {
                 Some([Value::Text { .. }, encoding]) => {
@@ -64,16 +64,25 @@ impl Machine<'_, '_, '_> {
             Mode::ClassFirst => match items {
                 Some([Value::Global(class), rest @ ..]) => {
                     self.trace.used(*class, Use::Instantiated);
-                    let is_class = self.trace.mode(*class).is_none_or(|mode| mode == Mode::Any || mode.guards_state());
-                    is_class && self.no_guarded(Some(rest))
+                    match self.trace.mode(*class) {
+                        None | Some(Mode::Any) => self.no_guarded(Some(rest)),
+                        // What they are made of is at most the class of Python's that they extend, and what that one holds.
+                        Some(mode) if mode.is_made_empty() => match rest {
+                            [] => true,
+                            [Value::Global(base), _] => {
+                                let python = |module: &str| matches!(module, "builtins" | "__builtin__");
+                                self.trace.global(*base).is_some_and(|base| python(&base.module)) && self.no_guarded(Some(rest))
+                            }
+                            _ => false,
+                        },
+                        Some(_) => false,
+                    }
                 }
                 _ => false,
             },
             Mode::DistributionMethod => match items {
                 Some([object, name]) => {
-                    let class = self.class_of(*object).and_then(|class| self.trace.mode(class));
-                    let name = self.text_of(*name, GUARD_TEXT_BYTES_MAX)?;
-                    class == Some(Mode::Distribution) && name.is_some_and(|name| DISTRIBUTION_METHODS.contains(&name.as_str()))
+                    self.text_of(*name, GUARD_TEXT_BYTES_MAX)?.is_some_and(|name| self.has_method(*object, &name))
                 }
                 _ => false,
             },
@@ -101,6 +110,53 @@ impl Machine<'_, '_, '_> {
     /// arguments that are not remembered, there is none: it would have been found when it was put there.
     fn no_guarded(&self, items: Option<&[Value]>) -> bool {
         !items.unwrap_or_default().iter().any(|item| self.is_guarded(*item))
+    }
+
+    /// Whether `getattr` may take this from a class or an object.
+    fn has_method(&self, object: Value, name: &str) -> bool {
+        if let Value::Global(class) = object {
+            let global = self.trace.global(class);
+            return global.is_some_and(|global| self.trace.allow.has_method(&global.module, &global.name, name));
+        }
+        let Some(class) = self.class_of(object) else { return false };
+        match self.trace.mode(class) {
+            Some(Mode::Distribution) => DISTRIBUTION_METHODS.contains(&name),
+            // The methods of a regular expression.
+            _ => {
+                let global = self.trace.global(class);
+                let is_expression = global.is_some_and(|global| global.module == "re" && global.name == "_compile");
+                is_expression && self.trace.allow.has_method("re", "Pattern", name)
+            }
+        }
+    }
+
+    /// The few calls of values that a look-up has made: of a time zone by its name, and of the types that cloudpickle looks up.
+    fn call_made(&mut self, callee: Value, arguments: Value) -> Result<Option<Value>, Halt> {
+        let Value::Object { global, arguments: start, length } = callee else { return Ok(None) };
+        let Some(items) = self.heap.items_of(arguments) else { return Ok(None) };
+        let made_of = self.heap.items(start, length);
+        Ok(match (self.trace.mode(global), made_of, items) {
+            (
+                Some(Mode::DistributionMethod),
+                [Value::Global(class), method],
+                [key @ Value::Text { .. }, Value::Int(_) | Value::Plain],
+            ) => {
+                let is_zone =
+                    self.trace.global(*class).is_some_and(|class| class.module == "zoneinfo" && class.name == "ZoneInfo");
+                let is_maker = self.text_of(*method, GUARD_TEXT_BYTES_MAX)?.as_deref() == Some("_unpickle");
+                let key = self.text_of(*key, GUARD_TEXT_BYTES_MAX)?;
+                (is_zone && is_maker && key.is_some_and(|key| is_zone_key(&key))).then_some(Value::Computed)
+            }
+            (Some(Mode::BuiltinType), [name], items) => {
+                let name = self.text_of(*name, GUARD_TEXT_BYTES_MAX)?;
+                match (name.as_deref(), items) {
+                    (Some(NAMESPACE), []) => Some(callee),
+                    (Some(BOUND_METHOD), [_, _]) if self.no_guarded(Some(items)) => Some(Value::Computed),
+                    _ => None,
+                }
+            }
+            _ => None,
+        })
     }
 
     /// `numpy.random._pickle`'s functions call their second argument with the first one, and the first one if it is a class.
@@ -154,6 +210,14 @@ impl Machine<'_, '_, '_> {
                 self.trace.used(class, Use::StateSet);
                 match self.trace.mode(class) {
                     Some(Mode::JoblibArray) => return joblib::array(self, state),
+                    Some(Mode::Empty) if !matches!(state, Value::Dictionary(_) | Value::PlainDictionary) => {
+                        let problem = "the state of an object is set by its own methods, which have not been looked at";
+                        self.trace.note_about(rules::GLOBAL_MISUSED, self.at, problem, Some(class as usize));
+                    }
+                    Some(Mode::FormulaData) if !self.asks_for_no_formula(state)? => {
+                        let problem = "the state has a formula evaluated, which is a program";
+                        self.trace.note_about(rules::GLOBAL_MISUSED, self.at, problem, Some(class as usize));
+                    }
                     Some(Mode::Distribution) => {
                         if let Some(problem) = distribution::problem(self, state)? {
                             self.trace.note_about(rules::GLOBAL_MISUSED, self.at, problem, Some(class as usize));
@@ -170,6 +234,17 @@ impl Machine<'_, '_, '_> {
             _ => self.trace.note(rules::BUILD_TARGET, self.at, "`BUILD` sets the state of a value that is not a fresh object"),
         }
         Ok(())
+    }
+
+    /// statsmodels evaluates the formula of data whose state has `restore_design_info`, or `restore_model_spec` since 0.15.
+    fn asks_for_no_formula(&self, state: Value) -> Result<bool, Halt> {
+        let Some(entries) = self.heap.entries(state).filter(|entries| !entries.open) else { return Ok(false) };
+        for (key, _) in &entries.pairs {
+            if !self.text_of(*key, GUARD_TEXT_BYTES_MAX)?.is_some_and(|key| !key.starts_with("restore_")) {
+                return Ok(false);
+            }
+        }
+        Ok(true)
     }
 
     /// The class of an object, also where a helper made it.
@@ -213,4 +288,13 @@ impl Machine<'_, '_, '_> {
         let Some(class) = self.trace.global(*class).filter(|class| class.module.starts_with("torch")) else { return Ok(None) };
         Ok(Some(Storage { key, class: class.name.clone(), items }))
     }
+}
+
+/// Whether a text is the name of a time zone, such as `Europe/Berlin`, and leads nowhere else.
+fn is_zone_key(key: &str) -> bool {
+    let part = |part: &str| {
+        part.starts_with(|letter: char| letter.is_ascii_alphanumeric())
+            && part.chars().all(|letter| letter.is_ascii_alphanumeric() || matches!(letter, '_' | '-' | '+'))
+    };
+    key.split('/').all(part)
 }

@@ -272,6 +272,87 @@ fn guarded_names_may_not_be_handed_on() {
 }
 
 #[test]
+fn arrays_are_not_made_over_bytes_that_stand_for_objects() {
+    let object = b"cnumpy\ndtype\n\x8c\x02O8\x89\x88\x87R";
+    let made = |callee: &[u8]| [&b"\x80\x04"[..], callee, b"K\x01\x85", object, b"C\x08AAAAAAAA\x87R."].concat();
+    for class in ["numpy\nndarray", "numpy\nrecarray", "numpy\nmatrix", "numpy.ma\nMaskedArray"] {
+        blocked(&made(format!("c{class}\n").as_bytes()), &[], "pickle.misused_global");
+    }
+    let other = |maker: &[u8]| [&b"\x80\x04"[..], maker, b"cnumpy\nndarray\n}\x86R."].concat();
+    blocked(&other(b"cpandas.core.indexes.base\n_new_Index\n"), &[], "pickle.misused_global");
+    blocked(&other(b"ccopyreg\n__newobj__\n"), &[], "pickle.misused_global");
+    verdict(b"\x80\x04cpandas.core.indexes.base\n_new_Index\ncpandas\nIndex\n}\x86R.", Verdict::Clean);
+    verdict(b"\x80\x04cnumpy._core.multiarray\n_reconstruct\ncnumpy\nndarray\nK\x00\x85C\x01b\x87R.", Verdict::Clean);
+}
+
+#[test]
+fn methods_that_only_compute_may_be_looked_up_and_not_called() {
+    let method = |class: &str, name: &str, rest: &[u8]| {
+        [&b"\x80\x04cbuiltins\ngetattr\nc"[..], class.as_bytes(), b"\n", &text(name), b"\x86R", rest, b"."].concat()
+    };
+    verdict(&method("builtins\nstr", "split", b""), Verdict::Clean);
+    verdict(b"\x80\x04cbuiltins\nstr.split\n.", Verdict::Clean);
+    blocked(&method("builtins\nstr", "format", b""), &[], "pickle.misused_global");
+    blocked(&method("builtins\nstr", "split", b"\x8c\x01a\x85R"), &[], "pickle.computed_call");
+    blocked(b"\x80\x04cbuiltins\nstr.split\n\x8c\x01a\x85R.", &[], "pickle.misused_global");
+    blocked(b"\x80\x04cbuiltins\nstr.format\n.", &[], "pickle.unknown_global");
+    verdict(b"\x80\x04cscipy.stats._discrete_distns\nrandint_gen._entropy\n.", Verdict::Clean);
+    blocked(b"\x80\x04cscipy.stats._discrete_distns\nrandint_gen.__init__\n.", &[], "pickle.unknown_global");
+    let expression = b"\x80\x04cbuiltins\ngetattr\ncre\n_compile\n\x8c\x01aK\x20\x86R";
+    verdict(&[&expression[..], &text("findall"), b"\x86R."].concat(), Verdict::Clean);
+    blocked(&[&expression[..], &text("__class__"), b"\x86R."].concat(), &[], "pickle.misused_global");
+}
+
+#[test]
+fn time_zones_are_found_by_their_names_only() {
+    let zone = |maker: &str, key: &str| {
+        let found = [&b"\x80\x04cbuiltins\ngetattr\nczoneinfo\nZoneInfo\n"[..], &text(maker), b"\x86R"].concat();
+        [found.as_slice(), &text(key), b"K\x01\x86R."].concat()
+    };
+    verdict(&zone("_unpickle", "America/Port-au-Prince"), Verdict::Clean);
+    verdict(&zone("_unpickle", "Etc/GMT+5"), Verdict::Clean);
+    blocked(&zone("_unpickle", "../../etc/passwd"), &[], "pickle.computed_call");
+    blocked(&zone("_unpickle", "/etc/passwd"), &[], "pickle.computed_call");
+    blocked(&zone("from_file", "Europe/Berlin"), &[], "pickle.misused_global");
+    let computed = b"\x80\x04cbuiltins\ngetattr\nczoneinfo\nZoneInfo\n\x8c\x09_unpickle\x86R](eK\x01\x86R.";
+    blocked(computed, &[], "pickle.computed_call");
+}
+
+#[test]
+fn classes_that_may_only_be_made_empty_are() {
+    let model = b"\x80\x04cstatsmodels.regression.linear_model\nOLS\n";
+    verdict(&[&model[..], b")\x81}\x8c\x01xNsb."].concat(), Verdict::Clean);
+    blocked(&[&model[..], b"N\x85\x81."].concat(), &[], "pickle.misused_global");
+    blocked(&[&model[..], b")\x81N}\x86b."].concat(), &[], "pickle.misused_global");
+    let data = |state: &[u8]| [&b"\x80\x04cstatsmodels.base.data\nPandasData\n)\x81"[..], state, b"b."].concat();
+    verdict(&data(&[b"}", &text("frame")[..], b"Ns"].concat()), Verdict::Clean);
+    for key in ["restore_model_spec", "restore_design_info"] {
+        blocked(&data(&[b"}", &text(key)[..], b"\x88s"].concat()), &[], "pickle.misused_global");
+    }
+    blocked(&data(b"ccollections\nOrderedDict\n)R"), &[], "pickle.misused_global");
+    // The base of what a pickle of protocol 0 makes is a class of Python's own.
+    let old = |base: &str| [&b"ccopyreg\n_reconstructor\n(cuuid\nUUID\nc"[..], base.as_bytes(), b"\nNtR."].concat();
+    verdict(&old("builtins\nobject"), Verdict::Clean);
+    blocked(&old("pandas\nIndex"), &[], "pickle.misused_global");
+    verdict(b"\x80\x04cpathlib\nPosixPath\n\x8c\x01a\x8c\x01b\x86R.", Verdict::Clean);
+    blocked(b"\x80\x04cpathlib\nPosixPath\nN\x85R.", &[], "pickle.misused_global");
+    verdict(b"\x80\x04cbuiltins\ntype\nN\x85R.", Verdict::Clean);
+    blocked(b"\x80\x04cbuiltins\ntype\n]\x85R.", &[], "pickle.misused_global");
+}
+
+#[test]
+fn cloudpickle_looks_up_two_types_only() {
+    let looked_up = |name: &str, rest: &[u8]| {
+        [&b"\x80\x04ccloudpickle.cloudpickle\n_builtin_type\n"[..], &text(name), b"\x85R", rest, b"."].concat()
+    };
+    verdict(&looked_up("SimpleNamespace", b")R}\x8c\x01xNsb"), Verdict::Clean);
+    verdict(&looked_up("MethodType", b"cscipy.stats._discrete_distns\nrandint_gen._entropy\n]\x86R"), Verdict::Clean);
+    blocked(&looked_up("MethodType", b"cbuiltins\ngetattr\n]\x86R"), &[], "pickle.computed_call");
+    blocked(&looked_up("MethodType", b"cnumpy\nmean\n]\x86R}b"), &[], "pickle.build_target");
+    blocked(&looked_up("CodeType", b""), &[], "pickle.misused_global");
+}
+
+#[test]
 fn makers_of_random_numbers_take_only_kinds_of_their_own() {
     let maker = b"\x80\x04cnumpy.random._pickle\n__randomstate_ctor\n\x8c\x07MT19937";
     let inner = b"cnumpy.random._pickle\n__bit_generator_ctor\n";
