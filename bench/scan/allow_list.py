@@ -173,7 +173,7 @@ def scipy():
     import scipy.spatial.distance
     import scipy.special
     import scipy.stats
-    from scipy.stats import _continuous_distns, _discrete_distns, _distn_infrastructure
+    from scipy.stats import _continuous_distns, _discrete_distns, _distn_infrastructure, _levy_stable
 
     names = classes("scipy.sparse", lambda value: "matrix" in value.__name__ or "array" in value.__name__, DENIED_PARTS + (".linalg", ".csgraph"))
     old = {(module.replace("._", "."), name) for module, name in names}
@@ -181,7 +181,7 @@ def scipy():
     names |= classes("scipy.interpolate", lambda value: not is_exception(value))
     names |= {("scipy.spatial._ckdtree", "cKDTree"), ("scipy.spatial._kdtree", "KDTree"), ("scipy.spatial.ckdtree", "cKDTree"),
               ("scipy.spatial.transform._rotation", "Rotation")}
-    for module in (_continuous_distns, _discrete_distns):
+    for module in (_continuous_distns, _discrete_distns, _levy_stable):
         for name, value in vars(module).items():
             if inspect.isclass(value) and issubclass(value, _distn_infrastructure.rv_generic) and value.__module__ == module.__name__:
                 names.add((module.__name__, name, "distribution"))

@@ -149,7 +149,11 @@ impl AllowList {
 
     /// Whether a method of a class may be referred to. It may not be called while loading.
     pub fn has_method(&self, module: &str, class: &str, method: &str) -> bool {
-        let module = if module == "__builtin__" { "builtins" } else { module };
+        let (module, class) = match (module, class) {
+            ("__builtin__", "unicode") => ("builtins", "str"),
+            ("__builtin__", class) => ("builtins", class),
+            other => other,
+        };
         let listed = self.methods.contains(&(module.into(), format!("{class}.{method}").into()));
         listed || (self.exact(module, class) == Some(Mode::Distribution) && DISTRIBUTION_METHODS.contains(&method))
     }

@@ -240,7 +240,7 @@ impl Machine<'_, '_, '_> {
     fn asks_for_no_formula(&self, state: Value) -> Result<bool, Halt> {
         let Some(entries) = self.heap.entries(state).filter(|entries| !entries.open) else { return Ok(false) };
         for (key, _) in &entries.pairs {
-            if !self.text_of(*key, GUARD_TEXT_BYTES_MAX)?.is_some_and(|key| !key.starts_with("restore_")) {
+            if self.text_of(*key, GUARD_TEXT_BYTES_MAX)?.is_none_or(|key| key.starts_with("restore_")) {
                 return Ok(false);
             }
         }

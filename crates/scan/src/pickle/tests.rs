@@ -292,6 +292,7 @@ fn methods_that_only_compute_may_be_looked_up_and_not_called() {
     };
     verdict(&method("builtins\nstr", "split", b""), Verdict::Clean);
     verdict(b"\x80\x04cbuiltins\nstr.split\n.", Verdict::Clean);
+    verdict(b"c__builtin__\ngetattr\n(c__builtin__\nunicode\nVsplit\ntR.", Verdict::Clean);
     blocked(&method("builtins\nstr", "format", b""), &[], "pickle.misused_global");
     blocked(&method("builtins\nstr", "split", b"\x8c\x01a\x85R"), &[], "pickle.computed_call");
     blocked(b"\x80\x04cbuiltins\nstr.split\n\x8c\x01a\x85R.", &[], "pickle.misused_global");
