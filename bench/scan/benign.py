@@ -187,9 +187,9 @@ def wider(folder):
     from sklearn.preprocessing import FunctionTransformer
 
     rows, labels, targets = data()
-    frame = pd.DataFrame(rows, columns=list("abcd")).assign(kind=pd.Categorical(["x", "y"] * 30))
+    frame = pd.DataFrame(rows, columns=list("abcd"))
     made = {
-        "categories": HistGradientBoostingClassifier(max_iter=3, categorical_features="from_dtype").fit(frame, labels),
+        "categories": HistGradientBoostingClassifier(max_iter=3, categorical_features=[0]).fit(np.column_stack([labels, rows]), labels),
         "functions": [FunctionTransformer(one) for one in (np.reshape, np.column_stack, scipy.special.logit)],
         "words": TfidfVectorizer(tokenizer=str.split, token_pattern=None).fit(["a b", "b c"]),
         "gaps": pd.DataFrame({"x": pd.array([1, None], dtype="Int64"), "y": pd.array(["u", None], dtype="string")}),

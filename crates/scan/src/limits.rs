@@ -10,6 +10,10 @@ pub(crate) const MEMO_SPARSE_MAX: usize = 1 << 16;
 pub(crate) const TUPLE_ITEMS_MAX: usize = 8 << 20;
 /// Tuples longer than this are not remembered.
 pub(crate) const TUPLE_LENGTH_MAX: usize = 512;
+/// Arguments of a call that are looked at; none that a guard knows has more.
+pub(crate) const ARGUMENTS_MAX: u32 = 64;
+/// Entries of a state that are looked at; none that a guard knows has more.
+pub(crate) const STATE_ENTRIES_MAX: usize = 64;
 /// Dictionaries whose entries are remembered.
 pub(crate) const DICTIONARIES_MAX: usize = 1 << 18;
 /// Entries that are remembered of one dictionary.

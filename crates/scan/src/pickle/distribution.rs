@@ -47,13 +47,10 @@ const NAME_BYTES_MAX: u64 = 256;
 
 /// What is wrong with the state of a distribution, if anything is.
 pub(super) fn problem(machine: &Machine<'_, '_, '_>, state: Value) -> Result<Option<&'static str>, Halt> {
-    let Some(entries) = machine.heap.entries(state) else {
-        return Ok(Some("the state of a distribution is no plain dictionary"));
+    let Some(entries) = machine.heap.state(state) else {
+        return Ok(Some("the state of a distribution is no plain dictionary, or has more entries than the scanner follows"));
     };
-    if entries.open {
-        return Ok(Some("the state of a distribution has more entries than the scanner follows"));
-    }
-    for (key, value) in &entries.pairs {
+    for (key, value) in entries {
         let Some(name) = machine.text_of(*key, NAME_BYTES_MAX)? else {
             return Ok(Some("the state of a distribution has odd names"));
         };

@@ -7,6 +7,8 @@ use super::machine::Machine;
 use super::reader::Halt;
 use super::value::{DtypeFacts, Value};
 
+/// Items of a state.
+const STATE_ITEMS_MAX: usize = 9;
 const CODE_BYTES_MAX: u64 = 64;
 const NAME_BYTES_MAX: u64 = 4_096;
 /// Bytes of a pointer.
@@ -78,15 +80,13 @@ type Judged<T> = Result<T, &'static str>;
 
 /// `(version, order, subtype, names, fields, size, alignment, flags)`, and what times are counted in.
 fn judge(machine: &mut Machine<'_, '_, '_>, mut facts: DtypeFacts, state: Value) -> Result<Judged<DtypeFacts>, Halt> {
-    let items = machine.heap.items_of(state).map(<[Value]>::to_vec).unwrap_or_default();
-    let [Value::Int(3 | 4), order, subtype, names, fields, Value::Int(size), Value::Int(alignment), Value::Int(flags), rest @ ..] =
+    let items =
+        machine.heap.items_of(state).filter(|items| items.len() <= STATE_ITEMS_MAX).map(<[Value]>::to_vec).unwrap_or_default();
+    let [Value::Int(3 | 4), order, subtype, names, fields, Value::Int(size), Value::Int(alignment), Value::Int(flags), ..] =
         items.as_slice()
     else {
         return Ok(Err(UNKNOWN));
     };
-    if rest.len() > 1 {
-        return Ok(Err(ODD));
-    }
     let plain = matches!((subtype, names, fields), (Value::None, Value::None, Value::None));
     match facts.kind {
         b'?' => return Ok(Err(UNKNOWN)),

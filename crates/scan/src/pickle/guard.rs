@@ -1,6 +1,7 @@
 //! What loading does with imported names, and the few names that are harmless only with some arguments.
 
 use crate::allow::{DISTRIBUTION_METHODS, Mode};
+use crate::limits::ARGUMENTS_MAX;
 use crate::report::Use;
 use crate::rules;
 
@@ -30,7 +31,10 @@ impl Machine<'_, '_, '_> {
             return self.push(Value::Computed);
         };
         self.trace.used(index, how);
-        let items = self.heap.items_of(arguments).map(<[Value]>::to_vec);
+        let items = match arguments {
+            Value::Tuple { length, .. } if length > ARGUMENTS_MAX => None,
+            _ => self.heap.items_of(arguments).map(<[Value]>::to_vec),
+        };
         let result = match (arguments, self.trace.mode(index)) {
             (_, Some(Mode::Dtype)) => dtype::made(self, items.as_deref())?,
             (Value::Tuple { start, length }, _) => Value::Object { global: index, arguments: start, length },
@@ -238,8 +242,8 @@ impl Machine<'_, '_, '_> {
 
     /// statsmodels evaluates the formula of data whose state has `restore_design_info`, or `restore_model_spec` since 0.15.
     fn asks_for_no_formula(&self, state: Value) -> Result<bool, Halt> {
-        let Some(entries) = self.heap.entries(state).filter(|entries| !entries.open) else { return Ok(false) };
-        for (key, _) in &entries.pairs {
+        let Some(entries) = self.heap.state(state) else { return Ok(false) };
+        for (key, _) in entries {
             if self.text_of(*key, GUARD_TEXT_BYTES_MAX)?.is_none_or(|key| key.starts_with("restore_")) {
                 return Ok(false);
             }

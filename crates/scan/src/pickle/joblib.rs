@@ -49,13 +49,9 @@ pub(super) fn array(machine: &mut Machine<'_, '_, '_>, state: Value) -> Result<(
 }
 
 fn facts(machine: &mut Machine<'_, '_, '_>, state: Value) -> Result<Option<Array>, Halt> {
-    let Some(entries) = machine.heap.entries(state) else { return Ok(None) };
-    if entries.open {
-        return Ok(None);
-    }
-    let pairs = entries.pairs.clone();
+    let Some(entries) = machine.heap.state(state) else { return Ok(None) };
     let (mut shape, mut dtype, mut aligned) = (None, None, false);
-    for (key, value) in pairs {
+    for &(key, value) in entries {
         match machine.text_of(key, 64)?.as_deref() {
             Some("shape") => shape = Some(value),
             Some("dtype") => dtype = Some(value),

@@ -1,6 +1,7 @@
 //! Where values go. Names that are harmless only if they are called in the file itself may go nowhere else: what they are put
 //! into could call them unseen, with arguments that no guard has looked at.
 
+use crate::limits::ARGUMENTS_MAX;
 use crate::rules;
 
 use super::machine::Machine;
@@ -12,7 +13,7 @@ impl Machine<'_, '_, '_> {
     pub(super) fn kept(&mut self, value: Value) {
         match value {
             Value::Global(index) if self.is_guarded(value) => self.misplaced(index),
-            Value::Tuple { .. } => {
+            Value::Tuple { length, .. } if length <= ARGUMENTS_MAX => {
                 let items = self.heap.items_of(value).unwrap_or_default();
                 if let Some(Value::Global(index)) = items.iter().find(|item| self.is_guarded(**item)) {
                     self.misplaced(*index);
@@ -33,12 +34,12 @@ impl Machine<'_, '_, '_> {
     }
 
     /// The values from a place of the stack on as a tuple; the stack ends there. It may hold guarded names, because it may
-    /// become the arguments of a call, unless it is one that is not remembered.
+    /// become the arguments of a call, unless it is one that is not remembered or too long for that.
     pub(super) fn tuple_from(&mut self, start: usize) -> Value {
         let tuple = self.heap.tuple(self.stack.get(start..).unwrap_or_default());
         for at in start..self.stack.len() {
             match self.stack.get(at).copied() {
-                Some(Value::Global(_)) if matches!(tuple, Value::Tuple { .. }) => {}
+                Some(Value::Global(_)) if matches!(tuple, Value::Tuple { length, .. } if length <= ARGUMENTS_MAX) => {}
                 Some(value) => self.kept(value),
                 None => {}
             }

@@ -256,6 +256,8 @@ fn guarded_names_may_not_be_handed_on() {
         misused(&[tree, guarded, b"\x85\x85\x85R"]);
         let many = [b"(", b"N".repeat(600).as_slice()].concat();
         misused(&[&many, guarded, b"t"]);
+        let long = [b"(", b"N".repeat(100).as_slice()].concat();
+        misused(&[tree, &long, guarded, b"tR"]);
         // In a dictionary, a state, a set, arguments of others, by name; and as what the pickle stands for.
         misused(&[b"}N", guarded, b"s"]);
         misused(&[b"(", guarded, b"Nd"]);

@@ -1,6 +1,8 @@
 //! What the machine knows of the values that a pickle makes: enough to tell names, shapes and classes, and no more.
 
-use crate::limits::{DICTIONARIES_MAX, DICTIONARY_ENTRIES_MAX, ENTRIES_MAX, TUPLE_ITEMS_MAX, TUPLE_LENGTH_MAX};
+use crate::limits::{
+    DICTIONARIES_MAX, DICTIONARY_ENTRIES_MAX, ENTRIES_MAX, STATE_ENTRIES_MAX, TUPLE_ITEMS_MAX, TUPLE_LENGTH_MAX,
+};
 
 /// How the letters of a text stand in the stream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -156,6 +158,12 @@ impl Heap {
             Value::Dictionary(index) => self.dictionaries.get(index as usize),
             _ => None,
         }
+    }
+
+    /// The entries of a state, if all of them are known and they are not too many to be looked at again and again.
+    pub fn state(&self, value: Value) -> Option<&[(Value, Value)]> {
+        let entries = self.entries(value)?;
+        (!entries.open && entries.pairs.len() <= STATE_ENTRIES_MAX).then_some(entries.pairs.as_slice())
     }
 
     pub fn dtype(&mut self, facts: DtypeFacts) -> Value {
