@@ -78,6 +78,16 @@ def functions(*module_names):
     return names
 
 
+# What loading calls of an object's own, apart from its constructor.
+HOOKS = ("__new__", "__setstate__", "__setattr__", "__reduce__", "__reduce_ex__", "__init_subclass__", "__set_name__", "__del__")
+
+
+def is_plain(value):
+    """Whether nothing of a class runs when an empty object of it is made and its state is set."""
+    written = (one for one in value.__mro__ if one.__module__ not in ("builtins", "abc", "typing", "collections"))
+    return type(value).__module__ in ("builtins", "abc") and not any(hook in vars(one) for one in written for hook in HOOKS)
+
+
 def is_exception(value):
     return issubclass(value, BaseException)
 
@@ -130,26 +140,40 @@ def numpy():
             names |= {("numpy", name, "reference"), ("numpy._core._multiarray_umath", value.__name__, "reference"),
                       ("numpy.core._multiarray_umath", value.__name__, "reference")}
     for name in ("mean", "median", "sum", "max", "min", "std", "var", "prod", "ravel", "asarray", "array", "abs", "clip", "round",
-                 "nan_to_num", "argmax", "argmin", "average", "percentile", "quantile", "nanmean", "nanmedian", "amax", "amin"):
+                 "nan_to_num", "argmax", "argmin", "average", "percentile", "quantile", "nanmean", "nanmedian", "amax", "amin",
+                 "reshape", "column_stack", "hstack", "vstack", "stack", "concatenate", "transpose", "squeeze", "expand_dims", "diff",
+                 "cumsum", "cumprod", "where", "nansum", "nanstd", "nanvar", "nanmax", "nanmin", "nanprod", "ptp", "digitize", "interp",
+                 "unique", "sort", "argsort", "tile", "repeat", "flip", "roll", "zeros_like", "ones_like", "full_like", "real", "imag",
+                 "angle", "dot", "atleast_1d", "atleast_2d", "asanyarray", "ascontiguousarray", "count_nonzero", "swapaxes"):
         value = getattr(np, name)
         names |= {("numpy", name, "reference"), (getattr(value, "__module__", "numpy"), value.__name__, "reference")}
     for name in vars(np.dtypes) if hasattr(np, "dtypes") else ():
         if inspect.isclass(getattr(np.dtypes, name)):
             names.add(("numpy.dtypes", name))
-    names |= {("numpy.random._pickle", entry) for entry in ("__randomstate_ctor", "__generator_ctor", "__bit_generator_ctor")}
+    # They call what they are given.
+    names |= {("numpy.random._pickle", f"__{entry}_ctor", "random-generator") for entry in ("randomstate", "generator", "bit_generator")}
     for entry in ("MT19937", "PCG64", "PCG64DXSM", "Philox", "SFC64"):
         names.add((f"numpy.random._{entry.lower().removesuffix('dxsm')}", entry))
     names |= {("numpy.random.bit_generator", "SeedSequence"), ("numpy.random.bit_generator", "__pyx_unpickle_SeedSequence")}
     names |= {("numpy.random.mtrand", "RandomState"), ("numpy.random._generator", "Generator")}
+    # Arrays are made by `_reconstruct`. Called themselves, they take the bytes of a buffer for pointers to objects.
+    arrays = {entry[:2] for entry in names if entry[1] in ("ndarray", "recarray", "matrix", "MaskedArray")}
+    names = {entry for entry in names if entry[:2] not in arrays} | {(*entry, "reference") for entry in arrays}
+    for kind in ("chebyshev.Chebyshev", "hermite.Hermite", "hermite_e.HermiteE", "laguerre.Laguerre", "legendre.Legendre", "polynomial.Polynomial"):
+        names.add(tuple(f"numpy.polynomial.{kind}".rsplit(".", 1)))
+    if hasattr(np.dtypes, "StringDType"):
+        names.add(("numpy._core._internal", "_convert_to_stringdtype_kwargs"))
     write("numpy", "numpy", "array and scalar reconstructors by hand; scalar types, dtypes and ufuncs by introspection", names)
 
 
 def scipy():
     import scipy.interpolate
+    import numpy as np
     import scipy.sparse
-    import scipy.spatial
+    import scipy.spatial.distance
+    import scipy.special
     import scipy.stats
-    from scipy.stats import _continuous_distns, _discrete_distns, _distn_infrastructure
+    from scipy.stats import _continuous_distns, _discrete_distns, _distn_infrastructure, _levy_stable
 
     names = classes("scipy.sparse", lambda value: "matrix" in value.__name__ or "array" in value.__name__, DENIED_PARTS + (".linalg", ".csgraph"))
     old = {(module.replace("._", "."), name) for module, name in names}
@@ -157,10 +181,22 @@ def scipy():
     names |= classes("scipy.interpolate", lambda value: not is_exception(value))
     names |= {("scipy.spatial._ckdtree", "cKDTree"), ("scipy.spatial._kdtree", "KDTree"), ("scipy.spatial.ckdtree", "cKDTree"),
               ("scipy.spatial.transform._rotation", "Rotation")}
-    for module in (_continuous_distns, _discrete_distns):
+    for module in (_continuous_distns, _discrete_distns, _levy_stable):
         for name, value in vars(module).items():
             if inspect.isclass(value) and issubclass(value, _distn_infrastructure.rv_generic) and value.__module__ == module.__name__:
                 names.add((module.__name__, name, "distribution"))
+    names.add(("scipy.stats._distn_infrastructure", "rv_sample", "distribution"))
+    for module in (scipy.stats._multivariate, scipy.stats._covariance):
+        for name, value in vars(module).items():
+            if inspect.isclass(value) and value.__module__ == module.__name__ and is_plain(value) and not is_exception(value):
+                names.add((module.__name__, name, "empty"))
+    # Its attributes are its items.
+    names.add(("scipy.optimize._optimize", "OptimizeResult", "empty"))
+    names |= functions("scipy.spatial.distance")
+    for module in (scipy.special, scipy.special._ufuncs, getattr(scipy.special, "_special_ufuncs", None)):
+        for name, value in vars(module).items() if module else ():
+            if isinstance(value, np.ufunc):
+                names.add((module.__name__, value.__name__, "reference"))
     for entry in ("rv_frozen", "rv_continuous_frozen", "rv_discrete_frozen"):
         names.add(("scipy.stats._distn_infrastructure", entry))
     names.add(("scipy._lib.array_api_compat.numpy._aliases", "asarray", "reference"))
@@ -175,13 +211,16 @@ def pandas():
     names = {
         ("pandas._libs.internals", "_unpickle_block"), ("pandas.core.internals.managers", "BlockManager"),
         ("pandas.core.internals.managers", "SingleBlockManager"), ("pandas._libs.internals", "BlockManager"),
-        ("pandas.core.indexes.base", "_new_Index"), ("pandas.core.indexes.datetimes", "_new_DatetimeIndex"),
-        ("pandas.core.indexes.period", "_new_PeriodIndex"), ("pandas.core.indexes.numeric", "Int64Index"),
+        ("pandas.core.indexes.base", "_new_Index", "class-first"), ("pandas.core.indexes.datetimes", "_new_DatetimeIndex", "class-first"),
+        ("pandas.core.indexes.period", "_new_PeriodIndex", "class-first"), ("pandas.core.indexes.numeric", "Int64Index"),
         ("pandas.core.indexes.numeric", "Float64Index"), ("pandas.core.indexes.numeric", "UInt64Index"),
         ("pandas.core.indexes.frozen", "FrozenList"), ("pandas._libs.arrays", "__pyx_unpickle_NDArrayBacked"),
         ("pandas._libs.tslibs.nattype", "_nat_unpickle"), ("pandas._libs.tslibs.timestamps", "_unpickle_timestamp"),
         ("pandas._libs.tslibs.timedeltas", "_timedelta_unpickle"), ("pandas._libs.missing", "NA"),
-        ("pandas._libs.missing", "NAType"), ("pandas._libs.tslibs.offsets", "Day"),
+        ("pandas._libs.missing", "NAType"), ("pandas._libs.tslibs.offsets", "Day"), ("pandas", "NA", "reference"),
+        ("pandas.core.indexes.interval", "_new_IntervalIndex", "class-first"), ("pandas._libs.interval", "Interval"),
+        ("pandas", "Interval"), ("pandas._libs.tslibs.period", "Period"), ("pandas", "Period"), ("pandas._libs.sparse", "IntIndex"),
+        ("pandas._libs.sparse", "BlockIndex"),
     }
     for module in ("pandas.core.arrays", "pandas.core.indexes", "pandas.core.dtypes.dtypes", "pandas._libs.tslibs.offsets"):
         root = importlib.import_module(module)
@@ -226,8 +265,8 @@ def sklearn():
         return value.__module__.startswith(pieces) or not value.__module__.startswith("sklearn.utils")
 
     names = classes("sklearn", wanted)
-    names |= {("sklearn.utils._bunch", "Bunch"), ("sklearn.utils", "Bunch"), ("sklearn.neighbors._ball_tree", "newObj"),
-              ("sklearn.neighbors._kd_tree", "newObj"), ("sklearn.metrics._dist_metrics", "newObj"),
+    names |= {("sklearn.utils._bunch", "Bunch"), ("sklearn.utils", "Bunch"), ("sklearn.neighbors._ball_tree", "newObj", "class-first"),
+              ("sklearn.neighbors._kd_tree", "newObj", "class-first"), ("sklearn.metrics._dist_metrics", "newObj", "class-first"),
               ("sklearn.utils._metadata_requests", "MetadataRequest"), ("sklearn.utils._metadata_requests", "MethodMetadataRequest"),
               ("sklearn.utils.metadata_routing", "MetadataRequest"), ("sklearn.base", "_BaseEstimator")} - {("sklearn.base", "_BaseEstimator")}
     # Cython's own reconstructors of these classes.
@@ -252,8 +291,30 @@ def sklearn():
     )
     if hasattr(sys.modules["sklearn.metrics._scorer"], "_passthrough_scorer"):
         names.add(("sklearn.metrics._scorer", "_passthrough_scorer", "reference"))
+    names.add(("sklearn.utils.validation", "check_array", "reference"))
     names |= {("sklearn.cluster._kmeans", f"_kmeans_single_{name}", "reference") for name in ("lloyd", "elkan")}
     write("scikit-learn", "scikit-learn", "estimators, kernels, losses, trees, splitters and scorers by introspection; scoring functions as values", names)
+
+
+def imbalanced_learn():
+    import sklearn.base
+
+    left_out = DENIED_PARTS + (".keras", ".tensorflow", ".utils")
+    names = classes("imblearn", lambda value: issubclass(value, sklearn.base.BaseEstimator), left_out)
+    write("imbalanced-learn", "imbalanced-learn", "samplers, pipelines and ensembles by introspection", names)
+
+
+def statsmodels():
+    left_out = DENIED_PARTS + (".sandbox", ".examples", ".compat", ".x13", ".imputation", ".parallel", ".formula", ".iolib", ".graphics")
+    plain = classes("statsmodels", lambda value: is_plain(value) and not is_exception(value), left_out)
+    names = {(*entry, "empty") for entry in plain}
+    # Both set the state as it is, the data also by evaluating the formula that it names.
+    wrapper = importlib.import_module("statsmodels.base.wrapper").ResultsWrapper
+    data = importlib.import_module("statsmodels.base.data").ModelData
+    names |= {(*entry, "empty") for entry in classes("statsmodels", lambda value: issubclass(value, wrapper), left_out)}
+    names |= {(*entry, "formula-data") for entry in classes("statsmodels", lambda value: issubclass(value, data), left_out)}
+    names.add(("statsmodels.tools.tools", "Bunch", "empty"))
+    write("statsmodels", "statsmodels", "classes without methods of their own for pickling, made empty, by introspection", names)
 
 
 def xgboost():
@@ -388,7 +449,7 @@ def keras():
 
 LIBRARIES = {
     "numpy": numpy, "scipy": scipy, "pandas": pandas, "scikit-learn": sklearn, "xgboost": xgboost, "lightgbm": lightgbm,
-    "catboost": catboost, "joblib": joblib,
+    "catboost": catboost, "joblib": joblib, "imbalanced-learn": imbalanced_learn, "statsmodels": statsmodels,
 }
 
 if __name__ == "__main__":

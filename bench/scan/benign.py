@@ -15,6 +15,7 @@ import joblib
 import numpy as np
 import pandas as pd
 import scipy.sparse
+import scipy.special
 import scipy.stats
 import sklearn
 from sklearn.base import clone
@@ -174,6 +175,52 @@ def compositions(folder):
     return len(made)
 
 
+def wider(folder):
+    """What programs around scikit-learn write, from the libraries that are installed; other values of pandas' and Python's own."""
+    import datetime
+    import pathlib
+    import uuid
+    import zoneinfo
+
+    from sklearn.ensemble import HistGradientBoostingClassifier
+    from sklearn.feature_extraction.text import TfidfVectorizer
+    from sklearn.preprocessing import FunctionTransformer
+
+    rows, labels, targets = data()
+    frame = pd.DataFrame(rows, columns=list("abcd"))
+    made = {
+        "categories": HistGradientBoostingClassifier(max_iter=3, categorical_features=[0]).fit(np.column_stack([labels, rows]), labels),
+        "functions": [FunctionTransformer(one) for one in (np.reshape, np.column_stack, scipy.special.logit)],
+        "words": TfidfVectorizer(tokenizer=str.split, token_pattern=None).fit(["a b", "b c"]),
+        "gaps": pd.DataFrame({"x": pd.array([1, None], dtype="Int64"), "y": pd.array(["u", None], dtype="string")}),
+        "intervals": [pd.cut(frame["a"], 3), pd.Interval(0, 1), pd.Period("2026-01", "M"), pd.NA],
+        "zones": frame.assign(t=pd.date_range("2026-01-01", periods=60, tz="Europe/Berlin")),
+        "few": pd.DataFrame.sparse.from_spmatrix(scipy.sparse.eye(3).tocsr()), "polynomial": np.polynomial.Polynomial([1, 2]),
+        "python-more": [..., type(None), uuid.UUID(int=7), pathlib.PurePosixPath("a/b"), datetime.datetime(2026, 1, 1, tzinfo=zoneinfo.ZoneInfo("Europe/Berlin"))],
+        "values": scipy.stats.rv_discrete(values=([1, 2], [0.5, 0.5])), "normal": scipy.stats.multivariate_normal(np.zeros(2), np.eye(2)),
+        "wide": pd.DataFrame(np.zeros((2, 300)), columns=[f"c{one}" for one in range(300)]).to_records(),
+        "pointers": np.zeros(2, dtype=[("a", [("b", "O"), ("c", "f4", (2, 2))]), ("d", "O", (2,)), ("e", "M8[ns]")]),
+    }
+    try:
+        from imblearn.ensemble import BalancedRandomForestClassifier
+        from imblearn.over_sampling import SMOTE
+        from imblearn.pipeline import Pipeline
+
+        made["balanced"] = Pipeline([("more", SMOTE()), ("model", BalancedRandomForestClassifier(3))]).fit(rows, labels)
+    except ImportError:
+        print("imbalanced-learn is not installed", file=sys.stderr)
+    try:
+        import statsmodels.api
+
+        made["squares"] = statsmodels.api.OLS(targets, rows).fit()
+        made["general"] = statsmodels.api.GLM(labels, rows, family=statsmodels.api.families.Binomial()).fit()
+    except ImportError:
+        print("statsmodels is not installed", file=sys.stderr)
+    for name, model in made.items():
+        write(folder, f"wider-{name}", model)
+    return len(made)
+
+
 def boosters(folder):
     rows, labels, targets = data()
     count = 0
@@ -271,7 +318,7 @@ def other_formats(folder):
 def main():
     folder = pathlib.Path(sys.argv[1])
     folder.mkdir(parents=True, exist_ok=True)
-    counts = {"estimators": estimators(folder), "compositions": compositions(folder), "boosters": boosters(folder)}
+    counts = {"estimators": estimators(folder), "compositions": compositions(folder), "boosters": boosters(folder), "wider": wider(folder)}
     counts["torch"] = torch_files.benign(folder)
     other_formats(folder)
     counts["files"] = sum(1 for _ in folder.iterdir())

@@ -120,10 +120,36 @@ def virtual_machine(put):
     put(name, "setstate.pkl", b"\x80\x04cscipy.stats._continuous_distns\nnorm_gen\n)\x81}" + text("_parse_arg_template") + text("import os") + b"sb.")
     put(name, "setstate-hidden.pkl", b"\x80\x04csklearn.neighbors._kd_tree\nnewObj\ncscipy.stats._continuous_distns\nnorm_gen\n\x85R}"
         + text("_parse_arg_template") + text("import os") + b"sb.")
+    handed_on(put, name)
     put("never-clean", "persistent.pkl", b"\x80\x04" + text("x") + b"Q.")
     put(name, "partial.pkl", b"\x80\x04cfunctools\npartial\ncos\nsystem\n" + text(HARMLESS) + b"\x86R)R.")
     put(name, "partial-allowed.pkl", b"\x80\x04cfunctools\npartial\ncbuiltins\nlist\n\x85R)R.")
     put(name, "string-call.pkl", b"\x80\x04" + text("os.system") + b")R.")
+
+
+def handed_on(put, name):
+    """Names that are harmless only where they are called with known arguments, given to what calls them unseen; and NumPy's types
+    that lie about where pointers are."""
+    tree, norm = b"csklearn.neighbors._kd_tree\nnewObj\n", b"cscipy.stats._continuous_distns\nnorm_gen\n"
+    state = b"}" + text("_parse_arg_template") + text("import os") + b"sb."
+    put(name, "handed-on-tuple.pkl", b"\x80\x04" + tree + b"cbuiltins\ntuple\n]" + norm + b"a\x85RR" + state)
+    put(name, "handed-on-size.pkl", b"\x80\x04" + tree + b"ctorch\nSize\n]" + norm + b"a\x85RR" + state)
+    put(name, "handed-on-list.pkl", b"\x80\x04" + tree + b"(" + norm + b"l\x85R" + state)
+    put(name, "handed-on-full.pkl", b"\x80\x04" + b"NNN\x870" * (3 << 20) + tree + norm + b"\x85R" + state)
+    load, inner = b"ctorch.storage\n_load_from_bytes\n", b"B" + struct.pack("<I", len(SYSTEM)) + SYSTEM
+    partial = b"cfunctools\npartial\n" + load + inner + b"\x86R"
+    put(name, "handed-on-maker.pkl", b"\x80\x04cnumpy.random._pickle\n__randomstate_ctor\n" + inner + load + b"\x86R.")
+    put(name, "handed-on-partial.pkl", b"\x80\x04" + norm + b")\x81}" + text("_attach_methods") + partial + b"sb.")
+    put(name, "handed-on-method.pkl", b"\x80\x04" + norm + b")\x81}" + text("_attach_methods") + b"cbuiltins\ndict\nsb.")
+    flags = b"(K\x03" + text("|") + b"NNNJ\xff\xff\xff\xffJ\xff\xff\xff\xffK\x00tb"
+    objects = b"cnumpy\ndtype\n" + text("O8") + b"\x89\x88\x87R"
+    fields = b"cnumpy\ndtype\n" + text("V8") + b"\x89\x88\x87R(K\x03" + text("|") + b"N" + text("a") + b"\x85}" + text("a") + objects
+    buffer = lambda dtype: b"\x80\x04cnumpy._core.numeric\n_frombuffer\n(C\x08AAAAAA\0\0" + dtype + b"K\x01\x85" + text("C") + b"tR."
+    put(name, "pointers-flags.pkl", buffer(objects + flags))
+    put(name, "pointers-field.pkl", buffer(fields + b"K\x00\x86sK\x08K\x01K\x00tb"))
+    put(name, "pointers-array.pkl", b"\x80\x04cnumpy\nndarray\nK\x01\x85" + objects + b"C\x08AAAAAA\0\0\x87R.")
+    put(name, "formula.pkl", b"\x80\x04cstatsmodels.base.data\nPandasData\n)\x81}" + text("restore_model_spec") + b"\x88s"
+        + text("formula") + text("a ~ exit()") + b"sb.")
 
 
 def frames(put):

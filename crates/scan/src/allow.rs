@@ -1,6 +1,6 @@
 //! Which (module, name) pairs a pickle may import, and how each may be used. The lists are data with their origin.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use sha2::{Digest, Sha256};
 
@@ -15,10 +15,27 @@ const LISTS: &[(&str, &str)] = &[
     ("pytz", include_str!("../allow/pytz.txt")),
     ("joblib", include_str!("../allow/joblib.txt")),
     ("scikit-learn", include_str!("../allow/scikit-learn.txt")),
+    ("imbalanced-learn", include_str!("../allow/imbalanced-learn.txt")),
+    ("statsmodels", include_str!("../allow/statsmodels.txt")),
     ("xgboost", include_str!("../allow/xgboost.txt")),
     ("lightgbm", include_str!("../allow/lightgbm.txt")),
     ("catboost", include_str!("../allow/catboost.txt")),
     ("torch", include_str!("../allow/torch.txt")),
+];
+
+/// Methods that may be referred to, by class.
+const METHODS: &str = include_str!("../allow/methods.txt");
+/// Methods that SciPy's distributions keep vectorized.
+pub(crate) const DISTRIBUTION_METHODS: [&str; 9] = [
+    "_entropy",
+    "_cdf_single",
+    "_ppf_single",
+    "_ppfvec_single",
+    "_mom0_sc",
+    "_mom1_sc",
+    "_mom_integ0",
+    "_mom_integ1",
+    "_generic_moment",
 ];
 
 /// How an allowed name may be used.
@@ -42,8 +59,20 @@ pub(crate) enum Mode {
     TorchBytes,
     /// Calls a function of torch's that rebuilds tensors.
     TorchRebuild,
-    /// `getattr` of a SciPy distribution, as its vectorized methods are written.
+    /// `getattr` of a SciPy distribution, as its vectorized methods are written, and of the methods on the list.
     DistributionMethod,
+    /// Makes a generator of random numbers: by the name of its kind, by its class, or of one that is made.
+    RandomGenerator,
+    /// A class that may only be made empty, and whose state is then set: its constructor has not been looked at.
+    Empty,
+    /// As `Empty`; but its state may not ask for a formula to be evaluated.
+    FormulaData,
+    /// cloudpickle's look-up of a type of Python's own: only of bound methods and plain namespaces.
+    BuiltinType,
+    /// `type` of `None`, and of nothing else.
+    TypeOfNone,
+    /// Made of texts only.
+    Texts,
 }
 
 impl Mode {
@@ -59,13 +88,25 @@ impl Mode {
             "torch-bytes" => Self::TorchBytes,
             "torch-rebuild" => Self::TorchRebuild,
             "distribution-method" => Self::DistributionMethod,
+            "random-generator" => Self::RandomGenerator,
+            "empty" => Self::Empty,
+            "formula-data" => Self::FormulaData,
+            "builtin-type" => Self::BuiltinType,
+            "type-of-none" => Self::TypeOfNone,
+            "texts" => Self::Texts,
             _ => return None,
         })
     }
 
-    /// Whether objects of the class need a look at their state, so that no other function may make them unseen.
-    pub fn guards_state(self) -> bool {
-        matches!(self, Self::Distribution | Self::JoblibArray)
+    /// Whether it is a class of which picklers make an empty object, so that nothing of its constructor runs.
+    pub fn is_made_empty(self) -> bool {
+        matches!(self, Self::Distribution | Self::JoblibArray | Self::Empty | Self::FormulaData)
+    }
+
+    /// Whether the name is harmless wherever it stands. All others are so only where they are called in the file itself, with
+    /// arguments that are seen: as a value, something unseen could call them.
+    pub fn is_value(self) -> bool {
+        matches!(self, Self::Any | Self::Reference)
     }
 }
 
@@ -73,6 +114,8 @@ impl Mode {
 #[derive(Debug)]
 pub(crate) struct AllowList {
     names: HashMap<Box<str>, HashMap<Box<str>, Mode>>,
+    /// `module Class.method` of methods that may be referred to.
+    methods: HashSet<(Box<str>, Box<str>)>,
     digest: Sha256,
 }
 
@@ -82,7 +125,7 @@ impl AllowList {
     /// # Errors
     /// If one of them is malformed, which a test excludes.
     pub fn shipped() -> Result<Self, String> {
-        let mut list = Self { names: HashMap::new(), digest: Sha256::new() };
+        let mut list = Self { names: HashMap::new(), methods: HashSet::new(), digest: Sha256::new() };
         list.digest.update(RULES_VERSION.as_bytes());
         for rule in RULES {
             list.digest.update(format!("{} {:?}\n", rule.id, rule.effect).as_bytes());
@@ -90,7 +133,29 @@ impl AllowList {
         for (name, text) in LISTS {
             list.extend(name, text)?;
         }
+        list.add_methods(METHODS)?;
         Ok(list)
+    }
+
+    fn add_methods(&mut self, text: &str) -> Result<(), String> {
+        for line in text.lines().filter(|line| !line.is_empty() && !line.starts_with('#')) {
+            let words: Vec<&str> = line.split_whitespace().collect();
+            let [module, class, names @ ..] = words.as_slice() else { return Err(format!("`{line}` names no methods")) };
+            self.methods.extend(names.iter().map(|name| ((*module).into(), format!("{class}.{name}").into())));
+        }
+        self.digest.update(text.as_bytes());
+        Ok(())
+    }
+
+    /// Whether a method of a class may be referred to. It may not be called while loading.
+    pub fn has_method(&self, module: &str, class: &str, method: &str) -> bool {
+        let (module, class) = match (module, class) {
+            ("__builtin__", "unicode") => ("builtins", "str"),
+            ("__builtin__", class) => ("builtins", class),
+            other => other,
+        };
+        let listed = self.methods.contains(&(module.into(), format!("{class}.{method}").into()));
+        listed || (self.exact(module, class) == Some(Mode::Distribution) && DISTRIBUTION_METHODS.contains(&method))
     }
 
     /// Adds lines of `module name [use]`; `#` begins a comment.
@@ -122,6 +187,9 @@ impl AllowList {
     pub fn mode(&self, module: &str, name: &str) -> Option<Mode> {
         if let Some(mode) = self.exact(module, name) {
             return Some(mode);
+        }
+        if let Some((class, method)) = name.split_once('.') {
+            return self.has_method(module, class, method).then_some(Mode::Reference);
         }
         // `pickle` renames these for protocols below 3. No module of Python 3 has the old names, so asking for them in a
         // later protocol imports nothing.

@@ -7,13 +7,19 @@ pub(crate) const MEMO_VALUES_MAX: usize = 16 << 20;
 /// Memo entries far beyond the others.
 pub(crate) const MEMO_SPARSE_MAX: usize = 1 << 16;
 /// Items of tuples that are remembered; later tuples are values that nothing is known of.
-pub(crate) const TUPLE_ITEMS_MAX: usize = 2 << 20;
+pub(crate) const TUPLE_ITEMS_MAX: usize = 8 << 20;
 /// Tuples longer than this are not remembered.
-pub(crate) const TUPLE_LENGTH_MAX: usize = 64;
+pub(crate) const TUPLE_LENGTH_MAX: usize = 512;
+/// Arguments of a call that are looked at; none that a guard knows has more.
+pub(crate) const ARGUMENTS_MAX: u32 = 64;
+/// Entries of a state that are looked at; none that a guard knows has more.
+pub(crate) const STATE_ENTRIES_MAX: usize = 64;
 /// Dictionaries whose entries are remembered.
 pub(crate) const DICTIONARIES_MAX: usize = 1 << 18;
 /// Entries that are remembered of one dictionary.
-pub(crate) const DICTIONARY_ENTRIES_MAX: usize = 64;
+pub(crate) const DICTIONARY_ENTRIES_MAX: usize = 512;
+/// Entries that are remembered of all dictionaries of one pickle.
+pub(crate) const ENTRIES_MAX: usize = 8 << 20;
 /// Names of one file.
 pub(crate) const GLOBALS_MAX: usize = 10_000;
 /// Bytes of a module's or a global's name.

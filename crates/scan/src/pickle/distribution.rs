@@ -7,23 +7,60 @@ use super::value::Value;
 
 /// The attribute whose text is executed.
 const TEMPLATE: &str = "_parse_arg_template";
+/// The other attributes that SciPy writes. Any other name could stand in for a method that is called while the state is set.
+const ATTRIBUTES: [&str; 32] = [
+    "__doc__",
+    "_cdfvec",
+    "_ctor_param",
+    "_density",
+    "_hbin_widths",
+    "_hbins",
+    "_hcdf",
+    "_histogram",
+    "_hpdf",
+    "_ppfvec",
+    "_random_state",
+    "_stats_has_moments",
+    "_support",
+    "a",
+    "b",
+    "badvalue",
+    "extradoc",
+    "generic_moment",
+    "inc",
+    "longname",
+    "moment_tol",
+    "moment_type",
+    "name",
+    "numargs",
+    "pk",
+    "qvals",
+    "shapes",
+    "vecentropy",
+    "xa",
+    "xb",
+    "xk",
+    "xtol",
+];
 const TEMPLATE_BYTES_MAX: u64 = 4_096;
 const NAME_BYTES_MAX: u64 = 256;
 
 /// What is wrong with the state of a distribution, if anything is.
 pub(super) fn problem(machine: &Machine<'_, '_, '_>, state: Value) -> Result<Option<&'static str>, Halt> {
-    let Some(entries) = machine.heap.entries(state) else {
-        return Ok(Some("the state of a distribution is no plain dictionary"));
+    let Some(entries) = machine.heap.state(state) else {
+        return Ok(Some("the state of a distribution is no plain dictionary, or has more entries than the scanner follows"));
     };
-    if entries.open {
-        return Ok(Some("the state of a distribution has more entries than the scanner follows"));
-    }
-    for (key, value) in &entries.pairs {
+    for (key, value) in entries {
         let Some(name) = machine.text_of(*key, NAME_BYTES_MAX)? else {
             return Ok(Some("the state of a distribution has odd names"));
         };
-        if name != TEMPLATE {
+        if ATTRIBUTES.contains(&name.as_str()) {
             continue;
+        }
+        if name != TEMPLATE {
+            return Ok(Some(
+                "the state of a distribution has attributes that SciPy does not write; some are called when it is set",
+            ));
         }
         let text = machine.text_of(*value, TEMPLATE_BYTES_MAX)?;
         if !text.is_some_and(|text| is_of_scipy(&text)) {

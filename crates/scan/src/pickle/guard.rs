@@ -1,44 +1,42 @@
 //! What loading does with imported names, and the few names that are harmless only with some arguments.
 
-use crate::allow::Mode;
+use crate::allow::{DISTRIBUTION_METHODS, Mode};
+use crate::limits::ARGUMENTS_MAX;
 use crate::report::Use;
 use crate::rules;
 
 use super::machine::Machine;
 use super::reader::Halt;
 use super::trace::{Operand, Persistent, Storage};
-use super::value::{DtypeFacts, Letters, Value};
-use super::{distribution, joblib};
+use super::value::{Letters, Value};
+use super::{distribution, dtype, joblib};
 
 /// Storages of one torch file.
 const STORAGES_MAX: usize = 1 << 20;
+/// The types that cloudpickle may look up.
+const BOUND_METHOD: &str = "MethodType";
+const NAMESPACE: &str = "SimpleNamespace";
 /// Bytes of a text that a guard reads.
 const GUARD_TEXT_BYTES_MAX: u64 = 4_096;
-/// Methods that SciPy's distributions keep vectorized.
-const DISTRIBUTION_METHODS: [&str; 9] = [
-    "_entropy",
-    "_cdf_single",
-    "_ppf_single",
-    "_ppfvec_single",
-    "_mom0_sc",
-    "_mom1_sc",
-    "_mom_integ0",
-    "_mom_integ1",
-    "_generic_moment",
-];
 
 impl Machine<'_, '_, '_> {
     /// `callee(*arguments)`, the result on the stack.
     pub(super) fn call(&mut self, callee: Value, arguments: Value, how: Use) -> Result<(), Halt> {
         let Value::Global(index) = callee else {
+            if let Some(result) = self.call_made(callee, arguments)? {
+                return self.push(result);
+            }
             let made = if how == Use::Called { "calls" } else { "makes an object of" };
             self.trace.note(rules::CALL_COMPUTED, self.at, format!("{made} a value that is not an imported name"));
             return self.push(Value::Computed);
         };
         self.trace.used(index, how);
-        let items = self.heap.items_of(arguments).map(<[Value]>::to_vec);
+        let items = match arguments {
+            Value::Tuple { length, .. } if length > ARGUMENTS_MAX => None,
+            _ => self.heap.items_of(arguments).map(<[Value]>::to_vec),
+        };
         let result = match (arguments, self.trace.mode(index)) {
-            (_, Some(Mode::Dtype)) => self.dtype(items.as_deref()),
+            (_, Some(Mode::Dtype)) => dtype::made(self, items.as_deref())?,
             (Value::Tuple { start, length }, _) => Value::Object { global: index, arguments: start, length },
             _ => Value::Object { global: index, arguments: 0, length: 0 },
         };
@@ -50,7 +48,15 @@ impl Machine<'_, '_, '_> {
 
     fn guard(&mut self, index: u32, mode: Mode, items: Option<&[Value]>) -> Result<(), Halt> {
         let fits = match mode {
-            Mode::Any | Mode::Dtype | Mode::JoblibArray | Mode::Distribution => self.no_guarded_class(items),
+            Mode::Any | Mode::Dtype => self.no_guarded(items),
+            // Picklers make them empty and set their state.
+            Mode::JoblibArray | Mode::Distribution | Mode::Empty | Mode::FormulaData => items.is_some_and(<[Value]>::is_empty),
+            Mode::Texts => items.is_some_and(|items| items.iter().all(|item| matches!(item, Value::Text { .. }))),
+            Mode::TypeOfNone => matches!(items, Some([Value::None])),
+            Mode::BuiltinType => match items {
+                Some([name]) => matches!(self.text_of(*name, GUARD_TEXT_BYTES_MAX)?.as_deref(), Some(BOUND_METHOD | NAMESPACE)),
+                _ => false,
+            },
             Mode::Reference => false,
             Mode::Latin1 => match items {
                 Some([Value::Text { .. }, encoding]) => {
@@ -62,17 +68,25 @@ impl Machine<'_, '_, '_> {
             Mode::ClassFirst => match items {
                 Some([Value::Global(class), rest @ ..]) => {
                     self.trace.used(*class, Use::Instantiated);
-                    let callable =
-                        !matches!(self.trace.mode(*class), Some(Mode::Reference | Mode::TorchBytes | Mode::TorchRebuild));
-                    callable && self.no_guarded_class(Some(rest))
+                    match self.trace.mode(*class) {
+                        None | Some(Mode::Any) => self.no_guarded(Some(rest)),
+                        // What they are made of is at most the class of Python's that they extend, and what that one holds.
+                        Some(mode) if mode.is_made_empty() => match rest {
+                            [] => true,
+                            [Value::Global(base), _] => {
+                                let python = |module: &str| matches!(module, "builtins" | "__builtin__");
+                                self.trace.global(*base).is_some_and(|base| python(&base.module)) && self.no_guarded(Some(rest))
+                            }
+                            _ => false,
+                        },
+                        Some(_) => false,
+                    }
                 }
                 _ => false,
             },
             Mode::DistributionMethod => match items {
                 Some([object, name]) => {
-                    let class = self.class_of(*object).and_then(|class| self.trace.mode(class));
-                    let name = self.text_of(*name, GUARD_TEXT_BYTES_MAX)?;
-                    class == Some(Mode::Distribution) && name.is_some_and(|name| DISTRIBUTION_METHODS.contains(&name.as_str()))
+                    self.text_of(*name, GUARD_TEXT_BYTES_MAX)?.is_some_and(|name| self.has_method(*object, &name))
                 }
                 _ => false,
             },
@@ -82,26 +96,95 @@ impl Machine<'_, '_, '_> {
                     let torch = |index: u32| self.trace.global(index).is_some_and(|global| global.module.starts_with("torch"));
                     let fits = torch(*function) && torch(*class) && self.trace.mode(*function) == Some(Mode::Any);
                     self.trace.used(*function, Use::Called);
-                    fits && self.no_guarded_class(Some(rest))
+                    fits && !self.is_guarded(Value::Global(*class)) && self.no_guarded(Some(rest))
                 }
                 _ => false,
             },
+            Mode::RandomGenerator => self.random_generator(items),
         };
         if !fits {
-            let name = self.trace.global(index).map(|global| format!("{}.{}", global.module, global.name)).unwrap_or_default();
-            let message = format!("`{}` is called with arguments that it may not have", crate::report::shown(&name));
+            let name = self.trace.global(index).map(super::full_name).unwrap_or_default();
+            let message = format!("`{name}` is called with arguments that it may not have");
             self.trace.note_about(rules::GLOBAL_MISUSED, self.at, message, Some(index as usize));
         }
         Ok(())
     }
 
-    /// Whether no class stands in the arguments whose objects must be looked at when their state is set: whatever is called
-    /// could make an object of it unseen.
-    fn no_guarded_class(&self, items: Option<&[Value]>) -> bool {
-        let guarded =
-            |value: &Value| matches!(value, Value::Global(index) if self.trace.mode(*index).is_some_and(Mode::guards_state));
-        let Some(items) = items else { return true };
-        !items.iter().any(|item| guarded(item) || self.heap.items_of(*item).is_some_and(|inner| inner.iter().any(guarded)))
+    /// Whether no guarded name stands in the arguments, which whatever is called could call unseen. In tuples of tuples, and in
+    /// arguments that are not remembered, there is none: it would have been found when it was put there.
+    fn no_guarded(&self, items: Option<&[Value]>) -> bool {
+        !items.unwrap_or_default().iter().any(|item| self.is_guarded(*item))
+    }
+
+    /// Whether `getattr` may take this from a class or an object.
+    fn has_method(&self, object: Value, name: &str) -> bool {
+        if let Value::Global(class) = object {
+            let global = self.trace.global(class);
+            return global.is_some_and(|global| self.trace.allow.has_method(&global.module, &global.name, name));
+        }
+        let Some(class) = self.class_of(object) else { return false };
+        match self.trace.mode(class) {
+            Some(Mode::Distribution) => DISTRIBUTION_METHODS.contains(&name),
+            // The methods of a regular expression.
+            _ => {
+                let global = self.trace.global(class);
+                let is_expression = global.is_some_and(|global| global.module == "re" && global.name == "_compile");
+                is_expression && self.trace.allow.has_method("re", "Pattern", name)
+            }
+        }
+    }
+
+    /// The few calls of values that a look-up has made: of a time zone by its name, and of the types that cloudpickle looks up.
+    fn call_made(&mut self, callee: Value, arguments: Value) -> Result<Option<Value>, Halt> {
+        let Value::Object { global, arguments: start, length } = callee else { return Ok(None) };
+        let Some(items) = self.heap.items_of(arguments) else { return Ok(None) };
+        let made_of = self.heap.items(start, length);
+        Ok(match (self.trace.mode(global), made_of, items) {
+            (
+                Some(Mode::DistributionMethod),
+                [Value::Global(class), method],
+                [key @ Value::Text { .. }, Value::Int(_) | Value::Plain],
+            ) => {
+                let is_zone =
+                    self.trace.global(*class).is_some_and(|class| class.module == "zoneinfo" && class.name == "ZoneInfo");
+                let is_maker = self.text_of(*method, GUARD_TEXT_BYTES_MAX)?.as_deref() == Some("_unpickle");
+                let key = self.text_of(*key, GUARD_TEXT_BYTES_MAX)?;
+                (is_zone && is_maker && key.is_some_and(|key| is_zone_key(&key))).then_some(Value::Computed)
+            }
+            (Some(Mode::BuiltinType), [name], items) => {
+                let name = self.text_of(*name, GUARD_TEXT_BYTES_MAX)?;
+                match (name.as_deref(), items) {
+                    (Some(NAMESPACE), []) => Some(callee),
+                    (Some(BOUND_METHOD), [_, _]) if self.no_guarded(Some(items)) => Some(Value::Computed),
+                    _ => None,
+                }
+            }
+            _ => None,
+        })
+    }
+
+    /// `numpy.random._pickle`'s functions call their second argument with the first one, and the first one if it is a class.
+    fn random_generator(&self, items: Option<&[Value]>) -> bool {
+        let of_numpy = |index: u32| self.trace.global(index).is_some_and(|global| global.module.starts_with("numpy.random._"));
+        let is_kind = |value: &Value| match *value {
+            Value::Text { .. } => true,
+            Value::Global(index) => of_numpy(index) && self.trace.mode(index) == Some(Mode::Any),
+            Value::Object { global, .. } => of_numpy(global),
+            _ => false,
+        };
+        let is_maker = |value: &Value| match *value {
+            Value::Global(index) => {
+                self.trace.mode(index) == Some(Mode::RandomGenerator)
+                    && self.trace.global(index).is_some_and(|global| global.name == "__bit_generator_ctor")
+            }
+            _ => false,
+        };
+        match items {
+            Some([]) => true,
+            Some([kind]) => is_kind(kind),
+            Some([kind, maker]) => is_kind(kind) && is_maker(maker),
+            _ => false,
+        }
     }
 
     /// `torch.storage._load_from_bytes(bytes)`: the bytes must be in the file, and are scanned as a torch file.
@@ -123,24 +206,6 @@ impl Machine<'_, '_, '_> {
         Ok(true)
     }
 
-    fn dtype(&mut self, items: Option<&[Value]>) -> Value {
-        let code = items.and_then(|items| items.first()).and_then(|code| self.text_of(*code, 64).ok().flatten());
-        let mut facts = DtypeFacts { kind: b'?', item_bytes: None, has_objects: None };
-        if let Some(code) = code
-            && let Some((kind, size)) = code.split_at_checked(1)
-        {
-            facts.kind = kind.bytes().next().unwrap_or(b'?');
-            let unit = if facts.kind == b'U' { 4 } else { 1 };
-            facts.item_bytes = size.parse::<u64>().ok().and_then(|size| size.checked_mul(unit));
-            facts.has_objects = match facts.kind {
-                b'O' => Some(true),
-                b'b' | b'i' | b'u' | b'f' | b'c' | b'm' | b'M' | b'S' | b'U' => Some(false),
-                _ => None,
-            };
-        }
-        self.heap.dtype(facts)
-    }
-
     /// `BUILD`: sets the state of what is on top of the stack.
     pub(super) fn build(&mut self, target: Value, state: Value) -> Result<(), Halt> {
         match target {
@@ -149,6 +214,14 @@ impl Machine<'_, '_, '_> {
                 self.trace.used(class, Use::StateSet);
                 match self.trace.mode(class) {
                     Some(Mode::JoblibArray) => return joblib::array(self, state),
+                    Some(Mode::Empty) if !matches!(state, Value::Dictionary(_) | Value::PlainDictionary) => {
+                        let problem = "the state of an object is set by its own methods, which have not been looked at";
+                        self.trace.note_about(rules::GLOBAL_MISUSED, self.at, problem, Some(class as usize));
+                    }
+                    Some(Mode::FormulaData) if !self.asks_for_no_formula(state)? => {
+                        let problem = "the state has a formula evaluated, which is a program";
+                        self.trace.note_about(rules::GLOBAL_MISUSED, self.at, problem, Some(class as usize));
+                    }
                     Some(Mode::Distribution) => {
                         if let Some(problem) = distribution::problem(self, state)? {
                             self.trace.note_about(rules::GLOBAL_MISUSED, self.at, problem, Some(class as usize));
@@ -157,10 +230,25 @@ impl Machine<'_, '_, '_> {
                     _ => {}
                 }
             }
-            Value::Dtype(_) => self.dtype_state(target, state),
+            Value::Dtype(_) => {
+                if let Some(problem) = dtype::state_set(self, target, state)? {
+                    self.trace.note(rules::GLOBAL_MISUSED, self.at, problem);
+                }
+            }
             _ => self.trace.note(rules::BUILD_TARGET, self.at, "`BUILD` sets the state of a value that is not a fresh object"),
         }
         Ok(())
+    }
+
+    /// statsmodels evaluates the formula of data whose state has `restore_design_info`, or `restore_model_spec` since 0.15.
+    fn asks_for_no_formula(&self, state: Value) -> Result<bool, Halt> {
+        let Some(entries) = self.heap.state(state) else { return Ok(false) };
+        for (key, _) in entries {
+            if self.text_of(*key, GUARD_TEXT_BYTES_MAX)?.is_none_or(|key| key.starts_with("restore_")) {
+                return Ok(false);
+            }
+        }
+        Ok(true)
     }
 
     /// The class of an object, also where a helper made it.
@@ -172,28 +260,6 @@ impl Machine<'_, '_, '_> {
         match self.heap.items(arguments, length).first() {
             Some(Value::Global(class)) => Some(*class),
             _ => None,
-        }
-    }
-
-    /// `(version, order, subtype, names, fields, size, alignment, flags)`; flag 1 says that there are objects in it.
-    fn dtype_state(&mut self, target: Value, state: Value) {
-        let known = match self.heap.items_of(state) {
-            Some([_, _, subtype, _, _, Value::Int(size), _, Value::Int(flags), ..]) => {
-                Some((*size, *flags, matches!(subtype, Value::None)))
-            }
-            _ => None,
-        };
-        let Some(facts) = self.heap.dtype_facts(target) else { return };
-        let Some((size, flags, plain)) = known else {
-            (facts.item_bytes, facts.has_objects) = (None, None);
-            return;
-        };
-        // Only types of any size take their size from the state.
-        if matches!(facts.kind, b'V' | b'S' | b'U') {
-            facts.item_bytes = u64::try_from(size).ok().or(facts.item_bytes).filter(|_| plain || facts.kind == b'V');
-        }
-        if facts.kind == b'V' {
-            facts.has_objects = Some(flags & 1 == 1);
         }
     }
 
@@ -226,4 +292,13 @@ impl Machine<'_, '_, '_> {
         let Some(class) = self.trace.global(*class).filter(|class| class.module.starts_with("torch")) else { return Ok(None) };
         Ok(Some(Storage { key, class: class.name.clone(), items }))
     }
+}
+
+/// Whether a text is the name of a time zone, such as `Europe/Berlin`, and leads nowhere else.
+fn is_zone_key(key: &str) -> bool {
+    let part = |part: &str| {
+        part.starts_with(|letter: char| letter.is_ascii_alphanumeric())
+            && part.chars().all(|letter| letter.is_ascii_alphanumeric() || matches!(letter, '_' | '-' | '+'))
+    };
+    key.split('/').all(part)
 }

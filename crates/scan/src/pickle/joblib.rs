@@ -49,13 +49,9 @@ pub(super) fn array(machine: &mut Machine<'_, '_, '_>, state: Value) -> Result<(
 }
 
 fn facts(machine: &mut Machine<'_, '_, '_>, state: Value) -> Result<Option<Array>, Halt> {
-    let Some(entries) = machine.heap.entries(state) else { return Ok(None) };
-    if entries.open {
-        return Ok(None);
-    }
-    let pairs = entries.pairs.clone();
+    let Some(entries) = machine.heap.state(state) else { return Ok(None) };
     let (mut shape, mut dtype, mut aligned) = (None, None, false);
-    for (key, value) in pairs {
+    for &(key, value) in entries {
         match machine.text_of(key, 64)?.as_deref() {
             Some("shape") => shape = Some(value),
             Some("dtype") => dtype = Some(value),
@@ -64,12 +60,13 @@ fn facts(machine: &mut Machine<'_, '_, '_>, state: Value) -> Result<Option<Array
                 Value::None => aligned = false,
                 _ => return Ok(None),
             },
-            Some(_) => {}
-            None => return Ok(None),
+            Some("subclass" | "order" | "allow_mmap") => {}
+            // Any other attribute could stand in for a method of the wrapper's, which then would not take the bytes.
+            _ => return Ok(None),
         }
     }
     let Some(count) = shape.and_then(|shape| item_count(machine, shape)) else { return Ok(None) };
-    let Some(dtype) = dtype.and_then(|dtype| machine.heap.dtype_facts(dtype)).copied() else { return Ok(None) };
+    let Some(dtype) = dtype.and_then(|dtype| machine.heap.dtype_facts(dtype)) else { return Ok(None) };
     let Some(has_objects) = dtype.has_objects else { return Ok(None) };
     let bytes = dtype.item_bytes.and_then(|size| size.checked_mul(count));
     Ok(bytes.map(|bytes| Array { bytes, has_objects, aligned }))
@@ -154,11 +151,19 @@ mod tests {
         check(|parts| replace(&mut parts[0], b"K\x02\x85", b"K\x03\x85"), Verdict::Blocked, "");
         check(|parts| replace(&mut parts[0], b"f8", b"q8"), Verdict::Blocked, "joblib.array");
         check(|parts| replace(&mut parts[0], b"K\x02\x85", b"K\x02K\x03"), Verdict::Blocked, "");
+        // An attribute that stands in for the method that takes the bytes.
+        check(
+            |parts| replace(&mut parts[0], b"\x8c\nallow_mmap\x94\x88", b"\x8c\x04read\x94cbuiltins\nslice\n"),
+            Verdict::Blocked,
+            "joblib.array",
+        );
         // A frame that goes on over the array.
         check(|parts| parts[0][3] = 0xf0, Verdict::Blocked, "joblib.array");
         // An array of objects is a pickle.
         let objects = |parts: &mut [Vec<u8>; 4], inner: &[u8]| {
             replace(&mut parts[0], b"f8", b"O8");
+            replace(&mut parts[0], b"\x8c\x01<", b"\x8c\x01|");
+            replace(&mut parts[0], b"K\0t", b"K?t");
             parts[1].clear();
             parts[2] = inner.to_vec();
         };

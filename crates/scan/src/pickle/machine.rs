@@ -42,7 +42,7 @@ pub(super) struct Memory {
 
 pub(super) struct Machine<'a, 'b, 'c> {
     pub reader: Reader<'a>,
-    stack: Vec<Value>,
+    pub stack: Vec<Value>,
     marks: Vec<usize>,
     memo: Vec<Option<Value>>,
     memo_far: HashMap<u64, Value>,
@@ -104,7 +104,11 @@ impl<'a, 'b, 'c> Machine<'a, 'b, 'c> {
         let code = self.reader.byte()?;
         self.at = self.reader.position() - 1;
         match code {
-            b'.' => return self.pop().map(Some),
+            b'.' => {
+                let top = self.pop()?;
+                self.kept(top);
+                return Ok(Some(top));
+            }
             b'N' => self.push(Value::None)?,
             0x88 | 0x89 => self.push(Value::Plain)?,
             b'K' => {
@@ -131,6 +135,7 @@ impl<'a, 'b, 'c> Machine<'a, 'b, 'c> {
             }
             b'2' => {
                 let top = self.top()?;
+                self.heap.shared(top);
                 self.push(top)?;
             }
             b'q' => {
@@ -151,19 +156,23 @@ impl<'a, 'b, 'c> Machine<'a, 'b, 'c> {
                 self.get(u64::from(index))?;
             }
             b']' | 0x8f => self.push(Value::Collection)?,
-            b')' => self.make_tuple(self.stack.len())?,
+            b')' => {
+                let tuple = self.tuple_from(self.stack.len());
+                self.push(tuple)?;
+            }
             b'}' => {
                 let dictionary = self.heap.dictionary();
                 self.push(dictionary)?;
             }
             b'a' => {
-                self.pop()?;
+                let item = self.pop()?;
+                self.kept(item);
                 self.changed()?;
             }
             b'e' | 0x90 => {
                 let start = self.pop_mark()?;
                 let some = self.stack.len() > start;
-                self.stack.truncate(start);
+                self.keep_from(start);
                 if some || code == 0x90 {
                     self.changed()?;
                 }
@@ -171,21 +180,23 @@ impl<'a, 'b, 'c> Machine<'a, 'b, 'c> {
             b's' => {
                 let (value, key) = (self.pop()?, self.pop()?);
                 let target = self.changed()?;
-                self.heap.set(target, key, value);
+                self.set(target, key, value);
             }
             b'u' => self.set_items()?,
             b't' => {
                 let start = self.pop_mark()?;
-                self.make_tuple(start)?;
+                let tuple = self.tuple_from(start);
+                self.push(tuple)?;
             }
             0x85..=0x87 => {
                 let count = usize::from(code - 0x84);
                 let start = self.stack.len().checked_sub(count).filter(|start| *start >= self.fence()).ok_or(UNDERFLOW)?;
-                self.make_tuple(start)?;
+                let tuple = self.tuple_from(start);
+                self.push(tuple)?;
             }
             b'l' | 0x91 => {
                 let start = self.pop_mark()?;
-                self.stack.truncate(start);
+                self.keep_from(start);
                 self.push(Value::Collection)?;
             }
             b'd' => self.make_dictionary()?,
@@ -224,13 +235,17 @@ impl<'a, 'b, 'c> Machine<'a, 'b, 'c> {
             0x92 => {
                 let (named, arguments, class) = (self.pop()?, self.pop()?, self.pop()?);
                 let empty = self.heap.entries(named).is_some_and(|entries| entries.pairs.is_empty() && !entries.open);
+                if empty {
+                    return self.call(class, arguments, Use::Instantiated);
+                }
                 // Named arguments are not followed: guards see arguments that they know nothing of.
-                self.call(class, if empty { arguments } else { Value::Collection }, Use::Instantiated)
+                self.kept(arguments);
+                self.call(class, Value::Collection, Use::Instantiated)
             }
             b'o' => {
                 let start = self.pop_mark()?;
                 let class = *self.stack.get(start).ok_or(UNDERFLOW)?;
-                let arguments = self.heap.tuple(self.stack.get(start + 1..).unwrap_or_default());
+                let arguments = self.tuple_from(start + 1);
                 self.stack.truncate(start);
                 self.call(class, arguments, Use::Instantiated)
             }
@@ -241,14 +256,13 @@ impl<'a, 'b, 'c> Machine<'a, 'b, 'c> {
                 // The class is looked up before the mark is.
                 self.import(module, name)?;
                 let class = self.pop()?;
-                let start = start?;
-                let arguments = self.heap.tuple(self.stack.get(start..).unwrap_or_default());
-                self.stack.truncate(start);
+                let arguments = self.tuple_from(start?);
                 self.call(class, arguments, Use::Instantiated)
             }
             b'b' => {
                 let state = self.pop()?;
                 let target = self.top()?;
+                self.kept(state);
                 self.build(target, state)
             }
             b'P' => {
@@ -257,6 +271,7 @@ impl<'a, 'b, 'c> Machine<'a, 'b, 'c> {
             }
             b'Q' => {
                 let id = self.pop()?;
+                self.kept(id);
                 self.persistent(Some(id))
             }
             0x82..=0x84 => self.extension(code),
@@ -413,7 +428,9 @@ impl<'a, 'b, 'c> Machine<'a, 'b, 'c> {
     fn get(&mut self, index: u64) -> Result<(), Halt> {
         let near = usize::try_from(index).ok().and_then(|near| self.memo.get(near).copied().flatten());
         let value = near.or_else(|| self.memo_far.get(&index).copied());
-        self.push(value.ok_or(Halt::Broken("the memo has no value of this number"))?)
+        let value = value.ok_or(Halt::Broken("the memo has no value of this number"))?;
+        self.heap.shared(value);
+        self.push(value)
     }
 
     fn put_text(&mut self) -> Result<(), Halt> {
@@ -451,12 +468,6 @@ impl<'a, 'b, 'c> Machine<'a, 'b, 'c> {
         Ok(target)
     }
 
-    fn make_tuple(&mut self, start: usize) -> Result<(), Halt> {
-        let tuple = self.heap.tuple(self.stack.get(start..).unwrap_or_default());
-        self.stack.truncate(start);
-        self.push(tuple)
-    }
-
     fn make_dictionary(&mut self) -> Result<(), Halt> {
         let start = self.pop_mark()?;
         let dictionary = self.heap.dictionary();
@@ -477,9 +488,9 @@ impl<'a, 'b, 'c> Machine<'a, 'b, 'c> {
     }
 
     fn set_all(&mut self, target: Value, start: usize) {
-        for pair in self.stack.get(start..).unwrap_or_default().chunks(2) {
-            if let [key, value] = pair {
-                self.heap.set(target, *key, *value);
+        for at in (start..self.stack.len()).step_by(2) {
+            if let Some([key, value]) = self.stack.get(at..at + 2) {
+                self.set(target, *key, *value);
             }
         }
         self.stack.truncate(start);

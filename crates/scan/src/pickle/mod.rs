@@ -4,8 +4,10 @@
 //! pickles in texts and bytes. A stream is clean only if all of it is understood and every import stands on an allow-list.
 
 mod distribution;
+mod dtype;
 mod guard;
 mod joblib;
+mod kept;
 mod machine;
 mod operand;
 mod reader;

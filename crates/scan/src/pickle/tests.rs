@@ -214,10 +214,13 @@ fn distributions_may_execute_only_the_text_of_scipy() {
     verdict(&distribution("_parse_arg_template", own), Verdict::Clean);
     verdict(&distribution("name", "norm"), Verdict::Clean);
     blocked(&distribution("_parse_arg_template", "import os"), &[], "pickle.misused_global");
+    blocked(&distribution("_attach_methods", "x"), &[], "pickle.misused_global");
+    blocked(b"\x80\x04cscipy.stats._continuous_distns\nnorm_gen\nN\x85R.", &[], "pickle.misused_global");
     blocked(&distribution("_parse_arg_template", &format!("{own}import os\n")), &[], "pickle.misused_global");
-    // Made by another function, so that its class does not show; and a state that is not written in the file.
-    let hidden = b"\x80\x04csklearn.neighbors._kd_tree\nnewObj\ncscipy.stats._continuous_distns\nnorm_gen\n\x85R}b.";
-    blocked(hidden, &[], "pickle.misused_global");
+    // Made by another function, which makes an object of what it is given; and a state that is not written in the file.
+    let made = b"\x80\x04csklearn.neighbors._kd_tree\nnewObj\ncscipy.stats._continuous_distns\nnorm_gen\n\x85R}";
+    let hidden = [&made[..], &text("_parse_arg_template"), &text("import os"), b"sb."].concat();
+    blocked(&hidden, &[], "pickle.misused_global");
     blocked(
         b"\x80\x04cscipy.stats._continuous_distns\nnorm_gen\n)\x81ccollections\nOrderedDict\n)Rb.",
         &[],
@@ -229,6 +232,140 @@ fn distributions_may_execute_only_the_text_of_scipy() {
     verdict(&method(b"scipy.stats._discrete_distns\npoisson_gen", "_cdf_single"), Verdict::Clean);
     blocked(&method(b"scipy.stats._discrete_distns\npoisson_gen", "__class__"), &[], "pickle.misused_global");
     blocked(&method(b"collections\nOrderedDict", "_cdf_single"), &[], "pickle.misused_global");
+}
+
+#[test]
+fn guarded_names_may_not_be_handed_on() {
+    let misused =
+        |parts: &[&[u8]]| blocked(&[b"\x80\x04", parts.concat().as_slice(), b"."].concat(), &[], "pickle.misused_global");
+    let tree = b"csklearn.neighbors._kd_tree\nnewObj\n";
+    verdict(&[&b"\x80\x04"[..], tree, b"csklearn.neighbors._kd_tree\nKDTree64\n\x85R."].concat(), Verdict::Clean);
+    for guarded in [
+        &b"cscipy.stats._continuous_distns\nnorm_gen\n"[..],
+        b"cjoblib.numpy_pickle\nNumpyArrayWrapper\n",
+        b"ctorch.storage\n_load_from_bytes\n",
+        b"cbuiltins\ngetattr\n",
+        b"ccopyreg\n_reconstructor\n",
+        b"cnumpy\ndtype\n",
+        b"cnumpy.random._pickle\n__bit_generator_ctor\n",
+    ] {
+        // As arguments that are computed, in a list, in tuples, beyond the tuples that are remembered.
+        misused(&[tree, b"cbuiltins\ntuple\n]", guarded, b"a\x85RR"]);
+        misused(&[tree, b"ctorch\nSize\n](", guarded, b"e\x85RR"]);
+        misused(&[tree, b"(", guarded, b"l\x85R"]);
+        misused(&[tree, guarded, b"\x85\x85\x85R"]);
+        let many = [b"(", b"N".repeat(600).as_slice()].concat();
+        misused(&[&many, guarded, b"t"]);
+        let long = [b"(", b"N".repeat(100).as_slice()].concat();
+        misused(&[tree, &long, guarded, b"tR"]);
+        // In a dictionary, a state, a set, arguments of others, by name; and as what the pickle stands for.
+        misused(&[b"}N", guarded, b"s"]);
+        misused(&[b"(", guarded, b"Nd"]);
+        misused(&[b"ccollections\nOrderedDict\n)R", guarded, b"b"]);
+        misused(&[b"\x8f(", guarded, b"\x90"]);
+        misused(&[b"cfunctools\npartial\n", guarded, b"\x85R"]);
+        misused(&[b"cfunctools\npartial\n", guarded, b"\x85}NNs\x92"]);
+        misused(&[guarded]);
+    }
+    // A tuple that is called once and put elsewhere.
+    let class = b"cscipy.stats._continuous_distns\nnorm_gen\ncbuiltins\nobject\nN\x87\x94";
+    verdict(&[&b"\x80\x04ccopyreg\n_reconstructor\n"[..], class, b"R."].concat(), Verdict::Clean);
+    misused(&[b"ccopyreg\n_reconstructor\n", class, b"R0]h\0a"]);
+}
+
+#[test]
+fn arrays_are_not_made_over_bytes_that_stand_for_objects() {
+    let object = b"cnumpy\ndtype\n\x8c\x02O8\x89\x88\x87R";
+    let made = |callee: &[u8]| [&b"\x80\x04"[..], callee, b"K\x01\x85", object, b"C\x08AAAAAAAA\x87R."].concat();
+    for class in ["numpy\nndarray", "numpy\nrecarray", "numpy\nmatrix", "numpy.ma\nMaskedArray"] {
+        blocked(&made(format!("c{class}\n").as_bytes()), &[], "pickle.misused_global");
+    }
+    let other = |maker: &[u8]| [&b"\x80\x04"[..], maker, b"cnumpy\nndarray\n}\x86R."].concat();
+    blocked(&other(b"cpandas.core.indexes.base\n_new_Index\n"), &[], "pickle.misused_global");
+    blocked(&other(b"ccopyreg\n__newobj__\n"), &[], "pickle.misused_global");
+    verdict(b"\x80\x04cpandas.core.indexes.base\n_new_Index\ncpandas\nIndex\n}\x86R.", Verdict::Clean);
+    verdict(b"\x80\x04cnumpy._core.multiarray\n_reconstruct\ncnumpy\nndarray\nK\x00\x85C\x01b\x87R.", Verdict::Clean);
+}
+
+#[test]
+fn methods_that_only_compute_may_be_looked_up_and_not_called() {
+    let method = |class: &str, name: &str, rest: &[u8]| {
+        [&b"\x80\x04cbuiltins\ngetattr\nc"[..], class.as_bytes(), b"\n", &text(name), b"\x86R", rest, b"."].concat()
+    };
+    verdict(&method("builtins\nstr", "split", b""), Verdict::Clean);
+    verdict(b"\x80\x04cbuiltins\nstr.split\n.", Verdict::Clean);
+    verdict(b"c__builtin__\ngetattr\n(c__builtin__\nunicode\nVsplit\ntR.", Verdict::Clean);
+    blocked(&method("builtins\nstr", "format", b""), &[], "pickle.misused_global");
+    blocked(&method("builtins\nstr", "split", b"\x8c\x01a\x85R"), &[], "pickle.computed_call");
+    blocked(b"\x80\x04cbuiltins\nstr.split\n\x8c\x01a\x85R.", &[], "pickle.misused_global");
+    blocked(b"\x80\x04cbuiltins\nstr.format\n.", &[], "pickle.unknown_global");
+    verdict(b"\x80\x04cscipy.stats._discrete_distns\nrandint_gen._entropy\n.", Verdict::Clean);
+    blocked(b"\x80\x04cscipy.stats._discrete_distns\nrandint_gen.__init__\n.", &[], "pickle.unknown_global");
+    let expression = b"\x80\x04cbuiltins\ngetattr\ncre\n_compile\n\x8c\x01aK\x20\x86R";
+    verdict(&[&expression[..], &text("findall"), b"\x86R."].concat(), Verdict::Clean);
+    blocked(&[&expression[..], &text("__class__"), b"\x86R."].concat(), &[], "pickle.misused_global");
+}
+
+#[test]
+fn time_zones_are_found_by_their_names_only() {
+    let zone = |maker: &str, key: &str| {
+        let found = [&b"\x80\x04cbuiltins\ngetattr\nczoneinfo\nZoneInfo\n"[..], &text(maker), b"\x86R"].concat();
+        [found.as_slice(), &text(key), b"K\x01\x86R."].concat()
+    };
+    verdict(&zone("_unpickle", "America/Port-au-Prince"), Verdict::Clean);
+    verdict(&zone("_unpickle", "Etc/GMT+5"), Verdict::Clean);
+    blocked(&zone("_unpickle", "../../etc/passwd"), &[], "pickle.computed_call");
+    blocked(&zone("_unpickle", "/etc/passwd"), &[], "pickle.computed_call");
+    blocked(&zone("from_file", "Europe/Berlin"), &[], "pickle.misused_global");
+    let computed = b"\x80\x04cbuiltins\ngetattr\nczoneinfo\nZoneInfo\n\x8c\x09_unpickle\x86R](eK\x01\x86R.";
+    blocked(computed, &[], "pickle.computed_call");
+}
+
+#[test]
+fn classes_that_may_only_be_made_empty_are() {
+    let model = b"\x80\x04cstatsmodels.regression.linear_model\nOLS\n";
+    verdict(&[&model[..], b")\x81}\x8c\x01xNsb."].concat(), Verdict::Clean);
+    blocked(&[&model[..], b"N\x85\x81."].concat(), &[], "pickle.misused_global");
+    blocked(&[&model[..], b")\x81N}\x86b."].concat(), &[], "pickle.misused_global");
+    let data = |state: &[u8]| [&b"\x80\x04cstatsmodels.base.data\nPandasData\n)\x81"[..], state, b"b."].concat();
+    verdict(&data(&[b"}", &text("frame")[..], b"Ns"].concat()), Verdict::Clean);
+    for key in ["restore_model_spec", "restore_design_info"] {
+        blocked(&data(&[b"}", &text(key)[..], b"\x88s"].concat()), &[], "pickle.misused_global");
+    }
+    blocked(&data(b"ccollections\nOrderedDict\n)R"), &[], "pickle.misused_global");
+    // The base of what a pickle of protocol 0 makes is a class of Python's own.
+    let old = |base: &str| [&b"ccopyreg\n_reconstructor\n(cuuid\nUUID\nc"[..], base.as_bytes(), b"\nNtR."].concat();
+    verdict(&old("builtins\nobject"), Verdict::Clean);
+    blocked(&old("pandas\nIndex"), &[], "pickle.misused_global");
+    verdict(b"\x80\x04cpathlib\nPosixPath\n\x8c\x01a\x8c\x01b\x86R.", Verdict::Clean);
+    blocked(b"\x80\x04cpathlib\nPosixPath\nN\x85R.", &[], "pickle.misused_global");
+    verdict(b"\x80\x04cbuiltins\ntype\nN\x85R.", Verdict::Clean);
+    blocked(b"\x80\x04cbuiltins\ntype\n]\x85R.", &[], "pickle.misused_global");
+}
+
+#[test]
+fn cloudpickle_looks_up_two_types_only() {
+    let looked_up = |name: &str, rest: &[u8]| {
+        [&b"\x80\x04ccloudpickle.cloudpickle\n_builtin_type\n"[..], &text(name), b"\x85R", rest, b"."].concat()
+    };
+    verdict(&looked_up("SimpleNamespace", b")R}\x8c\x01xNsb"), Verdict::Clean);
+    verdict(&looked_up("MethodType", b"cscipy.stats._discrete_distns\nrandint_gen._entropy\n]\x86R"), Verdict::Clean);
+    blocked(&looked_up("MethodType", b"cbuiltins\ngetattr\n]\x86R"), &[], "pickle.computed_call");
+    blocked(&looked_up("MethodType", b"cnumpy\nmean\n]\x86R}b"), &[], "pickle.build_target");
+    blocked(&looked_up("CodeType", b""), &[], "pickle.misused_global");
+}
+
+#[test]
+fn makers_of_random_numbers_take_only_kinds_of_their_own() {
+    let maker = b"\x80\x04cnumpy.random._pickle\n__randomstate_ctor\n\x8c\x07MT19937";
+    let inner = b"cnumpy.random._pickle\n__bit_generator_ctor\n";
+    verdict(&[&maker[..], b"\x85R."].concat(), Verdict::Clean);
+    verdict(&[&maker[..], inner, b"\x86R."].concat(), Verdict::Clean);
+    let generator = b"\x80\x04cnumpy.random._pickle\n__generator_ctor\n";
+    verdict(&[&generator[..], inner, b"cnumpy.random._pcg64\nPCG64\n\x85R\x85R."].concat(), Verdict::Clean);
+    blocked(&[&maker[..], b"cbuiltins\nlist\n\x86R."].concat(), &[], "pickle.misused_global");
+    blocked(&[&generator[..], b"ccollections\nOrderedDict\n\x85R."].concat(), &[], "pickle.misused_global");
+    blocked(&[&generator[..], inner, b"\x85R."].concat(), &[], "pickle.misused_global");
 }
 
 #[test]

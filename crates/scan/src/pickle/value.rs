@@ -1,6 +1,8 @@
 //! What the machine knows of the values that a pickle makes: enough to tell names, shapes and classes, and no more.
 
-use crate::limits::{DICTIONARIES_MAX, DICTIONARY_ENTRIES_MAX, TUPLE_ITEMS_MAX, TUPLE_LENGTH_MAX};
+use crate::limits::{
+    DICTIONARIES_MAX, DICTIONARY_ENTRIES_MAX, ENTRIES_MAX, STATE_ENTRIES_MAX, TUPLE_ITEMS_MAX, TUPLE_LENGTH_MAX,
+};
 
 /// How the letters of a text stand in the stream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -54,6 +56,8 @@ pub(super) struct Entries {
     pub pairs: Vec<(Value, Value)>,
     /// It has, or may have, entries that are not remembered.
     pub open: bool,
+    /// A dtype is made of it: NumPy keeps the dictionary itself, so that later entries would change the dtype unseen.
+    pub fixed: bool,
 }
 
 /// What is known of a NumPy dtype.
@@ -62,6 +66,8 @@ pub(super) struct DtypeFacts {
     pub kind: u8,
     pub item_bytes: Option<u64>,
     pub has_objects: Option<bool>,
+    /// Nothing else refers to it: no array and no other dtype was made of it. Only then may its state be set.
+    pub fresh: bool,
 }
 
 /// Tuples, dictionaries and dtypes of one pickle, bounded: beyond the bound nothing is known of new ones.
@@ -70,6 +76,8 @@ pub(super) struct Heap {
     items: Vec<Value>,
     dictionaries: Vec<Entries>,
     dtypes: Vec<DtypeFacts>,
+    /// Entries of all dictionaries.
+    entries_count: usize,
 }
 
 impl Heap {
@@ -77,6 +85,7 @@ impl Heap {
         self.items.clear();
         self.dictionaries.clear();
         self.dtypes.clear();
+        self.entries_count = 0;
     }
 
     pub fn tuple(&mut self, items: &[Value]) -> Value {
@@ -112,15 +121,35 @@ impl Heap {
         }
     }
 
-    pub fn set(&mut self, target: Value, key: Value, value: Value) {
-        if let Value::Dictionary(index) = target
+    /// Sets an entry of a remembered dictionary; `false` if it may not be changed any more.
+    pub fn set(&mut self, target: Value, key: Value, value: Value) -> bool {
+        let Value::Dictionary(index) = target else { return true };
+        let Some(entries) = self.dictionaries.get_mut(index as usize) else { return true };
+        if entries.pairs.len() >= DICTIONARY_ENTRIES_MAX || self.entries_count >= ENTRIES_MAX {
+            entries.open = true;
+        } else {
+            entries.pairs.push((key, value));
+            self.entries_count += 1;
+        }
+        !entries.fixed
+    }
+
+    /// From now on, the dictionary may not be changed.
+    pub fn fix(&mut self, value: Value) {
+        if let Value::Dictionary(index) = value
             && let Some(entries) = self.dictionaries.get_mut(index as usize)
         {
-            if entries.pairs.len() >= DICTIONARY_ENTRIES_MAX {
-                entries.open = true;
-            } else {
-                entries.pairs.push((key, value));
-            }
+            entries.fixed = true;
+        }
+    }
+
+    /// There is a second reference to the value.
+    #[inline]
+    pub fn shared(&mut self, value: Value) {
+        if let Value::Dtype(index) = value
+            && let Some(facts) = self.dtypes.get_mut(index as usize)
+        {
+            facts.fresh = false;
         }
     }
 
@@ -129,6 +158,12 @@ impl Heap {
             Value::Dictionary(index) => self.dictionaries.get(index as usize),
             _ => None,
         }
+    }
+
+    /// The entries of a state, if all of them are known and they are not too many to be looked at again and again.
+    pub fn state(&self, value: Value) -> Option<&[(Value, Value)]> {
+        let entries = self.entries(value)?;
+        (!entries.open && entries.pairs.len() <= STATE_ENTRIES_MAX).then_some(entries.pairs.as_slice())
     }
 
     pub fn dtype(&mut self, facts: DtypeFacts) -> Value {
@@ -141,10 +176,18 @@ impl Heap {
         }
     }
 
-    pub fn dtype_facts(&mut self, value: Value) -> Option<&mut DtypeFacts> {
+    pub fn dtype_facts(&self, value: Value) -> Option<DtypeFacts> {
         match value {
-            Value::Dtype(index) => self.dtypes.get_mut(index as usize),
+            Value::Dtype(index) => self.dtypes.get(index as usize).copied(),
             _ => None,
+        }
+    }
+
+    pub fn set_dtype_facts(&mut self, value: Value, facts: DtypeFacts) {
+        if let Value::Dtype(index) = value
+            && let Some(slot) = self.dtypes.get_mut(index as usize)
+        {
+            *slot = facts;
         }
     }
 }
@@ -169,7 +212,10 @@ mod tests {
         }
         let entries = heap.entries(dictionary).unwrap();
         assert!(entries.open && entries.pairs.len() == DICTIONARY_ENTRIES_MAX);
-        for _ in 0..TUPLE_ITEMS_MAX {
+        for _ in 0..=TUPLE_ITEMS_MAX / TUPLE_LENGTH_MAX {
+            heap.tuple(&[Value::None; TUPLE_LENGTH_MAX]);
+        }
+        for _ in 0..TUPLE_LENGTH_MAX {
             heap.tuple(&[Value::None]);
         }
         assert!(matches!(heap.tuple(&[Value::None]), Value::Collection));
