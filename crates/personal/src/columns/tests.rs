@@ -303,7 +303,8 @@ fn names_of_columns_are_tested_against_what_they_hold() {
         ("street", cycle(&["Pave", "Grvl"], 60)),
     ];
     for (name, column) in nothing {
-        check(vec![(name, column)], &[None]);
+        let report = report(&batch(vec![(name, column)]));
+        assert!(report.classes.is_empty(), "{report:#?}");
     }
     let told: [(&str, ArrayRef, Kind); 7] = [
         ("race", cycle(&["AfricanAmerican", "Other", "Unknown"], 60), Kind::Ethnicity),

@@ -140,7 +140,7 @@ impl Values {
         note(&mut self.kinds, text, &hits, row, count);
         if sampled {
             let mut names = words.health_in(head(text));
-            names.extend(scanner.names_in(head(text), &hits));
+            names.extend(scanner.names_in(head(text), &hits).into_iter().filter(|hit| words.is_believed(hit, text)));
             names.extend(words.kinds_of(text, self.sought.disease_codes).map(|kind| Hit::whole(kind, text)));
             note(&mut self.sampled_kinds, text, &names, row, count);
         }

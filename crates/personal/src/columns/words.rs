@@ -30,6 +30,12 @@ const DISEASES: &str = "diabetes hypertension asthma cancer depression anxiety a
     bipolar copd bronchitis covid-19 covid osteoporosis psoriasis eczema gout sepsis cirrhosis endometriosis hypothyroidism hyperlipidemia \
     hyperlipidaemia angina arrhythmia thrombosis embolism appendicitis gastritis colitis nephritis neuropathy glaucoma cataract fracture concussion";
 
+/// Endings of streets' names that are written as one word, without marks.
+const STREET_ENDINGS: [&str; 20] = [
+    "str", "strasse", "gasse", "weg", "allee", "platz", "ring", "damm", "ufer", "straat", "laan", "plein", "gatan", "vagen",
+    "veien", "vegen", "vej", "gade", "katu", "tie",
+];
+
 /// The lists as one table, with the recogniser's names.
 #[derive(Debug)]
 pub struct ValueWords {
@@ -101,6 +107,27 @@ impl ValueWords {
             let kind = self.words.get(&fold(word)).copied();
             kind.filter(|kind| matches!(kind, Kind::Diagnosis | Kind::Medication))
         })
+    }
+
+    /// Whether a list bears out what the recogniser saw: numbers in sentences look like those of houses, and a drug that opens one
+    /// like a name.
+    pub fn is_believed(&self, hit: &Hit, text: &str) -> bool {
+        let words = || hit.text(text).split(|letter: char| !letter.is_alphanumeric()).filter(|word| word.len() > 1);
+        match hit.kind {
+            Kind::Address => words().any(|word| {
+                let folded = fold(word);
+                let ends = |ending: &&str| folded.len() > ending.len() + 2 && folded.ends_with(*ending);
+                self.names.known(word).is_street()
+                    || matches!(folded.as_str(), "ul" | "av" | "bd")
+                    || STREET_ENDINGS.iter().any(|ending| ends(&ending))
+            }),
+            Kind::Person => !words().all(|word| {
+                let known = self.names.known(word);
+                let listed = matches!(self.words.get(&fold(word)), Some(Kind::Diagnosis | Kind::Medication));
+                listed && !known.is_given() && !known.is_surname()
+            }),
+            _ => true,
+        }
     }
 
     /// Whether a text names a people or a colour of skin, or is a code of one or two letters.

@@ -49,12 +49,6 @@ const INFLECTIONS: &[(&str, &[&str])] = &[
     ("ily", &["y"]),
     ("ness", &[""]),
 ];
-/// Forms of irregular verbs that are nobody's name. Other common words that are forms are known by their endings.
-const IRREGULAR: &str = "arose arisen awoke became begun bitten bled blew blown broke brought caught chose chosen clung crept dealt drank drawn \
-    drove driven eaten fallen fed fled flew flown forbade forgave forgot forgotten froze frozen gave given gone grew grown hid hidden knelt knew \
-    laid leapt lost meant ridden rang risen sank sought sold shook shaken shone shrank shrunk slept slid spat sped spelt spent spilt spoke spoken \
-    spoilt sprang spun stank stole stolen stood struck stuck stung sunk swam swept swore sworn swung taken taught threw thrown tore torn trod \
-    understood wept went woke woken wore worn wove written wrote";
 /// What is left of a word without its ending has so much.
 const STEM_BYTES_MIN: usize = 4;
 
@@ -179,9 +173,6 @@ impl Lexicon {
             for word in list.split_whitespace() {
                 *words.entry(fold(word)).or_default() |= bit;
             }
-        }
-        for form in IRREGULAR.split_ascii_whitespace() {
-            words.entry(form.to_owned()).or_insert(COMMON);
         }
         for place in PLACE_WORDS.split_whitespace() {
             if !place.contains('_') {

@@ -37,6 +37,13 @@ const PEOPLE_SCORE: f32 = 0.6;
 const WEEKDAY_SCORE: f32 = 0.55;
 const WEEKDAYS: [&str; 7] = ["monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"];
 
+/// Forms of irregular verbs that are nobody's name. Other common words that are forms are known by their endings.
+const IRREGULAR: &str = "arose arisen awoke became begun bitten bled blew blown broke brought caught chose chosen clung crept dealt drank drawn \
+    drove driven eaten fallen fed fled flew flown forbade forgave forgot forgotten froze frozen gave given gone grew grown hid hidden knelt knew \
+    laid leapt lost meant ridden rang risen sank sought sold shook shaken shone shrank shrunk slept slid spat sped spelt spent spilt spoke spoken \
+    spoilt sprang spun stank stole stolen stood struck stuck stung sunk swam swept swore sworn swung taken taught threw thrown tore torn trod \
+    understood wept went woke woken wore worn wove written wrote";
+
 /// Finds names in texts.
 #[derive(Debug)]
 pub struct Names {
@@ -127,7 +134,8 @@ impl Names {
             let letters = word.chars().count();
             let abbreviation =
                 letters <= 4 && !word.contains(char::is_lowercase) && word.is_ascii() && kind != Kind::Organisation;
-            if (abbreviation || known.is_common()) && !known.is_name() || letters == 1 {
+            let irregular = || IRREGULAR.split_ascii_whitespace().any(|form| form.eq_ignore_ascii_case(word));
+            if (abbreviation || known.is_common() || irregular()) && !known.is_name() || letters == 1 {
                 return false;
             }
         }
