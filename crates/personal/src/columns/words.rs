@@ -116,10 +116,10 @@ impl ValueWords {
         match hit.kind {
             Kind::Address => words().any(|word| {
                 let folded = fold(word);
-                let ends = |ending: &&str| folded.len() > ending.len() + 2 && folded.ends_with(*ending);
+                let ends = |ending: &str| folded.len() > ending.len() + 2 && folded.ends_with(ending);
                 self.names.known(word).is_street()
                     || matches!(folded.as_str(), "ul" | "av" | "bd")
-                    || STREET_ENDINGS.iter().any(|ending| ends(&ending))
+                    || STREET_ENDINGS.iter().any(|ending| ends(ending))
             }),
             Kind::Person => !words().all(|word| {
                 let known = self.names.known(word);
