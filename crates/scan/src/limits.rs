@@ -10,6 +10,8 @@ pub(crate) const MEMO_SPARSE_MAX: usize = 1 << 16;
 pub(crate) const TUPLE_ITEMS_MAX: usize = 8 << 20;
 /// Tuples longer than this are not remembered.
 pub(crate) const TUPLE_LENGTH_MAX: usize = 512;
+/// Texts of one pickle that are read back, to know a name or what a guard asks for.
+pub(crate) const TEXTS_READ_MAX: u32 = 2 << 20;
 /// Arguments of a call that are looked at; none that a guard knows has more.
 pub(crate) const ARGUMENTS_MAX: u32 = 64;
 /// Entries of a state that are looked at; none that a guard knows has more.

@@ -3,9 +3,10 @@
 //! Where CPython's two unpicklers differ, or an instruction fails only because of a value that is not followed here, the
 //! machine goes on: it may report an import too many, never one too few.
 
+use std::cell::Cell;
 use std::collections::HashMap;
 
-use crate::limits::{MEMO_SPARSE_MAX, MEMO_VALUES_MAX, NAME_BYTES_MAX, STACK_VALUES_MAX};
+use crate::limits::{MEMO_SPARSE_MAX, MEMO_VALUES_MAX, NAME_BYTES_MAX, STACK_VALUES_MAX, TEXTS_READ_MAX};
 use crate::report::Use;
 use crate::rules;
 
@@ -49,6 +50,7 @@ pub(super) struct Machine<'a, 'b, 'c> {
     memo_count: u64,
     pub heap: Heap,
     pub trace: &'b mut Trace<'c>,
+    texts_read: Cell<u32>,
     /// Where the current instruction stands.
     pub at: u64,
     /// Pickles that this one stands in.
@@ -65,7 +67,19 @@ impl<'a, 'b, 'c> Machine<'a, 'b, 'c> {
         let Memory { stack, marks, memo, heap, buffer } = memory;
         let at = reader.position();
         reader.take_buffer(buffer);
-        Self { reader, stack, marks, memo, memo_far: HashMap::new(), memo_count: 0, heap, trace, at, depth }
+        Self {
+            reader,
+            stack,
+            marks,
+            memo,
+            memo_far: HashMap::new(),
+            memo_count: 0,
+            heap,
+            trace,
+            texts_read: Cell::new(0),
+            at,
+            depth,
+        }
     }
 
     /// Makes ready for the next pickle of the same unpickler: only the memo and what was read ahead stay.
@@ -324,6 +338,11 @@ impl<'a, 'b, 'c> Machine<'a, 'b, 'c> {
         if u64::from(length) > bytes_max {
             return Ok(None);
         }
+        let read = self.texts_read.get();
+        if read >= TEXTS_READ_MAX {
+            return Err(Halt::Limit("more names are looked at than the scanner follows"));
+        }
+        self.texts_read.set(read + 1);
         let bytes = self.reader.window.bytes(start, u64::from(length))?;
         Ok(text::decode(letters, &bytes))
     }

@@ -191,6 +191,12 @@ fn long_streams_are_bounded() {
     let marks = [&b"\x80\x04"[..], &vec![b'('; 5 << 20], b"."].concat();
     verdict(&marks, Verdict::Blocked);
     verdict(&[&b"\x80\x04"[..], &vec![b'N'; 5 << 20], b"."].concat(), Verdict::Blocked);
+    // A state whose many names are looked at again and again.
+    let state = [&text("name")[..], b"N"].concat().repeat(60);
+    let again = b"h\0h\x01b0".repeat(60_000);
+    let class = b"\x80\x04cscipy.stats._continuous_distns\nnorm_gen\n)\x81\x940}(";
+    let looked_at = [&class[..], &state, b"u\x940", &again, b"N."].concat();
+    blocked(&looked_at, &[], "pickle.limit");
     let mut memo = b"\x80\x04N".to_vec();
     for index in 0..70_000_u32 {
         memo.push(b'r');
