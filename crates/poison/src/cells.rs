@@ -145,6 +145,11 @@ impl Cells {
         if least.is_finite() { least } else { 0.0 }
     }
 
+    /// The cell of a column's bin.
+    pub(crate) fn cell(column: usize, bin: u8) -> u32 {
+        u32::try_from(column * BIN_COUNT + usize::from(bin)).unwrap_or(u32::MAX)
+    }
+
     /// How many rows of each class lie in each cell of which its column itself gives no account, where cells are columns'
     /// bins of a table.
     pub(crate) fn odd(&self, labels: &[u32], classes: usize) -> Vec<(u32, Vec<u32>)> {
@@ -159,8 +164,7 @@ impl Cells {
                 let bin = usize::from(at(bins.row(index), column));
                 crate::at::add(crate::at::row_mut(&mut counts, classes, bin), *label as usize, 1);
             }
-            let cell = |bin: u8| u32::try_from(column * BIN_COUNT + usize::from(bin)).unwrap_or(u32::MAX);
-            let of = |bin: &u8| (cell(*bin), row(&counts, classes, usize::from(*bin)).to_vec());
+            let of = |bin: &u8| (Self::cell(column, *bin), row(&counts, classes, usize::from(*bin)).to_vec());
             found.extend(bins.odd(column).iter().map(of));
         }
         found

@@ -161,7 +161,29 @@ pub(crate) fn gather_odd(kind: usize, cells: &Cells, labels: &[u32], shares: &[f
             striking.push((z, cell, class));
         }
     }
-    completed(assemble(kind, with_rows(cells, striking).iter(), labels), cells, labels)
+    let mut found = assemble(kind, with_rows(cells, striking).iter(), labels);
+    found.iter_mut().for_each(|trigger| add_companions(cells, trigger));
+    completed(found, cells, labels)
+}
+
+/// Adds the cells of other columns that hold nearly the same rows: while models see one of them, they know what the trigger teaches.
+fn add_companions(cells: &Cells, trigger: &mut Found) {
+    let Some(bins) = cells.bins() else { return };
+    let shared_min = SAME_ROWS_MIN * trigger.rows.len() as f32;
+    for column in 0..bins.columns() {
+        let mut counts = vec![0_u32; bins.count(column)];
+        trigger.rows.iter().for_each(|index| crate::at::add(&mut counts, usize::from(at(bins.row(*index as usize), column)), 1));
+        let Some((bin, shared)) = counts.iter().enumerate().max_by_key(|(_, count)| **count) else { continue };
+        let cell = Cells::cell(column, u8::try_from(bin).unwrap_or(u8::MAX));
+        let is_full = trigger.cells.len() >= TRIGGER_CELL_COUNT_MAX || trigger.cells.contains(&cell);
+        if (*shared as f32) < shared_min || is_full {
+            continue;
+        }
+        let held = (0..bins.rows()).filter(|index| usize::from(at(bins.row(*index), column)) == bin).count();
+        if *shared as f32 >= SAME_ROWS_MIN * held as f32 {
+            trigger.cells.push(cell);
+        }
+    }
 }
 
 /// A trigger with the greatest z of its cells by other models, if it stands out there as well.
