@@ -28,7 +28,7 @@ const KIND_COUNT: usize = NOISE.len() + 2;
 const INSERTED_SHARE: f64 = 0.01;
 const INSERTED_COUNT_MIN: usize = 8;
 /// Rows of the data that speak for it: those that lie farthest out by any mark, and so many of the others.
-const OUTER_COUNT: usize = 4000;
+const OUTER_COUNT: usize = 4_000;
 const INNER_COUNT: usize = 2_000;
 /// Rounds of the trees, and of those by which the farthest rows are found that are asked for their kind.
 const ROUND_COUNT: usize = 75;

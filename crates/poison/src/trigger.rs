@@ -55,6 +55,13 @@ pub(crate) struct Found {
     pub(crate) by_nature: Vec<u32>,
 }
 
+impl Found {
+    /// Whether rows of a class belong to this trigger: among cells of one kind.
+    pub(crate) fn shares(&self, class: usize, rows: &[u32]) -> bool {
+        self.class == class && overlap(&self.rows, rows) >= OVERLAP_MIN
+    }
+}
+
 /// The least z that a cell needs, for a kind of cells: what redrawn labels reach, and never below what clean data reaches.
 pub(crate) fn threshold(
     (cells, sums): (&Cells, &Sums),
@@ -126,7 +133,7 @@ pub(crate) fn gather(
     let mut found = assemble(kind, striking.iter().filter(|own| own.z > threshold), labels);
     for joint in jointly(kind, &striking, labels, probabilities, threshold) {
         let full = found.len() >= TRIGGER_COUNT_MAX;
-        let same = |other: &&mut Found| other.class == joint.class && overlap(&other.rows, &joint.rows) >= OVERLAP_MIN;
+        let same = |other: &&mut Found| other.shares(joint.class, &joint.rows);
         match found.iter_mut().find(same) {
             // Nearly the same rows, without those that hold one of the cells by nature.
             Some(other) if joint.rows.len() as f32 >= SAME_ROWS_MIN * other.rows.len() as f32 => {
@@ -187,10 +194,9 @@ fn add_companions(cells: &Cells, trigger: &mut Found) {
 }
 
 /// A trigger with the greatest z of its cells by other models, if it stands out there as well.
-pub(crate) fn stands((cells, trigger): (&Cells, &Found), sums: &Sums, least: f32) -> Option<Found> {
+pub(crate) fn stands(trigger: &Found, sums: &Sums, least: f32) -> Option<Found> {
     let greatest = trigger.cells.iter().map(|cell| sums.z(*cell as usize, trigger.class)).fold(0.0, f32::max);
-    let held = trigger.cells.iter().all(|cell| (*cell as usize) < cells.width());
-    (held && greatest > least).then(|| Found { z: greatest, ..trigger.clone() })
+    (greatest > least).then(|| Found { z: greatest, ..trigger.clone() })
 }
 
 /// The most striking cells with their rows.
@@ -210,7 +216,7 @@ fn assemble<'a>(kind: usize, striking: impl Iterator<Item = &'a Striking>, label
         if (labelled.len() as f32) < PURITY_MIN * rows.len() as f32 {
             continue;
         }
-        let same = found.iter().position(|other| other.class == class && overlap(&other.rows, &labelled) >= OVERLAP_MIN);
+        let same = found.iter().position(|other| other.shares(class, &labelled));
         if let Some(place) = same {
             if let Some(other) = found.get_mut(place).filter(|other| other.cells.len() < TRIGGER_CELL_COUNT_MAX) {
                 other.cells.push(cell);

@@ -12,9 +12,7 @@ use crate::report::Trigger;
 use crate::sparse;
 use crate::standing::Standing;
 use crate::table::{Matrix, Tokens};
-use crate::trigger::{
-    Found, OVERLAP_MIN, SUPPORT_MIN, TRIGGER_COUNT_MAX, expectation, gather, gather_odd, overlap, row_marks, stands, threshold,
-};
+use crate::trigger::{Found, SUPPORT_MIN, TRIGGER_COUNT_MAX, expectation, gather, gather_odd, row_marks, stands, threshold};
 use crate::verify::Trials;
 use crate::views::{Views, views};
 use crate::watch::Watch;
@@ -86,7 +84,7 @@ pub(crate) fn scan_triggers(
             crate::trigger::keep_greatest(&mut marks, &row_marks(cells, &sums, labels));
             found.extend(gather((kind, cells), &sums, labels, &second, at(&thresholds, kind)));
             let own = odd.iter().filter(|trigger| trigger.kind == kind);
-            let again = own.filter_map(|trigger| stands((cells, trigger), &sums, ODD_THRESHOLD));
+            let again = own.filter_map(|trigger| stands(trigger, &sums, ODD_THRESHOLD));
             again.for_each(|trigger| add_odd(&mut found, trigger));
         }
         refitted = Some(second);
@@ -157,10 +155,7 @@ fn is_odd(trigger: &Found, odd: &[Found]) -> bool {
 
 /// Adds one that was found by its odd cells, unless its rows were found already.
 fn add_odd(found: &mut Vec<Found>, trigger: Found) {
-    let same = |other: &Found| {
-        other.kind == trigger.kind && other.class == trigger.class && overlap(&other.rows, &trigger.rows) >= OVERLAP_MIN
-    };
-    if !found.iter().any(same) {
+    if !found.iter().any(|other| other.kind == trigger.kind && other.shares(trigger.class, &trigger.rows)) {
         found.push(trigger);
     }
 }

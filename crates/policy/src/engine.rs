@@ -12,10 +12,10 @@ use gate::{Caller, CallerKind, DataClasses, Facts};
 use kernel::{Micros, hex, sha256};
 use parking_lot::RwLock;
 
-use crate::place::Place;
+use crate::place::{Place, target_of};
 use crate::review::written;
 use crate::roles::{ROLES_TEXT, Role, TO_A_VERSION, read_roles};
-use crate::types::{Grant, PolicyError, PrincipalKind, Resource};
+use crate::types::{Grant, PolicyError, PrincipalKind};
 
 const SCHEMA_TEXT: &str = include_str!("../../../policies/strongroom.cedarschema");
 const ROLE_TEMPLATES_TEXT: &str = include_str!("../../../policies/roles.cedar");
@@ -410,11 +410,9 @@ impl Engine {
         let mut policies = verb.base.clone();
         for (number, grant) in grants.iter().enumerate() {
             let Some(template) = verb.templates.get(&grant.role) else { continue };
-            let workspace = grant.workspace.as_deref().filter(|_| !matches!(grant.resource, Resource::Workspace(_)));
-            let server = (grant.resource != Resource::Server).then(|| uid(&self.types.server, "server"));
-            let within: Vec<EntityUid> = workspace.map(|id| uid(&self.types.workspace, id)).into_iter().chain(server).collect();
-            let on = self.resource(&Place::from(&grant.resource));
-            let text = written(&template.to_cedar(), &holder, &on, &within);
+            let (target, facts) = target_of(&grant.resource, grant.workspace.as_deref());
+            let place = Place::of(target, &facts);
+            let text = written(&template.to_cedar(), &holder, &self.resource(&place), &self.outer(&place));
             let policy = Policy::parse(Some(PolicyId::new(format!("grant-{number}"))), text).map_err(refused)?;
             policies.add(policy).map_err(refused)?;
         }
@@ -466,17 +464,17 @@ impl Engine {
             Place::Account => principal.clone(),
             _ => self.resource(place),
         };
-        let mut ancestors = HashSet::new();
-        if let Some(workspace) = place.inside_workspace() {
-            ancestors.insert(uid(&self.types.workspace, workspace));
-        }
-        if place.inside_server() {
-            ancestors.insert(uid(&self.types.server, "server"));
-        }
         if !matches!(place, Place::Account) {
-            all.push(Entity::new_no_attrs(resource.clone(), ancestors));
+            all.push(Entity::new_no_attrs(resource.clone(), self.outer(place).into_iter().collect()));
         }
         Ok((principal, Entities::from_entities(all, None).map_err(refused)?, resource))
+    }
+
+    /// What a place lies in, on all levels.
+    fn outer(&self, place: &Place) -> Vec<EntityUid> {
+        let workspace = place.inside_workspace().map(|id| uid(&self.types.workspace, id));
+        let server = place.inside_server().then(|| uid(&self.types.server, "server"));
+        workspace.into_iter().chain(server).collect()
     }
 
     fn resource(&self, place: &Place) -> EntityUid {

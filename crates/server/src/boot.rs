@@ -191,7 +191,10 @@ pub async fn open_with(data: &Path, config: &Config, way: Way, root: Arc<dyn Key
     let identity = Identity::with_passes(opened.db.clone(), config.identity.clone(), passes)?;
     let identity_port = Arc::new(identity.port(opened.ports.clone(), Arc::clone(&clock)));
     let policy = Policy::open(opened.db.clone(), opened.ports.clone(), Arc::new(Principals)).await?;
-    if let Some(solver) = config.policy.solver().await? {
+    // Commands that only open the folder review nothing.
+    if way.bound.is_some()
+        && let Some(solver) = config.policy.solver().await?
+    {
         policy.set_solver(solver);
     }
     policy.set_alarm(Arc::new(observing::Glass(config.observe.receivers())));
