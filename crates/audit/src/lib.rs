@@ -50,7 +50,7 @@ pub use config::{AuditConfig, DiskAct, DiskFault, OnMismatch};
 pub use error::AuditError;
 pub use hold::{LogFile, LogHold, LogPoint, records_after, root_of_files};
 pub use log::{AuditLog, LogStatus};
-pub use ocsf::line as ocsf_line;
+pub use ocsf::{event as ocsf_event, status as ocsf_status};
 pub use queue::Health;
 pub use room::{Audit, database_rows, known_checkpoint};
 pub use search::{Filter, Hit, PAGE_COUNT_MAX, Page};

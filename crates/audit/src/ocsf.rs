@@ -105,16 +105,28 @@ fn class_for(view: &RecordView<'_>) -> Class {
     class_of(&view.action)
 }
 
+/// The status of a record: its id and its name.
+#[must_use]
+pub fn status(view: &RecordView<'_>) -> (i64, &'static str) {
+    match view.status.as_deref() {
+        Some("done") => (1, "Success"),
+        Some("failed" | "refused" | "aborted") => (2, "Failure"),
+        _ => (0, "Unknown"),
+    }
+}
+
 /// One record as one OCSF event in JSON; `None` if the record cannot be read.
 #[must_use]
 pub fn line(index: u64, record: &[u8], origin: &str) -> Option<String> {
     let view = RecordView::parse(record)?;
-    let class = class_for(&view);
-    let (status_id, status) = match (view.kind.as_ref(), view.status.as_deref()) {
-        (_, Some("done")) => (1, "Success"),
-        (_, Some("failed" | "refused" | "aborted")) => (2, "Failure"),
-        _ => (0, "Unknown"),
-    };
+    event(index, (record, &view), origin).map(|event| event.to_string())
+}
+
+/// One record, with its fields, as one OCSF event; `None` if the record cannot be read.
+#[must_use]
+pub fn event(index: u64, (record, view): (&[u8], &RecordView<'_>), origin: &str) -> Option<Value> {
+    let class = class_for(view);
+    let (status_id, status) = status(view);
     let refused = view.kind == "refusal";
     let severity = if refused { (2, "Low") } else { (1, "Informational") };
     let fingerprint = json!({ "algorithm": "SHA-256", "algorithm_id": 3, "value": kernel::hex(&leaf_hash(record)) });
@@ -141,13 +153,13 @@ pub fn line(index: u64, record: &[u8], origin: &str) -> Option<String> {
             "profiles": ["record_integrity"],
             "product": { "name": "Strongroom", "vendor_name": "Strongroom", "version": env!("CARGO_PKG_VERSION") },
         },
-        "actor": { "user": user(&view) },
+        "actor": { "user": user(view) },
         "api": { "operation": view.action, "request": { "uid": view.id } },
         "attestation_list": [{ "uid": index.to_string(), "chain_uid": origin, "fingerprint": fingerprint }],
         "unmapped": { "record": serde_json::from_slice::<Value>(record).ok()? },
     });
-    complete(event.as_object_mut()?, &view, class);
-    Some(event.to_string())
+    complete(event.as_object_mut()?, view, class);
+    Some(event)
 }
 
 fn user(view: &RecordView<'_>) -> Value {

@@ -203,18 +203,20 @@ impl Engine {
         let refusals = if seen.view.kind == "refusal" { self.refusals.as_slice() } else { none };
         let canary = if seen.canary { self.canary_rules.as_slice() } else { none };
         let any = self.any.as_slice();
-        if by_verb.is_empty() && refusals.is_empty() && canary.is_empty() && any.is_empty() {
+        let (kind, (_, status)) = (seen.view.kind.as_ref(), audit::ocsf_status(seen.view));
+        let near = by_verb.iter().chain(refusals).chain(canary).chain(any).filter_map(|at| match self.rules.rules().get(*at) {
+            Some(Rule { looks: Looks::Sigma(rule), .. }) if rule.can_match(kind, status) => Some((*at, rule)),
+            _ => None,
+        });
+        let mut near = near.peekable();
+        // Making the event costs far more than all else here; most records of a busy server are asked by no rule.
+        if near.peek().is_none() {
             return (Vec::new(), None);
         }
         let Some(event) = seen.event(record, &self.origin) else { return (Vec::new(), None) };
-        let mut matches = Vec::new();
-        for at in by_verb.iter().chain(refusals).chain(canary).chain(any) {
-            let Some(Rule { looks: Looks::Sigma(rule), .. }) = self.rules.rules().get(*at) else { continue };
-            if rule.matches(&event) {
-                matches.push(Match { rule: *at, evidence: vec![seen.index], group: None, words: String::new() });
-            }
-        }
-        (matches, Some(event))
+        let matches = near.filter(|(_, rule)| rule.matches(&event));
+        let matches = matches.map(|(rule, _)| Match { rule, evidence: vec![seen.index], group: None, words: String::new() });
+        (matches.collect(), Some(event))
     }
 
     /// Adds what correlations make of these matches. Rules are in such an order that one pass is enough.

@@ -37,8 +37,7 @@ impl Seen<'_> {
 
     /// The event that rules are asked about; none for a record that cannot be read.
     pub(crate) fn event(&self, record: &[u8], origin: &str) -> Option<Value> {
-        let line = audit::ocsf_line(self.index, record, origin)?;
-        let mut event: Value = serde_json::from_str(&line).ok()?;
+        let mut event = audit::ocsf_event(self.index, (record, self.view), origin)?;
         let fields = event.as_object_mut()?;
         if let Some(from) = self.from {
             fields.insert("src_endpoint".to_owned(), json!({ "uid": from, "type_id": 0 }));

@@ -45,6 +45,8 @@ pub struct SigmaRule {
     selections: BTreeMap<String, Selection>,
     condition: Condition,
     reach: Reach,
+    /// Whether nothing matches that `selection` does not hold for.
+    needs_selection: bool,
 }
 
 /// What a name of the condition stands for: any of these.
@@ -113,12 +115,28 @@ impl SigmaRule {
         }
         let names: BTreeSet<&str> = selections.keys().map(String::as_str).collect();
         let condition = Condition::read(&text, &names)?;
-        Ok(Self { selections, condition, reach: reach(detection, &text) })
+        let needs_selection = needs_selection(&text);
+        let reach = detection.get("selection").filter(|_| needs_selection).map_or(Reach::All, reach);
+        Ok(Self { selections, condition, reach, needs_selection })
     }
 
     /// Which records it can match.
     pub(crate) const fn reach(&self) -> &Reach {
         &self.reach
+    }
+
+    /// Whether an event of this kind and status could match: what is known of a record before its event is made.
+    pub(crate) fn can_match(&self, kind: &str, status: &str) -> bool {
+        let Some(Selection::Groups(groups)) = self.selections.get("selection").filter(|_| self.needs_selection) else {
+            return true;
+        };
+        groups.iter().any(|fields| {
+            fields.iter().all(|field| match field.name.as_str() {
+                "metadata.event_code" => field.can_be(kind),
+                "status" => field.can_be(status),
+                _ => true,
+            })
+        })
     }
 
     /// Whether an event matches.
@@ -216,6 +234,14 @@ impl Field {
         };
         let tests = values.into_iter().map(test).collect::<Result<_, String>>()?;
         Ok(Self { name, tests, all: has("all") })
+    }
+
+    /// Whether its tests leave it possible that the field has this text.
+    fn can_be(&self, text: &str) -> bool {
+        self.tests.iter().any(|test| match test {
+            Test::Is(pattern) => pattern.fits(text),
+            _ => true,
+        })
     }
 
     fn holds(&self, event: &Value) -> bool {
@@ -394,16 +420,20 @@ impl Bounds {
     }
 }
 
-/// What `selection` alone says a record must be, where the condition asks for `selection` and more, or less, but never something else.
-fn reach(detection: &Map<String, Value>, condition: &str) -> Reach {
+/// Whether the condition asks for `selection` and more, but never for something else instead.
+fn needs_selection(condition: &str) -> bool {
     let words: Vec<&str> = condition.split_whitespace().collect();
-    let needs_selection =
-        words.first() == Some(&"selection") && !words.contains(&"or") && words.get(1).is_none_or(|word| *word == "and");
-    let Some(Value::Object(selection)) = detection.get("selection").filter(|_| needs_selection) else { return Reach::All };
+    words.first() == Some(&"selection") && !words.contains(&"or") && words.get(1).is_none_or(|word| *word == "and")
+}
+
+/// What `selection` alone says a record must be.
+fn reach(selection: &Value) -> Reach {
+    let Value::Object(selection) = selection else { return Reach::All };
     let plain = |text: &str| !text.contains(['*', '?', '\\']);
     let verbs = match selection.get("api.operation") {
-        Some(Value::String(verb)) => Some(vec![verb.clone()]),
-        Some(Value::Array(all)) => all.iter().map(|one| one.as_str().map(ToOwned::to_owned)).collect(),
+        // Sigma compares without case; verbs have none but small letters.
+        Some(Value::String(verb)) => Some(vec![verb.to_ascii_lowercase()]),
+        Some(Value::Array(all)) => all.iter().map(|one| one.as_str().map(str::to_ascii_lowercase)).collect(),
         _ => None,
     };
     if let Some(verbs) = verbs.filter(|verbs| verbs.iter().all(|verb| plain(verb))) {
@@ -468,6 +498,38 @@ mod tests {
         ] {
             check(one(fields), event, wanted);
         }
+    }
+
+    #[test]
+    fn a_record_that_cannot_match_is_known_by_its_kind_and_status() {
+        let rule = |selection: Value, condition: &str| {
+            rule(&json!({ "selection": selection, "other": { "a": 1 }, "condition": condition })).unwrap()
+        };
+        let failed = json!({ "status": ["failure", "unknown"], "metadata.event_code": "outcome" });
+        for (condition, kind, status, wanted) in [
+            ("selection", "outcome", "Failure", true),
+            ("selection", "outcome", "Success", false),
+            ("selection", "intent", "Unknown", false),
+            ("selection and not other", "outcome", "Success", false),
+            ("selection or other", "outcome", "Success", true),
+            ("not selection and other", "outcome", "Success", true),
+        ] {
+            assert_eq!(rule(failed.clone(), condition).can_match(kind, status), wanted, "{condition}, {kind} {status}");
+        }
+        for open in [
+            json!({ "status|exists": true }),
+            json!({ "status|re": "^S" }),
+            json!({ "b": 1 }),
+            json!([{ "status": "x" }, { "b": 1 }]),
+        ] {
+            assert!(rule(open.clone(), "selection").can_match("outcome", "Success"), "{open}");
+        }
+    }
+
+    #[test]
+    fn verbs_are_found_without_case() {
+        let rule = rule(&json!({ "selection": { "api.operation": "Runs.Create" }, "condition": "selection" })).unwrap();
+        assert_eq!(*rule.reach(), Reach::Verbs(BTreeSet::from(["runs.create".to_owned()])));
     }
 
     #[test]

@@ -101,7 +101,8 @@ pub(super) fn notes(notes: &Notes, draft: &mut Draft<'_>) {
             | NoteKind::ReadAsFloat => (&catalogue::NOTE, None),
         };
         let place = note.file.as_deref().map_or_else(String::new, |file| format!("`{}`: ", cut(file)));
-        let line = format!("{place}{} ({} times)", note.text, note.count);
+        let times = if note.count == 1 { String::new() } else { format!(" ({} times)", note.count) };
+        let line = format!("{place}{}{times}", note.text);
         if draft.view().notes.len() < NOTE_SHOWN_COUNT_MAX {
             draft.view().notes.push(line.clone());
         }

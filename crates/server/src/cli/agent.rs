@@ -37,14 +37,19 @@ pub enum AgentVerb {
     #[command(visible_alias = "enrol")]
     Enroll(Enroll),
     /// Get a new certificate, with the one that is still valid.
+    #[command(after_help = "Example:\n  strongroom agent renew --device /var/lib/strongroom-device")]
     Renew(Here),
     /// Tell the server how this device is.
+    #[command(after_help = "Examples:\n  strongroom agent report\n  strongroom agent report --json")]
     Report(Here),
     /// Show by the TPM that it holds the device's key.
+    #[command(after_help = "It takes a key that was enrolled with --tpm.\nExample:\n  strongroom agent attest --json")]
     Attest(Here),
     /// Show what `report` would say, and send nothing.
+    #[command(after_help = "Example:\n  strongroom agent facts")]
     Facts(Plain),
     /// Renew, report and attest whenever it is time, until told to stop.
+    #[command(after_help = "Example:\n  strongroom agent run --every-minutes 30")]
     Run(Run),
 }
 

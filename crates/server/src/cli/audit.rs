@@ -51,6 +51,10 @@ pub struct Plain {
 
 /// Options of `audit verify`.
 #[derive(Args)]
+#[command(after_help = "It reads the folder and needs no server. It ends with 0 if everything holds, and says what does not.
+Examples:
+  strongroom audit verify --data ./data
+  strongroom audit verify --data ./data --vkey \"$(cat strongroom.vkey)\" --json")]
 pub struct Verify {
     /// The data folder.
     #[arg(long, value_name = "DIR", env = "STRONGROOM_DATA")]

@@ -440,8 +440,14 @@ pub(super) fn print_findings(findings: Option<&Value>, details: bool) {
     }
     crate::say!("{}", super::table::render(&findings, &["effect", "severity", "id", "row_count", "columns", "title"]));
     for finding in findings.iter().filter(|_| details) {
-        let text = |name: &str| super::table::cell(finding.get(name));
+        let text = |name: &str| super::table::line(finding.get(name));
         crate::say!("\n{}: {}\n  what to do: {}", text("id"), text("detail"), text("remedy"));
+        for example in finding.get("examples").and_then(Value::as_array).into_iter().flatten() {
+            let parts = ["row", "column", "value"].map(|name| (name, super::table::cell(example.get(name))));
+            let known: Vec<String> =
+                parts.iter().filter(|(_, value)| !value.is_empty()).map(|(name, value)| format!("{name} {value}")).collect();
+            crate::say!("  {}", known.join(", "));
+        }
     }
 }
 

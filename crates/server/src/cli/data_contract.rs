@@ -91,6 +91,8 @@ enum Language {
 
 /// Options of `data contract import`.
 #[derive(Args)]
+#[command(after_help = "Example:
+  strongroom data contract import --from dbt --name orders schema.yml > orders.odcs.yaml")]
 pub struct Import {
     /// The language.
     #[arg(long, value_enum)]
@@ -104,6 +106,10 @@ pub struct Import {
 
 /// Options of `data contract check`.
 #[derive(Args)]
+#[command(after_help = "It ends with 0 if the files keep the contract and with 1 if they do not.
+Examples:
+  strongroom data contract check orders.odcs.yaml
+  strongroom data contract check orders.odcs.yaml orders.parquet --json")]
 pub struct Check {
     /// The contract.
     contract: PathBuf,

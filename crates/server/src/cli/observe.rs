@@ -110,6 +110,9 @@ pub struct AddLabels {
 #[derive(Subcommand)]
 pub enum ObserveVerb {
     /// Print alert rules for a Prometheus that scrapes this server.
+    #[command(
+        after_help = "Example:\n  strongroom observe rules --data ./data > strongroom.rules.yml && promtool check rules strongroom.rules.yml"
+    )]
     Rules(Rules),
 }
 

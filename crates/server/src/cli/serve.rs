@@ -14,7 +14,10 @@ use crate::{boot, config, listen, telemetry, tls};
 /// Answer requests until told to stop (SIGINT or SIGTERM).
 #[derive(Args)]
 #[command(
-    after_help = "The first line on stdout is `listening https://HOST:PORT`, the second, where S3 is spoken, `s3 https://HOST:PORT`; logs go to stderr. Clients trust DIR/tls/ca.pem."
+    after_help = "The first line on stdout is `listening https://HOST:PORT`, the second, where S3 is spoken, `s3 https://HOST:PORT`; logs go to stderr. Clients trust DIR/tls/ca.pem.
+Examples:
+  strongroom serve --data ./data
+  strongroom serve --data ./data --listen 0.0.0.0:8443 --config ./strongroom.toml"
 )]
 pub struct Serve {
     /// The data folder that `strongroom init` made.
@@ -105,6 +108,9 @@ pub enum ConfigVerb {
 
 /// Options of `config check`.
 #[derive(Args)]
+#[command(after_help = "It reads what `serve` would read, and prints every setting that is in force.
+Example:
+  strongroom config check --data ./data --config ./strongroom.toml")]
 pub struct ConfigCheck {
     /// The data folder.
     #[arg(long, value_name = "DIR", env = "STRONGROOM_DATA")]

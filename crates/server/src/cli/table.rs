@@ -4,6 +4,8 @@ use serde_json::Value;
 
 /// A cell longer than this is cut.
 const CELL_CHARS_MAX: usize = 60;
+/// And what is shown of one in a line of its own.
+const LINE_CHARS_MAX: usize = 2_000;
 
 /// The rows of `list` under these columns.
 #[must_use]
@@ -21,16 +23,25 @@ pub fn render(list: &[Value], columns: &[&str]) -> String {
 }
 
 pub(super) fn cell(value: Option<&Value>) -> String {
+    shown(value, CELL_CHARS_MAX)
+}
+
+/// A value that has a line to itself.
+pub(super) fn line(value: Option<&Value>) -> String {
+    shown(value, LINE_CHARS_MAX)
+}
+
+fn shown(value: Option<&Value>, chars_max: usize) -> String {
     let text = match value {
         None | Some(Value::Null) => String::new(),
         Some(Value::String(text)) => text.clone(),
-        Some(Value::Array(list)) => list.iter().map(|item| cell(Some(item))).collect::<Vec<_>>().join(","),
+        Some(Value::Array(list)) => list.iter().map(|item| shown(Some(item), chars_max)).collect::<Vec<_>>().join(","),
         Some(other) => other.to_string(),
     };
     // A name that somebody chose must not steer the terminal.
     let clean: String = text.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect();
-    if clean.chars().count() > CELL_CHARS_MAX {
-        return clean.chars().take(CELL_CHARS_MAX - 1).chain(['…']).collect();
+    if clean.chars().count() > chars_max {
+        return clean.chars().take(chars_max - 1).chain(['…']).collect();
     }
     clean
 }
