@@ -234,6 +234,13 @@ def test_a_restore_needs_another_person(world, tmp_path):
     paper = tmp_path / "approval.json"
     own = cli(world, "backup", "restore-approve", asked["id"], "--out", str(paper), token=token_file(tmp_path, asker), check=False)
     assert own.returncode == 3 and "another person" in own.stderr and not paper.exists()
+    people.call(world.session(), world, "POST", "/services", json={"name": "robot"})
+    people.grant(world, "robot", "restore_operator", on="server")
+    minted = people.call(world.session(), world, "POST", "/services/robot/tokens", json={"label": "x", "scopes": [], "lifetime_s": 3_000})
+    robot = world.session(minted["secret"])
+    for path, body in ((f"/restores/{asked['id']}/approve", {}), ("/restores", {"reason": "a test"})):
+        answer = robot.post(f"{world.url}{people.ADMIN}{path}", json=body)
+        assert answer.status_code == 403 and "a person must ask" in answer.text, "somebody stands behind a service account"
     cli(world, "backup", "restore-approve", asked["id"], "--out", str(paper), token=token_file(tmp_path, approver))
     listed = json.loads(cli(world, "backup", "restore-list").stdout)
     assert listed[0]["asked_by"] != listed[0]["approved_by"]

@@ -177,6 +177,12 @@ pub(crate) fn request(reader: &mut Reader<'_>, id: &str) -> Result<Option<Reques
     Ok(reader.query_one(&sql, &[id.into()], request_from)?)
 }
 
+/// Whether an account is a service's.
+pub(crate) fn is_service(reader: &mut Reader<'_>, id: &str) -> Result<bool, Problem> {
+    let sql = "SELECT 1 FROM principal WHERE id = $1 AND kind = 'service'";
+    Ok(reader.query_one(sql, &[id.into()], |row| row.int(0))?.is_some())
+}
+
 /// Requests, the newest first.
 pub(crate) fn requests(reader: &mut Reader<'_>, count: i64) -> Result<Vec<Request>, Problem> {
     let sql = format!("SELECT {REQUEST_COLUMNS} FROM backup_request ORDER BY asked_at DESC, id LIMIT $1");

@@ -3,10 +3,13 @@
 //!
 //! The folder is no data folder of a server until the caller takes the mark away, after it was proved.
 
+mod factors;
+mod locks;
 mod logged;
 mod loss;
 mod mail;
 mod replay;
+mod settled;
 mod unpack;
 
 pub use logged::{Logged, replay_log};
