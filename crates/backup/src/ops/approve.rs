@@ -4,7 +4,7 @@ use gate::{Action, CallerKind, Operation, Outcome, Permit, Target};
 use kernel::{Kind, Micros, Problem};
 
 use crate::approval::{APPROVAL_HOURS, Approval};
-use crate::check::Chain;
+use crate::chain::Chain;
 use crate::types::Request;
 use crate::{Backup, store};
 
@@ -54,8 +54,8 @@ impl Operation for RequestRestore {
         }
         let place = self.room.0.config.place(self.to.as_deref())?;
         let target = self.room.target(&place)?;
-        let chain = Chain::read(&target, &self.room.trust().await?).await?;
-        chain.compare(&self.room.known_manifests(&permit, &place).await?)?;
+        let mut chain = Chain::read(&target, &self.room.trust().await?).await?;
+        chain.compare(&self.room.known_manifests(&permit, &place).await?);
         let signed = chain.find(&target, self.sequence)?;
         let request = Request {
             id: kernel::random_id(),

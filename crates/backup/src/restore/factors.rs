@@ -88,9 +88,9 @@ impl OldFactors {
     }
 
     /// What tells one factor from another.
-    fn names(&self) -> HashSet<(&str, &[u8])> {
-        let passkeys = self.passkeys.iter().map(|one| (one.principal.as_str(), one.credential.as_slice()));
-        let secrets = self.totp.iter().map(|one| (one.principal.as_str(), one.sealed.as_slice()));
+    fn names(&self) -> HashSet<(&'static str, &str, &[u8])> {
+        let passkeys = self.passkeys.iter().map(|one| ("passkey", one.principal.as_str(), one.credential.as_slice()));
+        let secrets = self.totp.iter().map(|one| ("totp", one.principal.as_str(), one.sealed.as_slice()));
         passkeys.chain(secrets).collect()
     }
 }

@@ -6,6 +6,8 @@ use std::collections::{HashMap, HashSet};
 use kernel::Problem;
 use vault::db::{Bind, Reader, Writer};
 
+use super::logged::Logged;
+
 /// What a version is called in a bucket that keeps none, or kept none when it was written.
 const NULL_VERSION: &str = "null";
 const COMPLIANCE: &str = "COMPLIANCE";
@@ -13,7 +15,7 @@ const COMPLIANCE: &str = "COMPLIANCE";
 const YEAR_DAYS: i64 = 365;
 
 /// What holds a version of an object: mode, until when, and whether a legal hold does.
-type Locked = (Option<String>, Option<i64>, bool);
+pub(super) type Locked = (Option<String>, Option<i64>, bool);
 
 /// A thing that is retained as a whole: id, kind, subject, name, workspace, rule; what holds it; since when.
 type Kept = ([String; 6], Locked, i64);
@@ -43,7 +45,8 @@ struct Ruled {
 struct Version {
     id: String,
     place: (String, String),
-    is_plain: bool,
+    /// `null`, or its own.
+    name: String,
     is_marker: bool,
     lock: Locked,
 }
@@ -51,7 +54,7 @@ struct Version {
 impl OldLocks {
     pub(super) fn read(reader: &mut Reader<'_>) -> Result<Self, Problem> {
         let versions = versions(reader)?;
-        let is_there = |version: &&Version| version.is_plain && !version.is_marker;
+        let is_there = |version: &&Version| version.name == NULL_VERSION && !version.is_marker;
         Ok(Self {
             plain: versions.iter().filter(is_there).map(|version| version.place.clone()).collect(),
             versions: versions.into_iter().map(|version| (version.id, version.lock)).collect(),
@@ -141,7 +144,7 @@ impl OldLocks {
     pub(super) fn objects(&self, writer: &mut Writer<'_>) -> Result<u64, Problem> {
         let (now, mut erased_count) = (compliance_at(writer)?, 0);
         for version in versions(writer)? {
-            let Version { id, place, is_plain, is_marker, lock } = version;
+            let Version { id, place, name, is_marker, lock } = version;
             if let Some(old) = self.versions.get(&id) {
                 let (mode, until, hold) = stricter(&lock, old, now);
                 let sql = "UPDATE bucket_version SET lock_mode = $1, retain_until = $2, legal_hold = $3 WHERE id = $4";
@@ -149,7 +152,7 @@ impl OldLocks {
                 continue;
             }
             let is_held = lock.2 || lock.1.is_some_and(|until| until > now);
-            let was_overwritten = is_plain && !is_marker && self.plain.contains(&place);
+            let was_overwritten = name == NULL_VERSION && !is_marker && self.plain.contains(&place);
             if is_held || was_overwritten {
                 continue;
             }
@@ -181,6 +184,28 @@ impl Ruled {
     }
 }
 
+/// Holds in the restored database what the old log says is held, where it is in it.
+pub(super) fn hold_as_told(writer: &mut Writer<'_>, logged: &Logged) -> Result<(), Problem> {
+    let now = compliance_at(writer)?;
+    for id in &logged.lockable {
+        writer.execute("UPDATE bucket SET lock_enabled = 1, versioning = 'enabled' WHERE id = $1", &[id.into()])?;
+    }
+    for version in versions(writer)? {
+        // What is called `null` is one of many.
+        let Some(told) = logged.versions.get(&version.name).filter(|_| version.name != NULL_VERSION) else { continue };
+        let (mode, until, hold) = stricter(&version.lock, told, now);
+        let sql = "UPDATE bucket_version SET lock_mode = $1, retain_until = $2, legal_hold = $3 WHERE id = $4";
+        writer.execute(sql, &[(&mode).into(), until.into(), hold.into(), (&version.id).into()])?;
+    }
+    for ([_, kind, subject, ..], lock, _) in kept(writer)? {
+        let Some(told) = logged.kept.get(&(kind.clone(), subject.clone())) else { continue };
+        let (mode, until, hold) = stricter(&lock, told, now);
+        let sql = "UPDATE retained SET lock_mode = $1, retain_until = $2, legal_hold = $3 WHERE kind = $4 AND subject = $5";
+        writer.execute(sql, &[(&mode).into(), until.into(), hold.into(), (&kind).into(), (&subject).into()])?;
+    }
+    Ok(())
+}
+
 /// What holds at least as much as either: compliance that is in force stays compliance, and the later date counts.
 fn stricter(one: &Locked, other: &Locked, now: i64) -> Locked {
     let binds = |lock: &Locked| lock.0.as_deref() == Some(COMPLIANCE) && lock.1.is_some_and(|until| until > now);
@@ -195,7 +220,7 @@ fn versions(reader: &mut Reader<'_>) -> Result<Vec<Version>, Problem> {
         Ok(Version {
             id: row.text(0)?,
             place: (row.text(1)?, row.text(2)?),
-            is_plain: row.text(3)? == NULL_VERSION,
+            name: row.text(3)?,
             is_marker: row.flag(4)?,
             lock: (row.opt_text(5)?, row.opt_int(6)?, row.flag(7)?),
         })

@@ -10,12 +10,16 @@ mod loss;
 mod mail;
 mod replay;
 mod settled;
+mod told;
 mod unpack;
+mod verbs;
 
-pub use logged::{Logged, replay_log};
+pub use logged::Logged;
 pub use loss::{Loss, loss};
 pub use replay::{Old, Replayed, replay};
+pub use told::replay_log;
 pub use unpack::{MARK, Unpacked, finish, place_checkpoint, unpack};
+pub use verbs::{Tells, tells};
 
 use kernel::Problem;
 use vault::db::Location;
