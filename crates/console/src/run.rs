@@ -130,13 +130,11 @@ async fn versions(visitor: &Visitor, rooms: &Rooms, run_id: &str) -> Result<Opti
         vec![Cell::link(name, format!("/console/models/{}/{}", part(&one.name), one.version)), Cell::text(one.stage.word())]
     };
     let rows = found.rows.iter().map(row).collect();
-    Ok(Some(Table::whole(
-        "versions",
-        "Registered models",
-        &["Version", "Stage"],
-        rows,
-        "No version was registered from this run.",
-    )))
+    let title = match found.next {
+        Some(_) => format!("Registered models: the first {VERSION_COUNT_MAX}, and there are more"),
+        None => "Registered models".to_owned(),
+    };
+    Ok(Some(Table::whole("versions", title, &["Version", "Stage"], rows, "No version was registered from this run.")))
 }
 
 fn datasets(run: &Run) -> Table {
