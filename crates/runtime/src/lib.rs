@@ -37,5 +37,5 @@ pub use limits::Limits;
 pub use model::{Format, Model};
 pub use outputs::{Output, Outputs};
 pub use signature::{Port, Predicts, Role, Signature};
-pub use tensor::{DataType, Tensor, Values};
+pub use tensor::{DataType, Narrow, Tensor, Values};
 pub use written::{Cell, Written};

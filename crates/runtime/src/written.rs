@@ -296,6 +296,7 @@ mod tests {
         let port = |(name, data_type, dimensions): &(&str, DataType, usize)| Port {
             name: (*name).to_owned(),
             data_type: *data_type,
+            narrow: None,
             shape: vec![None; *dimensions],
             columns: Vec::new(),
             role: Role::Value,

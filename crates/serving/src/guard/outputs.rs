@@ -74,7 +74,7 @@ mod tests {
     fn outputs_that_nobody_can_cut_are_named() {
         let port = |name: &str, role: Role, width: usize| {
             let shape = if width == 0 { vec![None] } else { vec![None, Some(width)] };
-            Port { name: name.to_owned(), data_type: DataType::F32, shape, columns: Vec::new(), role }
+            Port { name: name.to_owned(), data_type: DataType::F32, narrow: None, shape, columns: Vec::new(), role }
         };
         let check = |outputs: Vec<Port>, expected: Option<&str>| {
             let model = Signature { outputs, ..Signature::default() };

@@ -102,7 +102,7 @@ mod tests {
 
     fn port(name: &str, columns: &[&str]) -> Port {
         let columns = columns.iter().map(|name| (*name).to_owned()).collect();
-        Port { name: name.to_owned(), data_type: DataType::F64, shape: Vec::new(), columns, role: Role::Value }
+        Port { name: name.to_owned(), data_type: DataType::F64, narrow: None, shape: Vec::new(), columns, role: Role::Value }
     }
 
     /// For a model of these inputs; those of one input are given as the names of its columns.

@@ -372,6 +372,7 @@ mod tests {
         let port = |(name, data_type): &(&str, DataType)| Port {
             name: (*name).to_owned(),
             data_type: *data_type,
+            narrow: None,
             shape: vec![None, None],
             columns: Vec::new(),
             role: Role::Value,

@@ -137,7 +137,7 @@ fn tensors(ports: &[Port]) -> Value {
             "properties": {
                 "name": { "type": "string", "enum": [port.name] },
                 "shape": { "type": "array", "items": { "type": "integer" }, "example": shape },
-                "datatype": { "type": "string", "example": port.data_type.oip_name() },
+                "datatype": { "type": "string", "example": port.oip_name() },
                 "data": { "type": "array", "items": {} },
                 "parameters": { "type": "object" },
             },
@@ -173,6 +173,7 @@ mod tests {
         let port = Port {
             name: "input".to_owned(),
             data_type: DataType::F64,
+            narrow: None,
             shape: vec![None, Some(2)],
             columns: vec!["age".to_owned(), "income".to_owned()],
             role: Role::Value,

@@ -98,7 +98,7 @@ mod tests {
     use super::*;
 
     fn output(name: &str, role: Role, width: usize, values: Values) -> Output {
-        let shape = if width == 0 { vec![values.len()] } else { vec![values.len() / width, width] };
+        let shape = values.len().checked_div(width).map_or_else(|| vec![values.len()], |rows| vec![rows, width]);
         Output { name: name.to_owned(), role, tensor: Tensor::new(shape, values).unwrap() }
     }
 
