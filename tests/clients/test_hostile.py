@@ -182,7 +182,7 @@ def test_slow_senders_and_idle_connections_leave_others_alone(victim):
                 slow.append(connection)
             # Strangers hold no place, and those whose log-in form does not come hold their own only.
             path = f"/endpoints/{served['endpoint']}/invocations"
-            for place in range(1_100):
+            for place in range(max(2, min(1_100, most - 300))):
                 wanted = f"POST {path if place % 2 else '/login'} HTTP/1.1"
                 connection = connected(server)
                 lines = [wanted, "Host: 127.0.0.1", "Content-Type: application/json", "Content-Length: 100"]

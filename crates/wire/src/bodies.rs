@@ -97,12 +97,14 @@ impl Bodies {
         let mut room = None;
         if !incoming.is_whole {
             let units = u32::try_from(wanted.div_ceil(ROOM_BYTES)).unwrap_or(u32::MAX);
+            let asked = Instant::now();
             let waiting = tokio::time::timeout(BODY_READ_MAX, self.room.acquire_many(units)).await;
             room = waiting.ok().and_then(Result::ok);
             if room.is_none() {
                 return Err(Problem::unavailable("the server holds as many large bodies as it may; try again in a moment"));
             }
-            incoming.began += incoming.began.elapsed();
+            // The sender did not have us wait.
+            incoming.began += asked.elapsed();
             incoming.read(bytes_max).await?;
         }
         Ok(Held { bytes: incoming.taken(), room })
