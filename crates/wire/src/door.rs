@@ -22,6 +22,7 @@ use crate::held::held;
 use crate::inbound::{BodyStream, Inbound, attempt_from, authority_of};
 use crate::language::{Asked, Knock, Language};
 use crate::outbound::{Answer, problem_answer};
+use crate::pages::{self, Whence};
 
 /// How long a client may take to send a JSON body.
 pub(crate) const BODY_READ_MAX: Duration = Duration::from_secs(30);
@@ -52,7 +53,7 @@ pub struct DoorConfig {
 }
 
 /// Makes a page of a problem; the status and the headers that go with it are the door's.
-pub type ProblemPage = fn(&Problem) -> Answer;
+pub type ProblemPage = fn(&Problem, &Whence) -> Answer;
 
 /// Is told of each answer of a route. It must not wait.
 pub trait Telemetry: Send + Sync {
@@ -434,11 +435,13 @@ impl Shared {
         let is_login = matches!(kind, BodyKind::Login | BodyKind::Callback);
         let back_to = crate::login::back_to(&request, is_login);
         let has_session = crate::inbound::cookie_named(request.headers(), crate::SESSION_COOKIE).is_some();
+        let (whence, may_compress) = (Whence::of(&request), pages::may_compress(&request));
         let passed = self.pass(request, action, kind, choose).await;
         if let (Err(problem), BodyKind::Statement(kind)) = (&passed, kind) {
             return crate::statements::refused(problem, kind);
         }
         match passed {
+            Ok(answer) if may_compress => pages::compressed(answer).await,
             Ok(answer) => answer,
             Err(problem) if kind == BodyKind::Exchange => crate::login::token_problem(&problem),
             Err(problem) if kind == BodyKind::Node => crate::node::refusal(&problem),
@@ -458,7 +461,7 @@ impl Shared {
                     return crate::inference::grpc_problem(&problem);
                 }
                 if let Some(page) = self.config.problem_page.filter(|_| shows_page) {
-                    return crate::outbound::as_page(page(&problem), &problem);
+                    return crate::outbound::as_page(page(&problem, &whence), &problem);
                 }
                 let answer = problem_answer(&problem, by_browser);
                 if speaks_scim {
@@ -554,6 +557,9 @@ impl Shared {
 
     async fn answer_unknown(&self, request: Request) -> Response {
         let by_browser = is_browser(request.headers());
+        // Whoever looks for a page gets a page.
+        let shows_page = is_navigation(request.headers()) && pages::is_page(request.uri().path());
+        let (whence, back_to) = (Whence::of(&request), crate::login::back_to(&request, false));
         let (mut parts, _) = request.into_parts();
         let path = parts.uri.path().chars().take(200).collect::<String>();
         let seen = self.check_surroundings(&parts);
@@ -564,6 +570,12 @@ impl Shared {
             },
             Err(problem) => problem,
         };
+        if shows_page && problem.kind() == Kind::Unauthenticated {
+            return crate::login::to_page(&problem, "", &back_to);
+        }
+        if let Some(page) = self.config.problem_page.filter(|_| shows_page) {
+            return crate::outbound::as_page(page(&problem, &whence), &problem);
+        }
         let mut answer = problem_answer(&problem, by_browser);
         if problem.kind() == Kind::NotFound {
             answer = crate::outbound::error_answer(StatusCode::NOT_FOUND, "ENDPOINT_NOT_FOUND", problem.message());
