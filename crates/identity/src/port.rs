@@ -19,7 +19,7 @@ use crate::password::PASSWORD_LENGTH_MAX;
 use crate::secret_text::{SecretKind, parse_secret_text};
 use crate::store::{self, FoundAccount, FoundCredential};
 use crate::types::GROUPS_CLOSURE_COUNT_MAX;
-use crate::watch::Shown;
+use crate::watch::{Shown, WatchLogIns};
 
 /// Ended sessions are kept this long, for lists and questions, and then deleted.
 const ENDED_SESSION_DAYS: i64 = 7;
@@ -91,7 +91,10 @@ impl IdentityPort {
         let Some(watch) = self.inner.watch.get() else { return found };
         let password = match &attempt.credential {
             Credential::LogIn { username, password, .. } => Some((username, password)),
-            Credential::Basic { username, password } if found.is_err() => Some((username, password)),
+            Credential::Basic { username, password } => match found {
+                Ok(caller) => return self.watched_program(watch, attempt, (caller, device), password).await,
+                Err(_) => Some((username, password)),
+            },
             Credential::Passkey(_) | Credential::Federated(_) => None,
             _ => return found,
         };
@@ -122,6 +125,40 @@ impl IdentityPort {
         };
         watch.judge(&shown).await?;
         self.inner.memory.keep_log_in(shown);
+        Ok(caller)
+    }
+
+    /// A password that comes with a request is a log-in too, where nothing is begun by it: the first one of a person from an address and a
+    /// client is judged like a form. It is not learnt: what comes in this way makes no place a usual one.
+    async fn watched_program(
+        &self,
+        watch: &Arc<dyn WatchLogIns>,
+        attempt: &Attempt,
+        (caller, device): (Caller, Option<&KnownDevice>),
+        password: &Secret,
+    ) -> Result<Caller, Problem> {
+        if caller.token.is_some() {
+            return Ok(caller);
+        }
+        let (now, key) = (self.clock.now(), self.inner.memory.usual_key(&caller.id, attempt));
+        if self.inner.memory.is_usual(&key, now) {
+            return Ok(caller);
+        }
+        let shown = Shown {
+            person: caller.id.clone(),
+            name: caller.name.clone(),
+            address: attempt.address,
+            user_agent: attempt.user_agent.clone(),
+            method: Method::Password,
+            assurance: caller.assurance,
+            // Else the password alone would not have counted.
+            has_passkey: false,
+            has_device: device.is_some_and(|device| device.principal_id == caller.id),
+            password_is_leaked: watch.is_leaked(password)?,
+            at: now,
+        };
+        watch.judge(&shown).await?;
+        self.inner.memory.note_usual(key, now);
         Ok(caller)
     }
 
