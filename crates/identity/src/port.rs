@@ -3,7 +3,9 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use gate::{Assertion, Attempt, BoxFuture, Caller, Credential, Identify, Method, Proof, Returned, Signed, Spend, Statement};
+use gate::{
+    Assertion, Attempt, BoxFuture, Caller, Credential, Guessed, Identify, Method, Proof, Returned, Signed, Spend, Statement,
+};
 use kernel::{Clock, Kind, Micros, Problem, Secret, sha256};
 use vault::db::{PortDb, Reader, SystemDb};
 
@@ -298,6 +300,7 @@ impl IdentityPort {
         }
         self.lookup_count.fetch_add(1, Ordering::Relaxed);
         let mut account = self.db.read_point(move |reader| Ok(store::account_by_name(reader, &name)?)).await?;
+        let aimed_at = account.as_ref().map(|known| known.caller.id.clone());
         if account.as_ref().is_some_and(|known| known.has_second_factor) {
             // Its password alone is worth nothing; a hash is paid for all the same, and no more is told.
             account = None;
@@ -309,7 +312,7 @@ impl IdentityPort {
             memory.remember_good(key, &known.caller, now, Micros(i64::MAX));
             return Ok(known.caller.clone());
         }
-        self.verify(key, password, account, now).await
+        self.verify(key, password, account, now).await.map_err(|problem| about(problem, aimed_at))
     }
 
     async fn verify(
@@ -361,10 +364,11 @@ impl IdentityPort {
         let found = self.db.read_point(look_up).await?;
         let turn = if known { self.inner.passwords.turn_of_known().await? } else { self.inner.passwords.turn().await? };
         let hash = found.as_ref().and_then(|(account, ..)| account.hash.clone());
+        let aimed_at = found.as_ref().map(|(account, ..)| account.caller.id.clone());
         let right = self.inner.passwords.verify(turn, password, hash).await?;
         let at = self.clock.now();
         let Some((account, totp, is_recovery)) = found.filter(|(account, ..)| right && !account.disabled) else {
-            return Err(refused());
+            return Err(about(refused(), aimed_at));
         };
         let mut caller = account.caller;
         bounded(&caller)?;
@@ -375,7 +379,7 @@ impl IdentityPort {
         let (method, once) = match (step, is_recovery) {
             (Some(step), _) => (Method::Totp, Some(Spend::TotpStep(step))),
             (None, true) => (Method::RecoveryCode, Some(Spend::RecoveryCode(digest))),
-            (None, false) if account.has_second_factor => return Err(refused()),
+            (None, false) if account.has_second_factor => return Err(about(refused(), aimed_at)),
             (None, false) => (Method::Password, None),
         };
         caller.assurance = if once.is_some() { 2 } else { 1 };
@@ -505,6 +509,14 @@ impl IdentityPort {
         let account = account.filter(|known| !known.disabled).ok_or_else(refused)?;
         bounded(&account.caller)?;
         Ok(account.caller)
+    }
+}
+
+/// Has the log say whose password it was not.
+fn about(problem: Problem, aimed_at: Option<String>) -> Problem {
+    match aimed_at {
+        Some(account) if problem.kind() == Kind::Unauthenticated => problem.because(Guessed { account }),
+        _ => problem,
     }
 }
 

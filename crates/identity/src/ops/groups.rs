@@ -128,11 +128,13 @@ impl Operation for AddMember {
                     "nobody puts themself, a group they are in, or a service account of theirs into a group: ask another administrator",
                 ));
             }
+            let office = office_until(tx, offices.as_deref(), &group.id, at)?;
             if !is_job(&caller) {
-                no_longer_office(tx, offices.as_deref(), &caller, &group.id, at)?;
+                no_longer_office(tx, offices.as_deref(), &caller, office, at)?;
             }
             let new = store::add_member(tx, &group.id, &member.id, &caller.id, at)?;
-            Ok(((), Outcome::done().resource(group.id).with("member", member.id).with("changed", i64::from(new))))
+            let outcome = Outcome::done().resource(group.id).with("member", member.id).with("changed", i64::from(new));
+            Ok(((), outcome.with("administers", i64::from(office.is_some()))))
         });
         write.await?;
         self.room.inner.memory.forget();
@@ -181,23 +183,31 @@ fn both(reader: &mut Reader<'_>, group: &str, member: &str) -> Result<(Principal
     Ok((group, member.ok_or_else(|| Problem::not_found("there is no account or group of this id or name to be the member"))?))
 }
 
+/// Until when whoever is in this group administers the server.
+fn office_until(
+    reader: &mut Reader<'_>,
+    offices: Option<&dyn Offices>,
+    group_id: &str,
+    at: Micros,
+) -> Result<Option<Micros>, Problem> {
+    let Some(offices) = offices else { return Ok(None) };
+    let mut all = store::groups_of(reader, group_id)?;
+    all.push(group_id.to_owned());
+    offices.administer_until(reader, &all, at)
+}
+
 /// Who administers the server for some hours puts nobody where they would do so for longer: as with a grant, nobody passes on what they have
 /// not.
 fn no_longer_office(
     reader: &mut Reader<'_>,
     offices: Option<&dyn Offices>,
     caller: &Caller,
-    group_id: &str,
+    passed_on: Option<Micros>,
     at: Micros,
 ) -> Result<(), Problem> {
     let Some(offices) = offices else { return Ok(()) };
-    let with = |mut above: Vec<String>, id: &str| {
-        above.push(id.to_owned());
-        above
-    };
-    let all = with(store::groups_of(reader, group_id)?, group_id);
-    let passed_on = offices.administer_until(reader, &all, at)?;
-    if passed_on > offices.administer_until(reader, &with(caller.groups.clone(), &caller.id), at)? {
+    let own: Vec<String> = caller.groups.iter().chain([&caller.id]).cloned().collect();
+    if passed_on > offices.administer_until(reader, &own, at)? {
         return Err(Problem::forbidden(
             "Permission denied. Who is in this group administers the server for longer than you do; ask an administrator whose role has no end.",
         ));

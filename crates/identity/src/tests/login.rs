@@ -113,6 +113,24 @@ async fn a_password_that_comes_with_a_request_is_judged_as_one_in_a_form_is() {
 }
 
 #[tokio::test]
+async fn the_log_learns_whose_password_was_wrong_and_nobody_else_does() {
+    for world in worlds() {
+        let ada = world.user("ada", Some(PASSWORD)).await;
+        let form = |name: &str| Credential::LogIn { username: world.text(name), password: secret("wrong"), code: None };
+        let aimed_at = async |credential: Credential| {
+            let problem = world.who(credential).await.unwrap_err();
+            let guessed = std::error::Error::source(&problem).and_then(|source| source.downcast_ref::<gate::Guessed>().cloned());
+            (guessed.map(|guessed| guessed.account), problem.message().to_owned())
+        };
+        let (one, message) = aimed_at(world.basic("ada", "wrong")).await;
+        assert_eq!(one.as_deref(), Some(ada.id.as_str()));
+        assert_eq!(aimed_at(form("ada")).await, (one, message.clone()));
+        assert_eq!(aimed_at(form("nobody")).await, (None, message.clone()));
+        assert_eq!(aimed_at(bearer(&mint(SecretKind::Personal))).await, (None, message));
+    }
+}
+
+#[tokio::test]
 async fn an_unknown_user_costs_a_hash_too() {
     for world in worlds() {
         world.user("ada", Some(PASSWORD)).await;
