@@ -129,7 +129,7 @@ def test_other_systems_ask_what_somebody_may_do(server):
     }
     answers = evaluate(session, server, "evaluations", batch).json()["evaluations"]
     assert [one["decision"] for one in answers] == [True, False, True]
-    strange = [{"action": {"name": "no.such"}}, {"resource": {"type": "document", "id": "1"}}, {"action": {"name": "runs.get"}}]
+    strange = [{"action": {"name": "no.such"}}, {"action": {"name": "runs.get"}, "resource": {"type": "document", "id": "1"}}, {"action": {"name": "runs.get"}}]
     decided = evaluate(session, server, "evaluations", {**batch, "evaluations": strange}).json()["evaluations"]
     assert [one["decision"] for one in decided[:2]] == [False, False], "what is unknown spoils nothing else"
     assert decided[2] == answers[2] and all(one["context"]["reason_admin"] for one in decided[:2])

@@ -146,12 +146,14 @@ impl Operation for ChangeUser {
             let profile = change(&before)?;
             checked(profile.external_id.as_deref(), &profile.document)?;
             let ended = settle(tx, &inner, &before, &profile, &by, at)?;
+            let after = looked_after(tx, &inner, &by, PrincipalKind::User, &id)?;
+            // As it is, not as it was wished: a restore goes by the log.
             let outcome = Outcome::done()
                 .resource(id.clone())
-                .with("active", usize::from(profile.active))
+                .with("active", usize::from(!after.principal.disabled))
                 .with("tokens_ended", i64::try_from(ended.token_count).unwrap_or(i64::MAX))
                 .with("sessions_ended", i64::try_from(ended.session_count).unwrap_or(i64::MAX));
-            Ok((looked_after(tx, &inner, &by, PrincipalKind::User, &id)?, outcome))
+            Ok((after, outcome))
         });
         let changed = write.await?;
         room.inner.memory.forget();
