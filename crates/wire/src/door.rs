@@ -21,6 +21,7 @@ use tokio::sync::Semaphore;
 use crate::held::held;
 use crate::inbound::{BodyStream, Inbound, attempt_from, authority_of};
 use crate::language::{Asked, Knock, Language};
+use crate::lasting::Lasting;
 use crate::outbound::{Answer, problem_answer};
 use crate::pages::{self, Whence};
 
@@ -301,9 +302,7 @@ impl Door {
             let (shared, choose) = (Arc::clone(&shared), Arc::clone(&choose));
             let telling = shared.config.telemetry.clone().map(|told| Telling::of(told, &request, action, &route));
             Box::pin(async move {
-                // In a task of its own, so that a client who hangs up does not stop a verb between intent and outcome.
-                // Boxed, so that its kilobytes are not moved from one place to the next.
-                let work = tokio::spawn(async move { Box::pin(shared.answer(request, action, kind, &*choose)).await });
+                let work = Lasting::new(async move { shared.answer(request, action, kind, &*choose).await });
                 let answer = work.await.unwrap_or_else(|broken| {
                     problem_answer(&Problem::internal("the server failed on this request", broken), false)
                 });
@@ -326,8 +325,7 @@ impl Door {
                 let (teller, asked) = (shared.config.telemetry.clone(), Arc::clone(&language));
                 let traceparent = request.headers().get("traceparent").and_then(|value| value.to_str().ok()).map(str::to_owned);
                 let began = Instant::now();
-                // In a task of its own, as every request.
-                let work = tokio::spawn(async move { shared.hear(request, &*asked).await });
+                let work = Lasting::new(async move { shared.hear(request, &*asked).await });
                 let (action, answer) = match work.await {
                     Ok(answered) => answered,
                     Err(broken) => (UNROUTED, Err(Problem::internal("the server failed on this request", broken))),

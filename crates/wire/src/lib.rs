@@ -14,6 +14,7 @@ mod held;
 mod inbound;
 pub mod inference;
 mod language;
+mod lasting;
 mod login;
 pub mod mlflow;
 mod node;
