@@ -31,7 +31,7 @@ pub use names::{KEY_BYTES_MAX, check_bucket_name, check_key};
 pub use retention::{Alarm, Bypassed, ClockState, ComplianceClock, clock, lock};
 pub use store::buckets::locate;
 pub use store::uploads::Upload;
-pub use store::versions::retained;
+pub use store::versions::{OBJECTS_BELOW_COUNT_MAX, objects_below, retained};
 pub use types::*;
 
 /// Every verb of this room.

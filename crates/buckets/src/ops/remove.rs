@@ -195,6 +195,7 @@ impl Act<'_> {
                 self.bypassed_count += 1;
             }
         }
+        versions::guard(writer, &there.row)?;
         self.old.extend(versions::delete(writer, &there.row)?);
         if there.is_latest {
             versions::promote(writer, &self.bucket.id, &there.key)?;

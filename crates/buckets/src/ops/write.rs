@@ -304,6 +304,7 @@ pub(crate) fn add(
         if there.lock.is_some() {
             there.lock.may_delete(clock.tick(writer)?.at, false)?;
         }
+        versions::guard(writer, &there.row)?;
         old = versions::delete(writer, &there.row)?;
     }
     if there.is_some() {

@@ -60,4 +60,5 @@ pub(super) const ALL: &[Migration] = &[
     step!("0039_elevation"),
     step!("0040_mail"),
     step!("0041_standing_in_state"),
+    step!("0042_bucket_files_retained"),
 ];
