@@ -101,6 +101,7 @@ python = {json.dumps(sys.executable)}
 workspaces = ["default"]
 answer_ms_max = {ANSWER_MS_MAX}
 memory_bytes_max = {1 << 30}
+workers_max = 2
 batch_delay_us_max = 2000
 
 [serving.upstreams.other]
@@ -232,6 +233,50 @@ def test_what_says_the_same_as_onnx_is_computed_natively(server, tmp_path):
     identity = asked["parameters"]["prediction_id"]
     arguments = ["--prediction", identity, "--json", "--token-file", str(server.token_file)]
     assert "onnx_converted" in server.cli("audit", "search", *arguments).stdout
+
+
+def test_what_32_bits_cannot_tell_stays_in_python_and_missing_values_go_the_same_way(server, tmp_path):
+    from sklearn.ensemble import RandomForestClassifier
+    from sklearn.linear_model import LogisticRegression, Ridge
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import StandardScaler
+
+    def live(fitted):
+        def log(mlflow, name):
+            mlflow.sklearn.log_model(fitted, name="model", registered_model_name=name, serialization_format="cloudpickle")
+
+        return endpoint(server, admitted(server, tmp_path, log))[0]
+
+    def holed(rows):
+        flat = [None if value != value else value for value in rows.reshape(-1).tolist()]
+        return [{"name": "input", "shape": list(rows.shape), "datatype": "FP64", "data": flat}]
+
+    random = np.random.default_rng(2)
+    seconds = np.column_stack([1.7e9 + random.uniform(0, 3_600, 400), random.normal(size=400)])
+    drift = make_pipeline(StandardScaler(), Ridge()).fit(seconds, (seconds[:, 0] - 1.7e9) / 600 + seconds[:, 1])
+    name = live(drift)
+    said = by_name(ask(server, name, matrix(seconds[:50])))["prediction"].reshape(-1)
+    np.testing.assert_allclose(said, drift.predict(seconds[:50]), atol=1e-9)
+    assert shown(server, name)["format"] == "python_sklearn", "32 bits hold epoch seconds only to two minutes"
+
+    rows = random.normal(size=(400, 3))
+    truth = (rows[:, 0] + rows[:, 2] > 0).astype(int)
+    rows[random.random(400) < 0.4, 0] = np.nan
+    truth[np.isnan(rows[:, 0])] = 1
+    rows[random.random(400) < 0.3, 2] = np.nan
+    forest = RandomForestClassifier(8, max_depth=4, random_state=0).fit(rows, truth)
+    name = live(forest)
+    said = by_name(ask(server, name, holed(rows)))
+    assert shown(server, name)["format"] == "onnx_converted", server.log_end()
+    assert said["label"].tolist() == forest.predict(rows).tolist()
+    np.testing.assert_allclose(said["probabilities"], forest.predict_proba(rows), atol=1e-5)
+
+    whole = np.nan_to_num(rows)
+    line = LogisticRegression().fit(whole, truth)
+    name = live(line)
+    assert by_name(ask(server, name, matrix(whole)))["label"].tolist() == line.predict(whole).tolist()
+    assert shown(server, name)["format"] == "onnx_converted", server.log_end()
+    assert "missing" in ask(server, name, holed(rows), 400)["error"], "as scikit-learn itself refuses it"
 
 
 def test_a_model_with_columns_of_text_answers_over_mlflows_protocol(server, tmp_path):

@@ -146,6 +146,8 @@ pub struct ActingTable {
     pub rows: Vec<ActingRow>,
     /// What stands there instead of rows.
     pub empty: String,
+    /// Where the next page is; empty for none.
+    pub next: String,
 }
 
 /// What a verb gives, where the caller may ask for it; none where not. A page shows what there is for somebody, and the log is not filled with

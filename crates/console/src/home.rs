@@ -9,7 +9,6 @@ use data::Which;
 use data::ops::SearchDatasets;
 use gate::{Action, DataState, Operation, Permit, Target, Visitor};
 use http::Method;
-use identity::PageWish;
 use identity::ops::tokens::ListTokens;
 use kernel::{Micros, Problem};
 use observe::ops::{GetAlert, RunRemedy, SearchAlerts};
@@ -17,6 +16,7 @@ use observe::{Act, AlertState, HealthState};
 use wire::{Answer, Chosen, Door};
 
 use crate::Rooms;
+use crate::account::own_tokens;
 use crate::alerts::COLUMNS;
 use crate::audit::{search_for, viewed};
 use crate::board::{ActingRow, ActingTable, Button, Cell, Table, Tone, if_allowed, part};
@@ -138,6 +138,7 @@ async fn alerts(visitor: &Visitor, rooms: &Rooms) -> Result<Option<ActingTable>,
         Some(first) => visitor.might(&RunRemedy { room: room.clone(), id: first.id.clone() }).await?,
         None => false,
     };
+    let next = found.next.as_ref().map(|next| format!("/console/alerts?state=open&after={}", part(next))).unwrap_or_default();
     let mut rows = Vec::new();
     for (place, alert) in found.rows.iter().enumerate() {
         let page = crate::alerts::address(&alert.id);
@@ -151,7 +152,14 @@ async fn alerts(visitor: &Visitor, rooms: &Rooms) -> Result<Option<ActingTable>,
         }
         rows.push(row);
     }
-    Ok(Some(ActingTable { id: "alerts", title: "Alerts".to_owned(), columns: COLUMNS.to_vec(), rows, empty: String::new() }))
+    Ok(Some(ActingTable {
+        id: "alerts",
+        title: "Alerts".to_owned(),
+        columns: COLUMNS.to_vec(),
+        rows,
+        empty: String::new(),
+        next,
+    }))
 }
 
 async fn detections(visitor: &Visitor, rooms: &Rooms) -> Result<Option<Table>, Problem> {
@@ -173,7 +181,7 @@ async fn elevations(visitor: &Visitor, rooms: &Rooms) -> Result<Option<Table>, P
     let row = |one: &policy::Elevation| {
         vec![
             Cell::link(one.role.clone(), "/console/access#waiting"),
-            Cell::text(one.principal.clone()),
+            Cell::text(one.principal_name.clone().unwrap_or_else(|| one.principal.clone())),
             Cell::text(one.reason.clone()),
             Cell::text(moment(one.asked_at)),
         ]
@@ -275,7 +283,7 @@ async fn changes(visitor: &Visitor, rooms: &Rooms, now: Micros) -> Result<Option
 }
 
 async fn tokens(visitor: &Visitor, rooms: &Rooms, now: Micros) -> Result<Option<Table>, Problem> {
-    let list = ListTokens { room: rooms.identity.clone(), of: None, page: PageWish::default() };
+    let list = ListTokens { room: rooms.identity.clone(), of: None, page: own_tokens() };
     let Some(found) = if_allowed(visitor, list).await? else { return Ok(None) };
     let soon = now.plus_secs(EXPIRY_DAYS * 86_400);
     // What was made for a day or less is meant to end.

@@ -114,7 +114,12 @@ async fn page(visitor: &Visitor, rooms: Rooms, chosen: Vec<(String, String)>, qu
 }
 
 fn standing(side: &Side, now: kernel::Micros) -> Lines {
-    let Shown { standing: one, inspection, obstacle } = &side.shown;
+    let Shown { standing: one, inspection, obstacle, has_files, .. } = &side.shown;
+    let promotable = match obstacle {
+        Some(why) => format!("no: {why}"),
+        None if *has_files => "yes".to_owned(),
+        None => "yes, unseen: it has no files here, and the configuration lets such versions be promoted".to_owned(),
+    };
     let signature = side.trial.signature.as_ref().map_or_else(
         || "not known".to_owned(),
         |signature| match (&signature.signer, signature.state.as_str()) {
@@ -127,7 +132,7 @@ fn standing(side: &Side, now: kernel::Micros) -> Lines {
     let all = [
         ("State", one.state_at(now).word().to_owned()),
         ("Verdict", one.verdict.map_or_else(|| "none yet".to_owned(), |verdict| verdict.word().to_owned())),
-        ("May be promoted", obstacle.as_ref().map_or_else(|| "yes".to_owned(), |why| format!("no: {why}"))),
+        ("May be promoted", promotable),
         ("Waiver until", one.waiver_until.map_or_else(|| "none".to_owned(), moment)),
         ("Registered", moment(one.submitted_at)),
         ("By", one.submitter.clone()),

@@ -1,5 +1,7 @@
 //! What all pages have in common.
 
+use std::sync::LazyLock;
+
 use askama::Template;
 use axum::body::Body;
 use gate::DEFAULT_WORKSPACE;
@@ -36,6 +38,7 @@ pub fn page_in(workspace: &str, template: &impl Template) -> Result<Answer, Prob
     let named: &dyn std::any::Any = &workspace;
     let values = (WORKSPACE, named);
     let text = template.render_with_values(&values).map_err(|error| Problem::internal("a page could not be made", error))?;
+    let text = with_moments(&text);
     let mut answer = Answer::new(Body::from(text));
     let headers = answer.headers_mut();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/html; charset=utf-8"));
@@ -117,11 +120,41 @@ pub fn set_opened(answer: &mut Answer, opened: &OpenedSession) {
     }
 }
 
-/// A moment as pages write it: day and minute, UTC.
+/// Before a moment that the server says. Nobody who types a text can know it, so that no text of theirs is taken for a moment.
+static MARK: LazyLock<String> = LazyLock::new(|| format!("\u{e000}{}:", kernel::random_text(24)));
+/// Behind it.
+const MARK_END: char = '\u{e001}';
+
+/// A moment as pages write it: day and minute, UTC. [`page_in`] makes an element of it, which a module says in the reader's zone.
 #[must_use]
 pub fn moment(at: Micros) -> String {
+    format!("{}{}{MARK_END}", *MARK, plain_moment(at))
+}
+
+/// The same as a text, where no element can stand.
+#[must_use]
+pub fn plain_moment(at: Micros) -> String {
     let text = wire::time_text(at);
     text.get(..16).map_or(text.clone(), |minute| format!("{} UTC", minute.replace('T', " ")))
+}
+
+/// The page with an element for each of its moments; where one stands within a tag or a title it is a text.
+fn with_moments(page: &str) -> String {
+    let mut whole = String::with_capacity(page.len());
+    let mut rest = page;
+    while let Some((before, behind)) = rest.split_once(MARK.as_str()) {
+        whole.push_str(before);
+        let (said, after) = behind.split_once(MARK_END).unwrap_or((behind, ""));
+        let is_in_tag = whole.rfind('<') > whole.rfind('>') || whole.ends_with("<title>");
+        let day_and_minute = said.get(..10).zip(said.get(11..16)).filter(|_| said.len() == 20 && !is_in_tag);
+        match day_and_minute {
+            Some((day, minute)) => whole.push_str(&format!("<time datetime=\"{day}T{minute}Z\">{said}</time>")),
+            None => whole.push_str(said),
+        }
+        rest = after;
+    }
+    whole.push_str(rest);
+    whole
 }
 
 #[derive(Template)]
@@ -149,6 +182,18 @@ pub fn problem_page(problem: &Problem) -> Answer {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn only_what_the_server_says_is_a_moment() {
+        let said = moment(Micros(1_764_262_260_000_000));
+        assert_eq!(
+            with_moments(&format!("<td>from {said}</td>")),
+            "<td>from <time datetime=\"2025-11-27T16:51Z\">2025-11-27 16:51 UTC</time></td>"
+        );
+        assert_eq!(with_moments(&format!("<input value=\"{said}\">")), "<input value=\"2025-11-27 16:51 UTC\">");
+        let typed = "<td>2025-11-27 16:51 UTC \u{e000}guess:2025-11-27 16:51 UTC\u{e001}</td>";
+        assert_eq!(with_moments(typed), typed, "what somebody typed stays as it is");
+    }
 
     #[test]
     fn a_workspace_is_kept_in_addresses() {

@@ -1,5 +1,7 @@
 //! All SQL of this room.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use kernel::{Micros, Problem};
 use vault::db::{Bind, DbError, Reader, Row, Writer};
 
@@ -174,6 +176,18 @@ pub(crate) fn list(reader: &mut Reader<'_>, filter: &ListFilter, now: Micros) ->
         grant,
     )?;
     Ok(found.into_iter().flatten().collect())
+}
+
+/// How the holders of grants are called, by id.
+pub(crate) fn names(reader: &mut Reader<'_>, grants: &[Grant]) -> Result<BTreeMap<String, String>, DbError> {
+    let holders: BTreeSet<&str> = grants.iter().map(|grant| grant.principal.as_str()).collect();
+    let binds: Vec<Bind<'_>> = holders.into_iter().map(Into::into).collect();
+    if binds.is_empty() {
+        return Ok(BTreeMap::new());
+    }
+    let places: Vec<String> = (1..=binds.len()).map(|place| format!("${place}")).collect();
+    let sql = format!("SELECT id, name FROM principal WHERE id IN ({})", places.join(", "));
+    Ok(reader.query(&sql, &binds, |row| Ok((row.text(0)?, row.text(1)?)))?.into_iter().collect())
 }
 
 /// Live grants, for a review.

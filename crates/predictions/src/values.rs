@@ -225,6 +225,7 @@ mod tests {
         Port {
             name: "input".to_owned(),
             data_type: DataType::F64,
+            narrow: None,
             shape: vec![None, Some(columns.len())],
             columns,
             role: Role::Value,

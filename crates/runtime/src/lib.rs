@@ -36,4 +36,4 @@ pub use limits::Limits;
 pub use model::{Format, Model};
 pub use outputs::{Output, Outputs};
 pub use signature::{Port, Role, Signature};
-pub use tensor::{DataType, Tensor, Values};
+pub use tensor::{DataType, Narrow, Tensor, Values};

@@ -3,8 +3,12 @@
 use crate::lightgbm::Lightgbm;
 use crate::onnx::Onnx;
 use crate::skops::Skops;
+use crate::tensor::element_count;
 use crate::xgboost::Xgboost;
-use crate::{Batch, Files, Limits, LoadError, Outputs, PredictError, Signature};
+use crate::{Batch, DataType, Files, Limits, LoadError, Outputs, Port, PredictError, Signature, Tensor, Values};
+
+/// Elements of one tensor while a model is tried out.
+const TRIED_ELEMENTS_MAX: usize = 1 << 20;
 
 /// A file format that is understood.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -108,7 +112,32 @@ impl Model {
             Format::Lightgbm => Engine::Lightgbm(Lightgbm::load(bytes, limits)?),
             Format::Skops => Engine::Skops(Skops::load(bytes, limits)?),
         };
-        Ok(Self { format, file: name.to_owned(), engine })
+        let mut model = Self { format, file: name.to_owned(), engine };
+        model.bound(limits.tensor_elements_max.min(TRIED_ELEMENTS_MAX));
+        model.try_out()?;
+        model.bound(limits.tensor_elements_max);
+        Ok(model)
+    }
+
+    const fn bound(&mut self, tensor_elements_max: usize) {
+        if let Engine::Onnx(model) = &mut self.engine {
+            model.bound(tensor_elements_max);
+        }
+    }
+
+    /// Asks about a row of zeros and one of ones: what can answer neither, whatever they mean, is refused before somebody asks.
+    fn try_out(&self) -> Result<(), LoadError> {
+        let mut why = None;
+        for fill in [0_u8, 1] {
+            let tensors: Option<Vec<_>> =
+                self.signature().inputs.iter().map(|port| Some((port.name.clone(), filled(port, fill)?))).collect();
+            let Some(Ok(batch)) = tensors.map(Batch::tensors) else { return Ok(()) };
+            match self.predict(&batch) {
+                Err(PredictError::Model(reason)) => why = Some(reason),
+                _ => return Ok(()),
+            }
+        }
+        why.map_or(Ok(()), |why| Err(LoadError::unsupported(format!("a model that cannot answer ({why})"))))
     }
 
     /// The format.
@@ -140,6 +169,12 @@ impl Model {
         model.describe(columns, classes);
     }
 
+    /// Has batches refused, as not fitting, that hold missing values in these columns of its one matrix, or infinite ones.
+    pub fn refuse(&mut self, missing: Vec<bool>, infinite: bool) {
+        let Engine::Onnx(model) = &mut self.engine else { return };
+        model.refuse(missing, infinite);
+    }
+
     /// Predicts every row of the batch.
     ///
     /// # Errors
@@ -152,6 +187,22 @@ impl Model {
             Engine::Skops(model) => model.predict(batch),
         }
     }
+}
+
+/// One row for a port, if its shape says how wide that is.
+fn filled(port: &Port, fill: u8) -> Option<Tensor> {
+    let (first, rest) = port.shape.split_first()?;
+    let rest: Option<Vec<usize>> = rest.iter().copied().collect();
+    let shape: Vec<usize> = std::iter::once(first.unwrap_or(1)).chain(rest?).collect();
+    let count = element_count(&shape).filter(|count| *count <= TRIED_ELEMENTS_MAX)?;
+    let values = match port.data_type {
+        DataType::F32 => Values::F32(vec![f32::from(fill); count]),
+        DataType::F64 => Values::F64(vec![f64::from(fill); count]),
+        DataType::I64 => Values::I64(vec![i64::from(fill); count]),
+        DataType::Bool => Values::Bool(vec![fill > 0; count]),
+        DataType::Text => Values::Text(vec![fill.to_string(); count]),
+    };
+    Tensor::new(shape, values).ok()
 }
 
 /// The flavors that an `MLmodel` names, if there is one.

@@ -1,6 +1,6 @@
 //! What a model takes and gives.
 
-use crate::DataType;
+use crate::{DataType, Narrow};
 
 /// What a value that a model gives means.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -20,6 +20,8 @@ pub struct Port {
     pub name: String,
     /// Its type.
     pub data_type: DataType,
+    /// The width of its integers, where they are narrower than 64 bits.
+    pub narrow: Option<Narrow>,
     /// Its shape; `None` is any size, the first one is that of rows.
     pub shape: Vec<Option<usize>>,
     /// The names of its columns, where the model knows them.
@@ -42,12 +44,18 @@ pub struct Signature {
 impl Port {
     /// A matrix of numbers with `columns` columns.
     pub(crate) fn matrix(name: &str, data_type: DataType, columns: usize) -> Self {
-        Self { name: name.to_owned(), data_type, shape: vec![None, Some(columns)], columns: Vec::new(), role: Role::Value }
+        Self { shape: vec![None, Some(columns)], ..Self::list(name, data_type, Role::Value) }
     }
 
     /// One value per row.
     pub(crate) fn list(name: &str, data_type: DataType, role: Role) -> Self {
-        Self { name: name.to_owned(), data_type, shape: vec![None], columns: Vec::new(), role }
+        Self { name: name.to_owned(), data_type, narrow: None, shape: vec![None], columns: Vec::new(), role }
+    }
+
+    /// The name of its type in the Open Inference Protocol.
+    #[must_use]
+    pub fn oip_name(&self) -> &'static str {
+        self.narrow.map_or(self.data_type.oip_name(), Narrow::oip_name)
     }
 
     pub(crate) fn with_role(mut self, role: Role) -> Self {

@@ -31,6 +31,50 @@ impl DataType {
     }
 }
 
+/// Integers of fewer than 64 bits. They are held in 64 and kept within their own range.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Narrow {
+    /// 8 bits with a sign.
+    I8,
+    /// 8 bits.
+    U8,
+    /// 16 bits with a sign.
+    I16,
+    /// 16 bits.
+    U16,
+    /// 32 bits with a sign.
+    I32,
+    /// 32 bits.
+    U32,
+}
+
+impl Narrow {
+    /// Its name in the Open Inference Protocol.
+    #[must_use]
+    pub const fn oip_name(self) -> &'static str {
+        match self {
+            Self::I8 => "INT8",
+            Self::U8 => "UINT8",
+            Self::I16 => "INT16",
+            Self::U16 => "UINT16",
+            Self::I32 => "INT32",
+            Self::U32 => "UINT32",
+        }
+    }
+
+    /// The lowest bits of a value, which is what arithmetic of this width leaves of it.
+    pub(crate) fn wrapped(self, value: i64) -> i64 {
+        match self {
+            Self::I8 => i64::from(value as i8),
+            Self::U8 => i64::from(value as u8),
+            Self::I16 => i64::from(value as i16),
+            Self::U16 => i64::from(value as u16),
+            Self::I32 => i64::from(value as i32),
+            Self::U32 => i64::from(value as u32),
+        }
+    }
+}
+
 /// Values of one type.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Values {
@@ -147,6 +191,14 @@ impl Tensor {
     #[must_use]
     pub fn into_values(self) -> Values {
         self.values
+    }
+
+    /// Its integers cut to the width; other values stay as they are.
+    pub(crate) fn cut(mut self, to: Narrow) -> Self {
+        if let Values::I64(values) = &mut self.values {
+            values.iter_mut().for_each(|value| *value = to.wrapped(*value));
+        }
+        self
     }
 
     /// The same values in another shape.

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use runtime::{Batch, Limits, LoadError, Model, PredictError, Tensor, Values};
+use runtime::{Batch, Limits, LoadError, Model, PredictError, Role, Tensor, Values};
 
 /// A message of Protocol Buffers, written by hand.
 #[derive(Clone, Default)]
@@ -64,9 +64,14 @@ fn port(name: &str, code: i64, width: i64) -> Message {
 }
 
 fn model(nodes: &[Message], more: &[(u64, Message)], output: &str) -> Vec<u8> {
+    of_type(1, nodes, more, output)
+}
+
+/// A graph from two columns `x` of this type to an output of the same.
+fn of_type(code: i64, nodes: &[Message], more: &[(u64, Message)], output: &str) -> Vec<u8> {
     let mut graph = nodes.iter().fold(Message::default(), |graph, node| graph.message(1, node));
     graph = more.iter().fold(graph, |graph, (field, message)| graph.message(*field, message));
-    graph = graph.message(11, &port("x", 1, 2)).message(12, &port(output, 1, 1));
+    graph = graph.message(11, &port("x", code, 2)).message(12, &port(output, code, 1));
     let opset = |domain: &str, version| Message::default().bytes(1, domain.as_bytes()).number(2, version);
     Message::default().number(1, 8).message(8, &opset("", 18)).message(8, &opset("ai.onnx.ml", 3)).message(7, &graph).0
 }
@@ -141,9 +146,9 @@ fn trees_that_lie_are_refused() {
     ] {
         assert!(onnx(&tree(&[change])).is_err(), "{name}");
     }
-    // A feature beyond the rows is noticed before the walk.
-    let wide = onnx(&tree(&[integers("nodes_featureids", &[5, 0, 0])])).unwrap();
-    assert!(wide.predict(&rows(&[0.0, 0.0])).is_err());
+    // A feature beyond the rows is noticed when a row is tried.
+    let error = onnx(&tree(&[integers("nodes_featureids", &[5, 0, 0])])).unwrap_err();
+    assert!(error.to_string().contains("cannot answer"), "{error}");
 }
 
 #[test]
@@ -207,6 +212,63 @@ fn a_batch_of_the_wrong_kind_is_refused() {
     }
     let empty = Batch::matrix(0, 2, Values::F32(vec![])).unwrap();
     assert_eq!(model.predict(&empty).unwrap().value().unwrap().values().len(), 0);
+}
+
+#[test]
+fn what_can_never_answer_is_refused_at_once() {
+    let cast = |to| Message::default().bytes(1, b"to").number(3, to);
+    for (name, nodes) in [
+        ("matrices that do not fit", vec![node("", "MatMul", &["x", "x"], &["y"], &[])]),
+        (
+            "an axis that is not there",
+            vec![node("", "Softmax", &["x"], &["y"], &[Message::default().bytes(1, b"axis").number(3, 7)])],
+        ),
+        ("text of floats", vec![node("", "Cast", &["x"], &["y"], &[cast(8)])]),
+    ] {
+        let error = onnx(&model(&nodes, &[], "y")).unwrap_err();
+        assert!(error.to_string().contains("cannot answer"), "{name}: {error}");
+    }
+}
+
+#[test]
+fn narrow_integers_keep_their_width() {
+    let doubled = |code| onnx(&of_type(code, &[node("", "Add", &["x", "x"], &["y"], &[])], &[], "y")).unwrap();
+    let ask = |model: &Model, values: &[i64]| {
+        let batch = Batch::matrix(1, 2, Values::I64(values.to_vec())).unwrap();
+        model.predict(&batch).map(|outputs| outputs.all[0].tensor.values().clone())
+    };
+    let (byte, int) = (doubled(2), doubled(6));
+    assert_eq!((byte.signature().inputs[0].oip_name(), int.signature().inputs[0].oip_name()), ("UINT8", "INT32"));
+    assert_eq!(ask(&byte, &[200, 3]), Ok(Values::I64(vec![144, 6])));
+    assert_eq!(ask(&int, &[i64::from(i32::MAX), -7]), Ok(Values::I64(vec![-2, -14])));
+    for (model, values) in [(&byte, [300, 0]), (&byte, [-7, 0]), (&int, [1 << 31, 0])] {
+        assert!(matches!(ask(model, &values), Err(PredictError::Input(_))), "{values:?}");
+    }
+    let mixed = node("", "Add", &["x", "z"], &["y"], &[]);
+    let wide = node("", "Cast", &["x"], &["z"], &[Message::default().bytes(1, b"to").number(3, 7)]);
+    assert!(onnx(&of_type(6, &[wide, mixed], &[], "y")).is_err(), "two widths in one sum");
+}
+
+#[test]
+fn a_networks_softmax_is_probabilities() {
+    let soft = |axis| node("", "Softmax", &["x"], &["p"], &[Message::default().bytes(1, b"axis").number(3, axis)]);
+    let role = |nodes: &[Message], output: &str| onnx(&model(nodes, &[], output)).unwrap().signature().outputs[0].role;
+    assert_eq!(role(&[soft(-1), node("", "Identity", &["p"], &["y"], &[])], "y"), Role::Probabilities);
+    assert_eq!(role(&[soft(1)], "p"), Role::Probabilities);
+    assert_eq!(role(&[soft(0)], "p"), Role::Value);
+    assert_eq!(role(&[soft(-1), node("", "Add", &["p", "x"], &["y"], &[])], "y"), Role::Value);
+    assert_eq!(role(&[node("", "Sigmoid", &["x"], &["probability"], &[])], "probability"), Role::Probabilities);
+    assert_eq!(role(&[node("", "Sigmoid", &["x"], &["y"], &[])], "y"), Role::Value);
+}
+
+#[test]
+fn missing_and_infinite_values_are_refused_where_they_must_be() {
+    let mut model = onnx(&tree(&[])).unwrap();
+    model.refuse(vec![false, true], true);
+    assert!(model.predict(&rows(&[f32::NAN, 0.0])).is_ok());
+    for refused in [[0.0, f32::NAN], [f32::INFINITY, 0.0]] {
+        assert!(matches!(model.predict(&rows(&refused)), Err(PredictError::Input(_))), "{refused:?}");
+    }
 }
 
 /// Numbers that look random (Marsaglia's xorshift), the same in every run.

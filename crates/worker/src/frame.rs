@@ -30,11 +30,22 @@ pub(crate) enum Said {
     /// The answer.
     Outputs(Outputs),
     /// The model in another format.
-    Converted(Vec<u8>),
+    Converted(Converted),
     /// The request does not fit the model.
     Refused(String),
     /// The model broke.
     Failed(String),
+}
+
+/// A model in another format.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Converted {
+    /// The file.
+    pub model: Vec<u8>,
+    /// Rows that both models should be asked about, one after the other: what the program knows of the scales that it was trained on.
+    pub rows: Vec<f64>,
+    /// How many columns these rows have.
+    pub column_count: usize,
 }
 
 #[derive(Serialize)]
@@ -71,11 +82,27 @@ enum Type {
 #[derive(Deserialize)]
 #[serde(tag = "said", rename_all = "snake_case")]
 enum Head {
-    Ready { kind: String, inputs: Vec<PortHead>, outputs: Vec<PortHead>, classes: Vec<String> },
-    Outputs { outputs: Vec<OutputHead> },
-    Converted,
-    Refused { why: String },
-    Failed { why: String },
+    Ready {
+        kind: String,
+        inputs: Vec<PortHead>,
+        outputs: Vec<PortHead>,
+        classes: Vec<String>,
+    },
+    Outputs {
+        outputs: Vec<OutputHead>,
+    },
+    Converted {
+        #[serde(default)]
+        rows: usize,
+        #[serde(default)]
+        columns: usize,
+    },
+    Refused {
+        why: String,
+    },
+    Failed {
+        why: String,
+    },
 }
 
 #[derive(Deserialize)]
@@ -195,7 +222,7 @@ impl Frame {
         match head {
             Head::Refused { why } => Ok(Said::Refused(short(&why))),
             Head::Failed { why } => Ok(Said::Failed(short(&why))),
-            Head::Converted => Ok(Said::Converted(self.body)),
+            Head::Converted { rows, columns } => converted(self.body, rows, columns).map(Said::Converted),
             Head::Ready { kind, inputs, outputs, classes } => {
                 if inputs.len() > INPUT_COUNT_MAX || outputs.len() > OUTPUT_COUNT_MAX {
                     return Err("it takes or gives more tensors than can be served".to_owned());
@@ -223,6 +250,16 @@ impl Frame {
     }
 }
 
+/// The rows are the end of the body.
+fn converted(mut body: Vec<u8>, rows: usize, columns: usize) -> Result<Converted, String> {
+    let row_bytes = rows.checked_mul(columns).and_then(|count| count.checked_mul(8));
+    let split = row_bytes.and_then(|bytes| body.len().checked_sub(bytes));
+    let split = split.ok_or_else(|| "it gave fewer rows than it says".to_owned())?;
+    let rows = body.split_off(split);
+    let rows = rows.as_chunks::<8>().0.iter().map(|bytes| f64::from_le_bytes(*bytes)).collect();
+    Ok(Converted { model: body, rows, column_count: columns })
+}
+
 /// Words of a foreign program, for an error.
 fn short(text: &str) -> String {
     const LENGTH_MAX: usize = 500;
@@ -232,7 +269,7 @@ fn short(text: &str) -> String {
 impl PortHead {
     fn port(self) -> Port {
         let role = self.role.map_or(Role::Value, RoleWord::role);
-        Port { name: self.name, data_type: self.r#type.data_type(), shape: self.shape, columns: self.columns, role }
+        Port { name: self.name, data_type: self.r#type.data_type(), narrow: None, shape: self.shape, columns: self.columns, role }
     }
 }
 
@@ -392,6 +429,20 @@ mod tests {
             assert!(said(&whole[..length]).await.is_err(), "{length}");
         }
         assert!(said(&whole).await.is_ok());
+    }
+
+    #[tokio::test]
+    async fn a_converted_model_brings_rows() {
+        let body = [b"onnx".as_slice(), &1.5_f64.to_le_bytes(), &f64::NAN.to_le_bytes()].concat();
+        let Said::Converted(all) = said(&frame(r#"{"said":"converted","rows":1,"columns":2}"#, &body)).await.unwrap() else {
+            panic!()
+        };
+        assert_eq!((all.model.as_slice(), all.rows[0], all.rows.len(), all.column_count), (b"onnx".as_slice(), 1.5, 2, 2));
+        for head in
+            [r#"{"said":"converted","rows":2,"columns":2}"#, r#"{"said":"converted","rows":9223372036854775807,"columns":9}"#]
+        {
+            assert!(said(&frame(head, &body)).await.is_err(), "{head}");
+        }
     }
 
     #[test]

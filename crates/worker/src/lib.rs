@@ -15,4 +15,5 @@ mod queue;
 #[cfg(test)]
 mod tests;
 
+pub use frame::Converted;
 pub use queue::{Begun, Life, Limits, Link, Start, Started, Worker, WorkerError};

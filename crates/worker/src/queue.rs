@@ -9,10 +9,10 @@ use std::time::Duration;
 
 use runtime::{Batch, Outputs, Signature};
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{Notify, mpsc, oneshot};
 use tokio::time::{Instant, timeout, timeout_at};
 
-use crate::frame::{self, Said};
+use crate::frame::{self, Converted, Said};
 use crate::merge;
 
 /// A way to a program.
@@ -97,6 +97,7 @@ impl std::error::Error for WorkerError {}
 /// A model behind a program. Dropping it ends the program.
 pub struct Worker {
     asks: mpsc::Sender<Ask>,
+    rest: Arc<Notify>,
     kind: String,
     signature: Signature,
 }
@@ -127,14 +128,14 @@ impl Begun {
     ///
     /// # Errors
     /// Why it cannot.
-    pub async fn convert(&mut self) -> Result<Vec<u8>, String> {
+    pub async fn convert(&mut self) -> Result<Converted, String> {
         let ask = frame::convert()?;
         let hear = async {
             frame::send(&mut self.program.link, &ask).await.map_err(|error| format!("its connection broke: {error}"))?;
             frame::receive(&mut self.program.link, self.limits.answer_bytes_max).await?.read()
         };
         match timeout(self.limits.start_max, hear).await {
-            Ok(Ok(Said::Converted(bytes))) => Ok(bytes),
+            Ok(Ok(Said::Converted(converted))) => Ok(converted),
             Ok(Ok(Said::Refused(why) | Said::Failed(why))) => Err(why),
             Ok(Ok(Said::Outputs(_) | Said::Ready { .. })) => Err("it answered what was not asked".to_owned()),
             Ok(Err(why)) => Err(why),
@@ -147,7 +148,9 @@ impl Begun {
     pub fn worker(self) -> Worker {
         let Self { start, files, limits, program, kind, signature } = self;
         let (asks, waiting) = mpsc::channel(limits.waiting_max);
+        let rest = Arc::new(Notify::new());
         let line = Line {
+            rest: Arc::clone(&rest),
             start,
             files,
             limits,
@@ -157,7 +160,7 @@ impl Begun {
             left: VecDeque::new(),
         };
         tokio::spawn(line.run(waiting));
-        Worker { asks, kind, signature }
+        Worker { asks, rest, kind, signature }
     }
 }
 
@@ -181,6 +184,11 @@ impl Worker {
     #[must_use]
     pub fn kind(&self) -> &str {
         &self.kind
+    }
+
+    /// Ends the program once nobody is being answered; the next request starts another one.
+    pub fn rest(&self) {
+        self.rest.notify_one();
     }
 
     /// Asks about a batch.
@@ -224,6 +232,7 @@ fn after(program: &Started) -> String {
 }
 
 struct Line {
+    rest: Arc<Notify>,
     start: Arc<dyn Start>,
     files: BTreeMap<String, Vec<u8>>,
     limits: Limits,
@@ -247,7 +256,16 @@ impl Line {
         loop {
             let ask = match self.left.pop_front() {
                 Some(ask) => ask,
-                None => waiting.recv().await?,
+                None => {
+                    tokio::select! {
+                        biased;
+                        ask = waiting.recv() => ask?,
+                        () = self.rest.notified() => {
+                            self.program = None;
+                            continue;
+                        }
+                    }
+                }
             };
             // Nobody waits for what its caller gave up.
             if !ask.answer.is_closed() {

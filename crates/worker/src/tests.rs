@@ -142,8 +142,19 @@ async fn a_model_comes_back_in_another_format_and_still_answers() {
     let programs: Arc<Programs> = Arc::default();
     let files = BTreeMap::from([("m".to_owned(), b"model".to_vec())]);
     let mut begun = Worker::start(programs, files, LIMITS).await.unwrap();
-    assert_eq!(begun.convert().await.unwrap(), b"another format");
+    assert_eq!(begun.convert().await.unwrap().model, b"another format");
     assert_eq!(ask(&begun.worker(), &[2.0]).await, Ok(vec![4.0]));
+}
+
+#[tokio::test]
+async fn one_that_rests_comes_back() {
+    let programs = Arc::default();
+    let worker = worker(&programs, LIMITS).await;
+    assert_eq!(ask(&worker, &[1.0]).await, Ok(vec![2.0]));
+    worker.rest();
+    tokio::task::yield_now().await;
+    assert_eq!(ask(&worker, &[3.0]).await, Ok(vec![6.0]));
+    assert_eq!(programs.started.load(Ordering::SeqCst), 2);
 }
 
 #[tokio::test(start_paused = true)]

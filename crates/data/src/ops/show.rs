@@ -73,6 +73,8 @@ pub struct Shown {
     pub parents: Vec<Parent>,
     /// The last inspection.
     pub inspection: Option<Inspection>,
+    /// How whoever decided its state is called; none where its inspection did.
+    pub decider: Option<String>,
 }
 
 impl Operation for ShowVersion {
@@ -90,7 +92,9 @@ impl Operation for ShowVersion {
             let mut version = versions::get(reader, &id)?.ok_or_else(no_version)?;
             end_waiver(&mut version, now);
             let (parents, inspection) = (versions::parents(reader, &id)?, inspections::last(reader, &id)?);
-            Ok(Shown { version, parents, inspection })
+            let decider =
+                version.decision.as_ref().map(|decision| versions::name_of(reader, &decision.by)).transpose()?.flatten();
+            Ok(Shown { version, parents, inspection, decider })
         };
         self.room.db().read(&permit, read).await
     }

@@ -164,11 +164,24 @@ fn a_data_set_with_a_contract_lets_no_committer_bring_another() {
             dataset: "d".to_owned(),
             contract: text.to_owned(),
             reason: "reviewed".to_owned(),
+            seen: None,
         };
         let read = || ReadContract { room: world.room.clone(), dataset: "d".to_owned() };
         assert_eq!(kind(world.call(read()).await), Kind::NotFound);
         world.call(set("first")).await.unwrap();
-        world.call(set("agreed")).await.unwrap();
+        let seen = |seen: &str| Some(seen.to_owned());
+        assert_eq!(
+            kind(world.call(SetContract { seen: seen(""), ..set("agreed") }).await),
+            Kind::Conflict,
+            "there is one by now"
+        );
+        let first = kernel::hex(&kernel::sha256(b"first"));
+        world.call(SetContract { seen: Some(first.clone()), ..set("agreed") }).await.unwrap();
+        assert_eq!(
+            kind(world.call(SetContract { seen: Some(first), ..set("mine") }).await),
+            Kind::Conflict,
+            "it is another one by now"
+        );
         assert_eq!(whole(world.call(read()).await.unwrap().body).await, b"agreed");
         let id = world.opened_version("d").await.unwrap();
         world.call(world.put("d", &id, "a.csv", LINES)).await.unwrap();

@@ -101,7 +101,11 @@ impl Served {
         let mut classes: Vec<String> = signature.classes.iter().map(|name| canonical(name)).collect();
         if classes.is_empty() {
             let told = signature.outputs.iter().find(|port| port.role == Role::Probabilities);
-            let count = told.and_then(|port| port.shape.get(1).copied().flatten()).unwrap_or(0);
+            let count = told.map_or(0, |port| match port.shape.get(1).copied().flatten() {
+                // Of two classes, one probability may stand for both.
+                Some(1) => 2,
+                size => size.unwrap_or(0),
+            });
             classes = (0..count).map(|class| class.to_string()).collect();
         }
         let size_bytes = files.iter().fold(0_u64, |sum, file| sum.saturating_add(file.bytes.size_bytes()));

@@ -52,6 +52,7 @@ impl Operation for RequestElevation {
         let one = Elevation {
             id: format!("{}{}", if resource == Resource::Server { ON_SERVER } else { IN_WORKSPACE }, random_id()),
             principal: who,
+            principal_name: None,
             role: self.role,
             workspace: if resource == Resource::Server { None } else { permit.facts().workspace.clone() },
             resource,
@@ -199,6 +200,7 @@ impl Operation for BreakGlass {
         let one = Elevation {
             id: format!("{ON_SERVER}{}", random_id()),
             principal: who.clone(),
+            principal_name: None,
             role: BROKEN_ROLE.to_owned(),
             resource: Resource::Server,
             workspace: None,

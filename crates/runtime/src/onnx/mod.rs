@@ -11,7 +11,7 @@ use std::collections::HashMap;
 use std::fmt;
 
 use self::ops::{Inputs, Run};
-use crate::{Batch, DataType, Limits, LoadError, Outputs, Port, PredictError, Role, Signature, Tensor, Values};
+use crate::{Batch, DataType, Limits, LoadError, Narrow, Outputs, Port, PredictError, Role, Signature, Tensor, Values};
 
 /// The newest operator sets that were read.
 const OPSET_MAX: i64 = 26;
@@ -25,6 +25,15 @@ pub(crate) struct Onnx {
     outputs: Vec<Source>,
     signature: Signature,
     limits: Limits,
+    refused: Refused,
+}
+
+/// What its only matrix must not hold.
+#[derive(Default)]
+struct Refused {
+    /// By column, whether a missing value is refused.
+    missing: Vec<bool>,
+    infinite: bool,
 }
 
 struct Step {
@@ -33,6 +42,8 @@ struct Step {
     inputs: Vec<Option<Source>>,
     /// `None`: nobody asks for it.
     outputs: Vec<Option<usize>>,
+    /// To which width its first output is cut.
+    narrow: Option<Narrow>,
 }
 
 /// Where a value comes from.
@@ -56,6 +67,8 @@ struct Known<'a> {
     sources: HashMap<&'a str, Source>,
     /// Labels and probabilities, by the operators that gave them.
     roles: HashMap<&'a str, Role>,
+    /// Integers narrower than 64 bits.
+    narrow: HashMap<&'a str, Narrow>,
     classes: Vec<String>,
 }
 
@@ -75,20 +88,21 @@ impl Onnx {
             outputs: Vec::new(),
             signature: Signature::default(),
             limits: *limits,
+            refused: Refused::default(),
         };
-        for (name, tensor) in model.graph.initializers {
-            known.sources.insert(name, Source::Constant(graph.constants.len()));
-            graph.constants.push(tensor);
+        for constant in model.graph.initializers {
+            graph.keep(constant.name, constant, &mut known);
         }
         for input in &model.graph.inputs {
             // Old files list their weights as inputs too.
             if known.sources.contains_key(input.name) {
                 continue;
             }
-            let data_type = input.data_type.ok_or_else(|| LoadError::unsupported("an ONNX input that is no tensor"))?;
+            let element = input.element.ok_or_else(|| LoadError::unsupported("an ONNX input that is no tensor"))?;
             known.sources.insert(input.name, Source::Input(graph.signature.inputs.len()));
-            let port = Port { data_type, shape: input.shape.clone(), ..Port::list(input.name, data_type, Role::Value) };
-            graph.signature.inputs.push(port);
+            known.narrow.extend(element.narrow.map(|narrow| (input.name, narrow)));
+            let port = Port::list(input.name, element.data_type, Role::Value);
+            graph.signature.inputs.push(Port { shape: input.shape.clone(), narrow: element.narrow, ..port });
         }
         for node in model.graph.nodes {
             graph.add(node, opset, ml_opset, &mut known)?;
@@ -96,8 +110,8 @@ impl Onnx {
         for output in &model.graph.outputs {
             let source = known.sources.get(output.name);
             graph.outputs.push(*source.ok_or_else(|| LoadError::invalid(format!("ONNX: nothing gives `{}`", output.name)))?);
-            let role = known.roles.get(output.name).copied().unwrap_or(Role::Value);
-            let data_type = output.data_type.unwrap_or(DataType::F32);
+            let data_type = output.element.map_or(DataType::F32, |element| element.data_type);
+            let role = role_of(output, data_type, known.roles.get(output.name).copied());
             graph.signature.outputs.push(Port { shape: output.shape.clone(), ..Port::list(output.name, data_type, role) });
         }
         if graph.outputs.is_empty() || graph.signature.inputs.is_empty() {
@@ -105,6 +119,12 @@ impl Onnx {
         }
         graph.signature.classes = known.classes;
         Ok(graph)
+    }
+
+    fn keep<'a>(&mut self, name: &'a str, constant: proto::Constant<'_>, known: &mut Known<'a>) {
+        known.sources.insert(name, Source::Constant(self.constants.len()));
+        known.narrow.extend(constant.narrow.map(|narrow| (name, narrow)));
+        self.constants.push(constant.tensor);
     }
 
     fn add<'a>(&mut self, node: proto::NodeProto<'a>, opset: i64, ml_opset: i64, known: &mut Known<'a>) -> Result<(), LoadError> {
@@ -118,11 +138,10 @@ impl Onnx {
             });
         }
         if (node.domain, node.op) == ("", "Constant") {
-            let (Some(name), Some(tensor)) = (node.outputs.first(), ops::constant(node.attributes)?) else {
+            let (Some(name), Some(constant)) = (node.outputs.first(), ops::constant(node.attributes)?) else {
                 return Err(LoadError::unsupported("an ONNX constant of this kind"));
             };
-            known.sources.insert(name, Source::Constant(self.constants.len()));
-            self.constants.push(tensor);
+            self.keep(name, constant, known);
             return Ok(());
         }
         let name = format!("{}.{} `{}`", node.domain, node.op, node.name);
@@ -130,11 +149,13 @@ impl Onnx {
             .iter()
             .map(|source| if let Some(Source::Constant(place)) = source { self.constants.get(*place) } else { None })
             .collect();
+        let narrow: Vec<Option<Narrow>> = node.inputs.iter().map(|name| known.narrow.get(name).copied()).collect();
         let request = ops::Request {
             op: node.op,
             domain: node.domain,
             version: if node.domain == "ai.onnx.ml" { ml_opset } else { opset },
             constants: &constants,
+            narrow: &narrow,
             attributes: ops::Attributes::new(node.attributes),
             limits: &self.limits,
         };
@@ -143,6 +164,9 @@ impl Onnx {
             known.classes = loaded.classes;
         }
         let mut outputs = Vec::with_capacity(node.outputs.len());
+        if let (Some(name), Some(narrow)) = (node.outputs.first(), loaded.narrow) {
+            known.narrow.insert(name, narrow);
+        }
         let passed = node.inputs.first().and_then(|name| known.roles.get(name)).copied();
         for (place, name) in node.outputs.iter().enumerate() {
             if name.is_empty() {
@@ -159,7 +183,7 @@ impl Onnx {
             outputs.push(Some(self.slots));
             self.slots += 1;
         }
-        self.steps.push(Step { name, run: loaded.run, inputs, outputs });
+        self.steps.push(Step { name, run: loaded.run, inputs, outputs, narrow: loaded.narrow });
         Ok(())
     }
 
@@ -174,11 +198,32 @@ impl Onnx {
         }
     }
 
+    /// Has batches refused that hold missing values in these columns, or infinite ones.
+    pub(crate) fn refuse(&mut self, missing: Vec<bool>, infinite: bool) {
+        self.refused = Refused { missing, infinite };
+    }
+
+    /// Bounds what one step may make.
+    pub(crate) const fn bound(&mut self, tensor_elements_max: usize) {
+        self.limits.tensor_elements_max = tensor_elements_max;
+    }
+
     pub(crate) const fn signature(&self) -> &Signature {
         &self.signature
     }
 
     pub(crate) fn predict(&self, batch: &Batch) -> Result<Outputs, PredictError> {
+        let rows = batch.rows();
+        let fixed = self.signature.inputs.iter().find_map(|port| port.shape.first().copied().flatten());
+        match (self.computed(batch), fixed) {
+            (Err(PredictError::Model(_)), Some(fixed)) if fixed != rows => {
+                Err(PredictError::input(format!("it is made for batches of {fixed} rows, there are {rows}")))
+            }
+            (outcome, _) => outcome,
+        }
+    }
+
+    fn computed(&self, batch: &Batch) -> Result<Outputs, PredictError> {
         let inputs = self.inputs(batch)?;
         let mut slots: Vec<Option<Tensor>> = Vec::new();
         slots.resize_with(self.slots, || None);
@@ -186,10 +231,16 @@ impl Onnx {
             let given = {
                 let find = |source: &Option<Source>| source.and_then(|source| self.find(source, &inputs, &slots));
                 let list: Vec<Option<&Tensor>> = step.inputs.iter().map(find).collect();
-                (step.run)(&Inputs { list: &list, limits: &self.limits })
-                    .map_err(|error| PredictError::model(format!("{}: {error}", step.name)))?
+                (step.run)(&Inputs { list: &list, limits: &self.limits }).map_err(|error| match error {
+                    PredictError::Model(why) => PredictError::model(format!("{}: {why}", step.name)),
+                    other => other,
+                })?
             };
-            for (slot, tensor) in step.outputs.iter().zip(given) {
+            for (place, (slot, tensor)) in step.outputs.iter().zip(given).enumerate() {
+                let tensor = match step.narrow {
+                    Some(narrow) if place == 0 => tensor.cut(narrow),
+                    _ => tensor,
+                };
                 if let Some(cell) = slot.and_then(|slot| slots.get_mut(slot)) {
                     *cell = Some(tensor);
                 }
@@ -219,7 +270,9 @@ impl Onnx {
                 Some(tensor) => Cow::Borrowed(tensor),
                 None => Cow::Owned(joined(batch, port, &self.limits)?),
             };
-            return Ok(vec![fitted(tensor, port)?]);
+            let tensor = fitted(tensor, port)?;
+            self.refused.check(&tensor)?;
+            return Ok(vec![tensor]);
         }
         if let Some(name) = batch.names().find(|name| !ports.iter().any(|port| port.name == *name)) {
             return Err(PredictError::input(format!("the model knows no input `{name}`")));
@@ -253,5 +306,51 @@ fn fitted<'b>(tensor: Cow<'b, Tensor>, port: &Port) -> Result<Cow<'b, Tensor>, P
     if !fits {
         return Err(PredictError::input(format!("`{}` has the shape {shape:?}, expected is {:?}", port.name, port.shape)));
     }
-    if tensor.values().data_type() == port.data_type { Ok(tensor) } else { tensor.converted(port.data_type).map(Cow::Owned) }
+    let tensor =
+        if tensor.values().data_type() == port.data_type { tensor } else { Cow::Owned(tensor.converted(port.data_type)?) };
+    if let (Some(narrow), Values::I64(values)) = (port.narrow, tensor.values())
+        && let Some(value) = values.iter().find(|value| narrow.wrapped(**value) != **value)
+    {
+        return Err(PredictError::input(format!("`{value}` does not fit the type {} of `{}`", narrow.oip_name(), port.name)));
+    }
+    Ok(tensor)
+}
+
+/// What an output means: what the operators say that gave it, or else its name, as exporters write it.
+fn role_of(output: &proto::ValueInfo<'_>, data_type: DataType, known: Option<Role>) -> Role {
+    let is_float = matches!(data_type, DataType::F32 | DataType::F64);
+    // One number per class and row is a matrix. Classifiers of old files give a sequence, which has no shape.
+    let is_matrix = matches!(output.shape.len(), 0 | 2);
+    match known {
+        Some(Role::Label) => Role::Label,
+        Some(Role::Probabilities) if is_matrix => Role::Probabilities,
+        _ if is_float && is_matrix && output.name.to_lowercase().contains("probab") => Role::Probabilities,
+        _ if !is_float && output.shape.len() == 1 && matches!(output.name, "label" | "output_label") => Role::Label,
+        _ => Role::Value,
+    }
+}
+
+impl Refused {
+    fn check(&self, tensor: &Tensor) -> Result<(), PredictError> {
+        match tensor.values() {
+            Values::F32(values) => self.check_all(values.iter().map(|value| f64::from(*value))),
+            Values::F64(values) => self.check_all(values.iter().copied()),
+            _ => Ok(()),
+        }
+    }
+
+    fn check_all(&self, values: impl Iterator<Item = f64>) -> Result<(), PredictError> {
+        if !self.infinite && !self.missing.contains(&true) {
+            return Ok(());
+        }
+        for (value, missing) in values.zip(self.missing.iter().cycle()) {
+            if *missing && value.is_nan() {
+                return Err(PredictError::input("a value is missing, and the model takes no missing ones there"));
+            }
+            if self.infinite && value.is_infinite() {
+                return Err(PredictError::input("a value is infinite or too large, and the model takes none of these"));
+            }
+        }
+        Ok(())
+    }
 }

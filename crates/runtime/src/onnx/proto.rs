@@ -3,7 +3,7 @@
 
 use super::wire::{Field, Reader, doubles_of, elements, floats_of};
 use crate::tensor::element_count;
-use crate::{DataType, Limits, LoadError, Tensor, Values};
+use crate::{DataType, Limits, LoadError, Narrow, Tensor, Values};
 
 pub(super) struct ModelProto<'a> {
     /// (domain, version); the default domain is empty.
@@ -14,7 +14,7 @@ pub(super) struct ModelProto<'a> {
 #[derive(Default)]
 pub(super) struct GraphProto<'a> {
     pub nodes: Vec<NodeProto<'a>>,
-    pub initializers: Vec<(&'a str, Tensor)>,
+    pub initializers: Vec<Constant<'a>>,
     pub inputs: Vec<ValueInfo<'a>>,
     pub outputs: Vec<ValueInfo<'a>>,
 }
@@ -32,8 +32,23 @@ pub(super) struct NodeProto<'a> {
 pub(super) struct ValueInfo<'a> {
     pub name: &'a str,
     /// `None`: not a tensor.
-    pub data_type: Option<DataType>,
+    pub element: Option<Element>,
     pub shape: Vec<Option<usize>>,
+}
+
+/// A type of elements, and the width of integers that are narrower than those we hold them in.
+#[derive(Clone, Copy)]
+pub(super) struct Element {
+    pub data_type: DataType,
+    pub narrow: Option<Narrow>,
+}
+
+/// A tensor of the file.
+#[derive(Clone)]
+pub(super) struct Constant<'a> {
+    pub name: &'a str,
+    pub tensor: Tensor,
+    pub narrow: Option<Narrow>,
 }
 
 #[derive(Clone, Default)]
@@ -42,7 +57,7 @@ pub(super) struct Attribute<'a> {
     pub float: f32,
     pub integer: i64,
     pub text: &'a [u8],
-    pub tensor: Option<Tensor>,
+    pub tensor: Option<Constant<'a>>,
     pub floats: Vec<f32>,
     pub integers: Vec<i64>,
     pub texts: Vec<&'a [u8]>,
@@ -126,7 +141,7 @@ fn attribute(bytes: &[u8]) -> Result<Attribute<'_>, LoadError> {
             (2, Field::Fixed32(bits)) => attribute.float = f32::from_bits(bits),
             (3, field) => attribute.integer = field.integer()?,
             (4, field) => attribute.text = field.bytes()?,
-            (5, field) => attribute.tensor = Some(tensor(field.bytes()?)?.1),
+            (5, field) => attribute.tensor = Some(tensor(field.bytes()?)?),
             (7, field) => field.floats(&mut attribute.floats)?,
             (8, field) => field.integers(&mut attribute.integers)?,
             (9, field) => attribute.texts.push(field.bytes()?),
@@ -139,7 +154,7 @@ fn attribute(bytes: &[u8]) -> Result<Attribute<'_>, LoadError> {
 }
 
 fn value_info(bytes: &[u8]) -> Result<ValueInfo<'_>, LoadError> {
-    let mut info = ValueInfo { name: "", data_type: None, shape: Vec::new() };
+    let mut info = ValueInfo { name: "", element: None, shape: Vec::new() };
     let mut reader = Reader::new(bytes);
     while let Some((number, field)) = reader.next()? {
         match number {
@@ -148,7 +163,7 @@ fn value_info(bytes: &[u8]) -> Result<ValueInfo<'_>, LoadError> {
                 let mut kinds = Reader::new(field.bytes()?);
                 while let Some((kind, field)) = kinds.next()? {
                     if kind == 1 {
-                        (info.data_type, info.shape) = tensor_type(field.bytes()?)?;
+                        (info.element, info.shape) = tensor_type(field.bytes()?)?;
                     }
                 }
             }
@@ -158,12 +173,12 @@ fn value_info(bytes: &[u8]) -> Result<ValueInfo<'_>, LoadError> {
     Ok(info)
 }
 
-fn tensor_type(bytes: &[u8]) -> Result<(Option<DataType>, Vec<Option<usize>>), LoadError> {
-    let (mut data_type, mut shape) = (None, Vec::new());
+fn tensor_type(bytes: &[u8]) -> Result<(Option<Element>, Vec<Option<usize>>), LoadError> {
+    let (mut element, mut shape) = (None, Vec::new());
     let mut reader = Reader::new(bytes);
     while let Some((number, field)) = reader.next()? {
         match number {
-            1 => data_type = Some(data_type_of(field.integer()?)?),
+            1 => element = Some(element_of(field.integer()?)?),
             2 => {
                 let mut dimensions = Reader::new(field.bytes()?);
                 while let Some((_, field)) = dimensions.next()? {
@@ -181,19 +196,32 @@ fn tensor_type(bytes: &[u8]) -> Result<(Option<DataType>, Vec<Option<usize>>), L
             _ => {}
         }
     }
-    Ok((data_type, shape))
+    Ok((element, shape))
 }
 
 /// ONNX's types that we hold without loss.
-pub(super) fn data_type_of(code: i64) -> Result<DataType, LoadError> {
-    Ok(match code {
+pub(super) fn element_of(code: i64) -> Result<Element, LoadError> {
+    let data_type = match code {
         1 => DataType::F32,
         11 => DataType::F64,
         2 | 3 | 4 | 5 | 6 | 7 | 12 => DataType::I64,
         8 => DataType::Text,
         9 => DataType::Bool,
         other => return Err(LoadError::unsupported(format!("the ONNX element type {other}"))),
-    })
+    };
+    Ok(Element { data_type, narrow: narrow_of(code) })
+}
+
+const fn narrow_of(code: i64) -> Option<Narrow> {
+    match code {
+        2 => Some(Narrow::U8),
+        3 => Some(Narrow::I8),
+        4 => Some(Narrow::U16),
+        5 => Some(Narrow::I16),
+        6 => Some(Narrow::I32),
+        12 => Some(Narrow::U32),
+        _ => None,
+    }
 }
 
 #[derive(Default)]
@@ -209,7 +237,7 @@ struct TensorProto<'a> {
     raw: Option<&'a [u8]>,
 }
 
-fn tensor(bytes: &[u8]) -> Result<(&str, Tensor), LoadError> {
+fn tensor(bytes: &[u8]) -> Result<Constant<'_>, LoadError> {
     let mut proto = TensorProto::default();
     let mut reader = Reader::new(bytes);
     while let Some((number, field)) = reader.next()? {
@@ -230,13 +258,15 @@ fn tensor(bytes: &[u8]) -> Result<(&str, Tensor), LoadError> {
     }
     let shape: Result<Vec<usize>, _> = proto.shape.iter().map(|size| usize::try_from(*size)).collect();
     let shape = shape.map_err(|_| LoadError::invalid("ONNX: a negative size"))?;
-    let name = proto.name;
+    let (name, narrow) = (proto.name, narrow_of(proto.code));
     let values = proto.values()?;
     if element_count(&shape) != Some(values.len()) {
         return Err(LoadError::invalid(format!("ONNX: `{name}` has the shape {shape:?} and {} values", values.len())));
     }
     let tensor = Tensor::new(shape, values).map_err(|error| LoadError::invalid(error.to_string()))?;
-    Ok((name, tensor))
+    // A list may hold more bits than its type has.
+    let tensor = if let Some(narrow) = narrow { tensor.cut(narrow) } else { tensor };
+    Ok(Constant { name, tensor, narrow })
 }
 
 impl TensorProto<'_> {
@@ -248,9 +278,7 @@ impl TensorProto<'_> {
             1 => Values::F32(self.floats),
             11 => Values::F64(self.doubles),
             7 | 12 => Values::I64(self.integers),
-            // A signed 32-bit number may be written without its sign's extension.
-            6 => Values::I64(self.narrow.into_iter().map(|value| i64::from(value as i32)).collect()),
-            2..=5 => Values::I64(self.narrow),
+            2..=6 => Values::I64(self.narrow),
             9 => Values::Bool(self.narrow.into_iter().map(|value| value != 0).collect()),
             8 => Values::Text(texts(&self.texts)?),
             other => return Err(LoadError::unsupported(format!("the ONNX element type {other}"))),

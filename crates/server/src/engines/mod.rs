@@ -2,6 +2,7 @@
 
 mod convert;
 mod python;
+mod turns;
 mod upstream;
 
 use std::collections::BTreeMap;

@@ -1,6 +1,7 @@
 //! Python models: each in a jail of its own, asked by crate `worker`. The jail's one port leads to nobody but this.
 
 use std::collections::{BTreeMap, HashMap};
+use std::fmt;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::pin::Pin;
@@ -16,10 +17,11 @@ use parking_lot::Mutex;
 use retrain::JobLog;
 use runtime::{Batch, Outputs, Signature};
 use serving::{Compute, Engine, Model, PythonConfig};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::Semaphore;
 use worker::{Begun, Life, Limits, Start, Started, Worker, WorkerError};
 
 use super::convert;
+use super::turns::{Seat, Turns};
 use crate::jailed::folder::JobFolder;
 use crate::jailed::{Jailed, Jailer, Settings};
 
@@ -28,6 +30,11 @@ const WORKERS_FOLDER: &str = "workers";
 /// The program that answers.
 const SCRIPT: &str = include_str!("worker.py");
 const SCRIPT_FILE: &str = "answer.py";
+/// What it knows of the rows that models were trained on.
+const PROBE: &str = include_str!("probe.py");
+const PROBE_FILE: &str = "probe.py";
+/// Models that are loaded at the same time, and perhaps converted: beside those that answer.
+const STARTING_COUNT_MAX: usize = 2;
 /// Descriptors of each process.
 const DESCRIPTOR_COUNT_MAX: u64 = 1_024;
 /// The longest file that one may write: what it loads lies in memory.
@@ -57,7 +64,8 @@ const ENVIRONMENT: [(&str, &str); 9] = [
 pub(super) struct Pythons {
     jailer: Arc<Jailer>,
     limits: Limits,
-    turns: Arc<Semaphore>,
+    turns: Arc<Turns>,
+    starting: Semaphore,
     workers_max: usize,
     /// What could not be loaded, since when, and why.
     failed: Mutex<HashMap<[u8; 32], (Instant, String)>>,
@@ -93,7 +101,8 @@ impl Pythons {
         Ok(Self {
             jailer: Arc::new(Jailer::open(data, WORKERS_FOLDER, &settings, server)?),
             limits,
-            turns: Arc::new(Semaphore::new(config.workers_max)),
+            turns: Arc::new(Turns::new(config.workers_max)),
+            starting: Semaphore::new(STARTING_COUNT_MAX),
             workers_max: config.workers_max,
             failed: Mutex::default(),
             made: Arc::default(),
@@ -108,14 +117,17 @@ impl Pythons {
         {
             return Err(conflict(why));
         }
-        let turn = Arc::clone(&self.turns).try_acquire_owned().map_err(|_| {
-            conflict(&format!("as many Python models answer as may (`serving.python.workers_max` is {})", self.workers_max))
-        })?;
+        // What is converted needs no turn: whether this is, is known once it runs.
+        let _starting = self.starting.acquire().await.map_err(|closed| conflict(&closed.to_string()))?;
         let start = PythonStart { jailer: Arc::clone(&self.jailer), made: Arc::clone(&self.made) };
         match Worker::start(Arc::new(start), files, self.limits).await {
             Ok(begun) => match self.converted(begun).await {
                 Ok(model) => Ok(Engine::Converted(model)),
-                Err(worker) => Ok(Engine::Elsewhere(Arc::new(PythonModel { worker, _turn: turn }))),
+                Err(worker) => {
+                    let turn = self.turns.take().ok_or_else(|| conflict(&full(self.workers_max)))?;
+                    let (seat, turns) = (self.turns.seat(worker, turn), Arc::clone(&self.turns));
+                    Ok(Engine::Elsewhere(Arc::new(PythonModel { seat, turns, workers_max: self.workers_max })))
+                }
             },
             Err(error) => {
                 let why = match error {
@@ -143,7 +155,7 @@ impl Pythons {
         let converted = begun.convert().await;
         let worker = begun.worker();
         let compared = match converted {
-            Ok(bytes) => convert::compared(bytes, &worker).await,
+            Ok(converted) => convert::compared(converted, &worker).await,
             Err(why) => Err(why),
         };
         compared.map_err(|why| {
@@ -154,23 +166,38 @@ impl Pythons {
 }
 
 /// A model in a worker.
-#[derive(Debug)]
 struct PythonModel {
-    worker: Worker,
-    _turn: OwnedSemaphorePermit,
+    seat: Arc<Seat>,
+    turns: Arc<Turns>,
+    workers_max: usize,
+}
+
+fn full(workers_max: usize) -> String {
+    format!("as many Python models answer as may (`serving.python.workers_max` is {workers_max}), and none of them is idle")
+}
+
+impl fmt::Debug for PythonModel {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.debug_struct("PythonModel").field("worker", &self.seat.worker).finish_non_exhaustive()
+    }
 }
 
 impl Compute for PythonModel {
     fn signature(&self) -> &Signature {
-        self.worker.signature()
+        self.seat.worker.signature()
     }
 
     fn kind(&self) -> &str {
-        self.worker.kind()
+        self.seat.worker.kind()
     }
 
     fn predict(&self, batch: Arc<Batch>) -> BoxFuture<'_, Result<Outputs, Problem>> {
-        Box::pin(async move { self.worker.predict(batch).await.map_err(problem) })
+        Box::pin(async move {
+            let Some(_asked) = self.turns.begin(&self.seat) else {
+                return Err(Problem::unavailable(full(self.workers_max)).retry_after(Duration::from_secs(1)));
+            };
+            self.seat.worker.predict(batch).await.map_err(problem)
+        })
     }
 }
 
@@ -206,7 +233,8 @@ impl Start for PythonStart {
             self.jailer.probe().await?;
             let failed = |error: std::io::Error| format!("its folder cannot be made: {error}");
             let name = format!("worker-{}", self.made.fetch_add(1, Ordering::Relaxed));
-            let code = vec![(PathBuf::from(SCRIPT_FILE), Bytes::from_static(SCRIPT.as_bytes()))];
+            let code = [(SCRIPT_FILE, SCRIPT), (PROBE_FILE, PROBE)];
+            let code = code.map(|(name, text)| (PathBuf::from(name), Bytes::from_static(text.as_bytes()))).into();
             let folder = self.jailer.folder(&name, code).await.map_err(failed)?;
             let listener = folder.listen().map_err(failed)?;
             let environment = ENVIRONMENT.map(|(name, value)| (name.to_owned(), value.to_owned())).into();

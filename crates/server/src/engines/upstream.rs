@@ -186,7 +186,7 @@ impl About {
             let shape = one.shape.iter().map(|size| usize::try_from(*size).ok());
             // The first dimension is that of rows, whether or not it is said to be any.
             let shape = std::iter::once(None).chain(shape.skip(1)).collect();
-            Ok(Port { name: one.name.clone(), data_type, shape, columns: Vec::new(), role })
+            Ok(Port { name: one.name.clone(), data_type, narrow: None, shape, columns: Vec::new(), role })
         };
         Ok(Signature {
             inputs: self.inputs.iter().map(|one| port(one, Role::Value)).collect::<Result<_, String>>()?,

@@ -14,6 +14,8 @@ import tempfile
 
 import numpy as np
 
+import probe
+
 BODY_BYTES_MAX = 8 << 30
 DTYPES = {"f32": np.dtype("<f4"), "f64": np.dtype("<f8"), "i64": np.dtype("<i8"), "bool": np.dtype("?")}
 MLFLOW_TYPES = {
@@ -207,11 +209,12 @@ class Sklearn:
             with open(path, "rb") as file:
                 self.model = pickle.load(file)
         self.columns = Columns.of(about, self.model)
+        self.example = probe.example_of(folder, about, self.columns.names, self.columns.width)
         self.chances = hasattr(self.model, "predict_proba")
         self.classes = [str(one) for one in getattr(self.model, "classes_", [])] if self.chances else []
 
     def convert(self):
-        """The model as ONNX; its input is one matrix, as ours is."""
+        """The model as ONNX, whose input is one matrix, as ours is; and rows that both should be asked about."""
         try:
             import skl2onnx
             from skl2onnx.common.data_types import FloatTensorType
@@ -219,9 +222,13 @@ class Sklearn:
             raise Refused("skl2onnx is not installed in the Python of `serving.python`") from error
         if len(self.columns.ports()) != 1 or not self.columns.width:
             raise Refused("its columns are not all numbers")
+        if self.columns.width > probe.COLUMN_COUNT_MAX:
+            raise Refused(f"it takes more than {probe.COLUMN_COUNT_MAX} columns")
         options = {"zipmap": False} if self.chances else None
         kind = [("input", FloatTensorType([None, self.columns.width]))]
-        return skl2onnx.to_onnx(self.model, initial_types=kind, options=options).SerializeToString()
+        converted = skl2onnx.to_onnx(self.model, initial_types=kind, options=options)
+        rows = probe.rows(self.model, self.example, self.columns.width)
+        return probe.with_missing_ways(converted, self.model).SerializeToString(), np.ascontiguousarray(rows, "<f8")
 
     def about(self):
         if not self.chances:
@@ -355,7 +362,9 @@ def main():
             if head["ask"] == "convert":
                 if not hasattr(model, "convert"):
                     raise Refused("models of its kind are not converted")
-                send(link, {"said": "converted"}, model.convert())
+                converted, rows = model.convert()
+                said = {"said": "converted", "rows": rows.shape[0], "columns": rows.shape[1]}
+                send(link, said, converted + rows.tobytes())
                 continue
             said, values = packed(model.predict(tensors(head, body)))
         except Refused as why:

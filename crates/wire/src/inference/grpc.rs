@@ -106,7 +106,7 @@ fn asked(room: &Serving) -> impl Fn(&Inbound) -> Result<(GetEndpoint, Option<Str
 
 fn about(port: &Port) -> Written {
     let mut tensor = Written::default();
-    tensor.text(1, &port.name).text(2, port.data_type.oip_name());
+    tensor.text(1, &port.name).text(2, port.oip_name());
     // An open dimension is -1, which protobuf writes as all ones.
     tensor.packed(3, port.shape.iter().map(|one| one.map_or(u64::MAX, |one| one as u64)));
     tensor

@@ -91,7 +91,7 @@ fn metadata(found: Ready, wanted: Option<String>) -> Result<Answer, Problem> {
     let model = answering(&found, wanted.as_deref())?;
     let port = |port: &Port| {
         let shape: Vec<i64> = port.shape.iter().map(|one| one.and_then(|one| i64::try_from(one).ok()).unwrap_or(-1)).collect();
-        json!({ "name": port.name, "datatype": port.data_type.oip_name(), "shape": shape, "parameters": { "columns": port.columns } })
+        json!({ "name": port.name, "datatype": port.oip_name(), "shape": shape, "parameters": { "columns": port.columns } })
     };
     let signature = model.signature();
     outbound::json(&json!({

@@ -1,6 +1,6 @@
 //! Operators that act on each element, with NumPy's broadcasting.
 
-use super::super::proto::data_type_of;
+use super::super::proto::{Element, element_of};
 use super::{Inputs, Loaded, Request};
 use crate::{DataType, LoadError, PredictError, Tensor, Values};
 
@@ -12,7 +12,11 @@ pub(super) fn load(request: &mut Request<'_>) -> Result<Option<Loaded>, LoadErro
     }
     Ok(Some(match request.op {
         "Identity" => Loaded::one(|inputs| Ok(inputs.get(0)?.clone())).keeping(),
-        "Relu" => unary(|value| if value < 0.0 { 0.0 } else { value }, |value| if value < 0.0 { 0.0 } else { value }),
+        "Relu" => signed(
+            |value| if value < 0.0 { 0.0 } else { value },
+            |value| if value < 0.0 { 0.0 } else { value },
+            |value| value.max(0),
+        ),
         "Sigmoid" => unary(super::post::logistic, crate::link::sigmoid).keeping(),
         "Tanh" => unary(f32::tanh, f64::tanh),
         "Sqrt" => unary(f32::sqrt, f64::sqrt),
@@ -264,56 +268,117 @@ fn choose(inputs: &Inputs<'_>) -> Result<Tensor, PredictError> {
     Tensor::new(shape, values)
 }
 
+/// The bounds of `Clip`: attributes before version 11, inputs since. What is not bounded stays within the type's own range.
+struct Bounds<'a> {
+    low: Option<&'a Values>,
+    high: Option<&'a Values>,
+}
+
+impl Bounds<'_> {
+    fn floats(&self, lowest: f64, highest: f64) -> Result<(f64, f64), PredictError> {
+        let bound = |values: Option<&Values>, default: f64| match values {
+            Some(values) => values.to_f64()?.first().copied().ok_or_else(|| PredictError::model("a bound without a value")),
+            None => Ok(default),
+        };
+        Ok((bound(self.low, lowest)?, bound(self.high, highest)?))
+    }
+
+    fn integers(&self) -> Result<(i64, i64), PredictError> {
+        let bound = |values: Option<&Values>, default: i64| match values {
+            Some(Values::I64(values)) => values.first().copied().ok_or_else(|| PredictError::model("a bound without a value")),
+            Some(_) => Err(PredictError::model("a bound of another type")),
+            None => Ok(default),
+        };
+        Ok((bound(self.low, i64::MIN)?, bound(self.high, i64::MAX)?))
+    }
+}
+
+/// Where the bounds cross, the upper one holds.
+fn between<T: PartialOrd>(value: T, (low, high): (T, T)) -> T {
+    let raised = if value < low { low } else { value };
+    if raised > high { high } else { raised }
+}
+
 fn clip(request: &mut Request<'_>) -> Loaded {
-    let (low, high) = (request.attributes.float("min", f32::MIN), request.attributes.float("max", f32::MAX));
+    let old = ["min", "max"].map(|name| request.attributes.optional_float(name).map(|bound| Values::F32(vec![bound])));
     let inputs_bound = request.version >= 11;
     Loaded::one(move |inputs| {
         let input = inputs.get(0)?;
-        let bound = |place: usize, default: f32| -> Result<f64, PredictError> {
-            match inputs.optional(place) {
-                Some(tensor) if inputs_bound => {
-                    tensor.values().to_f64()?.first().copied().ok_or_else(|| PredictError::model("a bound without a value"))
-                }
-                _ if inputs_bound => Ok(if place == 1 { f64::NEG_INFINITY } else { f64::INFINITY }),
-                _ => Ok(f64::from(default)),
-            }
-        };
-        let (low, high) = (bound(1, low)?, bound(2, high)?);
-        let clip = |value: f64| {
-            if value < low {
-                low
-            } else if value > high {
-                high
-            } else {
-                value
-            }
+        let given = |place: usize| inputs.optional(place).map(Tensor::values);
+        let [low, high] = &old;
+        let bounds = if inputs_bound {
+            Bounds { low: given(1), high: given(2) }
+        } else {
+            Bounds { low: low.as_ref(), high: high.as_ref() }
         };
         let values = match input.values() {
-            Values::F32(list) => Values::F32(list.iter().map(|value| clip(f64::from(*value)) as f32).collect()),
-            Values::F64(list) => Values::F64(list.iter().map(|value| clip(*value)).collect()),
-            _ => return Err(PredictError::model("only floats are clipped")),
+            Values::F32(list) => {
+                let both = bounds.floats(f64::from(f32::MIN), f64::from(f32::MAX))?;
+                Values::F32(list.iter().map(|value| between(f64::from(*value), both) as f32).collect())
+            }
+            Values::F64(list) => {
+                let both = bounds.floats(f64::MIN, f64::MAX)?;
+                Values::F64(list.iter().map(|value| between(*value, both)).collect())
+            }
+            Values::I64(list) => {
+                let both = bounds.integers()?;
+                Values::I64(list.iter().map(|value| between(*value, both)).collect())
+            }
+            _ => return Err(PredictError::model("only numbers are clipped")),
         };
         Tensor::new(input.shape().to_vec(), values)
     })
 }
 
 fn cast(code: i64) -> Result<Loaded, LoadError> {
-    let to = data_type_of(code)?;
-    // Narrow integers would have to wrap.
+    let Element { data_type: to, narrow } = element_of(code)?;
+    // What a float becomes that does not fit these depends on the machine.
     if to == DataType::I64 && !matches!(code, 6 | 7) {
         return Err(LoadError::unsupported(format!("a cast to the ONNX element type {code}")));
     }
-    Ok(Loaded::one(move |inputs| {
+    let whole = if narrow.is_some() { int32 } else { int64 };
+    let loaded = Loaded::one(move |inputs| {
         let input = inputs.get(0)?;
         let values = match (to, input.values()) {
             (to, values) if to == values.data_type() => values.clone(),
+            (_, Values::Text(_)) => return Err(PredictError::model("text is not read as numbers")),
             (DataType::F32, values) => Values::F32(values.to_f32()?),
             (DataType::F64, values) => Values::F64(values.to_f64()?),
-            (DataType::I64, values) => Values::I64(values.to_f64()?.into_iter().map(|value| value as i64).collect()),
+            (DataType::I64, values) => Values::I64(values.to_f64()?.into_iter().map(whole).collect()),
             (DataType::Bool, values) => Values::Bool(values.to_f64()?.into_iter().map(|value| value != 0.0).collect()),
             (DataType::Text, Values::I64(list)) => Values::Text(list.iter().map(ToString::to_string).collect()),
             (DataType::Text, _) => return Err(PredictError::model("floats are not written as text")),
         };
         Tensor::new(input.shape().to_vec(), values)
-    }))
+    });
+    Ok(loaded.narrowed(narrow))
+}
+
+/// As processors do it: what does not fit becomes the lowest number.
+fn int64(value: f64) -> i64 {
+    let cut = value.trunc();
+    if cut >= -9_223_372_036_854_775_808.0 && cut < 9_223_372_036_854_775_808.0 { cut as i64 } else { i64::MIN }
+}
+
+fn int32(value: f64) -> i64 {
+    let cut = value.trunc();
+    if cut >= f64::from(i32::MIN) && cut <= f64::from(i32::MAX) { cut as i64 } else { i64::from(i32::MIN) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_fits_no_integer_becomes_the_lowest() {
+        assert_eq!([1.9, -1.9, 3e9, f64::NAN].map(int32), [1, -1, -2_147_483_648, -2_147_483_648]);
+        assert_eq!([-1.9, f64::INFINITY, f64::NAN, 3e9].map(int64), [-1, i64::MIN, i64::MIN, 3_000_000_000]);
+    }
+
+    #[test]
+    fn the_upper_bound_holds_where_bounds_cross() {
+        assert_eq!([5.0, -5.0, 0.5].map(|value| between(value, (-1.0, 1.0))), [1.0, -1.0, 0.5]);
+        assert_eq!(between(0, (2, -1)), -1);
+        assert!(between(f64::NAN, (0.0, 1.0)).is_nan());
+    }
 }

@@ -104,7 +104,8 @@ fn labels(request: &mut Request<'_>) -> Result<Loaded, LoadError> {
         (None, Values::F64(_)) => Values::F64(vec![f64::from(float)]),
         (None, Values::Bool(_)) => return Err(LoadError::unsupported("an ONNX label encoder to booleans")),
     };
-    mapping(&from, to, default)
+    // Before version 4 nothing equals a missing number.
+    mapping(&from, to, default, request.version >= 4)
 }
 
 fn old_labels(request: &mut Request<'_>) -> Result<Loaded, LoadError> {
@@ -124,22 +125,24 @@ fn mapper(request: &mut Request<'_>) -> Result<Loaded, LoadError> {
 /// Text to integers or back, by the input's type.
 fn both_ways(texts: Vec<String>, integers: Vec<i64>, text: String, integer: i64) -> Result<Loaded, LoadError> {
     let (texts, integers) = (Values::Text(texts), Values::I64(integers));
-    let there = mapping(&texts, integers.clone(), Values::I64(vec![integer]))?;
-    let back = mapping(&integers, texts, Values::Text(vec![text]))?;
+    let there = mapping(&texts, integers.clone(), Values::I64(vec![integer]), true)?;
+    let back = mapping(&integers, texts, Values::Text(vec![text]), true)?;
     Ok(Loaded::new(move |inputs| match inputs.get(0)?.values() {
         Values::Text(_) => (there.run)(inputs),
         _ => (back.run)(inputs),
     }))
 }
 
-fn mapping(from: &Values, to: Values, default: Values) -> Result<Loaded, LoadError> {
+fn mapping(from: &Values, to: Values, default: Values, missing_counts: bool) -> Result<Loaded, LoadError> {
     if from.len() != to.len() {
         return Err(LoadError::invalid("ONNX: a label encoder's lists have different lengths"));
     }
     let mut places = HashMap::with_capacity(from.len());
     for (place, key) in keys(from).into_iter().enumerate() {
         // The first of equal keys counts.
-        places.entry(key).or_insert(place);
+        if missing_counts || key != float_key(f64::NAN) {
+            places.entry(key).or_insert(place);
+        }
     }
     let kind = from.data_type();
     Ok(Loaded::one(move |inputs| {

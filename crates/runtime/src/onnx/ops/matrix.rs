@@ -104,7 +104,7 @@ fn gemm(request: &mut Request<'_>) -> Result<Loaded, LoadError> {
 
 /// Adds the third input, spread over rows or columns.
 fn add(sums: &mut [f32], inputs: &Inputs<'_>, rows: usize, columns: usize, beta: f32) -> Result<(), PredictError> {
-    let Some(bias) = inputs.optional(2) else { return Ok(()) };
+    let Some(bias) = inputs.optional(2).filter(|_| beta != 0.0) else { return Ok(()) };
     let Values::F32(values) = bias.values() else { return Err(PredictError::model("its bias is of another type")) };
     let (row_step, column_step) = match bias.shape() {
         [] => (0, 0),

@@ -2,6 +2,7 @@
 
 mod elementwise;
 mod encode;
+mod integers;
 mod linear;
 mod matrix;
 mod post;
@@ -11,8 +12,8 @@ mod shape;
 mod svm;
 mod trees;
 
-use super::proto::{Attribute, texts};
-use crate::{Limits, LoadError, PredictError, Role, Tensor, Values};
+use super::proto::{Attribute, Constant, texts};
+use crate::{Limits, LoadError, Narrow, PredictError, Role, Tensor, Values};
 
 /// What an operator does with its inputs.
 pub(super) type Run = Box<dyn Fn(&Inputs<'_>) -> Result<Vec<Tensor>, PredictError> + Send + Sync>;
@@ -30,6 +31,8 @@ pub(super) struct Request<'a> {
     pub version: i64,
     /// Inputs that are known when loading.
     pub constants: &'a [Option<&'a Tensor>],
+    /// The widths of its inputs, where they are integers narrower than 64 bits.
+    pub narrow: &'a [Option<Narrow>],
     pub attributes: Attributes<'a>,
     pub limits: &'a Limits,
 }
@@ -42,6 +45,8 @@ pub(super) struct Loaded {
     /// Whether its output means what its first input does.
     pub keeps_role: bool,
     pub classes: Vec<String>,
+    /// To which width its first output is cut.
+    pub narrow: Option<Narrow>,
 }
 
 /// An operator's attributes; each is taken once.
@@ -49,7 +54,7 @@ pub(super) struct Attributes<'a>(Vec<Attribute<'a>>);
 
 impl Loaded {
     fn new(run: impl Fn(&Inputs<'_>) -> Result<Vec<Tensor>, PredictError> + Send + Sync + 'static) -> Self {
-        Self { run: Box::new(run), roles: Vec::new(), keeps_role: false, classes: Vec::new() }
+        Self { run: Box::new(run), roles: Vec::new(), keeps_role: false, classes: Vec::new(), narrow: None }
     }
 
     /// An operator of one output.
@@ -59,6 +64,17 @@ impl Loaded {
 
     fn keeping(mut self) -> Self {
         self.keeps_role = true;
+        self
+    }
+
+    /// An operator whose output is one number per class.
+    fn probable(mut self) -> Self {
+        self.roles = vec![Role::Probabilities];
+        self
+    }
+
+    fn narrowed(mut self, to: Option<Narrow>) -> Self {
+        self.narrow = to;
         self
     }
 
@@ -78,7 +94,8 @@ pub(super) fn load(mut request: Request<'_>) -> Result<Loaded, LoadError> {
     if !matches!(request.domain, "" | "ai.onnx.ml") {
         return Err(LoadError::Unsupported(name));
     }
-    let loaded = match request.domain {
+    let narrow = integers::width(&request)?;
+    let mut loaded = match request.domain {
         "ai.onnx.ml" => match request.op {
             "TreeEnsembleClassifier" | "TreeEnsembleRegressor" | "TreeEnsemble" => trees::load(&mut request)?,
             "LinearClassifier" | "LinearRegressor" => linear::load(&mut request)?,
@@ -103,6 +120,7 @@ pub(super) fn load(mut request: Request<'_>) -> Result<Loaded, LoadError> {
             found.ok_or_else(|| LoadError::Unsupported(name.clone()))?
         }
     };
+    loaded.narrow = loaded.narrow.or(narrow);
     match request.attributes.0.first() {
         None => Ok(loaded),
         Some(left) => Err(LoadError::Unsupported(format!("the attribute `{}` of {name}", left.name.escape_default()))),
@@ -110,18 +128,19 @@ pub(super) fn load(mut request: Request<'_>) -> Result<Loaded, LoadError> {
 }
 
 /// The tensor of a `Constant` operator.
-pub(super) fn constant(attributes: Vec<Attribute<'_>>) -> Result<Option<Tensor>, LoadError> {
+pub(super) fn constant(attributes: Vec<Attribute<'_>>) -> Result<Option<Constant<'_>>, LoadError> {
     let [attribute] = attributes.try_into().map_err(|_| LoadError::invalid("ONNX: a constant of several values"))?;
     let scalar = |values| Tensor::new(Vec::new(), values).ok();
-    Ok(match attribute.name {
-        "value" => attribute.tensor,
+    let tensor = match attribute.name {
+        "value" => return Ok(attribute.tensor),
         "value_float" => scalar(Values::F32(vec![attribute.float])),
         "value_int" => scalar(Values::I64(vec![attribute.integer])),
         "value_floats" => Some(Tensor::list(Values::F32(attribute.floats))),
         "value_ints" => Some(Tensor::list(Values::I64(attribute.integers))),
         "value_strings" => Some(Tensor::list(Values::Text(texts(&attribute.texts)?))),
         _ => None,
-    })
+    };
+    Ok(tensor.map(|tensor| Constant { name: "", tensor, narrow: None }))
 }
 
 impl<'a> Attributes<'a> {
@@ -144,6 +163,10 @@ impl<'a> Attributes<'a> {
 
     fn float(&mut self, name: &str, default: f32) -> f32 {
         self.take(name).map_or(default, |attribute| attribute.float)
+    }
+
+    fn optional_float(&mut self, name: &str) -> Option<f32> {
+        self.take(name).map(|attribute| attribute.float)
     }
 
     fn text(&mut self, name: &str, default: &str) -> Result<String, LoadError> {
@@ -169,7 +192,7 @@ impl<'a> Attributes<'a> {
     }
 
     fn tensor(&mut self, name: &str) -> Option<Tensor> {
-        self.take(name).and_then(|attribute| attribute.tensor)
+        self.take(name).and_then(|attribute| attribute.tensor).map(|constant| constant.tensor)
     }
 
     /// Class labels: text or integers, at least one.

@@ -92,10 +92,27 @@ fn imputer(request: &mut Request<'_>) -> Result<Loaded, LoadError> {
     }))
 }
 
+/// Each number's square as a share of all squares, and the root of that: as ONNX Runtime rounds it.
+fn by_squares() -> Loaded {
+    Loaded::one(|inputs| {
+        let input = inputs.get(0)?;
+        let (_, width) = input.rows_and_columns();
+        let mut values = input.values().to_f32()?;
+        for row in values.chunks_exact_mut(width.max(1)) {
+            let sum: f32 = row.iter().map(|value| value * value).sum();
+            if sum != 0.0 {
+                row.iter_mut().for_each(|value| *value = (*value * *value / sum).sqrt().copysign(*value));
+            }
+        }
+        Tensor::new(input.shape().to_vec(), Values::F32(values))
+    })
+    .keeping()
+}
+
 fn normalizer(request: &mut Request<'_>) -> Result<Loaded, LoadError> {
     let norm: fn(&[f32]) -> f32 = match request.attributes.text("norm", "MAX")?.as_str() {
         "L1" => |row| row.iter().map(|value| value.abs()).sum(),
-        "L2" => |row| row.iter().map(|value| value * value).sum::<f32>().sqrt(),
+        "L2" => return Ok(by_squares()),
         "MAX" => |row| row.iter().copied().fold(f32::MIN, f32::max),
         other => return Err(LoadError::unsupported(format!("the ONNX norm `{}`", other.escape_default()))),
     };

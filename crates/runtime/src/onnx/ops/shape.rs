@@ -22,6 +22,7 @@ pub(super) fn load(request: &mut Request<'_>) -> Result<Option<Loaded>, LoadErro
                 let (before, after) = input.shape().split_at_checked(axis).unwrap_or((input.shape(), &[]));
                 input.clone().reshaped(vec![before.iter().product(), after.iter().product()])
             })
+            .keeping()
         }
         "Squeeze" => {
             let axes = request.attributes.integers("axes");
