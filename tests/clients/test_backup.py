@@ -202,10 +202,16 @@ def test_what_was_revoked_and_erased_since_stays_so(world, tmp_path):
 def test_an_old_database_that_is_gone_leaves_the_log_to_tell(world, tmp_path):
     kept, revoked = people.person(world, "contributor"), people.person(world, "contributor")
     disabled = people.person(world, "contributor")
+    people.call(world.session(), world, "POST", "/services", json={"name": "robot"})
+    people.grant(world, "robot", "contributor")
+    wish = {"label": "x", "scopes": [], "lifetime_s": 3_000}
+    robot = people.call(world.session(), world, "POST", "/services/robot/tokens", json=wish)["secret"]
     back_up(world)
     key = export_key(world, tmp_path)
     people.call(revoked.session(), world, "DELETE", f"/tokens/{revoked.token_id}", status=(200, 204))
     people.call(world.session(), world, "POST", f"/users/{disabled.name}/disable")
+    people.call(world.session(), world, "POST", "/services/robot/disable")
+    assert world.session().delete(file_url(world, world.run, "model.bin"), timeout=30).status_code in (200, 204)
     world.stop()
     if is_on_postgres():
         name = database_of(world.data).rpartition("/")[2]
@@ -213,7 +219,8 @@ def test_an_old_database_that_is_gone_leaves_the_log_to_tell(world, tmp_path):
     else:
         shutil.rmtree(world.data / "db")
     folder, report = restore(world, tmp_path, key, "--emergency", "the database is gone", "--instead-of", str(world.data))
-    assert report["replayed"]["tokens"] == 1 and report["replayed"]["accounts"] == 1 and report["lost"]["things"] is None
+    assert report["replayed"]["tokens"] == 1 and report["replayed"]["accounts"] == 2 and report["lost"]["things"] is None
+    assert "artifacts.delete (1)" in report["untold"]
     restored = serving(world, folder)
     try:
         there = f"{restored.url}{API}/experiments/get"
@@ -221,7 +228,9 @@ def test_an_old_database_that_is_gone_leaves_the_log_to_tell(world, tmp_path):
                    for one in (kept, revoked, disabled)}  # fmt: skip
         assert answers == {kept.name: 200, revoked.name: 401, disabled.name: 401}
         (told,) = [one for one in json.loads(cli(restored, "health").stdout) if one["kind"] == "backup"]
-        assert "known from the old log" in " ".join(told["reasons"])
+        assert restored.session(robot).get(there, params={"experiment_id": world.experiment}).status_code == 401
+        reasons = " ".join(told["reasons"])
+        assert "known from the old log" in reasons and "artifacts.delete (1)" in reasons
     finally:
         restored.stop()
 
@@ -234,6 +243,13 @@ def test_a_restore_needs_another_person(world, tmp_path):
     paper = tmp_path / "approval.json"
     own = cli(world, "backup", "restore-approve", asked["id"], "--out", str(paper), token=token_file(tmp_path, asker), check=False)
     assert own.returncode == 3 and "another person" in own.stderr and not paper.exists()
+    people.call(world.session(), world, "POST", "/services", json={"name": "robot"})
+    people.grant(world, "robot", "restore_operator", on="server")
+    minted = people.call(world.session(), world, "POST", "/services/robot/tokens", json={"label": "x", "scopes": [], "lifetime_s": 3_000})
+    robot = world.session(minted["secret"])
+    for path, body in ((f"/restores/{asked['id']}/approve", {}), ("/restores", {"reason": "a test"})):
+        answer = robot.post(f"{world.url}{people.ADMIN}{path}", json=body)
+        assert answer.status_code == 403 and "a person must ask" in answer.text, "somebody stands behind a service account"
     cli(world, "backup", "restore-approve", asked["id"], "--out", str(paper), token=token_file(tmp_path, approver))
     listed = json.loads(cli(world, "backup", "restore-list").stdout)
     assert listed[0]["asked_by"] != listed[0]["approved_by"]
@@ -249,8 +265,12 @@ def test_a_restore_needs_another_person(world, tmp_path):
     changed.write_text(paper.read_text().replace("payload\":\"", "payload\":\"A", 1))
     _, refused = restore(world, tmp_path, key, "--sequence", "1", "--approval", str(changed), check=False)
     assert refused.returncode == 3
+    other = world.place / "manifests" / "0000000002.json"
+    damaged = bytearray(other.read_bytes())
+    damaged[len(damaged) // 2] ^= 1
+    other.write_bytes(damaged)
     folder, report = restore(world, tmp_path, key, "--sequence", "1", "--approval", str(paper), "--instead-of", str(world.data))
-    assert report["sequence"] == 1
+    assert report["sequence"] == 1 and "backup 2" in " ".join(report["chain_faults"]), "what is wrong with another backup spoils none"
     restored = serving(world, folder)
     try:
         (record,) = records(restored, "backup.restored")

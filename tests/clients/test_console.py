@@ -69,8 +69,24 @@ def test_a_second_person_lets_data_in_that_the_first_page_led_to(world):
         browser.go(f"/console/data/{name}/1")
         assert "provenance" in browser.text()
         browser.fill(reason="looked at it")
+        # Enter in the field decides nothing: a decision is a button of its own.
+        from selenium.webdriver.common.keys import Keys
+
+        browser.find("[name=reason]").send_keys(Keys.ENTER)
+        browser.find("[name=days]").send_keys(Keys.ENTER)
+        assert "Held back" in browser.find("#verdict").text and browser.find("[name=reason]").get_attribute("value") == "looked at it"
+        seen = browser.find("[name=seen]").get_attribute("value")
         browser.click("button[value=waive]")
         assert "Let in by a waiver" in browser.find("#verdict").text
+        # Who decided, and why, is told; what would be refused by now is not offered, and an old page decides nothing.
+        assert f"{reviewer.name} decided so: looked at it" in browser.find("#verdict").text and reviewer.name in browser.find("section[aria-labelledby=facts]").text
+        assert browser.all("button[value=waive]") == [] and browser.all("button[value=refuse]") != []
+        late = {"decision": "refuse", "reason": "too late", "seen": seen}
+        answer = reviewer.session().post(f"{server.url}/console/data/{name}/1", data=late, allow_redirects=False)
+        assert answer.status_code == 409, answer.text
+        unchosen = reviewer.session().post(f"{server.url}/console/data/{name}/1", data={"reason": "x", "decision": ""}, allow_redirects=False)
+        assert unchosen.status_code == 400 and "nothing was decided" in unchosen.text
+        browser.go(f"/console/data/{name}/1")
         browser.go("/console")
         assert f"{name}@1" not in browser.text()
         assert browser.faults() == []
@@ -79,7 +95,7 @@ def test_a_second_person_lets_data_in_that_the_first_page_led_to(world):
 
 
 def test_a_record_is_checked_in_the_browser_and_a_changed_one_is_not_believed(world):
-    server, _, _, auditor, _ = world
+    server, committer, _, auditor, _ = world
     with browsers.browser(server) as browser:
         browser.log_in(auditor.name, auditor.password)
         browser.go("/console/audit?what=datasets.*")
@@ -94,9 +110,28 @@ def test_a_record_is_checked_in_the_browser_and_a_changed_one_is_not_believed(wo
         browser.driver.execute_script("document.getElementById('exact').textContent = document.getElementById('exact').textContent.replace('datasets', 'datasetz')")
         browser.driver.execute_async_script("const done = arguments[0]; import('/console/assets/proof.js?again').then(() => setTimeout(done, 500), done);")
         assert "NOT in the tree" in said()
+        # Neither is one that shows something else than the record's bytes, or another record than the one that was asked for.
+        for lie, words in (
+            ("document.getElementById('readable').textContent = document.getElementById('readable').textContent.replace('datasets.commit', 'datasets.get')", "showed something else"),
+            ("document.getElementById('heading').textContent = 'Record 1: datasets.get, done'", "showed something else"),
+            ("history.replaceState(null, '', '/console/audit/0')", "NOT the record that was asked for"),
+        ):
+            browser.driver.refresh()
+            browser.wait(lambda: "says what you read" in said(), "an honest page holds")
+            browser.driver.execute_script(lie)
+            browser.driver.execute_async_script("const done = arguments[0]; import(`/console/assets/proof.js?${Math.random()}`).then(() => setTimeout(done, 500), done);")
+            assert words in said(), said()
+            assert "datasets.commit" in browser.find("#readable").text or "replaceState" in lie
+        browser.go("/console/audit?outcome=zz")
+        assert "`outcome` is one of done" in browser.text()
+        # A name is looked up, and what is no account is not said to have done nothing.
+        browser.go(f"/console/audit/timeline?who={committer.name}")
+        assert "in the log" in browser.text() and "datasets.commit" in browser.find("section[aria-labelledby=acts]").text
+        browser.go("/console/audit/timeline?who=nobody-of-this-name")
+        assert "no such account" in browser.find("#verdict").text and "did nothing" not in browser.text()
         browser.go("/console/audit?who=nobody")
         assert "No record fits" in browser.text()
-        assert browser.faults() == []
+        assert [fault for fault in browser.faults() if "400" not in fault] == []
 
 
 def test_the_log_is_narrowed_step_by_step_and_the_first_page_tells_what_changed(world):
@@ -216,7 +251,7 @@ def test_moments_are_said_in_the_readers_zone_and_records_stay_exact(world):
         utc = browser.find("tbody tr td:nth-child(2)").text
         browser.driver.execute_cdp_cmd("Emulation.setTimezoneOverride", {"timezoneId": "Asia/Tokyo"})
         browser.go(f"/console/audit/{browser.find('tbody tr a').text}")
-        said = browser.find("main > p.quiet")
+        said = browser.find("#moment time")
         at = datetime.datetime.strptime(said.get_attribute("title"), "%Y-%m-%d %H:%M UTC")
         assert said.text.startswith((at + datetime.timedelta(hours=9)).strftime("%Y-%m-%d %H:%M ")) and "UTC" not in said.text
         assert utc.endswith("UTC") or "GMT" in utc, utc

@@ -89,6 +89,19 @@ def test_a_proposal_is_narrowed_checked_and_set_without_scripts(world):
     assert kept == contract(0), "byte for byte, with the ends of lines that were meant"
     with browsers.browser(server, scripts=False, width=390) as browser:
         browser.log_in(reviewer.name, reviewer.password)
+        # What somebody else set meanwhile is not written over unseen: both texts are shown.
+        browser.go(page(name))
+        call(session, server, "POST", f"/datasets/{name}/contract", json={"contract": contract(-7), "reason": "meanwhile"})
+        written(browser, contract(3))
+        browser.click("button[value=check]")
+        browser.find("#reason").send_keys("mine")
+        browser.click("button[value=save]")
+        assert "somebody has set another contract" in browser.find("#fault").text and "minimum: -7" in browser.find("section[aria-labelledby=other]").text
+        assert "minimum: 3" in browser.find("#contract").get_attribute("value")
+        assert session.get(f"{server.url}/api/strongroom/v1/datasets/{name}/contract").text == contract(-7)
+        written(browser, contract(0))
+        browser.click("button[value=save]")
+        assert session.get(f"{server.url}/api/strongroom/v1/datasets/{name}/contract").text == contract(0)
         browser.go(page(name))
         written(browser, contract(0).replace("    logicalType: integer\n", ""))
         browser.click("button[value=check]")

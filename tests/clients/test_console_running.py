@@ -48,7 +48,13 @@ def test_an_endpoint_is_watched_live_and_rolled_back(world):
         browser.wait(lambda: browser.find("#all-requests").text == "7", "news comes by itself")
         assert browser.find("#last-p99").text.endswith("ms")
         assert violations(browser, axe()) == []
+        seen = browser.find("[name=seen]").get_attribute("value")
         browser.click("button[value=rollback]")
+        assert "Version 1" in browser.find("#verdict").text
+        # The same form once more, such as by a second click, takes nothing back.
+        again = deployer.session().post(f"{server.url}/console/endpoints/{name}", data={"decision": "rollback", "seen": seen}, allow_redirects=False)
+        assert again.status_code == 409 and "has changed since" in again.text, again.text
+        browser.driver.refresh()
         assert "Version 1" in browser.find("#verdict").text
         # Whoever loses the right to see it sees no more of it, also on a page that is open.
         browser.wait(lambda: browser.find("#live").text == "Live", "the page is live again")

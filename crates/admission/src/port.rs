@@ -103,8 +103,13 @@ impl Admission {
 }
 
 fn has_files(reader: &mut Reader<'_>, place: Option<&str>) -> Result<bool, Problem> {
-    match place.map(Place::parse).transpose()? {
-        Some(place) => Ok(!manifest_below(reader, &place)?.entries.is_empty()),
+    has_files_at(reader, place.map(Place::parse).transpose()?.as_ref())
+}
+
+/// Whether any file is at a place.
+pub(crate) fn has_files_at(reader: &mut Reader<'_>, place: Option<&Place>) -> Result<bool, Problem> {
+    match place {
+        Some(place) => Ok(!manifest_below(reader, place)?.entries.is_empty()),
         None => Ok(false),
     }
 }

@@ -17,6 +17,11 @@ pub const VERBS_BYTES_MAX: usize = 1_024;
 /// A text to look for.
 pub const TEXT_BYTES_MAX: usize = 256;
 
+/// The kinds of records.
+const KINDS: [&str; 4] = ["intent", "outcome", "refusal", "notice"];
+/// How acts end.
+const OUTCOMES: [&str; 4] = ["done", "failed", "aborted", "refused"];
+
 /// What to look for. What is not given fits everything.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Filter {
@@ -78,6 +83,11 @@ impl Filter {
             let body = pattern.strip_suffix('*').or_else(|| pattern.strip_prefix('*')).unwrap_or(pattern);
             if !body.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-')) {
                 return Err(Problem::invalid(format!("`{pattern}` is not a verb, `start*` or `*end`")));
+            }
+        }
+        for (what, word, known) in [("kind", &self.kind, KINDS), ("outcome", &self.status, OUTCOMES)] {
+            if word.as_deref().is_some_and(|word| !known.contains(&word)) {
+                return Err(Problem::invalid(format!("`{what}` is one of {}", known.join(", "))));
             }
         }
         let texts = [&self.caller, &self.kind, &self.status, &self.resource, &self.workspace, &self.entry, &self.text];

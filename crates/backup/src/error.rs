@@ -26,6 +26,8 @@ pub enum BackupError {
     Sealed(String),
     /// The log's point does not hold, or the running log does not go on from it.
     Log(String),
+    /// The newest is not good, and this older one is.
+    Newest(String, u64),
     /// The place could not be read.
     Place(Problem),
 }
@@ -47,8 +49,35 @@ impl fmt::Display for BackupError {
             Self::Damaged(part) => write!(f, "{part} is not what the manifest says: it was changed, exchanged or cut short"),
             Self::Sealed(part) => write!(f, "{part} does not open under the backup key"),
             Self::Log(why) => write!(f, "the audit log does not bear the backup out: {why}"),
+            Self::Newest(why, good) => {
+                write!(f, "{why}. Backup {good} is the last good one before it: name it by its number if you want that one")
+            }
             Self::Place(problem) => problem.fmt(f),
         }
+    }
+}
+
+impl BackupError {
+    /// The same, for another to have.
+    pub(crate) fn again(&self) -> Self {
+        match self {
+            Self::None(place) => Self::None(place.clone()),
+            Self::Malformed(sequence, why) => Self::Malformed(*sequence, why.clone()),
+            Self::Signer(sequence) => Self::Signer(*sequence),
+            Self::Chain(sequence, why) => Self::Chain(*sequence, why.clone()),
+            Self::Foreign(place) => Self::Foreign(place.clone()),
+            Self::Missing(part) => Self::Missing(part.clone()),
+            Self::Damaged(part) => Self::Damaged(part.clone()),
+            Self::Sealed(part) => Self::Sealed(part.clone()),
+            Self::Log(why) => Self::Log(why.clone()),
+            Self::Newest(why, good) => Self::Newest(why.clone(), *good),
+            Self::Place(problem) => Self::Place(Problem::new(problem.kind(), problem.message().to_owned())),
+        }
+    }
+
+    /// The same of the newest, where an older one is good.
+    pub(crate) fn behind(&self, good: u64) -> Self {
+        Self::Newest(self.to_string(), good)
     }
 }
 

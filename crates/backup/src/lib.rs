@@ -15,6 +15,7 @@
 //! INVARIANT: no path and no address comes from a client: `--to` names a place of the configuration. Held by `config::tests`.
 
 mod approval;
+mod chain;
 mod check;
 mod config;
 mod error;
@@ -49,7 +50,8 @@ use vault::keys::Keyring;
 use vault::objects::Objects;
 
 pub use approval::{APPROVAL_HOURS, Approval};
-pub use check::{Chain, Checked, check};
+pub use chain::Chain;
+pub use check::{Checked, check};
 pub use config::BackupConfig;
 pub use error::BackupError;
 pub use health::{How, how};
@@ -172,6 +174,17 @@ impl Backup {
             objects: &[],
         };
         rules.keep(writer, &subject, at).map(drop)
+    }
+
+    /// Notes what was found missing or damaged: the next backup copies it anew, and health tells until then.
+    async fn note_faults(&self, target: &str, report: &Checked) -> Result<(), Problem> {
+        if report.damaged.is_empty() {
+            return Ok(());
+        }
+        let (target, sequence, at) = (target.to_owned(), report.sequence, self.0.clock.now());
+        let names = report.damaged.clone();
+        tracing::error!(target, sequence, count = names.len(), "parts of a backup are missing or damaged");
+        self.0.system.write(move |writer| store::note_faults(writer, &target, &names, sequence, at)).await
     }
 
     async fn known_manifests<O: ?Sized>(&self, permit: &Permit<O>, target: &str) -> Result<Vec<(u64, Vec<u8>)>, Problem> {

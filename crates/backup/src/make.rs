@@ -16,16 +16,22 @@ use vault::db::snapshot::{self, Means};
 use vault::objects::{ObjectId, file_stream};
 
 use crate::Backup;
-use crate::check::Chain;
+use crate::chain::Chain;
+use crate::error::BackupError;
 use crate::inventory::{Blob, FileEntry, Inventory};
 use crate::manifest::{FORMAT, Log, Manifest, Part, name_of};
 use crate::sealed;
+use crate::store;
 use crate::target::{Stored, Target};
 use crate::types::{Run, RunState};
 
 /// Files of the data folder that go into a backup, besides the log. Never `keys`.
 const FOLDERS: [&str; 2] = ["tls", "predictions"];
 const FILES: [&str; 2] = ["strongroom.toml", "audit.vkey"];
+/// Of what older backups copied, one part in so many is read again by each: all of it in as many backups.
+const REREAD_SHARE: u64 = 32;
+/// What one backup reads again at most.
+const REREAD_BYTES_MAX: u64 = 1 << 30;
 /// How often progress is written down.
 const PROGRESS_EVERY: u64 = 64;
 
@@ -38,37 +44,79 @@ struct Making<'a, O: ?Sized> {
     /// What the backup before this one holds.
     before: Inventory,
     list: Inventory,
+    /// Parts that were found missing or damaged.
+    faults: HashSet<String>,
+    reread_bytes: u64,
+    /// Parts that were copied anew in the place of damaged ones.
+    mended_count: u64,
+    sequence: u64,
     copied_bytes: u64,
     /// What was written now, and is read back.
     fresh: Vec<(String, Stored)>,
 }
 
-/// Makes the backup that `run` asks for. Gives the run as it ended.
+/// What was made.
+pub(crate) struct Made {
+    /// The run as it ended.
+    pub(crate) run: Run,
+    /// Names of manifests that are not good, or missing.
+    pub(crate) faulty: Vec<String>,
+    /// Parts of older backups that were copied anew.
+    pub(crate) mended_count: u64,
+}
+
+/// Makes the backup that `run` asks for, behind the last good one.
 ///
 /// # Errors
 /// `Unavailable` if the place or a source cannot be used; `Conflict` if the place is another server's.
-pub(crate) async fn make<O: ?Sized>(room: &Backup, permit: &Permit<O>, run: &Run) -> Result<Run, Problem> {
+pub(crate) async fn make<O: ?Sized>(room: &Backup, permit: &Permit<O>, run: &Run) -> Result<Made, Problem> {
     let target = room.target(&run.target)?;
     target.clear_unfinished().await?;
     let trust = room.trust().await?;
-    let chain = Chain::read(&target, &trust).await?;
-    let before = match chain.newest() {
-        Some(newest) => chain.inventory(&target, &trust, newest).await?,
-        None => Inventory::default(),
-    };
     let known = room.known_manifests(permit, &run.target).await?;
-    let sequence =
-        known.last().map_or(0, |(sequence, _)| *sequence).max(chain.newest().map_or(0, |one| one.manifest.sequence)) + 1;
-    let mut making = Making { room, permit, target, run, before, list: Inventory::default(), copied_bytes: 0, fresh: Vec::new() };
+    let mut chain = Chain::read(&target, &trust).await?;
+    chain.compare(&known);
+    chain.check_own(&known)?;
+    for (sequence, error) in chain.faults() {
+        tracing::error!(sequence, %error, "a manifest is not good: the backup goes on behind the last one that is");
+    }
+    let place = run.target.clone();
+    let mut making = Making {
+        room,
+        permit,
+        before: last_inventory(&target, &trust, &chain).await?,
+        target,
+        run,
+        list: Inventory::default(),
+        faults: room.0.system.read(move |reader| store::faults(reader, &place)).await?,
+        reread_bytes: 0,
+        mended_count: 0,
+        sequence: known.last().map_or(0, |(sequence, _)| *sequence).max(chain.last_sequence()) + 1,
+        copied_bytes: 0,
+        fresh: Vec::new(),
+    };
     let held = room.0.objects.hold().await;
-    let made = making.fill(&trust, &chain, sequence).await;
+    let made = making.fill(&trust, &chain).await;
     held.release(permit).await?;
-    made
+    let faulty = chain.faults().iter().map(|(sequence, _)| name_of(*sequence)).collect();
+    Ok(Made { run: made?, faulty, mended_count: making.mended_count })
+}
+
+/// What the last backup whose inventory can be read holds.
+async fn last_inventory(target: &Target, trust: &crate::Trust, chain: &Chain) -> Result<Inventory, Problem> {
+    for signed in chain.iter().rev() {
+        match chain.inventory(target, trust, signed).await {
+            Ok(list) => return Ok(list),
+            Err(BackupError::Place(problem)) => return Err(problem),
+            Err(error) => tracing::error!(sequence = signed.manifest.sequence, %error, "an inventory is not good"),
+        }
+    }
+    Ok(Inventory::default())
 }
 
 impl<O: ?Sized> Making<'_, O> {
-    async fn fill(&mut self, trust: &crate::Trust, chain: &Chain, sequence: u64) -> Result<Run, Problem> {
-        let room = self.room;
+    async fn fill(&mut self, trust: &crate::Trust, chain: &Chain) -> Result<Run, Problem> {
+        let (room, sequence) = (self.room, self.sequence);
         let log = room.0.audit.log().hold()?;
         let started_at = room.0.clock.now();
         self.step("journal", 0, 0).await?;
@@ -139,7 +187,7 @@ impl<O: ?Sized> Making<'_, O> {
             let name = sealed::object_name(id);
             let had = self.before.objects.get(id).copied();
             if let Some(had) = had
-                && self.target.size(&name).await? == Some(had.size_bytes)
+                && self.is_good(&name, had).await?
             {
                 self.list.objects.insert(id.clone(), had);
                 continue;
@@ -148,6 +196,25 @@ impl<O: ?Sized> Making<'_, O> {
             self.list.objects.insert(id.clone(), stored);
         }
         self.step("objects", total, total).await
+    }
+
+    /// Whether what an older backup copied is still what it was: by its size, of a share of all by every byte, and never what was found damaged.
+    async fn is_good(&mut self, name: &str, had: Stored) -> Result<bool, Problem> {
+        let mut is_good = !self.faults.contains(name) && self.target.size(name).await? == Some(had.size_bytes);
+        let left_bytes = REREAD_BYTES_MAX.saturating_sub(self.reread_bytes);
+        if is_good && is_in_share(name, self.sequence) && had.size_bytes <= left_bytes {
+            self.reread_bytes += had.size_bytes;
+            is_good = self.target.digest(name).await? == Some(had);
+        }
+        if !is_good {
+            self.mended_count += 1;
+            tracing::error!(
+                name,
+                place = self.target.shown(),
+                "what an older backup copied is missing or damaged, and is copied anew"
+            );
+        }
+        Ok(is_good)
     }
 
     /// Copies one object, unless a run that was broken off has: what lies there counts only if it is what is here.
@@ -196,11 +263,12 @@ impl<O: ?Sized> Making<'_, O> {
             let name = format!("audit/{}", file.name);
             if let Some(had) = self.before.files.get(&name)
                 && had.length_bytes == file.length_bytes
-                && self.target.size(&sealed::blob_name(&had.blob.id)).await? == Some(had.blob.stored.size_bytes)
             {
                 let same = FileEntry { size_bytes: file.size_bytes, ..had.clone() };
-                self.list.files.insert(name, same);
-                continue;
+                if self.is_good(&sealed::blob_name(&same.blob.id), same.blob.stored).await? {
+                    self.list.files.insert(name, same);
+                    continue;
+                }
             }
             let plain = head_of(&file.path, file.length_bytes)?;
             let (blob, length_bytes) = sealed::write(&self.target, key, plain).await?;
@@ -234,6 +302,12 @@ impl<O: ?Sized> Making<'_, O> {
         }
         Ok(())
     }
+}
+
+/// Whether it is the turn of this part to be read again. Names are random.
+pub(crate) fn is_in_share(name: &str, sequence: u64) -> bool {
+    let end = name.get(name.len().saturating_sub(8)..).unwrap_or_default();
+    u64::from_str_radix(end, 16).is_ok_and(|number| number % REREAD_SHARE == sequence % REREAD_SHARE)
 }
 
 /// What a snapshot of the database says.

@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use kernel::{Kind, Problem};
 use vault::db::Reader;
 
-use crate::check::Chain;
+use crate::chain::Chain;
 use crate::manifest::name_of;
 use crate::sealed::{blob_name, object_name};
 use crate::{Backup, subject_of};
@@ -54,6 +54,10 @@ pub(crate) async fn prune(room: &Backup, place: &str) -> Result<usize, Problem> 
     for signed in &old {
         // Oldest first: what is left always follows one another.
         target.delete(&name_of(signed.manifest.sequence)).await?;
+    }
+    if !chain.is_readable() {
+        // What a damaged manifest names is not known: its parts stay until somebody has looked at it.
+        return Ok(old.len());
     }
     for folder in ["blobs", "objects"] {
         for name in target.list(folder).await? {

@@ -1,5 +1,7 @@
 //! All SQL of this room.
 
+use std::collections::HashSet;
+
 use kernel::{Micros, Problem};
 use vault::db::{Bind, DbError, Reader, Row, Writer};
 
@@ -91,6 +93,14 @@ pub(crate) fn last_good(reader: &mut Reader<'_>, kind: RunKind) -> Result<Option
     Ok(reader.query_one(&sql, &[kind.word().into()], run_from)?)
 }
 
+/// The last one of this kind that ended, good or not.
+pub(crate) fn last_ended(reader: &mut Reader<'_>, kind: RunKind) -> Result<Option<Run>, Problem> {
+    let sql = format!(
+        "SELECT {RUN_COLUMNS} FROM backup_run WHERE kind = $1 AND ended_at IS NOT NULL ORDER BY ended_at DESC, asked_at DESC LIMIT 1"
+    );
+    Ok(reader.query_one(&sql, &[kind.word().into()], run_from)?)
+}
+
 /// The backups of a place that are whole, as the server knows them: number and manifest's digest.
 pub(crate) fn known_manifests(reader: &mut Reader<'_>, target: &str) -> Result<Vec<(u64, Vec<u8>)>, Problem> {
     let sql = "SELECT sequence, manifest_sha256 FROM backup_run
@@ -177,6 +187,12 @@ pub(crate) fn request(reader: &mut Reader<'_>, id: &str) -> Result<Option<Reques
     Ok(reader.query_one(&sql, &[id.into()], request_from)?)
 }
 
+/// Whether an account is a service's.
+pub(crate) fn is_service(reader: &mut Reader<'_>, id: &str) -> Result<bool, Problem> {
+    let sql = "SELECT 1 FROM principal WHERE id = $1 AND kind = 'service'";
+    Ok(reader.query_one(sql, &[id.into()], |row| row.int(0))?.is_some())
+}
+
 /// Requests, the newest first.
 pub(crate) fn requests(reader: &mut Reader<'_>, count: i64) -> Result<Vec<Request>, Problem> {
     let sql = format!("SELECT {REQUEST_COLUMNS} FROM backup_request ORDER BY asked_at DESC, id LIMIT $1");
@@ -190,11 +206,44 @@ pub(crate) fn approve(writer: &mut Writer<'_>, id: &str, by: &str, at: Micros, u
     Ok(writer.execute(sql, &[by.into(), at.0.into(), until.0.into(), id.into()])? == 1)
 }
 
+/// What is known to be missing or damaged in a place: names of parts, and of manifests.
+pub(crate) fn faults(reader: &mut Reader<'_>, target: &str) -> Result<HashSet<String>, Problem> {
+    let sql = "SELECT name FROM backup_fault WHERE target = $1";
+    Ok(reader.query(sql, &[target.into()], |row| row.text(0))?.into_iter().collect())
+}
+
+/// Notes what is missing or damaged, found in the backup of that number.
+pub(crate) fn note_faults(
+    writer: &mut Writer<'_>,
+    target: &str,
+    names: &[String],
+    sequence: u64,
+    at: Micros,
+) -> Result<(), Problem> {
+    for name in names {
+        let sql = "INSERT INTO backup_fault (target, name, sequence, found_at) VALUES ($1, $2, $3, $4) ON CONFLICT DO NOTHING";
+        writer.execute(sql, &[target.into(), name.into(), signed(sequence).into(), at.0.into()])?;
+    }
+    Ok(())
+}
+
+/// A backup is whole: what it needs was copied anew, and what is left is wrong with manifests.
+pub(crate) fn settle_faults(
+    writer: &mut Writer<'_>,
+    target: &str,
+    manifests: &[String],
+    sequence: u64,
+    at: Micros,
+) -> Result<(), Problem> {
+    writer.execute("DELETE FROM backup_fault WHERE target = $1", &[target.into()])?;
+    note_faults(writer, target, manifests, sequence, at)
+}
+
 /// Notes what this database was restored from.
 pub(crate) fn add_restored(writer: &mut Writer<'_>, restored: &Restored) -> Result<(), Problem> {
     writer.execute(
         "INSERT INTO backup_restored (id, sequence, manifest_sha256, point, lost_count, state, reason, request_id, asked_by,
-         approved_by, restored_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11) ON CONFLICT DO NOTHING",
+         approved_by, restored_at, untold) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12) ON CONFLICT DO NOTHING",
         &[
             restored.id.as_str().into(),
             signed(restored.sequence).into(),
@@ -207,6 +256,7 @@ pub(crate) fn add_restored(writer: &mut Writer<'_>, restored: &Restored) -> Resu
             Bind::from(&restored.asked_by),
             Bind::from(&restored.approved_by),
             restored.restored_at.0.into(),
+            restored.untold.as_str().into(),
         ],
     )?;
     Ok(())
@@ -218,7 +268,7 @@ pub(crate) fn add_restored(writer: &mut Writer<'_>, restored: &Restored) -> Resu
 /// As the database's.
 pub fn restored(reader: &mut Reader<'_>) -> Result<Option<Restored>, Problem> {
     let sql =
-        "SELECT id, sequence, manifest_sha256, point, lost_count, state, reason, request_id, asked_by, approved_by, restored_at
+        "SELECT id, sequence, manifest_sha256, point, lost_count, state, reason, request_id, asked_by, approved_by, restored_at, untold
                FROM backup_restored ORDER BY restored_at DESC LIMIT 1";
     let found = reader.query_one(sql, &[], |row| {
         Ok(Restored {
@@ -233,6 +283,7 @@ pub fn restored(reader: &mut Reader<'_>) -> Result<Option<Restored>, Problem> {
             asked_by: row.opt_text(8)?,
             approved_by: row.opt_text(9)?,
             restored_at: Micros(row.int(10)?),
+            untold: row.text(11)?,
         })
     })?;
     Ok(found)

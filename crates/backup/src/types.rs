@@ -175,4 +175,6 @@ pub struct Restored {
     pub approved_by: Option<String>,
     /// When.
     pub restored_at: Micros,
+    /// What was taken back since, of which the old log does not tell enough: verbs, and how often. Empty where the old database told.
+    pub untold: String,
 }

@@ -1,5 +1,8 @@
 // Checks in the browser that a record is in the log: the leaf's hash is walked up the audit path (RFC 6962) to the root of the checkpoint, and
-// the checkpoint's signature is that of the key (C2SP signed note, Ed25519). Nothing is asked of the server.
+// the checkpoint's signature is that of the key (C2SP signed note, Ed25519). Nothing is asked of the server. What a person reads is made anew of the
+// exact bytes, and has to be what the server showed; the place in the log is that of the page's address.
+
+import { said as zoned } from '/console/assets/times.js';
 
 const text = (id) => document.getElementById(id).textContent;
 const bytes = (base64) => Uint8Array.from(atob(base64), (letter) => letter.charCodeAt(0));
@@ -61,13 +64,71 @@ async function signed(checkpoint, key) {
   return false;
 }
 
+// The record with a line for each of its parts; no other byte of it is changed.
+function indented(json) {
+  let [out, depth, inText, escaped] = ["", 0, false, false];
+  const line = () => `\n${"  ".repeat(depth)}`;
+  for (const letter of json) {
+    if (inText) {
+      out += letter;
+      [inText, escaped] = [escaped || letter !== '"', !escaped && letter === "\\"];
+    } else if (letter === '"') {
+      out += letter;
+      inText = true;
+    } else if (letter === "{" || letter === "[") {
+      depth += 1;
+      out += letter + line();
+    } else if (letter === "}" || letter === "]") {
+      depth -= 1;
+      out = out.replace(/[ \n]+$/, "");
+      if (!/[{[]$/.test(out)) out += line();
+      out += letter;
+    } else if (letter === ",") {
+      out += letter + line();
+    } else if (letter === ":") {
+      out += ": ";
+    } else if (letter !== " " && letter !== "\n") {
+      out += letter;
+    }
+  }
+  return out;
+}
+
+const element = (id) => document.getElementById(id);
+
+// The address says which record was asked for; a page that was saved says it itself.
+function asked() {
+  const named = /\/console\/audit\/(\d+)$/.exec(location.pathname);
+  return BigInt(named ? named[1] : element("heading").dataset.index);
+}
+
+// Puts what the exact bytes say in place of what the server showed; says whether that was the same.
+function showExact(exact, index) {
+  const record = JSON.parse(exact);
+  const minute = `${new Date(record.at / 1000).toISOString().slice(0, 16)}Z`;
+  const time = element("moment").querySelector("time");
+  const heading = `Record ${index}: ${record.action}, ${record.status ?? "begun"}`;
+  const readable = indented(exact);
+  const isSame = text("heading") === heading && text("readable") === readable && time?.dateTime === minute;
+  element("heading").textContent = heading;
+  element("readable").textContent = readable;
+  const own = document.createElement("time");
+  own.dateTime = minute;
+  own.title = `${minute.slice(0, 10)} ${minute.slice(11, 16)} UTC`;
+  own.textContent = zoned(new Date(minute));
+  element("moment").replaceChildren(own);
+  return isSame;
+}
+
 async function check() {
   const { index, path, checkpoint } = proofOf(text("receipt"));
   const [, size, root] = checkpoint.split("\n");
   if (!(await signed(checkpoint, text("log-key").trim()))) return "The checkpoint is NOT signed by the log's key.";
   const leaf = await hash(Uint8Array.of(0), utf8(text("exact")));
   const found = await rootOf(leaf, index, BigInt(size), path);
-  if (!found || !same(found, bytes(root))) return "The record is NOT in the tree that was signed.";
+  if (!found || !same(found, bytes(root)) || index >= BigInt(size)) return "The record is NOT in the tree that was signed.";
+  if (index !== asked()) return `This is NOT the record that was asked for: the receipt is that of record ${index}.`;
+  if (!showExact(text("exact"), index)) return "The server showed something else than the record says: what you read now is what it says.";
   return "";
 }
 
@@ -75,7 +136,7 @@ const said = document.getElementById("checked");
 check().then(
   (fault) => {
     said.className = fault ? "alert" : "good";
-    said.textContent = fault || "Checked here, in your browser: this record is in the log, under a checkpoint that its key signed.";
+    said.textContent = fault || "Checked here, in your browser: this record is in the log, under a checkpoint that its key signed, and says what you read.";
   },
   (error) => {
     said.className = "alert";

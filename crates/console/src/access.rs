@@ -11,12 +11,15 @@ use policy::{
 use wire::{Answer, Chosen, Door, Inbound};
 
 use crate::Rooms;
-use crate::board::{Cell, Table, Tone, if_allowed};
+use crate::board::{Cell, Table, Tone, if_allowed, part};
+use crate::listing::after;
 use crate::page::{moment, page_in, redirect_in};
 
 const PAGE: &str = "/console/access";
-const GRANT_ROWS: i64 = 200;
+const GRANT_ROWS: i64 = 100;
 const HOUR_S: i64 = 3_600;
+/// What may be asked for at once.
+const HOURS_MAX: i64 = 12;
 
 #[derive(Template)]
 #[template(path = "access.html")]
@@ -51,15 +54,16 @@ const fn can_end(state: &ElevationState) -> bool {
 pub fn routes(door: &mut Door, rooms: &Rooms) {
     let verbs = [OwnElevations::ACTION, ListElevations::ACTION, ListRoles::ACTION, ListGrants::ACTION];
     let room = rooms.policy.clone();
-    door.choice(Method::GET, PAGE, &verbs, move |_| {
-        let room = room.clone();
-        Ok(Chosen::verbs(move |visitor| Box::pin(async move { shown(visitor, room).await })))
+    door.choice(Method::GET, PAGE, &verbs, move |inbound| {
+        let (room, after) = (room.clone(), after(inbound)?);
+        Ok(Chosen::verbs(move |visitor| Box::pin(async move { shown(visitor, room, after).await })))
     });
     let room = rooms.policy.clone();
     let request = move |inbound: &Inbound| {
         let form = inbound.form()?;
         let text = |name: &str| form.get(name).unwrap_or_default().trim().to_owned();
-        let hours: i64 = text("hours").parse().map_err(|_| Problem::invalid("`hours` is a number, from 1 to 12"))?;
+        let hours = text("hours").parse().ok().filter(|hours| (1..=HOURS_MAX).contains(hours));
+        let hours: i64 = hours.ok_or_else(|| Problem::invalid(format!("hours are a number, from 1 to {HOURS_MAX}")))?;
         let seconds = hours.saturating_mul(HOUR_S);
         let (role, reason) = (text("role"), text("reason"));
         let request = RequestElevation { room: room.clone(), role, on: On::Workspace, seconds, reason };
@@ -87,7 +91,7 @@ pub fn routes(door: &mut Door, rooms: &Rooms) {
     door.route_with(Method::POST, &at, end, |(), workspace| Ok(redirect_in(&workspace, &format!("{PAGE}#own"))));
 }
 
-async fn shown(visitor: &Visitor, room: Policy) -> Result<Answer, Problem> {
+async fn shown(visitor: &Visitor, room: Policy, after: Option<String>) -> Result<Answer, Problem> {
     let own = visitor.call(OwnElevations { room: room.clone() }).await?;
     let list = ListElevations { room: room.clone(), of_server: false };
     let listed = if_allowed(visitor, list).await?.unwrap_or_default();
@@ -96,15 +100,16 @@ async fn shown(visitor: &Visitor, room: Policy) -> Result<Answer, Problem> {
     let roles = visitor.call(ListRoles { room: room.clone() }).await?;
     let on_workspace = |role: &&policy::Role| role.on.iter().any(|kind| kind == "workspace");
     let roles = roles.iter().filter(on_workspace).map(|role| role.name.clone()).collect();
-    let grants = ListGrants { room, on: On::Workspace, principal: None, after: None, limit: GRANT_ROWS };
+    let grants = ListGrants { room, on: On::Workspace, principal: None, after, limit: GRANT_ROWS };
     let grants = if_allowed(visitor, grants).await?.map(|page| grants_table(&page));
     page_in(visitor.workspace(), &AccessTemplate { waiting, own, roles, grants })
 }
 
 fn grants_table(found: &policy::GrantPage) -> Table {
+    let name = |one: &policy::Grant| found.names.get(&one.principal).unwrap_or(&one.principal).clone();
     let row = |one: &policy::Grant| {
         vec![
-            Cell::text(one.principal.clone()),
+            Cell::link(name(one), format!("/console/access/check?who={}", part(&one.principal))),
             Cell::text(one.role.clone()),
             Cell::text(format!("{} {}", one.resource.kind(), one.resource.id())),
             Cell::text(one.expires_at.map_or_else(|| "never".to_owned(), moment)),
@@ -118,4 +123,34 @@ fn grants_table(found: &policy::GrantPage) -> Table {
         found.grants.iter().map(row).collect(),
         "Nobody holds a role on this workspace itself.",
     )
+    .going_on(found.next.as_ref().map(|next| format!("{PAGE}?after={}#grants", part(next))))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::*;
+
+    #[test]
+    fn grants_have_names_and_the_list_goes_on() {
+        let grant = |id: &str, principal: &str| policy::Grant {
+            id: id.to_owned(),
+            principal: principal.to_owned(),
+            principal_kind: policy::PrincipalKind::User,
+            role: "viewer".to_owned(),
+            resource: policy::Resource::Workspace("w".to_owned()),
+            workspace: Some("w".to_owned()),
+            created_by: "u_0".to_owned(),
+            created_at: Micros(0),
+            expires_at: None,
+            justification: String::new(),
+        };
+        let names = BTreeMap::from([("u_1".to_owned(), "ann".to_owned())]);
+        let page =
+            policy::GrantPage { grants: vec![grant("g_1", "u_1"), grant("g_2", "u_gone")], next: Some("g_2".to_owned()), names };
+        let table = grants_table(&page);
+        assert_eq!((table.rows[0][0].text.as_str(), table.rows[1][0].text.as_str()), ("ann", "u_gone"));
+        assert_eq!(table.next, "/console/access?after=g%5F2#grants");
+    }
 }

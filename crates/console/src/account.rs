@@ -15,12 +15,21 @@ use qrcode::QrCode;
 use qrcode::render::svg;
 use wire::{Answer, Chosen, Door, Inbound};
 
+use crate::board::part;
+use crate::listing::asked;
 use crate::page::{moment, page, redirect};
 
 /// Where the page is.
 const PAGE: &str = "/account";
 /// What a token is made for where the form names no time.
 const TOKEN_DAYS_DEFAULT: i64 = 30;
+/// Tokens that are looked through at once.
+const TOKEN_ROWS: usize = 1_000;
+
+/// All live tokens of an account: fewer may be made than fit a page. Those that ended within a month are shown too, so there may be more.
+pub fn own_tokens() -> PageWish {
+    PageWish { after: None, rows: Some(TOKEN_ROWS) }
+}
 
 /// How a way to log in is called.
 const fn method_words(method: &Shown) -> &'static str {
@@ -47,7 +56,8 @@ struct AccountTemplate<'a> {
     factors: &'a Factors,
     sessions: &'a [Session],
     tokens: &'a [Token],
-    more_tokens: bool,
+    /// Where the next page of them is; empty for none.
+    next_tokens: String,
     challenge: &'a str,
     ceremony: &'a str,
     user_handle: &'a str,
@@ -99,14 +109,14 @@ pub fn routes(door: &mut Door, identity: &Identity) {
 fn overview(door: &mut Door, identity: &Identity) {
     let room = identity.clone();
     let verbs = [ACCOUNT_ME, FACTORS_LIST, SESSIONS_LIST, TOKENS_LIST];
-    door.choice(Method::GET, PAGE, &verbs, move |_| {
-        let room = room.clone();
+    door.choice(Method::GET, PAGE, &verbs, move |inbound| {
+        let (room, after) = (room.clone(), asked(inbound, "tokens")?);
         Ok(Chosen::verbs(move |visitor| {
             Box::pin(async move {
                 let me = visitor.call(GetMe { room: room.clone() }).await?;
                 let (factors, ceremony) = visitor.call(ListFactors { room: room.clone() }).await?;
                 let sessions = visitor.call(ListSessions { room: room.clone() }).await?;
-                let tokens = visitor.call(ListTokens { room, of: None, page: PageWish::default() }).await?;
+                let tokens = visitor.call(ListTokens { room, of: None, page: PageWish { after, rows: None } }).await?;
                 let algorithms = identity::PASSKEY_ALGORITHMS.map(|number| number.to_string()).join(",");
                 let Ceremony { challenge, sealed } = ceremony;
                 page(&AccountTemplate {
@@ -114,7 +124,7 @@ fn overview(door: &mut Door, identity: &Identity) {
                     factors: &factors,
                     sessions: &sessions,
                     tokens: &tokens.rows,
-                    more_tokens: tokens.next.is_some(),
+                    next_tokens: tokens.next.map(|next| format!("{PAGE}?tokens={}#tokens", part(&next))).unwrap_or_default(),
                     challenge: &challenge,
                     ceremony: sealed.expose_text().unwrap_or_default(),
                     user_handle: &wire::base64url_text(me.id.as_bytes()),

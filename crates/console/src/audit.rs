@@ -58,7 +58,8 @@ struct RecordTemplate {
     verb: String,
     outcome: String,
     record: String,
-    pretty: String,
+    /// The same, with line ends and spaces between its parts: no other byte of it is changed.
+    readable: String,
     proof: String,
     key: String,
 }
@@ -163,6 +164,49 @@ fn row(index: u64, view: &RecordView<'_>) -> Vec<Cell> {
     ]
 }
 
+/// JSON with a line for each of its parts. The page's module does the same to the exact bytes, and compares.
+fn indented(json: &str) -> String {
+    let (mut out, mut depth, mut in_text, mut escaped) = (String::with_capacity(json.len() * 2), 0_usize, false, false);
+    let line = |out: &mut String, depth: usize| {
+        out.push('\n');
+        out.extend(std::iter::repeat_n("  ", depth));
+    };
+    for letter in json.chars() {
+        if in_text {
+            out.push(letter);
+            (in_text, escaped) = (escaped || letter != '"', !escaped && letter == '\\');
+            continue;
+        }
+        match letter {
+            '"' => {
+                out.push(letter);
+                in_text = true;
+            }
+            '{' | '[' => {
+                depth += 1;
+                out.push(letter);
+                line(&mut out, depth);
+            }
+            '}' | ']' => {
+                depth = depth.saturating_sub(1);
+                out.truncate(out.trim_end_matches([' ', '\n']).len());
+                if !out.ends_with(['{', '[']) {
+                    line(&mut out, depth);
+                }
+                out.push(letter);
+            }
+            ',' => {
+                out.push(letter);
+                line(&mut out, depth);
+            }
+            ':' => out.push_str(": "),
+            ' ' | '\n' => {}
+            _ => out.push(letter),
+        }
+    }
+    out
+}
+
 /// A record, read.
 ///
 /// # Errors
@@ -174,8 +218,6 @@ pub fn viewed(record: &[u8]) -> Result<RecordView<'_>, Problem> {
 fn record_page(workspace: &str, proven: &Proven) -> Result<Answer, Problem> {
     let view = viewed(&proven.record)?;
     let record = String::from_utf8_lossy(&proven.record).into_owned();
-    let value: serde_json::Value =
-        serde_json::from_slice(&proven.record).map_err(|error| Problem::internal("a record cannot be read", error))?;
     page_in(
         workspace,
         &RecordTemplate {
@@ -183,10 +225,28 @@ fn record_page(workspace: &str, proven: &Proven) -> Result<Answer, Problem> {
             at: moment(Micros(view.at)),
             verb: view.action.to_string(),
             outcome: view.status.as_deref().unwrap_or("begun").to_owned(),
-            pretty: serde_json::to_string_pretty(&value).unwrap_or_default(),
+            readable: indented(&record),
             record,
             proof: proven.proof.clone(),
             key: proven.verifier_key.clone(),
         },
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_record_is_laid_out_and_nothing_of_it_is_lost() {
+        let json = r#"{"a":"x, \"{y}\" \\","b":[1,2.50],"c":{},"d":[{"e":null}]}"#;
+        let told = indented(json);
+        assert_eq!(
+            told,
+            "{\n  \"a\": \"x, \\\"{y}\\\" \\\\\",\n  \"b\": [\n    1,\n    2.50\n  ],\n  \"c\": {},\n  \"d\": [\n    {\n      \"e\": null\n    }\n  ]\n}"
+        );
+        let (one, other): (serde_json::Value, serde_json::Value) =
+            (serde_json::from_str(json).unwrap(), serde_json::from_str(&told).unwrap());
+        assert_eq!(one, other);
+    }
 }

@@ -146,6 +146,8 @@ pub struct ActingTable {
     pub rows: Vec<ActingRow>,
     /// What stands there instead of rows.
     pub empty: String,
+    /// Where the next page is; empty for none.
+    pub next: String,
 }
 
 /// What a verb gives, where the caller may ask for it; none where not. A page shows what there is for somebody, and the log is not filled with
@@ -164,6 +166,12 @@ pub async fn if_allowed<O: gate::Operation>(visitor: &Visitor, operation: O) -> 
 #[must_use]
 pub fn counted(count: usize, what: &str) -> String {
     format!("{count} {what}{}", if count == 1 { "" } else { "s" })
+}
+
+/// A heading; where not all stands below it, with how many there are.
+#[must_use]
+pub fn first_of(title: &str, count: usize, count_max: usize) -> String {
+    if count > count_max { format!("{title}: the first {count_max} of {count}") } else { title.to_owned() }
 }
 
 /// One part of an address.

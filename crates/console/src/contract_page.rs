@@ -5,14 +5,14 @@ use askama::Template;
 use data::ops::{ContractSet, Findings, LintContract, ReadContract, SetContract, ShowDataset, Tried};
 use futures_util::StreamExt;
 use gate::{Operation, Visitor};
-use http::Method;
+use http::{Method, StatusCode};
 use inspection::{ChangeEffect, ContractChange, ContractIssue, ContractReading, RuleView};
 use kernel::{Kind, Problem, hex, sha256};
 use wire::admin::contract_check::{Checked, check};
 use wire::{Answer, Chosen, Door, Inbound};
 
 use crate::Rooms;
-use crate::board::{Cell, Table, Tone, counted, if_allowed, part};
+use crate::board::{Cell, Table, Tone, counted, first_of, if_allowed, part};
 use crate::datasets::{PAGE, report};
 use crate::listing::asked;
 use crate::page::{page_in, redirect_in};
@@ -42,6 +42,10 @@ struct ContractTemplate {
     verdict: String,
     tone: Tone,
     tables: Vec<Table>,
+    /// SHA-256 of the contract that was in force when the text was shown; empty for none.
+    seen: String,
+    /// The one that somebody else has set meanwhile.
+    other: Option<String>,
 }
 
 /// Where the page of a data set's contract is.
@@ -54,6 +58,8 @@ struct Asked {
     text: String,
     reason: String,
     saves: bool,
+    /// The contract that was in force when the form was made; none in a form that a program made.
+    seen: Option<String>,
 }
 
 /// What stands on the page beside the text.
@@ -61,6 +67,8 @@ struct Asked {
 struct Said {
     fault: String,
     checked: Option<Checked>,
+    /// Somebody else has set another one.
+    is_overtaken: bool,
 }
 
 /// Adds the page.
@@ -90,7 +98,8 @@ fn form(inbound: &Inbound) -> Result<Asked, Problem> {
         Some("save") => true,
         _ => return Err(Problem::invalid("`decision` is check or save")),
     };
-    Ok(Asked { text, reason: form.get("reason").unwrap_or_default().trim().to_owned(), saves })
+    let reason = form.get("reason").unwrap_or_default().trim().to_owned();
+    Ok(Asked { text, reason, saves, seen: form.get("seen").map(str::to_owned) })
 }
 
 /// Checks the text, or sets it. What cannot be read would refuse every version from now on, so it is not set here; what fails keeps the text on the page.
@@ -112,15 +121,22 @@ async fn acted(visitor: &Visitor, room: data::Data, dataset: String, asked: Aske
         let said = Said {
             fault: "It was not set: it cannot be used as it is.".to_owned(),
             checked: Some(Checked { reading, tried: None }),
+            is_overtaken: false,
         };
         return shown(visitor, room, dataset, Some(asked), false, said).await;
     }
-    let set =
-        SetContract { room: room.clone(), dataset: dataset.clone(), contract: asked.text.clone(), reason: asked.reason.clone() };
+    let set = SetContract {
+        room: room.clone(),
+        dataset: dataset.clone(),
+        contract: asked.text.clone(),
+        reason: asked.reason.clone(),
+        seen: asked.seen.clone(),
+    };
     match visitor.call(set).await {
         Ok(ContractSet { .. }) => Ok(redirect_in(visitor.workspace(), &address(&dataset))),
         Err(problem) => {
-            let said = said(Err(problem))?;
+            let is_overtaken = asked.seen.is_some() && problem.kind() == Kind::Conflict;
+            let said = Said { is_overtaken, ..said(Err(problem))? };
             shown(visitor, room, dataset, Some(asked), false, said).await
         }
     }
@@ -129,9 +145,9 @@ async fn acted(visitor: &Visitor, room: data::Data, dataset: String, asked: Aske
 /// What is wrong with the text is said beside it; any other problem is a page of its own.
 fn said(checked: Result<Checked, Problem>) -> Result<Said, Problem> {
     match checked {
-        Ok(checked) => Ok(Said { checked: Some(checked), fault: String::new() }),
+        Ok(checked) => Ok(Said { checked: Some(checked), ..Said::default() }),
         Err(problem) if matches!(problem.kind(), Kind::Invalid | Kind::TooLarge | Kind::TooMany | Kind::Conflict) => {
-            Ok(Said { fault: problem.message().to_owned(), checked: None })
+            Ok(Said { fault: problem.message().to_owned(), ..Said::default() })
         }
         Err(problem) => Err(problem),
     }
@@ -153,7 +169,7 @@ async fn shown(
         None => None,
     };
     let lint = LintContract { room: room.clone(), dataset: dataset.clone(), contract: String::new() };
-    let set = SetContract { room, dataset: dataset.clone(), contract: String::new(), reason: String::new() };
+    let set = SetContract { room, dataset: dataset.clone(), contract: String::new(), reason: String::new(), seen: None };
     let (may_check, may_set) = (visitor.might(&lint).await?, visitor.might(&set).await?);
     let standing = match &in_force {
         Some(text) => format!(
@@ -161,6 +177,13 @@ async fn shown(
             hex(&sha256(text.as_bytes()))
         ),
         None => "No contract is in force: versions are not checked against one.".to_owned(),
+    };
+    let digest = in_force.as_ref().map(|text| hex(&sha256(text.as_bytes()))).unwrap_or_default();
+    let other = in_force.clone().filter(|_| said.is_overtaken);
+    // A text that was typed stays one that was typed beside what its author saw, until they are shown what is in force now.
+    let seen = match &typed {
+        Some(typed) if !said.is_overtaken => typed.seen.clone().unwrap_or(digest),
+        _ => digest,
     };
     let has_proposal = proposal.is_some();
     let (origin, text, reason) = match (typed, in_force, proposal) {
@@ -187,8 +210,14 @@ async fn shown(
         verdict,
         tone,
         tables: said.checked.as_ref().map(tables).unwrap_or_default(),
+        seen,
+        other,
     };
-    page_in(visitor.workspace(), &template)
+    let mut answer = page_in(visitor.workspace(), &template)?;
+    if said.is_overtaken {
+        *answer.status_mut() = StatusCode::CONFLICT;
+    }
+    Ok(answer)
 }
 
 /// The contract in force, if there is one.
@@ -271,7 +300,13 @@ fn tables(checked: &Checked) -> Vec<Table> {
             ]
         };
         let rows = reading.tables.iter().take(LINE_COUNT_MAX).map(row).collect();
-        all.push(Table::whole("holds", "What it holds", &["Table", "Columns", "Rules"], rows, ""));
+        all.push(Table::whole(
+            "holds",
+            first_of("What it holds", reading.tables.len(), LINE_COUNT_MAX),
+            &["Table", "Columns", "Rules"],
+            rows,
+            "",
+        ));
     }
     all
 }
@@ -281,7 +316,13 @@ fn issues(id: &'static str, title: &str, all: &[ContractIssue]) -> Table {
         let line = if one.line == 0 { "not known".to_owned() } else { format!("{}, character {}", one.line, one.column) };
         vec![Cell::text(line), Cell::text(one.at.clone()), Cell::text(one.problem.clone())]
     };
-    Table::whole(id, title, &["Line", "Where", "What"], all.iter().take(LINE_COUNT_MAX).map(place).collect(), "")
+    Table::whole(
+        id,
+        first_of(title, all.len(), LINE_COUNT_MAX),
+        &["Line", "Where", "What"],
+        all.iter().take(LINE_COUNT_MAX).map(place).collect(),
+        "",
+    )
 }
 
 fn rules(tried: &Tried) -> Table {
@@ -306,7 +347,7 @@ fn rules(tried: &Tried) -> Table {
         ]
     };
     let rows: Vec<Vec<Cell>> = order.iter().take(LINE_COUNT_MAX).map(row).collect();
-    let title = format!("Its rules, tried on version {}", tried.number);
+    let title = first_of(&format!("Its rules, tried on version {}", tried.number), tried.rules.len(), LINE_COUNT_MAX);
     let empty = tried.findings.first().map_or_else(|| "It has no rules for this table.".to_owned(), |first| first.detail.clone());
     Table::whole("rules", title, &["Rule", "Column", "State", "What was found"], rows, empty)
 }

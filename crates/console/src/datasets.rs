@@ -1,7 +1,7 @@
 //! Data sets: which there are, their versions, and one version with its inspection.
 
 use data::ops::{Admit, CleanVersion, Findings, ReadDocument, Refuse, RowsWish, SearchDatasets, ShowDataset, ShowVersion, Waive};
-use data::{DocumentKind, Which};
+use data::{DocumentKind, InspectionState, Which};
 use gate::{DataClasses, Operation, Visitor};
 use http::Method;
 use inspection::InspectionReport;
@@ -13,10 +13,10 @@ use crate::board::{Cell, Table, Tone, bytes, part};
 use crate::contract_page;
 use crate::findings::{self, Shown};
 use crate::lineage_page;
-use crate::listing::{after, by_state, listing_with, narrowed};
+use crate::listing::{after, by_state, listing_of, listing_with, narrowed};
 use crate::page::{moment, redirect_in};
 use crate::query::Query;
-use crate::version::{Decidable, May, VersionTemplate, decide, decided, documents, sentence};
+use crate::version::{Decidable, May, VersionTemplate, decide, decided, decision_facts, documents, mark, person_words, sentence};
 
 /// Where the pages are.
 pub const PAGE: &str = "/console/data";
@@ -85,9 +85,26 @@ pub fn routes(door: &mut Door, rooms: &Rooms) {
             empty: "No version was committed yet.".to_owned(),
             next: found.next.map(|next| format!("{PAGE}/{}?after={next}", part(&dataset))).unwrap_or_default(),
         };
-        listing_with(&workspace, table, vec![("Contract", contract_page::address(&dataset))])
+        let more = if found.making.is_empty() { Vec::new() } else { vec![making(&found.making)] };
+        listing_of(&workspace, table, vec![("Contract", contract_page::address(&dataset))], more)
     });
     one(door, rooms);
+}
+
+/// Versions that are being made without some rows, and what became of those that could not be.
+fn making(all: &[data::Making]) -> Table {
+    let row = |one: &data::Making| {
+        let tone = if one.state.is_over() { Tone::Bad } else { Tone::Wait };
+        vec![
+            Cell::text(format!("version {} without {} rows", one.parent_number, one.removed_count)),
+            Cell::state(one.state.word(), tone),
+            Cell::text(moment(one.asked_at)),
+            Cell::text(one.why.clone()),
+            Cell::text(one.fault.clone().unwrap_or_default()),
+        ]
+    };
+    let columns = ["What", "State", "Asked", "Why", "What went wrong"];
+    Table::whole("making", "Being made; reload the page to see how far it is", &columns, all.iter().map(row).collect(), "")
 }
 
 /// A version of the address.
@@ -127,6 +144,12 @@ impl Decidable for Named {
 
     fn page(&self) -> String {
         format!("{PAGE}/{}/{}", part(&self.dataset), part(&self.version))
+    }
+
+    async fn standing(&self, visitor: &Visitor) -> Result<String, Problem> {
+        let Self { room, dataset, version } = self.clone();
+        let shown = visitor.call(ShowVersion { room, dataset, version }).await?;
+        Ok(mark(shown.version.state, shown.inspection.and_then(|inspection| inspection.report_sha256)))
     }
 }
 
@@ -176,10 +199,12 @@ pub async fn report(
 }
 
 async fn shown(visitor: &Visitor, named: Named) -> Result<Answer, Problem> {
-    let (may, page) = (May::of(visitor, &named).await?, named.page());
-    let Named { room, dataset, version } = named;
+    let page = named.page();
+    let Named { room, dataset, version } = named.clone();
     let show = ShowVersion { room: room.clone(), dataset: dataset.clone(), version: version.clone() };
-    let data::ops::Shown { version: one, parents, inspection } = visitor.call(show).await?;
+    let data::ops::Shown { version: one, parents, inspection, decider } = visitor.call(show).await?;
+    let done = inspection.as_ref().filter(|inspection| inspection.state == InspectionState::Done);
+    let may = May::open(one.state, done.and_then(|done| done.verdict)).of(visitor, &named).await?;
     let find = Findings { room: room.clone(), dataset: dataset.clone(), version: version.clone() };
     let found = visitor.call(find).await?;
     let has_report = inspection.as_ref().is_some_and(|inspection| inspection.report_sha256.is_some());
@@ -193,8 +218,9 @@ async fn shown(visitor: &Visitor, named: Named) -> Result<Answer, Problem> {
         title: format!("{dataset}@{}", one.number.map_or_else(|| one.id.clone(), |number| number.to_string())),
         state: state.word(),
         tone: Tone::of_state(state),
-        verdict: sentence(state, &found.findings, one.waiver_until.map(moment), "Models may be trained on it"),
-        facts: facts(&one, inspection.as_ref()),
+        verdict: sentence(state, &found.findings, one.waiver_until.map(moment), "Models may be trained on it")
+            + &person_words(one.decision.as_ref(), decider.as_deref()),
+        facts: [decision_facts(one.decision.as_ref(), decider.as_deref()), facts(&one, inspection.as_ref())].concat(),
         tables: vec![stems_from(&dataset, &parents)],
         findings: found.findings,
         report: report.map(|report| Shown::of(report, clean)),
@@ -209,6 +235,7 @@ async fn shown(visitor: &Visitor, named: Named) -> Result<Answer, Problem> {
         lineage: lineage_page::address(&format!("data:{dataset}/{}", one.number.unwrap_or_default())),
         action: page,
         may,
+        seen: mark(state, inspection.and_then(|inspection| inspection.report_sha256)),
     }
     .finished(visitor.workspace())
 }

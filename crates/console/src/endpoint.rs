@@ -32,6 +32,10 @@ struct EndpointTemplate {
     has_rollout: bool,
     may_promote: bool,
     may_roll_back: bool,
+    /// How it stood when the form was made.
+    mark: String,
+    /// What answers after a roll-back.
+    back_words: String,
 }
 
 /// Adds the pages.
@@ -51,6 +55,7 @@ pub fn routes(door: &mut Door, rooms: &Rooms) {
     door.choice(Method::POST, &path, &[Rollback::ACTION, PromoteChallenger::ACTION], move |inbound| {
         let (room, name) = (room.clone(), inbound.path("endpoint").to_owned());
         let form: Form = inbound.form()?;
+        let seen = form.get("seen").map(str::to_owned);
         let takes_over = match form.get("decision") {
             Some("promote") => true,
             Some("rollback") => false,
@@ -60,9 +65,9 @@ pub fn routes(door: &mut Door, rooms: &Rooms) {
             Box::pin(async move {
                 let to = format!("{PAGE}/{}", part(&name));
                 if takes_over {
-                    visitor.call(PromoteChallenger { room, name }).await?;
+                    visitor.call(PromoteChallenger { room, name, seen }).await?;
                 } else {
-                    visitor.call(Rollback { room, name }).await?;
+                    visitor.call(Rollback { room, name, seen }).await?;
                 }
                 Ok(redirect_in(visitor.workspace(), &to))
             })
@@ -88,9 +93,9 @@ async fn shown(visitor: &Visitor, rooms: &Rooms, name: String) -> Result<Answer,
     let alerts = if_allowed(visitor, open).await?.map(|found| alerts(&found.rows, &ready.endpoint.id));
     let has_rollout = ready.endpoint.rollout.is_some();
     let can_go_back = has_rollout || ready.endpoint.previous.is_some();
-    let may_roll_back = can_go_back && visitor.might(&Rollback { room: room(), name: name.clone() }).await?;
+    let may_roll_back = can_go_back && visitor.might(&Rollback { room: room(), name: name.clone(), seen: None }).await?;
     let can_promote = ready.challenger.as_ref().is_some_and(|challenger| challenger.model.is_some());
-    let may_promote = can_promote && visitor.might(&PromoteChallenger { room: room(), name: name.clone() }).await?;
+    let may_promote = can_promote && visitor.might(&PromoteChallenger { room: room(), name: name.clone(), seen: None }).await?;
     let (state, verdict) = verdict(&ready);
     page_in(
         visitor.workspace(),
@@ -104,6 +109,8 @@ async fn shown(visitor: &Visitor, rooms: &Rooms, name: String) -> Result<Answer,
             has_rollout,
             may_promote,
             may_roll_back,
+            mark: ready.endpoint.mark(),
+            back_words: ready.endpoint.previous.map_or_else(String::new, |number| format!("Roll back to version {number}")),
             name,
         },
     )
@@ -207,9 +214,15 @@ fn callers(trails: &[TrailShown]) -> Table {
             Cell::text(one.spent_rows.to_string()),
         ]
     };
+    let title = match trails.len() {
+        TRAIL_ROWS.. => {
+            format!("Callers, the first {TRAIL_ROWS}, those that are held back first; strongroom endpoint trails shows all")
+        }
+        _ => "Callers, those that are held back first".to_owned(),
+    };
     Table::whole(
         "callers",
-        "Callers, those that are held back first",
+        title,
         &["Caller", "Step", "Why", "Since", "Rows seen", "Of the day's budget"],
         trails.iter().map(row).collect(),
         "Nobody has asked since this server began.",

@@ -19,6 +19,7 @@ pub fn routes(door: &mut Door, rooms: &Rooms) {
         Ok((search, inbound.workspace().to_owned()))
     };
     door.route_with(Method::GET, PAGE, search, |found, workspace| {
+        let (rows, next, obstacles) = (found.rows, found.next, found.obstacles);
         let row = |one: &serving::Endpoint| {
             let model = one.model.clone().unwrap_or_else(|| "deleted".to_owned());
             let trial = match &one.rollout {
@@ -30,6 +31,10 @@ pub fn routes(door: &mut Door, rooms: &Rooms) {
             };
             vec![
                 Cell::link(one.name.clone(), format!("{PAGE}/{}", part(&one.name))),
+                match obstacles.get(&one.id) {
+                    Some(why) => Cell::state(format!("cannot answer: {why}"), Tone::Bad),
+                    None => Cell::text("nothing stands against it"),
+                },
                 Cell::text(format!("{model} {}", one.choice)),
                 trial,
                 Cell::text(moment(one.changed_at)),
@@ -39,10 +44,10 @@ pub fn routes(door: &mut Door, rooms: &Rooms) {
         let table = Table {
             id: "endpoints",
             title: "Endpoints".to_owned(),
-            columns: vec!["Name", "Answers with", "On trial", "Changed", "By"],
-            rows: found.rows.iter().map(row).collect(),
+            columns: vec!["Name", "State", "Answers with", "On trial", "Changed", "By"],
+            rows: rows.iter().map(row).collect(),
             empty: "Nothing answers yet. strongroom endpoint create NAME --model MODEL@ALIAS".to_owned(),
-            next: found.next.map(|next| format!("{PAGE}?after={}", part(&next))).unwrap_or_default(),
+            next: next.map(|next| format!("{PAGE}?after={}", part(&next))).unwrap_or_default(),
         };
         listing(&workspace, table)
     });

@@ -9,7 +9,6 @@ use data::Which;
 use data::ops::SearchDatasets;
 use gate::{Action, DataState, Operation, Permit, Target, Visitor};
 use http::Method;
-use identity::PageWish;
 use identity::ops::tokens::ListTokens;
 use kernel::{Micros, Problem};
 use observe::ops::{GetAlert, RunRemedy, SearchAlerts};
@@ -17,6 +16,7 @@ use observe::{Act, AlertState, HealthState};
 use wire::{Answer, Chosen, Door};
 
 use crate::Rooms;
+use crate::account::own_tokens;
 use crate::alerts::COLUMNS;
 use crate::audit::{search_for, viewed};
 use crate::board::{ActingRow, ActingTable, Button, Cell, Table, Tone, if_allowed, part};
@@ -138,6 +138,7 @@ async fn alerts(visitor: &Visitor, rooms: &Rooms) -> Result<Option<ActingTable>,
         Some(first) => visitor.might(&RunRemedy { room: room.clone(), id: first.id.clone() }).await?,
         None => false,
     };
+    let next = found.next.as_ref().map(|next| format!("/console/alerts?state=open&after={}", part(next))).unwrap_or_default();
     let mut rows = Vec::new();
     for (place, alert) in found.rows.iter().enumerate() {
         let page = crate::alerts::address(&alert.id);
@@ -151,7 +152,14 @@ async fn alerts(visitor: &Visitor, rooms: &Rooms) -> Result<Option<ActingTable>,
         }
         rows.push(row);
     }
-    Ok(Some(ActingTable { id: "alerts", title: "Alerts".to_owned(), columns: COLUMNS.to_vec(), rows, empty: String::new() }))
+    Ok(Some(ActingTable {
+        id: "alerts",
+        title: "Alerts".to_owned(),
+        columns: COLUMNS.to_vec(),
+        rows,
+        empty: String::new(),
+        next,
+    }))
 }
 
 async fn detections(visitor: &Visitor, rooms: &Rooms) -> Result<Option<Table>, Problem> {
@@ -162,7 +170,8 @@ async fn detections(visitor: &Visitor, rooms: &Rooms) -> Result<Option<Table>, P
     let mut rows = found.rows;
     rows.sort_by_key(|one| std::cmp::Reverse(one.level));
     let rows = rows.iter().map(crate::detections::row).collect();
-    Ok(Some(Table::whole("detections", "Found in the log", &crate::detections::COLUMNS, rows, "")))
+    let table = Table::whole("detections", "Found in the log", &crate::detections::COLUMNS, rows, "");
+    Ok(Some(table.going_on(found.next.map(|_| "/console/detections".to_owned()))))
 }
 
 async fn elevations(visitor: &Visitor, rooms: &Rooms) -> Result<Option<Table>, Problem> {
@@ -173,7 +182,7 @@ async fn elevations(visitor: &Visitor, rooms: &Rooms) -> Result<Option<Table>, P
     let row = |one: &policy::Elevation| {
         vec![
             Cell::link(one.role.clone(), "/console/access#waiting"),
-            Cell::text(one.principal.clone()),
+            Cell::text(one.principal_name.clone().unwrap_or_else(|| one.principal.clone())),
             Cell::text(one.reason.clone()),
             Cell::text(moment(one.asked_at)),
         ]
@@ -233,6 +242,7 @@ async fn waivers(visitor: &Visitor, rooms: &Rooms, now: Micros) -> Result<Option
         rows.extend(
             found.rows.iter().map(|one| vec![version(one), Cell::text(one.waiver_until.map(moment).unwrap_or_default())]),
         );
+        rows.extend(found.next.map(|_| more_of("more models", models::PAGE)));
     }
     let search = SearchDatasets { room: rooms.data.clone(), which, after: None, rows: Some(ROWS) };
     if let Some(found) = if_allowed(visitor, search).await? {
@@ -241,8 +251,14 @@ async fn waivers(visitor: &Visitor, rooms: &Rooms, now: Micros) -> Result<Option
             vec![Cell::link(one.name.clone(), format!("{}/{}", datasets::PAGE, part(&one.name))), Cell::text(within)]
         };
         rows.extend(found.rows.iter().map(row));
+        rows.extend(found.next.map(|_| more_of("more data sets", datasets::PAGE)));
     }
     Ok(Some(Table::whole("waivers", "Waivers that end soon", &["What", "Ends"], rows, "")))
+}
+
+/// A last row, where not all fit.
+fn more_of(what: &str, page: &str) -> Vec<Cell> {
+    vec![Cell::link(what, format!("{page}?state=admitted")), Cell::text(format!("within {EXPIRY_DAYS} days"))]
 }
 
 /// What changed in a day, by kind: what was done to what others rely on.
@@ -275,7 +291,7 @@ async fn changes(visitor: &Visitor, rooms: &Rooms, now: Micros) -> Result<Option
 }
 
 async fn tokens(visitor: &Visitor, rooms: &Rooms, now: Micros) -> Result<Option<Table>, Problem> {
-    let list = ListTokens { room: rooms.identity.clone(), of: None, page: PageWish::default() };
+    let list = ListTokens { room: rooms.identity.clone(), of: None, page: own_tokens() };
     let Some(found) = if_allowed(visitor, list).await? else { return Ok(None) };
     let soon = now.plus_secs(EXPIRY_DAYS * 86_400);
     // What was made for a day or less is meant to end.

@@ -173,6 +173,7 @@ mod tests {
             edges,
             endpoints: Vec::new(),
             truncated: false,
+            leads_on: false,
         }
     }
 

@@ -17,7 +17,7 @@ use crate::query::Query;
 use crate::runs::run_address;
 
 const PAGE: &str = "/console/lineage";
-/// Steps each way where nobody says.
+/// Steps of the picture each way where nobody says. What would be hit is looked for at any distance.
 const DEPTH_USUAL: u32 = 3;
 const DEPTH_MAX: u32 = 50;
 /// Rows of the table of edges.
@@ -44,6 +44,8 @@ struct LineageTemplate {
     hit: Vec<Cell>,
     hit_words: String,
     is_cut: bool,
+    /// The picture ends where something goes on.
+    goes_on: bool,
     exports: Vec<(&'static str, String)>,
     tables: Vec<Table>,
 }
@@ -67,14 +69,14 @@ pub fn routes(door: &mut Door, rooms: &Rooms) {
 async fn shown(visitor: &Visitor, room: lineage::Lineage, query: Query) -> Result<Answer, Problem> {
     visitor.call(HomePage).await?;
     let subject = query.get("subject").unwrap_or_default().to_owned();
-    let found = if subject.is_empty() { Ok(Vec::new()) } else { walks(visitor, room, &subject, &query).await };
+    let found = if subject.is_empty() { Ok(Seen::default()) } else { walks(visitor, room, &subject, &query).await };
     // Who mistyped a name is told so beside the field.
-    let (walks, fault) = match found {
-        Ok(walks) => (walks, None),
-        Err(problem) if matches!(problem.kind(), Kind::Invalid | Kind::NotFound) => (Vec::new(), Some(problem)),
+    let (seen, fault) = match found {
+        Ok(seen) => (seen, None),
+        Err(problem) if matches!(problem.kind(), Kind::Invalid | Kind::NotFound) => (Seen::default(), Some(problem)),
         Err(problem) => return Err(problem),
     };
-    let template = template(subject, &query, walks, fault.as_ref().map(|problem| problem.message().to_owned()));
+    let template = template(subject, &query, seen, fault.as_ref().map(|problem| problem.message().to_owned()));
     let mut answer = page_in(visitor.workspace(), &template)?;
     if let Some(problem) = fault {
         *answer.status_mut() = if problem.kind() == Kind::NotFound { StatusCode::NOT_FOUND } else { StatusCode::BAD_REQUEST };
@@ -82,25 +84,33 @@ async fn shown(visitor: &Visitor, room: lineage::Lineage, query: Query) -> Resul
     Ok(answer)
 }
 
-/// Up, and down where the caller may see all that lies there.
-async fn walks(visitor: &Visitor, room: lineage::Lineage, subject: &str, query: &Query) -> Result<Vec<Walked>, Problem> {
+/// What a page is made of.
+#[derive(Default)]
+struct Seen {
+    /// As far as the picture goes: up, and down where the caller may see all that lies there.
+    walks: Vec<Walked>,
+    hit: Vec<Cell>,
+    hit_words: String,
+}
+
+/// Up, and down where the caller may see all that lies there. Down is walked as far as it goes: what would be hit does not end where a picture does.
+async fn walks(visitor: &Visitor, room: lineage::Lineage, subject: &str, query: &Query) -> Result<Seen, Problem> {
     let asked = query.get("depth").map(|text| text.parse::<u32>().ok().filter(|depth| (1..=DEPTH_MAX).contains(depth)));
     let wrong = || Problem::invalid(format!("`depth` is a number of steps, from 1 to {DEPTH_MAX}"));
     let depth = asked.map(|depth| depth.ok_or_else(wrong)).transpose()?.unwrap_or(DEPTH_USUAL);
     let root = Root::parse(subject)?;
-    let walk = |direction| WalkGraph {
-        room: room.clone(),
-        subject: subject.to_owned(),
-        root: root.clone(),
-        direction,
-        depth: Some(depth),
+    let walk =
+        |direction, depth| WalkGraph { room: room.clone(), subject: subject.to_owned(), root: root.clone(), direction, depth };
+    let up = visitor.call(walk(Direction::Up, Some(depth))).await?;
+    let Some(down) = if_allowed(visitor, walk(Direction::Down, None)).await? else {
+        let hit_words = "You may not see all that may stem from it.".to_owned();
+        return Ok(Seen { walks: vec![up], hit: Vec::new(), hit_words });
     };
-    let up = visitor.call(walk(Direction::Up)).await?;
-    let down = if_allowed(visitor, walk(Direction::Down)).await?;
-    Ok(std::iter::once(up).chain(down).collect())
+    Ok(Seen { hit: hit(&down), hit_words: hit_words(&down), walks: vec![up, down.within(depth)] })
 }
 
-fn template(subject: String, query: &Query, walks: Vec<Walked>, fault: Option<String>) -> LineageTemplate {
+fn template(subject: String, query: &Query, seen: Seen, fault: Option<String>) -> LineageTemplate {
+    let Seen { walks, hit, hit_words } = seen;
     let asked = query.all("kind");
     let count = |kind: NodeKind| walks.iter().filter_map(|walk| walk.counts().get(&kind).copied()).sum::<usize>();
     let kinds = NodeKind::ALL.iter().map(|kind| KindChoice {
@@ -121,14 +131,14 @@ fn template(subject: String, query: &Query, walks: Vec<Walked>, fault: Option<St
         ("as JSON", export("down", "json")),
     ];
     let roots = walks.first().map(|walk| walk.roots.iter().map(Node::described).collect::<Vec<_>>().join(", "));
-    let down = walks.iter().find(|walk| walk.direction == Direction::Down);
     let mut made = LineageTemplate {
         name: roots.unwrap_or_default(),
         depth: query.get("depth").map_or_else(|| DEPTH_USUAL.to_string(), str::to_owned),
         fault: fault.unwrap_or_default(),
-        hit: down.map(hit).unwrap_or_default(),
-        hit_words: down.map_or_else(|| "You may not see all that may stem from it.".to_owned(), hit_words),
+        hit,
+        hit_words,
         is_cut: walks.iter().any(|walk| walk.truncated),
+        goes_on: walks.iter().any(|walk| walk.leads_on),
         subject,
         walks,
         kinds,
@@ -139,15 +149,19 @@ fn template(subject: String, query: &Query, walks: Vec<Walked>, fault: Option<St
     made
 }
 
-/// What descends from it, in a sentence.
+/// What descends from it at any distance, in a sentence.
 fn hit_words(down: &Walked) -> String {
     let counts = down.counts();
-    if counts.is_empty() && down.endpoints.is_empty() {
-        return "Nothing that is known stems from it within these steps.".to_owned();
+    if counts.is_empty() && down.endpoints.is_empty() && !down.truncated {
+        return "Nothing that is known stems from it, at any distance.".to_owned();
     }
     let mut words: Vec<String> = counts.iter().map(|(kind, count)| format!("{count} × {}", kind.noun())).collect();
     words.push(format!("{} × endpoint that answers with one of them now", down.endpoints.len()));
-    format!("From it stem {}.", words.join(", "))
+    let all = words.join(", ");
+    if down.truncated {
+        return format!("From it stem at least {all}. There is more than one walk follows, so this is not all.");
+    }
+    format!("From it stem {all}.")
 }
 
 fn hit(down: &Walked) -> Vec<Cell> {
@@ -230,5 +244,42 @@ fn own_page(node: &Node) -> Option<String> {
             Some(format!("/console/models/{}/{}", part(name), part(number)))
         }
         _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use lineage::ops::Found;
+
+    use super::*;
+
+    #[test]
+    fn what_would_be_hit_does_not_end_where_the_picture_does() {
+        let found = |number: i64, kind: NodeKind, depth: u32| Found {
+            number,
+            kind,
+            name: format!("n{number}"),
+            label: None,
+            depth,
+            trust: Trust::Observed,
+        };
+        let whole = Walked {
+            subject: "data:d/1".to_owned(),
+            direction: Direction::Down,
+            roots: Vec::new(),
+            found: vec![found(2, NodeKind::Run, 1), found(3, NodeKind::ModelVersion, 5)],
+            nodes: Vec::new(),
+            edges: Vec::new(),
+            endpoints: Vec::new(),
+            truncated: false,
+            leads_on: false,
+        };
+        assert!(hit_words(&whole).contains("1 × model"), "{}", hit_words(&whole));
+        let drawn = whole.within(3);
+        assert!(drawn.found.len() == 1 && drawn.leads_on && !whole.within(5).leads_on);
+        let more = Walked { truncated: true, ..whole.clone() };
+        assert!(hit_words(&more).contains("at least") && hit_words(&more).contains("not all"));
+        let none = Walked { found: Vec::new(), ..whole };
+        assert!(hit_words(&none).starts_with("Nothing that is known stems from it, at any distance"));
     }
 }

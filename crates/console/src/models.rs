@@ -3,7 +3,8 @@
 use admission::ops::{Admit, Findings, ListStandings, MakePaper, ReadDocument, Refuse, ShowStanding, VerifyVersion, Waive};
 use admission::{ClaimState, DocumentKind, Paper};
 use askama::Template;
-use gate::{Operation, Visitor};
+use data::InspectionState;
+use gate::{DataState, Operation, Visitor};
 use http::Method;
 use inspection::InspectionReport;
 use kernel::{Micros, Problem, hex};
@@ -19,7 +20,9 @@ use crate::page::{moment, page_in};
 use crate::query::Query;
 use crate::runs::run_address;
 use crate::trial::Trial;
-use crate::version::{Decidable, May, PaperLink, VersionTemplate, decide, decided, documents, sentence};
+use crate::version::{
+    Decidable, May, PaperLink, VersionTemplate, decide, decided, decision_facts, documents, mark, person_words, sentence,
+};
 
 /// Where the pages are.
 pub const PAGE: &str = "/console/models";
@@ -164,6 +167,13 @@ impl Decidable for Named {
     fn page(&self) -> String {
         format!("{PAGE}/{}/{}", part(&self.name), part(&self.version))
     }
+
+    async fn standing(&self, visitor: &Visitor) -> Result<String, Problem> {
+        let Self { room, name, version } = self.clone();
+        let shown = visitor.call(ShowStanding { room, name, version }).await?;
+        let report = shown.inspection.and_then(|inspection| inspection.report_sha256);
+        Ok(mark(shown.standing.state_at(visitor.at()), report))
+    }
 }
 
 fn one(door: &mut Door, rooms: &Rooms) {
@@ -201,17 +211,30 @@ pub async fn report(
 }
 
 async fn shown(visitor: &Visitor, named: Named) -> Result<Answer, Problem> {
-    let (may, page) = (May::of(visitor, &named).await?, named.page());
-    let verify = visitor.might(&named.verify()).await?;
-    let Named { room, name, version } = named;
+    let page = named.page();
+    let Named { room, name, version } = named.clone();
     let show = ShowStanding { room: room.clone(), name: name.clone(), version: version.clone() };
-    let admission::ops::Shown { standing: one, inspection, obstacle } = visitor.call(show).await?;
+    let admission::ops::Shown { standing: one, inspection, obstacle, has_files, decider } = visitor.call(show).await?;
+    // Nothing vouches for a version that has no files here.
+    let verify = has_files && visitor.might(&named.verify()).await?;
     let found = visitor.call(Findings { room: room.clone(), name: name.clone(), version: version.clone() }).await?;
     let number = one.subject.number;
     let has_report = inspection.as_ref().is_some_and(|inspection| inspection.report_sha256.is_some());
     let report = if has_report { report(visitor, room, name.clone(), version).await? } else { None };
     let state = one.state_at(visitor.at());
+    let done = inspection.as_ref().filter(|inspection| inspection.state == InspectionState::Done);
+    let may = May::open(state, done.and_then(|done| done.verdict)).of(visitor, &named).await?;
+    let mut facts = decision_facts(one.decision.as_ref(), decider.as_deref());
+    facts.extend([
+        ("Registered", moment(one.submitted_at)),
+        ("By", one.submitter.clone()),
+        ("Size", format!("{} in {} files", bytes(one.size_bytes), one.file_count)),
+        ("Gate file", one.gate_revision.map_or_else(|| "none".to_owned(), |revision| format!("revision {revision}"))),
+        ("Manifest", one.manifest_sha256.map(|digest| hex(&digest)).unwrap_or_default()),
+        ("Inspection", inspection.as_ref().map_or("none", |inspection| inspection.state.word()).to_owned()),
+    ]);
     let mut verdict = sentence(state, &found.findings, one.waiver_until.map(moment), "It may be promoted and served");
+    verdict.push_str(&person_words(one.decision.as_ref(), decider.as_deref()));
     if let Some(obstacle) = &obstacle {
         verdict.push_str(&format!(" It cannot be promoted: {obstacle}."));
     }
@@ -221,25 +244,19 @@ async fn shown(visitor: &Visitor, named: Named) -> Result<Answer, Problem> {
         state: state.word(),
         tone: Tone::of_state(state),
         verdict,
-        facts: vec![
-            ("Registered", moment(one.submitted_at)),
-            ("By", one.submitter.clone()),
-            ("Size", format!("{} in {} files", bytes(one.size_bytes), one.file_count)),
-            ("Gate file", one.gate_revision.map_or_else(|| "none".to_owned(), |revision| format!("revision {revision}"))),
-            ("Manifest", one.manifest_sha256.map(|digest| hex(&digest)).unwrap_or_default()),
-            ("Inspection", inspection.map_or_else(|| "none".to_owned(), |inspection| inspection.state.word().to_owned())),
-        ],
+        facts,
         tables: Vec::new(),
         findings: found.findings,
         model: report.as_ref().map(|report| ModelReport::of(&Trial::of(report), run_address)),
         report: report.map(|report| Shown::of(report, String::new())),
-        papers: if verify && one.place.is_some() { papers(&page, has_report, obstacle.is_none()) } else { Vec::new() },
-        verify: if verify && one.place.is_some() { format!("{page}/verify") } else { String::new() },
+        papers: if verify { papers(&page, has_report, state == DataState::Admitted && obstacle.is_none()) } else { Vec::new() },
+        verify: if verify { format!("{page}/verify") } else { String::new() },
         more_count: 0,
         documents: documents(&page, has_report),
         lineage: lineage_page::address(&format!("model:{name}/{number}")),
         action: page,
         may,
+        seen: mark(state, inspection.and_then(|inspection| inspection.report_sha256)),
     }
     .finished(visitor.workspace())
 }

@@ -1,12 +1,14 @@
 //! What all pages have in common.
 
+use std::sync::LazyLock;
+
 use askama::Template;
 use axum::body::Body;
 use gate::DEFAULT_WORKSPACE;
 use http::{HeaderValue, StatusCode, header};
 use identity::OpenedSession;
 use kernel::{Kind, Micros, Problem, Secret};
-use wire::Answer;
+use wire::{Answer, Whence};
 
 use crate::board::part;
 
@@ -36,6 +38,7 @@ pub fn page_in(workspace: &str, template: &impl Template) -> Result<Answer, Prob
     let named: &dyn std::any::Any = &workspace;
     let values = (WORKSPACE, named);
     let text = template.render_with_values(&values).map_err(|error| Problem::internal("a page could not be made", error))?;
+    let text = with_moments(&text);
     let mut answer = Answer::new(Body::from(text));
     let headers = answer.headers_mut();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/html; charset=utf-8"));
@@ -49,12 +52,16 @@ pub fn page_in(workspace: &str, template: &impl Template) -> Result<Answer, Prob
 /// An address of the console's pages, in a workspace. The default one is not named; an address that names one stays.
 #[must_use]
 pub fn address_in(workspace: &str, address: &str) -> String {
-    if workspace == DEFAULT_WORKSPACE || address.is_empty() || address.contains("?workspace=") {
+    if workspace == DEFAULT_WORKSPACE || address.is_empty() || names_workspace(address) {
         return address.to_owned();
     }
     let (path, anchor) = address.split_once('#').map_or((address, String::new()), |(path, anchor)| (path, format!("#{anchor}")));
     let joint = if path.contains('?') { '&' } else { '?' };
     format!("{path}{joint}{WORKSPACE}={}{anchor}", part(workspace))
+}
+
+fn names_workspace(address: &str) -> bool {
+    address.contains("?workspace=") || address.contains("&workspace=")
 }
 
 /// [`address_in`] the page's workspace, for templates: `{{ href|crate::page::here }}`.
@@ -117,11 +124,41 @@ pub fn set_opened(answer: &mut Answer, opened: &OpenedSession) {
     }
 }
 
-/// A moment as pages write it: day and minute, UTC.
+/// Before a moment that the server says. Nobody who types a text can know it, so that no text of theirs is taken for a moment.
+static MARK: LazyLock<String> = LazyLock::new(|| format!("\u{e000}{}:", kernel::random_text(24)));
+/// Behind it.
+const MARK_END: char = '\u{e001}';
+
+/// A moment as pages write it: day and minute, UTC. [`page_in`] makes an element of it, which a module says in the reader's zone.
 #[must_use]
 pub fn moment(at: Micros) -> String {
+    format!("{}{}{MARK_END}", *MARK, plain_moment(at))
+}
+
+/// The same as a text, where no element can stand.
+#[must_use]
+pub fn plain_moment(at: Micros) -> String {
     let text = wire::time_text(at);
     text.get(..16).map_or(text.clone(), |minute| format!("{} UTC", minute.replace('T', " ")))
+}
+
+/// The page with an element for each of its moments; where one stands within a tag or a title it is a text.
+fn with_moments(page: &str) -> String {
+    let mut whole = String::with_capacity(page.len());
+    let mut rest = page;
+    while let Some((before, behind)) = rest.split_once(MARK.as_str()) {
+        whole.push_str(before);
+        let (said, after) = behind.split_once(MARK_END).unwrap_or((behind, ""));
+        let is_in_tag = whole.rfind('<') > whole.rfind('>') || whole.ends_with("<title>");
+        let day_and_minute = said.get(..10).zip(said.get(11..16)).filter(|_| said.len() == 20 && !is_in_tag);
+        match day_and_minute {
+            Some((day, minute)) => whole.push_str(&format!("<time datetime=\"{day}T{minute}Z\">{said}</time>")),
+            None => whole.push_str(said),
+        }
+        rest = after;
+    }
+    whole.push_str(rest);
+    whole
 }
 
 #[derive(Template)]
@@ -129,11 +166,12 @@ pub fn moment(at: Micros) -> String {
 struct ProblemTemplate<'a> {
     title: &'a str,
     message: &'a str,
+    back: &'a str,
 }
 
 /// A problem as somebody sees it who asked for a page.
 #[must_use]
-pub fn problem_page(problem: &Problem) -> Answer {
+pub fn problem_page(problem: &Problem, whence: &Whence) -> Answer {
     let title = match problem.kind() {
         Kind::Forbidden => "You may not do this",
         Kind::NotFound | Kind::Gone => "There is no such thing",
@@ -143,12 +181,26 @@ pub fn problem_page(problem: &Problem) -> Answer {
         Kind::Unauthenticated | Kind::StepUp => "Log in first",
         Kind::NotImplemented | Kind::Internal => "The server failed on this",
     };
-    page(&ProblemTemplate { title, message: problem.message() }).unwrap_or_else(|problem| wire::problem_answer(&problem, true))
+    let back = if whence.back.is_empty() { "/console" } else { &whence.back };
+    let template = ProblemTemplate { title, message: problem.message(), back };
+    page_in(&whence.workspace, &template).unwrap_or_else(|problem| wire::problem_answer(&problem, true))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn only_what_the_server_says_is_a_moment() {
+        let said = moment(Micros(1_764_262_260_000_000));
+        assert_eq!(
+            with_moments(&format!("<td>from {said}</td>")),
+            "<td>from <time datetime=\"2025-11-27T16:51Z\">2025-11-27 16:51 UTC</time></td>"
+        );
+        assert_eq!(with_moments(&format!("<input value=\"{said}\">")), "<input value=\"2025-11-27 16:51 UTC\">");
+        let typed = "<td>2025-11-27 16:51 UTC \u{e000}guess:2025-11-27 16:51 UTC\u{e001}</td>";
+        assert_eq!(with_moments(typed), typed, "what somebody typed stays as it is");
+    }
 
     #[test]
     fn a_workspace_is_kept_in_addresses() {
@@ -159,6 +211,7 @@ mod tests {
             ("a&b", "/console#x", "/console?workspace=a%26b#x"),
             ("churn", "", ""),
             ("churn", "/console?workspace=default", "/console?workspace=default"),
+            ("churn", "/console/data?state=a&workspace=churn", "/console/data?state=a&workspace=churn"),
         ] {
             assert_eq!(address_in(workspace, address), kept);
         }

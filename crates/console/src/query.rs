@@ -5,6 +5,12 @@ use wire::Inbound;
 
 use crate::board::part;
 
+/// What people type into fields: spaces around it mean nothing. All else is somebody's name for something, and stays as it is.
+const TYPED: [&str; 14] = [
+    "filter", "who", "what", "outcome", "resource", "from", "to", "text", "subject", "depth", "model", "verb", "endpoint",
+    "entry",
+];
+
 /// The parameters, without the workspace, which links get by themselves.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Query(Vec<(String, String)>);
@@ -15,8 +21,15 @@ impl Query {
     /// # Errors
     /// `Invalid` for an address that cannot be read.
     pub fn of(inbound: &Inbound) -> Result<Self, Problem> {
-        let all = inbound.query()?.into_iter().map(|(name, value)| (name, value.trim().to_owned()));
-        Ok(Self(all.filter(|(name, value)| name != "workspace" && !value.is_empty()).collect()))
+        Ok(Self::from_pairs(inbound.query()?))
+    }
+
+    fn from_pairs(pairs: Vec<(String, String)>) -> Self {
+        let read = |(name, value): (String, String)| {
+            let value = if TYPED.contains(&name.as_str()) { value.trim().to_owned() } else { value };
+            (name, value)
+        };
+        Self(pairs.into_iter().map(read).filter(|(name, value)| name != "workspace" && !value.is_empty()).collect())
     }
 
     /// The first value of a name.
@@ -59,6 +72,23 @@ impl Query {
         changed
     }
 
+    /// A part of a list that is there as a whole, and where the next part is: the parameter `list` says with which row a part begins.
+    ///
+    /// # Errors
+    /// `Invalid` for what is no number of rows.
+    pub fn cut<'a, T>(
+        &self,
+        all: &'a [T],
+        (list, row_count): (&'static str, usize),
+        page: &str,
+    ) -> Result<(&'a [T], Option<String>), Problem> {
+        let number = |text: &str| text.parse::<usize>().map_err(|_| Problem::invalid(format!("`{list}` is a number of rows")));
+        let from = self.get(list).map(number).transpose()?.unwrap_or(0).min(all.len());
+        let until = from.saturating_add(row_count).min(all.len());
+        let more = (until < all.len()).then(|| format!("{}#{list}", self.with(list, &until.to_string()).at(page)));
+        Ok((all.get(from..until).unwrap_or_default(), more))
+    }
+
     /// An address that asks for it.
     #[must_use]
     pub fn at(&self, path: &str) -> String {
@@ -79,5 +109,8 @@ mod tests {
         assert_eq!(query.with("column", "z&").without("filter").at("/p"), "/p?column=z%26");
         assert_eq!(query.all("column"), ["x", "y"]);
         assert_eq!(Query::default().at("/p"), "/p");
+        let read =
+            Query::from_pairs(vec![pair("filter", " a "), pair("key", " loss "), pair("workspace", "w"), pair("to", "  ")]);
+        assert_eq!((read.get("filter"), read.get("key"), read.get("to")), (Some("a"), Some(" loss "), None));
     }
 }

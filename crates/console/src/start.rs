@@ -13,12 +13,13 @@ use identity::ops::factors::{FACTORS_LIST, ListFactors};
 use identity::ops::tokens::{ListTokens, TOKENS_LIST};
 use identity::ops::workspaces::ListWorkspaces;
 use kernel::Problem;
-use serving::ops::SearchEndpoints;
+use serving::ops::{EndpointPage, SearchEndpoints};
 use tracking::View;
 use tracking::ops::{SearchExperiments, SearchRuns};
 use wire::{Answer, Chosen, Door};
 
 use crate::Rooms;
+use crate::account::own_tokens;
 use crate::board::if_allowed;
 use crate::page::page_in;
 
@@ -140,7 +141,7 @@ async fn workspace(visitor: &Visitor, rooms: &Rooms) -> Result<Option<Step>, Pro
 }
 
 async fn token(visitor: &Visitor, rooms: &Rooms) -> Result<Step, Problem> {
-    let list = ListTokens { room: rooms.identity.clone(), of: None, page: PageWish::default() };
+    let list = ListTokens { room: rooms.identity.clone(), of: None, page: own_tokens() };
     let found = visitor.call(list).await?;
     let is_done = found.rows.iter().any(|token| token.revoked_at.is_none());
     let words =
@@ -197,9 +198,17 @@ async fn model(visitor: &Visitor, rooms: &Rooms) -> Result<Step, Problem> {
 }
 
 async fn endpoint(visitor: &Visitor, rooms: &Rooms, url: &str) -> Result<Step, Problem> {
-    let search = SearchEndpoints { room: rooms.serving.clone(), after: None, rows: Some(1) };
-    let is_done = if_allowed(visitor, search).await?.is_some_and(|found| !found.rows.is_empty());
-    let words = if is_done { "An endpoint answers." } else { "Let an admitted model answer." };
+    let search = SearchEndpoints { room: rooms.serving.clone(), after: None, rows: None };
+    let found = if_allowed(visitor, search).await?;
+    let answers = |found: &EndpointPage| found.rows.iter().any(|one| !found.obstacles.contains_key(&one.id));
+    let is_done = found.as_ref().is_some_and(answers);
+    let words = match found {
+        _ if is_done => "An endpoint answers.",
+        Some(found) if !found.rows.is_empty() => {
+            "There are endpoints, and none of the first of them can answer: their pages say why."
+        }
+        _ => "Let an admitted model answer.",
+    };
     let code = format!(
         "strongroom endpoint create churn --model churn/1\n\
          # the Open Inference Protocol, such as tritonclient's: {url}/v2/models/churn/infer\n\

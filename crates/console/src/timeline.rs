@@ -7,15 +7,16 @@ use ::audit::note::VerifierKey;
 use ::audit::ops::{Prove, Search, TakeEvidence, Which};
 use ::audit::{Audit, Filter, PAGE_COUNT_MAX};
 use axum::body::Body;
-use gate::{Operation, Visitor};
+use gate::{Operation, Target, Visitor};
 use http::{HeaderValue, Method, header};
-use kernel::{Micros, Problem, hex, sha256};
+use kernel::{Kind, Micros, Problem, hex, sha256};
+use policy::{AccessCheck, Policy};
 use serde_json::{Value, json};
 use wire::admin::acts::{Act, Thing, acts, touched};
 use wire::{Answer, Chosen, Door};
 
 use crate::Rooms;
-use crate::board::{Cell, Table, Tone, part};
+use crate::board::{Cell, Table, Tone, if_allowed, part};
 use crate::page::page_in;
 use crate::query::Query;
 use crate::sections::{Deed, Field, Sections};
@@ -25,7 +26,7 @@ const EVIDENCE: &str = "/console/audit/evidence";
 /// Records of one person that a page looks at; the command line looks at more.
 const RECORD_COUNT_MAX: usize = 20_000;
 /// Acts that a page shows.
-const ACT_ROWS: usize = 500;
+const ACT_ROWS: usize = 200;
 const THING_ROWS: usize = 200;
 
 /// Whom it is about, and when.
@@ -52,12 +53,12 @@ impl Whom {
 
 /// Adds the page and the file.
 pub fn routes(door: &mut Door, rooms: &Rooms) {
-    let room = rooms.audit.clone();
-    door.choice(Method::GET, PAGE, &[Search::ACTION], move |inbound| {
+    let behind = (rooms.audit.clone(), rooms.policy.clone());
+    let verbs = [Search::ACTION, AccessCheck::ACTION];
+    door.choice(Method::GET, PAGE, &verbs, move |inbound| {
         let query = Query::of(inbound)?;
-        let whom = Whom::of(|name| query.get(name));
-        let room = room.clone();
-        Ok(Chosen::verbs(move |visitor| Box::pin(async move { shown(visitor, room, whom).await })))
+        let behind = behind.clone();
+        Ok(Chosen::verbs(move |visitor| Box::pin(async move { shown(visitor, behind, &query).await })))
     });
     let room = rooms.audit.clone();
     door.choice(Method::POST, EVIDENCE, &[Search::ACTION, TakeEvidence::ACTION, Prove::ACTION], move |inbound| {
@@ -91,20 +92,49 @@ async fn records(visitor: &Visitor, room: &Audit, filter: &Filter) -> Result<Vec
     }
 }
 
-async fn shown(visitor: &Visitor, room: Audit, whom: Whom) -> Result<Answer, Problem> {
+async fn shown(visitor: &Visitor, (room, policy): (Audit, Policy), query: &Query) -> Result<Answer, Problem> {
+    let whom = Whom::of(|name| query.get(name));
     let mut page = Sections::new("What somebody did");
     page.back = ("The log", "/console/audit".to_owned());
     page.fields = vec![
-        Field::text("who", "Who", whom.who.clone(), "an account's id"),
+        Field::text("who", "Who", whom.who.clone(), "an account's id or name"),
         Field::text("from", "From", whom.from.clone(), "2026-11-01T00:00:00Z"),
         Field::text("to", "Before", whom.to.clone(), "2026-11-02T00:00:00Z"),
     ];
     if whom.who.is_empty() {
-        page.words.push("Name an account by its id, as the log has it, and a time if it did much.".to_owned());
+        page.words.push("Name an account by its id, as the log has it, or by its name, and a time if it did much.".to_owned());
         page.sections = vec![newest(visitor, room).await?];
         return page_in(visitor.workspace(), &page);
     }
-    let found = acts(records(visitor, &room, &whom.filter()?).await?);
+    let mut whom = whom;
+    let mut found = acts(records(visitor, &room, &whom.filter()?).await?);
+    if found.is_empty() {
+        match account(visitor, policy, &whom.who).await? {
+            Account::None => {
+                page.state = Cell::state("no such account", Tone::Wait);
+                page.words.push(format!(
+                    "There is no account `{}`, and no record of it in this time. The log has ids, not names: those of people and \
+                     services stand on the page about them.",
+                    whom.who
+                ));
+                return page_in(visitor.workspace(), &page);
+            }
+            Account::Unknown => {
+                page.state = Cell::state("no record of this id", Tone::Wait);
+                page.words.push(
+                    "No record has this id in this time. The log has ids, not names, and you may not look accounts up by name."
+                        .to_owned(),
+                );
+                return page_in(visitor.workspace(), &page);
+            }
+            Account::Is(id) if id != whom.who => {
+                page.words.push(format!("`{}` is {id} in the log.", whom.who));
+                whom.who = id;
+                found = acts(records(visitor, &room, &whom.filter()?).await?);
+            }
+            Account::Is(_) => {}
+        }
+    }
     let things = touched(&found);
     let failed = found.iter().filter(|act| act.status != "done").count();
     page.state = Cell::state(format!("{} acts, {failed} of them not done", found.len()), Tone::Plain);
@@ -118,10 +148,31 @@ async fn shown(visitor: &Visitor, room: Audit, whom: Whom) -> Result<Answer, Pro
                 .to_owned(),
             hidden: vec![("who", whom.who), ("from", whom.from), ("to", whom.to)],
             is_plain: false,
+            is_grave: false,
         });
     }
-    page.sections = vec![acts_table(&found), things_table(things.values())];
+    page.sections = vec![acts_table(&found, query)?, things_table(things.values())];
     page_in(visitor.workspace(), &page)
+}
+
+/// What is known of an account of which the log has nothing.
+enum Account {
+    /// Its id.
+    Is(String),
+    None,
+    /// The visitor may not look.
+    Unknown,
+}
+
+/// The account of an id or a name: a person's, a service's or a group's. Whoever may ask what somebody may do may know who that is.
+async fn account(visitor: &Visitor, room: Policy, who: &str) -> Result<Account, Problem> {
+    let check = AccessCheck { room, principal: who.to_owned(), verb: Search::ACTION.name.to_owned(), on: Target::Server };
+    match if_allowed(visitor, check).await {
+        Ok(Some(answer)) => Ok(Account::Is(answer.principal)),
+        Ok(None) => Ok(Account::Unknown),
+        Err(problem) if problem.kind() == Kind::NotFound => Ok(Account::None),
+        Err(problem) => Err(problem),
+    }
 }
 
 /// Who is behind the newest records: most who come here look for one of them.
@@ -145,7 +196,9 @@ fn text(value: &Value, name: &str) -> String {
     value.get(name).and_then(Value::as_str).unwrap_or_default().to_owned()
 }
 
-fn acts_table(found: &[Act]) -> Table {
+fn acts_table(found: &[Act], query: &Query) -> Result<Table, Problem> {
+    let number = |text: &str| text.parse::<usize>().map_err(|_| Problem::invalid("`skip` is a number of acts"));
+    let skipped = query.get("skip").map(number).transpose()?.unwrap_or(0);
     let row = |act: &Act| {
         let shown = act.shown();
         let index = shown.get("index").and_then(Value::as_u64).unwrap_or_default();
@@ -159,12 +212,17 @@ fn acts_table(found: &[Act]) -> Table {
             Cell::text(text(&shown, "from")),
         ]
     };
-    let left = found.len().saturating_sub(ACT_ROWS);
-    let title =
-        if left == 0 { "Acts, the newest first".to_owned() } else { format!("The newest {ACT_ROWS} acts; {left} are older") };
+    let until = skipped.saturating_add(ACT_ROWS);
+    let older = found.len().saturating_sub(until);
+    let title = match (skipped, older) {
+        (0, 0) => "Acts, the newest first".to_owned(),
+        (0, older) => format!("The newest {ACT_ROWS} acts; {older} are older"),
+        (newer, older) => format!("Acts, the newest first; {newer} are newer, {older} are older"),
+    };
+    let next = (older > 0).then(|| query.with("skip", &until.to_string()).at(PAGE));
     let columns = ["Record", "When", "What", "How it ended", "To what", "From where"];
-    let rows = found.iter().rev().take(ACT_ROWS).map(row).collect();
-    Table::whole("acts", title, &columns, rows, "This account did nothing in this time.")
+    let rows = found.iter().rev().skip(skipped).take(ACT_ROWS).map(row).collect();
+    Ok(Table::whole("acts", title, &columns, rows, "This account did nothing in this time.").going_on(next))
 }
 
 fn things_table<'a>(things: impl Iterator<Item = &'a Thing>) -> Table {

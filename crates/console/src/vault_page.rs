@@ -17,9 +17,10 @@ use wire::{Answer, Chosen, Door, Form, Inbound};
 use crate::Rooms;
 use crate::board::{ActingRow, ActingTable, Button, Cell, Table, Tone, if_allowed};
 use crate::page::{moment, page_in, redirect_in};
+use crate::query::Query;
 
 const PAGE: &str = "/console/vault";
-/// Rows of each list; the command line has more.
+/// Rows of each list on one page.
 const ROWS: usize = 50;
 
 #[derive(Template)]
@@ -46,9 +47,9 @@ pub fn routes(door: &mut Door, rooms: &Rooms) {
         ListBuckets::ACTION,
     ];
     let own = rooms.clone();
-    door.choice(Method::GET, PAGE, &shows, move |_| {
-        let rooms = own.clone();
-        Ok(Chosen::verbs(move |visitor| Box::pin(async move { shown(visitor, &rooms).await })))
+    door.choice(Method::GET, PAGE, &shows, move |inbound| {
+        let (rooms, query) = (own.clone(), Query::of(inbound)?);
+        Ok(Chosen::verbs(move |visitor| Box::pin(async move { shown(visitor, &rooms, &query).await })))
     });
     act(door, rooms, "/keys", &[RotateWorkspaceKey::ACTION], |rooms, _, _| {
         Ok(done(RotateWorkspaceKey { room: rooms.artifacts.clone() }))
@@ -103,13 +104,19 @@ fn done<O: Operation>(operation: O) -> Chosen {
     })
 }
 
-async fn shown(visitor: &Visitor, rooms: &Rooms) -> Result<Answer, Problem> {
+/// Where one list goes on; the others stay where they are.
+fn next(query: &Query, list: &'static str, after: &str) -> String {
+    format!("{}#{list}", query.with(list, after).at(PAGE))
+}
+
+async fn shown(visitor: &Visitor, rooms: &Rooms, query: &Query) -> Result<Answer, Problem> {
     let keys = if_allowed(visitor, GetKeysStatus { room: rooms.artifacts.clone() }).await?;
     let runs = if_allowed(visitor, ListRuns { room: rooms.backup.clone() }).await?;
+    let after = |list: &str| query.text(list).unwrap_or_default();
     let kept =
-        ListKept { room: rooms.keeping.clone(), reach: Reach::Workspace, after: String::new(), rows: i64::try_from(ROWS).ok() };
+        ListKept { room: rooms.keeping.clone(), reach: Reach::Workspace, after: after("kept"), rows: i64::try_from(ROWS).ok() };
     let kept = if_allowed(visitor, kept).await?;
-    let list = ListBuckets { room: rooms.buckets.clone(), prefix: String::new(), after: String::new(), count: ROWS };
+    let list = ListBuckets { room: rooms.buckets.clone(), prefix: String::new(), after: after("buckets"), count: ROWS };
     let buckets = if_allowed(visitor, list).await?;
     if keys.is_none() && runs.is_none() && kept.is_none() && buckets.is_none() {
         // Nothing here is for the visitor: the first of its verbs says so, and the log has it.
@@ -119,9 +126,13 @@ async fn shown(visitor: &Visitor, rooms: &Rooms) -> Result<Answer, Problem> {
     acting.extend(destroys(visitor, rooms).await?);
     acting.extend(restores(visitor, rooms).await?);
     if let Some(kept) = &kept {
-        acting.push(retained(visitor, rooms, kept).await?);
+        acting.push(retained(visitor, rooms, kept, query).await?);
     }
-    let tables = [keys.as_ref().map(keys_table), runs.as_deref().map(runs_table), buckets.as_deref().map(buckets_table)];
+    let tables = [
+        keys.as_ref().map(|keys| keys_table(keys, query)).transpose()?,
+        runs.as_deref().map(|runs| runs_table(runs, query)).transpose()?,
+        buckets.as_deref().map(|buckets| buckets_table(buckets, query)),
+    ];
     page_in(
         visitor.workspace(),
         &VaultTemplate {
@@ -157,7 +168,7 @@ fn verdict(keys: Option<&KeysStatus>, runs: Option<&[Run]>) -> Option<(Tone, Str
     }
 }
 
-fn keys_table(keys: &KeysStatus) -> Table {
+fn keys_table(keys: &KeysStatus, query: &Query) -> Result<Table, Problem> {
     let due = |at: Option<kernel::Micros>, is_overdue: bool| match at {
         Some(at) if is_overdue => Cell::state(format!("overdue since {}", moment(at)), Tone::Bad),
         Some(at) => Cell::text(moment(at)),
@@ -190,16 +201,14 @@ fn keys_table(keys: &KeysStatus) -> Table {
         let gone = Cell::state(format!("destroyed {}", moment(*at)), Tone::Bad);
         vec![Cell::text(format!("workspace {workspace}")), gone, Cell::text(""), Cell::text(""), Cell::text("")]
     });
-    Table::whole(
-        "keys",
-        "Keys",
-        &["Key", "Version", "Since", "Rotated next", "Still to do"],
-        std::iter::once(root).chain(keys.workspaces.iter().take(ROWS).map(row)).chain(destroyed.take(ROWS)).collect(),
-        "",
-    )
+    let all: Vec<Vec<Cell>> = std::iter::once(root).chain(keys.workspaces.iter().map(row)).chain(destroyed).collect();
+    let (rows, more) = query.cut(&all, ("keys", ROWS), PAGE)?;
+    let columns = ["Key", "Version", "Since", "Rotated next", "Still to do"];
+    Ok(Table::whole("keys", "Keys", &columns, rows.to_vec(), "There are no more keys.").going_on(more))
 }
 
-fn runs_table(runs: &[Run]) -> Table {
+fn runs_table(runs: &[Run], query: &Query) -> Result<Table, Problem> {
+    let (shown, more) = query.cut(runs, ("backups", ROWS), PAGE)?;
     let row = |run: &Run| {
         let tone = match run.state {
             RunState::Done => Tone::Good,
@@ -221,16 +230,20 @@ fn runs_table(runs: &[Run]) -> Table {
             Cell::text(run.problem.clone().unwrap_or_default()),
         ]
     };
-    Table::whole(
+    Ok(Table::whole(
         "backups",
         "Backups and drills, the newest first",
         &["What", "State", "Number", "Stands for", "Took", "Asked", "What went wrong"],
-        runs.iter().take(ROWS).map(row).collect(),
+        shown.iter().map(row).collect(),
         "There is none yet. A backup goes to the place that [backup] names in the configuration.",
     )
+    .going_on(more))
 }
 
-fn buckets_table(buckets: &[Bucket]) -> Table {
+fn buckets_table(buckets: &[Bucket], query: &Query) -> Table {
+    // One more than was asked for tells of more.
+    let last = buckets.get(ROWS - 1).filter(|_| buckets.len() > ROWS);
+    let more = last.map(|last| next(query, "buckets", &last.name));
     let row = |bucket: &Bucket| {
         let retention = match (&bucket.default_retention, bucket.lock_enabled) {
             (Some(default), _) => format!("{}, by default", default.mode.word()),
@@ -251,6 +264,7 @@ fn buckets_table(buckets: &[Bucket]) -> Table {
         buckets.iter().take(ROWS).map(row).collect(),
         "There is no bucket here. Any S3 client makes one: aws s3 mb s3://NAME",
     )
+    .going_on(more)
 }
 
 async fn destroys(visitor: &Visitor, rooms: &Rooms) -> Result<Option<ActingTable>, Problem> {
@@ -291,6 +305,7 @@ async fn destroys(visitor: &Visitor, rooms: &Rooms) -> Result<Option<ActingTable
         columns: vec!["Key", "State", "Why", "Asked by", "Done from"],
         rows: found.iter().filter(is_open).map(row).collect(),
         empty: String::new(),
+        next: String::new(),
     }))
 }
 
@@ -321,12 +336,13 @@ async fn restores(visitor: &Visitor, rooms: &Rooms) -> Result<Option<ActingTable
         id: "restores",
         title: "Restores that wait for a second person".to_owned(),
         columns: vec!["Backup", "Why", "Asked by", "Asked"],
-        rows: found.iter().filter(waits).take(ROWS).map(row).collect(),
+        rows: found.iter().filter(waits).map(row).collect(),
         empty: String::new(),
+        next: String::new(),
     }))
 }
 
-async fn retained(visitor: &Visitor, rooms: &Rooms, found: &KeptPage) -> Result<ActingTable, Problem> {
+async fn retained(visitor: &Visitor, rooms: &Rooms, found: &KeptPage, query: &Query) -> Result<ActingTable, Problem> {
     let which = Named { reach: Reach::Workspace, kind: Kind::Dataset, name: String::new() };
     let may_hold = visitor.might(&HoldKept { room: rooms.keeping.clone(), which, hold: true }).await?;
     let row = |one: &Kept| {
@@ -357,5 +373,22 @@ async fn retained(visitor: &Visitor, rooms: &Rooms, found: &KeptPage) -> Result<
         columns: vec!["What", "Name", "Retained", "Hold", "Rule"],
         rows: found.kept.iter().map(row).collect(),
         empty: "No rule retains anything here. [[retention.rules]] in the configuration make them.".to_owned(),
+        next: found.next.as_ref().map(|after| next(query, "kept", after)).unwrap_or_default(),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_list_that_is_cut_says_where_it_goes_on() {
+        let all: Vec<usize> = (0..120).collect();
+        let (first, more) = Query::default().cut(&all, ("backups", ROWS), PAGE).unwrap();
+        assert_eq!((first.len(), more.as_deref()), (50, Some("/console/vault?backups=50#backups")));
+        let (last, more) = Query::default().with("backups", "100").cut(&all, ("backups", ROWS), PAGE).unwrap();
+        assert_eq!((last, more), (&all[100..], None));
+        assert!(Query::default().with("backups", "x").cut(&all, ("backups", ROWS), PAGE).is_err());
+        assert!(Query::default().with("backups", "999").cut(&all, ("backups", ROWS), PAGE).unwrap().0.is_empty());
+    }
 }

@@ -1,16 +1,16 @@
 //! One version, of data or of a model: the verdict first, then the reasons, then what is known of it; and what can be decided.
 
 use askama::Template;
-use data::FoundFinding;
+use data::{Decision, DecisionKind, FoundFinding, Verdict};
 use gate::{DataState, Operation, Visitor};
 use inspection::Effect;
-use kernel::{Micros, Problem};
+use kernel::{Kind, Micros, Problem, hex};
 use wire::{Answer, Form, Inbound};
 
 use crate::board::{Table, Tone};
 use crate::findings::Shown;
 use crate::model_report::ModelReport;
-use crate::page::{page_in, redirect_in};
+use crate::page::{moment, page_in, redirect_in};
 
 /// Findings that a page shows; the report has all.
 const FINDING_COUNT_MAX: usize = 100;
@@ -25,6 +25,17 @@ pub struct May {
 }
 
 impl May {
+    /// What a version's state and its last inspection leave open, for whoever may decide at all: what would be refused is not offered.
+    #[must_use]
+    pub fn open(state: DataState, judged: Option<Verdict>) -> Self {
+        let waits = matches!(state, DataState::Quarantined | DataState::Refused);
+        Self {
+            admit: waits && judged == Some(Verdict::Pass),
+            waive: waits && judged == Some(Verdict::Waiver),
+            refuse: matches!(state, DataState::Quarantined | DataState::Inspecting | DataState::Admitted),
+        }
+    }
+
     /// Whether there is anything to decide.
     #[must_use]
     pub const fn any(self) -> bool {
@@ -74,6 +85,8 @@ pub struct VersionTemplate {
     /// Where decisions go.
     pub action: String,
     pub may: May,
+    /// What was seen of it when the form was made: [`mark`].
+    pub seen: String,
 }
 
 impl VersionTemplate {
@@ -130,6 +143,7 @@ pub fn sentence(state: DataState, findings: &[FoundFinding], waiver_until: Optio
     match (state, waiver_until) {
         (DataState::Admitted, Some(until)) => format!("Let in by a waiver until {until}. {what_for} until then."),
         (DataState::Admitted, None) => format!("Let in. {what_for}."),
+        (DataState::Refused, _) if refuse == 0 => "Refused; another version can be brought.".to_owned(),
         (DataState::Refused, _) => {
             format!("Refused. {} it; a corrected version can be brought.", counted(refuse, "refuses", "refuse"))
         }
@@ -157,19 +171,51 @@ pub trait Decidable: Sync {
     fn refuse(&self, reason: String) -> Self::Refuse;
     /// Where its page is.
     fn page(&self) -> String;
+    /// How it stands now, as [`mark`] writes it.
+    fn standing(&self, visitor: &Visitor) -> impl Future<Output = Result<String, Problem>> + Send;
+}
+
+/// Tells how a version stands from how it stood: its state, and the report that somebody decides on.
+#[must_use]
+pub fn mark(state: DataState, report_sha256: Option<[u8; 32]>) -> String {
+    format!("{}.{}", state.word(), report_sha256.map(|digest| hex(&digest)).unwrap_or_default())
+}
+
+/// A person's decision, in a sentence behind the verdict; nothing where an inspection decided.
+#[must_use]
+pub fn person_words(decision: Option<&Decision>, decider: Option<&str>) -> String {
+    let by_a_person = decision.filter(|decision| decision.kind != DecisionKind::Inspection);
+    by_a_person.map_or_else(String::new, |decision| format!(" {} decided so: {}", decided_by(decision, decider), decision.why))
+}
+
+fn decided_by(decision: &Decision, decider: Option<&str>) -> String {
+    match (decision.kind, decider) {
+        (DecisionKind::Inspection, _) => "its inspection".to_owned(),
+        (_, Some(name)) => name.to_owned(),
+        (_, None) => decision.by.clone(),
+    }
+}
+
+/// Who decided a version's state, when and why, as facts; nothing while nobody has.
+#[must_use]
+pub fn decision_facts(decision: Option<&Decision>, decider: Option<&str>) -> Vec<(&'static str, String)> {
+    let Some(decision) = decision else { return Vec::new() };
+    let by = decided_by(decision, decider);
+    let how = if decision.kind == DecisionKind::Waiver { ", by a waiver" } else { "" };
+    vec![("Decided", format!("{} by {by}{how}", moment(decision.at))), ("Why", decision.why.clone())]
 }
 
 impl May {
-    /// What whoever looks may decide on a version.
+    /// What of this whoever looks may decide on a version.
     ///
     /// # Errors
     /// `Unavailable` if it cannot be told.
-    pub async fn of(visitor: &Visitor, version: &impl Decidable) -> Result<Self, Problem> {
+    pub async fn of(self, visitor: &Visitor, version: &impl Decidable) -> Result<Self, Problem> {
         let why = String::new;
         Ok(Self {
-            admit: visitor.might(&version.admit(why())).await?,
-            waive: visitor.might(&version.waive(why(), Micros(i64::MAX))).await?,
-            refuse: visitor.might(&version.refuse(why())).await?,
+            admit: self.admit && visitor.might(&version.admit(why())).await?,
+            waive: self.waive && visitor.might(&version.waive(why(), Micros(i64::MAX))).await?,
+            refuse: self.refuse && visitor.might(&version.refuse(why())).await?,
         })
     }
 }
@@ -181,8 +227,14 @@ impl May {
 pub async fn decide(
     visitor: &Visitor,
     version: &impl Decidable,
-    (decision, reason): (Decided, String),
+    Word { decision, reason, seen }: Word,
 ) -> Result<Answer, Problem> {
+    if let Some(seen) = seen
+        && seen != version.standing(visitor).await?
+    {
+        let message = "the version has changed since you looked at it: another state, or another report. Nothing was decided; look at it again";
+        return Err(Problem::new(Kind::Conflict, message));
+    }
     match decision {
         Decided::Admit => drop(visitor.call(version.admit(reason)).await?),
         Decided::Refuse => drop(visitor.call(version.refuse(reason)).await?),
@@ -205,11 +257,19 @@ pub enum Decided {
     Refuse,
 }
 
+/// What the form says.
+pub struct Word {
+    decision: Decided,
+    reason: String,
+    /// What was seen of the version; none in a form that a program made.
+    seen: Option<String>,
+}
+
 /// Reads the form: what is decided, and why.
 ///
 /// # Errors
 /// `Invalid`, saying what is missing.
-pub fn decided(inbound: &Inbound) -> Result<(Decided, String), Problem> {
+pub fn decided(inbound: &Inbound) -> Result<Word, Problem> {
     let form: Form = inbound.form()?;
     let reason = form.get("reason").unwrap_or_default().trim().to_owned();
     if reason.is_empty() {
@@ -220,16 +280,45 @@ pub fn decided(inbound: &Inbound) -> Result<(Decided, String), Problem> {
             .filter(|days| (1..=365).contains(days))
             .ok_or_else(|| Problem::invalid("a waiver takes a number of days, from 1 to 365"))
     };
-    let decided = match form.get("decision") {
+    let decision = match form.get("decision") {
         Some("admit") => Decided::Admit,
         Some("waive") => Decided::Waive(days(form.get("days"))?),
         Some("refuse") => Decided::Refuse,
-        _ => return Err(Problem::invalid("`decision` is admit, waive or refuse")),
+        _ => return Err(Problem::invalid("choose a decision: admit, waive or refuse; nothing was decided")),
     };
-    Ok((decided, reason))
+    Ok(Word { decision, reason, seen: form.get("seen").map(str::to_owned) })
 }
 
 /// When a waiver ends that is given now.
 const fn until(now: Micros, days: i64) -> Micros {
     now.plus_secs(days * DAY_S)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_would_be_done_is_offered() {
+        let open = |state, judged| {
+            let May { admit, waive, refuse } = May::open(state, judged);
+            (admit, waive, refuse)
+        };
+        assert_eq!(open(DataState::Quarantined, Some(Verdict::Waiver)), (false, true, true));
+        assert_eq!(open(DataState::Quarantined, Some(Verdict::Refuse)), (false, false, true));
+        assert_eq!(open(DataState::Quarantined, None), (false, false, true));
+        assert_eq!(open(DataState::Refused, Some(Verdict::Pass)), (true, false, false));
+        assert_eq!(open(DataState::Admitted, Some(Verdict::Waiver)), (false, false, true));
+    }
+
+    #[test]
+    fn who_decided_is_told_with_why() {
+        let of = |kind| Decision { kind, by: "u_1".to_owned(), at: Micros(0), why: "looked at it".to_owned() };
+        let told = decision_facts(Some(&of(DecisionKind::Waiver)), Some("ann"));
+        assert!(told[0].1.ends_with(" by ann, by a waiver") && told[1].1 == "looked at it", "{told:?}");
+        assert!(decision_facts(Some(&of(DecisionKind::Inspection)), None)[0].1.ends_with("by its inspection"));
+        assert!(decision_facts(None, None).is_empty());
+        assert_eq!(person_words(Some(&of(DecisionKind::Reviewer)), Some("ann")), " ann decided so: looked at it");
+        assert_eq!(person_words(Some(&of(DecisionKind::Inspection)), None), "");
+    }
 }

@@ -53,10 +53,10 @@ pub use rules::FORMATS;
 pub use runner::{INSPECTOR, Runner};
 pub use store::locate;
 pub use store::readable::{ReadableVersion, readable};
-pub use store::versions::hands;
+pub use store::versions::{hands, name_of};
 pub use types::{
     Cleaning, CommitWish, DatasetName, DatasetSummary, Decision, DecisionKind, DocumentKind, FoundFinding, Inspection,
-    InspectionState, OtherVersion, Parent, RetrainRequest, SourceKey, Task, Trained, TrustedSource, Verdict, Version,
+    InspectionState, Making, OtherVersion, Parent, RetrainRequest, SourceKey, Task, Trained, TrustedSource, Verdict, Version,
     VersionName, Which,
 };
 pub use vault::objects::Body;

@@ -73,6 +73,8 @@ pub(crate) struct Reach {
 pub(crate) struct Walk {
     pub(crate) reached: Vec<Reach>,
     pub(crate) truncated: bool,
+    /// Whether the number of steps ended it although something further away is known.
+    pub(crate) leads_on: bool,
 }
 
 /// An edge on the way: its nearer end, its farther end, whether it was observed.
@@ -98,7 +100,9 @@ pub(crate) fn walk(
             return Ok(way.finish());
         }
     }
-    if way.depth_max > LEVEL_COUNT_MAX {
+    if way.depth_max <= LEVEL_COUNT_MAX {
+        way.leads_on = way.goes_on_from(reader, frontier)?;
+    } else {
         let (steps, more) = closure(reader, &frontier, direction, way.room())?;
         way.truncated |= more;
         way.follow(steps, frontier, LEVEL_COUNT_MAX);
@@ -119,12 +123,22 @@ struct Way {
     /// What turned out to be observed after it had been gone on from.
     late: Vec<i64>,
     truncated: bool,
+    leads_on: bool,
 }
 
 impl Way {
     fn new(roots: &[i64], direction: Direction, depth_max: u32) -> Self {
         let states = roots.iter().map(|root| (*root, (0, true))).collect();
-        Self { direction, depth_max, states, order: Vec::new(), steps: Vec::new(), late: Vec::new(), truncated: false }
+        Self {
+            direction,
+            depth_max,
+            states,
+            order: Vec::new(),
+            steps: Vec::new(),
+            late: Vec::new(),
+            truncated: false,
+            leads_on: false,
+        }
     }
 
     /// Edges that may still be looked at.
@@ -200,6 +214,13 @@ impl Way {
         Ok(())
     }
 
+    /// Whether a step leads from `frontier` to what was not reached.
+    fn goes_on_from(&self, reader: &mut Reader<'_>, frontier: Vec<i64>) -> Result<bool, DbError> {
+        let known: Vec<i64> = self.states.keys().copied().collect();
+        let mut further = Self::new(&known, self.direction, 1);
+        Ok(!further.level(reader, frontier, 1)?.is_empty())
+    }
+
     fn reach(&mut self, far: i64, depth: u32, observed: bool) {
         match self.states.entry(far) {
             Entry::Vacant(place) => {
@@ -231,6 +252,8 @@ impl Way {
             frontier = self.order.get(begin..).unwrap_or_default().to_vec();
             self.truncated |= self.order.len() > WALK_NODE_COUNT_MAX;
         }
+        let is_new = |near: &i64| onward(&steps, *near).iter().any(|(_, far, _)| !self.states.contains_key(far));
+        self.leads_on = frontier.iter().any(is_new);
         self.steps.append(&mut steps);
     }
 
@@ -265,7 +288,7 @@ impl Way {
             let (depth, observed) = self.states.get(number).copied().unwrap_or_default();
             Reach { number: *number, depth, trust: if observed { Trust::Observed } else { Trust::Claimed } }
         };
-        Walk { reached: self.order.iter().map(reach).collect(), truncated: self.truncated }
+        Walk { reached: self.order.iter().map(reach).collect(), truncated: self.truncated, leads_on: self.leads_on }
     }
 }
 

@@ -59,6 +59,9 @@ pub(crate) fn render(walked: &Walked) -> String {
     if walked.truncated {
         lines.push("There is more than a walk follows; only the nearer part is known here.".to_owned());
     }
+    if walked.leads_on {
+        lines.push("It goes on beyond these steps; without --depth all of it is followed.".to_owned());
+    }
     lines.join("\n")
 }
 

@@ -79,17 +79,31 @@ struct Inner {
     source: String,
     /// How other rooms' things are.
     more: Option<MoreHealth>,
+    /// Why an endpoint cannot answer.
+    obstacle: Option<Obstacle>,
 }
 
 /// Looks up how things of another room are, at a time.
 pub type MoreHealth =
     Arc<dyn Fn(&mut vault::db::Reader<'_>, kernel::Micros) -> Result<Vec<HealthOf>, kernel::Problem> + Send + Sync>;
 
+/// Looks up why an endpoint, by its id, cannot answer; none where nothing stands against it.
+pub type Obstacle = Arc<dyn Fn(&mut vault::db::Reader<'_>, &str) -> Result<Option<String>, kernel::Problem> + Send + Sync>;
+
 impl Observe {
     /// The room over its ground.
     #[must_use]
     pub fn new((db, system): (Db, SystemDb), objects: Objects, collector: Arc<Collector>, config: ObserveConfig) -> Self {
-        Self(Arc::new(Inner { db, system, objects, collector, config, source: watcher::new_source(), more: None }))
+        Self(Arc::new(Inner {
+            db,
+            system,
+            objects,
+            collector,
+            config,
+            source: watcher::new_source(),
+            more: None,
+            obstacle: None,
+        }))
     }
 
     /// The same room, whose health tells of another's things too. Only before it is shared.
@@ -97,6 +111,15 @@ impl Observe {
     pub fn with_more(mut self, more: MoreHealth) -> Self {
         if let Some(inner) = Arc::get_mut(&mut self.0) {
             inner.more = Some(more);
+        }
+        self
+    }
+
+    /// The same room, whose health knows of endpoints that cannot answer. Only before it is shared.
+    #[must_use]
+    pub fn with_obstacles(mut self, obstacle: Obstacle) -> Self {
+        if let Some(inner) = Arc::get_mut(&mut self.0) {
+            inner.obstacle = Some(obstacle);
         }
         self
     }

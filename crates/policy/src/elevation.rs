@@ -69,6 +69,8 @@ pub struct Elevation {
     pub id: String,
     /// Who, by id.
     pub principal: String,
+    /// How that account is called, where it was looked up.
+    pub principal_name: Option<String>,
     /// The role.
     pub role: String,
     /// On what.

@@ -257,7 +257,10 @@ pub async fn open_with(data: &Path, config: &Config, way: Way, root: Arc<dyn Key
     let observe =
         observe::Observe::new((opened.db.clone(), opened.system.clone()), objects.clone(), collector, config.observe.clone());
     let audit = Audit::new(Arc::clone(&log));
-    let observe = observe.with_more(backing::health(&config.backup));
+    let asked = serving.clone();
+    let observe = observe
+        .with_more(backing::health(&config.backup))
+        .with_obstacles(Arc::new(move |reader, endpoint| asked.obstacle(reader, endpoint)));
     let ground = (opened.db.clone(), opened.system.clone());
     let detect = Detect::open(ground, config.detections.clone(), observe.receivers())?;
     let rooms = Rooms {

@@ -72,6 +72,10 @@ pub struct Report {
     pub replayed: Option<Replayed>,
     /// Why it could not.
     pub unreplayed: Option<String>,
+    /// What was taken back of which the old log does not tell enough: verbs, and how often.
+    pub untold: String,
+    /// What is wrong with other manifests of the place.
+    pub chain_faults: Vec<String>,
     /// The name of the database on PostgreSQL.
     pub database: Option<String>,
     /// How long it took.
@@ -106,7 +110,8 @@ pub async fn restore(wish: Wish) -> Result<Report, Problem> {
         base.throw_away()?;
     }
     let took_ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
-    done.map(|report| Report { took_ms, ..report })
+    let chain_faults = chain.faults().iter().map(|(_, error)| error.to_string()).collect();
+    done.map(|report| Report { took_ms, chain_faults, ..report })
 }
 
 /// Fills the database, takes back in it what was taken back since, and proves all of it.
@@ -120,13 +125,26 @@ async fn fill(
     base.fill(wish, signed)?;
     let settings = config::load(&wish.into, None)?;
     let database = boot::location_of(&wish.into, &settings.vault)?;
+    // An older server may have made the backup: what follows knows the tables of this one.
+    drop(boot::open_database(&wish.into, &settings, Opening::Existing)?);
     restore::place_checkpoint(&wish.into, &database, &wish.trust)?;
     let point = signed.manifest.log.point;
     let old = wish.instead_of.as_deref().map(|old| (old, old_database(old)));
     let loss = old.as_ref().map(|(folder, old)| restore::loss((*folder, old), &database, point));
+    let mut untold = String::new();
     let (replayed, unreplayed) = match old.as_ref().map(|(_, old)| Old::read(old)) {
-        Some(Ok(old)) => (Some(restore::replay(&database, &old, clock.now())?), None),
-        Some(Err(problem)) => (from_log(wish, &database, point, clock.now())?, Some(problem.to_string())),
+        Some(Ok(old)) => {
+            untold = wish
+                .instead_of
+                .as_deref()
+                .map_or_else(String::new, |folder| Logged::read(folder, point).beside_database().untold_words());
+            (Some(restore::replay(&database, &old, clock.now())?), None)
+        }
+        Some(Err(problem)) => {
+            let told = from_log(wish, &database, point, clock.now())?;
+            untold = told.as_ref().map_or_else(String::new, |(_, logged)| logged.untold_words());
+            (told.map(|(replayed, _)| replayed), Some(problem.to_string()))
+        }
         None => (None, Some("no old folder was named".to_owned())),
     };
     let state = match (&replayed, &unreplayed) {
@@ -134,7 +152,7 @@ async fn fill(
         (Some(_), Some(_)) => "partly",
         (None, _) => "unreplayed",
     };
-    let restored = restored_of(signed, wish, approval, loss.as_ref(), state, clock.now());
+    let restored = Restored { untold: untold.clone(), ..restored_of(signed, wish, approval, loss.as_ref(), state, clock.now()) };
     restore::mark_restored(&database, &restored)?;
     write_records(wish, &settings, &restored, loss.as_ref(), replayed.as_ref(), clock).await?;
     let (log_size, object_count) = prove(&wish.into, &settings).await?;
@@ -144,7 +162,8 @@ async fn fill(
         Leave::Approved(_) | Leave::Emergency(_) => base.finish(&wish.into)?,
     }
     let (signed, database) = (signed.clone(), base.name());
-    Ok(Report { signed, unpacked, log_size, object_count, loss, replayed, unreplayed, database, took_ms: 0 })
+    let (took_ms, chain_faults) = (0, Vec::new());
+    Ok(Report { signed, unpacked, log_size, object_count, loss, replayed, unreplayed, untold, chain_faults, database, took_ms })
 }
 
 /// The database that belongs to the old folder, as far as that tells.
@@ -229,13 +248,13 @@ impl Base {
 }
 
 /// Where the old database cannot be read, its log may tell who and what was taken back.
-fn from_log(wish: &Wish, into: &Location, point: u64, at: kernel::Micros) -> Result<Option<Replayed>, Problem> {
+fn from_log(wish: &Wish, into: &Location, point: u64, at: kernel::Micros) -> Result<Option<(Replayed, Logged)>, Problem> {
     let Some(old) = &wish.instead_of else { return Ok(None) };
     let logged = Logged::read(old, point);
     if logged.record_count == 0 {
         return Ok(None);
     }
-    restore::replay_log(into, &logged, at).map(Some)
+    Ok(Some((restore::replay_log(into, &logged, at)?, logged)))
 }
 
 fn prove_file(path: &Path) -> Result<(), Problem> {
@@ -341,6 +360,7 @@ fn restored_of(
         asked_by: approval.map(|approval| approval.asked_by.clone()),
         approved_by: approval.map(|approval| approval.approved_by.clone()),
         restored_at: at,
+        untold: String::new(),
     }
 }
 

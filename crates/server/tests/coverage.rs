@@ -179,6 +179,16 @@ async fn the_policy_names_each_writing_verb_a_write() {
     }
 }
 
+/// What a new verb takes back must be said to a restore that has the log alone.
+#[test]
+fn a_restore_knows_what_each_verb_takes_back() {
+    let known = policy::known_actions();
+    assert!(known.contains("grants.revoke"), "the schema is there");
+    let unknown: Vec<_> =
+        known.iter().filter(|verb| policy::is_write(verb) == Some(true) && backup::restore::tells(verb).is_none()).collect();
+    assert!(unknown.is_empty(), "verbs in none of the lists of `backup::restore::verbs`: {unknown:?}");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_stranger_is_told_to_log_in_and_nothing_else() {
     let mut world = world().await;

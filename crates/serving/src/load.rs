@@ -126,6 +126,26 @@ impl Slot {
 }
 
 impl Serving {
+    /// Why an endpoint cannot answer, as far as that is known without loading its model; none where nothing stands against it.
+    ///
+    /// # Errors
+    /// `Internal` of the database.
+    pub fn obstacle(&self, reader: &mut Reader<'_>, endpoint_id: &str) -> Result<Option<String>, Problem> {
+        let Some(endpoint) = store::get(reader, endpoint_id)? else { return Ok(None) };
+        match self.may_answer(reader, endpoint) {
+            Ok(()) => Ok(None),
+            Err(problem) if matches!(problem.kind(), Kind::Conflict | Kind::NotFound) => Ok(Some(problem.message().to_owned())),
+            Err(problem) => Err(problem),
+        }
+    }
+
+    fn may_answer(&self, reader: &mut Reader<'_>, endpoint: Endpoint) -> Result<(), Problem> {
+        let version = version_of(reader, &endpoint, &endpoint.choice)?;
+        self.0.admission.servable(reader, &version)?;
+        let place = EndpointPlace::of(reader, endpoint)?;
+        self.may_run(&place.runtime, &place.workspace_name)
+    }
+
     /// What answers for an endpoint just now.
     ///
     /// # Errors

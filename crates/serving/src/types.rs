@@ -101,6 +101,25 @@ pub struct Endpoint {
     pub changed_by: String,
 }
 
+impl Endpoint {
+    /// Tells how it stands from how it stood: what answers, what answered before, what is on trial.
+    #[must_use]
+    pub fn mark(&self) -> String {
+        let trial = self.rollout.as_ref().map_or("", |rollout| &rollout.id);
+        format!("{}.{}.{}.{trial}", self.changed_at.0, self.choice, self.previous.unwrap_or_default())
+    }
+
+    /// # Errors
+    /// `Conflict` if it does not stand as it did when somebody looked at it.
+    pub(crate) fn still_as(&self, seen: Option<&str>) -> Result<(), Problem> {
+        if seen.is_none_or(|seen| seen == self.mark()) {
+            return Ok(());
+        }
+        let message = "the endpoint has changed since you looked at it, so nothing was done; look at it again";
+        Err(Problem::new(Kind::Conflict, message))
+    }
+}
+
 /// An answer.
 #[derive(Clone, Debug)]
 pub struct Prediction {

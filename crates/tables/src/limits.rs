@@ -26,6 +26,8 @@ pub const READ_AHEAD_BYTES: usize = 256 * 1024;
 pub const SAMPLE_RECORD_COUNT: usize = 100;
 /// Bytes looked at for that.
 pub const SAMPLE_BYTES: usize = 256 * 1024;
+/// Bytes looked at for that where the first two records are longer.
+pub const WIDE_SAMPLE_BYTES_MAX: usize = 2 * RECORD_BYTES_MAX + SAMPLE_BYTES;
 /// Nesting of JSON lines and of Parquet and Arrow schemas.
 pub const DEPTH_MAX: usize = 32;
 /// Keys of one JSON line, nested ones included.

@@ -21,7 +21,9 @@ use tokio::sync::Semaphore;
 use crate::held::held;
 use crate::inbound::{BodyStream, Inbound, attempt_from, authority_of};
 use crate::language::{Asked, Knock, Language};
+use crate::lasting::Lasting;
 use crate::outbound::{Answer, problem_answer};
+use crate::pages::{self, Whence};
 
 /// How long a client may take to send a JSON body.
 pub(crate) const BODY_READ_MAX: Duration = Duration::from_secs(30);
@@ -52,7 +54,7 @@ pub struct DoorConfig {
 }
 
 /// Makes a page of a problem; the status and the headers that go with it are the door's.
-pub type ProblemPage = fn(&Problem) -> Answer;
+pub type ProblemPage = fn(&Problem, &Whence) -> Answer;
 
 /// Is told of each answer of a route. It must not wait.
 pub trait Telemetry: Send + Sync {
@@ -300,9 +302,7 @@ impl Door {
             let (shared, choose) = (Arc::clone(&shared), Arc::clone(&choose));
             let telling = shared.config.telemetry.clone().map(|told| Telling::of(told, &request, action, &route));
             Box::pin(async move {
-                // In a task of its own, so that a client who hangs up does not stop a verb between intent and outcome.
-                // Boxed, so that its kilobytes are not moved from one place to the next.
-                let work = tokio::spawn(async move { Box::pin(shared.answer(request, action, kind, &*choose)).await });
+                let work = Lasting::new(async move { shared.answer(request, action, kind, &*choose).await });
                 let answer = work.await.unwrap_or_else(|broken| {
                     problem_answer(&Problem::internal("the server failed on this request", broken), false)
                 });
@@ -325,8 +325,7 @@ impl Door {
                 let (teller, asked) = (shared.config.telemetry.clone(), Arc::clone(&language));
                 let traceparent = request.headers().get("traceparent").and_then(|value| value.to_str().ok()).map(str::to_owned);
                 let began = Instant::now();
-                // In a task of its own, as every request.
-                let work = tokio::spawn(async move { shared.hear(request, &*asked).await });
+                let work = Lasting::new(async move { shared.hear(request, &*asked).await });
                 let (action, answer) = match work.await {
                     Ok(answered) => answered,
                     Err(broken) => (UNROUTED, Err(Problem::internal("the server failed on this request", broken))),
@@ -434,11 +433,13 @@ impl Shared {
         let is_login = matches!(kind, BodyKind::Login | BodyKind::Callback);
         let back_to = crate::login::back_to(&request, is_login);
         let has_session = crate::inbound::cookie_named(request.headers(), crate::SESSION_COOKIE).is_some();
+        let (whence, may_compress) = (Whence::of(&request), pages::may_compress(&request));
         let passed = self.pass(request, action, kind, choose).await;
         if let (Err(problem), BodyKind::Statement(kind)) = (&passed, kind) {
             return crate::statements::refused(problem, kind);
         }
         match passed {
+            Ok(answer) if may_compress => pages::compressed(answer).await,
             Ok(answer) => answer,
             Err(problem) if kind == BodyKind::Exchange => crate::login::token_problem(&problem),
             Err(problem) if kind == BodyKind::Node => crate::node::refusal(&problem),
@@ -458,7 +459,7 @@ impl Shared {
                     return crate::inference::grpc_problem(&problem);
                 }
                 if let Some(page) = self.config.problem_page.filter(|_| shows_page) {
-                    return crate::outbound::as_page(page(&problem), &problem);
+                    return crate::outbound::as_page(page(&problem, &whence), &problem);
                 }
                 let answer = problem_answer(&problem, by_browser);
                 if speaks_scim {
@@ -493,7 +494,7 @@ impl Shared {
         }
         // Taken before anybody can be refused: a stream that nobody reads throws a bounded part away, so that a client who
         // is still sending can read its answer.
-        let stream = match kind {
+        let mut stream = match kind {
             BodyKind::Stream => BodyStream::new(std::mem::take(&mut body)),
             BodyKind::Whole
             | BodyKind::Login
@@ -503,12 +504,13 @@ impl Shared {
             | BodyKind::Statement(_) => BodyStream::empty(),
         };
         let visitor = Arc::new(self.gate.identify(attempt, action).await?);
+        stream.hold_to(&visitor);
         let chosen = match read(parts, body, kind).await {
             Ok(inbound) => choose(&inbound, stream),
             Err(problem) => Err(problem),
         };
         match chosen {
-            Ok(Chosen(work)) => Ok(finished(work(&visitor).await?, visitor)),
+            Ok(chosen) => worked(chosen, visitor, action).await,
             Err(problem) => Err(refuse_unread(&visitor, action, problem).await),
         }
     }
@@ -530,7 +532,7 @@ impl Shared {
         let Ok(_turn) = self.in_flight.try_acquire() else {
             return Err(Problem::unavailable(format!("{IN_FLIGHT_COUNT_MAX} requests are being worked on already")));
         };
-        let asked = if is_form {
+        let mut asked = if is_form {
             let reading =
                 tokio::time::timeout(BODY_READ_MAX, axum::body::to_bytes(std::mem::take(&mut body), FORM_BYTES_MAX)).await;
             let Ok(Ok(form)) = reading else {
@@ -546,14 +548,20 @@ impl Shared {
             (Ok(visitor), Some(refused)) => return Err(visitor.refuse(action, refused).await),
             (identified, _) => Arc::new(identified?),
         };
+        if let Asked::Body(stream) = &mut asked {
+            stream.hold_to(&visitor);
+        }
         match language.choose(parts, asked) {
-            Ok(Chosen(work)) => Ok(finished(work(&visitor).await?, visitor)),
+            Ok(chosen) => worked(chosen, visitor, action).await,
             Err(problem) => Err(refuse_unread(&visitor, action, problem).await),
         }
     }
 
     async fn answer_unknown(&self, request: Request) -> Response {
         let by_browser = is_browser(request.headers());
+        // Whoever looks for a page gets a page.
+        let shows_page = is_navigation(request.headers()) && pages::is_page(request.uri().path());
+        let (whence, back_to) = (Whence::of(&request), crate::login::back_to(&request, false));
         let (mut parts, _) = request.into_parts();
         let path = parts.uri.path().chars().take(200).collect::<String>();
         let seen = self.check_surroundings(&parts);
@@ -564,6 +572,12 @@ impl Shared {
             },
             Err(problem) => problem,
         };
+        if shows_page && problem.kind() == Kind::Unauthenticated {
+            return crate::login::to_page(&problem, "", &back_to);
+        }
+        if let Some(page) = self.config.problem_page.filter(|_| shows_page) {
+            return crate::outbound::as_page(page(&problem, &whence), &problem);
+        }
         let mut answer = problem_answer(&problem, by_browser);
         if problem.kind() == Kind::NotFound {
             answer = crate::outbound::error_answer(StatusCode::NOT_FOUND, "ENDPOINT_NOT_FOUND", problem.message());
@@ -596,6 +610,16 @@ impl Shared {
             return Err(Problem::forbidden("requests from pages of another site are refused"));
         }
         Ok(())
+    }
+}
+
+/// Does what was chosen. What was wrong before any verb was asked for is recorded under `action`, as what could not be read at all.
+async fn worked(chosen: Chosen, visitor: Arc<Visitor>, action: Action) -> Result<Answer, Problem> {
+    let Chosen(work) = chosen;
+    match work(&visitor).await {
+        Ok(answer) => Ok(finished(answer, visitor)),
+        Err(problem) if visitor.is_recorded() => Err(problem),
+        Err(problem) => Err(refuse_unread(&visitor, action, problem).await),
     }
 }
 

@@ -8,6 +8,7 @@ use vault::objects::Body;
 
 use super::subject_of;
 use crate::limits::{PAGE_ROWS_DEFAULT, PAGE_ROWS_MAX};
+use crate::port::has_files_at;
 use crate::store::standings::{After, Wanted};
 use crate::store::{documents, inspections, standings};
 use crate::types::no_version;
@@ -32,6 +33,10 @@ pub struct Shown {
     pub inspection: Option<Inspection>,
     /// Why it may not be promoted; none if it may.
     pub obstacle: Option<String>,
+    /// Whether any file of it is on this server.
+    pub has_files: bool,
+    /// How whoever decided its state is called; none where its inspection did.
+    pub decider: Option<String>,
 }
 
 impl Operation for ShowStanding {
@@ -49,7 +54,9 @@ impl Operation for ShowStanding {
             let standing = standings::get(reader, &subject)?.ok_or_else(no_version)?;
             let inspection = inspections::last(reader, &subject)?;
             let obstacle = room.promotable(reader, &standing).err().map(|problem| problem.to_string());
-            Ok(Shown { standing, inspection, obstacle })
+            let decider = standing.decision.as_ref().map(|decision| data::name_of(reader, &decision.by)).transpose()?.flatten();
+            let has_files = has_files_at(reader, standing.place.as_ref())?;
+            Ok(Shown { standing, inspection, obstacle, has_files, decider })
         };
         self.room.db().read(&permit, read).await
     }

@@ -1,10 +1,10 @@
 //! `backups.request_restore`, `backups.approve_restore`, `backups.requests`: leave to restore takes two people.
 
-use gate::{Action, Operation, Outcome, Permit, Target};
+use gate::{Action, CallerKind, Operation, Outcome, Permit, Target};
 use kernel::{Kind, Micros, Problem};
 
 use crate::approval::{APPROVAL_HOURS, Approval};
-use crate::check::Chain;
+use crate::chain::Chain;
 use crate::types::Request;
 use crate::{Backup, store};
 
@@ -47,14 +47,15 @@ impl Operation for RequestRestore {
     }
 
     async fn run(self, permit: Permit<Self>) -> Result<Request, Problem> {
+        people_only(&permit)?;
         let reason = self.reason.trim().to_owned();
         if reason.is_empty() || reason.len() > REASON_BYTES_MAX {
             return Err(Problem::invalid(format!("`reason` says why, in 1 to {REASON_BYTES_MAX} bytes")));
         }
         let place = self.room.0.config.place(self.to.as_deref())?;
         let target = self.room.target(&place)?;
-        let chain = Chain::read(&target, &self.room.trust().await?).await?;
-        chain.compare(&self.room.known_manifests(&permit, &place).await?)?;
+        let mut chain = Chain::read(&target, &self.room.trust().await?).await?;
+        chain.compare(&self.room.known_manifests(&permit, &place).await?);
         let signed = chain.find(&target, self.sequence)?;
         let request = Request {
             id: kernel::random_id(),
@@ -88,6 +89,7 @@ impl Operation for ApproveRestore {
     }
 
     async fn run(self, permit: Permit<Self>) -> Result<Vec<u8>, Problem> {
+        people_only(&permit)?;
         let (by, at, id) = (permit.entry().caller.id.clone(), permit.entry().at, self.id);
         let until = Micros(at.0.saturating_add(APPROVAL_HOURS.saturating_mul(HOUR_US)));
         let signer = self.room.signer().await?;
@@ -95,6 +97,10 @@ impl Operation for ApproveRestore {
         let write = move |writer: &mut vault::db::Writer<'_>| {
             let request = store::request(writer, &id)?;
             let request = request.ok_or_else(|| Problem::not_found("there is no request for a restore of that id"))?;
+            // An older server took requests of service accounts.
+            if store::is_service(writer, &request.asked_by)? {
+                return Err(Problem::forbidden("a service account asked for this restore: a person must ask, and another agree"));
+            }
             if request.asked_by == by {
                 return Err(Problem::forbidden("a restore is approved by another person than the one who asked for it"));
             }
@@ -122,5 +128,15 @@ impl Operation for ListRequests {
 
     async fn run(self, permit: Permit<Self>) -> Result<Vec<Request>, Problem> {
         self.room.db().read(&permit, |reader| store::requests(reader, REQUEST_COUNT_MAX)).await
+    }
+}
+
+/// Behind a service account stands whoever owns it: two of them are not two persons.
+fn people_only<O: ?Sized>(permit: &Permit<O>) -> Result<(), Problem> {
+    match permit.caller().kind {
+        CallerKind::Service => {
+            Err(Problem::forbidden("a service account restores nothing: a person must ask, and another agree"))
+        }
+        _ => Ok(()),
     }
 }

@@ -6,7 +6,8 @@ use gate::{Action, Operation, Outcome, Permit, Target};
 use kernel::{Micros, Problem};
 use vault::db::Writer;
 
-use crate::check::Chain;
+use crate::chain::Chain;
+use crate::check::check;
 use crate::runner::{Drill, Drilled};
 use crate::types::{Run, RunState};
 use crate::{Backup, make, store};
@@ -38,7 +39,7 @@ impl Operation for MakeBackup {
     }
 
     async fn run(self, permit: Permit<Self>) -> Result<Run, Problem> {
-        let ended = make::make(&self.room, &permit, &self.run).await?;
+        let make::Made { run: ended, faulty, mended_count } = make::make(&self.room, &permit, &self.run).await?;
         let outcome = Outcome::done()
             .resource(ended.id.clone())
             .with("asked_by", ended.asked_by.clone())
@@ -46,11 +47,14 @@ impl Operation for MakeBackup {
             .with("manifest_sha256", kernel::hex(ended.manifest_sha256.as_deref().unwrap_or_default()))
             .with("log_point", store::signed(ended.log_size.unwrap_or(0)))
             .with("object_count", store::signed(ended.object_count.unwrap_or(0)))
-            .with("copied_bytes", store::signed(ended.copied_bytes.unwrap_or(0)));
+            .with("copied_bytes", store::signed(ended.copied_bytes.unwrap_or(0)))
+            .with("mended_count", store::signed(mended_count))
+            .with("faulty_manifest_count", faulty.len());
         let (row, room, at) = (ended.clone(), self.room.clone(), permit.entry().at);
         let write = move |writer: &mut Writer<'_>| {
             store::end_run(writer, &row)?;
             if let Some(sequence) = row.sequence {
+                store::settle_faults(writer, &row.target, &faulty, sequence, at)?;
                 room.keep(writer, &row.target, sequence, at)?;
             }
             Ok(((), outcome))
@@ -72,11 +76,19 @@ impl Operation for TryRestore {
         let room = &self.room;
         let target = room.target(&self.run.target)?;
         let trust = room.trust().await?;
-        let chain = Chain::read(&target, &trust).await?;
-        chain.compare(&room.known_manifests(&permit, &self.run.target).await?)?;
+        let mut chain = Chain::read(&target, &trust).await?;
+        chain.compare(&room.known_manifests(&permit, &self.run.target).await?);
         let newest = chain.find(&target, None)?;
         room.progress(&self.run.id, "restoring", 0, 0).await?;
-        let drilled = self.drill.drill(&self.run.target, newest.manifest.sequence, trust.to_text()?).await?;
+        let drilled = match self.drill.drill(&self.run.target, newest.manifest.sequence, trust.to_text()?).await {
+            Ok(drilled) => drilled,
+            Err(problem) => {
+                // Which part it was, the drill does not say: all of them are read once more.
+                let report = check(&target, &trust, &chain, newest, None).await?;
+                room.note_faults(&self.run.target, &report).await?;
+                return Err(problem);
+            }
+        };
         let ended = Run {
             state: RunState::Done,
             step: "done".to_owned(),

@@ -3,7 +3,8 @@
 use gate::{Action, Operation, Outcome, Permit, Target};
 use kernel::Problem;
 
-use crate::check::{Chain, Checked, check};
+use crate::chain::Chain;
+use crate::check::{Checked, check};
 use crate::{Backup, store};
 
 /// Verifies one backup.
@@ -29,12 +30,13 @@ impl Operation for VerifyBackup {
         let place = room.0.config.place(self.to.as_deref())?;
         let target = room.target(&place)?;
         let trust = room.trust().await?;
-        let chain = Chain::read(&target, &trust).await?;
-        chain.compare(&room.known_manifests(&permit, &place).await?)?;
-        let of = chain.find(&target, self.sequence)?;
+        let mut chain = Chain::read(&target, &trust).await?;
+        chain.compare(&room.known_manifests(&permit, &place).await?);
+        let of = chain.find_good(&target, self.sequence)?;
         let log = room.0.audit.log();
         log.flush().await?;
         let report = check(&target, &trust, &chain, of, Some(&|old| log.goes_on_from(old))).await?;
+        room.note_faults(&place, &report).await?;
         let outcome = Outcome::done()
             .with("sequence", store::signed(report.sequence))
             .with("fault_count", store::signed(report.fault_count))

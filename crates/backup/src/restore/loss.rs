@@ -6,11 +6,14 @@ use std::path::Path;
 use kernel::{Problem, hex};
 use vault::db::{Location, Reader};
 
-/// Things whose numbers people know, and the column that names each.
-const THINGS: [(&str, &str); 7] = [
+/// Things whose numbers people know, and the column that names each. Of an object in a bucket each version counts, and so does one that was
+/// written over an older one.
+const THINGS: [(&str, &str); 9] = [
     ("experiments", "SELECT CAST(experiment_id AS TEXT) FROM experiment"),
     ("runs", "SELECT run_id FROM run"),
     ("files", "SELECT id FROM artifact"),
+    ("buckets", "SELECT id FROM bucket"),
+    ("objects", "SELECT id FROM bucket_version WHERE is_marker = 0"),
     ("traces", "SELECT trace_id FROM trace"),
     ("model_versions", "SELECT model_id || '/' || version FROM model_version"),
     ("data_versions", "SELECT version_id FROM data_version"),

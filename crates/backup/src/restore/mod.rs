@@ -3,16 +3,23 @@
 //!
 //! The folder is no data folder of a server until the caller takes the mark away, after it was proved.
 
+mod factors;
+mod locks;
 mod logged;
 mod loss;
 mod mail;
 mod replay;
+mod settled;
+mod told;
 mod unpack;
+mod verbs;
 
-pub use logged::{Logged, replay_log};
+pub use logged::Logged;
 pub use loss::{Loss, loss};
 pub use replay::{Old, Replayed, replay};
+pub use told::replay_log;
 pub use unpack::{MARK, Unpacked, finish, place_checkpoint, unpack};
+pub use verbs::{Tells, tells};
 
 use kernel::Problem;
 use vault::db::Location;

@@ -15,7 +15,7 @@ use vault::db::snapshot::{POSTGRES, SQLITE};
 use vault::objects::{ObjectId, stored_place};
 
 use super::{DATABASE, DUMP};
-use crate::check::Chain;
+use crate::chain::Chain;
 use crate::error::BackupError;
 use crate::inventory::{Blob, Inventory};
 use crate::manifest::Signed;

@@ -1,5 +1,5 @@
 use super::World;
-use crate::check::Chain;
+use crate::chain::Chain;
 use crate::ops::{ExportKey, ListRuns, RunBackup};
 use crate::trust::Trust;
 use crate::types::RunState;

@@ -20,7 +20,8 @@ use vault::db::{Location, Opened};
 use vault::keys::{KeyFile, Keyring};
 use vault::objects::{OBJECT_COLUMNS, Objects, StoredObject};
 
-use crate::check::{Chain, Checked, check};
+use crate::chain::Chain;
+use crate::check::{Checked, check};
 use crate::ops::{MakeBackup, RunBackup};
 use crate::target::Target;
 use crate::types::Run;
@@ -171,11 +172,17 @@ impl World {
 
     pub(super) async fn check(&self, sequence: u64) -> Result<Checked, crate::BackupError> {
         let (target, trust) = (self.target(), self.room.trust().await.unwrap());
-        let chain = Chain::read(&target, &trust).await?;
+        let mut chain = Chain::read(&target, &trust).await?;
         let place = self.place().display().to_string();
         let known = self.opened.system.read(move |reader| crate::store::known_manifests(reader, &place)).await.unwrap();
-        chain.compare(&known)?;
+        chain.compare(&known);
         let log = self.room.0.audit.log();
         check(&target, &trust, &chain, chain.find(&target, Some(sequence))?, Some(&|old| log.goes_on_from(old))).await
+    }
+
+    pub(super) async fn health(&self) -> crate::How {
+        let (config, now) = (self.room.0.config.clone(), self.room.0.clock.now());
+        let how = self.opened.system.read(move |reader| crate::how(reader, &config, now)).await.unwrap();
+        how.unwrap_or(crate::How { is_degraded: false, reasons: Vec::new() })
     }
 }

@@ -12,7 +12,7 @@ use vault::db::snapshot::Fresh;
 
 use super::World;
 use crate::BackupConfig;
-use crate::check::Chain;
+use crate::chain::Chain;
 use crate::restore::{self, DUMP};
 
 /// A folder with a program that does not do what it should.

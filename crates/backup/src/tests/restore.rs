@@ -6,7 +6,7 @@ use vault::db::Location;
 use vault::db::snapshot::Fresh;
 
 use super::World;
-use crate::check::Chain;
+use crate::chain::Chain;
 use crate::error::BackupError;
 use crate::restore::{self, MARK, Old, Unpacked};
 

@@ -60,6 +60,8 @@ async fn what_fails_says_why_and_is_over() {
     let failed = runs(&world).await.into_iter().find(|run| run.kind == RunKind::Drill).unwrap();
     assert_eq!(failed.state, RunState::Failed);
     assert!(failed.problem.unwrap().contains("no room"));
+    let how = world.health().await;
+    assert!(how.is_degraded && how.reasons.join(" ").contains("the last drill failed: "), "{how:?}");
     assert!(!runner.step().await.unwrap());
 }
 

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use super::World;
 use crate::error::BackupError;
 use crate::manifest::{self, name_of};
+use crate::ops::VerifyBackup;
 use crate::sealed::blob_name;
 
 async fn two_backups() -> World {
@@ -40,7 +41,7 @@ async fn a_flipped_bit_a_cut_and_a_gap_are_found_in_every_part() {
     let world = two_backups().await;
     assert_eq!(said(&world).await, None);
     let trust = world.room.trust().await.unwrap();
-    let chain = crate::check::Chain::read(&world.target(), &trust).await.unwrap();
+    let chain = crate::chain::Chain::read(&world.target(), &trust).await.unwrap();
     let two = chain.get(2).unwrap();
     let list = chain.inventory(&world.target(), &trust, two).await.unwrap();
     let mut of_two: Vec<String> = list.files.values().map(|file| blob_name(&file.blob.id)).collect();
@@ -92,8 +93,109 @@ async fn an_older_manifest_in_the_place_of_a_newer_is_found() {
 async fn a_manifest_taken_away_at_the_end_is_missed_by_the_server() {
     let world = two_backups().await;
     std::fs::remove_file(world.place().join(name_of(2))).unwrap();
-    let error = world.check(1).await.unwrap_err();
-    assert!(matches!(error, BackupError::Chain(2, _)), "{error}");
+    let report = world.check(1).await.unwrap();
+    assert!(report.faults.join(" ").contains("its manifest is missing"), "{report:?}");
+    assert!(world.check(2).await.is_err());
+    assert_eq!(world.back_up().await.unwrap().sequence, Some(3), "the number stays taken");
+}
+
+/// What is wrong with one manifest spoils its own backup alone, and what comes after it goes on behind the last good one.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_damaged_manifest_spoils_no_other_backup() {
+    for world in World::all(1).await {
+        for number in 0..2 {
+            world.store(&format!("{number}.bin"), &[1; 20_000]).await;
+            world.back_up().await.unwrap();
+        }
+        let path = world.place().join(name_of(1));
+        let mut bytes = std::fs::read(&path).unwrap();
+        let at = bytes.len() / 2;
+        bytes[at] ^= 1;
+        std::fs::write(&path, bytes).unwrap();
+        let (target, trust) = (world.target(), world.room.trust().await.unwrap());
+        let chain = crate::chain::Chain::read(&target, &trust).await.unwrap();
+        assert_eq!(chain.faults().len(), 1);
+        assert_eq!(chain.find(&target, None).unwrap().manifest.sequence, 2);
+        for sequence in [2, 3] {
+            let report = world.check(sequence).await.unwrap();
+            assert_eq!((report.fault_count, report.damaged), (1, vec![name_of(1)]));
+            if sequence == 2 {
+                assert_eq!(world.back_up().await.unwrap().sequence, Some(3));
+            }
+        }
+        let count = target.list("blobs").await.unwrap().len();
+        crate::prune::prune(&world.room, &world.place().display().to_string()).await.unwrap();
+        assert_eq!(target.list("manifests").await.unwrap().len(), 2, "the newest, and the damaged one");
+        assert_eq!(target.list("blobs").await.unwrap().len(), count, "who knows what the damaged one names");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_newest_is_not_exchanged_for_an_older_one_without_a_word() {
+    let world = two_backups().await;
+    let path = world.place().join(name_of(2));
+    let mut bytes = std::fs::read(&path).unwrap();
+    let at = bytes.len() / 2;
+    bytes[at] ^= 1;
+    std::fs::write(&path, bytes).unwrap();
+    let (target, trust) = (world.target(), world.room.trust().await.unwrap());
+    let chain = crate::chain::Chain::read(&target, &trust).await.unwrap();
+    assert!(matches!(chain.find(&target, None), Err(BackupError::Newest(_, 1))));
+    assert!(chain.find(&target, Some(2)).is_err());
+    assert_eq!(chain.find(&target, Some(1)).unwrap().manifest.sequence, 1);
+    assert_eq!(world.back_up().await.unwrap().sequence, Some(3), "behind the last good one");
+    assert_eq!(world.check(3).await.unwrap().damaged, [name_of(2)]);
+    assert!(world.health().await.reasons.join(" ").contains("of backup 2"), "and somebody is told");
+}
+
+/// A part that was found damaged is copied anew by the next backup, which mends the older ones too; health tells until then.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_found_damaged_is_copied_anew() {
+    for world in World::all(0).await {
+        let object = world.store("a.bin", &[1; 100_000]).await;
+        world.back_up().await.unwrap();
+        assert!(!world.health().await.is_degraded);
+        let path = world.place().join(crate::sealed::object_name(object.id.as_str()));
+        let good = std::fs::read(&path).unwrap();
+        let mut bad = good.clone();
+        bad[5_000] ^= 1;
+        std::fs::write(&path, &bad).unwrap();
+        let verify = || VerifyBackup { room: world.room.clone(), to: None, sequence: None };
+        let report = world.gate.call(verify()).await.unwrap();
+        assert_eq!((report.fault_count, report.damaged.len()), (1, 1));
+        let how = world.health().await;
+        assert!(how.is_degraded && how.reasons.join(" ").contains("copies anew"), "{how:?}");
+        world.back_up().await.unwrap();
+        assert_eq!(std::fs::read(&path).unwrap(), good);
+        assert!(world.gate.call(verify()).await.unwrap().is_good());
+        assert!(!world.health().await.is_degraded);
+        let recorded = world.gate.recorded();
+        assert!(
+            recorded.iter().any(|line| line.contains("backups.make done") && line.contains("mended_count=1")),
+            "{recorded:?}"
+        );
+    }
+}
+
+/// Nobody verifies: of what older backups copied each backup reads a share, so that all of it is read in time.
+#[tokio::test(flavor = "multi_thread")]
+async fn damage_that_nobody_looked_for_is_found_in_time() {
+    let world = World::new(0).await;
+    // Names are random: one whose turn it is at the second backup.
+    let name = loop {
+        let name = crate::sealed::object_name(world.store(&kernel::random_id(), &[1; 20_000]).await.id.as_str());
+        if crate::make::is_in_share(&name, 2) {
+            break name;
+        }
+    };
+    world.back_up().await.unwrap();
+    let path = world.place().join(name);
+    let good = std::fs::read(&path).unwrap();
+    let mut bad = good.clone();
+    bad[5_000] ^= 1;
+    std::fs::write(&path, &bad).unwrap();
+    world.back_up().await.unwrap();
+    assert_eq!(std::fs::read(&path).unwrap(), good);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -102,8 +204,9 @@ async fn a_manifest_taken_out_of_the_middle_is_missed_by_everybody() {
     world.back_up().await.unwrap();
     std::fs::remove_file(world.place().join(name_of(2))).unwrap();
     let trust = world.room.trust().await.unwrap();
-    let error = crate::check::Chain::read(&world.target(), &trust).await.unwrap_err();
-    assert!(matches!(error, BackupError::Chain(3, _)), "{error}");
+    let chain = crate::chain::Chain::read(&world.target(), &trust).await.unwrap();
+    assert!(matches!(chain.faults(), [(3, BackupError::Chain(3, _))]), "{chain:?}");
+    assert!(chain.find(&world.target(), None).is_ok(), "it can be restored all the same");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -128,7 +231,7 @@ async fn a_backup_that_knows_another_log_is_refused() {
     other.log.point -= 1;
     std::fs::write(&path, other.sign(&signed).unwrap().0).unwrap();
     let target = world.target();
-    let chain = crate::check::Chain::read(&target, &trust).await.unwrap();
+    let chain = crate::chain::Chain::read(&target, &trust).await.unwrap();
     let report = crate::check(&target, &trust, &chain, chain.get(2).unwrap(), None).await.unwrap();
     assert!(report.faults.join(" ").contains("audit log"), "{report:?}");
 }
@@ -138,7 +241,7 @@ async fn another_backup_key_opens_nothing() {
     let world = two_backups().await;
     let target = world.target();
     let mut trust = world.room.trust().await.unwrap();
-    let chain = crate::check::Chain::read(&target, &trust).await.unwrap();
+    let chain = crate::chain::Chain::read(&target, &trust).await.unwrap();
     trust.key = kernel::Secret::new(vec![0; 32]);
     let report = crate::check(&target, &trust, &chain, chain.get(2).unwrap(), None).await.unwrap();
     assert!(report.faults.join(" ").contains("does not open under the backup key"), "{report:?}");

@@ -21,6 +21,8 @@ pub struct SetContract {
     pub contract: String,
     /// Why.
     pub reason: String,
+    /// SHA-256 in hexadecimal digits of the contract that was seen in force, empty for none: where another one is by now, nothing is set.
+    pub seen: Option<String>,
 }
 
 /// A contract that is set.
@@ -51,7 +53,14 @@ impl Operation for SetContract {
         let object = self.room.objects().put(&permit, &workspace, body, CONTRACT_BYTES_MAX as u64).await?;
         let (object_id, sha256) = (object.id.clone(), object.sha256);
         let reason = hex(&kernel::sha256(self.reason.as_bytes()));
+        let seen = self.seen;
         let written = self.room.objects().commit(self.room.db(), &permit, vec![object_id], move |writer| {
+            let in_force = files::document(writer, &dataset_id, DocumentKind::Contract)?.map(|own| hex(&own.sha256));
+            if seen.is_some_and(|seen| seen != in_force.unwrap_or_default()) {
+                let message =
+                    "somebody has set another contract since you looked; read that one, and set yours again if it still holds";
+                return Err(Problem::new(Kind::Conflict, message));
+            }
             let old = files::forget_documents(writer, &dataset_id)?;
             files::put_document(writer, &dataset_id, "", DocumentKind::Contract, &object)?;
             let outcome =

@@ -396,3 +396,11 @@ pub fn hands(reader: &mut Reader<'_>, principal: &str) -> Result<Vec<String>, Db
     all.extend([person, principal.to_owned()]);
     Ok(all)
 }
+
+/// How an account is called; none for what is no account, such as the inspector.
+///
+/// # Errors
+/// [`DbError`] of the engine.
+pub fn name_of(reader: &mut Reader<'_>, principal: &str) -> Result<Option<String>, DbError> {
+    reader.query_one("SELECT name FROM principal WHERE id = $1", &[principal.into()], |row| row.text(0))
+}

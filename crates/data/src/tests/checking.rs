@@ -43,7 +43,7 @@ fn the_one_in_force_goes_along_to_be_compared_with() {
         world.committed("d", &[("a.csv", b"1")], told()).await;
         assert_eq!(world.call(world.lint("new")).await.unwrap().tables[0].name, "none before");
         let (room, dataset) = (world.room.clone(), "d".to_owned());
-        let set = SetContract { room, dataset, contract: "agreed".to_owned(), reason: "reviewed".to_owned() };
+        let set = SetContract { room, dataset, contract: "agreed".to_owned(), reason: "reviewed".to_owned(), seen: None };
         world.call(set).await.unwrap();
         assert_eq!(world.call(world.lint("new")).await.unwrap().tables[0].name, "agreed before");
     });

@@ -58,6 +58,8 @@ pub struct Walked {
     pub endpoints: Vec<(Endpoint, Trust)>,
     /// Whether a limit cut it short.
     pub truncated: bool,
+    /// Whether the number of steps that was asked for ended it although something further away is known.
+    pub leads_on: bool,
 }
 
 /// A thing that was reached.
@@ -86,6 +88,20 @@ impl Walked {
             *counts.entry(found.kind).or_insert(0) += 1;
         }
         counts
+    }
+
+    /// What of it lies within so many steps. The endpoints stay those of the whole.
+    #[must_use]
+    pub fn within(&self, depth_max: u32) -> Self {
+        let mut nearer = self.clone();
+        nearer.found.retain(|found| found.depth <= depth_max);
+        nearer.leads_on |= nearer.found.len() < self.found.len();
+        let near: BTreeSet<i64> = nearer.found.iter().map(|found| found.number).collect();
+        let roots: BTreeSet<i64> = self.roots.iter().map(|root| root.number).collect();
+        nearer.nodes.retain(|node| near.contains(&node.number) || roots.contains(&node.number));
+        let ids: BTreeSet<&str> = nearer.nodes.iter().map(|node| node.id.as_str()).collect();
+        nearer.edges.retain(|edge| ids.contains(edge.from.as_str()) && ids.contains(edge.to.as_str()));
+        nearer
     }
 
     /// Whether every edge is among [`Walked::edges`].
@@ -130,13 +146,13 @@ impl Operation for WalkGraph {
             Ok((roots, walk, whole))
         };
         let (roots, walk, whole) = room.db.read(&permit, read).await?;
-        let truncated = walk.truncated;
+        let (truncated, leads_on) = (walk.truncated, walk.leads_on);
         let Details { nodes, edges, found, endpoints } = match whole {
             Some(whole) => whole,
             None => large(&room, &permit, workspace, &roots, walk).await?,
         };
         let roots: Vec<Node> = nodes.iter().filter(|node| roots.contains(&node.number)).cloned().collect();
-        Ok(Walked { subject, direction, roots, found, nodes, edges, endpoints, truncated })
+        Ok(Walked { subject, direction, roots, found, nodes, edges, endpoints, truncated, leads_on })
     }
 }
 

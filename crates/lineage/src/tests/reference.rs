@@ -93,7 +93,13 @@ fn check(layers: &Layers, seed: u64) {
                     let found: BTreeMap<_, _> =
                         walked.reached.iter().map(|reach| (reach.number, (reach.depth, reach.trust))).collect();
                     assert_eq!(found.len(), walked.reached.len(), "nothing twice");
+                    let whole = expected(&edges, root, direction, u32::MAX);
                     let expected = expected(&edges, root, direction, depth_max.unwrap_or(u32::MAX));
+                    assert_eq!(
+                        walked.leads_on,
+                        whole.len() > expected.len(),
+                        "what lies further away is told of: {depth_max:?} {seed}"
+                    );
                     assert!(found == expected, "{} {direction:?} {depth_max:?} {seed}", world.engine);
                 }
             }

@@ -37,7 +37,7 @@ impl Operation for ShowHealth {
             _ => return Ok(Vec::new()),
         };
         let (workspace, now) = (permit.workspace()?.to_owned(), permit.entry().at);
-        let more = self.room.0.more.clone();
+        let (more, obstacle) = (self.room.0.more.clone(), self.room.0.obstacle.clone());
         let read = move |reader: &mut vault::db::Reader<'_>| {
             let since = now.0.div_euclid(MINUTE_US).saturating_sub(MINUTES);
             let open = alerts::open_reasons(reader)?;
@@ -57,7 +57,8 @@ impl Operation for ShowHealth {
             }
             for place in places::endpoints(reader, Some(&workspace), models.as_deref())? {
                 let seen = minutes::of_endpoint(reader, &place.endpoint, since)?;
-                all.push(endpoint(&place, &seen, &open));
+                let obstacle = obstacle.as_ref().map(|look| look(reader, &place.endpoint)).transpose()?.flatten();
+                all.push(endpoint(&place, &seen, &open, obstacle));
             }
             Ok(all)
         };
@@ -82,7 +83,12 @@ fn server(open: &Open) -> HealthOf {
     HealthOf { kind: "server", name: "server".to_owned(), state, reasons }
 }
 
-pub(crate) fn endpoint(place: &Place, seen: &BTreeMap<String, BTreeMap<i64, Tally>>, open: &Open) -> HealthOf {
+pub(crate) fn endpoint(
+    place: &Place,
+    seen: &BTreeMap<String, BTreeMap<i64, Tally>>,
+    open: &Open,
+    obstacle: Option<String>,
+) -> HealthOf {
     let mut whole = Tally::default();
     seen.values().flat_map(BTreeMap::values).for_each(|tally| whole.merge(tally));
     let own: Vec<_> = open.iter().filter(|one| one.0.as_deref() == Some(place.endpoint.as_str())).collect();
@@ -103,10 +109,39 @@ pub(crate) fn endpoint(place: &Place, seen: &BTreeMap<String, BTreeMap<i64, Tall
     if place.model.is_none() {
         state = HealthState::Failing;
         reasons.insert(0, "its model is deleted".to_owned());
+    } else if let Some(why) = obstacle {
+        state = HealthState::Failing;
+        reasons.insert(0, format!("it cannot answer: {why}"));
     }
     if reasons.is_empty() {
         let mean_ms = whole.mean_latency_us().unwrap_or(0.0) / 1_000.0;
         reasons.push(format!("{} of {tried} requests were answered, in {mean_ms:.2} ms on average", whole.answered));
     }
     HealthOf { kind: "endpoint", name: place.name.clone(), state, reasons }
+}
+
+#[cfg(test)]
+mod tests {
+    use kernel::Micros;
+
+    use super::*;
+
+    #[test]
+    fn what_cannot_answer_is_not_healthy_however_well_it_answered_before() {
+        let place = Place {
+            endpoint: "e".to_owned(),
+            workspace: "w".to_owned(),
+            name: "live".to_owned(),
+            model_id: "m".to_owned(),
+            model: Some("churn".to_owned()),
+            choice: "2".to_owned(),
+            changed_at: Micros(0),
+        };
+        let tally = Tally { answered: 9, ..Tally::default() };
+        let seen = BTreeMap::from([("m/2".to_owned(), BTreeMap::from([(0, tally)]))]);
+        assert_eq!(endpoint(&place, &seen, &[], None).state, HealthState::Healthy);
+        let told = endpoint(&place, &seen, &[], Some("version 2 was refused".to_owned()));
+        assert_eq!(told.state, HealthState::Failing);
+        assert_eq!(told.reasons, ["it cannot answer: version 2 was refused"]);
+    }
 }

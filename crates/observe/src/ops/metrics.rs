@@ -30,6 +30,7 @@ impl Operation for ShowMetrics {
     async fn run(self, permit: Permit<Self>) -> Result<String, Problem> {
         self.room.flush().await?;
         let (totals, now) = (self.room.0.collector.totals(), permit.entry().at);
+        let obstacle = self.room.0.obstacle.clone();
         let read = move |reader: &mut vault::db::Reader<'_>| {
             let since = now.0.div_euclid(MINUTE_US).saturating_sub(5);
             let (open, counts) = (alerts::open_reasons(reader)?, alerts::open_counts(reader)?);
@@ -39,7 +40,8 @@ impl Operation for ShowMetrics {
             let mut states = BTreeMap::new();
             for place in &endpoints {
                 let seen = minutes::of_endpoint(reader, &place.endpoint, since)?;
-                states.insert(place.endpoint.clone(), ops::health::endpoint(place, &seen, &open).state);
+                let obstacle = obstacle.as_ref().map(|look| look(reader, &place.endpoint)).transpose()?.flatten();
+                states.insert(place.endpoint.clone(), ops::health::endpoint(place, &seen, &open, obstacle).state);
             }
             Ok((endpoints, states, counts, left_out))
         };

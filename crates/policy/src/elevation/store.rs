@@ -8,6 +8,8 @@ use crate::types::Resource;
 
 const COLUMNS: &str = "id, principal, role, resource_kind, resource, workspace, reason, seconds, asked_at, state, decided_by, \
                        decided_at, ends_at, grant_id";
+/// Beside the columns, how who asked is called.
+const NAME: &str = "(SELECT p.name FROM principal p WHERE p.id = elevation.principal)";
 
 pub(crate) fn insert(tx: &mut Writer<'_>, one: &Elevation) -> Result<(), DbError> {
     let sql = format!("INSERT INTO elevation ({COLUMNS}) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)");
@@ -33,7 +35,7 @@ pub(crate) fn insert(tx: &mut Writer<'_>, one: &Elevation) -> Result<(), DbError
 }
 
 pub(crate) fn get(reader: &mut Reader<'_>, id: &str) -> Result<Option<Elevation>, DbError> {
-    reader.query_one(&format!("SELECT {COLUMNS} FROM elevation WHERE id = $1"), &[id.into()], one_of)
+    reader.query_one(&format!("SELECT {COLUMNS}, {NAME} FROM elevation WHERE id = $1"), &[id.into()], one_of)
 }
 
 /// Decides on one that is open; `false` if it is not.
@@ -68,14 +70,15 @@ pub(crate) fn asked_count(reader: &mut Reader<'_>, principal: &str, now: Micros)
 
 /// A person's own, the newest first.
 pub(crate) fn of_principal(reader: &mut Reader<'_>, principal: &str) -> Result<Vec<Elevation>, DbError> {
-    let sql = format!("SELECT {COLUMNS} FROM elevation WHERE principal = $1 ORDER BY asked_at DESC, id LIMIT $2");
+    let sql = format!("SELECT {COLUMNS}, {NAME} FROM elevation WHERE principal = $1 ORDER BY asked_at DESC, id LIMIT $2");
     reader.query(&sql, &[principal.into(), LIST_COUNT_MAX.into()], one_of)
 }
 
 /// Those of a workspace, or of the server; the newest first.
 pub(crate) fn of_place(reader: &mut Reader<'_>, workspace: Option<&str>) -> Result<Vec<Elevation>, DbError> {
     let sql = format!(
-        "SELECT {COLUMNS} FROM elevation WHERE workspace = $1 OR ($1 = '' AND workspace IS NULL) ORDER BY asked_at DESC, id LIMIT $2"
+        "SELECT {COLUMNS}, {NAME} FROM elevation WHERE workspace = $1 OR ($1 = '' AND workspace IS NULL)
+         ORDER BY asked_at DESC, id LIMIT $2"
     );
     reader.query(&sql, &[workspace.unwrap_or_default().into(), LIST_COUNT_MAX.into()], one_of)
 }
@@ -84,6 +87,7 @@ fn one_of(row: &Row<'_>) -> Result<Elevation, DbError> {
     Ok(Elevation {
         id: row.text(0)?,
         principal: row.text(1)?,
+        principal_name: row.opt_text(14)?,
         role: row.text(2)?,
         resource: Resource::parse(&row.text(3)?, &row.text(4)?).ok_or(DbError::Shape(3))?,
         workspace: row.opt_text(5)?,

@@ -52,6 +52,7 @@ impl Operation for RequestElevation {
         let one = Elevation {
             id: format!("{}{}", if resource == Resource::Server { ON_SERVER } else { IN_WORKSPACE }, random_id()),
             principal: who,
+            principal_name: None,
             role: self.role,
             workspace: if resource == Resource::Server { None } else { permit.facts().workspace.clone() },
             resource,
@@ -97,6 +98,10 @@ impl Operation for DecideElevation {
     }
 
     async fn run(self, permit: Permit<Self>) -> Result<Elevation, Problem> {
+        if permit.caller().kind != CallerKind::User {
+            // A service account speaks for whoever owns it: who asked may be the same person.
+            return Err(Problem::forbidden("Permission denied. Only people decide on requests; ask a second person."));
+        }
         let (now, giver) = (permit.entry().at, permit.caller().id.clone());
         let (directory, id) = (self.room.directory(), self.id.clone());
         let look = move |reader: &mut Reader<'_>| {
@@ -199,6 +204,7 @@ impl Operation for BreakGlass {
         let one = Elevation {
             id: format!("{ON_SERVER}{}", random_id()),
             principal: who.clone(),
+            principal_name: None,
             role: BROKEN_ROLE.to_owned(),
             resource: Resource::Server,
             workspace: None,

@@ -1,5 +1,7 @@
 //! Who has which role.
 
+use std::collections::BTreeMap;
+
 use gate::{Action, Operation, Permit, Target};
 use kernel::Problem;
 
@@ -32,6 +34,8 @@ pub struct GrantPage {
     pub grants: Vec<Grant>,
     /// Where the next page starts, if there is one.
     pub next: Option<String>,
+    /// How the accounts are called, by id; an account that is gone has no name.
+    pub names: BTreeMap<String, String>,
 }
 
 impl Operation for ListGrants {
@@ -64,7 +68,7 @@ impl Operation for ListGrants {
         let directory = self.room.directory();
         let limit = self.limit;
         let after = self.after.unwrap_or_default();
-        let mut grants = self
+        let (mut grants, names) = self
             .room
             .db()
             .read(&permit, move |reader| {
@@ -74,20 +78,25 @@ impl Operation for ListGrants {
                     Some(name) => Some(directory.find(reader, name)?.map_or_else(|| name.clone(), |found| found.id)),
                 };
                 let mut filter = ListFilter { workspace, resource: item, principal, after, limit: limit + 1 };
-                let Some(only) = only else { return Ok(store::list(reader, &filter, now)?) };
                 let mut all = Vec::new();
-                for one in only {
-                    filter.resource = Some(one);
-                    all.extend(store::list(reader, &filter, now)?);
+                match only {
+                    None => all = store::list(reader, &filter, now)?,
+                    Some(only) => {
+                        for one in only {
+                            filter.resource = Some(one);
+                            all.extend(store::list(reader, &filter, now)?);
+                        }
+                        all.sort_by(|a, b| a.id.cmp(&b.id));
+                    }
                 }
-                all.sort_by(|a, b| a.id.cmp(&b.id));
-                Ok(all)
+                let names = store::names(reader, &all)?;
+                Ok((all, names))
             })
             .await?;
         let page = usize::try_from(limit).unwrap_or(usize::MAX);
         let more = grants.len() > page;
         grants.truncate(page);
         let next = grants.last().filter(|_| more).map(|grant| grant.id.clone());
-        Ok(GrantPage { grants, next })
+        Ok(GrantPage { grants, next, names })
     }
 }

@@ -137,7 +137,7 @@ impl Inspect {
         let from = &self.from;
         let (target, trust) = (Target::open(&from.from, &from.reach())?, from.trust()?);
         let chain = Chain::read(&target, &trust).await?;
-        let of = chain.find(&target, from.sequence)?;
+        let of = chain.find_good(&target, from.sequence)?;
         let report = check(&target, &trust, &chain, of, None).await?;
         if from.json {
             crate::say!(
@@ -232,6 +232,8 @@ fn to_json(report: &Report) -> Value {
             "erased": done.erased_count,
         })),
         "unreplayed": report.unreplayed,
+        "untold": report.untold,
+        "chain_faults": report.chain_faults,
     })
 }
 
@@ -271,10 +273,20 @@ fn print(report: &Report, into: &Path) {
             done.erased_count
         );
     }
-    if let Some(why) = &report.unreplayed {
-        crate::say!(
+    for fault in &report.chain_faults {
+        crate::say!("WARNING     of the other backups in this place: {fault}");
+    }
+    match (&report.unreplayed, &report.replayed) {
+        (Some(why), Some(_)) => {
+            crate::say!("WARNING     what was revoked since is known from the old log alone ({why})");
+        }
+        (Some(why), None) => crate::say!(
             "WARNING     what was revoked or erased since is not known ({why}): look through tokens, grants and erasures"
-        );
+        ),
+        (None, _) => {}
+    }
+    if !report.untold.is_empty() {
+        crate::say!("WARNING     this was done since and is not done again, with how often; look through it: {}", report.untold);
     }
     crate::say!("next: strongroom serve --data {shown}");
 }

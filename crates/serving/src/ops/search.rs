@@ -1,5 +1,7 @@
 //! `endpoints.search`.
 
+use std::collections::BTreeMap;
+
 use gate::{Action, Operation, Permit, Scope, Target};
 use kernel::Problem;
 
@@ -24,6 +26,8 @@ pub struct EndpointPage {
     pub rows: Vec<Endpoint>,
     /// Where the next page begins, if there is one.
     pub next: Option<String>,
+    /// Why those that cannot answer cannot, by id.
+    pub obstacles: BTreeMap<String, String>,
 }
 
 impl Operation for SearchEndpoints {
@@ -38,17 +42,23 @@ impl Operation for SearchEndpoints {
         let models = match permit.scope() {
             Scope::Workspace => None,
             Scope::Only { models, .. } if !models.is_empty() => Some(models.clone()),
-            _ => return Ok(EndpointPage { rows: Vec::new(), next: None }),
+            _ => return Ok(EndpointPage { rows: Vec::new(), next: None, obstacles: BTreeMap::new() }),
         };
         let count = self.rows.unwrap_or(PAGE_ROWS_DEFAULT).clamp(1, PAGE_ROWS_MAX);
         let (workspace, after) = (permit.workspace()?.to_owned(), self.after.unwrap_or_default());
+        let room = self.room.clone();
         let read = move |reader: &mut vault::db::Reader<'_>| {
-            Ok(store::page(reader, &workspace, models.as_deref(), &after, count.saturating_add(1))?)
+            let rows = store::page(reader, &workspace, models.as_deref(), &after, count.saturating_add(1))?;
+            let mut obstacles = BTreeMap::new();
+            for one in rows.iter().take(count) {
+                obstacles.extend(room.obstacle(reader, &one.id)?.map(|why| (one.id.clone(), why)));
+            }
+            Ok((rows, obstacles))
         };
-        let mut rows = self.room.db().read(&permit, read).await?;
+        let (mut rows, obstacles) = self.room.db().read(&permit, read).await?;
         let has_more = rows.len() > count;
         rows.truncate(count);
         let next = rows.last().filter(|_| has_more).map(|last| last.name.clone());
-        Ok(EndpointPage { rows, next })
+        Ok(EndpointPage { rows, next, obstacles })
     }
 }

@@ -16,6 +16,8 @@ pub struct PromoteChallenger {
     pub room: Serving,
     /// The endpoint's name.
     pub name: String,
+    /// The endpoint's mark as it was seen: where it has another one by now, nothing is done.
+    pub seen: Option<String>,
 }
 
 impl Operation for PromoteChallenger {
@@ -29,9 +31,10 @@ impl Operation for PromoteChallenger {
     async fn run(self, permit: Permit<Self>) -> Result<Endpoint, Problem> {
         let id = endpoint_of(&permit)?;
         let (at, by, admission) = (permit.entry().at, permit.caller().id.clone(), self.room.0.admission.clone());
-        let (wanted, scene) = (id.clone(), Scene::of(&permit)?);
+        let (wanted, scene, seen) = (id.clone(), Scene::of(&permit)?, self.seen);
         let promoted = self.room.db().write(&permit, move |writer| {
             let endpoint = store::get(writer, &wanted)?.ok_or_else(no_endpoint)?;
+            endpoint.still_as(seen.as_deref())?;
             let rollout = endpoint.rollout.clone().ok_or_else(no_rollout)?;
             if let Some((_, why)) = rollout.halted {
                 let message = format!("the rollout was halted: {why}; begin another one, or update the endpoint itself");
@@ -54,6 +57,8 @@ pub struct Rollback {
     pub room: Serving,
     /// The endpoint's name.
     pub name: String,
+    /// The endpoint's mark as it was seen: where it has another one by now, nothing is done.
+    pub seen: Option<String>,
 }
 
 impl Operation for Rollback {
@@ -67,9 +72,10 @@ impl Operation for Rollback {
     async fn run(self, permit: Permit<Self>) -> Result<Endpoint, Problem> {
         let id = endpoint_of(&permit)?;
         let (at, by, admission) = (permit.entry().at, permit.caller().id.clone(), self.room.0.admission.clone());
-        let (wanted, scene) = (id.clone(), Scene::of(&permit)?);
+        let (wanted, scene, seen) = (id.clone(), Scene::of(&permit)?, self.seen);
         let taken_back = self.room.db().write(&permit, move |writer| {
             let endpoint = store::get(writer, &wanted)?.ok_or_else(no_endpoint)?;
+            endpoint.still_as(seen.as_deref())?;
             let mut outcome = Outcome::done().resource(wanted.clone());
             if let Some(rollout) = &endpoint.rollout {
                 store::end(writer, &wanted)?;

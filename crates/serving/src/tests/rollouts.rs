@@ -58,16 +58,20 @@ fn a_canary_answers_its_share_and_takes_over() {
         let counted = shown.challenger.unwrap().comparison;
         assert_eq!(counted.champion.requests + counted.challenger.requests, 400, "who asked for a version is not counted");
 
-        let promote = || PromoteChallenger { room: world.room.clone(), name: ENDPOINT.to_owned() };
+        let promote = || PromoteChallenger { room: world.room.clone(), name: ENDPOINT.to_owned(), seen: None };
         let endpoint = world.call(promote()).await.unwrap();
         assert_eq!((endpoint.choice.to_string(), endpoint.previous, endpoint.rollout), (second.to_string(), Some(first), None));
         assert_eq!(world.said().await, 2.0, "at once");
         refused(world.call(promote()).await, Kind::Conflict, "no other version");
-        let rollback = || Rollback { room: world.room.clone(), name: ENDPOINT.to_owned() };
+        let rollback = || Rollback { room: world.room.clone(), name: ENDPOINT.to_owned(), seen: None };
         world.call(rollback()).await.unwrap();
         assert_eq!(world.said().await, 1.0, "at once");
-        world.call(rollback()).await.unwrap();
+        let seen = Some(world.shown().await.endpoint.mark());
+        let once = || Rollback { seen: seen.clone(), ..rollback() };
+        world.call(once()).await.unwrap();
         assert_eq!(world.said().await, 2.0, "a rollback is taken back the same way");
+        refused(world.call(once()).await, Kind::Conflict, "has changed since");
+        assert_eq!(world.said().await, 2.0, "what is sent twice is done once");
     });
 }
 
@@ -87,7 +91,7 @@ fn a_shadow_is_counted_and_never_heard() {
         assert_eq!((comparison.champion.requests, comparison.challenger.requests), (5, 5));
         assert_eq!((comparison.pairs.rows, comparison.pairs.disagreed), (5, 5));
         assert_eq!(comparison.pairs.differences, Some((1.0, 0.0)), "the challenger says one more each time");
-        world.call(Rollback { room: world.room.clone(), name: ENDPOINT.to_owned() }).await.unwrap();
+        world.call(Rollback { room: world.room.clone(), name: ENDPOINT.to_owned(), seen: None }).await.unwrap();
         assert!(world.shown().await.challenger.is_none());
         assert_eq!(world.said().await, 1.0);
     });
@@ -110,7 +114,7 @@ fn a_challenger_that_fails_costs_no_client_an_answer_and_is_halted_for_good() {
         assert!(keeper.step().await);
         let halted = world.shown().await.endpoint.rollout.unwrap().halted.unwrap();
         assert!(halted.1.contains("failed"));
-        let promote = PromoteChallenger { room: world.room.clone(), name: ENDPOINT.to_owned() };
+        let promote = PromoteChallenger { room: world.room.clone(), name: ENDPOINT.to_owned(), seen: None };
         refused(world.call(promote).await, Kind::Conflict, "halted");
         // A process that starts later knows it from the row alone.
         world.room.forget(&world.shown().await.endpoint.id);
@@ -128,7 +132,11 @@ fn what_cannot_be_loaded_changes_nothing() {
         let update = UpdateEndpoint { room: world.room.clone(), name: ENDPOINT.to_owned(), choice: broken.to_string() };
         refused(world.call(update).await, Kind::Conflict, "cannot be served");
         assert_eq!(world.said().await, 1.0);
-        refused(world.call(Rollback { room: world.room.clone(), name: ENDPOINT.to_owned() }).await, Kind::Conflict, "before");
+        refused(
+            world.call(Rollback { room: world.room.clone(), name: ENDPOINT.to_owned(), seen: None }).await,
+            Kind::Conflict,
+            "before",
+        );
     });
 }
 

@@ -33,6 +33,9 @@ fn a_model_whose_files_changed_does_not_answer() {
         refused(world.ask(1).await, Kind::Conflict, "not those that were inspected");
         let shown = world.call(GetEndpoint { room: world.room.clone(), name: ENDPOINT.to_owned() }).await.unwrap();
         assert!(shown.model.is_none() && shown.obstacle.unwrap().contains("not those"));
+        let listed = world.call(SearchEndpoints { room: world.room.clone(), after: None, rows: None }).await.unwrap();
+        let why = listed.obstacles.get(&listed.rows[0].id).cloned().unwrap_or_default();
+        assert!(why.contains("not those that were inspected"), "a list says so too: {why}");
     });
 }
 

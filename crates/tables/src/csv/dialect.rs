@@ -120,6 +120,14 @@ fn each_record(sample: &[u8], ended: bool, delimiter: u8, quote: u8, mut see: im
     }
 }
 
+/// Whether a beginning of a text holds two whole records.
+#[must_use]
+pub fn holds_two_records(sample: &[u8]) -> bool {
+    let mut count = 0;
+    each_record(sample, false, b',', b'"', |_, _| count += 1);
+    count >= 2
+}
+
 fn most_frequent(counts: &[usize]) -> (usize, usize) {
     let mut best = (1, 0);
     for count in counts {

@@ -10,11 +10,11 @@ use std::sync::Arc;
 use arrow_schema::{Field, Schema, SchemaRef};
 
 use crate::columns::{Facts, settle_names};
-use crate::csv::dialect::{Dialect, find_dialect};
+use crate::csv::dialect::{Dialect, find_dialect, holds_two_records};
 use crate::csv::read::{CsvReader, Part, Records};
 use crate::csv::splitter::Record;
 use crate::error::TableError;
-use crate::limits::{PARTITION_BYTES, SAMPLE_BYTES};
+use crate::limits::{PARTITION_BYTES, SAMPLE_BYTES, WIDE_SAMPLE_BYTES_MAX};
 use crate::notes::{About, Example, NoteKind, Notes};
 use crate::source::DataFile;
 use crate::table::{Opened, Partition, ReadOptions};
@@ -61,10 +61,17 @@ pub(crate) fn open(files: &[DataFile], options: &ReadOptions) -> Result<Opened, 
 
 fn dialect_of(file: &DataFile, options: &ReadOptions) -> Result<Dialect, TableError> {
     let size = usize::try_from(file.bytes.size_bytes()).unwrap_or(usize::MAX);
-    let mut sample = vec![0_u8; size.min(SAMPLE_BYTES)];
-    file.bytes.read_at(0, &mut sample).map_err(|source| TableError::read(&file.path, source))?;
-    let text = sample.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&sample);
-    Ok(find_dialect(&file.path, text, size <= SAMPLE_BYTES, options.csv))
+    let mut length = size.min(SAMPLE_BYTES);
+    loop {
+        let mut sample = vec![0_u8; length];
+        file.bytes.read_at(0, &mut sample).map_err(|source| TableError::read(&file.path, source))?;
+        let text = sample.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&sample);
+        // A line of names may be longer than the sample, and tells little without a row behind it.
+        if length == size || length >= WIDE_SAMPLE_BYTES_MAX || holds_two_records(text) {
+            return Ok(find_dialect(&file.path, text, length == size, options.csv));
+        }
+        length = length.saturating_mul(4).min(size).min(WIDE_SAMPLE_BYTES_MAX);
+    }
 }
 
 /// The schema of columns with these facts, which are reported at the same time.

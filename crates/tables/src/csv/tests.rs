@@ -39,6 +39,17 @@ fn types_are_found_and_nothing_is_lost() {
 }
 
 #[test]
+fn a_line_of_names_may_be_longer_than_the_sample() {
+    let names: Vec<String> = (0..3_000).map(|number| format!("{}_{number}", "a_name".repeat(20))).collect();
+    let row = vec!["7"; names.len()].join(",");
+    let text = format!("{}\n{row}\n{row}\n", names.join(","));
+    assert!(names.join(",").len() > crate::limits::SAMPLE_BYTES);
+    let table = open("a.csv", text).unwrap();
+    assert_eq!((columns(&table).len(), table.row_count()), (3_000, 2));
+    assert_eq!(columns(&table)[2_999], format!("{}: Int64", names[2_999]));
+}
+
+#[test]
 fn a_late_misfit_makes_the_column_text() {
     let mut text = "n,x\n".to_owned();
     for row in 0..30_000 {

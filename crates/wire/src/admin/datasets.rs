@@ -241,7 +241,7 @@ fn read_contract(room: Data, inbound: &Inbound) -> Result<ReadContract, Problem>
 
 fn set_contract(room: Data, inbound: &Inbound) -> Result<SetContract, Problem> {
     let ContractBody { contract, reason } = body(inbound)?;
-    Ok(SetContract { room, dataset: inbound.path("dataset").to_owned(), contract, reason })
+    Ok(SetContract { room, dataset: inbound.path("dataset").to_owned(), contract, reason, seen: None })
 }
 
 fn show_version(room: Data, inbound: &Inbound) -> Result<ShowVersion, Problem> {

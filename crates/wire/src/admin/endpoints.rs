@@ -117,13 +117,13 @@ fn rollout_routes(door: &mut Door, room: &Serving, one: &str) {
     let own = room.clone();
     let promote = move |inbound: &Inbound| {
         let Nothing {} = body(inbound)?;
-        Ok(PromoteChallenger { room: own.clone(), name: inbound.path("endpoint").to_owned() })
+        Ok(PromoteChallenger { room: own.clone(), name: inbound.path("endpoint").to_owned(), seen: None })
     };
     door.route(Method::POST, &format!("{one}/promote"), promote, |changed| outbound::json(&endpoint(&changed)));
     let own = room.clone();
     let rollback = move |inbound: &Inbound| {
         let Nothing {} = body(inbound)?;
-        Ok(Rollback { room: own.clone(), name: inbound.path("endpoint").to_owned() })
+        Ok(Rollback { room: own.clone(), name: inbound.path("endpoint").to_owned(), seen: None })
     };
     door.route(Method::POST, &format!("{one}/rollback"), rollback, |changed| outbound::json(&endpoint(&changed)));
 }

@@ -125,6 +125,7 @@ pub(super) fn walk_json(walked: &Walked) -> Value {
             .collect::<Vec<_>>(),
         "edges_complete": walked.is_detailed() && !walked.truncated,
         "truncated": walked.truncated,
+        "leads_on": walked.leads_on,
     })
 }
 

@@ -1,0 +1,263 @@
+//! Every verb that changes something, by what its records tell a restore that has nothing but the old log.
+//!
+//! INVARIANT: each verb of the server stands in exactly one of the lists. Held by the server's test
+//! `a_restore_knows_what_each_verb_takes_back`.
+
+/// What they take back is taken back again: ids, and what stands beside them, say what it was.
+pub(super) const TOLD: &[&str] = &[
+    "backups.escrow",
+    "buckets.hold",
+    "buckets.retain",
+    "devices.enrol",
+    "devices.revoke",
+    "devices.revoke_fleet",
+    "devices.revoke_own",
+    "elevations.decide",
+    "elevations.end",
+    "factors.recovery_codes",
+    "factors.remove",
+    "federation.settle",
+    "grants.revoke",
+    "groups.add_member",
+    "groups.delete",
+    "groups.remove_member",
+    "keys.cancel_destroy",
+    "keys.destroy_due",
+    "mail.set_address",
+    "mail.set_key",
+    "predictions.erase",
+    "provisioning.change_group",
+    "provisioning.change_user",
+    "provisioning.delete_group",
+    "provisioning.delete_user",
+    "retention.bypass",
+    "retention.extend",
+    "retention.hold",
+    "services.delete",
+    "services.disable",
+    "services.enable",
+    "sessions.create",
+    "tokens.revoke",
+    "tokens.revoke_any",
+    "users.delete",
+    "users.disable",
+    "users.enable",
+    "users.reset_factors",
+    "users.set_password",
+];
+
+/// They take something back, delete it for good or hold something back, and their records do not tell enough to do it again: people are told
+/// how often they were done.
+const UNTOLD: &[&str] = &[
+    "account.password",
+    "admissions.refuse",
+    "admissions.rescan",
+    "artifacts.delete",
+    "buckets.delete",
+    "buckets.lock",
+    "buckets.remove",
+    "buckets.update",
+    "datasets.contract",
+    "datasets.refuse",
+    "devices.set_rule",
+    "endpoints.delete",
+    "endpoints.guard",
+    "endpoints.halt",
+    "endpoints.rollback",
+    "endpoints.throttle",
+    "endpoints.update",
+    "evaluation.delete",
+    "experiments.delete",
+    "gates.set",
+    "keys.rotate",
+    "logged_models.delete",
+    "models.alias",
+    "models.delete",
+    "predictions.expire",
+    "predictions.set_policy",
+    "runs.delete",
+    "signals.receive",
+    "signers.set",
+    "sources.remove",
+    "traces.delete",
+    "versions.delete",
+    "versions.stage",
+];
+
+/// Of those the old database tells, where it can be read.
+pub(super) const IN_DATABASE: &[&str] = &[
+    "account.password",
+    "artifacts.delete",
+    "buckets.lock",
+    "buckets.remove",
+    "models.delete",
+    "predictions.expire",
+    "traces.delete",
+    "versions.delete",
+];
+
+/// They take nothing back. That sessions end is not among what is taken back: none comes back in any case.
+const HARMLESS: &[&str] = &[
+    "admissions.admit",
+    "admissions.begin",
+    "admissions.inspect",
+    "admissions.run",
+    "admissions.waive",
+    "alerts.acknowledge",
+    "alerts.receive",
+    "alerts.resolve",
+    "artifacts.upload_abort",
+    "artifacts.upload_complete",
+    "artifacts.upload_create",
+    "artifacts.upload_part",
+    "artifacts.write",
+    "backups.approve_restore",
+    "backups.drill",
+    "backups.make",
+    "backups.request_restore",
+    "backups.run",
+    "backups.try",
+    "buckets.bypass",
+    "buckets.create",
+    "buckets.tag",
+    "buckets.tick",
+    "buckets.write",
+    "cleanings.run",
+    "datasets.admit",
+    "datasets.cancel",
+    "datasets.clean",
+    "datasets.commit",
+    "datasets.inspect",
+    "datasets.open",
+    "datasets.put",
+    "datasets.sweep",
+    "datasets.waive",
+    "detections.acknowledge",
+    "detections.raise",
+    "detections.respond",
+    "devices.adopt",
+    "devices.attest",
+    "devices.create_fleet",
+    "devices.invite",
+    "devices.invite_for",
+    "devices.node_answers",
+    "devices.node_enrol",
+    "devices.node_log",
+    "devices.node_queries",
+    "devices.pin",
+    "devices.renew",
+    "devices.report",
+    "elevations.break_glass",
+    "elevations.request",
+    "endpoints.create",
+    "endpoints.promote",
+    "endpoints.release",
+    "endpoints.rollout",
+    "evaluation.create",
+    "evaluation.log",
+    "evaluation.tag",
+    "evaluation.update",
+    "experiments.create",
+    "experiments.restore",
+    "experiments.tag",
+    "experiments.update",
+    "factors.add_passkey",
+    "factors.confirm_totp",
+    "factors.offer_totp",
+    "geo.update",
+    "grants.create",
+    "grants.escalate",
+    "groups.create",
+    "inspections.begin",
+    "inspections.run",
+    "keys.approve_destroy",
+    "keys.request_destroy",
+    "keys.rewrap",
+    "keys.rewrap_due",
+    "keys.rotate_due",
+    "labels.add",
+    "lineage.post",
+    "logged_models.create",
+    "logged_models.log",
+    "logged_models.update",
+    "mail.send",
+    "mail.test",
+    "models.create",
+    "models.tag",
+    "models.update",
+    "objects.sweep",
+    "observe.deliver",
+    "observe.judge",
+    "predictions.seal",
+    "provisioning.create_group",
+    "provisioning.create_user",
+    "provisioning.entrust",
+    "remedies.done",
+    "remedies.run",
+    "retention.seal",
+    "retraining.begin",
+    "retraining.cancel",
+    "retraining.confirm",
+    "retraining.end",
+    "retraining.fetch",
+    "retraining.submit",
+    "runs.create",
+    "runs.log",
+    "runs.restore",
+    "runs.tag",
+    "runs.update",
+    "services.create",
+    "sessions.delete",
+    "sessions.logged_out",
+    "sources.add",
+    "tokens.access_key",
+    "tokens.agree",
+    "tokens.assume",
+    "tokens.create",
+    "tokens.create_for",
+    "tokens.exchange",
+    "traces.assess",
+    "traces.create",
+    "traces.log",
+    "traces.tag",
+    "traces.update",
+    "users.create",
+    "users.link",
+    "versions.create",
+    "versions.tag",
+    "versions.update",
+    "workspaces.create",
+];
+
+/// What the records of a verb tell a restore.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Tells {
+    /// What was taken back.
+    All,
+    /// That something was.
+    TooLittle,
+    /// That nothing was.
+    Nothing,
+}
+
+/// What the records of a verb that changes something tell; `None` for a verb that is in no list.
+#[must_use]
+pub fn tells(verb: &str) -> Option<Tells> {
+    let lists = [(TOLD, Tells::All), (UNTOLD, Tells::TooLittle), (HARMLESS, Tells::Nothing)];
+    lists.into_iter().find(|(list, _)| list.contains(&verb)).map(|(_, tells)| tells)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_verb_stands_in_one_list_once() {
+        let all: Vec<_> = [TOLD, UNTOLD, HARMLESS].concat();
+        let distinct: std::collections::BTreeSet<_> = all.iter().collect();
+        assert_eq!(distinct.len(), all.len());
+        assert!(IN_DATABASE.iter().all(|verb| tells(verb) == Some(Tells::TooLittle)));
+        assert_eq!((tells("grants.revoke"), tells("signers.set")), (Some(Tells::All), Some(Tells::TooLittle)));
+        assert_eq!((tells("runs.create"), tells("runs.get")), (Some(Tells::Nothing), None));
+    }
+}
