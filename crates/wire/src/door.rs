@@ -494,7 +494,7 @@ impl Shared {
         }
         // Taken before anybody can be refused: a stream that nobody reads throws a bounded part away, so that a client who
         // is still sending can read its answer.
-        let stream = match kind {
+        let mut stream = match kind {
             BodyKind::Stream => BodyStream::new(std::mem::take(&mut body)),
             BodyKind::Whole
             | BodyKind::Login
@@ -504,12 +504,13 @@ impl Shared {
             | BodyKind::Statement(_) => BodyStream::empty(),
         };
         let visitor = Arc::new(self.gate.identify(attempt, action).await?);
+        stream.hold_to(&visitor);
         let chosen = match read(parts, body, kind).await {
             Ok(inbound) => choose(&inbound, stream),
             Err(problem) => Err(problem),
         };
         match chosen {
-            Ok(Chosen(work)) => Ok(finished(work(&visitor).await?, visitor)),
+            Ok(chosen) => worked(chosen, visitor, action).await,
             Err(problem) => Err(refuse_unread(&visitor, action, problem).await),
         }
     }
@@ -531,7 +532,7 @@ impl Shared {
         let Ok(_turn) = self.in_flight.try_acquire() else {
             return Err(Problem::unavailable(format!("{IN_FLIGHT_COUNT_MAX} requests are being worked on already")));
         };
-        let asked = if is_form {
+        let mut asked = if is_form {
             let reading =
                 tokio::time::timeout(BODY_READ_MAX, axum::body::to_bytes(std::mem::take(&mut body), FORM_BYTES_MAX)).await;
             let Ok(Ok(form)) = reading else {
@@ -547,8 +548,11 @@ impl Shared {
             (Ok(visitor), Some(refused)) => return Err(visitor.refuse(action, refused).await),
             (identified, _) => Arc::new(identified?),
         };
+        if let Asked::Body(stream) = &mut asked {
+            stream.hold_to(&visitor);
+        }
         match language.choose(parts, asked) {
-            Ok(Chosen(work)) => Ok(finished(work(&visitor).await?, visitor)),
+            Ok(chosen) => worked(chosen, visitor, action).await,
             Err(problem) => Err(refuse_unread(&visitor, action, problem).await),
         }
     }
@@ -606,6 +610,16 @@ impl Shared {
             return Err(Problem::forbidden("requests from pages of another site are refused"));
         }
         Ok(())
+    }
+}
+
+/// Does what was chosen. What was wrong before any verb was asked for is recorded under `action`, as what could not be read at all.
+async fn worked(chosen: Chosen, visitor: Arc<Visitor>, action: Action) -> Result<Answer, Problem> {
+    let Chosen(work) = chosen;
+    match work(&visitor).await {
+        Ok(answer) => Ok(finished(answer, visitor)),
+        Err(problem) if visitor.is_recorded() => Err(problem),
+        Err(problem) => Err(refuse_unread(&visitor, action, problem).await),
     }
 }
 
