@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use gate::BoxFuture;
 use kernel::{Kind, Problem};
-use runtime::{Batch, Model, Outputs, Signature};
+use runtime::{Batch, Model, Outputs, Predicts, Signature};
 
 use crate::limits::UPSTREAM_NAME_BYTES_MAX;
 
@@ -112,6 +112,13 @@ impl Engine {
         match self {
             Self::Native(model) | Self::Converted(model) => model.signature(),
             Self::Elsewhere(model) => model.signature(),
+        }
+    }
+
+    pub(crate) fn predicts(&self) -> Predicts {
+        match self {
+            Self::Native(model) => model.predicts(),
+            Self::Converted(_) | Self::Elsewhere(_) => Predicts::Labels,
         }
     }
 

@@ -8,7 +8,7 @@ use artifacts::{Manifest, StoredFile, files_below};
 use gate::{Permit, Target};
 use kernel::{Kind, Micros, Problem, hex, sha256};
 use parking_lot::Mutex;
-use runtime::{Limits, LoadError, Model, Signature};
+use runtime::{Batch, Limits, LoadError, Model, PredictError, Predicts, Signature};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use vault::db::Reader;
 
@@ -40,6 +40,22 @@ impl Loaded {
     #[must_use]
     pub fn signature(&self) -> &Signature {
         self.model.signature()
+    }
+
+    /// What was written without types, with those that this model takes.
+    pub(crate) fn typed(&self, batch: Batch) -> Result<Batch, PredictError> {
+        // What is computed elsewhere may tell a missing text from an empty one.
+        if matches!(self.model, Engine::Elsewhere(_)) && batch.misses_text(self.signature()) {
+            let why = "a missing text cannot be sent to this runtime; send an empty one if it means the same";
+            return Err(PredictError::Input(why.to_owned()));
+        }
+        batch.typed(self.signature())
+    }
+
+    /// What `predict` of the library gives, with which it was saved.
+    #[must_use]
+    pub fn predicts(&self) -> Predicts {
+        self.model.predicts()
     }
 
     /// What kind of file it is, for people.

@@ -7,6 +7,7 @@
 
 pub mod admin;
 pub mod authzen;
+mod bodies;
 mod certificate;
 pub mod door;
 mod form;
