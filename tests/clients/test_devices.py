@@ -103,7 +103,8 @@ def enrol(server, secret, request, label="bench"):
 
 
 def leave(server, who):
-    return call(who.session(), server, "POST", "/me/devices/enrolment", json={})["secret"]
+    with who.basic() as session:
+        return call(session, server, "POST", "/me/devices/enrolment", json={})["secret"]
 
 
 @pytest.fixture
@@ -403,7 +404,9 @@ def test_the_agent(server, ada, tmp_path):
     folder = tmp_path / "agent"
     token = tmp_path / "ada.token"
     token.write_text(mint(ada.basic(), server, lifetime_s=40 * 86_400)["secret"])
-    made = json.loads(server.cli("device", "enrolment-token", "--token-file", str(token), "--json").stdout)
+    refused = server.cli("device", "enrolment-token", "--token-file", str(token), check=False)
+    assert refused.returncode != 0 and "only a token" not in refused.stdout, "a token, which may be stolen, enrols no machine"
+    made = {"secret": leave(server, ada)}
     device_id = json.loads(enrol_agent(server, folder, made["secret"], "--label", "laptop").stdout)["device"]
     for file in folder.iterdir():
         assert file.stat().st_mode & 0o777 == 0o600, file

@@ -129,6 +129,10 @@ def test_other_systems_ask_what_somebody_may_do(server):
     }
     answers = evaluate(session, server, "evaluations", batch).json()["evaluations"]
     assert [one["decision"] for one in answers] == [True, False, True]
+    strange = [{"action": {"name": "no.such"}}, {"action": {"name": "runs.get"}, "resource": {"type": "document", "id": "1"}}, {"action": {"name": "runs.get"}}]
+    decided = evaluate(session, server, "evaluations", {**batch, "evaluations": strange}).json()["evaluations"]
+    assert [one["decision"] for one in decided[:2]] == [False, False], "what is unknown spoils nothing else"
+    assert decided[2] == answers[2] and all(one["context"]["reason_admin"] for one in decided[:2])
     batch["options"] = {"evaluations_semantic": "deny_on_first_deny"}
     assert len(evaluate(session, server, "evaluations", batch).json()["evaluations"]) == 2
     batch["options"] = {"evaluations_semantic": "permit_on_first_permit"}

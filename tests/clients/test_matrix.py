@@ -31,7 +31,7 @@ EVERYONES = {
     "sessions.delete", "sessions.list", "factors.list", "tokens.exchange", "tokens.agree", "workspaces.list", "ui.read", "roles.list", "server.unrouted", "server.routes",
 }  # fmt: skip
 # And those that a token does not do, whoever's it is.
-OF_SESSIONS = {"factors.offer_totp", "factors.confirm_totp", "factors.add_passkey", "factors.remove", "factors.recovery_codes", "tokens.agree"}
+OF_SESSIONS = {"factors.offer_totp", "factors.confirm_totp", "factors.add_passkey", "factors.remove", "factors.recovery_codes", "tokens.agree", "devices.invite"}
 EVERYONES |= OF_SESSIONS | {"elevations.own", "elevations.end"}
 # What an agent does with its device's certificate, or with leave to enrol, and nobody with a token alone.
 OF_DEVICES = {"devices.enrol", "devices.renew", "devices.challenge", "devices.report", "devices.attest_begin", "devices.attest"}

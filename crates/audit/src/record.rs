@@ -5,11 +5,12 @@
 //! `tests`.
 
 use std::collections::HashMap;
+use std::error::Error;
 use std::net::IpAddr;
 use std::sync::Arc;
 
 use aws_lc_rs::hmac;
-use gate::{Entry, Outcome, SealedOutcome, Status, Word};
+use gate::{Entry, Guessed, Outcome, SealedOutcome, Status, Word};
 use kernel::limits::AUDIT_RECORD_BYTES_MAX;
 use kernel::{Clock, Problem, Secret, hex, random_bytes, sha256};
 use parking_lot::RwLock;
@@ -155,6 +156,11 @@ impl Encoder {
         }
         json.bytes.push(b'}');
         let mut resource = entry.resource.as_deref();
+        if let Kind::Refusal(problem) = kind
+            && let Some(guessed) = problem.source().and_then(|source| source.downcast_ref::<Guessed>())
+        {
+            json.details(&[("guessed", Word::from(guessed.account.as_str()))]);
+        }
         if let Kind::Outcome(outcome, event) = kind {
             json.details(&outcome.details);
             if let Some(event) = event {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use gate::{Attempt, Gate, JobPass};
-use kernel::{Clock, Kind, Micros, Problem};
+use kernel::{Clock, Kind, Problem};
 
 use crate::ops::Batch;
 use crate::ops::{Raise, Raised, Respond};
@@ -221,13 +221,13 @@ impl Runner {
             Rung::RaiseRisk => self.ladder.raise_risk(&suspect).await.map(|()| format!("risk raised until {}", until.rfc3339())),
             Rung::Throttle => self.ladder.throttle(&suspect).await.map(|()| format!("slowed down until {}", until.rfc3339())),
             Rung::SuspendSession => self.ladder.suspend_session(&suspect).await.map(|()| "token or session ended".to_owned()),
-            Rung::SuspendAccount => self.suspend(&suspect, at).await,
+            Rung::SuspendAccount => self.suspend(&suspect).await,
         }
     }
 
-    async fn suspend(&self, suspect: &Suspect, at: Micros) -> Result<String, Problem> {
+    async fn suspend(&self, suspect: &Suspect) -> Result<String, Problem> {
         let caller = suspect.caller.clone();
-        let last = self.room.system.read(move |reader| Ok(store::is_last_administrator(reader, &caller, at)?)).await?;
+        let last = self.room.system.read(move |reader| Ok(store::is_last_administrator(reader, &caller)?)).await?;
         if last {
             return Ok("not done: nobody else administers this server".to_owned());
         }

@@ -66,6 +66,22 @@ pub struct Over {
     pub is_news: bool,
 }
 
+/// Why a credential was refused, for the log alone: it was a wrong password, or a wrong code beside the right one, of this account. Whoever
+/// knocked is told no more than ever.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Guessed {
+    /// The account's id.
+    pub account: String,
+}
+
+impl std::fmt::Display for Guessed {
+    fn fmt(&self, to: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(to, "a password or code of `{}` was wrong", self.account)
+    }
+}
+
+impl std::error::Error for Guessed {}
+
 /// What became of an identification.
 #[derive(Clone, Copy, Debug)]
 pub enum Verdict<'a> {

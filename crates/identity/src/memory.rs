@@ -8,12 +8,11 @@ use std::hash::Hash;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use gate::Caller;
+use gate::{Attempt, Caller};
 use kernel::{Micros, Secret, random_bytes};
 use parking_lot::{Mutex, RwLock};
 
 use crate::config::IdentityConfig;
-use crate::factors::CEREMONY_SECONDS;
 use crate::ops::passwords::{GUESS_COUNT_MAX, GUESS_WAIT};
 use crate::watch::Shown;
 
@@ -26,8 +25,9 @@ const GUESSED_COUNT_MAX: usize = 10_000;
 /// Log-ins between their judgement and their session, and how long that takes at most.
 const LOG_IN_COUNT_MAX: usize = 10_000;
 const LOG_IN_US_MAX: i64 = 60_000_000;
-/// Challenges that were answered within their time.
-const CHALLENGE_COUNT_MAX: usize = 100_000;
+/// Passwords that come with requests, by person, address and client, and how long their judgement counts.
+const USUAL_COUNT_MAX: usize = 10_000;
+const USUAL_US_MAX: i64 = 900_000_000;
 /// Tokens and sessions whose last use waits to be written down.
 const USE_COUNT_MAX: usize = 50_000;
 
@@ -73,7 +73,7 @@ pub(crate) struct Memory {
     verified: Mutex<HashMap<CredentialKey, Verified>>,
     uses: Mutex<HashMap<(UseOf, String), Micros>>,
     guesses: Mutex<HashMap<String, (u32, Micros)>>,
-    challenges: Mutex<HashMap<[u8; 32], Micros>>,
+    usual: Mutex<HashMap<CredentialKey, Micros>>,
     log_ins: Mutex<HashMap<(String, Micros), Shown>>,
     key: aws_lc_rs::hmac::Key,
     good_us_max: i64,
@@ -88,7 +88,7 @@ impl Memory {
             verified: Mutex::new(HashMap::new()),
             uses: Mutex::new(HashMap::new()),
             guesses: Mutex::new(HashMap::new()),
-            challenges: Mutex::new(HashMap::new()),
+            usual: Mutex::new(HashMap::new()),
             log_ins: Mutex::new(HashMap::new()),
             key: aws_lc_rs::hmac::Key::new(aws_lc_rs::hmac::HMAC_SHA256, &random_bytes::<32>()),
             good_us_max: i64::from(config.credential_cache_ms_max) * 1_000,
@@ -129,10 +129,15 @@ impl Memory {
 
     /// A name for a password that means nothing outside this process.
     pub(crate) fn password_key(&self, name: &str, password: &Secret) -> CredentialKey {
+        self.keyed(&[name.as_bytes(), password.expose()])
+    }
+
+    fn keyed(&self, parts: &[&[u8]]) -> CredentialKey {
         let mut context = aws_lc_rs::hmac::Context::with_key(&self.key);
-        context.update(&(name.len() as u64).to_be_bytes());
-        context.update(name.as_bytes());
-        context.update(password.expose());
+        for part in parts {
+            context.update(&(part.len() as u64).to_be_bytes());
+            context.update(part);
+        }
         let mut key = [0_u8; 32];
         for (to, from) in key.iter_mut().zip(context.sign().as_ref()) {
             *to = *from;
@@ -199,18 +204,25 @@ impl Memory {
         self.log_ins.lock().remove(&(person.to_owned(), at))
     }
 
-    /// Takes a challenge that was answered rightly. Gives no if it was taken before; and while more are remembered than can be, which is no
-    /// ordinary day.
-    pub(crate) fn take_challenge(&self, digest: [u8; 32], now: Micros) -> bool {
-        let mut taken = self.challenges.lock();
-        if taken.len() >= CHALLENGE_COUNT_MAX {
-            taken.retain(|_, until| now < *until);
+    /// A name for a password that comes with requests from one address and client. It means nothing outside this process.
+    pub(crate) fn usual_key(&self, person: &str, attempt: &Attempt) -> CredentialKey {
+        let client = attempt.user_agent.as_deref().unwrap_or_default();
+        let address = attempt.address.to_string();
+        self.keyed(&[b"usual", person.as_bytes(), address.as_bytes(), client.as_bytes()])
+    }
+
+    /// Whether a password that came so was judged within the last minutes.
+    pub(crate) fn is_usual(&self, key: &CredentialKey, now: Micros) -> bool {
+        self.usual.lock().get(key).is_some_and(|at| (0..USUAL_US_MAX).contains(&now.0.saturating_sub(at.0)))
+    }
+
+    /// It was judged, and let in.
+    pub(crate) fn note_usual(&self, key: CredentialKey, now: Micros) {
+        let mut usual = self.usual.lock();
+        if usual.len() >= USUAL_COUNT_MAX {
+            make_room(&mut usual, |at| (0..USUAL_US_MAX).contains(&now.0.saturating_sub(at.0)));
         }
-        if taken.len() >= CHALLENGE_COUNT_MAX || taken.contains_key(&digest) {
-            return false;
-        }
-        taken.insert(digest, now.plus_secs(CEREMONY_SECONDS));
-        true
+        usual.insert(key, now);
     }
 
     /// Notes a use, to be written down with the next [`Memory::take_uses`].

@@ -11,11 +11,18 @@ pub trait Offices: Send + Sync {
     /// `Unavailable` if it cannot be told.
     fn holds_office(&self, reader: &mut Reader<'_>, principals: &[String], at: Micros) -> Result<bool, Problem>;
 
-    /// The principals, groups among them, that administer the server.
+    /// The principals, groups among them, that administer the server, and go on doing so: by grants without an end.
     ///
     /// # Errors
     /// `Unavailable` if it cannot be told.
     fn administrators(&self, reader: &mut Reader<'_>, at: Micros) -> Result<Vec<String>, Problem>;
+
+    /// Until when one of these principals administers the server, by a grant of its own: `Micros(i64::MAX)` for one without an end, none
+    /// where none does.
+    ///
+    /// # Errors
+    /// `Unavailable` if it cannot be told.
+    fn administer_until(&self, reader: &mut Reader<'_>, principals: &[String], at: Micros) -> Result<Option<Micros>, Problem>;
 }
 
 /// Is told whom to trust less for a while. Implemented by `server` over `risk`.

@@ -3,7 +3,9 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use gate::{Assertion, Attempt, BoxFuture, Caller, Credential, Identify, Method, Proof, Returned, Signed, Spend, Statement};
+use gate::{
+    Assertion, Attempt, BoxFuture, Caller, Credential, Guessed, Identify, Method, Proof, Returned, Signed, Spend, Statement,
+};
 use kernel::{Clock, Kind, Micros, Problem, Secret, sha256};
 use vault::db::{PortDb, Reader, SystemDb};
 
@@ -19,7 +21,7 @@ use crate::password::PASSWORD_LENGTH_MAX;
 use crate::secret_text::{SecretKind, parse_secret_text};
 use crate::store::{self, FoundAccount, FoundCredential};
 use crate::types::GROUPS_CLOSURE_COUNT_MAX;
-use crate::watch::Shown;
+use crate::watch::{Shown, WatchLogIns};
 
 /// Ended sessions are kept this long, for lists and questions, and then deleted.
 const ENDED_SESSION_DAYS: i64 = 7;
@@ -91,7 +93,10 @@ impl IdentityPort {
         let Some(watch) = self.inner.watch.get() else { return found };
         let password = match &attempt.credential {
             Credential::LogIn { username, password, .. } => Some((username, password)),
-            Credential::Basic { username, password } if found.is_err() => Some((username, password)),
+            Credential::Basic { username, password } => match found {
+                Ok(caller) => return self.watched_program(watch, attempt, (caller, device), password).await,
+                Err(_) => Some((username, password)),
+            },
             Credential::Passkey(_) | Credential::Federated(_) => None,
             _ => return found,
         };
@@ -122,6 +127,40 @@ impl IdentityPort {
         };
         watch.judge(&shown).await?;
         self.inner.memory.keep_log_in(shown);
+        Ok(caller)
+    }
+
+    /// A password that comes with a request is a log-in too, where nothing is begun by it: the first one of a person from an address and a
+    /// client is judged like a form. It is not learnt: what comes in this way makes no place a usual one.
+    async fn watched_program(
+        &self,
+        watch: &Arc<dyn WatchLogIns>,
+        attempt: &Attempt,
+        (caller, device): (Caller, Option<&KnownDevice>),
+        password: &Secret,
+    ) -> Result<Caller, Problem> {
+        if caller.token.is_some() {
+            return Ok(caller);
+        }
+        let (now, key) = (self.clock.now(), self.inner.memory.usual_key(&caller.id, attempt));
+        if self.inner.memory.is_usual(&key, now) {
+            return Ok(caller);
+        }
+        let shown = Shown {
+            person: caller.id.clone(),
+            name: caller.name.clone(),
+            address: attempt.address,
+            user_agent: attempt.user_agent.clone(),
+            method: Method::Password,
+            assurance: caller.assurance,
+            // Else the password alone would not have counted.
+            has_passkey: false,
+            has_device: device.is_some_and(|device| device.principal_id == caller.id),
+            password_is_leaked: watch.is_leaked(password)?,
+            at: now,
+        };
+        watch.judge(&shown).await?;
+        self.inner.memory.note_usual(key, now);
         Ok(caller)
     }
 
@@ -261,6 +300,7 @@ impl IdentityPort {
         }
         self.lookup_count.fetch_add(1, Ordering::Relaxed);
         let mut account = self.db.read_point(move |reader| Ok(store::account_by_name(reader, &name)?)).await?;
+        let aimed_at = account.as_ref().map(|known| known.caller.id.clone());
         if account.as_ref().is_some_and(|known| known.has_second_factor) {
             // Its password alone is worth nothing; a hash is paid for all the same, and no more is told.
             account = None;
@@ -272,7 +312,7 @@ impl IdentityPort {
             memory.remember_good(key, &known.caller, now, Micros(i64::MAX));
             return Ok(known.caller.clone());
         }
-        self.verify(key, password, account, now).await
+        self.verify(key, password, account, now).await.map_err(|problem| about(problem, aimed_at))
     }
 
     async fn verify(
@@ -324,10 +364,11 @@ impl IdentityPort {
         let found = self.db.read_point(look_up).await?;
         let turn = if known { self.inner.passwords.turn_of_known().await? } else { self.inner.passwords.turn().await? };
         let hash = found.as_ref().and_then(|(account, ..)| account.hash.clone());
+        let aimed_at = found.as_ref().map(|(account, ..)| account.caller.id.clone());
         let right = self.inner.passwords.verify(turn, password, hash).await?;
         let at = self.clock.now();
         let Some((account, totp, is_recovery)) = found.filter(|(account, ..)| right && !account.disabled) else {
-            return Err(refused());
+            return Err(about(refused(), aimed_at));
         };
         let mut caller = account.caller;
         bounded(&caller)?;
@@ -338,7 +379,7 @@ impl IdentityPort {
         let (method, once) = match (step, is_recovery) {
             (Some(step), _) => (Method::Totp, Some(Spend::TotpStep(step))),
             (None, true) => (Method::RecoveryCode, Some(Spend::RecoveryCode(digest))),
-            (None, false) if account.has_second_factor => return Err(refused()),
+            (None, false) if account.has_second_factor => return Err(about(refused(), aimed_at)),
             (None, false) => (Method::Password, None),
         };
         caller.assurance = if once.is_some() { 2 } else { 1 };
@@ -468,6 +509,14 @@ impl IdentityPort {
         let account = account.filter(|known| !known.disabled).ok_or_else(refused)?;
         bounded(&account.caller)?;
         Ok(account.caller)
+    }
+}
+
+/// Has the log say whose password it was not.
+fn about(problem: Problem, aimed_at: Option<String>) -> Problem {
+    match aimed_at {
+        Some(account) if problem.kind() == Kind::Unauthenticated => problem.because(Guessed { account }),
+        _ => problem,
     }
 }
 

@@ -26,6 +26,31 @@ impl Policy {
     /// # Errors
     /// `Unavailable` if it cannot be read.
     pub fn administrators(&self, reader: &mut Reader<'_>, at: Micros) -> Result<Vec<String>, Problem> {
-        Ok(store::administrators(reader, at)?)
+        Ok(store::administrators(reader, at)?.into_iter().map(|(principal, _)| principal).collect())
+    }
+
+    /// Those of them whose grant has no end.
+    ///
+    /// # Errors
+    /// `Unavailable` if it cannot be read.
+    pub fn lasting_administrators(&self, reader: &mut Reader<'_>, at: Micros) -> Result<Vec<String>, Problem> {
+        let all = store::administrators(reader, at)?;
+        Ok(all.into_iter().filter(|(_, end)| end.is_none()).map(|(principal, _)| principal).collect())
+    }
+
+    /// Until when one of these principals administers the server by a grant of its own: `Micros(i64::MAX)` for one without an end, none where
+    /// none does.
+    ///
+    /// # Errors
+    /// `Unavailable` if it cannot be read.
+    pub fn administer_until(
+        &self,
+        reader: &mut Reader<'_>,
+        principals: &[String],
+        at: Micros,
+    ) -> Result<Option<Micros>, Problem> {
+        let all = store::administrators(reader, at)?;
+        let own = all.into_iter().filter(|(principal, _)| principals.contains(principal));
+        Ok(own.map(|(_, end)| end.unwrap_or(Micros(i64::MAX))).max())
     }
 }

@@ -120,15 +120,23 @@ pub(crate) fn revoke(tx: &mut Writer<'_>, id: &str, by: &str, now: Micros) -> Re
     Ok(changed > 0)
 }
 
-/// How many administrators of the server remain besides the grant `id`.
-pub(crate) fn other_administrators(tx: &mut Writer<'_>, id: &str, now: Micros) -> Result<i64, DbError> {
-    let found = tx.query_one(
-        "SELECT COUNT(*) FROM grant_row WHERE role = 'administrator' AND resource_kind = 'server' AND revoked_at IS NULL \
-         AND (expires_at IS NULL OR expires_at > $1) AND id <> $2",
-        &[now.0.into(), id.into()],
-        |row| row.int(0),
-    )?;
-    Ok(found.unwrap_or(0))
+/// Whether anybody administers the server for good: a person who may come in, by a grant without an end, directly or by way of groups.
+pub(crate) fn has_administrator(reader: &mut Reader<'_>) -> Result<bool, DbError> {
+    let sql = "WITH RECURSIVE holder (id) AS (
+                   SELECT principal FROM grant_row WHERE role = 'administrator' AND resource_kind = 'server'
+                       AND revoked_at IS NULL AND expires_at IS NULL
+                   UNION
+                   SELECT m.member_id FROM membership m JOIN holder h ON m.group_id = h.id)
+               SELECT p.id FROM principal p JOIN holder h ON p.id = h.id WHERE p.kind = 'user' AND p.disabled = 0 LIMIT 1";
+    Ok(reader.query_one(sql, &[], |row| row.text(0))?.is_some())
+}
+
+/// Holds whoever administers the server for good, so that two who are taken away at the same moment wait for each other.
+pub(crate) fn hold_administrators(tx: &mut Writer<'_>, now: Micros) -> Result<(), DbError> {
+    for (principal, _) in administrators(tx, now)?.into_iter().filter(|(_, end)| end.is_none()) {
+        tx.execute("UPDATE principal SET epoch = epoch WHERE id = $1", &[(&principal).into()])?;
+    }
+    Ok(())
 }
 
 /// The roles that a principal holds by live grants of its own, wherever.
@@ -137,11 +145,11 @@ pub(crate) fn roles_of(reader: &mut Reader<'_>, principal: &str, now: Micros) ->
     reader.query(sql, &[principal.into(), now.0.into()], |row| row.text(0))
 }
 
-/// The principals that administer the server.
-pub(crate) fn administrators(reader: &mut Reader<'_>, now: Micros) -> Result<Vec<String>, DbError> {
-    let sql = "SELECT DISTINCT principal FROM grant_row WHERE role = 'administrator' AND resource_kind = 'server' AND revoked_at IS NULL
-               AND (expires_at IS NULL OR expires_at > $1)";
-    reader.query(sql, &[now.0.into()], |row| row.text(0))
+/// The principals that administer the server, and until when.
+pub(crate) fn administrators(reader: &mut Reader<'_>, now: Micros) -> Result<Vec<(String, Option<Micros>)>, DbError> {
+    let sql = "SELECT DISTINCT principal, expires_at FROM grant_row WHERE role = 'administrator' AND resource_kind = 'server'
+               AND revoked_at IS NULL AND (expires_at IS NULL OR expires_at > $1) ORDER BY principal";
+    reader.query(sql, &[now.0.into()], |row| Ok((row.text(0)?, row.opt_int(1)?.map(Micros))))
 }
 
 /// Which grants a list is of.

@@ -119,6 +119,30 @@ impl AttributePath {
     }
 }
 
+/// Whether it is an attribute's name by its form, with or without a part of it and a schema before it: one of the standard or of an extension,
+/// perhaps, which is not kept here.
+pub(crate) fn is_well_formed(text: &str) -> bool {
+    let bare = match text.rsplit_once(':') {
+        Some((schema, bare)) if is_urn(schema) => bare,
+        Some(_) => return false,
+        None => text,
+    };
+    let (name, part) = bare.split_once('.').map_or((bare, None), |(name, part)| (name, Some(part)));
+    is_name(name) && part.is_none_or(|part| is_name(part) || part == "$ref")
+}
+
+fn is_urn(text: &str) -> bool {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b':' | b'.' | b'-' | b'_');
+    text.get(..4).is_some_and(|head| head.eq_ignore_ascii_case("urn:")) && text.bytes().all(plain)
+}
+
+/// RFC 7643, section 2.1.
+fn is_name(text: &str) -> bool {
+    let mut bytes = text.bytes();
+    bytes.next().is_some_and(|first| first.is_ascii_alphabetic())
+        && bytes.all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_'))
+}
+
 /// What is in a complex attribute.
 pub(crate) fn parts_of(name: &str) -> &'static [&'static str] {
     PARTS.iter().find(|(known, _)| *known == name).map_or(&[], |(_, parts)| parts)
@@ -154,6 +178,18 @@ mod tests {
         assert_eq!(parse("urn:ietf:params:scim:schemas:core:2.0:user:emails.VALUE"), Some(("emails", Some("value"))));
         for bad in ["", "password", "value", "name.value", "userName.x", "a.b.c", "urn:x:User:userName", "naïve"] {
             assert_eq!(parse(bad), None, "{bad}");
+        }
+        for (text, expected) in [
+            ("title", true),
+            ("urn:ietf:params:scim:schemas:extension:enterprise:2.0:User:department", true),
+            ("name.middleName", true),
+            ("", false),
+            ("a.b.c", false),
+            ("naïve", false),
+            ("x:title", false),
+            ("title eq", false),
+        ] {
+            assert_eq!(is_well_formed(text), expected, "{text}");
         }
     }
 }

@@ -3,7 +3,7 @@
 use kernel::Problem;
 use serde_json::{Map, Value};
 
-use crate::attribute::{AttributePath, without_schema};
+use crate::attribute::{AttributePath, is_well_formed, without_schema};
 use crate::filter::Filter;
 use crate::refusal::Refusal;
 use crate::resource::folded_value;
@@ -22,8 +22,19 @@ pub struct Patch(Vec<Operation>);
 #[derive(Clone, Debug, PartialEq)]
 struct Operation {
     verb: Verb,
-    path: Option<Path>,
+    place: Place,
     value: Option<Value>,
+}
+
+/// Where an operation works.
+#[derive(Clone, Debug, PartialEq)]
+enum Place {
+    /// The whole resource.
+    Whole,
+    At(Path),
+    /// An attribute that is not kept here: nothing is done there, as it is with one in a whole resource. Providers send such together with what
+    /// counts, above all with `active`.
+    NotKept,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -97,12 +108,13 @@ impl Patch {
                 Some("replace") => Verb::Replace,
                 _ => return Err(broken("`op` is add, remove or replace")),
             };
-            let path = match get(parts, "path") {
-                None | Some(Value::Null) => None,
-                Some(Value::String(text)) => Some(Path::parse(&text)?),
+            let place = match get(parts, "path") {
+                None | Some(Value::Null) => Place::Whole,
+                Some(Value::String(text)) if is_not_kept(&text) => Place::NotKept,
+                Some(Value::String(text)) => Place::At(Path::parse(&text)?),
                 Some(_) => return Err(Refusal::InvalidPath.problem("`path` is a text")),
             };
-            Ok(Operation { verb, path, value: get(parts, "value") })
+            Ok(Operation { verb, place, value: get(parts, "value") })
         };
         operations.iter().map(read).collect::<Result<_, _>>().map(Self)
     }
@@ -112,9 +124,10 @@ impl Patch {
     pub fn names(&self, attribute: &str) -> bool {
         let in_value =
             |value: &Value| value.as_object().is_some_and(|all| all.keys().any(|name| name.eq_ignore_ascii_case(attribute)));
-        self.0.iter().any(|operation| match &operation.path {
-            Some(path) => path.attribute.name == attribute,
-            None => operation.value.as_ref().is_some_and(in_value),
+        self.0.iter().any(|operation| match &operation.place {
+            Place::At(path) => path.attribute.name == attribute,
+            Place::Whole => operation.value.as_ref().is_some_and(in_value),
+            Place::NotKept => false,
         })
     }
 
@@ -125,14 +138,15 @@ impl Patch {
     pub fn apply(&self, resource: &Map<String, Value>) -> Result<Map<String, Value>, Problem> {
         let mut patched = resource.clone();
         for operation in &self.0 {
-            match (&operation.path, operation.verb) {
-                (Some(path), Verb::Remove) => remove(&mut patched, path, operation.value.as_ref())?,
-                (None, Verb::Remove) => return Err(Refusal::NoTarget.problem("what is to be removed is named by a path")),
-                (Some(path), verb) => {
+            match (&operation.place, operation.verb) {
+                (Place::NotKept, _) => {}
+                (Place::At(path), Verb::Remove) => remove(&mut patched, path, operation.value.as_ref())?,
+                (Place::Whole, Verb::Remove) => return Err(Refusal::NoTarget.problem("what is to be removed is named by a path")),
+                (Place::At(path), verb) => {
                     let value = operation.value.as_ref().ok_or_else(missing_value)?;
                     set(&mut patched, path, verb, value)?;
                 }
-                (None, verb) => {
+                (Place::Whole, verb) => {
                     let Some(Value::Object(values)) = &operation.value else { return Err(missing_value()) };
                     for (name, value) in values {
                         // A name that is not known is left out here, as in a whole resource; what the server sets stays as it is.
@@ -145,6 +159,21 @@ impl Patch {
             }
         }
         Ok(patched)
+    }
+}
+
+/// Whether a path, well formed, is about an attribute, or a part of one, that is not kept here.
+fn is_not_kept(text: &str) -> bool {
+    let text = text.trim();
+    if text.len() > PATH_BYTES_MAX {
+        return false;
+    }
+    let is_unknown = |path: &str| AttributePath::parse(path).is_err() && is_well_formed(path);
+    let Some((head, rest)) = text.split_once('[') else { return is_unknown(text) };
+    match rest.rsplit_once(']') {
+        Some((_, "")) => is_unknown(head),
+        Some((_, tail)) => tail.starts_with('.') && is_unknown(&format!("{head}{tail}")),
+        None => false,
     }
 }
 
@@ -309,6 +338,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+    use crate::attribute::USER_SCHEMA;
 
     fn patched(operations: Value) -> Result<Value, Problem> {
         let ada = json!({
@@ -373,7 +403,8 @@ mod tests {
             (json!({"op": "remove", "path": "active"}), Refusal::Mutability),
             (json!({"op": "replace", "path": "id", "value": "u_2"}), Refusal::Mutability),
             (json!({"op": "add", "path": "groups", "value": [{"value": "g_1"}]}), Refusal::Mutability),
-            (json!({"op": "replace", "path": "password", "value": "x"}), Refusal::InvalidPath),
+            (json!({"op": "replace", "path": "user name", "value": "x"}), Refusal::InvalidPath),
+            (json!({"op": "replace", "path": "phones[type eq \"fax\"]x", "value": "x"}), Refusal::InvalidPath),
             (json!({"op": "replace", "path": "userName[x]", "value": "x"}), Refusal::InvalidPath),
             (json!({"op": "replace", "path": "emails[type eq].value", "value": "x"}), Refusal::InvalidFilter),
             (json!({"op": "replace", "path": "active"}), Refusal::InvalidValue),
@@ -384,6 +415,30 @@ mod tests {
         }
         assert!(patched(json!([])).is_err());
         assert!(patched(Value::Array(vec![json!({"op": "add", "path": "externalId", "value": "1"}); 1_001])).is_err());
+    }
+
+    #[test]
+    fn what_is_not_kept_does_not_keep_a_leaver_in() {
+        const ENTERPRISE: &str = "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User";
+        for path in [
+            "title".to_owned(),
+            "password".to_owned(),
+            "name.middleName".to_owned(),
+            "emails[type eq \"work\"].display".to_owned(),
+            "phoneNumbers[type eq \"mobile\"].value".to_owned(),
+            "addresses[type eq \"work\"]".to_owned(),
+            format!("{ENTERPRISE}:department"),
+            format!("{USER_SCHEMA}:nickName"),
+        ] {
+            for op in ["Add", "Replace", "Remove"] {
+                let after = patched(json!([
+                    {"op": op, "path": path, "value": "x"},
+                    {"op": "Replace", "path": "active", "value": false},
+                ]));
+                let after = after.unwrap();
+                assert_eq!((&after["active"], &after["userName"]), (&json!(false), &json!("ada")), "{op} {path}");
+            }
+        }
     }
 
     #[test]

@@ -91,11 +91,29 @@ impl Fetch for Over {
                 .header(header::CONTENT_TYPE, "application/x-www-form-urlencoded")
                 .header(header::ACCEPT, "application/json");
             if let Some((id, secret)) = client {
-                let pair = [id.as_bytes(), b":", secret.expose()].concat();
-                request = request.header(header::AUTHORIZATION, format!("Basic {}", STANDARD.encode(pair)));
+                request = request.header(header::AUTHORIZATION, basic(id, secret));
             }
             self.ask(request, url, Bytes::copy_from_slice(form.expose())).await
         })
+    }
+}
+
+/// Both are form-encoded before they are joined (RFC 6749, section 2.3.1): else a secret with `%`, `+` or `:` in it would be another one.
+fn basic(id: &str, secret: &Secret) -> String {
+    let mut pair = String::new();
+    form_encoded(id.as_bytes(), &mut pair);
+    pair.push(':');
+    form_encoded(secret.expose(), &mut pair);
+    format!("Basic {}", STANDARD.encode(pair))
+}
+
+fn form_encoded(bytes: &[u8], to: &mut String) {
+    for byte in bytes {
+        match byte {
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'*' | b'-' | b'.' | b'_' => to.push(char::from(*byte)),
+            b' ' => to.push('+'),
+            _ => to.push_str(&format!("%{byte:02X}")),
+        }
     }
 }
 
@@ -307,4 +325,20 @@ fn read_secret(path: &Path) -> Result<Secret, Problem> {
     let text = std::fs::read_to_string(path);
     let text = text.map_err(|error| Problem::invalid(format!("`{}` cannot be read: {error}", path.display())))?;
     Ok(Secret::from(text.trim().to_owned()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_client_calls_itself_is_form_encoded() {
+        let sent = basic("strong room", &Secret::from("a+b%c:d/é=".to_owned()));
+        let plain = STANDARD.decode(sent.strip_prefix("Basic ").unwrap()).unwrap();
+        assert_eq!(String::from_utf8(plain).unwrap(), "strong+room:a%2Bb%25c%3Ad%2F%C3%A9%3D");
+        assert_eq!(
+            basic("id", &Secret::from("plain-1_2.3*".to_owned())),
+            format!("Basic {}", STANDARD.encode("id:plain-1_2.3*"))
+        );
+    }
 }

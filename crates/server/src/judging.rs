@@ -200,7 +200,11 @@ impl identity::Offices for Offices {
     }
 
     fn administrators(&self, reader: &mut Reader<'_>, at: Micros) -> Result<Vec<String>, Problem> {
-        self.0.administrators(reader, at)
+        self.0.lasting_administrators(reader, at)
+    }
+
+    fn administer_until(&self, reader: &mut Reader<'_>, principals: &[String], at: Micros) -> Result<Option<Micros>, Problem> {
+        self.0.administer_until(reader, principals, at)
     }
 }
 

@@ -32,6 +32,12 @@ struct Question {
     context: Option<Map<String, Value>>,
 }
 
+impl Question {
+    const fn is_whole(&self) -> bool {
+        self.subject.is_some() && self.action.is_some() && self.resource.is_some()
+    }
+}
+
 #[derive(Clone, Debug, Deserialize)]
 struct Subject {
     #[serde(rename = "type")]
@@ -104,14 +110,31 @@ pub fn routes(door: &mut Door, policy: &Policy) {
             return Err(Problem::invalid(format!("at most {EVALUATION_COUNT_MAX} `evaluations` are asked at once")));
         }
         let questions = if is_single { vec![common.clone()] } else { evaluations };
-        let checks: Vec<AccessCheck> =
-            questions.into_iter().map(|one| check(&room, &with_common(one, &common), inbound)).collect::<Result<_, Problem>>()?;
+        let mut checks = Vec::with_capacity(questions.len());
+        for one in questions {
+            let question = with_common(one, &common);
+            checks.push(match check(&room, &question, inbound) {
+                // One that this server has no such thing for does not spoil the others: nobody may that.
+                Err(problem) if !is_single && problem.kind() == Kind::Invalid && question.is_whole() => Err(problem),
+                read => Ok(read?),
+            });
+        }
+        let here = AccessCheck { room: room.clone(), principal: String::new(), verb: String::new(), on: Target::Workspace };
         let request_id = request_id(inbound);
         Ok(Chosen::verbs(move |visitor| {
             Box::pin(async move {
                 let mut answers = Vec::with_capacity(checks.len());
                 for check in checks {
-                    let (decision, answer) = evaluated(visitor, check).await?;
+                    let evaluated = match check {
+                        Ok(check) => evaluated(visitor, check).await,
+                        Err(problem) => Err(problem),
+                    };
+                    let (decision, answer) = match evaluated {
+                        Err(problem) if !is_single && problem.kind() == Kind::Invalid && visitor.might(&here).await? => {
+                            nobody_may(&problem)
+                        }
+                        evaluated => evaluated?,
+                    };
                     answers.push(answer);
                     if options.evaluations_semantic.ends(decision) {
                         break;
@@ -178,11 +201,13 @@ async fn evaluated(visitor: &Visitor, check: AccessCheck) -> Result<(bool, Value
             let context = json!({ "principal": answer.principal, "reasons": answer.reasons, "reason_admin": answer.hint });
             Ok((answer.allowed, json!({ "decision": answer.allowed, "context": context })))
         }
-        Err(problem) if problem.kind() == Kind::NotFound && visitor.might(&here).await? => {
-            Ok((false, json!({ "decision": false, "context": { "reason_admin": problem.message() } })))
-        }
+        Err(problem) if problem.kind() == Kind::NotFound && visitor.might(&here).await? => Ok(nobody_may(&problem)),
         Err(problem) => Err(problem),
     }
+}
+
+fn nobody_may(problem: &Problem) -> (bool, Value) {
+    (false, json!({ "decision": false, "context": { "reason_admin": problem.message() } }))
 }
 
 fn request_id(inbound: &Inbound) -> Option<HeaderValue> {

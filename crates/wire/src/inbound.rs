@@ -165,8 +165,12 @@ pub fn attempt_from(parts: &Parts) -> Attempt {
 
 /// The workspace that a request names: in its header or, on the console's pages, whose links can send none, in its query.
 fn workspace_of(parts: &Parts) -> String {
-    let header = parts.headers.get("x-mlflow-workspace").and_then(|value| value.to_str().ok()).map(|name| name.trim().to_owned());
-    let named = header.filter(|name| !name.is_empty()).or_else(|| page_workspace(&parts.uri));
+    workspace_in(&parts.headers, &parts.uri)
+}
+
+pub(crate) fn workspace_in(headers: &http::HeaderMap, uri: &http::Uri) -> String {
+    let header = headers.get("x-mlflow-workspace").and_then(|value| value.to_str().ok()).map(|name| name.trim().to_owned());
+    let named = header.filter(|name| !name.is_empty()).or_else(|| page_workspace(uri));
     named.as_deref().unwrap_or(DEFAULT_WORKSPACE).chars().take(WORKSPACE_BYTES_MAX).collect()
 }
 

@@ -21,6 +21,10 @@ fn guesses(log: &mut Log, from: &str, count: i64, every: i64) {
     (0..count).for_each(|at| log.guess(from, at * every));
 }
 
+fn wrong_passwords(log: &mut Log, from: &str, (count, every): (i64, i64), of: fn(i64) -> String) {
+    (0..count).for_each(|at| log.wrong_password(from, at * every, &of(at)));
+}
+
 /// A person who came from the same two places for weeks.
 fn settled(log: &mut Log, id: &'static str, days: i64) {
     for day in 0..days {
@@ -68,14 +72,30 @@ fn log_in() -> Vec<(&'static str, Scene, Scene)> {
         (
             "guess_came_through",
             |log| {
-                guesses(log, "x", 25, 20);
+                wrong_passwords(log, "x", (25, 20), |_| "victim".to_owned());
                 log.done(Who { from: "x", ..person("victim") }, 15 * MINUTE, "sessions.create", "s_1", none());
             },
-            // The owner logs in from elsewhere meanwhile; and whoever guesses comes back an hour later only.
+            // The owner logs in from elsewhere meanwhile; whoever guesses comes back an hour later only; somebody else behind the same
+            // address logs in; and so does one behind whose address a program keeps sending a token that has ended.
             |log| {
-                guesses(log, "x", 25, 20);
+                wrong_passwords(log, "x", (25, 20), |_| "victim".to_owned());
                 log.done(person("victim"), 15 * MINUTE, "sessions.create", "s_1", none());
-                log.done(Who { from: "x", ..person("other") }, 90 * MINUTE, "sessions.create", "s_2", none());
+                log.done(Who { from: "x", ..person("colleague") }, 16 * MINUTE, "sessions.create", "s_3", none());
+                log.done(Who { from: "x", ..person("victim") }, 90 * MINUTE, "sessions.create", "s_2", none());
+                guesses(log, "office", 60, 10);
+                log.done(Who { from: "office", ..person("ada") }, 11 * MINUTE, "sessions.create", "s_4", none());
+            },
+        ),
+        (
+            "spray_came_through",
+            |log| {
+                wrong_passwords(log, "x", (20, 20), |at| format!("u_{at}"));
+                log.done(Who { from: "x", ..person("u_7") }, 15 * MINUTE, "sessions.create", "s_1", none());
+            },
+            // An office in which some mistype in the morning.
+            |log| {
+                wrong_passwords(log, "x", (60, 10), |at| format!("u_{}", at % 12));
+                log.done(Who { from: "x", ..person("u_7") }, 15 * MINUTE, "sessions.create", "s_1", none());
             },
         ),
         (
@@ -170,6 +190,11 @@ fn grant(log: &mut Log, who: Who<'_>, at: i64, (to, role, on): (&str, &str, &str
     log.done(who, at, "grants.create", "g_9", json!({ "principal": to, "role": role, "on": on, "on_id": on }));
 }
 
+fn decided(log: &mut Log, decided: &str, role: &str) {
+    let details = json!({ "principal": "bob", "role": role, "decided": decided });
+    log.done(person("root"), 0, "elevations.decide", "es_1", details);
+}
+
 fn power() -> Vec<(&'static str, Scene, Scene)> {
     vec![
         (
@@ -232,6 +257,64 @@ fn power() -> Vec<(&'static str, Scene, Scene)> {
                 log.done(person("root"), 0, "users.create", "u_new", none());
                 grant(log, person("other"), 10 * MINUTE, ("u_new", "administrator", "server"));
             },
+        ),
+        (
+            "elevated_administrator",
+            |log| decided(log, "given", "administrator"),
+            |log| {
+                decided(log, "refused", "administrator");
+                decided(log, "given", "contributor");
+            },
+        ),
+        (
+            "administrator_by_group",
+            |log| {
+                log.done(person("root"), 0, "groups.add_member", "g", json!({ "member": "bob", "changed": 1, "administers": 1 }))
+            },
+            |log| {
+                log.done(person("root"), 0, "groups.add_member", "g", json!({ "member": "bob", "changed": 1, "administers": 0 }));
+                log.done(person("root"), 9, "groups.add_member", "g", json!({ "member": "bob", "changed": 0, "administers": 1 }));
+            },
+        ),
+        (
+            "made_and_put_in_power",
+            |log| {
+                log.done(person("root"), 0, "users.create", "u_new", none());
+                let details = json!({ "member": "u_new", "changed": 1, "administers": 1 });
+                log.done(person("root"), 10 * MINUTE, "groups.add_member", "g", details);
+            },
+            |log| {
+                log.done(person("root"), 0, "users.create", "u_new", none());
+                let details = json!({ "member": "u_new", "changed": 1, "administers": 0 });
+                log.done(person("root"), 10 * MINUTE, "groups.add_member", "g", details);
+            },
+        ),
+        (
+            "factors_taken_away",
+            |log| log.done(person("root"), 0, "users.reset_factors", "u_2", none()),
+            |log| log.refused(person("alice"), 0, "users.reset_factors", "forbidden"),
+        ),
+        (
+            "account_linked",
+            |log| log.done(person("root"), 0, "users.link", "u_2", none()),
+            |log| log.failed(person("root"), 0, "users.link", "invalid"),
+        ),
+        (
+            "factors_exchanged",
+            |log| {
+                log.done(person("alice"), 0, "factors.add_passkey", "key_2", none());
+                log.done(person("alice"), 5 * MINUTE, "factors.remove", "totp", none());
+            },
+            |log| {
+                log.done(person("alice"), 0, "factors.add_passkey", "key_2", none());
+                log.done(person("bob"), 5 * MINUTE, "factors.remove", "totp", none());
+                log.done(person("alice"), 2 * HOUR, "factors.remove", "totp", none());
+            },
+        ),
+        (
+            "many_agreed",
+            |log| many(log, person("alice"), (6, 300), "tokens.agree", &none()),
+            |log| many(log, person("alice"), (12, 900), "tokens.agree", &none()),
         ),
         (
             "rights_mapped",

@@ -79,7 +79,7 @@ impl Month {
         let who = Who { id: &id, kind: "user", token: &token, from: &from };
         let start = day * DAY + self.chance.between(7 * HOUR, 11 * HOUR);
         if self.chance.is(0.06) {
-            (0..self.chance.between(1, 4)).for_each(|at| self.log.guess(&from, start - 60 + at * 10));
+            (0..self.chance.between(1, 4)).for_each(|at| self.log.wrong_password(&from, start - 60 + at * 10, &id));
         }
         let session = format!("s_{person}_{day}");
         self.log.done(Who { token: "", ..who }, start, "sessions.create", &session, json!({}));
@@ -179,6 +179,12 @@ impl Month {
         }
         if self.chance.is(0.15) {
             self.log.done(who, at + 400, "users.set_password", &format!("u{}", self.chance.between(2, 99)), json!({}));
+        }
+        // People are put into teams; now and then somebody's phone is gone, and its owner has another.
+        let joins = json!({ "member": format!("u{}", 2 + day), "changed": 1, "administers": 0 });
+        self.log.done(who, at + 450, "groups.add_member", "team", joins);
+        if day == 14 {
+            self.log.done(who, at + 460, "users.reset_factors", &format!("u{}", 2 + day), json!({}));
         }
         if self.chance.is(0.05) {
             self.log.done(who, at + 500, "users.disable", &format!("gone-{day}"), json!({}));

@@ -183,10 +183,10 @@ fn responses_go_as_far_as_the_configuration_lets_them_and_no_further() {
 #[test]
 fn the_last_administrator_is_never_barred() {
     let taken_over = |log: &mut Log| {
-        (0..25).for_each(|at| log.guess("x", at * 10));
+        (0..25).for_each(|at| log.wrong_password("x", at * 10, "root"));
         log.done(crate::world::Who { from: "x", ..person("root") }, 300, "sessions.create", "s_1", json!({}));
     };
-    for (others, barred) in [(0, false), (1, true), (2, false), (3, true)] {
+    for (others, barred) in [(0, false), (1, true), (2, false), (3, true), (4, false)] {
         on_each(Rung::SuspendAccount, async |world| {
             let person = "INSERT INTO principal (id, kind, name, disabled, owner, created_at) VALUES ($1, $2, $1, 0, '', 0)";
             let grant = "INSERT INTO grant_row (id, principal, principal_kind, role, resource_kind, resource, created_by, created_at, justification, changed_generation)
@@ -216,6 +216,12 @@ fn the_last_administrator_is_never_barred() {
                         )
                         .await;
                     world.sql(grant, &["team"]).await;
+                }
+                // For an hour only.
+                4 => {
+                    world.sql(person, &["second", "user"]).await;
+                    world.sql(grant, &["second"]).await;
+                    world.sql("UPDATE grant_row SET expires_at = 4000000000000000 WHERE principal = $1", &["second"]).await;
                 }
                 _ => {}
             }

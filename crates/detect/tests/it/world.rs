@@ -105,6 +105,17 @@ impl Log {
         self.push(at_us, Value::Object(refusal));
     }
 
+    /// A wrong password of an account.
+    pub fn wrong_password(&mut self, from: &str, at: i64, account: &str) {
+        let who = Who { id: "anonymous", kind: "anonymous", token: "", from };
+        self.refused(who, at, "sessions.create", "unauthenticated");
+        if let Some((_, record)) = self.records.last_mut() {
+            let mut fields: Map<String, Value> = serde_json::from_slice(record).unwrap();
+            fields.insert("details".to_owned(), json!({ "guessed": account }));
+            *record = Value::Object(fields).to_string().into_bytes();
+        }
+    }
+
     /// A credential that is not taken.
     pub fn guess(&mut self, from: &str, at: i64) {
         self.refused(Who { id: "anonymous", kind: "anonymous", token: "", from }, at, "runs.search", "unauthenticated");

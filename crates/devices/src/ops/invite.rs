@@ -1,9 +1,9 @@
 //! Leave to enrol a device: for oneself, or by an administrator for somebody else.
 
-use gate::{Action, Operation, Outcome, Permit, Target};
+use gate::{Action, CallerKind, Operation, Outcome, Permit, Target};
+use identity::ops::more_than_a_token;
 use kernel::{Problem, sha256};
 
-use super::own_account;
 use crate::types::Invitation;
 use crate::{Devices, store};
 
@@ -30,8 +30,13 @@ impl Operation for Invite {
     }
 
     async fn run(self, permit: Permit<Self>) -> Result<Invitation, Problem> {
-        let own = own_account(permit.caller())?.to_owned();
-        invite(&self.room, &permit, own).await
+        let caller = permit.caller().clone();
+        if caller.kind != CallerKind::User {
+            return Err(Problem::forbidden(
+                "a service account enrols no device by its token; an administrator lets one be enrolled: `strongroom device enrolment-token --for`",
+            ));
+        }
+        invite(&self.room, &permit, caller.id).await
     }
 }
 
@@ -57,12 +62,16 @@ impl Operation for InviteFor {
 }
 
 async fn invite<O>(room: &Devices, permit: &Permit<O>, account: String) -> Result<Invitation, Problem> {
-    let (at, by) = (permit.entry().at, permit.caller().id.clone());
+    let (at, caller) = (permit.entry().at, permit.caller().clone());
     let (secret, expires_at) = (identity::new_enrolment_secret(), at.plus_secs(ENROLMENT_SECONDS));
     let digest = sha256(secret.expose());
     let write = room.0.db.write(permit, move |tx| {
         let principal_id = store::account(tx, &account)?;
-        let id = store::put_enrolment(tx, (&digest, &principal_id, &by), (at, expires_at))?;
+        if principal_id == caller.id {
+            // A stolen token would enrol the thief's own machine, and be as good from there as from its owner's.
+            more_than_a_token(tx, &caller)?;
+        }
+        let id = store::put_enrolment(tx, (&digest, &principal_id, &caller.id), (at, expires_at))?;
         let outcome = Outcome::done().resource(id.clone()).with("principal", principal_id);
         Ok((id, outcome))
     });

@@ -1,8 +1,11 @@
 //! Users and service accounts: create, list, get, disable, enable, delete.
 
+use std::sync::Arc;
+
 use gate::{Action, Operation, Outcome, Permit, Target};
 use kernel::{Problem, Secret};
 
+use super::remaining::with_an_administrator_left;
 use crate::password::check_choice;
 use crate::types::{Name, Page, PageWish, Principal, PrincipalKind};
 use crate::{Identity, store};
@@ -192,7 +195,7 @@ impl Operation for DisableUser {
     }
 
     async fn run(self, permit: Permit<Self>) -> Result<Principal, Problem> {
-        set_disabled(&self.room, &permit, (PrincipalKind::User, self.user), true).await
+        bar(&self.room, &permit, PrincipalKind::User, self.user).await
     }
 }
 
@@ -213,7 +216,7 @@ impl Operation for EnableUser {
     }
 
     async fn run(self, permit: Permit<Self>) -> Result<Principal, Problem> {
-        set_disabled(&self.room, &permit, (PrincipalKind::User, self.user), false).await
+        lift_bar(&self.room, &permit, PrincipalKind::User, self.user).await
     }
 }
 
@@ -234,7 +237,7 @@ impl Operation for DisableService {
     }
 
     async fn run(self, permit: Permit<Self>) -> Result<Principal, Problem> {
-        set_disabled(&self.room, &permit, (PrincipalKind::Service, self.service), true).await
+        bar(&self.room, &permit, PrincipalKind::Service, self.service).await
     }
 }
 
@@ -255,23 +258,33 @@ impl Operation for EnableService {
     }
 
     async fn run(self, permit: Permit<Self>) -> Result<Principal, Problem> {
-        set_disabled(&self.room, &permit, (PrincipalKind::Service, self.service), false).await
+        lift_bar(&self.room, &permit, PrincipalKind::Service, self.service).await
     }
 }
 
-async fn set_disabled<O>(
-    room: &Identity,
-    permit: &Permit<O>,
-    (kind, who): (PrincipalKind, String),
-    disabled: bool,
-) -> Result<Principal, Problem> {
+async fn bar<O>(room: &Identity, permit: &Permit<O>, kind: PrincipalKind, who: String) -> Result<Principal, Problem> {
     let (at, caller_id) = (permit.entry().at, permit.caller().id.clone());
+    let offices = room.inner.offices.get().map(Arc::clone);
     let write = room.db.write(permit, move |tx| {
         let found = store::principal(tx, kind, &who)?;
         not_oneself(&found, &caller_id)?;
-        store::set_disabled(tx, &found.id, disabled, at)?;
+        with_an_administrator_left(tx, offices.as_deref(), at, |tx| Ok(store::bar(tx, &found.id, &caller_id, at)?))?;
         let outcome = Outcome::done().resource(found.id.clone());
-        Ok((Principal { disabled, ..found }, outcome))
+        Ok((Principal { disabled: true, ..found }, outcome))
+    });
+    let changed = write.await?;
+    room.inner.memory.forget();
+    Ok(changed)
+}
+
+async fn lift_bar<O>(room: &Identity, permit: &Permit<O>, kind: PrincipalKind, who: String) -> Result<Principal, Problem> {
+    let caller_id = permit.caller().id.clone();
+    let write = room.db.write(permit, move |tx| {
+        let found = store::principal(tx, kind, &who)?;
+        not_oneself(&found, &caller_id)?;
+        store::lift_bar(tx, &found.id)?;
+        let outcome = Outcome::done().resource(found.id.clone());
+        Ok((Principal { disabled: false, ..found }, outcome))
     });
     let changed = write.await?;
     room.inner.memory.forget();
@@ -327,11 +340,12 @@ pub(super) async fn delete<O>(
     kind: PrincipalKind,
     id_or_name: String,
 ) -> Result<(), Problem> {
-    let caller_id = permit.caller().id.clone();
+    let (at, caller_id) = (permit.entry().at, permit.caller().id.clone());
+    let offices = room.inner.offices.get().map(Arc::clone);
     let write = room.db.write(permit, move |tx| {
         let found = store::principal(tx, kind, &id_or_name)?;
         not_oneself(&found, &caller_id)?;
-        store::delete_principal(tx, &found.id)?;
+        with_an_administrator_left(tx, offices.as_deref(), at, |tx| Ok(store::delete_principal(tx, &found.id)?))?;
         Ok(((), Outcome::done().resource(found.id)))
     });
     write.await?;
@@ -339,7 +353,7 @@ pub(super) async fn delete<O>(
     Ok(())
 }
 
-/// Nobody bars or deletes themself: so whoever may do this always remains.
+/// Nobody bars or deletes themself.
 fn not_oneself(principal: &Principal, caller_id: &str) -> Result<(), Problem> {
     if principal.id == caller_id {
         return Err(Problem::invalid("this is your own account; ask another administrator to do it"));

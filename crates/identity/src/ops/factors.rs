@@ -2,13 +2,14 @@
 //!
 //! Who changes them must have shown who they are a moment ago: the policy asks for it (`forbid:stale-proof`).
 
-use gate::{Action, Caller, CallerKind, Operation, Outcome, Permit, Target};
+use gate::{Action, Operation, Outcome, Permit, Target};
 use kernel::{Kind, Problem, Secret, sha256};
 
 use crate::factors::{Ceremony, Purpose, new_recovery_codes, totp, webauthn};
 use crate::names::parse_label;
+use crate::ops::whole::{person, whole_person};
 use crate::port::totp_purpose;
-use crate::store::{NewPasskey, SESSION_ID_PREFIX};
+use crate::store::NewPasskey;
 use crate::types::{Factors, Passkey, Principal, PrincipalKind, TotpOffer};
 use crate::{Identity, store};
 
@@ -72,7 +73,7 @@ impl Operation for OfferTotp {
     }
 
     async fn run(self, permit: Permit<Self>) -> Result<TotpOffer, Problem> {
-        let (at, own) = (permit.entry().at, whole_person(permit.caller())?.to_owned());
+        let (at, caller, own) = (permit.entry().at, permit.caller().clone(), person(permit.caller())?.to_owned());
         let seed = totp::new_seed();
         let typed = totp::typed(&seed);
         // Key URI format of authenticator apps; names and hosts hold no character that must be escaped.
@@ -80,6 +81,7 @@ impl Operation for OfferTotp {
         let uri = format!("otpauth://totp/{0}:{1}?secret={secret}&issuer={0}", self.issuer, permit.caller().name);
         let sealed = self.room.inner.sealer.seal(&totp_purpose(&own), seed.expose())?;
         let write = self.room.db.write(&permit, move |tx| {
+            whole_person(tx, &caller)?;
             if !store::put_totp(tx, &own, &sealed, at)? {
                 return Err(Problem::new(
                     Kind::Conflict,
@@ -111,7 +113,7 @@ impl Operation for ConfirmTotp {
 
     async fn run(self, permit: Permit<Self>) -> Result<Vec<Secret>, Problem> {
         let Self { room, code } = self;
-        let (at, own) = (permit.entry().at, whole_person(permit.caller())?.to_owned());
+        let (at, caller, own) = (permit.entry().at, permit.caller().clone(), person(permit.caller())?.to_owned());
         let memory = &room.inner.memory;
         if let Some(wait) = memory.guess_wait(&own, at) {
             return Err(Problem::new(Kind::TooMany, "the code was wrong too often; try again later").retry_after(wait));
@@ -120,6 +122,7 @@ impl Operation for ConfirmTotp {
         let sealer_room = room.clone();
         let (codes, digests) = new_recovery_codes();
         let write = room.db.write(&permit, move |tx| {
+            whole_person(tx, &caller)?;
             let waiting = store::totp(tx, &own)?.filter(|totp| totp.confirmed_at.is_none());
             let waiting = waiting.ok_or_else(|| Problem::invalid("no one-time codes wait to be confirmed; set them up first"))?;
             let seed = sealer_room.inner.sealer.open(&totp_purpose(&own), &waiting.sealed);
@@ -167,18 +170,20 @@ impl Operation for AddPasskey {
 
     async fn run(self, permit: Permit<Self>) -> Result<(Passkey, Vec<Secret>), Problem> {
         let Self { room, label, ceremony, origin, host, client_data, attestation_object } = self;
-        let (at, own) = (permit.entry().at, whole_person(permit.caller())?.to_owned());
+        let (at, caller, own) = (permit.entry().at, permit.caller().clone(), person(permit.caller())?.to_owned());
         let label = parse_label(&label)?;
         let wrong = || Problem::invalid("the passkey could not be read, or took too long; try again");
         let begun = room.inner.sealer.begun(Purpose::Make, &ceremony, at).filter(|begun| begun.principal_id == own);
         let begun = begun.ok_or_else(wrong)?;
         let asked = webauthn::Asked { challenge: &begun.challenge, origin: &origin, host: &host };
         let made = webauthn::made(&asked, &client_data, &attestation_object).ok_or_else(wrong)?;
-        if !room.inner.memory.take_challenge(sha256(begun.challenge.as_bytes()), at) {
-            return Err(wrong());
-        }
+        let challenge = sha256(begun.challenge.as_bytes());
         let (codes, digests) = new_recovery_codes();
         let write = room.db.write(&permit, move |tx| {
+            whole_person(tx, &caller)?;
+            if !store::take_challenge(tx, &challenge, at)? {
+                return Err(wrong());
+            }
             let new = NewPasskey {
                 principal_id: &own,
                 credential_id: &made.credential_id,
@@ -217,9 +222,10 @@ impl Operation for RemoveFactor {
     }
 
     async fn run(self, permit: Permit<Self>) -> Result<(), Problem> {
-        let own = whole_person(permit.caller())?.to_owned();
+        let (caller, own) = (permit.caller().clone(), person(permit.caller())?.to_owned());
         let factor = self.factor;
         let write = self.room.db.write(&permit, move |tx| {
+            whole_person(tx, &caller)?;
             if !store::remove_factor(tx, &own, &factor)? {
                 return Err(Problem::not_found("the account has no such factor"));
             }
@@ -247,9 +253,10 @@ impl Operation for RenewRecoveryCodes {
     }
 
     async fn run(self, permit: Permit<Self>) -> Result<Vec<Secret>, Problem> {
-        let (at, own) = (permit.entry().at, whole_person(permit.caller())?.to_owned());
+        let (at, caller, own) = (permit.entry().at, permit.caller().clone(), person(permit.caller())?.to_owned());
         let (codes, digests) = new_recovery_codes();
         let write = self.room.db.write(&permit, move |tx| {
+            whole_person(tx, &caller)?;
             let has_one = store::totp(tx, &own)?.is_some_and(|totp| totp.confirmed_at.is_some());
             if !has_one && store::passkeys(tx, &own)?.is_empty() {
                 return Err(Problem::invalid(
@@ -298,23 +305,4 @@ impl Operation for ResetFactors {
         self.room.inner.memory.forget();
         Ok(changed)
     }
-}
-
-fn person(caller: &Caller) -> Result<&str, Problem> {
-    if caller.kind != CallerKind::User {
-        return Err(Problem::invalid("only people have passwords, codes and passkeys"));
-    }
-    Ok(&caller.id)
-}
-
-/// A stolen token must not become the account itself: only a session of one's own that nothing narrows changes what opens it.
-pub(super) fn whole_person(caller: &Caller) -> Result<&str, Problem> {
-    let narrowed = caller
-        .token
-        .as_ref()
-        .is_some_and(|token| !token.id.starts_with(SESSION_ID_PREFIX) || !token.scopes.is_empty() || token.workspace.is_some());
-    if narrowed {
-        return Err(Problem::forbidden("a token does not change what opens the account; log in with a browser"));
-    }
-    person(caller)
 }

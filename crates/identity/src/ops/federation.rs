@@ -3,8 +3,8 @@
 use gate::{Action, CallerKind, Operation, Outcome, Permit, Spend, Target};
 use kernel::{Kind, Problem};
 
-use super::factors::whole_person;
 use super::tokens::mint_for;
+use super::whole::{person, whole_person};
 use crate::factors::device::{DEVICE_SECONDS, code_digest};
 use crate::types::{MintedToken, Name, Principal, PrincipalKind, TokenWish};
 use crate::{Identity, store};
@@ -143,11 +143,13 @@ impl Operation for AgreeToDevice {
     }
 
     async fn run(self, permit: Permit<Self>) -> Result<(), Problem> {
-        let (at, own) = (permit.entry().at, whole_person(permit.caller())?.to_owned());
+        let (at, caller, own) = (permit.entry().at, permit.caller().clone(), person(permit.caller())?.to_owned());
         let digest = code_digest(&self.code).ok_or_else(|| {
             Problem::invalid("this is not a code; it is ten letters and digits, as the command line shows them")
         })?;
         let write = self.room.db.write(&permit, move |tx| {
+            // What it gets outlives a token that opened this session.
+            whole_person(tx, &caller)?;
             store::agree(tx, &digest, &own, at, at.plus_secs(DEVICE_SECONDS))?;
             Ok(((), Outcome::done().resource(own)))
         });

@@ -1,12 +1,15 @@
 //! Groups and who is in them.
 
-use gate::{Action, Operation, Outcome, Permit, Target};
-use kernel::Problem;
-use vault::db::Reader;
+use std::sync::Arc;
 
+use gate::{Action, Caller, Operation, Outcome, Permit, Target};
+use kernel::{Micros, Problem};
+use vault::db::{Reader, Writer};
+
+use super::remaining::with_an_administrator_left;
 use super::{accounts, is_job};
 use crate::types::{Group, Name, Page, PageWish, Principal, PrincipalKind};
-use crate::{Identity, store};
+use crate::{Identity, Offices, store};
 
 /// The verb of [`CreateGroup`].
 pub const GROUPS_CREATE: Action = Action::write("groups.create");
@@ -115,6 +118,7 @@ impl Operation for AddMember {
 
     async fn run(self, permit: Permit<Self>) -> Result<(), Problem> {
         let (at, caller) = (permit.entry().at, permit.caller().clone());
+        let offices = self.room.inner.offices.get().map(Arc::clone);
         let write = self.room.db.write(&permit, move |tx| {
             let (group, member) = both(tx, &self.group, &self.member)?;
             let oneself = member.id == caller.id || member.owner == caller.id && member.kind == PrincipalKind::Service;
@@ -124,8 +128,13 @@ impl Operation for AddMember {
                     "nobody puts themself, a group they are in, or a service account of theirs into a group: ask another administrator",
                 ));
             }
+            let office = office_until(tx, offices.as_deref(), &group.id, at)?;
+            if !is_job(&caller) {
+                no_longer_office(tx, offices.as_deref(), &caller, office, at)?;
+            }
             let new = store::add_member(tx, &group.id, &member.id, &caller.id, at)?;
-            Ok(((), Outcome::done().resource(group.id).with("member", member.id).with("changed", i64::from(new))))
+            let outcome = Outcome::done().resource(group.id).with("member", member.id).with("changed", i64::from(new));
+            Ok(((), outcome.with("administers", i64::from(office.is_some()))))
         });
         write.await?;
         self.room.inner.memory.forget();
@@ -152,9 +161,12 @@ impl Operation for RemoveMember {
     }
 
     async fn run(self, permit: Permit<Self>) -> Result<(), Problem> {
+        let at = permit.entry().at;
+        let offices = self.room.inner.offices.get().map(Arc::clone);
         let write = self.room.db.write(&permit, move |tx| {
             let (group, member) = both(tx, &self.group, &self.member)?;
-            if !store::remove_member(tx, &group.id, &member.id)? {
+            let remove = |tx: &mut Writer<'_>| Ok(store::remove_member(tx, &group.id, &member.id)?);
+            if !with_an_administrator_left(tx, offices.as_deref(), at, remove)? {
                 return Err(Problem::not_found("it is not a direct member of this group"));
             }
             Ok(((), Outcome::done().resource(group.id).with("member", member.id)))
@@ -169,6 +181,38 @@ fn both(reader: &mut Reader<'_>, group: &str, member: &str) -> Result<(Principal
     let group = store::principal(reader, PrincipalKind::Group, group)?;
     let member = store::any_principal(reader, member)?;
     Ok((group, member.ok_or_else(|| Problem::not_found("there is no account or group of this id or name to be the member"))?))
+}
+
+/// Until when whoever is in this group administers the server.
+fn office_until(
+    reader: &mut Reader<'_>,
+    offices: Option<&dyn Offices>,
+    group_id: &str,
+    at: Micros,
+) -> Result<Option<Micros>, Problem> {
+    let Some(offices) = offices else { return Ok(None) };
+    let mut all = store::groups_of(reader, group_id)?;
+    all.push(group_id.to_owned());
+    offices.administer_until(reader, &all, at)
+}
+
+/// Who administers the server for some hours puts nobody where they would do so for longer: as with a grant, nobody passes on what they have
+/// not.
+fn no_longer_office(
+    reader: &mut Reader<'_>,
+    offices: Option<&dyn Offices>,
+    caller: &Caller,
+    passed_on: Option<Micros>,
+    at: Micros,
+) -> Result<(), Problem> {
+    let Some(offices) = offices else { return Ok(()) };
+    let own: Vec<String> = caller.groups.iter().chain([&caller.id]).cloned().collect();
+    if passed_on > offices.administer_until(reader, &own, at)? {
+        return Err(Problem::forbidden(
+            "Permission denied. Who is in this group administers the server for longer than you do; ask an administrator whose role has no end.",
+        ));
+    }
+    Ok(())
 }
 
 /// Whether the caller, or a service account of theirs, is in this group at any level.

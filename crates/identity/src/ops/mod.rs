@@ -8,10 +8,14 @@ pub mod federation;
 pub mod groups;
 pub mod passwords;
 pub mod provisioning;
+mod remaining;
 pub mod sessions;
 pub mod statements;
 pub mod tokens;
+mod whole;
 pub mod workspaces;
+
+pub use whole::more_than_a_token;
 
 use gate::{Caller, CallerKind};
 use kernel::Problem;

@@ -5,7 +5,7 @@ use std::time::Duration;
 use gate::{Action, CallerKind, Operation, Outcome, Permit, Target};
 use kernel::{Kind, Problem, Secret};
 
-use super::own_account;
+use super::{more_than_a_token, own_account};
 use crate::password::check_choice;
 use crate::store::{SESSION_ID_PREFIX, TOKEN_ID_PREFIX};
 use crate::types::{Principal, PrincipalKind};
@@ -85,7 +85,6 @@ impl Operation for ChangeOwnPassword {
         let looked_up = id.clone();
         let known = room.db.read_point(&permit, move |reader| Ok(store::password_hash(reader, &looked_up)?)).await?;
         match (&known, &caller.token) {
-            // A stolen token must not become the account itself.
             (_, Some(token)) if !token.scopes.is_empty() || token.workspace.is_some() => {
                 return Err(Problem::forbidden(
                     "this token is narrowed; log in with your password, or use a full token, to set one",
@@ -97,7 +96,10 @@ impl Operation for ChangeOwnPassword {
                 ));
             }
             (Some(hash), _) => check_current(&room, &id, current, hash.clone(), permit.entry().at).await?,
-            (None, _) => {}
+            (None, _) => {
+                let caller = caller.clone();
+                room.db.read_point(&permit, move |reader| more_than_a_token(reader, &caller)).await?;
+            }
         }
         check_choice(&new, &caller.name, room.inner.config.password_length_min)?;
         room.inner.check_leaked(&new)?;

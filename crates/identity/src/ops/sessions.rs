@@ -43,14 +43,6 @@ impl Operation for CreateSession {
         let usual_end = at.plus_secs(self.room.inner.config.session_limits_s(caller.assurance).0);
         let secret = mint(SecretKind::Session);
         let proof = caller.proof.clone();
-        if let Some(Spend::Passkey { challenge, .. }) = proof.as_ref().and_then(|proof| proof.once.as_ref())
-            && !self.room.inner.memory.take_challenge(*challenge, at)
-        {
-            return Err(Problem::new(
-                Kind::Unauthenticated,
-                "You are not authenticated. This log-in was used already; begin again.",
-            ));
-        }
         let (replaces, proved) = (self.replaces, proof.as_ref().map(|proof| proof.at));
         let write = self.room.db.write(&permit, move |tx| {
             let ended = || {
@@ -61,7 +53,7 @@ impl Operation for CreateSession {
             {
                 return Err(Problem::new(
                     Kind::Unauthenticated,
-                    "You are not authenticated. A code is taken once; wait for the next.",
+                    "You are not authenticated. What was shown is taken once; begin again, with the next code if it was one.",
                 ));
             }
             if let Some(old) = replaces

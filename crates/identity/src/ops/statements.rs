@@ -262,7 +262,7 @@ fn act(
                 // Else whoever holds the transmitter's key could lock everybody out.
                 return Ok("last_administrator_not_barred");
             }
-            store::set_disabled(tx, id, true, at)?;
+            store::bar(tx, id, issuer, at)?;
             Ok("account_barred")
         }
         Event::Other => Ok("noted"),

@@ -65,12 +65,28 @@ pub(crate) fn list_principals(reader: &mut Reader<'_>, kind: PrincipalKind, wish
     Ok(page(rows, wish.row_count(), |principal| principal.name.clone()))
 }
 
-pub(crate) fn set_disabled(tx: &mut Writer<'_>, id: &str, disabled: bool, at: Micros) -> Result<(), DbError> {
-    tx.execute("UPDATE principal SET disabled = $2, epoch = epoch + 1 WHERE id = $1", &[id.into(), disabled.into()])?;
-    if disabled {
-        revoke_sessions_but(tx, id, None, at)?;
-    }
-    Ok(())
+/// Bars an account; `by` is whose bar it is, and the last one's who says so.
+pub(crate) fn bar(tx: &mut Writer<'_>, id: &str, by: &str, at: Micros) -> Result<(), DbError> {
+    let sql = "UPDATE principal SET disabled = 1, barred_by = $2, epoch = epoch + 1 WHERE id = $1";
+    tx.execute(sql, &[id.into(), by.into()])?;
+    revoke_sessions_but(tx, id, None, at)
+}
+
+/// Lifts the bar, whosever it is.
+pub(crate) fn lift_bar(tx: &mut Writer<'_>, id: &str) -> Result<(), DbError> {
+    let sql = "UPDATE principal SET disabled = 0, barred_by = NULL, epoch = epoch + 1 WHERE id = $1";
+    tx.execute(sql, &[id.into()]).map(drop)
+}
+
+/// Lifts a bar of one's own; gives whether it was that.
+pub(crate) fn lift_own_bar(tx: &mut Writer<'_>, id: &str, by: &str) -> Result<bool, DbError> {
+    let sql = "UPDATE principal SET disabled = 0, barred_by = NULL, epoch = epoch + 1 WHERE id = $1 AND barred_by = $2";
+    Ok(tx.execute(sql, &[id.into(), by.into()])? > 0)
+}
+
+/// Holds a row, so that whoever else would change it waits for this transaction.
+pub(crate) fn hold_principal(tx: &mut Writer<'_>, id: &str) -> Result<(), DbError> {
+    tx.execute("UPDATE principal SET epoch = epoch WHERE id = $1", &[id.into()]).map(drop)
 }
 
 /// Deletes a principal with its password, memberships, tokens and sessions.

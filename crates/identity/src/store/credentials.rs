@@ -93,6 +93,17 @@ pub(crate) fn token_of_session(reader: &mut Reader<'_>, session_id: &str) -> Res
     })
 }
 
+/// Whether this token is all that opens the account, and is not of its holder's own making: the first administrator's, until they have set
+/// up anything else.
+pub(crate) fn is_first_token(reader: &mut Reader<'_>, id: &str, principal_id: &str) -> Result<bool, DbError> {
+    let sql = "SELECT 1 FROM token t WHERE t.id = $1 AND t.principal_id = $2 AND t.parent_id IS NULL AND t.created_by <> $2
+               AND NOT EXISTS (SELECT 1 FROM password w WHERE w.principal_id = $2)
+               AND NOT EXISTS (SELECT 1 FROM totp o WHERE o.principal_id = $2 AND o.confirmed_at IS NOT NULL)
+               AND NOT EXISTS (SELECT 1 FROM passkey k WHERE k.principal_id = $2)
+               AND NOT EXISTS (SELECT 1 FROM federated f WHERE f.principal_id = $2)";
+    Ok(reader.query_one(sql, &[id.into(), principal_id.into()], |row| row.int(0))?.is_some())
+}
+
 /// The live session of this secret, if it is this principal's.
 pub(crate) fn own_session(reader: &mut Reader<'_>, secret: &Secret, principal_id: &str) -> Result<Option<String>, DbError> {
     let digest = sha256(secret.expose());

@@ -5,8 +5,12 @@ use kernel::{Micros, Problem, random_id};
 use vault::db::{DbError, Reader, Writer};
 
 use super::{account_by_id, count};
+use crate::factors::CEREMONY_SECONDS;
 use crate::store::FoundAccount;
 use crate::types::{PASSKEYS_OF_PRINCIPAL_COUNT_MAX, Passkey};
+
+/// For how long an answered challenge is remembered: longer than any node takes an answer to it, whatever its clock says.
+const CHALLENGE_TAKEN_SECONDS: i64 = 2 * CEREMONY_SECONDS;
 
 /// An account's shared secret for one-time codes.
 pub(crate) struct TotpRow {
@@ -121,13 +125,28 @@ pub(crate) fn spend(tx: &mut Writer<'_>, principal_id: &str, once: &Spend, at: M
         )?,
         // The provider has counted it.
         Spend::Federated { .. } => 1,
-        // A key that counts must count on; one that does not (a synced one) says 0 each time.
-        Spend::Passkey { id, sign_count, backed_up, .. } => tx.execute(
-            "UPDATE passkey SET sign_count = $3, backed_up = $4, last_used_at = $5
-             WHERE id = $2 AND principal_id = $1 AND (sign_count < $3 OR (sign_count = 0 AND $3 = 0))",
-            &[principal_id.into(), id.into(), i64::from(*sign_count).into(), (*backed_up).into(), at.0.into()],
-        )?,
+        // A key that counts must count on; one that does not (a synced one) says 0 each time: so the challenge counts once by itself.
+        Spend::Passkey { id, sign_count, backed_up, challenge } => {
+            if !take_challenge(tx, challenge, at)? {
+                return Ok(false);
+            }
+            tx.execute(
+                "UPDATE passkey SET sign_count = $3, backed_up = $4, last_used_at = $5
+                 WHERE id = $2 AND principal_id = $1 AND (sign_count < $3 OR (sign_count = 0 AND $3 = 0))",
+                &[principal_id.into(), id.into(), i64::from(*sign_count).into(), (*backed_up).into(), at.0.into()],
+            )?
+        }
     };
+    Ok(changed > 0)
+}
+
+/// Takes a challenge that was answered; no if it was taken before, on whichever node.
+pub(crate) fn take_challenge(tx: &mut Writer<'_>, digest: &[u8; 32], at: Micros) -> Result<bool, DbError> {
+    tx.execute("DELETE FROM challenge_taken WHERE expires_at <= $1", &[at.0.into()])?;
+    let changed = tx.execute(
+        "INSERT INTO challenge_taken (sha256, expires_at) VALUES ($1, $2) ON CONFLICT (sha256) DO NOTHING",
+        &[digest.as_slice().into(), at.plus_secs(CHALLENGE_TAKEN_SECONDS).0.into()],
+    )?;
     Ok(changed > 0)
 }
 

@@ -7,6 +7,8 @@ use super::{PASSWORD, World, bearer, secret, worlds};
 use crate::factors::totp;
 use crate::factors::webauthn::tests::SoftKey;
 use crate::ops::factors::{AddPasskey, ConfirmTotp, ListFactors, OfferTotp, RemoveFactor, RenewRecoveryCodes, ResetFactors};
+use crate::ops::federation::AgreeToDevice;
+use crate::ops::passwords::ChangeOwnPassword;
 use crate::ops::sessions::{CreateSession, ListSessions};
 use crate::{OpenedSession, RECOVERY_CODE_COUNT};
 
@@ -188,8 +190,20 @@ async fn only_a_session_of_ones_own_changes_what_opens_the_account() {
         let token = world.token_for(&bob).await;
         let offer = || OfferTotp { room: world.room.clone(), issuer: HOST.to_owned() };
         assert_eq!(world.by(bearer(&token.secret), offer()).await.unwrap_err().kind(), Kind::Forbidden);
-        let session = world.by(bearer(&token.secret), world.create()).await.unwrap();
+        let opened = world.by(bearer(&token.secret), world.create()).await.unwrap();
+        let opened = world.by(cookie(&opened), world.create()).await.unwrap();
+        // Nor is a session anything else than the token that opened it.
+        assert_eq!(world.by(cookie(&opened), offer()).await.unwrap_err().kind(), Kind::Forbidden);
+        let key = SoftKey::new(world.text("thief").as_bytes(), HOST);
+        assert_eq!(world.add(&opened, &key).await.unwrap_err().kind(), Kind::Forbidden);
+        let renew = RenewRecoveryCodes { room: world.room.clone() };
+        assert_eq!(world.by(cookie(&opened), renew).await.unwrap_err().kind(), Kind::Forbidden);
+        let code = crate::user_code(&crate::new_device_secret()).unwrap();
+        let agree = || AgreeToDevice { room: world.room.clone(), code: code.clone() };
+        assert_eq!(world.by(cookie(&opened), agree()).await.unwrap_err().kind(), Kind::Forbidden);
+        let session = world.by(world.form("bob", PASSWORD, ""), world.create()).await.unwrap();
         world.by(cookie(&session), offer()).await.unwrap();
+        world.by(cookie(&session), agree()).await.unwrap();
         assert!(world.who(world.basic("bob", PASSWORD)).await.is_ok(), "what is not confirmed counts for nothing");
         let wrong = ConfirmTotp { room: world.room.clone(), code: secret("00000") };
         assert_eq!(world.by(cookie(&session), wrong).await.unwrap_err().kind(), Kind::Invalid);
@@ -201,6 +215,55 @@ async fn only_a_session_of_ones_own_changes_what_opens_the_account() {
         world.by(cookie(&session), reset(&own)).await.unwrap();
         assert!(world.is_refused(cookie(&ada)).await);
         assert!(world.who(world.basic("ada", PASSWORD)).await.is_ok());
+    }
+}
+
+#[tokio::test]
+async fn the_first_token_sets_its_account_up_once() {
+    for world in worlds() {
+        let ada = world.user("ada", None).await;
+        let token = world.token_for(&ada).await;
+        let opened = world.by(bearer(&token.secret), world.create()).await.unwrap();
+        let key = SoftKey::new(world.text("first").as_bytes(), HOST);
+        assert_eq!(world.add(&opened, &key).await.unwrap().len(), RECOVERY_CODE_COUNT);
+        let other = SoftKey::new(world.text("second").as_bytes(), HOST);
+        assert_eq!(world.add(&opened, &other).await.unwrap_err().kind(), Kind::Forbidden, "now the passkey opens the account");
+        let bob = world.user("bob", None).await;
+        let first = world.token_for(&bob).await;
+        let minted = world.mint(bearer(&first.secret), crate::TokenWish::default()).await.unwrap();
+        let set = |secret: &Secret| {
+            let change = ChangeOwnPassword { room: world.room.clone(), current: None, new: super::secret(PASSWORD) };
+            world.by(bearer(secret), change)
+        };
+        assert_eq!(set(&minted.secret).await.unwrap_err().kind(), Kind::Forbidden, "no other token is the account");
+        set(&first.secret).await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn an_answered_challenge_is_known_to_every_node_and_after_a_start() {
+    for world in worlds() {
+        world.user("ada", Some(PASSWORD)).await;
+        let first = world.by(world.form("ada", PASSWORD, ""), world.create()).await.unwrap();
+        // A synced key: its counter stands at 0.
+        let key = SoftKey::new(world.text("synced").as_bytes(), HOST);
+        world.add(&first, &key).await.unwrap();
+        let Credential::Passkey(answer) = world.assertion(&key) else { panic!() };
+        let copy = Assertion {
+            ceremony: answer.ceremony.clone(),
+            origin: answer.origin.clone(),
+            credential_id: answer.credential_id.clone(),
+            client_data: answer.client_data.clone(),
+            authenticator_data: answer.authenticator_data.clone(),
+            signature: answer.signature.clone(),
+        };
+        world.by(Credential::Passkey(answer), world.create()).await.unwrap();
+        // The same database and keys, another process.
+        let passes = crate::Passes::new(&secret("the key of passes"), &[super::ERRAND]);
+        let room = crate::Identity::with_passes(world.opened.db.clone(), crate::IdentityConfig::default(), passes).unwrap();
+        let create = CreateSession { room, replaces: None };
+        let again = world.by(Credential::Passkey(Box::new(copy)), create).await.unwrap_err();
+        assert_eq!(again.kind(), Kind::Unauthenticated);
     }
 }
 

@@ -2,9 +2,10 @@
 
 use kernel::Kind;
 
+use super::provisioning::{BRIEF, holders};
 use super::{World, bearer, worlds};
 use crate::ops::account::GetMe;
-use crate::ops::accounts::CreateService;
+use crate::ops::accounts::{CreateService, DeleteUser, DisableUser};
 use crate::ops::groups::{AddMember, CreateGroup, DeleteGroup, ListGroups, RemoveMember};
 use crate::{PageWish, Principal};
 
@@ -65,5 +66,54 @@ async fn nobody_puts_themself_into_a_group() {
         assert_eq!(listed.rows.len(), 1);
         let remove = RemoveMember { room: world.room.clone(), group: firm.id.clone(), member: ada.id.clone() };
         assert_eq!(world.by_job(remove).await.unwrap_err().kind(), Kind::NotFound);
+    }
+}
+
+#[tokio::test]
+async fn somebody_administers_the_server_whatever_is_taken_away() {
+    for world in worlds() {
+        let holders = holders(&world);
+        let (ada, bob) = (world.user("ada", None).await, world.user("bob", None).await);
+        let bosses = group(&world, "bosses").await;
+        world.by_job(add(&world, &bosses, &ada)).await.unwrap();
+        let room = || world.room.clone();
+        let out = || RemoveMember { room: room(), group: bosses.id.clone(), member: ada.id.clone() };
+        let bar = || DisableUser { room: room(), user: ada.id.clone() };
+        for all in [vec![bosses.id.clone()], vec![bosses.id.clone(), format!("{BRIEF}{}", bob.id)]] {
+            holders.set(&all.iter().map(String::as_str).collect::<Vec<_>>());
+            assert_eq!(world.by_job(out()).await.unwrap_err().kind(), Kind::Conflict);
+            assert_eq!(world.by_job(bar()).await.unwrap_err().kind(), Kind::Conflict);
+            let delete = DeleteUser { room: room(), user: ada.id.clone() };
+            assert_eq!(world.by_job(delete).await.unwrap_err().kind(), Kind::Conflict);
+            let delete = DeleteGroup { room: room(), group: bosses.id.clone() };
+            assert_eq!(world.by_job(delete).await.unwrap_err().kind(), Kind::Conflict);
+        }
+        holders.set(&[&bosses.id, &bob.id]);
+        world.by_job(bar()).await.unwrap();
+        // Now bob is the only one who may come in.
+        let bar = DisableUser { room: room(), user: bob.id.clone() };
+        assert_eq!(world.by_job(bar).await.unwrap_err().kind(), Kind::Conflict);
+        world.by_job(out()).await.unwrap();
+        world.by_job(DeleteGroup { room: room(), group: bosses.id.clone() }).await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn who_administers_for_a_while_puts_nobody_where_it_lasts() {
+    for world in worlds() {
+        let holders = holders(&world);
+        let (ada, bob) = (world.user("ada", None).await, world.user("bob", None).await);
+        let token = world.token_for(&ada).await;
+        let (bosses, inner, team) = (group(&world, "bosses").await, group(&world, "inner").await, group(&world, "team").await);
+        world.by_job(add(&world, &bosses, &inner)).await.unwrap();
+        let brief = format!("{BRIEF}{}", ada.id);
+        for (held, wanted) in [(brief.as_str(), Some(Kind::Forbidden)), (ada.id.as_str(), None)] {
+            holders.set(&[bosses.id.as_str(), held]);
+            for into in [&bosses, &inner] {
+                let done = world.by(bearer(&token.secret), add(&world, into, &bob)).await;
+                assert_eq!(done.err().map(|problem| problem.kind()), wanted, "{held} {}", into.name);
+            }
+            world.by(bearer(&token.secret), add(&world, &team, &bob)).await.unwrap();
+        }
     }
 }

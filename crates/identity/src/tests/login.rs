@@ -1,6 +1,6 @@
 //! Who is let in, and what refusals cost and say.
 
-use gate::{CallerKind, Credential};
+use gate::{CallerKind, Credential, Identify};
 use kernel::{Kind, Secret};
 
 use super::{PASSWORD, bearer, secret, worlds};
@@ -60,6 +60,73 @@ async fn every_refusal_reads_the_same() {
         assert!(texts[0].starts_with("You are not authenticated."));
         texts.dedup();
         assert_eq!(texts.len(), 1);
+    }
+}
+
+/// Lets nobody in from one place, and counts how often it was asked.
+struct Guard(std::sync::atomic::AtomicUsize);
+
+impl crate::WatchLogIns for Guard {
+    fn judge<'a>(&'a self, shown: &'a crate::Shown) -> gate::BoxFuture<'a, Result<(), kernel::Problem>> {
+        self.0.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        let is_barred = shown.address == BARRED;
+        Box::pin(async move { if is_barred { Err(crate::port::refused()) } else { Ok(()) } })
+    }
+
+    fn began<'a>(&'a self, _: &'a crate::Shown, _: &'a str) -> gate::BoxFuture<'a, Secret> {
+        Box::pin(async { Secret::new(Vec::new()) })
+    }
+
+    fn knows_browser(&self, _: &gate::Attempt, _: &str) -> bool {
+        false
+    }
+
+    fn failed(&self, _: std::net::IpAddr, _: &str, _: kernel::Micros) {}
+
+    fn is_leaked(&self, _: &Secret) -> Result<bool, kernel::Problem> {
+        Ok(false)
+    }
+}
+
+const BARRED: std::net::IpAddr = std::net::IpAddr::V4(std::net::Ipv4Addr::new(203, 0, 113, 9));
+
+#[tokio::test]
+async fn a_password_that_comes_with_a_request_is_judged_as_one_in_a_form_is() {
+    for world in worlds() {
+        world.user("ada", Some(PASSWORD)).await;
+        let guard = std::sync::Arc::new(Guard(0.into()));
+        world.room.set_watch(std::sync::Arc::clone(&guard) as _);
+        let asked = || guard.0.load(std::sync::atomic::Ordering::Relaxed);
+        for _ in 0..3 {
+            world.who(world.basic("ada", PASSWORD)).await.unwrap();
+        }
+        assert_eq!(asked(), 1, "from there and that client it is known");
+        let there = gate::Attempt { address: BARRED, ..super::attempt(world.basic("ada", PASSWORD)) };
+        for _ in 0..2 {
+            assert_eq!(world.port.identify(&there).await.unwrap_err().kind(), Kind::Unauthenticated);
+        }
+        assert_eq!(asked(), 3);
+        world.clock.advance_secs(901);
+        world.who(world.basic("ada", PASSWORD)).await.unwrap();
+        assert_eq!(asked(), 4);
+    }
+}
+
+#[tokio::test]
+async fn the_log_learns_whose_password_was_wrong_and_nobody_else_does() {
+    for world in worlds() {
+        let ada = world.user("ada", Some(PASSWORD)).await;
+        let form = |name: &str| Credential::LogIn { username: world.text(name), password: secret("wrong"), code: None };
+        let aimed_at = async |credential: Credential| {
+            let problem = world.who(credential).await.unwrap_err();
+            let guessed = std::error::Error::source(&problem).and_then(|source| source.downcast_ref::<gate::Guessed>().cloned());
+            (guessed.map(|guessed| guessed.account), problem.message().to_owned())
+        };
+        let (one, message) = aimed_at(world.basic("ada", "wrong")).await;
+        assert_eq!(one.as_deref(), Some(ada.id.as_str()));
+        assert_eq!(aimed_at(form("ada")).await, (one, message.clone()));
+        assert_eq!(aimed_at(form("nobody")).await, (None, message.clone()));
+        assert_eq!(aimed_at(bearer(&mint(SecretKind::Personal))).await, (None, message));
     }
 }
 

@@ -98,6 +98,10 @@ impl Operation for DecideElevation {
     }
 
     async fn run(self, permit: Permit<Self>) -> Result<Elevation, Problem> {
+        if permit.caller().kind != CallerKind::User {
+            // A service account speaks for whoever owns it: who asked may be the same person.
+            return Err(Problem::forbidden("Permission denied. Only people decide on requests; ask a second person."));
+        }
         let (now, giver) = (permit.entry().at, permit.caller().id.clone());
         let (directory, id) = (self.room.directory(), self.id.clone());
         let look = move |reader: &mut Reader<'_>| {

@@ -46,18 +46,23 @@ impl Operation for RevokeGrant {
             return Err(missing());
         }
         let (id, by, now) = (self.id.clone(), permit.caller().id.clone(), permit.entry().at);
-        let last = grant.role == "administrator" && grant.resource == Resource::Server;
+        let is_office = grant.role == "administrator" && grant.resource == Resource::Server;
         self.room
             .db()
             .write(&permit, move |tx| {
-                if last && store::other_administrators(tx, &id, now)? == 0 {
-                    return Err(Problem::new(
-                        Kind::Conflict,
-                        "this is the last administrator of the server; give the role to another one first",
-                    ));
+                if is_office {
+                    store::hold_administrators(tx, now)?;
                 }
+                let was_administered = is_office && store::has_administrator(tx)?;
                 if !store::revoke(tx, &id, &by, now)? {
                     return Err(Problem::not_found("there is no such grant in this workspace, or it is revoked already"));
+                }
+                if was_administered && !store::has_administrator(tx)? {
+                    return Err(Problem::new(
+                        Kind::Conflict,
+                        "nobody would administer the server any more: no other person who may come in has the role without an end, by \
+                         themself or by a group; give it to one first",
+                    ));
                 }
                 let outcome =
                     Outcome::done().resource(&id).with("principal", grant.principal.as_str()).with("role", grant.role.as_str());

@@ -85,6 +85,8 @@ pub(crate) struct Use {
 pub(crate) struct TokenRow {
     pub(crate) id: String,
     pub(crate) principal: String,
+    /// Who made it, and so has it.
+    pub(crate) created_by: String,
     pub(crate) label: String,
     pub(crate) created_at: Micros,
     pub(crate) expires_at: Micros,
@@ -162,6 +164,11 @@ impl<'a> Decider<'a> {
     /// Whether a role is about the server itself.
     pub(crate) fn is_office(&self, role: &str) -> bool {
         self.engine.roles.get(role).is_none_or(|role| !role.data)
+    }
+
+    /// Whether a role holds all of these.
+    pub(crate) fn has_verbs(&self, role: &str, verbs: &[&str]) -> bool {
+        self.engine.roles.get(role).is_some_and(|role| verbs.iter().all(|verb| role.verbs.contains(*verb)))
     }
 
     /// The grants by which it is allowed; none if it is not.

@@ -5,11 +5,13 @@
 //! engine decides, from owners of service accounts, from grants that were taken back, from endpoints that follow an alias, and from who in fact
 //! has models trained. What two people have to do together is named as such.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::cell::RefCell;
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
+use std::rc::Rc;
 
-use super::{Decider, EndpointRow, Someone, Spot, World};
+use super::{Decider, EndpointRow, Someone, Spot, TokenRow, World};
 use crate::engine::Engine;
-use crate::types::{PrincipalKind, Resource};
+use crate::types::{Grant, PrincipalKind, Resource};
 
 /// Paths that are given, at most.
 const PATH_COUNT_MAX: usize = 500;
@@ -17,6 +19,10 @@ const PATH_COUNT_MAX: usize = 500;
 const START_COUNT_MAX: usize = 2_000;
 /// Steps of one path, at most.
 const STEP_COUNT_MAX: usize = 8;
+/// Who may do all of this administers the server.
+const ADMINISTERS: [&str; 2] = ["grants.create", "users.create"];
+/// Who may do all of this in a workspace reads what is kept there.
+const READS: [&str; 2] = ["datasets.read", "artifacts.read"];
 
 /// One step of a path.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -64,12 +70,21 @@ struct Edge {
 struct Search<'a> {
     world: &'a World,
     decider: Decider<'a>,
+    /// What was worked out of accounts already, by id: many ways lead over the same ones.
+    known: RefCell<HashMap<String, Rc<Known>>>,
+}
+
+/// What the search needs of one account: worked out once, however many ways lead over it.
+struct Known {
+    held: Vec<Goal>,
+    direct: Vec<(Goal, Step, bool)>,
+    edges: Vec<Edge>,
 }
 
 /// The shortest way of each account to each goal that it does not simply hold.
 pub(crate) fn find(world: &World, engine: &Engine) -> Vec<EscalationPath> {
     let decider = Decider::new(engine, world.grants.iter().map(AsRef::as_ref), world.now);
-    let search = Search { world, decider };
+    let search = Search { world, decider, known: RefCell::default() };
     let mut found = Vec::new();
     let starts = world.people.values().filter(|one| one.kind != PrincipalKind::Group && !one.disabled);
     for start in starts.take(START_COUNT_MAX) {
@@ -85,30 +100,31 @@ pub(crate) fn find(world: &World, engine: &Engine) -> Vec<EscalationPath> {
 impl Search<'_> {
     /// Breadth first: the first way to a goal is a shortest one. Ways by repair come before ways by office.
     fn from(&self, start: &Someone) -> Vec<EscalationPath> {
-        let own: BTreeSet<Goal> = self.held(start).into_iter().collect();
+        let own: BTreeSet<Goal> = self.known(start).held.iter().cloned().collect();
         let mut found: BTreeMap<Goal, (Vec<Step>, bool)> = BTreeMap::new();
         for with_office in [false, true] {
             let mut seen = BTreeSet::from([start.id.as_str()]);
             let mut queue: VecDeque<(&Someone, Vec<Step>, bool)> = VecDeque::from([(start, Vec::new(), false)]);
             while let Some((here, steps, by_office)) = queue.pop_front() {
+                let known = self.known(here);
                 if here.id != start.id {
-                    for goal in self.held(here) {
-                        found.entry(goal).or_insert((steps.clone(), by_office));
+                    for goal in known.held.iter().filter(|goal| !found.contains_key(goal)).cloned().collect::<Vec<_>>() {
+                        found.insert(goal, (steps.clone(), by_office));
                     }
                 }
-                for (goal, step, office) in self.direct(here) {
-                    if with_office || !office {
-                        let way = steps.iter().cloned().chain([step]).collect();
-                        found.entry(goal).or_insert((way, by_office || office));
+                for (goal, step, office) in &known.direct {
+                    if (with_office || !office) && !found.contains_key(goal) {
+                        let way = steps.iter().cloned().chain([step.clone()]).collect();
+                        found.insert(goal.clone(), (way, by_office || *office));
                     }
                 }
                 if steps.len() >= STEP_COUNT_MAX {
                     continue;
                 }
-                for edge in self.edges(here) {
+                for edge in &known.edges {
                     let Some(next) = self.world.people.get(&edge.to).filter(|next| !next.disabled) else { continue };
                     if (with_office || !edge.by_office) && seen.insert(next.id.as_str()) {
-                        let way = steps.iter().cloned().chain([edge.step]).collect();
+                        let way = steps.iter().cloned().chain([edge.step.clone()]).collect();
                         queue.push_back((next, way, by_office || edge.by_office));
                     }
                 }
@@ -121,6 +137,15 @@ impl Search<'_> {
             by_office,
         };
         found.into_iter().filter(|(goal, _)| !own.contains(goal)).map(show).collect()
+    }
+
+    fn known(&self, who: &Someone) -> Rc<Known> {
+        if let Some(known) = self.known.borrow().get(&who.id) {
+            return Rc::clone(known);
+        }
+        let known = Rc::new(Known { held: self.held(who), direct: self.direct(who), edges: self.edges(who) });
+        self.known.borrow_mut().insert(who.id.clone(), Rc::clone(&known));
+        known
     }
 
     fn words(&self, goal: &Goal) -> String {
@@ -150,10 +175,10 @@ impl Search<'_> {
     /// What somebody simply holds: that is what their grants say.
     fn held(&self, who: &Someone) -> Vec<Goal> {
         let mut goals = Vec::new();
-        if self.may(who, &["grants.create", "users.create"], &Spot::server()).is_some() {
+        if self.may(who, &ADMINISTERS, &Spot::server()).is_some() {
             goals.push(Goal::Administrator);
         }
-        let reads = |id: &&String| self.may(who, &["datasets.read", "artifacts.read"], &self.spot_of(id)).is_some();
+        let reads = |id: &&String| self.may(who, &READS, &self.spot_of(id)).is_some();
         goals.extend(self.world.workspaces.keys().filter(reads).map(|id| Goal::Data(id.clone())));
         goals
     }
@@ -238,14 +263,26 @@ impl Search<'_> {
         let Some(grants) = self.may(who, &["backups.request_restore"], &Spot::server()) else { return };
         let mine = |principal: &String| *principal == who.id || who.groups.contains(principal);
         for old in self.world.revoked.iter().filter(|old| mine(&old.principal)) {
-            let goal = match (&old.resource, old.role.as_str()) {
-                (Resource::Server, "administrator") => Goal::Administrator,
-                (Resource::Workspace(id), "owner" | "contributor" | "reviewer") => Goal::Data(id.clone()),
-                _ => continue,
-            };
-            let words = format!("`{}` asks for a restore, a second person agrees, and the role `{}` is back", who.name, old.role);
-            let evidence = grants.iter().cloned().chain([old.id.clone()]).collect();
-            found.push((goal, Step { how: "restore_of_an_old_backup", words, evidence }, false));
+            for goal in self.reached_by(old) {
+                let words =
+                    format!("`{}` asks for a restore, a second person agrees, and the role `{}` is back", who.name, old.role);
+                let evidence = grants.iter().cloned().chain([old.id.clone()]).collect();
+                found.push((goal, Step { how: "restore_of_an_old_backup", words, evidence }, false));
+            }
+        }
+    }
+
+    /// What a grant gives to whoever holds it.
+    fn reached_by(&self, grant: &Grant) -> Vec<Goal> {
+        let reads = !self.decider.is_office(&grant.role) && self.decider.has_verbs(&grant.role, &READS);
+        match &grant.resource {
+            Resource::Server => {
+                let administers = self.decider.has_verbs(&grant.role, &ADMINISTERS).then_some(Goal::Administrator);
+                let all = self.world.workspaces.keys().filter(|_| reads).map(|id| Goal::Data(id.clone()));
+                administers.into_iter().chain(all).collect()
+            }
+            Resource::Workspace(id) if reads => vec![Goal::Data(id.clone())],
+            _ => Vec::new(),
         }
     }
 
@@ -262,6 +299,13 @@ impl Search<'_> {
             evidence.extend(grants);
             let way = format!("`{}` makes versions and moves `{}`, which the endpoint follows", who.name, endpoint.choice);
             ("alias_that_an_endpoint_follows", way)
+        } else if let Some(grants) = self.may(who, &["endpoints.update"], &spot) {
+            evidence.extend(grants);
+            let way = format!(
+                "`{}` makes versions and puts them to work: what inspection finds nothing in, nobody else is asked about",
+                who.name
+            );
+            ("own_version_put_to_work", way)
         } else {
             return None;
         };
@@ -286,6 +330,26 @@ impl Search<'_> {
         groups.map(edge).collect()
     }
 
+    /// Tokens of service accounts that somebody made and so has, whether they may still make any or not.
+    fn by_live_tokens(&self, who: &Someone) -> Vec<Edge> {
+        let service =
+            |id: &String| self.world.people.get(id).filter(|one| one.kind == PrincipalKind::Service && one.id != who.id);
+        let own = self.world.tokens.iter().filter(|token| token.created_by == who.id);
+        let edge = |token: &TokenRow| {
+            let service = service(&token.principal)?;
+            let until = token.expires_at.rfc3339();
+            let words =
+                format!("`{}` made a token of the service account `{}`, which counts until {until}", who.name, service.name);
+            let evidence = vec![format!("token {}", token.id)];
+            Some(Edge {
+                to: service.id.clone(),
+                step: Step { how: "live_token_of_a_service", words, evidence },
+                by_office: false,
+            })
+        };
+        own.filter_map(edge).collect()
+    }
+
     fn holds_office(&self, group: &Someone) -> bool {
         let mine = |principal: &String| *principal == group.id || group.groups.contains(principal);
         let mut own = self.world.grants.iter().filter(|grant| mine(&grant.principal));
@@ -308,6 +372,7 @@ impl Search<'_> {
                 });
             }
         }
+        edges.extend(self.by_live_tokens(who));
         if let Some(evidence) = self.may(who, &["users.set_password"], &server) {
             for other in self.world.people.values().filter(|one| one.kind == PrincipalKind::User && one.id != who.id) {
                 let words = format!("`{}` sets the password of `{}`", who.name, other.name);

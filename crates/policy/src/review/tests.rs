@@ -144,6 +144,35 @@ fn approval_of_ones_own_model() {
 }
 
 #[test]
+fn ones_own_version_put_to_work() {
+    let base = |other: &str| {
+        let mut base = world().person("eve").person("bob").grant("g_c", "eve", "contributor", workspace());
+        base.endpoints.push(endpoint("3"));
+        base.grant("g_d", other, "deployer", workspace())
+    };
+    check(base("eve"), base("bob"), &["own_version_put_to_work"], "`live` answers");
+}
+
+#[test]
+fn a_live_token_of_a_service_of_a_former_administrator() {
+    let base = |made_by: &str| {
+        let mut base = world().person("eve").person("bob");
+        base.people.extend([someone("robot", PrincipalKind::Service, "eve", &[])]);
+        base.tokens.push(TokenRow {
+            id: "tok_1".to_owned(),
+            principal: "robot".to_owned(),
+            created_by: made_by.to_owned(),
+            label: String::new(),
+            created_at: Micros(0),
+            expires_at: Micros(NOW.0 + DAY),
+            last_used_day: None,
+        });
+        base.grant("g_r", "robot", "owner", workspace())
+    };
+    check(base("eve"), base("bob"), &["live_token_of_a_service"], "data of the workspace `one`");
+}
+
+#[test]
 fn an_old_backup_that_brings_an_old_grant_back() {
     let base = |revoked: bool| {
         let mut base = world().person("eve").grant("g_o", "eve", "restore_operator", Resource::Server);
@@ -154,6 +183,20 @@ fn an_old_backup_that_brings_an_old_grant_back() {
         base
     };
     check(base(true), base(false), &["restore_of_an_old_backup"], "administrator of the server");
+    // Whatever reads, wherever it was held.
+    for (role, on, goal) in
+        [("viewer", workspace(), "`one`"), ("owner", Resource::Server, "`two`"), ("owner", workspace(), "`one`")]
+    {
+        let mut base = world().person("eve").grant("g_o", "eve", "restore_operator", Resource::Server);
+        let old = granted(&base, "g_old", "eve", role, on);
+        base.revoked.push(old);
+        let found = ways(&base, "eve");
+        assert!(found.iter().any(|(how, to)| how == &["restore_of_an_old_backup"] && to.contains(goal)), "{role}: {found:?}");
+    }
+    let mut base = world().person("eve").grant("g_o", "eve", "restore_operator", Resource::Server);
+    let old = granted(&base, "g_old", "eve", "auditor", Resource::Server);
+    base.revoked.push(old);
+    assert_eq!(ways(&base, "eve"), Vec::new(), "what reads no data brings none back");
 }
 
 #[test]

@@ -108,12 +108,13 @@ fn uses(reader: &mut Reader<'_>, since_day: i64) -> Result<Vec<Use>, DbError> {
 
 fn tokens(reader: &mut Reader<'_>, now: Micros) -> Result<Vec<TokenRow>, DbError> {
     let limit = i64::try_from(TOKEN_COUNT_MAX + 1).unwrap_or(i64::MAX);
-    let sql = "SELECT id, principal_id, label, created_at, expires_at, last_used_day FROM token
+    let sql = "SELECT id, principal_id, label, created_at, expires_at, last_used_day, created_by FROM token
                WHERE revoked_at IS NULL AND expires_at > $1 ORDER BY id LIMIT $2";
     reader.query(sql, &[now.0.into(), limit.into()], |row| {
         Ok(TokenRow {
             id: row.text(0)?,
             principal: row.text(1)?,
+            created_by: row.text(6)?,
             label: row.text(2)?,
             created_at: Micros(row.int(3)?),
             expires_at: Micros(row.int(4)?),

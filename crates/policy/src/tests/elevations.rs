@@ -68,6 +68,9 @@ async fn a_role_is_given_by_a_second_person_and_ends_by_itself() {
         let asked = house.ask("vera", "contributor", 3_600).await.unwrap();
         assert_eq!((asked.state, house.may_create("vera").await), (ElevationState::Asked, false));
         assert_eq!(kind(house.decide_on("vera", &asked.id, true).await), Some(Kind::Forbidden));
+        // A service account of whoever it is is no second person.
+        house.give("bootstrap", "robot", "owner", On::Workspace).await.unwrap();
+        assert_eq!(kind(house.decide_on("robot", &asked.id, true).await), Some(Kind::Forbidden));
         let given = house.decide_on("olga", &asked.id, true).await.unwrap();
         assert_eq!((given.state, given.decided_by.as_deref()), (ElevationState::Given, Some("olga")));
         assert!(house.may_create("vera").await);
@@ -117,6 +120,23 @@ async fn a_request_is_void_after_a_day_can_be_taken_back_and_there_are_not_many(
             house.ask("vera", "contributor", 600).await.unwrap();
         }
         assert_eq!(kind(house.ask("vera", "contributor", 600).await), Some(Kind::Conflict));
+    }
+}
+
+#[tokio::test]
+async fn a_browser_left_open_makes_and_admits_nobody() {
+    let house = House::new().await;
+    house.people.add("root", PrincipalKind::User, &[], None);
+    house.give("bootstrap", "root", "administrator", On::Server).await.unwrap();
+    let verbs = ["users.create", "users.enable", "services.create", "services.enable", "groups.add_member", "grants.create"];
+    for (age_s, allowed) in [(600, true), (7_200, false)] {
+        let at = super::START.plus_secs(-age_s);
+        let proof = gate::Proof { at, method: gate::Method::Passkey, once: None };
+        let caller = gate::Caller { proof: Some(proof), assurance: 2, ..super::user("root") };
+        for verb in verbs {
+            let decision = house.decide(&caller, gate::Action::write(verb), "ws", &Target::Server).await;
+            assert_eq!(matches!(decision, gate::Decision::Allow { .. }), allowed, "{verb} {age_s}");
+        }
     }
 }
 

@@ -12,7 +12,7 @@ use crate::escalate::{Gift, may_give};
 use crate::index::{Change, Index};
 use crate::judge::{Ask, Judge};
 use crate::types::{Principal, PrincipalKind, Resource};
-use crate::{AccessCheck, ListGrants, ListRoles, On, RevokeGrant};
+use crate::{AccessCheck, CreateGrant, ListGrants, ListRoles, On, RevokeGrant};
 
 async fn house() -> House {
     furnished(House::new().await).await
@@ -127,6 +127,14 @@ async fn revoking_takes_effect_on(house: House) {
         let house = &house;
         async move { house.call(who, operation).await.map_err(|problem| problem.kind()) }
     };
+    let accounts = house.opened.system.write(|tx| {
+        for id in ["root", "mary"] {
+            let sql = "INSERT INTO principal (id, kind, name, disabled, owner, created_at) VALUES ($1, 'user', $1, 0, '', 0)";
+            tx.execute(sql, &[id.into()])?;
+        }
+        Ok(())
+    });
+    accounts.await.unwrap();
     let list = ListGrants { room: house.policy.clone(), on: On::Server, principal: None, after: None, limit: 100 };
     let page = house.call("root", list.clone()).await.unwrap();
     assert_eq!((page.grants.len(), page.next), (5, None));
@@ -140,6 +148,16 @@ async fn revoking_takes_effect_on(house: House) {
     assert_eq!(revoke("adam", id_of("root")).await, Err(Kind::Forbidden));
     assert_eq!(revoke("root", id_of("mary")).await, Ok(()));
     assert_eq!(revoke("root", id_of("root")).await, Err(Kind::Conflict));
+    // Grants that end, or are of a group with nobody in it, help nobody.
+    house.people.add("empty", PrincipalKind::Group, &[], None);
+    let end = CreateGrant { expires_at: Some(START.plus_secs(600)), ..house.gift("mary", "administrator", On::Server) };
+    house.call("root", end).await.unwrap();
+    house.give("root", "empty", "administrator", On::Server).await.unwrap();
+    assert_eq!(revoke("root", id_of("root")).await, Err(Kind::Conflict));
+    let helpless = house.call("root", list.clone()).await.unwrap().grants;
+    for grant in helpless.into_iter().filter(|one| ["mary", "empty"].contains(&one.principal.as_str())) {
+        assert_eq!(revoke("root", grant.id).await, Ok(()));
+    }
     // A workspace's list shows that workspace only, in pages.
     let first = ListGrants { on: On::Workspace, limit: 1, ..list.clone() };
     let page = house.call("olga", first).await.unwrap();

@@ -17,7 +17,7 @@ const COLUMNS: [&str; 7] = ["id", "label", "tier", "evidence", "failing", "repor
 TPM that is vouched for. What is reported the device says of itself; what is attested a TPM signed.
 
 Examples:
-  strongroom device enrolment-token
+  strongroom device enrolment-token --for ada
   strongroom device list
   strongroom device revoke dev_0123 --lost
   strongroom device require 2 --class health --workspace clinic"

@@ -103,7 +103,7 @@ impl Operation for CreateProvisionedUser {
         let write = room.db.write(&permit, move |tx| {
             let made = store::create_principal(tx, PrincipalKind::User, &profile.name, &by, at)?;
             if !profile.active {
-                store::set_disabled(tx, &made.id, true, at)?;
+                store::bar(tx, &made.id, &by, at)?;
             }
             let sealed = inner.sealer.seal(&purpose(&made.id), profile.document.as_bytes())?;
             store::set_provisioned(tx, &made.id, &by, profile.external_id.as_deref(), &sealed, at)?;
@@ -146,12 +146,14 @@ impl Operation for ChangeUser {
             let profile = change(&before)?;
             checked(profile.external_id.as_deref(), &profile.document)?;
             let ended = settle(tx, &inner, &before, &profile, &by, at)?;
+            let after = looked_after(tx, &inner, &by, PrincipalKind::User, &id)?;
+            // As it is, not as it was wished: a restore goes by the log.
             let outcome = Outcome::done()
                 .resource(id.clone())
-                .with("active", usize::from(profile.active))
+                .with("active", usize::from(!after.principal.disabled))
                 .with("tokens_ended", i64::try_from(ended.token_count).unwrap_or(i64::MAX))
                 .with("sessions_ended", i64::try_from(ended.session_count).unwrap_or(i64::MAX));
-            Ok((looked_after(tx, &inner, &by, PrincipalKind::User, &id)?, outcome))
+            Ok((after, outcome))
         });
         let changed = write.await?;
         room.inner.memory.forget();
@@ -176,8 +178,11 @@ fn settle(
         // Also where the account is barred already: what was left to come back ends now.
         ended = store::end_all(tx, id, at)?;
     }
-    if profile.active == before.principal.disabled {
-        store::set_disabled(tx, id, !profile.active, at)?;
+    match (profile.active, before.principal.disabled) {
+        // Whom an administrator barred, no directory lets in: it is told so by what it gets back.
+        (true, true) => drop(store::lift_own_bar(tx, id, by)?),
+        (false, false) => store::bar(tx, id, by, at)?,
+        (true, false) | (false, true) => {}
     }
     let sealed = inner.sealer.seal(&purpose(id), profile.document.as_bytes())?;
     store::set_provisioned(tx, id, by, profile.external_id.as_deref(), &sealed, at)?;
