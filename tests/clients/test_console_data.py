@@ -76,7 +76,9 @@ def test_chosen_rows_are_left_out_by_a_form(world):
         boxes[0].click()
         browser.find("#clean-why").send_keys("looked at it")
         browser.click("form[action$='/clean'] button")
-        assert f"Versions of {name}" in browser.text()
+        assert f"Versions of {name}" in browser.text() and ("without 1 rows" in browser.text() or "3" in browser.find("tbody").text)
+    beyond = session.post(f"{server.url}/console/data/{name}/1/clean", data={"row-999999": "on", "reason": "x"}, allow_redirects=False)
+    assert beyond.status_code == 400 and "there is no row 999999" in beyond.text, beyond.text
     made = wait(session, server, name, 3)
     assert made["row_count"] == ROWS - 1 and made["parents"][0]["version"] == 1, harness.pretty(made)
 

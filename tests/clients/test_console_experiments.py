@@ -139,6 +139,43 @@ def test_a_curve_is_pointed_at_and_a_search_completed(world):
         assert browser.faults() == []
 
 
+def test_no_spike_is_lost_and_what_was_deleted_says_so(world):
+    server, ada, experiment, runs = world
+    session = ada.session()
+
+    def post(path, body):
+        answer = session.post(f"{server.url}/api/2.0/mlflow{path}", json=body)
+        assert answer.status_code == 200, answer.text
+        return answer.json()
+
+    def get(path):
+        answer = session.get(f"{server.url}{path}")
+        assert answer.status_code == 200, answer.text
+        return answer
+
+    place = post("/experiments/create", {"name": f"short-{uuid.uuid4().hex[:6]}"})["experiment_id"]
+    run = post("/runs/create", {"experiment_id": place, "run_name": "spiky", "start_time": 1})["run"]["info"]["run_id"]
+    value = {777: 98765.0, 1234: -98765.0}
+    for begin in range(0, 3_000, 1_000):
+        metrics = [{"key": " loss", "value": value.get(step, 1.0), "timestamp": 1, "step": step} for step in range(begin, begin + 1_000)]
+        post("/runs/log-batch", {"run_id": run, "metrics": metrics})
+    # The name of a metric is its own, with the space that it begins with.
+    page = get(f"/console/curve?key=%20loss&run={run}").text
+    assert ">98765<" in page and ">-98765<" in page and "of 3000 steps are shown" in page
+    post("/runs/log-batch", {"run_id": run, "metrics": [{"key": f"m{number:03}", "value": 0.1234567 + number, "timestamp": 1, "step": 0} for number in range(300)]})
+    first = get(f"/console/runs/{run}")
+    assert first.headers["content-encoding"] == "gzip" and "Metrics: 301" in first.text and ">m299<" not in first.text
+    assert ">m299<" in get(f"/console/runs/{run}?metrics=200").text
+    listed = get(f"/console/experiments/{place}?column=metrics.m299").text
+    assert "299.12" in listed and "are not offered here" in listed
+    post("/runs/delete", {"run_id": run})
+    assert "This run was deleted" in get(f"/console/runs/{run}").text
+    post("/experiments/delete", {"experiment_id": place})
+    assert "This experiment was deleted" in get(f"/console/experiments/{place}").text
+    lost = session.get(f"{server.url}/console/no-such-page?workspace=default", headers={"accept": "text/html"})
+    assert lost.status_code == 404 and "There is no such thing" in lost.text and lost.headers["content-security-policy"]
+
+
 @pytest.mark.parametrize("width", [390, 1200])
 def test_the_pages_are_fit_for_everybody_and_what_was_typed_is_text(world, width):
     server, ada, experiment, runs = world

@@ -166,6 +166,10 @@ def test_budgets_outputs_and_ranges_are_settings(server, endpoint):
     assert ask(asker, server, endpoint, honest[:1]).status_code == 200
     outside = ask(asker, server, endpoint, np.full((1, 8), 1e6))
     assert outside.status_code == 400 and "`x0`" in outside.json()["error"], outside.text
+    # The model knows no names: it reads by place, whatever a client calls its columns.
+    swapped = {"dataframe_split": {"columns": COLUMNS[::-1], "data": [[1e6, *([0.0] * 7)]]}}
+    named = asker.session().post(f"{server.url}/endpoints/{endpoint}/invocations", json=swapped, timeout=30)
+    assert named.status_code == 400 and "`x0`" in named.json()["message"], named.text
     guard(server, endpoint, rows_per_day=100)
     spent = ask(asker, server, endpoint, honest)
     assert spent.status_code == 429 and "100 rows a day" in spent.json()["error"] and int(spent.headers["retry-after"]) > 60

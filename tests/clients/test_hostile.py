@@ -172,7 +172,7 @@ def test_grpc_messages_that_are_too_large(victim):
 def test_slow_senders_and_idle_connections_leave_others_alone(victim):
     server, served = victim
     host, port = server.url.removeprefix("https://").split(":")
-    slow, idle, stop = [], [], threading.Event()
+    slow, strangers, idle, stop = [], [], [], threading.Event()
     most = min(10_000, resource.getrlimit(resource.RLIMIT_NOFILE)[0] - 500)
     try:
         with bounded(server):
@@ -180,6 +180,15 @@ def test_slow_senders_and_idle_connections_leave_others_alone(victim):
                 connection = connected(server)
                 connection.sendall(head(server, served, "Content-Length: 100000"))
                 slow.append(connection)
+            # Strangers hold no place, and those whose log-in form does not come hold their own only.
+            path = f"/endpoints/{served['endpoint']}/invocations"
+            for place in range(max(2, min(1_100, most - 300))):
+                wanted = f"POST {path if place % 2 else '/login'} HTTP/1.1"
+                connection = connected(server)
+                lines = [wanted, "Host: 127.0.0.1", "Content-Type: application/json", "Content-Length: 100"]
+                connection.sendall(("\r\n".join(lines) + "\r\n\r\n{").encode())
+                strangers.append(connection)
+            assert answer_of(strangers[1]) == 401, "it is not waited for a stranger's body"
 
             def drip():
                 while not stop.wait(0.2):
@@ -190,7 +199,7 @@ def test_slow_senders_and_idle_connections_leave_others_alone(victim):
             thread = threading.Thread(target=drip)
             thread.start()
             # They open and say nothing: those beyond what is open at once wait, and are closed when they have said nothing in time.
-            for _ in range(most - len(slow)):
+            for _ in range(most - len(slow) - len(strangers)):
                 with contextlib.suppress(OSError):
                     idle.append(socket.create_connection((host, int(port)), timeout=5))
             session, start = server.session(), time.monotonic()
@@ -203,7 +212,7 @@ def test_slow_senders_and_idle_connections_leave_others_alone(victim):
                 assert again.status_code == 200
     finally:
         stop.set()
-        for connection in [*slow, *idle]:
+        for connection in [*slow, *strangers, *idle]:
             connection.close()
     assert waited < 30, f"a newcomer waited {waited:.1f} s behind {len(idle)} connections that say nothing"
     assert is_served(server, served)

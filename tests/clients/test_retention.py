@@ -55,7 +55,7 @@ def ruled(tmp_path_factory):
     rules.write_text(RULES)
     place = folder / "place"
     place.mkdir()
-    config = f'[retention]\nrules = "{rules}"\n[backup]\nto = "{place}"\nkeep = 1\n'
+    config = f'[retention]\nrules = "{rules}"\n[backup]\nto = "{place}"\nkeep = 1\n[s3]\nlisten = "127.0.0.1:0"\n'
     with harness.running(config_text=config) as server:
         yield server
 
@@ -150,6 +150,29 @@ def test_a_model_and_its_files_stay_whatever_is_tried(ruled, strong):
     post(strong, ruled, "hold", {"kind": "model", "name": f"{name}/1", "hold": True})
     post(strong, ruled, "hold", {"kind": "model", "name": f"{name}/1", "hold": False})
     mlflow(strong, ruled, "/registered-models/delete", {"name": f"{name}-x"}, status=403, method="DELETE")
+
+
+def test_a_models_files_in_a_bucket_stay_too(ruled, strong):
+    s3 = client(ruled, strong)
+    bucket, name = f"m-{uuid.uuid4().hex[:10]}", f"m-{uuid.uuid4().hex[:8]}"
+    s3.create_bucket(Bucket=bucket)
+    location = f"s3://{bucket}/art"
+    experiment = mlflow(strong, ruled, "/experiments/create", {"name": uuid.uuid4().hex, "artifact_location": location})
+    run = mlflow(strong, ruled, "/runs/create", {"experiment_id": experiment["experiment_id"]})["run"]["info"]
+    key = run["artifact_uri"].removeprefix(f"s3://{bucket}/") + "/model/model.bin"
+    s3.put_object(Bucket=bucket, Key=key, Body=b"weights")
+    s3.put_object(Bucket=bucket, Key=f"{key}-beside/x", Body=b"x")
+    mlflow(strong, ruled, "/registered-models/create", {"name": name})
+    for source in (f"{run['artifact_uri']}/model", "s3://elsewhere/model"):
+        mlflow(strong, ruled, "/model-versions/create", {"name": name, "source": source})
+    shown = kept(strong, ruled)
+    assert [shown[f"{name}/{number}"]["files"] for number in (1, 2)] == ["held", "none held"]
+    assert code_of(s3.put_object, Bucket=bucket, Key=key, Body=b"other") == "AccessDenied"
+    assert code_of(s3.delete_object, Bucket=bucket, Key=key) == "AccessDenied"
+    errors = s3.delete_objects(Bucket=bucket, Delete={"Objects": [{"Key": key}]})["Errors"]
+    assert [error["Code"] for error in errors] == ["AccessDenied"]
+    assert s3.get_object(Bucket=bucket, Key=key)["Body"].read() == b"weights"
+    s3.delete_object(Bucket=bucket, Key=f"{key}-beside/x")
 
 
 def test_backups_outlive_the_number_that_is_kept(ruled):

@@ -1,12 +1,19 @@
 """S3 as real clients speak it, over TLS: boto3, the aws command line, s3fs, DVC, and an mlflow run whose artifacts lie in a bucket."""
 
+import base64
 import hashlib
 import json
 import os
 import shutil
+import socket
+import ssl
 import subprocess
 import sys
+import threading
+import time
 import uuid
+import zlib
+from urllib.parse import urlparse
 
 import boto3
 import pytest
@@ -114,6 +121,55 @@ def test_what_differs_from_what_was_promised_is_not_kept(s3, bucket):
     assert "Contents" not in s3.list_objects_v2(Bucket=bucket)
 
 
+def crc32(body):
+    return base64.b64encode(zlib.crc32(body).to_bytes(4, "big")).decode()
+
+
+def test_parts_are_summed_as_their_upload_asks_and_nothing_else_is_published(s3_server, bucket):
+    s3 = client(s3_server, request_checksum_calculation="when_required")
+    body = os.urandom(5 << 20)
+
+    def begun(**wish):
+        upload = s3.create_multipart_upload(Bucket=bucket, Key="k", **wish)["UploadId"]
+        return {"Bucket": bucket, "Key": "k", "UploadId": upload}
+
+    def complete(upload, etag, part=None, **said):
+        parts = {"Parts": [{"PartNumber": 1, "ETag": etag, **(part or {})}]}
+        return dict(upload, MultipartUpload=parts, **said)
+
+    # Another algorithm than the upload's.
+    upload = begun(ChecksumAlgorithm="CRC32", ChecksumType="FULL_OBJECT")
+    assert code_of(s3.upload_part, **upload, PartNumber=1, Body=b"x", ChecksumAlgorithm="SHA256") == "InvalidRequest"
+    # A part that says nothing, and one that is copied, are summed all the same.
+    part = s3.upload_part(**upload, PartNumber=1, Body=body)
+    assert part["ChecksumCRC32"] == crc32(body)
+    assert code_of(s3.complete_multipart_upload, **complete(upload, part["ETag"], ChecksumType="COMPOSITE")) == "InvalidRequest"
+    done = s3.complete_multipart_upload(**complete(upload, part["ETag"], ChecksumCRC32=crc32(body), ChecksumType="FULL_OBJECT"))
+    assert done["ChecksumCRC32"] == crc32(body)
+    wrong = complete(upload, '"0123456789abcdef0123456789abcdef"')
+    assert code_of(s3.complete_multipart_upload, **wrong) == "InvalidPart"
+    assert code_of(s3.complete_multipart_upload, **complete(upload, part["ETag"], ChecksumCRC32="AAAAAA==")) == "BadDigest"
+    for algorithm in ("SHA256", "CRC64NVME"):
+        upload = begun(ChecksumAlgorithm=algorithm)
+        copied = s3.upload_part_copy(**upload, PartNumber=1, CopySource={"Bucket": bucket, "Key": "k"})["CopyPartResult"]
+        assert copied[f"Checksum{algorithm}"]
+        s3.complete_multipart_upload(**complete(upload, copied["ETag"]))
+    # Of an upload that asked for none, nothing is promised that was not checked.
+    upload = begun()
+    etag = s3.upload_part(**upload, PartNumber=1, Body=body)["ETag"]
+    assert code_of(s3.complete_multipart_upload, **complete(upload, etag, ChecksumCRC32="AAAAAA==")) == "InvalidRequest"
+    assert code_of(s3.complete_multipart_upload, **complete(upload, etag, {"ChecksumCRC32": "AAAAAA=="})) == "InvalidPart"
+    s3.complete_multipart_upload(**complete(upload, etag))
+    assert s3.get_object(Bucket=bucket, Key="k")["Body"].read() == body
+
+
+def test_a_buckets_tags_come_with_it(s3):
+    name = f"t-{uuid.uuid4().hex[:12]}"
+    tags = [{"Key": "a", "Value": "b"}]
+    s3.create_bucket(Bucket=name, CreateBucketConfiguration={"Tags": tags})
+    assert s3.get_bucket_tagging(Bucket=name)["TagSet"] == tags
+
+
 def test_what_there_is_none_of_says_what_there_is_instead(s3, bucket):
     def refusal(call, **arguments):
         with pytest.raises(ClientError) as refused:
@@ -146,6 +202,81 @@ def test_a_stranger_and_the_unentitled_learn_nothing(s3_server, s3, bucket):
     for path in ("", f"/{bucket}", f"/{bucket}/k", "/no-such-bucket"):
         answer = requests.get(address(s3_server) + path, verify=s3_server.ca, timeout=10)
         assert (answer.status_code, "AccessDenied" in answer.text) == (403, True), answer.text
+
+
+def connected(address, ca):
+    host = urlparse(address)
+    context = ssl.create_default_context(cafile=ca)
+    raw = socket.create_connection((host.hostname, host.port), timeout=20)
+    return context.wrap_socket(raw, server_hostname=host.hostname), host.netloc
+
+
+def records_of(s3_server):
+    return s3_server.session().get(f"{s3_server.url}/api/strongroom/v1/audit/records?rows=200").json()["records"]
+
+
+def test_who_may_not_is_refused_before_a_body_is_read_and_written_down(s3_server, s3, bucket):
+    """Whatever is in the body, which need not even come."""
+    before = max(record["index"] for record in records_of(s3_server))
+    connection, host = connected(address(s3_server), s3_server.ca)
+    connection.sendall(f"POST /{bucket}?delete HTTP/1.1\r\nHost: {host}\r\nContent-Length: 1000\r\n\r\n<D".encode())
+    assert b" 403 " in connection.recv(200)
+    connection.close()
+    viewer = {"Authorization": f"Bearer {people.person(s3_server, 'viewer').token}"}
+    wanted = ["buckets.remove"]
+    for method, path, headers, action in (
+        ("POST", f"/{bucket}?delete", {}, "buckets.remove"),
+        ("PUT", f"/{bucket}/k?tagging", viewer, "buckets.tag"),
+        ("PUT", f"/{bucket}?object-lock", viewer, "buckets.lock"),
+        ("PUT", f"/{bucket}/k?retention", viewer, "buckets.retain"),
+        ("PUT", f"/{bucket}/k?legal-hold", viewer, "buckets.hold"),
+        ("PUT", f"/{bucket}/k", {"x-amz-object-lock-mode": "COMPLIANCE"}, "buckets.write"),
+        ("HEAD", "/datasets", {}, "datasets.search"),
+    ):
+        answer = requests.request(method, address(s3_server) + path, data=b"no xml", headers=headers, verify=s3_server.ca, timeout=10)
+        assert answer.status_code == 403, (method, path, answer.status_code, answer.text)
+        wanted.append(action)
+    # Who may is told what is wrong with the body, and that is written down too.
+    mine = {"Authorization": f"Bearer {s3_server.token}"}
+    answer = requests.post(f"{address(s3_server)}/{bucket}?delete", data=b"no xml", headers=mine, verify=s3_server.ca, timeout=10)
+    assert (answer.status_code, "MalformedXML" in answer.text) == (400, True), answer.text
+    wanted.append("buckets.remove")
+    found = [record for record in records_of(s3_server) if record["index"] > before and record["kind"] == "refusal"]
+    assert sorted(record["action"] for record in found) == sorted(wanted)
+
+
+def test_an_upload_ends_with_the_rights_of_its_caller(s3_server, bucket):
+    """By S3 and by MLflow: what goes on after its caller was shut out is not kept."""
+    admin, answers = s3_server.session(), {}
+    tracking = f"{s3_server.url}/api/2.0"
+
+    def slow(name, base, path, token, account):
+        connection, host = connected(base, s3_server.ca)
+        head = f"PUT {path} HTTP/1.1\r\nHost: {host}\r\nAuthorization: Bearer {token}\r\nContent-Length: 10\r\n\r\n01234"
+        connection.sendall(head.encode())
+        time.sleep(0.5)
+        people.call(admin, s3_server, "POST", f"/users/{account}/disable")
+        time.sleep(2)
+        connection.sendall(b"56789")
+        answers[name] = connection.recv(300).split(b"\r\n")[0]
+        connection.close()
+
+    one, two = (people.person(s3_server, "contributor") for _ in range(2))
+    session = two.session()
+    experiment = session.post(f"{tracking}/mlflow/experiments/create", json={"name": uuid.uuid4().hex}).json()["experiment_id"]
+    run = session.post(f"{tracking}/mlflow/runs/create", json={"experiment_id": experiment}).json()["run"]["info"]["run_id"]
+    artifact = f"/api/2.0/mlflow-artifacts/artifacts/{experiment}/{run}/artifacts/late.bin"
+    work = [
+        threading.Thread(target=slow, args=("s3", address(s3_server), f"/{bucket}/late", one.token, one.name)),
+        threading.Thread(target=slow, args=("mlflow", s3_server.url, artifact, two.token, two.name)),
+    ]
+    for thread in work:
+        thread.start()
+    for thread in work:
+        thread.join()
+    assert {name: b" 403 " in answer for name, answer in answers.items()} == {"s3": True, "mlflow": True}, answers
+    assert code_of(client(s3_server).head_object, Bucket=bucket, Key="late") == "404"
+    assert admin.get(s3_server.url + artifact).status_code == 404
 
 
 def test_short_lived_keys_come_for_a_token(s3_server, bucket):
@@ -336,4 +467,19 @@ def test_a_data_sets_version_is_read_by_s3(s3_server, s3, tmp_path):
     assert code_of(s3.delete_object, Bucket="datasets", Key=key) == "AccessDenied"
     assert code_of(s3.create_bucket, Bucket="datasets") in ("AccessDenied", "InvalidBucketName")
     nobody = client(s3_server, people.person(s3_server).session())
-    assert code_of(nobody.get_object, Bucket="datasets", Key=key) in ("NoSuchBucket", "AccessDenied")
+    assert code_of(nobody.get_object, Bucket="datasets", Key=key) in ("NoSuchKey", "AccessDenied")
+    # What belongs to it and is not its bytes.
+    assert s3.get_object_tagging(Bucket="datasets", Key=key)["TagSet"] == []
+    attributes = s3.get_object_attributes(Bucket="datasets", Key=key, ObjectAttributes=["ObjectSize", "Checksum"])
+    digest = base64.b64encode(hashlib.sha256(table.read_bytes()).digest()).decode()
+    assert (attributes["ObjectSize"], attributes["Checksum"]["ChecksumSHA256"]) == (table.stat().st_size, digest)
+    assert code_of(s3.get_object_retention, Bucket="datasets", Key=key) == "NotImplemented"
+    for missing in (f"{name}@1/none.csv", f"{name}@9/t.csv", "none@1/t.csv"):
+        assert code_of(s3.get_object, Bucket="datasets", Key=missing) == "NoSuchKey"
+    etag = s3.head_object(Bucket="datasets", Key=key)["ETag"]
+    assert code_of(s3.get_object, Bucket="datasets", Key=key, IfNoneMatch=etag) == "304"
+    assert code_of(s3.get_object, Bucket="datasets", Key=key, IfMatch='"beef"') == "PreconditionFailed"
+    assert s3.get_object(Bucket="datasets", Key=key, IfMatch=etag)["ContentLength"] == table.stat().st_size
+    assert s3.get_bucket_location(Bucket="datasets")["LocationConstraint"] is None
+    assert "Status" not in s3.get_bucket_versioning(Bucket="datasets")
+    s3.head_bucket(Bucket="datasets")

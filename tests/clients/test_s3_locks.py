@@ -2,6 +2,7 @@
 files in their hands does is found."""
 
 import datetime
+import json
 import shutil
 import sqlite3
 import subprocess
@@ -214,11 +215,24 @@ def test_locks_by_header_take_the_right_too(vault_server, locked):
         assert refused(contributor.copy_object, Bucket=bucket, Key="c2", CopySource=source, **lock) == "AccessDenied"
 
 
+def test_who_decides_on_locks_sees_them_and_no_bytes(vault_server, locked):
+    bucket, key, version = locked
+    officer = client(vault_server, people.person(vault_server, "retention_officer").session())
+    assert officer.get_object_retention(Bucket=bucket, Key=key, VersionId=version)["Retention"]["Mode"] == "COMPLIANCE"
+    assert officer.get_object_legal_hold(Bucket=bucket, Key=key)["LegalHold"]["Status"] == "OFF"
+    assert refused(officer.get_object, Bucket=bucket, Key=key) == "AccessDenied"
+    nobody = client(vault_server, people.person(vault_server).session())
+    assert refused(nobody.get_object_retention, Bucket=bucket, Key=key) in ("AccessDenied", "NoSuchBucket")
+
+
 def test_the_sweeps_and_the_keys_rotation_leave_it(vault_server, strong, s3, locked):
     session = strong.session()
     for path in ("/objects/sweep", "/keys/rotate", "/keys/rewrap"):
         session.post(f"{vault_server.url}{people.ADMIN}{path}", json={})
     intact(s3, *locked)
+    report = vault_server.cli("objects", "verify", "--json", "--token-file", str(vault_server.token_file))
+    report = json.loads(report.stdout)
+    assert report["checked_count"] > 0 and report["damaged_count"] == 0
 
 
 def test_the_key_under_it_is_not_destroyed(vault_server, strong, s3, locked):

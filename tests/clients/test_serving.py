@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import http.client
 import json
+import ssl
 import uuid
 
 import numpy as np
@@ -100,6 +102,34 @@ def test_what_does_not_fit_is_refused_in_words(server, served):
     assert server.session(None).get(f"{server.url}/v2/health/ready", timeout=30).status_code == 401
 
 
+def test_an_endpoint_describes_itself(server, served):
+    told = server.session().get(f"{server.url}/v2/models/{served['endpoint']}/openapi.json", timeout=30)
+    document = told.json()
+    assert told.status_code == 200 and document["openapi"].startswith("3.0"), told.text
+    assert f"/v2/models/{served['endpoint']}/infer" in document["paths"] and f"/endpoints/{served['endpoint']}/invocations" in document["paths"]
+    assert server.session(None).get(told.url, timeout=30).status_code == 401
+
+
+def test_what_is_null_is_left_out_and_what_is_said_twice_is_refused(server, served):
+    address, path = server.url.removeprefix("https://"), f"/v2/models/{served['endpoint']}/infer"
+    body = {"inputs": [{**tensor(served["features"][:1]), "parameters": None}], "outputs": None, "parameters": None, "id": None}
+    ask(server.session(), server, served["endpoint"], body)
+
+    def status(*headers):
+        connection = http.client.HTTPSConnection(address, context=ssl.create_default_context(cafile=server.ca), timeout=30)
+        text = json.dumps(body).encode()
+        connection.putrequest("POST", path)
+        given = [("Authorization", f"Bearer {server.token_file.read_text().strip()}"), ("Content-Length", len(text)), *headers]
+        for name, value in given:
+            connection.putheader(name, str(value))
+        connection.endheaders(text)
+        return connection.getresponse().status
+
+    assert status(("Strongroom-Subject", "a")) == 200
+    assert status(("Strongroom-Subject", "a"), ("Strongroom-Subject", "b")) == 400
+    assert status(("Host", "evil.example")) == 400
+
+
 def test_tritons_own_client(server, served):
     http = pytest.importorskip("tritonclient.http")
     host = server.url.removeprefix("https://")
@@ -140,6 +170,12 @@ def test_mlflows_scoring_protocol(server, served):
     csv = ",".join(columns) + "\n" + "\n".join(",".join(map(str, row)) for row in rows.tolist())
     answer = session.post(f"{base}/invocations", data=csv, headers={"Content-Type": "text/csv"}, timeout=30)
     assert answer.json()["predictions"] == expected, answer.text
+    # By place, in the order in which they are sent: this model knows no names.
+    backwards = [dict(zip("dcba", row)) for row in rows.tolist()]
+    answer = session.post(f"{base}/invocations", json={"dataframe_records": backwards}, timeout=30)
+    assert answer.json()["predictions"] == expected, answer.text
+    missing = session.post(f"{base}/invocations", data="a,b,c,d\n1,2, 3,maybe\n", headers={"Content-Type": "text/csv"}, timeout=30)
+    assert missing.status_code == 400 and "`d`: a field where a number" in missing.json()["message"], missing.text
     assert session.post(f"{base}/invocations", data=b"x", headers={"Content-Type": "text/html"}, timeout=30).status_code == 400
     file = json.dumps({"inputs": rows[:2].tolist()})
     path = server.data.parent / f"{fresh('rows')}.json"

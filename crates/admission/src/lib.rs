@@ -148,7 +148,11 @@ impl Admission {
         let Some(standing) = store::standings::get(writer, subject)? else { return Ok(()) };
         let objects = match &standing.place {
             Some(place) => artifacts::objects_below(writer, place)?,
-            None => Vec::new(),
+            // In a bucket of this server they are held there.
+            None => match store::standings::storage_location(writer, subject)? {
+                Some(address) => buckets::objects_below(writer, &standing.workspace, &address)?,
+                None => Vec::new(),
+            },
         };
         let (id, shown) = (subject.id(), format!("{}/{}", standing.name, subject.number));
         let kept = retention::Subject {

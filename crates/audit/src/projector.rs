@@ -24,6 +24,9 @@ use crate::wal::{Durable, Wal};
 
 /// How often the tree follows the segments, so that a busy log does not come in bursts.
 const TICK: Duration = Duration::from_millis(200);
+/// How often more the last checkpoint is tried, and the time between.
+const LAST_TRY_COUNT: usize = 5;
+const LAST_TRY_PAUSE: Duration = Duration::from_millis(200);
 
 /// The newest signed state.
 #[derive(Clone, Debug, Default)]
@@ -110,7 +113,15 @@ impl Projector {
             if due {
                 checkpoint_due = Instant::now();
             }
-            let result = self.advance().and_then(|()| if due { self.publish() } else { Ok(()) });
+            let mut result = self.advance().and_then(|()| if due { self.publish() } else { Ok(()) });
+            // A database that is busy for a moment must not cost the last checkpoint.
+            for _ in 0..if stop { LAST_TRY_COUNT } else { 0 } {
+                if result.is_ok() || self.wal.queue.health() == Health::Fenced {
+                    break;
+                }
+                std::thread::sleep(LAST_TRY_PAUSE);
+                result = self.advance().and_then(|()| self.publish());
+            }
             match result {
                 Ok(()) => complained = false,
                 Err(error) => {

@@ -246,12 +246,16 @@ impl Json {
             return;
         }
         self.key("reasons");
+        self.list(reasons.iter().take(REASON_COUNT_MAX));
+    }
+
+    fn list<'a>(&mut self, texts: impl Iterator<Item = &'a String>) {
         self.bytes.push(b'[');
-        for (at, reason) in reasons.iter().take(REASON_COUNT_MAX).enumerate() {
+        for (at, text) in texts.enumerate() {
             if at > 0 {
                 self.bytes.push(b',');
             }
-            self.string(reason);
+            self.string(text);
         }
         self.bytes.push(b']');
     }
@@ -271,6 +275,7 @@ impl Json {
             match value {
                 Word::Text(text) => self.string(text),
                 Word::Number(number) => self.integer(*number),
+                Word::Texts(texts) => self.list(texts.iter()),
             }
         }
         self.bytes.push(b'}');
@@ -329,6 +334,15 @@ mod tests {
         let json: serde_json::Value = serde_json::from_slice(&bytes).unwrap();
         assert_eq!(json["details"]["t"], text);
         assert_eq!(json.to_string().as_bytes(), bytes, "sorted and compact already");
+    }
+
+    #[test]
+    fn many_of_a_kind_are_a_list() {
+        let texts = vec!["a/1".to_owned(), "b\"".to_owned()];
+        let bytes = encoder().notice("x", &[("all", Word::from(texts.clone())), ("none", Word::from(Vec::new()))]);
+        let json: serde_json::Value = serde_json::from_slice(&bytes).unwrap();
+        assert_eq!(json["details"]["all"], serde_json::json!(texts));
+        assert_eq!(json["details"]["none"], serde_json::json!([]));
     }
 
     #[test]

@@ -40,6 +40,12 @@ pub fn how(reader: &mut Reader<'_>, config: &BackupConfig, now: Micros) -> Resul
                 restored.sequence
             ));
         }
+        if restored.state == "replayed" && !restored.untold.is_empty() {
+            how.reasons.push(format!(
+                "it was restored from backup {}, at record {point} of the log; what was done since and is not done again, with how often: {}",
+                restored.sequence, restored.untold
+            ));
+        }
         if restored.state == "unreplayed" {
             how.is_degraded = true;
             how.reasons.push(format!(

@@ -21,7 +21,7 @@ mod tests;
 use std::sync::Arc;
 
 use gate::{Action, Operation, Permit};
-use kernel::{Clock, Problem, hex};
+use kernel::{Clock, Problem, Secret, hex};
 use vault::db::{Db, Writer};
 use vault::keys::keyed_hash;
 use vault::objects::Objects;
@@ -31,7 +31,7 @@ pub use names::{KEY_BYTES_MAX, check_bucket_name, check_key};
 pub use retention::{Alarm, Bypassed, ClockState, ComplianceClock, clock, lock};
 pub use store::buckets::locate;
 pub use store::uploads::Upload;
-pub use store::versions::retained;
+pub use store::versions::{OBJECTS_BELOW_COUNT_MAX, objects_below, retained};
 pub use types::*;
 
 /// Every verb of this room.
@@ -73,6 +73,7 @@ pub const OBJECT_BYTES_MAX: u64 = 5 << 40;
 pub const PUT_BYTES_MAX: u64 = 5 << 30;
 
 /// A bucket that the gate found.
+#[derive(Clone)]
 pub(crate) struct Home {
     pub(crate) id: String,
     pub(crate) workspace: String,
@@ -114,9 +115,23 @@ impl Buckets {
     /// What a record may hold of a key.
     pub(crate) async fn key_hash(&self, bucket_id: &str, key: &str) -> Result<String, Problem> {
         let secret = self.objects.keys().secret(RECORD_KEY_NAME).await?;
-        let text = format!("{bucket_id}/{key}");
-        Ok(hex(keyed_hash(&secret, text.as_bytes()).get(..16).unwrap_or_default()))
+        Ok(hash_of(&secret, bucket_id, key))
     }
+
+    /// The same of many.
+    pub(crate) async fn key_hashes<'a>(
+        &self,
+        bucket_id: &str,
+        keys: impl Iterator<Item = &'a str> + Send,
+    ) -> Result<Vec<String>, Problem> {
+        let secret = self.objects.keys().secret(RECORD_KEY_NAME).await?;
+        Ok(keys.map(|key| hash_of(&secret, bucket_id, key)).collect())
+    }
+}
+
+fn hash_of(secret: &Secret, bucket_id: &str, key: &str) -> String {
+    let text = format!("{bucket_id}/{key}");
+    hex(keyed_hash(secret, text.as_bytes()).get(..16).unwrap_or_default())
 }
 
 pub(crate) fn no_bucket() -> Problem {

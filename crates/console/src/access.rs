@@ -18,6 +18,8 @@ use crate::page::{moment, page_in, redirect_in};
 const PAGE: &str = "/console/access";
 const GRANT_ROWS: i64 = 100;
 const HOUR_S: i64 = 3_600;
+/// What may be asked for at once.
+const HOURS_MAX: i64 = 12;
 
 #[derive(Template)]
 #[template(path = "access.html")]
@@ -60,7 +62,8 @@ pub fn routes(door: &mut Door, rooms: &Rooms) {
     let request = move |inbound: &Inbound| {
         let form = inbound.form()?;
         let text = |name: &str| form.get(name).unwrap_or_default().trim().to_owned();
-        let hours: i64 = text("hours").parse().map_err(|_| Problem::invalid("`hours` is a number, from 1 to 12"))?;
+        let hours = text("hours").parse().ok().filter(|hours| (1..=HOURS_MAX).contains(hours));
+        let hours: i64 = hours.ok_or_else(|| Problem::invalid(format!("hours are a number, from 1 to {HOURS_MAX}")))?;
         let seconds = hours.saturating_mul(HOUR_S);
         let (role, reason) = (text("role"), text("reason"));
         let request = RequestElevation { room: room.clone(), role, on: On::Workspace, seconds, reason };

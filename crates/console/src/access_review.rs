@@ -220,6 +220,7 @@ async fn proposal(visitor: &Visitor, rooms: &Rooms, id: &str, days: i64) -> Resu
             what: "New grants come first, then the old one ends, each in the log. If the proposal has changed meanwhile, nothing is done.".to_owned(),
             hidden: vec![("days", days.to_string()), ("proposal", proposed(&one.advice, &BTreeMap::new()))],
             is_plain: false,
+            is_grave: false,
         });
     } else if may {
         page.words.push(

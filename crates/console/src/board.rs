@@ -168,6 +168,12 @@ pub fn counted(count: usize, what: &str) -> String {
     format!("{count} {what}{}", if count == 1 { "" } else { "s" })
 }
 
+/// A heading; where not all stands below it, with how many there are.
+#[must_use]
+pub fn first_of(title: &str, count: usize, count_max: usize) -> String {
+    if count > count_max { format!("{title}: the first {count_max} of {count}") } else { title.to_owned() }
+}
+
 /// One part of an address.
 #[must_use]
 pub fn part(text: &str) -> String {

@@ -12,7 +12,7 @@ use wire::admin::contract_check::{Checked, check};
 use wire::{Answer, Chosen, Door, Inbound};
 
 use crate::Rooms;
-use crate::board::{Cell, Table, Tone, counted, if_allowed, part};
+use crate::board::{Cell, Table, Tone, counted, first_of, if_allowed, part};
 use crate::datasets::{PAGE, report};
 use crate::listing::asked;
 use crate::page::{page_in, redirect_in};
@@ -300,7 +300,13 @@ fn tables(checked: &Checked) -> Vec<Table> {
             ]
         };
         let rows = reading.tables.iter().take(LINE_COUNT_MAX).map(row).collect();
-        all.push(Table::whole("holds", "What it holds", &["Table", "Columns", "Rules"], rows, ""));
+        all.push(Table::whole(
+            "holds",
+            first_of("What it holds", reading.tables.len(), LINE_COUNT_MAX),
+            &["Table", "Columns", "Rules"],
+            rows,
+            "",
+        ));
     }
     all
 }
@@ -310,7 +316,13 @@ fn issues(id: &'static str, title: &str, all: &[ContractIssue]) -> Table {
         let line = if one.line == 0 { "not known".to_owned() } else { format!("{}, character {}", one.line, one.column) };
         vec![Cell::text(line), Cell::text(one.at.clone()), Cell::text(one.problem.clone())]
     };
-    Table::whole(id, title, &["Line", "Where", "What"], all.iter().take(LINE_COUNT_MAX).map(place).collect(), "")
+    Table::whole(
+        id,
+        first_of(title, all.len(), LINE_COUNT_MAX),
+        &["Line", "Where", "What"],
+        all.iter().take(LINE_COUNT_MAX).map(place).collect(),
+        "",
+    )
 }
 
 fn rules(tried: &Tried) -> Table {
@@ -335,7 +347,7 @@ fn rules(tried: &Tried) -> Table {
         ]
     };
     let rows: Vec<Vec<Cell>> = order.iter().take(LINE_COUNT_MAX).map(row).collect();
-    let title = format!("Its rules, tried on version {}", tried.number);
+    let title = first_of(&format!("Its rules, tried on version {}", tried.number), tried.rules.len(), LINE_COUNT_MAX);
     let empty = tried.findings.first().map_or_else(|| "It has no rules for this table.".to_owned(), |first| first.detail.clone());
     Table::whole("rules", title, &["Rule", "Column", "State", "What was found"], rows, empty)
 }

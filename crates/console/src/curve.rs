@@ -8,7 +8,7 @@ use gate::{Operation, Visitor};
 use http::Method;
 use kernel::Problem;
 use tracking::RunMetricPoint;
-use tracking::ops::{GetMetricHistoryBulkInterval, GetRun};
+use tracking::ops::{GetMetricCurve, GetRun};
 use wire::{Answer, Chosen, Door};
 
 use crate::Rooms;
@@ -19,8 +19,8 @@ use crate::runs::number;
 use crate::runs_compare::chosen;
 
 const PAGE: &str = "/console/curve";
-/// Steps that are drawn and listed.
-const STEP_COUNT_MAX: i64 = 200;
+/// Steps that are drawn and listed, about; of more, the lowest and the highest of each stretch.
+const STEP_COUNT_MAX: usize = 200;
 /// Kinds of lines in the style sheet.
 const LINE_KIND_COUNT: usize = 10;
 /// The picture's size and its room for the axes, in its own units.
@@ -49,6 +49,9 @@ struct CurveTemplate {
     whole: String,
     /// A step and the value of each run there.
     rows: Vec<(i64, Vec<String>)>,
+    /// Steps that are shown, and those that there are.
+    shown_count: usize,
+    step_count: usize,
 }
 
 /// Where a metric's curve is.
@@ -60,7 +63,7 @@ pub fn address<'a>(key: &str, run_ids: impl IntoIterator<Item = &'a str>) -> Str
 /// Adds the page.
 pub fn routes(door: &mut Door, rooms: &Rooms) {
     let room = rooms.tracking.clone();
-    door.choice(Method::GET, PAGE, &[GetMetricHistoryBulkInterval::ACTION, GetRun::ACTION], move |inbound| {
+    door.choice(Method::GET, PAGE, &[GetMetricCurve::ACTION, GetRun::ACTION], move |inbound| {
         let (room, query) = (room.clone(), Query::of(inbound)?);
         let key = query.get("key").ok_or_else(|| Problem::invalid("`key` names the metric"))?.to_owned();
         let (ids, steps) = (chosen(&query, 1)?, steps(&query)?);
@@ -84,24 +87,26 @@ async fn shown(
     (from, to): (Option<i64>, Option<i64>),
 ) -> Result<Answer, Problem> {
     let narrowed = (from.is_some() || to.is_some()).then(|| (from.unwrap_or(i64::MIN), to.unwrap_or(i64::MAX)));
-    let history = GetMetricHistoryBulkInterval {
+    let wanted = GetMetricCurve {
         room: room.clone(),
         run_ids: ids.clone(),
         key: key.clone(),
         steps: narrowed,
-        max_results: STEP_COUNT_MAX,
+        step_count_max: STEP_COUNT_MAX,
     };
-    let points = visitor.call(history).await?;
+    let found = visitor.call(wanted).await?;
     let mut curves = Vec::with_capacity(ids.len());
     for (kind, id) in ids.iter().enumerate() {
         let found = if_allowed(visitor, GetRun { room: room.clone(), run_id: id.clone() }).await?;
         let name = found.map(|run| run.info.name).filter(|name| !name.is_empty()).unwrap_or_else(|| id.clone());
         curves.push(Curve { id: id.clone(), name, kind: kind % LINE_KIND_COUNT });
     }
-    let rows = by_step(&points, &ids);
+    let rows = by_step(&found.points, &ids);
     let text = |step: Option<i64>| step.map(|step| step.to_string()).unwrap_or_default();
     let template = CurveTemplate {
         picture: picture(&rows, &curves),
+        shown_count: found.shown_count,
+        step_count: found.step_count,
         whole: address(&key, ids.iter().map(String::as_str)),
         rows: rows.into_iter().map(|(step, values)| (step, values.into_iter().map(shown_value).collect())).collect(),
         key,
@@ -138,13 +143,19 @@ fn picture(rows: &BTreeMap<i64, Vec<Option<f64>>>, curves: &[Curve]) -> String {
     }
     let (first, last) = (real(*first), real(*last));
     // What does not change is a line in the middle.
-    let (low, high) = if low == high { (low - 0.5, high + 0.5) } else { (low, high) };
+    let around = 0.5_f64.max(low.abs() / 1_000.0);
+    let (low, high) = if low == high { ((low - around).max(f64::MIN), (high + around).min(f64::MAX)) } else { (low, high) };
     let x = |step: f64| LEFT + (step - first) / (last - first).max(1.0) * (WIDTH - LEFT - 10.0);
-    let y = |value: f64| ABOVE + (high - value) / (high - low) * (HEIGHT - ABOVE - BELOW);
+    // The whole way from the lowest to the highest number there is is no number; half of it is one.
+    let scale = if (high - low).is_finite() { 1.0 } else { 0.5 };
+    let y = |value: f64| {
+        let share = (high * scale - value * scale) / (high * scale - low * scale);
+        ABOVE + share * (HEIGHT - ABOVE - BELOW)
+    };
     let mut shapes = String::new();
     for tick in 0..=TICK_COUNT {
         let share = f64::from(tick) / f64::from(TICK_COUNT);
-        let (value, step) = (low + (high - low) * share, (first + (last - first) * share).round());
+        let (value, step) = (low * (1.0 - share) + high * share, (first + (last - first) * share).round());
         shapes.push_str(&format!(
             "<line class=\"grid\" x1=\"{LEFT}\" x2=\"{WIDTH}\" y1=\"{at:.1}\" y2=\"{at:.1}\"/>\
              <text class=\"end\" x=\"{}\" y=\"{:.1}\">{}</text><text class=\"mid\" x=\"{:.1}\" y=\"{}\">{step}</text>",
@@ -191,6 +202,10 @@ mod tests {
         assert!(drawn.contains("points=\"70.0,330.0 890.0,171.0\"") && drawn.contains("<circle class=\"dot kind-1\""), "{drawn}");
         assert!(!drawn.contains("NaN") && !drawn.contains("<r>") && !drawn.contains("<n>") && !drawn.contains("style="));
         assert_eq!(picture(&BTreeMap::from([(0, vec![Some(f64::INFINITY)])]), &[curve(0)]), "");
+        for values in [[1e16, 1e16], [f64::MAX, -f64::MAX], [5e-324, 0.0], [f64::MAX, f64::MAX]] {
+            let drawn = picture(&BTreeMap::from([(0, vec![Some(values[0])]), (1, vec![Some(values[1])])]), &[curve(0)]);
+            assert!(!drawn.contains("NaN") && !drawn.contains("\"inf") && !drawn.contains(",inf"), "{values:?} {drawn}");
+        }
         assert!(picture(&BTreeMap::from([(3, vec![Some(7.0)])]), &[curve(0)]).contains("<circle"));
     }
 }

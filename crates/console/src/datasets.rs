@@ -13,7 +13,7 @@ use crate::board::{Cell, Table, Tone, bytes, part};
 use crate::contract_page;
 use crate::findings::{self, Shown};
 use crate::lineage_page;
-use crate::listing::{after, by_state, listing_with, narrowed};
+use crate::listing::{after, by_state, listing_of, listing_with, narrowed};
 use crate::page::{moment, redirect_in};
 use crate::query::Query;
 use crate::version::{Decidable, May, VersionTemplate, decide, decided, decision_facts, documents, mark, person_words, sentence};
@@ -85,9 +85,26 @@ pub fn routes(door: &mut Door, rooms: &Rooms) {
             empty: "No version was committed yet.".to_owned(),
             next: found.next.map(|next| format!("{PAGE}/{}?after={next}", part(&dataset))).unwrap_or_default(),
         };
-        listing_with(&workspace, table, vec![("Contract", contract_page::address(&dataset))])
+        let more = if found.making.is_empty() { Vec::new() } else { vec![making(&found.making)] };
+        listing_of(&workspace, table, vec![("Contract", contract_page::address(&dataset))], more)
     });
     one(door, rooms);
+}
+
+/// Versions that are being made without some rows, and what became of those that could not be.
+fn making(all: &[data::Making]) -> Table {
+    let row = |one: &data::Making| {
+        let tone = if one.state.is_over() { Tone::Bad } else { Tone::Wait };
+        vec![
+            Cell::text(format!("version {} without {} rows", one.parent_number, one.removed_count)),
+            Cell::state(one.state.word(), tone),
+            Cell::text(moment(one.asked_at)),
+            Cell::text(one.why.clone()),
+            Cell::text(one.fault.clone().unwrap_or_default()),
+        ]
+    };
+    let columns = ["What", "State", "Asked", "Why", "What went wrong"];
+    Table::whole("making", "Being made; reload the page to see how far it is", &columns, all.iter().map(row).collect(), "")
 }
 
 /// A version of the address.

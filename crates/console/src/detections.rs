@@ -144,6 +144,7 @@ async fn shown(visitor: &Visitor, room: Detect, id: String) -> Result<Answer, Pr
             what: "Others see that somebody looks at it.".to_owned(),
             hidden: Vec::new(),
             is_plain: false,
+            is_grave: false,
         });
     }
     page.facts = vec![

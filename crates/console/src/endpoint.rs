@@ -214,9 +214,15 @@ fn callers(trails: &[TrailShown]) -> Table {
             Cell::text(one.spent_rows.to_string()),
         ]
     };
+    let title = match trails.len() {
+        TRAIL_ROWS.. => {
+            format!("Callers, the first {TRAIL_ROWS}, those that are held back first; strongroom endpoint trails shows all")
+        }
+        _ => "Callers, those that are held back first".to_owned(),
+    };
     Table::whole(
         "callers",
-        "Callers, those that are held back first",
+        title,
         &["Caller", "Step", "Why", "Since", "Rows seen", "Of the day's budget"],
         trails.iter().map(row).collect(),
         "Nobody has asked since this server began.",

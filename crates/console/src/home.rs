@@ -170,7 +170,8 @@ async fn detections(visitor: &Visitor, rooms: &Rooms) -> Result<Option<Table>, P
     let mut rows = found.rows;
     rows.sort_by_key(|one| std::cmp::Reverse(one.level));
     let rows = rows.iter().map(crate::detections::row).collect();
-    Ok(Some(Table::whole("detections", "Found in the log", &crate::detections::COLUMNS, rows, "")))
+    let table = Table::whole("detections", "Found in the log", &crate::detections::COLUMNS, rows, "");
+    Ok(Some(table.going_on(found.next.map(|_| "/console/detections".to_owned()))))
 }
 
 async fn elevations(visitor: &Visitor, rooms: &Rooms) -> Result<Option<Table>, Problem> {
@@ -241,6 +242,7 @@ async fn waivers(visitor: &Visitor, rooms: &Rooms, now: Micros) -> Result<Option
         rows.extend(
             found.rows.iter().map(|one| vec![version(one), Cell::text(one.waiver_until.map(moment).unwrap_or_default())]),
         );
+        rows.extend(found.next.map(|_| more_of("more models", models::PAGE)));
     }
     let search = SearchDatasets { room: rooms.data.clone(), which, after: None, rows: Some(ROWS) };
     if let Some(found) = if_allowed(visitor, search).await? {
@@ -249,8 +251,14 @@ async fn waivers(visitor: &Visitor, rooms: &Rooms, now: Micros) -> Result<Option
             vec![Cell::link(one.name.clone(), format!("{}/{}", datasets::PAGE, part(&one.name))), Cell::text(within)]
         };
         rows.extend(found.rows.iter().map(row));
+        rows.extend(found.next.map(|_| more_of("more data sets", datasets::PAGE)));
     }
     Ok(Some(Table::whole("waivers", "Waivers that end soon", &["What", "Ends"], rows, "")))
+}
+
+/// A last row, where not all fit.
+fn more_of(what: &str, page: &str) -> Vec<Cell> {
+    vec![Cell::link(what, format!("{page}?state=admitted")), Cell::text(format!("within {EXPIRY_DAYS} days"))]
 }
 
 /// What changed in a day, by kind: what was done to what others rely on.

@@ -246,3 +246,40 @@ fn own_page(node: &Node) -> Option<String> {
         _ => None,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use lineage::ops::Found;
+
+    use super::*;
+
+    #[test]
+    fn what_would_be_hit_does_not_end_where_the_picture_does() {
+        let found = |number: i64, kind: NodeKind, depth: u32| Found {
+            number,
+            kind,
+            name: format!("n{number}"),
+            label: None,
+            depth,
+            trust: Trust::Observed,
+        };
+        let whole = Walked {
+            subject: "data:d/1".to_owned(),
+            direction: Direction::Down,
+            roots: Vec::new(),
+            found: vec![found(2, NodeKind::Run, 1), found(3, NodeKind::ModelVersion, 5)],
+            nodes: Vec::new(),
+            edges: Vec::new(),
+            endpoints: Vec::new(),
+            truncated: false,
+            leads_on: false,
+        };
+        assert!(hit_words(&whole).contains("1 × model"), "{}", hit_words(&whole));
+        let drawn = whole.within(3);
+        assert!(drawn.found.len() == 1 && drawn.leads_on && !whole.within(5).leads_on);
+        let more = Walked { truncated: true, ..whole.clone() };
+        assert!(hit_words(&more).contains("at least") && hit_words(&more).contains("not all"));
+        let none = Walked { found: Vec::new(), ..whole };
+        assert!(hit_words(&none).starts_with("Nothing that is known stems from it, at any distance"));
+    }
+}

@@ -13,6 +13,8 @@ use crate::page::page_in;
 struct ListingTemplate {
     table: Table,
     links: Vec<(&'static str, String)>,
+    /// Tables behind it.
+    more: Vec<Table>,
 }
 
 /// The page.
@@ -28,7 +30,20 @@ pub fn listing(workspace: &str, table: Table) -> Result<Answer, Problem> {
 /// # Errors
 /// `Internal` if the template cannot be filled in.
 pub fn listing_with(workspace: &str, table: Table, links: Vec<(&'static str, String)>) -> Result<Answer, Problem> {
-    page_in(workspace, &ListingTemplate { table, links })
+    listing_of(workspace, table, links, Vec::new())
+}
+
+/// The same, with tables behind it.
+///
+/// # Errors
+/// `Internal` if the template cannot be filled in.
+pub fn listing_of(
+    workspace: &str,
+    table: Table,
+    links: Vec<(&'static str, String)>,
+    more: Vec<Table>,
+) -> Result<Answer, Problem> {
+    page_in(workspace, &ListingTemplate { table, links, more })
 }
 
 /// A parameter of the page's address; an empty one is none.

@@ -1,6 +1,6 @@
 //! One version of a model beyond its findings, as parts of its page: numbers against the champion by slice, attacks, files, origin, signature.
 
-use crate::board::{Cell, Table, Tone, bytes, part};
+use crate::board::{Cell, Table, Tone, bytes, first_of, part};
 use crate::intervals::{Picture, picture};
 use crate::runs::number;
 use crate::trial::{Attack, Attacks, Compared, Comparison, Interval, Origin, Scan, ScannedFile, Signature, Told, Trial};
@@ -92,8 +92,9 @@ fn compared(comparisons: &[Comparison]) -> Table {
         ]
     };
     let rows = comparisons.iter().flat_map(|of| of.rows.iter().map(move |row| line(of, row)));
+    let title = first_of("The same in numbers", comparisons.iter().map(|of| of.rows.len()).sum(), LINE_COUNT_MAX);
     let columns = ["Measure", "Rows that", "Rules", "This version", "The champion", "Better by", "By chance", "Rows"];
-    Table::whole("compared", "The same in numbers", &columns, rows.take(LINE_COUNT_MAX).collect(), "")
+    Table::whole("compared", title, &columns, rows.take(LINE_COUNT_MAX).collect(), "")
 }
 
 fn tried(all: &Attacks) -> String {
@@ -148,7 +149,13 @@ fn attacks(all: &Attacks) -> Table {
     };
     let columns = ["Attack", "Verdict", "Number and interval", "Limits", "MITRE ATLAS", "What was found", "What to do"];
     let rows = all.attacks.iter().take(LINE_COUNT_MAX).map(line).collect();
-    Table::whole("attacks", "Attacks that were tried", &columns, rows, "None applies to this model.")
+    Table::whole(
+        "attacks",
+        first_of("Attacks that were tried", all.attacks.len(), LINE_COUNT_MAX),
+        &columns,
+        rows,
+        "None applies to this model.",
+    )
 }
 
 fn signature(found: Option<&Signature>) -> Table {
@@ -234,7 +241,13 @@ fn files(scan: &Scan) -> Table {
         _ => 1,
     });
     let rows = order.into_iter().take(LINE_COUNT_MAX).map(line).collect();
-    Table::whole("files", "Its files, read and never loaded", &columns, rows, "The report names no file.")
+    Table::whole(
+        "files",
+        first_of("Its files, read and never loaded", scan.files.len(), LINE_COUNT_MAX),
+        &columns,
+        rows,
+        "The report names no file.",
+    )
 }
 
 #[cfg(test)]

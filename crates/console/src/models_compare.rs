@@ -19,9 +19,8 @@ use crate::model_report::{attack_name, attack_verdict, outcome, with_interval};
 use crate::models::{address, report};
 use crate::page::{moment, page_in};
 use crate::query::Query;
-use crate::runs::number;
-use crate::runs_compare::{CompareTemplate, Line, Part, lines};
-use crate::trial::{Told, Trial};
+use crate::runs_compare::{CompareTemplate, Line, Part, Value, exact, lines};
+use crate::trial::{Interval, Told, Trial};
 use crate::version::effect_words;
 
 const PAGE: &str = "/console/compare/models";
@@ -40,7 +39,7 @@ struct Side {
     run: Option<Run>,
 }
 
-type Lines = BTreeMap<String, String>;
+type Lines = BTreeMap<String, Value>;
 
 /// Adds the page.
 pub fn routes(door: &mut Door, rooms: &Rooms) {
@@ -108,6 +107,7 @@ async fn page(visitor: &Visitor, rooms: Rooms, chosen: Vec<(String, String)>, qu
         let one = &side.shown.standing;
         Cell::link(format!("{}/{}", one.name, one.subject.number), address(&one.name, one.subject.number))
     };
+    let parts = parts.into_iter().map(|part| part.cut(sides.len(), &query, PAGE)).collect::<Result<_, _>>()?;
     let other = if is_all { query.without("show") } else { query.with("show", "all") };
     let (title, columns) = (format!("{} versions side by side", sides.len()), sides.iter().map(column).collect());
     page_in(visitor.workspace(), &CompareTemplate { title, columns, parts, all: other.at(PAGE), is_all })
@@ -143,7 +143,7 @@ fn standing(side: &Side, now: kernel::Micros) -> Lines {
         ("Inspection", inspection.as_ref().map_or("none", |inspection| inspection.state.word()).to_owned()),
         ("Manifest", one.manifest_sha256.map(|digest| hex(&digest)).unwrap_or_default()),
     ];
-    all.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
+    all.into_iter().map(|(name, value)| (name.to_owned(), value.into())).collect()
 }
 
 /// What somebody looks for first stands first.
@@ -155,7 +155,7 @@ fn verdict_first(mut all: Vec<Line>) -> Vec<Line> {
 
 /// By what it is, not by its words: those hold numbers that are never the same twice.
 fn found(side: &Side) -> Lines {
-    let mut all = Lines::new();
+    let mut all: BTreeMap<String, String> = BTreeMap::new();
     for found in &side.findings {
         let line = all.entry(format!("{} ({})", found.finding.title, found.finding.id)).or_default();
         if line.is_empty() {
@@ -164,14 +164,22 @@ fn found(side: &Side) -> Lines {
             line.push_str(", and more");
         }
     }
-    all
+    all.into_iter().map(|(name, words)| (name, words.into())).collect()
+}
+
+/// A number with where it lies, with all digits.
+fn exact_interval(value: f64, interval: Option<Interval>) -> String {
+    let ends = interval.map(|one| format!(" ({} to {})", exact(one.low), exact(one.high))).unwrap_or_default();
+    format!("{}{ends}", exact(value))
 }
 
 fn slices(side: &Side) -> Lines {
     let mut all = Lines::new();
     for of in side.trial.gates.comparisons() {
         for row in &of.rows {
-            let value = format!("{}, {}", with_interval(Some(row.value), row.interval), outcome(&row.outcome).text);
+            let judged = outcome(&row.outcome).text;
+            let shown = format!("{}, {judged}", with_interval(Some(row.value), row.interval));
+            let value = Value { exact: format!("{}, {judged}", exact_interval(row.value, row.interval)), shown };
             all.insert(format!("{} on {} where {}", of.measure, of.data, row.slice), value);
         }
     }
@@ -181,9 +189,15 @@ fn slices(side: &Side) -> Lines {
 fn attacks(side: &Side) -> Lines {
     let tried = side.trial.attacks.iter().flat_map(|all| &all.attacks);
     let line = |attack: &crate::trial::Attack| {
-        let number = attack.measure.as_ref().map(|measure| with_interval(Some(measure.value), measure.interval));
         let verdict = attack_verdict(&attack.verdict).text;
-        (attack_name(attack), number.map_or_else(|| verdict.clone(), |number| format!("{verdict}: {number}")))
+        let value = match &attack.measure {
+            None => verdict.into(),
+            Some(measure) => Value {
+                shown: format!("{verdict}: {}", with_interval(Some(measure.value), measure.interval)),
+                exact: format!("{verdict}: {}", exact_interval(measure.value, measure.interval)),
+            },
+        };
+        (attack_name(attack), value)
     };
     tried.map(line).collect()
 }
@@ -206,20 +220,24 @@ fn origin(side: &Side) -> Lines {
         ("Its packages are named", if origin.environment { "yes" } else { "no" }.to_owned()),
     ];
     all.into_iter()
-        .map(|(name, value)| (name.to_owned(), if value.is_empty() { "not known".to_owned() } else { value }))
+        .map(|(name, value)| (name.to_owned(), if value.is_empty() { "not known".to_owned() } else { value }.into()))
         .collect()
 }
 
 fn params(side: &Side) -> Lines {
-    side.run.iter().flat_map(|run| &run.data.params).map(|one| (one.key.clone(), one.value.clone())).collect()
+    side.run.iter().flat_map(|run| &run.data.params).map(|one| (one.key.clone(), one.value.clone().into())).collect()
 }
 
 fn metrics(side: &Side) -> Lines {
-    side.run.iter().flat_map(|run| &run.data.metrics).map(|one| (one.key.clone(), number(one.value))).collect()
+    side.run.iter().flat_map(|run| &run.data.metrics).map(|one| (one.key.clone(), one.value.into())).collect()
 }
 
 fn files(side: &Side) -> Lines {
     let inspected = side.report.iter().flat_map(|report| &report.files);
     let digest = |text: &str| text.chars().take(DIGEST_CHARS).collect::<String>();
-    inspected.map(|file| (file.path.clone(), format!("{} bytes, SHA-256 {}…", file.size_bytes, digest(&file.sha256)))).collect()
+    let value = |file: &inspection::FileSpec| Value {
+        shown: format!("{} bytes, SHA-256 {}…", file.size_bytes, digest(&file.sha256)),
+        exact: format!("{} bytes, SHA-256 {}", file.size_bytes, file.sha256),
+    };
+    inspected.map(|file| (file.path.clone(), value(file))).collect()
 }

@@ -8,7 +8,7 @@ use gate::DEFAULT_WORKSPACE;
 use http::{HeaderValue, StatusCode, header};
 use identity::OpenedSession;
 use kernel::{Kind, Micros, Problem, Secret};
-use wire::Answer;
+use wire::{Answer, Whence};
 
 use crate::board::part;
 
@@ -52,12 +52,16 @@ pub fn page_in(workspace: &str, template: &impl Template) -> Result<Answer, Prob
 /// An address of the console's pages, in a workspace. The default one is not named; an address that names one stays.
 #[must_use]
 pub fn address_in(workspace: &str, address: &str) -> String {
-    if workspace == DEFAULT_WORKSPACE || address.is_empty() || address.contains("?workspace=") {
+    if workspace == DEFAULT_WORKSPACE || address.is_empty() || names_workspace(address) {
         return address.to_owned();
     }
     let (path, anchor) = address.split_once('#').map_or((address, String::new()), |(path, anchor)| (path, format!("#{anchor}")));
     let joint = if path.contains('?') { '&' } else { '?' };
     format!("{path}{joint}{WORKSPACE}={}{anchor}", part(workspace))
+}
+
+fn names_workspace(address: &str) -> bool {
+    address.contains("?workspace=") || address.contains("&workspace=")
 }
 
 /// [`address_in`] the page's workspace, for templates: `{{ href|crate::page::here }}`.
@@ -162,11 +166,12 @@ fn with_moments(page: &str) -> String {
 struct ProblemTemplate<'a> {
     title: &'a str,
     message: &'a str,
+    back: &'a str,
 }
 
 /// A problem as somebody sees it who asked for a page.
 #[must_use]
-pub fn problem_page(problem: &Problem) -> Answer {
+pub fn problem_page(problem: &Problem, whence: &Whence) -> Answer {
     let title = match problem.kind() {
         Kind::Forbidden => "You may not do this",
         Kind::NotFound | Kind::Gone => "There is no such thing",
@@ -176,7 +181,9 @@ pub fn problem_page(problem: &Problem) -> Answer {
         Kind::Unauthenticated | Kind::StepUp => "Log in first",
         Kind::NotImplemented | Kind::Internal => "The server failed on this",
     };
-    page(&ProblemTemplate { title, message: problem.message() }).unwrap_or_else(|problem| wire::problem_answer(&problem, true))
+    let back = if whence.back.is_empty() { "/console" } else { &whence.back };
+    let template = ProblemTemplate { title, message: problem.message(), back };
+    page_in(&whence.workspace, &template).unwrap_or_else(|problem| wire::problem_answer(&problem, true))
 }
 
 #[cfg(test)]
@@ -204,6 +211,7 @@ mod tests {
             ("a&b", "/console#x", "/console?workspace=a%26b#x"),
             ("churn", "", ""),
             ("churn", "/console?workspace=default", "/console?workspace=default"),
+            ("churn", "/console/data?state=a&workspace=churn", "/console/data?state=a&workspace=churn"),
         ] {
             assert_eq!(address_in(workspace, address), kept);
         }

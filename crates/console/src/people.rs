@@ -136,6 +136,7 @@ async fn deeds(visitor: &Visitor, rooms: &Rooms, found: &Principal) -> Result<Ve
         what: what.to_owned(),
         hidden: vec![("decision", decision.to_owned())],
         is_plain,
+        is_grave: decision == "reset",
     };
     let mut deeds = Vec::new();
     if found.disabled {

@@ -72,6 +72,23 @@ impl Query {
         changed
     }
 
+    /// A part of a list that is there as a whole, and where the next part is: the parameter `list` says with which row a part begins.
+    ///
+    /// # Errors
+    /// `Invalid` for what is no number of rows.
+    pub fn cut<'a, T>(
+        &self,
+        all: &'a [T],
+        (list, row_count): (&'static str, usize),
+        page: &str,
+    ) -> Result<(&'a [T], Option<String>), Problem> {
+        let number = |text: &str| text.parse::<usize>().map_err(|_| Problem::invalid(format!("`{list}` is a number of rows")));
+        let from = self.get(list).map(number).transpose()?.unwrap_or(0).min(all.len());
+        let until = from.saturating_add(row_count).min(all.len());
+        let more = (until < all.len()).then(|| format!("{}#{list}", self.with(list, &until.to_string()).at(page)));
+        Ok((all.get(from..until).unwrap_or_default(), more))
+    }
+
     /// An address that asks for it.
     #[must_use]
     pub fn at(&self, path: &str) -> String {

@@ -22,6 +22,8 @@ use crate::runs::{RUN_PAGE, mlflow_page, number, run_address, tone, took};
 const VERSION_COUNT_MAX: i64 = 50;
 /// Files and folders of one folder that are shown.
 const ENTRY_COUNT_MAX: usize = 500;
+/// Metrics, parameters and tags of one page each.
+const ROW_COUNT: usize = 200;
 
 #[derive(Template)]
 #[template(path = "run.html")]
@@ -29,6 +31,7 @@ struct RunTemplate {
     experiment: (String, String),
     name: String,
     status: String,
+    is_deleted: bool,
     tone: &'static str,
     facts: Vec<(&'static str, String)>,
     lineage: String,
@@ -42,29 +45,24 @@ pub fn routes(door: &mut Door, rooms: &Rooms, has_mlflow_page: bool) {
     let verbs = [GetRun::ACTION, GetExperiment::ACTION, ListArtifacts::ACTION, SearchVersions::ACTION];
     door.choice(Method::GET, &format!("{RUN_PAGE}/{{run}}"), &verbs, move |inbound| {
         let (rooms, id, query) = (rooms.clone(), inbound.path("run").to_owned(), Query::of(inbound)?);
-        let folder = query.get("folder").unwrap_or_default().to_owned();
-        Ok(Chosen::verbs(move |visitor| Box::pin(async move { shown(visitor, &rooms, id, folder, has_mlflow_page).await })))
+        Ok(Chosen::verbs(move |visitor| Box::pin(async move { shown(visitor, &rooms, id, query, has_mlflow_page).await })))
     });
 }
 
-async fn shown(
-    visitor: &Visitor,
-    rooms: &Rooms,
-    run_id: String,
-    folder: String,
-    has_mlflow_page: bool,
-) -> Result<Answer, Problem> {
+async fn shown(visitor: &Visitor, rooms: &Rooms, run_id: String, query: Query, has_mlflow_page: bool) -> Result<Answer, Problem> {
+    let folder = query.get("folder").unwrap_or_default().to_owned();
     let run = visitor.call(GetRun { room: rooms.tracking.clone(), run_id: run_id.clone() }).await?;
     let experiment_id = run.info.experiment_id.to_string();
     let get = GetExperiment { room: rooms.tracking.clone(), experiment_id: experiment_id.clone() };
     let experiment = if_allowed(visitor, get).await?.map_or_else(|| experiment_id.clone(), |found| found.name);
     let place = Place::of(Owner::Run(run_id.clone()), Some(&folder))?;
     let listed = if_allowed(visitor, ListArtifacts { room: rooms.artifacts.clone(), place }).await?;
-    let mut tables = vec![metrics(&run), pairs("params", "Parameters", &run.data.params)];
+    let page = (&query, run_address(&run_id));
+    let mut tables = vec![metrics(&run, &page)?, pairs(("params", "Parameters"), &run.data.params, &page)?];
     tables.extend(versions(visitor, rooms, &run_id).await?);
     tables.push(datasets(&run));
     tables.extend(listed.map(|listing| files(&run_id, &folder, &listing.entries)));
-    tables.push(pairs("tags", "Tags", &run.data.tags));
+    tables.push(pairs(("tags", "Tags"), &run.data.tags, &page)?);
     let info = &run.info;
     let facts = vec![
         ("Began", moment_ms(info.start_time_ms)),
@@ -75,6 +73,7 @@ async fn shown(
     let template = RunTemplate {
         experiment: (experiment, format!("{}/{experiment_id}", experiments::PAGE)),
         name: if info.name.is_empty() { info.run_id.clone() } else { info.name.clone() },
+        is_deleted: info.stage == tracking::Stage::Deleted,
         status: info.status.to_ascii_lowercase(),
         tone: tone(&info.status).class(),
         facts,
@@ -89,7 +88,8 @@ async fn shown(
     page_in(visitor.workspace(), &template)
 }
 
-fn metrics(run: &Run) -> Table {
+fn metrics(run: &Run, (query, page): &(&Query, String)) -> Result<Table, Problem> {
+    let (shown, more) = query.cut(&run.data.metrics, ("metrics", ROW_COUNT), page)?;
     let row = |one: &tracking::MetricPoint| {
         vec![
             Cell::link(one.key.clone(), curve::address(&one.key, [run.info.run_id.as_str()])),
@@ -97,19 +97,22 @@ fn metrics(run: &Run) -> Table {
             Cell::text(one.step.to_string()),
         ]
     };
-    let rows = run.data.metrics.iter().map(row).collect();
-    Table::whole(
-        "metrics",
-        "Metrics",
-        &["Metric and its curve", "Latest", "Step"],
-        rows,
-        "Nothing was measured: mlflow.log_metric.",
-    )
+    let rows = shown.iter().map(row).collect();
+    let columns = ["Metric and its curve", "Latest", "Step"];
+    let title = counted("Metrics", run.data.metrics.len());
+    Ok(Table::whole("metrics", title, &columns, rows, "Nothing was measured: mlflow.log_metric.").going_on(more))
 }
 
-fn pairs(id: &'static str, title: &str, all: &[KeyValue]) -> Table {
+/// A heading; where not all stands below it, with how many there are.
+fn counted(title: &str, count: usize) -> String {
+    if count > ROW_COUNT { format!("{title}: {count}") } else { title.to_owned() }
+}
+
+fn pairs((id, title): (&'static str, &str), all: &[KeyValue], (query, page): &(&Query, String)) -> Result<Table, Problem> {
+    let (shown, more) = query.cut(all, (id, ROW_COUNT), page)?;
     let row = |one: &KeyValue| vec![Cell::text(one.key.clone()), Cell::text(one.value.clone())];
-    Table::whole(id, title, &["Name", "Value"], all.iter().map(row).collect(), "None.")
+    let title = counted(title, all.len());
+    Ok(Table::whole(id, title, &["Name", "Value"], shown.iter().map(row).collect(), "None.").going_on(more))
 }
 
 async fn versions(visitor: &Visitor, rooms: &Rooms, run_id: &str) -> Result<Option<Table>, Problem> {
@@ -127,13 +130,11 @@ async fn versions(visitor: &Visitor, rooms: &Rooms, run_id: &str) -> Result<Opti
         vec![Cell::link(name, format!("/console/models/{}/{}", part(&one.name), one.version)), Cell::text(one.stage.word())]
     };
     let rows = found.rows.iter().map(row).collect();
-    Ok(Some(Table::whole(
-        "versions",
-        "Registered models",
-        &["Version", "Stage"],
-        rows,
-        "No version was registered from this run.",
-    )))
+    let title = match found.next {
+        Some(_) => format!("Registered models: the first {VERSION_COUNT_MAX}, and there are more"),
+        None => "Registered models".to_owned(),
+    };
+    Ok(Some(Table::whole("versions", title, &["Version", "Stage"], rows, "No version was registered from this run.")))
 }
 
 fn datasets(run: &Run) -> Table {

@@ -49,10 +49,13 @@ struct Row {
 struct RunsTemplate {
     id: i64,
     name: String,
+    is_deleted: bool,
     filter: String,
     sort: String,
     fault: String,
     columns: Vec<Column>,
+    /// Columns that are not offered.
+    hidden_count: usize,
     started: Column,
     rows: Vec<Row>,
     keys: Vec<String>,
@@ -103,11 +106,13 @@ async fn shown(
     };
     let here = format!("{}/{}", experiments::PAGE, experiment.experiment_id);
     let columns = columns(&found.items, &query, &sort, &here);
+    let hidden_count = key_count(&found.items).saturating_sub(columns.len());
     let shown: Vec<&Column> = columns.iter().filter(|column| column.is_shown).collect();
     let is_faulty = !fault.is_empty();
     let template = RunsTemplate {
         id: experiment.experiment_id,
         name: experiment.name,
+        is_deleted: experiment.stage == tracking::Stage::Deleted,
         filter: query.get("filter").unwrap_or_default().to_owned(),
         fault,
         rows: found.items.iter().map(|run| row(run, &shown)).collect(),
@@ -115,6 +120,7 @@ async fn shown(
         started: column("attributes", "start_time", true, &query, &sort, &here),
         sort,
         columns,
+        hidden_count,
         next: found.next_page_token.map(|token| query.with("token", &token).at(&here)).unwrap_or_default(),
         mlflow: if has_mlflow_page {
             mlflow_page(visitor.workspace(), &format!("experiments/{}/runs", experiment.experiment_id))
@@ -139,13 +145,23 @@ fn columns(runs: &[Run], query: &Query, sort: &str, here: &str) -> Vec<Column> {
         let prefix = format!("{word}.");
         let absent = asked.iter().filter_map(|name| name.strip_prefix(&prefix)).filter(|key| !keys.contains(key));
         let chosen: BTreeSet<&str> = absent.take(CHOSEN_COUNT_MAX).collect();
-        for (place, key) in keys.iter().copied().take(COLUMN_COUNT_MAX).chain(chosen).enumerate() {
-            let is_asked = asked.iter().any(|name| name.strip_prefix(&prefix) == Some(key));
+        let is_chosen = |key: &str| asked.iter().any(|name| name.strip_prefix(&prefix) == Some(key));
+        // What somebody asked for is there, however many there are before it.
+        let offered = keys.iter().copied().enumerate().filter(|(place, key)| *place < COLUMN_COUNT_MAX || is_chosen(key));
+        for (place, key) in offered.map(|(_, key)| key).chain(chosen).enumerate() {
+            let is_asked = is_chosen(key);
             let is_shown = if asked.is_empty() { place < USUAL_COUNT } else { is_asked };
             all.push(column(word, key, is_shown, query, sort, here));
         }
     }
     all
+}
+
+/// Keys that the page's runs have.
+fn key_count(runs: &[Run]) -> usize {
+    let metrics = runs.iter().flat_map(|run| run.data.metrics.iter().map(|one| (true, one.key.as_str())));
+    let params = runs.iter().flat_map(|run| run.data.params.iter().map(|one| (false, one.key.as_str())));
+    metrics.chain(params).collect::<BTreeSet<_>>().len()
 }
 
 fn column(word: &str, key: &str, is_shown: bool, query: &Query, sort: &str, here: &str) -> Column {
@@ -260,6 +276,29 @@ mod tests {
             [Some(999), Some(61_500), Some(7_260_000), None].map(|end| took(0, end)),
             ["999 ms", "1 min 1 s", "2 h 1 min", ""]
         );
+    }
+
+    #[test]
+    fn a_column_that_was_chosen_is_shown_however_many_there_are() {
+        let metric = |number: usize| tracking::MetricPoint { key: format!("m{number:04}"), value: 1.0, timestamp_ms: 0, step: 0 };
+        let run = Run {
+            info: tracking::RunInfo {
+                run_id: "r".to_owned(),
+                experiment_id: 1,
+                name: String::new(),
+                user_name: String::new(),
+                status: "FINISHED".to_owned(),
+                start_time_ms: 0,
+                end_time_ms: None,
+                artifact_uri: String::new(),
+                stage: tracking::Stage::Active,
+            },
+            data: tracking::RunData { metrics: (0..100).map(metric).collect(), ..tracking::RunData::default() },
+        };
+        let query = Query::default().with("column", "metrics.m0099");
+        let all = columns(std::slice::from_ref(&run), &query, "", "/p");
+        let shown: Vec<&str> = all.iter().filter(|one| one.is_shown).map(|one| one.key.as_str()).collect();
+        assert_eq!((shown, all.len(), key_count(&[run])), (vec!["m0099"], COLUMN_COUNT_MAX + 1, 100));
     }
 
     #[test]

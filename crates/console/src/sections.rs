@@ -45,6 +45,8 @@ pub struct Deed {
     pub hidden: Vec<(&'static str, String)>,
     /// Whether it is not the first thing to do.
     pub is_plain: bool,
+    /// Whether it cannot be taken back, so that it takes a tick beside the button.
+    pub is_grave: bool,
 }
 
 /// The page.

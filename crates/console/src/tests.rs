@@ -1,16 +1,19 @@
 //! What templates do with what people typed.
 
 use kernel::Problem;
+use wire::Whence;
 
 use crate::problem_page;
 
 #[tokio::test]
 async fn what_people_typed_is_text() {
-    let page = problem_page(&Problem::invalid("<script>alert(1)</script>\"'&"));
+    let whence = Whence { workspace: "churn".to_owned(), back: "/console/data?state=x".to_owned() };
+    let page = problem_page(&Problem::invalid("<script>alert(1)</script>\"'&"), &whence);
     let policy = page.headers().get("content-security-policy").unwrap().to_str().unwrap().to_owned();
     assert!(policy.starts_with("default-src 'none'") && !policy.contains("unsafe"));
     let bytes = axum::body::to_bytes(page.into_body(), 1 << 20).await.unwrap();
     let text = String::from_utf8(bytes.to_vec()).unwrap();
     assert!(!text.contains("<script>alert") && text.contains("&#60;script&#62;"), "{text}");
+    assert!(text.contains("href=\"/console/data?state=x&#38;workspace=churn\"") && text.contains("Workspace churn"), "{text}");
     assert!(!text.contains(" style=") && !text.contains("<style"));
 }

@@ -148,6 +148,7 @@ async fn shown(visitor: &Visitor, (room, policy): (Audit, Policy), query: &Query
                 .to_owned(),
             hidden: vec![("who", whom.who), ("from", whom.from), ("to", whom.to)],
             is_plain: false,
+            is_grave: false,
         });
     }
     page.sections = vec![acts_table(&found, query)?, things_table(things.values())];

@@ -109,15 +109,6 @@ fn next(query: &Query, list: &'static str, after: &str) -> String {
     format!("{}#{list}", query.with(list, after).at(PAGE))
 }
 
-/// A part of a list that is there as a whole, and where the next one is.
-fn cut<'a, T>(all: &'a [T], query: &Query, list: &'static str) -> Result<(&'a [T], Option<String>), Problem> {
-    let number = |text: &str| text.parse::<usize>().map_err(|_| Problem::invalid(format!("`{list}` is a number of rows")));
-    let from = query.get(list).map(number).transpose()?.unwrap_or(0).min(all.len());
-    let until = from.saturating_add(ROWS).min(all.len());
-    let more = (until < all.len()).then(|| next(query, list, &until.to_string()));
-    Ok((all.get(from..until).unwrap_or_default(), more))
-}
-
 async fn shown(visitor: &Visitor, rooms: &Rooms, query: &Query) -> Result<Answer, Problem> {
     let keys = if_allowed(visitor, GetKeysStatus { room: rooms.artifacts.clone() }).await?;
     let runs = if_allowed(visitor, ListRuns { room: rooms.backup.clone() }).await?;
@@ -211,13 +202,13 @@ fn keys_table(keys: &KeysStatus, query: &Query) -> Result<Table, Problem> {
         vec![Cell::text(format!("workspace {workspace}")), gone, Cell::text(""), Cell::text(""), Cell::text("")]
     });
     let all: Vec<Vec<Cell>> = std::iter::once(root).chain(keys.workspaces.iter().map(row)).chain(destroyed).collect();
-    let (rows, more) = cut(&all, query, "keys")?;
+    let (rows, more) = query.cut(&all, ("keys", ROWS), PAGE)?;
     let columns = ["Key", "Version", "Since", "Rotated next", "Still to do"];
     Ok(Table::whole("keys", "Keys", &columns, rows.to_vec(), "There are no more keys.").going_on(more))
 }
 
 fn runs_table(runs: &[Run], query: &Query) -> Result<Table, Problem> {
-    let (shown, more) = cut(runs, query, "backups")?;
+    let (shown, more) = query.cut(runs, ("backups", ROWS), PAGE)?;
     let row = |run: &Run| {
         let tone = match run.state {
             RunState::Done => Tone::Good,
@@ -393,11 +384,11 @@ mod tests {
     #[test]
     fn a_list_that_is_cut_says_where_it_goes_on() {
         let all: Vec<usize> = (0..120).collect();
-        let (first, more) = cut(&all, &Query::default(), "backups").unwrap();
+        let (first, more) = Query::default().cut(&all, ("backups", ROWS), PAGE).unwrap();
         assert_eq!((first.len(), more.as_deref()), (50, Some("/console/vault?backups=50#backups")));
-        let (last, more) = cut(&all, &Query::default().with("backups", "100"), "backups").unwrap();
+        let (last, more) = Query::default().with("backups", "100").cut(&all, ("backups", ROWS), PAGE).unwrap();
         assert_eq!((last, more), (&all[100..], None));
-        assert!(cut(&all, &Query::default().with("backups", "x"), "backups").is_err());
-        assert!(cut(&all, &Query::default().with("backups", "999"), "backups").unwrap().0.is_empty());
+        assert!(Query::default().with("backups", "x").cut(&all, ("backups", ROWS), PAGE).is_err());
+        assert!(Query::default().with("backups", "999").cut(&all, ("backups", ROWS), PAGE).unwrap().0.is_empty());
     }
 }

@@ -56,7 +56,7 @@ pub use store::readable::{ReadableVersion, readable};
 pub use store::versions::{hands, name_of};
 pub use types::{
     Cleaning, CommitWish, DatasetName, DatasetSummary, Decision, DecisionKind, DocumentKind, FoundFinding, Inspection,
-    InspectionState, OtherVersion, Parent, RetrainRequest, SourceKey, Task, Trained, TrustedSource, Verdict, Version,
+    InspectionState, Making, OtherVersion, Parent, RetrainRequest, SourceKey, Task, Trained, TrustedSource, Verdict, Version,
     VersionName, Which,
 };
 pub use vault::objects::Body;

@@ -11,7 +11,7 @@ use crate::entry::EntryFields;
 use crate::permit::Act;
 use crate::{
     Action, Assess, Attempt, Caller, Decide, Decision, Entry, Facts, Identify, JobKey, Locate, Outcome, Over, Permit, Question,
-    Record, Risk, Target, TargetKind, Verdict,
+    Record, Risk, Scope, Target, TargetKind, Verdict,
 };
 
 /// One verb, free of any protocol.
@@ -60,6 +60,8 @@ pub struct Visitor {
     allowance: Option<Allowance>,
     /// What was allowed last: what a long answer is asked about again.
     allowed: Mutex<Option<(Action, Target, Facts)>>,
+    /// Whether anything of it is in the log yet.
+    recorded: AtomicBool,
 }
 
 impl Gate {
@@ -106,7 +108,8 @@ impl Gate {
     }
 
     fn visitor(&self, attempt: Attempt, caller: Caller, risk: Risk, at: Micros) -> Visitor {
-        Visitor { ports: Arc::clone(&self.ports), attempt, caller, risk, at, allowance: None, allowed: Mutex::default() }
+        let (ports, allowed, recorded) = (Arc::clone(&self.ports), Mutex::default(), AtomicBool::new(false));
+        Visitor { ports, attempt, caller, risk, at, allowance: None, allowed, recorded }
     }
 
     /// [`Gate::identify`] and [`Visitor::call`] in one, for jobs, commands and tests.
@@ -155,28 +158,8 @@ impl Visitor {
     /// `Unauthenticated`, `StepUp`, `Forbidden` or `NotFound` as the policy decides; `Unavailable` if a port is down or the
     /// log cannot be written; else the verb's own problem.
     pub async fn call<O: Operation>(&self, operation: O) -> Result<O::Output, Problem> {
-        if let Some(pass) = self.caller.pass.as_ref().filter(|pass| pass.action != O::ACTION) {
-            let message = format!("this credential was made for `{}` and nothing else; send your own", pass.action.name);
-            return Err(self.refuse(O::ACTION, Problem::forbidden(message)).await);
-        }
         let target = operation.target();
-        let facts = match self.ports.locate.locate(&self.attempt.workspace, &target).await {
-            Ok(facts) => facts,
-            Err(problem) => return Err(self.refuse(O::ACTION, problem).await),
-        };
-        let question =
-            Question { caller: &self.caller, action: O::ACTION, target: &target, facts: &facts, risk: &self.risk, now: self.at };
-        let decision = match self.ports.decide.decide(question).await {
-            Ok(decision) => decision,
-            Err(problem) => return Err(self.refuse(O::ACTION, problem).await),
-        };
-        let (reasons, scope) = match decision {
-            Decision::Allow { reasons, scope } => (reasons, scope),
-            refused => {
-                let entry = self.entry(O::ACTION, target.kind(), &facts, Vec::new());
-                return Err(self.record_refusal(&entry, self.refusal(refused)).await);
-            }
-        };
+        let (facts, reasons, scope) = self.judge(O::ACTION, &target).await?;
         *self.allowed.lock().unwrap_or_else(PoisonError::into_inner) = Some((O::ACTION, target.clone(), facts.clone()));
         let entry = self.entry(O::ACTION, target.kind(), &facts, reasons);
         // Made before the intent is written, so that a caller who hangs up meanwhile leaves an outcome too.
@@ -188,6 +171,7 @@ impl Visitor {
             recorder: Arc::clone(&self.ports.record),
             settled: AtomicBool::new(false),
         });
+        self.recorded.store(true, Ordering::SeqCst);
         if let Err(problem) = self.ports.record.intent(&act.entry).await {
             // What has no intent gets no outcome.
             act.settled.store(true, Ordering::SeqCst);
@@ -204,6 +188,45 @@ impl Visitor {
             Err(problem) => {
                 act.settle(&Outcome::failed(problem.kind()));
                 Err(problem)
+            }
+        }
+    }
+
+    /// Whether the caller may ask for the verb `O` on this target, asked before a body is read that only says how: who may not is refused
+    /// and recorded as by [`Visitor::call`], and nothing of the body was taken. Who may is asked again, and recorded, when they call.
+    ///
+    /// # Errors
+    /// As [`Visitor::call`] before it runs the verb.
+    pub async fn may<O: Operation>(&self, target: &Target) -> Result<(), Problem> {
+        self.judge(O::ACTION, target).await.map(drop)
+    }
+
+    /// Whether a verb or a refusal of this caller is in the log: what is refused without it is still to be recorded.
+    #[must_use]
+    pub fn is_recorded(&self) -> bool {
+        self.recorded.load(Ordering::SeqCst)
+    }
+
+    /// Locates and decides. A refusal is in the log when this answers.
+    async fn judge(&self, action: Action, target: &Target) -> Result<(Facts, Vec<String>, Scope), Problem> {
+        if let Some(pass) = self.caller.pass.as_ref().filter(|pass| pass.action != action) {
+            let message = format!("this credential was made for `{}` and nothing else; send your own", pass.action.name);
+            return Err(self.refuse(action, Problem::forbidden(message)).await);
+        }
+        let facts = match self.ports.locate.locate(&self.attempt.workspace, target).await {
+            Ok(facts) => facts,
+            Err(problem) => return Err(self.refuse(action, problem).await),
+        };
+        let question = Question { caller: &self.caller, action, target, facts: &facts, risk: &self.risk, now: self.at };
+        let decision = match self.ports.decide.decide(question).await {
+            Ok(decision) => decision,
+            Err(problem) => return Err(self.refuse(action, problem).await),
+        };
+        match decision {
+            Decision::Allow { reasons, scope } => Ok((facts, reasons, scope)),
+            refused => {
+                let entry = self.entry(action, target.kind(), &facts, Vec::new());
+                Err(self.record_refusal(&entry, self.refusal(refused)).await)
             }
         }
     }
@@ -280,6 +303,7 @@ impl Visitor {
     }
 
     async fn record_refusal(&self, entry: &Entry, problem: Problem) -> Problem {
+        self.recorded.store(true, Ordering::SeqCst);
         match self.ports.record.refusal(entry, &problem).await {
             Ok(()) => problem,
             Err(unwritten) => unwritten,

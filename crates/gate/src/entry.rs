@@ -80,6 +80,8 @@ pub enum Word {
     Text(String),
     /// A count or size.
     Number(i64),
+    /// Ids or digests, of things that were treated alike. All of them together must fit into a record.
+    Texts(Vec<String>),
 }
 
 impl From<String> for Word {
@@ -91,6 +93,12 @@ impl From<String> for Word {
 impl From<&str> for Word {
     fn from(text: &str) -> Self {
         Self::Text(text.to_owned())
+    }
+}
+
+impl From<Vec<String>> for Word {
+    fn from(texts: Vec<String>) -> Self {
+        Self::Texts(texts)
     }
 }
 

@@ -266,6 +266,31 @@ fn a_denial_says_no_more_than_the_caller_may_know() {
 }
 
 #[test]
+fn who_may_not_is_refused_and_written_down_before_a_body_is_read() {
+    let denied = || Ok(Decision::Deny { visible: true, hint: String::new() });
+    for (decision, kind, expected) in [
+        (denied as fn() -> _, Some(Kind::Forbidden), "locate, decide, refusal test.verb forbidden"),
+        (allow, None, "locate, decide"),
+    ] {
+        let world = Arc::new(World { decision, ..world() });
+        let ports = Ports {
+            identify: world.clone(),
+            locate: world.clone(),
+            assess: world.clone(),
+            decide: world.clone(),
+            record: world.clone(),
+            clock: Arc::new(SystemClock),
+        };
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        let visitor = runtime.block_on(Gate::new(ports).0.identify(knock(), Verb::ACTION)).unwrap();
+        world.notes.lock().unwrap().clear();
+        let told = runtime.block_on(visitor.may::<Verb>(&Target::Workspace));
+        assert_eq!((told.err().map(|problem| problem.kind()), visitor.is_recorded()), (kind, kind.is_some()));
+        assert_eq!(world.notes.lock().unwrap().join(", "), expected);
+    }
+}
+
+#[test]
 fn a_locked_account_waits() {
     struct Locked;
     impl Assess for Locked {

@@ -226,6 +226,10 @@ impl Live {
         let (Some(prediction), Some(predicted), Verdict::Answered) = (sample.prediction, sample.predicted, sample.verdict) else {
             return;
         };
+        // A number that a regression predicts is not right or wrong: no label is compared with it.
+        if !sample.predicts_classes {
+            return;
+        }
         let room = WAITING_PREDICTIONS_MAX.saturating_sub(self.predictions.len()).min(KEPT_ROWS_MAX);
         for row in 0..sample.row_count.min(room) {
             let Some(name) = predicted.name(row) else { continue };
@@ -247,22 +251,27 @@ mod tests {
     fn ask(collector: &Collector, at_us: i64, values: &[f64]) {
         let columns = [Column { name: "x", values: Values::F64(values), first: 0, stride: 1 }];
         let classes = vec![String::from("yes"); values.len()];
-        collector.sample(&Sample {
-            at_us,
+        collector.sample(&Sample { at_us, row_count: values.len(), ..sample(&columns, &classes) });
+    }
+
+    fn sample<'a>(columns: &'a [Column<'a>], said: &'a [String]) -> Sample<'a> {
+        Sample {
+            at_us: 0,
             workspace: "w",
             endpoint: "e",
             version: "m/1",
             prediction: Some("p"),
             caller: "c",
             caller_class: CallerClass::Service,
-            row_count: values.len(),
+            row_count: said.len(),
             latency_us: 10,
             verdict: Verdict::Answered,
-            columns: &columns,
+            columns,
             classes: &[],
-            predicted: Some(Values::Text(&classes)),
+            predicted: Some(Values::Text(said)),
+            predicts_classes: true,
             probabilities: None,
-        });
+        }
     }
 
     #[test]
@@ -279,6 +288,17 @@ mod tests {
         assert_eq!((waiting.predictions.len(), waiting.predictions[1].place), (600, 1));
         assert!(collector.take().is_empty());
         assert_eq!(collector.totals()[0].1.rows, 600);
+    }
+
+    #[test]
+    fn a_regressions_numbers_wait_for_no_label() {
+        let collector = Collector::default();
+        let said = [0.5, 1.5];
+        ask(&collector, 0, &[1.0]);
+        let regression = Sample { predicted: Some(Values::F64(&said)), predicts_classes: false, ..sample(&[], &[]) };
+        collector.sample(&Sample { row_count: 2, ..regression });
+        let (_, waiting) = collector.take().remove(0);
+        assert_eq!((waiting.predictions.len(), waiting.minutes[&0].rows), (1, 3));
     }
 
     #[test]

@@ -62,6 +62,7 @@ fn minutes(of: impl Fn(i64) -> Minute) -> BTreeMap<i64, Tally> {
                         columns: &columns,
                         classes: &classes,
                         predicted: Some(Values::I64(&[0])),
+                        predicts_classes: true,
                         probabilities: Some(Probabilities { values: Values::F64(&[sure, 1.0 - sure]), width: 2 }),
                     },
                     Some(&reference),

@@ -242,6 +242,7 @@ impl Rules {
             rule: rule.name.clone(),
             lock,
             created_at: now,
+            object_count: i64::try_from(subject.objects.len()).unwrap_or(i64::MAX),
         };
         store::insert(writer, &kept, subject.objects)?;
         Ok(Some(lock))

@@ -89,4 +89,6 @@ pub struct Kept {
     pub lock: Lock,
     /// Since when.
     pub created_at: Micros,
+    /// How many objects of files are held with it, where its own kind has no rows that name them: none of a model whose files are elsewhere.
+    pub object_count: i64,
 }

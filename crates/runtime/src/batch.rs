@@ -3,13 +3,15 @@
 use std::borrow::Cow;
 
 use crate::link::Real;
-use crate::{Limits, Port, PredictError, Tensor, Values};
+use crate::{Limits, Port, PredictError, Signature, Tensor, Values, Written, written};
 
 /// Rows to predict. INVARIANT: all tensors have the same number of rows.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Batch {
     rows: usize,
     inputs: Vec<(String, Tensor)>,
+    /// What has no types yet: [`Batch::typed`] makes inputs of it.
+    written: Vec<Written>,
 }
 
 impl Batch {
@@ -18,7 +20,7 @@ impl Batch {
     /// # Errors
     /// If `rows × columns` is not the number of values.
     pub fn matrix(rows: usize, columns: usize, values: Values) -> Result<Self, PredictError> {
-        Ok(Self { rows, inputs: vec![(String::new(), Tensor::new(vec![rows, columns], values)?)] })
+        Ok(Self { rows, inputs: vec![(String::new(), Tensor::new(vec![rows, columns], values)?)], written: Vec::new() })
     }
 
     /// Named columns of equal length.
@@ -45,7 +47,32 @@ impl Batch {
                 return Err(PredictError::input(format!("`{name}` is given twice")));
             }
         }
-        Ok(Self { rows, inputs })
+        Ok(Self { rows, inputs, written: Vec::new() })
+    }
+
+    /// What was written without types. It is asked once it is [`Batch::typed`].
+    ///
+    /// # Errors
+    /// As [`Batch::tensors`].
+    pub fn written(written: Vec<Written>) -> Result<Self, PredictError> {
+        Ok(Self { rows: written::rows(&written)?, inputs: Vec::new(), written })
+    }
+
+    /// The same with the types that a model takes, where it had none.
+    ///
+    /// # Errors
+    /// If a value is not of the type that is taken.
+    pub fn typed(self, model: &Signature) -> Result<Self, PredictError> {
+        if self.written.is_empty() {
+            return Ok(self);
+        }
+        Ok(Self { rows: self.rows, inputs: written::typed(self.written, model)?, written: Vec::new() })
+    }
+
+    /// Whether a text is missing of what is not typed yet. Once it is typed, it is an empty one.
+    #[must_use]
+    pub fn misses_text(&self, model: &Signature) -> bool {
+        written::misses_text(&self.written, model)
     }
 
     /// How many rows there are.

@@ -27,6 +27,7 @@ mod outputs;
 mod signature;
 mod skops;
 mod tensor;
+mod written;
 mod xgboost;
 
 pub use batch::Batch;
@@ -35,5 +36,6 @@ pub use files::Files;
 pub use limits::Limits;
 pub use model::{Format, Model};
 pub use outputs::{Output, Outputs};
-pub use signature::{Port, Role, Signature};
+pub use signature::{Port, Predicts, Role, Signature};
 pub use tensor::{DataType, Narrow, Tensor, Values};
+pub use written::{Cell, Written};

@@ -7,7 +7,7 @@ use std::str::FromStr;
 
 use crate::forest::{BELOW_LEFT, EQUAL_LEFT, Forest, MISSING_LEFT, Piece, ZERO_BOUND, ZERO_IS_MISSING};
 use crate::link::Link;
-use crate::{Batch, DataType, Limits, LoadError, Outputs, Port, PredictError, Signature};
+use crate::{Batch, DataType, Limits, LoadError, Outputs, Port, PredictError, Predicts, Signature};
 
 /// A booster, ready to be asked.
 #[derive(Debug)]
@@ -66,6 +66,11 @@ impl Lightgbm {
         }
         let signature = Signature { inputs: vec![input], outputs: link.ports::<f64>(targets), classes: Vec::new() };
         Ok(Self { forest, divisor, link, signature, limits: *limits })
+    }
+
+    /// What `Booster.predict` gives.
+    pub(crate) const fn booster_predicts(&self) -> Predicts {
+        self.link.predicts()
     }
 
     pub(crate) const fn signature(&self) -> &Signature {

@@ -1,6 +1,6 @@
 //! From a sum of leaves to a prediction.
 
-use crate::{DataType, Outputs, Port, PredictError, Role, Tensor, Values};
+use crate::{DataType, Outputs, Port, PredictError, Predicts, Role, Tensor, Values};
 
 /// A float type that sums and links are computed in.
 pub(crate) trait Real:
@@ -120,6 +120,15 @@ pub(crate) fn argmax<W: PartialOrd>(row: &[W]) -> usize {
 impl Link {
     pub(crate) const fn classifies(self) -> bool {
         matches!(self, Self::Binary(_) | Self::Hinge | Self::Softmax | Self::EachLogistic(_))
+    }
+
+    /// What a booster gives that is asked as it is.
+    pub(crate) const fn predicts(self) -> Predicts {
+        match self {
+            Self::Binary(_) => Predicts::SecondChance,
+            Self::Softmax | Self::EachLogistic(_) => Predicts::Chances,
+            _ => Predicts::Labels,
+        }
     }
 
     /// The outputs' ports for `targets` sums per row.

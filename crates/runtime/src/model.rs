@@ -5,7 +5,7 @@ use crate::onnx::Onnx;
 use crate::skops::Skops;
 use crate::tensor::element_count;
 use crate::xgboost::Xgboost;
-use crate::{Batch, DataType, Files, Limits, LoadError, Outputs, Port, PredictError, Signature, Tensor, Values};
+use crate::{Batch, DataType, Files, Limits, LoadError, Outputs, Port, PredictError, Predicts, Signature, Tensor, Values};
 
 /// Elements of one tensor while a model is tried out.
 const TRIED_ELEMENTS_MAX: usize = 1 << 20;
@@ -31,6 +31,8 @@ pub struct Model {
     format: Format,
     file: String,
     engine: Engine,
+    /// Whether it was saved as the library's bare booster, whose `predict` gives probabilities.
+    is_booster: bool,
 }
 
 #[derive(Debug)]
@@ -76,7 +78,7 @@ impl Model {
     /// If there is none or more than one, or it is broken, too large, or not understood in full.
     pub fn load(files: &dyn Files, limits: &Limits) -> Result<Self, LoadError> {
         let mut found = Vec::new();
-        let flavors = flavors(files)?;
+        let about = about(files)?;
         for (name, size) in files.list() {
             let known = name.rsplit_once('.').map_or("", |(_, extension)| extension);
             if !matches!(known, "onnx" | "ubj" | "xgb" | "json" | "lgb" | "txt" | "skops") {
@@ -87,14 +89,17 @@ impl Model {
             }
             let bytes = files.read(&name).map_err(LoadError::Unreadable)?;
             if let Some(format) = Format::of(&name, &bytes)
-                && flavors.as_ref().is_none_or(|flavors| flavors.iter().any(|flavor| flavor == format.flavor()))
+                && about.as_ref().is_none_or(|about| about.flavors.iter().any(|flavor| flavor == format.flavor()))
             {
                 found.push((name.clone(), format));
             }
         }
         match found.as_slice() {
             [] => Err(LoadError::NoModel),
-            [(name, format)] => Self::of(name, *format, &files.read(name).map_err(LoadError::Unreadable)?, limits),
+            [(name, format)] => {
+                let model = Self::of(name, *format, &files.read(name).map_err(LoadError::Unreadable)?, limits)?;
+                Ok(Self { is_booster: about.is_some_and(|about| about.is_booster), ..model })
+            }
             [(first, _), (second, _), ..] => {
                 Err(LoadError::unsupported(format!("a folder of several models (`{first}`, `{second}`)")))
             }
@@ -112,7 +117,7 @@ impl Model {
             Format::Lightgbm => Engine::Lightgbm(Lightgbm::load(bytes, limits)?),
             Format::Skops => Engine::Skops(Skops::load(bytes, limits)?),
         };
-        let mut model = Self { format, file: name.to_owned(), engine };
+        let mut model = Self { format, file: name.to_owned(), engine, is_booster: false };
         model.bound(limits.tensor_elements_max.min(TRIED_ELEMENTS_MAX));
         model.try_out()?;
         model.bound(limits.tensor_elements_max);
@@ -163,6 +168,16 @@ impl Model {
         }
     }
 
+    /// What `predict` of the library gives, with which it was saved.
+    #[must_use]
+    pub const fn predicts(&self) -> Predicts {
+        match &self.engine {
+            Engine::Xgboost(model) if self.is_booster => model.booster_predicts(),
+            Engine::Lightgbm(model) if self.is_booster => model.booster_predicts(),
+            _ => Predicts::Labels,
+        }
+    }
+
     /// Says what the file could not: the names of the columns of its one matrix, and those of its classes. What does not fit is left out.
     pub fn describe(&mut self, columns: Vec<String>, classes: Vec<String>) {
         let Engine::Onnx(model) = &mut self.engine else { return };
@@ -205,8 +220,14 @@ fn filled(port: &Port, fill: u8) -> Option<Tensor> {
     Tensor::new(shape, values).ok()
 }
 
-/// The flavors that an `MLmodel` names, if there is one.
-fn flavors(files: &dyn Files) -> Result<Option<Vec<String>>, LoadError> {
+/// What an `MLmodel` says.
+struct About {
+    flavors: Vec<String>,
+    is_booster: bool,
+}
+
+/// What the `MLmodel` says, if there is one.
+fn about(files: &dyn Files) -> Result<Option<About>, LoadError> {
     const BYTES_MAX: u64 = 16 << 20;
     let Some((name, size)) = files.list().into_iter().find(|(name, _)| name == "MLmodel") else { return Ok(None) };
     if size > BYTES_MAX {
@@ -215,8 +236,11 @@ fn flavors(files: &dyn Files) -> Result<Option<Vec<String>>, LoadError> {
     let bytes = files.read(&name).map_err(LoadError::Unreadable)?;
     let text = std::str::from_utf8(&bytes).map_err(|_| LoadError::invalid("`MLmodel` is not UTF-8"))?;
     let inside = text.lines().skip_while(|line| *line != "flavors:").skip(1).take_while(|line| line.starts_with(' '));
-    let names = inside.filter_map(|line| line.strip_prefix("  ")).filter(|line| !line.starts_with(' '));
-    Ok(Some(names.filter_map(|line| line.strip_suffix(':')).map(str::to_owned).collect()))
+    let inside: Vec<&str> = inside.filter_map(|line| line.strip_prefix("  ")).collect();
+    let names = inside.iter().filter(|line| !line.starts_with(' ')).filter_map(|line| line.strip_suffix(':'));
+    let class = inside.iter().find_map(|line| line.trim_start().strip_prefix("model_class:"));
+    let is_booster = class.is_some_and(|class| class.trim().ends_with(".Booster"));
+    Ok(Some(About { flavors: names.map(str::to_owned).collect(), is_booster }))
 }
 
 #[cfg(test)]
@@ -241,6 +265,24 @@ mod tests {
         assert_eq!((model.format(), model.file()), (Format::Lightgbm, "model.lgb"));
         let batch = Batch::matrix(1, 1, crate::Values::F64(vec![0.0])).unwrap();
         assert_eq!(model.predict(&batch).unwrap().value().unwrap().values(), &crate::Values::F64(vec![1.0]));
+    }
+
+    #[test]
+    fn a_bare_booster_predicts_probabilities_and_a_classifier_labels() {
+        let check = |class: &str, objective: &str, trees: usize, expected: Predicts| {
+            let about = format!("flavors:\n  lightgbm:\n    data: model.lgb\n    model_class: {class}\nrun_id: a\n");
+            let tree = std::str::from_utf8(TREE).unwrap().replace("objective=regression", &format!("objective={objective}"));
+            let tree = tree.replace("iteration=1", &format!("iteration={trees}"));
+            let (head, leaf) = tree.split_once("Tree=0\n").unwrap();
+            let (leaf, end) = leaf.split_once("\nend").unwrap();
+            let leaves: String = (0..trees).map(|number| format!("Tree={number}\n{leaf}\n")).collect();
+            let model = load(&[("MLmodel", about.as_bytes()), ("model.lgb", format!("{head}{leaves}\nend{end}").as_bytes())]);
+            assert_eq!(model.unwrap().predicts(), expected, "{class} {objective}");
+        };
+        check("lightgbm.basic.Booster", "binary sigmoid:1", 1, Predicts::SecondChance);
+        check("lightgbm.basic.Booster", "multiclass num_class:3", 3, Predicts::Chances);
+        check("lightgbm.basic.Booster", "regression", 1, Predicts::Labels);
+        check("lightgbm.sklearn.LGBMClassifier", "binary sigmoid:1", 1, Predicts::Labels);
     }
 
     #[test]

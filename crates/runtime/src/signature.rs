@@ -13,6 +13,18 @@ pub enum Role {
     Value,
 }
 
+/// What `predict` of the library that a model was saved with gives.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Predicts {
+    /// The chosen classes, or a regression's numbers.
+    #[default]
+    Labels,
+    /// The probability of the second of two classes.
+    SecondChance,
+    /// The probabilities of all classes.
+    Chances,
+}
+
 /// One input or output.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Port {

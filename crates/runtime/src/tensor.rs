@@ -241,7 +241,7 @@ impl Tensor {
 fn whole(values: impl Iterator<Item = f64>) -> Result<Vec<i64>, PredictError> {
     const EXACT: f64 = 9_007_199_254_740_992.0;
     let exact = |value: f64| {
-        if value.fract() == 0.0 && value.abs() <= EXACT {
+        if value.fract() == 0.0 && value.abs() < EXACT {
             Ok(value as i64)
         } else {
             Err(PredictError::input(format!("`{value}` where an integer is expected")))
@@ -272,6 +272,8 @@ mod tests {
         assert!(tensor.converted(DataType::I64).is_err());
         let tensor = Tensor::list(Values::F64(vec![1.0, -2.0]));
         assert_eq!(tensor.converted(DataType::I64).unwrap().values(), &Values::I64(vec![1, -2]));
+        let rounded = Tensor::list(Values::F64(vec![9_007_199_254_740_992.0]));
+        assert!(rounded.converted(DataType::I64).is_err(), "it may have been another integer before it was a float");
         assert!(Tensor::list(Values::F64(vec![f64::NAN])).converted(DataType::I64).is_err());
     }
 

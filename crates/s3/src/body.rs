@@ -5,8 +5,9 @@ use std::sync::Arc;
 use buckets::{Code, Incoming};
 use bytes::Bytes;
 use futures_util::{StreamExt, stream};
+use gate::{Operation, Target, Visitor};
 use http::{HeaderMap, header};
-use kernel::{Problem, Secret};
+use kernel::{Kind, Problem, Secret};
 use parking_lot::Mutex;
 use sigv4::{Algorithm, Chunks, Payload};
 use vault::objects::Body;
@@ -104,6 +105,8 @@ impl Reading {
                     }
                     None => self.ready.push_back(bytes),
                 },
+                // Its sender was shut out meanwhile.
+                Some(Err(problem)) if problem.kind() == Kind::Forbidden => return Err(problem),
                 Some(Err(problem)) => return Err(Code::IncompleteBody.problem(problem.message().to_owned())),
                 None => {
                     self.is_over = true;
@@ -128,8 +131,19 @@ fn summed(body: BodyStream, chunks: Option<Chunks>, sums: Arc<Mutex<Sums>>) -> B
     }))
 }
 
+/// A small body for a verb that its caller may ask for: who may not is refused before a byte of it is taken.
+pub async fn asked<O: Operation>(
+    visitor: &Visitor,
+    target: &Target,
+    request: (&HeaderMap, Option<&Signature>),
+    body: BodyStream,
+) -> Result<Bytes, Problem> {
+    visitor.may::<O>(target).await?;
+    whole(request.0, request.1, body).await
+}
+
 /// A small body, whole and as it was promised.
-pub async fn whole(headers: &HeaderMap, signature: Option<&Signature>, body: BodyStream) -> Result<Bytes, Problem> {
+async fn whole(headers: &HeaderMap, signature: Option<&Signature>, body: BodyStream) -> Result<Bytes, Problem> {
     let payload = payload_of(signature);
     let length =
         headers.get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()).and_then(|text| text.parse::<usize>().ok());

@@ -1,9 +1,9 @@
 //! Copies: the source is read by a verb of its own, so that whoever may write here copies only what they may read there.
 
-use buckets::ops::multipart::WritePart;
+use buckets::ops::multipart::{IncomingPart, StoredPart, WritePart};
 use buckets::ops::read::{Found, Of, ReadObject};
 use buckets::ops::write::WriteObject;
-use buckets::{Code, Tags};
+use buckets::{Code, Tags, Upload};
 use gate::Visitor;
 use http::HeaderMap;
 use kernel::Problem;
@@ -12,9 +12,9 @@ use vault::objects::Wanted;
 use wire::Chosen;
 
 use crate::headers::{self, put, put_encryption, put_version, text, xml_date};
-use crate::objects::{copied_attributes, wish_with_leave};
+use crate::objects::{copied_attributes, wish_of, with_leave};
 use crate::route::Request;
-use crate::sums::parse_algorithm;
+use crate::sums::{algorithm_of, parse_algorithm};
 use crate::xml::Xml;
 use crate::{Shared, body, multipart, xml_answer};
 
@@ -83,9 +83,10 @@ pub fn object(shared: Shared, request: Request) -> Result<Chosen, Problem> {
             "This copy request is illegal because it is trying to copy an object to itself without changing the object's metadata, storage class, website redirect location or encryption attributes.",
         ));
     }
+    let wish = wish_of(&request.headers)?;
     Ok(Chosen::verbs(move |visitor| {
         Box::pin(async move {
-            let mut wish = wish_with_leave(visitor, &request.headers, &request.bucket).await?;
+            let mut wish = with_leave(visitor, wish, &request.headers, &request.bucket).await?;
             let found = source.open(visitor, &shared, &request.headers, Wanted::Whole).await?;
             wish.attributes = copied_attributes(&found.version.attributes, &request.headers)?;
             wish.tags = copied_tags(&found.version.tags, wish.tags, &request.headers)?;
@@ -150,11 +151,16 @@ pub fn part(shared: Shared, request: &Request) -> Result<Chosen, Problem> {
             let source_version = found.version.version_id.clone();
             let size_bytes = found.range.end.saturating_sub(found.range.start);
             let body = found.body.ok_or_else(|| Problem::internal("the source of a copy has no bytes", "none were asked for"))?;
-            let incoming = body::of_source(body, size_bytes, None)?;
-            let part = visitor.call(WritePart { room: shared.buckets, bucket, key, upload_id, number, incoming }).await?;
+            let incoming: IncomingPart =
+                Box::new(move |upload: &Upload| body::of_source(body, size_bytes, algorithm_of(upload)?));
+            let write = WritePart { room: shared.buckets, bucket, key, upload_id, number, incoming };
+            let StoredPart { part, checksum } = visitor.call(write).await?;
             let mut xml = Xml::new("CopyPartResult");
             xml.text("LastModified", &xml_date(part.stored_at));
             xml.text("ETag", &format!("\"{}\"", part.etag));
+            if let Some(checksum) = checksum {
+                xml.text(&format!("Checksum{}", checksum.algorithm), &checksum.value);
+            }
             let mut answer = xml_answer(xml.finish());
             if source_version != buckets::NULL_VERSION {
                 put(answer.headers_mut(), "x-amz-copy-source-version-id", &source_version);

@@ -3,24 +3,34 @@
 
 use artifacts::{Download, Fetched, Wanted};
 use axum::body::Body;
-use buckets::{Code, opaque_etag};
-use data::ops::{ReadFile, ShowManifest};
-use gate::{Action, Operation};
-use http::{Method, StatusCode};
-use kernel::Problem;
+use buckets::ops::read::ReadConditions;
+use buckets::{Code, Tags, opaque_etag};
+use data::Which;
+use data::ops::{ReadFile, SearchDatasets, ShowManifest};
+use gate::{Action, Operation, Visitor};
+use http::{HeaderMap, Method, StatusCode};
+use kernel::{Kind, Micros, Problem};
 use wire::{Answer, Chosen};
 
 use crate::headers::{self, put};
 use crate::listing::{self, Listed};
+use crate::objects::tags_shown;
 use crate::route::Request;
-use crate::{Shared, empty};
+use crate::xml::Xml;
+use crate::{Shared, empty, subresources, xml_answer};
 
 /// The bucket that no workspace has.
 pub const BUCKET: &str = "datasets";
+/// A version never changes: it is as old as time for every condition on dates.
+const MODIFIED_AT: Micros = Micros(0);
 
 /// The verb of a request.
 pub fn action_of(method: &Method, has_key: bool) -> Action {
-    if has_key && method == Method::GET { ReadFile::ACTION } else { ShowManifest::ACTION }
+    match (method, has_key) {
+        (&Method::GET, true) => ReadFile::ACTION,
+        (&Method::HEAD, false) => SearchDatasets::ACTION,
+        _ => ShowManifest::ACTION,
+    }
 }
 
 /// `NAME@VERSION` and the path below it.
@@ -34,15 +44,37 @@ fn no_key() -> Problem {
     Code::NoSuchKey.problem("The specified key does not exist: files of data sets are at NAME@VERSION/PATH")
 }
 
+/// What is not there, or may not be known of, is no such key: the bucket is always there.
+fn missing(problem: Problem) -> Problem {
+    if problem.kind() == Kind::NotFound && Code::of(&problem).is_none() { no_key() } else { problem }
+}
+
 /// What a request asks for.
 pub fn choose(shared: Shared, request: Request) -> Result<Chosen, Problem> {
-    match (request.method.as_str(), request.key.is_empty()) {
-        ("GET", true) => list(shared, &request),
-        ("HEAD", true) => Ok(Chosen::verbs(|_| Box::pin(async { Ok(empty(StatusCode::OK)) }))),
-        ("HEAD", false) => head(shared, &request),
-        ("GET", false) => read(shared, request),
+    match (request.method.as_str(), request.key.is_empty(), request.subresource()) {
+        ("GET", true, None) => list(shared, &request),
+        ("HEAD", true, _) => Ok(seen(shared, |region| {
+            let mut answer = empty(StatusCode::OK);
+            put(answer.headers_mut(), "x-amz-bucket-region", region);
+            answer
+        })),
+        ("GET", true, Some("location")) => Ok(seen(shared, subresources::location_shown)),
+        // A version of a data set is in its name, and none is ever changed.
+        ("GET", true, Some("versioning")) => Ok(seen(shared, |_| xml_answer(Xml::new("VersioningConfiguration").finish()))),
+        ("HEAD", false, _) => head(shared, request),
+        ("GET", false, None) => read(shared, request),
+        ("GET", false, Some("tagging")) => beside(shared, &request, |_, _| Ok(tags_shown(&Tags::default()))),
+        ("GET", false, Some("attributes")) => beside(shared, &request, attributes_shown),
+        ("GET", _, Some(other)) => Err(subresources::unknown(other)),
         _ => Err(Code::AccessDenied.problem("Access Denied: data sets are read here and committed by `strongroom data commit`")),
     }
+}
+
+/// What is told of the bucket itself, to whoever may list data sets.
+fn seen(shared: Shared, render: fn(&str) -> Answer) -> Chosen {
+    let region = std::sync::Arc::clone(&shared.region);
+    let verb = SearchDatasets { room: shared.data, which: Which::default(), after: None, rows: Some(1) };
+    Chosen::verb(verb, move |_| Ok(render(&region)))
 }
 
 fn manifest_of(shared: &Shared, name: &str, version: &str) -> ShowManifest {
@@ -56,29 +88,107 @@ fn list(shared: Shared, request: &Request) -> Result<Chosen, Problem> {
         return Err(Code::InvalidArgument.problem("name a version: a prefix such as NAME@VERSION/"));
     };
     let root = format!("{name}@{version}/");
-    Ok(Chosen::verb(manifest_of(&shared, name, version), move |manifest| {
-        let files = manifest.entries.iter().map(|entry| listing::File {
-            key: format!("{root}{}", entry.path),
-            size_bytes: entry.size_bytes,
-            etag: opaque_etag(&entry.sha256, 1),
-            modified_at: kernel::Micros(0),
-            owner: String::new(),
-            checksum: None,
-        });
-        listed.page_of(files)
+    let verb = manifest_of(&shared, name, version);
+    Ok(Chosen::verbs(move |visitor| {
+        Box::pin(async move {
+            let entries = match visitor.call(verb).await {
+                Ok(manifest) => manifest.entries,
+                // Below a prefix that is none there is nothing.
+                Err(problem) if problem.kind() == Kind::NotFound => Vec::new(),
+                Err(problem) => return Err(problem),
+            };
+            let files = entries.iter().map(|entry| listing::File {
+                key: format!("{root}{}", entry.path),
+                size_bytes: entry.size_bytes,
+                etag: opaque_etag(&entry.sha256, 1),
+                modified_at: MODIFIED_AT,
+                owner: String::new(),
+                checksum: None,
+            });
+            listed.page_of(files)
+        })
     }))
 }
 
-fn head(shared: Shared, request: &Request) -> Result<Chosen, Problem> {
-    let (name, version, path) = place(&request.key).filter(|(_, _, path)| !path.is_empty()).ok_or_else(no_key)?;
-    let path = path.to_owned();
-    let wants_checksum = wants_checksum(request);
-    Ok(Chosen::verb(manifest_of(&shared, name, version), move |manifest| {
-        let entry = manifest.entries.iter().find(|entry| entry.path == path).ok_or_else(no_key)?;
-        let mut answer = empty(StatusCode::OK);
-        describe(&mut answer, entry.size_bytes, &entry.sha256, wants_checksum);
-        put(answer.headers_mut(), "content-length", &entry.size_bytes.to_string());
-        Ok(answer)
+/// One file of a version, as its manifest has it.
+struct Place {
+    manifest: ShowManifest,
+    path: String,
+}
+
+impl Place {
+    fn of(shared: &Shared, request: &Request) -> Result<Self, Problem> {
+        let (name, version, path) = place(&request.key).filter(|(_, _, path)| !path.is_empty()).ok_or_else(no_key)?;
+        Ok(Self { manifest: manifest_of(shared, name, version), path: path.to_owned() })
+    }
+
+    /// Its size and digest.
+    async fn find(self, visitor: &Visitor) -> Result<(u64, [u8; 32]), Problem> {
+        let manifest = visitor.call(self.manifest).await.map_err(missing)?;
+        let entry = manifest.entries.iter().find(|entry| entry.path == self.path).ok_or_else(no_key)?;
+        Ok((entry.size_bytes, entry.sha256))
+    }
+}
+
+fn beside(
+    shared: Shared,
+    request: &Request,
+    render: fn(&HeaderMap, (u64, [u8; 32])) -> Result<Answer, Problem>,
+) -> Result<Chosen, Problem> {
+    let (place, headers) = (Place::of(&shared, request)?, request.headers.clone());
+    Ok(Chosen::verbs(move |visitor| Box::pin(async move { render(&headers, place.find(visitor).await?) })))
+}
+
+fn attributes_shown(headers: &HeaderMap, (size_bytes, sha256): (u64, [u8; 32])) -> Result<Answer, Problem> {
+    let asked = headers::text(headers, "x-amz-object-attributes")
+        .ok_or_else(|| Code::InvalidArgument.problem("the header x-amz-object-attributes names what is wanted"))?;
+    let wants = |name: &str| asked.split(',').any(|one| one.trim() == name);
+    let mut xml = Xml::new("GetObjectAttributesResponse");
+    if wants("ETag") {
+        xml.text("ETag", &opaque_etag(&sha256, 1));
+    }
+    if wants("Checksum") {
+        xml.nest("Checksum", |xml| {
+            xml.text("ChecksumSHA256", &wire::base64_text(&sha256));
+            xml.text("ChecksumType", "FULL_OBJECT");
+        });
+    }
+    if wants("StorageClass") {
+        xml.text("StorageClass", "STANDARD");
+    }
+    if wants("ObjectSize") {
+        xml.text("ObjectSize", &size_bytes.to_string());
+    }
+    let mut answer = xml_answer(xml.finish());
+    put(answer.headers_mut(), "last-modified", &headers::http_date(MODIFIED_AT));
+    Ok(answer)
+}
+
+/// 304, where the reader has it already.
+fn unchanged(when: &ReadConditions, sha256: &[u8; 32]) -> Result<Option<Answer>, Problem> {
+    let etag = opaque_etag(sha256, 1);
+    if !when.check(&etag, MODIFIED_AT)? {
+        return Ok(None);
+    }
+    let mut answer = empty(StatusCode::NOT_MODIFIED);
+    headers::put_etag(answer.headers_mut(), &etag);
+    put(answer.headers_mut(), "last-modified", &headers::http_date(MODIFIED_AT));
+    Ok(Some(answer))
+}
+
+fn head(shared: Shared, request: Request) -> Result<Chosen, Problem> {
+    let (place, wants_checksum) = (Place::of(&shared, &request)?, wants_checksum(&request));
+    Ok(Chosen::verbs(move |visitor| {
+        Box::pin(async move {
+            let (size_bytes, sha256) = place.find(visitor).await?;
+            if let Some(answer) = unchanged(&headers::read_conditions(&request.headers, ""), &sha256)? {
+                return Ok(answer);
+            }
+            let mut answer = empty(StatusCode::OK);
+            describe(&mut answer, size_bytes, &sha256, wants_checksum);
+            put(answer.headers_mut(), "content-length", &size_bytes.to_string());
+            Ok(answer)
+        })
     }))
 }
 
@@ -92,8 +202,7 @@ fn describe(answer: &mut Answer, size_bytes: u64, sha256: &[u8; 32], wants_check
     put(out, "accept-ranges", "bytes");
     put(out, "content-type", "binary/octet-stream");
     put(out, "x-amz-server-side-encryption", "AES256");
-    // A version never changes: it is as old as time for every condition on dates.
-    put(out, "last-modified", &headers::http_date(kernel::Micros(0)));
+    put(out, "last-modified", &headers::http_date(MODIFIED_AT));
     if wants_checksum && size_bytes > 0 {
         put(out, "x-amz-checksum-sha256", &wire::base64_text(sha256));
         put(out, "x-amz-checksum-type", "FULL_OBJECT");
@@ -101,28 +210,43 @@ fn describe(answer: &mut Answer, size_bytes: u64, sha256: &[u8; 32], wants_check
 }
 
 fn read(shared: Shared, request: Request) -> Result<Chosen, Problem> {
-    let (name, version, path) = place(&request.key).filter(|(_, _, path)| !path.is_empty()).ok_or_else(no_key)?;
-    let wanted = headers::range(&request.headers);
+    let place = Place::of(&shared, &request)?;
+    let (wanted, when) = (headers::range(&request.headers), headers::read_conditions(&request.headers, ""));
     let run = headers::text(&request.headers, "x-strongroom-run").map(str::to_owned);
-    let verb =
-        ReadFile { room: shared.data, dataset: name.to_owned(), version: version.to_owned(), path: path.to_owned(), wanted, run };
+    let ShowManifest { room, dataset, version } = &place.manifest;
+    let (room, dataset, version, path) = (room.clone(), dataset.clone(), version.clone(), place.path.clone());
+    let verb = ReadFile { room, dataset, version, path, wanted, run };
     let is_partial = wanted != Wanted::Whole;
     let wants_checksum = wants_checksum(&request) && !is_partial;
-    Ok(Chosen::verb(verb, move |fetched| {
-        let Fetched::File(Download { size_bytes, sha256, range, body }) = fetched else {
-            return Err(Code::InvalidRange.problem("The requested range is not satisfiable"));
-        };
-        let mut answer = Answer::new(Body::from_stream(body));
-        describe(&mut answer, size_bytes, &sha256, wants_checksum);
-        let out = answer.headers_mut();
-        put(out, "content-length", &range.end.saturating_sub(range.start).to_string());
-        if is_partial {
-            put(out, "content-range", &format!("bytes {}-{}/{size_bytes}", range.start, range.end.saturating_sub(1)));
-            *answer.status_mut() = StatusCode::PARTIAL_CONTENT;
-        }
-        wire::harden(&mut answer);
-        Ok(answer)
+    Ok(Chosen::verbs(move |visitor| {
+        Box::pin(async move {
+            // What is not wanted after all is not read, and leaves no edge.
+            if when != ReadConditions::default() {
+                let (_, sha256) = place.find(visitor).await?;
+                if let Some(answer) = unchanged(&when, &sha256)? {
+                    return Ok(answer);
+                }
+            }
+            let Fetched::File(file) = visitor.call(verb).await.map_err(missing)? else {
+                return Err(Code::InvalidRange.problem("The requested range is not satisfiable"));
+            };
+            Ok(sent(file, is_partial, wants_checksum))
+        })
     }))
+}
+
+fn sent(file: Download, is_partial: bool, wants_checksum: bool) -> Answer {
+    let Download { size_bytes, sha256, range, body } = file;
+    let mut answer = Answer::new(Body::from_stream(body));
+    describe(&mut answer, size_bytes, &sha256, wants_checksum);
+    let out = answer.headers_mut();
+    put(out, "content-length", &range.end.saturating_sub(range.start).to_string());
+    if is_partial {
+        put(out, "content-range", &format!("bytes {}-{}/{size_bytes}", range.start, range.end.saturating_sub(1)));
+        *answer.status_mut() = StatusCode::PARTIAL_CONTENT;
+    }
+    wire::harden(&mut answer);
+    answer
 }
 
 #[cfg(test)]

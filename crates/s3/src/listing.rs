@@ -315,8 +315,7 @@ pub fn versions(shared: Shared, request: &Request) -> Result<Chosen, Problem> {
         xml.text("IsTruncated", if page.is_truncated { "true" } else { "false" });
         if page.is_truncated {
             xml.opt("NextKeyMarker", page.last.as_deref().map(|last| names.write(last)).as_deref());
-            let last = page.versions.last().filter(|version| page.last.as_deref() == Some(&version.key));
-            xml.opt("NextVersionIdMarker", last.map(|version| version.version_id.as_str()));
+            xml.opt("NextVersionIdMarker", page.last_version.as_deref());
         }
         for version in &page.versions {
             version_line(&mut xml, version, names);
@@ -363,7 +362,8 @@ pub fn uploads(shared: Shared, request: &Request) -> Result<Chosen, Problem> {
         xml.text("IsTruncated", if page.is_truncated { "true" } else { "false" });
         if page.is_truncated {
             xml.opt("NextKeyMarker", page.last.as_deref().map(|last| names.write(last)).as_deref());
-            xml.opt("NextUploadIdMarker", page.uploads.last().map(|upload| upload.id.as_str()));
+            let last = page.uploads.last().filter(|upload| page.last.as_deref() == Some(&upload.key));
+            xml.opt("NextUploadIdMarker", last.map(|upload| upload.id.as_str()));
         }
         for upload in &page.uploads {
             xml.nest("Upload", |xml| {

@@ -1,6 +1,6 @@
 //! Multipart uploads.
 
-use buckets::ops::multipart::{AbortUpload, CompleteUpload, CreateUpload, Join, SentPart, WritePart};
+use buckets::ops::multipart::{AbortUpload, CompleteUpload, CreateUpload, IncomingPart, Join, SentPart, StoredPart, WritePart};
 use buckets::{Attributes, Checksum, Code, Part, Upload, opaque_etag};
 use http::{HeaderMap, StatusCode};
 use kernel::{Problem, sha256};
@@ -9,9 +9,9 @@ use sigv4::{Algorithm, checksum};
 use wire::{BodyStream, Chosen};
 
 use crate::headers::{self, put_checksum, put_encryption, put_etag, put_version, text};
-use crate::objects::wish_with_leave;
+use crate::objects::{wish_of, with_leave};
 use crate::route::Request;
-use crate::sums::parse_algorithm;
+use crate::sums::{algorithm_of, parse_algorithm};
 use crate::xml::{Xml, parse};
 use crate::{Shared, body, empty, xml_answer};
 
@@ -68,12 +68,12 @@ fn upload_checksum(request: &Request) -> Result<Option<Checksum>, Problem> {
 
 /// Begins an upload.
 pub fn create(shared: Shared, request: &Request) -> Result<Chosen, Problem> {
-    let checksum = upload_checksum(request)?;
+    let (checksum, mut wish) = (upload_checksum(request)?, wish_of(&request.headers)?);
+    wish.attributes.checksum.clone_from(&checksum);
     let (bucket, key, headers) = (request.bucket.clone(), request.key.clone(), request.headers.clone());
     Ok(Chosen::verbs(move |visitor| {
         Box::pin(async move {
-            let mut wish = wish_with_leave(visitor, &headers, &bucket).await?;
-            wish.attributes.checksum = checksum.clone();
+            let wish = with_leave(visitor, wish, &headers, &bucket).await?;
             let upload = visitor.call(CreateUpload { room: shared.buckets, bucket: bucket.clone(), key, wish }).await?;
             let mut xml = Xml::new("InitiateMultipartUploadResult");
             xml.text("Bucket", &bucket);
@@ -97,23 +97,20 @@ pub fn part_number(request: &Request) -> Result<i64, Problem> {
 }
 
 /// Stores a part.
-pub fn part(shared: Shared, request: &Request, stream: BodyStream) -> Result<Chosen, Problem> {
-    let incoming = body::incoming(&request.headers, request.signature.as_ref(), stream, None)?;
-    let verb = WritePart {
-        room: shared.buckets,
-        bucket: request.bucket.clone(),
-        key: request.key.clone(),
-        upload_id: request.value("uploadId").unwrap_or_default(),
-        number: part_number(request)?,
-        incoming,
-    };
-    let algorithm = checksum::presented(&request.headers).map_err(crate::error::refused)?.map(|(algorithm, _)| algorithm);
-    Ok(Chosen::verb(verb, move |part| {
+pub fn part(shared: Shared, request: Request, stream: BodyStream) -> Result<Chosen, Problem> {
+    let (number, upload_id) = (part_number(&request)?, request.value("uploadId").unwrap_or_default());
+    let (bucket, key) = (request.bucket.clone(), request.key.clone());
+    // A part is summed as its upload asks, also where its client says nothing of it.
+    let incoming: IncomingPart = Box::new(move |upload: &Upload| {
+        body::incoming(&request.headers, request.signature.as_ref(), stream, algorithm_of(upload)?)
+    });
+    let verb = WritePart { room: shared.buckets, bucket, key, upload_id, number, incoming };
+    Ok(Chosen::verb(verb, move |StoredPart { part, checksum }| {
         let mut answer = empty(StatusCode::OK);
         put_etag(answer.headers_mut(), &part.etag);
         put_encryption(answer.headers_mut(), &Attributes::default());
-        if let Some(algorithm) = algorithm {
-            headers::put(answer.headers_mut(), algorithm.header(), &part.checksum);
+        if let Some(checksum) = checksum {
+            headers::put(answer.headers_mut(), parse_algorithm(&checksum.algorithm)?.header(), &checksum.value);
         }
         Ok(answer)
     }))
@@ -124,7 +121,7 @@ pub fn complete(shared: Shared, request: Request, stream: BodyStream) -> Result<
     let upload_id = request.value("uploadId").unwrap_or_default();
     let size_bytes = text(&request.headers, "x-amz-mp-object-size").map(str::parse).transpose();
     let size_bytes = size_bytes.map_err(|_| Code::InvalidRequest.problem("x-amz-mp-object-size is a number of bytes"))?;
-    let said = whole_checksum(&request.headers);
+    let said = Said::of(&request.headers);
     let host = text(&request.headers, "host").unwrap_or_default().to_owned();
     // The checksum in the head is the whole's, not that of this request's own body.
     let mut own = request.headers.clone();
@@ -134,7 +131,8 @@ pub fn complete(shared: Shared, request: Request, stream: BodyStream) -> Result<
     own.remove("x-amz-checksum-type");
     Ok(Chosen::verbs(move |visitor| {
         Box::pin(async move {
-            let bytes = body::whole(&own, request.signature.as_ref(), stream).await?;
+            let sealed = (&own, request.signature.as_ref());
+            let bytes = body::asked::<CompleteUpload>(visitor, &request.target(), sealed, stream).await?;
             let read: CompleteXml = parse(&bytes)?;
             let (bucket, key) = (request.bucket.clone(), request.key.clone());
             let verb = CompleteUpload {
@@ -167,13 +165,20 @@ pub fn complete(shared: Shared, request: Request, stream: BodyStream) -> Result<
 }
 
 fn sent_part(part: PartXml) -> SentPart {
-    let checksum = [part.crc32, part.crc32c, part.crc64nvme, part.sha1, part.sha256].into_iter().flatten().next();
-    SentPart { number: part.number, etag: part.etag.trim_matches('"').to_owned(), checksum }
+    let all = [
+        (Algorithm::Crc32, part.crc32),
+        (Algorithm::Crc32c, part.crc32c),
+        (Algorithm::Crc64Nvme, part.crc64nvme),
+        (Algorithm::Sha1, part.sha1),
+        (Algorithm::Sha256, part.sha256),
+    ];
+    let checksums = all.into_iter().filter_map(|(algorithm, value)| Some((algorithm.name(), value?))).collect();
+    SentPart { number: part.number, etag: part.etag.trim_matches('"').to_owned(), checksums }
 }
 
 /// The entity tag and the checksum of the whole.
-fn join(said: Option<(Algorithm, String)>) -> Join {
-    Box::new(move |upload: &Upload, parts: &[Part]| Ok((joined_etag(parts), joined_checksum(upload, parts, said)?)))
+fn join(said: Said) -> Join {
+    Box::new(move |upload: &Upload, parts: &[Part]| Ok((joined_etag(parts), joined_checksum(upload, parts, &said)?)))
 }
 
 /// The MD5 of the parts' MD5s, where every part has one.
@@ -188,8 +193,18 @@ fn joined_etag(parts: &[Part]) -> String {
     }
 }
 
-fn joined_checksum(upload: &Upload, parts: &[Part], said: Option<(Algorithm, String)>) -> Result<Option<Checksum>, Problem> {
-    let Some(wanted) = &upload.attributes.checksum else { return Ok(None) };
+fn joined_checksum(upload: &Upload, parts: &[Part], said: &Said) -> Result<Option<Checksum>, Problem> {
+    let Some(wanted) = &upload.attributes.checksum else {
+        // A promise that nobody can check is not taken.
+        return if said.is_nothing() {
+            Ok(None)
+        } else {
+            Err(Code::InvalidRequest.problem(
+                "The upload was created without a checksum algorithm, so the checksum of the whole cannot be checked: name one when it is created.",
+            ))
+        };
+    };
+    said.check_kind(wanted)?;
     let algorithm = parse_algorithm(&wanted.algorithm)?;
     let value = if wanted.is_composite {
         let values: Vec<&str> = parts.iter().map(|part| part.checksum.as_str()).collect();
@@ -204,19 +219,42 @@ fn joined_checksum(upload: &Upload, parts: &[Part], said: Option<(Algorithm, Str
             algorithm.name().to_lowercase()
         ))
     })?;
-    if let Some((said_algorithm, said)) = said
-        && (said_algorithm != algorithm || (said != value && !value.starts_with(&format!("{said}-"))))
-    {
-        return Err(
-            Code::BadDigest.problem(format!("The {} you specified did not match the calculated checksum.", algorithm.name()))
-        );
+    let differs =
+        |(by, said): &(Algorithm, String)| *by != algorithm || (*said != value && !value.starts_with(&format!("{said}-")));
+    if let Some((by, _)) = said.checksums.iter().find(|one| differs(one)) {
+        return Err(Code::BadDigest.problem(format!("The {} you specified did not match the calculated checksum.", by.name())));
     }
     Ok(Some(Checksum { value, ..wanted.clone() }))
 }
 
-/// The checksum that the whole shall have: of a composite one with the number of parts behind it.
-fn whole_checksum(headers: &HeaderMap) -> Option<(Algorithm, String)> {
-    Algorithm::ALL.into_iter().find_map(|algorithm| Some((algorithm, text(headers, algorithm.header())?.to_owned())))
+/// What the whole is said to be.
+struct Said {
+    /// Its checksums: of a composite one with the number of parts behind it.
+    checksums: Vec<(Algorithm, String)>,
+    /// Of which kind they are.
+    kind: Option<String>,
+}
+
+impl Said {
+    fn of(headers: &HeaderMap) -> Self {
+        let named = |algorithm: Algorithm| Some((algorithm, text(headers, algorithm.header())?.to_owned()));
+        let kind = text(headers, "x-amz-checksum-type").map(str::to_owned);
+        Self { checksums: Algorithm::ALL.into_iter().filter_map(named).collect(), kind }
+    }
+
+    fn is_nothing(&self) -> bool {
+        self.checksums.is_empty() && self.kind.is_none()
+    }
+
+    fn check_kind(&self, wanted: &Checksum) -> Result<(), Problem> {
+        let own = if wanted.is_composite { "COMPOSITE" } else { "FULL_OBJECT" };
+        if self.kind.as_deref().is_none_or(|kind| kind == own) {
+            return Ok(());
+        }
+        Err(Code::InvalidRequest.problem(format!(
+            "The upload was created using the {own} checksum mode. The complete request must use the same checksum mode."
+        )))
+    }
 }
 
 /// Forgets an upload.

@@ -3,7 +3,7 @@
 use axum::body::Body;
 use buckets::ops::lock::{MayHold, MayRetain};
 use buckets::ops::read::{Found, Of, ReadConditions, ReadObject};
-use buckets::ops::remove::{Removal, RemoveObjects, Removed};
+use buckets::ops::remove::{REMOVE_COUNT_MAX, Removal, RemoveObjects, Removed};
 use buckets::ops::tags::TagObject;
 use buckets::ops::write::{LockLeave, Wish, WriteObject, Written};
 use buckets::{Attributes, Code, Tags, Version};
@@ -16,30 +16,33 @@ use wire::{Answer, BodyStream, Chosen};
 
 use crate::error::entry;
 use crate::headers::{self, put, put_checksum, put_encryption, put_etag, put_part_checksum, put_version, put_version_headers};
-use crate::retention::{hold_shown, leave_to_bypass, shown};
+use crate::retention::leave_to_bypass;
 use crate::route::Request;
 use crate::xml::{Xml, parse};
 use crate::{Shared, body, empty, xml_answer};
 
-/// What comes beside an object's bytes, with leave for what of it is a right of its own.
-pub async fn wish_with_leave(visitor: &Visitor, headers: &HeaderMap, bucket: &str) -> Result<Wish, Problem> {
-    let lock = headers::lock(headers)?;
-    let mut leave = LockLeave::default();
-    if lock.retention.is_some() {
-        let may = MayRetain { bucket: bucket.to_owned(), reason: headers::reason(headers) };
-        leave.retain = Some(visitor.call(may).await?);
-    }
-    if lock.hold {
-        let may = MayHold { bucket: bucket.to_owned(), reason: headers::reason(headers) };
-        leave.hold = Some(visitor.call(may).await?);
-    }
+/// What comes beside an object's bytes. What of it is a right of its own has no leave yet ([`with_leave`]).
+pub fn wish_of(headers: &HeaderMap) -> Result<Wish, Problem> {
     Ok(Wish {
         attributes: headers::attributes(headers)?,
         tags: headers::tags(headers)?,
-        lock,
-        leave,
+        lock: headers::lock(headers)?,
+        leave: LockLeave::default(),
         when: headers::write_conditions(headers),
     })
+}
+
+/// The same with leave for what of it is a right of its own.
+pub async fn with_leave(visitor: &Visitor, mut wish: Wish, headers: &HeaderMap, bucket: &str) -> Result<Wish, Problem> {
+    if wish.lock.retention.is_some() {
+        let may = MayRetain { bucket: bucket.to_owned(), reason: headers::reason(headers) };
+        wish.leave.retain = Some(visitor.call(may).await?);
+    }
+    if wish.lock.hold {
+        let may = MayHold { bucket: bucket.to_owned(), reason: headers::reason(headers) };
+        wish.leave.hold = Some(visitor.call(may).await?);
+    }
+    Ok(wish)
 }
 
 /// The answer to a write.
@@ -53,9 +56,10 @@ pub fn put_written(headers: &mut HeaderMap, written: &Written) {
 /// Writes an object.
 pub fn put_object(shared: Shared, request: Request, stream: BodyStream) -> Result<Chosen, Problem> {
     let incoming = body::incoming(&request.headers, request.signature.as_ref(), stream, None)?;
+    let wish = wish_of(&request.headers)?;
     Ok(Chosen::verbs(move |visitor| {
         Box::pin(async move {
-            let wish = wish_with_leave(visitor, &request.headers, &request.bucket).await?;
+            let wish = with_leave(visitor, wish, &request.headers, &request.bucket).await?;
             let verb = WriteObject { room: shared.buckets, bucket: request.bucket, key: request.key, incoming, wish };
             let written = visitor.call(verb).await?;
             let mut answer = empty(StatusCode::OK);
@@ -145,14 +149,8 @@ pub fn get_beside(shared: Shared, request: &Request, name: &str) -> Result<Chose
     let after = headers::text(&request.headers, "x-amz-part-number-marker").and_then(|text| text.parse().ok()).unwrap_or(0);
     let name = name.to_owned();
     Ok(Chosen::verb(verb, move |found| {
-        if matches!(name.as_str(), "retention" | "legal-hold") && found.bucket.as_ref().is_some_and(|bucket| !bucket.lock_enabled)
-        {
-            return Err(Code::InvalidRequest.problem("Bucket is missing Object Lock Configuration"));
-        }
         let mut answer = match name.as_str() {
             "acl" => acl_shown(&found.version.created_by),
-            "retention" => shown(&found.version)?,
-            "legal-hold" => hold_shown(&found.version),
             "attributes" => attributes_shown(&found, &asked, max_parts.unwrap_or(1_000), after)?,
             _ => tags_shown(&found.version.tags),
         };
@@ -250,8 +248,9 @@ struct TaggingXml {
     set: TagSetXml,
 }
 
+/// Tags in XML.
 #[derive(Deserialize, Default)]
-struct TagSetXml {
+pub struct TagSetXml {
     #[serde(rename = "Tag", default)]
     tags: Vec<TagXml>,
 }
@@ -264,10 +263,15 @@ struct TagXml {
     value: String,
 }
 
+impl From<TagSetXml> for Tags {
+    fn from(read: TagSetXml) -> Self {
+        Self(read.tags.into_iter().map(|tag| (tag.key, tag.value)).collect())
+    }
+}
+
 /// Tags out of XML.
 pub fn parse_tags(bytes: &[u8]) -> Result<Tags, Problem> {
-    let read: TaggingXml = parse(bytes)?;
-    Ok(Tags(read.set.tags.into_iter().map(|tag| (tag.key, tag.value)).collect()))
+    parse::<TaggingXml>(bytes).map(|read| read.set.into())
 }
 
 /// Replaces a version's tags.
@@ -275,7 +279,7 @@ pub fn tag(shared: Shared, request: Request, stream: BodyStream) -> Result<Chose
     let version_id = request.version_id()?;
     Ok(Chosen::verbs(move |visitor| {
         Box::pin(async move {
-            let bytes = body::whole(&request.headers, request.signature.as_ref(), stream).await?;
+            let bytes = body::asked::<TagObject>(visitor, &request.target(), request.sealed(), stream).await?;
             let tags = parse_tags(&bytes)?;
             let verb = TagObject { room: shared.buckets, bucket: request.bucket, key: request.key, version_id, tags };
             let version = visitor.call(verb).await?;
@@ -358,22 +362,28 @@ struct DeleteOneXml {
     size: Option<u64>,
 }
 
+/// Keys of one request, as S3 has it.
+const DELETE_COUNT_MAX: usize = 1_000;
+
 /// Removes many objects; each by itself.
 pub fn remove_many(shared: Shared, request: Request, stream: BodyStream) -> Result<Chosen, Problem> {
     Ok(Chosen::verbs(move |visitor| {
         Box::pin(async move {
-            let bytes = body::whole(&request.headers, request.signature.as_ref(), stream).await?;
+            let bytes = body::asked::<RemoveObjects>(visitor, &request.target(), request.sealed(), stream).await?;
             let read: DeleteXml = parse(&bytes)?;
-            if read.objects.is_empty() {
-                return Err(Code::MalformedXML.problem("name at least one object"));
+            if read.objects.is_empty() || read.objects.len() > DELETE_COUNT_MAX {
+                return Err(Code::MalformedXML.problem(format!("name 1 to {DELETE_COUNT_MAX} objects")));
             }
             let is_quiet = read.quiet.as_deref() == Some("true");
-            let removals = read.objects.into_iter().map(removal_of).collect::<Result<Vec<_>, _>>()?;
+            let mut removals = read.objects.into_iter().map(removal_of).collect::<Result<Vec<_>, _>>()?;
             let bypass = leave_to_bypass(visitor, &request.headers, &request.bucket).await?;
-            let removed = visitor.call(RemoveObjects { room: shared.buckets, bucket: request.bucket, removals, bypass }).await?;
             let mut xml = Xml::new("DeleteResult");
-            for one in &removed {
-                removed_line(&mut xml, one, is_quiet);
+            while !removals.is_empty() {
+                let rest = removals.split_off(removals.len().min(REMOVE_COUNT_MAX));
+                let (room, bucket) = (shared.buckets.clone(), request.bucket.clone());
+                let removed = visitor.call(RemoveObjects { room, bucket, removals, bypass: bypass.clone() }).await?;
+                removed.iter().for_each(|one| removed_line(&mut xml, one, is_quiet));
+                removals = rest;
             }
             Ok(xml_answer(xml.finish()))
         })

@@ -1,15 +1,17 @@
 //! Retention and legal holds of a version.
 
 use buckets::lock::Retention;
-use buckets::ops::lock::{BypassLeave, MayBypass, SetHold, SetRetention};
+use buckets::ops::lock::{BypassLeave, MayBypass, SetHold, SetRetention, ShowLock};
+use buckets::ops::read::{Of, ReadConditions, ReadObject};
 use buckets::{Code, Version};
 use gate::Visitor;
 use http::{HeaderMap, StatusCode};
 use kernel::Problem;
 use serde::Deserialize;
+use vault::objects::Wanted;
 use wire::{Answer, BodyStream, Chosen};
 
-use crate::headers::{bypass, parse_mode, reason, until_date, xml_date};
+use crate::headers::{bypass, parse_mode, put_version, reason, until_date, xml_date};
 use crate::route::Request;
 use crate::xml::{Xml, parse};
 use crate::{Shared, body, empty, xml_answer};
@@ -42,7 +44,7 @@ pub fn put(shared: Shared, request: Request, stream: BodyStream) -> Result<Chose
     let version_id = request.version_id()?;
     Ok(Chosen::verbs(move |visitor| {
         Box::pin(async move {
-            let bytes = body::whole(&request.headers, request.signature.as_ref(), stream).await?;
+            let bytes = body::asked::<SetRetention>(visitor, &request.target(), request.sealed(), stream).await?;
             let retention = read_retention(&bytes)?;
             let bypass = leave_to_bypass(visitor, &request.headers, &request.bucket).await?;
             let set =
@@ -72,7 +74,7 @@ pub fn hold(shared: Shared, request: Request, stream: BodyStream) -> Result<Chos
     let version_id = request.version_id()?;
     Ok(Chosen::verbs(move |visitor| {
         Box::pin(async move {
-            let bytes = body::whole(&request.headers, request.signature.as_ref(), stream).await?;
+            let bytes = body::asked::<SetHold>(visitor, &request.target(), request.sealed(), stream).await?;
             let read: HoldXml = parse(&bytes)?;
             let hold = match read.status.as_deref() {
                 Some("ON") => true,
@@ -81,6 +83,32 @@ pub fn hold(shared: Shared, request: Request, stream: BodyStream) -> Result<Chos
             };
             visitor.call(SetHold { room: shared.buckets, bucket: request.bucket, key: request.key, version_id, hold }).await?;
             Ok(empty(StatusCode::OK))
+        })
+    }))
+}
+
+/// Shows how a version is locked: to whoever may look at retention, and to whoever may read the version.
+pub fn get(shared: Shared, request: Request, render: fn(&Version) -> Result<Answer, Problem>) -> Result<Chosen, Problem> {
+    let version_id = request.version_id()?;
+    Ok(Chosen::verbs(move |visitor| {
+        Box::pin(async move {
+            let (room, bucket, key) = (shared.buckets, request.bucket, request.key);
+            let show = ShowLock { room: room.clone(), bucket: bucket.clone(), key: key.clone(), version_id: version_id.clone() };
+            let (lock_enabled, version) = if visitor.might(&show).await? {
+                let (bucket, version) = visitor.call(show).await?;
+                (bucket.lock_enabled, version)
+            } else {
+                let (wanted, when) = (Of::Bytes(Wanted::Whole), ReadConditions::default());
+                let read = ReadObject { room, bucket, key, version_id, wanted, has_body: false, when };
+                let found = visitor.call(read).await?;
+                (found.bucket.is_some_and(|bucket| bucket.lock_enabled), found.version)
+            };
+            if !lock_enabled {
+                return Err(Code::InvalidRequest.problem("Bucket is missing Object Lock Configuration"));
+            }
+            let mut answer = render(&version)?;
+            put_version(answer.headers_mut(), &version.version_id, version.version_id != buckets::NULL_VERSION);
+            Ok(answer)
         })
     }))
 }
@@ -97,8 +125,9 @@ pub fn shown(version: &Version) -> Result<Answer, Problem> {
 }
 
 /// A version's legal hold as XML.
-pub fn hold_shown(version: &Version) -> Answer {
+#[expect(clippy::unnecessary_wraps, reason = "it is used as `shown` is")]
+pub fn hold_shown(version: &Version) -> Result<Answer, Problem> {
     let mut xml = Xml::new("LegalHold");
     xml.text("Status", if version.lock.hold { "ON" } else { "OFF" });
-    xml_answer(xml.finish())
+    Ok(xml_answer(xml.finish()))
 }

@@ -9,7 +9,7 @@ use buckets::ops::remove::RemoveObjects;
 use buckets::ops::tags::TagObject;
 use buckets::ops::write::WriteObject;
 use data::ops::{ReadFile, ShowManifest};
-use gate::{Action, Operation};
+use gate::{Action, Operation, Target};
 use http::request::Parts;
 use http::{HeaderMap, Method};
 use identity::ops::access_keys::AssumeToken;
@@ -96,6 +96,16 @@ pub struct Request {
 }
 
 impl Request {
+    /// The bucket that it is about.
+    pub fn target(&self) -> Target {
+        Target::Bucket(self.bucket.clone())
+    }
+
+    /// What its body is read by.
+    pub const fn sealed(&self) -> (&HeaderMap, Option<&Signature>) {
+        (&self.headers, self.signature.as_ref())
+    }
+
     /// Reads it from the head. Path and query are those that were signed.
     pub fn of(parts: &mut Parts) -> Result<Self, Problem> {
         let path = sigv4::path(&parts.uri).map_err(refused)?;
@@ -139,7 +149,8 @@ impl Request {
         }
     }
 
-    fn subresource(&self) -> Option<&str> {
+    /// What of the bucket or object is meant, where it is not the thing itself.
+    pub fn subresource(&self) -> Option<&str> {
         subresource_of(self.query.iter().map(|(name, _)| name.as_str()))
     }
 }
@@ -207,13 +218,13 @@ pub fn choose(shared: Shared, request: Request, body: BodyStream) -> Result<Chos
         ("GET", false, None) => objects::get(shared, request, true),
         ("HEAD", false, None) => objects::get(shared, request, false),
         ("GET", false, Some("uploadId")) => listing::parts(shared, &request),
-        ("GET", false, Some(name @ ("acl" | "tagging" | "retention" | "legal-hold" | "attributes"))) => {
-            objects::get_beside(shared, &request, name)
-        }
+        ("GET", false, Some(name @ ("acl" | "tagging" | "attributes"))) => objects::get_beside(shared, &request, name),
+        ("GET", false, Some("retention")) => retention::get(shared, request, retention::shown),
+        ("GET", false, Some("legal-hold")) => retention::get(shared, request, retention::hold_shown),
         ("PUT", false, None) if request.headers.contains_key("x-amz-copy-source") => copy::object(shared, request),
         ("PUT", false, None) => objects::put_object(shared, request, body),
         ("PUT", false, Some("uploadId")) if request.headers.contains_key("x-amz-copy-source") => copy::part(shared, &request),
-        ("PUT", false, Some("uploadId")) => multipart::part(shared, &request, body),
+        ("PUT", false, Some("uploadId")) => multipart::part(shared, request, body),
         ("PUT", false, Some("tagging")) => objects::tag(shared, request, body),
         ("PUT", false, Some("retention")) => retention::put(shared, request, body),
         ("PUT", false, Some("legal-hold")) => retention::hold(shared, request, body),

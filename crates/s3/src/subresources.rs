@@ -4,6 +4,7 @@ use buckets::lock::{DefaultRetention, Period};
 use buckets::ops::buckets::{BucketChange, CreateBucket, DeleteBucket, GetBucket, UpdateBucket};
 use buckets::ops::lock::LockBucket;
 use buckets::{Bucket, Code, Tags, Versioning};
+use gate::Target;
 use http::StatusCode;
 use kernel::Problem;
 use serde::Deserialize;
@@ -11,7 +12,7 @@ use wire::{Answer, BodyStream, Chosen};
 
 use crate::error::not_implemented;
 use crate::headers::{no_acl, parse_mode, put, text};
-use crate::objects::{acl_shown, parse_tags, tags_shown};
+use crate::objects::{TagSetXml, acl_shown, parse_tags, tags_shown};
 use crate::route::Request;
 use crate::xml::{Xml, parse};
 use crate::{Shared, body, empty, xml_answer};
@@ -20,6 +21,8 @@ use crate::{Shared, body, empty, xml_answer};
 struct CreateXml {
     #[serde(rename = "LocationConstraint")]
     location: Option<String>,
+    #[serde(rename = "Tags", default)]
+    tags: TagSetXml,
 }
 
 #[derive(Deserialize)]
@@ -80,14 +83,14 @@ pub fn create_bucket(shared: Shared, request: Request, stream: BodyStream) -> Re
     }
     Ok(Chosen::verbs(move |visitor| {
         Box::pin(async move {
-            let bytes = body::whole(&request.headers, request.signature.as_ref(), stream).await?;
+            let bytes = body::asked::<CreateBucket>(visitor, &Target::Workspace, request.sealed(), stream).await?;
             let wish: CreateXml = if bytes.is_empty() { CreateXml::default() } else { parse(&bytes)? };
             if wish.location.as_deref().is_some_and(|location| !location.is_empty() && location != &*shared.region) {
                 return Err(Code::IllegalLocationConstraintException
                     .problem(format!("the only region of this server is {}", shared.region)));
             }
             let name = request.bucket;
-            let bucket = visitor.call(CreateBucket { room: shared.buckets, name, lock_enabled }).await?;
+            let bucket = visitor.call(CreateBucket { room: shared.buckets, name, lock_enabled, tags: wish.tags.into() }).await?;
             let mut answer = empty(StatusCode::OK);
             put(answer.headers_mut(), "location", &format!("/{}", bucket.name));
             Ok(answer)
@@ -122,13 +125,7 @@ pub fn delete_tags(shared: Shared, request: &Request) -> Chosen {
 pub fn get(shared: Shared, request: &Request, name: &str) -> Result<Chosen, Problem> {
     let region = std::sync::Arc::clone(&shared.region);
     let render: fn(&Bucket, &str) -> Result<Answer, Problem> = match name {
-        "location" => |_, region| {
-            let mut xml = Xml::new("LocationConstraint");
-            if region != crate::DEFAULT_REGION {
-                xml = Xml::raw("LocationConstraint", region);
-            }
-            Ok(xml_answer(xml.finish()))
-        },
+        "location" => |_, region| Ok(location_shown(region)),
         "versioning" => |bucket, _| Ok(versioning_shown(bucket)),
         "tagging" => |bucket, _| {
             if bucket.tags.0.is_empty() {
@@ -146,6 +143,15 @@ pub fn get(shared: Shared, request: &Request, name: &str) -> Result<Chosen, Prob
     };
     let verb = GetBucket { room: shared.buckets, name: request.bucket.clone() };
     Ok(Chosen::verb(verb, move |bucket| render(&bucket, &region)))
+}
+
+/// The region as XML.
+pub fn location_shown(region: &str) -> Answer {
+    let mut xml = Xml::new("LocationConstraint");
+    if region != crate::DEFAULT_REGION {
+        xml = Xml::raw("LocationConstraint", region);
+    }
+    xml_answer(xml.finish())
 }
 
 fn versioning_shown(bucket: &Bucket) -> Answer {
@@ -199,7 +205,11 @@ pub fn change(shared: Shared, request: Request, stream: BodyStream, name: &str) 
     let name = name.to_owned();
     Ok(Chosen::verbs(move |visitor| {
         Box::pin(async move {
-            let bytes = body::whole(&request.headers, request.signature.as_ref(), stream).await?;
+            let (target, sealed) = (request.target(), request.sealed());
+            let bytes = match name.as_str() {
+                "object-lock" => body::asked::<LockBucket>(visitor, &target, sealed, stream).await?,
+                _ => body::asked::<UpdateBucket>(visitor, &target, sealed, stream).await?,
+            };
             let (room, bucket) = (shared.buckets, request.bucket);
             match name.as_str() {
                 "versioning" => {
@@ -240,7 +250,7 @@ struct EncryptionDefaultXml {
 fn set_encryption(shared: Shared, request: Request, stream: BodyStream) -> Chosen {
     Chosen::verbs(move |visitor| {
         Box::pin(async move {
-            let bytes = body::whole(&request.headers, request.signature.as_ref(), stream).await?;
+            let bytes = body::asked::<GetBucket>(visitor, &request.target(), request.sealed(), stream).await?;
             let read: EncryptionXml = parse(&bytes)?;
             visitor.call(GetBucket { room: shared.buckets, name: request.bucket }).await?;
             let is_ours = |rule: &EncryptionRuleXml| rule.default.as_ref().is_some_and(|default| default.algorithm == "AES256");

@@ -55,6 +55,11 @@ fn algorithm_named(headers: &HeaderMap) -> Result<Option<Algorithm>, Problem> {
     }
 }
 
+/// The algorithm that an upload asks of its parts.
+pub fn algorithm_of(upload: &buckets::Upload) -> Result<Option<Algorithm>, Problem> {
+    upload.attributes.checksum.as_ref().map(|checksum| parse_algorithm(&checksum.algorithm)).transpose()
+}
+
 /// The algorithm of this name.
 pub fn parse_algorithm(name: &str) -> Result<Algorithm, Problem> {
     let unknown = || {
@@ -73,6 +78,17 @@ impl Promised {
         {
             return Err(Code::InvalidRequest
                 .problem("Value for x-amz-sdk-checksum-algorithm header is invalid: it is not the algorithm of the checksum"));
+        }
+        let said = presented.as_ref().map(|(algorithm, _)| *algorithm).or(named);
+        if let (Some(said), Some(wanted)) = (said, default)
+            && said != wanted
+        {
+            let message = format!(
+                "Checksum Type mismatch occurred, expected checksum Type: {}, actual checksum Type: {}",
+                wanted.name().to_lowercase(),
+                said.name().to_lowercase()
+            );
+            return Err(Code::InvalidRequest.problem(message));
         }
         let checksum = match (presented, named.or(default)) {
             (Some((algorithm, value)), _) => Some((algorithm, Some(value))),

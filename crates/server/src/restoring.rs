@@ -133,7 +133,13 @@ async fn fill(
     let loss = old.as_ref().map(|(folder, old)| restore::loss((*folder, old), &database, point));
     let mut untold = String::new();
     let (replayed, unreplayed) = match old.as_ref().map(|(_, old)| Old::read(old)) {
-        Some(Ok(old)) => (Some(restore::replay(&database, &old, clock.now())?), None),
+        Some(Ok(old)) => {
+            untold = wish
+                .instead_of
+                .as_deref()
+                .map_or_else(String::new, |folder| Logged::read(folder, point).beside_database().untold_words());
+            (Some(restore::replay(&database, &old, clock.now())?), None)
+        }
         Some(Err(problem)) => {
             let told = from_log(wish, &database, point, clock.now())?;
             untold = told.as_ref().map_or_else(String::new, |(_, logged)| logged.untold_words());

@@ -8,7 +8,7 @@ use artifacts::{Manifest, StoredFile, files_below};
 use gate::{Permit, Target};
 use kernel::{Kind, Micros, Problem, hex, sha256};
 use parking_lot::Mutex;
-use runtime::{Limits, LoadError, Model, Signature};
+use runtime::{Batch, Limits, LoadError, Model, PredictError, Predicts, Signature};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use vault::db::Reader;
 
@@ -40,6 +40,22 @@ impl Loaded {
     #[must_use]
     pub fn signature(&self) -> &Signature {
         self.model.signature()
+    }
+
+    /// What was written without types, with those that this model takes.
+    pub(crate) fn typed(&self, batch: Batch) -> Result<Batch, PredictError> {
+        // What is computed elsewhere may tell a missing text from an empty one.
+        if matches!(self.model, Engine::Elsewhere(_)) && batch.misses_text(self.signature()) {
+            let why = "a missing text cannot be sent to this runtime; send an empty one if it means the same";
+            return Err(PredictError::Input(why.to_owned()));
+        }
+        batch.typed(self.signature())
+    }
+
+    /// What `predict` of the library gives, with which it was saved.
+    #[must_use]
+    pub fn predicts(&self) -> Predicts {
+        self.model.predicts()
     }
 
     /// What kind of file it is, for people.
@@ -307,7 +323,11 @@ impl Serving {
             }
             bytes.insert(file.entry.path.clone(), read.to_vec());
         }
-        let model = self.engine(&endpoint.runtime, manifest_sha256, bytes).await?;
+        let ranges = match endpoint.runtime {
+            Runtime::Python => self.0.admission.guard_reference(permit, &subject).await?.and_then(|reference| reference.ranges()),
+            _ => None,
+        };
+        let model = self.engine(&endpoint.runtime, manifest_sha256, bytes, ranges).await?;
         tracing::info!(version = subject.id(), format = model.format(), "a model was loaded");
         Ok(Loaded { version_id: subject.id(), number: subject.number, manifest_sha256, size_bytes, model })
     }
@@ -338,7 +358,13 @@ impl Serving {
         Err(Problem::new(Kind::Conflict, why))
     }
 
-    async fn engine(&self, runtime: &Runtime, digest: [u8; 32], files: BTreeMap<String, Vec<u8>>) -> Result<Engine, Problem> {
+    async fn engine(
+        &self,
+        runtime: &Runtime,
+        digest: [u8; 32],
+        files: BTreeMap<String, Vec<u8>>,
+        ranges: Option<Vec<(f64, f64)>>,
+    ) -> Result<Engine, Problem> {
         let engines = || self.0.engines.get().ok_or_else(no_engines);
         match runtime {
             Runtime::Native => {
@@ -347,7 +373,7 @@ impl Serving {
                 let model = loading.await.map_err(|broken| Problem::internal("loading the model broke off", broken))?;
                 model.map(|model| Engine::Native(Arc::new(model))).map_err(|error| cannot_be_loaded(&error))
             }
-            Runtime::Python => engines()?.python(digest, files).await,
+            Runtime::Python => engines()?.python(digest, files, ranges).await,
             Runtime::Upstream { server, model } => engines()?.upstream(server, model).await.map(Engine::Elsewhere),
         }
     }

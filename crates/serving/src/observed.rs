@@ -103,6 +103,7 @@ impl Seen {
             columns: &columns,
             classes: &kept.model.signature().classes,
             predicted,
+            predicts_classes: outputs.labels().is_some(),
             probabilities,
             ..self.sample()
         });
@@ -123,6 +124,7 @@ impl Seen {
             columns: &[],
             classes: &[],
             predicted: None,
+            predicts_classes: false,
             probabilities: None,
         }
     }

@@ -232,6 +232,7 @@ fn line(entry: &Entry, outcome: &Outcome) -> String {
         match value {
             Word::Text(word) => text.push_str(&format!(" {name}={word}")),
             Word::Number(number) => text.push_str(&format!(" {name}={number}")),
+            Word::Texts(words) => text.push_str(&format!(" {name}={}", words.join(","))),
         }
     }
     text

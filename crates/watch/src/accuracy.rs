@@ -7,6 +7,7 @@ use profile::drift::chi_squared;
 use serde::{Deserialize, Serialize};
 
 use crate::normal::quantile;
+use crate::sample::class_name;
 use crate::tally::{ConfidenceBin, Tally};
 
 /// Rows that a cell of confidence must have for its calibration to be judged.
@@ -81,7 +82,9 @@ pub fn estimate(tally: &Tally, confidence: f64) -> Option<Estimate> {
 impl Confusion {
     /// Takes a row with its label; `sure` is the probability of the predicted class, if there was one.
     pub fn add(&mut self, truth: &str, predicted: &str, sure: Option<f64>) {
-        *self.counts.entry((truth.to_owned(), predicted.to_owned())).or_default() += 1;
+        // A label that comes as 1.0 is the class 1: clients keep classes as floats.
+        let (truth, predicted) = (class_name(truth), class_name(predicted));
+        *self.counts.entry((truth.clone().into_owned(), predicted.clone().into_owned())).or_default() += 1;
         let Some(sure) = sure else { return };
         self.calibration.resize(crate::tally::CONFIDENCE_CELL_COUNT, (0, 0, 0.0));
         let cells = crate::tally::CONFIDENCE_CELL_COUNT;
@@ -171,6 +174,25 @@ mod tests {
         assert_eq!(lost, 20);
         assert_eq!(calibration_drift(&Confusion::default()), None);
         assert_eq!((estimate(&Tally::default(), 0.95), realised(&Confusion::default(), 0.95)), (None, None));
+    }
+
+    #[test]
+    fn a_class_is_the_same_however_its_number_is_written() {
+        for (truth, predicted, is_right) in [
+            ("1.0", "1", true),
+            ("1e0", "1", true),
+            ("-0.0", "0", true),
+            ("1.0", "1.0", true),
+            ("2.0", "1", false),
+            ("007", "7", false),
+            ("e", "e", true),
+            ("v1.0", "v1", false),
+        ] {
+            let mut confusion = Confusion::default();
+            confusion.add(truth, predicted, Some(0.9));
+            assert_eq!(realised(&confusion, 0.95).unwrap().accuracy == 1.0, is_right, "{truth} {predicted}");
+            assert_eq!(confusion.calibration.iter().any(|cell| cell.1 == 1), is_right, "{truth} {predicted}");
+        }
     }
 
     #[test]

@@ -1,5 +1,7 @@
 //! One request to an endpoint, as whoever serves it hands it over. Nothing in here is copied until it is counted.
 
+use std::borrow::Cow;
+
 /// Where samples go. Called once per request, after the answer is known and before it is sent: it must not block or fail.
 pub trait Observer: Send + Sync + 'static {
     /// Takes a sample.
@@ -35,6 +37,8 @@ pub struct Sample<'a> {
     pub classes: &'a [String],
     /// The chosen classes or predicted numbers, one per row.
     pub predicted: Option<Values<'a>>,
+    /// Whether these are classes, which a label says to be right or wrong.
+    pub predicts_classes: bool,
     /// The probabilities.
     pub probabilities: Option<Probabilities<'a>>,
 }
@@ -166,7 +170,7 @@ impl<'a> Values<'a> {
     pub fn name(&self, place: usize) -> Option<String> {
         match self.at(place) {
             One::Missing => None,
-            One::Number(value) => Some(value.to_string()),
+            One::Number(value) => Some(name_of_number(value)),
             One::Text(text) => Some(cut(text).to_owned()),
         }
     }
@@ -178,6 +182,18 @@ impl<'a> Column<'a> {
     pub fn of_row(&self, row: usize) -> One<'a> {
         self.values.at(self.first.saturating_add(row.saturating_mul(self.stride)))
     }
+}
+
+/// The name of a class or category that is a number: `1` for 1.0 too.
+fn name_of_number(value: f64) -> String {
+    if value == 0.0 { "0".to_owned() } else { value.to_string() }
+}
+
+/// The name of a class as it is compared: a number that is written with a point or an exponent is the number that it means.
+pub(crate) fn class_name(text: &str) -> Cow<'_, str> {
+    let is_written_out = text.bytes().all(|byte| byte.is_ascii_digit() || b"+-.eE".contains(&byte));
+    let number = text.parse::<f64>().ok().filter(|_| is_written_out && text.bytes().any(|byte| b".eE".contains(&byte)));
+    number.map_or(Cow::Borrowed(text), |number| Cow::Owned(name_of_number(number)))
 }
 
 /// A name, cut to what is kept of it.

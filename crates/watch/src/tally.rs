@@ -268,6 +268,7 @@ pub(crate) mod tests {
             columns,
             classes: &[],
             predicted: None,
+            predicts_classes: false,
             probabilities: None,
         }
     }

@@ -1,6 +1,6 @@
 //! The one place where routes are made. A route is a method, a path, a way to read the request as one Operation and a
 //! way to answer its output; the door does the rest, always in the same order: may this host and origin ask → who is
-//! it → read the body, bounded → pass the gate → answer.
+//! it → read the body, bounded → pass the gate → answer. A request has a turn while it is worked on, not while it is on its way.
 
 use std::collections::BTreeMap;
 use std::future::Future;
@@ -13,24 +13,30 @@ use axum::Router;
 use axum::body::Body;
 use axum::extract::{RawPathParams, Request};
 use axum::response::Response;
-use gate::{Action, BoxFuture, Gate, Operation, StatementKind, Visitor};
+use gate::{Action, Attempt, BoxFuture, Gate, Operation, StatementKind, Visitor};
 use http::{Method, StatusCode, header, request::Parts};
+use http_body::Body as _;
 use kernel::{Kind, Problem, limits};
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, SemaphorePermit};
 
+use crate::bodies::{Bodies, Held, Unread};
 use crate::held::held;
 use crate::inbound::{BodyStream, Inbound, attempt_from, authority_of};
 use crate::language::{Asked, Knock, Language};
+use crate::lasting::Lasting;
 use crate::outbound::{Answer, problem_answer};
+use crate::pages::{self, Whence};
 
-/// How long a client may take to send a JSON body.
-pub(crate) const BODY_READ_MAX: Duration = Duration::from_secs(30);
 /// A form of a language that is a credential.
 const FORM_BYTES_MAX: usize = 16 * 1024;
 /// Where the Open Inference Protocol is spoken: its errors have a form of their own.
 const OIP: &str = "/v2/";
-/// Requests being worked on at once. Beyond it a client is told to come back.
+/// Requests being worked on at once, and streams being taken in. Beyond it a client is told to come back.
 const IN_FLIGHT_COUNT_MAX: usize = 1_024;
+const STREAM_COUNT_MAX: usize = 1_024;
+/// A body that is larger is taken apart on a thread of its own, a few at a time: others do not wait for it.
+const LARGE_BODY_BYTES_MIN: usize = 256 * 1024;
+const LARGE_PARSE_COUNT_MAX: usize = 2;
 /// What a route that no room knows would do.
 const UNROUTED: Action = Action::read("server.unrouted");
 
@@ -52,7 +58,7 @@ pub struct DoorConfig {
 }
 
 /// Makes a page of a problem; the status and the headers that go with it are the door's.
-pub type ProblemPage = fn(&Problem) -> Answer;
+pub type ProblemPage = fn(&Problem, &Whence) -> Answer;
 
 /// Is told of each answer of a route. It must not wait.
 pub trait Telemetry: Send + Sync {
@@ -125,13 +131,23 @@ struct Shared {
     gate: Gate,
     config: DoorConfig,
     in_flight: Semaphore,
+    streams: Semaphore,
+    parsing: Semaphore,
+    bodies: Bodies,
 }
 
 impl Door {
     /// A door without routes.
     #[must_use]
     pub fn new(gate: Gate, config: DoorConfig) -> Self {
-        let shared = Shared { gate, config, in_flight: Semaphore::new(IN_FLIGHT_COUNT_MAX) };
+        let shared = Shared {
+            gate,
+            config,
+            in_flight: Semaphore::new(IN_FLIGHT_COUNT_MAX),
+            streams: Semaphore::new(STREAM_COUNT_MAX),
+            parsing: Semaphore::new(LARGE_PARSE_COUNT_MAX),
+            bodies: Bodies::default(),
+        };
         Self { shared: Arc::new(shared), handlers: BTreeMap::new(), table: Vec::new() }
     }
 
@@ -300,9 +316,7 @@ impl Door {
             let (shared, choose) = (Arc::clone(&shared), Arc::clone(&choose));
             let telling = shared.config.telemetry.clone().map(|told| Telling::of(told, &request, action, &route));
             Box::pin(async move {
-                // In a task of its own, so that a client who hangs up does not stop a verb between intent and outcome.
-                // Boxed, so that its kilobytes are not moved from one place to the next.
-                let work = tokio::spawn(async move { Box::pin(shared.answer(request, action, kind, &*choose)).await });
+                let work = Lasting::new(async move { shared.answer(request, action, kind, &choose).await });
                 let answer = work.await.unwrap_or_else(|broken| {
                     problem_answer(&Problem::internal("the server failed on this request", broken), false)
                 });
@@ -325,8 +339,7 @@ impl Door {
                 let (teller, asked) = (shared.config.telemetry.clone(), Arc::clone(&language));
                 let traceparent = request.headers().get("traceparent").and_then(|value| value.to_str().ok()).map(str::to_owned);
                 let began = Instant::now();
-                // In a task of its own, as every request.
-                let work = tokio::spawn(async move { shared.hear(request, &*asked).await });
+                let work = Lasting::new(async move { shared.hear(request, &*asked).await });
                 let (action, answer) = match work.await {
                     Ok(answered) => answered,
                     Err(broken) => (UNROUTED, Err(Problem::internal("the server failed on this request", broken))),
@@ -422,9 +435,9 @@ enum BodyKind {
 }
 
 impl Shared {
-    async fn answer<P>(&self, request: Request, action: Action, kind: BodyKind, choose: &P) -> Response
+    async fn answer<P>(&self, request: Request, action: Action, kind: BodyKind, choose: &Arc<P>) -> Response
     where
-        P: Fn(&Inbound, BodyStream) -> Result<Chosen, Problem> + Sync,
+        P: Fn(&Inbound, BodyStream) -> Result<Chosen, Problem> + Send + Sync + 'static,
     {
         let by_browser = is_browser(request.headers());
         let shows_page = is_navigation(request.headers());
@@ -434,11 +447,13 @@ impl Shared {
         let is_login = matches!(kind, BodyKind::Login | BodyKind::Callback);
         let back_to = crate::login::back_to(&request, is_login);
         let has_session = crate::inbound::cookie_named(request.headers(), crate::SESSION_COOKIE).is_some();
+        let (whence, may_compress) = (Whence::of(&request), pages::may_compress(&request));
         let passed = self.pass(request, action, kind, choose).await;
         if let (Err(problem), BodyKind::Statement(kind)) = (&passed, kind) {
             return crate::statements::refused(problem, kind);
         }
         match passed {
+            Ok(answer) if may_compress => pages::compressed(answer).await,
             Ok(answer) => answer,
             Err(problem) if kind == BodyKind::Exchange => crate::login::token_problem(&problem),
             Err(problem) if kind == BodyKind::Node => crate::node::refusal(&problem),
@@ -458,7 +473,7 @@ impl Shared {
                     return crate::inference::grpc_problem(&problem);
                 }
                 if let Some(page) = self.config.problem_page.filter(|_| shows_page) {
-                    return crate::outbound::as_page(page(&problem), &problem);
+                    return crate::outbound::as_page(page(&problem, &whence), &problem);
                 }
                 let answer = problem_answer(&problem, by_browser);
                 if speaks_scim {
@@ -469,48 +484,119 @@ impl Shared {
         }
     }
 
-    async fn pass<P>(&self, request: Request, action: Action, kind: BodyKind, choose: &P) -> Result<Answer, Problem>
+    async fn pass<P>(&self, request: Request, action: Action, kind: BodyKind, choose: &Arc<P>) -> Result<Answer, Problem>
     where
-        P: Fn(&Inbound, BodyStream) -> Result<Chosen, Problem> + Sync,
+        P: Fn(&Inbound, BodyStream) -> Result<Chosen, Problem> + Send + Sync + 'static,
     {
-        let Ok(_turn) = self.in_flight.try_acquire() else {
-            return Err(Problem::unavailable(format!("{IN_FLIGHT_COUNT_MAX} requests are being worked on already")));
-        };
-        let (mut parts, mut body) = request.into_parts();
+        let (mut parts, body) = request.into_parts();
         self.check_surroundings(&parts)?;
         crate::certificate::take(&mut parts, &self.config.trusted_proxies)?;
         let mut attempt = attempt_from(&parts);
-        let origin = || format!("https://{}", authority_of(&parts).unwrap_or_default());
-        match kind {
-            BodyKind::Login => attempt.credential = crate::login::credential(std::mem::take(&mut body), origin()).await?,
-            BodyKind::Callback => attempt.credential = crate::login::returned(&parts, &origin()),
-            BodyKind::Exchange => attempt.credential = crate::login::subject_token(std::mem::take(&mut body)).await?,
-            BodyKind::Node => (attempt.credential, body) = crate::node::credential(std::mem::take(&mut body)).await?,
-            BodyKind::Statement(kind) => {
-                attempt.credential = crate::statements::credential(&parts, std::mem::take(&mut body), kind).await?;
-            }
-            BodyKind::Whole | BodyKind::Stream => {}
-        }
+        let body = self.take_credential(kind, &parts, body, &mut attempt).await?;
         // Taken before anybody can be refused: a stream that nobody reads throws a bounded part away, so that a client who
         // is still sending can read its answer.
-        let stream = match kind {
-            BodyKind::Stream => BodyStream::new(std::mem::take(&mut body)),
-            BodyKind::Whole
-            | BodyKind::Login
-            | BodyKind::Callback
-            | BodyKind::Exchange
-            | BodyKind::Node
-            | BodyKind::Statement(_) => BodyStream::empty(),
+        let (mut stream, body) =
+            if kind == BodyKind::Stream { (BodyStream::new(body), Body::empty()) } else { (BodyStream::empty(), body) };
+        let visitor = {
+            let _turn = self.turn()?;
+            Arc::new(self.gate.identify(attempt, action).await?)
         };
-        let visitor = Arc::new(self.gate.identify(attempt, action).await?);
-        let chosen = match read(parts, body, kind).await {
-            Ok(inbound) => choose(&inbound, stream),
-            Err(problem) => Err(problem),
+        stream.hold_to(&visitor);
+        // Nobody has a turn while a body is on its way: who sends slowly waits apart from the work.
+        let (inbound, room) = match self.read(parts, body, kind, &visitor).await {
+            Ok(read) => read,
+            Err(problem) => return Err(refuse_unread(&visitor, action, problem).await),
         };
+        let _turn = if kind == BodyKind::Stream { self.stream_turn()? } else { self.turn()? };
+        let chosen = if inbound.body.len() > LARGE_BODY_BYTES_MIN {
+            self.choose_apart(choose, inbound).await
+        } else {
+            choose(&inbound, stream)
+        };
+        drop(room);
         match chosen {
-            Ok(Chosen(work)) => Ok(finished(work(&visitor).await?, visitor)),
+            Ok(chosen) => worked(chosen, visitor, action).await,
             Err(problem) => Err(refuse_unread(&visitor, action, problem).await),
         }
+    }
+
+    fn turn(&self) -> Result<SemaphorePermit<'_>, Problem> {
+        let busy = |_| Problem::unavailable(format!("{IN_FLIGHT_COUNT_MAX} requests are being worked on already"));
+        self.in_flight.try_acquire().map_err(busy)
+    }
+
+    /// Uploads have turns of their own: they last as long as their senders take.
+    fn stream_turn(&self) -> Result<SemaphorePermit<'_>, Problem> {
+        let busy = |_| Problem::unavailable(format!("{STREAM_COUNT_MAX} uploads are being taken in already"));
+        self.streams.try_acquire().map_err(busy)
+    }
+
+    /// A body that is to be read before its sender is known.
+    fn unread(&self, parts: &Parts, body: Body) -> Unread<'_> {
+        let address = peer_of(parts);
+        let is_one = !self.config.trusted_proxies.contains(&address);
+        self.bodies.of_stranger(body, is_one.then_some(address))
+    }
+
+    /// Takes the credential out of what it comes in, where that is not the head; gives what is left of the body.
+    async fn take_credential(&self, kind: BodyKind, parts: &Parts, body: Body, attempt: &mut Attempt) -> Result<Body, Problem> {
+        let origin = || format!("https://{}", authority_of(parts).unwrap_or_default());
+        let unread = |body| self.unread(parts, body);
+        match kind {
+            BodyKind::Login => attempt.credential = crate::login::credential(unread(body), origin()).await?,
+            BodyKind::Callback => attempt.credential = crate::login::returned(parts, &origin()),
+            BodyKind::Exchange => attempt.credential = crate::login::subject_token(unread(body)).await?,
+            BodyKind::Node => {
+                let (credential, body) = crate::node::credential(unread(body)).await?;
+                attempt.credential = credential;
+                return Ok(body);
+            }
+            BodyKind::Statement(kind) => {
+                attempt.credential = crate::statements::credential(parts, unread(body), kind).await?;
+            }
+            BodyKind::Whole | BodyKind::Stream => return Ok(body),
+        }
+        Ok(Body::empty())
+    }
+
+    /// The request with its body, where that is read before its verb is known, and the room that the body takes.
+    async fn read(
+        &self,
+        mut parts: Parts,
+        body: Body,
+        kind: BodyKind,
+        visitor: &Visitor,
+    ) -> Result<(Inbound, Option<SemaphorePermit<'_>>), Problem> {
+        if parts.headers.get(header::CONTENT_ENCODING).is_some_and(|encoding| encoding != "identity") {
+            return Err(Problem::invalid("compressed request bodies are not accepted; send it without Content-Encoding"));
+        }
+        let params = path_params(&mut parts).await?;
+        let is_stranger = visitor.caller().kind == gate::CallerKind::Anonymous;
+        let held = match kind {
+            BodyKind::Whole | BodyKind::Node if body.is_end_stream() => Held { bytes: bytes::Bytes::new(), room: None },
+            // What strangers may ask is asked without a body: theirs is not read.
+            BodyKind::Whole if is_stranger && parts.method.is_safe() => Held { bytes: bytes::Bytes::new(), room: None },
+            BodyKind::Whole if is_stranger => return Err(stranger()),
+            BodyKind::Whole | BodyKind::Node => {
+                self.bodies.of_caller(body, &visitor.caller().id, limits::JSON_BODY_BYTES_MAX).await?
+            }
+            BodyKind::Stream | BodyKind::Login | BodyKind::Callback | BodyKind::Exchange | BodyKind::Statement(_) => {
+                Held { bytes: bytes::Bytes::new(), room: None }
+            }
+        };
+        Ok((Inbound::new(parts, params, held.bytes), held.room))
+    }
+
+    /// Takes a large body apart where nobody else waits for it.
+    async fn choose_apart<P>(&self, choose: &Arc<P>, inbound: Inbound) -> Result<Chosen, Problem>
+    where
+        P: Fn(&Inbound, BodyStream) -> Result<Chosen, Problem> + Send + Sync + 'static,
+    {
+        let closed = |closed| Problem::internal("no body is taken apart any more", closed);
+        let _turn = self.parsing.acquire().await.map_err(closed)?;
+        let choose = Arc::clone(choose);
+        let reading = tokio::task::spawn_blocking(move || choose(&inbound, BodyStream::empty()));
+        reading.await.map_err(|broken| Problem::internal("the server failed on this request", broken))?
     }
 
     /// A request in a language: its verb, and what became of it.
@@ -525,35 +611,40 @@ impl Shared {
         (action, self.hear_knock(knock, parts, body, language).await)
     }
 
-    async fn hear_knock(&self, knock: Knock, parts: Parts, mut body: Body, language: &dyn Language) -> Result<Answer, Problem> {
+    async fn hear_knock(&self, knock: Knock, parts: Parts, body: Body, language: &dyn Language) -> Result<Answer, Problem> {
         let Knock { mut attempt, action, is_form, refused } = knock;
-        let Ok(_turn) = self.in_flight.try_acquire() else {
-            return Err(Problem::unavailable(format!("{IN_FLIGHT_COUNT_MAX} requests are being worked on already")));
-        };
-        let asked = if is_form {
-            let reading =
-                tokio::time::timeout(BODY_READ_MAX, axum::body::to_bytes(std::mem::take(&mut body), FORM_BYTES_MAX)).await;
-            let Ok(Ok(form)) = reading else {
-                return Err(Problem::invalid(format!("the form could not be read: it has at most {FORM_BYTES_MAX} bytes")));
-            };
+        let is_upload = !is_form && !body.is_end_stream();
+        let mut asked = if is_form {
+            let form = self.unread(&parts, body).whole(FORM_BYTES_MAX).await?;
             attempt.credential = language.form_credential(&form);
             Asked::Form(form)
         } else {
             Asked::Body(BodyStream::new(body))
         };
-        let visitor = match (self.gate.identify(attempt, action).await, refused) {
+        let identified = {
+            let _turn = self.turn()?;
+            self.gate.identify(attempt, action).await
+        };
+        let visitor = match (identified, refused) {
             // Who signed in a wrong form is told so, unless it is a flood.
             (Ok(visitor), Some(refused)) => return Err(visitor.refuse(action, refused).await),
             (identified, _) => Arc::new(identified?),
         };
+        if let Asked::Body(stream) = &mut asked {
+            stream.hold_to(&visitor);
+        }
+        let _turn = if is_upload { self.stream_turn()? } else { self.turn()? };
         match language.choose(parts, asked) {
-            Ok(Chosen(work)) => Ok(finished(work(&visitor).await?, visitor)),
+            Ok(chosen) => worked(chosen, visitor, action).await,
             Err(problem) => Err(refuse_unread(&visitor, action, problem).await),
         }
     }
 
     async fn answer_unknown(&self, request: Request) -> Response {
         let by_browser = is_browser(request.headers());
+        // Whoever looks for a page gets a page.
+        let shows_page = is_navigation(request.headers()) && pages::is_page(request.uri().path());
+        let (whence, back_to) = (Whence::of(&request), crate::login::back_to(&request, false));
         let (mut parts, _) = request.into_parts();
         let path = parts.uri.path().chars().take(200).collect::<String>();
         let seen = self.check_surroundings(&parts);
@@ -564,6 +655,12 @@ impl Shared {
             },
             Err(problem) => problem,
         };
+        if shows_page && problem.kind() == Kind::Unauthenticated {
+            return crate::login::to_page(&problem, "", &back_to);
+        }
+        if let Some(page) = self.config.problem_page.filter(|_| shows_page) {
+            return crate::outbound::as_page(page(&problem, &whence), &problem);
+        }
         let mut answer = problem_answer(&problem, by_browser);
         if problem.kind() == Kind::NotFound {
             answer = crate::outbound::error_answer(StatusCode::NOT_FOUND, "ENDPOINT_NOT_FOUND", problem.message());
@@ -576,6 +673,9 @@ impl Shared {
 
     /// A foreign host name (DNS rebinding) and a foreign origin (CSRF) are refused before anything else.
     fn check_surroundings(&self, parts: &Parts) -> Result<(), Problem> {
+        if parts.headers.get_all(header::HOST).iter().nth(1).is_some() {
+            return Err(Problem::invalid("the request names more than one host"));
+        }
         let host = authority_of(parts).ok_or_else(|| Problem::invalid("the request names no host"))?;
         let name = host_name(host);
         if !self.config.allowed_hosts.iter().any(|allowed| allowed.eq_ignore_ascii_case(name)) {
@@ -599,6 +699,16 @@ impl Shared {
     }
 }
 
+/// Does what was chosen. What was wrong before any verb was asked for is recorded under `action`, as what could not be read at all.
+async fn worked(chosen: Chosen, visitor: Arc<Visitor>, action: Action) -> Result<Answer, Problem> {
+    let Chosen(work) = chosen;
+    match work(&visitor).await {
+        Ok(answer) => Ok(finished(answer, visitor)),
+        Err(problem) if visitor.is_recorded() => Err(problem),
+        Err(problem) => Err(refuse_unread(&visitor, action, problem).await),
+    }
+}
+
 /// An answer on its way out.
 fn finished(mut answer: Answer, visitor: Arc<Visitor>) -> Answer {
     if let Some(allowance) = visitor.allowance() {
@@ -610,32 +720,13 @@ fn finished(mut answer: Answer, visitor: Arc<Visitor>) -> Answer {
 /// A stranger is told to log in, whatever else was wrong with the request.
 async fn refuse_unread(visitor: &Visitor, action: Action, problem: Problem) -> Problem {
     if visitor.caller().kind == gate::CallerKind::Anonymous {
-        let stranger = Problem::new(Kind::Unauthenticated, "You are not authenticated.");
-        return visitor.refuse(action, stranger).await;
+        return visitor.refuse(action, stranger()).await;
     }
     visitor.refuse(action, problem).await
 }
 
-async fn read(mut parts: Parts, body: Body, kind: BodyKind) -> Result<Inbound, Problem> {
-    if parts.headers.get(header::CONTENT_ENCODING).is_some_and(|encoding| encoding != "identity") {
-        return Err(Problem::invalid("compressed request bodies are not accepted; send it without Content-Encoding"));
-    }
-    let params = path_params(&mut parts).await?;
-    let bytes = match kind {
-        BodyKind::Stream | BodyKind::Login | BodyKind::Callback | BodyKind::Exchange | BodyKind::Statement(_) => {
-            bytes::Bytes::new()
-        }
-        BodyKind::Whole | BodyKind::Node => {
-            let reading = axum::body::to_bytes(body, limits::JSON_BODY_BYTES_MAX);
-            tokio::time::timeout(BODY_READ_MAX, reading)
-                .await
-                .map_err(|_| Problem::invalid(format!("the body did not arrive within {} s", BODY_READ_MAX.as_secs())))?
-                .map_err(|_| {
-                    Problem::new(Kind::TooLarge, format!("the body is larger than {} bytes", limits::JSON_BODY_BYTES_MAX))
-                })?
-        }
-    };
-    Ok(Inbound::new(parts, params, bytes))
+fn stranger() -> Problem {
+    Problem::new(Kind::Unauthenticated, "You are not authenticated.")
 }
 
 async fn path_params(parts: &mut Parts) -> Result<Vec<(String, String)>, Problem> {

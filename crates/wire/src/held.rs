@@ -1,5 +1,5 @@
-//! A long answer goes out only as long as its caller may have it: a token that is revoked, a session that ends, a risk that is raised cuts a
-//! download that runs (NIST SP 800-207, tenet 6).
+//! A long answer goes out, and a long body comes in, only as long as its caller may: a token that is revoked, a session that ends, a risk that
+//! is raised cuts a download that runs, and nothing of an upload that runs is committed (NIST SP 800-207, tenet 6).
 
 use std::future::Future;
 use std::pin::Pin;
@@ -15,7 +15,7 @@ use kernel::Problem;
 
 use crate::outbound::Answer;
 
-/// How often it is asked.
+/// How often it is asked. What takes no longer is out, or in, before anybody could be asked.
 const ASK_EVERY: Duration = Duration::from_secs(2);
 /// An answer that is no longer than this is out before anybody could be asked.
 const SHORT_BYTES_MAX: u64 = 1024 * 1024;
@@ -28,27 +28,50 @@ pub(crate) fn held(answer: Answer, visitor: Arc<Visitor>) -> Answer {
         return answer;
     }
     let (head, inner) = answer.into_parts();
-    let held = Held { inner, visitor, asked_at: Instant::now(), asking: None, untold_count: 0 };
-    Answer::from_parts(head, Body::new(held))
+    Answer::from_parts(head, Body::new(Held { inner, watch: Watch::new(visitor) }))
 }
 
 type Asking = Pin<Box<dyn Future<Output = Result<bool, Problem>> + Send>>;
 
-struct Held {
-    inner: Body,
+/// Asks, while something takes long, whether its caller may still do it.
+pub(crate) struct Watch {
     visitor: Arc<Visitor>,
+    began_at: Instant,
     asked_at: Instant,
     asking: Option<Asking>,
     untold_count: u8,
+    is_ending: bool,
 }
 
-impl Held {
-    /// Whether the next bytes may go; asks first where that was not done for a while.
-    fn may_go(&mut self, context: &mut Context<'_>) -> Poll<bool> {
+impl Watch {
+    pub(crate) fn new(visitor: Arc<Visitor>) -> Self {
+        let now = Instant::now();
+        Self { visitor, began_at: now, asked_at: now, asking: None, untold_count: 0, is_ending: false }
+    }
+
+    /// Whether it may go on; asks first where that was not done for a while.
+    pub(crate) fn may_go(&mut self, context: &mut Context<'_>) -> Poll<bool> {
         if self.asking.is_none() && self.asked_at.elapsed() >= ASK_EVERY {
-            let visitor = Arc::clone(&self.visitor);
-            self.asking = Some(Box::pin(async move { visitor.still_may().await }));
+            self.ask();
         }
+        self.told(context)
+    }
+
+    /// Whether it may end as it was meant to: what took long is asked about once more.
+    pub(crate) fn may_end(&mut self, context: &mut Context<'_>) -> Poll<bool> {
+        if !self.is_ending && self.began_at.elapsed() >= ASK_EVERY {
+            self.is_ending = true;
+            self.ask();
+        }
+        self.told(context)
+    }
+
+    fn ask(&mut self) {
+        let visitor = Arc::clone(&self.visitor);
+        self.asking = Some(Box::pin(async move { visitor.still_may().await }));
+    }
+
+    fn told(&mut self, context: &mut Context<'_>) -> Poll<bool> {
         let Some(asking) = &mut self.asking else { return Poll::Ready(true) };
         let Poll::Ready(told) = asking.as_mut().poll(context) else { return Poll::Pending };
         self.asking = None;
@@ -58,12 +81,17 @@ impl Held {
     }
 }
 
+struct Held {
+    inner: Body,
+    watch: Watch,
+}
+
 impl http_body::Body for Held {
     type Data = Bytes;
     type Error = axum::Error;
 
     fn poll_frame(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
-        match self.may_go(context) {
+        match self.watch.may_go(context) {
             Poll::Pending => Poll::Pending,
             Poll::Ready(true) => Pin::new(&mut self.inner).poll_frame(context),
             Poll::Ready(false) => {

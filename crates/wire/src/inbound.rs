@@ -2,6 +2,7 @@
 
 use std::future::Future;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -10,13 +11,14 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use futures_util::Stream;
-use gate::{Attempt, Credential, DEFAULT_WORKSPACE};
+use gate::{Attempt, Credential, DEFAULT_WORKSPACE, Visitor};
 use http::request::Parts;
 use http::{HeaderMap, Method, header};
 use kernel::{Problem, Secret};
 
 use crate::certificate::PeerCertificate;
 use crate::form::Form;
+use crate::held::Watch;
 
 /// The browser's session cookie. The prefix makes browsers insist on TLS, this host and the root path.
 pub const SESSION_COOKIE: &str = "__Host-strongroom";
@@ -163,8 +165,12 @@ pub fn attempt_from(parts: &Parts) -> Attempt {
 
 /// The workspace that a request names: in its header or, on the console's pages, whose links can send none, in its query.
 fn workspace_of(parts: &Parts) -> String {
-    let header = parts.headers.get("x-mlflow-workspace").and_then(|value| value.to_str().ok()).map(|name| name.trim().to_owned());
-    let named = header.filter(|name| !name.is_empty()).or_else(|| page_workspace(&parts.uri));
+    workspace_in(&parts.headers, &parts.uri)
+}
+
+pub(crate) fn workspace_in(headers: &http::HeaderMap, uri: &http::Uri) -> String {
+    let header = headers.get("x-mlflow-workspace").and_then(|value| value.to_str().ok()).map(|name| name.trim().to_owned());
+    let named = header.filter(|name| !name.is_empty()).or_else(|| page_workspace(uri));
     named.as_deref().unwrap_or(DEFAULT_WORKSPACE).chars().take(WORKSPACE_BYTES_MAX).collect()
 }
 
@@ -227,30 +233,41 @@ pub(crate) fn cookie_named<'a>(headers: &'a HeaderMap, wanted: &str) -> Option<&
     None
 }
 
-/// A request's body as it arrives.
+/// A request's body as it arrives, as long as its sender may send it.
 pub struct BodyStream {
     inner: Option<axum::body::BodyDataStream>,
     /// How long it may stand still; made when it first does.
     idle: Option<Pin<Box<tokio::time::Sleep>>>,
+    /// Whether its sender may still do what it is for.
+    watch: Option<Watch>,
+    /// Whether its last byte came.
+    is_read: bool,
 }
 
 impl BodyStream {
     pub(crate) fn new(body: Body) -> Self {
-        Self { inner: Some(body.into_data_stream()), idle: None }
+        Self { inner: Some(body.into_data_stream()), ..Self::empty() }
     }
 
     pub(crate) const fn empty() -> Self {
-        Self { inner: None, idle: None }
+        Self { inner: None, idle: None, watch: None, is_read: false }
     }
-}
 
-impl Stream for BodyStream {
-    type Item = Result<Bytes, Problem>;
+    /// From now on it breaks off when this visitor may not do any more what they were allowed last. What takes no longer than others need
+    /// to be shut out is not asked about.
+    pub(crate) fn hold_to(&mut self, visitor: &Arc<Visitor>) {
+        if self.inner.is_some() {
+            self.watch = Some(Watch::new(Arc::clone(visitor)));
+        }
+    }
 
-    fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        let Some(inner) = self.inner.as_mut() else {
-            return Poll::Ready(None);
-        };
+    fn broken(&mut self, problem: Problem) -> Poll<Option<Result<Bytes, Problem>>> {
+        self.inner = None;
+        Poll::Ready(Some(Err(problem)))
+    }
+
+    fn poll_bytes(&mut self, context: &mut Context<'_>) -> Poll<Option<Result<Bytes, Problem>>> {
+        let Some(inner) = self.inner.as_mut() else { return Poll::Ready(None) };
         match Pin::new(inner).poll_next(context) {
             Poll::Ready(Some(Ok(bytes))) => {
                 if let Some(idle) = &mut self.idle {
@@ -258,25 +275,52 @@ impl Stream for BodyStream {
                 }
                 Poll::Ready(Some(Ok(bytes)))
             }
-            Poll::Ready(Some(Err(broken))) => {
-                self.inner = None;
-                Poll::Ready(Some(Err(Problem::invalid("the body broke off before its end").because(broken))))
-            }
-            Poll::Ready(None) => {
-                self.inner = None;
-                Poll::Ready(None)
-            }
+            Poll::Ready(Some(Err(broken))) => self.broken(Problem::invalid("the body broke off before its end").because(broken)),
+            Poll::Ready(None) => Poll::Ready(None),
             Poll::Pending => {
                 let idle = self.idle.get_or_insert_with(|| Box::pin(tokio::time::sleep(STREAM_IDLE_MAX)));
                 if idle.as_mut().poll(context).is_pending() {
                     return Poll::Pending;
                 }
-                self.inner = None;
-                let message = format!("the body stood still for {} s", STREAM_IDLE_MAX.as_secs());
-                Poll::Ready(Some(Err(Problem::invalid(message))))
+                self.broken(Problem::invalid(format!("the body stood still for {} s", STREAM_IDLE_MAX.as_secs())))
             }
         }
     }
+}
+
+impl Stream for BodyStream {
+    type Item = Result<Bytes, Problem>;
+
+    fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        let this = &mut *self;
+        if this.inner.is_none() {
+            return Poll::Ready(None);
+        }
+        if !this.is_read {
+            match this.watch.as_mut().map_or(Poll::Ready(true), |watch| watch.may_go(context)) {
+                Poll::Pending => return Poll::Pending,
+                Poll::Ready(false) => return this.broken(not_any_more()),
+                Poll::Ready(true) => {}
+            }
+            match this.poll_bytes(context) {
+                Poll::Ready(None) => this.is_read = true,
+                other => return other,
+            }
+        }
+        // Nothing of it is committed yet.
+        match this.watch.as_mut().map_or(Poll::Ready(true), |watch| watch.may_end(context)) {
+            Poll::Pending => Poll::Pending,
+            Poll::Ready(false) => this.broken(not_any_more()),
+            Poll::Ready(true) => {
+                this.inner = None;
+                Poll::Ready(None)
+            }
+        }
+    }
+}
+
+fn not_any_more() -> Problem {
+    Problem::forbidden("the caller may not do this any more; nothing of the body was kept")
 }
 
 #[cfg(test)]

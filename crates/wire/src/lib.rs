@@ -7,6 +7,7 @@
 
 pub mod admin;
 pub mod authzen;
+mod bodies;
 mod certificate;
 pub mod door;
 mod form;
@@ -14,12 +15,14 @@ mod held;
 mod inbound;
 pub mod inference;
 mod language;
+mod lasting;
 mod login;
 pub mod mlflow;
 mod node;
 pub mod openlineage;
 pub mod otlp;
 mod outbound;
+mod pages;
 mod protobuf;
 pub mod scim;
 pub mod statements;
@@ -32,3 +35,4 @@ pub use inbound::{BodyStream, Inbound, KNOWN_COOKIE, SESSION_COOKIE, attempt_fro
 pub use language::{Asked, Knock, Language};
 pub use login::{CALLBACK, CARRIED_COOKIE, end_cookie, local_path, login_address};
 pub use outbound::{Answer, base64_text, base64url_text, from_base64url, harden, json, json_text, problem_answer};
+pub use pages::Whence;

@@ -11,7 +11,7 @@ use http::{Method, StatusCode, Uri, header};
 use kernel::{Problem, Secret};
 use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
 
-use crate::door::BODY_READ_MAX;
+use crate::bodies::Unread;
 use crate::form::Form;
 use crate::outbound::problem_answer;
 
@@ -26,11 +26,8 @@ const VALUE: &AsciiSet =
     &CONTROLS.add(b' ').add(b'"').add(b'#').add(b'%').add(b'&').add(b'+').add(b'<').add(b'>').add(b'?').add(b'=');
 
 /// What the form brought. What cannot be read is refused as a credential, not as a form: a stranger learns nothing from it.
-pub(crate) async fn credential(body: Body, origin: String) -> Result<Credential, Problem> {
-    let reading = tokio::time::timeout(BODY_READ_MAX, axum::body::to_bytes(body, LOGIN_BYTES_MAX)).await;
-    let Ok(Ok(bytes)) = reading else {
-        return Err(Problem::invalid("the log-in form could not be read"));
-    };
+pub(crate) async fn credential(body: Unread<'_>, origin: String) -> Result<Credential, Problem> {
+    let bytes = body.whole(LOGIN_BYTES_MAX).await?;
     Ok(Form::read(&bytes).ok().and_then(|form| of_form(&form, origin)).unwrap_or(Credential::Malformed))
 }
 
@@ -78,11 +75,8 @@ pub(crate) fn returned(parts: &Parts, origin: &str) -> Credential {
 }
 
 /// The token that is to be exchanged.
-pub(crate) async fn subject_token(body: Body) -> Result<Credential, Problem> {
-    let reading = tokio::time::timeout(BODY_READ_MAX, axum::body::to_bytes(body, LOGIN_BYTES_MAX)).await;
-    let Ok(Ok(bytes)) = reading else {
-        return Err(Problem::invalid("the form could not be read"));
-    };
+pub(crate) async fn subject_token(body: Unread<'_>) -> Result<Credential, Problem> {
+    let bytes = body.whole(LOGIN_BYTES_MAX).await?;
     let Ok(form) = Form::read(&bytes) else { return Ok(Credential::Malformed) };
     if form.get("grant_type") == Some(GRANT_DEVICE) {
         let secret = form.get("device_code").map(|code| Secret::from(code.to_owned()));

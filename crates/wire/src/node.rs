@@ -5,7 +5,7 @@ use gate::Credential;
 use kernel::{Kind, Problem, Secret};
 use serde::Deserialize;
 
-use crate::door::BODY_READ_MAX;
+use crate::bodies::Unread;
 use crate::outbound::{Answer, json_text, problem_answer};
 
 /// A body with its credential: a node's logs come in pieces that its own flags bound (`--logger_tls_max_lines`).
@@ -32,10 +32,8 @@ impl<'de> Deserialize<'de> for Hidden {
 ///
 /// # Errors
 /// `TooLarge` for a body that is too long, `Invalid` for one that breaks off.
-pub(crate) async fn credential(body: Body) -> Result<(Credential, Body), Problem> {
-    let too_large = |_| Problem::new(Kind::TooLarge, format!("the body is larger than {NODE_BYTES_MAX} bytes, or broke off"));
-    let reading = tokio::time::timeout(BODY_READ_MAX, axum::body::to_bytes(body, NODE_BYTES_MAX)).await;
-    let bytes = reading.map_err(|_| Problem::invalid("the body did not arrive in time"))?.map_err(too_large)?;
+pub(crate) async fn credential(body: Unread<'_>) -> Result<(Credential, Body), Problem> {
+    let bytes = body.whole(NODE_BYTES_MAX).await?;
     let said = serde_json::from_slice::<Said>(&bytes).ok();
     let secret = said.and_then(|said| said.node_key.or(said.enroll_secret));
     Ok((secret.map_or(Credential::Malformed, |secret| Credential::Bearer(secret.0)), Body::from(bytes)))
@@ -54,7 +52,8 @@ mod tests {
     use super::*;
 
     async fn read(body: &str) -> Result<Credential, Problem> {
-        credential(Body::from(body.to_owned())).await.map(|(credential, _)| credential)
+        let bodies = crate::bodies::Bodies::default();
+        credential(bodies.of_stranger(Body::from(body.to_owned()), None)).await.map(|(credential, _)| credential)
     }
 
     #[tokio::test]

@@ -11,7 +11,7 @@ use identity::ops::statements::{EndFederated, HearSignal};
 use kernel::{Kind, Problem, Secret};
 use serde_json::json;
 
-use crate::door::BODY_READ_MAX;
+use crate::bodies::Unread;
 use crate::form::Form;
 use crate::outbound::harden;
 use crate::{Answer, Door};
@@ -39,13 +39,10 @@ fn empty(status: StatusCode) -> Result<Answer, Problem> {
 }
 
 /// The token that came.
-pub(crate) async fn credential(parts: &Parts, body: Body, kind: StatementKind) -> Result<Credential, Problem> {
+pub(crate) async fn credential(parts: &Parts, body: Unread<'_>, kind: StatementKind) -> Result<Credential, Problem> {
     let content = parts.headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
     let content = content.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
-    let reading = tokio::time::timeout(BODY_READ_MAX, axum::body::to_bytes(body, BODY_BYTES_MAX)).await;
-    let Ok(Ok(bytes)) = reading else {
-        return Err(Problem::invalid(format!("the body could not be read: it has at most {BODY_BYTES_MAX} bytes")));
-    };
+    let bytes = body.whole(BODY_BYTES_MAX).await?;
     let token = match (kind, content.as_str()) {
         (StatementKind::Logout, "application/x-www-form-urlencoded") => {
             Form::read(&bytes).ok().and_then(|form| form.get("logout_token").map(str::to_owned))

@@ -75,6 +75,11 @@ impl Operation for MakePaper {
                 looked_up.promotable(reader, &standing)?;
             }
             let files = files_below(reader, place)?;
+            if files.is_empty() && paper != Paper::Key {
+                return Err(conflict(
+                    "the version has no files on this server, so nothing can vouch for it; log the model here and register that",
+                ));
+            }
             let digests: Vec<FileDigest> = files.iter().map(digest_of).collect();
             let mut about = papers::begin(at, &digests);
             let origin = lineage::origin_of_version(reader, &standing.workspace, &subject.model_id, subject.number)?;

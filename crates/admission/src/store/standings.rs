@@ -71,6 +71,13 @@ pub(crate) fn get(reader: &mut Reader<'_>, subject: &Subject) -> Result<Option<S
     reader.query_one(&sql, &[(&subject.model_id).into(), subject.number.into()], from_row)
 }
 
+/// Where the version's files are, as it was registered.
+pub(crate) fn storage_location(reader: &mut Reader<'_>, subject: &Subject) -> Result<Option<String>, DbError> {
+    let sql = "SELECT storage_location FROM model_version WHERE model_id = $1 AND version = $2";
+    let binds: [Bind<'_>; 2] = [(&subject.model_id).into(), subject.number.into()];
+    reader.query_one(sql, &binds, |row| row.text(0))
+}
+
 /// Where a page goes on.
 #[derive(Clone, Debug)]
 pub(crate) enum After {

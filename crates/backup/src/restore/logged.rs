@@ -9,7 +9,7 @@ use serde_json::{Map, Value};
 
 use super::locks::Locked;
 use super::mail::Forgotten;
-use super::verbs::{Tells, tells};
+use super::verbs::{IN_DATABASE, Tells, tells};
 
 /// What the records say.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -116,6 +116,13 @@ impl Logged {
             }
         });
         all
+    }
+
+    /// What people have to look through themselves, where the old database told the rest.
+    #[must_use]
+    pub fn beside_database(mut self) -> Self {
+        self.untold.retain(|verb, _| !IN_DATABASE.contains(&verb.as_str()));
+        self
     }
 
     /// What people have to look through themselves: verbs, and how often.
@@ -265,6 +272,7 @@ pub(super) mod tests {
             ("services.disable", "u2", none()),
             ("groups.remove_member", "g1", serde_json::json!({"member": "u1"})),
             ("runs.delete", "r1", none()),
+            ("models.delete", "m1", none()),
             ("runs.delete", "r2", none()),
             ("runs.create", "r3", none()),
             ("tokens.revoke", "t1", none()),
@@ -279,7 +287,8 @@ pub(super) mod tests {
         assert!(
             logged.keys.is_empty() && logged.destroys.is_empty() && logged.elevations.is_empty() && logged.versions.is_empty()
         );
-        assert_eq!(logged.untold_words(), "runs.delete (2)");
+        assert_eq!(logged.untold_words(), "models.delete (1), runs.delete (2)");
+        assert_eq!(logged.beside_database().untold_words(), "runs.delete (2)");
     }
 
     /// Each verb whose records tell what was taken back changes what is known.

@@ -84,6 +84,18 @@ const UNTOLD: &[&str] = &[
     "versions.stage",
 ];
 
+/// Of those the old database tells, where it can be read.
+pub(super) const IN_DATABASE: &[&str] = &[
+    "account.password",
+    "artifacts.delete",
+    "buckets.lock",
+    "buckets.remove",
+    "models.delete",
+    "predictions.expire",
+    "traces.delete",
+    "versions.delete",
+];
+
 /// They take nothing back. That sessions end is not among what is taken back: none comes back in any case.
 const HARMLESS: &[&str] = &[
     "admissions.admit",
@@ -244,6 +256,7 @@ mod tests {
         let all: Vec<_> = [TOLD, UNTOLD, HARMLESS].concat();
         let distinct: std::collections::BTreeSet<_> = all.iter().collect();
         assert_eq!(distinct.len(), all.len());
+        assert!(IN_DATABASE.iter().all(|verb| tells(verb) == Some(Tells::TooLittle)));
         assert_eq!((tells("grants.revoke"), tells("signers.set")), (Some(Tells::All), Some(Tells::TooLittle)));
         assert_eq!((tells("runs.create"), tells("runs.get")), (Some(Tells::Nothing), None));
     }

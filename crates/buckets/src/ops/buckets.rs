@@ -5,7 +5,7 @@ use kernel::{Problem, random_id};
 
 use crate::store::{buckets as store, uploads};
 use crate::types::{BUCKET_TAG_COUNT_MAX, Bucket, Tags, Versioning};
-use crate::{Buckets, Code, check_bucket_name, no_bucket};
+use crate::{Buckets, Code, check_bucket_name};
 
 /// Makes a bucket in the workspace that the caller named.
 pub struct CreateBucket {
@@ -15,6 +15,8 @@ pub struct CreateBucket {
     pub name: String,
     /// Whether its versions can be locked. Then it keeps versions for good.
     pub lock_enabled: bool,
+    /// Its tags.
+    pub tags: Tags,
 }
 
 impl Operation for CreateBucket {
@@ -34,7 +36,7 @@ impl Operation for CreateBucket {
             versioning: if self.lock_enabled { Versioning::Enabled } else { Versioning::Off },
             lock_enabled: self.lock_enabled,
             default_retention: None,
-            tags: Tags::default(),
+            tags: self.tags.check(BUCKET_TAG_COUNT_MAX)?,
             created_at: permit.entry().at,
             created_by: permit.caller().id.clone(),
         };
@@ -43,8 +45,10 @@ impl Operation for CreateBucket {
             .db
             .write(&permit, move |writer| {
                 if store::insert(writer, &bucket)? {
-                    let outcome =
-                        Outcome::done().resource(bucket.id.clone()).with("lock_enabled", i64::from(bucket.lock_enabled));
+                    let outcome = Outcome::done()
+                        .resource(bucket.id.clone())
+                        .with("lock_enabled", i64::from(bucket.lock_enabled))
+                        .with("tag_count", bucket.tags.0.len());
                     return Ok((bucket, outcome));
                 }
                 let there = store::by_name(writer, &bucket.name)?.filter(|there| there.workspace == bucket.workspace);
@@ -110,8 +114,8 @@ impl Operation for GetBucket {
     }
 
     async fn run(self, permit: Permit<Self>) -> Result<Bucket, Problem> {
-        let name = self.name;
-        self.room.db.read_point(&permit, move |reader| store::by_name(reader, &name)?.ok_or_else(no_bucket)).await
+        let home = Buckets::home(&permit)?;
+        self.room.db.read_point(&permit, move |reader| store::of(reader, &home)).await
     }
 }
 
@@ -142,12 +146,11 @@ impl Operation for UpdateBucket {
     }
 
     async fn run(self, permit: Permit<Self>) -> Result<(), Problem> {
-        Buckets::home(&permit)?;
-        let (name, change) = (self.name, self.change);
+        let (home, change) = (Buckets::home(&permit)?, self.change);
         self.room
             .db
             .write(&permit, move |writer| {
-                let mut bucket = store::by_name(writer, &name)?.ok_or_else(no_bucket)?;
+                let mut bucket = store::of(writer, &home)?;
                 let outcome = Outcome::done().resource(bucket.id.clone());
                 let outcome = match change {
                     BucketChange::Versioning(versioning) => {
@@ -190,6 +193,7 @@ impl Operation for DeleteBucket {
     async fn run(self, permit: Permit<Self>) -> Result<(), Problem> {
         let home = Buckets::home(&permit)?;
         let deleted = self.room.objects.commit(&self.room.db, &permit, Vec::new(), move |writer| {
+            store::of(writer, &home)?;
             if store::holds_anything(writer, &home.id)? {
                 return Err(Code::BucketNotEmpty
                     .problem("The bucket you tried to delete is not empty: it holds objects, versions or delete markers"));

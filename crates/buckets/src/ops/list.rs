@@ -78,6 +78,8 @@ pub struct Page {
     pub is_truncated: bool,
     /// The last key or common prefix.
     pub last: Option<String>,
+    /// Where the page behind the last version begins, for [`Wanted::Versions`]: its id and its rank, so that it need not be there still.
+    pub last_version: Option<String>,
 }
 
 impl Operation for ListObjects {
@@ -116,9 +118,13 @@ impl Operation for ListObjects {
                             Some(from) => Some(from),
                             None => return Ok(Page::default()),
                         },
-                        (key, version_id) => {
-                            let rank = versions::get(reader, &home.id, key, version_id)?.map(|version| version.rank);
-                            Some(From { key: key.to_owned(), is_exclusive: rank.is_none(), rank })
+                        (key, marker) => {
+                            let rank = match marker.rsplit_once('.').and_then(|(_, rank)| rank.parse().ok()) {
+                                Some(rank) => Some(rank),
+                                None => versions::get(reader, &home.id, key, marker)?.map(|version| version.rank),
+                            };
+                            // Behind one that is named by its id alone and is gone, the key begins anew: none is left out.
+                            Some(From { key: key.to_owned(), is_exclusive: false, rank })
                         }
                     };
                     Ok(page_of(listing::versions(reader, &home.id, &wish, from)?))
@@ -143,10 +149,12 @@ fn page_of(lines: Lines<Version>) -> Page {
         match line {
             Line::One(version) => {
                 page.last = Some(version.key.clone());
+                page.last_version = Some(format!("{}.{}", version.version_id, version.rank));
                 page.versions.push(version);
             }
             Line::Prefix(prefix) => {
                 page.last = Some(prefix.clone());
+                page.last_version = None;
                 page.prefixes.push(prefix);
             }
         }
@@ -173,8 +181,9 @@ fn list_uploads(
             let rest = upload.key.get(wish.prefix.len()..).unwrap_or_default();
             let cut = if wish.delimiter.is_empty() { None } else { rest.find(&wish.delimiter) };
             let prefix = cut.and_then(|at| upload.key.get(..wish.prefix.len() + at + wish.delimiter.len()));
+            // A common prefix is given out once, also where the page before ended with it.
             if let Some(prefix) = prefix
-                && page.prefixes.last().is_some_and(|last| last == prefix)
+                && (prefix == after || page.prefixes.last().is_some_and(|last| last == prefix))
             {
                 continue;
             }
@@ -182,7 +191,7 @@ fn list_uploads(
                 page.is_truncated = true;
                 return Ok(page);
             }
-            page.last = Some(upload.key.clone());
+            page.last = Some(prefix.unwrap_or(&upload.key).to_owned());
             match prefix {
                 Some(prefix) => page.prefixes.push(prefix.to_owned()),
                 None => page.uploads.push(upload),

@@ -7,12 +7,13 @@ use kernel::{Micros, Problem};
 use vault::db::{Reader, Writer};
 use vault::objects::Enforcement;
 
+use super::read::{marker_problem, there};
 use super::tags::find;
 use crate::clock::ClockState;
 use crate::lock::{DefaultRetention, Lock, Retention};
 use crate::store::{buckets as store, versions};
-use crate::types::{Bucket, Versioning};
-use crate::{Buckets, Bypassed, Code, no_bucket};
+use crate::types::{Bucket, Version, Versioning};
+use crate::{Buckets, Bypassed, Code};
 
 /// A reason that somebody gives.
 const REASON_CHARS_MAX: usize = 500;
@@ -36,14 +37,13 @@ impl Operation for LockBucket {
     }
 
     async fn run(self, permit: Permit<Self>) -> Result<(), Problem> {
-        Buckets::home(&permit)?;
+        let home = Buckets::home(&permit)?;
         let default = self.default.map(DefaultRetention::check).transpose();
         let default = default.map_err(|problem| Code::InvalidRetentionPeriod.problem(problem.message()))?;
-        let name = self.bucket;
         self.room
             .db
             .write(&permit, move |writer| {
-                let bucket = store::by_name(writer, &name)?.ok_or_else(no_bucket)?;
+                let bucket = store::of(writer, &home)?;
                 if bucket.versioning != Versioning::Enabled {
                     return Err(Code::InvalidBucketState
                         .problem("Versioning must be 'Enabled' on the bucket to apply a Object Lock configuration"));
@@ -68,6 +68,7 @@ macro_rules! leave {
         }
 
         #[doc = $why]
+        #[derive(Clone)]
         pub struct $leave {
             bucket_id: String,
             reason: String,
@@ -151,7 +152,7 @@ impl Operation for SetRetention {
             Ok((Lock { retention, ..lock }, outcome.with("mode", mode).with("retain_until", until)))
         };
         let wanted = move |lock| Lock { retention, ..lock };
-        self.room.change_lock(&permit, (self.bucket, self.key, self.version_id), wanted, change).await
+        self.room.change_lock(&permit, (self.key, self.version_id), wanted, change).await
     }
 }
 
@@ -183,7 +184,46 @@ impl Operation for SetHold {
             Ok((Lock { hold, ..lock }, outcome.with("legal_hold", i64::from(hold))))
         };
         let wanted = move |lock| Lock { hold, ..lock };
-        self.room.change_lock(&permit, (self.bucket, self.key, self.version_id), wanted, change).await
+        self.room.change_lock(&permit, (self.key, self.version_id), wanted, change).await
+    }
+}
+
+/// How one version is locked, for those who may not read its bytes, too.
+pub struct ShowLock {
+    /// The room.
+    pub room: Buckets,
+    /// The bucket.
+    pub bucket: String,
+    /// The object's key.
+    pub key: String,
+    /// The version; none for the newest.
+    pub version_id: Option<String>,
+}
+
+impl Operation for ShowLock {
+    const ACTION: Action = ShowRetention::ACTION;
+    type Output = (Bucket, Version);
+
+    fn target(&self) -> Target {
+        Target::Bucket(self.bucket.clone())
+    }
+
+    async fn run(self, permit: Permit<Self>) -> Result<(Bucket, Version), Problem> {
+        let home = Buckets::home(&permit)?;
+        let key_hash = self.room.key_hash(&home.id, &self.key).await?;
+        let (key, version_id) = (self.key, self.version_id);
+        let is_named = version_id.is_some();
+        let read = move |reader: &mut Reader<'_>| {
+            let bucket = store::of(reader, &home)?;
+            Ok((bucket, there(reader, &home.id, &key, version_id.as_deref())?))
+        };
+        let (bucket, version) = self.room.db.read_point(&permit, read).await?;
+        if version.is_marker {
+            return Err(marker_problem(is_named));
+        }
+        let outcome = Outcome::done().with("key_hash", key_hash).with("version_id", version.version_id.as_str());
+        permit.defer_outcome().settle(&outcome);
+        Ok((bucket, version))
     }
 }
 
@@ -218,7 +258,7 @@ impl Buckets {
     async fn change_lock<O: ?Sized>(
         &self,
         permit: &Permit<O>,
-        (name, key, version_id): (String, String, Option<String>),
+        (key, version_id): (String, Option<String>),
         wanted: impl FnOnce(Lock) -> Lock + Send + 'static,
         change: impl FnOnce(&mut Writer<'_>, Lock, Micros, Outcome) -> Result<(Lock, Outcome), Problem> + Send + 'static,
     ) -> Result<(), Problem> {
@@ -228,7 +268,7 @@ impl Buckets {
         self.hold_first(permit, &home.id, (&key, version_id.as_deref()), wanted).await?;
         self.db
             .write(permit, move |writer| {
-                let bucket = store::by_name(writer, &name)?.ok_or_else(no_bucket)?;
+                let bucket = store::of(writer, &home)?;
                 if !bucket.lock_enabled {
                     return Err(Code::InvalidRequest.problem("Bucket is missing Object Lock Configuration"));
                 }

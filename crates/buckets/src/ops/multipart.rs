@@ -7,8 +7,8 @@ use vault::objects::Enforcement;
 
 use super::write::{New, Promise, Wish, WriteObject, Written, add, check_conditions, check_lock, lock_of};
 use crate::store::{buckets, signed, uploads, versions};
-use crate::types::{Checksum, Incoming, OBJECT_TAG_COUNT_MAX, Part, WriteConditions};
-use crate::{Buckets, Code, OBJECT_BYTES_MAX, Upload, check_key, no_bucket};
+use crate::types::{Checksum, Incoming, OBJECT_TAG_COUNT_MAX, Part, Version, WriteConditions};
+use crate::{Buckets, Code, Home, OBJECT_BYTES_MAX, Upload, check_key};
 
 /// Parts of one upload, as S3 has it.
 pub const PART_COUNT_MAX: i64 = 10_000;
@@ -56,11 +56,10 @@ impl Operation for CreateUpload {
             created_by: permit.caller().id.clone(),
         };
         let key_hash = self.room.key_hash(&home.id, &upload.key).await?;
-        let name = self.bucket;
         self.room
             .db
             .write(&permit, move |writer| {
-                let bucket = buckets::by_name(writer, &name)?.ok_or_else(no_bucket)?;
+                let bucket = buckets::of(writer, &home)?;
                 check_lock(&bucket, upload.lock, at)?;
                 uploads::insert(writer, &bucket.id, &upload)?;
                 let outcome = Outcome::done().resource(upload.id.clone()).with("key_hash", key_hash);
@@ -69,6 +68,9 @@ impl Operation for CreateUpload {
             .await
     }
 }
+
+/// The bytes of a part, once it is known of which upload, and so by which algorithm they are summed.
+pub type IncomingPart = Box<dyn FnOnce(&Upload) -> Result<Incoming, Problem> + Send>;
 
 /// Stores a part, instead of the one that had its number.
 pub struct WritePart {
@@ -83,18 +85,27 @@ pub struct WritePart {
     /// Which part, from 1.
     pub number: i64,
     /// Its bytes.
-    pub incoming: Incoming,
+    pub incoming: IncomingPart,
+}
+
+/// A part that was stored.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StoredPart {
+    /// The part.
+    pub part: Part,
+    /// Its checksum, where its client or the upload asked for one.
+    pub checksum: Option<Checksum>,
 }
 
 impl Operation for WritePart {
     const ACTION: Action = WriteObject::ACTION;
-    type Output = Part;
+    type Output = StoredPart;
 
     fn target(&self) -> Target {
         Target::Bucket(self.bucket.clone())
     }
 
-    async fn run(self, permit: Permit<Self>) -> Result<Part, Problem> {
+    async fn run(self, permit: Permit<Self>) -> Result<StoredPart, Problem> {
         let home = Buckets::home(&permit)?;
         let (room, key, upload_id, number) = (self.room, self.key, self.upload_id, self.number);
         if !(1..=PART_COUNT_MAX).contains(&number) {
@@ -103,12 +114,12 @@ impl Operation for WritePart {
         }
         let (bucket_id, wanted_key, wanted_id) = (home.id.clone(), key.clone(), upload_id.clone());
         let known = move |reader: &mut vault::db::Reader<'_>| {
-            uploads::get(reader, &bucket_id, &wanted_key, &wanted_id)?.map(|_| ()).ok_or_else(no_upload)
+            uploads::get(reader, &bucket_id, &wanted_key, &wanted_id)?.ok_or_else(no_upload)
         };
-        room.db.read_point(&permit, known).await?;
-        let (object, told) = room.store(&permit, &home, self.incoming).await?;
+        let upload = room.db.read_point(&permit, known).await?;
+        let (object, told) = room.store(&permit, &home, (self.incoming)(&upload)?).await?;
         let stored_id = object.id.clone();
-        let checksum = told.checksum.map(|checksum| checksum.value).unwrap_or_default();
+        let checksum = told.checksum.as_ref().map(|checksum| checksum.value.clone()).unwrap_or_default();
         let part = Part { number, object, etag: told.etag, checksum, stored_at: permit.entry().at };
         let outcome = Outcome::done()
             .resource(upload_id.clone())
@@ -119,7 +130,7 @@ impl Operation for WritePart {
             // It may have been completed or aborted while the bytes came.
             uploads::get(writer, &home.id, &key, &upload_id)?.ok_or_else(no_upload)?;
             let old = uploads::put_part(writer, &upload_id, &part)?;
-            Ok(((part, old.into_iter().collect()), outcome))
+            Ok(((StoredPart { part, checksum: told.checksum }, old.into_iter().collect()), outcome))
         });
         commit.await
     }
@@ -132,8 +143,8 @@ pub struct SentPart {
     pub number: i64,
     /// Its entity tag, without quotes.
     pub etag: String,
-    /// Its checksum in base64, where the client names it.
-    pub checksum: Option<String>,
+    /// Its checksums in base64 behind S3's names of their algorithms, where the client names any.
+    pub checksums: Vec<(&'static str, String)>,
 }
 
 /// What the whole is told to be, out of its parts: entity tag and checksum.
@@ -169,24 +180,26 @@ impl Operation for CompleteUpload {
 
     async fn run(self, permit: Permit<Self>) -> Result<Written, Problem> {
         let home = Buckets::home(&permit)?;
-        let (room, name, key, upload_id) = (self.room, self.bucket, self.key, self.upload_id);
+        let (room, key, upload_id) = (self.room, self.key, self.upload_id);
         let sent = in_order(self.parts)?;
         let key_hash = room.key_hash(&home.id, &key).await?;
         let (at, by, clock) = (permit.entry().at, permit.caller().id.clone(), room.clock.clone());
         let (when, join, size_bytes_said) = (self.when, self.join, self.size_bytes);
-        let promised = room.promise_upload(&permit, &home.id, (&name, &key, &upload_id), &sent).await?;
+        let promised = room.promise_upload(&permit, &home, (&key, &upload_id), &sent).await?;
         let commit = room.objects.commit(&room.db, &permit, Vec::new(), move |writer| {
-            let bucket = buckets::by_name(writer, &name)?.ok_or_else(no_bucket)?;
+            let bucket = buckets::of(writer, &home)?;
             let Some(upload) = uploads::get(writer, &bucket.id, &key, &upload_id)? else {
                 // A client whose first answer was lost asks again.
                 let done = versions::of_upload(writer, &bucket.id, &key, &upload_id)?.ok_or_else(no_upload)?;
+                check_again(writer, &done, &upload_id, (&sent, size_bytes_said, join))?;
                 let outcome = Outcome::done().resource(upload_id).with("version_id", done.version_id.as_str());
                 return Ok(((Written { version: done }, Vec::new()), outcome));
             };
             let there = versions::latest(writer, &bucket.id, &key)?;
             check_conditions(&when, there.as_ref())?;
             let stored = uploads::parts(writer, &upload_id, 0, PART_COUNT_MAX + 1)?;
-            let parts = choose(stored, &sent)?;
+            let algorithm = upload.attributes.checksum.as_ref().map(|checksum| checksum.algorithm.as_str());
+            let parts = choose(stored, &sent, algorithm)?;
             let size_bytes = parts.iter().fold(0_u64, |sum, part| sum.saturating_add(part.object.size_bytes));
             check_sizes(&parts, size_bytes, size_bytes_said)?;
             let (etag, checksum) = join(&upload, &parts)?;
@@ -221,21 +234,22 @@ impl Buckets {
     async fn promise_upload<O: ?Sized>(
         &self,
         permit: &Permit<O>,
-        bucket_id: &str,
-        (name, key, upload_id): (&str, &str, &str),
+        home: &Home,
+        (key, upload_id): (&str, &str),
         sent: &[SentPart],
     ) -> Result<Option<Promise>, Problem> {
         if self.objects.enforcement() != Enforcement::Backend {
             return Ok(None);
         }
-        let (bucket_id, key, upload_id, sent) = (bucket_id.to_owned(), key.to_owned(), upload_id.to_owned(), sent.to_vec());
+        let (bucket_id, key, upload_id, sent) = (home.id.clone(), key.to_owned(), upload_id.to_owned(), sent.to_vec());
         let read = move |reader: &mut Reader<'_>| {
             let Some(upload) = uploads::get(reader, &bucket_id, &key, &upload_id)? else { return Ok(None) };
-            let parts = choose(uploads::parts(reader, &upload_id, 0, PART_COUNT_MAX + 1)?, &sent)?;
+            let algorithm = upload.attributes.checksum.as_ref().map(|checksum| checksum.algorithm.as_str());
+            let parts = choose(uploads::parts(reader, &upload_id, 0, PART_COUNT_MAX + 1)?, &sent, algorithm)?;
             Ok(Some((upload.lock, parts.into_iter().map(|part| part.object.id).collect())))
         };
         match self.db.read_point(permit, read).await? {
-            Some((lock, ids)) => self.promise(permit, name, lock, ids).await,
+            Some((lock, ids)) => self.promise(permit, home, lock, ids).await,
             None => Ok(None),
         }
     }
@@ -262,7 +276,34 @@ fn in_order(sent: Vec<SentPart>) -> Result<Vec<SentPart>, Problem> {
     Ok(all)
 }
 
-fn choose(stored: Vec<Part>, sent: &[SentPart]) -> Result<Vec<Part>, Problem> {
+/// An upload that was completed already must have become of these very parts, and be what it is said to be.
+fn check_again(
+    reader: &mut Reader<'_>,
+    done: &Version,
+    upload_id: &str,
+    (sent, size_bytes_said, join): (&[SentPart], Option<u64>, Join),
+) -> Result<(), Problem> {
+    let algorithm = done.attributes.checksum.as_ref().map(|checksum| checksum.algorithm.as_str());
+    let parts = versions::parts(reader, done)?;
+    let (stored_count, parts) = (parts.len(), choose(parts, sent, algorithm)?);
+    if parts.len() != stored_count {
+        return Err(Code::InvalidPart.problem("The upload was completed already, with other parts than these"));
+    }
+    check_sizes(&parts, done.size_bytes, size_bytes_said)?;
+    let upload = Upload {
+        id: upload_id.to_owned(),
+        key: done.key.clone(),
+        attributes: done.attributes.clone(),
+        tags: done.tags.clone(),
+        lock: done.lock,
+        created_at: done.created_at,
+        created_by: done.created_by.clone(),
+    };
+    join(&upload, &parts).map(drop)
+}
+
+/// The parts that are named. A checksum that is named must be the part's, by the upload's algorithm where it has one.
+fn choose(stored: Vec<Part>, sent: &[SentPart], algorithm: Option<&str>) -> Result<Vec<Part>, Problem> {
     let mut stored = stored.into_iter().peekable();
     let mut chosen = Vec::with_capacity(sent.len());
     for wanted in sent {
@@ -270,7 +311,7 @@ fn choose(stored: Vec<Part>, sent: &[SentPart]) -> Result<Vec<Part>, Problem> {
         let fits = |part: &Part| {
             part.number == wanted.number
                 && part.etag == wanted.etag
-                && wanted.checksum.as_ref().is_none_or(|checksum| part.checksum.is_empty() || *checksum == part.checksum)
+                && wanted.checksums.iter().all(|(by, value)| *value == part.checksum && algorithm.is_none_or(|own| own == *by))
         };
         let part = stored.next_if(fits).ok_or_else(|| {
             Code::InvalidPart.problem(format!(

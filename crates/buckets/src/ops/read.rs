@@ -4,11 +4,12 @@ use std::ops::Range;
 
 use gate::{Action, Operation, Outcome, Permit, Target};
 use kernel::{Micros, Problem};
+use vault::db::Reader;
 use vault::objects::{Body, Piece, Sending, Wanted, pieces_of};
 
 use crate::store::{buckets, signed, versions};
 use crate::types::{Bucket, Part, Version};
-use crate::{Buckets, Code, check_key, no_bucket};
+use crate::{Buckets, Code, check_key};
 
 /// What of an object is wanted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -80,15 +81,12 @@ impl Operation for ReadObject {
         let home = Buckets::home(&permit)?;
         check_key(&self.key)?;
         let key_hash = self.room.key_hash(&home.id, &self.key).await?;
-        let (name, key, version_id) = (self.bucket, self.key, self.version_id);
-        let (is_named, is_asked, bucket_id) = (version_id.is_some(), !self.has_body, home.id);
+        let (key, version_id) = (self.key, self.version_id);
+        let (is_named, is_asked) = (version_id.is_some(), !self.has_body);
         let found = self.room.db.read_point(&permit, move |reader| {
             // Whoever reads bytes does not ask about the bucket.
-            let bucket = if is_asked { Some(buckets::by_name(reader, &name)?.ok_or_else(no_bucket)?) } else { None };
-            let version = match &version_id {
-                Some(id) => versions::get(reader, &bucket_id, &key, id)?.ok_or_else(no_version)?,
-                None => versions::latest(reader, &bucket_id, &key)?.ok_or_else(no_key)?,
-            };
+            let bucket = if is_asked { Some(buckets::of(reader, &home)?) } else { None };
+            let version = there(reader, &home.id, &key, version_id.as_deref())?;
             let parts = versions::parts(reader, &version)?;
             Ok((bucket, version, parts))
         });
@@ -102,7 +100,7 @@ impl Operation for ReadObject {
                 "sizes differ",
             ));
         }
-        if self.when.check(&version)? {
+        if self.when.check(&version.etag, version.created_at)? {
             permit
                 .defer_outcome()
                 .settle(&Outcome::done().with("key_hash", key_hash).with("version_id", version.version_id.as_str()));
@@ -125,8 +123,16 @@ impl Operation for ReadObject {
     }
 }
 
+/// The version that is meant, a marker too.
+pub(crate) fn there(reader: &mut Reader<'_>, bucket_id: &str, key: &str, version_id: Option<&str>) -> Result<Version, Problem> {
+    match version_id {
+        Some(id) => versions::get(reader, bucket_id, key, id)?.ok_or_else(no_version),
+        None => versions::latest(reader, bucket_id, key)?.ok_or_else(no_key),
+    }
+}
+
 /// A marker has no bytes: asked for by its id that is a wrong method, else the object is not there.
-fn marker_problem(is_named: bool) -> Problem {
+pub(crate) fn marker_problem(is_named: bool) -> Problem {
     if is_named {
         return Code::MethodNotAllowed
             .problem("The specified method is not allowed against this resource: it is a delete marker");
@@ -148,18 +154,22 @@ pub(crate) fn names_etag(header: &str, etag: &str) -> bool {
 }
 
 impl ReadConditions {
-    /// Checks them, in the order of RFC 9110 §13.2.2. Gives whether the reader has it already.
-    fn check(&self, version: &Version) -> Result<bool, Problem> {
+    /// Checks them of what has this entity tag and was changed then, in the order of RFC 9110 §13.2.2. Gives whether the reader has it
+    /// already.
+    ///
+    /// # Errors
+    /// `PreconditionFailed`.
+    pub fn check(&self, etag: &str, changed_at: Micros) -> Result<bool, Problem> {
         // Dates of HTTP have no parts of seconds.
-        let changed_at = version.created_at.as_secs();
+        let changed_at = changed_at.as_secs();
         let failed = || Code::PreconditionFailed.problem("At least one of the pre-conditions you specified did not hold");
         match (&self.if_match, self.if_unmodified_since) {
-            (Some(tags), _) if !names_etag(tags, &version.etag) => return Err(failed()),
+            (Some(tags), _) if !names_etag(tags, etag) => return Err(failed()),
             (None, Some(since)) if changed_at > since.as_secs() => return Err(failed()),
             _ => {}
         }
         Ok(match (&self.if_none_match, self.if_modified_since) {
-            (Some(tags), _) => names_etag(tags, &version.etag),
+            (Some(tags), _) => names_etag(tags, etag),
             (None, Some(since)) => changed_at <= since.as_secs(),
             (None, None) => false,
         })

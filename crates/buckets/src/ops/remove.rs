@@ -11,10 +11,10 @@ use super::write::{New, add};
 use crate::lock::Lock;
 use crate::store::{buckets, versions};
 use crate::types::{Attributes, Bucket, NULL_VERSION, Tags, Version, Versioning};
-use crate::{Buckets, Bypassed, Code, ComplianceClock, check_key, no_bucket};
+use crate::{Buckets, Bypassed, Code, ComplianceClock, check_key};
 
-/// Keys of one request, as S3 has it.
-pub const REMOVE_COUNT_MAX: usize = 1_000;
+/// Keys of one call: what became of each of them fits into its record.
+pub const REMOVE_COUNT_MAX: usize = 500;
 
 /// What shall go.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -54,6 +54,8 @@ pub struct Removed {
     pub marker: Option<String>,
     /// Why it did not go.
     pub problem: Option<Problem>,
+    /// What of it is in the log: the version that went, or `+` and the marker that was written; none where nothing was there.
+    went: Option<String>,
 }
 
 impl Operation for RemoveObjects {
@@ -71,15 +73,12 @@ impl Operation for RemoveObjects {
         }
         let leave = self.bypass.filter(|leave| leave.is_for(&home.id));
         let (bypass, reason) = (leave.is_some(), leave.map(|leave| leave.reason().to_owned()).unwrap_or_default());
-        let (room, name, removals) = (self.room, self.bucket, self.removals);
-        let key_hash = match removals.as_slice() {
-            [one] => Some(room.key_hash(&home.id, &one.key).await?),
-            _ => None,
-        };
+        let (room, removals) = (self.room, self.removals);
+        let hashes = room.key_hashes(&home.id, removals.iter().map(|one| one.key.as_str())).await?;
         let (at, by, clock) = (permit.entry().at, permit.caller().id.clone(), room.clock.clone());
         let telling = room.clone();
         let removed = room.objects.commit(&room.db, &permit, Vec::new(), move |writer| {
-            let bucket = buckets::by_name(writer, &name)?.ok_or_else(no_bucket)?;
+            let bucket = buckets::of(writer, &home)?;
             let mut act = Act { bucket: &bucket, clock: &clock, bypass, at, by: &by, old: Vec::new(), bypassed_count: 0 };
             let mut all = Vec::with_capacity(removals.len());
             for removal in removals {
@@ -92,20 +91,24 @@ impl Operation for RemoveObjects {
                 let bypassed = Bypassed { workspace, what, subject, verb, by, reason, at };
                 telling.tell(writer, &bypassed)?;
             }
-            let refused = all.iter().filter(|one| one.problem.is_some()).count();
-            let outcome = Outcome::done().with("deleted_count", all.len().saturating_sub(refused)).with("refused_count", refused);
-            let outcome = match (key_hash, all.first()) {
-                (Some(key_hash), Some(Removed { asked_version, marker, .. })) => {
-                    let version_id = asked_version.as_ref().or(marker.as_ref()).cloned().unwrap_or_default();
-                    outcome.with("key_hash", key_hash).with("version_id", version_id)
-                }
-                _ => outcome,
-            };
+            let outcome = told(&all, &hashes);
             let outcome = if bypassed_count > 0 { outcome.with("bypassed_count", bypassed_count) } else { outcome };
             Ok(((all, old), outcome))
         });
         removed.await
     }
+}
+
+/// What the log learns: of each one that went, the hash of its key and its version. A marker that was written is `+` and its version.
+fn told(all: &[Removed], hashes: &[String]) -> Outcome {
+    let refused = all.iter().filter(|one| one.problem.is_some()).count();
+    let outcome = Outcome::done().with("deleted_count", all.len().saturating_sub(refused)).with("refused_count", refused);
+    if let ([one], [key_hash]) = (all, hashes) {
+        let version_id = one.asked_version.as_ref().or(one.marker.as_ref()).cloned().unwrap_or_default();
+        return outcome.with("key_hash", key_hash.as_str()).with("version_id", version_id);
+    }
+    let gone = all.iter().zip(hashes).filter_map(|(one, key_hash)| Some(format!("{key_hash}/{}", one.went.as_ref()?)));
+    outcome.with("removed", gone.collect::<Vec<_>>())
 }
 
 struct Act<'a> {
@@ -118,38 +121,51 @@ struct Act<'a> {
     bypassed_count: usize,
 }
 
+/// What went of one.
+#[derive(Default)]
+struct Went {
+    /// The marker that was written, or that was deleted.
+    marker: Option<String>,
+    version: Option<String>,
+}
+
 impl Act<'_> {
     /// A refusal is the answer for this one; what the database cannot do ends all.
     fn one(&mut self, writer: &mut Writer<'_>, removal: Removal) -> Result<Removed, Problem> {
-        let mut removed =
-            Removed { key: removal.key.clone(), asked_version: removal.version_id.clone(), marker: None, problem: None };
+        let mut removed = Removed {
+            key: removal.key.clone(),
+            asked_version: removal.version_id.clone(),
+            marker: None,
+            problem: None,
+            went: None,
+        };
         match self.remove(writer, &removal) {
-            Ok(marker) => removed.marker = marker,
+            Ok(Went { marker, version }) => (removed.marker, removed.went) = (marker, version),
             Err(problem) if matches!(problem.kind(), Kind::Unavailable | Kind::Internal) => return Err(problem),
             Err(problem) => removed.problem = Some(problem),
         }
         Ok(removed)
     }
 
-    fn remove(&mut self, writer: &mut Writer<'_>, removal: &Removal) -> Result<Option<String>, Problem> {
+    fn remove(&mut self, writer: &mut Writer<'_>, removal: &Removal) -> Result<Went, Problem> {
         check_key(&removal.key)?;
         let id = &self.bucket.id;
         if let Some(version_id) = &removal.version_id {
             let there = versions::get(writer, id, &removal.key, version_id)?;
             check_conditions(removal, there.as_ref())?;
             // What is not there is gone already.
-            return there.map_or(Ok(None), |there| self.delete(writer, &there));
+            return there.map_or(Ok(Went::default()), |there| self.delete(writer, &there));
         }
         let latest = versions::latest(writer, id, &removal.key)?;
         check_conditions(removal, latest.as_ref())?;
         if latest.is_none() && (removal.if_match.is_some() || removal.if_modified_at.is_some() || removal.if_size.is_some()) {
             // Nothing was as it should have been, so nothing is hidden.
-            return Ok(None);
+            return Ok(Went::default());
         }
         if self.bucket.versioning == Versioning::Off {
             return match versions::get(writer, id, &removal.key, NULL_VERSION)? {
-                Some(there) => self.delete(writer, &there).map(|_| None),
-                None => Ok(None),
+                Some(there) => self.delete(writer, &there).map(|went| Went { marker: None, ..went }),
+                None => Ok(Went::default()),
             };
         }
         let new = New {
@@ -166,11 +182,12 @@ impl Act<'_> {
         };
         let (written, old) = add(writer, self.clock, self.bucket, latest.as_ref(), new, None, &[])?;
         self.old.extend(old);
-        Ok(Some(written.version.version_id))
+        let marker = written.version.version_id;
+        Ok(Went { version: Some(format!("+{marker}")), marker: Some(marker) })
     }
 
     /// Deletes a version for good, if nothing holds it.
-    fn delete(&mut self, writer: &mut Writer<'_>, there: &Version) -> Result<Option<String>, Problem> {
+    fn delete(&mut self, writer: &mut Writer<'_>, there: &Version) -> Result<Went, Problem> {
         if there.lock.hold || there.lock.retention.is_some() {
             let now = self.clock.tick(writer)?.at;
             there.lock.may_delete(now, self.bypass)?;
@@ -178,11 +195,13 @@ impl Act<'_> {
                 self.bypassed_count += 1;
             }
         }
+        versions::guard(writer, &there.row)?;
         self.old.extend(versions::delete(writer, &there.row)?);
         if there.is_latest {
             versions::promote(writer, &self.bucket.id, &there.key)?;
         }
-        Ok(there.is_marker.then(|| there.version_id.clone()))
+        let marker = there.is_marker.then(|| there.version_id.clone());
+        Ok(Went { marker, version: Some(there.version_id.clone()) })
     }
 }
 

@@ -12,7 +12,7 @@ use crate::store::{buckets, signed, versions};
 use crate::types::{
     Attributes, Bucket, Incoming, NULL_VERSION, OBJECT_TAG_COUNT_MAX, Part, Tags, Told, Version, Versioning, WriteConditions,
 };
-use crate::{Buckets, Code, Home, check_key, no_bucket};
+use crate::{Buckets, Code, Home, check_key};
 
 /// What of an object comes beside its bytes.
 #[derive(Default)]
@@ -87,17 +87,17 @@ impl Operation for WriteObject {
     async fn run(self, permit: Permit<Self>) -> Result<Written, Problem> {
         let home = Buckets::home(&permit)?;
         check_key(&self.key)?;
-        let (room, key, bucket_name) = (self.room, self.key, self.bucket);
+        let (room, key) = (self.room, self.key);
         let mut wish = self.wish;
         wish.check(&home)?;
         wish.tags = wish.tags.check(OBJECT_TAG_COUNT_MAX)?;
         wish.attributes = wish.attributes.check()?;
         // What is refused anyway is refused before its bytes come.
-        let (name, wanted_key, when, lock) = (bucket_name.clone(), key.clone(), wish.when.clone(), wish.lock);
+        let (here, wanted_key, when, lock) = (home.clone(), key.clone(), wish.when.clone(), wish.lock);
         let at = permit.entry().at;
         room.db
             .read_point(&permit, move |reader| {
-                let bucket = buckets::by_name(reader, &name)?.ok_or_else(no_bucket)?;
+                let bucket = buckets::of(reader, &here)?;
                 let there = versions::latest(reader, &bucket.id, &wanted_key)?;
                 check_lock(&bucket, lock, at)?;
                 check_conditions(&when, there.as_ref())
@@ -105,7 +105,7 @@ impl Operation for WriteObject {
             .await?;
         let (object, told) = room.store(&permit, &home, self.incoming).await?;
         let stored_id = object.id.clone();
-        let promised = match room.promise(&permit, &bucket_name, lock, vec![stored_id.clone()]).await {
+        let promised = match room.promise(&permit, &home, lock, vec![stored_id.clone()]).await {
             Ok(promised) => promised,
             Err(problem) => {
                 room.objects.drop_unnamed(&permit, vec![stored_id]).await;
@@ -116,7 +116,8 @@ impl Operation for WriteObject {
         let by = permit.caller().id.clone();
         let clock = room.clock.clone();
         let commit = room.objects.commit(&room.db, &permit, vec![stored_id], move |writer| {
-            let bucket = buckets::by_name(writer, &bucket_name)?.ok_or_else(no_bucket)?;
+            // It may have gone while the bytes came, and another one come by its name.
+            let bucket = buckets::of(writer, &home)?;
             let there = versions::latest(writer, &bucket.id, &key)?;
             check_conditions(&wish.when, there.as_ref())?;
             let lock = lock_of(writer, &clock, &bucket, wish.lock, (at, promised))?;
@@ -202,16 +203,16 @@ impl Buckets {
     pub(crate) async fn promise<O: ?Sized>(
         &self,
         permit: &Permit<O>,
-        bucket: &str,
+        home: &Home,
         wish: Lock,
         ids: Vec<ObjectId>,
     ) -> Result<Option<Promise>, Problem> {
         if self.objects.enforcement() != Enforcement::Backend {
             return Ok(None);
         }
-        let (name, at) = (bucket.to_owned(), permit.entry().at);
+        let (home, at) = (home.clone(), permit.entry().at);
         let read = move |reader: &mut Reader<'_>| {
-            let bucket = buckets::by_name(reader, &name)?.ok_or_else(no_bucket)?;
+            let bucket = buckets::of(reader, &home)?;
             check_lock(&bucket, wish, at)?;
             let now = retention::store::now(reader)?.max(at);
             Ok((lock_at(&bucket, wish, now), now))
@@ -303,6 +304,7 @@ pub(crate) fn add(
         if there.lock.is_some() {
             there.lock.may_delete(clock.tick(writer)?.at, false)?;
         }
+        versions::guard(writer, &there.row)?;
         old = versions::delete(writer, &there.row)?;
     }
     if there.is_some() {

@@ -6,6 +6,7 @@ use vault::db::{DbError, Reader, Row, Writer};
 
 use crate::lock::{DefaultRetention, Mode, Period};
 use crate::types::{Bucket, Tags, Versioning};
+use crate::{Home, no_bucket};
 
 const COLUMNS: &str =
     "id, name, workspace, versioning, lock_enabled, default_mode, default_days, default_years, tags, created_at, created_by";
@@ -34,6 +35,12 @@ fn from_row(row: &Row<'_>) -> Result<Bucket, DbError> {
 
 pub(crate) fn by_name(reader: &mut Reader<'_>, name: &str) -> Result<Option<Bucket>, Problem> {
     Ok(reader.query_one(&format!("SELECT {COLUMNS} FROM bucket WHERE name = $1"), &[name.into()], from_row)?)
+}
+
+/// The bucket behind a permit. By its id and never by its name: another one may have got the name since, of another workspace.
+pub(crate) fn of(reader: &mut Reader<'_>, home: &Home) -> Result<Bucket, Problem> {
+    let sql = format!("SELECT {COLUMNS} FROM bucket WHERE id = $1 AND workspace = $2");
+    reader.query_one(&sql, &[(&home.id).into(), (&home.workspace).into()], from_row)?.ok_or_else(no_bucket)
 }
 
 /// What the gate must know of a bucket, in whatever workspace it is.
@@ -68,8 +75,9 @@ pub(crate) fn list(
 
 /// Adds a bucket; false if its name is taken.
 pub(crate) fn insert(writer: &mut Writer<'_>, bucket: &Bucket) -> Result<bool, Problem> {
-    let sql = "INSERT INTO bucket (id, name, workspace, versioning, lock_enabled, created_at, created_by)
-               VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT DO NOTHING";
+    let sql = "INSERT INTO bucket (id, name, workspace, versioning, lock_enabled, tags, created_at, created_by)
+               VALUES ($1, $2, $3, $4, $5, $6, $7, $8) ON CONFLICT DO NOTHING";
+    let tags = bucket.tags.to_text();
     let added = writer.execute(
         sql,
         &[
@@ -78,6 +86,7 @@ pub(crate) fn insert(writer: &mut Writer<'_>, bucket: &Bucket) -> Result<bool, P
             (&bucket.workspace).into(),
             bucket.versioning.word().into(),
             bucket.lock_enabled.into(),
+            (&tags).into(),
             bucket.created_at.0.into(),
             (&bucket.created_by).into(),
         ],

@@ -1,6 +1,6 @@
 //! Rows of versions and their parts.
 
-use kernel::{Micros, Problem};
+use kernel::{Kind, Micros, Problem};
 use vault::db::{Bind, DbError, Reader, Row, Writer};
 use vault::objects::{ObjectId, StoredObject};
 
@@ -8,7 +8,11 @@ use retention::store::lock_from;
 
 use super::{OBJECT_COLUMNS, signed, unsigned};
 use crate::lock::Lock;
+use crate::names::behind;
 use crate::types::{Attributes, Part, Tags, Version};
+
+/// Objects, and parts of those that came in parts, below one address.
+pub const OBJECTS_BELOW_COUNT_MAX: usize = 100_000;
 
 pub(crate) const COLUMNS: &str =
     "id, object_key, rank, version_id, is_latest, is_marker, size_bytes, etag, attributes, tags, part_count,
@@ -138,6 +142,39 @@ pub(crate) fn parts(reader: &mut Reader<'_>, version: &Version) -> Result<Vec<Pa
             stored_at: version.created_at,
         })
     })?)
+}
+
+/// Whether a version may go, as part of something that is retained as a whole, such as a model whose files lie in the bucket.
+pub(crate) fn guard(reader: &mut Reader<'_>, row: &str) -> Result<(), Problem> {
+    let sql = "SELECT p.object_id FROM bucket_part p WHERE p.version_row = $1
+               AND EXISTS (SELECT 1 FROM retained_object o WHERE o.object_id = p.object_id)";
+    let ids = reader.query(sql, &[row.into()], |row| row.text(0))?;
+    let ids = ids.iter().map(|id| ObjectId::parse(id)).collect::<Result<Vec<_>, _>>()?;
+    retention::guard_objects(reader, &ids)
+}
+
+/// The objects of the newest versions at and below an address `s3://BUCKET/KEY`; none where the workspace has no such bucket.
+///
+/// # Errors
+/// `TooLarge` for more than [`OBJECTS_BELOW_COUNT_MAX`]; of the database.
+pub fn objects_below(reader: &mut Reader<'_>, workspace: &str, address: &str) -> Result<Vec<String>, Problem> {
+    let Some((bucket, key)) = address.strip_prefix("s3://").and_then(|rest| rest.trim_end_matches('/').split_once('/')) else {
+        return Ok(Vec::new());
+    };
+    let below = format!("{key}/");
+    let end = behind(&below).unwrap_or_default();
+    let sql =
+        "SELECT p.object_id FROM bucket b JOIN bucket_version v ON v.bucket_id = b.id JOIN bucket_part p ON p.version_row = v.id
+               WHERE b.name = $1 AND b.workspace = $2 AND v.is_latest = 1 AND v.is_marker = 0
+               AND (v.object_key = $3 OR (v.object_key >= $4 AND v.object_key < $5)) LIMIT $6";
+    let limit = i64::try_from(OBJECTS_BELOW_COUNT_MAX).unwrap_or(i64::MAX).saturating_add(1);
+    let binds: [Bind<'_>; 6] = [bucket.into(), workspace.into(), key.into(), (&below).into(), (&end).into(), limit.into()];
+    let found = reader.query(sql, &binds, |row| row.text(0))?;
+    if found.len() > OBJECTS_BELOW_COUNT_MAX {
+        let message = format!("there are more than {OBJECTS_BELOW_COUNT_MAX} objects below this address; name a narrower one");
+        return Err(Problem::new(Kind::TooLarge, message));
+    }
+    Ok(found)
 }
 
 /// Takes a version away for good. Gives the objects that nothing names any more. What it may not be is found before.

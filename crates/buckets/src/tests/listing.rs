@@ -101,3 +101,65 @@ fn versions_come_newest_first_and_pages_go_on_within_a_key() {
         assert_eq!(found, wanted);
     });
 }
+
+#[test]
+fn a_bucket_is_emptied_page_by_page_though_the_markers_are_gone() {
+    on_both_engines(async |world| {
+        world.bucket("one", true).await;
+        for number in 0..7_u8 {
+            world.put("one", "same", &[number]).await;
+        }
+        let (mut after, mut after_version, mut count) = (String::new(), String::new(), 0);
+        loop {
+            let list = ListObjects {
+                room: world.room.clone(),
+                bucket: "one".to_owned(),
+                wanted: Listed::Versions { after, after_version },
+                prefix: String::new(),
+                delimiter: String::new(),
+                count: 3,
+            };
+            let page = world.call(list).await.unwrap();
+            for version in &page.versions {
+                count += 1;
+                world.remove(&world.room, "one", &version.key, Some(&version.version_id), false).await;
+            }
+            if !page.is_truncated {
+                break;
+            }
+            (after, after_version) = (page.last.unwrap(), page.last_version.unwrap());
+        }
+        assert_eq!(count, 7);
+    });
+}
+
+#[test]
+fn uploads_under_one_prefix_are_one_line_of_one_page() {
+    on_both_engines(async |world| {
+        world.bucket("one", false).await;
+        for key in ["a/1", "a/2", "a/3", "b", "c/1"] {
+            let (room, bucket, key) = (world.room.clone(), "one".to_owned(), key.to_owned());
+            let create = crate::ops::multipart::CreateUpload { room, bucket, key, wish: Wish::default() };
+            world.call(create).await.unwrap();
+        }
+        let (mut after, mut after_upload, mut lines) = (String::new(), String::new(), Vec::new());
+        loop {
+            let list = ListObjects {
+                room: world.room.clone(),
+                bucket: "one".to_owned(),
+                wanted: Listed::Uploads { after, after_upload },
+                prefix: String::new(),
+                delimiter: "/".to_owned(),
+                count: 1,
+            };
+            let page = world.call(list).await.unwrap();
+            lines.extend(page.uploads.iter().map(|upload| upload.key.clone()).chain(page.prefixes.iter().cloned()));
+            if !page.is_truncated {
+                break;
+            }
+            after_upload = page.uploads.last().map(|upload| upload.id.clone()).unwrap_or_default();
+            after = page.last.unwrap();
+        }
+        assert_eq!(lines, ["a/", "b", "c/"]);
+    });
+}

@@ -151,3 +151,41 @@ fn the_bytes_of_a_small_object_come_and_go_with_its_versions_row() {
         assert_eq!(count().await, 0);
     });
 }
+
+#[test]
+fn what_a_retained_model_is_made_of_stays_in_its_bucket() {
+    on_both_engines(async |world| {
+        world.bucket("one", false).await;
+        for key in ["art/model/a.bin", "art/model", "art/model-beside"] {
+            world.put("one", key, b"weights").await;
+        }
+        let rules = "[[rule]]\nname = \"all\"\nkind = \"model\"\nmode = \"COMPLIANCE\"\ndays = 1";
+        let rules = retention::Rules::parse(rules, world.room.clock.clone()).unwrap();
+        let keep = move |writer: &mut vault::db::Writer<'_>| {
+            let none = crate::objects_below(writer, "another", "s3://one/art/model")?;
+            let objects = crate::objects_below(writer, TEST_WORKSPACE, "s3://one/art/model/")?;
+            let subject = retention::Subject {
+                kind: retention::Kind::Model,
+                id: "m/1",
+                name: "m",
+                shown: "m/1",
+                workspace: TEST_WORKSPACE,
+                classes: &[],
+                objects: &objects,
+            };
+            rules.keep(writer, &subject, kernel::Micros(0))?;
+            Ok((none.len(), objects.len()))
+        };
+        assert_eq!(world.opened.system.write(keep).await.unwrap(), (0, 2));
+        for key in ["art/model/a.bin", "art/model"] {
+            let problem = world.put_wish("one", key, b"other", Wish::default()).await.unwrap_err();
+            assert_eq!(code(&problem), Some(Code::AccessDenied));
+            let removed = world.remove(&world.room, "one", key, None, false).await;
+            assert_eq!(code(&removed.problem.unwrap()), Some(Code::AccessDenied));
+            assert_eq!(world.get("one", key, None).await.unwrap().1, b"weights");
+        }
+        assert!(world.remove(&world.room, "one", "art/model-beside", None, false).await.problem.is_none());
+        let sql = "DELETE FROM bucket_part";
+        assert!(world.opened.system.write(move |writer| Ok(writer.execute(sql, &[])?)).await.is_err());
+    });
+}

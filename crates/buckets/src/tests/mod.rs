@@ -73,7 +73,9 @@ impl World {
     }
 
     async fn bucket(&self, name: &str, lock_enabled: bool) {
-        self.call(CreateBucket { room: self.room.clone(), name: name.to_owned(), lock_enabled }).await.unwrap();
+        self.call(CreateBucket { room: self.room.clone(), name: name.to_owned(), lock_enabled, tags: crate::Tags::default() })
+            .await
+            .unwrap();
     }
 
     async fn put(&self, bucket: &str, key: &str, bytes: &[u8]) -> Written {

@@ -3,7 +3,8 @@
 use super::*;
 use crate::Told;
 use crate::ops::buckets::{BucketChange, DeleteBucket, UpdateBucket};
-use crate::{Versioning, WriteConditions};
+use crate::ops::multipart::{CompleteUpload, CreateUpload, SentPart, WritePart};
+use crate::{Versioning, WriteConditions, opaque_etag};
 
 #[test]
 fn what_was_written_is_read_and_only_so() {
@@ -90,5 +91,112 @@ fn of_two_who_write_what_must_not_be_there_one_does() {
         let problem = world.put_wish("one", "k", b"second", wish()).await.unwrap_err();
         assert_eq!(code(&problem), Some(Code::PreconditionFailed));
         assert_eq!(world.get("one", "k", None).await.unwrap().1, b"first");
+    });
+}
+
+#[test]
+fn a_write_never_lands_in_another_bucket_that_got_the_name_meanwhile() {
+    on_both_engines(async |world| {
+        world.bucket("one", false).await;
+        let system = world.opened.system.clone();
+        // While the bytes come, the bucket goes and another workspace makes one of its name.
+        let swap = async move {
+            let swap = move |writer: &mut vault::db::Writer<'_>| {
+                writer.execute("DELETE FROM bucket WHERE name = 'one'", &[])?;
+                let sql = "INSERT INTO bucket (id, name, workspace, versioning, created_at, created_by)
+                           VALUES ('other', 'one', 'another', 'off', 0, 'x')";
+                Ok(writer.execute(sql, &[])?)
+            };
+            system.write(swap).await.map(|_| Bytes::from_static(b"bytes"))
+        };
+        let incoming =
+            Incoming { body: Box::pin(futures_util::stream::once(swap)), ..Incoming::of(Bytes::from_static(b"bytes")) };
+        let (room, bucket, key) = (world.room.clone(), "one".to_owned(), "k".to_owned());
+        let write = WriteObject { room, bucket, key, incoming, wish: Wish::default() };
+        assert_eq!(code(&world.call(write).await.unwrap_err()), Some(Code::NoSuchBucket));
+        let count = |reader: &mut vault::db::Reader<'_>| {
+            Ok(reader.query_one("SELECT COUNT(*) FROM bucket_version", &[], |row| row.int(0))?.unwrap_or(-1))
+        };
+        assert_eq!(world.opened.system.read(count).await.unwrap(), 0);
+    });
+}
+
+#[test]
+fn the_log_says_which_versions_went_of_many() {
+    on_both_engines(async |world| {
+        world.bucket("one", true).await;
+        let mut versions = Vec::new();
+        for key in ["a", "b"] {
+            versions.push(world.put("one", key, b"x").await.version.version_id);
+        }
+        let named = |key: &str, version_id: Option<&String>| Removal {
+            key: key.to_owned(),
+            version_id: version_id.cloned(),
+            ..Removal::default()
+        };
+        let removals = vec![
+            named("a", versions.first()),
+            named("b", versions.get(1)),
+            named("c", None),
+            named("d", Some(&"no-such-version".to_owned())),
+        ];
+        let remove = RemoveObjects { room: world.room.clone(), bucket: "one".to_owned(), removals, bypass: None };
+        let removed = world.call(remove).await.unwrap();
+        let marker = removed[2].marker.clone().unwrap();
+        let record = world.gate.recorded().into_iter().rfind(|line| line.contains("buckets.remove done")).unwrap();
+        for version in &versions {
+            assert!(record.contains(&format!("/{version}")), "{record}");
+        }
+        assert!(record.contains(&format!("/+{marker}")) && !record.contains("no-such-version"), "{record}");
+    });
+}
+
+#[test]
+fn what_is_sent_is_sent_whole_though_it_is_deleted_meanwhile() {
+    on_both_engines(async |world| {
+        world.bucket("one", false).await;
+        let (room, bucket, key) = (|| world.room.clone(), || "one".to_owned(), || "k".to_owned());
+        let create = CreateUpload { room: room(), bucket: bucket(), key: key(), wish: Wish::default() };
+        let upload_id = world.call(create).await.unwrap().id;
+        let bytes = [vec![1_u8; 5 << 20], vec![2; 5 << 20], vec![3; 9]];
+        let mut parts = Vec::new();
+        for (number, bytes) in (1..).zip(&bytes) {
+            let bytes = Bytes::from(bytes.clone());
+            let incoming = Box::new(move |_: &crate::Upload| Ok(Incoming::of(bytes)));
+            let write = WritePart { room: room(), bucket: bucket(), key: key(), upload_id: upload_id.clone(), number, incoming };
+            let etag = world.call(write).await.unwrap().part.etag;
+            parts.push(SentPart { number, etag, checksums: Vec::new() });
+        }
+        let complete = |parts: Vec<SentPart>| CompleteUpload {
+            room: room(),
+            bucket: bucket(),
+            key: key(),
+            upload_id: upload_id.clone(),
+            parts,
+            when: WriteConditions::default(),
+            size_bytes: None,
+            join: Box::new(|_, parts| Ok((opaque_etag(&[0; 32], parts.len()), None))),
+        };
+        world.call(complete(parts.clone())).await.unwrap();
+        // Who asks again is told the same, but not of other parts.
+        world.call(complete(parts.clone())).await.unwrap();
+        let problem = world.call(complete(parts[..2].to_vec())).await.unwrap_err();
+        assert_eq!(code(&problem), Some(Code::InvalidPart));
+        let read = ReadObject {
+            room: room(),
+            bucket: bucket(),
+            key: key(),
+            version_id: None,
+            wanted: Of::Bytes(vault::objects::Wanted::Whole),
+            has_body: true,
+            when: ReadConditions::default(),
+        };
+        let mut body = world.call(read).await.unwrap().body.unwrap();
+        world.remove(&world.room, "one", "k", None, false).await;
+        let mut got = Vec::new();
+        while let Some(piece) = body.next().await {
+            got.extend_from_slice(&piece.unwrap());
+        }
+        assert!(got == bytes.concat(), "{} bytes came", got.len());
     });
 }

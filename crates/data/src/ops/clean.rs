@@ -95,6 +95,12 @@ impl Operation for CleanVersion {
             ranges.extend(room.rows_of(&permit, report, &self.rows.findings).await?);
         }
         let rows = joined(ranges)?;
+        let (last, count) =
+            (rows.last().map_or(0, |(_, last)| *last), parent.row_count.and_then(|count| u64::try_from(count).ok()));
+        if let Some(count) = count.filter(|count| last >= *count) {
+            let message = format!("there is no row {last}: the version has {count} rows, which are numbered from 0");
+            return Err(Problem::invalid(message));
+        }
         let removed_count = rows.iter().fold(0_u64, |sum, (first, last)| sum.saturating_add(last - first).saturating_add(1));
         let manifest_sha256 = parent.manifest_sha256.map(|digest| hex(&digest)).unwrap_or_default();
         let text = serde_json::to_vec(&Removed { manifest_sha256, rows })
@@ -113,6 +119,10 @@ impl Operation for CleanVersion {
         };
         let (at, caller) = (permit.entry().at, permit.caller().id.clone());
         let written = room.objects().commit(room.db(), &permit, vec![list_id], move |writer| {
+            if cleanings::is_under_way(writer, &parent.id, &cleaning)? {
+                let message = "the same rows are being left out of this version just now; wait for the version that comes of it";
+                return Err(Problem::new(Kind::Conflict, message));
+            }
             let version_id = versions::open(writer, &dataset_id, &workspace, &caller, at)?;
             cleanings::inherit_classes(writer, &version_id, &parent)?;
             cleanings::put(writer, &version_id, &parent.id, &cleaning)?;

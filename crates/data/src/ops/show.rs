@@ -4,9 +4,13 @@ use artifacts::Manifest;
 use gate::{Action, Operation, Permit, Target};
 use kernel::{Micros, Problem};
 
-use crate::store::{files, inspections, is_waiver_over, versions};
+use crate::store::{cleanings, files, inspections, is_waiver_over, versions};
+use crate::types::Making;
 use crate::types::no_version;
 use crate::{Data, Inspection, Parent, Version, attest, rules};
+
+/// Versions that are being made and are told of.
+const MAKING_COUNT_MAX: i64 = 20;
 
 /// Shows a data set's committed versions, the newest first.
 pub struct ShowDataset {
@@ -27,6 +31,8 @@ pub struct VersionPage {
     pub rows: Vec<Version>,
     /// Where the next page begins.
     pub next: Option<i64>,
+    /// Versions that are being made without some rows, or could not be; on the first page.
+    pub making: Vec<Making>,
 }
 
 impl Operation for ShowDataset {
@@ -44,13 +50,17 @@ impl Operation for ShowDataset {
         let id = permit.facts().id.clone().filter(|_| permit.facts().exists).ok_or_else(missing)?;
         let (below, now) = (self.after.unwrap_or(i64::MAX), permit.entry().at);
         let limit = i64::try_from(count).unwrap_or(i64::MAX).saturating_add(1);
-        let read = move |reader: &mut vault::db::Reader<'_>| Ok(versions::list(reader, &id, below, limit)?);
-        let mut rows = self.room.db().read(&permit, read).await?;
+        let is_first = self.after.is_none();
+        let read = move |reader: &mut vault::db::Reader<'_>| {
+            let making = if is_first { cleanings::making(reader, &id, MAKING_COUNT_MAX)? } else { Vec::new() };
+            Ok((versions::list(reader, &id, below, limit)?, making))
+        };
+        let (mut rows, making) = self.room.db().read(&permit, read).await?;
         let more = rows.len() > count;
         rows.truncate(count);
         rows.iter_mut().for_each(|version| end_waiver(version, now));
         let next = rows.last().filter(|_| more).and_then(|last| last.number);
-        Ok(VersionPage { rows, next })
+        Ok(VersionPage { rows, next, making })
     }
 }
 

@@ -1,10 +1,10 @@
 //! The SQL of versions that are others without some rows, and of the other versions that one is checked against.
 
-use kernel::Problem;
+use kernel::{Micros, Problem};
 use vault::db::{Bind, DbError, Reader, Writer};
 
 use super::{digest, signed};
-use crate::types::{Cleaning, OtherVersion, Version};
+use crate::types::{Cleaning, InspectionState, Making, OtherVersion, Version};
 
 /// Keeps what a version is to lack.
 pub(crate) fn put(writer: &mut Writer<'_>, version_id: &str, parent_id: &str, cleaning: &Cleaning) -> Result<(), Problem> {
@@ -40,6 +40,32 @@ pub(crate) fn get(reader: &mut Reader<'_>, version_id: &str) -> Result<Option<(S
             retrain: row.flag(6)?,
         };
         Ok((row.text(0)?, cleaning))
+    })
+}
+
+/// Whether the same rows are being left out of the same version for the same reason.
+pub(crate) fn is_under_way(reader: &mut Reader<'_>, parent_id: &str, cleaning: &Cleaning) -> Result<bool, DbError> {
+    let sql = "SELECT 1 FROM data_cleaning c JOIN data_inspection i ON i.version_id = c.version_id
+               WHERE c.parent_id = $1 AND c.rows_sha256 = $2 AND c.why = $3 AND i.task = 'clean' AND i.state IN ('queued', 'running') LIMIT 1";
+    let binds = [parent_id.into(), Bind::Bytes(&cleaning.rows_sha256), (&cleaning.why).into()];
+    Ok(reader.query_one(sql, &binds, |_| Ok(()))?.is_some())
+}
+
+/// Versions of a data set that are being made, or could not be: the newest first.
+pub(crate) fn making(reader: &mut Reader<'_>, dataset_id: &str, count_max: i64) -> Result<Vec<Making>, DbError> {
+    let sql = "SELECT p.number, c.removed_count, c.why, i.state, i.queued_at, i.fault
+               FROM data_version v JOIN data_cleaning c ON c.version_id = v.version_id
+               JOIN data_version p ON p.version_id = c.parent_id JOIN data_inspection i ON i.version_id = v.version_id
+               WHERE v.dataset_id = $1 AND v.number IS NULL AND i.task = 'clean' ORDER BY i.queued_at DESC, i.inspection_id LIMIT $2";
+    reader.query(sql, &[dataset_id.into(), count_max.into()], |row| {
+        Ok(Making {
+            parent_number: row.opt_int(0)?.unwrap_or_default(),
+            removed_count: super::unsigned(row, 1)?,
+            why: row.text(2)?,
+            state: InspectionState::parse(&row.text(3)?).ok_or(DbError::Shape(3))?,
+            asked_at: Micros(row.int(4)?),
+            fault: row.opt_text(5)?,
+        })
     })
 }
 

@@ -44,7 +44,16 @@ fn a_cleaned_version_is_what_the_server_saw_and_says_what_it_lacks() {
         world.inspected().await;
         assert_eq!(kind(world.call(clean(&world, ranges(&[]))).await), Kind::Invalid);
         assert_eq!(kind(world.call(clean(&world, ranges(&[(2, 1)]))).await), Kind::Invalid);
+        *world.worker.rows.lock() = None;
         let asked = world.call(clean(&world, ranges(&[(2, 2), (1, 1)]))).await.unwrap();
+        assert_eq!(
+            kind(world.call(clean(&world, ranges(&[(1, 2)]))).await),
+            Kind::Conflict,
+            "a form that is sent twice makes one"
+        );
+        let list = || ShowDataset { room: world.room.clone(), dataset: "d".to_owned(), after: None, rows: None };
+        let making = world.call(list()).await.unwrap().making;
+        assert_eq!((making.len(), making[0].removed_count, making[0].parent_number), (1, 2, 1));
         assert_eq!(asked.removed_count, 2);
         let open = world.shown("d", &asked.version_id).await.version;
         assert!(open.classes.health && open.state == DataState::Open, "it is guarded as its parent from the first moment");
@@ -67,6 +76,9 @@ fn a_cleaned_version_is_what_the_server_saw_and_says_what_it_lacks() {
         let job = world.worker.jobs.lock().last().cloned().unwrap();
         assert_eq!(job.reference.unwrap().name, "d@1", "it is compared with the other one");
         assert_eq!(world.shown("d", "2").await.version.row_count, Some(6));
+        assert!(world.call(list()).await.unwrap().making.is_empty());
+        let beyond = CleanVersion { version: "2".to_owned(), ..clean(&world, ranges(&[(6, 6)])) };
+        assert_eq!(kind(world.call(beyond).await), Kind::Invalid, "there is no such row");
         let recorded = world.gate.recorded();
         let sealed = recorded.iter().find(|line| line.starts_with("sealed cleanings.run done")).unwrap();
         assert!(sealed.contains("removed_row_count=2") && sealed.contains("removed_rows_sha256="), "{sealed}");

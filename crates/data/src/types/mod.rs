@@ -332,6 +332,23 @@ impl Task {
     }
 }
 
+/// A version that is to be another one without some rows, while it is not there yet.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Making {
+    /// The number of the other one.
+    pub parent_number: i64,
+    /// How many rows are left out.
+    pub removed_count: u64,
+    /// Why.
+    pub why: String,
+    /// How far the job is.
+    pub state: InspectionState,
+    /// When it was asked for.
+    pub asked_at: Micros,
+    /// Why there is no version.
+    pub fault: Option<String>,
+}
+
 /// An inspection of a version.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Inspection {

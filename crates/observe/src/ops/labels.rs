@@ -23,7 +23,7 @@ pub struct AddLabels {
 pub struct Labelled {
     /// Stored.
     pub stored_count: usize,
-    /// Of predictions that are not known here, or too old, or labelled already.
+    /// Of predictions that are not known here, or too old, or no classes, or labelled so already.
     pub unknown_count: usize,
 }
 

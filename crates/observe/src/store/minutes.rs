@@ -132,10 +132,10 @@ pub(crate) fn labelled(reader: &mut Reader<'_>, key: (&str, &str), since: Micros
     Ok(confusion)
 }
 
-/// Gives a row its label; false if there is no such row, or it has one.
+/// Gives a row its label, or another one; false if there is no such row, or it has this one.
 pub(crate) fn label(writer: &mut Writer<'_>, endpoint: &str, label: &Label, at: Micros, by: &str) -> Result<bool, DbError> {
     let sql = "UPDATE observe_prediction SET truth = $1, labelled_at = $2, labelled_by = $3
-               WHERE prediction_id = $4 AND place = $5 AND endpoint_id = $6 AND truth IS NULL";
+               WHERE prediction_id = $4 AND place = $5 AND endpoint_id = $6 AND (truth IS NULL OR truth <> $1)";
     let binds = [(&label.truth).into(), at.0.into(), by.into(), (&label.prediction).into(), label.row.into(), endpoint.into()];
     Ok(writer.execute(sql, &binds)? == 1)
 }

@@ -144,6 +144,7 @@ impl World {
             columns: &columns,
             classes: &classes,
             predicted: Some(Values::I64(&predicted)),
+            predicts_classes: true,
             probabilities: Some(Probabilities { values: Values::F64(&chances), width: 2 }),
         });
     }

@@ -5,7 +5,9 @@
 //! engine decides, from owners of service accounts, from grants that were taken back, from endpoints that follow an alias, and from who in fact
 //! has models trained. What two people have to do together is named as such.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::cell::RefCell;
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
+use std::rc::Rc;
 
 use super::{Decider, EndpointRow, Someone, Spot, TokenRow, World};
 use crate::engine::Engine;
@@ -68,12 +70,21 @@ struct Edge {
 struct Search<'a> {
     world: &'a World,
     decider: Decider<'a>,
+    /// What was worked out of accounts already, by id: many ways lead over the same ones.
+    known: RefCell<HashMap<String, Rc<Known>>>,
+}
+
+/// What the search needs of one account: worked out once, however many ways lead over it.
+struct Known {
+    held: Vec<Goal>,
+    direct: Vec<(Goal, Step, bool)>,
+    edges: Vec<Edge>,
 }
 
 /// The shortest way of each account to each goal that it does not simply hold.
 pub(crate) fn find(world: &World, engine: &Engine) -> Vec<EscalationPath> {
     let decider = Decider::new(engine, world.grants.iter().map(AsRef::as_ref), world.now);
-    let search = Search { world, decider };
+    let search = Search { world, decider, known: RefCell::default() };
     let mut found = Vec::new();
     let starts = world.people.values().filter(|one| one.kind != PrincipalKind::Group && !one.disabled);
     for start in starts.take(START_COUNT_MAX) {
@@ -89,30 +100,31 @@ pub(crate) fn find(world: &World, engine: &Engine) -> Vec<EscalationPath> {
 impl Search<'_> {
     /// Breadth first: the first way to a goal is a shortest one. Ways by repair come before ways by office.
     fn from(&self, start: &Someone) -> Vec<EscalationPath> {
-        let own: BTreeSet<Goal> = self.held(start).into_iter().collect();
+        let own: BTreeSet<Goal> = self.known(start).held.iter().cloned().collect();
         let mut found: BTreeMap<Goal, (Vec<Step>, bool)> = BTreeMap::new();
         for with_office in [false, true] {
             let mut seen = BTreeSet::from([start.id.as_str()]);
             let mut queue: VecDeque<(&Someone, Vec<Step>, bool)> = VecDeque::from([(start, Vec::new(), false)]);
             while let Some((here, steps, by_office)) = queue.pop_front() {
+                let known = self.known(here);
                 if here.id != start.id {
-                    for goal in self.held(here) {
-                        found.entry(goal).or_insert((steps.clone(), by_office));
+                    for goal in known.held.iter().filter(|goal| !found.contains_key(goal)).cloned().collect::<Vec<_>>() {
+                        found.insert(goal, (steps.clone(), by_office));
                     }
                 }
-                for (goal, step, office) in self.direct(here) {
-                    if with_office || !office {
-                        let way = steps.iter().cloned().chain([step]).collect();
-                        found.entry(goal).or_insert((way, by_office || office));
+                for (goal, step, office) in &known.direct {
+                    if (with_office || !office) && !found.contains_key(goal) {
+                        let way = steps.iter().cloned().chain([step.clone()]).collect();
+                        found.insert(goal.clone(), (way, by_office || *office));
                     }
                 }
                 if steps.len() >= STEP_COUNT_MAX {
                     continue;
                 }
-                for edge in self.edges(here) {
+                for edge in &known.edges {
                     let Some(next) = self.world.people.get(&edge.to).filter(|next| !next.disabled) else { continue };
                     if (with_office || !edge.by_office) && seen.insert(next.id.as_str()) {
-                        let way = steps.iter().cloned().chain([edge.step]).collect();
+                        let way = steps.iter().cloned().chain([edge.step.clone()]).collect();
                         queue.push_back((next, way, by_office || edge.by_office));
                     }
                 }
@@ -125,6 +137,15 @@ impl Search<'_> {
             by_office,
         };
         found.into_iter().filter(|(goal, _)| !own.contains(goal)).map(show).collect()
+    }
+
+    fn known(&self, who: &Someone) -> Rc<Known> {
+        if let Some(known) = self.known.borrow().get(&who.id) {
+            return Rc::clone(known);
+        }
+        let known = Rc::new(Known { held: self.held(who), direct: self.direct(who), edges: self.edges(who) });
+        self.known.borrow_mut().insert(who.id.clone(), Rc::clone(&known));
+        known
     }
 
     fn words(&self, goal: &Goal) -> String {

@@ -8,7 +8,8 @@ use crate::lock::{Lock, Mode, Retention};
 use crate::types::{Kept, Kind};
 
 const COLUMNS: &str =
-    "r.id, r.kind, r.subject, r.name, r.workspace, r.rule, r.lock_mode, r.retain_until, r.legal_hold, r.created_at";
+    "r.id, r.kind, r.subject, r.name, r.workspace, r.rule, r.lock_mode, r.retain_until, r.legal_hold, r.created_at,
+     (SELECT COUNT(*) FROM retained_object h WHERE h.retained_id = r.id)";
 
 fn from_row(row: &Row<'_>) -> Result<Kept, DbError> {
     Ok(Kept {
@@ -20,6 +21,7 @@ fn from_row(row: &Row<'_>) -> Result<Kept, DbError> {
         rule: row.text(5)?,
         lock: lock_from(row, 6)?,
         created_at: Micros(row.int(9)?),
+        object_count: row.int(10)?,
     })
 }
 

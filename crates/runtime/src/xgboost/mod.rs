@@ -8,7 +8,7 @@ mod ubj;
 use self::file::{Booster, File, Learner, Tree, Trees};
 use crate::forest::{BELOW_LEFT, Forest, MISSING_LEFT, Piece, SET_RIGHT};
 use crate::link::Link;
-use crate::{Batch, DataType, Limits, LoadError, Outputs, Port, PredictError, Signature};
+use crate::{Batch, DataType, Limits, LoadError, Outputs, Port, PredictError, Predicts, Signature};
 
 /// A booster, ready to be asked.
 #[derive(Debug)]
@@ -17,6 +17,8 @@ pub(crate) struct Xgboost {
     /// What the sums start from, per target.
     base: Vec<f32>,
     link: Link,
+    /// Whether the objective is one of which `predict` gives classes.
+    tells_classes: bool,
     signature: Signature,
     limits: Limits,
 }
@@ -62,6 +64,7 @@ impl Xgboost {
         if learner.gradient_booster.name == "gblinear" && base.iter().any(|score| Some(score) != base.first()) {
             return Err(LoadError::unsupported("a linear XGBoost booster with a base score for each class"));
         }
+        let tells_classes = matches!(learner.objective.name.as_str(), "multi:softmax" | "binary:hinge");
         let core = match learner.gradient_booster {
             Booster { name, model: Some(model), .. } if name == "gblinear" => linear(model.weights, features, targets)?,
             Booster { name, model: Some(model), .. } if name == "gbtree" => {
@@ -81,7 +84,12 @@ impl Xgboost {
             input.columns = learner.feature_names;
         }
         let signature = Signature { inputs: vec![input], outputs: link.ports::<f32>(targets), classes: Vec::new() };
-        Ok(Self { core, base, link, signature, limits: *limits })
+        Ok(Self { core, base, link, tells_classes, signature, limits: *limits })
+    }
+
+    /// What `Booster.predict` gives.
+    pub(crate) const fn booster_predicts(&self) -> Predicts {
+        if self.tells_classes { Predicts::Labels } else { self.link.predicts() }
     }
 
     pub(crate) const fn signature(&self) -> &Signature {

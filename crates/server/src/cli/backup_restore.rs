@@ -279,14 +279,14 @@ fn print(report: &Report, into: &Path) {
     match (&report.unreplayed, &report.replayed) {
         (Some(why), Some(_)) => {
             crate::say!("WARNING     what was revoked since is known from the old log alone ({why})");
-            if !report.untold.is_empty() {
-                crate::say!("            look through what it does not tell enough of: {}", report.untold);
-            }
         }
         (Some(why), None) => crate::say!(
             "WARNING     what was revoked or erased since is not known ({why}): look through tokens, grants and erasures"
         ),
         (None, _) => {}
+    }
+    if !report.untold.is_empty() {
+        crate::say!("WARNING     this was done since and is not done again, with how often; look through it: {}", report.untold);
     }
     crate::say!("next: strongroom serve --data {shown}");
 }

@@ -31,6 +31,7 @@ mod model;
 mod model_files;
 mod model_gate;
 mod model_signers;
+mod objects;
 mod observe;
 mod offline;
 mod output;
@@ -137,6 +138,9 @@ enum Verb {
     /// Work with keys: new ones for a workspace, a new root key.
     #[command(subcommand)]
     Keys(keys::Keys),
+    /// Check the stored bytes.
+    #[command(subcommand)]
+    Objects(objects::Objects),
     /// Work with data sets: commit, inspect, decide, read.
     #[command(subcommand)]
     Data(data::Data),
@@ -249,6 +253,7 @@ fn run(verb: Verb) -> Result<ExitCode, Problem> {
             Verb::Detections(verb) => verb.run().await.map(|()| ExitCode::SUCCESS),
             Verb::Backup(verb) => verb.run().await,
             Verb::Keys(verb) => verb.run().await.map(|()| ExitCode::SUCCESS),
+            Verb::Objects(verb) => verb.run().await.map(|()| ExitCode::SUCCESS),
             Verb::Data(verb) => verb.run().await,
             Verb::Model(verb) => verb.run().await,
             Verb::Retrain(verb) => verb.run().await.map(|()| ExitCode::SUCCESS),

@@ -8,7 +8,7 @@ use super::client::Connection;
 use super::output::{list, show};
 
 const PREFIX: &str = "/api/strongroom/v1/retention";
-const KEPT: [&str; 8] = ["kind", "name", "rule", "mode", "until", "legal_hold", "in_force", "enforced_by"];
+const KEPT: [&str; 9] = ["kind", "name", "rule", "mode", "until", "legal_hold", "in_force", "files", "enforced_by"];
 const CHANGED: [&str; 6] = ["kind", "name", "rule", "mode", "until", "legal_hold"];
 
 /// Look at what is retained, and change it.

@@ -1,7 +1,7 @@
 //! A model's outputs, told as coarsely as the guard says.
 
 use ::guard::Hardening;
-use runtime::{Outputs, Role, Tensor, Values};
+use runtime::{Outputs, Port, Role, Signature, Tensor, Values};
 
 /// Makes outputs coarser. Labels stay; forms and types do.
 pub(super) fn harden(outputs: &mut Outputs, hardening: &Hardening) {
@@ -14,6 +14,7 @@ pub(super) fn harden(outputs: &mut Outputs, hardening: &Hardening) {
         let apply = |values: &mut [f64]| match output.role {
             Role::Label => {}
             Role::Probabilities => hardening.probabilities(values, width),
+            Role::Value if are_probabilities(values, width) => hardening.probabilities(values, width),
             Role::Value => hardening.numbers(values),
         };
         let hardened = match output.tensor.values() {
@@ -37,11 +38,54 @@ pub(super) fn harden(outputs: &mut Outputs, hardening: &Hardening) {
     }
 }
 
+/// How far the probabilities of a row may be from 1 together: they are 32-bit floats, or were rounded.
+const SUM_ERROR_MAX: f64 = 1e-3;
+
+/// Whether numbers of which a model does not say what they are look like probabilities: the rows of a network that was exported as it is.
+fn are_probabilities(values: &[f64], width: usize) -> bool {
+    let is_one = |row: &[f64]| row.iter().all(|value| *value >= 0.0) && (row.iter().sum::<f64>() - 1.0).abs() <= SUM_ERROR_MAX;
+    width > 1 && !values.is_empty() && values.chunks(width).all(is_one)
+}
+
+/// An output of which fewer numbers cannot be told: several numbers a row, and nothing says that they are probabilities.
+pub(super) fn untold(model: &Signature) -> Option<&Port> {
+    let is_wide =
+        |port: &&Port| port.role == Role::Value && port.shape.iter().skip(1).any(|size| size.is_none_or(|size| size > 1));
+    model.outputs.iter().find(is_wide)
+}
+
 #[cfg(test)]
 mod tests {
-    use runtime::Output;
+    use runtime::{DataType, Output};
 
     use super::*;
+
+    #[test]
+    fn rows_that_look_like_probabilities_are_told_as_such() {
+        let tensor = |values: Vec<f32>| Tensor::new(vec![2, 2], Values::F32(values)).unwrap();
+        let output = |values| Output { name: "p".to_owned(), role: Role::Value, tensor: tensor(values) };
+        let mut outputs = Outputs { all: vec![output(vec![0.1, 0.9, 0.7, 0.3]), output(vec![0.1, 0.9, 7.0, 0.3])] };
+        harden(&mut outputs, &Hardening { digits: None, top_k: Some(1), label_only: false });
+        assert_eq!(outputs.all[0].tensor, tensor(vec![0.0, 0.9, 0.7, 0.0]));
+        assert_eq!(outputs.all[1].tensor, tensor(vec![0.1, 0.9, 7.0, 0.3]));
+    }
+
+    #[test]
+    fn outputs_that_nobody_can_cut_are_named() {
+        let port = |name: &str, role: Role, width: usize| {
+            let shape = if width == 0 { vec![None] } else { vec![None, Some(width)] };
+            Port { name: name.to_owned(), data_type: DataType::F32, narrow: None, shape, columns: Vec::new(), role }
+        };
+        let check = |outputs: Vec<Port>, expected: Option<&str>| {
+            let model = Signature { outputs, ..Signature::default() };
+            assert_eq!(untold(&model).map(|port| port.name.as_str()), expected);
+        };
+        check(vec![port("label", Role::Label, 0), port("p", Role::Probabilities, 3)], None);
+        check(vec![port("y", Role::Value, 0)], None);
+        check(vec![port("y", Role::Value, 1)], None);
+        check(vec![port("y", Role::Value, 3)], Some("y"));
+        check(vec![port("z", Role::Value, 3), port("p", Role::Probabilities, 3)], Some("z"));
+    }
 
     #[test]
     fn labels_stay_and_numbers_become_coarser() {

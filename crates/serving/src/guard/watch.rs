@@ -193,6 +193,10 @@ struct Check<'a> {
     settings: GuardSettings,
     rows_per_day: u64,
     calibrated: Option<&'a Calibrated>,
+    /// Who reads the rows.
+    model: &'a Loaded,
+    /// What nobody outside knows: it says which rows of a large request are looked at.
+    seed: u64,
 }
 
 /// Why a request is not answered.
@@ -269,14 +273,13 @@ impl Check<'_> {
             trail.seen(now);
             return None;
         };
-        let layout = Layout::of(batch, &calibrated.reference().columns)?;
+        let layout = Layout::of(batch, &calibrated.reference().columns, self.model.signature())?;
         let mut cells: Vec<Cell<'_>> = Vec::new();
         let mut problem = None;
-        // Of very large requests a part is looked at, other rows each time.
+        // Of very large requests a part is looked at: one row of each so many, and nobody can tell which.
         let step = layout.row_count().div_ceil(GUARD_ROW_COUNT_MAX).max(1);
-        let first = if step > 1 { (trail.counts.rows % step as u64) as usize } else { 0 };
         for row in 0..layout.row_count() {
-            let is_chosen = row % step == first;
+            let is_chosen = row % step == chosen(self.seed, row / step, step);
             if !is_chosen && self.settings.ranges != RangePolicy::Refuse {
                 continue;
             }
@@ -298,6 +301,17 @@ impl Check<'_> {
     }
 }
 
+/// Which of `step` rows is looked at. Source: Steele, Lea and Flood 2014, SplitMix64.
+fn chosen(seed: u64, block: usize, step: usize) -> usize {
+    if step == 1 {
+        return 0;
+    }
+    let mut mixed = seed.wrapping_add((block as u64 + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15));
+    mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    ((mixed ^ (mixed >> 31)) % step as u64) as usize
+}
+
 fn outside_problem(row: usize, outside: &::guard::Outside, calibrated: &Calibrated) -> Problem {
     let name = calibrated.reference().columns.get(outside.column).map(|column| column.name.as_str()).unwrap_or_default();
     let column = if name.is_empty() { format!("column {}", outside.column + 1) } else { format!("the column `{name}`") };
@@ -317,7 +331,8 @@ fn since(now: &Counts, before: &Counts) -> Counts {
 }
 
 impl Serving {
-    /// Lets a request to a model through, or not; what happened then is in the record. Gives the batch back.
+    /// Lets a request through that `asked` is to answer, or not: measured by what `model` was trained on. What happened then is in the
+    /// record. Gives the batch back.
     ///
     /// # Errors
     /// `TooMany` with the time to wait; `Invalid` for rows outside the training data, where these are refused.
@@ -326,6 +341,7 @@ impl Serving {
         permit: &Permit<O>,
         endpoint_id: &str,
         model: &Loaded,
+        asked: &Arc<Loaded>,
         batch: Batch,
     ) -> Result<(Passage, Batch), Problem> {
         let guards = &self.0.guards;
@@ -336,13 +352,16 @@ impl Serving {
         let tag = Tag { caller: guards.number("caller", &caller), network: guards.network(permit.entry().address) };
         let rows_per_day = settings.rows_per_day.unwrap_or(self.0.config.guard_rows_per_day);
         let asker = Asker { caller, tag, now };
+        let seed = guards.hasher.hash_one(&permit.entry().id);
         let (checked, batch) = if batch.rows() <= GUARD_INLINE_ROW_COUNT {
-            let check = Check { watch: &watch, asker: &asker, settings, rows_per_day, calibrated: calibrated.as_deref() };
+            let (calibrated, model) = (calibrated.as_deref(), &**asked);
+            let check = Check { watch: &watch, asker: &asker, settings, rows_per_day, calibrated, model, seed };
             (check.run(&batch, &guards.bytes), batch)
         } else {
-            let room = self.clone();
+            let (room, asked) = (self.clone(), Arc::clone(asked));
             let looking = tokio::task::spawn_blocking(move || {
-                let check = Check { watch: &watch, asker: &asker, settings, rows_per_day, calibrated: calibrated.as_deref() };
+                let (calibrated, model) = (calibrated.as_deref(), &*asked);
+                let check = Check { watch: &watch, asker: &asker, settings, rows_per_day, calibrated, model, seed };
                 (check.run(&batch, &room.0.guards.bytes), batch)
             });
             looking.await.map_err(|broken| Problem::internal("the guard broke off", broken))?
@@ -356,6 +375,34 @@ impl Serving {
                 permit.defer_outcome().settle(&tell(outcome, level, cause, &seen));
                 Err(problem)
             }
+        }
+    }
+
+    /// Refuses a number of largest probabilities where the model that answers now gives numbers that could not be cut to it.
+    ///
+    /// # Errors
+    /// `Conflict`, naming the output.
+    pub(crate) async fn check_told<O: ?Sized>(
+        &self,
+        permit: &Permit<O>,
+        endpoint_id: &str,
+        settings: &GuardSettings,
+    ) -> Result<(), Problem> {
+        if settings.top_k.is_none() {
+            return Ok(());
+        }
+        // An endpoint that is not ready tells nobody anything.
+        let Ok(answering) = self.answering(permit, endpoint_id).await else { return Ok(()) };
+        match super::outputs::untold(answering.champion.signature()) {
+            None => Ok(()),
+            Some(port) => Err(Problem::new(
+                Kind::Conflict,
+                format!(
+                    "`top_k` cannot be held: the model's output `{}` has several numbers a row, and the model does not say that they are \
+                     probabilities; `digits` makes them coarser",
+                    port.name.chars().take(100).collect::<String>()
+                ),
+            )),
         }
     }
 
@@ -413,4 +460,19 @@ impl Serving {
 fn is_within(at: Micros, now: Micros, age_max: Duration) -> bool {
     let age_us = now.0.saturating_sub(at.0);
     (0..=i64::try_from(age_max.as_micros()).unwrap_or(i64::MAX)).contains(&age_us)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_row_of_a_large_request_may_be_the_one_that_is_looked_at() {
+        let mut counts = [0_u32; 4];
+        (0..4_000).for_each(|block| counts[chosen(7, block, 4)] += 1);
+        assert!(counts.iter().all(|count| (800..1_200).contains(count)), "{counts:?}");
+        let differing = (0..1_000).filter(|block| chosen(7, *block, 4) != chosen(8, *block, 4)).count();
+        assert!(differing > 600, "another request, other rows: {differing}");
+        assert_eq!(chosen(7, 3, 1), 0);
+    }
 }

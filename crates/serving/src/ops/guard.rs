@@ -27,6 +27,7 @@ impl Operation for SetGuard {
     async fn run(self, permit: Permit<Self>) -> Result<GuardSettings, Problem> {
         let (id, settings) = (endpoint_of(&permit)?, self.settings);
         settings.check()?;
+        self.room.check_told(&permit, &id, &settings).await?;
         let (at, by, wanted) = (permit.entry().at, permit.caller().id.clone(), id.clone());
         let set = self.room.db().write(&permit, move |writer| {
             store::guard::set(writer, &wanted, &settings, (at, &by))?;

@@ -50,9 +50,10 @@ impl Operation for Predict {
         seen.ends_as(watch::Verdict::Invalid);
         // Without a key each request decides by itself, so that a share holds however few the callers are.
         let chosen = answering.choose(version.as_deref(), routing_key.as_deref().unwrap_or(&permit.entry().id))?;
+        let batch = chosen.model.typed(batch).map_err(problem)?;
         seen.ends_as(watch::Verdict::Limited);
         // What the champion was trained on is the measure, whichever version answers.
-        let (passage, batch) = room.guarded(&permit, &endpoint_id, &answering.champion, batch).await?;
+        let (passage, batch) = room.guarded(&permit, &endpoint_id, &answering.champion, &chosen.model, batch).await?;
         let (batch, wanted) = (Arc::new(batch), Arc::clone(&chosen.model));
         seen.ends_as(watch::Verdict::Failed);
         let mut draft = room.draft(&permit, &endpoint, &wanted, &batch, subject.as_deref()).await?;

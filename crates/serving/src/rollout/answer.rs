@@ -63,7 +63,9 @@ impl Answering {
         if let Some(champion) = Some(&self.champion).filter(is_it) {
             return Ok(Chosen { model: Arc::clone(champion), way: Way::Plain(None) });
         }
-        let challenger = self.challenge.as_ref().and_then(|challenge| Some((challenge, challenge.model.as_ref().ok()?)));
+        // A shadow is heard by nobody, and what was halted is out for everybody.
+        let challenger = self.challenge.as_ref().filter(|challenge| challenge.is_heard());
+        let challenger = challenger.and_then(|challenge| Some((challenge, challenge.model.as_ref().ok()?)));
         if let Some((challenge, model)) = challenger.filter(|(_, model)| is_it(model)) {
             return Ok(Chosen { model: Arc::clone(model), way: Way::Plain(Some(challenge.rollout.mode)) });
         }

@@ -138,8 +138,16 @@ impl Challenge {
     /// The challenger, if a request with this key is its.
     pub(crate) fn takes(&self, key: &[u8]) -> Option<&Arc<Loaded>> {
         let model = self.model.as_ref().ok()?;
-        let runs = self.rollout.halted.is_none() && self.tally.halted().is_none();
-        (runs && self.rollout.takes(key)).then_some(model)
+        (self.runs() && self.rollout.takes(key)).then_some(model)
+    }
+
+    fn runs(&self) -> bool {
+        self.rollout.halted.is_none() && self.tally.halted().is_none()
+    }
+
+    /// Whether clients may hear the challenger.
+    pub(crate) fn is_heard(&self) -> bool {
+        self.rollout.mode == Mode::Canary && self.runs()
     }
 }
 

@@ -5,7 +5,7 @@ use runtime::{Batch, Values};
 
 use super::support::*;
 use crate::ops::{GetEndpoint, Predict, PromoteChallenger, Ready, Rollback, StartRollout, UpdateEndpoint};
-use crate::{Endpoint, Keeper, Mode, ServingConfig, Stops};
+use crate::{Endpoint, Keeper, Mode, Prediction, ServingConfig, Stops};
 
 /// The challenger's model needs a second column: every request that the champion answers fails it.
 const WIDE: &str = "max_feature_idx=1\nobjective=regression\nfeature_names=a b";
@@ -20,12 +20,16 @@ impl World {
         self.call(GetEndpoint { room: self.room.clone(), name: ENDPOINT.to_owned() }).await.unwrap()
     }
 
-    async fn said_with(&self, routing_key: &str, version: Option<&str>) -> (f64, Option<Mode>) {
+    async fn ask_version(&self, routing_key: &str, version: Option<&str>) -> Result<Prediction, kernel::Problem> {
         let batch = Batch::matrix(1, 1, Values::F64(vec![0.0])).unwrap();
         let (room, endpoint) = (self.room.clone(), ENDPOINT.to_owned());
         let routing_key = Some(routing_key.to_owned());
         let version = version.map(str::to_owned);
-        let prediction = self.call(Predict { room, endpoint, version, routing_key, batch, subject: None }).await.unwrap();
+        self.call(Predict { room, endpoint, version, routing_key, batch, subject: None }).await
+    }
+
+    async fn said_with(&self, routing_key: &str, version: Option<&str>) -> (f64, Option<Mode>) {
+        let prediction = self.ask_version(routing_key, version).await.unwrap();
         match prediction.outputs.value().unwrap().values() {
             Values::F64(values) => (values[0], prediction.arm),
             other => panic!("{other:?}"),
@@ -84,6 +88,7 @@ fn a_shadow_is_counted_and_never_heard() {
         for _ in 0..5 {
             assert_eq!(world.said().await, 1.0);
         }
+        refused(world.ask_version("x", Some(&second.to_string())).await, Kind::NotFound, "answers here");
         // The shadows compute on threads of their own; each is counted before its turn is given back.
         let all = u32::try_from(crate::limits::SHADOW_COUNT_MAX).unwrap();
         drop(world.room.0.shadows.acquire_many(all).await.unwrap());
@@ -111,7 +116,9 @@ fn a_challenger_that_fails_costs_no_client_an_answer_and_is_halted_for_good() {
         assert!(shown.obstacle.unwrap().contains("failed"), "out from the moment on that it is beyond doubt");
         assert!(shown.comparison.challenger.errors < 10, "{:?}", shown.comparison.challenger);
         let keeper = Keeper::new(world.room.clone(), world.gate.gate.clone(), world.gate.job_key.pass(crate::KEEPER));
+        refused(world.ask_version("x", Some(&broken.to_string())).await, Kind::NotFound, "answers here");
         assert!(keeper.step().await);
+        refused(world.ask_version("x", Some(&broken.to_string())).await, Kind::NotFound, "answers here");
         let halted = world.shown().await.endpoint.rollout.unwrap().halted.unwrap();
         assert!(halted.1.contains("failed"));
         let promote = PromoteChallenger { room: world.room.clone(), name: ENDPOINT.to_owned(), seen: None };

@@ -1,6 +1,6 @@
 //! Reads metrics' histories: of one run page by page, of many runs at once, and sampled.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use gate::{Action, Operation, Permit, Target};
 use kernel::Problem;
@@ -167,6 +167,96 @@ impl Operation for GetMetricHistoryBulkInterval {
     }
 }
 
+/// Reads one metric of many runs for a picture: of each stretch of steps where it is lowest and where it is highest, so that no spike is lost.
+pub struct GetMetricCurve {
+    /// The room.
+    pub room: Tracking,
+    /// The runs; those that the caller may not see are left out.
+    pub run_ids: Vec<String>,
+    /// The metric.
+    pub key: String,
+    /// From which to which step; all of them where none is given.
+    pub steps: Option<(i64, i64)>,
+    /// How many steps at most, about.
+    pub step_count_max: usize,
+}
+
+/// A metric's curve.
+#[derive(Clone, Debug, PartialEq)]
+pub struct MetricCurve {
+    /// The points, by run and step.
+    pub points: Vec<RunMetricPoint>,
+    /// How many steps they are of.
+    pub shown_count: usize,
+    /// How many there are.
+    pub step_count: usize,
+}
+
+impl Operation for GetMetricCurve {
+    const ACTION: Action = super::METRICS_READ;
+    type Output = MetricCurve;
+
+    fn target(&self) -> Target {
+        Target::Workspace
+    }
+
+    async fn run(self, permit: Permit<Self>) -> Result<MetricCurve, Problem> {
+        rules::no_nul("metric_key", &self.key)?;
+        let (workspace, scope) = (permit.workspace()?.to_owned(), permit.scope().clone());
+        let Self { room, run_ids, key, steps, step_count_max } = self;
+        room.db
+            .read(&permit, move |reader| {
+                let mut histories = Vec::new();
+                let mut total = 0_usize;
+                for (row, run_id) in metrics::rows_of_runs(reader, &workspace, &scope, &run_ids)? {
+                    let points = metrics::history(reader, row, &key)?;
+                    total = total.saturating_add(points.len());
+                    if total > limits::HISTORY_POINT_COUNT_MAX {
+                        return Err(Problem::invalid("these runs have too many points to draw at once; choose fewer runs"));
+                    }
+                    histories.push((run_id, points));
+                }
+                histories.sort_by_key(|(run_id, _)| run_ids.iter().position(|id| id == run_id));
+                Ok(curve(&histories, &key, steps.unwrap_or((i64::MIN, i64::MAX)), step_count_max))
+            })
+            .await
+    }
+}
+
+fn curve(histories: &[(String, Vec<Point>)], key: &str, (first, last): (i64, i64), count_max: usize) -> MetricCurve {
+    // The last point of a step is the one that counts.
+    let by_run: Vec<BTreeMap<i64, Point>> = histories
+        .iter()
+        .map(|(_, points)| points.iter().filter(|one| (first..=last).contains(&one.step)).map(|one| (one.step, *one)).collect())
+        .collect();
+    let all: BTreeSet<i64> = by_run.iter().flat_map(|run| run.keys().copied()).collect();
+    let all: Vec<i64> = all.into_iter().collect();
+    let chosen = if all.len() <= count_max { all.iter().copied().collect() } else { extremes(&by_run, &all, count_max) };
+    let mut points = Vec::new();
+    for ((run_id, _), run) in histories.iter().zip(&by_run) {
+        let shown_points = run.values().filter(|point| chosen.contains(&point.step));
+        points.extend(shown_points.map(|point| RunMetricPoint { run_id: run_id.clone(), point: shown(key, point) }));
+    }
+    MetricCurve { points, shown_count: chosen.len(), step_count: all.len() }
+}
+
+/// The first and the last step, and of each stretch those where a run is lowest, highest, or no number.
+fn extremes(by_run: &[BTreeMap<i64, Point>], all: &[i64], count_max: usize) -> BTreeSet<i64> {
+    let stretch_count = (count_max / (2 * by_run.len().max(1))).max(20);
+    let mut chosen: BTreeSet<i64> = all.first().into_iter().chain(all.last()).copied().collect();
+    for stretch in all.chunks(all.len().div_ceil(stretch_count)) {
+        let (Some(from), Some(to)) = (stretch.first(), stretch.last()) else { continue };
+        for run in by_run {
+            let numbers = || run.range(*from..=*to).map(|(_, point)| point).filter(|point| point.value.is_finite());
+            let lowest = numbers().min_by(|one, other| one.value.total_cmp(&other.value));
+            let highest = numbers().max_by(|one, other| one.value.total_cmp(&other.value));
+            let no_number = run.range(*from..=*to).map(|(_, point)| point).find(|point| !point.value.is_finite());
+            chosen.extend([lowest, highest, no_number].into_iter().flatten().map(|point| point.step));
+        }
+    }
+    chosen
+}
+
 /// The points at the sampled steps, by run, step, time and value.
 fn sampled(histories: &[(String, Vec<Point>)], key: &str, steps: Option<(i64, i64)>, count: usize) -> Vec<RunMetricPoint> {
     let all: BTreeSet<i64> = histories.iter().flat_map(|(_, points)| points.iter().map(|point| point.step)).collect();
@@ -215,5 +305,24 @@ mod tests {
         check((0..=1000).step_by(10).collect(), 0, 1000, 5, &[0, 200, 400, 600, 800, 1000]);
         check(Vec::new(), 0, 10, 5, &[]);
         check(vec![1, 2, 3], 5, 1, 5, &[]);
+    }
+
+    #[test]
+    fn no_spike_is_lost_by_a_curve() {
+        let value = |step: i64| match step {
+            7_777 => 99.0,
+            7_778 => -99.0,
+            3_333 => f64::NAN,
+            _ => 1.0,
+        };
+        let points: Vec<Point> = (0..10_000).map(|step| Point { timestamp_ms: step, step, value: value(step) }).collect();
+        let whole = (i64::MIN, i64::MAX);
+        let found = curve(&[("a".to_owned(), points.clone())], "m", whole, 200);
+        assert_eq!(found.step_count, 10_000);
+        assert!(found.shown_count <= 400 && found.points.len() == found.shown_count, "{}", found.shown_count);
+        let has = |step: i64| found.points.iter().any(|one| one.point.step == step);
+        assert!(has(0) && has(3_333) && has(7_777) && has(7_778) && has(9_999));
+        let few = curve(&[("a".to_owned(), points)], "m", (10, 19), 200);
+        assert_eq!((few.shown_count, few.step_count), (10, 10), "few are all shown");
     }
 }

@@ -26,7 +26,7 @@ pub use experiments_create::{CreateExperiment, EnsureDefaultExperiment};
 pub use experiments_get::{GetExperiment, GetExperimentByName};
 pub use experiments_search::SearchExperiments;
 pub use experiments_tag::{DeleteExperimentTag, SetExperimentTag};
-pub use metrics_read::{GetMetricHistory, GetMetricHistoryBulk, GetMetricHistoryBulkInterval};
+pub use metrics_read::{GetMetricCurve, GetMetricHistory, GetMetricHistoryBulk, GetMetricHistoryBulkInterval, MetricCurve};
 pub use runs_change::{DeleteRun, RestoreRun, UpdateRun};
 pub use runs_create::CreateRun;
 pub use runs_get::GetRun;

@@ -60,6 +60,7 @@ pub(super) const ALL: &[Migration] = &[
     step!("0039_elevation"),
     step!("0040_mail"),
     step!("0041_standing_in_state"),
+    step!("0042_bucket_files_retained"),
     step!("0043_backup_faults"),
     step!("0046_taken_challenges"),
 ];

@@ -232,11 +232,17 @@ impl Objects {
         }
     }
 
-    /// Takes objects away for good, at once or when the [`Hold`] on them ends. What is not there is gone already.
+    /// Takes objects away for good, at once or when the [`Hold`] on them ends and nobody is sent them any more. What is not there is gone
+    /// already.
     ///
     /// # Errors
     /// `Unavailable` if the store cannot do it now; the rest may be there still.
     pub async fn delete<O: ?Sized>(&self, _permit: &Permit<O>, ids: Vec<ObjectId>) -> Result<(), Problem> {
+        self.take_away(ids).await
+    }
+
+    async fn take_away(&self, ids: Vec<ObjectId>) -> Result<(), Problem> {
+        let ids = self.holds.unsent(ids);
         let Some(_turn) = self.holds.try_turn() else {
             self.holds.wait(ids);
             return Ok(());
@@ -271,10 +277,13 @@ impl Objects {
         };
         match &self.store {
             Store::Local(store) => {
-                let store = store.clone();
-                blocking(move || store.sweep(&|id| known.contains(id), older_than)).await
+                let (store, holds) = (store.clone(), self.holds.clone());
+                blocking(move || store.sweep(&|id| known.contains(id) || holds.is_sent(id), older_than)).await
             }
-            Store::Remote(store) => store.sweep(&|id: &str| known.contains(id), older_than).await,
+            Store::Remote(store) => {
+                let holds = &self.holds;
+                store.sweep(&|id: &str| known.contains(id) || holds.is_sent(id), older_than).await
+            }
         }
     }
 

@@ -2,6 +2,7 @@
 //!
 //! INVARIANT: the outcome of a recorded read says how many bytes were sent, also when the client hangs up or a piece is damaged.
 //! Held by the reading tests of the rooms that send.
+//! INVARIANT: what has begun to be sent is sent whole, also when it is deleted or overwritten meanwhile. Held by `buckets::tests::objects`.
 
 use std::ops::Range;
 
@@ -10,7 +11,13 @@ use futures_util::{StreamExt, stream};
 use gate::{DeferredOutcome, Outcome, Permit};
 use kernel::Problem;
 
-use super::{Body, Objects, StoredObject};
+use super::hold::Use;
+use super::small::SMALL_BYTES_MAX;
+use super::{Body, ObjectId, Objects, StoredObject};
+
+/// Small objects behind the first that are fetched at the beginning: their bytes go with the row that names them. What was written in parts
+/// has one, its last.
+const FETCHED_COUNT_MAX: usize = 8;
 
 /// What is sent.
 pub enum Piece {
@@ -25,12 +32,36 @@ pub enum Piece {
     },
 }
 
+impl Piece {
+    const fn id(&self) -> Option<&ObjectId> {
+        match self {
+            Self::Text(_) => None,
+            Self::Object { object, .. } => Some(&object.id),
+        }
+    }
+}
+
+async fn fetch_small<O>(permit: &Permit<O>, objects: &Objects, pieces: &mut [Piece]) -> Result<(), Problem> {
+    let later = pieces.iter_mut().skip(1).filter_map(|piece| match piece {
+        Piece::Object { object, .. } if object.size_bytes <= SMALL_BYTES_MAX as u64 => Some(object),
+        _ => None,
+    });
+    for object in later.take(FETCHED_COUNT_MAX) {
+        if object.fresh.is_none() {
+            object.fresh = objects.small(permit, &object.id).await?;
+        }
+    }
+    Ok(())
+}
+
 /// A sending. It holds the permit and the duty to record how it ended.
 pub struct Sending<O> {
     permit: Permit<O>,
     objects: Objects,
     pieces: std::vec::IntoIter<Piece>,
     now: Option<Body>,
+    /// All that is sent stays until then.
+    _using: Use,
     sent_bytes: u64,
     total_bytes: u64,
     end: Option<(DeferredOutcome, Outcome)>,
@@ -45,12 +76,16 @@ impl<O: Send + 'static> Sending<O> {
     pub async fn begin(
         permit: Permit<O>,
         objects: Objects,
-        pieces: Vec<Piece>,
+        mut pieces: Vec<Piece>,
         total_bytes: u64,
         outcome: Outcome,
     ) -> Result<Body, Problem> {
         let end = Some((permit.defer_outcome(), outcome));
-        let mut sending = Self { permit, objects, pieces: pieces.into_iter(), now: None, sent_bytes: 0, total_bytes, end };
+        let ids: Vec<ObjectId> = pieces.iter().filter_map(Piece::id).cloned().collect();
+        let using = objects.using(ids);
+        fetch_small(&permit, &objects, &mut pieces).await?;
+        let pieces = pieces.into_iter();
+        let mut sending = Self { permit, objects, pieces, now: None, _using: using, sent_bytes: 0, total_bytes, end };
         sending.now = sending.next_piece().await?;
         Ok(Box::pin(stream::unfold(Some(sending), |sending| async move {
             let mut sending = sending?;

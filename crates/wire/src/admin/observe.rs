@@ -241,7 +241,8 @@ fn labels_of(inbound: &Inbound) -> Result<Vec<Label>, Problem> {
     let read = labels.into_iter().map(|one| {
         let truth = match one.label {
             Value::String(text) => text,
-            Value::Number(number) => number.to_string(),
+            // As classes are named: 1 for 1.0, and 0 for -0.0.
+            Value::Number(number) => number.as_f64().map_or_else(|| number.to_string(), |value| (value + 0.0).to_string()),
             Value::Bool(flag) => u8::from(flag).to_string(),
             _ => return Err(Problem::invalid("a label is a text, a number, or true or false")),
         };

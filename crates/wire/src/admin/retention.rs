@@ -129,6 +129,11 @@ fn kept(one: &Kept, enforced_by: &str) -> Value {
         "legal_hold": one.lock.hold,
         "since": to_text(one.created_at),
     });
+    // Of a model that lies elsewhere nothing but its row is held.
+    if let (Some(fields), Kind::Model) = (shown.as_object_mut(), one.kind) {
+        let files = if one.object_count > 0 { "held" } else { "none held" };
+        fields.insert("files".to_owned(), json!(files));
+    }
     // A backup lies in a place of its own, which this server's objects say nothing of.
     let enforced_by = if one.kind == Kind::Backup { "software" } else { enforced_by };
     if let (Some(fields), false) = (shown.as_object_mut(), enforced_by.is_empty()) {

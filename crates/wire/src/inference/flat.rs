@@ -53,7 +53,7 @@ impl Item for i64 {
         Some(value)
     }
     fn of_f64(value: f64) -> Option<Self> {
-        (value.fract() == 0.0 && value.abs() <= 9_007_199_254_740_992.0).then_some(value as Self)
+        (value.fract() == 0.0 && value.abs() < 9_007_199_254_740_992.0).then_some(value as Self)
     }
 }
 

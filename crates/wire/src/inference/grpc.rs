@@ -255,7 +255,7 @@ fn typed(datatype: &str, contents: &[u8]) -> Result<Values, Problem> {
             Values::I64(all.map_err(|_| Problem::invalid("a value is beyond what models here compute with"))?)
         }
         // A negative number is written as its 64 bits.
-        _ => Values::I64(whole.into_iter().map(|one| one as i64).collect()),
+        _ => Values::I64(request::within(datatype, whole.into_iter().map(|one| one as i64).collect())?),
     })
 }
 
@@ -327,4 +327,23 @@ pub(crate) fn problem_answer(problem: &Problem) -> Answer {
     }
     outbound::harden(&mut answer);
     answer
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn integers_are_of_their_type() {
+        let contents = |field: u64, value: i64| {
+            let mut message = Written::default();
+            message.packed(field, std::iter::once(value as u64));
+            message.into_bytes()
+        };
+        assert_eq!(typed("UINT8", &contents(4, 255)).unwrap(), Values::I64(vec![255]));
+        assert_eq!(typed("INT8", &contents(2, -128)).unwrap(), Values::I64(vec![-128]));
+        for (word, field, value) in [("UINT8", 4, 4_000_000), ("INT8", 2, -40_000), ("UINT32", 4, -1), ("INT32", 2, 1 << 40)] {
+            assert!(typed(word, &contents(field, value)).unwrap_err().message().contains("outside"), "{word}");
+        }
+    }
 }

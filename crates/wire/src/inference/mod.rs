@@ -8,7 +8,9 @@ mod binary;
 mod flat;
 mod frame;
 mod grpc;
+mod nest;
 mod oip;
+mod openapi;
 mod request;
 mod scoring;
 
@@ -40,7 +42,11 @@ const SUBJECT_BYTES_MAX: usize = 256;
 
 /// Whom a request concerns, if the client says so.
 fn subject(inbound: &Inbound) -> Result<Option<String>, Problem> {
-    let Some(value) = inbound.headers.get(SUBJECT) else { return Ok(None) };
+    let mut named = inbound.headers.get_all(SUBJECT).iter();
+    let Some(value) = named.next() else { return Ok(None) };
+    if named.next().is_some() {
+        return Err(Problem::invalid("`Strongroom-Subject` is given twice; a request concerns one subject"));
+    }
     let text = value.to_str().ok().map(str::trim).filter(|text| !text.is_empty() && text.len() <= SUBJECT_BYTES_MAX);
     let wrong = || Problem::invalid(format!("`Strongroom-Subject` has from 1 to {SUBJECT_BYTES_MAX} letters of ASCII"));
     text.map(|text| Some(text.to_owned())).ok_or_else(wrong)

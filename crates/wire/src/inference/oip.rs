@@ -10,7 +10,7 @@ use serving::ops::{GetEndpoint, Predict, Ready, SearchEndpoints};
 use serving::{Port, Prediction, Serving};
 
 use super::request::{self, Wanted};
-use super::{JsonValues, binary, subject};
+use super::{JsonValues, binary, openapi, subject};
 use crate::{Answer, Door, Inbound, outbound};
 
 const MODEL: &str = "/v2/models/{endpoint}";
@@ -34,6 +34,7 @@ pub(super) fn routes(door: &mut Door, room: &Serving) {
     for path in [MODEL, VERSION] {
         door.route_with(Method::GET, path, asked(room), metadata);
         door.route_with(Method::GET, &format!("{path}/ready"), asked(room), ready);
+        door.route_with(Method::GET, &format!("{path}/openapi.json"), asked(room), openapi::document);
         let room = room.clone();
         let infer = move |inbound: &Inbound| {
             let request = request::read(inbound)?;

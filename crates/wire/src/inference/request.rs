@@ -23,10 +23,8 @@ struct Body<'a> {
     id: Option<String>,
     #[serde(borrow)]
     inputs: Vec<Input<'a>>,
-    #[serde(default)]
-    outputs: Vec<Output>,
-    #[serde(default)]
-    parameters: Parameters,
+    outputs: Option<Vec<Output>>,
+    parameters: Option<Parameters>,
 }
 
 #[derive(Deserialize)]
@@ -36,19 +34,17 @@ struct Input<'a> {
     datatype: String,
     #[serde(default, borrow)]
     data: Option<&'a RawValue>,
-    #[serde(default)]
-    parameters: Parameters,
+    parameters: Option<Parameters>,
 }
 
 #[derive(Deserialize)]
 struct Output {
     name: String,
-    #[serde(default)]
-    parameters: Parameters,
+    parameters: Option<Parameters>,
 }
 
 /// The parameters that mean something here; others are let pass.
-#[derive(Default, Deserialize)]
+#[derive(Deserialize)]
 struct Parameters {
     binary_data_size: Option<usize>,
     binary_data: Option<bool>,
@@ -112,8 +108,11 @@ pub(super) fn read(inbound: &Inbound) -> Result<Request, Problem> {
     if !raw.is_empty() {
         return Err(Problem::invalid(format!("{} bytes behind the JSON belong to no tensor", raw.len())));
     }
-    let by_default = body.parameters.binary_data_output.unwrap_or(false);
-    let named = body.outputs.into_iter().map(|output| (output.name, output.parameters.binary_data.unwrap_or(by_default)));
+    let by_default = body.parameters.and_then(|parameters| parameters.binary_data_output).unwrap_or(false);
+    let named = body.outputs.into_iter().flatten().map(|output| {
+        let is_binary = output.parameters.and_then(|parameters| parameters.binary_data);
+        (output.name, is_binary.unwrap_or(by_default))
+    });
     let wanted = Wanted { named: named.collect(), binary: by_default };
     let batch = Batch::tensors(tensors).map_err(|error| Problem::invalid(error.to_string()))?;
     Ok(Request { id: body.id, batch, wanted })
@@ -121,7 +120,8 @@ pub(super) fn read(inbound: &Inbound) -> Result<Request, Problem> {
 
 fn tensor(input: Input<'_>, raw: &mut &[u8]) -> Result<(String, Tensor), Problem> {
     let Input { name, shape, datatype, data, parameters } = input;
-    shaped(name, &shape, |count| match (data, parameters.binary_data_size) {
+    let binary_data_size = parameters.and_then(|parameters| parameters.binary_data_size);
+    shaped(name, &shape, |count| match (data, binary_data_size) {
         (Some(data), None) => from_json(&datatype, count, data),
         (None, Some(size)) => {
             let (own, rest) = raw
@@ -156,26 +156,30 @@ fn from_json(datatype: &str, count: usize, data: &RawValue) -> Result<Values, Pr
         "FP64" => Values::F64(flat(data, count)?),
         "FP32" | "FP16" => Values::F32(flat::<f64>(data, count)?.into_iter().map(|value| value as f32).collect()),
         "INT8" | "INT16" | "INT32" | "INT64" | "UINT8" | "UINT16" | "UINT32" | "UINT64" => {
-            let all: Vec<i64> = flat(data, count)?;
-            let range = match datatype {
-                "INT8" => i64::from(i8::MIN)..=i64::from(i8::MAX),
-                "INT16" => i64::from(i16::MIN)..=i64::from(i16::MAX),
-                "INT32" => i64::from(i32::MIN)..=i64::from(i32::MAX),
-                "UINT8" => 0..=i64::from(u8::MAX),
-                "UINT16" => 0..=i64::from(u16::MAX),
-                "UINT32" => 0..=i64::from(u32::MAX),
-                "UINT64" => 0..=i64::MAX,
-                _ => i64::MIN..=i64::MAX,
-            };
-            if let Some(outside) = all.iter().find(|value| !range.contains(value)) {
-                return Err(Problem::invalid(format!("{outside} is outside of {datatype}")));
-            }
-            Values::I64(all)
+            Values::I64(within(datatype, flat(data, count)?)?)
         }
         "BOOL" => Values::Bool(flat(data, count)?),
         "BYTES" => Values::Text(flat(data, count)?),
         other => return Err(unknown_type(other)),
     })
+}
+
+/// The same integers, if all of them are of this type.
+pub(super) fn within(datatype: &str, all: Vec<i64>) -> Result<Vec<i64>, Problem> {
+    let range = match datatype {
+        "INT8" => i64::from(i8::MIN)..=i64::from(i8::MAX),
+        "INT16" => i64::from(i16::MIN)..=i64::from(i16::MAX),
+        "INT32" => i64::from(i32::MIN)..=i64::from(i32::MAX),
+        "UINT8" => 0..=i64::from(u8::MAX),
+        "UINT16" => 0..=i64::from(u16::MAX),
+        "UINT32" => 0..=i64::from(u32::MAX),
+        "UINT64" => 0..=i64::MAX,
+        _ => i64::MIN..=i64::MAX,
+    };
+    match all.iter().find(|value| !range.contains(value)) {
+        None => Ok(all),
+        Some(outside) => Err(Problem::invalid(format!("{outside} is outside of {datatype}"))),
+    }
 }
 
 fn flat<T: super::flat::Item>(data: &RawValue, count: usize) -> Result<Vec<T>, Problem> {
@@ -192,4 +196,21 @@ fn flat<T: super::flat::Item>(data: &RawValue, count: usize) -> Result<Vec<T>, P
 pub(super) fn unknown_type(word: &str) -> Problem {
     let shown: String = word.chars().take(40).collect();
     Problem::invalid(format!("`{shown}` is no type; there are BOOL, UINT8 to UINT64, INT8 to INT64, FP16, FP32, FP64 and BYTES"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_null_is_as_if_it_were_left_out() {
+        let tensor = r#"{"name": "a", "shape": [1, 1], "datatype": "FP64", "data": [1], "parameters": null}"#;
+        for more in ["", r#", "outputs": null, "parameters": null, "id": null"#, r#", "parameters": {"own": {"a": [1]}}"#] {
+            let text = format!(r#"{{"inputs": [{tensor}]{more}}}"#);
+            let body: Body<'_> = serde_json::from_str(&text).unwrap();
+            assert!(body.outputs.is_none() && body.inputs.len() == 1, "{more}");
+        }
+        assert!(within("UINT8", vec![0, 255]).is_ok() && within("INT8", vec![-128]).is_ok());
+        assert!(within("UINT8", vec![256]).is_err() && within("INT16", vec![-40_000]).is_err());
+    }
 }

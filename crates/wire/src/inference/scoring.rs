@@ -5,7 +5,7 @@ use http::{HeaderName, HeaderValue, Method};
 use kernel::{Kind, Problem};
 use serde_json::{Value, json};
 use serving::ops::{GetEndpoint, Predict, Ready};
-use serving::{Batch, Prediction, Serving, Tensor};
+use serving::{Batch, Outputs, Prediction, Predicts, Serving, Tensor};
 
 use super::{frame, json_value, subject};
 use crate::{Answer, Door, Inbound, outbound};
@@ -47,19 +47,37 @@ fn batch(inbound: &Inbound) -> Result<Batch, Problem> {
     }
 }
 
-/// What `predict` of the model's library gives: labels where it has them, else values.
 fn answer(prediction: Prediction) -> Result<Answer, Problem> {
-    let outputs = &prediction.outputs;
-    let predictions = match (outputs.labels(), outputs.value().or_else(|| outputs.probabilities())) {
-        (Some(labels), _) => Value::Array((0..labels.len()).map(|place| json_value(labels, place)).collect()),
-        (None, Some(tensor)) => rows_of(tensor),
-        (None, None) => return Err(Problem::internal("the model gave nothing that can be sent", "no labels and no values")),
-    };
+    let predictions = predictions(prediction.model.predicts(), &prediction.outputs)
+        .ok_or_else(|| Problem::internal("the model gave nothing that can be sent", "no labels and no values"))?;
     let mut answer = outbound::json(&json!({ "predictions": predictions }))?;
     if let Ok(id) = HeaderValue::from_str(&prediction.id) {
         answer.headers_mut().insert(PREDICTION, id);
     }
     Ok(answer)
+}
+
+/// What `predict` of the model's library gives: labels where it has them, else values; of several outputs each by its name.
+fn predictions(predicts: Predicts, outputs: &Outputs) -> Option<Value> {
+    match (predicts, outputs.labels(), outputs.probabilities()) {
+        (Predicts::SecondChance, _, Some(chances)) => Some(second_of(chances)),
+        (Predicts::Chances, _, Some(chances)) => Some(rows_of(chances)),
+        (_, Some(labels), _) => Some(Value::Array((0..labels.len()).map(|place| json_value(labels, place)).collect())),
+        (_, None, _) => match outputs.all.as_slice() {
+            [] => None,
+            [only] => Some(rows_of(&only.tensor)),
+            several => {
+                let named = several.iter().map(|output| (output.name.clone(), rows_of(&output.tensor)));
+                Some(Value::Object(named.collect()))
+            }
+        },
+    }
+}
+
+/// The second of each row's two numbers.
+fn second_of(tensor: &Tensor) -> Value {
+    let values = tensor.values();
+    Value::Array((0..values.len()).skip(1).step_by(2).map(|place| json_value(values, place)).collect())
 }
 
 fn rows_of(tensor: &Tensor) -> Value {
@@ -71,4 +89,38 @@ fn rows_of(tensor: &Tensor) -> Value {
     }
     let row = |row: usize| Value::Array((row * width..(row + 1) * width).map(|place| json_value(values, place)).collect());
     Value::Array((0..row_count).map(row).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use serving::{Output, Role, Values};
+
+    use super::*;
+
+    fn output(name: &str, role: Role, width: usize, values: Values) -> Output {
+        let shape = values.len().checked_div(width).map_or_else(|| vec![values.len()], |rows| vec![rows, width]);
+        Output { name: name.to_owned(), role, tensor: Tensor::new(shape, values).unwrap() }
+    }
+
+    #[test]
+    fn the_answer_is_what_the_library_predicts() {
+        let labels = || output("label", Role::Label, 0, Values::I64(vec![0, 1]));
+        let chances = || output("probabilities", Role::Probabilities, 2, Values::F64(vec![0.75, 0.25, 0.5, 0.5]));
+        let logits = || output("z", Role::Value, 2, Values::F64(vec![1.0, 2.0, 3.0, 4.0]));
+        for (predicts, all, expected) in [
+            (Predicts::Labels, vec![labels(), chances()], json!([0, 1])),
+            (Predicts::SecondChance, vec![labels(), chances()], json!([0.25, 0.5])),
+            (Predicts::Chances, vec![labels(), chances()], json!([[0.75, 0.25], [0.5, 0.5]])),
+            (Predicts::Labels, vec![logits()], json!([[1.0, 2.0], [3.0, 4.0]])),
+            (Predicts::Labels, vec![chances()], json!([[0.75, 0.25], [0.5, 0.5]])),
+            (
+                Predicts::Labels,
+                vec![logits(), chances()],
+                json!({ "probabilities": [[0.75, 0.25], [0.5, 0.5]], "z": [[1.0, 2.0], [3.0, 4.0]] }),
+            ),
+        ] {
+            assert_eq!(predictions(predicts, &Outputs { all }), Some(expected));
+        }
+        assert_eq!(predictions(Predicts::Labels, &Outputs::default()), None);
+    }
 }
