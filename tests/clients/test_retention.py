@@ -160,8 +160,9 @@ def test_a_models_files_in_a_bucket_stay_too(ruled, strong):
     experiment = mlflow(strong, ruled, "/experiments/create", {"name": uuid.uuid4().hex, "artifact_location": location})
     run = mlflow(strong, ruled, "/runs/create", {"experiment_id": experiment["experiment_id"]})["run"]["info"]
     key = run["artifact_uri"].removeprefix(f"s3://{bucket}/") + "/model/model.bin"
+    beside = key.replace("/model/model.bin", "/model-beside/x")
     s3.put_object(Bucket=bucket, Key=key, Body=b"weights")
-    s3.put_object(Bucket=bucket, Key=f"{key}-beside/x", Body=b"x")
+    s3.put_object(Bucket=bucket, Key=beside, Body=b"x")
     mlflow(strong, ruled, "/registered-models/create", {"name": name})
     for source in (f"{run['artifact_uri']}/model", "s3://elsewhere/model"):
         mlflow(strong, ruled, "/model-versions/create", {"name": name, "source": source})
@@ -172,7 +173,7 @@ def test_a_models_files_in_a_bucket_stay_too(ruled, strong):
     errors = s3.delete_objects(Bucket=bucket, Delete={"Objects": [{"Key": key}]})["Errors"]
     assert [error["Code"] for error in errors] == ["AccessDenied"]
     assert s3.get_object(Bucket=bucket, Key=key)["Body"].read() == b"weights"
-    s3.delete_object(Bucket=bucket, Key=f"{key}-beside/x")
+    s3.delete_object(Bucket=bucket, Key=beside)
 
 
 def test_backups_outlive_the_number_that_is_kept(ruled):

@@ -188,7 +188,8 @@ def test_what_is_wrong_is_said_in_the_protocols_words(server, directory):
     ada = new_user(directory)
     at = f"/Users/{ada['id']}"
     for body, kind in (
-        (patch({"op": "replace", "path": "password", "value": "x"}), "invalidPath"),
+        (patch({"op": "replace", "path": "user name", "value": "x"}), "invalidPath"),
+        (patch({"op": "replace", "path": "a.b.c", "value": "x"}), "invalidPath"),
         (patch({"op": "replace", "path": "id", "value": "x"}), "mutability"),
         (patch({"op": "remove", "path": "userName"}), "mutability"),
         (patch({"op": "replace", "path": "emails[type eq \"fax\"].value", "value": "x"}), "noTarget"),

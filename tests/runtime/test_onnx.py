@@ -257,6 +257,50 @@ def test_a_custom_operator_is_refused(evaluator, tmp_path):
     assert "not supported" in evaluator.ask(tmp_path, np.zeros((1, 2), dtype=np.float32))["error"]
 
 
+def constant(name, values):
+    return helper.make_tensor(name, helper.np_dtype_to_tensor_dtype(values.dtype), values.shape, values.ravel().tolist())
+
+
+EDGES = {
+    "logarithms of tiny probabilities": (13, [("LogSoftmax", ["x"], {"axis": -1})], TensorProto.FLOAT),
+    "softmax down the columns": (13, [("Softmax", ["x"], {"axis": 0})], TensorProto.FLOAT),
+    "softmax over all that follows": (12, [("Reshape", ["x", "pairs"], {}), ("Softmax", None, {"axis": 1})], TensorProto.FLOAT),
+    "the greatest of what is missing": (13, [("ReduceMax", ["x"], {"axes": [1]})], TensorProto.FLOAT),
+    "the least of what is missing": (13, [("ReduceMin", ["x"], {"axes": [1], "keepdims": 0})], TensorProto.FLOAT),
+    "squares over two axes": (13, [("Reshape", ["x", "pairs"], {}), ("ReduceSumSquare", None, {"axes": [1, 2]})], TensorProto.FLOAT),
+    "bounds that cross": (13, [("Clip", ["x", "two", "one"], {})], TensorProto.FLOAT),
+    "integers beyond their width": (13, [("Mul", ["x", "billion"], {}), ("Cast", None, {"to": TensorProto.INT32})], TensorProto.INT32),
+    "sums that wrap": (13, [("Cast", ["x"], {"to": TensorProto.INT32}), ("Add", None, {"with": "most"})], TensorProto.INT32),
+    "products that wrap": (13, [("Cast", ["x"], {"to": TensorProto.INT32}), ("Mul", None, {"with": "most"})], TensorProto.INT32),
+}
+
+
+@pytest.mark.parametrize("name", EDGES)
+def test_edges_of_dense_operators(name, evaluator, tmp_path):
+    opset, steps, kind = EDGES[name]
+    constants = [
+        constant("pairs", np.array([-1, 2, 2])),
+        constant("one", np.float32(-1)),
+        constant("two", np.float32(2)),
+        constant("billion", np.float32(1e9)),
+        constant("most", np.int32(2**31 - 3)),
+    ]
+    nodes, last = [], "x"
+    for place, (op, inputs, attributes) in enumerate(steps):
+        attributes = dict(attributes)
+        other = [attributes.pop("with")] if "with" in attributes else []
+        outputs = ["y" if place + 1 == len(steps) else f"v{place}"]
+        nodes.append(helper.make_node(op, inputs or [last, *other], outputs, **attributes))
+        last = outputs[0]
+    given = helper.make_tensor_value_info("x", TensorProto.FLOAT, [None, 4])
+    graph = helper.make_graph(nodes, "edges", [given], [helper.make_tensor_value_info("y", kind, None)], constants)
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", opset)], ir_version=8)
+    values = np.random.default_rng(3).normal(size=(5, 4)).astype(np.float32) * 60
+    if "missing" in name:
+        values[1, 0] = np.nan
+    compare(evaluator, tmp_path, model, values)
+
+
 def test_k_means_is_right_or_refused(evaluator, rows, tmp_path):
     values, _ = rows(200, COLUMNS, 0, missing=0)
     values = values.astype(np.float32)

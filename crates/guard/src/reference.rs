@@ -121,6 +121,14 @@ impl Reference {
         }
     }
 
+    /// From which to which number each column goes, in the model's order; none where a column holds texts.
+    #[must_use]
+    pub fn ranges(&self) -> Option<Vec<(f64, f64)>> {
+        let of = |(low, high): (&f32, &f32)| (low <= high).then(|| (f64::from(*low), f64::from(*high)));
+        let is_text = self.columns.iter().any(|column| column.is_text);
+        if is_text { None } else { self.low.0.iter().zip(&self.high.0).map(of).collect() }
+    }
+
     /// Reads one and checks it: whoever wrote it is not believed.
     ///
     /// # Errors

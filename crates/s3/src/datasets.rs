@@ -123,23 +123,26 @@ impl Place {
     }
 
     /// Its size and digest.
-    async fn find(self, visitor: &Visitor) -> Result<(u64, [u8; 32]), Problem> {
+    async fn find(self, visitor: &Visitor) -> Result<Content, Problem> {
         let manifest = visitor.call(self.manifest).await.map_err(missing)?;
         let entry = manifest.entries.iter().find(|entry| entry.path == self.path).ok_or_else(no_key)?;
         Ok((entry.size_bytes, entry.sha256))
     }
 }
 
+/// A file's size and digest.
+type Content = (u64, [u8; 32]);
+
 fn beside(
     shared: Shared,
     request: &Request,
-    render: fn(&HeaderMap, (u64, [u8; 32])) -> Result<Answer, Problem>,
+    render: fn(&HeaderMap, Content) -> Result<Answer, Problem>,
 ) -> Result<Chosen, Problem> {
     let (place, headers) = (Place::of(&shared, request)?, request.headers.clone());
     Ok(Chosen::verbs(move |visitor| Box::pin(async move { render(&headers, place.find(visitor).await?) })))
 }
 
-fn attributes_shown(headers: &HeaderMap, (size_bytes, sha256): (u64, [u8; 32])) -> Result<Answer, Problem> {
+fn attributes_shown(headers: &HeaderMap, (size_bytes, sha256): Content) -> Result<Answer, Problem> {
     let asked = headers::text(headers, "x-amz-object-attributes")
         .ok_or_else(|| Code::InvalidArgument.problem("the header x-amz-object-attributes names what is wanted"))?;
     let wants = |name: &str| asked.split(',').any(|one| one.trim() == name);

@@ -78,10 +78,16 @@ pub trait Compute: Send + Sync + fmt::Debug {
 /// Where models are computed elsewhere. Implemented by the server.
 pub trait Engines: Send + Sync {
     /// A locked-in Python with these files, or what it converted them to. `digest` names them: what could not be loaded a moment ago is not tried again at once.
+    /// `ranges` are those of the columns that it was trained on, where they are known.
     ///
     /// # Errors
     /// `Conflict`, saying why it cannot answer.
-    fn python(&self, digest: [u8; 32], files: BTreeMap<String, Vec<u8>>) -> BoxFuture<'_, Result<Engine, Problem>>;
+    fn python(
+        &self,
+        digest: [u8; 32],
+        files: BTreeMap<String, Vec<u8>>,
+        ranges: Option<Vec<(f64, f64)>>,
+    ) -> BoxFuture<'_, Result<Engine, Problem>>;
 
     /// A model of another server.
     ///

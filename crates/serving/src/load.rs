@@ -323,7 +323,11 @@ impl Serving {
             }
             bytes.insert(file.entry.path.clone(), read.to_vec());
         }
-        let model = self.engine(&endpoint.runtime, manifest_sha256, bytes).await?;
+        let ranges = match endpoint.runtime {
+            Runtime::Python => self.0.admission.guard_reference(permit, &subject).await?.and_then(|reference| reference.ranges()),
+            _ => None,
+        };
+        let model = self.engine(&endpoint.runtime, manifest_sha256, bytes, ranges).await?;
         tracing::info!(version = subject.id(), format = model.format(), "a model was loaded");
         Ok(Loaded { version_id: subject.id(), number: subject.number, manifest_sha256, size_bytes, model })
     }
@@ -354,7 +358,13 @@ impl Serving {
         Err(Problem::new(Kind::Conflict, why))
     }
 
-    async fn engine(&self, runtime: &Runtime, digest: [u8; 32], files: BTreeMap<String, Vec<u8>>) -> Result<Engine, Problem> {
+    async fn engine(
+        &self,
+        runtime: &Runtime,
+        digest: [u8; 32],
+        files: BTreeMap<String, Vec<u8>>,
+        ranges: Option<Vec<(f64, f64)>>,
+    ) -> Result<Engine, Problem> {
         let engines = || self.0.engines.get().ok_or_else(no_engines);
         match runtime {
             Runtime::Native => {
@@ -363,7 +373,7 @@ impl Serving {
                 let model = loading.await.map_err(|broken| Problem::internal("loading the model broke off", broken))?;
                 model.map(|model| Engine::Native(Arc::new(model))).map_err(|error| cannot_be_loaded(&error))
             }
-            Runtime::Python => engines()?.python(digest, files).await,
+            Runtime::Python => engines()?.python(digest, files, ranges).await,
             Runtime::Upstream { server, model } => engines()?.upstream(server, model).await.map(Engine::Elsewhere),
         }
     }

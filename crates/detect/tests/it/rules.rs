@@ -73,12 +73,10 @@ fn a_folder_adds_rules_and_a_name_switches_one_off_with_what_leans_on_it() {
     assert!(all.rules().iter().any(|rule| rule.name == "a" && !rule.built_in));
     let fewer = RuleSet::load(None, &["credential_refused".to_owned()]).unwrap();
     let left = |name: &str| fewer.rules().iter().any(|rule| rule.name == name);
-    assert!(
-        !left("credential_refused")
-            && !left("guessing_from_one_address")
-            && !left("guess_came_through")
-            && left("prompt_fatigue")
-    );
+    assert!(!left("credential_refused") && !left("guessing_from_one_address") && left("guess_came_through"));
+    let fewer = RuleSet::load(None, &["password_refused".to_owned()]).unwrap();
+    let left = |name: &str| fewer.rules().iter().any(|rule| rule.name == name);
+    assert!(!left("guessing_at_an_account") && !left("guess_came_through") && left("prompt_fatigue"));
     RuleSet::load(None, &["nobody".to_owned()]).unwrap_err();
     RuleSet::check(&folder.path().join("own.yml")).unwrap();
     RuleSet::check(&folder.path().join("nowhere.yml")).unwrap_err();

@@ -246,7 +246,7 @@ async fn an_answered_challenge_is_known_to_every_node_and_after_a_start() {
         world.user("ada", Some(PASSWORD)).await;
         let first = world.by(world.form("ada", PASSWORD, ""), world.create()).await.unwrap();
         // A synced key: its counter stands at 0.
-        let key = SoftKey::new(world.text("synced").as_bytes(), HOST);
+        let key = SoftKey { count: 0, ..SoftKey::new(world.text("synced").as_bytes(), HOST) };
         world.add(&first, &key).await.unwrap();
         let Credential::Passkey(answer) = world.assertion(&key) else { panic!() };
         let copy = Assertion {

@@ -26,18 +26,25 @@ const COLUMN_ROW_COUNT: usize = 8;
 
 /// The model in the other format, if the native runtime computes it and says what the worker says: to rows of all magnitudes, to those
 /// that the worker knows to be like what it was trained on, and to rows that lack values, where it answers such.
-pub(super) async fn compared(converted: Converted, worker: &Worker) -> Result<Arc<Model>, String> {
-    let Converted { model, rows: known, column_count } = converted;
+pub(super) async fn compared(
+    converted: Converted,
+    ranges: Option<Vec<(f64, f64)>>,
+    worker: &Worker,
+) -> Result<Arc<Model>, String> {
+    let Converted { model, rows: mut known, column_count } = converted;
     let files = BTreeMap::from([("model.onnx".to_owned(), model)]);
     let load = move || Model::load(&files, &Limits::default()).map_err(|error| error.to_string());
     let mut model = tokio::task::spawn_blocking(load).await.map_err(|error| error.to_string())??;
     let [port] = worker.signature().inputs.as_slice() else { return Err("it takes more than one matrix".to_owned()) };
     let width = port.shape.get(1).copied().flatten().filter(|width| width.saturating_mul(ROW_COUNT) <= VALUE_COUNT_MAX);
     let width = width.filter(|width| *width > 0).ok_or("it does not say how wide its matrix is, or it is too wide")?;
-    if known.is_empty() || column_count != width || known.len() > VALUE_COUNT_MAX {
+    let mut numbers = Numbers(0);
+    if let Some(ranges) = ranges.filter(|ranges| ranges.len() == width) {
+        known.extend(within(&ranges, &mut numbers));
+    }
+    if known.is_empty() || column_count != width || known.len() > 2 * VALUE_COUNT_MAX {
         return Err("nothing tells on what numbers it was trained: log it with an input example".to_owned());
     }
-    let mut numbers = Numbers(0);
     let both = Both { model: &model, worker, width };
     both.agree(rows(width, &mut numbers), "rows of all magnitudes").await?;
     both.agree(known.clone(), "rows like those that it was trained on").await?;
@@ -74,6 +81,12 @@ fn rows(width: usize, numbers: &mut Numbers) -> Vec<f64> {
         f64::from(signed as f32)
     };
     (0..ROW_COUNT * width).map(&mut value).collect()
+}
+
+/// Rows within the ranges of what it was trained on.
+fn within(ranges: &[(f64, f64)], numbers: &mut Numbers) -> Vec<f64> {
+    let all = std::iter::repeat_n(ranges, ROW_COUNT).flatten();
+    all.map(|(low, high)| numbers.share().mul_add(high - low, *low)).collect()
 }
 
 /// A model here and the one that it came from.
@@ -251,6 +264,14 @@ mod tests {
         ] {
             assert!(same(&theirs, &other, 1).is_err(), "{other:?}");
         }
+    }
+
+    #[test]
+    fn rows_lie_within_what_it_was_trained_on() {
+        let values = within(&[(1.7e9, 1.7e9 + 3_600.0), (-1.0, 0.0)], &mut Numbers(0));
+        assert_eq!(values.len(), 2 * ROW_COUNT);
+        assert!(values.iter().step_by(2).all(|value| (1.7e9..=1.7e9 + 3_600.0).contains(value)));
+        assert!(values.iter().any(|value| f64::from(*value as f32) != *value), "64-bit numbers");
     }
 
     #[test]

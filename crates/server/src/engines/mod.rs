@@ -36,10 +36,15 @@ impl Elsewhere {
 }
 
 impl Engines for Elsewhere {
-    fn python(&self, digest: [u8; 32], files: BTreeMap<String, Vec<u8>>) -> BoxFuture<'_, Result<Engine, Problem>> {
+    fn python(
+        &self,
+        digest: [u8; 32],
+        files: BTreeMap<String, Vec<u8>>,
+        ranges: Option<Vec<(f64, f64)>>,
+    ) -> BoxFuture<'_, Result<Engine, Problem>> {
         Box::pin(async move {
             let none = || Problem::new(Kind::Conflict, "this server runs no Python models");
-            self.pythons.as_ref().ok_or_else(none)?.worker(digest, files).await
+            self.pythons.as_ref().ok_or_else(none)?.worker(digest, files, ranges).await
         })
     }
 

@@ -32,7 +32,8 @@ const SCRIPT: &str = include_str!("worker.py");
 const SCRIPT_FILE: &str = "answer.py";
 /// What it knows of the rows that models were trained on.
 const PROBE: &str = include_str!("probe.py");
-const PROBE_FILE: &str = "probe.py";
+/// A name that no model's own code has.
+const PROBE_FILE: &str = "strongroom_probe.py";
 /// Models that are loaded at the same time, and perhaps converted: beside those that answer.
 const STARTING_COUNT_MAX: usize = 2;
 /// Descriptors of each process.
@@ -110,7 +111,12 @@ impl Pythons {
         })
     }
 
-    pub(super) async fn worker(&self, digest: [u8; 32], files: BTreeMap<String, Vec<u8>>) -> Result<Engine, Problem> {
+    pub(super) async fn worker(
+        &self,
+        digest: [u8; 32],
+        files: BTreeMap<String, Vec<u8>>,
+        ranges: Option<Vec<(f64, f64)>>,
+    ) -> Result<Engine, Problem> {
         let conflict = |why: &str| Problem::new(Kind::Conflict, format!("the model cannot be served in Python: {why}"));
         if let Some((at, why)) = self.failed.lock().get(&digest)
             && at.elapsed() < REST
@@ -121,7 +127,7 @@ impl Pythons {
         let _starting = self.starting.acquire().await.map_err(|closed| conflict(&closed.to_string()))?;
         let start = PythonStart { jailer: Arc::clone(&self.jailer), made: Arc::clone(&self.made) };
         match Worker::start(Arc::new(start), files, self.limits).await {
-            Ok(begun) => match self.converted(begun).await {
+            Ok(begun) => match self.converted(begun, ranges).await {
                 Ok(model) => Ok(Engine::Converted(model)),
                 Err(worker) => {
                     let turn = self.turns.take().ok_or_else(|| conflict(&full(self.workers_max)))?;
@@ -148,14 +154,14 @@ impl Pythons {
 
 impl Pythons {
     /// The model as the native runtime computes it, where it can and says the same; else the worker as it is.
-    async fn converted(&self, mut begun: Begun) -> Result<Arc<Model>, Worker> {
+    async fn converted(&self, mut begun: Begun, ranges: Option<Vec<(f64, f64)>>) -> Result<Arc<Model>, Worker> {
         if !self.convert {
             return Err(begun.worker());
         }
         let converted = begun.convert().await;
         let worker = begun.worker();
         let compared = match converted {
-            Ok(converted) => convert::compared(converted, &worker).await,
+            Ok(converted) => convert::compared(converted, ranges, &worker).await,
             Err(why) => Err(why),
         };
         compared.map_err(|why| {

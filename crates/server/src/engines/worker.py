@@ -14,7 +14,7 @@ import tempfile
 
 import numpy as np
 
-import probe
+import strongroom_probe as probe
 
 BODY_BYTES_MAX = 8 << 30
 DTYPES = {"f32": np.dtype("<f4"), "f64": np.dtype("<f8"), "i64": np.dtype("<i8"), "bool": np.dtype("?")}

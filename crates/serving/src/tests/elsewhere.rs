@@ -37,7 +37,12 @@ impl Compute for Fake {
 }
 
 impl Engines for Fakes {
-    fn python(&self, _digest: [u8; 32], files: BTreeMap<String, Vec<u8>>) -> BoxFuture<'_, Result<Engine, Problem>> {
+    fn python(
+        &self,
+        _digest: [u8; 32],
+        files: BTreeMap<String, Vec<u8>>,
+        _ranges: Option<Vec<(f64, f64)>>,
+    ) -> BoxFuture<'_, Result<Engine, Problem>> {
         self.0.lock().push(format!("python {}", files.keys().cloned().collect::<Vec<_>>().join(" ")));
         Box::pin(async { Ok(Engine::Elsewhere(Arc::new(Fake(1.0, Signature::default())))) })
     }

@@ -357,12 +357,12 @@ fn cast(code: i64) -> Result<Loaded, LoadError> {
 /// As processors do it: what does not fit becomes the lowest number.
 fn int64(value: f64) -> i64 {
     let cut = value.trunc();
-    if cut >= -9_223_372_036_854_775_808.0 && cut < 9_223_372_036_854_775_808.0 { cut as i64 } else { i64::MIN }
+    if (-9_223_372_036_854_775_808.0..9_223_372_036_854_775_808.0).contains(&cut) { cut as i64 } else { i64::MIN }
 }
 
 fn int32(value: f64) -> i64 {
     let cut = value.trunc();
-    if cut >= f64::from(i32::MIN) && cut <= f64::from(i32::MAX) { cut as i64 } else { i64::from(i32::MIN) }
+    if (f64::from(i32::MIN)..=f64::from(i32::MAX)).contains(&cut) { cut as i64 } else { i64::from(i32::MIN) }
 }
 
 #[cfg(test)]

@@ -9,21 +9,14 @@ pub(super) fn load(request: &mut Request<'_>) -> Result<Option<Loaded>, LoadErro
     Ok(Some(match request.op {
         "ReduceSum" => reduce(request, |row, _| row.iter().sum(), Some(|row, _| Some(total(row) as i64))),
         "ReduceMean" => reduce(request, |row, round| round(row.iter().sum()) / row.len() as f64, Some(mean)),
-        "ReduceMax" => reduce(
-            request,
-            |row, _| row.iter().copied().fold(f64::NEG_INFINITY, greater),
-            Some(|row, _| row.iter().copied().max()),
-        ),
-        "ReduceMin" => {
-            let least = |row: &[f64], _: Round| -row.iter().map(|value| -value).fold(f64::NEG_INFINITY, greater);
-            reduce(request, least, Some(|row, _| row.iter().copied().min()))
-        }
+        "ReduceMax" => reduce(request, |row, _| greatest(row), Some(|row, _| row.iter().copied().max())),
+        "ReduceMin" => reduce(request, |row, _| least(row), Some(|row, _| row.iter().copied().min())),
         "ReduceSumSquare" => reduce(request, |row, _| squares(row), None),
         "ReduceL2" => reduce(request, |row, round| round(squares(row)).sqrt(), None),
         "ReduceL1" => reduce(request, |row, _| row.iter().map(|value| value.abs()).sum(), None),
         "ReduceLogSumExp" => {
             let act = |row: &[f64], _: Round| {
-                let max = row.iter().copied().fold(f64::NEG_INFINITY, greater);
+                let max = greatest(row);
                 if max.is_finite() { max + row.iter().map(|value| (value - max).exp()).sum::<f64>().ln() } else { max }
             };
             reduce(request, act, None)
@@ -40,9 +33,15 @@ pub(super) fn load(request: &mut Request<'_>) -> Result<Option<Loaded>, LoadErro
     }))
 }
 
-/// The greater one; what is not a number stays.
-fn greater(left: f64, right: f64) -> f64 {
-    if left.is_nan() || left > right { left } else { right }
+/// As ONNX Runtime has it: what is missing is passed over, unless it comes first.
+fn greatest(row: &[f64]) -> f64 {
+    let Some((first, rest)) = row.split_first() else { return f64::NEG_INFINITY };
+    rest.iter().fold(*first, |best, value| if *value > best { *value } else { best })
+}
+
+fn least(row: &[f64]) -> f64 {
+    let Some((first, rest)) = row.split_first() else { return f64::INFINITY };
+    rest.iter().fold(*first, |best, value| if *value < best { *value } else { best })
 }
 
 fn squares(row: &[f64]) -> f64 {
@@ -249,7 +248,7 @@ fn softened<T: Real>(values: &[T], lines: &Lines, logarithm: bool) -> Vec<T> {
 
 /// Without the way over probabilities, which are 0 where their logarithms still are numbers.
 fn log_softmax<T: Real>(row: &mut [T]) {
-    let max = row.iter().map(|value| value.wide()).fold(f64::NEG_INFINITY, greater);
+    let max = greatest(&row.iter().map(|value| value.wide()).collect::<Vec<_>>());
     let sum = row.iter().map(|value| (value.wide() - max).exp()).sum::<f64>().ln();
     row.iter_mut().for_each(|value| *value = T::of(value.wide() - max - sum));
 }
@@ -279,8 +278,9 @@ mod tests {
     }
 
     #[test]
-    fn what_is_missing_stays_missing() {
-        assert!([1.0, f64::NAN, 3.0].into_iter().fold(f64::NEG_INFINITY, greater).is_nan());
+    fn what_comes_first_is_kept_though_missing() {
+        assert!(greatest(&[f64::NAN, 1.0, 3.0]).is_nan() && least(&[f64::NAN, 1.0]).is_nan());
+        assert_eq!((greatest(&[1.0, f64::NAN, 3.0]), least(&[1.0, f64::NAN, 3.0])), (3.0, 1.0));
         assert_eq!(mean(&[i64::from(i32::MAX), 3], Some(Narrow::I32)), Some(-1_073_741_823));
         assert_eq!((argmin(&[2, 1, 1]), argmax(&[1_i64 << 62, (1 << 62) + 1])), (1, 1));
     }
