@@ -113,15 +113,10 @@ impl Projector {
             if due {
                 checkpoint_due = Instant::now();
             }
-            let mut result = self.advance().and_then(|()| if due { self.publish() } else { Ok(()) });
-            // A database that is busy for a moment must not cost the last checkpoint.
-            for _ in 0..if stop { LAST_TRY_COUNT } else { 0 } {
-                if result.is_ok() || self.wal.queue.health() == Health::Fenced {
-                    break;
-                }
-                std::thread::sleep(LAST_TRY_PAUSE);
-                result = self.advance().and_then(|()| self.publish());
-            }
+            let result = match self.advance().and_then(|()| if due { self.publish() } else { Ok(()) }) {
+                Err(error) if stop => self.try_again(error),
+                result => result,
+            };
             match result {
                 Ok(()) => complained = false,
                 Err(error) => {
@@ -136,6 +131,21 @@ impl Projector {
                 return;
             }
         }
+    }
+
+    /// A database that is busy for a moment must not cost the last checkpoint.
+    fn try_again(&mut self, mut error: AuditError) -> Result<(), AuditError> {
+        for _ in 0..LAST_TRY_COUNT {
+            if self.wal.queue.health() == Health::Fenced {
+                break;
+            }
+            std::thread::sleep(LAST_TRY_PAUSE);
+            match self.advance().and_then(|()| self.publish()) {
+                Ok(()) => return Ok(()),
+                Err(next) => error = next,
+            }
+        }
+        Err(error)
     }
 
     fn close(&mut self) {

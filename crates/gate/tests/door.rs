@@ -146,18 +146,21 @@ fn knock() -> Attempt {
     }
 }
 
-fn check(world: World, verb: Verb, kind: Option<Kind>, expected: &[&str]) {
-    let world = Arc::new(world);
-    let ports = Ports {
+fn ports(world: &Arc<World>) -> Ports {
+    Ports {
         identify: world.clone(),
         locate: world.clone(),
         assess: world.clone(),
         decide: world.clone(),
         record: world.clone(),
         clock: Arc::new(SystemClock),
-    };
+    }
+}
+
+fn check(world: World, verb: Verb, kind: Option<Kind>, expected: &[&str]) {
+    let world = Arc::new(world);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    let (gate, _) = Gate::new(ports);
+    let (gate, _) = Gate::new(ports(&world));
     let result = runtime.block_on(async {
         // As the door does it: in a task, so that a panic is an answer.
         tokio::spawn(async move { gate.call(knock(), verb).await.map(drop) }).await
@@ -273,16 +276,8 @@ fn who_may_not_is_refused_and_written_down_before_a_body_is_read() {
         (allow, None, "locate, decide"),
     ] {
         let world = Arc::new(World { decision, ..world() });
-        let ports = Ports {
-            identify: world.clone(),
-            locate: world.clone(),
-            assess: world.clone(),
-            decide: world.clone(),
-            record: world.clone(),
-            clock: Arc::new(SystemClock),
-        };
         let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
-        let visitor = runtime.block_on(Gate::new(ports).0.identify(knock(), Verb::ACTION)).unwrap();
+        let visitor = runtime.block_on(Gate::new(ports(&world)).0.identify(knock(), Verb::ACTION)).unwrap();
         world.notes.lock().unwrap().clear();
         let told = runtime.block_on(visitor.may::<Verb>(&Target::Workspace));
         assert_eq!((told.err().map(|problem| problem.kind()), visitor.is_recorded()), (kind, kind.is_some()));
@@ -306,14 +301,7 @@ fn a_locked_account_waits() {
         }
     }
     let world = Arc::new(world());
-    let ports = Ports {
-        identify: world.clone(),
-        locate: world.clone(),
-        assess: Arc::new(Locked),
-        decide: world.clone(),
-        record: world.clone(),
-        clock: Arc::new(SystemClock),
-    };
+    let ports = Ports { assess: Arc::new(Locked), ..ports(&world) };
     let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
     let (gate, _) = Gate::new(ports);
     let problem = runtime.block_on(gate.call(knock(), Verb::Succeed)).err().unwrap();

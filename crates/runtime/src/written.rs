@@ -39,6 +39,20 @@ pub struct Written {
 }
 
 impl Written {
+    /// Values that come row by row, as a column for each name.
+    pub fn columns(names: Vec<String>, cells: impl IntoIterator<Item = Cell>) -> Vec<Self> {
+        let width = names.len().max(1);
+        let empty = |name| Self { name, shape: Vec::new(), cells: Vec::new() };
+        let mut columns: Vec<Self> = names.into_iter().map(empty).collect();
+        for (place, cell) in cells.into_iter().enumerate() {
+            if let Some(column) = columns.get_mut(place % width) {
+                column.cells.push(cell);
+            }
+        }
+        columns.iter_mut().for_each(|column| column.shape = vec![column.cells.len(), 1]);
+        columns
+    }
+
     fn rows(&self) -> usize {
         self.shape.first().copied().unwrap_or(0)
     }
@@ -127,15 +141,7 @@ fn apart(matrix: Vec<Written>, ports: &[Port]) -> Vec<Written> {
         Some(port) if ports.len() == width => port.name.clone(),
         _ => place.to_string(),
     };
-    let empty = |place: usize| Written { name: name(place), shape: Vec::new(), cells: Vec::new() };
-    let mut columns: Vec<Written> = (0..width).map(empty).collect();
-    for (place, cell) in matrix.into_iter().flat_map(|one| one.cells).enumerate() {
-        if let Some(column) = columns.get_mut(place % width) {
-            column.cells.push(cell);
-        }
-    }
-    columns.iter_mut().for_each(|column| column.shape = vec![column.cells.len(), 1]);
-    columns
+    Written::columns((0..width).map(name).collect(), matrix.into_iter().flat_map(|one| one.cells))
 }
 
 const fn is_number(data_type: DataType) -> bool {

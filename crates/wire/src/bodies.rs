@@ -44,6 +44,7 @@ pub(crate) struct Bodies {
 }
 
 /// A whole body, and the room that it takes as long as it is held.
+#[derive(Default)]
 pub(crate) struct Held<'a> {
     pub(crate) bytes: Bytes,
     pub(crate) room: Option<SemaphorePermit<'a>>,
@@ -88,7 +89,7 @@ impl Bodies {
             return Err(too_large(bytes_max));
         }
         if body.is_end_stream() {
-            return Ok(Held { bytes: Bytes::new(), room: None });
+            return Ok(Held::default());
         }
         let _place = Place::take(self, caller)?;
         let mut incoming = Incoming::of(body, bytes_max);

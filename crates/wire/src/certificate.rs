@@ -32,7 +32,7 @@ impl PeerCertificate {
 /// Takes the headers of RFC 9440 away. From a listed proxy they say what the client showed; from anybody else they are refused, aloud: it is
 /// an attack, or a proxy that somebody forgot to list.
 pub(crate) fn take(parts: &mut Parts, trusted_proxies: &[IpAddr]) -> Result<(), Problem> {
-    let is_trusted = trusted_proxies.contains(&crate::door::peer_of(parts));
+    let is_trusted = trusted_proxies.contains(&crate::passage::peer_of(parts));
     let mut said = parts.headers.get_all(CLIENT_CERT).iter().cloned().collect::<Vec<_>>().into_iter();
     let has_chain = parts.headers.contains_key(CLIENT_CERT_CHAIN);
     parts.headers.remove(CLIENT_CERT);

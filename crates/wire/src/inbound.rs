@@ -98,7 +98,7 @@ impl Inbound {
     /// The host that the client used, without its port.
     #[must_use]
     pub fn host(&self) -> &str {
-        crate::door::host_name(&self.authority)
+        crate::passage::host_name(&self.authority)
     }
 
     /// Scheme, host and port that the client used.
@@ -155,7 +155,7 @@ pub fn attempt_from(parts: &Parts) -> Attempt {
     let text = |name: &str| parts.headers.get(name).and_then(|value| value.to_str().ok());
     Attempt {
         credential: credential_from(&parts.headers),
-        address: crate::door::peer_of(parts),
+        address: crate::passage::peer_of(parts),
         user_agent: text("user-agent").map(|agent| agent.chars().take(USER_AGENT_BYTES_MAX).collect()),
         workspace: workspace_of(parts),
         client_certificate: parts.extensions.get::<PeerCertificate>().map(|shown| shown.0),

@@ -23,6 +23,7 @@ pub mod openlineage;
 pub mod otlp;
 mod outbound;
 mod pages;
+mod passage;
 mod protobuf;
 pub mod scim;
 pub mod statements;

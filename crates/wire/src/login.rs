@@ -14,6 +14,7 @@ use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
 use crate::bodies::Unread;
 use crate::form::Form;
 use crate::outbound::problem_answer;
+use crate::pages::own_path;
 
 /// The log-in form's body: a passkey's answer is the longest.
 const LOGIN_BYTES_MAX: usize = 32 * 1024;
@@ -137,12 +138,11 @@ pub(crate) fn back_to(request: &Request, is_login: bool) -> String {
         let decoded = wanted.and_then(|wanted| crate::inbound::decode(wanted).ok());
         return decoded.as_deref().and_then(local_path).unwrap_or_default().to_owned();
     }
-    let path = |uri: &Uri| uri.path_and_query().map(ToString::to_string).unwrap_or_default();
     let wanted = if request.method() == Method::GET {
-        path(request.uri())
+        own_path(request.uri())
     } else {
         let referer = request.headers().get(header::REFERER).and_then(|value| value.to_str().ok());
-        referer.and_then(|text| text.parse::<Uri>().ok()).map(|uri| path(&uri)).unwrap_or_default()
+        referer.and_then(|text| text.parse::<Uri>().ok()).map(|uri| own_path(&uri)).unwrap_or_default()
     };
     local_path(&wanted).filter(|path| *path != "/").unwrap_or_default().to_owned()
 }

@@ -35,7 +35,8 @@ impl Whence {
     }
 }
 
-fn own_path(uri: &Uri) -> String {
+/// An address on this server, with its parameters.
+pub(crate) fn own_path(uri: &Uri) -> String {
     uri.path_and_query().map(ToString::to_string).unwrap_or_default()
 }
 
@@ -49,17 +50,19 @@ fn referer(request: &Request) -> Option<String> {
 
 /// Whether an address is one of the pages for people.
 pub(crate) fn is_page(path: &str) -> bool {
-    ["/console", "/account"]
-        .iter()
-        .any(|page| path.strip_prefix(page).is_some_and(|rest| rest.is_empty() || rest.starts_with('/')))
+    lies_under(path, CONSOLE) || lies_under(path, "/account")
+}
+
+/// Whether a path is this one, or below it.
+pub(crate) fn lies_under(path: &str, above: &str) -> bool {
+    path.strip_prefix(above).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
 }
 
 /// Whether an answer to this may be compressed. The length of what is compressed together tells of what is alike in it (BREACH), so nothing is that
 /// holds a secret beside something which another site can choose: a page of the account is not, which shows secrets, and no page of an address with
 /// parameters, which stand on it. What is left holds only what is stored here and what its path names.
 pub(crate) fn may_compress(request: &Request) -> bool {
-    let path = request.uri().path();
-    let is_console = path.strip_prefix(CONSOLE).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
+    let is_console = lies_under(request.uri().path(), CONSOLE);
     let is_plain = request.uri().query().is_none_or(|query| query.starts_with("workspace=") && !query.contains('&'));
     let takes_it = |value: &HeaderValue| {
         value.to_str().is_ok_and(|text| text.split(',').any(|one| matches!(one.trim(), "gzip" | "gzip;q=1" | "gzip;q=1.0")))

@@ -167,6 +167,7 @@ fn passkeys(reader: &mut Reader<'_>) -> Result<Vec<Passkey>, Problem> {
 #[cfg(test)]
 mod tests {
     use super::super::replay::{Old, replay};
+    use super::super::testing::{pairs, texts};
     use super::*;
     use kernel::Micros;
     use vault::db::Location;
@@ -188,10 +189,8 @@ mod tests {
 
     #[test]
     fn a_factor_that_was_taken_away_stays_so_and_what_was_used_does_not_count_again() {
-        let others = testkit::Engine::all("replay_factors");
-        for (engine, other) in testkit::Engine::all("replay_factors").into_iter().zip(others) {
+        for (engine, other, runtime) in pairs("replay_factors") {
             let (backup, old) = (&engine.location, &other.location);
-            let runtime = tokio::runtime::Runtime::new().unwrap();
             runtime.block_on(fill(
                 backup,
                 b"x",
@@ -214,7 +213,7 @@ mod tests {
                 ],
             ));
             let done = replay(backup, &Old::read(old).unwrap(), Micros(20)).unwrap();
-            let words = |sql: &'static str| backup.read(|reader| Ok(reader.query(sql, &[], |row| row.text(0))?)).unwrap();
+            let words = |sql: &'static str| texts(backup, sql);
             let numbers = |sql: &'static str| backup.read(|reader| Ok(reader.query(sql, &[], |row| row.int(0))?)).unwrap();
             assert_eq!(words("SELECT id FROM passkey"), ["new"], "{}", engine.name);
             assert_eq!(numbers("SELECT last_step FROM totp"), [7]);

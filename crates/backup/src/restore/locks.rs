@@ -72,8 +72,7 @@ impl OldLocks {
         for (id, now) in buckets(writer)? {
             let Some(then) = self.buckets.get(&id).map(|old| now.stricter(old)).filter(|then| *then != now) else { continue };
             if then.can_lock {
-                // A bucket whose versions can be locked keeps them all.
-                writer.execute("UPDATE bucket SET lock_enabled = 1, versioning = 'enabled' WHERE id = $1", &[(&id).into()])?;
+                let_lock(writer, &id)?;
             }
             let sql = "UPDATE bucket SET default_mode = $1, default_days = $2, default_years = $3 WHERE id = $4";
             writer.execute(sql, &[(&then.mode).into(), then.days.into(), then.years.into(), (&id).into()])?;
@@ -92,9 +91,7 @@ impl OldLocks {
                 self.retain(writer, texts, old, *created_at)?;
                 continue;
             };
-            let (mode, until, hold) = stricter(lock, old, now);
-            let sql = "UPDATE retained SET lock_mode = $1, retain_until = $2, legal_hold = $3 WHERE kind = $4 AND subject = $5";
-            writer.execute(sql, &[(&mode).into(), until.into(), hold.into(), kind.into(), subject.into()])?;
+            lock_kept(writer, (kind, subject), &stricter(lock, old, now))?;
         }
         Ok(())
     }
@@ -146,9 +143,7 @@ impl OldLocks {
         for version in versions(writer)? {
             let Version { id, place, name, is_marker, lock } = version;
             if let Some(old) = self.versions.get(&id) {
-                let (mode, until, hold) = stricter(&lock, old, now);
-                let sql = "UPDATE bucket_version SET lock_mode = $1, retain_until = $2, legal_hold = $3 WHERE id = $4";
-                writer.execute(sql, &[(&mode).into(), until.into(), hold.into(), (&id).into()])?;
+                lock_version(writer, &id, &stricter(&lock, old, now))?;
                 continue;
             }
             let is_held = lock.2 || lock.1.is_some_and(|until| until > now);
@@ -188,21 +183,35 @@ impl Ruled {
 pub(super) fn hold_as_told(writer: &mut Writer<'_>, logged: &Logged) -> Result<(), Problem> {
     let now = compliance_at(writer)?;
     for id in &logged.lockable {
-        writer.execute("UPDATE bucket SET lock_enabled = 1, versioning = 'enabled' WHERE id = $1", &[id.into()])?;
+        let_lock(writer, id)?;
     }
     for version in versions(writer)? {
         // What is called `null` is one of many.
         let Some(told) = logged.versions.get(&version.name).filter(|_| version.name != NULL_VERSION) else { continue };
-        let (mode, until, hold) = stricter(&version.lock, told, now);
-        let sql = "UPDATE bucket_version SET lock_mode = $1, retain_until = $2, legal_hold = $3 WHERE id = $4";
-        writer.execute(sql, &[(&mode).into(), until.into(), hold.into(), (&version.id).into()])?;
+        lock_version(writer, &version.id, &stricter(&version.lock, told, now))?;
     }
     for ([_, kind, subject, ..], lock, _) in kept(writer)? {
         let Some(told) = logged.kept.get(&(kind.clone(), subject.clone())) else { continue };
-        let (mode, until, hold) = stricter(&lock, told, now);
-        let sql = "UPDATE retained SET lock_mode = $1, retain_until = $2, legal_hold = $3 WHERE kind = $4 AND subject = $5";
-        writer.execute(sql, &[(&mode).into(), until.into(), hold.into(), (&kind).into(), (&subject).into()])?;
+        lock_kept(writer, (&kind, &subject), &stricter(&lock, told, now))?;
     }
+    Ok(())
+}
+
+fn lock_version(writer: &mut Writer<'_>, id: &str, (mode, until, hold): &Locked) -> Result<(), Problem> {
+    let sql = "UPDATE bucket_version SET lock_mode = $1, retain_until = $2, legal_hold = $3 WHERE id = $4";
+    writer.execute(sql, &[mode.into(), (*until).into(), (*hold).into(), id.into()])?;
+    Ok(())
+}
+
+fn lock_kept(writer: &mut Writer<'_>, (kind, subject): (&str, &str), (mode, until, hold): &Locked) -> Result<(), Problem> {
+    let sql = "UPDATE retained SET lock_mode = $1, retain_until = $2, legal_hold = $3 WHERE kind = $4 AND subject = $5";
+    writer.execute(sql, &[mode.into(), (*until).into(), (*hold).into(), kind.into(), subject.into()])?;
+    Ok(())
+}
+
+/// A bucket whose versions can be locked keeps them all.
+fn let_lock(writer: &mut Writer<'_>, bucket: &str) -> Result<(), Problem> {
+    writer.execute("UPDATE bucket SET lock_enabled = 1, versioning = 'enabled' WHERE id = $1", &[bucket.into()])?;
     Ok(())
 }
 
@@ -256,6 +265,7 @@ fn subject_key([_, kind, subject, ..]: &[String; 6]) -> String {
 #[cfg(test)]
 mod tests {
     use super::super::replay::{Old, replay};
+    use super::super::testing::{pairs, texts};
     use super::*;
     use kernel::Micros;
     use vault::db::Location;
@@ -305,17 +315,6 @@ mod tests {
 
     fn free() -> Locked {
         (None, None, false)
-    }
-
-    /// Both databases, on each engine.
-    fn pairs(name: &str) -> Vec<(testkit::Engine, testkit::Engine, tokio::runtime::Runtime)> {
-        let others = testkit::Engine::all(name);
-        let both = testkit::Engine::all(name).into_iter().zip(others);
-        both.map(|(one, other)| (one, other, tokio::runtime::Runtime::new().unwrap())).collect()
-    }
-
-    fn texts(at: &Location, sql: &'static str) -> Vec<String> {
-        at.read(|reader| Ok(reader.query(sql, &[], |row| row.text(0))?)).unwrap()
     }
 
     /// Rows of retained versions of models: number, until when under compliance.

@@ -10,6 +10,8 @@ mod loss;
 mod mail;
 mod replay;
 mod settled;
+#[cfg(test)]
+mod testing;
 mod told;
 mod unpack;
 mod verbs;

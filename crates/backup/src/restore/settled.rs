@@ -104,6 +104,7 @@ fn invitations(reader: &mut Reader<'_>) -> Result<HashMap<String, Option<i64>>, 
 #[cfg(test)]
 mod tests {
     use super::super::replay::{Old, replay};
+    use super::super::testing::{pairs, texts};
     use super::*;
     use kernel::Micros;
     use vault::db::Location;
@@ -136,14 +137,12 @@ mod tests {
 
     #[test]
     fn what_was_taken_back_or_used_is_not_open_again() {
-        let others = testkit::Engine::all("replay_settled");
-        for (engine, other) in testkit::Engine::all("replay_settled").into_iter().zip(others) {
+        for (engine, other, runtime) in pairs("replay_settled") {
             let (backup, old) = (&engine.location, &other.location);
-            let runtime = tokio::runtime::Runtime::new().unwrap();
             runtime.block_on(fill(backup, ("asked", "approved", None), true));
             runtime.block_on(fill(old, ("ended", "cancelled", Some(5)), false));
             replay(backup, &Old::read(old).unwrap(), Micros(20)).unwrap();
-            let words = |sql: &'static str| backup.read(|reader| Ok(reader.query(sql, &[], |row| row.text(0))?)).unwrap();
+            let words = |sql: &'static str| texts(backup, sql);
             assert_eq!(words("SELECT state FROM elevation"), ["ended"], "{}", engine.name);
             assert_eq!(words("SELECT state FROM vault_key_destroy"), ["cancelled"]);
             assert_eq!(words("SELECT id FROM device_enrolment WHERE used_at = 5"), ["i"]);

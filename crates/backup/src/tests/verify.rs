@@ -99,6 +99,14 @@ async fn a_manifest_taken_away_at_the_end_is_missed_by_the_server() {
     assert_eq!(world.back_up().await.unwrap().sequence, Some(3), "the number stays taken");
 }
 
+/// Changes a bit in the middle of a file.
+fn damage(path: &Path) {
+    let mut bytes = std::fs::read(path).unwrap();
+    let at = bytes.len() / 2;
+    bytes[at] ^= 1;
+    std::fs::write(path, bytes).unwrap();
+}
+
 /// What is wrong with one manifest spoils its own backup alone, and what comes after it goes on behind the last good one.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_damaged_manifest_spoils_no_other_backup() {
@@ -107,11 +115,7 @@ async fn a_damaged_manifest_spoils_no_other_backup() {
             world.store(&format!("{number}.bin"), &[1; 20_000]).await;
             world.back_up().await.unwrap();
         }
-        let path = world.place().join(name_of(1));
-        let mut bytes = std::fs::read(&path).unwrap();
-        let at = bytes.len() / 2;
-        bytes[at] ^= 1;
-        std::fs::write(&path, bytes).unwrap();
+        damage(&world.place().join(name_of(1)));
         let (target, trust) = (world.target(), world.room.trust().await.unwrap());
         let chain = crate::chain::Chain::read(&target, &trust).await.unwrap();
         assert_eq!(chain.faults().len(), 1);
@@ -133,11 +137,7 @@ async fn a_damaged_manifest_spoils_no_other_backup() {
 #[tokio::test(flavor = "multi_thread")]
 async fn the_newest_is_not_exchanged_for_an_older_one_without_a_word() {
     let world = two_backups().await;
-    let path = world.place().join(name_of(2));
-    let mut bytes = std::fs::read(&path).unwrap();
-    let at = bytes.len() / 2;
-    bytes[at] ^= 1;
-    std::fs::write(&path, bytes).unwrap();
+    damage(&world.place().join(name_of(2)));
     let (target, trust) = (world.target(), world.room.trust().await.unwrap());
     let chain = crate::chain::Chain::read(&target, &trust).await.unwrap();
     assert!(matches!(chain.find(&target, None), Err(BackupError::Newest(_, 1))));

@@ -2,8 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use gate::{Action, Operation, Permit, Target};
+use gate::{Action, Operation, Permit, Scope, Target};
 use kernel::Problem;
+use vault::db::Reader;
 
 use crate::points::Point;
 use crate::store::metrics;
@@ -149,22 +150,33 @@ impl Operation for GetMetricHistoryBulkInterval {
         let Self { room, run_ids, key, steps, .. } = self;
         room.db
             .read(&permit, move |reader| {
-                let mut histories = Vec::new();
-                let mut total = 0_usize;
-                for (row, run_id) in metrics::rows_of_runs(reader, &workspace, &scope, &run_ids)? {
-                    let points = metrics::history(reader, row, &key)?;
-                    total = total.saturating_add(points.len());
-                    if total > limits::HISTORY_POINT_COUNT_MAX {
-                        return Err(Problem::invalid("these runs have too many points to sample at once; ask for fewer runs"));
-                    }
-                    histories.push((run_id, points));
-                }
-                // In the order of the request, as MLflow answers.
-                histories.sort_by_key(|(run_id, _)| run_ids.iter().position(|id| id == run_id));
+                let too_many = "these runs have too many points to sample at once; ask for fewer runs";
+                let histories = histories(reader, (&workspace, &scope), (&run_ids, &key), too_many)?;
                 Ok(sampled(&histories, &key, steps, count))
             })
             .await
     }
+}
+
+/// One metric of each run that is there, in the order of the request, as MLflow answers.
+fn histories(
+    reader: &mut Reader<'_>,
+    (workspace, scope): (&str, &Scope),
+    (run_ids, key): (&[String], &str),
+    too_many: &'static str,
+) -> Result<Vec<(String, Vec<Point>)>, Problem> {
+    let mut all = Vec::new();
+    let mut total = 0_usize;
+    for (row, run_id) in metrics::rows_of_runs(reader, workspace, scope, run_ids)? {
+        let points = metrics::history(reader, row, key)?;
+        total = total.saturating_add(points.len());
+        if total > limits::HISTORY_POINT_COUNT_MAX {
+            return Err(Problem::invalid(too_many));
+        }
+        all.push((run_id, points));
+    }
+    all.sort_by_key(|(run_id, _)| run_ids.iter().position(|id| id == run_id));
+    Ok(all)
 }
 
 /// Reads one metric of many runs for a picture: of each stretch of steps where it is lowest and where it is highest, so that no spike is lost.
@@ -206,17 +218,8 @@ impl Operation for GetMetricCurve {
         let Self { room, run_ids, key, steps, step_count_max } = self;
         room.db
             .read(&permit, move |reader| {
-                let mut histories = Vec::new();
-                let mut total = 0_usize;
-                for (row, run_id) in metrics::rows_of_runs(reader, &workspace, &scope, &run_ids)? {
-                    let points = metrics::history(reader, row, &key)?;
-                    total = total.saturating_add(points.len());
-                    if total > limits::HISTORY_POINT_COUNT_MAX {
-                        return Err(Problem::invalid("these runs have too many points to draw at once; choose fewer runs"));
-                    }
-                    histories.push((run_id, points));
-                }
-                histories.sort_by_key(|(run_id, _)| run_ids.iter().position(|id| id == run_id));
+                let too_many = "these runs have too many points to draw at once; choose fewer runs";
+                let histories = histories(reader, (&workspace, &scope), (&run_ids, &key), too_many)?;
                 Ok(curve(&histories, &key, steps.unwrap_or((i64::MIN, i64::MAX)), step_count_max))
             })
             .await

@@ -134,14 +134,7 @@ impl<'de> Visitor<'de> for Split {
         if !fits || columns.is_empty() {
             return Err(A::Error::custom("each row of `data` is a list with a value for each of `columns`"));
         }
-        let mut all: Vec<Written> = columns.into_iter().map(|Name(name)| column(name)).collect();
-        let width = all.len();
-        for (place, cell) in data.cells.into_iter().enumerate() {
-            if let Some(column) = all.get_mut(place % width) {
-                column.cells.push(cell);
-            }
-        }
-        Ok(Given::Columns(ended(all)))
+        Ok(Given::Columns(Written::columns(columns.into_iter().map(|Name(name)| name).collect(), data.cells)))
     }
 }
 
@@ -247,6 +240,8 @@ impl<'de> Visitor<'de> for Row<'_> {
         if !nest.cells.is_empty() {
             return Err(A::Error::custom("all rows are objects, or none is"));
         }
+        // One for all values of the row: it is empty again once its value was taken.
+        let mut own = Nest::default();
         let mut place = 0;
         while let Some(name) = map.next_key::<String>()? {
             // Mostly they stand in the order of the first row.
@@ -261,7 +256,6 @@ impl<'de> Visitor<'de> for Row<'_> {
                 }
                 columns.push(column(name));
             }
-            let mut own = Nest::default();
             map.next_value_seed(NestSeed::one(&mut own))?;
             if let (Some(column), Some(cell)) = (columns.get_mut(at), own.cells.pop()) {
                 column.cells.push(cell);
