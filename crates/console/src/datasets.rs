@@ -235,6 +235,7 @@ async fn shown(visitor: &Visitor, named: Named) -> Result<Answer, Problem> {
         lineage: lineage_page::address(&format!("data:{dataset}/{}", one.number.unwrap_or_default())),
         action: page,
         may,
+        promotion: None,
         seen: mark(state, inspection.and_then(|inspection| inspection.report_sha256)),
     }
     .finished(visitor.workspace())

@@ -15,7 +15,7 @@ const PAGE: &str = "/console/endpoints";
 pub fn routes(door: &mut Door, rooms: &Rooms) {
     let room = rooms.serving.clone();
     let search = move |inbound: &Inbound| {
-        let search = SearchEndpoints { room: room.clone(), after: after(inbound)?, rows: None };
+        let search = SearchEndpoints { room: room.clone(), model: None, after: after(inbound)?, rows: None };
         Ok((search, inbound.workspace().to_owned()))
     };
     door.route_with(Method::GET, PAGE, search, |found, workspace| {

@@ -36,6 +36,7 @@ mod models_compare;
 mod page;
 mod people;
 mod predictions_page;
+mod promotion;
 mod provider;
 mod query;
 mod run;
@@ -129,6 +130,7 @@ pub fn routes(door: &mut Door, rooms: &Rooms, providers: Option<Arc<dyn Provider
     contract_page::routes(door, rooms);
     models::routes(door, rooms);
     models_compare::routes(door, rooms);
+    promotion::routes(door, rooms);
     endpoints::routes(door, rooms);
     endpoint::routes(door, rooms);
     predictions_page::routes(door, rooms);

@@ -65,16 +65,22 @@ pub(crate) fn workspace_name(reader: &mut Reader<'_>, id: &str) -> Result<Option
     reader.query_one("SELECT name FROM workspace WHERE id = $1", &[id.into()], |row| row.text(0))
 }
 
-/// A page of a workspace's endpoints by name, behind the name `after`: of all models, or of these.
-pub(crate) fn page(
-    reader: &mut Reader<'_>,
-    workspace: &str,
-    models: Option<&[String]>,
-    after: &str,
-    count: usize,
-) -> Result<Vec<Endpoint>, DbError> {
-    let mut binds: Vec<Bind<'_>> = vec![workspace.into(), after.into(), i64::try_from(count).unwrap_or(i64::MAX).into()];
-    let narrowed = match models {
+/// Which endpoints a page lists.
+pub(crate) struct Wanted<'a> {
+    pub(crate) workspace: &'a str,
+    /// Only of these models, by internal id.
+    pub(crate) models: Option<&'a [String]>,
+    /// Only of the model of this name.
+    pub(crate) model: Option<&'a str>,
+    /// Behind this name.
+    pub(crate) after: &'a str,
+}
+
+/// A page of endpoints, by name.
+pub(crate) fn page(reader: &mut Reader<'_>, wanted: &Wanted<'_>, count: usize) -> Result<Vec<Endpoint>, DbError> {
+    let count = i64::try_from(count).unwrap_or(i64::MAX);
+    let mut binds: Vec<Bind<'_>> = vec![wanted.workspace.into(), wanted.after.into(), count.into()];
+    let mut narrowed = match wanted.models {
         None => String::new(),
         Some(models) => {
             let places: Vec<String> = models
@@ -87,6 +93,10 @@ pub(crate) fn page(
             format!("AND e.model_id IN ({})", places.join(", "))
         }
     };
+    if let Some(model) = wanted.model {
+        binds.push(model.into());
+        narrowed.push_str(&format!(" AND m.name = ${}", binds.len()));
+    }
     let sql = format!("SELECT {COLUMNS} FROM {FROM} WHERE e.workspace = $1 AND e.name > $2 {narrowed} ORDER BY e.name LIMIT $3");
     reader.query(&sql, &binds, endpoint_from)
 }
