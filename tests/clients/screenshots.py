@@ -26,6 +26,7 @@ PAGES: list[tuple[str, str, str | None]] = [
     ("data-version", "/console/data/{poisoned}/1", None),
     ("models", "/console/models", None),
     ("model-version", "/console/models/{model}/2", None),
+    ("promotion", "/console/models/{model}/2/promote?alias=champion", None),
     ("lineage", "/console/lineage?subject=model%3A{model}%2F1", None),
     ("endpoints", "/console/endpoints", None),
     ("endpoint", "/console/endpoints", "main tbody a"),
@@ -38,6 +39,7 @@ PAGES: list[tuple[str, str, str | None]] = [
     ("log", "/console/audit", None),
     ("record", "/console/audit/100", None),
     ("vault", "/console/vault", None),
+    ("erasure", "/console/erasure", None),
     ("first-steps", "/console/start", None),
     ("account", "/account", None),
 ]

@@ -23,7 +23,7 @@ COMPOSITE += ("/console/endpoints/{endpoint}", "/console/alerts/{alert}", "/cons
 COMPOSITE += ("/console/compare", "/console/curve", "/console/lineage/export")
 COMPOSITE += ("/console/data/{dataset}/{version}/clean", "/console/access/review/{grant}", "/console/audit/evidence")
 COMPOSITE += ("/console/data/{dataset}/contract", "/console/compare/models", "/console/people/{user}")
-COMPOSITE += ("/console/models/{model}/{version}/promote",)
+COMPOSITE += ("/console/models/{model}/{version}/promote", "/console/erasure")
 # Pages for everybody, which show what there is for whoever looks.
 FOR_ALL = {"/", "/console", "/console/access", "/console/access/check", "/console/lineage", "/console/start", "/console/vault"}
 # Verbs that every account has: its own account, tokens and sessions, and narrowed lists.
@@ -149,6 +149,7 @@ def admin_body(path, world):
         ("/endpoints/nosuchthing", {"version": "1"}),
         ("/rollout", {"version": "1", "share": 10}),
         ("/endpoints/nosuchthing/log", {"log": "hashes"}),
+        ("/predictions/subject", {"subject": "nosuchthing"}),
         ("/predictions/erase", {"subject": "nosuchthing"}),
         ("/trails/release", {"caller": "nosuchthing"}),
         ("/trails/throttle", {"caller": "nosuchthing", "level": "slower", "seconds": 60}),

@@ -156,7 +156,7 @@ pub struct ActingTable {
 /// # Errors
 /// The verb's own.
 pub async fn if_allowed<O: gate::Operation>(visitor: &Visitor, operation: O) -> Result<Option<O::Output>, Problem> {
-    if !visitor.might(&operation).await? {
+    if !visitor.can(&operation).await? {
         return Ok(None);
     }
     visitor.call(operation).await.map(Some)

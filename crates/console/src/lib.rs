@@ -22,6 +22,7 @@ mod detections;
 mod devices_page;
 mod endpoint;
 mod endpoints;
+mod erasure;
 mod experiments;
 mod findings;
 mod home;
@@ -136,6 +137,7 @@ pub fn routes(door: &mut Door, rooms: &Rooms, providers: Option<Arc<dyn Provider
     predictions_page::routes(door, rooms);
     alerts::routes(door, rooms);
     vault_page::routes(door, rooms);
+    erasure::routes(door, rooms);
     start::routes(door, rooms);
     access::routes(door, rooms);
     access_check::routes(door, rooms);

@@ -32,6 +32,7 @@ struct VaultTemplate {
     may_rotate: bool,
     may_back_up: bool,
     may_drill: bool,
+    may_erase: bool,
     acting: Vec<ActingTable>,
     tables: Vec<Table>,
 }
@@ -141,6 +142,7 @@ async fn shown(visitor: &Visitor, rooms: &Rooms, query: &Query) -> Result<Answer
             may_rotate: visitor.might(&RotateWorkspaceKey { room: rooms.artifacts.clone() }).await?,
             may_back_up: visitor.might(&RunBackup { room: rooms.backup.clone(), to: None }).await?,
             may_drill: visitor.might(&DrillBackup { room: rooms.backup.clone(), to: None }).await?,
+            may_erase: visitor.can(&crate::erasure::list(rooms, None)).await?,
             acting: acting.into_iter().filter(|table| !table.rows.is_empty() || !table.empty.is_empty()).collect(),
             tables: tables.into_iter().flatten().collect(),
         },

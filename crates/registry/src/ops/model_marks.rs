@@ -1,7 +1,7 @@
 //! Tags and aliases of registered models.
 
 use gate::{Action, Operation, Outcome, Permit, Target};
-use kernel::{Kind, Problem};
+use kernel::{Kind, Problem, hex, sha256};
 
 use super::{model_of, version_missing};
 use crate::store::{models, versions};
@@ -123,7 +123,10 @@ impl Operation for SetAlias {
                     return Err(moved_meanwhile(&alias, before));
                 }
                 models::put_alias(writer, &model_id, &alias, number)?;
-                let outcome = Outcome::done().resource(model_id).with("version", number).with("alias", alias);
+                let outcome = Outcome::done()
+                    .resource(model_id)
+                    .with("version", number)
+                    .with("alias_sha256", hex(&sha256(alias.as_bytes())));
                 Ok(((), before.into_iter().fold(outcome, |outcome, before| outcome.with("before", before))))
             })
             .await
