@@ -174,6 +174,12 @@ pub fn first_of(title: &str, count: usize, count_max: usize) -> String {
     if count > count_max { format!("{title}: the first {count_max} of {count}") } else { title.to_owned() }
 }
 
+/// How an account is called, or its id where it has no name any more.
+#[must_use]
+pub fn called(name: Option<&String>, id: &str) -> String {
+    name.cloned().unwrap_or_else(|| id.to_owned())
+}
+
 /// One part of an address.
 #[must_use]
 pub fn part(text: &str) -> String {

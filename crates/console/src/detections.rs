@@ -8,7 +8,7 @@ use kernel::Problem;
 use wire::{Answer, Chosen, Door, Inbound};
 
 use crate::Rooms;
-use crate::board::{Cell, Table, Tone, part};
+use crate::board::{Cell, Table, Tone, called, part};
 use crate::page::{moment, page_in, redirect_in};
 use crate::query::Query;
 use crate::sections::{Deed, Field, Sections};
@@ -26,7 +26,11 @@ pub fn row(one: &Detection) -> Vec<Cell> {
         Cell::text(who(one)),
         Cell::text(moment(one.last_at)),
         Cell::text(one.count.to_string()),
-        Cell::text(one.acknowledged.as_ref().map_or_else(|| "open".to_owned(), |(_, by)| format!("{by} is on it"))),
+        Cell::text(
+            one.acknowledged
+                .as_ref()
+                .map_or_else(|| "open".to_owned(), |(_, by)| format!("{} is on it", called(one.acknowledged_name.as_ref(), by))),
+        ),
     ]
 }
 
@@ -158,7 +162,11 @@ async fn shown(visitor: &Visitor, room: Detect, id: String) -> Result<Answer, Pr
         ("What became of that", one.response_state.clone()),
     ];
     page.facts.extend(one.token.iter().map(|token| ("Token or session", token.clone())));
-    page.facts.extend(one.acknowledged.iter().map(|(at, by)| ("Somebody is on it", format!("{by}, {}", moment(*at)))));
+    page.facts.extend(
+        one.acknowledged
+            .iter()
+            .map(|(at, by)| ("Somebody is on it", format!("{}, {}", called(one.acknowledged_name.as_ref(), by), moment(*at)))),
+    );
     let record = |index: &u64| vec![Cell::link(index.to_string(), format!("/console/audit/{index}"))];
     page.sections.push(Table::whole(
         "evidence",

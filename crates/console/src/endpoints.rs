@@ -5,7 +5,7 @@ use serving::ops::SearchEndpoints;
 use wire::{Door, Inbound};
 
 use crate::Rooms;
-use crate::board::{Cell, Table, Tone, part};
+use crate::board::{Cell, Table, Tone, called, part};
 use crate::listing::{after, listing};
 use crate::page::moment;
 
@@ -38,7 +38,7 @@ pub fn routes(door: &mut Door, rooms: &Rooms) {
                 Cell::text(format!("{model} {}", one.choice)),
                 trial,
                 Cell::text(moment(one.changed_at)),
-                Cell::text(one.changed_by.clone()),
+                Cell::text(called(one.changed_by_name.as_ref(), &one.changed_by)),
             ]
         };
         let table = Table {

@@ -12,7 +12,7 @@ use wire::{Answer, Chosen, Door, Inbound};
 
 use crate::Rooms;
 use crate::audit::record_page;
-use crate::board::{Cell, Table, counted, part};
+use crate::board::{Cell, Table, called, counted, part};
 use crate::listing::after;
 use crate::page::{moment, page_in, redirect_in};
 
@@ -126,7 +126,7 @@ fn address(entry: &str) -> String {
 }
 
 fn who(erasure: &Erasure) -> String {
-    erasure.by_name.clone().unwrap_or_else(|| erasure.by.clone())
+    called(erasure.by_name.as_ref(), &erasure.by)
 }
 
 fn row(one: &Erasure) -> Vec<Cell> {

@@ -13,7 +13,7 @@ use serving::ops::SearchEndpoints;
 use wire::{Answer, Chosen, Door, Inbound};
 
 use crate::Rooms;
-use crate::board::{Cell, Table, Tone, bytes, part};
+use crate::board::{Cell, Table, Tone, bytes, called, part};
 use crate::findings::{self, Shown};
 use crate::lineage_page;
 use crate::listing::{by_state, narrowed};
@@ -78,7 +78,7 @@ pub fn routes(door: &mut Door, rooms: &Rooms) {
                 Cell::state(one.state.word(), Tone::of_state(one.state)),
                 Cell::text(bytes(one.size_bytes)),
                 Cell::text(moment(one.submitted_at)),
-                Cell::text(one.submitter.clone()),
+                Cell::text(called(one.submitter_name.as_ref(), &one.submitter)),
             ];
             (named, cells)
         };
@@ -232,7 +232,7 @@ async fn shown(visitor: &Visitor, rooms: &Rooms, named: Named) -> Result<Answer,
     let mut facts = decision_facts(one.decision.as_ref(), decider.as_deref());
     facts.extend([
         ("Registered", moment(one.submitted_at)),
-        ("By", one.submitter.clone()),
+        ("By", called(one.submitter_name.as_ref(), &one.submitter)),
         ("Size", format!("{} in {} files", bytes(one.size_bytes), one.file_count)),
         ("Gate file", one.gate_revision.map_or_else(|| "none".to_owned(), |revision| format!("revision {revision}"))),
         ("Manifest", one.manifest_sha256.map(|digest| hex(&digest)).unwrap_or_default()),

@@ -15,7 +15,7 @@ use vault::keys::{DestroyRequest, DestroyState};
 use wire::{Answer, Chosen, Door, Form, Inbound};
 
 use crate::Rooms;
-use crate::board::{ActingRow, ActingTable, Button, Cell, Table, Tone, if_allowed};
+use crate::board::{ActingRow, ActingTable, Button, Cell, Table, Tone, called, if_allowed};
 use crate::page::{moment, page_in, redirect_in};
 use crate::query::Query;
 
@@ -295,7 +295,7 @@ async fn destroys(visitor: &Visitor, rooms: &Rooms) -> Result<Option<ActingTable
             Cell::text(format!("workspace {}", one.workspace)),
             Cell::state(one.state.word(), Tone::Wait),
             Cell::text(one.reason.clone()),
-            Cell::text(one.requested_by.clone()),
+            Cell::text(called(one.requested_by_name.as_ref(), &one.requested_by)),
             Cell::text(one.due_at.map(moment).unwrap_or_default()),
         ];
         ActingRow { cells, action, buttons }
@@ -328,7 +328,7 @@ async fn restores(visitor: &Visitor, rooms: &Rooms) -> Result<Option<ActingTable
         let cells = vec![
             Cell::text(one.sequence.to_string()),
             Cell::text(one.reason.clone()),
-            Cell::text(one.asked_by.clone()),
+            Cell::text(called(one.asked_by_name.as_ref(), &one.asked_by)),
             Cell::text(moment(one.asked_at)),
         ];
         ActingRow { cells, action: format!("{PAGE}/restores/{}", one.id), buttons }

@@ -1,5 +1,7 @@
 //! All SQL of this room.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use kernel::{Micros, Problem};
 use vault::db::{Bind, DbError, Reader, Row, Writer};
 use vault::objects::{StoredObject, digest};
@@ -235,4 +237,14 @@ pub(crate) fn model_name(reader: &mut Reader<'_>, id: &str) -> Result<Option<Str
 /// The name of an account.
 pub(crate) fn principal_name(reader: &mut Reader<'_>, id: &str) -> Result<Option<String>, DbError> {
     reader.query_one("SELECT name FROM principal WHERE id = $1", &[id.into()], |row| row.text(0))
+}
+
+/// The names of accounts that still have one, by id.
+pub(crate) fn principal_names(reader: &mut Reader<'_>, ids: BTreeSet<String>) -> Result<BTreeMap<String, String>, DbError> {
+    let mut names = BTreeMap::new();
+    for id in ids {
+        let name = principal_name(reader, &id)?;
+        names.extend(name.map(|name| (id, name)));
+    }
+    Ok(names)
 }

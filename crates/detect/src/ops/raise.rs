@@ -97,6 +97,7 @@ fn detection(room: &Detect, rule: &Rule, finding: &Finding) -> Detection {
         response,
         response_state: if is_due { RESPONSE_DUE } else { RESPONSE_NONE }.to_owned(),
         acknowledged: None,
+        acknowledged_name: None,
     }
 }
 

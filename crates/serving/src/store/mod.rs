@@ -18,7 +18,9 @@ const RUNTIME_COLUMN: usize = 22;
 
 const COLUMNS: &str = "e.endpoint_id, e.workspace, e.name, e.model_id, m.name, e.choice, e.created_at, e.created_by, e.changed_at, \
                        e.changed_by, e.previous, r.rollout_id, r.choice, r.mode, r.share_permille, r.errors_permille, \
-                       r.disagreement_permille, r.slower_permille, r.began_at, r.began_by, r.halted_at, r.halted_why, e.runtime";
+                       r.disagreement_permille, r.slower_permille, r.began_at, r.began_by, r.halted_at, r.halted_why, e.runtime, \
+                       (SELECT p.name FROM principal AS p WHERE p.id = e.created_by), \
+                       (SELECT p.name FROM principal AS p WHERE p.id = e.changed_by)";
 const FROM: &str = "endpoint e LEFT JOIN registered_model m ON m.model_id = e.model_id
                     LEFT JOIN endpoint_rollout r ON r.endpoint_id = e.endpoint_id";
 
@@ -35,8 +37,10 @@ fn endpoint_from(row: &Row<'_>) -> Result<Endpoint, DbError> {
         runtime: Runtime::parse(&row.text(RUNTIME_COLUMN)?).map_err(|_| DbError::Shape(RUNTIME_COLUMN))?,
         created_at: Micros(row.int(6)?),
         created_by: row.text(7)?,
+        created_by_name: row.opt_text(RUNTIME_COLUMN + 1)?,
         changed_at: Micros(row.int(8)?),
         changed_by: row.text(9)?,
+        changed_by_name: row.opt_text(RUNTIME_COLUMN + 2)?,
     })
 }
 
