@@ -33,6 +33,8 @@ PAGES: list[tuple[str, str, str | None]] = [
     ("alerts", "/console/alerts", None),
     ("alert", "/console/alerts", "main tbody a"),
     ("detections", "/console/detections", None),
+    ("rules", "/console/detections/rules", None),
+    ("rules-written", "/console/detections/write", None),
     ("access", "/console/access", None),
     ("review", "/console/access/review", None),
     ("paths", "/console/access/paths", None),

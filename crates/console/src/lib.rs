@@ -40,6 +40,7 @@ mod predictions_page;
 mod promotion;
 mod provider;
 mod query;
+mod rules_page;
 mod run;
 mod run_files;
 mod runs;
@@ -143,6 +144,7 @@ pub fn routes(door: &mut Door, rooms: &Rooms, providers: Option<Arc<dyn Provider
     access_check::routes(door, rooms);
     people::routes(door, rooms);
     access_review::routes(door, rooms);
+    rules_page::routes(door, rooms);
     detections::routes(door, rooms);
     timeline::routes(door, rooms);
     audit::routes(door, rooms);

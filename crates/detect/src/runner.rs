@@ -112,16 +112,19 @@ impl Runner {
         self.respond().await
     }
 
-    /// Makes the engine at first: with what was learnt, and with the last records read again.
+    /// Makes the engine at first, and where there are other rules: with what was learnt, and with the last records read again.
     async fn begin(&mut self) -> Result<(), Problem> {
-        if self.engine.is_some() {
+        let rules = self.room.current().await?;
+        let is_current = self.engine.as_ref().is_some_and(|engine| Arc::ptr_eq(engine.rules(), &rules));
+        // What was found by the rules before is written down first.
+        if is_current || (self.engine.is_some() && self.waiting.is_some()) {
             return Ok(());
         }
         let origin = self.source.origin();
         let asked = origin.clone();
         let read = move |reader: &mut vault::db::Reader<'_>| Ok((store::position(reader, &asked)?, store::states(reader)?));
         let (position, states) = self.room.system.read(read).await?;
-        let mut engine = Engine::new(Arc::clone(&self.room.rules), &origin, &self.room.config.canaries);
+        let mut engine = Engine::new(rules, &origin, &self.room.config.canaries);
         for (subject, kept) in states {
             engine.recall(&subject, kept);
         }
@@ -165,7 +168,8 @@ impl Runner {
                 return Ok(false);
             }
             let (states, waiting) = (engine.take_changed(), uses.take_all());
-            self.waiting = Some(Batch { findings, states, uses: waiting, before: Some(from), next });
+            let rules = Arc::clone(engine.rules());
+            self.waiting = Some(Batch { findings, rules, states, uses: waiting, before: Some(from), next });
             (self.engine, self.uses) = (Some(engine), uses);
         }
         self.write().await?;

@@ -8,6 +8,10 @@ use crate::respond::Rung;
 use crate::rules::Level;
 use crate::types::{Detection, RESPONSE_DUE};
 
+mod own;
+
+pub(crate) use own::{delete_own, own_mark, own_rule, own_rules, put_own};
+
 const COLUMNS: &str = "d.detection_id, d.rule_id, d.rule, d.title, d.level, d.subject, d.caller, d.caller_kind, p.name, d.token, d.workspace, \
                        d.first_at, d.last_at, d.last_index, d.seen_count, d.evidence, d.words, d.response, d.response_state, \
                        d.acknowledged_at, d.acknowledged_by, (SELECT a.name FROM principal AS a WHERE a.id = d.acknowledged_by)";

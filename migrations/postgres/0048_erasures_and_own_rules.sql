@@ -25,3 +25,13 @@ CREATE TABLE prediction_erasure (
 );
 
 CREATE INDEX prediction_erasure_at ON prediction_erasure (workspace, erased_at, entry);
+
+-- Rules that look into the log and were written on this server: a text of YAML by name, with one rule or several.
+CREATE TABLE detection_own_rules (
+    name         TEXT     NOT NULL PRIMARY KEY,
+    body         TEXT     NOT NULL,
+    enabled      SMALLINT NOT NULL,
+    changed_at   BIGINT   NOT NULL,
+    changed_by   TEXT     NOT NULL,
+    change_count BIGINT   NOT NULL
+);
