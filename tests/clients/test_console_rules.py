@@ -82,6 +82,7 @@ def test_rules_are_tried_on_the_log_kept_and_find_something(world):
         call(auditor.session(), server, "POST", f"/detections/own-rules/by-name/{name}", json={"rules": text + "# mine\n"})
         browser.click("button[value=save]")
         assert "changed since" in browser.find("#fault").text and "# mine" not in browser.find("#rules").get_attribute("value")
+        assert "# mine" in browser.find("section[aria-labelledby=other]").text
         browser.go(f"{WRITE}?name={name}")
         browser.find("[name=enabled]").click()
         browser.click("button[value=save]")

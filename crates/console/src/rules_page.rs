@@ -38,6 +38,8 @@ struct WriteTemplate {
     tables: Vec<Table>,
     /// What the module sends beside the text.
     with: String,
+    /// What somebody else has kept under this name meanwhile.
+    other: Option<String>,
 }
 
 /// What a form holds.
@@ -196,7 +198,14 @@ fn said(checked: Result<CheckedRules, Problem>) -> Result<Said, Problem> {
     }
 }
 
-async fn shown(visitor: &Visitor, room: Detect, asked: Asked, said: Said) -> Result<Answer, Problem> {
+async fn shown(visitor: &Visitor, room: Detect, mut asked: Asked, said: Said) -> Result<Answer, Problem> {
+    // A text stays one that was typed beside what its author saw, until they are shown what is kept now.
+    let mut other = None;
+    if said.is_overtaken {
+        let now = visitor.call(ListOwnRules { room: room.clone() }).await?.into_iter().find(|one| one.name == asked.name);
+        asked.seen = now.as_ref().map(|one| one.change_count.to_string()).unwrap_or_default();
+        other = now.map(|one| one.body);
+    }
     let may_check =
         visitor.might(&CheckRules { room: room.clone(), name: String::new(), body: String::new(), tries: false }).await?;
     let may_set = visitor.might(&set(&room, Asked::default())).await?;
@@ -222,6 +231,7 @@ async fn shown(visitor: &Visitor, room: Detect, asked: Asked, said: Said) -> Res
         verdict,
         tone,
         tables: said.checked.as_ref().map(tables).unwrap_or_default(),
+        other,
     };
     let mut answer = page_in(visitor.workspace(), &template)?;
     if said.is_overtaken {
