@@ -174,34 +174,33 @@ fn devices_table(devices: &[devices::Device]) -> Table {
     Table::whole("devices", "Devices", &columns, devices.iter().map(row).collect(), "No device is enrolled for this account.")
 }
 
-fn log_ins_table(log_ins: &[JudgedLogIn]) -> Table {
-    let row = |one: &JudgedLogIn| {
-        let tone = match (one.outcome.as_str(), one.band.as_str()) {
-            ("refused", _) => Tone::Bad,
-            (_, "nothing") => Tone::Plain,
-            _ => Tone::Wait,
-        };
-        let whence = match (&one.country, one.is_private) {
-            (Some(country), _) => country.clone(),
-            (None, true) => "inside".to_owned(),
-            (None, false) => "unknown".to_owned(),
-        };
-        let reasons: Vec<&str> = one.reasons.iter().map(|reason| reason.word.as_str()).collect();
-        vec![
-            Cell::text(moment(one.at)),
-            Cell::state(one.outcome.clone(), tone),
-            Cell::text(one.risk.to_string()),
-            Cell::text(one.band.replace('_', " ")),
-            Cell::text(whence),
-            Cell::text(reasons.join(", ").replace('_', " ")),
-        ]
+/// The columns of [`log_in_row`].
+pub const LOG_IN_COLUMNS: [&str; 6] = ["When", "How it ended", "Risk", "Asked for", "From", "Why"];
+
+/// One log-in, and how it was judged.
+pub fn log_in_row(one: &JudgedLogIn) -> Vec<Cell> {
+    let tone = match (one.outcome.as_str(), one.band.as_str()) {
+        ("refused", _) => Tone::Bad,
+        (_, "nothing") => Tone::Plain,
+        _ => Tone::Wait,
     };
-    let columns = ["When", "How it ended", "Risk", "Asked for", "From", "Why"];
-    Table::whole(
-        "log-ins",
-        "Log-ins, and how risky they were",
-        &columns,
-        log_ins.iter().map(row).collect(),
-        "Nobody logged in to it yet.",
-    )
+    let whence = match (&one.country, one.is_private) {
+        (Some(country), _) => country.clone(),
+        (None, true) => "inside".to_owned(),
+        (None, false) => "unknown".to_owned(),
+    };
+    let reasons: Vec<&str> = one.reasons.iter().map(|reason| reason.word.as_str()).collect();
+    vec![
+        Cell::text(moment(one.at)),
+        Cell::state(one.outcome.clone(), tone),
+        Cell::text(one.risk.to_string()),
+        Cell::text(one.band.replace('_', " ")),
+        Cell::text(whence),
+        Cell::text(reasons.join(", ").replace('_', " ")),
+    ]
+}
+
+fn log_ins_table(log_ins: &[JudgedLogIn]) -> Table {
+    let rows = log_ins.iter().map(log_in_row).collect();
+    Table::whole("log-ins", "Log-ins, and how risky they were", &LOG_IN_COLUMNS, rows, "Nobody logged in to it yet.")
 }
