@@ -11,7 +11,8 @@ use crate::types::{DatasetSummary, Decision, DecisionKind, Parent, Verdict, Vers
 const COLUMNS: &str = "v.version_id, d.name, v.number, v.state, v.verdict, v.committer, v.opened_at, v.committed_at, \
     v.manifest_sha256, v.file_count, v.size_bytes, v.row_count, v.column_count, v.format, v.roles, v.source_uri, v.source_id, \
     v.signature, v.licence, v.data_owner, v.purpose, v.run_id, v.reference_id, v.is_personal, v.is_special, v.is_health, \
-    v.is_financial, v.decided_at, v.decided_by, v.decided_how, v.decided_why, v.waiver_until, v.csv";
+    v.is_financial, v.decided_at, v.decided_by, v.decided_how, v.decided_why, v.waiver_until, \
+    (SELECT p.name FROM principal AS p WHERE p.id = v.committer), v.csv";
 
 const FROM: &str = "FROM data_version v JOIN data_set d ON d.dataset_id = v.dataset_id";
 
@@ -34,6 +35,7 @@ fn version_from(row: &Row<'_>) -> Result<Version, DbError> {
         state: DataState::parse(&row.text(3)?).ok_or(DbError::Shape(3))?,
         verdict: verdict.map(|word| Verdict::parse(&word).ok_or(DbError::Shape(4))).transpose()?,
         committer: row.text(5)?,
+        committer_name: row.opt_text(32)?,
         opened_at: Micros(row.int(6)?),
         committed_at: row.opt_int(7)?.map(Micros),
         manifest_sha256: opt_digest(row, 8)?,
@@ -42,7 +44,7 @@ fn version_from(row: &Row<'_>) -> Result<Version, DbError> {
         row_count: row.opt_int(11)?,
         column_count: row.opt_int(12)?,
         format: row.opt_text(13)?,
-        csv: serde_json::from_str(&row.text(32)?).map_err(|_| DbError::Shape(32))?,
+        csv: serde_json::from_str(&row.text(33)?).map_err(|_| DbError::Shape(33))?,
         roles: serde_json::from_str(&row.text(14)?).map_err(|_| DbError::Shape(14))?,
         source_uri: row.opt_text(15)?,
         source_id: row.opt_text(16)?,
