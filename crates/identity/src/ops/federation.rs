@@ -3,10 +3,9 @@
 use gate::{Action, CallerKind, Operation, Outcome, Permit, Spend, Target};
 use kernel::{Kind, Problem};
 
-use super::tokens::mint_for;
-use super::whole::{person, whole_person};
-use crate::factors::device::{DEVICE_SECONDS, code_digest};
-use crate::types::{MintedToken, Name, Principal, PrincipalKind, TokenWish};
+use super::command_line::COMMAND_LINE_TOKEN_SECONDS;
+use super::tokens::{Minting, mint_in};
+use crate::types::{Exchanged, Name, Principal, PrincipalKind, TokenWish};
 use crate::{Identity, store};
 
 /// The verb of [`SettlePerson`].
@@ -16,11 +15,6 @@ pub const USERS_LINK: Action = Action::write("users.link");
 /// The verb of [`ExchangeToken`].
 pub const TOKENS_EXCHANGE: Action = Action::write("tokens.exchange");
 
-/// The verb of [`AgreeToDevice`].
-pub const TOKENS_AGREE: Action = Action::write("tokens.agree");
-
-/// How long a command line's token lives, which a person agreed to.
-pub const DEVICE_TOKEN_SECONDS: i64 = 12 * 3_600;
 /// How long a program's token lives that it got for its platform's.
 pub const EXCHANGED_SECONDS: i64 = 900;
 /// What a provider calls itself and its people.
@@ -126,38 +120,8 @@ impl Operation for LinkUser {
     }
 }
 
-/// Agrees to the log-in of a command line, by the code that it shows.
-pub struct AgreeToDevice {
-    /// The room.
-    pub room: Identity,
-    /// The code.
-    pub code: String,
-}
-
-impl Operation for AgreeToDevice {
-    const ACTION: Action = TOKENS_AGREE;
-    type Output = ();
-
-    fn target(&self) -> Target {
-        Target::Myself
-    }
-
-    async fn run(self, permit: Permit<Self>) -> Result<(), Problem> {
-        let (at, caller, own) = (permit.entry().at, permit.caller().clone(), person(permit.caller())?.to_owned());
-        let digest = code_digest(&self.code).ok_or_else(|| {
-            Problem::invalid("this is not a code; it is ten letters and digits, as the command line shows them")
-        })?;
-        let write = self.room.db.write(&permit, move |tx| {
-            // What it gets outlives a token that opened this session.
-            whole_person(tx, &caller)?;
-            store::agree(tx, &digest, &own, at, at.plus_secs(DEVICE_SECONDS))?;
-            Ok(((), Outcome::done().resource(own)))
-        });
-        write.await
-    }
-}
-
-/// Mints a short token for a program that came with its platform's, or for a command line that a person agreed to.
+/// Mints a short token for a program that came with its platform's, or for a command line that a person agreed to. A code that a browser
+/// brought and that was used before ends what was made of it (RFC 6749, section 4.1.2): somebody else has it too.
 pub struct ExchangeToken {
     /// The room.
     pub room: Identity,
@@ -165,26 +129,51 @@ pub struct ExchangeToken {
 
 impl Operation for ExchangeToken {
     const ACTION: Action = TOKENS_EXCHANGE;
-    type Output = MintedToken;
+    type Output = Exchanged;
 
     fn target(&self) -> Target {
         Target::Myself
     }
 
-    async fn run(self, permit: Permit<Self>) -> Result<MintedToken, Problem> {
-        let caller = permit.caller().clone();
-        let is_agreed = caller.proof.as_ref().is_some_and(|proof| matches!(proof.once, Some(Spend::Device(_))));
-        let (label, seconds) = match caller.kind {
+    async fn run(self, permit: Permit<Self>) -> Result<Exchanged, Problem> {
+        let (at, caller) = (permit.entry().at, permit.caller().clone());
+        let once = caller.proof.as_ref().and_then(|proof| proof.once.clone());
+        let (label, seconds) = match (caller.kind, &once) {
             // A token of ours gets no other: it would never end.
             _ if caller.token.is_some() => return Err(Problem::invalid("a token of this server is not exchanged")),
-            CallerKind::Service => ("exchanged", EXCHANGED_SECONDS),
-            CallerKind::User if is_agreed => ("strongroom login", DEVICE_TOKEN_SECONDS),
+            (CallerKind::Service, _) => ("exchanged", EXCHANGED_SECONDS),
+            (CallerKind::User, Some(Spend::Device(_) | Spend::Code(_))) => ("strongroom login", COMMAND_LINE_TOKEN_SECONDS),
             _ => return Err(Problem::new(Kind::Invalid, "only a token of a trusted platform is exchanged, as `subject_token`")),
         };
         // Who logs in from a device of theirs gets a token that is worth nothing elsewhere.
         let only_this_device = caller.device.is_some();
         let wish = TokenWish { label: label.to_owned(), lifetime_s: Some(seconds), only_this_device, ..TokenWish::default() };
-        mint_for(&self.room, &permit, caller.id, None, wish, |_, _| Ok(())).await
+        let code = match once {
+            Some(Spend::Code(digest)) => Some(digest),
+            _ => None,
+        };
+        let config = self.room.inner.config.clone();
+        let write = self.room.db.write(&permit, move |tx| {
+            if let Some(digest) = &code
+                && let Some(token) = store::token_of_code(tx, digest)?
+            {
+                let revoked = store::revoke_token(tx, &token, Some(&caller.id), at)?.unwrap_or(0);
+                let revoked = i64::try_from(revoked).unwrap_or(i64::MAX);
+                return Ok((Exchanged::UsedBefore, Outcome::done().resource(token).with("revoked", revoked)));
+            }
+            let minting = Minting { principal: caller.id.clone(), parent: None, wish, at };
+            let (minted, outcome) = mint_in(tx, &config, &caller, minting, |_, _| Ok(()))?;
+            if let Some(digest) = &code {
+                store::keep_token_of_code(tx, digest, &minted.token.id, minted.token.expires_at)?;
+            }
+            Ok((Exchanged::Minted(Box::new(minted)), outcome))
+        });
+        let exchanged = write.await?;
+        if matches!(exchanged, Exchanged::UsedBefore) {
+            self.room.inner.memory.forget();
+            tracing::warn!("the code of a command line's log-in was shown twice: the token that was made of it is revoked");
+        }
+        Ok(exchanged)
     }
 }
 

@@ -3,7 +3,7 @@
 use kernel::{Micros, Problem};
 use vault::db::{DbError, Reader, Row, Writer};
 
-use super::{principal_columns, principal_of, revoke_token};
+use super::{drop_agreements, principal_columns, principal_of, revoke_token};
 use crate::types::{Principal, PrincipalKind};
 
 /// A row, its document still sealed.
@@ -166,7 +166,7 @@ pub(crate) fn end_all(tx: &mut Writer<'_>, id: &str, at: Micros) -> Result<Ended
         "UPDATE session SET revoked_at = $2 WHERE principal_id = $1 AND revoked_at IS NULL",
         &[id.into(), at.0.into()],
     )?;
-    tx.execute("DELETE FROM device_approval WHERE principal_id = $1", &[id.into()])?;
+    drop_agreements(tx, id)?;
     tx.execute("UPDATE principal SET epoch = epoch + 1 WHERE id = $1", &[id.into()])?;
     Ok(ended)
 }
