@@ -1,9 +1,12 @@
 //! Those whom others vouch for: people of a provider, programs of a platform.
 
+use std::sync::Arc;
+
 use gate::{Action, CallerKind, Operation, Outcome, Permit, Spend, Target};
 use kernel::{Kind, Problem};
 
 use super::command_line::COMMAND_LINE_TOKEN_SECONDS;
+use super::remaining::{Left, leave_group};
 use super::tokens::{Minting, mint_in};
 use crate::types::{Exchanged, Name, Principal, PrincipalKind, TokenWish};
 use crate::{Identity, store};
@@ -21,7 +24,7 @@ pub const EXCHANGED_SECONDS: i64 = 900;
 const WORD_BYTES_MAX: usize = 512;
 
 /// A person whom a provider vouched for a moment ago: gives their account, makes one where rules allow it, and sets the memberships that the
-/// rules are about. A job does this, with what it read of a signed token; nobody else can.
+/// rules are about; but the last administrator stays in the group by which they are one. A job does this, with what it read of a signed token; nobody else can.
 pub struct SettlePerson {
     /// The room.
     pub room: Identity,
@@ -49,6 +52,7 @@ impl Operation for SettlePerson {
         let (at, by) = (permit.entry().at, permit.caller().id.clone());
         let Self { room, issuer, subject, name, ruled, member } = self;
         check_words(&issuer, &subject)?;
+        let offices = room.inner.offices.get().map(Arc::clone);
         let write = room.db.write(&permit, move |tx| {
             let linked = store::linked(tx, &issuer, &subject)?;
             let is_new = linked.is_none();
@@ -61,22 +65,37 @@ impl Operation for SettlePerson {
                 }
                 (None, None) => return Err(Problem::not_found("nobody here is linked with this log-in")),
             };
-            let mut changed = 0_usize;
-            for group in &ruled {
-                // A rule may name a group that is not there yet.
-                let Ok(found) = store::principal(tx, PrincipalKind::Group, group) else { continue };
-                let differs = if member.contains(group) {
-                    store::add_member(tx, &found.id, &id, &by, at)?
-                } else {
-                    store::remove_member(tx, &found.id, &id)?
-                };
-                changed += usize::from(differs);
+            // A rule may name a group that is not there yet.
+            let found = |name: &String| Some((member.contains(name), store::principal(tx, PrincipalKind::Group, name).ok()?));
+            let (into, out_of): (Vec<_>, Vec<_>) = ruled.iter().filter_map(found).partition(|(is_member, _)| *is_member);
+            let (mut changed, mut kept) = (0_usize, Vec::new());
+            // Into groups first: who goes from one that administers to another does so all the time.
+            for (_, group) in into {
+                changed += usize::from(store::add_member(tx, &group.id, &id, &by, at)?);
             }
-            let outcome =
+            for (_, group) in out_of {
+                match leave_group(tx, offices.as_deref(), (&group.id, &id), at)? {
+                    Left::WasNotIn => {}
+                    Left::Ended => changed += 1,
+                    Left::Kept => kept.push(group.id),
+                }
+            }
+            let mut outcome =
                 Outcome::done().resource(id.clone()).with("new", usize::from(is_new)).with("memberships_changed", changed);
-            Ok((id, outcome))
+            if !kept.is_empty() {
+                // Else whoever writes groups at the provider could leave this server to nobody.
+                outcome = outcome.with("last_administrator_kept_in", kept.clone());
+            }
+            Ok(((id, kept), outcome))
         });
-        let id = write.await?;
+        let (id, kept) = write.await?;
+        for group in kept {
+            tracing::warn!(
+                principal.id = id,
+                group.id = group,
+                "a provider's rules would have taken the last administrator out of a group; the membership stays"
+            );
+        }
         room.inner.memory.forget();
         Ok(id)
     }

@@ -258,7 +258,8 @@ fn act(
         }
         Event::AccountDisabled => {
             store::end_sessions(tx, id, at)?;
-            if is_last_administrator(tx, offices, id, at)? {
+            offices.hold_administrators(tx, at)?;
+            if offices.is_administered(tx, None)? && !offices.is_administered(tx, Some(id))? {
                 // Else whoever holds the transmitter's key could lock everybody out.
                 return Ok("last_administrator_not_barred");
             }
@@ -267,20 +268,4 @@ fn act(
         }
         Event::Other => Ok("noted"),
     }
-}
-
-/// Whether this person administers the server, and nobody else does who may come in.
-fn is_last_administrator(reader: &mut Reader<'_>, offices: &dyn Offices, id: &str, at: Micros) -> Result<bool, Problem> {
-    let administrators = offices.administrators(reader, at)?;
-    let mut own = store::groups_of(reader, id)?;
-    own.push(id.to_owned());
-    if !administrators.iter().any(|one| own.contains(one)) {
-        return Ok(false);
-    }
-    for one in &administrators {
-        if store::another_active(reader, one, id)? {
-            return Ok(false);
-        }
-    }
-    Ok(true)
 }

@@ -219,17 +219,3 @@ pub(crate) fn note_device(tx: &mut Writer<'_>, id: &str, issuer: &str, compliant
     )
     .map(drop)
 }
-
-/// Whether one of these principals, or a member of them at any level, is a person other than `id` who may come in.
-pub(crate) fn another_active(reader: &mut Reader<'_>, of: &str, id: &str) -> Result<bool, DbError> {
-    let found = reader.query_one(
-        "WITH RECURSIVE down (id) AS (
-             SELECT id FROM principal WHERE id = $1
-             UNION
-             SELECT m.member_id FROM membership m JOIN down ON m.group_id = down.id)
-         SELECT p.id FROM principal p JOIN down ON down.id = p.id WHERE p.kind = 'user' AND p.disabled = 0 AND p.id <> $2 LIMIT 1",
-        &[of.into(), id.into()],
-        |row| row.text(0),
-    )?;
-    Ok(found.is_some())
-}
