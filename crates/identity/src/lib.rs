@@ -153,6 +153,14 @@ struct Inner {
 }
 
 impl Inner {
+    /// What is kept of an address that an issuer vouched for; none for what is no address. Hosts are written in either case, what stands before
+    /// the `@` is the host's own affair (RFC 5321, section 2.4).
+    fn address_mark(&self, issuer: &str, address: &str) -> Option<[u8; 32]> {
+        let (mailbox, host) = address.rsplit_once('@').filter(|(mailbox, host)| !mailbox.is_empty() && !host.is_empty())?;
+        let said = format!("{mailbox}@{}", host.to_ascii_lowercase());
+        Some(self.sealer.mark(&format!("address at {issuer}"), said.as_bytes()))
+    }
+
     /// Refuses a password that everybody can look up.
     fn check_leaked(&self, password: &Secret) -> Result<(), Problem> {
         if self.watch.get().map_or(Ok(false), |watch| watch.is_leaked(password))? {

@@ -34,6 +34,8 @@ pub struct SettlePerson {
     pub subject: String,
     /// What to call them, if they are new and rules let them have an account.
     pub name: Option<String>,
+    /// The address that the provider vouches for. By it that provider may speak of them, until they log in with another one, or none.
+    pub address: Option<String>,
     /// Groups, by name, whose membership the rules decide.
     pub ruled: Vec<String>,
     /// Those of them that this person is in.
@@ -50,9 +52,10 @@ impl Operation for SettlePerson {
 
     async fn run(self, permit: Permit<Self>) -> Result<String, Problem> {
         let (at, by) = (permit.entry().at, permit.caller().id.clone());
-        let Self { room, issuer, subject, name, ruled, member } = self;
+        let Self { room, issuer, subject, name, address, ruled, member } = self;
         check_words(&issuer, &subject)?;
         let offices = room.inner.offices.get().map(Arc::clone);
+        let mark = address.and_then(|address| room.inner.address_mark(&issuer, &address));
         let write = room.db.write(&permit, move |tx| {
             let linked = store::linked(tx, &issuer, &subject)?;
             let is_new = linked.is_none();
@@ -65,6 +68,7 @@ impl Operation for SettlePerson {
                 }
                 (None, None) => return Err(Problem::not_found("nobody here is linked with this log-in")),
             };
+            store::set_address_mark(tx, (&issuer, &subject), mark.as_ref())?;
             // A rule may name a group that is not there yet.
             let found = |name: &String| Some((member.contains(name), store::principal(tx, PrincipalKind::Group, name).ok()?));
             let (into, out_of): (Vec<_>, Vec<_>) = ruled.iter().filter_map(found).partition(|(is_member, _)| *is_member);

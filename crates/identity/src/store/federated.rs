@@ -11,6 +11,23 @@ pub(crate) fn linked(reader: &mut Reader<'_>, issuer: &str, subject: &str) -> Re
     reader.query_one(sql, &[issuer.into(), subject.into()], |row| row.text(0))
 }
 
+/// Who last logged in at this issuer with this address; nobody if that is not one account.
+pub(crate) fn linked_by_address(reader: &mut Reader<'_>, issuer: &str, mark: &[u8; 32]) -> Result<Option<String>, DbError> {
+    let sql = "SELECT DISTINCT principal_id FROM federated WHERE issuer = $1 AND address_mark = $2 LIMIT 2";
+    let mut found = reader.query(sql, &[issuer.into(), mark.as_slice().into()], |row| row.text(0))?;
+    Ok(found.pop().filter(|_| found.is_empty()))
+}
+
+/// Keeps by which address an issuer may speak of its person from now on; none takes the one before away.
+pub(crate) fn set_address_mark(
+    tx: &mut Writer<'_>,
+    (issuer, subject): (&str, &str),
+    mark: Option<&[u8; 32]>,
+) -> Result<(), DbError> {
+    let sql = "UPDATE federated SET address_mark = $3 WHERE issuer = $1 AND subject = $2";
+    tx.execute(sql, &[issuer.into(), subject.into(), mark.map(<[u8; 32]>::as_slice).into()]).map(drop)
+}
+
 /// Links a person with whom they are at a provider. It is never moved: who is linked already stays so.
 pub(crate) fn link(
     tx: &mut Writer<'_>,

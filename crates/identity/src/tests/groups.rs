@@ -149,6 +149,7 @@ async fn a_providers_rules_leave_the_last_administrator_where_they_are() {
                 issuer,
                 subject: subject.clone(),
                 name: Some(subject.clone()),
+                address: None,
                 ruled,
                 member,
             })

@@ -9,6 +9,7 @@ mod passes;
 mod provisioning;
 mod sessions;
 mod tokens;
+mod vouched;
 
 use std::net::IpAddr;
 use std::sync::Arc;
