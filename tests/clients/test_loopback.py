@@ -303,9 +303,9 @@ def test_the_command_line_is_logged_in_by_the_browser_here(server, ada, mine, tm
         assert re.fullmatch(r"http://127\.0\.0\.1:\d+/callback", listening)
         # Other pages and programs of this machine reach the address too.
         for other in (f"{listening}?{urllib.parse.urlencode({**parameters(back), 'state': 'guessed'})}", listening, f"{listening}/x"):
-            assert requests.get(other, timeout=10).status_code == 404
-        assert requests.post(back, timeout=10).status_code == 404
-        last = requests.get(back, timeout=10)
+            assert browser.get(other, timeout=10).status_code == 404
+        assert browser.post(back, timeout=10).status_code == 404
+        last = browser.get(back, timeout=10)
         assert last.status_code == 200 and "you may close this" in last.text
         for secret in parameters(back).values():
             assert secret not in last.text
@@ -317,7 +317,7 @@ def test_the_command_line_is_logged_in_by_the_browser_here(server, ada, mine, tm
     assert kept.stat().st_mode & 0o77 == 0
     assert me(server, kept.read_text()).json()["name"] == ada.name
     with pytest.raises(requests.exceptions.ConnectionError):
-        requests.get(listening, timeout=10)
+        browser.get(listening, timeout=10)
 
 
 def test_a_denial_and_another_issuer_end_the_command_line(server, mine, tmp_path):
@@ -325,10 +325,11 @@ def test_a_denial_and_another_issuer_end_the_command_line(server, mine, tmp_path
         folder = tmp_path / str(number)
         folder.mkdir()
         with CommandLine(server, folder) as command:
-            page = server.session(token=None).get(command.opened(), headers=mine).text
+            browser = server.session(token=None)
+            page = browser.get(command.opened(), headers=mine).text
             denied = html.unescape(re.search(r'<a href="(http://127[^"]*)"', page).group(1))
             where, fields = denied.split("?")[0], parameters(denied) | changed
-            assert "Nobody was logged in" in requests.get(where, params=fields, timeout=10).text
+            assert "Nobody was logged in" in browser.get(where, params=fields, timeout=10).text
             status, _, fault = command.ended()
         assert status != 0 and ("access_denied" in fault or "not from" in fault), fault
         assert not (folder / ".config").exists()
