@@ -152,6 +152,7 @@ pub(crate) fn rename(tx: &mut Writer<'_>, id: &str, name: &str) -> Result<(), Pr
 pub(crate) struct Ended {
     pub(crate) token_count: u64,
     pub(crate) session_count: u64,
+    pub(crate) device_count: u64,
 }
 
 /// Ends all that an account could come in with: its tokens with what was made of them (access keys among that), its sessions, and log-ins of
