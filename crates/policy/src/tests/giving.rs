@@ -7,7 +7,8 @@ use kernel::Kind;
 
 use super::{Dice, House, START, caller_of, grant, workspace};
 use crate::cache::PreparedCache;
-use crate::engine::{Circumstances, Engine};
+use crate::circumstances::Circumstances;
+use crate::engine::Engine;
 use crate::escalate::{Gift, may_give};
 use crate::index::{Change, Index};
 use crate::judge::{Ask, Judge};

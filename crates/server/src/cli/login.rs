@@ -17,7 +17,7 @@ use wire::authorize::TOKEN;
 
 use super::client::shown_device;
 use super::loopback::{Waiting, has_display, open_browser};
-use crate::boot;
+use crate::folder;
 use crate::https::Remote;
 use crate::tls;
 
@@ -157,7 +157,7 @@ impl Login {
             .data
             .as_deref()
             .ok_or_else(|| Problem::invalid("name the server with --url URL, or its data folder with --data DIR"))?;
-        let url = boot::running_at(data)
+        let url = folder::running_at(data)
             .ok_or_else(|| Problem::unavailable("no server runs on this data folder; start it with `strongroom serve`"))?;
         Ok((url.clone(), Remote::of_device(&url, &tls::ca_path(data), shown_device(self.device.as_deref())?)?))
     }
