@@ -297,10 +297,26 @@ def zips(put):
         put(name, f"name-{abs(hash(bad)) % 1000}.zip", archive([(bad, benign)]))
     put(name, "zip-in-zip.zip", archive([("inner.zip", archive([("data.pkl", SYSTEM)]))]))
     put(name, "script.pt", archive([("archive/data.pkl", benign), ("archive/code/__torch__.py", b"def forward(self): pass")]))
+    put(name, "two-ends.zip", two_ends(archive([("data.pkl", benign)]), archive([("evil.pkl", SYSTEM)])))
     npz = io.BytesIO()
     import numpy as np
     np.savez(npz, a=np.array([1], dtype=object))
     put(name, "objects.npz", npz.getvalue().replace(b"cnumpy", b"cnumpx", 1) if b"cnumpy" in npz.getvalue() else archive([("a.npy", npy(SYSTEM))]))
+
+
+def two_ends(first, second):
+    """A zip with two larger end records: the locator names the first, Python takes the one before the locator."""
+    def body(raw, shift):
+        start = raw.find(b"PK\x01\x02")
+        central = bytearray(raw[start:-22])
+        central[42:46] = struct.pack("<I", shift)
+        record = struct.pack("<4sQHHIIQQQQ", b"PK\x06\x06", 44, 45, 45, 0, 0, 1, 1, len(central), shift + start)
+        return raw[:start] + bytes(central) + record
+
+    named = body(first, 0)
+    whole = named + body(second, len(named))
+    locator = struct.pack("<4sIQI", b"PK\x06\x07", 0, len(named) - 56, 1)
+    return whole + locator + struct.pack("<4sHHHHIIH", b"PK\x05\x06", 0, 0, 1, 1, 0xFFFFFFFF, 0xFFFFFFFF, 0)
 
 
 def npy(payload):
