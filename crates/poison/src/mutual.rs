@@ -277,11 +277,16 @@ mod tests {
                     .map(|other| (distance_squared(points.row(index), points.row(other)), other))
                     .collect();
                 wanted.sort_by(|left, right| left.0.total_cmp(&right.0));
-                let wanted: Vec<usize> = wanted.into_iter().take(NEIGHBOUR_COUNT).map(|(_, other)| other).collect();
-                assert_eq!(found.of(index).map(|(other, _)| other).collect::<Vec<_>>(), wanted, "{index} of {count}");
+                // Rows may change places that lie farther apart by no more than what products of many digits lose.
+                let found: Vec<f32> =
+                    found.of(index).map(|(other, _)| distance_squared(points.row(index), points.row(other))).collect();
+                let same = |(found, wanted): (&f32, &(f32, usize))| (found - wanted.0).abs() < 1e-4;
+                assert_eq!(found.len(), wanted.len().min(NEIGHBOUR_COUNT));
+                assert!(found.iter().zip(&wanted).all(same), "{index} of {count}");
             }
         }
     }
+
     #[test]
     fn rows_of_a_group_lie_near_each_other_and_gaps_are_no_wider_than_distances() {
         let mut random = Random::new(7, 7);
