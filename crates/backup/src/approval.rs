@@ -84,7 +84,9 @@ impl Approval {
         let (payload, _) = envelope.verify(PAYLOAD_TYPE, &[&trust.signer]).map_err(|error| refused(&error.to_string()))?;
         let approval: Self = serde_json::from_slice(&payload).map_err(|error| refused(&error.to_string()))?;
         if approval.format != FORMAT {
-            return Err(refused("it was given by another version of the server (older ones took service accounts for people); ask again"));
+            return Err(refused(
+                "it was given by another version of the server (older ones took service accounts for people); ask again",
+            ));
         }
         if approval.instance != trust.instance {
             return Err(refused("it is of another server"));
