@@ -14,7 +14,7 @@ from test_data import CLEAN, commit, wait
 
 pytestmark = pytest.mark.strongroom_only
 NASTY = "<img src=x onerror=alert(1)>\"'&{{7*7}}"
-PAGES = ["/console", "/console/data", "/console/models", "/console/endpoints", "/console/alerts", "/console/vault", "/console/access", "/console/access/check", "/console/predictions", "/console/audit", "/console/audit/timeline", "/console/workspaces", "/console/start", "/console/experiments", "/console/lineage", "/account", "/console/models?model=none"]
+PAGES = ["/console", "/console/data", "/console/models", "/console/endpoints", "/console/alerts", "/console/vault", "/console/erasure", "/console/access", "/console/access/check", "/console/predictions", "/console/audit", "/console/audit/timeline", "/console/detections/rules", "/console/detections/write", "/console/workspaces", "/console/start", "/console/experiments", "/console/lineage", "/account", "/console/models?model=none"]
 
 
 # The bytes of a page with all that it loads, and how much of it moved after it was first painted.

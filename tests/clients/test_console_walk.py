@@ -118,7 +118,7 @@ def test_each_field_is_text_on_every_page_that_a_link_leads_to(walked):
         assert told[kind] >= 1, told
     with browsers.browser(server) as browser:
         browser.log_in(everything.name, everything.password)
-        waiting, seen, texts = ["/console", "/console/detections/rules", "/account", "/console/audit/1"], set(), 0
+        waiting, seen, texts = ["/console", "/console/detections/rules", "/console/erasure", "/account", "/console/audit/1"], set(), 0
         while waiting and len(seen) < PAGES_MAX:
             path = waiting.pop(0)
             if path in seen:

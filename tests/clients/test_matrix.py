@@ -23,6 +23,7 @@ COMPOSITE += ("/console/endpoints/{endpoint}", "/console/alerts/{alert}", "/cons
 COMPOSITE += ("/console/compare", "/console/curve", "/console/lineage/export")
 COMPOSITE += ("/console/data/{dataset}/{version}/clean", "/console/access/review/{grant}", "/console/audit/evidence")
 COMPOSITE += ("/console/data/{dataset}/contract", "/console/compare/models", "/console/people/{user}")
+COMPOSITE += ("/console/models/{model}/{version}/promote", "/console/erasure", "/console/detections/write")
 # Pages for everybody, which show what there is for whoever looks.
 FOR_ALL = {"/", "/console", "/console/access", "/console/access/check", "/console/lineage", "/console/start", "/console/vault"}
 # Verbs that every account has: its own account, tokens and sessions, and narrowed lists.
@@ -148,6 +149,7 @@ def admin_body(path, world):
         ("/endpoints/nosuchthing", {"version": "1"}),
         ("/rollout", {"version": "1", "share": 10}),
         ("/endpoints/nosuchthing/log", {"log": "hashes"}),
+        ("/predictions/subject", {"subject": "nosuchthing"}),
         ("/predictions/erase", {"subject": "nosuchthing"}),
         ("/trails/release", {"caller": "nosuchthing"}),
         ("/trails/throttle", {"caller": "nosuchthing", "level": "slower", "seconds": 60}),
@@ -157,6 +159,8 @@ def admin_body(path, world):
         ("/contract/check", {"contract": "kind: DataContract", "data": False}),
         ("/contract", {"contract": "kind: DataContract", "reason": "a test"}),
         ("/gate", {"gate": None, "reason": "a test"}),
+        ("/own-rules/check", {"rules": "title: a"}),
+        ("/own-rules/by-name/nosuchthing", {"rules": "title: a"}),
         ("/waive", {"reason": "a test", "until": "2099-01-01T00:00:00Z"}),
         ("/admit", {"reason": "a test"}),
         ("/refuse", {"reason": "a test"}),

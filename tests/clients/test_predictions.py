@@ -79,7 +79,11 @@ def test_a_subject_is_forgotten(server, served):
     others = predict(server, served, served["features"][1:2])
     show = lambda prediction: json.loads(cli(server, "predictions", "show", prediction, "--json"))  # noqa: E731
     assert show(theirs)["values"] and show(others)["values"]
+    told = json.loads(cli(server, "predictions", "erase", "--subject", subject, "--dry-run", "--json"))
+    assert told["predictions"] == 1 and [one["endpoint"] for one in told["counts"]] == [served["endpoint"]] and show(theirs)["values"]
     cli(server, "predictions", "erase", "--subject", subject)
+    newest = json.loads(cli(server, "predictions", "erasures", "--json"))[0]
+    assert newest["subject"] == told["subject"] and newest["predictions"] == 1, newest
     assert show(theirs)["erased"] is True and show(theirs)["values"] is None and show(others)["values"]
 
 

@@ -44,6 +44,8 @@ pub struct Standing {
     pub verdict: Option<Verdict>,
     /// Who registered it, by id.
     pub submitter: String,
+    /// And by name, as it is now; none for an account that is gone.
+    pub submitter_name: Option<String>,
     /// When.
     pub submitted_at: Micros,
     /// Where its files are; none if they are not on this server.

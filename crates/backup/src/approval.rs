@@ -125,6 +125,7 @@ mod tests {
             manifest_sha256: vec![5; 32],
             reason: "the disk died".to_owned(),
             asked_by: "u1".to_owned(),
+            asked_by_name: None,
             asked_at: Micros(1),
             approved_by: None,
             approved_at: None,

@@ -166,8 +166,8 @@ pub(crate) fn add_escrow(writer: &mut Writer<'_>, name: &str, by: &str, at: Micr
     Ok(writer.execute(sql, &[name.into(), by.into(), at.0.into()])? == 1)
 }
 
-const REQUEST_COLUMNS: &str =
-    "id, target, sequence, manifest_sha256, reason, asked_by, asked_at, approved_by, approved_at, expires_at";
+const REQUEST_COLUMNS: &str = "id, target, sequence, manifest_sha256, reason, asked_by, asked_at, approved_by, approved_at, expires_at, \
+     (SELECT p.name FROM principal AS p WHERE p.id = asked_by)";
 
 fn request_from(row: &Row<'_>) -> Result<Request, DbError> {
     Ok(Request {
@@ -177,6 +177,7 @@ fn request_from(row: &Row<'_>) -> Result<Request, DbError> {
         manifest_sha256: row.bytes(3)?,
         reason: row.text(4)?,
         asked_by: row.text(5)?,
+        asked_by_name: row.opt_text(10)?,
         asked_at: Micros(row.int(6)?),
         approved_by: row.opt_text(7)?,
         approved_at: row.opt_int(8)?.map(Micros),

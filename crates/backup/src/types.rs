@@ -137,8 +137,10 @@ pub struct Request {
     pub manifest_sha256: Vec<u8>,
     /// Why.
     pub reason: String,
-    /// Who asked.
+    /// Who asked, by id.
     pub asked_by: String,
+    /// And by name, as it is now; none for an account that is gone.
+    pub asked_by_name: Option<String>,
     /// When.
     pub asked_at: Micros,
     /// Who approved it: never who asked.

@@ -1,4 +1,4 @@
-// Has a contract read while it is typed: faults with their lines, and how many things it changes. The data is looked at by the button only.
+// Has a contract or rules read while they are typed: faults with their lines, and what came of it. Data and the log are looked at by the button only.
 
 const PAUSE_MS = 700;
 const SHOWN_MAX = 8;
@@ -28,10 +28,13 @@ for (const field of document.querySelectorAll("textarea[data-check]")) {
     item.append(button);
     return item;
   };
-  const show = (answer) => {
+  const changed = (answer) => {
     const breaking = answer.changes.filter((change) => change.effect === "breaks").length;
+    return `It can be read. Changes to the one in force: ${answer.changes.length + answer.more_change_count}, of which break readers: ${breaking}.`;
+  };
+  const show = (answer) => {
     const lines = answer.usable
-      ? [line(`It can be read. Changes to the one in force: ${answer.changes.length + answer.more_change_count}, of which break readers: ${breaking}.`)]
+      ? [line(answer.changes ? changed(answer) : `They can be used. Rules: ${answer.rules.length}.`)]
       : [line(`It cannot be used. Faults: ${answer.faults.length}.`), ...answer.faults.slice(0, SHOWN_MAX).map(fault)];
     said.replaceChildren(...lines);
     said.dataset.state = answer.usable ? "good" : "bad";
@@ -40,7 +43,7 @@ for (const field of document.querySelectorAll("textarea[data-check]")) {
     const own = (asked += 1);
     const headers = { "content-type": "application/json" };
     if (field.dataset.workspace) headers["x-mlflow-workspace"] = field.dataset.workspace;
-    const body = JSON.stringify({ contract: field.value, data: false });
+    const body = JSON.stringify({ [field.name]: field.value, ...JSON.parse(field.dataset.with ?? "{}") });
     try {
       const answer = await fetch(field.dataset.check, { method: "POST", headers, body });
       const told = await answer.json();

@@ -1,6 +1,6 @@
 // Checks in the browser that a record is in the log: the leaf's hash is walked up the audit path (RFC 6962) to the root of the checkpoint, and
 // the checkpoint's signature is that of the key (C2SP signed note, Ed25519). Nothing is asked of the server. What a person reads is made anew of the
-// exact bytes, and has to be what the server showed; the place in the log is that of the page's address.
+// exact bytes, and has to be what the server showed; the page's address says which record it has to be.
 
 import { said as zoned } from '/console/assets/times.js';
 
@@ -96,10 +96,12 @@ function indented(json) {
 
 const element = (id) => document.getElementById(id);
 
-// The address says which record was asked for; a page that was saved says it itself.
-function asked() {
+// The address says which record was asked for, by its place in the log or by the act that it is of; a page that was saved says the place itself.
+function isAsked(index) {
+  const act = /\/console\/erasure\/([^/]+)$/.exec(location.pathname);
+  if (act) return JSON.parse(text("exact")).id === decodeURIComponent(act[1]);
   const named = /\/console\/audit\/(\d+)$/.exec(location.pathname);
-  return BigInt(named ? named[1] : element("heading").dataset.index);
+  return index === BigInt(named ? named[1] : element("heading").dataset.index);
 }
 
 // Puts what the exact bytes say in place of what the server showed; says whether that was the same.
@@ -127,7 +129,7 @@ async function check() {
   const leaf = await hash(Uint8Array.of(0), utf8(text("exact")));
   const found = await rootOf(leaf, index, BigInt(size), path);
   if (!found || !same(found, bytes(root)) || index >= BigInt(size)) return "The record is NOT in the tree that was signed.";
-  if (index !== asked()) return `This is NOT the record that was asked for: the receipt is that of record ${index}.`;
+  if (!isAsked(index)) return `This is NOT the record that was asked for: the receipt is that of record ${index}.`;
   if (!showExact(text("exact"), index)) return "The server showed something else than the record says: what you read now is what it says.";
   return "";
 }

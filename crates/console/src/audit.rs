@@ -62,6 +62,10 @@ struct RecordTemplate {
     readable: String,
     proof: String,
     key: String,
+    /// The page above: words and address.
+    back: (&'static str, &'static str),
+    /// What else is known of it: names and values.
+    facts: Vec<(&'static str, String)>,
 }
 
 /// Adds the pages.
@@ -93,7 +97,10 @@ pub fn routes(door: &mut Door, rooms: &Rooms) {
         Ok((Prove { room: room.clone(), which: Which::Index(index) }, inbound.workspace().to_owned()))
     };
     let at = format!("{PAGE}/{{index}}");
-    door.route_with(Method::GET, &at, prove, |proven, workspace| record_page(&workspace, &proven));
+    door.route_with(Method::GET, &at, prove, |proven, workspace| {
+        let Proven { index, record, proof, verifier_key } = proven;
+        record_page(&workspace, (index, &record), (proof, verifier_key), ("The log", PAGE), Vec::new())
+    });
 }
 
 /// Where records of a verb since some moment are listed.
@@ -215,20 +222,32 @@ pub fn viewed(record: &[u8]) -> Result<RecordView<'_>, Problem> {
     RecordView::parse(record).ok_or_else(|| Problem::internal("a record of the log cannot be read", "not JSON"))
 }
 
-fn record_page(workspace: &str, proven: &Proven) -> Result<Answer, Problem> {
-    let view = viewed(&proven.record)?;
-    let record = String::from_utf8_lossy(&proven.record).into_owned();
+/// A record with its receipt and the log's key, which the browser checks by itself.
+///
+/// # Errors
+/// `Internal` for what is no record.
+pub fn record_page(
+    workspace: &str,
+    (index, record): (u64, &[u8]),
+    (proof, key): (String, String),
+    back: (&'static str, &'static str),
+    facts: Vec<(&'static str, String)>,
+) -> Result<Answer, Problem> {
+    let view = viewed(record)?;
+    let record = String::from_utf8_lossy(record).into_owned();
     page_in(
         workspace,
         &RecordTemplate {
-            index: proven.index,
+            index,
             at: moment(Micros(view.at)),
             verb: view.action.to_string(),
             outcome: view.status.as_deref().unwrap_or("begun").to_owned(),
             readable: indented(&record),
             record,
-            proof: proven.proof.clone(),
-            key: proven.verifier_key.clone(),
+            proof,
+            key,
+            back,
+            facts,
         },
     )
 }

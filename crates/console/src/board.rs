@@ -156,7 +156,7 @@ pub struct ActingTable {
 /// # Errors
 /// The verb's own.
 pub async fn if_allowed<O: gate::Operation>(visitor: &Visitor, operation: O) -> Result<Option<O::Output>, Problem> {
-    if !visitor.might(&operation).await? {
+    if !visitor.can(&operation).await? {
         return Ok(None);
     }
     visitor.call(operation).await.map(Some)
@@ -172,6 +172,12 @@ pub fn counted(count: usize, what: &str) -> String {
 #[must_use]
 pub fn first_of(title: &str, count: usize, count_max: usize) -> String {
     if count > count_max { format!("{title}: the first {count_max} of {count}") } else { title.to_owned() }
+}
+
+/// How an account is called, or its id where it has no name any more.
+#[must_use]
+pub fn called(name: Option<&String>, id: &str) -> String {
+    name.cloned().unwrap_or_else(|| id.to_owned())
 }
 
 /// One part of an address.

@@ -9,7 +9,7 @@ use kernel::{Micros, Problem, hex};
 use wire::{Answer, Chosen, Door, Inbound};
 
 use crate::Rooms;
-use crate::board::{Cell, Table, Tone, bytes, part};
+use crate::board::{Cell, Table, Tone, bytes, called, part};
 use crate::contract_page;
 use crate::findings::{self, Shown};
 use crate::lineage_page;
@@ -74,7 +74,7 @@ pub fn routes(door: &mut Door, rooms: &Rooms) {
                 Cell::text(one.row_count.map(|count| count.to_string()).unwrap_or_default()),
                 Cell::text(bytes(one.size_bytes)),
                 Cell::text(one.committed_at.map(moment).unwrap_or_default()),
-                Cell::text(one.committer.clone()),
+                Cell::text(called(one.committer_name.as_ref(), &one.committer)),
             ]
         };
         let table = Table {
@@ -235,6 +235,7 @@ async fn shown(visitor: &Visitor, named: Named) -> Result<Answer, Problem> {
         lineage: lineage_page::address(&format!("data:{dataset}/{}", one.number.unwrap_or_default())),
         action: page,
         may,
+        promotion: None,
         seen: mark(state, inspection.and_then(|inspection| inspection.report_sha256)),
     }
     .finished(visitor.workspace())
@@ -255,7 +256,7 @@ fn facts(one: &data::Version, inspection: Option<&data::Inspection>) -> Vec<(&'s
         ("Purpose", text(&one.purpose)),
         ("Run", text(&one.run_id)),
         ("Committed", one.committed_at.map_or_else(|| "not yet".to_owned(), moment)),
-        ("By", one.committer.clone()),
+        ("By", called(one.committer_name.as_ref(), &one.committer)),
         ("Manifest", one.manifest_sha256.map(|digest| hex(&digest)).unwrap_or_default()),
         ("Inspection", inspection.map_or_else(|| "none".to_owned(), |inspection| inspection.state.word().to_owned())),
     ]

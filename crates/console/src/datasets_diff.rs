@@ -74,7 +74,7 @@ async fn shown(
 async fn profile(visitor: &Visitor, room: data::Data, dataset: &str, number: i64) -> Result<Option<InspectionReport>, Problem> {
     let (dataset, version) = (dataset.to_owned(), number.to_string());
     let find = Findings { room: room.clone(), dataset: dataset.clone(), version: version.clone() };
-    if !visitor.might(&find).await? {
+    if !visitor.can(&find).await? {
         return Ok(None);
     }
     let has_report = visitor.call(find).await?.inspection.is_some_and(|one| one.report_sha256.is_some());

@@ -1,6 +1,6 @@
-//! What was found in the log: the detections, one of them with its evidence, and the rules that find them.
+//! What was found in the log: the detections, and one of them with its evidence.
 
-use detect::ops::{AcknowledgeDetection, GetDetection, ListDetections, ListRules};
+use detect::ops::{AcknowledgeDetection, GetDetection, ListDetections};
 use detect::{Detect, Detection, Level};
 use gate::{Operation, Visitor};
 use http::Method;
@@ -8,12 +8,13 @@ use kernel::Problem;
 use wire::{Answer, Chosen, Door, Inbound};
 
 use crate::Rooms;
-use crate::board::{Cell, Table, Tone, part};
+use crate::board::{Cell, Table, Tone, called, part};
 use crate::page::{moment, page_in, redirect_in};
 use crate::query::Query;
 use crate::sections::{Deed, Field, Sections};
 
-const PAGE: &str = "/console/detections";
+/// Where the pages are.
+pub const PAGE: &str = "/console/detections";
 /// As the form narrows the list: to all, or to those that nobody is on.
 const WHICH: [&str; 2] = ["all", "open"];
 const LEVELS: [&str; 6] = ["any", "informational", "low", "medium", "high", "critical"];
@@ -26,14 +27,19 @@ pub fn row(one: &Detection) -> Vec<Cell> {
         Cell::text(who(one)),
         Cell::text(moment(one.last_at)),
         Cell::text(one.count.to_string()),
-        Cell::text(one.acknowledged.as_ref().map_or_else(|| "open".to_owned(), |(_, by)| format!("{by} is on it"))),
+        Cell::text(
+            one.acknowledged
+                .as_ref()
+                .map_or_else(|| "open".to_owned(), |(_, by)| format!("{} is on it", called(one.acknowledged_name.as_ref(), by))),
+        ),
     ]
 }
 
 /// The columns of [`row`].
 pub const COLUMNS: [&str; 6] = ["How bad", "What", "Who", "Last", "Times", "State"];
 
-fn tone(level: Level) -> Tone {
+/// How bad a level is.
+pub fn tone(level: Level) -> Tone {
     match level.word() {
         "high" | "critical" => Tone::Bad,
         "medium" => Tone::Wait,
@@ -49,30 +55,6 @@ fn who(one: &Detection) -> String {
 /// Adds the pages.
 pub fn routes(door: &mut Door, rooms: &Rooms) {
     list(door, &rooms.detect);
-    let room = rooms.detect.clone();
-    let rules = move |inbound: &Inbound| Ok((ListRules { room: room.clone() }, inbound.workspace().to_owned()));
-    door.route_with(Method::GET, &format!("{PAGE}/rules"), rules, |rules, workspace| {
-        let mut page = Sections::new("Rules that look into the log");
-        page.back = ("What was found", PAGE.to_owned());
-        let row = |rule: &detect::ops::RuleView| {
-            vec![
-                Cell::state(rule.level.word(), tone(rule.level)),
-                Cell::text(rule.title.clone()),
-                Cell::text(rule.description.clone()),
-                Cell::text(rule.kind),
-                Cell::text(rule.response.word()),
-                Cell::text(if rule.built_in { "built in" } else { "yours" }),
-            ]
-        };
-        let columns = ["How bad", "What it finds", "How", "Kind", "What is done at most", "From"];
-        let rows: Vec<_> = rules.iter().map(row).collect();
-        page.words.push(format!(
-            "{} rules. `rules` under `[detections]` in the configuration names a folder with rules of your own.",
-            rows.len()
-        ));
-        page.sections.push(Table::whole("rules", "Rules, the gravest first", &columns, rows, "No rule is loaded."));
-        page_in(&workspace, &page)
-    });
     let path = format!("{PAGE}/{{detection}}");
     let room = rooms.detect.clone();
     door.choice(Method::GET, &path, &[GetDetection::ACTION], move |inbound| {
@@ -158,7 +140,11 @@ async fn shown(visitor: &Visitor, room: Detect, id: String) -> Result<Answer, Pr
         ("What became of that", one.response_state.clone()),
     ];
     page.facts.extend(one.token.iter().map(|token| ("Token or session", token.clone())));
-    page.facts.extend(one.acknowledged.iter().map(|(at, by)| ("Somebody is on it", format!("{by}, {}", moment(*at)))));
+    page.facts.extend(
+        one.acknowledged
+            .iter()
+            .map(|(at, by)| ("Somebody is on it", format!("{}, {}", called(one.acknowledged_name.as_ref(), by), moment(*at)))),
+    );
     let record = |index: &u64| vec![Cell::link(index.to_string(), format!("/console/audit/{index}"))];
     page.sections.push(Table::whole(
         "evidence",

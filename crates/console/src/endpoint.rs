@@ -11,7 +11,7 @@ use serving::{ArmView, Endpoint, TrailShown};
 use wire::{Answer, Chosen, Door, Form, Inbound};
 
 use crate::Rooms;
-use crate::board::{Cell, Table, Tone, if_allowed, part};
+use crate::board::{Cell, Table, Tone, called, if_allowed, part};
 use crate::page::{moment, page_in, redirect_in};
 use crate::traffic::{Drawing, live};
 
@@ -146,10 +146,11 @@ fn verdict(ready: &Ready) -> (Cell, String) {
 
 fn facts(ready: &Ready) -> Vec<(&'static str, String)> {
     let endpoint = &ready.endpoint;
+    let changed = |at, name, id: &str| format!("{} by {}", moment(at), called(name, id));
     let mut facts = vec![
         ("Runtime", endpoint.runtime.to_string()),
-        ("Made", format!("{} by {}", moment(endpoint.created_at), endpoint.created_by)),
-        ("Changed", format!("{} by {}", moment(endpoint.changed_at), endpoint.changed_by)),
+        ("Made", changed(endpoint.created_at, endpoint.created_by_name.as_ref(), &endpoint.created_by)),
+        ("Changed", changed(endpoint.changed_at, endpoint.changed_by_name.as_ref(), &endpoint.changed_by)),
         ("Answered before", endpoint.previous.map_or_else(|| "nothing".to_owned(), |number| format!("version {number}"))),
     ];
     facts.extend(ready.model.as_ref().map(|model| ("Files", kernel::hex(&model.manifest_sha256))));

@@ -5,7 +5,7 @@ use serving::ops::SearchEndpoints;
 use wire::{Door, Inbound};
 
 use crate::Rooms;
-use crate::board::{Cell, Table, Tone, part};
+use crate::board::{Cell, Table, Tone, called, part};
 use crate::listing::{after, listing};
 use crate::page::moment;
 
@@ -15,7 +15,7 @@ const PAGE: &str = "/console/endpoints";
 pub fn routes(door: &mut Door, rooms: &Rooms) {
     let room = rooms.serving.clone();
     let search = move |inbound: &Inbound| {
-        let search = SearchEndpoints { room: room.clone(), after: after(inbound)?, rows: None };
+        let search = SearchEndpoints { room: room.clone(), model: None, after: after(inbound)?, rows: None };
         Ok((search, inbound.workspace().to_owned()))
     };
     door.route_with(Method::GET, PAGE, search, |found, workspace| {
@@ -38,7 +38,7 @@ pub fn routes(door: &mut Door, rooms: &Rooms) {
                 Cell::text(format!("{model} {}", one.choice)),
                 trial,
                 Cell::text(moment(one.changed_at)),
-                Cell::text(one.changed_by.clone()),
+                Cell::text(called(one.changed_by_name.as_ref(), &one.changed_by)),
             ]
         };
         let table = Table {

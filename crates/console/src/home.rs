@@ -13,6 +13,8 @@ use identity::ops::tokens::ListTokens;
 use kernel::{Micros, Problem};
 use observe::ops::{GetAlert, RunRemedy, SearchAlerts};
 use observe::{Act, AlertState, HealthState};
+use risk::JudgedLogIn;
+use risk::ops::OwnLogIns;
 use wire::{Answer, Chosen, Door};
 
 use crate::Rooms;
@@ -31,6 +33,8 @@ const ROWS: usize = 20;
 const REMEDY_ROWS: usize = 5;
 /// A token of one's own that ends within so many days is told.
 const EXPIRY_DAYS: i64 = 7;
+/// A risky log-in of one's own is told for so many days.
+const LOG_IN_DAYS: i64 = 7;
 
 /// What others rely on, and the verbs that change it.
 const CHANGES: [(&str, &str); 17] = [
@@ -93,6 +97,7 @@ pub fn routes(door: &mut Door, rooms: &Rooms, has_mlflow_page: bool) {
         detect::ops::ListDetections::ACTION,
         policy::ListElevations::ACTION,
         ListTokens::ACTION,
+        OwnLogIns::ACTION,
     ];
     let places = if has_mlflow_page { &["/console"][..] } else { &["/console", "/"][..] };
     for place in places {
@@ -107,10 +112,11 @@ pub fn routes(door: &mut Door, rooms: &Rooms, has_mlflow_page: bool) {
 async fn home(visitor: &Visitor, rooms: &Rooms, with_mlflow: bool) -> Result<Answer, Problem> {
     let now = visitor.call(HomePage).await?;
     // All at once: each is a record that must be on the disk before it is answered, and they can get there together.
-    let (alerts, found, asked, waiting, refused, models_waiting, models_refused, waivers, tokens, health, changes) = tokio::try_join!(
+    let (alerts, found, asked, log_ins, waiting, refused, models_waiting, models_refused, waivers, tokens, health, changes) = tokio::try_join!(
         alerts(visitor, rooms),
         detections(visitor, rooms),
         elevations(visitor, rooms),
+        log_ins(visitor, rooms, now),
         data_held_back(visitor, rooms, ("data", "Data that waits for somebody", DataState::Quarantined)),
         data_held_back(visitor, rooms, ("data-refused", "Data that was refused", DataState::Refused)),
         models_held_back(visitor, rooms, ("models", "Models that wait for somebody", DataState::Quarantined)),
@@ -121,7 +127,7 @@ async fn home(visitor: &Visitor, rooms: &Rooms, with_mlflow: bool) -> Result<Ans
         changes(visitor, rooms, now),
     )?;
     let alerts = alerts.filter(|table| !table.rows.is_empty());
-    let needs = [found, asked, waiting, refused, models_waiting, models_refused, waivers, tokens];
+    let needs = [found, asked, log_ins, waiting, refused, models_waiting, models_refused, waivers, tokens];
     let needs = needs.into_iter().flatten().filter(|table| !table.rows.is_empty()).collect();
     let health = [health, changes].into_iter().flatten().collect();
     let mlflow = if with_mlflow { crate::runs::mlflow_page(visitor.workspace(), "experiments") } else { String::new() };
@@ -189,6 +195,19 @@ async fn elevations(visitor: &Visitor, rooms: &Rooms) -> Result<Option<Table>, P
     };
     let rows = found.iter().filter(waits).map(row).collect();
     Ok(Some(Table::whole("elevations", "Roles that somebody asks for", &["Role", "Who", "Why", "Asked"], rows, "")))
+}
+
+/// Log-ins to one's own account of late that more was asked for, or that were refused: somebody else may have the password.
+async fn log_ins(visitor: &Visitor, rooms: &Rooms, now: Micros) -> Result<Option<Table>, Problem> {
+    let own = OwnLogIns { room: rooms.log_ins.clone(), rows: i64::try_from(ROWS).ok() };
+    let Some(found) = if_allowed(visitor, own).await? else { return Ok(None) };
+    let since = now.plus_secs(-LOG_IN_DAYS * 86_400);
+    let rows = found.iter().filter(|one| is_risky(one, since)).map(crate::people::log_in_row).collect();
+    Ok(Some(Table::whole("log-ins", "Log-ins to your account that were risky", &crate::people::LOG_IN_COLUMNS, rows, "")))
+}
+
+fn is_risky(one: &JudgedLogIn, since: Micros) -> bool {
+    one.at >= since && (one.outcome == "refused" || one.band != "nothing")
 }
 
 /// Data sets whose newest version is in a state.
@@ -321,4 +340,35 @@ async fn health(visitor: &Visitor, rooms: &Rooms) -> Result<Option<Table>, Probl
     };
     let rows = all.iter().map(row).collect();
     Ok(Some(Table::whole("health", "How things are", &["State", "What", "Why"], rows, "")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_log_in_is_told_of_while_it_is_new_and_where_more_was_asked_for() {
+        let one = |at, outcome: &str, band: &str| JudgedLogIn {
+            at: Micros(at),
+            outcome: outcome.to_owned(),
+            country: None,
+            network: None,
+            is_private: false,
+            score: 0.0,
+            percentile: None,
+            risk: 0,
+            band: band.to_owned(),
+            reasons: Vec::new(),
+        };
+        for (log_in, told) in [
+            (one(9, "verified", "nothing"), false),
+            (one(9, "failed", "nothing"), false),
+            (one(9, "verified", "second_factor"), true),
+            (one(9, "failed", "phishing_resistant"), true),
+            (one(9, "refused", "refuse"), true),
+            (one(3, "refused", "refuse"), false),
+        ] {
+            assert_eq!(is_risky(&log_in, Micros(5)), told, "{log_in:?}");
+        }
+    }
 }

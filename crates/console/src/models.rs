@@ -8,15 +8,18 @@ use gate::{DataState, Operation, Visitor};
 use http::Method;
 use inspection::InspectionReport;
 use kernel::{Micros, Problem, hex};
+use registry::ops::GetModel;
+use serving::ops::SearchEndpoints;
 use wire::{Answer, Chosen, Door, Inbound};
 
 use crate::Rooms;
-use crate::board::{Cell, Table, Tone, bytes, part};
+use crate::board::{Cell, Table, Tone, bytes, called, part};
 use crate::findings::{self, Shown};
 use crate::lineage_page;
 use crate::listing::{by_state, narrowed};
 use crate::model_report::ModelReport;
 use crate::page::{moment, page_in};
+use crate::promotion::Promotion;
 use crate::query::Query;
 use crate::runs::run_address;
 use crate::trial::Trial;
@@ -75,7 +78,7 @@ pub fn routes(door: &mut Door, rooms: &Rooms) {
                 Cell::state(one.state.word(), Tone::of_state(one.state)),
                 Cell::text(bytes(one.size_bytes)),
                 Cell::text(moment(one.submitted_at)),
-                Cell::text(one.submitter.clone()),
+                Cell::text(called(one.submitter_name.as_ref(), &one.submitter)),
             ];
             (named, cells)
         };
@@ -178,10 +181,11 @@ impl Decidable for Named {
 
 fn one(door: &mut Door, rooms: &Rooms) {
     let path = format!("{PAGE}/{{model}}/{{version}}");
-    let room = rooms.admission.clone();
-    door.choice(Method::GET, &path, &[ShowStanding::ACTION, Findings::ACTION], move |inbound| {
-        let version = Named::of(&room, inbound);
-        Ok(Chosen::verbs(move |visitor| Box::pin(async move { shown(visitor, version).await })))
+    let own = rooms.clone();
+    let verbs = [ShowStanding::ACTION, Findings::ACTION, GetModel::ACTION, SearchEndpoints::ACTION];
+    door.choice(Method::GET, &path, &verbs, move |inbound| {
+        let (rooms, version) = (own.clone(), Named::of(&own.admission, inbound));
+        Ok(Chosen::verbs(move |visitor| Box::pin(async move { shown(visitor, &rooms, version).await })))
     });
     let room = rooms.admission.clone();
     door.choice(Method::POST, &path, &[Admit::ACTION, Waive::ACTION, Refuse::ACTION], move |inbound| {
@@ -210,7 +214,7 @@ pub async fn report(
     findings::read(document.body, document.size_bytes).await
 }
 
-async fn shown(visitor: &Visitor, named: Named) -> Result<Answer, Problem> {
+async fn shown(visitor: &Visitor, rooms: &Rooms, named: Named) -> Result<Answer, Problem> {
     let page = named.page();
     let Named { room, name, version } = named.clone();
     let show = ShowStanding { room: room.clone(), name: name.clone(), version: version.clone() };
@@ -223,11 +227,12 @@ async fn shown(visitor: &Visitor, named: Named) -> Result<Answer, Problem> {
     let report = if has_report { report(visitor, room, name.clone(), version).await? } else { None };
     let state = one.state_at(visitor.at());
     let done = inspection.as_ref().filter(|inspection| inspection.state == InspectionState::Done);
-    let may = May::open(state, done.and_then(|done| done.verdict)).of(visitor, &named).await?;
+    let judged = done.and_then(|done| done.verdict);
+    let may = May::open(state, judged).of(visitor, &named).await?;
     let mut facts = decision_facts(one.decision.as_ref(), decider.as_deref());
     facts.extend([
         ("Registered", moment(one.submitted_at)),
-        ("By", one.submitter.clone()),
+        ("By", called(one.submitter_name.as_ref(), &one.submitter)),
         ("Size", format!("{} in {} files", bytes(one.size_bytes), one.file_count)),
         ("Gate file", one.gate_revision.map_or_else(|| "none".to_owned(), |revision| format!("revision {revision}"))),
         ("Manifest", one.manifest_sha256.map(|digest| hex(&digest)).unwrap_or_default()),
@@ -235,9 +240,8 @@ async fn shown(visitor: &Visitor, named: Named) -> Result<Answer, Problem> {
     ]);
     let mut verdict = sentence(state, &found.findings, one.waiver_until.map(moment), "It may be promoted and served");
     verdict.push_str(&person_words(one.decision.as_ref(), decider.as_deref()));
-    if let Some(obstacle) = &obstacle {
-        verdict.push_str(&format!(" It cannot be promoted: {obstacle}."));
-    }
+    let is_vouched_for = state == DataState::Admitted && obstacle.is_none();
+    let promotion = Promotion::of(visitor, rooms, &one, (obstacle, judged, may)).await?;
     VersionTemplate {
         back: (format!("{PAGE}?model={}", part(&name)), "All versions"),
         title: format!("{name}/{number}"),
@@ -249,13 +253,14 @@ async fn shown(visitor: &Visitor, named: Named) -> Result<Answer, Problem> {
         findings: found.findings,
         model: report.as_ref().map(|report| ModelReport::of(&Trial::of(report), run_address)),
         report: report.map(|report| Shown::of(report, String::new())),
-        papers: if verify { papers(&page, has_report, state == DataState::Admitted && obstacle.is_none()) } else { Vec::new() },
+        papers: if verify { papers(&page, has_report, is_vouched_for) } else { Vec::new() },
         verify: if verify { format!("{page}/verify") } else { String::new() },
         more_count: 0,
         documents: documents(&page, has_report),
         lineage: lineage_page::address(&format!("model:{name}/{number}")),
         action: page,
         may,
+        promotion,
         seen: mark(state, inspection.and_then(|inspection| inspection.report_sha256)),
     }
     .finished(visitor.workspace())

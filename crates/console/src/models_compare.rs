@@ -14,7 +14,7 @@ use tracking::ops::GetRun;
 use wire::{Answer, Chosen, Door};
 
 use crate::Rooms;
-use crate::board::{Cell, bytes, if_allowed};
+use crate::board::{Cell, bytes, called, if_allowed};
 use crate::model_report::{attack_name, attack_verdict, outcome, with_interval};
 use crate::models::{address, report};
 use crate::page::{moment, page_in};
@@ -135,7 +135,7 @@ fn standing(side: &Side, now: kernel::Micros) -> Lines {
         ("May be promoted", promotable),
         ("Waiver until", one.waiver_until.map_or_else(|| "none".to_owned(), moment)),
         ("Registered", moment(one.submitted_at)),
-        ("By", one.submitter.clone()),
+        ("By", called(one.submitter_name.as_ref(), &one.submitter)),
         ("Size", format!("{} in {} files", bytes(one.size_bytes), one.file_count)),
         ("Gate file", one.gate_revision.map_or_else(|| "none".to_owned(), |revision| format!("revision {revision}"))),
         ("Champion then", side.trial.gates.champion.clone().unwrap_or_else(|| "none".to_owned())),

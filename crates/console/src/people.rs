@@ -1,4 +1,4 @@
-//! Accounts and groups: who there is, and one account with its devices, its log-ins and how they were judged, and what can be done about it.
+//! Accounts and groups: who there is, and one account with its devices, its tokens, its log-ins and how they were judged, and what can be done about it.
 
 use devices::ops::list::{ListDevices, Whose};
 use gate::{Operation, Visitor};
@@ -6,8 +6,9 @@ use http::Method;
 use identity::ops::accounts::{DisableUser, EnableUser, GetUser, ListServices, ListUsers};
 use identity::ops::factors::ResetFactors;
 use identity::ops::groups::ListGroups;
-use identity::{Group, PageWish, Principal};
-use kernel::Problem;
+use identity::ops::tokens::ListTokens;
+use identity::{Group, PageWish, Principal, Token};
+use kernel::{Micros, Problem};
 use risk::JudgedLogIn;
 use risk::ops::ExplainLogIns;
 use wire::{Answer, Chosen, Door};
@@ -22,6 +23,9 @@ use crate::sections::{Deed, Sections};
 const PAGE: &str = "/console/people";
 /// Log-ins that are told of one account.
 const LOG_IN_ROWS: i64 = 50;
+/// Tokens of one account on one page.
+const TOKEN_ROWS: usize = 50;
+const DAY_US: i64 = 86_400_000_000;
 
 /// Adds the pages.
 pub fn routes(door: &mut Door, rooms: &Rooms) {
@@ -32,10 +36,10 @@ pub fn routes(door: &mut Door, rooms: &Rooms) {
     });
     let path = format!("{PAGE}/{{user}}");
     let behind = rooms.clone();
-    let verbs = [GetUser::ACTION, ListDevices::ACTION, ExplainLogIns::ACTION];
+    let verbs = [GetUser::ACTION, ListDevices::ACTION, ListTokens::ACTION, ExplainLogIns::ACTION];
     door.choice(Method::GET, &path, &verbs, move |inbound| {
-        let (rooms, user) = (behind.clone(), inbound.path("user").to_owned());
-        Ok(Chosen::verbs(move |visitor| Box::pin(async move { one(visitor, &rooms, user).await })))
+        let (rooms, user, query) = (behind.clone(), inbound.path("user").to_owned(), Query::of(inbound)?);
+        Ok(Chosen::verbs(move |visitor| Box::pin(async move { one(visitor, &rooms, user, &query).await })))
     });
     let behind = rooms.clone();
     let verbs = [DisableUser::ACTION, EnableUser::ACTION, ResetFactors::ACTION];
@@ -100,7 +104,7 @@ fn group_row(one: &Group) -> Vec<Cell> {
     vec![Cell::text(one.principal.name.clone()), Cell::text(members.join(", ")), Cell::text(members.len().to_string())]
 }
 
-async fn one(visitor: &Visitor, rooms: &Rooms, user: String) -> Result<Answer, Problem> {
+async fn one(visitor: &Visitor, rooms: &Rooms, user: String, query: &Query) -> Result<Answer, Problem> {
     let room = || rooms.identity.clone();
     let found = visitor.call(GetUser { room: room(), user }).await?;
     let mut page = Sections::new(found.name.clone());
@@ -111,6 +115,12 @@ async fn one(visitor: &Visitor, rooms: &Rooms, user: String) -> Result<Answer, P
     let devices = ListDevices { room: rooms.devices.clone(), whose: Whose::Account(found.id.clone()) };
     if let Some(devices) = if_allowed(visitor, devices).await? {
         page.sections.push(devices_table(&devices.rows));
+    }
+    let wanted = PageWish { after: query.text("tokens"), rows: Some(TOKEN_ROWS) };
+    if let Some(tokens) = if_allowed(visitor, ListTokens { room: room(), of: Some(found.id.clone()), page: wanted }).await? {
+        let at = format!("{PAGE}/{}", part(&found.id));
+        let next = tokens.next.map(|after| format!("{}#tokens", query.with("tokens", &after).at(&at)));
+        page.sections.push(tokens_table(&tokens.rows, visitor.at()).going_on(next));
     }
     let log_ins = ExplainLogIns { room: rooms.log_ins.clone(), who: found.id.clone(), rows: Some(LOG_IN_ROWS) };
     if let Some(log_ins) = if_allowed(visitor, log_ins).await? {
@@ -174,34 +184,55 @@ fn devices_table(devices: &[devices::Device]) -> Table {
     Table::whole("devices", "Devices", &columns, devices.iter().map(row).collect(), "No device is enrolled for this account.")
 }
 
-fn log_ins_table(log_ins: &[JudgedLogIn]) -> Table {
-    let row = |one: &JudgedLogIn| {
-        let tone = match (one.outcome.as_str(), one.band.as_str()) {
-            ("refused", _) => Tone::Bad,
-            (_, "nothing") => Tone::Plain,
-            _ => Tone::Wait,
+fn tokens_table(tokens: &[Token], now: Micros) -> Table {
+    let row = |one: &Token| {
+        let state = match one.revoked_at {
+            Some(at) => Cell::state(format!("revoked {}", moment(at)), Tone::Wait),
+            None if one.expires_at <= now => Cell::state("ended", Tone::Wait),
+            None => Cell::state("counts", Tone::Good),
         };
-        let whence = match (&one.country, one.is_private) {
-            (Some(country), _) => country.clone(),
-            (None, true) => "inside".to_owned(),
-            (None, false) => "unknown".to_owned(),
-        };
-        let reasons: Vec<&str> = one.reasons.iter().map(|reason| reason.word.as_str()).collect();
+        let reach = if one.scopes.is_empty() { "all that the account may do".to_owned() } else { one.scopes.join(", ") };
+        let day = |day: i64| wire::time_text(Micros(day.saturating_mul(DAY_US))).chars().take(10).collect();
         vec![
-            Cell::text(moment(one.at)),
-            Cell::state(one.outcome.clone(), tone),
-            Cell::text(one.risk.to_string()),
-            Cell::text(one.band.replace('_', " ")),
-            Cell::text(whence),
-            Cell::text(reasons.join(", ").replace('_', " ")),
+            Cell::text(one.label.clone()),
+            state,
+            Cell::text(reach),
+            Cell::text(moment(one.expires_at)),
+            Cell::text(one.last_used_day.map_or_else(|| "never".to_owned(), day)),
+            Cell::text(one.id.clone()),
         ]
     };
-    let columns = ["When", "How it ended", "Risk", "Asked for", "From", "Why"];
-    Table::whole(
-        "log-ins",
-        "Log-ins, and how risky they were",
-        &columns,
-        log_ins.iter().map(row).collect(),
-        "Nobody logged in to it yet.",
-    )
+    let columns = ["Token", "State", "Reaches", "Ends", "Last used, by the day", "Id in the log"];
+    Table::whole("tokens", "Tokens", &columns, tokens.iter().map(row).collect(), "No token was made for this account.")
+}
+
+/// The columns of [`log_in_row`].
+pub const LOG_IN_COLUMNS: [&str; 6] = ["When", "How it ended", "Risk", "Asked for", "From", "Why"];
+
+/// One log-in, and how it was judged.
+pub fn log_in_row(one: &JudgedLogIn) -> Vec<Cell> {
+    let tone = match (one.outcome.as_str(), one.band.as_str()) {
+        ("refused", _) => Tone::Bad,
+        (_, "nothing") => Tone::Plain,
+        _ => Tone::Wait,
+    };
+    let whence = match (&one.country, one.is_private) {
+        (Some(country), _) => country.clone(),
+        (None, true) => "inside".to_owned(),
+        (None, false) => "unknown".to_owned(),
+    };
+    let reasons: Vec<&str> = one.reasons.iter().map(|reason| reason.word.as_str()).collect();
+    vec![
+        Cell::text(moment(one.at)),
+        Cell::state(one.outcome.clone(), tone),
+        Cell::text(one.risk.to_string()),
+        Cell::text(one.band.replace('_', " ")),
+        Cell::text(whence),
+        Cell::text(reasons.join(", ").replace('_', " ")),
+    ]
+}
+
+fn log_ins_table(log_ins: &[JudgedLogIn]) -> Table {
+    let rows = log_ins.iter().map(log_in_row).collect();
+    Table::whole("log-ins", "Log-ins, and how risky they were", &LOG_IN_COLUMNS, rows, "Nobody logged in to it yet.")
 }

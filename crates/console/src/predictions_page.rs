@@ -11,7 +11,7 @@ use predictions::{Found, Record};
 use wire::{Answer, Chosen, Door};
 
 use crate::Rooms;
-use crate::board::{Cell, Table, Tone, if_allowed, part};
+use crate::board::{Cell, Table, Tone, called, if_allowed, part};
 use crate::lineage_page;
 use crate::page::{moment, page_in};
 use crate::query::Query;
@@ -41,7 +41,7 @@ pub fn routes(door: &mut Door, rooms: &Rooms) {
             Field::text("since", "From", asked("since"), "2026-11-01T00:00:00Z"),
             Field::text("until", "Before", asked("until"), "2026-11-02T00:00:00Z"),
         ];
-        let rows = found.rows.iter().map(row).collect();
+        let rows = found.rows.iter().map(|one| row(one, found.names.get(&one.caller))).collect();
         let empty = "No prediction is kept that fits. They are sealed once a minute, and kept as the endpoint's log policy says.";
         let columns = ["Prediction", "When", "Endpoint", "For", "Rows", "What the guard found"];
         let table = Table::whole("predictions", "The newest first", &columns, rows, empty);
@@ -56,12 +56,12 @@ pub fn routes(door: &mut Door, rooms: &Rooms) {
     });
 }
 
-fn row(one: &Record) -> Vec<Cell> {
+fn row(one: &Record, caller: Option<&String>) -> Vec<Cell> {
     vec![
         Cell::link(one.id.clone(), format!("{PAGE}/{}", part(&one.id))),
         Cell::text(moment(Micros(one.at))),
         Cell::text(one.endpoint.clone()),
-        Cell::text(one.caller.clone()),
+        Cell::text(called(caller, &one.caller)),
         Cell::text(one.rows.to_string()),
         found_by_guard(one),
     ]

@@ -198,7 +198,7 @@ async fn model(visitor: &Visitor, rooms: &Rooms) -> Result<Step, Problem> {
 }
 
 async fn endpoint(visitor: &Visitor, rooms: &Rooms, url: &str) -> Result<Step, Problem> {
-    let search = SearchEndpoints { room: rooms.serving.clone(), after: None, rows: None };
+    let search = SearchEndpoints { room: rooms.serving.clone(), model: None, after: None, rows: None };
     let found = if_allowed(visitor, search).await?;
     let answers = |found: &EndpointPage| found.rows.iter().any(|one| !found.obstacles.contains_key(&one.id));
     let is_done = found.as_ref().is_some_and(answers);

@@ -15,7 +15,7 @@ use vault::keys::{DestroyRequest, DestroyState};
 use wire::{Answer, Chosen, Door, Form, Inbound};
 
 use crate::Rooms;
-use crate::board::{ActingRow, ActingTable, Button, Cell, Table, Tone, if_allowed};
+use crate::board::{ActingRow, ActingTable, Button, Cell, Table, Tone, called, if_allowed};
 use crate::page::{moment, page_in, redirect_in};
 use crate::query::Query;
 
@@ -32,6 +32,7 @@ struct VaultTemplate {
     may_rotate: bool,
     may_back_up: bool,
     may_drill: bool,
+    may_erase: bool,
     acting: Vec<ActingTable>,
     tables: Vec<Table>,
 }
@@ -141,6 +142,7 @@ async fn shown(visitor: &Visitor, rooms: &Rooms, query: &Query) -> Result<Answer
             may_rotate: visitor.might(&RotateWorkspaceKey { room: rooms.artifacts.clone() }).await?,
             may_back_up: visitor.might(&RunBackup { room: rooms.backup.clone(), to: None }).await?,
             may_drill: visitor.might(&DrillBackup { room: rooms.backup.clone(), to: None }).await?,
+            may_erase: visitor.can(&crate::erasure::list(rooms, None)).await?,
             acting: acting.into_iter().filter(|table| !table.rows.is_empty() || !table.empty.is_empty()).collect(),
             tables: tables.into_iter().flatten().collect(),
         },
@@ -293,7 +295,7 @@ async fn destroys(visitor: &Visitor, rooms: &Rooms) -> Result<Option<ActingTable
             Cell::text(format!("workspace {}", one.workspace)),
             Cell::state(one.state.word(), Tone::Wait),
             Cell::text(one.reason.clone()),
-            Cell::text(one.requested_by.clone()),
+            Cell::text(called(one.requested_by_name.as_ref(), &one.requested_by)),
             Cell::text(one.due_at.map(moment).unwrap_or_default()),
         ];
         ActingRow { cells, action, buttons }
@@ -326,7 +328,7 @@ async fn restores(visitor: &Visitor, rooms: &Rooms) -> Result<Option<ActingTable
         let cells = vec![
             Cell::text(one.sequence.to_string()),
             Cell::text(one.reason.clone()),
-            Cell::text(one.asked_by.clone()),
+            Cell::text(called(one.asked_by_name.as_ref(), &one.asked_by)),
             Cell::text(moment(one.asked_at)),
         ];
         ActingRow { cells, action: format!("{PAGE}/restores/{}", one.id), buttons }

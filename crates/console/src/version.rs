@@ -11,6 +11,7 @@ use crate::board::{Table, Tone};
 use crate::findings::Shown;
 use crate::model_report::ModelReport;
 use crate::page::{moment, page_in, redirect_in};
+use crate::promotion::Promotion;
 
 /// Findings that a page shows; the report has all.
 const FINDING_COUNT_MAX: usize = 100;
@@ -85,6 +86,8 @@ pub struct VersionTemplate {
     /// Where decisions go.
     pub action: String,
     pub may: May,
+    /// Of a model, what its aliases point at, and how one is moved here.
+    pub promotion: Option<Promotion>,
     /// What was seen of it when the form was made: [`mark`].
     pub seen: String,
 }

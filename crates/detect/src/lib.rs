@@ -27,15 +27,18 @@ mod types;
 mod uses;
 mod windows;
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use gate::Action;
+use kernel::Problem;
+use parking_lot::RwLock;
+use tokio::sync::Semaphore;
 use vault::db::{Db, SystemDb};
 
 pub use config::DetectConfig;
 pub use engine::{Engine, Finding};
 pub use respond::{Ladder, Rung, Suspect};
-pub use rules::{Level, RuleSet};
+pub use rules::{Fault, Level, OwnRules, RuleSet};
 pub use runner::{Runner, Source};
 pub use types::{Detection, RESPONSE_DUE, RESPONSE_NONE};
 
@@ -45,7 +48,8 @@ pub const DETECTOR: &str = "detector";
 pub const RESPONDER: &str = "responder";
 
 /// Every verb of this room.
-pub const ACTIONS: &[Action] = &[ops::LIST, ops::GET, ops::RULES, ops::ACKNOWLEDGE, ops::RAISE, ops::RESPOND];
+pub const ACTIONS: &[Action] =
+    &[ops::LIST, ops::GET, ops::RULES, ops::CHECK, ops::SET_RULES, ops::DELETE_RULES, ops::ACKNOWLEDGE, ops::RAISE, ops::RESPOND];
 
 /// The room. Cheap to clone.
 #[derive(Clone)]
@@ -53,10 +57,15 @@ pub struct Detect {
     db: Db,
     /// For how far the log was read, which is no change of its own.
     system: SystemDb,
-    rules: Arc<RuleSet>,
+    /// The rules as they were last read, and how those of this server's own stood then.
+    rules: Arc<RwLock<((i64, i64), Arc<RuleSet>)>>,
     config: DetectConfig,
     /// Receivers outside, by name.
     targets: Arc<Vec<String>>,
+    /// The log, where this process reads it: what is written is tried on it.
+    source: Arc<OnceLock<Arc<dyn Source>>>,
+    /// One text is tried at a time: it takes a processor.
+    trials: Arc<Semaphore>,
 }
 
 impl Detect {
@@ -64,15 +73,38 @@ impl Detect {
     ///
     /// # Errors
     /// `Invalid` for rules that cannot be read.
-    pub fn open((db, system): (Db, SystemDb), config: DetectConfig, targets: Vec<String>) -> Result<Self, kernel::Problem> {
+    pub fn open((db, system): (Db, SystemDb), config: DetectConfig, targets: Vec<String>) -> Result<Self, Problem> {
         config.check()?;
         let rules = Arc::new(RuleSet::load(config.rules.as_deref(), &config.disabled)?);
-        Ok(Self { db, system, rules, config, targets: Arc::new(targets) })
+        // Of a mark that no table has: rules of this server's own are read when they are first asked for.
+        let rules = Arc::new(RwLock::new(((0, 0), rules)));
+        let (source, trials) = (Arc::default(), Arc::new(Semaphore::new(1)));
+        Ok(Self { db, system, rules, config, targets: Arc::new(targets), source, trials })
     }
 
-    /// All rules.
-    #[must_use]
-    pub fn rules(&self) -> &RuleSet {
-        &self.rules
+    /// Tells where the log is read from. Said once; a second time changes nothing.
+    pub fn watch(&self, source: Arc<dyn Source>) {
+        drop(self.source.set(source));
+    }
+
+    /// All rules as they are now. They are read again where somebody wrote, changed or deleted one since.
+    ///
+    /// # Errors
+    /// Of the database; `Invalid` for a folder of rules that cannot be read any more.
+    pub async fn current(&self) -> Result<Arc<RuleSet>, Problem> {
+        let read = |reader: &mut vault::db::Reader<'_>| Ok(store::own_mark(reader)?);
+        let mark = self.system.read(read).await?;
+        let (known, rules) = self.rules.read().clone();
+        if known == mark {
+            return Ok(rules);
+        }
+        let own = self.system.read(|reader| Ok(store::own_rules(reader)?)).await?;
+        let (set, left_out) = RuleSet::with_own(self.config.rules.as_deref(), &self.config.disabled, &own)?;
+        for name in left_out {
+            tracing::warn!(rules.name = %name, "rules that were written on this server cannot be used; see `strongroom detections own`");
+        }
+        let set = Arc::new(set);
+        *self.rules.write() = (mark, Arc::clone(&set));
+        Ok(set)
     }
 }

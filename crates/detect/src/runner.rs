@@ -20,6 +20,9 @@ const BATCH_COUNT: u64 = 20_000;
 const FINDING_COUNT_MAX: usize = 200;
 /// Records that are read again at start, so that windows are whole.
 const WARM_COUNT: u64 = 200_000;
+/// So many of them at a time, with a pause behind each.
+const WARM_SLICE_COUNT: u64 = 2_000;
+const WARM_PAUSE: Duration = Duration::from_millis(20);
 /// Where the log was never looked at, so much of it is.
 const FIRST_COUNT: u64 = 200_000;
 /// Responses of one round.
@@ -112,31 +115,27 @@ impl Runner {
         self.respond().await
     }
 
-    /// Makes the engine at first: with what was learnt, and with the last records read again.
+    /// Makes the engine at first, and where there are other rules: with what was learnt, and with the last records read again.
     async fn begin(&mut self) -> Result<(), Problem> {
-        if self.engine.is_some() {
+        let rules = self.room.current().await?;
+        let is_current = self.engine.as_ref().is_some_and(|engine| Arc::ptr_eq(engine.rules(), &rules));
+        // What was found by the rules before is written down first.
+        if is_current || (self.engine.is_some() && self.waiting.is_some()) {
             return Ok(());
         }
         let origin = self.source.origin();
         let asked = origin.clone();
         let read = move |reader: &mut vault::db::Reader<'_>| Ok((store::position(reader, &asked)?, store::states(reader)?));
         let (position, states) = self.room.system.read(read).await?;
-        let mut engine = Engine::new(Arc::clone(&self.room.rules), &origin, &self.room.config.canaries);
+        let mut engine = Engine::new(rules, &origin, &self.room.config.canaries);
         for (subject, kept) in states {
             engine.recall(&subject, kept);
         }
         let source = Arc::clone(&self.source);
-        let (engine, start) = blocking(move || {
-            let size = source.size()?;
-            // A log that is shorter than what was read of it is another one, or was restored.
-            let start = position.map_or(size.saturating_sub(FIRST_COUNT), |position| position.min(size));
-            source.read(start.saturating_sub(WARM_COUNT), start, &mut |index, record| {
-                engine.warm(index, record);
-                true
-            })?;
-            Ok((engine, start))
-        })
-        .await?;
+        let size = blocking(move || source.size()).await?;
+        // A log that is shorter than what was read of it is another one, or was restored.
+        let start = position.map_or(size.saturating_sub(FIRST_COUNT), |position| position.min(size));
+        let engine = self.warmed(engine, start).await?;
         if position != Some(start) {
             let write = move |writer: &mut vault::db::Writer<'_>| store::move_on(writer, &origin, position, start);
             if !self.room.system.write(write).await? {
@@ -146,6 +145,25 @@ impl Runner {
         self.position = Some(start);
         self.engine = Some(engine);
         Ok(())
+    }
+
+    /// The engine once it has read again what lies before `start`. In slices: a server that has just begun is asked much, and owes this to nobody.
+    async fn warmed(&self, mut engine: Engine, start: u64) -> Result<Engine, Problem> {
+        let mut from = start.saturating_sub(WARM_COUNT);
+        while from < start {
+            let (source, to) = (Arc::clone(&self.source), start.min(from.saturating_add(WARM_SLICE_COUNT)));
+            engine = blocking(move || {
+                source.read(from, to, &mut |index, record| {
+                    engine.warm(index, record);
+                    true
+                })?;
+                Ok(engine)
+            })
+            .await?;
+            from = to;
+            tokio::time::sleep(WARM_PAUSE).await;
+        }
+        Ok(engine)
     }
 
     /// One batch; whether there may be more.
@@ -165,7 +183,8 @@ impl Runner {
                 return Ok(false);
             }
             let (states, waiting) = (engine.take_changed(), uses.take_all());
-            self.waiting = Some(Batch { findings, states, uses: waiting, before: Some(from), next });
+            let rules = Arc::clone(engine.rules());
+            self.waiting = Some(Batch { findings, rules, states, uses: waiting, before: Some(from), next });
             (self.engine, self.uses) = (Some(engine), uses);
         }
         self.write().await?;

@@ -8,9 +8,13 @@ use crate::respond::Rung;
 use crate::rules::Level;
 use crate::types::{Detection, RESPONSE_DUE};
 
+mod own;
+
+pub(crate) use own::{delete_own, own_mark, own_rule, own_rules, put_own};
+
 const COLUMNS: &str = "d.detection_id, d.rule_id, d.rule, d.title, d.level, d.subject, d.caller, d.caller_kind, p.name, d.token, d.workspace, \
                        d.first_at, d.last_at, d.last_index, d.seen_count, d.evidence, d.words, d.response, d.response_state, \
-                       d.acknowledged_at, d.acknowledged_by";
+                       d.acknowledged_at, d.acknowledged_by, (SELECT a.name FROM principal AS a WHERE a.id = d.acknowledged_by)";
 const FROM: &str = "FROM detection d LEFT JOIN principal p ON p.id = d.caller";
 /// States that are read at start.
 const STATE_COUNT_MAX: i64 = 60_000;
@@ -39,6 +43,7 @@ fn detection(row: &Row<'_>) -> Result<Detection, DbError> {
         response: Rung::parse(&row.text(17)?).ok_or(DbError::Shape(17))?,
         response_state: row.text(18)?,
         acknowledged: row.opt_int(19)?.map(Micros).zip(row.opt_text(20)?),
+        acknowledged_name: row.opt_text(21)?,
     })
 }
 

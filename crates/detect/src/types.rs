@@ -44,8 +44,10 @@ pub struct Detection {
     pub response: Rung,
     /// What became of that.
     pub response_state: String,
-    /// Who is on it, since when.
+    /// Who is on it, by id, since when.
     pub acknowledged: Option<(Micros, String)>,
+    /// And by name, as it is now; none for an account that is gone.
+    pub acknowledged_name: Option<String>,
 }
 
 /// Nothing is done.

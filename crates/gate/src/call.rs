@@ -231,20 +231,37 @@ impl Visitor {
         }
     }
 
-    /// Whether the caller might ask for this verb: for pages, which show what there is for somebody. Nothing is done and nothing is recorded; who then
-    /// asks is judged like anybody.
+    /// Whether the caller would be let do this verb as they are: for pages, which show what there is for somebody. Nothing is done and nothing is
+    /// recorded; who then asks is judged like anybody.
+    ///
+    /// # Errors
+    /// `Unavailable` if it cannot be told.
+    pub async fn can<O: Operation>(&self, operation: &O) -> Result<bool, Problem> {
+        Ok(matches!(self.foreseen(operation).await?, Some(Decision::Allow { .. })))
+    }
+
+    /// The same, or would be once they have shown again who they are: for buttons, which lead to the log-in then and back.
     ///
     /// # Errors
     /// `Unavailable` if it cannot be told.
     pub async fn might<O: Operation>(&self, operation: &O) -> Result<bool, Problem> {
+        Ok(match self.foreseen(operation).await? {
+            Some(Decision::Allow { .. }) => true,
+            Some(Decision::StepUp { .. }) => self.caller.kind != crate::CallerKind::Anonymous,
+            Some(Decision::Deny { .. }) | None => false,
+        })
+    }
+
+    /// What would be decided on a verb. None for who came with a pass, which is for one errand.
+    async fn foreseen<O: Operation>(&self, operation: &O) -> Result<Option<Decision>, Problem> {
         if self.caller.pass.is_some() {
-            return Ok(false);
+            return Ok(None);
         }
         let target = operation.target();
         let facts = self.ports.locate.locate(&self.attempt.workspace, &target).await?;
         let question =
             Question { caller: &self.caller, action: O::ACTION, target: &target, facts: &facts, risk: &self.risk, now: self.at };
-        Ok(matches!(self.ports.decide.decide(question).await?, Decision::Allow { .. }))
+        self.ports.decide.decide(question).await.map(Some)
     }
 
     /// Whether this caller may still do what was allowed last: asked again while a long answer goes out. A token or session that ended, an

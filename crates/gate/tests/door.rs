@@ -286,6 +286,27 @@ fn who_may_not_is_refused_and_written_down_before_a_body_is_read() {
 }
 
 #[test]
+fn a_button_is_offered_to_who_could_press_it_after_another_log_in() {
+    let denied = || Ok(Decision::Deny { visible: true, hint: String::new() });
+    let step_up = || Ok(Decision::StepUp { acr: "phr".to_owned(), max_age_s: 300 });
+    let stranger: fn() -> Result<Caller, Problem> = || Ok(Caller::anonymous());
+    for (caller, decision, can, might) in [
+        (user as fn() -> _, allow as fn() -> _, true, true),
+        (user, step_up, false, true),
+        (user, denied, false, false),
+        (stranger, step_up, false, false),
+    ] {
+        let world = Arc::new(World { caller, decision, ..world() });
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        let visitor = runtime.block_on(Gate::new(ports(&world)).0.identify(knock(), Verb::ACTION)).unwrap();
+        let told = runtime
+            .block_on(async { (visitor.can(&Verb::Succeed).await.unwrap(), visitor.might(&Verb::Succeed).await.unwrap()) });
+        assert_eq!(told, (can, might));
+        assert!(!visitor.is_recorded(), "asking what might be done is no act");
+    }
+}
+
+#[test]
 fn a_locked_account_waits() {
     struct Locked;
     impl Assess for Locked {

@@ -1,5 +1,6 @@
 //! A batch as Parquet: a row for each prediction, the columns that people ask for beside the record that is proven.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use arrow_array::cast::AsArray;
@@ -59,19 +60,34 @@ pub(crate) struct Facts {
     pub(crate) last_at: Micros,
     pub(crate) request_count: i64,
     pub(crate) row_count: i64,
+    /// Whom they concern, by id, and how many of them each.
+    pub(crate) subjects: BTreeMap<String, About>,
+}
+
+/// How many predictions of a batch concern a subject.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct About {
+    pub(crate) request_count: i64,
+    pub(crate) row_count: i64,
 }
 
 impl Facts {
     const fn none_of(first: Record) -> Self {
         let at = Micros(first.at);
-        Self { first, first_at: at, last_at: at, request_count: 0, row_count: 0 }
+        Self { first, first_at: at, last_at: at, request_count: 0, row_count: 0, subjects: BTreeMap::new() }
     }
 
     fn add(&mut self, record: &Record) {
         self.first_at = self.first_at.min(Micros(record.at));
         self.last_at = self.last_at.max(Micros(record.at));
         self.request_count = self.request_count.saturating_add(1);
-        self.row_count = self.row_count.saturating_add(i64::try_from(record.rows).unwrap_or(i64::MAX));
+        let row_count = i64::try_from(record.rows).unwrap_or(i64::MAX);
+        self.row_count = self.row_count.saturating_add(row_count);
+        if let Some(subject) = &record.subject {
+            let about = self.subjects.entry(subject.clone()).or_default();
+            about.request_count = about.request_count.saturating_add(1);
+            about.row_count = about.row_count.saturating_add(row_count);
+        }
     }
 }
 

@@ -46,7 +46,7 @@ use vault::objects::Objects;
 pub use config::PredictionsConfig;
 pub use record::Record;
 pub use runner::{Runner, SEALER};
-pub use types::{Batch, Count, Found, LogPolicy, Policy};
+pub use types::{Batch, Count, Erasure, Found, LogPolicy, Policy};
 pub use values::{Named, Spoken};
 
 use journal::Journal;
@@ -54,7 +54,8 @@ use log::Plans;
 use subjects::Subjects;
 
 /// Every verb of this room.
-pub const ACTIONS: &[Action] = &[ops::SEARCH, ops::READ, ops::POLICY, ops::SET_POLICY, ops::ERASE, ops::SEAL, ops::EXPIRE];
+pub const ACTIONS: &[Action] =
+    &[ops::SEARCH, ops::READ, ops::POLICY, ops::SET_POLICY, ops::SUBJECT, ops::ERASE, ops::ERASURES, ops::SEAL, ops::EXPIRE];
 
 /// The room. Cheap to clone.
 #[derive(Clone)]

@@ -12,6 +12,10 @@ pub const SYNC_EVERY: Duration = Duration::from_millis(100);
 pub const REMEMBER: Duration = Duration::from_secs(5);
 /// Subjects whose keys are remembered.
 pub const SUBJECT_COUNT_MAX: usize = 10_000;
+/// A subject, as clients name it.
+pub const SUBJECT_BYTES_MAX: usize = 256;
+/// Endpoints and versions that are told of a subject.
+pub const HELD_ROWS_MAX: i64 = 1_000;
 /// Rows of a page, unless asked otherwise.
 pub const PAGE_ROWS_DEFAULT: usize = 100;
 /// Rows of a page.

@@ -1,11 +1,19 @@
 //! All SQL of this room.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use kernel::{Micros, Problem};
 use vault::db::{Bind, DbError, Reader, Row, Writer};
-use vault::keys::ObjectKey;
 use vault::objects::{StoredObject, digest};
 
 use crate::types::{Batch, Count, LogPolicy, Policy};
+
+mod subjects;
+
+pub(crate) use subjects::{
+    SubjectRow, count_about, delete_subject, erasure, erasures, held, insert_erasure, insert_subject, request_count_about,
+    subject_by_id, subject_by_tag, uncounted_batches,
+};
 
 const COLUMNS: &str = "b.batch_id, b.workspace, b.endpoint_id, b.endpoint, b.model_id, b.version, b.first_at, b.last_at, \
     b.request_count, b.row_count, b.root, b.entry, b.sealed_at, b.object_id, b.workspace, b.size_bytes, b.sha256, b.wrapped_key, b.key_version";
@@ -98,7 +106,12 @@ pub(crate) fn counts(reader: &mut Reader<'_>, choice: &Choice) -> Result<Vec<Cou
          FROM {from} GROUP BY b.endpoint_id, b.model_id, b.version ORDER BY MAX(b.endpoint), b.endpoint_id, b.model_id, b.version"
     );
     let binds: Vec<Bind<'_>> = binds.iter().map(Bind::from).collect();
-    let mut counts = reader.query(&sql, &binds, |row| {
+    counted(reader, &sql, &binds)
+}
+
+/// The counts of a statement that gives endpoint's id, model, version, endpoint, predictions, rows, first and last moment.
+fn counted(reader: &mut Reader<'_>, sql: &str, binds: &[Bind<'_>]) -> Result<Vec<Count>, DbError> {
+    let mut counts = reader.query(sql, binds, |row| {
         Ok((
             row.text(1)?,
             Count {
@@ -148,8 +161,8 @@ pub(crate) fn insert(writer: &mut Writer<'_>, batch: &Batch) -> Result<bool, Pro
     let [object_id, _, size_bytes, sha256, wrapped_key, key_version] = batch.object.keep(writer)?;
     let added = writer.execute(
         "INSERT INTO prediction_batch (batch_id, workspace, endpoint_id, endpoint, model_id, version, first_at, last_at, request_count,
-            row_count, root, entry, sealed_at, object_id, size_bytes, sha256, wrapped_key, key_version)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18) ON CONFLICT (batch_id) DO NOTHING",
+            row_count, root, entry, sealed_at, object_id, size_bytes, sha256, wrapped_key, key_version, subjects_counted)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, 1) ON CONFLICT (batch_id) DO NOTHING",
         &[
             (&batch.id).into(),
             (&batch.workspace).into(),
@@ -211,53 +224,6 @@ pub(crate) fn set_policy(
     Ok(())
 }
 
-/// A subject's row.
-#[derive(Clone, Debug)]
-pub(crate) struct SubjectRow {
-    pub(crate) id: String,
-    pub(crate) workspace: String,
-    pub(crate) key: ObjectKey,
-}
-
-const SUBJECT: &str = "SELECT subject_id, workspace, wrapped_key, key_version FROM prediction_subject";
-
-fn subject_from(row: &Row<'_>) -> Result<SubjectRow, DbError> {
-    let key = ObjectKey { wrapped: row.bytes(2)?, version: row.int(3)? };
-    Ok(SubjectRow { id: row.text(0)?, workspace: row.text(1)?, key })
-}
-
-pub(crate) fn subject_by_tag(reader: &mut Reader<'_>, workspace: &str, tag: &[u8]) -> Result<Option<SubjectRow>, DbError> {
-    let sql = format!("{SUBJECT} WHERE workspace = $1 AND tag = $2");
-    reader.query_one(&sql, &[workspace.into(), Bind::Bytes(tag)], subject_from)
-}
-
-pub(crate) fn subject_by_id(reader: &mut Reader<'_>, workspace: &str, id: &str) -> Result<Option<SubjectRow>, DbError> {
-    let sql = format!("{SUBJECT} WHERE workspace = $1 AND subject_id = $2");
-    reader.query_one(&sql, &[workspace.into(), id.into()], subject_from)
-}
-
-/// Adds a subject, unless there is one of this tag.
-pub(crate) fn insert_subject(writer: &mut Writer<'_>, row: &SubjectRow, tag: &[u8], at: Micros) -> Result<(), DbError> {
-    writer.execute(
-        "INSERT INTO prediction_subject (subject_id, workspace, tag, wrapped_key, key_version, created_at)
-         VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT (workspace, tag) DO NOTHING",
-        &[
-            (&row.id).into(),
-            (&row.workspace).into(),
-            Bind::Bytes(tag),
-            Bind::Bytes(&row.key.wrapped),
-            row.key.version.into(),
-            at.0.into(),
-        ],
-    )?;
-    Ok(())
-}
-
-pub(crate) fn delete_subject(writer: &mut Writer<'_>, id: &str) -> Result<(), DbError> {
-    writer.execute("DELETE FROM prediction_subject WHERE subject_id = $1", &[id.into()])?;
-    Ok(())
-}
-
 /// The name of a workspace, which attempts go by.
 pub(crate) fn workspace_name(reader: &mut Reader<'_>, id: &str) -> Result<Option<String>, DbError> {
     reader.query_one("SELECT name FROM workspace WHERE id = $1", &[id.into()], |row| row.text(0))
@@ -271,4 +237,14 @@ pub(crate) fn model_name(reader: &mut Reader<'_>, id: &str) -> Result<Option<Str
 /// The name of an account.
 pub(crate) fn principal_name(reader: &mut Reader<'_>, id: &str) -> Result<Option<String>, DbError> {
     reader.query_one("SELECT name FROM principal WHERE id = $1", &[id.into()], |row| row.text(0))
+}
+
+/// The names of accounts that still have one, by id.
+pub(crate) fn principal_names(reader: &mut Reader<'_>, ids: BTreeSet<String>) -> Result<BTreeMap<String, String>, DbError> {
+    let mut names = BTreeMap::new();
+    for id in ids {
+        let name = principal_name(reader, &id)?;
+        names.extend(name.map(|name| (id, name)));
+    }
+    Ok(names)
 }

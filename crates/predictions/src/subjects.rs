@@ -72,9 +72,9 @@ impl Subjects {
         let (id, at) = (random_id(), keeper.now);
         let key = Secret::new(random_bytes::<KEY_BYTES>().to_vec());
         let wrapped = keeper.keys.wrap_object_key(workspace, &place(&id), &key).await?;
-        let row = SubjectRow { id, workspace: workspace.to_owned(), key: wrapped };
+        let row = SubjectRow { id, workspace: workspace.to_owned(), key: wrapped, since: at };
         let write = move |writer: &mut Writer<'_>| {
-            store::insert_subject(writer, &row, &tag, at)?;
+            store::insert_subject(writer, &row, &tag)?;
             Ok(store::subject_by_tag(writer, &row.workspace, &tag)?)
         };
         let kept = keeper.system.write(write).await?;

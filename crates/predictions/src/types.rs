@@ -97,6 +97,23 @@ pub struct Count {
     pub last_at: Micros,
 }
 
+/// What was kept of a subject and opens no more.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Erasure {
+    /// The audit entry of the act.
+    pub entry: String,
+    /// When.
+    pub at: Micros,
+    /// By whom, by id.
+    pub by: String,
+    /// And by name, as it is now.
+    pub by_name: Option<String>,
+    /// The random id that stood for the subject in predictions. It stands for nobody now.
+    pub subject_id: String,
+    /// In how many sealed predictions the subject stood, as far as that was counted.
+    pub request_count: i64,
+}
+
 /// A prediction that was found.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Found {

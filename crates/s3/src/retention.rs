@@ -94,7 +94,7 @@ pub fn get(shared: Shared, request: Request, render: fn(&Version) -> Result<Answ
         Box::pin(async move {
             let (room, bucket, key) = (shared.buckets, request.bucket, request.key);
             let show = ShowLock { room: room.clone(), bucket: bucket.clone(), key: key.clone(), version_id: version_id.clone() };
-            let (lock_enabled, version) = if visitor.might(&show).await? {
+            let (lock_enabled, version) = if visitor.can(&show).await? {
                 let (bucket, version) = visitor.call(show).await?;
                 (bucket.lock_enabled, version)
             } else {

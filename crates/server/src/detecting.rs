@@ -23,6 +23,7 @@ pub fn begin(rooms: &Rooms, (gate, jobs): (&Gate, &JobKey), clock: Arc<dyn Clock
         assessor: Arc::clone(&rooms.assessor),
     };
     let source = Arc::new(LogSource(Arc::clone(rooms.audit.log())));
+    rooms.detect.watch(Arc::clone(&source) as Arc<dyn Source>);
     let passes = (jobs.pass(DETECTOR), jobs.pass(RESPONDER));
     let runner = Runner::new(rooms.detect.clone(), gate.clone(), passes, (source, Arc::new(ladder)), clock);
     tokio::spawn(runner.run())

@@ -95,10 +95,14 @@ pub struct Endpoint {
     pub created_at: Micros,
     /// By whom.
     pub created_by: String,
+    /// And by name, as it is now; none for an account that is gone.
+    pub created_by_name: Option<String>,
     /// When it was changed last.
     pub changed_at: Micros,
     /// By whom.
     pub changed_by: String,
+    /// And by name.
+    pub changed_by_name: Option<String>,
 }
 
 impl Endpoint {

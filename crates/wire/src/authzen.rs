@@ -130,7 +130,7 @@ pub fn routes(door: &mut Door, policy: &Policy) {
                         Err(problem) => Err(problem),
                     };
                     let (decision, answer) = match evaluated {
-                        Err(problem) if !is_single && problem.kind() == Kind::Invalid && visitor.might(&here).await? => {
+                        Err(problem) if !is_single && problem.kind() == Kind::Invalid && visitor.can(&here).await? => {
                             nobody_may(&problem)
                         }
                         evaluated => evaluated?,
@@ -201,7 +201,7 @@ async fn evaluated(visitor: &Visitor, check: AccessCheck) -> Result<(bool, Value
             let context = json!({ "principal": answer.principal, "reasons": answer.reasons, "reason_admin": answer.hint });
             Ok((answer.allowed, json!({ "decision": answer.allowed, "context": context })))
         }
-        Err(problem) if problem.kind() == Kind::NotFound && visitor.might(&here).await? => Ok(nobody_may(&problem)),
+        Err(problem) if problem.kind() == Kind::NotFound && visitor.can(&here).await? => Ok(nobody_may(&problem)),
         Err(problem) => Err(problem),
     }
 }

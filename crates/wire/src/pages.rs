@@ -60,7 +60,8 @@ pub(crate) fn lies_under(path: &str, above: &str) -> bool {
 
 /// Whether an answer to this may be compressed. The length of what is compressed together tells of what is alike in it (BREACH), so nothing is that
 /// holds a secret beside something which another site can choose: a page of the account is not, which shows secrets, and no page of an address with
-/// parameters, which stand on it. What is left holds only what is stored here and what its path names.
+/// parameters, which stand on it. What is left holds only what is stored here, what its path names, and what its visitor typed into a form of ours: forms
+/// of other sites come without the session, and are refused for their origin beside.
 pub(crate) fn may_compress(request: &Request) -> bool {
     let is_console = lies_under(request.uri().path(), CONSOLE);
     let is_plain = request.uri().query().is_none_or(|query| query.starts_with("workspace=") && !query.contains('&'));
@@ -68,7 +69,7 @@ pub(crate) fn may_compress(request: &Request) -> bool {
         value.to_str().is_ok_and(|text| text.split(',').any(|one| matches!(one.trim(), "gzip" | "gzip;q=1" | "gzip;q=1.0")))
     };
     let accepts = request.headers().get_all(header::ACCEPT_ENCODING).iter().any(takes_it);
-    request.method() == Method::GET && is_console && is_plain && accepts
+    matches!(*request.method(), Method::GET | Method::POST) && is_console && is_plain && accepts
 }
 
 /// The same answer, smaller, if it is a page or a style or script of one.
@@ -130,12 +131,14 @@ mod tests {
     fn no_secret_is_compressed_beside_what_another_site_chooses() {
         let may = |method, uri, encoding| may_compress(&request(method, uri, &[("accept-encoding", encoding)]));
         assert!(may(Method::GET, "/console/runs/a", "gzip, br") && may(Method::GET, "/console?workspace=churn", "gzip"));
+        assert!(may(Method::POST, "/console/data/a/contract", "gzip"));
         for (method, uri, encoding) in [
             (Method::GET, "/console/audit?text=a", "gzip"),
             (Method::GET, "/console?workspace=churn&text=a", "gzip"),
             (Method::GET, "/account", "gzip"),
             (Method::GET, "/consoles", "gzip"),
-            (Method::POST, "/console/data/a/1", "gzip"),
+            (Method::POST, "/console/data/a/contract?text=a", "gzip"),
+            (Method::POST, "/account/tokens", "gzip"),
             (Method::GET, "/console", "br"),
             (Method::GET, "/console", "gzip;q=0"),
         ] {

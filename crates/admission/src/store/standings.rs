@@ -11,7 +11,8 @@ use crate::types::{Standing, Subject};
 
 const COLUMNS: &str = "s.model_id, s.version, m.name, s.workspace, s.state, s.verdict, s.submitter, s.submitted_at, s.place, \
                        s.manifest_sha256, s.file_count, s.size_bytes, s.decided_how, s.decided_by, s.decided_at, s.decided_why, \
-                       s.waiver_until, s.gate_revision";
+                       s.waiver_until, s.gate_revision, \
+                       (SELECT p.name FROM principal AS p WHERE p.id = s.submitter)";
 const JOINED: &str = "model_standing s JOIN registered_model m ON m.model_id = s.model_id
                       JOIN model_version v ON v.model_id = s.model_id AND v.version = s.version AND v.deleted = 0";
 
@@ -29,6 +30,7 @@ fn from_row(row: &Row<'_>) -> Result<Standing, DbError> {
         state: DataState::parse(&row.text(4)?).ok_or(DbError::Shape(4))?,
         verdict: row.opt_text(5)?.as_deref().and_then(Verdict::parse),
         submitter: row.text(6)?,
+        submitter_name: row.opt_text(18)?,
         submitted_at: Micros(row.int(7)?),
         place: row.opt_text(8)?.map(|text| Place::parse(&text).map_err(|_| DbError::Shape(8))).transpose()?,
         manifest_sha256: opt_digest(row, 9)?,

@@ -235,7 +235,7 @@ impl World {
 
     pub(super) async fn alias(&self, version: i64) -> Result<(), Problem> {
         let (name, alias) = (MODEL.to_owned(), "champion".to_owned());
-        self.call(SetAlias { room: self.registry.clone(), name, alias, version: version.to_string() }).await
+        self.call(SetAlias { room: self.registry.clone(), name, alias, version: version.to_string(), seen: None }).await
     }
 
     pub(super) async fn stage(&self, version: i64, stage: &str) -> Result<(), Problem> {

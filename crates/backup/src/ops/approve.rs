@@ -64,6 +64,7 @@ impl Operation for RequestRestore {
             manifest_sha256: signed.sha256.to_vec(),
             reason,
             asked_by: permit.entry().caller.id.clone(),
+            asked_by_name: Some(permit.caller().name.clone()),
             asked_at: permit.entry().at,
             approved_by: None,
             approved_at: None,

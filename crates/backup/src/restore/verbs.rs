@@ -59,6 +59,8 @@ const UNTOLD: &[&str] = &[
     "buckets.update",
     "datasets.contract",
     "datasets.refuse",
+    "detections.delete_rules",
+    "detections.set_rules",
     "devices.set_rule",
     "endpoints.delete",
     "endpoints.guard",

@@ -11,7 +11,8 @@ use crate::types::{DatasetSummary, Decision, DecisionKind, Parent, Verdict, Vers
 const COLUMNS: &str = "v.version_id, d.name, v.number, v.state, v.verdict, v.committer, v.opened_at, v.committed_at, \
     v.manifest_sha256, v.file_count, v.size_bytes, v.row_count, v.column_count, v.format, v.roles, v.source_uri, v.source_id, \
     v.signature, v.licence, v.data_owner, v.purpose, v.run_id, v.reference_id, v.is_personal, v.is_special, v.is_health, \
-    v.is_financial, v.decided_at, v.decided_by, v.decided_how, v.decided_why, v.waiver_until";
+    v.is_financial, v.decided_at, v.decided_by, v.decided_how, v.decided_why, v.waiver_until, \
+    (SELECT p.name FROM principal AS p WHERE p.id = v.committer)";
 
 const FROM: &str = "FROM data_version v JOIN data_set d ON d.dataset_id = v.dataset_id";
 
@@ -34,6 +35,7 @@ fn version_from(row: &Row<'_>) -> Result<Version, DbError> {
         state: DataState::parse(&row.text(3)?).ok_or(DbError::Shape(3))?,
         verdict: verdict.map(|word| Verdict::parse(&word).ok_or(DbError::Shape(4))).transpose()?,
         committer: row.text(5)?,
+        committer_name: row.opt_text(32)?,
         opened_at: Micros(row.int(6)?),
         committed_at: row.opt_int(7)?.map(Micros),
         manifest_sha256: opt_digest(row, 8)?,

@@ -191,6 +191,8 @@ pub struct Version {
     pub verdict: Option<Verdict>,
     /// Who brought it, by id.
     pub committer: String,
+    /// And by name, as it is now; none for an account that is gone.
+    pub committer_name: Option<String>,
     /// When it was opened.
     pub opened_at: Micros,
     /// When it was committed.

@@ -110,6 +110,20 @@ pub struct RuleView {
     pub built_in: bool,
 }
 
+/// A rule as it is shown, where responses go as far as `most`.
+pub(super) fn view(rule: &crate::rules::Rule, most: Rung) -> RuleView {
+    RuleView {
+        id: rule.id.clone(),
+        name: rule.name.clone(),
+        title: rule.title.clone(),
+        description: rule.description.clone(),
+        level: rule.level,
+        kind: rule.looks.word(),
+        response: rule.response.min(most),
+        built_in: rule.built_in,
+    }
+}
+
 impl Operation for ListRules {
     const ACTION: Action = super::RULES;
     type Output = Vec<RuleView>;
@@ -119,18 +133,8 @@ impl Operation for ListRules {
     }
 
     async fn run(self, _permit: Permit<Self>) -> Result<Vec<RuleView>, Problem> {
-        let most = self.room.config.respond_up_to;
-        let show = |rule: &crate::rules::Rule| RuleView {
-            id: rule.id.clone(),
-            name: rule.name.clone(),
-            title: rule.title.clone(),
-            description: rule.description.clone(),
-            level: rule.level,
-            kind: rule.looks.word(),
-            response: rule.response.min(most),
-            built_in: rule.built_in,
-        };
-        let mut rules: Vec<RuleView> = self.room.rules.rules().iter().map(show).collect();
+        let (set, most) = (self.room.current().await?, self.room.config.respond_up_to);
+        let mut rules: Vec<RuleView> = set.rules().iter().map(|rule| view(rule, most)).collect();
         rules.sort_by(|one, other| (other.level, &one.name).cmp(&(one.level, &other.name)));
         Ok(rules)
     }

@@ -1,11 +1,13 @@
 //! `detections.raise`: the detector writes down what it found, in one commit with how far it has read.
 
+use std::sync::Arc;
+
 use gate::{Action, Operation, Outcome, Permit, Target};
 use kernel::{Kind, Problem};
 use observe::event::{Apart, tell_apart};
 
 use crate::detectors::Kept;
-use crate::rules::{Level, Rule};
+use crate::rules::{Level, Rule, RuleSet};
 use crate::types::{Detection, RESPONSE_DUE, RESPONSE_NONE};
 use crate::uses::Use;
 use crate::{Detect, Finding, Rung, store, uses};
@@ -14,6 +16,8 @@ use crate::{Detect, Finding, Rung, store, uses};
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Batch {
     pub(crate) findings: Vec<Finding>,
+    /// The rules that found them.
+    pub(crate) rules: Arc<RuleSet>,
     pub(crate) states: Vec<(String, Kept)>,
     pub(crate) uses: Vec<Use>,
     /// Where reading began and where it goes on.
@@ -57,7 +61,7 @@ impl Operation for Raise {
             uses::write(writer, &batch.uses)?;
             let mut raised = Raised::default();
             for finding in &batch.findings {
-                let Some(rule) = room.rules.rules().get(finding.rule) else { continue };
+                let Some(rule) = batch.rules.rules().get(finding.rule) else { continue };
                 let found = detection(&room, rule, finding);
                 let alert_id = kernel::random_id();
                 if !store::raise(writer, &found, rule.suppress_s, &alert_id)? {
@@ -97,6 +101,7 @@ fn detection(room: &Detect, rule: &Rule, finding: &Finding) -> Detection {
         response,
         response_state: if is_due { RESPONSE_DUE } else { RESPONSE_NONE }.to_owned(),
         acknowledged: None,
+        acknowledged_name: None,
     }
 }
 

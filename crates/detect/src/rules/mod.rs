@@ -6,6 +6,7 @@
 mod built_in;
 mod condition;
 mod correlation;
+mod own;
 mod read;
 mod sigma;
 
@@ -15,6 +16,7 @@ use std::path::Path;
 use kernel::Problem;
 
 pub use correlation::{Correlation, CorrelationKind};
+pub use own::{Fault, OWN_COUNT_MAX, OwnRules};
 pub(crate) use sigma::Reach;
 pub use sigma::SigmaRule;
 

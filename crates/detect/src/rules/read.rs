@@ -7,6 +7,7 @@ use kernel::Problem;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
+use super::own::{Fault, line_of};
 use super::{FILE_BYTES_MAX, Level, Looks, Rule, SUPPRESS_S, SigmaRule, correlation, shown};
 use crate::detectors::DetectorRule;
 use crate::respond::Rung;
@@ -20,6 +21,8 @@ const NODE_COUNT_MAX: usize = 20_000;
 /// A title, name or id.
 const TEXT_CHARS_MAX: usize = 256;
 const DESCRIPTION_CHARS_MAX: usize = 4_000;
+/// What is told of a text that is no YAML.
+const SYNTAX_CHARS_MAX: usize = 300;
 /// Fields that make a finding the same as another.
 const SUBJECT_COUNT_MAX: usize = 4;
 
@@ -78,6 +81,45 @@ pub(super) fn text(name: &str, text: &str) -> Result<Vec<Rule>, Problem> {
     if text.len() as u64 > FILE_BYTES_MAX {
         return Err(Problem::invalid(format!("`{name}` has more than {FILE_BYTES_MAX} bytes")));
     }
+    let documents = documents(text).map_err(|error| {
+        let message: String = error.to_string().chars().filter(|letter| *letter != '\r').take(600).collect();
+        Problem::invalid(format!("`{name}` is no YAML that can be taken: {message}"))
+    })?;
+    if documents.is_empty() {
+        return Err(Problem::invalid(format!("`{name}` holds no rule")));
+    }
+    let read = |(at, document): (usize, &Value)| {
+        one(document).map_err(|why| Problem::invalid(format!("`{name}`, rule {}: {why}", at + 1)))
+    };
+    documents.iter().enumerate().map(read).collect()
+}
+
+/// The rules of a text, or where it has a fault.
+pub(super) fn parsed(text: &str) -> Result<Vec<Rule>, Fault> {
+    let documents = documents(text).map_err(|error| {
+        let (line, column) = error.location().map(|place| (place.line(), place.column())).unwrap_or_default();
+        let mut plain = &error;
+        while let serde_saphyr::Error::WithSnippet { error, .. } = plain {
+            plain = error;
+        }
+        let words = plain.render_with_formatter(&serde_saphyr::UserMessageFormatter);
+        let problem = words.lines().next().unwrap_or_default().chars().take(SYNTAX_CHARS_MAX).collect();
+        Fault { line, column, problem }
+    })?;
+    if documents.is_empty() {
+        return Err(Fault { line: 0, column: 0, problem: "it holds no rule".to_owned() });
+    }
+    let read = |(at, document): (usize, &Value)| {
+        one(document).map_err(|why| Fault {
+            line: line_of(text, at, &why),
+            column: 0,
+            problem: format!("rule {}: {why}", at + 1),
+        })
+    };
+    documents.iter().enumerate().map(read).collect()
+}
+
+fn documents(text: &str) -> Result<Vec<Value>, serde_saphyr::Error> {
     let options = serde_saphyr::options! {
         budget: serde_saphyr::budget! {
             max_depth: DEPTH_MAX,
@@ -90,22 +132,12 @@ pub(super) fn text(name: &str, text: &str) -> Result<Vec<Rule>, Problem> {
             max_merge_keys: 0,
         },
     };
-    let documents: Vec<Value> = serde_saphyr::from_multiple_with_options(text, options).map_err(|error| {
-        let message: String = error.to_string().chars().filter(|letter| *letter != '\r').take(600).collect();
-        Problem::invalid(format!("`{name}` is no YAML that can be taken: {message}"))
-    })?;
-    if documents.is_empty() {
-        return Err(Problem::invalid(format!("`{name}` holds no rule")));
-    }
-    let mut rules = Vec::new();
-    for (at, document) in documents.iter().enumerate() {
-        let place = format!("`{name}`, rule {}", at + 1);
-        let Value::Object(fields) = document else {
-            return Err(Problem::invalid(format!("{place}: a rule is a map of fields")));
-        };
-        rules.push(rule(fields).map_err(|why| Problem::invalid(format!("{place}: {why}")))?);
-    }
-    Ok(rules)
+    serde_saphyr::from_multiple_with_options(text, options)
+}
+
+fn one(document: &Value) -> Result<Rule, String> {
+    let Value::Object(fields) = document else { return Err("a rule is a map of fields".to_owned()) };
+    rule(fields)
 }
 
 /// One rule.

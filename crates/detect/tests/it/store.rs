@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use detect::ops::{AcknowledgeDetection, ListDetections};
+use detect::ops::{AcknowledgeDetection, CheckRules, DeleteRules, ListDetections, ListOwnRules, ListRules, SetRules};
 use detect::{DETECTOR, Detect, DetectConfig, Detection, Ladder, RESPONDER, Rung, Runner, Source, Suspect};
 use gate::{BoxFuture, Operation};
 use kernel::{Clock, Problem};
@@ -11,7 +11,7 @@ use serde_json::json;
 use testkit::{Engine, TestGate};
 use vault::db::{Bind, Opened, Writer};
 
-use crate::world::{CANARY, Log, ORIGIN, START, person};
+use crate::world::{CANARY, HOUR, Log, ORIGIN, START, person};
 
 /// A log in memory.
 #[derive(Default)]
@@ -254,5 +254,66 @@ fn who_is_accused_does_not_close_the_case() {
         assert_eq!(world.number("SELECT COUNT(*) FROM observe_alert WHERE workspace <> '!apart'").await, 0);
         let unknown = AcknowledgeDetection { room: world.room.clone(), id: "d_nothing".to_owned() };
         assert_eq!(world.call(unknown).await.unwrap_err().kind(), kernel::Kind::NotFound);
+    });
+}
+
+const OWN: &str = "title: Runs are deleted\nid: 4a5dfb0e-5d5f-4c61-9a3e-6a3f1c0f3c11\nname: runs_deleted\nlevel: low\n\
+    logsource: {product: strongroom, service: audit}\ndetection:\n  s: {api.operation: runs.delete, metadata.event_code: outcome}\n  condition: s\n";
+
+#[test]
+fn rules_that_are_written_here_are_tried_kept_and_looked_for_from_the_next_round_on() {
+    on_each(Rung::Note, async |world| {
+        world.room.watch(Arc::clone(&world.paper) as Arc<dyn Source>);
+        let mut runner = world.runner();
+        world.write(|log| log.done(person("bob"), 0, "runs.delete", "r", json!({})));
+        runner.round().await.unwrap();
+        assert!(world.detections().await.is_empty());
+        let room = || world.room.clone();
+        let check = |body: &str| CheckRules { room: room(), name: "own".to_owned(), body: body.to_owned(), tries: true };
+        let told = world.call(check(OWN)).await.unwrap();
+        let tried = told.tried.unwrap();
+        assert_eq!((told.fault, told.rules.len(), tried.record_count), (None, 1, 2));
+        assert_eq!((tried.rules[0].day_count, tried.rules[0].week_count, tried.rules[0].newest), (1, 1, Some(1)));
+        let broken = world.call(check(&OWN.replace("level: low", "level: awful"))).await.unwrap().fault.unwrap();
+        assert!(broken.line == 4 && broken.problem.contains("`level`"), "{broken:?}");
+
+        let set = |name: &str, body: &str, enabled: bool, seen: Option<&str>| SetRules {
+            room: room(),
+            name: name.to_owned(),
+            body: body.to_owned(),
+            enabled,
+            seen: seen.map(str::to_owned),
+        };
+        let refused = async |operation: SetRules, why: &str| {
+            let problem = world.call(operation).await.unwrap_err().to_string();
+            assert!(problem.contains(why), "`{why}` is not in `{problem}`");
+        };
+        refused(set("own", &OWN.replace("name: runs_deleted", "name: canary_touched"), true, None), "line 3: two rules").await;
+        refused(set("own", &format!("{OWN}strongroom: {{response: throttle}}\n"), true, None), "is `note`").await;
+        refused(set("a/b", OWN, true, None), "a name has").await;
+        assert_eq!(world.call(set("own", OWN, true, Some(""))).await.unwrap().change_count, 1);
+        refused(set("own", OWN, false, Some("")), "changed since").await;
+        refused(set("other", OWN, true, None), "two rules").await;
+        let listed = world.call(ListRules { room: room() }).await.unwrap();
+        assert!(listed.iter().any(|rule| rule.name == "runs_deleted" && !rule.built_in));
+
+        world.write(|log| log.done(person("bob"), 2 * HOUR, "runs.delete", "r", json!({})));
+        runner.round().await.unwrap();
+        let rules: Vec<String> = world.detections().await.into_iter().map(|one| one.rule).collect();
+        assert_eq!(rules, ["runs_deleted"], "by the runner that was there before");
+
+        world.gate.clock.advance_secs(1);
+        world.call(set("own", OWN, false, Some("1"))).await.unwrap();
+        world.write(|log| log.done(person("ann"), 3 * HOUR, "runs.delete", "r", json!({})));
+        runner.round().await.unwrap();
+        assert_eq!(world.detections().await.len(), 1, "what is off finds nothing");
+        let listed = world.call(ListRules { room: room() }).await.unwrap();
+        assert!(!listed.iter().any(|rule| rule.name == "runs_deleted"));
+
+        let delete = || DeleteRules { room: room(), name: "own".to_owned() };
+        world.call(delete()).await.unwrap();
+        assert_eq!(world.call(delete()).await.unwrap_err().kind(), kernel::Kind::NotFound);
+        assert!(world.call(ListOwnRules { room: room() }).await.unwrap().is_empty());
+        assert_eq!(world.detections().await.len(), 1, "what was found stays");
     });
 }

@@ -11,7 +11,7 @@ mod show;
 
 use gate::Action;
 
-pub use erase::{EraseSubject, Erased};
+pub use erase::{EraseSubject, ErasurePage, FindSubject, Held, ListErasures, ProveErasure};
 pub use expire::{Expire, Expired};
 pub use policy::{GetPolicy, SetPolicy};
 pub use prove::ProvePrediction;
@@ -28,6 +28,10 @@ pub const READ: Action = Action::read("predictions.read");
 pub const POLICY: Action = Action::read("predictions.policy");
 /// Says what is kept of them.
 pub const SET_POLICY: Action = Action::write("predictions.set_policy");
+/// Tells what is kept of a subject.
+pub const SUBJECT: Action = Action::read("predictions.subject");
+/// Lists what was erased, with its records.
+pub const ERASURES: Action = Action::read("predictions.erasures");
 /// Erases what was kept of a subject.
 pub const ERASE: Action = Action::write("predictions.erase");
 /// Seals a batch.

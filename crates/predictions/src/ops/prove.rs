@@ -33,7 +33,7 @@ impl Operation for ProvePrediction {
         let frame = content.frames.get(index).cloned().ok_or_else(ops::search::no_prediction)?;
         let record = frame.record.clone();
         let kept = self.room.opened(&permit, &[(found.record.clone(), frame)]).await?.pop();
-        let receipt = self.room.sealing(&found.batch.entry).await?;
+        let receipt = self.room.receipt_of(&found.batch.entry).await?;
         let values = match kept {
             Some(Kept::Values(values)) => Some(values),
             _ => None,
@@ -48,8 +48,8 @@ impl Operation for ProvePrediction {
 const ASK_EVERY: Duration = Duration::from_millis(50);
 
 impl Predictions {
-    /// The receipt of a batch's sealing. Its outcome was committed with the batch, and reaches the log a moment later.
-    async fn sealing(&self, entry: &str) -> Result<Receipt, Problem> {
+    /// The receipt of the outcome of something that this room did. It was committed with the change, and reaches the log a moment later.
+    pub(super) async fn receipt_of(&self, entry: &str) -> Result<Receipt, Problem> {
         let outcome = async {
             loop {
                 let receipt = self.0.ground.receipts.receipt(entry.to_owned()).await?;
@@ -59,7 +59,7 @@ impl Predictions {
                 tokio::time::sleep(ASK_EVERY).await;
             }
         };
-        let late = || Problem::unavailable("the sealing of this prediction's batch is not in the log yet; try again");
+        let late = || Problem::unavailable("the record of that is not in the log yet; try again");
         tokio::time::timeout(SETTLE_WAIT_MAX, outcome).await.map_err(|_| late())?
     }
 }

@@ -55,10 +55,13 @@ impl Operation for SealBatch {
             sealed_at: permit.entry().at,
             object,
         };
-        let scene = Scene::of(&permit)?;
+        let (scene, subjects) = (Scene::of(&permit)?, facts.subjects);
         let write = move |writer: &mut vault::db::Writer<'_>| {
             // Another process may have sealed the same meanwhile: its object counts, and this one is swept.
             let is_new = store::insert(writer, &sealed)?;
+            if is_new {
+                store::count_about(writer, &sealed.id, &subjects)?;
+            }
             let answers = Answers {
                 endpoint_id: &sealed.endpoint_id,
                 endpoint: &sealed.endpoint,

@@ -1,5 +1,7 @@
 //! `predictions.search`: which predictions there are, without what was asked and said.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use gate::{Action, Operation, Permit, Target};
 use kernel::{Micros, Problem};
 use serving::made_at;
@@ -48,10 +50,12 @@ pub struct SearchPredictions {
 }
 
 /// A page.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Page {
     /// The predictions.
     pub rows: Vec<Record>,
+    /// The names of those who asked, by id, as they are now.
+    pub names: BTreeMap<String, String>,
     /// Where the next page begins, if there is one.
     pub next: Option<String>,
 }
@@ -66,7 +70,7 @@ impl Operation for SearchPredictions {
 
     async fn run(self, permit: Permit<Self>) -> Result<Page, Problem> {
         let Self { room, wish, after, rows } = self;
-        let Some(choice) = room.choice(&permit)? else { return Ok(Page { rows: Vec::new(), next: None }) };
+        let Some(choice) = room.choice(&permit)? else { return Ok(Page::default()) };
         room.settle().await?;
         let count = rows.unwrap_or(PAGE_ROWS_DEFAULT).clamp(1, PAGE_ROWS_MAX);
         let before = after.as_deref().map(|id| made_at(id).ok_or_else(no_prediction)).transpose()?;
@@ -94,7 +98,10 @@ impl Operation for SearchPredictions {
         let has_more = found.len() > count;
         found.truncate(count);
         let next = found.last().filter(|_| has_more).map(|last| last.id.clone());
-        Ok(Page { rows: found, next })
+        let callers: BTreeSet<String> = found.iter().map(|record| record.caller.clone()).collect();
+        let names = move |reader: &mut Reader<'_>| Ok(store::principal_names(reader, callers)?);
+        let names = room.db().read(&permit, names).await?;
+        Ok(Page { rows: found, names, next })
     }
 }
 

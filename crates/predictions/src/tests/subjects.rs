@@ -3,7 +3,7 @@
 use kernel::Kind;
 
 use super::support::*;
-use crate::ops::{EraseSubject, QueryPredictions, Wish};
+use crate::ops::{EraseSubject, FindSubject, ListErasures, ProveErasure, QueryPredictions, Wish};
 use crate::{LogPolicy, PredictionsConfig};
 
 impl World {
@@ -41,6 +41,72 @@ fn what_is_erased_opens_no_more_and_everything_else_does() {
         world.seal().await;
         let shown = world.show(&later).await.unwrap();
         assert!(shown.spoken.is_some() && shown.found.record.subject.unwrap() != before);
+    });
+}
+
+impl World {
+    /// In how many batches subjects are known to stand.
+    async fn about_count(&self) -> i64 {
+        let sql = "SELECT COUNT(*) FROM prediction_about";
+        let read = |reader: &mut vault::db::Reader<'_>| Ok(reader.query_one(sql, &[], |row| row.int(0))?);
+        self.system().read(read).await.unwrap().unwrap()
+    }
+}
+
+#[test]
+fn what_an_erasure_takes_is_told_before_it_is_done_and_kept_behind_it() {
+    on_both_engines(PredictionsConfig::default(), |world| async move {
+        world.keep(Some(LogPolicy::Values)).await;
+        world.asked(41.0, Some("ann")).await;
+        world.ask(&[42.0, 43.0], Some("ann")).await.unwrap();
+        world.asked(44.0, Some("bob")).await;
+        world.asked(45.0, None).await;
+        world.seal().await;
+        let find = |subject: &str| FindSubject { room: world.room.clone(), subject: subject.to_owned() };
+        let held = world.call(find("ann")).await.unwrap();
+        assert_eq!((held.request_count, held.uncounted_batch_count), (2, 0));
+        let counts: Vec<_> = held.counts.iter().map(|one| (one.endpoint.as_str(), one.request_count, one.row_count)).collect();
+        assert_eq!(counts, [(ENDPOINT, 2, 3)]);
+        refused(world.call(find("carl")).await, Kind::NotFound, "nothing is kept");
+        for wrong in ["", &"x".repeat(257)] {
+            refused(world.call(find(wrong)).await, Kind::Invalid, "from 1 to 256");
+            refused(world.erase(wrong).await, Kind::Invalid, "from 1 to 256");
+        }
+        // What was sealed before subjects were counted is said, and not taken for nothing.
+        world.sql("UPDATE prediction_batch SET subjects_counted = 0", &[]).await;
+        assert_eq!(world.call(find("bob")).await.unwrap().uncounted_batch_count, 1);
+
+        let list = |after: Option<String>| ListErasures { room: world.room.clone(), after, rows: Some(1) };
+        assert!(world.call(list(None)).await.unwrap().rows.is_empty());
+        let ann = world.erase("ann").await.unwrap();
+        assert_eq!(ann, held.subject_id);
+        refused(world.call(find("ann")).await, Kind::NotFound, "nothing is kept");
+        assert_eq!(world.about_count().await, 1, "nothing tells any more where an erased subject stood");
+        world.gate.clock.advance_secs(1);
+        let bob = world.erase("bob").await.unwrap();
+        let first = world.call(list(None)).await.unwrap();
+        assert_eq!((first.rows[0].subject_id.as_str(), first.rows[0].request_count), (bob.as_str(), 1));
+        let second = world.call(list(first.next)).await.unwrap();
+        assert_eq!((second.rows[0].subject_id.as_str(), second.rows[0].request_count, second.next), (ann.as_str(), 2, None));
+        let unknown = ProveErasure { room: world.room.clone(), entry: "none".to_owned() };
+        refused(world.call(unknown).await, Kind::NotFound, "no such erasure");
+        refused(world.call(list(Some("x".to_owned()))).await, Kind::Invalid, "`after`");
+    });
+}
+
+#[test]
+fn where_a_subject_stands_goes_with_the_batch_and_comes_for_nobody_who_was_erased() {
+    on_both_engines(PredictionsConfig::default(), |world| async move {
+        world.asked(41.0, Some("ann")).await;
+        world.seal().await;
+        assert_eq!(world.about_count().await, 1);
+        world.sql("DELETE FROM prediction_batch", &[]).await;
+        assert_eq!(world.about_count().await, 0);
+        world.asked(42.0, Some("ann")).await;
+        world.asked(43.0, Some("bob")).await;
+        world.erase("ann").await.unwrap();
+        world.seal().await;
+        assert_eq!(world.about_count().await, 1, "of bob alone");
     });
 }
 

@@ -1,7 +1,7 @@
 //! Tags and aliases of registered models.
 
 use gate::{Action, Operation, Outcome, Permit, Target};
-use kernel::Problem;
+use kernel::{Kind, Problem, hex, sha256};
 
 use super::{model_of, version_missing};
 use crate::store::{models, versions};
@@ -87,6 +87,8 @@ pub struct SetAlias {
     pub alias: String,
     /// The version's number.
     pub version: String,
+    /// The number that it pointed at as it was seen, empty for none: where it points elsewhere by now, it stays.
+    pub seen: Option<String>,
 }
 
 impl Operation for SetAlias {
@@ -102,7 +104,7 @@ impl Operation for SetAlias {
         rules::new_alias(&self.alias)?;
         let number = rules::version(&self.version)?;
         let model_id = permit.facts().model.clone().ok_or_else(|| version_missing(&self.name, &self.version))?;
-        let (name, alias) = (self.name, self.alias);
+        let (name, alias, seen) = (self.name, self.alias, self.seen);
         let admission = self.room.admission.clone();
         if let Some(admission) = &admission {
             admission.settled(&model_id, number).await?;
@@ -116,11 +118,25 @@ impl Operation for SetAlias {
                 if let Some(admission) = &admission {
                     admission.may_promote(writer, &model_id, number)?;
                 }
+                let before = models::version_of_alias(writer, &model_id, &alias)?;
+                if seen.is_some_and(|seen| seen != before.map(|number| number.to_string()).unwrap_or_default()) {
+                    return Err(moved_meanwhile(&alias, before));
+                }
                 models::put_alias(writer, &model_id, &alias, number)?;
-                Ok(((), Outcome::done().resource(model_id).with("version", number)))
+                let outcome = Outcome::done()
+                    .resource(model_id)
+                    .with("version", number)
+                    .with("alias_sha256", hex(&sha256(alias.as_bytes())));
+                Ok(((), before.into_iter().fold(outcome, |outcome, before| outcome.with("before", before))))
             })
             .await
     }
+}
+
+fn moved_meanwhile(alias: &str, now: Option<i64>) -> Problem {
+    let now = now.map_or_else(|| "at no version".to_owned(), |number| format!("at version {number}"));
+    let message = format!("`{alias}` points {now} by now, so it was not moved; look at it again");
+    Problem::new(Kind::Conflict, message)
 }
 
 /// Deletes an alias.

@@ -71,7 +71,7 @@ fn a_deleted_model_is_gone_with_all_that_was_its() {
         world.model_with("a", &[("k", "v")]).await.unwrap();
         world.version("a", "s3://b/x").await.unwrap();
         world
-            .call(SetAlias { room: world.room.clone(), name: "a".into(), alias: "x".into(), version: "1".into() })
+            .call(SetAlias { room: world.room.clone(), name: "a".into(), alias: "x".into(), version: "1".into(), seen: None })
             .await
             .unwrap();
         world.call(DeleteModel { room: world.room.clone(), name: "a".into() }).await.unwrap();
@@ -119,6 +119,7 @@ fn aliases_point_at_versions() {
             name: "a".into(),
             alias: alias.into(),
             version: version.into(),
+            seen: None,
         };
         let get = |alias: &str| GetVersionByAlias { room: world.room.clone(), name: "a".into(), alias: alias.into() };
         world.call(set("test_alias", "1")).await.unwrap();
@@ -128,6 +129,16 @@ fn aliases_point_at_versions() {
         assert_eq!(world.call(get("test_alias")).await.unwrap().version, 2);
         assert_eq!(world.call(get("latest")).await.unwrap().version, 2);
         assert!(world.get_version("a", "1").await.unwrap().aliases.is_empty());
+        // Who saw it elsewhere moves nothing.
+        let after = |seen: &str, version: &str| SetAlias { seen: Some(seen.into()), ..set("test_alias", version) };
+        for seen in ["1", ""] {
+            refused(world.call(after(seen, "1")).await, Kind::Conflict, "points at version 2 by now");
+        }
+        world.call(after("2", "1")).await.unwrap();
+        world.call(after("1", "2")).await.unwrap();
+        refused(world.call(SetAlias { seen: Some("2".into()), ..set("new", "1") }).await, Kind::Conflict, "at no version by now");
+        world.call(SetAlias { seen: Some(String::new()), ..set("new", "1") }).await.unwrap();
+        world.call(DeleteAlias { room: world.room.clone(), name: "a".into(), alias: "new".into() }).await.unwrap();
         refused(world.call(set("v2", "1")).await, Kind::Invalid, "Version alias name 'v2' is reserved.");
         refused(world.call(set("Latest", "1")).await, Kind::Invalid, "'latest' alias name (case insensitive) is reserved.");
         refused(world.call(set("x", "9")).await, Kind::NotFound, "Model Version (name=a, version=9) not found");

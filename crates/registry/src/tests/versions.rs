@@ -58,7 +58,7 @@ fn deleting_redacts() {
         new.description = Some("secret".into());
         new.tags = pairs(&[("k", "secret")]);
         world.call(new).await.unwrap();
-        let alias = SetAlias { room: world.room.clone(), name: "a".into(), alias: "x".into(), version: "1".into() };
+        let alias = SetAlias { room: world.room.clone(), name: "a".into(), alias: "x".into(), version: "1".into(), seen: None };
         world.call(alias).await.unwrap();
         delete(&world, "1").await.unwrap();
         let left: Vec<String> = world

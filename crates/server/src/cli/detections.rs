@@ -8,7 +8,7 @@ use kernel::Problem;
 use serde_json::{Value, json};
 
 use super::client::Connection;
-use super::output::{list, print_list, segment, show};
+use super::output::{done, list, print_list, segment, show};
 
 const PREFIX: &str = "/api/strongroom/v1/detections";
 const COLUMNS: [&str; 7] = ["id", "level", "state", "rule", "who", "count", "last_at"];
@@ -29,6 +29,7 @@ const FIELDS: [&str; 15] = [
     "response",
     "response_state",
 ];
+const OWN: [&str; 4] = ["name", "enabled", "changed_at", "changed_by_name"];
 const RULES: [&str; 5] = ["name", "level", "kind", "response", "title"];
 
 /// Look at what was found in the log: attacks, misuse, weakened safeguards.
@@ -37,7 +38,8 @@ const RULES: [&str; 5] = ["name", "level", "kind", "response", "title"];
   strongroom detections list --open --level high
   strongroom detections show DETECTION
   strongroom detections acknowledge DETECTION
-  strongroom detections check own-rules.yml")]
+  strongroom detections check own-rules.yml
+  strongroom detections write night-shift own-rules.yml")]
 pub enum Detections {
     /// List what was found, the newest first.
     List(ListDetections),
@@ -49,6 +51,47 @@ pub enum Detections {
     Rules(Rules),
     /// Check a file of rules of your own, without a server.
     Check(Check),
+    /// List the rules that were written on the server.
+    Own(Own),
+    /// Keep a file of rules on the server, in place of what had its name there; the detector looks with it from the next round on.
+    Write(Write),
+    /// Delete rules that were written on the server.
+    Delete(Delete),
+}
+
+/// Options of `detections own`.
+#[derive(Args)]
+pub struct Own {
+    #[command(flatten)]
+    connection: Connection,
+}
+
+/// Options of `detections write`.
+#[derive(Args)]
+#[command(after_help = "What would they have found? The answer of --dry-run says how often, in the last day and week.\n\n\
+Example:\n  strongroom detections write night-shift own-rules.yml --dry-run")]
+pub struct Write {
+    /// The name that they have on the server.
+    name: String,
+    /// The file: Sigma rules and correlations in YAML.
+    file: PathBuf,
+    /// Keep them without looking with them.
+    #[arg(long)]
+    disabled: bool,
+    /// Keep nothing: say what is wrong, or what they would have found.
+    #[arg(long)]
+    dry_run: bool,
+    #[command(flatten)]
+    connection: Connection,
+}
+
+/// Options of `detections delete`.
+#[derive(Args)]
+pub struct Delete {
+    /// The name that they have on the server.
+    name: String,
+    #[command(flatten)]
+    connection: Connection,
 }
 
 /// Options of `detections list`.
@@ -131,6 +174,29 @@ impl Detections {
                 let rules: Vec<Value> = all.iter().filter(is_wanted).cloned().collect();
                 print_list(&client, &rules, &RULES);
                 Ok(())
+            }
+            Self::Own(own) => {
+                let mut client = own.connection.open().await?;
+                list(&mut client, &format!("{PREFIX}/own-rules"), "own_rules", &OWN).await
+            }
+            Self::Write(wanted) => {
+                let rules = std::fs::read_to_string(&wanted.file).map_err(|error| {
+                    Problem::invalid(format!("`{}` cannot be read: {error}", wanted.file.display())).because(error)
+                })?;
+                let mut client = wanted.connection.open().await?;
+                if wanted.dry_run {
+                    let asked = json!({ "rules": rules, "name": wanted.name, "log": true });
+                    let checked = client.post(&format!("{PREFIX}/own-rules/check"), &asked).await?;
+                    return show(&client, &checked, &["usable", "faults", "tried"]);
+                }
+                let at = format!("{PREFIX}/own-rules/by-name/{}", segment(&wanted.name));
+                let kept = client.post(&at, &json!({ "rules": rules, "enabled": !wanted.disabled })).await?;
+                show(&client, &kept, &OWN)
+            }
+            Self::Delete(wanted) => {
+                let mut client = wanted.connection.open().await?;
+                client.delete(&format!("{PREFIX}/own-rules/by-name/{}", segment(&wanted.name))).await?;
+                done(&client, &format!("`{}` is deleted; nothing is looked for by it from the next round on", wanted.name))
             }
             Self::Check(check) => {
                 let count = RuleSet::check(&check.file)?;

@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 
 use super::client::{Client, Connection};
 use super::data_query;
-use super::output::{done, list_at_most, segment, show};
+use super::output::{done, list, list_at_most, segment, show};
 
 const PREFIX: &str = "/api/strongroom/v1";
 const COLUMNS: [&str; 7] = ["prediction", "made_at", "endpoint", "caller", "rows", "latency_us", "kept"];
@@ -40,6 +40,7 @@ const FIELDS: [&str; 15] = [
   strongroom predictions query \"SELECT output_label, COUNT(*) FROM predictions GROUP BY output_label\" --endpoint churn
   strongroom predictions prove PREDICTION_ID > proof.json
   strongroom predictions verify proof.json --vkey \"$(cat audit.vkey)\"
+  strongroom predictions erase --subject customer-17 --dry-run
   strongroom predictions erase --subject customer-17
   strongroom predictions policy churn hashes")]
 pub enum PredictionsVerb {
@@ -57,6 +58,8 @@ pub enum PredictionsVerb {
     Verify(Verify),
     /// Erase what was kept of a subject: the key goes, and nothing opens without it.
     Erase(Erase),
+    /// List the erasures that were done, the newest first.
+    Erasures(Erasures),
     /// Show or say what is kept of an endpoint's predictions.
     Policy(Policy),
 }
@@ -144,6 +147,16 @@ pub struct Erase {
     /// The subject, as clients named it in `Strongroom-Subject`.
     #[arg(long, value_name = "SUBJECT")]
     subject: String,
+    /// Only show what is kept of it.
+    #[arg(long)]
+    dry_run: bool,
+    #[command(flatten)]
+    connection: Connection,
+}
+
+/// Options of `predictions erasures`.
+#[derive(Args)]
+pub struct Erasures {
     #[command(flatten)]
     connection: Connection,
 }
@@ -240,9 +253,19 @@ impl PredictionsVerb {
             Self::Verify(verb) => verb.run(),
             Self::Erase(verb) => {
                 let mut client = verb.connection.open().await?;
-                let erased = client.post(&format!("{PREFIX}/predictions/erase"), &json!({ "subject": verb.subject })).await?;
+                let subject = json!({ "subject": verb.subject });
+                if verb.dry_run {
+                    let held = client.post(&format!("{PREFIX}/predictions/subject"), &subject).await?;
+                    return show(&client, &held, &["subject", "since", "predictions", "uncounted_batches"]);
+                }
+                let erased = client.post(&format!("{PREFIX}/predictions/erase"), &subject).await?;
                 let id = erased.get("subject").and_then(Value::as_str).unwrap_or_default();
                 done(&client, &format!("what was kept of this subject opens no more (it was {id} in predictions)"))
+            }
+            Self::Erasures(verb) => {
+                let mut client = verb.connection.open().await?;
+                let columns = ["erased_at", "erased_by_name", "subject", "predictions", "audit_entry"];
+                list(&mut client, &format!("{PREFIX}/prediction-erasures"), "erasures", &columns).await
             }
             Self::Policy(verb) => {
                 let mut client = verb.connection.open().await?;

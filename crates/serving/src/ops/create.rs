@@ -38,7 +38,7 @@ impl Operation for CreateEndpoint {
         let facts = permit.facts();
         let model_id = facts.model.clone().filter(|_| facts.exists);
         let model_id = model_id.ok_or_else(|| Problem::not_found("there is no such registered model here"))?;
-        let (at, by) = (permit.entry().at, permit.caller().id.clone());
+        let (at, by, name_of_caller) = (permit.entry().at, permit.caller().id.clone(), Some(permit.caller().name.clone()));
         let endpoint = Endpoint {
             id: random_id(),
             workspace: permit.workspace()?.to_owned(),
@@ -51,8 +51,10 @@ impl Operation for CreateEndpoint {
             rollout: None,
             created_at: at,
             created_by: by.clone(),
+            created_by_name: name_of_caller.clone(),
             changed_at: at,
             changed_by: by,
+            changed_by_name: name_of_caller,
         };
         let (room, admission, scene) = (self.room.clone(), self.room.0.admission.clone(), Scene::of(&permit)?);
         let made = self.room.db().write(&permit, move |writer| {

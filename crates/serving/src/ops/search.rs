@@ -13,6 +13,8 @@ use crate::{Serving, store};
 pub struct SearchEndpoints {
     /// The room.
     pub room: Serving,
+    /// Only those of this model, by name.
+    pub model: Option<String>,
     /// Behind this name.
     pub after: Option<String>,
     /// How many; as many as the default if nothing is said.
@@ -45,10 +47,12 @@ impl Operation for SearchEndpoints {
             _ => return Ok(EndpointPage { rows: Vec::new(), next: None, obstacles: BTreeMap::new() }),
         };
         let count = self.rows.unwrap_or(PAGE_ROWS_DEFAULT).clamp(1, PAGE_ROWS_MAX);
-        let (workspace, after) = (permit.workspace()?.to_owned(), self.after.unwrap_or_default());
+        let (workspace, after, model) = (permit.workspace()?.to_owned(), self.after.unwrap_or_default(), self.model);
         let room = self.room.clone();
         let read = move |reader: &mut vault::db::Reader<'_>| {
-            let rows = store::page(reader, &workspace, models.as_deref(), &after, count.saturating_add(1))?;
+            let wanted =
+                store::Wanted { workspace: &workspace, models: models.as_deref(), model: model.as_deref(), after: &after };
+            let rows = store::page(reader, &wanted, count.saturating_add(1))?;
             let mut obstacles = BTreeMap::new();
             for one in rows.iter().take(count) {
                 obstacles.extend(room.obstacle(reader, &one.id)?.map(|why| (one.id.clone(), why)));

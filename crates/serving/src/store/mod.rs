@@ -18,7 +18,9 @@ const RUNTIME_COLUMN: usize = 22;
 
 const COLUMNS: &str = "e.endpoint_id, e.workspace, e.name, e.model_id, m.name, e.choice, e.created_at, e.created_by, e.changed_at, \
                        e.changed_by, e.previous, r.rollout_id, r.choice, r.mode, r.share_permille, r.errors_permille, \
-                       r.disagreement_permille, r.slower_permille, r.began_at, r.began_by, r.halted_at, r.halted_why, e.runtime";
+                       r.disagreement_permille, r.slower_permille, r.began_at, r.began_by, r.halted_at, r.halted_why, e.runtime, \
+                       (SELECT p.name FROM principal AS p WHERE p.id = e.created_by), \
+                       (SELECT p.name FROM principal AS p WHERE p.id = e.changed_by)";
 const FROM: &str = "endpoint e LEFT JOIN registered_model m ON m.model_id = e.model_id
                     LEFT JOIN endpoint_rollout r ON r.endpoint_id = e.endpoint_id";
 
@@ -35,8 +37,10 @@ fn endpoint_from(row: &Row<'_>) -> Result<Endpoint, DbError> {
         runtime: Runtime::parse(&row.text(RUNTIME_COLUMN)?).map_err(|_| DbError::Shape(RUNTIME_COLUMN))?,
         created_at: Micros(row.int(6)?),
         created_by: row.text(7)?,
+        created_by_name: row.opt_text(RUNTIME_COLUMN + 1)?,
         changed_at: Micros(row.int(8)?),
         changed_by: row.text(9)?,
+        changed_by_name: row.opt_text(RUNTIME_COLUMN + 2)?,
     })
 }
 
@@ -65,16 +69,22 @@ pub(crate) fn workspace_name(reader: &mut Reader<'_>, id: &str) -> Result<Option
     reader.query_one("SELECT name FROM workspace WHERE id = $1", &[id.into()], |row| row.text(0))
 }
 
-/// A page of a workspace's endpoints by name, behind the name `after`: of all models, or of these.
-pub(crate) fn page(
-    reader: &mut Reader<'_>,
-    workspace: &str,
-    models: Option<&[String]>,
-    after: &str,
-    count: usize,
-) -> Result<Vec<Endpoint>, DbError> {
-    let mut binds: Vec<Bind<'_>> = vec![workspace.into(), after.into(), i64::try_from(count).unwrap_or(i64::MAX).into()];
-    let narrowed = match models {
+/// Which endpoints a page lists.
+pub(crate) struct Wanted<'a> {
+    pub(crate) workspace: &'a str,
+    /// Only of these models, by internal id.
+    pub(crate) models: Option<&'a [String]>,
+    /// Only of the model of this name.
+    pub(crate) model: Option<&'a str>,
+    /// Behind this name.
+    pub(crate) after: &'a str,
+}
+
+/// A page of endpoints, by name.
+pub(crate) fn page(reader: &mut Reader<'_>, wanted: &Wanted<'_>, count: usize) -> Result<Vec<Endpoint>, DbError> {
+    let count = i64::try_from(count).unwrap_or(i64::MAX);
+    let mut binds: Vec<Bind<'_>> = vec![wanted.workspace.into(), wanted.after.into(), count.into()];
+    let mut narrowed = match wanted.models {
         None => String::new(),
         Some(models) => {
             let places: Vec<String> = models
@@ -87,6 +97,10 @@ pub(crate) fn page(
             format!("AND e.model_id IN ({})", places.join(", "))
         }
     };
+    if let Some(model) = wanted.model {
+        binds.push(model.into());
+        narrowed.push_str(&format!(" AND m.name = ${}", binds.len()));
+    }
     let sql = format!("SELECT {COLUMNS} FROM {FROM} WHERE e.workspace = $1 AND e.name > $2 {narrowed} ORDER BY e.name LIMIT $3");
     reader.query(&sql, &binds, endpoint_from)
 }

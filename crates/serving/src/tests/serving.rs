@@ -33,7 +33,8 @@ fn a_model_whose_files_changed_does_not_answer() {
         refused(world.ask(1).await, Kind::Conflict, "not those that were inspected");
         let shown = world.call(GetEndpoint { room: world.room.clone(), name: ENDPOINT.to_owned() }).await.unwrap();
         assert!(shown.model.is_none() && shown.obstacle.unwrap().contains("not those"));
-        let listed = world.call(SearchEndpoints { room: world.room.clone(), after: None, rows: None }).await.unwrap();
+        let listed =
+            world.call(SearchEndpoints { room: world.room.clone(), model: None, after: None, rows: None }).await.unwrap();
         let why = listed.obstacles.get(&listed.rows[0].id).cloned().unwrap_or_default();
         assert!(why.contains("not those that were inspected"), "a list says so too: {why}");
     });
@@ -56,8 +57,12 @@ fn an_alias_that_moves_and_an_update_take_the_endpoint_along() {
         assert_eq!(world.said().await, 1.0, "an update holds at once");
         refused(world.call(update("99".to_owned())).await, Kind::Conflict, "99");
         refused(world.call(update("latest".to_owned())).await, Kind::Invalid, "alias");
-        let page = world.call(SearchEndpoints { room: world.room.clone(), after: None, rows: None }).await.unwrap();
+        let page = world.call(SearchEndpoints { room: world.room.clone(), model: None, after: None, rows: None }).await.unwrap();
         assert_eq!(page.rows.iter().map(|row| row.name.as_str()).collect::<Vec<_>>(), [ENDPOINT]);
+        for (model, count) in [(MODEL, 1), ("other", 0)] {
+            let of_model = SearchEndpoints { room: world.room.clone(), model: Some(model.to_owned()), after: None, rows: None };
+            assert_eq!(world.call(of_model).await.unwrap().rows.len(), count, "{model}");
+        }
         world.call(DeleteEndpoint { room: world.room.clone(), name: ENDPOINT.to_owned() }).await.unwrap();
         refused(world.ask(1).await, Kind::NotFound, "no such endpoint");
     });

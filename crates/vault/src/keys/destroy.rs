@@ -82,8 +82,10 @@ pub struct DestroyRequest {
     pub reason: String,
     /// How far it has come.
     pub state: DestroyState,
-    /// Who asked.
+    /// Who asked, by id.
     pub requested_by: String,
+    /// And by name, as it is now; none for an account that is gone.
+    pub requested_by_name: Option<String>,
     /// When.
     pub requested_at: Micros,
     /// Who agreed.
@@ -146,6 +148,7 @@ impl Keyring {
             reason: reason.to_owned(),
             state: DestroyState::Requested,
             requested_by: permit.caller().id.clone(),
+            requested_by_name: Some(permit.caller().name.clone()),
             requested_at: self.now(),
             approved_by: None,
             approved_at: None,

@@ -6,8 +6,8 @@ use super::destroy::{DestroyRequest, DestroyState};
 use super::tombstone::Tombstone;
 use crate::db::{Bind, DbError, Reader, Row, Writer};
 
-const COLUMNS: &str =
-    "id, workspace, reason, state, requested_by, requested_at, approved_by, approved_at, due_at, ended_by, ended_at";
+const COLUMNS: &str = "id, workspace, reason, state, requested_by, requested_at, approved_by, approved_at, due_at, ended_by, ended_at, \
+     (SELECT p.name FROM principal AS p WHERE p.id = requested_by)";
 /// Requests that are shown.
 const REQUEST_COUNT_MAX: i64 = 1_000;
 
@@ -18,6 +18,7 @@ fn request_from(row: &Row<'_>) -> Result<DestroyRequest, DbError> {
         reason: row.text(2)?,
         state: DestroyState::parse(&row.text(3)?),
         requested_by: row.text(4)?,
+        requested_by_name: row.opt_text(11)?,
         requested_at: Micros(row.int(5)?),
         approved_by: row.opt_text(6)?,
         approved_at: row.opt_int(7)?.map(Micros),

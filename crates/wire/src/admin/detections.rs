@@ -1,13 +1,16 @@
 //! `/detections`: what was found in the log, by which rules, and who is on it.
 
-use detect::ops::{AcknowledgeDetection, GetDetection, ListDetections, ListRules, RuleView};
-use detect::{Detect, Detection, Level};
+use detect::ops::{
+    AcknowledgeDetection, CheckRules, CheckedRules, DeleteRules, GetDetection, GetOwnRules, ListDetections, ListOwnRules,
+    ListRules, RuleView, SetRules, Tried,
+};
+use detect::{Detect, Detection, Fault, Level, OwnRules};
 use http::Method;
 use kernel::Problem;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::shape::{body, list, only, query};
+use super::shape::{body, list, nothing, only, query};
 use super::times::to_text;
 use crate::{Door, Inbound, json as json_answer};
 
@@ -16,6 +19,31 @@ const PREFIX: &str = "/api/strongroom/v1/detections";
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Nothing {}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct CheckBody {
+    rules: String,
+    #[serde(default)]
+    name: String,
+    #[serde(default)]
+    log: bool,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct SetBody {
+    rules: String,
+    #[serde(default = "SetBody::is_enabled")]
+    enabled: bool,
+    seen: Option<String>,
+}
+
+impl SetBody {
+    const fn is_enabled() -> bool {
+        true
+    }
+}
 
 /// Adds the routes.
 pub fn routes(door: &mut Door, room: &Detect) {
@@ -48,6 +76,68 @@ pub fn routes(door: &mut Door, room: &Detect) {
     };
     let at = format!("{PREFIX}/by-id/{{detection}}/acknowledge");
     door.route(Method::POST, &at, acknowledge, |one| json_answer(&detection(&one)));
+    own_routes(door, room);
+}
+
+/// Rules that are written on the server.
+fn own_routes(door: &mut Door, room: &Detect) {
+    let path = format!("{PREFIX}/own-rules");
+    let detect = room.clone();
+    let all = move |inbound: &Inbound| only(inbound, []).map(|[]| ListOwnRules { room: detect.clone() });
+    door.route(Method::GET, &path, all, |all| list("own_rules", &all, None, own));
+    let detect = room.clone();
+    let check = move |inbound: &Inbound| {
+        let CheckBody { rules, name, log } = body(inbound)?;
+        Ok(CheckRules { room: detect.clone(), name, body: rules, tries: log })
+    };
+    door.route(Method::POST, &format!("{path}/check"), check, |done| json_answer(&checked(&done)));
+    let one = format!("{path}/by-name/{{rules}}");
+    let detect = room.clone();
+    let get = move |inbound: &Inbound| {
+        let [] = only(inbound, [])?;
+        Ok(GetOwnRules { room: detect.clone(), name: inbound.path("rules").to_owned() })
+    };
+    door.route(Method::GET, &one, get, |found| json_answer(&own(&found)));
+    let detect = room.clone();
+    let set = move |inbound: &Inbound| {
+        let SetBody { rules, enabled, seen } = body(inbound)?;
+        Ok(SetRules { room: detect.clone(), name: inbound.path("rules").to_owned(), body: rules, enabled, seen })
+    };
+    door.route(Method::POST, &one, set, |kept| json_answer(&own(&kept)));
+    let detect = room.clone();
+    let delete = move |inbound: &Inbound| Ok(DeleteRules { room: detect.clone(), name: inbound.path("rules").to_owned() });
+    door.route(Method::DELETE, &one, delete, |()| nothing());
+}
+
+fn own(one: &OwnRules) -> Value {
+    json!({
+        "name": one.name,
+        "enabled": one.enabled,
+        "changed_at": to_text(one.changed_at),
+        "changed_by": one.changed_by,
+        "changed_by_name": one.changed_by_name,
+        "changes": one.change_count,
+        "rules": one.body,
+    })
+}
+
+fn checked(done: &CheckedRules) -> Value {
+    let fault = |fault: &Fault| json!({ "line": fault.line, "column": fault.column, "problem": fault.problem });
+    json!({
+        "usable": done.fault.is_none(),
+        "faults": done.fault.iter().map(fault).collect::<Vec<_>>(),
+        "rules": done.rules.iter().map(rule).collect::<Vec<_>>(),
+        "tried": done.tried.as_ref().map(tried),
+    })
+}
+
+fn tried(tried: &Tried) -> Value {
+    let one = |one: &detect::ops::TriedRule| json!({ "name": one.name, "title": one.title, "day": one.day_count, "week": one.week_count, "newest": one.newest });
+    json!({
+        "records": tried.record_count,
+        "from": tried.from.map(to_text),
+        "rules": tried.rules.iter().map(one).collect::<Vec<_>>(),
+    })
 }
 
 fn parse_level(word: &str) -> Result<Level, Problem> {

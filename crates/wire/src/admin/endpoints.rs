@@ -65,8 +65,8 @@ pub fn routes(door: &mut Door, room: &Serving) {
         move |inbound: &Inbound| parse(room.clone(), inbound)
     };
     let page = bound(|room, inbound| {
-        let (page, []) = query(inbound, [])?;
-        Ok(SearchEndpoints { room, after: page.after, rows: page.rows })
+        let (page, [model]) = query(inbound, ["model"])?;
+        Ok(SearchEndpoints { room, model, after: page.after, rows: page.rows })
     });
     door.route(Method::GET, PREFIX, page, |page| list("endpoints", &page.rows, page.next.as_deref(), endpoint));
     let one = format!("{PREFIX}/{{endpoint}}");

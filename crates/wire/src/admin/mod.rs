@@ -33,7 +33,8 @@
 //! | GET `/endpoints`; POST `/endpoints`; GET, POST, DELETE `/endpoints/{endpoint}` | `{"name", "model", "version"}`, `{"version"}` |
 //! | GET, POST `/endpoints/{endpoint}/log` | `{"log"}`: `values`, `hashes`, `off` or `by_data` |
 //! | GET `/predictions`, `/prediction-counts`; below `/predictions/{prediction}`: GET ``, `/record`, `/proof` | `?endpoint=&since=&until=` |
-//! | POST `/predictions/query`, `/predictions/erase` | `{"sql", "rows"?, "endpoint"?, "since"?, "until"?}`, `{"subject"}` |
+//! | POST `/predictions/query`, `/predictions/subject`, `/predictions/erase` | `{"sql", "rows"?, "endpoint"?, "since"?, "until"?}`, `{"subject"}` |
+//! | GET `/prediction-erasures`; below `/prediction-erasures/{erasure}`: GET `` | |
 //! | GET `/trace` | `?subject=a prediction's id, or as for lineage&direction=up or down&rows=&format=json, text or svg` |
 //! | POST `/endpoints/{endpoint}/guard`; GET `…/trails`, `…/traffic?minutes=`; POST `…/trails/release`, `/throttle` | settings; `{"caller"}`, `{"caller", "level", "seconds"}` |
 //! | GET `/alerts`, `/alerts/{alert}`; POST `/alerts/{alert}/acknowledge`, `/alerts/{alert}/resolve`, `/remedies/{remedy}/run` | `?state=`, `{}` |

@@ -4,10 +4,10 @@ use http::Method;
 use inspection::QueryRows;
 use kernel::{Micros, Problem};
 use predictions::ops::{
-    CountPredictions, EraseSubject, FindPrediction, GetPolicy, ProvePrediction, QueryPredictions, SearchPredictions, SetPolicy,
-    ShowPrediction, Shown, Wish,
+    CountPredictions, EraseSubject, FindPrediction, FindSubject, GetPolicy, Held, ListErasures, ProveErasure, ProvePrediction,
+    QueryPredictions, SearchPredictions, SetPolicy, ShowPrediction, Shown, Wish,
 };
-use predictions::{Count, Found, LogPolicy, Policy, Predictions, Record, Spoken};
+use predictions::{Count, Erasure, Found, LogPolicy, Policy, Predictions, Record, Spoken};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -38,7 +38,7 @@ impl QueryBody {
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct EraseBody {
+struct SubjectBody {
     subject: String,
 }
 
@@ -95,9 +95,37 @@ pub fn routes(door: &mut Door, room: &Predictions) {
             "columns": rows.columns, "row_count": rows.row_count, "truncated": rows.truncated, "rows": rows.rows,
         }))
     });
-    let erase = bound(room, |room, inbound| Ok(EraseSubject { room, subject: body::<EraseBody>(inbound)?.subject }));
-    door.route(Method::POST, &at("/predictions/erase"), erase, |erased| outbound::json(&json!({ "subject": erased.subject_id })));
+    erasure_routes(door, room);
     policy_routes(door, room);
+}
+
+/// Who it is stands in a body: an address is seen by more than those whom it concerns.
+fn erasure_routes(door: &mut Door, room: &Predictions) {
+    let at = |end: &str| format!("{PREFIX}{end}");
+    let find = bound(room, |room, inbound| Ok(FindSubject { room, subject: body::<SubjectBody>(inbound)?.subject }));
+    door.route(Method::POST, &at("/predictions/subject"), find, |held| outbound::json(&held_json(&held)));
+    let erase = bound(room, |room, inbound| Ok(EraseSubject { room, subject: body::<SubjectBody>(inbound)?.subject }));
+    door.route(Method::POST, &at("/predictions/erase"), erase, |erased| outbound::json(&erasure(&erased)));
+    let done = bound(room, |room, inbound| {
+        let (page, []) = query(inbound, [])?;
+        Ok(ListErasures { room, after: page.after, rows: page.rows })
+    });
+    door.route(Method::GET, &at("/prediction-erasures"), done, |page| {
+        list("erasures", &page.rows, page.next.as_deref(), erasure)
+    });
+    let prove = bound(room, |room, inbound| {
+        let [] = only(inbound, [])?;
+        Ok(ProveErasure { room, entry: inbound.path("erasure").to_owned() })
+    });
+    door.route(Method::GET, &at("/prediction-erasures/{erasure}"), prove, |(erased, receipt)| {
+        let mut value = erasure(&erased);
+        if let Some(fields) = value.as_object_mut() {
+            fields.insert("record".to_owned(), json!(String::from_utf8_lossy(&receipt.record)));
+            fields.insert("receipt".to_owned(), json!(receipt.proof));
+            fields.insert("log_key".to_owned(), json!(receipt.log_key));
+        }
+        outbound::json(&value)
+    });
 }
 
 fn policy_routes(door: &mut Door, room: &Predictions) {
@@ -195,6 +223,27 @@ pub(super) fn count(count: &Count) -> Value {
         "rows": count.row_count,
         "first_at": to_text(count.first_at),
         "last_at": to_text(count.last_at),
+    })
+}
+
+fn held_json(held: &Held) -> Value {
+    json!({
+        "subject": held.subject_id,
+        "since": to_text(held.since),
+        "predictions": held.request_count,
+        "counts": held.counts.iter().map(count).collect::<Vec<_>>(),
+        "uncounted_batches": held.uncounted_batch_count,
+    })
+}
+
+fn erasure(erasure: &Erasure) -> Value {
+    json!({
+        "subject": erasure.subject_id,
+        "erased_at": to_text(erasure.at),
+        "erased_by": erasure.by,
+        "erased_by_name": erasure.by_name,
+        "predictions": erasure.request_count,
+        "audit_entry": erasure.entry,
     })
 }
 

@@ -84,7 +84,7 @@ fn any(room: &Serving) -> impl Fn(&Inbound) -> Result<SearchEndpoints, Problem> 
     let room = room.clone();
     move |inbound| {
         message_of(inbound)?;
-        Ok(SearchEndpoints { room: room.clone(), after: None, rows: Some(1) })
+        Ok(SearchEndpoints { room: room.clone(), model: None, after: None, rows: Some(1) })
     }
 }
 

@@ -16,6 +16,7 @@ mod scoring;
 
 pub(crate) use grpc::problem_answer as grpc_problem;
 use kernel::Problem;
+use predictions::limits::SUBJECT_BYTES_MAX;
 use serde::{Serialize, Serializer};
 use serving::{Serving, Values};
 
@@ -37,8 +38,6 @@ fn routing_key(inbound: &Inbound) -> Option<String> {
 
 /// Names whom a request concerns; over gRPC it is metadata.
 const SUBJECT: &str = "strongroom-subject";
-/// Such a name.
-const SUBJECT_BYTES_MAX: usize = 256;
 
 /// Whom a request concerns, if the client says so.
 fn subject(inbound: &Inbound) -> Result<Option<String>, Problem> {

@@ -26,7 +26,7 @@ pub(super) fn routes(door: &mut Door, room: &Serving) {
     // Whoever may ask for no model learns nothing of the server either: health is asked as a list of one.
     let one = |room: &Serving| {
         let room = room.clone();
-        move |_: &Inbound| Ok(SearchEndpoints { room: room.clone(), after: None, rows: Some(1) })
+        move |_: &Inbound| Ok(SearchEndpoints { room: room.clone(), model: None, after: None, rows: Some(1) })
     };
     door.route(Method::GET, "/v2", one(room), move |page| about(&page));
     door.route(Method::GET, "/v2/health/live", one(room), |_| outbound::json(&json!({ "live": true })));

@@ -95,7 +95,7 @@ fn set_alias(room: &Registry, inbound: &Inbound) -> Result<SetAlias, Problem> {
     let fields = Fields::of(inbound)?;
     let name = fields.need_text("name")?;
     let alias = fields.need_text("alias")?;
-    Ok(SetAlias { room: room.clone(), name, alias, version: fields.need_text("version")? })
+    Ok(SetAlias { room: room.clone(), name, alias, version: fields.need_text("version")?, seen: None })
 }
 
 fn read_alias(room: &Registry, inbound: &Inbound) -> Result<GetVersionByAlias, Problem> {
