@@ -257,8 +257,8 @@ for path in json.load(sys.stdin):
         array = pickle.loads(pathlib.Path(path).read_bytes())
     except Exception:
         continue
-    for one in array if isinstance(array, list) else [array]:
-        one.validate(full=True)
+    if hasattr(array, "validate"):
+        array.validate(full=True)
 """
 
 
