@@ -133,7 +133,7 @@ def numpy():
         names.add((value.__module__, value.__name__))
     names |= {("numpy.core.records", "recarray"), ("numpy.rec", "recarray"), ("numpy.rec", "record"), ("numpy", "record")}
     names |= {("numpy.ma.core", "_mareconstruct", "array-maker"), ("numpy.ma.core", "MaskedArray"), ("numpy.ma", "MaskedArray"),
-              ("numpy.char", "chararray"), ("numpy.ma.core", "MaskedConstant")}
+              ("numpy.char", "chararray"), ("numpy", "chararray"), ("numpy.ma.core", "MaskedConstant")}
     for name, value in vars(np).items():
         if inspect.isclass(value) and issubclass(value, np.generic):
             names |= {("numpy", name), ("numpy", value.__name__)}
@@ -222,7 +222,7 @@ def pandas():
         ("pandas.core.indexes.period", "_new_PeriodIndex", "class-first"), ("pandas.core.indexes.numeric", "Int64Index"),
         ("pandas.core.indexes.numeric", "Float64Index"), ("pandas.core.indexes.numeric", "UInt64Index"),
         ("pandas.core.indexes.frozen", "FrozenList"), ("pandas._libs.arrays", "__pyx_unpickle_NDArrayBacked"),
-        ("pandas._libs.tslibs.nattype", "_nat_unpickle"), ("pandas._libs.tslibs.timestamps", "_unpickle_timestamp"),
+        ("pandas._libs.tslibs.nattype", "_nat_unpickle"), ("pandas._libs.tslibs.nattype", "__nat_unpickle"), ("pandas._libs.tslibs.timestamps", "_unpickle_timestamp"),
         ("pandas._libs.tslibs.timedeltas", "_timedelta_unpickle"), ("pandas._libs.missing", "NA"),
         ("pandas._libs.missing", "NAType"), ("pandas._libs.tslibs.offsets", "Day"), ("pandas", "NA", "reference"),
         ("pandas.core.indexes.interval", "_new_IntervalIndex", "class-first"),

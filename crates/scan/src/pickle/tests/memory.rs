@@ -67,7 +67,14 @@ fn classes_of_arrays_are_called_by_nothing() {
     // Given to what calls it unseen: `dict` asks a namespace for its `keys`.
     let called = b"cfunctools\npartial\ncnumpy\nndarray\n\x85R";
     misused(&[b"ccollections\nOrderedDict\n", NAMESPACE, b"}", &text("keys"), called, b"sb\x85R"]);
-    for class in ["numpy\nndarray", "numpy\nrecarray", "numpy\nmatrix", "numpy.ma\nMaskedArray", "numpy.char\nchararray"] {
+    for class in [
+        "numpy\nndarray",
+        "numpy\nrecarray",
+        "numpy\nmatrix",
+        "numpy.ma\nMaskedArray",
+        "numpy.char\nchararray",
+        "numpy\nchararray",
+    ] {
         let class = format!("c{class}\n");
         misused(&[b"](", class.as_bytes(), b"e"]);
         misused(&[b"}\x8c\x01a", class.as_bytes(), b"s"]);
