@@ -8,8 +8,6 @@ use gate::{DataState, Operation, Visitor};
 use http::Method;
 use inspection::InspectionReport;
 use kernel::{Micros, Problem, hex};
-use registry::ops::GetModel;
-use serving::ops::SearchEndpoints;
 use wire::{Answer, Chosen, Door, Inbound};
 
 use crate::Rooms;
@@ -182,8 +180,7 @@ impl Decidable for Named {
 fn one(door: &mut Door, rooms: &Rooms) {
     let path = format!("{PAGE}/{{model}}/{{version}}");
     let own = rooms.clone();
-    let verbs = [ShowStanding::ACTION, Findings::ACTION, GetModel::ACTION, SearchEndpoints::ACTION];
-    door.choice(Method::GET, &path, &verbs, move |inbound| {
+    door.choice(Method::GET, &path, &[ShowStanding::ACTION, Findings::ACTION], move |inbound| {
         let (rooms, version) = (own.clone(), Named::of(&own.admission, inbound));
         Ok(Chosen::verbs(move |visitor| Box::pin(async move { shown(visitor, &rooms, version).await })))
     });

@@ -147,7 +147,11 @@ async fn edited(visitor: &Visitor, room: Detect, name: Option<String>) -> Result
                 visitor.call(GetOwnRules { room: room.clone(), name }).await?;
             Asked { name, rules: body, enabled, seen: change_count.to_string() }
         }
-        None => Asked { rules: example(), enabled: true, ..Asked::default() },
+        None => {
+            // Whoever may not see the rules is not shown where they are written.
+            visitor.call(ListOwnRules { room: room.clone() }).await?;
+            Asked { rules: example(), enabled: true, ..Asked::default() }
+        }
     };
     shown(visitor, room, asked, Said::default()).await
 }
