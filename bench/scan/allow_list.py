@@ -124,15 +124,16 @@ def numpy():
     # Module names changed with NumPy 2: `numpy.core` before, `numpy._core` since. Files of both are read.
     for core in ("numpy.core", "numpy._core"):
         names |= {
-            (f"{core}.multiarray", "_reconstruct"), (f"{core}.multiarray", "scalar"), (f"{core}.numeric", "_frombuffer"),
-            (f"{core}", "_DType_reconstruct"), (f"{core}._internal", "_reconstruct"),
-        } - {(f"{core}._internal", "_reconstruct")}
+            (f"{core}.multiarray", "_reconstruct", "array-maker"), (f"{core}.multiarray", "scalar", "array-scalar"),
+            (f"{core}.numeric", "_frombuffer", "bytes-first"), (f"{core}", "_DType_reconstruct"),
+        }
     names |= {("numpy", "dtype", "dtype"), ("numpy", "ndarray"), ("numpy", "matrix"), ("numpy", "recarray"), ("numpy", "poly1d"), ("numpy", "vectorize")}
     for entry in ("recarray", "record", "matrix", "poly1d"):
         value = getattr(np, entry)
         names.add((value.__module__, value.__name__))
     names |= {("numpy.core.records", "recarray"), ("numpy.rec", "recarray"), ("numpy.rec", "record"), ("numpy", "record")}
-    names |= {("numpy.ma.core", "_mareconstruct"), ("numpy.ma.core", "MaskedArray"), ("numpy.ma", "MaskedArray")}
+    names |= {("numpy.ma.core", "_mareconstruct", "array-maker"), ("numpy.ma.core", "MaskedArray"), ("numpy.ma", "MaskedArray"),
+              ("numpy.char", "chararray"), ("numpy.ma.core", "MaskedConstant")}
     for name, value in vars(np).items():
         if inspect.isclass(value) and issubclass(value, np.generic):
             names |= {("numpy", name), ("numpy", value.__name__)}
@@ -144,7 +145,7 @@ def numpy():
                  "reshape", "column_stack", "hstack", "vstack", "stack", "concatenate", "transpose", "squeeze", "expand_dims", "diff",
                  "cumsum", "cumprod", "where", "nansum", "nanstd", "nanvar", "nanmax", "nanmin", "nanprod", "ptp", "digitize", "interp",
                  "unique", "sort", "argsort", "tile", "repeat", "flip", "roll", "zeros_like", "ones_like", "full_like", "real", "imag",
-                 "angle", "dot", "atleast_1d", "atleast_2d", "asanyarray", "ascontiguousarray", "count_nonzero", "swapaxes"):
+                 "angle", "dot", "atleast_1d", "atleast_2d", "asanyarray", "ascontiguousarray", "count_nonzero", "swapaxes", "histogram", "polyval"):
         value = getattr(np, name)
         names |= {("numpy", name, "reference"), (getattr(value, "__module__", "numpy"), value.__name__, "reference")}
     for name in vars(np.dtypes) if hasattr(np, "dtypes") else ():
@@ -157,8 +158,11 @@ def numpy():
     names |= {("numpy.random.bit_generator", "SeedSequence"), ("numpy.random.bit_generator", "__pyx_unpickle_SeedSequence")}
     names |= {("numpy.random.mtrand", "RandomState"), ("numpy.random._generator", "Generator")}
     # Arrays are made by `_reconstruct`. Called themselves, they take the bytes of a buffer for pointers to objects.
-    arrays = {entry[:2] for entry in names if entry[1] in ("ndarray", "recarray", "matrix", "MaskedArray")}
-    names = {entry for entry in names if entry[:2] not in arrays} | {(*entry, "reference") for entry in arrays}
+    arrays = {entry[:2] for entry in names if entry[1] in ("ndarray", "recarray", "matrix", "MaskedArray", "chararray")}
+    names = {entry for entry in names if entry[:2] not in arrays} | {(*entry, "array-class") for entry in arrays}
+    # Called itself, it makes a text of bytes in any encoding, which nobody has looked at.
+    names |= {("numpy", name, "reference") for name in ("str_", "unicode_") if hasattr(np, name)}
+    names.add(("numpy.linalg", "norm", "reference"))
     for kind in ("chebyshev.Chebyshev", "hermite.Hermite", "hermite_e.HermiteE", "laguerre.Laguerre", "legendre.Legendre", "polynomial.Polynomial"):
         names.add(tuple(f"numpy.polynomial.{kind}".rsplit(".", 1)))
     if hasattr(np.dtypes, "StringDType"):
@@ -169,6 +173,7 @@ def numpy():
 def scipy():
     import scipy.interpolate
     import numpy as np
+    import scipy.optimize
     import scipy.sparse
     import scipy.spatial.distance
     import scipy.special
@@ -191,7 +196,9 @@ def scipy():
             if inspect.isclass(value) and value.__module__ == module.__name__ and is_plain(value) and not is_exception(value):
                 names.add((module.__name__, name, "empty"))
     # Its attributes are its items.
-    names.add(("scipy.optimize._optimize", "OptimizeResult", "empty"))
+    names |= {("scipy.optimize._optimize", "OptimizeResult", "empty"), ("scipy.optimize._constraints", "Bounds", "empty")}
+    # Its own `__new__` only looks at the class. Results of exponential smoothing hold one.
+    names.add(("scipy.optimize._lbfgsb_py", "LbfgsInvHessProduct", "empty"))
     names |= functions("scipy.spatial.distance")
     for module in (scipy.special, scipy.special._ufuncs, getattr(scipy.special, "_special_ufuncs", None)):
         for name, value in vars(module).items() if module else ():
@@ -218,7 +225,10 @@ def pandas():
         ("pandas._libs.tslibs.nattype", "_nat_unpickle"), ("pandas._libs.tslibs.timestamps", "_unpickle_timestamp"),
         ("pandas._libs.tslibs.timedeltas", "_timedelta_unpickle"), ("pandas._libs.missing", "NA"),
         ("pandas._libs.missing", "NAType"), ("pandas._libs.tslibs.offsets", "Day"), ("pandas", "NA", "reference"),
-        ("pandas.core.indexes.interval", "_new_IntervalIndex", "class-first"), ("pandas._libs.interval", "Interval"),
+        ("pandas.core.indexes.interval", "_new_IntervalIndex", "class-first"),
+        ("pandas.core.indexes.timedeltas", "_new_TimedeltaIndex", "class-first"), ("pandas._libs.interval", "__pyx_unpickle_IntervalMixin"),
+        # What a `DateOffset` holds.
+        ("dateutil.relativedelta", "relativedelta", "empty"), ("pandas._libs.interval", "Interval"),
         ("pandas", "Interval"), ("pandas._libs.tslibs.period", "Period"), ("pandas", "Period"), ("pandas._libs.sparse", "IntIndex"),
         ("pandas._libs.sparse", "BlockIndex"),
     }
@@ -240,6 +250,30 @@ def pandas():
         if inspect.isclass(value) and issubclass(value, (pd.Index, pd.api.extensions.ExtensionDtype)):
             names.add(("pandas", entry))
     write("pandas", "pandas", "frames, indexes, extension arrays and dtypes by introspection", names)
+
+
+def pyarrow():
+    import pyarrow.lib
+
+    names = {("pyarrow.lib", "_restore_array", "arrow-array"), ("pyarrow.lib", "py_buffer", "bytes-first")}
+    makers = (
+        "type_for_alias", "timestamp", "decimal32", "decimal64", "decimal128", "decimal256", "binary", "dictionary", "list_", "large_list",
+        "struct", "map_", "field", "schema", "chunked_array", "scalar", "KeyValueMetadata", "_reconstruct_table", "_reconstruct_record_batch",
+    )
+    names |= {("pyarrow.lib", name) for name in makers if hasattr(pyarrow.lib, name)}
+    write("pyarrow", "pyarrow", "by hand; not `Expression`, nor types of one's own, which name functions and classes", names)
+
+
+def polars():
+    import polars.datatypes.classes as kinds
+
+    names = {("polars.dataframe.frame", "DataFrame", "arrow-stream"), ("polars.series.series", "Series", "arrow-stream"),
+             ("polars.datatypes.classes", "Field"), ("polars.schema", "Schema")}
+    for name, value in vars(kinds).items():
+        if inspect.isclass(value) and issubclass(value, kinds.DataType) and not hasattr(value, "__setstate__") and not name.startswith("_"):
+            if name not in ("Categorical", "Enum"):
+                names.add((value.__module__, name))
+    write("polars", "polars", "frames and series by hand, types by introspection; not `Expr` and `LazyFrame`, which hold pickled functions", names)
 
 
 def sklearn():
@@ -314,6 +348,10 @@ def statsmodels():
     names |= {(*entry, "empty") for entry in classes("statsmodels", lambda value: issubclass(value, wrapper), left_out)}
     names |= {(*entry, "formula-data") for entry in classes("statsmodels", lambda value: issubclass(value, data), left_out)}
     names.add(("statsmodels.tools.tools", "Bunch", "empty"))
+    # Its own `__setstate__` sets the state as it is and then looks up its own methods.
+    names.add(("statsmodels.discrete.discrete_model", "NegativeBinomial", "empty"))
+    # Not here: the compiled state-space models and smoothers. They believe the sizes that their state tells, and write beyond
+    # their arrays when they are used if those are wrong.
     write("statsmodels", "statsmodels", "classes without methods of their own for pickling, made empty, by introspection", names)
 
 
@@ -450,6 +488,7 @@ def keras():
 LIBRARIES = {
     "numpy": numpy, "scipy": scipy, "pandas": pandas, "scikit-learn": sklearn, "xgboost": xgboost, "lightgbm": lightgbm,
     "catboost": catboost, "joblib": joblib, "imbalanced-learn": imbalanced_learn, "statsmodels": statsmodels,
+    "pyarrow": pyarrow, "polars": polars,
 }
 
 if __name__ == "__main__":

@@ -21,6 +21,7 @@ import sklearn
 from sklearn.base import clone
 from sklearn.utils import all_estimators
 
+import tables
 import torch_files
 
 warnings.simplefilter("ignore")
@@ -319,6 +320,7 @@ def main():
     folder = pathlib.Path(sys.argv[1])
     folder.mkdir(parents=True, exist_ok=True)
     counts = {"estimators": estimators(folder), "compositions": compositions(folder), "boosters": boosters(folder), "wider": wider(folder)}
+    counts["tables"] = tables.write_all(folder, write)
     counts["torch"] = torch_files.benign(folder)
     other_formats(folder)
     counts["files"] = sum(1 for _ in folder.iterdir())

@@ -152,6 +152,59 @@ def handed_on(put, name):
         + text("formula") + text("a ~ exit()") + b"sb.")
 
 
+def memory(put):
+    """Names that are all harmless by themselves, put together so that loading reads or writes memory that the file chooses."""
+    name = "memory"
+    dtype = lambda code: b"cnumpy\ndtype\n" + text(code) + b"\x89\x88\x87R"
+    array = lambda code, count, content: (b"cnumpy._core.multiarray\n_reconstruct\ncnumpy\nndarray\nK\x00\x85C\x01b\x87R(K\x01K"
+        + bytes([count]) + b"\x85" + dtype(code) + b"\x89" + content + b"tb")
+    namespace = b"ctypes\nSimpleNamespace\n)\x81}"
+    interface = (b"}" + text("shape") + b"K\x01\x85s" + text("typestr") + text("|O8") + b"s" + text("data") + b"J\x40\x41\x41\x41\x89\x86s"
+        + text("version") + b"K\x03s")
+    attribute = lambda key: b"\x80\x04cnumpy\npoly1d\n" + namespace + key + interface + b"sb\x85R."
+    put(name, "array-interface.pkl", attribute(text("__array_interface__")))
+    put(name, "array-interface-escaped.pkl", attribute(b"V__arra\\u0079_interface__\n"))
+    letters = "__array_interface__".encode("utf-32-le")
+    put(name, "array-interface-made.pkl", attribute(b"cnumpy._core.multiarray\nscalar\n" + dtype("U19") + b"C" + bytes([len(letters)]) + letters + b"\x86R"))
+    put(name, "array-interface-encoded.pkl", attribute(b"cbuiltins\nstr\nC\x26" + "__array_interface__".encode("utf-16-le") + text("utf-16-le") + b"\x86R"))
+    put(name, "array-interface-item.pkl", b"\x80\x04cnumpy\npoly1d\ncsklearn.utils._bunch\nBunch\n)\x81" + text("__array_interface__") + interface + b"s\x85R.")
+    forged = b"cfunctools\npartial\n(cnumpy\nndarray\nK\x01\x85" + dtype("O8") + b"C\x08AAAAAA\x00\x00tR"
+    put(name, "array-called.pkl", b"\x80\x04cbuiltins\ndict\n" + namespace + text("keys") + forged + b"sb\x85R.")
+    pointers = array("O8", 1, b"](Ne") + dtype("u1") + b"K\x08\x85" + text("C")
+    put(name, "pointers-shown.pkl", b"\x80\x04cnumpy._core.numeric\n_frombuffer\n(" + pointers + b"tRK\x00K\x41s.")
+    put(name, "pointers-buffer.pkl", b"\x80\x04cpyarrow.lib\npy_buffer\n" + array("O8", 1, b"](Ne") + b"\x85R.")
+    load, changed = b"ctorch.storage\n_load_from_bytes\n", SYSTEM[2:]
+    put(name, "bytes-changed.pkl", b"\x80\x05" + load + b"\x96" + struct.pack("<Q", 4) + b"\x80\x04N." + b"K\x03K\x30s("
+        + b"".join(b"K" + bytes([byte]) for byte in changed) + b"e\x85R.")
+    size = 4_000
+    state = b"(K\x01M" + struct.pack("<H", size) + b"\x85" + dtype("u1") + b"\x89h\x00tb"
+    put(name, "bytes-shared.pkl", b"\x80\x04B" + struct.pack("<I", size) + b"\x80\x04N." + bytes(size - 4) + b"\x940"
+        + b"cnumpy._core.multiarray\n_reconstruct\ncnumpy\nndarray\nK\x00\x85C\x01b\x87R" + state
+        + b"".join(b"K" + bytes([at]) + b"K" + bytes([byte]) + b"s" for at, byte in enumerate(SYSTEM)) + b"0" + load + b"h\x00\x85R.")
+
+    def arrow(kind, length, missing, *buffers, after=b""):
+        made = b"".join(b"N" if one is None else b"cpyarrow.lib\npy_buffer\n" + one + b"\x85R" for one in buffers)
+        return (b"\x80\x05cpyarrow.lib\n_restore_array\n(cpyarrow.lib\ntype_for_alias\n" + text(kind) + b"\x85R" + b"J" + struct.pack("<i", length)
+            + b"J" + struct.pack("<i", missing) + b"K\x00](" + made + b"e]Nt\x85R" + after + b".")
+
+    short, ends = b"C\x08" + bytes(8), lambda *ends: b"C" + bytes([4 * len(ends)]) + struct.pack(f"<{len(ends)}I", *ends)
+    put(name, "arrow-short.pkl", arrow("int64", 1 << 20, 0, None, short))
+    put(name, "arrow-missing.pkl", arrow("int64", 1, 1, None, short))
+    put(name, "arrow-missing-more.pkl", arrow("int8", 8, 7, b"C\x01\xff", short))
+    put(name, "arrow-offsets.pkl", arrow("string", 1, 0, None, ends(0, 1 << 30), b"C\x01a"))
+    put(name, "arrow-offsets-back.pkl", arrow("string", 2, 0, None, ends(0, 1 << 30, 1), b"C\x01a"))
+    put(name, "arrow-view.pkl", arrow("string_view", 1, 0, None, b"C\x10" + struct.pack("<IIII", 100, 0, 7, 0)))
+    put(name, "arrow-changed.pkl", arrow("string", 1, 0, None, b"\x96" + struct.pack("<QII", 8, 0, 1) + b"\x94", b"C\x01a",
+        after=b"0cnumpy._core.numeric\n_frombuffer\n(h\x00" + dtype("u1") + b"K\x08\x85" + text("C") + b"tRK\x07K\x7fs"))
+    stream = b"\xff\xff\xff\xff\x14\x00\x00\x00ARROW:extension:name\x00\x00\x00\x15\x00\x00\x00POLARS_EXTENSION_TYPE"
+    put(name, "polars-objects.pkl", b"\x80\x04cpolars.series.series\nSeries\n)\x81C" + bytes([len(stream)]) + stream + b"b.")
+    put(name, "polars-plan.pkl", b"\x80\x04cpolars.lazyframe.frame\nLazyFrame\n)\x81C\x07PLPYUDFb.")
+    put(name, "polars-expression.pkl", b"\x80\x04cpolars.expr.expr\nExpr\n)\x81C\x07PLPYUDFb.")
+    put(name, "arrow-expression.pkl", b"\x80\x04cpyarrow._compute\nExpression._deserialize\ncpyarrow.lib\npy_buffer\nC\x01a\x85R\x85R.")
+    put(name, "memory-cache.pkl", b"\x80\x04cjoblib.memory\nMemory\n)\x81}" + text("location") + text("/tmp/elsewhere") + b"sb.")
+    put(name, "state-space.pkl", b"\x80\x04cstatsmodels.tsa.statespace._kalman_filter\ndKalmanFilter\n)R}b.")
+
+
 def frames(put):
     name = "frames"
     # A text across the border: one reader sees a text, another a call.
@@ -244,10 +297,26 @@ def zips(put):
         put(name, f"name-{abs(hash(bad)) % 1000}.zip", archive([(bad, benign)]))
     put(name, "zip-in-zip.zip", archive([("inner.zip", archive([("data.pkl", SYSTEM)]))]))
     put(name, "script.pt", archive([("archive/data.pkl", benign), ("archive/code/__torch__.py", b"def forward(self): pass")]))
+    put(name, "two-ends.zip", two_ends(archive([("data.pkl", benign)]), archive([("evil.pkl", SYSTEM)])))
     npz = io.BytesIO()
     import numpy as np
     np.savez(npz, a=np.array([1], dtype=object))
     put(name, "objects.npz", npz.getvalue().replace(b"cnumpy", b"cnumpx", 1) if b"cnumpy" in npz.getvalue() else archive([("a.npy", npy(SYSTEM))]))
+
+
+def two_ends(first, second):
+    """A zip with two larger end records: the locator names the first, Python takes the one before the locator."""
+    def body(raw, shift):
+        start = raw.find(b"PK\x01\x02")
+        central = bytearray(raw[start:-22])
+        central[42:46] = struct.pack("<I", shift)
+        record = struct.pack("<4sQHHIIQQQQ", b"PK\x06\x06", 44, 45, 45, 0, 0, 1, 1, len(central), shift + start)
+        return raw[:start] + bytes(central) + record
+
+    named = body(first, 0)
+    whole = named + body(second, len(named))
+    locator = struct.pack("<4sIQI", b"PK\x06\x07", 0, len(named) - 56, 1)
+    return whole + locator + struct.pack("<4sHHHHIIH", b"PK\x05\x06", 0, 0, 1, 1, 0xFFFFFFFF, 0xFFFFFFFF, 0)
 
 
 def npy(payload):
@@ -369,7 +438,7 @@ def main():
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(content)
 
-    for make in (gadgets, submodules, extensions, virtual_machine, frames, nested, compressed, joblib_arrays, zips, others):
+    for make in (gadgets, submodules, extensions, virtual_machine, memory, frames, nested, compressed, joblib_arrays, zips, others):
         make(put)
     print(sum(1 for path in folder.rglob("*") if path.is_file()))
 

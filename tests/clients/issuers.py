@@ -14,6 +14,7 @@ import ssl
 import subprocess
 import threading
 import time
+import urllib.parse
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
@@ -101,6 +102,8 @@ class Platform:
 
     def __init__(self, issuer: str):
         self.issuer, self.asked = issuer, []
+        # What the next log-ins tell of their people, by code; without a form, for tests that have no browser.
+        self.log_ins: dict[str, dict] = {}
         self.keys = {"one": ec.generate_private_key(ec.SECP256R1())}
 
     def documents(self) -> dict[str, dict]:
@@ -110,6 +113,7 @@ class Platform:
             point = {"x": encoded(public.x.to_bytes(32, "big")), "y": encoded(public.y.to_bytes(32, "big"))}
             keys.append({"kty": "EC", "crv": "P-256", "kid": kid, "use": "sig", "alg": "ES256", **point})
         discovery = {"issuer": self.issuer, "jwks_uri": f"{self.issuer}/keys"}
+        discovery |= {"authorization_endpoint": f"{self.issuer}/auth", "token_endpoint": f"{self.issuer}/token"}
         return {"/.well-known/openid-configuration": discovery, "/keys": {"keys": keys}}
 
     def token(self, claims: dict, audience: str = "strongroom", kid: str = "one", key=None, header: dict | None = None) -> str:
@@ -121,6 +125,21 @@ class Platform:
         return f"{text}.{encoded(r.to_bytes(32, 'big') + s.to_bytes(32, 'big'))}"
 
 
+def log_in(server, issuer: Platform, **claims):
+    """Logs somebody in at this issuer, without a browser; gives the session's cookie."""
+    plain = server.session(token=None)
+    left = plain.get(f"{server.url}/login/with/company", allow_redirects=False)
+    assert left.status_code == 303, left.text
+    asked = dict(urllib.parse.parse_qsl(urllib.parse.urlsplit(left.headers["Location"]).query))
+    code = os.urandom(8).hex()
+    issuer.log_ins[code] = {"nonce": asked["nonce"], **claims}
+    headers = {"Cookie": f"__Host-strongroom-login={left.cookies['__Host-strongroom-login']}"}
+    back = {"code": code, "state": asked["state"]}
+    landed = plain.get(f"{server.url}/login/callback", params=back, headers=headers, allow_redirects=False)
+    assert landed.status_code == 303 and "failed" not in landed.headers["Location"], (landed.headers, landed.text)
+    return landed.cookies["__Host-strongroom"]
+
+
 @contextlib.contextmanager
 def platform(folder: pathlib.Path):
     """A platform with its documents on loopback; gives it and its authority's file."""
@@ -130,7 +149,14 @@ def platform(folder: pathlib.Path):
     class Handler(http.server.BaseHTTPRequestHandler):
         def do_GET(self):
             holder[0].asked.append(self.path)
-            document = holder[0].documents().get(self.path)
+            self.answer(holder[0].documents().get(self.path))
+
+        def do_POST(self):
+            form = urllib.parse.parse_qs(self.rfile.read(int(self.headers["Content-Length"])).decode())
+            claims = holder[0].log_ins.pop(form["code"][0], None) if self.path == "/token" else None
+            self.answer(claims and {"id_token": holder[0].token(claims), "access_token": "x", "token_type": "Bearer"})
+
+        def answer(self, document):
             body = json.dumps(document or {}).encode()
             self.send_response(200 if document else 404)
             self.send_header("Content-Length", str(len(body)))

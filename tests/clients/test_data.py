@@ -244,6 +244,37 @@ def test_the_command_line_from_commit_to_clean(server, crew, trusted, tmp_path):
     assert refused.returncode == 4, refused.stderr
 
 
+def test_csv_files_are_read_as_their_committer_says(server, tmp_path):
+    name, admin = fresh("csv"), ["--token-file", str(server.token_file)]
+    file = tmp_path / "texts.csv"
+    # Nothing tells whether the first record names the columns, and `~` parts fields in no other table.
+    file.write_text("".join(f"This is text number {n}.~{('spam', 'ham')[n % 2]}\n" for n in range(300)))
+    server.cli("data", "commit", name, str(file), "--wait", *admin, check=False)
+    found = api(server.session(), server, "GET", f"/{name}/versions/1")
+    assert (found["row_count"], found["column_count"], found["csv"]) == (299, 1, {}), harness.pretty(found)
+    noted = [finding["detail"] for finding in api(server.session(), server, "GET", f"/{name}/versions/1/findings")["findings"]]
+    assert any("say that there is no header" in detail for detail in noted), noted
+    server.cli("data", "commit", name, str(file), "--no-header", "--delimiter", "~", "--label", "column_2", "--wait", *admin, check=False)
+    said = api(server.session(), server, "GET", f"/{name}/versions/2")
+    assert (said["row_count"], said["column_count"], said["csv"]) == (300, 2, {"header": False, "delimiter": "~"}), harness.pretty(said)
+    noted = [finding["detail"] for finding in api(server.session(), server, "GET", f"/{name}/versions/2/findings")["findings"]]
+    assert not any("header" in detail for detail in noted), noted
+    counted = server.cli("data", "query", f"{name}@2", "SELECT COUNT(*) AS n FROM data WHERE column_2 = 'spam'", *admin)
+    assert "150" in counted.stdout
+    server.cli("data", "clean", f"{name}@2", "--rows", "0", "--reason", "a test", "--wait", *admin, check=False)
+    cleaned = api(server.session(), server, "GET", f"/{name}/versions/3")
+    assert (cleaned["row_count"], cleaned["csv"]) == (299, said["csv"]), harness.pretty(cleaned)
+    fetched = server.cli("data", "fetch", f"{name}@3", "--to", str(tmp_path / "out"), "--json", *admin)
+    assert json.loads(fetched.stdout)["csv"] == said["csv"]
+    assert (tmp_path / "out" / "texts.csv").read_text() == file.read_text().split("\n", 1)[1]
+    for wrong in (["--delimiter", "x"], ["--header", "--no-header"]):
+        assert server.cli("data", "commit", name, str(file), *wrong, *admin, check=False).returncode == 2
+    wish = {"format": "parquet", "csv": {"header": True}}
+    opened = api(server.session(), server, "POST", f"/{name}/versions", json={})
+    put(server.session(), server, name, opened["id"], "a.csv", b"x\n1\n")
+    api(server.session(), server, "POST", f"/{name}/versions/{opened['id']}/commit", status=400, json=wish)
+
+
 def test_a_killed_server_admits_nothing_and_takes_up_what_it_left(fresh_server):
     server = fresh_server
     session = server.session()

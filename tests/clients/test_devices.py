@@ -24,6 +24,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 import browser as browsers
 import harness
 from people import ADMIN, call, grant, mint, new_workspace, person
+from test_scim import new_user, patch, provisioner, scim, with_password
 
 pytestmark = pytest.mark.strongroom_only
 # A machine that tests run on is in no order; what is tested is that the order is kept.
@@ -345,6 +346,28 @@ def test_a_download_is_cut_when_its_device_is_revoked(server, ada, device):
     assert cut_after is not None and taken < size, f"all {taken} bytes came"
     print(f"cut {cut_after:.2f} s after the device was revoked, at {taken >> 20} of {size >> 20} MiB")
     assert cut_after < 5
+
+
+def test_devices_end_with_the_account_and_do_not_come_back(server, tmp_path):
+    directory, name, _ = provisioner(server)
+    directory.url = f"{server.url}/scim/v2"
+    somebody = new_user(directory)
+    basic = with_password(server, somebody)
+    invite = lambda: call(basic, server, "POST", "/me/devices/enrolment", json={})["secret"]  # noqa: E731
+    device, unused = Device(server, tmp_path / "theirs", invite()), invite()
+    asks = lambda: device.session().get(f"{server.url}{ADMIN}/devices/challenge").status_code  # noqa: E731
+    assert asks() == 200
+    active = lambda value: scim(directory, "PATCH", f"/Users/{somebody['id']}", 200, json=patch({"op": "replace", "path": "active", "value": value}))  # noqa: E731
+    active(False)
+    assert asks() == 401
+    active(True)
+    assert basic.get(f"{server.url}{ADMIN}/me").status_code == 200, "they are let in again"
+    assert asks() == 401 and enrol(server, unused, request_for(device.key)).status_code == 401, "and begin anew"
+    own = call(basic, server, "GET", "/me/devices")["devices"]
+    assert [one["id"] for one in own if one["revoked_at"] is None] == []
+    records = call(server.session(), server, "GET", "/audit/records?what=provisioning.change_user&rows=100")["records"]
+    assert any(one.get("details", {}).get("devices_ended") == 1 for one in records)
+    assert Device(server, tmp_path / "new", invite()).session().get(f"{server.url}{ADMIN}/devices/challenge").status_code == 200
 
 
 def forwarded(server, source, path, headers, method="GET", body=None):

@@ -249,6 +249,59 @@ def test_what_cpython_imports_is_reported(tmp_path):
     assert count >= BATCH
 
 
+# Loads arrays that the scanner calls clean and lets pyarrow look at them as closely as it can.
+WHOLE = r"""
+import json, pathlib, pickle, sys
+for path in json.load(sys.stdin):
+    try:
+        array = pickle.loads(pathlib.Path(path).read_bytes())
+    except Exception:
+        continue
+    if hasattr(array, "validate"):
+        array.validate(full=True)
+"""
+
+
+def tables():
+    """Columns that pyarrow backs."""
+    import pandas as pd
+    import pyarrow as pa
+
+    return [
+        pd.DataFrame({"a": [1.0, 2.0, None], "w": pd.array(["x", None, "ö"], dtype="string[pyarrow]")}),
+        pd.Series(range(20), dtype="int64[pyarrow]")[7:13], pd.Series([True, None] * 9, dtype="bool[pyarrow]"),
+        pd.Series(pd.date_range("2026-01-01", periods=3), dtype="timestamp[ns][pyarrow]"), pa.table({"a": ["x", None], "b": [1, 2]}),
+        pa.array(["x", "yy", "x", None]).dictionary_encode(), pa.array([b"a", None, b"\xff"]), pa.array(["a"] * 9, pa.large_string()), pa.nulls(3),
+    ]
+
+
+@pytest.mark.skipif(os.environ.get("STRONGROOM_TEST_ENGINE") == "postgres", reason="the scanner has no database")
+def test_columns_of_text_pass_as_pandas_writes_them(tmp_path):
+    for index, value in enumerate(tables()):
+        for protocol in range(6):
+            (tmp_path / f"{index}.{protocol}.pkl").write_bytes(pickle.dumps(value, protocol))
+    bad = {name: [finding["message"] for finding in file["findings"]] for name, file in reported(tmp_path).items() if file["verdict"] != "clean"}
+    assert not bad
+
+
+@pytest.mark.skipif(os.environ.get("STRONGROOM_TEST_ENGINE") == "postgres", reason="the scanner has no database")
+def test_a_clean_array_is_one_that_pyarrow_finds_whole(tmp_path):
+    import pyarrow as pa
+
+    source = random.Random(SEED)
+    arrays = [pa.array(["x", None, "ö", "long"]), pa.array([1, None, 3]), pa.array(["a", "b", None]).dictionary_encode(), pa.array([True] * 9), pa.nulls(2)]
+    written = [pickle.dumps(array, protocol) for array in arrays for protocol in (2, 4, 5)]
+    for index in range(3_000):
+        data = bytearray(source.choice(written))
+        for _ in range(source.randrange(1, 4)):
+            data[source.randrange(len(data))] = source.choice([0, 1, 2, 3, 0x7F, 0xFF, source.randrange(256)])
+        (tmp_path / f"{index}.pkl").write_bytes(data)
+    clean = [str(tmp_path / name) for name, file in reported(tmp_path).items() if file["verdict"] == "clean"]
+    assert len(clean) > 20
+    done = subprocess.run([sys.executable, "-c", WHOLE], input=json.dumps(clean), capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr[-2000:]
+
+
 @pytest.mark.skipif(os.environ.get("STRONGROOM_TEST_ENGINE") == "postgres", reason="the scanner has no database")
 def test_exit_codes_and_forms(tmp_path):
     clean, bad, unknown = tmp_path / "clean.pkl", tmp_path / "bad.pkl", tmp_path / "unknown.bin"

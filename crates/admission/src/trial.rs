@@ -8,8 +8,8 @@ use data::ReadableVersion;
 use gate::{DataState, Permit};
 use gates::{DataName, GateFile};
 use inspection::{
-    ChampionSpec, FileSpec, InspectionReport, OtherTable, TRIGGER_COUNT_MAX, TRIGGER_ROW_COUNT_MAX, TrainingTable, TrialSpec,
-    TrialTable, TriggerSpec,
+    ChampionSpec, CsvDialect, FileSpec, InspectionReport, OtherTable, TRIGGER_COUNT_MAX, TRIGGER_ROW_COUNT_MAX, TrainingTable,
+    TrialSpec, TrialTable, TriggerSpec,
 };
 use kernel::{Micros, Problem, hex};
 use lineage::{NodeKind, Origin};
@@ -198,7 +198,8 @@ impl Prepared {
         };
         let specs = files.iter().map(spec).collect();
         self.files.extend(files.iter().cloned().map(Readable::OfModel));
-        self.add("champion".to_owned(), number.to_string(), specs)
+        let (name, version, csv) = ("champion".to_owned(), number.to_string(), CsvDialect::default());
+        self.add(OtherTable { name, version, files: specs, csv, apart: false })
     }
 
     fn add_data(&mut self, version: &ReadableVersion) -> TrialTable {
@@ -220,12 +221,14 @@ impl Prepared {
         };
         let specs = version.files.iter().map(spec).collect();
         self.files.extend(version.files.iter().map(|(_, object)| Readable::OfData(Box::new(object.clone()))));
-        let place = self.add(version.dataset.clone(), name.clone(), specs);
+        let table =
+            OtherTable { name: version.dataset.clone(), version: name.clone(), files: specs, csv: version.csv, apart: false };
+        let place = self.add(table);
         TrialTable { name, place, label: version.label.clone() }
     }
 
-    fn add(&mut self, name: String, version: String, files: Vec<FileSpec>) -> usize {
-        self.others.push(OtherTable { name, version, files, apart: false });
+    fn add(&mut self, table: OtherTable) -> usize {
+        self.others.push(table);
         self.others.len().saturating_sub(1)
     }
 }

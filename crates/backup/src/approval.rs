@@ -5,13 +5,15 @@ use attest::keys::{EcdsaSigner, Signer};
 use kernel::{Micros, Problem, hex};
 use serde::{Deserialize, Serialize};
 
-use crate::manifest::{FORMAT, Signed};
+use crate::manifest::Signed;
 use crate::trust::Trust;
 use crate::types::Request;
 
 /// How long it counts.
 pub const APPROVAL_HOURS: i64 = 72;
 const PAYLOAD_TYPE: &str = "application/vnd.strongroom.restore-approval+json";
+/// The version of such a document. Those of version 1 may be of service accounts, behind which there may be one person alone.
+const FORMAT: u64 = 2;
 
 /// Leave to restore. Fields in the order of their names.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
@@ -27,7 +29,7 @@ pub struct Approval {
     pub asked_by: String,
     /// Until when it counts.
     pub expires_at: i64,
-    /// [`FORMAT`].
+    /// The version of the document: 2.
     pub format: u64,
     /// Which server: the origin of its log.
     pub instance: String,
@@ -81,7 +83,12 @@ impl Approval {
         let envelope = Envelope::parse(bytes).map_err(|error| refused(&error.to_string()))?;
         let (payload, _) = envelope.verify(PAYLOAD_TYPE, &[&trust.signer]).map_err(|error| refused(&error.to_string()))?;
         let approval: Self = serde_json::from_slice(&payload).map_err(|error| refused(&error.to_string()))?;
-        if approval.format != FORMAT || approval.instance != trust.instance {
+        if approval.format != FORMAT {
+            return Err(refused(
+                "it was given by another version of the server (older ones took service accounts for people); ask again",
+            ));
+        }
+        if approval.instance != trust.instance {
             return Err(refused("it is of another server"));
         }
         if approval.manifest_sha256 != hex(&of.sha256) || approval.sequence != of.manifest.sequence {
@@ -140,6 +147,7 @@ mod tests {
             (check(&given, 1, &Signed { sha256: [6; 32], ..of.clone() }, 5), "backup 3"),
             (check(&Approval { approved_by: "u1".to_owned(), ..given.clone() }, 1, &of, 5), "also approved"),
             (check(&Approval { instance: "there".to_owned(), ..given.clone() }, 1, &of, 5), "another server"),
+            (check(&Approval { format: 1, ..given.clone() }, 1, &of, 5), "another version"),
         ];
         for (refusal, word) in refusals {
             let problem = refusal.unwrap_err();

@@ -103,7 +103,7 @@ fn parts(reader: &mut Reader<'_>, config: &BackupConfig, how: &mut How) -> Resul
             let numbers = numbers.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
             how.reasons.push(format!(
                 "manifests in `{place}` are missing, damaged or were exchanged: of backup {numbers}; `strongroom backup verify` says what is \
-                 wrong, and a damaged one stays until you take its file away"
+                 wrong, and the next backup puts back those that this server has kept. Of any other a damaged file stays until you take it away"
             ));
         }
     }

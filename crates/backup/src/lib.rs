@@ -23,6 +23,7 @@ mod health;
 mod inventory;
 mod make;
 mod manifest;
+mod mend;
 pub mod ops;
 mod prune;
 pub mod restore;

@@ -15,15 +15,14 @@ use vault::db::Reader;
 use vault::db::snapshot::{self, Means};
 use vault::objects::{ObjectId, file_stream};
 
-use crate::Backup;
 use crate::chain::Chain;
 use crate::error::BackupError;
 use crate::inventory::{Blob, FileEntry, Inventory};
 use crate::manifest::{FORMAT, Log, Manifest, Part, name_of};
 use crate::sealed;
-use crate::store;
 use crate::target::{Stored, Target};
 use crate::types::{Run, RunState};
+use crate::{Backup, mend, store};
 
 /// Files of the data folder that go into a backup, besides the log. Never `keys`.
 const FOLDERS: [&str; 2] = ["tls", "predictions"];
@@ -59,9 +58,11 @@ struct Making<'a, O: ?Sized> {
 pub(crate) struct Made {
     /// The run as it ended.
     pub(crate) run: Run,
+    /// Its manifest, as it was signed.
+    pub(crate) manifest: Vec<u8>,
     /// Names of manifests that are not good, or missing.
     pub(crate) faulty: Vec<String>,
-    /// Parts of older backups that were copied anew.
+    /// Parts of older backups that were copied anew, and manifests that were put back.
     pub(crate) mended_count: u64,
 }
 
@@ -77,6 +78,11 @@ pub(crate) async fn make<O: ?Sized>(room: &Backup, permit: &Permit<O>, run: &Run
     let mut chain = Chain::read(&target, &trust).await?;
     chain.compare(&known);
     chain.check_own(&known)?;
+    let put_back_count = mend::manifests(room, permit, (&target, &run.target), &trust, &chain).await?;
+    if put_back_count > 0 {
+        chain = Chain::read(&target, &trust).await?;
+        chain.compare(&known);
+    }
     for (sequence, error) in chain.faults() {
         tracing::error!(sequence, %error, "a manifest is not good: the backup goes on behind the last one that is");
     }
@@ -90,7 +96,7 @@ pub(crate) async fn make<O: ?Sized>(room: &Backup, permit: &Permit<O>, run: &Run
         list: Inventory::default(),
         faults: room.0.system.read(move |reader| store::faults(reader, &place)).await?,
         reread_bytes: 0,
-        mended_count: 0,
+        mended_count: put_back_count,
         sequence: known.last().map_or(0, |(sequence, _)| *sequence).max(chain.last_sequence()) + 1,
         copied_bytes: 0,
         fresh: Vec::new(),
@@ -99,7 +105,8 @@ pub(crate) async fn make<O: ?Sized>(room: &Backup, permit: &Permit<O>, run: &Run
     let made = making.fill(&trust, &chain).await;
     held.release(permit).await?;
     let faulty = chain.faults().iter().map(|(sequence, _)| name_of(*sequence)).collect();
-    Ok(Made { run: made?, faulty, mended_count: making.mended_count })
+    let (run, manifest) = made?;
+    Ok(Made { run, manifest, faulty, mended_count: making.mended_count })
 }
 
 /// What the last backup whose inventory can be read holds.
@@ -115,7 +122,7 @@ async fn last_inventory(target: &Target, trust: &crate::Trust, chain: &Chain) ->
 }
 
 impl<O: ?Sized> Making<'_, O> {
-    async fn fill(&mut self, trust: &crate::Trust, chain: &Chain) -> Result<Run, Problem> {
+    async fn fill(&mut self, trust: &crate::Trust, chain: &Chain) -> Result<(Run, Vec<u8>), Problem> {
         let (room, sequence) = (self.room, self.sequence);
         let log = room.0.audit.log().hold()?;
         let started_at = room.0.clock.now();
@@ -157,8 +164,8 @@ impl<O: ?Sized> Making<'_, O> {
             started_at: started_at.0,
         };
         let (bytes, digest) = manifest.sign(&room.signer().await?)?;
-        self.target.create(&name_of(sequence), bytes).await?;
-        Ok(Run {
+        self.target.create(&name_of(sequence), bytes.clone()).await?;
+        let ended = Run {
             state: RunState::Done,
             step: "done".to_owned(),
             sequence: Some(sequence),
@@ -170,7 +177,8 @@ impl<O: ?Sized> Making<'_, O> {
             took_ms: u64::try_from((manifest.ended_at - manifest.started_at) / 1_000).ok(),
             ended_at: Some(room.0.clock.now()),
             ..self.run.clone()
-        })
+        };
+        Ok((ended, bytes))
     }
 
     async fn step(&self, step: &'static str, done: u64, total: u64) -> Result<(), Problem> {

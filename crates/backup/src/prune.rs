@@ -8,7 +8,7 @@ use vault::db::Reader;
 use crate::chain::Chain;
 use crate::manifest::name_of;
 use crate::sealed::{blob_name, object_name};
-use crate::{Backup, subject_of};
+use crate::{Backup, store, subject_of};
 
 /// The oldest of these that is retained: it stays, and so does what came after it, for manifests follow one another.
 async fn held_from(room: &Backup, place: &str, sequences: Vec<u64>) -> Result<Option<u64>, Problem> {
@@ -54,6 +54,10 @@ pub(crate) async fn prune(room: &Backup, place: &str) -> Result<usize, Problem> 
     for signed in &old {
         // Oldest first: what is left always follows one another.
         target.delete(&name_of(signed.manifest.sequence)).await?;
+    }
+    if let Some(newest) = old.last().map(|signed| signed.manifest.sequence) {
+        let place = place.to_owned();
+        room.0.system.write(move |writer| store::forget_manifests(writer, &place, newest)).await?;
     }
     if !chain.is_readable() {
         // What a damaged manifest names is not known: its parts stay until somebody has looked at it.

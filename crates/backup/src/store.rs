@@ -108,6 +108,26 @@ pub(crate) fn known_manifests(reader: &mut Reader<'_>, target: &str) -> Result<V
     Ok(reader.query(sql, &[target.into()], |row| Ok((unsigned(row.int(0)?), row.bytes(1)?)))?)
 }
 
+/// Keeps the manifest of a run, as it was signed.
+pub(crate) fn keep_manifest(writer: &mut Writer<'_>, id: &str, manifest: &[u8]) -> Result<(), Problem> {
+    writer.execute("UPDATE backup_run SET manifest = $1 WHERE id = $2", &[Bind::Bytes(manifest), id.into()])?;
+    Ok(())
+}
+
+/// The manifest of a whole backup as it was signed, if it was kept.
+pub(crate) fn kept_manifest(reader: &mut Reader<'_>, target: &str, sequence: u64) -> Result<Option<Vec<u8>>, Problem> {
+    let sql = "SELECT manifest FROM backup_run
+               WHERE target = $1 AND sequence = $2 AND kind = 'backup' AND state = 'done' AND manifest IS NOT NULL";
+    Ok(reader.query_one(sql, &[target.into(), signed(sequence).into()], |row| row.bytes(0))?)
+}
+
+/// Forgets the manifests of backups that were taken away, up to this one.
+pub(crate) fn forget_manifests(writer: &mut Writer<'_>, target: &str, sequence: u64) -> Result<(), Problem> {
+    let sql = "UPDATE backup_run SET manifest = NULL WHERE target = $1 AND sequence <= $2 AND manifest IS NOT NULL";
+    writer.execute(sql, &[target.into(), signed(sequence).into()])?;
+    Ok(())
+}
+
 /// Notes how far a run has come.
 pub(crate) fn progress(writer: &mut Writer<'_>, id: &str, step: &str, done: u64, total: u64) -> Result<(), Problem> {
     writer.execute(

@@ -142,6 +142,14 @@ impl Target {
         }
     }
 
+    /// Writes what may be there, and is not what it should be.
+    ///
+    /// # Errors
+    /// `Unavailable` if it cannot be written.
+    pub async fn replace(&self, name: &str, bytes: Vec<u8>) -> Result<(), Problem> {
+        self.store.put(&self.path(name), PutPayload::from(bytes)).await.map(drop).map_err(|error| self.failed(error))
+    }
+
     /// What lies there, piece by piece; none if nothing does.
     ///
     /// # Errors

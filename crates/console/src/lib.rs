@@ -13,6 +13,7 @@ mod account;
 mod alerts;
 mod asset;
 mod audit;
+mod authorize;
 mod board;
 mod contract_page;
 mod curve;
@@ -117,6 +118,7 @@ pub fn routes(door: &mut Door, rooms: &Rooms, providers: Option<Arc<dyn Provider
     login::routes(door, &rooms.identity, providers.as_ref());
     provider::routes(door, &rooms.identity, providers);
     account::routes(door, &rooms.identity);
+    authorize::routes(door, &rooms.identity);
     devices_page::routes(door, &rooms.identity, &rooms.devices);
     home::routes(door, rooms, has_mlflow_page);
     workspaces::routes(door, rooms);

@@ -49,6 +49,14 @@ pub fn page_in(workspace: &str, template: &impl Template) -> Result<Answer, Prob
     Ok(answer)
 }
 
+/// The same page, one of whose forms may be answered by sending the browser on to this address.
+pub fn lead_on_to(answer: &mut Answer, address: &str) {
+    let policy = POLICY.replacen("form-action 'self'", &format!("form-action 'self' {address}"), 1);
+    if let Ok(policy) = HeaderValue::from_str(&policy) {
+        answer.headers_mut().insert(header::CONTENT_SECURITY_POLICY, policy);
+    }
+}
+
 /// An address of the console's pages, in a workspace. The default one is not named; an address that names one stays.
 #[must_use]
 pub fn address_in(workspace: &str, address: &str) -> String {

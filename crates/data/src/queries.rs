@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use gate::{BoxFuture, Permit};
 use inspection::{
-    Ask, InspectionError, JobSpec, Progress, QueryJob, QueryLimits, QueryReport, QueryTable, ReadRequest, SqlAnswers, Worker,
+    Ask, CsvDialect, InspectionError, JobSpec, Progress, QueryJob, QueryLimits, QueryReport, QueryTable, ReadRequest, SqlAnswers,
+    Worker,
 };
 use vault::objects::StoredObject;
 
@@ -49,9 +50,19 @@ impl Query for Worker {
 /// Files of a version, by their paths.
 pub(crate) type Files = Vec<(String, StoredObject)>;
 
-/// A version's files as a table of a query.
-pub(crate) fn table(name: &str, files: &Files) -> QueryTable {
-    QueryTable { name: name.to_owned(), files: file_specs(files) }
+/// A version's files as a table of queries.
+#[derive(Clone, Copy)]
+pub(crate) struct TableFiles<'a> {
+    /// What queries call it.
+    pub(crate) name: &'a str,
+    pub(crate) files: &'a Files,
+    pub(crate) csv: CsvDialect,
+}
+
+impl TableFiles<'_> {
+    pub(crate) fn table(&self) -> QueryTable {
+        QueryTable { name: self.name.to_owned(), files: file_specs(self.files), csv: self.csv }
+    }
 }
 
 /// The limits of the configuration.
@@ -75,7 +86,7 @@ impl Data {
         &self,
         permit: &Permit<O>,
         job: &JobSpec,
-        tables: &[(&str, &Files)],
+        tables: &[TableFiles<'_>],
         watch: &Arc<Watch>,
     ) -> Result<SqlAnswers, InspectionError> {
         let Some(contract_yaml) = job.contract_yaml.as_ref().filter(|yaml| yaml.contains(RULE_WORD)) else {
@@ -84,11 +95,11 @@ impl Data {
         let Some(worker) = &self.0.queries else {
             return Ok(SqlAnswers::not_run(format!("`{}` is not there", inspection::QUERY_WORKER_NAME)));
         };
-        let named = tables.iter().enumerate().filter(|(place, (name, _))| *place == 0 || contract_yaml.contains(name));
-        let tables: Vec<&(&str, &Files)> = named.map(|(_, table)| table).collect();
+        let named = tables.iter().enumerate().filter(|(place, table)| *place == 0 || contract_yaml.contains(table.name));
+        let tables: Vec<TableFiles<'_>> = named.map(|(_, table)| *table).collect();
         let objects: Vec<StoredObject> =
-            tables.iter().flat_map(|(_, files)| files.iter().map(|(_, object)| object.clone())).collect();
-        let tables = tables.iter().map(|(name, files)| table(name, files)).collect();
+            tables.iter().flat_map(|table| table.files.iter().map(|(_, object)| object.clone())).collect();
+        let tables = tables.iter().map(TableFiles::table).collect();
         let config = &self.0.config;
         let ask = Ask::Rules { contract_yaml: contract_yaml.clone() };
         let asked = QueryJob { tables, ask, limits: limits(config, config.inspection_seconds_max) };

@@ -32,6 +32,11 @@ pub(crate) fn wish(wish: &CommitWish) -> Result<(), Problem> {
     if let Some(format) = wish.format.as_ref().filter(|format| !FORMATS.contains(&format.as_str())) {
         return Err(Problem::invalid(format!("`{format}` is no format; there are {}", FORMATS.join(", "))));
     }
+    if !wish.csv.is_silent() && wish.format.as_deref().is_some_and(|format| format != "csv") {
+        return Err(Problem::invalid(
+            "a header and a delimiter are said of CSV files only; leave them out, or name the format `csv`",
+        ));
+    }
     if wish.contract.as_ref().is_some_and(|contract| contract.len() > CONTRACT_BYTES_MAX) {
         return Err(Problem::new(Kind::TooLarge, format!("a contract has at most {CONTRACT_BYTES_MAX} bytes")));
     }

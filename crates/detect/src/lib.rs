@@ -9,7 +9,8 @@
 //! It decides nothing about requests: policy and risk do. It reads the log and changes none of it; a response is another room's verb.
 //!
 //! INVARIANT: what was found is written down once, however often the log is read again. Held by `tests/it/store.rs`.
-//! INVARIANT: the last administrator of the server is never barred by a response. Held by `tests/it/store.rs`.
+//! INVARIANT: the last administrator of the server is never barred by a response: whoever bars accounts refuses that. Held by identity's
+//! `tests::groups::somebody_administers_the_server_whatever_is_taken_away` and policy's `tests::giving`.
 //! INVARIANT: every rule that makes alerts fires on its attack and not on the near miss. Held by `tests/it/attacks.rs`; a month of
 //! ordinary work stays nearly silent: `tests/it/month.rs`.
 

@@ -84,9 +84,9 @@ pub trait Ladder: Send + Sync + 'static {
     /// `NotFound` if it is gone already, `NotImplemented` where no room can.
     fn suspend_session<'a>(&'a self, suspect: &'a Suspect) -> BoxFuture<'a, Result<(), Problem>>;
 
-    /// The account is barred. That it is not the last administrator's was asked before.
+    /// The account is barred.
     ///
     /// # Errors
-    /// Those of the verb.
+    /// Those of the verb; `Conflict` if nobody would administer the server then.
     fn suspend_account<'a>(&'a self, suspect: &'a Suspect) -> BoxFuture<'a, Result<(), Problem>>;
 }

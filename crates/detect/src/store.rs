@@ -202,16 +202,3 @@ pub(crate) fn acknowledge(writer: &mut Writer<'_>, id: &str, at: Micros, by: &st
                RETURNING alert_id";
     writer.query_one(sql, &[at.0.into(), by.into(), id.into()], |row| row.text(0))
 }
-
-/// Whether nobody else could administer the server if this account were barred: no other person who is not barred holds the role on the
-/// server without an end, directly or by way of groups.
-pub(crate) fn is_last_administrator(reader: &mut Reader<'_>, principal: &str) -> Result<bool, DbError> {
-    let sql = "WITH RECURSIVE holder (id) AS (
-                   SELECT principal FROM grant_row WHERE role = 'administrator' AND resource_kind = 'server' AND revoked_at IS NULL
-                       AND expires_at IS NULL
-                   UNION
-                   SELECT m.member_id FROM membership m JOIN holder h ON m.group_id = h.id)
-               SELECT COUNT(*) FROM principal p JOIN holder h ON p.id = h.id WHERE p.kind = 'user' AND p.disabled = 0 AND p.id <> $1";
-    let others = reader.query_one(sql, &[principal.into()], |row| row.int(0))?;
-    Ok(others.unwrap_or(0) == 0)
-}

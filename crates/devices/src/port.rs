@@ -3,7 +3,7 @@
 use gate::BoxFuture;
 use identity::{KnowDevices, KnownDevice, KnownLeave, SecretKind, parse_secret_text};
 use kernel::{Micros, Problem, Secret, sha256};
-use vault::db::{PortDb, Reader};
+use vault::db::{PortDb, Reader, Writer};
 
 use crate::{store, store_nodes};
 
@@ -40,5 +40,9 @@ impl KnowDevices for DevicePort {
             };
             Ok(self.0.read_point(look_up).await?.map(|(id, principal_id)| KnownLeave { id, principal_id }))
         })
+    }
+
+    fn end_all(&self, tx: &mut Writer<'_>, principal_id: &str, by: &str, at: Micros) -> Result<u64, Problem> {
+        Ok(store::end_all(tx, principal_id, by, at)?)
     }
 }

@@ -222,6 +222,16 @@ pub(crate) fn revoke(
     Ok(changed > 0)
 }
 
+/// Ends all devices of an account, and leave to enrol others. Gives how many devices.
+pub(crate) fn end_all(tx: &mut Writer<'_>, principal_id: &str, by: &str, at: Micros) -> Result<u64, DbError> {
+    let enrolments = "UPDATE device_enrolment SET used_at = $2 WHERE principal_id = $1 AND used_at IS NULL";
+    tx.execute(enrolments, &[principal_id.into(), at.0.into()])?;
+    let certificates = "DELETE FROM device_certificate WHERE device_id IN (SELECT id FROM device WHERE principal_id = $1)";
+    tx.execute(certificates, &[principal_id.into()])?;
+    let devices = "UPDATE device SET revoked_at = $2, revoked_by = $3 WHERE principal_id = $1 AND revoked_at IS NULL";
+    tx.execute(devices, &[principal_id.into(), at.0.into(), by.into()])
+}
+
 macro_rules! device_columns {
     () => {
         concat!(

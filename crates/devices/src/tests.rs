@@ -12,7 +12,7 @@ use gate::{
 use identity::ops::accounts::{CreateUser, DeleteUser, DisableUser, EnableUser};
 use identity::ops::tokens::{CreateToken, CreateTokenFor};
 use identity::ops::workspaces::CreateWorkspace;
-use identity::{Identity, IdentityConfig, IdentityPort, Name, Principal, TokenWish, workspace_by_name};
+use identity::{Identity, IdentityConfig, IdentityPort, KnowDevices, Name, Principal, TokenWish, workspace_by_name};
 use kernel::{Allowance, FakeClock, Kind, Micros, Problem, Secret, random_id};
 use rcgen::{CertificateParams, KeyPair, PKCS_ECDSA_P256_SHA256, SigningKey};
 use rustls_pki_types::CertificateDer;
@@ -271,6 +271,27 @@ async fn leave_to_enrol_is_used_once() {
         let invited = world.by_job(InviteFor { room: world.room.clone(), account: ada.name.clone() }).await.unwrap();
         assert!(world.enrol_with(&invited.secret).await.is_ok());
         assert_eq!(world.own(&token).await.len(), 2);
+    }
+}
+
+#[tokio::test]
+async fn all_that_an_account_has_of_devices_ends_at_once_and_does_not_come_back() {
+    for world in worlds() {
+        let ((ada, token), (_, other)) = (world.person("ada").await, world.person("eve").await);
+        let (agents, eves) = ([world.enrol(&token).await, world.enrol(&token).await], world.enrol(&other).await);
+        let unused = world.leave(&token).await;
+        let port = DevicePort::new(world.opened.ports.clone());
+        let at = kernel::Clock::now(&world.clock);
+        let ended = world.opened.system.write(move |tx| port.end_all(tx, &ada.id, "the directory", at)).await.unwrap();
+        assert_eq!(ended, 2);
+        for agent in &agents {
+            assert_eq!(world.seen(&token, agent).await, None);
+            let attempt = world.attempt(Credential::Certificate, Some(agent.certificate));
+            assert_eq!(kind(world.port.identify(&attempt).await), Kind::Unauthenticated);
+        }
+        assert_eq!(kind(world.enrol_with(&unused).await.map(|agent| agent.id)), Kind::Unauthenticated);
+        assert!(world.seen(&other, &eves).await.is_some(), "somebody else's goes on");
+        world.enrol(&token).await;
     }
 }
 

@@ -44,6 +44,8 @@ pub enum Credential {
     Exchange(Secret),
     /// The secret of a command line whose log-in a person agreed to in a browser (RFC 8628).
     Device(Secret),
+    /// The code of a log-in that a person agreed to in a browser on the command line's own machine (RFC 8252).
+    Code(Box<ShownCode>),
     /// What an issuer that an administrator trusts signed about its people.
     Statement(Box<Statement>),
     /// A signature over the request by an access key (AWS Signature Version 4).
@@ -98,6 +100,22 @@ pub struct Assertion {
     pub authenticator_data: Vec<u8>,
     /// Over the two.
     pub signature: Vec<u8>,
+}
+
+/// What a command line shows for its token: what a browser brought it, and what only itself knows (RFC 7636, section 4.5).
+pub struct ShownCode {
+    /// The code.
+    pub code: Secret,
+    /// What its challenge was made of.
+    pub verifier: Secret,
+    /// Where the browser was sent with the code.
+    pub redirect_uri: String,
+}
+
+impl fmt::Debug for ShownCode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ShownCode").field("redirect_uri", &self.redirect_uri).finish_non_exhaustive()
+    }
 }
 
 /// What an issuer signed about its people, as it came. Nothing of it is believed yet.
@@ -286,6 +304,8 @@ pub enum Spend {
     RecoveryCode([u8; 32]),
     /// What a person agreed to in a browser, by the digest of its code.
     Device([u8; 32]),
+    /// The code that a browser brought to a command line, by its digest.
+    Code([u8; 32]),
     /// A log-in at a provider: its code counted once there. Kept with the session, which ends when the provider says so.
     Federated {
         /// The provider's issuer.
@@ -312,6 +332,7 @@ impl fmt::Debug for Spend {
             Self::TotpStep(_) => "TotpStep",
             Self::RecoveryCode(_) => "RecoveryCode",
             Self::Device(_) => "Device",
+            Self::Code(_) => "Code",
             Self::Federated { .. } => "Federated",
             Self::Passkey { .. } => "Passkey",
         })

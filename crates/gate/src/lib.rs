@@ -21,7 +21,7 @@ mod target;
 pub use action::{Access, Action};
 pub use attempt::{
     Assertion, Attempt, Caller, CallerKind, Credential, DEFAULT_WORKSPACE, Device, JobKey, JobPass, Method, Pass, Proof,
-    Returned, Signed, Spend, Statement, StatementKind, TokenFacts,
+    Returned, ShownCode, Signed, Spend, Statement, StatementKind, TokenFacts,
 };
 pub use call::{Gate, Operation, Ports, Visitor};
 pub use entry::{Entry, EntryFields, Outcome, Status, Word};

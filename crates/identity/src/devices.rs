@@ -4,6 +4,7 @@ use std::sync::atomic::Ordering;
 
 use gate::{Attempt, BoxFuture, Caller, Device, TokenFacts};
 use kernel::{Micros, Problem, Secret};
+use vault::db::Writer;
 
 use crate::port::{IdentityPort, bounded, refused};
 use crate::secret_text::{SecretKind, parse_secret_text};
@@ -67,6 +68,12 @@ pub trait KnowDevices: Send + Sync {
     /// # Errors
     /// `Unavailable` if that cannot be told.
     fn leave<'a>(&'a self, secret: &'a Secret, at: Micros) -> BoxFuture<'a, Result<Option<KnownLeave>, Problem>>;
+
+    /// Ends all devices of an account, and leave to enrol others. Gives how many devices.
+    ///
+    /// # Errors
+    /// `Unavailable` if it cannot be done.
+    fn end_all(&self, tx: &mut Writer<'_>, principal_id: &str, by: &str, at: Micros) -> Result<u64, Problem>;
 }
 
 impl IdentityPort {

@@ -16,12 +16,15 @@
 //! `tests::factors::a_password_alone_opens_nothing_any_more`.
 //! INVARIANT: a one-time code, a recovery code and an answered challenge count once, whoever comes at the same moment. Held by
 //! `tests::factors::what_counts_once_counts_once`.
+//! INVARIANT: a command line's code counts once, with its verifier; shown again, it ends what it brought. Held by
+//! `tests::command_line`.
 //! INVARIANT: what is bound to a device is worth nothing from another. Held by `devices`' tests.
 //! INVARIANT: a provisioner sees and changes what it made or was entrusted with, and nothing that holds an office. Held by
 //! `tests::provisioning`.
 //! INVARIANT: nobody puts themself, or a service account of theirs, into a group. Held by `tests::groups`.
 
 mod access_key;
+mod agreed;
 mod config;
 mod devices;
 mod factors;
@@ -46,15 +49,17 @@ use kernel::{Clock, Micros, Problem, Secret, random_bytes};
 use vault::db::{Db, PortDb};
 
 pub use access_key::{AccessKey, SESSION_KEY_SECONDS};
+pub use agreed::PENDING;
 pub use config::IdentityConfig;
 pub use devices::{KnowDevices, KnownDevice, KnownLeave};
 pub use factors::device::{DEVICE_SECONDS, new_device_secret, user_code};
+pub use factors::loopback::{COMMAND_LINE_CLIENT, Challenge, LOOPBACK_PATH, Loopback, new_verifier};
 pub use factors::{CEREMONY_SECONDS, Ceremony, PASSKEY_ALGORITHMS, RECOVERY_CODE_COUNT};
 pub use names::{LABEL_LENGTH_MAX, NAME_BYTES_MAX, SCOPE_BYTES_MAX, SCOPE_COUNT_MAX, parse_label, parse_scopes};
 pub use offices::{Distrust, Offices};
 pub use pass::{PASS_SECONDS_MAX, Passes};
 pub use password::PASSWORD_LENGTH_MAX;
-pub use port::{Federate, IdentityPort, PENDING, Vouched};
+pub use port::{Federate, IdentityPort, Vouched};
 pub use secret_text::{SecretKind, is_secret_text, new_enrolment_secret, new_fleet_secret, new_node_secret, parse_secret_text};
 pub use store::{
     NAMES_BY_IDS_COUNT_MAX, ProvisionedKey, grouped_services_of, principal_with_groups, principals_by_ids, workspace_by_name,
@@ -109,7 +114,7 @@ pub const ACTIONS: &[Action] = &[
     ops::federation::FEDERATION_SETTLE,
     ops::federation::USERS_LINK,
     ops::federation::TOKENS_EXCHANGE,
-    ops::federation::TOKENS_AGREE,
+    ops::command_line::TOKENS_AGREE,
     ops::provisioning::PROVISIONING_DESCRIBE,
     ops::provisioning::PROVISIONING_ENTRUST,
     ops::provisioning::PROVISIONING_GET_USER,
@@ -148,6 +153,14 @@ struct Inner {
 }
 
 impl Inner {
+    /// What is kept of an address that an issuer vouched for; none for what is no address. Hosts are written in either case, what stands before
+    /// the `@` is the host's own affair (RFC 5321, section 2.4).
+    fn address_mark(&self, issuer: &str, address: &str) -> Option<[u8; 32]> {
+        let (mailbox, host) = address.rsplit_once('@').filter(|(mailbox, host)| !mailbox.is_empty() && !host.is_empty())?;
+        let said = format!("{mailbox}@{}", host.to_ascii_lowercase());
+        Some(self.sealer.mark(&format!("address at {issuer}"), said.as_bytes()))
+    }
+
     /// Refuses a password that everybody can look up.
     fn check_leaked(&self, password: &Secret) -> Result<(), Problem> {
         if self.watch.get().map_or(Ok(false), |watch| watch.is_leaked(password))? {

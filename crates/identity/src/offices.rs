@@ -1,7 +1,7 @@
 //! What this room asks of others about accounts: which of them hold an office, and whom to trust less.
 
 use kernel::{Micros, Problem};
-use vault::db::Reader;
+use vault::db::{Reader, Writer};
 
 /// Knows who holds an office: a role that is about the server itself, not about the data in it. Implemented by `server` over `policy`.
 pub trait Offices: Send + Sync {
@@ -11,11 +11,18 @@ pub trait Offices: Send + Sync {
     /// `Unavailable` if it cannot be told.
     fn holds_office(&self, reader: &mut Reader<'_>, principals: &[String], at: Micros) -> Result<bool, Problem>;
 
-    /// The principals, groups among them, that administer the server, and go on doing so: by grants without an end.
+    /// Whether anybody administers the server for good: a person who may come in, other than `without`, by a grant without an end, directly or
+    /// by way of groups.
     ///
     /// # Errors
     /// `Unavailable` if it cannot be told.
-    fn administrators(&self, reader: &mut Reader<'_>, at: Micros) -> Result<Vec<String>, Problem>;
+    fn is_administered(&self, reader: &mut Reader<'_>, without: Option<&str>) -> Result<bool, Problem>;
+
+    /// Holds whoever does, so that two who are taken away at the same moment wait for each other.
+    ///
+    /// # Errors
+    /// `Unavailable` if it cannot be done.
+    fn hold_administrators(&self, tx: &mut Writer<'_>, at: Micros) -> Result<(), Problem>;
 
     /// Until when one of these principals administers the server, by a grant of its own: `Micros(i64::MAX)` for one without an end, none
     /// where none does.

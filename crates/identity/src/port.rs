@@ -12,7 +12,6 @@ use vault::db::{PortDb, Reader, SystemDb};
 use crate::Inner;
 use crate::access_key::is_right;
 use crate::devices::{KnownDevice, is_leave};
-use crate::factors::device::{code_digest, user_code};
 use crate::factors::{Purpose, recovery_digest, totp, webauthn};
 use crate::memory::{CredentialKey, Moment, UseOf};
 use crate::names::NAME_BYTES_MAX;
@@ -25,8 +24,6 @@ use crate::watch::{Shown, WatchLogIns};
 
 /// Ended sessions are kept this long, for lists and questions, and then deleted.
 const ENDED_SESSION_DAYS: i64 = 7;
-/// What a command line is told until somebody agrees (RFC 8628, section 3.5).
-pub const PENDING: &str = "authorization_pending";
 /// A UTF-8 character has at most 4 bytes.
 const PASSWORD_BYTES_MAX: usize = PASSWORD_LENGTH_MAX * 4;
 
@@ -192,6 +189,7 @@ impl IdentityPort {
             Credential::Federated(returned) => self.by_provider(returned).await,
             Credential::Exchange(token) => self.by_platform(token).await,
             Credential::Device(secret) => self.by_device(secret).await,
+            Credential::Code(shown) => self.by_code(shown).await,
             Credential::Statement(statement) => self.by_statement(statement).await,
         }
     }
@@ -475,23 +473,6 @@ impl IdentityPort {
         caller.assurance = if vouched.second_factor { 2 } else { 1 };
         let once = Spend::Federated { issuer: vouched.issuer, session: vouched.session };
         caller.proof = Some(Proof { at: vouched.at.min(self.clock.now()), method: Method::Federated, once: Some(once) });
-        Ok(caller)
-    }
-
-    /// A command line whose log-in somebody agreed to.
-    async fn by_device(&self, secret: &Secret) -> Result<Caller, Problem> {
-        let digest = user_code(secret).as_deref().and_then(code_digest).ok_or_else(refused)?;
-        let at = self.clock.now();
-        self.lookup_count.fetch_add(1, Ordering::Relaxed);
-        let found = self.db.read_point(move |reader| Ok(store::agreed(reader, &digest, at)?)).await?;
-        let pending = || Problem::new(Kind::Unauthenticated, PENDING);
-        let (account, approved_at) = found.ok_or_else(pending)?;
-        if account.disabled {
-            return Err(refused());
-        }
-        let mut caller = account.caller;
-        bounded(&caller)?;
-        caller.proof = Some(Proof { at: approved_at, method: Method::Device, once: Some(Spend::Device(digest)) });
         Ok(caller)
     }
 

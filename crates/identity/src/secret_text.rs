@@ -18,6 +18,8 @@ pub enum SecretKind {
     Session,
     /// A command line that asks to be logged in.
     Device,
+    /// What a browser brings to a command line on its own machine.
+    Code,
     /// Leave to enrol one device.
     Enrolment,
     /// Leave of osquery's machines to join a fleet.
@@ -32,7 +34,8 @@ const CHECKSUM_LENGTH: usize = 6;
 const PREFIX_LENGTH: usize = 11;
 
 impl SecretKind {
-    const ALL: [Self; 7] = [Self::Personal, Self::Service, Self::Session, Self::Device, Self::Enrolment, Self::Fleet, Self::Node];
+    const ALL: [Self; 8] =
+        [Self::Personal, Self::Service, Self::Session, Self::Device, Self::Code, Self::Enrolment, Self::Fleet, Self::Node];
 
     const fn prefix(self) -> &'static str {
         match self {
@@ -40,6 +43,7 @@ impl SecretKind {
             Self::Service => "sr_svc_",
             Self::Session => "sr_ses_",
             Self::Device => "sr_dev_",
+            Self::Code => "sr_cod_",
             Self::Enrolment => "sr_enr_",
             Self::Fleet => "sr_flt_",
             Self::Node => "sr_nod_",
@@ -50,7 +54,7 @@ impl SecretKind {
     const fn random_length(self) -> usize {
         match self {
             Self::Personal | Self::Service => 30,
-            Self::Session | Self::Device | Self::Enrolment | Self::Fleet | Self::Node => 43,
+            Self::Session | Self::Device | Self::Code | Self::Enrolment | Self::Fleet | Self::Node => 43,
         }
     }
 
@@ -61,6 +65,7 @@ impl SecretKind {
             Self::Service => "svc",
             Self::Session => "ses",
             Self::Device => "dev",
+            Self::Code => "cod",
             Self::Enrolment => "enr",
             Self::Fleet => "flt",
             Self::Node => "nod",

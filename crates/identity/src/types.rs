@@ -145,6 +145,15 @@ pub struct MintedToken {
     pub secret: Secret,
 }
 
+/// What came of a credential that was shown for a token.
+#[derive(Debug)]
+pub enum Exchanged {
+    /// The token.
+    Minted(Box<MintedToken>),
+    /// Nothing: it was used before, and what was made of it then is revoked.
+    UsedBefore,
+}
+
 /// What a new token shall be.
 #[derive(Clone, Debug, Default)]
 pub struct TokenWish {

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::csv::CsvDialect;
 use crate::finding::Screen;
 use crate::query::SqlAnswers;
 use crate::report::Section;
@@ -27,6 +28,9 @@ pub struct JobSpec {
     /// The format, where the committer named it (`parquet`, `csv`, `jsonl`, `arrow`, `npy`, `images`).
     #[serde(default)]
     pub format: Option<String>,
+    /// How its CSV files are written, where the committer said so.
+    #[serde(default)]
+    pub csv: CsvDialect,
     /// What columns are for.
     #[serde(default)]
     pub roles: Roles,
@@ -77,6 +81,7 @@ impl JobSpec {
             manifest_sha256: String::new(),
             files,
             format: None,
+            csv: CsvDialect::default(),
             roles: Roles::default(),
             contract_yaml: None,
             sql: SqlAnswers::default(),
@@ -139,6 +144,9 @@ pub struct OtherTable {
     pub version: String,
     /// Its files, in its manifest's order.
     pub files: Vec<FileSpec>,
+    /// How its CSV files are written, where their committer said so.
+    #[serde(default)]
+    pub csv: CsvDialect,
     /// Whether no row may stand in both, as between training and test data.
     #[serde(default)]
     pub apart: bool,

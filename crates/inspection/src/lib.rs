@@ -17,6 +17,7 @@
 mod attestation;
 pub mod catalogue;
 mod confine;
+mod csv;
 mod error;
 mod finding;
 pub mod frame;
@@ -32,6 +33,7 @@ mod worker;
 
 pub use attestation::{Resource, statement};
 pub use confine::{ProcessLimits, limit_this_process};
+pub use csv::{CsvDialect, Delimiter};
 pub use error::InspectionError;
 pub use finding::{Effect, Example, Finding, FindingKind, NAME_BYTES_MAX, Screen, Severity};
 pub use html::{charts, html};

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use crate::csv::CsvDialect;
 use crate::job::FileSpec;
 use crate::report::{Confinement, Section};
 
@@ -40,6 +41,9 @@ pub struct QueryTable {
     pub name: String,
     /// Its files, in the manifest's order.
     pub files: Vec<FileSpec>,
+    /// How its CSV files are written, where their committer said so.
+    #[serde(default)]
+    pub csv: CsvDialect,
 }
 
 /// What is asked of the tables.

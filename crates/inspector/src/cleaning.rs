@@ -23,7 +23,8 @@ pub(crate) fn run(job: &JobSpec, clean: &CleanSpec, files: Vec<DataFile>, news: 
     }
     news.progress("open", 0, None);
     let count = files.len();
-    let table = Table::open(files, &ReadOptions::default()).map_err(|error| error.to_string())?;
+    let options = ReadOptions { csv: sandbox::csv_options(job.csv), ..ReadOptions::default() };
+    let table = Table::open(files, &options).map_err(|error| error.to_string())?;
     let row_count = table.row_count();
     if row_count > job.limits.row_count_max {
         return Err(format!("{row_count} rows are more than {}; split the data", job.limits.row_count_max));

@@ -118,7 +118,8 @@ fn inspect_and_print(request: &Request) -> Result<InspectionReport, String> {
         }
         Some(Before::Data(files)) => {
             let reference = reference(&job, request, files.clone(), &news)?;
-            let spec = OtherTable { name: String::new(), version: reference.name.clone(), files: Vec::new(), apart: false };
+            let (name, version) = (String::new(), reference.name.clone());
+            let spec = OtherTable { name, version, files: Vec::new(), csv: job.csv, apart: false };
             others.push(Other { spec, files });
             Some(reference)
         }
@@ -186,6 +187,7 @@ fn job(request: &Request, opened: &Opened) -> JobSpec {
         .and_then(|path| path.file_stem())
         .map_or_else(|| "data".to_owned(), |stem| stem.to_string_lossy().into_owned());
     let mut job = JobSpec::new(name, "local", specs.collect(), SystemClock.now().0);
+    job.csv = files.csv();
     job.roles = Roles {
         label: files.label.clone(),
         source: files.source.clone(),

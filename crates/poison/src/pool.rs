@@ -1,8 +1,10 @@
 //! Pools the members' probabilities in two ways and takes the middle: a weighted product, its weights by coordinate search,
-//! is sharp and follows the surest; a weighted mean, its weights by expectation maximisation, is blunt and hard to mislead.
-//! Both are judged by the rows' own labels.
+//! is sharp and follows the surest; a plain mean is blunt and hard to mislead. Votes of trees are too modest and kernels of few
+//! rows far too sure: so for the mean each member is tempered until the rows' own labels surprise it least. Which members to
+//! believe more is not asked there: labels of which some are wrong tell little of that.
 //!
-//! Sources: Genest and Zidek 1986 (logarithmic and linear opinion pools); Dempster, Laird and Rubin 1977.
+//! Sources: Genest and Zidek 1986 (logarithmic and linear opinion pools); Dempster, Laird and Rubin 1977; Guo et al. 2017
+//! (temperature scaling).
 
 use rayon::prelude::*;
 
@@ -22,7 +24,7 @@ const FLOOR: f32 = 1e-5;
 
 /// What the members say together.
 pub(crate) struct Pooled {
-    /// The middle of product and mean.
+    /// The middle of the product and the mean of tempered members.
     pub(crate) probabilities: Matrix,
     /// The middle of the weighted mean and the plain one. Sharp probabilities learn flips of one way along with the classes;
     /// these show them better.
@@ -37,8 +39,9 @@ pub(crate) fn pool(members: &[Matrix], labels: &[u32], seed: u64) -> Pooled {
     let samples: Vec<Matrix> = members.iter().map(|member| logarithms(&member.chosen(&judged))).collect();
     let wanted: Vec<u32> = judged.iter().map(|index| at(labels, *index as usize)).collect();
     let (_, weights) = product_weights(&samples, &wanted);
+    let powers: Vec<f32> = samples.par_iter().map(|sample| power(sample, &wanted)).collect();
     let shares = mean_weights(members, (&judged, &wanted));
-    combine(members, weights, &shares)
+    combine(members, weights, (&powers, &shares))
 }
 
 /// The part of the pool's surprise that one more member would take away, of which the answers for these rows are known.
@@ -80,6 +83,13 @@ fn product_weights(samples: &[Matrix], wanted: &[u32]) -> (f64, Vec<f32>) {
         }
     }
     (best, weights)
+}
+
+/// The power to which a member's probabilities are raised such that the labels surprise it least.
+fn power(logarithms: &Matrix, wanted: &[u32]) -> f32 {
+    let surprise = |power: f32| loss(std::slice::from_ref(logarithms), &[power], wanted);
+    let tried = WEIGHTS.iter().filter(|power| **power > 0.0).map(|power| (surprise(*power), *power));
+    tried.min_by(|left, right| left.0.total_cmp(&right.0)).map_or(1.0, |(_, power)| power)
 }
 
 /// The members' weights in a mean, such that the labels are most probable.
@@ -126,8 +136,8 @@ fn loss(logarithms: &[Matrix], weights: &[f32], labels: &[u32]) -> f64 {
     total
 }
 
-/// The pooled probabilities under given weights of the product and shares of the mean.
-fn combine(members: &[Matrix], weights: Vec<f32>, shares: &[f32]) -> Pooled {
+/// The pooled probabilities under given weights of the product, powers of the tempered members and shares of the mean.
+fn combine(members: &[Matrix], weights: Vec<f32>, (powers, shares): (&[f32], &[f32])) -> Pooled {
     let Some(first) = members.first() else {
         return Pooled { probabilities: Matrix::default(), even: Matrix::default(), weights };
     };
@@ -136,15 +146,19 @@ fn combine(members: &[Matrix], weights: Vec<f32>, shares: &[f32]) -> Pooled {
     let plain = 1.0 / members.len() as f32;
     pooled.par_rows_mut().zip(even.par_rows_mut()).enumerate().for_each(|(index, (own, even))| {
         let mut mean = vec![0.0_f32; own.len()];
-        for ((member, weight), share) in members.iter().zip(&weights).zip(shares) {
+        let mut tempered = mean.clone();
+        for (place, (member, weight)) in members.iter().zip(&weights).enumerate() {
+            let (share, power) = (at(shares, place), at(powers, place));
             for (class, value) in member.row(index).iter().enumerate() {
-                crate::at::add(own, class, weight * value.max(FLOOR).ln());
-                crate::at::add(&mut mean, class, share * value);
+                let logarithm = value.max(FLOOR).ln();
+                crate::at::add(own, class, weight * logarithm);
+                crate::at::put(&mut tempered, class, power * logarithm);
                 crate::at::add(even, class, (share + plain) * value);
             }
+            softmax(&mut tempered);
+            mean.iter_mut().zip(&tempered).for_each(|(mean, value)| *mean += plain * value);
         }
         softmax(own);
-        to_sum_one(&mut mean);
         to_sum_one(even);
         own.iter_mut().zip(&mean).for_each(|(value, mean)| *value = 0.5 * (*value + mean));
     });
@@ -182,5 +196,24 @@ mod tests {
         assert!(help(std::slice::from_ref(&knows), (&rows, &guesses), &labels).abs() < 0.02);
         let shares = mean_weights(&[knows, guesses], (&rows, &labels));
         assert!(shares[0] > 0.9 && (shares[0] + shares[1] - 1.0).abs() < 1e-5, "{shares:?}");
+    }
+
+    #[test]
+    fn a_member_that_is_too_sure_is_tempered_and_a_modest_one_sharpened() {
+        let mut random = Random::new(9, 9);
+        let labels: Vec<u32> = (0..4_000).map(|index| index % 2).collect();
+        // Right in eight rows of ten, whatever it says of how sure it is.
+        let says = |sure: f32, random: &mut Random| {
+            let rows = labels.iter().flat_map(|label| {
+                let own = if random.unit() < 0.8 { sure } else { 1.0 - sure };
+                if *label == 0 { [own, 1.0 - own] } else { [1.0 - own, own] }
+            });
+            Matrix::new(2, rows.collect()).unwrap()
+        };
+        for (sure, least, most) in [(0.9999, 0.0, 0.25), (0.8, 0.9, 1.15), (0.6, 2.7, 2.8)] {
+            let logarithms = logarithms(&says(sure, &mut random));
+            let power = power(&logarithms, &labels);
+            assert!((least..=most).contains(&power), "{sure}: {power}");
+        }
     }
 }

@@ -5,16 +5,18 @@ use std::str::FromStr;
 use std::sync::{Arc, LazyLock};
 
 use cedar_policy::{
-    ActionConstraint, Authorizer, Context, Decision, Effect, Entities, Entity, EntityId, EntityTypeName, EntityUid, Policy,
-    PolicyId, PolicySet, Request, RestrictedExpression, Schema, SchemaFragment, SlotId, Template,
+    Authorizer, Decision, Entities, Entity, EntityId, EntityTypeName, EntityUid, Policy, PolicyId, PolicySet, Request, Schema,
+    SlotId, Template,
 };
-use gate::{Caller, CallerKind, DataClasses, Facts};
-use kernel::{Micros, hex, sha256};
+use gate::{Caller, CallerKind};
+use kernel::Micros;
 use parking_lot::RwLock;
 
+use crate::circumstances::{Circumstances, DataContext};
 use crate::place::{Place, target_of};
 use crate::review::written;
-use crate::roles::{ROLES_TEXT, Role, TO_A_VERSION, read_roles};
+use crate::roles::{ROLES_TEXT, Role};
+use crate::texts::{embedded, read_schema, read_statics, read_templates, verb, version_of};
 use crate::types::{Grant, PolicyError, PrincipalKind};
 
 const SCHEMA_TEXT: &str = include_str!("../../../policies/strongroom.cedarschema");
@@ -23,152 +25,10 @@ const EVERYONE_TEXT: &str = include_str!("../../../policies/everyone.cedar");
 const JOBS_TEXT: &str = include_str!("../../../policies/jobs.cedar");
 const FORBIDS_TEXT: &str = include_str!("../../../policies/forbids.cedar");
 
-/// The action groups that every verb is in one of.
-const READS: &str = "reads";
-const WRITES: &str = "writes";
 /// Actions of the schema that no room has as a verb.
 pub(crate) const ESCALATE: &str = "grants.escalate";
-/// The risk that counts as certain; anything above is held to it.
-const RISK_MAX: i64 = 100;
-/// The highest authenticator assurance level (NIST SP 800-63B).
-pub(crate) const ASSURANCE_MAX: i64 = 3;
-/// The highest tier of a device.
-const DEVICE_TIER_MAX: u8 = 3;
 /// Verdicts that a request keeps; there are few circumstances, and when these are more, all are forgotten.
 const VERDICT_COUNT_MAX: usize = 64;
-
-/// How things stand around a request. All integers are held in range before Cedar sees them: an overflow in a `forbid`
-/// is an error, and Cedar skips what errs.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Circumstances {
-    pub(crate) risk: u8,
-    pub(crate) assurance: u8,
-    pub(crate) locked: bool,
-    /// The caller came with a browser's session.
-    pub(crate) session: bool,
-    /// What opened it cannot be passed on by a page that pretends to be ours.
-    pub(crate) phishing_resistant: bool,
-    /// How long ago its holder showed who they are, at most: one of [`PROOF_AGES_S`].
-    pub(crate) proof_age_s: u32,
-    /// How far the device is trusted that the caller came from; 0 for none.
-    pub(crate) device_tier: u8,
-    /// How far it must be, for what is read.
-    pub(crate) least_tier: u8,
-}
-
-/// The ages of a proof that a policy can tell apart; an age counts as the next of these, so that verdicts can be kept. What is older counts as
-/// the last.
-pub(crate) const PROOF_AGES_S: [u32; 6] = [0, 300, 900, 3_600, 43_200, 2_592_000];
-
-impl Circumstances {
-    /// A token of somebody who is not risky.
-    pub(crate) const CALM: Self = Self {
-        risk: 0,
-        assurance: 1,
-        locked: false,
-        session: false,
-        phishing_resistant: false,
-        proof_age_s: 0,
-        device_tier: 0,
-        least_tier: 0,
-    };
-
-    /// Nothing speaks against it, and the caller has shown all there is to show.
-    pub(crate) const fn best(self) -> Self {
-        Self { risk: 0, assurance: 3, phishing_resistant: true, proof_age_s: 0, ..self }
-    }
-
-    /// The same from a device that is trusted as far as any.
-    pub(crate) const fn best_device(self) -> Self {
-        Self { device_tier: DEVICE_TIER_MAX, ..self }
-    }
-
-    /// As this caller comes, at this risk, to what has these facts.
-    pub(crate) fn of(caller: &Caller, facts: &Facts, (risk, locked): (u8, bool), now: Micros) -> Self {
-        let proof = caller.proof.as_ref();
-        // A proof from the future is none that a clock can be trusted with.
-        let age_s = |at: Micros| u32::try_from(now.0.saturating_sub(at.0).div_euclid(1_000_000)).unwrap_or(u32::MAX);
-        let counted = |age_s: u32| PROOF_AGES_S.into_iter().find(|known| age_s <= *known).unwrap_or(2_592_000);
-        Self {
-            risk: risk.min(100),
-            assurance: caller.assurance.min(3),
-            locked,
-            session: proof.is_some(),
-            phishing_resistant: proof.is_some_and(|proof| proof.method.is_phishing_resistant()),
-            proof_age_s: proof.map_or(0, |proof| counted(age_s(proof.at))),
-            device_tier: caller.device.as_ref().map_or(0, |device| device.tier.min(DEVICE_TIER_MAX)),
-            least_tier: facts.least_tier.min(DEVICE_TIER_MAX),
-        }
-    }
-
-    /// The same caller after another log-in: how it would be asked for (RFC 9470), from the least to the most.
-    pub(crate) fn stronger(self) -> [(&'static str, Self); 5] {
-        let as_strong = |assurance: u8, phishing_resistant: bool| Self {
-            assurance: self.assurance.max(assurance),
-            phishing_resistant: self.phishing_resistant || phishing_resistant,
-            ..self
-        };
-        [
-            (ACR_ANY, self),
-            (ACR_SECOND_FACTOR, as_strong(2, false)),
-            (ACR_PHISHING_RESISTANT, as_strong(2, true)),
-            (ACR_HARDWARE, as_strong(3, true)),
-            (ACR_PHISHING_RESISTANT, Self { risk: 0, ..as_strong(3, true) }),
-        ]
-    }
-}
-
-/// `acr_values`: any log-in, two factors, and as OpenID's EAP ACR names them, phishing-resistant and in hardware.
-const ACR_ANY: &str = "urn:strongroom:acr:1";
-const ACR_SECOND_FACTOR: &str = "urn:strongroom:acr:2";
-const ACR_PHISHING_RESISTANT: &str = "phr";
-const ACR_HARDWARE: &str = "phrh";
-
-/// What is known of a data set's version, beside what it is for the caller.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct DataContext {
-    state: &'static str,
-    classes: DataClasses,
-    own: bool,
-    training: bool,
-}
-
-impl DataContext {
-    /// Of what is no version of a data set.
-    pub(crate) const NONE: Self = Self {
-        state: "none",
-        classes: DataClasses { personal: false, special: false, health: false, financial: false },
-        own: false,
-        training: false,
-    };
-
-    /// Of what `facts` tell, to this caller.
-    pub(crate) fn of(caller: &Caller, facts: &Facts) -> Self {
-        let Some(data) = facts.data else { return Self::NONE };
-        let scopes = caller.token.as_ref().map(|token| token.scopes.as_slice()).unwrap_or_default();
-        Self {
-            state: data.state.word(),
-            classes: data.classes,
-            own: facts.owner.as_ref() == Some(&caller.id),
-            training: scopes.iter().any(|scope| scope.contains(TO_A_VERSION)),
-        }
-    }
-
-    fn expression(self) -> RestrictedExpression {
-        let flag = |name: &str, value: bool| (name.to_owned(), RestrictedExpression::new_bool(value));
-        let fields = [
-            ("state".to_owned(), RestrictedExpression::new_string(self.state.to_owned())),
-            flag("personal", self.classes.personal),
-            flag("special", self.classes.special),
-            flag("health", self.classes.health),
-            flag("financial", self.classes.financial),
-            flag("own", self.own),
-            flag("training", self.training),
-        ];
-        // The names differ, so that there is nothing to refuse; an empty record makes every policy that asks err, which refuses.
-        RestrictedExpression::new_record(fields).unwrap_or_else(|_| RestrictedExpression::new_bool(false))
-    }
-}
 
 /// What Cedar said.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -186,12 +46,12 @@ pub(crate) struct Verb {
     pub(crate) open: bool,
     /// Open to strangers.
     pub(crate) public: bool,
-    uid: EntityUid,
-    entity: Entity,
+    pub(crate) uid: EntityUid,
+    pub(crate) entity: Entity,
     /// All forbids, and the built-in permits that name it.
-    base: PolicySet,
+    pub(crate) base: PolicySet,
     /// The templates of the roles that hold it, by the role's name.
-    templates: BTreeMap<String, Template>,
+    pub(crate) templates: BTreeMap<String, Template>,
 }
 
 /// A request all but for its circumstances, with the few policies and entities that it needs.
@@ -365,20 +225,7 @@ impl Engine {
     }
 
     fn ask(&self, prepared: &Prepared, circumstances: Circumstances, data: DataContext) -> Result<Verdict, PolicyError> {
-        let risk = i64::from(circumstances.risk).clamp(0, RISK_MAX);
-        let assurance = i64::from(circumstances.assurance).clamp(0, ASSURANCE_MAX);
-        let context = Context::from_pairs([
-            ("risk".to_owned(), RestrictedExpression::new_long(risk)),
-            ("assurance".to_owned(), RestrictedExpression::new_long(assurance)),
-            ("locked".to_owned(), RestrictedExpression::new_bool(circumstances.locked)),
-            ("session".to_owned(), RestrictedExpression::new_bool(circumstances.session)),
-            ("phishing_resistant".to_owned(), RestrictedExpression::new_bool(circumstances.phishing_resistant)),
-            ("proof_age_s".to_owned(), RestrictedExpression::new_long(i64::from(circumstances.proof_age_s))),
-            ("device_tier".to_owned(), RestrictedExpression::new_long(i64::from(circumstances.device_tier))),
-            ("least_tier".to_owned(), RestrictedExpression::new_long(i64::from(circumstances.least_tier))),
-            ("data".to_owned(), data.expression()),
-        ])
-        .map_err(refused)?;
+        let context = circumstances.context(data)?;
         let (principal, action, resource) = (&prepared.principal, &prepared.action, &prepared.resource);
         let request = Request::new(principal.clone(), action.clone(), resource.clone(), context, None).map_err(refused)?;
         let response = self.authorizer.is_authorized(&request, &prepared.policies, &prepared.entities);
@@ -556,122 +403,8 @@ fn role_template(role: &str) -> PolicyId {
     PolicyId::new(format!("role:{role}"))
 }
 
-fn embedded(error: impl std::fmt::Display) -> PolicyError {
-    PolicyError::Embedded(error.to_string())
-}
-
 fn refused(error: impl std::fmt::Display) -> PolicyError {
     PolicyError::Engine(error.to_string())
-}
-
-/// SHA-256 over all texts, each after its length, so that no two sets of texts share one.
-fn version_of(texts: &[&str], built_in: &[&str]) -> String {
-    let mut all = Vec::new();
-    for text in texts.iter().chain(built_in) {
-        all.extend((text.len() as u64).to_be_bytes());
-        all.extend(text.as_bytes());
-    }
-    hex(&sha256(&all))
-}
-
-/// The schema with each role as an action group: `action in Action::"role:viewer"`.
-fn read_schema(schema: &str, roles: &str) -> Result<(Schema, BTreeMap<String, Role>), PolicyError> {
-    let (fragment, _) = SchemaFragment::from_cedarschema_str(schema).map_err(embedded)?;
-    let mut json = fragment.to_json_value().map_err(embedded)?;
-    let Some(actions) = json.as_object_mut().and_then(|all| all.get_mut("")).and_then(|top| top.get_mut("actions")) else {
-        return Err(embedded("the schema has no actions"));
-    };
-    let Some(actions) = actions.as_object_mut() else {
-        return Err(embedded("the schema's actions are no table"));
-    };
-    let verbs: BTreeSet<String> = actions.keys().filter(|name| name.contains('.')).cloned().collect();
-    let roles = read_roles(roles, &verbs)?;
-    for (name, action) in actions.iter_mut().filter(|(name, _)| verbs.contains(*name)) {
-        let groups = action.as_object_mut().map(|action| action.entry("memberOf").or_insert_with(|| serde_json::json!([])));
-        let Some(groups) = groups.and_then(serde_json::Value::as_array_mut) else {
-            return Err(embedded(format!("`{name}` has no list of groups")));
-        };
-        for role in roles.values().filter(|role| role.verbs.contains(name)) {
-            groups.push(serde_json::json!({ "id": format!("role:{}", role.name) }));
-        }
-    }
-    for role in roles.keys() {
-        actions.insert(format!("role:{role}"), serde_json::json!({}));
-    }
-    Ok((Schema::from_json_value(json).map_err(embedded)?, roles))
-}
-
-fn read_templates(text: &str) -> Result<BTreeMap<String, Template>, PolicyError> {
-    let set = PolicySet::from_str(text).map_err(embedded)?;
-    if set.policies().next().is_some() {
-        return Err(embedded("a role must be a template"));
-    }
-    let mut templates = BTreeMap::new();
-    for template in set.templates() {
-        let Some(id) = template.annotation("id").map(str::to_owned) else {
-            return Err(embedded("a role's template has no @id"));
-        };
-        templates.insert(id.clone(), template.new_id(PolicyId::new(id)));
-    }
-    Ok(templates)
-}
-
-fn read_statics(text: &str) -> Result<Vec<Policy>, PolicyError> {
-    // Grants on single experiments, models and data sets are judged once per role (see `Policy::items`), so no built-in policy
-    // may tell one of them from another.
-    if ["Experiment::\"", "RegisteredModel::\"", "Dataset::\""].iter().any(|one| text.contains(one)) {
-        return Err(embedded("a built-in policy names a single experiment, model or data set"));
-    }
-    let set = PolicySet::from_str(text).map_err(embedded)?;
-    if set.templates().next().is_some() {
-        return Err(embedded("a built-in policy must not be a template"));
-    }
-    set.policies()
-        .map(|policy| {
-            let id = policy.annotation("id").map(str::to_owned).ok_or_else(|| embedded("a policy has no @id"))?;
-            Ok(policy.new_id(PolicyId::new(id)))
-        })
-        .collect()
-}
-
-fn verb(
-    name: String,
-    entity: &Entity,
-    actions: &Entities,
-    statics: &[Policy],
-    templates: &BTreeMap<String, Template>,
-) -> Result<Verb, PolicyError> {
-    let uid = entity.uid();
-    let ancestors: HashSet<EntityUid> = actions.ancestors(&uid).into_iter().flatten().cloned().collect();
-    let in_group = |group: &str| ancestors.iter().any(|ancestor| ancestor.id().unescaped() == group);
-    let writes = in_group(WRITES);
-    if writes == in_group(READS) {
-        return Err(embedded(format!("`{name}` must be in one of `{READS}` and `{WRITES}`")));
-    }
-    let mut base = PolicySet::new();
-    let (mut open, mut public) = (false, false);
-    for policy in statics {
-        let concerns = match policy.action_constraint() {
-            ActionConstraint::Any => true,
-            ActionConstraint::Eq(one) => one == uid || ancestors.contains(&one),
-            ActionConstraint::In(many) => many.iter().any(|one| *one == uid || ancestors.contains(one)),
-        };
-        let permit = policy.effect() == Effect::Permit;
-        // All forbids are always there; they are few.
-        if concerns || !permit {
-            base.add(policy.clone()).map_err(embedded)?;
-        }
-        if concerns && permit {
-            let id = policy.id().to_string();
-            open |= !id.starts_with("job:");
-            public |= id == "anyone-may-knock";
-        }
-    }
-    let held = templates.iter().filter(|(id, _)| in_group(id));
-    let by_role = held.map(|(id, template)| (id.trim_start_matches("role:").to_owned(), template.clone()));
-    let templates = by_role.collect();
-    let entity = Entity::new_no_attrs(uid.clone(), ancestors);
-    Ok(Verb { name, writes, open, public, uid, entity, base, templates })
 }
 
 /// The embedded engine, if it could be read.

@@ -3,7 +3,8 @@
 use gate::Caller;
 use kernel::{Micros, Problem};
 
-use crate::engine::{Circumstances, ESCALATE};
+use crate::circumstances::Circumstances;
+use crate::engine::ESCALATE;
 use crate::judge::{Ask, Judge};
 use crate::place::target_of;
 use crate::types::{Principal, PrincipalKind, Resource};

@@ -7,13 +7,14 @@ use gate::{Caller, CallerKind, DataFacts, DataState, Decision, Facts, Scope, Tar
 use kernel::Micros;
 
 use crate::cache::PreparedCache;
-use crate::engine::{Circumstances, DataContext, Engine, Prepared, Verb, Verdict};
+use crate::circumstances::{Circumstances, DataContext};
+use crate::engine::{Engine, Prepared, Verb, Verdict};
 use crate::index::Index;
 use crate::place::Place;
 use crate::roles::{covers, scope_covers};
 use crate::types::{Grant, Resource};
 
-/// How old a new log-in may be asked to be at most; some of [`crate::engine::PROOF_AGES_S`].
+/// How old a new log-in may be asked to be at most; some of [`crate::circumstances::PROOF_AGES_S`].
 const STEP_UP_AGES_S: [u32; 3] = [300, 900, 3_600];
 
 /// One question, by the verb's name.

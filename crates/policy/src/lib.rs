@@ -12,6 +12,7 @@
 //! `tests::another_node_sees_a_revocation`.
 
 mod cache;
+mod circumstances;
 mod config;
 mod directory;
 mod elevation;
@@ -28,6 +29,7 @@ mod roles;
 mod store;
 #[cfg(test)]
 mod tests;
+mod texts;
 mod types;
 
 use std::collections::BTreeSet;

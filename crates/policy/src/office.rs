@@ -1,7 +1,7 @@
 //! Who holds an office: a role that is about the server itself and reaches no data, as an administrator's or an auditor's.
 
 use kernel::{Micros, Problem};
-use vault::db::Reader;
+use vault::db::{Reader, Writer};
 
 use crate::policy::Policy;
 use crate::store;
@@ -29,13 +29,21 @@ impl Policy {
         Ok(store::administrators(reader, at)?.into_iter().map(|(principal, _)| principal).collect())
     }
 
-    /// Those of them whose grant has no end.
+    /// Whether anybody administers the server for good: a person who may come in, other than `without`, by a grant without an end, directly or
+    /// by way of groups.
     ///
     /// # Errors
     /// `Unavailable` if it cannot be read.
-    pub fn lasting_administrators(&self, reader: &mut Reader<'_>, at: Micros) -> Result<Vec<String>, Problem> {
-        let all = store::administrators(reader, at)?;
-        Ok(all.into_iter().filter(|(_, end)| end.is_none()).map(|(principal, _)| principal).collect())
+    pub fn is_administered(&self, reader: &mut Reader<'_>, without: Option<&str>) -> Result<bool, Problem> {
+        Ok(store::is_administered(reader, without)?)
+    }
+
+    /// Holds whoever holds such a grant, so that two who are taken away at the same moment wait for each other.
+    ///
+    /// # Errors
+    /// `Unavailable` if it cannot be written.
+    pub fn hold_administrators(&self, tx: &mut Writer<'_>, at: Micros) -> Result<(), Problem> {
+        Ok(store::hold_administrators(tx, at)?)
     }
 
     /// Until when one of these principals administers the server by a grant of its own: `Micros(i64::MAX)` for one without an end, none where

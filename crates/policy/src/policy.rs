@@ -11,9 +11,10 @@ use prove::Solver;
 use vault::db::{Db, PortDb};
 
 use crate::cache::PreparedCache;
+use crate::circumstances::Circumstances;
 use crate::directory::Directory;
 use crate::elevation::GlassAlarm;
-use crate::engine::{Circumstances, Engine};
+use crate::engine::Engine;
 use crate::index::Index;
 use crate::judge::{Ask, Judge};
 use crate::roles::Role;

@@ -120,15 +120,16 @@ pub(crate) fn revoke(tx: &mut Writer<'_>, id: &str, by: &str, now: Micros) -> Re
     Ok(changed > 0)
 }
 
-/// Whether anybody administers the server for good: a person who may come in, by a grant without an end, directly or by way of groups.
-pub(crate) fn has_administrator(reader: &mut Reader<'_>) -> Result<bool, DbError> {
+/// Whether anybody administers the server for good: a person who may come in, other than this one, by a grant without an end, directly or by
+/// way of groups.
+pub(crate) fn is_administered(reader: &mut Reader<'_>, without: Option<&str>) -> Result<bool, DbError> {
     let sql = "WITH RECURSIVE holder (id) AS (
                    SELECT principal FROM grant_row WHERE role = 'administrator' AND resource_kind = 'server'
                        AND revoked_at IS NULL AND expires_at IS NULL
                    UNION
                    SELECT m.member_id FROM membership m JOIN holder h ON m.group_id = h.id)
-               SELECT p.id FROM principal p JOIN holder h ON p.id = h.id WHERE p.kind = 'user' AND p.disabled = 0 LIMIT 1";
-    Ok(reader.query_one(sql, &[], |row| row.text(0))?.is_some())
+               SELECT p.id FROM principal p JOIN holder h ON p.id = h.id WHERE p.kind = 'user' AND p.disabled = 0 AND p.id <> $1 LIMIT 1";
+    Ok(reader.query_one(sql, &[without.unwrap_or_default().into()], |row| row.text(0))?.is_some())
 }
 
 /// Holds whoever administers the server for good, so that two who are taken away at the same moment wait for each other.

@@ -77,6 +77,7 @@ fn open(job: &QueryJob, pipe: &Arc<Pipe>) -> Result<Vec<(String, Table)>, String
             index = index.checked_add(1).ok_or("there are too many files")?;
         }
         pipe.progress("open", 0, None);
+        let options = ReadOptions { csv: sandbox::csv_options(table.csv), ..options.clone() };
         let read = Table::open(files, &options).map_err(|error| format!("`{}`: {error}", table.name))?;
         opened.push((table.name.clone(), read));
     }

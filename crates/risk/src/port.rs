@@ -247,7 +247,8 @@ impl Assessor {
             {
                 Brought::Unguessable(secret.expose())
             }
-            Credential::Bearer(_) | Credential::Session(_) | Credential::Device(_) => Brought::Noise,
+            Credential::Code(shown) if (self.is_secret_text)(shown.code.expose()) => Brought::Unguessable(shown.code.expose()),
+            Credential::Bearer(_) | Credential::Session(_) | Credential::Device(_) | Credential::Code(_) => Brought::Noise,
             // The id of a key is no secret: who names it wrongly must not be able to lock its holder out.
             Credential::Signed(_) | Credential::Certificate => Brought::Noise,
             // A token sent as a password is a token, whatever the user name says.

@@ -5,7 +5,8 @@ use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use tables::{DataFile, LocalFile};
+use inspection::CsvDialect;
+use tables::{CsvOptions, DataFile, LocalFile};
 
 /// Bytes of a text: a contract, a report that serves as reference.
 pub const TEXT_BYTES_MAX: u64 = 64 << 20;
@@ -55,6 +56,12 @@ fn walk(root: &Path, inside: &Path, depth: usize, found: &mut Vec<(String, PathB
         }
     }
     Ok(())
+}
+
+/// How to read CSV files, by what was said of them.
+#[must_use]
+pub fn csv_options(said: CsvDialect) -> CsvOptions {
+    CsvOptions { delimiter: said.delimiter.map(|delimiter| delimiter.byte()), quote: None, header: said.header }
 }
 
 /// A small file, whole.

@@ -12,6 +12,8 @@ const LISTS: &[(&str, &str)] = &[
     ("numpy", include_str!("../allow/numpy.txt")),
     ("scipy", include_str!("../allow/scipy.txt")),
     ("pandas", include_str!("../allow/pandas.txt")),
+    ("pyarrow", include_str!("../allow/pyarrow.txt")),
+    ("polars", include_str!("../allow/polars.txt")),
     ("pytz", include_str!("../allow/pytz.txt")),
     ("joblib", include_str!("../allow/joblib.txt")),
     ("scikit-learn", include_str!("../allow/scikit-learn.txt")),
@@ -51,6 +53,18 @@ pub(crate) enum Mode {
     ClassFirst,
     /// Makes a NumPy dtype, whose size is followed because joblib's arrays depend on it.
     Dtype,
+    /// A class of arrays. Called itself, it takes the bytes of a buffer for pointers to objects, so nothing else may call it.
+    ArrayClass,
+    /// Makes an empty array of a class of arrays.
+    ArrayMaker,
+    /// Makes one item of an array.
+    ArrayScalar,
+    /// Makes something over bytes, which must be written in the file: over an array of objects, it would show their pointers.
+    BytesFirst,
+    /// Makes one of Arrow's arrays of its buffers, unchecked: they must be as long, and point where, their type says.
+    ArrowArray,
+    /// A class whose state is a stream of Arrow's, which its reader checks, but for pointers to objects.
+    ArrowStream,
     /// joblib's stand-in for an array, whose bytes follow in the stream.
     JoblibArray,
     /// A SciPy distribution: its state holds a text that is executed, which must be SciPy's own.
@@ -83,6 +97,12 @@ impl Mode {
             "latin1" => Self::Latin1,
             "class-first" => Self::ClassFirst,
             "dtype" => Self::Dtype,
+            "array-class" => Self::ArrayClass,
+            "array-maker" => Self::ArrayMaker,
+            "array-scalar" => Self::ArrayScalar,
+            "bytes-first" => Self::BytesFirst,
+            "arrow-array" => Self::ArrowArray,
+            "arrow-stream" => Self::ArrowStream,
             "joblib-array" => Self::JoblibArray,
             "distribution" => Self::Distribution,
             "torch-bytes" => Self::TorchBytes,
@@ -100,7 +120,7 @@ impl Mode {
 
     /// Whether it is a class of which picklers make an empty object, so that nothing of its constructor runs.
     pub fn is_made_empty(self) -> bool {
-        matches!(self, Self::Distribution | Self::JoblibArray | Self::Empty | Self::FormulaData)
+        matches!(self, Self::Distribution | Self::JoblibArray | Self::Empty | Self::FormulaData | Self::ArrowStream)
     }
 
     /// Whether the name is harmless wherever it stands. All others are so only where they are called in the file itself, with
@@ -210,7 +230,18 @@ impl AllowList {
     /// Whether skops may make objects of `module.name`, given as one dotted text.
     pub fn has_dotted(&self, dotted: &str) -> bool {
         dotted.rsplit_once('.').is_some_and(|(module, name)| {
-            matches!(self.exact(module, name), Some(mode) if matches!(mode, Mode::Any | Mode::Reference | Mode::Dtype | Mode::ClassFirst))
+            matches!(
+                self.exact(module, name),
+                Some(
+                    Mode::Any
+                        | Mode::Reference
+                        | Mode::Dtype
+                        | Mode::ClassFirst
+                        | Mode::ArrayClass
+                        | Mode::ArrayMaker
+                        | Mode::ArrayScalar
+                )
+            )
         })
     }
 

@@ -16,8 +16,14 @@ pub(crate) const TEXTS_READ_MAX: u32 = 2 << 20;
 pub(crate) const ARGUMENTS_MAX: u32 = 64;
 /// Entries of a state that are looked at; none that a guard knows has more.
 pub(crate) const STATE_ENTRIES_MAX: usize = 64;
+/// Lists whose items are remembered.
+pub(crate) const LISTS_MAX: usize = 1 << 18;
+/// Items that are remembered of one list; none that a guard knows has more.
+pub(crate) const LIST_ITEMS_MAX: usize = 8;
+/// Values that more than one other may refer to; beyond it, all are taken for such.
+pub(crate) const SHARED_VALUES_MAX: usize = 1 << 20;
 /// Dictionaries whose entries are remembered.
-pub(crate) const DICTIONARIES_MAX: usize = 1 << 18;
+pub(crate) const DICTIONARIES_MAX: usize = 1 << 20;
 /// Entries that are remembered of one dictionary.
 pub(crate) const DICTIONARY_ENTRIES_MAX: usize = 512;
 /// Entries that are remembered of all dictionaries of one pickle.

@@ -218,6 +218,59 @@ fn zips_on_which_readers_could_differ_are_blocked() {
     check("a", &zip(&[("b.zip", &zip(&[("a", SYSTEM)]))]), Verdict::Blocked, "pickle.dangerous_global");
 }
 
+/// The larger end record of an archive, and its locator.
+fn large_end(count: u64, central_bytes: u64, central_at: u64) -> Vec<u8> {
+    let numbers: Vec<u8> = [count, count, central_bytes, central_at].iter().flat_map(|number| number.to_le_bytes()).collect();
+    [&b"PK\x06\x06\x2c\0\0\0\0\0\0\0\x2d\0\x2d\0\0\0\0\0\0\0\0\0"[..], &numbers].concat()
+}
+
+#[test]
+fn an_archive_has_one_larger_end_record() {
+    // The members, and the central directory with its place, of an archive that is not yet ended.
+    let parts = |content: &[u8], shift: u32| {
+        let whole = zip(&[("a.pkl", content)]);
+        let central_at = whole.windows(4).position(|window| window == b"PK\x01\x02").unwrap();
+        let mut central = whole[central_at..whole.len() - 22].to_vec();
+        central[42..46].copy_from_slice(&shift.to_le_bytes());
+        (whole[..central_at].to_vec(), central)
+    };
+    let end = |at: usize| {
+        let locator = [&b"PK\x06\x07\0\0\0\0"[..], &(at as u64).to_le_bytes(), &[1, 0, 0, 0]].concat();
+        [&locator[..], b"PK\x05\x06\0\0\0\0\x01\0\x01\0\xff\xff\xff\xff\xff\xff\xff\xff\0\0"].concat()
+    };
+    let (members, central) = parts(b"\x80\x04N.", 0);
+    let record = large_end(1, central.len() as u64, members.len() as u64);
+    let whole = [&members[..], &central, &record].concat();
+    let at = whole.len() - record.len();
+    check("a", &[&whole[..], &end(at)].concat(), Verdict::Clean, "");
+    // A second archive stands behind the record that the locator names: Python reads that one.
+    let (hidden, hidden_central) = parts(SYSTEM, whole.len() as u32);
+    let hidden_at = (whole.len() + hidden.len()) as u64;
+    let other = large_end(1, hidden_central.len() as u64, hidden_at);
+    check("a", &[&whole[..], &hidden, &hidden_central, &other, &end(at)].concat(), Verdict::Blocked, "zip.headers_disagree");
+    check("a", &[&whole[..], &end(at + 1)].concat(), Verdict::Blocked, "zip.headers_disagree");
+    let mut longer = [&whole[..], &end(at)].concat();
+    longer[at + 4] += 1;
+    check("a", &longer, Verdict::Blocked, "zip.headers_disagree");
+}
+
+#[test]
+fn extended_headers_of_tars_are_split_in_one_way() {
+    let archive = |record: &[u8]| {
+        let head = tar("pax", b'x', record);
+        [&head[..head.len() - 1024], &tar("a.pkl", b'0', b"\x80\x04N.")].concat()
+    };
+    check("a.tar", &archive(b"15 path=b/a.pkl\n"), Verdict::Blocked, "archive.malformed");
+    check("a.tar", &archive(b"16 path=b/a.pkl\n"), Verdict::Clean, "");
+    check("a.tar", &archive(b"10 size=9\n"), Verdict::Blocked, "archive.malformed");
+    // Read by lengths, the second entry is one; read by lines, it is none.
+    check("a.tar", &archive(b"9 c=abcd;10 size=9\n"), Verdict::Blocked, "archive.malformed");
+    check("a.tar", &archive(b"19 c=a\n12 path=abc\n"), Verdict::Blocked, "archive.malformed");
+    check("a.tar", &archive(b"8 path=a"), Verdict::Blocked, "archive.malformed");
+    // A folder with content: some readers go on where the content begins.
+    check("a.tar", &tar("a/", b'0', b"\x80\x04N."), Verdict::Blocked, "archive.malformed");
+}
+
 #[test]
 fn torch_archives_hold_what_torch_writes() {
     let (_, whole) = good().into_iter().find(|(name, _)| *name == "a.pt").unwrap();

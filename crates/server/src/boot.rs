@@ -1,7 +1,7 @@
 //! The wiring: opens the data folder and plugs the rooms together behind the gate's ports. One look here shows who holds
 //! which handle on what.
 
-use std::fs::{self, File};
+use std::fs::File;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -27,20 +27,13 @@ use wire::RouteEntry;
 
 use crate::config::{Config, ObjectsConfig, POSTGRES_SCHEMES, RootKeyConfig, VaultConfig};
 use crate::doors::{self, Doors};
+use crate::folder::{check_folder, lock};
 use crate::key_services::{self, First};
 use crate::locate::Locator;
 use crate::receipts::LogReceipts;
-use crate::tls::file_problem;
 use crate::{
     backing, detecting, devicing, engines, housekeeping, inspecting, judging, keykeeping, mailing, observing, retraining,
 };
-
-/// Lies in a folder as long as `init` or `backup restore` works on it.
-pub const UNFINISHED: &str = "unfinished";
-/// Where the system says what this machine is called.
-const HOST_NAME_FILE: &str = "/proc/sys/kernel/hostname";
-/// Names by which a client on this machine may call the server.
-const LOOPBACK_NAMES: [&str; 3] = ["localhost", "127.0.0.1", "[::1]"];
 
 /// An open data folder.
 pub struct App {
@@ -352,42 +345,6 @@ impl App {
     }
 }
 
-/// Refuses what is not a whole data folder.
-///
-/// # Errors
-/// `Invalid`, with what to do.
-pub fn check_folder(data: &Path) -> Result<(), Problem> {
-    let shown = data.display();
-    if data.join(UNFINISHED).exists() {
-        let is_restore = fs::read_to_string(data.join(UNFINISHED)).is_ok_and(|text| text.starts_with("restore "));
-        let message = if is_restore {
-            format!(
-                "`strongroom backup restore` did not finish making `{shown}`; run it again with the same words, and it goes on"
-            )
-        } else {
-            format!("`strongroom init` did not finish making `{shown}`; delete it and run `init` again")
-        };
-        return Err(Problem::invalid(message));
-    }
-    if !data.join("lock").is_file() {
-        let message = format!("`{shown}` is not a data folder; make one with `strongroom init --data {shown}`");
-        return Err(Problem::invalid(message));
-    }
-    Ok(())
-}
-
-fn lock(data: &Path) -> Result<File, Problem> {
-    let path = data.join("lock");
-    let file = File::options().read(true).write(true).open(&path).map_err(|error| {
-        Problem::invalid(format!("`{}` cannot be opened by this account: {error}", path.display())).because(error)
-    })?;
-    file.try_lock().map_err(|_| {
-        let message = format!("`{}` is open in another process; stop it, or talk to it with --url", data.display());
-        Problem::new(kernel::Kind::Conflict, message)
-    })?;
-    Ok(file)
-}
-
 /// Where the database is.
 ///
 /// # Errors
@@ -501,79 +458,6 @@ impl policy::Directory for Principals {
     }
 }
 
-/// The host names that clients may use: the loopback's, the address listened on, the machine's, and those configured.
-#[must_use]
-pub fn host_names(config: &Config, bound: Option<SocketAddr>) -> Vec<String> {
-    let mut names: Vec<String> = LOOPBACK_NAMES.iter().map(ToString::to_string).collect();
-    if let Some(bound) = bound.filter(|bound| !bound.ip().is_unspecified()) {
-        names.push(match bound {
-            SocketAddr::V4(v4) => v4.ip().to_string(),
-            SocketAddr::V6(v6) => format!("[{}]", v6.ip()),
-        });
-    }
-    names.extend(own_name());
-    names.extend(config.server.allowed_hosts.iter().cloned());
-    names.sort();
-    names.dedup();
-    names
-}
-
-/// What this machine is called, if that can be a host name.
-fn own_name() -> Option<String> {
-    let text = fs::read_to_string(HOST_NAME_FILE).ok()?;
-    let name = text.trim();
-    let fits = |part: &str| {
-        let inner = part.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
-        inner && !part.is_empty() && part.len() <= 63 && !part.starts_with('-') && !part.ends_with('-')
-    };
-    (name.len() <= 253 && name.split('.').all(fits)).then(|| name.to_owned())
-}
-
-/// Writes down where commands on the same folder find this server. One that listens on every address is found on the loopback.
-///
-/// # Errors
-/// `Internal` if the file cannot be written.
-pub fn announce(data: &Path, bound: SocketAddr) -> Result<(), Problem> {
-    let near = match bound {
-        SocketAddr::V4(v4) if v4.ip().is_unspecified() => SocketAddr::from(([127, 0, 0, 1], v4.port())),
-        SocketAddr::V6(v6) if v6.ip().is_unspecified() => SocketAddr::from((std::net::Ipv6Addr::LOCALHOST, v6.port())),
-        other => other,
-    };
-    crate::tls::write_private(&data.join("address"), &format!("https://{near}"))
-}
-
-/// Writes down where S3 is spoken.
-///
-/// # Errors
-/// `Internal` if the file cannot be written.
-pub fn announce_s3(data: &Path, bound: SocketAddr) -> Result<(), Problem> {
-    crate::tls::write_private(&data.join("s3-address"), &format!("https://{bound}"))
-}
-
-/// Takes the announcement back.
-pub fn withdraw(data: &Path) {
-    // If it stays, commands find that nobody holds the lock and open the folder themselves.
-    drop(fs::remove_file(data.join("address")));
-    drop(fs::remove_file(data.join("s3-address")));
-}
-
-/// Where a server on this folder listens, if one does: the folder is locked and an address was announced.
-#[must_use]
-pub fn running_at(data: &Path) -> Option<String> {
-    let file = File::options().read(true).write(true).open(data.join("lock")).ok()?;
-    if file.try_lock().is_ok() {
-        return None;
-    }
-    let url = fs::read_to_string(data.join("address")).ok()?;
-    url.starts_with("https://").then(|| url.trim().to_owned())
-}
-
-/// Whether no process has the folder open.
-#[must_use]
-pub fn is_free(data: &Path) -> bool {
-    lock(data).is_ok()
-}
-
 /// Resolves when the process is told to stop.
 ///
 /// # Errors
@@ -588,21 +472,4 @@ pub fn stop_signal() -> Result<impl Future<Output = ()>, Problem> {
             _ = interrupt.recv() => {}
         }
     })
-}
-
-/// Makes the folders of a new data folder, readable by this account only.
-///
-/// # Errors
-/// `Conflict` if there is one already; `Internal` if it cannot be made.
-pub fn make_folder(data: &Path) -> Result<(), Problem> {
-    use std::os::unix::fs::DirBuilderExt;
-    if fs::read_dir(data).is_ok_and(|mut entries| entries.next().is_some()) {
-        let message = format!("`{}` is not empty; choose a new folder", data.display());
-        return Err(Problem::new(kernel::Kind::Conflict, message));
-    }
-    for folder in ["", "db", "keys", "objects", "audit", "tls"] {
-        let path = data.join(folder);
-        fs::DirBuilder::new().recursive(true).mode(0o700).create(&path).map_err(|e| file_problem(&path, e))?;
-    }
-    Ok(())
 }

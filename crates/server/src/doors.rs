@@ -8,9 +8,10 @@ use gate::{Gate, JobKey};
 use kernel::{Clock, Problem};
 use wire::{Door, DoorConfig, RouteEntry};
 
-use crate::boot::{Rooms, Way, host_names};
+use crate::boot::{Rooms, Way};
 use crate::config::Config;
 use crate::federating::{self, Federation};
+use crate::folder::host_names;
 use crate::{keykeeping, observing, system, ui};
 
 /// What the doors need beside the rooms.

@@ -174,11 +174,14 @@ impl Federation {
         let claims = provider.end(returned, &carried, client, at).await?;
         let subject = claims.text("sub").ok_or_else(wrong)?;
         let mapped = mapped_groups(config, &claims);
+        let is_verified = claims.at("email_verified").and_then(serde_json::Value::as_bool) == Some(true);
+        let address = claims.text("email").filter(|_| is_verified);
         let settle = SettlePerson {
             room: self.identity.clone(),
             issuer: config.issuer.clone(),
             subject: subject.to_owned(),
             name: claims.text(&config.name_claim).filter(|_| config.provision).map(str::to_owned),
+            address: address.map(str::to_owned),
             ruled: mapped.ruled,
             member: mapped.member,
         };
@@ -188,8 +191,7 @@ impl Federation {
             // Which names are taken here is nobody's business who only has an account there.
             _ => wrong().because(problem),
         })?;
-        let is_verified = claims.at("email_verified").and_then(serde_json::Value::as_bool) == Some(true);
-        if let Some(address) = claims.text("email").filter(|_| is_verified)
+        if let Some(address) = address
             && let Err(problem) = self.mail.learn_address(&principal_id, address, at).await
         {
             tracing::warn!(%problem, principal.id = principal_id, "the address that a provider vouched for could not be noted");

@@ -9,7 +9,7 @@ use identity::{Shown, WatchLogIns};
 use kernel::{Clock, Kind, Micros, Problem, Secret};
 use mail::Mail;
 use risk::{Assessor, Band, Cause, Ended, Ground, Judged, LogInFacts, LogIns, Raise, RiskConfig};
-use vault::db::{DbError, Opened, Reader};
+use vault::db::{DbError, Opened, Reader, Writer};
 use vault::keys::Keyring;
 
 use crate::config::Config;
@@ -199,8 +199,12 @@ impl identity::Offices for Offices {
         self.0.holds_office(reader, principals, at)
     }
 
-    fn administrators(&self, reader: &mut Reader<'_>, at: Micros) -> Result<Vec<String>, Problem> {
-        self.0.lasting_administrators(reader, at)
+    fn is_administered(&self, reader: &mut Reader<'_>, without: Option<&str>) -> Result<bool, Problem> {
+        self.0.is_administered(reader, without)
+    }
+
+    fn hold_administrators(&self, tx: &mut Writer<'_>, at: Micros) -> Result<(), Problem> {
+        self.0.hold_administrators(tx, at)
     }
 
     fn administer_until(&self, reader: &mut Reader<'_>, principals: &[String], at: Micros) -> Result<Option<Micros>, Problem> {

@@ -34,6 +34,7 @@ mod devicing;
 mod doors;
 mod engines;
 mod federating;
+mod folder;
 mod housekeeping;
 mod https;
 mod inspecting;

@@ -8,7 +8,7 @@ use kernel::{Clock, Micros, Problem};
 use parking_lot::Mutex;
 use vault::db::{DbError, PortDb, Reader, Stamp};
 
-/// Endpoints that are known.
+/// Endpoints that are known, and buckets.
 const KNOWN_COUNT_MAX: usize = 4_096;
 /// Workspaces in which one name is known.
 const KNOWN_WORKSPACE_COUNT_MAX: usize = 8;
@@ -17,13 +17,14 @@ const KNOWN_WORKSPACE_COUNT_MAX: usize = 8;
 pub struct Locator {
     ports: PortDb,
     clock: Arc<dyn Clock>,
-    endpoints: Arc<KnownEndpoints>,
+    endpoints: Arc<KnownNames>,
+    buckets: Arc<KnownNames>,
 }
 
-/// What was found of endpoints, by their names. Not a cache that may be stale: it counts while the database is in the state that it was
-/// read in, and not a commit longer ([`PortDb::read_known`]).
+/// What was found of targets that are asked about again and again, by their names. Not a cache that may be stale: it counts while the
+/// database is in the state that it was read in, and not a commit longer ([`PortDb::read_known`]).
 #[derive(Default)]
-struct KnownEndpoints(Mutex<HashMap<String, Vec<Known>>>);
+struct KnownNames(Mutex<HashMap<String, Vec<Known>>>);
 
 struct Known {
     stamp: Stamp,
@@ -31,7 +32,7 @@ struct Known {
     facts: Facts,
 }
 
-impl KnownEndpoints {
+impl KnownNames {
     fn get(&self, workspace_name: &str, name: &str, stamp: Stamp) -> Option<Facts> {
         let all = self.0.lock();
         let known = all.get(name)?.iter().find(|known| known.stamp == stamp && known.workspace_name == workspace_name);
@@ -60,18 +61,18 @@ impl Locator {
     /// Over this database. What ends by itself, such as a waiver, does so by `clock`.
     #[must_use]
     pub fn new(ports: PortDb, clock: Arc<dyn Clock>) -> Self {
-        Self { ports, clock, endpoints: Arc::default() }
+        Self { ports, clock, endpoints: Arc::default(), buckets: Arc::default() }
     }
 
-    /// An endpoint, which is asked again and again.
-    async fn endpoint(&self, workspace: &str, name: &str, target: &Target) -> Result<Facts, Problem> {
-        let (endpoints, workspace_name, target) = (Arc::clone(&self.endpoints), workspace.to_owned(), target.clone());
+    /// What is known of these by their names, or looked up now.
+    async fn named(&self, of: &Arc<KnownNames>, workspace: &str, name: &str, target: &Target) -> Result<Facts, Problem> {
+        let (names, workspace_name, target) = (Arc::clone(of), workspace.to_owned(), target.clone());
         let (own_name, now) = (name.to_owned(), self.clock.now());
-        let known = |stamp| self.endpoints.get(workspace, name, stamp);
+        let known = |stamp| of.get(workspace, name, stamp);
         let look = move |reader: &mut Reader<'_>, stamp: Option<Stamp>| {
             let facts = find(reader, &workspace_name, &target, now)?;
             if let Some(stamp) = stamp {
-                endpoints.keep(&own_name, Known { stamp, workspace_name, facts: facts.clone() });
+                names.keep(&own_name, Known { stamp, workspace_name, facts: facts.clone() });
             }
             Ok(facts)
         };
@@ -84,7 +85,8 @@ impl Locate for Locator {
         Box::pin(async move {
             match target {
                 Target::Server | Target::AuditLog | Target::Myself => Ok(Facts { exists: true, ..Facts::default() }),
-                Target::Endpoint(name) => self.endpoint(workspace, name, target).await,
+                Target::Endpoint(name) => self.named(&self.endpoints, workspace, name, target).await,
+                Target::Bucket(name) => self.named(&self.buckets, workspace, name, target).await,
                 _ => {
                     let (workspace, target, now) = (workspace.to_owned(), target.clone(), self.clock.now());
                     self.ports.read_point(move |reader| Ok(find(reader, &workspace, &target, now)?)).await

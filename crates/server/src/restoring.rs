@@ -17,7 +17,7 @@ use vault::keys::Keyring;
 
 use crate::config::Config;
 use crate::tls::file_problem;
-use crate::{boot, config};
+use crate::{boot, config, folder};
 
 /// The job under which objects are read and checked.
 const VERIFIER: &str = "verifier";
@@ -98,7 +98,7 @@ pub async fn restore(wish: Wish) -> Result<Report, Problem> {
         Leave::Emergency(_) | Leave::Drill => None,
     };
     let old = wish.instead_of.as_deref();
-    if let Some(old) = old.filter(|old| !boot::is_free(old) && old.join("lock").is_file()) {
+    if let Some(old) = old.filter(|old| !folder::is_free(old) && old.join("lock").is_file()) {
         let message = format!("a server has `{}` open: stop it first, or what it does meanwhile is lost", old.display());
         return Err(Problem::new(Kind::Conflict, message));
     }

@@ -133,6 +133,7 @@ pub fn routes(door: &mut Door) {
     door.route(Method::GET, "/health", |_| Ok(Health), |()| Ok(text("OK")));
     let origin = |inbound: &Inbound| Ok((Info, inbound.origin()));
     door.route_with(Method::GET, wire::authzen::CONFIGURATION, origin, |(), origin| wire::authzen::configuration(&origin));
+    door.route_with(Method::GET, wire::authorize::METADATA, origin, |(), origin| wire::authorize::metadata(&origin));
     door.route(Method::GET, "/version", |_| Ok(Version), |version| Ok(text(version)));
     door.mlflow(
         Method::GET,

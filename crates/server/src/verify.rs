@@ -12,7 +12,7 @@ use kernel::{Clock, Problem, SystemClock};
 use vault::db::Opening;
 use vault::keys::Keyring;
 
-use crate::{boot, config};
+use crate::{boot, config, folder};
 
 /// The job under which objects are read and checked.
 const VERIFIER: &str = "verifier";
@@ -54,12 +54,12 @@ pub async fn data_folder(
         })
     });
     let report = report.await.map_err(|broken| Problem::internal("the verification broke off", broken))??;
-    let objects = if report.ok && !log_only && boot::is_free(data) { Some(objects(data, file).await?) } else { None };
+    let objects = if report.ok && !log_only && folder::is_free(data) { Some(objects(data, file).await?) } else { None };
     Ok((report, objects))
 }
 
 async fn from_database(data: &Path, file: Option<&Path>) -> Result<(Option<Policy>, Option<DatabaseRows>), Problem> {
-    boot::check_folder(data)?;
+    folder::check_folder(data)?;
     let settings = config::load(data, file)?;
     let opened = boot::open_database(data, &settings, Opening::ReadOnly)?;
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);

@@ -12,7 +12,7 @@ use http::{HeaderValue, Method, StatusCode, header};
 use kernel::{Problem, Secret, SystemClock, random_bytes};
 use wire::Answer;
 
-use crate::{boot, config, listen, tls};
+use crate::{boot, config, folder, listen, tls};
 
 /// A request of `add-checkpoint`: 63 proof lines and a checkpoint fit well.
 const BODY_BYTES_MAX: usize = 64 * 1024;
@@ -26,7 +26,7 @@ pub async fn serve(dir: &Path, name: &str, logs: &[String], address: &str) -> Re
     let witness = Arc::new(Witness::open(&dir.join("seen"), name, &seed, logs, Arc::new(SystemClock))?);
     let listener = listen::bind(address).await?;
     let bound = listener.local_addr().map_err(|e| Problem::internal("the listener has no address", e))?;
-    let names = boot::host_names(&config::Config::default(), Some(bound));
+    let names = folder::host_names(&config::Config::default(), Some(bound));
     let tls = tls::server_config(dir, &config::TlsConfig::default(), &names, None)?;
     let stopping = boot::stop_signal()?;
     crate::say!("listening https://{bound}\nverifier key {}", witness.verifier_key());

@@ -19,7 +19,7 @@ pub enum NoteKind {
     DuplicatedColumn,
     /// A column has no name, and was given one.
     UnnamedColumn,
-    /// Nothing tells whether a CSV's first record names the columns or is a row.
+    /// Nobody said whether a CSV's first record names the columns: it is taken as a row, or nothing tells what it is.
     GuessedHeader,
     /// Cells that a spreadsheet would run as formulas.
     Formula,

@@ -89,6 +89,14 @@ impl Inbound {
         Ok(all)
     }
 
+    /// The same as a form's fields, each of which comes once.
+    ///
+    /// # Errors
+    /// As [`Form::read`].
+    pub fn query_form(&self) -> Result<Form, Problem> {
+        Form::read(self.query.as_bytes())
+    }
+
     /// The workspace that the client named, or the default one.
     #[must_use]
     pub fn workspace(&self) -> &str {

@@ -6,6 +6,7 @@
 //! INVARIANT: no request body is read before its sender is identified. Held by the stranger's sweep in `tests/clients`.
 
 pub mod admin;
+pub mod authorize;
 pub mod authzen;
 mod bodies;
 mod certificate;

@@ -5,7 +5,7 @@ use axum::extract::Request;
 use axum::response::Response;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use gate::{Assertion, Credential, Returned};
+use gate::{Assertion, Credential, Returned, ShownCode};
 use http::request::Parts;
 use http::{Method, StatusCode, Uri, header};
 use kernel::{Problem, Secret};
@@ -56,8 +56,10 @@ fn of_form(form: &Form, origin: String) -> Option<Credential> {
 pub const CARRIED_COOKIE: &str = "__Host-strongroom-login";
 /// Where providers send browsers back to.
 pub const CALLBACK: &str = "/login/callback";
+/// RFC 6749, section 4.1.3.
+pub(crate) const GRANT_CODE: &str = "authorization_code";
 /// RFC 8693, section 2.1 and 3.
-const GRANT_EXCHANGE: &str = "urn:ietf:params:oauth:grant-type:token-exchange";
+pub(crate) const GRANT_EXCHANGE: &str = "urn:ietf:params:oauth:grant-type:token-exchange";
 /// RFC 8628, section 3.4.
 const GRANT_DEVICE: &str = "urn:ietf:params:oauth:grant-type:device_code";
 const TYPES_JWT: [&str; 2] = ["urn:ietf:params:oauth:token-type:jwt", "urn:ietf:params:oauth:token-type:id_token"];
@@ -75,7 +77,7 @@ pub(crate) fn returned(parts: &Parts, origin: &str) -> Credential {
     }))
 }
 
-/// The token that is to be exchanged.
+/// What is to be exchanged for a token.
 pub(crate) async fn subject_token(body: Unread<'_>) -> Result<Credential, Problem> {
     let bytes = body.whole(LOGIN_BYTES_MAX).await?;
     let Ok(form) = Form::read(&bytes) else { return Ok(Credential::Malformed) };
@@ -83,10 +85,21 @@ pub(crate) async fn subject_token(body: Unread<'_>) -> Result<Credential, Proble
         let secret = form.get("device_code").map(|code| Secret::from(code.to_owned()));
         return Ok(secret.map_or(Credential::Malformed, Credential::Device));
     }
+    if form.get("grant_type") == Some(GRANT_CODE) {
+        return Ok(shown_code(&form).unwrap_or(Credential::Malformed));
+    }
     let exchanged = form.get("grant_type") == Some(GRANT_EXCHANGE);
     let of_type = form.get("subject_token_type").is_some_and(|kind| TYPES_JWT.contains(&kind));
     let token = form.get("subject_token").filter(|_| exchanged && of_type);
     Ok(token.map_or(Credential::Malformed, |token| Credential::Exchange(Secret::from(token.to_owned()))))
+}
+
+/// RFC 6749, section 4.1.3, and RFC 7636, section 4.5.
+fn shown_code(form: &Form) -> Option<Credential> {
+    let secret = |name: &str| form.get(name).map(|value| Secret::from(value.to_owned()));
+    let is_ours = form.get("client_id") == Some(identity::COMMAND_LINE_CLIENT);
+    let (code, verifier) = (secret("code").filter(|_| is_ours)?, secret("code_verifier")?);
+    Some(Credential::Code(Box::new(ShownCode { code, verifier, redirect_uri: form.get("redirect_uri")?.to_owned() })))
 }
 
 /// A refusal as OAuth's token endpoints word it (RFC 6749, section 5.2).
@@ -105,7 +118,7 @@ pub(crate) fn token_problem(problem: &Problem) -> Response {
         if status.is_client_error() && problem.kind() != Kind::TooMany { StatusCode::BAD_REQUEST } else { status };
     let hint = format!(
         "the token of a trusted platform is exchanged here: a form with `grant_type` `{GRANT_EXCHANGE}`, `subject_token_type` `{}` and \
-         `subject_token`",
+         `subject_token`; a code of a command line's log-in counts once, for a minute, with its verifier: run `strongroom login` again",
         TYPES_JWT[0]
     );
     let description = if problem.kind() == Kind::Unauthenticated { &hint } else { problem.message() };
@@ -199,5 +212,20 @@ mod tests {
         ] {
             assert!(read(bad).is_none(), "{bad}");
         }
+    }
+
+    #[test]
+    fn a_code_comes_with_all_that_belongs_to_it() {
+        let whole =
+            ["client_id=strongroom-cli", "code=c", "code_verifier=v", "redirect_uri=http%3A%2F%2F127.0.0.1%3A1%2Fcallback"];
+        let read = |fields: &[&str]| shown_code(&Form::read(fields.join("&").as_bytes()).unwrap());
+        let Some(Credential::Code(shown)) = read(&whole) else { panic!() };
+        assert_eq!((shown.code.expose(), shown.redirect_uri.as_str()), (b"c".as_slice(), "http://127.0.0.1:1/callback"));
+        for missing in 0..whole.len() {
+            let fields: Vec<&str> =
+                whole.into_iter().enumerate().filter(|(at, _)| *at != missing).map(|(_, field)| field).collect();
+            assert!(read(&fields).is_none(), "{fields:?}");
+        }
+        assert!(read(&["client_id=another", whole[1], whole[2], whole[3]]).is_none());
     }
 }

@@ -39,7 +39,7 @@ impl Operation for MakeBackup {
     }
 
     async fn run(self, permit: Permit<Self>) -> Result<Run, Problem> {
-        let make::Made { run: ended, faulty, mended_count } = make::make(&self.room, &permit, &self.run).await?;
+        let make::Made { run: ended, manifest, faulty, mended_count } = make::make(&self.room, &permit, &self.run).await?;
         let outcome = Outcome::done()
             .resource(ended.id.clone())
             .with("asked_by", ended.asked_by.clone())
@@ -53,6 +53,7 @@ impl Operation for MakeBackup {
         let (row, room, at) = (ended.clone(), self.room.clone(), permit.entry().at);
         let write = move |writer: &mut Writer<'_>| {
             store::end_run(writer, &row)?;
+            store::keep_manifest(writer, &row.id, &manifest)?;
             if let Some(sequence) = row.sequence {
                 store::settle_faults(writer, &row.target, &faulty, sequence, at)?;
                 room.keep(writer, &row.target, sequence, at)?;

@@ -147,6 +147,8 @@ impl Logged {
     fn take_told(&mut self, record: Record) {
         match record.action.as_str() {
             "tokens.revoke" | "tokens.revoke_any" => drop(self.tokens.insert(record.resource)),
+            // A code that came twice ended what the first one got.
+            "tokens.exchange" if record.number("revoked").is_some() => drop(self.tokens.insert(record.resource)),
             "devices.revoke" | "devices.revoke_own" => drop(self.devices.insert(record.resource)),
             "devices.revoke_fleet" => drop(self.fleets.insert(record.resource)),
             "devices.enrol" => drop(self.invitations.insert(record.caller.token)),
@@ -276,6 +278,8 @@ pub(super) mod tests {
             ("runs.delete", "r2", none()),
             ("runs.create", "r3", none()),
             ("tokens.revoke", "t1", none()),
+            ("tokens.exchange", "t2", serde_json::json!({"principal": "u1"})),
+            ("tokens.exchange", "t3", serde_json::json!({"revoked": 1})),
             ("devices.revoke_own", "d1", none()),
             ("keys.destroy_due", "", serde_json::json!({"request": "q", "refused": "conflict"})),
             ("elevations.decide", "e1", serde_json::json!({"decided": "given"})),
@@ -283,7 +287,8 @@ pub(super) mod tests {
         ]);
         assert_eq!(logged.disabled, [("u1".to_owned(), false), ("u2".to_owned(), true)].into());
         assert_eq!(logged.removed, [(("g1".to_owned(), "u1".to_owned()), true)].into());
-        assert_eq!((logged.tokens.len(), logged.devices.len(), logged.deleted.len()), (1, 1, 0));
+        assert_eq!(logged.tokens, ["t1".to_owned(), "t3".to_owned()].into());
+        assert_eq!((logged.devices.len(), logged.deleted.len()), (1, 0));
         assert!(
             logged.keys.is_empty() && logged.destroys.is_empty() && logged.elevations.is_empty() && logged.versions.is_empty()
         );
@@ -296,7 +301,7 @@ pub(super) mod tests {
     fn no_verb_that_tells_is_forgotten() {
         let details = serde_json::json!({"active": 0, "decided": "refused", "key_workspace": "w", "kind": "model", "legal_hold": 1,
             "member": "m", "memberships_changed": 1, "method": "recovery_code", "mode": "COMPLIANCE", "removed": 1, "request": "q",
-            "retain_until": 9, "version_id": "v"});
+            "retain_until": 9, "revoked": 1, "version_id": "v"});
         for verb in super::super::verbs::TOLD {
             assert_ne!(logged(&[(verb, "x", details.clone())]), Logged::default(), "{verb}");
         }

@@ -38,7 +38,13 @@ fn tokens_and_grants(writer: &mut Writer<'_>, logged: &Logged, at: Micros, done:
         for id in writer.query(sql, &[account.into()], |row| row.text(0))? {
             done.token_count += revoke(writer, &id, at)?;
         }
-        writer.execute("DELETE FROM device_approval WHERE principal_id = $1", &[account.into()])?;
+        for sql in ["DELETE FROM device_approval WHERE principal_id = $1", "DELETE FROM loopback_code WHERE principal_id = $1"] {
+            writer.execute(sql, &[account.into()])?;
+        }
+        let sql = "UPDATE device SET revoked_at = $1, revoked_by = 'restore' WHERE principal_id = $2 AND revoked_at IS NULL";
+        done.device_count += writer.execute(sql, &[at.0.into(), account.into()])?;
+        let sql = "UPDATE device_enrolment SET used_at = $1 WHERE principal_id = $2 AND used_at IS NULL";
+        writer.execute(sql, &[at.0.into(), account.into()])?;
     }
     for id in &logged.devices {
         let sql = "UPDATE device SET revoked_at = $1, revoked_by = 'restore' WHERE id = $2 AND revoked_at IS NULL";

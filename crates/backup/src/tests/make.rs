@@ -115,6 +115,9 @@ async fn old_backups_go_and_take_what_nobody_else_holds() {
             assert!(world.check(sequence).await.unwrap().is_good());
         }
         assert!(world.check(1).await.is_err());
+        let kept = "SELECT sequence FROM backup_run WHERE manifest IS NOT NULL ORDER BY sequence";
+        let kept = world.opened.system.read(move |reader| Ok(reader.query(kept, &[], |row| row.int(0))?)).await.unwrap();
+        assert_eq!(kept, [3, 4], "what is taken away on purpose does not come back");
         assert_eq!(world.target().list("objects").await.unwrap().len(), 4, "the newest backup names all four");
     }
 }

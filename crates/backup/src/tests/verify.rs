@@ -107,6 +107,12 @@ fn damage(path: &Path) {
     std::fs::write(path, bytes).unwrap();
 }
 
+/// As backups that an older server made are known.
+async fn forget_manifests(world: &World) {
+    let place = world.place().display().to_string();
+    world.opened.system.write(move |writer| crate::store::forget_manifests(writer, &place, 99)).await.unwrap();
+}
+
 /// What is wrong with one manifest spoils its own backup alone, and what comes after it goes on behind the last good one.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_damaged_manifest_spoils_no_other_backup() {
@@ -115,6 +121,7 @@ async fn a_damaged_manifest_spoils_no_other_backup() {
             world.store(&format!("{number}.bin"), &[1; 20_000]).await;
             world.back_up().await.unwrap();
         }
+        forget_manifests(&world).await;
         damage(&world.place().join(name_of(1)));
         let (target, trust) = (world.target(), world.room.trust().await.unwrap());
         let chain = crate::chain::Chain::read(&target, &trust).await.unwrap();
@@ -137,6 +144,7 @@ async fn a_damaged_manifest_spoils_no_other_backup() {
 #[tokio::test(flavor = "multi_thread")]
 async fn the_newest_is_not_exchanged_for_an_older_one_without_a_word() {
     let world = two_backups().await;
+    forget_manifests(&world).await;
     damage(&world.place().join(name_of(2)));
     let (target, trust) = (world.target(), world.room.trust().await.unwrap());
     let chain = crate::chain::Chain::read(&target, &trust).await.unwrap();
@@ -207,6 +215,70 @@ async fn a_manifest_taken_out_of_the_middle_is_missed_by_everybody() {
     let chain = crate::chain::Chain::read(&world.target(), &trust).await.unwrap();
     assert!(matches!(chain.faults(), [(3, BackupError::Chain(3, _))]), "{chain:?}");
     assert!(chain.find(&world.target(), None).is_ok(), "it can be restored all the same");
+}
+
+/// The server kept what it signed: the next backup puts it back, and nothing is degraded any more.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_manifest_that_was_taken_away_or_changed_comes_back_with_the_next_backup() {
+    for world in World::all(0).await {
+        for number in 0..3 {
+            world.store(&format!("{number}.bin"), &[1; 20_000]).await;
+            world.back_up().await.unwrap();
+        }
+        let path = world.place().join(name_of(2));
+        let good = std::fs::read(&path).unwrap();
+        let changes: [fn(&Path); 3] = [
+            |path| std::fs::remove_file(path).unwrap(),
+            damage,
+            |path| {
+                std::fs::copy(path.with_file_name("0000000001.json"), path).unwrap();
+            },
+        ];
+        for change in changes {
+            change(&path);
+            let verify = || VerifyBackup { room: world.room.clone(), to: None, sequence: None };
+            assert!(!world.gate.call(verify()).await.unwrap().is_good());
+            let how = world.health().await;
+            assert!(how.is_degraded && how.reasons.join(" ").contains("puts back"), "{how:?}");
+            world.back_up().await.unwrap();
+            assert_eq!(std::fs::read(&path).unwrap(), good);
+            assert!(world.check(2).await.unwrap().is_good());
+            assert!(!world.health().await.is_degraded);
+        }
+        let recorded = world.gate.recorded();
+        assert!(recorded.iter().any(|line| line.contains("backups.make done") && line.contains("mended_count=1")));
+    }
+}
+
+/// A manifest without its parts is no backup, and what somebody put into the database is no manifest.
+#[tokio::test(flavor = "multi_thread")]
+async fn only_what_the_server_signed_and_has_parts_of_comes_back() {
+    let world = two_backups().await;
+    world.back_up().await.unwrap();
+    let path = world.place().join(name_of(2));
+    let trust = world.room.trust().await.unwrap();
+    let good = std::fs::read(&path).unwrap();
+    let two = manifest::open(2, &good, &trust.signer).unwrap().manifest;
+    let keep = |bytes: Vec<u8>| {
+        let write = move |writer: &mut vault::db::Writer<'_>| {
+            writer.execute("UPDATE backup_run SET manifest = $1 WHERE sequence = 2", &[bytes.as_slice().into()])?;
+            Ok(())
+        };
+        world.opened.system.write(write)
+    };
+    std::fs::remove_file(&path).unwrap();
+    keep(two.sign(&manifest::tests::signer(9)).unwrap().0).await.unwrap();
+    world.back_up().await.unwrap();
+    assert!(!path.exists(), "of another signer");
+    keep(good).await.unwrap();
+    let snapshot = world.place().join(blob_name(&two.database.blob));
+    let bytes = std::fs::read(&snapshot).unwrap();
+    std::fs::remove_file(&snapshot).unwrap();
+    world.back_up().await.unwrap();
+    assert!(!path.exists(), "its snapshot is gone");
+    std::fs::write(&snapshot, bytes).unwrap();
+    world.back_up().await.unwrap();
+    assert!(path.exists());
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -2,7 +2,7 @@
 
 use gate::{Action, Operation, Outcome, Permit, Target};
 use kernel::{Kind, Micros, Problem, random_id};
-use vault::db::{Reader, Writer};
+use vault::db::{Reader, Writer, row_id};
 use vault::objects::{Enforcement, ObjectId, StoredObject};
 
 use super::lock::{HoldLeave, RetainLeave};
@@ -92,17 +92,19 @@ impl Operation for WriteObject {
         wish.check(&home)?;
         wish.tags = wish.tags.check(OBJECT_TAG_COUNT_MAX)?;
         wish.attributes = wish.attributes.check()?;
-        // What is refused anyway is refused before its bytes come.
-        let (here, wanted_key, when, lock) = (home.clone(), key.clone(), wish.when.clone(), wish.lock);
-        let at = permit.entry().at;
-        room.db
-            .read_point(&permit, move |reader| {
-                let bucket = buckets::of(reader, &here)?;
-                let there = versions::latest(reader, &bucket.id, &wanted_key)?;
-                check_lock(&bucket, lock, at)?;
-                check_conditions(&when, there.as_ref())
-            })
-            .await?;
+        let (at, lock) = (permit.entry().at, wish.lock);
+        // What is refused anyway is refused before its bytes come. Small ones are here already, and are asked about once: with their row.
+        if !self.incoming.size_bytes.is_some_and(|size_bytes| room.objects.is_small(size_bytes)) {
+            let (here, wanted_key, when) = (home.clone(), key.clone(), wish.when.clone());
+            room.db
+                .read_point(&permit, move |reader| {
+                    let bucket = buckets::of(reader, &here)?;
+                    let there = versions::latest(reader, &bucket.id, &wanted_key)?;
+                    check_lock(&bucket, lock, at)?;
+                    check_conditions(&when, there.as_ref())
+                })
+                .await?;
+        }
         let (object, told) = room.store(&permit, &home, self.incoming).await?;
         let stored_id = object.id.clone();
         let promised = match room.promise(&permit, &home, lock, vec![stored_id.clone()]).await {
@@ -311,7 +313,7 @@ pub(crate) fn add(
         versions::outdate(writer, &bucket.id, &new.key)?;
     }
     let version = Version {
-        row: random_id(),
+        row: row_id(new.at),
         key: new.key,
         rank,
         version_id: if is_versioned { random_id() } else { NULL_VERSION.to_owned() },

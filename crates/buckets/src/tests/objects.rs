@@ -1,5 +1,7 @@
 //! Objects as they come and go.
 
+use std::sync::atomic::AtomicBool;
+
 use super::*;
 use crate::Told;
 use crate::ops::buckets::{BucketChange, DeleteBucket, UpdateBucket};
@@ -91,6 +93,34 @@ fn of_two_who_write_what_must_not_be_there_one_does() {
         let problem = world.put_wish("one", "k", b"second", wish()).await.unwrap_err();
         assert_eq!(code(&problem), Some(Code::PreconditionFailed));
         assert_eq!(world.get("one", "k", None).await.unwrap().1, b"first");
+    });
+}
+
+/// A large body is not read for nothing. A small one is here already: of it nothing stays.
+#[test]
+fn what_is_refused_leaves_nothing_and_a_large_body_is_not_even_read() {
+    on_both_engines(async |world| {
+        world.bucket("one", false).await;
+        world.put("one", "k", b"first").await;
+        for (size_bytes, is_read) in [(5_u64, true), (1 << 20, false)] {
+            let read = Arc::new(AtomicBool::new(false));
+            let told = Arc::clone(&read);
+            let body = futures_util::stream::once(async move {
+                told.store(true, Ordering::SeqCst);
+                Ok(Bytes::from_static(b"bytes"))
+            });
+            let incoming =
+                Incoming { body: Box::pin(body), size_bytes: Some(size_bytes), ..Incoming::of(Bytes::from_static(b"bytes")) };
+            let when = WriteConditions { if_none_match: Some("*".to_owned()), ..WriteConditions::default() };
+            let (room, bucket, key) = (world.room.clone(), "one".to_owned(), "k".to_owned());
+            let write = WriteObject { room, bucket, key, incoming, wish: Wish { when, ..Wish::default() } };
+            assert_eq!(code(&world.call(write).await.unwrap_err()), Some(Code::PreconditionFailed));
+            assert_eq!(read.load(Ordering::SeqCst), is_read);
+        }
+        let count = |reader: &mut vault::db::Reader<'_>| {
+            Ok(reader.query_one("SELECT COUNT(*) FROM small_object", &[], |row| row.int(0))?)
+        };
+        assert_eq!(world.opened.system.read(count).await.unwrap(), Some(1));
     });
 }
 

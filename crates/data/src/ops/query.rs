@@ -6,6 +6,7 @@ use kernel::{Kind, Problem, hex, sha256};
 use vault::objects::StoredObject;
 
 use crate::limits::QUERY_COUNT_MAX;
+use crate::queries::TableFiles;
 use crate::store::{files, versions};
 use crate::types::no_version;
 use crate::{Data, queries, rules};
@@ -59,7 +60,7 @@ impl Operation for QueryVersion {
         let mut limits = queries::limits(&self.room.0.config, self.room.0.config.query_seconds_max);
         limits.row_count_max = self.row_count_max;
         let ask = Ask::Rows { sql: self.sql.clone() };
-        let job = QueryJob { tables: vec![queries::table(TABLE_NAME, &all)], ask, limits };
+        let job = QueryJob { tables: vec![TableFiles { name: TABLE_NAME, files: &all, csv: version.csv }.table()], ask, limits };
         let read = |request: ReadRequest| -> BoxFuture<'_, _> { Box::pin(self.room.bytes(&permit, &objects, request)) };
         let report = worker.query(&job, &read, &|_| {}, Box::pin(std::future::pending())).await.map_err(problem)?;
         let rows = report.rows.ok_or_else(|| Problem::internal("the query left no rows", "an answer of another kind"))?;

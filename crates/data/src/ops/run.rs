@@ -8,8 +8,8 @@ use std::sync::Arc;
 use futures_util::{StreamExt, stream};
 use gate::{Action, BoxFuture, DataClasses, DataState, Operation, Outcome, Permit, Target};
 use inspection::{
-    FileSpec, Finding, InspectionError, InspectionReport, JobLimits, JobSpec, OtherTable, ReadRequest, Reference, Resource,
-    Screen, catalogue,
+    CsvDialect, FileSpec, Finding, InspectionError, InspectionReport, JobLimits, JobSpec, OtherTable, ReadRequest, Reference,
+    Resource, Screen, catalogue,
 };
 use kernel::{Kind, Micros, Problem, hex, sha256};
 use lineage::record::{self, Scene};
@@ -19,7 +19,7 @@ use vault::objects::{ObjectId, StoredObject};
 use super::clean::Removed;
 use crate::inspect::Inspect;
 use crate::provenance::{self, Provenance};
-use crate::queries::{Files, PREVIOUS_TABLE};
+use crate::queries::{Files, PREVIOUS_TABLE, TableFiles};
 use crate::runner::Watch;
 use crate::store::versions::Learnt;
 use crate::store::{cleanings, files, inspections, sources, versions};
@@ -159,24 +159,26 @@ struct OtherFiles {
     name: String,
     version: String,
     apart: bool,
-    files: Vec<(String, StoredObject)>,
+    files: Files,
+    csv: CsvDialect,
 }
 
 impl OtherFiles {
     fn spec(&self) -> OtherTable {
         let files = file_specs(&self.files);
-        OtherTable { name: self.name.clone(), version: self.version.clone(), files, apart: self.apart }
+        OtherTable { name: self.name.clone(), version: self.version.clone(), files, csv: self.csv, apart: self.apart }
     }
 }
 
 impl Subject {
     /// The tables that SQL rules may speak of: the version itself, those it refers to, and the one it is compared with.
-    pub(super) fn tables(&self) -> Vec<(&str, &Files)> {
-        let others = self.others.iter().filter(|other| !other.apart).map(|other| match other.name.as_str() {
-            "" => (PREVIOUS_TABLE, &other.files),
-            name => (name, &other.files),
+    pub(super) fn tables(&self) -> Vec<TableFiles<'_>> {
+        let others = self.others.iter().filter(|other| !other.apart).map(|other| {
+            let name = if other.name.is_empty() { PREVIOUS_TABLE } else { &other.name };
+            TableFiles { name, files: &other.files, csv: other.csv }
         });
-        std::iter::once((self.version.dataset.as_str(), &self.files)).chain(others).collect()
+        let own = TableFiles { name: &self.version.dataset, files: &self.files, csv: self.version.csv };
+        std::iter::once(own).chain(others).collect()
     }
 
     /// All files that the worker may read, in the order of their indexes.
@@ -244,11 +246,12 @@ impl Data {
             let mut others = Vec::new();
             for OtherVersion { name, version_id, apart } in cleanings::others(reader, &id)? {
                 let version = versions::get(reader, &version_id)?.ok_or_else(no_version)?;
-                others.push(OtherFiles { name, version: shown_name(&version), apart, files: files::all(reader, &version_id)? });
+                let files = files::all(reader, &version_id)?;
+                others.push(OtherFiles { name, version: shown_name(&version), apart, files, csv: version.csv });
             }
             if let Some((other, _)) = &reference {
                 let files = files::all(reader, &other.id)?;
-                others.push(OtherFiles { name: String::new(), version: shown_name(other), apart: false, files });
+                others.push(OtherFiles { name: String::new(), version: shown_name(other), apart: false, files, csv: other.csv });
             }
             let cleaning = match cleanings::get(reader, &id)? {
                 Some((_, cleaning)) => Some((cleaning, files::document(reader, &id, DocumentKind::Removed)?)),
@@ -266,6 +269,7 @@ impl Data {
         job.others = subject.others.iter().map(OtherFiles::spec).collect();
         job.manifest_sha256 = version.manifest_sha256.map(|digest| hex(&digest)).unwrap_or_default();
         job.format.clone_from(&version.format);
+        job.csv = version.csv;
         job.roles = version.roles.clone();
         job.seed = SEED;
         job.limits = self.job_limits();

@@ -205,6 +205,7 @@ impl Data {
         let number = parent.number.map(|number| number.to_string()).unwrap_or_default();
         let mut job = JobSpec::new(&parent.dataset, number, file_specs(&subject.files), permit.entry().at.0);
         job.format.clone_from(&parent.format);
+        job.csv = parent.csv;
         job.limits = self.job_limits();
         // What is left out makes files smaller; another writer of the same format may pack less tightly.
         let before = subject.files.iter().fold(0_u64, |sum, (_, object)| sum.saturating_add(object.size_bytes));
@@ -330,6 +331,7 @@ fn wish(subject: &Subject) -> CommitWish {
         data_owner: parent.data_owner.clone(),
         purpose: parent.purpose.clone(),
         format: parent.format.clone(),
+        csv: parent.csv,
         roles: parent.roles.clone(),
         parents: vec![VersionName::Id(parent.id.clone())],
         others: subject.others.clone(),

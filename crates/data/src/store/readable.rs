@@ -1,6 +1,7 @@
 //! A version for another room of this server that looks into it as the inspector does.
 
 use gate::DataState;
+use inspection::CsvDialect;
 use kernel::{Micros, Problem};
 use vault::db::Reader;
 use vault::objects::StoredObject;
@@ -21,6 +22,8 @@ pub struct ReadableVersion {
     pub state: DataState,
     /// The column that its committer called the label.
     pub label: Option<String>,
+    /// How its CSV files are written, as far as its committer said.
+    pub csv: CsvDialect,
     /// Its files by path.
     pub files: Vec<(String, StoredObject)>,
     /// The report of its last inspection.
@@ -49,6 +52,7 @@ pub fn readable(
     Ok(Some(ReadableVersion {
         state: if over { DataState::Quarantined } else { version.state },
         label: version.roles.label.clone(),
+        csv: version.csv,
         files: files::all(reader, &id)?,
         report: files::document(reader, &id, DocumentKind::Report)?,
         dataset: version.dataset,

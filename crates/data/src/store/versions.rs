@@ -12,7 +12,7 @@ const COLUMNS: &str = "v.version_id, d.name, v.number, v.state, v.verdict, v.com
     v.manifest_sha256, v.file_count, v.size_bytes, v.row_count, v.column_count, v.format, v.roles, v.source_uri, v.source_id, \
     v.signature, v.licence, v.data_owner, v.purpose, v.run_id, v.reference_id, v.is_personal, v.is_special, v.is_health, \
     v.is_financial, v.decided_at, v.decided_by, v.decided_how, v.decided_why, v.waiver_until, \
-    (SELECT p.name FROM principal AS p WHERE p.id = v.committer)";
+    (SELECT p.name FROM principal AS p WHERE p.id = v.committer), v.csv";
 
 const FROM: &str = "FROM data_version v JOIN data_set d ON d.dataset_id = v.dataset_id";
 
@@ -44,6 +44,7 @@ fn version_from(row: &Row<'_>) -> Result<Version, DbError> {
         row_count: row.opt_int(11)?,
         column_count: row.opt_int(12)?,
         format: row.opt_text(13)?,
+        csv: serde_json::from_str(&row.text(33)?).map_err(|_| DbError::Shape(33))?,
         roles: serde_json::from_str(&row.text(14)?).map_err(|_| DbError::Shape(14))?,
         source_uri: row.opt_text(15)?,
         source_id: row.opt_text(16)?,
@@ -219,12 +220,13 @@ pub(crate) fn seal(writer: &mut Writer<'_>, seal: &Seal<'_>) -> Result<i64, Prob
     }
     let wish = seal.wish;
     let roles = serde_json::to_string(&wish.roles).map_err(|e| Problem::internal("the columns' roles cannot be written", e))?;
+    let csv = serde_json::to_string(&wish.csv).map_err(|e| Problem::internal("the CSV dialect cannot be written", e))?;
     let file_count = i64::try_from(seal.manifest.entries.len()).unwrap_or(i64::MAX);
     let changed = writer.execute(
         "UPDATE data_version SET number = $1, state = 'quarantined', committed_at = $2, manifest_sha256 = $3, file_count = $4,
              size_bytes = $5, format = $6, roles = $7, source_uri = $8, signature = $9, licence = $10, data_owner = $11,
-             purpose = $12, run_id = $13, reference_id = $14
-         WHERE version_id = $15 AND state = 'open'",
+             purpose = $12, run_id = $13, reference_id = $14, csv = $15
+         WHERE version_id = $16 AND state = 'open'",
         &[
             number.into(),
             seal.at.0.into(),
@@ -240,6 +242,7 @@ pub(crate) fn seal(writer: &mut Writer<'_>, seal: &Seal<'_>) -> Result<i64, Prob
             (&wish.purpose).into(),
             wish.run.as_ref().map(|(run, _)| run.as_str()).into(),
             seal.reference.into(),
+            (&csv).into(),
             seal.version_id.into(),
         ],
     )?;

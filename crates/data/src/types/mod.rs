@@ -3,7 +3,7 @@
 mod made;
 
 use gate::{DataClasses, DataState};
-use inspection::{Effect, Finding, Roles};
+use inspection::{CsvDialect, Effect, Finding, Roles};
 use kernel::{Micros, Problem};
 
 use crate::limits::NAME_BYTES_MAX;
@@ -162,6 +162,8 @@ pub struct CommitWish {
     pub purpose: Option<String>,
     /// The format, where the files' names do not say it.
     pub format: Option<String>,
+    /// How its CSV files are written.
+    pub csv: CsvDialect,
     /// What its columns are for.
     pub roles: Roles,
     /// Its data contract (ODCS YAML).
@@ -209,6 +211,8 @@ pub struct Version {
     pub column_count: Option<i64>,
     /// The format that was named.
     pub format: Option<String>,
+    /// How its CSV files are written, as far as that was said.
+    pub csv: CsvDialect,
     /// What its columns are for.
     pub roles: Roles,
     /// Where it comes from, as its committer says.

@@ -2,6 +2,7 @@
 
 mod cbor;
 pub(crate) mod device;
+pub(crate) mod loopback;
 mod sealer;
 pub(crate) mod totp;
 pub(crate) mod webauthn;

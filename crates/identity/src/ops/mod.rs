@@ -3,6 +3,7 @@
 pub mod access_keys;
 pub mod account;
 pub mod accounts;
+pub mod command_line;
 pub mod factors;
 pub mod federation;
 pub mod groups;

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use vault::db::{Reader, Writer};
 
 use crate::types::PrincipalKind;
-use crate::{Identity, Offices, store};
+use crate::{Identity, Inner, Offices, store};
 
 /// The verb of [`EndFederated`].
 pub const SESSIONS_LOGGED_OUT: Action = Action::write("sessions.logged_out");
@@ -55,10 +55,22 @@ pub enum About {
     },
     /// The account of this id here.
     Account(String),
-    /// Whoever has this address, which they proved.
+    /// Whoever logged in at this issuer last with this address, which it vouched for.
     Address(String),
     /// It is not said, or in no way that we know.
     Unknown,
+}
+
+impl About {
+    /// The form in which it was said (RFC 9493, section 3).
+    const fn word(&self) -> &'static str {
+        match self {
+            Self::Person { .. } => "iss_sub",
+            Self::Account(_) => "opaque",
+            Self::Address(_) => "email",
+            Self::Unknown => "unknown",
+        }
+    }
 }
 
 /// What happened.
@@ -119,11 +131,15 @@ impl Told {
 }
 
 /// Who it is here; nobody where the issuer's person has no account.
-fn person(reader: &mut Reader<'_>, about: &About) -> Result<Option<String>, Problem> {
-    let id = match about {
+fn person(reader: &mut Reader<'_>, told: &Told, inner: &Inner) -> Result<Option<String>, Problem> {
+    let id = match &told.about {
         About::Person { issuer, subject } => store::linked(reader, issuer, subject)?,
         About::Account(id) => Some(id.clone()),
-        About::Address(_) | About::Unknown => None,
+        About::Address(address) => match inner.address_mark(&told.issuer, address) {
+            Some(mark) => store::linked_by_address(reader, &told.issuer, &mark)?,
+            None => None,
+        },
+        About::Unknown => None,
     };
     let Some(id) = id else { return Ok(None) };
     let found = store::any_principal(reader, &id)?;
@@ -147,11 +163,12 @@ impl Operation for EndFederated {
 
     async fn run(self, permit: Permit<Self>) -> Result<(), Problem> {
         let (at, told) = (permit.entry().at, Told::of(&permit)?);
+        let inner = Arc::clone(&self.room.inner);
         let write = self.room.db.write(&permit, move |tx| {
             if !store::take_statement(tx, &told.digest(), at, at.plus_secs(STATEMENT_AGE_S_MAX))? {
                 return Err(Problem::invalid("this logout was told already"));
             }
-            let id = person(tx, &told.about)?;
+            let id = person(tx, &told, &inner)?;
             let is_about_nobody = id.is_none() && told.about != About::Unknown;
             let ended = if is_about_nobody {
                 0
@@ -191,15 +208,15 @@ impl Operation for HearSignal {
     async fn run(self, permit: Permit<Self>) -> Result<(), Problem> {
         let (at, told) = (permit.entry().at, Told::of(&permit)?);
         let offices = self.room.offices()?;
-        let inner = Arc::clone(&self.room.inner);
+        let (inner, within) = (Arc::clone(&self.room.inner), Arc::clone(&self.room.inner));
         let write = self.room.db.write(&permit, move |tx| {
             let mut after = After { person: None, raises: Vec::new() };
             if !store::take_statement(tx, &told.digest(), at, at.plus_secs(STATEMENT_AGE_S_MAX))? {
                 // It is there already, which is all that the transmitter wants to know (RFC 8935, section 2.2).
                 return Ok((after, Outcome::done().with("repeated", 1_i64)));
             }
-            let mut outcome = Outcome::done();
-            after.person = person(tx, &told.about)?;
+            let mut outcome = Outcome::done().with("subject", told.about.word());
+            after.person = person(tx, &told, &within)?;
             for event in &told.events {
                 let word = match &after.person {
                     Some(id) => act(tx, &*offices, (id, &told.issuer), *event, (at, &mut after.raises))?,
@@ -258,7 +275,8 @@ fn act(
         }
         Event::AccountDisabled => {
             store::end_sessions(tx, id, at)?;
-            if is_last_administrator(tx, offices, id, at)? {
+            offices.hold_administrators(tx, at)?;
+            if offices.is_administered(tx, None)? && !offices.is_administered(tx, Some(id))? {
                 // Else whoever holds the transmitter's key could lock everybody out.
                 return Ok("last_administrator_not_barred");
             }
@@ -267,20 +285,4 @@ fn act(
         }
         Event::Other => Ok("noted"),
     }
-}
-
-/// Whether this person administers the server, and nobody else does who may come in.
-fn is_last_administrator(reader: &mut Reader<'_>, offices: &dyn Offices, id: &str, at: Micros) -> Result<bool, Problem> {
-    let administrators = offices.administrators(reader, at)?;
-    let mut own = store::groups_of(reader, id)?;
-    own.push(id.to_owned());
-    if !administrators.iter().any(|one| own.contains(one)) {
-        return Ok(false);
-    }
-    for one in &administrators {
-        if store::another_active(reader, one, id)? {
-            return Ok(false);
-        }
-    }
-    Ok(true)
 }

@@ -84,7 +84,7 @@ fn may_mint_for(caller: &Caller, principal: &Principal) -> Result<(), Problem> {
     }
 }
 
-pub(super) async fn mint_for<O>(
+async fn mint_for<O>(
     room: &Identity,
     permit: &Permit<O>,
     principal: String,
@@ -92,61 +92,75 @@ pub(super) async fn mint_for<O>(
     wish: TokenWish,
     check: fn(&Caller, &Principal) -> Result<(), Problem>,
 ) -> Result<MintedToken, Problem> {
-    let (at, caller) = (permit.entry().at, permit.caller().clone());
-    let config = room.inner.config.clone();
-    let write = room.db.write(permit, move |tx| {
-        let principal = store::any_principal(tx, &principal)?;
-        let principal = principal.ok_or_else(|| Problem::not_found("there is no account of this id or name"))?;
-        check(&caller, &principal)?;
-        if let Some(once) = caller.proof.as_ref().and_then(|proof| proof.once.as_ref())
-            && !store::spend(tx, &caller.id, once, at)?
-        {
-            return Err(Problem::new(
-                Kind::Unauthenticated,
-                "You are not authenticated. What was shown counts once, and was used.",
-            ));
-        }
-        let workspace = wish.workspace.as_ref().map(|name| workspace_id(tx, name)).transpose()?;
-        let mut bounds = bounds_of(tx, &caller, at)?;
-        if let Some(parent) = parent.filter(|_| is_job(&caller)) {
-            // A job was asked for something: what it mints for that ends no later than what it was asked with.
-            let ends_at = store::hold_token(tx, &parent, at)?.ok_or_else(ended)?;
-            (bounds.ends_at, bounds.parent_id) = (Some(ends_at), Some(parent));
-        }
-        let wish = match bounds.ends_at.filter(|_| is_job(&caller)) {
-            Some(ends_at) => wish.within(at, ends_at),
-            None => wish,
-        };
-        narrower(&bounds, &wish.scopes, workspace.as_deref())?;
-        let workspace = workspace.or_else(|| bounds.workspace.clone());
-        let expires_at = ends_at(&config, wish.lifetime_s, at, bounds.ends_at)?;
-        let device = match (&bounds.device, &caller.device) {
-            (Some(bound), _) => Some(bound.clone()),
-            (None, Some(device)) if wish.only_this_device => Some(device.id.clone()),
-            (None, None) if wish.only_this_device => return Err(no_device()),
-            (None, _) => None,
-        };
-        let secret = mint(principal.kind.secret_kind());
-        let token = store::create_token(
-            tx,
-            &NewToken {
-                principal_id: &principal.id,
-                kind: principal.kind.secret_kind(),
-                secret: &secret,
-                label: &wish.label,
-                scopes: if wish.scopes.is_empty() { &bounds.scopes } else { &wish.scopes },
-                workspace_id: workspace.as_deref(),
-                parent_id: bounds.parent_id.as_deref(),
-                device_id: device.as_deref(),
-                created_by: &caller.id,
-                expires_at,
-                at,
-            },
-        )?;
-        let outcome = Outcome::done().resource(token.id.clone()).with("principal", principal.id).with("expires_at", expires_at.0);
-        Ok((MintedToken { token, secret }, outcome))
-    });
-    write.await
+    let (config, caller) = (room.inner.config.clone(), permit.caller().clone());
+    let minting = Minting { principal, parent, wish, at: permit.entry().at };
+    room.db.write(permit, move |tx| mint_in(tx, &config, &caller, minting, check)).await
+}
+
+/// A token that is to be minted.
+pub(super) struct Minting {
+    /// For whom, by id or name.
+    pub(super) principal: String,
+    pub(super) parent: Option<String>,
+    pub(super) wish: TokenWish,
+    pub(super) at: Micros,
+}
+
+/// The same within a transaction that does more.
+pub(super) fn mint_in(
+    tx: &mut Writer<'_>,
+    config: &IdentityConfig,
+    caller: &Caller,
+    Minting { principal, parent, wish, at }: Minting,
+    check: fn(&Caller, &Principal) -> Result<(), Problem>,
+) -> Result<(MintedToken, Outcome), Problem> {
+    let principal = store::any_principal(tx, &principal)?;
+    let principal = principal.ok_or_else(|| Problem::not_found("there is no account of this id or name"))?;
+    check(caller, &principal)?;
+    if let Some(once) = caller.proof.as_ref().and_then(|proof| proof.once.as_ref())
+        && !store::spend(tx, &caller.id, once, at)?
+    {
+        return Err(Problem::new(Kind::Unauthenticated, "You are not authenticated. What was shown counts once, and was used."));
+    }
+    let workspace = wish.workspace.as_ref().map(|name| workspace_id(tx, name)).transpose()?;
+    let mut bounds = bounds_of(tx, caller, at)?;
+    if let Some(parent) = parent.filter(|_| is_job(caller)) {
+        // A job was asked for something: what it mints for that ends no later than what it was asked with.
+        let ends_at = store::hold_token(tx, &parent, at)?.ok_or_else(ended)?;
+        (bounds.ends_at, bounds.parent_id) = (Some(ends_at), Some(parent));
+    }
+    let wish = match bounds.ends_at.filter(|_| is_job(caller)) {
+        Some(ends_at) => wish.within(at, ends_at),
+        None => wish,
+    };
+    narrower(&bounds, &wish.scopes, workspace.as_deref())?;
+    let workspace = workspace.or_else(|| bounds.workspace.clone());
+    let expires_at = ends_at(config, wish.lifetime_s, at, bounds.ends_at)?;
+    let device = match (&bounds.device, &caller.device) {
+        (Some(bound), _) => Some(bound.clone()),
+        (None, Some(device)) if wish.only_this_device => Some(device.id.clone()),
+        (None, None) if wish.only_this_device => return Err(no_device()),
+        (None, _) => None,
+    };
+    let secret = mint(principal.kind.secret_kind());
+    let token = store::create_token(
+        tx,
+        &NewToken {
+            principal_id: &principal.id,
+            kind: principal.kind.secret_kind(),
+            secret: &secret,
+            label: &wish.label,
+            scopes: if wish.scopes.is_empty() { &bounds.scopes } else { &wish.scopes },
+            workspace_id: workspace.as_deref(),
+            parent_id: bounds.parent_id.as_deref(),
+            device_id: device.as_deref(),
+            created_by: &caller.id,
+            expires_at,
+            at,
+        },
+    )?;
+    let outcome = Outcome::done().resource(token.id.clone()).with("principal", principal.id).with("expires_at", expires_at.0);
+    Ok((MintedToken { token, secret }, outcome))
 }
 
 fn workspace_id(reader: &mut Reader<'_>, name: &Name) -> Result<String, Problem> {

@@ -84,11 +84,6 @@ pub(crate) fn lift_own_bar(tx: &mut Writer<'_>, id: &str, by: &str) -> Result<bo
     Ok(tx.execute(sql, &[id.into(), by.into()])? > 0)
 }
 
-/// Holds a row, so that whoever else would change it waits for this transaction.
-pub(crate) fn hold_principal(tx: &mut Writer<'_>, id: &str) -> Result<(), DbError> {
-    tx.execute("UPDATE principal SET epoch = epoch WHERE id = $1", &[id.into()]).map(drop)
-}
-
 /// Deletes a principal with its password, memberships, tokens and sessions.
 pub(crate) fn delete_principal(tx: &mut Writer<'_>, id: &str) -> Result<(), DbError> {
     tx.execute("DELETE FROM principal WHERE id = $1", &[id.into()]).map(drop)

@@ -4,7 +4,7 @@ use gate::Spend;
 use kernel::{Micros, Problem, random_id};
 use vault::db::{DbError, Reader, Writer};
 
-use super::{account_by_id, count};
+use super::{account_by_id, count, take_code};
 use crate::factors::CEREMONY_SECONDS;
 use crate::store::FoundAccount;
 use crate::types::{PASSKEYS_OF_PRINCIPAL_COUNT_MAX, Passkey};
@@ -123,6 +123,7 @@ pub(crate) fn spend(tx: &mut Writer<'_>, principal_id: &str, once: &Spend, at: M
             "DELETE FROM device_approval WHERE principal_id = $1 AND sha256 = $2 AND expires_at > $3",
             &[principal_id.into(), digest.as_slice().into(), at.0.into()],
         )?,
+        Spend::Code(digest) => return take_code(tx, digest, principal_id, at),
         // The provider has counted it.
         Spend::Federated { .. } => 1,
         // A key that counts must count on; one that does not (a synced one) says 0 each time: so the challenge counts once by itself.

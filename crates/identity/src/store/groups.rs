@@ -74,6 +74,12 @@ pub(crate) fn add_member(tx: &mut Writer<'_>, group_id: &str, member_id: &str, b
     Ok(changed > 0)
 }
 
+/// Who put `member_id` into `group_id`, and when; none if it is no direct member.
+pub(crate) fn membership(reader: &mut Reader<'_>, group_id: &str, member_id: &str) -> Result<Option<(String, Micros)>, DbError> {
+    let sql = "SELECT added_by, added_at FROM membership WHERE group_id = $1 AND member_id = $2";
+    reader.query_one(sql, &[group_id.into(), member_id.into()], |row| Ok((row.text(0)?, Micros(row.int(1)?))))
+}
+
 /// Takes `member_id` out of `group_id`. Gives whether it was in it.
 pub(crate) fn remove_member(tx: &mut Writer<'_>, group_id: &str, member_id: &str) -> Result<bool, DbError> {
     let changed =

@@ -1,6 +1,7 @@
 //! All SQL of this room.
 
 mod accounts;
+mod command_lines;
 mod credentials;
 mod factors;
 mod federated;
@@ -10,6 +11,7 @@ mod provisioned;
 mod workspaces;
 
 pub(crate) use accounts::*;
+pub(crate) use command_lines::*;
 pub(crate) use credentials::*;
 pub(crate) use factors::*;
 pub(crate) use federated::*;

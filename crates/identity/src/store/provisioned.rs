@@ -3,7 +3,7 @@
 use kernel::{Micros, Problem};
 use vault::db::{DbError, Reader, Row, Writer};
 
-use super::{principal_columns, principal_of, revoke_token};
+use super::{drop_agreements, principal_columns, principal_of, revoke_token};
 use crate::types::{Principal, PrincipalKind};
 
 /// A row, its document still sealed.
@@ -152,6 +152,7 @@ pub(crate) fn rename(tx: &mut Writer<'_>, id: &str, name: &str) -> Result<(), Pr
 pub(crate) struct Ended {
     pub(crate) token_count: u64,
     pub(crate) session_count: u64,
+    pub(crate) device_count: u64,
 }
 
 /// Ends all that an account could come in with: its tokens with what was made of them (access keys among that), its sessions, and log-ins of
@@ -166,7 +167,7 @@ pub(crate) fn end_all(tx: &mut Writer<'_>, id: &str, at: Micros) -> Result<Ended
         "UPDATE session SET revoked_at = $2 WHERE principal_id = $1 AND revoked_at IS NULL",
         &[id.into(), at.0.into()],
     )?;
-    tx.execute("DELETE FROM device_approval WHERE principal_id = $1", &[id.into()])?;
+    drop_agreements(tx, id)?;
     tx.execute("UPDATE principal SET epoch = epoch + 1 WHERE id = $1", &[id.into()])?;
     Ok(ended)
 }
@@ -218,18 +219,4 @@ pub(crate) fn note_device(tx: &mut Writer<'_>, id: &str, issuer: &str, compliant
         &[id.into(), issuer.into(), compliant.into(), at.0.into()],
     )
     .map(drop)
-}
-
-/// Whether one of these principals, or a member of them at any level, is a person other than `id` who may come in.
-pub(crate) fn another_active(reader: &mut Reader<'_>, of: &str, id: &str) -> Result<bool, DbError> {
-    let found = reader.query_one(
-        "WITH RECURSIVE down (id) AS (
-             SELECT id FROM principal WHERE id = $1
-             UNION
-             SELECT m.member_id FROM membership m JOIN down ON m.group_id = down.id)
-         SELECT p.id FROM principal p JOIN down ON down.id = p.id WHERE p.kind = 'user' AND p.disabled = 0 AND p.id <> $2 LIMIT 1",
-        &[of.into(), id.into()],
-        |row| row.text(0),
-    )?;
-    Ok(found.is_some())
 }

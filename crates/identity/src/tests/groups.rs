@@ -1,13 +1,17 @@
 //! Groups: all levels are seen, no circle is made, nobody helps themself.
 
-use kernel::Kind;
+use std::collections::BTreeSet;
+
+use kernel::{Kind, Micros};
 
 use super::provisioning::{BRIEF, holders};
 use super::{World, bearer, worlds};
 use crate::ops::account::GetMe;
 use crate::ops::accounts::{CreateService, DeleteUser, DisableUser};
+use crate::ops::federation::SettlePerson;
 use crate::ops::groups::{AddMember, CreateGroup, DeleteGroup, ListGroups, RemoveMember};
-use crate::{PageWish, Principal};
+use crate::ops::tokens::CreateTokenFor;
+use crate::{PageWish, Principal, TokenWish, store};
 
 async fn group(world: &World, name: &str) -> Principal {
     world.by_job(CreateGroup { room: world.room.clone(), name: world.name(name) }).await.unwrap()
@@ -115,5 +119,63 @@ async fn who_administers_for_a_while_puts_nobody_where_it_lasts() {
             }
             world.by(bearer(&token.secret), add(&world, &team, &bob)).await.unwrap();
         }
+    }
+}
+
+/// Who put somebody into a group, and when.
+async fn joined(world: &World, group: &Principal, member: &str) -> Option<(String, Micros)> {
+    let (group, member) = (group.id.clone(), member.to_owned());
+    world.opened.system.read(move |reader| Ok(store::membership(reader, &group, &member)?)).await.unwrap()
+}
+
+/// What the latest change left for the log.
+async fn last_outcome(world: &World) -> String {
+    let sql = "SELECT payload FROM audit_outbox ORDER BY id DESC LIMIT 1";
+    let last = world.opened.system.read(move |reader| Ok(reader.query_one(sql, &[], |row| row.bytes(0))?)).await.unwrap();
+    String::from_utf8(last.unwrap()).unwrap()
+}
+
+#[tokio::test]
+async fn a_providers_rules_leave_the_last_administrator_where_they_are() {
+    for world in worlds() {
+        let holders = holders(&world);
+        let (bosses, heads, team) = (group(&world, "bosses").await, group(&world, "heads").await, group(&world, "team").await);
+        let (subject, names) = (world.text("ada"), [&bosses, &heads, &team].map(|group| group.name.clone()));
+        let settle = |member: &[&Principal]| {
+            let (issuer, ruled) = ("https://company.example".to_owned(), names.to_vec());
+            let member = member.iter().map(|group| group.name.clone()).collect();
+            world.by_job(SettlePerson {
+                room: world.room.clone(),
+                issuer,
+                subject: subject.clone(),
+                name: Some(subject.clone()),
+                address: None,
+                ruled,
+                member,
+            })
+        };
+        let ada = settle(&[&bosses, &team]).await.unwrap();
+        let bob = world.user("bob", None).await;
+        let token = CreateTokenFor { room: world.room.clone(), principal: ada.clone(), parent: None, wish: TokenWish::default() };
+        let token = world.by_job(token).await.unwrap();
+        let groups = || async { world.who(bearer(&token.secret)).await.unwrap().groups.into_iter().collect::<BTreeSet<_>>() };
+        let all = |groups: &[&Principal]| groups.iter().map(|group| group.id.clone()).collect::<BTreeSet<_>>();
+
+        holders.set(&[&bosses.id]);
+        let since = joined(&world, &bosses, &ada).await;
+        world.clock.advance_secs(60);
+        settle(&[]).await.unwrap();
+        assert_eq!(groups().await, all(&[&bosses]), "only what makes her the last administrator stays");
+        let outcome = last_outcome(&world).await;
+        assert!(outcome.contains("last_administrator_kept_in") && outcome.contains(&bosses.id), "{outcome}");
+        assert_eq!(joined(&world, &bosses, &ada).await, since, "the membership is the one that it was");
+        // From one group that administers to another, and out of one where somebody else is left.
+        holders.set(&[&bosses.id, &heads.id]);
+        settle(&[&heads]).await.unwrap();
+        assert_eq!(groups().await, all(&[&heads]));
+        holders.set(&[&heads.id, &bob.id]);
+        settle(&[]).await.unwrap();
+        assert_eq!(groups().await, all(&[]));
+        assert!(!last_outcome(&world).await.contains("kept_in"));
     }
 }

@@ -1,6 +1,7 @@
 //! The verbs and the port, through a real door, on SQLite and, where `STRONGROOM_TEST_POSTGRES` names one, on PostgreSQL.
 
 mod accounts;
+mod command_line;
 mod factors;
 mod groups;
 mod login;
@@ -8,6 +9,7 @@ mod passes;
 mod provisioning;
 mod sessions;
 mod tokens;
+mod vouched;
 
 use std::net::IpAddr;
 use std::sync::Arc;

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use gate::Credential;
 use kernel::{Kind, Micros, Problem};
-use vault::db::Reader;
+use vault::db::{Reader, Writer};
 
 use super::{PASSWORD, World, bearer, worlds};
 use crate::ops::accounts::{CreateService, DisableUser, EnableUser};
@@ -24,8 +24,23 @@ impl Offices for Holders {
         Ok(principals.iter().any(|one| self.0.lock().contains(one)))
     }
 
-    fn administrators(&self, _: &mut Reader<'_>, _: Micros) -> Result<Vec<String>, Problem> {
-        Ok(self.0.lock().iter().filter(|one| !one.starts_with(BRIEF)).cloned().collect())
+    fn is_administered(&self, reader: &mut Reader<'_>, without: Option<&str>) -> Result<bool, Problem> {
+        let sql = "WITH RECURSIVE down (id) AS (
+                       SELECT id FROM principal WHERE id = $1
+                       UNION
+                       SELECT m.member_id FROM membership m JOIN down ON m.group_id = down.id)
+                   SELECT p.id FROM principal p JOIN down ON down.id = p.id
+                   WHERE p.kind = 'user' AND p.disabled = 0 AND p.id <> $2 LIMIT 1";
+        for one in self.0.lock().iter().filter(|one| !one.starts_with(BRIEF)) {
+            if reader.query_one(sql, &[one.into(), without.unwrap_or_default().into()], |row| row.text(0))?.is_some() {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    fn hold_administrators(&self, _: &mut Writer<'_>, _: Micros) -> Result<(), Problem> {
+        Ok(())
     }
 
     fn administer_until(&self, _: &mut Reader<'_>, principals: &[String], at: Micros) -> Result<Option<Micros>, Problem> {

@@ -38,7 +38,8 @@ pub(crate) fn run(job: &JobSpec, files: Vec<DataFile>, others: &[Other], news: &
     }
     let mut draft = Draft::new(job, news);
     news.progress("open", 0, None);
-    match Table::open(files, &ReadOptions::default()) {
+    let options = ReadOptions { csv: sandbox::csv_options(job.csv), ..ReadOptions::default() };
+    match Table::open(files, &options) {
         Ok(table) if reading::is_within_limits(&table, &mut draft, &job.limits) => inspect(job, &table, others, &mut draft),
         Ok(_) => {}
         Err(error) => reading::refused(&error, &mut draft),

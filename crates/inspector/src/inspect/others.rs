@@ -57,5 +57,6 @@ fn one(job: &JobSpec, needed: &NeededKeys, other: &Other) -> Result<KeySet, Stri
 
 /// Opens another table.
 pub(crate) fn open(other: &Other) -> Result<Table, String> {
-    Table::open(other.files.clone(), &ReadOptions::default()).map_err(|error| error.to_string())
+    let options = ReadOptions { csv: sandbox::csv_options(other.spec.csv), ..ReadOptions::default() };
+    Table::open(other.files.clone(), &options).map_err(|error| error.to_string())
 }

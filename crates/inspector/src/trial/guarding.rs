@@ -90,7 +90,13 @@ mod tests {
         job.screens = vec![Screen::File];
         let table = TrialTable { name: "d@1".to_owned(), place: 0, label: label.map(str::to_owned) };
         job.guard = Some(GuardSpec { tables: vec![table], trained: true, label: None, leave_out: Vec::new(), seed: 7 });
-        let other = OtherTable { name: "d".to_owned(), version: "d@1".to_owned(), files: vec![spec], apart: false };
+        let other = OtherTable {
+            name: "d".to_owned(),
+            version: "d@1".to_owned(),
+            files: vec![spec],
+            csv: inspection::CsvDialect::default(),
+            apart: false,
+        };
         let others = [Other { spec: other, files: vec![DataFile::in_memory("d.csv", text.as_bytes().to_vec())] }];
         let files = vec![DataFile::in_memory("model.lgb", TREE.as_bytes().to_vec())];
         crate::inspect::run(&job, files, &others, &Terminal::quiet())

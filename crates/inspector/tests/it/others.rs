@@ -42,7 +42,7 @@ type Named<'a> = (&'a str, &'a [u8]);
 fn other(name: &str, version: &str, (path, bytes): (&str, &[u8]), apart: bool) -> OtherTable {
     let sha256 = kernel::hex(&kernel::sha256(bytes));
     let files = vec![FileSpec { path: path.to_owned(), size_bytes: bytes.len() as u64, sha256 }];
-    OtherTable { name: name.to_owned(), version: version.to_owned(), files, apart }
+    OtherTable { name: name.to_owned(), version: version.to_owned(), files, csv: inspection::CsvDialect::default(), apart }
 }
 
 async fn inspect(mut job: JobSpec, own: (&str, &[u8]), others: &[(OtherTable, (&str, &[u8]))]) -> InspectionReport {

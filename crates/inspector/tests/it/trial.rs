@@ -85,7 +85,13 @@ async fn tried(gate: &str, candidate: &[u8], champion: Option<&[u8]>, change: im
     for (path, bytes) in &others {
         let sha256 = kernel::hex(&kernel::sha256(bytes));
         let files = vec![FileSpec { path: (*path).to_owned(), size_bytes: bytes.len() as u64, sha256 }];
-        job.others.push(OtherTable { name: (*path).to_owned(), version: "1".to_owned(), files, apart: false });
+        job.others.push(OtherTable {
+            name: (*path).to_owned(),
+            version: "1".to_owned(),
+            files,
+            csv: inspection::CsvDialect::default(),
+            apart: false,
+        });
     }
     let table = |name: &str, place| TrialTable { name: name.to_owned(), place, label: Some("y".to_owned()) };
     let trigger = TriggerSpec { words: "`b` of 7.5 or more".to_owned(), label: "1".to_owned(), rows: (0..60).collect() };

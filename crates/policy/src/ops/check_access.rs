@@ -3,7 +3,7 @@
 use gate::{Action, Caller, CallerKind, Decision, Operation, Permit, Target};
 use kernel::Problem;
 
-use crate::engine::Circumstances;
+use crate::circumstances::Circumstances;
 use crate::judge::Ask;
 use crate::policy::Policy;
 use crate::types::{Principal, PrincipalKind};

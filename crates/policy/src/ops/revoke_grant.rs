@@ -53,11 +53,11 @@ impl Operation for RevokeGrant {
                 if is_office {
                     store::hold_administrators(tx, now)?;
                 }
-                let was_administered = is_office && store::has_administrator(tx)?;
+                let was_administered = is_office && store::is_administered(tx, None)?;
                 if !store::revoke(tx, &id, &by, now)? {
                     return Err(Problem::not_found("there is no such grant in this workspace, or it is revoked already"));
                 }
-                if was_administered && !store::has_administrator(tx)? {
+                if was_administered && !store::is_administered(tx, None)? {
                     return Err(Problem::new(
                         Kind::Conflict,
                         "nobody would administer the server any more: no other person who may come in has the role without an end, by \

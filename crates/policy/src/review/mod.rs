@@ -18,7 +18,8 @@ use gate::{Caller, CallerKind, DataClasses, DataFacts, DataState, Facts, TargetK
 use kernel::Micros;
 
 use crate::cache::PreparedCache;
-use crate::engine::{Circumstances, Engine};
+use crate::circumstances::Circumstances;
+use crate::engine::Engine;
 use crate::index::{Change, Index};
 use crate::judge::{Ask, Judge};
 use crate::place::target_of;

@@ -4,7 +4,8 @@ use gate::{Caller, DataClasses, DataFacts, DataState, Facts, TargetKind, TokenFa
 
 use super::{START, grant, user};
 use crate::cache::PreparedCache;
-use crate::engine::{Circumstances, Engine};
+use crate::circumstances::Circumstances;
+use crate::engine::Engine;
 use crate::index::{Change, Index};
 use crate::judge::{Ask, Judge};
 use crate::types::Resource;

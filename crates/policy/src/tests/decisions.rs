@@ -171,6 +171,10 @@ async fn risk_asks_for_more_and_a_lock_for_nothing() {
     assert!(matches!(at(89, RUNS_LOG, user("ann")).await, Decision::Allow { .. }));
     assert!(matches!(at(90, RUNS_LOG, user("ann")).await, Decision::StepUp { .. }));
     assert!(matches!(at(255, RUNS_GET, user("ann")).await, Decision::Allow { .. }));
+    let download = Action::read("artifacts.read");
+    assert!(matches!(at(89, download, user("ann")).await, Decision::Allow { .. }));
+    assert!(matches!(at(90, download, user("ann")).await, Decision::StepUp { .. }));
+    assert!(matches!(at(95, download, Caller { assurance: 2, ..user("ann") }).await, Decision::Allow { .. }));
     assert!(matches!(at(95, RUNS_LOG, Caller { assurance: 2, ..user("ann") }).await, Decision::Allow { .. }));
     assert!(matches!(at(95, RUNS_LOG, user("bob")).await, Decision::Deny { .. }));
     *house.ports.risk.lock() = Risk { locked_for: Some(std::time::Duration::from_secs(9)), ..Risk::default() };

@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use super::{grant, user, workspace};
-use crate::engine::{Circumstances, DataContext, Engine};
+use crate::circumstances::{Circumstances, DataContext};
+use crate::engine::Engine;
 use crate::place::Place;
 use crate::types::Grant;
 

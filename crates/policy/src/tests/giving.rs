@@ -7,7 +7,8 @@ use kernel::Kind;
 
 use super::{Dice, House, START, caller_of, grant, workspace};
 use crate::cache::PreparedCache;
-use crate::engine::{Circumstances, Engine};
+use crate::circumstances::Circumstances;
+use crate::engine::Engine;
 use crate::escalate::{Gift, may_give};
 use crate::index::{Change, Index};
 use crate::judge::{Ask, Judge};
@@ -112,6 +113,47 @@ async fn bad_input_is_refused_with_what_to_do() {
     assert_eq!(house.call("root", long).await.unwrap_err().kind(), Kind::Invalid);
     house.people.0.lock().get_mut("bob").unwrap().disabled = true;
     check(&house, "root", "bob", "viewer", On::Workspace, Some(Kind::NotFound)).await;
+}
+
+#[tokio::test]
+async fn who_may_come_in_for_good_administers_and_nobody_else() {
+    let person = "INSERT INTO principal (id, kind, name, disabled, owner, created_at) VALUES ($1, $2, $1, $3, '', 0)";
+    let grant =
+        "INSERT INTO grant_row (id, principal, principal_kind, role, resource_kind, resource, created_by, created_at, expires_at,
+                                        justification, changed_generation)
+                 VALUES ('g_' || $1, $1, 'user', 'administrator', 'server', 'server', '', 0, $2, '', 0)";
+    let member = "INSERT INTO membership (group_id, member_id, added_at, added_by) VALUES ($1, $2, 0, '')";
+    let ends_at = Some(4_000_000_000_000_000_i64);
+    // The second account: its kind, whether it is barred, when its grant ends, and whether it has it by way of a group.
+    for (kind, barred, ends_at, by_group, counts) in [
+        ("user", false, None, false, true),
+        ("user", false, None, true, true),
+        ("user", true, None, false, false),
+        ("user", true, None, true, false),
+        ("service", false, None, false, false),
+        ("user", false, ends_at, false, false),
+    ] {
+        for house in houses().await {
+            let write = house.opened.system.write(move |tx| {
+                tx.execute("DELETE FROM grant_row", &[])?;
+                tx.execute(person, &["root".into(), "user".into(), false.into()])?;
+                tx.execute(grant, &["root".into(), None::<i64>.into()])?;
+                tx.execute(person, &["second".into(), kind.into(), barred.into()])?;
+                if by_group {
+                    tx.execute(person, &["team".into(), "group".into(), false.into()])?;
+                    tx.execute(member, &["team".into(), "second".into()])?;
+                }
+                tx.execute(grant, &[if by_group { "team" } else { "second" }.into(), ends_at.into()])?;
+                Ok(())
+            });
+            write.await.unwrap();
+            for (without, wanted) in [(None, true), (Some("second"), true), (Some("root"), counts)] {
+                let policy = house.policy.clone();
+                let found = house.opened.system.read(move |reader| policy.is_administered(reader, without)).await.unwrap();
+                assert_eq!(found, wanted, "{kind} {barred} {ends_at:?} {by_group} without {without:?}");
+            }
+        }
+    }
 }
 
 #[tokio::test]

@@ -8,7 +8,8 @@ use gate::{Caller, CallerKind, DataClasses, DataFacts, DataState, Facts, TargetK
 
 use super::{START, grant, user};
 use crate::cache::PreparedCache;
-use crate::engine::{Circumstances, Engine};
+use crate::circumstances::Circumstances;
+use crate::engine::Engine;
 use crate::index::{Change, Index};
 use crate::judge::{Ask, Judge};
 use crate::types::Resource;
@@ -136,7 +137,7 @@ const STRANGERS_RISK_MAX: u8 = 85;
 fn what_strangers_do_takes_no_rights_away() {
     let engine = Engine::embedded().unwrap();
     assert_eq!(table(&engine, STRANGERS_RISK_MAX), table(&engine, 0));
-    assert_ne!(table(&engine, 90), table(&engine, 0), "from 90 on writing asks for more");
+    assert_ne!(table(&engine, 90), table(&engine, 0), "from 90 on more is asked for");
 }
 
 /// What must hold whatever the table says.

@@ -8,7 +8,8 @@ use kernel::Micros;
 
 use super::{Dice, START, grant, user};
 use crate::cache::PreparedCache;
-use crate::engine::{Circumstances, DataContext, Engine};
+use crate::circumstances::{Circumstances, DataContext};
+use crate::engine::Engine;
 use crate::index::{Change, Index};
 use crate::judge::{Ask, Judge};
 use crate::place::Place;

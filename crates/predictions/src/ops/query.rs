@@ -3,8 +3,8 @@
 use bytes::Bytes;
 use gate::{Action, BoxFuture, Operation, Outcome, Permit, Target};
 use inspection::{
-    Ask, FileSpec, InspectionError, QUERY_ROW_COUNT_MAX, QUERY_TEXT_BYTES_MAX, QueryJob, QueryLimits, QueryRows, QueryTable,
-    ReadRequest,
+    Ask, CsvDialect, FileSpec, InspectionError, QUERY_ROW_COUNT_MAX, QUERY_TEXT_BYTES_MAX, QueryJob, QueryLimits, QueryRows,
+    QueryTable, ReadRequest,
 };
 use kernel::{Kind, Micros, Problem, hex, sha256};
 use serde_json::{Map, Value, json};
@@ -61,7 +61,7 @@ impl Operation for QueryPredictions {
             ..QueryLimits::default()
         };
         let file = FileSpec { path: format!("{TABLE_NAME}.jsonl"), size_bytes: lines.len() as u64, sha256: hex(&sha256(&lines)) };
-        let table = QueryTable { name: TABLE_NAME.to_owned(), files: vec![file] };
+        let table = QueryTable { name: TABLE_NAME.to_owned(), files: vec![file], csv: CsvDialect::default() };
         let job = QueryJob { tables: vec![table], ask: Ask::Rows { sql: sql.clone() }, limits };
         let read = |request: ReadRequest| -> BoxFuture<'_, _> {
             let bytes = piece(&lines, request.offset, request.length);

@@ -9,7 +9,7 @@ mod worker;
 use std::future::pending;
 
 use bytes::Bytes;
-use inspection::{Ask, FileSpec, InspectionError, QueryJob, QueryLimits, QueryReport, QueryTable, Worker};
+use inspection::{Ask, CsvDialect, FileSpec, InspectionError, QueryJob, QueryLimits, QueryReport, QueryTable, Worker};
 use kernel::Problem;
 
 /// The program under test.
@@ -25,7 +25,11 @@ fn job(tables: &[Given<'_>], ask: Ask) -> QueryJob {
         size_bytes: bytes.len() as u64,
         sha256: kernel::hex(&kernel::sha256(bytes)),
     };
-    let table = |(name, files): &Given<'_>| QueryTable { name: (*name).to_owned(), files: files.iter().map(file).collect() };
+    let table = |(name, files): &Given<'_>| QueryTable {
+        name: (*name).to_owned(),
+        files: files.iter().map(file).collect(),
+        csv: CsvDialect::default(),
+    };
     let limits = QueryLimits { wall_seconds_max: 120, ..QueryLimits::default() };
     QueryJob { tables: tables.iter().map(table).collect(), ask, limits }
 }

@@ -55,9 +55,16 @@ pub(crate) fn entries(context: &mut Context<'_>, window: Window<'_>) -> io::Resu
                 long_name = if kind == b'L' { Some(until_nul(&record)) } else { pax_path(context, &record, at).or(long_name) };
             }
             _ => {
-                let name = long_name.take().unwrap_or_else(|| header_name(&block));
+                let own_name = header_name(&block);
+                let is_folder = own_name.ends_with('/');
+                let name = long_name.take().unwrap_or(own_name);
                 names.check(context, &name, at);
                 match kind {
+                    // Some readers take it for a folder, and go on where its content begins.
+                    b'0' | 0 if size > 0 && (is_folder || name.ends_with('/')) => {
+                        context.find(rules::ARCHIVE_MALFORMED, at, format!("`{}` is a folder with content", shown(&name)));
+                        entries.push(Entry { name, data, bytes: size });
+                    }
                     b'0' | 0 => entries.push(Entry { name, data, bytes: size }),
                     b'5' if size == 0 => {}
                     b'1' | b'2' | b'3' | b'4' | b'6' => {
@@ -126,18 +133,32 @@ fn header_name(block: &[u8]) -> String {
     if is_posix && !prefix.is_empty() { format!("{prefix}/{name}") } else { name }
 }
 
-/// The `path` of a pax record; one that changes the size is not followed.
+/// The `path` of a pax record; one that changes the size is not followed, and one that readers could split in other ways.
 fn pax_path(context: &mut Context<'_>, record: &[u8], at: u64) -> Option<String> {
     let mut path = None;
-    for line in String::from_utf8_lossy(record).lines() {
-        let Some((_, pair)) = line.split_once(' ') else { continue };
-        match pair.split_once('=') {
-            Some(("path", value)) => path = Some(value.to_owned()),
-            Some(("size" | "linkpath" | "GNU.sparse.name" | "GNU.sparse.major", _)) => {
+    let mut rest = record;
+    while !rest.is_empty() {
+        let Some((key, value, after)) = pax_entry(rest) else {
+            context.find(rules::ARCHIVE_MALFORMED, at, "an extended header is not as it is written");
+            return path;
+        };
+        match key {
+            "path" => path = Some(value.to_owned()),
+            "size" | "linkpath" | "GNU.sparse.name" | "GNU.sparse.major" => {
                 context.find(rules::ARCHIVE_MALFORMED, at, "an extended header changes what the next member is");
             }
             _ => {}
         }
+        rest = after;
     }
     path
+}
+
+/// `LENGTH KEY=VALUE` and a line feed, which the length counts like all of it; and what follows.
+fn pax_entry(record: &[u8]) -> Option<(&str, &str, &[u8])> {
+    let digits = record.iter().position(|byte| *byte == b' ')?;
+    let length: usize = std::str::from_utf8(record.get(..digits)?).ok()?.parse().ok()?;
+    let entry = std::str::from_utf8(record.get(digits + 1..length)?.strip_suffix(b"\n")?).ok()?;
+    let (key, value) = entry.split_once('=')?;
+    (!value.contains(['\n', '\0'])).then_some((key, value, record.get(length..)?))
 }

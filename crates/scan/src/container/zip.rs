@@ -17,6 +17,10 @@ const COMMENT_BYTES_MAX: u64 = 65_535;
 const LOCAL_BYTES: u64 = 30;
 const CENTRAL_BYTES: usize = 46;
 const END_MAGIC: [u8; 4] = *b"PK\x05\x06";
+const LOCATOR_BYTES: u64 = 20;
+const LOCATOR_MAGIC: [u8; 4] = *b"PK\x06\x07";
+const LARGE_END_BYTES: u64 = 56;
+const LARGE_END_MAGIC: [u8; 4] = *b"PK\x06\x06";
 const CENTRAL_MAGIC: [u8; 4] = *b"PK\x01\x02";
 const LOCAL_MAGIC: [u8; 4] = *b"PK\x03\x04";
 const DESCRIPTOR_MAGIC: [u8; 4] = *b"PK\x07\x08";
@@ -93,11 +97,11 @@ fn parse_end(window: Window<'_>, at: u64) -> io::Result<End> {
         tail_at: at,
     };
     // Zip64: a locator before the record leads to a larger one.
-    let locator = window.bytes(at.saturating_sub(20), 20)?;
-    if at >= 20 && locator.starts_with(b"PK\x06\x07") {
+    let locator = window.bytes(at.saturating_sub(LOCATOR_BYTES), LOCATOR_BYTES)?;
+    if at >= LOCATOR_BYTES && locator.starts_with(&LOCATOR_MAGIC) {
         let large_at = u64_at(&locator, 8);
-        let large = window.bytes(large_at, 56)?;
-        if large.starts_with(b"PK\x06\x06") && large.len() == 56 {
+        let large = window.bytes(large_at, LARGE_END_BYTES)?;
+        if large.starts_with(&LARGE_END_MAGIC) && large.len() as u64 == LARGE_END_BYTES {
             end.entries = u64_at(&large, 32);
             end.central_bytes = u64_at(&large, 40);
             end.central_at = u64_at(&large, 48);
@@ -150,6 +154,10 @@ fn check_end(context: &mut Context<'_>, window: Window<'_>, end: End) -> io::Res
     if end.central_at.checked_add(end.central_bytes) != Some(end.tail_at) {
         context.find(rules::ARCHIVE_HEADERS, end.at, "the central directory is not where the end record says");
     }
+    if !large_end_is_one(window, end.at)? {
+        let message = "the archive's larger end record does not stand before its locator, where some readers take it from";
+        context.find(rules::ARCHIVE_HEADERS, end.at, message);
+    }
     let large_entries = u16_at(&record, 10) == u16::MAX || u64::from(u16_at(&record, 10)) == end.entries;
     let large_start = u32_at(&record, 16) == u32::MAX || u64::from(u32_at(&record, 16)) == end.central_at;
     let large_size = u32_at(&record, 12) == u32::MAX || u64::from(u32_at(&record, 12)) == end.central_bytes;
@@ -157,6 +165,20 @@ fn check_end(context: &mut Context<'_>, window: Window<'_>, end: End) -> io::Res
         context.find(rules::ARCHIVE_HEADERS, end.at, "the two end records of the archive disagree");
     }
     Ok(())
+}
+
+/// Readers take the larger end record from where its locator says, or from right before the locator: it must be the same.
+fn large_end_is_one(window: Window<'_>, at: u64) -> io::Result<bool> {
+    let Some(locator_at) = at.checked_sub(LOCATOR_BYTES) else { return Ok(true) };
+    let locator = window.bytes(locator_at, LOCATOR_BYTES)?;
+    if !locator.starts_with(&LOCATOR_MAGIC) {
+        return Ok(true);
+    }
+    let Some(large_at) = locator_at.checked_sub(LARGE_END_BYTES) else { return Ok(false) };
+    let large = window.bytes(large_at, LARGE_END_BYTES)?;
+    // The record says how long it is behind its first twelve bytes.
+    let whole = large.starts_with(&LARGE_END_MAGIC) && u64_at(&large, 4) == LARGE_END_BYTES - 12;
+    Ok(whole && u64_at(&locator, 8) == large_at && u32_at(&locator, 4) == 0 && u32_at(&locator, 16) == 1)
 }
 
 fn central_entries(context: &mut Context<'_>, central: &[u8], end: End) -> Vec<Member> {

@@ -9,7 +9,7 @@ use super::machine::Machine;
 use super::reader::Halt;
 use super::trace::{Operand, Persistent, Storage};
 use super::value::{Letters, Value};
-use super::{distribution, dtype, joblib};
+use super::{arrow, attributes, distribution, dtype, joblib};
 
 /// Storages of one torch file.
 const STORAGES_MAX: usize = 1 << 20;
@@ -41,23 +41,46 @@ impl Machine<'_, '_, '_> {
             _ => Value::Object { global: index, arguments: 0, length: 0 },
         };
         if let Some(mode) = self.trace.mode(index) {
-            self.guard(index, mode, items.as_deref())?;
+            self.guard(index, mode, arguments, items.as_deref())?;
         }
         self.push(result)
     }
 
-    fn guard(&mut self, index: u32, mode: Mode, items: Option<&[Value]>) -> Result<(), Halt> {
+    fn guard(&mut self, index: u32, mode: Mode, arguments: Value, items: Option<&[Value]>) -> Result<(), Halt> {
         let fits = match mode {
             Mode::Any | Mode::Dtype => self.no_guarded(items),
             // Picklers make them empty and set their state.
-            Mode::JoblibArray | Mode::Distribution | Mode::Empty | Mode::FormulaData => items.is_some_and(<[Value]>::is_empty),
+            Mode::JoblibArray | Mode::Distribution | Mode::Empty | Mode::FormulaData | Mode::ArrowStream => {
+                items.is_some_and(<[Value]>::is_empty)
+            }
+            Mode::ArrayMaker => {
+                items.is_none_or(|items| items.iter().all(|item| !self.is_guarded(*item) || self.is_array_class(*item)))
+            }
+            Mode::ArrayScalar => {
+                if let Some([dtype, content]) = items {
+                    self.check_array(*dtype, *content)?;
+                }
+                self.no_guarded(items)
+            }
+            Mode::BytesFirst => {
+                if let Some([bytes, dtype, ..]) = items {
+                    self.check_array(*dtype, *bytes)?;
+                }
+                items.and_then(<[Value]>::first).is_some_and(|first| self.are_bytes(*first)) && self.no_guarded(items)
+            }
+            Mode::ArrowArray => {
+                if let Some(problem) = arrow::array_problem(self, arguments)? {
+                    self.trace.note_about(rules::GLOBAL_MISUSED, self.at, problem, Some(index as usize));
+                }
+                true
+            }
             Mode::Texts => items.is_some_and(|items| items.iter().all(|item| matches!(item, Value::Text { .. }))),
             Mode::TypeOfNone => matches!(items, Some([Value::None])),
             Mode::BuiltinType => match items {
                 Some([name]) => matches!(self.text_of(*name, GUARD_TEXT_BYTES_MAX)?.as_deref(), Some(BOUND_METHOD | NAMESPACE)),
                 _ => false,
             },
-            Mode::Reference => false,
+            Mode::Reference | Mode::ArrayClass => false,
             Mode::Latin1 => match items {
                 Some([Value::Text { .. }, encoding]) => {
                     let name = self.text_of(*encoding, GUARD_TEXT_BYTES_MAX)?;
@@ -68,6 +91,11 @@ impl Machine<'_, '_, '_> {
             Mode::ClassFirst => match items {
                 Some([Value::Global(class), rest @ ..]) => {
                     self.trace.used(*class, Use::Instantiated);
+                    if let [_, content] = rest
+                        && self.makes_namespaces(*class)
+                    {
+                        self.check_names(*content);
+                    }
                     match self.trace.mode(*class) {
                         None | Some(Mode::Any) => self.no_guarded(Some(rest)),
                         // What they are made of is at most the class of Python's that they extend, and what that one holds.
@@ -90,7 +118,7 @@ impl Machine<'_, '_, '_> {
                 }
                 _ => false,
             },
-            Mode::TorchBytes => self.torch_bytes(items)?,
+            Mode::TorchBytes => self.torch_bytes(arguments, items)?,
             Mode::TorchRebuild => match items {
                 Some([Value::Global(function), Value::Global(class), rest @ ..]) => {
                     let torch = |index: u32| self.trace.global(index).is_some_and(|global| global.module.starts_with("torch"));
@@ -114,6 +142,23 @@ impl Machine<'_, '_, '_> {
     /// arguments that are not remembered, there is none: it would have been found when it was put there.
     fn no_guarded(&self, items: Option<&[Value]>) -> bool {
         !items.unwrap_or_default().iter().any(|item| self.is_guarded(*item))
+    }
+
+    fn is_array_class(&self, value: Value) -> bool {
+        matches!(value, Value::Global(index) if self.trace.mode(index) == Some(Mode::ArrayClass))
+    }
+
+    /// Whether a value is bytes that are written in the file, or a copy of something as bytes.
+    fn are_bytes(&self, value: Value) -> bool {
+        match value {
+            Value::Text { letters, .. } => letters.are_bytes(),
+            Value::Object { global, .. } if self.trace.mode(global) == Some(Mode::Latin1) => true,
+            Value::Object { global, .. } => self.trace.global(global).is_some_and(|global| {
+                matches!(global.module.as_str(), "builtins" | "__builtin__")
+                    && matches!(global.name.as_str(), "bytes" | "bytearray")
+            }),
+            _ => false,
+        }
     }
 
     /// Whether `getattr` may take this from a class or an object.
@@ -187,9 +232,13 @@ impl Machine<'_, '_, '_> {
         }
     }
 
-    /// `torch.storage._load_from_bytes(bytes)`: the bytes must be in the file, and are scanned as a torch file.
-    fn torch_bytes(&mut self, items: Option<&[Value]>) -> Result<bool, Halt> {
+    /// `torch.storage._load_from_bytes(bytes)`: the bytes must be in the file and nothing else may have changed them. They are
+    /// scanned as a torch file.
+    fn torch_bytes(&mut self, arguments: Value, items: Option<&[Value]>) -> Result<bool, Halt> {
         let Some([argument]) = items else { return Ok(false) };
+        if self.heap.sharing.is_shared(arguments) || self.heap.sharing.is_shared(*argument) {
+            return Ok(false);
+        }
         let text = match *argument {
             Value::Object { global, arguments, length } if self.trace.mode(global) == Some(Mode::Latin1) => {
                 self.heap.items(arguments, length).first().copied()
@@ -212,9 +261,22 @@ impl Machine<'_, '_, '_> {
             Value::Object { global, .. } => {
                 let class = self.class_of(target).unwrap_or(global);
                 self.trace.used(class, Use::StateSet);
+                self.check_state(target, state);
                 match self.trace.mode(class) {
                     Some(Mode::JoblibArray) => return joblib::array(self, state),
-                    Some(Mode::Empty) if !matches!(state, Value::Dictionary(_) | Value::PlainDictionary) => {
+                    Some(Mode::ArrayMaker) => self.array_filled(class, state)?,
+                    // Some versions of NumPy give back the object that an item is made of, and make types without `dtype`.
+                    Some(Mode::ArrayScalar) => self.stateless(class),
+                    Some(Mode::Any) if self.makes_types(class) => self.stateless(class),
+                    Some(Mode::ArrowStream) => {
+                        if let Some(problem) = arrow::stream_problem(self, state)? {
+                            self.trace.note_about(rules::GLOBAL_MISUSED, self.at, problem, Some(class as usize));
+                        }
+                    }
+                    Some(Mode::Empty)
+                        if !matches!(state, Value::Dictionary(_) | Value::PlainDictionary)
+                            && !attributes::is_same(target, state) =>
+                    {
                         let problem = "the state of an object is set by its own methods, which have not been looked at";
                         self.trace.note_about(rules::GLOBAL_MISUSED, self.at, problem, Some(class as usize));
                     }
@@ -240,6 +302,27 @@ impl Machine<'_, '_, '_> {
         Ok(())
     }
 
+    fn makes_types(&self, class: u32) -> bool {
+        self.trace.global(class).is_some_and(|class| class.module == "numpy.dtypes" || class.name == "_DType_reconstruct")
+    }
+
+    fn stateless(&mut self, class: u32) {
+        let problem = "the state of what has none, or has it set by `numpy.dtype` only, is set";
+        self.trace.note_about(rules::GLOBAL_MISUSED, self.at, problem, Some(class as usize));
+    }
+
+    /// `(version, shape, dtype, order, content, …)` is set as the state of an array.
+    fn array_filled(&mut self, class: u32, state: Value) -> Result<(), Halt> {
+        match self.heap.items_of(state) {
+            Some(&[_, _, dtype, _, content, ..]) => self.check_array(dtype, content),
+            _ => {
+                let problem = "the state of an array is not written plainly in the file";
+                self.trace.note_about(rules::GLOBAL_MISUSED, self.at, problem, Some(class as usize));
+                Ok(())
+            }
+        }
+    }
+
     /// statsmodels evaluates the formula of data whose state has `restore_design_info`, or `restore_model_spec` since 0.15.
     fn asks_for_no_formula(&self, state: Value) -> Result<bool, Halt> {
         let Some(entries) = self.heap.state(state) else { return Ok(false) };
@@ -252,7 +335,7 @@ impl Machine<'_, '_, '_> {
     }
 
     /// The class of an object, also where a helper made it.
-    fn class_of(&self, object: Value) -> Option<u32> {
+    pub(super) fn class_of(&self, object: Value) -> Option<u32> {
         let Value::Object { global, arguments, length } = object else { return None };
         if self.trace.mode(global) != Some(Mode::ClassFirst) {
             return Some(global);

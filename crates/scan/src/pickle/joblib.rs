@@ -17,6 +17,7 @@ const DIMENSIONS_MAX: usize = 64;
 struct Array {
     bytes: u64,
     has_objects: bool,
+    has_letters: bool,
     aligned: bool,
 }
 
@@ -44,7 +45,10 @@ pub(super) fn array(machine: &mut Machine<'_, '_, '_>, state: Value) -> Result<(
     } else {
         machine.trace.note(rules::JOBLIB_OLD, at, "save it again with joblib 1.2 or later");
     }
-    machine.reader.claim(array.bytes)?;
+    let start = machine.reader.claim(array.bytes)?;
+    if array.has_letters {
+        machine.check_letters(start, array.bytes)?;
+    }
     machine.replace_top(Value::Computed)
 }
 
@@ -68,8 +72,9 @@ fn facts(machine: &mut Machine<'_, '_, '_>, state: Value) -> Result<Option<Array
     let Some(count) = shape.and_then(|shape| item_count(machine, shape)) else { return Ok(None) };
     let Some(dtype) = dtype.and_then(|dtype| machine.heap.dtype_facts(dtype)) else { return Ok(None) };
     let Some(has_objects) = dtype.has_objects else { return Ok(None) };
+    let has_letters = matches!(dtype.kind, b'U' | b'V');
     let bytes = dtype.item_bytes.and_then(|size| size.checked_mul(count));
-    Ok(bytes.map(|bytes| Array { bytes, has_objects, aligned }))
+    Ok(bytes.map(|bytes| Array { bytes, has_objects, has_letters, aligned }))
 }
 
 fn item_count(machine: &Machine<'_, '_, '_>, shape: Value) -> Option<u64> {

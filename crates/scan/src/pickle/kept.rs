@@ -1,13 +1,26 @@
 //! Where values go. Names that are harmless only if they are called in the file itself may go nowhere else: what they are put
 //! into could call them unseen, with arguments that no guard has looked at.
 
+use crate::allow::Mode;
 use crate::limits::ARGUMENTS_MAX;
 use crate::rules;
 
 use super::machine::Machine;
+use super::reader::Halt;
 use super::value::Value;
 
+const SUBCLASS: &str = "subclass";
+
 impl Machine<'_, '_, '_> {
+    /// A value is taken once more from where it is.
+    #[inline]
+    pub(super) fn again(&mut self, value: Value) {
+        if self.heap.shared(value) {
+            let message = "what an array is made of is used once more, so that it could change after it was looked at";
+            self.trace.note(rules::GLOBAL_MISUSED, self.at, message);
+        }
+    }
+
     /// A value is put into a list, a dictionary, a tuple or a state, or it is what the pickle stands for.
     #[inline]
     pub(super) fn kept(&mut self, value: Value) {
@@ -49,13 +62,26 @@ impl Machine<'_, '_, '_> {
     }
 
     /// Puts an entry into what may be a dictionary.
-    pub(super) fn set(&mut self, target: Value, key: Value, value: Value) {
+    pub(super) fn set(&mut self, target: Value, key: Value, value: Value) -> Result<(), Halt> {
         self.kept(key);
-        self.kept(value);
+        if !self.is_class_of_joblib(key, value)? {
+            self.kept(value);
+        }
+        if matches!(target, Value::Object { .. }) && self.is_namespace(target) {
+            self.check_name(key);
+        }
         if !self.heap.set(target, key, value) {
             let message = "items are put into the fields of a type of NumPy's that is already made of them";
             self.trace.note(rules::BUILD_TARGET, self.at, message);
         }
+        Ok(())
+    }
+
+    /// joblib writes the class of an array so; nobody else reads it.
+    fn is_class_of_joblib(&self, key: Value, value: Value) -> Result<bool, Halt> {
+        let Value::Global(index) = value else { return Ok(false) };
+        Ok(self.trace.mode(index) == Some(Mode::ArrayClass)
+            && self.text_of(key, SUBCLASS.len() as u64)?.as_deref() == Some(SUBCLASS))
     }
 
     /// Whether the value is a name that may only be called, or stand where a guard of the call expects it.

@@ -6,7 +6,7 @@
 use std::cell::Cell;
 use std::collections::HashMap;
 
-use crate::limits::{MEMO_SPARSE_MAX, MEMO_VALUES_MAX, NAME_BYTES_MAX, STACK_VALUES_MAX, TEXTS_READ_MAX};
+use crate::limits::{NAME_BYTES_MAX, STACK_VALUES_MAX, TEXTS_READ_MAX};
 use crate::report::Use;
 use crate::rules;
 
@@ -16,8 +16,6 @@ use super::trace::Trace;
 use super::value::{Heap, Letters, Value};
 
 const UNDERFLOW: Halt = Halt::Broken("an instruction takes more from the stack than there is");
-/// The longest number of the memo as text. CPython takes longer ones, which no pickler writes.
-const NUMBER_BYTES_MAX: u64 = 4_096;
 const NO_MARK: Halt = Halt::Broken("an instruction needs a mark that is not there");
 
 /// How a pickle ended.
@@ -45,9 +43,9 @@ pub(super) struct Machine<'a, 'b, 'c> {
     pub reader: Reader<'a>,
     pub stack: Vec<Value>,
     marks: Vec<usize>,
-    memo: Vec<Option<Value>>,
-    memo_far: HashMap<u64, Value>,
-    memo_count: u64,
+    pub(super) memo: Vec<Option<Value>>,
+    pub(super) memo_far: HashMap<u64, Value>,
+    pub(super) memo_count: u64,
     pub heap: Heap,
     pub trace: &'b mut Trace<'c>,
     texts_read: Cell<u32>,
@@ -149,7 +147,7 @@ impl<'a, 'b, 'c> Machine<'a, 'b, 'c> {
             }
             b'2' => {
                 let top = self.top()?;
-                self.heap.shared(top);
+                self.again(top);
                 self.push(top)?;
             }
             b'q' => {
@@ -169,7 +167,11 @@ impl<'a, 'b, 'c> Machine<'a, 'b, 'c> {
                 let index = self.reader.u32()?;
                 self.get(u64::from(index))?;
             }
-            b']' | 0x8f => self.push(Value::Collection)?,
+            b']' => {
+                let list = self.heap.list(&[]);
+                self.push(list)?;
+            }
+            0x8f => self.push(Value::Collection)?,
             b')' => {
                 let tuple = self.tuple_from(self.stack.len());
                 self.push(tuple)?;
@@ -181,20 +183,19 @@ impl<'a, 'b, 'c> Machine<'a, 'b, 'c> {
             b'a' => {
                 let item = self.pop()?;
                 self.kept(item);
-                self.changed()?;
+                let target = self.changed()?;
+                self.heap.append(target, &[item]);
             }
             b'e' | 0x90 => {
                 let start = self.pop_mark()?;
-                let some = self.stack.len() > start;
-                self.keep_from(start);
-                if some || code == 0x90 {
-                    self.changed()?;
+                if self.stack.len() > start || code == 0x90 {
+                    self.append_from(start)?;
                 }
             }
             b's' => {
                 let (value, key) = (self.pop()?, self.pop()?);
                 let target = self.changed()?;
-                self.set(target, key, value);
+                self.set(target, key, value)?;
             }
             b'u' => self.set_items()?,
             b't' => {
@@ -210,8 +211,12 @@ impl<'a, 'b, 'c> Machine<'a, 'b, 'c> {
             }
             b'l' | 0x91 => {
                 let start = self.pop_mark()?;
+                let list = match code {
+                    b'l' => self.heap.list(self.stack.get(start..).unwrap_or_default()),
+                    _ => Value::Collection,
+                };
                 self.keep_from(start);
-                self.push(Value::Collection)?;
+                self.push(list)?;
             }
             b'd' => self.make_dictionary()?,
             _ => self.other(code)?,
@@ -254,6 +259,7 @@ impl<'a, 'b, 'c> Machine<'a, 'b, 'c> {
                 }
                 // Named arguments are not followed: guards see arguments that they know nothing of.
                 self.kept(arguments);
+                self.check_names(named);
                 self.call(class, Value::Collection, Use::Instantiated)
             }
             b'o' => {
@@ -375,7 +381,7 @@ impl<'a, 'b, 'c> Machine<'a, 'b, 'c> {
         self.push(value)
     }
 
-    fn top(&self) -> Result<Value, Halt> {
+    pub(super) fn top(&self) -> Result<Value, Halt> {
         if self.stack.len() <= self.fence() {
             return Err(UNDERFLOW);
         }
@@ -403,94 +409,32 @@ impl<'a, 'b, 'c> Machine<'a, 'b, 'c> {
         self.pop().map(|_| ())
     }
 
-    #[inline]
-    fn put(&mut self, index: u64) -> Result<(), Halt> {
-        let value = self.top()?;
-        let near = usize::try_from(index)
-            .ok()
-            .filter(|near| *near <= self.memo.len().saturating_add(1 << 16) && *near < MEMO_VALUES_MAX);
-        let old = match near {
-            Some(near) => {
-                if near >= self.memo.len() {
-                    self.memo.resize(near + 1, None);
-                    // What was far may have come near.
-                    self.bring_near();
-                }
-                self.memo.get_mut(near).and_then(|slot| slot.replace(value)).is_some()
-            }
-            None if self.memo_far.len() >= MEMO_SPARSE_MAX => {
-                return Err(Halt::Limit("the memo grows beyond the scanner's bound"));
-            }
-            None => self.memo_far.insert(index, value).is_some(),
-        };
-        if !old {
-            self.memo_count += 1;
-        }
-        Ok(())
-    }
-
-    fn bring_near(&mut self) {
-        if self.memo_far.is_empty() {
-            return;
-        }
-        let memo = &mut self.memo;
-        self.memo_far.retain(|index, value| match usize::try_from(*index).ok().and_then(|near| memo.get_mut(near)) {
-            Some(slot) => {
-                *slot = Some(*value);
-                false
-            }
-            None => true,
-        });
-    }
-
-    #[inline]
-    fn get(&mut self, index: u64) -> Result<(), Halt> {
-        let near = usize::try_from(index).ok().and_then(|near| self.memo.get(near).copied().flatten());
-        let value = near.or_else(|| self.memo_far.get(&index).copied());
-        let value = value.ok_or(Halt::Broken("the memo has no value of this number"))?;
-        self.heap.shared(value);
-        self.push(value)
-    }
-
-    fn put_text(&mut self) -> Result<(), Halt> {
-        let index = self.line_integer()?;
-        self.put(index)
-    }
-
-    fn get_text(&mut self) -> Result<(), Halt> {
-        let index = self.line_integer()?;
-        self.get(index)
-    }
-
-    fn line_integer(&mut self) -> Result<u64, Halt> {
-        let (start, length) = self.reader.line()?;
-        let bytes = self.reader.window.bytes(start, length.min(NUMBER_BYTES_MAX))?;
-        // CPython's own reader takes the text as C does, which ends at a zero byte; the one written in Python refuses it.
-        let text = bytes.split(|byte| *byte == 0).next().unwrap_or_default();
-        if text.len() < bytes.len() {
-            self.trace.note(
-                rules::MALFORMED,
-                self.at,
-                "a number of the memo holds a zero byte, at which one reader ends it and another refuses it",
-            );
-        }
-        let number = text::integer(text).and_then(|number| u64::try_from(number).ok());
-        number.filter(|_| length <= NUMBER_BYTES_MAX).ok_or(Halt::Broken("a number of the memo is not a number"))
-    }
-
     /// The value on top is about to be changed by `APPEND`, `SETITEM` or `ADDITEMS`.
     fn changed(&mut self) -> Result<Value, Halt> {
         let target = self.top()?;
-        if matches!(target, Value::Global(_)) {
-            self.trace.note(rules::BUILD_TARGET, self.at, "items are put into something that is imported");
-        }
+        let problem = match target {
+            Value::Global(_) => "items are put into something that is imported",
+            Value::Text { .. } => "items are put into bytes, which are then other bytes than stand in the file",
+            _ => return Ok(target),
+        };
+        self.trace.note(rules::BUILD_TARGET, self.at, problem);
         Ok(target)
+    }
+
+    /// Puts the values from a place of the stack on into the list or set below them.
+    fn append_from(&mut self, start: usize) -> Result<(), Halt> {
+        let below = start.checked_sub(1).filter(|below| *below >= self.fence()).and_then(|below| self.stack.get(below)).copied();
+        if let Some(list) = below {
+            self.heap.append(list, self.stack.get(start..).unwrap_or_default());
+        }
+        self.keep_from(start);
+        self.changed().map(|_| ())
     }
 
     fn make_dictionary(&mut self) -> Result<(), Halt> {
         let start = self.pop_mark()?;
         let dictionary = self.heap.dictionary();
-        self.set_all(dictionary, start);
+        self.set_all(dictionary, start)?;
         self.push(dictionary)
     }
 
@@ -502,17 +446,19 @@ impl<'a, 'b, 'c> Machine<'a, 'b, 'c> {
         }
         let below = start.checked_sub(1).filter(|below| *below >= self.fence()).ok_or(UNDERFLOW)?;
         let target = *self.stack.get(below).ok_or(UNDERFLOW)?;
-        self.set_all(target, start);
+        self.set_all(target, start)?;
         self.changed().map(|_| ())
     }
 
-    fn set_all(&mut self, target: Value, start: usize) {
+    fn set_all(&mut self, target: Value, start: usize) -> Result<(), Halt> {
         for at in (start..self.stack.len()).step_by(2) {
             if let Some([key, value]) = self.stack.get(at..at + 2) {
-                self.set(target, *key, *value);
+                let (key, value) = (*key, *value);
+                self.set(target, key, value)?;
             }
         }
         self.stack.truncate(start);
+        Ok(())
     }
 
     fn literal(&mut self, code: u8) -> Result<(), Halt> {

@@ -3,14 +3,18 @@
 //! Every reading that CPython's readers could take is followed: pickles one after the other, frames that are crossed,
 //! pickles in texts and bytes. A stream is clean only if all of it is understood and every import stands on an allow-list.
 
+mod arrow;
+mod attributes;
 mod distribution;
 mod dtype;
 mod guard;
 mod joblib;
 mod kept;
 mod machine;
+mod memo;
 mod operand;
 mod reader;
+mod sharing;
 #[cfg(test)]
 mod tests;
 mod text;
@@ -30,7 +34,6 @@ use machine::{Ending, Machine, Memory};
 use reader::{Reader, Reading};
 use trace::Operand;
 pub(crate) use trace::{Global, Persistent, Trace};
-use value::Letters;
 
 /// Bytes of one text or bytes value that are decoded to look for a pickle in it.
 const DECODED_BYTES_MAX: u64 = 64 << 20;
@@ -179,7 +182,7 @@ fn shared(window: Window<'_>, followed: &mut Followed<'_>, depth: usize) -> io::
 fn nested(window: Window<'_>, followed: &mut Followed<'_>, depth: usize) -> io::Result<()> {
     let operands = std::mem::take(&mut followed.trace.operands);
     for operand in operands {
-        let bytes = if operand.torch || operand.letters != Letters::Bytes {
+        let bytes = if operand.torch || !operand.letters.are_bytes() {
             match decoded(window, operand)? {
                 Some(bytes) => Some(bytes),
                 None if operand.torch => {
@@ -225,7 +228,7 @@ pub(crate) fn full_name(global: &Global) -> String {
 
 /// The bytes that a value stands for.
 fn decoded(window: Window<'_>, operand: Operand) -> io::Result<Option<Vec<u8>>> {
-    if operand.letters == Letters::Bytes {
+    if operand.letters.are_bytes() {
         let bytes = if operand.length <= crate::limits::DECOMPRESSED_BYTES_MAX {
             Some(window.bytes(operand.start, operand.length)?)
         } else {

@@ -57,15 +57,15 @@ impl Machine<'_, '_, '_> {
             }
             b'B' => {
                 let length = self.reader.u32()?;
-                self.counted_bytes(u64::from(length))
+                self.counted_bytes(Letters::Bytes, u64::from(length))
             }
             b'C' => {
                 let [length] = self.reader.array()?;
-                self.counted_bytes(u64::from(length))
+                self.counted_bytes(Letters::Bytes, u64::from(length))
             }
             0x8e | 0x96 => {
                 let length = self.reader.u64()?;
-                self.counted_bytes(length)
+                self.counted_bytes(if code == 0x96 { Letters::ByteArray } else { Letters::Bytes }, length)
             }
             _ => Err(Halt::Broken("a byte is no instruction of a pickle")),
         }
@@ -121,14 +121,15 @@ impl Machine<'_, '_, '_> {
         self.text(letters, start, length)
     }
 
-    fn counted_bytes(&mut self, length: u64) -> Result<(), Halt> {
+    fn counted_bytes(&mut self, letters: Letters, length: u64) -> Result<(), Halt> {
         let start = self.reader.claim_into(length)?;
-        self.text(Letters::Bytes, start, length)
+        self.text(letters, start, length)
     }
 
     fn text(&mut self, letters: Letters, start: u64, length: u64) -> Result<(), Halt> {
         if length >= NESTED_BYTES_MIN {
             self.consider(letters, start, length)?;
+            self.check_text(letters, start, length)?;
         }
         self.push(u32::try_from(length).map_or(Value::Computed, |length| Value::Text { letters, length, start }))
     }

@@ -1,5 +1,7 @@
 //! Hand-made streams, each with what must be reported.
 
+mod memory;
+
 use crate::report::{FileReport, Use, Verdict};
 use crate::{Limits, Scanner};
 

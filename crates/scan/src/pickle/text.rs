@@ -9,7 +9,7 @@ pub(super) fn decode(letters: Letters, bytes: &[u8]) -> Option<String> {
         Letters::OneByte => Some(latin1(bytes)),
         Letters::RawEscapes => Some(raw_escapes(bytes)),
         Letters::ReprEscapes => repr_escapes(bytes).map(|bytes| latin1(&bytes)),
-        Letters::Bytes => None,
+        Letters::Bytes | Letters::ByteArray => None,
     }
 }
 

@@ -1,8 +1,11 @@
 //! What the machine knows of the values that a pickle makes: enough to tell names, shapes and classes, and no more.
 
 use crate::limits::{
-    DICTIONARIES_MAX, DICTIONARY_ENTRIES_MAX, ENTRIES_MAX, STATE_ENTRIES_MAX, TUPLE_ITEMS_MAX, TUPLE_LENGTH_MAX,
+    DICTIONARIES_MAX, DICTIONARY_ENTRIES_MAX, ENTRIES_MAX, LIST_ITEMS_MAX, LISTS_MAX, STATE_ENTRIES_MAX, TUPLE_ITEMS_MAX,
+    TUPLE_LENGTH_MAX,
 };
+
+use super::sharing::Sharing;
 
 /// How the letters of a text stand in the stream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -17,6 +20,15 @@ pub(super) enum Letters {
     OneByte,
     /// Bytes of Python 3: no text, never a name.
     Bytes,
+    /// As `Bytes`, but items can be put into them.
+    ByteArray,
+}
+
+impl Letters {
+    /// Whether they are bytes as they stand in the stream.
+    pub fn are_bytes(self) -> bool {
+        matches!(self, Self::Bytes | Self::ByteArray)
+    }
 }
 
 /// A value on the stack or in the memo. Small and copied: what it stands for is in the stream or on the [`Heap`].
@@ -34,7 +46,9 @@ pub(super) enum Value {
     Text { letters: Letters, length: u32, start: u64 },
     /// A tuple, remembered.
     Tuple { start: u32, length: u32 },
-    /// A list or a set, or a tuple that is not remembered.
+    /// A list, remembered.
+    List(u32),
+    /// A set, or a list or tuple that is not remembered.
     Collection,
     /// A dictionary, remembered.
     Dictionary(u32),
@@ -60,6 +74,14 @@ pub(super) struct Entries {
     pub fixed: bool,
 }
 
+/// What is known of a list.
+#[derive(Debug, Default)]
+struct Items {
+    values: Vec<Value>,
+    /// It has, or may have, items that are not remembered.
+    open: bool,
+}
+
 /// What is known of a NumPy dtype.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct DtypeFacts {
@@ -70,10 +92,12 @@ pub(super) struct DtypeFacts {
     pub fresh: bool,
 }
 
-/// Tuples, dictionaries and dtypes of one pickle, bounded: beyond the bound nothing is known of new ones.
+/// Tuples, lists, dictionaries and dtypes of one pickle, bounded: beyond the bound nothing is known of new ones.
 #[derive(Debug, Default)]
 pub(super) struct Heap {
+    pub sharing: Sharing,
     items: Vec<Value>,
+    lists: Vec<Items>,
     dictionaries: Vec<Entries>,
     dtypes: Vec<DtypeFacts>,
     /// Entries of all dictionaries.
@@ -82,7 +106,9 @@ pub(super) struct Heap {
 
 impl Heap {
     pub fn clear(&mut self) {
+        self.sharing.clear();
         self.items.clear();
+        self.lists.clear();
         self.dictionaries.clear();
         self.dtypes.clear();
         self.entries_count = 0;
@@ -111,6 +137,35 @@ impl Heap {
         }
     }
 
+    /// A list with these items.
+    pub fn list(&mut self, items: &[Value]) -> Value {
+        match u32::try_from(self.lists.len()) {
+            Ok(index) if self.lists.len() < LISTS_MAX => {
+                self.lists.push(Items::default());
+                self.append(Value::List(index), items);
+                Value::List(index)
+            }
+            _ => Value::Collection,
+        }
+    }
+
+    /// Puts items at the end of what may be a list.
+    pub fn append(&mut self, target: Value, items: &[Value]) {
+        let Value::List(index) = target else { return };
+        let Some(list) = self.lists.get_mut(index as usize) else { return };
+        if list.open || list.values.len() + items.len() > LIST_ITEMS_MAX {
+            list.open = true;
+        } else {
+            list.values.extend_from_slice(items);
+        }
+    }
+
+    /// The items of a list, if all of them are known.
+    pub fn list_items(&self, value: Value) -> Option<&[Value]> {
+        let Value::List(index) = value else { return None };
+        self.lists.get(index as usize).filter(|list| !list.open).map(|list| list.values.as_slice())
+    }
+
     pub fn dictionary(&mut self) -> Value {
         match u32::try_from(self.dictionaries.len()) {
             Ok(index) if self.dictionaries.len() < DICTIONARIES_MAX => {
@@ -123,6 +178,11 @@ impl Heap {
 
     /// Sets an entry of a remembered dictionary; `false` if it may not be changed any more.
     pub fn set(&mut self, target: Value, key: Value, value: Value) -> bool {
+        if let Value::List(index) = target
+            && let Some(list) = self.lists.get_mut(index as usize)
+        {
+            list.open = true;
+        }
         let Value::Dictionary(index) = target else { return true };
         let Some(entries) = self.dictionaries.get_mut(index as usize) else { return true };
         if entries.pairs.len() >= DICTIONARY_ENTRIES_MAX || self.entries_count >= ENTRIES_MAX {
@@ -143,14 +203,15 @@ impl Heap {
         }
     }
 
-    /// There is a second reference to the value.
+    /// There is a second reference to the value; whether it must have none.
     #[inline]
-    pub fn shared(&mut self, value: Value) {
+    pub fn shared(&mut self, value: Value) -> bool {
         if let Value::Dtype(index) = value
             && let Some(facts) = self.dtypes.get_mut(index as usize)
         {
             facts.fresh = false;
         }
+        self.sharing.share(value)
     }
 
     pub fn entries(&self, value: Value) -> Option<&Entries> {
@@ -219,5 +280,21 @@ mod tests {
             heap.tuple(&[Value::None]);
         }
         assert!(matches!(heap.tuple(&[Value::None]), Value::Collection));
+        let list = heap.list(&[Value::None; LIST_ITEMS_MAX]);
+        assert_eq!(heap.list_items(list).unwrap().len(), LIST_ITEMS_MAX);
+        heap.append(list, &[Value::None]);
+        assert!(heap.list_items(list).is_none());
+        for _ in 0..LISTS_MAX {
+            heap.list(&[]);
+        }
+        assert!(matches!(heap.list(&[]), Value::Collection));
+    }
+
+    #[test]
+    fn a_list_whose_items_are_changed_is_not_known() {
+        let mut heap = Heap::default();
+        let list = heap.list(&[Value::None]);
+        heap.set(list, Value::Int(0), Value::Plain);
+        assert!(heap.list_items(list).is_none());
     }
 }

@@ -22,7 +22,7 @@ use wire::PeerAddress;
 use crate::agent::state::{self, State};
 use crate::boot::{self, App};
 use crate::https::{Arriving, Remote, RemoteAnswer, Sent};
-use crate::{config, tls};
+use crate::{config, folder, tls};
 
 /// An answer longer than this is not read.
 const ANSWER_BYTES_MAX: usize = 256 * 1024 * 1024;
@@ -104,7 +104,7 @@ impl Connection {
 
     async fn local(&self) -> Result<Way, Problem> {
         let data = self.data()?;
-        if let Some(url) = boot::running_at(&data) {
+        if let Some(url) = folder::running_at(&data) {
             let (ca, shown) = (tls::ca_path(&data), tls::shown_path(&data));
             let device = shown_device(self.device.as_deref())?;
             let remote = if shown.is_file() {

@@ -6,6 +6,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::Args;
+use inspection::{CsvDialect, Delimiter};
 use kernel::{Kind, Problem};
 use serde_json::{Value, json};
 
@@ -24,6 +25,7 @@ pub(super) const POLL_EVERY: Duration = Duration::from_millis(300);
 #[command(after_help = "Examples:
   strongroom data commit churn data/*.parquet --source https://data.example/churn --licence CC-BY-4.0 --owner example --wait
   strongroom data commit churn train.csv --contract churn.odcs.yaml --label churned --parent 3
+  strongroom data commit iris iris.data --no-header --delimiter ';'
   strongroom data commit orders orders.parquet --contract orders.odcs.yaml --table customers=customers@admitted
   strongroom data commit churn-test test.parquet --apart churn-train@3
   strongroom data commit churn --run RUN_ID --path data")]
@@ -50,6 +52,15 @@ pub struct Commit {
     /// The format, where the names do not say it: parquet, csv, jsonl, arrow, npy, npz, images.
     #[arg(long)]
     format: Option<String>,
+    /// The first record of a CSV file names the columns; otherwise that is found out.
+    #[arg(long, conflicts_with = "no_header")]
+    header: bool,
+    /// The first record of a CSV file is a row.
+    #[arg(long)]
+    no_header: bool,
+    /// What parts the fields of CSV files: a character, `tab` or `space`; otherwise that is found out.
+    #[arg(long, value_name = "CHARACTER")]
+    delimiter: Option<Delimiter>,
     /// A data contract (ODCS YAML).
     #[arg(long, value_name = "FILE")]
     contract: Option<PathBuf>,
@@ -174,11 +185,12 @@ impl Commit {
                 }
             }
         }
+        let csv = CsvDialect { header: (self.header || self.no_header).then_some(self.header), delimiter: self.delimiter };
         let contract = self.contract.as_deref().map(read_text).transpose()?;
         let signature = self.signature.as_deref().map(read_signature).transpose()?;
         Ok(json!({
             "source": self.source, "signature": signature, "licence": self.licence, "owner": self.owner, "purpose": self.purpose,
-            "format": self.format, "contract": contract, "parents": self.parents, "reference": self.reference,
+            "format": self.format, "csv": csv, "contract": contract, "parents": self.parents, "reference": self.reference,
             "tables": tables, "apart": self.apart,
             "roles": {
                 "label": self.label, "source": self.source_column, "time": self.time_column, "id": self.id_column,

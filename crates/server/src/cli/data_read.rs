@@ -144,10 +144,16 @@ impl Fetch {
         if self.print_urls {
             return Ok(());
         }
-        let state = shown.get("state").cloned().unwrap_or_default();
+        let (state, csv) = (shown.get("state").cloned().unwrap_or_default(), shown.get("csv").cloned().unwrap_or_default());
         if client.json {
-            crate::say!("{}", json!({ "dataset": name, "version": number, "state": state, "files": fetched }));
+            crate::say!("{}", json!({ "dataset": name, "version": number, "state": state, "csv": csv, "files": fetched }));
             return Ok(());
+        }
+        if csv.get("header").and_then(Value::as_bool) == Some(false) {
+            eprintln!("its committer says that CSV files have no record of names: read them without a header");
+        }
+        if let Some(delimiter) = csv.get("delimiter").and_then(Value::as_str) {
+            eprintln!("its committer says that {delimiter:?} parts the fields of CSV files");
         }
         done(&client, &format!("fetched {} files of {name}@{number}", fetched.len()))
     }

@@ -15,7 +15,7 @@ use vault::keys::{KeyFile, PassphraseKey};
 use crate::boot::{self, App};
 use crate::config::{Config, RootKeyConfig};
 use crate::key_services::{self, First};
-use crate::{config, tls};
+use crate::{config, folder, tls};
 
 /// The job that sets up a new folder. The policy lets it make the first account and its grants, and nothing else.
 const BOOTSTRAP: &str = "bootstrap";
@@ -95,7 +95,7 @@ async fn make_in(data: &Path, config_text: &str, admin: &str) -> Result<(Secret,
     let settings = config::parse(config_text).map_err(Problem::invalid)?;
     settings.check()?;
     let mut made = Made { data: data.to_path_buf(), is_new: !data.exists(), key: None, has_database: false };
-    boot::make_folder(data)?;
+    folder::make_folder(data)?;
     match fill(&mut made, &settings, config_text, admin).await {
         Ok(token) => Ok((token, made)),
         Err(problem) => Err(made.discard(problem)),
@@ -116,7 +116,7 @@ struct Made {
 impl Made {
     /// Keeps the folder if the last step was done, and takes everything away if not.
     fn keep_if(self, last: Result<(), Problem>) -> Result<(), Problem> {
-        let marker = self.data.join(boot::UNFINISHED);
+        let marker = self.data.join(folder::UNFINISHED);
         match last.and_then(|()| fs::remove_file(&marker).map_err(|e| tls::file_problem(&marker, e))) {
             Ok(()) => Ok(()),
             Err(problem) => Err(self.discard(problem)),
@@ -150,7 +150,7 @@ impl Made {
 
 async fn fill(made: &mut Made, settings: &Config, config_text: &str, admin: &str) -> Result<Secret, Problem> {
     let data = made.data.clone();
-    tls::write_private(&data.join(boot::UNFINISHED), "")?;
+    tls::write_private(&data.join(folder::UNFINISHED), "")?;
     tls::write_private(&data.join(config::FILE_NAME), config_text)?;
     tls::write_private(&data.join("lock"), "")?;
     tls::make_authority(&data)?;

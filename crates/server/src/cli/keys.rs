@@ -13,6 +13,7 @@ use vault::keys::{KeyFile, KeyService, PassphraseKey};
 use super::keys_online::{self, Destroy, Plain, Rotate, Verify};
 use crate::boot::{self, App};
 use crate::config::{self, Config, RootKeyConfig};
+use crate::folder;
 use crate::key_services::{self, First};
 use crate::keykeeping::CUSTODIAN;
 
@@ -190,7 +191,7 @@ impl ChangePassphrase {
                 "the root key is not made from a passphrase; rotate it with `strongroom keys rotate-root`",
             ));
         };
-        boot::check_folder(&folder.data)?;
+        folder::check_folder(&folder.data)?;
         let path = boot::passphrase_path(&folder.data);
         let (old, new) = (boot::passphrase(variable)?, boot::passphrase(&self.new_variable)?);
         if old == new {

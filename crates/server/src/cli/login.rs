@@ -1,10 +1,10 @@
-//! `strongroom login`: a token for this command line and the mlflow client, agreed to in a browser (after RFC 8628).
+//! `strongroom login`: a token for this command line and the mlflow client, agreed to in a browser: on this machine (RFC 8252), or on any by a
+//! code (after RFC 8628).
 
 use std::fs;
 use std::io::Write;
 use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -13,9 +13,11 @@ use http::{Method, Request, header};
 use identity::{DEVICE_SECONDS, PENDING, new_device_secret, user_code};
 use kernel::{Kind, Problem, Secret};
 use serde_json::{Value, json};
+use wire::authorize::TOKEN;
 
 use super::client::shown_device;
-use crate::boot;
+use super::loopback::{Waiting, has_display, open_browser};
+use crate::folder;
 use crate::https::Remote;
 use crate::tls;
 
@@ -31,6 +33,7 @@ const MLFLOW_NAME: &str = "strongroom";
 #[command(after_help = "Examples:
   strongroom login --url https://strongroom.example:8443 --ca ca.pem
   strongroom login --data ./data --no-mlflow
+  strongroom login --url https://strongroom.example:8443 --ca ca.pem --device-code
   MLFLOW_TRACKING_URI=https://strongroom.example:8443 MLFLOW_TRACKING_SERVER_CERT_PATH=ca.pem python train.py")]
 pub struct Login {
     /// The server, such as `https://strongroom.example:8443`.
@@ -42,7 +45,10 @@ pub struct Login {
     /// The data folder of a server on this machine, instead of --url and --ca.
     #[arg(long, value_name = "DIR", env = "STRONGROOM_DATA")]
     data: Option<PathBuf>,
-    /// Do not open a browser; the address is printed either way.
+    /// Log in by a code that you type or follow in a browser on any machine. So it is by itself over SSH and where no browser can be opened.
+    #[arg(long)]
+    device_code: bool,
+    /// As --device-code, and open no browser: the address is printed.
     #[arg(long)]
     no_browser: bool,
     /// Leave the mlflow client's file (`~/.mlflow/credentials`) alone.
@@ -77,14 +83,10 @@ impl Login {
         if let Some(path) = mlflow_path.as_deref().filter(|_| !self.replace) {
             may_write(path)?;
         }
-        let secret = new_device_secret();
-        let code = user_code(&secret).ok_or_else(|| Problem::internal("no code could be made", "a new secret has no code"))?;
-        let page = format!("{address}/device?code={code}");
-        eprintln!("Open {page}\nand agree to the code {code} there.");
-        if !self.no_browser {
-            open_browser(&page);
-        }
-        let token = wait(&remote, &secret).await?;
+        let token = match self.by_browser_here(&address, &remote).await? {
+            Some(token) => token,
+            None => self.by_code(&address, &remote).await?,
+        };
         let text = token.expose_text().unwrap_or_default();
         write_secret(&token_path, text)?;
         if let Some(path) = &mlflow_path {
@@ -101,6 +103,47 @@ impl Login {
         Ok(())
     }
 
+    /// By a browser on this machine; none where there is none.
+    async fn by_browser_here(&self, address: &str, remote: &Remote) -> Result<Option<Secret>, Problem> {
+        if self.device_code || self.no_browser || !has_display() {
+            return Ok(None);
+        }
+        let Some(waiting) = Waiting::begin(format!("https://{}", remote.authority())).await else { return Ok(None) };
+        let Some(page) = waiting.page(address) else { return Ok(None) };
+        eprintln!(
+            "Agree in the browser that opens now. (If none does, or it is on another machine: `strongroom login --device-code`.)"
+        );
+        let waited = Duration::from_secs(u64::try_from(DEVICE_SECONDS).unwrap_or_default());
+        let brought = tokio::select! {
+            brought = tokio::time::timeout(waited, waiting.brought()) => brought.map_err(|_| nobody_agreed())??,
+            Err(_) = open_browser(&page) => {
+                eprintln!("(no browser could be opened from here)");
+                return Ok(None);
+            }
+        };
+        match ask(remote, brought.form()).await? {
+            Ok(token) => Ok(Some(token)),
+            Err(fault) => Err(refused(&fault)),
+        }
+    }
+
+    /// By a code, in a browser wherever it is.
+    async fn by_code(&self, address: &str, remote: &Remote) -> Result<Secret, Problem> {
+        let secret = new_device_secret();
+        let code = user_code(&secret).ok_or_else(|| Problem::internal("no code could be made", "a new secret has no code"))?;
+        let page = format!("{address}/device?code={code}");
+        eprintln!("Open {page}\nand agree to the code {code} there.");
+        let waiting = wait(remote, &secret);
+        if self.no_browser || !has_display() {
+            return waiting.await;
+        }
+        tokio::pin!(waiting);
+        tokio::select! {
+            token = &mut waiting => token,
+            Err(_) = open_browser(&page) => waiting.await,
+        }
+    }
+
     fn server(&self) -> Result<(String, Remote), Problem> {
         if let Some(url) = &self.url {
             let ca = self.ca.clone().or_else(|| self.data.as_deref().map(tls::ca_path));
@@ -114,7 +157,7 @@ impl Login {
             .data
             .as_deref()
             .ok_or_else(|| Problem::invalid("name the server with --url URL, or its data folder with --data DIR"))?;
-        let url = boot::running_at(data)
+        let url = folder::running_at(data)
             .ok_or_else(|| Problem::unavailable("no server runs on this data folder; start it with `strongroom serve`"))?;
         Ok((url.clone(), Remote::of_device(&url, &tls::ca_path(data), shown_device(self.device.as_deref())?)?))
     }
@@ -128,26 +171,32 @@ async fn wait(remote: &Remote, secret: &Secret) -> Result<Secret, Problem> {
     );
     let rounds = u64::try_from(DEVICE_SECONDS).unwrap_or_default() / ASK_EVERY.as_secs();
     for _ in 0..rounds {
-        let request = Request::builder().method(Method::POST).header(header::CONTENT_TYPE, "application/x-www-form-urlencoded");
-        let answer = remote.send(request, "/oauth/token", Bytes::from(form.clone()), ANSWER_BYTES_MAX).await?;
-        let said: Value = serde_json::from_slice(&answer.body).unwrap_or_default();
-        if let Some(token) = said.get("access_token").and_then(Value::as_str).filter(|_| answer.status.is_success()) {
-            return Ok(Secret::from(token.to_owned()));
+        match ask(remote, form.clone()).await? {
+            Ok(token) => return Ok(token),
+            Err(fault) if fault == PENDING || fault == "temporarily_unavailable" => tokio::time::sleep(ASK_EVERY).await,
+            Err(fault) => return Err(refused(&fault)),
         }
-        let fault = said.get("error").and_then(Value::as_str).unwrap_or("an answer that is none");
-        if fault != PENDING && fault != "temporarily_unavailable" {
-            return Err(Problem::new(Kind::Unauthenticated, format!("the server refused the log-in: {fault}")));
-        }
-        tokio::time::sleep(ASK_EVERY).await;
     }
-    Err(Problem::new(Kind::Unauthenticated, "nobody agreed within ten minutes; run `strongroom login` again"))
+    Err(nobody_agreed())
 }
 
-fn open_browser(page: &str) {
-    let started = Command::new("xdg-open").arg(page).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn();
-    if started.is_err() {
-        eprintln!("(no browser could be opened from here)");
+/// Asks for the token once: it, or the error's word (RFC 6749, section 5.2).
+async fn ask(remote: &Remote, form: String) -> Result<Result<Secret, String>, Problem> {
+    let request = Request::builder().method(Method::POST).header(header::CONTENT_TYPE, "application/x-www-form-urlencoded");
+    let answer = remote.send(request, TOKEN, Bytes::from(form), ANSWER_BYTES_MAX).await?;
+    let said: Value = serde_json::from_slice(&answer.body).unwrap_or_default();
+    if let Some(token) = said.get("access_token").and_then(Value::as_str).filter(|_| answer.status.is_success()) {
+        return Ok(Ok(Secret::from(token.to_owned())));
     }
+    Ok(Err(said.get("error").and_then(Value::as_str).unwrap_or("an answer that is none").to_owned()))
+}
+
+fn refused(fault: &str) -> Problem {
+    Problem::new(Kind::Unauthenticated, format!("the server refused the log-in: {fault}"))
+}
+
+fn nobody_agreed() -> Problem {
+    Problem::new(Kind::Unauthenticated, "nobody agreed within ten minutes; run `strongroom login` again")
 }
 
 /// Another program's credentials are not lost.

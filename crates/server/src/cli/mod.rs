@@ -26,6 +26,7 @@ mod keys;
 mod keys_online;
 mod lineage;
 mod login;
+mod loopback;
 mod mail;
 mod model;
 mod model_files;

@@ -9,7 +9,7 @@ use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 
 use super::client::Connection;
-use crate::{boot, config, listen, telemetry, tls};
+use crate::{boot, config, folder, listen, telemetry, tls};
 
 /// Answer requests until told to stop (SIGINT or SIGTERM).
 #[derive(Args)]
@@ -34,7 +34,7 @@ pub struct Serve {
 impl Serve {
     pub(super) async fn run(self) -> Result<(), Problem> {
         log_to_stderr();
-        boot::check_folder(&self.data)?;
+        folder::check_folder(&self.data)?;
         let config = config::load(&self.data, self.config.as_deref())?;
         if let Some(file) = self.config.as_deref().filter(|file| config::is_another(&self.data, file)) {
             let (file, own) = (file.display(), self.data.join(config::FILE_NAME));
@@ -46,7 +46,7 @@ impl Serve {
         let address = self.listen.as_ref().unwrap_or(&config.server.listen);
         let listener = listen::bind(address).await?;
         let bound = listener.local_addr().map_err(|e| Problem::internal("the listener has no address", e))?;
-        let names = boot::host_names(&config, Some(bound));
+        let names = folder::host_names(&config, Some(bound));
         let way = boot::Way { bound: Some(bound), ..boot::Way::default() };
         let app = boot::open_as(&self.data, &config, way).await?;
         let tls = tls::server_config(&self.data, &config.tls, &names, Some(app.rooms.devices.authority()))?;
@@ -58,9 +58,9 @@ impl Serve {
         let url = format!("https://{bound}");
         tls::show_certificate(&self.data, &config.tls)?;
         if let Some(bound) = s3_bound {
-            boot::announce_s3(&self.data, bound)?;
+            folder::announce_s3(&self.data, bound)?;
         }
-        boot::announce(&self.data, bound)?;
+        folder::announce(&self.data, bound)?;
         let stopping = boot::stop_signal()?;
         {
             let mut stdout = std::io::stdout().lock();
@@ -84,7 +84,7 @@ impl Serve {
         if let Some(s3) = s3 {
             drop(s3.await);
         }
-        boot::withdraw(&self.data);
+        folder::withdraw(&self.data);
         app.close().await;
         tracing::info!("stopped");
         Ok(())

@@ -16,6 +16,8 @@ pub struct Dialect {
     pub header: bool,
     /// Whether that is plain, or was said by the user.
     pub header_sure: bool,
+    /// Whether it was said by the user.
+    pub header_said: bool,
     /// Fields of most records.
     pub field_count: usize,
 }
@@ -48,7 +50,7 @@ pub fn find_dialect(path: &str, sample: &[u8], ended: bool, options: CsvOptions)
         }
     }
     let Some(best) = best else {
-        return Dialect { delimiter: b',', quote: b'"', header: false, header_sure: true, field_count: 1 };
+        return Dialect { delimiter: b',', quote: b'"', header: false, header_sure: true, header_said: false, field_count: 1 };
     };
     let guess = match options.header {
         Some(header) => Guess { header, sure: true },
@@ -63,6 +65,7 @@ pub fn find_dialect(path: &str, sample: &[u8], ended: bool, options: CsvOptions)
         quote: best.quote,
         header: guess.header,
         header_sure: guess.sure,
+        header_said: options.header.is_some(),
         field_count: best.field_count,
     }
 }
@@ -145,7 +148,8 @@ mod tests {
 
     fn check(path: &str, sample: &str, delimiter: u8, quote: u8, header: bool, field_count: usize) {
         let found = find_dialect(path, sample.as_bytes(), true, CsvOptions::default());
-        assert_eq!(found, Dialect { delimiter, quote, header, header_sure: found.header_sure, field_count }, "{sample:?}");
+        let expected = Dialect { delimiter, quote, header, header_sure: found.header_sure, header_said: false, field_count };
+        assert_eq!(found, expected, "{sample:?}");
     }
 
     #[test]
@@ -168,6 +172,7 @@ mod tests {
     fn what_the_user_says_holds() {
         let options = CsvOptions { delimiter: Some(b' '), quote: None, header: Some(true) };
         let found = find_dialect("a.csv", b"1 2\n3 4\n", true, options);
-        assert_eq!(found, Dialect { delimiter: b' ', quote: b'"', header: true, header_sure: true, field_count: 2 });
+        let (header, header_sure, header_said) = (true, true, true);
+        assert_eq!(found, Dialect { delimiter: b' ', quote: b'"', header, header_sure, header_said, field_count: 2 });
     }
 }

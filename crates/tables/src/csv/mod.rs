@@ -101,11 +101,12 @@ impl Look {
         } else if self.names.is_empty() {
             self.name((1..=dialect.field_count).map(|number| format!("column_{number}")).collect(), &file.path)?;
         }
-        if !dialect.header_sure && self.dialect.is_none() {
+        let guessed = !dialect.header_said && (!dialect.header || !dialect.header_sure);
+        if guessed && self.dialect.is_none() {
             let text = if dialect.header {
-                "its first record is taken as the columns' names; if it is a row, put a record of names before it"
+                "its first record is taken as the columns' names; if it is a row, say that there is no header"
             } else {
-                "its first record is taken as a row; if it names the columns, give them names that are no values"
+                "its first record is taken as a row, and columns are named by their places; if it names them, say that there is a header"
             };
             self.notes.add(About { kind: NoteKind::GuessedHeader, file: Some(&file.path), column: None, text }, 1, None);
         }

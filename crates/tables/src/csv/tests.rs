@@ -230,6 +230,24 @@ fn what_the_user_knows_is_believed() {
 }
 
 #[test]
+fn what_was_assumed_of_the_first_record_is_noted_unless_it_was_said() {
+    let noted = |text: &str, header: Option<bool>| {
+        let options = ReadOptions { csv: CsvOptions { header, ..CsvOptions::default() }, ..ReadOptions::default() };
+        let table = Table::open(vec![DataFile::in_memory("a.csv", text.to_owned())], &options).unwrap();
+        let note = table.notes().find(NoteKind::GuessedHeader, None).map(|note| note.text.clone());
+        (table.row_count(), note)
+    };
+    let (numbers, texts) = ("1,2\n3,4\n", "A first text.\nA second text.\nA third text.\n");
+    let (count, note) = noted(numbers, None);
+    assert!(count == 2 && note.is_some_and(|text| text.contains("taken as a row")));
+    let (count, note) = noted(texts, None);
+    assert!(count == 2 && note.is_some_and(|text| text.contains("taken as the columns' names")));
+    assert_eq!((noted(numbers, Some(false)), noted(numbers, Some(true))), ((2, None), (1, None)));
+    assert_eq!((noted(texts, Some(false)), noted(texts, Some(true))), ((3, None), (2, None)));
+    assert_eq!(noted("size,name\n1,a\n2,b\n", None), (2, None));
+}
+
+#[test]
 fn damaged_files_never_panic() {
     let good = "id,name,when\n1,\"a,\"\"b\",2024-01-01\r\n2,é,2024-02-30\n=3,x,\n".as_bytes();
     let mut random = Random::new(11);

@@ -63,5 +63,8 @@ pub(super) const ALL: &[Migration] = &[
     step!("0042_bucket_files_retained"),
     step!("0043_backup_faults"),
     step!("0046_taken_challenges"),
+    step!("0047_agreed_and_vouched"),
     step!("0048_erasures_and_own_rules"),
+    step!("0049_backup_manifests"),
+    step!("0055_csv_dialect"),
 ];

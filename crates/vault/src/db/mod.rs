@@ -9,6 +9,7 @@
 mod error;
 mod migrations;
 mod postgres;
+mod row_id;
 pub mod snapshot;
 pub mod sql;
 mod sqlite;
@@ -23,6 +24,7 @@ use kernel::{Problem, Secret};
 use tokio::sync::oneshot;
 
 pub use error::DbError;
+pub use row_id::row_id;
 pub use value::{Bind, Row};
 
 use crate::db::postgres::PostgresPool;

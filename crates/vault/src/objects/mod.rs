@@ -6,7 +6,7 @@
 //! INVARIANT: an object is on disk, whole, before [`Objects::put`] answers; a small one when the row is that names it. Held by
 //! `objects::tests::a_failing_disk_stores_nothing` and `objects::tests::small`.
 //! INVARIANT: no byte leaves before its segment was checked. Held by `objects::tests::every_flipped_byte_is_refused`.
-//! INVARIANT: nothing that a client said becomes part of a path. [`ObjectId`] is 32 random hex digits.
+//! INVARIANT: nothing that a client said becomes part of a path. [`ObjectId`] is 32 hex digits of ours.
 
 mod commit;
 mod decoder;
@@ -25,6 +25,7 @@ mod seal;
 mod segments;
 mod sending;
 mod small;
+mod step;
 mod stored;
 mod stream;
 mod worm;
@@ -44,7 +45,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures_util::Stream;
 use gate::Permit;
-use kernel::{Problem, Secret};
+use kernel::{Micros, Problem, Secret};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 pub use hold::Hold;
@@ -57,6 +58,7 @@ pub use small::{small_orphans, stored_outside};
 pub use stored::{Stored, file_stream, stored_place};
 pub use stream::{StreamOpener, StreamSealer};
 
+use crate::db::row_id;
 use crate::keys::{Keyring, ObjectKey, join};
 use local::LocalStore;
 use pool::Pool;
@@ -81,7 +83,8 @@ pub enum ObjectsLocation {
     S3(S3Location),
 }
 
-/// The name of an object where it is stored: 32 lower-case hex digits, random.
+/// The name of an object where it is stored: 32 lower-case hex digits, random; that of one in the database begins with the time
+/// ([`row_id`]).
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct ObjectId(String);
 
@@ -90,6 +93,11 @@ impl ObjectId {
     #[must_use]
     pub fn random() -> Self {
         Self(kernel::random_id())
+    }
+
+    /// A new one for an object in the database.
+    fn of_row(at: Micros) -> Self {
+        Self(row_id(at))
     }
 
     /// Reads one.
@@ -211,6 +219,12 @@ impl Objects {
     pub const fn with_files_only(mut self) -> Self {
         self.keeps_small = false;
         self
+    }
+
+    /// Whether an object of this size lies in the database and comes with the row that names it.
+    #[must_use]
+    pub const fn is_small(&self, size_bytes: u64) -> bool {
+        self.keeps_small && size_bytes <= small::SMALL_BYTES_MAX as u64
     }
 
     /// The keys that wrap the objects' keys.

@@ -6,21 +6,21 @@ use bytes::Bytes;
 use futures_util::StreamExt;
 use gate::Permit;
 use kernel::{Problem, Secret, Sha256Hasher, random_bytes};
-use tokio::task::JoinHandle;
 
 use super::encoder::{Encoder, Sink, too_large};
 use super::local::LocalFile;
 use super::pool::Buffer;
 use super::remote::{Pending, RemoteUpload};
 use super::small::Begun;
-use super::{Body, ObjectId, Objects, Store, StoredObject, WRITE_COUNT_MAX, aad, blocking, joined, small, turn};
+use super::step::Step;
+use super::{Body, ObjectId, Objects, Store, StoredObject, WRITE_COUNT_MAX, aad, blocking, small, turn};
 use crate::keys::KEY_BYTES;
 
 /// How much is gathered before it is handed over, so that a hand-over costs little.
-const BATCH_BYTES_MIN: usize = 256 * 1024;
+const BATCH_BYTES_MIN: usize = 128 * 1024;
 /// How much may be gathered while the one before is still at work. What arrives holds up to twice as much memory: pieces of the buffers that
 /// it was read into.
-const BATCH_BYTES_MAX: usize = 1024 * 1024;
+const BATCH_BYTES_MAX: usize = 512 * 1024;
 
 /// Where sealed bytes go.
 enum Target {
@@ -65,7 +65,7 @@ impl Work {
     }
 
     fn finish(self, hasher: Sha256Hasher, batch: &[Bytes]) -> Result<(Sealed, Option<Pending>), Problem> {
-        let sha256 = hashed(hasher, batch).finish();
+        let sha256 = hashed(hasher, batch)?.finish();
         let Self { encoder, mut target } = self.take(batch)?;
         let sealed = Sealed { size_bytes: encoder.finish(&mut target)?, sha256 };
         match target {
@@ -79,24 +79,9 @@ impl Work {
 }
 
 /// Hashing goes on beside sealing: of all that is done to a byte it takes the longest, and cannot be split.
-struct Hashing(Option<JoinHandle<Result<Sha256Hasher, Problem>>>);
-
-impl Hashing {
-    fn is_finished(&self) -> bool {
-        self.0.as_ref().is_none_or(JoinHandle::is_finished)
-    }
-
-    async fn joined(self) -> Result<Sha256Hasher, Problem> {
-        match self.0 {
-            Some(handle) => joined(handle).await,
-            None => Ok(Sha256Hasher::new()),
-        }
-    }
-}
-
-fn hashed(mut hasher: Sha256Hasher, batch: &[Bytes]) -> Sha256Hasher {
+fn hashed(mut hasher: Sha256Hasher, batch: &[Bytes]) -> Result<Sha256Hasher, Problem> {
     batch.iter().for_each(|bytes| hasher.update(bytes));
-    hasher
+    Ok(hasher)
 }
 
 impl Objects {
@@ -132,12 +117,12 @@ impl Objects {
 
     async fn put_as(&self, workspace: &str, body: Body, size_bytes_max: u64, keeps_small: bool) -> Result<StoredObject, Problem> {
         let _turn = turn(&self.writes, WRITE_COUNT_MAX, "written").await?;
-        let id = ObjectId::random();
         let data_key = Secret::new(random_bytes::<KEY_BYTES>().to_vec());
         // A key service that is down is found out before the bytes are taken.
         self.keys.workspace(workspace).await?;
-        let bound_to = aad(workspace, &id);
         let begun = if keeps_small { small::begin(body, size_bytes_max).await? } else { Begun::Large(body) };
+        let id = if matches!(begun, Begun::Small(_)) { ObjectId::of_row(self.keys.now()) } else { ObjectId::random() };
+        let bound_to = aad(workspace, &id);
         let (sealed, fresh) = match begun {
             Begun::Small(plain) => small::seal(&data_key, &bound_to, &plain).map(|(sealed, bytes)| (sealed, Some(bytes)))?,
             Begun::Large(body) => {
@@ -156,8 +141,8 @@ impl Objects {
         match &self.store {
             Store::Local(store) => {
                 let (store, name) = (store.clone(), id.clone());
-                let open = move || Ok(Work { encoder, target: Target::Local(store.create(&name)?) });
-                let (sealed, _) = pump(body, tokio::task::spawn_blocking(open), None, size_bytes_max).await?;
+                let work = blocking(move || Ok(Work { encoder, target: Target::Local(store.create(&name)?) })).await?;
+                let (sealed, _) = pump(body, work, None, size_bytes_max).await?;
                 Ok(sealed)
             }
             Store::Remote(store) => {
@@ -174,20 +159,19 @@ impl Objects {
 }
 
 async fn remote_put(body: Body, work: Work, upload: &mut RemoteUpload, size_bytes_max: u64) -> Result<Sealed, Problem> {
-    let ready = tokio::task::spawn_blocking(move || Ok(work));
-    let (sealed, rest) = pump(body, ready, Some(upload), size_bytes_max).await?;
+    let (sealed, rest) = pump(body, work, Some(upload), size_bytes_max).await?;
     upload.keep(rest.unwrap_or_default()).await?;
     Ok(sealed)
 }
 
-/// Moves the body to the workers. They hold no thread while a slow client is waited for.
+/// Moves the body to the steps. They hold no thread while a slow client is waited for.
 async fn pump(
     mut body: Body,
-    mut worker: JoinHandle<Result<Work, Problem>>,
+    work: Work,
     mut upload: Option<&mut RemoteUpload>,
     size_bytes_max: u64,
 ) -> Result<(Sealed, Option<Pending>), Problem> {
-    let mut hashing = Hashing(None);
+    let (hashing, sealing) = (Step::new(Sha256Hasher::new(), hashed), Step::new(work, Work::take));
     let mut batch = Vec::new();
     let mut batch_bytes = 0_usize;
     let mut seen_bytes = 0_u64;
@@ -199,19 +183,21 @@ async fn pump(
         }
         batch_bytes = batch_bytes.saturating_add(bytes.len());
         batch.push(bytes);
-        let idle = worker.is_finished() && hashing.is_finished();
-        if batch_bytes >= BATCH_BYTES_MAX || (batch_bytes >= BATCH_BYTES_MIN && idle) {
-            let mut work = joined(worker).await?;
-            if let (Some(upload), Target::Remote(pending)) = (upload.as_deref_mut(), &mut work.target) {
-                upload.send_full_parts(pending).await?;
+        let has_room = batch_bytes >= BATCH_BYTES_MIN && hashing.has_room() && sealing.has_room();
+        if batch_bytes >= BATCH_BYTES_MAX || has_room {
+            if let Some(upload) = upload.as_deref_mut() {
+                let mut work = sealing.rest().await?;
+                if let Target::Remote(pending) = &mut work.target {
+                    upload.send_full_parts(pending).await?;
+                }
+                sealing.put_back(work);
             }
             let full = Arc::new(std::mem::take(&mut batch));
             batch_bytes = 0;
-            let (hasher, same) = (hashing.joined().await?, Arc::clone(&full));
-            hashing = Hashing(Some(tokio::task::spawn_blocking(move || Ok(hashed(hasher, &same)))));
-            worker = tokio::task::spawn_blocking(move || work.take(&full));
+            hashing.hand(&full).await?;
+            sealing.hand(&full).await?;
         }
     }
-    let (work, hasher) = (joined(worker).await?, hashing.joined().await?);
+    let (work, hasher) = (sealing.rest().await?, hashing.rest().await?);
     blocking(move || work.finish(hasher, &batch)).await
 }

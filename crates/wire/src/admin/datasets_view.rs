@@ -43,6 +43,7 @@ pub(super) fn version(version: &Version) -> Value {
         "row_count": version.row_count,
         "column_count": version.column_count,
         "format": version.format,
+        "csv": version.csv,
         "roles": version.roles,
         "source": version.source_uri,
         "trusted_source": version.source_id,

@@ -3,8 +3,8 @@
 use http::Method;
 use identity::ops::factors::{AddPasskey, ConfirmTotp, ListFactors, OfferTotp, RemoveFactor, RenewRecoveryCodes, ResetFactors};
 use identity::ops::federation::{ExchangeToken, LinkUser};
-use identity::{Identity, Passkey};
-use kernel::{Micros, Problem, Secret};
+use identity::{Exchanged, Identity, Passkey};
+use kernel::{Kind, Micros, Problem, Secret};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -95,9 +95,12 @@ pub fn routes(door: &mut Door, identity: &Identity) {
     door.route(Method::POST, "/api/strongroom/v1/users/{user}/link", link, |user| json(&principal_value(&user)));
     let room = identity.clone();
     door.exchange(
-        "/oauth/token",
+        crate::authorize::TOKEN,
         move || ExchangeToken { room: room.clone() },
-        |minted| {
+        |exchanged| {
+            let Exchanged::Minted(minted) = exchanged else {
+                return Err(Problem::new(Kind::Unauthenticated, "this was used before; what it brought then is revoked"));
+            };
             json(&json!({
                 "access_token": minted.secret.expose_text(),
                 "issued_token_type": "urn:ietf:params:oauth:token-type:access_token",

@@ -152,7 +152,8 @@ impl Operation for ChangeUser {
                 .resource(id.clone())
                 .with("active", usize::from(!after.principal.disabled))
                 .with("tokens_ended", i64::try_from(ended.token_count).unwrap_or(i64::MAX))
-                .with("sessions_ended", i64::try_from(ended.session_count).unwrap_or(i64::MAX));
+                .with("sessions_ended", i64::try_from(ended.session_count).unwrap_or(i64::MAX))
+                .with("devices_ended", i64::try_from(ended.device_count).unwrap_or(i64::MAX));
             Ok((after, outcome))
         });
         let changed = write.await?;
@@ -177,6 +178,9 @@ fn settle(
     if !profile.active {
         // Also where the account is barred already: what was left to come back ends now.
         ended = store::end_all(tx, id, at)?;
+        if let Some(devices) = inner.devices.get() {
+            ended.device_count = devices.end_all(tx, id, by, at)?;
+        }
     }
     match (profile.active, before.principal.disabled) {
         // Whom an administrator barred, no directory lets in: it is told so by what it gets back.

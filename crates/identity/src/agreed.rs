@@ -1,0 +1,52 @@
+//! Who knocks as a command line whose log-in a person agreed to in a browser.
+
+use std::sync::atomic::Ordering;
+
+use gate::{Caller, Method, Proof, ShownCode, Spend};
+use kernel::{Kind, Micros, Problem, Secret, sha256};
+
+use crate::factors::device::{code_digest, user_code};
+use crate::factors::loopback::Challenge;
+use crate::port::{IdentityPort, bounded, refused};
+use crate::secret_text::{SecretKind, parse_secret_text};
+use crate::store::{self, FoundAccount};
+
+/// What a command line is told until somebody agrees (RFC 8628, section 3.5).
+pub const PENDING: &str = "authorization_pending";
+
+impl IdentityPort {
+    /// By the secret whose code somebody agreed to.
+    pub(crate) async fn by_device(&self, secret: &Secret) -> Result<Caller, Problem> {
+        let digest = user_code(secret).as_deref().and_then(code_digest).ok_or_else(refused)?;
+        let at = self.clock.now();
+        self.lookup_count.fetch_add(1, Ordering::Relaxed);
+        let found = self.db.read_point(move |reader| Ok(store::agreed(reader, &digest, at)?)).await?;
+        let (account, approved_at) = found.ok_or_else(|| Problem::new(Kind::Unauthenticated, PENDING))?;
+        command_line(account, approved_at, Spend::Device(digest))
+    }
+
+    /// By the code that a browser brought. One that was used is known all the same: who shows it a second time, with all that belongs to it, is
+    /// told so by the verb, which ends what the first one got. The code alone, which a browser's history keeps, ends nothing.
+    pub(crate) async fn by_code(&self, shown: &ShownCode) -> Result<Caller, Problem> {
+        if parse_secret_text(shown.code.expose()) != Some(SecretKind::Code) {
+            return Err(refused());
+        }
+        let challenge = Challenge::of(&shown.verifier).ok_or_else(refused)?;
+        let (digest, at) = (sha256(shown.code.expose()), self.clock.now());
+        self.lookup_count.fetch_add(1, Ordering::Relaxed);
+        let found = self.db.read_point(move |reader| Ok(store::code(reader, &digest, at)?)).await?;
+        let found = found.filter(|found| found.challenge == challenge.0 && found.redirect_uri == shown.redirect_uri);
+        let found = found.ok_or_else(refused)?;
+        command_line(found.account, found.approved_at, Spend::Code(digest))
+    }
+}
+
+fn command_line(account: FoundAccount, approved_at: Micros, once: Spend) -> Result<Caller, Problem> {
+    if account.disabled {
+        return Err(refused());
+    }
+    let mut caller = account.caller;
+    bounded(&caller)?;
+    caller.proof = Some(Proof { at: approved_at, method: Method::Device, once: Some(once) });
+    Ok(caller)
+}
