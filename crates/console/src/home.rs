@@ -197,7 +197,8 @@ async fn elevations(visitor: &Visitor, rooms: &Rooms) -> Result<Option<Table>, P
     Ok(Some(Table::whole("elevations", "Roles that somebody asks for", &["Role", "Who", "Why", "Asked"], rows, "")))
 }
 
-/// Log-ins to one's own account of late that more was asked for, or that were refused: somebody else may have the password.
+/// Log-ins to one's own account of late that were refused for their risk, or asked for the strongest proof: somebody else may have the password. A second
+/// factor is asked for too often to be news.
 async fn log_ins(visitor: &Visitor, rooms: &Rooms, now: Micros) -> Result<Option<Table>, Problem> {
     let own = OwnLogIns { room: rooms.log_ins.clone(), rows: i64::try_from(ROWS).ok() };
     let Some(found) = if_allowed(visitor, own).await? else { return Ok(None) };
@@ -207,7 +208,7 @@ async fn log_ins(visitor: &Visitor, rooms: &Rooms, now: Micros) -> Result<Option
 }
 
 fn is_risky(one: &JudgedLogIn, since: Micros) -> bool {
-    one.at >= since && (one.outcome == "refused" || one.band != "nothing")
+    one.at >= since && (one.outcome == "refused" || matches!(one.band.as_str(), "phishing_resistant" | "refuse"))
 }
 
 /// Data sets whose newest version is in a state.
@@ -347,7 +348,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_log_in_is_told_of_while_it_is_new_and_where_more_was_asked_for() {
+    fn a_log_in_is_told_of_while_it_is_new_and_where_it_was_grave() {
         let one = |at, outcome: &str, band: &str| JudgedLogIn {
             at: Micros(at),
             outcome: outcome.to_owned(),
@@ -363,7 +364,8 @@ mod tests {
         for (log_in, told) in [
             (one(9, "verified", "nothing"), false),
             (one(9, "failed", "nothing"), false),
-            (one(9, "verified", "second_factor"), true),
+            (one(9, "verified", "second_factor"), false),
+            (one(9, "verified", "phishing_resistant"), true),
             (one(9, "failed", "phishing_resistant"), true),
             (one(9, "refused", "refuse"), true),
             (one(3, "refused", "refuse"), false),

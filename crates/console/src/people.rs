@@ -1,4 +1,4 @@
-//! Accounts and groups: who there is, and one account with its devices, its tokens, its log-ins and how they were judged, and what can be done about it.
+//! Accounts and groups: who there is, and one account with its devices, its log-ins and how they were judged, and what can be done about it.
 
 use devices::ops::list::{ListDevices, Whose};
 use gate::{Operation, Visitor};
@@ -6,9 +6,8 @@ use http::Method;
 use identity::ops::accounts::{DisableUser, EnableUser, GetUser, ListServices, ListUsers};
 use identity::ops::factors::ResetFactors;
 use identity::ops::groups::ListGroups;
-use identity::ops::tokens::ListTokens;
-use identity::{Group, PageWish, Principal, Token};
-use kernel::{Micros, Problem};
+use identity::{Group, PageWish, Principal};
+use kernel::Problem;
 use risk::JudgedLogIn;
 use risk::ops::ExplainLogIns;
 use wire::{Answer, Chosen, Door};
@@ -23,9 +22,6 @@ use crate::sections::{Deed, Sections};
 const PAGE: &str = "/console/people";
 /// Log-ins that are told of one account.
 const LOG_IN_ROWS: i64 = 50;
-/// Tokens of one account on one page.
-const TOKEN_ROWS: usize = 50;
-const DAY_US: i64 = 86_400_000_000;
 
 /// Adds the pages.
 pub fn routes(door: &mut Door, rooms: &Rooms) {
@@ -36,10 +32,10 @@ pub fn routes(door: &mut Door, rooms: &Rooms) {
     });
     let path = format!("{PAGE}/{{user}}");
     let behind = rooms.clone();
-    let verbs = [GetUser::ACTION, ListDevices::ACTION, ListTokens::ACTION, ExplainLogIns::ACTION];
+    let verbs = [GetUser::ACTION, ListDevices::ACTION, ExplainLogIns::ACTION];
     door.choice(Method::GET, &path, &verbs, move |inbound| {
-        let (rooms, user, query) = (behind.clone(), inbound.path("user").to_owned(), Query::of(inbound)?);
-        Ok(Chosen::verbs(move |visitor| Box::pin(async move { one(visitor, &rooms, user, &query).await })))
+        let (rooms, user) = (behind.clone(), inbound.path("user").to_owned());
+        Ok(Chosen::verbs(move |visitor| Box::pin(async move { one(visitor, &rooms, user).await })))
     });
     let behind = rooms.clone();
     let verbs = [DisableUser::ACTION, EnableUser::ACTION, ResetFactors::ACTION];
@@ -104,7 +100,7 @@ fn group_row(one: &Group) -> Vec<Cell> {
     vec![Cell::text(one.principal.name.clone()), Cell::text(members.join(", ")), Cell::text(members.len().to_string())]
 }
 
-async fn one(visitor: &Visitor, rooms: &Rooms, user: String, query: &Query) -> Result<Answer, Problem> {
+async fn one(visitor: &Visitor, rooms: &Rooms, user: String) -> Result<Answer, Problem> {
     let room = || rooms.identity.clone();
     let found = visitor.call(GetUser { room: room(), user }).await?;
     let mut page = Sections::new(found.name.clone());
@@ -115,12 +111,6 @@ async fn one(visitor: &Visitor, rooms: &Rooms, user: String, query: &Query) -> R
     let devices = ListDevices { room: rooms.devices.clone(), whose: Whose::Account(found.id.clone()) };
     if let Some(devices) = if_allowed(visitor, devices).await? {
         page.sections.push(devices_table(&devices.rows));
-    }
-    let wanted = PageWish { after: query.text("tokens"), rows: Some(TOKEN_ROWS) };
-    if let Some(tokens) = if_allowed(visitor, ListTokens { room: room(), of: Some(found.id.clone()), page: wanted }).await? {
-        let at = format!("{PAGE}/{}", part(&found.id));
-        let next = tokens.next.map(|after| format!("{}#tokens", query.with("tokens", &after).at(&at)));
-        page.sections.push(tokens_table(&tokens.rows, visitor.at()).going_on(next));
     }
     let log_ins = ExplainLogIns { room: rooms.log_ins.clone(), who: found.id.clone(), rows: Some(LOG_IN_ROWS) };
     if let Some(log_ins) = if_allowed(visitor, log_ins).await? {
@@ -182,28 +172,6 @@ fn devices_table(devices: &[devices::Device]) -> Table {
     };
     let columns = ["Device", "How far it is trusted", "On what", "Not in order", "Last report"];
     Table::whole("devices", "Devices", &columns, devices.iter().map(row).collect(), "No device is enrolled for this account.")
-}
-
-fn tokens_table(tokens: &[Token], now: Micros) -> Table {
-    let row = |one: &Token| {
-        let state = match one.revoked_at {
-            Some(at) => Cell::state(format!("revoked {}", moment(at)), Tone::Wait),
-            None if one.expires_at <= now => Cell::state("ended", Tone::Wait),
-            None => Cell::state("counts", Tone::Good),
-        };
-        let reach = if one.scopes.is_empty() { "all that the account may do".to_owned() } else { one.scopes.join(", ") };
-        let day = |day: i64| wire::time_text(Micros(day.saturating_mul(DAY_US))).chars().take(10).collect();
-        vec![
-            Cell::text(one.label.clone()),
-            state,
-            Cell::text(reach),
-            Cell::text(moment(one.expires_at)),
-            Cell::text(one.last_used_day.map_or_else(|| "never".to_owned(), day)),
-            Cell::text(one.id.clone()),
-        ]
-    };
-    let columns = ["Token", "State", "Reaches", "Ends", "Last used, by the day", "Id in the log"];
-    Table::whole("tokens", "Tokens", &columns, tokens.iter().map(row).collect(), "No token was made for this account.")
 }
 
 /// The columns of [`log_in_row`].
