@@ -14,6 +14,7 @@ import uuid
 import pytest
 import requests
 
+import browser as browsers
 import harness
 from people import ADMIN, call, person
 
@@ -75,7 +76,7 @@ class Flow:
         assert answer.status_code == 303, answer.text
         return parameters(answer.headers["Location"])["code"]
 
-    def exchange(self, code, **changed):
+    def exchange(self, code, /, **changed):
         form = {
             "grant_type": "authorization_code",
             "client_id": CLIENT,
@@ -260,13 +261,15 @@ def test_clients_find_out_where_to_ask(server):
 class CommandLine:
     """`strongroom login` on a machine with a screen, whose browser only writes down what it was to open."""
 
-    def __init__(self, server, folder, opener="#!/bin/sh\nprintf '%s' \"$1\" > \"$HOME/opened.part\"\nmv \"$HOME/opened.part\" \"$HOME/opened\"\n", **environment):
+    OPENER = "#!/bin/sh\nprintf '%s' \"$1\" > \"$HOME/opened.part\"\nmv \"$HOME/opened.part\" \"$HOME/opened\"\n"
+
+    def __init__(self, server, folder, opener=OPENER, url="", **environment):
         tools = folder / "bin"
         tools.mkdir()
         (tools / "xdg-open").write_text(opener)
         (tools / "xdg-open").chmod(0o755)
         self.folder = folder
-        command = [str(harness.binary()), "login", "--url", server.url, "--ca", server.ca, "--json"]
+        command = [str(harness.binary()), "login", "--url", url or server.url, "--ca", server.ca, "--json"]
         full = {"HOME": str(folder), "PATH": f"{tools}:/usr/bin:/bin", "DISPLAY": ":7", **environment}
         self.process = subprocess.Popen(command, env=full, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
@@ -318,6 +321,24 @@ def test_the_command_line_is_logged_in_by_the_browser_here(server, ada, mine, tm
     assert me(server, kept.read_text()).json()["name"] == ada.name
     with pytest.raises(requests.exceptions.ConnectionError):
         browser.get(listening, timeout=10)
+
+
+@pytest.mark.parametrize("agrees", [True, False])
+def test_a_real_browser_is_led_to_the_command_line_without_scripts(server, ada, tmp_path, agrees):
+    """The browser holds the form to the page's policy, also where the answer sends it on."""
+    missing = browsers.missing()
+    assert missing is None, missing
+    with CommandLine(server, tmp_path, url=browsers.of_name(server.url)) as command, browsers.browser(server, scripts=False) as browser:
+        browser.go(command.opened().removeprefix(browser.url))
+        assert browser.path().startswith("/login?to=/oauth/authorize")
+        browser.fill(username=ada.name, password=ada.password)
+        browser.click("form:not([data-passkey]) button")
+        assert ada.name in browser.text() and "twelve hours" in browser.text()
+        browser.click("main form button" if agrees else "main p a")
+        assert browser.driver.current_url.startswith("http://127.0.0.1:")
+        assert ("Agreed" if agrees else "Nobody was logged in") in browser.driver.page_source
+        status, _, fault = command.ended()
+    assert (status == 0) is agrees, fault
 
 
 def test_a_denial_and_another_issuer_end_the_command_line(server, mine, tmp_path):

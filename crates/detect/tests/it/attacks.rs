@@ -8,9 +8,6 @@ use crate::world::{CANARY, DAY, HOUR, Log, MINUTE, Who, engine, findings, names,
 
 type Scene = fn(&mut Log);
 
-/// The job that takes in what providers and issuers say.
-const PROVIDERS: Who<'_> = Who { id: "federation", kind: "job", token: "", from: "home" };
-
 fn none() -> Value {
     json!({})
 }
@@ -158,11 +155,6 @@ fn accounts() -> Vec<(&'static str, Scene, Scene)> {
             "code_shown_twice",
             |log| log.done(person("alice"), 0, "tokens.exchange", "tok_1", json!({ "revoked": 1 })),
             |log| log.done(person("alice"), 0, "tokens.exchange", "tok_1", json!({ "principal": "u_1" })),
-        ),
-        (
-            "last_administrator_elsewhere",
-            |log| log.done(PROVIDERS, 0, "federation.settle", "u_1", json!({ "last_administrator_kept_in": ["g_1"] })),
-            |log| log.done(PROVIDERS, 0, "federation.settle", "u_1", json!({ "memberships_changed": 1 })),
         ),
         (
             "account_enabled",
