@@ -52,14 +52,16 @@ pub const RESPONDER: &str = "responder";
 pub const ACTIONS: &[Action] =
     &[ops::LIST, ops::GET, ops::RULES, ops::CHECK, ops::SET_RULES, ops::DELETE_RULES, ops::ACKNOWLEDGE, ops::RAISE, ops::RESPOND];
 
+/// The rules as they were last read, after how those of this server's own stood then (see `store::own_mark`).
+type Known = ((i64, i64), Arc<RuleSet>);
+
 /// The room. Cheap to clone.
 #[derive(Clone)]
 pub struct Detect {
     db: Db,
     /// For how far the log was read, which is no change of its own.
     system: SystemDb,
-    /// The rules as they were last read, and how those of this server's own stood then.
-    rules: Arc<RwLock<((i64, i64), Arc<RuleSet>)>>,
+    rules: Arc<RwLock<Known>>,
     config: DetectConfig,
     /// Receivers outside, by name.
     targets: Arc<Vec<String>>,
