@@ -133,30 +133,6 @@ def test_the_page_says_who_asks_and_leads_back_with_code_state_and_issuer(server
     assert me(server, token["access_token"]).json()["name"] == ada.name
 
 
-def test_wrong_verifiers_addresses_and_clients_get_nothing(server, ada, mine):
-    flow = Flow(server)
-    code = flow.code(mine)
-    wrong = [
-        {"code_verifier": secrets.token_urlsafe(32)},
-        {"code_verifier": None},
-        {"code_verifier": flow.asked["code_challenge"]},
-        {"code_verifier": "short"},
-        {"redirect_uri": "http://127.0.0.1:50124/callback"},
-        {"redirect_uri": None},
-        {"client_id": "another"},
-        {"client_id": None},
-        {"code": "sr_cod_" + "0" * 49},
-        {"code": ada.token},
-        {"grant_type": "password"},
-    ]
-    for changed in wrong:
-        assert refused(flow.exchange(code, **changed)), changed
-    other = Flow(server)
-    assert refused(flow.exchange(other.code(mine))), "a code belongs to its challenge"
-    assert me(server, code).status_code == 401, "a code is no token"
-    assert flow.exchange(code).status_code == 200, "what others tried has not used it up"
-
-
 def test_a_second_use_ends_the_token(server, mine):
     flow = Flow(server)
     code = flow.code(mine)
@@ -377,3 +353,28 @@ def test_without_a_browser_here_a_code_is_shown(server, tmp_path, how):
     finally:
         process.kill()
         process.communicate()
+
+
+# The last one: so many refusals make the address of all of them risky.
+def test_wrong_verifiers_addresses_and_clients_get_nothing(server, ada, mine):
+    flow = Flow(server)
+    code = flow.code(mine)
+    wrong = [
+        {"code_verifier": secrets.token_urlsafe(32)},
+        {"code_verifier": None},
+        {"code_verifier": flow.asked["code_challenge"]},
+        {"code_verifier": "short"},
+        {"redirect_uri": "http://127.0.0.1:50124/callback"},
+        {"redirect_uri": None},
+        {"client_id": "another"},
+        {"client_id": None},
+        {"code": "sr_cod_" + "0" * 49},
+        {"code": ada.token},
+        {"grant_type": "password"},
+    ]
+    for changed in wrong:
+        assert refused(flow.exchange(code, **changed)), changed
+    other = Flow(server)
+    assert refused(flow.exchange(other.code(mine))), "a code belongs to its challenge"
+    assert me(server, code).status_code == 401, "a code is no token"
+    assert flow.exchange(code).status_code == 200, "what others tried has not used it up"
