@@ -25,8 +25,9 @@ use crate::version::May;
 const ALIAS_ROWS: usize = 50;
 /// Endpoints of a model that are looked through for those that follow an alias.
 const ENDPOINT_COUNT_MAX: usize = 200;
-/// Versions before one that are looked through for the one to go back to.
+/// Versions before one that are looked through for the one to go back to, and those of them that are read at once: mostly it is the first.
 const EARLIER_COUNT_MAX: usize = 1_000;
+const EARLIER_ROWS: usize = 20;
 
 /// What a version's page says of aliases.
 pub struct Promotion {
@@ -144,16 +145,26 @@ fn set_alias(rooms: &Rooms, name: &str, number: i64) -> SetAlias {
 
 /// The newest version before one that is let in.
 async fn earlier(visitor: &Visitor, rooms: &Rooms, standing: &Standing) -> Result<Option<i64>, Problem> {
-    let list = ListStandings {
-        room: rooms.admission.clone(),
-        name: Some(standing.name.clone()),
-        which: Which::All,
-        after: Some(format!("{}/{}", standing.name, standing.subject.number)),
-        rows: Some(EARLIER_COUNT_MAX),
-    };
-    let found = if_allowed(visitor, list).await?;
     let admitted = |one: &&Standing| one.state_at(visitor.at()) == DataState::Admitted;
-    Ok(found.and_then(|found| found.rows.iter().find(admitted).map(|one| one.subject.number)))
+    let mut after = Some(format!("{}/{}", standing.name, standing.subject.number));
+    for _ in 0..EARLIER_COUNT_MAX / EARLIER_ROWS {
+        let list = ListStandings {
+            room: rooms.admission.clone(),
+            name: Some(standing.name.clone()),
+            which: Which::All,
+            after,
+            rows: Some(EARLIER_ROWS),
+        };
+        let Some(page) = if_allowed(visitor, list).await? else { break };
+        if let Some(found) = page.rows.iter().find(admitted) {
+            return Ok(Some(found.subject.number));
+        }
+        after = page.next;
+        if after.is_none() {
+            break;
+        }
+    }
+    Ok(None)
 }
 
 /// The endpoints of a model, as far as the visitor may know of them.
@@ -206,9 +217,11 @@ impl Followers {
         };
         let rows = self.of(alias).iter().map(row).collect();
         let empty = match (&self.endpoints, self.is_whole) {
-            (None, _) => "Which endpoints follow it is not shown to you: some may answer otherwise at once.",
-            (_, true) => "No endpoint follows this alias. Whoever loads the model by it gets the other version from then on.",
-            (_, false) => "None of the first 200 endpoints of this model follows this alias.",
+            (None, _) => "Which endpoints follow it is not shown to you: some may answer otherwise at once.".to_owned(),
+            (_, true) => {
+                "No endpoint follows this alias. Whoever loads the model by it gets the other version from then on.".to_owned()
+            }
+            (_, false) => format!("None of the first {ENDPOINT_COUNT_MAX} endpoints of this model follows this alias."),
         };
         Table::whole("followers", "What answers otherwise from then on", &["Endpoint", "How it follows the alias"], rows, empty)
     }

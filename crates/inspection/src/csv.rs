@@ -18,6 +18,12 @@ pub struct CsvDialect {
 }
 
 impl CsvDialect {
+    /// As the options of a command say it: whether there is a header, that there is none, and what parts the fields.
+    #[must_use]
+    pub fn of_options(header: bool, no_header: bool, delimiter: Option<Delimiter>) -> Self {
+        Self { header: (header || no_header).then_some(header), delimiter }
+    }
+
     /// Whether nothing is said.
     #[must_use]
     pub fn is_silent(&self) -> bool {

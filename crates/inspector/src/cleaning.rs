@@ -4,7 +4,7 @@ use std::io::{self, Write};
 
 use inspection::frame::{FromWorker, Output, READ_BYTES_MAX};
 use inspection::{CleanCount, CleanSpec, JobSpec};
-use tables::{DataFile, Format, ReadOptions, RowRanges, Table};
+use tables::{DataFile, Format, RowRanges, Table};
 
 use crate::news::News;
 use sandbox::say;
@@ -23,8 +23,7 @@ pub(crate) fn run(job: &JobSpec, clean: &CleanSpec, files: Vec<DataFile>, news: 
     }
     news.progress("open", 0, None);
     let count = files.len();
-    let options = ReadOptions { csv: sandbox::csv_options(job.csv), ..ReadOptions::default() };
-    let table = Table::open(files, &options).map_err(|error| error.to_string())?;
+    let table = Table::open(files, &sandbox::read_options(job.csv)).map_err(|error| error.to_string())?;
     let row_count = table.row_count();
     if row_count > job.limits.row_count_max {
         return Err(format!("{row_count} rows are more than {}; split the data", job.limits.row_count_max));

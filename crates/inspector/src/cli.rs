@@ -154,7 +154,6 @@ pub(crate) struct Files {
 impl Files {
     /// What was said of CSV files.
     pub(crate) fn csv(&self) -> CsvDialect {
-        let header = (self.header || self.no_header).then_some(self.header);
-        CsvDialect { header, delimiter: self.delimiter }
+        CsvDialect::of_options(self.header, self.no_header, self.delimiter)
     }
 }

@@ -7,6 +7,7 @@
 mod allowance;
 mod calendar;
 mod clock;
+mod cursor;
 mod id;
 pub mod limits;
 mod problem;
@@ -15,6 +16,7 @@ mod secret;
 pub use allowance::Allowance;
 pub use calendar::Civil;
 pub use clock::{Clock, FakeClock, Micros, SystemClock};
-pub use id::{Sha256Hasher, hex, parse_hex, random_bytes, random_bytes_for_id, random_id, random_text, sha256};
+pub use cursor::Cursor;
+pub use id::{Sha256Hasher, hex, parse_hex, random_bytes, random_bytes_for_id, random_id, random_text, sha256, timed_id};
 pub use problem::{Kind, Problem, StepUp};
 pub use secret::Secret;

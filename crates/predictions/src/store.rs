@@ -241,10 +241,8 @@ pub(crate) fn principal_name(reader: &mut Reader<'_>, id: &str) -> Result<Option
 
 /// The names of accounts that still have one, by id.
 pub(crate) fn principal_names(reader: &mut Reader<'_>, ids: BTreeSet<String>) -> Result<BTreeMap<String, String>, DbError> {
-    let mut names = BTreeMap::new();
-    for id in ids {
-        let name = principal_name(reader, &id)?;
-        names.extend(name.map(|name| (id, name)));
-    }
-    Ok(names)
+    let ids: Vec<String> = ids.into_iter().collect();
+    let sql = "SELECT p.id, p.name FROM json_each($1) AS j JOIN principal AS p ON p.id = j.key";
+    let names = reader.query(sql, &[(&document(&ids)).into()], |row| Ok((row.text(0)?, row.text(1)?)))?;
+    Ok(names.into_iter().collect())
 }

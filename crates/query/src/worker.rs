@@ -67,7 +67,6 @@ fn open(job: &QueryJob, pipe: &Arc<Pipe>) -> Result<Vec<(String, Table)>, String
     if job.tables.len() > QUERY_TABLE_COUNT_MAX {
         return Err(format!("a job has at most {QUERY_TABLE_COUNT_MAX} tables"));
     }
-    let options = ReadOptions { batch_rows_max: BATCH_ROW_COUNT, ..ReadOptions::default() };
     let mut index = 0_u32;
     let mut opened = Vec::new();
     for table in &job.tables {
@@ -77,7 +76,7 @@ fn open(job: &QueryJob, pipe: &Arc<Pipe>) -> Result<Vec<(String, Table)>, String
             index = index.checked_add(1).ok_or("there are too many files")?;
         }
         pipe.progress("open", 0, None);
-        let options = ReadOptions { csv: sandbox::csv_options(table.csv), ..options.clone() };
+        let options = ReadOptions { batch_rows_max: BATCH_ROW_COUNT, ..sandbox::read_options(table.csv) };
         let read = Table::open(files, &options).map_err(|error| format!("`{}`: {error}", table.name))?;
         opened.push((table.name.clone(), read));
     }

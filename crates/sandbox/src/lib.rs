@@ -13,7 +13,7 @@ mod pipe;
 mod self_test;
 mod system;
 
-pub use local_files::{TEXT_BYTES_MAX, csv_options, data_files, text};
+pub use local_files::{TEXT_BYTES_MAX, data_files, read_options, text};
 pub use locks::confine;
 pub use pipe::{Pipe, RemoteFile, hear, say};
 pub use self_test::run as self_test;

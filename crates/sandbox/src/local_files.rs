@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use inspection::CsvDialect;
-use tables::{CsvOptions, DataFile, LocalFile};
+use tables::{CsvOptions, DataFile, LocalFile, ReadOptions};
 
 /// Bytes of a text: a contract, a report that serves as reference.
 pub const TEXT_BYTES_MAX: u64 = 64 << 20;
@@ -58,10 +58,11 @@ fn walk(root: &Path, inside: &Path, depth: usize, found: &mut Vec<(String, PathB
     Ok(())
 }
 
-/// How to read CSV files, by what was said of them.
+/// How to read files, by what was said of those that are CSV.
 #[must_use]
-pub fn csv_options(said: CsvDialect) -> CsvOptions {
-    CsvOptions { delimiter: said.delimiter.map(|delimiter| delimiter.byte()), quote: None, header: said.header }
+pub fn read_options(said: CsvDialect) -> ReadOptions {
+    let csv = CsvOptions { delimiter: said.delimiter.map(|delimiter| delimiter.byte()), quote: None, header: said.header };
+    ReadOptions { csv, ..ReadOptions::default() }
 }
 
 /// A small file, whole.

@@ -1,7 +1,7 @@
 //! The port to whoever keeps what was asked and said: the room `predictions`.
 
 use gate::{BoxFuture, Permit};
-use kernel::{Kind, Micros, Problem, hex, random_bytes_for_id};
+use kernel::{Kind, Micros, Problem, timed_id};
 use runtime::{Batch, Outputs};
 use vault::db::Reader;
 
@@ -95,7 +95,7 @@ impl Serving {
         verdicts: &[&str],
     ) -> Result<(String, Option<[u8; 32]>), Problem> {
         let at = self.0.clock.now();
-        let id = prediction_id(at);
+        let id = timed_id(at);
         let row = draft.map(|draft| draft.keep(&Made { id: &id, at, outputs, verdicts })).transpose()?;
         Ok((id, row))
     }
@@ -114,14 +114,6 @@ pub fn version_now(reader: &mut Reader<'_>, endpoint_id: &str) -> Result<Option<
     }
 }
 
-/// An id that says when it was given (RFC 9562, version 7, without hyphens), so that it is found without a table of its own.
-fn prediction_id(at: Micros) -> String {
-    let [version, second, variant, rest @ ..] = random_bytes_for_id::<10>();
-    let milliseconds = at.0.max(0) / 1_000;
-    let random = [&[0x70 | (version & 0x0f), second, 0x80 | (variant & 0x3f)], rest.as_slice()].concat();
-    format!("{milliseconds:012x}{}", hex(&random))
-}
-
 /// When a prediction of this id was made, to the millisecond. None for what is no id of one.
 #[must_use]
 pub fn made_at(id: &str) -> Option<Micros> {
@@ -137,7 +129,7 @@ mod tests {
     #[test]
     fn an_id_says_when_it_was_given() {
         let at = Micros(1_795_659_784_123_456);
-        let (one, other) = (prediction_id(at), prediction_id(at));
+        let (one, other) = (timed_id(at), timed_id(at));
         assert_ne!(one, other);
         assert_eq!((one.len(), made_at(&one)), (32, Some(Micros(1_795_659_784_123_000))));
         assert_eq!((one.get(12..13), made_at("x"), made_at(&"z".repeat(32))), (Some("7"), None, None));

@@ -1,8 +1,8 @@
 //! `buckets.write`: an object is written whole.
 
 use gate::{Action, Operation, Outcome, Permit, Target};
-use kernel::{Kind, Micros, Problem, random_id};
-use vault::db::{Reader, Writer, row_id};
+use kernel::{Kind, Micros, Problem, random_id, timed_id};
+use vault::db::{Reader, Writer};
 use vault::objects::{Enforcement, ObjectId, StoredObject};
 
 use super::lock::{HoldLeave, RetainLeave};
@@ -313,7 +313,7 @@ pub(crate) fn add(
         versions::outdate(writer, &bucket.id, &new.key)?;
     }
     let version = Version {
-        row: row_id(new.at),
+        row: timed_id(new.at),
         key: new.key,
         rank,
         version_id: if is_versioned { random_id() } else { NULL_VERSION.to_owned() },

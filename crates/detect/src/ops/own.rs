@@ -242,7 +242,7 @@ impl Operation for DeleteRules {
     }
 
     async fn run(self, permit: Permit<Self>) -> Result<(), Problem> {
-        let name = self.name;
+        let name = own_name(self.name)?;
         let write = self.room.db.write(&permit, move |writer: &mut Writer<'_>| {
             if store::delete_own(writer, &name)? == 0 {
                 return Err(no_rules());
@@ -270,10 +270,15 @@ impl Operation for GetOwnRules {
     }
 
     async fn run(self, permit: Permit<Self>) -> Result<OwnRules, Problem> {
-        let name = self.name;
+        let name = own_name(self.name)?;
         let found = self.room.db.read(&permit, move |reader: &mut Reader<'_>| Ok(store::own_rule(reader, &name)?)).await?;
         found.ok_or_else(no_rules)
     }
+}
+
+/// A name that rules may have here: others were never given.
+fn own_name(name: String) -> Result<String, Problem> {
+    OwnRules::check_name(&name).map(|()| name).map_err(|_| no_rules())
 }
 
 fn no_rules() -> Problem {

@@ -88,10 +88,7 @@ pub(super) fn text(name: &str, text: &str) -> Result<Vec<Rule>, Problem> {
     if documents.is_empty() {
         return Err(Problem::invalid(format!("`{name}` holds no rule")));
     }
-    let read = |(at, document): (usize, &Value)| {
-        one(document).map_err(|why| Problem::invalid(format!("`{name}`, rule {}: {why}", at + 1)))
-    };
-    documents.iter().enumerate().map(read).collect()
+    each(&documents, |at, why| Problem::invalid(format!("`{name}`, rule {}: {why}", at + 1)))
 }
 
 /// The rules of a text, or where it has a fault.
@@ -109,14 +106,7 @@ pub(super) fn parsed(text: &str) -> Result<Vec<Rule>, Fault> {
     if documents.is_empty() {
         return Err(Fault { line: 0, column: 0, problem: "it holds no rule".to_owned() });
     }
-    let read = |(at, document): (usize, &Value)| {
-        one(document).map_err(|why| Fault {
-            line: line_of(text, at, &why),
-            column: 0,
-            problem: format!("rule {}: {why}", at + 1),
-        })
-    };
-    documents.iter().enumerate().map(read).collect()
+    each(&documents, |at, why| Fault { line: line_of(text, at, why), column: 0, problem: format!("rule {}: {why}", at + 1) })
 }
 
 fn documents(text: &str) -> Result<Vec<Value>, serde_saphyr::Error> {
@@ -135,9 +125,13 @@ fn documents(text: &str) -> Result<Vec<Value>, serde_saphyr::Error> {
     serde_saphyr::from_multiple_with_options(text, options)
 }
 
-fn one(document: &Value) -> Result<Rule, String> {
-    let Value::Object(fields) = document else { return Err("a rule is a map of fields".to_owned()) };
-    rule(fields)
+/// The rules of documents; what is wrong with one is told as its reader wants it.
+fn each<E>(documents: &[Value], told: impl Fn(usize, &str) -> E) -> Result<Vec<Rule>, E> {
+    let read = |(at, document): (usize, &Value)| {
+        let fields = document.as_object().ok_or_else(|| "a rule is a map of fields".to_owned());
+        fields.and_then(rule).map_err(|why| told(at, &why))
+    };
+    documents.iter().enumerate().map(read).collect()
 }
 
 /// One rule.

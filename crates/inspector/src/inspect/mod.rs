@@ -17,7 +17,7 @@ mod segments;
 mod validity;
 
 use inspection::{InspectionReport, JobSpec, Screen, SubjectKind};
-use tables::{DataFile, ReadOptions, Table};
+use tables::{DataFile, Table};
 
 use crate::THREAD_COUNT;
 use crate::news::News;
@@ -38,8 +38,7 @@ pub(crate) fn run(job: &JobSpec, files: Vec<DataFile>, others: &[Other], news: &
     }
     let mut draft = Draft::new(job, news);
     news.progress("open", 0, None);
-    let options = ReadOptions { csv: sandbox::csv_options(job.csv), ..ReadOptions::default() };
-    match Table::open(files, &options) {
+    match Table::open(files, &sandbox::read_options(job.csv)) {
         Ok(table) if reading::is_within_limits(&table, &mut draft, &job.limits) => inspect(job, &table, others, &mut draft),
         Ok(_) => {}
         Err(error) => reading::refused(&error, &mut draft),

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use contract::{Contract, KeySet, NeededKeys};
 use inspection::{Finding, JobSpec, OtherTable, catalogue};
-use tables::{DataFile, ReadOptions, Table};
+use tables::{DataFile, Table};
 
 use super::draft::Draft;
 
@@ -57,6 +57,5 @@ fn one(job: &JobSpec, needed: &NeededKeys, other: &Other) -> Result<KeySet, Stri
 
 /// Opens another table.
 pub(crate) fn open(other: &Other) -> Result<Table, String> {
-    let options = ReadOptions { csv: sandbox::csv_options(other.spec.csv), ..ReadOptions::default() };
-    Table::open(other.files.clone(), &options).map_err(|error| error.to_string())
+    Table::open(other.files.clone(), &sandbox::read_options(other.spec.csv)).map_err(|error| error.to_string())
 }

@@ -1,7 +1,7 @@
 //! `alerts.search` and `alerts.get`.
 
 use gate::{Action, Operation, Permit, Scope, Target};
-use kernel::Problem;
+use kernel::{Cursor, Problem};
 
 use super::no_alert;
 use crate::limits::{PAGE_ROWS_DEFAULT, PAGE_ROWS_MAX};
@@ -45,7 +45,7 @@ impl Operation for SearchAlerts {
             _ => return Ok(AlertPage { rows: Vec::new(), next: None }),
         };
         let count = self.rows.unwrap_or(PAGE_ROWS_DEFAULT).clamp(1, PAGE_ROWS_MAX);
-        let before = self.after.as_deref().map(cursor).transpose()?;
+        let before = self.after.as_deref().map(Cursor::read).transpose()?;
         let wanted = i64::try_from(count.saturating_add(1)).unwrap_or(i64::MAX);
         let wish = Wish { state: self.state, models, before, count: wanted };
         let workspace = permit.workspace()?.to_owned();
@@ -53,15 +53,9 @@ impl Operation for SearchAlerts {
         let mut rows = self.room.db().read(&permit, read).await?;
         let has_more = rows.len() > count;
         rows.truncate(count);
-        let next = rows.last().filter(|_| has_more).map(|last| format!("{}/{}", last.opened_at.0, last.id));
+        let next = rows.last().filter(|_| has_more).map(|last| Cursor { at: last.opened_at, id: last.id.clone() }.to_string());
         Ok(AlertPage { rows, next })
     }
-}
-
-fn cursor(after: &str) -> Result<(i64, String), Problem> {
-    let read = after.split_once('/').and_then(|(at, id)| Some((at.parse().ok()?, id.to_owned())));
-    read.filter(|(_, id): &(i64, String)| !id.contains('\0'))
-        .ok_or_else(|| Problem::invalid("`after` is what the page before gave as `next`"))
 }
 
 /// Shows an alert.

@@ -1,6 +1,6 @@
 //! Alerts and their remedies.
 
-use kernel::{Micros, Problem};
+use kernel::{Cursor, Micros, Problem};
 use vault::db::{Bind, DbError, Reader, Row, Writer};
 
 use crate::event::{BREAK_GLASS, DETECTION, GOVERNANCE_BYPASS};
@@ -150,14 +150,14 @@ pub(crate) struct Wish {
     /// Only of these models.
     pub(crate) models: Option<Vec<String>>,
     /// Older than this.
-    pub(crate) before: Option<(i64, String)>,
+    pub(crate) before: Option<Cursor>,
     pub(crate) count: i64,
 }
 
 /// Alerts of a workspace and of the server, the newest first. Whoever may see some models only sees nothing of the server's.
 pub(crate) fn page(reader: &mut Reader<'_>, workspace: &str, wish: &Wish) -> Result<Vec<Alert>, DbError> {
-    let (at, id) = wish.before.clone().unwrap_or((i64::MAX, String::new()));
-    let mut binds: Vec<Bind<'_>> = vec![workspace.into(), at.into(), (&id).into(), wish.count.into()];
+    let (at, id) = wish.before.as_ref().map_or((i64::MAX, ""), |before| (before.at.0, &before.id));
+    let mut binds: Vec<Bind<'_>> = vec![workspace.into(), at.into(), id.into(), wish.count.into()];
     let mut narrowed = String::new();
     if let Some(state) = wish.state {
         binds.push(state.word().into());

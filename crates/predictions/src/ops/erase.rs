@@ -2,7 +2,7 @@
 
 use admission::Receipt;
 use gate::{Action, Operation, Outcome, Permit, Target};
-use kernel::{Micros, Problem};
+use kernel::{Cursor, Micros, Problem};
 use vault::db::{Reader, Writer};
 
 use crate::limits::{HELD_ROWS_MAX, PAGE_ROWS_DEFAULT, PAGE_ROWS_MAX, SUBJECT_BYTES_MAX};
@@ -132,11 +132,6 @@ pub struct ErasurePage {
     pub next: Option<String>,
 }
 
-fn after_from(text: &str) -> Result<(Micros, String), Problem> {
-    let parts = text.split_once('.').and_then(|(at, entry)| Some((Micros(at.parse().ok()?), entry.to_owned())));
-    parts.ok_or_else(|| Problem::invalid("`after` is what the page before gave as `next`"))
-}
-
 impl Operation for ListErasures {
     const ACTION: Action = super::ERASURES;
     type Output = ErasurePage;
@@ -147,14 +142,14 @@ impl Operation for ListErasures {
 
     async fn run(self, permit: Permit<Self>) -> Result<ErasurePage, Problem> {
         let count = self.rows.unwrap_or(PAGE_ROWS_DEFAULT).clamp(1, PAGE_ROWS_MAX);
-        let (at, entry) = self.after.as_deref().map_or_else(|| Ok((Micros(i64::MAX), String::new())), after_from)?;
+        let before = self.after.as_deref().map(Cursor::read).transpose()?;
         let workspace = permit.workspace()?.to_owned();
         let limit = i64::try_from(count.saturating_add(1)).unwrap_or(i64::MAX);
-        let read = move |reader: &mut Reader<'_>| Ok(store::erasures(reader, &workspace, (at, &entry), limit)?);
+        let read = move |reader: &mut Reader<'_>| Ok(store::erasures(reader, &workspace, before.as_ref(), limit)?);
         let mut rows = self.room.db().read(&permit, read).await?;
         let has_more = rows.len() > count;
         rows.truncate(count);
-        let next = rows.last().filter(|_| has_more).map(|last| format!("{}.{}", last.at.0, last.entry));
+        let next = rows.last().filter(|_| has_more).map(|last| Cursor { at: last.at, id: last.entry.clone() }.to_string());
         Ok(ErasurePage { rows, next })
     }
 }

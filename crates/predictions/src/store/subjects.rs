@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use kernel::Micros;
+use kernel::{Cursor, Micros};
 use vault::db::{Bind, DbError, Reader, Row, Writer};
 use vault::keys::ObjectKey;
 
@@ -133,13 +133,14 @@ pub(crate) fn insert_erasure(writer: &mut Writer<'_>, workspace: &str, erasure: 
 pub(crate) fn erasures(
     reader: &mut Reader<'_>,
     workspace: &str,
-    (before_at, before_entry): (Micros, &str),
+    before: Option<&Cursor>,
     count: i64,
 ) -> Result<Vec<Erasure>, DbError> {
+    let (at, entry) = before.map_or((i64::MAX, ""), |before| (before.at.0, &before.id));
     let sql = format!(
         "{ERASURE} WHERE e.workspace = $1 AND (e.erased_at, e.entry) < ($2, $3) ORDER BY e.erased_at DESC, e.entry DESC LIMIT $4"
     );
-    reader.query(&sql, &[workspace.into(), before_at.0.into(), before_entry.into(), count.into()], erasure_from)
+    reader.query(&sql, &[workspace.into(), at.into(), entry.into(), count.into()], erasure_from)
 }
 
 pub(crate) fn erasure(reader: &mut Reader<'_>, workspace: &str, entry: &str) -> Result<Option<Erasure>, DbError> {

@@ -78,12 +78,3 @@ fn page_rows(rows: Option<usize>) -> Result<usize, Problem> {
         _ => Err(Problem::invalid(format!("a page has 1 to {PAGE_ROWS_MAX} rows"))),
     }
 }
-
-/// `MICROS/ID`, with which the next page is asked for.
-fn cursor(after: Option<&str>) -> Result<Option<(i64, String)>, Problem> {
-    let read = |after: &str| {
-        let (at, id) = after.split_once('/')?;
-        (!id.contains('\0')).then_some((at.parse().ok()?, id.to_owned()))
-    };
-    after.map(|after| read(after).ok_or_else(|| Problem::invalid("`after` is what the page before gave as `next`"))).transpose()
-}

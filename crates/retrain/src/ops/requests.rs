@@ -1,10 +1,10 @@
 //! `retraining.requests`: what cleaned data left to be trained again.
 
 use gate::{Action, Operation, Permit, Scope, Target};
-use kernel::Problem;
+use kernel::{Cursor, Problem};
 use vault::db::Reader;
 
-use super::{cursor, page_rows};
+use super::page_rows;
 use crate::store::requests;
 use crate::{Request, Retrain};
 
@@ -36,20 +36,17 @@ impl Operation for ListRequests {
     }
 
     async fn run(self, permit: Permit<Self>) -> Result<RequestPage, Problem> {
-        let (rows, after) = (page_rows(self.rows)?, cursor(self.after.as_deref())?);
+        let (rows, after) = (page_rows(self.rows)?, self.after.as_deref().map(Cursor::read).transpose()?);
         // They name data sets and models alike: who has single ones of either is shown none.
         if *permit.scope() != Scope::Workspace {
             return Ok(RequestPage { rows: Vec::new(), next: None });
         }
         let workspace = permit.workspace()?.to_owned();
-        let read = move |reader: &mut Reader<'_>| {
-            let after = after.as_ref().map(|(at, id)| (*at, id.as_str()));
-            Ok(requests::list(reader, &workspace, after, rows.saturating_add(1))?)
-        };
+        let read = move |reader: &mut Reader<'_>| Ok(requests::list(reader, &workspace, after.as_ref(), rows.saturating_add(1))?);
         let mut found = self.room.db().read(&permit, read).await?;
         let more = found.len() > rows;
         found.truncate(rows);
-        let next = found.last().filter(|_| more).map(|last| format!("{}/{}", last.asked_at.0, last.id));
+        let next = found.last().filter(|_| more).map(|last| Cursor { at: last.asked_at, id: last.id.clone() }.to_string());
         Ok(RequestPage { rows: found, next })
     }
 }

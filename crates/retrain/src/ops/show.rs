@@ -1,10 +1,10 @@
 //! `retraining.show`, `retraining.list` and `retraining.logs`.
 
 use gate::{Action, Operation, Permit, Target};
-use kernel::Problem;
+use kernel::{Cursor, Problem};
 use vault::db::Reader;
 
-use super::{cursor, model_of, of_model, page_rows};
+use super::{model_of, of_model, page_rows};
 use crate::store::jobs;
 use crate::{Job, Retrain};
 
@@ -88,16 +88,14 @@ impl Operation for ListJobs {
     }
 
     async fn run(self, permit: Permit<Self>) -> Result<JobPage, Problem> {
-        let (rows, after) = (page_rows(self.rows)?, cursor(self.after.as_deref())?);
+        let (rows, after) = (page_rows(self.rows)?, self.after.as_deref().map(Cursor::read).transpose()?);
         let (workspace, scope) = (permit.workspace()?.to_owned(), permit.scope().clone());
-        let read = move |reader: &mut Reader<'_>| {
-            let after = after.as_ref().map(|(at, id)| (*at, id.as_str()));
-            Ok(jobs::list(reader, &workspace, &scope, after, rows.saturating_add(1))?)
-        };
+        let read =
+            move |reader: &mut Reader<'_>| Ok(jobs::list(reader, &workspace, &scope, after.as_ref(), rows.saturating_add(1))?);
         let mut found = self.room.db().read(&permit, read).await?;
         let more = found.len() > rows;
         found.truncate(rows);
-        let next = found.last().filter(|_| more).map(|last| format!("{}/{}", last.asked_at.0, last.id));
+        let next = found.last().filter(|_| more).map(|last| Cursor { at: last.asked_at, id: last.id.clone() }.to_string());
         Ok(JobPage { rows: found, next })
     }
 }

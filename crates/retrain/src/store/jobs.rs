@@ -1,7 +1,7 @@
 //! The SQL of jobs.
 
 use gate::Scope;
-use kernel::{Kind, Micros, Problem, random_id, sha256};
+use kernel::{Cursor, Kind, Micros, Problem, random_id, sha256};
 use vault::db::{Bind, DbError, Reader, Row, Writer};
 
 use crate::limits::{OPEN_JOB_COUNT_MAX, WAIT_DAYS_MAX};
@@ -94,10 +94,10 @@ pub(crate) fn list(
     reader: &mut Reader<'_>,
     workspace: &str,
     scope: &Scope,
-    after: Option<(i64, &str)>,
+    after: Option<&Cursor>,
     count: usize,
 ) -> Result<Vec<Job>, DbError> {
-    let (at, id) = after.unwrap_or((i64::MAX, ""));
+    let (at, id) = after.map_or((i64::MAX, ""), |after| (after.at.0, &after.id));
     let limit = i64::try_from(count).unwrap_or(i64::MAX);
     let mut binds: Vec<Bind<'_>> = vec![workspace.into(), at.into(), id.into(), limit.into()];
     let narrowed = match scope {

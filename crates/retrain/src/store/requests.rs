@@ -1,6 +1,6 @@
 //! The SQL of requests to train again, which cleaning a data set leaves.
 
-use kernel::Micros;
+use kernel::{Cursor, Micros};
 use vault::db::{DbError, Reader, Row, Writer};
 
 use crate::types::Request;
@@ -34,10 +34,10 @@ const JOINED: &str = "retrain_request q LEFT JOIN registered_model m ON q.subjec
 pub(crate) fn list(
     reader: &mut Reader<'_>,
     workspace: &str,
-    after: Option<(i64, &str)>,
+    after: Option<&Cursor>,
     count: usize,
 ) -> Result<Vec<Request>, DbError> {
-    let (at, id) = after.unwrap_or((i64::MIN, ""));
+    let (at, id) = after.map_or((i64::MIN, ""), |after| (after.at.0, &after.id));
     let limit = i64::try_from(count).unwrap_or(i64::MAX);
     let sql = format!(
         "SELECT {COLUMNS} FROM {JOINED} WHERE q.workspace = $1 AND (q.asked_at, q.request_id) > ($2, $3)

@@ -270,10 +270,8 @@ fn content(machine: &mut Machine<'_, '_, '_>, value: Value) -> Result<Judged<Buf
         }
         Value::Object { global, arguments, length } => {
             let items = machine.heap.items(arguments, length).to_vec();
-            let is_python = |name: &str| {
-                let global = machine.trace.global(global);
-                global.is_some_and(|global| matches!(global.module.as_str(), "builtins" | "__builtin__") && global.name == name)
-            };
+            let is_python =
+                |name: &str| machine.trace.global(global).is_some_and(|global| global.is_builtin() && global.name == name);
             match items.as_slice() {
                 [] if is_python("bytearray") || is_python("bytes") => Ok(Ok(Buffer::Decoded(Vec::new()))),
                 [inner] if is_python("bytearray") => content(machine, *inner),

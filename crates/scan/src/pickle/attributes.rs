@@ -156,7 +156,7 @@ impl Machine<'_, '_, '_> {
             Value::Object { global, .. } => {
                 let class = self.class_of(part).unwrap_or(global);
                 let is_dictionary = self.trace.global(class).is_some_and(|class| match class.module.as_str() {
-                    "builtins" | "__builtin__" => class.name == "dict",
+                    _ if class.is_builtin() => class.name == "dict",
                     "collections" => matches!(class.name.as_str(), "OrderedDict" | "defaultdict" | "Counter"),
                     _ => NAMESPACES.contains(&class.name.as_str()),
                 });

@@ -7,7 +7,7 @@ use crate::rules;
 
 use super::machine::Machine;
 use super::reader::Halt;
-use super::trace::{Operand, Persistent, Storage};
+use super::trace::{Global, Operand, Persistent, Storage};
 use super::value::{Letters, Value};
 use super::{arrow, attributes, distribution, dtype, joblib};
 
@@ -102,8 +102,7 @@ impl Machine<'_, '_, '_> {
                         Some(mode) if mode.is_made_empty() => match rest {
                             [] => true,
                             [Value::Global(base), _] => {
-                                let python = |module: &str| matches!(module, "builtins" | "__builtin__");
-                                self.trace.global(*base).is_some_and(|base| python(&base.module)) && self.no_guarded(Some(rest))
+                                self.trace.global(*base).is_some_and(Global::is_builtin) && self.no_guarded(Some(rest))
                             }
                             _ => false,
                         },
@@ -153,10 +152,10 @@ impl Machine<'_, '_, '_> {
         match value {
             Value::Text { letters, .. } => letters.are_bytes(),
             Value::Object { global, .. } if self.trace.mode(global) == Some(Mode::Latin1) => true,
-            Value::Object { global, .. } => self.trace.global(global).is_some_and(|global| {
-                matches!(global.module.as_str(), "builtins" | "__builtin__")
-                    && matches!(global.name.as_str(), "bytes" | "bytearray")
-            }),
+            Value::Object { global, .. } => self
+                .trace
+                .global(global)
+                .is_some_and(|global| global.is_builtin() && matches!(global.name.as_str(), "bytes" | "bytearray")),
             _ => false,
         }
     }

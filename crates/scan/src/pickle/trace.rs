@@ -30,6 +30,11 @@ impl Global {
         self.module.split('.').all(part) && self.name.split('.').all(part)
     }
 
+    /// Whether it is one of Python's own, in either version.
+    pub fn is_builtin(&self) -> bool {
+        matches!(self.module.as_str(), "builtins" | "__builtin__")
+    }
+
     pub fn is_called(&self) -> bool {
         self.uses.iter().any(|one| *one != Use::Referenced)
     }

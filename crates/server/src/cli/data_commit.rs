@@ -15,6 +15,7 @@ use super::data::{PREFIX, path, wait};
 use super::data_contract;
 use super::model_files::MLFLOW;
 use super::output::{segment, show};
+use super::read_text;
 use super::transfer::{collect, encoded, refuse_doubles, send};
 
 /// How often a waiting command asks how far an inspection is.
@@ -185,7 +186,7 @@ impl Commit {
                 }
             }
         }
-        let csv = CsvDialect { header: (self.header || self.no_header).then_some(self.header), delimiter: self.delimiter };
+        let csv = CsvDialect::of_options(self.header, self.no_header, self.delimiter);
         let contract = self.contract.as_deref().map(read_text).transpose()?;
         let signature = self.signature.as_deref().map(read_signature).transpose()?;
         Ok(json!({
@@ -245,10 +246,6 @@ fn named_table(text: &str) -> Result<(String, String), String> {
         return Err("write it as NAME=DATASET@VERSION".to_owned());
     }
     Ok((name.to_owned(), version.to_owned()))
-}
-
-fn read_text(file: &Path) -> Result<String, Problem> {
-    std::fs::read_to_string(file).map_err(|error| Problem::invalid(format!("`{}` cannot be read: {error}", file.display())))
 }
 
 fn read_signature(file: &Path) -> Result<String, Problem> {

@@ -15,6 +15,7 @@ use serde_json::{Value, json};
 use super::client::{Client, Connection};
 use super::data::{PREFIX, path};
 use super::output::{segment, show};
+use super::read_text;
 
 /// Work with data contracts (Open Data Contract Standard).
 #[derive(Subcommand)]
@@ -160,7 +161,7 @@ impl Set {
         let mut lint = program("lint")?;
         lint.arg(&self.file);
         output(lint)?;
-        let text = read(&self.file)?;
+        let text = read_text(&self.file)?;
         let mut client = self.connection.open().await?;
         let body = json!({ "contract": text, "reason": self.reason });
         let done = client.post(&format!("{PREFIX}/{}/contract", segment(&self.name)), &body).await?;
@@ -275,10 +276,6 @@ fn print(text: &str) -> Result<ExitCode, Problem> {
         }
         _ => Ok(ExitCode::SUCCESS),
     }
-}
-
-fn read(file: &Path) -> Result<String, Problem> {
-    std::fs::read_to_string(file).map_err(|error| Problem::invalid(format!("`{}` cannot be read: {error}", file.display())))
 }
 
 /// A folder of this command's own, gone when it ends.

@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 
 use super::client::Connection;
 use super::output::{done, list, print_list, segment, show};
+use super::read_text;
 
 const PREFIX: &str = "/api/strongroom/v1/detections";
 const COLUMNS: [&str; 7] = ["id", "level", "state", "rule", "who", "count", "last_at"];
@@ -180,9 +181,7 @@ impl Detections {
                 list(&mut client, &format!("{PREFIX}/own-rules"), "own_rules", &OWN).await
             }
             Self::Write(wanted) => {
-                let rules = std::fs::read_to_string(&wanted.file).map_err(|error| {
-                    Problem::invalid(format!("`{}` cannot be read: {error}", wanted.file.display())).because(error)
-                })?;
+                let rules = read_text(&wanted.file)?;
                 let mut client = wanted.connection.open().await?;
                 if wanted.dry_run {
                     let asked = json!({ "rules": rules, "name": wanted.name, "log": true });

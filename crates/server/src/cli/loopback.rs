@@ -16,11 +16,12 @@ use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use identity::{COMMAND_LINE_CLIENT, Challenge, LOOPBACK_PATH, Loopback, new_verifier};
 use kernel::{Kind, Problem, Secret, random_text};
-use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
 use wire::Form;
 use wire::authorize::AUTHORIZE;
+
+use super::output::segment;
 
 /// Connections at once: a browser opens some that it never uses.
 const CONNECTION_COUNT_MAX: usize = 16;
@@ -64,10 +65,10 @@ pub(super) struct Brought {
 impl Brought {
     /// The form of the token endpoint (RFC 6749, section 4.1.3; RFC 7636, section 4.5).
     pub(super) fn form(&self) -> String {
-        let text = |secret: &Secret| encoded(secret.expose_text().unwrap_or_default());
+        let text = |secret: &Secret| segment(secret.expose_text().unwrap_or_default());
         format!(
             "grant_type=authorization_code&client_id={COMMAND_LINE_CLIENT}&redirect_uri={}&code={}&code_verifier={}",
-            encoded(&self.address.to_string()),
+            segment(&self.address.to_string()),
             text(&self.code),
             text(&self.verifier)
         )
@@ -94,7 +95,7 @@ impl Waiting {
         Some(format!(
             "{url}{AUTHORIZE}?response_type=code&client_id={COMMAND_LINE_CLIENT}&redirect_uri={}&code_challenge={challenge}\
              &code_challenge_method=S256&state={state}",
-            encoded(&address)
+            segment(&address)
         ))
     }
 
@@ -196,10 +197,6 @@ pub(super) async fn open_browser(page: &str) -> std::io::Result<Infallible> {
     let mut opener = tokio::process::Command::new("xdg-open");
     let ended = opener.arg(page).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).status().await?;
     if ended.success() { std::future::pending().await } else { Err(std::io::Error::other(ended.to_string())) }
-}
-
-fn encoded(text: &str) -> String {
-    utf8_percent_encode(text, NON_ALPHANUMERIC).to_string()
 }
 
 #[cfg(test)]

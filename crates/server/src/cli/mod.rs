@@ -46,6 +46,7 @@ mod serve;
 mod table;
 mod transfer;
 
+use std::path::Path;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
@@ -284,4 +285,10 @@ fn exit_code(kind: Kind) -> ExitCode {
         Kind::TooMany | Kind::Unavailable => 5,
         Kind::AlreadyExists | Kind::Conflict | Kind::TooLarge | Kind::NotImplemented | Kind::Internal => 1,
     })
+}
+
+/// A file that a command was given, as text.
+fn read_text(file: &Path) -> Result<String, Problem> {
+    std::fs::read_to_string(file)
+        .map_err(|error| Problem::invalid(format!("`{}` cannot be read: {error}", file.display())).because(error))
 }

@@ -1,6 +1,5 @@
 //! `strongroom predictions` and `strongroom trace`: what endpoints were asked and said, and where it comes from.
 
-use std::fs;
 use std::path::PathBuf;
 
 use audit::note::VerifierKey;
@@ -12,6 +11,7 @@ use serde_json::{Value, json};
 use super::client::{Client, Connection};
 use super::data_query;
 use super::output::{done, list, list_at_most, segment, show};
+use super::read_text;
 
 const PREFIX: &str = "/api/strongroom/v1";
 const COLUMNS: [&str; 7] = ["prediction", "made_at", "endpoint", "caller", "rows", "latency_us", "kept"];
@@ -315,9 +315,7 @@ fn print_values(client: &Client, found: &Value) {
 
 impl Verify {
     fn run(self) -> Result<(), Problem> {
-        let shown = self.file.display();
-        let text = fs::read_to_string(&self.file);
-        let text = text.map_err(|error| Problem::invalid(format!("`{shown}` cannot be read: {error}")).because(error))?;
+        let text = read_text(&self.file)?;
         let key = VerifierKey::parse(self.vkey.trim())?;
         let checked = Proof::parse(&text)?.check(&key)?;
         let rows: Vec<Value> =

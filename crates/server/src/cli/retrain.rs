@@ -14,6 +14,7 @@ use super::client::{Client, Connection};
 use super::data::Plain;
 use super::lineage::split;
 use super::output::{list, segment, show};
+use super::read_text;
 
 const PREFIX: &str = "/api/strongroom/v1";
 const MLFLOW: &str = "/api/2.0/mlflow";
@@ -241,11 +242,7 @@ impl Retrain {
         let from = self.data_version.clone().or(trained_on).ok_or_else(|| {
             Problem::invalid("it is not known on which data this version was trained; name it with --data-version")
         })?;
-        let rows = if Path::new(rows).is_file() {
-            std::fs::read_to_string(rows).map_err(|error| Problem::invalid(format!("`{rows}` cannot be read: {error}")))?
-        } else {
-            rows.clone()
-        };
+        let rows = if Path::new(rows).is_file() { read_text(Path::new(rows))? } else { rows.clone() };
         super::data_rows::cleaned(client, &from, &rows, &self.reason).await.map(Some)
     }
 }

@@ -9,7 +9,6 @@
 mod error;
 mod migrations;
 mod postgres;
-mod row_id;
 pub mod snapshot;
 pub mod sql;
 mod sqlite;
@@ -24,7 +23,6 @@ use kernel::{Problem, Secret};
 use tokio::sync::oneshot;
 
 pub use error::DbError;
-pub use row_id::row_id;
 pub use value::{Bind, Row};
 
 use crate::db::postgres::PostgresPool;

@@ -45,7 +45,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures_util::Stream;
 use gate::Permit;
-use kernel::{Micros, Problem, Secret};
+use kernel::{Micros, Problem, Secret, timed_id};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 pub use hold::Hold;
@@ -58,7 +58,6 @@ pub use small::{small_orphans, stored_outside};
 pub use stored::{Stored, file_stream, stored_place};
 pub use stream::{StreamOpener, StreamSealer};
 
-use crate::db::row_id;
 use crate::keys::{Keyring, ObjectKey, join};
 use local::LocalStore;
 use pool::Pool;
@@ -84,7 +83,7 @@ pub enum ObjectsLocation {
 }
 
 /// The name of an object where it is stored: 32 lower-case hex digits, random; that of one in the database begins with the time
-/// ([`row_id`]).
+/// ([`timed_id`]).
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct ObjectId(String);
 
@@ -97,7 +96,7 @@ impl ObjectId {
 
     /// A new one for an object in the database.
     fn of_row(at: Micros) -> Self {
-        Self(row_id(at))
+        Self(timed_id(at))
     }
 
     /// Reads one.
