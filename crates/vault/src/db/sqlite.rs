@@ -1,4 +1,6 @@
-//! SQLite: one writer thread with group commit, and readers.
+//! SQLite: one writer thread with group commit, readers, and one that makes checkpoints.
+
+mod checkpoints;
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
@@ -10,6 +12,7 @@ use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags, ToSql, params_from_iter, types::ToSqlOutput, types::ValueRef};
 use tokio::sync::oneshot;
 
+use self::checkpoints::Checkpoints;
 use super::{
     Bind, DbError, NOT_OURS, Opening, OutboxRow, OutboxSink, Placed, Reader, Row, Sealed, Session, Stamp, Writer, Written,
     check_steps, migrations, private_file, stamp::Stamps,
@@ -64,8 +67,12 @@ impl SqlitePool {
         let sink = Arc::new(OnceLock::new());
         let (writes, write_queue) = bounded(WRITE_QUEUE_COUNT_MAX);
         let (reads, read_queue) = bounded::<ReadJob>(READ_QUEUE_COUNT_MAX);
+        let checkpoints = if opening == Opening::ReadOnly { None } else { Some(Checkpoints::begin(path)?) };
+        if let Some(checkpoints) = &checkpoints {
+            checkpoints.follow(&mut connection)?;
+        }
         let reopen = path.to_path_buf();
-        spawn("db-writer", move || writer_loop(connection, &reopen, &write_queue))?;
+        spawn("db-writer", move || writer_loop(connection, &reopen, &write_queue, checkpoints.as_ref()))?;
         for _ in 0..READER_COUNT {
             let connection = open_connection(path, false)?;
             let queue = read_queue.clone();
@@ -221,7 +228,7 @@ fn migrate(connection: &mut Connection) -> Result<(), DbError> {
 }
 
 /// Takes what waits, runs it in one transaction, commits once, and only then tells everybody.
-fn writer_loop(mut connection: Connection, path: &Path, queue: &Receiver<WriteJob>) {
+fn writer_loop(mut connection: Connection, path: &Path, queue: &Receiver<WriteJob>, checkpoints: Option<&Checkpoints>) {
     while let Ok(first) = queue.recv() {
         let group = run_group(&connection, first, queue);
         let committed = match group.begun {
@@ -229,7 +236,12 @@ fn writer_loop(mut connection: Connection, path: &Path, queue: &Receiver<WriteJo
             Err(error) => Err(error),
         };
         match committed {
-            Ok(()) => group.finishes.into_iter().for_each(|finish| finish(Ok(()))),
+            Ok(()) => {
+                group.finishes.into_iter().for_each(|finish| finish(Ok(())));
+                if let Some(checkpoints) = checkpoints {
+                    checkpoints.committed(&connection);
+                }
+            }
             Err(error) => {
                 tracing::error!(%error, "a group commit failed; nothing of it was kept");
                 // After a failed fsync the connection's view of its own file cannot be trusted: begin with a fresh one.
@@ -237,7 +249,11 @@ fn writer_loop(mut connection: Connection, path: &Path, queue: &Receiver<WriteJo
                 for finish in group.finishes {
                     finish(Err(Problem::unavailable("the database could not commit; nothing was changed")));
                 }
-                match open_connection(path, true) {
+                let opened = open_connection(path, true).and_then(|mut fresh| {
+                    checkpoints.map(|checkpoints| checkpoints.follow(&mut fresh)).transpose()?;
+                    Ok(fresh)
+                });
+                match opened {
                     Ok(fresh) => connection = fresh,
                     Err(error) => {
                         tracing::error!(%error, "the database could not be opened again; trying on with the old connection")
