@@ -132,12 +132,17 @@ fn build(step_count: usize) -> Result<PathBuf, String> {
     if !shell::has("cc") {
         shell::need_package("gcc", "some libraries are compiled from C")?;
     }
+    let requirements = shell::root().join("examples").join("requirements.txt");
+    let environment = || python::environment("demo-venv", &requirements);
     shell::say(&format!("1/{step_count} building the server (the first time takes some minutes)"));
     // Not the query worker: no contract here has an SQL rule, and it takes as long to build as everything else together.
-    shell::cargo(&["build", "--profile", "demo", "--package", "strongroom", "--package", "inspector"])?;
+    std::thread::scope(|scope| {
+        // It waits for the network while the compiler computes. What fails is tried again below.
+        scope.spawn(environment);
+        shell::cargo(&["build", "--profile", "demo", "--package", "strongroom", "--package", "inspector"])
+    })?;
     shell::say(&format!("2/{step_count} the Python environment with the real MLflow client and scikit-learn"));
-    let requirements = shell::root().join("examples").join("requirements.txt");
-    python::environment("demo-venv", &requirements)
+    environment()
 }
 
 fn prepare() -> Result<Demo, String> {

@@ -14,6 +14,17 @@ const S3_ROUNDS: u32 = 3;
 const BACKUP_ROUNDS: u32 = 2;
 const KEYS_ROUNDS: u32 = 3;
 
+/// The tests' Python environments, and where under `tests` the list of packages of each lies.
+const ENVIRONMENTS: [(&str, &str); 7] = [
+    ("venv", "clients/requirements.txt"),
+    ("awscli", "clients/awscli-requirements.txt"),
+    ("dvc", "clients/dvc-requirements.txt"),
+    ("attest", "clients/attest-requirements.txt"),
+    ("keys", "clients/keys-requirements.txt"),
+    ("runtime", "runtime/requirements.txt"),
+    ("ray", "clients/ray-requirements.txt"),
+];
+
 /// What passed and what did not.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Tally {
@@ -55,9 +66,21 @@ pub fn run(fast: bool) -> ExitCode {
     if !fast {
         tally.step("format check", || shell::cargo(&["fmt", "--all", "--check"]));
     }
+    shell::say("compiling the tests, and beside it making the environments of those that are not Rust");
+    // What is compiled says nothing on the standard output for long, and what hangs there is not a test.
+    let compiled = std::thread::scope(|scope| {
+        scope.spawn(make_environments);
+        shell::cargo(&["test", "--workspace", "--no-run", "--quiet"])
+    });
     let clients = shell::root().join("tests").join("clients");
-    let python = python::environment("venv", &clients.join("requirements.txt"));
-    tally.add(rust_tests(postgres.as_ref(), python.as_deref().ok()));
+    let python = environment("venv");
+    match compiled {
+        Ok(()) => tally.add(rust_tests(postgres.as_ref(), python.as_deref().ok())),
+        Err(problem) => {
+            shell::say(&format!("FAILED: the tests do not compile: {problem}"));
+            tally.failed += 1;
+        }
+    }
     if !fast {
         tally.step("clippy, warnings as errors", lint);
     }
@@ -121,6 +144,25 @@ fn after_build(tally: &mut Tally, (python, clients): (&Path, &Path), postgres: O
     tally.step("drill: full disk and failing fsync", || drill::disk(python));
 }
 
+/// One of the tests' environments, made if it is not there.
+fn environment(name: &str) -> Result<PathBuf, String> {
+    let list = ENVIRONMENTS.iter().find(|(one, _)| *one == name).map(|(_, list)| shell::root().join("tests").join(list));
+    python::environment(name, &list.ok_or_else(|| format!("no environment is called {name}"))?)
+}
+
+fn node_modules() -> Result<PathBuf, String> {
+    browser::node_modules("node", &shell::root().join("tests").join("clients").join("package.json"))
+}
+
+/// Fetches what tests need that are not Rust. What fails here is tried again, and told, by those that need it.
+fn make_environments() {
+    for (name, _) in ENVIRONMENTS {
+        let _later = environment(name);
+    }
+    let _later = browser::ready();
+    let _later = node_modules();
+}
+
 /// Clippy over everything, warnings as errors.
 ///
 /// # Errors
@@ -131,11 +173,6 @@ pub fn lint() -> Result<(), String> {
 
 fn rust_tests(postgres: Option<&Postgres>, python: Option<&Path>) -> Tally {
     shell::say("cargo test");
-    // What is compiled says nothing on the standard output for long, and what hangs there is not a test.
-    if let Err(problem) = shell::cargo(&["test", "--workspace", "--no-run", "--quiet"]) {
-        shell::say(&format!("FAILED: the tests do not compile: {problem}"));
-        return Tally { passed: 0, failed: 1 };
-    }
     let mut command = Command::new(shell::cargo_program());
     command.args(["test", "--workspace", "--no-fail-fast"]).current_dir(shell::root());
     if let Some(postgres) = postgres {
@@ -183,9 +220,9 @@ fn client_tests(python: &Path, folder: &Path, engine: &str, postgres: Option<&Po
         .env("STRONGROOM_BINARY", shell::target().join("debug").join("strongroom"))
         .env("STRONGROOM_TEST_ENGINE", engine);
     // A Ray cluster for the tests of training; where it cannot be installed, its test says so and is left out.
-    let ray = python::environment("ray", &folder.join("ray-requirements.txt")).ok();
+    let ray = environment("ray").ok();
     for (name, variable) in [("awscli", "STRONGROOM_AWS_CLI_PYTHON"), ("dvc", "STRONGROOM_DVC_PYTHON")] {
-        match python::environment(name, &folder.join(format!("{name}-requirements.txt"))) {
+        match environment(name) {
             Ok(program) => drop(command.env(variable, program)),
             Err(problem) => shell::say(&format!("no {name}: {problem}")),
         }
@@ -194,7 +231,7 @@ fn client_tests(python: &Path, folder: &Path, engine: &str, postgres: Option<&Po
     if let Err(problem) = browser::ready() {
         shell::say(&problem);
     }
-    match browser::node_modules("node", &folder.join("package.json")) {
+    match node_modules() {
         Ok(modules) => drop(command.env("STRONGROOM_NODE_MODULES", modules)),
         Err(problem) => shell::say(&problem),
     }
@@ -211,7 +248,7 @@ fn client_tests(python: &Path, folder: &Path, engine: &str, postgres: Option<&Po
 fn attest_tests(folder: &Path) -> Tally {
     shell::say("signatures and papers of models against other implementations");
     let python = shell::cargo(&["build", "--quiet", "--package", "attest", "--example", "make_fixture"])
-        .and_then(|()| python::environment("attest", &folder.join("attest-requirements.txt")));
+        .and_then(|()| environment("attest"));
     tests_with(python, folder, |command| {
         command.arg(folder.join("test_attest.py")).env("STRONGROOM_ATTEST", example("make_fixture"));
     })
@@ -220,7 +257,7 @@ fn attest_tests(folder: &Path) -> Tally {
 /// Keys and their services, with Tink and moto, in an environment of their own: moto brings versions that fit no other.
 fn key_tests(folder: &Path) -> Tally {
     shell::say("keys: SoftHSM2, a transit engine, KMS and Tink; and a store that does not lock");
-    tests_with(python::environment("keys", &folder.join("keys-requirements.txt")), folder, |command| {
+    tests_with(environment("keys"), folder, |command| {
         command
             .arg(folder.join("test_key_services.py"))
             .arg(folder.join("test_keys.py"))
@@ -233,8 +270,8 @@ fn key_tests(folder: &Path) -> Tally {
 fn runtime_tests() -> Tally {
     shell::say("the native runtime against scikit-learn, XGBoost, LightGBM and ONNX Runtime");
     let folder = shell::root().join("tests").join("runtime");
-    let python = shell::cargo(&["build", "--quiet", "--package", "runtime", "--example", "predict"])
-        .and_then(|()| python::environment("runtime", &folder.join("requirements.txt")));
+    let python =
+        shell::cargo(&["build", "--quiet", "--package", "runtime", "--example", "predict"]).and_then(|()| environment("runtime"));
     tests_with(python, &folder, |command| {
         command.arg(&folder).env("STRONGROOM_RUNTIME_PREDICT", example("predict")).env("OMP_NUM_THREADS", "1");
     })
