@@ -81,6 +81,11 @@ class Browser:
         self.find(selector).click()
         self.wait(lambda: is_gone(before), f"the page after `{selector}`")
 
+    def sure(self, selector: str) -> None:
+        """Does what is grave: ticks the box of the button's form, and clicks."""
+        self.find(selector).find_element(By.XPATH, "ancestor::form").find_element(By.NAME, "sure").click()
+        self.click(selector)
+
     def wait(self, condition, what: str) -> None:
         WebDriverWait(self.driver, WAIT_SECONDS_MAX, poll_frequency=0.05).until(lambda _: condition(), what)
 

@@ -172,7 +172,7 @@ def test_the_vault_backs_up_drills_holds_and_rotates(world):
         assert "trial-vault@1" in browser.text() and "GOVERNANCE until" in browser.text()
         browser.click("button[value=hold]")
         assert "legal hold" in browser.text()
-        browser.click("button[value=lift]")
+        browser.sure("button[value=lift]")
         assert "legal hold" not in browser.text()
         assert browser.faults() == []
     with browsers.browser(server, width=390) as browser:

@@ -513,6 +513,6 @@ def test_the_page_of_ones_devices(server, ada, device):
         browser.wait(lambda: browser.all("#enrolment-command"), "the command")
         assert "sr_enr_" in browser.text()
         browser.go("/account/devices")
-        browser.click("button[name=lost][value=true]")
+        browser.sure("button[name=lost][value=true]")
         browser.wait(lambda: "0 – revoked" in browser.text(), "the device is lost")
     assert device.session().get(f"{server.url}{ADMIN}/devices/challenge").status_code == 401

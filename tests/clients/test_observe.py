@@ -271,7 +271,7 @@ def test_rolling_back_is_a_remedy(world):
         browser.log_in(deployer.name, deployer.password)
         browser.go(f"/console/alerts/{shown['id']}")
         assert "answer with 2" in browser.text() or "version 2" in browser.text()
-        browser.click("form[action*='/remedies/'] button")
+        browser.sure("form[action*='/remedies/'] button")
         assert "answers with 1" in browser.text() and deployer.name not in browser.find("h1").text
     assert json.loads(server.cli("endpoint", "show", endpoint, "--json", *admin).stdout)["answers_with"] == 1
     done = server.cli("remedy", "run", remedy["id"], *admin)

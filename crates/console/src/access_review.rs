@@ -17,6 +17,7 @@ use crate::Rooms;
 use crate::board::{Cell, Table, Tone, part};
 use crate::listing::asked;
 use crate::page::{moment, page_in, redirect, redirect_in};
+use crate::query::Query;
 use crate::sections::{Deed, Field, Sections};
 
 const PAGE: &str = "/console/access/review";
@@ -25,26 +26,31 @@ const PATHS: &str = "/console/access/paths";
 const DAYS: i64 = 90;
 const DAY_US: i64 = 86_400_000_000;
 const WORKSPACE_ROWS: usize = 1_000;
+/// Rows of each list on one page; a way up tells all of its steps.
+const ROWS: usize = 100;
+const PATH_ROWS: usize = 40;
 
 /// Adds the pages.
 pub fn routes(door: &mut Door, rooms: &Rooms) {
     let both = rooms.clone();
     door.choice(Method::GET, PAGE, &[ReviewAccess::ACTION, ListWorkspaces::ACTION], move |inbound| {
-        let (rooms, days) = (both.clone(), days(inbound)?);
+        let (rooms, days, query) = (both.clone(), days(inbound)?, Query::of(inbound)?);
         Ok(Chosen::verbs(move |visitor| {
             Box::pin(async move {
                 let report = visitor.call(ReviewAccess { room: rooms.policy.clone(), days }).await?;
                 let names = workspace_names(visitor, &rooms).await?;
-                page_in(visitor.workspace(), &review_page(&report, days, &names))
+                page_in(visitor.workspace(), &in_parts(review_page(&report, days, &names), ROWS, &query, PAGE)?)
             })
         }))
     });
     let room = rooms.policy.clone();
     let paths = move |inbound: &Inbound| {
         let days = days(inbound)?;
-        Ok((FindPaths { room: room.clone(), days }, (days, inbound.workspace().to_owned())))
+        Ok((FindPaths { room: room.clone(), days }, (days, Query::of(inbound)?, inbound.workspace().to_owned())))
     };
-    door.route_with(Method::GET, PATHS, paths, |paths, (days, workspace)| page_in(&workspace, &paths_page(&paths, days)));
+    door.route_with(Method::GET, PATHS, paths, |paths, (days, query, workspace)| {
+        page_in(&workspace, &in_parts(paths_page(&paths, days), PATH_ROWS, &query, PATHS)?)
+    });
     let path = format!("{PAGE}/{{grant}}");
     let both = rooms.clone();
     door.choice(Method::GET, &path, &[ReviewAccess::ACTION, ListWorkspaces::ACTION], move |inbound| {
@@ -65,6 +71,12 @@ pub fn routes(door: &mut Door, rooms: &Rooms) {
 fn days(inbound: &Inbound) -> Result<i64, Problem> {
     let given = asked(inbound, "days")?;
     given.map_or(Ok(DAYS), |days| days.parse().map_err(|_| Problem::invalid("`days` is a number, from 7 to 365")))
+}
+
+/// The page with a part of each of its lists.
+fn in_parts(page: Sections, rows: usize, query: &Query, address: &str) -> Result<Sections, Problem> {
+    let sections = page.sections.into_iter().map(|table| table.in_parts(rows, query, address)).collect::<Result<_, _>>()?;
+    Ok(Sections { sections, ..page })
 }
 
 fn days_field(days: i64) -> Field {

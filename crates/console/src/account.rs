@@ -16,6 +16,7 @@ use qrcode::render::svg;
 use wire::{Answer, Chosen, Door, Inbound};
 
 use crate::board::part;
+use crate::clients::{Clients, Settings};
 use crate::listing::asked;
 use crate::page::{moment, page, redirect};
 
@@ -92,16 +93,16 @@ struct CodesTemplate<'a> {
 struct TokenTemplate<'a> {
     label: &'a str,
     secret: &'a str,
-    url: &'a str,
+    settings: Vec<Settings>,
     ends: String,
 }
 
 /// Adds the pages.
-pub fn routes(door: &mut Door, identity: &Identity) {
+pub fn routes(door: &mut Door, identity: &Identity, clients: &Clients) {
     overview(door, identity);
     codes(door, identity);
     passkeys(door, identity);
-    tokens(door, identity);
+    tokens(door, identity, clients);
     rest(door, identity);
     device(door, identity);
 }
@@ -154,7 +155,10 @@ fn codes(door: &mut Door, identity: &Identity) {
     };
     door.route(Method::POST, "/account/totp/confirm", confirm, |codes| shown_codes("One-time codes are set up.", &codes));
     let room = identity.clone();
-    let renew = move |_: &Inbound| Ok(RenewRecoveryCodes { room: room.clone() });
+    let renew = move |inbound: &Inbound| {
+        inbound.form()?.sure()?;
+        Ok(RenewRecoveryCodes { room: room.clone() })
+    };
     door.route(Method::POST, "/account/recovery-codes", renew, |codes| shown_codes("Your old recovery codes are void.", &codes));
 }
 
@@ -183,12 +187,15 @@ fn passkeys(door: &mut Door, identity: &Identity) {
     };
     door.route(Method::POST, "/account/passkeys", add, |(_, codes)| shown_codes("The passkey is registered.", &codes));
     let room = identity.clone();
-    let remove =
-        move |inbound: &Inbound| Ok(RemoveFactor { room: room.clone(), factor: inbound.form()?.need("factor")?.to_owned() });
+    let remove = move |inbound: &Inbound| {
+        let form = inbound.form()?;
+        form.sure()?;
+        Ok(RemoveFactor { room: room.clone(), factor: form.need("factor")?.to_owned() })
+    };
     door.route(Method::POST, "/account/factors/remove", remove, |()| Ok(redirect(PAGE)));
 }
 
-fn tokens(door: &mut Door, identity: &Identity) {
+fn tokens(door: &mut Door, identity: &Identity, clients: &Clients) {
     let room = identity.clone();
     let create = move |inbound: &Inbound| {
         let form = inbound.form()?;
@@ -204,17 +211,22 @@ fn tokens(door: &mut Door, identity: &Identity) {
         let wish = TokenWish { label, lifetime_s: Some(days * 86_400), ..TokenWish::default() };
         Ok((CreateToken { room: room.clone(), wish }, inbound.origin()))
     };
-    door.route_with(Method::POST, "/account/tokens", create, |minted, url| {
+    let clients = clients.clone();
+    door.route_with(Method::POST, "/account/tokens", create, move |minted, url| {
+        let secret = minted.secret.expose_text().unwrap_or_default();
         page(&TokenTemplate {
             label: &minted.token.label,
-            secret: minted.secret.expose_text().unwrap_or_default(),
-            url: &url,
+            secret,
+            settings: clients.settings(&url, secret),
             ends: moment(minted.token.expires_at),
         })
     });
     let room = identity.clone();
-    let revoke =
-        move |inbound: &Inbound| Ok(RevokeToken { room: room.clone(), token: Some(inbound.form()?.need("token")?.to_owned()) });
+    let revoke = move |inbound: &Inbound| {
+        let form = inbound.form()?;
+        form.sure()?;
+        Ok(RevokeToken { room: room.clone(), token: Some(form.need("token")?.to_owned()) })
+    };
     door.route(Method::POST, "/account/tokens/revoke", revoke, |_| Ok(redirect(PAGE)));
 }
 

@@ -99,6 +99,7 @@ pub fn routes(door: &mut Door, rooms: &Rooms) {
     });
     let rooms = rooms.remedies.clone();
     door.choice(Method::POST, &format!("{path}/remedies/{{remedy}}"), &remedies::VERBS, move |inbound| {
+        inbound.form()?.sure()?;
         let (rooms, id, remedy) = (rooms.clone(), inbound.path("alert").to_owned(), inbound.path("remedy").to_owned());
         Ok(Chosen::verbs(move |visitor| {
             Box::pin(async move {

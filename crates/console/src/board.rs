@@ -3,6 +3,8 @@
 use gate::{DataState, Visitor};
 use kernel::Problem;
 
+use crate::query::Query;
+
 /// How something stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Tone {
@@ -102,6 +104,21 @@ impl Table {
         Self { id, title: title.into(), columns: columns.to_vec(), rows, empty: empty.into(), next: String::new() }
     }
 
+    /// A part of a table that is there as a whole: which rows, and where the next ones are. Its anchor is the parameter that says so.
+    ///
+    /// # Errors
+    /// As [`Query::cut`].
+    pub fn in_parts(self, row_count: usize, query: &Query, page: &str) -> Result<Self, Problem> {
+        let count = self.rows.len();
+        let (rows, next) = query.cut(&self.rows, (self.id, row_count), page)?;
+        if rows.len() == count {
+            return Ok(self);
+        }
+        let from = query.get(self.id).and_then(|text| text.parse::<usize>().ok()).unwrap_or(0).min(count);
+        let title = format!("{}: {} to {} of {count}", self.title, (from + 1).min(count), from + rows.len());
+        Ok(Self { title, rows: rows.to_vec(), next: next.unwrap_or_default(), ..self })
+    }
+
     /// The same with where its next page is, if there is one.
     #[must_use]
     pub fn going_on(self, next: Option<String>) -> Self {
@@ -118,6 +135,8 @@ pub struct Button {
     pub words: String,
     /// Whether it is not the first thing to do.
     pub is_plain: bool,
+    /// Whether it cannot be taken back, so that it takes a tick beside the button, which [`wire::Form::sure`] looks for.
+    pub is_grave: bool,
     /// What it sends besides.
     pub hidden: Vec<(&'static str, String)>,
 }
@@ -174,6 +193,18 @@ pub fn first_of(title: &str, count: usize, count_max: usize) -> String {
     if count > count_max { format!("{title}: the first {count_max} of {count}") } else { title.to_owned() }
 }
 
+/// A text that may be of any length, where it has to fit: cut, and said so.
+#[must_use]
+pub fn shortened(text: &str, char_count_max: usize) -> String {
+    match text.char_indices().nth(char_count_max) {
+        Some((end, _)) => {
+            let whole = text.chars().count();
+            format!("{}… (cut: {whole} characters)", text.get(..end).unwrap_or_default())
+        }
+        None => text.to_owned(),
+    }
+}
+
 /// How an account is called, or its id where it has no name any more.
 #[must_use]
 pub fn called(name: Option<&String>, id: &str) -> String {
@@ -207,6 +238,14 @@ mod tests {
     #[test]
     fn sizes_are_read_at_a_glance_and_names_cannot_leave_their_place() {
         assert_eq!([0, 999, 1_536, 5 << 20, 3 << 40].map(bytes), ["0 B", "999 B", "1.5 KiB", "5.0 MiB", "3.0 TiB"]);
+        assert_eq!([shortened("äöü", 3), shortened("äöüx", 3)], ["äöü", "äöü… (cut: 4 characters)"]);
+        let rows = |count: usize| (0..count).map(|number| vec![Cell::text(number.to_string())]).collect();
+        let table = |count| Table::whole("files", "Files", &["Name"], rows(count), "");
+        let first = table(5).in_parts(2, &Query::default(), "/p").unwrap();
+        assert_eq!((first.title.as_str(), first.rows.len(), first.next.as_str()), ("Files: 1 to 2 of 5", 2, "/p?files=2#files"));
+        let last = table(5).in_parts(2, &Query::default().with("files", "4"), "/p").unwrap();
+        assert_eq!((last.title.as_str(), last.rows.len(), last.next.as_str()), ("Files: 5 to 5 of 5", 1, ""));
+        assert_eq!(table(2).in_parts(2, &Query::default(), "/p").unwrap().title, "Files");
         assert_eq!(part("a/../b?x#y"), "a%2F%2E%2E%2Fb%3Fx%23y");
     }
 }

@@ -12,7 +12,7 @@ use tracking::ops::{GetMetricCurve, GetRun};
 use wire::{Answer, Chosen, Door};
 
 use crate::Rooms;
-use crate::board::{if_allowed, part};
+use crate::board::{if_allowed, part, shortened};
 use crate::page::page_in;
 use crate::query::Query;
 use crate::runs::number;
@@ -21,6 +21,10 @@ use crate::runs_compare::chosen;
 const PAGE: &str = "/console/curve";
 /// Steps that are drawn and listed, about; of more, the lowest and the highest of each stretch.
 const STEP_COUNT_MAX: usize = 200;
+/// Values that are listed, about: many runs have fewer steps each.
+const VALUE_COUNT_MAX: usize = 600;
+/// Letters of a run's name.
+const NAME_CHARS_MAX: usize = 60;
 /// Kinds of lines in the style sheet.
 const LINE_KIND_COUNT: usize = 10;
 /// The picture's size and its room for the axes, in its own units.
@@ -92,13 +96,14 @@ async fn shown(
         run_ids: ids.clone(),
         key: key.clone(),
         steps: narrowed,
-        step_count_max: STEP_COUNT_MAX,
+        step_count_max: (VALUE_COUNT_MAX / ids.len().max(1)).min(STEP_COUNT_MAX),
     };
     let found = visitor.call(wanted).await?;
     let mut curves = Vec::with_capacity(ids.len());
     for (kind, id) in ids.iter().enumerate() {
         let found = if_allowed(visitor, GetRun { room: room.clone(), run_id: id.clone() }).await?;
         let name = found.map(|run| run.info.name).filter(|name| !name.is_empty()).unwrap_or_else(|| id.clone());
+        let name = shortened(&name, NAME_CHARS_MAX);
         curves.push(Curve { id: id.clone(), name, kind: kind % LINE_KIND_COUNT });
     }
     let rows = by_step(&found.points, &ids);

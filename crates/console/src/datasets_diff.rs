@@ -18,6 +18,7 @@ use crate::datasets::{PAGE, report};
 use crate::findings::percent;
 use crate::listing::asked;
 use crate::page::page_in;
+use crate::query::Query;
 
 /// Columns that are compared.
 const COLUMN_COUNT_MAX: usize = 200;
@@ -30,6 +31,9 @@ struct DiffTemplate {
     tables: Vec<Table>,
 }
 
+/// Rows of each list on one page.
+const ROWS: usize = 100;
+
 /// Adds the page.
 pub fn routes(door: &mut Door, rooms: &Rooms) {
     let path = format!("{PAGE}/{{dataset}}/{{version}}/diff");
@@ -38,17 +42,18 @@ pub fn routes(door: &mut Door, rooms: &Rooms) {
         let (room, dataset, version) = (room.clone(), inbound.path("dataset").to_owned(), inbound.path("version").to_owned());
         let wrong = || Problem::invalid("`against` is a number, `latest`, `admitted` or an id");
         let against = asked(inbound, "against")?.map(|text| VersionName::parse(&text).ok_or_else(wrong)).transpose()?;
-        Ok(Chosen::verbs(move |visitor| Box::pin(async move { shown(visitor, room, dataset, version, against).await })))
+        let query = Query::of(inbound)?;
+        Ok(Chosen::verbs(move |visitor| Box::pin(async move { shown(visitor, room, (dataset, version, against), &query).await })))
     });
 }
 
 async fn shown(
     visitor: &Visitor,
     room: data::Data,
-    dataset: String,
-    version: String,
-    against: Option<VersionName>,
+    (dataset, version, against): (String, String, Option<VersionName>),
+    query: &Query,
 ) -> Result<Answer, Problem> {
+    let here = format!("{PAGE}/{}/{}/diff", part(&dataset), part(&version));
     let diff = Diff { room: room.clone(), dataset: dataset.clone(), version, against };
     let found = visitor.call(diff).await?;
     let (before, after) = (found.numbers.before, found.numbers.after);
@@ -62,6 +67,7 @@ async fn shown(
     if !found.drift.is_empty() {
         tables.push(drift(&found));
     }
+    let tables = tables.into_iter().map(|table| table.in_parts(ROWS, query, &here)).collect::<Result<_, _>>()?;
     let template = DiffTemplate {
         back: format!("{PAGE}/{}/{after}", part(&dataset)),
         title: format!("{dataset}: what changed from version {before} to version {after}"),

@@ -76,6 +76,7 @@ pub fn routes(door: &mut Door, identity: &Identity, devices: &Devices) {
     let room = devices.clone();
     let revoke = move |inbound: &Inbound| {
         let form = inbound.form()?;
+        form.sure()?;
         let lost = form.get("lost").is_some_and(|lost| lost == "true");
         Ok(RevokeOwn { room: room.clone(), device: form.need("device")?.to_owned(), lost })
     };

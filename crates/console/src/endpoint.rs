@@ -57,7 +57,10 @@ pub fn routes(door: &mut Door, rooms: &Rooms) {
         let form: Form = inbound.form()?;
         let seen = form.get("seen").map(str::to_owned);
         let takes_over = match form.get("decision") {
-            Some("promote") => true,
+            Some("promote") => {
+                form.sure()?;
+                true
+            }
             Some("rollback") => false,
             _ => return Err(Problem::invalid("`decision` is promote or rollback")),
         };

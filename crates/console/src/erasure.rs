@@ -63,10 +63,12 @@ pub fn routes(door: &mut Door, rooms: &Rooms) {
     door.choice(Method::POST, PAGE, &[FindSubject::ACTION, EraseSubject::ACTION], move |inbound| {
         let (rooms, form) = (own.clone(), inbound.form()?);
         let subject = form.get("subject").unwrap_or_default().trim().to_owned();
-        let asked = match (form.get("decision"), form.get("sure")) {
-            (Some("look"), _) => Asked::Look(subject),
-            (Some("erase"), Some("yes")) => Asked::Erase(subject),
-            (Some("erase"), _) => return Err(Problem::invalid("tick that you mean it: what is erased cannot be brought back")),
+        let asked = match form.get("decision") {
+            Some("look") => Asked::Look(subject),
+            Some("erase") => {
+                form.sure()?;
+                Asked::Erase(subject)
+            }
             _ => return Err(Problem::invalid("`decision` is look or erase")),
         };
         Ok(Chosen::verbs(move |visitor| Box::pin(async move { acted(visitor, &rooms, asked).await })))

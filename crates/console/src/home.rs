@@ -153,7 +153,13 @@ async fn alerts(visitor: &Visitor, rooms: &Rooms) -> Result<Option<ActingTable>,
             let shown = visitor.call(GetAlert { room: room.clone(), id: alert.id.clone() }).await?;
             if let Some(remedy) = shown.remedies.into_iter().find(|one| one.run.is_none() && one.act != Act::ByHand) {
                 row.action = format!("{page}/remedies/{}", part(&remedy.id));
-                row.buttons.push(Button { value: "run", words: remedy.words, is_plain: false, hidden: Vec::new() });
+                row.buttons.push(Button {
+                    value: "run",
+                    words: remedy.words,
+                    is_plain: false,
+                    is_grave: true,
+                    hidden: Vec::new(),
+                });
             }
         }
         rows.push(row);

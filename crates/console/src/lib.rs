@@ -15,6 +15,8 @@ mod asset;
 mod audit;
 mod authorize;
 mod board;
+mod bucket_page;
+mod clients;
 mod contract_page;
 mod curve;
 mod datasets;
@@ -63,6 +65,7 @@ use gate::Action;
 use identity::Identity;
 use wire::Door;
 
+pub use clients::{Clients, S3Place};
 pub use page::problem_page;
 pub use provider::{Leaving, Providers};
 
@@ -110,6 +113,8 @@ pub struct Rooms {
     pub detect: detect::Detect,
     /// The log.
     pub audit: ::audit::Audit,
+    /// How programs reach this server.
+    pub clients: Clients,
 }
 
 /// Adds the console's pages. `has_mlflow_page` says that MLflow's own stands at `/`.
@@ -117,7 +122,7 @@ pub fn routes(door: &mut Door, rooms: &Rooms, providers: Option<Arc<dyn Provider
     asset::routes(door);
     login::routes(door, &rooms.identity, providers.as_ref());
     provider::routes(door, &rooms.identity, providers);
-    account::routes(door, &rooms.identity);
+    account::routes(door, &rooms.identity, &rooms.clients);
     authorize::routes(door, &rooms.identity);
     devices_page::routes(door, &rooms.identity, &rooms.devices);
     home::routes(door, rooms, has_mlflow_page);
@@ -140,6 +145,7 @@ pub fn routes(door: &mut Door, rooms: &Rooms, providers: Option<Arc<dyn Provider
     predictions_page::routes(door, rooms);
     alerts::routes(door, rooms);
     vault_page::routes(door, rooms);
+    bucket_page::routes(door, rooms);
     erasure::routes(door, rooms);
     start::routes(door, rooms);
     access::routes(door, rooms);

@@ -7,7 +7,9 @@ use lineage::ops::Walked;
 use lineage::{Direction, Edge, Node, NodeKind};
 
 /// Things that are drawn and listed.
-pub const NODE_COUNT_MAX: usize = 120;
+pub const NODE_COUNT_MAX: usize = 60;
+/// Edges that are drawn.
+const PATH_COUNT_MAX: usize = 250;
 const BOX_WIDTH: usize = 210;
 const COLUMN_WIDTH: usize = 280;
 const ROW_HEIGHT: usize = 58;
@@ -44,6 +46,8 @@ pub struct Layout<'a> {
     pub height: usize,
     /// Things of the chosen kinds that are not drawn.
     pub hidden_count: usize,
+    /// Edges between what is drawn.
+    pub edge_count: usize,
 }
 
 /// Lays the walks out, which begin at the same thing: what it stems from on the left, what stems from it on the right.
@@ -76,10 +80,12 @@ pub fn layout<'a>(walks: &'a [Walked], is_shown: impl Fn(NodeKind) -> bool) -> L
     chosen.truncate(NODE_COUNT_MAX);
     let hidden_count = (reached_count + root_count).saturating_sub(chosen.len());
     let placed = place(&chosen, edges.values().copied());
-    let drawn = drawn(&placed, edges.into_values());
+    let mut drawn = drawn(&placed, edges.into_values());
+    let edge_count = drawn.len();
+    drawn.truncate(PATH_COUNT_MAX);
     let width = placed.iter().map(|one| one.x + BOX_WIDTH + BOW + MARGIN).max().unwrap_or(0);
     let height = placed.iter().map(|one| one.y + ROW_HEIGHT).max().unwrap_or(0);
-    Layout { placed, drawn, width, height, hidden_count }
+    Layout { placed, drawn, width, height, hidden_count, edge_count }
 }
 
 fn place<'a>(nodes: &[(i64, &'a Node)], edges: impl Iterator<Item = &'a Edge>) -> Vec<Placed<'a>> {

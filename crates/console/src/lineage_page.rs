@@ -9,7 +9,7 @@ use lineage::{Direction, Node, NodeKind, Root, Trust};
 use wire::{Answer, Chosen, Door};
 
 use crate::Rooms;
-use crate::board::{Cell, Table, Tone, if_allowed, part};
+use crate::board::{Cell, Table, Tone, first_of, if_allowed, part, shortened};
 use crate::home::HomePage;
 use crate::lineage_layout::{Layout, layout};
 use crate::page::page_in;
@@ -21,7 +21,9 @@ const PAGE: &str = "/console/lineage";
 const DEPTH_USUAL: u32 = 3;
 const DEPTH_MAX: u32 = 50;
 /// Rows of the table of edges.
-const EDGE_COUNT_MAX: usize = 300;
+const EDGE_COUNT_MAX: usize = 100;
+/// Letters of a name in it.
+const NAME_CHARS_MAX: usize = 80;
 
 /// A kind that can be left out.
 struct KindChoice {
@@ -183,17 +185,23 @@ fn tables(layout: &Layout<'_>) -> Vec<Table> {
     let edges = layout.drawn.iter().take(EDGE_COUNT_MAX).map(|one| {
         let tone = if one.edge.trust == Trust::Claimed { Tone::Wait } else { Tone::Plain };
         vec![
-            Cell::text(one.from.described()),
+            Cell::text(shortened(&one.from.described(), NAME_CHARS_MAX)),
             Cell::text(one.edge.relation.word()),
-            Cell::text(one.to.described()),
+            Cell::text(shortened(&one.to.described(), NAME_CHARS_MAX)),
             Cell::state(trust_words(&one.edge.trust), tone),
-            Cell::text(one.edge.detail.clone()),
+            Cell::text(shortened(&one.edge.detail, NAME_CHARS_MAX)),
         ]
     });
     let empty = "None of these kinds.";
     vec![
         Table::whole("things", "The things", &["Kind", "Name; leads on", "Steps", ""], things.collect(), empty),
-        Table::whole("edges", "What stems from what", &["Later", "How", "Earlier", "Whose word", "More"], edges.collect(), empty),
+        Table::whole(
+            "edges",
+            first_of("What stems from what", layout.edge_count, EDGE_COUNT_MAX),
+            &["Later", "How", "Earlier", "Whose word", "More"],
+            edges.collect(),
+            empty,
+        ),
     ]
 }
 

@@ -45,6 +45,9 @@ pub fn routes(door: &mut Door, rooms: &Rooms) {
         if !["disable", "enable", "reset"].contains(&decision.as_str()) {
             return Err(Problem::invalid("`decision` is disable, enable or reset"));
         }
+        if decision != "enable" {
+            form.sure()?;
+        }
         Ok(Chosen::verbs(move |visitor| {
             Box::pin(async move {
                 let to = format!("{PAGE}/{}", part(&user));
@@ -136,7 +139,7 @@ async fn deeds(visitor: &Visitor, rooms: &Rooms, found: &Principal) -> Result<Ve
         what: what.to_owned(),
         hidden: vec![("decision", decision.to_owned())],
         is_plain,
-        is_grave: decision == "reset",
+        is_grave: decision != "enable",
     };
     let mut deeds = Vec::new();
     if found.disabled {

@@ -63,6 +63,7 @@ pub fn routes(door: &mut Door, rooms: &Rooms) {
     let room = rooms.registry.clone();
     let set = move |inbound: &Inbound| {
         let (form, name, version) = (inbound.form()?, inbound.path("model").to_owned(), inbound.path("version").to_owned());
+        form.sure()?;
         let alias = form.need("alias")?.trim().to_owned();
         let back = format!("{PAGE}/{}/{}#promote", part(&name), part(&version));
         let seen = form.get("seen").map(str::to_owned);
@@ -257,7 +258,7 @@ async fn preview(visitor: &Visitor, rooms: &Rooms, (name, version): (String, Str
             what: format!("{alias} points at version {number} from then on."),
             hidden: vec![("alias", alias.clone()), ("seen", now.map(|now| now.to_string()).unwrap_or_default())],
             is_plain: false,
-            is_grave: !followers.of(&alias).is_empty(),
+            is_grave: true,
         });
     } else {
         page.words.push(format!("{points} A deployer, a reviewer or an owner moves it: you may not."));

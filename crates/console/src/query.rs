@@ -72,6 +72,19 @@ impl Query {
         changed
     }
 
+    /// The same with as many values of a name as a page can show, and how many were left out.
+    #[must_use]
+    pub fn first_of(&self, name: &str, count_max: usize) -> (Self, usize) {
+        let (mut kept, mut seen_count) = (Vec::with_capacity(self.0.len()), 0_usize);
+        for pair in &self.0 {
+            seen_count += usize::from(pair.0 == name);
+            if pair.0 != name || seen_count <= count_max {
+                kept.push(pair.clone());
+            }
+        }
+        (Self(kept), seen_count.saturating_sub(count_max))
+    }
+
     /// A part of a list that is there as a whole, and where the next part is: the parameter `list` says with which row a part begins.
     ///
     /// # Errors
@@ -108,6 +121,8 @@ mod tests {
         assert_eq!(query.at("/p"), "/p?filter=metrics%2Ea%20%3E%201&column=x&column=y");
         assert_eq!(query.with("column", "z&").without("filter").at("/p"), "/p?column=z%26");
         assert_eq!(query.all("column"), ["x", "y"]);
+        let (first, left_out) = query.first_of("column", 1);
+        assert_eq!((first.all("column"), first.get("filter").is_some(), left_out), (vec!["x".to_owned()], true, 1));
         assert_eq!(Query::default().at("/p"), "/p");
         let read =
             Query::from_pairs(vec![pair("filter", " a "), pair("key", " loss "), pair("workspace", "w"), pair("to", "  ")]);

@@ -88,11 +88,13 @@ pub fn routes(door: &mut Door, rooms: &Rooms) {
 
 fn form(inbound: &Inbound) -> Result<(Wish, Asked), Problem> {
     let form: Form = inbound.form()?;
-    let wish = match (form.get("decision"), form.get("sure")) {
-        (Some("check"), _) => Wish::Check,
-        (Some("save"), _) => Wish::Save,
-        (Some("delete"), Some("yes")) => Wish::Delete,
-        (Some("delete"), _) => return Err(Problem::invalid("tick that you mean it: deleted rules look for nothing any more")),
+    let wish = match form.get("decision") {
+        Some("check") => Wish::Check,
+        Some("save") => Wish::Save,
+        Some("delete") => {
+            form.sure()?;
+            Wish::Delete
+        }
         _ => return Err(Problem::invalid("`decision` is check, save or delete")),
     };
     let text = |name: &str| form.get(name).unwrap_or_default();

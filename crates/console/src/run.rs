@@ -11,7 +11,7 @@ use tracking::{KeyValue, Run};
 use wire::{Answer, Chosen, Door};
 
 use crate::Rooms;
-use crate::board::{Cell, Table, bytes, if_allowed, part};
+use crate::board::{Cell, Table, bytes, if_allowed, part, shortened};
 use crate::curve;
 use crate::experiments::{self, moment_ms};
 use crate::page::page_in;
@@ -20,10 +20,10 @@ use crate::runs::{RUN_PAGE, mlflow_page, number, run_address, tone, took};
 
 /// Versions that were registered from a run, as far as they are shown.
 const VERSION_COUNT_MAX: i64 = 50;
-/// Files and folders of one folder that are shown.
-const ENTRY_COUNT_MAX: usize = 500;
-/// Metrics, parameters and tags of one page each.
-const ROW_COUNT: usize = 200;
+/// Metrics, parameters, tags, data and files of one page each.
+const ROW_COUNT: usize = 100;
+/// Letters of a value: the client has it whole.
+const VALUE_CHARS_MAX: usize = 160;
 
 #[derive(Template)]
 #[template(path = "run.html")]
@@ -57,12 +57,19 @@ async fn shown(visitor: &Visitor, rooms: &Rooms, run_id: String, query: Query, h
     let experiment = if_allowed(visitor, get).await?.map_or_else(|| experiment_id.clone(), |found| found.name);
     let place = Place::of(Owner::Run(run_id.clone()), Some(&folder))?;
     let listed = if_allowed(visitor, ListArtifacts { room: rooms.artifacts.clone(), place }).await?;
-    let page = (&query, run_address(&run_id));
-    let mut tables = vec![metrics(&run, &page)?, pairs(("params", "Parameters"), &run.data.params, &page)?];
-    tables.extend(versions(visitor, rooms, &run_id).await?);
-    tables.push(datasets(&run));
+    // Who looks through folders is shown those.
+    let mut tables = Vec::new();
+    if folder.is_empty() {
+        tables.extend([metrics(&run), pairs(("params", "Parameters"), &run.data.params)]);
+        tables.extend(versions(visitor, rooms, &run_id).await?);
+        tables.push(datasets(&run));
+    }
     tables.extend(listed.map(|listing| files(&run_id, &folder, &listing.entries)));
-    tables.push(pairs(("tags", "Tags"), &run.data.tags, &page)?);
+    if folder.is_empty() {
+        tables.push(pairs(("tags", "Tags"), &run.data.tags));
+    }
+    let page = run_address(&run_id);
+    let tables = tables.into_iter().map(|table| table.in_parts(ROW_COUNT, &query, &page)).collect::<Result<_, _>>()?;
     let info = &run.info;
     let facts = vec![
         ("Began", moment_ms(info.start_time_ms)),
@@ -88,8 +95,7 @@ async fn shown(visitor: &Visitor, rooms: &Rooms, run_id: String, query: Query, h
     page_in(visitor.workspace(), &template)
 }
 
-fn metrics(run: &Run, (query, page): &(&Query, String)) -> Result<Table, Problem> {
-    let (shown, more) = query.cut(&run.data.metrics, ("metrics", ROW_COUNT), page)?;
+fn metrics(run: &Run) -> Table {
     let row = |one: &tracking::MetricPoint| {
         vec![
             Cell::link(one.key.clone(), curve::address(&one.key, [run.info.run_id.as_str()])),
@@ -97,22 +103,14 @@ fn metrics(run: &Run, (query, page): &(&Query, String)) -> Result<Table, Problem
             Cell::text(one.step.to_string()),
         ]
     };
-    let rows = shown.iter().map(row).collect();
+    let rows = run.data.metrics.iter().map(row).collect();
     let columns = ["Metric and its curve", "Latest", "Step"];
-    let title = counted("Metrics", run.data.metrics.len());
-    Ok(Table::whole("metrics", title, &columns, rows, "Nothing was measured: mlflow.log_metric.").going_on(more))
+    Table::whole("metrics", "Metrics", &columns, rows, "Nothing was measured: mlflow.log_metric.")
 }
 
-/// A heading; where not all stands below it, with how many there are.
-fn counted(title: &str, count: usize) -> String {
-    if count > ROW_COUNT { format!("{title}: {count}") } else { title.to_owned() }
-}
-
-fn pairs((id, title): (&'static str, &str), all: &[KeyValue], (query, page): &(&Query, String)) -> Result<Table, Problem> {
-    let (shown, more) = query.cut(all, (id, ROW_COUNT), page)?;
-    let row = |one: &KeyValue| vec![Cell::text(one.key.clone()), Cell::text(one.value.clone())];
-    let title = counted(title, all.len());
-    Ok(Table::whole(id, title, &["Name", "Value"], shown.iter().map(row).collect(), "None.").going_on(more))
+fn pairs((id, title): (&'static str, &str), all: &[KeyValue]) -> Table {
+    let row = |one: &KeyValue| vec![Cell::text(one.key.clone()), Cell::text(shortened(&one.value, VALUE_CHARS_MAX))];
+    Table::whole(id, title, &["Name", "Value"], all.iter().map(row).collect(), "None.")
 }
 
 async fn versions(visitor: &Visitor, rooms: &Rooms, run_id: &str) -> Result<Option<Table>, Problem> {
@@ -163,8 +161,6 @@ fn files(run_id: &str, folder: &str, entries: &[artifacts::ListedEntry]) -> Tabl
         }
     };
     let title = if folder.is_empty() { "Files".to_owned() } else { format!("Files in {folder}") };
-    let hidden = entries.len().saturating_sub(ENTRY_COUNT_MAX);
-    let more = (hidden > 0).then(|| vec![Cell::text(format!("and {hidden} more, which the client lists")), Cell::text("")]);
-    let rows = above.into_iter().chain(entries.iter().take(ENTRY_COUNT_MAX).map(row)).chain(more).collect();
+    let rows = above.into_iter().chain(entries.iter().map(row)).collect();
     Table::whole("files", &title, &["Name", "Size"], rows, "No file: mlflow.log_artifact.")
 }

@@ -17,10 +17,13 @@ use crate::page::page_in;
 use crate::query::Query;
 
 const ROWS: i64 = 50;
-/// Columns that are offered, and those that are shown where nobody chose.
-const COLUMN_COUNT_MAX: usize = 60;
-const CHOSEN_COUNT_MAX: usize = 20;
+/// Columns that are offered of each kind, those that are shown at most, and where nobody chose.
+const COLUMN_COUNT_MAX: usize = 40;
+const SHOWN_COUNT_MAX: usize = 20;
 const USUAL_COUNT: usize = 4;
+/// Letters of a name, and of all values of one row together: each has at least a few, and at most as many as are read at a glance.
+const NAME_CHARS_MAX: usize = 80;
+const ROW_CHARS: usize = 500;
 /// Where one run is.
 pub const RUN_PAGE: &str = "/console/runs";
 
@@ -29,9 +32,15 @@ struct Column {
     word: String,
     key: String,
     is_shown: bool,
-    /// Where it is sorted by, and how it is now.
-    sort_href: String,
+    /// What is asked for to sort by it, empty where that cannot be written; and how it is now.
+    sort_by: String,
     sorted: &'static str,
+}
+
+impl Column {
+    fn shown_key(&self) -> String {
+        short(&self.key, NAME_CHARS_MAX / 2)
+    }
 }
 
 struct Row {
@@ -54,8 +63,9 @@ struct RunsTemplate {
     sort: String,
     fault: String,
     columns: Vec<Column>,
-    /// Columns that are not offered.
+    /// Columns that are not offered, and those that were chosen and do not fit.
     hidden_count: usize,
+    left_out_count: usize,
     started: Column,
     rows: Vec<Row>,
     keys: Vec<String>,
@@ -86,6 +96,7 @@ async fn shown(
     has_mlflow_page: bool,
 ) -> Result<Answer, Problem> {
     let experiment = visitor.call(GetExperiment { room: room.clone(), experiment_id: id.clone() }).await?;
+    let (query, left_out_count) = query.first_of("column", SHOWN_COUNT_MAX);
     let sort = query.get("sort").unwrap_or("start_time DESC").to_owned();
     let search = SearchRuns {
         room,
@@ -105,7 +116,7 @@ async fn shown(
         Err(problem) => return Err(problem),
     };
     let here = format!("{}/{}", experiments::PAGE, experiment.experiment_id);
-    let columns = columns(&found.items, &query, &sort, &here);
+    let columns = columns(&found.items, &query, &sort);
     let hidden_count = key_count(&found.items).saturating_sub(columns.len());
     let shown: Vec<&Column> = columns.iter().filter(|column| column.is_shown).collect();
     let is_faulty = !fault.is_empty();
@@ -117,10 +128,11 @@ async fn shown(
         fault,
         rows: found.items.iter().map(|run| row(run, &shown)).collect(),
         keys: columns.iter().filter_map(|column| term(&column.word, &column.key)).collect(),
-        started: column("attributes", "start_time", true, &query, &sort, &here),
+        started: column("attributes", "start_time", true, &sort),
         sort,
         columns,
         hidden_count,
+        left_out_count,
         next: found.next_page_token.map(|token| query.with("token", &token).at(&here)).unwrap_or_default(),
         mlflow: if has_mlflow_page {
             mlflow_page(visitor.workspace(), &format!("experiments/{}/runs", experiment.experiment_id))
@@ -136,7 +148,7 @@ async fn shown(
 }
 
 /// The columns that the page's runs have, and those that were chosen although none of these runs has them.
-fn columns(runs: &[Run], query: &Query, sort: &str, here: &str) -> Vec<Column> {
+fn columns(runs: &[Run], query: &Query, sort: &str) -> Vec<Column> {
     let metrics: BTreeSet<&str> = runs.iter().flat_map(|run| run.data.metrics.iter().map(|one| one.key.as_str())).collect();
     let params: BTreeSet<&str> = runs.iter().flat_map(|run| run.data.params.iter().map(|one| one.key.as_str())).collect();
     let asked = query.all("column");
@@ -144,14 +156,14 @@ fn columns(runs: &[Run], query: &Query, sort: &str, here: &str) -> Vec<Column> {
     for (word, keys) in [("metrics", metrics), ("params", params)] {
         let prefix = format!("{word}.");
         let absent = asked.iter().filter_map(|name| name.strip_prefix(&prefix)).filter(|key| !keys.contains(key));
-        let chosen: BTreeSet<&str> = absent.take(CHOSEN_COUNT_MAX).collect();
+        let chosen: BTreeSet<&str> = absent.collect();
         let is_chosen = |key: &str| asked.iter().any(|name| name.strip_prefix(&prefix) == Some(key));
         // What somebody asked for is there, however many there are before it.
         let offered = keys.iter().copied().enumerate().filter(|(place, key)| *place < COLUMN_COUNT_MAX || is_chosen(key));
         for (place, key) in offered.map(|(_, key)| key).chain(chosen).enumerate() {
             let is_asked = is_chosen(key);
             let is_shown = if asked.is_empty() { place < USUAL_COUNT } else { is_asked };
-            all.push(column(word, key, is_shown, query, sort, here));
+            all.push(column(word, key, is_shown, sort));
         }
     }
     all
@@ -164,7 +176,7 @@ fn key_count(runs: &[Run]) -> usize {
     metrics.chain(params).collect::<BTreeSet<_>>().len()
 }
 
-fn column(word: &str, key: &str, is_shown: bool, query: &Query, sort: &str, here: &str) -> Column {
+fn column(word: &str, key: &str, is_shown: bool, sort: &str) -> Column {
     let term = term(word, key);
     let by = |direction: &str| term.as_ref().map(|term| format!("{term} {direction}")).unwrap_or_default();
     let is_start = key == "start_time" && word == "attributes";
@@ -173,9 +185,8 @@ fn column(word: &str, key: &str, is_shown: bool, query: &Query, sort: &str, here
         sort if sort == by("ASC") => "ascending",
         _ => "none",
     };
-    let other = by(if sorted == "descending" { "ASC" } else { "DESC" });
-    let sort_href = if term.is_some() { query.without("token").with("sort", &other).at(here) } else { String::new() };
-    Column { word: word.to_owned(), key: key.to_owned(), is_shown, sort_href, sorted }
+    let sort_by = by(if sorted == "descending" { "ASC" } else { "DESC" });
+    Column { word: word.to_owned(), key: key.to_owned(), is_shown, sort_by, sorted }
 }
 
 /// How the search grammar writes a key. A key that holds both kinds of quotes cannot be written.
@@ -188,14 +199,15 @@ fn term(word: &str, key: &str) -> Option<String> {
 }
 
 fn row(run: &Run, columns: &[&Column]) -> Row {
+    let chars_max = (ROW_CHARS / columns.len().max(1)).clamp(20, 60);
     let value = |column: &&Column| match column.word.as_str() {
         "metrics" => run.data.metrics.iter().find(|one| one.key == column.key).map(|one| number(one.value)),
-        _ => run.data.params.iter().find(|one| one.key == column.key).map(|one| short(&one.value)),
+        _ => run.data.params.iter().find(|one| one.key == column.key).map(|one| short(&one.value, chars_max)),
     };
     let info = &run.info;
     Row {
         id: info.run_id.clone(),
-        name: if info.name.is_empty() { info.run_id.clone() } else { info.name.clone() },
+        name: short(if info.name.is_empty() { &info.run_id } else { &info.name }, NAME_CHARS_MAX),
         status: info.status.to_ascii_lowercase(),
         tone: tone(&info.status).class(),
         started: moment_ms(info.start_time_ms),
@@ -249,9 +261,8 @@ pub fn number(value: f64) -> String {
 }
 
 /// A value's beginning.
-fn short(text: &str) -> String {
-    const CHARS_MAX: usize = 60;
-    if text.chars().count() <= CHARS_MAX { text.to_owned() } else { text.chars().take(CHARS_MAX - 1).chain(['…']).collect() }
+fn short(text: &str, chars_max: usize) -> String {
+    if text.chars().count() <= chars_max { text.to_owned() } else { text.chars().take(chars_max - 1).chain(['…']).collect() }
 }
 
 /// Where a run's page is.
@@ -296,7 +307,7 @@ mod tests {
             data: tracking::RunData { metrics: (0..100).map(metric).collect(), ..tracking::RunData::default() },
         };
         let query = Query::default().with("column", "metrics.m0099");
-        let all = columns(std::slice::from_ref(&run), &query, "", "/p");
+        let all = columns(std::slice::from_ref(&run), &query, "");
         let shown: Vec<&str> = all.iter().filter(|one| one.is_shown).map(|one| one.key.as_str()).collect();
         assert_eq!((shown, all.len(), key_count(&[run])), (vec!["m0099"], COLUMN_COUNT_MAX + 1, 100));
     }

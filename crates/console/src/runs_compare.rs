@@ -11,7 +11,7 @@ use tracking::ops::GetRun;
 use wire::{Answer, Chosen, Door};
 
 use crate::Rooms;
-use crate::board::Cell;
+use crate::board::{Cell, shortened};
 use crate::curve;
 use crate::experiments::moment_ms;
 use crate::page::page_in;
@@ -21,8 +21,10 @@ use crate::runs::{number, run_address, took};
 const PAGE: &str = "/console/compare";
 const RUN_COUNT_MAX: usize = 10;
 /// Values of one part of a page, about, and lines at least.
-const CELL_COUNT_MAX: usize = 600;
-const LINE_COUNT_MIN: usize = 50;
+const CELL_COUNT_MAX: usize = 400;
+const LINE_COUNT_MIN: usize = 30;
+/// Letters of a value. What differs behind them is marked all the same.
+const VALUE_CHARS_MAX: usize = 80;
 
 /// A name with its value in each of the things that are compared.
 #[derive(Clone)]
@@ -189,7 +191,10 @@ pub fn lines<T>(things: &[T], of: impl Fn(&T) -> BTreeMap<String, Value>) -> Vec
         let differs = kinds(true) > 1;
         // Where some look the same and are not, all are shown exactly.
         let is_exact = kinds(false) < kinds(true);
-        let values = values.iter().map(|value| side(*value, is_exact).cloned().unwrap_or_else(|| "–".to_owned())).collect();
+        let values = values
+            .iter()
+            .map(|value| side(*value, is_exact).map_or_else(|| "–".to_owned(), |text| shortened(text, VALUE_CHARS_MAX)));
+        let values = values.collect();
         Line { name: name.clone(), href: String::new(), values, differs }
     };
     names.into_iter().map(line).collect()

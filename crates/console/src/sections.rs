@@ -65,6 +65,8 @@ pub struct Sections {
     pub fields: Vec<Field>,
     /// What can be done.
     pub acts: Vec<Deed>,
+    /// What can be done and has to be told more: the fields beside the button.
+    pub forms: Vec<(Deed, Vec<Field>)>,
     /// Names and values.
     pub facts: Vec<(&'static str, String)>,
     /// The tables.
@@ -83,6 +85,7 @@ impl Sections {
             words: Vec::new(),
             fields: Vec::new(),
             acts: Vec::new(),
+            forms: Vec::new(),
             facts: Vec::new(),
             sections: Vec::new(),
             links: Vec::new(),

@@ -60,14 +60,18 @@ pub fn routes(door: &mut Door, rooms: &Rooms) {
         Some("drill") => Ok(done(DrillBackup { room: rooms.backup.clone(), to: None })),
         _ => Err(Problem::invalid("`decision` is backup or drill")),
     });
-    act(door, rooms, "/restores/{request}", &[ApproveRestore::ACTION], |rooms, _, inbound| {
+    act(door, rooms, "/restores/{request}", &[ApproveRestore::ACTION], |rooms, form, inbound| {
+        form.sure()?;
         Ok(done(ApproveRestore { room: rooms.backup.clone(), id: inbound.path("request").to_owned() }))
     });
     let ends = [ApproveDestroy::ACTION, CancelDestroy::ACTION];
     act(door, rooms, "/destroys/{request}", &ends, |rooms, form, inbound| {
         let (room, request) = (rooms.artifacts.clone(), inbound.path("request").to_owned());
         match form.get("decision") {
-            Some("approve") => Ok(done(ApproveDestroy { room, request })),
+            Some("approve") => {
+                form.sure()?;
+                Ok(done(ApproveDestroy { room, request }))
+            }
             Some("cancel") => Ok(done(CancelDestroy { room, request })),
             _ => Err(Problem::invalid("`decision` is approve or cancel")),
         }
@@ -77,7 +81,10 @@ pub fn routes(door: &mut Door, rooms: &Rooms) {
         let which = Named { reach: Reach::Workspace, kind, name: form.get("name").unwrap_or_default().to_owned() };
         let hold = match form.get("decision") {
             Some("hold") => true,
-            Some("lift") => false,
+            Some("lift") => {
+                form.sure()?;
+                false
+            }
             _ => return Err(Problem::invalid("`decision` is hold or lift")),
         };
         Ok(done(HoldKept { room: rooms.keeping.clone(), which, hold }))
@@ -253,7 +260,7 @@ fn buckets_table(buckets: &[Bucket], query: &Query) -> Table {
             (None, false) => String::new(),
         };
         vec![
-            Cell::text(bucket.name.clone()),
+            Cell::link(bucket.name.clone(), crate::bucket_page::address(&bucket.name)),
             Cell::text(bucket.versioning.word()),
             Cell::text(retention),
             Cell::text(moment(bucket.created_at)),
@@ -285,11 +292,18 @@ async fn destroys(visitor: &Visitor, rooms: &Rooms) -> Result<Option<ActingTable
                 value: "approve",
                 words: "Agree: destroy it for good".to_owned(),
                 is_plain: false,
+                is_grave: true,
                 hidden: Vec::new(),
             });
         }
         if may_cancel {
-            buttons.push(Button { value: "cancel", words: "Take it back".to_owned(), is_plain: true, hidden: Vec::new() });
+            buttons.push(Button {
+                value: "cancel",
+                words: "Take it back".to_owned(),
+                is_plain: true,
+                is_grave: false,
+                hidden: Vec::new(),
+            });
         }
         let cells = vec![
             Cell::text(format!("workspace {}", one.workspace)),
@@ -322,6 +336,7 @@ async fn restores(visitor: &Visitor, rooms: &Rooms) -> Result<Option<ActingTable
                 value: "approve",
                 words: "Agree to the restore".to_owned(),
                 is_plain: false,
+                is_grave: true,
                 hidden: Vec::new(),
             });
         }
@@ -354,7 +369,8 @@ async fn retained(visitor: &Visitor, rooms: &Rooms, found: &KeptPage, query: &Qu
         );
         let (value, words) = if one.lock.hold { ("lift", "Lift the hold") } else { ("hold", "Hold for the law") };
         let hidden = vec![("kind", one.kind.word().to_owned()), ("name", one.name.clone())];
-        let buttons = may_hold.then_some(Button { value, words: words.to_owned(), is_plain: true, hidden });
+        let buttons =
+            may_hold.then_some(Button { value, words: words.to_owned(), is_plain: true, is_grave: one.lock.hold, hidden });
         let cells = vec![
             Cell::text(one.kind.noun()),
             Cell::text(one.name.clone()),

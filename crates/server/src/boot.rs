@@ -133,6 +133,8 @@ pub fn passphrase_path(data: &Path) -> PathBuf {
 pub struct Way {
     /// The address of the server that it is opened for.
     pub bound: Option<SocketAddr>,
+    /// The address at which it speaks S3.
+    pub s3_bound: Option<SocketAddr>,
     /// What is expected of the database.
     pub database: Opening,
     /// What happens if the log does not fit together.
@@ -141,7 +143,7 @@ pub struct Way {
 
 impl Default for Way {
     fn default() -> Self {
-        Self { bound: None, database: Opening::Existing, on_mismatch: OnMismatch::Refuse }
+        Self { bound: None, s3_bound: None, database: Opening::Existing, on_mismatch: OnMismatch::Refuse }
     }
 }
 

@@ -124,6 +124,7 @@ pub fn open(rooms: &Rooms, behind: Behind<'_>) -> Result<Doors, Problem> {
         log_ins: rooms.log_ins.clone(),
         detect: rooms.detect.clone(),
         audit: rooms.audit.clone(),
+        clients: clients(behind.data, behind.config, behind.way.s3_bound),
     };
     console::routes(&mut door, &behind_console, providers, page.is_some());
     if let Some(page) = &page {
@@ -139,4 +140,13 @@ pub fn open(rooms: &Rooms, behind: Behind<'_>) -> Result<Doors, Problem> {
     let s3_table = wire::Language::table(&s3);
     let s3_router = door.speak(Arc::new(s3));
     Ok(Doors { door, s3_router, s3_table })
+}
+
+/// How programs reach this server, for the settings that pages show.
+fn clients(data: &Path, config: &Config, s3_bound: Option<std::net::SocketAddr>) -> console::Clients {
+    let region = || config.s3.region.clone();
+    let s3 = s3_bound.map(|bound| console::S3Place { port: bound.port(), region: region() });
+    // Whoever brings a certificate of their own has an authority that clients know.
+    let own = config.tls.certificate.is_none().then(|| std::fs::read_to_string(crate::tls::ca_path(data)).ok()).flatten();
+    console::Clients { s3, authority: own }
 }

@@ -48,6 +48,17 @@ impl Form {
     pub fn need(&self, name: &str) -> Result<&str, Problem> {
         self.get(name).ok_or_else(|| Problem::invalid(format!("the form has no field `{name}`")))
     }
+
+    /// Whether the box beside what is grave was ticked: nothing of that kind happens by one click.
+    ///
+    /// # Errors
+    /// `Invalid`: nothing was done.
+    pub fn sure(&self) -> Result<(), Problem> {
+        match self.get("sure") {
+            Some("yes") => Ok(()),
+            _ => Err(Problem::invalid("tick that you mean it: nothing was done")),
+        }
+    }
 }
 
 #[cfg(test)]
@@ -63,6 +74,10 @@ mod tests {
         );
         assert!(Form::read(b"a=1&a=2").is_err());
         assert!(Form::read(b"a=%ff").is_err());
+        assert!(Form::read(b"sure=yes").unwrap().sure().is_ok());
+        for unsure in [&b""[..], b"sure=", b"sure=no"] {
+            assert!(Form::read(unsure).unwrap().sure().is_err());
+        }
         assert!(Form::read("x&".repeat(100).as_bytes()).is_err());
     }
 }

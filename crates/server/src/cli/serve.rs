@@ -47,14 +47,14 @@ impl Serve {
         let listener = listen::bind(address).await?;
         let bound = listener.local_addr().map_err(|e| Problem::internal("the listener has no address", e))?;
         let names = folder::host_names(&config, Some(bound));
-        let way = boot::Way { bound: Some(bound), ..boot::Way::default() };
-        let app = boot::open_as(&self.data, &config, way).await?;
-        let tls = tls::server_config(&self.data, &config.tls, &names, Some(app.rooms.devices.authority()))?;
         let s3 = match &config.s3.listen {
             Some(address) => Some(listen::bind(address).await?),
             None => None,
         };
         let s3_bound = s3.as_ref().and_then(|listener| listener.local_addr().ok());
+        let way = boot::Way { bound: Some(bound), s3_bound, ..boot::Way::default() };
+        let app = boot::open_as(&self.data, &config, way).await?;
+        let tls = tls::server_config(&self.data, &config.tls, &names, Some(app.rooms.devices.authority()))?;
         let url = format!("https://{bound}");
         tls::show_certificate(&self.data, &config.tls)?;
         if let Some(bound) = s3_bound {

@@ -5,6 +5,7 @@ use gate::{Action, Operation, Permit, Target};
 use kernel::Problem;
 
 use crate::store::experiments::{self, Search};
+use crate::store::keyset;
 use crate::types::{Experiment, Page, View};
 use crate::{Tracking, rules};
 
@@ -35,19 +36,18 @@ impl Operation for SearchExperiments {
     async fn run(self, permit: Permit<Self>) -> Result<Page<Experiment>, Problem> {
         let limit = rules::max_results(self.max_results)?;
         rules::no_nul("the filter", &self.filter)?;
-        let offset = super::offset(self.page_token.as_deref())?;
+        let order = filter::parse_order_by(Entity::Experiment, &self.order_by)?;
         let search = Search {
             clauses: filter::parse_filter(Entity::Experiment, &self.filter)?,
-            order: filter::parse_order_by(Entity::Experiment, &self.order_by)?,
+            after: keyset::parse(self.page_token.as_deref(), &order)?,
+            order,
             view: self.view,
-            limit: limit + 1,
-            offset,
+            limit: usize::try_from(limit).unwrap_or(usize::MAX),
         };
         let workspace = permit.workspace()?.to_owned();
         let scope = permit.scope().clone();
-        let mut items =
-            self.room.db.read(&permit, move |reader| experiments::search(reader, &workspace, &scope, &search)).await?;
-        let next_page_token = super::next_page(&mut items, limit, offset);
+        let read = self.room.db.read(&permit, move |reader| experiments::search(reader, &workspace, &scope, &search));
+        let (items, next_page_token) = read.await?;
         Ok(Page { items, next_page_token })
     }
 }

@@ -243,10 +243,14 @@ fn curve(histories: &[(String, Vec<Point>)], key: &str, (first, last): (i64, i64
     MetricCurve { points, shown_count: chosen.len(), step_count: all.len() }
 }
 
-/// The first and the last step, and of each stretch those where a run is lowest, highest, or no number.
+/// Stretches of a curve, however many runs it is of.
+const STRETCH_COUNT_MIN: usize = 4;
+
+/// The first and the last step, of each stretch those where a run is lowest, highest, or no number, and some evenly between.
 fn extremes(by_run: &[BTreeMap<i64, Point>], all: &[i64], count_max: usize) -> BTreeSet<i64> {
-    let stretch_count = (count_max / (2 * by_run.len().max(1))).max(20);
+    let stretch_count = (count_max / (2 * by_run.len().max(1))).max(STRETCH_COUNT_MIN);
     let mut chosen: BTreeSet<i64> = all.first().into_iter().chain(all.last()).copied().collect();
+    chosen.extend(all.iter().step_by(all.len().div_ceil((count_max / 2).max(1))));
     for stretch in all.chunks(all.len().div_ceil(stretch_count)) {
         let (Some(from), Some(to)) = (stretch.first(), stretch.last()) else { continue };
         for run in by_run {

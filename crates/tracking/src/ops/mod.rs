@@ -115,14 +115,3 @@ fn offset(token: Option<&str>) -> Result<i64, Problem> {
     let offset = filter::decode_page_token(token.filter(|text| !text.is_empty()))?;
     i64::try_from(offset).map_err(|_| Problem::invalid("the page token is beyond the end of any list; begin again without it"))
 }
-
-/// Cuts the one row too many off a page, and gives the token of the next page if there was one.
-fn next_page<T>(items: &mut Vec<T>, limit: i64, offset: i64) -> Option<String> {
-    let limit = usize::try_from(limit).unwrap_or(usize::MAX);
-    if items.len() <= limit {
-        return None;
-    }
-    items.truncate(limit);
-    let next = u64::try_from(offset).unwrap_or(0).saturating_add(u64::try_from(limit).unwrap_or(0));
-    Some(filter::encode_page_token(next))
-}

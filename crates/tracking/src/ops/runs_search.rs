@@ -4,8 +4,8 @@ use filter::Entity;
 use gate::{Action, Operation, Permit, Target};
 use kernel::Problem;
 
-use crate::store::runs;
 use crate::store::search::{self, Search};
+use crate::store::{keyset, runs};
 use crate::types::{DatasetSummary, Page, Run, View, parse_experiment_id};
 use crate::{Tracking, limits, rules};
 
@@ -40,13 +40,13 @@ impl Operation for SearchRuns {
         rules::no_nul("the filter", &self.filter)?;
         self.order_by.iter().try_for_each(|key| rules::no_nul("the order", key))?;
         order_is_short(&self.order_by)?;
-        let offset = super::offset(self.page_token.as_deref())?;
+        let order = filter::parse_order_by(Entity::Run, &self.order_by)?;
         let search = Search {
             clauses: filter::parse_filter(Entity::Run, &self.filter)?,
-            order: filter::parse_order_by(Entity::Run, &self.order_by)?,
+            after: keyset::parse(self.page_token.as_deref(), &order)?,
+            order,
             view: self.view,
-            limit: limit + 1,
-            offset,
+            limit: usize::try_from(limit).unwrap_or(usize::MAX),
         };
         let asked = experiment_ids(&self.experiment_ids)?;
         let workspace = permit.workspace()?.to_owned();
@@ -55,8 +55,7 @@ impl Operation for SearchRuns {
             .db
             .read(&permit, move |reader| {
                 let visible = search::visible_experiments(reader, &workspace, &scope, &asked)?;
-                let mut rows = search::search(reader, &visible, &search)?;
-                let next_page_token = super::next_page(&mut rows, limit, offset);
+                let (rows, next_page_token) = search::search(reader, &visible, &search)?;
                 Ok(Page { items: runs::with_data(reader, rows)?, next_page_token })
             })
             .await

@@ -6,9 +6,11 @@ use kernel::{Kind, Micros, Problem};
 use vault::db::sql::{Binds, IN_COUNT_MAX, padded};
 use vault::db::{Bind, DbError, Reader, Row, Writer};
 
+use super::keyset::{self, After, Key};
 use crate::types::{Experiment, KeyValue, Stage, View};
 
 const COLUMNS: &str = "e.experiment_id, e.name, e.artifact_location, e.deleted, e.created_at, e.updated_at";
+const COLUMN_COUNT: usize = 6;
 /// Experiments that a scope may name, so that the list fits into one statement's binds.
 const SCOPE_COUNT_MAX: usize = 30_000;
 
@@ -165,23 +167,28 @@ pub(crate) struct Search {
     pub(crate) clauses: Vec<Clause>,
     pub(crate) order: Vec<OrderBy>,
     pub(crate) view: View,
-    pub(crate) limit: i64,
-    pub(crate) offset: i64,
+    pub(crate) limit: usize,
+    pub(crate) after: Option<After>,
 }
 
-/// One page of the workspace's experiments, and one more if there is one.
+/// One page of the workspace's experiments, and the token of the next one if there is one.
 pub(crate) fn search(
     reader: &mut Reader<'_>,
     workspace_id: &str,
     scope: &Scope,
     search: &Search,
-) -> Result<Vec<Experiment>, Problem> {
+) -> Result<(Vec<Experiment>, Option<String>), Problem> {
     let mut binds = Binds::default();
-    let mut sql = format!("SELECT {COLUMNS} FROM experiment e WHERE e.workspace_id = {}", binds.text(workspace_id));
+    let keys = order(&search.order)?;
+    let mut sql = format!(
+        "SELECT {COLUMNS}, {} FROM experiment e WHERE e.workspace_id = {}",
+        keyset::columns(&keys),
+        binds.text(workspace_id)
+    );
     match scope {
         Scope::Workspace => {}
-        Scope::Nothing | Scope::Workspaces(_) | Scope::Datasets(_) => return Ok(Vec::new()),
-        Scope::Only { experiments, .. } if experiments.is_empty() => return Ok(Vec::new()),
+        Scope::Nothing | Scope::Workspaces(_) | Scope::Datasets(_) => return Ok((Vec::new(), None)),
+        Scope::Only { experiments, .. } if experiments.is_empty() => return Ok((Vec::new(), None)),
         Scope::Only { experiments, .. } if experiments.len() > SCOPE_COUNT_MAX => {
             let text = format!("more than {SCOPE_COUNT_MAX} experiments are granted one by one; grant the workspace instead");
             return Err(Problem::new(Kind::TooLarge, text));
@@ -199,11 +206,23 @@ pub(crate) fn search(
         sql.push_str(" AND ");
         sql.push_str(&condition(clause, &mut binds)?);
     }
-    sql.push_str(&order(&search.order)?);
-    sql.push_str(&format!(" LIMIT {} OFFSET {}", binds.int(search.limit), binds.int(search.offset)));
-    let mut found = reader.query(&sql, &binds.get(), experiment_of)?;
+    if let Some(after) = &search.after {
+        after.check(&keys)?;
+        if let Some(behind) = keyset::behind(&keys, after, &mut binds) {
+            sql.push_str(" AND ");
+            sql.push_str(&behind);
+        }
+    }
+    let limit = i64::try_from(search.limit.saturating_add(1)).unwrap_or(i64::MAX);
+    sql.push_str(&format!(" ORDER BY {} LIMIT {}", keyset::order(&keys), binds.int(limit)));
+    let read = |row: &Row<'_>| Ok((experiment_of(row)?, keyset::values(row, COLUMN_COUNT, &keys)?));
+    let mut rows = reader.query(&sql, &binds.get(), read)?;
+    let has_more = rows.len() > search.limit;
+    rows.truncate(search.limit);
+    let next = rows.last().filter(|_| has_more).map(|(_, values)| keyset::token(&search.order, values));
+    let mut found: Vec<Experiment> = rows.into_iter().map(|(experiment, _)| experiment).collect();
     fill_tags(reader, &mut found)?;
-    Ok(found)
+    Ok((found, next))
 }
 
 fn unsupported() -> Problem {
@@ -235,16 +254,18 @@ fn condition(clause: &Clause, binds: &mut Binds) -> Result<String, Problem> {
     compare(column(&clause.field)?, binds)
 }
 
-fn order(order: &[OrderBy]) -> Result<String, Problem> {
+/// The last key is the id, whatever was asked for before it: no two experiments are equal in it.
+fn order(order: &[OrderBy]) -> Result<Vec<Key>, Problem> {
     if order.is_empty() {
-        return Ok(" ORDER BY (e.created_at / 1000) DESC, e.experiment_id ASC".to_owned());
+        let made = Key::new("(e.created_at / 1000)", keyset::Kind::Whole, false);
+        return Ok(vec![made, Key::new("e.experiment_id", keyset::Kind::Whole, true)]);
     }
     let mut keys = Vec::new();
-    for key in order {
-        keys.push(format!("{} {}", column(&key.field)?, if key.ascending { "ASC" } else { "DESC" }));
+    for by in order {
+        let kind = if by.field == Field::Attribute("name") { keyset::Kind::Text } else { keyset::Kind::Whole };
+        keys.push(Key::new(column(&by.field)?, kind, by.ascending));
     }
-    if !order.iter().any(|key| key.field == Field::Attribute("experiment_id")) {
-        keys.push("e.experiment_id DESC".to_owned());
-    }
-    Ok(format!(" ORDER BY {}", keys.join(", ")))
+    let own = order.iter().find(|by| by.field == Field::Attribute("experiment_id"));
+    keys.push(Key::new("e.experiment_id", keyset::Kind::Whole, own.is_some_and(|by| by.ascending)));
+    Ok(keys)
 }

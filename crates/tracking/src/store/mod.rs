@@ -3,6 +3,7 @@
 
 pub(crate) mod experiments;
 pub(crate) mod inputs;
+pub(crate) mod keyset;
 pub(crate) mod metrics;
 pub(crate) mod runs;
 pub(crate) mod search;

@@ -12,6 +12,7 @@ use crate::types::{KeyValue, Run, RunData, RunInfo, Stage};
 
 pub(super) const RUN_COLUMNS: &str = "r.run_row, r.run_id, r.experiment_id, r.name, r.user_name, r.status, r.start_time_ms, r.end_time_ms, \
      r.artifact_uri, r.deleted";
+pub(super) const RUN_COLUMN_COUNT: usize = 10;
 
 /// A run's head with its row.
 pub(crate) struct RunRow {

@@ -8,7 +8,8 @@ use kernel::Problem;
 use vault::db::sql::{Binds, IN_COUNT_MAX, padded};
 use vault::db::{DbError, Reader};
 
-use super::runs::{RUN_COLUMNS, RunRow, run_of};
+use super::keyset::{self, After, Key, Kind, Value};
+use super::runs::{RUN_COLUMN_COUNT, RUN_COLUMNS, RunRow, run_of};
 use crate::types::{DatasetSummary, View};
 
 /// What a search asks for.
@@ -16,8 +17,8 @@ pub(crate) struct Search {
     pub(crate) clauses: Vec<Clause>,
     pub(crate) order: Vec<OrderBy>,
     pub(crate) view: View,
-    pub(crate) limit: i64,
-    pub(crate) offset: i64,
+    pub(crate) limit: usize,
+    pub(crate) after: Option<After>,
 }
 
 /// Of the experiments asked for, those of this workspace that the caller may list.
@@ -46,12 +47,18 @@ pub(crate) fn visible_experiments(
     Ok(visible)
 }
 
-/// One page of runs of these experiments, and one more if there is one: heads only.
-pub(crate) fn search(reader: &mut Reader<'_>, experiments: &[i64], search: &Search) -> Result<Vec<RunRow>, Problem> {
+/// One page of runs of these experiments, heads only, and the token of the next one if there is one.
+pub(crate) fn search(
+    reader: &mut Reader<'_>,
+    experiments: &[i64],
+    search: &Search,
+) -> Result<(Vec<RunRow>, Option<String>), Problem> {
     if experiments.is_empty() {
-        return Ok(Vec::new());
+        return Ok((Vec::new(), None));
     }
+    let after = search.after.clone().map(|after| whole(reader, after, &search.order)).transpose()?;
     let mut binds = Binds::default();
+    let (joins, keys) = order(&search.order, &mut binds)?;
     let mut conditions = match experiments {
         [one] => format!("r.experiment_id = {}", binds.int(*one)),
         many => format!("r.experiment_id IN {}", binds.ints(many)),
@@ -65,13 +72,40 @@ pub(crate) fn search(reader: &mut Reader<'_>, experiments: &[i64], search: &Sear
         conditions.push_str(" AND ");
         conditions.push_str(&condition(clause, &mut binds)?);
     }
-    let (joins, order) = order(&search.order, &mut binds)?;
+    if let Some(behind) = after.and_then(|after| keyset::behind(&keys, &after, &mut binds)) {
+        conditions.push_str(" AND ");
+        conditions.push_str(&behind);
+    }
+    let limit = i64::try_from(search.limit.saturating_add(1)).unwrap_or(i64::MAX);
     let sql = format!(
-        "SELECT {RUN_COLUMNS} FROM run r{joins} WHERE {conditions} ORDER BY {order} LIMIT {} OFFSET {}",
-        binds.int(search.limit),
-        binds.int(search.offset)
+        "SELECT {RUN_COLUMNS}, {} FROM run r{joins} WHERE {conditions} ORDER BY {} LIMIT {}",
+        keyset::columns(&keys),
+        keyset::order(&keys),
+        binds.int(limit)
     );
-    Ok(reader.query(&sql, &binds.get(), run_of)?)
+    let mut rows = reader.query(&sql, &binds.get(), |row| Ok((run_of(row)?, keyset::values(row, RUN_COLUMN_COUNT, &keys)?)))?;
+    let has_more = rows.len() > search.limit;
+    rows.truncate(search.limit);
+    let next = rows.last().filter(|_| has_more).map(|(_, values)| keyset::token(&search.order, values));
+    Ok((rows.into_iter().map(|(run, _)| run).collect(), next))
+}
+
+/// Where the page begins, with what was too long for its token: that is read of the run, by its id.
+fn whole(reader: &mut Reader<'_>, after: After, by: &[OrderBy]) -> Result<After, Problem> {
+    let mut binds = Binds::default();
+    let (joins, keys) = order(by, &mut binds)?;
+    after.check(&keys)?;
+    if !after.has_long() {
+        return Ok(after);
+    }
+    let id = match after.0.last() {
+        Some(Value::Text(id)) => binds.text(id.as_str()),
+        _ => return Err(keyset::broken()),
+    };
+    let sql = format!("SELECT {} FROM run r{joins} WHERE r.run_id = {id}", keyset::columns(&keys));
+    let read = reader.query_one(&sql, &binds.get(), |row| keyset::values(row, 0, &keys))?;
+    let gone = || Problem::invalid("the run at which the page before ended is gone; begin again without the page token");
+    Ok(after.with_long(read.ok_or_else(gone)?))
 }
 
 fn compare(column: &str, clause: &Clause, binds: &mut Binds) -> Result<String, Problem> {
@@ -82,16 +116,16 @@ fn unsupported() -> Problem {
     Problem::invalid("runs have no such field to filter or order by, or it cannot be compared like this")
 }
 
-/// The column of a run's attribute, and whether it may be NULL.
-fn column(attribute: &str) -> Result<(&'static str, bool), Problem> {
+/// The column of a run's attribute, what it holds, and whether it may be NULL.
+fn column(attribute: &str) -> Result<(&'static str, Kind, bool), Problem> {
     Ok(match attribute {
-        "run_id" => ("r.run_id", false),
-        "run_name" => ("r.name", false),
-        "user_id" => ("r.user_name", false),
-        "status" => ("r.status", false),
-        "start_time" => ("r.start_time_ms", false),
-        "end_time" => ("r.end_time_ms", true),
-        "artifact_uri" => ("r.artifact_uri", false),
+        "run_id" => ("r.run_id", Kind::Text, false),
+        "run_name" => ("r.name", Kind::Text, false),
+        "user_id" => ("r.user_name", Kind::Text, false),
+        "status" => ("r.status", Kind::Text, false),
+        "start_time" => ("r.start_time_ms", Kind::Whole, false),
+        "end_time" => ("r.end_time_ms", Kind::Whole, true),
+        "artifact_uri" => ("r.artifact_uri", Kind::Text, false),
         _ => return Err(unsupported()),
     })
 }
@@ -131,41 +165,41 @@ fn dataset(what: &str, clause: &Clause, binds: &mut Binds) -> Result<String, Pro
     })
 }
 
-/// The joins that an order needs, and the order: what is missing comes last, NaN just before it, ties by start and id.
-fn order(order: &[OrderBy], binds: &mut Binds) -> Result<(String, String), Problem> {
+/// The joins that an order needs, and its keys: what is missing comes last, NaN just before it, ties by start and id.
+fn order(order: &[OrderBy], binds: &mut Binds) -> Result<(String, Vec<Key>), Problem> {
     let mut joins = String::new();
     let mut keys = Vec::new();
     let mut seen = HashSet::new();
+    let rank = |cases: &str| Key::new(format!("CAST(CASE {cases} ELSE 0 END AS BIGINT)"), Kind::Whole, true);
     for (index, by) in order.iter().enumerate() {
         if !seen.insert(&by.field) {
             return Err(Problem::invalid("`order_by` contains duplicate fields; name each field once"));
         }
-        let direction = if by.ascending { "ASC" } else { "DESC" };
-        let (table, key) = match &by.field {
+        let (table, kind, key) = match &by.field {
             Field::Attribute(name) => {
-                let (column, nullable) = column(name)?;
+                let (column, kind, nullable) = column(name)?;
                 if nullable {
-                    keys.push(format!("CASE WHEN {column} IS NULL THEN 1 ELSE 0 END"));
+                    keys.push(rank(&format!("WHEN {column} IS NULL THEN 1")));
                 }
-                keys.push(format!("{column} {direction}"));
+                keys.push(Key::new(column, kind, by.ascending));
                 continue;
             }
-            Field::Metric(key) => ("latest_metric", key),
-            Field::Param(key) => ("param", key),
-            Field::Tag(key) => ("tag", key),
+            Field::Metric(key) => ("latest_metric", Kind::Real, key),
+            Field::Param(key) => ("param", Kind::Text, key),
+            Field::Tag(key) => ("tag", Kind::Text, key),
             Field::Dataset(_) => return Err(unsupported()),
         };
         let place = binds.text(key.as_str());
         joins.push_str(&format!(" LEFT JOIN {table} o{index} ON o{index}.run_row = r.run_row AND o{index}.key = {place}"));
-        let nan = if table == "latest_metric" { format!("WHEN o{index}.is_nan = 1 THEN 1 ") } else { String::new() };
-        keys.push(format!("CASE {nan}WHEN o{index}.value IS NULL THEN 2 ELSE 0 END"));
-        keys.push(format!("o{index}.value {direction}"));
+        let nan = if kind == Kind::Real { format!("WHEN o{index}.is_nan = 1 THEN 1 ") } else { String::new() };
+        keys.push(rank(&format!("{nan}WHEN o{index}.value IS NULL THEN 2")));
+        keys.push(Key::new(format!("o{index}.value"), kind, by.ascending));
     }
     if !seen.contains(&Field::Attribute("start_time")) {
-        keys.push("r.start_time_ms DESC".to_owned());
+        keys.push(Key::new("r.start_time_ms", Kind::Whole, false));
     }
-    keys.push("r.run_id".to_owned());
-    Ok((joins, keys.join(", ")))
+    keys.push(Key::new("r.run_id", Kind::Text, true));
+    Ok((joins, keys))
 }
 
 /// The datasets of these experiments, each with what it was used for.

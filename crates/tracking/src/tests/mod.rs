@@ -3,6 +3,7 @@
 mod experiments;
 mod logging;
 mod metrics;
+mod paging;
 mod runs;
 mod search;
 mod support;
