@@ -56,7 +56,7 @@ pub(crate) fn search(
     if experiments.is_empty() {
         return Ok((Vec::new(), None));
     }
-    let after = search.after.clone().map(|after| whole(reader, after, &search.order)).transpose()?;
+    let after = search.after.clone().map(|after| whole(reader, experiments, after, &search.order)).transpose()?;
     let mut binds = Binds::default();
     let (joins, keys) = order(&search.order, &mut binds)?;
     let mut conditions = match experiments {
@@ -90,8 +90,9 @@ pub(crate) fn search(
     Ok((rows.into_iter().map(|(run, _)| run).collect(), next))
 }
 
-/// Where the page begins, with what was too long for its token: that is read of the run, by its id.
-fn whole(reader: &mut Reader<'_>, after: After, by: &[OrderBy]) -> Result<After, Problem> {
+/// Where the page begins, with what was too long for its token: that is read of the run, by its id. Only of one that is searched, since anybody
+/// can make up a token, and would learn of any run what it comes before.
+fn whole(reader: &mut Reader<'_>, experiments: &[i64], after: After, by: &[OrderBy]) -> Result<After, Problem> {
     let mut binds = Binds::default();
     let (joins, keys) = order(by, &mut binds)?;
     after.check(&keys)?;
@@ -102,7 +103,11 @@ fn whole(reader: &mut Reader<'_>, after: After, by: &[OrderBy]) -> Result<After,
         Some(Value::Text(id)) => binds.text(id.as_str()),
         _ => return Err(keyset::broken()),
     };
-    let sql = format!("SELECT {} FROM run r{joins} WHERE r.run_id = {id}", keyset::columns(&keys));
+    let sql = format!(
+        "SELECT {} FROM run r{joins} WHERE r.run_id = {id} AND r.experiment_id IN {}",
+        keyset::columns(&keys),
+        binds.ints(experiments)
+    );
     let read = reader.query_one(&sql, &binds.get(), |row| keyset::values(row, 0, &keys))?;
     let gone = || Problem::invalid("the run at which the page before ended is gone; begin again without the page token");
     Ok(after.with_long(read.ok_or_else(gone)?))

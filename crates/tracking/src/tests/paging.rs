@@ -197,6 +197,9 @@ fn a_token_is_good_for_its_order_and_its_kind_of_list() {
         assert!(next.as_ref().is_some_and(|token| token.len() < 500), "a long text is not carried along");
         let other = search(&world, &experiment, &["params.p"], 2, next.clone());
         refused(world.call(other).await, Kind::Invalid, "belongs to another `order_by`");
+        let elsewhere = world.experiment("y").await;
+        let other = search(&world, &elsewhere, &["params.p DESC"], 2, next.clone());
+        refused(world.call(other).await, Kind::Invalid, "the run at which the page before ended is gone");
         let old = search(&world, &experiment, &[], 2, Some(filter::encode_page_token(2)));
         refused(world.call(old).await, Kind::Invalid, "older server");
     });
