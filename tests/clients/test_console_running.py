@@ -128,7 +128,7 @@ def test_the_first_steps_look_by_themselves(world):
         browser.go("/console")
         browser.click("a[href='/console/start']")
         state = lambda title: next(one for one in browser.all("h2") if title in one.text).find_element("css selector", ".tag").text  # noqa: E731
-        assert state("A passkey for you") == "to do" and state("A token") == "done" and state("A workspace") == "done"
+        assert state("A passkey for you") == "to do" and state("A token") == "done" and state("A workspace") == "if you like"
         assert state("A first run") == state("A first model") == state("A first answer") == "done", name
         assert violations(browser, axe()) == []
         browser.add_authenticator()
@@ -138,7 +138,11 @@ def test_the_first_steps_look_by_themselves(world):
     with browsers.browser(server, scripts=False) as browser:
         browser.log_in(nobody.name, nobody.password)
         browser.go("/console/start")
-        assert "MLFLOW_TRACKING_URI" in browser.text() and "A backup" not in browser.text()
+        # The address is the one that somebody came to, and stays there once a step is done.
+        code = [block.get_attribute("textContent") for block in browser.all("pre")]
+        assert any(f"export MLFLOW_TRACKING_URI={browser.url}" in one for one in code) and any("tritonclient" in one for one in code)
+        assert any("BEGIN CERTIFICATE" in one for one in code) and "A backup" not in browser.text()
+        assert all("HOST" not in one for one in code) and browser.all(".copy") == [], "no button that would do nothing"
         assert browser.faults() == []
 
 

@@ -1,5 +1,5 @@
-// Moments stand on pages in UTC, each in a `time` that the server made. Here they are said in the reader's zone, in the same form and width, so that
-// nothing moves. What people typed is left as it is, whatever it looks like, and so is what is exact: records, files, fields.
+// Moments stand on pages in UTC, each in a `time` that the server made. Here they are said in the reader's zone, in the same form; the style keeps
+// the room of the widest zone, so that nothing moves. What people typed is left as it is, whatever it looks like, and so is what is exact: records, files, fields.
 
 const part = (parts, type) => parts.find((one) => one.type === type)?.value ?? '';
 const zoned = new Intl.DateTimeFormat('en-GB', {

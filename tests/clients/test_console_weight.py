@@ -1,0 +1,114 @@
+"""No page weighs more than 150 KB as it is sent without compression, in worlds that are as large as they get."""
+
+import io
+import urllib.parse
+
+import pytest
+
+import harness
+from people import person
+from test_data import commit, wait
+
+pytestmark = pytest.mark.strongroom_only
+BYTES_MAX = 150_000
+
+
+@pytest.fixture(scope="module")
+def world():
+    """An experiment of 60 runs with 80 metrics and 80 parameters each, ten of them with long curves and long values, one with 500 files."""
+    with harness.running() as server:
+        ada = person(server, "owner")
+        session = ada.session()
+
+        def post(path, body):
+            answer = session.post(f"{server.url}/api/2.0/mlflow{path}", json=body, timeout=60)
+            assert answer.status_code == 200, answer.text
+            return answer.json()
+
+        experiment = post("/experiments/create", {"name": "large"})["experiment_id"]
+        runs = []
+        for place in range(60):
+            run = post("/runs/create", {"experiment_id": experiment, "run_name": f"run {place} " + "n" * 100, "start_time": place + 1})["run"]["info"]["run_id"]
+            metrics = [{"key": f"metric_{number:02}", "value": number / 7 + place, "timestamp": 1, "step": 0} for number in range(80)]
+            params = [{"key": f"param_{number:02}", "value": f"{place}" + "v" * (400 if place < 10 else 40)} for number in range(80)]
+            post("/runs/log-batch", {"run_id": run, "metrics": metrics, "params": params})
+            runs.append(run)
+        for place, run in enumerate(runs[:10]):
+            for first in range(0, 2_000, 1_000):
+                points = [{"key": "loss", "value": ((step * 7919 + place * 31) % 1009) / 7, "timestamp": step, "step": step} for step in range(first, first + 1_000)]
+                post("/runs/log-batch", {"run_id": run, "metrics": points})
+            more = [{"key": f"tag_{number:02}", "value": "t" * 3_000} for number in range(90)]
+            post("/runs/log-batch", {"run_id": run, "tags": more})
+            more = [{"key": f"long_{number:03}", "value": "p" * 3_000} for number in range(100)]
+            post("/runs/log-batch", {"run_id": run, "params": more})
+        for number in range(500):
+            path = f"some folder/a file with a name of usual length {number:03}.json"
+            sent = session.put(f"{server.url}/api/2.0/mlflow-artifacts/artifacts/{experiment}/{runs[0]}/artifacts/{urllib.parse.quote(path)}", data=io.BytesIO(b"{}"))
+            assert sent.status_code == 200, sent.text
+        yield server, session, experiment, runs
+
+
+def weighed(session, server, path: str) -> str:
+    answer = session.get(f"{server.url}{path}", headers={"Accept-Encoding": "identity"}, timeout=60)
+    assert answer.status_code == 200, answer.text[:500]
+    assert len(answer.content) < BYTES_MAX, f"{path[:100]}: {len(answer.content)} bytes"
+    return answer.text
+
+
+def test_a_table_of_runs_says_which_columns_it_leaves_out(world):
+    server, session, experiment, _ = world
+    chosen = "&".join(f"column={kind}_{number:02}" for kind in ("metrics.metric", "params.param") for number in range(40))
+    page = weighed(session, server, f"/console/experiments/{experiment}?{chosen}")
+    assert "60 that were chosen are left out" in page and page.count('<th scope="col"') == 5 + 20
+    assert "column=" not in page.split("<thead>")[1].split("</thead>")[0], "a head does not repeat the columns"
+    weighed(session, server, f"/console/experiments/{experiment}")
+
+
+def test_curves_of_ten_runs_have_fewer_steps_each(world):
+    server, session, _, runs = world
+    ids = "".join(f"&run={run}" for run in runs[:10])
+    page = weighed(session, server, f"/console/curve?key=loss{ids}")
+    assert page.count("<polyline") == 10 and "of 2000 steps are shown" in page
+    weighed(session, server, f"/console/curve?key=loss&run={runs[0]}")
+
+
+def test_a_run_cuts_long_values_and_shows_a_folder_by_itself(world):
+    server, session, _, runs = world
+    page = weighed(session, server, f"/console/runs/{runs[0]}")
+    assert "(cut: 3000 characters)" in page and "Parameters: 1 to 100 of 180" in page
+    weighed(session, server, f"/console/runs/{runs[0]}?params=100")
+    folder = urllib.parse.quote("some folder")
+    page = weighed(session, server, f"/console/runs/{runs[0]}?folder={folder}")
+    assert 'id="files"' in page and 'id="params"' not in page and "1 to 100 of 501" in page
+    last = weighed(session, server, f"/console/runs/{runs[0]}?folder={folder}&files=500")
+    assert "length 499.json" in last
+    ids = "&".join(f"run={run}" for run in runs[:10])
+    weighed(session, server, f"/console/compare?{ids}&show=all")
+
+
+def test_a_wide_lineage_is_drawn_in_part_and_says_so(world):
+    server, session, _, _ = world
+    names = [f"a table with a name of usual length {number:03}" for number in range(150)]
+    for number in range(3):
+        event = {
+            "eventType": "COMPLETE", "eventTime": "2026-01-01T00:00:00Z", "producer": "https://x.example", "schemaURL": "https://x.example",
+            "run": {"runId": f"00000000-0000-4000-8000-00000000000{number}"}, "job": {"namespace": "n", "name": f"wide {number}"},
+            "inputs": [{"namespace": "s3://lake", "name": name} for name in names], "outputs": [{"namespace": "s3://lake", "name": "target"}],
+        }  # fmt: skip
+        answer = session.post(f"{server.url}/api/v1/lineage", json=event)
+        assert answer.status_code in (200, 201), answer.text
+    page = weighed(session, server, "/console/lineage?subject=" + urllib.parse.quote("job:n:wide 0", safe=""))
+    assert "are left out" in page and page.count("<rect") <= 60
+
+
+def test_the_difference_of_two_versions_is_told_in_parts(world):
+    server, session, _, _ = world
+    many = {f"folder/part {number:04}.csv": b"a,b\n1,2\n" for number in range(260)}
+    commit(session, server, "wide", {"a.csv": b"a,b\n1,2\n"})
+    commit(session, server, "wide", many)
+    wait(session, server, "wide", 1)
+    wait(session, server, "wide", 2)
+    page = weighed(session, server, "/console/data/wide/2/diff?against=1")
+    assert "1 to 100 of 261" in page and 'rel="next"' in page
+    last = weighed(session, server, "/console/data/wide/2/diff?against=1&files=200")
+    assert "201 to 261 of 261" in last
