@@ -22,7 +22,7 @@ COMPOSITE += ("/console/data/{dataset}/{version}", "/console/models/{model}/{ver
 COMPOSITE += ("/console/endpoints/{endpoint}", "/console/alerts/{alert}", "/console/vault/backups", "/console/vault/destroys/{request}", "/console/vault/kept")
 COMPOSITE += ("/console/compare", "/console/curve", "/console/lineage/export")
 COMPOSITE += ("/console/data/{dataset}/{version}/clean", "/console/access/review/{grant}", "/console/audit/evidence")
-COMPOSITE += ("/console/data/{dataset}/contract", "/console/compare/models", "/console/people/{user}")
+COMPOSITE += ("/console/data/{dataset}/contract", "/console/compare/models", "/console/people/{user}", "/console/services/{service}")
 COMPOSITE += ("/console/models/{model}/{version}/promote", "/console/erasure", "/console/detections/write")
 # Pages for everybody, which show what there is for whoever looks.
 FOR_ALL = {"/", "/console", "/console/access", "/console/access/check", "/console/lineage", "/console/start", "/console/vault"}

@@ -9,13 +9,14 @@ use wire::{Answer, Door, Inbound};
 pub const ASSET: Action = Action::read("ui.asset");
 
 /// Name, media type, content.
-const ALL: [(&str, &str, &str); 9] = [
+const ALL: [(&str, &str, &str); 10] = [
     ("console.css", "text/css; charset=utf-8", include_str!("../assets/console.css")),
     ("complete.js", "text/javascript; charset=utf-8", include_str!("../assets/complete.js")),
     ("contract.js", "text/javascript; charset=utf-8", include_str!("../assets/contract.js")),
     ("curve.js", "text/javascript; charset=utf-8", include_str!("../assets/curve.js")),
     ("icon.svg", "image/svg+xml", include_str!("../assets/icon.svg")),
     ("live.js", "text/javascript; charset=utf-8", include_str!("../assets/live.js")),
+    ("nav.js", "text/javascript; charset=utf-8", include_str!("../assets/nav.js")),
     ("passkey.js", "text/javascript; charset=utf-8", include_str!("../assets/passkey.js")),
     ("proof.js", "text/javascript; charset=utf-8", include_str!("../assets/proof.js")),
     ("times.js", "text/javascript; charset=utf-8", include_str!("../assets/times.js")),

@@ -185,7 +185,14 @@ async fn run(visitor: &Visitor, rooms: &Rooms, url: &str) -> Result<Step, Proble
 }
 
 async fn model(visitor: &Visitor, rooms: &Rooms) -> Result<Step, Problem> {
-    let list = ListStandings { room: rooms.admission.clone(), name: None, which: data::Which::All, after: None, rows: Some(1) };
+    let list = ListStandings {
+        room: rooms.admission.clone(),
+        name: None,
+        part: None,
+        which: data::Which::All,
+        after: None,
+        rows: Some(1),
+    };
     let is_done = if_allowed(visitor, list).await?.is_some_and(|found| !found.rows.is_empty());
     let words = if is_done {
         "A model is registered, and was inspected."
