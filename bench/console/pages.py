@@ -17,6 +17,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[2] / "tests" / "
 
 import harness  # noqa: E402
 import people  # noqa: E402
+import test_data  # noqa: E402
 
 OFFICES = [("reviewer", "workspace"), ("auditor", "server"), ("administrator", "server"), ("monitor", "server"), ("key_custodian", "server")]
 LINK = re.compile(rb'<tbody>\s*<tr>.*?<a href="([^"]+)"', re.DOTALL)
@@ -38,9 +39,26 @@ PAGES = [
     ("log", "/console/audit", False),
     ("log-of-a-verb", "/console/audit?what=models.create", False),
     ("log-not-found", "/console/audit?what=models.delete&outcome=failed", False),
+    ("log-since", "/console/audit?from=2020-01-01T00%3A00%3A00Z", False),
+    ("log-text", "/console/audit?text=model-00001", False),
+    ("log-text-not-found", "/console/audit?text=nothing-that-any-record-says", False),
+    ("timeline", "/console/audit/timeline", False),
+    ("timeline-of-one", "/console/audit/timeline?who={filler}", False),
     ("record", "/console/audit/1000", False),
     ("vault", "/console/vault", False),
     ("access", "/console/access", False),
+    ("access-review", "/console/access/review", False),
+    ("access-paths", "/console/access/paths", False),
+    ("people", "/console/people", False),
+    ("one-person", "/console/people/{seer}", False),
+    ("rules", "/console/detections/rules", False),
+    ("predictions", "/console/predictions", False),
+    ("erasure", "/console/erasure", False),
+    ("compare-models", "/console/compare/models?version=model-00001%2F1&version=model-00002%2F1", False),
+    ("compare-runs", "/console/compare?run={run}&run={other_run}", False),
+    ("curve", "/console/curve?key=loss&run={run}&run={other_run}", False),
+    ("data-version", "/console/data/{data}/2", False),
+    ("data-diff", "/console/data/{data}/2/diff?against=1", False),
     ("account", "/account", False),
 ]
 
@@ -67,6 +85,7 @@ def measured(server, options):
     for role, on in OFFICES:
         people.grant(server, seer.name, role, on)
     session = server.session(token=None)
+    named = filled_in(server, seer)
     answer = session.post(f"{server.url}/login", data={"username": seer.name, "password": seer.password}, headers={"Sec-Fetch-Site": "same-origin"}, allow_redirects=False)
     assert answer.status_code == 303 and session.cookies, f"{answer.status_code} {answer.text[:400]}"
     pages = {}
@@ -75,9 +94,23 @@ def measured(server, options):
             found = LINK.search(session.get(f"{server.url}{path}").content)
             assert found, f"{path} has no row with a link"
             path = found.group(1).decode().replace("&amp;", "&")
-        pages[name] = page(session, server, path, options.times)
+        pages[name] = page(session, server, path.format(**named) if not is_behind else path, options.times)
         print(f"{name}: {json.dumps(pages[name])}", file=sys.stderr, flush=True)
     return {"pages": pages, "settled_s": waited, "memory_mib": server.resident_bytes() / 2**20}
+
+
+def filled_in(server, seer):
+    """What pages are of that no list leads to: runs, accounts, and two versions of a data set, committed here."""
+    session = server.session()
+    found = session.post(f"{server.url}/api/2.0/mlflow/runs/search", json={"experiment_ids": ["0"], "max_results": 2})
+    run, other_run = (one["info"]["run_id"] for one in found.json()["runs"])
+    ids = {"filler": people.call(session, server, "GET", "/me")["id"], "seer": people.call(seer.session(), server, "GET", "/me")["id"]}
+    committer, name = people.person(server, "contributor").session(), "bench"
+    for number in (1, 2):
+        rows = "".join(f"{row},{row * number % 97}\n" for row in range(1_000))
+        test_data.commit(committer, server, name, {"a.csv": f"row,number\n{rows}".encode()})
+        test_data.wait(committer, server, name, number)
+    return {**ids, "run": run, "other_run": other_run, "data": name}
 
 
 def page(session, server, path, times):

@@ -152,7 +152,16 @@ def test_the_log_is_narrowed_step_by_step_and_the_first_page_tells_what_changed(
         assert {row.text for row in browser.all("tbody tr td:nth-child(4)")} == {"users.create"}
         assert browser.find("#f-outcome").get_attribute("value") == "done"
         browser.go("/console/audit?from=tomorrow")
-        assert "RFC 3339" in browser.text()
+        assert "RFC 3339" in browser.text() and "UTC" in browser.driver.page_source
+        # A text anywhere in a record.
+        me = server.session().get(f"{server.url}/api/strongroom/v1/me").json()["id"]
+        browser.go("/console/audit")
+        assert "From (UTC)" in browser.find("form[role=search]").text
+        browser.fill(text=me)
+        browser.click("form[role=search] button")
+        assert browser.all("tbody tr") and browser.find("#f-text").get_attribute("value") == me
+        browser.go("/console/audit?text=nothing-that-any-record-says")
+        assert "No record fits" in browser.text()
 
 
 def test_a_role_is_asked_for_given_and_given_back(world):
@@ -247,6 +256,8 @@ def test_every_page_is_fit_for_everybody(world, width):
         from selenium.webdriver.common.keys import Keys
 
         browser.find("body").send_keys(Keys.TAB)
+        assert "To the content" in browser.driver.execute_script("return document.activeElement.textContent")
+        assert browser.find("nav a[aria-current=page]").text == "Home"
         assert browser.driver.execute_script("return document.activeElement.tagName") == "A"
         assert browser.driver.execute_script("return getComputedStyle(document.activeElement).outlineStyle") == "solid"
         assert browser.faults() == []
@@ -302,7 +313,7 @@ def test_who_may_nothing_sees_that_and_leaves_no_refusals(world):
         browser.log_in(nobody.name, nobody.password)
         browser.go("/console")
         assert "Nothing waits for you" in browser.text() and name not in browser.text()
-        for path, words in (("/console/audit", "You may not do this"), (f"/console/data/{name}/1", "There is no such thing")):
+        for path, words in (("/console/audit", "You may not do this"), (f"/console/data/{name}/1", "There is no such thing"), ("/console/no-such-page", "there is no page at /console/no-such-page")):
             browser.go(path)
             assert words in browser.text()
     me = call(nobody.session(), server, "GET", "/me")["id"]

@@ -210,3 +210,78 @@ def test_an_account_is_looked_at_barred_and_let_in_again(aged):
         assert "may log in" in browser.find("#verdict").text
         browser.go(f"/console/people/{id_of(server, chief)}")
         assert browser.all("main form button") == [], "nobody bars themselves by mistake"
+
+
+def test_tokens_and_sessions_of_others_are_seen_and_ended_by_who_administers(aged):
+    server, _, _, auditor, chief = aged
+    ada = person(server, "viewer")
+    service = call(chief.session(), server, "POST", "/services", json={"name": f"bot-{uuid.uuid4().hex[:6]}"})
+    made = call(chief.session(), server, "POST", f"/services/{service['id']}/tokens", json={"label": "nightly", "scopes": [], "lifetime_s": 3_600})
+    who = id_of(server, ada)
+    cookie = server.session(token=None)
+    answer = cookie.post(f"{server.url}/login", data={"username": ada.name, "password": ada.password}, headers={"Sec-Fetch-Site": "same-origin"}, allow_redirects=False)
+    assert answer.status_code == 303 and cookie.cookies
+    with browsers.browser(server, width=390) as browser:
+        browser.log_in(chief.name, chief.password)
+        browser.go(f"/console/people/{who}")
+        assert any("counts" in row and ada.token_id in row for row in rows(browser, "tokens")), browser.text()
+        assert len(rows(browser, "sessions")) == 1
+        browser.sure("section[aria-labelledby='sessions'] tbody button")
+        assert "No session is open" in browser.text()
+        browser.sure("section[aria-labelledby='tokens'] tbody button")
+        assert any("revoked" in row for row in rows(browser, "tokens")) and browser.all("section[aria-labelledby='tokens'] tbody button") == []
+        browser.go("/console/people")
+        browser.click(f"a[href='/console/services/{service['id'].replace('_', '%5F')}']")
+        assert any("nightly" in row for row in rows(browser, "tokens")) and violations(browser, axe()) == []
+        browser.sure("section[aria-labelledby='tokens'] tbody button")
+        assert any("revoked" in row for row in rows(browser, "tokens"))
+        browser.sure("main form button")
+        assert "barred" in browser.find("#verdict").text
+        browser.go("/console/log-ins")
+        assert "Log-ins of others that were risky" in browser.find("h1").text
+        assert browser.faults() == []
+    assert cookie.get(f"{server.url}/api/strongroom/v1/me").status_code == 401 and ada.session().get(f"{server.url}/api/strongroom/v1/me").status_code == 401
+    assert server.session(made["secret"]).get(f"{server.url}/api/strongroom/v1/me").status_code == 401
+    told = call(auditor.session(), server, "GET", "/audit/records?what=tokens.revoke_any&outcome=done")["records"]
+    assert {ada.token_id, made["token"]["id"]} <= {one["resource"] for one in told}, harness.pretty(told)
+    # Nobody else may list them.
+    for path in (f"/tokens?of={who}", f"/sessions?of={who}"):
+        call(auditor.session(), server, "GET", path, status=403)
+
+
+def test_who_may_do_what_with_one_thing_is_told_from_its_page(aged):
+    server, _, _, _, chief = aged
+    owner = person(server, "owner")
+    name = f"held.{uuid.uuid4().hex[:6]}"
+    answer = server.session().post(f"{server.url}/api/2.0/mlflow/registered-models/create", json={"name": name})
+    assert answer.ok, answer.text
+    holder = person(server, "viewer", on="registered_model", resource=name)
+    with browsers.browser(server, scripts=False) as browser:
+        browser.log_in(owner.name, owner.password)
+        browser.go(f"/console/access?kind=registered_model&resource={name}")
+        assert f"Who may do what with registered model {name}" in browser.find("h1").text
+        assert [holder.name in row and "viewer" in row for row in rows(browser, "grants")] == [True]
+        browser.click("main ul a[href^='/console/access/check']")
+        assert browser.find("#f-resource").get_attribute("value") == name
+        browser.go("/console/access?kind=registered_model&resource=no-such-model")
+        assert "There is no such thing" in browser.text() or "may not see" in browser.text()
+        browser.go("/console/access?kind=planet&resource=x")
+        assert "must be one of" in browser.text()
+
+
+def test_a_role_on_the_server_is_asked_for_and_seen_by_who_may_give_it(aged):
+    server, _, _, auditor, chief = aged
+    asked = call(auditor.session(), server, "POST", "/elevations", json={"role": "monitor", "resource_kind": "server", "seconds": 600, "reason": "a pager at night"})
+    with browsers.browser(server, scripts=False) as browser:
+        browser.log_in(chief.name, chief.password)
+        browser.go("/console")
+        row = next(row for row in rows(browser, "elevations") if "a pager at night" in row)
+        assert "the whole server" in row and auditor.name in row
+        browser.go("/console/access")
+        row = next(row for row in browser.all("section[aria-labelledby='waiting'] tbody tr") if "a pager at night" in row.text)
+        assert "the whole server" in row.text
+        row.find_element("css selector", "button[value=approve]").click()
+        assert "a pager at night" not in browser.text()
+    own = call(auditor.session(), server, "GET", "/elevations/own")["elevations"]
+    assert [one["state"] for one in own if one["id"] == asked["id"]] == ["given"]
+    assert asked["id"] not in str(call(chief.session(), server, "GET", "/elevations?resource_kind=server&state=asked"))

@@ -146,6 +146,12 @@ def test_versions_are_chosen_by_boxes_and_stand_side_by_side(world):
     with browsers.browser(server, scripts=False) as browser:
         browser.log_in(crew["viewer"].name, crew["viewer"].password)
         browser.go("/console/models")
+        browser.fill(part=name[1:].upper())
+        browser.click("form[role=search] button")
+        assert len(browser.all("input[name=version]")) == 3, "a part of the name is enough"
+        browser.go("/console/models?part=%25")
+        assert "No model has this in its name" in browser.text()
+        browser.go("/console/models")
         browser.fill(model=name)
         browser.click("form[role=search] button")
         boxes = browser.all("input[name=version]")

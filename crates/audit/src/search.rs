@@ -159,12 +159,20 @@ impl AuditLog {
             let wanted = if is_rough { PAGE_COUNT_MAX } else { walk.limit_count.saturating_sub(walk.hits.len()) };
             let found = self.index().find(walk.filter, before, wanted)?;
             let complete = found.len() < wanted;
-            for index in found {
-                before = index;
-                walk.take(index, &tiles.entry(index)?);
-                walk.left_count = walk.left_count.saturating_sub(1);
-                if walk.hits.len() >= walk.limit_count || walk.left_count == 0 {
-                    return Ok(Some(before).filter(|before| *before > 0));
+            // Those that lie in one bundle are read with it at once.
+            for some in found.chunk_by(|one, other| one / TILE_WIDTH == other / TILE_WIDTH) {
+                let Some(first) = some.first() else { continue };
+                let bundle = tiles.bundle(first / TILE_WIDTH)?;
+                let entries = tiles.entries(first / TILE_WIDTH, &bundle)?;
+                for index in some {
+                    let place = usize::try_from(index % TILE_WIDTH).unwrap_or(usize::MAX);
+                    let entry = entries.get(place).ok_or_else(|| AuditError::NoSuchRecord(index.to_string()))?;
+                    before = *index;
+                    walk.take(before, entry);
+                    walk.left_count = walk.left_count.saturating_sub(1);
+                    if walk.hits.len() >= walk.limit_count || walk.left_count == 0 {
+                        return Ok(Some(before).filter(|before| *before > 0));
+                    }
                 }
             }
             if complete {

@@ -202,6 +202,15 @@ impl TileReader {
         self.raw(TilePath::Entries { index, width: tile_width(0, index, self.size) })
     }
 
+    /// The entries of bundle `index`, whose bytes are given.
+    ///
+    /// # Errors
+    /// `Mismatch` if it is cut short.
+    pub(crate) fn entries<'a>(&self, index: u64, bytes: &'a [u8]) -> Result<Vec<&'a [u8]>, AuditError> {
+        let found = split_entries(bytes, usize::from(tile_width(0, index, self.size)));
+        found.map(|(entries, _)| entries).ok_or_else(|| AuditError::Mismatch(format!("bundle {index} is cut short")))
+    }
+
     /// Hands the records `from..to` to `each`, in order, until it says no.
     ///
     /// # Errors
@@ -213,10 +222,7 @@ impl TileReader {
             let bundle = at / TILE_WIDTH;
             let bytes = self.bundle(bundle)?;
             let first = bundle.saturating_mul(TILE_WIDTH);
-            let width = tile_width(0, bundle, self.size);
-            let (entries, _) = split_entries(&bytes, usize::from(width))
-                .ok_or_else(|| AuditError::Mismatch(format!("bundle {bundle} is cut short")))?;
-            for (entry, index) in entries.into_iter().zip(first..) {
+            for (entry, index) in self.entries(bundle, &bytes)?.into_iter().zip(first..) {
                 if index >= at && index < to && !each(index, entry) {
                     return Ok(());
                 }

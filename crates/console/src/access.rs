@@ -6,14 +6,16 @@ use http::Method;
 use kernel::{Micros, Problem};
 use policy::{
     DecideElevation, Elevation, ElevationState, EndElevation, ListElevations, ListGrants, ListRoles, On, OwnElevations, Policy,
-    RequestElevation,
+    RequestElevation, Resource,
 };
+use wire::admin::grants;
 use wire::{Answer, Chosen, Door, Inbound};
 
 use crate::Rooms;
 use crate::board::{Cell, Table, Tone, if_allowed, part};
-use crate::listing::after;
 use crate::page::{moment, page_in, redirect_in};
+use crate::query::Query;
+use crate::sections::Sections;
 
 const PAGE: &str = "/console/access";
 const GRANT_ROWS: i64 = 100;
@@ -55,8 +57,19 @@ pub fn routes(door: &mut Door, rooms: &Rooms) {
     let verbs = [OwnElevations::ACTION, ListElevations::ACTION, ListRoles::ACTION, ListGrants::ACTION];
     let room = rooms.policy.clone();
     door.choice(Method::GET, PAGE, &verbs, move |inbound| {
-        let (room, after) = (room.clone(), after(inbound)?);
-        Ok(Chosen::verbs(move |visitor| Box::pin(async move { shown(visitor, room, after).await })))
+        let (room, query) = (room.clone(), Query::of(inbound)?);
+        let narrowed = match (query.get("kind"), query.text("resource")) {
+            (Some(kind), Some(resource)) => Some((grants::on(Some(kind), Some(resource.clone()))?, kind.to_owned(), resource)),
+            _ => None,
+        };
+        Ok(Chosen::verbs(move |visitor| {
+            Box::pin(async move {
+                match narrowed {
+                    Some(thing) => on_a_thing(visitor, room, thing, &query).await,
+                    None => shown(visitor, room, query.text("after")).await,
+                }
+            })
+        }))
     });
     let room = rooms.policy.clone();
     let request = move |inbound: &Inbound| {
@@ -91,21 +104,75 @@ pub fn routes(door: &mut Door, rooms: &Rooms) {
     door.route_with(Method::POST, &at, end, |(), workspace| Ok(redirect_in(&workspace, &format!("{PAGE}#own"))));
 }
 
+/// What others ask for, here and on the server, where the visitor may see it.
+///
+/// # Errors
+/// As the verb's.
+pub async fn waiting(visitor: &Visitor, room: &Policy) -> Result<Vec<Elevation>, Problem> {
+    let mut all = Vec::new();
+    for of_server in [true, false] {
+        let list = ListElevations { room: room.clone(), of_server, waiting_only: true };
+        all.extend(if_allowed(visitor, list).await?.unwrap_or_default());
+    }
+    all.retain(|one| one.principal != visitor.caller().id);
+    Ok(all)
+}
+
+/// On what a role is asked for, in words.
+pub fn place(one: &Elevation) -> String {
+    match &one.resource {
+        Resource::Server => "the whole server".to_owned(),
+        Resource::Workspace(_) => "the workspace".to_owned(),
+        other => format!("{} {}", other.kind().replace('_', " "), other.id()),
+    }
+}
+
 async fn shown(visitor: &Visitor, room: Policy, after: Option<String>) -> Result<Answer, Problem> {
     let own = visitor.call(OwnElevations { room: room.clone() }).await?;
-    let list = ListElevations { room: room.clone(), of_server: false };
-    let listed = if_allowed(visitor, list).await?.unwrap_or_default();
-    let me = &visitor.caller().id;
-    let waiting = listed.into_iter().filter(|one| one.state == ElevationState::Asked && one.principal != *me).collect();
+    let waiting = waiting(visitor, &room).await?;
     let roles = visitor.call(ListRoles { room: room.clone() }).await?;
     let on_workspace = |role: &&policy::Role| role.on.iter().any(|kind| kind == "workspace");
     let roles = roles.iter().filter(on_workspace).map(|role| role.name.clone()).collect();
     let grants = ListGrants { room, on: On::Workspace, principal: None, after, limit: GRANT_ROWS };
-    let grants = if_allowed(visitor, grants).await?.map(|page| grants_table(&page));
+    let grants = if_allowed(visitor, grants).await?.map(|page| grants_table(&page, &Query::default()));
     page_in(visitor.workspace(), &AccessTemplate { waiting, own, roles, grants })
 }
 
-fn grants_table(found: &policy::GrantPage) -> Table {
+/// Where it is told who may do what with one thing, by its kind and its name or id.
+pub fn address_of(kind: &str, resource: &str) -> String {
+    format!("{PAGE}?kind={}&resource={}", part(kind), part(resource))
+}
+
+/// Who holds a role on one thing itself, and where the roles are that reach it from further up.
+async fn on_a_thing(
+    visitor: &Visitor,
+    room: Policy,
+    (on, kind, resource): (On, String, String),
+    query: &Query,
+) -> Result<Answer, Problem> {
+    let named = format!("{} {resource}", kind.replace('_', " "));
+    let mut page = Sections::new(format!("Who may do what with {named}"));
+    page.back = ("Access", PAGE.to_owned());
+    let list = ListGrants { room, on, principal: None, after: query.text("after"), limit: GRANT_ROWS };
+    match if_allowed(visitor, list).await? {
+        Some(found) => {
+            let mut table = grants_table(&found, query);
+            table.title = format!("Roles on {named} itself");
+            table.empty = "Nobody holds a role on it alone.".to_owned();
+            page.sections.push(table);
+            page.words.push("Beside these, roles on the whole workspace and on the server reach it.".to_owned());
+        }
+        None => page.words.push("You may not see who holds roles on it.".to_owned()),
+    }
+    let check = Query::default().with("kind", &kind).with("resource", &resource).at("/console/access/check");
+    page.links = vec![
+        ("Whether somebody may do something with it, and why".to_owned(), check),
+        ("Roles on the workspace".to_owned(), format!("{PAGE}#grants")),
+    ];
+    page_in(visitor.workspace(), &page)
+}
+
+fn grants_table(found: &policy::GrantPage, query: &Query) -> Table {
     let name = |one: &policy::Grant| found.names.get(&one.principal).unwrap_or(&one.principal).clone();
     let row = |one: &policy::Grant| {
         vec![
@@ -123,7 +190,7 @@ fn grants_table(found: &policy::GrantPage) -> Table {
         found.grants.iter().map(row).collect(),
         "Nobody holds a role on this workspace itself.",
     )
-    .going_on(found.next.as_ref().map(|next| format!("{PAGE}?after={}#grants", part(next))))
+    .going_on(found.next.as_ref().map(|next| format!("{}#grants", query.with("after", next).at(PAGE))))
 }
 
 #[cfg(test)]
@@ -149,8 +216,10 @@ mod tests {
         let names = BTreeMap::from([("u_1".to_owned(), "ann".to_owned())]);
         let page =
             policy::GrantPage { grants: vec![grant("g_1", "u_1"), grant("g_2", "u_gone")], next: Some("g_2".to_owned()), names };
-        let table = grants_table(&page);
+        let table = grants_table(&page, &Query::default());
         assert_eq!((table.rows[0][0].text.as_str(), table.rows[1][0].text.as_str()), ("ann", "u_gone"));
         assert_eq!(table.next, "/console/access?after=g%5F2#grants");
+        let narrowed = grants_table(&page, &Query::parse("kind=dataset&resource=d"));
+        assert_eq!(narrowed.next, "/console/access?kind=dataset&resource=d&after=g%5F2#grants");
     }
 }

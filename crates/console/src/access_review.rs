@@ -25,7 +25,9 @@ const PATHS: &str = "/console/access/paths";
 /// How far back, if nobody says.
 const DAYS: i64 = 90;
 const DAY_US: i64 = 86_400_000_000;
+/// Workspaces that are asked for at once, and how often: those behind them are shown by their id.
 const WORKSPACE_ROWS: usize = 1_000;
+const WORKSPACE_PAGES: usize = 50;
 /// Rows of each list on one page; a way up tells all of its steps.
 const ROWS: usize = 100;
 const PATH_ROWS: usize = 40;
@@ -245,9 +247,17 @@ async fn proposal(visitor: &Visitor, rooms: &Rooms, id: &str, days: i64) -> Resu
 
 /// The names of the workspaces that somebody may see, by id.
 async fn workspace_names(visitor: &Visitor, rooms: &Rooms) -> Result<BTreeMap<String, String>, Problem> {
-    let page = PageWish { rows: Some(WORKSPACE_ROWS), ..PageWish::default() };
-    let found = visitor.call(ListWorkspaces { room: rooms.identity.clone(), page }).await?;
-    Ok(found.rows.into_iter().map(|one| (one.id, one.name)).collect())
+    let (mut names, mut after) = (BTreeMap::new(), None);
+    for _ in 0..WORKSPACE_PAGES {
+        let page = PageWish { rows: Some(WORKSPACE_ROWS), after };
+        let found = visitor.call(ListWorkspaces { room: rooms.identity.clone(), page }).await?;
+        names.extend(found.rows.into_iter().map(|one| (one.id, one.name)));
+        after = found.next;
+        if after.is_none() {
+            break;
+        }
+    }
+    Ok(names)
 }
 
 /// What stands in for a grant, where the page can give it: places that are named by what the log knows.

@@ -116,7 +116,7 @@ fn overview(door: &mut Door, identity: &Identity) {
             Box::pin(async move {
                 let me = visitor.call(GetMe { room: room.clone() }).await?;
                 let (factors, ceremony) = visitor.call(ListFactors { room: room.clone() }).await?;
-                let sessions = visitor.call(ListSessions { room: room.clone() }).await?;
+                let sessions = visitor.call(ListSessions { room: room.clone(), of: None }).await?;
                 let tokens = visitor.call(ListTokens { room, of: None, page: PageWish { after, rows: None } }).await?;
                 let algorithms = identity::PASSKEY_ALGORITHMS.map(|number| number.to_string()).join(",");
                 let Ceremony { challenge, sealed } = ceremony;

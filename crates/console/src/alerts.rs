@@ -12,6 +12,7 @@ use wire::{Answer, Chosen, Door, Form, Inbound};
 use crate::Rooms;
 use crate::board::{Cell, Table, Tone, part};
 use crate::page::{moment, page_in, redirect_in};
+use crate::query::Query;
 
 const PAGE: &str = "/console/alerts";
 /// The states, as the list can be narrowed to them.
@@ -43,6 +44,9 @@ fn tone_of(severity: Severity) -> Tone {
 #[template(path = "alerts.html")]
 struct AlertsTemplate {
     states: Vec<(&'static str, bool)>,
+    is_gravest_first: bool,
+    /// The id of the endpoint that the list is narrowed to; empty for none.
+    endpoint: String,
     table: Table,
 }
 
@@ -113,30 +117,29 @@ pub fn routes(door: &mut Door, rooms: &Rooms) {
 fn list(door: &mut Door, rooms: &Rooms) {
     let room = rooms.observe.clone();
     let search = move |inbound: &Inbound| {
-        let (mut state, mut after) = (None, None);
-        for (name, value) in inbound.query()? {
-            match name.as_str() {
-                "state" if !value.is_empty() => state = Some(AlertState::parse(&value)?),
-                "after" => after = Some(value),
-                _ => {}
-            }
-        }
-        Ok((SearchAlerts { room: room.clone(), state, after, rows: None }, (state, inbound.workspace().to_owned())))
+        let query = Query::of(inbound)?;
+        let state = query.get("state").map(AlertState::parse).transpose()?;
+        let gravest_first = wire::admin::is_gravest_first(query.get("order"))?;
+        let (endpoint, after) = (query.text("endpoint"), query.text("after"));
+        let search = SearchAlerts { state, endpoint, gravest_first, after, ..SearchAlerts::all(room.clone()) };
+        Ok((search, (state, gravest_first, query, inbound.workspace().to_owned())))
     };
-    door.route_with(Method::GET, PAGE, search, |found, (state, workspace)| {
+    door.route_with(Method::GET, PAGE, search, |found, (state, is_gravest_first, query, workspace)| {
         let chosen = state.map_or("", AlertState::word);
         let states = [""].into_iter().chain(STATES.map(AlertState::word));
         page_in(
             &workspace,
             &AlertsTemplate {
                 states: states.map(|word| (word, word == chosen)).collect(),
+                is_gravest_first,
+                endpoint: query.text("endpoint").unwrap_or_default(),
                 table: Table {
                     id: "alerts",
                     title: "Alerts".to_owned(),
                     columns: COLUMNS.to_vec(),
                     rows: found.rows.iter().map(row).collect(),
                     empty: "No alert is in this state. Endpoints, data and the server are looked at every minute.".to_owned(),
-                    next: found.next.map(|next| format!("{PAGE}?state={chosen}&after={}", part(&next))).unwrap_or_default(),
+                    next: found.next.map(|next| query.with("after", &next).at(PAGE)).unwrap_or_default(),
                 },
             },
         )

@@ -17,6 +17,7 @@ const ALL: [(&str, &str, &str); 10] = [
     ("curve.js", "text/javascript; charset=utf-8", include_str!("../assets/curve.js")),
     ("icon.svg", "image/svg+xml", include_str!("../assets/icon.svg")),
     ("live.js", "text/javascript; charset=utf-8", include_str!("../assets/live.js")),
+    ("nav.js", "text/javascript; charset=utf-8", include_str!("../assets/nav.js")),
     ("passkey.js", "text/javascript; charset=utf-8", include_str!("../assets/passkey.js")),
     ("proof.js", "text/javascript; charset=utf-8", include_str!("../assets/proof.js")),
     ("times.js", "text/javascript; charset=utf-8", include_str!("../assets/times.js")),

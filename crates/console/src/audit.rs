@@ -26,8 +26,8 @@ const FIELDS: [(&str, &str, &str); 7] = [
     ("what", "What", "runs.* or runs.log"),
     ("outcome", "Outcome", "done, failed, aborted, refused"),
     ("resource", "To what", "an id"),
-    ("from", "From", "2026-11-01T00:00:00Z"),
-    ("to", "Before", "2026-11-02T00:00:00Z"),
+    ("from", "From (UTC)", "2026-11-01T00:00:00Z"),
+    ("to", "Before (UTC)", "2026-11-02T00:00:00Z"),
     ("text", "Anywhere", "a text"),
 ];
 
@@ -128,12 +128,23 @@ fn log_page(workspace: &str, query: &Query, found: &Page) -> Result<Answer, Prob
             title: "The log".to_owned(),
             columns: vec!["Record", "When", "Who", "What", "How it ended", "To what"],
             rows: shown.collect(),
-            empty: "No record fits. Records have ids, not names: search by an account's id.".to_owned(),
+            empty: nothing_fits(query, found),
             next: next.map(|next| query.with("before", &next.to_string()).at(PAGE)).unwrap_or_default(),
         },
         size: found.size,
     };
     page_in(workspace, &template)
+}
+
+/// What stands there instead of records: that there is none, or how far was looked.
+fn nothing_fits(query: &Query, found: &Page) -> String {
+    let Some(until) = found.next_before else {
+        return "No record fits. Records have ids, not names: search by an account's id.".to_owned();
+    };
+    let from = query.get("before").and_then(|text| text.parse().ok()).unwrap_or(found.size).min(found.size).saturating_sub(1);
+    format!(
+        "Of the records {until} to {from} none fits. A search looks through so many at once; the older ones have not been looked at."
+    )
 }
 
 /// How often each value stands among what fits, and where that alone is shown; none where there is nothing to choose.
@@ -255,6 +266,26 @@ pub fn record_page(
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[tokio::test]
+    async fn a_search_that_has_only_stopped_looking_says_so_and_goes_on() {
+        let said = async |query: &str, next_before| {
+            let found = Page { hits: Vec::new(), next_before, size: 900_000 };
+            let page = log_page("default", &Query::parse(query), &found).unwrap();
+            let bytes = axum::body::to_bytes(page.into_body(), 1 << 20).await.unwrap();
+            String::from_utf8(bytes.to_vec()).unwrap()
+        };
+        let stopped = said("text=needle", Some(700_000)).await;
+        assert!(
+            stopped.contains("Of the records 700000 to 899999 none fits") && !stopped.contains("No record fits"),
+            "{stopped}"
+        );
+        assert!(stopped.contains("href=\"/console/audit?text=needle&#38;before=700000\">Look further back<"), "{stopped}");
+        let further = said("text=needle&before=700000", Some(500_000)).await;
+        assert!(further.contains("Of the records 500000 to 699999 none fits"), "{further}");
+        let whole = said("text=needle&before=100", None).await;
+        assert!(whole.contains("No record fits") && !whole.contains("Look further back"), "{whole}");
+    }
 
     #[test]
     fn a_record_is_laid_out_and_nothing_of_it_is_lost() {

@@ -127,7 +127,7 @@ impl Table {
 }
 
 /// What can be done about a row.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Button {
     /// The decision that it sends.
     pub value: &'static str,

@@ -243,7 +243,8 @@ async fn proposal(visitor: &Visitor, room: &data::Data, dataset: &str) -> Result
     if !has_report {
         return Ok(None);
     }
-    Ok(report(visitor, room.clone(), dataset, version).await?.and_then(|report| report.contract_proposal))
+    let (report, _) = report(visitor, room.clone(), dataset, version).await?.into_parts();
+    Ok(report.and_then(|report| report.contract_proposal))
 }
 
 fn verdict(checked: &Checked) -> (Tone, String) {

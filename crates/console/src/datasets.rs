@@ -4,19 +4,21 @@ use data::ops::{Admit, CleanVersion, Findings, ReadDocument, Refuse, RowsWish, S
 use data::{DocumentKind, InspectionState, Which};
 use gate::{DataClasses, Operation, Visitor};
 use http::Method;
-use inspection::InspectionReport;
 use kernel::{Micros, Problem, hex};
 use wire::{Answer, Chosen, Door, Inbound};
 
 use crate::Rooms;
 use crate::board::{Cell, Table, Tone, bytes, called, part};
-use crate::contract_page;
-use crate::findings::{self, Shown};
+use crate::findings::{self, Report, Shown};
 use crate::lineage_page;
-use crate::listing::{after, by_state, listing_of, listing_with, narrowed};
+use crate::listing::{after, by_state, listing_of, listing_with, narrowed, which};
 use crate::page::{moment, redirect_in};
 use crate::query::Query;
-use crate::version::{Decidable, May, VersionTemplate, decide, decided, decision_facts, documents, mark, person_words, sentence};
+use crate::version::{
+    Decidable, May, VersionTemplate, decide, decided, decision_facts, documents, mark, person_words, progress_words, sentence,
+    stage_words,
+};
+use crate::{access, contract_page};
 
 /// Where the pages are.
 pub const PAGE: &str = "/console/data";
@@ -26,7 +28,7 @@ pub fn routes(door: &mut Door, rooms: &Rooms) {
     let room = rooms.data.clone();
     let search = move |inbound: &Inbound| {
         let query = Query::of(inbound)?;
-        let which = wire::admin::which(query.text("state"))?;
+        let which = which(&query)?;
         let search = SearchDatasets { room: room.clone(), which, after: query.text("after"), rows: None };
         Ok((search, (which, query, inbound.workspace().to_owned())))
     };
@@ -39,19 +41,21 @@ pub fn routes(door: &mut Door, rooms: &Rooms) {
                 state,
                 Cell::text(if one.latest_number > 0 { one.latest_number.to_string() } else { String::new() }),
                 Cell::text(one.admitted_number.map(|number| number.to_string()).unwrap_or_default()),
+                Cell::text(one.waiver_until.map(moment).unwrap_or_default()),
                 Cell::text(moment(one.created_at)),
             ]
         };
         let table = Table {
             id: "data",
             title: narrowed("Data sets", which),
-            columns: vec!["Name", "Newest version is", "Newest", "Newest let in", "Made"],
+            columns: vec!["Name", "Newest version is", "Newest", "Newest let in", "A waiver ends", "Made"],
             rows: found.rows.iter().map(row).collect(),
             empty: match which {
                 Which::All => {
                     "There is no data set here. Bring one: strongroom data commit NAME FILES… --source … --licence … --owner …"
                 }
-                _ => "There is none whose newest version is in this state.",
+                Which::In(_) => "There is none whose newest version is in this state.",
+                Which::WaivedUntil(_) => "No waiver ends by then.",
             }
             .to_owned(),
             next: found.next.map(|next| query.with("after", &next).at(PAGE)).unwrap_or_default(),
@@ -86,7 +90,11 @@ pub fn routes(door: &mut Door, rooms: &Rooms) {
             next: found.next.map(|next| format!("{PAGE}/{}?after={next}", part(&dataset))).unwrap_or_default(),
         };
         let more = if found.making.is_empty() { Vec::new() } else { vec![making(&found.making)] };
-        listing_of(&workspace, table, vec![("Contract", contract_page::address(&dataset))], more)
+        let links = vec![
+            ("Contract", contract_page::address(&dataset)),
+            ("Who may do what with it", access::address_of("dataset", &dataset)),
+        ];
+        listing_of(&workspace, table, links, more)
     });
     one(door, rooms);
 }
@@ -98,12 +106,13 @@ fn making(all: &[data::Making]) -> Table {
         vec![
             Cell::text(format!("version {} without {} rows", one.parent_number, one.removed_count)),
             Cell::state(one.state.word(), tone),
+            Cell::text(if one.state.is_over() { String::new() } else { stage_words(&one.stage.0, (one.stage.1, one.stage.2)) }),
             Cell::text(moment(one.asked_at)),
             Cell::text(one.why.clone()),
             Cell::text(one.fault.clone().unwrap_or_default()),
         ]
     };
-    let columns = ["What", "State", "Asked", "Why", "What went wrong"];
+    let columns = ["What", "State", "Now", "Asked", "Why", "What went wrong"];
     Table::whole("making", "Being made; reload the page to see how far it is", &columns, all.iter().map(row).collect(), "")
 }
 
@@ -184,16 +193,11 @@ fn one(door: &mut Door, rooms: &Rooms) {
     door.route_with(Method::POST, &format!("{path}/clean"), clean, |_, (to, workspace)| Ok(redirect_in(&workspace, &to)));
 }
 
-/// The report of a version's last inspection; none for one that is too large for a page.
+/// The report of a version's last inspection.
 ///
 /// # Errors
 /// The verb's own.
-pub async fn report(
-    visitor: &Visitor,
-    room: data::Data,
-    dataset: String,
-    version: String,
-) -> Result<Option<InspectionReport>, Problem> {
+pub async fn report(visitor: &Visitor, room: data::Data, dataset: String, version: String) -> Result<Report, Problem> {
     let document = visitor.call(ReadDocument { room, dataset, version, kind: DocumentKind::Report }).await?;
     findings::read(document.body, document.size_bytes).await
 }
@@ -208,7 +212,8 @@ async fn shown(visitor: &Visitor, named: Named) -> Result<Answer, Problem> {
     let find = Findings { room: room.clone(), dataset: dataset.clone(), version: version.clone() };
     let found = visitor.call(find).await?;
     let has_report = inspection.as_ref().is_some_and(|inspection| inspection.report_sha256.is_some());
-    let report = if has_report { report(visitor, room.clone(), dataset.clone(), version.clone()).await? } else { None };
+    let report = if has_report { report(visitor, room.clone(), dataset.clone(), version.clone()).await? } else { Report::None };
+    let (report, unread) = report.into_parts();
     let clean =
         CleanVersion { room, dataset: dataset.clone(), version, rows: RowsWish::default(), why: String::new(), retrain: false };
     let clean = if visitor.might(&clean).await? { format!("{page}/clean") } else { String::new() };
@@ -220,7 +225,10 @@ async fn shown(visitor: &Visitor, named: Named) -> Result<Answer, Problem> {
         tone: Tone::of_state(state),
         verdict: sentence(state, &found.findings, one.waiver_until.map(moment), "Models may be trained on it")
             + &person_words(one.decision.as_ref(), decider.as_deref()),
-        facts: [decision_facts(one.decision.as_ref(), decider.as_deref()), facts(&one, inspection.as_ref())].concat(),
+        facts: (decision_facts(one.decision.as_ref(), decider.as_deref()).into_iter())
+            .chain(facts(&one, inspection.as_ref()))
+            .chain(unread)
+            .collect(),
         tables: vec![stems_from(&dataset, &parents)],
         findings: found.findings,
         report: report.map(|report| Shown::of(report, clean)),
@@ -236,9 +244,16 @@ async fn shown(visitor: &Visitor, named: Named) -> Result<Answer, Problem> {
         action: page,
         may,
         promotion: None,
+        progress: inspection.as_ref().map(progress).unwrap_or_default(),
         seen: mark(state, inspection.and_then(|inspection| inspection.report_sha256)),
     }
     .finished(visitor.workspace())
+}
+
+/// What its inspection does now; nothing once it is over.
+fn progress(inspection: &data::Inspection) -> String {
+    let done = (inspection.done_count, inspection.total_count);
+    progress_words(inspection.state, &inspection.stage, done)
 }
 
 fn facts(one: &data::Version, inspection: Option<&data::Inspection>) -> Vec<(&'static str, String)> {

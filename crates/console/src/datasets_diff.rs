@@ -6,16 +6,16 @@ use data::VersionName;
 use data::ops::{Diff, Difference, Findings};
 use gate::{Operation, Visitor};
 use http::Method;
-use inspection::{ColumnView, InspectionReport};
+use inspection::ColumnView;
 use kernel::Problem;
 use wire::{Answer, Chosen, Door};
 
 use askama::Template;
 
 use crate::Rooms;
-use crate::board::{Cell, Table, Tone, bytes, part};
+use crate::board::{Cell, Table, Tone, bytes, first_of, part};
 use crate::datasets::{PAGE, report};
-use crate::findings::percent;
+use crate::findings::{Report, percent};
 use crate::listing::asked;
 use crate::page::page_in;
 use crate::query::Query;
@@ -28,6 +28,7 @@ const COLUMN_COUNT_MAX: usize = 200;
 struct DiffTemplate {
     back: String,
     title: String,
+    words: Vec<String>,
     tables: Vec<Table>,
 }
 
@@ -60,8 +61,10 @@ async fn shown(
     let old = profile(visitor, room.clone(), &dataset, before).await?;
     let new = profile(visitor, room, &dataset, after).await?;
     let mut tables = vec![counts(&found)];
-    if let (Some(old), Some(new)) = (old, new) {
-        tables.push(columns(&old.view.columns, &new.view.columns));
+    let mut facts = Vec::new();
+    match (old.into_parts(), new.into_parts()) {
+        ((Some(old), _), (Some(new), _)) => tables.push(columns(&old.view.columns, &new.view.columns)),
+        ((_, old), (_, new)) => facts.extend(old.or(new)),
     }
     tables.push(files(&found));
     if !found.drift.is_empty() {
@@ -71,20 +74,21 @@ async fn shown(
     let template = DiffTemplate {
         back: format!("{PAGE}/{}/{after}", part(&dataset)),
         title: format!("{dataset}: what changed from version {before} to version {after}"),
+        words: facts.into_iter().map(|(_, words)| format!("Columns are not compared: of a report {words}.")).collect(),
         tables,
     };
     page_in(visitor.workspace(), &template)
 }
 
 /// What the last inspection of a version says of its columns, where the caller may see that.
-async fn profile(visitor: &Visitor, room: data::Data, dataset: &str, number: i64) -> Result<Option<InspectionReport>, Problem> {
+async fn profile(visitor: &Visitor, room: data::Data, dataset: &str, number: i64) -> Result<Report, Problem> {
     let (dataset, version) = (dataset.to_owned(), number.to_string());
     let find = Findings { room: room.clone(), dataset: dataset.clone(), version: version.clone() };
     if !visitor.can(&find).await? {
-        return Ok(None);
+        return Ok(Report::None);
     }
     let has_report = visitor.call(find).await?.inspection.is_some_and(|one| one.report_sha256.is_some());
-    if has_report { report(visitor, room, dataset, version).await } else { Ok(None) }
+    if has_report { report(visitor, room, dataset, version).await } else { Ok(Report::None) }
 }
 
 fn counts(found: &Difference) -> Table {
@@ -108,8 +112,8 @@ fn columns(old: &[ColumnView], new: &[ColumnView]) -> Table {
     };
     let (before, after) = (by_name(old), by_name(new));
     let names: BTreeSet<&String> = before.keys().chain(after.keys()).collect();
-    let differing = names.into_iter().filter(|name| before.get(*name) != after.get(*name));
-    let rows = differing.take(COLUMN_COUNT_MAX).map(|name| {
+    let differing: Vec<&String> = names.into_iter().filter(|name| before.get(*name) != after.get(*name)).collect();
+    let rows = differing.iter().copied().take(COLUMN_COUNT_MAX).map(|name| {
         let (was, is) = (before.get(name), after.get(name));
         let word = match (was, is) {
             (None, _) => Cell::state("new", Tone::Wait),
@@ -121,7 +125,7 @@ fn columns(old: &[ColumnView], new: &[ColumnView]) -> Table {
     });
     Table::whole(
         "columns",
-        "Columns that differ",
+        first_of("Columns that differ", differing.len(), COLUMN_COUNT_MAX),
         &["Column", "How", "Before", "After"],
         rows.collect(),
         "Every column is the same.",
@@ -139,10 +143,12 @@ fn described(one: &ColumnView) -> String {
 fn files(found: &Difference) -> Table {
     let sides = [("new", &found.added), ("gone", &found.removed), ("differs", &found.changed)];
     let rows = sides
-        .into_iter()
-        .flat_map(|(word, paths)| paths.iter().map(move |path| vec![Cell::state(word, Tone::Wait), Cell::text(path.clone())]));
+        .iter()
+        .flat_map(|(word, paths)| paths.iter().map(move |path| vec![Cell::state(*word, Tone::Wait), Cell::text(path.clone())]));
     let [added, removed, changed, same] = found.counts;
     let title = format!("Files: {added} new, {removed} gone, {changed} different, {same} the same");
+    let listed = sides.iter().map(|(_, paths)| paths.len()).sum();
+    let title = first_of(&title, added + removed + changed, listed);
     Table::whole("files", &title, &["How", "Path"], rows.collect(), "Every file is the same.")
 }
 
@@ -165,5 +171,7 @@ mod tests {
         let words: Vec<(&str, &str)> =
             told.iter().filter_map(|row| Some((row.first()?.text.as_str(), row.get(1)?.text.as_str()))).collect();
         assert_eq!(words, [("b", "differs"), ("c", "gone"), ("d", "new")]);
+        let many: Vec<ColumnView> = (0..300).map(|at| column(&format!("c{at}"), "int")).collect();
+        assert_eq!(columns(&[], &many).title, "Columns that differ: the first 200 of 300");
     }
 }

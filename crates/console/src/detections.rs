@@ -17,6 +17,7 @@ use crate::sections::{Deed, Field, Sections};
 pub const PAGE: &str = "/console/detections";
 /// As the form narrows the list: to all, or to those that nobody is on.
 const WHICH: [&str; 2] = ["all", "open"];
+const ORDERS: [&str; 2] = ["newest", "gravest"];
 const LEVELS: [&str; 6] = ["any", "informational", "low", "medium", "high", "critical"];
 
 /// The row of a detection in a list: how bad, what, who, since when, how often, who is on it.
@@ -90,15 +91,18 @@ fn list(door: &mut Door, room: &Detect) {
             "open" => true,
             _ => return Err(Problem::invalid("`which` is all or open")),
         };
-        let list = ListDetections { room: room.clone(), level: least, open_only, after: given("after"), rows: None };
-        Ok((list, (level, which, inbound.workspace().to_owned())))
+        let gravest_first = wire::admin::is_gravest_first(query.get("order"))?;
+        let list =
+            ListDetections { room: room.clone(), level: least, open_only, gravest_first, after: given("after"), rows: None };
+        Ok((list, (level, which, query, inbound.workspace().to_owned())))
     };
-    door.route_with(Method::GET, PAGE, search, |found, (level, which, workspace)| {
+    door.route_with(Method::GET, PAGE, search, |found, (level, which, query, workspace)| {
+        let order = query.get("order").unwrap_or("newest").to_owned();
         let mut page = Sections::new("What was found in the log");
-        let next = found.next.map(|next| format!("{PAGE}?level={}&which={}&after={}", part(&level), part(&which), part(&next)));
+        let next = found.next.map(|next| query.with("after", &next).at(PAGE));
         page.sections.push(Table {
             id: "detections",
-            title: "Detections, the newest first".to_owned(),
+            title: format!("Detections, the {order} first"),
             columns: COLUMNS.to_vec(),
             rows: found.rows.iter().map(row).collect(),
             empty: "Nothing was found. Rules look at each record of the log as it is written.".to_owned(),
@@ -107,6 +111,7 @@ fn list(door: &mut Door, room: &Detect) {
         page.fields = vec![
             Field::choice("level", "At least", level, LEVELS.map(str::to_owned).to_vec()),
             Field::choice("which", "Which", which, WHICH.map(str::to_owned).to_vec()),
+            Field::choice("order", "First", order, ORDERS.map(str::to_owned).to_vec()),
         ];
         page.links = vec![("The rules".to_owned(), format!("{PAGE}/rules"))];
         page_in(&workspace, &page)

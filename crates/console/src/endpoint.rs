@@ -4,8 +4,8 @@ use askama::Template;
 use gate::{Operation, Visitor};
 use http::Method;
 use kernel::Problem;
-use observe::ops::{SearchAlerts, ShowTraffic, TrafficMinute};
-use observe::{Alert, AlertState};
+use observe::AlertState;
+use observe::ops::{AlertPage, SearchAlerts, ShowTraffic, TrafficMinute};
 use serving::ops::{Challenger, GetEndpoint, ListTrails, PromoteChallenger, Ready, Rollback};
 use serving::{ArmView, Endpoint, TrailShown};
 use wire::{Answer, Chosen, Door, Form, Inbound};
@@ -18,11 +18,15 @@ use crate::traffic::{Drawing, live};
 const PAGE: &str = "/console/endpoints";
 /// Callers that are shown; those on the highest steps come first.
 const TRAIL_ROWS: usize = 20;
+/// Open alerts that are shown, the gravest first.
+const ALERT_ROWS: usize = 20;
 
 #[derive(Template)]
 #[template(path = "endpoint.html")]
 struct EndpointTemplate {
     name: String,
+    /// Where it is told who may do what with its model; empty for a deleted one.
+    access: String,
     state: Cell,
     verdict: String,
     facts: Vec<(&'static str, String)>,
@@ -92,17 +96,25 @@ async fn shown(visitor: &Visitor, rooms: &Rooms, name: String) -> Result<Answer,
         None => None,
     };
     let trails = if_allowed(visitor, ListTrails { room: room(), name: name.clone(), rows: Some(TRAIL_ROWS) }).await?;
-    let open = SearchAlerts { room: rooms.observe.clone(), state: Some(AlertState::Open), after: None, rows: None };
-    let alerts = if_allowed(visitor, open).await?.map(|found| alerts(&found.rows, &ready.endpoint.id));
+    let open = SearchAlerts {
+        state: Some(AlertState::Open),
+        endpoint: Some(ready.endpoint.id.clone()),
+        gravest_first: true,
+        rows: Some(ALERT_ROWS),
+        ..SearchAlerts::all(rooms.observe.clone())
+    };
+    let alerts = if_allowed(visitor, open).await?.map(|found| alerts(&found, &ready.endpoint.id));
     let has_rollout = ready.endpoint.rollout.is_some();
     let can_go_back = has_rollout || ready.endpoint.previous.is_some();
     let may_roll_back = can_go_back && visitor.might(&Rollback { room: room(), name: name.clone(), seen: None }).await?;
     let can_promote = ready.challenger.as_ref().is_some_and(|challenger| challenger.model.is_some());
     let may_promote = can_promote && visitor.might(&PromoteChallenger { room: room(), name: name.clone(), seen: None }).await?;
     let (state, verdict) = verdict(&ready);
+    let access = |model: &String| crate::access::address_of("registered_model", model);
     page_in(
         visitor.workspace(),
         &EndpointTemplate {
+            access: ready.endpoint.model.as_ref().map(access).unwrap_or_default(),
             state,
             verdict,
             facts: facts(&ready),
@@ -120,9 +132,12 @@ async fn shown(visitor: &Visitor, rooms: &Rooms, name: String) -> Result<Answer,
 }
 
 /// What is wrong with it: drift, errors, slowness, with causes and remedies behind each.
-fn alerts(open: &[Alert], endpoint: &str) -> Table {
-    let rows = open.iter().filter(|alert| alert.endpoint.as_deref() == Some(endpoint)).map(crate::alerts::row).collect();
+fn alerts(open: &AlertPage, endpoint: &str) -> Table {
+    let rows = open.rows.iter().map(crate::alerts::row).collect();
+    let more =
+        |next: &String| format!("/console/alerts?state=open&order=gravest&endpoint={}&after={}", part(endpoint), part(next));
     Table::whole("alerts", "Drift and other alerts", &crate::alerts::COLUMNS, rows, "None is open. It is looked at every minute.")
+        .going_on(open.next.as_ref().map(more))
 }
 
 fn verdict(ready: &Ready) -> (Cell, String) {

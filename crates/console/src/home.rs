@@ -11,30 +11,25 @@ use gate::{Action, DataState, Operation, Permit, Target, Visitor};
 use http::Method;
 use identity::ops::tokens::ListTokens;
 use kernel::{Micros, Problem};
-use observe::ops::{GetAlert, RunRemedy, SearchAlerts};
-use observe::{Act, AlertState, HealthState};
-use risk::JudgedLogIn;
-use risk::ops::OwnLogIns;
+use observe::HealthState;
+use observe::ops::SearchAlerts;
+use risk::ops::{ExplainLogIns, OwnLogIns};
 use wire::{Answer, Chosen, Door};
 
 use crate::Rooms;
 use crate::account::own_tokens;
-use crate::alerts::COLUMNS;
 use crate::audit::{search_for, viewed};
-use crate::board::{ActingRow, ActingTable, Button, Cell, Table, Tone, if_allowed, part};
+use crate::board::{ActingTable, Cell, Table, Tone, called, counted, first_of, if_allowed, part};
+use crate::home_grave::{alerts, detections, others_log_ins, own_log_ins};
 use crate::page::{moment, page_in};
 use crate::{datasets, models};
 
 /// The verb of [`HomePage`].
 pub const HOME: Action = Action::read("ui.read");
 /// Rows of each list; more stand on the page of its own.
-const ROWS: usize = 20;
-/// Alerts that are looked into for their remedy.
-const REMEDY_ROWS: usize = 5;
+pub const ROWS: usize = 20;
 /// A token of one's own that ends within so many days is told.
 const EXPIRY_DAYS: i64 = 7;
-/// A risky log-in of one's own is told for so many days.
-const LOG_IN_DAYS: i64 = 7;
 
 /// What others rely on, and the verbs that change it.
 const CHANGES: [(&str, &str); 17] = [
@@ -92,12 +87,12 @@ pub fn routes(door: &mut Door, rooms: &Rooms, has_mlflow_page: bool) {
         ListStandings::ACTION,
         Search::ACTION,
         SearchAlerts::ACTION,
-        GetAlert::ACTION,
         observe::ops::ShowHealth::ACTION,
         detect::ops::ListDetections::ACTION,
         policy::ListElevations::ACTION,
         ListTokens::ACTION,
         OwnLogIns::ACTION,
+        ExplainLogIns::ACTION,
     ];
     let places = if has_mlflow_page { &["/console"][..] } else { &["/console", "/"][..] };
     for place in places {
@@ -112,11 +107,26 @@ pub fn routes(door: &mut Door, rooms: &Rooms, has_mlflow_page: bool) {
 async fn home(visitor: &Visitor, rooms: &Rooms, with_mlflow: bool) -> Result<Answer, Problem> {
     let now = visitor.call(HomePage).await?;
     // All at once: each is a record that must be on the disk before it is answered, and they can get there together.
-    let (alerts, found, asked, log_ins, waiting, refused, models_waiting, models_refused, waivers, tokens, health, changes) = tokio::try_join!(
+    let (
+        alerts,
+        found,
+        asked,
+        log_ins,
+        others,
+        waiting,
+        refused,
+        models_waiting,
+        models_refused,
+        waivers,
+        tokens,
+        health,
+        changes,
+    ) = tokio::try_join!(
         alerts(visitor, rooms),
         detections(visitor, rooms),
         elevations(visitor, rooms),
-        log_ins(visitor, rooms, now),
+        own_log_ins(visitor, rooms, now),
+        others_log_ins(visitor, rooms, now),
         data_held_back(visitor, rooms, ("data", "Data that waits for somebody", DataState::Quarantined)),
         data_held_back(visitor, rooms, ("data-refused", "Data that was refused", DataState::Refused)),
         models_held_back(visitor, rooms, ("models", "Models that wait for somebody", DataState::Quarantined)),
@@ -127,94 +137,27 @@ async fn home(visitor: &Visitor, rooms: &Rooms, with_mlflow: bool) -> Result<Ans
         changes(visitor, rooms, now),
     )?;
     let alerts = alerts.filter(|table| !table.rows.is_empty());
-    let needs = [found, asked, log_ins, waiting, refused, models_waiting, models_refused, waivers, tokens];
+    let needs = [found, asked, log_ins, others, waiting, refused, models_waiting, models_refused, waivers, tokens];
     let needs = needs.into_iter().flatten().filter(|table| !table.rows.is_empty()).collect();
     let health = [health, changes].into_iter().flatten().collect();
     let mlflow = if with_mlflow { crate::runs::mlflow_page(visitor.workspace(), "experiments") } else { String::new() };
     page_in(visitor.workspace(), &HomeTemplate { name: visitor.caller().name.clone(), alerts, needs, health, mlflow })
 }
 
-/// Open alerts, each with what can be done about it at once: its first remedy that a server can carry out.
-async fn alerts(visitor: &Visitor, rooms: &Rooms) -> Result<Option<ActingTable>, Problem> {
-    let room = &rooms.observe;
-    let search = SearchAlerts { room: room.clone(), state: Some(AlertState::Open), after: None, rows: Some(ROWS) };
-    let Some(found) = if_allowed(visitor, search).await? else { return Ok(None) };
-    // The right to run remedies is the same for all alerts of a workspace.
-    let may_run = match found.rows.first() {
-        Some(first) => visitor.might(&RunRemedy { room: room.clone(), id: first.id.clone() }).await?,
-        None => false,
-    };
-    let next = found.next.as_ref().map(|next| format!("/console/alerts?state=open&after={}", part(next))).unwrap_or_default();
-    let mut rows = Vec::new();
-    for (place, alert) in found.rows.iter().enumerate() {
-        let page = crate::alerts::address(&alert.id);
-        let mut row = ActingRow { cells: crate::alerts::row(alert), action: page.clone(), buttons: Vec::new() };
-        if may_run && place < REMEDY_ROWS {
-            let shown = visitor.call(GetAlert { room: room.clone(), id: alert.id.clone() }).await?;
-            if let Some(remedy) = shown.remedies.into_iter().find(|one| one.run.is_none() && one.act != Act::ByHand) {
-                row.action = format!("{page}/remedies/{}", part(&remedy.id));
-                row.buttons.push(Button {
-                    value: "run",
-                    words: remedy.words,
-                    is_plain: false,
-                    is_grave: true,
-                    hidden: Vec::new(),
-                });
-            }
-        }
-        rows.push(row);
-    }
-    Ok(Some(ActingTable {
-        id: "alerts",
-        title: "Alerts".to_owned(),
-        columns: COLUMNS.to_vec(),
-        rows,
-        empty: String::new(),
-        next,
-    }))
-}
-
-async fn detections(visitor: &Visitor, rooms: &Rooms) -> Result<Option<Table>, Problem> {
-    let limit = i64::try_from(ROWS).ok();
-    let list = detect::ops::ListDetections { room: rooms.detect.clone(), level: None, open_only: true, after: None, rows: limit };
-    let Some(found) = if_allowed(visitor, list).await? else { return Ok(None) };
-    // The gravest first, and of equals the newest: an order that the list has already.
-    let mut rows = found.rows;
-    rows.sort_by_key(|one| std::cmp::Reverse(one.level));
-    let rows = rows.iter().map(crate::detections::row).collect();
-    let table = Table::whole("detections", "Found in the log", &crate::detections::COLUMNS, rows, "");
-    Ok(Some(table.going_on(found.next.map(|_| "/console/detections".to_owned()))))
-}
-
 async fn elevations(visitor: &Visitor, rooms: &Rooms) -> Result<Option<Table>, Problem> {
-    let list = policy::ListElevations { room: rooms.policy.clone(), of_server: false };
-    let Some(found) = if_allowed(visitor, list).await? else { return Ok(None) };
-    let me = &visitor.caller().id;
-    let waits = |one: &&policy::Elevation| one.state == policy::ElevationState::Asked && one.principal != *me;
+    let waiting = crate::access::waiting(visitor, &rooms.policy).await?;
     let row = |one: &policy::Elevation| {
         vec![
             Cell::link(one.role.clone(), "/console/access#waiting"),
-            Cell::text(one.principal_name.clone().unwrap_or_else(|| one.principal.clone())),
+            Cell::text(crate::access::place(one)),
+            Cell::text(called(one.principal_name.as_ref(), &one.principal)),
             Cell::text(one.reason.clone()),
             Cell::text(moment(one.asked_at)),
         ]
     };
-    let rows = found.iter().filter(waits).map(row).collect();
-    Ok(Some(Table::whole("elevations", "Roles that somebody asks for", &["Role", "Who", "Why", "Asked"], rows, "")))
-}
-
-/// Log-ins to one's own account of late that were refused for their risk, or asked for the strongest proof: somebody else may have the password. A second
-/// factor is asked for too often to be news.
-async fn log_ins(visitor: &Visitor, rooms: &Rooms, now: Micros) -> Result<Option<Table>, Problem> {
-    let own = OwnLogIns { room: rooms.log_ins.clone(), rows: i64::try_from(ROWS).ok() };
-    let Some(found) = if_allowed(visitor, own).await? else { return Ok(None) };
-    let since = now.plus_secs(-LOG_IN_DAYS * 86_400);
-    let rows = found.iter().filter(|one| is_risky(one, since)).map(crate::people::log_in_row).collect();
-    Ok(Some(Table::whole("log-ins", "Log-ins to your account that were risky", &crate::people::LOG_IN_COLUMNS, rows, "")))
-}
-
-fn is_risky(one: &JudgedLogIn, since: Micros) -> bool {
-    one.at >= since && (one.outcome == "refused" || matches!(one.band.as_str(), "phishing_resistant" | "refuse"))
+    let title = first_of("Roles that somebody asks for", waiting.len(), ROWS);
+    let rows = waiting.iter().take(ROWS).map(row).collect();
+    Ok(Some(Table::whole("elevations", title, &["Role", "On", "Who", "Why", "Asked"], rows, "")))
 }
 
 /// Data sets whose newest version is in a state.
@@ -252,7 +195,7 @@ async fn models_held_back(
 }
 
 fn list_of(rooms: &Rooms, which: Which) -> ListStandings {
-    ListStandings { room: rooms.admission.clone(), name: None, which, after: None, rows: Some(ROWS) }
+    ListStandings { room: rooms.admission.clone(), name: None, part: None, which, after: None, rows: Some(ROWS) }
 }
 
 fn version(one: &Standing) -> Cell {
@@ -262,29 +205,31 @@ fn version(one: &Standing) -> Cell {
 
 /// Waivers that end soon: what they let in is shut out then.
 async fn waivers(visitor: &Visitor, rooms: &Rooms, now: Micros) -> Result<Option<Table>, Problem> {
-    let which = Which::WaivedUntil(now.plus_secs(EXPIRY_DAYS * 86_400));
+    let end = now.plus_secs(EXPIRY_DAYS * 86_400);
+    let which = Which::WaivedUntil(end);
     let mut rows = Vec::new();
     if let Some(found) = if_allowed(visitor, list_of(rooms, which)).await? {
         rows.extend(
             found.rows.iter().map(|one| vec![version(one), Cell::text(one.waiver_until.map(moment).unwrap_or_default())]),
         );
-        rows.extend(found.next.map(|_| more_of("more models", models::PAGE)));
+        rows.extend(found.next.map(|_| more_of("more models", models::PAGE, end)));
     }
     let search = SearchDatasets { room: rooms.data.clone(), which, after: None, rows: Some(ROWS) };
     if let Some(found) = if_allowed(visitor, search).await? {
         let row = |one: &data::DatasetSummary| {
-            let within = format!("within {EXPIRY_DAYS} days");
-            vec![Cell::link(one.name.clone(), format!("{}/{}", datasets::PAGE, part(&one.name))), Cell::text(within)]
+            let page = format!("{}/{}", datasets::PAGE, part(&one.name));
+            vec![Cell::link(one.name.clone(), page), Cell::text(one.waiver_until.map(moment).unwrap_or_default())]
         };
         rows.extend(found.rows.iter().map(row));
-        rows.extend(found.next.map(|_| more_of("more data sets", datasets::PAGE)));
+        rows.extend(found.next.map(|_| more_of("more data sets", datasets::PAGE, end)));
     }
     Ok(Some(Table::whole("waivers", "Waivers that end soon", &["What", "Ends"], rows, "")))
 }
 
-/// A last row, where not all fit.
-fn more_of(what: &str, page: &str) -> Vec<Cell> {
-    vec![Cell::link(what, format!("{page}?state=admitted")), Cell::text(format!("within {EXPIRY_DAYS} days"))]
+/// A last row, where not all fit: it leads to all of them.
+fn more_of(what: &str, page: &str, end: Micros) -> Vec<Cell> {
+    let page = format!("{page}?waived_until={}", part(&wire::time_text(end)));
+    vec![Cell::link(what, page), Cell::text(format!("within {EXPIRY_DAYS} days"))]
 }
 
 /// What changed in a day, by kind: what was done to what others rely on.
@@ -331,8 +276,20 @@ async fn tokens(visitor: &Visitor, rooms: &Rooms, now: Micros) -> Result<Option<
     Ok(Some(Table::whole("tokens", "Tokens of yours that end soon", &["Token", "Ends"], rows, "")))
 }
 
+/// The worst first. Of many only some are shown, and those that are well are told by their number.
 async fn health(visitor: &Visitor, rooms: &Rooms) -> Result<Option<Table>, Problem> {
-    let Some(all) = if_allowed(visitor, observe::ops::ShowHealth { room: rooms.observe.clone() }).await? else { return Ok(None) };
+    let Some(mut all) = if_allowed(visitor, observe::ops::ShowHealth { room: rooms.observe.clone() }).await? else {
+        return Ok(None);
+    };
+    all.sort_by_key(|one| match one.state {
+        HealthState::Failing => 0,
+        HealthState::Degraded => 1,
+        HealthState::Unknown | HealthState::Healthy => 2,
+    });
+    Ok(Some(health_table(&all)))
+}
+
+fn health_table(all: &[observe::HealthOf]) -> Table {
     let row = |one: &observe::HealthOf| {
         let tone = match one.state {
             HealthState::Healthy => Tone::Good,
@@ -345,8 +302,15 @@ async fn health(visitor: &Visitor, rooms: &Rooms) -> Result<Option<Table>, Probl
             Cell::text(one.reasons.join("; ")),
         ]
     };
-    let rows = all.iter().map(row).collect();
-    Ok(Some(Table::whole("health", "How things are", &["State", "What", "Why"], rows, "")))
+    let (shown, others) = all.split_at(all.len().min(ROWS));
+    let mut rows: Vec<_> = shown.iter().map(row).collect();
+    if !others.is_empty() {
+        let is_well = |one: &&observe::HealthOf| matches!(one.state, HealthState::Healthy | HealthState::Unknown);
+        let well = others.iter().filter(is_well).count();
+        let words = format!("{well} of them as they should be or unasked; strongroom health tells of each");
+        rows.push(vec![Cell::text(""), Cell::link(counted(others.len(), "more thing"), "/console/endpoints"), Cell::text(words)]);
+    }
+    Table::whole("health", "How things are", &["State", "What", "Why"], rows, "")
 }
 
 #[cfg(test)]
@@ -354,29 +318,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_log_in_is_told_of_while_it_is_new_and_where_it_was_grave() {
-        let one = |at, outcome: &str, band: &str| JudgedLogIn {
-            at: Micros(at),
-            outcome: outcome.to_owned(),
-            country: None,
-            network: None,
-            is_private: false,
-            score: 0.0,
-            percentile: None,
-            risk: 0,
-            band: band.to_owned(),
-            reasons: Vec::new(),
-        };
-        for (log_in, told) in [
-            (one(9, "verified", "nothing"), false),
-            (one(9, "failed", "nothing"), false),
-            (one(9, "verified", "second_factor"), false),
-            (one(9, "verified", "phishing_resistant"), true),
-            (one(9, "failed", "phishing_resistant"), true),
-            (one(9, "refused", "refuse"), true),
-            (one(3, "refused", "refuse"), false),
-        ] {
-            assert_eq!(is_risky(&log_in, Micros(5)), told, "{log_in:?}");
-        }
+    fn of_many_things_the_worst_are_shown_and_the_others_counted() {
+        let one = |state| observe::HealthOf { kind: "endpoint", name: "x".to_owned(), state, reasons: Vec::new() };
+        let mut all = vec![one(HealthState::Failing); 3];
+        all.extend(vec![one(HealthState::Healthy); 40]);
+        let table = health_table(&all);
+        let last = table.rows.last().unwrap();
+        assert_eq!((table.rows.len(), last[1].text.as_str()), (ROWS + 1, "23 more things"));
+        assert!(last[2].text.starts_with("23 of them"));
+        assert_eq!(health_table(&all[..ROWS]).rows.len(), ROWS);
     }
 }

@@ -6,7 +6,8 @@ use kernel::Problem;
 use wire::{Answer, Inbound};
 
 use crate::board::Table;
-use crate::page::page_in;
+use crate::page::{page_in, plain_moment};
+use crate::query::Query;
 
 #[derive(Template)]
 #[template(path = "listing.html")]
@@ -75,10 +76,22 @@ pub fn by_state(page: &str) -> Vec<(&'static str, String)> {
     ]
 }
 
-/// The word behind a title for the state that a list is narrowed to.
+/// Which of its things a list was asked for: those in a state, or those whose waiver ends before a moment.
+///
+/// # Errors
+/// `Invalid` for what is no state and no moment.
+pub fn which(query: &Query) -> Result<Which, Problem> {
+    match query.time("waived_until")? {
+        Some(end) => Ok(Which::WaivedUntil(end)),
+        None => wire::admin::which(query.text("state")),
+    }
+}
+
+/// The word behind a title for what a list is narrowed to.
 pub fn narrowed(title: &str, which: Which) -> String {
     match which {
+        Which::All => title.to_owned(),
         Which::In(state) => format!("{title}: {}", state.word()),
-        Which::All | Which::WaivedUntil(_) => title.to_owned(),
+        Which::WaivedUntil(end) => format!("{title}: let in by a waiver that ends before {}", plain_moment(end)),
     }
 }

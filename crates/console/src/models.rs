@@ -6,15 +6,13 @@ use askama::Template;
 use data::InspectionState;
 use gate::{DataState, Operation, Visitor};
 use http::Method;
-use inspection::InspectionReport;
 use kernel::{Micros, Problem, hex};
 use wire::{Answer, Chosen, Door, Inbound};
 
-use crate::Rooms;
 use crate::board::{Cell, Table, Tone, bytes, called, part};
-use crate::findings::{self, Shown};
+use crate::findings::{self, Report, Shown};
 use crate::lineage_page;
-use crate::listing::{by_state, narrowed};
+use crate::listing::{by_state, narrowed, which};
 use crate::model_report::ModelReport;
 use crate::page::{moment, page_in};
 use crate::promotion::Promotion;
@@ -22,8 +20,10 @@ use crate::query::Query;
 use crate::runs::run_address;
 use crate::trial::Trial;
 use crate::version::{
-    Decidable, May, PaperLink, VersionTemplate, decide, decided, decision_facts, documents, mark, person_words, sentence,
+    Decidable, May, PaperLink, VersionTemplate, decide, decided, decision_facts, documents, mark, person_words, progress_words,
+    sentence,
 };
+use crate::{Rooms, access};
 
 /// Where the pages are.
 pub const PAGE: &str = "/console/models";
@@ -33,7 +33,10 @@ pub const PAGE: &str = "/console/models";
 struct ModelsTemplate {
     title: String,
     model: String,
-    state: String,
+    /// What the names have that the list is narrowed to.
+    part: String,
+    /// To what else the list is narrowed.
+    narrowed: Vec<(&'static str, String)>,
     /// Lists of versions in one state each.
     states: Vec<(&'static str, String)>,
     columns: Vec<&'static str>,
@@ -63,8 +66,15 @@ pub fn routes(door: &mut Door, rooms: &Rooms) {
     let room = rooms.admission.clone();
     let list = move |inbound: &Inbound| {
         let query = Query::of(inbound)?;
-        let which = wire::admin::which(query.text("state"))?;
-        let list = ListStandings { room: room.clone(), name: query.text("model"), which, after: query.text("after"), rows: None };
+        let which = which(&query)?;
+        let list = ListStandings {
+            room: room.clone(),
+            name: query.text("model"),
+            part: query.text("part"),
+            which,
+            after: query.text("after"),
+            rows: None,
+        };
         Ok((list, (which, query, inbound.workspace().to_owned())))
     };
     door.route_with(Method::GET, PAGE, list, |found, (which, query, workspace)| {
@@ -77,6 +87,7 @@ pub fn routes(door: &mut Door, rooms: &Rooms) {
                 Cell::text(bytes(one.size_bytes)),
                 Cell::text(moment(one.submitted_at)),
                 Cell::text(called(one.submitter_name.as_ref(), &one.submitter)),
+                Cell::text(one.waiver_until.map(moment).unwrap_or_default()),
             ];
             (named, cells)
         };
@@ -85,9 +96,10 @@ pub fn routes(door: &mut Door, rooms: &Rooms) {
         let template = ModelsTemplate {
             title: narrowed(&title, which),
             model,
-            state: query.text("state").unwrap_or_default(),
+            part: query.text("part").unwrap_or_default(),
+            narrowed: ["state", "waived_until"].iter().filter_map(|name| Some((*name, query.text(name)?))).collect(),
             states: by_state(PAGE),
-            columns: vec!["Version", "State", "Size", "Registered", "By"],
+            columns: vec!["Version", "State", "Size", "Registered", "By", "Its waiver ends"],
             rows: found.rows.iter().map(row).collect(),
             next: found.next.map(|next| query.with("after", &next).at(PAGE)).unwrap_or_default(),
         };
@@ -197,16 +209,11 @@ fn one(door: &mut Door, rooms: &Rooms) {
     wire::admin::models::document_routes(door, &rooms.admission, &path);
 }
 
-/// The report of a version's last inspection; none for one that is too large for a page.
+/// The report of a version's last inspection.
 ///
 /// # Errors
 /// The verb's own.
-pub async fn report(
-    visitor: &Visitor,
-    room: admission::Admission,
-    name: String,
-    version: String,
-) -> Result<Option<InspectionReport>, Problem> {
+pub async fn report(visitor: &Visitor, room: admission::Admission, name: String, version: String) -> Result<Report, Problem> {
     let document = visitor.call(ReadDocument { room, name, version, kind: DocumentKind::Report }).await?;
     findings::read(document.body, document.size_bytes).await
 }
@@ -221,7 +228,8 @@ async fn shown(visitor: &Visitor, rooms: &Rooms, named: Named) -> Result<Answer,
     let found = visitor.call(Findings { room: room.clone(), name: name.clone(), version: version.clone() }).await?;
     let number = one.subject.number;
     let has_report = inspection.as_ref().is_some_and(|inspection| inspection.report_sha256.is_some());
-    let report = if has_report { report(visitor, room, name.clone(), version).await? } else { None };
+    let report = if has_report { report(visitor, room, name.clone(), version).await? } else { Report::None };
+    let (report, unread) = report.into_parts();
     let state = one.state_at(visitor.at());
     let done = inspection.as_ref().filter(|inspection| inspection.state == InspectionState::Done);
     let judged = done.and_then(|done| done.verdict);
@@ -235,6 +243,7 @@ async fn shown(visitor: &Visitor, rooms: &Rooms, named: Named) -> Result<Answer,
         ("Manifest", one.manifest_sha256.map(|digest| hex(&digest)).unwrap_or_default()),
         ("Inspection", inspection.as_ref().map_or("none", |inspection| inspection.state.word()).to_owned()),
     ]);
+    facts.extend(unread);
     let mut verdict = sentence(state, &found.findings, one.waiver_until.map(moment), "It may be promoted and served");
     verdict.push_str(&person_words(one.decision.as_ref(), decider.as_deref()));
     let is_vouched_for = state == DataState::Admitted && obstacle.is_none();
@@ -253,11 +262,14 @@ async fn shown(visitor: &Visitor, rooms: &Rooms, named: Named) -> Result<Answer,
         papers: if verify { papers(&page, has_report, is_vouched_for) } else { Vec::new() },
         verify: if verify { format!("{page}/verify") } else { String::new() },
         more_count: 0,
-        documents: documents(&page, has_report),
+        documents: (documents(&page, has_report).into_iter())
+            .chain([("Who may do what with it", access::address_of("registered_model", &name))])
+            .collect(),
         lineage: lineage_page::address(&format!("model:{name}/{number}")),
         action: page,
         may,
         promotion,
+        progress: (inspection.as_ref()).map(|one| progress_words(one.state, &one.stage, (0, None))).unwrap_or_default(),
         seen: mark(state, inspection.and_then(|inspection| inspection.report_sha256)),
     }
     .finished(visitor.workspace())

@@ -15,6 +15,7 @@ use wire::{Answer, Chosen, Door};
 
 use crate::Rooms;
 use crate::board::{Cell, bytes, called, if_allowed};
+use crate::findings::Report;
 use crate::model_report::{attack_name, attack_verdict, outcome, with_interval};
 use crate::models::{address, report};
 use crate::page::{moment, page_in};
@@ -35,6 +36,8 @@ struct Side {
     shown: Shown,
     findings: Vec<FoundFinding>,
     report: Option<InspectionReport>,
+    /// What is said of a report that is too large for a page.
+    unread: Option<(&'static str, String)>,
     trial: Trial,
     run: Option<Run>,
 }
@@ -75,7 +78,8 @@ async fn side(visitor: &Visitor, rooms: &Rooms, name: String, version: String) -
     let shown = visitor.call(show).await?;
     let found = visitor.call(Findings { room: room.clone(), name: name.clone(), version: version.clone() }).await?;
     let has_report = shown.inspection.as_ref().is_some_and(|inspection| inspection.report_sha256.is_some());
-    let report = if has_report { report(visitor, room, name, version).await? } else { None };
+    let report = if has_report { report(visitor, room, name, version).await? } else { Report::None };
+    let (report, unread) = report.into_parts();
     let trial = report.as_ref().map(Trial::of).unwrap_or_default();
     let run_id = trial.origin.as_ref().and_then(|origin| origin.run.as_ref()).map(|run| run.name.clone());
     let run = match run_id {
@@ -83,7 +87,7 @@ async fn side(visitor: &Visitor, rooms: &Rooms, name: String, version: String) -
         Some(run_id) => if_allowed(visitor, GetRun { room: rooms.tracking.clone(), run_id }).await?,
         None => None,
     };
-    Ok(Side { shown, findings: found.findings, report, trial, run })
+    Ok(Side { shown, findings: found.findings, report, unread, trial, run })
 }
 
 async fn page(visitor: &Visitor, rooms: Rooms, chosen: Vec<(String, String)>, query: Query) -> Result<Answer, Problem> {
@@ -143,7 +147,7 @@ fn standing(side: &Side, now: kernel::Micros) -> Lines {
         ("Inspection", inspection.as_ref().map_or("none", |inspection| inspection.state.word()).to_owned()),
         ("Manifest", one.manifest_sha256.map(|digest| hex(&digest)).unwrap_or_default()),
     ];
-    all.into_iter().map(|(name, value)| (name.to_owned(), value.into())).collect()
+    all.into_iter().chain(side.unread.clone()).map(|(name, value)| (name.to_owned(), value.into())).collect()
 }
 
 /// What somebody looks for first stands first.

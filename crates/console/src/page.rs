@@ -132,6 +132,14 @@ pub fn set_opened(answer: &mut Answer, opened: &OpenedSession) {
     }
 }
 
+/// How long a page waits before it looks again at what goes on.
+const LOOK_AGAIN_SECONDS: &str = "4";
+
+/// Has the browser ask for the page again in a while, without a script.
+pub fn look_again(answer: &mut Answer) {
+    answer.headers_mut().insert(header::REFRESH, HeaderValue::from_static(LOOK_AGAIN_SECONDS));
+}
+
 /// Before a moment that the server says. Nobody who types a text can know it, so that no text of theirs is taken for a moment.
 static MARK: LazyLock<String> = LazyLock::new(|| format!("\u{e000}{}:", kernel::random_text(24)));
 /// Behind it.

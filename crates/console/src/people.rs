@@ -1,4 +1,4 @@
-//! Accounts and groups: who there is, and one account with its devices, its log-ins and how they were judged, and what can be done about it.
+//! Accounts and groups: who there is, and one account with its devices, its tokens and sessions, its log-ins and how they were judged, and what can be done about it.
 
 use devices::ops::list::{ListDevices, Whose};
 use gate::{Operation, Visitor};
@@ -6,22 +6,25 @@ use http::Method;
 use identity::ops::accounts::{DisableUser, EnableUser, GetUser, ListServices, ListUsers};
 use identity::ops::factors::ResetFactors;
 use identity::ops::groups::ListGroups;
+use identity::ops::sessions::ListSessions;
+use identity::ops::tokens::ListTokens;
 use identity::{Group, PageWish, Principal};
 use kernel::Problem;
 use risk::JudgedLogIn;
 use risk::ops::ExplainLogIns;
 use wire::{Answer, Chosen, Door};
 
-use crate::Rooms;
 use crate::board::{Cell, Table, Tone, if_allowed, part};
 use crate::devices_page::{evidence_words, trust_words};
 use crate::page::{moment, page_in, redirect_in};
 use crate::query::Query;
 use crate::sections::{Deed, Sections};
+use crate::{Rooms, credentials, services_page};
 
-const PAGE: &str = "/console/people";
-/// Log-ins that are told of one account.
-const LOG_IN_ROWS: i64 = 50;
+/// Where the pages are.
+pub const PAGE: &str = "/console/people";
+/// Log-ins that are told of one account: as many as are kept.
+const LOG_IN_ROWS: usize = 100;
 
 /// Adds the pages.
 pub fn routes(door: &mut Door, rooms: &Rooms) {
@@ -32,10 +35,10 @@ pub fn routes(door: &mut Door, rooms: &Rooms) {
     });
     let path = format!("{PAGE}/{{user}}");
     let behind = rooms.clone();
-    let verbs = [GetUser::ACTION, ListDevices::ACTION, ExplainLogIns::ACTION];
+    let verbs = [GetUser::ACTION, ListDevices::ACTION, ListTokens::ACTION, ListSessions::ACTION, ExplainLogIns::ACTION];
     door.choice(Method::GET, &path, &verbs, move |inbound| {
-        let (rooms, user) = (behind.clone(), inbound.path("user").to_owned());
-        Ok(Chosen::verbs(move |visitor| Box::pin(async move { one(visitor, &rooms, user).await })))
+        let (rooms, user, query) = (behind.clone(), inbound.path("user").to_owned(), Query::of(inbound)?);
+        Ok(Chosen::verbs(move |visitor| Box::pin(async move { one(visitor, &rooms, user, &query).await })))
     });
     let behind = rooms.clone();
     let verbs = [DisableUser::ACTION, EnableUser::ACTION, ResetFactors::ACTION];
@@ -60,6 +63,7 @@ pub fn routes(door: &mut Door, rooms: &Rooms) {
             })
         }))
     });
+    credentials::routes(door, rooms, PAGE, "user");
 }
 
 /// One list goes on at a time: `after` is of people, `services` and `groups` of the other two.
@@ -82,7 +86,11 @@ async fn everybody(visitor: &Visitor, rooms: &Rooms, query: &Query) -> Result<An
         page.sections.push(table.going_on(next("groups", found.next)));
     }
     if let Some(found) = if_allowed(visitor, ListServices { room: room(), page: from("services") }).await? {
-        let rows = found.rows.iter().map(|one| principal_row(one, Cell::text(one.name.clone()))).collect();
+        let rows = found
+            .rows
+            .iter()
+            .map(|one| principal_row(one, Cell::link(one.name.clone(), format!("{}/{}", services_page::PAGE, part(&one.id)))))
+            .collect();
         let empty = "There is no service account. Make one: strongroom service create NAME";
         let table = Table::whole("services", "Service accounts", &columns, rows, empty);
         page.sections.push(table.going_on(next("services", found.next)));
@@ -90,7 +98,8 @@ async fn everybody(visitor: &Visitor, rooms: &Rooms, query: &Query) -> Result<An
     page_in(visitor.workspace(), &page)
 }
 
-fn state(one: &Principal) -> Cell {
+/// Whether an account may log in.
+pub fn state(one: &Principal) -> Cell {
     if one.disabled { Cell::state("barred", Tone::Bad) } else { Cell::state("may log in", Tone::Good) }
 }
 
@@ -103,7 +112,7 @@ fn group_row(one: &Group) -> Vec<Cell> {
     vec![Cell::text(one.principal.name.clone()), Cell::text(members.join(", ")), Cell::text(members.len().to_string())]
 }
 
-async fn one(visitor: &Visitor, rooms: &Rooms, user: String) -> Result<Answer, Problem> {
+async fn one(visitor: &Visitor, rooms: &Rooms, user: String, query: &Query) -> Result<Answer, Problem> {
     let room = || rooms.identity.clone();
     let found = visitor.call(GetUser { room: room(), user }).await?;
     let mut page = Sections::new(found.name.clone());
@@ -115,16 +124,23 @@ async fn one(visitor: &Visitor, rooms: &Rooms, user: String) -> Result<Answer, P
     if let Some(devices) = if_allowed(visitor, devices).await? {
         page.sections.push(devices_table(&devices.rows));
     }
-    let log_ins = ExplainLogIns { room: rooms.log_ins.clone(), who: found.id.clone(), rows: Some(LOG_IN_ROWS) };
+    let at = format!("{PAGE}/{}", part(&found.id));
+    page.acting = credentials::tables(visitor, rooms, &found.id, (&at, query)).await?;
+    let log_ins = ExplainLogIns { room: rooms.log_ins.clone(), who: found.id.clone(), rows: None };
     if let Some(log_ins) = if_allowed(visitor, log_ins).await? {
         page.sections.push(log_ins_table(&log_ins));
     }
-    page.links = vec![
+    page.links = links(&found);
+    page_in(visitor.workspace(), &page)
+}
+
+/// Where more is told of an account.
+pub fn links(found: &Principal) -> Vec<(String, String)> {
+    vec![
         ("What they did".to_owned(), format!("/console/audit/timeline?who={}", part(&found.id))),
         ("What they may do, and why".to_owned(), format!("/console/access/check?who={}", part(&found.name))),
         ("Who may do more than they use".to_owned(), "/console/access/review".to_owned()),
-    ];
-    page_in(visitor.workspace(), &page)
+    ]
 }
 
 /// What the visitor may do about an account that is not their own.
@@ -205,5 +221,11 @@ pub fn log_in_row(one: &JudgedLogIn) -> Vec<Cell> {
 
 fn log_ins_table(log_ins: &[JudgedLogIn]) -> Table {
     let rows = log_ins.iter().map(log_in_row).collect();
-    Table::whole("log-ins", "Log-ins, and how risky they were", &LOG_IN_COLUMNS, rows, "Nobody logged in to it yet.")
+    let is_cut = log_ins.len() >= LOG_IN_ROWS;
+    let title = if is_cut {
+        "The last 100 log-ins, and how risky they were; older ones stand in the log"
+    } else {
+        "Log-ins, and how risky they were"
+    };
+    Table::whole("log-ins", title, &LOG_IN_COLUMNS, rows, "Nobody logged in to it yet.")
 }

@@ -152,6 +152,7 @@ async fn earlier(visitor: &Visitor, rooms: &Rooms, standing: &Standing) -> Resul
         let list = ListStandings {
             room: rooms.admission.clone(),
             name: Some(standing.name.clone()),
+            part: None,
             which: Which::All,
             after,
             rows: Some(EARLIER_ROWS),

@@ -6,9 +6,9 @@ use wire::Inbound;
 use crate::board::part;
 
 /// What people type into fields: spaces around it mean nothing. All else is somebody's name for something, and stays as it is.
-const TYPED: [&str; 14] = [
+const TYPED: [&str; 15] = [
     "filter", "who", "what", "outcome", "resource", "from", "to", "text", "subject", "depth", "model", "verb", "endpoint",
-    "entry",
+    "entry", "part",
 ];
 
 /// The parameters, without the workspace, which links get by themselves.
@@ -22,6 +22,13 @@ impl Query {
     /// `Invalid` for an address that cannot be read.
     pub fn of(inbound: &Inbound) -> Result<Self, Problem> {
         Ok(Self::from_pairs(inbound.query()?))
+    }
+
+    /// Those of an address, for tests.
+    #[cfg(test)]
+    pub fn parse(text: &str) -> Self {
+        let pairs = text.split('&').filter_map(|pair| pair.split_once('='));
+        Self::from_pairs(pairs.map(|(name, value)| (name.to_owned(), value.to_owned())).collect())
     }
 
     fn from_pairs(pairs: Vec<(String, String)>) -> Self {

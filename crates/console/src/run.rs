@@ -135,11 +135,27 @@ async fn versions(visitor: &Visitor, rooms: &Rooms, run_id: &str) -> Result<Opti
     Ok(Some(Table::whole("versions", title, &["Version", "Stage"], rows, "No version was registered from this run.")))
 }
 
+/// The data set and number in an address that `strongroom data fetch --print-urls` gives.
+fn version_in(source: &str) -> Option<(&str, i64)> {
+    let (_, rest) = source.split_once("/api/strongroom/v1/datasets/")?;
+    let (dataset, rest) = rest.split_once("/versions/")?;
+    let number = rest.split(|letter: char| !letter.is_ascii_digit()).next()?.parse().ok()?;
+    (!dataset.is_empty() && !dataset.contains('/')).then_some((dataset, number))
+}
+
+/// The page of a version of data, by the data set's name as an address has it.
+fn version_address(dataset: &str, number: i64) -> String {
+    let name = percent_encoding::percent_decode_str(dataset).decode_utf8_lossy();
+    format!("/console/data/{}/{number}", part(&name))
+}
+
 fn datasets(run: &Run) -> Table {
     let row = |one: &tracking::DatasetInput| {
         let context = one.tags.iter().find(|tag| tag.key == "mlflow.data.context").map(|tag| tag.value.clone());
-        let own = one.dataset.source_type == "strongroom";
-        let name = if own { Cell::link(one.dataset.name.clone(), "/console/data") } else { Cell::text(one.dataset.name.clone()) };
+        let name = match version_in(&one.dataset.source) {
+            Some((dataset, number)) => Cell::link(one.dataset.name.clone(), version_address(dataset, number)),
+            None => Cell::text(one.dataset.name.clone()),
+        };
         vec![name, Cell::text(context.unwrap_or_default()), Cell::text(one.dataset.digest.clone())]
     };
     let rows = run.data.datasets.iter().map(row).collect();
@@ -163,4 +179,23 @@ fn files(run_id: &str, folder: &str, entries: &[artifacts::ListedEntry]) -> Tabl
     let title = if folder.is_empty() { "Files".to_owned() } else { format!("Files in {folder}") };
     let rows = above.into_iter().chain(entries.iter().map(row)).collect();
     Table::whole("files", &title, &["Name", "Size"], rows, "No file: mlflow.log_artifact.")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn data_that_was_read_here_leads_to_its_version() {
+        let source = "{\"url\": \"https://h:8443/api/strongroom/v1/datasets/churn%20rate/versions/12/files/a.csv\"}";
+        let (dataset, number) = version_in(source).unwrap();
+        assert_eq!(version_address(dataset, number), "/console/data/churn%20rate/12");
+        for other in [
+            "s3://x/y",
+            "https://h/api/strongroom/v1/datasets/a/versions/latest/files/a",
+            "https://h/api/strongroom/v1/datasets/a/b/versions/1",
+        ] {
+            assert_eq!(version_in(other), None, "{other}");
+        }
+    }
 }

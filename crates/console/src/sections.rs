@@ -3,7 +3,7 @@
 
 use askama::Template;
 
-use crate::board::{Cell, Table, Tone};
+use crate::board::{ActingTable, Cell, Table, Tone};
 
 /// One field of a form that asks.
 #[derive(Clone, Debug)]
@@ -71,6 +71,8 @@ pub struct Sections {
     pub facts: Vec<(&'static str, String)>,
     /// The tables.
     pub sections: Vec<Table>,
+    /// Tables whose rows can be decided on, behind them.
+    pub acting: Vec<ActingTable>,
     /// Where to go on.
     pub links: Vec<(String, String)>,
 }
@@ -88,6 +90,7 @@ impl Sections {
             forms: Vec::new(),
             facts: Vec::new(),
             sections: Vec::new(),
+            acting: Vec::new(),
             links: Vec::new(),
         }
     }

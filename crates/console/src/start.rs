@@ -226,8 +226,14 @@ async fn run(visitor: &Visitor, rooms: &Rooms) -> Result<Step, Problem> {
 }
 
 async fn model(visitor: &Visitor, rooms: &Rooms) -> Result<Step, Problem> {
-    let list =
-        ListStandings { room: rooms.admission.clone(), name: None, which: data::Which::All, after: None, rows: Some(STANDINGS) };
+    let list = ListStandings {
+        room: rooms.admission.clone(),
+        name: None,
+        part: None,
+        which: data::Which::All,
+        after: None,
+        rows: Some(STANDINGS),
+    };
     let found = if_allowed(visitor, list).await?.map(|found| found.rows).unwrap_or_default();
     let (is_done, words) = model_words(&found, visitor.at());
     let code = "mlflow.sklearn.log_model(model, name=\"model\", registered_model_name=\"churn\", serialization_format=\"skops\")";

@@ -16,8 +16,8 @@ use wire::admin::acts::{Act, Thing, acts, touched};
 use wire::{Answer, Chosen, Door};
 
 use crate::Rooms;
-use crate::board::{Cell, Table, Tone, if_allowed, part};
-use crate::page::page_in;
+use crate::board::{Cell, Table, Tone, first_of, if_allowed, part};
+use crate::page::{moment, page_in};
 use crate::query::Query;
 use crate::sections::{Deed, Field, Sections};
 
@@ -71,23 +71,26 @@ pub fn routes(door: &mut Door, rooms: &Rooms) {
     });
 }
 
-/// The records of somebody, the oldest first.
-async fn records(visitor: &Visitor, room: &Audit, filter: &Filter) -> Result<Vec<Value>, Problem> {
-    let (mut records, mut before) = (VecDeque::new(), None);
+/// Records of somebody.
+struct Stretch {
+    /// The oldest first.
+    records: Vec<Value>,
+    /// Below which record older ones are, if there are any.
+    older: Option<u64>,
+}
+
+/// The newest records of somebody that lie below one, as many as a page looks at.
+async fn stretch(visitor: &Visitor, room: &Audit, filter: &Filter, before: Option<u64>) -> Result<Stretch, Problem> {
+    let (mut records, mut before) = (VecDeque::new(), before);
     loop {
         let search = Search { room: room.clone(), filter: filter.clone(), before, limit_count: PAGE_COUNT_MAX };
         let page = visitor.call(search).await?;
         for hit in &page.hits {
             records.push_front(wire::admin::audit::record_json(hit)?);
         }
-        if records.len() > RECORD_COUNT_MAX {
-            let message =
-                format!("there are more than {RECORD_COUNT_MAX} records; narrow the time, or ask `strongroom audit timeline`");
-            return Err(Problem::invalid(message));
-        }
         before = page.next_before;
-        if before.is_none() {
-            return Ok(records.into());
+        if before.is_none() || records.len() >= RECORD_COUNT_MAX {
+            return Ok(Stretch { records: records.into(), older: before });
         }
     }
 }
@@ -98,17 +101,19 @@ async fn shown(visitor: &Visitor, (room, policy): (Audit, Policy), query: &Query
     page.back = ("The log", "/console/audit".to_owned());
     page.fields = vec![
         Field::text("who", "Who", whom.who.clone(), "an account's id or name"),
-        Field::text("from", "From", whom.from.clone(), "2026-11-01T00:00:00Z"),
-        Field::text("to", "Before", whom.to.clone(), "2026-11-02T00:00:00Z"),
+        Field::text("from", "From (UTC)", whom.from.clone(), "2026-11-01T00:00:00Z"),
+        Field::text("to", "Before (UTC)", whom.to.clone(), "2026-11-02T00:00:00Z"),
     ];
     if whom.who.is_empty() {
         page.words.push("Name an account by its id, as the log has it, or by its name, and a time if it did much.".to_owned());
         page.sections = vec![newest(visitor, room).await?];
         return page_in(visitor.workspace(), &page);
     }
+    let number = |text: &str| text.parse().map_err(|_| Problem::invalid("`before` is a number"));
+    let before = query.get("before").map(number).transpose()?;
     let mut whom = whom;
-    let mut found = acts(records(visitor, &room, &whom.filter()?).await?);
-    if found.is_empty() {
+    let mut seen = stretch(visitor, &room, &whom.filter()?, before).await?;
+    if seen.records.is_empty() {
         match account(visitor, policy, &whom.who).await? {
             Account::None => {
                 page.state = Cell::state("no such account", Tone::Wait);
@@ -130,16 +135,28 @@ async fn shown(visitor: &Visitor, (room, policy): (Audit, Policy), query: &Query
             Account::Is(id) if id != whom.who => {
                 page.words.push(format!("`{}` is {id} in the log.", whom.who));
                 whom.who = id;
-                found = acts(records(visitor, &room, &whom.filter()?).await?);
+                seen = stretch(visitor, &room, &whom.filter()?, before).await?;
             }
             Account::Is(_) => {}
         }
     }
+    let Stretch { records, older } = seen;
+    if before.is_some() || older.is_some() {
+        let which = if before.is_some() { "further back" } else { "the newest" };
+        page.words.push(format!(
+            "This account has more than {RECORD_COUNT_MAX} records in this time. Here are {} of them, {which}; the counts below are of these \
+             alone. For evidence, narrow the time.",
+            records.len()
+        ));
+    }
+    let older = older.map(|older| query.without("skip").with("before", &older.to_string()).at(PAGE));
+    let is_whole = before.is_none() && older.is_none();
+    let found = acts(records);
     let things = touched(&found);
     let failed = found.iter().filter(|act| act.status != "done").count();
     page.state = Cell::state(format!("{} acts, {failed} of them not done", found.len()), Tone::Plain);
     let nothing = TakeEvidence { room, from: 0, to: 1, report_sha256: String::new() };
-    if !found.is_empty() && visitor.might(&nothing).await? {
+    if is_whole && !found.is_empty() && visitor.might(&nothing).await? {
         page.acts.push(Deed {
             action: EVIDENCE.to_owned(),
             words: "Save as evidence",
@@ -151,7 +168,7 @@ async fn shown(visitor: &Visitor, (room, policy): (Audit, Policy), query: &Query
             is_grave: false,
         });
     }
-    page.sections = vec![acts_table(&found, query)?, things_table(things.values())];
+    page.sections = vec![acts_table(&found, query, older)?, things_table(things.values())];
     page_in(visitor.workspace(), &page)
 }
 
@@ -196,16 +213,18 @@ fn text(value: &Value, name: &str) -> String {
     value.get(name).and_then(Value::as_str).unwrap_or_default().to_owned()
 }
 
-fn acts_table(found: &[Act], query: &Query) -> Result<Table, Problem> {
+/// The acts of a stretch; behind its last the older stretch goes on.
+fn acts_table(found: &[Act], query: &Query, further: Option<String>) -> Result<Table, Problem> {
     let number = |text: &str| text.parse::<usize>().map_err(|_| Problem::invalid("`skip` is a number of acts"));
     let skipped = query.get("skip").map(number).transpose()?.unwrap_or(0);
     let row = |act: &Act| {
         let shown = act.shown();
         let index = shown.get("index").and_then(Value::as_u64).unwrap_or_default();
         let tone = if act.status == "done" { Tone::Plain } else { Tone::Wait };
+        let at = Micros(act.first.get("at").and_then(Value::as_i64).unwrap_or_default());
         vec![
             Cell::link(index.to_string(), format!("/console/audit/{index}")),
-            Cell::text(text(&shown, "at")),
+            Cell::text(moment(at)),
             Cell::text(text(&shown, "action")),
             Cell::state(text(&shown, "status"), tone),
             Cell::text(format!("{} {}", text(&shown, "target"), text(&shown, "resource"))),
@@ -219,7 +238,7 @@ fn acts_table(found: &[Act], query: &Query) -> Result<Table, Problem> {
         (0, older) => format!("The newest {ACT_ROWS} acts; {older} are older"),
         (newer, older) => format!("Acts, the newest first; {newer} are newer, {older} are older"),
     };
-    let next = (older > 0).then(|| query.with("skip", &until.to_string()).at(PAGE));
+    let next = (older > 0).then(|| query.with("skip", &until.to_string()).at(PAGE)).or(further);
     let columns = ["Record", "When", "What", "How it ended", "To what", "From where"];
     let rows = found.iter().rev().skip(skipped).take(ACT_ROWS).map(row).collect();
     Ok(Table::whole("acts", title, &columns, rows, "This account did nothing in this time.").going_on(next))
@@ -236,14 +255,20 @@ fn things_table<'a>(things: impl Iterator<Item = &'a Thing>) -> Table {
         };
         vec![cell, Cell::text(thing.changed_count.to_string()), Cell::text(thing.read_count.to_string())]
     };
+    let title = first_of("What was touched, and what stems from it", things.len(), THING_ROWS);
     let rows = things.iter().take(THING_ROWS).map(row).collect();
-    Table::whole("touched", "What was touched, and what stems from it", &["What", "Changed", "Read"], rows, "Nothing.")
+    Table::whole("touched", title, &["What", "Changed", "Read"], rows, "Nothing.")
 }
 
 /// The bundle of what somebody did: report, stretch and receipt. What is handed out has been checked once.
 async fn evidence(visitor: &Visitor, room: Audit, whom: Whom) -> Result<Answer, Problem> {
     let filter = whom.filter()?;
-    let records = records(visitor, &room, &filter).await?;
+    let Stretch { records, older } = stretch(visitor, &room, &filter, None).await?;
+    if older.is_some() {
+        let message =
+            format!("there are more than {RECORD_COUNT_MAX} records; narrow the time, or ask `strongroom audit timeline`");
+        return Err(Problem::invalid(message));
+    }
     let indices: Vec<u64> = records.iter().filter_map(|record| record.get("index").and_then(Value::as_u64)).collect();
     let (Some(first), Some(last)) = (indices.first().copied(), indices.last().copied()) else {
         return Err(Problem::invalid("there is no record in this time, so there is nothing to show"));
@@ -272,4 +297,33 @@ async fn evidence(visitor: &Visitor, room: Audit, whom: Whom) -> Result<Answer, 
     headers.insert(header::CONTENT_DISPOSITION, HeaderValue::from_static("attachment; filename=\"evidence.json\""));
     wire::harden(&mut answer);
     Ok(answer)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn acts_are_told_in_the_readers_zone_and_go_on_behind_the_last() {
+        let record = |at: i64| json!({ "index": at, "id": at.to_string(), "at": 1_764_262_260_000_000_i64, "status": "done", "kind": "outcome" });
+        let found = acts((0..250).map(record).collect());
+        let further = || Some("/console/audit/timeline?who=u&before=9".to_owned());
+        let first = acts_table(&found, &Query::parse("who=u"), further()).unwrap();
+        assert_eq!(
+            first.rows[0][1].text,
+            moment(Micros(1_764_262_260_000_000)),
+            "a moment, which a module says in the reader's zone"
+        );
+        assert_eq!((first.rows.len(), first.next.as_str()), (200, "/console/audit/timeline?who=u&skip=200"));
+        let last = acts_table(&found, &Query::parse("who=u&skip=200"), further()).unwrap();
+        assert_eq!((last.rows.len(), last.next.as_str()), (50, "/console/audit/timeline?who=u&before=9"));
+        assert_eq!(acts_table(&found, &Query::parse("who=u&skip=200"), None).unwrap().next, "");
+    }
+
+    #[test]
+    fn of_many_things_the_number_is_told() {
+        let record = |at: usize| json!({ "index": at, "id": at.to_string(), "status": "done", "target": "run", "resource": format!("r{at}") });
+        let found = acts((0..201).map(record).collect());
+        assert!(things_table(touched(&found).values()).title.ends_with("the first 200 of 201"));
+    }
 }

@@ -1,7 +1,7 @@
 //! One version, of data or of a model: the verdict first, then the reasons, then what is known of it; and what can be decided.
 
 use askama::Template;
-use data::{Decision, DecisionKind, FoundFinding, Verdict};
+use data::{Decision, DecisionKind, FoundFinding, InspectionState, Verdict};
 use gate::{DataState, Operation, Visitor};
 use inspection::Effect;
 use kernel::{Kind, Micros, Problem, hex};
@@ -10,7 +10,7 @@ use wire::{Answer, Form, Inbound};
 use crate::board::{Table, Tone};
 use crate::findings::Shown;
 use crate::model_report::ModelReport;
-use crate::page::{moment, page_in, redirect_in};
+use crate::page::{look_again, moment, page_in, redirect_in};
 use crate::promotion::Promotion;
 
 /// Findings that a page shows; the report has all.
@@ -63,6 +63,8 @@ pub struct VersionTemplate {
     pub title: String,
     pub state: &'static str,
     pub tone: Tone,
+    /// What its inspection does now; empty once it is over. Until then the page looks again by itself.
+    pub progress: String,
     /// The state in a sentence, and what to do.
     pub verdict: String,
     pub findings: Vec<FoundFinding>,
@@ -101,7 +103,33 @@ impl VersionTemplate {
         self.findings.sort_by_key(|found| std::cmp::Reverse((weight(found.effect), found.finding.severity)));
         self.more_count = self.findings.len().saturating_sub(FINDING_COUNT_MAX);
         self.findings.truncate(FINDING_COUNT_MAX);
-        page_in(workspace, &self)
+        let mut answer = page_in(workspace, &self)?;
+        // What somebody types is not taken from under their hands.
+        if !self.progress.is_empty() && !self.may.any() {
+            look_again(&mut answer);
+        }
+        Ok(answer)
+    }
+}
+
+/// What an inspection does now, in words; nothing once it is over.
+#[must_use]
+pub fn progress_words(state: InspectionState, stage: &str, done: (i64, Option<i64>)) -> String {
+    match state {
+        InspectionState::Queued => "Its inspection waits for its turn.".to_owned(),
+        InspectionState::Running => format!("It is being inspected now: {}.", stage_words(stage, done)),
+        _ => String::new(),
+    }
+}
+
+/// A step of a job, and how far it is.
+#[must_use]
+pub fn stage_words(stage: &str, (done_count, total_count): (i64, Option<i64>)) -> String {
+    let stage = if stage.is_empty() { "waits" } else { stage };
+    match total_count {
+        Some(total) if total > 0 => format!("{stage}, {done_count} of {total}"),
+        _ if done_count > 0 => format!("{stage}, {done_count} done"),
+        _ => stage.to_owned(),
     }
 }
 
@@ -312,6 +340,16 @@ mod tests {
         assert_eq!(open(DataState::Quarantined, None), (false, false, true));
         assert_eq!(open(DataState::Refused, Some(Verdict::Pass)), (true, false, false));
         assert_eq!(open(DataState::Admitted, Some(Verdict::Waiver)), (false, false, true));
+    }
+
+    #[test]
+    fn the_step_of_an_inspection_is_told_while_it_runs() {
+        let running = |done| progress_words(InspectionState::Running, "reading", done);
+        assert_eq!(running((3, Some(9))), "It is being inspected now: reading, 3 of 9.");
+        assert_eq!(running((3, None)), "It is being inspected now: reading, 3 done.");
+        assert_eq!(running((0, None)), "It is being inspected now: reading.");
+        assert!(progress_words(InspectionState::Queued, "", (0, None)).contains("waits for its turn"));
+        assert_eq!(progress_words(InspectionState::Done, "done", (9, Some(9))), "");
     }
 
     #[test]

@@ -159,6 +159,8 @@ pub(crate) fn raise(writer: &mut Writer<'_>, found: &Detection, suppress_s: i64,
 pub(crate) struct Wish {
     pub(crate) level: Option<Level>,
     pub(crate) open_only: bool,
+    /// Only those of exactly this level.
+    pub(crate) exactly: Option<Level>,
     pub(crate) before: Option<(i64, String)>,
     pub(crate) count: i64,
 }
@@ -171,6 +173,9 @@ pub(crate) fn page(reader: &mut Reader<'_>, wish: &Wish) -> Result<Vec<Detection
         let words: Vec<String> = Level::ALL.iter().filter(|one| **one >= level).map(|one| format!("'{}'", one.word())).collect();
         narrowed.push_str(&format!(" AND d.level IN ({})", words.join(", ")));
     }
+    if let Some(level) = wish.exactly {
+        narrowed.push_str(&format!(" AND d.level = '{}'", level.word()));
+    }
     if wish.open_only {
         narrowed.push_str(" AND d.acknowledged_at IS NULL");
     }
@@ -178,6 +183,22 @@ pub(crate) fn page(reader: &mut Reader<'_>, wish: &Wish) -> Result<Vec<Detection
         "SELECT {COLUMNS} {FROM} WHERE (d.first_at, d.detection_id) < ($1, $2) {narrowed} ORDER BY d.first_at DESC, d.detection_id DESC LIMIT $3"
     );
     reader.query(&sql, &[at.into(), (&id).into(), wish.count.into()], detection)
+}
+
+/// The same, the gravest first and of equals the newest; behind a row of this level, if one is given.
+pub(crate) fn gravest(reader: &mut Reader<'_>, wish: &Wish, behind: Option<Level>) -> Result<Vec<Detection>, DbError> {
+    let mut rows = Vec::new();
+    for level in Level::ALL.into_iter().rev() {
+        let left = wish.count.saturating_sub(i64::try_from(rows.len()).unwrap_or(i64::MAX));
+        let is_wanted = wish.level.is_none_or(|least| level >= least) && behind.is_none_or(|last| level <= last);
+        if left == 0 || !is_wanted {
+            continue;
+        }
+        let before = wish.before.clone().filter(|_| behind == Some(level));
+        let of_level = Wish { level: None, exactly: Some(level), before, count: left, ..wish.clone() };
+        rows.extend(page(reader, &of_level)?);
+    }
+    Ok(rows)
 }
 
 pub(crate) fn get(reader: &mut Reader<'_>, id: &str) -> Result<Option<Detection>, DbError> {

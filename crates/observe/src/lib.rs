@@ -78,7 +78,7 @@ struct Inner {
     /// This process among those that may share the database.
     source: String,
     /// How other rooms' things are.
-    more: Option<MoreHealth>,
+    more: Vec<MoreHealth>,
     /// Why an endpoint cannot answer.
     obstacle: Option<Obstacle>,
 }
@@ -101,7 +101,7 @@ impl Observe {
             collector,
             config,
             source: watcher::new_source(),
-            more: None,
+            more: Vec::new(),
             obstacle: None,
         }))
     }
@@ -110,7 +110,7 @@ impl Observe {
     #[must_use]
     pub fn with_more(mut self, more: MoreHealth) -> Self {
         if let Some(inner) = Arc::get_mut(&mut self.0) {
-            inner.more = Some(more);
+            inner.more.push(more);
         }
         self
     }

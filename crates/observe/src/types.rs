@@ -27,8 +27,11 @@ impl Severity {
         }
     }
 
+    /// All of them, the gravest first.
+    pub(crate) const GRAVEST_FIRST: [Self; 3] = [Self::Critical, Self::Warning, Self::Info];
+
     pub(crate) fn parse(word: &str) -> Option<Self> {
-        [Self::Info, Self::Warning, Self::Critical].into_iter().find(|one| one.word() == word)
+        Self::GRAVEST_FIRST.into_iter().find(|one| one.word() == word)
     }
 }
 
@@ -266,7 +269,7 @@ impl HealthState {
 /// How one thing is, and why.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct HealthOf {
-    /// `server`, `endpoint` or `dataset`.
+    /// `server`, `log`, `backup`, `endpoint` or `dataset`.
     pub kind: &'static str,
     /// Its name.
     pub name: String,

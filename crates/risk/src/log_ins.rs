@@ -26,7 +26,7 @@ use vault::db::{Db, DbError, Reader, SystemDb, Writer};
 use crate::config::LogInConfig;
 use crate::files;
 use crate::store::{self, JudgedRow, LogInRow};
-use crate::told::Sealing;
+use crate::told::{Sealing, is_grave};
 
 /// What a client calls itself, as far as it is looked at.
 const AGENT_BYTES_MAX: usize = 1_024;
@@ -323,7 +323,8 @@ impl LogIns {
 
     fn judged_row(&self, facts: &LogInFacts, whence: Whence, judged: &Judged, outcome: &str) -> Result<JudgedRow, Problem> {
         let told = self.0.sealing.judged(&facts.person, whence, judged)?;
-        Ok(JudgedRow { at: facts.at, outcome: outcome.to_owned(), told })
+        let is_grave = is_grave(outcome, judged.band.word());
+        Ok(JudgedRow { at: facts.at, outcome: outcome.to_owned(), is_grave, told })
     }
 
     async fn load_log_ins(&self) -> Result<(), Problem> {

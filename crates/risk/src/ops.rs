@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use futures_util::StreamExt;
 use gate::{Action, Operation, Outcome, Permit, Target};
-use kernel::{Kind, Micros, Problem};
+use kernel::{Cursor, Kind, Micros, Problem};
 use rba::geo::{Dated, Whence};
 use rba::table::{self, Table};
 pub use rba::table::{Kind as GeoKind, Table as GeoTable};
@@ -80,6 +80,66 @@ impl Operation for OwnLogIns {
     async fn run(self, permit: Permit<Self>) -> Result<Vec<JudgedLogIn>, Problem> {
         let person = permit.caller().id.clone();
         judged(&self.room, &permit, person, self.rows).await
+    }
+}
+
+/// Everybody else's grave log-ins, the newest first: somebody else may have their passwords.
+pub struct GraveLogIns {
+    /// The room.
+    pub room: LogIns,
+    /// Since when.
+    pub since: Micros,
+    /// Behind this place.
+    pub after: Option<String>,
+    /// How many at most.
+    pub rows: Option<i64>,
+}
+
+/// A log-in of somebody.
+#[derive(Clone, Debug, PartialEq)]
+pub struct LogInOf {
+    /// The account's id.
+    pub person: String,
+    /// How it is called.
+    pub name: String,
+    /// The log-in.
+    pub log_in: JudgedLogIn,
+}
+
+/// A page.
+#[derive(Clone, Debug, PartialEq)]
+pub struct LogInPage {
+    /// The newest first.
+    pub rows: Vec<LogInOf>,
+    /// Where the next page begins, if there is one.
+    pub next: Option<String>,
+}
+
+impl Operation for GraveLogIns {
+    const ACTION: Action = EXPLAIN;
+    type Output = LogInPage;
+
+    fn target(&self) -> Target {
+        Target::Server
+    }
+
+    async fn run(self, permit: Permit<Self>) -> Result<LogInPage, Problem> {
+        let count = self.rows.unwrap_or(ROW_COUNT_MAX).clamp(1, ROW_COUNT_MAX);
+        let newest = || Cursor { at: Micros(i64::MAX), id: String::new() };
+        let before = self.after.as_deref().map(Cursor::read).transpose()?.unwrap_or_else(newest);
+        let (me, since) = (permit.caller().id.clone(), self.since);
+        let read = move |reader: &mut vault::db::Reader<'_>| Ok(store::grave(reader, &me, &before, since, count + 1)?);
+        let mut found = self.room.0.db.read(&permit, read).await?;
+        let wanted = usize::try_from(count).unwrap_or(usize::MAX);
+        let has_more = found.len() > wanted;
+        found.truncate(wanted);
+        let place = |last: &store::GraveRow| Cursor { at: last.judged.at, id: last.id.clone() }.to_string();
+        let next = found.last().filter(|_| has_more).map(place);
+        let open = |row: store::GraveRow| {
+            let log_in = self.room.0.sealing.open_judged(&row.person, row.judged)?;
+            Ok(LogInOf { person: row.person, name: row.name, log_in })
+        };
+        Ok(LogInPage { rows: found.into_iter().map(open).collect::<Result<_, Problem>>()?, next })
     }
 }
 

@@ -1,7 +1,7 @@
 //! The room's SQL: verified log-ins, judgements, tables of addresses.
 
-use kernel::{Micros, Problem, random_id};
-use vault::db::{Reader, Writer};
+use kernel::{Cursor, Micros, Problem, random_id};
+use vault::db::{DbError, Reader, Row, Writer};
 
 /// Verified log-ins of a person that are kept.
 const LOG_IN_COUNT_MAX: i64 = 100;
@@ -29,6 +29,8 @@ pub(crate) struct LogInRow {
 pub(crate) struct JudgedRow {
     pub(crate) at: Micros,
     pub(crate) outcome: String,
+    /// Whether somebody else may have the password: it was refused for its risk, or the strongest proof was asked for.
+    pub(crate) is_grave: bool,
     /// The rest, sealed.
     pub(crate) told: Vec<u8>,
 }
@@ -95,9 +97,10 @@ pub(crate) fn people(reader: &mut Reader<'_>) -> Result<Vec<String>, Problem> {
 }
 
 pub(crate) fn put_judged(writer: &mut Writer<'_>, person: &str, row: &JudgedRow) -> Result<(), Problem> {
-    let sql = "INSERT INTO risk_judged (id, person, at, outcome, told) VALUES ($1, $2, $3, $4, $5)";
+    let sql = "INSERT INTO risk_judged (id, person, at, outcome, told, grave) VALUES ($1, $2, $3, $4, $5, $6)";
     let id = random_id();
-    writer.execute(sql, &[(&id).into(), person.into(), row.at.0.into(), (&row.outcome).into(), (&row.told).into()])?;
+    let binds = [(&id).into(), person.into(), row.at.0.into(), (&row.outcome).into(), (&row.told).into(), row.is_grave.into()];
+    writer.execute(sql, &binds)?;
     let prune = "DELETE FROM risk_judged WHERE person = $1 AND id NOT IN
                  (SELECT id FROM risk_judged WHERE person = $1 ORDER BY at DESC, id DESC LIMIT $2)";
     writer.execute(prune, &[person.into(), JUDGED_COUNT_MAX.into()])?;
@@ -106,10 +109,36 @@ pub(crate) fn put_judged(writer: &mut Writer<'_>, person: &str, row: &JudgedRow)
 
 /// A person's last judgements, the newest first.
 pub(crate) fn judged(reader: &mut Reader<'_>, person: &str, rows: i64) -> Result<Vec<JudgedRow>, Problem> {
-    let sql = "SELECT at, outcome, told FROM risk_judged WHERE person = $1 ORDER BY at DESC, id DESC LIMIT $2";
-    Ok(reader.query(sql, &[person.into(), rows.into()], |row| {
-        Ok(JudgedRow { at: Micros(row.int(0)?), outcome: row.text(1)?, told: row.bytes(2)? })
-    })?)
+    let sql = "SELECT at, outcome, told, grave FROM risk_judged WHERE person = $1 ORDER BY at DESC, id DESC LIMIT $2";
+    Ok(reader.query(sql, &[person.into(), rows.into()], judged_row)?)
+}
+
+fn judged_row(row: &Row<'_>) -> Result<JudgedRow, DbError> {
+    Ok(JudgedRow { at: Micros(row.int(0)?), outcome: row.text(1)?, told: row.bytes(2)?, is_grave: row.flag(3)? })
+}
+
+/// A grave judgement of anybody's: its id, the person's id and name.
+pub(crate) struct GraveRow {
+    pub(crate) id: String,
+    pub(crate) person: String,
+    pub(crate) name: String,
+    pub(crate) judged: JudgedRow,
+}
+
+/// Grave judgements of all but one person, the newest first.
+pub(crate) fn grave(
+    reader: &mut Reader<'_>,
+    but: &str,
+    before: &Cursor,
+    since: Micros,
+    rows: i64,
+) -> Result<Vec<GraveRow>, DbError> {
+    let sql = "SELECT j.at, j.outcome, j.told, j.grave, j.id, j.person, p.name FROM risk_judged j JOIN principal p ON p.id = j.person
+               WHERE j.grave = 1 AND j.at >= $1 AND (j.at, j.id) < ($2, $3) AND j.person <> $4 ORDER BY j.at DESC, j.id DESC LIMIT $5";
+    let binds = [since.0.into(), before.at.0.into(), (&before.id).into(), but.into(), rows.into()];
+    reader.query(sql, &binds, |row| {
+        Ok(GraveRow { judged: judged_row(row)?, id: row.text(4)?, person: row.text(5)?, name: row.text(6)? })
+    })
 }
 
 pub(crate) fn forget(writer: &mut Writer<'_>, person: &str) -> Result<(), Problem> {

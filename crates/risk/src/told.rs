@@ -32,6 +32,19 @@ pub struct JudgedLogIn {
     pub reasons: Vec<ToldReason>,
 }
 
+impl JudgedLogIn {
+    /// Whether somebody else may have the password: it was refused for its risk, or the strongest proof was asked for. A second factor is asked for
+    /// too often to be news.
+    #[must_use]
+    pub fn is_grave(&self) -> bool {
+        is_grave(&self.outcome, &self.band)
+    }
+}
+
+pub(crate) fn is_grave(outcome: &str, band: &str) -> bool {
+    outcome == "refused" || matches!(band, "phishing_resistant" | "refuse")
+}
+
 /// A reason, as it is told.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ToldReason {
@@ -126,4 +139,23 @@ impl Sealing {
 
 fn aad(what: &str, person: &str) -> Vec<u8> {
     format!("strongroom risk {what} {person}").into_bytes()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_log_in_is_grave_that_was_refused_or_asked_for_the_strongest_proof() {
+        for (outcome, band, expected) in [
+            ("verified", "nothing", false),
+            ("failed", "nothing", false),
+            ("verified", "second_factor", false),
+            ("verified", "phishing_resistant", true),
+            ("failed", "phishing_resistant", true),
+            ("refused", "refuse", true),
+        ] {
+            assert_eq!(is_grave(outcome, band), expected, "{outcome} {band}");
+        }
+    }
 }

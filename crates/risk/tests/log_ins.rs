@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use kernel::{Clock, Kind, Micros, Problem, Secret};
 use rba::table::{self, Table};
-use risk::ops::{ExplainLogIns, OwnLogIns, ShowGeo, UpdateGeo};
+use risk::ops::{ExplainLogIns, GraveLogIns, LogInPage, OwnLogIns, ShowGeo, UpdateGeo};
 use risk::{Band, Ended, Ground, Judged, JudgedLogIn, LogInConfig, LogInFacts, LogIns};
 use testkit::gate::TEST_CALLER;
 use testkit::{Engine, TestGate};
@@ -259,6 +259,32 @@ fn log_ins_are_explained_to_administrators_and_to_the_person() {
         assert!(world.explain("nobody").await.is_err_and(|problem| problem.kind() == Kind::NotFound));
         let own = world.gate.call(OwnLogIns { room: world.room.clone(), rows: None }).await.unwrap();
         assert!(own.is_empty(), "one's own and nobody else's");
+    });
+}
+
+/// However many log-ins are newer, and of everybody but whoever asks.
+#[test]
+fn grave_log_ins_of_others_are_found_page_by_page() {
+    on_both_engines(async |world| {
+        let grave = |after: Option<String>, since: Micros| GraveLogIns { room: world.room.clone(), since, after, rows: Some(2) };
+        let facts = world.facts("u_ada", HOME, LAPTOP);
+        let judged = Judged { band: Band::Nothing, ..world.room.judge(&facts) };
+        for second in 0..3 {
+            let facts = LogInFacts { at: facts.at.plus_secs(second), ..facts.clone() };
+            world.room.note(&facts, &Judged { band: Band::Refuse, ..judged.clone() }, Ended::Refused).await.unwrap();
+        }
+        for second in 10..60 {
+            let facts = LogInFacts { at: facts.at.plus_secs(second), ..facts.clone() };
+            world.room.note(&facts, &judged, Ended::Failed).await.unwrap();
+        }
+        let first = world.gate.call(grave(None, Micros(0))).await.unwrap();
+        let times = |page: &LogInPage| page.rows.iter().map(|one| one.log_in.at).collect::<Vec<_>>();
+        assert_eq!(times(&first), [facts.at.plus_secs(2), facts.at.plus_secs(1)]);
+        let told = first.rows.first().unwrap();
+        assert_eq!((told.person.as_str(), told.name.as_str(), told.log_in.outcome.as_str()), ("u_ada", "ada", "refused"));
+        let second = world.gate.call(grave(first.next, Micros(0))).await.unwrap();
+        assert_eq!((times(&second), second.next), (vec![facts.at], None));
+        assert_eq!(world.gate.call(grave(None, facts.at.plus_secs(2))).await.unwrap().rows.len(), 1, "none from before");
     });
 }
 

@@ -254,6 +254,7 @@ pub async fn open_with(data: &Path, config: &Config, way: Way, root: Arc<dyn Key
     let audit = Audit::new(Arc::clone(&log));
     let asked = serving.clone();
     let observe = observe
+        .with_more(crate::log_health::health(&audit))
         .with_more(backing::health(&config.backup))
         .with_obstacles(Arc::new(move |reader, endpoint| asked.obstacle(reader, endpoint)));
     let ground = (opened.db.clone(), opened.system.clone());

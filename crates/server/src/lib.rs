@@ -45,6 +45,7 @@ mod keykeeping;
 mod lingering;
 pub mod listen;
 mod locate;
+mod log_health;
 mod mailing;
 mod observing;
 mod receipts;

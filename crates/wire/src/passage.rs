@@ -287,6 +287,7 @@ impl Shared {
         let seen = self.check_surroundings(&parts);
         let problem = match seen.and_then(|()| crate::certificate::take(&mut parts, &self.config.trusted_proxies)) {
             Ok(()) => match self.gate.identify(attempt_from(&parts), UNROUTED).await {
+                Ok(visitor) if shows_page => refuse_unread(&visitor, UNROUTED, page_not_found(&path)).await,
                 Ok(visitor) => refuse_unread(&visitor, UNROUTED, endpoint_not_found(&parts.method, &path)).await,
                 Err(problem) => problem,
             },
@@ -406,6 +407,10 @@ fn is_browser(headers: &http::HeaderMap) -> bool {
 
 fn endpoint_not_found(method: &Method, path: &str) -> Problem {
     Problem::not_found(format!("{method} {path} is not an endpoint of this server; docs/src/reference lists those that are"))
+}
+
+fn page_not_found(path: &str) -> Problem {
+    Problem::not_found(format!("there is no page at {path}; the links above lead to those that there are"))
 }
 
 pub(crate) fn log_problem(action: Action, problem: &Problem) {

@@ -68,6 +68,8 @@ pub struct ListStandings {
     pub room: Admission,
     /// The model; those of all models where none is named.
     pub name: Option<String>,
+    /// Only of models whose names have this part, in small or large letters.
+    pub part: Option<String>,
     /// Which of them.
     pub which: Which,
     /// What the page before gave as `next`.
@@ -75,6 +77,9 @@ pub struct ListStandings {
     /// Rows of a page.
     pub rows: Option<usize>,
 }
+
+/// The part of a name that is looked for.
+const PART_BYTES_MAX: usize = 256;
 
 /// A page of versions.
 #[derive(Clone, Debug, PartialEq)]
@@ -119,12 +124,15 @@ impl Operation for ListStandings {
             rows @ 1..=PAGE_ROWS_MAX => rows,
             _ => return Err(Problem::invalid(format!("a page has 1 to {PAGE_ROWS_MAX} rows"))),
         };
-        let (name, which, now) = (self.name, self.which, permit.entry().at);
+        let (name, part, which, now) = (self.name, self.part, self.which, permit.entry().at);
+        if part.as_ref().is_some_and(|part| part.len() > PART_BYTES_MAX) {
+            return Err(Problem::invalid(format!("a part of a name has at most {PART_BYTES_MAX} bytes")));
+        }
         let after = self.after.as_deref().map(|after| after_from(after, which)).transpose()?;
         let (workspace, scope) = (permit.workspace()?.to_owned(), permit.scope().clone());
         let read = move |reader: &mut Reader<'_>| {
             let (of, rows) = (name.as_deref(), rows.saturating_add(1));
-            let wanted = Wanted { workspace: &workspace, scope: &scope, of, which, after, rows, now };
+            let wanted = Wanted { workspace: &workspace, scope: &scope, of, part: part.as_deref(), which, after, rows, now };
             Ok(standings::list(reader, &wanted)?)
         };
         let mut found = self.room.db().read(&permit, read).await?;

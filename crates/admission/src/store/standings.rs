@@ -96,6 +96,8 @@ pub(crate) struct Wanted<'a> {
     pub(crate) scope: &'a Scope,
     /// Of this model alone.
     pub(crate) of: Option<&'a str>,
+    /// Of models whose names have this part.
+    pub(crate) part: Option<&'a str>,
     /// All stand by name and falling number; those of one state, the newest first; waivers, by their end.
     pub(crate) which: Which,
     pub(crate) after: Option<After>,
@@ -163,10 +165,29 @@ fn page(reader: &mut Reader<'_>, wanted: &Wanted<'_>, after: Option<&After>) -> 
             (behind, "s.waiver_until, s.model_id, s.version")
         }
     };
+    let pattern = wanted.part.map(like);
+    let mut narrowed = String::new();
+    if let Some(pattern) = &pattern {
+        binds.push(pattern.into());
+        narrowed = format!(" AND LOWER(m.name) LIKE ${} ESCAPE '\\'", binds.len());
+    }
     let sql = format!(
-        "SELECT {COLUMNS} FROM {JOINED} WHERE s.workspace = $1 AND ($2 = '' OR m.name = $2) AND {condition} ORDER BY {order} LIMIT $3"
+        "SELECT {COLUMNS} FROM {JOINED} WHERE s.workspace = $1 AND ($2 = '' OR m.name = $2) AND {condition}{narrowed} ORDER BY {order} LIMIT $3"
     );
     reader.query(&sql, &binds, from_row)
+}
+
+/// The pattern of names that have a part.
+fn like(part: &str) -> String {
+    let mut pattern = String::from("%");
+    for letter in part.to_ascii_lowercase().chars() {
+        if matches!(letter, '%' | '_' | '\\') {
+            pattern.push('\\');
+        }
+        pattern.push(letter);
+    }
+    pattern.push('%');
+    pattern
 }
 
 /// Moves a version from one of `from` to `to`; gives whether it was in one of them.

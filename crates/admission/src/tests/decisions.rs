@@ -44,7 +44,7 @@ fn a_waiver_needs_another_hand_an_end_and_findings_that_can_be_waived() {
         refused(world.call_as("reviewer", world.waive(30)).await, Kind::Conflict, "admitted already");
         let ends_before = |days: i64| {
             let which = Which::WaivedUntil(Micros(kernel::Clock::now(&world.gate.clock).0 + days * 86_400_000_000));
-            ListStandings { room: world.room.clone(), name: None, which, after: None, rows: Some(2) }
+            ListStandings { room: world.room.clone(), name: None, part: None, which, after: None, rows: Some(2) }
         };
         assert!(world.call(ends_before(29)).await.unwrap().rows.is_empty());
         let found = world.call(ends_before(31)).await.unwrap();

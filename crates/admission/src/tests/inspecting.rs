@@ -107,6 +107,7 @@ fn versions_are_listed_page_by_page_within_the_scope() {
         let list = |which: Which, after: Option<String>| ListStandings {
             room: world.room.clone(),
             name: None,
+            part: None,
             which,
             after,
             rows: Some(2),

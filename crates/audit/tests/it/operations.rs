@@ -144,20 +144,24 @@ async fn search_filters_and_pages_with_and_without_the_index() {
     house.drained().await;
     // At once, nothing is indexed; three seconds later, the first block is, and the rest is looked through. The answers are the same.
     for _ in 0..2 {
-        let outcomes = Filter { kind: Some("outcome".to_owned()), action: Some("test.ch*".to_owned()), ..Filter::default() };
-        let mut before = None;
-        let mut found = Vec::new();
-        loop {
-            let search = Search { room: house.room.clone(), filter: outcomes.clone(), before, limit_count: 100 };
-            let page = house.call(search).await.unwrap();
-            found.extend(page.hits.iter().map(|hit| hit.index));
-            before = page.next_before;
-            if before.is_none() {
-                break;
+        let of_verb = Filter { action: Some("test.ch*".to_owned()), ..Filter::default() };
+        let outcomes = Filter { kind: Some("outcome".to_owned()), ..of_verb.clone() };
+        let by_text = Filter { text: Some("\"kind\":\"outcome\"".to_owned()), ..of_verb };
+        for filter in [outcomes, by_text] {
+            let mut before = None;
+            let mut found = Vec::new();
+            loop {
+                let search = Search { room: house.room.clone(), filter: filter.clone(), before, limit_count: 100 };
+                let page = house.call(search).await.unwrap();
+                found.extend(page.hits.iter().map(|hit| hit.index));
+                before = page.next_before;
+                if before.is_none() {
+                    break;
+                }
             }
+            assert_eq!(found.len(), 650, "{filter:?}");
+            assert!(found.is_sorted_by(|a, b| a > b));
         }
-        assert_eq!(found.len(), 650);
-        assert!(found.is_sorted_by(|a, b| a > b));
         let nobody = find(&house, Filter { caller: Some("user-2".to_owned()), ..Filter::default() }).await;
         assert!(nobody.hits.is_empty());
         let text = find(&house, Filter { text: Some("run-123\"".to_owned()), ..Filter::default() }).await;

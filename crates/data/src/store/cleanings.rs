@@ -53,7 +53,7 @@ pub(crate) fn is_under_way(reader: &mut Reader<'_>, parent_id: &str, cleaning: &
 
 /// Versions of a data set that are being made, or could not be: the newest first.
 pub(crate) fn making(reader: &mut Reader<'_>, dataset_id: &str, count_max: i64) -> Result<Vec<Making>, DbError> {
-    let sql = "SELECT p.number, c.removed_count, c.why, i.state, i.queued_at, i.fault
+    let sql = "SELECT p.number, c.removed_count, c.why, i.state, i.queued_at, i.fault, i.stage, i.done_count, i.total_count
                FROM data_version v JOIN data_cleaning c ON c.version_id = v.version_id
                JOIN data_version p ON p.version_id = c.parent_id JOIN data_inspection i ON i.version_id = v.version_id
                WHERE v.dataset_id = $1 AND v.number IS NULL AND i.task = 'clean' ORDER BY i.queued_at DESC, i.inspection_id LIMIT $2";
@@ -65,6 +65,7 @@ pub(crate) fn making(reader: &mut Reader<'_>, dataset_id: &str, count_max: i64) 
             state: InspectionState::parse(&row.text(3)?).ok_or(DbError::Shape(3))?,
             asked_at: Micros(row.int(4)?),
             fault: row.opt_text(5)?,
+            stage: (row.text(6)?, row.int(7)?, row.opt_int(8)?),
         })
     })
 }

@@ -135,7 +135,8 @@ pub(crate) fn datasets(reader: &mut Reader<'_>, wanted: &Wanted<'_>, now: Micros
         "SELECT d.dataset_id, d.name, d.created_at, d.created_by, d.last_number,
                    (SELECT v.state FROM data_version v WHERE v.dataset_id = d.dataset_id AND v.number = d.last_number),
                    (SELECT MAX(v.number) FROM data_version v WHERE v.dataset_id = d.dataset_id AND v.state = 'admitted'
-                       AND (v.waiver_until IS NULL OR v.waiver_until > $4))
+                       AND (v.waiver_until IS NULL OR v.waiver_until > $4)),
+                   (SELECT MIN(v.waiver_until) FROM data_version v WHERE v.dataset_id = d.dataset_id AND v.state = 'admitted' AND v.waiver_until > $4)
                FROM data_set d WHERE d.workspace = $1 AND d.name > $2 {narrowed} ORDER BY d.name LIMIT $3"
     );
     reader.query(&sql, &binds, |row| {
@@ -147,6 +148,7 @@ pub(crate) fn datasets(reader: &mut Reader<'_>, wanted: &Wanted<'_>, now: Micros
             latest_number: row.int(4)?,
             latest_state: row.opt_text(5)?.as_deref().and_then(DataState::parse),
             admitted_number: row.opt_int(6)?,
+            waiver_until: row.opt_int(7)?.map(Micros),
         })
     })
 }

@@ -88,7 +88,9 @@ fn a_waiver_takes_another_person_a_reason_and_an_end() {
             SearchDatasets { room: world.room.clone(), which, after: None, rows: None }
         };
         assert!(world.call(waived_until(6)).await.unwrap().rows.is_empty());
-        assert_eq!(world.call(waived_until(8)).await.unwrap().rows.len(), 1);
+        let found = world.call(waived_until(8)).await.unwrap().rows;
+        assert_eq!((found.len(), found[0].waiver_until), (1, world.shown("d", "1").await.version.waiver_until));
+        assert!(found[0].waiver_until.is_some());
         let shown = world.shown("d", "1").await.version;
         assert_eq!((shown.state, shown.decision.unwrap().by.as_str()), (DataState::Admitted, "reviewer"));
         world.gate.clock.advance_secs(8 * 86_400);

@@ -268,6 +268,8 @@ pub struct DatasetSummary {
     pub latest_state: Option<DataState>,
     /// The newest admitted version's number.
     pub admitted_number: Option<i64>,
+    /// When the first waiver ends that lets a version in.
+    pub waiver_until: Option<Micros>,
 }
 
 /// How far an inspection has come.
@@ -349,6 +351,8 @@ pub struct Making {
     pub why: String,
     /// How far the job is.
     pub state: InspectionState,
+    /// What it does now, how much of that is done, and of how much.
+    pub stage: (String, i64, Option<i64>),
     /// When it was asked for.
     pub asked_at: Micros,
     /// Why there is no version.

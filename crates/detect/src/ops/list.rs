@@ -12,7 +12,7 @@ use crate::{Detect, Rung};
 pub const PAGE_COUNT_MAX: i64 = 500;
 const PAGE_COUNT: i64 = 100;
 
-/// Lists detections, the newest first.
+/// Lists detections, the newest first or the gravest.
 pub struct ListDetections {
     /// The room.
     pub room: Detect,
@@ -20,7 +20,9 @@ pub struct ListDetections {
     pub level: Option<Level>,
     /// Only those that nobody is on.
     pub open_only: bool,
-    /// Where the page before ended.
+    /// Whether the gravest come first, and only of equals the newest.
+    pub gravest_first: bool,
+    /// Where the page before ended, as a page in the same order gave it.
     pub after: Option<String>,
     /// How many at most.
     pub rows: Option<i64>,
@@ -29,7 +31,7 @@ pub struct ListDetections {
 /// A page.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DetectionPage {
-    /// The newest first.
+    /// In the order that was asked for.
     pub rows: Vec<Detection>,
     /// Where the next page begins; none behind the last.
     pub next: Option<String>,
@@ -45,20 +47,38 @@ impl Operation for ListDetections {
 
     async fn run(self, permit: Permit<Self>) -> Result<DetectionPage, Problem> {
         let count = self.rows.unwrap_or(PAGE_COUNT).clamp(1, PAGE_COUNT_MAX);
-        let before = self.after.as_deref().map(parse_after).transpose()?;
-        let wish = Wish { level: self.level, open_only: self.open_only, before, count: count + 1 };
-        let mut rows = self.room.db.read(&permit, move |reader| Ok(store::page(reader, &wish)?)).await?;
+        let (behind, before) = match self.after.as_deref() {
+            Some(after) if self.gravest_first => {
+                let (level, after) = after.split_once(':').ok_or_else(no_place)?;
+                (Some(Level::parse(level).ok_or_else(no_place)?), Some(parse_after(after)?))
+            }
+            after => (None, after.map(parse_after).transpose()?),
+        };
+        let wish = Wish { level: self.level, open_only: self.open_only, exactly: None, before, count: count + 1 };
+        let gravest_first = self.gravest_first;
+        let read = move |reader: &mut vault::db::Reader<'_>| {
+            Ok(if gravest_first { store::gravest(reader, &wish, behind)? } else { store::page(reader, &wish)? })
+        };
+        let mut rows = self.room.db.read(&permit, read).await?;
         let wanted = usize::try_from(count).unwrap_or(usize::MAX);
         let has_more = rows.len() > wanted;
         rows.truncate(wanted);
-        let next = rows.last().filter(|_| has_more).map(|last| format!("{}.{}", last.first_at.0, last.id));
+        let place = |last: &Detection| {
+            let after = format!("{}.{}", last.first_at.0, last.id);
+            if gravest_first { format!("{}:{after}", last.level.word()) } else { after }
+        };
+        let next = rows.last().filter(|_| has_more).map(place);
         Ok(DetectionPage { rows, next })
     }
 }
 
 fn parse_after(text: &str) -> Result<(i64, String), Problem> {
     let parts = text.split_once('.').and_then(|(at, id)| Some((at.parse().ok()?, id.to_owned())));
-    parts.filter(|(_, id)| id.len() <= 64).ok_or_else(|| Problem::invalid("`after` is the `next` of the page before"))
+    parts.filter(|(_, id)| id.len() <= 64).ok_or_else(no_place)
+}
+
+fn no_place() -> Problem {
+    Problem::invalid("`after` is the `next` of the page before")
 }
 
 /// Shows a detection.

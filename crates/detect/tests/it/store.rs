@@ -118,7 +118,14 @@ impl World {
     }
 
     async fn detections(&self) -> Vec<Detection> {
-        let list = ListDetections { room: self.room.clone(), level: None, open_only: false, after: None, rows: None };
+        let list = ListDetections {
+            room: self.room.clone(),
+            level: None,
+            open_only: false,
+            gravest_first: false,
+            after: None,
+            rows: None,
+        };
         self.call(list).await.unwrap().rows
     }
 }
@@ -151,6 +158,42 @@ fn what_was_found_is_written_down_once_whoever_reads_the_log_again() {
         let again = world.detections().await;
         assert_eq!(again, all, "read twice, it is one finding");
         assert_eq!(world.number("SELECT COUNT(*) FROM observe_delivery").await, 1);
+    });
+}
+
+/// However many are newer.
+#[test]
+fn the_gravest_detections_come_first_page_by_page() {
+    on_each(Rung::Note, async |world| {
+        for number in 0..30 {
+            let level = if number == 0 { "critical" } else { "low" };
+            let id = format!("d{number:02}");
+            let sql = "INSERT INTO detection (detection_id, rule_id, rule, title, level, subject, first_at, last_at, last_index, seen_count, evidence, words,
+                           response, response_state, alert_id)
+                       VALUES ($1, 'r', 'r', 'r', $2, $1, CAST($3 AS BIGINT), 1, 1, 1, '[]', '', 'note', 'none', '')";
+            world.sql(sql, &[&id, level, &number.to_string()]).await;
+        }
+        let list = |after: Option<String>, rows: i64| ListDetections {
+            room: world.room.clone(),
+            level: None,
+            open_only: true,
+            gravest_first: true,
+            after,
+            rows: Some(rows),
+        };
+        let whole = world.call(list(None, 100)).await.unwrap();
+        assert_eq!((whole.rows.len(), whole.rows[0].id.as_str(), whole.rows[1].id.as_str()), (30, "d00", "d29"));
+        let (mut paged, mut after) = (Vec::new(), None);
+        loop {
+            let page = world.call(list(after, 7)).await.unwrap();
+            paged.extend(page.rows);
+            after = page.next;
+            if after.is_none() {
+                break;
+            }
+        }
+        assert_eq!(paged, whole.rows);
+        assert_eq!(world.call(list(Some("5.x".to_owned()), 7)).await.unwrap_err().kind(), Kind::Invalid);
     });
 }
 

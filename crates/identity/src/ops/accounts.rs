@@ -178,6 +178,27 @@ impl Operation for GetUser {
     }
 }
 
+/// Looks one service account up.
+pub struct GetService {
+    /// The room.
+    pub room: Identity,
+    /// Its id or name.
+    pub service: String,
+}
+
+impl Operation for GetService {
+    const ACTION: Action = SERVICES_LIST;
+    type Output = Principal;
+
+    fn target(&self) -> Target {
+        Target::Server
+    }
+
+    async fn run(self, permit: Permit<Self>) -> Result<Principal, Problem> {
+        self.room.db.read_point(&permit, move |reader| store::principal(reader, PrincipalKind::Service, &self.service)).await
+    }
+}
+
 /// Bars a person: tokens and the password stop working at once, sessions end.
 pub struct DisableUser {
     /// The room.

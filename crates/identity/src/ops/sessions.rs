@@ -158,6 +158,8 @@ impl Operation for DeleteSession {
 pub struct ListSessions {
     /// The room.
     pub room: Identity,
+    /// Whose, by id or name; the caller's own if none.
+    pub of: Option<String>,
 }
 
 impl Operation for ListSessions {
@@ -165,14 +167,20 @@ impl Operation for ListSessions {
     type Output = Vec<Session>;
 
     fn target(&self) -> Target {
-        Target::Myself
+        if self.of.is_some() { Target::Server } else { Target::Myself }
     }
 
     async fn run(self, permit: Permit<Self>) -> Result<Vec<Session>, Problem> {
-        let (at, own) = (permit.entry().at, own_account(permit.caller())?.to_owned());
+        let at = permit.entry().at;
+        let wanted = match self.of {
+            Some(other) => other,
+            None => own_account(permit.caller())?.to_owned(),
+        };
         let used = permit.caller().token.as_ref().map(|token| token.id.clone());
         let read = self.room.db.read(&permit, move |reader| {
-            let live = store::live_sessions(reader, &own, at)?;
+            let principal = store::any_principal(reader, &wanted)?;
+            let principal = principal.ok_or_else(|| Problem::not_found("there is no account of this id or name"))?;
+            let live = store::live_sessions(reader, &principal.id, at)?;
             Ok(live.into_iter().map(|(id, session)| Session { current: used.as_deref() == Some(&id), ..session }).collect())
         });
         read.await

@@ -109,7 +109,7 @@ async fn a_password_alone_opens_nothing_any_more() {
         let who = world.who(cookie(&session)).await.unwrap();
         assert_eq!((who.assurance, who.proof.as_ref().unwrap().method), (2, Method::Totp));
         assert_eq!(who.proof.unwrap().at, session.session.created_at);
-        let listed = world.by(cookie(&session), ListSessions { room: world.room.clone() }).await.unwrap();
+        let listed = world.by(cookie(&session), ListSessions { room: world.room.clone(), of: None }).await.unwrap();
         assert!(listed.iter().any(|row| row.current && row.method == Method::Totp && row.assurance == 2));
     }
 }

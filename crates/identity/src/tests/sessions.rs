@@ -25,11 +25,16 @@ async fn a_session_rotates_and_ends() {
         let second = world.by(cookie(&first), create()).await.unwrap();
         assert!(world.is_refused(cookie(&first)).await, "the old secret is dead");
         assert_eq!(second.session.expires_at, first.session.expires_at, "rotation gives no longer life");
-        let listed = world.by(cookie(&second), ListSessions { room: world.room.clone() }).await.unwrap();
+        let listed = world.by(cookie(&second), ListSessions { room: world.room.clone(), of: None }).await.unwrap();
         assert_eq!(listed.len(), 1);
         assert!(listed[0].current && listed[0].id == second.session.id);
+        let of = |who: &str| ListSessions { room: world.room.clone(), of: Some(who.to_owned()) };
+        let told: Vec<_> = world.by_job(of("ada")).await.unwrap().into_iter().map(|one| (one.id, one.current)).collect();
+        assert_eq!(told, [(second.session.id.clone(), false)], "another one sees them too, and none is the one they came with");
+        assert_eq!(world.by_job(of("nobody")).await.unwrap_err().kind(), kernel::Kind::NotFound);
         world.by(cookie(&second), DeleteSession { room: world.room.clone(), session: None }).await.unwrap();
         assert!(world.is_refused(cookie(&second)).await);
+        assert_eq!(world.by_job(of("ada")).await.unwrap(), []);
     }
 }
 

@@ -44,16 +44,19 @@ impl Operation for ShowHealth {
             let mut all = Vec::new();
             if models.is_none() {
                 all.push(server(&open));
-                if let Some(more) = &more {
+                for more in &more {
                     all.extend(more(reader, now)?);
                 }
-                let held = places::held_back(reader, &workspace)?;
+                let mut held = places::held_back(reader, &workspace)?;
+                let is_cut = held.len() > places::HELD_BACK_COUNT_MAX;
+                held.truncate(places::HELD_BACK_COUNT_MAX);
                 all.extend(held.into_iter().map(|(name, number, state)| HealthOf {
                     kind: "dataset",
                     name,
                     state: if state == "refused" { HealthState::Failing } else { HealthState::Degraded },
                     reasons: vec![format!("its newest version, {number}, is {state}")],
                 }));
+                all.extend(is_cut.then(more_held_back));
             }
             for place in places::endpoints(reader, Some(&workspace), models.as_deref())? {
                 let seen = minutes::of_endpoint(reader, &place.endpoint, since)?;
@@ -64,6 +67,13 @@ impl Operation for ShowHealth {
         };
         self.room.db().read(&permit, read).await
     }
+}
+
+/// Of data that is held back not all is told.
+fn more_held_back() -> HealthOf {
+    let words =
+        format!("more than {} data sets are held back; the list of data sets has all of them", places::HELD_BACK_COUNT_MAX);
+    HealthOf { kind: "dataset", name: "others".to_owned(), state: HealthState::Degraded, reasons: vec![words] }
 }
 
 type Open = [(Option<String>, Severity, String)];

@@ -147,6 +147,9 @@ pub(crate) fn any(reader: &mut Reader<'_>, id: &str) -> Result<Option<Alert>, Db
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Wish {
     pub(crate) state: Option<AlertState>,
+    pub(crate) severity: Option<Severity>,
+    /// Only of this endpoint, by its id.
+    pub(crate) endpoint: Option<String>,
     /// Only of these models.
     pub(crate) models: Option<Vec<String>>,
     /// Older than this.
@@ -159,9 +162,12 @@ pub(crate) fn page(reader: &mut Reader<'_>, workspace: &str, wish: &Wish) -> Res
     let (at, id) = wish.before.as_ref().map_or((i64::MAX, ""), |before| (before.at.0, &before.id));
     let mut binds: Vec<Bind<'_>> = vec![workspace.into(), at.into(), id.into(), wish.count.into()];
     let mut narrowed = String::new();
-    if let Some(state) = wish.state {
-        binds.push(state.word().into());
-        narrowed.push_str(&format!(" AND state = ${}", binds.len()));
+    let state = wish.state.map(AlertState::word);
+    let equal = [("state", state), ("severity", wish.severity.map(Severity::word)), ("endpoint_id", wish.endpoint.as_deref())];
+    for (column, value) in equal {
+        let Some(value) = value else { continue };
+        binds.push(value.into());
+        narrowed.push_str(&format!(" AND {column} = ${}", binds.len()));
     }
     if let Some(models) = &wish.models {
         let mut places = Vec::new();
@@ -176,6 +182,26 @@ pub(crate) fn page(reader: &mut Reader<'_>, workspace: &str, wish: &Wish) -> Res
          ORDER BY opened_at DESC, alert_id DESC LIMIT $4"
     );
     reader.query(&sql, &binds, alert_from)
+}
+
+/// The same, the gravest first and of equals the newest; behind a row of this severity, if one is given.
+pub(crate) fn gravest(
+    reader: &mut Reader<'_>,
+    workspace: &str,
+    wish: &Wish,
+    behind: Option<&(Severity, Cursor)>,
+) -> Result<Vec<Alert>, DbError> {
+    let mut rows = Vec::new();
+    for severity in Severity::GRAVEST_FIRST {
+        let left = wish.count.saturating_sub(i64::try_from(rows.len()).unwrap_or(i64::MAX));
+        if left == 0 || behind.is_some_and(|(last, _)| severity > *last) {
+            continue;
+        }
+        let before = behind.filter(|(last, _)| *last == severity).map(|(_, cursor)| cursor.clone());
+        let of_severity = Wish { severity: Some(severity), before, count: left, ..wish.clone() };
+        rows.extend(page(reader, workspace, &of_severity)?);
+    }
+    Ok(rows)
 }
 
 /// Open alerts by kind and severity.

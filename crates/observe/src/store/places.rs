@@ -66,10 +66,14 @@ pub(crate) fn data_events(reader: &mut Reader<'_>, workspace: &str, since: Micro
     })
 }
 
+/// Data sets that are held back and told of at most; one more is read, to say that there are more.
+pub(crate) const HELD_BACK_COUNT_MAX: usize = 100;
+
 /// Data sets of a workspace whose newest version may not be used: name, number, state.
 pub(crate) fn held_back(reader: &mut Reader<'_>, workspace: &str) -> Result<Vec<(String, i64, String)>, DbError> {
     let sql = "SELECT d.name, v.number, v.state FROM data_set d JOIN data_version v ON v.dataset_id = d.dataset_id
                WHERE d.workspace = $1 AND v.number = d.last_number AND v.state IN ('refused', 'quarantined')
-               ORDER BY d.name LIMIT 100";
-    reader.query(sql, &[workspace.into()], |row| Ok((row.text(0)?, row.int(1)?, row.text(2)?)))
+               ORDER BY d.name LIMIT $2";
+    let count = i64::try_from(HELD_BACK_COUNT_MAX).unwrap_or(i64::MAX).saturating_add(1);
+    reader.query(sql, &[workspace.into(), count.into()], |row| Ok((row.text(0)?, row.int(1)?, row.text(2)?)))
 }

@@ -7,9 +7,9 @@ use watch::{EventKind, Verdict};
 
 use super::support::World;
 use crate::ops::{
-    AcknowledgeAlert, AddLabels, ReceiveAlerts, RemedyDone, ResolveAlert, RunRemedy, ShowHealth, ShowMetrics, Told,
+    AcknowledgeAlert, AddLabels, ReceiveAlerts, RemedyDone, ResolveAlert, RunRemedy, SearchAlerts, ShowHealth, ShowMetrics, Told,
 };
-use crate::{Act, AlertState, HealthState, Label, News};
+use crate::{Act, Alert, AlertState, HealthState, Label, News, Severity};
 
 /// Version 1 learns its reference and is replaced by version 2, whose rows then drift.
 async fn drifted(world: &World) {
@@ -60,6 +60,78 @@ fn drift_opens_one_alert_with_cause_and_remedy_and_closes_it_when_it_is_over() {
         );
         assert!(sent[0].2.contains("\"kind\":\"drift\"") && sent[1].2.contains("endsAt"), "{sent:?}");
         assert!(!world.gate.records.lock().iter().any(|line| line.contains("caller=")));
+    });
+}
+
+/// However many are newer.
+#[test]
+fn the_gravest_alerts_come_first_and_those_of_one_endpoint_are_found() {
+    on_both_engines("observe", async |engine| {
+        let world = World::new(engine).await;
+        let workspace = {
+            drifted(&world).await;
+            world.alerts().await[0].workspace.clone()
+        };
+        let alert = |number: i64, severity: Severity, endpoint: &str| Alert {
+            id: format!("x{number}"),
+            workspace: workspace.clone(),
+            endpoint: Some(endpoint.to_owned()),
+            model: None,
+            kind: "external".to_owned(),
+            severity,
+            state: AlertState::Open,
+            headline: String::new(),
+            began_at: Micros(number),
+            opened_at: Micros(number),
+            seen_at: Micros(number),
+            crosses_at: None,
+            certainty: None,
+            detail: crate::types::Detail::default(),
+            acknowledged: None,
+            resolved: None,
+        };
+        let mut all = vec![alert(1, Severity::Critical, "grave"), alert(2, Severity::Warning, "grave")];
+        all.extend((10..30).map(|number| alert(number, Severity::Info, "mild")));
+        let raise = move |writer: &mut vault::db::Writer<'_>| {
+            for alert in &all {
+                crate::store::alerts::raise(
+                    writer,
+                    &crate::store::alerts::Raised { fingerprint: &alert.id, alert, remedies: &[] },
+                )?;
+            }
+            Ok(())
+        };
+        world.opened.system.write(raise).await.unwrap();
+        let gravest = |after, rows| SearchAlerts {
+            state: Some(AlertState::Open),
+            gravest_first: true,
+            with_remedies: true,
+            after,
+            rows: Some(rows),
+            ..SearchAlerts::all(world.room.clone())
+        };
+        let whole = world.call(gravest(None, 100)).await.unwrap();
+        assert_eq!((whole.rows[0].id.as_str(), whole.rows.len(), whole.next), ("x1", 23, None));
+        assert!(whole.rows.is_sorted_by(|one, next| (one.severity, one.opened_at) >= (next.severity, next.opened_at)));
+        assert!(
+            !whole.remedies.is_empty()
+                && whole.remedies.iter().all(|one| one.alert == whole.rows.iter().find(|row| row.kind == "drift").unwrap().id)
+        );
+        let (mut paged, mut after) = (Vec::new(), None);
+        loop {
+            let page = world.call(gravest(after, 5)).await.unwrap();
+            paged.extend(page.rows);
+            after = page.next;
+            if after.is_none() {
+                break;
+            }
+        }
+        assert_eq!(paged, whole.rows);
+        let wrong = world.call(gravest(Some("5/x".to_owned()), 5)).await.unwrap_err();
+        assert_eq!(wrong.kind(), Kind::Invalid, "the place of the other order");
+        let of = SearchAlerts { endpoint: Some("grave".to_owned()), rows: Some(1), ..SearchAlerts::all(world.room.clone()) };
+        let found = world.call(of).await.unwrap();
+        assert_eq!((found.rows[0].id.as_str(), found.next.is_some()), ("x2", true));
     });
 }
 

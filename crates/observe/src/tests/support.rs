@@ -163,7 +163,7 @@ impl World {
     }
 
     pub(super) async fn alerts(&self) -> Vec<Alert> {
-        let search = SearchAlerts { room: self.room.clone(), state: None, after: None, rows: None };
+        let search = SearchAlerts::all(self.room.clone());
         self.call(search).await.unwrap().rows
     }
 

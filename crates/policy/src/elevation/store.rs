@@ -83,6 +83,16 @@ pub(crate) fn of_place(reader: &mut Reader<'_>, workspace: Option<&str>) -> Resu
     reader.query(&sql, &[workspace.unwrap_or_default().into(), LIST_COUNT_MAX.into()], one_of)
 }
 
+/// Those of a workspace, or of the server, that wait for a second person; the one that lapses first is first.
+pub(crate) fn waiting_at(reader: &mut Reader<'_>, workspace: Option<&str>, now: Micros) -> Result<Vec<Elevation>, DbError> {
+    let sql = format!(
+        "SELECT {COLUMNS}, {NAME} FROM elevation WHERE state = 'asked' AND asked_at > $2 AND (workspace = $1 OR ($1 = '' AND workspace IS NULL))
+         ORDER BY asked_at, id LIMIT $3"
+    );
+    let since = now.plus_secs(-ASKED_SECONDS_MAX).0;
+    reader.query(&sql, &[workspace.unwrap_or_default().into(), since.into(), LIST_COUNT_MAX.into()], one_of)
+}
+
 fn one_of(row: &Row<'_>) -> Result<Elevation, DbError> {
     Ok(Elevation {
         id: row.text(0)?,

@@ -278,6 +278,8 @@ pub struct ListElevations {
     pub room: Policy,
     /// Of the server, or of the attempt's workspace.
     pub of_server: bool,
+    /// Only those that wait for a second person.
+    pub waiting_only: bool,
 }
 
 impl Operation for ListElevations {
@@ -290,7 +292,12 @@ impl Operation for ListElevations {
 
     async fn run(self, permit: Permit<Self>) -> Result<Vec<Elevation>, Problem> {
         let workspace = if self.of_server { None } else { permit.facts().workspace.clone() };
-        self.room.db().read(&permit, move |reader| Ok(store::of_place(reader, workspace.as_deref())?)).await
+        let (waiting_only, now) = (self.waiting_only, permit.entry().at);
+        let read = move |reader: &mut Reader<'_>| {
+            let workspace = workspace.as_deref();
+            Ok(if waiting_only { store::waiting_at(reader, workspace, now)? } else { store::of_place(reader, workspace)? })
+        };
+        self.room.db().read(&permit, read).await
     }
 }
 

@@ -81,7 +81,7 @@ async fn a_role_is_given_by_a_second_person_and_ends_by_itself() {
         assert!(!house.may_create("vera").await);
         let own = house.call("vera", OwnElevations { room: house.policy.clone() }).await.unwrap();
         assert_eq!(own.len(), 1);
-        let list = ListElevations { room: house.policy.clone(), of_server: false };
+        let list = ListElevations { room: house.policy.clone(), of_server: false, waiting_only: false };
         assert_eq!(house.call("olga", list.clone()).await.unwrap(), own);
         assert_eq!(kind(house.call("vera", list).await), Some(Kind::Forbidden));
     }
@@ -120,6 +120,40 @@ async fn a_request_is_void_after_a_day_can_be_taken_back_and_there_are_not_many(
             house.ask("vera", "contributor", 600).await.unwrap();
         }
         assert_eq!(kind(house.ask("vera", "contributor", 600).await), Some(Kind::Conflict));
+    }
+}
+
+#[tokio::test]
+async fn what_waits_is_listed_however_much_was_asked_for_since() {
+    for house in houses().await {
+        let waiting = async |who: &str, of_server| {
+            let list = ListElevations { room: house.policy.clone(), of_server, waiting_only: true };
+            house.call(who, list).await.map(|all| all.into_iter().map(|one| one.id).collect::<Vec<_>>())
+        };
+        let first = house.ask("vera", "contributor", 600).await.unwrap();
+        let on_server = RequestElevation {
+            room: house.policy.clone(),
+            role: "auditor".to_owned(),
+            on: On::Server,
+            seconds: 600,
+            reason: "an incident".to_owned(),
+        };
+        let on_server = house.call("eve", on_server).await.unwrap();
+        for _ in 0..=crate::elevation::LIST_COUNT_MAX {
+            house.clock.advance_secs(1);
+            let other = house.ask("otto", "contributor", 600).await.unwrap();
+            house.call("otto", EndElevation { room: house.policy.clone(), id: other.id }).await.unwrap();
+        }
+        let newest = ListElevations { room: house.policy.clone(), of_server: false, waiting_only: false };
+        assert!(
+            house.call("olga", newest).await.unwrap().iter().all(|one| one.id != first.id),
+            "the newest alone do not show it"
+        );
+        assert_eq!(waiting("olga", false).await.unwrap(), [first.id.clone()]);
+        assert_eq!(waiting("root", true).await.unwrap(), [on_server.id.clone()]);
+        assert_eq!(kind(waiting("olga", true).await), Some(Kind::Forbidden));
+        house.clock.advance_secs(24 * 3_600);
+        assert_eq!(waiting("olga", false).await.unwrap(), [""; 0], "nobody can decide on it any more");
     }
 }
 

@@ -10,7 +10,7 @@ use kernel::Problem;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::shape::{body, list, nothing, only, query};
+use super::shape::{body, is_gravest_first, list, nothing, only, query};
 use super::times::to_text;
 use crate::{Door, Inbound, json as json_answer};
 
@@ -49,7 +49,7 @@ impl SetBody {
 pub fn routes(door: &mut Door, room: &Detect) {
     let detect = room.clone();
     let search = move |inbound: &Inbound| {
-        let (page, [level, open]) = query(inbound, ["level", "open"])?;
+        let (page, [level, open, order]) = query(inbound, ["level", "open", "order"])?;
         let level = level.as_deref().map(parse_level).transpose()?;
         let open_only = match open.as_deref() {
             None | Some("false") => false,
@@ -57,7 +57,8 @@ pub fn routes(door: &mut Door, room: &Detect) {
             Some(_) => return Err(Problem::invalid("`open` is true or false")),
         };
         let rows = page.rows.and_then(|rows| i64::try_from(rows).ok());
-        Ok(ListDetections { room: detect.clone(), level, open_only, after: page.after, rows })
+        let gravest_first = is_gravest_first(order.as_deref())?;
+        Ok(ListDetections { room: detect.clone(), level, open_only, gravest_first, after: page.after, rows })
     };
     door.route(Method::GET, PREFIX, search, |page| list("detections", &page.rows, page.next.as_deref(), detection));
     let detect = room.clone();

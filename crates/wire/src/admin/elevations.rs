@@ -43,12 +43,18 @@ pub fn routes(door: &mut Door, policy: &Policy) {
     door.route(Method::POST, ELEVATIONS, request, |one| json_answer(&shown(&one)));
     let room = policy.clone();
     let list = move |inbound: &Inbound| {
-        let [kind] = only(inbound, ["resource_kind"])?;
-        match kind.as_deref() {
-            None | Some("workspace") => Ok(ListElevations { room: room.clone(), of_server: false }),
-            Some("server") => Ok(ListElevations { room: room.clone(), of_server: true }),
-            Some(_) => Err(Problem::invalid("`resource_kind` is workspace or server")),
-        }
+        let [kind, state] = only(inbound, ["resource_kind", "state"])?;
+        let of_server = match kind.as_deref() {
+            None | Some("workspace") => false,
+            Some("server") => true,
+            Some(_) => return Err(Problem::invalid("`resource_kind` is workspace or server")),
+        };
+        let waiting_only = match state.as_deref() {
+            None => false,
+            Some("asked") => true,
+            Some(_) => return Err(Problem::invalid("`state` is asked, or nothing for all")),
+        };
+        Ok(ListElevations { room: room.clone(), of_server, waiting_only })
     };
     door.route(Method::GET, ELEVATIONS, list, |all| json_answer(&listed(&all)));
     let room = policy.clone();

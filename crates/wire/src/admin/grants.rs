@@ -82,7 +82,10 @@ fn wanted(room: &Policy, inbound: &Inbound) -> Result<CreateGrant, Problem> {
 }
 
 /// The resource of these two: the workspace of the request, if nobody says.
-pub(super) fn on(kind: Option<&str>, resource: Option<String>) -> Result<On, Problem> {
+///
+/// # Errors
+/// `Invalid` for another kind, or one without what it needs.
+pub fn on(kind: Option<&str>, resource: Option<String>) -> Result<On, Problem> {
     let kind = kind.unwrap_or("workspace");
     let resource = resource.filter(|id| !id.is_empty());
     match (kind, resource) {

@@ -87,7 +87,7 @@ pub mod users;
 pub mod vault;
 pub mod workspaces;
 
-pub use shape::which;
+pub use shape::{is_gravest_first, which};
 
 use crate::Door;
 

@@ -126,8 +126,8 @@ fn names(inbound: &Inbound) -> (String, String) {
 }
 
 fn standings(room: Admission, inbound: &Inbound) -> Result<ListStandings, Problem> {
-    let (page, [name, state]) = query(inbound, ["model", "state"])?;
-    Ok(ListStandings { room, name, which: which(state)?, after: page.after, rows: page.rows })
+    let (page, [name, state, part]) = query(inbound, ["model", "state", "part"])?;
+    Ok(ListStandings { room, name, part, which: which(state)?, after: page.after, rows: page.rows })
 }
 
 fn show_gate(room: Admission, inbound: &Inbound) -> Result<ShowGate, Problem> {

@@ -22,7 +22,7 @@ use serving::ops::{ThrottleTrail, UpdateEndpoint};
 use serving::{Level, Serving};
 
 use super::retraining;
-use super::shape::{body, list, only, query};
+use super::shape::{body, is_gravest_first, list, only, query};
 use super::times::{parse, to_text};
 use crate::{Answer, Chosen, Door, Inbound, outbound};
 
@@ -109,9 +109,11 @@ pub fn routes(door: &mut Door, rooms: &Rooms, measure: &Measure) {
     let at = |end: &str| format!("{PREFIX}{end}");
     let room = rooms.observe.clone();
     let search = move |inbound: &Inbound| {
-        let (page, [state]) = query(inbound, ["state"])?;
+        let (page, [state, endpoint, order]) = query(inbound, ["state", "endpoint", "order"])?;
         let state = state.as_deref().map(AlertState::parse).transpose()?;
-        Ok(SearchAlerts { room: room.clone(), state, after: page.after, rows: page.rows })
+        let gravest_first = is_gravest_first(order.as_deref())?;
+        let all = SearchAlerts::all(room.clone());
+        Ok(SearchAlerts { state, endpoint, gravest_first, after: page.after, rows: page.rows, ..all })
     };
     door.route(Method::GET, &at("/alerts"), search, |page| list("alerts", &page.rows, page.next.as_deref(), alert));
     let of_alert = at("/alerts/{alert}");

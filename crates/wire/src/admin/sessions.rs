@@ -1,18 +1,18 @@
-//! The caller's own browser sessions. They begin at the log-in form and end here or there.
+//! Browser sessions: the caller's own, which begin at the log-in form and end here or there, and those of others for those who administer.
 
 use http::Method;
 use identity::ops::sessions::{DeleteSession, ListSessions};
 use identity::{Identity, Session};
 use serde_json::{Value, json};
 
-use super::shape::{list, nothing};
+use super::shape::{list, nothing, only};
 use super::times::to_text;
 use crate::{Door, Inbound};
 
 /// Adds the routes of sessions.
 pub fn routes(door: &mut Door, identity: &Identity) {
     let room = identity.clone();
-    let all = move |_: &Inbound| Ok(ListSessions { room: room.clone() });
+    let all = move |inbound: &Inbound| only(inbound, ["of"]).map(|[of]| ListSessions { room: room.clone(), of });
     door.route(Method::GET, "/api/strongroom/v1/sessions", all, |sessions| list("sessions", &sessions, None, session_value));
     let room = identity.clone();
     let delete =

@@ -70,6 +70,18 @@ pub fn which(state: Option<String>) -> Result<Which, Problem> {
     known.map(Which::In).ok_or_else(|| Problem::invalid("`state` is `quarantined`, `inspecting`, `admitted` or `refused`"))
 }
 
+/// The order of a list, as `order` asks for it: the newest first, or the gravest.
+///
+/// # Errors
+/// `Invalid` for another word.
+pub fn is_gravest_first(order: Option<&str>) -> Result<bool, Problem> {
+    match order {
+        None | Some("newest") => Ok(false),
+        Some("gravest") => Ok(true),
+        Some(_) => Err(Problem::invalid("`order` is `newest` or `gravest`")),
+    }
+}
+
 /// `{"<plural>": […], "next": "…"}`; without `next` at the end.
 pub(crate) fn list<T>(plural: &str, rows: &[T], next: Option<&str>, show: impl Fn(&T) -> Value) -> Result<Answer, Problem> {
     let mut answer = json!({ plural: rows.iter().map(show).collect::<Vec<_>>() });
