@@ -216,7 +216,7 @@ def test_tokens_and_sessions_of_others_are_seen_and_ended_by_who_administers(age
     server, _, _, auditor, chief = aged
     ada = person(server, "viewer")
     service = call(chief.session(), server, "POST", "/services", json={"name": f"bot-{uuid.uuid4().hex[:6]}"})
-    made = call(chief.session(), server, "POST", f"/services/{service['id']}/tokens", json={"label": "nightly", "scopes": [], "lifetime_s": 3_600})
+    made = call(chief.session(), server, "POST", f"/services/{service['id']}/tokens", json={"label": "nightly", "scopes": [], "lifetime_s": 600})
     who = id_of(server, ada)
     cookie = server.session(token=None)
     answer = cookie.post(f"{server.url}/login", data={"username": ada.name, "password": ada.password}, headers={"Sec-Fetch-Site": "same-origin"}, allow_redirects=False)
