@@ -111,6 +111,23 @@ def evaluate(session, server, path, body, **headers):
     return session.post(f"{server.url}/access/v1/{path}", json=body, headers=headers)
 
 
+def test_of_whom_something_else_is_said_nothing_is_allowed(server):
+    """AuthZEN: a subject is its type and its id together."""
+    name, owner = f"robot-{uuid.uuid4().hex[:8]}", person(server, "owner")
+    call(server.session(), server, "POST", "/services", json={"name": name})
+    grant(server, name, "viewer")
+    question = lambda kind: {"subject": {"type": kind, "id": name}, "action": {"name": "runs.get"}, "resource": {"type": "workspace", "id": "default"}}  # noqa: E731
+    decided = {kind: evaluate(owner.session(), server, "evaluation", question(kind)).json() for kind in ("service", "user", "group")}
+    assert {kind: one["decision"] for kind, one in decided.items()} == {"service": True, "user": False, "group": False}, decided
+    assert "is a service" in decided["group"]["context"]["reason_admin"]
+    batch = {"evaluations": [question(kind) for kind in ("group", "service", "user")], "options": {"evaluations_semantic": "execute_all"}}
+    answers = evaluate(owner.session(), server, "evaluations", batch).json()["evaluations"]
+    assert [one["decision"] for one in answers] == [False, True, False]
+    # A resource is its type and its id too: what is no experiment is not one by being named so.
+    elsewhere = {**question("service"), "resource": {"type": "experiment", "id": "default"}}
+    assert evaluate(owner.session(), server, "evaluation", elsewhere).json().get("decision") is not True
+
+
 def test_other_systems_ask_what_somebody_may_do(server):
     ada, owner = person(server, "viewer"), person(server, "owner")
     question = {

@@ -15,6 +15,8 @@ pub struct AccessCheck {
     pub room: Policy,
     /// Whom it is about: an id or a name.
     pub principal: String,
+    /// What they are said to be: of whom is something else, nothing is allowed. None where nothing is said.
+    pub principal_kind: Option<PrincipalKind>,
     /// The verb, such as `runs.create`.
     pub verb: String,
     /// On what.
@@ -53,6 +55,10 @@ impl Operation for AccessCheck {
         let found = self.room.db().read_point(&permit, move |reader| Ok(directory.find(reader, &name)?)).await?;
         let principal =
             found.ok_or_else(|| Problem::not_found(format!("there is no user, group or service `{}`", self.principal)))?;
+        if let Some(said) = self.principal_kind.filter(|said| *said != principal.kind) {
+            let hint = Some(format!("`{}` is a {}, no {}.", self.principal, principal.kind.word(), said.word()));
+            return Ok(AccessAnswer { principal: principal.id, allowed: false, reasons: Vec::new(), hint });
+        }
         if principal.disabled {
             let hint = Some("The account is switched off.".to_owned());
             return Ok(AccessAnswer { principal: principal.id, allowed: false, reasons: Vec::new(), hint });
