@@ -36,6 +36,10 @@ def test_a_second_person_gives_a_role_and_it_can_be_given_back(server):
     call(ada.session(), server, "POST", f"/elevations/{asked['id']}/approve", status=(403, 404), json={})
     waiting = call(owner.session(), server, "GET", "/elevations")["elevations"]
     assert asked["id"] in [one["id"] for one in waiting]
+    # Whoever decides sees first what it would newly allow; that gives nothing.
+    preview = json.loads(server.cli("elevate", "approve", asked["id"], "--dry-run", "--json", "--token-file", str(server.token_file)).stdout)
+    assert "runs.create" in {one["verb"] for one in preview["newly"]["newly_allowed"]} and preview["newly"]["complete"]
+    assert not may_create(server, ada), "a preview gives nothing"
     given = call(owner.session(), server, "POST", f"/elevations/{asked['id']}/approve", json={})
     assert given["state"] == "given" and given["ends_at"]
     harness.wait_until(lambda: may_create(server, ada), 3, "the role counts")

@@ -171,8 +171,9 @@ def test_every_command_that_is_recommended_works(whole):
     run = session.post(f"{api}/runs/create", json={"experiment_id": experiment}).json()["run"]["info"]["run_id"]
     model_of(session, server, "told", run, f"{experiment}/{run}/artifacts")
     given = call(session, server, "POST", "/grants", json={"principal": friend.name, "role": "viewer", "resource_kind": "workspace", "justification": "t"})
-    call(server.session(), server, "POST", "/services", json={"name": "robot"})
-    made = call(server.session(), server, "POST", "/services/robot/tokens", json={"label": "x", "scopes": [], "lifetime_s": 600})
+    maker = person(server, "administrator", on="server").session()
+    call(maker, server, "POST", "/services", json={"name": "robot"})
+    made = call(maker, server, "POST", "/services/robot/tokens", json={"label": "x", "scopes": [], "lifetime_s": 600})
     grant(server, "robot", "owner", workspace=workspace)
     robot = server.session(made["secret"])
     robot.headers.update(head)

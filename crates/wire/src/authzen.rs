@@ -203,6 +203,8 @@ fn check(room: &Policy, question: &Question, inbound: &Inbound) -> Result<Access
 async fn evaluated(visitor: &Visitor, check: AccessCheck) -> Result<(bool, Value), Problem> {
     let here = AccessCheck { on: Target::Workspace, ..check.clone() };
     match visitor.call(check).await {
+        // A resource that is not there, or is something else than its type says, is none that anybody may.
+        Ok(answer) if answer.allowed && !answer.exists => Ok(nobody_may(&Problem::not_found("there is no such resource"))),
         Ok(answer) => {
             let context = json!({ "principal": answer.principal, "reasons": answer.reasons, "reason_admin": answer.hint });
             Ok((answer.allowed, json!({ "decision": answer.allowed, "context": context })))

@@ -120,9 +120,9 @@ fn take(reach: &mut Reach, workspace: &str, root: &str, walked: &Value) {
             json!({ "from": root, "kind": part("kind"), "name": part("name"), "label": part("label"), "trust": part("trust") })
         });
     }
-    // What a model version or data version was changed into descends from itself, as far as commands go.
+    // What was changed itself is looked at again.
     for node in list("roots") {
-        if let ("data_version", Some((name, number))) = (text(node, "kind"), text(node, "name").rsplit_once('@')) {
+        if let ("data_version", Some((name, number))) = (text(node, "kind"), text(node, "name").rsplit_once('/')) {
             reach.data.insert((workspace.to_owned(), name.to_owned(), number.to_owned()));
         }
     }
