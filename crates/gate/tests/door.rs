@@ -67,6 +67,7 @@ impl Assess for World {
         _: Action,
         known: Option<Allowance>,
     ) -> BoxFuture<'a, Result<Option<Allowance>, Over>> {
+        self.note("take in");
         Box::pin(std::future::ready(Ok(known)))
     }
 }
@@ -183,7 +184,8 @@ fn check(world: World, verb: Verb, kind: Option<Kind>, expected: &[&str]) {
     assert_eq!(notes.join(", "), expected.join(", "));
 }
 
-const HEAD: [&str; 7] = ["identify", "learn known", "assess", "take", "locate", "decide", "intent"];
+/// A workspace's rate is taken by whom it is allowed to, and by nobody else.
+const HEAD: [&str; 8] = ["identify", "learn known", "assess", "take", "locate", "decide", "take in", "intent"];
 
 fn with_head<'a>(rest: &[&'a str]) -> Vec<&'a str> {
     HEAD.iter().copied().chain(rest.iter().copied()).collect()
