@@ -36,6 +36,10 @@ def test_a_second_person_gives_a_role_and_it_can_be_given_back(server):
     call(ada.session(), server, "POST", f"/elevations/{asked['id']}/approve", status=(403, 404), json={})
     waiting = call(owner.session(), server, "GET", "/elevations")["elevations"]
     assert asked["id"] in [one["id"] for one in waiting]
+    # Whoever decides sees first what it would newly allow; that gives nothing.
+    preview = json.loads(server.cli("elevate", "approve", asked["id"], "--dry-run", "--json", "--token-file", str(server.token_file)).stdout)
+    assert "runs.create" in {one["verb"] for one in preview["newly"]["newly_allowed"]} and preview["newly"]["complete"]
+    assert not may_create(server, ada), "a preview gives nothing"
     given = call(owner.session(), server, "POST", f"/elevations/{asked['id']}/approve", json={})
     assert given["state"] == "given" and given["ends_at"]
     harness.wait_until(lambda: may_create(server, ada), 3, "the role counts")
@@ -109,6 +113,23 @@ def test_breaking_the_glass_takes_two_factors_and_always_alarms(fresh_server):
 
 def evaluate(session, server, path, body, **headers):
     return session.post(f"{server.url}/access/v1/{path}", json=body, headers=headers)
+
+
+def test_of_whom_something_else_is_said_nothing_is_allowed(server):
+    """AuthZEN: a subject is its type and its id together."""
+    name, owner = f"robot-{uuid.uuid4().hex[:8]}", person(server, "owner")
+    call(server.session(), server, "POST", "/services", json={"name": name})
+    grant(server, name, "viewer")
+    question = lambda kind: {"subject": {"type": kind, "id": name}, "action": {"name": "runs.get"}, "resource": {"type": "workspace", "id": "default"}}  # noqa: E731
+    decided = {kind: evaluate(owner.session(), server, "evaluation", question(kind)).json() for kind in ("service", "user", "group")}
+    assert {kind: one["decision"] for kind, one in decided.items()} == {"service": True, "user": False, "group": False}, decided
+    assert "is a service" in decided["group"]["context"]["reason_admin"]
+    batch = {"evaluations": [question(kind) for kind in ("group", "service", "user")], "options": {"evaluations_semantic": "execute_all"}}
+    answers = evaluate(owner.session(), server, "evaluations", batch).json()["evaluations"]
+    assert [one["decision"] for one in answers] == [False, True, False]
+    # A resource is its type and its id too: what is no experiment is not one by being named so.
+    elsewhere = {**question("service"), "resource": {"type": "experiment", "id": "default"}}
+    assert evaluate(owner.session(), server, "evaluation", elsewhere).json().get("decision") is not True
 
 
 def test_other_systems_ask_what_somebody_may_do(server):

@@ -1,12 +1,13 @@
 """What somebody did, what came of it, and a file that shows it to others and leaves nothing out."""
 
 import json
+import secrets
 import subprocess
 
 import pytest
 
 import harness
-from people import person
+from people import call, grant, new_workspace, person
 
 pytestmark = pytest.mark.strongroom_only
 
@@ -19,8 +20,6 @@ def told(tmp_path_factory):
     with harness.running() as server:
         ada, bob = person(server, "contributor"), person(server, "viewer")
         auditor = person(server, "auditor", on="server")
-        from people import grant
-
         grant(server, auditor.name, "viewer")
         api = f"{server.url}/api/2.0/mlflow"
         session = ada.session()
@@ -114,3 +113,84 @@ def test_a_bundle_that_was_touched_does_not_hold(told, how, tmp_path):
     changed.write_text(json.dumps(bundle))
     checked = check_file(server, changed)
     assert checked.returncode == 1 and not json.loads(checked.stdout)["ok"], (how, checked.stdout)
+
+
+def model_of(session, server, name, run, artifacts):
+    api = f"{server.url}/api/2.0/mlflow"
+    assert session.put(f"{server.url}/api/2.0/mlflow-artifacts/artifacts/{artifacts}/model/MLmodel", data=b"flavors: {}\n").ok
+    session.post(f"{api}/registered-models/create", json={"name": name})
+    made = session.post(f"{api}/model-versions/create", json={"name": name, "source": f"runs:/{run}/model", "run_id": run})
+    assert made.ok, made.text
+    return made.json()["model_version"]["version"]
+
+
+def blast(server, who):
+    return json.loads(server.cli("audit", "blast-radius", "--who", who, "--json", "--token-file", str(server.token_file)).stdout)
+
+
+@pytest.fixture(scope="module")
+def whole():
+    """A server where the administrator may look at, and do, everything that a report recommends."""
+    if harness.external():
+        pytest.skip("needs a server of its own")
+    with harness.running() as server:
+        yield server
+
+
+def test_poisoned_data_leads_to_the_models_trained_on_it(whole):
+    """Eve commits data, Ada trains on it and registers what comes out: what Eve did leads to Ada's model."""
+    server = whole
+    eve, ada = person(server, "contributor"), person(server, "owner")
+    name = f"data-{secrets.token_hex(3)}"
+    from test_data import commit
+
+    commit(eve.session(), server, name, {"train.csv": b"x,y\n1,2\n"})
+    session, api = ada.session(), f"{server.url}/api/2.0/mlflow"
+    experiment = session.post(f"{api}/experiments/create", json={"name": secrets.token_hex(4)}).json()["experiment_id"]
+    run = session.post(f"{api}/runs/create", json={"experiment_id": experiment}).json()["run"]["info"]["run_id"]
+    source = f"{server.url}/api/strongroom/v1/datasets/{name}/versions/1/files/train.csv"
+    harness.wait_until(lambda: server.session().get(source).ok, 30, "the data is inspected")
+    assert server.session().get(source, headers={"X-Strongroom-Run": run}).ok
+    model = f"model-{secrets.token_hex(3)}"
+    model_of(session, server, model, run, f"{experiment}/{run}/artifacts")
+    report = blast(server, eve.name)
+    assert {"run", "model_version"} <= {one["kind"] for one in report["descends"]}, report["descends"]
+    assert any(one["label"] == f"{model} version 1" for one in report["descends"]), report["descends"]
+    assert any(one["command"] == f"strongroom data inspect {name}/1" for one in report["advice"]), report["advice"]
+
+
+def test_every_command_that_is_recommended_works(whole):
+    """Bob registers a version in a workspace of its own, gives a right and makes a token of a service: each command is run as it stands."""
+    server = whole
+    workspace = new_workspace(server)
+    bob, friend = person(server, "owner", workspace=workspace), person(server)
+    head = {"X-MLFLOW-WORKSPACE": workspace}
+    session, api = bob.session(), f"{server.url}/api/2.0/mlflow"
+    session.headers.update(head)
+    experiment = session.post(f"{api}/experiments/create", json={"name": "x"}).json()["experiment_id"]
+    run = session.post(f"{api}/runs/create", json={"experiment_id": experiment}).json()["run"]["info"]["run_id"]
+    model_of(session, server, "told", run, f"{experiment}/{run}/artifacts")
+    given = call(session, server, "POST", "/grants", json={"principal": friend.name, "role": "viewer", "resource_kind": "workspace", "justification": "t"})
+    maker = person(server, "administrator", on="server").session()
+    call(maker, server, "POST", "/services", json={"name": "robot"})
+    made = call(maker, server, "POST", "/services/robot/tokens", json={"label": "x", "scopes": [], "lifetime_s": 600})
+    grant(server, "robot", "owner", workspace=workspace)
+    robot = server.session(made["secret"])
+    robot.headers.update(head)
+    assert robot.post(f"{api}/experiments/create", json={"name": "by-robot"}).ok
+    for who, who_session, verb in ((bob.name, session, "user disable"), ("robot", robot, "service disable")):
+        report = blast(server, who)
+        commands = [one["command"] for one in report["advice"]]
+        assert report["complete"] is (report["left_off"] == [])
+        assert any(command.startswith(f"strongroom {verb}") for command in commands), commands
+        assert any(command.startswith("strongroom token revoke --any") for command in commands), commands
+        if who == bob.name:
+            assert f"strongroom grant revoke {given['id']} --workspace {workspace}" in commands, commands
+            assert any(one["kind"] == "unknown" for one in report["descends"]) or report["complete"]
+            roots = {one["from"] for one in report["descends"]}
+            assert any(root.startswith("run:") for root in roots), report["descends"]
+        assert who_session.get(f"{server.url}/api/strongroom/v1/me").ok
+        for command in commands:
+            done = server.cli(*command.split()[1:], "--token-file", str(server.token_file), check=False)
+            assert done.returncode == 0, (command, done.stderr)
+        harness.wait_until(lambda: who_session.get(f"{server.url}/api/strongroom/v1/me").status_code == 401, 5, "the token ends")

@@ -5,7 +5,7 @@ import time
 import pytest
 
 import harness
-from people import ADMIN, call, person
+from people import ADMIN, call, new_workspace, person
 
 pytestmark = pytest.mark.strongroom_only
 
@@ -92,3 +92,26 @@ def test_a_server_with_a_rate_of_nothing_does_not_start():
         with harness.running(config_text=broken):
             pass
     assert "limits.token.read.per_minute_count_max" in str(refused.value)
+
+
+def test_strangers_do_not_use_up_the_rate_of_a_workspace():
+    """Whatever workspace a header names, its rate is taken by those who may do something in it."""
+    few = "{ burst_count_max = 20, per_minute_count_max = 1 }"
+    many = "{ burst_count_max = 9000, per_minute_count_max = 9000 }"
+    config = f"[limits.workspace]\nsign_in = {many}\nread = {few}\nwrite = {many}\npredict = {many}\n"
+    with harness.running(config_text=config) as server:
+        workspace = new_workspace(server)
+        dana, eve = person(server, "owner", workspace=workspace), person(server)
+        head, search = {"X-MLFLOW-WORKSPACE": workspace}, f"{server.url}/api/2.0/mlflow/experiments/search?max_results=1"
+        strange, own = eve.session(), dana.session()
+        for _ in range(40):
+            assert strange.get(f"{server.url}{ADMIN}/me", headers=head).status_code == 200
+            assert strange.get(search, headers=head).status_code in (403, 404)
+        told = own.get(search, headers=head)
+        assert told.status_code == 200 and '"workspace-read";r=19' in told.headers["RateLimit"], told.headers
+        codes = [own.get(search, headers=head).status_code for _ in range(30)]
+        assert codes[:19] == [200] * 19 and 429 in codes, codes
+        over = own.get(search, headers=head)
+        assert over.status_code == 429 and over.headers["Retry-After"] and '"workspace-read"' in over.headers["RateLimit"]
+        # What is of no workspace is not counted in one.
+        assert own.get(f"{server.url}{ADMIN}/me", headers=head).status_code == 200

@@ -56,7 +56,7 @@ async fn shown(visitor: &Visitor, room: Policy, question: Question) -> Result<An
         return page_in(visitor.workspace(), &page);
     }
     let on = wire::admin::access::target(&kind, Some(resource))?;
-    let answer = visitor.call(AccessCheck { room, principal: who.clone(), verb: verb.clone(), on }).await?;
+    let answer = visitor.call(AccessCheck { room, principal: who.clone(), principal_kind: None, verb: verb.clone(), on }).await?;
     page.state = if answer.allowed {
         Cell::state(format!("{who} may {verb}"), Tone::Good)
     } else {

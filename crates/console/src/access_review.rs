@@ -9,7 +9,8 @@ use identity::PageWish;
 use identity::ops::workspaces::ListWorkspaces;
 use kernel::{Kind, Micros, Problem};
 use policy::{
-    Advice, CreateGrant, EscalationPath, FindPaths, GrantReview, On, Policy, Resource, ReviewAccess, ReviewReport, RevokeGrant,
+    Advice, CreateGrant, EscalationPath, FindPaths, GrantReview, On, PathsFound, Policy, Resource, ReviewAccess, ReviewReport,
+    RevokeGrant,
 };
 use wire::{Answer, Chosen, Door, Inbound};
 
@@ -290,25 +291,31 @@ async fn carry_out(visitor: &Visitor, room: Policy, (id, days): (String, i64), s
     Ok(redirect_in(visitor.workspace(), &format!("{PAGE}?days={days}")))
 }
 
-fn paths_page(paths: &[EscalationPath], days: i64) -> Sections {
+fn paths_page(found: &PathsFound, days: i64) -> Sections {
+    let paths = &found.paths;
     let mut page = Sections::new("How somebody could come to more");
     page.back = ("Access", "/console/access".to_owned());
     page.fields = vec![days_field(days)];
     let repairable = paths.iter().filter(|one| !one.by_office).count();
     page.state = match repairable {
-        0 => Cell::state("no way up is open", Tone::Good),
+        0 if found.left_off.is_empty() => Cell::state("no way up is open", Tone::Good),
+        0 => Cell::state("no way up was found, and not all was looked at", Tone::Wait),
         count => Cell::state(format!("{count} ways up to close"), Tone::Bad),
     };
     page.words = vec![
         "Each is the shortest way, by grants, accounts and records as they are now. What administrators can do by their office is watched, not repaired."
             .to_owned(),
     ];
+    page.words.extend(found.left_off.iter().map(|words| format!("Left out: {words}.")));
     let row = |one: &EscalationPath| {
-        let steps: Vec<&str> = one.steps.iter().map(|step| step.words.as_str()).collect();
+        let mut steps: Vec<String> = one.steps.iter().map(|step| step.words.clone()).collect();
+        if one.like_count > 0 {
+            steps.push(format!("and in the same way over {} other accounts", one.like_count));
+        }
         let evidence: Vec<&str> = one.steps.iter().flat_map(|step| step.evidence.iter().map(String::as_str)).collect();
         vec![
             Cell::text(one.who.clone()),
-            Cell::text(one.goal.clone()),
+            Cell::text(one.goal()),
             Cell::text(steps.join("; then ")),
             Cell::text(evidence.join(", ")),
         ]

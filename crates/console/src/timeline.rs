@@ -183,7 +183,13 @@ enum Account {
 
 /// The account of an id or a name: a person's, a service's or a group's. Whoever may ask what somebody may do may know who that is.
 async fn account(visitor: &Visitor, room: Policy, who: &str) -> Result<Account, Problem> {
-    let check = AccessCheck { room, principal: who.to_owned(), verb: Search::ACTION.name.to_owned(), on: Target::Server };
+    let check = AccessCheck {
+        room,
+        principal: who.to_owned(),
+        principal_kind: None,
+        verb: Search::ACTION.name.to_owned(),
+        on: Target::Server,
+    };
     match if_allowed(visitor, check).await {
         Ok(Some(answer)) => Ok(Account::Is(answer.principal)),
         Ok(None) => Ok(Account::Unknown),

@@ -57,7 +57,9 @@ pub struct Visitor {
     caller: Caller,
     risk: Risk,
     at: Micros,
-    allowance: Option<Allowance>,
+    allowance: Mutex<Option<Allowance>>,
+    /// The workspaces, by id, from whose rates this request has taken one: once from each, however many verbs it asks for.
+    counted_in: Mutex<Vec<String>>,
     /// What was allowed last: what a long answer is asked about again.
     allowed: Mutex<Option<(Action, Target, Facts)>>,
     /// Whether anything of it is in the log yet.
@@ -91,7 +93,7 @@ impl Gate {
                     return Err(visitor.refuse(action, locked(wait)).await);
                 }
                 match self.ports.assess.take(&visitor.attempt, &visitor.caller, action).await {
-                    Ok(allowance) => visitor.allowance = allowance,
+                    Ok(allowance) => visitor.allowance = Mutex::new(allowance),
                     Err(Over { problem, is_news: true }) => return Err(visitor.refuse(action, problem).await),
                     Err(Over { problem, is_news: false }) => return Err(problem),
                 }
@@ -109,7 +111,8 @@ impl Gate {
 
     fn visitor(&self, attempt: Attempt, caller: Caller, risk: Risk, at: Micros) -> Visitor {
         let (ports, allowed, recorded) = (Arc::clone(&self.ports), Mutex::default(), AtomicBool::new(false));
-        Visitor { ports, attempt, caller, risk, at, allowance: None, allowed, recorded }
+        let (allowance, counted_in) = (Mutex::default(), Mutex::default());
+        Visitor { ports, attempt, caller, risk, at, allowance, counted_in, allowed, recorded }
     }
 
     /// [`Gate::identify`] and [`Visitor::call`] in one, for jobs, commands and tests.
@@ -136,8 +139,8 @@ impl Visitor {
 
     /// What is left of the caller's rate that will be used up first.
     #[must_use]
-    pub const fn allowance(&self) -> Option<&Allowance> {
-        self.allowance.as_ref()
+    pub fn allowance(&self) -> Option<Allowance> {
+        *self.allowance.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The workspace asked for, by name.
@@ -160,6 +163,7 @@ impl Visitor {
     pub async fn call<O: Operation>(&self, operation: O) -> Result<O::Output, Problem> {
         let target = operation.target();
         let (facts, reasons, scope) = self.judge(O::ACTION, &target).await?;
+        self.count_in(O::ACTION, target.kind(), &facts).await?;
         *self.allowed.lock().unwrap_or_else(PoisonError::into_inner) = Some((O::ACTION, target.clone(), facts.clone()));
         let entry = self.entry(O::ACTION, target.kind(), &facts, reasons);
         // Made before the intent is written, so that a caller who hangs up meanwhile leaves an outcome too.
@@ -199,6 +203,34 @@ impl Visitor {
     /// As [`Visitor::call`] before it runs the verb.
     pub async fn may<O: Operation>(&self, target: &Target) -> Result<(), Problem> {
         self.judge(O::ACTION, target).await.map(drop)
+    }
+
+    /// A workspace's rate is used by those who may do something in it, wherever a header says that they are: strangers cannot use it up.
+    async fn count_in(&self, action: Action, target: TargetKind, facts: &Facts) -> Result<(), Problem> {
+        let Some(workspace) = facts.workspace.as_ref() else { return Ok(()) };
+        {
+            let mut counted = self.counted_in.lock().unwrap_or_else(PoisonError::into_inner);
+            if counted.contains(workspace) {
+                return Ok(());
+            }
+            counted.push(workspace.clone());
+        }
+        let known = self.allowance();
+        match self.ports.assess.take_in(workspace, &self.caller, action, known).await {
+            Ok(allowance) => {
+                *self.allowance.lock().unwrap_or_else(PoisonError::into_inner) = allowance;
+                Ok(())
+            }
+            Err(Over { problem, is_news }) => {
+                self.counted_in.lock().unwrap_or_else(PoisonError::into_inner).retain(|counted| counted != workspace);
+                if is_news {
+                    let entry = self.entry(action, target, facts, Vec::new());
+                    return Err(self.record_refusal(&entry, problem).await);
+                }
+                self.recorded.store(true, Ordering::SeqCst);
+                Err(problem)
+            }
+        }
     }
 
     /// Whether a verb or a refusal of this caller is in the log: what is refused without it is still to be recorded.

@@ -55,6 +55,19 @@ pub trait Assess: Send + Sync {
         caller: &'a Caller,
         action: Action,
     ) -> BoxFuture<'a, Result<Option<Allowance>, Over>>;
+
+    /// Takes one from the rate of a workspace, by its id, of a caller who was allowed something in it. Gives `known` or what is left of that rate,
+    /// whichever will be used up first.
+    ///
+    /// # Errors
+    /// [`Over`] if it is used up.
+    fn take_in<'a>(
+        &'a self,
+        workspace: &'a str,
+        caller: &'a Caller,
+        action: Action,
+        known: Option<Allowance>,
+    ) -> BoxFuture<'a, Result<Option<Allowance>, Over>>;
 }
 
 /// A rate is used up.

@@ -80,6 +80,45 @@ pub(crate) fn data_version(
     Ok(found.map(|number| (NodeKind::DataVersion, data_version_name(dataset, number))))
 }
 
+/// Versions of a registered model, by its internal id: one number or the newest of all. What was deleted is still in the graph.
+pub(crate) fn versions_of(
+    reader: &mut Reader<'_>,
+    workspace: &str,
+    id: &str,
+    number: Option<i64>,
+) -> Result<Vec<Thing>, DbError> {
+    if id.contains('\0') {
+        return Ok(Vec::new());
+    }
+    let limit = i64::try_from(FOUND_COUNT_MAX).unwrap_or(i64::MAX);
+    let one = if number.is_some() { "AND v.version = $4" } else { "" };
+    let sql = format!(
+        "SELECT v.version FROM registered_model m JOIN model_version v ON v.model_id = m.model_id
+         WHERE m.model_id = $1 AND m.workspace_id = $2 {one} ORDER BY v.version DESC LIMIT $3"
+    );
+    let binds: Vec<Bind<'_>> = [id.into(), workspace.into(), limit.into()].into_iter().chain(number.map(Bind::from)).collect();
+    let numbers = reader.query(&sql, &binds, |row| row.int(0))?;
+    Ok(numbers.into_iter().map(|number| (NodeKind::ModelVersion, version_name(id, number))).collect())
+}
+
+/// Committed versions of data sets, by the id of one version or of a data set; of that the newest.
+pub(crate) fn data_by_id(reader: &mut Reader<'_>, workspace: &str, id: &str) -> Result<Vec<Thing>, DbError> {
+    if id.contains('\0') {
+        return Ok(Vec::new());
+    }
+    let limit = i64::try_from(FOUND_COUNT_MAX).unwrap_or(i64::MAX);
+    let mut found = Vec::new();
+    for column in ["version_id", "dataset_id"] {
+        let sql = format!(
+            "SELECT d.name, v.number FROM data_version v JOIN data_set d ON d.dataset_id = v.dataset_id
+             WHERE v.{column} = $1 AND d.workspace = $2 AND v.number IS NOT NULL ORDER BY v.number DESC LIMIT $3"
+        );
+        let binds = [id.into(), workspace.into(), limit.into()];
+        found.extend(reader.query(&sql, &binds, |row| Ok(data_version_name(&row.text(0)?, row.int(1)?)))?);
+    }
+    Ok(found.into_iter().map(|name| (NodeKind::DataVersion, name)).collect())
+}
+
 /// The principal of a name.
 pub(crate) fn person(reader: &mut Reader<'_>, name: &str) -> Result<Option<Thing>, DbError> {
     if name.contains('\0') {
@@ -194,6 +233,12 @@ pub(crate) fn endpoints_of(reader: &mut Reader<'_>, workspace: &str, models: &BT
 pub(crate) fn endpoint(reader: &mut Reader<'_>, workspace: &str, name: &str) -> Result<Option<Endpoint>, DbError> {
     let sql = format!("{ENDPOINT} {OF_ALIAS} WHERE e.workspace = $1 AND e.name = $2");
     Ok(reader.query_one(&sql, &[workspace.into(), name.into()], endpoint_from_row)?.flatten())
+}
+
+/// The endpoint of an id.
+pub(crate) fn endpoint_by_id(reader: &mut Reader<'_>, workspace: &str, id: &str) -> Result<Option<Endpoint>, DbError> {
+    let sql = format!("{ENDPOINT} {OF_ALIAS} WHERE e.workspace = $1 AND e.endpoint_id = $2");
+    Ok(reader.query_one(&sql, &[workspace.into(), id.into()], endpoint_from_row)?.flatten())
 }
 
 const ENDPOINT: &str = "SELECT e.name, e.model_id, e.choice, a.version FROM endpoint AS e";

@@ -42,11 +42,18 @@ pub enum Root {
     Job(String),
     /// A dataset of OpenLineage, as `NAMESPACE:NAME`.
     Dataset(String),
+    /// Versions of a registered model, by its internal id, as the log names it: all of them, or one number.
+    ModelId(String, Option<i64>),
+    /// A version of a data set by its id, or all versions of a data set by its own.
+    DataId(String),
+    /// An endpoint, by id.
+    EndpointId(String),
 }
 
 /// How subjects are written, for messages.
 const FORMS: &str = "`MODEL@ALIAS`, `MODEL/VERSION`, `run:ID`, `logged-model:ID`, `data:NAME/VERSION` (and `#ROW`), `file:SHA256`, \
-                     `person:NAME`, `commit:HASH`, `endpoint:NAME`, `job:NAMESPACE:NAME` or `dataset:NAMESPACE:NAME`";
+                     `person:NAME`, `commit:HASH`, `endpoint:NAME`, `job:NAMESPACE:NAME` or `dataset:NAMESPACE:NAME`; by \
+                     the ids of the log `model-id:ID`, `model-id:ID/VERSION`, `data-id:ID` or `endpoint-id:ID`";
 
 impl Root {
     /// Reads a subject.
@@ -80,6 +87,12 @@ impl Root {
             "endpoint" => Self::Endpoint(rest.to_owned()),
             "job" => Self::Job(rest.to_owned()),
             "dataset" => Self::Dataset(rest.to_owned()),
+            "model-id" => match rest.split_once('/') {
+                Some((id, number)) => Self::ModelId(id.to_owned(), Some(number.parse().map_err(|_| wrong())?)),
+                None => Self::ModelId(rest.to_owned(), None),
+            },
+            "data-id" => Self::DataId(rest.to_owned()),
+            "endpoint-id" => Self::EndpointId(rest.to_owned()),
             _ => return Err(wrong()),
         })
     }
@@ -93,9 +106,15 @@ impl Root {
             Self::Run(id) => Target::Run(id.clone()),
             Self::LoggedModel(id) => Target::LoggedModel(id.clone()),
             Self::Data(name, version, _) => Target::DatasetVersion(name.clone(), version.clone()),
-            Self::File(_) | Self::Person(_) | Self::Commit(_) | Self::Endpoint(_) | Self::Job(_) | Self::Dataset(_) => {
-                Target::Workspace
-            }
+            Self::File(_)
+            | Self::Person(_)
+            | Self::Commit(_)
+            | Self::Endpoint(_)
+            | Self::Job(_)
+            | Self::Dataset(_)
+            | Self::ModelId(..)
+            | Self::DataId(_)
+            | Self::EndpointId(_) => Target::Workspace,
         }
     }
 
@@ -124,6 +143,12 @@ impl Root {
                 let endpoint = find::endpoint(reader, workspace, name)?;
                 endpoint.map(|endpoint| (NodeKind::ModelVersion, endpoint.version)).into_iter().collect()
             }
+            Self::ModelId(id, number) => find::versions_of(reader, workspace, id, *number)?,
+            Self::DataId(id) => find::data_by_id(reader, workspace, id)?,
+            Self::EndpointId(id) => {
+                let endpoint = find::endpoint_by_id(reader, workspace, id)?;
+                endpoint.map(|endpoint| (NodeKind::ModelVersion, endpoint.version)).into_iter().collect()
+            }
             Self::Commit(hash) => find::commits(reader, workspace, hash)?,
             Self::Job(name) => {
                 let mut things: Vec<Thing> = parted(name).map(|named| (NodeKind::Job, named.joined())).collect();
@@ -146,13 +171,15 @@ impl Root {
     /// When nothing here has that name.
     pub(crate) fn missing(&self) -> Problem {
         Problem::not_found(match self {
-            Self::ModelVersion(..) => "there is no such version of a model",
+            Self::ModelVersion(..) | Self::ModelId(..) => "there is no such version of a model",
             Self::Run(_) | Self::LoggedModel(_) => "the lineage of this workspace knows no such run or logged model",
-            Self::Data(..) => "the lineage of this workspace knows no such version of a data set",
+            Self::Data(..) | Self::DataId(_) => "the lineage of this workspace knows no such version of a data set",
             Self::File(_) => "nothing in this workspace has a file, a manifest or a node with this digest",
             Self::Person(_) => "the lineage of this workspace knows nothing of this person",
             Self::Commit(_) => "no run of this workspace is said to have used this commit",
-            Self::Endpoint(_) => "there is no such endpoint in this workspace, or it answers with no version now",
+            Self::Endpoint(_) | Self::EndpointId(_) => {
+                "there is no such endpoint in this workspace, or it answers with no version now"
+            }
             Self::Job(_) | Self::Dataset(_) => "no event of this workspace has told of this name",
         })
     }
@@ -199,6 +226,10 @@ mod tests {
             ("data:d/3#row=17", Root::Data("d".to_owned(), "3".to_owned(), Some("row=17".to_owned()))),
             ("data:d", Root::Data("d".to_owned(), "latest".to_owned(), None)),
             ("person:ann", Root::Person("ann".to_owned())),
+            ("model-id:abc", Root::ModelId("abc".to_owned(), None)),
+            ("model-id:abc/3", Root::ModelId("abc".to_owned(), Some(3))),
+            ("data-id:d1", Root::DataId("d1".to_owned())),
+            ("endpoint-id:e1", Root::EndpointId("e1".to_owned())),
             ("commit:abcdef0", Root::Commit("abcdef0".to_owned())),
             ("job:s3://x:y", Root::Job("s3://x:y".to_owned())),
         ];
@@ -206,7 +237,7 @@ mod tests {
             assert_eq!(Root::parse(text).unwrap(), root, "{text}");
         }
         assert_eq!(Root::parse(&format!("file:{}", "0A".repeat(32))).unwrap(), Root::File([10; 32]));
-        for bad in ["", "file:12", "commit:abc", "what:x", "run:\0"] {
+        for bad in ["", "file:12", "commit:abc", "what:x", "run:\0", "model-id:a/x"] {
             assert!(Root::parse(bad).is_err(), "{bad}");
         }
         let parts: Vec<_> = parted("a:b:c").map(|named| (named.namespace, named.name)).collect();

@@ -44,8 +44,8 @@ pub use ops::{
 };
 pub use policy::{Policy, PolicyPort, VisibleWorkspaces};
 pub use review::{
-    Advice, Dormant, Enumeration, EscalationPath, GrantReview, OldToken, Proof, Request as ReviewedRequest, ReviewReport,
-    Step as EscalationStep,
+    Advice, Dormant, Enumeration, EscalationPath, GrantReview, OldToken, PathsFound, Proof, Request as ReviewedRequest,
+    ReviewReport, Step as EscalationStep,
 };
 pub use roles::{Role, covers};
 pub use types::{Grant, On, PolicyError, Principal, PrincipalKind, Resource};

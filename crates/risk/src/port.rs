@@ -186,28 +186,37 @@ impl Assessor {
         attempt.known_browser.as_ref().and_then(|mark| self.browsers.read(mark, now))
     }
 
-    /// A known browser has a bucket of failures of its own.
-    fn browser_wait(&self, attempt: &Attempt, known: &KnownBrowser, now: Micros) -> Option<Duration> {
-        let failures = self.failures.get(&self.browser_key(known), now).unwrap_or_default();
+    /// A known browser or device has a bucket of failures of its own.
+    fn own_wait(&self, attempt: &Attempt, own: Key, now: Micros) -> Option<Duration> {
+        let failures = self.failures.get(&own, now).unwrap_or_default();
         // A password can be guessed; what a key or a provider signed cannot, and is counted so that nobody floods.
         let free_count = match attempt.credential {
-            Credential::LogIn { .. } => self.config.lock_free_count,
+            Credential::LogIn { .. } | Credential::Basic { .. } => self.config.lock_free_count,
             _ => self.config.failure_burst_count_max,
         };
         failures.wait(free_count, self.config.lock_wait_s_max, now)
     }
 
-    fn browser_key(&self, known: &KnownBrowser) -> Key {
-        self.keyed.key("browser", &[known.nonce()])
-    }
-
-    /// Whose failures an attempt with a log-in form or a passkey adds to, where its browser is known.
-    fn counted_browser(&self, attempt: &Attempt, now: Micros) -> Option<KnownBrowser> {
-        match &attempt.credential {
+    /// Where the failures of an attempt with a password, a passkey or a provider's word are counted, if its browser or device is known.
+    fn own_bucket(&self, attempt: &Attempt, now: Micros) -> Option<Key> {
+        let browser = match &attempt.credential {
             Credential::LogIn { username, .. } => self.browser_of(attempt, username, now),
             Credential::Passkey(_) | Credential::Federated(_) => self.any_browser(attempt, now),
             _ => None,
-        }
+        };
+        browser.map(|known| self.keyed.key("browser", &[known.nonce()])).or_else(|| self.device_bucket(attempt, now))
+    }
+
+    /// Of a device with a certificate with which this account was known before: who has another device, or none, is a stranger to it.
+    fn device_bucket(&self, attempt: &Attempt, now: Micros) -> Option<Key> {
+        let Brought::Password(name) = self.brought(&attempt.credential) else { return None };
+        let known = self.device_key(attempt, &name)?;
+        self.good.get(&known, now).map(|_| known)
+    }
+
+    fn device_key(&self, attempt: &Attempt, name: &str) -> Option<Key> {
+        let certificate = attempt.client_certificate.as_ref().filter(|_| !name.is_empty())?;
+        Some(self.keyed.key("device", &[certificate, name.as_bytes()]))
     }
 
     /// Trusts a caller, or a single token or session of theirs, less for a while: `who` is the id of either. It counts from the next request
@@ -307,8 +316,12 @@ impl Assessor {
     }
 
     fn learn_good(&self, attempt: &Attempt, caller: &Caller, now: Micros) {
-        if let Some(known) = self.counted_browser(attempt, now) {
-            self.failures.change(self.browser_key(&known), now, |_| None);
+        // A certificate is renewed every day: whatever its device shows with it keeps the account known there.
+        if let Some(known) = self.device_key(attempt, &caller.name.to_ascii_lowercase()) {
+            self.see(&self.good, known, NETWORK_S, now);
+        }
+        if let Some(own) = self.own_bucket(attempt, now) {
+            self.failures.change(own, now, |_| None);
         }
         let network = Network::of(attempt.address);
         match self.brought(&attempt.credential) {
@@ -330,8 +343,8 @@ impl Assessor {
     }
 
     fn learn_refused(&self, attempt: &Attempt, now: Micros) {
-        if let Some(known) = self.counted_browser(attempt, now) {
-            return self.count_failure(self.browser_key(&known), now);
+        if let Some(own) = self.own_bucket(attempt, now) {
+            return self.count_failure(own, now);
         }
         let failed = self.keyed.address("failed", attempt.address);
         match self.brought(&attempt.credential) {
@@ -378,10 +391,10 @@ impl Assessor {
 impl Assess for Assessor {
     fn may_knock(&self, attempt: &Attempt) -> Result<(), Problem> {
         let now = self.clock.now();
-        if let Some(known) = self.counted_browser(attempt, now) {
+        if let Some(own) = self.own_bucket(attempt, now) {
             // Strangers who guess at the same account, or from the same address, are counted elsewhere.
-            let over = |wait| Err(too_many("too many failed attempts with this browser", wait));
-            return self.browser_wait(attempt, &known, now).map_or(Ok(()), over);
+            let over = |wait| Err(too_many("too many failed attempts with this browser or device", wait));
+            return self.own_wait(attempt, own, now).map_or(Ok(()), over);
         }
         match self.brought(&attempt.credential) {
             Brought::Inside => Ok(()),
@@ -412,8 +425,8 @@ impl Assess for Assessor {
         }
         let now = self.clock.now();
         let (mut account_failure_count, mut locked_for) = (0, None);
-        if let Some(known) = self.counted_browser(attempt, now) {
-            locked_for = self.browser_wait(attempt, &known, now);
+        if let Some(own) = self.own_bucket(attempt, now) {
+            locked_for = self.own_wait(attempt, own, now);
         } else if let Brought::Password(name) = self.brought(&attempt.credential) {
             account_failure_count = self.failures_of(&name, now).live_count(now);
             locked_for = self.lock_wait(&name, Network::of(attempt.address), now);
@@ -443,6 +456,16 @@ impl Assess for Assessor {
         action: Action,
     ) -> BoxFuture<'a, Result<Option<Allowance>, Over>> {
         self.limits.take(attempt, caller, action, self.clock.now())
+    }
+
+    fn take_in<'a>(
+        &'a self,
+        workspace: &'a str,
+        caller: &'a Caller,
+        action: Action,
+        known: Option<Allowance>,
+    ) -> BoxFuture<'a, Result<Option<Allowance>, Over>> {
+        self.limits.take_in(workspace, caller, action, (known, self.clock.now()))
     }
 }
 

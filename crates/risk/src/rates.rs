@@ -160,12 +160,27 @@ impl RateLimits {
         action: Action,
         now: Micros,
     ) -> BoxFuture<'a, Result<Option<Allowance>, Over>> {
-        let wanted = self.wanted(attempt, caller, action, now);
+        self.take_each(self.wanted(attempt, caller, action, now), now)
+    }
+
+    /// As [`gate::Assess::take_in`].
+    pub(crate) fn take_in<'a>(
+        &'a self,
+        workspace: &str,
+        caller: &Caller,
+        action: Action,
+        (known, now): (Option<Allowance>, Micros),
+    ) -> BoxFuture<'a, Result<Option<Allowance>, Over>> {
+        if !matches!(caller.kind, CallerKind::User | CallerKind::Service) {
+            return Box::pin(std::future::ready(Ok(known)));
+        }
+        let taken = self.take_each(vec![self.of(Of::Workspace, Class::of(action), workspace.as_bytes())], now);
+        Box::pin(async move { Ok(taken.await?.map(|allowance| tighter(known, allowance)).or(known)) })
+    }
+
+    fn take_each(&self, wanted: Vec<Wanted>, now: Micros) -> BoxFuture<'_, Result<Option<Allowance>, Over>> {
         match &self.leases {
-            None => {
-                let taken = self.take_here(&wanted, now);
-                Box::pin(async move { taken })
-            }
+            None => Box::pin(std::future::ready(self.take_here(&wanted, now))),
             Some(leases) => Box::pin(self.take_shared(leases, wanted, now)),
         }
     }
@@ -178,23 +193,20 @@ impl RateLimits {
         let class = Class::of(action);
         let token = caller.token.as_ref().map(|token| token.id.as_bytes());
         let address = Network::of_one(attempt.address);
-        let parts: [(Of, Option<&[u8]>); 4] = [
-            (Of::Token, token),
-            (Of::Account, Some(caller.id.as_bytes())),
-            (Of::Workspace, Some(attempt.workspace.as_bytes())),
-            (Of::Address, Some(address.bytes())),
-        ];
-        let of = |of: Of, part: &[u8]| {
-            let rate = class.of_rates(self.config.of(of));
-            self.one(of.name(class), rate, &[of.word().as_bytes(), class.word().as_bytes(), part])
-        };
-        let mut wanted: Vec<Wanted> = parts.into_iter().filter_map(|(kind, part)| Some(of(kind, part?))).collect();
+        let parts: [(Of, Option<&[u8]>); 3] =
+            [(Of::Token, token), (Of::Account, Some(caller.id.as_bytes())), (Of::Address, Some(address.bytes()))];
+        let mut wanted: Vec<Wanted> = parts.into_iter().filter_map(|(kind, part)| Some(self.of(kind, class, part?))).collect();
         for who in [Some(caller.id.as_str()), caller.token.as_ref().map(|token| token.id.as_str())].into_iter().flatten() {
             if self.is_throttled(who, now) {
                 wanted.push(self.one("throttled", THROTTLED, &[b"throttled", who.as_bytes()]));
             }
         }
         wanted
+    }
+
+    fn of(&self, of: Of, class: Class, part: &[u8]) -> Wanted {
+        let rate = class.of_rates(self.config.of(of));
+        self.one(of.name(class), rate, &[of.word().as_bytes(), class.word().as_bytes(), part])
     }
 
     fn one(&self, name: &'static str, rate: Rate, parts: &[&[u8]]) -> Wanted {

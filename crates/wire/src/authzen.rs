@@ -4,7 +4,7 @@
 use gate::{Target, Visitor};
 use http::{HeaderValue, Method};
 use kernel::{Kind, Problem};
-use policy::{ACCESS_CHECK, AccessCheck, Policy};
+use policy::{ACCESS_CHECK, AccessCheck, Policy, PrincipalKind};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
@@ -119,7 +119,13 @@ pub fn routes(door: &mut Door, policy: &Policy) {
                 read => Ok(read?),
             });
         }
-        let here = AccessCheck { room: room.clone(), principal: String::new(), verb: String::new(), on: Target::Workspace };
+        let here = AccessCheck {
+            room: room.clone(),
+            principal: String::new(),
+            principal_kind: None,
+            verb: String::new(),
+            on: Target::Workspace,
+        };
         let request_id = request_id(inbound);
         Ok(Chosen::verbs(move |visitor| {
             Box::pin(async move {
@@ -178,9 +184,8 @@ fn check(room: &Policy, question: &Question, inbound: &Inbound) -> Result<Access
     let subject = question.subject.as_ref().ok_or_else(|| missing("subject"))?;
     let action = question.action.as_ref().ok_or_else(|| missing("action"))?;
     let resource = question.resource.as_ref().ok_or_else(|| missing("resource"))?;
-    if !["user", "service", "group"].contains(&subject.kind.as_str()) {
-        return Err(Problem::invalid("`subject.type` is one of user, service, group"));
-    }
+    let kind = PrincipalKind::parse(&subject.kind);
+    let kind = kind.ok_or_else(|| Problem::invalid("`subject.type` is one of user, service, group"))?;
     let workspace = inbound.header("x-mlflow-workspace").unwrap_or(gate::DEFAULT_WORKSPACE);
     let on = match resource.kind.as_str() {
         "workspace" if resource.id != workspace => {
@@ -190,13 +195,16 @@ fn check(room: &Policy, question: &Question, inbound: &Inbound) -> Result<Access
         kind @ ("server" | "audit_log" | "workspace") => target(kind, None)?,
         kind => target(kind, Some(resource.id.clone()))?,
     };
-    Ok(AccessCheck { room: room.clone(), principal: subject.id.clone(), verb: action.name.clone(), on })
+    let (principal, verb) = (subject.id.clone(), action.name.clone());
+    Ok(AccessCheck { room: room.clone(), principal, principal_kind: Some(kind), verb, on })
 }
 
 /// The decision, and the answer that says it. What does not exist nobody may; that is said to those who may ask in this workspace.
 async fn evaluated(visitor: &Visitor, check: AccessCheck) -> Result<(bool, Value), Problem> {
     let here = AccessCheck { on: Target::Workspace, ..check.clone() };
     match visitor.call(check).await {
+        // A resource that is not there, or is something else than its type says, is none that anybody may.
+        Ok(answer) if answer.allowed && !answer.exists => Ok(nobody_may(&Problem::not_found("there is no such resource"))),
         Ok(answer) => {
             let context = json!({ "principal": answer.principal, "reasons": answer.reasons, "reason_admin": answer.hint });
             Ok((answer.allowed, json!({ "decision": answer.allowed, "context": context })))

@@ -350,7 +350,7 @@ async fn worked(chosen: Chosen, visitor: Arc<Visitor>, action: Action) -> Result
 /// An answer on its way out.
 fn finished(mut answer: Answer, visitor: Arc<Visitor>) -> Answer {
     if let Some(allowance) = visitor.allowance() {
-        crate::outbound::tell_allowance(&mut answer, allowance);
+        crate::outbound::tell_allowance(&mut answer, &allowance);
     }
     held(answer, visitor)
 }

@@ -70,6 +70,16 @@ impl Assess for Open {
     fn take<'a>(&'a self, _: &'a Attempt, _: &'a Caller, _: Action) -> BoxFuture<'a, Result<Option<Allowance>, Over>> {
         Box::pin(async { Ok(None) })
     }
+
+    fn take_in<'a>(
+        &'a self,
+        _: &'a str,
+        _: &'a Caller,
+        _: Action,
+        known: Option<Allowance>,
+    ) -> BoxFuture<'a, Result<Option<Allowance>, Over>> {
+        Box::pin(std::future::ready(Ok(known)))
+    }
 }
 
 impl Decide for Open {

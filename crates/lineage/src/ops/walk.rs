@@ -7,7 +7,7 @@ use kernel::Problem;
 use vault::db::{Bind, DbError, Reader, Row};
 
 use crate::claim::shown;
-use crate::find::{Endpoint, endpoints_of};
+use crate::find::{Endpoint, FOUND_COUNT_MAX, endpoints_of};
 use crate::store::{between, document, label, nodes_of};
 use crate::types::{Edge, Node, NodeKind, Trust};
 use crate::walk::{Direction, Reach, Walk, walk};
@@ -146,7 +146,9 @@ impl Operation for WalkGraph {
             Ok((roots, walk, whole))
         };
         let (roots, walk, whole) = room.db.read(&permit, read).await?;
-        let (truncated, leads_on) = (walk.truncated, walk.leads_on);
+        // Where so many were found to begin at, there may be more.
+        let truncated = walk.truncated || roots.len() >= FOUND_COUNT_MAX;
+        let leads_on = walk.leads_on;
         let Details { nodes, edges, found, endpoints } = match whole {
             Some(whole) => whole,
             None => large(&room, &permit, workspace, &roots, walk).await?,

@@ -15,6 +15,8 @@ pub struct AccessCheck {
     pub room: Policy,
     /// Whom it is about: an id or a name.
     pub principal: String,
+    /// What they are said to be: of whom is something else, nothing is allowed. None where nothing is said.
+    pub principal_kind: Option<PrincipalKind>,
     /// The verb, such as `runs.create`.
     pub verb: String,
     /// On what.
@@ -26,6 +28,8 @@ pub struct AccessCheck {
 pub struct AccessAnswer {
     /// Whom it is about, by id.
     pub principal: String,
+    /// Whether there is what it was asked of; what is not there yet is judged as what would be made.
+    pub exists: bool,
     /// Whether it would be allowed.
     pub allowed: bool,
     /// The grants and policies that say so, and the policy's version.
@@ -53,9 +57,14 @@ impl Operation for AccessCheck {
         let found = self.room.db().read_point(&permit, move |reader| Ok(directory.find(reader, &name)?)).await?;
         let principal =
             found.ok_or_else(|| Problem::not_found(format!("there is no user, group or service `{}`", self.principal)))?;
+        let exists = permit.facts().exists;
+        if let Some(said) = self.principal_kind.filter(|said| *said != principal.kind) {
+            let hint = Some(format!("`{}` is a {}, no {}.", self.principal, principal.kind.word(), said.word()));
+            return Ok(AccessAnswer { principal: principal.id, exists, allowed: false, reasons: Vec::new(), hint });
+        }
         if principal.disabled {
             let hint = Some("The account is switched off.".to_owned());
-            return Ok(AccessAnswer { principal: principal.id, allowed: false, reasons: Vec::new(), hint });
+            return Ok(AccessAnswer { principal: principal.id, exists, allowed: false, reasons: Vec::new(), hint });
         }
         let caller = caller_of(&principal);
         let circumstances = Circumstances { risk: 0, assurance: caller.assurance, locked: false, ..Circumstances::CALM };
@@ -74,7 +83,7 @@ impl Operation for AccessCheck {
             Decision::Deny { hint, .. } => (false, Vec::new(), Some(hint)),
             Decision::StepUp { acr, .. } => (false, Vec::new(), Some(format!("It takes authentication by `{acr}`."))),
         };
-        Ok(AccessAnswer { principal: principal.id, allowed, reasons, hint })
+        Ok(AccessAnswer { principal: principal.id, exists, allowed, reasons, hint })
     }
 }
 

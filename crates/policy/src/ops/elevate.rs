@@ -166,6 +166,10 @@ impl Operation for DecideElevation {
                 .with("decided", decided.state.word())
                 .with("principal", decided.principal.as_str())
                 .with("role", decided.role.as_str());
+            let outcome = match &decided.grant_id {
+                Some(id) => outcome.with("grant", id.as_str()),
+                None => outcome,
+            };
             Ok((decided, outcome))
         });
         let decided = write.await?;

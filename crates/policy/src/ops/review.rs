@@ -8,7 +8,7 @@ use kernel::{Micros, Problem};
 
 use crate::ops::CreateGrant;
 use crate::policy::Policy;
-use crate::review::{self, Enumeration, EscalationPath, ReviewReport, World};
+use crate::review::{self, Enumeration, PathsFound, ReviewReport, World};
 use crate::types::Grant;
 
 /// How far back a review looks, at least and at most.
@@ -59,13 +59,13 @@ pub struct FindPaths {
 
 impl Operation for FindPaths {
     const ACTION: Action = super::ACCESS_PATHS;
-    type Output = Vec<EscalationPath>;
+    type Output = PathsFound;
 
     fn target(&self) -> Target {
         Target::Server
     }
 
-    async fn run(self, permit: Permit<Self>) -> Result<Vec<EscalationPath>, Problem> {
+    async fn run(self, permit: Permit<Self>) -> Result<PathsFound, Problem> {
         let days = self.days;
         if !(DAYS_MIN..=DAYS_MAX).contains(&days) {
             return Err(Problem::invalid(format!("`days` is from {DAYS_MIN} to {DAYS_MAX}")));

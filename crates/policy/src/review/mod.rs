@@ -6,6 +6,7 @@
 mod paths;
 mod proof;
 mod propose;
+mod redundant;
 #[cfg(test)]
 mod tests;
 mod verify;
@@ -26,7 +27,7 @@ use crate::place::target_of;
 use crate::types::{Grant, PrincipalKind, Resource};
 
 pub(crate) use paths::find as find_paths;
-pub use paths::{EscalationPath, Step};
+pub use paths::{EscalationPath, PathsFound, Step};
 pub use proof::Proof;
 pub(crate) use proof::{prove, written};
 pub use propose::{Advice, Dormant, GrantReview, OldToken, ReviewReport};
@@ -120,6 +121,8 @@ pub(crate) struct World {
     pub(crate) workspaces: BTreeMap<String, String>,
     /// Groups that a provisioner looks after, with whose they are.
     pub(crate) looked_after: BTreeMap<String, String>,
+    /// What there was too much of to be read, in sentences.
+    pub(crate) left_off: Vec<String>,
 }
 
 impl World {
@@ -170,6 +173,17 @@ impl<'a> Decider<'a> {
     /// Whether a role holds all of these.
     pub(crate) fn has_verbs(&self, role: &str, verbs: &[&str]) -> bool {
         self.engine.roles.get(role).is_some_and(|role| verbs.iter().all(|verb| role.verbs.contains(*verb)))
+    }
+
+    /// Whether these roles hold together, on one place, all that a role holds. What `special_reader` reads no other role does.
+    pub(crate) fn includes(&self, held: &[&str], role: &str) -> bool {
+        let Some(wanted) = self.engine.roles.get(role) else { return false };
+        if held.contains(&role) {
+            return true;
+        }
+        let roles: Vec<_> =
+            held.iter().filter_map(|name| self.engine.roles.get(*name)).filter(|one| one.data || !wanted.data).collect();
+        !propose::is_apart(wanted) && wanted.verbs.iter().all(|verb| roles.iter().any(|one| one.verbs.contains(verb)))
     }
 
     /// The grants by which it is allowed; none if it is not.

@@ -8,6 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use kernel::{Micros, random_id};
 
 use super::proof::Question;
+use super::redundant::leave_out;
 use super::verify::{Enumeration, Request, places, replay, widened};
 use super::{Decider, Spot, Use, World};
 use crate::engine::Engine;
@@ -106,6 +107,8 @@ pub struct ReviewReport {
     pub denied: Vec<Request>,
     /// What the proposal would allow that is not allowed now: nothing, or it is not one.
     pub enumeration: Enumeration,
+    /// Whether each grant was tried for whether others make it superfluous; false if there was too much past to ask again for each.
+    pub all_tried: bool,
 }
 
 /// Reviews the grants, and tells what remains to be asked of a solver about the proposals.
@@ -129,7 +132,7 @@ pub(crate) fn review(world: &World, engine: &Engine, days: i64) -> (ReviewReport
         })
         .collect();
     spare_last_administrator(&mut reviews);
-    let (replayed_count, denied, enumeration) = settle(world, engine, &mut reviews, &uses);
+    let settled = settle(world, engine, &mut reviews, &uses, since);
     let dormant = if counted { dormant(world, &uses, since) } else { Vec::new() };
     let tokens = world.tokens.iter().filter_map(|token| old_token(world, token, since)).collect();
     let questions = questions(world, &reviews);
@@ -139,9 +142,10 @@ pub(crate) fn review(world: &World, engine: &Engine, days: i64) -> (ReviewReport
         grants: reviews,
         dormant,
         tokens,
-        replayed_count,
-        denied,
-        enumeration,
+        replayed_count: settled.replayed_count,
+        denied: settled.denied,
+        enumeration: settled.enumeration,
+        all_tried: settled.all_tried,
     };
     (report, questions)
 }
@@ -247,10 +251,8 @@ fn narrow(engine: &Engine, grant: &Grant, used: &[&Use]) -> (Advice, String) {
 /// Roles whose verbs are a part of the grant's and hold all of `verbs`: one with the fewest, or two.
 fn smallest(engine: &Engine, grant: &Grant, on: &Resource, verbs: &BTreeSet<&str>) -> Option<Vec<String>> {
     let own = engine.roles.get(&grant.role)?;
-    // It reads what no other role does: it is no part of any of them, whatever its verbs.
-    let is_apart = |role: &crate::roles::Role| role.name == "special_reader" && grant.role != role.name;
     let fits = |role: &&crate::roles::Role| {
-        !is_apart(role)
+        (!is_apart(role) || grant.role == role.name)
             && role.verbs.is_subset(&own.verbs)
             && role.on.iter().any(|kind| kind == on.kind())
             && (role.data || !own.data)
@@ -273,6 +275,11 @@ fn smallest(engine: &Engine, grant: &Grant, on: &Resource, verbs: &BTreeSet<&str
     best.map(|(_, roles)| roles)
 }
 
+/// Whether a role reads what no other does: it is no part of any of them, whatever its verbs.
+pub(super) fn is_apart(role: &crate::roles::Role) -> bool {
+    role.name == "special_reader"
+}
+
 /// The server always keeps an administrator.
 fn spare_last_administrator(reviews: &mut [GrantReview]) {
     let is_one = |review: &GrantReview| review.grant.role == "administrator" && review.grant.resource == Resource::Server;
@@ -293,29 +300,33 @@ fn proposed(world: &World, reviews: &[GrantReview]) -> Vec<Grant> {
         match &review.advice {
             Advice::Keep => all.push(review.grant.clone()),
             Advice::Revoke => {}
-            Advice::Narrow(to) => all.extend(to.iter().map(|(role, resource)| {
-                let workspace = match resource {
-                    Resource::Server => None,
-                    Resource::Workspace(id) => Some(id.clone()),
-                    _ => review.grant.workspace.clone(),
-                };
-                let id = format!("g_{}", random_id());
-                Grant {
-                    id,
-                    role: role.clone(),
-                    resource: resource.clone(),
-                    workspace,
-                    created_at: world.now,
-                    ..review.grant.clone()
-                }
-            })),
+            Advice::Narrow(to) => all.extend(to.iter().map(|(role, on)| part(world, &review.grant, role, on))),
         }
     }
     all
 }
 
+/// How the proposals stood when they were asked again.
+struct Settled {
+    replayed_count: usize,
+    denied: Vec<Request>,
+    enumeration: Enumeration,
+    all_tried: bool,
+}
+
+/// What stands in for a part of a grant.
+pub(super) fn part(world: &World, grant: &Grant, role: &str, on: &Resource) -> Grant {
+    let workspace = match on {
+        Resource::Server => None,
+        Resource::Workspace(id) => Some(id.clone()),
+        _ => grant.workspace.clone(),
+    };
+    let id = format!("g_{}", random_id());
+    Grant { id, role: role.to_owned(), resource: on.clone(), workspace, created_at: world.now, ..grant.clone() }
+}
+
 /// Asks the past again, withdraws what would deny something, and enumerates what would be new.
-fn settle(world: &World, engine: &Engine, reviews: &mut [GrantReview], uses: &[&Use]) -> (usize, Vec<Request>, Enumeration) {
+fn settle(world: &World, engine: &Engine, reviews: &mut [GrantReview], uses: &[&Use], since: Micros) -> Settled {
     let before = Decider::new(engine, world.grants.iter().map(AsRef::as_ref), world.now);
     // Once per round at least one proposal goes, so it ends; three rounds are plenty, then everything that is left goes.
     for round in 0..4 {
@@ -339,6 +350,9 @@ fn settle(world: &World, engine: &Engine, reviews: &mut [GrantReview], uses: &[&
             }
         }
     }
+    // Where nothing could be called unused, nothing is called superfluous either.
+    let counted = world.counted_since.is_some_and(|from| from <= since);
+    let all_tried = !counted || leave_out(world, engine, reviews, uses, since);
     let mut enumeration = compared(world, engine, reviews, uses, &before);
     if !enumeration.widened.is_empty() {
         withdraw(reviews, &enumeration.widened);
@@ -346,9 +360,9 @@ fn settle(world: &World, engine: &Engine, reviews: &mut [GrantReview], uses: &[&
     }
     let after_grants = proposed(world, reviews);
     let after = Decider::new(engine, after_grants.iter(), world.now);
-    let left = replay(world, uses, &before, &after);
+    let denied = replay(world, uses, &before, &after);
     let asked: BTreeSet<_> = uses.iter().map(|one| (&one.caller, &one.verb, &one.place)).collect();
-    (asked.len(), left, enumeration)
+    Settled { replayed_count: asked.len(), denied, enumeration, all_tried }
 }
 
 /// Enumerates what the proposal would allow that is not allowed now.

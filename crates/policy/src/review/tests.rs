@@ -1,4 +1,4 @@
-//! Worlds with ways up and their repaired twins; grants that nobody uses and grants that are used as they are.
+//! Grants that nobody uses, grants that are used as they are, and grants of which others hold all.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -8,33 +8,33 @@ use kernel::Micros;
 use super::*;
 use crate::engine::Engine;
 
-const DAY: i64 = 86_400_000_000;
-const NOW: Micros = Micros(20_000 * DAY);
-const WS: &str = "ws1";
+pub(super) const DAY: i64 = 86_400_000_000;
+pub(super) const NOW: Micros = Micros(20_000 * DAY);
+pub(super) const WS: &str = "ws1";
 
-fn someone(id: &str, kind: PrincipalKind, owner: &str, groups: &[&str]) -> (String, Someone) {
+pub(super) fn someone(id: &str, kind: PrincipalKind, owner: &str, groups: &[&str]) -> (String, Someone) {
     let groups = groups.iter().map(|group| (*group).to_owned()).collect();
     let (name, owner) = (id.to_owned(), owner.to_owned());
     (id.to_owned(), Someone { id: id.to_owned(), name, kind, owner, disabled: false, created_at: Micros(0), groups })
 }
 
-fn world() -> World {
+pub(super) fn world() -> World {
     let workspaces = BTreeMap::from([(WS.to_owned(), "one".to_owned()), ("ws2".to_owned(), "two".to_owned())]);
     World { now: NOW, workspaces, counted_since: Some(Micros(0)), ..World::default() }
 }
 
 impl World {
-    fn person(mut self, id: &str) -> Self {
+    pub(super) fn person(mut self, id: &str) -> Self {
         self.people.extend([someone(id, PrincipalKind::User, "", &[])]);
         self
     }
 
-    fn grant(mut self, id: &str, who: &str, role: &str, on: Resource) -> Self {
+    pub(super) fn grant(mut self, id: &str, who: &str, role: &str, on: Resource) -> Self {
         self.grants.push(Arc::new(granted(&self, id, who, role, on)));
         self
     }
 
-    fn used(mut self, grant: &str, who: &str, verb: &str, place: &str) -> Self {
+    pub(super) fn used(mut self, grant: &str, who: &str, verb: &str, place: &str) -> Self {
         let workspace = if place == "server" { "" } else { WS };
         self.uses.push(Use {
             grant: grant.to_owned(),
@@ -49,7 +49,7 @@ impl World {
     }
 }
 
-fn granted(world: &World, id: &str, who: &str, role: &str, on: Resource) -> Grant {
+pub(super) fn granted(world: &World, id: &str, who: &str, role: &str, on: Resource) -> Grant {
     let workspace = match &on {
         Resource::Server => None,
         Resource::Workspace(id) => Some(id.clone()),
@@ -69,182 +69,8 @@ fn granted(world: &World, id: &str, who: &str, role: &str, on: Resource) -> Gran
     }
 }
 
-fn workspace() -> Resource {
+pub(super) fn workspace() -> Resource {
     Resource::Workspace(WS.to_owned())
-}
-
-fn endpoint(choice: &str) -> EndpointRow {
-    EndpointRow { name: "live".to_owned(), workspace: WS.to_owned(), model: "m".to_owned(), choice: choice.to_owned() }
-}
-
-/// Ways that are found for somebody, without those of an office: `how` of each step, and the goal.
-fn ways(world: &World, who: &str) -> Vec<(Vec<&'static str>, String)> {
-    let engine = Engine::embedded().unwrap();
-    let found = find_paths(world, &engine);
-    assert!(found.iter().all(|path| path.steps.iter().all(|step| !step.evidence.is_empty() && !step.words.is_empty())));
-    let own = found.into_iter().filter(|path| path.who == who && !path.by_office);
-    own.map(|path| (path.steps.iter().map(|step| step.how).collect(), path.goal)).collect()
-}
-
-/// The seed's way is found, and the twin has none at all.
-fn check(seed: World, twin: World, how: &[&str], goal: &str) {
-    let found = ways(&seed, "eve");
-    assert!(found.iter().any(|(steps, to)| steps == how && to.contains(goal)), "{how:?} to {goal} is not in {found:?}");
-    assert_eq!(ways(&twin, "eve"), Vec::new(), "the repaired twin");
-}
-
-#[test]
-fn a_token_of_a_service_of_ones_own_that_holds_more() {
-    let base = |owner: &str| {
-        let mut base = world().person("eve").person("mallory").grant("g_a", "eve", "administrator", Resource::Server);
-        base.people.extend([someone("robot", PrincipalKind::Service, owner, &[])]);
-        let robot = granted(&base, "g_r", "robot", "owner", workspace());
-        base.grants.push(Arc::new(robot));
-        base
-    };
-    check(base("eve"), base("mallory"), &["token_of_own_service"], "data of the workspace `one`");
-}
-
-#[test]
-fn code_that_somebody_elses_training_runs() {
-    let base = |role: &str, used: bool| {
-        let mut base = world().person("eve").person("trainer");
-        base.people.extend([someone("robot", PrincipalKind::Service, "", &[])]);
-        let base = base.grant("g_e", "eve", role, Resource::Experiment(7)).grant("g_t", "trainer", "contributor", workspace());
-        if used { base.used("g_t", "trainer", "retraining.submit", "registered_model:m") } else { base }
-    };
-    check(base("trainer", true), base("viewer", true), &["code_that_another_runs"], "data of the workspace `one`");
-    assert_eq!(ways(&base("trainer", false), "eve"), Vec::new(), "where nobody trains there is no way");
-}
-
-#[test]
-fn an_alias_that_an_endpoint_follows() {
-    let base =
-        |choice: &str, second: &str| {
-            let mut base = world()
-                .person("eve")
-                .grant("g_c", "eve", "contributor", Resource::RegisteredModel("m".to_owned()))
-                .grant("g_d", "eve", second, Resource::RegisteredModel("m".to_owned()));
-            base.endpoints.push(endpoint(choice));
-            base
-        };
-    check(base("@champion", "deployer"), base("3", "viewer"), &["alias_that_an_endpoint_follows"], "`live` answers");
-    assert_eq!(ways(&base("@champion", "viewer"), "eve"), Vec::new(), "who moves no alias has no way");
-}
-
-#[test]
-fn approval_of_ones_own_model() {
-    let base = |split: bool| {
-        let mut base = world().person("eve").person("bob").grant("g_c", "eve", "contributor", workspace());
-        base.endpoints.push(endpoint("3"));
-        let other = if split { "bob" } else { "eve" };
-        base.grant("g_r", other, "reviewer", workspace()).grant("g_d", other, "deployer", workspace())
-    };
-    check(base(false), base(true), &["own_approval"], "`live` answers");
-}
-
-#[test]
-fn ones_own_version_put_to_work() {
-    let base = |other: &str| {
-        let mut base = world().person("eve").person("bob").grant("g_c", "eve", "contributor", workspace());
-        base.endpoints.push(endpoint("3"));
-        base.grant("g_d", other, "deployer", workspace())
-    };
-    check(base("eve"), base("bob"), &["own_version_put_to_work"], "`live` answers");
-}
-
-#[test]
-fn a_live_token_of_a_service_of_a_former_administrator() {
-    let base = |made_by: &str| {
-        let mut base = world().person("eve").person("bob");
-        base.people.extend([someone("robot", PrincipalKind::Service, "eve", &[])]);
-        base.tokens.push(TokenRow {
-            id: "tok_1".to_owned(),
-            principal: "robot".to_owned(),
-            created_by: made_by.to_owned(),
-            label: String::new(),
-            created_at: Micros(0),
-            expires_at: Micros(NOW.0 + DAY),
-            last_used_day: None,
-        });
-        base.grant("g_r", "robot", "owner", workspace())
-    };
-    check(base("eve"), base("bob"), &["live_token_of_a_service"], "data of the workspace `one`");
-}
-
-#[test]
-fn an_old_backup_that_brings_an_old_grant_back() {
-    let base = |revoked: bool| {
-        let mut base = world().person("eve").grant("g_o", "eve", "restore_operator", Resource::Server);
-        if revoked {
-            let old = granted(&base, "g_old", "eve", "administrator", Resource::Server);
-            base.revoked.push(old);
-        }
-        base
-    };
-    check(base(true), base(false), &["restore_of_an_old_backup"], "administrator of the server");
-    // Whatever reads, wherever it was held.
-    for (role, on, goal) in
-        [("viewer", workspace(), "`one`"), ("owner", Resource::Server, "`two`"), ("owner", workspace(), "`one`")]
-    {
-        let mut base = world().person("eve").grant("g_o", "eve", "restore_operator", Resource::Server);
-        let old = granted(&base, "g_old", "eve", role, on);
-        base.revoked.push(old);
-        let found = ways(&base, "eve");
-        assert!(found.iter().any(|(how, to)| how == &["restore_of_an_old_backup"] && to.contains(goal)), "{role}: {found:?}");
-    }
-    let mut base = world().person("eve").grant("g_o", "eve", "restore_operator", Resource::Server);
-    let old = granted(&base, "g_old", "eve", "auditor", Resource::Server);
-    base.revoked.push(old);
-    assert_eq!(ways(&base, "eve"), Vec::new(), "what reads no data brings none back");
-}
-
-#[test]
-fn retention_and_deletion_in_one_hand() {
-    let base = |second: &str| {
-        let base = world().person("eve").person("bob").grant("g_k", "eve", "retention_officer", workspace());
-        base.grant("g_w", second, "owner", Resource::Workspace("ws1".to_owned()))
-    };
-    check(base("eve"), base("bob"), &["retention_settings"], "gone before their time");
-}
-
-#[test]
-fn a_way_by_two_steps_is_the_shortest_that_there_is() {
-    let mut base = world().person("eve").grant("g_a", "eve", "administrator", Resource::Server);
-    base.people
-        .extend([someone("robot", PrincipalKind::Service, "eve", &["team"]), someone("team", PrincipalKind::Group, "", &[])]);
-    let old = granted(&base, "g_old", "team", "owner", workspace());
-    base.revoked.push(old);
-    let base = base.grant("g_o", "team", "restore_operator", Resource::Server);
-    // The robot is in a group that may ask for a restore, and held the workspace once.
-    let found = ways(&base, "eve");
-    assert!(
-        found.contains(&(vec!["token_of_own_service", "restore_of_an_old_backup"], "data of the workspace `one`".to_owned())),
-        "{found:?}"
-    );
-    let barred = {
-        let mut barred = base;
-        if let Some(robot) = barred.people.get_mut("robot") {
-            robot.disabled = true;
-        }
-        barred
-    };
-    assert_eq!(ways(&barred, "eve"), Vec::new(), "who is barred is no way");
-}
-
-#[test]
-fn what_is_an_administrators_office_is_named_as_that() {
-    let engine = Engine::embedded().unwrap();
-    let base = world().person("root").person("bob").grant("g_a", "root", "administrator", Resource::Server).grant(
-        "g_b",
-        "bob",
-        "owner",
-        workspace(),
-    );
-    let found = find_paths(&base, &engine);
-    let of_root: Vec<_> = found.iter().filter(|path| path.who == "root").collect();
-    assert!(!of_root.is_empty() && of_root.iter().all(|path| path.by_office && path.steps.len() == 1), "{of_root:?}");
-    assert!(!found.iter().any(|path| path.who == "bob" && path.goal.contains("administrator")), "{found:?}");
 }
 
 fn reviewed(world: &World) -> ReviewReport {
@@ -415,36 +241,57 @@ async fn a_solver_that_breaks_or_lies_leaves_it_open() {
 }
 
 #[test]
-fn who_may_break_the_glass_is_named_as_an_office() {
-    let engine = Engine::embedded().unwrap();
-    let base = world().person("eve").grant("g_b", "eve", "break_glass", Resource::Server);
-    let found = find_paths(&base, &engine);
-    let shown: Vec<_> =
-        found.iter().map(|path| (path.who.as_str(), path.steps.first().map(|step| step.how), path.by_office)).collect();
-    assert_eq!(shown, [("eve", Some("break_glass"), true)]);
-    assert_eq!(find_paths(&world().person("eve"), &engine), Vec::new());
+fn what_another_grant_holds_already_is_taken_back() {
+    // The same twice on one workspace: one of them, on the place that was used, is enough.
+    let both = |used: [&str; 2]| {
+        let base = world()
+            .person("ada")
+            .grant("g_o", "ada", "owner", workspace())
+            .grant("g_v", "ada", "viewer", workspace())
+            .used("g_o", "ada", "experiments.create", "workspace:ws1");
+        used.iter().fold(base, |base, grant| base.used(grant, "ada", "experiments.get", "experiment:7"))
+    };
+    let report = reviewed(&both(["g_o", "g_v"]));
+    assert_eq!(advice(&report, "g_o"), &Advice::Narrow(vec![("contributor".to_owned(), workspace())]));
+    assert_eq!(advice(&report, "g_v"), &Advice::Revoke);
+    assert!(report.all_tried && report.grants.iter().any(|one| one.why.contains("other grants that stay")));
+
+    // A role on an item beside the same role on its workspace.
+    let item = world()
+        .person("ada")
+        .grant("g_w", "ada", "viewer", workspace())
+        .grant("g_i", "ada", "viewer", Resource::Experiment(7))
+        .used("g_w", "ada", "runs.search", "workspace:ws1")
+        .used("g_i", "ada", "runs.get", "experiment:7");
+    let report = reviewed(&item);
+    assert_eq!((advice(&report, "g_w"), advice(&report, "g_i")), (&Advice::Keep, &Advice::Revoke));
+
+    // Held alone and by a group that others need: the group's stays.
+    let mut team = world().person("ada").person("bob");
+    team.people.extend([someone("team", PrincipalKind::Group, "", &[])]);
+    for member in ["ada", "bob"] {
+        team.people.get_mut(member).unwrap().groups.push("team".to_owned());
+    }
+    let team = team
+        .grant("g_t", "team", "viewer", Resource::Experiment(7))
+        .grant("g_a", "ada", "viewer", Resource::Experiment(7))
+        .used("g_t", "bob", "runs.get", "experiment:7")
+        .used("g_t", "ada", "runs.get", "experiment:7")
+        .used("g_a", "ada", "runs.get", "experiment:7");
+    let report = reviewed(&team);
+    assert_eq!((advice(&report, "g_t"), advice(&report, "g_a")), (&Advice::Keep, &Advice::Revoke));
 }
 
-/// A directory elsewhere fills the groups that it looks after: that is its office, and it is named. What holds an office is out of its reach.
 #[test]
-fn a_directory_that_fills_a_group_which_holds_more() {
-    let base = |by: &str, role: &str, on: Resource| {
-        let mut base = world();
-        base.people.extend([someone("okta", PrincipalKind::Service, "", &[]), someone("team", PrincipalKind::Group, by, &[])]);
-        base.looked_after.insert("team".to_owned(), by.to_owned());
-        let own = granted(&base, "g_p", "okta", "provisioner", Resource::Server);
-        let group = granted(&base, "g_t", "team", role, on);
-        base.grants.extend([Arc::new(own), Arc::new(group)]);
-        base
+fn what_lasts_is_not_taken_back_for_what_ends_nor_a_young_grant_for_an_old_one() {
+    let twice = |expires_at: Option<Micros>, created_at: Micros| {
+        let mut base = world().person("ada").grant("g_1", "ada", "viewer", Resource::Experiment(7));
+        let other = granted(&base, "g_2", "ada", "viewer", Resource::Experiment(7));
+        base.grants.push(Arc::new(Grant { expires_at, created_at, ..other }));
+        let base = base.used("g_1", "ada", "runs.get", "experiment:7").used("g_2", "ada", "runs.get", "experiment:7");
+        let report = reviewed(&base);
+        (advice(&report, "g_1").clone(), advice(&report, "g_2").clone())
     };
-    let found = |world: &World| {
-        let engine = Engine::embedded().unwrap();
-        find_paths(world, &engine).into_iter().filter(|path| path.who == "okta").collect::<Vec<_>>()
-    };
-    let paths = found(&base("okta", "owner", workspace()));
-    assert_eq!(paths.len(), 1, "{paths:?}");
-    assert!(paths[0].by_office && paths[0].goal.contains("data of the workspace `one`"));
-    assert_eq!(paths[0].steps[0].how, "account_by_provisioning");
-    assert_eq!(found(&base("another", "owner", workspace())), Vec::new(), "another directory's group");
-    assert_eq!(found(&base("okta", "administrator", Resource::Server)), Vec::new(), "out of reach");
+    assert_eq!(twice(Some(Micros(NOW.0 + DAY)), Micros(0)), (Advice::Keep, Advice::Revoke), "the one that ends goes");
+    assert_eq!(twice(None, Micros(NOW.0 - DAY)), (Advice::Revoke, Advice::Keep), "a young one is not judged");
 }

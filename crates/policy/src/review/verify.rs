@@ -49,17 +49,20 @@ pub(crate) fn replay(world: &World, uses: &[&Use], before: &Decider<'_>, after: 
         if !asked.insert((&one.caller, &one.verb, &one.place)) {
             continue;
         }
-        let (Some((spot, _)), Some(someone)) = (Spot::of_use(one), world.people.get(&one.caller)) else { continue };
-        let caller = someone.caller();
-        let (was, would_be) = (before.scope(&caller, &one.verb, &spot), after.scope(&caller, &one.verb, &spot));
-        // Of a whole workspace a list must show as much as before.
-        let is_list = spot.kind == TargetKind::Workspace && (covers("*.search", &one.verb) || covers("*.list", &one.verb));
-        let is_less = if is_list { would_be != was } else { would_be.is_none() };
-        if was.is_some() && is_less {
-            denied.push(Request { who: someone.name.clone(), verb: one.verb.clone(), place: one.place.clone() });
-        }
+        denied.extend(denial(world, one, before, after));
     }
     denied
+}
+
+/// A use that was allowed by `before` and would not be by `after`, or whose list would show less.
+pub(super) fn denial(world: &World, one: &Use, before: &Decider<'_>, after: &Decider<'_>) -> Option<Request> {
+    let ((spot, _), someone) = (Spot::of_use(one)?, world.people.get(&one.caller)?);
+    let caller = someone.caller();
+    let (was, would_be) = (before.scope(&caller, &one.verb, &spot)?, after.scope(&caller, &one.verb, &spot));
+    // Of a whole workspace a list must show as much as before.
+    let is_list = spot.kind == TargetKind::Workspace && (covers("*.search", &one.verb) || covers("*.list", &one.verb));
+    let is_less = if is_list { would_be.as_ref() != Some(&was) } else { would_be.is_none() };
+    is_less.then(|| Request { who: someone.name.clone(), verb: one.verb.clone(), place: one.place.clone() })
 }
 
 /// Enumerates all verbs at places for these callers: what `after` allows and `before` does not.

@@ -34,15 +34,23 @@ pub(crate) fn read(reader: &mut Reader<'_>, now: Micros, days: i64) -> Result<Wo
     bounded("tokens", tokens.len(), TOKEN_COUNT_MAX)?;
     let first_day = reader.query_one("SELECT MIN(day) FROM grant_use", &[], |row| row.opt_int(0))?.flatten();
     let workspaces = reader.query("SELECT id, name FROM workspace", &[], |row| Ok((row.text(0)?, row.text(1)?)))?;
+    let revoked = store::revoked(reader, REVOKED_COUNT_MAX)?;
+    let endpoints = endpoints(reader)?;
+    let left_off =
+        [("grants that were taken back", revoked.len(), REVOKED_COUNT_MAX), ("endpoints", endpoints.len(), ENDPOINT_COUNT_MAX)];
+    let is_full = |(_, count, max): &(&str, usize, i64)| i64::try_from(*count).is_ok_and(|count| count >= *max);
+    let left_off =
+        left_off.into_iter().filter(is_full).map(|(what, _, max)| format!("only {max} {what} were looked at")).collect();
     Ok(World {
         now,
         people,
         grants: grants.into_iter().map(Arc::new).collect(),
-        revoked: store::revoked(reader, REVOKED_COUNT_MAX)?,
+        revoked,
         uses,
         counted_since: first_day.map(|day| Micros(day.saturating_mul(DAY_US))),
         tokens,
-        endpoints: endpoints(reader)?,
+        endpoints,
+        left_off,
         workspaces: workspaces.into_iter().collect(),
         looked_after: looked_after(reader)?,
     })

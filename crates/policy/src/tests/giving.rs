@@ -223,7 +223,7 @@ async fn a_check_tells_what_would_be() {
 async fn a_check_tells_on(house: House) {
     let ask = |who: &'static str, about: &'static str, verb: &'static str, on: Target| {
         let room = house.policy.clone();
-        let operation = AccessCheck { room, principal: about.to_owned(), verb: verb.to_owned(), on };
+        let operation = AccessCheck { room, principal: about.to_owned(), principal_kind: None, verb: verb.to_owned(), on };
         let house = &house;
         async move { house.call(who, operation).await }
     };

@@ -307,3 +307,40 @@ fn a_stolen_browser_mark_has_a_lock_of_its_own() {
     assert!(world.fail_with("ada", Some(&own), HOME).is_ok());
     assert!(world.fail_with("ada", None, HOME).is_ok());
 }
+
+/// An attempt with a password from a device with this certificate, by the account's own name or a stranger to it.
+fn from_device(certificate: u8, name: &str, address: &str) -> Attempt {
+    Attempt { client_certificate: Some([certificate; 32]), ..attempt(basic(name), address) }
+}
+
+#[test]
+fn who_guesses_from_elsewhere_does_not_lock_the_owner_out_of_a_known_device() {
+    let world = world();
+    let owner = Caller { name: "Ada".to_owned(), ..user("u_ada") };
+    let own = from_device(1, "ada", AWAY);
+    world.port.may_knock(&own).unwrap();
+    world.port.learn(&own, Verdict::Known(&owner));
+    // Strangers guess, with no device, from many networks and from the owner's own, until the account waits everywhere.
+    for host in 0..60 {
+        let address = format!("192.0.{host}.9");
+        while world.fail(basic("ada"), &address).is_none() {}
+        world.fail(basic("ada"), AWAY);
+    }
+    assert!(world.fail(basic("ada"), HOME).is_some(), "the account is locked");
+    // A device that never was hers is a stranger like any other, also while it is somebody's.
+    world.port.learn(&from_device(2, "eve", HOME), Verdict::Known(&Caller { name: "eve".to_owned(), ..user("u_eve") }));
+    assert!(world.port.may_knock(&from_device(2, "ada", HOME)).is_err());
+    // Her own is not.
+    assert!(world.port.may_knock(&own).is_ok());
+    assert_eq!(world.port.assess(&own, &owner).locked_for, None);
+    // It has a lock of its own, which a stolen device runs into and strangers do not touch.
+    let free_count = RiskConfig::default().lock_free_count;
+    for _ in 0..=free_count {
+        world.port.learn(&own, Verdict::Refused);
+    }
+    assert!(world.port.may_knock(&own).is_err());
+    // A session from the device with a renewed certificate makes that one known.
+    let renewed = Attempt { client_certificate: Some([3; 32]), ..attempt(bearer("sr_session"), HOME) };
+    world.port.learn(&renewed, Verdict::Known(&owner));
+    assert!(world.port.may_knock(&from_device(3, "ada", HOME)).is_ok());
+}

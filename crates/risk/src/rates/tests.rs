@@ -103,6 +103,26 @@ async fn an_address_is_not_counted_with_its_neighbours() {
 }
 
 #[tokio::test]
+async fn a_workspaces_rate_is_taken_by_its_id_and_not_by_a_header() {
+    let few = config::Rates { sign_in: rate(3, 60), read: rate(3, 60), write: rate(3, 60), predict: rate(3, 60) };
+    let limits = RateLimits::new(LimitsConfig { workspace: few, ..LimitsConfig::default() });
+    // Who only knocks, with whatever header, takes nothing of it.
+    for _ in 0..10 {
+        assert!(limits.take(&attempt(), &caller("u_eve", "t_9"), READ, START).await.is_ok());
+    }
+    let known = limits.take(&attempt(), &caller("u_1", "t_1"), READ, START).await.unwrap();
+    for left in [2, 1, 0] {
+        let told = limits.take_in("ws_1", &caller("u_1", "t_1"), READ, (known, START)).await.unwrap().unwrap();
+        assert_eq!((told.name, told.remaining_count), ("workspace-read", left), "what is used up first is told");
+    }
+    let over = limits.take_in("ws_1", &caller("u_2", "t_2"), READ, (None, START)).await.unwrap_err();
+    assert!(over.is_news && over.problem.allowance().is_some_and(|told| told.name == "workspace-read"));
+    assert!(limits.take_in("ws_2", &caller("u_2", "t_2"), READ, (None, START)).await.is_ok(), "another workspace");
+    assert!(limits.take_in("ws_1", &caller("u_2", "t_2"), WRITE, (None, START)).await.is_ok(), "another kind");
+    assert_eq!(limits.take_in("ws_1", &Caller::anonymous(), READ, (None, START)).await.unwrap(), None);
+}
+
+#[tokio::test]
 async fn strangers_and_jobs_are_not_counted_here() {
     let limits = RateLimits::new(config(1, 1));
     for _ in 0..5 {

@@ -144,7 +144,7 @@ impl Grant {
 }
 
 /// What a grant would newly allow, verb by verb.
-fn show_preview(client: &Client, preview: &Value) -> Result<(), Problem> {
+pub(super) fn show_preview(client: &Client, preview: &Value) -> Result<(), Problem> {
     if client.json {
         crate::say!("{preview}");
         return Ok(());

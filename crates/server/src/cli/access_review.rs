@@ -92,7 +92,7 @@ async fn paths(looking: Looking) -> Result<(), Problem> {
     let answer = client.get(&format!("{PREFIX}/paths?days={}", looking.days)).await?;
     let paths = rows(&answer, "paths");
     if client.json {
-        crate::say!("{}", json!(paths));
+        crate::say!("{answer}");
         return Ok(());
     }
     if paths.is_empty() {
@@ -101,12 +101,20 @@ async fn paths(looking: Looking) -> Result<(), Problem> {
     for path in &paths {
         let text = |name: &str| path.get(name).and_then(Value::as_str).unwrap_or_default();
         let office = path.get("by_office").and_then(Value::as_bool) == Some(true);
-        let note = if office { " (by office: watch it)" } else { "" };
+        let like = path.get("like_count").and_then(Value::as_u64).unwrap_or_default();
+        let note = match (office, like) {
+            (false, _) => String::new(),
+            (true, 0) => " (by office: watch it)".to_owned(),
+            (true, like) => format!(" (by office: watch it; and in the same way over {like} other accounts)"),
+        };
         crate::say!("{} -> {}{note}", text("who"), text("goal"));
         for step in rows(path, "steps") {
             let evidence: Vec<String> = rows(&step, "evidence").iter().filter_map(Value::as_str).map(str::to_owned).collect();
             crate::say!("    {} [{}]", step.get("words").and_then(Value::as_str).unwrap_or_default(), evidence.join(", "));
         }
+    }
+    for words in rows(&answer, "left_off").iter().filter_map(Value::as_str) {
+        crate::say!("Left out: {words}.");
     }
     Ok(())
 }

@@ -324,6 +324,11 @@ impl Client {
         }
     }
 
+    /// Acts in another workspace from now on.
+    pub fn enter(&mut self, workspace: &str) {
+        workspace.clone_into(&mut self.workspace);
+    }
+
     /// The workspace to act in.
     #[must_use]
     pub fn workspace(&self) -> &str {

@@ -24,7 +24,7 @@ pub enum Elevate {
     /// List your own.
     Own(Plain),
     /// Give a role that somebody else asked for. It ends by itself.
-    Approve(One),
+    Approve(Approve),
     /// Say no.
     Refuse(One),
     /// Give your own back before its end, or take a request back.
@@ -77,6 +77,16 @@ pub struct One {
     connection: Connection,
 }
 
+/// Options of `elevate approve`.
+#[derive(Args)]
+pub struct Approve {
+    #[command(flatten)]
+    one: One,
+    /// Show what would newly be allowed, and give nothing.
+    #[arg(long)]
+    dry_run: bool,
+}
+
 /// Options of `elevate break-glass`.
 #[derive(Args)]
 pub struct Emergency {
@@ -114,7 +124,8 @@ impl Elevate {
                 let answer = client.get(&format!("{ELEVATIONS}/own")).await?;
                 listed(&client, &answer)
             }
-            Self::Approve(one) => decide(one, "approve").await,
+            Self::Approve(Approve { one, dry_run: true }) => preview(one).await,
+            Self::Approve(Approve { one, dry_run: false }) => decide(one, "approve").await,
             Self::Refuse(one) => decide(one, "refuse").await,
             Self::End(one) => {
                 let mut client = one.connection.open().await?;
@@ -140,6 +151,33 @@ async fn decide(one: One, word: &str) -> Result<(), Problem> {
     let mut client = one.connection.open().await?;
     let decided = client.post(&format!("{ELEVATIONS}/{}/{word}", segment(&one.id)), &json!({})).await?;
     show(&client, &decided, &FIELDS)
+}
+
+/// What the role would newly allow, compared as grants are.
+async fn preview(one: One) -> Result<(), Problem> {
+    let mut client = one.connection.open().await?;
+    let kind = if one.id.starts_with("es_") { "server" } else { "workspace" };
+    let answer = client.get(&format!("{ELEVATIONS}?resource_kind={kind}")).await?;
+    let all = answer.get("elevations").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
+    let found = all.iter().find(|asked| asked.get("id").and_then(Value::as_str) == Some(one.id.as_str()));
+    let asked = found
+        .ok_or_else(|| Problem::not_found("there is no such request here; `strongroom elevate list` shows those that wait"))?;
+    let part = |name: &str| asked.get(name).cloned().unwrap_or_default();
+    let body = match part("resource_kind").as_str() {
+        Some(kind @ ("server" | "workspace")) => {
+            json!({ "principal": part("principal"), "role": part("role"), "resource_kind": kind })
+        }
+        Some("experiment") => {
+            json!({ "principal": part("principal"), "role": part("role"), "resource_kind": "experiment", "resource": part("resource") })
+        }
+        _ => {
+            return Err(Problem::invalid(
+                "a role on one model or data set is previewed by its name: `strongroom grant create WHO ROLE --on KIND --id NAME --dry-run`",
+            ));
+        }
+    };
+    let preview = client.post("/api/strongroom/v1/grants/preview", &body).await?;
+    super::access::show_preview(&client, &preview)
 }
 
 fn listed(client: &Client, answer: &Value) -> Result<(), Problem> {

@@ -1,6 +1,5 @@
 //! `strongroom audit timeline`, `blast-radius` and `check-evidence`: what somebody did, what came of it, and a file that shows it to others.
 
-use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -13,13 +12,12 @@ use serde_json::{Value, json};
 use wire::admin::acts::{Act, Thing, acts, touched};
 
 use super::client::{Client, Connection};
+use super::forensics_reach::{advice, reach};
 use super::output::{pages, print_list, segment};
 
 const AUDIT: &str = "/api/strongroom/v1/audit";
 /// Records that are looked at for one person.
 const RECORD_COUNT_MAX: usize = 200_000;
-/// Things whose descendants are looked for.
-const ROOT_COUNT_MAX: usize = 500;
 /// A bundle's file.
 const BUNDLE_BYTES_MAX: u64 = 512 * 1024 * 1024;
 
@@ -50,7 +48,7 @@ pub struct Timeline {
 /// Options of `audit blast-radius`.
 #[derive(Args)]
 #[command(
-    after_help = "What descends from a run or model is looked for through the lineage of the workspace that `--workspace` names.\n\nExample:\n  \
+    after_help = "What descends from runs, models, data, endpoints and objects is looked for through the lineage of each workspace that you may see; what was left out is said.\n\nExample:\n  \
 strongroom audit blast-radius --who alice --from 2026-11-01T00:00:00Z --bundle alice.evidence.json"
 )]
 pub struct BlastRadius {
@@ -99,8 +97,8 @@ impl BlastRadius {
         let mut client = self.whom.connection.open().await?;
         let found = found(&mut client, &self.whom).await?;
         let touched = touched(&found.acts);
-        let (descends, endpoints) = descendants(&mut client, &touched).await?;
-        let advice = advice(&found, &touched, &endpoints);
+        let reach = reach(&mut client, &touched).await?;
+        let advice = advice(&found.who, &found.acts, &touched, &reach);
         let report = json!({
             "who": found.who,
             "since": found.since,
@@ -108,8 +106,10 @@ impl BlastRadius {
             "indices": found.indices,
             "acts": found.acts.iter().map(Act::shown).collect::<Vec<_>>(),
             "touched": touched.values().map(Thing::shown).collect::<Vec<_>>(),
-            "descends": descends,
-            "endpoints": endpoints,
+            "descends": reach.descends.values().collect::<Vec<_>>(),
+            "endpoints": reach.endpoint_names(),
+            "complete": reach.left_off.is_empty(),
+            "left_off": reach.left_off,
             "advice": advice,
         });
         if client.json {
@@ -165,69 +165,8 @@ async fn id_of(client: &mut Client, who: &str) -> Result<String, Problem> {
         .ok_or_else(|| Problem::invalid(format!("`{who}` cannot be resolved; name the account's id, as the log has it")))
 }
 
-fn text<'a>(value: &'a Value, name: &str) -> &'a str {
+pub(super) fn text<'a>(value: &'a Value, name: &str) -> &'a str {
     value.get(name).and_then(Value::as_str).unwrap_or_default()
-}
-
-/// What descends from what was changed, through the lineage, down to the endpoints that answer with it.
-async fn descendants(
-    client: &mut Client,
-    touched: &BTreeMap<(String, String), Thing>,
-) -> Result<(Vec<Value>, BTreeSet<String>), Problem> {
-    let roots: Vec<String> = touched.values().filter(|thing| thing.changed_count > 0).filter_map(Thing::root).collect();
-    if roots.len() > ROOT_COUNT_MAX {
-        eprintln!("{} runs and models were changed; what descends from the first {ROOT_COUNT_MAX} is shown", roots.len());
-    }
-    let (mut descends, mut endpoints) = (BTreeMap::new(), BTreeSet::new());
-    for root in roots.iter().take(ROOT_COUNT_MAX) {
-        let path = format!("/api/strongroom/v1/lineage?direction=down&subject={}", segment(root));
-        let walked = match client.get(&path).await {
-            Ok(walked) => walked,
-            // It is of another workspace, was deleted, or the caller may not see it: said, not left out.
-            Err(problem) => {
-                descends.insert(format!("?{root}"), json!({ "from": root, "kind": "unknown", "name": problem.message() }));
-                continue;
-            }
-        };
-        let list = |name: &str| walked.get(name).and_then(Value::as_array).cloned().unwrap_or_default();
-        for node in list("nodes") {
-            let key = format!("{}/{}", text(&node, "kind"), text(&node, "name"));
-            descends.entry(key).or_insert_with(|| {
-                let part = |name: &str| node.get(name).cloned();
-                json!({ "from": root, "kind": part("kind"), "name": part("name"), "label": part("label"), "trust": part("trust") })
-            });
-        }
-        endpoints.extend(list("endpoints").iter().map(|endpoint| text(endpoint, "name").to_owned()));
-    }
-    Ok((descends.into_values().collect(), endpoints))
-}
-
-/// What to do, as commands: nothing of it is done by looking.
-fn advice(found: &Found, touched: &BTreeMap<(String, String), Thing>, endpoints: &BTreeSet<String>) -> Vec<Value> {
-    let mut advice = Vec::new();
-    let mut add = |command: String, why: &str| advice.push(json!({ "command": command, "why": why }));
-    let kind = if found.who.starts_with("s_") { "service" } else { "user" };
-    if kind == "user" {
-        add(
-            format!("strongroom user disable {}", found.who),
-            "nothing more is done with this account; its tokens and sessions end at once",
-        );
-    }
-    let tokens: BTreeSet<String> =
-        found.acts.iter().filter_map(|act| act.first.get("caller")?.get("token")?.as_str().map(str::to_owned)).collect();
-    for token in tokens {
-        add(format!("strongroom token revoke {token}"), "it was used in this time");
-    }
-    for thing in
-        touched.values().filter(|thing| thing.verbs.contains("grants.create") || thing.verbs.contains("elevations.decide"))
-    {
-        add(format!("strongroom grant list --json # then revoke {}", thing.resource), "rights that were given in this time");
-    }
-    for endpoint in endpoints {
-        add(format!("strongroom endpoint rollback {endpoint}"), "it answers with what descends from what was changed");
-    }
-    add("strongroom data list".to_owned(), "have versions of data that were brought in this time inspected again");
-    advice
 }
 
 fn print(client: &Client, report: &Value) {
@@ -238,6 +177,9 @@ fn print(client: &Client, report: &Value) {
     crate::say!("\nDescends from what was changed");
     print_list(client, &rows("descends"), &["kind", "name", "label", "trust", "from"]);
     crate::say!("\nEndpoints that answer with it: {}", joined(&rows("endpoints")));
+    for words in rows("left_off").iter().filter_map(Value::as_str) {
+        crate::say!("Left out: {words}.");
+    }
     crate::say!("\nWhat to do");
     print_list(client, &rows("advice"), &["command", "why"]);
 }

@@ -21,6 +21,7 @@ mod elevate;
 mod endpoint;
 mod endpoint_guard;
 mod forensics;
+mod forensics_reach;
 mod init;
 mod keys;
 mod keys_online;

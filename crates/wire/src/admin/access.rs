@@ -28,7 +28,7 @@ pub fn routes(door: &mut Door, policy: &Policy) {
         move |inbound| {
             let Question { principal, action, resource_kind, resource } = body(inbound)?;
             let on = target(resource_kind.as_deref().unwrap_or("workspace"), resource)?;
-            Ok(AccessCheck { room: room.clone(), principal, verb: action, on })
+            Ok(AccessCheck { room: room.clone(), principal, principal_kind: None, verb: action, on })
         },
         |answer| {
             json(&json!({

@@ -24,8 +24,12 @@ pub fn routes(door: &mut Door, policy: &Policy) {
     door.route(Method::GET, &format!("{PREFIX}/review"), review, |report| shown(&report));
     let room = policy.clone();
     let paths = move |inbound: &Inbound| Ok(FindPaths { room: room.clone(), days: days(inbound)? });
-    door.route(Method::GET, &format!("{PREFIX}/paths"), paths, |paths| {
-        json_answer(&json!({ "paths": paths.iter().map(path).collect::<Vec<_>>() }))
+    door.route(Method::GET, &format!("{PREFIX}/paths"), paths, |found| {
+        json_answer(&json!({
+            "paths": found.paths.iter().map(path).collect::<Vec<_>>(),
+            "complete": found.left_off.is_empty(),
+            "left_off": found.left_off,
+        }))
     });
 }
 
@@ -43,6 +47,7 @@ fn shown(report: &ReviewReport) -> Result<Answer, Problem> {
         "dormant": report.dormant.iter().map(dormant).collect::<Vec<_>>(),
         "tokens": report.tokens.iter().map(token).collect::<Vec<_>>(),
         "replay": { "asked_count": report.replayed_count, "denied": report.denied.iter().map(request).collect::<Vec<_>>() },
+        "superfluous": { "complete": report.all_tried },
         "widening": enumeration(&report.enumeration),
     }))
 }
@@ -124,5 +129,14 @@ pub(super) fn enumeration(found: &Enumeration) -> Value {
 fn path(one: &EscalationPath) -> Value {
     let steps: Vec<Value> =
         one.steps.iter().map(|step| json!({ "how": step.how, "words": step.words, "evidence": step.evidence })).collect();
-    json!({ "who": one.who, "goal": one.goal, "by_office": one.by_office, "step_count": steps.len(), "steps": steps })
+    json!({
+        "who": one.who,
+        "goal": one.goal(),
+        "goals": one.goals,
+        "goal_count": one.goal_count,
+        "by_office": one.by_office,
+        "like_count": one.like_count,
+        "step_count": steps.len(),
+        "steps": steps,
+    })
 }

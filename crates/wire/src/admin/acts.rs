@@ -28,9 +28,11 @@ pub fn acts(records: Vec<Value>) -> Vec<Act> {
         let problem = text(&record, "problem").to_owned();
         if let Some(act) = open.get(&id).and_then(|at| acts.get_mut(*at)) {
             (act.status, act.problem) = (status, problem);
-            // Only the outcome knows the id of what was made.
-            if let (Some(fields), Some(resource)) = (act.first.as_object_mut(), record.get("resource")) {
-                fields.insert("resource".to_owned(), resource.clone());
+            // Only the outcome knows the id of what was made, and what it was.
+            for name in ["resource", "details"] {
+                if let (Some(fields), Some(value)) = (act.first.as_object_mut(), record.get(name)) {
+                    fields.insert(name.to_owned(), value.clone());
+                }
             }
             continue;
         }
@@ -75,6 +77,10 @@ pub struct Thing {
     pub changed_count: u64,
     /// By which verbs.
     pub verbs: BTreeSet<String>,
+    /// SHA-256 digests of objects that were written into it.
+    pub digests: BTreeSet<String>,
+    /// Grants that were given by it.
+    pub grants: BTreeSet<String>,
 }
 
 impl Thing {
@@ -91,14 +97,31 @@ impl Thing {
         })
     }
 
-    /// How `lineage down` names it, where it can.
+    /// How `lineage` names it, where it can: the first of [`Thing::roots`].
     #[must_use]
     pub fn root(&self) -> Option<String> {
-        match self.target.as_str() {
-            "run" => Some(format!("run:{}", self.resource)),
-            "logged_model" => Some(format!("logged-model:{}", self.resource)),
-            _ => None,
-        }
+        self.roots().into_iter().next()
+    }
+
+    /// All that `lineage` may know it by: its id, and the digests of what was written there.
+    #[must_use]
+    pub fn roots(&self) -> Vec<String> {
+        let own = self.verbs.iter().find_map(|verb| root_word(&self.target, verb));
+        let own = own.map(|word| format!("{word}:{}", self.resource));
+        own.into_iter().chain(self.digests.iter().map(|digest| format!("file:{digest}"))).collect()
+    }
+}
+
+/// How lineage says what has this id. What was made is recorded at the place where it was made, under the id that it got.
+fn root_word(target: &str, verb: &str) -> Option<&'static str> {
+    let room = verb.split('.').next().unwrap_or_default();
+    match (target, room) {
+        ("run", _) | ("experiment" | "workspace", "runs") => Some("run"),
+        ("logged_model", _) | ("experiment" | "workspace", "logged_models") => Some("logged-model"),
+        ("registered_model" | "model_version", _) | ("workspace", "models" | "versions") => Some("model-id"),
+        ("dataset" | "dataset_version", _) | ("workspace", "datasets") => Some("data-id"),
+        ("endpoint", _) | ("workspace", "endpoints") => Some("endpoint-id"),
+        _ => None,
     }
 }
 
@@ -114,15 +137,27 @@ pub fn touched(acts: &[Act]) -> BTreeMap<(String, String), Thing> {
         let verb = text(&act.first, "action");
         let thing = things.entry((target.clone(), resource.clone())).or_insert_with(|| Thing {
             target,
-            resource,
+            resource: resource.clone(),
             workspace: text(&act.first, "workspace").to_owned(),
             read_count: 0,
             changed_count: 0,
             verbs: BTreeSet::new(),
+            digests: BTreeSet::new(),
+            grants: BTreeSet::new(),
         });
         // A verb of a newer server counts as one that changed something.
-        let count = if policy::is_write(verb) == Some(false) { &mut thing.read_count } else { &mut thing.changed_count };
+        let is_read = policy::is_write(verb) == Some(false);
+        let count = if is_read { &mut thing.read_count } else { &mut thing.changed_count };
         *count += 1;
+        let detail =
+            |name: &str| act.first.get("details").map(|details| text(details, name).to_owned()).filter(|text| !text.is_empty());
+        if thing.target == "bucket" && !is_read {
+            thing.digests.extend(detail("sha256"));
+        }
+        if verb == "grants.create" {
+            thing.grants.insert(resource.clone());
+        }
+        thing.grants.extend(detail("grant").filter(|_| verb.starts_with("elevations.")));
         thing.verbs.insert(verb.to_owned());
     }
     things
@@ -154,5 +189,31 @@ mod tests {
         let thing = &things[&("run".to_owned(), "r1".to_owned())];
         assert_eq!((thing.changed_count, thing.read_count, thing.root().as_deref()), (1, 1, Some("run:r1")));
         assert_eq!(things.len(), 1);
+    }
+
+    #[test]
+    fn each_kind_of_thing_is_named_as_lineage_knows_it() {
+        let done = |target: &str, resource: &str, action: &str, details: Value| json!({ "id": format!("{target}{resource}{action}"), "status": "done", "target": target, "resource": resource, "action": action, "details": details });
+        let digest = "ab".repeat(32);
+        for (target, resource, action, roots) in [
+            ("experiment", "r1", "runs.create", vec!["run:r1".to_owned()]),
+            ("workspace", "m1", "models.create", vec!["model-id:m1".to_owned()]),
+            ("registered_model", "m1/3", "versions.create", vec!["model-id:m1/3".to_owned()]),
+            ("model_version", "m1/3", "versions.tag", vec!["model-id:m1/3".to_owned()]),
+            ("workspace", "d1", "datasets.open", vec!["data-id:d1".to_owned()]),
+            ("dataset_version", "d1", "datasets.commit", vec!["data-id:d1".to_owned()]),
+            ("endpoint", "e1", "endpoints.update", vec!["endpoint-id:e1".to_owned()]),
+            ("bucket", "b1", "buckets.write", vec![format!("file:{digest}")]),
+            ("server", "u1", "users.create", Vec::new()),
+        ] {
+            let things = touched(&acts(vec![done(target, resource, action, json!({ "sha256": digest }))]));
+            assert_eq!(things.values().next().unwrap().roots(), roots, "{target} {action}");
+        }
+        let given = touched(&acts(vec![
+            done("workspace", "g1", "grants.create", json!({})),
+            done("server", "el1", "elevations.decide", json!({ "grant": "g2" })),
+        ]));
+        let grants: Vec<&String> = given.values().flat_map(|thing| &thing.grants).collect();
+        assert_eq!(grants, ["g2", "g1"]);
     }
 }
