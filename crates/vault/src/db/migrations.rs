@@ -67,4 +67,5 @@ pub(super) const ALL: &[Migration] = &[
     step!("0048_erasures_and_own_rules"),
     step!("0049_backup_manifests"),
     step!("0055_csv_dialect"),
+    step!("0058_held_back"),
 ];
