@@ -109,6 +109,7 @@ def test_only_what_cannot_be_phished_outweighs_a_log_in_from_an_attacked_address
 def test_a_leaked_password_asks_for_a_second_factor_and_gets_it(tmp_path):
     """A rule of the second factor's band: whoever has none reads, whoever has one is let in."""
     listed = tmp_path / "leaked.txt"
+    listed.write_text("none of theirs\n")
     with harness.running(config_text=f'{CONFIG}[risk.log_ins]\nleaked_passwords = "{listed}"\n') as server:
         ada, bob = person(server, "owner"), person(server, "owner")
         key = with_codes(server, bob)
