@@ -74,7 +74,12 @@ mod tests {
         assert!(new.score == 20 && new.reasons == ["new_network"], "{new:?}");
         let mut last = 0;
         for count in 0..1_000 {
-            let all = plain(Facts { address_failure_count: count, account_failure_count: count, is_new_network: true });
+            let all = plain(Facts {
+                address_failure_count: count,
+                account_failure_count: count,
+                is_new_network: true,
+                ..Facts::default()
+            });
             assert!(all.score >= last && all.score < 90);
             last = all.score;
         }
@@ -83,7 +88,7 @@ mod tests {
 
     #[test]
     fn raises_add_and_those_of_strangers_stay_below_what_a_policy_forbids() {
-        let worst = Facts { address_failure_count: 99, account_failure_count: 99, is_new_network: true };
+        let worst = Facts { address_failure_count: 99, account_failure_count: 99, is_new_network: true, ..Facts::default() };
         let raise = |points, cause| Raise { points, reason: "raised".into(), cause, until: Micros(1) };
         let by_strangers = score(worst, [raise(100, Cause::Strangers), raise(100, Cause::Strangers)].into_iter());
         assert_eq!((by_strangers.score, by_strangers.reasons.len()), (85, 5));
