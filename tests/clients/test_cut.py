@@ -7,6 +7,7 @@ import pytest
 import requests
 
 from people import ADMIN, call, grant
+from test_elevations import totp
 from test_signals import CAEP, Somebody, about, event, push, signed, told  # noqa: F401
 
 pytestmark = pytest.mark.strongroom_only
@@ -15,6 +16,16 @@ SIZE_BYTES = 512 << 20
 
 def cookie(somebody):
     return {"Cookie": f"__Host-strongroom={somebody.cookie}"}
+
+
+def with_two_factors(server, ada):
+    """A session of theirs that began with a password and a one-time code."""
+    basic = ada.person.basic()
+    key = call(basic, server, "POST", "/me/factors/totp", json={})["secret"]
+    codes = call(basic, server, "POST", "/me/factors/totp/confirm", json={"code": totp(key)})["recovery_codes"]
+    form = {"username": ada.person.name, "password": ada.person.password, "code": codes[0]}
+    opened = server.session(token=None).post(f"{server.url}/login", data=form, allow_redirects=False)
+    return {"Cookie": f"__Host-strongroom={opened.cookies['__Host-strongroom']}"}
 
 
 def take_away(how, server, platform, ada, held):
@@ -32,7 +43,7 @@ def take_away(how, server, platform, ada, held):
         (current,) = [one["id"] for one in call(own, server, "GET", "/sessions", headers=cookie(ada))["sessions"] if one["current"]]
         call(own, server, "DELETE", f"/sessions/{current}", headers=cookie(ada), status=(200, 204))
     else:
-        # Neither is enough alone, as one alarm may be an error.
+        # Together they ask for more than two factors.
         for name, details in (
             ("risk-level-change", {"principal": "USER", "current_level": "HIGH"}),
             ("device-compliance-change", {"previous_status": "compliant", "current_status": "not-compliant"}),
@@ -40,7 +51,7 @@ def take_away(how, server, platform, ada, held):
             assert push(server, signed(platform, event(platform, about(platform, ada), (f"{CAEP}/{name}", details)))).status_code == 202
 
 
-@pytest.mark.parametrize("how", ["token", "account", "grant", "session", "risk"])
+@pytest.mark.parametrize("how", ["token", "account", "grant", "session", "risk", "risk_of_two_factors"])
 def test_what_is_taken_away_cuts_a_download_that_runs(told, how):  # noqa: F811
     server, platform = told
     ada = Somebody(server, platform, "owner" if how != "grant" else None)
@@ -51,6 +62,9 @@ def test_what_is_taken_away_cuts_a_download_that_runs(told, how):  # noqa: F811
     made = session.post(f"{api}/runs/create", json={"experiment_id": experiment}).json()["run"]["info"]
     path = f"{server.url}/api/2.0/mlflow-artifacts/artifacts/{experiment}/{made['run_id']}/artifacts/large.bin"
     assert session.put(path, data=(bytes(1 << 20) for _ in range(SIZE_BYTES >> 20))).status_code == 200
+    if how == "risk_of_two_factors":
+        session = server.session(token=None)
+        session.headers.update(with_two_factors(server, ada))
     by = (server.session(token=None), cookie(ada)) if how == "session" else (session, {})
     took_away, received, cut_after = None, 0, None
     with by[0].get(path, headers=by[1], stream=True, timeout=30) as answer:
@@ -68,7 +82,7 @@ def test_what_is_taken_away_cuts_a_download_that_runs(told, how):  # noqa: F811
             cut_after = time.monotonic() - took_away
     assert cut_after is not None and received < SIZE_BYTES, f"all {received} bytes came"
     print(f"{how}: cut {cut_after:.2f} s after it, at {received >> 20} of {SIZE_BYTES >> 20} MiB")
-    if how == "risk":
+    if how.startswith("risk"):
         refused = session.get(path, timeout=30)
         assert (refused.status_code, "insufficient_user_authentication" in refused.headers["WWW-Authenticate"]) == (401, True)
         assert session.get(f"{api}/experiments/get", params={"experiment_id": experiment}, timeout=30).status_code == 200, "looking goes on"

@@ -2,6 +2,7 @@
 
 import json
 import time
+import urllib.parse
 import uuid
 
 import pytest
@@ -91,6 +92,18 @@ def test_a_person_logs_in_at_the_provider_and_its_groups_are_ours(company):
         browser.driver.execute_cdp_cmd("Network.clearBrowserCookies", {})
         log_in(browser, subject)
         assert browser.path().startswith("/login?failed")
+
+
+def test_a_step_up_asks_the_provider_for_two_factors(company):
+    server, _ = company
+
+    def asked(**query):
+        answer = server.session(token=None).get(f"{server.url}/login/with/company", params={"to": "/account", **query}, allow_redirects=False)
+        return urllib.parse.parse_qs(urllib.parse.urlsplit(answer.headers["Location"]).query)
+
+    assert "acr_values" not in asked()
+    again = asked(again="1")
+    assert (again["acr_values"], again["max_age"], again["prompt"]) == ([issuers.STRONG], ["0"], ["login"])
 
 
 def test_a_name_that_is_taken_is_not_taken_over(company):

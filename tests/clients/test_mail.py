@@ -399,7 +399,17 @@ def test_what_happens_to_an_account_is_told_to_its_holder_and_to_nobody_else(tmp
         # Neither names nor a link that opens an account.
         assert person.name not in text and "admin" not in text.replace("administrator", "")
         links = {line.split("See:")[1].strip() for line in text.splitlines() if "See:" in line}
-        assert links == {"https://strongroom.example/console/account"}
+        (link,) = links
+        (origin, path) = link[: len("https://strongroom.example")], link[len("https://strongroom.example") :]
+        assert origin == "https://strongroom.example"
+        password = secrets.token_urlsafe(24)
+        people.call(server.session(), server, "POST", f"/users/{person.name}/password", json={"password": password})
+        browser = server.session(token=None)
+        form = {"username": person.name, "password": password}
+        opened = browser.post(f"{server.url}/login", data=form, allow_redirects=False)
+        browser.headers["Cookie"] = f"__Host-strongroom={opened.cookies['__Host-strongroom']}"
+        shown = browser.get(f"{server.url}{path}", allow_redirects=False)
+        assert shown.status_code == 200 and "text/html" in shown.headers["Content-Type"], (path, shown.status_code)
         assert {to for tos, _, _ in box.got for to in tos} == {"ada@example.org"}, "who has no address is told nothing, and nobody else is"
 
 

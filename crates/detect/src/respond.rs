@@ -4,6 +4,8 @@ use gate::BoxFuture;
 use kernel::{Micros, Problem};
 use serde::{Deserialize, Serialize};
 
+use crate::rules::Level;
+
 /// How far a response goes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -48,7 +50,7 @@ impl Rung {
 }
 
 /// Who a response is about.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Suspect {
     /// The account's id.
     pub caller: String,
@@ -58,6 +60,8 @@ pub struct Suspect {
     pub token: Option<String>,
     /// The rule that found it, by name.
     pub rule: String,
+    /// How bad it is.
+    pub level: Level,
     /// When it was found.
     pub at: Micros,
     /// Until when a response that ends by itself lasts.

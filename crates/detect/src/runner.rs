@@ -234,7 +234,8 @@ impl Runner {
         let Some((caller, kind)) = one.caller.clone() else { return Ok("not done: no account is behind it".to_owned()) };
         let at = self.clock.now();
         let until = at.plus_secs(i64::from(self.room.config.respond_minutes) * 60);
-        let suspect = Suspect { caller, kind, token: one.token.clone(), rule: one.rule.clone(), at: one.last_at, until };
+        let (token, rule, level) = (one.token.clone(), one.rule.clone(), one.level);
+        let suspect = Suspect { caller, kind, token, rule, level, at: one.last_at, until };
         match one.response {
             Rung::Note => Ok("noted".to_owned()),
             Rung::RaiseRisk => self.ladder.raise_risk(&suspect).await.map(|()| format!("risk raised until {}", until.rfc3339())),

@@ -77,7 +77,8 @@ impl Carried {
 }
 
 impl Provider {
-    /// Begins a log-in that ends at `redirect_uri`.
+    /// Begins a log-in that ends at `redirect_uri`; `step_up` for somebody who must show there anew who they are, by one of these `acr` values
+    /// if there are any.
     ///
     /// # Errors
     /// `Unavailable` if the provider's document cannot be had.
@@ -87,7 +88,7 @@ impl Provider {
         client_id: &str,
         redirect_uri: &str,
         to: &str,
-        again: bool,
+        step_up: Option<&[String]>,
         at: Micros,
     ) -> Result<Begun, Problem> {
         let document = self.document(at).await?;
@@ -99,9 +100,10 @@ impl Provider {
             state: random_text(STATE_LENGTH),
             nonce: random_text(STATE_LENGTH),
             verifier: random_text(VERIFIER_LENGTH),
-            again,
+            again: step_up.is_some(),
             to: to.to_owned(),
         };
+        let acr_values = step_up.unwrap_or_default().join(" ");
         let challenge = URL_SAFE_NO_PAD.encode(sha256(carried.verifier.as_bytes()));
         let mut fields = vec![
             ("response_type", "code"),
@@ -113,8 +115,11 @@ impl Provider {
             ("code_challenge", &challenge),
             ("code_challenge_method", "S256"),
         ];
-        if again {
+        if step_up.is_some() {
             fields.extend([("max_age", "0"), ("prompt", "login")]);
+        }
+        if !acr_values.is_empty() {
+            fields.push(("acr_values", &acr_values));
         }
         let between = if document.authorization_endpoint.contains('?') { '&' } else { '?' };
         let url = format!("{}{between}{}", document.authorization_endpoint, form(&fields));

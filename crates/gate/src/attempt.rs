@@ -402,7 +402,8 @@ pub struct Caller {
     pub groups: Vec<String>,
     /// The token or session used.
     pub token: Option<TokenFacts>,
-    /// Authenticator assurance level (NIST SP 800-63B): 0 for anonymous, 1 for a password or token, 2 for two factors.
+    /// Authenticator assurance level (NIST SP 800-63B): 0 for anonymous, 1 for a password or token, 2 for two factors, 3 for a
+    /// passkey on a device whose key is held in attested hardware.
     pub assurance: u8,
     /// When and how a person last showed who they are; none for a caller who came with a token, and for programs.
     pub proof: Option<Proof>,
@@ -410,6 +411,8 @@ pub struct Caller {
     pub pass: Option<Pass>,
     /// The caller's own device that the request came from; none where none was shown, or another's, or one that does not count.
     pub device: Option<Device>,
+    /// 0 to 100: how unusual the log-in was behind this credential, as far as what was shown does not outweigh it.
+    pub log_in_risk: u8,
 }
 
 impl Caller {
@@ -426,6 +429,7 @@ impl Caller {
             proof: None,
             pass: None,
             device: None,
+            log_in_risk: 0,
         }
     }
 
@@ -442,6 +446,7 @@ impl Caller {
             proof: None,
             pass: None,
             device: None,
+            log_in_risk: 0,
         }
     }
 }

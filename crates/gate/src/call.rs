@@ -14,6 +14,12 @@ use crate::{
     Record, Risk, Scope, Target, TargetKind, Verdict,
 };
 
+/// From this risk on policies hold back what changes anything.
+const RISKY_SCORE: u8 = 90;
+/// How somebody gets out of it who has nothing more to show. An own factor cannot be the way: whoever stole the password would take it.
+const MENDING: &str = ". It is held back for its risk. Who has nothing stronger to show logs in from a place and a browser that they used \
+before, or asks an administrator for an enrolment token for a device of theirs";
+
 /// One verb, free of any protocol.
 pub trait Operation: Sized + Send + 'static {
     /// The policy's word, the audit's word and the metric's word.
@@ -341,7 +347,10 @@ impl Visitor {
         match decision {
             _ if anonymous => Problem::new(Kind::Unauthenticated, "You are not authenticated."),
             Decision::StepUp { acr, max_age_s } => {
-                let message = format!("this takes authentication by `{acr}`, at most {max_age_s} s ago: log in again");
+                let mut message = format!("this takes authentication by `{acr}`, at most {max_age_s} s ago: log in again");
+                if self.risk.score >= RISKY_SCORE {
+                    message.push_str(MENDING);
+                }
                 Problem::step_up(message, StepUp { acr, max_age_s })
             }
             Decision::Deny { visible: false, .. } => Problem::not_found("There is no such thing, or you may not know of it."),

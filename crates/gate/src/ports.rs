@@ -1,6 +1,7 @@
 //! What the gate asks of the rooms. Each port answers, or fails with `Unavailable`: none of them ever answers
 //! yes because it could not tell.
 
+use std::borrow::Cow;
 use std::future::Future;
 use std::pin::Pin;
 use std::time::Duration;
@@ -110,7 +111,7 @@ pub struct Risk {
     /// 0 (none) to 100.
     pub score: u8,
     /// Why, as stable words.
-    pub reasons: Vec<&'static str>,
+    pub reasons: Vec<Cow<'static, str>>,
     /// The caller is locked out for this long.
     pub locked_for: Option<Duration>,
 }

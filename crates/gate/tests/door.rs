@@ -326,7 +326,7 @@ fn a_locked_account_waits() {
             Ok(())
         }
         fn assess(&self, _: &Attempt, _: &Caller) -> Risk {
-            Risk { score: 100, reasons: vec!["locked"], locked_for: Some(Duration::from_secs(4)) }
+            Risk { score: 100, reasons: vec!["locked".into()], locked_for: Some(Duration::from_secs(4)) }
         }
         fn learn(&self, _: &Attempt, _: Verdict<'_>) {}
         fn take<'a>(&'a self, _: &'a Attempt, _: &'a Caller, _: Action) -> BoxFuture<'a, Result<Option<Allowance>, Over>> {

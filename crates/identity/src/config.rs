@@ -1,7 +1,9 @@
 //! What an operator may set, each with its safe default.
 
-use kernel::Problem;
+use kernel::{Micros, Problem};
 use serde::{Deserialize, Serialize};
+
+use crate::store::IdleSince;
 
 /// The `[identity]` section.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -42,6 +44,8 @@ pub struct IdentityConfig {
 const CREDENTIAL_CACHE_MS_LIMIT: u32 = 500;
 const PASSWORD_MEMORY_S_LIMIT: u32 = 60;
 const TOKEN_DAYS_LIMIT: u32 = 365;
+/// A session's last use is written down so late at most.
+const USE_NOTED_S_MAX: i64 = 120;
 
 impl Default for IdentityConfig {
     fn default() -> Self {
@@ -73,6 +77,11 @@ impl IdentityConfig {
             _ => (self.aal3_session_hours_max, self.aal3_session_idle_minutes_max),
         };
         (i64::from(hours) * 3_600, i64::from(idle_minutes) * 60)
+    }
+
+    /// Since when a session may not have been idle, by its assurance level.
+    pub(crate) fn idle_since(&self, at: Micros) -> IdleSince {
+        IdleSince([1, 2, 3].map(|assurance| at.plus_secs(-self.session_limits_s(assurance).1 - USE_NOTED_S_MAX)))
     }
 
     /// Refuses values under which the room's promises would not hold.

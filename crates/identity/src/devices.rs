@@ -46,6 +46,16 @@ pub struct KnownDevice {
     pub tier: u8,
 }
 
+/// The tier of devices whose key is in hardware that was attested.
+const HARDWARE_TIER: u8 = 3;
+
+impl KnownDevice {
+    /// Whether it is this person's, and what it signs is signed in attested hardware.
+    pub(crate) fn is_hardware_of(&self, principal_id: &str) -> bool {
+        self.tier >= HARDWARE_TIER && self.principal_id == principal_id
+    }
+}
+
 /// Leave that counts: to enrol a device, to join a fleet, to speak for a node.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct KnownLeave {
@@ -84,6 +94,10 @@ impl IdentityPort {
             _ => None,
         };
         let mut caller = self.watched(attempt, device.as_ref()).await?;
+        // The third level lasts for as long as the device is trusted so far.
+        if caller.proof.is_some() && !device.as_ref().is_some_and(|device| device.is_hardware_of(&caller.id)) {
+            caller.assurance = caller.assurance.min(2);
+        }
         caller.device =
             device.filter(|device| device.principal_id == caller.id).map(|device| Device { id: device.id, tier: device.tier });
         let bound_to = caller.token.as_ref().and_then(|token| token.device.as_ref());

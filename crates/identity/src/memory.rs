@@ -73,7 +73,7 @@ pub(crate) struct Memory {
     verified: Mutex<HashMap<CredentialKey, Verified>>,
     uses: Mutex<HashMap<(UseOf, String), Micros>>,
     guesses: Mutex<HashMap<String, (u32, Micros)>>,
-    usual: Mutex<HashMap<CredentialKey, Micros>>,
+    usual: Mutex<HashMap<CredentialKey, (Micros, u8)>>,
     log_ins: Mutex<HashMap<(String, Micros), Shown>>,
     key: aws_lc_rs::hmac::Key,
     good_us_max: i64,
@@ -211,18 +211,19 @@ impl Memory {
         self.keyed(&[b"usual", person.as_bytes(), address.as_bytes(), client.as_bytes()])
     }
 
-    /// Whether a password that came so was judged within the last minutes.
-    pub(crate) fn is_usual(&self, key: &CredentialKey, now: Micros) -> bool {
-        self.usual.lock().get(key).is_some_and(|at| (0..USUAL_US_MAX).contains(&now.0.saturating_sub(at.0)))
+    /// The risk that is held against a password that came so, if it was judged within the last minutes.
+    pub(crate) fn usual_risk(&self, key: &CredentialKey, now: Micros) -> Option<u8> {
+        let known = self.usual.lock().get(key).copied();
+        known.filter(|(at, _)| (0..USUAL_US_MAX).contains(&now.0.saturating_sub(at.0))).map(|(_, risk)| risk)
     }
 
-    /// It was judged, and let in.
-    pub(crate) fn note_usual(&self, key: CredentialKey, now: Micros) {
+    /// It was judged, and let in at this risk.
+    pub(crate) fn note_usual(&self, key: CredentialKey, risk: u8, now: Micros) {
         let mut usual = self.usual.lock();
         if usual.len() >= USUAL_COUNT_MAX {
-            make_room(&mut usual, |at| (0..USUAL_US_MAX).contains(&now.0.saturating_sub(at.0)));
+            make_room(&mut usual, |(at, _)| (0..USUAL_US_MAX).contains(&now.0.saturating_sub(at.0)));
         }
-        usual.insert(key, now);
+        usual.insert(key, (now, risk));
     }
 
     /// Notes a use, to be written down with the next [`Memory::take_uses`].

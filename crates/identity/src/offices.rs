@@ -1,5 +1,6 @@
 //! What this room asks of others about accounts: which of them hold an office, and whom to trust less.
 
+use gate::BoxFuture;
 use kernel::{Micros, Problem};
 use vault::db::{Reader, Writer};
 
@@ -35,5 +36,5 @@ pub trait Offices: Send + Sync {
 /// Is told whom to trust less for a while. Implemented by `server` over `risk`.
 pub trait Distrust: Send + Sync {
     /// So many points of 100, for this reason (a stable word), until then.
-    fn distrust(&self, principal_id: &str, points: u8, reason: &'static str, until: Micros);
+    fn distrust<'a>(&'a self, principal_id: &'a str, points: u8, reason: &'static str, until: Micros) -> BoxFuture<'a, ()>;
 }

@@ -97,7 +97,7 @@ impl IdentityPort {
             Credential::Passkey(_) | Credential::Federated(_) => None,
             _ => return found,
         };
-        let caller = match found {
+        let mut caller = match found {
             Ok(caller) => caller,
             Err(problem) => {
                 if let Some((username, _)) = password.filter(|_| problem.kind() == Kind::Unauthenticated) {
@@ -122,7 +122,7 @@ impl IdentityPort {
             },
             at: proof.at,
         };
-        watch.judge(&shown).await?;
+        caller.log_in_risk = watch.judge(&shown).await?;
         self.inner.memory.keep_log_in(shown);
         Ok(caller)
     }
@@ -133,14 +133,15 @@ impl IdentityPort {
         &self,
         watch: &Arc<dyn WatchLogIns>,
         attempt: &Attempt,
-        (caller, device): (Caller, Option<&KnownDevice>),
+        (mut caller, device): (Caller, Option<&KnownDevice>),
         password: &Secret,
     ) -> Result<Caller, Problem> {
         if caller.token.is_some() {
             return Ok(caller);
         }
         let (now, key) = (self.clock.now(), self.inner.memory.usual_key(&caller.id, attempt));
-        if self.inner.memory.is_usual(&key, now) {
+        if let Some(risk) = self.inner.memory.usual_risk(&key, now) {
+            caller.log_in_risk = risk;
             return Ok(caller);
         }
         let shown = Shown {
@@ -156,8 +157,8 @@ impl IdentityPort {
             password_is_leaked: watch.is_leaked(password)?,
             at: now,
         };
-        watch.judge(&shown).await?;
-        self.inner.memory.note_usual(key, now);
+        caller.log_in_risk = watch.judge(&shown).await?;
+        self.inner.memory.note_usual(key, caller.log_in_risk, now);
         Ok(caller)
     }
 
@@ -185,7 +186,7 @@ impl IdentityPort {
                 let known = self.inner.watch.get().is_some_and(|watch| watch.knows_browser(attempt, username));
                 self.by_form(username, password, code.as_ref(), known).await
             }
-            Credential::Passkey(assertion) => self.by_passkey(assertion).await,
+            Credential::Passkey(assertion) => self.by_passkey(assertion, device).await,
             Credential::Federated(returned) => self.by_provider(returned).await,
             Credential::Exchange(token) => self.by_platform(token).await,
             Credential::Device(secret) => self.by_device(secret).await,
@@ -386,7 +387,7 @@ impl IdentityPort {
     }
 
     /// A passkey. What it signed is judged before it is said whether the account may log in.
-    async fn by_passkey(&self, assertion: &Assertion) -> Result<Caller, Problem> {
+    async fn by_passkey(&self, assertion: &Assertion, device: Option<&KnownDevice>) -> Result<Caller, Problem> {
         let at = self.clock.now();
         let begun = self.inner.sealer.begun(Purpose::LogIn, &assertion.ceremony, at).ok_or_else(refused)?;
         if assertion.credential_id.len() > webauthn::CREDENTIAL_ID_BYTES_MAX {
@@ -418,7 +419,7 @@ impl IdentityPort {
             backed_up: said.backed_up,
             challenge: sha256(begun.challenge.as_bytes()),
         };
-        caller.assurance = 2;
+        caller.assurance = if device.is_some_and(|device| device.is_hardware_of(&caller.id)) { 3 } else { 2 };
         caller.proof = Some(Proof { at, method: Method::Passkey, once: Some(once) });
         Ok(caller)
     }

@@ -32,14 +32,18 @@ pub struct Shown {
 
 /// Judges log-ins. Implemented by `server` over the crate `risk`.
 pub trait WatchLogIns: Send + Sync {
-    /// Whether this log-in may go on with what was shown.
+    /// Whether this log-in may go on with what was shown, and the risk that is held against what it begins: 0 where all was shown that was
+    /// asked for.
     ///
     /// # Errors
     /// `Unauthenticated` if more must be shown than was; `Unavailable` if that cannot be told.
-    fn judge<'a>(&'a self, shown: &'a Shown) -> BoxFuture<'a, Result<(), Problem>>;
+    fn judge<'a>(&'a self, shown: &'a Shown) -> BoxFuture<'a, Result<u8, Problem>>;
 
     /// A session began with it: from now on it is one of this person's log-ins. Gives what the browser shall keep, by which it is known again.
     fn began<'a>(&'a self, shown: &'a Shown, session: &'a str) -> BoxFuture<'a, Secret>;
+
+    /// A session began with a token, or in place of a session, and nothing new was shown: it is no better than what it began with.
+    fn succeeded<'a>(&'a self, session: &'a str, from: &'a str) -> BoxFuture<'a, ()>;
 
     /// Whether it came from a browser in which the account of this name logged in.
     fn knows_browser(&self, attempt: &Attempt, name: &str) -> bool;

@@ -128,7 +128,7 @@ impl Kind {
         match self {
             Self::GlassBroken => "/console/access",
             Self::AlertOpened | Self::AlertResolved | Self::Test => "/console",
-            _ => "/console/account",
+            _ => "/account",
         }
     }
 

@@ -49,6 +49,7 @@ async fn measure(policy: &Policy, experiments: i64, watched: bool) -> (f64, f64)
         proof: None,
         pass: None,
         device: None,
+        log_in_risk: 0,
     };
     if watched {
         caller.assurance = 2;

@@ -16,6 +16,9 @@ pub const SPEED_KMH_MAX: f64 = 900.0;
 /// Nearer places are not worth a suspicion.
 pub const JOURNEY_KM_MIN: f64 = 500.0;
 
+/// The rules that speak where little is known, and against nobody.
+const UNKNOWN_ONLY: [&str; 3] = ["no_known_device", "first_log_ins", "too_few_log_ins"];
+
 /// What is asked for.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Band {
@@ -47,16 +50,6 @@ impl Band {
     pub fn parse(word: &str) -> Option<Self> {
         [Self::Nothing, Self::SecondFactor, Self::PhishingResistant, Self::Refuse].into_iter().find(|band| band.word() == word)
     }
-
-    /// One more: what a sensitive action asks for at the same risk.
-    #[must_use]
-    pub const fn raised(self) -> Self {
-        match self {
-            Self::Nothing => Self::SecondFactor,
-            Self::SecondFactor => Self::PhishingResistant,
-            Self::PhishingResistant | Self::Refuse => Self::Refuse,
-        }
-    }
 }
 
 /// From which percentile on each band is asked for.
@@ -72,7 +65,7 @@ pub struct Bands {
 
 impl Default for Bands {
     fn default() -> Self {
-        Self { second_factor: 80, phishing_resistant: 95, refuse: 99 }
+        Self { second_factor: 85, phishing_resistant: 95, refuse: 99 }
     }
 }
 
@@ -169,15 +162,23 @@ pub struct Judged {
     pub risk: u8,
     /// What is asked for.
     pub band: Band,
+    /// What the percentile alone asks for.
+    pub by_rank: Band,
     /// Why: the score's addends, then the rules.
     pub reasons: Vec<Reason>,
 }
 
 impl Judged {
-    /// What a sensitive action asks for.
+    /// Whether nothing speaks against it but that little is known: of this person, of the server's log-ins, and no device of theirs.
     #[must_use]
-    pub const fn band_if_sensitive(&self) -> Band {
-        self.band.raised()
+    pub fn is_only_unknown(&self) -> bool {
+        let is_first = self.has("first_log_ins");
+        let is_harmless = |reason: &Reason| match reason.word {
+            // Before the first log-ins no place is known.
+            "unknown_place" => is_first,
+            word => reason.asks.is_none() || UNKNOWN_ONLY.contains(&word),
+        };
+        self.band <= Band::SecondFactor && self.reasons.iter().all(is_harmless)
     }
 
     /// Whether a rule asked for something.
@@ -196,9 +197,10 @@ pub fn judge(score: &Score, percentile: Option<f64>, facts: &RuleFacts, bands: &
     // Where all is as it was before, a high percentile says only that everybody's log-ins are alike: nothing is asked for.
     let rank = percentile.unwrap_or(0.0);
     let rank = if is_familiar(score, facts) { rank.min(f64::from(bands.second_factor) - 1.0) } else { rank };
-    let band = asked.max(bands.of(rank));
+    let by_rank = bands.of(rank);
+    let band = asked.max(by_rank);
     let risk = whole(rank).max(bands.floor(band));
-    Judged { score: score.nats, percentile, risk, band, reasons }
+    Judged { score: score.nats, percentile, risk, band, by_rank, reasons }
 }
 
 /// Whether this person has come from this address before, with this very client, and on a device of theirs now.
@@ -302,8 +304,8 @@ mod tests {
     fn a_percentile_is_a_band() {
         for (percentile, band) in [
             (0.0, Band::Nothing),
-            (79.9, Band::Nothing),
-            (80.0, Band::SecondFactor),
+            (84.9, Band::Nothing),
+            (85.0, Band::SecondFactor),
             (95.0, Band::PhishingResistant),
             (99.0, Band::Refuse),
             (100.0, Band::Refuse),
@@ -313,10 +315,25 @@ mod tests {
             assert_eq!(judged.reasons.len(), 2);
             let terms = [score(50).terms[0], Some(Term { word: "known_client", nats: -1.0 }), None, None];
             let familiar = judge(&Score { terms, ..score(50) }, Some(percentile), &facts(), &Bands::default());
-            assert!(familiar.band == Band::Nothing && familiar.risk <= 79, "where all is as always nothing is asked for");
+            assert!(familiar.band == Band::Nothing && familiar.risk <= 84, "where all is as always nothing is asked for");
         }
         let calm = judge(&score(50), Some(10.0), &facts(), &Bands::default());
-        assert_eq!((calm.risk, calm.band_if_sensitive()), (10, Band::SecondFactor));
+        assert_eq!((calm.risk, calm.by_rank), (10, Band::Nothing));
+    }
+
+    #[test]
+    fn what_is_only_unknown_is_told_from_what_speaks_against_somebody() {
+        let judged = |percentile: Option<f64>, known_count: usize, change: &dyn Fn(&mut RuleFacts)| {
+            let mut facts = RuleFacts { known_device: false, ..facts() };
+            change(&mut facts);
+            judge(&score(known_count), percentile, &facts, &Bands::default())
+        };
+        assert!(judged(None, 0, &|_| ()).is_only_unknown());
+        let rank = judged(Some(90.0), 50, &|_| ());
+        assert!(rank.is_only_unknown() && rank.by_rank == Band::SecondFactor);
+        assert!(!judged(Some(95.0), 50, &|_| ()).is_only_unknown());
+        assert!(!judged(None, 0, &|facts| facts.password_is_leaked = true).is_only_unknown());
+        assert!(!judged(None, 0, &|facts| facts.address_account_count = ADDRESS_ACCOUNT_COUNT).is_only_unknown());
     }
 
     #[test]

@@ -10,7 +10,7 @@ use crate::keys::Key;
 const SHARD_COUNT: usize = 16;
 
 /// A value that grows old.
-pub(crate) trait Aging: Copy {
+pub(crate) trait Aging: Clone {
     /// Whether it says the same as no value at all.
     fn is_stale(&self, now: Micros) -> bool;
     /// What is given up first when there is no room: the smallest.
@@ -29,20 +29,20 @@ impl<V: Aging> Bounded<V> {
     }
 
     pub(crate) fn get(&self, key: &Key, now: Micros) -> Option<V> {
-        self.shard(key).and_then(|shard| shard.lock().get(key).copied()).filter(|value| !value.is_stale(now))
+        self.shard(key).and_then(|shard| shard.lock().get(key).cloned()).filter(|value| !value.is_stale(now))
     }
 
     /// Replaces the value by what `change` makes of it; `None` removes it. Gives the value after that.
     pub(crate) fn change(&self, key: Key, now: Micros, change: impl FnOnce(Option<V>) -> Option<V>) -> Option<V> {
         let mut map = self.shard(&key)?.lock();
-        let known = map.get(&key).copied().filter(|value| !value.is_stale(now));
+        let known = map.get(&key).cloned().filter(|value| !value.is_stale(now));
         let changed = change(known);
-        match changed {
+        match &changed {
             Some(value) => {
                 if map.len() >= self.shard_count_max && !map.contains_key(&key) {
                     make_room(&mut map, self.shard_count_max, now);
                 }
-                map.insert(key, value);
+                map.insert(key, value.clone());
             }
             None => drop(map.remove(&key)),
         }

@@ -38,7 +38,7 @@ pub struct RiskConfig {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct LogInConfig {
-    /// From this percentile of the server's own accepted log-ins on any second factor is asked for. 80 asks in a fifth of them.
+    /// From this percentile of the server's own accepted log-ins on any second factor is asked for. 85 asks in a seventh of them.
     pub second_factor_percentile: u8,
     /// From here on one that cannot be phished.
     pub phishing_resistant_percentile: u8,

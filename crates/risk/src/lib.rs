@@ -2,7 +2,8 @@
 //! by exponential delay per account, a score from 0 to 100 for every request ([`Assessor`]), and a judgement of log-ins ([`LogIns`]; the mathematics are crate `rba`'s).
 //!
 //! It does not find out who knocks (`identity`), nor decide what may be done at which risk (`policy`), nor ask anybody for a second
-//! factor (log-in does). What it knows of requests is counters in memory, which a restart may clear; what it knows of log-ins lies in SQL too.
+//! factor (log-in does). What it counts of requests is in memory, which a restart may clear; what it knows of log-ins, and what is held against
+//! somebody for a while, lies in SQL too.
 //!
 //! INVARIANT: every map has a named limit and forgets the oldest first. Held by `bounded::tests`.
 //! INVARIANT: nobody can lock out a token that was good a moment ago, or a person at an address where that person logged in
@@ -10,7 +11,8 @@
 //! INVARIANT: servers that share a database never grant more of a rate than it allows. Held by `rates::tests`.
 //! INVARIANT: no name, address or secret of an attempt is kept: only keyed hashes under a key that is made at the start. See `keys`.
 //! INVARIANT: of a log-in only keyed hashes are kept, and its country and network sealed; both go with the person. Held by `tests/log_ins`.
-//! INVARIANT: it learns of log-ins that were verified and of no others. Held by `tests/log_ins`.
+//! INVARIANT: it learns of log-ins that were verified, and of those of accounts without factors against which nothing speaks; of no others. Held
+//! by `tests/log_ins` and the tests of `server::judging`.
 
 mod bounded;
 mod browser;

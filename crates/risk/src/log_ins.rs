@@ -2,9 +2,10 @@
 //!
 //! What log-in does, in this order:
 //! 1. [`LogIns::judge`] once it knows whose account it is and whether a known device's key came along. Nothing changes by asking.
-//! 2. It asks for what [`Judged::band`] says ([`Judged::band_if_sensitive`] for a sensitive action), or refuses.
-//! 3. [`LogIns::learn`] once everything that was asked for was proved; [`LogIns::note`] where it was not; [`LogIns::fail`] for each wrong
-//!    credential, of an account that exists or of none.
+//! 2. It asks for what [`Judged::band`] says, or refuses.
+//! 3. [`LogIns::learn`] once everything that was asked for was proved; [`LogIns::learn_unproved`] where an account has nothing to prove it with
+//!    and nothing speaks against it; [`LogIns::note`] where it was not proved; [`LogIns::fail`] for each wrong credential, of an account that
+//!    exists or of none.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -54,6 +55,8 @@ pub struct LogInFacts {
 pub enum Ended {
     /// What was asked for was not proved.
     Failed,
+    /// It was let in with less than was asked for, because the account has no more; what it does is held back.
+    Unproved,
     /// It was refused for its risk.
     Refused,
 }
@@ -62,6 +65,7 @@ impl Ended {
     const fn word(self) -> &'static str {
         match self {
             Self::Failed => "failed",
+            Self::Unproved => "unproved",
             Self::Refused => "refused",
         }
     }
@@ -201,11 +205,24 @@ impl LogIns {
         rules::judge(&score, percentile, &facts, &inner.bands)
     }
 
-    /// Learns a log-in that was verified: everything that was asked for was proved. Nothing else may be learnt.
+    /// Learns a log-in that was verified: everything that was asked for was proved.
     ///
     /// # Errors
     /// `Unavailable` if the database is down; then nothing was learnt.
     pub async fn learn(&self, facts: &LogInFacts, judged: &Judged) -> Result<(), Problem> {
+        self.learn_as(facts, judged, "verified").await
+    }
+
+    /// Learns a log-in of an account that has no factor, where nothing speaks against it but that little is known
+    /// ([`Judged::is_only_unknown`]): else nothing would ever be known of it. Nothing else that is unproved may be learnt.
+    ///
+    /// # Errors
+    /// `Unavailable` if the database is down; then nothing was learnt.
+    pub async fn learn_unproved(&self, facts: &LogInFacts, judged: &Judged) -> Result<(), Problem> {
+        self.learn_as(facts, judged, Ended::Unproved.word()).await
+    }
+
+    async fn learn_as(&self, facts: &LogInFacts, judged: &Judged, outcome: &str) -> Result<(), Problem> {
         let inner = &self.0;
         let (whence, seen) = self.seen(facts);
         let score = inner.state.read().model.score(&facts.person, &seen);
@@ -220,7 +237,7 @@ impl LogIns {
             score: score.nats,
             known_count: i64::try_from(score.known_count).unwrap_or(i64::MAX),
         };
-        let noted = self.judged_row(facts, whence, judged, "verified")?;
+        let noted = self.judged_row(facts, whence, judged, outcome)?;
         let write = move |writer: &mut Writer<'_>| {
             store::put_log_in(writer, &row)?;
             store::put_judged(writer, &row.person, &noted)

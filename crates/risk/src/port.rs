@@ -18,6 +18,7 @@ use crate::raised::{Raise, Raised};
 use crate::rates::RateLimits;
 use crate::rates::config::LimitsConfig;
 use crate::score::{self, Facts};
+use crate::store;
 
 /// Addresses whose rates are counted, per kind of rate.
 const ADDRESS_COUNT_MAX: usize = 65_536;
@@ -63,6 +64,7 @@ pub struct Assessor {
     raised: Bounded<Raised>,
     /// Whether `raised` may hold anything: most of the time it does not, and nobody looks.
     is_any_raised: AtomicBool,
+    kept: Option<SystemDb>,
     swept_at: AtomicI64,
 }
 
@@ -148,6 +150,7 @@ impl Assessor {
             networks: Bounded::new(NETWORK_COUNT_MAX),
             raised: Bounded::new(RAISED_COUNT_MAX),
             is_any_raised: AtomicBool::new(false),
+            kept: None,
             swept_at: AtomicI64::new(clock.now().0),
             config,
             clock,
@@ -159,6 +162,19 @@ impl Assessor {
     pub fn with_shared_rates(mut self, db: SystemDb, secret: &Secret) -> Self {
         self.limits.share(db, secret);
         self
+    }
+
+    /// Has what is raised outlive the process, and reads what did.
+    ///
+    /// # Errors
+    /// `Unavailable` if the database is down.
+    pub async fn with_kept_raises(mut self, db: SystemDb) -> Result<Self, Problem> {
+        let now = self.clock.now();
+        for (who, raise) in db.read(move |reader| store::raises(reader, now)).await? {
+            self.raise(&who, raise);
+        }
+        self.kept = Some(db);
+        Ok(self)
     }
 
     /// Leaves a caller, or a single token or session of theirs, a request a second until then: `who` is the id of either.
@@ -219,19 +235,36 @@ impl Assessor {
         Some(self.keyed.key("device", &[certificate, name.as_bytes()]))
     }
 
-    /// Trusts a caller, or a single token or session of theirs, less for a while: `who` is the id of either. It counts from the next request
-    /// on, and until the process ends at the latest.
-    pub fn raise(&self, who: &str, raise: Raise) {
+    /// Trusts a caller, or a single token or session of theirs, less for a while, whether the process ends meanwhile or not: `who` is the id of
+    /// either. It counts from the next request on.
+    ///
+    /// # Errors
+    /// `Unavailable` if the database is down; then it counts until the process ends.
+    pub async fn raise_and_keep(&self, who: &str, raise: Raise) -> Result<(), Problem> {
+        self.raise(who, raise.clone());
+        let (Some(db), who, now) = (&self.kept, who.to_owned(), self.clock.now()) else { return Ok(()) };
+        db.write(move |writer| store::put_raise(writer, &who, &raise, now)).await
+    }
+
+    /// Holds against a session what is held against the token or session that it was begun with.
+    ///
+    /// # Errors
+    /// `Unavailable` if the database is down; then it counts until the process ends.
+    pub async fn inherit(&self, session: &str, from: &str) -> Result<(), Problem> {
+        let now = self.clock.now();
+        let Some(raised) = self.raised.get(&self.raised_key(from), now) else { return Ok(()) };
+        for raise in raised.live(now) {
+            self.raise_and_keep(session, raise.clone()).await?;
+        }
+        Ok(())
+    }
+
+    fn raise(&self, who: &str, raise: Raise) {
         let now = self.clock.now();
         if raise.until > now {
             self.raised.change(self.raised_key(who), now, |known| Some(known.unwrap_or_default().and(raise, now)));
             self.is_any_raised.store(true, Ordering::Release);
         }
-    }
-
-    /// Forgets what was raised of a caller, token or session: after it proved itself anew, or because it was an error.
-    pub fn lower(&self, who: &str) {
-        self.raised.change(self.raised_key(who), self.clock.now(), |_| None);
     }
 
     fn raised_key(&self, who: &str) -> Key {
@@ -243,7 +276,7 @@ impl Assessor {
         let find = |who: &str| self.raised.get(&self.raised_key(who), now);
         let of_caller = is_any.then(|| find(&caller.id)).flatten();
         let of_token = caller.token.as_ref().filter(|_| is_any).and_then(|token| find(&token.id));
-        of_caller.into_iter().chain(of_token).flat_map(move |raised| raised.live(now).collect::<Vec<_>>())
+        of_caller.into_iter().chain(of_token).flat_map(move |raised| raised.live(now).cloned().collect::<Vec<_>>())
     }
 
     fn brought<'a>(&self, credential: &'a Credential) -> Brought<'a> {
@@ -436,6 +469,7 @@ impl Assess for Assessor {
             address_failure_count: by_address.live_count(now),
             account_failure_count,
             is_new_network: self.is_new_network(attempt, caller, now),
+            log_in_risk: caller.log_in_risk,
         };
         Risk { locked_for, ..score::score(facts, self.raises(caller, now)) }
     }

@@ -1,5 +1,7 @@
 //! What is known against somebody for a while: by detections, by another system's signal.
 
+use std::borrow::Cow;
+
 use kernel::Micros;
 
 use crate::bounded::Aging;
@@ -16,13 +18,26 @@ pub enum Cause {
     Caller,
 }
 
+impl Cause {
+    pub(crate) const fn word(self) -> &'static str {
+        match self {
+            Self::Strangers => "strangers",
+            Self::Caller => "caller",
+        }
+    }
+
+    pub(crate) fn parse(word: &str) -> Option<Self> {
+        [Self::Strangers, Self::Caller].into_iter().find(|cause| cause.word() == word)
+    }
+}
+
 /// A reason to trust somebody less for a while.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Raise {
     /// How much, of 100.
     pub points: u8,
-    /// A stable word, which stands in decisions and in the log.
-    pub reason: &'static str,
+    /// A stable word, or the name of the rule that found it. Different ones add up.
+    pub reason: Cow<'static, str>,
     /// Whose doing it was.
     pub cause: Cause,
     /// Until when it counts.
@@ -30,21 +45,21 @@ pub struct Raise {
 }
 
 /// All that is known against one caller or session.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Raised([Option<Raise>; RAISE_COUNT_MAX]);
 
 impl Raised {
     /// One more. The same reason again counts once, with the more of both; where there is no room the one that ends first goes.
     pub(crate) fn and(mut self, raise: Raise, now: Micros) -> Self {
         let is_same = |one: &Option<Raise>| {
-            one.is_some_and(|one| (one.reason, one.cause) == (raise.reason, raise.cause) && one.until > now)
+            one.as_ref().is_some_and(|one| (&one.reason, one.cause) == (&raise.reason, raise.cause) && one.until > now)
         };
         if let Some(Some(same)) = self.0.iter_mut().find(|one| is_same(one)) {
             same.points = same.points.max(raise.points);
             same.until = same.until.max(raise.until);
             return self;
         }
-        let ends_first = self.0.iter_mut().min_by_key(|one| one.map(|one| one.until));
+        let ends_first = self.0.iter_mut().min_by_key(|one| one.as_ref().map(|one| one.until));
         if let Some(place) = ends_first {
             *place = Some(raise);
         }
@@ -52,8 +67,8 @@ impl Raised {
     }
 
     /// What still counts.
-    pub(crate) fn live(&self, now: Micros) -> impl Iterator<Item = Raise> {
-        self.0.into_iter().flatten().filter(move |one| one.until > now)
+    pub(crate) fn live(&self, now: Micros) -> impl Iterator<Item = &Raise> {
+        self.0.iter().flatten().filter(move |one| one.until > now)
     }
 }
 
@@ -72,14 +87,14 @@ mod tests {
     use super::*;
 
     fn raise(points: u8, reason: &'static str, until: i64) -> Raise {
-        Raise { points, reason, cause: Cause::Caller, until: Micros(until) }
+        Raise { points, reason: reason.into(), cause: Cause::Caller, until: Micros(until) }
     }
 
     #[test]
     fn the_same_reason_counts_once_and_all_of_them_end() {
         let now = Micros(10);
         let raised = Raised::default().and(raise(20, "a", 100), now).and(raise(10, "a", 200), now).and(raise(5, "b", 50), now);
-        assert_eq!(raised.live(now).map(|one| (one.points, one.reason)).collect::<Vec<_>>(), [(20, "a"), (5, "b")]);
+        assert_eq!(raised.live(now).map(|one| (one.points, &*one.reason)).collect::<Vec<_>>(), [(20, "a"), (5, "b")]);
         assert_eq!(raised.live(Micros(60)).count(), 1);
         assert!(raised.is_stale(Micros(200)) && !raised.is_stale(Micros(199)));
     }
@@ -92,7 +107,7 @@ mod tests {
             .iter()
             .zip([50, 40, 30, 20, 60])
             .fold(Raised::default(), |all, (reason, until)| all.and(raise(1, reason, until), now));
-        let mut live: Vec<&str> = raised.live(now).map(|one| one.reason).collect();
+        let mut live: Vec<&str> = raised.live(now).map(|one| &*one.reason).collect();
         live.sort_unstable();
         assert_eq!(live, ["a", "b", "c", "e"]);
     }

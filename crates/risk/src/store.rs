@@ -1,7 +1,9 @@
-//! The room's SQL: verified log-ins, judgements, tables of addresses.
+//! The room's SQL: learnt log-ins, judgements, what is held against somebody for a while, tables of addresses.
 
 use kernel::{Cursor, Micros, Problem, random_id};
 use vault::db::{DbError, Reader, Row, Writer};
+
+use crate::raised::{Cause, Raise};
 
 /// Verified log-ins of a person that are kept.
 const LOG_IN_COUNT_MAX: i64 = 100;
@@ -180,4 +182,34 @@ pub(crate) fn geo_rows(reader: &mut Reader<'_>) -> Result<Vec<GeoRow>, Problem> 
 pub(crate) fn geo_tables(reader: &mut Reader<'_>) -> Result<Vec<(Micros, Vec<u8>)>, Problem> {
     let sql = "SELECT made_at, bytes FROM geo_table ORDER BY kind";
     Ok(reader.query(sql, &[], |row| Ok((Micros(row.int(0)?), row.bytes(1)?)))?)
+}
+
+/// Raises that are read at the start at most.
+const RAISE_ROWS_MAX: i64 = 65_536;
+
+/// Keeps what is held against somebody; the same reason once, with the more of both. What has ended goes.
+pub(crate) fn put_raise(writer: &mut Writer<'_>, who: &str, raise: &Raise, now: Micros) -> Result<(), Problem> {
+    writer.execute("DELETE FROM risk_raised WHERE ends_at <= $1", &[now.0.into()])?;
+    let sql = "INSERT INTO risk_raised (who, reason, cause, points, ends_at) VALUES ($1, $2, $3, $4, $5)
+               ON CONFLICT (who, reason, cause) DO UPDATE SET
+               points = CASE WHEN excluded.points > risk_raised.points THEN excluded.points ELSE risk_raised.points END,
+               ends_at = CASE WHEN excluded.ends_at > risk_raised.ends_at THEN excluded.ends_at ELSE risk_raised.ends_at END";
+    let binds =
+        [who.into(), (&*raise.reason).into(), raise.cause.word().into(), i64::from(raise.points).into(), raise.until.0.into()];
+    writer.execute(sql, &binds)?;
+    Ok(())
+}
+
+/// What is still held against callers, tokens and sessions, by their ids.
+pub(crate) fn raises(reader: &mut Reader<'_>, now: Micros) -> Result<Vec<(String, Raise)>, Problem> {
+    let sql = "SELECT who, reason, cause, points, ends_at FROM risk_raised WHERE ends_at > $1 ORDER BY ends_at DESC LIMIT $2";
+    Ok(reader.query(sql, &[now.0.into(), RAISE_ROWS_MAX.into()], |row| {
+        let raise = Raise {
+            points: u8::try_from(row.int(3)?).map_err(|_| DbError::Shape(3))?,
+            reason: row.text(1)?.into(),
+            cause: Cause::parse(&row.text(2)?).ok_or(DbError::Shape(2))?,
+            until: Micros(row.int(4)?),
+        };
+        Ok((row.text(0)?, raise))
+    })?)
 }

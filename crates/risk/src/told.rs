@@ -12,7 +12,7 @@ use crate::store::JudgedRow;
 pub struct JudgedLogIn {
     /// When.
     pub at: Micros,
-    /// `verified`, `failed` or `refused`.
+    /// `verified`, `unproved`, `failed` or `refused`.
     pub outcome: String,
     /// The country, as two letters; none if no table knew it.
     pub country: Option<String>,

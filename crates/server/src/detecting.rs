@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use audit::{AuditError, AuditLog};
-use detect::{DETECTOR, Ladder, RESPONDER, Runner, Source, Suspect};
+use detect::{DETECTOR, Ladder, Level, RESPONDER, Runner, Source, Suspect};
 use gate::{Attempt, BoxFuture, Gate, JobKey, JobPass};
 use identity::Identity;
 use identity::ops::accounts::{DisableService, DisableUser};
@@ -63,9 +63,11 @@ struct Rungs {
     assessor: Arc<Assessor>,
 }
 
-/// How much less somebody is trusted after a detection. With other reasons it reaches what a policy forbids; alone it does not:
-/// one alarm may be an error, and a job that trains must not fail for it.
+/// How much less somebody is trusted after a detection. Two rules together reach what a policy holds back; one alone does not: one alarm may
+/// be an error, and a job that trains must not fail for it.
 const RAISED_POINTS: u8 = 50;
+/// What a critical rule finds is enough alone.
+const RAISED_POINTS_CRITICAL: u8 = 90;
 
 fn not_here(what: &str) -> Problem {
     Problem::new(Kind::NotImplemented, format!("this server cannot {what} yet; look into it yourself"))
@@ -79,8 +81,9 @@ impl Ladder for Rungs {
                 Some(token) => (token.as_str(), Cause::Caller),
                 None => (suspect.caller.as_str(), Cause::Strangers),
             };
-            self.assessor.raise(who, Raise { points: RAISED_POINTS, reason: "detection", cause, until: suspect.until });
-            Ok(())
+            let points = if suspect.level == Level::Critical { RAISED_POINTS_CRITICAL } else { RAISED_POINTS };
+            let raise = Raise { points, reason: suspect.rule.clone().into(), cause, until: suspect.until };
+            self.assessor.raise_and_keep(who, raise).await
         })
     }
 

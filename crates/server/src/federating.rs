@@ -313,7 +313,8 @@ impl Providers for Federation {
         Box::pin(async move {
             let found = self.people.get(name);
             let (provider, config, _) = found.ok_or_else(|| Problem::not_found("there is no such provider of log-ins"))?;
-            let begun = provider.begin(name, &config.client_id, &leaving.redirect_uri, &leaving.to, leaving.again, at).await?;
+            let step_up = leaving.again.then_some(config.second_factor_acr.as_slice());
+            let begun = provider.begin(name, &config.client_id, &leaving.redirect_uri, &leaving.to, step_up, at).await?;
             Ok((begun.url, begun.carried.to_text()))
         })
     }

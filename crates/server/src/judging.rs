@@ -54,7 +54,8 @@ pub(crate) async fn assessor(
     let secret = keyring.secret("risk/browsers").await?;
     let limits = (config.risk.clone(), config.limits.clone());
     let assessor = Assessor::new(limits, Arc::clone(clock), identity::is_secret_text, &secret)?;
-    Ok(Arc::new(assessor.with_shared_rates(opened.system.clone(), &secret)))
+    let assessor = assessor.with_shared_rates(opened.system.clone(), &secret).with_kept_raises(opened.system.clone()).await?;
+    Ok(Arc::new(assessor))
 }
 
 fn find_person(reader: &mut Reader<'_>, who: &str) -> Result<Option<String>, DbError> {
@@ -72,15 +73,12 @@ pub(crate) async fn keep(log_ins: LogIns) {
     }
 }
 
-/// How long a session is trusted less that began with an unusual log-in: as long as any lives.
-const RAISED_SECONDS: i64 = 30 * 86_400;
-/// What is noted against a session whose account has no second factor to ask for. So little that strangers' failures and it together stay
-/// below 90, from where a policy may forbid.
-const NO_SECOND_FACTOR_POINTS: u8 = 4;
-/// Why, in decisions and in the log.
-const UNUSUAL: &str = "unusual_log_in";
+/// From here on a policy holds back what changes anything, unless two factors were shown.
+const HELD_FOR_SECOND_FACTOR: u8 = 90;
+/// From here on only what cannot be phished outweighs it.
+const HELD_FOR_PASSKEY: u8 = 95;
 
-/// Asks the room about log-ins, and has the assessor trust sessions less that showed less than was asked for.
+/// Asks the room about log-ins, and says what is held against those that showed less than was asked for.
 pub(crate) struct Watch {
     pub(crate) log_ins: LogIns,
     pub(crate) assessor: Arc<Assessor>,
@@ -112,6 +110,22 @@ fn becomes(band: Band, is_barred: bool, shown: &Shown) -> Becomes {
     }
 }
 
+/// What is held against what a log-in begins, of 100.
+fn held(judged: &Judged, becomes: Becomes) -> u8 {
+    match (becomes, judged.band) {
+        (Becomes::LetIn | Becomes::Refused, _) | (Becomes::TrustedLess, Band::Nothing) => 0,
+        (Becomes::TrustedLess, Band::SecondFactor) if is_first_meeting(judged) => 0,
+        (Becomes::TrustedLess, Band::SecondFactor) => judged.risk.clamp(HELD_FOR_SECOND_FACTOR, HELD_FOR_PASSKEY - 1),
+        (Becomes::TrustedLess, Band::PhishingResistant | Band::Refuse) => judged.risk.max(HELD_FOR_PASSKEY),
+    }
+}
+
+/// Whether nothing is known that could speak for or against an account without factors. To hold it back would keep everybody out of what is
+/// theirs whose account is new, or who has no device of their own here.
+fn is_first_meeting(judged: &Judged) -> bool {
+    judged.is_only_unknown() && (judged.by_rank == Band::Nothing || judged.has("first_log_ins"))
+}
+
 /// Whether a person is told of a log-in of theirs that was let in: from the rank on that asks for what cannot be phished.
 const fn is_told(band: Band) -> bool {
     matches!(band, Band::PhishingResistant | Band::Refuse)
@@ -140,11 +154,12 @@ impl Watch {
 }
 
 impl WatchLogIns for Watch {
-    fn judge<'a>(&'a self, shown: &'a Shown) -> BoxFuture<'a, Result<(), Problem>> {
+    fn judge<'a>(&'a self, shown: &'a Shown) -> BoxFuture<'a, Result<u8, Problem>> {
         Box::pin(async move {
             let (facts, judged) = self.judged(shown);
-            if becomes(judged.band, judged.has(BARRED), shown) != Becomes::Refused {
-                return Ok(());
+            let becomes = becomes(judged.band, judged.has(BARRED), shown);
+            if becomes != Becomes::Refused {
+                return Ok(held(&judged, becomes));
             }
             tracing::warn!(
                 principal.id = shown.person,
@@ -163,18 +178,26 @@ impl WatchLogIns for Watch {
     fn began<'a>(&'a self, shown: &'a Shown, session: &'a str) -> BoxFuture<'a, Secret> {
         Box::pin(async move {
             let (facts, judged) = self.judged(shown);
-            if let Err(problem) = self.log_ins.learn(&facts, &judged).await {
-                tracing::warn!(%problem, "a log-in could not be learnt");
+            let noted = match becomes(judged.band, judged.has(BARRED), shown) {
+                Becomes::LetIn => self.log_ins.learn(&facts, &judged).await,
+                Becomes::TrustedLess if judged.is_only_unknown() => self.log_ins.learn_unproved(&facts, &judged).await,
+                Becomes::TrustedLess | Becomes::Refused => self.log_ins.note(&facts, &judged, Ended::Unproved).await,
+            };
+            if let Err(problem) = noted {
+                tracing::warn!(%problem, "a log-in could not be written down");
             }
             if is_told(judged.band) {
                 self.tell(shown, mail::Kind::UnusualLogIn, session).await;
             }
-            if becomes(judged.band, judged.has(BARRED), shown) == Becomes::TrustedLess {
-                let until = shown.at.plus_secs(RAISED_SECONDS);
-                let points = if judged.band == Band::SecondFactor { NO_SECOND_FACTOR_POINTS } else { judged.risk };
-                self.assessor.raise(session, Raise { points, reason: UNUSUAL, cause: Cause::Caller, until });
-            }
             self.assessor.browser_mark(&shown.name)
+        })
+    }
+
+    fn succeeded<'a>(&'a self, session: &'a str, from: &'a str) -> BoxFuture<'a, ()> {
+        Box::pin(async move {
+            if let Err(problem) = self.assessor.inherit(session, from).await {
+                tracing::warn!(%problem, "what is held against a session could not be written down");
+            }
         })
     }
 
@@ -216,8 +239,13 @@ impl identity::Offices for Offices {
 pub struct Distrust(pub Arc<Assessor>);
 
 impl identity::Distrust for Distrust {
-    fn distrust(&self, principal_id: &str, points: u8, reason: &'static str, until: Micros) {
-        self.0.raise(principal_id, risk::Raise { points, reason, cause: risk::Cause::Caller, until });
+    fn distrust<'a>(&'a self, principal_id: &'a str, points: u8, reason: &'static str, until: Micros) -> BoxFuture<'a, ()> {
+        Box::pin(async move {
+            let raise = Raise { points, reason: reason.into(), cause: Cause::Caller, until };
+            if let Err(problem) = self.0.raise_and_keep(principal_id, raise).await {
+                tracing::warn!(%problem, "what an issuer told of somebody could not be written down");
+            }
+        })
     }
 }
 
@@ -248,5 +276,30 @@ mod tests {
         assert_eq!(row(Band::PhishingResistant), [TrustedLess, TrustedLess, Refused, LetIn]);
         assert_eq!(row(Band::Refuse), [TrustedLess, TrustedLess, Refused, LetIn]);
         assert!([&password, &totp, &both, &passkey].iter().all(|shown| becomes(Band::Refuse, true, shown) == Refused));
+    }
+
+    #[test]
+    fn what_was_not_shown_is_held_against_what_begins_unless_only_nothing_is_known() {
+        let judged = |band: Band, by_rank: Band, risk: u8, rules: &[&'static str]| Judged {
+            score: 0.0,
+            percentile: None,
+            risk,
+            band,
+            by_rank,
+            reasons: rules.iter().map(|word| risk::Reason { word, weight: 0.0, asks: Some(Band::SecondFactor) }).collect(),
+        };
+        let less = |judged: &Judged| held(judged, Becomes::TrustedLess);
+        let meeting = judged(Band::SecondFactor, Band::Nothing, 85, &["no_known_device", "first_log_ins"]);
+        assert_eq!(less(&meeting), 0, "a new account is not kept out of what is its own");
+        let usual = judged(Band::SecondFactor, Band::Nothing, 85, &["no_known_device"]);
+        assert_eq!(less(&usual), 0, "nor one that comes as it always does");
+        let rare = judged(Band::SecondFactor, Band::SecondFactor, 87, &["no_known_device"]);
+        assert_eq!(less(&rare), 90);
+        let leaked = judged(Band::SecondFactor, Band::Nothing, 85, &["no_known_device", "leaked_password"]);
+        assert_eq!(less(&leaked), 90);
+        let attacked = judged(Band::PhishingResistant, Band::Nothing, 95, &["no_known_device", "many_accounts_tried"]);
+        assert_eq!(less(&attacked), 95);
+        assert_eq!(less(&judged(Band::Refuse, Band::Refuse, 99, &[])), 99);
+        assert_eq!(held(&attacked, Becomes::LetIn), 0, "what was asked for outweighs it");
     }
 }

@@ -41,6 +41,7 @@ impl Operation for CreateSession {
             return Err(Problem::invalid("sessions are for people; a service account sends its token with each request"));
         }
         let usual_end = at.plus_secs(self.room.inner.config.session_limits_s(caller.assurance).0);
+        let idle = self.room.inner.config.idle_since(at);
         let secret = mint(SecretKind::Session);
         let proof = caller.proof.clone();
         let (replaces, proved) = (self.replaces, proof.as_ref().map(|proof| proof.at));
@@ -101,10 +102,12 @@ impl Operation for CreateSession {
                     assurance: caller.assurance,
                     proved_at,
                     method,
+                    log_in_risk: caller.log_in_risk,
                     // Who steals the cookie would need the device's key too.
                     device_id: caller.device.as_ref().map(|device| device.id.as_str()),
                     origin: origin.as_ref().map(|(issuer, session)| (issuer.as_str(), session.as_deref())),
                     expires_at,
+                    idle,
                     at,
                 },
             )?;
@@ -113,10 +116,13 @@ impl Operation for CreateSession {
         });
         let mut opened = write.await?;
         self.room.inner.memory.forget();
-        if let (Some(at), Some(watch)) = (proved, self.room.inner.watch.get())
+        let Some(watch) = self.room.inner.watch.get() else { return Ok(opened) };
+        if let Some(at) = proved
             && let Some(shown) = self.room.inner.memory.take_log_in(&permit.caller().id, at)
         {
             opened.known_browser = Some(watch.began(&shown, &opened.session.id).await);
+        } else if let Some(facts) = &permit.caller().token {
+            watch.succeeded(&opened.session.id, &facts.id).await;
         }
         Ok(opened)
     }
@@ -177,10 +183,11 @@ impl Operation for ListSessions {
             None => own_account(permit.caller())?.to_owned(),
         };
         let used = permit.caller().token.as_ref().map(|token| token.id.clone());
+        let idle = self.room.inner.config.idle_since(at);
         let read = self.room.db.read(&permit, move |reader| {
             let principal = store::any_principal(reader, &wanted)?;
             let principal = principal.ok_or_else(|| Problem::not_found("there is no account of this id or name"))?;
-            let live = store::live_sessions(reader, &principal.id, at)?;
+            let live = store::live_sessions(reader, &principal.id, idle, at)?;
             Ok(live.into_iter().map(|(id, session)| Session { current: used.as_deref() == Some(&id), ..session }).collect())
         });
         read.await

@@ -26,7 +26,7 @@ const EVENT_COUNT_MAX: usize = 16;
 const POINTS_DEVICE: u8 = 50;
 const POINTS_CREDENTIAL: u8 = 30;
 const POINTS_RISK_MEDIUM: u8 = 30;
-const POINTS_RISK_HIGH: u8 = 60;
+const POINTS_RISK_HIGH: u8 = 90;
 
 /// What an issuer signed, read.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -233,7 +233,7 @@ impl Operation for HearSignal {
         inner.memory.forget();
         if let (Some(id), Some(distrust)) = (after.person, inner.distrust.get()) {
             for (points, reason) in after.raises {
-                distrust.distrust(&id, points, reason, at.plus_secs(DISTRUST_S));
+                distrust.distrust(&id, points, reason, at.plus_secs(DISTRUST_S)).await;
             }
         }
         Ok(())

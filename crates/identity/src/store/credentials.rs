@@ -202,24 +202,30 @@ pub(crate) struct NewSession<'a> {
     pub(crate) assurance: u8,
     pub(crate) proved_at: Micros,
     pub(crate) method: Method,
+    pub(crate) log_in_risk: u8,
     pub(crate) device_id: Option<&'a str>,
     /// The provider at which it began, and what that calls its own session.
     pub(crate) origin: Option<(&'a str, Option<&'a str>)>,
     pub(crate) expires_at: Micros,
+    pub(crate) idle: IdleSince,
     pub(crate) at: Micros,
 }
+
+/// For each assurance level since when a session of it may not have been idle.
+#[derive(Clone, Copy)]
+pub(crate) struct IdleSince(pub(crate) [Micros; 3]);
 
 pub(crate) fn create_session(tx: &mut Writer<'_>, new: &NewSession<'_>) -> Result<Session, Problem> {
     let id = format!("{}{}", SESSION_ID_PREFIX, random_id());
     let digest = sha256(new.secret.expose());
-    let live = live_sessions(tx, new.principal_id, new.at)?;
+    let live = live_sessions(tx, new.principal_id, new.idle, new.at)?;
     for (oldest, _) in live.iter().rev().skip(SESSIONS_OF_PRINCIPAL_COUNT_MAX.saturating_sub(1)) {
         revoke_session(tx, oldest, new.principal_id, new.at)?;
     }
     tx.execute(
         "INSERT INTO session (id, principal_id, sha256, token_id, scopes, workspace_id, created_at, last_seen, expires_at,
-                              assurance, proved_at, method, device_id, issuer, issuer_session)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $7, $8, $9, $10, $11, $12, $13, $14)",
+                              assurance, proved_at, method, device_id, issuer, issuer_session, log_in_risk)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $7, $8, $9, $10, $11, $12, $13, $14, $15)",
         &[
             (&id).into(),
             new.principal_id.into(),
@@ -235,6 +241,7 @@ pub(crate) fn create_session(tx: &mut Writer<'_>, new: &NewSession<'_>) -> Resul
             new.device_id.into(),
             new.origin.map(|(issuer, _)| issuer).into(),
             new.origin.and_then(|(_, session)| session).into(),
+            i64::from(new.log_in_risk).into(),
         ],
     )?;
     Ok(Session {
@@ -249,12 +256,22 @@ pub(crate) fn create_session(tx: &mut Writer<'_>, new: &NewSession<'_>) -> Resul
     })
 }
 
-/// Live sessions, oldest first, as id and row.
-pub(crate) fn live_sessions(reader: &mut Reader<'_>, principal_id: &str, at: Micros) -> Result<Vec<(String, Session)>, DbError> {
+/// Live sessions, oldest first, as id and row: neither idle for too long, nor begun with a token that has ended.
+pub(crate) fn live_sessions(
+    reader: &mut Reader<'_>,
+    principal_id: &str,
+    IdleSince([one, two, three]): IdleSince,
+    at: Micros,
+) -> Result<Vec<(String, Session)>, DbError> {
     reader.query(
-        "SELECT id, created_at, last_seen, expires_at, assurance, method, device_id FROM session
-         WHERE principal_id = $1 AND revoked_at IS NULL AND expires_at > $2 ORDER BY created_at, id",
-        &[principal_id.into(), at.0.into()],
+        "SELECT s.id, s.created_at, s.last_seen, s.expires_at, s.assurance, s.method, s.device_id
+         FROM session s LEFT JOIN token t ON t.id = s.token_id
+         WHERE s.principal_id = $1 AND s.revoked_at IS NULL AND s.expires_at > $2
+           AND (s.token_id IS NULL OR (t.revoked_at IS NULL AND t.expires_at > $2))
+           AND ((s.assurance <= 1 AND s.last_seen > $3) OR (s.assurance = 2 AND s.last_seen > $4)
+                OR (s.assurance >= 3 AND s.last_seen > $5))
+         ORDER BY s.created_at, s.id",
+        &[principal_id.into(), at.0.into(), one.0.into(), two.0.into(), three.0.into()],
         |row| {
             let id = row.text(0)?;
             let session = Session {

@@ -52,7 +52,7 @@ macro_rules! token_by {
             " = $1
              UNION
              SELECT m.group_id FROM membership m JOIN up ON m.member_id = up.id)
-         SELECT p.id, p.kind, p.name, p.disabled, t.id, t.scopes, t.workspace_id, t.expires_at, t.revoked_at, t.created_at, up.id, CAST(1 AS BIGINT), CAST(NULL AS BIGINT), CAST(NULL AS TEXT), t.device_id
+         SELECT p.id, p.kind, p.name, p.disabled, t.id, t.scopes, t.workspace_id, t.expires_at, t.revoked_at, t.created_at, up.id, CAST(1 AS BIGINT), CAST(NULL AS BIGINT), CAST(NULL AS TEXT), t.device_id, CAST(0 AS BIGINT)
          FROM token t JOIN principal p ON p.id = t.principal_id LEFT JOIN up ON 1 = 1 WHERE ",
             $column,
             " = $1"
@@ -102,7 +102,7 @@ pub(crate) fn session_by_digest(reader: &mut Reader<'_>, digest: &[u8; 32]) -> R
              SELECT m.group_id FROM membership m JOIN up ON m.member_id = up.id)
          SELECT p.id, p.kind, p.name, p.disabled, s.id, s.scopes, s.workspace_id, s.expires_at,
                 COALESCE(s.revoked_at, t.revoked_at), s.last_seen, up.id, s.assurance, s.proved_at, s.method,
-                COALESCE(s.device_id, t.device_id)
+                COALESCE(s.device_id, t.device_id), s.log_in_risk
          FROM session s JOIN principal p ON p.id = s.principal_id LEFT JOIN token t ON t.id = s.token_id
          LEFT JOIN up ON 1 = 1 WHERE s.sha256 = $1",
         digest.as_slice().into(),
@@ -121,6 +121,7 @@ fn credential(reader: &mut Reader<'_>, sql: &str, key: Bind<'_>) -> Result<Optio
             };
             let mut caller = caller_of(row, Some(facts))?;
             caller.assurance = u8::try_from(row.int(11)?).ok().filter(|level| *level <= 3).ok_or(DbError::Shape(11))?;
+            caller.log_in_risk = u8::try_from(row.int(15)?).map_err(|_| DbError::Shape(15))?;
             if let (Some(at), Some(method)) = (row.opt_int(12)?, row.opt_text(13)?) {
                 let method = Method::from_word(&method).ok_or(DbError::Shape(13))?;
                 caller.proof = Some(Proof { at: Micros(at), method, once: None });
@@ -197,5 +198,6 @@ fn caller_of(row: &Row<'_>, token: Option<TokenFacts>) -> Result<Caller, DbError
         proof: None,
         pass: None,
         device: None,
+        log_in_risk: 0,
     })
 }

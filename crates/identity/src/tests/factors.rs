@@ -282,3 +282,57 @@ async fn the_last_factor_takes_the_recovery_codes_along() {
         assert!(world.who(world.form("ada", PASSWORD, "")).await.is_ok());
     }
 }
+
+/// Knows one device of one account, as far as it is trusted at the moment.
+struct OneDevice {
+    principal_id: String,
+    tier: std::sync::atomic::AtomicU8,
+}
+
+impl crate::KnowDevices for OneDevice {
+    fn device<'a>(
+        &'a self,
+        _: &'a [u8; 32],
+        _: Micros,
+    ) -> gate::BoxFuture<'a, Result<Option<crate::KnownDevice>, kernel::Problem>> {
+        let tier = self.tier.load(std::sync::atomic::Ordering::Relaxed);
+        let known = crate::KnownDevice { id: "dev_1".to_owned(), principal_id: self.principal_id.clone(), tier };
+        Box::pin(async move { Ok(Some(known)) })
+    }
+
+    fn leave<'a>(&'a self, _: &'a Secret, _: Micros) -> gate::BoxFuture<'a, Result<Option<crate::KnownLeave>, kernel::Problem>> {
+        Box::pin(async { Ok(None) })
+    }
+
+    fn end_all(&self, _: &mut vault::db::Writer<'_>, _: &str, _: &str, _: Micros) -> Result<u64, kernel::Problem> {
+        Ok(0)
+    }
+}
+
+#[tokio::test]
+async fn a_passkey_on_a_device_with_an_attested_key_is_the_third_level_while_the_device_is() {
+    for world in worlds() {
+        let ada = world.user("ada", Some(PASSWORD)).await;
+        let first = world.by(world.form("ada", PASSWORD, ""), world.create()).await.unwrap();
+        let key = SoftKey::new(world.text("hardware").as_bytes(), HOST);
+        world.add(&first, &key).await.unwrap();
+        let device = std::sync::Arc::new(OneDevice { principal_id: ada.id, tier: 3.into() });
+        world.room.set_devices(std::sync::Arc::clone(&device) as _);
+        let from_device =
+            |credential: Credential| gate::Attempt { client_certificate: Some([7; 32]), ..super::attempt(credential) };
+        assert_eq!(world.who(world.assertion(&key)).await.unwrap().assurance, 2, "from anywhere else it is the second");
+        let opened = world.gate.call(from_device(world.assertion(&key)), world.create()).await.unwrap();
+        assert_eq!(opened.session.assurance, 3);
+        let assurance = async || {
+            let attempt = from_device(cookie(&opened));
+            gate::Identify::identify(&*world.port, &attempt).await.unwrap().assurance
+        };
+        assert_eq!(assurance().await, 3);
+        device.tier.store(2, std::sync::atomic::Ordering::Relaxed);
+        assert_eq!(assurance().await, 2, "it stopped to report");
+        device.tier.store(3, std::sync::atomic::Ordering::Relaxed);
+        world.clock.advance_secs(15 * 60 + 1);
+        let idle = gate::Identify::identify(&*world.port, &from_device(cookie(&opened))).await;
+        assert_eq!(idle.unwrap_err().kind(), Kind::Unauthenticated, "it ends sooner when idle");
+    }
+}

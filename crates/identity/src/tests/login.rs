@@ -67,14 +67,18 @@ async fn every_refusal_reads_the_same() {
 struct Guard(std::sync::atomic::AtomicUsize);
 
 impl crate::WatchLogIns for Guard {
-    fn judge<'a>(&'a self, shown: &'a crate::Shown) -> gate::BoxFuture<'a, Result<(), kernel::Problem>> {
+    fn judge<'a>(&'a self, shown: &'a crate::Shown) -> gate::BoxFuture<'a, Result<u8, kernel::Problem>> {
         self.0.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
         let is_barred = shown.address == BARRED;
-        Box::pin(async move { if is_barred { Err(crate::port::refused()) } else { Ok(()) } })
+        Box::pin(async move { if is_barred { Err(crate::port::refused()) } else { Ok(HELD) } })
     }
 
     fn began<'a>(&'a self, _: &'a crate::Shown, _: &'a str) -> gate::BoxFuture<'a, Secret> {
         Box::pin(async { Secret::new(Vec::new()) })
+    }
+
+    fn succeeded<'a>(&'a self, _: &'a str, _: &'a str) -> gate::BoxFuture<'a, ()> {
+        Box::pin(async {})
     }
 
     fn knows_browser(&self, _: &gate::Attempt, _: &str) -> bool {
@@ -88,6 +92,8 @@ impl crate::WatchLogIns for Guard {
     }
 }
 
+/// What it holds against whomever it lets in.
+const HELD: u8 = 95;
 const BARRED: std::net::IpAddr = std::net::IpAddr::V4(std::net::Ipv4Addr::new(203, 0, 113, 9));
 
 #[tokio::test]
@@ -98,9 +104,15 @@ async fn a_password_that_comes_with_a_request_is_judged_as_one_in_a_form_is() {
         world.room.set_watch(std::sync::Arc::clone(&guard) as _);
         let asked = || guard.0.load(std::sync::atomic::Ordering::Relaxed);
         for _ in 0..3 {
-            world.who(world.basic("ada", PASSWORD)).await.unwrap();
+            let caller = world.who(world.basic("ada", PASSWORD)).await.unwrap();
+            assert_eq!(caller.log_in_risk, HELD, "each request bears it");
         }
         assert_eq!(asked(), 1, "from there and that client it is known");
+        // What is begun with it bears it too, and a new secret for it is no way out.
+        let create = || crate::ops::sessions::CreateSession { room: world.room.clone(), replaces: None };
+        let first = world.by(world.basic("ada", PASSWORD), create()).await.unwrap();
+        let second = world.by(Credential::Session(first.secret), create()).await.unwrap();
+        assert_eq!(world.who(Credential::Session(second.secret)).await.unwrap().log_in_risk, HELD);
         let there = gate::Attempt { address: BARRED, ..super::attempt(world.basic("ada", PASSWORD)) };
         for _ in 0..2 {
             assert_eq!(world.port.identify(&there).await.unwrap_err().kind(), Kind::Unauthenticated);

@@ -98,5 +98,16 @@ fn caller_of(principal: &Principal) -> Caller {
     if principal.kind == PrincipalKind::Group {
         groups.push(principal.id.clone());
     }
-    Caller { kind, id, name: String::new(), groups, token: None, assurance: 1, proof: None, pass: None, device: None }
+    Caller {
+        kind,
+        id,
+        name: String::new(),
+        groups,
+        token: None,
+        assurance: 1,
+        proof: None,
+        pass: None,
+        device: None,
+        log_in_risk: 0,
+    }
 }

@@ -66,7 +66,18 @@ impl Someone {
                 (CallerKind::User, format!("a-member-of-{}", self.id))
             }
         };
-        Caller { kind, id, name: String::new(), groups, token: None, assurance: 1, proof: None, pass: None, device: None }
+        Caller {
+            kind,
+            id,
+            name: String::new(),
+            groups,
+            token: None,
+            assurance: 1,
+            proof: None,
+            pass: None,
+            device: None,
+            log_in_risk: 0,
+        }
     }
 }
 

@@ -1,6 +1,6 @@
 //! What the port answers: scope, visibility, expiry, tokens, risk, other nodes.
 
-use gate::{Action, Caller, CallerKind, Decision, Risk, Scope, Target, TokenFacts};
+use gate::{Action, Caller, CallerKind, Decision, Method, Proof, Risk, Scope, Target, TokenFacts};
 
 use super::{House, START, user};
 use crate::types::PrincipalKind;
@@ -174,8 +174,28 @@ async fn risk_asks_for_more_and_a_lock_for_nothing() {
     let download = Action::read("artifacts.read");
     assert!(matches!(at(89, download, user("ann")).await, Decision::Allow { .. }));
     assert!(matches!(at(90, download, user("ann")).await, Decision::StepUp { .. }));
-    assert!(matches!(at(95, download, Caller { assurance: 2, ..user("ann") }).await, Decision::Allow { .. }));
-    assert!(matches!(at(95, RUNS_LOG, Caller { assurance: 2, ..user("ann") }).await, Decision::Allow { .. }));
+    let by = |method: Method| {
+        let proof = Some(Proof { at: START, method, once: None });
+        Caller { assurance: if method == Method::Password { 1 } else { 2 }, proof, ..user("ann") }
+    };
+    for action in [download, RUNS_LOG] {
+        assert!(matches!(at(94, action, by(Method::Totp)).await, Decision::Allow { .. }));
+        for weak in [Method::Password, Method::Totp, Method::RecoveryCode, Method::Federated] {
+            let asked = at(95, action, by(weak)).await;
+            assert!(matches!(&asked, Decision::StepUp { acr, .. } if acr == "phr"), "{weak:?}: {asked:?}");
+        }
+        assert!(matches!(at(100, action, by(Method::Passkey)).await, Decision::Allow { .. }));
+    }
+    // What opens the account for good is no way out, and ending what is one's own is none in.
+    for own in [Action::write("factors.offer_totp"), Action::write("factors.add_passkey"), Action::write("tokens.create")] {
+        *house.ports.risk.lock() = Risk { score: 90, ..Risk::default() };
+        let asked = house.decide(&by(Method::Password), own, "ws", &Target::Myself).await;
+        assert!(matches!(asked, Decision::StepUp { .. }), "{own:?}: {asked:?}");
+    }
+    for own in [Action::write("sessions.create"), Action::write("sessions.delete")] {
+        *house.ports.risk.lock() = Risk { score: 100, ..Risk::default() };
+        assert!(matches!(house.decide(&by(Method::Password), own, "ws", &Target::Myself).await, Decision::Allow { .. }));
+    }
     assert!(matches!(at(95, RUNS_LOG, user("bob")).await, Decision::Deny { .. }));
     *house.ports.risk.lock() = Risk { locked_for: Some(std::time::Duration::from_secs(9)), ..Risk::default() };
     let locked = house.decide(&user("ann"), RUNS_GET, "ws", &Target::Run("4".to_owned())).await;

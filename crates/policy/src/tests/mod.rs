@@ -164,6 +164,7 @@ fn caller_of(principal: &Principal) -> Caller {
         proof: None,
         pass: None,
         device: None,
+        log_in_risk: 0,
     }
 }
 

@@ -3,12 +3,12 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use gate::{Caller, CallerKind, Facts, Scope, TargetKind};
+use gate::{Caller, CallerKind, DataClasses, DataFacts, DataState, Facts, Scope, TargetKind, TokenFacts};
 use kernel::Micros;
 
 use super::{Dice, START, grant, user};
 use crate::cache::PreparedCache;
-use crate::circumstances::{Circumstances, DataContext};
+use crate::circumstances::{Circumstances, DataContext, PROOF_AGES_S};
 use crate::engine::Engine;
 use crate::index::{Change, Index};
 use crate::judge::{Ask, Judge};
@@ -23,7 +23,14 @@ fn random_caller(dice: &mut Dice) -> Caller {
     let id = *dice.pick(&PEOPLE);
     let kind = if id == "robot" { CallerKind::Service } else { CallerKind::User };
     let groups = GROUPS.iter().filter(|_| dice.roll(2) == 0).map(|group| (*group).to_owned()).collect();
-    Caller { kind, groups, assurance: u8::try_from(dice.roll(4)).unwrap(), ..user(id) }
+    let training = || TokenFacts {
+        id: "t".to_owned(),
+        scopes: vec!["datasets.read@dataset_version:d1".to_owned()],
+        workspace: None,
+        device: None,
+    };
+    let token = (dice.roll(4) == 0).then(training);
+    Caller { kind, groups, token, assurance: u8::try_from(dice.roll(4)).unwrap(), ..user(id) }
 }
 
 /// Even experiments and models are in `ws`, odd ones in `other`.
@@ -33,10 +40,11 @@ fn home(number: usize) -> String {
 
 fn random_grant(dice: &mut Dice, id: usize, roles: &[String]) -> Grant {
     let number = dice.roll(4);
-    let (resource, workspace) = match dice.roll(6) {
+    let (resource, workspace) = match dice.roll(8) {
         0 => (Resource::Server, None),
         1 | 2 => (Resource::Workspace(home(number)), Some(home(number))),
         3 | 4 => (Resource::Experiment(i64::try_from(number).unwrap()), Some(home(number))),
+        5 | 6 => (Resource::Dataset(format!("d{number}")), Some(home(number))),
         _ => (Resource::RegisteredModel(format!("m{number}")), Some(home(number))),
     };
     let mut made = grant(&format!("g_{id}"), "", dice.pick::<String>(roles), resource);
@@ -56,14 +64,46 @@ fn random_grant(dice: &mut Dice, id: usize, roles: &[String]) -> Grant {
 
 fn random_place(dice: &mut Dice) -> Place {
     let number = dice.roll(4);
-    match dice.roll(6) {
+    match dice.roll(8) {
         0 => Place::Server,
         1 => Place::AuditLog,
         2 => Place::Account,
         3 => Place::Workspace(home(number)),
         4 => Place::Experiment { id: i64::try_from(number).unwrap(), workspace: home(number) },
+        5 | 6 => Place::Dataset { id: format!("d{number}"), workspace: home(number) },
         _ => Place::RegisteredModel { id: format!("m{number}"), workspace: home(number) },
     }
+}
+
+fn random_circumstances(dice: &mut Dice, caller: &Caller) -> Circumstances {
+    let session = dice.roll(2) == 0;
+    Circumstances {
+        risk: *dice.pick(&[0, 50, 89, 90, 94, 95, 100]),
+        assurance: caller.assurance,
+        locked: dice.roll(12) == 0,
+        session,
+        phishing_resistant: session && dice.roll(2) == 0,
+        proof_age_s: if session { *dice.pick(&PROOF_AGES_S) } else { 0 },
+        device_tier: u8::try_from(dice.roll(4)).unwrap(),
+        least_tier: *dice.pick(&[0, 0, 1, 2, 3]),
+    }
+}
+
+/// What is known of a version of a data set, or of something else.
+fn random_data(dice: &mut Dice, caller: &Caller) -> DataContext {
+    let mut flag = || dice.roll(2) == 0;
+    let classes = DataClasses { personal: flag(), special: flag(), health: flag(), financial: flag() };
+    let state = *dice.pick(&[
+        DataState::Open,
+        DataState::Quarantined,
+        DataState::Inspecting,
+        DataState::Admitted,
+        DataState::Admitted,
+        DataState::Refused,
+    ]);
+    let owner = Some((*dice.pick(&PEOPLE)).to_owned());
+    let data = (dice.roll(3) > 0).then_some(DataFacts { state, classes });
+    DataContext::of(caller, &Facts { owner, data, ..Facts::default() })
 }
 
 #[test]
@@ -72,7 +112,7 @@ fn a_slice_decides_like_the_whole() {
     let roles: Vec<String> = engine.roles.keys().cloned().collect();
     let verbs: Vec<String> = engine.known().iter().cloned().collect();
     let (mut yes, mut no) = (0, 0);
-    for seed in 0..25 {
+    for seed in 0..40 {
         let mut dice = Dice(seed);
         let count = dice.roll(25);
         let grants: Vec<Grant> = (0..count).map(|id| random_grant(&mut dice, id, &roles)).collect();
@@ -83,16 +123,15 @@ fn a_slice_decides_like_the_whole() {
             let caller = random_caller(&mut dice);
             let verb = engine.verb(dice.pick::<String>(&verbs)).unwrap();
             let place = random_place(&mut dice);
-            let risk = *dice.pick(&[0, 50, 75, 95]);
-            let circumstances =
-                Circumstances { risk, assurance: caller.assurance, locked: dice.roll(12) == 0, ..Circumstances::CALM };
+            let circumstances = random_circumstances(&mut dice, &caller);
+            let data = random_data(&mut dice, &caller);
             let slice = engine.prepare(&caller, verb, &place, index.slice(&caller, &place, START), 1).unwrap();
             let whole = engine.prepare_whole(&caller, verb, &place, live.clone()).unwrap();
-            let found = engine.judge(&slice, circumstances, DataContext::NONE);
+            let found = engine.judge(&slice, circumstances, data);
             assert_eq!(
                 found,
-                engine.judge(&whole, circumstances, DataContext::NONE),
-                "seed {seed}: {caller:?} {} {place:?}",
+                engine.judge(&whole, circumstances, data),
+                "seed {seed}: {caller:?} {} {place:?} {circumstances:?} {data:?}",
                 verb.name
             );
             if found.allowed { yes += 1 } else { no += 1 }

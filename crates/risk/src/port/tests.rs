@@ -112,7 +112,7 @@ fn nobody_locks_the_owner_out_by_failing_elsewhere() {
     }
     assert!(world.fail(basic("ada"), "192.0.2.1").is_some(), "a new network must wait");
     let risk = world.pass(basic("ada"), HOME, "u_ada").unwrap();
-    assert!(risk.score > 0 && risk.score < 90 && risk.reasons.contains(&"failures_of_account"), "{risk:?}");
+    assert!(risk.score > 0 && risk.score < 90 && risk.reasons.iter().any(|reason| reason == "failures_of_account"), "{risk:?}");
     assert_eq!(risk.locked_for, None);
 }
 
@@ -171,7 +171,7 @@ fn a_new_network_is_a_risk_for_an_hour() {
     assert_eq!(world.pass(bearer("sr_good"), HOME, "u_ada").unwrap().score, 0, "the first one is not new");
     world.clock.advance_secs(60);
     let away = world.pass(bearer("sr_good"), AWAY, "u_ada").unwrap();
-    assert_eq!((away.score, away.reasons.as_slice()), (20, ["new_network"].as_slice()));
+    assert!(away.score == 20 && away.reasons == ["new_network"], "{away:?}");
     assert_eq!(world.pass(bearer("sr_good"), HOME, "u_ada").unwrap().score, 0);
     assert_eq!(world.pass(bearer("sr_other"), AWAY, "u_bob").unwrap().score, 0, "it is new per person");
     world.clock.advance_secs(NEW_NETWORK_S);
@@ -183,14 +183,11 @@ fn what_is_raised_counts_on_the_next_request_and_ends() {
     let world = world();
     assert_eq!(world.pass(bearer("sr_good"), HOME, "u_ada").unwrap().score, 0);
     let until = world.clock.now().plus_secs(600);
-    let raise = Raise { points: 95, reason: "mass_download", cause: Cause::Caller, until };
+    let raise = Raise { points: 95, reason: "mass_download".into(), cause: Cause::Caller, until };
     world.port.raise("u_ada", raise);
     let risk = world.pass(bearer("sr_good"), HOME, "u_ada").unwrap();
-    assert_eq!((risk.score, risk.reasons.as_slice()), (95, ["mass_download"].as_slice()));
+    assert!(risk.score == 95 && risk.reasons == ["mass_download"], "{risk:?}");
     assert_eq!(world.pass(bearer("sr_other"), HOME, "u_bob").unwrap().score, 0, "it is nobody else's");
-    world.port.lower("u_ada");
-    assert_eq!(world.pass(bearer("sr_good"), HOME, "u_ada").unwrap().score, 0);
-    world.port.raise("u_ada", raise);
     world.clock.advance_secs(600);
     assert_eq!(world.pass(bearer("sr_good"), HOME, "u_ada").unwrap().score, 0, "it ended");
 }
@@ -199,11 +196,39 @@ fn what_is_raised_counts_on_the_next_request_and_ends() {
 fn a_single_session_can_be_trusted_less() {
     let world = world();
     let until = world.clock.now().plus_secs(600);
-    world.port.raise("s_stolen", Raise { points: 40, reason: "risk_signal", cause: Cause::Caller, until });
+    world.port.raise("s_stolen", Raise { points: 40, reason: "risk_signal".into(), cause: Cause::Caller, until });
     let token = |id: &str| Some(TokenFacts { id: id.to_owned(), scopes: Vec::new(), workspace: None, device: None });
     let attempt = attempt(bearer("sr_good"), HOME);
     let score = |id: &str| world.port.assess(&attempt, &Caller { token: token(id), ..user("u_ada") }).score;
     assert_eq!((score("s_stolen"), score("s_other")), (40, 0));
+}
+
+#[tokio::test]
+async fn a_session_takes_over_what_is_held_against_the_token_it_began_with() {
+    let world = world();
+    let until = world.clock.now().plus_secs(600);
+    for rule in ["many_downloads", "many_deletions"] {
+        world.port.raise("t_1", Raise { points: 50, reason: rule.into(), cause: Cause::Caller, until });
+    }
+    world.port.inherit("s_1", "t_1").await.unwrap();
+    let token = |id: &str| Some(TokenFacts { id: id.to_owned(), scopes: Vec::new(), workspace: None, device: None });
+    let attempt = attempt(bearer("sr_good"), HOME);
+    let score = |id: &str| world.port.assess(&attempt, &Caller { token: token(id), ..user("u_ada") }).score;
+    assert_eq!((score("s_1"), score("s_2")), (100, 0), "two rules add up, and their session is no way out");
+}
+
+#[test]
+fn the_log_in_behind_a_session_is_the_least_risk_that_it_has() {
+    let world = world();
+    let score = |log_in_risk: u8| {
+        let caller = Caller { log_in_risk, ..user("u_ada") };
+        world.port.assess(&attempt(bearer("sr_good"), HOME), &caller)
+    };
+    assert_eq!((score(0).score, score(95).score), (0, 95));
+    let until = world.clock.now().plus_secs(600);
+    world.port.raise("u_ada", Raise { points: 50, reason: "rule".into(), cause: Cause::Caller, until });
+    assert_eq!((score(0).score, score(40).score, score(95).score), (50, 50, 95), "the larger counts, not both");
+    assert!(score(95).reasons.iter().any(|reason| reason == "unusual_log_in"));
 }
 
 #[test]
@@ -215,10 +240,10 @@ fn what_strangers_raise_never_takes_rights_away() {
     }
     let until = world.clock.now().plus_secs(600);
     for reason in ["spraying", "stuffing", "guessing"] {
-        world.port.raise("u_ada", Raise { points: 100, reason, cause: Cause::Strangers, until });
+        world.port.raise("u_ada", Raise { points: 100, reason: reason.into(), cause: Cause::Strangers, until });
     }
     let risk = world.pass(basic("ada"), HOME, "u_ada").unwrap();
-    assert!(risk.score == 85 && risk.reasons.contains(&"spraying"), "{risk:?}");
+    assert!(risk.score == 85 && risk.reasons.iter().any(|reason| reason == "spraying"), "{risk:?}");
 }
 
 #[test]
@@ -239,7 +264,7 @@ fn memory_is_bounded_and_swept() {
     assert!(world.port.rates.len() <= ADDRESS_COUNT_MAX && world.port.failures.len() <= FAILURE_COUNT_MAX);
     let until = world.clock.now().plus_secs(600);
     for number in 0..200_000_u32 {
-        world.port.raise(&number.to_string(), Raise { points: 1, reason: "raised", cause: Cause::Caller, until });
+        world.port.raise(&number.to_string(), Raise { points: 1, reason: "raised".into(), cause: Cause::Caller, until });
     }
     assert!(world.port.raised.len() <= RAISED_COUNT_MAX);
     world.clock.advance_secs(100_000_000);

@@ -68,4 +68,5 @@ pub(super) const ALL: &[Migration] = &[
     step!("0049_backup_manifests"),
     step!("0055_csv_dialect"),
     step!("0056_what_needs_whom"),
+    step!("0058_held_back"),
 ];
