@@ -286,7 +286,11 @@ mod tests {
             risk,
             band,
             by_rank,
-            reasons: rules.iter().map(|word| risk::Reason { word, weight: 0.0, asks: Some(Band::SecondFactor) }).collect(),
+            reasons: rules
+                .iter()
+                .copied()
+                .map(|word| risk::Reason { word, weight: 0.0, asks: Some(Band::SecondFactor) })
+                .collect(),
         };
         let less = |judged: &Judged| held(judged, Becomes::TrustedLess);
         let meeting = judged(Band::SecondFactor, Band::Nothing, 85, &["no_known_device", "first_log_ins"]);
