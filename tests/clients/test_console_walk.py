@@ -90,7 +90,7 @@ def fill(server, admin) -> dict[str, int]:
             answer = session.post(base + path, json=body, timeout=60)
         assert answer.status_code < 500, f"{path}: {answer.status_code} {answer.text[:300]}"
         told[kind] = told.get(kind, 0) + answer.ok
-        return answer.json() if answer.ok else {}
+        return answer.json() if answer.ok and "json" in answer.headers.get("content-type", "") and answer.content else {}
 
     admin_api = f"{server.url}/api/strongroom/v1"
     for number, evil in enumerate(PAYLOADS):
