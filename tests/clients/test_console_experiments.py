@@ -75,7 +75,7 @@ def test_runs_are_searched_sorted_and_compared_without_scripts(world):
         assert [head.text for head in browser.all("thead th")][5:] == ["model"]
         for box in browser.all("input[name=run]")[:2]:
             box.click()
-        browser.click("form[action='/console/compare'] button")
+        browser.click("form[action='/console/compare'] > p button")
         text = browser.text()
         assert "2 runs side by side" in text and "rate" in text and "0.2" in text and "model" not in browser.find("section[aria-labelledby=params]").text
         browser.click("a[href*='show=all']")
