@@ -9,7 +9,7 @@ use wire::{Answer, Door, Inbound};
 pub const ASSET: Action = Action::read("ui.asset");
 
 /// Name, media type, content.
-const ALL: [(&str, &str, &str); 10] = [
+const ALL: [(&str, &str, &str); 11] = [
     ("console.css", "text/css; charset=utf-8", include_str!("../assets/console.css")),
     ("complete.js", "text/javascript; charset=utf-8", include_str!("../assets/complete.js")),
     ("contract.js", "text/javascript; charset=utf-8", include_str!("../assets/contract.js")),

@@ -82,11 +82,8 @@ impl Shown {
     /// Of a report.
     #[must_use]
     pub fn of(report: InspectionReport, clean: String) -> Self {
-        // What changed, and what is broken, is shown before what is as it was.
         let mut report = report;
-        report.view.drift.sort_by_key(|one| !one.drifted);
-        report.view.gates.sort_by_key(|one| one.holds != Some(false));
-        report.view.rules.sort_by_key(|one| one.holds != Some(false));
+        worst_first(&mut report.view);
         let can_be_left_out = |finding: &&Finding| CLEANABLE.contains(&finding.id.as_str());
         let cleanable = report.findings.iter().filter(can_be_left_out).map(|one| (one.id.clone(), one.title.clone())).collect();
         Self { view: report.view, reference: report.reference.unwrap_or_default(), cleanable, clean }
@@ -221,6 +218,13 @@ pub const fn rule_state(rule: &RuleView) -> (&'static str, &'static str) {
     }
 }
 
+/// What changed, and what is broken, before what is as it was.
+fn worst_first(view: &mut View) {
+    view.drift.sort_by_key(|one| !one.drifted);
+    view.gates.sort_by_key(|one| one.holds != Some(false));
+    view.rules.sort_by_key(|one| one.holds != Some(false));
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -238,8 +242,9 @@ mod tests {
         let poisoning =
             inspection::PoisonView { suspects, suspect_count: 400, row_count: 900, ..inspection::PoisonView::default() };
         let view = View { drift, rules, poisoning: Some(poisoning), ..View::default() };
-        let report = InspectionReport { view: view.clone(), ..InspectionReport::default() };
-        let shown = Shown::of(report, "/clean".to_owned());
+        let mut sorted = view.clone();
+        worst_first(&mut sorted);
+        let shown = of(sorted, "/clean");
         assert_eq!(shown.drift_words(), "70 of 100 columns changed. 60 are shown, those that changed first; the report has all.");
         assert!(shown.drift().iter().all(|one| one.drifted), "what changed is shown first");
         assert_eq!((shown.rules().len(), shown.rules_title().as_str()), (100, "The contract's rules: the first 100 of 150"));

@@ -107,12 +107,13 @@ async fn a_session_that_is_over_is_not_listed_and_takes_no_room() {
     for world in worlds() {
         world.user("ada", Some(PASSWORD)).await;
         let create = || CreateSession { room: world.room.clone(), replaces: None };
-        let list =
-            async |credential: Credential| world.by(credential, ListSessions { room: world.room.clone() }).await.unwrap().len();
+        let list = async |credential: Credential| {
+            world.by(credential, ListSessions { room: world.room.clone(), of: None }).await.unwrap().len()
+        };
         let token = world.mint(world.basic("ada", PASSWORD), crate::TokenWish::default()).await.unwrap();
         world.by(bearer(&token.secret), create()).await.unwrap();
         assert_eq!(list(world.basic("ada", PASSWORD)).await, 1);
-        let revoke = crate::ops::tokens::RevokeToken { room: world.room.clone(), token: token.token.id.clone() };
+        let revoke = crate::ops::tokens::RevokeToken { room: world.room.clone(), token: Some(token.token.id.clone()) };
         world.by(world.basic("ada", PASSWORD), revoke).await.unwrap();
         assert_eq!(list(world.basic("ada", PASSWORD)).await, 0, "its token is revoked");
         world.by(world.basic("ada", PASSWORD), create()).await.unwrap();
