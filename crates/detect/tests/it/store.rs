@@ -170,7 +170,7 @@ fn the_gravest_detections_come_first_page_by_page() {
             let id = format!("d{number:02}");
             let sql = "INSERT INTO detection (detection_id, rule_id, rule, title, level, subject, first_at, last_at, last_index, seen_count, evidence, words,
                            response, response_state, alert_id)
-                       VALUES ($1, 'r', 'r', 'r', $2, $1, CAST($3 AS BIGINT), 1, 1, 1, '[]', '', 'note', 'none', '')";
+                       VALUES ($1, 'r', 'r', 'r', $2, $1, CAST(CAST($3 AS TEXT) AS BIGINT), 1, 1, 1, '[]', '', 'note', 'none', '')";
             world.sql(sql, &[&id, level, &number.to_string()]).await;
         }
         let list = |after: Option<String>, rows: i64| ListDetections {

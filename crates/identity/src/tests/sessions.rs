@@ -29,12 +29,13 @@ async fn a_session_rotates_and_ends() {
         assert_eq!(listed.len(), 1);
         assert!(listed[0].current && listed[0].id == second.session.id);
         let of = |who: &str| ListSessions { room: world.room.clone(), of: Some(who.to_owned()) };
-        let told: Vec<_> = world.by_job(of("ada")).await.unwrap().into_iter().map(|one| (one.id, one.current)).collect();
+        let told: Vec<_> =
+            world.by_job(of(&world.text("ada"))).await.unwrap().into_iter().map(|one| (one.id, one.current)).collect();
         assert_eq!(told, [(second.session.id.clone(), false)], "another one sees them too, and none is the one they came with");
         assert_eq!(world.by_job(of("nobody")).await.unwrap_err().kind(), kernel::Kind::NotFound);
         world.by(cookie(&second), DeleteSession { room: world.room.clone(), session: None }).await.unwrap();
         assert!(world.is_refused(cookie(&second)).await);
-        assert_eq!(world.by_job(of("ada")).await.unwrap(), []);
+        assert_eq!(world.by_job(of(&world.text("ada"))).await.unwrap(), []);
     }
 }
 
