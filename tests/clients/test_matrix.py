@@ -26,6 +26,7 @@ COMPOSITE += ("/console/data/{dataset}/contract", "/console/compare/models", "/c
 COMPOSITE += ("/console/models/{model}/{version}/promote", "/console/erasure", "/console/detections/write")
 COMPOSITE += ("/console/vault/buckets/{bucket}/object", "/console/vault/restores/{request}", "/console/alerts/{alert}/remedies/{remedy}")
 COMPOSITE += ("/account/factors/remove", "/account/recovery-codes", "/account/tokens/revoke", "/account/devices/revoke")
+COMPOSITE += ("/console/people/{user}/revoke", "/console/services/{service}/revoke")
 # Pages for everybody, which show what there is for whoever looks.
 FOR_ALL = {"/", "/console", "/console/access", "/console/access/check", "/console/lineage", "/console/start", "/console/vault"}
 # Verbs that every account has: its own account, tokens and sessions, and narrowed lists.

@@ -84,7 +84,7 @@ fn tokens_table(tokens: &[Token], (at, now): (&str, Micros), may_revoke: bool, n
         title: "Tokens".to_owned(),
         columns: vec!["Token", "State", "Reaches", "Ends", "Last used, by the day", "Id in the log"],
         rows: tokens.iter().map(row).collect(),
-        empty: "No token was made for this account.".to_owned(),
+        empty: "No token of this account counts now.".to_owned(),
         next: next.unwrap_or_default(),
     }
 }

@@ -126,7 +126,7 @@ fn what_is_usual_passes_and_what_is_not_is_asked_for_more() {
         world.work().await;
         let usual = world.usual();
         assert_eq!(usual.band, Band::Nothing, "{usual:?}");
-        assert!(usual.has("known_address") && usual.has("known_device") && usual.risk < 80, "{usual:?}");
+        assert!(usual.has("known_address") && usual.has("known_device") && usual.risk < 85, "{usual:?}");
         let mut stolen = world.facts("u_ada", "203.0.113.5", OTHERS);
         stolen.known_device = false;
         let strange = world.room.judge(&stolen);
@@ -247,7 +247,7 @@ fn log_ins_are_explained_to_administrators_and_to_the_person() {
         let first = told.first().unwrap();
         assert_eq!(
             (first.country.as_deref(), first.network, first.band.as_str(), first.risk),
-            (Some("NO"), Some(64_500), "second_factor", 80)
+            (Some("NO"), Some(64_500), "second_factor", 85)
         );
         assert!(
             first

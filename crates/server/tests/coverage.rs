@@ -229,7 +229,8 @@ async fn every_route_leaves_its_records() {
     };
     let (intents, outcomes, refusals) = (with("intent"), with("outcome"), with("refusal"));
     // Only asked for after another verb of the same route: what has no such version gets no further than the first.
-    let later = ["admissions.receipt", "remedies.done"];
+    // Nor those of buckets, which have their own routes over S3, in another table.
+    let later = ["admissions.receipt", "remedies.done", "buckets.list", "buckets.read", "buckets.retain", "buckets.hold"];
     for route in routes.iter().filter(|route| !later.contains(&route.action.name)) {
         let name = route.action.name;
         let whole = intents.contains(name) && outcomes.contains(name);

@@ -178,16 +178,19 @@ impl Operation for ListSessions {
 
     async fn run(self, permit: Permit<Self>) -> Result<Vec<Session>, Problem> {
         let at = permit.entry().at;
-        let wanted = match self.of {
-            Some(other) => other,
-            None => own_account(permit.caller())?.to_owned(),
-        };
+        let own = own_account(permit.caller()).map(str::to_owned);
+        let of = self.of;
         let used = permit.caller().token.as_ref().map(|token| token.id.clone());
         let idle = self.room.inner.config.idle_since(at);
         let read = self.room.db.read(&permit, move |reader| {
-            let principal = store::any_principal(reader, &wanted)?;
-            let principal = principal.ok_or_else(|| Problem::not_found("there is no account of this id or name"))?;
-            let live = store::live_sessions(reader, &principal.id, idle, at)?;
+            let account = match &of {
+                Some(other) => {
+                    let found = store::any_principal(reader, other)?.map(|found| found.id);
+                    found.ok_or_else(|| Problem::not_found("there is no account of this id or name"))?
+                }
+                None => own?,
+            };
+            let live = store::live_sessions(reader, &account, idle, at)?;
             Ok(live.into_iter().map(|(id, session)| Session { current: used.as_deref() == Some(&id), ..session }).collect())
         });
         read.await

@@ -189,6 +189,9 @@ fn columns(sql: &str) -> BTreeSet<String> {
     for line in sql.lines().map(str::trim) {
         if let Some(rest) = line.strip_prefix("CREATE TABLE ") {
             table = rest.trim_end_matches('(').trim().trim_start_matches("IF NOT EXISTS ").to_owned();
+        } else if let Some((made, _)) = line.strip_prefix("ALTER TABLE ").and_then(|rest| rest.split_once(" RENAME TO ")) {
+            // What takes an older table's place has its columns, which SQLite cannot change one by one.
+            all.retain(|column: &String| column.split('.').next() != Some(made));
         } else if line.starts_with(')') {
             table.clear();
         } else if !table.is_empty() {
