@@ -149,8 +149,8 @@ async fn what_waits_is_listed_however_much_was_asked_for_since() {
             house.call("olga", newest).await.unwrap().iter().all(|one| one.id != first.id),
             "the newest alone do not show it"
         );
-        assert_eq!(waiting("olga", false).await.unwrap(), [first.id.clone()]);
-        assert_eq!(waiting("root", true).await.unwrap(), [on_server.id.clone()]);
+        assert_eq!(waiting("olga", false).await.unwrap(), std::slice::from_ref(&first.id));
+        assert_eq!(waiting("root", true).await.unwrap(), std::slice::from_ref(&on_server.id));
         assert_eq!(kind(waiting("olga", true).await), Some(Kind::Forbidden));
         house.clock.advance_secs(24 * 3_600);
         assert_eq!(waiting("olga", false).await.unwrap(), [""; 0], "nobody can decide on it any more");

@@ -120,6 +120,9 @@ struct Edge {
     by_office: bool,
 }
 
+/// Ways of one kind, told once: by whether they are by office and what they are told by, the one that is told and all that are like it.
+type Alike = BTreeMap<(bool, Vec<String>), (EscalationPath, BTreeSet<Vec<String>>)>;
+
 struct Search<'a> {
     world: &'a World,
     decider: Decider<'a>,
@@ -234,7 +237,7 @@ impl<'a> Search<'a> {
 
     /// One path for all that lies at the end of the same way; of offices, for all ways of the same kind.
     fn grouped(&self, start: &Someone, found: BTreeMap<Goal, Way>) -> Vec<EscalationPath> {
-        let mut paths: BTreeMap<(bool, Vec<String>), (EscalationPath, BTreeSet<Vec<String>>)> = BTreeMap::new();
+        let mut paths: Alike = BTreeMap::new();
         for (goal, (steps, by_office)) in found {
             let way: Vec<String> = steps.iter().map(|step| step.words.clone()).collect();
             let key = if by_office { steps.iter().map(|step| step.how.to_owned()).collect() } else { way.clone() };
@@ -328,7 +331,7 @@ impl<'a> Search<'a> {
     fn may(&self, who: &Someone, verbs: &[&str], spot: &Spot) -> Option<Vec<String>> {
         // Nearly everybody holds no role with these verbs: that is looked at before the engine is asked.
         let is_held = |verb: &&str| self.grants_of(who).any(|grant| self.decider.has_verbs(&grant.role, &[*verb]));
-        if !verbs.iter().all(|verb| is_held(&verb)) {
+        if !verbs.iter().all(is_held) {
             return None;
         }
         let caller = who.caller();
