@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use gate::{Facts, Target};
+use gate::{Caller, CallerKind, Facts, Target};
 use kernel::{Micros, Problem};
 
 /// What kind of principal holds a grant.
@@ -207,4 +207,18 @@ impl From<PolicyError> for Problem {
     fn from(error: PolicyError) -> Self {
         Self::internal("the policy engine failed; this is a fault of the server", error)
     }
+}
+
+/// A principal as if it knocked, with nothing but its grants; a group as a member that has nothing else.
+pub(crate) fn as_if_knocking(kind: PrincipalKind, id: &str, groups: &[String]) -> Caller {
+    let mut groups = groups.to_vec();
+    let (kind, id) = match kind {
+        PrincipalKind::User => (CallerKind::User, id.to_owned()),
+        PrincipalKind::Service => (CallerKind::Service, id.to_owned()),
+        PrincipalKind::Group => {
+            groups.push(id.to_owned());
+            (CallerKind::User, format!("a-member-of-{id}"))
+        }
+    };
+    Caller { kind, id, name: String::new(), groups, assurance: 1, ..Caller::anonymous() }
 }

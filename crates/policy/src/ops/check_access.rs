@@ -1,12 +1,12 @@
 //! What would be decided, without doing it.
 
-use gate::{Action, Caller, CallerKind, Decision, Operation, Permit, Target};
+use gate::{Action, Decision, Operation, Permit, Target};
 use kernel::Problem;
 
 use crate::circumstances::Circumstances;
 use crate::judge::Ask;
 use crate::policy::Policy;
-use crate::types::{Principal, PrincipalKind};
+use crate::types::{PrincipalKind, as_if_knocking};
 
 /// Asks whether `principal` could do `verb` on `on`, with a good token, at no risk.
 #[derive(Clone)]
@@ -66,7 +66,7 @@ impl Operation for AccessCheck {
             let hint = Some("The account is switched off.".to_owned());
             return Ok(AccessAnswer { principal: principal.id, exists, allowed: false, reasons: Vec::new(), hint });
         }
-        let caller = caller_of(&principal);
+        let caller = as_if_knocking(principal.kind, &principal.id, &principal.groups);
         let circumstances = Circumstances { risk: 0, assurance: caller.assurance, locked: false, ..Circumstances::CALM };
         let decision = self.room.with_judge(|judge, _| {
             judge.decide(Ask {
@@ -84,30 +84,5 @@ impl Operation for AccessCheck {
             Decision::StepUp { acr, .. } => (false, Vec::new(), Some(format!("It takes authentication by `{acr}`."))),
         };
         Ok(AccessAnswer { principal: principal.id, exists, allowed, reasons, hint })
-    }
-}
-
-/// The principal as if it knocked. A group is judged as a member that has nothing else.
-fn caller_of(principal: &Principal) -> Caller {
-    let (kind, id) = match principal.kind {
-        PrincipalKind::User => (CallerKind::User, principal.id.clone()),
-        PrincipalKind::Service => (CallerKind::Service, principal.id.clone()),
-        PrincipalKind::Group => (CallerKind::User, "a-member".to_owned()),
-    };
-    let mut groups = principal.groups.clone();
-    if principal.kind == PrincipalKind::Group {
-        groups.push(principal.id.clone());
-    }
-    Caller {
-        kind,
-        id,
-        name: String::new(),
-        groups,
-        token: None,
-        assurance: 1,
-        proof: None,
-        pass: None,
-        device: None,
-        log_in_risk: 0,
     }
 }

@@ -15,7 +15,7 @@ mod world;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use gate::{Caller, CallerKind, DataClasses, DataFacts, DataState, Facts, TargetKind};
+use gate::{Caller, DataClasses, DataFacts, DataState, Facts, TargetKind};
 use kernel::Micros;
 
 use crate::cache::PreparedCache;
@@ -24,7 +24,7 @@ use crate::engine::Engine;
 use crate::index::{Change, Index};
 use crate::judge::{Ask, Judge};
 use crate::place::target_of;
-use crate::types::{Grant, PrincipalKind, Resource};
+use crate::types::{Grant, PrincipalKind, Resource, as_if_knocking};
 
 pub(crate) use paths::find as find_paths;
 pub use paths::{EscalationPath, PathsFound, Step};
@@ -57,27 +57,7 @@ impl Someone {
 
     /// It, as if it knocked; a group as a member that has nothing else.
     pub(crate) fn caller(&self) -> Caller {
-        let mut groups = self.groups.clone();
-        let (kind, id) = match self.kind {
-            PrincipalKind::User => (CallerKind::User, self.id.clone()),
-            PrincipalKind::Service => (CallerKind::Service, self.id.clone()),
-            PrincipalKind::Group => {
-                groups.push(self.id.clone());
-                (CallerKind::User, format!("a-member-of-{}", self.id))
-            }
-        };
-        Caller {
-            kind,
-            id,
-            name: String::new(),
-            groups,
-            token: None,
-            assurance: 1,
-            proof: None,
-            pass: None,
-            device: None,
-            log_in_risk: 0,
-        }
+        as_if_knocking(self.kind, &self.id, &self.groups)
     }
 }
 

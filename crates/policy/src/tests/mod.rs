@@ -159,12 +159,8 @@ fn caller_of(principal: &Principal) -> Caller {
         id: principal.id.clone(),
         name: principal.id.clone(),
         groups: principal.groups.clone(),
-        token: None,
         assurance: 1,
-        proof: None,
-        pass: None,
-        device: None,
-        log_in_risk: 0,
+        ..Caller::anonymous()
     }
 }
 
