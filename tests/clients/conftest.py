@@ -43,7 +43,7 @@ def server():
         yield given
         return
     # Tests ask for what is not there and for what they may not, again and again: that is noted, and nobody is slowed down for it.
-    with harness.running(config_text='[detections]\nrespond_up_to = "raise_risk"\n') as started:
+    with harness.running(config_text='[detections]\nrespond_up_to = "note"\n') as started:
         yield started
 
 

@@ -55,7 +55,9 @@ def ruled(tmp_path_factory):
     rules.write_text(RULES)
     place = folder / "place"
     place.mkdir()
-    config = f'[retention]\nrules = "{rules}"\n[backup]\nto = "{place}"\nkeep = 1\n[s3]\nlisten = "127.0.0.1:0"\n'
+    # Its tests try what an intruder would: that is noted, and not slowed down here.
+    noted = '[detections]\nrespond_up_to = "note"\n'
+    config = f'[retention]\nrules = "{rules}"\n[backup]\nto = "{place}"\nkeep = 1\n[s3]\nlisten = "127.0.0.1:0"\n{noted}'
     with harness.running(config_text=config) as server:
         yield server
 
@@ -266,7 +268,7 @@ def backend(monkeypatch):
     """A second server of ours as the store, with a bucket that has Object Lock: its address, and somebody who may do everything there."""
     if harness.external():
         pytest.skip("needs servers of its own")
-    with harness.running("sqlite", config_text='[s3]\nlisten = "127.0.0.1:0"\n') as store:
+    with harness.running("sqlite", config_text='[s3]\nlisten = "127.0.0.1:0"\n[detections]\nrespond_up_to = "note"\n') as store:
         person = people.person(store, "contributor")
         store.officer = people.grant(store, person.name, "retention_officer")
         keys = keys_of(store, person.session())

@@ -63,11 +63,15 @@ struct Rungs {
     assessor: Arc<Assessor>,
 }
 
-/// How much less somebody is trusted after a detection. Two rules together reach what a policy holds back; one alone does not: one alarm may
-/// be an error, and a job that trains must not fail for it.
-const RAISED_POINTS: u8 = 50;
-/// What a critical rule finds is enough alone.
-const RAISED_POINTS_CRITICAL: u8 = 90;
+/// How much less somebody is trusted after a detection. Two grave rules together reach what a policy holds back; one alone does not: one alarm
+/// may be an error, and a job that trains must not fail for it. What is only worth a look this week takes three.
+const fn raised_points(level: Level) -> u8 {
+    match level {
+        Level::Critical => 90,
+        Level::High => 50,
+        Level::Medium | Level::Low | Level::Informational => 30,
+    }
+}
 
 fn not_here(what: &str) -> Problem {
     Problem::new(Kind::NotImplemented, format!("this server cannot {what} yet; look into it yourself"))
@@ -81,7 +85,7 @@ impl Ladder for Rungs {
                 Some(token) => (token.as_str(), Cause::Caller),
                 None => (suspect.caller.as_str(), Cause::Strangers),
             };
-            let points = if suspect.level == Level::Critical { RAISED_POINTS_CRITICAL } else { RAISED_POINTS };
+            let points = raised_points(suspect.level);
             let raise = Raise { points, reason: suspect.rule.clone().into(), cause, until: suspect.until };
             self.assessor.raise_and_keep(who, raise).await
         })
