@@ -5,6 +5,7 @@ import subprocess
 import uuid
 
 import pytest
+import requests
 
 import harness
 import people
@@ -184,3 +185,59 @@ def test_review_paths_and_preview(watched, auditor):
     people.call(nobody.session(), watched, "POST", "/grants/preview", status=(403, 404), json=body)
     shown = watched.cli("grant", "create", nobody.name, "viewer", "--dry-run", "--token-file", str(watched.token_file)).stdout
     assert "Nothing was given" in shown and "runs.get" in shown
+
+
+def test_a_membership_is_shown_as_what_it_newly_allows_before_there_is_one(watched):
+    admin, nobody = watched.session(), people.person(watched)
+    team, crew = (f"{name}-{uuid.uuid4().hex[:6]}" for name in ("team", "crew"))
+    for name in (team, crew):
+        people.call(admin, watched, "POST", "/groups", json={"name": name})
+    people.call(admin, watched, "POST", f"/groups/{crew}/members", json={"member": nobody.name})
+    empty = people.call(admin, watched, "POST", f"/groups/{team}/preview", json={"member": nobody.name})
+    assert empty["newly"]["newly_allowed"] == [], "a group without a role gives nothing"
+    people.grant(watched, team, "viewer")
+    for member in (nobody.name, crew):
+        preview = people.call(admin, watched, "POST", f"/groups/{team}/preview", json={"member": member})
+        new = {one["verb"] for one in preview["newly"]["newly_allowed"] if one["who"] == nobody.name}
+        assert (preview["group"], preview["member"], preview["newly"]["complete"]) == (team, member, True)
+        assert "runs.get" in new and "runs.delete" not in new
+    shown = watched.cli("group", "add", team, crew, "--dry-run", "--token-file", str(watched.token_file)).stdout
+    assert "Nothing was given" in shown and "runs.get" in shown and nobody.name in shown
+    groups = people.call(admin, watched, "GET", "/groups?rows=20")["groups"]
+    assert {one["name"]: one["members"] for one in groups}[team] == [], "a preview puts nobody in"
+    people.call(admin, watched, "POST", f"/groups/{team}/preview", status=404, json={"member": "nosuchthing"})
+    people.call(admin, watched, "POST", f"/groups/{nobody.name}/preview", status=404, json={"member": crew})
+    people.call(admin, watched, "POST", f"/groups/{team}/preview", status=400, json={"member": team})
+    people.call(nobody.session(), watched, "POST", f"/groups/{team}/preview", status=(403, 404), json={"member": crew})
+
+
+class From(requests.adapters.HTTPAdapter):
+    """Connects from this address."""
+
+    def __init__(self, address):
+        self.address = address
+        super().__init__()
+
+    def init_poolmanager(self, *arguments, **settings):
+        super().init_poolmanager(*arguments, source_address=(self.address, 0), **settings)
+
+
+def test_a_token_is_used_in_two_countries_within_a_minute(watched, auditor, tmp_path):
+    # As the tables say, both addresses of this machine are far apart.
+    (tmp_path / "countries.csv").write_text("2130706433,2130706433,NO\n2130706434,2130706434,AU\n")
+    watched.cli("geo", "update", str(tmp_path / "countries.csv"), "--token-file", str(watched.token_file))
+    search = f"{watched.url}/api/2.0/mlflow/experiments/search"
+    thief, homely = people.person(watched, "viewer"), people.person(watched, "viewer")
+
+    def use(person, address):
+        session = person.session()
+        session.mount(watched.url, From(address))
+        assert session.post(search, json={"max_results": 1}).status_code == 200
+
+    for person, addresses in ((homely, ("127.0.0.1", "127.0.0.3", "127.0.0.1")), (thief, ("127.0.0.1", "127.0.0.3", "127.0.0.2"))):
+        for address in addresses:
+            use(person, address)
+    one = found(watched, auditor.session(), "token_impossible_travel", thief.name)
+    assert one["level"] == "medium" and "two countries" in one["found"]
+    told = [one["who"] for one in detections(watched, auditor.session()) if one["rule"] == "token_impossible_travel"]
+    assert told == [thief.name], "an address that no table knows is neither far nor near"

@@ -135,6 +135,7 @@ def admin_body(path, world):
         ("/workspaces", {"name": fresh}),
         ("/grants", {"principal": "nosuchthing", "role": "viewer", "resource_kind": "workspace"}),
         ("/grants/preview", {"principal": "nosuchthing", "role": "viewer", "resource_kind": "workspace"}),
+        ("/preview", {"member": "nosuchthing"}),
         ("/access/check", {"principal": "nosuchthing", "action": "runs.get", "resource_kind": "workspace"}),
         ("/me/mail-key", {"key": "no key"}),
         ("/nosuchthing/mail", {"address": "nobody@example.org"}),

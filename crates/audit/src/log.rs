@@ -1,6 +1,7 @@
 //! The log as a whole: opens it, takes records, gives proofs, closes it.
 
 use std::fs::File;
+use std::net::IpAddr;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::sync::{Arc, mpsc};
@@ -234,6 +235,12 @@ impl AuditLog {
     #[must_use]
     pub fn origin(&self) -> &str {
         &self.config().origin
+    }
+
+    /// The address behind a keyed one of a record, as far as somebody came from there with a token since this process began. It is in memory only.
+    #[must_use]
+    pub fn address_behind(&self, keyed: &str) -> Option<IpAddr> {
+        self.encoder.address_behind(keyed)
     }
 
     /// The key that checks this log's checkpoints.

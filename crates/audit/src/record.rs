@@ -17,6 +17,8 @@ use parking_lot::RwLock;
 
 /// Addresses whose keyed form is remembered.
 const ADDRESS_COUNT_MAX: usize = 4_096;
+/// Addresses that are remembered by their keyed form.
+const BEHIND_COUNT_MAX: usize = 65_536;
 /// Reasons in one record; the first ones decided.
 const REASON_COUNT_MAX: usize = 32;
 /// A text in a record. An id is far shorter; anything longer is replaced by its digest.
@@ -27,6 +29,8 @@ pub(crate) struct Encoder {
     address_key: hmac::Key,
     outbox_key: hmac::Key,
     addresses: RwLock<HashMap<IpAddr, String>>,
+    /// From where callers came with a token, by the keyed form: no record tells it. Strangers, who can come from anywhere, push nothing out.
+    behind: RwLock<HashMap<String, IpAddr>>,
     clock: Arc<dyn Clock>,
 }
 
@@ -70,6 +74,7 @@ impl Encoder {
             address_key: derived(install_key, b"strongroom audit address v1"),
             outbox_key: outbox_key(install_key),
             addresses: RwLock::new(HashMap::new()),
+            behind: RwLock::new(HashMap::new()),
             clock,
         }
     }
@@ -128,6 +133,22 @@ impl Encoder {
         tag
     }
 
+    /// The address behind a keyed one, where somebody came from it with a token since the start.
+    pub(crate) fn address_behind(&self, keyed: &str) -> Option<IpAddr> {
+        self.behind.read().get(keyed).copied()
+    }
+
+    fn remember(&self, keyed: &str, address: IpAddr) {
+        if self.behind.read().contains_key(keyed) {
+            return;
+        }
+        let mut behind = self.behind.write();
+        if behind.len() >= BEHIND_COUNT_MAX {
+            behind.clear();
+        }
+        behind.insert(keyed.to_owned(), address);
+    }
+
     fn encode(&self, entry: &Entry, kind: Kind<'_>) -> Vec<u8> {
         let bytes = self.encode_whole(entry, kind);
         if bytes.len() <= AUDIT_RECORD_BYTES_MAX {
@@ -168,7 +189,11 @@ impl Encoder {
             }
             resource = outcome.resource.as_deref().or(resource);
         } else {
-            json.text("from", &self.address(entry.address));
+            let keyed = self.address(entry.address);
+            json.text("from", &keyed);
+            if entry.caller.token.is_some() {
+                self.remember(&keyed, entry.address);
+            }
         }
         json.text("id", &entry.id);
         let (word, status, problem) = match kind {
@@ -366,5 +391,16 @@ mod tests {
         assert_eq!(here.len(), 16);
         assert_ne!(here, there);
         assert_eq!(here, encoder().address(address));
+    }
+
+    #[test]
+    fn an_address_is_told_by_its_keyed_form_once_it_was_remembered_and_of_few() {
+        let (encoder, address) = (encoder(), IpAddr::from([10, 0, 0, 1]));
+        let keyed = encoder.address(address);
+        assert_eq!(encoder.address_behind(&keyed), None, "a stranger's is not");
+        encoder.remember(&keyed, address);
+        assert_eq!(encoder.address_behind(&keyed), Some(address));
+        (0..BEHIND_COUNT_MAX).for_each(|one| encoder.remember(&format!("{one:016x}"), address));
+        assert!(encoder.behind.read().len() <= BEHIND_COUNT_MAX);
     }
 }

@@ -10,7 +10,7 @@ use audit::RecordView;
 use kernel::{Micros, sha256};
 use serde_json::Value;
 
-use crate::detectors::{DetectorRule, Detectors, Kept};
+use crate::detectors::{DetectorRule, Detectors, Kept, Whereabouts};
 use crate::event::{Intent, Seen, field};
 use crate::recent::Recent;
 use crate::rules::{Looks, Reach, Rule, RuleSet};
@@ -122,6 +122,13 @@ impl Engine {
             }
             Looks::Detector(detector) => self.detectors.push((at, detector.clone())),
         }
+    }
+
+    /// Asks these where addresses are. Without them no journey is judged.
+    #[must_use]
+    pub fn asking(mut self, whereabouts: Arc<dyn Whereabouts>) -> Self {
+        self.states.ask(whereabouts);
+        self
     }
 
     /// The rules.

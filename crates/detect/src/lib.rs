@@ -37,7 +37,9 @@ use tokio::sync::Semaphore;
 use vault::db::{Db, SystemDb};
 
 pub use config::DetectConfig;
+pub use detectors::Whereabouts;
 pub use engine::{Engine, Finding};
+pub use rba::geo::Country;
 pub use respond::{Ladder, Rung, Suspect};
 pub use rules::{Fault, Level, OwnRules, RuleSet};
 pub use runner::{Runner, Source};

@@ -12,7 +12,7 @@ use crate::ops::{Raise, Raised, Respond};
 use crate::respond::{Ladder, Rung, Suspect};
 use crate::types::Detection;
 use crate::uses::Uses;
-use crate::{Detect, Engine, store, uses};
+use crate::{Detect, Engine, Whereabouts, store, uses};
 
 /// Records of one batch.
 const BATCH_COUNT: u64 = 20_000;
@@ -57,6 +57,7 @@ pub struct Runner {
     responder: JobPass,
     source: Arc<dyn Source>,
     ladder: Arc<dyn Ladder>,
+    whereabouts: Arc<dyn Whereabouts>,
     clock: Arc<dyn Clock>,
     engine: Option<Engine>,
     uses: Uses,
@@ -80,11 +81,11 @@ impl Runner {
         room: Detect,
         gate: Gate,
         (detector, responder): (JobPass, JobPass),
-        (source, ladder): (Arc<dyn Source>, Arc<dyn Ladder>),
+        (source, ladder, whereabouts): (Arc<dyn Source>, Arc<dyn Ladder>, Arc<dyn Whereabouts>),
         clock: Arc<dyn Clock>,
     ) -> Self {
         let (engine, uses, position, waiting) = (None, Uses::default(), None, None);
-        Self { room, gate, detector, responder, source, ladder, clock, engine, uses, position, waiting }
+        Self { room, gate, detector, responder, source, ladder, whereabouts, clock, engine, uses, position, waiting }
     }
 
     /// Works until it is dropped.
@@ -127,7 +128,8 @@ impl Runner {
         let asked = origin.clone();
         let read = move |reader: &mut vault::db::Reader<'_>| Ok((store::position(reader, &asked)?, store::states(reader)?));
         let (position, states) = self.room.system.read(read).await?;
-        let mut engine = Engine::new(rules, &origin, &self.room.config.canaries);
+        let engine = Engine::new(rules, &origin, &self.room.config.canaries);
+        let mut engine = engine.asking(Arc::clone(&self.whereabouts));
         for (subject, kept) in states {
             engine.recall(&subject, kept);
         }

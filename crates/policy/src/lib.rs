@@ -39,8 +39,8 @@ pub use directory::{Directory, NoDirectory};
 pub use elevation::{Broken, Elevation, ElevationState, GlassAlarm};
 pub use ops::{
     ACCESS_CHECK, AccessAnswer, AccessCheck, BreakGlass, CreateGrant, DecideElevation, EndElevation, FindPaths, GrantPage,
-    GrantPreview, JUSTIFICATION_BYTES_MAX, ListElevations, ListGrants, ListRoles, OwnElevations, PAGE_COUNT_MAX, PreviewGrant,
-    RequestElevation, ReviewAccess, RevokeGrant,
+    GrantPreview, JUSTIFICATION_BYTES_MAX, ListElevations, ListGrants, ListRoles, MemberPreview, OwnElevations, PAGE_COUNT_MAX,
+    PreviewGrant, PreviewMember, RequestElevation, ReviewAccess, RevokeGrant,
 };
 pub use policy::{Policy, PolicyPort, VisibleWorkspaces};
 pub use review::{
@@ -66,6 +66,7 @@ pub const ACTIONS: &[Action] = &[
     ops::ELEVATIONS_END,
     ops::ACCESS_CHECK,
     ops::GRANTS_PREVIEW,
+    ops::GROUPS_PREVIEW,
     ops::ACCESS_REVIEW,
     ops::ACCESS_PATHS,
 ];

@@ -246,15 +246,19 @@ fn rules(score: &Score, percentile: Option<f64>, facts: &RuleFacts) -> Vec<Reaso
     rules
 }
 
-#[expect(clippy::cast_precision_loss, reason = "hours of years are exact enough")]
 fn is_impossible_journey(facts: &RuleFacts) -> bool {
-    let (Some(here), Some((there, at))) = (facts.whence.country, facts.last_place) else { return false };
-    if facts.travels_freely {
-        return false;
-    }
-    let Some(distance_km) = places::apart_km(there, here) else { return false };
-    let hours = facts.now.0.saturating_sub(at.0).max(0) as f64 / 3_600_000_000.0;
-    distance_km > JOURNEY_KM_MIN && distance_km > SPEED_KMH_MAX * hours
+    let (Some(here), Some(last_place)) = (facts.whence.country, facts.last_place) else { return false };
+    !facts.travels_freely && impossible_km(last_place, (here, facts.now)).is_some()
+}
+
+/// How many kilometres lie at least between two countries, if nobody gets from the one to the other in that time. None where it is possible, and
+/// where it cannot be told.
+#[must_use]
+#[expect(clippy::cast_precision_loss, reason = "hours of years are exact enough")]
+pub fn impossible_km((there, left_at): (Country, Micros), (here, came_at): (Country, Micros)) -> Option<f64> {
+    let distance_km = places::apart_km(there, here)?;
+    let hours = came_at.0.saturating_sub(left_at.0).max(0) as f64 / 3_600_000_000.0;
+    (distance_km > JOURNEY_KM_MIN && distance_km > SPEED_KMH_MAX * hours).then_some(distance_km)
 }
 
 #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "it was clamped to what fits")]

@@ -227,7 +227,7 @@ impl LogIns {
         let (whence, seen) = self.seen(facts);
         let score = inner.state.read().model.score(&facts.person, &seen);
         // Where a network says nothing of a place, the next journey begins nowhere.
-        let country = whence.country.filter(|_| !inner.roaming.contains(facts.address, whence));
+        let country = self.country(facts.address);
         let row = LogInRow {
             person: facts.person.clone(),
             at: facts.at,
@@ -315,6 +315,13 @@ impl LogIns {
     #[must_use]
     pub fn whence(&self, address: IpAddr) -> Whence {
         self.0.geo.read().find(address)
+    }
+
+    /// The country that somebody at an address is in: none where no table knows it, or where its network says nothing of that.
+    #[must_use]
+    pub fn country(&self, address: IpAddr) -> Option<Country> {
+        let whence = self.whence(address);
+        whence.country.filter(|_| !self.0.roaming.contains(address, whence))
     }
 
     /// The tables; a command reads them when it is asked for them.

@@ -364,6 +364,10 @@ fn lists_of_the_operator_count() {
             (Band::Refuse, true, false)
         );
         assert_eq!(room.judge(&world.facts("u_ada", "192.0.2.200", LAPTOP)).band, Band::Refuse);
+        let country = |room: &LogIns, address: &str| room.country(address.parse().unwrap()).map(|one| one.text().to_owned());
+        assert_eq!(country(&world.room, "203.0.113.5").as_deref(), Some("AU"));
+        assert_eq!(country(&room, "203.0.113.5"), None, "it roams");
+        assert_eq!((country(&room, HOME).as_deref(), country(&room, "10.0.0.1")), (Some("NO"), None));
         let missing = LogInConfig { denied_networks: Some(folder.join("nowhere")), ..LogInConfig::default() };
         assert!(
             open_room(&world.opened, &world.gate, &missing).await.is_err_and(|problem| problem.message().contains("nowhere"))

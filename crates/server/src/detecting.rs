@@ -3,13 +3,13 @@
 use std::sync::Arc;
 
 use audit::{AuditError, AuditLog};
-use detect::{DETECTOR, Ladder, Level, RESPONDER, Runner, Source, Suspect};
+use detect::{Country, DETECTOR, Ladder, Level, RESPONDER, Runner, Source, Suspect, Whereabouts};
 use gate::{Attempt, BoxFuture, Gate, JobKey, JobPass};
 use identity::Identity;
 use identity::ops::accounts::{DisableService, DisableUser};
 use identity::ops::tokens::RevokeAnyToken;
 use kernel::{Clock, Kind, Problem};
-use risk::{Assessor, Cause, Raise};
+use risk::{Assessor, Cause, LogIns, Raise};
 use tokio::task::JoinHandle;
 
 use crate::boot::Rooms;
@@ -25,7 +25,9 @@ pub fn begin(rooms: &Rooms, (gate, jobs): (&Gate, &JobKey), clock: Arc<dyn Clock
     let source = Arc::new(LogSource(Arc::clone(rooms.audit.log())));
     rooms.detect.watch(Arc::clone(&source) as Arc<dyn Source>);
     let passes = (jobs.pass(DETECTOR), jobs.pass(RESPONDER));
-    let runner = Runner::new(rooms.detect.clone(), gate.clone(), passes, (source, Arc::new(ladder)), clock);
+    let atlas = Atlas { log: Arc::clone(rooms.audit.log()), log_ins: rooms.log_ins.clone() };
+    let ports = (source as Arc<dyn Source>, Arc::new(ladder) as Arc<dyn Ladder>, Arc::new(atlas) as Arc<dyn Whereabouts>);
+    let runner = Runner::new(rooms.detect.clone(), gate.clone(), passes, ports, clock);
     tokio::spawn(runner.run())
 }
 
@@ -52,6 +54,18 @@ impl Source for LogSource {
         }
         let (_, _, tiles) = self.0.tree()?;
         Ok(tiles.each_entry(from, to, each)?)
+    }
+}
+
+/// In which country an address of the log is: as log-ins are told, for addresses that this process saw.
+struct Atlas {
+    log: Arc<AuditLog>,
+    log_ins: LogIns,
+}
+
+impl Whereabouts for Atlas {
+    fn country(&self, from: &str) -> Option<Country> {
+        self.log_ins.country(self.log.address_behind(from)?)
     }
 }
 

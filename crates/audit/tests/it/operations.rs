@@ -48,7 +48,10 @@ async fn every_act_leaves_an_intent_and_an_outcome_and_no_person() {
     assert_eq!(intent["id"], changed["id"]);
     assert_eq!(intent["reasons"][0], "grant-1");
     assert_eq!(intent["caller"]["token"], "token-1");
-    assert_eq!(intent["from"].as_str().unwrap().len(), 16);
+    let keyed = intent["from"].as_str().unwrap();
+    assert_eq!(keyed.len(), 16);
+    assert_eq!(house.log.address_behind(keyed), Some(std::net::IpAddr::from([10, 1, 2, 3])), "told in memory only");
+    assert_eq!(house.log.address_behind("0123456789abcdef"), None);
 }
 
 #[tokio::test(flavor = "multi_thread")]

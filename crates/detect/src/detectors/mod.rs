@@ -3,8 +3,11 @@
 mod dormant;
 mod downloads;
 mod enumeration;
+mod journeys;
 mod places;
 mod sketch;
+
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -14,6 +17,7 @@ use crate::recent::Recent;
 
 pub(crate) use dormant::LastDay;
 pub(crate) use downloads::Habit;
+pub use journeys::Whereabouts;
 pub(crate) use places::Places;
 
 /// Accounts and tokens of which a state is kept.
@@ -48,6 +52,11 @@ pub enum DetectorRule {
         /// Within so many minutes.
         minutes: i64,
     },
+    /// A token is used in two countries between which nobody gets in that time, one of them new to the account.
+    ImpossibleTravel {
+        /// A country from which the account came on an earlier day, so many days back at most, is not new to it.
+        habit_days: i64,
+    },
     /// An account does something after so many days of nothing.
     Dormant {
         /// Days.
@@ -70,6 +79,7 @@ enum Text {
     MassDownload { floor: u64, deviations: f64, times_own_high: f64 },
     NewNetwork { settled_days: i64, active_days: i64, addresses_max: usize },
     TwoPlaces { turns: usize, minutes: i64 },
+    ImpossibleTravel { habit_days: i64 },
     Dormant { days: i64 },
     Enumeration { missed_min: u64, minutes: i64, missed_per_done: u64 },
 }
@@ -87,6 +97,7 @@ impl DetectorRule {
                 Self::NewNetwork { settled_days, active_days, addresses_max }
             }
             Text::TwoPlaces { turns, minutes } => Self::TwoPlaces { turns, minutes },
+            Text::ImpossibleTravel { habit_days } => Self::ImpossibleTravel { habit_days },
             Text::Dormant { days } => Self::Dormant { days },
             Text::Enumeration { missed_min, minutes, missed_per_done } => {
                 Self::Enumeration { missed_min, minutes, missed_per_done }
@@ -102,6 +113,7 @@ impl DetectorRule {
                     && (1..=places::ADDRESS_COUNT_MAX).contains(addresses_max)
             }
             Self::TwoPlaces { turns, minutes } => (2..=places::TURN_COUNT_MAX).contains(turns) && (1..=1_440).contains(minutes),
+            Self::ImpossibleTravel { habit_days } => (1..=365).contains(habit_days),
             Self::Dormant { days } => (1..=3_650).contains(days),
             Self::Enumeration { missed_min, minutes, missed_per_done } => {
                 (5..=100_000).contains(missed_min) && (1..=1_440).contains(minutes) && (1..=1_000).contains(missed_per_done)
@@ -147,6 +159,7 @@ pub(crate) struct Detectors {
     active: Recent<String, LastDay>,
     downloads: downloads::Downloads,
     places: Recent<String, places::State>,
+    journeys: journeys::Journeys,
     misses: Recent<String, enumeration::Misses>,
     /// What has to be written down: kind and subject.
     changed: std::collections::BTreeSet<(&'static str, String)>,
@@ -158,9 +171,15 @@ impl Detectors {
             active: Recent::new(SUBJECT_COUNT_MAX),
             downloads: downloads::Downloads::new(),
             places: Recent::new(SUBJECT_COUNT_MAX),
+            journeys: journeys::Journeys::new(),
             misses: Recent::new(SUBJECT_COUNT_MAX),
             changed: std::collections::BTreeSet::new(),
         }
+    }
+
+    /// Tells where addresses are asked for.
+    pub(crate) fn ask(&mut self, whereabouts: Arc<dyn Whereabouts>) {
+        self.journeys.ask(whereabouts);
     }
 
     /// Brings back what was written down.
@@ -212,6 +231,8 @@ impl Detectors {
         if let (Some(token), Some(true)) = (&token, arrival.as_ref().map(|one| one.changed)) {
             self.changed.insert(("places", token.clone()));
         }
+        let travels = rules.iter().any(|(_, rule)| matches!(rule, DetectorRule::ImpossibleTravel { .. }));
+        let journey = token.as_ref().filter(|_| travels && arrival.is_some()).and_then(|token| self.journeys.take(token, seen));
         let misses = self.misses.entry(&caller);
         let missed = misses.take(seen);
         for (place, rule) in rules {
@@ -233,6 +254,11 @@ impl Detectors {
                     state
                         .turns(seen.at(), seen.view.caller.kind == "service", *turns, *minutes)
                         .map(|words| Signal { subject: token.clone(), words })
+                }),
+                DetectorRule::ImpossibleTravel { habit_days } => token.as_ref().zip(journey).and_then(|(token, journey)| {
+                    let is_service = seen.view.caller.kind == "service";
+                    let words = self.journeys.judge(&journey, &caller, is_service, *habit_days)?;
+                    Some(Signal { subject: token.clone(), words })
                 }),
                 DetectorRule::Enumeration { missed_min, minutes, missed_per_done } => missed
                     .then(|| self.misses.entry(&caller).judge(seen.at(), *missed_min, *minutes, *missed_per_done))

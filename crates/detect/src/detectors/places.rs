@@ -1,5 +1,5 @@
-//! From where a token is used. The log knows addresses under a key of this installation only, so two addresses are the same or not:
-//! which country or network they belong to cannot be told here.
+//! From where a token is used. The log knows addresses under a key of this installation only, so two addresses are the same or not; in which
+//! country they are is asked in `journeys`.
 
 use std::collections::VecDeque;
 

@@ -146,6 +146,26 @@ fn log_in() -> Vec<(&'static str, Scene, Scene)> {
                 turns(log, 12 * DAY, ("home", "hotel"), 8, 10 * MINUTE);
             },
         ),
+        (
+            "token_impossible_travel",
+            |log| {
+                settled(log, "alice", 10);
+                log.done(Who { from: "sydney", ..person("alice") }, 9 * DAY + 9 * HOUR + 20 * MINUTE, "runs.get", "r", none());
+            },
+            // The same country; an address that nobody knows; a flight of two days; and a machine there that alice uses on other days too.
+            |log| {
+                settled(log, "alice", 10);
+                for (at, from) in [
+                    (9 * DAY + 9 * HOUR + 10 * MINUTE, "home"),
+                    (9 * DAY + 9 * HOUR + 20 * MINUTE, "elsewhere"),
+                    (11 * DAY + 9 * HOUR, "sydney"),
+                    (14 * DAY, "home"),
+                    (14 * DAY + 20 * MINUTE, "sydney"),
+                ] {
+                    log.done(Who { from, ..person("alice") }, at, "runs.get", "r", none());
+                }
+            },
+        ),
     ]
 }
 

@@ -1,5 +1,5 @@
-//! A month of ordinary work of 100 people and 15 services: bursty, batchy, with jobs at night, expired tokens, travel, new colleagues, and
-//! the odd act that a rule is right to mention. Seeded: a failure can be played again.
+//! A month of ordinary work of 100 people and 15 services: bursty, batchy, with jobs at night, expired tokens, travel, tunnels that end
+//! abroad, machines in two countries, new colleagues, and the odd act that a rule is right to mention. Seeded: a failure can be played again.
 
 use std::collections::BTreeMap;
 
@@ -112,6 +112,13 @@ impl Month {
             for one in 0..4 {
                 let place = if one % 2 == 0 { from.clone() } else { format!("phone-{person}") };
                 self.log.done(Who { from: &place, ..who }, start + 4 * HOUR + one * 90, "runs.get", "run", json!({}));
+            }
+        }
+        // Two of them go through a tunnel that ends abroad, in the middle of the day and without a word to anybody.
+        if person % 50 == 13 && day % 3 == 1 {
+            for one in 0..4 {
+                let place = if one % 2 == 0 { from.clone() } else { format!("tunnel-{person}-{day}") };
+                self.log.done(Who { from: &place, ..who }, start + 5 * HOUR + one * 1_200, "runs.get", "run", json!({}));
             }
         }
         // A notebook that somebody left running with a token that has ended.

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use detect::ops::{AcknowledgeDetection, CheckRules, DeleteRules, ListDetections, ListOwnRules, ListRules, SetRules};
-use detect::{DETECTOR, Detect, DetectConfig, Detection, Ladder, RESPONDER, Rung, Runner, Source, Suspect};
+use detect::{DETECTOR, Detect, DetectConfig, Detection, Ladder, RESPONDER, Rung, Runner, Source, Suspect, Whereabouts};
 use gate::{BoxFuture, Operation};
 use kernel::{Clock, Kind, Problem};
 use parking_lot::Mutex;
@@ -11,7 +11,7 @@ use serde_json::json;
 use testkit::{Engine, TestGate};
 use vault::db::{Bind, Opened, Writer};
 
-use crate::world::{CANARY, HOUR, Log, ORIGIN, START, person};
+use crate::world::{Atlas, CANARY, HOUR, Log, MINUTE, ORIGIN, START, Who, person};
 
 /// A log in memory.
 #[derive(Default)]
@@ -90,7 +90,8 @@ impl World {
     /// A process that begins to look.
     fn runner(&self) -> Runner {
         let passes = (self.gate.job_key.pass(DETECTOR), self.gate.job_key.pass(RESPONDER));
-        let ports = (Arc::clone(&self.paper) as Arc<dyn Source>, Arc::clone(&self.done) as Arc<dyn Ladder>);
+        let (source, ladder) = (Arc::clone(&self.paper) as Arc<dyn Source>, Arc::clone(&self.done) as Arc<dyn Ladder>);
+        let ports = (source, ladder, Arc::new(Atlas) as Arc<dyn Whereabouts>);
         Runner::new(self.room.clone(), self.gate.gate.clone(), passes, ports, Arc::new(self.gate.clock.clone()))
     }
 
@@ -198,6 +199,21 @@ fn the_gravest_detections_come_first_page_by_page() {
 }
 
 #[test]
+fn a_token_that_is_in_two_countries_makes_its_session_risky() {
+    on_each(Rung::RaiseRisk, async |world| {
+        world.write(|log| {
+            log.done(person("alice"), 0, "runs.get", "r", json!({}));
+            log.done(Who { from: "sydney", ..person("alice") }, 20 * MINUTE, "runs.get", "r", json!({}));
+        });
+        world.runner().round().await.unwrap();
+        let all = world.detections().await;
+        let found: Vec<(&str, &str)> = all.iter().map(|one| (one.rule.as_str(), one.subject.as_str())).collect();
+        assert_eq!(found, [("token_impossible_travel", "t_1")]);
+        assert_eq!(*world.done.0.lock(), ["risk alice"]);
+    });
+}
+
+#[test]
 fn two_processes_do_not_read_the_same_log() {
     on_each(Rung::Note, async |world| {
         let (mut one, mut other) = (world.runner(), world.runner());
@@ -234,7 +250,7 @@ fn what_is_not_done_about_an_account_says_why() {
             *world.done.1.lock() = protected.then(|| "root".to_owned());
             world.write(|log| {
                 (0..25).for_each(|at| log.wrong_password("x", at * 10, "root"));
-                log.done(crate::world::Who { from: "x", ..person("root") }, 300, "sessions.create", "s_1", json!({}));
+                log.done(Who { from: "x", ..person("root") }, 300, "sessions.create", "s_1", json!({}));
             });
             world.runner().round().await.unwrap();
             let done = world.done.0.lock().clone();

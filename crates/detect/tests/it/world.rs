@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use detect::{Engine, Finding, RuleSet};
+use detect::{Country, Engine, Finding, RuleSet, Whereabouts};
 use serde_json::{Map, Value, json};
 
 pub const MINUTE: i64 = 60;
@@ -135,8 +135,28 @@ impl Log {
     }
 }
 
+/// Where the addresses of these tests are, by how their names begin. All others are unknown, as phones' and listed tunnels' are.
+pub struct Atlas;
+
+impl Whereabouts for Atlas {
+    fn country(&self, from: &str) -> Option<Country> {
+        let places = [
+            ("home", "NO"),
+            ("office", "NO"),
+            ("cluster-a", "NO"),
+            ("cluster-b", "US"),
+            ("cluster-c", "NO"),
+            ("cluster-d", "US"),
+            ("hotel-", "JP"),
+            ("tunnel-", "US"),
+            ("sydney", "AU"),
+        ];
+        places.iter().find(|(start, _)| from.starts_with(start)).and_then(|(_, letters)| Country::parse(letters))
+    }
+}
+
 pub fn engine() -> Engine {
-    Engine::new(Arc::new(RuleSet::built_in().unwrap()), ORIGIN, &[CANARY.to_owned()])
+    Engine::new(Arc::new(RuleSet::built_in().unwrap()), ORIGIN, &[CANARY.to_owned()]).asking(Arc::new(Atlas))
 }
 
 /// What the engine finds in a log.

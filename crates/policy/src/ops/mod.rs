@@ -15,7 +15,7 @@ pub use create_grant::{CreateGrant, JUSTIFICATION_BYTES_MAX};
 pub use elevate::{BreakGlass, DecideElevation, EndElevation, ListElevations, OwnElevations, RequestElevation};
 pub use list_grants::{GrantPage, ListGrants, PAGE_COUNT_MAX};
 pub use list_roles::ListRoles;
-pub use review::{FindPaths, GrantPreview, PreviewGrant, ReviewAccess};
+pub use review::{FindPaths, GrantPreview, MemberPreview, PreviewGrant, PreviewMember, ReviewAccess};
 pub use revoke_grant::RevokeGrant;
 
 pub(crate) const GRANTS_CREATE: Action = Action::write("grants.create");
@@ -29,6 +29,7 @@ pub(crate) const ELEVATIONS_OWN: Action = Action::read("elevations.own");
 pub(crate) const ELEVATIONS_END: Action = Action::write("elevations.end");
 pub(crate) const ROLES_LIST: Action = Action::read("roles.list");
 pub(crate) const GRANTS_PREVIEW: Action = Action::read("grants.preview");
+pub(crate) const GROUPS_PREVIEW: Action = Action::read("groups.preview");
 pub(crate) const ACCESS_REVIEW: Action = Action::read("access.review");
 pub(crate) const ACCESS_PATHS: Action = Action::read("access.paths");
 /// The verb of [`AccessCheck`].

@@ -1,5 +1,5 @@
-//! `access.review`, `access.paths` and `grants.preview`: who may do more than they use, how somebody could come to more, and what a grant would
-//! allow before it is given.
+//! `access.review`, `access.paths`, `grants.preview` and `groups.preview`: who may do more than they use, how somebody could come to more, and
+//! what a grant or a membership would allow before there is one.
 
 use std::sync::Arc;
 
@@ -9,7 +9,7 @@ use kernel::{Micros, Problem};
 use crate::ops::CreateGrant;
 use crate::policy::Policy;
 use crate::review::{self, Enumeration, PathsFound, ReviewReport, World};
-use crate::types::Grant;
+use crate::types::{Grant, Principal, PrincipalKind};
 
 /// How far back a review looks, at least and at most.
 const DAYS_MIN: i64 = 7;
@@ -119,6 +119,64 @@ impl Operation for PreviewGrant {
             review::prove(&engine, solver, &questions, &mut newly).await;
         }
         Ok(GrantPreview { grant, newly })
+    }
+}
+
+/// Shows what a membership of a group would newly allow, and puts nobody into it.
+pub struct PreviewMember {
+    /// The room.
+    pub room: Policy,
+    /// The group's id or name.
+    pub group: String,
+    /// The id or name of who would be put into it.
+    pub member: String,
+}
+
+/// What a membership would do.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MemberPreview {
+    /// The group, by name.
+    pub group: String,
+    /// The member, by name.
+    pub member: String,
+    /// What it would allow that is not allowed now, to the member or to everybody in it.
+    pub newly: Enumeration,
+}
+
+impl Operation for PreviewMember {
+    const ACTION: Action = super::GROUPS_PREVIEW;
+    type Output = MemberPreview;
+
+    fn target(&self) -> Target {
+        Target::Server
+    }
+
+    async fn run(self, permit: Permit<Self>) -> Result<MemberPreview, Problem> {
+        let now = permit.entry().at;
+        let Self { room, group, member } = self;
+        let (directory, names) = (room.directory(), (group.clone(), member.clone()));
+        let read = move |reader: &mut vault::db::Reader<'_>| {
+            let found = (directory.find(reader, &names.0)?, directory.find(reader, &names.1)?);
+            Ok((found, review::read(reader, now, DAYS_MIN)?))
+        };
+        let (found, world): ((Option<Principal>, Option<Principal>), World) = room.db().read(&permit, read).await?;
+        let known = |one: Principal| world.people.get(&one.id).cloned();
+        let above = found.0.filter(|one| one.kind == PrincipalKind::Group).and_then(known);
+        let above = above.ok_or_else(|| Problem::not_found(format!("there is no group `{group}`")))?;
+        let joins = found.1.and_then(known);
+        let joins = joins.ok_or_else(|| Problem::not_found(format!("there is no user, group or service `{member}`")))?;
+        if above.id == joins.id || above.groups.contains(&joins.id) {
+            return Err(Problem::invalid("a group cannot hold itself, directly or through another group"));
+        }
+        let (group, member) = (above.name.clone(), joins.name.clone());
+        let engine = room.engine_handle();
+        let comparing = Arc::clone(&engine);
+        let compare = move || review::newly_allowed_by_joining(&world, &comparing, &above, &joins.id);
+        let (mut newly, questions) = blocking(compare).await?;
+        if let Some(solver) = room.solver() {
+            review::prove(&engine, solver, &questions, &mut newly).await;
+        }
+        Ok(MemberPreview { group, member, newly })
     }
 }
 

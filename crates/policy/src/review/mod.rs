@@ -3,6 +3,7 @@
 //! Pure: a [`World`] goes in, a report comes out. Decisions are those of the real engine over an index of the grants as they are and one of
 //! the grants as they are proposed.
 
+mod joining;
 mod paths;
 mod proof;
 mod propose;
@@ -26,6 +27,7 @@ use crate::judge::{Ask, Judge};
 use crate::place::target_of;
 use crate::types::{Grant, PrincipalKind, Resource, as_if_knocking};
 
+pub(crate) use joining::newly_allowed_by_joining;
 pub(crate) use paths::find as find_paths;
 pub use paths::{EscalationPath, PathsFound, Step};
 pub use proof::Proof;

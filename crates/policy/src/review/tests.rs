@@ -1,6 +1,6 @@
 //! Grants that nobody uses, grants that are used as they are, and grants of which others hold all.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use kernel::Micros;
@@ -171,6 +171,35 @@ fn a_proposal_that_would_widen_is_seen_by_the_enumeration() {
     assert!(!found.widened.iter().any(|one| one.verb == "runs.get" && one.place == "experiment:7"), "it has that already");
     let same = granted(&base, "g_3", "bob", "viewer", Resource::Experiment(7));
     assert_eq!(newly_allowed(&base, &engine, &same).0.widened, Vec::new());
+}
+
+#[test]
+fn who_joins_a_group_is_shown_what_its_grants_newly_allow_and_so_is_everybody_in_a_group_that_joins() {
+    let engine = Engine::embedded().unwrap();
+    let on = || Resource::Experiment(7);
+    let mut base = world().person("bob").grant("g_1", "bob", "viewer", on());
+    base.people.extend([
+        someone("above", PrincipalKind::Group, "", &[]),
+        someone("team", PrincipalKind::Group, "", &["above"]),
+        someone("crew", PrincipalKind::Group, "", &[]),
+        someone("cyn", PrincipalKind::User, "", &["crew"]),
+        someone("dan", PrincipalKind::User, "", &["crew", "team", "above"]),
+    ]);
+    let base = base.grant("g_2", "team", "viewer", on()).grant("g_3", "above", "trainer", on());
+    let joined = |group: &str, member: &str| {
+        let (found, questions) = newly_allowed_by_joining(&base, &engine, base.people.get(group).unwrap(), member);
+        let new: BTreeSet<(String, String)> = found.widened.iter().map(|one| (one.who.clone(), one.verb.clone())).collect();
+        assert!(found.complete, "{found:?}");
+        (new, found.compared_count, questions.len())
+    };
+    let has = |new: &BTreeSet<(String, String)>, who: &str, verb: &str| new.contains(&(who.to_owned(), verb.to_owned()));
+    let (bob, _, _) = joined("team", "bob");
+    assert!(has(&bob, "bob", "runs.log"), "by the group above: {bob:?}");
+    assert!(!has(&bob, "bob", "runs.get") && !has(&bob, "bob", "runs.delete"), "that it has already, this nobody gives");
+    let (crew, _, asked_count) = joined("team", "crew");
+    assert!(has(&crew, "cyn", "runs.get") && has(&crew, "crew", "runs.log"), "{crew:?}");
+    assert!(asked_count == 2 && !crew.iter().any(|(who, _)| who == "dan"), "who is in it already gains nothing");
+    assert_eq!(joined("crew", "bob"), (BTreeSet::new(), 0, 0), "a group without a role");
 }
 
 /// A program that answers as cvc5 does: the solver itself, out of a Python package, or what `script` says.

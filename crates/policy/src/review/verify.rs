@@ -4,18 +4,20 @@
 use std::collections::BTreeSet;
 
 use gate::{Caller, DataClasses, DataFacts, DataState, Facts, TargetKind};
+use kernel::Micros;
 
 use super::proof::{Proof, Question};
-use super::{Decider, Spot, Use, World};
+use super::{Decider, Someone, Spot, Use, World};
+use crate::engine::Engine;
 use crate::roles::covers;
 use crate::types::{Grant, Resource};
 
 /// Decisions of one enumeration, at most.
-const DECISION_COUNT_MAX: usize = 200_000;
+pub(super) const DECISION_COUNT_MAX: usize = 200_000;
 /// Places of one enumeration, at most.
 const PLACE_COUNT_MAX: usize = 200;
 /// Requests that are named, at most.
-const NAMED_COUNT_MAX: usize = 5_000;
+pub(super) const NAMED_COUNT_MAX: usize = 5_000;
 
 /// A request that two sets of grants decide differently.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -147,14 +149,24 @@ pub(crate) fn places<'a>(grants: impl Iterator<Item = &'a Grant>, uses: &[&Use])
 }
 
 /// What a grant would allow that is not allowed now, to its receiver; and what remains to be asked of a solver.
-pub(crate) fn newly_allowed(world: &World, engine: &crate::engine::Engine, grant: &Grant) -> (Enumeration, Vec<Question>) {
+pub(crate) fn newly_allowed(world: &World, engine: &Engine, grant: &Grant) -> (Enumeration, Vec<Question>) {
     let Some(someone) = world.people.get(&grant.principal) else { return Default::default() };
     let held = someone.held(world.grants.iter().map(AsRef::as_ref));
-    let before = Decider::new(engine, held.iter(), world.now);
-    let would_be = Decider::new(engine, held.iter().chain([grant]), world.now);
-    let (places, named) = places([grant].into_iter().chain(&held), &[]);
+    let (found, question) = newly_allowed_by(engine, world.now, someone, (held, std::slice::from_ref(grant)));
+    (found, vec![question])
+}
+
+/// What more grants would newly allow to somebody who holds these.
+pub(super) fn newly_allowed_by(
+    engine: &Engine,
+    now: Micros,
+    someone: &Someone,
+    (held, more): (Vec<Grant>, &[Grant]),
+) -> (Enumeration, Question) {
+    let after = [held.as_slice(), more].concat();
+    let (before, would_be) = (Decider::new(engine, held.iter(), now), Decider::new(engine, after.iter(), now));
+    let (places, named) = places(more.iter().chain(&held), &[]);
     let found = widened(&[(someone.name.clone(), someone.caller())], &places, &before, &would_be);
-    let after = [held.as_slice(), std::slice::from_ref(grant)].concat();
     let question = Question { who: someone.name.clone(), kind: someone.kind, id: someone.id.clone(), before: held, after };
-    (Enumeration { complete: found.complete && named, ..found }, vec![question])
+    (Enumeration { complete: found.complete && named, ..found }, question)
 }

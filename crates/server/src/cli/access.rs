@@ -149,23 +149,44 @@ pub(super) fn show_preview(client: &Client, preview: &Value) -> Result<(), Probl
         crate::say!("{preview}");
         return Ok(());
     }
-    let none = Value::Null;
-    let newly = preview.get("newly").unwrap_or(&none);
-    let requests = newly.get("newly_allowed").and_then(Value::as_array).cloned().unwrap_or_default();
+    let requests = newly_allowed(preview);
     // What it is on is what people ask about; what lies inside follows.
     let text = |name: &str| preview.get("grant").and_then(|grant| grant.get(name)).and_then(Value::as_str).unwrap_or_default();
     let own = format!("{}:{}", text("resource_kind"), text("resource"));
     let is_own = |one: &&Value| one.get("place").and_then(Value::as_str).is_some_and(|place| place.starts_with(&own));
     let shown: Vec<Value> = requests.iter().filter(is_own).cloned().collect();
     print_list(client, if shown.is_empty() { &requests } else { &shown }, &["verb", "place"]);
-    crate::say!("{} newly allowed in all; `--json` names each.", requests.len());
+    say_compared(preview, requests.len());
+    Ok(())
+}
+
+/// What a membership would newly allow, person by person.
+pub(super) fn show_joining(client: &Client, preview: &Value) -> Result<(), Problem> {
+    if client.json {
+        crate::say!("{preview}");
+        return Ok(());
+    }
+    let requests = newly_allowed(preview);
+    print_list(client, &requests, &["who", "verb", "place"]);
+    say_compared(preview, requests.len());
+    Ok(())
+}
+
+fn newly_allowed(preview: &Value) -> Vec<Value> {
+    let requests = preview.get("newly").and_then(|newly| newly.get("newly_allowed"));
+    requests.and_then(Value::as_array).cloned().unwrap_or_default()
+}
+
+fn say_compared(preview: &Value, new_count: usize) {
+    let none = Value::Null;
+    let newly = preview.get("newly").unwrap_or(&none);
+    crate::say!("{new_count} newly allowed in all; `--json` names each.");
     let count = newly.get("compared_count").and_then(Value::as_u64).unwrap_or_default();
     let all = if newly.get("complete").and_then(Value::as_bool) == Some(true) { "all" } else { "not all" };
     crate::say!(
         "Nothing was given. {count} requests were compared ({all} that grants name; by enumeration). {}",
         proof_words(newly)
     );
-    Ok(())
 }
 
 /// What a solver showed beside an enumeration, in a sentence.

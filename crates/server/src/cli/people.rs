@@ -4,6 +4,7 @@ use clap::{Args, Subcommand};
 use kernel::{Problem, Secret};
 use serde_json::{Value, json};
 
+use super::access::show_joining;
 use super::client::{Client, Connection};
 use super::output::{done, list, print_list, segment, show};
 
@@ -152,7 +153,7 @@ pub enum Group {
     /// Delete a group.
     Delete(Named),
     /// Put an account, service account or group into a group.
-    Add(Membership),
+    Add(Joining),
     /// Take it out again.
     Remove(Membership),
 }
@@ -168,6 +169,16 @@ pub struct Membership {
     connection: Connection,
 }
 
+/// Options of `group add`.
+#[derive(Args)]
+pub struct Joining {
+    #[command(flatten)]
+    membership: Membership,
+    /// Put nobody in; show what the membership would newly allow.
+    #[arg(long)]
+    dry_run: bool,
+}
+
 impl Group {
     pub(super) async fn run(self) -> Result<(), Problem> {
         match self {
@@ -177,9 +188,14 @@ impl Group {
                 list(&mut client, &format!("{PREFIX}/groups"), "groups", &["name", "id", "members"]).await
             }
             Self::Delete(named) => delete(named, "groups").await,
-            Self::Add(m) => {
+            Self::Add(Joining { membership: m, dry_run }) => {
                 let mut client = m.connection.open().await?;
-                client.post(&format!("{PREFIX}/groups/{}/members", segment(&m.group)), &json!({"member": m.member})).await?;
+                let (group, body) = (format!("{PREFIX}/groups/{}", segment(&m.group)), json!({"member": m.member}));
+                if dry_run {
+                    let preview = client.post(&format!("{group}/preview"), &body).await?;
+                    return show_joining(&client, &preview);
+                }
+                client.post(&format!("{group}/members"), &body).await?;
                 done(&client, &format!("`{}` is in `{}`", m.member, m.group))
             }
             Self::Remove(m) => {

@@ -1,8 +1,8 @@
-//! `/grants`: who has which role on what.
+//! `/grants`: who has which role on what; and what a grant or a membership of a group would newly allow.
 
 use http::Method;
 use kernel::Problem;
-use policy::{CreateGrant, Grant, ListGrants, On, PAGE_COUNT_MAX, Policy, PreviewGrant, RevokeGrant};
+use policy::{CreateGrant, Grant, ListGrants, On, PAGE_COUNT_MAX, Policy, PreviewGrant, PreviewMember, RevokeGrant};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -20,6 +20,12 @@ struct NewGrant {
     resource: Option<String>,
     expires_at: Option<String>,
     justification: Option<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct NewMember {
+    member: String,
 }
 
 const GRANTS: &str = "/api/strongroom/v1/grants";
@@ -41,6 +47,16 @@ pub fn routes(door: &mut Door, policy: &Policy) {
         "/api/strongroom/v1/grants/preview",
         move |inbound| Ok(PreviewGrant { wanted: wanted(&room, inbound)? }),
         |preview| json(&json!({ "grant": grant_json(&preview.grant), "newly": enumeration(&preview.newly) })),
+    );
+    let room = policy.clone();
+    door.route::<PreviewMember, _, _>(
+        Method::POST,
+        "/api/strongroom/v1/groups/{group}/preview",
+        move |inbound: &Inbound| {
+            let NewMember { member } = body(inbound)?;
+            Ok(PreviewMember { room: room.clone(), group: inbound.path("group").to_owned(), member })
+        },
+        |preview| json(&json!({ "group": preview.group, "member": preview.member, "newly": enumeration(&preview.newly) })),
     );
     let room = policy.clone();
     door.route::<ListGrants, _, _>(
