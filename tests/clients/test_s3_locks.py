@@ -18,9 +18,9 @@ from test_s3 import client, code_of
 
 pytestmark = pytest.mark.strongroom_only
 
-CONFIG = '[s3]\nlisten = "127.0.0.1:0"\n'
 # Its tests try what an intruder would: that is noted, and not slowed down here.
 CONFIG = '[s3]\nlisten = "127.0.0.1:0"\n[detections]\nrespond_up_to = "note"\n'
+FAR = datetime.datetime(2090, 1, 1, tzinfo=datetime.timezone.utc)
 BODY = b"the record as it was"
 
 
