@@ -115,6 +115,30 @@ def test_a_bundle_that_was_touched_does_not_hold(told, how, tmp_path):
     assert checked.returncode == 1 and not json.loads(checked.stdout)["ok"], (how, checked.stdout)
 
 
+def test_the_file_of_the_console_says_what_it_leaves_off(told, tmp_path):
+    server, ada, auditor, _, _ = told
+    session, file = auditor.session(), tmp_path / "evidence.json"
+
+    def saved(who):
+        answer = session.post(f"{server.url}/console/audit/evidence", data={"who": who}, allow_redirects=False)
+        assert answer.status_code == 200, answer.text[:400]
+        file.write_text(answer.text)
+        assert json.loads(check_file(server, file).stdout)["ok"]
+        page = session.get(f"{server.url}/console/audit/timeline", params={"who": who})
+        assert page.status_code == 200, page.text[:400]
+        return json.loads(answer.json()["report"]), page.text
+
+    asked = json.loads(cli(server, auditor, "audit", "blast-radius", "--who", ada.name).stdout)
+    report, page = saved(asked["who"])
+    assert set(report) == set(asked) - {"descends", "endpoints", "advice"} and report["touched"] == asked["touched"]
+    (words,) = report["left_off"]
+    assert report["complete"] is False and "was not looked for" in words and "strongroom audit blast-radius" in words
+    assert f"Left off: {words}." in page
+    looked = json.loads(cli(server, auditor, "audit", "blast-radius", "--who", auditor.name).stdout)["who"]
+    report, page = saved(looked)
+    assert report["complete"] is True and report["left_off"] == [] and "Left off:" not in page, "nothing descends from looking"
+
+
 def model_of(session, server, name, run, artifacts):
     api = f"{server.url}/api/2.0/mlflow"
     assert session.put(f"{server.url}/api/2.0/mlflow-artifacts/artifacts/{artifacts}/model/MLmodel", data=b"flavors: {}\n").ok
