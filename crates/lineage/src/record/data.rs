@@ -186,7 +186,7 @@ pub fn version_in(source: &str) -> Option<(String, i64)> {
     let (dataset, rest) = rest.split_once("/versions/")?;
     let number = rest.split(|letter: char| !letter.is_ascii_digit()).next()?.parse().ok()?;
     let dataset = percent_encoding::percent_decode_str(dataset).decode_utf8().ok()?;
-    (!dataset.is_empty() && !dataset.contains('/')).then(|| (dataset.into_owned(), number))
+    (!dataset.is_empty() && !dataset.contains(['/', '\0'])).then(|| (dataset.into_owned(), number))
 }
 
 /// A run was given a version to train on, and read it. Executed.
@@ -215,7 +215,14 @@ mod tests {
         assert_eq!(version_in(address), Some(("churn".to_owned(), 12)));
         let printed = "https://h:8443/api/strongroom/v1/datasets/churn%2D2024/versions/3/files/a%2Ecsv";
         assert_eq!(version_in(printed), Some(("churn-2024".to_owned(), 3)), "as the command line prints it");
-        for other in ["churn/versions/latest/files/a", "a/b/versions/1", "a%2Fb/versions/1", "/versions/1", "a%ff/versions/1"] {
+        for other in [
+            "churn/versions/latest/files/a",
+            "a/b/versions/1",
+            "a%2Fb/versions/1",
+            "a%00/versions/1",
+            "/versions/1",
+            "a%ff/versions/1",
+        ] {
             assert_eq!(version_in(&format!("https://h/api/strongroom/v1/datasets/{other}")), None, "{other}");
         }
         assert_eq!(version_in("s3://x/y"), None);
