@@ -1,12 +1,13 @@
 """No page weighs more than 150 KB as it is sent without compression, in worlds that are as large as they get."""
 
 import io
+import time
 import urllib.parse
 
 import pytest
 
 import harness
-from people import person
+from people import call, grant, person
 from test_data import commit, wait
 
 pytestmark = pytest.mark.strongroom_only
@@ -113,3 +114,67 @@ def test_the_difference_of_two_versions_is_told_in_parts(world):
     assert "1 to 100 of 261" in page and 'rel="next"' in page
     last = weighed(session, server, "/console/data/wide/2/diff?against=1&files=200")
     assert "201 to 261 of 261" in last
+
+
+DAY_S = 86_400
+
+
+@pytest.fixture(scope="module")
+def peopled():
+    """Two hundred services a hundred days old: 45 hold grants in 32 workspaces, 45 made tokens of those, 110 use theirs a little; one at 10,000 places."""
+    with harness.running() as server:
+        auditor, admin = person(server, "auditor", on="server"), server.session()
+        for number in range(32):
+            call(admin, server, "POST", "/workspaces", json={"name": f"wide-{number:02}-" + "w" * 30})
+        names = [f"{kind}-{number:03}-" + "n" * 50 for kind, count in (("holder", 45), ("maker", 45), ("busy", 110)) for number in range(count)]
+        for name in names:
+            call(admin, server, "POST", "/services", json={"name": name})
+            call(admin, server, "POST", f"/services/{name}/tokens", json={"label": "l" * 100, "scopes": [], "lifetime_s": DAY_S})
+        given = {name: grant(server, name, "owner")["id"] for name in names if name.startswith("busy")}
+        server.stop()
+        now, today = int(time.time()), int(time.time()) // DAY_S
+        wide = """
+            INSERT INTO grant_row (id, principal, principal_kind, role, resource_kind, resource, workspace, created_by, created_at, justification, changed_generation)
+            SELECT 'g_' || SUBSTR(p.id, LENGTH(p.id) - 15, 16) || SUBSTR(w.id, LENGTH(w.id) - 15, 16), p.id, 'service', 'deployer',
+                   'registered_model', w.id, w.id, p.owner, p.created_at, 'a test', 1
+            FROM principal AS p CROSS JOIN workspace AS w WHERE p.name LIKE 'holder-%' AND w.name LIKE 'wide-%'"""
+        made = """
+            UPDATE token SET created_by = (
+                SELECT m.id FROM principal AS m JOIN principal AS h ON SUBSTR(m.name, 7, 3) = SUBSTR(h.name, 8, 3)
+                WHERE h.id = token.principal_id AND m.name LIKE 'maker-%')
+            WHERE principal_id IN (SELECT id FROM principal WHERE name LIKE 'holder-%')"""
+        used = """
+            WITH d (n) AS (VALUES (0), (1), (2), (3), (4), (5), (6), (7), (8), (9))
+            INSERT INTO grant_use (grant_id, verb, place, workspace, day, caller, use_count, last_at)
+            SELECT g.id, 'runs.get', 'experiment:' || (100000 + a.n * 1000 + b.n * 100 + c.n * 10 + e.n), g.workspace, %d, g.principal, 1, %d
+            FROM grant_row AS g JOIN principal AS p ON p.id = g.principal CROSS JOIN d AS a CROSS JOIN d AS b CROSS JOIN d AS c CROSS JOIN d AS e
+            WHERE p.name LIKE 'busy-%%' AND (p.name LIKE 'busy-000-%%' OR a.n * 1000 + b.n * 100 + c.n * 10 + e.n < 5)"""
+        counted = "INSERT INTO grant_use (grant_id, verb, place, workspace, day, caller, use_count, last_at) VALUES ('none', 'runs.get', '', '', %d, 'none', 1, %d)"
+        for sql in (wide, made, used % (today - 10, (now - 10 * DAY_S) * 1_000_000), counted % (today - 99, (now - 99 * DAY_S) * 1_000_000)):
+            harness.edit_database(server, sql)
+        for table in ("grant_row", "principal", "token"):
+            harness.edit_database(server, f"UPDATE {table} SET created_at = created_at - {100 * DAY_S * 1_000_000}")
+        server.start()
+        yield server, auditor.session(), given
+
+
+def test_a_review_of_many_grants_is_told_in_parts(peopled):
+    server, session, given = peopled
+    page = weighed(session, server, "/console/access/review")
+    for title in ("Grants", "Accounts that do nothing", "Tokens that are old or unused"):
+        assert f"{title}: 1 to 80 of " in page, title
+    assert page.count('rel="next"') == 3
+    further = weighed(session, server, "/console/access/review?grants=1440&dormant=80&tokens=160")
+    for first in ("Grants: 1441 to 1520 of ", "Accounts that do nothing: 81 to ", "Tokens that are old or unused: 161 to "):
+        assert first in further, first
+    one = weighed(session, server, f"/console/access/review/{given['busy-000-' + 'n' * 50]}")
+    assert "experiment:100000" in one and "(cut: " in one and "experiment:109999" not in one
+
+
+def test_many_ways_up_are_told_in_parts_and_long_ones_are_cut(peopled):
+    server, session, _ = peopled
+    page = weighed(session, server, "/console/access/paths")
+    assert "Ways up: 1 to 40 of " in page and "made a token of the service account" in page
+    assert "(cut: " in page and "`strongroom access paths` tells in full" in page
+    further = weighed(session, server, "/console/access/paths?paths=40")
+    assert "Ways up: 41 to " in further

@@ -286,6 +286,50 @@ def test_the_contract_of_a_data_set(server, crew, trusted, tmp_path):
     assert server.cli("data", "contract", "diff", name, name, *contributor).stdout.strip() == "nothing changed"
 
 
+SQL_ON_BARE_LINES = """
+apiVersion: v3.1.0
+kind: DataContract
+id: notes
+version: 1.0.0
+status: active
+schema:
+- name: notes
+  quality:
+  - {id: kinds, type: sql, query: "SELECT COUNT(*) FROM {object} WHERE column_2 NOT IN ('good', 'bad')", mustBe: 0}
+  - {id: rows, type: sql, query: "SELECT COUNT(column_1) FROM {object}", mustBe: 300}
+  properties:
+  - {name: column_1, logicalType: string, required: true}
+  - {name: column_2, logicalType: string, required: true}
+"""
+
+
+def test_rules_see_the_columns_of_a_csv_without_a_header(server, crew, trusted, tmp_path):
+    name, session = fresh("bare"), crew["contributor"].session()
+    contributor = ["--token-file", str(token_file(server, crew["contributor"].token))]
+    file, contract = tmp_path / "notes.csv", tmp_path / "notes.odcs.yaml"
+    # Nothing tells whether the first record names the columns, and `~` parts fields in no other table.
+    file.write_text("".join(f"This is text number {n}.~{('good', 'bad')[n % 2]}\n" for n in range(300)))
+    contract.write_text(SQL_ON_BARE_LINES)
+    said = ["--no-header", "--delimiter", "~"]
+    server.cli("data", "commit", name, str(file), *said, "--contract", str(contract), "--wait", *contributor, check=False)
+    found = findings(session, server, name, 1)
+    assert not [kind for kind in found if kind.startswith("validity.")], harness.pretty(found)
+    report = json.loads(server.cli("data", "report", f"{name}@1", *contributor).stdout)
+    assert [column["name"] for column in report["view"]["columns"]] == ["column_1", "column_2"]
+    assert report["summary"]["row_count"] == 300
+    server.cli("data", "commit", name, str(file), "--contract", str(contract), "--wait", *contributor, check=False)
+    assert "validity.rule_not_run" in findings(session, server, name, 2), "nobody said so, and there is no second column"
+    checked = offline("check", str(contract), str(file), *said, "--json")
+    local = json.loads(checked.stdout)
+    assert local["summary"]["row_count"] == 300, checked.stderr
+    # What speaks of SQL says that it was not run here; all else holds.
+    assert {finding["id"] for finding in local["findings"] if finding["id"].startswith("validity.")} == {"validity.rule_not_run"}
+    guessed = json.loads(offline("check", str(contract), str(file), "--json").stdout)
+    assert "validity.violated" in {finding["id"] for finding in guessed["findings"]}, harness.pretty(guessed["findings"])
+    aimless = offline("check", str(contract), *said)
+    assert aimless.returncode != 0 and "name those to check" in aimless.stderr, aimless.stderr
+
+
 def test_a_grant_on_one_data_set_shows_no_other(server, crew, trusted):
     mine, other, session = fresh("mine"), fresh("other"), crew["contributor"].session()
     for name in (mine, other):

@@ -115,6 +115,30 @@ def test_a_bundle_that_was_touched_does_not_hold(told, how, tmp_path):
     assert checked.returncode == 1 and not json.loads(checked.stdout)["ok"], (how, checked.stdout)
 
 
+def test_the_file_of_the_console_says_what_it_leaves_off(told, tmp_path):
+    server, ada, auditor, _, _ = told
+    session, file = auditor.session(), tmp_path / "evidence.json"
+
+    def saved(who):
+        answer = session.post(f"{server.url}/console/audit/evidence", data={"who": who}, allow_redirects=False)
+        assert answer.status_code == 200, answer.text[:400]
+        file.write_text(answer.text)
+        assert json.loads(check_file(server, file).stdout)["ok"]
+        page = session.get(f"{server.url}/console/audit/timeline", params={"who": who})
+        assert page.status_code == 200, page.text[:400]
+        return json.loads(answer.json()["report"]), page.text
+
+    asked = json.loads(cli(server, auditor, "audit", "blast-radius", "--who", ada.name).stdout)
+    report, page = saved(asked["who"])
+    assert set(report) == set(asked) - {"descends", "endpoints", "advice"} and report["touched"] == asked["touched"]
+    (words,) = report["left_off"]
+    assert report["complete"] is False and "was not looked for" in words and "strongroom audit blast-radius" in words
+    assert f"Left off: {words}." in page
+    looked = json.loads(cli(server, auditor, "audit", "blast-radius", "--who", auditor.name).stdout)["who"]
+    report, page = saved(looked)
+    assert report["complete"] is True and report["left_off"] == [] and "Left off:" not in page, "nothing descends from looking"
+
+
 def model_of(session, server, name, run, artifacts):
     api = f"{server.url}/api/2.0/mlflow"
     assert session.put(f"{server.url}/api/2.0/mlflow-artifacts/artifacts/{artifacts}/model/MLmodel", data=b"flavors: {}\n").ok
@@ -157,6 +181,79 @@ def test_poisoned_data_leads_to_the_models_trained_on_it(whole):
     assert {"run", "model_version"} <= {one["kind"] for one in report["descends"]}, report["descends"]
     assert any(one["label"] == f"{model} version 1" for one in report["descends"]), report["descends"]
     assert any(one["command"] == f"strongroom data inspect {name}/1" for one in report["advice"]), report["advice"]
+
+
+@pytest.fixture
+def trainer(whole, monkeypatch):
+    """Somebody who trains and registers, and the `mlflow` module that acts as them on the server."""
+    ada = person(whole, "owner")
+    for key, value in whole.mlflow_environment(ada.token).items():
+        monkeypatch.setenv(key, value)
+    import mlflow
+
+    mlflow.set_tracking_uri(None)
+    mlflow.set_registry_uri(None)
+    yield ada, mlflow
+    while mlflow.active_run():
+        mlflow.end_run()
+
+
+def test_poisoned_data_leads_to_the_endpoint_that_answers_with_it(whole, trainer):
+    """Eve commits data; Ada's second version is trained on it, her first is not; an endpoint goes from the first to the second and is asked."""
+    from sklearn.linear_model import LogisticRegression
+    from test_data import commit, read, wait, waive
+    from test_guard import COLUMNS, TRAINING_ROWS, rows
+    from test_models import wait as wait_for_model
+    from test_serving import ask, tensor
+
+    server, (ada, mlflow), admin = whole, trainer, whole.session()
+    eve, reviewer = person(server, "contributor"), person(server, "reviewer")
+    data, model, endpoint = (f"{kind}-{secrets.token_hex(3)}" for kind in ("data", "model", "live"))
+    features = rows(TRAINING_ROWS, 1)
+    labels = (features[:, 0] > 0).astype(int)
+    lines = [",".join(map(str, [*row, label])) for row, label in zip(features, labels)]
+    commit(eve.session(), server, data, {"rows.csv": "\n".join([",".join([*COLUMNS, "y"]), *lines]).encode()}, roles={"label": "y"})
+    if wait(eve.session(), server, data, 1)["state"] == "quarantined":
+        waive(reviewer.session(), server, data, 1)
+    mlflow.set_experiment(f"exp-{secrets.token_hex(3)}")
+    for version, is_from_eve in ((1, False), (2, True)):
+        with mlflow.start_run() as run:
+            if is_from_eve:
+                seen = read(ada.session(), server, data, 1, "rows.csv", **{"X-Strongroom-Run": run.info.run_id})
+                assert seen.status_code == 200, seen.text
+            fitted = LogisticRegression().fit(features, labels)
+            mlflow.sklearn.log_model(fitted, name="model", registered_model_name=model, serialization_format="skops")
+        shown = wait_for_model(admin, server, model, version)
+        assert shown["state"] == "admitted", harness.pretty(shown)
+    call(admin, server, "POST", "/endpoints", json={"name": endpoint, "model": model, "version": "1"})
+    before = blast(server, eve.name)
+    assert endpoint not in before["endpoints"], "what answers is not trained on Eve's data"
+    call(admin, server, "POST", f"/endpoints/{endpoint}", json={"version": "2"})
+    prediction = ask(admin, server, endpoint, {"inputs": [tensor(features[:1])]})["parameters"]["prediction_id"]
+    as_admin = ["--json", "--token-file", str(server.token_file)]
+    listed = json.loads(server.cli("predictions", "list", "--endpoint", endpoint, *as_admin).stdout)
+    assert [row["prediction"] for row in listed] == [prediction]
+
+    report = blast(server, eve.name)
+    assert report["endpoints"] == [endpoint], harness.pretty(report)
+    descends = {(one["kind"], one["label"]): one for one in report["descends"]}
+    assert any(one["kind"] == "run" and one["name"] == run.info.run_id for one in report["descends"]), harness.pretty(report["descends"])
+    assert {("model_version", f"{model} version 2"), ("endpoint", endpoint)} <= set(descends), harness.pretty(report["descends"])
+    assert ("model_version", f"{model} version 1") not in descends
+    assert descends["endpoint", endpoint]["trust"] == "observed" and descends["endpoint", endpoint]["from"].startswith("data-id:")
+    commands = [one["command"] for one in report["advice"]]
+    assert f"strongroom endpoint rollback {endpoint}" in commands and f"strongroom data inspect {data}/1" in commands, commands
+    for root in (f"data:{data}/1", f"data:{data}/1#row=17"):
+        walked = call(admin, server, "GET", "/lineage", params={"subject": root, "direction": "down"})
+        assert [(one["name"], one["trust"]) for one in walked["endpoints"]] == [(endpoint, "observed")], harness.pretty(walked)
+        onward = json.loads(server.cli("trace", root, "--forward", "--rows", "10", *as_admin).stdout)
+        assert [row["prediction"] for row in onward["predictions"]] == [prediction], harness.pretty(onward)
+
+    server.cli("endpoint", "rollback", endpoint, "--token-file", str(server.token_file))
+    after = blast(server, eve.name)
+    assert after["endpoints"] == [], "it answers with the first version again"
+    assert ("endpoint", endpoint) in {(one["kind"], one["label"]) for one in after["descends"]}, "that it answered so stays known"
+    assert not any(endpoint in one["command"] for one in after["advice"]), after["advice"]
 
 
 def test_every_command_that_is_recommended_works(whole):

@@ -132,6 +132,18 @@ def test_who_sends_too_much_is_told_so(victim):
     assert is_served(server, served)
 
 
+def test_no_address_holds_a_nul(victim):
+    """PostgreSQL keeps no text with one: whoever asks for it is told so, and nothing fails."""
+    server, _ = victim
+    session, admin = server.session(), f"{server.url}/api/strongroom/v1"
+    addresses = [f"{admin}/{rest}" for rest in ("lineage?subject=a%00", "lineage/a%00/1", "endpoints?model=a%00", "users?after=a%00", "datasets/a%00")]
+    addresses += [f"{server.url}/{rest}" for rest in ("api/2.0/mlflow/registered-models/get?name=a%00", "console/models?model=a%00")]
+    for address in addresses:
+        answer = session.get(address, timeout=30)
+        assert answer.status_code == 400 and "NUL" in answer.text, (address, answer.status_code, answer.text[:300])
+    assert server.session(None).get(f"{admin}/lineage/a%00/1", timeout=30).status_code == 401, "a stranger learns nothing of that either"
+
+
 def test_deep_and_wide_json(victim):
     server, served = victim
     session = server.session()

@@ -15,7 +15,7 @@ use policy::{
 use wire::{Answer, Chosen, Door, Inbound};
 
 use crate::Rooms;
-use crate::board::{Cell, Table, Tone, part};
+use crate::board::{Cell, Table, Tone, part, shortened};
 use crate::listing::asked;
 use crate::page::{moment, page_in, redirect, redirect_in};
 use crate::query::Query;
@@ -29,9 +29,16 @@ const DAY_US: i64 = 86_400_000_000;
 /// Workspaces that are asked for at once, and how often: those behind them are shown by their id.
 const WORKSPACE_ROWS: usize = 1_000;
 const WORKSPACE_PAGES: usize = 50;
-/// Rows of each list on one page; a way up tells all of its steps.
-const ROWS: usize = 100;
+/// Rows of each list on one page, and of a list of ways up.
+const ROWS: usize = 80;
 const PATH_ROWS: usize = 40;
+/// Characters of what is advised and why, of what a way up leads to, of its steps and of its evidence.
+const ADVICE_CHARS_MAX: usize = 200;
+const GOAL_CHARS_MAX: usize = 500;
+const STEPS_CHARS_MAX: usize = 700;
+const EVIDENCE_CHARS_MAX: usize = 300;
+/// Characters of the places where one grant was used.
+const PLACES_CHARS_MAX: usize = 4_000;
 
 /// Adds the pages.
 pub fn routes(door: &mut Door, rooms: &Rooms) {
@@ -128,10 +135,10 @@ fn review_page(report: &ReviewReport, days: i64, names: &BTreeMap<String, String
             .push(format!("Uses are counted since: {since}. Nothing is called unused that was not counted for {days} days."));
     }
     let row = |one: &GrantReview| {
+        let words = shortened(&proposed(&one.advice, names), ADVICE_CHARS_MAX);
         let advice = match one.advice {
-            Advice::Keep => Cell::text("keep"),
-            Advice::Revoke => Cell::link("revoke", format!("{PAGE}/{}?days={days}", part(&one.grant.id))),
-            Advice::Narrow(_) => Cell::link(proposed(&one.advice, names), format!("{PAGE}/{}?days={days}", part(&one.grant.id))),
+            Advice::Keep => Cell::text(words),
+            Advice::Revoke | Advice::Narrow(_) => Cell::link(words, format!("{PAGE}/{}?days={days}", part(&one.grant.id))),
         };
         vec![
             Cell::text(one.who.clone()),
@@ -140,7 +147,7 @@ fn review_page(report: &ReviewReport, days: i64, names: &BTreeMap<String, String
             Cell::text(when(one.last_used)),
             Cell::text(format!("{} of {} verbs", one.used_verbs.len(), one.granted_count)),
             advice,
-            Cell::text(one.why.clone()),
+            Cell::text(shortened(&one.why, ADVICE_CHARS_MAX)),
         ]
     };
     // What is advised comes first: it is what somebody came for.
@@ -217,7 +224,7 @@ async fn proposal(visitor: &Visitor, rooms: &Rooms, id: &str, days: i64) -> Resu
         ("Ends", when(one.grant.expires_at)),
         ("For what", one.grant.justification.clone()),
         ("Last used", when(one.last_used)),
-        ("Where", one.used_places.join(", ")),
+        ("Where", shortened(&one.used_places.join(", "), PLACES_CHARS_MAX)),
         ("On one day only", one.once_verbs.join(", ")),
     ];
     page.facts.retain(|(_, value)| !value.is_empty());
@@ -303,7 +310,8 @@ fn paths_page(found: &PathsFound, days: i64) -> Sections {
         count => Cell::state(format!("{count} ways up to close"), Tone::Bad),
     };
     page.words = vec![
-        "Each is the shortest way, by grants, accounts and records as they are now. What administrators can do by their office is watched, not repaired."
+        "Each is the shortest way, by grants, accounts and records as they are now. What administrators can do by their office is watched, not repaired. \
+         What is cut here, `strongroom access paths` tells in full."
             .to_owned(),
     ];
     page.words.extend(found.left_off.iter().map(|words| format!("Left out: {words}.")));
@@ -315,9 +323,9 @@ fn paths_page(found: &PathsFound, days: i64) -> Sections {
         let evidence: Vec<&str> = one.steps.iter().flat_map(|step| step.evidence.iter().map(String::as_str)).collect();
         vec![
             Cell::text(one.who.clone()),
-            Cell::text(one.goal()),
-            Cell::text(steps.join("; then ")),
-            Cell::text(evidence.join(", ")),
+            Cell::text(shortened(&one.goal(), GOAL_CHARS_MAX)),
+            Cell::text(shortened(&steps.join("; then "), STEPS_CHARS_MAX)),
+            Cell::text(shortened(&evidence.join(", "), EVIDENCE_CHARS_MAX)),
         ]
     };
     let columns = ["Who", "Comes to", "How", "Evidence"];

@@ -5,9 +5,10 @@ use askama::Template;
 use gate::{Operation, Visitor};
 use http::Method;
 use kernel::Problem;
+use lineage::record::version_in;
 use registry::ops::SearchVersions;
 use tracking::ops::{GetExperiment, GetRun};
-use tracking::{KeyValue, Run};
+use tracking::{DatasetInput, KeyValue, Run};
 use wire::{Answer, Chosen, Door};
 
 use crate::Rooms;
@@ -62,7 +63,7 @@ async fn shown(visitor: &Visitor, rooms: &Rooms, run_id: String, query: Query, h
     if folder.is_empty() {
         tables.extend([metrics(&run), pairs(("params", "Parameters"), &run.data.params)]);
         tables.extend(versions(visitor, rooms, &run_id).await?);
-        tables.push(datasets(&run));
+        tables.push(datasets(&run.data.datasets));
     }
     tables.extend(listed.map(|listing| files(&run_id, &folder, &listing.entries)));
     if folder.is_empty() {
@@ -135,30 +136,16 @@ async fn versions(visitor: &Visitor, rooms: &Rooms, run_id: &str) -> Result<Opti
     Ok(Some(Table::whole("versions", title, &["Version", "Stage"], rows, "No version was registered from this run.")))
 }
 
-/// The data set and number in an address that `strongroom data fetch --print-urls` gives.
-fn version_in(source: &str) -> Option<(&str, i64)> {
-    let (_, rest) = source.split_once("/api/strongroom/v1/datasets/")?;
-    let (dataset, rest) = rest.split_once("/versions/")?;
-    let number = rest.split(|letter: char| !letter.is_ascii_digit()).next()?.parse().ok()?;
-    (!dataset.is_empty() && !dataset.contains('/')).then_some((dataset, number))
-}
-
-/// The page of a version of data, by the data set's name as an address has it.
-fn version_address(dataset: &str, number: i64) -> String {
-    let name = percent_encoding::percent_decode_str(dataset).decode_utf8_lossy();
-    format!("/console/data/{}/{number}", part(&name))
-}
-
-fn datasets(run: &Run) -> Table {
-    let row = |one: &tracking::DatasetInput| {
+fn datasets(inputs: &[DatasetInput]) -> Table {
+    let row = |one: &DatasetInput| {
         let context = one.tags.iter().find(|tag| tag.key == "mlflow.data.context").map(|tag| tag.value.clone());
         let name = match version_in(&one.dataset.source) {
-            Some((dataset, number)) => Cell::link(one.dataset.name.clone(), version_address(dataset, number)),
+            Some((dataset, number)) => Cell::link(one.dataset.name.clone(), format!("/console/data/{}/{number}", part(&dataset))),
             None => Cell::text(one.dataset.name.clone()),
         };
         vec![name, Cell::text(context.unwrap_or_default()), Cell::text(one.dataset.digest.clone())]
     };
-    let rows = run.data.datasets.iter().map(row).collect();
+    let rows = inputs.iter().map(row).collect();
     Table::whole("datasets", "Data that it read", &["Name", "For", "Digest"], rows, "It named none: mlflow.log_input.")
 }
 
@@ -183,19 +170,19 @@ fn files(run_id: &str, folder: &str, entries: &[artifacts::ListedEntry]) -> Tabl
 
 #[cfg(test)]
 mod tests {
+    use tracking::Dataset;
+
     use super::*;
 
     #[test]
     fn data_that_was_read_here_leads_to_its_version() {
-        let source = "{\"url\": \"https://h:8443/api/strongroom/v1/datasets/churn%20rate/versions/12/files/a.csv\"}";
-        let (dataset, number) = version_in(source).unwrap();
-        assert_eq!(version_address(dataset, number), "/console/data/churn%20rate/12");
-        for other in [
-            "s3://x/y",
-            "https://h/api/strongroom/v1/datasets/a/versions/latest/files/a",
-            "https://h/api/strongroom/v1/datasets/a/b/versions/1",
-        ] {
-            assert_eq!(version_in(other), None, "{other}");
-        }
+        let input = |source: &str| {
+            let dataset = Dataset { name: "rows".to_owned(), source: source.to_owned(), ..Dataset::default() };
+            DatasetInput { dataset, tags: Vec::new() }
+        };
+        let here = "{\"url\": \"https://h:8443/api/strongroom/v1/datasets/churn%2D2024/versions/12/files/a.csv\"}";
+        let table = datasets(&[input(here), input("s3://x/y")]);
+        let links: Vec<&str> = table.rows.iter().filter_map(|row| Some(row.first()?.href.as_str())).collect();
+        assert_eq!(links, ["/console/data/churn%2D2024/12", ""]);
     }
 }

@@ -11,8 +11,8 @@ use gate::{Operation, Target, Visitor};
 use http::{HeaderValue, Method, header};
 use kernel::{Kind, Micros, Problem, hex, sha256};
 use policy::{AccessCheck, Policy};
-use serde_json::{Value, json};
-use wire::admin::acts::{Act, Thing, acts, touched};
+use serde_json::Value;
+use wire::admin::acts::{Act, Report, Thing, acts, not_followed, touched};
 use wire::{Answer, Chosen, Door};
 
 use crate::Rooms;
@@ -27,6 +27,8 @@ const EVIDENCE: &str = "/console/audit/evidence";
 const RECORD_COUNT_MAX: usize = 20_000;
 /// Acts that a page shows.
 const ACT_ROWS: usize = 200;
+/// Who follows the lineage, which neither the page nor its file does.
+const FOLLOWED_BY: &str = "`strongroom audit blast-radius` follows it";
 const THING_ROWS: usize = 200;
 
 /// Whom it is about, and when.
@@ -155,6 +157,7 @@ async fn shown(visitor: &Visitor, (room, policy): (Audit, Policy), query: &Query
     let things = touched(&found);
     let failed = found.iter().filter(|act| act.status != "done").count();
     page.state = Cell::state(format!("{} acts, {failed} of them not done", found.len()), Tone::Plain);
+    page.words.extend(not_followed(&things, 0, FOLLOWED_BY).iter().map(|words| format!("Left off: {words}.")));
     let nothing = TakeEvidence { room, from: 0, to: 1, report_sha256: String::new() };
     if is_whole && !found.is_empty() && visitor.might(&nothing).await? {
         page.acts.push(Deed {
@@ -280,15 +283,17 @@ async fn evidence(visitor: &Visitor, room: Audit, whom: Whom) -> Result<Answer, 
         return Err(Problem::invalid("there is no record in this time, so there is nothing to show"));
     };
     let found = acts(records);
-    let report = json!({
-        "who": whom.who,
-        "since": filter.from.map(|at| at.0),
-        "until": filter.to.map(|at| at.0),
-        "indices": indices,
-        "acts": found.iter().map(Act::shown).collect::<Vec<_>>(),
-        "touched": touched(&found).values().map(Thing::shown).collect::<Vec<_>>(),
-    })
-    .to_string();
+    let things = touched(&found);
+    let report = Report {
+        who: &whom.who,
+        since: filter.from.map(|at| at.0),
+        until: filter.to.map(|at| at.0),
+        indices: &indices,
+        acts: &found,
+        touched: &things,
+        left_off: &not_followed(&things, 0, FOLLOWED_BY),
+    };
+    let report = Value::Object(report.fields()).to_string();
     let report_sha256 = hex(&sha256(report.as_bytes()));
     let take = TakeEvidence { room: room.clone(), from: first, to: last + 1, report_sha256 };
     let taken = Taken::from(visitor.call(take).await?);
@@ -307,6 +312,8 @@ async fn evidence(visitor: &Visitor, room: Audit, whom: Whom) -> Result<Answer, 
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
 
     #[test]

@@ -17,6 +17,7 @@ pub(crate) use claims::{KeptText, event_posted};
 pub use claims::{MODEL_NAMESPACE, RUN_NAMESPACE};
 pub use data::{
     DataVersion, data_committed, data_inspected, data_read, data_version_name, is_data_read_known, model_tried, run_in_workspace,
+    version_in,
 };
 
 /// The longest text of a node's name or attribute that is kept.

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
+use inspection::{CsvDialect, Delimiter};
 
 /// Runs SQL over data files without trusting them: ad-hoc queries, joins, and the SQL rules of data contracts.
 #[derive(Debug, Parser)]
@@ -18,6 +19,7 @@ Examples:
   strongroom-query sql 'SELECT COUNT(*) FROM o LEFT JOIN c ON o.customer = c.id WHERE c.id IS NULL' o=orders.csv c=customers.parquet
   strongroom-query sql 'SELECT * FROM parts LIMIT 5' parts=part-0.parquet parts=part-1.parquet --json | jq .rows
   strongroom-query rules --contract orders.odcs.yaml orders=orders.csv customers=customers.parquet
+  strongroom-query sql 'SELECT column_5, COUNT(*) FROM iris GROUP BY column_5' iris=iris.data --no-header --delimiter ';'
 
 A table is NAME=FILE; without a name it is called as the file is, without its ending. Files of one name are one table.
 One SELECT is run, no other statement. The files are opened first; then the program locks itself in (no files, no network, no
@@ -60,6 +62,15 @@ pub(crate) struct Tables {
     /// Parquet, CSV, JSON lines, Arrow IPC, NumPy, or a folder of images.
     #[arg(required = true, value_name = "NAME=FILE")]
     pub tables: Vec<String>,
+    /// The first record of every CSV file names the columns; otherwise that is found out.
+    #[arg(long, conflicts_with = "no_header")]
+    pub header: bool,
+    /// The first record of every CSV file is a row, and the columns are called `column_1`, `column_2` and so on.
+    #[arg(long)]
+    pub no_header: bool,
+    /// What parts the fields of CSV files: a character, `tab` or `space`; otherwise that is found out.
+    #[arg(long, value_name = "CHARACTER")]
+    pub delimiter: Option<Delimiter>,
     /// Print JSON.
     #[arg(long)]
     pub json: bool,
@@ -75,4 +86,11 @@ pub(crate) struct Tables {
     /// Go on where the kernel cannot lock the program in.
     #[arg(long)]
     pub allow_insecure_unsandboxed: bool,
+}
+
+impl Tables {
+    /// What was said of CSV files.
+    pub(crate) fn csv(&self) -> CsvDialect {
+        CsvDialect::of_options(self.header, self.no_header, self.delimiter)
+    }
 }

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use contract::{Evidence, RuleReport, Status};
-use inspection::{ProcessLimits, QueryLimits, QueryRows, limit_this_process};
+use inspection::{CsvDialect, ProcessLimits, QueryLimits, QueryRows, limit_this_process};
 use serde_json::{Value, json};
 use tables::{DataFile, ReadOptions, Table};
 
@@ -24,10 +24,10 @@ type Files = Vec<(String, Vec<DataFile>)>;
 
 /// Prints the rows of a query.
 pub(crate) fn sql(query: String, asked: &Tables) -> ExitCode {
-    let as_json = asked.json;
+    let (as_json, csv) = (asked.json, asked.csv());
     let work = prepare(asked).and_then(|(files, limits)| {
         on_a_deep_stack(move || {
-            let tables = open(files)?.into_iter().map(|(name, table)| (vec![name], table)).collect();
+            let tables = open(files, csv)?.into_iter().map(|(name, table)| (vec![name], table)).collect();
             let engine = Engine::new(tables, limits, &Meter::new(|_| {})).map_err(|error| error.to_string())?;
             engine.rows(&query).map_err(|error| error.to_string())
         })?
@@ -37,11 +37,11 @@ pub(crate) fn sql(query: String, asked: &Tables) -> ExitCode {
 
 /// Prints which SQL rules of a contract hold.
 pub(crate) fn rules(contract: &Path, object: Option<&str>, asked: &Tables) -> ExitCode {
-    let (as_json, object) = (asked.json, object.map(str::to_owned));
+    let (as_json, csv, object) = (asked.json, asked.csv(), object.map(str::to_owned));
     let work = sandbox::text(contract).and_then(|contract| {
         let (files, limits) = prepare(asked)?;
         on_a_deep_stack(move || {
-            let answers = sql_rules::run(&contract, object.as_deref(), open(files)?, &limits, &Meter::new(|_| {}), &|_| {})?;
+            let answers = sql_rules::run(&contract, object.as_deref(), open(files, csv)?, &limits, &Meter::new(|_| {}), &|_| {})?;
             let evidence = answers.evidence();
             let report = answers.checker.finish_with(&Evidence { profile: None, sql: Some(&evidence) });
             // The check has seen no rows: of its other rules it knows nothing.
@@ -101,8 +101,8 @@ fn prepare(asked: &Tables) -> Result<(Files, QueryLimits), String> {
     Ok((files, limits))
 }
 
-fn open(files: Files) -> Result<Vec<(String, Table)>, String> {
-    let options = ReadOptions { batch_rows_max: BATCH_ROW_COUNT, ..ReadOptions::default() };
+fn open(files: Files, csv: CsvDialect) -> Result<Vec<(String, Table)>, String> {
+    let options = ReadOptions { batch_rows_max: BATCH_ROW_COUNT, ..sandbox::read_options(csv) };
     let table = |(name, mut files): (String, Vec<DataFile>)| {
         // Several files of one table may share a name.
         for (place, file) in files.iter_mut().enumerate().skip(1) {

@@ -76,7 +76,7 @@ impl Inbound {
     /// The query's parameters in order, decoded once.
     ///
     /// # Errors
-    /// `Invalid` for too many of them or a broken encoding.
+    /// `Invalid` for too many of them, a broken encoding or a NUL.
     pub fn query(&self) -> Result<Vec<(String, String)>, Problem> {
         let mut all = Vec::new();
         for pair in self.query.split('&').filter(|pair| !pair.is_empty()) {
@@ -84,7 +84,7 @@ impl Inbound {
                 return Err(Problem::invalid(format!("the query has more than {QUERY_COUNT_MAX} parameters")));
             }
             let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
-            all.push((decode(name)?, decode(value)?));
+            all.push((without_nul(decode(name)?)?, without_nul(decode(value)?)?));
         }
         Ok(all)
     }
@@ -92,8 +92,9 @@ impl Inbound {
     /// The same as a form's fields, each of which comes once.
     ///
     /// # Errors
-    /// As [`Form::read`].
+    /// As [`Inbound::query`] and [`Form::read`].
     pub fn query_form(&self) -> Result<Form, Problem> {
+        self.query()?;
         Form::read(self.query.as_bytes())
     }
 
@@ -148,6 +149,16 @@ pub(crate) fn decode(text: &str) -> Result<String, Problem> {
         .decode_utf8()
         .map(std::borrow::Cow::into_owned)
         .map_err(|_| Problem::invalid("the query is not valid UTF-8 once decoded"))
+}
+
+/// A parameter of an address, which is looked up as a text: PostgreSQL has none with a NUL.
+pub(crate) fn without_nul(text: String) -> Result<String, Problem> {
+    if text.contains('\0') {
+        return Err(Problem::invalid(
+            "a parameter of the address holds a NUL (`%00`), which nothing here has in its name; leave it out",
+        ));
+    }
+    Ok(text)
 }
 
 /// The host and port that a request is for.
@@ -355,6 +366,23 @@ mod tests {
         ] {
             assert_eq!(named(uri, header), workspace, "{uri}");
         }
+    }
+
+    #[test]
+    fn no_parameter_holds_a_nul() {
+        let inbound = |query: &str| {
+            let request = http::Request::builder().uri(format!("/console/models?{query}")).body(()).unwrap();
+            Inbound::new(request.into_parts().0, Vec::new(), Bytes::new())
+        };
+        for nul in ["model=a%00", "%00=a", "a=1&after=%00", "a=%2B%00%2B"] {
+            let refused = inbound(nul).query().unwrap_err();
+            assert!(refused.message().contains("NUL"), "{nul}: {refused}");
+            assert!(inbound(nul).query_form().is_err(), "{nul}");
+        }
+        assert_eq!(
+            inbound("a=%2500&b=0").query().unwrap(),
+            [("a".to_owned(), "%00".to_owned()), ("b".to_owned(), "0".to_owned())]
+        );
     }
 
     #[test]

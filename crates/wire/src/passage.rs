@@ -16,7 +16,7 @@ use tokio::sync::{Semaphore, SemaphorePermit};
 use crate::bodies::{Bodies, Held, Unread};
 use crate::door::{Chosen, DoorConfig, PeerAddress};
 use crate::held::held;
-use crate::inbound::{BodyStream, Inbound, attempt_from, authority_of};
+use crate::inbound::{BodyStream, Inbound, attempt_from, authority_of, without_nul};
 use crate::language::{Asked, Knock, Language};
 use crate::outbound::{Answer, problem_answer};
 use crate::pages::{self, Whence};
@@ -370,7 +370,7 @@ fn stranger() -> Problem {
 async fn path_params(parts: &mut Parts) -> Result<Vec<(String, String)>, Problem> {
     use axum::extract::FromRequestParts;
     match RawPathParams::from_request_parts(parts, &()).await {
-        Ok(params) => Ok(params.iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect()),
+        Ok(params) => params.iter().map(|(name, value)| Ok((name.to_owned(), without_nul(value.to_owned())?))).collect(),
         Err(_) => Err(Problem::invalid("the path is not valid UTF-8 once decoded")),
     }
 }

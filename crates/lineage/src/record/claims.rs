@@ -228,7 +228,7 @@ fn code_word((_, name): &Thing) -> String {
 /// the address of a file of a data set's version.
 pub(crate) fn own_thing(reader: &mut Reader<'_>, workspace: &str, named: &Named) -> Result<Option<Thing>, DbError> {
     if let Some((dataset, number)) = super::data::version_in(&named.name) {
-        return find::data_version(reader, workspace, dataset, &number.to_string());
+        return find::data_version(reader, workspace, &dataset, &number.to_string());
     }
     if named.namespace != MODEL_NAMESPACE {
         return Ok(None);

@@ -166,7 +166,7 @@ pub(super) fn run_read_version(
     context: &str,
 ) -> Result<(), DbError> {
     let Some((dataset, number)) = version_in(source) else { return Ok(()) };
-    let name = data_version_name(dataset, number);
+    let name = data_version_name(&dataset, number);
     let version = node_key(&scene.workspace, NodeKind::DataVersion, &name);
     let known = "SELECT 1 FROM lineage_node WHERE key = $1";
     if writer.query_one(known, &[Bind::from(&version)], |row| row.int(0))?.is_none() {
@@ -178,13 +178,15 @@ pub(super) fn run_read_version(
     edge(writer, scene, (run, &version), Relation::Used, trust, context)
 }
 
-/// The data set and number in `…/datasets/NAME/versions/NUMBER/…`.
-pub(super) fn version_in(source: &str) -> Option<(&str, i64)> {
+/// The data set and number in `…/datasets/NAME/versions/NUMBER/…`, the name decoded: the address of a version here, as `strongroom data fetch
+/// --print-urls` gives it.
+#[must_use]
+pub fn version_in(source: &str) -> Option<(String, i64)> {
     let (_, rest) = source.split_once("/api/strongroom/v1/datasets/")?;
     let (dataset, rest) = rest.split_once("/versions/")?;
-    let digits = rest.split(|letter: char| !letter.is_ascii_digit()).next()?;
-    let number = digits.parse().ok()?;
-    (!dataset.is_empty() && !dataset.contains('/')).then_some((dataset, number))
+    let number = rest.split(|letter: char| !letter.is_ascii_digit()).next()?.parse().ok()?;
+    let dataset = percent_encoding::percent_decode_str(dataset).decode_utf8().ok()?;
+    (!dataset.is_empty() && !dataset.contains(['/', '\0'])).then(|| (dataset.into_owned(), number))
 }
 
 /// A run was given a version to train on, and read it. Executed.
@@ -210,9 +212,19 @@ mod tests {
     #[test]
     fn addresses_of_versions_are_known() {
         let address = "{\"url\": \"https://h:8443/api/strongroom/v1/datasets/churn/versions/12/files/a.csv\"}";
-        assert_eq!(version_in(address), Some(("churn", 12)));
-        assert_eq!(version_in("https://h/api/strongroom/v1/datasets/churn/versions/latest/files/a"), None);
-        assert_eq!(version_in("https://h/api/strongroom/v1/datasets/a/b/versions/1"), None);
+        assert_eq!(version_in(address), Some(("churn".to_owned(), 12)));
+        let printed = "https://h:8443/api/strongroom/v1/datasets/churn%2D2024/versions/3/files/a%2Ecsv";
+        assert_eq!(version_in(printed), Some(("churn-2024".to_owned(), 3)), "as the command line prints it");
+        for other in [
+            "churn/versions/latest/files/a",
+            "a/b/versions/1",
+            "a%2Fb/versions/1",
+            "a%00/versions/1",
+            "/versions/1",
+            "a%ff/versions/1",
+        ] {
+            assert_eq!(version_in(&format!("https://h/api/strongroom/v1/datasets/{other}")), None, "{other}");
+        }
         assert_eq!(version_in("s3://x/y"), None);
     }
 }

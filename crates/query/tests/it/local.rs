@@ -16,6 +16,8 @@ fn check(arguments: &[&str], code: i32, expected: &str) -> String {
     fs::write(folder.path().join("holds.yaml"), CONTRACT.replace("LIMIT", "1")).unwrap();
     fs::write(folder.path().join("broken.yaml"), CONTRACT.replace("LIMIT", "0")).unwrap();
     fs::write(folder.path().join("no-column.yaml"), CONTRACT.replace("LIMIT", "0").replace("amount", "weight")).unwrap();
+    fs::write(folder.path().join("bare.csv"), "1~-5\n2~7\n").unwrap();
+    fs::write(folder.path().join("bare.yaml"), CONTRACT.replace("LIMIT", "1").replace("amount", "column_2")).unwrap();
     fs::write(folder.path().join("bad.parquet"), "PAR1PAR1").unwrap();
     let output = Command::new(super::PROGRAM).args(arguments).current_dir(folder.path()).output().unwrap();
     let text = format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
@@ -43,6 +45,18 @@ fn rules_end_with_a_code() {
     check(&["rules", "--contract", "no-column.yaml", "orders.csv"], 1, "not run");
     check(&["rules", "--contract", "broken.yaml", "orders.csv", "--json"], 1, "\"status\": \"failed\"");
     check(&["rules", "--contract", "nowhere.yaml", "orders.csv"], 2, "nowhere.yaml");
+}
+
+#[test]
+fn csv_files_are_read_as_is_said() {
+    let sql = "SELECT column_1, column_2 FROM bare ORDER BY column_1";
+    let text = check(&["sql", sql, "bare.csv", "--no-header", "--delimiter", "~"], 0, "");
+    assert_eq!(text, "column_1  column_2\n1         -5\n2         7\n");
+    check(&["rules", "--contract", "bare.yaml", "bare.csv", "--no-header", "--delimiter", "~"], 0, "holds");
+    check(&["rules", "--contract", "bare.yaml", "bare.csv"], 1, "not run");
+    check(&["sql", "SELECT COUNT(*) FROM orders", "orders.csv", "--no-header"], 0, "3");
+    check(&["sql", sql, "bare.csv", "--delimiter", "x"], 2, "cannot part fields");
+    check(&["sql", sql, "bare.csv", "--header", "--no-header"], 2, "cannot be used with");
 }
 
 #[test]

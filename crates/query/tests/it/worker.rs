@@ -1,5 +1,5 @@
 use inspection::frame::job_frame;
-use inspection::{Ask, InspectionError, JobSpec, QueryValue, Worker};
+use inspection::{Ask, CsvDialect, InspectionError, JobSpec, QueryValue, Worker};
 use kernel::Problem;
 
 use super::{Given, PROGRAM, job, rows, run};
@@ -36,6 +36,17 @@ async fn rules_are_answered_by_name() {
     assert_eq!(report.rules["orders.q"], QueryValue::Value(1.0));
     let report = run(&job(&tables, contract("COPY orders TO \"/tmp/x\"")), &tables).await.unwrap();
     assert!(matches!(&report.rules["orders.q"], QueryValue::Failed(_)), "{:?}", report.rules);
+}
+
+#[tokio::test]
+async fn csv_files_are_read_as_their_committer_says() {
+    let tables: [Given<'_>; 1] = [("bare", &[("a.csv", b"1~-5\n2~7\n")])];
+    let mut job = job(&tables, contract("SELECT COUNT(*) FROM {object} WHERE column_2 < 0"));
+    let report = run(&job, &tables).await.unwrap();
+    assert!(matches!(&report.rules["orders.q"], QueryValue::Failed(_)), "one column is seen: {:?}", report.rules);
+    job.tables[0].csv = CsvDialect::of_options(false, true, Some("~".parse().unwrap()));
+    let report = run(&job, &tables).await.unwrap();
+    assert_eq!(report.rules["orders.q"], QueryValue::Value(1.0));
 }
 
 #[tokio::test]

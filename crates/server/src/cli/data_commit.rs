@@ -6,13 +6,13 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::Args;
-use inspection::{CsvDialect, Delimiter};
 use kernel::{Kind, Problem};
 use serde_json::{Value, json};
 
 use super::client::{Client, Connection};
 use super::data::{PREFIX, path, wait};
 use super::data_contract;
+use super::data_csv::CsvWords;
 use super::model_files::MLFLOW;
 use super::output::{segment, show};
 use super::read_text;
@@ -53,15 +53,8 @@ pub struct Commit {
     /// The format, where the names do not say it: parquet, csv, jsonl, arrow, npy, npz, images.
     #[arg(long)]
     format: Option<String>,
-    /// The first record of a CSV file names the columns; otherwise that is found out.
-    #[arg(long, conflicts_with = "no_header")]
-    header: bool,
-    /// The first record of a CSV file is a row.
-    #[arg(long)]
-    no_header: bool,
-    /// What parts the fields of CSV files: a character, `tab` or `space`; otherwise that is found out.
-    #[arg(long, value_name = "CHARACTER")]
-    delimiter: Option<Delimiter>,
+    #[command(flatten)]
+    csv: CsvWords,
     /// A data contract (ODCS YAML).
     #[arg(long, value_name = "FILE")]
     contract: Option<PathBuf>,
@@ -186,13 +179,12 @@ impl Commit {
                 }
             }
         }
-        let csv = CsvDialect::of_options(self.header, self.no_header, self.delimiter);
         let contract = self.contract.as_deref().map(read_text).transpose()?;
         let signature = self.signature.as_deref().map(read_signature).transpose()?;
         Ok(json!({
             "source": self.source, "signature": signature, "licence": self.licence, "owner": self.owner, "purpose": self.purpose,
-            "format": self.format, "csv": csv, "contract": contract, "parents": self.parents, "reference": self.reference,
-            "tables": tables, "apart": self.apart,
+            "format": self.format, "csv": self.csv.dialect(), "contract": contract, "parents": self.parents,
+            "reference": self.reference, "tables": tables, "apart": self.apart,
             "roles": {
                 "label": self.label, "source": self.source_column, "time": self.time_column, "id": self.id_column,
                 "texts": self.texts, "ignored": self.ignored,

@@ -14,6 +14,7 @@ use serde_json::{Value, json};
 
 use super::client::{Client, Connection};
 use super::data::{PREFIX, path};
+use super::data_csv::CsvWords;
 use super::output::{segment, show};
 use super::read_text;
 
@@ -110,12 +111,15 @@ pub struct Import {
 #[command(after_help = "It ends with 0 if the files keep the contract and with 1 if they do not.
 Examples:
   strongroom data contract check orders.odcs.yaml
-  strongroom data contract check orders.odcs.yaml orders.parquet --json")]
+  strongroom data contract check orders.odcs.yaml orders.parquet --json
+  strongroom data contract check iris.odcs.yaml iris.data --no-header --delimiter ';'")]
 pub struct Check {
     /// The contract.
     contract: PathBuf,
     /// Files to check; without any, only the contract is read.
     files: Vec<PathBuf>,
+    #[command(flatten)]
+    csv: CsvWords,
     /// Print JSON.
     #[arg(long)]
     json: bool,
@@ -140,18 +144,25 @@ impl Contract {
                 program.arg("--from").arg(language).arg("--name").arg(&import.name).arg(&import.file);
                 ended(program)
             }
-            Self::Check(check) if check.files.is_empty() => {
-                let mut program = program("lint")?;
-                program.args(check.json.then_some("--json")).arg(&check.contract);
-                ended(program)
-            }
-            Self::Check(check) => {
-                let mut program = worker()?;
-                program.arg("check").arg("--contract").arg(&check.contract).args(check.json.then_some("--json"));
-                program.args(&check.files);
-                ended(program)
-            }
+            Self::Check(check) => check.run(),
         }
+    }
+}
+
+impl Check {
+    fn run(&self) -> Result<ExitCode, Problem> {
+        if !self.files.is_empty() {
+            let mut program = worker()?;
+            program.arg("check").arg("--contract").arg(&self.contract).args(self.json.then_some("--json"));
+            program.args(self.csv.for_worker()).args(&self.files);
+            return ended(program);
+        }
+        if !self.csv.dialect().is_silent() {
+            return Err(Problem::invalid("a header and a delimiter are said of files: name those to check behind the contract"));
+        }
+        let mut program = program("lint")?;
+        program.args(self.json.then_some("--json")).arg(&self.contract);
+        ended(program)
     }
 }
 

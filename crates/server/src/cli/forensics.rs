@@ -9,7 +9,7 @@ use clap::Args;
 use kernel::{Problem, hex, sha256};
 use serde_json::{Value, json};
 
-use wire::admin::acts::{Act, Thing, acts, touched};
+use wire::admin::acts::{Act, Report, acts, touched};
 
 use super::client::{Client, Connection};
 use super::forensics_reach::{advice, reach};
@@ -99,19 +99,13 @@ impl BlastRadius {
         let touched = touched(&found.acts);
         let reach = reach(&mut client, &touched).await?;
         let advice = advice(&found.who, &found.acts, &touched, &reach);
-        let report = json!({
-            "who": found.who,
-            "since": found.since,
-            "until": found.until,
-            "indices": found.indices,
-            "acts": found.acts.iter().map(Act::shown).collect::<Vec<_>>(),
-            "touched": touched.values().map(Thing::shown).collect::<Vec<_>>(),
-            "descends": reach.descends.values().collect::<Vec<_>>(),
-            "endpoints": reach.endpoint_names(),
-            "complete": reach.left_off.is_empty(),
-            "left_off": reach.left_off,
-            "advice": advice,
-        });
+        let Found { who, since, until, indices, acts } = &found;
+        let (since, until, left_off) = (*since, *until, &reach.left_off);
+        let mut fields = Report { who, since, until, indices, acts, touched: &touched, left_off }.fields();
+        fields.insert("descends".to_owned(), reach.descends.values().cloned().collect());
+        fields.insert("endpoints".to_owned(), json!(reach.endpoint_names()));
+        fields.insert("advice".to_owned(), Value::Array(advice));
+        let report = Value::Object(fields);
         if client.json {
             crate::say!("{report}");
         } else {

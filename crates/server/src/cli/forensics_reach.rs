@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use kernel::{Kind, Problem};
 use serde_json::{Value, json};
 
-use wire::admin::acts::{Act, Thing};
+use wire::admin::acts::{Act, Things, not_followed, roots};
 
 use super::client::Client;
 use super::forensics::text;
@@ -18,8 +18,6 @@ const ROOT_COUNT_MAX: usize = 500;
 const DESCENDANT_COUNT_MAX: usize = 20_000;
 /// Workspaces that are known by name.
 const WORKSPACE_COUNT_MAX: usize = 10_000;
-
-type Things = BTreeMap<(String, String), Thing>;
 
 /// What was found by walking down.
 #[derive(Default)]
@@ -53,29 +51,13 @@ impl Reach {
 
 /// Follows everything that was changed.
 pub async fn reach(client: &mut Client, touched: &Things) -> Result<Reach, Problem> {
-    let mut reach = Reach::default();
+    let left_off = not_followed(touched, ROOT_COUNT_MAX, "narrow the time with --from and --to");
+    let mut reach = Reach { left_off, ..Reach::default() };
     let own = client.workspace().to_owned();
     for workspace in pages(client, &format!("{PREFIX}/workspaces"), "workspaces", WORKSPACE_COUNT_MAX).await? {
         reach.workspaces.insert(text(&workspace, "id").to_owned(), text(&workspace, "name").to_owned());
     }
-    let changed = || touched.values().filter(|thing| thing.changed_count > 0);
-    let roots: Vec<(&str, String)> =
-        changed().flat_map(|thing| thing.roots().into_iter().map(|root| (thing.workspace.as_str(), root))).collect();
-    if let Some(more) = roots.len().checked_sub(ROOT_COUNT_MAX).filter(|more| *more > 0) {
-        reach.left_off.push(format!(
-            "what descends from {more} of the {} things that were changed was not looked for; narrow the time with --from and --to",
-            roots.len()
-        ));
-    }
-    let by_pieces = changed()
-        .filter(|thing| thing.target == "bucket" && thing.verbs.contains("buckets.write") && thing.digests.is_empty())
-        .count();
-    if by_pieces > 0 {
-        reach.left_off.push(format!(
-            "objects that came in pieces into {by_pieces} buckets have no digest in the log, and lineage knows objects by that alone"
-        ));
-    }
-    for (workspace, root) in roots.iter().take(ROOT_COUNT_MAX) {
+    for (workspace, root) in roots(touched).iter().take(ROOT_COUNT_MAX) {
         let Some(name) = reach.workspaces.get(*workspace).cloned() else {
             unknown(&mut reach, root, "it is of a workspace that you may not see");
             continue;

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 /// An act: an intent and its outcome, or a refusal.
 pub struct Act {
@@ -125,9 +125,12 @@ fn root_word(target: &str, verb: &str) -> Option<&'static str> {
     }
 }
 
-/// What was touched, by kind and id: acts that were done, not those that failed.
+/// Things by their kind and id.
+pub type Things = BTreeMap<(String, String), Thing>;
+
+/// What was touched: by acts that were done, not those that failed.
 #[must_use]
-pub fn touched(acts: &[Act]) -> BTreeMap<(String, String), Thing> {
+pub fn touched(acts: &[Act]) -> Things {
     let mut things = BTreeMap::new();
     for act in acts.iter().filter(|act| act.status == "done") {
         let (target, resource) = (text(&act.first, "target").to_owned(), text(&act.first, "resource").to_owned());
@@ -161,6 +164,74 @@ pub fn touched(acts: &[Act]) -> BTreeMap<(String, String), Thing> {
         thing.verbs.insert(verb.to_owned());
     }
     things
+}
+
+/// Where walks along the lineage begin: what was changed, with its workspace.
+#[must_use]
+pub fn roots(touched: &Things) -> Vec<(&str, String)> {
+    changed(touched).flat_map(|thing| thing.roots().into_iter().map(|root| (thing.workspace.as_str(), root))).collect()
+}
+
+/// What is left off by whoever follows the first so many [`roots`], in sentences; `instead` is what helps.
+#[must_use]
+pub fn not_followed(touched: &Things, followed_max: usize, instead: &str) -> Vec<String> {
+    let mut left_off = Vec::new();
+    let root_count = roots(touched).len();
+    let more = root_count.saturating_sub(followed_max);
+    if more > 0 {
+        left_off.push(format!(
+            "what descends from {more} of the {root_count} things that were changed was not looked for; {instead}"
+        ));
+    }
+    let is_in_pieces =
+        |thing: &&Thing| thing.target == "bucket" && thing.verbs.contains("buckets.write") && thing.digests.is_empty();
+    let by_pieces = changed(touched).filter(is_in_pieces).count();
+    if by_pieces > 0 {
+        left_off.push(format!(
+            "objects that came in pieces into {by_pieces} buckets have no digest in the log, and lineage knows objects by that alone"
+        ));
+    }
+    left_off
+}
+
+fn changed(touched: &Things) -> impl Iterator<Item = &Thing> {
+    touched.values().filter(|thing| thing.changed_count > 0)
+}
+
+/// What somebody did in a time, as evidence has it.
+pub struct Report<'a> {
+    /// Whom it is about, by id.
+    pub who: &'a str,
+    /// From when on, in microseconds.
+    pub since: Option<i64>,
+    /// Until when.
+    pub until: Option<i64>,
+    /// The records.
+    pub indices: &'a [u64],
+    /// The acts in them.
+    pub acts: &'a [Act],
+    /// What was touched.
+    pub touched: &'a Things,
+    /// What was not looked for or found, in sentences.
+    pub left_off: &'a [String],
+}
+
+impl Report<'_> {
+    /// Its fields. It is complete only if nothing was left off.
+    #[must_use]
+    pub fn fields(&self) -> Map<String, Value> {
+        let fields = [
+            ("who", json!(self.who)),
+            ("since", json!(self.since)),
+            ("until", json!(self.until)),
+            ("indices", json!(self.indices)),
+            ("acts", self.acts.iter().map(Act::shown).collect()),
+            ("touched", self.touched.values().map(Thing::shown).collect()),
+            ("complete", json!(self.left_off.is_empty())),
+            ("left_off", json!(self.left_off)),
+        ];
+        fields.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
+    }
 }
 
 #[cfg(test)]
@@ -215,5 +286,37 @@ mod tests {
         ]));
         let grants: Vec<&String> = given.values().flat_map(|thing| &thing.grants).collect();
         assert_eq!(grants, ["g2", "g1"]);
+    }
+
+    #[test]
+    fn what_was_not_followed_is_said_and_then_a_report_is_not_complete() {
+        let done = |target: &str, resource: &str, action: &str| json!({ "id": format!("{resource}{action}"), "status": "done", "target": target, "resource": resource, "action": action });
+        let said = |records: Vec<Value>, followed_max: usize| {
+            let acts = acts(records);
+            let touched = touched(&acts);
+            let left_off = not_followed(&touched, followed_max, "look there");
+            let report = Report {
+                who: "u_1",
+                since: None,
+                until: Some(9),
+                indices: &[1],
+                acts: &acts,
+                touched: &touched,
+                left_off: &left_off,
+            };
+            let fields = report.fields();
+            assert_eq!((&fields["left_off"], &fields["until"]), (&json!(left_off), &json!(9)));
+            assert_eq!(fields["touched"].as_array().unwrap().len(), touched.len());
+            (fields["complete"].clone(), left_off)
+        };
+        let run = |id: &str| done("run", id, "runs.log");
+        let (complete, left_off) = said(vec![run("r1"), run("r2"), run("r3")], 2);
+        assert_eq!(complete, json!(false));
+        assert_eq!(left_off, ["what descends from 1 of the 3 things that were changed was not looked for; look there"]);
+        assert_eq!(said(vec![run("r1"), run("r2")], 2), (json!(true), Vec::new()));
+        let read_alone = vec![done("run", "r1", "runs.get"), done("server", "u2", "users.create")];
+        assert_eq!(said(read_alone, 0), (json!(true), Vec::new()), "nothing descends from it");
+        let (complete, left_off) = said(vec![done("bucket", "b1", "buckets.write")], 500);
+        assert!(complete == json!(false) && left_off[0].contains("came in pieces into 1 buckets"), "{left_off:?}");
     }
 }
