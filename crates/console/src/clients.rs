@@ -1,6 +1,9 @@
 //! Settings to copy for the clients that people have: mlflow, boto3, the command line of aws, tritonclient. They hold this server's addresses and, where
 //! it has one of its own, its certificate authority, so that each works as it stands.
 
+/// Where Debian keeps the authorities that everybody believes: our commands are told by whom a server's certificate was signed.
+const KNOWN_AUTHORITIES: &str = "/etc/ssl/certs/ca-certificates.crt";
+
 /// How programs reach this server beside its pages.
 #[derive(Clone, Debug, Default)]
 pub struct Clients {
@@ -42,6 +45,13 @@ impl Clients {
         all
     }
 
+    /// What tells a command of ours which server it is for.
+    #[must_use]
+    pub fn command_options(&self, origin: &str) -> String {
+        let authority = if self.authority.is_some() { "ca.pem" } else { KNOWN_AUTHORITIES };
+        format!("--url {origin} --ca {authority}")
+    }
+
     fn authority_settings(&self) -> Option<Settings> {
         let pem = self.authority.as_ref()?.trim_end();
         Some(Settings {
@@ -67,7 +77,7 @@ impl Clients {
         };
         let (verify, bundle) =
             if self.authority.is_some() { (", verify=\"ca.pem\"", "export AWS_CA_BUNDLE=$PWD/ca.pem\n") } else { ("", "") };
-        let (s3, token_option) = (s3_address(origin, *port), if self.authority.is_some() { " --ca ca.pem" } else { "" });
+        let (s3, options) = (s3_address(origin, *port), self.command_options(origin));
         let boto3 = format!(
             "import boto3, requests\n\
              headers = {{\"Authorization\": \"Bearer {token}\"}}\n\
@@ -78,7 +88,7 @@ impl Clients {
         );
         let aws = format!(
             "(umask 077; echo '{token}' > my.token)\n\
-             eval \"$(strongroom token access-key --url {origin}{token_option} --token-file my.token)\"\n\
+             eval \"$(strongroom token access-key {options} --token-file my.token)\"\n\
              {bundle}export AWS_DEFAULT_REGION={region}\n\
              aws --endpoint-url {s3} s3 ls"
         );
@@ -140,6 +150,8 @@ mod tests {
         let bare = Clients::default().settings("https://ml.example", "sr_pat_x");
         let all: String = bare.iter().map(|one| one.code.as_str()).collect();
         assert!(!all.contains("ca.pem") && !all.contains("aws") && all.contains("listen"), "{all}");
+        let options = Clients::default().command_options("https://ml.example");
+        assert_eq!(options, "--url https://ml.example --ca /etc/ssl/certs/ca-certificates.crt");
         let s3 = Some(S3Place { port: 8_444, region: "eu-north-1".to_owned() });
         let whole = Clients { s3, authority: Some("-----BEGIN CERTIFICATE-----\n".to_owned()) };
         let whole = whole.settings("https://ml.example:8443", "sr_pat_x");

@@ -242,7 +242,8 @@ pub fn own(node: &Node) -> Cell {
 
 fn own_page(node: &Node) -> Option<String> {
     match node.kind {
-        NodeKind::Run => Some(run_address(&node.name)),
+        // A run that events tell of was made elsewhere, and has no page here.
+        NodeKind::Run => (!node.attributes.contains_key("source")).then(|| run_address(&node.name)),
         NodeKind::DataVersion => {
             let (name, number) = node.name.rsplit_once('/')?;
             Some(format!("/console/data/{}/{}", part(name), part(number)))
@@ -260,6 +261,22 @@ mod tests {
     use lineage::ops::Found;
 
     use super::*;
+
+    #[test]
+    fn a_run_that_was_made_elsewhere_has_no_page_here() {
+        let run = |name: &str, attributes: serde_json::Value| Node {
+            id: String::new(),
+            number: 1,
+            kind: NodeKind::Run,
+            name: name.to_owned(),
+            label: None,
+            digest: None,
+            attributes: attributes.as_object().cloned().unwrap_or_default(),
+            at: kernel::Micros(1),
+        };
+        assert_eq!(own_page(&run("abc", serde_json::json!({}))).as_deref(), Some("/console/runs/abc"));
+        assert_eq!(own_page(&run("9d3f31dc-abca-4646-9aa3-f67ec4371f0e", serde_json::json!({ "source": "openlineage" }))), None);
+    }
 
     #[test]
     fn what_would_be_hit_does_not_end_where_the_picture_does() {

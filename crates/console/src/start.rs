@@ -30,6 +30,8 @@ const PAGE: &str = "/console/start";
 const TOKEN: &str = "YOUR-TOKEN";
 /// The newest versions of models that are looked at.
 const STANDINGS: usize = 50;
+/// What is said of commands that need what the step of the token has: a token in the environment, and the authority's file.
+const WITH_TOKEN: &str = "strongroom, with the settings of the token";
 /// Experiments that are looked through for a first run.
 const EXPERIMENTS: i64 = 100;
 
@@ -85,7 +87,7 @@ async fn shown(visitor: &Visitor, rooms: &Rooms, url: &str) -> Result<Answer, Pr
     let mut steps = vec![passkey(visitor, rooms).await?];
     steps.extend(keys(visitor, rooms).await?);
     steps.extend(backups(visitor, rooms).await?);
-    steps.extend(workspace(visitor, rooms).await?);
+    steps.extend(workspace(visitor, rooms, url).await?);
     steps.push(token(visitor, rooms, url).await?);
     steps.push(run(visitor, rooms).await?);
     steps.push(model(visitor, rooms).await?);
@@ -152,7 +154,7 @@ async fn backups(visitor: &Visitor, rooms: &Rooms) -> Result<Option<Step>, Probl
     }))
 }
 
-async fn workspace(visitor: &Visitor, rooms: &Rooms) -> Result<Option<Step>, Problem> {
+async fn workspace(visitor: &Visitor, rooms: &Rooms, url: &str) -> Result<Option<Step>, Problem> {
     let list = ListWorkspaces { room: rooms.identity.clone(), page: PageWish::default() };
     let Some(found) = if_allowed(visitor, list).await? else { return Ok(None) };
     // Every server begins with the default one: that it is there says nothing.
@@ -165,14 +167,18 @@ async fn workspace(visitor: &Visitor, rooms: &Rooms) -> Result<Option<Step>, Pro
         (_, 1) => "Somebody made a workspace beside the one that every server begins with.".to_owned(),
         (_, count) => format!("There are {count} workspaces, or more, beside the one that every server begins with."),
     };
-    let code = "strongroom workspace create TEAM\nstrongroom grant create SOMEBODY contributor --workspace TEAM";
+    let options = rooms.clients.command_options(url);
+    let code = format!(
+        "strongroom workspace create TEAM {options}\n\
+         strongroom grant create SOMEBODY contributor --workspace TEAM {options}"
+    );
     Ok(Some(Step {
         title: "A workspace of your own",
         is_done: own_count > 0,
         is_optional: true,
         words,
         link: Some(("/console/workspaces", "Workspaces")),
-        settings: commands("strongroom", code),
+        settings: commands(WITH_TOKEN, code),
     }))
 }
 
@@ -182,9 +188,10 @@ async fn token(visitor: &Visitor, rooms: &Rooms, url: &str) -> Result<Step, Prob
     let is_done = found.rows.iter().any(|token| token.revoked_at.is_none());
     let words =
         if is_done { "You have a token." } else { "Programs log in with a token. It is shown once, with settings to copy." };
-    let login = "strongroom login        # a browser agrees, and the token is written where the mlflow client reads it";
-    let mut settings = commands("strongroom", login);
-    settings.extend(rooms.clients.settings(url, TOKEN));
+    let login = format!("strongroom login {}", rooms.clients.command_options(url));
+    let mut settings = rooms.clients.settings(url, TOKEN);
+    let instead = "Instead of a token from a page: a browser agrees, and one is written where `strongroom` and mlflow read it.";
+    settings.push(Settings { client: "strongroom", words: instead, code: login });
     let link = Some(("/account#tokens", "Make a token"));
     Ok(Step { title: "A token for your programs", is_done, is_optional: false, words: words.to_owned(), link, settings })
 }
@@ -274,11 +281,12 @@ async fn endpoint(visitor: &Visitor, rooms: &Rooms, url: &str) -> Result<Step, P
         _ => "Let an admitted model answer.",
     };
     let code = format!(
-        "strongroom endpoint create churn --model churn/1\n\
+        "strongroom endpoint create churn --model churn/1 {options}\n\
          # The Open Inference Protocol, as tritonclient speaks it (its settings stand with the token): {url}/v2/models/churn/infer\n\
          # MLflow's scoring: {url}/endpoints/churn/invocations\n\
          curl{authority} -H 'Authorization: Bearer {TOKEN}' -H 'Content-Type: application/json' \\\n  \
          -d '{{\"inputs\": [[5.1, 3.5, 1.4, 0.2]]}}' {url}/endpoints/churn/invocations",
+        options = rooms.clients.command_options(url),
         authority = if rooms.clients.authority.is_some() { " --cacert ca.pem" } else { "" }
     );
     Ok(Step {
@@ -287,7 +295,7 @@ async fn endpoint(visitor: &Visitor, rooms: &Rooms, url: &str) -> Result<Step, P
         is_optional: false,
         words: words.to_owned(),
         link: Some(("/console/endpoints", "Endpoints")),
-        settings: commands("strongroom, and any client of HTTP", code),
+        settings: commands("strongroom, with the settings of the token, and any client of HTTP", code),
     })
 }
 
