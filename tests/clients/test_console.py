@@ -226,6 +226,7 @@ def test_a_workspace_is_chosen_and_kept_on_the_way(world):
         assert browser.faults() == [] or all("404" in fault or "403" in fault for fault in browser.faults())
 
 
+@pytest.mark.any_database("a browser sees the same")
 @pytest.mark.parametrize("width", [390, 1200])
 def test_every_page_is_fit_for_everybody(world, width):
     server, _, reviewer, _, name = world

@@ -71,6 +71,7 @@ def test_the_untouched_log_verifies(filled):
     assert done.returncode == 0, done.stdout + done.stderr
 
 
+@pytest.mark.any_database("the log is files")
 def test_any_flipped_byte_of_the_log_is_found(filled, tmp_path):
     server = filled[0]
     chance = random.Random(SEED)

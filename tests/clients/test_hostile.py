@@ -181,6 +181,7 @@ def test_grpc_messages_that_are_too_large(victim):
     assert is_served(server, served)
 
 
+@pytest.mark.any_database("connections come before it")
 def test_slow_senders_and_idle_connections_leave_others_alone(victim):
     server, served = victim
     host, port = server.url.removeprefix("https://").split(":")

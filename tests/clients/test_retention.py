@@ -239,6 +239,7 @@ def flagged(tmp_path):
             subprocess.run(["chattr", "-R", "-i", str(server.data)], capture_output=True)
 
 
+@pytest.mark.any_database("its server has SQLite")
 def test_files_under_compliance_are_immutable_and_the_status_says_so(flagged):
     s3 = client(flagged)
     s3.create_bucket(Bucket="locked-one", ObjectLockEnabledForBucket=True)
@@ -297,6 +298,7 @@ def locks(s3):
     return found
 
 
+@pytest.mark.any_database("its servers have SQLite")
 def test_locks_are_passed_through_to_the_bucket_and_read_back(backend):
     store, below = backend
     with harness.running("sqlite", config_text=over(store, "worm")) as server:
@@ -339,6 +341,7 @@ def test_locks_are_passed_through_to_the_bucket_and_read_back(backend):
         assert len(left.get("Versions", [])) == count - 1 and not left.get("DeleteMarkers")
 
 
+@pytest.mark.any_database("its servers have SQLite")
 def test_a_store_that_cannot_hold_refuses_the_write(backend):
     store, below = backend
     with harness.running("sqlite", config_text=over(store, "worm")) as server:

@@ -272,6 +272,7 @@ def processes(part: str) -> list[int]:
     return found
 
 
+@pytest.mark.any_database("the sandbox has none")
 def test_time_memory_and_disk_are_limited(crew, tmp_path):
     keys = {"seconds_max": 20, "memory_bytes_max": 512 << 20, "folder_bytes_max": 16 << 20}
     with harness.running(config_text=config(**keys)) as server:
@@ -401,6 +402,7 @@ def test_without_a_sandbox_nothing_runs(tmp_path, monkeypatch):
                 assert "sandbox cannot be built" in job["fault"] and "it ran" not in world.log(job["job"]), harness.pretty(job)
 
 
+@pytest.mark.any_database("a cluster knows nothing of it")
 def test_a_ray_cluster_trains_and_the_origin_is_whole(tmp_path_factory, tmp_path):
     with ray_cluster.running(tmp_path_factory.getbasetemp()) as (address, token):
         secret = tmp_path / "ray.token"

@@ -236,7 +236,7 @@ def cpu_seconds():
     return times.user + times.system + times.children_user + times.children_system
 
 
-@pytest.mark.skipif(os.environ.get("STRONGROOM_TEST_ENGINE") == "postgres", reason="the scanner has no database")
+@pytest.mark.any_database("the scanner has none")
 def test_what_cpython_imports_is_reported(tmp_path):
     source = random.Random(SEED)
     start = cpu_seconds()

@@ -335,6 +335,7 @@ def test_code_of_a_model_reaches_nothing(server, hostile):
     assert double(server, hostile, 4) == [0.0], "it answers with the numbers of what it could reach"
 
 
+@pytest.mark.any_database("workers have none")
 def test_a_model_that_hangs_breaks_or_grows_is_replaced_and_nobody_else_pays(server, hostile):
     begun = time.monotonic()
     assert "took longer than 3 s" in double(server, hostile, 1, 503)

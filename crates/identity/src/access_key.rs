@@ -86,7 +86,9 @@ impl AccessKeys {
     fn secret(&self, text: &str) -> Secret {
         let sign = hmac::sign(&self.0, format!("secret of {text}").as_bytes());
         // 30 bytes give 40 characters, as AWS's secrets have.
-        Secret::from(URL_SAFE_NO_PAD.encode(sign.as_ref().get(..30).unwrap_or_default()))
+        let text = URL_SAFE_NO_PAD.encode(sign.as_ref().get(..30).unwrap_or_default());
+        // Programs that take it as a word of their command line would read an option.
+        Secret::from(text.strip_prefix('-').map_or(text.clone(), |rest| format!("A{rest}")))
     }
 }
 
@@ -132,6 +134,15 @@ mod tests {
         assert!(keys().of_token("ses_7").is_none());
         let other = AccessKeys::new(&Secret::from("two".to_owned())).of_token("tok_7").unwrap();
         assert!(other.secret != key.secret);
+    }
+
+    #[test]
+    fn no_secret_looks_like_an_option() {
+        for number in 0..500 {
+            let key = keys().of_token(&format!("tok_{number}")).unwrap();
+            let text = key.secret.expose_text().unwrap();
+            assert!(text.len() == 40 && !text.starts_with('-'), "{number}");
+        }
     }
 
     #[test]

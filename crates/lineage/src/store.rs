@@ -166,13 +166,14 @@ fn edge_from_row(row: &Row<'_>, from: String, to: String) -> Result<Edge, DbErro
     })
 }
 
-/// Gives people, runs, logged models and versions the names they have now. An erased name stays away.
+/// Gives people, runs, logged models, versions and endpoints the names they have now. An erased name stays away.
 pub(crate) fn label(reader: &mut Reader<'_>, nodes: &mut [Node]) -> Result<(), DbError> {
     let kinds = [
         (NodeKind::Person, "principal", "id"),
         (NodeKind::Run, "run", "run_id"),
         (NodeKind::LoggedModel, "logged_model", "model_id"),
         (NodeKind::ModelVersion, "registered_model", "model_id"),
+        (NodeKind::Endpoint, "endpoint", "endpoint_id"),
     ];
     let mut parts = Vec::new();
     let mut documents = Vec::new();

@@ -47,7 +47,7 @@ pub struct Node {
     pub kind: NodeKind,
     /// Its name: an id, or what the client called it.
     pub name: String,
-    /// A name for people: an account's name, a run's name. It is looked up, not kept here.
+    /// A name for people: an account's name, a run's name, an endpoint's. It is looked up, not kept here.
     pub label: Option<String>,
     /// Its digest.
     pub digest: Option<String>,
