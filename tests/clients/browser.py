@@ -15,6 +15,7 @@ import urllib.parse
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from selenium import webdriver
+from selenium.common.exceptions import StaleElementReferenceException, WebDriverException
 from selenium.webdriver.chrome.service import Service
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.virtual_authenticator import VirtualAuthenticatorOptions
@@ -67,7 +68,11 @@ class Browser:
         return self.driver.find_elements(By.CSS_SELECTOR, selector)
 
     def text(self) -> str:
-        return self.find("main").text
+        try:
+            return self.find("main").text
+        except StaleElementReferenceException:
+            # The next page came between finding and reading.
+            return self.find("main").text
 
     def fill(self, **fields: str) -> None:
         for name, value in fields.items():
@@ -108,8 +113,6 @@ class Browser:
 
 
 def is_gone(element) -> bool:
-    from selenium.common.exceptions import StaleElementReferenceException, WebDriverException
-
     try:
         element.is_enabled()
         return False

@@ -158,6 +158,7 @@ def peopled():
         yield server, auditor.session(), given
 
 
+@pytest.mark.any_database("what is cut was read already")
 def test_a_review_of_many_grants_is_told_in_parts(peopled):
     server, session, given = peopled
     page = weighed(session, server, "/console/access/review")
@@ -171,6 +172,7 @@ def test_a_review_of_many_grants_is_told_in_parts(peopled):
     assert "experiment:100000" in one and "(cut: " in one and "experiment:109999" not in one
 
 
+@pytest.mark.any_database("what is cut was read already")
 def test_many_ways_up_are_told_in_parts_and_long_ones_are_cut(peopled):
     server, session, _ = peopled
     page = weighed(session, server, "/console/access/paths")
