@@ -68,11 +68,7 @@ class Browser:
         return self.driver.find_elements(By.CSS_SELECTOR, selector)
 
     def text(self) -> str:
-        try:
-            return self.find("main").text
-        except StaleElementReferenceException:
-            # The next page came between finding and reading.
-            return self.find("main").text
+        return self.find("main").text
 
     def fill(self, **fields: str) -> None:
         for name, value in fields.items():
@@ -80,11 +76,11 @@ class Browser:
             field.clear()
             field.send_keys(value)
 
-    def click(self, selector: str) -> None:
-        """Clicks what leads to another page, and waits until it is there."""
+    def click(self, what) -> None:
+        """Clicks what leads to another page, an element or what this selector finds, and waits until it is there."""
         before = self.find("html")
-        self.find(selector).click()
-        self.wait(lambda: is_gone(before), f"the page after `{selector}`")
+        (self.find(what) if isinstance(what, str) else what).click()
+        self.wait(lambda: is_gone(before), f"the page after `{what}`")
 
     def sure(self, selector: str) -> None:
         """Does what is grave: ticks the box of the button's form, and clicks."""

@@ -141,7 +141,7 @@ def test_the_log_is_narrowed_step_by_step_and_the_first_page_tells_what_changed(
         browser.go("/console")
         row = next(row for row in browser.find("#changes + div tbody").find_elements("css selector", "tr") if "Data committed" in row.text)
         assert "1" in row.text
-        row.find_element("css selector", "a").click()
+        browser.click(row.find_element("css selector", "a"))
         verbs = {row.text for row in browser.all("tbody tr td:nth-child(4)")}
         assert verbs == {"datasets.commit"} and browser.find("#f-from").get_attribute("value"), verbs
         # What fits has several verbs: each is one click away, and keeps what was asked before.

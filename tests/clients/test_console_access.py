@@ -71,7 +71,7 @@ def test_a_review_says_what_is_too_much_and_a_button_narrows_it(aged):
         for who in (owner, idle):
             browser.go("/console/access/review")
             row = next(row for row in browser.all("section[aria-labelledby='grants'] tbody tr") if who.name in row.text)
-            row.find_element("css selector", "a").click()
+            browser.click(row.find_element("css selector", "a"))
             assert "proposed" in browser.find("#verdict").text
             browser.click("form[action^='/console/access/review'] button")
             assert "/console/access/review" in browser.path()
@@ -200,7 +200,7 @@ def test_an_account_is_looked_at_barred_and_let_in_again(aged):
         browser.click("main a[href='/console/people']")
         assert violations(browser, axe()) == []
         assert ada.name in browser.find("#people + div").text and "no group" in browser.text().lower()
-        next(link for link in browser.all("#people + div a") if link.text == ada.name).click()
+        browser.click(next(link for link in browser.all("#people + div a") if link.text == ada.name))
         assert violations(browser, axe()) == []
         assert "may log in" in browser.find("#verdict").text and "unproved" in browser.find("#log-ins + div tbody").text
         browser.sure("main form button")
@@ -280,7 +280,7 @@ def test_a_role_on_the_server_is_asked_for_and_seen_by_who_may_give_it(aged):
         browser.go("/console/access")
         row = next(row for row in browser.all("section[aria-labelledby='waiting'] tbody tr") if "a pager at night" in row.text)
         assert "the whole server" in row.text
-        row.find_element("css selector", "button[value=approve]").click()
+        browser.click(row.find_element("css selector", "button[value=approve]"))
         assert "a pager at night" not in browser.text()
     own = call(auditor.session(), server, "GET", "/elevations/own")["elevations"]
     assert [one["state"] for one in own if one["id"] == asked["id"]] == ["given"]

@@ -54,7 +54,7 @@ def test_an_object_is_found_held_and_retained_without_scripts(world):
         browser.fill(prefix="a/../b <")
         browser.click("form[role=search] button")
         assert "gone" not in browser.find("#objects + div").text
-        next(link for link in browser.all("#objects + div a") if old in link.get_attribute("href")).click()
+        browser.click(next(link for link in browser.all("#objects + div a") if old in link.get_attribute("href")))
         assert NASTY in browser.text() and "nothing holds it" in browser.find("#verdict").text and browser.all("img") == []
         assert "7692c3ad3540bb803c020b3aee66cd8887123234ea0c6e7143c0add73ff431ed" in browser.text(), "SHA-256 of what it holds"
         assert "<b>" in browser.find("#said + div").text and "one" not in browser.find("#parts + div").text
