@@ -10,8 +10,12 @@ use crate::table::Matrix;
 
 /// Rows from which the bins' edges are learnt.
 const EDGE_ROW_COUNT_MAX: usize = 60_000;
-/// Columns that are read together: as many values as are fetched at once.
-const GROUP: usize = 16;
+/// Columns that are read together: at least as many values as are fetched at once; at most so many that their counts stay at hand. Of wide
+/// rows more are read, for each further group fetches all rows anew.
+const GROUP_MIN: usize = 16;
+const GROUP_MAX: usize = 128;
+/// Groups that keep all processors busy.
+const GROUP_COUNT: usize = 8;
 const BYTE_COUNT: usize = 256;
 /// Bin 0 holds what is not a number.
 const FIRST_BIN: usize = 1;
@@ -44,9 +48,10 @@ impl Bins {
     fn with(table: &Matrix, seed: u64, edges: impl Fn(&[f32]) -> (Vec<f32>, Vec<u8>) + Sync) -> Self {
         let columns = table.columns();
         let rows = Random::new(seed, 0x6269_6e73).sample(table.rows(), EDGE_ROW_COUNT_MAX);
-        let groups: Vec<Vec<(Vec<f32>, Vec<u8>)>> = (0..columns.div_ceil(GROUP))
+        let width = (columns / GROUP_COUNT).clamp(GROUP_MIN, GROUP_MAX);
+        let groups: Vec<Vec<(Vec<f32>, Vec<u8>)>> = (0..columns.div_ceil(width))
             .into_par_iter()
-            .map(|group| sorted_columns(table, &rows, group * GROUP).iter().map(|sorted| edges(sorted)).collect())
+            .map(|group| each_sorted(table, &rows, (group * width, width), &edges))
             .collect();
         let (edges, odd): (Vec<Vec<f32>>, Vec<Vec<u8>>) = groups.into_iter().flatten().unzip();
         let bytes: Vec<[u8; BYTE_COUNT]> = edges.par_iter().map(|edges| bins_of_bytes(edges)).collect();
@@ -101,10 +106,10 @@ impl Bins {
     }
 }
 
-/// The sorted values of some columns from this one on, without what is not a number. Columns of whole numbers of one byte, as
-/// all pixels are, are sorted by counting.
-fn sorted_columns(table: &Matrix, rows: &[u32], first: usize) -> Vec<Vec<f32>> {
-    let width = GROUP.min(table.columns() - first);
+/// What the sorted values of each of some columns from this one on give, without what is not a number. Columns of whole numbers of
+/// one byte, as all pixels are, are sorted by counting.
+fn each_sorted<T>(table: &Matrix, rows: &[u32], (first, width): (usize, usize), give: impl Fn(&[f32]) -> T) -> Vec<T> {
+    let width = width.min(table.columns() - first);
     let mut counts = vec![[0_u32; BYTE_COUNT]; width];
     let mut of_bytes = vec![true; width];
     for index in rows {
@@ -116,19 +121,20 @@ fn sorted_columns(table: &Matrix, rows: &[u32], first: usize) -> Vec<Vec<f32>> {
             }
         }
     }
+    let mut values: Vec<f32> = Vec::with_capacity(rows.len());
     let sorted = |(place, (counts, of_bytes)): (usize, (&[u32; BYTE_COUNT], &bool))| {
+        values.clear();
         if *of_bytes {
-            let mut values = Vec::with_capacity(rows.len());
             // Filled stretch by stretch: value by value takes several times as long.
             for (byte, count) in counts.iter().enumerate() {
                 values.resize(values.len() + *count as usize, byte as f32);
             }
-            return values;
+        } else {
+            let own = rows.iter().map(|index| at(table.row(*index as usize), first + place));
+            values.extend(own.filter(|value| !value.is_nan()));
+            values.sort_unstable_by(f32::total_cmp);
         }
-        let values = rows.iter().map(|index| at(table.row(*index as usize), first + place));
-        let mut values: Vec<f32> = values.filter(|value| !value.is_nan()).collect();
-        values.sort_unstable_by(f32::total_cmp);
-        values
+        give(&values)
     };
     counts.iter().zip(&of_bytes).enumerate().map(sorted).collect()
 }
