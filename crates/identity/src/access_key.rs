@@ -86,9 +86,12 @@ impl AccessKeys {
     fn secret(&self, text: &str) -> Secret {
         let sign = hmac::sign(&self.0, format!("secret of {text}").as_bytes());
         // 30 bytes give 40 characters, as AWS's secrets have.
-        let text = URL_SAFE_NO_PAD.encode(sign.as_ref().get(..30).unwrap_or_default());
+        let mut text = URL_SAFE_NO_PAD.encode(sign.as_ref().get(..30).unwrap_or_default());
         // Programs that take it as a word of their command line would read an option.
-        Secret::from(text.strip_prefix('-').map_or(text.clone(), |rest| format!("A{rest}")))
+        if text.starts_with('-') {
+            text.replace_range(..1, "A");
+        }
+        Secret::from(text)
     }
 }
 
