@@ -18,6 +18,8 @@ mod attestation;
 pub mod catalogue;
 mod confine;
 mod csv;
+#[cfg(feature = "options")]
+mod csv_words;
 mod error;
 mod finding;
 pub mod frame;
@@ -34,6 +36,8 @@ mod worker;
 pub use attestation::{Resource, statement};
 pub use confine::{ProcessLimits, limit_this_process};
 pub use csv::{CsvDialect, Delimiter};
+#[cfg(feature = "options")]
+pub use csv_words::CsvWords;
 pub use error::InspectionError;
 pub use finding::{Effect, Example, Finding, FindingKind, NAME_BYTES_MAX, Screen, Severity};
 pub use html::{charts, html};

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
-use inspection::{CsvDialect, Delimiter};
+use inspection::CsvWords;
 
 use crate::contracts;
 
@@ -110,15 +110,8 @@ pub(crate) struct Files {
     /// Parquet, CSV, JSON lines, Arrow IPC, NumPy, or a folder of images.
     #[arg(required = true)]
     pub paths: Vec<PathBuf>,
-    /// The first record of a CSV file names the columns.
-    #[arg(long, conflicts_with = "no_header")]
-    pub header: bool,
-    /// The first record of a CSV file is a row.
-    #[arg(long)]
-    pub no_header: bool,
-    /// What parts the fields of CSV files: a character, `tab` or `space`.
-    #[arg(long, value_name = "CHARACTER")]
-    pub delimiter: Option<Delimiter>,
+    #[command(flatten)]
+    pub csv: CsvWords,
     /// The column that a model learns to predict.
     #[arg(long)]
     pub label: Option<String>,
@@ -149,11 +142,4 @@ pub(crate) struct Files {
     /// Go on where the kernel cannot lock the program in.
     #[arg(long)]
     pub allow_insecure_unsandboxed: bool,
-}
-
-impl Files {
-    /// What was said of CSV files.
-    pub(crate) fn csv(&self) -> CsvDialect {
-        CsvDialect::of_options(self.header, self.no_header, self.delimiter)
-    }
 }

@@ -187,7 +187,7 @@ fn job(request: &Request, opened: &Opened) -> JobSpec {
         .and_then(|path| path.file_stem())
         .map_or_else(|| "data".to_owned(), |stem| stem.to_string_lossy().into_owned());
     let mut job = JobSpec::new(name, "local", specs.collect(), SystemClock.now().0);
-    job.csv = files.csv();
+    job.csv = files.csv.dialect();
     job.roles = Roles {
         label: files.label.clone(),
         source: files.source.clone(),

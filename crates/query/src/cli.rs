@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
-use inspection::{CsvDialect, Delimiter};
+use inspection::CsvWords;
 
 /// Runs SQL over data files without trusting them: ad-hoc queries, joins, and the SQL rules of data contracts.
 #[derive(Debug, Parser)]
@@ -62,15 +62,8 @@ pub(crate) struct Tables {
     /// Parquet, CSV, JSON lines, Arrow IPC, NumPy, or a folder of images.
     #[arg(required = true, value_name = "NAME=FILE")]
     pub tables: Vec<String>,
-    /// The first record of every CSV file names the columns; otherwise that is found out.
-    #[arg(long, conflicts_with = "no_header")]
-    pub header: bool,
-    /// The first record of every CSV file is a row, and the columns are called `column_1`, `column_2` and so on.
-    #[arg(long)]
-    pub no_header: bool,
-    /// What parts the fields of CSV files: a character, `tab` or `space`; otherwise that is found out.
-    #[arg(long, value_name = "CHARACTER")]
-    pub delimiter: Option<Delimiter>,
+    #[command(flatten)]
+    pub csv: CsvWords,
     /// Print JSON.
     #[arg(long)]
     pub json: bool,
@@ -86,11 +79,4 @@ pub(crate) struct Tables {
     /// Go on where the kernel cannot lock the program in.
     #[arg(long)]
     pub allow_insecure_unsandboxed: bool,
-}
-
-impl Tables {
-    /// What was said of CSV files.
-    pub(crate) fn csv(&self) -> CsvDialect {
-        CsvDialect::of_options(self.header, self.no_header, self.delimiter)
-    }
 }

@@ -24,7 +24,7 @@ type Files = Vec<(String, Vec<DataFile>)>;
 
 /// Prints the rows of a query.
 pub(crate) fn sql(query: String, asked: &Tables) -> ExitCode {
-    let (as_json, csv) = (asked.json, asked.csv());
+    let (as_json, csv) = (asked.json, asked.csv.dialect());
     let work = prepare(asked).and_then(|(files, limits)| {
         on_a_deep_stack(move || {
             let tables = open(files, csv)?.into_iter().map(|(name, table)| (vec![name], table)).collect();
@@ -37,7 +37,7 @@ pub(crate) fn sql(query: String, asked: &Tables) -> ExitCode {
 
 /// Prints which SQL rules of a contract hold.
 pub(crate) fn rules(contract: &Path, object: Option<&str>, asked: &Tables) -> ExitCode {
-    let (as_json, csv, object) = (asked.json, asked.csv(), object.map(str::to_owned));
+    let (as_json, csv, object) = (asked.json, asked.csv.dialect(), object.map(str::to_owned));
     let work = sandbox::text(contract).and_then(|contract| {
         let (files, limits) = prepare(asked)?;
         on_a_deep_stack(move || {

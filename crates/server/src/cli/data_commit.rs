@@ -6,13 +6,13 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::Args;
+use inspection::CsvWords;
 use kernel::{Kind, Problem};
 use serde_json::{Value, json};
 
 use super::client::{Client, Connection};
 use super::data::{PREFIX, path, wait};
 use super::data_contract;
-use super::data_csv::CsvWords;
 use super::model_files::MLFLOW;
 use super::output::{segment, show};
 use super::read_text;

@@ -8,13 +8,12 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 
 use clap::{Args, Subcommand, ValueEnum};
-use inspection::Worker;
+use inspection::{CsvWords, Worker};
 use kernel::{Kind, Problem};
 use serde_json::{Value, json};
 
 use super::client::{Client, Connection};
 use super::data::{PREFIX, path};
-use super::data_csv::CsvWords;
 use super::output::{segment, show};
 use super::read_text;
 

@@ -12,7 +12,6 @@ mod client;
 mod data;
 mod data_commit;
 mod data_contract;
-mod data_csv;
 mod data_query;
 mod data_read;
 mod data_rows;
