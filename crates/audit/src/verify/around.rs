@@ -79,10 +79,13 @@ fn file(check: &mut Check<'_>, tree: &TreeCheck, size: u64, root: &Path, path: &
     if agrees && found.len() == expected.len() && expected_bytes == Some(bytes.len()) {
         return;
     }
-    // A crash may cut a file short that no checkpoint needs; it does not change what is there.
+    // A file that no checkpoint needs is short while it is written, and after a crash; what is there of it is not changed.
+    let is_being_written = check.live && tile.width() > tile_width(level, index, size);
     let crashed = !check.live && !check.folders.wal.join("clean").exists();
-    if agrees && crashed && expected_bytes.is_some_and(|whole| bytes.len() < whole) {
-        check.report.note(format!("`log/{name}` was being written in a crash; the next start writes it again"));
+    if agrees && (is_being_written || crashed) && expected_bytes.is_some_and(|whole| bytes.len() < whole) {
+        if crashed {
+            check.report.note(format!("`log/{name}` was being written in a crash; the next start writes it again"));
+        }
         return;
     }
     let bad = found.iter().zip(&expected).position(|(found, expected)| found != expected).unwrap_or(found.len());

@@ -150,6 +150,44 @@ fn partial_files(dir: &std::path::Path, found: &mut Vec<std::path::PathBuf>) {
     }
 }
 
+/// While the log is open, a tile beyond the checkpoint may be half written at the moment one looks; no other may.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_tile_that_is_being_written_is_no_fault() {
+    let place = Place::new();
+    let house = place.open();
+    let key = house.log.verifier_key().to_string();
+    let checkpoint = place.audit_dir().join("log/checkpoint");
+    house.work(30).await;
+    house.drained().await;
+    house.log.flush().await.unwrap();
+    let signed = std::fs::read(&checkpoint).unwrap();
+    let mut before = Vec::new();
+    partial_files(&place.audit_dir().join("log/tile"), &mut before);
+    house.work(40).await;
+    house.drained().await;
+    house.log.flush().await.unwrap();
+    let mut all = Vec::new();
+    partial_files(&place.audit_dir().join("log/tile"), &mut all);
+    assert!(!before.is_empty() && all.len() > before.len(), "{before:?} {all:?}");
+    // As it was before the newer checkpoint was signed.
+    std::fs::write(&checkpoint, signed).unwrap();
+    let report = verify(&place.audit_dir(), &key);
+    assert!(report.ok, "{report:#?}");
+    for path in &all {
+        let bytes = std::fs::read(path).unwrap();
+        for kept in [0, bytes.len() / 2, bytes.len() - 1] {
+            std::fs::write(path, &bytes[..kept]).unwrap();
+            let report = verify(&place.audit_dir(), &key);
+            assert_eq!(report.ok, !before.contains(path), "{kept} bytes of {}: {report:#?}", path.display());
+        }
+        let mut changed = bytes.clone();
+        changed[bytes.len() / 2] ^= 1;
+        std::fs::write(path, changed).unwrap();
+        assert!(!verify(&place.audit_dir(), &key).ok, "{}", path.display());
+        std::fs::write(path, bytes).unwrap();
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn tiles_that_a_crash_left_half_written_are_mended_at_the_start() {
     let place = Place::new();

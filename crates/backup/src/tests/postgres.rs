@@ -172,6 +172,23 @@ async fn a_database_that_holds_anything_is_not_written_to() {
     assert!(fresh.claim("mine", true).is_err());
 }
 
+/// A server goes on with what a killed client asked for: the next try meets a database that is being made.
+#[test]
+fn a_database_that_is_being_made_by_an_earlier_try_is_taken() {
+    let Some(kept) = FreshDatabase::make("beside") else { return };
+    let location = Location::Postgres { url: Secret::from(kept.url.clone()), ca: None };
+    let name = format!("{}_made", Fresh::given(&location).unwrap().name());
+    let made: Vec<_> = std::thread::scope(|scope| {
+        let tries: Vec<_> = (0..4).map(|_| scope.spawn(|| Fresh::make_beside(&location, &name))).collect();
+        tries.into_iter().map(|one| one.join().unwrap()).collect()
+    });
+    let problems: Vec<_> = made.iter().filter_map(|one| one.as_ref().err()).collect();
+    assert!(problems.is_empty(), "{problems:?}");
+    let made = made.into_iter().next().unwrap().unwrap();
+    made.claim("mine", false).unwrap();
+    made.throw_away("mine").unwrap();
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_newer_backup_and_an_older_pg_restore_say_what_to_do() {
     let Some(world) = World::on_postgres(BackupConfig::default()).await else { return };

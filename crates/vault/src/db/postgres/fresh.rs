@@ -11,6 +11,7 @@ use std::fs::File;
 use std::path::Path;
 
 use ::postgres::Client;
+use ::postgres::error::SqlState;
 use kernel::{Kind, Problem, Secret};
 
 use super::session::{Connection, Keeping};
@@ -77,20 +78,25 @@ fn sql(error: ::postgres::Error) -> Problem {
     refused(error.into())
 }
 
-/// Makes a database of that name where `at` is, unless it is there.
+/// Makes a database of that name where `at` is, unless it is there, or somebody makes it at this moment: the server goes on with
+/// what a killed client had asked for.
 pub(in crate::db) fn create(at: (&Secret, Option<&Path>), name: &str) -> Result<(), Problem> {
     let statement = format!("CREATE DATABASE {} TEMPLATE template0 ENCODING 'UTF8'", quoted(name));
     on((&beside(at.0, MAINTENANCE)?, at.1), |_, mut client| {
         if client.query_opt("SELECT 1 FROM pg_database WHERE datname = $1", &[&name]).map_err(sql)?.is_some() {
             return Ok(());
         }
-        client.batch_execute(&statement).map_err(|error| {
-            let message = format!(
-                "the database `{name}` cannot be made: give the server's account the right to (`ALTER ROLE … CREATEDB`), or make an \
-                 empty one, and name the file with its address"
-            );
-            Problem::unavailable(message).because(DbError::from(error))
-        })
+        match client.batch_execute(&statement) {
+            Err(error) if matches!(error.code(), Some(&(SqlState::DUPLICATE_DATABASE | SqlState::UNIQUE_VIOLATION))) => Ok(()),
+            Err(error) => {
+                let message = format!(
+                    "the database `{name}` cannot be made: give the server's account the right to (`ALTER ROLE … CREATEDB`), or make an \
+                     empty one, and name the file with its address"
+                );
+                Err(Problem::unavailable(message).because(DbError::from(error)))
+            }
+            Ok(()) => Ok(()),
+        }
     })
 }
 
