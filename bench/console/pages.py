@@ -8,6 +8,7 @@ Before that it waits until nothing is left to be inspected or indexed. Prints on
 
 import argparse
 import json
+import os
 import pathlib
 import re
 import sys
@@ -18,8 +19,11 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[2] / "tests" / "
 import harness  # noqa: E402
 import people  # noqa: E402
 import test_data  # noqa: E402
+import test_serving  # noqa: E402
 
 OFFICES = [("reviewer", "workspace"), ("auditor", "server"), ("administrator", "server"), ("monitor", "server"), ("key_custodian", "server")]
+# Enough for each chart of an endpoint's page.
+PREDICTION_COUNT = 1_000
 LINK = re.compile(rb'<tbody>\s*<tr>.*?<a href="([^"]+)"', re.DOTALL)
 # Name, page, and whether the first link of its table is the page that is meant.
 PAGES = [
@@ -34,6 +38,7 @@ PAGES = [
     ("model-version", "/console/models", True),
     ("lineage", "/console/lineage?subject=model%3Amodel-00001%2F1", False),
     ("endpoints", "/console/endpoints", False),
+    ("endpoint", "/console/endpoints/{endpoint}", False),
     ("alerts", "/console/alerts", False),
     ("detections", "/console/detections", False),
     ("log", "/console/audit", False),
@@ -54,6 +59,8 @@ PAGES = [
     ("rules", "/console/detections/rules", False),
     ("predictions", "/console/predictions", False),
     ("erasure", "/console/erasure", False),
+    ("promotion", "/console/models/{model}/1/promote?alias=champion", False),
+    ("served-version", "/console/models/{model}/1", False),
     ("compare-models", "/console/compare/models?version=model-00001%2F1&version=model-00002%2F1", False),
     ("compare-runs", "/console/compare?run={run}&run={other_run}", False),
     ("curve", "/console/curve?key=loss&run={run}&run={other_run}", False),
@@ -100,7 +107,7 @@ def measured(server, options):
 
 
 def filled_in(server, seer):
-    """What pages are of that no list leads to: runs, accounts, and two versions of a data set, committed here."""
+    """What pages are of that no list leads to: runs, accounts, two versions of a data set, and an endpoint, made here."""
     session = server.session()
     found = session.post(f"{server.url}/api/2.0/mlflow/runs/search", json={"experiment_ids": ["0"], "max_results": 2})
     run, other_run = (one["info"]["run_id"] for one in found.json()["runs"])
@@ -110,7 +117,19 @@ def filled_in(server, seer):
         rows = "".join(f"{row},{row * number % 97}\n" for row in range(1_000))
         test_data.commit(committer, server, name, {"a.csv": f"row,number\n{rows}".encode()})
         test_data.wait(committer, server, name, number)
-    return {**ids, "run": run, "other_run": other_run, "data": name}
+    return {**ids, "run": run, "other_run": other_run, "data": name, **served(server, session)}
+
+
+def served(server, session):
+    """A real model behind an endpoint that has answered."""
+    os.environ.update(server.mlflow_environment())
+    import mlflow
+
+    made = test_serving.serve(server, mlflow)
+    for at in range(PREDICTION_COUNT):
+        rows = made["features"][at % 150 : at % 150 + 1]
+        test_serving.ask(session, server, made["endpoint"], {"inputs": [test_serving.tensor(rows)]})
+    return {"endpoint": made["endpoint"], "model": made["model"]}
 
 
 def page(session, server, path, times):
