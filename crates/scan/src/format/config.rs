@@ -5,6 +5,7 @@ use std::io;
 use serde::de::IgnoredAny;
 use serde_json::{Map, Value};
 
+use crate::container::names;
 use crate::context::Context;
 use crate::report::shown;
 use crate::rules;
@@ -19,6 +20,8 @@ const CODE_KEYS: [&str; 2] = ["auto_map", "custom_pipelines"];
 /// Packages whose classes configurations of their own name as a target. They are large: what a name does is not known.
 const TARGET_PACKAGES: [&str; 6] =
     ["nemo.collections.", "nemo.core.", "torch.nn.", "torch.optim.", "pytorch_lightning.", "lightning."];
+/// Packages of base models, whose modules adapters name.
+const BASE_PACKAGES: [&str; 3] = ["transformers.models.", "diffusers.models.", "timm.models."];
 
 /// Judges a file that should be JSON, and says what it is; `None` if it is not JSON.
 pub(super) fn look(context: &mut Context<'_>, window: Window<'_>) -> io::Result<Option<&'static str>> {
@@ -89,6 +92,14 @@ fn judge_entry(context: &mut Context<'_>, key: &str, value: &Value) {
             context.find(rules::CODE, None, format!("`{key}` names code that comes with the model"));
         }
         ("chat_template", value) => judge_templates(context, value),
+        ("weight_map", Value::Object(files)) => judge_weights(context, files),
+        // PEFT imports this module for the class of the base model.
+        ("parent_library", library) if !library.is_null() => {
+            let library = library.as_str().unwrap_or("?? not a text");
+            if !BASE_PACKAGES.iter().any(|package| library.starts_with(package)) {
+                context.find(rules::CODE, None, format!("`parent_library` is `{}`", shown(library)));
+            }
+        }
         // Hydra and NeMo call what this names.
         ("_target_", target) => {
             let target = target.as_str().unwrap_or("?? not a text");
@@ -106,6 +117,14 @@ fn judge_entry(context: &mut Context<'_>, key: &str, value: &Value) {
             context.find(rules::MODULE_REFERENCE, None, format!("`activation_function` is `{}`", shown(name)));
         }
         _ => {}
+    }
+}
+
+/// The files that an index names for tensors: readers put the names behind the model's folder and open them.
+fn judge_weights(context: &mut Context<'_>, files: &Map<String, Value>) {
+    let problem = |file: &str| names::problem(file).map(|why| format!("`weight_map` names `{}`: {why}", shown(file)));
+    if let Some(message) = files.values().filter_map(Value::as_str).find_map(problem) {
+        context.find(rules::WEIGHTS_PATH, None, message);
     }
 }
 

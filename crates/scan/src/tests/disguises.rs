@@ -134,6 +134,24 @@ fn no_key_of_json_excuses_another() {
 }
 
 #[test]
+fn configurations_name_no_files_and_modules_elsewhere() {
+    let index = |file: &str| format!(r#"{{"metadata":{{}},"weight_map":{{"a":"x-1.safetensors","b":"{file}"}}}}"#);
+    for (file, wanted) in [
+        ("x-2.safetensors", Verdict::Clean),
+        ("part/x-2.bin", Verdict::Clean),
+        ("../x.bin", Verdict::Blocked),
+        ("/tmp/x.bin", Verdict::Blocked),
+    ] {
+        let rule = if wanted == Verdict::Clean { "" } else { "config.weights_path" };
+        check("model.safetensors.index.json", index(file).as_bytes(), wanted, rule);
+    }
+    let adapter = |library: &str| format!(r#"{{"auto_mapping":{{"base_model_class":"Base","parent_library":{library}}}}}"#);
+    check("adapter_config.json", adapter(r#""transformers.models.bert.modeling_bert""#).as_bytes(), Verdict::Clean, "");
+    check("adapter_config.json", adapter("null").as_bytes(), Verdict::Clean, "");
+    check("adapter_config.json", adapter(r#""mine.models""#).as_bytes(), Verdict::Unknown, "file.code");
+}
+
+#[test]
 fn keras_reads_no_files_and_knows_its_own_values() {
     let lookup = |vocabulary: &str| format!(r#"{{"class_name":"StringLookup","config":{{"vocabulary":{vocabulary}}}}}"#);
     check("a.json", lookup(r#""/etc/passwd""#).as_bytes(), Verdict::Blocked, "keras.unsafe_layer");
