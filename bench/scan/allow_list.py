@@ -249,6 +249,8 @@ def pandas():
         value = getattr(pd, entry)
         if inspect.isclass(value) and issubclass(value, (pd.Index, pd.api.extensions.ExtensionDtype)):
             names.add(("pandas", entry))
+    for entry in ("to_numeric", "to_datetime", "to_timedelta", "get_dummies", "isna", "notna", "cut", "qcut"):
+        names.add((getattr(pd, entry).__module__, entry, "reference"))
     write("pandas", "pandas", "frames, indexes, extension arrays and dtypes by introspection", names)
 
 
