@@ -68,6 +68,29 @@ pub(super) fn judge_keras(context: &mut Context<'_>, text: &[u8]) {
     }
 }
 
+/// What a Keras model was trained with: losses, metrics, optimizers. Names without a module are Keras' own, or registered.
+pub(super) fn judge_training(context: &mut Context<'_>, text: &[u8]) {
+    match serde_json::from_slice::<Value>(text) {
+        Ok(value) => walk_modules(context, &value),
+        Err(_) => context.find(rules::HDF5_UNREAD, None, "what the model was trained with is no JSON"),
+    }
+}
+
+fn walk_modules(context: &mut Context<'_>, value: &Value) {
+    match value {
+        Value::Object(map) => {
+            if let Some(class) = map.get("class_name").and_then(Value::as_str)
+                && map.get("module").is_some_and(Value::is_string)
+            {
+                keras::judge(context, class, map);
+            }
+            map.values().for_each(|inner| walk_modules(context, inner));
+        }
+        Value::Array(items) => items.iter().for_each(|item| walk_modules(context, item)),
+        _ => {}
+    }
+}
+
 /// Looks at every object in the value. The parser bounds the depth.
 pub(super) fn walk(context: &mut Context<'_>, value: &Value) {
     match value {

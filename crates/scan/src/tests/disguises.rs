@@ -66,6 +66,20 @@ fn hdf5_is_found_wherever_its_readers_find_it() {
 }
 
 #[test]
+fn losses_and_metrics_of_hdf5_are_of_keras_own() {
+    let training = |loss: &str| scan("a.h5", &hdf5(0, &[("training_config", format!("{{\"loss\":{loss}}}").as_bytes())])).verdict;
+    let function = |module: &str, name: &str| {
+        format!(r#"{{"module":"{module}","class_name":"function","config":"{name}","registered_name":"function"}}"#)
+    };
+    assert_eq!(training(&function("os", "system")), Verdict::Blocked);
+    assert_eq!(training(&format!("[{}]", function("builtins", "exec"))), Verdict::Blocked);
+    assert_eq!(training(&function("keras.losses", "mean_squared_error")), Verdict::Clean);
+    assert_eq!(training(r#"{"class_name":"Mine","config":{}}"#), Verdict::Clean);
+    assert_eq!(training(r#""mse""#), Verdict::Clean);
+    assert_eq!(training("NaN"), Verdict::Unknown);
+}
+
+#[test]
 fn texts_of_hdf5_are_followed_as_pickles() {
     check("a.h5", &hdf5(0, &[("TITLE", SYSTEM)]), Verdict::Blocked, "pickle.dangerous_global");
     check("a.h5", &hdf5(0, &[("PSEUDOATOM", b"object")]), Verdict::Unknown, "hdf5.unread");
