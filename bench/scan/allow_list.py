@@ -249,6 +249,8 @@ def pandas():
         value = getattr(pd, entry)
         if inspect.isclass(value) and issubclass(value, (pd.Index, pd.api.extensions.ExtensionDtype)):
             names.add(("pandas", entry))
+    for entry in ("to_numeric", "to_datetime", "to_timedelta", "get_dummies", "isna", "notna", "cut", "qcut"):
+        names.add((getattr(pd, entry).__module__, entry, "reference"))
     write("pandas", "pandas", "frames, indexes, extension arrays and dtypes by introspection", names)
 
 
@@ -359,7 +361,8 @@ def xgboost():
     import xgboost
     import xgboost.sklearn
 
-    names = {("xgboost.core", "Booster"), ("xgboost.core", "_unpickle_booster")} - {("xgboost.core", "_unpickle_booster")}
+    # Called with a path, it reads that file.
+    names = {("xgboost.core", "Booster", "empty")}
     for name, value in vars(xgboost.sklearn).items():
         if inspect.isclass(value) and value.__module__ == "xgboost.sklearn" and "XGB" in name:
             names.add(("xgboost.sklearn", name))
@@ -371,7 +374,8 @@ def lightgbm():
     import lightgbm
     import lightgbm.sklearn
 
-    names = {("lightgbm.basic", "Booster")}
+    # Called with a path, it reads that file.
+    names = {("lightgbm.basic", "Booster", "empty")}
     for name, value in vars(lightgbm.sklearn).items():
         if inspect.isclass(value) and value.__module__ == "lightgbm.sklearn" and name.startswith("LGBM"):
             names.add(("lightgbm.sklearn", name))

@@ -191,7 +191,7 @@ def wider(folder):
     frame = pd.DataFrame(rows, columns=list("abcd"))
     made = {
         "categories": HistGradientBoostingClassifier(max_iter=3, categorical_features=[0]).fit(np.column_stack([labels, rows]), labels),
-        "functions": [FunctionTransformer(one) for one in (np.reshape, np.column_stack, scipy.special.logit)],
+        "functions": [FunctionTransformer(one) for one in (np.reshape, np.column_stack, scipy.special.logit, pd.to_numeric, pd.get_dummies)],
         "words": TfidfVectorizer(tokenizer=str.split, token_pattern=None).fit(["a b", "b c"]),
         "gaps": pd.DataFrame({"x": pd.array([1, None], dtype="Int64"), "y": pd.array(["u", None], dtype="string")}),
         "intervals": [pd.cut(frame["a"], 3), pd.Interval(0, 1), pd.Period("2026-01", "M"), pd.NA],

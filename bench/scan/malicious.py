@@ -205,6 +205,18 @@ def memory(put):
     put(name, "state-space.pkl", b"\x80\x04cstatsmodels.tsa.statespace._kalman_filter\ndKalmanFilter\n)R}b.")
 
 
+def boosters(put):
+    """Called with a path, they read that file."""
+    for module in ("xgboost.core", "lightgbm.basic"):
+        name = text(module) + text("Booster") + b"\x93"
+        path = b"NN" + text("model.txt")
+        put("boosters", f"{module}-called.pkl", b"\x80\x04" + name + path + b"\x87R.")
+        put("boosters", f"{module}-object.pkl", b"\x80\x04(" + name + path + b"o.")
+        put("boosters", f"{module}-named.pkl", b"\x80\x04" + name + b")}" + text("model_file") + text("model.txt") + b"s\x92.")
+        appended = text("sklearn.dummy") + text("DummyClassifier") + b"\x93)\x81}" + text("append") + name + b"sb" + text("model.txt") + b"a."
+        put("boosters", f"{module}-appended.pkl", b"\x80\x04" + appended)
+
+
 def frames(put):
     name = "frames"
     # A text across the border: one reader sees a text, another a call.
@@ -232,7 +244,8 @@ def nested(put):
 def compressed(put):
     for kind, raw in {"zlib": zlib.compress(SYSTEM), "gzip": gzip.compress(SYSTEM), "bz2": bz2.compress(SYSTEM), "xz": lzma.compress(SYSTEM),
                       "lzma": lzma.compress(SYSTEM, lzma.FORMAT_ALONE), "gzip-twice": gzip.compress(gzip.compress(SYSTEM)),
-                      "gzip-then": gzip.compress(pickle.dumps(1)) + gzip.compress(SYSTEM), "zlib-cut": zlib.compress(SYSTEM)[:-4]}.items():
+                      "gzip-then": gzip.compress(pickle.dumps(1)) + gzip.compress(SYSTEM),
+                      "lzma-then": lzma.compress(pickle.dumps(1), lzma.FORMAT_ALONE) + lzma.compress(SYSTEM, lzma.FORMAT_ALONE), "zlib-cut": zlib.compress(SYSTEM)[:-4]}.items():
         put("compressed", f"{kind}.joblib", raw)
     try:
         import lz4.frame
@@ -411,6 +424,14 @@ def others(put):
         "content": {"__class__": "system", "__module__": "os"}, "protocol": 2})}))
     put("skops", "function.skops", archive_of({"schema.json": json.dumps({"__class__": "function", "__module__": "builtins",
         "__loader__": "FunctionNode", "content": {"module_path": "os", "function": "system"}})}))
+    for loader in ("TypeNode", "FunctionNode"):
+        # The types of a dictionary's keys are called with their texts.
+        key = {"__class__": "system", "__module__": "os", "__loader__": loader, "content": {"module_path": "numpy", "function": "add"}}
+        keys = {"__class__": "list", "__module__": "builtins", "__loader__": "ListNode", "content": [key]}
+        value = {"__class__": "str", "__module__": "builtins", "__loader__": "JsonNode", "content": "1"}
+        put("skops", f"keys-{loader}.skops", archive_of({"schema.json": json.dumps({"__class__": "dict", "__module__": "builtins",
+            "__loader__": "DictNode", "key_types": keys, "content": {HARMLESS: value}, "protocol": 2})}))
+    put("weights", "model.safetensors.index.json", json.dumps({"weight_map": {"a": "../../elsewhere.bin"}}).encode())
     put("mlflow", "MLmodel", b"flavors:\n  python_function:\n    loader_module: os\n    code: code\n")
     put("mlflow", "python-tag/conda.yaml", b"dependencies: !!python/object/apply:os.system [true]\n")
     put("mlflow", "index/requirements.txt", b"--extra-index-url https://example.org/simple\nmlflow\n")
@@ -438,7 +459,7 @@ def main():
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(content)
 
-    for make in (gadgets, submodules, extensions, virtual_machine, memory, frames, nested, compressed, joblib_arrays, zips, others):
+    for make in (gadgets, submodules, extensions, virtual_machine, memory, boosters, frames, nested, compressed, joblib_arrays, zips, others):
         make(put)
     print(sum(1 for path in folder.rglob("*") if path.is_file()))
 

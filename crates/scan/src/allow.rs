@@ -227,22 +227,10 @@ impl AllowList {
         self.names.get(module)?.get(name).copied()
     }
 
-    /// Whether skops may make objects of `module.name`, given as one dotted text.
-    pub fn has_dotted(&self, dotted: &str) -> bool {
-        dotted.rsplit_once('.').is_some_and(|(module, name)| {
-            matches!(
-                self.exact(module, name),
-                Some(
-                    Mode::Any
-                        | Mode::Reference
-                        | Mode::Dtype
-                        | Mode::ClassFirst
-                        | Mode::ArrayClass
-                        | Mode::ArrayMaker
-                        | Mode::ArrayScalar
-                )
-            )
-        })
+    /// How a name that is given as one dotted text, `module.name`, may be used.
+    pub fn dotted_mode(&self, dotted: &str) -> Option<Mode> {
+        let (module, name) = dotted.rsplit_once('.')?;
+        self.exact(module, name)
     }
 
     /// SHA-256 over the rules and the lists.

@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 /// The version of the rules; it changes with them, so that what was judged by old rules can be judged again.
-pub const RULES_VERSION: &str = "2026.11.3";
+pub const RULES_VERSION: &str = "2026.11.4";
 
 /// What a finding does to the verdict.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
@@ -109,6 +109,8 @@ rules! {
         "the archive holds TorchScript: a program that runs when the model is loaded or used";
     TORCH_UNREFERENCED = "torch.unreferenced_member" Unknown
         "a member belongs to no tensor; other readers may load it";
+    WEIGHTS_PATH = "config.weights_path" Block
+        "the index of the tensors names a file outside of the model's folder, which is loaded with it";
     ONNX_PATH = "onnx.external_path" Block
         "the tensors' external file lies outside of the model's folder";
     ONNX_MISSING = "onnx.external_missing" Unknown

@@ -90,15 +90,24 @@ fn decoder<'a>(window: Window<'a>, method: Method) -> Option<Box<dyn Read + 'a>>
         Method::Bzip2 => Box::new(bzip2::bufread::MultiBzDecoder::new(stream)),
         Method::Xz => Box::new(lzma_rust2::XzReader::new_mem_limit(stream, true, XZ_MEMORY_KIB_MAX)),
         Method::Lzma => {
-            let reader = lzma_rust2::LzmaReader::new_mem_limit(stream, XZ_MEMORY_KIB_MAX, None).ok()?;
-            Box::new(Whole::new(reader, lzma_rust2::LzmaReader::into_inner))
+            let mut reader = lzma_rust2::LzmaReader::new_mem_limit(stream, XZ_MEMORY_KIB_MAX, None).ok()?;
+            reader.set_relaxed_end_condition(false);
+            Box::new(Whole::new(reader, behind_lzma))
         }
         Method::Lz4 => Box::new(Lz4(lz4_flex::frame::FrameDecoder::new(stream))),
         Method::Zstandard => Box::new(Zstandard::Between(stream)),
     })
 }
 
-/// A zlib stream whose end must be the end of the bytes: what is behind it belongs to no reader's idea of the file.
+/// What follows a stream of LZMA, of which its reader has some read ahead.
+fn behind_lzma(
+    reader: lzma_rust2::LzmaReader<io::BufReader<Stream<'_>>>,
+) -> io::Chain<io::Cursor<Vec<u8>>, io::BufReader<Stream<'_>>> {
+    let (stream, read_ahead) = reader.into_parts();
+    io::Cursor::new(read_ahead).chain(stream)
+}
+
+/// A stream of zlib or LZMA whose end must be the end of the bytes: what is behind it belongs to no reader's idea of the file.
 struct Whole<R, F> {
     inner: Option<R>,
     rest: F,
@@ -110,7 +119,7 @@ impl<R, F> Whole<R, F> {
     }
 }
 
-impl<'a, R: Read, F: Fn(R) -> io::BufReader<Stream<'a>>> Read for Whole<R, F> {
+impl<R: Read, T: Read, F: Fn(R) -> T> Read for Whole<R, F> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let Some(inner) = &mut self.inner else { return Ok(0) };
         let count = inner.read(buffer)?;
@@ -243,6 +252,18 @@ mod tests {
                 Verdict::Blocked,
                 "{method:?} tail"
             );
+        }
+    }
+
+    #[test]
+    fn nothing_follows_a_stream_of_lzma() {
+        // Python's `lzma.compress(b"strongroom" * 100, lzma.FORMAT_ALONE)`.
+        const LZMA: &[u8] = b"\x5d\0\0\x80\0\xff\xff\xff\xff\xff\xff\xff\xff\0\x39\x9d\x0a\x8d\x58\x22\x5b\xb9\xa7\xe5\
+            \x30\x13\x72\xc0\x50\x37\xfd\xb0\x90\x13\x03\xff\xff\xa9\x46\0\0";
+        let (inner, verdict) = check(LZMA, Method::Lzma, Limits::default());
+        assert_eq!((inner.unwrap(), verdict), (b"strongroom".repeat(100), Verdict::Clean));
+        for tail in [&b"\0"[..], b"tail", LZMA] {
+            assert_eq!(check(&[LZMA, tail].concat(), Method::Lzma, Limits::default()).1, Verdict::Blocked, "{tail:?}");
         }
     }
 

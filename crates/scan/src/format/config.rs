@@ -5,6 +5,7 @@ use std::io;
 use serde::de::IgnoredAny;
 use serde_json::{Map, Value};
 
+use crate::container::names;
 use crate::context::Context;
 use crate::report::shown;
 use crate::rules;
@@ -19,6 +20,8 @@ const CODE_KEYS: [&str; 2] = ["auto_map", "custom_pipelines"];
 /// Packages whose classes configurations of their own name as a target. They are large: what a name does is not known.
 const TARGET_PACKAGES: [&str; 6] =
     ["nemo.collections.", "nemo.core.", "torch.nn.", "torch.optim.", "pytorch_lightning.", "lightning."];
+/// Packages of base models, whose modules adapters name.
+const BASE_PACKAGES: [&str; 3] = ["transformers.models.", "diffusers.models.", "timm.models."];
 
 /// Judges a file that should be JSON, and says what it is; `None` if it is not JSON.
 pub(super) fn look(context: &mut Context<'_>, window: Window<'_>) -> io::Result<Option<&'static str>> {
@@ -65,6 +68,29 @@ pub(super) fn judge_keras(context: &mut Context<'_>, text: &[u8]) {
     }
 }
 
+/// What a Keras model was trained with: losses, metrics, optimizers. Names without a module are Keras' own, or registered.
+pub(super) fn judge_training(context: &mut Context<'_>, text: &[u8]) {
+    match serde_json::from_slice::<Value>(text) {
+        Ok(value) => walk_modules(context, &value),
+        Err(_) => context.find(rules::HDF5_UNREAD, None, "what the model was trained with is no JSON"),
+    }
+}
+
+fn walk_modules(context: &mut Context<'_>, value: &Value) {
+    match value {
+        Value::Object(map) => {
+            if let Some(class) = map.get("class_name").and_then(Value::as_str)
+                && map.get("module").is_some_and(Value::is_string)
+            {
+                keras::judge(context, class, map);
+            }
+            map.values().for_each(|inner| walk_modules(context, inner));
+        }
+        Value::Array(items) => items.iter().for_each(|item| walk_modules(context, item)),
+        _ => {}
+    }
+}
+
 /// Looks at every object in the value. The parser bounds the depth.
 pub(super) fn walk(context: &mut Context<'_>, value: &Value) {
     match value {
@@ -89,6 +115,14 @@ fn judge_entry(context: &mut Context<'_>, key: &str, value: &Value) {
             context.find(rules::CODE, None, format!("`{key}` names code that comes with the model"));
         }
         ("chat_template", value) => judge_templates(context, value),
+        ("weight_map", Value::Object(files)) => judge_weights(context, files),
+        // PEFT imports this module for the class of the base model.
+        ("parent_library", library) if !library.is_null() => {
+            let library = library.as_str().unwrap_or("?? not a text");
+            if !BASE_PACKAGES.iter().any(|package| library.starts_with(package)) {
+                context.find(rules::CODE, None, format!("`parent_library` is `{}`", shown(library)));
+            }
+        }
         // Hydra and NeMo call what this names.
         ("_target_", target) => {
             let target = target.as_str().unwrap_or("?? not a text");
@@ -106,6 +140,14 @@ fn judge_entry(context: &mut Context<'_>, key: &str, value: &Value) {
             context.find(rules::MODULE_REFERENCE, None, format!("`activation_function` is `{}`", shown(name)));
         }
         _ => {}
+    }
+}
+
+/// The files that an index names for tensors: readers put the names behind the model's folder and open them.
+fn judge_weights(context: &mut Context<'_>, files: &Map<String, Value>) {
+    let problem = |file: &str| names::problem(file).map(|why| format!("`weight_map` names `{}`: {why}", shown(file)));
+    if let Some(message) = files.values().filter_map(Value::as_str).find_map(problem) {
+        context.find(rules::WEIGHTS_PATH, None, message);
     }
 }
 

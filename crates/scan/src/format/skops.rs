@@ -1,17 +1,19 @@
-//! skops: `schema.json` says which types are made. All of them must stand on an allow-list.
+//! skops: `schema.json` says which types are made, and how. All of them must stand on an allow-list, in that use.
 
 use std::collections::BTreeSet;
 use std::io;
 
-use serde_json::Value;
+use serde_json::{Map, Value};
 
+use crate::allow::{AllowList, Mode};
 use crate::context::Context;
+use crate::pickle::POINTERS;
 use crate::report::shown;
 use crate::rules;
 use crate::source::Window;
 
 /// Types that skops' own loaders make of plain data.
-const OWN: [&str; 14] = [
+const OWN: [&str; 13] = [
     "builtins.NoneType",
     "builtins.str",
     "builtins.int",
@@ -25,8 +27,10 @@ const OWN: [&str; 14] = [
     "builtins.bytes",
     "builtins.bytearray",
     "builtins.slice",
-    "builtins.type",
 ];
+/// Made of pairs, their keys would be other texts than the keys of the schema.
+const DICTIONARIES: [&str; 4] = ["builtins.dict", "collections.OrderedDict", "collections.defaultdict", "collections.Counter"];
+const FUNCTION: &str = "FunctionNode";
 const FINDINGS_MAX: usize = 32;
 
 pub(super) fn look(context: &mut Context<'_>, window: Window<'_>) -> io::Result<()> {
@@ -35,43 +39,180 @@ pub(super) fn look(context: &mut Context<'_>, window: Window<'_>) -> io::Result<
         context.find(rules::FORMAT_MALFORMED, 0, "the schema is no JSON");
         return Ok(());
     };
-    let mut types = BTreeSet::new();
-    collect(&value, &mut types);
-    let allow = context.scanner.allow_list();
-    let odd: Vec<&String> =
-        types.iter().filter(|name| !OWN.contains(&name.as_str()) && !allow.has_dotted(name)).take(FINDINGS_MAX).collect();
-    for name in odd {
-        context.find(rules::SKOPS_TYPE, None, format!("the type `{}`", shown(name)));
+    let mut schema = Schema {
+        allow: context.scanner.allow_list(),
+        is_first: value.get("protocol").and_then(Value::as_u64) == Some(0),
+        problems: BTreeSet::new(),
+    };
+    schema.collect(&value);
+    // Written again, no letter is escaped that need not be.
+    schema.check_text(&value.to_string());
+    let problems = schema.problems;
+    for problem in problems.into_iter().take(FINDINGS_MAX) {
+        context.find(rules::SKOPS_TYPE, None, problem);
     }
     Ok(())
 }
 
-fn collect(value: &Value, types: &mut BTreeSet<String>) {
-    match value {
-        Value::Object(map) => {
-            let text = |key: &str| map.get(key).and_then(Value::as_str);
-            if let (Some(module), Some(class)) = (text("__module__"), text("__class__")) {
-                // Functions and types are values: what is meant stands in the content.
-                if !matches!(text("__loader__"), Some("FunctionNode" | "TypeNode" | "MethodNode")) {
-                    types.insert(format!("{module}.{class}"));
-                }
+struct Schema<'a> {
+    allow: &'a AllowList,
+    /// Of the first version of the format, in which a function is named by the content of its node alone.
+    is_first: bool,
+    problems: BTreeSet<String>,
+}
+
+impl Schema<'_> {
+    fn collect(&mut self, value: &Value) {
+        match value {
+            Value::Object(map) => {
+                self.node(map);
+                map.values().for_each(|inner| self.collect(inner));
             }
-            if let (Some(module), Some(function)) = (text("module_path"), text("function")) {
-                types.insert(format!("{module}.{function}"));
-            }
-            if matches!(text("__loader__"), Some("MethodNode" | "OperatorFuncNode" | "PartialNode")) {
-                types.insert(format!("skops.{}", text("__loader__").unwrap_or_default()));
-            }
-            if text("__loader__") == Some("TypeNode")
-                && let Some(Value::Object(content)) = map.get("content")
-                && let (Some(Value::String(module)), Some(Value::String(class))) =
-                    (content.get("__module__"), content.get("__class__"))
-            {
-                types.insert(format!("{module}.{class}"));
-            }
-            map.values().for_each(|inner| collect(inner, types));
+            Value::Array(items) => items.iter().for_each(|item| self.collect(item)),
+            _ => {}
         }
-        Value::Array(items) => items.iter().for_each(|item| collect(item, types)),
-        _ => {}
+    }
+
+    fn node(&mut self, map: &Map<String, Value>) {
+        let text = |key: &str| map.get(key).and_then(Value::as_str);
+        let loader = text("__loader__").unwrap_or_default();
+        if let (Some(module), Some(function)) = (text("module_path"), text("function")) {
+            self.judge(FUNCTION, module, function);
+        }
+        if let Some(content) = text("content") {
+            self.check_content(content);
+        }
+        if self.is_first && loader == FUNCTION {
+            return;
+        }
+        if let (Some(module), Some(class)) = (text("__module__"), text("__class__")) {
+            self.judge(loader, module, class);
+        }
+    }
+
+    fn judge(&mut self, loader: &str, module: &str, class: &str) {
+        let name = format!("{module}.{class}");
+        if !self.may_be(loader, &name) {
+            self.problems.insert(format!("the type `{}` in a `{}`", shown(&name), shown(loader)));
+        }
+    }
+
+    /// Whether a node of this kind may have this name: some make an empty object of it, some call it, some hand it on.
+    fn may_be(&self, loader: &str, name: &str) -> bool {
+        let mode = self.allow.dotted_mode(name);
+        let is_own = OWN.contains(&name) || mode == Some(Mode::Any);
+        match loader {
+            "MethodNode" | "OperatorFuncNode" => false,
+            // The types of a dictionary's keys are called with their texts. Older versions name a type inside of `type`.
+            "TypeNode" | FUNCTION | "" => is_own || name == "builtins.type" || mode.is_some_and(Mode::is_value),
+            "ObjectNode" => is_own || mode == Some(Mode::Empty),
+            "ConstructorFromReduceNode" => {
+                let is_made = matches!(mode, Some(Mode::Any | Mode::Texts)) || name == "zoneinfo.ZoneInfo";
+                is_made && !DICTIONARIES.contains(&name)
+            }
+            "ListNode" | "SetNode" => is_own && !DICTIONARIES.contains(&name),
+            "NdArrayNode" | "MaskedArrayNode" => matches!(mode, Some(Mode::Any | Mode::Reference | Mode::ArrayClass)),
+            "DTypeNode" => matches!(mode, Some(Mode::Any | Mode::Dtype)),
+            _ => is_own,
+        }
+    }
+
+    /// A plain value is JSON in a text.
+    fn check_content(&mut self, content: &str) {
+        match serde_json::from_str::<Value>(content) {
+            Ok(plain) => self.check_text(&plain.to_string()),
+            Err(_) if content.contains('\\') => {
+                self.problems.insert("a plain value that is not JSON".to_owned());
+            }
+            Err(_) => {}
+        }
+    }
+
+    fn check_text(&mut self, text: &str) {
+        if let Some(name) = POINTERS.into_iter().find(|name| text.contains(*name)) {
+            self.problems.insert(format!("an attribute `{name}`: loading follows pointers that the file makes up"));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::Verdict;
+    use crate::tests::{scan, zip};
+
+    /// A node of the schema with more than its name.
+    fn with(loader: &str, name: &str, more: &str) -> String {
+        let (module, class) = name.rsplit_once('.').unwrap();
+        format!(r#"{{"__module__":"{module}","__class__":"{class}","__loader__":"{loader}"{more}}}"#)
+    }
+
+    fn node(loader: &str, name: &str) -> String {
+        with(loader, name, "")
+    }
+
+    /// A dictionary with one key of this type, which is called with its text.
+    fn keyed(kind: &str) -> String {
+        let kinds = with("ListNode", "builtins.list", &format!(r#","content":[{kind}]"#));
+        with("DictNode", "builtins.dict", &format!(r#","key_types":{kinds},"content":{{"true":{}}}"#, plain("1")))
+    }
+
+    fn plain(json: &str) -> String {
+        with("JsonNode", "builtins.str", &format!(r#","content":"{json}""#))
+    }
+
+    #[track_caller]
+    fn check(schema: &str, wanted: Verdict) {
+        let report = scan("a.skops", &zip(&[("schema.json", schema.as_bytes())]));
+        assert_eq!(report.verdict, wanted, "{schema}: {:?}", report.findings);
+    }
+
+    #[test]
+    fn a_name_counts_wherever_a_reader_takes_it_from() {
+        const ADD: &str = r#","content":{"module_path":"numpy","function":"add"}"#;
+        const SYSTEM: &str = r#","content":{"module_path":"os","function":"system"}"#;
+        for loader in ["TypeNode", "FunctionNode"] {
+            check(&keyed(&node(loader, "os.system")), Verdict::Blocked);
+            check(&keyed(&node(loader, "builtins.int")), Verdict::Clean);
+            check(&node(loader, "numpy.add"), Verdict::Clean);
+        }
+        // The version of the format says which of two names a function has.
+        check(&keyed(&with("FunctionNode", "os.system", ADD)), Verdict::Blocked);
+        check(&with("FunctionNode", "numpy.add", SYSTEM), Verdict::Blocked);
+        check(&with("FunctionNode", "builtins.function", &format!(r#"{ADD},"protocol":0"#)), Verdict::Clean);
+        check(&with("FunctionNode", "builtins.function", &format!(r#"{SYSTEM},"protocol":0"#)), Verdict::Blocked);
+        check(&with("TypeNode", "os.system", r#","content":{},"protocol":0"#), Verdict::Blocked);
+        check(&with("FunctionNode", "os.system", &format!(r#"{ADD},"protocol":1"#)), Verdict::Blocked);
+    }
+
+    #[test]
+    fn names_are_used_as_the_lists_say() {
+        for (loader, name, wanted) in [
+            ("ObjectNode", "lightgbm.basic.Booster", Verdict::Clean),
+            ("ConstructorFromReduceNode", "lightgbm.basic.Booster", Verdict::Blocked),
+            ("TypeNode", "lightgbm.basic.Booster", Verdict::Blocked),
+            ("NdArrayNode", "numpy.ndarray", Verdict::Clean),
+            ("ConstructorFromReduceNode", "numpy.ndarray", Verdict::Blocked),
+            ("ConstructorFromReduceNode", "builtins.complex", Verdict::Clean),
+            ("ConstructorFromReduceNode", "builtins.str", Verdict::Blocked),
+            ("ConstructorFromReduceNode", "builtins.type", Verdict::Blocked),
+            ("ConstructorFromReduceNode", "pathlib.PosixPath", Verdict::Clean),
+            ("ConstructorFromReduceNode", "zoneinfo.ZoneInfo", Verdict::Clean),
+            ("ListNode", "builtins.list", Verdict::Clean),
+            ("ListNode", "builtins.dict", Verdict::Blocked),
+            ("PartialNode", "functools.partial", Verdict::Clean),
+            ("MethodNode", "builtins.str", Verdict::Blocked),
+        ] {
+            check(&node(loader, name), wanted);
+        }
+    }
+
+    #[test]
+    fn no_attribute_is_a_pointer() {
+        let attributes = r#","content":{"__array\u005finterface__":1}"#;
+        check(&with("DictNode", "builtins.dict", attributes), Verdict::Blocked);
+        check(&plain(r#"\"__array\\u005fstruct__\""#), Verdict::Blocked);
+        check(&plain(r#"[\"__array\\u005fstruct__\",NaN]"#), Verdict::Blocked);
+        check(&plain(r#"\"__array__\""#), Verdict::Clean);
+        check(&plain("NaN"), Verdict::Clean);
     }
 }

@@ -10,7 +10,7 @@ use super::trace::Operand;
 use super::value::{Letters, Value};
 
 /// NumPy's array interface, in its forms.
-const POINTERS: [&str; 3] = ["__array_interface__", "__array_struct__", "__cuda_array_interface__"];
+pub(crate) const POINTERS: [&str; 3] = ["__array_interface__", "__array_struct__", "__cuda_array_interface__"];
 /// Bytes of the shortest and, were each letter escaped, of the longest.
 const ESCAPED_BYTES: std::ops::RangeInclusive<u64> = 16..=240;
 /// Bytes that are read at once of an array of texts.

@@ -30,6 +30,7 @@ use crate::limits::{DIVERGENCES_MAX, NESTED_PICKLE_DEPTH_MAX, PICKLES_MAX};
 use crate::rules;
 use crate::source::Window;
 
+pub(crate) use attributes::POINTERS;
 use machine::{Ending, Machine, Memory};
 use reader::{Reader, Reading};
 use trace::Operand;

@@ -160,6 +160,27 @@ fn guarded_names_take_only_their_own_arguments() {
 }
 
 #[test]
+fn boosters_are_made_empty_because_called_with_a_path_they_read_the_file() {
+    const CALLS: [(&[u8], &[u8]); 5] = [
+        (b"", b"NN\x8c\x06a.json\x87R."),
+        (b"(", b"NN\x8c\x06a.jsono."),
+        (b"", b")}\x8c\x0amodel_file\x8c\x06a.jsons\x92."),
+        (b"cfunctools\npartial\n(", b"NN\x8c\x06a.jsontR."),
+        // What is appended to an object calls its attribute of that name.
+        (b"csklearn.dummy\nDummyClassifier\n)\x81}\x8c\x06append", b"sb\x8c\x06a.jsona."),
+    ];
+    for class in [&b"cxgboost.core\nBooster\n"[..], b"clightgbm.basic\nBooster\n"] {
+        let with = |before: &[u8], after: &[u8]| [&b"\x80\x04"[..], before, class, after].concat();
+        for (before, after) in CALLS {
+            blocked(&with(before, after), &[], "pickle.misused_global");
+        }
+        verdict(&with(b"", b")\x81}\x8c\x06handleNsb."), Verdict::Clean);
+        let old = [&b"ccopy_reg\n_reconstructor\n("[..], class, b"c__builtin__\nobject\nNtR(dS'handle'\nNsb."].concat();
+        verdict(&old, Verdict::Clean);
+    }
+}
+
+#[test]
 fn pickles_in_values_are_looked_into() {
     let inner = call("os", "system");
     let wrap = |code: u8, bytes: &[u8]| [&[0x80, 4, code, bytes.len() as u8][..], bytes, b"."].concat();

@@ -66,6 +66,20 @@ fn hdf5_is_found_wherever_its_readers_find_it() {
 }
 
 #[test]
+fn losses_and_metrics_of_hdf5_are_of_keras_own() {
+    let training = |loss: &str| scan("a.h5", &hdf5(0, &[("training_config", format!("{{\"loss\":{loss}}}").as_bytes())])).verdict;
+    let function = |module: &str, name: &str| {
+        format!(r#"{{"module":"{module}","class_name":"function","config":"{name}","registered_name":"function"}}"#)
+    };
+    assert_eq!(training(&function("os", "system")), Verdict::Blocked);
+    assert_eq!(training(&format!("[{}]", function("builtins", "exec"))), Verdict::Blocked);
+    assert_eq!(training(&function("keras.losses", "mean_squared_error")), Verdict::Clean);
+    assert_eq!(training(r#"{"class_name":"Mine","config":{}}"#), Verdict::Clean);
+    assert_eq!(training(r#""mse""#), Verdict::Clean);
+    assert_eq!(training("NaN"), Verdict::Unknown);
+}
+
+#[test]
 fn texts_of_hdf5_are_followed_as_pickles() {
     check("a.h5", &hdf5(0, &[("TITLE", SYSTEM)]), Verdict::Blocked, "pickle.dangerous_global");
     check("a.h5", &hdf5(0, &[("PSEUDOATOM", b"object")]), Verdict::Unknown, "hdf5.unread");
@@ -131,6 +145,24 @@ fn no_key_of_json_excuses_another() {
     check("modules.json", own, Verdict::Clean, "");
     check("config.json", br#"{"activation_function":"os.abort"}"#, Verdict::Blocked, "config.module");
     check("config.json", br#"{"activation_function":"gelu_new"}"#, Verdict::Clean, "");
+}
+
+#[test]
+fn configurations_name_no_files_and_modules_elsewhere() {
+    let index = |file: &str| format!(r#"{{"metadata":{{}},"weight_map":{{"a":"x-1.safetensors","b":"{file}"}}}}"#);
+    for (file, wanted) in [
+        ("x-2.safetensors", Verdict::Clean),
+        ("part/x-2.bin", Verdict::Clean),
+        ("../x.bin", Verdict::Blocked),
+        ("/tmp/x.bin", Verdict::Blocked),
+    ] {
+        let rule = if wanted == Verdict::Clean { "" } else { "config.weights_path" };
+        check("model.safetensors.index.json", index(file).as_bytes(), wanted, rule);
+    }
+    let adapter = |library: &str| format!(r#"{{"auto_mapping":{{"base_model_class":"Base","parent_library":{library}}}}}"#);
+    check("adapter_config.json", adapter(r#""transformers.models.bert.modeling_bert""#).as_bytes(), Verdict::Clean, "");
+    check("adapter_config.json", adapter("null").as_bytes(), Verdict::Clean, "");
+    check("adapter_config.json", adapter(r#""mine.models""#).as_bytes(), Verdict::Unknown, "file.code");
 }
 
 #[test]

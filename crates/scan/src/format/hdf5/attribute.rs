@@ -66,8 +66,11 @@ impl Walk<'_, '_, '_> {
         }
         match name {
             "model_config" => config::judge_keras(self.context, text),
-            "training_config" | "layer_config" if memchr::memmem::find(text, b"lambda").is_some() => {
-                self.context.find(rules::KERAS_LAYER, None, format!("`{}` has a lambda", shown(name)));
+            "training_config" | "layer_config" => {
+                if memchr::memmem::find(text, b"lambda").is_some() {
+                    self.context.find(rules::KERAS_LAYER, None, format!("`{}` has a lambda", shown(name)));
+                }
+                config::judge_training(self.context, text);
             }
             // PyTables' mark of rows that are pickles.
             "PSEUDOATOM" if text == b"object" => self.unread = Some("it has rows that are pickles"),
