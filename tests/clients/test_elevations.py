@@ -50,6 +50,16 @@ def test_a_second_person_gives_a_role_and_it_can_be_given_back(server):
     assert call(ada.session(), server, "GET", "/elevations/own")["elevations"][0]["state"] == "ended"
 
 
+def test_who_owns_one_experiment_reads_nothing_of_what_others_ask_for(server):
+    ada, owner, holder = person(server, "viewer"), person(server, "owner"), person(server)
+    experiment = owner.session().post(f"{server.url}{CREATE}", json={"name": f"e-{uuid.uuid4().hex[:8]}"}).json()["experiment_id"]
+    grant(server, holder.name, "owner", "experiment", experiment)
+    asked = ask(server, ada, reason="customer 4711 waits")
+    for query in ("", "?state=asked"):
+        assert call(holder.session(), server, "GET", f"/elevations{query}") == {"elevations": []}
+        assert asked["id"] in str(call(owner.session(), server, "GET", f"/elevations{query}"))
+
+
 def test_a_role_on_one_model_is_seen_before_it_is_given(server):
     ada, owner, model = person(server), person(server, "owner"), f"m-{uuid.uuid4().hex[:8]}"
     created = owner.session().post(f"{server.url}/api/2.0/mlflow/registered-models/create", json={"name": model})

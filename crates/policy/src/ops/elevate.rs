@@ -1,6 +1,6 @@
 //! A role for some hours.
 
-use gate::{Action, CallerKind, Facts, Operation, Outcome, Permit, Target};
+use gate::{Action, CallerKind, Facts, Operation, Outcome, Permit, Scope, Target};
 use kernel::{Kind, Micros, Problem, random_id};
 use vault::db::Reader;
 
@@ -288,6 +288,10 @@ impl Operation for ListElevations {
     }
 
     async fn run(self, permit: Permit<Self>) -> Result<Vec<Elevation>, Problem> {
+        // Who holds a role on single things decides on nothing here, and what others ask for and why is not theirs to read.
+        if *permit.scope() != Scope::Workspace {
+            return Ok(Vec::new());
+        }
         let workspace = if self.of_server { None } else { permit.facts().workspace.clone() };
         let (waiting_only, now) = (self.waiting_only, permit.entry().at);
         let read = move |reader: &mut Reader<'_>| {

@@ -88,6 +88,19 @@ async fn a_role_is_given_by_a_second_person_and_ends_by_itself() {
 }
 
 #[tokio::test]
+async fn who_owns_one_thing_does_not_read_what_others_ask_for() {
+    for house in houses().await {
+        house.ask("vera", "contributor", 600).await.unwrap();
+        house.give("bootstrap", "stranger", "owner", On::Experiment("4".to_owned())).await.unwrap();
+        let list = |waiting_only| ListElevations { room: house.policy.clone(), of_server: false, waiting_only };
+        for waiting_only in [true, false] {
+            assert_eq!(house.call("stranger", list(waiting_only)).await.unwrap(), Vec::new());
+            assert_eq!(house.call("olga", list(waiting_only)).await.unwrap().len(), 1);
+        }
+    }
+}
+
+#[tokio::test]
 async fn what_a_role_would_allow_is_shown_to_who_may_give_it_while_it_waits() {
     for house in houses().await {
         let asked = house.ask("vera", "contributor", 3_600).await.unwrap();
