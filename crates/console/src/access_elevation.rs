@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use gate::{Operation, Visitor};
 use http::Method;
 use kernel::Problem;
-use policy::{DecideElevation, ElevationPreview, Enumeration, Policy, PreviewElevation, ReviewedRequest};
+use policy::{DecideElevation, ElevationPreview, Enumeration, Policy, PreviewElevation, Resource, ReviewedRequest};
 use wire::{Answer, Chosen, Door};
 
 use crate::Rooms;
@@ -16,8 +16,8 @@ use crate::page::{moment, page_in};
 use crate::query::Query;
 use crate::sections::{Deed, Sections};
 
-/// Places on one page.
-const ROWS: usize = 80;
+/// Places on one page: with all verbs at each it stays a page of usual weight.
+const ROWS: usize = 20;
 /// Characters of the verbs at one place.
 const VERBS_CHARS_MAX: usize = 4_000;
 
@@ -36,7 +36,8 @@ async fn shown(visitor: &Visitor, room: Policy, id: String, query: &Query) -> Re
     let one = &preview.elevation;
     let address = access::decision_of(one);
     let mut page = told(&preview);
-    let table = Table::whole("newly", "What it would newly allow", &COLUMNS, by_place(&preview.newly.widened), "Nothing.");
+    let rows = by_place(&preview.newly.widened, &own_place(&one.resource));
+    let table = Table::whole("newly", "What it would newly allow", &COLUMNS, rows, "Nothing.");
     page.sections.push(table.in_parts(ROWS, query, &address)?);
     if one.principal == visitor.caller().id {
         page.words.push("Nobody decides on a request of their own; a second person does.".to_owned());
@@ -90,8 +91,16 @@ fn verdict(newly: &Enumeration) -> Cell {
     }
 }
 
-/// What would newly be allowed, by where.
-fn by_place(newly: &[ReviewedRequest]) -> Vec<Vec<Cell>> {
+/// What a role is asked for on, as the preview calls it.
+fn own_place(on: &Resource) -> String {
+    match on {
+        Resource::Server => "server".to_owned(),
+        other => format!("{}:{}", other.kind(), other.id()),
+    }
+}
+
+/// What would newly be allowed, by where: first there where the role is asked for, then what lies inside.
+fn by_place(newly: &[ReviewedRequest], own: &str) -> Vec<Vec<Cell>> {
     let mut places: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
     for one in newly {
         places.entry(one.place.as_str()).or_default().push(one.verb.as_str());
@@ -100,6 +109,8 @@ fn by_place(newly: &[ReviewedRequest]) -> Vec<Vec<Cell>> {
         let which = shortened(&verbs.join(", "), VERBS_CHARS_MAX);
         vec![Cell::text(place), Cell::text(verbs.len().to_string()), Cell::text(which)]
     };
+    let mut places: Vec<(&str, Vec<&str>)> = places.into_iter().collect();
+    places.sort_by_key(|(place, _)| *place != own);
     places.into_iter().map(row).collect()
 }
 
@@ -115,9 +126,9 @@ mod tests {
     fn what_is_new_is_told_place_by_place() {
         let new =
             [request("runs.log", "workspace:w"), request("runs.get", "experiment:7"), request("runs.create", "workspace:w")];
-        let rows = by_place(&new);
+        let rows = by_place(&new, &own_place(&Resource::Workspace("w".to_owned())));
         let texts: Vec<Vec<&str>> = rows.iter().map(|row| row.iter().map(|cell| cell.text.as_str()).collect()).collect();
-        assert_eq!(texts, [["experiment:7", "1", "runs.get"], ["workspace:w", "2", "runs.log, runs.create"]]);
+        assert_eq!(texts, [["workspace:w", "2", "runs.log, runs.create"], ["experiment:7", "1", "runs.get"]]);
     }
 
     #[test]
