@@ -179,7 +179,11 @@ def test_a_role_is_asked_for_given_and_given_back(world):
         browser.go("/console")
         assert "Roles that somebody asks for" in browser.text() and "an incident" in browser.text()
         browser.go("/console/access")
-        browser.click("button[value=approve]")
+        assert browser.all("#waiting + div button") == [], "nobody decides without having seen what it would allow"
+        browser.click("#waiting + div a[href$='/decide']")
+        assert "would newly be allowed" in browser.find("#verdict").text and "runs.create" in browser.find("#newly + div").text
+        assert f"{ada.name} asks for the role contributor" in browser.text() and "an incident" in browser.text()
+        browser.click("form:has(input[value=approve]) button")
         assert "waiting for a second person" not in browser.text()
         browser.click("header form button")
         browser.log_in(ada.name, ada.password)

@@ -280,7 +280,10 @@ def test_a_role_on_the_server_is_asked_for_and_seen_by_who_may_give_it(aged):
         browser.go("/console/access")
         row = next(row for row in browser.all("section[aria-labelledby='waiting'] tbody tr") if "a pager at night" in row.text)
         assert "the whole server" in row.text
-        browser.click(row.find_element("css selector", "button[value=approve]"))
+        browser.click(row.find_element("css selector", "a[href$='/decide']"))
+        assert violations(browser, axe()) == []
+        assert "metrics" in browser.find("#newly + div").text and "a pager at night" in browser.text()
+        browser.click("form:has(input[value=approve]) button")
         assert "a pager at night" not in browser.text()
     own = call(auditor.session(), server, "GET", "/elevations/own")["elevations"]
     assert [one["state"] for one in own if one["id"] == asked["id"]] == ["given"]

@@ -11,7 +11,7 @@ import uuid
 import pytest
 
 import harness
-from people import ADMIN, call, grant, person
+from people import ADMIN, call, grant, new_workspace, person
 
 pytestmark = pytest.mark.strongroom_only
 CREATE = "/api/2.0/mlflow/experiments/create"
@@ -44,9 +44,37 @@ def test_a_second_person_gives_a_role_and_it_can_be_given_back(server):
     assert given["state"] == "given" and given["ends_at"]
     harness.wait_until(lambda: may_create(server, ada), 3, "the role counts")
     call(owner.session(), server, "POST", f"/elevations/{asked['id']}/refuse", status=409, json={})
+    call(owner.session(), server, "GET", f"/elevations/{asked['id']}/preview", status=409)
     call(ada.session(), server, "POST", f"/elevations/{asked['id']}/end", json={})
     harness.wait_until(lambda: not may_create(server, ada), 3, "the role is gone")
     assert call(ada.session(), server, "GET", "/elevations/own")["elevations"][0]["state"] == "ended"
+
+
+def test_who_owns_one_experiment_reads_nothing_of_what_others_ask_for(server):
+    ada, owner, holder = person(server, "viewer"), person(server, "owner"), person(server)
+    experiment = owner.session().post(f"{server.url}{CREATE}", json={"name": f"e-{uuid.uuid4().hex[:8]}"}).json()["experiment_id"]
+    grant(server, holder.name, "owner", "experiment", experiment)
+    asked = ask(server, ada, reason="customer 4711 waits")
+    for query in ("", "?state=asked"):
+        assert call(holder.session(), server, "GET", f"/elevations{query}") == {"elevations": []}
+        assert asked["id"] in str(call(owner.session(), server, "GET", f"/elevations{query}"))
+
+
+def test_a_role_on_one_model_is_seen_before_it_is_given(server):
+    ada, owner, model = person(server), person(server, "owner"), f"m-{uuid.uuid4().hex[:8]}"
+    created = owner.session().post(f"{server.url}/api/2.0/mlflow/registered-models/create", json={"name": model})
+    assert created.status_code == 200, created.text
+    grant(server, ada.name, "viewer", "registered_model", model)
+    asked = ask(server, ada, role="contributor", resource_kind="registered_model", resource=model)
+    found = call(owner.session(), server, "GET", f"/elevations/{asked['id']}/preview")
+    assert found["elevation"] == asked and found["grant"]["resource_kind"] == "registered_model"
+    verbs = {one["verb"] for one in found["newly"]["newly_allowed"]}
+    assert "versions.create" in verbs and "models.get" not in verbs and found["newly"]["complete"], verbs
+    # Who may not give roles here does not learn what one would allow.
+    call(person(server, "viewer").session(), server, "GET", f"/elevations/{asked['id']}/preview", status=403)
+    call(ada.session(), server, "GET", f"/elevations/{asked['id']}/preview", status=(403, 404))
+    elsewhere = {"X-MLFLOW-WORKSPACE": new_workspace(server)}
+    call(server.session(), server, "GET", f"/elevations/{asked['id']}/preview", status=(403, 404), headers=elsewhere)
 
 
 def test_nobody_decides_on_their_own_request_or_gives_what_they_do_not_hold(server):

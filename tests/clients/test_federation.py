@@ -238,6 +238,7 @@ claims = {{ "kubernetes.io.namespace" = "ml", "kubernetes.io.serviceaccount.name
                 platform.token(good, kid="unknown"),
                 platform.token(good, header=none),
                 platform.token(good)[:-4],
+                platform.token(good, header={"alg": "ES256", "typ": "logout+jwt", "kid": "one"}),
                 "x",
                 token,
             ):
@@ -248,6 +249,16 @@ claims = {{ "kubernetes.io.namespace" = "ml", "kubernetes.io.serviceaccount.name
                 exchange(server, platform.token(good, kid=f"strange-{number}"))
             assert len(platform.asked) == asked, "strangers do not make us ask"
             assert exchange(server, platform.token(good), grant_type="password").json()["error"] == "invalid_grant"
+            # Who asks for less gets less, and is told; who asks for something else gets nothing.
+            less = exchange(server, platform.token(good), scope="runs.get runs.search").json()
+            assert less["scope"] == "runs.get runs.search"
+            narrow = server.session(less["access_token"])
+            assert narrow.post(f"{server.url}/api/2.0/mlflow/runs/search", json={"experiment_ids": ["0"]}).status_code == 200
+            assert narrow.post(f"{server.url}/api/2.0/mlflow/experiments/search", json={"max_results": 1}).status_code in (403, 404)
+            assert "scope" not in exchange(server, platform.token(good), scope="").json()
+            for wish in ({"scope": "every thing"}, {"actor_token": "x"}, {"requested_token_type": "urn:ietf:params:oauth:token-type:saml2"}):
+                answer = exchange(server, platform.token(good), **wish)
+                assert (answer.status_code, answer.json()["error"]) == (400, "invalid_request") and "access_token" not in answer.json(), wish
             # A token of ours is not exchanged for one that lives on.
             answer = server.session(token).post(f"{server.url}/oauth/token", data={"grant_type": EXCHANGE})
             assert answer.status_code == 400

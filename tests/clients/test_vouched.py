@@ -3,6 +3,7 @@
 import json
 import secrets
 import time
+import urllib.parse
 import uuid
 
 import pytest
@@ -30,6 +31,8 @@ issuer = "{company.issuer}"
 client_id = "strongroom"
 ca = "{ca}"
 provision = true
+second_factor_acr = ["mfa"]
+phishing_resistant_acr = ["phr", "phrh"]
 groups = [{{ theirs = "bosses", ours = "bosses" }}, {{ theirs = "team", ours = "team" }}]
 [federation.transmitters.company]
 issuer = "{company.issuer}"
@@ -163,3 +166,39 @@ def test_a_providers_groups_leave_the_last_administrator(world):
     assert back.status_code in (200, 201), back.text
     ada.log_in(groups=[])
     assert groups() == []
+
+
+def test_what_was_shown_there_counts_as_far_as_the_administrator_trusts_it(world):
+    server, company, _ = world
+    unphishable = "federated_phishing_resistant"
+    for acr, assurance, method in (("phr", 2, unphishable), ("phrh", 2, unphishable), ("mfa", 2, "federated"), ("PHR", 1, "federated"), (None, 1, "federated")):
+        me = Person(server, company).log_in(**({"acr": acr} if acr else {})).me().json()
+        assert (me["assurance"], me["method"]) == (assurance, method), acr
+    plain = server.session(token=None)
+    left = plain.get(f"{server.url}/login/with/company", params={"to": "/account", "again": "1"}, allow_redirects=False)
+    asked = dict(urllib.parse.parse_qsl(urllib.parse.urlsplit(left.headers["Location"]).query))
+    assert asked["acr_values"] == "phr phrh mfa", "what is strongest is asked for first"
+
+
+def test_what_takes_a_passkey_is_done_after_one_that_the_provider_asked_for(world):
+    server, company, _ = world
+    ada = Person(server, company).log_in(acr="mfa")
+    grant(server, ada.me().json()["name"], "contributor")
+
+    def create():
+        body = {"name": f"e-{uuid.uuid4().hex[:8]}"}
+        return server.session(token=None).post(f"{server.url}/api/2.0/mlflow/experiments/create", json=body, headers=ada.headers)
+
+    harness.wait_until(lambda: create().status_code == 200, 3, "the role counts")
+    # The company tells of her that she is as risky as can be: only what cannot be phished outweighs that.
+    about = {"format": "iss_sub", "iss": company.issuer, "sub": ada.subject}
+    device = (f"{CAEP}/device-compliance-change", {"previous_status": "compliant", "current_status": "not-compliant"})
+    level = (f"{CAEP}/risk-level-change", {"principal": "USER", "current_level": "HIGH", "previous_level": "LOW"})
+    for one in (device, level):
+        assert push(server, signed(company, event(company, about, one))).status_code == 202
+    harness.wait_until(lambda: create().status_code == 401, 3, "two factors are not enough")
+    assert 'acr_values="phr"' in create().headers["WWW-Authenticate"]
+    ada.log_in(acr="mfa")
+    assert create().status_code == 401, "nor are they when they are shown anew"
+    ada.log_in(acr="phr")
+    assert create().status_code == 200, create().text

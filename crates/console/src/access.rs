@@ -17,7 +17,8 @@ use crate::page::{moment, page_in, redirect_in};
 use crate::query::Query;
 use crate::sections::Sections;
 
-const PAGE: &str = "/console/access";
+/// Where the page is.
+pub const PAGE: &str = "/console/access";
 const GRANT_ROWS: i64 = 100;
 const HOUR_S: i64 = 3_600;
 /// What may be asked for at once.
@@ -116,6 +117,11 @@ pub async fn waiting(visitor: &Visitor, room: &Policy) -> Result<Vec<Elevation>,
     }
     all.retain(|one| one.principal != visitor.caller().id);
     Ok(all)
+}
+
+/// Where a request is looked at and decided on.
+pub fn decision_of(one: &Elevation) -> String {
+    format!("{PAGE}/{}/decide", part(&one.id))
 }
 
 /// On what a role is asked for, in words.

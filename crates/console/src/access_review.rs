@@ -9,8 +9,8 @@ use identity::PageWish;
 use identity::ops::workspaces::ListWorkspaces;
 use kernel::{Kind, Micros, Problem};
 use policy::{
-    Advice, CreateGrant, EscalationPath, FindPaths, GrantReview, On, PathsFound, Policy, Resource, ReviewAccess, ReviewReport,
-    RevokeGrant,
+    Advice, CreateGrant, Enumeration, EscalationPath, FindPaths, GrantReview, On, PathsFound, Policy, Resource, ReviewAccess,
+    ReviewReport, RevokeGrant,
 };
 use wire::{Answer, Chosen, Door, Inbound};
 
@@ -172,9 +172,8 @@ fn review_page(report: &ReviewReport, days: i64, names: &BTreeMap<String, String
     page
 }
 
-/// How the proposals were checked, and what that does not show.
-fn checked(report: &ReviewReport) -> String {
-    let found = &report.enumeration;
+/// How two sets of grants were compared, and what that does not show.
+pub fn how_compared(found: &Enumeration) -> String {
     let most =
         if found.complete { "all verbs at all places that grants or the past name" } else { "as many as there was time for" };
     let rest = match &found.proof {
@@ -185,12 +184,19 @@ fn checked(report: &ReviewReport) -> String {
         ),
         None => "which says nothing about what it did not ask".to_owned(),
     };
+    format!("{most}; by enumeration; {rest}")
+}
+
+/// How the proposals were checked, and what that does not show.
+fn checked(report: &ReviewReport) -> String {
+    let found = &report.enumeration;
     format!(
         "{} requests of the past were asked again under the proposals: {} of them would be denied. {} requests were compared for what would \
-         newly be allowed ({most}; by enumeration; {rest}): {}.",
+         newly be allowed ({}): {}.",
         report.replayed_count,
         report.denied.len(),
         found.compared_count,
+        how_compared(found),
         if found.widened.is_empty() { "nothing".to_owned() } else { format!("{} would be", found.widened.len()) },
     )
 }

@@ -148,7 +148,7 @@ async fn elevations(visitor: &Visitor, rooms: &Rooms) -> Result<Option<Table>, P
     let waiting = crate::access::waiting(visitor, &rooms.policy).await?;
     let row = |one: &policy::Elevation| {
         vec![
-            Cell::link(one.role.clone(), "/console/access#waiting"),
+            Cell::link(one.role.clone(), crate::access::decision_of(one)),
             Cell::text(crate::access::place(one)),
             Cell::text(called(one.principal_name.as_ref(), &one.principal)),
             Cell::text(one.reason.clone()),

@@ -8,6 +8,7 @@
 
 mod access;
 mod access_check;
+mod access_elevation;
 mod access_review;
 mod account;
 mod alerts;
@@ -154,6 +155,7 @@ pub fn routes(door: &mut Door, rooms: &Rooms, providers: Option<Arc<dyn Provider
     start::routes(door, rooms);
     access::routes(door, rooms);
     access_check::routes(door, rooms);
+    access_elevation::routes(door, rooms);
     people::routes(door, rooms);
     services_page::routes(door, rooms);
     access_review::routes(door, rooms);

@@ -35,6 +35,11 @@ impl<K: Hash + Eq + Clone, V: Default> Recent<K, V> {
         self.young.get(key).or_else(|| self.old.get(key))
     }
 
+    /// The value of a key, to be changed, where there is one. It keeps it no longer than it would be kept.
+    pub(crate) fn get_mut(&mut self, key: &K) -> Option<&mut V> {
+        self.young.get_mut(key).or_else(|| self.old.get_mut(key))
+    }
+
     /// Takes a value out.
     pub(crate) fn remove(&mut self, key: &K) -> Option<V> {
         self.young.remove(key).or_else(|| self.old.remove(key))

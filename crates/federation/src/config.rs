@@ -69,6 +69,9 @@ pub struct ProviderConfig {
     /// `acr` values that stand for two factors.
     #[serde(default)]
     pub second_factor_acr: Vec<String>,
+    /// `acr` values that stand for what cannot be phished: a passkey that the provider asked for. They stand for two factors too.
+    #[serde(default)]
+    pub phishing_resistant_acr: Vec<String>,
     /// Which of its groups make somebody a member of which of ours. Each log-in sets these memberships anew.
     #[serde(default)]
     pub groups: Vec<GroupRule>,
@@ -105,6 +108,9 @@ pub struct WorkloadRule {
 }
 
 const PROVIDER_COUNT_MAX: usize = 16;
+/// `acr` values of one list, and the length of each: all of them stand in one parameter of an address.
+const ACR_COUNT_MAX: usize = 16;
+const ACR_BYTES_MAX: usize = 255;
 const RULE_COUNT_MAX: usize = 1_000;
 /// Claims that say whose a token is and cannot be taken over with a new name: at least one of them, or a whole `sub`, ties a rule down.
 const MUTABLE_CLAIMS: [&str; 3] = ["repository", "repository_owner", "actor"];
@@ -139,6 +145,8 @@ impl FederationConfig {
             for host in &provider.also_at {
                 is_address(host, &format!("federation.providers.{name}.also_at"))?;
             }
+            are_acr_values(&provider.second_factor_acr, &format!("federation.providers.{name}.second_factor_acr"))?;
+            are_acr_values(&provider.phishing_resistant_acr, &format!("federation.providers.{name}.phishing_resistant_acr"))?;
             if provider.client_id.is_empty() || provider.groups.len() > RULE_COUNT_MAX {
                 return Err(Problem::invalid(format!(
                     "`federation.providers.{name}` needs a `client_id` and at most {RULE_COUNT_MAX} groups"
@@ -180,6 +188,25 @@ impl FederationConfig {
     }
 }
 
+fn are_acr_values(values: &[String], key: &str) -> Result<(), Problem> {
+    let plain = |value: &String| (1..=ACR_BYTES_MAX).contains(&value.len()) && value.bytes().all(|byte| byte.is_ascii_graphic());
+    if values.len() <= ACR_COUNT_MAX && values.iter().all(plain) {
+        return Ok(());
+    }
+    Err(Problem::invalid(format!(
+        "`{key}` has at most {ACR_COUNT_MAX} values, each as the provider's tokens have it: letters and signs, no space"
+    )))
+}
+
+impl ProviderConfig {
+    /// The `acr` values that somebody is asked to log in by who must show more, what is strongest first.
+    #[must_use]
+    pub fn step_up_acr(&self) -> Vec<String> {
+        let weaker = self.second_factor_acr.iter().filter(|value| !self.phishing_resistant_acr.contains(*value));
+        self.phishing_resistant_acr.iter().chain(weaker).cloned().collect()
+    }
+}
+
 fn is_address(text: &str, key: &str) -> Result<(), Problem> {
     let rest = text.strip_prefix("https://").unwrap_or_default();
     let plain =
@@ -202,6 +229,30 @@ mod tests {
             claims,
         };
         FederationConfig { workloads: vec![workload], ..FederationConfig::default() }
+    }
+
+    #[test]
+    fn what_cannot_be_phished_is_asked_for_first_and_values_are_single_words() {
+        let provider = |second: &[&str], resistant: &[&str]| {
+            let words = |values: &[&str]| values.iter().map(|value| (*value).to_owned()).collect::<Vec<_>>();
+            let provider: ProviderConfig =
+                serde_json::from_value(serde_json::json!({ "issuer": "https://issuer.example", "client_id": "x" })).unwrap();
+            ProviderConfig { second_factor_acr: words(second), phishing_resistant_acr: words(resistant), ..provider }
+        };
+        let config = |provider: ProviderConfig| FederationConfig {
+            providers: BTreeMap::from([("company".to_owned(), provider)]),
+            ..FederationConfig::default()
+        };
+        assert!(provider(&[], &[]).step_up_acr().is_empty());
+        let both = provider(&["mfa", "phr"], &["phrh", "phr"]);
+        assert_eq!(both.step_up_acr(), ["phrh", "phr", "mfa"]);
+        config(both).check().unwrap();
+        let all_bad: [&[&str]; 4] = [&["mfa phr"], &[""], &["m\u{fc}"], &["x"; 17]];
+        for bad in all_bad {
+            let problem = config(provider(&[], bad)).check().unwrap_err();
+            assert!(problem.message().contains("phishing_resistant_acr"), "{problem}");
+            assert!(config(provider(bad, &[])).check().is_err());
+        }
     }
 
     #[test]

@@ -86,6 +86,20 @@ pub(crate) fn part(token: &str, number: usize) -> Option<Map<String, Value>> {
     serde_json::from_slice(&bytes).ok()
 }
 
+/// Whether the token says by its type that it is no proof of somebody but a logout, an event, a proof of possession (RFC 8725, section 3.11).
+/// Those who sign all of these sign them with the same keys.
+fn is_of_another_kind(token: &str) -> bool {
+    let Some(header) = part(token, 0) else { return true };
+    match header.get("typ") {
+        None => false,
+        Some(Value::String(named)) => {
+            let named = named.to_ascii_lowercase();
+            named.ends_with("+jwt") && !named.ends_with("at+jwt")
+        }
+        Some(_) => true,
+    }
+}
+
 /// What the token says, if one of `keys` signed it. Issuer, audience and times are the caller's to compare.
 pub(crate) fn signed(token: &str, keys: &[Jwk]) -> Option<Claims> {
     let kid = key_id(token)?;
@@ -106,6 +120,9 @@ pub(crate) fn signed(token: &str, keys: &[Jwk]) -> Option<Claims> {
 /// What the token says, if one of `keys` signed it, `issuer` made it, for `audience`, and it is good at `at`.
 #[must_use]
 pub fn verify(token: &str, keys: &[Jwk], issuer: &str, audience: &str, at: Micros) -> Option<Claims> {
+    if is_of_another_kind(token) {
+        return None;
+    }
     let claims = signed(token, keys)?;
     let now = at.as_secs();
     let (expires, issued) = (claims.seconds("exp")?, claims.seconds("iat")?);
@@ -160,6 +177,16 @@ mod tests {
             r#"{"kid":"k1"}"#,
         ] {
             assert!(verify(&issuer.with_header(header, ISSUER, "us"), &issuer.keys(), ISSUER, "us", NOW).is_none(), "{header}");
+        }
+        let typed = |typ: &str| {
+            let header = format!(r#"{{"alg":"ES256","kid":"k1","typ":{typ}}}"#);
+            verify(&issuer.with_header(&header, ISSUER, "us"), &issuer.keys(), ISSUER, "us", NOW).is_some()
+        };
+        for good in [r#""JWT""#, r#""at+jwt""#, r#""application/okta-internal-at+jwt""#, r#""JOSE""#] {
+            assert!(typed(good), "{good}");
+        }
+        for other in [r#""logout+jwt""#, r#""application/secevent+JWT""#, r#""dpop+jwt""#, "7"] {
+            assert!(!typed(other), "{other}");
         }
         for text in ["", "a.b", "a.b.c.d", &"x".repeat(20_000)] {
             assert!(verify(text, &issuer.keys(), ISSUER, "us", NOW).is_none());

@@ -354,13 +354,23 @@ pub enum Method {
     Passkey,
     /// A log-in at a provider that an administrator trusts.
     Federated,
+    /// The same, where the provider says that it cannot be phished and an administrator trusts it with that.
+    FederatedPhishingResistant,
     /// A log-in of a command line that a person agreed to in a browser.
     Device,
 }
 
 impl Method {
-    const ALL: [Self; 7] =
-        [Self::Password, Self::Token, Self::Totp, Self::RecoveryCode, Self::Passkey, Self::Federated, Self::Device];
+    const ALL: [Self; 8] = [
+        Self::Password,
+        Self::Token,
+        Self::Totp,
+        Self::RecoveryCode,
+        Self::Passkey,
+        Self::Federated,
+        Self::FederatedPhishingResistant,
+        Self::Device,
+    ];
 
     /// The word for records, pages and the session table.
     #[must_use]
@@ -372,6 +382,7 @@ impl Method {
             Self::RecoveryCode => "recovery_code",
             Self::Passkey => "passkey",
             Self::Federated => "federated",
+            Self::FederatedPhishingResistant => "federated_phishing_resistant",
             Self::Device => "device",
         }
     }
@@ -385,7 +396,7 @@ impl Method {
     /// Whether a page that pretends to be ours cannot pass it on.
     #[must_use]
     pub const fn is_phishing_resistant(self) -> bool {
-        matches!(self, Self::Passkey)
+        matches!(self, Self::Passkey | Self::FederatedPhishingResistant)
     }
 }
 

@@ -59,7 +59,7 @@ pub use names::{LABEL_LENGTH_MAX, NAME_BYTES_MAX, SCOPE_BYTES_MAX, SCOPE_COUNT_M
 pub use offices::{Distrust, Offices};
 pub use pass::{PASS_SECONDS_MAX, Passes};
 pub use password::PASSWORD_LENGTH_MAX;
-pub use port::{Federate, IdentityPort, Vouched};
+pub use port::{Federate, IdentityPort, ShownThere, Vouched};
 pub use secret_text::{SecretKind, is_secret_text, new_enrolment_secret, new_fleet_secret, new_node_secret, parse_secret_text};
 pub use store::{
     NAMES_BY_IDS_COUNT_MAX, ProvisionedKey, grouped_services_of, principal_with_groups, principals_by_ids, workspace_by_name,

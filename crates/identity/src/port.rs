@@ -446,13 +446,24 @@ pub trait Federate: Send + Sync {
     fn statement<'a>(&'a self, statement: &'a Statement) -> BoxFuture<'a, Result<Caller, Problem>>;
 }
 
+/// What a provider says was shown to it, as far as it is trusted with that.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ShownThere {
+    /// Something.
+    Any,
+    /// Two factors.
+    SecondFactor,
+    /// Something that cannot be phished.
+    PhishingResistant,
+}
+
 /// Whom a provider vouches for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Vouched {
     /// The account's id.
     pub principal_id: String,
-    /// Whether the provider says that two factors were shown.
-    pub second_factor: bool,
+    /// What the provider says was shown.
+    pub shown: ShownThere,
     /// When they were.
     pub at: Micros,
     /// The provider's issuer.
@@ -471,9 +482,14 @@ impl IdentityPort {
         let account = account.filter(|known| !known.disabled).ok_or_else(refused)?;
         let mut caller = account.caller;
         bounded(&caller)?;
-        caller.assurance = if vouched.second_factor { 2 } else { 1 };
+        let (assurance, method) = match vouched.shown {
+            ShownThere::Any => (1, Method::Federated),
+            ShownThere::SecondFactor => (2, Method::Federated),
+            ShownThere::PhishingResistant => (2, Method::FederatedPhishingResistant),
+        };
+        caller.assurance = assurance;
         let once = Spend::Federated { issuer: vouched.issuer, session: vouched.session };
-        caller.proof = Some(Proof { at: vouched.at.min(self.clock.now()), method: Method::Federated, once: Some(once) });
+        caller.proof = Some(Proof { at: vouched.at.min(self.clock.now()), method, once: Some(once) });
         Ok(caller)
     }
 

@@ -95,6 +95,13 @@ pub struct Elevation {
     pub grant_id: Option<String>,
 }
 
+impl Elevation {
+    /// Whether a second person may still decide on it.
+    pub(crate) fn is_open(&self, now: Micros) -> bool {
+        self.state == ElevationState::Asked && self.asked_at > now.plus_secs(-ASKED_SECONDS_MAX)
+    }
+}
+
 /// Somebody made themself administrator.
 #[derive(Clone, Debug)]
 pub struct Broken<'a> {

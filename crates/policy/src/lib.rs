@@ -38,9 +38,9 @@ pub use config::PolicyConfig;
 pub use directory::{Directory, NoDirectory};
 pub use elevation::{Broken, Elevation, ElevationState, GlassAlarm};
 pub use ops::{
-    ACCESS_CHECK, AccessAnswer, AccessCheck, BreakGlass, CreateGrant, DecideElevation, EndElevation, FindPaths, GrantPage,
-    GrantPreview, JUSTIFICATION_BYTES_MAX, ListElevations, ListGrants, ListRoles, MemberPreview, OwnElevations, PAGE_COUNT_MAX,
-    PreviewGrant, PreviewMember, RequestElevation, ReviewAccess, RevokeGrant,
+    ACCESS_CHECK, AccessAnswer, AccessCheck, BreakGlass, CreateGrant, DecideElevation, ElevationPreview, EndElevation, FindPaths,
+    GrantPage, GrantPreview, JUSTIFICATION_BYTES_MAX, ListElevations, ListGrants, ListRoles, MemberPreview, OwnElevations,
+    PAGE_COUNT_MAX, PreviewElevation, PreviewGrant, PreviewMember, RequestElevation, ReviewAccess, RevokeGrant,
 };
 pub use policy::{Policy, PolicyPort, VisibleWorkspaces};
 pub use review::{

@@ -1,7 +1,7 @@
 //! `retention.list`, `retention.extend`, `retention.hold` and `retention.bypass`: what is retained as a whole, and changes of it. The last is a
 //! right of its own, wants a reason, and opens a critical alert in the same commit.
 
-use gate::{Action, Operation, Outcome, Permit, Target};
+use gate::{Action, Operation, Outcome, Permit, Scope, Target};
 use kernel::{Micros, Problem};
 use vault::db::Writer;
 use vault::objects::Enforcement;
@@ -79,12 +79,17 @@ impl Operation for ListKept {
 
     async fn run(self, permit: Permit<Self>) -> Result<KeptPage, Problem> {
         let workspace = self.reach.workspace(&permit)?;
+        let models = match permit.scope() {
+            Scope::Workspace => None,
+            Scope::Only { models, .. } => Some(models.clone()),
+            _ => Some(Vec::new()),
+        };
         let Keeping { db, clock, objects, .. } = self.room;
         let (after, enforcement) = (self.after, objects.enforcement());
         let rows = self.rows.unwrap_or(PAGE_COUNT_MAX).clamp(1, PAGE_COUNT_MAX);
         let list = move |writer: &mut Writer<'_>| {
             let clock = clock.tick(writer)?;
-            let mut kept = store::list(writer, &workspace, &after, rows + 1)?;
+            let mut kept = store::list(writer, (&workspace, models.as_deref()), &after, rows + 1)?;
             let has_more = kept.len() > usize::try_from(rows).unwrap_or(usize::MAX);
             if has_more {
                 kept.pop();

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
-use gate::Operation;
+use gate::{Operation, Scope};
 use kernel::{Clock, FakeClock, Problem};
 use parking_lot::Mutex;
 use testkit::gate::TEST_WORKSPACE;
@@ -203,6 +203,33 @@ fn compliance_is_neither_shortened_nor_ended_before_its_time_and_governance_only
         world.may_go(Kind::Dataset, "clinic").await.unwrap();
         world.call(hold(false)).await.unwrap();
         world.may_go(Kind::Dataset, "trial-2").await.unwrap();
+    });
+}
+
+#[test]
+fn who_sees_some_models_is_shown_what_is_retained_of_these_alone() {
+    on_both_engines(async |world| {
+        world.keep(Kind::Dataset, "clinic", &["health"], Vec::new()).await;
+        for version in ["m_1/3", "m_12/1", "mx1/1"] {
+            world.keep(Kind::Model, version, &[], Vec::new()).await;
+        }
+        let only = |models: &[&str]| {
+            let models = models.iter().map(|model| (*model).to_owned()).collect();
+            Scope::Only { experiments: vec![7], models }
+        };
+        for (scope, expected) in [
+            (Scope::Workspace, vec!["clinic", "m_1/3", "m_12/1", "mx1/1"]),
+            (only(&["m_1"]), vec!["m_1/3"]),
+            (only(&["m_1", "m_12", "m_none"]), vec!["m_1/3", "m_12/1"]),
+            (only(&[]), Vec::new()),
+            (Scope::Nothing, Vec::new()),
+            (Scope::Datasets(vec!["clinic".to_owned()]), Vec::new()),
+        ] {
+            world.gate.set_scope(scope.clone());
+            let mut names: Vec<String> = world.list().await.kept.into_iter().map(|kept| kept.name).collect();
+            names.sort();
+            assert_eq!(names, expected, "{scope:?}");
+        }
     });
 }
 

@@ -17,7 +17,7 @@ use gate::{Attempt, BoxFuture, Caller, Gate, JobPass, Returned, Statement, State
 use http::{Method, Request, header};
 use identity::ops::federation::SettlePerson;
 use identity::ops::statements::{About, Event, SESSIONS_LOGGED_OUT, SIGNALS_RECEIVE, STATEMENT_AGE_S_MAX, Told};
-use identity::{Federate, Identity, Vouched};
+use identity::{Federate, Identity, ShownThere, Vouched};
 use kernel::{Clock, Kind, Micros, Problem, Secret};
 use mail::Mail;
 
@@ -196,10 +196,10 @@ impl Federation {
         {
             tracing::warn!(%problem, principal.id = principal_id, "the address that a provider vouched for could not be noted");
         }
-        let second_factor = claims.text("acr").is_some_and(|acr| config.second_factor_acr.iter().any(|known| known == acr));
+        let shown = shown_there(config, claims.text("acr"));
         let then = claims.seconds("auth_time").map_or(at, |seconds| Micros(seconds.saturating_mul(1_000_000)));
         let session = claims.text("sid").filter(|sid| sid.len() <= SESSION_BYTES_MAX).map(str::to_owned);
-        Ok(Vouched { principal_id, second_factor, at: then, issuer: config.issuer.clone(), session })
+        Ok(Vouched { principal_id, shown, at: then, issuer: config.issuer.clone(), session })
     }
 
     /// Whoever takes note of a statement: this job, for the one errand that the statement is.
@@ -279,6 +279,18 @@ impl Federation {
     }
 }
 
+/// What a provider's `acr` stands for: what an operator wrote, and no more.
+fn shown_there(config: &ProviderConfig, acr: Option<&str>) -> ShownThere {
+    let is_one_of = |known: &[String]| acr.is_some_and(|acr| known.iter().any(|one| one == acr));
+    if is_one_of(&config.phishing_resistant_acr) {
+        ShownThere::PhishingResistant
+    } else if is_one_of(&config.second_factor_acr) {
+        ShownThere::SecondFactor
+    } else {
+        ShownThere::Any
+    }
+}
+
 const fn event(of: SignalEvent) -> Event {
     match of {
         SignalEvent::SessionRevoked => Event::SessionRevoked,
@@ -313,7 +325,8 @@ impl Providers for Federation {
         Box::pin(async move {
             let found = self.people.get(name);
             let (provider, config, _) = found.ok_or_else(|| Problem::not_found("there is no such provider of log-ins"))?;
-            let step_up = leaving.again.then_some(config.second_factor_acr.as_slice());
+            let wanted = config.step_up_acr();
+            let step_up = leaving.again.then_some(wanted.as_slice());
             let begun = provider.begin(name, &config.client_id, &leaving.redirect_uri, &leaving.to, step_up, at).await?;
             Ok((begun.url, begun.carried.to_text()))
         })

@@ -104,7 +104,7 @@ fn becomes(band: Band, is_barred: bool, shown: &Shown) -> Becomes {
         _ if is_barred => Becomes::Refused,
         Band::Nothing => Becomes::LetIn,
         Band::SecondFactor if shown.assurance >= 2 => Becomes::LetIn,
-        Band::PhishingResistant | Band::Refuse if shown.method == Method::Passkey => Becomes::LetIn,
+        Band::PhishingResistant | Band::Refuse if shown.method.is_phishing_resistant() => Becomes::LetIn,
         Band::PhishingResistant | Band::Refuse if shown.has_passkey => Becomes::Refused,
         Band::SecondFactor | Band::PhishingResistant | Band::Refuse => Becomes::TrustedLess,
     }
@@ -275,6 +275,9 @@ mod tests {
         assert_eq!(row(Band::SecondFactor), [TrustedLess, LetIn, LetIn, LetIn]);
         assert_eq!(row(Band::PhishingResistant), [TrustedLess, TrustedLess, Refused, LetIn]);
         assert_eq!(row(Band::Refuse), [TrustedLess, TrustedLess, Refused, LetIn]);
+        // A provider's word counts as far as it is trusted: for a passkey of its own where an operator says so, else for two factors.
+        let vouched = |method: Method| becomes(Band::Refuse, false, &shown(method, 2, true));
+        assert_eq!([Method::FederatedPhishingResistant, Method::Federated].map(vouched), [LetIn, Refused]);
         assert!([&password, &totp, &both, &passkey].iter().all(|shown| becomes(Band::Refuse, true, shown) == Refused));
     }
 

@@ -187,13 +187,14 @@ impl Door {
         self.add::<O, C, _, _>(Method::GET, path, BodyKind::Callback, parse, render);
     }
 
-    /// The token endpoint: a form whose `subject_token` is the credential (RFC 8693).
-    pub fn exchange<O, R>(&mut self, path: &str, operation: impl Fn() -> O + Send + Sync + 'static, render: R)
+    /// The token endpoint: a form whose `subject_token` is the credential (RFC 8693). What is left of the body is its `scope`.
+    pub fn exchange<O, P, R>(&mut self, path: &str, parse: P, render: R)
     where
         O: Operation,
+        P: Fn(&Inbound) -> Result<O, Problem> + Send + Sync + 'static,
         R: Fn(O::Output) -> Result<Answer, Problem> + Send + Sync + 'static,
     {
-        let parse = move |_: &Inbound, _: BodyStream| Ok((operation(), ()));
+        let parse = move |inbound: &Inbound, _: BodyStream| Ok((parse(inbound)?, ()));
         self.add::<O, (), _, _>(Method::POST, path, BodyKind::Exchange, parse, move |output, ()| render(output));
     }
 

@@ -62,6 +62,7 @@ pub(crate) const GRANT_CODE: &str = "authorization_code";
 pub(crate) const GRANT_EXCHANGE: &str = "urn:ietf:params:oauth:grant-type:token-exchange";
 /// RFC 8628, section 3.4.
 const GRANT_DEVICE: &str = "urn:ietf:params:oauth:grant-type:device_code";
+pub(crate) const TYPE_ACCESS: &str = "urn:ietf:params:oauth:token-type:access_token";
 const TYPES_JWT: [&str; 2] = ["urn:ietf:params:oauth:token-type:jwt", "urn:ietf:params:oauth:token-type:id_token"];
 
 /// What came back from a provider.
@@ -77,21 +78,42 @@ pub(crate) fn returned(parts: &Parts, origin: &str) -> Credential {
     }))
 }
 
-/// What is to be exchanged for a token.
-pub(crate) async fn subject_token(body: Unread<'_>) -> Result<Credential, Problem> {
+/// What is to be exchanged for a token, and what that shall be narrowed to.
+pub(crate) async fn subject_token(body: Unread<'_>) -> Result<(Credential, Body), Problem> {
     let bytes = body.whole(LOGIN_BYTES_MAX).await?;
-    let Ok(form) = Form::read(&bytes) else { return Ok(Credential::Malformed) };
+    let Ok(form) = Form::read(&bytes) else { return Ok(whole(Credential::Malformed)) };
     if form.get("grant_type") == Some(GRANT_DEVICE) {
         let secret = form.get("device_code").map(|code| Secret::from(code.to_owned()));
-        return Ok(secret.map_or(Credential::Malformed, Credential::Device));
+        return Ok(whole(secret.map_or(Credential::Malformed, Credential::Device)));
     }
     if form.get("grant_type") == Some(GRANT_CODE) {
-        return Ok(shown_code(&form).unwrap_or(Credential::Malformed));
+        return Ok(whole(shown_code(&form).unwrap_or(Credential::Malformed)));
     }
     let exchanged = form.get("grant_type") == Some(GRANT_EXCHANGE);
     let of_type = form.get("subject_token_type").is_some_and(|kind| TYPES_JWT.contains(&kind));
     let token = form.get("subject_token").filter(|_| exchanged && of_type);
-    Ok(token.map_or(Credential::Malformed, |token| Credential::Exchange(Secret::from(token.to_owned()))))
+    let Some(token) = token else { return Ok(whole(Credential::Malformed)) };
+    as_it_is_given(&form)?;
+    let scope = form.get("scope").unwrap_or_default().to_owned();
+    Ok((Credential::Exchange(Secret::from(token.to_owned())), Body::from(scope)))
+}
+
+/// A credential beside which nothing was said.
+fn whole(credential: Credential) -> (Credential, Body) {
+    (credential, Body::empty())
+}
+
+/// Refuses a wish for another token than is given: who is not told would take it for what they asked for (RFC 8693, section 2.1).
+fn as_it_is_given(form: &Form) -> Result<(), Problem> {
+    let said = |name: &str| form.get(name).filter(|value| !value.is_empty());
+    if said("actor_token").is_some() || said("actor_token_type").is_some() {
+        let message = "`actor_token` is not taken: nobody acts for another here; exchange the token of whoever acts";
+        return Err(Problem::invalid(message));
+    }
+    match said("requested_token_type") {
+        None | Some(TYPE_ACCESS) => Ok(()),
+        Some(_) => Err(Problem::invalid(format!("`requested_token_type` is `{TYPE_ACCESS}` or left out; no other is given"))),
+    }
 }
 
 /// RFC 6749, section 4.1.3, and RFC 7636, section 4.5.
@@ -212,6 +234,15 @@ mod tests {
         ] {
             assert!(read(bad).is_none(), "{bad}");
         }
+    }
+
+    #[test]
+    fn another_token_than_is_given_is_not_passed_over() {
+        let check = |text: &str| as_it_is_given(&Form::read(text.as_bytes()).unwrap()).is_ok();
+        let access = "requested_token_type=urn%3Aietf%3Aparams%3Aoauth%3Atoken-type%3Aaccess_token";
+        assert!(check("") && check("actor_token=&requested_token_type=") && check(access) && check("scope=runs.get"));
+        assert!(!check("actor_token=x") && !check("actor_token_type=x"));
+        assert!(!check("requested_token_type=urn%3Aietf%3Aparams%3Aoauth%3Atoken-type%3Asaml2"));
     }
 
     #[test]

@@ -181,7 +181,11 @@ impl Shared {
         match kind {
             BodyKind::Login => attempt.credential = crate::login::credential(unread(body), origin()).await?,
             BodyKind::Callback => attempt.credential = crate::login::returned(parts, &origin()),
-            BodyKind::Exchange => attempt.credential = crate::login::subject_token(unread(body)).await?,
+            BodyKind::Exchange => {
+                let (credential, scope) = crate::login::subject_token(unread(body)).await?;
+                attempt.credential = credential;
+                return Ok(scope);
+            }
             BodyKind::Node => {
                 let (credential, body) = crate::node::credential(unread(body)).await?;
                 attempt.credential = credential;
@@ -209,16 +213,14 @@ impl Shared {
         let params = path_params(&mut parts).await?;
         let is_stranger = visitor.caller().kind == gate::CallerKind::Anonymous;
         let held = match kind {
-            BodyKind::Whole | BodyKind::Node if body.is_end_stream() => Held::default(),
+            BodyKind::Whole | BodyKind::Node | BodyKind::Exchange if body.is_end_stream() => Held::default(),
             // What strangers may ask is asked without a body: theirs is not read.
             BodyKind::Whole if is_stranger && parts.method.is_safe() => Held::default(),
             BodyKind::Whole if is_stranger => return Err(stranger()),
-            BodyKind::Whole | BodyKind::Node => {
+            BodyKind::Whole | BodyKind::Node | BodyKind::Exchange => {
                 self.bodies.of_caller(body, &visitor.caller().id, limits::JSON_BODY_BYTES_MAX).await?
             }
-            BodyKind::Stream | BodyKind::Login | BodyKind::Callback | BodyKind::Exchange | BodyKind::Statement(_) => {
-                Held::default()
-            }
+            BodyKind::Stream | BodyKind::Login | BodyKind::Callback | BodyKind::Statement(_) => Held::default(),
         };
         Ok((Inbound::new(parts, params, held.bytes), held.room))
     }

@@ -232,7 +232,8 @@ impl Detectors {
             self.changed.insert(("places", token.clone()));
         }
         let travels = rules.iter().any(|(_, rule)| matches!(rule, DetectorRule::ImpossibleTravel { .. }));
-        let journey = token.as_ref().filter(|_| travels && arrival.is_some()).and_then(|token| self.journeys.take(token, seen));
+        let travelling = token.as_ref().filter(|_| travels && arrival.is_some());
+        let journey = travelling.and_then(|token| self.journeys.take(token, seen, learns));
         let misses = self.misses.entry(&caller);
         let missed = misses.take(seen);
         for (place, rule) in rules {

@@ -8,7 +8,7 @@ use kernel::{Kind, Problem};
 use super::command_line::COMMAND_LINE_TOKEN_SECONDS;
 use super::remaining::{Left, leave_group};
 use super::tokens::{Minting, mint_in};
-use crate::types::{Exchanged, Name, Principal, PrincipalKind, TokenWish};
+use crate::types::{Exchanged, Name, Principal, PrincipalKind, ScopePattern, TokenWish};
 use crate::{Identity, store};
 
 /// The verb of [`SettlePerson`].
@@ -148,6 +148,8 @@ impl Operation for LinkUser {
 pub struct ExchangeToken {
     /// The room.
     pub room: Identity,
+    /// What it is narrowed to; empty for all that the account may do.
+    pub scopes: Vec<ScopePattern>,
 }
 
 impl Operation for ExchangeToken {
@@ -170,7 +172,8 @@ impl Operation for ExchangeToken {
         };
         // Who logs in from a device of theirs gets a token that is worth nothing elsewhere.
         let only_this_device = caller.device.is_some();
-        let wish = TokenWish { label: label.to_owned(), lifetime_s: Some(seconds), only_this_device, ..TokenWish::default() };
+        let (label, scopes) = (label.to_owned(), self.scopes);
+        let wish = TokenWish { label, scopes, lifetime_s: Some(seconds), only_this_device, ..TokenWish::default() };
         let code = match once {
             Some(Spend::Code(digest)) => Some(digest),
             _ => None,

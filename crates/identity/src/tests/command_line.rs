@@ -46,7 +46,7 @@ impl World {
     }
 
     async fn exchange(&self, credential: Credential) -> Result<MintedToken, Kind> {
-        match self.by(credential, ExchangeToken { room: self.room.clone() }).await {
+        match self.by(credential, ExchangeToken { room: self.room.clone(), scopes: Vec::new() }).await {
             Ok(Exchanged::Minted(minted)) => Ok(*minted),
             Ok(Exchanged::UsedBefore) => Err(Kind::Conflict),
             Err(problem) => Err(problem.kind()),

@@ -1,6 +1,6 @@
 //! A role for some hours.
 
-use gate::{Action, CallerKind, Operation, Outcome, Permit, Target};
+use gate::{Action, CallerKind, Facts, Operation, Outcome, Permit, Scope, Target};
 use kernel::{Kind, Micros, Problem, random_id};
 use vault::db::Reader;
 
@@ -94,7 +94,7 @@ impl Operation for DecideElevation {
     type Output = Elevation;
 
     fn target(&self) -> Target {
-        if self.id.starts_with(ON_SERVER) { Target::Server } else { Target::Workspace }
+        judged_on(&self.id)
     }
 
     async fn run(self, permit: Permit<Self>) -> Result<Elevation, Problem> {
@@ -111,22 +111,15 @@ impl Operation for DecideElevation {
             Ok(Some((one, receiver, services)))
         };
         let found = self.room.db().read_point(&permit, look).await?;
-        // Where it was judged must be where it lies.
-        let judged = |one: &Elevation| match &one.workspace {
-            None => self.id.starts_with(ON_SERVER),
-            Some(workspace) => permit.facts().workspace.as_ref() == Some(workspace),
-        };
-        let found = found.filter(|(one, ..)| judged(one));
-        let (one, receiver, services) = found.ok_or_else(|| Problem::not_found("there is no such request here"))?;
+        let found = found.filter(|(one, ..)| lies_where_judged(one, permit.facts()));
+        let (one, receiver, services) = found.ok_or_else(not_here)?;
         if one.principal == permit.caller().id {
             return Err(Problem::forbidden("Permission denied. Nobody decides on a request of their own; ask a second person."));
         }
-        if one.state != ElevationState::Asked {
+        if !one.is_open(now) {
             return Err(not_open());
         }
-        let receiver = receiver
-            .filter(|one| !one.disabled)
-            .ok_or_else(|| Problem::new(Kind::Conflict, "the account that asked is not active any more"))?;
+        let receiver = active(receiver)?;
         let ends_at = now.plus_secs(one.seconds);
         let grant = self.give.then(|| grant_of(&one, &receiver, (&permit.caller().id, now, ends_at)));
         if let Some(grant) = &grant {
@@ -295,6 +288,10 @@ impl Operation for ListElevations {
     }
 
     async fn run(self, permit: Permit<Self>) -> Result<Vec<Elevation>, Problem> {
+        // Who holds a role on single things decides on nothing here, and what others ask for and why is not theirs to read.
+        if *permit.scope() != Scope::Workspace {
+            return Ok(Vec::new());
+        }
         let workspace = if self.of_server { None } else { permit.facts().workspace.clone() };
         let (waiting_only, now) = (self.waiting_only, permit.entry().at);
         let read = move |reader: &mut Reader<'_>| {
@@ -326,7 +323,30 @@ impl Operation for OwnElevations {
     }
 }
 
-fn grant_of(one: &Elevation, receiver: &Principal, (giver, now, ends_at): (&str, Micros, Micros)) -> Grant {
+/// Where a request is judged.
+pub(super) fn judged_on(id: &str) -> Target {
+    if id.starts_with(ON_SERVER) { Target::Server } else { Target::Workspace }
+}
+
+/// Where it was judged must be where it lies.
+pub(super) fn lies_where_judged(one: &Elevation, facts: &Facts) -> bool {
+    match &one.workspace {
+        None => one.id.starts_with(ON_SERVER),
+        Some(workspace) => facts.workspace.as_ref() == Some(workspace),
+    }
+}
+
+pub(super) fn not_here() -> Problem {
+    Problem::not_found("there is no such request here")
+}
+
+/// Who asked, if they can still be given anything.
+pub(super) fn active(asker: Option<Principal>) -> Result<Principal, Problem> {
+    let active = asker.filter(|one| !one.disabled);
+    active.ok_or_else(|| Problem::new(Kind::Conflict, "the account that asked is not active any more"))
+}
+
+pub(super) fn grant_of(one: &Elevation, receiver: &Principal, (giver, now, ends_at): (&str, Micros, Micros)) -> Grant {
     Grant {
         id: format!("g_{}", random_id()),
         principal: receiver.id.clone(),

@@ -5,6 +5,7 @@ mod create_grant;
 mod elevate;
 mod list_grants;
 mod list_roles;
+mod preview_elevation;
 mod review;
 mod revoke_grant;
 
@@ -15,6 +16,7 @@ pub use create_grant::{CreateGrant, JUSTIFICATION_BYTES_MAX};
 pub use elevate::{BreakGlass, DecideElevation, EndElevation, ListElevations, OwnElevations, RequestElevation};
 pub use list_grants::{GrantPage, ListGrants, PAGE_COUNT_MAX};
 pub use list_roles::ListRoles;
+pub use preview_elevation::{ElevationPreview, PreviewElevation};
 pub use review::{FindPaths, GrantPreview, MemberPreview, PreviewGrant, PreviewMember, ReviewAccess};
 pub use revoke_grant::RevokeGrant;
 

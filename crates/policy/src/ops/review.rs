@@ -12,7 +12,7 @@ use crate::review::{self, Enumeration, PathsFound, ReviewReport, World};
 use crate::types::{Grant, Principal, PrincipalKind};
 
 /// How far back a review looks, at least and at most.
-const DAYS_MIN: i64 = 7;
+pub(super) const DAYS_MIN: i64 = 7;
 const DAYS_MAX: i64 = 365;
 
 /// Reviews all grants.
@@ -206,7 +206,7 @@ impl CreateGrant {
 }
 
 /// Deciding many thousand times takes a while.
-async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, Problem> {
+pub(super) async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, Problem> {
     let done = tokio::task::spawn_blocking(work).await;
     done.map_err(|broken| Problem::internal("the review broke off; this is a fault of the server", broken))
 }

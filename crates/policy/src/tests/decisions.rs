@@ -184,7 +184,9 @@ async fn risk_asks_for_more_and_a_lock_for_nothing() {
             let asked = at(95, action, by(weak)).await;
             assert!(matches!(&asked, Decision::StepUp { acr, .. } if acr == "phr"), "{weak:?}: {asked:?}");
         }
-        assert!(matches!(at(100, action, by(Method::Passkey)).await, Decision::Allow { .. }));
+        for strong in [Method::Passkey, Method::FederatedPhishingResistant] {
+            assert!(matches!(at(100, action, by(strong)).await, Decision::Allow { .. }), "{strong:?}");
+        }
     }
     // What opens the account for good is no way out, and ending what is one's own is none in.
     for own in [Action::write("factors.offer_totp"), Action::write("factors.add_passkey"), Action::write("tokens.create")] {

@@ -11,7 +11,7 @@ use super::House;
 use crate::types::PrincipalKind;
 use crate::{
     BreakGlass, Broken, DecideElevation, Elevation, ElevationState, EndElevation, GlassAlarm, ListElevations, On, OwnElevations,
-    RequestElevation,
+    PreviewElevation, RequestElevation,
 };
 
 async fn houses() -> Vec<House> {
@@ -84,6 +84,37 @@ async fn a_role_is_given_by_a_second_person_and_ends_by_itself() {
         let list = ListElevations { room: house.policy.clone(), of_server: false, waiting_only: false };
         assert_eq!(house.call("olga", list.clone()).await.unwrap(), own);
         assert_eq!(kind(house.call("vera", list).await), Some(Kind::Forbidden));
+    }
+}
+
+#[tokio::test]
+async fn who_owns_one_thing_does_not_read_what_others_ask_for() {
+    for house in houses().await {
+        house.ask("vera", "contributor", 600).await.unwrap();
+        house.give("bootstrap", "stranger", "owner", On::Experiment("4".to_owned())).await.unwrap();
+        let list = |waiting_only| ListElevations { room: house.policy.clone(), of_server: false, waiting_only };
+        for waiting_only in [true, false] {
+            assert_eq!(house.call("stranger", list(waiting_only)).await.unwrap(), Vec::new());
+            assert_eq!(house.call("olga", list(waiting_only)).await.unwrap().len(), 1);
+        }
+    }
+}
+
+#[tokio::test]
+async fn what_a_role_would_allow_is_shown_to_who_may_give_it_while_it_waits() {
+    for house in houses().await {
+        let asked = house.ask("vera", "contributor", 3_600).await.unwrap();
+        let preview = |id: &str| PreviewElevation { room: house.policy.clone(), id: id.to_owned() };
+        let shown = house.call("olga", preview(&asked.id)).await.unwrap();
+        assert_eq!((shown.elevation, shown.grant.principal.as_str()), (asked.clone(), "vera"));
+        assert_eq!((shown.grant.role.as_str(), &shown.grant.resource), ("contributor", &asked.resource));
+        assert!(!house.may_create("vera").await, "looking gives nothing");
+        assert_eq!(kind(house.call("vera", preview(&asked.id)).await), Some(Kind::Forbidden));
+        assert_eq!(kind(house.call("olga", preview("ew_nothing")).await), Some(Kind::NotFound));
+        // It lies in the workspace: who names it as the server's finds nothing there.
+        assert_eq!(kind(house.call("root", preview(&asked.id.replacen("ew_", "es_", 1))).await), Some(Kind::NotFound));
+        house.clock.advance_secs(24 * 3_600 + 1);
+        assert_eq!(kind(house.call("olga", preview(&asked.id)).await), Some(Kind::Conflict));
     }
 }
 

@@ -60,10 +60,27 @@ pub(crate) fn workspace_name(reader: &mut Reader<'_>, id: &str) -> Result<String
     Ok(name.unwrap_or_else(|| id.to_owned()))
 }
 
-/// By the ids of their rows, from behind one on.
-pub(crate) fn list(reader: &mut Reader<'_>, workspace: &str, after: &str, count: i64) -> Result<Vec<Kept>, Problem> {
-    let sql = format!("SELECT {COLUMNS} FROM retained r WHERE r.workspace = $1 AND r.id > $2 ORDER BY r.id LIMIT $3");
-    Ok(reader.query(&sql, &[workspace.into(), after.into(), count.into()], from_row)?)
+/// By the ids of their rows, from behind one on; where `models` are named, versions of these and nothing else.
+pub(crate) fn list(
+    reader: &mut Reader<'_>,
+    (workspace, models): (&str, Option<&[String]>),
+    after: &str,
+    count: i64,
+) -> Result<Vec<Kept>, Problem> {
+    // A version is called by its model's id, a slash and its number.
+    let versions_of: Vec<String> = models.unwrap_or_default().iter().map(|model| format!("{model}/")).collect();
+    if models.is_some() && versions_of.is_empty() {
+        return Ok(Vec::new());
+    }
+    let mut binds: Vec<Bind<'_>> = vec![workspace.into(), after.into(), count.into()];
+    let mut theirs = Vec::new();
+    for beginning in &versions_of {
+        binds.push(beginning.into());
+        theirs.push(format!("substr(r.subject, 1, {}) = ${}", beginning.chars().count(), binds.len()));
+    }
+    let narrowed = if theirs.is_empty() { String::new() } else { format!(" AND r.kind = 'model' AND ({})", theirs.join(" OR ")) };
+    let sql = format!("SELECT {COLUMNS} FROM retained r WHERE r.workspace = $1 AND r.id > $2{narrowed} ORDER BY r.id LIMIT $3");
+    Ok(reader.query(&sql, &binds, from_row)?)
 }
 
 pub(crate) fn insert(writer: &mut Writer<'_>, kept: &Kept, objects: &[String]) -> Result<(), Problem> {

@@ -156,27 +156,7 @@ async fn decide(one: One, word: &str) -> Result<(), Problem> {
 /// What the role would newly allow, compared as grants are.
 async fn preview(one: One) -> Result<(), Problem> {
     let mut client = one.connection.open().await?;
-    let kind = if one.id.starts_with("es_") { "server" } else { "workspace" };
-    let answer = client.get(&format!("{ELEVATIONS}?resource_kind={kind}")).await?;
-    let all = answer.get("elevations").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
-    let found = all.iter().find(|asked| asked.get("id").and_then(Value::as_str) == Some(one.id.as_str()));
-    let asked = found
-        .ok_or_else(|| Problem::not_found("there is no such request here; `strongroom elevate list` shows those that wait"))?;
-    let part = |name: &str| asked.get(name).cloned().unwrap_or_default();
-    let body = match part("resource_kind").as_str() {
-        Some(kind @ ("server" | "workspace")) => {
-            json!({ "principal": part("principal"), "role": part("role"), "resource_kind": kind })
-        }
-        Some("experiment") => {
-            json!({ "principal": part("principal"), "role": part("role"), "resource_kind": "experiment", "resource": part("resource") })
-        }
-        _ => {
-            return Err(Problem::invalid(
-                "a role on one model or data set is previewed by its name: `strongroom grant create WHO ROLE --on KIND --id NAME --dry-run`",
-            ));
-        }
-    };
-    let preview = client.post("/api/strongroom/v1/grants/preview", &body).await?;
+    let preview = client.get(&format!("{ELEVATIONS}/{}/preview", segment(&one.id))).await?;
     super::access::show_preview(&client, &preview)
 }
 

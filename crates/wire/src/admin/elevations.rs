@@ -2,11 +2,15 @@
 
 use http::Method;
 use kernel::Problem;
-use policy::{BreakGlass, DecideElevation, Elevation, EndElevation, ListElevations, On, OwnElevations, Policy, RequestElevation};
+use policy::{
+    BreakGlass, DecideElevation, Elevation, EndElevation, ListElevations, On, OwnElevations, Policy, PreviewElevation,
+    RequestElevation,
+};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::grants::on;
+use super::access_review::enumeration;
+use super::grants::{grant_json, on};
 use super::shape::{body, only};
 use super::times::to_text;
 use crate::{Door, Inbound, json as json_answer};
@@ -60,6 +64,16 @@ pub fn routes(door: &mut Door, policy: &Policy) {
     let room = policy.clone();
     let own = move |_: &Inbound| Ok(OwnElevations { room: room.clone() });
     door.route(Method::GET, &format!("{ELEVATIONS}/own"), own, |all| json_answer(&listed(&all)));
+    let room = policy.clone();
+    door.route::<PreviewElevation, _, _>(
+        Method::GET,
+        &format!("{ELEVATIONS}/{{elevation}}/preview"),
+        move |inbound: &Inbound| Ok(PreviewElevation { room: room.clone(), id: inbound.path("elevation").to_owned() }),
+        |found| {
+            let (elevation, grant) = (shown(&found.elevation), grant_json(&found.grant));
+            json_answer(&json!({ "elevation": elevation, "grant": grant, "newly": enumeration(&found.newly) }))
+        },
+    );
     for (word, give) in [("approve", true), ("refuse", false)] {
         let room = policy.clone();
         let decide =

@@ -3,7 +3,7 @@
 use http::Method;
 use identity::ops::factors::{AddPasskey, ConfirmTotp, ListFactors, OfferTotp, RemoveFactor, RenewRecoveryCodes, ResetFactors};
 use identity::ops::federation::{ExchangeToken, LinkUser};
-use identity::{Exchanged, Identity, Passkey};
+use identity::{Exchanged, Identity, Passkey, parse_scopes};
 use kernel::{Kind, Micros, Problem, Secret};
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -94,19 +94,26 @@ pub fn routes(door: &mut Door, identity: &Identity) {
     };
     door.route(Method::POST, "/api/strongroom/v1/users/{user}/link", link, |user| json(&principal_value(&user)));
     let room = identity.clone();
-    door.exchange(
+    door.exchange::<ExchangeToken, _, _>(
         crate::authorize::TOKEN,
-        move || ExchangeToken { room: room.clone() },
+        move |inbound: &Inbound| {
+            let scope = std::str::from_utf8(&inbound.body).map_err(|_| Problem::invalid("`scope` is no text"))?;
+            Ok(ExchangeToken { room: room.clone(), scopes: parse_scopes(scope.split_ascii_whitespace())? })
+        },
         |exchanged| {
             let Exchanged::Minted(minted) = exchanged else {
                 return Err(Problem::new(Kind::Unauthenticated, "this was used before; what it brought then is revoked"));
             };
-            json(&json!({
+            let mut answer = json!({
                 "access_token": minted.secret.expose_text(),
-                "issued_token_type": "urn:ietf:params:oauth:token-type:access_token",
+                "issued_token_type": crate::login::TYPE_ACCESS,
                 "token_type": "Bearer",
                 "expires_in": (minted.token.expires_at.0 - minted.token.created_at.0) / 1_000_000,
-            }))
+            });
+            if let Some(fields) = answer.as_object_mut().filter(|_| !minted.token.scopes.is_empty()) {
+                fields.insert("scope".to_owned(), Value::String(minted.token.scopes.join(" ")));
+            }
+            json(&answer)
         },
     );
     let room = identity.clone();

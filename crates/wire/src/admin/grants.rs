@@ -121,7 +121,7 @@ pub fn on(kind: Option<&str>, resource: Option<String>) -> Result<On, Problem> {
     }
 }
 
-fn grant_json(grant: &Grant) -> Value {
+pub(super) fn grant_json(grant: &Grant) -> Value {
     json!({
         "id": grant.id,
         "principal": grant.principal,
