@@ -259,6 +259,9 @@ impl PredictionsVerb {
                     return show(&client, &held, &["subject", "since", "predictions", "uncounted_batches"]);
                 }
                 let erased = client.post(&format!("{PREFIX}/predictions/erase"), &subject).await?;
+                if client.json {
+                    return show(&client, &erased, &[]);
+                }
                 let id = erased.get("subject").and_then(Value::as_str).unwrap_or_default();
                 done(&client, &format!("what was kept of this subject opens no more (it was {id} in predictions)"))
             }
