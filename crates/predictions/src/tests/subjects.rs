@@ -105,7 +105,9 @@ fn where_a_subject_stands_goes_with_the_batch_and_comes_for_nobody_who_was_erase
         world.asked(42.0, Some("ann")).await;
         world.asked(43.0, Some("bob")).await;
         // Another server erases ann, before this one seals.
-        world.sql("DELETE FROM prediction_subject WHERE created_at = (SELECT MIN(created_at) FROM prediction_subject)", &[]).await;
+        world
+            .sql("DELETE FROM prediction_subject WHERE created_at = (SELECT MIN(created_at) FROM prediction_subject)", &[])
+            .await;
         world.seal().await;
         assert_eq!(world.about_count().await, 1, "of bob alone");
     });
