@@ -112,8 +112,9 @@ pub struct One {
 #[derive(Args)]
 #[command(
     after_help = "The table is called `predictions` and has a row for each row that was asked: id, row_index, made_at, made_at_us,
-endpoint, version, manifest_sha256, caller, subject, latency_us, row_count, verdicts, kept (`values`, `hashes` or `erased`), inputs_hmac,
-outputs_hmac, entry; and input_NAME and output_NAME for what was asked and said, where that is kept."
+endpoint, version, manifest_sha256, caller, subject, latency_us, row_count, verdicts, kept (`values`, `hashes`, `erased` or
+`too_large`: more than a query reads of a row), inputs_hmac, outputs_hmac, entry; and input_NAME and output_NAME for what
+was asked and said, where that is kept."
 )]
 pub struct Query {
     /// One SELECT.
