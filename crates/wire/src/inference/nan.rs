@@ -1,5 +1,5 @@
-//! JSON as Python's `json` writes it, and so MLflow's and Triton's clients: with `NaN` where a number is missing. JSON has no such word;
-//! `null` says the same here.
+//! JSON as Python's `json` writes it, and so MLflow's and Triton's clients: with `NaN` where a number is missing. JSON has no such
+//! word; `null` says the same here.
 
 /// What `read` makes of JSON; where it cannot, of the same with `null` for each `NaN`.
 pub(super) fn read<T>(json: &[u8], read: impl Fn(&[u8]) -> serde_json::Result<T>) -> serde_json::Result<T> {
