@@ -465,6 +465,8 @@ def test_a_data_sets_version_is_read_by_s3(s3_server, s3, tmp_path):
     assert [(one["Key"], one["Size"]) for one in listed["Contents"]] == [(key, table.stat().st_size)]
     assert code_of(s3.put_object, Bucket="datasets", Key=key, Body=b"x") == "AccessDenied"
     assert code_of(s3.delete_object, Bucket="datasets", Key=key) == "AccessDenied"
+    source = {"Bucket": "datasets", "Key": key}
+    assert code_of(s3.copy_object, Bucket="anywhere", Key="x", CopySource=source) == "NotImplemented"
     assert code_of(s3.create_bucket, Bucket="datasets") in ("AccessDenied", "InvalidBucketName")
     nobody = client(s3_server, people.person(s3_server).session())
     assert code_of(nobody.get_object, Bucket="datasets", Key=key) in ("NoSuchKey", "AccessDenied")

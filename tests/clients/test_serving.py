@@ -244,6 +244,36 @@ def test_a_refusal_holds_within_a_second(server, mlflow_here):
     assert endpoint not in server.cli("endpoint", "list", *admin).stdout
 
 
+def test_python_clients_may_spell_missing_numbers_their_way(server, mlflow_here):
+    """MLflow's scoring client, and tritonclient where it sends JSON, write `NaN`, which JSON does not know."""
+    import pandas as pd
+    from mlflow.utils.proto_json_utils import dump_input_data
+    from sklearn.ensemble import HistGradientBoostingClassifier
+
+    random = np.random.default_rng(3)
+    frame = pd.DataFrame({"a": random.normal(size=400), "b": random.normal(size=400)})
+    frame.loc[::5, "a"] = np.nan
+    fitted = HistGradientBoostingClassifier(max_iter=8).fit(frame, (frame["a"].fillna(1) + frame["b"] > 0).astype(int))
+    model, endpoint, parts = fresh("gaps"), fresh("gaps-live"), "sklearn.ensemble._hist_gradient_boosting"
+    mlflow_here.set_experiment(fresh("exp"))
+    with mlflow_here.start_run():
+        mlflow_here.sklearn.log_model(
+            fitted, name="model", registered_model_name=model, serialization_format="skops",
+            skops_trusted_types=[f"{parts}.predictor.TreePredictor", f"{parts}.binning._BinMapper"],
+        )  # fmt: skip
+    server.cli("endpoint", "create", endpoint, "--model", f"{model}/1", "--token-file", str(server.token_file))
+    rows, session = frame[:20], server.session()
+    session.headers["Content-Type"] = "application/json"
+    body = dump_input_data(rows)
+    assert "NaN" in body
+    answer = session.post(f"{server.url}/endpoints/{endpoint}/invocations", data=body, timeout=30)
+    assert answer.status_code == 200 and answer.json()["predictions"] == fitted.predict(rows).tolist(), answer.text
+    body = json.dumps({"inputs": [tensor(rows.to_numpy())]})
+    answer = session.post(f"{server.url}/v2/models/{endpoint}/infer", data=body, timeout=30)
+    assert answer.status_code == 200, answer.text
+    assert fitted.predict(rows).tolist() in [one["data"] for one in answer.json()["outputs"]]
+
+
 def another_version(mlflow, served):
     """A second version that was trained on less: it says otherwise now and then."""
     from sklearn.linear_model import LogisticRegression

@@ -24,6 +24,10 @@ pub const PAGE_ROWS_MAX: usize = 1_000;
 pub const BATCH_COUNT_MAX: usize = 10_000;
 /// Queries at once.
 pub const QUERY_COUNT_MAX: usize = 4;
+/// Bytes of one row, as JSON, that a query sees with its values.
+pub const QUERY_ROW_BYTES_MAX: usize = 1 << 20;
+/// Values of such a row.
+pub const QUERY_ROW_VALUE_COUNT_MAX: usize = 8_192;
 /// How long a reader waits for the newest predictions to be sealed.
 pub const SETTLE_WAIT_MAX: Duration = Duration::from_secs(10);
 /// Batches that one expiry takes away.

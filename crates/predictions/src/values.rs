@@ -4,8 +4,10 @@
 //! Layout: 16 random bytes; the inputs; the outputs. Each list: a count (u16), then tensors: name, count of column names (u16) and
 //! the names, a type (u8), a count of dimensions (u8) and these (u64), the values. A text is its length (u32) and its bytes.
 
+use std::borrow::Cow;
+
 use serde_json::{Map, Value};
-use serving::{Batch, Outputs, Port, Tensor, Values};
+use serving::{Batch, DataType, Outputs, Port, Tensor, Values};
 
 /// Random bytes before the values: without them nobody can guess values by their digest.
 pub(crate) const SALT_BYTES: usize = 16;
@@ -42,11 +44,23 @@ pub(crate) fn begin(salt: [u8; SALT_BYTES], batch: &Batch, ports: &[Port]) -> Ve
         let port = ports.iter().find(|port| port.name == name).or_else(|| ports.first().filter(|_| ports.len() == 1));
         let width = tensor.shape().get(1).copied().unwrap_or(1);
         let columns = port.map(|port| port.columns.as_slice()).filter(|columns| columns.len() == width && width > 1);
-        put(&mut bytes, name, columns.unwrap_or_default(), tensor);
+        put(&mut bytes, name, columns.unwrap_or_default(), &as_numbers(tensor, port));
         count = count.saturating_add(1);
     }
     set_count(&mut bytes, at, count);
     bytes
+}
+
+/// True and false where the model takes numbers: kept as they are, they would make texts of the column in queries.
+fn as_numbers<'a>(tensor: &'a Tensor, port: Option<&Port>) -> Cow<'a, Tensor> {
+    let takes_numbers = port.is_some_and(|port| matches!(port.data_type, DataType::F32 | DataType::F64 | DataType::I64));
+    match tensor.values() {
+        Values::Bool(all) if takes_numbers => {
+            let numbers = Values::I64(all.iter().map(|one| i64::from(*one)).collect());
+            Tensor::new(tensor.shape().to_vec(), numbers).map_or(Cow::Borrowed(tensor), Cow::Owned)
+        }
+        _ => Cow::Borrowed(tensor),
+    }
 }
 
 /// Adds the outputs.
@@ -218,7 +232,7 @@ impl<'a> Rest<'a> {
 mod tests {
     use super::*;
     use serde_json::json;
-    use serving::{DataType, Output, Role};
+    use serving::{Output, Role};
 
     fn port(columns: &[&str]) -> Port {
         let columns: Vec<String> = columns.iter().map(|name| (*name).to_owned()).collect();
@@ -262,6 +276,15 @@ mod tests {
         let bytes = written(&Batch::columns(columns).unwrap(), &[], Values::I64(vec![1]));
         let row = Value::Object(Spoken::parse(&bytes).unwrap().row(0));
         assert_eq!(row, json!({"input_b": true, "input_f": 0.5, "input_n": 7, "input_t": "ü", "output_label": 1}));
+    }
+
+    #[test]
+    fn what_a_model_takes_as_a_number_is_kept_as_one() {
+        let batch = Batch::matrix(1, 2, Values::Bool(vec![true, false])).unwrap();
+        let row = |ports: &[Port]| Spoken::parse(&written(&batch, ports, Values::I64(vec![1]))).unwrap().row(0);
+        assert_eq!(Value::Object(row(&[port(&["a", "b"])])), json!({"input_a": 1, "input_b": 0, "output_label": 1}));
+        let flags = Port { data_type: DataType::Bool, ..port(&["a", "b"]) };
+        assert_eq!(Value::Object(row(&[flags])), json!({"input_a": true, "input_b": false, "output_label": 1}));
     }
 
     #[test]

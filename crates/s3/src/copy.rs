@@ -11,12 +11,13 @@ use percent_encoding::percent_decode_str;
 use vault::objects::Wanted;
 use wire::Chosen;
 
+use crate::error::not_implemented;
 use crate::headers::{self, put, put_encryption, put_version, text, xml_date};
 use crate::objects::{copied_attributes, wish_of, with_leave};
 use crate::route::Request;
 use crate::sums::{algorithm_of, parse_algorithm};
 use crate::xml::Xml;
-use crate::{Shared, body, multipart, xml_answer};
+use crate::{Shared, body, datasets, multipart, xml_answer};
 
 /// What `x-amz-copy-source` names.
 struct Source {
@@ -38,6 +39,9 @@ impl Source {
         let (bucket, key) = path.strip_prefix('/').unwrap_or(&path).split_once('/').ok_or_else(broken)?;
         if bucket.is_empty() || key.is_empty() || version.as_deref() == Some("") {
             return Err(broken());
+        }
+        if bucket == datasets::BUCKET {
+            return Err(not_implemented("files of data sets are not copied here: download them, and upload what is wanted"));
         }
         Ok(Self { bucket: bucket.to_owned(), key: key.to_owned(), version_id: version })
     }

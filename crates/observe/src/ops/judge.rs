@@ -118,7 +118,8 @@ fn read(reader: &mut Reader<'_>, place: Place, now: Micros) -> Result<Option<Rea
     let versions = minutes::of_endpoint(reader, &place.endpoint, minute.saturating_sub(JUDGED_MINUTES))?;
     let newest = |minutes: &BTreeMap<i64, Tally>| minutes.iter().rev().find(|(_, tally)| tally.answered > 0).map(|one| *one.0);
     let answering = versions.iter().filter_map(|(version, minutes)| Some((newest(minutes)?, version)));
-    let Some(version) = answering.max().map(|one| one.1.clone()).or_else(|| versions.keys().next().cloned()) else {
+    let named = versions.keys().find(|version| !version.is_empty()).or_else(|| versions.keys().next());
+    let Some(version) = answering.max().map(|one| one.1.clone()).or_else(|| named.cloned()) else {
         return Ok(None);
     };
     let key = (place.endpoint.as_str(), version.as_str());
@@ -133,10 +134,15 @@ fn read(reader: &mut Reader<'_>, place: Place, now: Micros) -> Result<Option<Rea
     Ok(Some(Read { place, versions, version, reference, labelled, burned, events }))
 }
 
+/// The first minute in which a version answered. What was refused before a version was chosen is counted under none.
+fn first_answer(minutes: &BTreeMap<i64, Tally>) -> Option<i64> {
+    minutes.iter().find(|(_, tally)| tally.answered > 0).map(|one| *one.0)
+}
+
 /// What is known to have happened to an endpoint: versions and callers that came, and changes of its choice.
 fn own_events(place: &Place, versions: &BTreeMap<String, BTreeMap<i64, Tally>>) -> Vec<Event> {
     let mut events = Vec::new();
-    let firsts: Vec<(i64, &String)> = versions.iter().filter_map(|(version, all)| Some((*all.keys().next()?, version))).collect();
+    let firsts: Vec<(i64, &String)> = versions.iter().filter_map(|(version, all)| Some((first_answer(all)?, version))).collect();
     let start = firsts.iter().map(|one| one.0).min().unwrap_or(0);
     for (first, version) in firsts.into_iter().filter(|one| one.0 > start) {
         let words = format!("version {} began to answer", number_of(version));
@@ -180,7 +186,7 @@ fn alerts_of(read: &Read, config: &ObserveConfig, now: Micros, segments: impl Fn
         let causes = rank(finding.began_at.0, &read.events, &about);
         let remedies = remedies(read, &finding, &causes);
         let mut origin = Vec::new();
-        if let Some(model) = &read.place.model {
+        if let Some(model) = read.place.model.as_ref().filter(|_| !read.version.is_empty()) {
             origin.push(format!("strongroom lineage show {model}/{}", number_of(&read.version)));
         }
         let detail =
@@ -276,8 +282,11 @@ fn remedies(read: &Read, finding: &Finding, causes: &[Cause]) -> Vec<(String, St
 
 /// The version that answered before the one that does now.
 fn previous(read: &Read) -> Option<String> {
-    let began = *read.versions.get(&read.version)?.keys().next()?;
+    let began = first_answer(read.versions.get(&read.version)?)?;
     let others = read.versions.iter().filter(|(version, _)| **version != read.version);
-    let before = others.filter_map(|(version, minutes)| Some((*minutes.range(..=began).next_back()?.0, version)));
+    let before = others.filter_map(|(version, minutes)| {
+        let mut answered = minutes.range(..=began).filter(|(_, tally)| tally.answered > 0);
+        Some((*answered.next_back()?.0, version))
+    });
     before.max().map(|one| number_of(one.1).to_owned())
 }

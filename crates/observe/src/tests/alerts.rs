@@ -63,6 +63,32 @@ fn drift_opens_one_alert_with_cause_and_remedy_and_closes_it_when_it_is_over() {
     });
 }
 
+/// Such as those with too many rows: they are counted, and are no version that answered before.
+#[test]
+fn what_was_refused_before_a_version_was_chosen_is_none_to_roll_back_to() {
+    on_both_engines("observe", async |engine| {
+        let world = World::new(engine).await;
+        world.minute("", 1, 0.0, Verdict::Invalid);
+        world.minute("m/1", 2_000, 0.0, Verdict::Answered);
+        for _ in 0..10 {
+            world.minute("m/1", 50, 0.0, Verdict::Answered);
+        }
+        world.minute("", 1, 0.0, Verdict::Invalid);
+        world.round().await;
+        for _ in 0..10 {
+            world.minute("m/1", 50, 0.5, Verdict::Answered);
+        }
+        world.round().await;
+        let alerts = world.alerts().await;
+        let alert = alerts.iter().find(|alert| alert.kind == "drift").unwrap();
+        let mut events = alert.detail.causes.iter().filter_map(|cause| cause.event.as_ref());
+        assert!(!events.any(|event| event.kind == EventKind::Deploy), "{:#?}", alert.detail.causes);
+        assert_eq!(alert.detail.origin, ["strongroom lineage show churn/1"]);
+        let found = world.found(&alert.id).await;
+        assert!(matches!(found.remedies[0].act, Act::Retrain { .. }), "{:?}", found.remedies[0].command);
+    });
+}
+
 /// However many are newer.
 #[test]
 fn the_gravest_alerts_come_first_and_those_of_one_endpoint_are_found() {

@@ -96,6 +96,8 @@ impl Operation for EraseSubject {
         let tag = self.room.0.subjects.tag(&workspace, &self.subject);
         let (entry, at, caller) = (permit.entry().id.clone(), permit.entry().at, permit.caller());
         let (by, by_name) = (caller.id.clone(), Some(caller.name.clone()));
+        // What was answered a moment ago is counted too.
+        self.room.settle().await?;
         // Before and after: a request that runs meanwhile reads the row, or finds that it is gone.
         self.room.0.subjects.forget(&tag);
         let write = move |writer: &mut Writer<'_>| {

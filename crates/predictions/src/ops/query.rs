@@ -10,13 +10,15 @@ use kernel::{Kind, Micros, Problem, hex, sha256};
 use serde_json::{Map, Value, json};
 
 use super::search::Wish;
-use crate::limits::{BATCH_COUNT_MAX, QUERY_COUNT_MAX};
+use crate::limits::{BATCH_COUNT_MAX, QUERY_COUNT_MAX, QUERY_ROW_BYTES_MAX, QUERY_ROW_VALUE_COUNT_MAX};
 use crate::read::{Kept, piece};
 use crate::values::Spoken;
 use crate::{Predictions, Record, store};
 
 /// What the predictions are called in a query.
 pub const TABLE_NAME: &str = "predictions";
+/// What `kept` says of a row whose values are too many for a query; the prediction itself shows them.
+const TOO_LARGE: &str = "too_large";
 
 /// Runs one `SELECT` over the predictions that the caller may read: a row for each row that was asked.
 pub struct QueryPredictions {
@@ -121,28 +123,43 @@ fn write(lines: &mut Vec<u8>, record: &Record, kept: &Kept) -> Result<(), Proble
         Kept::Values(values) => Some(Spoken::parse(values).ok_or_else(unreadable)?),
         Kept::Hashes | Kept::Erased => None,
     };
-    let values = match kept {
+    let word = match kept {
         Kept::Values(_) => "values",
         Kept::Hashes => "hashes",
         Kept::Erased => "erased",
     };
     let rows = usize::try_from(record.rows).unwrap_or(usize::MAX);
     let count = spoken.as_ref().map_or(1, |spoken| spoken.rows().min(rows).max(1));
-    for row in 0..count {
-        let mut line: Map<String, Value> = spoken.as_ref().map(|spoken| spoken.row(row)).unwrap_or_default();
-        let own = json!({
+    let own = |row: usize, word: &str| {
+        json!({
             "id": record.id, "row_index": row, "made_at": Micros(record.at).rfc3339(), "made_at_us": record.at,
             "endpoint": record.endpoint, "version": record.version, "manifest_sha256": record.manifest_sha256,
             "caller": record.caller, "subject": record.subject, "latency_us": record.latency_us, "row_count": record.rows,
-            "verdicts": record.verdicts.join(","), "kept": values, "inputs_hmac": record.inputs_hmac,
+            "verdicts": record.verdicts.join(","), "kept": word, "inputs_hmac": record.inputs_hmac,
             "outputs_hmac": record.outputs_hmac, "entry": record.entry,
-        });
-        if let Value::Object(own) = own {
-            line.extend(own);
+        })
+    };
+    for row in 0..count {
+        let begin = lines.len();
+        let said = spoken.as_ref().map(|spoken| spoken.row(row)).unwrap_or_default();
+        let is_wide = said.len() > QUERY_ROW_VALUE_COUNT_MAX;
+        put(lines, if is_wide { Map::new() } else { said }, own(row, if is_wide { TOO_LARGE } else { word }))?;
+        // One of these would keep the worker from reading any other.
+        if lines.len().saturating_sub(begin) > QUERY_ROW_BYTES_MAX {
+            lines.truncate(begin);
+            put(lines, Map::new(), own(row, TOO_LARGE))?;
         }
-        serde_json::to_writer(&mut *lines, &line).map_err(|error| Problem::internal("a row could not be written", error))?;
-        lines.push(b'\n');
     }
+    Ok(())
+}
+
+/// A line of what was asked and said, and of what the record says.
+fn put(lines: &mut Vec<u8>, mut line: Map<String, Value>, own: Value) -> Result<(), Problem> {
+    if let Value::Object(own) = own {
+        line.extend(own);
+    }
+    serde_json::to_writer(&mut *lines, &line).map_err(|error| Problem::internal("a row could not be written", error))?;
+    lines.push(b'\n');
     Ok(())
 }
 
@@ -155,5 +172,44 @@ fn problem(error: InspectionError) -> Problem {
             format!("the query was stopped after {seconds} s; ask for less, or raise `data.query_seconds_max`"),
         ),
         other => other.into(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serving::{Batch, Outputs, Tensor, Values};
+
+    use super::*;
+    use crate::values::{self, SALT_BYTES};
+
+    fn row_of(batch: &Batch) -> (usize, Value) {
+        let record = Record::parse(
+            br#"{"at":1,"caller":"c","endpoint":"e","endpoint_id":"i","entry":"n","id":"p","latency_us":1,"log":"values",
+                "manifest_sha256":"m","rows":1,"v":1,"verdicts":[],"version":"v/1","workspace":"w"}"#,
+        );
+        let mut bytes = values::begin([1; SALT_BYTES], batch, &[]);
+        values::end(&mut bytes, &Outputs::default());
+        let mut lines = Vec::new();
+        write(&mut lines, &record.unwrap(), &Kept::Values(bytes)).unwrap();
+        (lines.len(), serde_json::from_slice(&lines).unwrap())
+    }
+
+    fn text(length: usize) -> Batch {
+        // Six times as long in JSON.
+        let tensor = Tensor::new(vec![1], Values::Text(vec!["\u{1}".repeat(length)])).unwrap();
+        Batch::tensors(vec![("code".to_owned(), tensor)]).unwrap()
+    }
+
+    #[test]
+    fn no_row_is_too_large_for_the_others_to_be_read() {
+        let (_, usual) = row_of(&text(9));
+        assert!(usual["kept"] == "values" && usual["input_code"].is_string());
+        let wide =
+            Batch::matrix(1, QUERY_ROW_VALUE_COUNT_MAX + 1, Values::F64(vec![0.5; QUERY_ROW_VALUE_COUNT_MAX + 1])).unwrap();
+        for batch in [text(QUERY_ROW_BYTES_MAX / 4), wide] {
+            let (length, row) = row_of(&batch);
+            assert!(length < 1_000 && row["kept"] == TOO_LARGE && row["id"] == "p", "{row}");
+            assert_eq!(row.as_object().unwrap().keys().filter(|name| name.starts_with("input_")).count(), 0);
+        }
     }
 }

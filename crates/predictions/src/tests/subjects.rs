@@ -4,7 +4,7 @@ use kernel::Kind;
 
 use super::support::*;
 use crate::ops::{EraseSubject, FindSubject, ListErasures, ProveErasure, QueryPredictions, Wish};
-use crate::{LogPolicy, PredictionsConfig};
+use crate::{LogPolicy, PredictionsConfig, Runner, SEALER};
 
 impl World {
     async fn erase(&self, subject: &str) -> Result<String, kernel::Problem> {
@@ -104,7 +104,10 @@ fn where_a_subject_stands_goes_with_the_batch_and_comes_for_nobody_who_was_erase
         assert_eq!(world.about_count().await, 0);
         world.asked(42.0, Some("ann")).await;
         world.asked(43.0, Some("bob")).await;
-        world.erase("ann").await.unwrap();
+        // Another server erases ann, before this one seals.
+        world
+            .sql("DELETE FROM prediction_subject WHERE created_at = (SELECT MIN(created_at) FROM prediction_subject)", &[])
+            .await;
         world.seal().await;
         assert_eq!(world.about_count().await, 1, "of bob alone");
     });
@@ -115,9 +118,28 @@ fn what_waits_to_be_sealed_is_erased_too() {
     on_both_engines(PredictionsConfig::default(), |world| async move {
         world.keep(Some(LogPolicy::Values)).await;
         let ann = world.asked(41.0, Some("ann")).await;
-        world.erase("ann").await.unwrap();
+        // As another server on the same database does it.
+        world.sql("DELETE FROM prediction_subject", &[]).await;
         world.seal().await;
         assert!(world.show(&ann).await.unwrap().is_erased);
+    });
+}
+
+#[test]
+fn an_erasure_counts_what_was_asked_a_moment_before() {
+    on_both_engines(PredictionsConfig::default(), |world| async move {
+        world.keep(Some(LogPolicy::Values)).await;
+        let first = world.asked(41.0, Some("ann")).await;
+        world.asked(42.0, Some("ann")).await;
+        // A server's runner looks again in a minute, unless it is woken.
+        let runner = Runner::new(world.room.clone(), world.gate.gate.clone(), world.gate.job_key.pass(SEALER));
+        tokio::select! {
+            () = runner.run() => panic!("the runner does not end"),
+            erased = world.erase("ann") => erased.unwrap(),
+        };
+        let list = ListErasures { room: world.room.clone(), after: None, rows: None };
+        assert_eq!(world.call(list).await.unwrap().rows[0].request_count, 2);
+        assert!(world.show(&first).await.unwrap().is_erased);
     });
 }
 
@@ -157,8 +179,8 @@ fn queries_see_what_is_kept_and_no_more() {
         world.keep(Some(LogPolicy::Values)).await;
         world.ask(&[41.0, 42.0], Some("ann")).await.unwrap();
         let bob = world.asked(43.0, Some("bob")).await;
-        world.erase("ann").await.unwrap();
         world.seal().await;
+        world.erase("ann").await.unwrap();
         world.call(query(Wish::default())).await.unwrap();
         let text = String::from_utf8(world.log.lock().clone()).unwrap();
         let lines: Vec<serde_json::Value> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();

@@ -112,8 +112,9 @@ pub struct One {
 #[derive(Args)]
 #[command(
     after_help = "The table is called `predictions` and has a row for each row that was asked: id, row_index, made_at, made_at_us,
-endpoint, version, manifest_sha256, caller, subject, latency_us, row_count, verdicts, kept (`values`, `hashes` or `erased`), inputs_hmac,
-outputs_hmac, entry; and input_NAME and output_NAME for what was asked and said, where that is kept."
+endpoint, version, manifest_sha256, caller, subject, latency_us, row_count, verdicts, kept (`values`, `hashes`, `erased` or
+`too_large`: more than a query reads of a row), inputs_hmac, outputs_hmac, entry; and input_NAME and output_NAME for what
+was asked and said, where that is kept."
 )]
 pub struct Query {
     /// One SELECT.
@@ -259,6 +260,9 @@ impl PredictionsVerb {
                     return show(&client, &held, &["subject", "since", "predictions", "uncounted_batches"]);
                 }
                 let erased = client.post(&format!("{PREFIX}/predictions/erase"), &subject).await?;
+                if client.json {
+                    return show(&client, &erased, &[]);
+                }
                 let id = erased.get("subject").and_then(Value::as_str).unwrap_or_default();
                 done(&client, &format!("what was kept of this subject opens no more (it was {id} in predictions)"))
             }

@@ -10,7 +10,7 @@ use bytes::Bytes;
 use gate::BoxFuture;
 use http::{Method, Request, StatusCode, header};
 use kernel::{Kind, Problem, Secret};
-use runtime::{Batch, DataType, Output, Outputs, Port, Role, Signature, Tensor, Values};
+use runtime::{Batch, DataType, Narrow, Output, Outputs, Port, Role, Signature, Tensor, Values};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use serving::{Compute, UpstreamConfig};
@@ -181,15 +181,16 @@ impl About {
         if self.inputs.len() > TENSOR_COUNT_MAX || self.outputs.len() > TENSOR_COUNT_MAX {
             return Err(format!("it has more than {TENSOR_COUNT_MAX} tensors"));
         }
-        let port = |one: &TensorAbout, role: Role| {
+        let port = |one: &TensorAbout, role: Role| -> Result<Port, String> {
             let data_type = data_type(&one.datatype).ok_or_else(|| format!("`{}` is of type {}", one.name, one.datatype))?;
             let shape = one.shape.iter().map(|size| usize::try_from(*size).ok());
             // The first dimension is that of rows, whether or not it is said to be any.
             let shape = std::iter::once(None).chain(shape.skip(1)).collect();
             Ok(Port { name: one.name.clone(), data_type, narrow: None, shape, columns: Vec::new(), role })
         };
+        let input = |one: &TensorAbout| port(one, Role::Value).map(|known| Port { narrow: narrow(&one.datatype), ..known });
         Ok(Signature {
-            inputs: self.inputs.iter().map(|one| port(one, Role::Value)).collect::<Result<_, String>>()?,
+            inputs: self.inputs.iter().map(input).collect::<Result<_, String>>()?,
             outputs: self.outputs.iter().map(|one| port(one, role(one, &self.outputs))).collect::<Result<_, String>>()?,
             classes: Vec::new(),
         })
@@ -222,6 +223,19 @@ fn data_type(word: &str) -> Option<DataType> {
     })
 }
 
+/// Servers refuse integers of another width than the model's, Triton among them.
+fn narrow(word: &str) -> Option<Narrow> {
+    Some(match word {
+        "INT8" => Narrow::I8,
+        "UINT8" => Narrow::U8,
+        "INT16" => Narrow::I16,
+        "UINT16" => Narrow::U16,
+        "INT32" => Narrow::I32,
+        "UINT32" => Narrow::U32,
+        _ => return None,
+    })
+}
+
 /// A batch as the request says it, under the names and types that the model there has.
 fn asked(batch: &Batch, signature: &Signature) -> Result<Value, String> {
     let only = batch.inputs().count() == 1;
@@ -236,7 +250,8 @@ fn asked(batch: &Batch, signature: &Signature) -> Result<Value, String> {
         // Numbers are written as they are: the other server reads them as its own type.
         let kind = if is_number(given) && is_number(wanted) { wanted } else { given };
         let data = data(values, kind).ok_or_else(|| format!("`{name}` holds what JSON has no number for, or no whole number"))?;
-        inputs.push(json!({ "name": name, "shape": tensor.shape(), "datatype": kind.oip_name(), "data": data }));
+        let word = port.filter(|port| port.data_type == kind).map_or(kind.oip_name(), Port::oip_name);
+        inputs.push(json!({ "name": name, "shape": tensor.shape(), "datatype": word, "data": data }));
     }
     Ok(json!({ "inputs": inputs }))
 }
@@ -333,6 +348,12 @@ mod tests {
         let batch = Batch::matrix(1, 2, Values::F64(vec![1.5, 2.0])).unwrap();
         let input = json!({ "name": "X", "shape": [1, 2], "datatype": "FP32", "data": [1.5, 2.0] });
         assert_eq!(asked(&batch, &signature).unwrap(), json!({ "inputs": [input] }));
+        for width in ["INT8", "UINT8", "INT16", "UINT16", "INT32", "UINT32", "INT64"] {
+            let text = format!(r#"{{"inputs":[{{"name":"ids","datatype":"{width}","shape":[-1,2]}}]}}"#);
+            let whole = Batch::matrix(1, 2, Values::F64(vec![7.0, 2.0])).unwrap();
+            let input = json!({ "name": "ids", "shape": [1, 2], "datatype": width, "data": [7, 2] });
+            assert_eq!(asked(&whole, &about(&text).signature().unwrap()).unwrap(), json!({ "inputs": [input] }));
+        }
         let missing = Batch::matrix(1, 2, Values::F64(vec![f64::NAN, 2.0])).unwrap();
         assert!(asked(&missing, &signature).is_err(), "a missing value is not sent as another one");
     }

@@ -29,7 +29,8 @@ pub(crate) fn difference(of: Share, from: Share) -> (f64, f64, f64) {
     let value = of.value - from.value;
     let below = (of.value - of.low).hypot(from.high - from.value);
     let above = (of.high - of.value).hypot(from.value - from.low);
-    (value, value - below, value + above)
+    // Roundings do not lead beyond what a difference of shares can be.
+    (value, (value - below).max(-1.0), (value + above).min(1.0))
 }
 
 #[cfg(test)]
@@ -44,6 +45,10 @@ mod tests {
         let none = share(0, 20);
         assert!(none.low == 0.0 && (none.high - 0.1611).abs() < 5e-5, "{none:?}");
         assert_eq!(share(0, 0).high, 1.0);
+        for (of, from) in [(0, 320), (335, 0)] {
+            let (_, low, high) = difference(share(of, 335), share(from, 320));
+            assert!(low >= -1.0 && high <= 1.0, "{low} {high}");
+        }
         // Newcombe 1998 (the second paper), table II: 56 of 70 against 48 of 80 gives 0.0524 to 0.3339.
         let (value, low, high) = difference(share(56, 70), share(48, 80));
         assert!((value - 0.2).abs() < 1e-12 && (low - 0.0524).abs() < 5e-5 && (high - 0.3339).abs() < 5e-5, "{low} {high}");

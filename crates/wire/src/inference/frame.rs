@@ -8,17 +8,19 @@ use kernel::Problem;
 use serde::de::{DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serving::{Batch, Cell, Written};
 
-use super::VALUE_COUNT_MAX;
 use super::nest::{Nest, NestSeed};
+use super::{VALUE_COUNT_MAX, nan};
 
 /// Columns of one request.
 const COLUMN_COUNT_MAX: usize = 100_000;
 
 /// A body of JSON.
 pub(super) fn of_json(bytes: &[u8]) -> Result<Batch, Problem> {
-    let mut json = serde_json::Deserializer::from_slice(bytes);
-    let read = json.deserialize_map(Body).and_then(|given| json.end().map(|()| given));
-    let given = read.map_err(|error| Problem::invalid(format!("the body cannot be read: {error}")))?;
+    let read = |bytes: &[u8]| {
+        let mut json = serde_json::Deserializer::from_slice(bytes);
+        json.deserialize_map(Body).and_then(|given| json.end().map(|()| given))
+    };
+    let given = nan::read(bytes, read).map_err(|error| Problem::invalid(format!("the body cannot be read: {error}")))?;
     let written = match given.ok_or_else(one_of)? {
         Given::Columns(columns) => columns,
         Given::Nest(nest) => vec![matrix(nest)?],
@@ -383,10 +385,10 @@ mod tests {
     fn all_forms_say_the_same() {
         let forms = [
             r#"{"dataframe_split": {"columns": ["b", "a"], "data": [["x", 1], ["y", null]]}}"#,
-            r#"{"dataframe_split": {"data": [["x", 1], ["y", null]], "index": [0, 1], "columns": ["b", "a"]}}"#,
+            r#"{"dataframe_split": {"data": [["x", 1], ["y", NaN]], "index": [0, 1], "columns": ["b", "a"]}}"#,
             r#"{"dataframe_records": [{"b": "x", "a": 1}, {"a": null, "b": "y"}], "params": {}}"#,
             r#"{"instances": [{"b": "x", "a": 1}, {"b": "y", "a": null}]}"#,
-            r#"{"inputs": {"b": [["x"], ["y"]], "a": [1, null]}}"#,
+            r#"{"inputs": {"b": [["x"], ["y"]], "a": [1, NaN]}}"#,
         ];
         let ports = [("a", DataType::F64), ("b", DataType::Text)];
         let csv = shown(of_csv(b"b,a\nx,1\ny,NA\n"), &ports);

@@ -8,6 +8,7 @@ mod binary;
 mod flat;
 mod frame;
 mod grpc;
+mod nan;
 mod nest;
 mod oip;
 mod openapi;

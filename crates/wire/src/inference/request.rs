@@ -7,7 +7,7 @@ use serde_json::value::RawValue;
 use serving::{Batch, Tensor, Values};
 
 use super::flat::Flat;
-use super::{binary, count_of};
+use super::{binary, count_of, nan};
 use crate::Inbound;
 
 /// Tensors of one request.
@@ -93,8 +93,15 @@ pub(super) fn read(inbound: &Inbound) -> Result<Request, Problem> {
             })?
         }
     };
-    let body: Body<'_> =
-        serde_json::from_slice(json).map_err(|error| Problem::invalid(format!("the request does not fit: {error}")))?;
+    let wrong = |error: serde_json::Error| Problem::invalid(format!("the request does not fit: {error}"));
+    let respelt;
+    let body: Body<'_> = match serde_json::from_slice(json) {
+        Ok(body) => body,
+        Err(error) => {
+            respelt = nan::as_null(json).ok_or_else(|| wrong(error))?;
+            serde_json::from_slice(&respelt).map_err(wrong)?
+        }
+    };
     if body.id.as_ref().is_some_and(|id| id.len() > ID_BYTES_MAX) {
         return Err(Problem::invalid(format!("`id` has at most {ID_BYTES_MAX} bytes")));
     }

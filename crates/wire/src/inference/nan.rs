@@ -1,0 +1,61 @@
+//! JSON as Python's `json` writes it, and so MLflow's and Triton's clients: with `NaN` where a number is missing. JSON has no such
+//! word; `null` says the same here.
+
+/// What `read` makes of JSON; where it cannot, of the same with `null` for each `NaN`.
+pub(super) fn read<T>(json: &[u8], read: impl Fn(&[u8]) -> serde_json::Result<T>) -> serde_json::Result<T> {
+    read(json).or_else(|error| as_null(json).ok_or(error).and_then(|respelt| read(&respelt)))
+}
+
+/// The same JSON with `null` for each `NaN` outside of texts, if there is one.
+pub(super) fn as_null(json: &[u8]) -> Option<Vec<u8>> {
+    const WORD: &[u8] = b"NaN";
+    let mut out = Vec::with_capacity(json.len());
+    let (mut found, mut in_text, mut is_escaped) = (false, false, false);
+    let mut rest = json;
+    while let Some((byte, after)) = rest.split_first() {
+        if let Some(after) = rest.strip_prefix(WORD).filter(|_| !in_text) {
+            out.extend_from_slice(b"null");
+            found = true;
+            rest = after;
+            continue;
+        }
+        if *byte == b'"' && !is_escaped {
+            in_text = !in_text;
+        }
+        is_escaped = in_text && *byte == b'\\' && !is_escaped;
+        out.push(*byte);
+        rest = after;
+    }
+    found.then_some(out)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_stands_for_a_number_is_respelt() {
+        for (given, expected) in [
+            ("[1, NaN, [NaN]]", Some("[1, null, [null]]")),
+            (r#"{"NaN": [NaN], "a\"NaN\\": "NaN"}"#, Some(r#"{"NaN": [null], "a\"NaN\\": "NaN"}"#)),
+            (r#"["\\", NaN]"#, Some(r#"["\\", null]"#)),
+            (r#"["NaN", "\"NaN"]"#, None),
+            ("[1, null, Infinity, nan]", None),
+            ("", None),
+        ] {
+            assert_eq!(as_null(given.as_bytes()), expected.map(|text| text.as_bytes().to_vec()), "{given}");
+        }
+    }
+
+    #[test]
+    fn what_is_read_anyway_is_left_alone() {
+        fn numbers(json: &[u8]) -> serde_json::Result<Vec<Option<f64>>> {
+            serde_json::from_slice(json)
+        }
+        assert_eq!(read(b"[1, 2]", numbers).unwrap(), [Some(1.0), Some(2.0)]);
+        assert_eq!(read(b"[1, NaN]", numbers).unwrap(), [Some(1.0), None]);
+        for wrong in ["[1, Infinity]", "[1, NaN", "[1, \"NaN\"]"] {
+            assert!(read(wrong.as_bytes(), numbers).is_err(), "{wrong}");
+        }
+    }
+}
