@@ -41,6 +41,7 @@ const fn method_words(method: &Shown) -> &'static str {
         Shown::RecoveryCode => "password and recovery code",
         Shown::Passkey => "passkey",
         Shown::Federated => "your organisation's log-in",
+        Shown::FederatedPhishingResistant => "your organisation's log-in, which let nobody in between",
         Shown::Device => "command line",
     }
 }

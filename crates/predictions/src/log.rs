@@ -79,7 +79,7 @@ impl PredictionLog for Predictions {
                 }
                 None => None,
             };
-            let values = values::begin(random_bytes_for_id::<SALT_BYTES>(), asked.batch, &asked.model.signature().inputs);
+            let values = values::begin(random_bytes_for_id::<SALT_BYTES>(), asked.batch, &asked.model.signature().inputs)?;
             bounded(&values)?;
             let draft = Writing {
                 room: self.clone(),

@@ -6,6 +6,7 @@
 
 use std::borrow::Cow;
 
+use kernel::{Kind, Problem};
 use serde_json::{Map, Value};
 use serving::{Batch, DataType, Outputs, Port, Tensor, Values};
 
@@ -34,8 +35,11 @@ pub struct Spoken {
     pub outputs: Vec<Named>,
 }
 
-/// Begins with the salt and the inputs. Columns of a matrix are named as the model's signature names them.
-pub(crate) fn begin(salt: [u8; SALT_BYTES], batch: &Batch, ports: &[Port]) -> Vec<u8> {
+/// Begins with the salt and the inputs. Columns of a matrix are named as the model's signature names them, if they can be counted.
+///
+/// # Errors
+/// `TooLarge` for more inputs than can be counted.
+pub(crate) fn begin(salt: [u8; SALT_BYTES], batch: &Batch, ports: &[Port]) -> Result<Vec<u8>, Problem> {
     let mut bytes = Vec::with_capacity(512);
     bytes.extend_from_slice(&salt);
     let at = count_at(&mut bytes);
@@ -43,12 +47,16 @@ pub(crate) fn begin(salt: [u8; SALT_BYTES], batch: &Batch, ports: &[Port]) -> Ve
     for (name, tensor) in batch.inputs() {
         let port = ports.iter().find(|port| port.name == name).or_else(|| ports.first().filter(|_| ports.len() == 1));
         let width = tensor.shape().get(1).copied().unwrap_or(1);
-        let columns = port.map(|port| port.columns.as_slice()).filter(|columns| columns.len() == width && width > 1);
+        let columns = port.map(|port| port.columns.as_slice());
+        let columns = columns.filter(|columns| columns.len() == width && width > 1 && width <= usize::from(u16::MAX));
         put(&mut bytes, name, columns.unwrap_or_default(), &as_numbers(tensor, port));
-        count = count.saturating_add(1);
+        count = count.checked_add(1).ok_or_else(|| {
+            let message = format!("where predictions are logged, a request has at most {} columns of different types", u16::MAX);
+            Problem::new(Kind::TooLarge, message)
+        })?;
     }
     set_count(&mut bytes, at, count);
-    bytes
+    Ok(bytes)
 }
 
 /// True and false where the model takes numbers: kept as they are, they would make texts of the column in queries.
@@ -247,10 +255,22 @@ mod tests {
     }
 
     fn written(batch: &Batch, ports: &[Port], said: Values) -> Vec<u8> {
-        let mut bytes = begin([9; SALT_BYTES], batch, ports);
+        let mut bytes = begin([9; SALT_BYTES], batch, ports).unwrap();
         let output = Output { name: "label".to_owned(), role: Role::Value, tensor: Tensor::list(said) };
         end(&mut bytes, &Outputs { all: vec![output] });
         bytes
+    }
+
+    #[test]
+    fn more_columns_than_can_be_counted_are_no_unreadable_record() {
+        let names: Vec<String> = (0..70_000).map(|at| format!("c{at}")).collect();
+        let names: Vec<&str> = names.iter().map(String::as_str).collect();
+        let wide = Batch::matrix(1, 70_000, Values::F64(vec![0.5; 70_000])).unwrap();
+        let spoken = Spoken::parse(&written(&wide, &[port(&names)], Values::I64(vec![1]))).unwrap();
+        assert!(spoken.inputs[0].columns.is_empty() && spoken.inputs[0].tensor.shape() == [1, 70_000]);
+        let one = |name: &&str| ((*name).to_owned(), Values::I64(vec![1]));
+        let many = Batch::columns(names.iter().map(one).collect()).unwrap();
+        assert_eq!(begin([9; SALT_BYTES], &many, &[]).unwrap_err().kind(), Kind::TooLarge);
     }
 
     #[test]

@@ -187,7 +187,7 @@ mod tests {
             br#"{"at":1,"caller":"c","endpoint":"e","endpoint_id":"i","entry":"n","id":"p","latency_us":1,"log":"values",
                 "manifest_sha256":"m","rows":1,"v":1,"verdicts":[],"version":"v/1","workspace":"w"}"#,
         );
-        let mut bytes = values::begin([1; SALT_BYTES], batch, &[]);
+        let mut bytes = values::begin([1; SALT_BYTES], batch, &[]).unwrap();
         values::end(&mut bytes, &Outputs::default());
         let mut lines = Vec::new();
         write(&mut lines, &record.unwrap(), &Kept::Values(bytes)).unwrap();
