@@ -35,6 +35,20 @@ fn exit_codes_say_how_it_went() {
 }
 
 #[test]
+fn a_folder_of_many_files_is_one_table() {
+    let folder = tempfile::tempdir().unwrap();
+    fs::create_dir(folder.path().join("parts")).unwrap();
+    for part in 0..60 {
+        fs::write(folder.path().join(format!("parts/{part:02}.csv")), format!("size,weight\n{part},{}\n", part * 3)).unwrap();
+    }
+    let output = inspect(folder.path(), &["profile", "parts", "--json"]);
+    assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stderr));
+    let report: inspection::InspectionReport = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(report.summary.row_count, 60);
+    assert!(report.confinement.is_complete());
+}
+
+#[test]
 fn the_report_is_json_and_a_page() {
     let json = check(&["profile", "good.csv", "--json", "--html", "page.html"], 0, "strongroom.inspection/1");
     let report: inspection::InspectionReport = serde_json::from_str(&json).unwrap();
