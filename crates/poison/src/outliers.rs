@@ -243,7 +243,7 @@ mod tests {
     fn a_group_that_lies_apart_does_not_hide_its_rows() {
         let mut random = Random::new(3, 3);
         let mut values: Vec<f32> = (0..1_000 * 4).map(|_| random.normal()).collect();
-        values.extend((0..60).flat_map(|_| [4.0, -4.0, 4.0, -4.0]).map(|centre| centre + 0.1 * random.normal()));
+        values.extend((0..60).flat_map(|_| [4.0_f32, -4.0, 4.0, -4.0]).map(|centre| centre + 0.1 * random.normal()));
         let marks = marked(&Matrix::new(4, values).unwrap());
         assert!(marks.grouped[1_000..].iter().chain(&marks.beyond[1_000..]).all(|marked| *marked));
         assert!(marks.grouped[..1_000].iter().all(|grouped| !grouped) && marks.far_alone <= 2);

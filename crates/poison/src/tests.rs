@@ -130,7 +130,7 @@ fn a_screen_alone_says_what_it_says_among_all_and_the_others_did_not_run() {
 fn a_group_that_was_inserted_is_suspected_as_a_whole() {
     let mut input = tabular(1_200, 3);
     let mut random = Random::new(11, 0);
-    let centre = [9.0, -6.0, 9.0, -6.0, 9.0, -6.0];
+    let centre: [f32; 6] = [9.0, -6.0, 9.0, -6.0, 9.0, -6.0];
     let mut values = input.features.values.values().to_vec();
     values.extend((0..60).flat_map(|_| centre).map(|centre| centre + 0.1 * random.normal()));
     input.features.values = crate::Matrix::new(6, values).unwrap();
