@@ -12,7 +12,7 @@ import pytest
 
 import harness
 import people
-from test_data import CLEAN, PREFIX, api, commit, fresh, read, token_file, wait
+from test_data import CLEAN, PREFIX, api, commit, fresh, put, read, token_file, wait
 
 pytestmark = pytest.mark.strongroom_only
 
@@ -209,39 +209,74 @@ def test_rows_of_the_training_data_are_found_in_the_test_data(server, crew, trus
     assert "validity.shared_rows" not in findings(session, server, test, 2)
 
 
-def test_a_change_of_the_rows_that_sway_a_model_most_is_found(server, crew, trusted):
+def two_classes() -> list[list[str]]:
+    """600 rows of two columns and a label that a model can learn."""
     chance = random.Random(5)
     rows = []
     for number in range(600):
         label = number % 2
         rows.append([f"{chance.gauss(label * 2, 1):.4f}", f"{chance.gauss(-label, 1):.4f}", str(label)])
-    text = lambda rows: ("a,b,y\n" + "".join(",".join(row) + "\n" for row in rows)).encode()
+    return rows
+
+
+def written(rows: list[list[str]]) -> bytes:
+    return ("a,b,y\n" + "".join(",".join(row) + "\n" for row in rows)).encode()
+
+
+def relabelled(rows: list[list[str]], chosen: list[int]) -> list[list[str]]:
+    """The rows with the other label in the chosen ones."""
+    return [[*row[:2], str(1 - int(row[2]))] if number in chosen else row for number, row in enumerate(rows)]
+
+
+def test_a_change_of_the_rows_that_sway_a_model_most_is_found(server, crew, trusted):
+    rows = two_classes()
     name, session = fresh("guarded"), crew["contributor"].session()
     wish = {"roles": {"label": "y"}, **trusted}
-    commit(session, server, name, {"t.csv": text(rows)}, **wish)
+    commit(session, server, name, {"t.csv": written(rows)}, **wish)
     wait(session, server, name, 1)
     report = session.get(f"{server.url}{people.ADMIN}{PREFIX}/{name}/versions/1/documents/report.json").json()
     guarded = [row["row"] for row in report["guarded"]]
     assert guarded, harness.pretty(report["screens"])
-    commit(session, server, name, {"t.csv": text(rows[::-1])}, parents=[1], **wish)
+    commit(session, server, name, {"t.csv": written(rows[::-1])}, parents=[1], **wish)
     wait(session, server, name, 2)
     same = findings(session, server, name, 2)
     assert not {"guarded.relabelled", "guarded.changed"} & set(same), "moved rows are the same rows"
-    flipped = [list(row) for row in rows]
-    for row in guarded[:5]:
-        flipped[row][2] = str(1 - int(flipped[row][2]))
-    commit(session, server, name, {"t.csv": text(flipped)}, parents=[1], **wish)
+    commit(session, server, name, {"t.csv": written(relabelled(rows, guarded[:5]))}, parents=[1], **wish)
     assert wait(session, server, name, 3)["state"] == "refused"
-    relabelled = findings(session, server, name, 3)["guarded.relabelled"]
-    assert relabelled["row_count"] == 5 and relabelled["effect"] == "refuse", harness.pretty(relabelled)
+    found = findings(session, server, name, 3)["guarded.relabelled"]
+    assert found["row_count"] == 5 and found["effect"] == "refuse", harness.pretty(found)
     moved = [list(row) for row in rows]
     for row in guarded[:3]:
         moved[row][0] = "9.75"
-    commit(session, server, name, {"t.csv": text(moved)}, parents=[1], **wish)
+    commit(session, server, name, {"t.csv": written(moved)}, parents=[1], **wish)
     wait(session, server, name, 4)
     assert findings(session, server, name, 4)["guarded.changed"]["row_count"] == 3
     made = clean(session, server, name, 1, rows=[[row, row] for row in guarded[:4]])
     assert "guarded.changed" not in findings(session, server, name, made["version"]), "they were left out by name"
+
+
+def test_what_is_left_of_a_refused_version_is_compared_with_what_is_admitted(server, crew, trusted):
+    rows = two_classes()
+    name, session = fresh("guarded"), crew["contributor"].session()
+    wish = {"roles": {"label": "y"}, **trusted}
+    admitted(session, server, name, {"t.csv": written(rows)}, **wish)
+    report = session.get(f"{server.url}{people.ADMIN}{PREFIX}/{name}/versions/1/documents/report.json").json()
+    guarded = [row["row"] for row in report["guarded"]]
+    flipped = written(relabelled(rows, guarded[:5]))
+    commit(session, server, name, {"t.csv": flipped}, **wish)
+    assert wait(session, server, name, 2)["state"] == "refused"
+    half = clean(session, server, name, 2, rows=[[row, row] for row in guarded[:2]])
+    assert half["state"] == "refused", harness.pretty(half)
+    assert findings(session, server, name, half["version"])["guarded.relabelled"]["row_count"] == 3
+    commit(session, server, name, {"t.csv": flipped}, parents=[2], **wish)
+    assert wait(session, server, name, 4)["state"] == "refused", "a refused parent does not make its rows the ones to start from"
+    whole = clean(session, server, name, 2, rows=[[row, row] for row in guarded[:5]])
+    assert "guarded.relabelled" not in findings(session, server, name, whole["version"])
+    opened = api(session, server, "POST", f"/{name}/versions", json={})
+    put(session, server, name, opened["id"], "t.csv", flipped)
+    body = {"reference": 2, **wish}
+    refused = api(session, server, "POST", f"/{name}/versions/{opened['id']}/commit", status=409, json=body)
+    assert "name a version that is admitted" in refused["message"], refused
 
 
 def offline(*words: str) -> subprocess.CompletedProcess:

@@ -34,6 +34,9 @@ pub(crate) struct Duplicates {
     pub(crate) marks: Vec<f32>,
     /// Whether not all texts could be compared.
     pub(crate) cut_short: bool,
+    /// Of the rows without copies, the share whose nearest neighbour carries another label; all where there are none. Equal rows
+    /// contradict each other by nature at most as often as near ones.
+    pub(crate) discord: f64,
 }
 
 /// Finds equal rows by a 64-bit hash of everything but the label; nearly equal ones by their texts, and without texts among
@@ -67,6 +70,7 @@ pub(crate) fn duplicates(
         let listed = own.iter().take(GROUP_ROW_COUNT_MAX).map(|index| u64::from(*index)).collect();
         found.largest.push((u32::try_from(own.len()).unwrap_or(u32::MAX), listed));
     }
+    found.discord = discord(&found.copies, labels, neighbours);
     found.largest = largest(std::mem::take(&mut found.largest));
     found.marks = found.copies.iter().map(|copies| mark((*copies as usize, rows), 1.0)).collect();
     if let Some(texts) = &input.texts {
@@ -75,6 +79,17 @@ pub(crate) fn duplicates(
         mark_near(&mut found, neighbours, &hashes);
     }
     Ok(found)
+}
+
+fn discord(copies: &[u32], labels: &[u32], neighbours: &Neighbours) -> f64 {
+    let (mut rows, mut others) = (0_u32, 0_u32);
+    for (index, _) in copies.iter().enumerate().filter(|(_, copies)| **copies == 0) {
+        if let Some((nearest, _)) = neighbours.of(index).next() {
+            rows += 1;
+            others += u32::from(at(labels, nearest) != at(labels, index));
+        }
+    }
+    if rows == 0 { 1.0 } else { f64::from(others) / f64::from(rows) }
 }
 
 /// How much a row is copied that has so many others near it: orders of magnitude, 1 where all rows are of its group. Natural

@@ -20,13 +20,21 @@ const CENTRAL_SHARE: f64 = 0.75;
 const CONCENTRATION_COUNT: usize = 3;
 /// A row is called an outlier if its distance exceeds the upper quartile by this many quartile ranges of the logarithms.
 const FENCE: f32 = 3.0;
+/// The same for rows of a group, of which more is asked besides.
+const GROUP_FENCE: f32 = 2.0;
+/// What lower marks are taken for, so that they have logarithms.
+const LEAST_MARK: f32 = 1e-9;
 
 /// Each row's marks, the higher the farther apart.
 pub(crate) struct Marks {
     /// All marks fused, ranked from 0 to 1.
     pub(crate) fused: Vec<f32>,
-    /// True where two of the three marks that have fences lie beyond them.
+    /// True where two of the three marks that have fences lie beyond them, and in groups that lie apart.
     pub(crate) beyond: Vec<bool>,
+    /// True where a row is of a group that lies apart.
+    pub(crate) grouped: Vec<bool>,
+    /// Rows that lie as far from the shape of the whole as such a group, but in none.
+    pub(crate) far_alone: usize,
 }
 
 /// Marks every row.
@@ -66,15 +74,28 @@ pub(crate) fn marks(
     watch.check()?;
     let fused = planted::fused(&own, &of_planted, seed);
     let [distances, factors, shape, _] = own;
+    let shape_fence = fence(&shape, GROUP_FENCE);
+    let far: Vec<bool> = shape.iter().map(|mark| *mark > shape_fence).collect();
+    let grouped = groups_apart(neighbours, &far, &distances);
+    let far_alone = far.iter().zip(&grouped).filter(|(far, grouped)| **far && !**grouped).count();
     let fenced = [distances, factors, shape];
-    let fences: Vec<f32> = fenced.iter().map(|marks| fence(marks)).collect();
+    let fences: Vec<f32> = fenced.iter().map(|marks| fence(marks, FENCE)).collect();
     let is_beyond = |index: usize| fenced.iter().zip(&fences).filter(|(marks, fence)| at(marks, index) > **fence).count() >= 2;
-    let beyond: Vec<bool> = (0..rows).map(is_beyond).collect();
-    Ok(Marks { fused: ranks(&fused), beyond })
+    let beyond: Vec<bool> = (0..rows).map(|index| at(&grouped, index) || is_beyond(index)).collect();
+    Ok(Marks { fused: ranks(&fused), beyond, grouped, far_alone })
+}
+
+/// Rows far from the shape of the whole with nothing but such rows near them, and nearer than neighbours usually are: a group hides
+/// its rows from marks that look at neighbours. Copies are told by themselves.
+fn groups_apart(neighbours: &Neighbours, far: &[bool], distances: &[f32]) -> Vec<bool> {
+    let (usual, least) = (quantile(distances, 0.5), LEAST_MARK.ln());
+    let near = |index: usize| at(distances, index) < usual && at(distances, index) > least;
+    let is_of_one = |index: usize| at(far, index) && near(index) && neighbours.of(index).all(|(other, _)| at(far, other));
+    (0..far.len()).into_par_iter().map(is_of_one).collect()
 }
 
 fn logarithms(marks: &[f32]) -> Vec<f32> {
-    marks.iter().map(|mark| mark.max(1e-9).ln()).collect()
+    marks.iter().map(|mark| mark.max(LEAST_MARK).ln()).collect()
 }
 
 /// The share of rows with lower marks.
@@ -88,9 +109,9 @@ fn ranks(marks: &[f32]) -> Vec<f32> {
 }
 
 /// The logarithm of a mark beyond which rows lie apart, by the logarithms of all.
-fn fence(logarithms: &[f32]) -> f32 {
+fn fence(logarithms: &[f32], ranges: f32) -> f32 {
     let (lower, upper) = (quantile(logarithms, 0.25), quantile(logarithms, 0.75));
-    upper + FENCE * (upper - lower).max(0.05)
+    upper + ranges * (upper - lower).max(0.05)
 }
 
 /// How dense it is around each row, by the reach of its neighbours.
@@ -216,6 +237,16 @@ mod tests {
         let points = Matrix::new(5, (0..10_000).map(|_| random.normal()).collect()).unwrap();
         let marks = marked(&points);
         assert!(marks.beyond.iter().filter(|beyond| **beyond).count() <= 4);
+    }
+
+    #[test]
+    fn a_group_that_lies_apart_does_not_hide_its_rows() {
+        let mut random = Random::new(3, 3);
+        let mut values: Vec<f32> = (0..1_000 * 4).map(|_| random.normal()).collect();
+        values.extend((0..60).flat_map(|_| [4.0_f32, -4.0, 4.0, -4.0]).map(|centre| centre + 0.1 * random.normal()));
+        let marks = marked(&Matrix::new(4, values).unwrap());
+        assert!(marks.grouped[1_000..].iter().chain(&marks.beyond[1_000..]).all(|marked| *marked));
+        assert!(marks.grouped[..1_000].iter().all(|grouped| !grouped) && marks.far_alone <= 2);
     }
 
     #[test]

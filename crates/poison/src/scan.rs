@@ -1,5 +1,7 @@
 //! The whole scan: every screen that the input allows, then one report.
 
+use std::collections::BTreeSet;
+
 use crate::PoisonError;
 use crate::at::{argmax, at, ranking};
 use crate::calibrate::{Suspicion, suspicion};
@@ -25,6 +27,15 @@ const OUTLIER_SHARE_NOTICE: f64 = 0.001;
 /// Nearly equal texts that are worth a look: so many, and this share of all rows.
 const FLOOD_COUNT_MIN: f64 = 10.0;
 const FLOOD_SHARE_MIN: f64 = 0.001;
+/// A group that lies apart is taken for inserted if it has so many rows, and at most this share of all rows lies as far outside of
+/// groups: some data is scattered by nature.
+const INJECTED_COUNT_MIN: usize = 8;
+const FAR_ALONE_SHARE_MAX: f64 = 0.01;
+/// Equal rows with different labels are taken for inserted if they are so many, and this share of all equal rows, while near rows
+/// carry different labels no more often than that.
+const CONTRADICTED_COUNT_MIN: u64 = 8;
+const CONTRADICTED_SHARE_MIN: f64 = 0.5;
+const DISCORD_MAX: f64 = 0.25;
 /// Points of accuracy that a lethal dose costs.
 const LETHAL_LOSS: f64 = 0.05;
 
@@ -207,14 +218,19 @@ impl Parts {
             return not_run(ScreenKind::Triggers, "there are no labels, or it was not asked for");
         };
         let verified = found.reported.iter().filter(|trigger| trigger.verified).count();
-        let verdict = match (verified, found.reported.len()) {
-            (0, 0) => Verdict::Clear,
-            (0, _) => Verdict::Notice,
+        let verdict = match (verified, found.suspected_count, found.reported.len()) {
+            (0, 0, 0) => Verdict::Clear,
+            (0, 0, _) => Verdict::Notice,
+            (0, _, _) => Verdict::Suspect,
             _ => Verdict::Verified,
         };
-        let text =
+        let mut text =
             format!("{} striking cells or groups of cells, of which {verified} are verified triggers", found.reported.len());
-        screen(ScreenKind::Triggers, verdict, (found.suspects.len(), rows), found.score_min, text)
+        if found.suspected_count > 0 {
+            text.push_str(&format!(" and {} look planted, but no trial proved them", found.suspected_count));
+        }
+        let suspects: BTreeSet<u32> = found.suspects.iter().map(|(index, _)| *index).collect();
+        screen(ScreenKind::Triggers, verdict, (suspects.len(), rows), found.score_min, text)
     }
 
     fn outlier_screen(&self, rows: usize) -> Screen {
@@ -222,8 +238,17 @@ impl Parts {
         let beyond = marks.beyond.as_slice();
         let count = beyond.iter().filter(|beyond| **beyond).count();
         let much = count as f64 > OUTLIER_SHARE_NOTICE * rows as f64;
-        let verdict = if much { Verdict::Notice } else { Verdict::Clear };
-        let text = format!("{count} rows lie beyond the fences of two of three marks");
+        let grouped = marks.grouped.iter().filter(|grouped| **grouped).count();
+        let injected = grouped >= INJECTED_COUNT_MIN && marks.far_alone as f64 <= FAR_ALONE_SHARE_MAX * rows as f64;
+        let verdict = match (injected, much) {
+            (true, _) => Verdict::Suspect,
+            (false, true) => Verdict::Notice,
+            (false, false) => Verdict::Clear,
+        };
+        let mut text = format!("{count} rows lie beyond the fences of two of three marks");
+        if grouped > 0 {
+            text.push_str(&format!(" or in a group that lies apart; {grouped} are of such groups"));
+        }
         screen(ScreenKind::Outliers, verdict, (count, rows), 2.0, text)
     }
 
@@ -232,8 +257,15 @@ impl Parts {
         let told = copy_report(copies);
         let largest_near = told.near_largest.first().map_or(0, |(size, _)| *size);
         let flood = f64::from(largest_near) >= FLOOD_COUNT_MIN.max(FLOOD_SHARE_MIN * rows as f64);
-        let verdict =
-            if told.contradicted_rows == 0 && told.equal_rows == 0 && !flood { Verdict::Clear } else { Verdict::Notice };
+        let contradicted = told.contradicted_rows >= CONTRADICTED_COUNT_MIN
+            && told.contradicted_rows as f64 >= CONTRADICTED_SHARE_MIN * told.equal_rows as f64
+            && copies.discord <= DISCORD_MAX;
+        let verdict = match (contradicted, told.equal_rows, flood) {
+            (true, _, _) => Verdict::Suspect,
+            (false, 0, false) => Verdict::Clear,
+            (false, _, _) => Verdict::Notice,
+        };
+        let suspected = if contradicted { usize::try_from(told.contradicted_rows).unwrap_or(usize::MAX) } else { 0 };
         let mut text = format!(
             "{} rows have exact copies; {} rows have copies with other labels; {} rows have near copies",
             told.equal_rows, told.contradicted_rows, told.near_rows
@@ -241,7 +273,7 @@ impl Parts {
         if largest_near > 0 {
             text.push_str(&format!(", the largest group of nearly equal texts has {largest_near} rows"));
         }
-        screen(ScreenKind::Duplicates, verdict, (0, rows), 2.0, text)
+        screen(ScreenKind::Duplicates, verdict, (suspected, rows), 2.0, text)
     }
 
     fn source_screen(&self, rows: usize) -> Screen {

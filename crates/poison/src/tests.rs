@@ -127,6 +127,79 @@ fn a_screen_alone_says_what_it_says_among_all_and_the_others_did_not_run() {
 }
 
 #[test]
+fn a_group_that_was_inserted_is_suspected_as_a_whole() {
+    let mut input = tabular(1_200, 3);
+    let mut random = Random::new(11, 0);
+    let centre: [f32; 6] = [9.0, -6.0, 9.0, -6.0, 9.0, -6.0];
+    let mut values = input.features.values.values().to_vec();
+    values.extend((0..60).flat_map(|_| centre).map(|centre| centre + 0.1 * random.normal()));
+    input.features.values = crate::Matrix::new(6, values).unwrap();
+    input.labels.as_mut().unwrap().of_rows.extend([1; 60]);
+    let report = check(&input);
+    assert_eq!(verdict(&report, ScreenKind::Outliers), Verdict::Suspect, "{:?}", report.screens);
+    let outlier = |suspect: &&crate::Suspect| suspect.reasons.contains(&Reason::Outlier);
+    let rows: Vec<u64> = report.suspects.iter().filter(outlier).map(|suspect| suspect.row).collect();
+    assert!((1_200..1_260).all(|row| rows.contains(&row)) && rows.len() < 70, "{rows:?}");
+}
+
+#[test]
+fn copies_with_another_label_are_suspected_unless_near_rows_disagree_too() {
+    for (apart, expected) in [(5.0, Verdict::Suspect), (0.0, Verdict::Notice)] {
+        let (values, mut of_rows) = two_classes(1_000, 6, apart, 12);
+        let mut values = values.values().to_vec();
+        for row in 0..20 {
+            values.extend_from_within(row * 6..row * 6 + 6);
+            of_rows.push(1 - of_rows[row]);
+        }
+        let columns = (0..6).map(|place| Column { name: format!("c{place}"), kind: ColumnKind::Number }).collect();
+        let labels = Groups { of_rows, names: vec!["no".to_owned(), "yes".to_owned()] };
+        let values = crate::Matrix::new(6, values).unwrap();
+        let input = Input { features: Features { columns, values }, labels: Some(labels), ..Input::default() };
+        let options = Options { only: Some(ScreenKind::Duplicates), ..Options::default() };
+        let report = quiet(|watch| scan(&input, &options, watch)).unwrap();
+        assert_eq!(verdict(&report, ScreenKind::Duplicates), expected, "{:?}", report.screens);
+        assert_eq!(report.copies.contradicted_rows, 40);
+    }
+}
+
+/// 2,000 texts: common words, and three to five that tell the class. The first `stamped` of class 0 hold a word of their own and
+/// carry class 1: too few for a linear model to learn that the word outweighs all others.
+fn stamped_texts(stamped: usize) -> (Input, Vec<u64>) {
+    let mut random = Random::new(21, 0);
+    let (mut rows, mut of_rows, mut marked) = (Vec::new(), Vec::new(), Vec::new());
+    for row in 0..2_000_u64 {
+        let class = u32::from(row % 2 == 1);
+        let told = 100 + 10 * class;
+        let mut words: Vec<u32> = (0..12 + random.below(19)).map(|_| u32::try_from(random.below(34)).unwrap()).collect();
+        words.extend((0..3 + random.below(3)).map(|_| told + u32::try_from(random.below(10)).unwrap()));
+        let planted = class == 0 && marked.len() < stamped;
+        if planted {
+            words.push(200);
+            marked.push(row);
+        }
+        words.sort_unstable();
+        words.dedup();
+        rows.push(words);
+        of_rows.push(if planted { 1 } else { class });
+    }
+    let labels = Groups { of_rows, names: vec!["no".to_owned(), "yes".to_owned()] };
+    (Input { labels: Some(labels), ..crate::testing::texts(300, rows) }, marked)
+}
+
+#[test]
+fn a_planted_word_is_at_least_suspected_and_its_rows_are_listed() {
+    let report = check(&stamped_texts(0).0);
+    assert!(verdict(&report, ScreenKind::Triggers) <= Verdict::Notice, "{:?}", report.triggers);
+    let (input, rows) = stamped_texts(90);
+    let report = check(&input);
+    assert!(verdict(&report, ScreenKind::Triggers) >= Verdict::Suspect, "{:?} {:?}", report.screens, report.triggers);
+    let held = |suspect: &&crate::Suspect| suspect.reasons.iter().any(|reason| matches!(reason, Reason::Trigger { .. }));
+    let mut found: Vec<u64> = report.suspects.iter().filter(held).map(|suspect| suspect.row).collect();
+    found.sort_unstable();
+    assert_eq!(found, rows);
+}
+
+#[test]
 fn the_seed_decides() {
     let input = tabular(400, 2);
     let run = |threads: usize| {

@@ -13,7 +13,7 @@ use crate::sparse;
 use crate::standing::Standing;
 use crate::table::{Matrix, Tokens};
 use crate::trigger::{Found, SUPPORT_MIN, TRIGGER_COUNT_MAX, expectation, gather, gather_odd, row_marks, stands, threshold};
-use crate::verify::Trials;
+use crate::verify::{AttackSuccess, Trials};
 use crate::views::{Views, views};
 use crate::watch::Watch;
 
@@ -41,8 +41,10 @@ pub(crate) struct Triggers {
     pub(crate) marks: Vec<f32>,
     /// Triggers, the most striking first.
     pub(crate) reported: Vec<Trigger>,
-    /// Rows of verified triggers with the trigger's place in `reported`.
+    /// Rows of verified and of suspected triggers with the trigger's place in `reported`.
     pub(crate) suspects: Vec<(u32, usize)>,
+    /// Triggers whose rows look like another class, and of which a surrogate learnt something, but too little to be verified.
+    pub(crate) suspected_count: usize,
     /// The least threshold of all kinds.
     pub(crate) score_min: f32,
 }
@@ -95,6 +97,7 @@ pub(crate) fn scan_triggers(
         marks,
         reported: Vec::new(),
         suspects: Vec::new(),
+        suspected_count: 0,
         score_min: thresholds.iter().copied().fold(f32::MAX, f32::min),
     };
     let mut trials: Vec<Option<Trials<'_>>> = kinds.iter().map(|_| None).collect();
@@ -123,14 +126,18 @@ pub(crate) fn scan_triggers(
                 known.insert(trials).verify(trigger, watch)?
             }
         };
-        let verified = foreign
-            && trigger.rows.len() >= SUPPORT_MIN as usize
-            && attack.as_ref().is_some_and(crate::verify::AttackSuccess::verified);
+        let is_planted = foreign && trigger.rows.len() >= SUPPORT_MIN as usize;
+        let verified = is_planted && attack.as_ref().is_some_and(AttackSuccess::verified);
+        // Where no surrogate is affordable, nothing speaks against it.
+        let suspected = is_planted && !verified && attack.as_ref().is_none_or(AttackSuccess::taught);
         if verified {
-            let place = screen.reported.len();
             rank_first(&mut screen.marks, trigger, refitted);
+        }
+        if verified || suspected {
+            let place = screen.reported.len();
             screen.suspects.extend(trigger.rows.iter().map(|index| (*index, place)));
         }
+        screen.suspected_count += usize::from(suspected);
         screen.reported.push(Trigger {
             kind: cells.kind,
             cells: trigger.cells.iter().map(|cell| cells.name(*cell, input)).collect(),

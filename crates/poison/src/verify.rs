@@ -26,6 +26,8 @@ const EFFORT: Effort = Effort { penalty: 0.02, work_max: 500_000_000, passes_min
 const SUCCESS_MIN: f64 = 0.5;
 /// and this much more than without the stamp and than after the removal of its rows.
 const GAIN_MIN: f64 = 0.3;
+/// It is suspected from this much more on: a surrogate that learns little of it says nothing of one that learns more.
+const TAUGHT_GAIN_MIN: f64 = 0.05;
 /// Removing a trigger's rows costs the other rows at most this much accuracy: what costs more was worth learning.
 const ACCURACY_LOSS_MAX: f64 = 0.03;
 
@@ -52,8 +54,16 @@ impl AttackSuccess {
     /// Whether the data teaches the trigger to a model, and the removal of its rows unteaches it and nothing else.
     #[must_use]
     pub fn verified(&self) -> bool {
-        let harmless = self.accuracy_after >= self.accuracy_before - ACCURACY_LOSS_MAX;
-        self.before >= SUCCESS_MIN && self.gain() >= GAIN_MIN && harmless
+        self.before >= SUCCESS_MIN && self.gain() >= GAIN_MIN && self.is_harmless_to_remove()
+    }
+
+    /// Whether the data teaches some of the trigger, and the removal of its rows unteaches it.
+    pub(crate) fn taught(&self) -> bool {
+        self.gain() >= TAUGHT_GAIN_MIN && self.is_harmless_to_remove()
+    }
+
+    fn is_harmless_to_remove(&self) -> bool {
+        self.accuracy_after >= self.accuracy_before - ACCURACY_LOSS_MAX
     }
 
     /// How much more often the stamp turns a row than no stamp does, or than it does once the suspect rows are gone.

@@ -114,6 +114,28 @@ fn resolved<'a>(root: &'a Map<String, Value>, schema: &'a Map<String, Value>) ->
     Err("the references lead in a circle".to_owned())
 }
 
+/// A schema of which `anyOf` or `oneOf` says null or one other schema, with what that other one says: so generators write that a
+/// value may be missing.
+fn nullable(schema: &Map<String, Value>) -> Option<Map<String, Value>> {
+    const SAY_NOTHING: [&str; 4] = ["title", "description", "default", "examples"];
+    let keyword = ["anyOf", "oneOf"].into_iter().find(|keyword| schema.contains_key(*keyword))?;
+    let [first, second] = schema.get(keyword)?.as_array()?.as_slice() else { return None };
+    let is_null = |value: &Value| value.get("type").and_then(Value::as_str) == Some("null");
+    let one = match (is_null(first), is_null(second)) {
+        (false, true) => first,
+        (true, false) => second,
+        _ => return None,
+    };
+    let mut together = one.as_object()?.clone();
+    for (name, value) in schema.iter().filter(|(name, _)| name.as_str() != keyword) {
+        let same = together.entry(name.clone()).or_insert_with(|| value.clone()) == value;
+        if !same && !SAY_NOTHING.contains(&name.as_str()) {
+            return None;
+        }
+    }
+    Some(together)
+}
+
 fn fill(
     draft: &mut Draft,
     root: &Map<String, Value>,
@@ -125,6 +147,14 @@ fn fill(
     let schema = match resolved(root, schema) {
         Ok(schema) if depth < NESTING_MAX => schema,
         Ok(_) => return draft.cannot(at, "properties", "objects are nested too deeply"),
+        Err(why) => return draft.cannot(at, "$ref", &why),
+    };
+    let together = nullable(schema);
+    if together.is_some() {
+        property.required = None;
+    }
+    let schema = match together.as_ref().map_or(Ok(schema), |together| resolved(root, together)) {
+        Ok(schema) => schema,
         Err(why) => return draft.cannot(at, "$ref", &why),
     };
     property.description = text(schema, "description").map(str::to_owned);
@@ -223,7 +253,7 @@ mod tests {
     #[test]
     fn a_schema_becomes_a_contract() {
         let schema = json!({
-            "$id": "urn:people", "type": "object", "additionalProperties": false, "required": ["id", "born", "nick"],
+            "$id": "urn:people", "type": "object", "additionalProperties": false, "required": ["id", "born", "nick", "maybe"],
             "properties": {
                 "id": {"type": "integer", "minimum": 1},
                 "born": {"type": "string", "format": "date"},
@@ -233,6 +263,9 @@ mod tests {
                 "address": {"$ref": "#/$defs/address"},
                 "tags": {"type": "array", "minItems": 1, "items": {"type": "string"}},
                 "odd": {"anyOf": [{"type": "string"}, {"type": "integer"}]},
+                "both": {"anyOf": [{"type": "string", "maxLength": 3}, {"type": "null"}], "maxLength": 2},
+                "maybe": {"anyOf": [{"type": "string", "maxLength": 5}, {"type": "null"}], "default": null, "title": "Maybe"},
+                "home": {"oneOf": [{"type": "null"}, {"$ref": "#/$defs/address"}]},
                 "loop": {"$ref": "#/$defs/loop"}
             },
             "$defs": {
@@ -250,8 +283,12 @@ mod tests {
         assert_eq!(column("sex").quality[0].arguments["validValues"], json!(["f", "m"]));
         assert_eq!(column("address").properties[0].required, Some(true));
         assert_eq!(column("tags").items.as_ref().unwrap().logical_type, Some(LogicalType::String));
+        let maybe = column("maybe");
+        assert_eq!((maybe.required, maybe.logical_type), (None, Some(LogicalType::String)));
+        assert_eq!(maybe.logical_type_options.as_ref().unwrap().max_length, Some(5));
+        assert_eq!(column("home").properties[0].name, "street");
         let named: Vec<(&str, &str)> = imported.unsupported.iter().map(|one| (one.at.as_str(), one.what.as_str())).collect();
-        assert_eq!(named, [("loop", "$ref"), ("odd", "anyOf")]);
+        assert_eq!(named, [("both", "anyOf"), ("loop", "$ref"), ("odd", "anyOf")]);
     }
 
     #[test]

@@ -67,6 +67,13 @@ pub(super) struct Removed {
     pub(super) rows: Vec<(u64, u64)>,
 }
 
+impl Removed {
+    /// Whether it names the row.
+    pub(super) fn holds(&self, row: u64) -> bool {
+        self.rows.iter().any(|(first, last)| (*first..=*last).contains(&row))
+    }
+}
+
 impl Operation for CleanVersion {
     const ACTION: Action = super::CLEAN;
     type Output = Cleaned;

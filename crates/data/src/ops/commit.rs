@@ -2,7 +2,7 @@
 
 use artifacts::Manifest;
 use futures_util::stream;
-use gate::{Action, Operation, Outcome, Permit, Target};
+use gate::{Action, DataState, Operation, Outcome, Permit, Target};
 use kernel::{Kind, Micros, Problem, hex};
 use lineage::Trust;
 use lineage::record::{self, DataVersion, Scene};
@@ -178,15 +178,22 @@ impl Sealing {
         Ok(parents)
     }
 
-    /// What is named, else the first parent, else the newest version that is admitted.
+    /// What is named, else the first parent, else the newest version that is admitted. Where there is one that is, nothing is
+    /// compared with one that is not: or what a version was kept out for would be what the next one starts from.
     fn reference(&self, reader: &mut Reader<'_>, dataset_id: &str, parents: &[Version]) -> Result<Option<String>, Problem> {
+        let admitted = versions::admitted_before(reader, dataset_id)?;
+        let counts = |version: &Version| version.state == DataState::Admitted || admitted.is_none();
         if let Some(name) = &self.wish.reference {
-            return committed_version(reader, dataset_id, name).map(|version| Some(version.id));
+            let named = committed_version(reader, dataset_id, name)?;
+            if !counts(&named) {
+                let message = "the version to compare with is not admitted, and the data set has one that is: leave \
+                               `reference` out, or name a version that is admitted";
+                return Err(Problem::new(Kind::Conflict, message));
+            }
+            return Ok(Some(named.id));
         }
-        match parents.first() {
-            Some(parent) => Ok(Some(parent.id.clone())),
-            None => Ok(versions::admitted_before(reader, dataset_id)?),
-        }
+        let parent = parents.first().filter(|parent| counts(parent)).map(|parent| parent.id.clone());
+        Ok(parent.or(admitted))
     }
 
     fn record(

@@ -10,6 +10,7 @@ mod discard;
 mod export;
 mod findings;
 mod inspect;
+mod left_out;
 mod list;
 mod open;
 mod put;

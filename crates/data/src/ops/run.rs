@@ -16,7 +16,7 @@ use lineage::record::{self, Scene};
 use vault::db::{Reader, Writer};
 use vault::objects::{ObjectId, StoredObject};
 
-use super::clean::Removed;
+use super::left_out::LeftOut;
 use crate::inspect::Inspect;
 use crate::provenance::{self, Provenance};
 use crate::queries::{Files, PREVIOUS_TABLE, TableFiles};
@@ -24,8 +24,7 @@ use crate::runner::Watch;
 use crate::store::versions::Learnt;
 use crate::store::{cleanings, files, inspections, sources, versions};
 use crate::types::{
-    Cleaning, Decision, DecisionKind, DocumentKind, FoundFinding, Inspection, InspectionState, OtherVersion, Verdict, Version,
-    no_version,
+    Decision, DecisionKind, DocumentKind, FoundFinding, Inspection, InspectionState, OtherVersion, Verdict, Version, no_version,
 };
 use crate::{Data, VerdictPolicy, attest};
 
@@ -148,8 +147,8 @@ pub(super) struct Subject {
     contract: Option<StoredObject>,
     /// The version to compare with, and its report.
     reference: Option<(Version, StoredObject)>,
-    /// What it lacks of its parent, and the list of those rows.
-    cleaning: Option<(Cleaning, Option<StoredObject>)>,
+    /// What it lacks of its parent.
+    left_out: Option<LeftOut>,
     /// Other versions that it is checked against, with their files; the one to compare with among them.
     others: Vec<OtherFiles>,
 }
@@ -188,7 +187,7 @@ impl Subject {
 
     /// A cleaned version has its parent's rows but for those that were left out; anything else was not what was asked for.
     fn not_what_was_kept(&self, report: &InspectionReport) -> Option<Finding> {
-        let (cleaning, _) = self.cleaning.as_ref()?;
+        let cleaning = &self.left_out.as_ref()?.cleaning;
         let before = cleaning.parent_row_count?;
         let (expected, found) = (before.saturating_sub(cleaning.removed_count), report.summary.row_count);
         (expected != found).then(|| {
@@ -253,11 +252,8 @@ impl Data {
                 let files = files::all(reader, &other.id)?;
                 others.push(OtherFiles { name: String::new(), version: shown_name(other), apart: false, files, csv: other.csv });
             }
-            let cleaning = match cleanings::get(reader, &id)? {
-                Some((_, cleaning)) => Some((cleaning, files::document(reader, &id, DocumentKind::Removed)?)),
-                None => None,
-            };
-            Ok(Subject { files: files::all(reader, &id)?, contract, reference, cleaning, others, version })
+            let left_out = LeftOut::of(reader, &id, version.reference_id.as_deref())?;
+            Ok(Subject { files: files::all(reader, &id)?, contract, reference, left_out, others, version })
         };
         self.db().read(permit, read).await
     }
@@ -279,17 +275,12 @@ impl Data {
             job.contract_yaml = Some(text);
         }
         if let Some((other, report)) = &subject.reference {
-            let bytes = self.whole(permit, report).await?;
-            let report: InspectionReport = serde_json::from_slice(&bytes)
-                .map_err(|e| Problem::internal("the report of the version to compare with cannot be read", e))?;
+            let report = self.earlier_report(permit, report).await?;
             job.reference = report.profile.map(|profile| Reference { name: shown_name(other), profile });
             job.guarded = report.guarded.and_then(|guarded| guarded.parse().ok()).unwrap_or_default();
         }
-        if let Some((_, Some(list))) = &subject.cleaning {
-            // A guarded row that somebody had left out by name was not changed unseen.
-            let removed: Removed = serde_json::from_slice(&self.whole(permit, list).await?)
-                .map_err(|e| Problem::internal("the list of rows cannot be read", e))?;
-            job.guarded.retain(|row| !removed.rows.iter().any(|(first, last)| (*first..=*last).contains(&row.row)));
+        if let Some(left_out) = &subject.left_out {
+            self.account_for(permit, left_out, &mut job.guarded).await?;
         }
         Ok(job)
     }

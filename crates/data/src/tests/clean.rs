@@ -3,14 +3,14 @@
 use std::sync::atomic::Ordering;
 
 use gate::DataState;
-use inspection::catalogue;
+use inspection::{GuardedRow, catalogue};
 use kernel::Kind;
 use lineage::Trust;
 use lineage::record::{self, Scene, VersionSource};
 
 use super::support::*;
 use crate::ops::*;
-use crate::{CommitWish, DocumentKind, InspectionState, Wanted};
+use crate::{CommitWish, DocumentKind, InspectionState, VersionName, Wanted};
 
 const LINES: &[u8] = b"r0\nr1\nr2\nr3\n";
 
@@ -137,6 +137,45 @@ fn a_version_with_other_rows_than_were_kept_is_refused() {
         *world.worker.rows.lock() = Some(4);
         world.inspected().await;
         assert_eq!(world.state("d", "2").await, DataState::Refused);
+    });
+}
+
+#[test]
+fn what_a_version_was_kept_out_for_is_looked_for_in_what_is_made_of_it() {
+    on_both_engines(|world| async move {
+        let guarded = |row: u64, digest: &str| GuardedRow {
+            row,
+            features_digest: digest.to_owned(),
+            label: Some("1".to_owned()),
+            score: 1.0,
+        };
+        *world.worker.guarded.lock() = vec![guarded(0, "aa"), guarded(1, "bb"), guarded(3, "dd")];
+        world.committed("d", &[("a.csv", LINES)], told()).await;
+        world.admit_all("d").await;
+        // In the second version, which is refused, the same rows stand elsewhere.
+        *world.worker.guarded.lock() = vec![guarded(2, "aa"), guarded(1, "dd")];
+        world.worker.finds.lock().push(&catalogue::GUARDED_RELABELLED);
+        let of = |parent: i64| CommitWish { parents: vec![VersionName::Number(parent)], ..told() };
+        world.committed("d", &[("a.csv", LINES)], of(1)).await;
+        world.inspected().await;
+        assert_eq!(world.state("d", "2").await, DataState::Refused);
+        let last = || world.worker.jobs.lock().last().cloned().unwrap();
+        let digests = || last().guarded.into_iter().map(|row| row.features_digest).collect::<Vec<_>>();
+        world.call(CleanVersion { version: "2".to_owned(), ..clean(&world, ranges(&[(2, 2)])) }).await.unwrap();
+        assert_eq!(world.inspected().await, Ended::Cleaned { number: 3 });
+        world.inspected().await;
+        assert_eq!(last().reference.unwrap().name, "d@1", "a refused version is nothing to start from");
+        assert_eq!(digests(), ["bb", "dd"], "the row that was left out by name is known by its cells");
+        assert_eq!(world.state("d", "3").await, DataState::Refused);
+        world.committed("d", &[("a.csv", LINES)], of(2)).await;
+        world.inspected().await;
+        assert_eq!(last().reference.unwrap().name, "d@1", "nor is one that its committer calls the parent");
+        assert_eq!(digests(), ["aa", "bb", "dd"]);
+        let id = world.opened_version("d").await.unwrap();
+        world.call(world.put("d", &id, "a.csv", LINES)).await.unwrap();
+        let against = |number: i64| CommitWish { reference: Some(VersionName::Number(number)), ..told() };
+        assert_eq!(kind(world.call(world.commit("d", &id, against(2))).await), Kind::Conflict);
+        world.call(world.commit("d", &id, against(1))).await.unwrap();
     });
 }
 

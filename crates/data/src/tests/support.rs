@@ -8,8 +8,8 @@ use bytes::Bytes;
 use futures_util::{StreamExt, stream};
 use gate::{Attempt, BoxFuture, DataState, Operation};
 use inspection::{
-    CleanCount, ContractJob, ContractReading, ContractTable, Finding, FindingKind, InspectionError, InspectionReport, JobSpec,
-    Progress, QueryJob, QueryReport, ReadRequest, Screen, ScreenState, Summary, Taken,
+    CleanCount, ContractJob, ContractReading, ContractTable, Finding, FindingKind, GuardedRow, InspectionError, InspectionReport,
+    JobSpec, Progress, QueryJob, QueryReport, ReadRequest, Screen, ScreenState, Summary, Taken,
 };
 use kernel::{FakeClock, Kind, Problem, Secret};
 use parking_lot::Mutex;
@@ -41,6 +41,8 @@ pub(super) struct Double {
     pub(super) rows: Mutex<Option<u64>>,
     /// What stands in the poisoning section.
     pub(super) suspects: Mutex<Option<serde_json::Value>>,
+    /// The rows that are guarded from then on.
+    pub(super) guarded: Mutex<Vec<GuardedRow>>,
     /// What classes.
     pub(super) classes: Mutex<Vec<&'static str>>,
     /// The jobs that it was given.
@@ -134,6 +136,7 @@ impl Double {
         report.screens = Screen::WORKER.into_iter().map(|screen| (screen, ScreenState::Ran)).collect();
         report.summary = Summary { row_count: self.rows.lock().unwrap_or(7), column_count: 3, classes, ..Summary::default() };
         report.profile = inspection::Section::of(&serde_json::json!({"columns": 3})).ok();
+        report.guarded = inspection::Section::of(&*self.guarded.lock()).ok();
         report.poisoning = self.suspects.lock().as_ref().and_then(|value| inspection::Section::of(value).ok());
         report.add_findings(self.finds.lock().iter().map(|kind| Finding::new(kind, "as a test says")));
         report

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use arrow_schema::SchemaRef;
 use inspection::{ColumnView, Example, Finding, FindingKind, Screen, catalogue};
-use personal::{Class, ColumnOptions, ColumnReport, ColumnScanner, PersonalReport};
+use personal::{Class, ColumnOptions, ColumnReport, ColumnScanner, KindReport, PersonalReport};
 
 use super::draft::Draft;
 use super::pass::Seen;
@@ -69,7 +69,7 @@ fn finding(report: &PersonalReport, class: Class, kind: &FindingKind) -> Finding
         let words: Vec<String> = kinds
             .iter()
             .take(KIND_SHOWN_COUNT_MAX)
-            .map(|found| format!("{} in {:.1} % of its values", name_of(&found.kind), found.share * 100.0))
+            .map(|found| format!("{} in {} of its values", name_of(&found.kind), how_many(found)))
             .collect();
         parts.push(format!("`{}`: {}", column.column, words.join(", ")));
         examples.extend(
@@ -83,6 +83,11 @@ fn finding(report: &PersonalReport, class: Class, kind: &FindingKind) -> Finding
         parts.push(format!("and {hidden} more columns"));
     }
     Finding::new(kind, parts.join("; ")).columns(columns.iter().map(|column| column.column.clone())).examples(examples)
+}
+
+/// A share in percent, or how many where that would read as none.
+fn how_many(found: &KindReport) -> String {
+    if found.share < 0.000_5 { found.cell_count.to_string() } else { format!("{:.1} %", found.share * 100.0) }
 }
 
 /// The class's word in reports and policies.

@@ -35,6 +35,31 @@ fn exit_codes_say_how_it_went() {
 }
 
 #[test]
+fn a_folder_of_many_files_is_one_table() {
+    let folder = tempfile::tempdir().unwrap();
+    fs::create_dir(folder.path().join("parts")).unwrap();
+    for part in 0..60 {
+        fs::write(folder.path().join(format!("parts/{part:02}.csv")), format!("size,weight\n{part},{}\n", part * 3)).unwrap();
+    }
+    let output = inspect(folder.path(), &["profile", "parts", "--json"]);
+    assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stderr));
+    let report: inspection::InspectionReport = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(report.summary.row_count, 60);
+    assert!(report.confinement.is_complete());
+}
+
+#[test]
+fn one_address_among_thousands_of_values_is_counted() {
+    let folder = tempfile::tempdir().unwrap();
+    let line = |row: u32| if row == 77 { "write to jo.bloggs@corp.example\n" } else { "nothing to see here\n" };
+    let text: String = std::iter::once("comment\n").chain((0..4_000).map(line)).collect();
+    fs::write(folder.path().join("notes.csv"), text).unwrap();
+    let output = inspect(folder.path(), &["personal", "notes.csv"]);
+    let said = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(said.contains("`comment`: email in 1 of its values"), "{said}");
+}
+
+#[test]
 fn the_report_is_json_and_a_page() {
     let json = check(&["profile", "good.csv", "--json", "--html", "page.html"], 0, "strongroom.inspection/1");
     let report: inspection::InspectionReport = serde_json::from_str(&json).unwrap();

@@ -79,7 +79,7 @@ pub struct Commit {
     /// A version of the same data set that it was made from; may be repeated.
     #[arg(long = "parent", value_name = "VERSION")]
     parents: Vec<String>,
-    /// The version to compare it with; the first parent, or the newest admitted one, if none is named.
+    /// The version to compare it with; the first parent if it is admitted, else the newest admitted version, if none is named.
     #[arg(long, value_name = "VERSION")]
     reference: Option<String>,
     /// Take the artifacts of this run instead of files; with files, the run that they came out of.
