@@ -16,7 +16,7 @@ const ESCAPED_BYTES: std::ops::RangeInclusive<u64> = 16..=240;
 /// Bytes that are read at once of an array of texts.
 const CHUNK_BYTES: u64 = 128 << 10;
 /// Classes whose items are attributes.
-const NAMESPACES: [&str; 2] = ["Bunch", "OptimizeResult"];
+const NAMESPACES: [&str; 3] = ["Bunch", "ResultsBunch", "OptimizeResult"];
 const STATE_OF_PARTIAL: usize = 4;
 /// Attributes that the instructions of pickles call, where an object has them.
 const CALLED: [&str; 4] = ["append", "extend", "add", "__setstate__"];
