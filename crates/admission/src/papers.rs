@@ -106,6 +106,8 @@ pub(crate) fn begin(at: Micros, files: &[FileDigest]) -> ModelRecord {
     ModelRecord {
         generator: Generator { name: "Strongroom".to_owned(), version: env!("CARGO_PKG_VERSION").to_owned(), uri: None },
         generated_at: at.0,
+        // It does not depend on the name.
+        root_sha256: Manifest::of_files("model", files, attest::oms::SIGNATURE_NAME).ok().map(|manifest| hex(&manifest.root())),
         files: files
             .iter()
             .map(|file| FileFacts { path: file.path.clone(), size_bytes: file.size_bytes, sha256: hex(&file.sha256) })
