@@ -248,7 +248,9 @@ pub(crate) fn decide(
         ],
     )?;
     let status = if to == DataState::Refused { "FAILED_REGISTRATION" } else { "READY" };
-    let message = format!("{}: {}", to.word(), decision.why);
+    // Nobody rewrites this when a waiver ends, so it says until when it holds.
+    let until = until.map(|until| format!(" until {}", until.rfc3339_seconds())).unwrap_or_default();
+    let message = format!("{}{until}: {}", to.word(), decision.why);
     writer.execute(
         "UPDATE model_version SET status = $1, status_message = $2 WHERE model_id = $3 AND version = $4",
         &[status.into(), (&message).into(), (&subject.model_id).into(), subject.number.into()],
@@ -274,4 +276,13 @@ pub(crate) fn champion(reader: &mut Reader<'_>, subject: &Subject, now: Micros) 
 pub(crate) fn aliased(reader: &mut Reader<'_>, model_id: &str) -> Result<Option<i64>, DbError> {
     let sql = "SELECT version FROM registered_model_alias WHERE model_id = $1 AND alias = 'champion'";
     reader.query_one(sql, &[model_id.into()], |row| row.int(0))
+}
+
+/// Whether the version carries an alias or an active stage.
+pub(crate) fn is_labelled(reader: &mut Reader<'_>, subject: &Subject) -> Result<bool, DbError> {
+    let sql = "SELECT version FROM registered_model_alias WHERE model_id = $1 AND version = $2
+               UNION ALL
+               SELECT version FROM model_version WHERE model_id = $1 AND version = $2 AND stage IN ('Staging', 'Production')";
+    let found = reader.query_one(sql, &[(&subject.model_id).into(), subject.number.into()], |row| row.int(0))?;
+    Ok(found.is_some())
 }

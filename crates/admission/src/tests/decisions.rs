@@ -70,6 +70,13 @@ fn without_automatic_admission_a_reviewer_admits() {
         refused(world.call(world.admit()).await, Kind::Forbidden, "ask another reviewer");
         world.call_as("reviewer", world.admit()).await.unwrap();
         world.alias(1).await.unwrap();
+        // It stays admitted as long as its files are those that the reviewer saw.
+        let again = || QueueInspection { room: world.room.clone(), name: MODEL.to_owned(), version: "1".to_owned() };
+        world.call(again()).await.unwrap();
+        assert_eq!(world.inspected().await, Ended::Judged { verdict: Verdict::Pass, state: DataState::Admitted });
+        world.put("model/model.skops", b"0123456780").await;
+        world.call(again()).await.unwrap();
+        assert_eq!(world.inspected().await, Ended::Judged { verdict: Verdict::Pass, state: DataState::Quarantined });
     });
 }
 
