@@ -205,7 +205,11 @@ fn waiting_for(standing: &Standing, last: Option<&crate::Inspection>) -> String 
         Some((Done, _)) if standing.waiver_until.is_some() => "its waiver has ended; a reviewer may waive it again".to_owned(),
         Some((Done, _)) => {
             let why = standing.decision.as_ref().map(|decision| decision.why.as_str()).unwrap_or("a reviewer decides");
-            format!("{why}; `strongroom model findings` lists what was found, `strongroom model waive` lets it in for a while")
+            let way = match standing.verdict {
+                Some(data::Verdict::Pass) => "`strongroom model admit` lets it in",
+                _ => "`strongroom model findings` lists what was found, `strongroom model waive` lets it in for a while",
+            };
+            format!("{why}; {way}")
         }
     }
 }

@@ -420,7 +420,7 @@ fn is_waived_already(standing: &Standing, verdict: Verdict, now: &[FoundFinding]
 }
 
 /// What a verdict makes of a version's state. A person's refusal stands; a waiver does not: it was for other findings or files.
-/// Nor does a reviewer's word on files that have changed since.
+/// Nor does a reviewer's word on files that have changed since. What a person refused is not let in by being registered again.
 fn enter(
     writer: &mut Writer<'_>,
     standing: &Standing,
@@ -428,6 +428,8 @@ fn enter(
     (automatic, same_files): (bool, bool),
     at: Micros,
 ) -> Result<DataState, Problem> {
+    let refused = standings::refused_before(writer, &standing.subject)?;
+    let automatic = automatic && refused.is_none();
     let by_a_person = standing.decision.as_ref().is_some_and(|decision| decision.kind != DecisionKind::Inspection);
     let to = match (verdict, standing.state) {
         (_, DataState::Refused) if by_a_person => return Ok(DataState::Refused),
@@ -436,13 +438,14 @@ fn enter(
         (Verdict::Pass, _) if automatic => DataState::Admitted,
         (Verdict::Pass | Verdict::Waiver, _) => DataState::Quarantined,
     };
-    let why = match verdict {
-        Verdict::Pass if to == DataState::Admitted => "nothing that the policy objects to was found",
-        Verdict::Pass => "nothing that the policy objects to was found; a reviewer admits it",
-        Verdict::Waiver => "a reviewer must waive findings",
-        Verdict::Refuse => "findings that the policy refuses",
+    let why = match (verdict, refused) {
+        (Verdict::Pass, _) if to == DataState::Admitted => "nothing that the policy objects to was found".to_owned(),
+        (Verdict::Pass, Some(why)) => format!("the same files were refused before ({why}); a reviewer admits them"),
+        (Verdict::Pass, None) => "nothing that the policy objects to was found; a reviewer admits it".to_owned(),
+        (Verdict::Waiver, _) => "a reviewer must waive findings".to_owned(),
+        (Verdict::Refuse, _) => "findings that the policy refuses".to_owned(),
     };
-    let decision = Decision { kind: DecisionKind::Inspection, by: INSPECTOR.to_owned(), at, why: why.to_owned() };
+    let decision = Decision { kind: DecisionKind::Inspection, by: INSPECTOR.to_owned(), at, why };
     standings::decide(writer, &standing.subject, to, &decision, None)?;
     Ok(to)
 }

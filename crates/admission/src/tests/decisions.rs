@@ -94,3 +94,29 @@ fn a_persons_refusal_stands_against_later_inspections() {
         world.alias(1).await.unwrap();
     });
 }
+
+#[test]
+fn what_a_person_refused_is_not_admitted_by_being_registered_again() {
+    on_both_engines(|world| async move {
+        world.inspected_with(&[]).await;
+        world.call(world.refuse()).await.unwrap();
+        let quarantined = Ended::Judged { verdict: Verdict::Pass, state: DataState::Quarantined };
+        let admitted = Ended::Judged { verdict: Verdict::Pass, state: DataState::Admitted };
+        let again = world.register("runs:/run1/model").await;
+        assert_eq!(world.inspected().await, quarantined);
+        refused(world.alias(again).await, Kind::Conflict, "the same files were refused before (no)");
+        refused(world.alias(again).await, Kind::Conflict, "`strongroom model admit`");
+        // The last word on these files counts.
+        world.call_as("reviewer", Admit { version: again.to_string(), ..world.admit() }).await.unwrap();
+        world.alias(again).await.unwrap();
+        world.register("runs:/run1/model").await;
+        assert_eq!(world.inspected().await, admitted);
+        world.call(world.refuse()).await.unwrap();
+        world.register("runs:/run1/model").await;
+        assert_eq!(world.inspected().await, quarantined);
+        // Other files are another matter.
+        world.put("model/model.skops", b"0123456780").await;
+        world.register("runs:/run1/model").await;
+        assert_eq!(world.inspected().await, admitted);
+    });
+}
