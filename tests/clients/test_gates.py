@@ -147,6 +147,8 @@ def test_each_bad_successor_is_refused_for_its_own_reason(server, mlflow_here, c
     assert "gate.passed" in findings(server, name, first), harness.pretty(findings(server, name, first))
     client = mlflow.MlflowClient()
     client.set_registered_model_alias(name, "champion", str(first))
+    card = server.session().get(f"{server.url}{people.ADMIN}/models/{name}/versions/{first}/papers/card.md").text
+    assert "calibration\\_error at most 0.3" in card and "| passed |" in card and "No tests are recorded" not in card, card
 
     seeded = training.copy()
     flipped = numpy.random.default_rng(3).random(len(seeded)) < 0.45

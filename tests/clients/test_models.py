@@ -161,7 +161,32 @@ def test_what_cannot_be_judged_waits_for_a_waiver_of_somebody_else(server, mlflo
     assert "another reviewer" in own["message"]
     reviewer = people.person(server, "reviewer").session()
     assert api(reviewer, server, "POST", f"/{name}/versions/{version}/waive", json=body)["state"] == "admitted"
-    mlflow.MlflowClient().set_registered_model_alias(name, "champion", version)
+    client = mlflow.MlflowClient()
+    client.set_registered_model_alias(name, "champion", version)
+    assert client.get_model_version(name, version).status_message == f"admitted until {until}: read line by line"
+    # Other bytes under the same name, of which the same is found, are not what the reviewer read.
+    (tmp_path / "m" / "model.odd").write_bytes(b"\x93quite other bytes of no known format\x00\xff" * 9)
+    client.log_artifact(client.get_model_version(name, version).run_id, str(tmp_path / "m" / "model.odd"), "model")
+    with pytest.raises(mlflow.exceptions.MlflowException, match="not those that were inspected"):
+        client.get_model_version_download_uri(name, version)
+    api(server.session(), server, "POST", f"/{name}/versions/{version}/inspect", json={})
+    shown = wait(server.session(), server, name, version)
+    assert (shown["state"], shown["may_be_promoted"]) == ("quarantined", False), harness.pretty(shown)
+
+
+def test_files_that_come_after_a_label_are_not_handed_out_uninspected(server, mlflow_here, tmp_path):
+    mlflow, name = mlflow_here, fresh("late")
+    mlflow.set_experiment(fresh("exp"))
+    client = mlflow.MlflowClient()
+    with mlflow.start_run() as run:
+        version = register(mlflow, f"runs:/{run.info.run_id}/model", name)
+    client.set_registered_model_alias(name, "champion", version)
+    (tmp_path / "model.pkl").write_bytes(pickle.dumps(Touch()))
+    client.log_artifact(run.info.run_id, str(tmp_path / "model.pkl"), "model")
+    with pytest.raises(mlflow.exceptions.MlflowException, match="never inspected"):
+        mlflow.artifacts.download_artifacts(f"models:/{name}@champion", dst_path=str(tmp_path))
+    api(server.session(), server, "POST", f"/{name}/versions/{version}/inspect", json={})
+    assert "file.blocked" in finding_ids_after(server, name, version)
 
 
 def test_the_command_line_from_list_to_rollback(server, mlflow_here, tmp_path):
@@ -248,7 +273,16 @@ def test_evidence_holds_offline_with_receipts_of_the_log(server, mlflow_here, tm
     receipts = [claim for claim in report["claims"] if claim["what"].startswith("receipt")]
     assert len(receipts) == 7 and all("in the log" in claim["detail"] for claim in receipts), harness.pretty(report)
 
+    card = tmp_path / "card.md"
+    server.cli("model", "paper", f"{name}/1", "--paper", "card.md", "--to", str(card), *admin)
+    assert "Executed: elsewhere" in card.read_text() and report["root_sha256"] in card.read_text(), card.read_text()
+
     bundle = json.loads(evidence.read_text())
+    for key, value, said in (("receipts", [], "receipt of signature 0"), ("name", "models:/another/1", "name")):
+        evidence.write_text(json.dumps({**bundle, key: value}))
+        changed = verify_bundle(evidence, *trusted)
+        failed = [claim["what"] for claim in json.loads(changed.stdout)["claims"] if claim["state"] == "fails"]
+        assert changed.returncode == 3 and said in failed, changed.stdout
     bundle["receipts"][0]["record"] = bundle["receipts"][0]["record"][:-8] + "AAAAAAA="
     evidence.write_text(json.dumps(bundle))
     broken = verify_bundle(evidence, *trusted)

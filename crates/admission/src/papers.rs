@@ -7,12 +7,12 @@ use attest::environment;
 use attest::evidence::Evidence;
 use attest::oms::{FileDigest, Manifest, sign_with_key};
 use attest::predicates::{
-    BuildDefinition, BuildMetadata, Builder, PolicyResult, Provenance, RunDetails, VerificationSummary, Verifier,
+    BuildDefinition, BuildMetadata, Builder, Outcome, PolicyResult, Provenance, RunDetails, VerificationSummary, Verifier,
 };
-use attest::record::{DataFacts, FileFacts, Generator, ModelRecord, ScanFacts};
+use attest::record::{AttackFacts, DataFacts, FileFacts, Generator, ModelRecord, ScanFacts, TestFacts};
 use attest::statement::{Resource, Statement};
 use attest::{AttestError, EcdsaSigner, Signer, papers};
-use inspection::InspectionReport;
+use inspection::{AttackView, InspectionReport, RuleView};
 use kernel::{Micros, Problem, hex, parse_hex, sha256};
 use serde_json::Value;
 
@@ -106,6 +106,8 @@ pub(crate) fn begin(at: Micros, files: &[FileDigest]) -> ModelRecord {
     ModelRecord {
         generator: Generator { name: "Strongroom".to_owned(), version: env!("CARGO_PKG_VERSION").to_owned(), uri: None },
         generated_at: at.0,
+        // It does not depend on the name.
+        root_sha256: Manifest::of_files("model", files, attest::oms::SIGNATURE_NAME).ok().map(|manifest| hex(&manifest.root())),
         files: files
             .iter()
             .map(|file| FileFacts { path: file.path.clone(), size_bytes: file.size_bytes, sha256: hex(&file.sha256) })
@@ -135,6 +137,39 @@ pub(crate) fn scans(section: &Value, at: Micros) -> Vec<ScanFacts> {
             scanned_at: at.0,
         })
         .collect()
+}
+
+/// What became of the rules of the gate file.
+pub(crate) fn tests(rules: &[RuleView]) -> Vec<TestFacts> {
+    let fact = |rule: &RuleView| {
+        let outcome = match rule.holds {
+            Some(true) => Outcome::Passed,
+            Some(false) => Outcome::Failed,
+            // It was not run, and the detail says why.
+            None => Outcome::Warned,
+        };
+        TestFacts { name: rule.rule.clone(), outcome, detail: rule.detail.clone() }
+    };
+    rules.iter().map(fact).collect()
+}
+
+/// What the report's `attacks` section measured; `shown` are the same attacks for people, in the same order.
+pub(crate) fn attacks(section: &Value, shown: &[AttackView]) -> Vec<AttackFacts> {
+    let tried = section.get("attacks").and_then(Value::as_array).into_iter().flatten();
+    let fact = |(attack, shown): (&Value, &AttackView)| {
+        let measure = attack.get("measure")?;
+        let number = |pointer: &str| measure.pointer(pointer).and_then(Value::as_f64);
+        let ids = attack.pointer("/framework/atlas").and_then(Value::as_array).into_iter().flatten();
+        Some(AttackFacts {
+            name: shown.attack.clone(),
+            atlas: ids.filter_map(Value::as_str).map(str::to_owned).collect(),
+            measure: measure.get("name").and_then(Value::as_str).unwrap_or_default().to_owned(),
+            value: number("/value")?,
+            interval: number("/interval/low").zip(number("/interval/high")),
+            advice: Some(shown.advice.clone()).filter(|advice| !advice.is_empty()),
+        })
+    };
+    tried.zip(shown).filter_map(fact).collect()
 }
 
 /// Adds the packages that a model's files name. A file that cannot be read names none: the papers say that nothing is known.

@@ -71,8 +71,34 @@ impl registry::Admission for Admission {
                  reviewer who must look at its files finds them among the artifacts of its run"
             )));
         }
-        Ok(())
+        unchanged(reader, &standing)
     }
+}
+
+/// Whoever fetches a version gets the files that were inspected, or that wait for it: none that came later.
+fn unchanged(reader: &mut Reader<'_>, standing: &Standing) -> Result<(), Problem> {
+    let Some(place) = &standing.place else { return Ok(()) };
+    let now = manifest_below(reader, place)?;
+    if now.entries.is_empty() || standing.manifest_sha256 == Some(now.digest) {
+        return Ok(());
+    }
+    let number = standing.subject.number;
+    if standing.manifest_sha256.is_some() {
+        return Err(Problem::forbidden(format!(
+            "version {number}'s files are not those that were inspected, so it is not handed out; have them inspected again with \
+             `strongroom model inspect`"
+        )));
+    }
+    let last = inspections::last(reader, &standing.subject)?;
+    let is_on_its_way = last.as_ref().is_some_and(|last| !last.state.is_over());
+    // A version that was empty may carry labels, which its later files must not inherit uninspected.
+    if last.is_none() || (!is_on_its_way && standings::is_labelled(reader, &standing.subject)?) {
+        return Err(Problem::forbidden(format!(
+            "version {number}'s files came after it was registered and were never inspected, so it is not handed out; \
+             `strongroom model inspect` asks for that"
+        )));
+    }
+    Ok(())
 }
 
 /// A version that may answer now.
@@ -179,7 +205,11 @@ fn waiting_for(standing: &Standing, last: Option<&crate::Inspection>) -> String 
         Some((Done, _)) if standing.waiver_until.is_some() => "its waiver has ended; a reviewer may waive it again".to_owned(),
         Some((Done, _)) => {
             let why = standing.decision.as_ref().map(|decision| decision.why.as_str()).unwrap_or("a reviewer decides");
-            format!("{why}; `strongroom model findings` lists what was found, `strongroom model waive` lets it in for a while")
+            let way = match standing.verdict {
+                Some(data::Verdict::Pass) => "`strongroom model admit` lets it in",
+                _ => "`strongroom model findings` lists what was found, `strongroom model waive` lets it in for a while",
+            };
+            format!("{why}; {way}")
         }
     }
 }

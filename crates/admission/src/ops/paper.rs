@@ -93,6 +93,9 @@ impl Operation for MakePaper {
             let bytes = room.whole(&permit, report).await?;
             let read: InspectionReport = serde_json::from_slice(&bytes)
                 .map_err(|error| Problem::internal("the report of the inspection cannot be read", error))?;
+            record.tests = papers::tests(&read.view.gates);
+            let tried = read.attacks.and_then(|section| section.parse().ok()).unwrap_or_default();
+            record.attacks = papers::attacks(&tried, &read.view.attacks);
             let section = read.scan.and_then(|section| section.parse().ok()).unwrap_or_default();
             record.scans = papers::scans(&section, kernel::Micros(read.ended_us));
         }

@@ -371,6 +371,8 @@ fn settle(
     for (kind, object) in documents {
         documents::put(writer, subject, id, *kind, object)?;
     }
+    let known = standings::get(writer, subject)?.and_then(|known| known.manifest_sha256);
+    let same_files = known == Some(manifest.digest);
     standings::learn(writer, subject, *verdict, manifest, tried.revision)?;
     if tried.revision.is_some() {
         let data: Vec<(String, i64)> = tried.data.iter().map(|(name, number, _)| (name.clone(), *number)).collect();
@@ -378,10 +380,10 @@ fn settle(
         record::model_tried(writer, scene, (&subject.model_id, subject.number), (inspected.0, &inspected.1, inspected.2), &data)?;
     }
     let standing = standings::get(writer, subject)?.ok_or_else(no_version)?;
-    let state = if is_waived_already(&standing, *verdict, findings, &before) {
+    let state = if same_files && is_waived_already(&standing, *verdict, findings, &before) {
         DataState::Admitted
     } else {
-        enter(writer, &standing, *verdict, automatic, *at)?
+        enter(writer, &standing, *verdict, (automatic, same_files), *at)?
     };
     let outcome = outcome
         .with("verdict", verdict.word())
@@ -404,10 +406,12 @@ fn rules_of(scan: &Section) -> Option<String> {
     scan.pointer("/rules/digest").and_then(serde_json::Value::as_str).map(str::to_owned)
 }
 
-/// Whether a reviewer's waiver holds on: it was for these very findings, which another inspection of the same files found again.
+/// Whether a reviewer's waiver holds on for the same files: it was for these very findings, with the same effect, which another
+/// inspection found again.
 fn is_waived_already(standing: &Standing, verdict: Verdict, now: &[FoundFinding], before: &[FoundFinding]) -> bool {
     let known = |found: &FoundFinding| {
-        before.iter().any(|old| old.finding.id == found.finding.id && old.finding.detail == found.finding.detail)
+        let same = |old: &FoundFinding| old.finding.id == found.finding.id && old.finding.detail == found.finding.detail;
+        before.iter().any(|old| old.effect == found.effect && same(old))
     };
     standing.state == DataState::Admitted
         && standing.waiver_until.is_some()
@@ -415,29 +419,33 @@ fn is_waived_already(standing: &Standing, verdict: Verdict, now: &[FoundFinding]
         && now.iter().filter(|found| found.effect != Effect::Inform).all(known)
 }
 
-/// What a verdict makes of a version's state. A person's refusal stands; a waiver does not: it was for other findings.
+/// What a verdict makes of a version's state. A person's refusal stands; a waiver does not: it was for other findings or files.
+/// Nor does a reviewer's word on files that have changed since. What a person refused is not let in by being registered again.
 fn enter(
     writer: &mut Writer<'_>,
     standing: &Standing,
     verdict: Verdict,
-    automatic: bool,
+    (automatic, same_files): (bool, bool),
     at: Micros,
 ) -> Result<DataState, Problem> {
+    let refused = standings::refused_before(writer, &standing.subject)?;
+    let automatic = automatic && refused.is_none();
     let by_a_person = standing.decision.as_ref().is_some_and(|decision| decision.kind != DecisionKind::Inspection);
     let to = match (verdict, standing.state) {
         (_, DataState::Refused) if by_a_person => return Ok(DataState::Refused),
         (Verdict::Refuse, _) => DataState::Refused,
-        (Verdict::Pass, DataState::Admitted) if standing.waiver_until.is_none() => return Ok(DataState::Admitted),
+        (Verdict::Pass, DataState::Admitted) if same_files && standing.waiver_until.is_none() => return Ok(DataState::Admitted),
         (Verdict::Pass, _) if automatic => DataState::Admitted,
         (Verdict::Pass | Verdict::Waiver, _) => DataState::Quarantined,
     };
-    let why = match verdict {
-        Verdict::Pass if to == DataState::Admitted => "nothing that the policy objects to was found",
-        Verdict::Pass => "nothing that the policy objects to was found; a reviewer admits it",
-        Verdict::Waiver => "a reviewer must waive findings",
-        Verdict::Refuse => "findings that the policy refuses",
+    let why = match (verdict, refused) {
+        (Verdict::Pass, _) if to == DataState::Admitted => "nothing that the policy objects to was found".to_owned(),
+        (Verdict::Pass, Some(why)) => format!("the same files were refused before ({why}); a reviewer admits them"),
+        (Verdict::Pass, None) => "nothing that the policy objects to was found; a reviewer admits it".to_owned(),
+        (Verdict::Waiver, _) => "a reviewer must waive findings".to_owned(),
+        (Verdict::Refuse, _) => "findings that the policy refuses".to_owned(),
     };
-    let decision = Decision { kind: DecisionKind::Inspection, by: INSPECTOR.to_owned(), at, why: why.to_owned() };
+    let decision = Decision { kind: DecisionKind::Inspection, by: INSPECTOR.to_owned(), at, why };
     standings::decide(writer, &standing.subject, to, &decision, None)?;
     Ok(to)
 }

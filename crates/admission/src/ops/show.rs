@@ -49,13 +49,14 @@ impl Operation for ShowStanding {
 
     async fn run(self, permit: Permit<Self>) -> Result<Shown, Problem> {
         let subject = subject_of(&permit)?;
-        let room = self.room.clone();
+        let (room, now) = (self.room.clone(), permit.entry().at);
         let read = move |reader: &mut Reader<'_>| {
-            let standing = standings::get(reader, &subject)?.ok_or_else(no_version)?;
+            let mut standing = standings::get(reader, &subject)?.ok_or_else(no_version)?;
             let inspection = inspections::last(reader, &subject)?;
             let obstacle = room.promotable(reader, &standing).err().map(|problem| problem.to_string());
             let decider = standing.decision.as_ref().map(|decision| data::name_of(reader, &decision.by)).transpose()?.flatten();
             let has_files = has_files_at(reader, standing.place.as_ref())?;
+            standing.state = standing.state_at(now);
             Ok(Shown { standing, inspection, obstacle, has_files, decider })
         };
         self.room.db().read(&permit, read).await
@@ -139,6 +140,7 @@ impl Operation for ListStandings {
         let more = found.len() > rows;
         found.truncate(rows);
         let next = found.last().filter(|_| more).map(|last| after_text(&standings::after_of(last, which)));
+        found.iter_mut().for_each(|standing| standing.state = standing.state_at(now));
         Ok(StandingPage { rows: found, next })
     }
 }

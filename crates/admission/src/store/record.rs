@@ -97,7 +97,8 @@ fn run(reader: &mut Reader<'_>, run_id: &str, trust: Trust, record: &mut ModelRe
         user: Some(owner),
         started_at: Some(started_ms.saturating_mul(1_000)),
         ended_at: ended_ms.map(|ms| ms.saturating_mul(1_000)),
-        origin: told(trust),
+        // That the run is the version's was observed; that this server executed it is another matter.
+        origin: if trust == Trust::Executed { Origin::Observed } else { Origin::Claimed },
     });
     let sql = "SELECT key, value FROM param WHERE run_row = $1 ORDER BY key LIMIT $2";
     record.params =

@@ -248,7 +248,9 @@ pub(crate) fn decide(
         ],
     )?;
     let status = if to == DataState::Refused { "FAILED_REGISTRATION" } else { "READY" };
-    let message = format!("{}: {}", to.word(), decision.why);
+    // Nobody rewrites this when a waiver ends, so it says until when it holds.
+    let until = until.map(|until| format!(" until {}", until.rfc3339_seconds())).unwrap_or_default();
+    let message = format!("{}{until}: {}", to.word(), decision.why);
     writer.execute(
         "UPDATE model_version SET status = $1, status_message = $2 WHERE model_id = $3 AND version = $4",
         &[status.into(), (&message).into(), (&subject.model_id).into(), subject.number.into()],
@@ -274,4 +276,27 @@ pub(crate) fn champion(reader: &mut Reader<'_>, subject: &Subject, now: Micros) 
 pub(crate) fn aliased(reader: &mut Reader<'_>, model_id: &str) -> Result<Option<i64>, DbError> {
     let sql = "SELECT version FROM registered_model_alias WHERE model_id = $1 AND alias = 'champion'";
     reader.query_one(sql, &[model_id.into()], |row| row.int(0))
+}
+
+/// Why a person refused the same files, if that was the last word on them: those of another version of the model, or of what was
+/// registered from the same place. Versions that were deleted since count.
+pub(crate) fn refused_before(reader: &mut Reader<'_>, subject: &Subject) -> Result<Option<String>, DbError> {
+    let sql = "SELECT s.state, s.decided_why FROM model_standing own
+                   JOIN model_standing s ON s.workspace = own.workspace AND s.manifest_sha256 = own.manifest_sha256
+                       AND (s.model_id = own.model_id OR s.place = own.place)
+               WHERE own.model_id = $1 AND own.version = $2 AND s.decided_how <> 'inspection'
+                   AND NOT (s.model_id = own.model_id AND s.version = own.version)
+               ORDER BY s.decided_at DESC LIMIT 1";
+    let binds: [Bind<'_>; 2] = [(&subject.model_id).into(), subject.number.into()];
+    let last = reader.query_one(sql, &binds, |row| Ok((row.text(0)?, row.opt_text(1)?.unwrap_or_default())))?;
+    Ok(last.filter(|(state, _)| state == DataState::Refused.word()).map(|(_, why)| why))
+}
+
+/// Whether the version carries an alias or an active stage.
+pub(crate) fn is_labelled(reader: &mut Reader<'_>, subject: &Subject) -> Result<bool, DbError> {
+    let sql = "SELECT version FROM registered_model_alias WHERE model_id = $1 AND version = $2
+               UNION ALL
+               SELECT version FROM model_version WHERE model_id = $1 AND version = $2 AND stage IN ('Staging', 'Production')";
+    let found = reader.query_one(sql, &[(&subject.model_id).into(), subject.number.into()], |row| row.int(0))?;
+    Ok(found.is_some())
 }

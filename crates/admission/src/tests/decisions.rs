@@ -70,6 +70,13 @@ fn without_automatic_admission_a_reviewer_admits() {
         refused(world.call(world.admit()).await, Kind::Forbidden, "ask another reviewer");
         world.call_as("reviewer", world.admit()).await.unwrap();
         world.alias(1).await.unwrap();
+        // It stays admitted as long as its files are those that the reviewer saw.
+        let again = || QueueInspection { room: world.room.clone(), name: MODEL.to_owned(), version: "1".to_owned() };
+        world.call(again()).await.unwrap();
+        assert_eq!(world.inspected().await, Ended::Judged { verdict: Verdict::Pass, state: DataState::Admitted });
+        world.put("model/model.skops", b"0123456780").await;
+        world.call(again()).await.unwrap();
+        assert_eq!(world.inspected().await, Ended::Judged { verdict: Verdict::Pass, state: DataState::Quarantined });
     });
 }
 
@@ -85,5 +92,31 @@ fn a_persons_refusal_stands_against_later_inspections() {
         assert_eq!(ended, Ended::Judged { verdict: Verdict::Pass, state: DataState::Refused });
         world.call_as("reviewer", world.admit()).await.unwrap();
         world.alias(1).await.unwrap();
+    });
+}
+
+#[test]
+fn what_a_person_refused_is_not_admitted_by_being_registered_again() {
+    on_both_engines(|world| async move {
+        world.inspected_with(&[]).await;
+        world.call(world.refuse()).await.unwrap();
+        let quarantined = Ended::Judged { verdict: Verdict::Pass, state: DataState::Quarantined };
+        let admitted = Ended::Judged { verdict: Verdict::Pass, state: DataState::Admitted };
+        let again = world.register("runs:/run1/model").await;
+        assert_eq!(world.inspected().await, quarantined);
+        refused(world.alias(again).await, Kind::Conflict, "the same files were refused before (no)");
+        refused(world.alias(again).await, Kind::Conflict, "`strongroom model admit`");
+        // The last word on these files counts.
+        world.call_as("reviewer", Admit { version: again.to_string(), ..world.admit() }).await.unwrap();
+        world.alias(again).await.unwrap();
+        world.register("runs:/run1/model").await;
+        assert_eq!(world.inspected().await, admitted);
+        world.call(world.refuse()).await.unwrap();
+        world.register("runs:/run1/model").await;
+        assert_eq!(world.inspected().await, quarantined);
+        // Other files are another matter.
+        world.put("model/model.skops", b"0123456780").await;
+        world.register("runs:/run1/model").await;
+        assert_eq!(world.inspected().await, admitted);
     });
 }

@@ -3,7 +3,8 @@
 use attest::evidence::{Evidence, State};
 use attest::oms::{Bundle, FileDigest, FileList};
 use attest::policy::{SignerPolicy, TrustedKey};
-use inspection::catalogue;
+use attest::predicates::Outcome;
+use inspection::{AttackView, RuleView, catalogue};
 use kernel::{Kind, Micros, Problem};
 
 use super::support::*;
@@ -100,4 +101,20 @@ fn the_evidence_is_whole_and_holds_offline() {
         let report = attest::evidence::verify(&evidence, &stranger, Micros(0), None).unwrap();
         assert!(report.claims.iter().all(|claim| claim.state != State::Holds || claim.what == "list of files"), "{report}");
     });
+}
+
+#[test]
+fn the_papers_tell_of_each_rule_and_each_attack_that_was_measured() {
+    let rule = |holds: Option<bool>| RuleView { rule: "accuracy at least 0.8".to_owned(), holds, ..RuleView::default() };
+    let told = crate::papers::tests(&[rule(Some(true)), rule(Some(false)), rule(None)]);
+    let outcomes: Vec<Outcome> = told.iter().map(|one| one.outcome).collect();
+    assert_eq!(outcomes, [Outcome::Passed, Outcome::Failed, Outcome::Warned]);
+    let measure = serde_json::json!({ "name": "share", "value": 0.5, "interval": { "low": 0.4, "high": 0.6 } });
+    let measured = serde_json::json!({ "measure": measure, "framework": { "atlas": ["AML.T0043"] } });
+    let section = serde_json::json!({ "attacks": [{ "measure": null }, measured] });
+    let shown = |attack: &str| AttackView { attack: attack.to_owned(), ..AttackView::default() };
+    let told = crate::papers::attacks(&section, &[shown("membership"), shown("evasion")]);
+    let [one] = told.as_slice() else { panic!("what was not run has no number: {told:?}") };
+    assert_eq!((one.name.as_str(), one.value, one.interval, one.advice.as_ref()), ("evasion", 0.5, Some((0.4, 0.6)), None));
+    assert_eq!(one.atlas, ["AML.T0043"]);
 }

@@ -1,13 +1,14 @@
 //! What the registry lets through.
 
+use std::sync::atomic::Ordering;
+
 use gate::DataState;
 use inspection::catalogue;
 use kernel::{Kind, Micros};
-use registry::ops::GetDownloadUri;
 
 use super::support::*;
 use crate::AdmissionConfig;
-use crate::ops::{QueueInspection, Waive};
+use crate::ops::{Ended, QueueInspection, Waive};
 
 fn impatient() -> AdmissionConfig {
     AdmissionConfig { promotion_wait_seconds: 0, ..AdmissionConfig::default() }
@@ -55,10 +56,12 @@ fn files_that_changed_since_the_inspection_are_not_promoted() {
                 _ => world.delete("model/MLmodel").await,
             }
             refused(world.alias(version).await, Kind::Conflict, "not those that were inspected");
+            refused(world.fetch(version).await, Kind::Forbidden, "not those that were inspected");
             let room = world.room.clone();
             world.call(QueueInspection { room, name: MODEL.to_owned(), version: version.to_string() }).await.unwrap();
             world.inspected().await;
             world.alias(version).await.unwrap();
+            world.fetch(version).await.unwrap();
         }
         // What lies beside the model is not the model's.
         world.put("modelx", b"x").await;
@@ -75,8 +78,7 @@ fn what_is_refused_is_neither_promoted_nor_fetched() {
         world.inspected().await;
         refused(world.alias(version).await, Kind::Conflict, "was refused");
         refused(world.stage(version, "Staging").await, Kind::Conflict, "was refused");
-        let fetch = GetDownloadUri { room: world.registry.clone(), name: MODEL.to_owned(), version: version.to_string() };
-        refused(world.call(fetch).await, Kind::Forbidden, "may do harm");
+        refused(world.fetch(version).await, Kind::Forbidden, "may do harm");
         assert_eq!(world.status(version).await.0, "FAILED_REGISTRATION");
     });
 }
@@ -89,8 +91,16 @@ fn files_elsewhere_carry_labels_where_the_configuration_lets_them() {
         assert!(world.runner().step().await.unwrap().is_none(), "there is nothing to inspect");
         let empty = world.register("runs:/run1/later").await;
         world.alias(empty).await.unwrap();
+        world.fetch(empty).await.unwrap();
         world.put("later/model.pkl", b"x").await;
         refused(world.alias(empty).await, Kind::Conflict, "quarantine");
+        refused(world.fetch(empty).await, Kind::Forbidden, "never inspected");
+        // An inspection that leaves no report changes nothing: the version carries an alias.
+        world.worker.dies.store(true, Ordering::SeqCst);
+        let room = world.room.clone();
+        world.call(QueueInspection { room, name: MODEL.to_owned(), version: empty.to_string() }).await.unwrap();
+        assert!(matches!(world.inspected().await, Ended::Failed { .. }));
+        refused(world.fetch(empty).await, Kind::Forbidden, "never inspected");
     });
     let strict = AdmissionConfig { promote_unresolved: false, ..impatient() };
     on_both_engines_with(strict, |world| async move {
@@ -110,7 +120,11 @@ fn a_waiver_that_has_ended_lets_nothing_through() {
         let (room, name, reason) = (world.room.clone(), MODEL.to_owned(), "read line by line".to_owned());
         world.call_as("reviewer", Waive { room, name, version: version.to_string(), reason, until }).await.unwrap();
         world.alias(version).await.unwrap();
+        assert_eq!(world.shown(version).await.standing.state, DataState::Admitted);
+        let (_, message) = world.status(version).await;
+        assert_eq!(message, format!("admitted until {}: read line by line", until.rfc3339_seconds()));
         world.gate.clock.advance_secs(86_401);
+        assert_eq!(world.shown(version).await.standing.state, DataState::Quarantined);
         refused(world.alias(version).await, Kind::Conflict, "its waiver has ended");
     });
 }

@@ -15,7 +15,7 @@ use inspection::{
 use kernel::{FakeClock, Kind, Problem};
 use parking_lot::Mutex;
 use registry::Registry;
-use registry::ops::{CreateModel, CreateVersion, GetVersion, SetAlias, TransitionStage};
+use registry::ops::{CreateModel, CreateVersion, GetDownloadUri, GetVersion, SetAlias, TransitionStage};
 use testkit::gate::TEST_WORKSPACE;
 use testkit::{Engine, TestGate};
 use vault::db::{Bind, Opened, PortDb};
@@ -236,6 +236,11 @@ impl World {
     pub(super) async fn alias(&self, version: i64) -> Result<(), Problem> {
         let (name, alias) = (MODEL.to_owned(), "champion".to_owned());
         self.call(SetAlias { room: self.registry.clone(), name, alias, version: version.to_string(), seen: None }).await
+    }
+
+    pub(super) async fn fetch(&self, version: i64) -> Result<String, Problem> {
+        let (room, name) = (self.registry.clone(), MODEL.to_owned());
+        self.call(GetDownloadUri { room, name, version: version.to_string() }).await
     }
 
     pub(super) async fn stage(&self, version: i64, stage: &str) -> Result<(), Problem> {

@@ -11,7 +11,7 @@ use crate::error::AttestError;
 use crate::keys::PublicKey;
 use crate::oms::{self, Coverage, FileDigest, FileList, Manifest, SIGNATURE_NAME};
 use crate::policy::Trust;
-use crate::statement::AnyStatement;
+use crate::statement::{AnyStatement, Resource};
 
 /// Checks a receipt (its text) of a record (its bytes) against logs that are trusted; says which, or why it does not hold.
 pub type LogCheck<'a> = &'a dyn Fn(&str, &[u8]) -> Result<String, String>;
@@ -34,21 +34,21 @@ pub fn verify(bytes: &[u8], trust: &Trust, at: Micros, log: Option<LogCheck<'_>>
     }
     // What a signed statement or a record of the log that holds names by digest counts.
     let mut vouched = Vec::new();
+    let mut is_named = false;
     for (place, text) in evidence.attestations.iter().enumerate() {
         match check_attestation(text, trust, &evidence, &files) {
-            Ok((said, payload)) => {
+            Ok(Checked { said, payload, names_it }) => {
                 vouched.push(payload);
+                is_named |= names_it;
                 report.add(format!("attestation {place}"), Ok(said));
             }
             Err(error) => drop(report.add(format!("attestation {place}"), Err(error.to_string()))),
         }
     }
+    let unnamed = "no statement that holds is about a model of this name";
+    report.add("name", if is_named { Ok("in a signed statement".to_owned()) } else { Err(unnamed.to_owned()) });
     for receipt in &evidence.receipts {
-        let what = match &receipt.of {
-            Of::Signature(place) => format!("receipt of signature {place}"),
-            Of::Attestation(place) => format!("receipt of attestation {place}"),
-            Of::Document(name) => format!("receipt of `{name}`"),
-        };
+        let what = receipt_of(&receipt.of);
         let Some(log) = log else {
             let detail = "no key of the log was given".to_owned();
             report.claims.push(Claim { what, state: State::Unchecked, detail });
@@ -59,11 +59,26 @@ pub fn verify(bytes: &[u8], trust: &Trust, at: Micros, log: Option<LogCheck<'_>>
             vouched.push(record);
         }
     }
+    // Documents need no receipt of their own: a statement that stands in the log may name them.
+    let missing = |of: &Of| !matches!(of, Of::Document(_)) && !evidence.receipts.iter().any(|receipt| receipt.of == *of);
+    if log.is_some() {
+        for (of, _) in evidence.parts().into_iter().filter(|(of, _)| missing(of)) {
+            report.add(receipt_of(&of), Err("there is none: nothing shows that it stands in the log".to_owned()));
+        }
+    }
     for document in &evidence.documents {
         let said = check_document(&document.content, &vouched);
         report.add(format!("document `{}`", document.name), said);
     }
     Ok(report)
+}
+
+fn receipt_of(part: &Of) -> String {
+    match part {
+        Of::Signature(place) => format!("receipt of signature {place}"),
+        Of::Attestation(place) => format!("receipt of attestation {place}"),
+        Of::Document(name) => format!("receipt of `{name}`"),
+    }
 }
 
 fn check_root(evidence: &Evidence, files: &[FileDigest]) -> Result<String, AttestError> {
@@ -86,12 +101,15 @@ fn check_signature(text: &str, trust: &Trust, at: Micros, files: &[FileDigest]) 
     Ok(format!("signed by `{}`{names}{left_out}", signer.trusted_as))
 }
 
-fn check_attestation(
-    text: &str,
-    trust: &Trust,
-    evidence: &Evidence,
-    files: &[FileDigest],
-) -> Result<(String, Vec<u8>), AttestError> {
+/// A statement that holds.
+struct Checked {
+    said: String,
+    payload: Vec<u8>,
+    /// Whether it is about the model by the name that the file has.
+    names_it: bool,
+}
+
+fn check_attestation(text: &str, trust: &Trust, evidence: &Evidence, files: &[FileDigest]) -> Result<Checked, AttestError> {
     let envelope = STANDARD.decode(text).map_err(|_| AttestError::malformed("it is not base64"))?;
     let envelope = Envelope::parse(&envelope)?;
     let (names, keys): (Vec<&str>, Vec<&PublicKey>) = trust.keys().unzip();
@@ -105,7 +123,14 @@ fn check_attestation(
     if !statement.subject.iter().any(|subject| subject.digest.get("sha256").is_some_and(about)) {
         return Err(AttestError::malformed("it is about another model: neither the root nor a file of this one is its subject"));
     }
-    Ok((format!("`{}`, signed by `{name}`", statement.predicate_type), envelope.payload_bytes()?))
+    let is_it = |subject: &Resource| {
+        subject.name == evidence.name && subject.digest.get("sha256").is_some_and(|digest| *digest == evidence.root_sha256)
+    };
+    Ok(Checked {
+        said: format!("`{}`, signed by `{name}`", statement.predicate_type),
+        payload: envelope.payload_bytes()?,
+        names_it: statement.subject.iter().any(is_it),
+    })
 }
 
 fn check_receipt(evidence: &Evidence, of: &Of, record: &[u8], receipt: &str, log: LogCheck<'_>) -> Result<String, String> {

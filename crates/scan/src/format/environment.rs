@@ -42,12 +42,14 @@ pub(super) fn is_environment(name: &str) -> bool {
 
 /// pip takes a file's encoding from a comment in its first two lines, as Python does.
 fn names_encoding(text: &str) -> bool {
+    let plain = |name: &str| {
+        let name = name.trim_start().to_lowercase();
+        ["utf-8", "utf8", "ascii", "us-ascii"].iter().any(|plain| name == *plain || name.starts_with(&format!("{plain} ")))
+    };
+    // The first of several counts for pip; which one that is need not be known.
     let names = |line: &str| {
-        let rest = line.split_once("coding:").or_else(|| line.split_once("coding="));
-        let name = rest.map(|(_, name)| name.trim_start().to_lowercase());
-        name.is_some_and(|name| {
-            !["utf-8", "utf8", "ascii", "us-ascii"].iter().any(|plain| name == *plain || name.starts_with(&format!("{plain} ")))
-        })
+        let mut told = line.split("coding").skip(1).filter_map(|rest| rest.strip_prefix([':', '=']));
+        told.any(|name| !plain(name))
     };
     text.split('\n').take(2).any(|line| line.starts_with('#') && names(line))
 }
@@ -235,6 +237,8 @@ mod tests {
         }
         check("requirements.txt", "-r other.txt\n", Verdict::Unknown);
         check("requirements.txt", "# coding: utf-7\nnumpy # +AAo---extra-index-url x\n", Verdict::Unknown);
+        check("requirements.txt", "# coding=utf-7 coding:utf-8\nnumpy # +AAo---extra-index-url x\n", Verdict::Unknown);
+        check("requirements.txt", "x==1 \\\n    --hash=sha256:ab \\\n    --hash=sha256:cd\n", Verdict::Clean);
         check("requirements.txt", "# -*- coding: utf-8 -*-\nnumpy\t# why\n", Verdict::Clean);
         check("requirements.txt", "-r deps.txt\n", Verdict::Unknown);
         check("deps-requirements.txt", "-r requirements.txt\n", Verdict::Clean);

@@ -16,8 +16,12 @@ const ESCAPED_BYTES: std::ops::RangeInclusive<u64> = 16..=240;
 /// Bytes that are read at once of an array of texts.
 const CHUNK_BYTES: u64 = 128 << 10;
 /// Classes whose items are attributes.
-const NAMESPACES: [&str; 2] = ["Bunch", "OptimizeResult"];
+const NAMESPACES: [&str; 3] = ["Bunch", "ResultsBunch", "OptimizeResult"];
 const STATE_OF_PARTIAL: usize = 4;
+/// Attributes that the instructions of pickles call, where an object has them.
+const CALLED: [&str; 4] = ["append", "extend", "add", "__setstate__"];
+/// Attributes that make another object of one.
+const REPLACING: [&str; 2] = ["__dict__", "__class__"];
 
 impl Machine<'_, '_, '_> {
     /// A text stands in the file.
@@ -105,14 +109,24 @@ impl Machine<'_, '_, '_> {
     }
 
     /// Names of attributes or arguments must be written in the file, where they are looked at.
-    pub(super) fn check_names(&mut self, dictionary: Value) {
+    pub(super) fn check_names(&mut self, dictionary: Value) -> Result<(), Halt> {
+        let mut callable = Vec::new();
         let written = match self.heap.entries(dictionary) {
-            Some(entries) => !entries.open && entries.pairs.iter().all(|(key, _)| is_name(*key)),
+            Some(entries) => {
+                callable.extend(entries.pairs.iter().copied().filter(|(key, _)| may_be_special(*key)));
+                !entries.open && entries.pairs.iter().all(|(key, _)| is_name(*key))
+            }
             None => matches!(dictionary, Value::None),
         };
+        // Some classes keep the dictionary itself, so that later entries are attributes as well.
+        self.heap.becomes_attributes(dictionary);
         if !written {
             self.names_unwritten();
         }
+        for (key, value) in callable {
+            self.check_attribute(key, value)?;
+        }
+        Ok(())
     }
 
     pub(super) fn check_name(&mut self, key: Value) {
@@ -121,37 +135,58 @@ impl Machine<'_, '_, '_> {
         }
     }
 
+    /// Of an object's attributes, loading calls some unseen, with arguments that no guard has looked at.
+    pub(super) fn check_attribute(&mut self, key: Value, value: Value) -> Result<(), Halt> {
+        let Value::Text { start, .. } = key else { return Ok(()) };
+        if !may_be_special(key) {
+            return Ok(());
+        }
+        let mut first = [0];
+        self.reader.peek(start, &mut first)?;
+        if !matches!(first, [b'a' | b'e' | b'_' | b'\\']) {
+            return Ok(());
+        }
+        let Some(name) = self.text_of(key, *ESCAPED_BYTES.end())? else { return Ok(()) };
+        let callable = matches!(value, Value::Global(_) | Value::Object { .. } | Value::Computed);
+        if (callable && CALLED.contains(&name.as_str())) || REPLACING.contains(&name.as_str()) {
+            let message = format!("an object is given an attribute `{name}`: loading would call it, or take it for the object");
+            self.trace.note(rules::GLOBAL_MISUSED, self.at, message);
+        }
+        Ok(())
+    }
+
     fn names_unwritten(&mut self) {
         self.trace.note(rules::GLOBAL_MISUSED, self.at, "names of attributes or arguments are not written in the file");
     }
 
     /// The state of an object is set: its names, where the state is a dictionary or holds some.
-    pub(super) fn check_state(&mut self, target: Value, state: Value) {
+    pub(super) fn check_state(&mut self, target: Value, state: Value) -> Result<(), Halt> {
         match state {
-            Value::Dictionary(_) | Value::PlainDictionary => self.check_names(state),
+            Value::Dictionary(_) | Value::PlainDictionary => self.check_names(state)?,
             Value::Tuple { .. } => {
                 let items = self.heap.items_of(state).unwrap_or_default().to_vec();
                 match items.as_slice() {
                     [attributes, slots] => {
                         for part in [attributes, slots] {
-                            self.check_part(target, *part);
+                            self.check_part(target, *part)?;
                         }
                     }
                     [_, _, named, attributes] if items.len() == STATE_OF_PARTIAL && self.is_partial(target) => {
-                        self.check_names(*named);
-                        self.check_names(*attributes);
+                        self.check_names(*named)?;
+                        self.check_names(*attributes)?;
                     }
                     _ => {}
                 }
             }
-            _ => self.check_part(target, state),
+            _ => self.check_part(target, state)?,
         }
+        Ok(())
     }
 
     /// A part of a state: dictionaries are attributes. Of those that are made by a call, the names are not known.
-    fn check_part(&mut self, target: Value, part: Value) {
+    fn check_part(&mut self, target: Value, part: Value) -> Result<(), Halt> {
         match part {
-            Value::Dictionary(_) | Value::PlainDictionary => self.check_names(part),
+            Value::Dictionary(_) | Value::PlainDictionary => self.check_names(part)?,
             Value::Object { .. } if is_same(target, part) => {}
             Value::Object { global, .. } => {
                 let class = self.class_of(part).unwrap_or(global);
@@ -166,6 +201,7 @@ impl Machine<'_, '_, '_> {
             }
             _ => {}
         }
+        Ok(())
     }
 
     fn is_partial(&self, object: Value) -> bool {
@@ -181,6 +217,16 @@ fn wide(name: &str) -> Vec<u8> {
 
 fn is_name(key: Value) -> bool {
     matches!(key, Value::Text { letters, .. } if !letters.are_bytes())
+}
+
+/// Whether a text may be among the names of attributes that loading takes for more than data.
+fn may_be_special(key: Value) -> bool {
+    let Value::Text { letters, length, .. } = key else { return false };
+    match letters {
+        Letters::Utf8 | Letters::OneByte => CALLED.iter().chain(&REPLACING).any(|name| name.len() as u64 == u64::from(length)),
+        Letters::RawEscapes | Letters::ReprEscapes => u64::from(length) <= *ESCAPED_BYTES.end(),
+        Letters::Bytes | Letters::ByteArray => false,
+    }
 }
 
 /// Whether two values are one object.

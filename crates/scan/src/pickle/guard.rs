@@ -94,7 +94,7 @@ impl Machine<'_, '_, '_> {
                     if let [_, content] = rest
                         && self.makes_namespaces(*class)
                     {
-                        self.check_names(*content);
+                        self.check_names(*content)?;
                     }
                     match self.trace.mode(*class) {
                         None | Some(Mode::Any) => self.no_guarded(Some(rest)),
@@ -260,7 +260,7 @@ impl Machine<'_, '_, '_> {
             Value::Object { global, .. } => {
                 let class = self.class_of(target).unwrap_or(global);
                 self.trace.used(class, Use::StateSet);
-                self.check_state(target, state);
+                self.check_state(target, state)?;
                 match self.trace.mode(class) {
                     Some(Mode::JoblibArray) => return joblib::array(self, state),
                     Some(Mode::ArrayMaker) => self.array_filled(class, state)?,

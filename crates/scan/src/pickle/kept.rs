@@ -69,6 +69,9 @@ impl Machine<'_, '_, '_> {
         }
         if matches!(target, Value::Object { .. }) && self.is_namespace(target) {
             self.check_name(key);
+            self.check_attribute(key, value)?;
+        } else if self.heap.entries(target).is_some_and(|entries| entries.attributes) {
+            self.check_attribute(key, value)?;
         }
         if !self.heap.set(target, key, value) {
             let message = "items are put into the fields of a type of NumPy's that is already made of them";

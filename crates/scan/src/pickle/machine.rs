@@ -259,7 +259,7 @@ impl<'a, 'b, 'c> Machine<'a, 'b, 'c> {
                 }
                 // Named arguments are not followed: guards see arguments that they know nothing of.
                 self.kept(arguments);
-                self.check_names(named);
+                self.check_names(named)?;
                 self.call(class, Value::Collection, Use::Instantiated)
             }
             b'o' => {

@@ -72,6 +72,8 @@ pub(super) struct Entries {
     pub open: bool,
     /// A dtype is made of it: NumPy keeps the dictionary itself, so that later entries would change the dtype unseen.
     pub fixed: bool,
+    /// It was a state: its entries are attributes of an object.
+    pub attributes: bool,
 }
 
 /// What is known of a list.
@@ -200,6 +202,15 @@ impl Heap {
             && let Some(entries) = self.dictionaries.get_mut(index as usize)
         {
             entries.fixed = true;
+        }
+    }
+
+    /// The dictionary is the state of an object.
+    pub fn becomes_attributes(&mut self, value: Value) {
+        if let Value::Dictionary(index) = value
+            && let Some(entries) = self.dictionaries.get_mut(index as usize)
+        {
+            entries.attributes = true;
         }
     }
 

@@ -126,6 +126,26 @@ fn names_of_attributes_are_written_in_the_file() {
 }
 
 #[test]
+fn no_attribute_is_called_while_loading() {
+    const LIST: &[u8] = b"cbuiltins\nlist\n";
+    for name in ["append", "extend", "add", "__setstate__", "__class__", "__dict__"] {
+        misused(&[NAMESPACE, b"}", &text(name), LIST, b"sb"]);
+        misused(&[NAMESPACE, b"N}", &text(name), LIST, b"s\x86b"]);
+        misused(&[b"csklearn.utils._bunch\nBunch\n)\x81", &text(name), LIST, b"s"]);
+        misused(&[b"clightgbm.sklearn\nLGBMClassifier\n)}", &text(name), LIST, b"s\x92"]);
+        // Escaped, and as an entry that comes after the dictionary was a state.
+        misused(&[NAMESPACE, b"}V", name.replace('d', "\\u0064").replace("ss", "\\u0073s").as_bytes(), b"\n", LIST, b"sb"]);
+        misused(&[NAMESPACE, b"}\x94bh\0", &text(name), LIST, b"s0"]);
+        clean(&[b"}", &text(name), LIST, b"s"]);
+    }
+    // Another object's state instead of the own.
+    misused(&[NAMESPACE, b"N}", &text("__dict__"), b"}s\x86b"]);
+    // What is data calls nothing.
+    clean(&[NAMESPACE, b"}", &text("append"), b"\x88sb"]);
+    clean(&[NAMESPACE, b"}", &text("added"), LIST, b"sb"]);
+}
+
+#[test]
 fn texts_in_arrays_are_looked_at() {
     let letters: Vec<u8> = INTERFACE.chars().flat_map(|letter| u32::from(letter).to_le_bytes()).collect();
     let other: Vec<u8> = INTERFACE.chars().flat_map(|letter| u32::from(letter).to_be_bytes()).collect();
