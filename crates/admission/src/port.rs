@@ -71,12 +71,18 @@ impl registry::Admission for Admission {
                  reviewer who must look at its files finds them among the artifacts of its run"
             )));
         }
-        unchanged(reader, &standing)
+        let last = inspections::last(reader, &subject)?;
+        if standing.state == DataState::Quarantined && last.as_ref().is_some_and(|last| !last.state.is_over()) {
+            return Err(Problem::unavailable(format!(
+                "version {number} is still being inspected, so its files are not handed out yet: ask again in a moment"
+            )));
+        }
+        unchanged(reader, &standing, last.is_some())
     }
 }
 
-/// Whoever fetches a version gets the files that were inspected, or that wait for it: none that came later.
-fn unchanged(reader: &mut Reader<'_>, standing: &Standing) -> Result<(), Problem> {
+/// Whoever fetches a version gets the files that were inspected: none that came later.
+fn unchanged(reader: &mut Reader<'_>, standing: &Standing, was_tried: bool) -> Result<(), Problem> {
     let Some(place) = &standing.place else { return Ok(()) };
     let now = manifest_below(reader, place)?;
     if now.entries.is_empty() || standing.manifest_sha256 == Some(now.digest) {
@@ -89,10 +95,8 @@ fn unchanged(reader: &mut Reader<'_>, standing: &Standing) -> Result<(), Problem
              `strongroom model inspect`"
         )));
     }
-    let last = inspections::last(reader, &standing.subject)?;
-    let is_on_its_way = last.as_ref().is_some_and(|last| !last.state.is_over());
     // A version that was empty may carry labels, which its later files must not inherit uninspected.
-    if last.is_none() || (!is_on_its_way && standings::is_labelled(reader, &standing.subject)?) {
+    if !was_tried || standings::is_labelled(reader, &standing.subject)? {
         return Err(Problem::forbidden(format!(
             "version {number}'s files came after it was registered and were never inspected, so it is not handed out; \
              `strongroom model inspect` asks for that"

@@ -20,6 +20,7 @@ fn a_version_is_promoted_once_it_is_admitted() {
         let version = world.registered().await;
         refused(world.alias(version).await, Kind::Conflict, "its inspection is under way");
         refused(world.stage(version, "Production").await, Kind::Conflict, "quarantine");
+        refused(world.fetch(version).await, Kind::Unavailable, "still being inspected");
         world.stage(version, "Archived").await.unwrap();
         world.inspected().await;
         world.alias(version).await.unwrap();
