@@ -95,7 +95,8 @@ pub(super) fn read(value: &Value) -> Result<Correlation, String> {
     if text.rules.is_empty() || text.rules.len() > REFER_COUNT_MAX {
         return Err(format!("a correlation refers to 1 to {REFER_COUNT_MAX} rules"));
     }
-    if let Some(again) = text.rules.iter().enumerate().find(|(at, rule)| text.rules.iter().take(*at).any(|other| other == *rule)) {
+    if let Some(again) = text.rules.iter().enumerate().find(|(at, rule)| text.rules.iter().take(*at).any(|other| other == *rule))
+    {
         return Err(format!("a correlation refers to the rule `{}` once", super::shown(again.1)));
     }
     if text.group_by.len() > GROUP_COUNT_MAX {

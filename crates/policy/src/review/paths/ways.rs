@@ -1,6 +1,6 @@
 //! The ways of the search: what somebody reaches in one step, and whom somebody can act as.
 
-use super::{Edge, Goal, Search, Step};
+use super::{Edge, Goal, NAMED_COUNT_MAX, Search, Step};
 use crate::review::{EndpointRow, Someone, Spot, TokenRow};
 use crate::types::{PrincipalKind, Resource};
 
@@ -139,20 +139,34 @@ impl Search<'_> {
     fn by_live_tokens(&self, who: &Someone) -> Vec<Edge> {
         let service =
             |id: &String| self.world.people.get(id).filter(|one| one.kind == PrincipalKind::Service && one.id != who.id);
-        let own = self.world.tokens.iter().filter(|token| token.created_by == who.id);
+        // Who has one token of an account has not those that the account made.
+        let own = self.world.tokens.iter().filter(|token| token.created_by == who.id && who.token.is_none());
         let edge = |token: &TokenRow| {
             let service = service(&token.principal)?;
-            let until = token.expires_at.rfc3339();
-            let words =
-                format!("`{}` made a token of the service account `{}`, which counts until {until}", who.name, service.name);
+            let (until, only) = (token.expires_at.rfc3339(), self.only(token));
+            let words = format!(
+                "`{}` made a token of the service account `{}`, which counts until {until}{only}",
+                who.name, service.name
+            );
             let evidence = vec![format!("token {}", token.id)];
-            Some(Edge {
-                to: service.id.clone(),
-                step: Step { how: "live_token_of_a_service", words, evidence },
-                by_office: false,
-            })
+            let to = if token.is_narrowed() { &token.id } else { &service.id };
+            Some(Edge { to: to.clone(), step: Step { how: "live_token_of_a_service", words, evidence }, by_office: false })
         };
         own.filter_map(edge).collect()
+    }
+
+    /// What a token is narrowed to, as the end of a sentence.
+    fn only(&self, token: &TokenRow) -> String {
+        let mut words = String::new();
+        if !token.scopes.is_empty() {
+            let scopes: Vec<String> = token.scopes.iter().take(NAMED_COUNT_MAX).map(|scope| format!("`{scope}`")).collect();
+            let more = if token.scopes.len() > scopes.len() { " and more" } else { "" };
+            words = format!(", only for {}{more}", scopes.join(", "));
+        }
+        if let Some(id) = &token.workspace {
+            words.push_str(&format!(", only in the workspace `{}`", self.world.workspaces.get(id).unwrap_or(id)));
+        }
+        words
     }
 
     fn holds_office(&self, group: &Someone) -> bool {
