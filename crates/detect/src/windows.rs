@@ -11,6 +11,9 @@ use crate::rules::{Correlation, CorrelationKind};
 
 /// Groups that one correlation remembers; those that were quiet the longest are forgotten first.
 const GROUP_COUNT_MAX: usize = 20_000;
+/// Groups, and what is kept of them, of all correlations together: where there are many, or such that count far, each remembers fewer groups.
+const GROUPS_OF_ALL_COUNT_MAX: usize = 640_000;
+const MARKS_OF_ALL_COUNT_MAX: usize = 32_000_000;
 /// Records that are named as evidence.
 pub(crate) const EVIDENCE_COUNT_MAX: usize = 32;
 /// What joins the parts of a key. No id holds it.
@@ -51,8 +54,10 @@ pub(crate) struct Joined {
 }
 
 impl Window {
-    pub(crate) fn new() -> Self {
-        Self { groups: Recent::new(GROUP_COUNT_MAX), chains: Recent::new(GROUP_COUNT_MAX) }
+    /// For a correlation, one of so many.
+    pub(crate) fn new(rule: &Correlation, correlation_count: usize) -> Self {
+        let count_max = group_count_max(rule, correlation_count);
+        Self { groups: Recent::new(count_max), chains: Recent::new(count_max) }
     }
 
     /// Takes a hit of the rule at `refer` of the correlation's list in.
@@ -110,6 +115,18 @@ impl Window {
             Joined { group, evidence, count: hits.len() as u64 }
         })
     }
+}
+
+/// How many groups a correlation remembers, if there are so many correlations.
+fn group_count_max(rule: &Correlation, correlation_count: usize) -> usize {
+    let refer_count = rule.refers.len();
+    let of_group = match &rule.kind {
+        CorrelationKind::EventCount | CorrelationKind::ValueCount(_) => usize::try_from(rule.at_least).unwrap_or(usize::MAX),
+        CorrelationKind::Temporal => 2 * refer_count,
+        CorrelationKind::TemporalOrdered => (refer_count + 2) * refer_count,
+    };
+    let share = |of_all: usize| of_all / correlation_count.max(1);
+    GROUP_COUNT_MAX.min(share(GROUPS_OF_ALL_COUNT_MAX)).min(share(MARKS_OF_ALL_COUNT_MAX) / of_group.max(1)).max(2)
 }
 
 /// Takes a hit into the chains that it continues. Gives the records of one that is whole with it.
@@ -183,7 +200,7 @@ mod tests {
             Looks::Correlation(one) => Some(one),
             _ => None,
         });
-        let mut window = Window::new();
+        let mut window = Window::new(correlation.unwrap(), 1);
         let mut last = None;
         for (hit, index) in hits.bytes().zip(0_u64..) {
             let at = Micros(i64::try_from(index).unwrap() * 1_000_000);
@@ -191,6 +208,33 @@ mod tests {
             last = joined.map(|joined| joined.evidence);
         }
         last
+    }
+
+    #[test]
+    fn many_correlations_and_high_counts_remember_fewer_groups_each() {
+        let of = |kind: &str| {
+            let rule = "title: a\nname: a\nlogsource: {product: strongroom, service: audit}\ndetection: {s: {x: a}, condition: s}\n---\n";
+            let set =
+                RuleSet::of_text(&format!("{rule}title: b\ncorrelation: {{rules: [a], group-by: [u], timespan: 1d, {kind}}}\n"))
+                    .unwrap();
+            let correlation = set.rules().iter().find_map(|rule| match &rule.looks {
+                Looks::Correlation(one) => Some(one.clone()),
+                _ => None,
+            });
+            correlation.unwrap()
+        };
+        let count = |at_least: u64| of(&format!("type: event_count, condition: {{gte: {at_least}}}"));
+        for (at_least, correlation_count, wanted) in
+            [(10, 1, GROUP_COUNT_MAX), (60, 32, 16_666), (1_000, 1, GROUP_COUNT_MAX), (10, 1_000, 640), (1_000, 1_000, 32)]
+        {
+            assert_eq!(group_count_max(&count(at_least), correlation_count), wanted, "{at_least} {correlation_count}");
+        }
+        let rule = count(10);
+        let mut window = Window::new(&rule, 1_000);
+        for index in 0..5_000_u64 {
+            window.take(&rule, 0, Micros(1), index, &json!({ "u": format!("u{index}") }));
+        }
+        assert!(window.groups.len() <= 640, "{}", window.groups.len());
     }
 
     #[test]
