@@ -212,6 +212,7 @@ impl<'a> Search<'a> {
     fn from(&self, start: &Someone) -> Vec<EscalationPath> {
         let own: BTreeSet<Goal> = self.known(start).held.iter().cloned().collect();
         let mut found: BTreeMap<Goal, Way> = BTreeMap::new();
+        let mut hands: Vec<(&Someone, Vec<Step>)> = Vec::new();
         for with_office in [false, true] {
             let mut seen = BTreeSet::from([start.node()]);
             let mut queue: VecDeque<(&Someone, Vec<Step>, bool)> = VecDeque::from([(start, Vec::new(), false)]);
@@ -242,6 +243,14 @@ impl<'a> Search<'a> {
                     let way = steps.iter().cloned().chain([edge.step.clone()]).collect();
                     queue.push_back((next, way, by_office || edge.by_office));
                 }
+                if !with_office {
+                    hands.push((here, steps));
+                }
+            }
+        }
+        for (goal, steps) in self.by_several_hands(&hands) {
+            if found.get(&goal).is_none_or(|(_, by_office)| *by_office) {
+                found.insert(goal, (steps, false));
             }
         }
         let has: Vec<&Grant> = self.grants_of(start).collect();

@@ -142,6 +142,33 @@ fn a_live_token_of_a_service_of_a_former_administrator() {
 }
 
 #[test]
+fn what_two_hands_of_one_person_do_together() {
+    let token = ["live_token_of_a_service", "alias_that_an_endpoint_follows"];
+    let answers = "what the endpoint `live` answers, without anybody else";
+    let with = |role: &str, own: &str, made_by: &str, choice: &str| {
+        let mut base = service(role, workspace(), made_by).grant("g_e", "eve", own, workspace());
+        base.endpoints.push(endpoint(choice));
+        base
+    };
+    let has = |world: &World, how: &[&str], goal: &str| ways(world, "eve").iter().any(|(steps, to)| steps == how && to == goal);
+    for (role, own) in [("contributor", "deployer"), ("deployer", "contributor")] {
+        assert!(has(&with(role, own, "eve", "@champion"), &token, answers), "{role} and {own}");
+        assert_eq!(ways(&with(role, own, "bob", "@champion"), "eve"), Vec::new(), "the repaired twin");
+    }
+    let put = ["live_token_of_a_service", "own_version_put_to_work"];
+    assert!(has(&with("contributor", "deployer", "eve", "3"), &put, answers));
+    assert!(!has(&with("trainer", "deployer", "eve", "@champion"), &token, answers), "who makes no versions is no hand");
+    // Nor is a token that does not let versions pass.
+    let mut narrowed = with("contributor", "deployer", "eve", "@champion");
+    narrowed.tokens[0].scopes = vec!["runs.get".to_owned()];
+    assert!(!has(&narrowed, &token, answers));
+    let evidence = ["live_token_of_a_service", "retention_settings"];
+    let gone = "retained things of the workspace `one`, gone before their time";
+    assert!(has(&with("retention_officer", "owner", "eve", "3"), &evidence, gone));
+    assert_eq!(ways(&with("retention_officer", "viewer", "bob", "3"), "eve"), Vec::new());
+}
+
+#[test]
 fn a_token_that_is_narrowed_opens_no_more_than_it_lets_pass() {
     let narrowed = |role: &str, on: Resource, scopes: &[&str], within: Option<&str>| {
         let mut base = service(role, on, "eve");
