@@ -187,6 +187,36 @@ def test_review_paths_and_preview(watched, auditor):
     assert "Nothing was given" in shown and "runs.get" in shown
 
 
+def test_a_live_token_is_a_way_up_as_far_as_it_is_not_narrowed(watched, auditor):
+    admin = watched.session()
+
+    def made(role, on, scopes):
+        """A former administrator who still has a token of a service account."""
+        eve, service = people.person(watched), f"robot-{uuid.uuid4().hex[:6]}"
+        office = people.grant(watched, eve.name, "administrator", on="server")
+        people.call(eve.session(), watched, "POST", "/services", json={"name": service})
+        wish = {"label": "x", "scopes": scopes, "lifetime_s": 1_200}
+        minted = people.call(eve.session(), watched, "POST", f"/services/{service}/tokens", json=wish)
+        people.call(admin, watched, "DELETE", f"/grants/{office['id']}")
+        people.grant(watched, service, role, on=on)
+        assert minted["token"]["id"]
+        return eve, service
+
+    def of(who):
+        paths = people.call(auditor.session(), watched, "GET", "/access/paths")["paths"]
+        return [([step["how"] for step in path["steps"]], path["goals"]) for path in paths if path["who"] == who.name]
+
+    way = ["live_token_of_a_service"]
+    eve, service = made("owner", "workspace", [])
+    assert of(eve) == [(way, ["data of the workspace `default`", "the role `owner` on the workspace `default`"])]
+    people.call(admin, watched, "POST", f"/services/{service}/disable", json={})
+    assert of(eve) == [], "the repaired twin"
+    eve, _ = made("owner", "workspace", ["runs.get"])
+    assert of(eve) == [(way, ["`runs.get` of the role `owner` on the workspace `default`"])]
+    eve, _ = made("administrator", "server", ["geo.show"])
+    assert of(eve) == [(way, ["`geo.show` of the role `administrator` on the server"])], "one verb is no office"
+
+
 def test_a_membership_is_shown_as_what_it_newly_allows_before_there_is_one(watched):
     admin, nobody = watched.session(), people.person(watched)
     team, crew = (f"{name}-{uuid.uuid4().hex[:6]}" for name in ("team", "crew"))

@@ -70,6 +70,14 @@ def test_a_timeline_has_each_act_once_in_order(told):
     assert cli(server, ada, "audit", "timeline", "--who", ada.name, check=False).returncode != 0, "not everybody may look"
 
 
+def test_a_time_that_ends_before_it_begins_is_refused_and_not_empty(told):
+    server, ada, auditor, _, _ = told
+    times = ("--from", "2026-11-02T00:00:00Z", "--to", "2026-11-01T00:00:00Z")
+    for command in ("timeline", "blast-radius"):
+        refused = cli(server, auditor, "audit", command, "--who", ada.name, *times, check=False)
+        assert refused.returncode == 2 and "ends before it begins" in refused.stderr, refused
+
+
 def test_what_descends_is_found_and_the_bundle_holds_without_a_server(told):
     server, ada, auditor, run, file = told
     done = cli(server, auditor, "audit", "blast-radius", "--who", ada.name, "--bundle", str(file))

@@ -60,6 +60,19 @@ def test_a_broken_table_changes_nothing(server, tables):
     assert answer.status_code == 400, answer.text
 
 
+def test_a_table_that_was_cut_off_is_refused(server, tables):
+    whole, cut = tables / "whole.csv", tables / "cut.csv"
+    lines = ["1.0.0.0,1.0.0.255,AU\n", *(f"203.0.113.{at},203.0.113.{at},NO\n" for at in range(0, 10, 2))]
+    whole.write_text("".join(lines))
+    cut.write_text("".join(lines[:2]))
+    server.cli("geo", "update", str(whole), *token(server))
+    refused = server.cli("geo", "update", str(cut), *token(server), check=False)
+    assert refused.returncode != 0 and "2 rows and the present one 6" in refused.stderr, refused
+    assert shown(server, "203.0.113.8")["country"] == "NO", "what was there stays"
+    server.cli("geo", "update", str(tables / "countries.csv"), "--may-shrink", *token(server))
+    assert shown(server, "203.0.113.8")["country"] is None and shown(server, "1.0.0.77")["country"] == "AU"
+
+
 def test_tables_are_for_administrators(server, tables):
     person = people.person(server, "owner")
     session = person.session()

@@ -90,6 +90,9 @@ impl Filter {
                 return Err(Problem::invalid(format!("`{what}` is one of {}", known.join(", "))));
             }
         }
+        if self.from.zip(self.to).is_some_and(|(from, to)| to < from) {
+            return Err(Problem::invalid("the time ends before it begins; give the earlier moment first"));
+        }
         let texts = [&self.caller, &self.kind, &self.status, &self.resource, &self.workspace, &self.entry, &self.text];
         if texts.into_iter().flatten().any(|text| text.len() > TEXT_BYTES_MAX) {
             return Err(Problem::invalid(format!("a search term has at most {TEXT_BYTES_MAX} bytes")));

@@ -98,13 +98,14 @@ impl Engine {
             states: Detectors::new(),
             rules: Arc::clone(&rules),
         };
+        let correlation_count = rules.rules().iter().filter(|rule| matches!(rule.looks, Looks::Correlation(_))).count();
         for (at, rule) in rules.rules().iter().enumerate() {
-            engine.place(at, rule);
+            engine.place(at, rule, correlation_count);
         }
         engine
     }
 
-    fn place(&mut self, at: usize, rule: &Rule) {
+    fn place(&mut self, at: usize, rule: &Rule, correlation_count: usize) {
         match &rule.looks {
             Looks::Sigma(sigma) => match sigma.reach() {
                 Reach::Verbs(verbs) => verbs.iter().for_each(|verb| self.by_verb.entry(verb.clone()).or_default().push(at)),
@@ -113,7 +114,7 @@ impl Engine {
                 Reach::All => self.any.push(at),
             },
             Looks::Correlation(one) => {
-                self.windows.insert(at, Window::new());
+                self.windows.insert(at, Window::new(one, correlation_count));
                 for (refer, other) in one.places.iter().enumerate() {
                     if let Some(list) = self.referred.get_mut(*other) {
                         list.push((at, refer));

@@ -11,6 +11,9 @@ use crate::rules::{Correlation, CorrelationKind};
 
 /// Groups that one correlation remembers; those that were quiet the longest are forgotten first.
 const GROUP_COUNT_MAX: usize = 20_000;
+/// Groups, and what is kept of them, of all correlations together: where there are many, or such that count far, each remembers fewer groups.
+const GROUPS_OF_ALL_COUNT_MAX: usize = 640_000;
+const MARKS_OF_ALL_COUNT_MAX: usize = 32_000_000;
 /// Records that are named as evidence.
 pub(crate) const EVIDENCE_COUNT_MAX: usize = 32;
 /// What joins the parts of a key. No id holds it.
@@ -24,10 +27,20 @@ struct Mark {
     word: u64,
 }
 
+/// Hits of the first rules of an ordered correlation, one after the other.
+#[derive(Clone, Debug)]
+struct Chain {
+    from: i64,
+    to: i64,
+    indices: Vec<u64>,
+}
+
 /// The hits of one correlation.
 #[derive(Debug)]
 pub(crate) struct Window {
     groups: Recent<String, VecDeque<Mark>>,
+    /// Of ordered ones, for each rule the chain up to it that began last: what follows may follow any, and that one is in time the longest.
+    chains: Recent<String, Vec<Option<Chain>>>,
 }
 
 /// What a correlation found.
@@ -41,8 +54,10 @@ pub(crate) struct Joined {
 }
 
 impl Window {
-    pub(crate) fn new() -> Self {
-        Self { groups: Recent::new(GROUP_COUNT_MAX) }
+    /// For a correlation, one of so many.
+    pub(crate) fn new(rule: &Correlation, correlation_count: usize) -> Self {
+        let count_max = group_count_max(rule, correlation_count);
+        Self { groups: Recent::new(count_max), chains: Recent::new(count_max) }
     }
 
     /// Takes a hit of the rule at `refer` of the correlation's list in.
@@ -57,8 +72,12 @@ impl Window {
             _ => refer as u64,
         };
         let key = group.join(&JOINT.to_string());
-        let marks = self.groups.entry(&key);
         let oldest = at.0.saturating_sub(rule.timespan_s.saturating_mul(1_000_000));
+        let chain = match &rule.kind {
+            CorrelationKind::TemporalOrdered => follow(self.chains.entry(&key), rule.refers.len(), oldest, (refer, at.0, index)),
+            _ => None,
+        };
+        let marks = self.groups.entry(&key);
         // Records come nearly in the order of their times; a late one counts with those around it.
         marks.retain(|mark| mark.at >= oldest);
         let kept_max = match &rule.kind {
@@ -83,16 +102,62 @@ impl Window {
         let joined = match &rule.kind {
             CorrelationKind::EventCount | CorrelationKind::ValueCount(_) => marks.len() as u64 >= rule.at_least,
             CorrelationKind::Temporal => (0..rule.refers.len()).all(|place| marks.iter().any(|mark| mark.word == place as u64)),
-            CorrelationKind::TemporalOrdered => refer + 1 == rule.refers.len() && in_order(marks, rule.refers.len()),
+            CorrelationKind::TemporalOrdered => {
+                chain.is_some() || refer + 1 == rule.refers.len() && in_order(marks, rule.refers.len())
+            }
         };
         joined.then(|| {
-            let skipped = marks.len().saturating_sub(EVIDENCE_COUNT_MAX);
-            let mut evidence: Vec<u64> = marks.iter().skip(skipped).map(|mark| mark.index).collect();
+            let hits = chain.unwrap_or_else(|| marks.iter().map(|mark| mark.index).collect());
+            let skipped = hits.len().saturating_sub(EVIDENCE_COUNT_MAX);
+            let mut evidence: Vec<u64> = hits.iter().skip(skipped).copied().collect();
             evidence.sort_unstable();
             evidence.dedup();
-            Joined { group, evidence, count: marks.len() as u64 }
+            Joined { group, evidence, count: hits.len() as u64 }
         })
     }
+}
+
+/// How many groups a correlation remembers, if there are so many correlations.
+fn group_count_max(rule: &Correlation, correlation_count: usize) -> usize {
+    let refer_count = rule.refers.len();
+    let of_group = match &rule.kind {
+        CorrelationKind::EventCount | CorrelationKind::ValueCount(_) => usize::try_from(rule.at_least).unwrap_or(usize::MAX),
+        CorrelationKind::Temporal => 2 * refer_count,
+        CorrelationKind::TemporalOrdered => (refer_count + 2) * refer_count,
+    };
+    let share = |of_all: usize| of_all / correlation_count.max(1);
+    GROUP_COUNT_MAX.min(share(GROUPS_OF_ALL_COUNT_MAX)).min(share(MARKS_OF_ALL_COUNT_MAX) / of_group.max(1)).max(2)
+}
+
+/// Takes a hit into the chains that it continues. Gives the records of one that is whole with it.
+fn follow(
+    chains: &mut Vec<Option<Chain>>,
+    rule_count: usize,
+    oldest: i64,
+    (refer, at, index): (usize, i64, u64),
+) -> Option<Vec<u64>> {
+    chains.resize(rule_count, None);
+    for chain in chains.iter_mut() {
+        if chain.as_ref().is_some_and(|chain| chain.from < oldest) {
+            *chain = None;
+        }
+    }
+    let chain = match refer.checked_sub(1) {
+        None => Chain { from: at, to: at, indices: vec![index] },
+        Some(before) => {
+            let before = chains.get(before)?.as_ref().filter(|chain| chain.to <= at)?;
+            let indices = before.indices.iter().copied().chain([index]).collect();
+            Chain { from: before.from, to: at, indices }
+        }
+    };
+    if refer + 1 == rule_count {
+        return Some(chain.indices);
+    }
+    let slot = chains.get_mut(refer)?;
+    if slot.as_ref().is_none_or(|present| present.from <= chain.from) {
+        *slot = Some(chain);
+    }
+    None
 }
 
 /// Whether marks of the rules 0, 1, … can be found one after the other.
@@ -112,4 +177,77 @@ fn in_order(marks: &VecDeque<Mark>, count: usize) -> bool {
 pub(crate) fn digest(text: &str) -> u64 {
     let whole = kernel::sha256(text.as_bytes());
     whole.iter().take(8).fold(0, |sum, byte| sum << 8 | u64::from(*byte))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::rules::{Looks, RuleSet};
+
+    /// What is found when hits of the rules a, b, c and d come in this order, one a second, and the last of them is in.
+    fn found(hits: &str) -> Option<Vec<u64>> {
+        let rule = |name: char| {
+            format!(
+                "title: {name}\nname: {name}\nlogsource: {{product: strongroom, service: audit}}\ndetection: {{s: {{x: {name}}}, condition: s}}\n---\n"
+            )
+        };
+        let rules: String = ['a', 'b', 'c', 'd'].into_iter().map(rule).collect();
+        let joined = "title: all\ncorrelation: {type: temporal_ordered, rules: [a, b, c, d], group-by: [u], timespan: 20s}\n";
+        let set = RuleSet::of_text(&format!("{rules}{joined}")).unwrap();
+        let correlation = set.rules().iter().find_map(|rule| match &rule.looks {
+            Looks::Correlation(one) => Some(one),
+            _ => None,
+        });
+        let mut window = Window::new(correlation.unwrap(), 1);
+        let mut last = None;
+        for (hit, index) in hits.bytes().zip(0_u64..) {
+            let at = Micros(i64::try_from(index).unwrap() * 1_000_000);
+            let joined = window.take(correlation.unwrap(), usize::from(hit - b'a'), at, index, &json!({ "u": "x" }));
+            last = joined.map(|joined| joined.evidence);
+        }
+        last
+    }
+
+    #[test]
+    fn many_correlations_and_high_counts_remember_fewer_groups_each() {
+        let of = |kind: &str| {
+            let rule = "title: a\nname: a\nlogsource: {product: strongroom, service: audit}\ndetection: {s: {x: a}, condition: s}\n---\n";
+            let set =
+                RuleSet::of_text(&format!("{rule}title: b\ncorrelation: {{rules: [a], group-by: [u], timespan: 1d, {kind}}}\n"))
+                    .unwrap();
+            let correlation = set.rules().iter().find_map(|rule| match &rule.looks {
+                Looks::Correlation(one) => Some(one.clone()),
+                _ => None,
+            });
+            correlation.unwrap()
+        };
+        let count = |at_least: u64| of(&format!("type: event_count, condition: {{gte: {at_least}}}"));
+        for (at_least, correlation_count, wanted) in
+            [(10, 1, GROUP_COUNT_MAX), (60, 32, 16_666), (1_000, 1, GROUP_COUNT_MAX), (10, 1_000, 640), (1_000, 1_000, 32)]
+        {
+            assert_eq!(group_count_max(&count(at_least), correlation_count), wanted, "{at_least} {correlation_count}");
+        }
+        let rule = count(10);
+        let mut window = Window::new(&rule, 1_000);
+        for index in 0..5_000_u64 {
+            window.take(&rule, 0, Micros(1), index, &json!({ "u": format!("u{index}") }));
+        }
+        assert!(window.groups.len() <= 640, "{}", window.groups.len());
+    }
+
+    #[test]
+    fn four_hits_in_their_order_are_found_whatever_comes_between() {
+        assert_eq!(found("abcd"), Some(vec![0, 1, 2, 3]));
+        // The first and the last of b and c are not those that stand in order.
+        assert_eq!(found("babcbd"), Some(vec![1, 2, 3, 5]));
+        assert_eq!(found("cbabcbcbcabd").map(|hits| hits.len()), Some(4));
+        for wrong in ["dcba", "acbd", "abdc", "bcd", "abc", "aabbdd"] {
+            assert_eq!(found(wrong), None, "{wrong}");
+        }
+        let late = format!("abc{}d", "c".repeat(20));
+        assert_eq!(found(&late), None, "a is too long ago");
+        assert_eq!(found(&format!("a{}abcd", "c".repeat(20))), Some(vec![21, 22, 23, 24]));
+    }
 }

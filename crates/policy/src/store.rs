@@ -140,6 +140,21 @@ pub(crate) fn hold_administrators(tx: &mut Writer<'_>, now: Micros) -> Result<()
     Ok(())
 }
 
+/// Whether a principal holds a role on exactly this by a live grant of its own.
+pub(crate) fn is_held(
+    reader: &mut Reader<'_>,
+    principal: &str,
+    role: &str,
+    resource: &Resource,
+    now: Micros,
+) -> Result<bool, DbError> {
+    let sql = "SELECT id FROM grant_row WHERE principal = $1 AND role = $2 AND resource_kind = $3 AND resource = $4
+               AND revoked_at IS NULL AND (expires_at IS NULL OR expires_at > $5)";
+    let id = resource.id();
+    let binds = [principal.into(), role.into(), resource.kind().into(), (&id).into(), now.0.into()];
+    Ok(reader.query_one(sql, &binds, |row| row.text(0))?.is_some())
+}
+
 /// The roles that a principal holds by live grants of its own, wherever.
 pub(crate) fn roles_of(reader: &mut Reader<'_>, principal: &str, now: Micros) -> Result<Vec<String>, DbError> {
     let sql = "SELECT DISTINCT role FROM grant_row WHERE principal = $1 AND revoked_at IS NULL AND (expires_at IS NULL OR expires_at > $2)";

@@ -194,6 +194,8 @@ pub struct UpdateGeo {
     pub table: String,
     /// The date of its data. It has to be said.
     pub made_at: Option<Micros>,
+    /// Whether it may have less than half as many rows as the one that it replaces: a file that was cut off at the end of a line looks whole.
+    pub may_shrink: bool,
     /// The table, as [`Table::to_bytes`] writes it.
     pub body: Body,
 }
@@ -229,8 +231,16 @@ impl Operation for UpdateGeo {
             row_count: i64::try_from(table.row_count()).unwrap_or(i64::MAX),
             sha256: kernel::hex(&kernel::sha256(&bytes)),
         };
-        let kept = row.clone();
+        let (kept, may_shrink) = (row.clone(), self.may_shrink);
         let write = move |writer: &mut vault::db::Writer<'_>| {
+            let present = store::geo_row_count(writer, &kept.kind)?.filter(|_| !may_shrink).unwrap_or_default();
+            if kept.row_count.saturating_mul(2) < present {
+                let message = format!(
+                    "the table has {} rows and the present one {present}: the file may have been cut off. Load it whole, or say that it may shrink (`--may-shrink`)",
+                    kept.row_count
+                );
+                return Err(Problem::new(Kind::Conflict, message));
+            }
             store::put_geo(writer, &kept, &bytes)?;
             let count = usize::try_from(kept.row_count).unwrap_or(usize::MAX);
             Ok(((), Outcome::done().with("table", kept.kind.clone()).with("rows", count).with("sha256", kept.sha256.clone())))

@@ -165,6 +165,11 @@ pub(crate) fn put_geo(writer: &mut Writer<'_>, row: &GeoRow, bytes: &[u8]) -> Re
     Ok(())
 }
 
+/// How many rows the table of a kind has, if there is one.
+pub(crate) fn geo_row_count(reader: &mut Reader<'_>, kind: &str) -> Result<Option<i64>, Problem> {
+    Ok(reader.query_one("SELECT row_count FROM geo_table WHERE kind = $1", &[kind.into()], |row| row.int(0))?)
+}
+
 pub(crate) fn geo_rows(reader: &mut Reader<'_>) -> Result<Vec<GeoRow>, Problem> {
     let sql = "SELECT kind, made_at, loaded_at, row_count, sha256 FROM geo_table ORDER BY kind";
     Ok(reader.query(sql, &[], |row| {

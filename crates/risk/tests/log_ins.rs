@@ -74,10 +74,14 @@ impl World {
     }
 
     async fn load(&self, kind: table::Kind, csv: &str, made_at: Micros) -> Result<risk::ops::GeoRow, Problem> {
+        self.gate.call(self.update(kind, csv, made_at)).await
+    }
+
+    fn update(&self, kind: table::Kind, csv: &str, made_at: Micros) -> UpdateGeo {
         let bytes = Table::read_csv(csv.as_bytes()).unwrap().to_bytes();
         let body = Box::pin(futures_util::stream::iter([Ok(bytes.into())]));
         let table = kind.word().to_owned();
-        self.gate.call(UpdateGeo { room: self.room.clone(), table, made_at: Some(made_at), body }).await
+        UpdateGeo { room: self.room.clone(), table, made_at: Some(made_at), may_shrink: false, body }
     }
 
     async fn load_both(&self) {
@@ -329,9 +333,30 @@ fn tables_are_taken_in_whole_and_shown_with_their_age() {
         assert!(wrong.message().contains("country_v4"), "{wrong}");
         assert!(world.load(table::Kind::CountryV4, COUNTRIES, now.plus_secs(3 * DAY_S)).await.is_err());
         let body = Box::pin(futures_util::stream::iter([Ok(vec![0_u8; 100].into())]));
-        let broken = UpdateGeo { room: world.room.clone(), table: "country_v4".to_owned(), made_at: Some(now), body };
+        let broken =
+            UpdateGeo { room: world.room.clone(), table: "country_v4".to_owned(), made_at: Some(now), may_shrink: false, body };
         assert!(world.gate.call(broken).await.is_err_and(|problem| problem.kind() == Kind::Invalid));
         assert_eq!(world.room.whence("203.0.113.200".parse().unwrap()).network, Some(64_502), "what was there stays");
+    });
+}
+
+#[test]
+fn a_table_that_was_cut_off_replaces_no_whole_one_unless_that_is_said() {
+    on_both_engines(async |world| {
+        let now = world.gate.clock.now();
+        let cut = COUNTRIES.lines().next().unwrap();
+        world.load(table::Kind::CountryV4, COUNTRIES, now).await.unwrap();
+        let refused = world.load(table::Kind::CountryV4, cut, now).await.unwrap_err();
+        assert_eq!(refused.kind(), Kind::Conflict);
+        assert!(refused.message().contains("1 rows and the present one 3"), "{refused}");
+        let country = |world: &World| world.room.whence("203.0.113.200".parse().unwrap()).country.is_some();
+        assert!(country(&world), "what was there stays");
+        let most: Vec<&str> = COUNTRIES.lines().take(2).collect();
+        world.load(table::Kind::CountryV4, &most.join("\n"), now).await.unwrap();
+        world.load(table::Kind::CountryV4, COUNTRIES, now).await.unwrap();
+        let wanted = UpdateGeo { may_shrink: true, ..world.update(table::Kind::CountryV4, cut, now) };
+        assert_eq!(world.gate.call(wanted).await.unwrap().row_count, 1);
+        assert!(!country(&world));
     });
 }
 

@@ -43,6 +43,8 @@ pub struct Correlation {
     pub timespan_s: i64,
     /// From how many on it counts.
     pub at_least: u64,
+    /// Whether the rules that it refers to tell by themselves, too.
+    pub(crate) generates: bool,
     /// What a field is called in a rule.
     aliases: BTreeMap<String, BTreeMap<String, String>>,
 }
@@ -68,9 +70,9 @@ struct Text {
     aliases: BTreeMap<String, BTreeMap<String, String>>,
     #[serde(default)]
     condition: Option<Condition>,
-    /// Sigma asks with this for alerts of the rules that are referred to; here their level says so.
+    /// Sigma asks with this for alerts of the rules that are referred to; here their level says so, where they give one.
     #[serde(default, rename = "generate")]
-    _generate: bool,
+    generates: bool,
 }
 
 #[derive(Deserialize)]
@@ -92,6 +94,10 @@ pub(super) fn read(value: &Value) -> Result<Correlation, String> {
     })?;
     if text.rules.is_empty() || text.rules.len() > REFER_COUNT_MAX {
         return Err(format!("a correlation refers to 1 to {REFER_COUNT_MAX} rules"));
+    }
+    if let Some(again) = text.rules.iter().enumerate().find(|(at, rule)| text.rules.iter().take(*at).any(|other| other == *rule))
+    {
+        return Err(format!("a correlation refers to the rule `{}` once", super::shown(again.1)));
     }
     if text.group_by.len() > GROUP_COUNT_MAX {
         return Err(format!("a correlation groups by at most {GROUP_COUNT_MAX} fields"));
@@ -133,8 +139,8 @@ pub(super) fn read(value: &Value) -> Result<Correlation, String> {
     if let Some(stranger) = text.aliases.values().flat_map(|names| names.keys()).find(|rule| !text.rules.contains(rule)) {
         return Err(format!("an alias names the rule `{}`, which the correlation does not refer to", super::shown(stranger)));
     }
-    let Text { rules, group_by, aliases, .. } = text;
-    Ok(Correlation { kind, refers: rules, places: Vec::new(), group_by, timespan_s, at_least, aliases })
+    let Text { rules, group_by, aliases, generates, .. } = text;
+    Ok(Correlation { kind, refers: rules, places: Vec::new(), group_by, timespan_s, at_least, generates, aliases })
 }
 
 /// A time such as `10m`, in seconds.

@@ -1,5 +1,6 @@
 //! Reading files of rules, within limits.
 
+use std::collections::BTreeSet;
 use std::io::Read;
 use std::path::Path;
 
@@ -21,6 +22,8 @@ const NODE_COUNT_MAX: usize = 20_000;
 /// A title, name or id.
 const TEXT_CHARS_MAX: usize = 256;
 const DESCRIPTION_CHARS_MAX: usize = 4_000;
+/// A rule that does not say how bad it is.
+const LEVEL: Level = Level::Medium;
 /// What is told of a text that is no YAML.
 const SYNTAX_CHARS_MAX: usize = 300;
 /// Fields that make a finding the same as another.
@@ -28,7 +31,7 @@ const SUBJECT_COUNT_MAX: usize = 4;
 
 /// The fields of Sigma that mean something here or are known to mean nothing, and ours. Any other is an error: a misspelt one would be
 /// silently without effect.
-const FIELDS: [&str; 22] = [
+const FIELDS: [&str; 23] = [
     "title",
     "id",
     "name",
@@ -45,6 +48,7 @@ const FIELDS: [&str; 22] = [
     "detection",
     "correlation",
     "detector",
+    "generate",
     "fields",
     "falsepositives",
     "level",
@@ -131,7 +135,27 @@ fn each<E>(documents: &[Value], told: impl Fn(usize, &str) -> E) -> Result<Vec<R
         let fields = document.as_object().ok_or_else(|| "a rule is a map of fields".to_owned());
         fields.and_then(rule).map_err(|why| told(at, &why))
     };
-    documents.iter().enumerate().map(read).collect()
+    let mut rules = documents.iter().enumerate().map(read).collect::<Result<Vec<Rule>, E>>()?;
+    quieten(documents, &mut rules);
+    Ok(rules)
+}
+
+/// As Sigma has it, rules that a correlation of the same text is made of tell nothing by themselves, unless it says `generate: true`. Here that is so
+/// of those that give no level.
+fn quieten(documents: &[Value], rules: &mut [Rule]) {
+    let (mut parts, mut told) = (BTreeSet::new(), BTreeSet::new());
+    for (document, rule) in documents.iter().zip(rules.iter()) {
+        let Looks::Correlation(one) = &rule.looks else { continue };
+        let generates = one.generates || document.get("generate") == Some(&Value::Bool(true));
+        let words = if generates { &mut told } else { &mut parts };
+        words.extend(one.refers.iter().cloned());
+    }
+    for (document, rule) in documents.iter().zip(rules) {
+        let is_in = |words: &BTreeSet<String>| words.contains(&rule.name) || words.contains(&rule.id);
+        if document.get("level").is_none() && is_in(&parts) && !is_in(&told) {
+            rule.level = Level::Informational;
+        }
+    }
 }
 
 /// One rule.
@@ -140,7 +164,7 @@ fn rule(fields: &Map<String, Value>) -> Result<Rule, String> {
         return Err(format!("`{}` is no field of a rule", shown(unknown)));
     }
     let title = needed(fields, "title", TEXT_CHARS_MAX)?;
-    let id = needed(fields, "id", TEXT_CHARS_MAX)?;
+    let id = given(fields, "id", TEXT_CHARS_MAX)?.unwrap_or_else(|| id_of(fields));
     let is_uuid = id.len() == 36 && id.bytes().all(|byte| byte.is_ascii_hexdigit() || byte == b'-');
     if !is_uuid {
         return Err(format!("`id` is a UUID, not `{}`", shown(&id)));
@@ -148,8 +172,13 @@ fn rule(fields: &Map<String, Value>) -> Result<Rule, String> {
     // Sigma has names only where others refer to a rule.
     let name = given(fields, "name", TEXT_CHARS_MAX)?.unwrap_or_else(|| id.clone());
     let description = given(fields, "description", DESCRIPTION_CHARS_MAX)?.unwrap_or_default();
-    let level = given(fields, "level", TEXT_CHARS_MAX)?.ok_or("a rule needs a `level`")?;
-    let level = Level::parse(&level).ok_or("`level` is informational, low, medium, high or critical")?;
+    let level = match given(fields, "level", TEXT_CHARS_MAX)? {
+        Some(word) => Level::parse(&word).ok_or("`level` is informational, low, medium, high or critical")?,
+        None => LEVEL,
+    };
+    if fields.get("generate").is_some_and(|value| !value.is_boolean()) {
+        return Err("`generate` is true or false".to_owned());
+    }
     let ours: Ours = match fields.get("strongroom") {
         Some(value) => Ours::deserialize(value).map_err(|error| format!("`strongroom`: {error}"))?,
         None => Ours::default(),
@@ -178,6 +207,15 @@ fn rule(fields: &Map<String, Value>) -> Result<Rule, String> {
         _ => return Err("a rule has one of `detection`, `correlation` and `detector`".to_owned()),
     };
     Ok(Rule { id, name, title, description, level, response, suppress_s, subject: ours.subject, looks, built_in: false })
+}
+
+/// The id of a rule that gives none: a UUID (of version 8) of what it is called and looks for, so that it stays as long as that does.
+fn id_of(fields: &Map<String, Value>) -> String {
+    let parts = ["title", "name", "logsource", "detection", "correlation", "detector"];
+    let words: Vec<String> = parts.iter().map(|key| fields.get(*key).map(Value::to_string).unwrap_or_default()).collect();
+    let whole = kernel::hex(&kernel::sha256(words.join("\n").as_bytes()));
+    let part = |from: usize, to: usize| whole.get(from..to).unwrap_or_default();
+    format!("{}-{}-8{}-8{}-{}", part(0, 8), part(8, 12), part(13, 16), part(17, 20), part(20, 32))
 }
 
 /// A rule for another product would never match, and nobody would be told.

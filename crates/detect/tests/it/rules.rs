@@ -1,6 +1,6 @@
 //! Files of rules are input like any other.
 
-use detect::RuleSet;
+use detect::{Level, RuleSet};
 
 const GOOD: &str = "title: A\nid: 0ebe6f5e-7a3e-4d28-9a4f-000000000001\nname: a\nlevel: low\nlogsource: {product: strongroom, service: audit}\ndetection:\n  selection:\n    api.operation: runs.get\n  condition: selection\n";
 
@@ -48,6 +48,7 @@ fn a_rule_that_cannot_work_is_refused_and_the_error_says_why() {
         (correlation("  type: event_count\n  rules: [a]\n  timespan: 1m\n  condition: {gte: 999999999}\n"), "counts from 1"),
         (correlation("  type: value_count\n  rules: [a]\n  timespan: 1m\n  condition: {gte: 2}\n"), "needs a `field`"),
         (correlation("  type: temporal\n  rules: [a]\n  timespan: 1m\n"), "at least two"),
+        (correlation("  type: temporal\n  rules: [a, a]\n  timespan: 1m\n"), "the rule `a` once"),
     ];
     for (text, why) in cases {
         let start: String = text.chars().take(300).collect();
@@ -55,6 +56,35 @@ fn a_rule_that_cannot_work_is_refused_and_the_error_says_why() {
         assert!(problem.contains(why), "`{why}` is not in `{problem}`");
         assert!(problem.len() < 1_500, "{problem}");
     }
+}
+
+/// As the examples of Sigma's specification have it: most say neither what their id is nor how bad it is.
+#[test]
+fn a_rule_needs_no_id_and_no_level() {
+    let part = GOOD.replace("id: 0ebe6f5e-7a3e-4d28-9a4f-000000000001\n", "").replace("level: low\n", "");
+    let joined = "title: B\ncorrelation:\n  type: event_count\n  rules: [a]\n  timespan: 1m\n  condition: {gte: 2}\n";
+    let found = |text: &str| -> Vec<(String, Level)> {
+        let set = RuleSet::of_text(text).unwrap();
+        set.rules().iter().map(|rule| (rule.id.clone(), rule.level)).collect()
+    };
+    let alone = found(&part);
+    assert_eq!(alone[0].1, Level::Medium);
+    assert!(alone[0].0.len() == 36 && alone[0].0.as_bytes()[14] == b'8', "{alone:?}");
+    // The id is of what it looks for: other words about it leave it as it is.
+    assert_eq!(found(&part.replace("title: A", "title: A\ndescription: more words")), alone);
+    assert_ne!(found(&part.replace("runs.get", "runs.create"))[0].0, alone[0].0);
+    // What a correlation is made of tells nothing by itself, unless that is asked for or it says how bad it is.
+    for (first, second, level) in [
+        (part.clone(), joined.to_owned(), Level::Informational),
+        (part.clone(), format!("{joined}generate: true\n"), Level::Medium),
+        (part.clone(), joined.replace("  timespan", "  generate: true\n  timespan"), Level::Medium),
+        (format!("{part}level: high\n"), joined.to_owned(), Level::High),
+    ] {
+        let both = found(&format!("{first}---\n{second}"));
+        assert_eq!((both[0].1, both[1].1), (level, Level::Medium), "{second}");
+    }
+    let unclear = RuleSet::of_text(&format!("{part}generate: perhaps\n")).expect_err("generate").to_string();
+    assert!(unclear.contains("`generate` is true or false"), "{unclear}");
 }
 
 #[test]

@@ -65,7 +65,16 @@ impl Operation for RequestElevation {
             ends_at: None,
             grant_id: None,
         };
+        let directory = self.room.directory();
         let write = self.room.db().write(&permit, move |tx| {
+            // Whoever would decide on it could not give it.
+            let groups = directory.find(tx, &one.principal)?.map(|who| who.groups).unwrap_or_default();
+            for holder in std::iter::once(&one.principal).chain(&groups) {
+                if grants::is_held(tx, holder, &one.role, &one.resource, now)? {
+                    let message = format!("you hold the role `{}` there already; what you lack is another role", one.role);
+                    return Err(Problem::already_exists(message));
+                }
+            }
             if store::asked_count(tx, &one.principal, now)? >= ASKED_COUNT_MAX {
                 let message = format!("{ASKED_COUNT_MAX} requests of yours wait already; take one back or have it decided");
                 return Err(Problem::new(Kind::Conflict, message));

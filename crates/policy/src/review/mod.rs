@@ -16,7 +16,7 @@ mod world;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use gate::{Caller, DataClasses, DataFacts, DataState, Facts, TargetKind};
+use gate::{Caller, DataClasses, DataFacts, DataState, Facts, TargetKind, TokenFacts};
 use kernel::Micros;
 
 use crate::cache::PreparedCache;
@@ -49,6 +49,8 @@ pub(crate) struct Someone {
     pub(crate) created_at: Micros,
     /// Of all levels.
     pub(crate) groups: Vec<String>,
+    /// A token that is narrowed, where that is all that is had of the account.
+    pub(crate) token: Option<TokenFacts>,
 }
 
 impl Someone {
@@ -57,9 +59,14 @@ impl Someone {
         grants.filter(|one| one.principal == self.id || self.groups.contains(&one.principal)).cloned().collect()
     }
 
+    /// What a search that comes by tells it by: a token that is narrowed is less than its account.
+    pub(crate) fn node(&self) -> &str {
+        self.token.as_ref().map_or(self.id.as_str(), |token| token.id.as_str())
+    }
+
     /// It, as if it knocked; a group as a member that has nothing else.
     pub(crate) fn caller(&self) -> Caller {
-        as_if_knocking(self.kind, &self.id, &self.groups)
+        Caller { token: self.token.clone(), ..as_if_knocking(self.kind, &self.id, &self.groups) }
     }
 }
 
@@ -83,9 +90,20 @@ pub(crate) struct TokenRow {
     /// Who made it, and so has it.
     pub(crate) created_by: String,
     pub(crate) label: String,
+    /// The verbs that it is narrowed to, as patterns; none means all.
+    pub(crate) scopes: Vec<String>,
+    /// The workspace that it is narrowed to, by id.
+    pub(crate) workspace: Option<String>,
     pub(crate) created_at: Micros,
     pub(crate) expires_at: Micros,
     pub(crate) last_used_day: Option<i64>,
+}
+
+impl TokenRow {
+    /// Whether it lets less pass than its account may do.
+    pub(crate) fn is_narrowed(&self) -> bool {
+        !self.scopes.is_empty() || self.workspace.is_some()
+    }
 }
 
 /// An endpoint, and what it answers with.
@@ -161,6 +179,11 @@ impl<'a> Decider<'a> {
     /// Whether a role is about the server itself.
     pub(crate) fn is_office(&self, role: &str) -> bool {
         self.engine.roles.get(role).is_none_or(|role| !role.data)
+    }
+
+    /// The verbs of a role.
+    pub(crate) fn verbs(&self, role: &str) -> impl Iterator<Item = &str> {
+        self.engine.roles.get(role).into_iter().flat_map(|role| role.verbs.iter().map(String::as_str))
     }
 
     /// Whether a role holds all of these.

@@ -15,7 +15,7 @@ pub(super) const WS: &str = "ws1";
 pub(super) fn someone(id: &str, kind: PrincipalKind, owner: &str, groups: &[&str]) -> (String, Someone) {
     let groups = groups.iter().map(|group| (*group).to_owned()).collect();
     let (name, owner) = (id.to_owned(), owner.to_owned());
-    (id.to_owned(), Someone { id: id.to_owned(), name, kind, owner, disabled: false, created_at: Micros(0), groups })
+    (id.to_owned(), Someone { id: id.to_owned(), name, kind, owner, disabled: false, created_at: Micros(0), groups, token: None })
 }
 
 pub(super) fn world() -> World {

@@ -76,6 +76,7 @@ fn people(reader: &mut Reader<'_>) -> Result<BTreeMap<String, Someone>, DbError>
             disabled: row.int(4)? != 0,
             created_at: Micros(row.int(5)?),
             groups: Vec::new(),
+            token: None,
         })
     })?;
     let members = reader.query("SELECT member_id, group_id FROM membership", &[], |row| Ok((row.text(0)?, row.text(1)?)))?;
@@ -116,7 +117,7 @@ fn uses(reader: &mut Reader<'_>, since_day: i64) -> Result<Vec<Use>, DbError> {
 
 fn tokens(reader: &mut Reader<'_>, now: Micros) -> Result<Vec<TokenRow>, DbError> {
     let limit = i64::try_from(TOKEN_COUNT_MAX + 1).unwrap_or(i64::MAX);
-    let sql = "SELECT id, principal_id, label, created_at, expires_at, last_used_day, created_by FROM token
+    let sql = "SELECT id, principal_id, label, created_at, expires_at, last_used_day, created_by, scopes, workspace_id FROM token
                WHERE revoked_at IS NULL AND expires_at > $1 ORDER BY id LIMIT $2";
     reader.query(sql, &[now.0.into(), limit.into()], |row| {
         Ok(TokenRow {
@@ -124,6 +125,8 @@ fn tokens(reader: &mut Reader<'_>, now: Micros) -> Result<Vec<TokenRow>, DbError
             principal: row.text(1)?,
             created_by: row.text(6)?,
             label: row.text(2)?,
+            scopes: row.text(7)?.lines().map(ToOwned::to_owned).collect(),
+            workspace: row.opt_text(8)?,
             created_at: Micros(row.int(3)?),
             expires_at: Micros(row.int(4)?),
             last_used_day: row.opt_int(5)?,

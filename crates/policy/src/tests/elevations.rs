@@ -155,6 +155,24 @@ async fn a_request_is_void_after_a_day_can_be_taken_back_and_there_are_not_many(
 }
 
 #[tokio::test]
+async fn a_role_that_is_held_already_is_not_asked_for() {
+    for house in houses().await {
+        assert_eq!(kind(house.ask("vera", "viewer", 600).await), Some(Kind::AlreadyExists));
+        house.people.add("crew", PrincipalKind::Group, &[], None);
+        house.people.add("maud", PrincipalKind::User, &["crew"], None);
+        house.give("bootstrap", "crew", "trainer", On::Workspace).await.unwrap();
+        assert_eq!(kind(house.ask("maud", "trainer", 600).await), Some(Kind::AlreadyExists), "by a group");
+        house.ask("maud", "contributor", 600).await.unwrap();
+        // A role that was given for some hours is held until it ends.
+        let asked = house.ask("vera", "contributor", 600).await.unwrap();
+        house.decide_on("olga", &asked.id, true).await.unwrap();
+        assert_eq!(kind(house.ask("vera", "contributor", 600).await), Some(Kind::AlreadyExists));
+        house.clock.advance_secs(601);
+        house.ask("vera", "contributor", 600).await.unwrap();
+    }
+}
+
+#[tokio::test]
 async fn what_waits_is_listed_however_much_was_asked_for_since() {
     for house in houses().await {
         let waiting = async |who: &str, of_server| {

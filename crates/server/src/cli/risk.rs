@@ -77,6 +77,9 @@ pub struct Update {
     /// When their data was made (YYYY-MM-DD); without it the files' own date.
     #[arg(long)]
     date: Option<String>,
+    /// A table may have less than half as many rows as the one that it replaces; otherwise that is taken for a file that was cut off.
+    #[arg(long)]
+    may_shrink: bool,
     #[command(flatten)]
     connection: Connection,
 }
@@ -172,7 +175,8 @@ impl Update {
         for (table, made_at) in tables {
             let bytes = table.to_bytes();
             let size_bytes = bytes.len() as u64;
-            let path = format!("{PREFIX}/geo/{}?made_at={}", table.kind().word(), made_at.rfc3339_seconds());
+            let (kind, date, may_shrink) = (table.kind().word(), made_at.rfc3339_seconds(), self.may_shrink);
+            let path = format!("{PREFIX}/geo/{kind}?made_at={date}&may_shrink={may_shrink}");
             rows.push(
                 client
                     .put(&path, Full::new(Bytes::from(bytes)).map_err(|never| match never {}).boxed_unsync(), size_bytes)

@@ -31,9 +31,14 @@ pub fn routes(door: &mut Door, log_ins: &LogIns) {
     door.route(Method::GET, &format!("{PREFIX}/geo"), show, |shown| json_answer(&geo(&shown)));
     let room = log_ins.clone();
     let update = move |inbound: &Inbound, bytes: BodyStream| {
-        let [made_at] = only(inbound, ["made_at"])?;
+        let [made_at, may_shrink] = only(inbound, ["made_at", "may_shrink"])?;
         let made_at = made_at.map(|text| times::parse("made_at", &text)).transpose()?;
-        Ok(UpdateGeo { room: room.clone(), table: inbound.path("table").to_owned(), made_at, body: Box::pin(bytes) })
+        let may_shrink = match may_shrink.as_deref() {
+            None | Some("false") => false,
+            Some("true") => true,
+            Some(_) => return Err(Problem::invalid("`may_shrink` is true or false")),
+        };
+        Ok(UpdateGeo { room: room.clone(), table: inbound.path("table").to_owned(), made_at, may_shrink, body: Box::pin(bytes) })
     };
     door.stream(Method::PUT, &format!("{PREFIX}/geo/{{table}}"), update, |row| json_answer(&table(&row)));
 }

@@ -14,8 +14,11 @@ use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::rc::Rc;
 
+use gate::TokenFacts;
+
 use super::{Decider, Someone, Spot, World};
 use crate::engine::Engine;
+use crate::roles::covers;
 use crate::types::{Grant, PrincipalKind, Resource};
 
 /// Paths that are given, at most.
@@ -26,6 +29,8 @@ const START_COUNT_MAX: usize = 5_000;
 const STEP_COUNT_MAX: usize = 8;
 /// Goals of one path that are named, at most.
 const GOAL_COUNT_MAX: usize = 30;
+/// Verbs of a goal or a token that are named, at most.
+const NAMED_COUNT_MAX: usize = 5;
 /// Who may do all of this administers the server.
 const ADMINISTERS: [&str; 2] = ["grants.create", "users.create"];
 /// Who may do all of this in a workspace reads what is kept there.
@@ -90,6 +95,8 @@ enum Goal {
     Evidence(String),
     /// What a role holds on a place.
     Role(String, Place),
+    /// Of that these verbs only.
+    Part(String, Place, Vec<String>),
 }
 
 /// Where a role is held.
@@ -130,6 +137,8 @@ struct Search<'a> {
     grants: HashMap<&'a str, Vec<&'a Grant>>,
     /// What was worked out of accounts already, by id: many ways lead over the same ones.
     known: RefCell<HashMap<String, Rc<Known>>>,
+    /// Accounts as far as tokens that are narrowed open them, by the token's id.
+    narrowed: BTreeMap<String, Someone>,
     /// Whether a way was given up because it is too long.
     is_cut: Cell<bool>,
 }
@@ -151,7 +160,14 @@ pub(crate) fn find(world: &World, engine: &Engine) -> PathsFound {
     for grant in &world.grants {
         grants.entry(grant.principal.as_str()).or_default().push(grant);
     }
-    let search = Search { world, decider, grants, known: RefCell::default(), is_cut: Cell::new(false) };
+    let narrowed = world.tokens.iter().filter(|token| token.is_narrowed()).filter_map(|token| {
+        let account = world.people.get(&token.principal)?.clone();
+        let (id, scopes, workspace) = (token.id.clone(), token.scopes.clone(), token.workspace.clone());
+        let facts = TokenFacts { id: id.clone(), scopes, workspace, device: None };
+        Some((id, Someone { token: Some(facts), ..account }))
+    });
+    let (narrowed, is_cut) = (narrowed.collect(), Cell::new(false));
+    let search = Search { world, decider, grants, known: RefCell::default(), narrowed, is_cut };
     let mut left_off = world.left_off.clone();
     let makers: BTreeSet<&str> = world.tokens.iter().map(|token| token.created_by.as_str()).collect();
     // Who holds nothing and has no token of another account has nothing to begin with.
@@ -196,8 +212,9 @@ impl<'a> Search<'a> {
     fn from(&self, start: &Someone) -> Vec<EscalationPath> {
         let own: BTreeSet<Goal> = self.known(start).held.iter().cloned().collect();
         let mut found: BTreeMap<Goal, Way> = BTreeMap::new();
+        let mut hands: Vec<(&Someone, Vec<Step>)> = Vec::new();
         for with_office in [false, true] {
-            let mut seen = BTreeSet::from([start.id.as_str()]);
+            let mut seen = BTreeSet::from([start.node()]);
             let mut queue: VecDeque<(&Someone, Vec<Step>, bool)> = VecDeque::from([(start, Vec::new(), false)]);
             while let Some((here, steps, by_office)) = queue.pop_front() {
                 let known = self.known(here);
@@ -213,23 +230,33 @@ impl<'a> Search<'a> {
                     }
                 }
                 for edge in &known.edges {
-                    let Some(next) = self.world.people.get(&edge.to).filter(|next| !next.disabled) else { continue };
-                    if (!with_office && edge.by_office) || seen.contains(next.id.as_str()) {
+                    let next = self.world.people.get(&edge.to).or_else(|| self.narrowed.get(&edge.to));
+                    let Some(next) = next.filter(|next| !next.disabled) else { continue };
+                    if (!with_office && edge.by_office) || seen.contains(next.node()) {
                         continue;
                     }
                     if steps.len() >= STEP_COUNT_MAX {
                         self.is_cut.set(true);
                         continue;
                     }
-                    seen.insert(next.id.as_str());
+                    seen.insert(next.node());
                     let way = steps.iter().cloned().chain([edge.step.clone()]).collect();
                     queue.push_back((next, way, by_office || edge.by_office));
                 }
+                if !with_office {
+                    hands.push((here, steps));
+                }
+            }
+        }
+        for (goal, steps) in self.by_several_hands(&hands) {
+            if found.get(&goal).is_none_or(|(_, by_office)| *by_office) {
+                found.insert(goal, (steps, false));
             }
         }
         let has: Vec<&Grant> = self.grants_of(start).collect();
         found.retain(|goal, _| match goal {
             Goal::Role(role, place) => !self.holds(&has, role, place),
+            Goal::Part(_, place, verbs) => !self.holds_verbs(&has, verbs, place),
             other => !own.contains(other),
         });
         self.grouped(start, self.without_lesser(found))
@@ -277,17 +304,24 @@ impl<'a> Search<'a> {
                 })
             })
         };
-        let keeps = |goal: &Goal, way: &Way| !matches!(goal, Goal::Role(role, place) if is_lesser(role, place, way));
+        let keeps = |goal: &Goal, way: &Way| match goal {
+            Goal::Role(role, place) => !is_lesser(role, place, way),
+            Goal::Part(role, place, _) => {
+                let whole = found.get(&Goal::Role(role.clone(), place.clone()));
+                whole.is_none_or(|(steps, by_office)| steps.len() > way.0.len() || (*by_office && !way.1))
+            }
+            _ => true,
+        };
         let lesser: BTreeSet<Goal> = found.iter().filter(|(goal, way)| !keeps(goal, way)).map(|(goal, _)| goal.clone()).collect();
         found.into_iter().filter(|(goal, _)| !lesser.contains(goal)).collect()
     }
 
     fn known(&self, who: &Someone) -> Rc<Known> {
-        if let Some(known) = self.known.borrow().get(&who.id) {
+        if let Some(known) = self.known.borrow().get(who.node()) {
             return Rc::clone(known);
         }
         let known = Rc::new(Known { held: self.held(who), direct: self.direct(who), edges: self.edges(who) });
-        self.known.borrow_mut().insert(who.id.clone(), Rc::clone(&known));
+        self.known.borrow_mut().insert(who.node().to_owned(), Rc::clone(&known));
         known
     }
 
@@ -298,6 +332,12 @@ impl<'a> Search<'a> {
             Goal::Data(id) => format!("data of the workspace `{}`", workspace(id)),
             Goal::Answers(name) => format!("what the endpoint `{name}` answers, without anybody else"),
             Goal::Evidence(id) => format!("retained things of the workspace `{}`, gone before their time", workspace(id)),
+            Goal::Part(role, place, verbs) => {
+                let named: Vec<String> = verbs.iter().take(NAMED_COUNT_MAX).map(|verb| format!("`{verb}`")).collect();
+                let more =
+                    if verbs.len() > named.len() { format!(" and {} more", verbs.len() - named.len()) } else { String::new() };
+                format!("{}{more} of {}", named.join(", "), self.words(&Goal::Role(role.clone(), place.clone())))
+            }
             Goal::Role(role, place) => match (&place.on, &place.workspace) {
                 (Resource::Server, _) => format!("the role `{role}` on the server"),
                 (Resource::Workspace(id), _) => format!("the role `{role}` on the workspace `{}`", workspace(id)),
@@ -327,6 +367,12 @@ impl<'a> Search<'a> {
         self.decider.includes(&there, role)
     }
 
+    /// Whether these grants let all of the verbs pass there.
+    fn holds_verbs(&self, grants: &[&Grant], verbs: &[String], place: &Place) -> bool {
+        let there: Vec<&&Grant> = grants.iter().filter(|grant| place.around().any(|around| around == grant.resource)).collect();
+        verbs.iter().all(|verb| there.iter().any(|grant| self.decider.has_verbs(&grant.role, &[verb.as_str()])))
+    }
+
     /// The grants by which somebody may do all of `verbs` there, by id; none if one is missing.
     fn may(&self, who: &Someone, verbs: &[&str], spot: &Spot) -> Option<Vec<String>> {
         // Nearly everybody holds no role with these verbs: that is looked at before the engine is asked.
@@ -354,8 +400,31 @@ impl<'a> Search<'a> {
         }
         let reads = |id: &&String| self.may(who, &READS, &self.spot_of(id)).is_some();
         goals.extend(self.world.workspaces.keys().filter(reads).map(|id| Goal::Data(id.clone())));
-        goals.extend(self.grants_of(who).filter_map(|grant| self.role_of(grant)));
+        match &who.token {
+            None => goals.extend(self.grants_of(who).filter_map(|grant| self.role_of(grant))),
+            Some(token) => goals.extend(self.grants_of(who).filter_map(|grant| self.let_pass(token, grant))),
+        }
         goals
+    }
+
+    /// As much of the role that a grant gives as a token lets pass. One that is narrowed to a single thing is taken for what it lets pass there.
+    fn let_pass(&self, token: &TokenFacts, grant: &Grant) -> Option<Goal> {
+        let place = match (&token.workspace, &grant.workspace) {
+            (Some(only), Some(other)) if only != other => return None,
+            (Some(only), None) => Place { on: Resource::Workspace(only.clone()), workspace: Some(only.clone()) },
+            _ => Place::of(grant),
+        };
+        let patterns: Vec<&str> = token.scopes.iter().map(|scope| scope.split('@').next().unwrap_or_default()).collect();
+        let passes = |verb: &&str| patterns.is_empty() || patterns.iter().any(|pattern| covers(pattern, verb));
+        let verbs: Vec<String> = self.decider.verbs(&grant.role).filter(passes).map(str::to_owned).collect();
+        let is_whole =
+            verbs.len() == self.decider.verbs(&grant.role).count() && !token.scopes.iter().any(|scope| scope.contains('@'));
+        match (is_whole, verbs.is_empty()) {
+            (true, _) if place == Place::of(grant) => self.role_of(grant),
+            (true, _) => Some(Goal::Role(grant.role.clone(), place)),
+            (false, true) => None,
+            (false, false) => Some(Goal::Part(grant.role.clone(), place, verbs)),
+        }
     }
 
     /// The role that a grant gives, where it is not named otherwise.

@@ -105,6 +105,8 @@ fn service(role: &str, on: Resource, made_by: &str) -> World {
         principal: "robot".to_owned(),
         created_by: made_by.to_owned(),
         label: String::new(),
+        scopes: Vec::new(),
+        workspace: None,
         created_at: Micros(0),
         expires_at: Micros(NOW.0 + DAY),
         last_used_day: None,
@@ -140,6 +142,72 @@ fn a_live_token_of_a_service_of_a_former_administrator() {
 }
 
 #[test]
+fn what_two_hands_of_one_person_do_together() {
+    let token = ["live_token_of_a_service", "alias_that_an_endpoint_follows"];
+    let answers = "what the endpoint `live` answers, without anybody else";
+    let with = |role: &str, own: &str, made_by: &str, choice: &str| {
+        let mut base = service(role, workspace(), made_by).grant("g_e", "eve", own, workspace());
+        base.endpoints.push(endpoint(choice));
+        base
+    };
+    let has = |world: &World, how: &[&str], goal: &str| ways(world, "eve").iter().any(|(steps, to)| steps == how && to == goal);
+    for (role, own) in [("contributor", "deployer"), ("deployer", "contributor")] {
+        assert!(has(&with(role, own, "eve", "@champion"), &token, answers), "{role} and {own}");
+        assert_eq!(ways(&with(role, own, "bob", "@champion"), "eve"), Vec::new(), "the repaired twin");
+    }
+    let put = ["live_token_of_a_service", "own_version_put_to_work"];
+    assert!(has(&with("contributor", "deployer", "eve", "3"), &put, answers));
+    assert!(!has(&with("trainer", "deployer", "eve", "@champion"), &token, answers), "who makes no versions is no hand");
+    // Nor is a token that does not let versions pass.
+    let mut narrowed = with("contributor", "deployer", "eve", "@champion");
+    narrowed.tokens[0].scopes = vec!["runs.get".to_owned()];
+    assert!(!has(&narrowed, &token, answers));
+    let evidence = ["live_token_of_a_service", "retention_settings"];
+    let gone = "retained things of the workspace `one`, gone before their time";
+    assert!(has(&with("retention_officer", "owner", "eve", "3"), &evidence, gone));
+    assert_eq!(ways(&with("retention_officer", "viewer", "bob", "3"), "eve"), Vec::new());
+}
+
+#[test]
+fn a_token_that_is_narrowed_opens_no_more_than_it_lets_pass() {
+    let narrowed = |role: &str, on: Resource, scopes: &[&str], within: Option<&str>| {
+        let mut base = service(role, on, "eve");
+        base.tokens[0].scopes = scopes.iter().map(|scope| (*scope).to_owned()).collect();
+        base.tokens[0].workspace = within.map(str::to_owned);
+        base
+    };
+    let goals = |world: &World| -> Vec<String> {
+        let found = all(world).into_iter().filter(|path| path.who == "eve");
+        found.flat_map(|path| path.goals).collect()
+    };
+    let part = "`runs.get` of the role `owner` on the workspace `one`";
+    let one_verb = narrowed("owner", workspace(), &["runs.get"], None);
+    assert_eq!(goals(&one_verb), [part]);
+    let path = all(&one_verb).into_iter().find(|path| path.who == "eve").unwrap();
+    assert!(path.steps[0].words.contains("only for `runs.get`"), "{path:?}");
+    assert_eq!(
+        goals(&one_verb.grant("g_e", "eve", "viewer", workspace())),
+        [""; 0],
+        "who may do that anyway comes to nothing more"
+    );
+    // Of a whole server one verb is one verb: no office comes with it, nor what an office could do.
+    let office = narrowed("administrator", Resource::Server, &["geo.show"], None);
+    assert_eq!(goals(&office), ["`geo.show` of the role `administrator` on the server"]);
+    let reads = goals(&narrowed("owner", workspace(), &["datasets.read", "artifacts.read"], None));
+    assert_eq!(reads[0], "data of the workspace `one`");
+    let of_one = goals(&narrowed("owner", workspace(), &["runs.get@experiment:7"], None));
+    assert_eq!(of_one, [part]);
+    assert_eq!(goals(&narrowed("owner", workspace(), &["runs.get"], Some("ws2"))), [""; 0]);
+    let all_of_it = ["data of the workspace `one`", "the role `owner` on the workspace `one`"];
+    assert_eq!(goals(&narrowed("owner", workspace(), &["*"], Some(WS))), all_of_it);
+    assert_eq!(goals(&narrowed("owner", Resource::Server, &[], Some(WS))), all_of_it);
+    // Another token that is not narrowed opens all of it.
+    let mut both = narrowed("owner", workspace(), &["runs.get"], None);
+    both.tokens.push(TokenRow { id: "tok_2".to_owned(), scopes: Vec::new(), ..both.tokens[0].clone() });
+    assert_eq!(goals(&both), all_of_it);
+}
+
+#[test]
 fn what_a_wider_role_holds_is_nothing_more_and_is_said_once() {
     // The owner of a workspace comes to nothing by a service that owns one experiment of it.
     let base = service("owner", Resource::Experiment(7), "eve").grant("g_e", "eve", "owner", workspace());
@@ -168,6 +236,8 @@ fn what_is_too_much_is_said_and_offices_are_told_by_one_of_a_kind() {
             principal: robot.clone(),
             created_by: eve.clone(),
             label: String::new(),
+            scopes: Vec::new(),
+            workspace: None,
             created_at: Micros(0),
             expires_at: Micros(NOW.0 + DAY),
             last_used_day: None,
@@ -202,6 +272,8 @@ fn a_way_that_is_too_long_to_follow_is_said() {
             principal: name(at + 1),
             created_by: name(at),
             label: String::new(),
+            scopes: Vec::new(),
+            workspace: None,
             created_at: Micros(0),
             expires_at: Micros(NOW.0 + DAY),
             last_used_day: None,

@@ -1,8 +1,29 @@
 //! The ways of the search: what somebody reaches in one step, and whom somebody can act as.
 
-use super::{Edge, Goal, Search, Step};
+use super::{Edge, Goal, NAMED_COUNT_MAX, Search, Step};
 use crate::review::{EndpointRow, Someone, Spot, TokenRow};
 use crate::types::{PrincipalKind, Resource};
+
+/// An account that somebody acts as: how they come to that, and the grants by which it may do its half.
+struct Hand<'a> {
+    who: &'a Someone,
+    steps: &'a [Step],
+    grants: Vec<String>,
+}
+
+/// The way to both hands, and what they do together.
+fn joined(one: &Hand<'_>, other: &Hand<'_>, last: Step) -> Vec<Step> {
+    let mut steps = one.steps.to_vec();
+    for step in other.steps {
+        if !steps.contains(step) {
+            steps.push(step.clone());
+        }
+    }
+    let mut evidence = [one.grants.as_slice(), other.grants.as_slice(), last.evidence.as_slice()].concat();
+    evidence.dedup();
+    steps.push(Step { evidence, ..last });
+    steps
+}
 
 impl Search<'_> {
     /// Goals that somebody reaches from here in one step.
@@ -119,6 +140,43 @@ impl Search<'_> {
         Some((Goal::Answers(endpoint.name.clone()), Step { how, words, evidence }, false))
     }
 
+    /// What two accounts come to together, one of which may do the one half and another the other, if somebody acts as both. The nearest come first.
+    pub(super) fn by_several_hands(&self, hands: &[(&Someone, Vec<Step>)]) -> Vec<(Goal, Vec<Step>)> {
+        let mut found = Vec::new();
+        if hands.len() < 2 {
+            return found;
+        }
+        let first = |verbs: &[&str], spot: &Spot| {
+            hands.iter().find_map(|(who, steps)| Some(Hand { who: *who, steps, grants: self.may(who, verbs, spot)? }))
+        };
+        for endpoint in &self.world.endpoints {
+            let spot = Spot::of(&Resource::RegisteredModel(endpoint.model.clone()), Some(&endpoint.workspace));
+            let Some(makes) = first(&["versions.create"], &spot) else { continue };
+            let moves = first(&["models.alias"], &spot).filter(|_| endpoint.choice.starts_with('@'));
+            let (how, decides) = match moves {
+                Some(moves) => ("alias_that_an_endpoint_follows", Some(moves)),
+                None => ("own_version_put_to_work", first(&["endpoints.update"], &spot)),
+            };
+            let Some(decides) = decides.filter(|decides| decides.who.node() != makes.who.node()) else { continue };
+            let words =
+                format!("`{}` makes versions, and `{}` has the endpoint answer with them", makes.who.name, decides.who.name);
+            let evidence = vec![format!("endpoint {} answers with {}", endpoint.name, endpoint.choice)];
+            found.push((Goal::Answers(endpoint.name.clone()), joined(&makes, &decides, Step { how, words, evidence })));
+        }
+        for id in self.world.workspaces.keys() {
+            let spot = self.spot_of(id);
+            let Some(frees) = first(&["retention.bypass", "buckets.bypass"], &spot) else { continue };
+            let Some(removes) = first(&["buckets.remove"], &spot) else { continue };
+            if frees.who.node() == removes.who.node() {
+                continue;
+            }
+            let words = format!("`{}` bypasses retention, and `{}` deletes what it held", frees.who.name, removes.who.name);
+            let step = Step { how: "retention_settings", words, evidence: Vec::new() };
+            found.push((Goal::Evidence(id.clone()), joined(&frees, &removes, step)));
+        }
+        found
+    }
+
     /// A directory elsewhere says who is in a group that it looks after: whoever holds its token puts a person of theirs there. Groups that
     /// hold an office are out of its reach.
     fn by_provisioning(&self, who: &Someone) -> Vec<Edge> {
@@ -139,20 +197,34 @@ impl Search<'_> {
     fn by_live_tokens(&self, who: &Someone) -> Vec<Edge> {
         let service =
             |id: &String| self.world.people.get(id).filter(|one| one.kind == PrincipalKind::Service && one.id != who.id);
-        let own = self.world.tokens.iter().filter(|token| token.created_by == who.id);
+        // Who has one token of an account has not those that the account made.
+        let own = self.world.tokens.iter().filter(|token| token.created_by == who.id && who.token.is_none());
         let edge = |token: &TokenRow| {
             let service = service(&token.principal)?;
-            let until = token.expires_at.rfc3339();
-            let words =
-                format!("`{}` made a token of the service account `{}`, which counts until {until}", who.name, service.name);
+            let (until, only) = (token.expires_at.rfc3339(), self.only(token));
+            let words = format!(
+                "`{}` made a token of the service account `{}`, which counts until {until}{only}",
+                who.name, service.name
+            );
             let evidence = vec![format!("token {}", token.id)];
-            Some(Edge {
-                to: service.id.clone(),
-                step: Step { how: "live_token_of_a_service", words, evidence },
-                by_office: false,
-            })
+            let to = if token.is_narrowed() { &token.id } else { &service.id };
+            Some(Edge { to: to.clone(), step: Step { how: "live_token_of_a_service", words, evidence }, by_office: false })
         };
         own.filter_map(edge).collect()
+    }
+
+    /// What a token is narrowed to, as the end of a sentence.
+    fn only(&self, token: &TokenRow) -> String {
+        let mut words = String::new();
+        if !token.scopes.is_empty() {
+            let scopes: Vec<String> = token.scopes.iter().take(NAMED_COUNT_MAX).map(|scope| format!("`{scope}`")).collect();
+            let more = if token.scopes.len() > scopes.len() { " and more" } else { "" };
+            words = format!(", only for {}{more}", scopes.join(", "));
+        }
+        if let Some(id) = &token.workspace {
+            words.push_str(&format!(", only in the workspace `{}`", self.world.workspaces.get(id).unwrap_or(id)));
+        }
+        words
     }
 
     fn holds_office(&self, group: &Someone) -> bool {
