@@ -49,6 +49,7 @@ mod log_health;
 mod mailing;
 mod observing;
 mod receipts;
+mod restore_given;
 mod restoring;
 pub mod retraining;
 pub mod system;

@@ -96,7 +96,7 @@ pub fn write_key(data: &Path, verifier_key: &str) -> Result<(), Problem> {
     crate::tls::write_private(&path, &format!("{verifier_key}\n"))
 }
 
-fn written_key(data: &Path) -> Result<String, Problem> {
+pub(crate) fn written_key(data: &Path) -> Result<String, Problem> {
     let path = data.join(VERIFIER_KEY_FILE);
     let text = std::fs::read_to_string(&path)
         .map_err(|error| Problem::invalid(format!("name the log's verifier key with --vkey (`{}`: {error})", path.display())))?;
