@@ -45,6 +45,7 @@ mod keykeeping;
 mod lingering;
 pub mod listen;
 mod locate;
+mod locks_told;
 mod log_health;
 mod mailing;
 mod observing;
