@@ -111,11 +111,11 @@ def export_key(server, tmp_path):
     return path
 
 
-def restore(server, tmp_path, key, *words, into="new", check=True):
+def restore(server, tmp_path, key, *words, into="new", check=True, keys=None):
     """Restores into a folder beside, without a server."""
     folder = tmp_path / into
     command = [str(harness.binary()), "backup", "restore", "--from", str(server.place), "--into", str(folder)]
-    command += ["--keys", str(server.data / "keys"), "--backup-key", str(key), "--json", *words]
+    command += ["--keys", str(keys or server.data / "keys"), "--backup-key", str(key), "--json", *words]
     done = harness.subprocess.run(command, capture_output=True, text=True, timeout=120)
     if check:
         assert done.returncode == 0, done.stdout + done.stderr
@@ -231,6 +231,55 @@ def test_an_old_database_that_is_gone_leaves_the_log_to_tell(world, tmp_path):
         assert restored.session(robot).get(there, params={"experiment_id": world.experiment}).status_code == 401
         reasons = " ".join(told["reasons"])
         assert "known from the old log" in reasons and "artifacts.delete (1)" in reasons
+    finally:
+        restored.stop()
+
+
+def test_a_file_that_is_not_the_wanted_one_is_named(world, tmp_path):
+    back_up(world)
+    key = export_key(world, tmp_path)
+    world.stop()
+    trust = json.loads(key.read_text())
+    broken = {
+        "binary": (os.urandom(64) + b"\xff", "not text"),
+        "empty": (b"", "cannot be read"),
+        "log": (json.dumps({**trust, "log_key": trust["log_key"][:-4] + "AAA="}).encode(), "`log_key` was changed"),
+        "signer": (json.dumps({**trust, "signer": "-----BEGIN"}).encode(), "`signer` was changed"),
+        "short": (json.dumps({**trust, "backup_key": "00"}).encode(), "32 bytes"),
+    }
+    for name, (content, why) in broken.items():
+        path = tmp_path / f"{name}.key"
+        path.write_bytes(content)
+        _, refused = restore(world, tmp_path, path, "--emergency", "a test", check=False)
+        said = refused.stderr
+        assert refused.returncode == 2 and str(path) in said and why in said and "`strongroom backup key export` wrote" in said, (name, said)
+        assert trust["backup_key"] not in said
+    old = tmp_path / "old-keys"
+    for content, why in ((None, "cannot be read"), (b"\xff\xfe", "no text"), (b"strongroom-root-key-0\n", "does not hold a root key")):
+        if content is not None:
+            old.write_bytes(content)
+        _, refused = restore(world, tmp_path, key, "--emergency", "a test", keys=old, check=False)
+        assert refused.returncode == 2 and str(old) in refused.stderr and why in refused.stderr and "--keys" in refused.stderr, refused.stderr
+    # The same words go on with the right file.
+    restore(world, tmp_path, key, "--emergency", "a test")
+
+
+def test_the_folder_that_is_replaced_must_be_one(world, tmp_path):
+    back_up(world)
+    key = export_key(world, tmp_path)
+    world.stop()
+    for wrong in (tmp_path / "mistyped", world.place):
+        _, refused = restore(world, tmp_path, key, "--emergency", "a test", "--instead-of", str(wrong), check=False)
+        assert refused.returncode == 2 and "--instead-of" in refused.stderr and "no data folder" in refused.stderr, refused.stderr
+    # One of which nothing can be read: what is lost is not known, and is not said to be nothing.
+    ruins = tmp_path / "ruins"
+    (ruins / "audit").mkdir(parents=True)
+    folder, report = restore(world, tmp_path, key, "--emergency", "a test", "--instead-of", str(ruins))
+    assert report["lost"] == {"records": None, "things": None} and report["replayed"] is None
+    restored = serving(world, folder)
+    try:
+        (fork,) = records(restored, "backup.forked")
+        assert fork["details"]["head"] == "unknown", "the log may go on otherwise elsewhere"
     finally:
         restored.stop()
 

@@ -9,6 +9,7 @@ import pytest
 
 import browser as browsers
 import harness
+from client_fields import logged_in
 from people import call, grant, person
 from test_console import axe, violations
 
@@ -267,6 +268,13 @@ def test_who_may_do_what_with_one_thing_is_told_from_its_page(aged):
         assert "There is no such thing" in browser.text() or "may not see" in browser.text()
         browser.go("/console/access?kind=planet&resource=x")
         assert "must be one of" in browser.text()
+
+
+def test_a_role_is_offered_only_to_who_may_ask_for_it(aged):
+    server, owner, _, auditor, _ = aged
+    owners, auditors = (logged_in(server, who).get(f"{server.url}/console/access", timeout=30).text for who in (owner, auditor))
+    assert 'name="reason"' in owners and "may not ask" not in owners
+    assert 'name="reason"' not in auditors and "You may not ask for one here" in auditors
 
 
 def test_a_role_on_the_server_is_asked_for_and_seen_by_who_may_give_it(aged):

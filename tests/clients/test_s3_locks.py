@@ -290,6 +290,32 @@ def test_who_takes_the_triggers_away_is_found_by_verify(fresh_server_with_s3):
     assert code_of(client(server).get_object, Bucket=locked[0], Key=locked[1], VersionId=locked[2]) == "InternalError"
 
 
+@pytest.mark.parametrize(
+    "edit, says",
+    [
+        ("UPDATE bucket_version SET retain_until = 1", "is retained less"),
+        ("UPDATE bucket_version SET lock_mode = 'GOVERNANCE'", "is retained less"),
+        ("DELETE FROM bucket_version", "is gone"),
+    ],
+)
+def test_a_lock_that_was_weakened_in_the_database_is_found_by_verify(fresh_server_with_s3, edit, says):
+    server, _, locked = fresh_server_with_s3
+    sqlite_only(server)
+    server.stop()
+    whole = server.cli("audit", "verify", check=False)
+    assert whole.returncode == 0, whole.stdout + whole.stderr
+    with sqlite3.connect(server.data / "db" / "strongroom.db") as database:
+        # As an intruder does: the triggers are back afterwards.
+        triggers = database.execute("SELECT name, sql FROM sqlite_master WHERE type = 'trigger'").fetchall()
+        for name, _ in triggers:
+            database.execute(f'DROP TRIGGER "{name}"')
+        assert database.execute(edit).rowcount == 1
+        for _, sql in triggers:
+            database.execute(sql)
+    found = server.cli("audit", "verify", check=False)
+    assert found.returncode == 1 and f"version `{locked[2]}` {says}" in found.stdout, found.stdout + found.stderr
+
+
 def test_a_second_server_on_the_same_data_does_not_start(fresh_server_with_s3):
     server, _, _ = fresh_server_with_s3
     second = server.command("serve") + ["--listen", "127.0.0.1:0"]

@@ -52,21 +52,21 @@ impl Trust {
     /// Reads such a text.
     ///
     /// # Errors
-    /// `Invalid` if it is none.
+    /// `Invalid`, saying what of it is wrong, if it is none.
     pub fn parse(text: &str) -> Result<Self, Problem> {
-        let wrong = |why: &str| Problem::invalid(format!("this is no backup key of `strongroom backup key export`: {why}"));
-        let text: Text = serde_json::from_str(text).map_err(|error| wrong(&error.to_string()))?;
+        let wrong = |why: &str| Problem::invalid(why.to_owned());
+        let text: Text = serde_json::from_str(text).map_err(|error| wrong(&format!("it cannot be read ({error})")))?;
         if text.format != FORMAT {
             return Err(wrong("it is of another format"));
         }
         let key = parse_hex(&text.backup_key).filter(|key| key.len() == vault::keys::KEY_BYTES);
-        let log = VerifierKey::parse(&text.log_key)?;
+        let log = VerifierKey::parse(&text.log_key).map_err(|_| wrong("its `log_key` was changed"))?;
         if log.name != text.instance {
             return Err(wrong("its log key is that of another server"));
         }
         Ok(Self {
-            key: Secret::new(key.ok_or_else(|| wrong("its key has not 32 bytes"))?),
-            signer: PublicKey::from_pem(&text.signer).map_err(|error| wrong(&error.to_string()))?,
+            key: Secret::new(key.ok_or_else(|| wrong("its `backup_key` has not 32 bytes"))?),
+            signer: PublicKey::from_pem(&text.signer).map_err(|error| wrong(&format!("its `signer` was changed ({error})")))?,
             log,
             instance: text.instance,
         })

@@ -30,6 +30,7 @@ struct AccessTemplate {
     waiting: Vec<Elevation>,
     own: Vec<Elevation>,
     roles: Vec<String>,
+    may_ask: bool,
     grants: Option<Table>,
 }
 
@@ -139,9 +140,12 @@ async fn shown(visitor: &Visitor, room: Policy, after: Option<String>) -> Result
     let roles = visitor.call(ListRoles { room: room.clone() }).await?;
     let on_workspace = |role: &&policy::Role| role.on.iter().any(|kind| kind == "workspace");
     let roles = roles.iter().filter(on_workspace).map(|role| role.name.clone()).collect();
+    let ask =
+        RequestElevation { room: room.clone(), role: String::new(), on: On::Workspace, seconds: HOUR_S, reason: String::new() };
+    let may_ask = visitor.might(&ask).await?;
     let grants = ListGrants { room, on: On::Workspace, principal: None, after, limit: GRANT_ROWS };
     let grants = if_allowed(visitor, grants).await?.map(|page| grants_table(&page, &Query::default()));
-    page_in(visitor.workspace(), &AccessTemplate { waiting, own, roles, grants })
+    page_in(visitor.workspace(), &AccessTemplate { waiting, own, roles, may_ask, grants })
 }
 
 /// Where it is told who may do what with one thing, by its kind and its name or id.

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use kernel::{Clock, Micros, Problem};
 use parking_lot::Mutex;
-use vault::db::{SystemDb, Writer};
+use vault::db::{Reader, SystemDb, Writer};
 
 use crate::store::clock::{self as store, ClockRow};
 
@@ -99,6 +99,14 @@ impl ComplianceClock {
         *base = Some((row.at, monotonic));
         Ok(ClockState { at: row.at, wall_at })
     }
+}
+
+/// What time the compliance clock last wrote down: a running server does so each minute. None before the first time.
+///
+/// # Errors
+/// `Unavailable` or `Internal` of the database.
+pub fn written_time(reader: &mut Reader<'_>) -> Result<Option<Micros>, Problem> {
+    Ok(store::get(reader)?.map(|row| row.at))
 }
 
 /// The clock after a time in which no server ran.

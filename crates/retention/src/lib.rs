@@ -27,7 +27,7 @@ use kernel::{Micros, Problem};
 use vault::db::{Db, SystemDb, Writer};
 use vault::objects::Objects;
 
-pub use clock::{ClockState, ComplianceClock};
+pub use clock::{ClockState, ComplianceClock, written_time};
 pub use keeping::{guard, guard_objects, held_reason};
 pub use lock::{Bypass, DefaultRetention, Lock, Mode, Period, Retention};
 pub use rules::{Rules, RulesConfig};

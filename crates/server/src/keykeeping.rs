@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use artifacts::{Artifacts, DestroyDue, GetKeysStatus, KeyGround, KeyPolicy, RewrapDue, RotateDue, Rotated};
 use gate::{Attempt, Gate, JobKey, JobPass};
-use kernel::Problem;
+use kernel::{Micros, Problem};
 use parking_lot::Mutex;
 use tokio::task::JoinHandle;
 use vault::db::Reader;
@@ -45,6 +45,10 @@ impl Retained for LockedObjects {
             Some(reason) => Ok(Some(reason)),
             None => retention::held_reason(reader, workspace),
         }
+    }
+
+    fn time(&self, reader: &mut Reader<'_>) -> Result<Option<Micros>, Problem> {
+        retention::written_time(reader)
     }
 }
 

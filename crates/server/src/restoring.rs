@@ -17,7 +17,7 @@ use vault::keys::Keyring;
 
 use crate::config::Config;
 use crate::tls::file_problem;
-use crate::{boot, config, folder};
+use crate::{boot, config, folder, restore_given};
 
 /// The job under which objects are read and checked.
 const VERIFIER: &str = "verifier";
@@ -97,7 +97,13 @@ pub async fn restore(wish: Wish) -> Result<Report, Problem> {
         Leave::Approved(bytes) => Some(Approval::open(bytes, &wish.trust, &signed, clock.now())?),
         Leave::Emergency(_) | Leave::Drill => None,
     };
+    if let Some(keys) = &wish.keys {
+        restore_given::check_keys(keys)?;
+    }
     let old = wish.instead_of.as_deref();
+    if let Some(old) = old {
+        restore_given::check_old(old, &wish.trust.instance)?;
+    }
     if let Some(old) = old.filter(|old| !folder::is_free(old) && old.join("lock").is_file()) {
         let message = format!("a server has `{}` open: stop it first, or what it does meanwhile is lost", old.display());
         return Err(Problem::new(Kind::Conflict, message));
@@ -290,9 +296,7 @@ fn settle(wish: &Wish) -> Result<Config, Problem> {
             }
         })?;
     }
-    if let Some(keys) = &wish.keys {
-        copy_keys(keys, into, &settings)?;
-    }
+    restore_given::place_keys(wish.keys.as_deref(), into, &settings)?;
     config::load(into, None)
 }
 
@@ -313,28 +317,6 @@ fn change_settings(into: &Path, change: impl FnOnce(&mut toml::Table)) -> Result
     crate::tls::write_private(&path, &text)
 }
 
-fn copy_keys(from: &Path, into: &Path, settings: &Config) -> Result<(), Problem> {
-    let copy = |from: &Path, to: &Path| {
-        let text = fs::read_to_string(from).map_err(|error| file_problem(from, error))?;
-        drop(fs::remove_file(to));
-        crate::tls::write_private(to, &text)
-    };
-    if from.is_dir() {
-        for name in ["root.key", "passphrase.salt"] {
-            let file = from.join(name);
-            if file.is_file() {
-                copy(&file, &into.join("keys").join(name))?;
-            }
-        }
-        return Ok(());
-    }
-    match boot::root_key_path(into, &settings.vault.root_key) {
-        Some(place) if place.starts_with(into) => copy(from, &place),
-        Some(_) => Ok(()),
-        None => copy(from, &boot::passphrase_path(into)),
-    }
-}
-
 fn restored_of(
     signed: &Signed,
     wish: &Wish,
@@ -353,7 +335,7 @@ fn restored_of(
         sequence: signed.manifest.sequence,
         manifest_sha256: signed.sha256.to_vec(),
         point: signed.manifest.log.point,
-        lost_count: loss.map(|loss| loss.record_count),
+        lost_count: loss.filter(|loss| loss.is_known()).map(|loss| loss.record_count),
         state: state.to_owned(),
         reason,
         request_id: approval.map(|approval| approval.request_id.clone()),
@@ -399,10 +381,12 @@ async fn write_records(
     log.notice("backup.restored", &details);
     // A log that is shorter than one that was signed before is a fork of it: said here, or suspected if nobody can tell.
     let fork = match loss {
-        Some(loss) if loss.record_count == 0 => None,
-        Some(loss) => Some((Word::from("known"), loss.record_count, loss.last_record_sha256.clone().unwrap_or_default())),
+        Some(loss) if loss.record_count == 0 && loss.is_known() => None,
+        Some(loss) if loss.is_known() => {
+            Some((Word::from("known"), loss.record_count, loss.last_record_sha256.clone().unwrap_or_default()))
+        }
         None if matches!(wish.leave, Leave::Drill) => None,
-        None => Some((Word::from("unknown"), 0, String::new())),
+        Some(_) | None => Some((Word::from("unknown"), 0, String::new())),
     };
     if let Some((what, lost, last)) = fork {
         let details = [

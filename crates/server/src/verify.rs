@@ -12,14 +12,14 @@ use kernel::{Clock, Problem, SystemClock};
 use vault::db::Opening;
 use vault::keys::Keyring;
 
-use crate::{boot, config, folder};
+use crate::{boot, config, folder, locks_told};
 
 /// The job under which objects are read and checked.
 const VERIFIER: &str = "verifier";
 /// Where the log's verifier key is written down for people to copy.
 const VERIFIER_KEY_FILE: &str = "audit.vkey";
 
-/// Verifies a data folder, by its own configuration or the one in `file`. The database cannot be changed by it. The objects are looked at only if the log is whole and no server has the folder open (a server
+/// Verifies a data folder, by its own configuration or the one in `file`. The database cannot be changed by it. Locks of versions and the objects are looked at only if the log is whole and no server has the folder open (a server
 /// checks each of them when it is read, and `POST /objects/verify` checks all).
 ///
 /// # Errors
@@ -53,9 +53,17 @@ pub async fn data_folder(
             }
         })
     });
-    let report = report.await.map_err(|broken| Problem::internal("the verification broke off", broken))??;
-    let objects = if report.ok && !log_only && folder::is_free(data) { Some(objects(data, file).await?) } else { None };
-    Ok((report, objects))
+    let mut report = report.await.map_err(|broken| Problem::internal("the verification broke off", broken))??;
+    if !report.ok || log_only || !folder::is_free(data) {
+        return Ok((report, None));
+    }
+    for fault in locks_told::faults(data, &config::load(data, file)?).await? {
+        report.ok = false;
+        report.fault_count = report.fault_count.saturating_add(1);
+        report.faults.push(fault);
+    }
+    let objects = objects(data, file).await?;
+    Ok((report, Some(objects)))
 }
 
 async fn from_database(data: &Path, file: Option<&Path>) -> Result<(Option<Policy>, Option<DatabaseRows>), Problem> {
@@ -96,7 +104,7 @@ pub fn write_key(data: &Path, verifier_key: &str) -> Result<(), Problem> {
     crate::tls::write_private(&path, &format!("{verifier_key}\n"))
 }
 
-fn written_key(data: &Path) -> Result<String, Problem> {
+pub(crate) fn written_key(data: &Path) -> Result<String, Problem> {
     let path = data.join(VERIFIER_KEY_FILE);
     let text = std::fs::read_to_string(&path)
         .map_err(|error| Problem::invalid(format!("name the log's verifier key with --vkey (`{}`: {error})", path.display())))?;

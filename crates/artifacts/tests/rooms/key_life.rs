@@ -1,6 +1,6 @@
 //! Keys by the calendar, and their end.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 
 use artifacts::{
     ApproveDestroy, CancelDestroy, DestroyDue, GetKeysStatus, KeyGround, KeyPolicy, ListDestroys, RequestDestroy, RewrapDue,
@@ -16,14 +16,19 @@ use super::*;
 const DAY_S: i64 = 86_400;
 const BEGIN: Micros = Micros(1_700_000_000_000_000);
 
-/// Retains while it is told to.
+/// Retains while it is told to, and says the time that it is told; none while that is 0.
 #[derive(Default)]
-struct Told(AtomicBool);
+struct Told(AtomicBool, AtomicI64);
 
 impl Retained for Told {
     fn retained(&self, _: &mut Reader<'_>, workspace: &str) -> Result<Option<String>, Problem> {
         assert_eq!(workspace, TEST_WORKSPACE);
         Ok(self.0.load(Ordering::SeqCst).then(|| "a version is locked".to_owned()))
+    }
+
+    fn time(&self, _: &mut Reader<'_>) -> Result<Option<Micros>, Problem> {
+        let told = self.1.load(Ordering::SeqCst);
+        Ok((told != 0).then_some(Micros(told)))
     }
 }
 
@@ -97,6 +102,29 @@ impl Life {
 
     fn kind_of<T>(result: Result<T, Problem>) -> Kind {
         result.map(|_| ()).unwrap_err().kind()
+    }
+}
+
+#[tokio::test]
+async fn a_clock_that_is_set_forward_or_back_ends_no_wait() {
+    for life in lives().await {
+        life.bed.write("a", b"kept for now").await.unwrap();
+        let tell = |time: Micros| life.told.1.store(time.0, Ordering::SeqCst);
+        tell(BEGIN.plus_secs(DAY_S));
+        let request = life.request("alice").await.unwrap();
+        let approved = life.approve("bob", &request.id).await.unwrap();
+        assert_eq!(approved.due_at, Some(BEGIN.plus_secs(8 * DAY_S)), "the machine's clock was a day behind");
+        life.clock.advance_secs(100 * DAY_S);
+        for time in [BEGIN.plus_secs(DAY_S), BEGIN.plus_secs(8 * DAY_S - 1)] {
+            tell(time);
+            let done = life.destroy_due().await;
+            let [Err(refused)] = done.as_slice() else { panic!("{done:?}") };
+            assert!(refused.kind() == Kind::Conflict && refused.message().contains("not done before 2023-11-22"), "{refused}");
+        }
+        assert_eq!(life.bed.read("a", Wanted::Whole).await.unwrap(), b"kept for now");
+        tell(BEGIN.plus_secs(8 * DAY_S));
+        let done = life.destroy_due().await;
+        assert!(matches!(done.as_slice(), [Ok(_)]), "{done:?}");
     }
 }
 

@@ -31,6 +31,14 @@ pub struct Loss {
     pub things: Option<Vec<(&'static str, u64)>>,
 }
 
+impl Loss {
+    /// Whether anything of the old folder could be read.
+    #[must_use]
+    pub const fn is_known(&self) -> bool {
+        self.record_count > 0 || self.things.is_some()
+    }
+}
+
 /// Compares the old folder, and the database that belongs to it, with a restored database, which stands at `point` of the log.
 #[must_use]
 pub fn loss((old, old_database): (&Path, &Location), into: &Location, point: u64) -> Loss {

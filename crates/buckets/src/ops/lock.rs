@@ -156,6 +156,15 @@ impl Operation for SetRetention {
     }
 }
 
+/// What the log keeps of a new version's lock: by it a row that is changed later is found.
+pub(crate) fn with_lock(outcome: Outcome, lock: Lock) -> Outcome {
+    let outcome = match lock.retention {
+        Some(one) => outcome.with("mode", one.mode.word()).with("retain_until", one.until.0),
+        None => outcome,
+    };
+    if lock.hold { outcome.with("legal_hold", 1_i64) } else { outcome }
+}
+
 /// Puts a version under a legal hold, or lifts it.
 pub struct SetHold {
     /// The room.

@@ -5,6 +5,7 @@ use kernel::{Kind, Problem, random_id};
 use vault::db::Reader;
 use vault::objects::Enforcement;
 
+use super::lock::with_lock;
 use super::write::{New, Promise, Wish, WriteObject, Written, add, check_conditions, check_lock, lock_of};
 use crate::store::{buckets, signed, uploads, versions};
 use crate::types::{Checksum, Incoming, OBJECT_TAG_COUNT_MAX, Part, Version, WriteConditions};
@@ -217,7 +218,7 @@ impl Operation for CompleteUpload {
             let new = New { key, size_bytes, etag, attributes, tags: upload.tags, part_count, lock, at, by, is_marker: false };
             let (written, replaced) = add(writer, &clock, &bucket, there.as_ref(), new, Some(&upload_id), &parts)?;
             old.extend(replaced);
-            let outcome = Outcome::done()
+            let outcome = with_lock(Outcome::done(), lock)
                 .resource(upload_id)
                 .with("key_hash", key_hash)
                 .with("part_count", part_count)

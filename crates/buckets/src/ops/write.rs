@@ -5,7 +5,7 @@ use kernel::{Kind, Micros, Problem, random_id, timed_id};
 use vault::db::{Reader, Writer};
 use vault::objects::{Enforcement, ObjectId, StoredObject};
 
-use super::lock::{HoldLeave, RetainLeave};
+use super::lock::{HoldLeave, RetainLeave, with_lock};
 use super::read::names_etag;
 use crate::lock::{Lock, check_until};
 use crate::store::{buckets, signed, versions};
@@ -145,7 +145,8 @@ impl Operation for WriteObject {
                 is_marker: false,
             };
             let (written, old) = add(writer, &clock, &bucket, there.as_ref(), new, None, &[part])?;
-            Ok(((written.clone(), old), outcome.with("version_id", written.version.version_id)))
+            let outcome = with_lock(outcome, lock).with("version_id", written.version.version_id.as_str());
+            Ok(((written, old), outcome))
         });
         commit.await
     }

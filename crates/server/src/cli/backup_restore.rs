@@ -120,15 +120,24 @@ impl From {
     }
 
     fn trust(&self) -> Result<Trust, Problem> {
-        let text = if self.backup_key == Path::new("-") {
-            let mut text = String::new();
+        let is_stdin = self.backup_key == Path::new("-");
+        let bytes = if is_stdin {
+            let mut bytes = Vec::new();
             let unread = |error| Problem::invalid("the backup key cannot be read from stdin").because(error);
-            std::io::stdin().take(KEY_BYTES_MAX).read_to_string(&mut text).map_err(unread)?;
-            text
+            std::io::stdin().take(KEY_BYTES_MAX).read_to_end(&mut bytes).map_err(unread)?;
+            bytes
         } else {
-            String::from_utf8(read(&self.backup_key, KEY_BYTES_MAX)?).map_err(|_| Problem::invalid("the backup key is text"))?
+            read(&self.backup_key, KEY_BYTES_MAX)?
         };
-        Trust::parse(&text)
+        let key = Secret::new(bytes);
+        let named = if is_stdin { "stdin".to_owned() } else { format!("`{}`", self.backup_key.display()) };
+        let wrong = |why: &str| {
+            Problem::invalid(format!(
+                "{named}, which --backup-key names, is no backup key: {why}; take the file that `strongroom backup key export` wrote, unchanged"
+            ))
+        };
+        let text = key.expose_text().ok_or_else(|| wrong("it is not text in UTF-8"))?;
+        Trust::parse(text).map_err(|problem| wrong(problem.message()))
     }
 }
 
@@ -223,7 +232,7 @@ fn to_json(report: &Report) -> Value {
         "took_ms": report.took_ms,
         "point_age_s": age_s(report),
         "lost": report.loss.as_ref().map(|loss| json!({
-            "records": loss.record_count,
+            "records": loss.is_known().then_some(loss.record_count),
             "things": loss.things.as_ref().map(|things| things.iter().map(|(kind, count)| ((*kind).to_owned(), json!(count)))
                 .collect::<serde_json::Map<_, _>>()),
         })),
@@ -252,7 +261,11 @@ fn print(report: &Report, into: &Path) {
     crate::say!("point       {} s ago, record {} of the log", age_s(report), manifest.log.point);
     crate::say!("proved      {} objects opened, {} records of the log verified", report.object_count, report.log_size);
     if let Some(loss) = &report.loss {
-        crate::say!("lost        {} records of the log behind the point", loss.record_count);
+        if loss.is_known() {
+            crate::say!("lost        {} records of the log behind the point", loss.record_count);
+        } else {
+            crate::say!("lost        not known: the old log cannot be read");
+        }
         match &loss.things {
             Some(things) => {
                 for (kind, count) in things.iter().filter(|(_, count)| *count > 0) {

@@ -39,11 +39,16 @@ fn shown(value: Option<&Value>, chars_max: usize) -> String {
         Some(other) => other.to_string(),
     };
     // A name that somebody chose must not steer the terminal.
-    let clean: String = text.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect();
+    let clean: String = text.chars().map(|c| if steers(c) { '\u{fffd}' } else { c }).collect();
     if clean.chars().count() > chars_max {
         return clean.chars().take(chars_max - 1).chain(['…']).collect();
     }
     clean
+}
+
+/// Control characters, and those that turn the direction of the text around them.
+fn steers(letter: char) -> bool {
+    letter.is_control() || matches!(letter, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
 #[cfg(test)]
@@ -55,5 +60,6 @@ mod tests {
     fn columns_align_and_control_characters_are_shown_not_obeyed() {
         let list = [json!({"name": "a", "groups": ["x", "y"]}), json!({"name": "\u{1b}[2J", "groups": null})];
         assert_eq!(render(&list, &["name", "groups"]), "NAME  GROUPS\na     x,y\n\u{fffd}[2J");
+        assert_eq!(render(&[json!({"name": "a\u{202e}b\u{5d0}\u{2069}"})], &["name"]), "NAME\na\u{fffd}b\u{5d0}\u{fffd}");
     }
 }

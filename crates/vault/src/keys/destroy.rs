@@ -23,6 +23,13 @@ pub trait Retained: Send + Sync {
     /// # Errors
     /// If it cannot be found out: then nothing is destroyed.
     fn retained(&self, reader: &mut Reader<'_>, workspace: &str) -> Result<Option<String>, Problem>;
+
+    /// What time it is by the clock that retention is judged by, as it was last written down; none where there is no such clock. Nobody
+    /// ends a wait early by setting the machine's clock forward.
+    ///
+    /// # Errors
+    /// If it cannot be found out: then nothing is destroyed.
+    fn time(&self, reader: &mut Reader<'_>) -> Result<Option<Micros>, Problem>;
 }
 
 /// Where nothing can be put under retention, nothing is retained.
@@ -31,6 +38,10 @@ pub struct NothingRetained;
 
 impl Retained for NothingRetained {
     fn retained(&self, _: &mut Reader<'_>, _: &str) -> Result<Option<String>, Problem> {
+        Ok(None)
+    }
+
+    fn time(&self, _: &mut Reader<'_>) -> Result<Option<Micros>, Problem> {
         Ok(None)
     }
 }
@@ -186,7 +197,7 @@ impl Keyring {
         wait_days: u32,
     ) -> Result<DestroyRequest, Problem> {
         let (by, now) = (permit.caller().id.clone(), self.now());
-        let due_at = now.plus_secs(i64::from(wait_days.max(1)).saturating_mul(DAY_S));
+        let wait_s = i64::from(wait_days.max(1)).saturating_mul(DAY_S);
         let (workspace, id, retained) = (workspace.to_owned(), id.to_owned(), std::sync::Arc::clone(retained));
         db.write(permit, move |writer| {
             let found = store::request(writer, &id)?.filter(|request| request.workspace == workspace);
@@ -197,6 +208,7 @@ impl Keyring {
                 return Err(Problem::forbidden("nobody agrees to what they asked for: another person must"));
             }
             held(retained.as_ref(), writer, &workspace)?;
+            let due_at = retained.time(writer)?.map_or(now, |time| time.max(now)).plus_secs(wait_s);
             if !store::approve(writer, &id, &by, now, due_at)? {
                 return Err(not_open(found.as_ref()));
             }
@@ -267,8 +279,11 @@ impl Keyring {
                 let Some((request, approved_by, approved_at, due_at)) = found.as_ref().and_then(approved) else {
                     return Err(not_open(found.as_ref()));
                 };
-                if now < due_at || approved_by == request.requested_by {
-                    return Err(Problem::new(Kind::Conflict, format!("it is not done before {}", due_at.rfc3339_seconds())));
+                let time = retained.time(writer)?.map_or(now, |time| time.min(now));
+                if time < due_at || approved_by == request.requested_by {
+                    let (due, is) = (due_at.rfc3339_seconds(), time.rfc3339_seconds());
+                    let message = format!("it is not done before {due}; by the clock that retention is judged by it is {is}");
+                    return Err(Problem::new(Kind::Conflict, message));
                 }
                 held(retained.as_ref(), writer, &request.workspace)?;
                 let versions = store::workspace_versions(writer, &request.workspace)?;

@@ -75,8 +75,10 @@ impl Keyring {
                     return problem;
                 }
                 let (has, wants) = (root.name(), &row.root_name);
-                let message =
-                    format!("the root key (`{has}`) is not the one (`{wants}`) that this database's keys were wrapped by");
+                let message = format!(
+                    "the root key (`{has}`) is not the one (`{wants}`) that this database's keys were wrapped by: use the one of \
+                     that time; a backup made before a rotation of the root key wants the old one"
+                );
                 Problem::invalid(message).because(problem)
             })?;
         }
