@@ -42,6 +42,9 @@ fn texts_that_must_read_as_their_type() {
     let ones = |values: [i64; 3]| shared(Int64Array::from(values.to_vec()));
     check_from(Source::Csv, "logicalType: boolean", ones([0, 1, 1]), &[("a.type", Passed, 0)]);
     check_from(Source::Csv, "logicalType: boolean", ones([0, 1, 2]), &[("a.type", Failed, 1)]);
+    let truths = "logicalType: boolean, quality: [{metric: invalidValues, mustBe: 0, arguments: {validValues: [true]}}]";
+    check_from(Source::Csv, truths, ones([1, 1, 1]), &[("a.type", Passed, 0), ("quality[0]", Passed, 0)]);
+    check_from(Source::Csv, truths, ones([0, 1, 1]), &[("a.type", Passed, 0), ("quality[0]", Failed, 1)]);
     check_from(Source::Typed, "logicalType: boolean", ones([0, 1, 1]), &[("a.type", Failed, 0)]);
     check_from(Source::Json, "logicalType: date", texts(["2024-02-29", "2023-02-29", "soon"]), &[("a.type", Failed, 2)]);
     check_from(
