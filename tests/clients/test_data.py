@@ -210,6 +210,11 @@ def test_a_version_from_the_artifacts_of_a_run(server, mlflow_here, tmp_path):
     assert shown["run_id"] == run.info.run_id and shown["file_count"] == 1
     manifest = api(admin, server, "GET", f"/{name}/versions/1/manifest")
     assert manifest["files"] == [{"path": "a.csv", "size_bytes": len(CLEAN), "sha256": hashlib.sha256(CLEAN.encode()).hexdigest()}]
+    with mlflow.start_run() as run:
+        mlflow.log_table({"size": list(range(300)), "kind": [f"k{n % 3}" for n in range(300)]}, "tables/sizes.json")
+    done = api(admin, server, "POST", f"/{name}/from-run", json={"run_id": run.info.run_id, "path": "tables"})
+    shown = wait(admin, server, name, done["version"])
+    assert shown["row_count"] == 300, harness.pretty(shown)
     missing = api(admin, server, "POST", f"/{name}/from-run", status=404, json={"run_id": run.info.run_id, "path": "nothing"})
     assert missing["error_code"] == "RESOURCE_DOES_NOT_EXIST"
 

@@ -203,6 +203,8 @@ pub fn tables() -> Vec<Seed> {
         ("a.csv", b"id,name,when\n1,\"a \"\"b\"\", c\",2026-01-01\n2,,\n3,x\xc3\xa9,2026-01-02T03:04:05Z\r\n".to_vec()),
         ("a.csv", b"x;y\n1,5;2\n\n-3,25;nan\n".to_vec()),
         ("a.jsonl", b"{\"a\": 1, \"b\": {\"c\": [1, 2, null]}}\n{\"a\": 2.5, \"b\": {\"c\": [\"x\"]}, \"d\": true}\n".to_vec()),
+        ("a.json", b"[{\"a\": 1, \"b\": {\"c\": \"]\"}},\n {\"a\": null}, 7]\n".to_vec()),
+        ("a.json", b"{\"columns\": [\"a\", 2], \"index\": [0, 1], \"data\": [[1, {\"c\": [1, 2]}], [\"x\", null]]}".to_vec()),
         ("a.npy", array.clone()),
         ("a.npy", npy("[('a', '<i4'), ('b', '|S3', (2,))]", "(1,)", &[0; 10])),
         ("a.npz", zip(&[("x.npy", &array), ("y.npy", &npy("'|b1'", "(3,)", &[0, 1, 1]))])),

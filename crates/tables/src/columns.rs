@@ -24,6 +24,9 @@ pub(crate) struct Facts {
     /// The length of the first list of numbers; 0 if there was none.
     list_length: usize,
     ragged_count: u64,
+    /// Whole numbers of more than 64 bits.
+    wide_count: u64,
+    first_wide: Option<Box<Example>>,
 }
 
 impl Facts {
@@ -35,8 +38,15 @@ impl Facts {
         if kind == Kind::Empty {
             return;
         }
+        let example = || Some(Box::new(Example { row, line: None, text: cut(text) }));
         if let Some(first @ None) = self.first.get_mut(kind as usize) {
-            *first = Some(Box::new(Example { row, line: None, text: cut(text) }));
+            *first = example();
+        }
+        if kind == Kind::Code && is_wide(text) {
+            self.wide_count += 1;
+            if self.first_wide.is_none() {
+                self.first_wide = example();
+            }
         }
     }
 
@@ -100,6 +110,12 @@ impl Facts {
         let seen: Vec<Kind> =
             Kind::ALL.into_iter().filter(|kind| !matches!(kind, Kind::Empty | Kind::NullWord) && self.count(*kind) > 0).collect();
         let codes_only = seen.iter().all(|kind| matches!(kind, Kind::Code | Kind::Integer));
+        if codes_only && self.wide_count > 0 {
+            let text =
+                "whole numbers of more than 64 bits make the whole column text; as numbers they are kept by Parquet's decimals";
+            let about = About { kind: NoteKind::WideNumbers, file: None, column: Some(name), text };
+            notes.add(about, self.wide_count, self.first_wide.as_deref().cloned());
+        }
         let lists_only = seen.iter().all(|kind| matches!(kind, Kind::Json | Kind::Numbers));
         if seen.len() < 2 || codes_only || lists_only {
             return;
@@ -122,6 +138,11 @@ impl Facts {
     fn example(&self, kind: Kind) -> Option<Example> {
         self.first.get(kind as usize).and_then(Option::as_deref).cloned()
     }
+}
+
+/// Whether digits that are no number of 64 bits are too many, and not led by zeros.
+fn is_wide(digits: &str) -> bool {
+    !digits.trim_ascii().trim_start_matches(['-', '+']).starts_with('0')
 }
 
 /// Checks names, names the nameless, renames the second of two.
@@ -330,6 +351,22 @@ mod tests {
         check(&["1", "a", "2"], DataType::Utf8, true);
         check(&["true", "1"], DataType::Utf8, true);
         check(&["a", "b", "c", "d", "e", "f", "g", "h", "i", "j", "k", "7"], DataType::Utf8, false);
+    }
+
+    #[test]
+    fn numbers_of_more_than_64_bits_are_noted() {
+        let noted = |texts: &[&str]| {
+            let mut notes = Notes::default();
+            facts(texts).report("id", &mut notes);
+            let note = notes.find(NoteKind::WideNumbers, Some("id"))?;
+            Some((note.count, note.examples[0].row, note.examples[0].text.clone()))
+        };
+        let wide = "9223372036854775808";
+        assert_eq!(noted(&["7", wide, "-9223372036854775809", ""]), Some((2, 1, wide.to_owned())));
+        assert_eq!(noted(&[wide]), Some((1, 0, wide.to_owned())));
+        assert_eq!(noted(&["9223372036854775807", "-9223372036854775808"]), None);
+        assert_eq!(noted(&["007", "0031612345678901234567890"]), None);
+        assert_eq!(noted(&[wide, "a", "b"]), None, "a text among texts");
     }
 
     #[test]

@@ -17,7 +17,7 @@ pub enum Format {
     Parquet,
     /// Comma-separated values, and their kin with other delimiters.
     Csv,
-    /// A JSON object per line.
+    /// A JSON object per line, an array of objects, or a table whose columns are named before its rows.
     JsonLines,
     /// Arrow IPC, as a file (Feather 2) or a stream.
     ArrowIpc,
@@ -130,7 +130,7 @@ fn by_content(head: &[u8]) -> Content {
     }
     let text = head.strip_prefix(b"\xef\xbb\xbf").unwrap_or(head).trim_ascii_start();
     if text.first() == Some(&b'[') && text.get(1..).is_some_and(|rest| rest.trim_ascii_start().first() == Some(&b'{')) {
-        return Content::Refused("one JSON array", "write one object per line (JSON lines)");
+        return Content::Object;
     }
     if text.first() == Some(&b'{')
         && text.get(1..).is_some_and(|rest| matches!(rest.trim_ascii_start().first(), Some(b'"' | b'}')))
@@ -161,6 +161,7 @@ mod tests {
         check("a.csv", b"", Ok(Format::Csv));
         check("adult.data", b"39, State-gov\n", Ok(Format::Csv));
         check("a.jsonl", b"\xef\xbb\xbf {\"a\":1}", Ok(Format::JsonLines));
+        check("a.json", b"[\n{", Ok(Format::JsonLines));
         check("a.feather", b"ARROW1\0\0", Ok(Format::ArrowIpc));
         check("a.npz", b"PK\x03\x04", Ok(Format::Npy));
         check("a.jpg", b"\xff\xd8\xff\xe0", Ok(Format::Images));
@@ -193,11 +194,6 @@ mod tests {
             Err(
                 "the format of `a.pkl` is not known: it is a Python pickle; it can run code when it is read: save the data as Parquet",
             ),
-        );
-        check(
-            "a.json",
-            b"[\n{",
-            Err("the format of `a.json` is not known: it is one JSON array; write one object per line (JSON lines)"),
         );
         assert!(detect("README.md", b"# hello").unwrap_err().to_string().contains("its name has no known ending"));
     }

@@ -30,6 +30,8 @@ pub const SAMPLE_BYTES: usize = 256 * 1024;
 pub const WIDE_SAMPLE_BYTES_MAX: usize = 2 * RECORD_BYTES_MAX + SAMPLE_BYTES;
 /// Nesting of JSON lines and of Parquet and Arrow schemas.
 pub const DEPTH_MAX: usize = 32;
+/// The list of the columns' names that stands before the rows of a JSON table (`orient="split"`).
+pub const COLUMN_NAMES_BYTES_MAX: usize = 1024 * 1024;
 /// Keys of one JSON line, nested ones included.
 pub const KEY_COUNT_MAX: usize = 65_536;
 /// Numbers of one embedding (a list column whose rows are all equally long).

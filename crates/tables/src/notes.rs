@@ -23,12 +23,16 @@ pub enum NoteKind {
     GuessedHeader,
     /// Cells that a spreadsheet would run as formulas.
     Formula,
+    /// Whole numbers of more than 64 bits, which make their column text.
+    WideNumbers,
     /// Words such as `NA` or `null` in a typed column, read as nulls.
     NullWords,
     /// The file begins with a byte order mark, which is skipped.
     ByteOrderMark,
     /// A file without rows.
     EmptyFile,
+    /// A JSON file that is one object with lists or objects within, and so one row.
+    OneRow,
     /// An Arrow stream without the mark that ends one: it may have been cut off between two batches.
     EndMissing,
     /// Exact numbers with fractions (decimals) are read as floating point numbers, and lose digits.

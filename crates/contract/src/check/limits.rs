@@ -114,7 +114,8 @@ pub(crate) fn whole_set(values: &[Value], data_type: &DataType) -> Option<Vec<i1
     }
     let of_day = matches!(data_type, DataType::Time32(_) | DataType::Time64(_));
     let one = |value: &Value| match unit {
-        None => whole(value).ok().filter(|edge| edge.exact).map(|edge| edge.floor),
+        // Yes and no are 1 and 0 where a reader took them for numbers.
+        None => value.as_bool().map(i128::from).or_else(|| whole(value).ok().filter(|edge| edge.exact).map(|edge| edge.floor)),
         Some(unit) => {
             let text = value.as_str()?;
             let read = if of_day { instant::time_nanoseconds(text).map(i128::from) } else { instant::nanoseconds(text) }?;

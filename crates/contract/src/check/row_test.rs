@@ -19,6 +19,8 @@ use crate::instant::{self, DAY_NS, TimeFormat, unit_ns};
 use crate::pattern::Pattern;
 use crate::rules::{Pair, RowTest};
 
+/// Yes and no as texts, in any case: what DuckDB casts, with which `datacontract-cli` reads CSV.
+const BOOLEANS: [&str; 10] = ["true", "false", "t", "f", "yes", "no", "y", "n", "1", "0"];
 /// How far from a whole multiple, in multiples, a number may be.
 const MULTIPLE_TOLERANCE: f64 = 1e-9;
 
@@ -117,7 +119,7 @@ impl Readable {
         match self {
             Self::Integer => text.trim().parse::<i128>().is_ok(),
             Self::Number => text.trim().parse::<f64>().is_ok(),
-            Self::Boolean => matches!(text.trim(), "true" | "false" | "True" | "False" | "TRUE" | "FALSE"),
+            Self::Boolean => BOOLEANS.iter().any(|word| text.trim().eq_ignore_ascii_case(word)),
             Self::Date => instant::days(text.trim()).is_some(),
             Self::Timestamp { zone } => instant::nanoseconds(text).is_some() && (!zone || instant::has_zone(text.trim())),
             Self::Time => instant::is_time(text.trim()),

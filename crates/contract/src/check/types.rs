@@ -58,6 +58,8 @@ pub(crate) fn logical(
         LogicalType::Number if data_type.is_numeric() => Fit::Yes,
         LogicalType::Number if loose && text => Fit::Each(Mask::Unreadable(Readable::Number)),
         LogicalType::Boolean if matches!(data_type, DataType::Boolean) => Fit::Yes,
+        // A reader takes a column of 0 and 1 for numbers.
+        LogicalType::Boolean if loose && is_whole(&data_type) => Fit::Each(Mask::Outside { low: 0, high: 1 }),
         LogicalType::Boolean if loose && text => Fit::Each(Mask::Unreadable(Readable::Boolean)),
         LogicalType::Date if matches!(data_type, DataType::Date32 | DataType::Date64) => Fit::Yes,
         // Midnights are dates: many writers know no other way.
@@ -247,7 +249,9 @@ mod tests {
             (LogicalType::Integer, DataType::Decimal128(10, 0), Yes, Yes, Yes),
             (LogicalType::Number, DataType::Decimal128(10, 2), Yes, Yes, Yes),
             (LogicalType::Number, DataType::Utf8, Each, Each, Each),
-            (LogicalType::Boolean, DataType::Int8, No, No, No),
+            (LogicalType::Boolean, DataType::Int8, No, No, Each),
+            (LogicalType::Boolean, DataType::Float64, No, No, No),
+            (LogicalType::Boolean, DataType::Utf8, Each, Each, Each),
             (LogicalType::Date, DataType::Date32, Yes, Yes, Yes),
             (LogicalType::Date, plain(), Each, Each, Each),
             (LogicalType::Date, DataType::Utf8, Each, Each, Each),

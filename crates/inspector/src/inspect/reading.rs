@@ -91,11 +91,15 @@ pub(super) fn notes(notes: &Notes, draft: &mut Draft<'_>) {
             NoteKind::MixedTypes | NoteKind::RaggedList => (&catalogue::MIXED_TYPES, None),
             NoteKind::DuplicatedColumn => (&catalogue::DUPLICATE_COLUMNS, None),
             NoteKind::Formula => (&catalogue::FORMULA_CELLS, None),
-            NoteKind::EmptyFile | NoteKind::EndMissing | NoteKind::Misnamed | NoteKind::TrailingBytes | NoteKind::Place => {
-                (&catalogue::NOTE, Some(Severity::Warning))
-            }
+            NoteKind::EmptyFile
+            | NoteKind::OneRow
+            | NoteKind::EndMissing
+            | NoteKind::Misnamed
+            | NoteKind::TrailingBytes
+            | NoteKind::Place => (&catalogue::NOTE, Some(Severity::Warning)),
             NoteKind::UnnamedColumn
             | NoteKind::GuessedHeader
+            | NoteKind::WideNumbers
             | NoteKind::NullWords
             | NoteKind::ByteOrderMark
             | NoteKind::ReadAsFloat => (&catalogue::NOTE, None),

@@ -20,6 +20,11 @@ const CHECKED_COUNT_MIN: u64 = 30;
 const PROMISED_COUNT_MIN: u64 = 3;
 /// A word list must know this share of the cells.
 const LISTED_SHARE_MIN: f64 = 0.4;
+/// Of any few words some are given names too, as colours, months and titles are. So where a column repeats few texts, and its own name
+/// does not speak of people, more of them must be names.
+const FEW_DISTINCT_MAX: f64 = 32.0;
+const FEW_REPEATS_MIN: f64 = 10.0;
+const FEW_LISTED_SHARE_MIN: f64 = 0.65;
 /// Of sentences, this share must hold a name before a single odd capital counts.
 const NAMED_SHARE_MIN: f64 = 0.02;
 /// A column that a name calls one of origins names one in this share of its texts, or has so few codes.
@@ -53,7 +58,7 @@ pub fn column(path: String, header: &Header, values: &Values) -> ColumnReport {
     let mut judge = Judge { values, cases: BTreeMap::new(), free_text: words > FREE_TEXT_WORDS };
     judge.by_patterns();
     judge.by_check_digits(header);
-    judge.by_samples();
+    judge.by_samples(header);
     judge.by_header(header);
     let free_text = judge.free_text;
     let cells = values.count.max(1) as f64;
@@ -104,7 +109,7 @@ impl Judge<'_> {
         }
     }
 
-    fn by_samples(&mut self) {
+    fn by_samples(&mut self, header: &Header) {
         if self.is_numeric() {
             return;
         }
@@ -117,6 +122,9 @@ impl Judge<'_> {
             if single && kind == Kind::Person { share / 2.0 } else { share }
         };
         let rivals = [Kind::GivenName, Kind::Surname, Kind::Place, Kind::Person];
+        let of_people = matches!(header.says, Some((Kind::GivenName | Kind::Surname | Kind::Person, _, _)));
+        let distinct = self.values.distinct();
+        let few = !of_people && distinct <= FEW_DISTINCT_MAX && sampled >= distinct * FEW_REPEATS_MIN;
         let best = rivals.into_iter().max_by(|a, b| share_of(*a).total_cmp(&share_of(*b)));
         // A day of the week says something in a sentence, not as a column.
         for (kind, found) in self.values.sampled_kinds.iter().filter(|(kind, _)| **kind != Kind::Weekday) {
@@ -133,7 +141,8 @@ impl Judge<'_> {
             let enough = if self.free_text {
                 recognised && share >= NAMED_SHARE_MIN && found.values >= 2
             } else {
-                whole >= LISTED_SHARE_MIN && self.values.distinct() >= 2.0 && (!rivals.contains(kind) || best == Some(*kind))
+                let least = if few && *kind == Kind::GivenName { FEW_LISTED_SHARE_MIN } else { LISTED_SHARE_MIN };
+                whole >= least && distinct >= 2.0 && (!rivals.contains(kind) || best == Some(*kind))
             };
             if enough {
                 let evidence = if self.free_text { Evidence::Recogniser } else { Evidence::Dictionary };

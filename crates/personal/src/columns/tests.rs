@@ -75,6 +75,20 @@ fn a_table_of_customers() {
 }
 
 #[test]
+fn a_few_words_of_which_some_are_names_are_no_names() {
+    let colours = ["Rose", "Violet", "Amber", "Jade", "Olive", "Ruby", "Ivory", "Scarlet"];
+    check(
+        vec![
+            ("c4", cycle(&colours, 400)),
+            ("colour", cycle(&["rose", "violet", "amber", "jade", "olive", "ruby", "ivory", "scarlet"], 400)),
+            ("c5", cycle(&["Anna", "Peter", "Maria", "Thomas", "Sofia"], 400)),
+            ("first_name", cycle(&colours, 400)),
+        ],
+        &[None, None, Some(Kind::GivenName), Some(Kind::GivenName)],
+    );
+}
+
+#[test]
 fn health_and_special_categories() {
     let table = batch(vec![
         ("diagnosis", cycle(&["E11.9", "I10", "J45.909"], 30)),

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::collections::HashSet;
 use std::fmt;
 
-use serde::de::{Deserializer as _, MapAccess, Visitor};
+use serde::de::{Deserializer as _, MapAccess, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 
 use crate::limits::{COLUMN_NAME_BYTES_MAX, DEPTH_MAX, KEY_COUNT_MAX};
@@ -25,14 +25,37 @@ pub struct Cell<'a> {
 /// # Errors
 /// What makes the line no row.
 pub fn flatten(line: &[u8]) -> Result<Vec<(String, Cell<'_>)>, String> {
+    let text = text_of(line)?;
+    let mut row = Row { cells: Vec::new(), seen: HashSet::new(), keys: 0 };
+    row.object("", text)?;
+    Ok(row.cells)
+}
+
+/// The cells of the JSON array `line`, which holds a value for each of `columns`. Nulls are left out.
+///
+/// # Errors
+/// What makes the array no row.
+pub(crate) fn flatten_values<'a>(columns: &[String], line: &'a [u8]) -> Result<Vec<(String, Cell<'a>)>, String> {
+    let mut reader = serde_json::Deserializer::from_str(text_of(line)?);
+    let broken = |error: serde_json::Error| format!("no JSON array: {}", words(&error));
+    let values = reader.deserialize_seq(Items { count_max: columns.len() }).map_err(broken)?;
+    reader.end().map_err(broken)?;
+    if values.len() < columns.len() {
+        return Err(format!("{} values for {} columns", values.len(), columns.len()));
+    }
+    let mut row = Row { cells: Vec::new(), seen: HashSet::new(), keys: 0 };
+    for (column, value) in columns.iter().zip(values) {
+        row.entry(column.clone(), value.get())?;
+    }
+    Ok(row.cells)
+}
+
+fn text_of(line: &[u8]) -> Result<&str, String> {
     let depth = depth_of(line);
     if depth > DEPTH_MAX {
         return Err(format!("nested {depth} levels deep, at most {DEPTH_MAX}"));
     }
-    let text = std::str::from_utf8(line).map_err(|_| "invalid UTF-8".to_owned())?;
-    let mut row = Row { cells: Vec::new(), seen: HashSet::new(), keys: 0 };
-    row.object("", text)?;
-    Ok(row.cells)
+    std::str::from_utf8(line).map_err(|_| "invalid UTF-8".to_owned())
 }
 
 /// How deep the brackets of `line` nest.
@@ -76,20 +99,23 @@ impl<'a> Row<'a> {
                 return Err(format!("a key longer than {COLUMN_NAME_BYTES_MAX} bytes"));
             }
             let path = if prefix.is_empty() { key.into_owned() } else { format!("{prefix}.{key}") };
-            let json = value.get();
-            // An empty object says that there is something, but nothing of it.
-            if json.starts_with('{') {
-                self.object(&path, json)?;
-                continue;
-            }
-            if self.seen.contains(&path) {
-                let path: String = path.chars().take(40).collect();
-                return Err(format!("the key `{path}` twice"));
-            }
-            self.seen.insert(path.clone());
-            if let Some(cell) = cell_of(json)? {
-                self.cells.push((path, cell));
-            }
+            self.entry(path, value.get())?;
+        }
+        Ok(())
+    }
+
+    fn entry(&mut self, path: String, json: &'a str) -> Result<(), String> {
+        // An empty object says that there is something, but nothing of it.
+        if json.starts_with('{') {
+            return self.object(&path, json);
+        }
+        if self.seen.contains(&path) {
+            let path: String = path.chars().take(40).collect();
+            return Err(format!("the key `{path}` twice"));
+        }
+        self.seen.insert(path.clone());
+        if let Some(cell) = cell_of(json)? {
+            self.cells.push((path, cell));
         }
         Ok(())
     }
@@ -132,9 +158,36 @@ fn numbers_of(json: &str) -> Option<Vec<f64>> {
 
 /// The parser's words, without its place: within a record that says nothing to a user.
 fn plain(error: &serde_json::Error) -> String {
+    format!("no JSON object: {}", words(error))
+}
+
+fn words(error: &serde_json::Error) -> String {
     let text = error.to_string();
-    let words = text.split(" at line ").next().unwrap_or_default();
-    format!("no JSON object: {words}")
+    text.split(" at line ").next().unwrap_or_default().to_owned()
+}
+
+/// All values of an array, unparsed.
+struct Items {
+    count_max: usize,
+}
+
+impl<'de> Visitor<'de> for Items {
+    type Value = Vec<&'de RawValue>;
+
+    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("an array")
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut sequence: A) -> Result<Self::Value, A::Error> {
+        let mut items = Vec::new();
+        while let Some(item) = sequence.next_element()? {
+            if items.len() >= self.count_max {
+                return Err(serde::de::Error::custom("more values than columns"));
+            }
+            items.push(item);
+        }
+        Ok(items)
+    }
 }
 
 /// All entries of an object, its values unparsed.

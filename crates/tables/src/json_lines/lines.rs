@@ -11,7 +11,15 @@ use crate::source::ReadAhead;
 #[derive(Debug)]
 pub(crate) enum LineError {
     TooLong,
+    /// What should be one JSON document is none, or is followed by more.
+    Broken,
     Read(io::Error),
+}
+
+impl From<io::Error> for LineError {
+    fn from(error: io::Error) -> Self {
+        Self::Read(error)
+    }
 }
 
 /// Gives lines without their ends.

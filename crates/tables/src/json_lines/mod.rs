@@ -1,8 +1,11 @@
-//! JSON lines: an object per line. The first look reads the whole file and settles the columns, as for CSV.
+//! JSON lines: an object per line; or one document of the same rows. The first look reads the whole file and settles the
+//! columns, as for CSV.
 
+mod document;
 pub(crate) mod flatten;
 mod lines;
 mod read;
+mod records;
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -10,10 +13,11 @@ use std::sync::Arc;
 use crate::columns::{Facts, settle_names};
 use crate::csv::{note_empty, schema_of};
 use crate::error::TableError;
-use crate::json_lines::flatten::{Cell, flatten};
-use crate::json_lines::lines::{LineError, Lines};
+use crate::json_lines::document::Shape;
+use crate::json_lines::flatten::Cell;
 use crate::json_lines::read::{JsonReader, Part};
-use crate::limits::{COLUMN_COUNT_MAX, PARTITION_BYTES, RECORD_BYTES_MAX};
+use crate::json_lines::records::{Records, refused};
+use crate::limits::{COLUMN_COUNT_MAX, PARTITION_BYTES};
 use crate::notes::{About, Example, NoteKind, Notes};
 use crate::source::{DataFile, ReadAhead};
 use crate::table::{Opened, Partition, ReadOptions};
@@ -25,6 +29,7 @@ struct Look {
     places: HashMap<String, usize>,
     names: Vec<String>,
     facts: Vec<Facts>,
+    shapes: Vec<Shape>,
     parts: Vec<Part>,
     partitions: Vec<Partition>,
     rows: u64,
@@ -50,6 +55,7 @@ pub(crate) fn open(files: &[DataFile], options: &ReadOptions) -> Result<Opened, 
         files: files.to_vec(),
         schema: Arc::clone(&schema),
         places: look.places,
+        shapes: look.shapes,
         parts: look.parts,
         options: options.clone(),
     };
@@ -64,30 +70,35 @@ impl Look {
             let text = "it begins with a byte order mark, which is skipped";
             self.notes.add(About { kind: NoteKind::ByteOrderMark, file: Some(&file.path), column: None, text }, 1, None);
         }
-        let mut lines = Lines::new(ahead, if marked { 3 } else { 0 }, 0);
-        let mut part = Part { file: index, offset: lines.offset(), rows: 0 };
-        let mut first_row = self.rows;
-        while advance(&mut lines, &file.path)? {
-            let line = lines.line_bytes();
-            if line.trim_ascii().is_empty() {
-                continue;
-            }
-            match flatten(line) {
-                Ok(cells) => {
+        let shape = Shape::of(ahead.clone(), if marked { 3 } else { 0 }).map_err(|error| refused(&file.path, error))?;
+        let mut records = Records::new(&shape, ahead, shape.start());
+        let is_lines = matches!(shape, Shape::Lines(_));
+        self.shapes.push(shape);
+        let mut part = Part { file: index, offset: records.offset(), rows: 0 };
+        let (before, mut first_row, mut nested) = (self.rows, self.rows, false);
+        while records.advance(&file.path)? {
+            match records.row() {
+                None => continue,
+                Some(Ok(cells)) => {
+                    nested |= self.rows == before && cells.iter().any(|(path, cell)| is_nested(path, cell));
                     self.row(file, &cells)?;
                     part.rows += 1;
                     self.rows += 1;
                 }
-                Err(reason) => self.malformed(file, lines.line, reason),
+                Some(Err(reason)) => self.malformed(file, records.line(), reason),
             }
-            if lines.offset() - part.offset >= PARTITION_BYTES && part.rows > 0 {
-                let next = Part { file: index, offset: lines.offset(), rows: 0 };
+            if records.offset() - part.offset >= PARTITION_BYTES && part.rows > 0 {
+                let next = Part { file: index, offset: records.offset(), rows: 0 };
                 self.add(std::mem::replace(&mut part, next), first_row);
                 first_row = self.rows;
             }
         }
         if part.rows > 0 {
             self.add(part, first_row);
+        }
+        if is_lines && nested && self.rows == before + 1 {
+            let text = "the whole file is one object, and so one row; write an object per row, in lines or in one array";
+            self.notes.add(About { kind: NoteKind::OneRow, file: Some(&file.path), column: None, text }, 1, None);
         }
         Ok(())
     }
@@ -128,17 +139,8 @@ impl Look {
     }
 }
 
-fn advance(lines: &mut Lines, path: &str) -> Result<bool, TableError> {
-    lines.advance().map_err(|error| match error {
-        LineError::Read(source) => TableError::read(path, source),
-        LineError::TooLong => TableError::Limit {
-            file: path.to_owned(),
-            what: "bytes or more in one line",
-            found: RECORD_BYTES_MAX as u64 + 1,
-            max: RECORD_BYTES_MAX as u64,
-            advice: "write one object per line",
-        },
-    })
+fn is_nested(path: &str, cell: &Cell<'_>) -> bool {
+    path.contains('.') || matches!(cell.kind, Kind::Json | Kind::Numbers)
 }
 
 #[cfg(test)]

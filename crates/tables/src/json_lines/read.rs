@@ -8,9 +8,9 @@ use arrow_schema::{DataType, SchemaRef};
 
 use crate::columns::{Builder, batch, project};
 use crate::error::TableError;
-use crate::json_lines::advance;
-use crate::json_lines::flatten::{Cell, flatten};
-use crate::json_lines::lines::Lines;
+use crate::json_lines::document::{Elements, Shape};
+use crate::json_lines::flatten::Cell;
+use crate::json_lines::records::Records;
 use crate::limits::BATCH_TEXT_BYTES_MAX;
 use crate::source::{DataFile, ReadAhead};
 use crate::table::{Batches, ReadOptions, Reader, SharedNotes};
@@ -32,37 +32,45 @@ pub(crate) struct JsonReader {
     pub schema: SchemaRef,
     /// The column of each path.
     pub places: HashMap<String, usize>,
+    /// How each file is written.
+    pub shapes: Vec<Shape>,
     pub parts: Vec<Part>,
     pub options: ReadOptions,
 }
 
 impl Reader for JsonReader {
     fn write_without(&self, file: &DataFile, cut: &Cut<'_>, out: Out<'_>) -> Result<(), TableError> {
-        let mut ahead = ReadAhead::new(Arc::clone(&file.bytes));
-        let marked = ahead.get(0, 3).is_ok_and(|mark| mark.as_ref() == b"\xef\xbb\xbf");
-        let mut lines = Lines::new(ahead, if marked { 3 } else { 0 }, 0);
+        let Some(shape) = self.shapes.get(cut.file) else {
+            return Err(TableError::NoSuchPart { what: "file", index: cut.file });
+        };
+        if matches!(shape, Shape::Values { rows_are_named: true, .. }) {
+            let advice = "write the table without `index`, as log_table does, or as one object per line";
+            return Err(TableError::unsupported(&file.path, "leaving out rows that have names", advice));
+        }
+        let mut records = Records::new(shape, ReadAhead::new(Arc::clone(&file.bytes)), shape.start());
         let (mut copier, mut walk) = (Copier::new(file, out), cut.dropped.walk());
         let mut row = cut.rows.start;
+        let mut list = List::default();
         loop {
-            let from = lines.offset();
-            if !advance(&mut lines, &file.path)? {
-                return copier.finish();
+            let from = records.offset();
+            if !records.advance(&file.path)? {
+                return list.end(&mut copier).and_then(|()| copier.finish());
             }
-            let line = lines.line_bytes();
-            if line.trim_ascii().is_empty() || flatten(line).is_err() {
-                continue;
+            let is_row = matches!(records.row(), Some(Ok(_)));
+            let dropped = is_row && walk.holds(row);
+            row += u64::from(is_row);
+            match &records {
+                Records::Lines(_) if dropped => copier.skip(from..records.offset())?,
+                Records::Lines(_) => {}
+                Records::Objects(element) | Records::Values(element, _) => list.next(element, dropped, &mut copier)?,
             }
-            if walk.holds(row) {
-                copier.skip(from..lines.offset())?;
-            }
-            row += 1;
         }
     }
 
     fn read(&self, index: usize, projection: &[usize], _: &SharedNotes) -> Result<Batches, TableError> {
         let no_such = TableError::NoSuchPart { what: "partition", index };
         let Some(part) = self.parts.get(index) else { return Err(no_such) };
-        let Some(file) = self.files.get(part.file) else { return Err(no_such) };
+        let (Some(file), Some(shape)) = (self.files.get(part.file), self.shapes.get(part.file)) else { return Err(no_such) };
         let schema = project(&self.schema, projection);
         let batch_rows = self.options.batch_rows(projection.len());
         let mut slots: HashMap<usize, Vec<usize>> = HashMap::new();
@@ -72,7 +80,7 @@ impl Reader for JsonReader {
         let slots = self.places.iter().filter_map(|(path, column)| Some((path.clone(), slots.get(column)?.clone()))).collect();
         Ok(Box::new(PartRows {
             path: file.path.clone(),
-            lines: Lines::new(ReadAhead::new(Arc::clone(&file.bytes)), part.offset, 0),
+            records: Records::new(shape, ReadAhead::new(Arc::clone(&file.bytes)), part.offset),
             builders: schema.fields().iter().map(|field| Builder::new(field.data_type(), batch_rows)).collect(),
             filled: vec![0; projection.len()],
             slots,
@@ -84,9 +92,41 @@ impl Reader for JsonReader {
     }
 }
 
+/// Leaves elements of an array out, each with one comma.
+#[derive(Default)]
+struct List {
+    /// Where the last element ended.
+    end: u64,
+    /// Whether one before it stays.
+    kept: bool,
+    /// Where those began that are left out before the first one that stays.
+    leading: Option<u64>,
+}
+
+impl List {
+    fn next(&mut self, element: &Elements, dropped: bool, copier: &mut Copier<'_>) -> Result<(), TableError> {
+        match (dropped, self.kept) {
+            (true, true) => copier.skip(self.end..element.offset())?,
+            (true, false) => self.leading = self.leading.or(Some(element.from)),
+            (false, _) => {
+                self.kept = true;
+                if let Some(from) = self.leading.take() {
+                    copier.skip(from..element.from)?;
+                }
+            }
+        }
+        self.end = element.offset();
+        Ok(())
+    }
+
+    fn end(&mut self, copier: &mut Copier<'_>) -> Result<(), TableError> {
+        self.leading.take().map_or(Ok(()), |from| copier.skip(from..self.end))
+    }
+}
+
 struct PartRows {
     path: String,
-    lines: Lines,
+    records: Records,
     schema: SchemaRef,
     /// Where the cell of a path goes.
     slots: HashMap<String, Vec<usize>>,
@@ -104,15 +144,11 @@ impl PartRows {
         let mut rows = 0;
         let mut text_bytes = 0;
         while self.left > 0 && rows < self.batch_rows && text_bytes < BATCH_TEXT_BYTES_MAX {
-            if !advance(&mut self.lines, &self.path)? {
+            if !self.records.advance(&self.path)? {
                 break;
             }
-            let line = self.lines.line_bytes();
-            if line.trim_ascii().is_empty() {
-                continue;
-            }
-            let Ok(cells) = flatten(line) else { continue };
-            text_bytes += line.len() + self.list_bytes;
+            let Some(Ok(cells)) = self.records.row() else { continue };
+            text_bytes += self.records.length() + self.list_bytes;
             for (path, cell) in &cells {
                 for slot in self.slots.get(path).into_iter().flatten() {
                     let (Some(builder), Some(filled)) = (self.builders.get_mut(*slot), self.filled.get_mut(*slot)) else {

@@ -28,6 +28,84 @@ fn objects_are_rows() {
 }
 
 #[test]
+fn one_document_of_rows_is_a_table() {
+    let found = |text: &str| {
+        let table = open("a.json", text.as_bytes().to_vec()).unwrap();
+        assert!(table.notes().notes.is_empty(), "{text}: {:?}", table.notes());
+        (columns(&table), rows(&table).unwrap())
+    };
+    let wanted = || {
+        (
+            vec!["a: Int64".to_owned(), "b: Utf8".to_owned()],
+            vec![vec!["1".to_owned(), "x,]".to_owned()], vec!["2".to_owned(), "∅".to_owned()]],
+        )
+    };
+    for text in [
+        "[{\"a\":1,\"b\":\"x,]\"},{\"a\":2,\"b\":null}]",
+        " [\n  {\"a\": 1, \"b\": \"x,]\"} ,\r\n  {\"a\": 2}\n]\n",
+        "{\"columns\":[\"a\",\"b\"],\"data\":[[1,\"x,]\"],[2,null]]}",
+        "{\"columns\": [\"a\", \"b\"], \"index\": [0, \"]\"],\n \"data\": [[1, \"x,]\"], [2, null]]}\n",
+        "{\"index\":[0,1],\"columns\":[\"a\",\"b\"],\"data\":[[1,\"x,]\"],[2,null]]}",
+    ] {
+        assert_eq!(found(text), wanted(), "{text}");
+    }
+    let nested = found("{\"columns\":[\"a\",7],\"data\":[[{\"x\":1,\"y\":[1,2]},true],[{\"x\":2,\"y\":[3,4]},false]]}");
+    assert_eq!(nested.0, ["a.x: Int64", "a.y: FixedSizeList(2 x Float64)", "7: Boolean"]);
+    assert_eq!(nested.1[1], ["2", "[3.0, 4.0]", "false"]);
+}
+
+#[test]
+fn documents_that_are_broken_say_so() {
+    for text in ["[{\"a\":1},{\"a\":2}", "[{\"a\":1}]\n[{\"a\":2}]", "[{\"a\":1}}", "[{\"a\":1}] x", "[{\"a\":\"1}]"] {
+        let error = open("a.json", text).unwrap_err().to_string();
+        assert!(error.contains("its JSON does not end where its rows do"), "{text}: {error}");
+    }
+    let long = format!("[{{\"a\":\"{}\"}}]", "x".repeat(RECORD_BYTES_MAX));
+    assert!(open("a.json", long).unwrap_err().to_string().contains("exceeds a limit"));
+    let reasons = |text: &str| {
+        let table = open("a.json", text.as_bytes().to_vec()).unwrap();
+        assert_eq!(rows(&table).unwrap(), [["1"], ["2"]], "{text}");
+        let notes = table.notes();
+        let note = notes.find(NoteKind::MalformedRows, None).unwrap();
+        note.examples.iter().map(|example| (example.line, example.text.clone())).collect::<Vec<_>>()
+    };
+    assert_eq!(
+        reasons("[{\"a\":1},\n7,\n{\"a\":2},]"),
+        [
+            (Some(2), "no JSON object: invalid type: integer `7`, expected an object".to_owned()),
+            (Some(3), "no JSON object: EOF while parsing a value".to_owned()),
+        ]
+    );
+    assert_eq!(
+        reasons("{\"columns\":[\"a\"],\"data\":[[1],\n[],\n[1,2],[2]]}"),
+        [(Some(2), "0 values for 1 columns".to_owned()), (Some(3), "no JSON array: more values than columns".to_owned())]
+    );
+}
+
+#[test]
+fn one_object_that_holds_more_is_one_row_and_that_is_said() {
+    let noted = |text: &str| {
+        let table = open("a.json", text.as_bytes().to_vec()).unwrap();
+        table.notes().find(NoteKind::OneRow, None).is_some()
+    };
+    for text in [
+        "{\"a\":{\"0\":1,\"1\":2}}",
+        "{\"data\":[[1],[2]],\"columns\":[\"a\"]}",
+        "{\"columns\":[\"a\"],\"data\":[1,2]}",
+        "{\"rows\":[{\"a\":1},{\"a\":2}]}\n",
+    ] {
+        assert!(noted(text), "{text}");
+    }
+    for text in ["{\"a\":1}", "{\"a\":[1,2]}\n{\"a\":[3,4]}\n", "{\"columns\":[\"a\"],\"data\":[[1]]}"] {
+        assert!(!noted(text), "{text}");
+    }
+    // Lines that look like tables each are rows.
+    let table = open("a.jsonl", "{\"columns\":[\"a\"],\"data\":[[1]]}\n{\"columns\":[\"a\"],\"data\":[[2]]}\n").unwrap();
+    assert_eq!(table.row_count(), 2);
+    assert_eq!(columns(&table), ["columns: Utf8", "data: Utf8"]);
+}
+
+#[test]
 fn mixed_types_are_noted() {
     let table = open("a.jsonl", "{\"m\":1}\n{\"m\":\"x\"}\n{\"m\":2}\n").unwrap();
     let notes = table.notes();
@@ -90,10 +168,25 @@ fn many_rows_in_partitions() {
 }
 
 #[test]
+fn a_document_has_partitions_too() {
+    let filler = "x".repeat(1000);
+    let rows_of: Vec<String> = (0..40_000).map(|row| format!("[{row},\"{filler}\"]")).collect();
+    let table = open("a.json", format!("{{\"columns\":[\"id\",\"text\"],\"data\":[{}]}}", rows_of.join(","))).unwrap();
+    assert!(table.partitions().len() > 1);
+    let ids: Vec<String> = rows(&table).unwrap().into_iter().map(|row| row[0].clone()).collect();
+    assert_eq!(ids.len(), 40_000);
+    assert!(ids.iter().enumerate().all(|(row, id)| *id == row.to_string()));
+}
+
+#[test]
 fn damaged_files_never_panic() {
-    let good = "{\"a\":1,\"b\":{\"c\":[1,2]}}\n{\"a\":\"é\\u00e9\",\"b\":{\"c\":[3,4]}}\n".as_bytes();
+    let lines = "{\"a\":1,\"b\":{\"c\":[1,2]}}\n{\"a\":\"é\\u00e9\",\"b\":{\"c\":[3,4]}}\n";
+    let objects = "[{\"a\":1,\"b\":{\"c\":[1,2]}},\n{\"a\":\"é\\u00e9\"}]";
+    let values = "{\"columns\":[\"a\",\"b\"],\"index\":[0,1],\"data\":[[1,{\"c\":[1,2]}],[\"é\\u00e9\",null]]}";
     let mut random = Random::new(12);
-    for _ in 0..5_000 {
-        survives("a.jsonl", random.damage(good), false);
+    for good in [lines, objects, values] {
+        for _ in 0..3_000 {
+            survives("a.json", random.damage(good.as_bytes()), false);
+        }
     }
 }

@@ -52,6 +52,27 @@ fn text_keeps_its_bytes() {
 }
 
 #[test]
+fn one_json_document_stays_one() {
+    let text = |before: &str, dropped: &[(u64, u64)], after: &str| {
+        let table = open("a.json", before.to_owned()).unwrap();
+        let written = cut(&table, 0, &RowRanges::new(dropped.to_vec())).unwrap();
+        assert_eq!(String::from_utf8(written).unwrap(), after, "{before}");
+    };
+    let list = "[ {\"a\":1},\n {\"a\":2} ,\n {\"a\":3}\n]\n";
+    text(list, &[(0, 0)], "[ {\"a\":2} ,\n {\"a\":3}\n]\n");
+    text(list, &[(0, 1)], "[ {\"a\":3}\n]\n");
+    text(list, &[(1, 1)], "[ {\"a\":1},\n {\"a\":3}\n]\n");
+    text(list, &[(1, 2)], "[ {\"a\":1}]\n");
+    text(list, &[(0, 0), (2, 2)], "[ {\"a\":2} ]\n");
+    text("[{\"a\":1},7,{\"a\":2}]", &[(0, 0)], "[7,{\"a\":2}]");
+    let table = "{\"columns\":[\"a\"],\"data\":[[1],[2],[3]]}";
+    text(table, &[(0, 0), (2, 2)], "{\"columns\":[\"a\"],\"data\":[[2]]}");
+    text(table, &[(0, 2)], "{\"columns\":[\"a\"],\"data\":[]}");
+    let named = open("a.json", "{\"columns\":[\"a\"],\"index\":[0,1],\"data\":[[1],[2]]}").unwrap();
+    assert!(matches!(cut(&named, 0, &RowRanges::new(vec![(1, 1)])), Err(TableError::Unsupported { .. })));
+}
+
+#[test]
 fn line_ends_between_two_blocks_are_no_trouble() {
     for length in 262_100..262_200 {
         let text = format!("x,y\r\n{},1\r\nlast,2", "a".repeat(length));

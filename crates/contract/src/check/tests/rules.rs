@@ -36,7 +36,16 @@ fn texts_that_must_read_as_their_type() {
     let texts = |values: [&str; 3]| shared(StringArray::from(values.to_vec()));
     check_from(Source::Csv, "logicalType: integer", texts(["1", "-2", "x"]), &[("a.type", Failed, 1)]);
     check_from(Source::Csv, "logicalType: number", texts(["1.5", "1e3", "nope"]), &[("a.type", Failed, 1)]);
-    check_from(Source::Csv, "logicalType: boolean", texts(["true", "False", "yes"]), &[("a.type", Failed, 1)]);
+    check_from(Source::Csv, "logicalType: boolean", texts(["true", "False", "maybe"]), &[("a.type", Failed, 1)]);
+    check_from(Source::Csv, "logicalType: boolean", texts(["YES", "n", "1"]), &[("a.type", Passed, 0)]);
+    check_from(Source::Csv, "logicalType: boolean", texts(["on", "01", "tru"]), &[("a.type", Failed, 3)]);
+    let ones = |values: [i64; 3]| shared(Int64Array::from(values.to_vec()));
+    check_from(Source::Csv, "logicalType: boolean", ones([0, 1, 1]), &[("a.type", Passed, 0)]);
+    check_from(Source::Csv, "logicalType: boolean", ones([0, 1, 2]), &[("a.type", Failed, 1)]);
+    let truths = "logicalType: boolean, quality: [{metric: invalidValues, mustBe: 0, arguments: {validValues: [true]}}]";
+    check_from(Source::Csv, truths, ones([1, 1, 1]), &[("a.type", Passed, 0), ("quality[0]", Passed, 0)]);
+    check_from(Source::Csv, truths, ones([0, 1, 1]), &[("a.type", Passed, 0), ("quality[0]", Failed, 1)]);
+    check_from(Source::Typed, "logicalType: boolean", ones([0, 1, 1]), &[("a.type", Failed, 0)]);
     check_from(Source::Json, "logicalType: date", texts(["2024-02-29", "2023-02-29", "soon"]), &[("a.type", Failed, 2)]);
     check_from(
         Source::Json,
