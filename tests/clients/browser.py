@@ -142,6 +142,7 @@ def browser(server, scripts: bool = True, width: int = 1200, also: list[str] = (
             options.add_experimental_option("prefs", {"profile.managed_default_content_settings.javascript": 2})
         driver = webdriver.Chrome(options=options, service=Service(DRIVER, log_output=subprocess.DEVNULL))
         driver.set_page_load_timeout(WAIT_SECONDS_MAX)
+        driver.set_script_timeout(WAIT_SECONDS_MAX)
         # A window has a least width; a phone is narrower.
         metrics = {"width": width, "height": 1000, "deviceScaleFactor": 1, "mobile": False}
         driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", metrics)

@@ -149,6 +149,8 @@ class Filler:
         asked = self.send(f"{ADMIN}/elevations", wish, self.second)
         if number == 0:
             self.send(f"{ADMIN}/elevations/{asked['id']}/approve", {})
+        # These wait for somebody who decides.
+        self.send(f"{ADMIN}/elevations", wish)
         self.send(f"{ADMIN}/grants", {"principal": self.reviewer.name, "role": "viewer", "resource_kind": "experiment", "resource": str(number + 1), "justification": text("justification")})
         self.send(f"{ADMIN}/tokens", {"label": text("token label")[:64], "scopes": [], "lifetime_s": 1_800}, self.second)
         for kind in ("users", "groups", "services", "workspaces", "device-fleets"):

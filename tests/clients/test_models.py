@@ -278,8 +278,8 @@ def test_evidence_holds_offline_with_receipts_of_the_log(server, mlflow_here, tm
     assert "Executed: elsewhere" in card.read_text() and report["root_sha256"] in card.read_text(), card.read_text()
 
     bundle = json.loads(evidence.read_text())
-    for key, value, said in (("receipts", [], "receipt of signature 0"), ("name", "models:/another/1", "name")):
-        evidence.write_text(json.dumps({**bundle, key: value}))
+    for member, value, said in (("receipts", [], "receipt of signature 0"), ("name", "models:/another/1", "name")):
+        evidence.write_text(json.dumps({**bundle, member: value}))
         changed = verify_bundle(evidence, *trusted)
         failed = [claim["what"] for claim in json.loads(changed.stdout)["claims"] if claim["state"] == "fails"]
         assert changed.returncode == 3 and said in failed, changed.stdout

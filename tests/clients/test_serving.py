@@ -261,7 +261,8 @@ def test_python_clients_may_spell_missing_numbers_their_way(server, mlflow_here)
             fitted, name="model", registered_model_name=model, serialization_format="skops",
             skops_trusted_types=[f"{parts}.predictor.TreePredictor", f"{parts}.binning._BinMapper"],
         )  # fmt: skip
-    server.cli("endpoint", "create", endpoint, "--model", f"{model}/1", "--token-file", str(server.token_file))
+    mlflow_here.MlflowClient().set_registered_model_alias(model, "champion", "1")
+    server.cli("endpoint", "create", endpoint, "--model", f"{model}@champion", "--token-file", str(server.token_file))
     rows, session = frame[:20], server.session()
     session.headers["Content-Type"] = "application/json"
     body = dump_input_data(rows)

@@ -9,7 +9,7 @@ use parking_lot::Mutex;
 use serde::Deserialize;
 use serde_json::Value;
 
-use crate::token::{Claims, key_id, says_issuer, verify};
+use crate::token::{Claims, key_id, says_issuer, verify, verify_statement};
 
 /// How long what was fetched is used.
 const FRESH_S: i64 = 3_600;
@@ -107,11 +107,22 @@ impl Provider {
     /// # Errors
     /// `Unavailable` if the issuer's keys cannot be had.
     pub async fn verify(&self, token: &str, audience: &str, at: Micros) -> Result<Option<Claims>, Problem> {
+        let keys = self.keys_for(token, at).await?;
+        Ok(keys.and_then(|keys| verify(token, &keys, &self.issuer, audience, at)))
+    }
+
+    /// The same for a token that proves nobody: what it is, its type says.
+    pub(crate) async fn verify_statement(&self, token: &str, audience: &str, at: Micros) -> Result<Option<Claims>, Problem> {
+        let keys = self.keys_for(token, at).await?;
+        Ok(keys.and_then(|keys| verify_statement(token, &keys, &self.issuer, audience, at)))
+    }
+
+    /// Its keys, for a token that says it is this issuer's.
+    async fn keys_for(&self, token: &str, at: Micros) -> Result<Option<Arc<Vec<Jwk>>>, Problem> {
         let Some(kid) = key_id(token).filter(|_| says_issuer(token).as_deref() == Some(self.issuer.as_str())) else {
             return Ok(None);
         };
-        let known = self.known(at, Some(&kid)).await?;
-        Ok(verify(token, &known.keys, &self.issuer, audience, at))
+        self.keys(&kid, at).await.map(Some)
     }
 
     /// Its keys, with the one of this id if it has it.

@@ -137,7 +137,7 @@ impl Provider {
         if says_issuer(token).as_deref() != Some(self.issuer()) {
             return Ok(Err(Untaken::InvalidIssuer));
         }
-        let Some(claims) = self.verify(token, audience, at).await? else { return Ok(Err(Untaken::InvalidKey)) };
+        let Some(claims) = self.verify_statement(token, audience, at).await? else { return Ok(Err(Untaken::InvalidKey)) };
         Ok(read_logout(&claims).ok_or(Untaken::InvalidRequest))
     }
 

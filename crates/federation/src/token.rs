@@ -120,9 +120,11 @@ pub(crate) fn signed(token: &str, keys: &[Jwk]) -> Option<Claims> {
 /// What the token says, if one of `keys` signed it, `issuer` made it, for `audience`, and it is good at `at`.
 #[must_use]
 pub fn verify(token: &str, keys: &[Jwk], issuer: &str, audience: &str, at: Micros) -> Option<Claims> {
-    if is_of_another_kind(token) {
-        return None;
-    }
+    if is_of_another_kind(token) { None } else { verify_statement(token, keys, issuer, audience, at) }
+}
+
+/// The same for a token of any kind.
+pub(crate) fn verify_statement(token: &str, keys: &[Jwk], issuer: &str, audience: &str, at: Micros) -> Option<Claims> {
     let claims = signed(token, keys)?;
     let now = at.as_secs();
     let (expires, issued) = (claims.seconds("exp")?, claims.seconds("iat")?);
