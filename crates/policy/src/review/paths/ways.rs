@@ -147,7 +147,7 @@ impl Search<'_> {
             return found;
         }
         let first = |verbs: &[&str], spot: &Spot| {
-            hands.iter().find_map(|(who, steps)| Some(Hand { who: *who, steps, grants: self.may(who, verbs, spot)? }))
+            hands.iter().find_map(|(who, steps)| Some(Hand { who, steps, grants: self.may(who, verbs, spot)? }))
         };
         for endpoint in &self.world.endpoints {
             let spot = Spot::of(&Resource::RegisteredModel(endpoint.model.clone()), Some(&endpoint.workspace));
