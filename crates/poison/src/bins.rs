@@ -33,19 +33,35 @@ pub(crate) struct Bins {
 impl Bins {
     /// Bins for trees: up to 255 a column, at equal counts.
     pub(crate) fn fine(table: &Matrix, seed: u64) -> Self {
-        Self::with(table, seed, |sorted| (quantile_edges(sorted, 254), Vec::new()))
+        Self::with(table, seed, |_, sorted| (quantile_edges(sorted, 254), Vec::new()))
     }
 
     /// Bins for counting: exact values up to `exact_max`; else `quantiles`, with exact bins for frequent values.
     pub(crate) fn coarse(table: &Matrix, exact_max: usize, quantiles: usize, seed: u64) -> Self {
-        Self::with(table, seed, |sorted| {
+        Self::with(table, seed, |_, sorted| {
             let edges = counting_edges(sorted, exact_max, quantiles);
             let odd = odd::bins(sorted, &edges);
             (edges, odd)
         })
     }
 
-    fn with(table: &Matrix, seed: u64, edges: impl Fn(&[f32]) -> (Vec<f32>, Vec<u8>) + Sync) -> Self {
+    /// `quantiles` bins a column, besides a bin for the values from and up to which each of some columns is given.
+    pub(crate) fn around(table: &Matrix, ranges: &[(usize, u8, u8)], quantiles: usize, seed: u64) -> Self {
+        Self::with(table, seed, |column, sorted| {
+            let mut edges = quantile_edges(sorted, quantiles);
+            for (_, low, high) in ranges.iter().filter(|(own, _, _)| *own == column) {
+                let (low, above) = (f32::from(*low), f32::from(*high) + 1.0);
+                edges.retain(|edge| *edge <= low || *edge >= above);
+                edges.push(low);
+                edges.extend(sorted.last().filter(|last| **last >= above).map(|_| above));
+            }
+            edges.sort_by(f32::total_cmp);
+            edges.dedup();
+            (edges, Vec::new())
+        })
+    }
+
+    fn with(table: &Matrix, seed: u64, edges: impl Fn(usize, &[f32]) -> (Vec<f32>, Vec<u8>) + Sync) -> Self {
         let columns = table.columns();
         let rows = Random::new(seed, 0x6269_6e73).sample(table.rows(), EDGE_ROW_COUNT_MAX);
         let width = (columns / GROUP_COUNT).clamp(GROUP_MIN, GROUP_MAX);
@@ -89,6 +105,11 @@ impl Bins {
         crate::at::row(&self.codes, self.columns, index)
     }
 
+    /// The bin of a value in a column.
+    pub(crate) fn bin(&self, column: usize, value: f32) -> u8 {
+        self.edges.get(column).map_or(0, |edges| bin_of(edges, value))
+    }
+
     /// Bins of a column of which the column itself gives no account: a value that repeats among values that do not, or
     /// values far beyond all others.
     pub(crate) fn odd(&self, column: usize) -> &[u8] {
@@ -108,7 +129,7 @@ impl Bins {
 
 /// What the sorted values of each of some columns from this one on give, without what is not a number. Columns of whole numbers of
 /// one byte, as all pixels are, are sorted by counting.
-fn each_sorted<T>(table: &Matrix, rows: &[u32], (first, width): (usize, usize), give: impl Fn(&[f32]) -> T) -> Vec<T> {
+fn each_sorted<T>(table: &Matrix, rows: &[u32], (first, width): (usize, usize), give: impl Fn(usize, &[f32]) -> T) -> Vec<T> {
     let width = width.min(table.columns() - first);
     let mut counts = vec![[0_u32; BYTE_COUNT]; width];
     let mut of_bytes = vec![true; width];
@@ -134,7 +155,7 @@ fn each_sorted<T>(table: &Matrix, rows: &[u32], (first, width): (usize, usize), 
             values.extend(own.filter(|value| !value.is_nan()));
             values.sort_unstable_by(f32::total_cmp);
         }
-        give(&values)
+        give(first + place, &values)
     };
     counts.iter().zip(&of_bytes).enumerate().map(sorted).collect()
 }

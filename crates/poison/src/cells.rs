@@ -6,6 +6,7 @@ use crate::at::{at, row};
 use crate::bins::Bins;
 use crate::input::{ColumnKind, Images, Input};
 use crate::random::mix;
+use crate::stamps::Stamp;
 use crate::sums::Sums;
 use crate::table::{Matrix, Tokens};
 
@@ -14,8 +15,10 @@ pub(crate) const BIN_COUNT: usize = 256;
 /// Exact values up to which each has a bin of its own, and quantiles beyond.
 const EXACT_MAX: usize = 64;
 const QUANTILE_COUNT: usize = 8;
+/// Quantiles of a pixel where stamps are tried.
+const STAMP_QUANTILE_COUNT: usize = 16;
 /// Columns or pixel values of one row that are looked at; wider inputs are not binned.
-const COLUMN_COUNT_MAX: usize = 4_096;
+pub(crate) const COLUMN_COUNT_MAX: usize = 4_096;
 /// Patches are hashed to this many tokens: 3 × 3 pixels of 4 levels.
 const PATCH_TOKEN_COUNT: usize = 1 << 18;
 /// Patches flatter than this, from the darkest to the brightest pixel, are no marks.
@@ -41,6 +44,8 @@ pub enum CellKind {
 pub(crate) struct Cells {
     pub(crate) kind: CellKind,
     rows: Rows,
+    /// Cells that stamps show, rising; where others were looked for, none.
+    marked: Vec<u32>,
 }
 
 enum Rows {
@@ -55,23 +60,46 @@ impl Cells {
         let columns = input.features.values.columns();
         if (1..=COLUMN_COUNT_MAX).contains(&columns) {
             let bins = Bins::coarse(&input.features.values, EXACT_MAX, QUANTILE_COUNT, seed);
-            all.push(Self { kind: CellKind::Column, rows: Rows::Bins(bins) });
+            all.push(Self { kind: CellKind::Column, rows: Rows::Bins(bins), marked: Vec::new() });
         }
         if let Some(texts) = &input.texts {
-            all.push(Self { kind: CellKind::Word, rows: Rows::Tokens(texts.words.clone()) });
+            all.push(Self { kind: CellKind::Word, rows: Rows::Tokens(texts.words.clone()), marked: Vec::new() });
         }
         if let Some(images) = &input.images {
             if images.image_len() <= COLUMN_COUNT_MAX {
                 let pixels = images.pixels.iter().map(|pixel| f32::from(*pixel)).collect();
                 let pixels = Matrix::new(images.image_len(), pixels).unwrap_or_default();
                 let bins = Bins::coarse(&pixels, EXACT_MAX, QUANTILE_COUNT, seed);
-                all.push(Self { kind: CellKind::Pixel, rows: Rows::Bins(bins) });
+                all.push(Self { kind: CellKind::Pixel, rows: Rows::Bins(bins), marked: Vec::new() });
             }
             if let Some(patches) = patches(images) {
-                all.push(Self { kind: CellKind::Patch, rows: Rows::Tokens(patches) });
+                all.push(Self { kind: CellKind::Patch, rows: Rows::Tokens(patches), marked: Vec::new() });
             }
         }
         all
+    }
+
+    /// The pixels of images in few bins, with one for what each stamp shows there; none if there are too many pixels.
+    pub(crate) fn stamped(images: &Images, stamps: &[Stamp], seed: u64) -> Option<Self> {
+        let pixels = images.pixels.iter().map(|pixel| f32::from(*pixel)).collect();
+        let pixels = Matrix::new(images.image_len(), pixels).ok()?;
+        let ranges: Vec<(usize, u8, u8)> = stamps.iter().flat_map(|stamp| stamp.values.iter().copied()).collect();
+        let bins = Bins::around(&pixels, &ranges, STAMP_QUANTILE_COUNT, seed);
+        let mut marked: Vec<u32> =
+            ranges.iter().map(|(column, low, _)| Self::cell(*column, bins.bin(*column, f32::from(*low)))).collect();
+        marked.sort_unstable();
+        marked.dedup();
+        Some(Self { kind: CellKind::Pixel, rows: Rows::Bins(bins), marked })
+    }
+
+    /// The cell of a value in a column, where cells are columns' bins.
+    pub(crate) fn cell_of(&self, column: usize, value: f32) -> Option<u32> {
+        self.bins().map(|bins| Self::cell(column, bins.bin(column, value)))
+    }
+
+    /// Cells that stamps show, rising.
+    pub(crate) fn marked(&self) -> &[u32] {
+        &self.marked
     }
 
     /// How many rows there are.
@@ -271,7 +299,7 @@ mod tests {
         let labels: Vec<u32> = (0..200).map(|index| u32::from(index < 20)).collect();
         let mut tokens = Tokens::new(4);
         labels.iter().for_each(|label| tokens.push([(*label, 1.0)]));
-        let cells = Cells { kind: CellKind::Word, rows: Rows::Tokens(tokens) };
+        let cells = Cells { kind: CellKind::Word, rows: Rows::Tokens(tokens), marked: Vec::new() };
         let expected = Matrix::new(2, [0.9, 0.1].repeat(200)).unwrap();
         let sums = cells.sums(&labels, &expected);
         assert_eq!(sums.support[1], 20);

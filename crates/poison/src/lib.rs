@@ -43,6 +43,7 @@ mod rising;
 mod scan;
 mod sources;
 mod sparse;
+mod stamps;
 mod standing;
 mod sums;
 mod surrogate;

@@ -13,13 +13,13 @@ use crate::table::Matrix;
 use crate::trigger::{Found, SUPPORT_MIN};
 
 /// A planted trigger is rare: beyond this share of all rows it would be what the data set is about.
-const TRIGGER_SHARE_MAX: f64 = 0.2;
+pub(crate) const TRIGGER_SHARE_MAX: f64 = 0.2;
 /// The class needs this many rows without the trigger for each with it, or there is nothing to compare with.
 const REST_SHARE_MIN: f64 = 0.1;
 /// Models that tell the class without the trigger give it more to its rows than to others in at least this share of pairs.
-const TOLD_MIN: f64 = 0.7;
+pub(crate) const TOLD_MIN: f64 = 0.7;
 /// The trigger's rows may lie at most this part of the way from the other classes' rows to the class's own.
-const WAY_MAX: f64 = 0.5;
+pub(crate) const WAY_MAX: f64 = 0.5;
 /// Rows that were taken at random lie as far as their class has a share of all rows, give or take this much, and never farther than that.
 const STRAY_SLACK: f64 = 0.15;
 const STRAY_WAY_MAX: f64 = 0.75;

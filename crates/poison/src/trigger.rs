@@ -29,7 +29,7 @@ const REDRAW_FACTOR: f32 = 1.25;
 /// The part of the threshold that a cell needs to be tried together with another.
 const PART_OF_PAIR: f32 = 0.5;
 /// Cells that together keep this part of the rows of one of them speak for the trigger in its place.
-const SAME_ROWS_MIN: f32 = 0.8;
+pub(crate) const SAME_ROWS_MIN: f32 = 0.8;
 /// Standard deviations from the classes' shares that nominate a cell of which its column gives no account.
 const ODD_Z_MIN: f32 = 2.0;
 /// Cells that share this part of their rows belong to one trigger.
@@ -258,7 +258,7 @@ fn rows_of_cells(cells: &Cells, striking: &[(f32, u32, usize)]) -> Vec<Vec<u32>>
 }
 
 /// Rows that hold at least half of a trigger's cells, and as many as it needs, and carry its label.
-fn holders(cells: &Cells, trigger: &Found, labels: &[u32]) -> Vec<u32> {
+pub(crate) fn holders(cells: &Cells, trigger: &Found, labels: &[u32]) -> Vec<u32> {
     let needed = trigger.cells.len().div_ceil(2).max(trigger.least);
     let holds = |index: &usize| {
         at(labels, *index) as usize == trigger.class

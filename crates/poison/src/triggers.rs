@@ -2,7 +2,7 @@
 
 use crate::PoisonError;
 use crate::at::{at, put};
-use crate::cells::{CellKind, Cells};
+use crate::cells::{COLUMN_COUNT_MAX, CellKind, Cells};
 use crate::forest;
 use crate::fourier;
 use crate::input::Input;
@@ -10,9 +10,12 @@ use crate::labels::shares;
 use crate::pool::pool;
 use crate::report::Trigger;
 use crate::sparse;
+use crate::stamps;
 use crate::standing::Standing;
 use crate::table::{Matrix, Tokens};
-use crate::trigger::{Found, SUPPORT_MIN, TRIGGER_COUNT_MAX, expectation, gather, gather_odd, row_marks, stands, threshold};
+use crate::trigger::{
+    Found, SAME_ROWS_MIN, SUPPORT_MIN, TRIGGER_COUNT_MAX, expectation, gather, gather_odd, row_marks, stands, threshold,
+};
 use crate::verify::{AttackSuccess, Trials};
 use crate::views::{Views, views};
 use crate::watch::Watch;
@@ -59,7 +62,7 @@ pub(crate) fn scan_triggers(
 ) -> Result<Triggers, PoisonError> {
     watch.stage("trigger scan")?;
     let classes = probabilities.columns();
-    let kinds: Vec<Cells> =
+    let mut kinds: Vec<Cells> =
         Cells::all(input, seed).into_iter().filter(|cells| cells.width() * classes <= sparse::WEIGHT_COUNT_MAX * 4).collect();
     let shares = shares(labels, classes);
     let mut thresholds = Vec::with_capacity(kinds.len());
@@ -75,13 +78,15 @@ pub(crate) fn scan_triggers(
         thresholds.push(least);
     }
     first.extend(odd.iter().cloned());
+    let stamped = add_stamps(input, labels, &shares, &mut kinds, seed, watch)?;
+    first.extend(stamped.triggers.iter().cloned());
     let mut found: Vec<Found> = Vec::new();
     let mut refitted = None;
     if !first.is_empty() {
         watch.stage("trigger scan, second round")?;
-        let second = refit(input, labels, (&kinds, &first), classes, seed, watch)?;
+        let second = refit(input, labels, (&kinds, &first, &stamped.hidden), classes, seed, watch)?;
         marks.fill(0.0);
-        for (kind, cells) in kinds.iter().enumerate() {
+        for (kind, cells) in kinds.iter().enumerate().take(thresholds.len()) {
             let sums = cells.sums(labels, &second);
             crate::trigger::keep_greatest(&mut marks, &row_marks(cells, &sums, labels));
             found.extend(gather((kind, cells), &sums, labels, &second, at(&thresholds, kind)));
@@ -93,6 +98,9 @@ pub(crate) fn scan_triggers(
     }
     found.sort_by(|left, right| right.z.total_cmp(&left.z));
     found.truncate(TRIGGER_COUNT_MAX);
+    if let Some(refitted) = &refitted {
+        stamped.add_surprising(&kinds, labels, refitted, &mut found);
+    }
     let mut screen = Triggers {
         marks,
         reported: Vec::new(),
@@ -109,11 +117,13 @@ pub(crate) fn scan_triggers(
         // leaves nothing that could speak against it: no model need be asked.
         let standing = Standing::of(trigger, labels, refitted);
         let share = at(&shares, trigger.class);
-        let unaccounted = is_odd(trigger, &odd);
+        let is_stamp = trigger.kind >= thresholds.len();
+        let unaccounted = is_stamp || is_odd(trigger, &odd);
         let foreign = expected < EXPECTED_MAX.max(EXPECTED_SHARE * share) && standing.foreign()
             || unaccounted && expected < STRAY_EXPECTED_SHARE * share && standing.stray(f64::from(share));
-        // Two properties that together tell a class are what interactions look like in any clean table.
-        if trigger.least > 1 && !foreign && !unaccounted {
+        // Two properties that together tell a class are what interactions look like in any clean table; and what looks like
+        // its label was no stamp.
+        if trigger.least > 1 && !foreign && (is_stamp || !unaccounted) {
             continue;
         }
         let attack = match trials.get_mut(trigger.kind).filter(|_| foreign) {
@@ -154,6 +164,50 @@ pub(crate) fn scan_triggers(
     Ok(screen)
 }
 
+/// What was nominated as stamped on images.
+#[derive(Default)]
+struct Stamped {
+    triggers: Vec<Found>,
+    /// Values of an image that the second round's models do not see for it.
+    hidden: Vec<usize>,
+}
+
+impl Stamped {
+    /// Adds those at which the second round's models are surprised, in place of what was found of the same rows.
+    fn add_surprising(&self, kinds: &[Cells], labels: &[u32], refitted: &Matrix, found: &mut Vec<Found>) {
+        for trigger in &self.triggers {
+            let Some(cells) = kinds.get(trigger.kind) else { continue };
+            let surprising = stamps::surprising(cells, trigger, labels, refitted);
+            let Some(stamp) = surprising.filter(|trigger| trigger.z > ODD_THRESHOLD) else { continue };
+            let is_part = |other: &Found| SAME_ROWS_MIN * other.rows.len() as f32 <= stamp.rows.len() as f32;
+            found.retain(|other| !(other.shares(stamp.class, &stamp.rows) && is_part(other)));
+            found.push(stamp);
+        }
+    }
+}
+
+/// Looks for stamps on images, and adds a kind of cells for what is found: no model but the second round's is asked about it.
+fn add_stamps(
+    input: &Input,
+    labels: &[u32],
+    shares: &[f32],
+    kinds: &mut Vec<Cells>,
+    seed: u64,
+    watch: &Watch<'_>,
+) -> Result<Stamped, PoisonError> {
+    let Some(images) = input.images.as_ref().filter(|images| images.image_len() <= COLUMN_COUNT_MAX) else {
+        return Ok(Stamped::default());
+    };
+    let stamps = stamps::stamps(images, labels, shares, seed, watch)?;
+    if stamps.is_empty() {
+        return Ok(Stamped::default());
+    }
+    let Some(cells) = Cells::stamped(images, &stamps, seed) else { return Ok(Stamped::default()) };
+    let triggers = stamps::triggers(kinds.len(), &cells, &stamps, labels);
+    kinds.push(cells);
+    Ok(Stamped { triggers, hidden: stamps::touched(images, &stamps) })
+}
+
 /// Whether a trigger has a cell of which its column gives no account.
 fn is_odd(trigger: &Found, odd: &[Found]) -> bool {
     let same = |other: &&Found| other.kind == trigger.kind && other.class == trigger.class;
@@ -182,12 +236,12 @@ fn rank_first(marks: &mut [f32], trigger: &Found, refitted: &Matrix) {
 fn refit(
     input: &Input,
     labels: &[u32],
-    (kinds, found): (&[Cells], &[Found]),
+    (kinds, found, hidden): (&[Cells], &[Found], &[usize]),
     classes: usize,
     seed: u64,
     watch: &Watch<'_>,
 ) -> Result<Matrix, PoisonError> {
-    let (mut columns, mut words): (Vec<usize>, Vec<u32>) = (Vec::new(), Vec::new());
+    let (mut columns, mut words): (Vec<usize>, Vec<u32>) = (hidden.to_vec(), Vec::new());
     for trigger in found {
         let Some(cells) = kinds.get(trigger.kind) else { continue };
         match cells.kind {

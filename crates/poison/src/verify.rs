@@ -22,6 +22,8 @@ const STAMP_ROW_COUNT_MAX: usize = 2_000;
 /// The penalty on the linear surrogate's weights: hardly any. A victim that is not held back learns a rare mark, and it is
 /// that one who is in danger. It has learnt a mark of many rows long before it has learnt all else.
 const EFFORT: Effort = Effort { penalty: 0.02, work_max: 500_000_000, passes_min: 4 };
+/// What a stamp's cell weighs where pixels weigh their brightness.
+const MARK_WEIGHT: f32 = 255.0;
 /// A trigger is verified if it turns at least this share of rows,
 const SUCCESS_MIN: f64 = 0.5;
 /// and this much more than without the stamp and than after the removal of its rows.
@@ -211,6 +213,8 @@ struct Sight {
     /// Each cell's weight where cells do not weigh the same: a pixel's brightness, a word's inverse document frequency.
     weights: Vec<f32>,
     pixels: bool,
+    /// Cells that it sees besides, each as bright as a pixel can be: victims that look at more than single pixels see a stamp as such.
+    marked: Vec<u32>,
 }
 
 impl Sight {
@@ -222,7 +226,8 @@ impl Sight {
             (None, CellKind::Word) => rarity(cells, learn),
             (None, _) => Vec::new(),
         };
-        Self { width: columns.unwrap_or_else(|| cells.width()), weights, pixels: columns.is_some() }
+        let marked = cells.marked().to_vec();
+        Self { width: columns.unwrap_or_else(|| cells.width()) + marked.len(), weights, pixels: columns.is_some(), marked }
     }
 
     /// A row of length 1. What weighs nothing is left out.
@@ -233,6 +238,9 @@ impl Sight {
             (if self.pixels { u32::try_from(place).unwrap_or(u32::MAX) } else { *cell }, weight)
         };
         let mut entries: Vec<(u32, f32)> = cells.iter().enumerate().map(entry).filter(|(_, weight)| *weight != 0.0).collect();
+        let first = self.width - self.marked.len();
+        let marks = cells.iter().filter_map(|cell| self.marked.binary_search(cell).ok());
+        entries.extend(marks.map(|place| (u32::try_from(first + place).unwrap_or(u32::MAX), MARK_WEIGHT)));
         let length = entries.iter().map(|(_, weight)| weight.powi(2)).sum::<f32>().sqrt().max(f32::MIN_POSITIVE);
         entries.iter_mut().for_each(|(_, weight)| *weight /= length);
         entries
