@@ -1,13 +1,11 @@
 //! `grants.preview` of a role that somebody asks for: what it would newly allow, before a second person decides.
 
-use std::sync::Arc;
-
 use gate::{Action, Operation, Permit, Target};
 use kernel::Problem;
 use vault::db::Reader;
 
 use super::elevate::{active, grant_of, judged_on, lies_where_judged, not_here};
-use super::review::{DAYS_MIN, blocking};
+use super::review::{DAYS_MIN, compared};
 use crate::elevation::{Elevation, not_open, store};
 use crate::policy::Policy;
 use crate::review::{self, Enumeration, World};
@@ -57,12 +55,8 @@ impl Operation for PreviewElevation {
         let asker = active(asker)?;
         let grant = grant_of(&one, &asker, (&permit.caller().id, now, now.plus_secs(one.seconds)));
         let grant = Grant { id: "g_preview".to_owned(), ..grant };
-        let engine = room.engine_handle();
-        let (wanted, comparing) = (grant.clone(), Arc::clone(&engine));
-        let (mut newly, questions) = blocking(move || review::newly_allowed(&world, &comparing, &wanted)).await?;
-        if let Some(solver) = room.solver() {
-            review::prove(&engine, solver, &questions, &mut newly).await;
-        }
+        let wanted = grant.clone();
+        let newly = compared(&room, move |engine| review::newly_allowed(&world, engine, &wanted)).await?;
         Ok(ElevationPreview { elevation: one, grant, newly })
     }
 }

@@ -6,9 +6,10 @@ use std::sync::Arc;
 use gate::{Action, Operation, Permit, Target};
 use kernel::{Micros, Problem};
 
+use crate::engine::Engine;
 use crate::ops::CreateGrant;
 use crate::policy::Policy;
-use crate::review::{self, Enumeration, PathsFound, ReviewReport, World};
+use crate::review::{self, Enumeration, PathsFound, Question, ReviewReport, World};
 use crate::types::{Grant, Principal, PrincipalKind};
 
 /// How far back a review looks, at least and at most.
@@ -112,12 +113,8 @@ impl Operation for PreviewGrant {
             Problem::not_found(format!("there is no active user, group or service `{}`", self.wanted.principal))
         })?;
         let grant = Grant { principal: receiver.id, principal_kind: receiver.kind, ..grant };
-        let engine = room.engine_handle();
-        let (wanted, comparing) = (grant.clone(), Arc::clone(&engine));
-        let (mut newly, questions) = blocking(move || review::newly_allowed(&world, &comparing, &wanted)).await?;
-        if let Some(solver) = room.solver() {
-            review::prove(&engine, solver, &questions, &mut newly).await;
-        }
+        let wanted = grant.clone();
+        let newly = compared(&room, move |engine| review::newly_allowed(&world, engine, &wanted)).await?;
         Ok(GrantPreview { grant, newly })
     }
 }
@@ -169,13 +166,8 @@ impl Operation for PreviewMember {
             return Err(Problem::invalid("a group cannot hold itself, directly or through another group"));
         }
         let (group, member) = (above.name.clone(), joins.name.clone());
-        let engine = room.engine_handle();
-        let comparing = Arc::clone(&engine);
-        let compare = move || review::newly_allowed_by_joining(&world, &comparing, &above, &joins.id);
-        let (mut newly, questions) = blocking(compare).await?;
-        if let Some(solver) = room.solver() {
-            review::prove(&engine, solver, &questions, &mut newly).await;
-        }
+        let compare = move |engine: &Engine| review::newly_allowed_by_joining(&world, engine, &above, &joins.id);
+        let newly = compared(&room, compare).await?;
         Ok(MemberPreview { group, member, newly })
     }
 }
@@ -205,8 +197,22 @@ impl CreateGrant {
     }
 }
 
+/// What `compare` finds newly allowed, proved where there is a solver.
+pub(super) async fn compared(
+    room: &Policy,
+    compare: impl FnOnce(&Engine) -> (Enumeration, Vec<Question>) + Send + 'static,
+) -> Result<Enumeration, Problem> {
+    let engine = room.engine_handle();
+    let comparing = Arc::clone(&engine);
+    let (mut newly, questions) = blocking(move || compare(&comparing)).await?;
+    if let Some(solver) = room.solver() {
+        review::prove(&engine, solver, &questions, &mut newly).await;
+    }
+    Ok(newly)
+}
+
 /// Deciding many thousand times takes a while.
-pub(super) async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, Problem> {
+async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, Problem> {
     let done = tokio::task::spawn_blocking(work).await;
     done.map_err(|broken| Problem::internal("the review broke off; this is a fault of the server", broken))
 }

@@ -31,7 +31,7 @@ pub(crate) use joining::newly_allowed_by_joining;
 pub(crate) use paths::find as find_paths;
 pub use paths::{EscalationPath, PathsFound, Step};
 pub use proof::Proof;
-pub(crate) use proof::{prove, written};
+pub(crate) use proof::{Question, prove, written};
 pub use propose::{Advice, Dormant, GrantReview, OldToken, ReviewReport};
 pub(crate) use propose::{review, withdraw_found};
 pub(crate) use verify::newly_allowed;
