@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use ::postgres::error::SqlState;
+use ::postgres::error::{Severity, SqlState};
 use ::postgres::types::{IsNull, ToSql, Type, private::BytesMut, to_sql_checked};
 use ::postgres::{Client, IsolationLevel, Statement, Transaction};
 
@@ -26,26 +26,47 @@ pub(super) struct Connection {
 
 impl Connection {
     pub(super) fn new(client: Client, keeping: Keeping) -> Self {
-        Self { client, statements: Statements { kept: Recent::new(STATEMENT_COUNT_MAX), keeping } }
+        Self { client, statements: Statements { kept: Recent::new(STATEMENT_COUNT_MAX), keeping, is_lost: false } }
     }
 
+    /// The client learns that its connection ended when it next reads from it, which is later than PostgreSQL's last word on it.
     pub(super) fn is_closed(&self) -> bool {
-        self.client.is_closed()
+        self.client.is_closed() || self.statements.is_lost
     }
 
     pub(super) fn begin_write(&mut self) -> Result<Unit<'_>, DbError> {
-        Ok(Unit { tx: self.client.transaction()?, statements: &mut self.statements })
+        let Self { client, statements } = self;
+        Ok(Unit { tx: client.transaction().map_err(|error| statements.failed(error))?, statements })
     }
 
     pub(super) fn begin_read(&mut self) -> Result<Unit<'_>, DbError> {
-        let tx = self.client.build_transaction().read_only(true).isolation_level(IsolationLevel::RepeatableRead).start()?;
-        Ok(Unit { tx, statements: &mut self.statements })
+        let Self { client, statements } = self;
+        let begun = client.build_transaction().read_only(true).isolation_level(IsolationLevel::RepeatableRead).start();
+        Ok(Unit { tx: begun.map_err(|error| statements.failed(error))?, statements })
     }
 }
 
 struct Statements {
     kept: Recent<Statement>,
     keeping: Keeping,
+    /// Whether nothing can run on the connection any more.
+    is_lost: bool,
+}
+
+impl Statements {
+    /// Notes whether the connection was lost with it.
+    fn failed(&mut self, error: ::postgres::Error) -> DbError {
+        self.is_lost |= ends_connection(&error);
+        error.into()
+    }
+}
+
+/// Whether PostgreSQL closes the connection after this, or it is closed.
+fn ends_connection(error: &::postgres::Error) -> bool {
+    match error.as_db_error() {
+        Some(said) => matches!(said.parsed_severity(), Some(Severity::Fatal | Severity::Panic)),
+        None => error.is_closed() || std::error::Error::source(error).is_some_and(|source| source.is::<std::io::Error>()),
+    }
 }
 
 /// A statement, and whether an earlier transaction prepared it.
@@ -62,20 +83,20 @@ pub(super) struct Unit<'a> {
 
 impl Unit<'_> {
     pub(super) fn commit(self) -> Result<(), DbError> {
-        Ok(self.tx.commit()?)
+        let Self { tx, statements } = self;
+        tx.commit().map_err(|error| statements.failed(error))
     }
 
     fn prepared(&mut self, sql: &str) -> Result<Prepared, DbError> {
-        let Statements { kept, keeping } = &mut *self.statements;
-        let may_keep = keeping.load(Ordering::Relaxed);
+        let may_keep = self.statements.keeping.load(Ordering::Relaxed);
         if !may_keep {
-            kept.clear();
-        } else if let Some(statement) = kept.get(sql) {
+            self.statements.kept.clear();
+        } else if let Some(statement) = self.statements.kept.get(sql) {
             return Ok(Prepared { statement, was_kept: true });
         }
-        let statement = self.tx.prepare(sql)?;
+        let statement = self.tx.prepare(sql).map_err(|error| self.statements.failed(error))?;
         if may_keep && sql.len() <= STATEMENT_BYTES_MAX {
-            kept.put(sql, statement.clone());
+            self.statements.kept.put(sql, statement.clone());
         }
         Ok(Prepared { statement, was_kept: false })
     }
@@ -106,7 +127,7 @@ impl Unit<'_> {
                 }
                 Err(DbError::Down(Box::new(error)))
             }
-            _ => Err(error.into()),
+            _ => Err(self.statements.failed(error)),
         }
     }
 }
