@@ -106,10 +106,7 @@ pub fn run(fast: bool) -> ExitCode {
 
 fn after_build(tally: &mut Tally, (python, clients): (&Path, &Path), postgres: Option<&Postgres>, fast: bool) {
     shell::say(&format!("clients: mlflow {}", python::version(python, "mlflow")));
-    tally.add(client_tests(python, clients, "sqlite", None));
-    if let Some(postgres) = postgres {
-        tally.add(client_tests(python, clients, "postgres", Some(postgres)));
-    }
+    tally.add(client_tests(python, clients, postgres));
     tally.add(attest_tests(clients));
     tally.add(key_tests(clients));
     tally.add(runtime_tests());
@@ -117,31 +114,33 @@ fn after_build(tally: &mut Tally, (python, clients): (&Path, &Path), postgres: O
     if fast {
         return;
     }
-    tally.step("drill: kill -9 under load", || drill::kill(python, KILL_ROUNDS, "sqlite", None));
-    if let Some(postgres) = postgres {
-        tally.step("drill: kill -9 under load, on PostgreSQL", || drill::kill(python, KILL_ROUNDS, "postgres", Some(postgres)));
-    }
-    tally.step("drill: kill -9 during commits and inspections", || drill::data(python, DATA_ROUNDS, "sqlite", None));
-    if let Some(postgres) = postgres {
-        let drill = || drill::data(python, DATA_ROUNDS, "postgres", Some(postgres));
-        tally.step("drill: kill -9 during commits and inspections, on PostgreSQL", drill);
-    }
-    tally.step("drill: kill -9 while objects are put by S3", || drill::s3(python, S3_ROUNDS, "sqlite", None));
-    if let Some(postgres) = postgres {
-        let drill = || drill::s3(python, S3_ROUNDS, "postgres", Some(postgres));
-        tally.step("drill: kill -9 while objects are put by S3, on PostgreSQL", drill);
-    }
-    tally.step("drill: kill -9 during backups and restores", || drill::backup(python, BACKUP_ROUNDS, "sqlite", None));
-    if let Some(postgres) = postgres {
-        let drill = || drill::backup(python, BACKUP_ROUNDS, "postgres", Some(postgres));
-        tally.step("drill: kill -9 during backups and restores, on PostgreSQL", drill);
-    }
-    tally.step("drill: kill -9 while keys are rotated", || drill::keys(python, KEYS_ROUNDS, "sqlite", None));
-    if let Some(postgres) = postgres {
-        let drill = || drill::keys(python, KEYS_ROUNDS, "postgres", Some(postgres));
-        tally.step("drill: kill -9 while keys are rotated, on PostgreSQL", drill);
-    }
+    // Beside each other: they wait for servers that start, and for disks, more than they compute.
+    std::thread::scope(|scope| {
+        let others = postgres.map(|postgres| scope.spawn(|| drills(python, "postgres", Some(postgres))));
+        tally.add(drills(python, "sqlite", None));
+        if let Some(others) = others {
+            tally.add(others.join().unwrap_or(Tally { passed: 0, failed: 1 }));
+        }
+    });
     tally.step("drill: full disk and failing fsync", || drill::disk(python));
+}
+
+/// One drill: so many rounds on this engine.
+type Drill = fn(&Path, u32, &str, Option<&Postgres>) -> Result<(), String>;
+
+fn drills(python: &Path, engine: &str, postgres: Option<&Postgres>) -> Tally {
+    let all: [(&str, Drill, u32); 5] = [
+        ("under load", drill::kill, KILL_ROUNDS),
+        ("during commits and inspections", drill::data, DATA_ROUNDS),
+        ("while objects are put by S3", drill::s3, S3_ROUNDS),
+        ("during backups and restores", drill::backup, BACKUP_ROUNDS),
+        ("while keys are rotated", drill::keys, KEYS_ROUNDS),
+    ];
+    let mut tally = Tally::default();
+    for (what, drill, rounds) in all {
+        tally.step(&format!("drill: kill -9 {what}, on {engine}"), || drill(python, rounds, engine, postgres));
+    }
+    tally
 }
 
 /// One of the tests' environments, made if it is not there.
@@ -203,8 +202,43 @@ fn rust_tests(postgres: Option<&Postgres>, python: Option<&Path>) -> Tally {
     tally
 }
 
-fn client_tests(python: &Path, folder: &Path, engine: &str, postgres: Option<&Postgres>) -> Tally {
-    shell::say(&format!("Python clients against the server on {engine}"));
+/// The clients against a server on each engine, beside each other: they wait more than they compute.
+fn client_tests(python: &Path, folder: &Path, postgres: Option<&Postgres>) -> Tally {
+    shell::say("Python clients against servers on SQLite and on PostgreSQL");
+    // Whatever has to be fetched is fetched once.
+    let mut commands: Vec<Command> = ["sqlite", "postgres"].map(|engine| client_command(python, folder, engine)).into();
+    match (postgres, commands.get_mut(1)) {
+        (Some(postgres), Some(command)) => {
+            command.env("STRONGROOM_TEST_POSTGRES", postgres.address()).env("STRONGROOM_PSQL", postgres.psql());
+        }
+        _ => commands.truncate(1),
+    }
+    let mut tally = Tally::default();
+    std::thread::scope(|scope| {
+        let run = |(number, mut command): (usize, Command)| {
+            scope.spawn(move || {
+                let mut later = Vec::new();
+                // What one says while another runs is kept, so that both can be read.
+                let found =
+                    pytest_tally(
+                        &mut command,
+                        |line| if number == 0 { eprintln!("{line}") } else { later.push(line.to_owned()) },
+                    );
+                (found, later)
+            })
+        };
+        let running: Vec<_> = commands.into_iter().enumerate().map(run).collect();
+        for (one, engine) in running.into_iter().zip(["SQLite", "PostgreSQL"]) {
+            let (found, later) = one.join().unwrap_or((Tally { passed: 0, failed: 1 }, Vec::new()));
+            later.iter().for_each(|line| eprintln!("{line}"));
+            shell::say(&format!("Python clients on {engine}: {} passed, {} failed", found.passed, found.failed));
+            tally.add(found);
+        }
+    });
+    tally
+}
+
+fn client_command(python: &Path, folder: &Path, engine: &str) -> Command {
     let mut command = pytest(python, folder);
     command
         .arg(folder)
@@ -238,10 +272,7 @@ fn client_tests(python: &Path, folder: &Path, engine: &str, postgres: Option<&Po
     if let Some(venv) = ray.as_deref().and_then(Path::parent).and_then(Path::parent) {
         command.env("STRONGROOM_TEST_RAY_VENV", venv);
     }
-    if let Some(postgres) = postgres {
-        command.env("STRONGROOM_TEST_POSTGRES", postgres.address()).env("STRONGROOM_PSQL", postgres.psql());
-    }
-    pytest_tally(&mut command)
+    command
 }
 
 /// Other implementations of signatures and papers, in an environment of their own: their requirements fit no other.
@@ -297,7 +328,7 @@ fn tests_with(python: Result<PathBuf, String>, folder: &Path, fill: impl FnOnce(
         Ok(python) => {
             let mut command = pytest(&python, folder);
             fill(&mut command);
-            pytest_tally(&mut command)
+            pytest_tally(&mut command, |line| eprintln!("{line}"))
         }
         Err(problem) => {
             shell::say(&format!("FAILED: {problem}"));
@@ -316,10 +347,11 @@ fn pytest(python: &Path, folder: &Path) -> Command {
     command
 }
 
-fn pytest_tally(command: &mut Command) -> Tally {
+/// What passed; `tell` is given each line.
+fn pytest_tally(command: &mut Command, mut tell: impl FnMut(&str)) -> Tally {
     let mut tally = Tally::default();
     let ended_well = shell::lines(command, |line| {
-        eprintln!("{line}");
+        tell(line);
         if let Some(result) = pytest_result(line) {
             tally = result;
         }
