@@ -105,6 +105,20 @@ def test_a_role_that_was_given_ends_by_itself(fresh_server):
     harness.wait_until(lambda: not may_create(fresh_server, ada), 3, "the role has ended")
 
 
+def test_who_administers_for_an_hour_lets_nobody_break_the_glass_for_good(fresh_server):
+    server = fresh_server
+    ada, second = person(server, "viewer"), person(server)
+    asked = ask(server, ada, role="administrator", resource_kind="server")
+    given = call(server.session(), server, "POST", f"/elevations/{asked['id']}/approve", json={})
+    wish = {"principal": second.name, "role": "break_glass", "resource_kind": "server", "justification": "mine too"}
+    give = lambda **more: ada.session().post(f"{server.url}{ADMIN}/grants", json={**wish, **more})  # noqa: E731
+    harness.wait_until(lambda: "for a while only" in give().text, 3, "the office counts, and ends")
+    call(server.session(), server, "POST", "/groups", json={"name": "vault"})
+    grant(server, "vault", "break_glass", on="server")
+    call(ada.session(), server, "POST", "/groups/vault/members", status=403, json={"member": second.name})
+    assert give(expires_at=given["ends_at"]).status_code == 200
+
+
 def totp(key: str) -> str:
     """RFC 6238, for the test's own use."""
     digest = hmac.new(base64.b32decode(key), struct.pack(">q", int(time.time()) // 30), hashlib.sha1).digest()

@@ -69,8 +69,18 @@ def test_a_table_that_was_cut_off_is_refused(server, tables):
     refused = server.cli("geo", "update", str(cut), *token(server), check=False)
     assert refused.returncode != 0 and "2 rows and the present one 6" in refused.stderr, refused
     assert shown(server, "203.0.113.8")["country"] == "NO", "what was there stays"
-    server.cli("geo", "update", str(tables / "countries.csv"), "--may-shrink", *token(server))
+    server.cli("geo", "update", str(tables / "countries.csv"), "--may-shrink", "--may-be-older", *token(server))
     assert shown(server, "203.0.113.8")["country"] is None and shown(server, "1.0.0.77")["country"] == "AU"
+
+
+def test_older_data_replaces_no_newer(server, tables):
+    update = ("geo", "update", str(tables / "networks.csv"), "--date", "2001-02-03", *token(server))
+    refused = server.cli(*update, check=False)
+    assert refused.returncode != 0 and "of 2001-02-03T00:00:00Z" in refused.stderr, refused
+    assert shown(server)["tables"][-1]["is_old"] is False
+    server.cli(*update, "--may-be-older")
+    assert {row["table"]: row["is_old"] for row in shown(server)["tables"]}["network_v4"]
+    server.cli("geo", "update", str(tables / "networks.csv"), *token(server))
 
 
 def test_tables_are_for_administrators(server, tables):

@@ -485,3 +485,15 @@ def test_a_data_sets_version_is_read_by_s3(s3_server, s3, tmp_path):
     assert s3.get_bucket_location(Bucket="datasets")["LocationConstraint"] is None
     assert "Status" not in s3.get_bucket_versioning(Bucket="datasets")
     s3.head_bucket(Bucket="datasets")
+
+
+def test_who_guesses_passwords_at_the_same_address_keeps_no_client_out():
+    if harness.external():
+        pytest.skip("needs a server of its own")
+    with harness.running(config_text='[s3]\nlisten = "127.0.0.1:0"\n') as server:
+        s3 = client(server, people.person(server, "owner").session())
+        s3.create_bucket(Bucket="neighbours")
+        stranger = server.session(token=None)
+        tried = [stranger.get(f"{server.url}/api/strongroom/v1/me", auth=(f"nobody{at}", "wrong password")).status_code for at in range(24)]
+        assert tried[0] == 401 and tried[-1] == 429, tried
+        assert s3.put_object(Bucket="neighbours", Key="a", Body=b"x")["ETag"]

@@ -50,6 +50,68 @@ impl Seen<'_> {
     }
 }
 
+/// The fields that an event may have, whatever its class.
+const FIELDS: [&str; 50] = [
+    "activity_id",
+    "activity_name",
+    "actor.user.credential_uid",
+    "actor.user.type",
+    "actor.user.type_id",
+    "actor.user.uid",
+    "api.operation",
+    "api.request.uid",
+    "attestation_list",
+    "category_name",
+    "category_uid",
+    "class_name",
+    "class_uid",
+    "file.name",
+    "file.type_id",
+    "file.uid",
+    "metadata.correlation_uid",
+    "metadata.event_code",
+    "metadata.log_name",
+    "metadata.product.name",
+    "metadata.product.vendor_name",
+    "metadata.product.version",
+    "metadata.profiles",
+    "metadata.uid",
+    "metadata.version",
+    "privileges",
+    "resource.namespace",
+    "resource.type",
+    "resource.uid",
+    "resources",
+    "risk_score",
+    "service.name",
+    "severity",
+    "severity_id",
+    "src_endpoint.type_id",
+    "src_endpoint.uid",
+    "status",
+    "status_code",
+    "status_id",
+    "strongroom.canary",
+    "strongroom.on_self",
+    "strongroom.resource",
+    "strongroom.workspace",
+    "time",
+    "type_name",
+    "type_uid",
+    "user.credential_uid",
+    "user.type",
+    "user.type_id",
+    "user.uid",
+];
+/// What an event holds of its record: verbs add details of their own.
+const OF_RECORD: &str = "unmapped.record.";
+
+/// Whether there is a field of this name, or one below it.
+pub(crate) fn is_field(name: &str) -> bool {
+    let is_at_or_above = |field: &str| field.strip_prefix(name).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'));
+    name.starts_with(OF_RECORD) || is_at_or_above("unmapped.record") || FIELDS.iter().any(|field| is_at_or_above(field))
+}
+
 /// The value of a field such as `actor.user.uid`, as a text.
 pub(crate) fn field(event: &Value, name: &str) -> Option<String> {
     match lookup(event, name)? {
@@ -69,5 +131,48 @@ pub(crate) fn lookup<'a>(event: &'a Value, name: &str) -> Option<&'a Value> {
         }
         let (head, tail) = rest.split_once('.')?;
         (here, rest) = (here.get(head)?, tail);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    /// The fields of an event, but for its record; a list is one.
+    fn fields_of(value: &Value, at: &str, found: &mut BTreeSet<String>) {
+        match value {
+            Value::Object(fields) if at != "unmapped.record" => {
+                for (name, value) in fields {
+                    let below = if at.is_empty() { name.clone() } else { format!("{at}.{name}") };
+                    fields_of(value, &below, found);
+                }
+            }
+            _ => {
+                found.insert(at.to_owned());
+            }
+        }
+    }
+
+    #[test]
+    fn every_field_of_every_class_is_known_and_no_other() {
+        let mut found = BTreeSet::new();
+        for action in ["runs.get", "artifacts.read", "grants.create", "users.create", "sessions.create", "groups.create"] {
+            let record = format!(
+                r#"{{"action":"{action}","at":1700000000000000,"caller":{{"id":"u1","kind":"user","token":"t1"}},"from":"ab","id":"e1","kind":"outcome","problem":"forbidden","risk":3,"status":"failed","target":"workspace","v":1}}"#
+            );
+            let view = RecordView::parse(record.as_bytes()).unwrap();
+            let seen = Seen { index: 1, view: &view, from: Some("ab"), risk: 3, canary: false };
+            fields_of(&seen.event(record.as_bytes(), "here").unwrap(), "", &mut found);
+        }
+        assert!(found.remove("unmapped.record"));
+        assert_eq!(found, FIELDS.iter().map(|field| (*field).to_owned()).collect());
+        for known in ["actor.user", "unmapped.record", "unmapped.record.details.role", "strongroom"] {
+            assert!(is_field(known), "{known}");
+        }
+        for unknown in ["", "a", "api.opertion", "actor.user.name", "src_endpoint.ip", "stat", "unmapped.recor", "status.x"] {
+            assert!(!is_field(unknown), "{unknown}");
+        }
     }
 }

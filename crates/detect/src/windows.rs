@@ -190,7 +190,7 @@ mod tests {
     fn found(hits: &str) -> Option<Vec<u64>> {
         let rule = |name: char| {
             format!(
-                "title: {name}\nname: {name}\nlogsource: {{product: strongroom, service: audit}}\ndetection: {{s: {{x: {name}}}, condition: s}}\n---\n"
+                "title: {name}\nname: {name}\nlogsource: {{product: strongroom, service: audit}}\ndetection: {{s: {{api.operation: {name}}}, condition: s}}\n---\n"
             )
         };
         let rules: String = ['a', 'b', 'c', 'd'].into_iter().map(rule).collect();
@@ -213,7 +213,7 @@ mod tests {
     #[test]
     fn many_correlations_and_high_counts_remember_fewer_groups_each() {
         let of = |kind: &str| {
-            let rule = "title: a\nname: a\nlogsource: {product: strongroom, service: audit}\ndetection: {s: {x: a}, condition: s}\n---\n";
+            let rule = "title: a\nname: a\nlogsource: {product: strongroom, service: audit}\ndetection: {s: {api.operation: a}, condition: s}\n---\n";
             let set =
                 RuleSet::of_text(&format!("{rule}title: b\ncorrelation: {{rules: [a], group-by: [u], timespan: 1d, {kind}}}\n"))
                     .unwrap();

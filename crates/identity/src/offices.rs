@@ -31,6 +31,12 @@ pub trait Offices: Send + Sync {
     /// # Errors
     /// `Unavailable` if it cannot be told.
     fn administer_until(&self, reader: &mut Reader<'_>, principals: &[String], at: Micros) -> Result<Option<Micros>, Problem>;
+
+    /// The same, or may make itself administrator, alone.
+    ///
+    /// # Errors
+    /// `Unavailable` if it cannot be told.
+    fn may_administer_until(&self, reader: &mut Reader<'_>, principals: &[String], at: Micros) -> Result<Option<Micros>, Problem>;
 }
 
 /// Is told whom to trust less for a while. Implemented by `server` over `risk`.

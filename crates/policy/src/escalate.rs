@@ -12,6 +12,11 @@ use crate::types::{Principal, PrincipalKind, Resource};
 /// The role whose office it is to give others what it does not hold itself.
 const OFFICE: &str = "administrator";
 
+/// Whoever holds a role with this verb makes themself administrator.
+const BREAK_GLASS: &str = "elevations.break_glass";
+/// The end of what has none.
+const FOR_GOOD: Micros = Micros(i64::MAX);
+
 /// A grant that somebody wants to give.
 #[derive(Clone, Copy)]
 pub(crate) struct Gift<'a> {
@@ -36,6 +41,10 @@ pub(crate) fn may_give(judge: Judge<'_>, gift: Gift<'_>) -> Result<(), Problem> 
     }
     if gift.receiver.id == gift.giver.id {
         return Err(denied("Nobody grants to themself; ask another administrator or owner."));
+    }
+    let leads_up = judge.engine.roles.get(gift.role).is_some_and(|role| role.verbs.contains(BREAK_GLASS));
+    if leads_up && gift.expires_at.unwrap_or(FOR_GOOD) > gives_until(judge, gift) {
+        return Err(denied("This role leads to an office that you hold for a while only; give it an expiry no later than that."));
     }
     let missing = missing(judge, gift);
     if missing.verbs.is_empty() {
@@ -70,6 +79,12 @@ fn would_gain(gift: Gift<'_>) -> bool {
             gift.giver.groups.iter().chain(own_groups).any(|group| group == receiver)
         }
     }
+}
+
+/// Until when the giver may give anything there.
+fn gives_until(judge: Judge<'_>, gift: Gift<'_>) -> Micros {
+    let grants = ask(judge, gift.giver, "grants.create", gift.resource, gift.workspace, gift.now).unwrap_or_default();
+    grants.iter().map(|grant| grant.expires_at.unwrap_or(FOR_GOOD)).max().unwrap_or(gift.now)
 }
 
 struct Missing {

@@ -57,8 +57,25 @@ impl Policy {
         principals: &[String],
         at: Micros,
     ) -> Result<Option<Micros>, Problem> {
-        let all = store::administrators(reader, at)?;
-        let own = all.into_iter().filter(|(principal, _)| principals.contains(principal));
-        Ok(own.map(|(_, end)| end.unwrap_or(Micros(i64::MAX))).max())
+        Ok(latest(store::administrators(reader, at)?, principals))
     }
+
+    /// The same, or may make itself administrator by breaking the glass.
+    ///
+    /// # Errors
+    /// `Unavailable` if it cannot be read.
+    pub fn may_administer_until(
+        &self,
+        reader: &mut Reader<'_>,
+        principals: &[String],
+        at: Micros,
+    ) -> Result<Option<Micros>, Problem> {
+        Ok(latest(store::near_administrators(reader, at)?, principals))
+    }
+}
+
+/// The latest end of what these principals hold.
+fn latest(all: Vec<(String, Option<Micros>)>, principals: &[String]) -> Option<Micros> {
+    let own = all.into_iter().filter(|(principal, _)| principals.contains(principal));
+    own.map(|(_, end)| end.unwrap_or(Micros(i64::MAX))).max()
 }

@@ -163,9 +163,19 @@ pub(crate) fn roles_of(reader: &mut Reader<'_>, principal: &str, now: Micros) ->
 
 /// The principals that administer the server, and until when.
 pub(crate) fn administrators(reader: &mut Reader<'_>, now: Micros) -> Result<Vec<(String, Option<Micros>)>, DbError> {
-    let sql = "SELECT DISTINCT principal, expires_at FROM grant_row WHERE role = 'administrator' AND resource_kind = 'server'
+    on_server(reader, ("administrator", "administrator"), now)
+}
+
+/// Those that do, or may make themselves its administrators by breaking the glass, and until when.
+pub(crate) fn near_administrators(reader: &mut Reader<'_>, now: Micros) -> Result<Vec<(String, Option<Micros>)>, DbError> {
+    on_server(reader, ("administrator", "break_glass"), now)
+}
+
+fn on_server(reader: &mut Reader<'_>, roles: (&str, &str), now: Micros) -> Result<Vec<(String, Option<Micros>)>, DbError> {
+    let sql = "SELECT DISTINCT principal, expires_at FROM grant_row WHERE (role = $2 OR role = $3) AND resource_kind = 'server'
                AND revoked_at IS NULL AND (expires_at IS NULL OR expires_at > $1) ORDER BY principal";
-    reader.query(sql, &[now.0.into()], |row| Ok((row.text(0)?, row.opt_int(1)?.map(Micros))))
+    let binds = [now.0.into(), roles.0.into(), roles.1.into()];
+    reader.query(sql, &binds, |row| Ok((row.text(0)?, row.opt_int(1)?.map(Micros))))
 }
 
 /// Which grants a list is of.

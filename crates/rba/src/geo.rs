@@ -9,6 +9,9 @@ use crate::table::{Kind, Table};
 /// Tables that are older than this are out of date: ranges change hands.
 pub const OLD_AFTER_DAYS: i64 = 90;
 
+/// What some tables say where they do not know: letters that ISO 3166-1 leaves to everybody.
+const NOWHERE: [u8; 2] = *b"XX";
+
 /// A country: two letters (ISO 3166-1).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Country([u8; 2]);
@@ -110,7 +113,8 @@ impl Geo {
         };
         let find = |kind| self.table(kind).and_then(|dated| dated.table.find(address));
         Whence {
-            country: find(country).and_then(Country::of_number),
+            // Some tables have a word for what they do not know: that is no country.
+            country: find(country).and_then(Country::of_number).filter(|country| country.0 != NOWHERE),
             // 0 stands for ranges that are routed by nobody.
             network: find(network).filter(|network| *network != 0),
             is_private: is_private(address),
@@ -156,6 +160,17 @@ mod tests {
         for private in ["10.0.0.1", "127.0.0.1", "192.168.1.1", "100.64.0.1", "::1", "fd00::1", "fe80::1"] {
             assert!(find(private).is_private && !find(private).is_unknown(), "{private}");
         }
+    }
+
+    #[test]
+    fn a_word_for_the_unknown_is_no_country() {
+        let mut geo = Geo::default();
+        for text in ["1.0.0.0,1.0.0.255,XX\n1.0.1.0,1.0.1.255,XK\n", "1.0.0.0,1.0.1.255,13335,x\n"] {
+            geo.put(Dated { table: Table::read_csv(text.as_bytes()).unwrap(), made_at: Micros(0) });
+        }
+        let find = |address: &str| geo.find(address.parse().unwrap());
+        assert_eq!((find("1.0.0.9").country, find("1.0.0.9").is_unknown()), (None, true));
+        assert_eq!((find("1.0.1.9").country.unwrap().text(), find("1.0.1.9").is_unknown()), ("XK", false));
     }
 
     #[test]

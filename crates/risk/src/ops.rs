@@ -196,6 +196,8 @@ pub struct UpdateGeo {
     pub made_at: Option<Micros>,
     /// Whether it may have less than half as many rows as the one that it replaces: a file that was cut off at the end of a line looks whole.
     pub may_shrink: bool,
+    /// Whether its data may be older than that of the one that it replaces: a file that lay about would bring back what is out of date.
+    pub may_be_older: bool,
     /// The table, as [`Table::to_bytes`] writes it.
     pub body: Body,
 }
@@ -231,10 +233,18 @@ impl Operation for UpdateGeo {
             row_count: i64::try_from(table.row_count()).unwrap_or(i64::MAX),
             sha256: kernel::hex(&kernel::sha256(&bytes)),
         };
-        let (kept, may_shrink) = (row.clone(), self.may_shrink);
+        let (kept, may_shrink, may_be_older) = (row.clone(), self.may_shrink, self.may_be_older);
         let write = move |writer: &mut vault::db::Writer<'_>| {
-            let present = store::geo_row_count(writer, &kept.kind)?.filter(|_| !may_shrink).unwrap_or_default();
-            if kept.row_count.saturating_mul(2) < present {
+            let (present, present_at) = store::geo_present(writer, &kept.kind)?.unwrap_or((0, Micros(i64::MIN)));
+            if kept.made_at < present_at && !may_be_older {
+                let message = format!(
+                    "the table's data is of {} and the present one's of {}: load a newer one, or say that it may be older (`--may-be-older`)",
+                    kept.made_at.rfc3339_seconds(),
+                    present_at.rfc3339_seconds()
+                );
+                return Err(Problem::new(Kind::Conflict, message));
+            }
+            if !may_shrink && kept.row_count.saturating_mul(2) < present {
                 let message = format!(
                     "the table has {} rows and the present one {present}: the file may have been cut off. Load it whole, or say that it may shrink (`--may-shrink`)",
                     kept.row_count

@@ -119,6 +119,8 @@ enum Brought<'a> {
     Unguessable(&'a [u8]),
     /// A password for an account.
     Password(String),
+    /// What a key signed: it cannot be guessed, and shows no secret by which it would be known again.
+    Signed,
     /// Anything else.
     Noise,
 }
@@ -291,8 +293,10 @@ impl Assessor {
             }
             Credential::Code(shown) if (self.is_secret_text)(shown.code.expose()) => Brought::Unguessable(shown.code.expose()),
             Credential::Bearer(_) | Credential::Session(_) | Credential::Device(_) | Credential::Code(_) => Brought::Noise,
-            // The id of a key is no secret: who names it wrongly must not be able to lock its holder out.
-            Credential::Signed(_) | Credential::Certificate => Brought::Noise,
+            // The id of a key is no secret, nor is a certificate: who names one wrongly must not be able to lock its holder out.
+            Credential::Signed(_) | Credential::Certificate | Credential::Exchange(_) | Credential::Statement(_) => {
+                Brought::Signed
+            }
             // A token sent as a password is a token, whatever the user name says.
             Credential::Basic { password, .. } | Credential::LogIn { password, .. }
                 if (self.is_secret_text)(password.expose()) =>
@@ -303,9 +307,7 @@ impl Assessor {
                 Brought::Password(username.to_ascii_lowercase())
             }
             // Whose it is stands in what was signed; nobody can guess it, or lock anybody out with it.
-            Credential::Passkey(_) | Credential::Federated(_) | Credential::Exchange(_) | Credential::Statement(_) => {
-                Brought::Noise
-            }
+            Credential::Passkey(_) | Credential::Federated(_) => Brought::Noise,
         }
     }
 
@@ -368,7 +370,7 @@ impl Assessor {
                     self.failures.change(here, now, |_| None);
                 }
             }
-            Brought::Nothing | Brought::Inside | Brought::Noise => return,
+            Brought::Nothing | Brought::Inside | Brought::Signed | Brought::Noise => return,
         }
         let id = caller.id.as_bytes();
         self.see(&self.networks, self.keyed.in_network("network", network, id), NETWORK_S, now);
@@ -382,7 +384,7 @@ impl Assessor {
         let failed = self.keyed.address("failed", attempt.address);
         match self.brought(&attempt.credential) {
             Brought::Nothing | Brought::Inside => return,
-            Brought::Unguessable(_) => {
+            Brought::Unguessable(_) | Brought::Signed => {
                 return self.take(self.token_quota, self.keyed.address("token_failed", attempt.address), now);
             }
             Brought::Noise => {}
@@ -442,6 +444,8 @@ impl Assess for Assessor {
                 // A neighbour behind the same address must not cost a good token its way in.
                 over.or_else(|problem| self.good.get(&self.keyed.key("good", &[secret]), now).map(drop).ok_or(problem))
             }
+            // Whoever guesses passwords behind the same address costs no key its way in.
+            Brought::Signed => self.over(self.token_quota, &self.keyed.address("token_failed", attempt.address), now),
             Brought::Noise => self.over(self.failure_quota, &self.keyed.address("failed", attempt.address), now),
             Brought::Password(name) => {
                 if let Some(wait) = self.lock_wait(&name, Network::of(attempt.address), now) {

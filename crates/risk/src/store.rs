@@ -165,9 +165,10 @@ pub(crate) fn put_geo(writer: &mut Writer<'_>, row: &GeoRow, bytes: &[u8]) -> Re
     Ok(())
 }
 
-/// How many rows the table of a kind has, if there is one.
-pub(crate) fn geo_row_count(reader: &mut Reader<'_>, kind: &str) -> Result<Option<i64>, Problem> {
-    Ok(reader.query_one("SELECT row_count FROM geo_table WHERE kind = $1", &[kind.into()], |row| row.int(0))?)
+/// How many rows the table of a kind has and when its data was made, if there is one.
+pub(crate) fn geo_present(reader: &mut Reader<'_>, kind: &str) -> Result<Option<(i64, Micros)>, Problem> {
+    let sql = "SELECT row_count, made_at FROM geo_table WHERE kind = $1";
+    Ok(reader.query_one(sql, &[kind.into()], |row| Ok((row.int(0)?, Micros(row.int(1)?))))?)
 }
 
 pub(crate) fn geo_rows(reader: &mut Reader<'_>) -> Result<Vec<GeoRow>, Problem> {

@@ -81,7 +81,7 @@ impl World {
         let bytes = Table::read_csv(csv.as_bytes()).unwrap().to_bytes();
         let body = Box::pin(futures_util::stream::iter([Ok(bytes.into())]));
         let table = kind.word().to_owned();
-        UpdateGeo { room: self.room.clone(), table, made_at: Some(made_at), may_shrink: false, body }
+        UpdateGeo { room: self.room.clone(), table, made_at: Some(made_at), may_shrink: false, may_be_older: false, body }
     }
 
     async fn load_both(&self) {
@@ -333,8 +333,7 @@ fn tables_are_taken_in_whole_and_shown_with_their_age() {
         assert!(wrong.message().contains("country_v4"), "{wrong}");
         assert!(world.load(table::Kind::CountryV4, COUNTRIES, now.plus_secs(3 * DAY_S)).await.is_err());
         let body = Box::pin(futures_util::stream::iter([Ok(vec![0_u8; 100].into())]));
-        let broken =
-            UpdateGeo { room: world.room.clone(), table: "country_v4".to_owned(), made_at: Some(now), may_shrink: false, body };
+        let broken = UpdateGeo { body, ..world.update(table::Kind::CountryV4, COUNTRIES, now) };
         assert!(world.gate.call(broken).await.is_err_and(|problem| problem.kind() == Kind::Invalid));
         assert_eq!(world.room.whence("203.0.113.200".parse().unwrap()).network, Some(64_502), "what was there stays");
     });
@@ -357,6 +356,20 @@ fn a_table_that_was_cut_off_replaces_no_whole_one_unless_that_is_said() {
         let wanted = UpdateGeo { may_shrink: true, ..world.update(table::Kind::CountryV4, cut, now) };
         assert_eq!(world.gate.call(wanted).await.unwrap().row_count, 1);
         assert!(!country(&world));
+    });
+}
+
+#[test]
+fn a_table_of_older_data_replaces_no_newer_one_unless_that_is_said() {
+    on_both_engines(async |world| {
+        let now = world.gate.clock.now();
+        world.load(table::Kind::CountryV4, COUNTRIES, now).await.unwrap();
+        let older = || world.update(table::Kind::CountryV4, COUNTRIES, now.plus_secs(-1));
+        let refused = world.gate.call(older()).await.unwrap_err();
+        assert_eq!(refused.kind(), Kind::Conflict);
+        assert!(refused.message().contains("--may-be-older"), "{refused}");
+        world.load(table::Kind::CountryV4, COUNTRIES, now).await.unwrap();
+        world.gate.call(UpdateGeo { may_be_older: true, ..older() }).await.unwrap();
     });
 }
 

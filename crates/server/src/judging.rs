@@ -233,6 +233,15 @@ impl identity::Offices for Offices {
     fn administer_until(&self, reader: &mut Reader<'_>, principals: &[String], at: Micros) -> Result<Option<Micros>, Problem> {
         self.0.administer_until(reader, principals, at)
     }
+
+    fn may_administer_until(
+        &self,
+        reader: &mut Reader<'_>,
+        principals: &[String],
+        at: Micros,
+    ) -> Result<Option<Micros>, Problem> {
+        self.0.may_administer_until(reader, principals, at)
+    }
 }
 
 /// Whom issuers say to trust less.

@@ -32,6 +32,16 @@ impl Condition {
             Self::Or(all) => all.iter().any(|one| one.holds(name)),
         }
     }
+
+    /// Whether it holds only where this selection does.
+    pub(super) fn needs(&self, name: &str) -> bool {
+        match self {
+            Self::Name(one) => one == name,
+            Self::Not(_) => false,
+            Self::And(all) => all.iter().any(|one| one.needs(name)),
+            Self::Or(all) => all.iter().all(|one| one.needs(name)),
+        }
+    }
 }
 
 struct Parser<'a> {

@@ -197,7 +197,12 @@ fn rule(fields: &Map<String, Value>) -> Result<Rule, String> {
     let looks = match (fields.get("detection"), fields.get("correlation"), fields.get("detector")) {
         (Some(_), None, None) => {
             source(fields)?;
-            Looks::Sigma(SigmaRule::read(fields)?)
+            let sigma = SigmaRule::read(fields)?;
+            if let Some(unknown) = sigma.unknown_field() {
+                let unknown = shown(unknown);
+                return Err(format!("`{unknown}` is no field of a record, so it would find nothing; an export of the log shows them"));
+            }
+            Looks::Sigma(sigma)
         }
         (None, Some(value), None) => Looks::Correlation(correlation::read(value)?),
         (None, None, Some(value)) => {

@@ -10,7 +10,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::{Map, Value};
 
 use super::condition::Condition;
-use crate::event::lookup;
+use crate::event::{is_field, lookup};
 
 /// A condition.
 const CONDITION_CHARS_MAX: usize = 500;
@@ -115,7 +115,7 @@ impl SigmaRule {
         }
         let names: BTreeSet<&str> = selections.keys().map(String::as_str).collect();
         let condition = Condition::read(&text, &names)?;
-        let needs_selection = needs_selection(&text);
+        let needs_selection = condition.needs("selection");
         let reach = detection.get("selection").filter(|_| needs_selection).map_or(Reach::All, reach);
         Ok(Self { selections, condition, reach, needs_selection })
     }
@@ -137,6 +137,16 @@ impl SigmaRule {
                 _ => true,
             })
         })
+    }
+
+    /// A field that it asks for and that no event has.
+    pub(super) fn unknown_field(&self) -> Option<&str> {
+        let groups = self.selections.values().filter_map(|selection| match selection {
+            Selection::Groups(groups) => Some(groups),
+            Selection::Keywords(_) => None,
+        });
+        let mut names = groups.flatten().flatten().flat_map(Field::names);
+        names.find(|name| !is_field(name))
     }
 
     /// Whether an event matches.
@@ -197,6 +207,10 @@ impl Field {
         if let Some(unknown) = modifiers.iter().find(|one| !KNOWN.contains(&one.as_str())) {
             return Err(format!("there is no modifier `{}` here; there are {}", super::shown(unknown), KNOWN.join(", ")));
         }
+        let kinds: Vec<&str> = modifiers.iter().map(String::as_str).filter(|one| !matches!(*one, "all" | "cased")).collect();
+        if let [one, other, ..] = kinds.as_slice() {
+            return Err(format!("`{one}` and `{other}` do not go together: ask for each of them by itself"));
+        }
         let values: Vec<&Value> = match value {
             Value::Array(all) => all.iter().collect(),
             one => vec![one],
@@ -234,6 +248,15 @@ impl Field {
         };
         let tests = values.into_iter().map(test).collect::<Result<_, String>>()?;
         Ok(Self { name, tests, all: has("all") })
+    }
+
+    /// The fields that it is about: its own, and those that it is compared with.
+    fn names(&self) -> impl Iterator<Item = &str> {
+        let others = self.tests.iter().filter_map(|test| match test {
+            Test::SameAs(other) => Some(other.as_str()),
+            _ => None,
+        });
+        std::iter::once(self.name.as_str()).chain(others)
     }
 
     /// Whether its tests leave it possible that the field has this text.
@@ -420,12 +443,6 @@ impl Bounds {
     }
 }
 
-/// Whether the condition asks for `selection` and more, but never for something else instead.
-fn needs_selection(condition: &str) -> bool {
-    let words: Vec<&str> = condition.split_whitespace().collect();
-    words.first() == Some(&"selection") && !words.contains(&"or") && words.get(1).is_none_or(|word| *word == "and")
-}
-
 /// What `selection` alone says a record must be.
 fn reach(selection: &Value) -> Reach {
     let Value::Object(selection) = selection else { return Reach::All };
@@ -513,6 +530,11 @@ mod tests {
             ("selection and not other", "outcome", "Success", false),
             ("selection or other", "outcome", "Success", true),
             ("not selection and other", "outcome", "Success", true),
+            ("selection and other OR other", "outcome", "Success", true),
+            ("selection and (other)or other", "outcome", "Success", true),
+            ("other AND (selection)", "outcome", "Success", false),
+            ("all of them", "outcome", "Success", false),
+            ("1 of them", "outcome", "Success", true),
         ] {
             assert_eq!(rule(failed.clone(), condition).can_match(kind, status), wanted, "{condition}, {kind} {status}");
         }
@@ -530,6 +552,15 @@ mod tests {
     fn verbs_are_found_without_case() {
         let rule = rule(&json!({ "selection": { "api.operation": "Runs.Create" }, "condition": "selection" })).unwrap();
         assert_eq!(*rule.reach(), Reach::Verbs(BTreeSet::from(["runs.create".to_owned()])));
+    }
+
+    #[test]
+    fn modifiers_that_contradict_each_other_are_an_error() {
+        for key in ["a|startswith|endswith", "a|gt|lt", "a|re|contains", "a|exists|fieldref"] {
+            let told = rule(&json!({ "s": { key: 1 }, "condition": "s" })).expect_err(key);
+            assert!(told.contains("do not go together"), "{key}: {told}");
+        }
+        rule(&json!({ "s": { "a|gt": 1, "a|lt": 9, "b|contains|all|cased": ["x", "y"] }, "condition": "s" })).unwrap();
     }
 
     #[test]

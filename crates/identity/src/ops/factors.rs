@@ -9,7 +9,7 @@ use crate::factors::{Ceremony, Purpose, new_recovery_codes, totp, webauthn};
 use crate::names::parse_label;
 use crate::ops::whole::{person, whole_person};
 use crate::port::totp_purpose;
-use crate::store::NewPasskey;
+use crate::store::{NewPasskey, SESSION_ID_PREFIX};
 use crate::types::{Factors, Passkey, Principal, PrincipalKind, TotpOffer};
 use crate::{Identity, store};
 
@@ -205,7 +205,7 @@ impl Operation for AddPasskey {
     }
 }
 
-/// Removes one of the caller's own factors.
+/// Removes one of the caller's own factors. It ends all other sessions: whoever found the key may have begun one.
 pub struct RemoveFactor {
     /// The room.
     pub room: Identity,
@@ -222,14 +222,16 @@ impl Operation for RemoveFactor {
     }
 
     async fn run(self, permit: Permit<Self>) -> Result<(), Problem> {
-        let (caller, own) = (permit.caller().clone(), person(permit.caller())?.to_owned());
+        let (at, caller, own) = (permit.entry().at, permit.caller().clone(), person(permit.caller())?.to_owned());
         let factor = self.factor;
+        let keep = caller.token.as_ref().map(|token| token.id.clone()).filter(|id| id.starts_with(SESSION_ID_PREFIX));
         let write = self.room.db.write(&permit, move |tx| {
             whole_person(tx, &caller)?;
             if !store::remove_factor(tx, &own, &factor)? {
                 return Err(Problem::not_found("the account has no such factor"));
             }
             store::drop_recovery_codes_without_factor(tx, &own)?;
+            store::revoke_sessions_but(tx, &own, keep.as_deref(), at)?;
             Ok(((), Outcome::done().resource(factor)))
         });
         write.await?;

@@ -183,7 +183,7 @@ fn both(reader: &mut Reader<'_>, group: &str, member: &str) -> Result<(Principal
     Ok((group, member.ok_or_else(|| Problem::not_found("there is no account or group of this id or name to be the member"))?))
 }
 
-/// Until when whoever is in this group administers the server.
+/// Until when whoever is in this group administers the server, or may make themself its administrator.
 fn office_until(
     reader: &mut Reader<'_>,
     offices: Option<&dyn Offices>,
@@ -193,7 +193,7 @@ fn office_until(
     let Some(offices) = offices else { return Ok(None) };
     let mut all = store::groups_of(reader, group_id)?;
     all.push(group_id.to_owned());
-    offices.administer_until(reader, &all, at)
+    offices.may_administer_until(reader, &all, at)
 }
 
 /// Who administers the server for some hours puts nobody where they would do so for longer: as with a grant, nobody passes on what they have
@@ -209,7 +209,7 @@ fn no_longer_office(
     let own: Vec<String> = caller.groups.iter().chain([&caller.id]).cloned().collect();
     if passed_on > offices.administer_until(reader, &own, at)? {
         return Err(Problem::forbidden(
-            "Permission denied. Who is in this group administers the server for longer than you do; ask an administrator whose role has no end.",
+            "Permission denied. Who is in this group administers the server for longer than you do, or may come to that; ask an administrator whose role has no end.",
         ));
     }
     Ok(())

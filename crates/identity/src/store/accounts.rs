@@ -116,7 +116,13 @@ pub(crate) fn end_sessions(tx: &mut Writer<'_>, principal_id: &str, at: Micros) 
     revoke_sessions_but(tx, principal_id, None, at)
 }
 
-fn revoke_sessions_but(tx: &mut Writer<'_>, principal_id: &str, keep: Option<&str>, at: Micros) -> Result<(), DbError> {
+/// Ends all sessions of a principal but `keep`.
+pub(crate) fn revoke_sessions_but(
+    tx: &mut Writer<'_>,
+    principal_id: &str,
+    keep: Option<&str>,
+    at: Micros,
+) -> Result<(), DbError> {
     tx.execute(
         "UPDATE session SET revoked_at = $3 WHERE principal_id = $1 AND id <> $2 AND revoked_at IS NULL",
         &[principal_id.into(), keep.unwrap_or_default().into(), at.0.into()],

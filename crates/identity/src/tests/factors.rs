@@ -270,13 +270,16 @@ async fn an_answered_challenge_is_known_to_every_node_and_after_a_start() {
 #[tokio::test]
 async fn the_last_factor_takes_the_recovery_codes_along() {
     for world in worlds() {
-        let (seed, _) = world.with_totp("ada").await;
+        let (seed, codes) = world.with_totp("ada").await;
         world.clock.advance_secs(60);
         let code = world.code(&seed, 0);
         let session = world.by(world.form("ada", PASSWORD, code.expose_text().unwrap()), world.create()).await.unwrap();
+        let other = world.by(world.form("ada", PASSWORD, codes[0].expose_text().unwrap()), world.create()).await.unwrap();
+        world.who(cookie(&other)).await.unwrap();
         let remove = |factor: &str| RemoveFactor { room: world.room.clone(), factor: factor.to_owned() };
         assert_eq!(world.by(cookie(&session), remove("key_none")).await.unwrap_err().kind(), Kind::NotFound);
         world.by(cookie(&session), remove("totp")).await.unwrap();
+        assert!(world.who(cookie(&other)).await.is_err(), "what was begun elsewhere ends, whoever began it");
         let (factors, _) = world.by(cookie(&session), ListFactors { room: world.room.clone() }).await.unwrap();
         assert_eq!((factors.totp_since, factors.recovery_codes_left), (None::<Micros>, 0));
         assert!(world.who(world.form("ada", PASSWORD, "")).await.is_ok());

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use kernel::{Kind, Micros};
 
-use super::provisioning::{BRIEF, holders};
+use super::provisioning::{BRIEF, GLASS, holders};
 use super::{World, bearer, worlds};
 use crate::ops::account::GetMe;
 use crate::ops::accounts::{CreateService, DeleteUser, DisableUser};
@@ -111,8 +111,14 @@ async fn who_administers_for_a_while_puts_nobody_where_it_lasts() {
         let (bosses, inner, team) = (group(&world, "bosses").await, group(&world, "inner").await, group(&world, "team").await);
         world.by_job(add(&world, &bosses, &inner)).await.unwrap();
         let brief = format!("{BRIEF}{}", ada.id);
-        for (held, wanted) in [(brief.as_str(), Some(Kind::Forbidden)), (ada.id.as_str(), None)] {
-            holders.set(&[bosses.id.as_str(), held]);
+        let glass = format!("{GLASS}{}", bosses.id);
+        for (office, held, wanted) in [
+            (&bosses.id, &brief, Some(Kind::Forbidden)),
+            (&glass, &brief, Some(Kind::Forbidden)),
+            (&glass, &ada.id, None),
+            (&bosses.id, &ada.id, None),
+        ] {
+            holders.set(&[office, held]);
             for into in [&bosses, &inner] {
                 let done = world.by(bearer(&token.secret), add(&world, into, &bob)).await;
                 assert_eq!(done.err().map(|problem| problem.kind()), wanted, "{held} {}", into.name);

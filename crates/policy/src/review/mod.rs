@@ -202,6 +202,11 @@ impl<'a> Decider<'a> {
         !propose::is_apart(wanted) && wanted.verbs.iter().all(|verb| roles.iter().any(|one| one.verbs.contains(verb)))
     }
 
+    /// Whether a role reads what no other does.
+    pub(crate) fn is_apart(&self, role: &str) -> bool {
+        self.engine.roles.get(role).is_some_and(propose::is_apart)
+    }
+
     /// The grants by which it is allowed; none if it is not.
     pub(crate) fn grants(&self, caller: &Caller, verb: &str, place: &Spot) -> Option<Vec<Arc<Grant>>> {
         self.judge().may(self.ask(caller, verb, place))

@@ -101,6 +101,25 @@ async fn a_grant_ends_no_later_than_what_it_passes_on() {
 }
 
 #[tokio::test]
+async fn who_administers_for_a_while_lets_nobody_break_the_glass_for_longer() {
+    for house in houses().await {
+        let until = START.plus_secs(3_600);
+        let brief = CreateGrant { expires_at: Some(until), ..house.gift("bob", "administrator", On::Server) };
+        house.call("root", brief).await.unwrap();
+        let glass = |expires_at| CreateGrant { expires_at, ..house.gift("vera", "break_glass", On::Server) };
+        for end in [None, Some(until.plus_secs(1))] {
+            assert_eq!(house.call("bob", glass(end)).await.unwrap_err().kind(), Kind::Forbidden, "{end:?}");
+        }
+        house.call("bob", glass(Some(until))).await.unwrap();
+        // Nor who may break it for good, and did.
+        check(&house, "root", "bob", "break_glass", On::Server, None).await;
+        check(&house, "bob", "olga", "break_glass", On::Server, Some(Kind::Forbidden)).await;
+        check(&house, "root", "olga", "break_glass", On::Server, None).await;
+        check(&house, "bob", "team", "auditor", On::Server, None).await;
+    }
+}
+
+#[tokio::test]
 async fn bad_input_is_refused_with_what_to_do() {
     let house = house().await;
     let bad = Some(Kind::Invalid);

@@ -152,6 +152,44 @@ fn dead_tokens_are_slowed_down_late_and_good_ones_beside_them_never() {
     assert!(world.pass(basic("bob"), HOME, "u_bob").is_ok(), "passwords have a limit of their own");
 }
 
+/// What S3's clients, agents, platforms and issuers bring: nobody guesses it.
+fn signed() -> [Credential; 3] {
+    let by_key = gate::Signed {
+        access_key: "SRK1".to_owned(),
+        session_token: None,
+        date: "20270115".to_owned(),
+        region: "us-east-1".to_owned(),
+        service: "s3".to_owned(),
+        string_to_sign: String::new(),
+        signature: [0; 32],
+        signing_key: Arc::default(),
+    };
+    let by_platform = Credential::Exchange(Secret::from("a.b.c".to_owned()));
+    [Credential::Signed(Box::new(by_key)), Credential::Certificate, by_platform]
+}
+
+#[test]
+fn who_guesses_passwords_costs_no_key_behind_the_same_address_its_way_in() {
+    let world = world();
+    for at in 0..20 {
+        assert_eq!(world.fail(basic(&format!("somebody{at}")), HOME), None);
+    }
+    assert!(world.fail(basic("one more"), HOME).is_some());
+    for credential in signed() {
+        assert!(world.pass(credential, HOME, "u_ada").is_ok());
+    }
+    // What is signed wrongly is slowed down too, and costs no password its way in.
+    let world = self::world();
+    for _ in 0..1_000 {
+        assert_eq!(world.fail(Credential::Certificate, HOME), None);
+    }
+    for credential in signed() {
+        assert!(world.fail(credential, HOME).is_some());
+    }
+    assert!(world.pass(basic("bob"), HOME, "u_bob").is_ok());
+    assert!(world.pass(Credential::Certificate, AWAY, "u_ada").is_ok());
+}
+
 #[test]
 fn strangers_share_a_generous_limit_and_known_callers_have_none() {
     let world = world();

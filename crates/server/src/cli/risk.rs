@@ -80,6 +80,9 @@ pub struct Update {
     /// A table may have less than half as many rows as the one that it replaces; otherwise that is taken for a file that was cut off.
     #[arg(long)]
     may_shrink: bool,
+    /// A table's data may be older than that of the one that it replaces.
+    #[arg(long)]
+    may_be_older: bool,
     #[command(flatten)]
     connection: Connection,
 }
@@ -175,8 +178,9 @@ impl Update {
         for (table, made_at) in tables {
             let bytes = table.to_bytes();
             let size_bytes = bytes.len() as u64;
-            let (kind, date, may_shrink) = (table.kind().word(), made_at.rfc3339_seconds(), self.may_shrink);
-            let path = format!("{PREFIX}/geo/{kind}?made_at={date}&may_shrink={may_shrink}");
+            let (kind, date) = (table.kind().word(), made_at.rfc3339_seconds());
+            let (may_shrink, may_be_older) = (self.may_shrink, self.may_be_older);
+            let path = format!("{PREFIX}/geo/{kind}?made_at={date}&may_shrink={may_shrink}&may_be_older={may_be_older}");
             rows.push(
                 client
                     .put(&path, Full::new(Bytes::from(bytes)).map_err(|never| match never {}).boxed_unsync(), size_bytes)

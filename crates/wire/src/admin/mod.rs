@@ -10,7 +10,7 @@
 //! | GET, DELETE `/users/{user}`; POST `/users/{user}/disable`, `/enable`, `/password` | `{"password"}` |
 //! | POST `/me/password` | `{"current"?, "new"}` |
 //! | GET `/me/factors`; POST `/me/factors/totp`, `…/totp/confirm`, `…/passkeys`, `…/recovery-codes`; DELETE `/me/factors/{factor}`; POST `/users/{user}/reset-factors`, `/users/{user}/link` | `{}`, `{"code"}`, `{"label", "ceremony", "client_data", "attestation_object"}`, `{"issuer", "subject"}` |
-//! | GET `/users/{user}/log-ins`, `/me/log-ins`; GET `/geo`; PUT `/geo/{table}` | `?rows=`; `?address=`; `?made_at=`, `?may_shrink=`, a table as bytes |
+//! | GET `/users/{user}/log-ins`, `/me/log-ins`; GET `/geo`; PUT `/geo/{table}` | `?rows=`; `?address=`; `?made_at=`, `?may_shrink=`, `?may_be_older=`, a table as bytes |
 //! | GET `/me/mail`, `/mail`; POST `/me/mail-key`, `/users/{user}/mail`, `/mail/test` | `?sent=`; `{"key"}`, `{"address"}`, `{"to"}` |
 //! | GET, POST `/groups`; DELETE `/groups/{group}`; POST `/groups/{group}/members`; DELETE `/groups/{group}/members/{member}` | `{"name"}`, `{"member"}` |
 //! | GET, POST `/services`; DELETE `/services/{service}` | `{"name"}` |

@@ -31,14 +31,12 @@ pub fn routes(door: &mut Door, log_ins: &LogIns) {
     door.route(Method::GET, &format!("{PREFIX}/geo"), show, |shown| json_answer(&geo(&shown)));
     let room = log_ins.clone();
     let update = move |inbound: &Inbound, bytes: BodyStream| {
-        let [made_at, may_shrink] = only(inbound, ["made_at", "may_shrink"])?;
+        let [made_at, may_shrink, may_be_older] = only(inbound, ["made_at", "may_shrink", "may_be_older"])?;
         let made_at = made_at.map(|text| times::parse("made_at", &text)).transpose()?;
-        let may_shrink = match may_shrink.as_deref() {
-            None | Some("false") => false,
-            Some("true") => true,
-            Some(_) => return Err(Problem::invalid("`may_shrink` is true or false")),
-        };
-        Ok(UpdateGeo { room: room.clone(), table: inbound.path("table").to_owned(), made_at, may_shrink, body: Box::pin(bytes) })
+        let may_shrink = flag("may_shrink", may_shrink.as_deref())?;
+        let may_be_older = flag("may_be_older", may_be_older.as_deref())?;
+        let (room, table) = (room.clone(), inbound.path("table").to_owned());
+        Ok(UpdateGeo { room, table, made_at, may_shrink, may_be_older, body: Box::pin(bytes) })
     };
     door.stream(Method::PUT, &format!("{PREFIX}/geo/{{table}}"), update, |row| json_answer(&table(&row)));
 }
@@ -46,6 +44,14 @@ pub fn routes(door: &mut Door, log_ins: &LogIns) {
 fn rows(inbound: &Inbound) -> Result<Option<i64>, Problem> {
     let (page, []) = query(inbound, [])?;
     Ok(page.rows.and_then(|rows| i64::try_from(rows).ok()))
+}
+
+fn flag(name: &str, given: Option<&str>) -> Result<bool, Problem> {
+    match given {
+        None | Some("false") => Ok(false),
+        Some("true") => Ok(true),
+        Some(_) => Err(Problem::invalid(format!("`{name}` is true or false"))),
+    }
 }
 
 fn judged(one: &JudgedLogIn) -> Value {

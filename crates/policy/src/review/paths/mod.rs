@@ -6,6 +6,7 @@
 //! has models trained. What two people have to do together is named as such. A goal is each power that lies at the end of a way and that the
 //! one who goes it does not hold: each role on each place, and what no single role says.
 
+mod code;
 #[cfg(test)]
 mod tests;
 mod ways;
@@ -141,6 +142,8 @@ struct Search<'a> {
     narrowed: BTreeMap<String, Someone>,
     /// Whether a way was given up because it is too long.
     is_cut: Cell<bool>,
+    /// What training lets the code come to that it runs.
+    trained: code::Trained<'a>,
 }
 
 /// What the search needs of one account: worked out once, however many ways lead over it.
@@ -167,7 +170,9 @@ pub(crate) fn find(world: &World, engine: &Engine) -> PathsFound {
         Some((id, Someone { token: Some(facts), ..account }))
     });
     let (narrowed, is_cut) = (narrowed.collect(), Cell::new(false));
-    let search = Search { world, decider, grants, known: RefCell::default(), narrowed, is_cut };
+    let trained = code::Trained::new();
+    let mut search = Search { world, decider, grants, known: RefCell::default(), narrowed, is_cut, trained };
+    search.trained = search.look_at_training();
     let mut left_off = world.left_off.clone();
     let makers: BTreeSet<&str> = world.tokens.iter().map(|token| token.created_by.as_str()).collect();
     // Who holds nothing and has no token of another account has nothing to begin with.

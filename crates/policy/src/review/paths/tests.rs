@@ -60,6 +60,34 @@ fn code_that_somebody_elses_training_runs() {
 }
 
 #[test]
+fn code_reads_what_no_other_of_its_writers_ways_does_and_its_version_is_put_to_work() {
+    let how = ["code_that_another_runs"];
+    let model = || Resource::RegisteredModel("m".to_owned());
+    let base = |role: &str, on: Resource| {
+        let base = world().person("eve").person("bob").grant("g_e", "eve", "contributor", Resource::Experiment(7));
+        let base = base.grant("g_m", "bob", "contributor", model()).grant("g_d", "bob", role, on);
+        base.used("g_m", "bob", "retraining.submit", "registered_model:m")
+    };
+    let dataset = Resource::Dataset("d".to_owned());
+    let goal = "`datasets.read` of the role `viewer` on the dataset `d`";
+    check(base("viewer", dataset), base("monitor", workspace()), &how, goal);
+    // What is read of special categories too, whatever else eve reads.
+    let reads = |role: &str| base(role, workspace()).grant("g_v", "eve", "viewer", workspace());
+    check(reads("special_reader"), reads("viewer"), &how, "the role `special_reader` on the workspace `one`");
+    // Nor does it help that one makes no versions, where another's training makes one of one's code.
+    let retrained = |role: &str, choice: &str| {
+        let mut base = world().person("eve").person("bob").grant("g_e", "eve", "trainer", workspace());
+        base.endpoints.push(endpoint(choice));
+        let base = base.grant("g_d", "eve", role, model()).grant("g_b", "bob", "contributor", workspace());
+        base.used("g_b", "bob", "retraining.submit", "registered_model:m")
+    };
+    for choice in ["@champion", "3"] {
+        check(retrained("deployer", choice), retrained("viewer", choice), &how, "what the endpoint `live` answers");
+    }
+    check(retrained("reviewer", "@champion"), retrained("reviewer", "3"), &how, "what the endpoint `live` answers");
+}
+
+#[test]
 fn an_alias_that_an_endpoint_follows() {
     let base =
         |choice: &str, second: &str| {

@@ -63,44 +63,6 @@ impl Search<'_> {
         }
     }
 
-    /// Code that somebody else's training runs.
-    fn by_code(&self, who: &Someone, found: &mut Vec<(Goal, Step, bool)>) {
-        for id in self.world.workspaces.keys() {
-            let spot = self.spot_of(id);
-            if self.may(who, &["datasets.read", "artifacts.read"], &spot).is_some() {
-                continue;
-            }
-            // Code lies in the files of runs: of the workspace, or of an experiment that training takes its code from.
-            let is_experiment = |grant: &&std::sync::Arc<crate::types::Grant>| {
-                grant.workspace.as_deref() == Some(id) && matches!(grant.resource, Resource::Experiment(_))
-            };
-            let experiments = self.world.grants.iter().filter(is_experiment).map(|grant| Spot::of(&grant.resource, Some(id)));
-            let writes = std::iter::once(spot.clone())
-                .chain(experiments)
-                .find_map(|place| self.may(who, &["artifacts.write"], &place).map(|grants| (place, grants)));
-            let Some((place, mut evidence)) = writes else { continue };
-            let runs = self.world.uses.iter().find(|one| {
-                one.verb == "retraining.submit"
-                    && one.workspace == *id
-                    && one.caller != who.id
-                    && self
-                        .world
-                        .people
-                        .get(&one.caller)
-                        .is_some_and(|other| self.may(other, &["datasets.read"], &spot).is_some())
-            });
-            let Some(runs) = runs else { continue };
-            evidence.push(format!("{} used {} on {}", self.world.name(&runs.caller), runs.grant, runs.last_at.rfc3339()));
-            let words = format!(
-                "`{}` writes files of {}, and `{}` trains models from such files with access to data",
-                who.name,
-                place.words,
-                self.world.name(&runs.caller)
-            );
-            found.push((Goal::Data(id.clone()), Step { how: "code_that_another_runs", words, evidence }, false));
-        }
-    }
-
     /// Old grants come back with an old backup.
     fn by_restore(&self, who: &Someone, found: &mut Vec<(Goal, Step, bool)>) {
         let Some(grants) = self.may(who, &["backups.request_restore"], &Spot::server()) else { return };
