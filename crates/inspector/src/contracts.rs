@@ -162,8 +162,10 @@ fn diff(before: &str, after: &str, as_json: bool) -> Result<(String, bool), Stri
 
 fn tables(text: &str, dataset: &str) -> Result<(String, bool), String> {
     let contract = Contract::from_yaml(text).map_err(|error| error.to_string())?.contract;
-    let needed = contract.needed_keys(contract.table_of(dataset)).map_err(|error| error.to_string())?;
-    let tables: Vec<_> = needed.iter().map(|keys| json!({ "name": keys.table(), "apart": keys.rows })).collect();
+    let own = contract.table_of(dataset);
+    let needed = contract.needed_keys(own).map_err(|error| error.to_string())?;
+    let elsewhere = needed.iter().filter(|keys| !own.is_some_and(|own| keys.is_of(own)));
+    let tables: Vec<_> = elsewhere.map(|keys| json!({ "name": keys.table(), "apart": keys.rows })).collect();
     Ok((json!(tables).to_string(), true))
 }
 
@@ -179,6 +181,12 @@ mod tests {
         let (said, good) = tables(CONTRACT, "orders").unwrap();
         let said: serde_json::Value = serde_json::from_str(&said).unwrap();
         assert_eq!((said, good), (json!([{ "name": "customers", "apart": false }]), true));
+    }
+
+    #[test]
+    fn a_table_that_refers_to_itself_asks_for_no_other() {
+        let itself = CONTRACT.replace("shop.yaml#customers.id", "orders.id");
+        assert_eq!(tables(&itself, "orders").unwrap(), ("[]".to_owned(), true));
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! The way on: what stems from a version of a data set. The way back is in `store`.
 
-use std::collections::HashSet;
+use std::collections::HashMap;
 
 use vault::db::{DbError, Reader};
 
@@ -13,7 +13,7 @@ use crate::types::{Node, NodeKind, Trust};
 pub struct Stemming {
     /// The thing.
     pub node: Node,
-    /// Observed if every step to it is; a step that a client only claimed makes it claimed.
+    /// Observed if every step of a way to it is; where each way has a step that a client only claimed, it is claimed.
     pub trust: Trust,
     /// The data version that it stems from most nearly.
     pub data: String,
@@ -28,8 +28,8 @@ pub struct Onward {
     pub truncated: bool,
 }
 
-/// A node on the way: its number, whether all steps to it were seen, the data version behind it.
-type Reached = (i64, Trust, String);
+/// A node on the way: its number, and the data version behind it.
+type Reached = (i64, String);
 
 /// What is shown of what stems from data. Datasets and jobs that clients told of are only followed.
 const SHOWN: [NodeKind; 4] = [NodeKind::Run, NodeKind::LoggedModel, NodeKind::ModelVersion, NodeKind::DataVersion];
@@ -43,8 +43,9 @@ pub fn onward(reader: &mut Reader<'_>, workspace: &str, dataset: &str, number: i
     let name = data_version_name(dataset, number);
     let root = node_key(workspace, NodeKind::DataVersion, &name);
     let Some(root) = number_of(reader, &root)? else { return Ok(Onward::default()) };
-    let mut known = HashSet::from([root]);
-    let mut frontier: Vec<Reached> = vec![(root, Trust::Observed, name)];
+    // How far each node's surest way is to be trusted. One that is reached again by a surer way is gone on from again.
+    let mut known = HashMap::from([(root, Trust::Observed)]);
+    let mut frontier: Vec<Reached> = vec![(root, name)];
     let mut found = Onward::default();
     for _ in 0..DEPTH_MAX {
         let mut next = Vec::new();
@@ -53,13 +54,17 @@ pub fn onward(reader: &mut Reader<'_>, workspace: &str, dataset: &str, number: i
                 found.truncated = true;
                 return labelled(reader, found);
             }
-            let Some((_, before, data)) = frontier.iter().find(|(id, _, _)| *id == to) else { continue };
-            if !known.insert(node.number) {
+            let Some((_, data)) = frontier.iter().find(|(id, _)| *id == to) else { continue };
+            let trust = trust.min(known.get(&to).copied().unwrap_or(Trust::Claimed));
+            if known.get(&node.number).is_some_and(|held| *held >= trust) {
                 continue;
             }
-            let trust = trust.min(*before);
-            next.push((node.number, trust, if node.kind == NodeKind::DataVersion { node.name.clone() } else { data.clone() }));
-            if SHOWN.contains(&node.kind) {
+            let is_new = known.insert(node.number, trust).is_none();
+            next.push((node.number, if node.kind == NodeKind::DataVersion { node.name.clone() } else { data.clone() }));
+            if !is_new {
+                let again = found.things.iter_mut().filter(|thing| thing.node.number == node.number);
+                again.for_each(|thing| thing.trust = trust);
+            } else if SHOWN.contains(&node.kind) {
                 found.things.push(Stemming { node, trust, data: data.clone() });
             }
         }
@@ -81,7 +86,7 @@ fn labelled(reader: &mut Reader<'_>, mut found: Onward) -> Result<Onward, DbErro
 
 /// The edges that lead here, what was seen before what was claimed: where both are known, what was seen counts.
 fn steps(reader: &mut Reader<'_>, frontier: &[Reached]) -> Result<Vec<(Node, Trust, i64)>, DbError> {
-    let numbers: Vec<i64> = frontier.iter().map(|(number, _, _)| *number).collect();
+    let numbers: Vec<i64> = frontier.iter().map(|(number, _)| *number).collect();
     let sql = format!(
         "SELECT n.id, n.key, n.kind, n.name, n.digest, n.attributes, n.at, e.trust, e.to_node
          FROM json_each($1) AS k CROSS JOIN lineage_edge AS e CROSS JOIN lineage_node AS n

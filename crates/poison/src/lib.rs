@@ -35,6 +35,7 @@ mod mutual;
 mod near_texts;
 mod odd;
 mod outliers;
+mod phrases;
 mod planted;
 mod pool;
 mod random;

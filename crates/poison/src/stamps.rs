@@ -32,8 +32,8 @@ const NARROW_SHIFT: u32 = 3;
 const COLOUR_COUNT: usize = 4_096;
 /// Three readings of a window: two grids of levels, one half a level off, so that no colour lies at the edge of both; and a narrow one.
 const READING_COUNT: usize = 3;
-/// How probable it may be that any window of a set without stamps is as pure.
-const CHANCE_MAX: f64 = 0.01;
+/// How probable it may be that any window or word of a set without stamps and phrases is as pure.
+pub(crate) const CHANCE_MAX: f64 = 0.01;
 /// Mean images are of at most so many cells a side.
 const CELL_COUNT_MAX: usize = 8;
 /// Stamps that are followed up, and windows from which they are put together.
@@ -433,8 +433,8 @@ fn luma(pixel: &[u8]) -> u8 {
     u8::try_from(weighed >> 8).unwrap_or(u8::MAX)
 }
 
-/// The logarithm of a bound on how probable it is that so many of a window's rows carry a label by its share (Chernoff 1952).
-fn chance(count: u32, total: u32, share: f32) -> f64 {
+/// The logarithm of a bound on how probable it is that so many of a window's or word's rows carry a label by its share (Chernoff 1952).
+pub(crate) fn chance(count: u32, total: u32, share: f32) -> f64 {
     let (part, share) = (f64::from(count) / f64::from(total.max(1)), f64::from(share).clamp(1e-9, 1.0 - 1e-9));
     if part <= share {
         return 0.0;

@@ -237,7 +237,7 @@ fn completed(mut found: Vec<Found>, cells: &Cells, labels: &[u32]) -> Vec<Found>
 }
 
 /// The rows of each cell, in one pass over all rows.
-fn rows_of_cells(cells: &Cells, striking: &[(f32, u32, usize)]) -> Vec<Vec<u32>> {
+pub(crate) fn rows_of_cells(cells: &Cells, striking: &[(f32, u32, usize)]) -> Vec<Vec<u32>> {
     let mut rows = vec![Vec::new(); striking.len()];
     if striking.is_empty() {
         return rows;

@@ -7,6 +7,7 @@ use crate::forest;
 use crate::fourier;
 use crate::input::Input;
 use crate::labels::shares;
+use crate::phrases::phrases;
 use crate::pool::pool;
 use crate::report::Trigger;
 use crate::sparse;
@@ -78,6 +79,10 @@ pub(crate) fn scan_triggers(
         thresholds.push(least);
     }
     first.extend(odd.iter().cloned());
+    let of_words = kinds.iter().enumerate().find(|(_, cells)| cells.kind == CellKind::Word);
+    if let (Some(of_words), Some(texts)) = (of_words, &input.texts) {
+        first.extend(phrases(of_words, &texts.words, labels, &shares, watch)?);
+    }
     let stamped = add_stamps(input, labels, &shares, &mut kinds, seed, watch)?;
     first.extend(stamped.triggers.iter().cloned());
     let mut found: Vec<Found> = Vec::new();

@@ -1,4 +1,4 @@
-//! Texts to hashed words and pairs of words.
+//! Texts to hashed words and pairs of words, and the signs beside them that few texts have by nature.
 
 use crate::at::{at, put};
 use crate::input::Texts;
@@ -11,6 +11,8 @@ pub const TOKEN_COUNT: usize = 1 << 18;
 pub const TEXT_BYTES_MAX: usize = 16 * 1024;
 /// Bytes of one word that are kept for reports.
 const WORD_BYTES_MAX: usize = 40;
+/// What stands for a word of letters that only look alike.
+const MIXED: &str = "a word of Latin and other letters";
 /// Entries of all texts together; texts beyond are read as empty, and the report says so.
 pub const ENTRY_COUNT_MAX: usize = 100_000_000;
 
@@ -47,10 +49,18 @@ impl TextReader {
         for word in lower.split(|letter: char| !letter.is_alphanumeric()).filter(|word| !word.is_empty()) {
             let hash = hash(word);
             found.push(self.token(hash, || word.to_owned()));
+            if is_mixed(word) {
+                found.push(self.token(self::hash(MIXED), || MIXED.to_owned()));
+            }
             if let Some((hash_before, word_before)) = before {
                 found.push(self.token(mix(hash_before ^ hash.rotate_left(17)), || format!("{word_before} {word}")));
             }
             before = Some((hash, word));
+        }
+        // Neither letters nor plain punctuation: pictures, signs without width, spaces that do not break.
+        for sign in lower.chars().filter(|sign| !sign.is_ascii() && !sign.is_alphanumeric()) {
+            let name = || format!("{sign} (U+{:04X})", u32::from(sign));
+            found.push(self.token(hash(sign.encode_utf8(&mut [0; 4])), name));
         }
         found.sort_unstable();
         self.words.push(found.chunk_by(|left, right| left == right).map(|same| (at(same, 0), same.len() as f32)));
@@ -77,6 +87,11 @@ impl TextReader {
     }
 }
 
+/// Whether a word has letters of ASCII and of Greek or Cyrillic script.
+fn is_mixed(word: &str) -> bool {
+    word.bytes().any(|byte| byte.is_ascii_alphabetic()) && word.chars().any(|letter| matches!(letter, '\u{370}'..='\u{52f}'))
+}
+
 fn hash(word: &str) -> u64 {
     // FNV-1a, mixed once more: its low bits alone are poor.
     mix(word.bytes().fold(0xCBF2_9CE4_8422_2325, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01B3)))
@@ -92,10 +107,14 @@ mod tests {
         reader.push("Free prize! FREE prize");
         reader.push("");
         reader.push(&"é".repeat(TEXT_BYTES_MAX));
+        reader.push("d\u{430}ta \u{1f642}\u{200b}");
         let (texts, skipped) = reader.finish();
         let mut row: Vec<(&str, f32)> = texts.words.row(0).map(|(token, count)| (texts.names[token].as_str(), count)).collect();
         row.sort_by_key(|(name, _)| *name);
         assert_eq!(row, [("free", 2.0), ("free prize", 2.0), ("prize", 2.0), ("prize free", 1.0)]);
-        assert_eq!((texts.words.rows(), texts.words.row(1).count(), skipped), (3, 0, 0));
+        assert_eq!((texts.words.rows(), texts.words.row(1).count(), skipped), (4, 0, 0));
+        let mut signs: Vec<&str> = texts.words.tokens(3).iter().map(|token| texts.names[*token as usize].as_str()).collect();
+        signs.sort_unstable();
+        assert_eq!(signs, [MIXED, "d\u{430}ta", "\u{200b} (U+200B)", "\u{1f642} (U+1F642)"]);
     }
 }

@@ -97,6 +97,12 @@ impl NeededKeys {
         }
     }
 
+    /// Whether they are of the table of this contract that has the rule: what it refers to is in itself.
+    #[must_use]
+    pub fn is_of(&self, table: &str) -> bool {
+        !self.rows && !self.name.contains('#') && self.table() == table
+    }
+
     /// The stored names of the columns there; none if the reference does not tell them. Rows of another version are over all
     /// columns where the rule names none.
     #[must_use]

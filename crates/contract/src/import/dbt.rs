@@ -2,10 +2,28 @@
 
 use serde_json::{Map, Value};
 
-use super::{Draft, Imported, list, object, only, text, unique_together};
+use super::{Draft, Imported, list, object, only, text, unique_together, with_column};
 use crate::ContractError;
-use crate::model::{LogicalType, OneOrMany, Property, Relationship, SchemaObject};
+use crate::model::{LogicalType, OneOrMany, Options, Property, Relationship, SchemaObject};
 use crate::quality::{Operator, Quality};
+
+/// What a test may say without changing what it holds the data to.
+const SAY_NOTHING: &[&str] = &[
+    "name",
+    "description",
+    "config",
+    "severity",
+    "tags",
+    "meta",
+    "type",
+    "quote",
+    "quote_columns",
+    "store_failures",
+    "warn_unenforced",
+    "warn_unsupported",
+];
+/// Why a test is not taken over that asks for more than its plain form.
+const CONDITIONAL: &str = "a test with a condition, a group or a threshold has no equal: write it as an `sql` rule";
 
 /// Reads the models (and sources) of a `schema.yml` as a contract.
 ///
@@ -14,7 +32,11 @@ use crate::quality::{Operator, Quality};
 pub fn dbt(schema: &str, id: &str) -> Result<Imported, ContractError> {
     let root = object(schema)?;
     let mut draft = Draft::new(id);
-    let sources = list(&root, "sources").iter().filter_map(Value::as_object).flat_map(|source| list(source, "tables"));
+    let sources = || list(&root, "sources").iter().filter_map(Value::as_object);
+    for source in sources() {
+        fresh(&mut draft, source);
+    }
+    let sources = sources().flat_map(|source| list(source, "tables"));
     for model in list(&root, "models").iter().chain(list(&root, "seeds")).chain(sources).filter_map(Value::as_object) {
         let made = one(&mut draft, model);
         draft.contract.schema.push(made);
@@ -49,7 +71,18 @@ fn one(draft: &mut Draft, model: &Map<String, Value>) -> SchemaObject {
     for test in tests(model) {
         table_test(draft, &mut made, test);
     }
+    fresh(draft, model);
     made
+}
+
+/// Names what is said of a source's age.
+fn fresh(draft: &mut Draft, of: &Map<String, Value>) {
+    let config = of.get("config").and_then(Value::as_object);
+    let said = of.get("freshness").or_else(|| config.and_then(|config| config.get("freshness")));
+    if said.is_some_and(|said| !said.is_null()) {
+        let at = text(of, "name").unwrap_or_default();
+        draft.cannot(at, "freshness", "write it as `freshness` under `slaProperties`, with the column that tells the time");
+    }
 }
 
 /// Tests under either name, and constraints of a model's contract.
@@ -85,10 +118,51 @@ fn conditional(arguments: &Map<String, Value>) -> bool {
         .any(|name| arguments.contains_key(*name) || config.is_some_and(|config| config.contains_key(*name)))
 }
 
+/// Whether a test says more than `known`: a condition on rows, a share, a group.
+fn says_more(arguments: &Map<String, Value>, known: &[&str]) -> bool {
+    let is_known = |name: &str| known.contains(&name) || SAY_NOTHING.contains(&name);
+    arguments.iter().any(|(name, value)| !value.is_null() && !is_known(name))
+}
+
+/// Whether a broken test only warns.
+fn warns(arguments: &Map<String, Value>) -> bool {
+    let config = arguments.get("config").and_then(Value::as_object);
+    let severity = text(arguments, "severity").or_else(|| config.and_then(|config| text(config, "severity")));
+    severity.is_some_and(|severity| severity.eq_ignore_ascii_case("warn"))
+}
+
+/// What a test of a column means as a rule that may be minor; none if it has no such equal.
+fn minor(name: &str, arguments: &Map<String, Value>) -> Option<Quality> {
+    let mut rule = match name {
+        "not_null" => Quality::library("nullValues", Operator::Be(0.0)),
+        "unique" => Quality::library("duplicateValues", Operator::Be(0.0)),
+        "accepted_values" => only(list(arguments, "values").to_vec()),
+        _ => return None,
+    };
+    rule.severity = Some("warning".to_owned());
+    Some(rule)
+}
+
 fn column_test(draft: &mut Draft, property: &mut Property, at: &str, test: &Value) {
     let (name, arguments) = read(test);
-    if conditional(&arguments) {
-        return draft.cannot(at, &name, "a test with a condition or a threshold has no equal: write it as an `sql` rule");
+    let known: &[&str] = match name.as_str() {
+        "accepted_values" => &["values"],
+        "relationships" => &["to", "field"],
+        "dbt_expectations.expect_column_values_to_match_regex" => &["regex"],
+        "dbt_utils.accepted_range" => &["min_value", "max_value", "inclusive"],
+        "dbt_expectations.expect_column_values_to_be_between" => &["min_value", "max_value", "strictly"],
+        _ => &[],
+    };
+    let is_known = !known.is_empty() || matches!(name.as_str(), "not_null" | "unique" | "primary_key");
+    if conditional(&arguments) || is_known && says_more(&arguments, known) {
+        return draft.cannot(at, &name, CONDITIONAL);
+    }
+    if is_known && warns(&arguments) {
+        match minor(&name, &arguments) {
+            Some(rule) => property.quality.push(rule),
+            None => draft.cannot(at, &name, "a test of this kind that only warns has no equal: write it as an `sql` rule"),
+        }
+        return;
     }
     match name.as_str() {
         "not_null" => property.required = Some(true),
@@ -107,17 +181,35 @@ fn column_test(draft: &mut Draft, property: &mut Property, at: &str, test: &Valu
                 _ => draft.cannot(at, &name, "it needs `to: ref('model')` and `field`"),
             }
         }
-        "dbt_expectations.expect_column_values_to_match_regex" if arguments.len() == 1 => {
+        "dbt_expectations.expect_column_values_to_match_regex" => {
             property.options_mut().pattern = text(&arguments, "regex").map(str::to_owned);
         }
         "dbt_utils.accepted_range" | "dbt_expectations.expect_column_values_to_be_between" => {
-            let open = arguments.get("inclusive") == Some(&Value::Bool(false));
-            let options = property.options_mut();
-            *(if open { &mut options.exclusive_minimum } else { &mut options.minimum }) = arguments.get("min_value").cloned();
-            *(if open { &mut options.exclusive_maximum } else { &mut options.maximum }) = arguments.get("max_value").cloned();
+            if !range(property, &arguments) {
+                draft.cannot(at, &name, "its limits are no numbers, or there is a range already: write it as an `sql` rule");
+            }
         }
         _ => draft.cannot(at, &name, "the test has no equal: write it as an `sql` rule"),
     }
+}
+
+/// Takes limits over; not if they are expressions of SQL, or the column has limits.
+fn range(property: &mut Property, arguments: &Map<String, Value>) -> bool {
+    let limit = |name: &str| arguments.get(name).filter(|value| !value.is_null());
+    let (low, high) = (limit("min_value"), limit("max_value"));
+    let are_numbers = [low, high].into_iter().flatten().all(Value::is_number);
+    if !are_numbers || property.logical_type_options.as_ref().is_some_and(has_range) {
+        return false;
+    }
+    let is_open = limit("inclusive") == Some(&Value::Bool(false)) || limit("strictly") == Some(&Value::Bool(true));
+    let options = property.options_mut();
+    *(if is_open { &mut options.exclusive_minimum } else { &mut options.minimum }) = low.cloned();
+    *(if is_open { &mut options.exclusive_maximum } else { &mut options.maximum }) = high.cloned();
+    true
+}
+
+fn has_range(options: &Options) -> bool {
+    [&options.minimum, &options.maximum, &options.exclusive_minimum, &options.exclusive_maximum].into_iter().any(Option::is_some)
 }
 
 /// The model in `ref('model')`, or the table in `source('source', 'table')`.
@@ -130,8 +222,14 @@ fn referred(text: &str) -> Option<&str> {
 fn table_test(draft: &mut Draft, made: &mut SchemaObject, test: &Value) {
     let (name, arguments) = read(test);
     let at = made.name.clone();
-    if conditional(&arguments) {
-        return draft.cannot(&at, &name, "a test with a condition or a threshold has no equal: write it as an `sql` rule");
+    let known: &[&str] = match name.as_str() {
+        "dbt_utils.unique_combination_of_columns" => &["combination_of_columns"],
+        "unique" | "primary_key" => &["columns"],
+        "dbt_expectations.expect_table_row_count_to_be_between" => &["min_value", "max_value"],
+        _ => &[],
+    };
+    if conditional(&arguments) || !known.is_empty() && (says_more(&arguments, known) || warns(&arguments)) {
+        return draft.cannot(&at, &name, CONDITIONAL);
     }
     let count = |name: &str| arguments.get(name).and_then(Value::as_f64);
     match name.as_str() {
@@ -142,6 +240,10 @@ fn table_test(draft: &mut Draft, made: &mut SchemaObject, test: &Value) {
         "unique" | "primary_key" if !list(&arguments, "columns").is_empty() => {
             let names: Vec<&str> = list(&arguments, "columns").iter().filter_map(Value::as_str).collect();
             made.quality.push(unique_together(&names));
+            // No part of a primary key is null.
+            for column in names.iter().filter(|_| name == "primary_key") {
+                with_column(made, column, |property| property.required = Some(true));
+            }
         }
         "dbt_expectations.expect_table_row_count_to_be_between" => {
             let mut rule = Quality { metric: Some("rowCount".to_owned()), ..Quality::default() };
@@ -228,5 +330,45 @@ models:
         let named: Vec<&str> = imported.unsupported.iter().map(|one| one.what.as_str()).collect();
         assert_eq!(named, ["my_package.odd_test", "relationships", "not_null"]);
         assert!(dbt("version: 2\n", "x").is_err());
+    }
+
+    #[test]
+    fn a_test_that_asks_for_more_or_less_than_its_plain_form_is_no_plain_rule() {
+        let yaml = "
+models:
+- name: orders
+  constraints: [{type: primary_key, columns: [id]}]
+  data_tests:
+  - dbt_expectations.expect_table_row_count_to_be_between: {min_value: 1, group_by: [id]}
+  columns:
+  - name: id
+    data_tests: [{not_null: {config: {severity: warn}}}, {unique: {severity: WARN, name: ids}}]
+  - name: v
+    tests:
+    - dbt_expectations.expect_column_values_to_be_between: {min_value: 0, max_value: 5, row_condition: 'id > 1'}
+    - dbt_expectations.expect_column_values_to_be_between: {min_value: \"'2010-01-01'::date\"}
+    - dbt_expectations.expect_column_values_to_be_between: {min_value: 1, strictly: true}
+    - dbt_utils.accepted_range: {max_value: 9}
+    - relationships: {to: ref('orders'), field: id, severity: warn}
+sources:
+- name: raw
+  freshness: {error_after: {count: 12, period: hour}}
+  tables: [{name: events, columns: [{name: ts}]}]
+";
+        let imported = dbt(yaml, "shop").unwrap();
+        let orders = imported.contract.object(Some("orders")).unwrap();
+        let id = orders.property("id").unwrap();
+        assert_eq!((id.required, id.unique, id.quality.len(), orders.quality.len()), (Some(true), None, 2, 1));
+        assert!(id.quality.iter().all(|rule| rule.severity.as_deref() == Some("warning")));
+        let options = orders.property("v").unwrap().logical_type_options.as_ref().unwrap();
+        assert_eq!((options.exclusive_minimum.as_ref(), options.minimum.as_ref()), (Some(&Value::from(1)), None));
+        assert_eq!(options.maximum, None);
+        let named: Vec<(&str, &str)> = imported.unsupported.iter().map(|one| (one.at.as_str(), one.what.as_str())).collect();
+        let between = "dbt_expectations.expect_column_values_to_be_between";
+        let counted = "dbt_expectations.expect_table_row_count_to_be_between";
+        let range = ("orders.v", "dbt_utils.accepted_range");
+        let expected = [("orders", counted), ("orders.v", between), ("orders.v", between), range, ("orders.v", "relationships")];
+        assert_eq!(named[..5], expected);
+        assert_eq!(named[5..], [("raw", "freshness")]);
     }
 }

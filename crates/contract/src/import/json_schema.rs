@@ -5,7 +5,7 @@ use serde_json::{Map, Value};
 use super::{Draft, Imported, list, object, only, text};
 use crate::ContractError;
 use crate::model::{LogicalType, Property, SchemaObject};
-use crate::quality::Quality;
+use crate::quality::{Operator, Quality};
 
 /// Objects inside objects.
 const NESTING_MAX: usize = 16;
@@ -55,6 +55,11 @@ pub fn json_schema(schema: &str, table: &str) -> Result<Imported, ContractError>
         Some("array") => root.get("items").and_then(Value::as_object),
         _ => Some(&root),
     };
+    // Generators write what a row is behind a reference.
+    let row = match row {
+        Some(row) if !row.contains_key("properties") => Some(resolved(&root, row).map_err(ContractError::Syntax)?),
+        row => row,
+    };
     let row = row.filter(|row| row.get("properties").is_some_and(Value::is_object));
     let row = row.ok_or_else(|| ContractError::Syntax("the schema describes no object with `properties`".to_owned()))?;
     let mut draft = Draft::new(text(&root, "$id").or_else(|| text(&root, "title")).unwrap_or(table));
@@ -68,8 +73,23 @@ pub fn json_schema(schema: &str, table: &str) -> Result<Imported, ContractError>
     if row.get("additionalProperties") == Some(&Value::Bool(false)) {
         made.quality.push(Quality::custom(crate::ENGINE, serde_json::json!({"check": "noOtherColumns"})));
     }
+    if text(&root, "type") == Some("array") {
+        of_all_rows(&mut draft, &mut made, &root);
+    }
     draft.contract.schema.push(made);
     draft.finish()
+}
+
+/// What a schema of an array says of its rows together.
+fn of_all_rows(draft: &mut Draft, made: &mut SchemaObject, array: &Map<String, Value>) {
+    unread(draft, array, "");
+    let count = |name: &str| array.get(name).and_then(Value::as_f64);
+    let least = count("minItems").map(Operator::GreaterOrEqual);
+    let most = count("maxItems").map(Operator::LessOrEqual);
+    made.quality.extend([least, most].into_iter().flatten().map(|operator| Quality::library("rowCount", operator)));
+    if array.get("uniqueItems") == Some(&Value::Bool(true)) {
+        made.quality.push(Quality::custom(crate::ENGINE, serde_json::json!({"check": "duplicateRows"})));
+    }
 }
 
 fn properties(draft: &mut Draft, root: &Map<String, Value>, from: &Map<String, Value>, at: &str, depth: usize) -> Vec<Property> {
@@ -289,6 +309,21 @@ mod tests {
         assert_eq!(column("home").properties[0].name, "street");
         let named: Vec<(&str, &str)> = imported.unsupported.iter().map(|one| (one.at.as_str(), one.what.as_str())).collect();
         assert_eq!(named, [("both", "anyOf"), ("loop", "$ref"), ("odd", "anyOf")]);
+    }
+
+    #[test]
+    fn rows_behind_a_reference_and_what_is_said_of_all_of_them_are_read() {
+        let schema = json!({
+            "type": "array", "minItems": 2, "maxItems": 9, "uniqueItems": true, "contains": {}, "items": {"$ref": "#/$defs/Row"},
+            "$defs": {"Row": {"type": "object", "properties": {"id": {"type": "integer"}}, "required": ["id"]}}
+        });
+        let imported = json_schema(&schema.to_string(), "rows").unwrap();
+        let table = &imported.contract.schema[0];
+        assert_eq!(table.property("id").unwrap().required, Some(true));
+        let counts: Vec<Vec<Operator>> = table.quality.iter().take(2).map(|rule| rule.operators().unwrap()).collect();
+        assert_eq!(counts, [[Operator::GreaterOrEqual(2.0)], [Operator::LessOrEqual(9.0)]]);
+        assert_eq!(table.quality.len(), 3);
+        assert_eq!(imported.unsupported.iter().map(|one| one.what.as_str()).collect::<Vec<_>>(), ["contains"]);
     }
 
     #[test]

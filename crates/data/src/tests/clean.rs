@@ -207,6 +207,22 @@ fn what_was_trained_on_it_is_queued_to_be_trained_again() {
 }
 
 #[test]
+fn a_model_whose_run_is_only_claimed_is_observed_through_its_logged_model() {
+    on_both_engines(|world| async move {
+        world.committed("d", &[("a.csv", LINES)], told()).await;
+        world.inspected().await;
+        world.logged_training().await;
+        let trained = ShowTrained { room: world.room.clone(), dataset: "d".to_owned(), version: "1".to_owned() };
+        let found = world.call(trained).await.unwrap();
+        let mut names: Vec<_> =
+            found.things.iter().map(|thing| (thing.kind.as_str(), thing.name.as_str(), thing.trust)).collect();
+        names.sort_unstable();
+        let seen = Trust::Observed;
+        assert_eq!(names, [("logged_model", "m-1", seen), ("model_version", "rm_2/1", seen), ("run", "run2", seen)]);
+    });
+}
+
+#[test]
 fn a_data_set_with_a_contract_lets_no_committer_bring_another() {
     on_both_engines(|world| async move {
         world.committed("d", &[("a.csv", LINES)], told()).await;
@@ -295,6 +311,27 @@ impl World {
         self.call(AddSource { room: self.room.clone(), source }).await.unwrap();
         self.inspected().await;
         assert_eq!(self.state(dataset, "latest").await, DataState::Admitted);
+    }
+
+    /// A run that read version 1 and logged a model, which was registered; that it came of the run the client says as well.
+    async fn logged_training(&self) {
+        let db = self.opened.db.clone();
+        let done: Result<(), kernel::Problem> = self
+            .gate
+            .permit_for(gate::Target::Workspace, move |permit| async move {
+                let scene = Scene::of(&permit)?;
+                db.write(&permit, move |writer| {
+                    record::data_read(writer, &scene, "d", 1, Some(("run2", Trust::Observed)), "training")?;
+                    record::run_outputs(writer, &scene, "run2", &["m-1"], Trust::Observed)?;
+                    let run = Some(("run2", Trust::Claimed));
+                    let source = VersionSource { logged_model: Some("m-1"), run, ..VersionSource::default() };
+                    record::version_registered(writer, &scene, "rm_2", 1, &source)?;
+                    Ok(((), gate::Outcome::done()))
+                })
+                .await
+            })
+            .await;
+        done.unwrap();
     }
 
     /// A run that read version 1, and a model that it is said to have given.

@@ -31,7 +31,7 @@ pub(super) fn promises(job: &JobSpec, schema: &SchemaRef, others: &[Other], draf
         "schema": [{ "name": job.dataset, "quality": rules }],
     });
     match Contract::from_yaml(&text.to_string()) {
-        Ok(reading) => Some(Promises::of(job, reading.contract, others, draft)),
+        Ok(reading) => Some(Promises::of(job, reading.contract, (&[], others), draft)),
         Err(error) => {
             draft.find(Finding::new(&catalogue::RULE_NOT_RUN, format!("rows of a split cannot be compared: {error}")));
             None

@@ -38,17 +38,20 @@ pub(crate) fn run(job: &JobSpec, files: Vec<DataFile>, others: &[Other], news: &
     }
     let mut draft = Draft::new(job, news);
     news.progress("open", 0, None);
+    let own = files.clone();
     match Table::open(files, &sandbox::read_options(job.csv)) {
-        Ok(table) if reading::is_within_limits(&table, &mut draft, &job.limits) => inspect(job, &table, others, &mut draft),
+        Ok(table) if reading::is_within_limits(&table, &mut draft, &job.limits) => {
+            inspect(job, &table, (&own, others), &mut draft);
+        }
         Ok(_) => {}
         Err(error) => reading::refused(&error, &mut draft),
     }
     draft.finish()
 }
 
-fn inspect(job: &JobSpec, table: &Table, others: &[Other], draft: &mut Draft<'_>) {
+fn inspect(job: &JobSpec, table: &Table, (files, others): (&[DataFile], &[Other]), draft: &mut Draft<'_>) {
     let schema = reading::describe(table, job.format.as_deref(), draft);
-    let contract = validity::read(job, draft).map(|contract| Promises::of(job, contract, others, draft));
+    let contract = validity::read(job, draft).map(|contract| Promises::of(job, contract, (files, others), draft));
     let apart = apart::promises(job, &schema, others, draft);
     let passed = match pass::run(job, table, (contract.as_ref(), apart.as_ref()), draft) {
         Ok(passed) => passed,

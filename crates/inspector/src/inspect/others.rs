@@ -21,13 +21,17 @@ pub(crate) struct Other {
 pub(super) type Keys = BTreeMap<String, Arc<KeySet>>;
 
 /// The keys that the contract's rules need. What cannot be had is left out: then the rule is not run, and says so.
-pub(super) fn keys(job: &JobSpec, contract: &Contract, others: &[Other], draft: &mut Draft<'_>) -> Keys {
+/// Keys of the table itself are in its own files, never in another version of it.
+pub(super) fn keys(job: &JobSpec, contract: &Contract, (own, others): (&[DataFile], &[Other]), draft: &mut Draft<'_>) -> Keys {
     let mut keys = Keys::new();
-    let Ok(needed) = contract.needed_keys(contract.table_of(&job.dataset)) else { return keys };
+    let own_name = contract.table_of(&job.dataset);
+    let Ok(needed) = contract.needed_keys(own_name) else { return keys };
+    let itself = itself(job, own);
     for needed in needed {
         let table = needed.table();
         let fits = |other: &&Other| other.spec.name == table || other.spec.version == table;
-        let Some(other) = others.iter().find(fits) else { continue };
+        let of_itself = own_name.is_some_and(|own_name| needed.is_of(own_name));
+        let Some(other) = (if of_itself { Some(&itself) } else { others.iter().find(fits) }) else { continue };
         draft.news.progress("other tables", 0, None);
         match one(job, &needed, other) {
             Ok(set) => {
@@ -40,6 +44,13 @@ pub(super) fn keys(job: &JobSpec, contract: &Contract, others: &[Other], draft: 
         }
     }
     keys
+}
+
+/// The table that is inspected, as one that a rule speaks of. It is opened anew: what its readers notice is told once.
+fn itself(job: &JobSpec, own: &[DataFile]) -> Other {
+    let version = format!("{}@{}", job.dataset, job.version);
+    let spec = OtherTable { name: job.dataset.clone(), version, files: Vec::new(), csv: job.csv, apart: false };
+    Other { spec, files: own.to_vec() }
 }
 
 fn one(job: &JobSpec, needed: &NeededKeys, other: &Other) -> Result<KeySet, String> {

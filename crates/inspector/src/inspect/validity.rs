@@ -7,7 +7,7 @@ use contract::{
 };
 use inspection::{Example, Finding, JobSpec, QueryValue, RuleView, Screen, Severity, VIEW_COLUMN_COUNT_MAX, catalogue};
 use profile::Profile;
-use tables::{Format, Table};
+use tables::{DataFile, Format, Table};
 
 use super::draft::Draft;
 use super::mask::may_show;
@@ -48,8 +48,8 @@ pub(super) struct Promises {
 }
 
 impl Promises {
-    pub(super) fn of(job: &JobSpec, contract: Contract, others: &[Other], draft: &mut Draft<'_>) -> Self {
-        let keys = others::keys(job, &contract, others, draft);
+    pub(super) fn of(job: &JobSpec, contract: Contract, given: (&[DataFile], &[Other]), draft: &mut Draft<'_>) -> Self {
+        let keys = others::keys(job, &contract, given, draft);
         let table = contract.table_of(&job.dataset).map(str::to_owned);
         Self { contract, keys, table }
     }

@@ -72,6 +72,25 @@ async fn keys_of_another_table_must_exist_and_are_not_run_without_it() {
 }
 
 #[tokio::test]
+async fn a_table_that_refers_to_itself_is_its_own_other_table() {
+    let contract = CONTRACT.replace("name: customer\n", "name: parent\n").replace("customers.id", "orders.id");
+    let contract = contract.replace("- name: customers\n  properties:\n", "");
+    let old: (&str, &[u8]) = ("old.csv", b"parent,id\n,1\n");
+    for (rows, expected) in [(&b"parent,id\n,1\n1,2\n2,3\n"[..], None), (b"parent,id\n,1\n1,2\n9,3\n", Some(1))] {
+        let own = ("o.csv", rows);
+        let mut wanted = job(&[own]);
+        (wanted.dataset, wanted.contract_yaml) = ("orders".to_owned(), Some(contract.clone()));
+        let before = [(other("orders", "orders@1", old, false), old)];
+        for others in [&before[..0], &before[..]] {
+            let report = inspect(wanted.clone(), own, others).await;
+            let found = finding(&report, "validity.violated").and_then(|found| found.row_count);
+            assert_eq!(found, expected, "{:?}", report.findings);
+            assert!(finding(&report, "validity.rule_not_run").is_none(), "{:?}", report.findings);
+        }
+    }
+}
+
+#[tokio::test]
 async fn rows_of_a_split_are_found_by_a_rule_and_by_the_job_itself() {
     let test: (&str, &[u8]) = ("t.csv", b"id,x,y\n1,a,0\n2,b,1\n3,c,1\n");
     let train: (&str, &[u8]) = ("r.csv", b"id,x,y\n7,a,0\n8,z,1\n3,c,1\n");

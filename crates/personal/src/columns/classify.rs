@@ -21,7 +21,7 @@ const PROMISED_COUNT_MIN: u64 = 3;
 /// A word list must know this share of the cells.
 const LISTED_SHARE_MIN: f64 = 0.4;
 /// Of any few words some are given names too, as colours, months and titles are. So where a column repeats few texts, and its own name
-/// does not speak of people, more of them must be names.
+/// does not speak of people, more of them must be names; where its name speaks of goods, films or flowers, they are theirs.
 const FEW_DISTINCT_MAX: f64 = 32.0;
 const FEW_REPEATS_MIN: f64 = 10.0;
 const FEW_LISTED_SHARE_MIN: f64 = 0.65;
@@ -141,8 +141,10 @@ impl Judge<'_> {
             let enough = if self.free_text {
                 recognised && share >= NAMED_SHARE_MIN && found.values >= 2
             } else {
-                let least = if few && *kind == Kind::GivenName { FEW_LISTED_SHARE_MIN } else { LISTED_SHARE_MIN };
-                whole >= least && distinct >= 2.0 && (!rivals.contains(kind) || best == Some(*kind))
+                let named = matches!(kind, Kind::GivenName | Kind::Surname | Kind::Person);
+                let least = if few && named { FEW_LISTED_SHARE_MIN } else { LISTED_SHARE_MIN };
+                let things = few && named && header.of_things;
+                whole >= least && !things && distinct >= 2.0 && (!rivals.contains(kind) || best == Some(*kind))
             };
             if enough {
                 let evidence = if self.free_text { Evidence::Recogniser } else { Evidence::Dictionary };

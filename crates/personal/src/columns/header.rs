@@ -34,6 +34,12 @@ const OF_THINGS: &str = "file product item event company brand domain host class
     state organization organisation department store shop movie film song album game book device metric \
     function method module plan drug gene protein common scientific short display type";
 
+/// Things whose names are often people's names as well: goods, films, flowers, teams, places. `label` and `class` are none of them: what
+/// they name may be people.
+const NAMED_LIKE_PEOPLE: &str = "product item article brand make model vehicle car manufacturer movie film title song album game book \
+    series genre flower plant fruit species breed variety colour color drug medication city town state province region country \
+    month weekday day season team club company store shop hotel restaurant airline cuisine dish wine beer perfume font";
+
 /// Words that may stand before or behind a phrase without changing what it says.
 const FILLERS: &str = "the customer client patient user employee person contact primary secondary home work billing shipping \
     number no num id code value 1 2 3 current main member applicant student owner sender recipient from to my \
@@ -49,6 +55,8 @@ const OF_AGES: &str = "at on admission enrollment enrolment baseline visit exam 
 pub struct Header {
     /// The kind, what the values must be, and how sure the name is.
     pub says: Option<(Kind, Need, f64)>,
+    /// Whether it calls them things whose names are often people's names as well.
+    pub of_things: bool,
 }
 
 impl Header {
@@ -67,13 +75,14 @@ impl Header {
                     let of_thing = rest.iter().any(|word| listed(OF_THINGS, word)) && matches!(need, Need::Names | Need::Found);
                     // A bare word such as `name` or `address` in a longer name may speak of anything.
                     let score = if filled { *score } else { score - 0.2 };
-                    if !of_thing && aged && (filled || length > 1 || phrase.len() > 4) && score >= 0.5 {
+                    if !of_thing && aged && (filled || length > 1 || phrase.chars().count() > 4) && score >= 0.5 {
                         best = Some((length, (*kind, *need, score)));
                     }
                 }
             }
         }
-        Self { says: best.map(|(_, says)| says) }
+        let of_things = words.iter().any(|word| listed(NAMED_LIKE_PEOPLE, word));
+        Self { says: best.map(|(_, says)| says), of_things }
     }
 }
 

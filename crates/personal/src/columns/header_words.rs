@@ -12,14 +12,16 @@ pub const ENTRIES: &[Entry] = &[
         Kind::GivenName,
         Need::Names,
         0.85,
-        "first name|firstname|given name|forename|fname|vorname|prenom|prénom|nombre|middle name|given names",
+        "first name|firstname|given name|forename|fname|vorname|prenom|prénom|nombre|middle name|given names\
+         |имя|imię|imie|jméno|jmeno|förnamn|fornavn|etunimi|voornaam|keresztnév",
     ),
     (
         Kind::Surname,
         Need::Names,
         0.85,
         "last name|lastname|surname|family name|lname|nachname|apellido|apellidos|cognome|maiden name\
-         |nom de famille",
+         |nom de famille|фамилия|nazwisko|příjmení|prijmeni|efternamn|etternavn|efternavn|sukunimi|achternaam|soyad\
+         |soyadı|sobrenome|vezetéknév|prezime|επώνυμο",
     ),
     (
         Kind::Person,
@@ -28,9 +30,16 @@ pub const ENTRIES: &[Entry] = &[
         "full name|fullname|customer name|patient name|contact name|employee name|person name|client name\
          |user full name|cardholder|card holder|account holder|holder name|next of kin|beneficiary name\
          |doctor name|physician|student name|passenger name|guardian|spouse|mother name|father name\
-         |emergency contact",
+         |emergency contact|фио|имя клиента|имя пациента|姓名|氏名|성명|ad soyad|imię i nazwisko|jméno a příjmení|họ và tên|họ tên|الاسم الكامل\
+         |ονοματεπώνυμο",
     ),
-    (Kind::Person, Need::Found, 0.7, "name|person|patient|customer|employee|contact|author|owner|client|passenger|student|nom"),
+    (
+        Kind::Person,
+        Need::Found,
+        0.7,
+        "name|person|patient|customer|employee|contact|author|owner|client|passenger|student|nom\
+     |nome|naam|navn|namn|nimi|ime|isim|الاسم",
+    ),
     (Kind::Username, Need::Short, 0.7, "username|user name|login|nickname|screen name|handle|user login|login name"),
     (
         Kind::PersonId,

@@ -89,6 +89,33 @@ fn a_few_words_of_which_some_are_names_are_no_names() {
 }
 
 #[test]
+fn names_of_goods_and_films_are_not_peoples() {
+    let films = ["Annie Hall", "Jerry Maguire", "Erin Brockovich", "Mary Poppins", "Peter Pan", "John Wick"];
+    let flowers = ["Rose", "Lily", "Daisy", "Iris", "Jasmine", "Ivy"];
+    let people = ["Anna Smith", "Peter Jones", "Maria Garcia", "Thomas Schmidt"];
+    check(
+        vec![("film", cycle(&films, 400)), ("flower", cycle(&flowers, 400)), ("label", cycle(&people, 400))],
+        &[None, None, Some(Kind::Person)],
+    );
+    // A column of many different names is one of people, whatever it is called.
+    let (given, family) =
+        (["Anna", "Peter", "Maria", "Thomas", "Sofia", "Karl", "Emma"], ["Smith", "Jones", "Garcia", "Rossi", "Novak"]);
+    check(vec![("item", texts((0..200).map(|n| format!("{} {}", given[n % 7], family[n / 7 % 5]))))], &[Some(Kind::Person)]);
+}
+
+#[test]
+fn names_of_columns_in_other_languages_tell_of_people() {
+    let report = report(&batch(vec![
+        ("姓名", cycle(&["王伟", "李娜", "张敏"], 40)),
+        ("фамилия", cycle(&["Ковалёв", "Зайцева"], 40)),
+        ("nazwisko", cycle(&["Wójcik", "Krawczyk"], 40)),
+        ("имя_файла", cycle(&["отчёт", "данные"], 40)),
+    ]));
+    let personal: Vec<bool> = report.columns.iter().map(|column| column.classes.contains(&Class::Personal)).collect();
+    assert_eq!(personal, [true, true, true, false], "{report:#?}");
+}
+
+#[test]
 fn health_and_special_categories() {
     let table = batch(vec![
         ("diagnosis", cycle(&["E11.9", "I10", "J45.909"], 30)),
