@@ -36,7 +36,8 @@ pub trait Offices: Send + Sync {
     ///
     /// # Errors
     /// `Unavailable` if it cannot be told.
-    fn may_administer_until(&self, reader: &mut Reader<'_>, principals: &[String], at: Micros) -> Result<Option<Micros>, Problem>;
+    fn may_administer_until(&self, reader: &mut Reader<'_>, principals: &[String], at: Micros)
+    -> Result<Option<Micros>, Problem>;
 }
 
 /// Is told whom to trust less for a while. Implemented by `server` over `risk`.

@@ -200,7 +200,9 @@ fn rule(fields: &Map<String, Value>) -> Result<Rule, String> {
             let sigma = SigmaRule::read(fields)?;
             if let Some(unknown) = sigma.unknown_field() {
                 let unknown = shown(unknown);
-                return Err(format!("`{unknown}` is no field of a record, so it would find nothing; an export of the log shows them"));
+                return Err(format!(
+                    "`{unknown}` is no field of a record, so it would find nothing; an export of the log shows them"
+                ));
             }
             Looks::Sigma(sigma)
         }

@@ -76,9 +76,8 @@ impl<'a> Search<'a> {
     fn writes_code(&self, who: &Someone, workspace: &str) -> Option<(Spot, Vec<String>)> {
         // A token may be narrowed to any of them.
         let all = who.token.iter().flat_map(|_| self.world.grants.iter().map(Deref::deref));
-        let is_here = |grant: &&Grant| {
-            grant.workspace.as_deref() == Some(workspace) && matches!(grant.resource, Resource::Experiment(_))
-        };
+        let is_here =
+            |grant: &&Grant| grant.workspace.as_deref() == Some(workspace) && matches!(grant.resource, Resource::Experiment(_));
         let experiments = self.grants_of(who).chain(all).filter(is_here);
         let experiments = experiments.map(|grant| Spot::of(&grant.resource, Some(workspace)));
         let mut places = std::iter::once(self.spot_of(workspace)).chain(experiments);
