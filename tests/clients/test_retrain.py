@@ -279,13 +279,15 @@ def test_time_memory_and_disk_are_limited(crew, tmp_path):
         contributor, reviewer = people.person(server, "contributor"), people.person(server, "reviewer")
         trusted = trusted_source(server, reviewer)
         files = {"sleep.py": retrain_code.SLEEP, "memory.py": retrain_code.MEMORY, "hoard.py": retrain_code.HOARD}
+        files |= {"nameless.py": retrain_code.NAMELESS, "beyond.py": retrain_code.BEYOND}
         world = World(server, contributor, trusted, files, tmp_path, source_name="nothing")
         assert "entry" in world.submit(status=400)["message"], "nobody knows what to start"
-        jobs = {name: world.submit(entry=f"{name}.py")["job"] for name in ("memory", "hoard", "sleep")}
+        jobs = {name: world.submit(entry=f"{name}.py")["job"] for name in ("memory", "hoard", "nameless", "beyond", "sleep")}
         memory = world.over(jobs["memory"], 60)
         assert memory["state"] == "failed" and "MemoryError" in world.log(jobs["memory"]), harness.pretty(memory)
-        hoard = world.over(jobs["hoard"], 60)
-        assert "folder_bytes_max" in hoard["fault"], harness.pretty(hoard)
+        for name in ("hoard", "nameless", "beyond"):
+            hoard = world.over(jobs[name], 60)
+            assert "folder_bytes_max" in (hoard["fault"] or ""), harness.pretty(hoard) + world.log(jobs[name])
         sleep = world.over(jobs["sleep"], 60)
         assert "seconds_max" in sleep["fault"], harness.pretty(sleep)
         harness.wait_until(lambda: not processes("time.sleep(3600)"), 10, "nothing of the jobs is left")

@@ -125,7 +125,8 @@ fn a_digest_that_somebody_chose_vouches_for_nothing() {
         let failed = check(|e| {
             e["documents"][0]["content"] = STANDARD.encode(forged).into();
             e["attestations"].as_array_mut().unwrap().push(provenance.clone().into());
-            let receipt = json!({ "of": { "document": "card.md" }, "record": STANDARD.encode(&record), "receipt": receipt(&record) });
+            let receipt =
+                json!({ "of": { "document": "card.md" }, "record": STANDARD.encode(&record), "receipt": receipt(&record) });
             e["receipts"].as_array_mut().unwrap().push(receipt);
         });
         assert!(failed.contains(&"document `card.md`".to_owned()), "{failed:?}");
