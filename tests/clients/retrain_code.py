@@ -60,6 +60,12 @@ attempt("name", lambda: socket.getaddrinfo("example.org", 80))
 attempt("datagram", lambda: socket.socket(socket.AF_INET, socket.SOCK_DGRAM))
 attempt("unix", lambda: socket.socket(socket.AF_UNIX, socket.SOCK_STREAM))
 attempt("netlink", lambda: socket.socket(socket.AF_NETLINK, socket.SOCK_RAW))
+attempt("datagram_pair", lambda: socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM))
+# What is no reading and no writing: none of it would change anything if it worked.
+attempt("mode_of_data", lambda: os.chmod(given["folder"], 0o700))
+attempt("mode_of_key", lambda: os.chmod(given["folder"] + "/keys/root.key", 0o600))
+attempt("times_of_database", lambda: os.utime(given["folder"] + "/db/strongroom.db"))
+attempt("attributes", lambda: os.setxattr(given["folder"], "user.probe", b"x"))
 attempt("bind", lambda: socket.create_server(("127.0.0.1", 0)).close())
 attempt("kill_server", lambda: os.kill(int(given["pid"]), 0))
 attempt("processes", lambda: 1 / len([p for p in glob.glob("/proc/[0-9]*/cmdline") if b"serve" in open(p, "rb").read()]))
@@ -91,6 +97,26 @@ block = bytes(1 << 20)
 for number in range(64):
     with open(f"{number}.bin", "wb") as out:
         out.write(block)
+time.sleep(60)
+"""
+
+# The same in files that have no name any more, and in room beyond the end of one.
+NAMELESS = """
+import os, time
+block, kept = bytes(1 << 20), []
+for number in range(64):
+    kept.append(open(f"{number}.bin", "wb"))
+    os.remove(f"{number}.bin")
+    kept[-1].write(block)
+    kept[-1].flush()
+time.sleep(60)
+"""
+
+BEYOND = """
+import ctypes, time
+with open("beyond.bin", "wb") as out:
+    keep_size = 1
+    assert ctypes.CDLL(None).fallocate(out.fileno(), keep_size, ctypes.c_long(0), ctypes.c_long(64 << 20)) == 0
 time.sleep(60)
 """
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import io
 import json
 import pickle
@@ -263,7 +265,10 @@ def verify_bundle(*words) -> subprocess.CompletedProcess:
 def test_evidence_holds_offline_with_receipts_of_the_log(server, mlflow_here, tmp_path):
     mlflow, admin, name = mlflow_here, ["--token-file", str(server.token_file)], fresh("evidence")
     mlflow.set_experiment(fresh("exp"))
-    version = register(mlflow, logged(mlflow, tmp_path / "m", {"MLmodel": b"flavors: {}\n", "weights.json": b"{}"}), name)
+    source, card_of_mine = logged(mlflow, tmp_path / "m", {"MLmodel": b"flavors: {}\n", "weights.json": b"{}"}), b"# A perfect model\n"
+    forged = base64.b64encode(card_of_mine).decode()
+    mlflow.MlflowClient().log_param(source.split("/")[1], "note", hashlib.sha256(card_of_mine).hexdigest())
+    version = register(mlflow, source, name)
     wait(server.session(), server, name, version)
     key, evidence = tmp_path / "key.pem", tmp_path / "evidence.json"
     for paper, to in (("signing-key.pem", key), ("evidence.json", evidence)):
@@ -283,6 +288,19 @@ def test_evidence_holds_offline_with_receipts_of_the_log(server, mlflow_here, tm
         changed = verify_bundle(evidence, *trusted)
         failed = [claim["what"] for claim in json.loads(changed.stdout)["claims"] if claim["state"] == "fails"]
         assert changed.returncode == 3 and said in failed, changed.stdout
+    # The papers change places: each is named, but not as the other.
+    first, second = (dict(document) for document in bundle["documents"][:2])
+    first["content"], second["content"] = second["content"], first["content"]
+    evidence.write_text(json.dumps({**bundle, "documents": [first, second, *bundle["documents"][2:]]}))
+    swapped = json.loads(verify_bundle(evidence, *trusted).stdout)
+    assert {f"document `{one['name']}`" for one in (first, second)} <= {c["what"] for c in swapped["claims"] if c["state"] == "fails"}
+    # A run's parameter names another card by its digest, and the provenance tells of all parameters.
+    documents = [{**one, "content": forged if one["name"] == "card.md" else one["content"]} for one in bundle["documents"]]
+    receipts = [receipt for receipt in bundle["receipts"] if receipt["of"] != {"document": "card.md"}]
+    evidence.write_text(json.dumps({**bundle, "documents": documents, "receipts": receipts}))
+    chosen = verify_bundle(evidence, *trusted)
+    failed = [claim["what"] for claim in json.loads(chosen.stdout)["claims"] if claim["state"] == "fails"]
+    assert chosen.returncode == 3 and failed == ["document `card.md`"], chosen.stdout
     bundle["receipts"][0]["record"] = bundle["receipts"][0]["record"][:-8] + "AAAAAAA="
     evidence.write_text(json.dumps(bundle))
     broken = verify_bundle(evidence, *trusted)

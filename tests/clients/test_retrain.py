@@ -214,6 +214,46 @@ def test_a_job_reaches_nothing_but_the_server_and_its_token_nothing_but_its_erra
     assert found, "the token's making is in the log"
 
 
+def test_what_comes_of_a_job_is_its_programs_alone(trainer, crew, trusted, tmp_path):
+    """Whoever asked holds the run, but cannot put a model of their own in place of what the program makes."""
+    waits = "import time\nprint('waits', flush=True)\ntime.sleep(5)\n"
+    files = {"train.py": waits + retrain_code.TRAIN, "idle.py": waits}
+    world = World(trainer, crew["contributor"], trusted, files, tmp_path)
+
+    def attempts(run):
+        api = f"{trainer.url}/api/2.0"
+        body = {"experiment_id": world.experiment, "name": "model", "source_run_id": run}
+        yield world.session.post(f"{api}/mlflow/logged-models", json=body)
+        yield world.session.put(f"{api}/mlflow-artifacts/artifacts/{world.experiment}/{run}/artifacts/model/MLmodel", data=b"flavors: {}\n")
+        for made in world.mlflow("POST", "/logged-models/search", {"experiment_ids": [world.experiment]}).get("models", []):
+            assert made["info"]["source_run_id"] == run, harness.pretty(made)
+            place = f"{api}/mlflow-artifacts/artifacts/{world.experiment}/models/{made['info']['model_id']}/artifacts"
+            yield world.session.put(f"{place}/MLmodel", data=b"flavors: {}\n")
+
+    def claim(**words):
+        """A version of other files, which only says that it is what the job made."""
+        source = f"mlflow-artifacts:/{world.experiment}/{world.run}/artifacts/model"
+        made = world.mlflow("POST", "/model-versions/create", {"name": world.model, "source": source, **words})
+        return int(made["model_version"]["version"])
+
+    for entry, state in (("idle.py", "failed"), ("train.py", "succeeded")):
+        id = world.submit(entry=entry)["job"]
+        harness.wait_until(lambda: "waits" in world.log(id), 60, "the job runs")
+        run = world.job(id)["run_id"]
+        for answer in attempts(run):
+            assert answer.status_code == 403 and "a run of your own" in answer.text, answer.text
+        said = claim(run_id=run)
+        job = world.over(id)
+        assert job["state"] == state and job["made_version"] != said, harness.pretty(job)
+    full_origin(world, job)
+    logged = world.mlflow("POST", "/logged-models/search", {"experiment_ids": [world.experiment]})["models"][0]["info"]["model_id"]
+    for version in (said, claim(run_id=run), claim(model_id=logged), claim(run_id=run, model_id=logged)):
+        origin = world.report(version)["origin"]
+        assert origin["executed_count"] == 0 and origin["run"]["trust"] != "executed", harness.pretty(origin)
+    answers = list(attempts(run))
+    assert len(answers) == 3 and {answer.status_code for answer in answers} == {403}, answers
+
+
 def test_a_token_is_dead_once_the_job_is_over(trainer, crew, trusted, tmp_path):
     """The job hands its token to the test while it runs, by a tag of its run."""
     script = """
@@ -279,13 +319,15 @@ def test_time_memory_and_disk_are_limited(crew, tmp_path):
         contributor, reviewer = people.person(server, "contributor"), people.person(server, "reviewer")
         trusted = trusted_source(server, reviewer)
         files = {"sleep.py": retrain_code.SLEEP, "memory.py": retrain_code.MEMORY, "hoard.py": retrain_code.HOARD}
+        files |= {"nameless.py": retrain_code.NAMELESS, "beyond.py": retrain_code.BEYOND}
         world = World(server, contributor, trusted, files, tmp_path, source_name="nothing")
         assert "entry" in world.submit(status=400)["message"], "nobody knows what to start"
-        jobs = {name: world.submit(entry=f"{name}.py")["job"] for name in ("memory", "hoard", "sleep")}
+        jobs = {name: world.submit(entry=f"{name}.py")["job"] for name in ("memory", "hoard", "nameless", "beyond", "sleep")}
         memory = world.over(jobs["memory"], 60)
         assert memory["state"] == "failed" and "MemoryError" in world.log(jobs["memory"]), harness.pretty(memory)
-        hoard = world.over(jobs["hoard"], 60)
-        assert "folder_bytes_max" in hoard["fault"], harness.pretty(hoard)
+        for name in ("hoard", "nameless", "beyond"):
+            hoard = world.over(jobs[name], 60)
+            assert "folder_bytes_max" in (hoard["fault"] or ""), harness.pretty(hoard) + world.log(jobs[name])
         sleep = world.over(jobs["sleep"], 60)
         assert "seconds_max" in sleep["fault"], harness.pretty(sleep)
         harness.wait_until(lambda: not processes("time.sleep(3600)"), 10, "nothing of the jobs is left")

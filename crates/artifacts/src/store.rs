@@ -42,6 +42,8 @@ pub(crate) struct NewFile<'a> {
     pub(crate) upload_id: Option<&'a str>,
     pub(crate) at: Micros,
     pub(crate) by: &'a str,
+    /// The id of the token that it is written with.
+    pub(crate) token: Option<&'a str>,
 }
 
 /// The file at `path`, if there is one.
@@ -139,6 +141,7 @@ pub(crate) fn list(reader: &mut Reader<'_>, owner: &Owner, folder: Option<&Artif
 
 /// Puts a file in its place, instead of the one before. Gives the objects that nothing names any more.
 pub(crate) fn put_file(writer: &mut Writer<'_>, file: &NewFile<'_>, parts: &[StoredObject]) -> Result<Vec<ObjectId>, Problem> {
+    guard_maker(writer, file.owner, file.token)?;
     check_place(writer, file.owner, file.path)?;
     let (_, old) = delete(writer, file.owner, Some(file.path))?;
     writer.execute(
@@ -170,6 +173,15 @@ pub(crate) fn put_file(writer: &mut Writer<'_>, file: &NewFile<'_>, parts: &[Sto
         rows,
     )?;
     Ok(old)
+}
+
+/// What a job of the server's made stays as its program wrote it.
+fn guard_maker(reader: &mut Reader<'_>, owner: &Owner, token: Option<&str>) -> Result<(), Problem> {
+    match owner {
+        Owner::Run(id) => retention::guard_run(reader, id, token),
+        Owner::LoggedModel(id) => retention::guard_logged_model(reader, id, token),
+        Owner::Trace(_) => Ok(()),
+    }
 }
 
 /// A file does not stand where a folder is, nor below a file: a client could not download both.

@@ -1,8 +1,8 @@
 //! Which system calls are refused (seccomp).
 //!
 //! An interpreter and its libraries use most of them, so this names those that reach round the other locks: new namespaces
-//! and mounts, other processes, the kernel itself, and every kind of socket but TCP. They are refused, not fatal: library
-//! code tries some, and copes.
+//! and mounts, other processes, the kernel itself, and every kind of socket but TCP and pairs of streams. They are refused, not
+//! fatal: library code tries some, and copes.
 
 use std::collections::BTreeMap;
 
@@ -119,6 +119,12 @@ fn refused() -> Result<Rules, Fault> {
         sockets.push(SeccompRule::new(vec![Condition::new(1, Width::Dword, Compare::MaskedEq(TYPE_MASK), kind)?])?);
     }
     rules.insert(libc::SYS_socket, sockets);
+    // A pair of datagram sockets is no pair for long: each sends to every socket that has a path.
+    let mut pairs = Vec::new();
+    for kind in (0..=TYPE_MASK).filter(|kind| *kind != stream) {
+        pairs.push(SeccompRule::new(vec![Condition::new(1, Width::Dword, Compare::MaskedEq(TYPE_MASK), kind)?])?);
+    }
+    rules.insert(libc::SYS_socketpair, pairs);
     let mut controls = Vec::new();
     for request in TYPE_INTO_TERMINAL {
         controls.push(SeccompRule::new(vec![Condition::new(1, Width::Dword, Compare::Eq, request)?])?);

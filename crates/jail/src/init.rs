@@ -50,6 +50,13 @@ fn leave() -> Result<(), String> {
 fn init(spec: &JailSpec, mut found: Confinement, program: &Path, inner: &[&str]) -> Result<ExitCode, String> {
     if found.namespaces {
         kernel::keep_mounts_inside().map_err(|error| format!("mounts: {error}"))?;
+        if let Err(error) = kernel::read_only_but(&spec.relay.folder) {
+            let why = format!("mounts: they cannot be made read-only: {error}");
+            if !spec.allow_insecure {
+                return Err(why);
+            }
+            found.missing.push(why);
+        }
         // Both are luxuries: without them the program has no `/proc` and no shared memory.
         found.own_proc = kernel::mount("proc", Path::new("/proc"), "").is_ok();
         let most = format!("size={}", spec.limits.memory_bytes_max);

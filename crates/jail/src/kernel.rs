@@ -92,6 +92,41 @@ pub(crate) fn keep_mounts_inside() -> io::Result<()> {
     .map(drop)
 }
 
+/// Makes every mount read-only but that of `folder`: Landlock knows nothing of modes, times and attributes of files, which whoever has
+/// the same user id changes wherever they lie.
+pub(crate) fn read_only_but(folder: &Path) -> io::Result<()> {
+    bind_itself(folder)?;
+    let closed = libc::mount_attr { attr_set: libc::MOUNT_ATTR_RDONLY, attr_clr: 0, propagation: 0, userns_fd: 0 };
+    let open = libc::mount_attr { attr_set: 0, attr_clr: libc::MOUNT_ATTR_RDONLY, propagation: 0, userns_fd: 0 };
+    change_mount(Path::new("/"), libc::AT_RECURSIVE, &closed)?;
+    change_mount(folder, 0, &open)
+}
+
+/// Gives `folder` a mount of its own.
+#[expect(unsafe_code, reason = "mount has no safe wrapper in std; its texts outlive the call")]
+fn bind_itself(folder: &Path) -> io::Result<()> {
+    let folder = text(folder)?;
+    // SAFETY: null where no text is needed; `folder` outlives the call.
+    checked(unsafe { libc::mount(folder.as_ptr(), folder.as_ptr(), std::ptr::null(), libc::MS_BIND, std::ptr::null()) }).map(drop)
+}
+
+#[expect(unsafe_code, reason = "mount_setattr has no safe wrapper in std; text and struct outlive the call")]
+fn change_mount(path: &Path, flags: i32, to: &libc::mount_attr) -> io::Result<()> {
+    let path = text(path)?;
+    // SAFETY: `path` and `to` outlive the call, which reads as many bytes of `to` as it is told.
+    let done = unsafe {
+        libc::syscall(
+            libc::SYS_mount_setattr,
+            libc::AT_FDCWD,
+            path.as_ptr(),
+            flags,
+            std::ptr::from_ref(to),
+            std::mem::size_of::<libc::mount_attr>(),
+        )
+    };
+    if done < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
+}
+
 /// Mounts a file system of `kind` over `path`.
 #[expect(unsafe_code, reason = "mount has no safe wrapper in std; its texts outlive the call")]
 pub(crate) fn mount(kind: &str, path: &Path, options: &str) -> io::Result<()> {

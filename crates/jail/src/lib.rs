@@ -11,7 +11,8 @@
 //!
 //! In a network of its own there is no other address than the loopback, and there nobody listens but the relay: so the
 //! program reaches the server and nothing else, whatever it tries. Landlock opens the folders that it may read and the one
-//! that it may write. seccomp refuses calls that reach round both, sockets of other kinds among them.
+//! that it may write; every mount but that of its folder is read-only, as Landlock does not look at changes of modes, times
+//! and attributes. seccomp refuses calls that reach round both, sockets of other kinds among them.
 //!
 //! INVARIANT: what cannot be enforced ends the job before the program's first instruction, unless `allow_insecure` says
 //! otherwise; then [`Confinement`] says what is missing. Held by `tests/clients/test_retrain.py`.

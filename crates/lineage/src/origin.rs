@@ -27,6 +27,14 @@ pub struct Used {
     pub detail: String,
 }
 
+impl Used {
+    /// As it is known behind a step of this trust: whoever only claims the step claims all that it leads to.
+    fn behind(self, step: Trust) -> Self {
+        let trust = if step == Trust::Claimed { Trust::Claimed } else { self.trust };
+        Self { trust, ..self }
+    }
+}
+
 /// The origin of a version, as far as it is known. An observed run counts before a claimed one.
 ///
 /// # Errors
@@ -36,7 +44,8 @@ pub fn of_version(reader: &mut Reader<'_>, workspace: &str, model_id: &str, numb
     let mut made_by = neighbours(reader, &version, Relation::Generated)?;
     for logged in neighbours(reader, &version, Relation::Derived)?.into_iter().filter(|used| used.kind == NodeKind::LoggedModel) {
         let node = node_key(workspace, NodeKind::LoggedModel, &logged.name);
-        made_by.extend(neighbours(reader, &node, Relation::Generated)?);
+        let runs = neighbours(reader, &node, Relation::Generated)?;
+        made_by.extend(runs.into_iter().map(|run| run.behind(logged.trust)));
     }
     let runs = made_by.into_iter().filter(|used| used.kind == NodeKind::Run);
     // What is known better counts before what was only said, and what was said first before what somebody says later.
@@ -47,7 +56,7 @@ pub fn of_version(reader: &mut Reader<'_>, workspace: &str, model_id: &str, numb
         all.iter().any(|used| used.trust == Trust::Executed && used.kind == kind && used.name == name)
     };
     let keep = |used: &&Used| used.trust == Trust::Executed || !is_executed(used.kind, &used.name);
-    let uses = all.iter().filter(keep).cloned().collect();
+    let uses = all.iter().filter(keep).map(|used| used.clone().behind(run.trust)).collect();
     Ok(Origin { run: Some((run.name, run.trust)), uses })
 }
 

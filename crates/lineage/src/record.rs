@@ -76,8 +76,8 @@ pub struct Input<'a> {
 pub struct VersionSource<'a> {
     /// The run, and whether the server itself found the source to be that run's.
     pub run: Option<(&'a str, Trust)>,
-    /// The logged model that the source resolved to.
-    pub logged_model: Option<&'a str>,
+    /// The logged model, and whether the server itself found the source to be its files.
+    pub logged_model: Option<(&'a str, Trust)>,
     /// The model version that the source resolved to: internal id of its model, number.
     pub version: Option<(&'a str, i64)>,
 }
@@ -192,7 +192,7 @@ pub fn logged_model_created(
     Ok(())
 }
 
-/// The caller registered a version. Observed, but for a run that only the client named.
+/// The caller registered a version. Observed, but for a run or a logged model that only the client named.
 ///
 /// # Errors
 /// [`DbError`] of the engine.
@@ -206,9 +206,9 @@ pub fn version_registered(
     let person = person(writer, scene)?;
     let version = node(writer, scene, NodeKind::ModelVersion, &version_name(model, number), None, "{}")?;
     edge(writer, scene, (&version, &person), Relation::Attributed, Trust::Observed, "")?;
-    if let Some(model_id) = source.logged_model {
+    if let Some((model_id, trust)) = source.logged_model {
         let logged = node(writer, scene, NodeKind::LoggedModel, model_id, None, "{}")?;
-        edge(writer, scene, (&version, &logged), Relation::Derived, Trust::Observed, "")?;
+        edge(writer, scene, (&version, &logged), Relation::Derived, trust, "")?;
     }
     if let Some((model, number)) = source.version {
         let earlier = node(writer, scene, NodeKind::ModelVersion, &version_name(model, number), None, "{}")?;

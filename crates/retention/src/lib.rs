@@ -12,6 +12,7 @@
 //! INVARIANT: a lock that cannot be read is an error, never no lock. Held by `tests/keeping.rs`.
 
 pub mod clock;
+mod jobs;
 mod keeping;
 pub mod lock;
 pub mod ops;
@@ -28,6 +29,7 @@ use vault::db::{Db, SystemDb, Writer};
 use vault::objects::Objects;
 
 pub use clock::{ClockState, ComplianceClock, written_time};
+pub use jobs::{guard_logged_model, guard_run};
 pub use keeping::{guard, guard_objects, held_reason};
 pub use lock::{Bypass, DefaultRetention, Lock, Mode, Period, Retention};
 pub use rules::{Rules, RulesConfig};

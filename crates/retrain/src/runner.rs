@@ -20,7 +20,7 @@ use crate::limits::PROGRESS_EVERY;
 use crate::log::JobLog;
 use crate::ops::{BeginJob, Begun, ConfirmOrigin, EndJob, FetchCode};
 use crate::store::{jobs, origin};
-use crate::types::{Executor, Job, JobState};
+use crate::types::{Executor, Job, JobState, conflict};
 use crate::{Retrain, entry, token};
 
 /// How often the queue is looked at although nobody said that something was queued: data may have been admitted meanwhile.
@@ -287,24 +287,18 @@ impl Runner {
         }
         let confirm = ConfirmOrigin { room: self.room.clone(), job: job.clone(), run_id: run_id.to_owned() };
         let confirmed = self.as_job(workspace, confirm).await?;
-        let (model_id, run) = (job.model_id.clone(), run_id.to_owned());
-        let own = self.room.0.system.read(move |reader| Ok(origin::registered(reader, &model_id, &run)?)).await?;
-        ending.made_version = match own {
-            Some(number) => Some(number),
-            None => {
-                let create = CreateVersion {
-                    room: self.rooms.registry.clone(),
-                    name: job.spec.model.clone(),
-                    source: format!("models:/{}", confirmed.logged_model),
-                    run_id: Some(run_id.to_owned()),
-                    run_link: None,
-                    description: None,
-                    tags: Vec::new(),
-                    logged_model_id: Some(confirmed.logged_model),
-                };
-                Some(self.as_asker(workspace, registrar, create).await?.version)
-            }
+        // A version that somebody else made of this run meanwhile is theirs, whatever they say it came out of.
+        let create = CreateVersion {
+            room: self.rooms.registry.clone(),
+            name: job.spec.model.clone(),
+            source: format!("models:/{}", confirmed.logged_model),
+            run_id: Some(run_id.to_owned()),
+            run_link: None,
+            description: None,
+            tags: Vec::new(),
+            logged_model_id: Some(confirmed.logged_model),
         };
+        ending.made_version = Some(self.as_asker(workspace, registrar, create).await?.version);
         Ok(())
     }
 
@@ -332,7 +326,15 @@ impl Runner {
         };
         let run_id = self.as_asker(workspace, minted, create).await?.info.run_id;
         let (id, run) = (job.id.clone(), run_id.clone());
-        self.room.0.system.write(move |writer| Ok(jobs::attach(writer, &id, None, Some(&run))?)).await?;
+        let attached = self.room.0.system.write(move |writer| {
+            jobs::attach(writer, &id, None, Some(&run))?;
+            // From now on only the program writes there; until now nobody has.
+            if origin::is_filled(writer, &run)? {
+                return Err(conflict("somebody wrote into its run before its program did; ask for the job again"));
+            }
+            Ok(())
+        });
+        attached.await?;
         Ok(run_id)
     }
 

@@ -175,6 +175,7 @@ impl Operation for CompleteUpload {
             .with("part_count", chosen.len())
             .with("path_hash", room.path_hash(&owner, path.as_str()).await?);
         let (at, by) = (permit.entry().at, permit.caller().id.clone());
+        let token = permit.caller().token.as_ref().map(|token| token.id.clone());
         let commit = room.objects.commit(&room.db, &permit, Vec::new(), move |writer| {
             // The bytes were hashed outside the transaction: they must still be the same ones.
             if !uploads::exists(writer, &id, &owner, &path)? || !same_objects(&uploads::parts(writer, &id)?, &stored) {
@@ -192,6 +193,7 @@ impl Operation for CompleteUpload {
                 upload_id: Some(&id),
                 at,
                 by: &by,
+                token: token.as_deref(),
             };
             loose.extend(store::put_file(writer, &file, &chosen)?);
             Ok(((Written { size_bytes, sha256 }, loose), outcome))

@@ -56,6 +56,7 @@ impl Operation for WriteArtifact {
             .with("size_bytes", store::signed(object.size_bytes)?)
             .with("path_hash", room.path_hash(&owner, path.as_str()).await?);
         let (at, by, stored_id) = (permit.entry().at, permit.caller().id.clone(), object.id.clone());
+        let token = permit.caller().token.as_ref().map(|token| token.id.clone());
         let commit = room.objects.commit(&room.db, &permit, vec![stored_id], move |writer| {
             let file = NewFile {
                 id: &random_id(),
@@ -67,6 +68,7 @@ impl Operation for WriteArtifact {
                 upload_id: None,
                 at,
                 by: &by,
+                token: token.as_deref(),
             };
             let old = store::put_file(writer, &file, std::slice::from_ref(&object))?;
             Ok(((written, old), outcome))

@@ -39,12 +39,10 @@ pub struct Report {
 }
 
 impl Report {
-    pub(super) fn add(&mut self, what: impl Into<String>, result: Result<String, String>) -> bool {
-        let holds = result.is_ok();
-        let state = if holds { State::Holds } else { State::Fails };
+    pub(super) fn add(&mut self, what: impl Into<String>, result: Result<String, String>) {
+        let state = if result.is_ok() { State::Holds } else { State::Fails };
         let detail = result.unwrap_or_else(|problem| problem);
         self.claims.push(Claim { what: what.into(), state, detail });
-        holds
     }
 
     /// Whether everything was checked and holds.

@@ -5,7 +5,7 @@ use super::*;
 use crate::keys::{EcdsaSigner, Ed25519Signer, Signer};
 use crate::oms::sign_with_key;
 use crate::policy::{SignerPolicy, Trust, TrustedKey};
-use crate::predicates::{Attester, Outcome, References, TestResult};
+use crate::predicates::{Attester, Outcome, Provenance, References, TestResult};
 use crate::statement::{Resource, Statement};
 use kernel::{Micros, sha256};
 
@@ -34,6 +34,12 @@ fn receipt(record: &[u8]) -> String {
     STANDARD.encode(log_signer().sign(record).unwrap())
 }
 
+/// A record of an act whose outcome names parts.
+fn record(action: &str, parts: &str) -> Vec<u8> {
+    let details = json!({ "parts_sha256": parts });
+    json!({ "action": action, "kind": "outcome", "status": "done", "details": details }).to_string().into_bytes()
+}
+
 fn log(receipt: &str, record: &[u8]) -> Result<String, String> {
     let signature = STANDARD.decode(receipt).unwrap();
     log_signer().public_key().verify(record, &signature).map(|()| "in the log".to_owned()).map_err(|error| error.to_string())
@@ -54,7 +60,7 @@ fn evidence() -> Evidence {
     evidence.add_attestation(&serde_json::to_vec(&papers).unwrap());
     evidence.add_document("card.md", "text/markdown", PAPER);
     for (of, digest) in evidence.parts().into_iter().filter(|(of, _)| !matches!(of, Of::Document(_))) {
-        let record = json!({ "signed": digest }).to_string().into_bytes();
+        let record = record("admissions.vouch", &format!("{} {digest}", "0".repeat(64)));
         evidence.add_receipt(of, &record, &receipt(&record));
     }
     evidence.add_key("server", ours.public_key());
@@ -101,6 +107,34 @@ fn what_was_changed_is_named() {
         e["attestations"] = json!([e["signatures"][0], papers]);
     });
     assert_eq!(swapped, ["attestation 0", "receipt of attestation 0"]);
+}
+
+#[test]
+fn a_digest_that_somebody_chose_vouches_for_nothing() {
+    let forged = b"another card";
+    let digest = hex(&sha256(forged));
+    // Among the parameters of a run, which stand in its provenance, and in the record of an upload.
+    let mut provenance = Provenance::default();
+    provenance.build_definition.external_parameters.insert("note".to_owned(), digest.clone().into());
+    let root = Resource::new("m", &Manifest::of_files("m", &files(), SIGNATURE_NAME).unwrap().root());
+    let provenance = Statement::new(vec![root], provenance).sign(&signer(1)).unwrap();
+    let provenance = STANDARD.encode(serde_json::to_vec(&provenance).unwrap());
+    let uploaded = json!({ "action": "artifacts.write", "kind": "outcome", "status": "done", "details": { "sha256": digest } });
+    let vouched = record("admissions.vouch", &digest);
+    for record in [uploaded.to_string().into_bytes(), record("artifacts.write", &digest), vouched] {
+        let failed = check(|e| {
+            e["documents"][0]["content"] = STANDARD.encode(forged).into();
+            e["attestations"].as_array_mut().unwrap().push(provenance.clone().into());
+            let receipt =
+                json!({ "of": { "document": "card.md" }, "record": STANDARD.encode(&record), "receipt": receipt(&record) });
+            e["receipts"].as_array_mut().unwrap().push(receipt);
+        });
+        assert!(failed.contains(&"document `card.md`".to_owned()), "{failed:?}");
+    }
+    let upload = STANDARD.encode(record("artifacts.write", &evidence().parts()[0].1));
+    assert_eq!(check(|e| e["receipts"][0]["record"] = upload.into()), ["receipt of signature 0"]);
+    // What is named as one document is no other.
+    assert_eq!(check(|e| e["documents"][0]["name"] = "dossier.html".into()), ["document `dossier.html`"]);
 }
 
 #[test]

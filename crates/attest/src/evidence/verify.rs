@@ -3,6 +3,7 @@
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use kernel::{Micros, hex, sha256};
+use serde_json::Value;
 
 use super::report::{Claim, Report, State};
 use super::{Evidence, Of};
@@ -11,7 +12,11 @@ use crate::error::AttestError;
 use crate::keys::PublicKey;
 use crate::oms::{self, Coverage, FileDigest, FileList, Manifest, SIGNATURE_NAME};
 use crate::policy::Trust;
-use crate::statement::{AnyStatement, Resource};
+use crate::predicates::{Provenance, References};
+use crate::statement::{AnyStatement, Predicate, Resource};
+
+/// The verb by whose record a log names the parts of evidence. Other records hold digests that whoever acted has chosen.
+const VOUCHING_ACTION: &str = "admissions.vouch";
 
 /// Checks a receipt (its text) of a record (its bytes) against logs that are trusted; says which, or why it does not hold.
 pub type LogCheck<'a> = &'a dyn Fn(&str, &[u8]) -> Result<String, String>;
@@ -32,17 +37,17 @@ pub fn verify(bytes: &[u8], trust: &Trust, at: Micros, log: Option<LogCheck<'_>>
         let said = check_signature(text, trust, at, &files).map_err(|error| error.to_string());
         report.add(format!("signature {place}"), said);
     }
-    // What a signed statement or a record of the log that holds names by digest counts.
+    // A document counts if a statement that holds, about this model, names it as one.
     let mut vouched = Vec::new();
     let mut is_named = false;
     for (place, text) in evidence.attestations.iter().enumerate() {
         match check_attestation(text, trust, &evidence, &files) {
-            Ok(Checked { said, payload, names_it }) => {
-                vouched.push(payload);
+            Ok(Checked { said, documents, names_it }) => {
+                vouched.extend(documents);
                 is_named |= names_it;
                 report.add(format!("attestation {place}"), Ok(said));
             }
-            Err(error) => drop(report.add(format!("attestation {place}"), Err(error.to_string()))),
+            Err(error) => report.add(format!("attestation {place}"), Err(error.to_string())),
         }
     }
     let unnamed = "no statement that holds is about a model of this name";
@@ -55,9 +60,7 @@ pub fn verify(bytes: &[u8], trust: &Trust, at: Micros, log: Option<LogCheck<'_>>
             continue;
         };
         let record = STANDARD.decode(&receipt.record).unwrap_or_default();
-        if report.add(what, check_receipt(&evidence, &receipt.of, &record, &receipt.receipt, log)) {
-            vouched.push(record);
-        }
+        report.add(what, check_receipt(&evidence, &receipt.of, &record, &receipt.receipt, log));
     }
     // Documents need no receipt of their own: a statement that stands in the log may name them.
     let missing = |of: &Of| !matches!(of, Of::Document(_)) && !evidence.receipts.iter().any(|receipt| receipt.of == *of);
@@ -67,7 +70,7 @@ pub fn verify(bytes: &[u8], trust: &Trust, at: Micros, log: Option<LogCheck<'_>>
         }
     }
     for document in &evidence.documents {
-        let said = check_document(&document.content, &vouched);
+        let said = check_document(&document.name, &document.content, &vouched);
         report.add(format!("document `{}`", document.name), said);
     }
     Ok(report)
@@ -104,7 +107,8 @@ fn check_signature(text: &str, trust: &Trust, at: Micros, files: &[FileDigest]) 
 /// A statement that holds.
 struct Checked {
     said: String,
-    payload: Vec<u8>,
+    /// The documents that it names, by name and SHA-256.
+    documents: Vec<(String, String)>,
     /// Whether it is about the model by the name that the file has.
     names_it: bool,
 }
@@ -123,14 +127,29 @@ fn check_attestation(text: &str, trust: &Trust, evidence: &Evidence, files: &[Fi
     if !statement.subject.iter().any(|subject| subject.digest.get("sha256").is_some_and(about)) {
         return Err(AttestError::malformed("it is about another model: neither the root nor a file of this one is its subject"));
     }
-    let is_it = |subject: &Resource| {
-        subject.name == evidence.name && subject.digest.get("sha256").is_some_and(|digest| *digest == evidence.root_sha256)
-    };
+    let is_root = |subject: &Resource| subject.digest.get("sha256").is_some_and(|digest| *digest == evidence.root_sha256);
+    let documents = if statement.subject.iter().any(is_root) { documents_of(&statement) } else { Vec::new() };
     Ok(Checked {
         said: format!("`{}`, signed by `{name}`", statement.predicate_type),
-        payload: envelope.payload_bytes()?,
-        names_it: statement.subject.iter().any(is_it),
+        documents,
+        names_it: statement.subject.iter().any(|subject| subject.name == evidence.name && is_root(subject)),
     })
+}
+
+/// What a statement names as documents that belong to its subject. Its other texts, such as a run's parameters, are not its signer's choice:
+/// a digest among them names nothing.
+fn documents_of(statement: &AnyStatement) -> Vec<(String, String)> {
+    let kind = statement.predicate_type.as_str();
+    let list = if kind == Provenance::TYPE {
+        statement.predicate.pointer("/runDetails/byproducts")
+    } else if kind == References::TYPE {
+        statement.predicate.get("references")
+    } else {
+        None
+    };
+    let documents = list.and_then(Value::as_array).into_iter().flatten();
+    let text = |one: &Value, pointer: &str| one.pointer(pointer).and_then(Value::as_str).map(str::to_owned);
+    documents.filter_map(|one| text(one, "/name").zip(text(one, "/digest/sha256"))).collect()
 }
 
 fn check_receipt(evidence: &Evidence, of: &Of, record: &[u8], receipt: &str, log: LogCheck<'_>) -> Result<String, String> {
@@ -146,16 +165,22 @@ fn check_receipt(evidence: &Evidence, of: &Of, record: &[u8], receipt: &str, log
     log(receipt, record)
 }
 
-fn check_document(content: &str, vouched: &[Vec<u8>]) -> Result<String, String> {
+fn check_document(name: &str, content: &str, vouched: &[(String, String)]) -> Result<String, String> {
     let bytes = STANDARD.decode(content).map_err(|_| "it is not base64")?;
-    if vouched.iter().any(|by| names(by, &bytes)) {
-        return Ok("named by a statement or a record that holds".to_owned());
+    let digest = hex(&sha256(&bytes));
+    if vouched.iter().any(|(known, sha256)| known == name && *sha256 == digest) {
+        return Ok("named by a signed statement that holds".to_owned());
     }
-    Err("nothing that holds names its SHA-256".to_owned())
+    Err("no signed statement that holds names it with this SHA-256".to_owned())
 }
 
-/// Whether `text` has the SHA-256 of `bytes` in hex. Nobody can make other bytes with a digest that is in there.
-fn names(text: &[u8], bytes: &[u8]) -> bool {
-    let digest = hex(&sha256(bytes)).into_bytes();
-    text.windows(digest.len()).any(|window| window == digest)
+/// Whether a record of the log is that of making this evidence, and names these bytes as a part of it.
+fn names(record: &[u8], bytes: &[u8]) -> bool {
+    let Ok(record) = serde_json::from_slice::<Value>(record) else { return false };
+    let text = |pointer: &str| record.pointer(pointer).and_then(Value::as_str).unwrap_or_default();
+    let digest = hex(&sha256(bytes));
+    text("/action") == VOUCHING_ACTION
+        && text("/kind") == "outcome"
+        && text("/status") == "done"
+        && text("/details/parts_sha256").split(' ').any(|part| part == digest)
 }

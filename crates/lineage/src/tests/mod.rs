@@ -120,7 +120,8 @@ fn a_training(writer: &mut Writer<'_>, scene: &Scene) -> Result<(), vault::db::D
     record::run_tags(writer, scene, "run1", tags)?;
     record::run_inputs(writer, scene, "run1", &[dataset("iris", Some("training")), dataset("iris_test", Some("eval"))])?;
     record::logged_model_created(writer, scene, "m-1", Some(("run1", Trust::Observed)))?;
-    let source = VersionSource { logged_model: Some("m-1"), run: Some(("run1", Trust::Claimed)), version: None };
+    let source =
+        VersionSource { logged_model: Some(("m-1", Trust::Observed)), run: Some(("run1", Trust::Claimed)), version: None };
     record::version_registered(writer, scene, "rm_1", 1, &source)
 }
 
@@ -190,7 +191,11 @@ fn a_claim_is_shown_only_where_it_says_something_else() {
             .record(|writer, scene| {
                 a_training(writer, scene)?;
                 // The client names another run than the one that the logged model came out of.
-                let source = VersionSource { logged_model: Some("m-1"), run: Some(("run2", Trust::Claimed)), version: None };
+                let source = VersionSource {
+                    logged_model: Some(("m-1", Trust::Observed)),
+                    run: Some(("run2", Trust::Claimed)),
+                    version: None,
+                };
                 record::version_registered(writer, scene, "rm_1", 2, &source)?;
                 // The very same, claimed first and seen later.
                 for trust in [Trust::Claimed, Trust::Observed] {

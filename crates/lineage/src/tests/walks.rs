@@ -190,7 +190,7 @@ fn rings_and_chains_of_any_length_are_walked() {
                     };
                     record::version_registered(writer, scene, "chain", number, &source)?;
                 }
-                let source = VersionSource { logged_model: Some("m-0"), ..VersionSource::default() };
+                let source = VersionSource { logged_model: Some(("m-0", Trust::Observed)), ..VersionSource::default() };
                 record::version_registered(writer, scene, "chain", 1, &source)
             })
             .await;
@@ -220,7 +220,7 @@ fn one_claimed_step_makes_a_way_claimed() {
                 record::run_outputs(writer, scene, "r", &["m-short"], Trust::Claimed)?;
                 record::run_outputs(writer, scene, "r", &["m-sure"], Trust::Observed)?;
                 for (number, logged) in [(1, "m-short"), (2, "m-sure")] {
-                    let source = VersionSource { logged_model: Some(logged), ..VersionSource::default() };
+                    let source = VersionSource { logged_model: Some((logged, Trust::Observed)), ..VersionSource::default() };
                     record::version_registered(writer, scene, "rm_1", number, &source)?;
                 }
                 // The claimed way is short, the observed one is long: what was seen counts.

@@ -56,6 +56,7 @@ impl Operation for CreateLoggedModel {
         let scene = Scene::of(&permit)?;
         let workspace = permit.workspace()?.to_owned();
         let owner = permit.caller().id.clone();
+        let token = permit.caller().token.as_ref().map(|token| token.id.clone());
         let at = permit.entry().at;
         let model_id = format!("m-{}", random_id());
         let mut model = LoggedModel {
@@ -82,6 +83,9 @@ impl Operation for CreateLoggedModel {
                     return Err(Problem::invalid(format!(
                         "The experiment {experiment_id} must be in the 'active' state. Current state is deleted."
                     )));
+                }
+                if let Some(run_id) = &model.source_run_id {
+                    retention::guard_run(writer, run_id, token.as_deref())?;
                 }
                 model.artifact_uri = artifact_uri(&location, &model.model_id);
                 logged_models::insert(writer, &model, &owner)?;

@@ -73,7 +73,7 @@ impl Operation for CreateVersion {
                 storage_location: &origin.storage_location,
                 run_id: origin.run.as_ref().map(|(run_id, _)| run_id.as_str()),
                 run_link: self.run_link.as_deref(),
-                logged_model_id: origin.logged_model.as_deref(),
+                logged_model_id: origin.logged_model.as_ref().map(|(model_id, _)| model_id.as_str()),
                 description: self.description.as_deref(),
                 user_name: &caller.name,
                 owner: &caller.id,
@@ -86,7 +86,7 @@ impl Operation for CreateVersion {
             }
             let stems_from = VersionSource {
                 run: origin.run.as_ref().map(|(run_id, trust)| (run_id.as_str(), *trust)),
-                logged_model: origin.logged_model.as_deref(),
+                logged_model: origin.logged_model.as_ref().map(|(model_id, trust)| (model_id.as_str(), *trust)),
                 version: origin.version.as_ref().map(|(model, number)| (model.as_str(), *number)),
             };
             version_registered(writer, &scene, &model_id, number, &stems_from)?;
@@ -129,7 +129,8 @@ struct Place {
 struct Origin {
     storage_location: String,
     run: Option<(String, Trust)>,
-    logged_model: Option<String>,
+    /// Seen where the source itself names it: then the files are that model's.
+    logged_model: Option<(String, Trust)>,
     version: Option<(String, i64)>,
 }
 
@@ -142,7 +143,7 @@ fn origin(reader: &mut Reader<'_>, place: &Place, asked: &CreateVersion, source:
             let model = logged_model(reader, place, model_id).map_err(|problem| cannot_fetch(&asked.source, problem))?;
             found.storage_location = model.artifact_uri;
             found.run = model.source_run_id.map(|run_id| (run_id, Trust::Claimed));
-            found.logged_model = Some(model.model_id);
+            found.logged_model = Some((model.model_id, Trust::Observed));
         }
         Source::Version { name, version } => {
             of_version(reader, place, &mut found, name, *version).map_err(|problem| cannot_fetch(&asked.source, problem))?;
@@ -167,7 +168,8 @@ fn origin(reader: &mut Reader<'_>, place: &Place, asked: &CreateVersion, source:
         if found.run.is_none() {
             found.run = model.source_run_id.map(|run_id| (run_id, Trust::Claimed));
         }
-        found.logged_model = Some(model.model_id);
+        let seen = found.logged_model.take().filter(|(seen, _)| *seen == model.model_id);
+        found.logged_model = Some(seen.unwrap_or((model.model_id, Trust::Claimed)));
     }
     if let Some(run_id) = asked.run_id.as_ref().filter(|run_id| !run_id.is_empty()) {
         let seen = found.run.as_ref().is_some_and(|(seen, trust)| seen == run_id && *trust == Trust::Observed);
@@ -198,9 +200,18 @@ fn of_version(reader: &mut Reader<'_>, place: &Place, found: &mut Origin, name: 
     let earlier = versions::get(reader, &model_id, number)?.filter(|_| visible).ok_or_else(missing)?;
     found.storage_location = earlier.storage_location;
     found.run = earlier.run_id.map(|run_id| (run_id, Trust::Claimed));
-    found.logged_model = earlier.logged_model_id;
+    if let Some(logged) = earlier.logged_model_id {
+        let known = logged_models::find(reader, &place.workspace_id, &logged)?;
+        let seen = known.is_some_and(|model| lies_in(&found.storage_location, &model.artifact_uri));
+        found.logged_model = Some((logged, if seen { Trust::Observed } else { Trust::Claimed }));
+    }
     found.version = Some((model_id, number));
     Ok(())
+}
+
+/// Whether a place is another one, or below it.
+fn lies_in(place: &str, other: &str) -> bool {
+    place.strip_prefix(other).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
 }
 
 fn of_artifacts(
@@ -232,7 +243,7 @@ fn of_artifacts(
             let model = logged_models::find(reader, &place.workspace_id, model_id)?;
             let model = model.filter(|model| model.experiment_id == experiment_id).ok_or_else(nothing_there)?;
             found.run = model.source_run_id.map(|run_id| (run_id, Trust::Claimed));
-            found.logged_model = Some(model.model_id);
+            found.logged_model = Some((model.model_id, Trust::Observed));
             Ok(())
         }
     }

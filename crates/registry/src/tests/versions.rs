@@ -225,6 +225,21 @@ fn lineage_says_what_was_seen_and_what_was_said() {
         assert!(edges.contains(&"logged_model generated run run2 claimed".to_owned()), "another experiment's run: {edges:?}");
         world.version("a", &format!("models:/{}", logged.model_id)).await.unwrap();
         assert!(world.edges().await.contains(&"model_version derived logged_model  observed".to_owned()));
+        // Other files, of which only the request says that they are that model's; then the same of a copy of that version.
+        let mut said = world.new_version("a", "runs:/run2/m");
+        said.logged_model_id = Some(logged.model_id.clone());
+        let said = world.call(said).await.unwrap();
+        world.version("a", &format!("models:/a/{}", said.version)).await.unwrap();
+        let claimed = "model_version derived logged_model  claimed";
+        let edges = world.edges().await;
+        assert_eq!(edges.iter().filter(|edge| *edge == claimed).count(), 2, "{edges:?}");
+        // Its own files, whichever way they are named.
+        let mut named = world.new_version("a", &logged.artifact_uri);
+        named.logged_model_id = Some(logged.model_id.clone());
+        let named = world.call(named).await.unwrap();
+        world.version("a", &format!("models:/a/{}", named.version)).await.unwrap();
+        let edges = world.edges().await;
+        assert_eq!(edges.iter().filter(|edge| *edge == claimed).count(), 2, "{edges:?}");
         let owner = world
             .system
             .read(|reader| Ok(reader.query_one("SELECT owner FROM model_version", &[], |row| row.text(0))?))

@@ -75,10 +75,11 @@ pub(crate) fn logged_name(reader: &mut Reader<'_>, model_id: &str, number: i64) 
     reader.query_one(sql, &[model_id.into(), number.into()], |row| row.text(0))
 }
 
-/// The version that a run's program registered by itself, if it did.
-pub(crate) fn registered(reader: &mut Reader<'_>, model_id: &str, run_id: &str) -> Result<Option<i64>, DbError> {
-    let sql = "SELECT MAX(version) FROM model_version WHERE model_id = $1 AND run_id = $2 AND deleted = 0";
-    Ok(reader.query_one(sql, &[model_id.into(), run_id.into()], |row| row.opt_int(0))?.flatten())
+/// Whether there is a file or a logged model of a run.
+pub(crate) fn is_filled(reader: &mut Reader<'_>, run_id: &str) -> Result<bool, DbError> {
+    let sql = "SELECT 1 FROM logged_model WHERE source_run_id = $1
+               UNION ALL SELECT 1 FROM artifact WHERE owner_kind = 'run' AND owner_id = $1 LIMIT 1";
+    Ok(reader.query_one(sql, &[run_id.into()], |row| row.int(0))?.is_some())
 }
 
 /// The paths of a data version's files.

@@ -1,9 +1,9 @@
 //! The folder of one job on this machine, and the socket in it by which the job's relay reaches the server.
 
-use std::fs::{self, DirBuilder, File};
+use std::fs::{self, DirBuilder, File, Metadata};
 use std::net::SocketAddr;
 use std::os::fd::AsRawFd;
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -12,12 +12,16 @@ use tokio::net::{TcpStream, UnixListener};
 use tokio::sync::Semaphore;
 use tokio::task::JoinHandle;
 
+use super::held;
+
 /// The name of the socket.
 pub const SOCKET: &str = "relay.sock";
 /// Connections of one job at a time.
 const CONNECTION_COUNT_MAX: usize = 64;
 /// Files of a job's folder that are looked at to learn how much it has written.
 const FILE_COUNT_MAX: usize = 100_000;
+/// The unit of a file's blocks, whatever the file system's own are.
+const BLOCK_BYTES: u64 = 512;
 
 /// A job's folder, which goes when this does.
 pub struct JobFolder {
@@ -73,8 +77,9 @@ impl JobFolder {
         self.path.join("status.json")
     }
 
-    /// How many bytes it has written, more or less; all there is room for where it has written too many files to count.
-    pub fn written_bytes(&self) -> u64 {
+    /// How many bytes it has written, more or less; all there is room for where it has written too many files to count. What the processes
+    /// below `outer` hold open without a name counts too.
+    pub fn written_bytes(&self, outer: Option<u32>) -> u64 {
         let (mut folders, mut seen, mut total) = (vec![self.work()], 0_usize, 0_u64);
         while let Some(folder) = folders.pop() {
             for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
@@ -86,11 +91,12 @@ impl JobFolder {
                 if kind.is_dir() {
                     folders.push(entry.path());
                 } else if let Ok(about) = entry.metadata() {
-                    total = total.saturating_add(about.len());
+                    total = total.saturating_add(taken(&about));
                 }
             }
         }
-        total
+        let nameless = outer.map_or(0, |outer| held::nameless_bytes(outer, &self.work(), FILE_COUNT_MAX));
+        total.saturating_add(nameless)
     }
 
     /// Listens where the jail's one port leads.
@@ -122,6 +128,11 @@ impl JobFolder {
             }
         })))
     }
+}
+
+/// What a file takes up: room may be set aside beyond its end, and is not there in its gaps.
+pub(super) fn taken(about: &Metadata) -> u64 {
+    about.len().max(about.blocks().saturating_mul(BLOCK_BYTES))
 }
 
 impl Drop for JobFolder {
@@ -219,7 +230,18 @@ mod tests {
         let folder = JobFolder::make(place.path().join("job"), &code, &ca).unwrap();
         assert_eq!(fs::read(folder.code().join("a/b.py")).unwrap(), b"print()");
         fs::write(folder.work().join("tmp/x"), [0_u8; 1_000]).unwrap();
-        assert_eq!(folder.written_bytes(), 1_000);
+        // The file system gives out whole blocks.
+        let written = folder.written_bytes(None);
+        assert!((1_000..100_000).contains(&written), "{written}");
+        // Without a name it takes up no less, as long as it is open.
+        let nameless = folder.work().join("nameless");
+        let mut open = File::create(&nameless).unwrap();
+        std::io::Write::write_all(&mut open, &vec![1_u8; 300_000]).unwrap();
+        fs::remove_file(&nameless).unwrap();
+        assert_eq!(folder.written_bytes(None), written);
+        let all = folder.written_bytes(Some(std::process::id()));
+        assert!(all >= written + 300_000, "{all}");
+        drop(open);
         let path = folder.path().to_owned();
         drop(folder);
         assert!(!path.exists());

@@ -1,6 +1,7 @@
 //! Programs of somebody else's on this machine, each in a jail with a folder of its own: what they have in common, whatever they are for.
 
 pub mod folder;
+mod held;
 mod probe;
 
 use std::collections::BTreeMap;
@@ -216,6 +217,11 @@ impl Jailed {
     pub async fn ended(&mut self) -> Result<i64, String> {
         let status = self.child.wait().await.map_err(|error| format!("its end was not seen: {error}"))?;
         status.code().map(i64::from).ok_or_else(|| format!("its sandbox was ended from outside: {status}"))
+    }
+
+    /// Its outermost process, as long as it may be there.
+    pub const fn process(&self) -> Option<u32> {
+        self.group
     }
 
     /// Ends it if it has not ended, and waits for its last words.

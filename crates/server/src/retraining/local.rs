@@ -81,13 +81,14 @@ impl Local {
             Ok(jailed) => jailed,
             Err(why) => return Over::Failed(why),
         };
+        let outer = jailed.process();
         let over = tokio::select! {
             ended = jailed.ended() => ended.map_or_else(Over::Failed, Over::Exited),
             () = cancelled => Over::Stopped(ExecuteError::Cancelled),
             () = tokio::time::sleep(Duration::from_secs(seconds_max)) => {
                 Over::Failed(format!("it ran longer than {seconds_max} s (`retrain.seconds_max`)"))
             }
-            most = too_much(folder, self.config.folder_bytes_max) => {
+            most = too_much(folder, outer, self.config.folder_bytes_max) => {
                 Over::Failed(format!("it wrote more than {most} bytes (`retrain.folder_bytes_max`)"))
             }
         };
@@ -97,10 +98,10 @@ impl Local {
 }
 
 /// Ends when a job has written too much.
-async fn too_much(folder: &JobFolder, most: u64) -> u64 {
+async fn too_much(folder: &JobFolder, outer: Option<u32>, most: u64) -> u64 {
     loop {
         tokio::time::sleep(LOOK_EVERY).await;
-        if folder.written_bytes() > most {
+        if folder.written_bytes(outer) > most {
             return most;
         }
     }
