@@ -81,6 +81,20 @@ fn a_budget_of_rows_is_for_each_caller_and_comes_back() {
 }
 
 #[test]
+fn an_account_is_stopped_before_it_asks_by_its_name_and_nobody_else_is() {
+    on_both_engines(ServingConfig::default(), |world| async move {
+        let number = world.admitted(5).await;
+        world.endpoint(&number.to_string()).await.unwrap();
+        world.account("ann@example.org").await;
+        refused(world.throttle("bob", Level::Refused, 60).await, Kind::NotFound, "no account `bob`");
+        world.throttle("Ann@example.org", Level::Refused, 60).await.unwrap();
+        refused(world.ask(1).await, Kind::TooMany, "does not answer you");
+        world.release("ann@example.org").await.unwrap();
+        world.ask(1).await.unwrap();
+    });
+}
+
+#[test]
 fn people_slow_callers_down_and_release_them_and_both_are_recorded() {
     on_both_engines(ServingConfig::default(), |world| async move {
         let number = world.admitted(5).await;
