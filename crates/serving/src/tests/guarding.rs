@@ -70,6 +70,9 @@ fn a_budget_of_rows_is_for_each_caller_and_comes_back() {
     on_both_engines(ServingConfig { guard_rows_per_day: 100, ..ServingConfig::default() }, |world| async move {
         let number = world.admitted(5).await;
         world.endpoint(&number.to_string()).await.unwrap();
+        let alone = world.ask(101).await.unwrap_err();
+        assert_eq!(alone.retry_after_hint(), None, "waiting does not help");
+        refused(Err::<(), _>(alone), Kind::TooMany, "this request alone has 101");
         world.ask(90).await.unwrap();
         let problem = world.ask(20).await.unwrap_err();
         assert_eq!(problem.retry_after_hint(), Some(Duration::from_secs(8_640)));
