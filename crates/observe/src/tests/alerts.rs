@@ -12,7 +12,7 @@ use crate::ops::{
 use crate::{Act, Alert, AlertState, HealthState, Label, News, Severity};
 
 /// Version 1 learns its reference and is replaced by version 2, whose rows then drift.
-async fn drifted(world: &World) {
+pub(super) async fn drifted(world: &World) {
     world.minute("m/1", 2_000, 0.0, Verdict::Answered);
     for _ in 0..10 {
         world.minute("m/1", 50, 0.0, Verdict::Answered);
