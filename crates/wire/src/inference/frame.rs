@@ -20,7 +20,8 @@ pub(super) fn of_json(bytes: &[u8]) -> Result<Batch, Problem> {
         let mut json = serde_json::Deserializer::from_slice(bytes);
         json.deserialize_map(Body).and_then(|given| json.end().map(|()| given))
     };
-    let given = nan::read(bytes, read).map_err(|error| Problem::invalid(format!("the body cannot be read: {error}")))?;
+    let wrong = |error| Problem::invalid(format!("the body cannot be read: {}", nan::why(bytes, &error)));
+    let given = nan::read(bytes, read).map_err(wrong)?;
     let written = match given.ok_or_else(one_of)? {
         Given::Columns(columns) => columns,
         Given::Nest(nest) => vec![matrix(nest)?],

@@ -93,7 +93,7 @@ pub(super) fn read(inbound: &Inbound) -> Result<Request, Problem> {
             })?
         }
     };
-    let wrong = |error: serde_json::Error| Problem::invalid(format!("the request does not fit: {error}"));
+    let wrong = |error: serde_json::Error| Problem::invalid(format!("the request does not fit: {}", nan::why(json, &error)));
     let respelt;
     let body: Body<'_> = match serde_json::from_slice(json) {
         Ok(body) => body,
