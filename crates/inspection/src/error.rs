@@ -36,8 +36,8 @@ impl InspectionError {
         matches!(self, Self::Start(_) | Self::Source(_) | Self::Store(_) | Self::Cancelled)
     }
 
-    /// Why a query has no answer: its worker is bounded and watched like that of an inspection, and is another one. What it says is
-    /// for whoever wrote the query.
+    /// Why a query has no answer: its worker is bounded and watched like that of an inspection, and is another one. What it says
+    /// is for whoever wrote the query.
     #[must_use]
     pub fn of_query(self) -> Problem {
         let kind = match &self {

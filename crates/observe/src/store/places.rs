@@ -67,8 +67,8 @@ pub(crate) fn version_of(version: &str) -> Option<(&str, i64)> {
     Some((model, number.parse().ok()?))
 }
 
-/// What was committed since a moment of the data sets that these versions of a model were trained on, as far as lineage knows. Other
-/// data of the workspace has nothing to do with them.
+/// What was committed since a moment of the data sets that these versions of a model were trained on, as far as lineage knows.
+/// Other data of the workspace has nothing to do with them.
 pub(crate) fn data_events<'a>(
     reader: &mut Reader<'_>,
     workspace: &str,

@@ -242,8 +242,8 @@ impl Check<'_> {
         }
         let most = self.rows_per_day;
         if rows > most {
-            let message = format!("this endpoint answers a caller {most} rows a day, and this request alone has {rows}; send fewer");
-            return Err(refusal(Problem::new(Kind::TooMany, message)));
+            let message = format!("this endpoint answers a caller {most} rows a day, and this request alone has {rows}");
+            return Err(refusal(Problem::new(Kind::TooMany, format!("{message}; send fewer"))));
         }
         trail.budget.take(rows, most, now).map_err(|wait| {
             let message =

@@ -103,8 +103,8 @@ impl Operation for ThrottleTrail {
     }
 }
 
-/// The id of a caller who is named by id or name: one whom this server remembers at the endpoint, or an account. Nobody else is put on
-/// a step: it would hold for no one.
+/// The id of a caller who is named by id or name: one whom this server remembers at the endpoint, or an account. Nobody else is
+/// put on a step: it would hold for no one.
 async fn caller_of<O: ?Sized>(room: &Serving, permit: &Permit<O>, endpoint_id: &str, caller: String) -> Result<String, Problem> {
     let is_word = !caller.is_empty()
         && caller.len() <= CALLER_BYTES_MAX
