@@ -88,6 +88,9 @@ def test_a_subject_is_forgotten(server, served):
     assert newest == erased and newest["subject"] == told["subject"] and newest["predictions"] == 2, newest
     assert show(late)["erased"] is True
     assert show(theirs)["erased"] is True and show(theirs)["values"] is None and show(others)["values"]
+    # How it was logged then says nothing of what is still kept.
+    traced = cli(server, "trace", theirs)
+    assert "logged as values" in traced and "kept" not in traced, traced
 
 
 def test_a_trace_goes_back_to_the_people_and_on_to_the_predictions(server, served):

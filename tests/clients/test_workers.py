@@ -395,5 +395,6 @@ def test_another_server_computes_and_the_guard_stays_here(server, upstream, tmp_
     upstream.cli("endpoint", "delete", there, "--token-file", str(upstream.token_file))
     ask(server, name, matrix(rows), 400)
     gone, done = endpoint(server, model, f"upstream:other/{there}")
+    assert "does not answer yet" in done.stderr and "404" in done.stderr, done.stderr
     about = shown(server, gone)
     assert about["ready"] is False and "404" in about["obstacle"], about

@@ -20,15 +20,15 @@ impl Budget {
         (self.spent - passed * rows_max as f64 / micros(BUDGET_PERIOD) as f64).max(0.0)
     }
 
-    /// Takes `rows`, or says after which time they fit. What never fits is let through once the budget is whole.
+    /// Takes `rows`, or says after which time they fit: more than `rows_max` never do.
     ///
     /// # Errors
     /// The time to wait.
     pub fn take(&mut self, rows: u64, rows_max: u64, now: Micros) -> Result<(), Duration> {
         let spent = self.spent(rows_max, now);
         let after = spent + rows as f64;
-        if after > rows_max as f64 && spent > 0.0 {
-            let missing = (after - rows_max as f64).min(spent);
+        if after > rows_max as f64 {
+            let missing = after - rows_max as f64;
             return Err(BUDGET_PERIOD.mul_f64((missing / (rows_max.max(1)) as f64).min(1.0)));
         }
         (self.spent, self.at) = (after, now);
@@ -49,7 +49,8 @@ mod tests {
         budget.take(20, 100, day / 10).unwrap();
         assert!((budget.spent(100, day / 10) - 100.0).abs() < 1e-6);
         assert!(budget.spent(100, 2 * day) == 0.0);
-        budget.take(1_000, 100, 2 * day).unwrap();
-        assert!(budget.take(1, 100, 2 * day).is_err(), "what was let through is owed");
+        assert!(budget.take(101, 100, 2 * day).is_err(), "one request has no more than all others together");
+        budget.take(100, 100, 2 * day).unwrap();
+        assert_eq!(budget.take(1, 100, 2 * day).unwrap_err(), BUDGET_PERIOD / 100);
     }
 }

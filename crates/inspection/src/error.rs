@@ -35,6 +35,38 @@ impl InspectionError {
     pub const fn is_worth_trying_again(&self) -> bool {
         matches!(self, Self::Start(_) | Self::Source(_) | Self::Store(_) | Self::Cancelled)
     }
+
+    /// Why a query has no answer: its worker is bounded and watched like that of an inspection, and is another one. What it says
+    /// is for whoever wrote the query.
+    #[must_use]
+    pub fn of_query(self) -> Problem {
+        let kind = match &self {
+            Self::TooLong(_) => Kind::TooLarge,
+            other => other.kind(),
+        };
+        let message = match &self {
+            Self::Failed(why) => format!("the query was not run: {why}"),
+            Self::TooLong(seconds) => {
+                format!("the query was stopped after {seconds} s; ask for less, or raise `data.query_seconds_max`")
+            }
+            Self::Start(why) => format!("the worker that runs queries does not start: {why}"),
+            Self::Protocol(what) => format!("the query was stopped because its worker broke its protocol: {what}"),
+            Self::Silent(seconds) => format!("the query was stopped after {seconds} s of silence; ask for less"),
+            Self::Died(how) => format!("the query's worker ended without an answer: {how}; or ask for less"),
+            Self::Cancelled => "the query was cancelled".to_owned(),
+            Self::Unconfined(_) | Self::Source(_) | Self::Store(_) => self.to_string(),
+        };
+        Problem::new(kind, message).because(self)
+    }
+
+    const fn kind(&self) -> Kind {
+        match self {
+            Self::Start(_) | Self::Unconfined(_) => Kind::Unavailable,
+            Self::Source(problem) | Self::Store(problem) => problem.kind(),
+            Self::Cancelled => Kind::Conflict,
+            _ => Kind::Invalid,
+        }
+    }
 }
 
 impl fmt::Display for InspectionError {
@@ -71,12 +103,29 @@ impl std::error::Error for InspectionError {
 
 impl From<InspectionError> for Problem {
     fn from(error: InspectionError) -> Self {
-        let kind = match &error {
-            InspectionError::Start(_) | InspectionError::Unconfined(_) => Kind::Unavailable,
-            InspectionError::Source(problem) | InspectionError::Store(problem) => problem.kind(),
-            InspectionError::Cancelled => Kind::Conflict,
-            _ => Kind::Invalid,
-        };
-        Self::new(kind, error.to_string()).because(error)
+        Self::new(error.kind(), error.to_string()).because(error)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_query_that_has_no_answer_is_not_told_of_an_inspection() {
+        let all = [
+            (InspectionError::Start("no".to_owned()), Kind::Unavailable),
+            (InspectionError::Protocol("no".to_owned()), Kind::Invalid),
+            (InspectionError::Silent(3), Kind::Invalid),
+            (InspectionError::TooLong(3), Kind::TooLarge),
+            (InspectionError::Died("for lack of memory".to_owned()), Kind::Invalid),
+            (InspectionError::Failed("no column `x`".to_owned()), Kind::Invalid),
+            (InspectionError::Cancelled, Kind::Conflict),
+        ];
+        for (error, kind) in all {
+            let problem = error.of_query();
+            assert_eq!(problem.kind(), kind, "{problem}");
+            assert!(problem.message().contains("quer") && !problem.message().contains("inspection"), "{problem}");
+        }
     }
 }

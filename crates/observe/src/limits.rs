@@ -26,8 +26,8 @@ pub const PAGE_ROWS_DEFAULT: usize = 100;
 pub const PAGE_ROWS_MAX: usize = 1_000;
 /// Tries after which news is given up.
 pub const DELIVERY_ATTEMPTS_MAX: i64 = 10;
-/// News that is sent in one round.
-pub const DELIVERY_ROUND_COUNT: usize = 100;
+/// News that is sent to one receiver in one round.
+pub const DELIVERY_ROUND_COUNT: usize = 20;
 /// Receivers of each kind.
 pub const RECEIVER_COUNT_MAX: usize = 8;
 /// Endpoints that have series of their own in the metrics; the others are left out, and that is said.

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::future::{join, join_all};
 use gate::{Attempt, Gate, JobPass};
 use kernel::{Clock, Micros, Problem, random_id};
 
@@ -51,24 +52,44 @@ impl Watcher {
         Ok(Self { room, gate, pass, clock, gauges, receivers, post, source })
     }
 
-    /// Works until it is dropped.
+    /// Works until it is dropped. Each receiver is sent to by itself: one that is slow delays neither the others nor the looks.
     pub async fn run(self) {
-        let every = Duration::from_secs(self.room.0.config.every_s);
+        let mut sending = Vec::with_capacity(self.receivers.len());
+        for (target, _) in self.receivers.iter() {
+            sending.push(self.send_on(target));
+        }
+        join(self.look_on(), join_all(sending)).await;
+    }
+
+    fn every(&self) -> Duration {
+        Duration::from_secs(self.room.0.config.every_s)
+    }
+
+    async fn look_on(&self) {
         let mut round = 0_u64;
         loop {
-            tokio::time::sleep(every).await;
-            if let Err(problem) = self.round(round).await {
+            tokio::time::sleep(self.every()).await;
+            if let Err(problem) = self.look(round).await {
                 tracing::warn!(%problem, "endpoints could not be judged");
             }
             round = round.saturating_add(1);
         }
     }
 
-    /// One round.
+    async fn send_on(&self, target: &str) {
+        loop {
+            tokio::time::sleep(self.every()).await;
+            if let Err(problem) = self.send(target).await {
+                tracing::warn!(%problem, receiver = target, "alerts could not be sent");
+            }
+        }
+    }
+
+    /// One look.
     ///
     /// # Errors
     /// If something could not be read or written; what was counted is kept.
-    pub async fn round(&self, round: u64) -> Result<(), Problem> {
+    pub async fn look(&self, round: u64) -> Result<(), Problem> {
         let now = self.clock.now();
         self.recall().await?;
         self.room.flush().await?;
@@ -80,13 +101,23 @@ impl Watcher {
         }
         let judge = Judge { room: self.room.clone(), source: self.source.clone() };
         self.gate.call(Attempt::of_job(self.pass.clone()), judge).await?;
+        Ok(())
+    }
+
+    /// Sends a receiver what waits for it.
+    ///
+    /// # Errors
+    /// If something could not be read or written. What a receiver does not take is none: it is tried again.
+    pub async fn send(&self, target: &str) -> Result<(), Problem> {
+        let (now, wanted) = (self.clock.now(), target.to_owned());
+        let waiting = self.room.0.system.read(move |reader| Ok(news::due(reader, &wanted, now)?)).await?;
         // Only what waits is worth a record.
-        let waiting = self.room.0.system.read(move |reader| Ok(news::due(reader, now)?)).await?;
-        if !waiting.is_empty() {
-            let deliver =
-                DeliverNews { room: self.room.clone(), receivers: Arc::clone(&self.receivers), post: Arc::clone(&self.post) };
-            self.gate.call(Attempt::of_job(self.pass.clone()), deliver).await?;
+        if waiting.is_empty() {
+            return Ok(());
         }
+        let (receivers, post) = (Arc::clone(&self.receivers), Arc::clone(&self.post));
+        let deliver = DeliverNews { room: self.room.clone(), target: target.to_owned(), receivers, post };
+        self.gate.call(Attempt::of_job(self.pass.clone()), deliver).await?;
         Ok(())
     }
 

@@ -18,6 +18,7 @@ mod batch;
 mod error;
 mod files;
 mod forest;
+pub mod half;
 mod lightgbm;
 mod limits;
 mod link;

@@ -46,7 +46,9 @@ pub use load::Loaded;
 pub use log::{Asked, Draft, Made, PredictionLog, made_at, version_now};
 pub use ops::locate;
 pub use rollout::{ArmView, Comparison, KEEPER, Keeper, LabelView, Mode, PairView, Rollout, Stops, WHOLE_PERMILLE};
-pub use runtime::{Batch, Cell, DataType, Model, Output, Outputs, Port, Predicts, Role, Signature, Tensor, Values, Written};
+pub use runtime::{
+    Batch, Cell, DataType, Model, Output, Outputs, Port, Predicts, Role, Signature, Tensor, Values, Written, half,
+};
 pub use types::{Choice, Endpoint, EndpointName, Prediction};
 
 use self::guard::{Guards, Quotas};

@@ -62,7 +62,8 @@ impl Operation for QueryVersion {
         let ask = Ask::Rows { sql: self.sql.clone() };
         let job = QueryJob { tables: vec![TableFiles { name: TABLE_NAME, files: &all, csv: version.csv }.table()], ask, limits };
         let read = |request: ReadRequest| -> BoxFuture<'_, _> { Box::pin(self.room.bytes(&permit, &objects, request)) };
-        let report = worker.query(&job, &read, &|_| {}, Box::pin(std::future::pending())).await.map_err(problem)?;
+        let answer = worker.query(&job, &read, &|_| {}, Box::pin(std::future::pending())).await;
+        let report = answer.map_err(InspectionError::of_query)?;
         let rows = report.rows.ok_or_else(|| Problem::internal("the query left no rows", "an answer of another kind"))?;
         let outcome = Outcome::done()
             .resource(id)
@@ -70,17 +71,5 @@ impl Operation for QueryVersion {
             .with("row_count", i64::try_from(rows.row_count).unwrap_or(i64::MAX));
         permit.defer_outcome().settle(&outcome);
         Ok(rows)
-    }
-}
-
-/// What the worker says of a query is for whoever wrote it.
-fn problem(error: InspectionError) -> Problem {
-    match error {
-        InspectionError::Failed(why) => Problem::invalid(format!("the query was not run: {why}")),
-        InspectionError::TooLong(seconds) => Problem::new(
-            Kind::TooLarge,
-            format!("the query was stopped after {seconds} s; ask for less, or raise `data.query_seconds_max`"),
-        ),
-        other => other.into(),
     }
 }

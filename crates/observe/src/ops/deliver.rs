@@ -1,4 +1,4 @@
-//! `observe.deliver`: the watcher sends news to receivers outside. What fails is tried again, each time later.
+//! `observe.deliver`: the watcher sends news to a receiver outside. What fails is tried again, each time later.
 
 use std::sync::Arc;
 
@@ -16,10 +16,12 @@ const FIRST_WAIT_S: i64 = 5;
 /// The longest wait.
 const WAIT_MAX_S: i64 = 3_600;
 
-/// Sends what waits.
+/// Sends what waits for one receiver.
 pub struct DeliverNews {
     /// The room.
     pub room: Observe,
+    /// The receiver's name.
+    pub target: String,
     /// The receivers, by name.
     pub receivers: Arc<Vec<(String, Receiver)>>,
     /// What sends.
@@ -48,25 +50,35 @@ impl Operation for DeliverNews {
 
     async fn run(self, permit: Permit<Self>) -> Result<Delivered, Problem> {
         let at = permit.entry().at;
-        let due = self.room.db().read(&permit, move |reader| Ok(news::due(reader, at)?)).await?;
+        let (target, receivers) = (self.target.clone(), Arc::clone(&self.receivers));
+        let due = self.room.db().read(&permit, move |reader| Ok(news::due(reader, &target, at)?)).await?;
+        let receiver = receivers.iter().find(|(name, _)| *name == self.target).map(|one| &one.1);
         let mut settled: Vec<Settled> = Vec::new();
         for one in due {
             let alert = one.alert.clone();
             let alert = self.room.db().read(&permit, move |reader| Ok(alerts::any(reader, &alert)?)).await?;
-            let receiver = self.receivers.iter().find(|(name, _)| *name == one.target);
-            let (Some(alert), Some((target, receiver))) = (alert, receiver) else {
+            let (Some(alert), Some(receiver)) = (alert, receiver) else {
                 settled.push((one.id, Ok(())));
                 continue;
             };
-            let fault = match message(receiver, &one.id, &alert, one.news, at) {
-                None => self.post.mail(target, &one.id, &alert, one.news).await.err().map(|problem| problem.to_string()),
-                Some(message) => match self.post.post(target, message.path, message.headers, message.body).await {
-                    Ok(200..=299) => None,
-                    Ok(status) => Some(format!("it answered {status}")),
-                    Err(problem) => Some(problem.to_string()),
-                },
+            let again = |fault: String| Err((at.plus_secs(wait_s(one.attempts)), bounded(&fault)));
+            let Some(message) = message(receiver, &one.id, &alert, one.news, at) else {
+                let mailed = self.post.mail(&self.target, &one.id, &alert, one.news).await;
+                settled.push((one.id, mailed.or_else(|problem| again(problem.to_string()))));
+                continue;
             };
-            settled.push((one.id, fault.map_or(Ok(()), |fault| Err((at.plus_secs(wait_s(one.attempts)), bounded(&fault))))));
+            let answer = self.post.post(&self.target, message.path, message.headers, message.body).await;
+            let is_silent = answer.is_err();
+            let result = match answer {
+                Ok(200..=299) => Ok(()),
+                Ok(status) => again(format!("it answered {status}")),
+                Err(problem) => again(problem.to_string()),
+            };
+            settled.push((one.id, result));
+            // Each further message would wait as long; a signature's time would be over before it is sent.
+            if is_silent {
+                break;
+            }
         }
         let written = self.room.db().write(&permit, move |writer| {
             let mut delivered = Delivered::default();

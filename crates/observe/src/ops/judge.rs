@@ -129,7 +129,7 @@ fn read(reader: &mut Reader<'_>, place: Place, now: Micros) -> Result<Option<Rea
     for window in judge::burn_windows() {
         burned.insert(window, minutes::burned(reader, &place.endpoint, minute.saturating_sub(i64::from(window)))?);
     }
-    let mut events = places::data_events(reader, &place.workspace, now.plus_secs(-2 * 86_400))?;
+    let mut events = places::data_events(reader, &place.workspace, versions.keys(), now.plus_secs(-2 * 86_400))?;
     events.extend(own_events(&place, &versions));
     Ok(Some(Read { place, versions, version, reference, labelled, burned, events }))
 }

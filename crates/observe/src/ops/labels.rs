@@ -5,7 +5,7 @@ use kernel::{Kind, Problem};
 
 use crate::Observe;
 use crate::limits::{LABEL_COUNT_MAX, TEXT_BYTES_MAX};
-use crate::store::minutes;
+use crate::store::minutes::{self, Taken};
 use crate::types::Label;
 
 /// Adds true outcomes of predictions of an endpoint.
@@ -23,7 +23,9 @@ pub struct AddLabels {
 pub struct Labelled {
     /// Stored.
     pub stored_count: usize,
-    /// Of predictions that are not known here, or too old, or no classes, or labelled so already.
+    /// Labelled so already.
+    pub repeated_count: usize,
+    /// Of predictions that are not known here, or too old, or no classes.
     pub unknown_count: usize,
 }
 
@@ -55,13 +57,15 @@ impl Operation for AddLabels {
         let stored = self.room.db().write(&permit, move |writer| {
             let mut labelled = Labelled::default();
             for label in &labels {
-                if minutes::label(writer, &endpoint, label, at, &by)? {
-                    labelled.stored_count += 1;
-                } else {
-                    labelled.unknown_count += 1;
-                }
+                let count = match minutes::label(writer, &endpoint, label, at, &by)? {
+                    Taken::Stored => &mut labelled.stored_count,
+                    Taken::Repeated => &mut labelled.repeated_count,
+                    Taken::Unknown => &mut labelled.unknown_count,
+                };
+                *count += 1;
             }
             let outcome = Outcome::done().resource(endpoint).with("stored", labelled.stored_count);
+            let outcome = outcome.with("repeated", labelled.repeated_count);
             Ok((labelled, outcome.with("unknown", labelled.unknown_count)))
         });
         stored.await

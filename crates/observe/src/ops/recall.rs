@@ -12,6 +12,7 @@ use watch::Reference;
 
 use crate::Observe;
 use crate::collector::Key;
+use crate::store::places::version_of;
 
 /// A report is at most so long.
 const REPORT_BYTES_MAX: u64 = 256 << 20;
@@ -59,8 +60,7 @@ fn trained_on(
 ) -> Result<Option<ReadableVersion>, Problem> {
     let sql = "SELECT workspace FROM endpoint WHERE endpoint_id = $1";
     let workspace = reader.query_one(sql, &[endpoint.into()], |row| row.text(0))?;
-    let named = version.rsplit_once('/').and_then(|(model, number)| Some((model, number.parse::<i64>().ok()?)));
-    let (Some(workspace), Some((model, number))) = (workspace, named) else { return Ok(None) };
+    let (Some(workspace), Some((model, number))) = (workspace, version_of(version)) else { return Ok(None) };
     let origin = lineage::origin_of_version(reader, &workspace, model, number)?;
     for used in origin.uses.iter().filter(|used| used.kind == NodeKind::DataVersion) {
         let Some((dataset, number)) = used.name.rsplit_once('/') else { continue };

@@ -132,12 +132,28 @@ pub(crate) fn labelled(reader: &mut Reader<'_>, key: (&str, &str), since: Micros
     Ok(confusion)
 }
 
-/// Gives a row its label, or another one; false if there is no such row, or it has this one.
-pub(crate) fn label(writer: &mut Writer<'_>, endpoint: &str, label: &Label, at: Micros, by: &str) -> Result<bool, DbError> {
+/// What became of a label.
+#[derive(Clone, Copy)]
+pub(crate) enum Taken {
+    /// The row has it now.
+    Stored,
+    /// The row had it already.
+    Repeated,
+    /// There is no such row.
+    Unknown,
+}
+
+/// Gives a row its label, or another one.
+pub(crate) fn label(writer: &mut Writer<'_>, endpoint: &str, label: &Label, at: Micros, by: &str) -> Result<Taken, DbError> {
     let sql = "UPDATE observe_prediction SET truth = $1, labelled_at = $2, labelled_by = $3
                WHERE prediction_id = $4 AND place = $5 AND endpoint_id = $6 AND (truth IS NULL OR truth <> $1)";
     let binds = [(&label.truth).into(), at.0.into(), by.into(), (&label.prediction).into(), label.row.into(), endpoint.into()];
-    Ok(writer.execute(sql, &binds)? == 1)
+    if writer.execute(sql, &binds)? == 1 {
+        return Ok(Taken::Stored);
+    }
+    let sql = "SELECT place FROM observe_prediction WHERE prediction_id = $1 AND place = $2 AND endpoint_id = $3";
+    let found = writer.query_one(sql, &[(&label.prediction).into(), label.row.into(), endpoint.into()], |row| row.int(0))?;
+    Ok(if found.is_some() { Taken::Repeated } else { Taken::Unknown })
 }
 
 pub(crate) fn write_gauges(

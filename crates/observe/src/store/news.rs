@@ -10,7 +10,6 @@ use crate::types::News;
 #[derive(Clone, Debug)]
 pub(crate) struct Due {
     pub(crate) id: String,
-    pub(crate) target: String,
     pub(crate) alert: String,
     pub(crate) news: News,
     pub(crate) attempts: i64,
@@ -24,18 +23,17 @@ pub(crate) fn add(writer: &mut Writer<'_>, targets: &[String], alert: &str, news
     Ok(())
 }
 
-/// What is to be sent now, the oldest first.
-pub(crate) fn due(reader: &mut Reader<'_>, at: Micros) -> Result<Vec<Due>, DbError> {
-    let sql = "SELECT delivery_id, target, alert_id, news, attempts FROM observe_delivery
-               WHERE delivered_at IS NULL AND next_at <= $1 AND attempts < $2 ORDER BY next_at LIMIT $3";
+/// What is to be sent to a receiver now, the oldest first.
+pub(crate) fn due(reader: &mut Reader<'_>, target: &str, at: Micros) -> Result<Vec<Due>, DbError> {
+    let sql = "SELECT delivery_id, alert_id, news, attempts FROM observe_delivery
+               WHERE delivered_at IS NULL AND next_at <= $1 AND attempts < $2 AND target = $3 ORDER BY next_at LIMIT $4";
     let count = i64::try_from(DELIVERY_ROUND_COUNT).unwrap_or(i64::MAX);
-    reader.query(sql, &[at.0.into(), DELIVERY_ATTEMPTS_MAX.into(), count.into()], |row| {
+    reader.query(sql, &[at.0.into(), DELIVERY_ATTEMPTS_MAX.into(), target.into(), count.into()], |row| {
         Ok(Due {
             id: row.text(0)?,
-            target: row.text(1)?,
-            alert: row.text(2)?,
-            news: News::parse(&row.text(3)?).ok_or(DbError::Shape(3))?,
-            attempts: row.int(4)?,
+            alert: row.text(1)?,
+            news: News::parse(&row.text(2)?).ok_or(DbError::Shape(2))?,
+            attempts: row.int(3)?,
         })
     })
 }

@@ -1,6 +1,9 @@
 //! What other rooms' rows say of endpoints, models and data.
 
+use std::collections::BTreeSet;
+
 use kernel::Micros;
+use lineage::NodeKind;
 use vault::db::{Bind, DbError, Reader};
 use watch::{Event, EventKind};
 
@@ -55,11 +58,45 @@ pub(crate) fn endpoints(
     })
 }
 
-/// Versions of data that were committed in a workspace since a moment.
-pub(crate) fn data_events(reader: &mut Reader<'_>, workspace: &str, since: Micros) -> Result<Vec<Event>, DbError> {
-    let sql = "SELECT d.name, v.number, v.committed_at FROM data_version v JOIN data_set d ON d.dataset_id = v.dataset_id
-               WHERE v.workspace = $1 AND v.committed_at >= $2 AND v.number IS NOT NULL ORDER BY v.committed_at DESC LIMIT 20";
-    reader.query(sql, &[workspace.into(), since.0.into()], |row| {
+/// Data sets behind a model whose new versions are looked at.
+const DATA_SET_COUNT_MAX: usize = 50;
+
+/// A version of a model, as records name it: the model's id and the number.
+pub(crate) fn version_of(version: &str) -> Option<(&str, i64)> {
+    let (model, number) = version.rsplit_once('/')?;
+    Some((model, number.parse().ok()?))
+}
+
+/// What was committed since a moment of the data sets that these versions of a model were trained on, as far as lineage knows.
+/// Other data of the workspace has nothing to do with them.
+pub(crate) fn data_events<'a>(
+    reader: &mut Reader<'_>,
+    workspace: &str,
+    versions: impl Iterator<Item = &'a String>,
+    since: Micros,
+) -> Result<Vec<Event>, DbError> {
+    let mut trained_on = BTreeSet::new();
+    for (model, number) in versions.filter_map(|version| version_of(version)) {
+        let origin = lineage::origin_of_version(reader, workspace, model, number)?;
+        let data = origin.uses.iter().filter(|used| used.kind == NodeKind::DataVersion);
+        trained_on.extend(data.filter_map(|used| Some(used.name.rsplit_once('/')?.0.to_owned())));
+    }
+    if trained_on.is_empty() {
+        return Ok(Vec::new());
+    }
+    let mut binds: Vec<Bind<'_>> = vec![workspace.into(), since.0.into()];
+    let mut places = Vec::new();
+    for dataset in trained_on.iter().take(DATA_SET_COUNT_MAX) {
+        binds.push(dataset.into());
+        places.push(format!("${}", binds.len()));
+    }
+    let sql = format!(
+        "SELECT d.name, v.number, v.committed_at FROM data_version v JOIN data_set d ON d.dataset_id = v.dataset_id
+         WHERE v.workspace = $1 AND v.committed_at >= $2 AND v.number IS NOT NULL AND d.name IN ({})
+         ORDER BY v.committed_at DESC LIMIT 20",
+        places.join(", ")
+    );
+    reader.query(&sql, &binds, |row| {
         let (name, number) = (row.text(0)?, row.int(1)?);
         let words = format!("version {number} of the data set `{name}` was committed");
         Ok(Event { kind: EventKind::DataVersion, at_us: row.int(2)?, subject: format!("{name}@{number}"), words })

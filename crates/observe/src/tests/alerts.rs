@@ -12,7 +12,7 @@ use crate::ops::{
 use crate::{Act, Alert, AlertState, HealthState, Label, News, Severity};
 
 /// Version 1 learns its reference and is replaced by version 2, whose rows then drift.
-async fn drifted(world: &World) {
+pub(super) async fn drifted(world: &World) {
     world.minute("m/1", 2_000, 0.0, Verdict::Answered);
     for _ in 0..10 {
         world.minute("m/1", 50, 0.0, Verdict::Answered);
@@ -245,7 +245,8 @@ fn labels_find_their_predictions_once() {
         let add = |labels| AddLabels { room: world.room.clone(), endpoint: "live".to_owned(), labels };
         let labelled = world.call(add(vec![label(0), label(2), label(3)])).await.unwrap();
         assert_eq!((labelled.stored_count, labelled.unknown_count), (2, 1));
-        assert_eq!(world.call(add(vec![label(0)])).await.unwrap().unknown_count, 1);
+        let again = world.call(add(vec![label(0), label(3)])).await.unwrap();
+        assert_eq!((again.stored_count, again.repeated_count, again.unknown_count), (0, 1, 1));
         let corrected = Label { truth: "no".to_owned(), ..label(0) };
         assert_eq!(world.call(add(vec![corrected])).await.unwrap().stored_count, 1);
         let empty = Label { truth: String::new(), ..label(0) };

@@ -1,4 +1,6 @@
 //! The room over a fresh database, on both engines.
 
 mod alerts;
+mod data_causes;
+mod deliveries;
 mod support;

@@ -17,6 +17,11 @@ use crate::{
     Alert, AlertmanagerConfig, Collector, Gauges, MailReceiverConfig, News, Observe, ObserveConfig, Post, WATCHER, Watcher,
 };
 
+/// The status of a receiver that takes a message and never answers.
+pub(super) const SILENT: u16 = 0;
+/// The status of one that cannot be reached.
+pub(super) const GONE: u16 = 1;
+
 /// What was sent, and what is answered.
 #[derive(Default)]
 pub(super) struct Outside {
@@ -35,14 +40,19 @@ impl Post for Outside {
     ) -> BoxFuture<'a, Result<u16, Problem>> {
         Box::pin(async move {
             self.sent.lock().push((target.to_owned(), path.to_owned(), String::from_utf8(body).unwrap()));
-            Ok(*self.status.lock())
+            let status = *self.status.lock();
+            match status {
+                SILENT => std::future::pending().await,
+                GONE => Err(Problem::unavailable("the receiver did not answer in time")),
+                status => Ok(status),
+            }
         })
     }
 
     fn mail<'a>(&'a self, target: &'a str, id: &'a str, alert: &'a Alert, news: News) -> BoxFuture<'a, Result<(), Problem>> {
         Box::pin(async move {
             self.mailed.lock().push((target.to_owned(), id.to_owned(), format!("{} {}", news.word(), alert.kind)));
-            if *self.status.lock() == 200 { Ok(()) } else { Err(Problem::unavailable("the mailer is down")) }
+            if matches!(*self.status.lock(), 200 | SILENT) { Ok(()) } else { Err(Problem::unavailable("the mailer is down")) }
         })
     }
 }
@@ -154,12 +164,23 @@ impl World {
     }
 
     pub(super) async fn round(&self) {
+        self.look().await;
+        for target in self.room.receivers() {
+            self.send(&target).await;
+        }
+    }
+
+    pub(super) async fn look(&self) {
         let round = {
             let mut round = self.round.lock();
             *round += 1;
             *round
         };
-        self.watcher.round(round).await.unwrap();
+        self.watcher.look(round).await.unwrap();
+    }
+
+    pub(super) async fn send(&self, target: &str) {
+        self.watcher.send(target).await.unwrap();
     }
 
     pub(super) async fn alerts(&self) -> Vec<Alert> {

@@ -69,7 +69,8 @@ impl Operation for QueryPredictions {
             let bytes = piece(&lines, request.offset, request.length);
             Box::pin(std::future::ready(bytes))
         };
-        let report = worker.query(&job, &read, &|_| {}, Box::pin(std::future::pending())).await.map_err(problem)?;
+        let answer = worker.query(&job, &read, &|_| {}, Box::pin(std::future::pending())).await;
+        let report = answer.map_err(InspectionError::of_query)?;
         let rows = report.rows.ok_or_else(|| Problem::internal("the query left no rows", "an answer of another kind"))?;
         let outcome = Outcome::done()
             .with("query_sha256", hex(&sha256(sql.as_bytes())))
@@ -161,18 +162,6 @@ fn put(lines: &mut Vec<u8>, mut line: Map<String, Value>, own: Value) -> Result<
     serde_json::to_writer(&mut *lines, &line).map_err(|error| Problem::internal("a row could not be written", error))?;
     lines.push(b'\n');
     Ok(())
-}
-
-/// What the worker says of a query is for whoever wrote it.
-fn problem(error: InspectionError) -> Problem {
-    match error {
-        InspectionError::Failed(why) => Problem::invalid(format!("the query was not run: {why}")),
-        InspectionError::TooLong(seconds) => Problem::new(
-            Kind::TooLarge,
-            format!("the query was stopped after {seconds} s; ask for less, or raise `data.query_seconds_max`"),
-        ),
-        other => other.into(),
-    }
 }
 
 #[cfg(test)]

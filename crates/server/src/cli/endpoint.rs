@@ -175,7 +175,9 @@ impl EndpointVerb {
                 let (model, version) = chosen(&verb.model)?;
                 let body = json!({ "name": verb.name, "model": model, "version": version, "runtime": verb.runtime });
                 let made = client.post(PREFIX, &body).await?;
-                show(&client, &made, &["name", "model", "version", "runtime"])
+                show(&client, &made, &["name", "model", "version", "runtime"])?;
+                tell_obstacle(&mut client, &verb.name).await;
+                Ok(())
             }
             Self::List(plain) => {
                 let mut client = plain.connection.open().await?;
@@ -235,6 +237,14 @@ impl EndpointVerb {
 
 pub(super) fn address(name: &str) -> String {
     format!("{PREFIX}/{}", segment(name))
+}
+
+/// Says why a new endpoint does not answer, if it does not. Whether it is there does not depend on that.
+async fn tell_obstacle(client: &mut Client, name: &str) {
+    let Ok(found) = client.get(&address(name)).await else { return };
+    if let Some(why) = found.get("obstacle").and_then(Value::as_str) {
+        eprintln!("strongroom: `{name}` does not answer yet: {why}");
+    }
 }
 
 /// Promotes or rolls back.

@@ -96,7 +96,7 @@ pub struct Trails {
 pub struct Release {
     /// The endpoint.
     name: String,
-    /// The caller's id, as `endpoint trails` lists it.
+    /// The caller: its id, as `endpoint trails` lists it, or the account's name.
     caller: String,
     #[command(flatten)]
     connection: Connection,
@@ -107,7 +107,7 @@ pub struct Release {
 pub struct Throttle {
     /// The endpoint.
     name: String,
-    /// The caller's id.
+    /// The caller: its id, or the account's name.
     caller: String,
     /// The step: `slower`, `coarser` or `refused`.
     #[arg(long, value_enum, default_value = "slower", value_name = "STEP")]

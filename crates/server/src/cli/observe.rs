@@ -171,7 +171,7 @@ impl LabelVerb {
         let mut client = verb.connection.open().await?;
         let address = format!("{PREFIX}/endpoints/{}/labels", segment(&verb.endpoint));
         let taken = client.post(&address, &json!({ "labels": labels })).await?;
-        show(&client, &taken, &["stored", "unknown"])
+        show(&client, &taken, &["stored", "repeated", "unknown"])
     }
 }
 

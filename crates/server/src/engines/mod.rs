@@ -2,6 +2,7 @@
 
 mod convert;
 mod python;
+mod raw;
 mod turns;
 mod upstream;
 

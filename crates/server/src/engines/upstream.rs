@@ -15,6 +15,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use serving::{Compute, UpstreamConfig};
 
+use super::raw::{HEADER_LENGTH, Named, Own, data, flatten, parts, values};
 use crate::https::{Kept, Remote, RemoteAnswer};
 
 /// What is read of an answer.
@@ -63,7 +64,19 @@ struct TensorSaid {
     name: String,
     datatype: String,
     shape: Vec<usize>,
-    data: Value,
+    data: Option<Value>,
+    parameters: Option<Said>,
+}
+
+#[derive(Deserialize)]
+struct Said {
+    binary_data_size: Option<usize>,
+}
+
+/// A body: JSON, and the bytes of tensors behind it.
+struct Sent {
+    json: Vec<u8>,
+    raw: Vec<u8>,
 }
 
 impl Upstream {
@@ -88,16 +101,17 @@ impl Upstream {
         let conflict =
             |why: &str| Problem::new(Kind::Conflict, format!("`{model}` of the server `{server}` cannot answer: {why}"));
         let path = format!("/v2/models/{model}");
-        let answer = self.shared.ask(Method::GET, &path, Bytes::new()).await.map_err(|problem| conflict(problem.message()))?;
+        let nothing = Sent { json: Vec::new(), raw: Vec::new() };
+        let answer = self.shared.ask(Method::GET, &path, nothing).await.map_err(|problem| conflict(problem.message()))?;
         if answer.status != StatusCode::OK {
             return Err(conflict(&format!("it answers {}", answer.status)));
         }
         let about: About =
             serde_json::from_slice(&answer.body).map_err(|_| conflict("what it says of the model cannot be read"))?;
-        let signature = about.signature().map_err(|why| conflict(&why))?;
+        let (signature, named) = (about.signature().map_err(|why| conflict(&why))?, about.named());
         let kind = if about.platform.is_empty() { "upstream".to_owned() } else { format!("upstream_{}", about.platform) };
         let kind = kind.chars().filter(|letter| letter.is_ascii_graphic()).take(100).collect();
-        Ok(Arc::new(UpstreamModel { shared: Arc::clone(&self.shared), path: format!("{path}/infer"), kind, signature }))
+        Ok(Arc::new(UpstreamModel { shared: Arc::clone(&self.shared), path: format!("{path}/infer"), kind, signature, named }))
     }
 }
 
@@ -116,8 +130,13 @@ impl Shared {
         Ok(Some(Secret::new(text.trim().as_bytes().to_vec())))
     }
 
-    async fn ask(&self, method: Method, path: &str, body: Bytes) -> Result<RemoteAnswer, Problem> {
-        let mut head = Request::builder().method(method).header(header::CONTENT_TYPE, "application/json");
+    async fn ask(&self, method: Method, path: &str, Sent { json, raw }: Sent) -> Result<RemoteAnswer, Problem> {
+        let content_type = if raw.is_empty() { "application/json" } else { "application/octet-stream" };
+        let mut head = Request::builder().method(method).header(header::CONTENT_TYPE, content_type);
+        if !raw.is_empty() {
+            head = head.header(HEADER_LENGTH, json.len());
+        }
+        let body = Bytes::from([json, raw].concat());
         if let Some(token) = self.token()? {
             head = head.header(header::AUTHORIZATION, format!("Bearer {}", token.expose_text().unwrap_or_default()));
         }
@@ -137,6 +156,7 @@ struct UpstreamModel {
     path: String,
     kind: String,
     signature: Signature,
+    named: Named,
 }
 
 impl std::fmt::Debug for UpstreamModel {
@@ -156,7 +176,7 @@ impl Compute for UpstreamModel {
 
     fn predict(&self, batch: Arc<Batch>) -> BoxFuture<'_, Result<Outputs, Problem>> {
         Box::pin(async move {
-            let body = Bytes::from(asked(&batch, &self.signature).map_err(Problem::invalid)?.to_string());
+            let body = asked(&batch, &self.signature, &self.named).map_err(Problem::invalid)?;
             let answer = self.shared.ask(Method::POST, &self.path, body).await?;
             let server = &self.shared.name;
             match answer.status {
@@ -170,8 +190,9 @@ impl Compute for UpstreamModel {
                 status => return Err(Problem::unavailable(format!("the server `{server}` answers {status}"))),
             }
             let broken = |why: String| Problem::internal("the server that computes gave an answer that cannot be used", why);
-            let said: Answer = serde_json::from_slice(&answer.body).map_err(|error| broken(error.to_string()))?;
-            said.outputs(batch.rows(), &self.signature).map_err(broken)
+            let (json, raw) = parts(&answer.headers, &answer.body).map_err(broken)?;
+            let said: Answer = serde_json::from_slice(json).map_err(|error| broken(error.to_string()))?;
+            said.outputs(batch.rows(), &self.signature, raw).map_err(broken)
         })
     }
 }
@@ -195,6 +216,11 @@ impl About {
             classes: Vec::new(),
         })
     }
+
+    fn named(&self) -> Named {
+        let own = |one: &TensorAbout| Some((one.name.clone(), Own::of(&one.datatype)?));
+        Named { inputs: self.inputs.iter().filter_map(own).collect(), outputs: self.outputs.iter().filter_map(own).collect() }
+    }
 }
 
 /// What an output means. The protocol has no word for it: names, types and shapes tell.
@@ -214,7 +240,7 @@ fn role(one: &TensorAbout, all: &[TensorAbout]) -> Role {
 
 fn data_type(word: &str) -> Option<DataType> {
     Some(match word {
-        "FP32" | "FP16" => DataType::F32,
+        "FP32" | "FP16" | "BF16" => DataType::F32,
         "FP64" => DataType::F64,
         "INT8" | "INT16" | "INT32" | "INT64" | "UINT8" | "UINT16" | "UINT32" | "UINT64" => DataType::I64,
         "BOOL" => DataType::Bool,
@@ -237,9 +263,9 @@ fn narrow(word: &str) -> Option<Narrow> {
 }
 
 /// A batch as the request says it, under the names and types that the model there has.
-fn asked(batch: &Batch, signature: &Signature) -> Result<Value, String> {
+fn asked(batch: &Batch, signature: &Signature, named: &Named) -> Result<Sent, String> {
     let only = batch.inputs().count() == 1;
-    let mut inputs = Vec::new();
+    let (mut inputs, mut raw) = (Vec::new(), Vec::new());
     for (name, tensor) in batch.inputs() {
         let port = signature.inputs.iter().find(|port| port.name == name);
         let port = port.or_else(|| signature.inputs.first().filter(|_| only && signature.inputs.len() == 1));
@@ -250,31 +276,38 @@ fn asked(batch: &Batch, signature: &Signature) -> Result<Value, String> {
         // Numbers are written as they are: the other server reads them as its own type.
         let kind = if is_number(given) && is_number(wanted) { wanted } else { given };
         let data = data(values, kind).ok_or_else(|| format!("`{name}` holds what JSON has no number for, or no whole number"))?;
-        let word = port.filter(|port| port.data_type == kind).map_or(kind.oip_name(), Port::oip_name);
-        inputs.push(json!({ "name": name, "shape": tensor.shape(), "datatype": word, "data": data }));
-    }
-    Ok(json!({ "inputs": inputs }))
-}
-
-fn data(values: &Values, kind: DataType) -> Option<Vec<Value>> {
-    let float = |value: f64| {
-        if kind == DataType::I64 {
-            let whole = value.fract() == 0.0 && value.abs() < 9_007_199_254_740_992.0;
-            return whole.then(|| Value::from(value as i64));
+        let own = named.inputs.get(name).copied().filter(|_| kind == wanted);
+        let shape = tensor.shape();
+        let Some(own) = own else {
+            let word = port.filter(|port| port.data_type == kind).map_or(kind.oip_name(), Port::oip_name);
+            inputs.push(json!({ "name": name, "shape": shape, "datatype": word, "data": data }));
+            continue;
+        };
+        if !own.is_half() {
+            if data.iter().any(|one| !one.is_u64()) {
+                return Err(format!("`{name}` holds a number below 0, which its type {} has not", own.word()));
+            }
+            inputs.push(json!({ "name": name, "shape": shape, "datatype": own.word(), "data": data }));
+            continue;
         }
-        serde_json::Number::from_f64(value).map(Value::Number)
-    };
-    match values {
-        Values::F32(all) => all.iter().map(|value| float(f64::from(*value))).collect(),
-        Values::F64(all) => all.iter().map(|value| float(*value)).collect(),
-        Values::I64(all) => Some(all.iter().map(|value| Value::from(*value)).collect()),
-        Values::Bool(all) => Some(all.iter().map(|value| Value::from(*value)).collect()),
-        Values::Text(all) => Some(all.iter().map(|value| Value::from(value.as_str())).collect()),
+        let numbers: Option<Vec<f64>> = data.iter().map(Value::as_f64).collect();
+        let bytes = numbers.and_then(|numbers| own.bytes(&numbers));
+        let bytes = bytes.ok_or_else(|| format!("`{name}` holds a number beyond its type {}", own.word()))?;
+        let size = json!({ "binary_data_size": bytes.len() });
+        inputs.push(json!({ "name": name, "shape": shape, "datatype": own.word(), "parameters": size }));
+        raw.extend_from_slice(&bytes);
     }
+    let is_half = |name: &str| named.outputs.get(name).is_some_and(|own| own.is_half());
+    let output = |port: &Port| json!({ "name": port.name, "parameters": { "binary_data": is_half(&port.name) } });
+    let mut whole = serde_json::Map::from_iter([("inputs".to_owned(), Value::Array(inputs))]);
+    if signature.outputs.iter().any(|port| is_half(&port.name)) {
+        whole.insert("outputs".to_owned(), signature.outputs.iter().map(output).collect());
+    }
+    Ok(Sent { json: Value::Object(whole).to_string().into_bytes(), raw })
 }
 
 impl Answer {
-    fn outputs(self, rows: usize, signature: &Signature) -> Result<Outputs, String> {
+    fn outputs(self, rows: usize, signature: &Signature, mut raw: &[u8]) -> Result<Outputs, String> {
         if self.outputs.is_empty() || self.outputs.len() > TENSOR_COUNT_MAX {
             return Err(format!("it holds {} outputs", self.outputs.len()));
         }
@@ -284,10 +317,22 @@ impl Answer {
             if said.shape.first() != Some(&rows) {
                 return Err(format!("`{}` has the shape {:?} where {rows} rows were asked", said.name, said.shape));
             }
-            let mut flat = Vec::new();
-            flatten(&said.data, 0, &mut flat)?;
-            let values =
-                values(&flat, kind).ok_or_else(|| format!("`{}` holds other values than {}", said.name, said.datatype))?;
+            let wrong = || format!("`{}` holds other values than {}", said.name, said.datatype);
+            let size = said.parameters.as_ref().and_then(|said| said.binary_data_size);
+            let values = match (&said.data, size) {
+                (Some(data), None) => {
+                    let mut flat = Vec::new();
+                    flatten(data, 0, &mut flat)?;
+                    values(&flat, kind).ok_or_else(wrong)?
+                }
+                (None, Some(size)) => {
+                    let own = Own::of(&said.datatype).filter(|own| own.is_half()).ok_or_else(wrong)?;
+                    let (bytes, rest) = raw.split_at_checked(size).ok_or_else(wrong)?;
+                    raw = rest;
+                    Values::F32(own.numbers(bytes).ok_or_else(wrong)?)
+                }
+                _ => return Err(wrong()),
+            };
             let port = signature.outputs.iter().find(|port| port.name == said.name);
             let role = port.map_or(Role::Value, |port| port.role);
             let tensor = Tensor::new(said.shape, values).map_err(|error| error.to_string())?;
@@ -297,37 +342,18 @@ impl Answer {
     }
 }
 
-/// Data may be nested, row by row.
-fn flatten<'a>(data: &'a Value, depth: usize, flat: &mut Vec<&'a Value>) -> Result<(), String> {
-    const DEPTH_MAX: usize = 8;
-    match data {
-        Value::Array(_) if depth > DEPTH_MAX => Err("its data is nested too deep".to_owned()),
-        Value::Array(all) => all.iter().try_for_each(|one| flatten(one, depth + 1, flat)),
-        one => {
-            flat.push(one);
-            Ok(())
-        }
-    }
-}
-
-fn values(flat: &[&Value], kind: DataType) -> Option<Values> {
-    // What JSON has no number for came as null.
-    let float = |one: &&Value| if one.is_null() { Some(f64::NAN) } else { one.as_f64() };
-    Some(match kind {
-        DataType::F32 => Values::F32(flat.iter().map(|one| float(one).map(|value| value as f32)).collect::<Option<_>>()?),
-        DataType::F64 => Values::F64(flat.iter().map(float).collect::<Option<_>>()?),
-        DataType::I64 => Values::I64(flat.iter().map(|one| one.as_i64()).collect::<Option<_>>()?),
-        DataType::Bool => Values::Bool(flat.iter().map(|one| one.as_bool()).collect::<Option<_>>()?),
-        DataType::Text => Values::Text(flat.iter().map(|one| one.as_str().map(str::to_owned)).collect::<Option<_>>()?),
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     fn about(text: &str) -> About {
         serde_json::from_str(text).unwrap()
+    }
+
+    fn sent(batch: &Batch, model: &str) -> Result<(Value, Vec<u8>), String> {
+        let model = about(model);
+        let Sent { json, raw } = asked(batch, &model.signature().unwrap(), &model.named())?;
+        Ok((serde_json::from_slice(&json).unwrap(), raw))
     }
 
     const TRITON: &str = r#"{"name":"m","versions":["1"],"platform":"onnxruntime_onnx",
@@ -339,23 +365,49 @@ mod tests {
         let signature = about(TRITON).signature().unwrap();
         assert_eq!(signature.inputs[0].shape, [None, Some(2)]);
         assert_eq!(signature.outputs.iter().map(|port| port.role).collect::<Vec<_>>(), [Role::Label, Role::Probabilities]);
-        assert!(about(r#"{"inputs":[{"name":"x","datatype":"BF16","shape":[1]}]}"#).signature().is_err());
+        assert!(about(r#"{"inputs":[{"name":"x","datatype":"FP8","shape":[1]}]}"#).signature().is_err());
     }
 
     #[test]
     fn a_batch_is_asked_under_the_models_names_and_types() {
-        let signature = about(TRITON).signature().unwrap();
         let batch = Batch::matrix(1, 2, Values::F64(vec![1.5, 2.0])).unwrap();
         let input = json!({ "name": "X", "shape": [1, 2], "datatype": "FP32", "data": [1.5, 2.0] });
-        assert_eq!(asked(&batch, &signature).unwrap(), json!({ "inputs": [input] }));
-        for width in ["INT8", "UINT8", "INT16", "UINT16", "INT32", "UINT32", "INT64"] {
+        assert_eq!(sent(&batch, TRITON).unwrap(), (json!({ "inputs": [input] }), Vec::new()));
+        for width in ["INT8", "UINT8", "INT16", "UINT16", "INT32", "UINT32", "INT64", "UINT64"] {
             let text = format!(r#"{{"inputs":[{{"name":"ids","datatype":"{width}","shape":[-1,2]}}]}}"#);
             let whole = Batch::matrix(1, 2, Values::F64(vec![7.0, 2.0])).unwrap();
             let input = json!({ "name": "ids", "shape": [1, 2], "datatype": width, "data": [7, 2] });
-            assert_eq!(asked(&whole, &about(&text).signature().unwrap()).unwrap(), json!({ "inputs": [input] }));
+            assert_eq!(sent(&whole, &text).unwrap(), (json!({ "inputs": [input] }), Vec::new()));
         }
+        let below = Batch::matrix(1, 2, Values::I64(vec![7, -2])).unwrap();
+        let unsigned = r#"{"inputs":[{"name":"ids","datatype":"UINT64","shape":[-1,2]}]}"#;
+        assert!(sent(&below, unsigned).unwrap_err().contains("below 0"));
         let missing = Batch::matrix(1, 2, Values::F64(vec![f64::NAN, 2.0])).unwrap();
-        assert!(asked(&missing, &signature).is_err(), "a missing value is not sent as another one");
+        assert!(sent(&missing, TRITON).is_err(), "a missing value is not sent as another one");
+    }
+
+    #[test]
+    fn floats_of_16_bits_go_and_come_as_bytes() {
+        for (word, one_and_a_half, beyond) in [("FP16", [0x00, 0x3e], 1e6), ("BF16", [0xc0, 0x3f], 3.4e38)] {
+            let text = format!(
+                r#"{{"inputs":[{{"name":"x","datatype":"{word}","shape":[-1,1]}}],
+                    "outputs":[{{"name":"y","datatype":"{word}","shape":[-1,1]}},{{"name":"n","datatype":"INT64","shape":[-1]}}]}}"#
+            );
+            let of = |value: f64| Batch::matrix(1, 1, Values::F64(vec![value])).unwrap();
+            let (whole, raw) = sent(&of(1.5), &text).unwrap();
+            let input = json!({ "name": "x", "shape": [1, 1], "datatype": word, "parameters": { "binary_data_size": 2 } });
+            let output = |name: &str, is: bool| json!({ "name": name, "parameters": { "binary_data": is } });
+            let outputs = [output("y", true), output("n", false)];
+            assert_eq!((whole, raw), (json!({ "inputs": [input], "outputs": outputs }), one_and_a_half.to_vec()));
+            assert!(sent(&of(beyond), &text).unwrap_err().contains(word));
+            let said = format!(
+                r#"{{"outputs":[{{"name":"n","datatype":"INT64","shape":[1],"data":[7]}},
+                    {{"name":"y","datatype":"{word}","shape":[1,1],"parameters":{{"binary_data_size":2}}}}]}}"#
+            );
+            let answer: Answer = serde_json::from_str(&said).unwrap();
+            let outputs = answer.outputs(1, &about(&text).signature().unwrap(), &one_and_a_half).unwrap();
+            assert_eq!(outputs.all[1].tensor.values(), &Values::F32(vec![1.5]));
+        }
     }
 
     #[test]
@@ -363,7 +415,7 @@ mod tests {
         let signature = about(TRITON).signature().unwrap();
         let read = |rows: usize, outputs: &str| {
             let answer: Answer = serde_json::from_str(&format!(r#"{{"outputs":[{outputs}]}}"#)).unwrap();
-            answer.outputs(rows, &signature)
+            answer.outputs(rows, &signature, &[])
         };
         let good = r#"{"name":"chances","datatype":"FP32","shape":[2,2],"data":[[0.5,0.5],[1,null]]}"#;
         let outputs = read(2, good).unwrap();
@@ -371,9 +423,12 @@ mod tests {
         assert!(read(1, good).is_err());
         for bad in [
             "",
+            r#"{"name":"label","datatype":"INT64","shape":[2]}"#,
+            r#"{"name":"chances","datatype":"FP32","shape":[2,1],"data":null}"#,
+            r#"{"name":"chances","datatype":"FP16","shape":[2,1],"parameters":{"binary_data_size":4}}"#,
             r#"{"name":"label","datatype":"INT64","shape":[2],"data":[1]}"#,
             r#"{"name":"label","datatype":"INT64","shape":[2],"data":[1,"2"]}"#,
-            r#"{"name":"label","datatype":"BF16","shape":[2],"data":[1,2]}"#,
+            r#"{"name":"label","datatype":"FP8","shape":[2],"data":[1,2]}"#,
             r#"{"name":"label","datatype":"INT64","shape":[2],"data":[[[[[[[[[[[1,2]]]]]]]]]]]}"#,
         ] {
             assert!(read(2, bad).is_err(), "{bad}");

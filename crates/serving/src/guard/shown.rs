@@ -109,6 +109,11 @@ impl Serving {
         shown
     }
 
+    /// Whether this server remembers a caller of an endpoint.
+    pub(crate) fn remembers(&self, endpoint_id: &str, caller: &str) -> bool {
+        self.0.guards.watch(endpoint_id).trails.lock().contains_key(caller)
+    }
+
     /// Puts a caller on a step of the ladder, or takes all back.
     ///
     /// # Errors

@@ -240,8 +240,12 @@ impl Check<'_> {
         if self.settings.ladder && level == Level::Refused {
             return Err(self.refused(trail, now, before));
         }
-        trail.budget.take(rows, self.rows_per_day, now).map_err(|wait| {
-            let most = self.rows_per_day;
+        let most = self.rows_per_day;
+        if rows > most {
+            let message = format!("this endpoint answers a caller {most} rows a day, and this request alone has {rows}");
+            return Err(refusal(Problem::new(Kind::TooMany, format!("{message}; send fewer"))));
+        }
+        trail.budget.take(rows, most, now).map_err(|wait| {
             let message =
                 format!("this endpoint answers a caller {most} rows a day, and you have asked for them; wait, or ask its owner");
             refusal(Problem::new(Kind::TooMany, message).retry_after(wait))

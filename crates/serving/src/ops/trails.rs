@@ -9,7 +9,7 @@ use kernel::Problem;
 
 use super::endpoint_of;
 use crate::limits::{CALLER_BYTES_MAX, GUARD_SHOWN_COUNT_MAX, THROTTLE_MAX};
-use crate::{Serving, TrailShown};
+use crate::{Serving, TrailShown, store};
 
 /// Shows what is known of an endpoint's callers.
 pub struct ListTrails {
@@ -40,7 +40,7 @@ pub struct ReleaseTrail {
     pub room: Serving,
     /// The endpoint's name.
     pub name: String,
-    /// The caller's id.
+    /// The caller's id or name.
     pub caller: String,
 }
 
@@ -54,7 +54,7 @@ impl Operation for ReleaseTrail {
 
     async fn run(self, permit: Permit<Self>) -> Result<(), Problem> {
         let id = endpoint_of(&permit)?;
-        let caller = caller_of(self.caller)?;
+        let caller = caller_of(&self.room, &permit, &id, self.caller).await?;
         self.room.put_on_ladder(&id, &caller, None)?;
         permit.defer_outcome().settle(&Outcome::done().resource(id).with("caller", caller));
         Ok(())
@@ -67,7 +67,7 @@ pub struct ThrottleTrail {
     pub room: Serving,
     /// The endpoint's name.
     pub name: String,
-    /// The caller's id.
+    /// The caller's id or name.
     pub caller: String,
     /// The step.
     pub level: Level,
@@ -85,7 +85,6 @@ impl Operation for ThrottleTrail {
 
     async fn run(self, permit: Permit<Self>) -> Result<(), Problem> {
         let id = endpoint_of(&permit)?;
-        let caller = caller_of(self.caller)?;
         if self.duration.is_zero() || self.duration > THROTTLE_MAX {
             return Err(Problem::invalid(format!(
                 "a caller is slowed down for 1 second to {} days",
@@ -95,6 +94,7 @@ impl Operation for ThrottleTrail {
         if self.level < Level::Slower {
             return Err(Problem::invalid("the step is `slower`, `coarser` or `refused`"));
         }
+        let caller = caller_of(&self.room, &permit, &id, self.caller).await?;
         self.room.put_on_ladder(&id, &caller, Some((self.level, self.duration)))?;
         let seconds = i64::try_from(self.duration.as_secs()).unwrap_or(i64::MAX);
         let outcome = Outcome::done().resource(id).with("caller", caller).with("level", self.level.word());
@@ -103,11 +103,23 @@ impl Operation for ThrottleTrail {
     }
 }
 
-fn caller_of(caller: String) -> Result<String, Problem> {
-    let is_id = !caller.is_empty()
+/// The id of a caller who is named by id or name: one whom this server remembers at the endpoint, or an account. Nobody else is
+/// put on a step: it would hold for no one.
+async fn caller_of<O: ?Sized>(room: &Serving, permit: &Permit<O>, endpoint_id: &str, caller: String) -> Result<String, Problem> {
+    let is_word = !caller.is_empty()
         && caller.len() <= CALLER_BYTES_MAX
-        && caller.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.' | b':'));
-    is_id
-        .then_some(caller)
-        .ok_or_else(|| Problem::invalid("a caller is named by its id, as `strongroom endpoint trails` lists it"))
+        && caller.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.' | b':' | b'@'));
+    if !is_word {
+        let message = "a caller is named by its id, as `strongroom endpoint trails` lists it, or by the account's name";
+        return Err(Problem::invalid(message));
+    }
+    if room.remembers(endpoint_id, &caller) {
+        return Ok(caller);
+    }
+    let wanted = caller.clone();
+    let found = room.db().read(permit, move |reader| Ok(store::guard::account(reader, &wanted)?)).await?;
+    found.ok_or_else(|| {
+        let none = format!("there is no account `{caller}`, and this server remembers no such caller here");
+        Problem::not_found(format!("{none}; `strongroom endpoint trails` lists those that it does"))
+    })
 }

@@ -21,6 +21,12 @@ pub(crate) fn settings(reader: &mut Reader<'_>, endpoint_id: &str) -> Result<Opt
     })
 }
 
+/// The id of an account that is named by id or name: no name looks like an id.
+pub(crate) fn account(reader: &mut Reader<'_>, named: &str) -> Result<Option<String>, DbError> {
+    let sql = "SELECT id FROM principal WHERE (id = $1 OR name = $2) AND kind <> 'group'";
+    reader.query_one(sql, &[named.into(), (&named.to_ascii_lowercase()).into()], |row| row.text(0))
+}
+
 pub(crate) fn set(
     writer: &mut Writer<'_>,
     endpoint_id: &str,

@@ -70,6 +70,9 @@ fn a_budget_of_rows_is_for_each_caller_and_comes_back() {
     on_both_engines(ServingConfig { guard_rows_per_day: 100, ..ServingConfig::default() }, |world| async move {
         let number = world.admitted(5).await;
         world.endpoint(&number.to_string()).await.unwrap();
+        let alone = world.ask(101).await.unwrap_err();
+        assert_eq!(alone.retry_after_hint(), None, "waiting does not help");
+        refused(Err::<(), _>(alone), Kind::TooMany, "this request alone has 101");
         world.ask(90).await.unwrap();
         let problem = world.ask(20).await.unwrap_err();
         assert_eq!(problem.retry_after_hint(), Some(Duration::from_secs(8_640)));
@@ -77,6 +80,20 @@ fn a_budget_of_rows_is_for_each_caller_and_comes_back() {
         assert_eq!((world.trail().await.spent_rows, world.trail().await.level), (90, Level::Calm));
         world.gate.clock.advance_secs(8_640);
         world.ask(20).await.unwrap();
+    });
+}
+
+#[test]
+fn an_account_is_stopped_before_it_asks_by_its_name_and_nobody_else_is() {
+    on_both_engines(ServingConfig::default(), |world| async move {
+        let number = world.admitted(5).await;
+        world.endpoint(&number.to_string()).await.unwrap();
+        world.account("ann@example.org").await;
+        refused(world.throttle("bob", Level::Refused, 60).await, Kind::NotFound, "no account `bob`");
+        world.throttle("Ann@example.org", Level::Refused, 60).await.unwrap();
+        refused(world.ask(1).await, Kind::TooMany, "does not answer you");
+        world.release("ann@example.org").await.unwrap();
+        world.ask(1).await.unwrap();
     });
 }
 

@@ -11,7 +11,7 @@ use kernel::{FakeClock, Kind, Problem};
 use registry::Registry;
 use registry::ops::{CreateModel, CreateVersion};
 use runtime::{Batch, Values};
-use testkit::gate::TEST_WORKSPACE;
+use testkit::gate::{TEST_CALLER, TEST_WORKSPACE};
 use testkit::{Engine, TestGate};
 use vault::db::{Bind, Opened, PortDb};
 use vault::keys::{KeyFile, Keyring};
@@ -143,6 +143,13 @@ impl World {
         };
         self.opened.system.write(write).await.unwrap();
         number
+    }
+
+    /// Whoever asks in these tests, as an account of this name.
+    pub(super) async fn account(&self, name: &'static str) {
+        let sql = "INSERT INTO principal (id, kind, name, owner, created_at) VALUES ($1, 'user', $2, $1, 0)";
+        let write = move |writer: &mut vault::db::Writer<'_>| Ok(writer.execute(sql, &[TEST_CALLER.into(), name.into()])?);
+        self.opened.system.write(write).await.unwrap();
     }
 
     pub(super) async fn alias(&self, number: i64) {

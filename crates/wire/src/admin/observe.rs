@@ -146,7 +146,9 @@ pub fn routes(door: &mut Door, rooms: &Rooms, measure: &Measure) {
         Ok(AddLabels { room: room.clone(), endpoint, labels: labels_of(inbound)? })
     };
     door.route(Method::POST, &at("/endpoints/{endpoint}/labels"), labels, |taken| {
-        outbound::json(&json!({ "stored": taken.stored_count, "unknown": taken.unknown_count }))
+        outbound::json(&json!({
+            "stored": taken.stored_count, "repeated": taken.repeated_count, "unknown": taken.unknown_count,
+        }))
     });
     let room = rooms.observe.clone();
     let traffic = move |inbound: &Inbound| {

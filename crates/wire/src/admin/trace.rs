@@ -196,7 +196,7 @@ fn said(found: &Found) -> String {
     let Found { record, batch, .. } = found;
     let verdicts = if record.verdicts.is_empty() { String::new() } else { format!(", guard: {}", record.verdicts.join(", ")) };
     format!(
-        "prediction {}: {} at {}, {} row(s) in {} µs, kept: {}{verdicts}\nlogged: audit entry {}; sealed at {} in batch {} of {} with root {}",
+        "prediction {}: {} at {}, {} row(s) in {} µs, logged as {}{verdicts}\nlogged: audit entry {}; sealed at {} in batch {} of {} with root {}",
         record.id,
         record.endpoint,
         to_text(kernel::Micros(record.at)),

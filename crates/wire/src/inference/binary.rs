@@ -3,7 +3,7 @@
 //! Source: triton-inference-server, docs/protocol/extension_binary_data.md.
 
 use kernel::Problem;
-use serving::Values;
+use serving::{Values, half};
 
 /// The header with the JSON's length.
 pub(super) const HEADER_LENGTH: &str = "inference-header-content-length";
@@ -13,7 +13,8 @@ pub(super) fn values(data_type: &str, count: usize, bytes: &[u8]) -> Result<Valu
     Ok(match data_type {
         "FP64" => Values::F64(fixed(bytes, count, f64::from_le_bytes)?),
         "FP32" => Values::F32(fixed(bytes, count, f32::from_le_bytes)?),
-        "FP16" => Values::F32(fixed(bytes, count, half)?),
+        "FP16" => Values::F32(fixed(bytes, count, |raw| half::from_f16(u16::from_le_bytes(raw)))?),
+        "BF16" => Values::F32(fixed(bytes, count, |raw| half::from_bf16(u16::from_le_bytes(raw)))?),
         "INT64" => Values::I64(fixed(bytes, count, i64::from_le_bytes)?),
         "INT32" => Values::I64(fixed(bytes, count, |raw| i64::from(i32::from_le_bytes(raw)))?),
         "INT16" => Values::I64(fixed(bytes, count, |raw| i64::from(i16::from_le_bytes(raw)))?),
@@ -61,19 +62,6 @@ fn texts(mut bytes: &[u8], count: usize) -> Result<Vec<String>, Problem> {
     if bytes.is_empty() { Ok(all) } else { Err(wrong()) }
 }
 
-/// An IEEE 754 half-precision number.
-fn half(raw: [u8; 2]) -> f32 {
-    let bits = u16::from_le_bytes(raw);
-    let sign = if bits & 0x8000 == 0 { 1.0_f32 } else { -1.0 };
-    let (exponent, fraction) = (i32::from(bits >> 10 & 0x1f), f32::from(bits & 0x3ff));
-    sign * match exponent {
-        0 => fraction * 2.0_f32.powi(-24),
-        31 if fraction == 0.0 => f32::INFINITY,
-        31 => f32::NAN,
-        _ => (1.0 + fraction / 1024.0) * 2.0_f32.powi(exponent - 15),
-    }
-}
-
 /// A tensor's raw bytes.
 pub(super) fn bytes(values: &Values) -> Vec<u8> {
     match values {
@@ -112,6 +100,7 @@ mod tests {
         }
         assert_eq!(values("UINT8", 2, &[1, 255]).unwrap(), Values::I64(vec![1, 255]));
         assert_eq!(values("FP16", 3, &[0, 0x3c, 0, 0xc0, 1, 0]).unwrap(), Values::F32(vec![1.0, -2.0, 2.0_f32.powi(-24)]));
+        assert_eq!(values("BF16", 2, &[0x80, 0x3f, 0x20, 0xc0]).unwrap(), Values::F32(vec![1.0, -2.5]));
         assert!(values("UINT64", 1, &[255; 8]).is_err());
         assert!(values("BOOL", 1, &[2]).is_err());
         assert!(values("BYTES", 1, &[255, 255, 255, 255, 1]).is_err());

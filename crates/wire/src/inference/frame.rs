@@ -20,7 +20,8 @@ pub(super) fn of_json(bytes: &[u8]) -> Result<Batch, Problem> {
         let mut json = serde_json::Deserializer::from_slice(bytes);
         json.deserialize_map(Body).and_then(|given| json.end().map(|()| given))
     };
-    let given = nan::read(bytes, read).map_err(|error| Problem::invalid(format!("the body cannot be read: {error}")))?;
+    let wrong = |error| Problem::invalid(format!("the body cannot be read: {}", nan::why(bytes, &error)));
+    let given = nan::read(bytes, read).map_err(wrong)?;
     let written = match given.ok_or_else(one_of)? {
         Given::Columns(columns) => columns,
         Given::Nest(nest) => vec![matrix(nest)?],
@@ -119,6 +120,8 @@ impl<'de> Visitor<'de> for Split {
         let (mut columns, mut data) = (None, None);
         while let Some(name) = map.next_key::<String>()? {
             match name.as_str() {
+                "columns" if columns.is_some() => return Err(A::Error::duplicate_field("columns")),
+                "data" if data.is_some() => return Err(A::Error::duplicate_field("data")),
                 "columns" => columns = map.next_value::<Option<Vec<Name>>>()?,
                 "data" => {
                     let mut nest = Nest::default();
@@ -435,6 +438,8 @@ mod tests {
             (r#"{"dataframe_records": [{"a": 1}, {"a": 1, "a": 2}]}"#, "columns of the first"),
             (r#"{"dataframe_split": {"columns": ["a"], "data": [[1, 2]]}}"#, "for each of `columns`"),
             (r#"{"dataframe_split": {"columns": ["a", "a"], "data": [[1, 2]]}}"#, "twice"),
+            (r#"{"dataframe_split": {"columns": ["a"], "data": [[1]], "data": [[2]]}}"#, "duplicate field `data`"),
+            (r#"{"dataframe_split": {"columns": ["a"], "columns": ["b"], "data": [[1]]}}"#, "duplicate field `columns`"),
         ] {
             let problem = of_json(text.as_bytes()).unwrap_err();
             assert!(problem.message().contains(part), "{text}: {problem}");

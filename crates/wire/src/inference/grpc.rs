@@ -228,7 +228,9 @@ fn typed(datatype: &str, contents: &[u8]) -> Result<Values, Problem> {
         "FP32" => 6,
         "FP64" => 7,
         "BYTES" => 8,
-        "FP16" => return Err(Problem::invalid("FP16 has no typed contents; send it in `raw_input_contents`")),
+        "FP16" | "BF16" => {
+            return Err(Problem::invalid(format!("{datatype} has no typed contents; send it in `raw_input_contents`")));
+        }
         other => return Err(request::unknown_type(other)),
     };
     let (mut whole, mut singles, mut doubles, mut texts) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());

@@ -6,14 +6,26 @@ pub(super) fn read<T>(json: &[u8], read: impl Fn(&[u8]) -> serde_json::Result<T>
     read(json).or_else(|error| as_null(json).ok_or(error).and_then(|respelt| read(&respelt)))
 }
 
+/// Why JSON cannot be read, where `error` says at which byte: Python writes an infinite number as a word, too.
+pub(super) fn why(json: &[u8], error: &serde_json::Error) -> String {
+    if respelt(json, b"Infinity").is_some() {
+        return "JSON has no `Infinity`; send a finite number, or `null` where one is missing".to_owned();
+    }
+    error.to_string()
+}
+
 /// The same JSON with `null` for each `NaN` outside of texts, if there is one.
 pub(super) fn as_null(json: &[u8]) -> Option<Vec<u8>> {
-    const WORD: &[u8] = b"NaN";
+    respelt(json, b"NaN")
+}
+
+/// The same JSON with `null` for each such word outside of texts, if there is one.
+fn respelt(json: &[u8], word: &[u8]) -> Option<Vec<u8>> {
     let mut out = Vec::with_capacity(json.len());
     let (mut found, mut in_text, mut is_escaped) = (false, false, false);
     let mut rest = json;
     while let Some((byte, after)) = rest.split_first() {
-        if let Some(after) = rest.strip_prefix(WORD).filter(|_| !in_text) {
+        if let Some(after) = rest.strip_prefix(word).filter(|_| !in_text) {
             out.extend_from_slice(b"null");
             found = true;
             rest = after;
@@ -54,8 +66,15 @@ mod tests {
         }
         assert_eq!(read(b"[1, 2]", numbers).unwrap(), [Some(1.0), Some(2.0)]);
         assert_eq!(read(b"[1, NaN]", numbers).unwrap(), [Some(1.0), None]);
-        for wrong in ["[1, Infinity]", "[1, NaN", "[1, \"NaN\"]"] {
-            assert!(read(wrong.as_bytes(), numbers).is_err(), "{wrong}");
+        for (wrong, said) in [
+            ("[1, Infinity]", "JSON has no `Infinity`"),
+            ("[NaN, -Infinity]", "JSON has no `Infinity`"),
+            ("[1, NaN", "EOF"),
+            ("[1, \"NaN\"]", "invalid type"),
+            ("[1, \"Infinity\"]", "invalid type"),
+        ] {
+            let error = read(wrong.as_bytes(), numbers).unwrap_err();
+            assert!(why(wrong.as_bytes(), &error).contains(said), "{wrong}: {error}");
         }
     }
 }

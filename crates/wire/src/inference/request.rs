@@ -93,7 +93,7 @@ pub(super) fn read(inbound: &Inbound) -> Result<Request, Problem> {
             })?
         }
     };
-    let wrong = |error: serde_json::Error| Problem::invalid(format!("the request does not fit: {error}"));
+    let wrong = |error: serde_json::Error| Problem::invalid(format!("the request does not fit: {}", nan::why(json, &error)));
     let respelt;
     let body: Body<'_> = match serde_json::from_slice(json) {
         Ok(body) => body,
@@ -161,7 +161,7 @@ pub(super) fn shaped(
 fn from_json(datatype: &str, count: usize, data: &RawValue) -> Result<Values, Problem> {
     Ok(match datatype {
         "FP64" => Values::F64(flat(data, count)?),
-        "FP32" | "FP16" => Values::F32(flat::<f64>(data, count)?.into_iter().map(|value| value as f32).collect()),
+        "FP32" | "FP16" | "BF16" => Values::F32(flat::<f64>(data, count)?.into_iter().map(|value| value as f32).collect()),
         "INT8" | "INT16" | "INT32" | "INT64" | "UINT8" | "UINT16" | "UINT32" | "UINT64" => {
             Values::I64(within(datatype, flat(data, count)?)?)
         }
@@ -202,7 +202,8 @@ fn flat<T: super::flat::Item>(data: &RawValue, count: usize) -> Result<Vec<T>, P
 
 pub(super) fn unknown_type(word: &str) -> Problem {
     let shown: String = word.chars().take(40).collect();
-    Problem::invalid(format!("`{shown}` is no type; there are BOOL, UINT8 to UINT64, INT8 to INT64, FP16, FP32, FP64 and BYTES"))
+    let known = "BOOL, UINT8 to UINT64, INT8 to INT64, FP16, BF16, FP32, FP64 and BYTES";
+    Problem::invalid(format!("`{shown}` is no type; there are {known}"))
 }
 
 #[cfg(test)]
