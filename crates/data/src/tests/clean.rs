@@ -324,7 +324,7 @@ impl World {
                     record::data_read(writer, &scene, "d", 1, Some(("run2", Trust::Observed)), "training")?;
                     record::run_outputs(writer, &scene, "run2", &["m-1"], Trust::Observed)?;
                     let run = Some(("run2", Trust::Claimed));
-                    let source = VersionSource { logged_model: Some("m-1"), run, ..VersionSource::default() };
+                    let source = VersionSource { logged_model: Some(("m-1", Trust::Observed)), run, ..VersionSource::default() };
                     record::version_registered(writer, &scene, "rm_2", 1, &source)?;
                     Ok(((), gate::Outcome::done()))
                 })
