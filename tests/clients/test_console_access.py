@@ -174,6 +174,7 @@ def checked(file, key) -> dict:
     return json.loads(subprocess.run(command, capture_output=True, text=True).stdout)
 
 
+@pytest.mark.any_database("a browser sees the same")
 @pytest.mark.parametrize("width", [390, 1_200])
 def test_each_of_these_pages_is_read_by_everybody(aged, width):
     server, _, _, auditor, _ = aged

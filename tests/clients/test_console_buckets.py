@@ -114,6 +114,7 @@ def test_a_bucket_of_long_keys_is_paged_and_light(world):
     assert len(seen) == 70 and len({line[:3] for line in seen}) == 70
 
 
+@pytest.mark.any_database("a browser sees the same")
 @pytest.mark.parametrize("width", [390, 1200])
 def test_the_pages_of_buckets_are_read_by_everybody(world, width):
     server, _, old = world

@@ -137,6 +137,7 @@ def test_the_browser_checks_the_record_and_another_one_is_not_believed(world):
         assert "There is no such thing" in browser.text()
 
 
+@pytest.mark.any_database("a browser sees the same")
 @pytest.mark.parametrize("width", [360, 1200])
 def test_the_page_is_fit_for_everybody_and_its_list_goes_on(world, width):
     server, served = world

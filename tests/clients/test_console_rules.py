@@ -122,6 +122,7 @@ def test_rules_are_read_while_they_are_typed(world):
         assert browser.faults() == []
 
 
+@pytest.mark.any_database("a browser sees the same")
 @pytest.mark.parametrize("width", [360, 1200])
 def test_the_pages_are_fit_for_everybody_and_rules_are_text(world, width):
     server, auditor = world

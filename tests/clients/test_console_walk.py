@@ -164,6 +164,7 @@ def seeds(world) -> list[str]:
     ]  # fmt: skip
 
 
+@pytest.mark.any_database("a browser takes the same for code")
 def test_each_field_is_text_on_every_page_that_a_link_leads_to(world):
     waiting, counts, marks, linked, left = collections.deque(seeds(world)), collections.Counter(), {}, set(), set()
     while waiting:
@@ -216,6 +217,7 @@ def a_run(world) -> str:
     return found["runs"][0]["info"]["run_id"]
 
 
+@pytest.mark.any_database("a browser takes the same for code")
 def test_the_name_of_a_passkey_is_text(world):
     """What only a browser sets; from then on a password alone does not open the account."""
     somebody = person(world.server)
@@ -231,6 +233,7 @@ def test_the_name_of_a_passkey_is_text(world):
         assert what_was_stopped(browser) == []
 
 
+@pytest.mark.any_database("a browser takes the same for code")
 def test_what_stands_in_an_address_is_text_on_its_page(world):
     run, back = a_run(world), 0
     filled = lambda address, evil: address.replace("{run}", run).replace("{}", urllib.parse.quote(evil.replace("@@", "7"), safe=""))  # noqa: E731
@@ -245,6 +248,7 @@ def test_what_stands_in_an_address_is_text_on_its_page(world):
         assert what_was_stopped(browser) == []
 
 
+@pytest.mark.any_database("a browser takes the same for code")
 def test_what_a_form_sends_is_text_on_its_page(world):
     back, headers = 0, {"Origin": world.server.url, "Sec-Fetch-Site": "same-origin"}
     for path, form in POSTED:
@@ -257,6 +261,7 @@ def test_what_a_form_sends_is_text_on_its_page(world):
     assert back > 60, back
 
 
+@pytest.mark.any_database("a browser takes the same for code")
 def test_a_file_of_a_client_is_never_a_page(world):
     """What a run's file says is shown as text or saved; no address of the server makes a browser render it."""
     server, session = world.server, world.who.session()
