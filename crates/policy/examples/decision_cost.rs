@@ -9,6 +9,10 @@ use kernel::Micros;
 use policy::{NoDirectory, Policy};
 use vault::db::{Bind, Location};
 
+/// As in the server.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 const ROUNDS: usize = 20_000;
 const NOW: Micros = Micros(1_700_000_000_000_000);
 

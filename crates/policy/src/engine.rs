@@ -48,7 +48,7 @@ pub(crate) struct Verb {
     pub(crate) public: bool,
     pub(crate) uid: EntityUid,
     pub(crate) entity: Entity,
-    /// All forbids, and the built-in permits that name it.
+    /// The built-in policies whose scope has it among its actions: others cannot say anything about it.
     pub(crate) base: PolicySet,
     /// The templates of the roles that hold it, by the role's name.
     pub(crate) templates: BTreeMap<String, Template>,

@@ -109,8 +109,7 @@ pub(crate) fn verb(
             ActionConstraint::In(many) => many.iter().any(|one| *one == uid || ancestors.contains(one)),
         };
         let permit = policy.effect() == Effect::Permit;
-        // All forbids are always there; they are few.
-        if concerns || !permit {
+        if concerns {
             base.add(policy.clone()).map_err(embedded)?;
         }
         if concerns && permit {
