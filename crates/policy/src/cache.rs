@@ -47,10 +47,8 @@ impl PreparedCache {
     /// Keeps a request.
     pub(crate) fn put(&self, caller: &Caller, verb: &str, place: Place, prepared: Arc<Prepared>) {
         let mut shelves = self.0.write();
-        if shelves.count >= PREPARED_COUNT_MAX {
-            shelves.by_caller.clear();
-            shelves.count = 0;
-        }
+        // Freed when nobody waits for them any more: thousands of them take milliseconds.
+        let _forgotten = (shelves.count >= PREPARED_COUNT_MAX).then(|| std::mem::take(&mut *shelves));
         let shelf = shelves.by_caller.entry(caller.id.clone()).or_insert_with(|| Shelf::new(caller));
         if shelf.kind != caller.kind || shelf.groups != caller.groups {
             *shelf = Shelf::new(caller);
@@ -58,6 +56,7 @@ impl PreparedCache {
         shelf.by_verb.entry(verb.to_owned()).or_default().insert(place, prepared);
         // Counts what was ever put since the last clearing: an upper bound of what is kept.
         shelves.count += 1;
+        drop(shelves);
     }
 }
 
