@@ -22,11 +22,6 @@ import harness  # noqa: E402
 logging.getLogger("urllib3").setLevel(logging.ERROR)
 
 
-def pytest_configure(config):
-    config.addinivalue_line("markers", "strongroom_only: needs Strongroom itself, not just any MLflow server")
-    config.addinivalue_line("markers", "any_database(why): long, and says the same whatever the database: it runs on SQLite alone")
-
-
 def pytest_collection_modifyitems(config, items):
     if os.environ.get("STRONGROOM_TEST_ENGINE") == "postgres":
         for item in items:
