@@ -177,7 +177,7 @@ fn times(scanner: &Path, peers: &Path, sizes: &Path) -> Result<Vec<Row>, String>
     Ok(rows)
 }
 
-/// Our verdicts on the files of a folder; `wrong` are those that are not blocked where all should be, or not clean.
+/// Our verdicts on the files of a folder; `wrong` are those that have another than is wanted.
 fn ask(scanner: &Path, folder: &Path, wanted: &str) -> Result<Answers, String> {
     let done = Command::new(scanner).arg(folder).arg("--json").output();
     let done = done.map_err(|error| format!("cannot run `{}`: {error}", scanner.display()))?;
