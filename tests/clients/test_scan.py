@@ -204,9 +204,10 @@ def imported(paths):
 
 
 def shown(text):
-    """Reports escape what could mislead their reader, and cut what is long."""
+    """Reports escape what could mislead their reader, and cut what is long; halves of pairs of UTF-16, which no text has, are `\ufffd`."""
     hidden = {*range(0x200B, 0x2010), *range(0x202A, 0x202F), *range(0x2060, 0x206A), 0xFEFF}
     escaped = lambda letter: "\\u{%x}" % ord(letter) if unicodedata.category(letter) == "Cc" or ord(letter) in hidden else letter
+    text = "".join("\ufffd" if "\ud800" <= letter <= "\udfff" else letter for letter in text)
     return "".join(map(escaped, text[:200])) + ("…" if len(text) > 200 else "")
 
 
