@@ -185,6 +185,27 @@ def test_what_there_is_none_of_says_what_there_is_instead(s3, bucket):
     assert refusal(s3.restore_object, Bucket=bucket, Key="k")["Code"] == "NotImplemented"
 
 
+def test_a_change_with_a_query_that_is_not_understood_changes_nothing(s3_server, s3, bucket):
+    s3.put_object(Bucket=bucket, Key="k", Body=b"kept")
+    asking = client(s3_server)
+    wanted = {"query": ""}
+
+    def ask_for_more(request, **_):
+        request.url += ("&" if "?" in request.url else "?") + wanted["query"]
+
+    asking.meta.events.register("before-sign.s3", ask_for_more)
+    for query, code in (
+        ("append", "NotImplemented"), ("annotation=x", "NotImplemented"), ("x-amz-meta-a=b", "NotImplemented"), ("partNumber=3", "InvalidArgument"),
+    ):  # fmt: skip
+        wanted["query"] = query
+        assert code_of(asking.put_object, Bucket=bucket, Key="k", Body=b"lost") == code, query
+        assert code_of(asking.delete_object, Bucket=bucket, Key="k") == code, query
+    wanted["query"] = "versionId=null"
+    assert code_of(asking.put_object, Bucket=bucket, Key="k", Body=b"lost") == "InvalidArgument"
+    wanted["query"] = "append"
+    assert asking.get_object(Bucket=bucket, Key="k")["Body"].read() == b"kept", "what is read may carry anything"
+
+
 def test_an_access_key_does_what_its_token_may_and_ends_with_it(s3_server, s3, bucket):
     viewer = people.person(s3_server, "viewer")
     theirs = client(s3_server, viewer.session())
