@@ -19,6 +19,7 @@ import boto3
 import pytest
 import requests
 from boto3.s3.transfer import TransferConfig
+from botocore import UNSIGNED
 from botocore.config import Config
 from botocore.exceptions import ClientError
 
@@ -314,6 +315,14 @@ def test_short_lived_keys_come_for_a_token(s3_server, bucket):
     assert code_of(client(s3_server, keys=without).list_objects_v2, Bucket=bucket) == "SignatureDoesNotMatch"
     wrong = requests.post(address(s3_server) + "/", data={**form, "WebIdentityToken": "x"}, verify=s3_server.ca, timeout=10)
     assert wrong.status_code == 403
+    # What is wrong is told in the form that clients of STS read.
+    place = {"endpoint_url": address(s3_server), "region_name": REGION, "verify": s3_server.ca}
+    sts = boto3.client("sts", config=Config(signature_version=UNSIGNED, retries={"max_attempts": 1}), **place)
+    role = {"RoleArn": "arn:aws:iam::000000000000:role/strongroom", "RoleSessionName": "t"}
+    assert code_of(sts.assume_role_with_web_identity, WebIdentityToken="nonsense", **role) == "InvalidIdentityToken"
+    asked = {"WebIdentityToken": s3_server.token, **role}
+    assert code_of(sts.assume_role_with_web_identity, DurationSeconds=43_201, **asked) == "ValidationError"
+    assert code_of(sts.assume_role_with_web_identity, Policy="{}", **asked) == "NotImplemented"
 
 
 def presigned(server, method, **arguments):

@@ -7,6 +7,7 @@ use kernel::{Kind, Problem};
 use sigv4::Refusal;
 use wire::Answer;
 
+use crate::auth::STS_NAMESPACE;
 use crate::xml::Xml;
 
 /// A problem that a signature, a chunk or a checksum was refused with.
@@ -56,7 +57,8 @@ pub fn answer(problem: &Problem, method: &Method, path: &str) -> Answer {
     let (code, status) = code_of(problem);
     let status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     let has_body = method != Method::HEAD && status != StatusCode::NOT_MODIFIED;
-    let mut answer = Answer::new(if has_body { Body::from(document(code, problem, path)) } else { Body::empty() });
+    let text = if is_of_sts(method, path) { sts_document(problem, status) } else { document(code, problem, path) };
+    let mut answer = Answer::new(if has_body { Body::from(text) } else { Body::empty() });
     *answer.status_mut() = status;
     let headers = answer.headers_mut();
     if has_body {
@@ -78,6 +80,27 @@ pub fn answer(problem: &Problem, method: &Method, path: &str) -> Answer {
     }
     wire::harden(&mut answer);
     answer
+}
+
+/// Whether it is about a short-lived key: that is the only thing that is posted there.
+fn is_of_sts(method: &Method, path: &str) -> bool {
+    method == Method::POST && path == "/"
+}
+
+/// The same problem as STS tells it, whose clients find nothing in the other form.
+fn sts_document(problem: &Problem, status: StatusCode) -> String {
+    let code = match problem.kind() {
+        Kind::Unauthenticated => "InvalidIdentityToken",
+        Kind::Invalid => "ValidationError",
+        _ => code_of(problem).0,
+    };
+    let mut xml = Xml::within("ErrorResponse", STS_NAMESPACE);
+    xml.nest("Error", |xml| {
+        xml.text("Type", if status.is_server_error() { "Receiver" } else { "Sender" });
+        xml.text("Code", code);
+        xml.text("Message", problem.message());
+    });
+    xml.finish()
 }
 
 fn document(code: &str, problem: &Problem, path: &str) -> String {
@@ -104,5 +127,13 @@ mod tests {
         assert_eq!(told(Code::NoSuchKeyDeleted.problem("x")), ("NoSuchKey", 404));
         assert_eq!(told(Problem::not_found("x")), ("NoSuchBucket", 404));
         assert_eq!(told(Problem::internal("x", "secret")), ("InternalError", 500));
+    }
+
+    #[test]
+    fn a_problem_with_a_short_lived_key_is_told_as_sts_tells_it() {
+        let text = sts_document(&Problem::new(Kind::Unauthenticated, "x < y"), StatusCode::FORBIDDEN);
+        let error = "<Error><Type>Sender</Type><Code>InvalidIdentityToken</Code><Message>x &lt; y</Message></Error>";
+        assert!(text.contains(error), "{text}");
+        assert!(is_of_sts(&Method::POST, "/") && !is_of_sts(&Method::POST, "/b") && !is_of_sts(&Method::GET, "/"));
     }
 }
