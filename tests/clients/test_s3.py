@@ -1,6 +1,7 @@
 """S3 as real clients speak it, over TLS: boto3, the aws command line, s3fs, DVC, and an mlflow run whose artifacts lie in a bucket."""
 
 import base64
+import datetime
 import hashlib
 import json
 import os
@@ -493,6 +494,14 @@ def test_a_data_sets_version_is_read_by_s3(s3_server, s3, tmp_path):
     assert s3.head_object(Bucket="datasets", Key=key)["ContentLength"] == table.stat().st_size
     listed = s3.list_objects_v2(Bucket="datasets", Prefix=f"{name}@1/")
     assert [(one["Key"], one["Size"]) for one in listed["Contents"]] == [(key, table.stat().st_size)]
+    committed_at = s3.head_object(Bucket="datasets", Key=key)["LastModified"]
+    assert abs(time.time() - committed_at.timestamp()) < 3_600, "a file is as old as its version"
+    assert s3.get_object(Bucket="datasets", Key=key)["LastModified"] == committed_at
+    assert listed["Contents"][0]["LastModified"].replace(microsecond=0) == committed_at
+    moved = f"{name}@latest/t.csv"
+    assert code_of(s3.get_object, Bucket="datasets", Key=moved, IfModifiedSince=committed_at) == "304"
+    before = committed_at - datetime.timedelta(days=1)
+    assert s3.get_object(Bucket="datasets", Key=moved, IfModifiedSince=before)["Body"].read() == table.read_bytes()
     assert code_of(s3.put_object, Bucket="datasets", Key=key, Body=b"x") == "AccessDenied"
     assert code_of(s3.delete_object, Bucket="datasets", Key=key) == "AccessDenied"
     source = {"Bucket": "datasets", "Key": key}
