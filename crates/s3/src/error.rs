@@ -10,6 +10,10 @@ use wire::Answer;
 use crate::auth::STS_NAMESPACE;
 use crate::xml::Xml;
 
+/// What helps whose signature is not good. Which part of it was wrong is nobody's business.
+const NOT_SIGNED: &str = "The request signature we calculated does not match the signature you provided, or the access key has ended with \
+                          its token. Check the secret and the session token, or ask for a new key: `strongroom token access-key`";
+
 /// A problem that a signature, a chunk or a checksum was refused with.
 pub fn refused(refusal: Refusal) -> Problem {
     let kind = if refusal.status == 403 { Kind::Forbidden } else { Kind::Invalid };
@@ -103,10 +107,17 @@ fn sts_document(problem: &Problem, status: StatusCode) -> String {
     xml.finish()
 }
 
+/// What is said of it. What clients of other protocols would send instead of a signature is of no use here.
+fn message_of(problem: &Problem) -> &str {
+    let source = std::error::Error::source(problem);
+    let is_signed = problem.kind() == Kind::Unauthenticated && source.is_some_and(|source| source.is::<Refusal>());
+    if is_signed { NOT_SIGNED } else { problem.message() }
+}
+
 fn document(code: &str, problem: &Problem, path: &str) -> String {
     let mut xml = Xml::plain("Error");
     xml.text("Code", code);
-    xml.text("Message", problem.message());
+    xml.text("Message", message_of(problem));
     xml.text("Resource", &path.chars().take(1_024).collect::<String>());
     xml.finish()
 }
@@ -127,6 +138,15 @@ mod tests {
         assert_eq!(told(Code::NoSuchKeyDeleted.problem("x")), ("NoSuchKey", 404));
         assert_eq!(told(Problem::not_found("x")), ("NoSuchBucket", 404));
         assert_eq!(told(Problem::internal("x", "secret")), ("InternalError", 500));
+    }
+
+    #[test]
+    fn who_signed_is_told_what_helps_with_a_signature() {
+        let wrong = Problem::new(Kind::Unauthenticated, "send a token").because(Refusal::mismatch());
+        let text = document(code_of(&wrong).0, &wrong, "/b");
+        assert!(text.contains("<Code>SignatureDoesNotMatch</Code>") && text.contains("token access-key"), "{text}");
+        assert!(!text.contains("send a token"), "{text}");
+        assert_eq!(message_of(&refused(Refusal::new("AccessDenied", "request has expired"))), "request has expired");
     }
 
     #[test]

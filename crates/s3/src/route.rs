@@ -186,8 +186,8 @@ impl Request {
                 "`{shown}` in the query is not supported; what is said by a header is sent as a signed header"
             )));
         }
-        let of_upload = self.query("uploadId").is_some();
-        if self.query("partNumber").is_some() && !(of_upload && self.method == Method::PUT) {
+        let is_part = self.query("uploadId").is_some() && self.method == Method::PUT;
+        if self.query("partNumber").is_some() && !is_part {
             return Err(Code::InvalidArgument.problem("a partNumber comes with the uploadId of the upload that it is a part of"));
         }
         let makes_version = matches!(self.subresource(), None | Some("uploadId" | "uploads"));
