@@ -88,21 +88,19 @@ const SUBRESOURCES: &[&str] = &[
 const PARAMETER_CHARS_MAX: usize = 64;
 
 /// What else of a query is understood: what comes of a signature is judged before, and what SDKs say of themselves changes nothing.
-const PARAMETERS: &[&str] = &[
-    "partNumber",
-    "versionId",
-    "x-id",
-    "X-Amz-Algorithm",
-    "X-Amz-Content-Sha256",
-    "X-Amz-Credential",
-    "X-Amz-Date",
-    "X-Amz-Expires",
-    "X-Amz-Security-Token",
-    "X-Amz-Signature",
-    "X-Amz-SignedHeaders",
-    "X-Amz-User-Agent",
-    "x-amz-user-agent",
+const PARAMETERS: &[&str] = &["partNumber", "versionId", "x-id"];
+/// The same in small letters: SDKs write these in either.
+const PARAMETERS_OF_SDKS: &[&str] = &[
+    "x-amz-algorithm",
+    "x-amz-content-sha256",
+    "x-amz-credential",
+    "x-amz-date",
+    "x-amz-expires",
     "x-amz-sdk-checksum-algorithm",
+    "x-amz-security-token",
+    "x-amz-signature",
+    "x-amz-signedheaders",
+    "x-amz-user-agent",
 ];
 
 /// A request whose head was read.
@@ -177,8 +175,10 @@ impl Request {
             return Ok(());
         }
         let is_known = |name: &str| {
+            let small = name.to_ascii_lowercase();
             // Some SDKs move a checksum from the head to a presigned query; it is checked where it is a header.
-            SUBRESOURCES.contains(&name) || PARAMETERS.contains(&name) || name.starts_with("x-amz-checksum-")
+            let of_sdk = PARAMETERS_OF_SDKS.contains(&small.as_str()) || small.starts_with("x-amz-checksum-");
+            of_sdk || SUBRESOURCES.contains(&name) || PARAMETERS.contains(&name)
         };
         if let Some((name, _)) = self.query.iter().find(|(name, _)| !is_known(name)) {
             let shown: String = name.chars().take(PARAMETER_CHARS_MAX).collect();
@@ -319,7 +319,7 @@ mod tests {
 
     #[test]
     fn what_clients_send_is_understood() {
-        for query in ["x-id=PutObject", "uploadId=u&partNumber=1", "tagging&versionId=v", "x-amz-checksum-crc32=A"] {
+        for query in ["x-id=PutObject", "uploadId=u&partNumber=1", "tagging&versionId=v", "X-Amz-Checksum-Crc32=A"] {
             assert_eq!(refused_as(Method::PUT, query), None, "{query}");
         }
         assert_eq!(refused_as(Method::DELETE, "versionId=v"), None);
