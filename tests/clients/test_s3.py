@@ -1,6 +1,7 @@
 """S3 as real clients speak it, over TLS: boto3, the aws command line, s3fs, DVC, and an mlflow run whose artifacts lie in a bucket."""
 
 import base64
+import datetime
 import hashlib
 import json
 import os
@@ -19,6 +20,7 @@ import boto3
 import pytest
 import requests
 from boto3.s3.transfer import TransferConfig
+from botocore import UNSIGNED
 from botocore.config import Config
 from botocore.exceptions import ClientError
 
@@ -185,6 +187,27 @@ def test_what_there_is_none_of_says_what_there_is_instead(s3, bucket):
     assert refusal(s3.restore_object, Bucket=bucket, Key="k")["Code"] == "NotImplemented"
 
 
+def test_a_change_with_a_query_that_is_not_understood_changes_nothing(s3_server, s3, bucket):
+    s3.put_object(Bucket=bucket, Key="k", Body=b"kept")
+    asking = client(s3_server)
+    wanted = {"query": ""}
+
+    def ask_for_more(request, **_):
+        request.url += ("&" if "?" in request.url else "?") + wanted["query"]
+
+    asking.meta.events.register("before-sign.s3", ask_for_more)
+    for query, code in (
+        ("append", "NotImplemented"), ("annotation=x", "NotImplemented"), ("x-amz-meta-a=b", "NotImplemented"), ("partNumber=3", "InvalidArgument"),
+    ):  # fmt: skip
+        wanted["query"] = query
+        assert code_of(asking.put_object, Bucket=bucket, Key="k", Body=b"lost") == code, query
+        assert code_of(asking.delete_object, Bucket=bucket, Key="k") == code, query
+    wanted["query"] = "versionId=null"
+    assert code_of(asking.put_object, Bucket=bucket, Key="k", Body=b"lost") == "InvalidArgument"
+    wanted["query"] = "append"
+    assert asking.get_object(Bucket=bucket, Key="k")["Body"].read() == b"kept", "what is read may carry anything"
+
+
 def test_an_access_key_does_what_its_token_may_and_ends_with_it(s3_server, s3, bucket):
     viewer = people.person(s3_server, "viewer")
     theirs = client(s3_server, viewer.session())
@@ -293,6 +316,14 @@ def test_short_lived_keys_come_for_a_token(s3_server, bucket):
     assert code_of(client(s3_server, keys=without).list_objects_v2, Bucket=bucket) == "SignatureDoesNotMatch"
     wrong = requests.post(address(s3_server) + "/", data={**form, "WebIdentityToken": "x"}, verify=s3_server.ca, timeout=10)
     assert wrong.status_code == 403
+    # What is wrong is told in the form that clients of STS read.
+    place = {"endpoint_url": address(s3_server), "region_name": REGION, "verify": s3_server.ca}
+    sts = boto3.client("sts", config=Config(signature_version=UNSIGNED, retries={"max_attempts": 1}), **place)
+    role = {"RoleArn": "arn:aws:iam::000000000000:role/strongroom", "RoleSessionName": "t"}
+    assert code_of(sts.assume_role_with_web_identity, WebIdentityToken="nonsense", **role) == "InvalidIdentityToken"
+    asked = {"WebIdentityToken": s3_server.token, **role}
+    assert code_of(sts.assume_role_with_web_identity, DurationSeconds=43_201, **asked) == "ValidationError"
+    assert code_of(sts.assume_role_with_web_identity, Policy="{}", **asked) == "NotImplemented"
 
 
 def presigned(server, method, **arguments):
@@ -463,6 +494,14 @@ def test_a_data_sets_version_is_read_by_s3(s3_server, s3, tmp_path):
     assert s3.head_object(Bucket="datasets", Key=key)["ContentLength"] == table.stat().st_size
     listed = s3.list_objects_v2(Bucket="datasets", Prefix=f"{name}@1/")
     assert [(one["Key"], one["Size"]) for one in listed["Contents"]] == [(key, table.stat().st_size)]
+    committed_at = s3.head_object(Bucket="datasets", Key=key)["LastModified"]
+    assert abs(time.time() - committed_at.timestamp()) < 3_600, "a file is as old as its version"
+    assert s3.get_object(Bucket="datasets", Key=key)["LastModified"] == committed_at
+    assert listed["Contents"][0]["LastModified"].replace(microsecond=0) == committed_at
+    moved = f"{name}@latest/t.csv"
+    assert code_of(s3.get_object, Bucket="datasets", Key=moved, IfModifiedSince=committed_at) == "304"
+    before = committed_at - datetime.timedelta(days=1)
+    assert s3.get_object(Bucket="datasets", Key=moved, IfModifiedSince=before)["Body"].read() == table.read_bytes()
     assert code_of(s3.put_object, Bucket="datasets", Key=key, Body=b"x") == "AccessDenied"
     assert code_of(s3.delete_object, Bucket="datasets", Key=key) == "AccessDenied"
     source = {"Bucket": "datasets", "Key": key}

@@ -15,6 +15,17 @@ use crate::trust::Trust;
 /// An inventory is refused beyond this: 10 million objects.
 const INVENTORY_BYTES_MAX: usize = 1 << 30;
 
+/// A backup that is whole, as the server knows it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Known {
+    /// Its number.
+    pub sequence: u64,
+    /// SHA-256 of its manifest.
+    pub sha256: Vec<u8>,
+    /// Whether the server keeps the manifest too, as it does until it takes the backup away itself.
+    pub is_kept: bool,
+}
+
 /// The manifests of a place, in order, each signed by the trusted key; and what is wrong with the rest, and between them.
 #[derive(Debug, Default)]
 pub struct Chain {
@@ -58,19 +69,23 @@ impl Chain {
         self.all.insert(sequence, next);
     }
 
-    /// Compares with what the server knows of the place: a manifest that was exchanged for an older one, or taken away at the end, is found by
-    /// that alone. One that is not what the server made counts for none.
-    pub fn compare(&mut self, known: &[(u64, Vec<u8>)]) {
-        let first = self.first().unwrap_or(u64::MAX);
-        for (sequence, digest) in known {
-            let why = match self.get(*sequence) {
-                Some(found) if found.sha256.as_slice() == digest => continue,
+    /// Compares with what the server knows of the place: a manifest that was exchanged for an older one, or taken away at the beginning or the
+    /// end, is found by that alone. One that is not what the server made counts for none. Of those that go after `keep` newer ones (0: never)
+    /// none is missed: they may be gone for longer than a restored database knows.
+    pub fn compare(&mut self, known: &[Known], keep: u32) {
+        let (first, last) = (self.first().unwrap_or(u64::MAX), self.last_sequence());
+        let is_due = |sequence: u64| keep > 0 && last.saturating_sub(sequence) >= u64::from(keep);
+        for one in known {
+            let sequence = one.sequence;
+            let was_pruned = sequence < first && first != u64::MAX && (!one.is_kept || is_due(sequence));
+            let why = match self.get(sequence) {
+                Some(found) if found.sha256.as_slice() == one.sha256.as_slice() => continue,
                 Some(_) => "its manifest is not the one that this server made",
-                None if self.is_faulty(*sequence) || (*sequence < first && first != u64::MAX) => continue,
+                None if self.is_faulty(sequence) || was_pruned => continue,
                 None => "this server made it, and its manifest is missing",
             };
-            self.all.remove(sequence);
-            self.faults.push((*sequence, BackupError::Chain(*sequence, why.to_owned())));
+            self.all.remove(&sequence);
+            self.faults.push((sequence, BackupError::Chain(sequence, why.to_owned())));
         }
     }
 
@@ -88,8 +103,8 @@ impl Chain {
     ///
     /// # Errors
     /// What is wrong with the first.
-    pub fn check_own(&self, known: &[(u64, Vec<u8>)]) -> Result<(), BackupError> {
-        let is_known = |sequence: u64| known.iter().any(|(one, _)| *one == sequence);
+    pub fn check_own(&self, known: &[Known]) -> Result<(), BackupError> {
+        let is_known = |sequence: u64| known.iter().any(|one| one.sequence == sequence);
         for (sequence, error) in &self.faults {
             if matches!(error, BackupError::Foreign(_)) || (self.all.is_empty() && !is_known(*sequence)) {
                 return Err(error.again());

@@ -51,7 +51,7 @@ use vault::keys::Keyring;
 use vault::objects::Objects;
 
 pub use approval::{APPROVAL_HOURS, Approval};
-pub use chain::Chain;
+pub use chain::{Chain, Known};
 pub use check::{Checked, check};
 pub use config::BackupConfig;
 pub use error::BackupError;
@@ -188,7 +188,7 @@ impl Backup {
         self.0.system.write(move |writer| store::note_faults(writer, &target, &names, sequence, at)).await
     }
 
-    async fn known_manifests<O: ?Sized>(&self, permit: &Permit<O>, target: &str) -> Result<Vec<(u64, Vec<u8>)>, Problem> {
+    async fn known_manifests<O: ?Sized>(&self, permit: &Permit<O>, target: &str) -> Result<Vec<Known>, Problem> {
         let target = target.to_owned();
         self.0.db.read(permit, move |reader| store::known_manifests(reader, &target)).await
     }

@@ -76,12 +76,12 @@ pub(crate) async fn make<O: ?Sized>(room: &Backup, permit: &Permit<O>, run: &Run
     let trust = room.trust().await?;
     let known = room.known_manifests(permit, &run.target).await?;
     let mut chain = Chain::read(&target, &trust).await?;
-    chain.compare(&known);
+    chain.compare(&known, room.0.config.keep);
     chain.check_own(&known)?;
     let put_back_count = mend::manifests(room, permit, (&target, &run.target), &trust, &chain).await?;
     if put_back_count > 0 {
         chain = Chain::read(&target, &trust).await?;
-        chain.compare(&known);
+        chain.compare(&known, room.0.config.keep);
     }
     for (sequence, error) in chain.faults() {
         tracing::error!(sequence, %error, "a manifest is not good: the backup goes on behind the last one that is");
@@ -97,7 +97,7 @@ pub(crate) async fn make<O: ?Sized>(room: &Backup, permit: &Permit<O>, run: &Run
         faults: room.0.system.read(move |reader| store::faults(reader, &place)).await?,
         reread_bytes: 0,
         mended_count: put_back_count,
-        sequence: known.last().map_or(0, |(sequence, _)| *sequence).max(chain.last_sequence()) + 1,
+        sequence: known.last().map_or(0, |one| one.sequence).max(chain.last_sequence()) + 1,
         copied_bytes: 0,
         fresh: Vec::new(),
     };

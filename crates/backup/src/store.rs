@@ -5,6 +5,7 @@ use std::collections::HashSet;
 use kernel::{Micros, Problem};
 use vault::db::{Bind, DbError, Reader, Row, Writer};
 
+use crate::chain::Known;
 use crate::types::{Request, Restored, Run, RunKind, RunState};
 
 const RUN_COLUMNS: &str =
@@ -101,11 +102,15 @@ pub(crate) fn last_ended(reader: &mut Reader<'_>, kind: RunKind) -> Result<Optio
     Ok(reader.query_one(&sql, &[kind.word().into()], run_from)?)
 }
 
-/// The backups of a place that are whole, as the server knows them: number and manifest's digest.
-pub(crate) fn known_manifests(reader: &mut Reader<'_>, target: &str) -> Result<Vec<(u64, Vec<u8>)>, Problem> {
-    let sql = "SELECT sequence, manifest_sha256 FROM backup_run
+fn known_from(row: &Row<'_>) -> Result<Known, DbError> {
+    Ok(Known { sequence: unsigned(row.int(0)?), sha256: row.bytes(1)?, is_kept: row.flag(2)? })
+}
+
+/// The backups of a place that are whole, as the server knows them, in order.
+pub(crate) fn known_manifests(reader: &mut Reader<'_>, target: &str) -> Result<Vec<Known>, Problem> {
+    let sql = "SELECT sequence, manifest_sha256, CASE WHEN manifest IS NULL THEN 0 ELSE 1 END FROM backup_run
                WHERE target = $1 AND kind = 'backup' AND state = 'done' AND sequence IS NOT NULL ORDER BY sequence";
-    Ok(reader.query(sql, &[target.into()], |row| Ok((unsigned(row.int(0)?), row.bytes(1)?)))?)
+    Ok(reader.query(sql, &[target.into()], known_from)?)
 }
 
 /// Keeps the manifest of a run, as it was signed.

@@ -15,7 +15,8 @@ use crate::error::{not_implemented, refused};
 use crate::xml::Xml;
 use crate::{Shared, route, xml_answer};
 
-const STS_NAMESPACE: &str = "https://sts.amazonaws.com/doc/2011-06-15/";
+/// The name space of what [`assume`] answers.
+pub const STS_NAMESPACE: &str = "https://sts.amazonaws.com/doc/2011-06-15/";
 const FORM: &str = "application/x-www-form-urlencoded";
 
 /// What of a signature is needed once its body comes.

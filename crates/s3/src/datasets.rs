@@ -21,8 +21,6 @@ use crate::{Shared, empty, subresources, xml_answer};
 
 /// The bucket that no workspace has.
 pub const BUCKET: &str = "datasets";
-/// A version never changes: it is as old as time for every condition on dates.
-const MODIFIED_AT: Micros = Micros(0);
 
 /// The verb of a request.
 pub fn action_of(method: &Method, has_key: bool) -> Action {
@@ -91,17 +89,17 @@ fn list(shared: Shared, request: &Request) -> Result<Chosen, Problem> {
     let verb = manifest_of(&shared, name, version);
     Ok(Chosen::verbs(move |visitor| {
         Box::pin(async move {
-            let entries = match visitor.call(verb).await {
-                Ok(manifest) => manifest.entries,
+            let (entries, modified_at) = match visitor.call(verb).await {
+                Ok(files) => (files.manifest.entries, modified_at(files.committed_at)),
                 // Below a prefix that is none there is nothing.
-                Err(problem) if problem.kind() == Kind::NotFound => Vec::new(),
+                Err(problem) if problem.kind() == Kind::NotFound => (Vec::new(), Micros::default()),
                 Err(problem) => return Err(problem),
             };
             let files = entries.iter().map(|entry| listing::File {
                 key: format!("{root}{}", entry.path),
                 size_bytes: entry.size_bytes,
                 etag: opaque_etag(&entry.sha256, 1),
-                modified_at: MODIFIED_AT,
+                modified_at,
                 owner: String::new(),
                 checksum: None,
             });
@@ -122,16 +120,27 @@ impl Place {
         Ok(Self { manifest: manifest_of(shared, name, version), path: path.to_owned() })
     }
 
-    /// Its size and digest.
+    /// What is known of it.
     async fn find(self, visitor: &Visitor) -> Result<Content, Problem> {
-        let manifest = visitor.call(self.manifest).await.map_err(missing)?;
-        let entry = manifest.entries.iter().find(|entry| entry.path == self.path).ok_or_else(no_key)?;
-        Ok((entry.size_bytes, entry.sha256))
+        let files = visitor.call(self.manifest).await.map_err(missing)?;
+        let entry = files.manifest.entries.iter().find(|entry| entry.path == self.path).ok_or_else(no_key)?;
+        let modified_at = modified_at(files.committed_at);
+        Ok(Content { size_bytes: entry.size_bytes, sha256: entry.sha256, modified_at })
     }
 }
 
-/// A file's size and digest.
-type Content = (u64, [u8; 32]);
+/// What is known of a file.
+#[derive(Clone, Copy)]
+struct Content {
+    size_bytes: u64,
+    sha256: [u8; 32],
+    modified_at: Micros,
+}
+
+/// A version never changes, but `latest` and `admitted` name another one from time to time: a file is as old as its version.
+fn modified_at(committed_at: Option<Micros>) -> Micros {
+    committed_at.unwrap_or_default()
+}
 
 fn beside(
     shared: Shared,
@@ -142,7 +151,8 @@ fn beside(
     Ok(Chosen::verbs(move |visitor| Box::pin(async move { render(&headers, place.find(visitor).await?) })))
 }
 
-fn attributes_shown(headers: &HeaderMap, (size_bytes, sha256): Content) -> Result<Answer, Problem> {
+fn attributes_shown(headers: &HeaderMap, content: Content) -> Result<Answer, Problem> {
+    let Content { size_bytes, sha256, modified_at } = content;
     let asked = headers::text(headers, "x-amz-object-attributes")
         .ok_or_else(|| Code::InvalidArgument.problem("the header x-amz-object-attributes names what is wanted"))?;
     let wants = |name: &str| asked.split(',').any(|one| one.trim() == name);
@@ -163,19 +173,19 @@ fn attributes_shown(headers: &HeaderMap, (size_bytes, sha256): Content) -> Resul
         xml.text("ObjectSize", &size_bytes.to_string());
     }
     let mut answer = xml_answer(xml.finish());
-    put(answer.headers_mut(), "last-modified", &headers::http_date(MODIFIED_AT));
+    put(answer.headers_mut(), "last-modified", &headers::http_date(modified_at));
     Ok(answer)
 }
 
 /// 304, where the reader has it already.
-fn unchanged(when: &ReadConditions, sha256: &[u8; 32]) -> Result<Option<Answer>, Problem> {
-    let etag = opaque_etag(sha256, 1);
-    if !when.check(&etag, MODIFIED_AT)? {
+fn unchanged(when: &ReadConditions, content: Content) -> Result<Option<Answer>, Problem> {
+    let etag = opaque_etag(&content.sha256, 1);
+    if !when.check(&etag, content.modified_at)? {
         return Ok(None);
     }
     let mut answer = empty(StatusCode::NOT_MODIFIED);
     headers::put_etag(answer.headers_mut(), &etag);
-    put(answer.headers_mut(), "last-modified", &headers::http_date(MODIFIED_AT));
+    put(answer.headers_mut(), "last-modified", &headers::http_date(content.modified_at));
     Ok(Some(answer))
 }
 
@@ -183,13 +193,13 @@ fn head(shared: Shared, request: Request) -> Result<Chosen, Problem> {
     let (place, wants_checksum) = (Place::of(&shared, &request)?, wants_checksum(&request));
     Ok(Chosen::verbs(move |visitor| {
         Box::pin(async move {
-            let (size_bytes, sha256) = place.find(visitor).await?;
-            if let Some(answer) = unchanged(&headers::read_conditions(&request.headers, ""), &sha256)? {
+            let content = place.find(visitor).await?;
+            if let Some(answer) = unchanged(&headers::read_conditions(&request.headers, ""), content)? {
                 return Ok(answer);
             }
             let mut answer = empty(StatusCode::OK);
-            describe(&mut answer, size_bytes, &sha256, wants_checksum);
-            put(answer.headers_mut(), "content-length", &size_bytes.to_string());
+            describe(&mut answer, content, wants_checksum);
+            put(answer.headers_mut(), "content-length", &content.size_bytes.to_string());
             Ok(answer)
         })
     }))
@@ -199,15 +209,16 @@ fn wants_checksum(request: &Request) -> bool {
     headers::text(&request.headers, "x-amz-checksum-mode").is_some_and(|mode| mode.eq_ignore_ascii_case("enabled"))
 }
 
-fn describe(answer: &mut Answer, size_bytes: u64, sha256: &[u8; 32], wants_checksum: bool) {
+fn describe(answer: &mut Answer, content: Content, wants_checksum: bool) {
+    let Content { size_bytes, sha256, modified_at } = content;
     let out = answer.headers_mut();
-    headers::put_etag(out, &opaque_etag(sha256, 1));
+    headers::put_etag(out, &opaque_etag(&sha256, 1));
     put(out, "accept-ranges", "bytes");
     put(out, "content-type", "binary/octet-stream");
     put(out, "x-amz-server-side-encryption", "AES256");
-    put(out, "last-modified", &headers::http_date(MODIFIED_AT));
+    put(out, "last-modified", &headers::http_date(modified_at));
     if wants_checksum && size_bytes > 0 {
-        put(out, "x-amz-checksum-sha256", &wire::base64_text(sha256));
+        put(out, "x-amz-checksum-sha256", &wire::base64_text(&sha256));
         put(out, "x-amz-checksum-type", "FULL_OBJECT");
     }
 }
@@ -225,8 +236,7 @@ fn read(shared: Shared, request: Request) -> Result<Chosen, Problem> {
         Box::pin(async move {
             // What is not wanted after all is not read, and leaves no edge.
             if when != ReadConditions::default() {
-                let (_, sha256) = place.find(visitor).await?;
-                if let Some(answer) = unchanged(&when, &sha256)? {
+                if let Some(answer) = unchanged(&when, place.find(visitor).await?)? {
                     return Ok(answer);
                 }
             }
@@ -239,9 +249,9 @@ fn read(shared: Shared, request: Request) -> Result<Chosen, Problem> {
 }
 
 fn sent(file: Download, is_partial: bool, wants_checksum: bool) -> Answer {
-    let Download { size_bytes, sha256, range, body } = file;
+    let Download { size_bytes, sha256, committed_at, range, body } = file;
     let mut answer = Answer::new(Body::from_stream(body));
-    describe(&mut answer, size_bytes, &sha256, wants_checksum);
+    describe(&mut answer, Content { size_bytes, sha256, modified_at: modified_at(committed_at) }, wants_checksum);
     let out = answer.headers_mut();
     put(out, "content-length", &range.end.saturating_sub(range.start).to_string());
     if is_partial {

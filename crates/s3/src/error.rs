@@ -7,7 +7,12 @@ use kernel::{Kind, Problem};
 use sigv4::Refusal;
 use wire::Answer;
 
+use crate::auth::STS_NAMESPACE;
 use crate::xml::Xml;
+
+/// What helps whose signature is not good. Which part of it was wrong is nobody's business.
+const NOT_SIGNED: &str = "The request signature we calculated does not match the signature you provided, or the access key has ended with \
+                          its token. Check the secret and the session token, or ask for a new key: `strongroom token access-key`";
 
 /// A problem that a signature, a chunk or a checksum was refused with.
 pub fn refused(refusal: Refusal) -> Problem {
@@ -56,7 +61,8 @@ pub fn answer(problem: &Problem, method: &Method, path: &str) -> Answer {
     let (code, status) = code_of(problem);
     let status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     let has_body = method != Method::HEAD && status != StatusCode::NOT_MODIFIED;
-    let mut answer = Answer::new(if has_body { Body::from(document(code, problem, path)) } else { Body::empty() });
+    let text = if is_of_sts(method, path) { sts_document(problem, status) } else { document(code, problem, path) };
+    let mut answer = Answer::new(if has_body { Body::from(text) } else { Body::empty() });
     *answer.status_mut() = status;
     let headers = answer.headers_mut();
     if has_body {
@@ -80,10 +86,38 @@ pub fn answer(problem: &Problem, method: &Method, path: &str) -> Answer {
     answer
 }
 
+/// Whether it is about a short-lived key: that is the only thing that is posted there.
+fn is_of_sts(method: &Method, path: &str) -> bool {
+    method == Method::POST && path == "/"
+}
+
+/// The same problem as STS tells it, whose clients find nothing in the other form.
+fn sts_document(problem: &Problem, status: StatusCode) -> String {
+    let code = match problem.kind() {
+        Kind::Unauthenticated => "InvalidIdentityToken",
+        Kind::Invalid => "ValidationError",
+        _ => code_of(problem).0,
+    };
+    let mut xml = Xml::within("ErrorResponse", STS_NAMESPACE);
+    xml.nest("Error", |xml| {
+        xml.text("Type", if status.is_server_error() { "Receiver" } else { "Sender" });
+        xml.text("Code", code);
+        xml.text("Message", problem.message());
+    });
+    xml.finish()
+}
+
+/// What is said of it. What clients of other protocols would send instead of a signature is of no use here.
+fn message_of(problem: &Problem) -> &str {
+    let source = std::error::Error::source(problem);
+    let is_signed = problem.kind() == Kind::Unauthenticated && source.is_some_and(|source| source.is::<Refusal>());
+    if is_signed { NOT_SIGNED } else { problem.message() }
+}
+
 fn document(code: &str, problem: &Problem, path: &str) -> String {
     let mut xml = Xml::plain("Error");
     xml.text("Code", code);
-    xml.text("Message", problem.message());
+    xml.text("Message", message_of(problem));
     xml.text("Resource", &path.chars().take(1_024).collect::<String>());
     xml.finish()
 }
@@ -104,5 +138,22 @@ mod tests {
         assert_eq!(told(Code::NoSuchKeyDeleted.problem("x")), ("NoSuchKey", 404));
         assert_eq!(told(Problem::not_found("x")), ("NoSuchBucket", 404));
         assert_eq!(told(Problem::internal("x", "secret")), ("InternalError", 500));
+    }
+
+    #[test]
+    fn who_signed_is_told_what_helps_with_a_signature() {
+        let wrong = Problem::new(Kind::Unauthenticated, "send a token").because(Refusal::mismatch());
+        let text = document(code_of(&wrong).0, &wrong, "/b");
+        assert!(text.contains("<Code>SignatureDoesNotMatch</Code>") && text.contains("token access-key"), "{text}");
+        assert!(!text.contains("send a token"), "{text}");
+        assert_eq!(message_of(&refused(Refusal::new("AccessDenied", "request has expired"))), "request has expired");
+    }
+
+    #[test]
+    fn a_problem_with_a_short_lived_key_is_told_as_sts_tells_it() {
+        let text = sts_document(&Problem::new(Kind::Unauthenticated, "x < y"), StatusCode::FORBIDDEN);
+        let error = "<Error><Type>Sender</Type><Code>InvalidIdentityToken</Code><Message>x &lt; y</Message></Error>";
+        assert!(text.contains(error), "{text}");
+        assert!(is_of_sts(&Method::POST, "/") && !is_of_sts(&Method::POST, "/b") && !is_of_sts(&Method::GET, "/"));
     }
 }

@@ -84,6 +84,25 @@ const SUBRESOURCES: &[&str] = &[
     "website",
 ];
 
+/// How much of a name that is not known is told.
+const PARAMETER_CHARS_MAX: usize = 64;
+
+/// What else of a query is understood: what comes of a signature is judged before, and what SDKs say of themselves changes nothing.
+const PARAMETERS: &[&str] = &["partNumber", "versionId", "x-id"];
+/// The same in small letters: SDKs write these in either.
+const PARAMETERS_OF_SDKS: &[&str] = &[
+    "x-amz-algorithm",
+    "x-amz-content-sha256",
+    "x-amz-credential",
+    "x-amz-date",
+    "x-amz-expires",
+    "x-amz-sdk-checksum-algorithm",
+    "x-amz-security-token",
+    "x-amz-signature",
+    "x-amz-signedheaders",
+    "x-amz-user-agent",
+];
+
 /// A request whose head was read.
 pub struct Request {
     pub method: Method,
@@ -149,6 +168,35 @@ impl Request {
         }
     }
 
+    /// Refuses a change whose query says more than is understood, for something else would be done than was asked for. What is read may
+    /// carry anything, as with S3.
+    fn refuse_unknown(&self) -> Result<(), Problem> {
+        if !matches!(self.method, Method::PUT | Method::POST | Method::DELETE) {
+            return Ok(());
+        }
+        let is_known = |name: &str| {
+            let small = name.to_ascii_lowercase();
+            // Some SDKs move a checksum from the head to a presigned query; it is checked where it is a header.
+            let of_sdk = PARAMETERS_OF_SDKS.contains(&small.as_str()) || small.starts_with("x-amz-checksum-");
+            of_sdk || SUBRESOURCES.contains(&name) || PARAMETERS.contains(&name)
+        };
+        if let Some((name, _)) = self.query.iter().find(|(name, _)| !is_known(name)) {
+            let shown: String = name.chars().take(PARAMETER_CHARS_MAX).collect();
+            return Err(not_implemented(format!(
+                "`{shown}` in the query is not supported; what is said by a header is sent as a signed header"
+            )));
+        }
+        let is_part = self.query("uploadId").is_some() && self.method == Method::PUT;
+        if self.query("partNumber").is_some() && !is_part {
+            return Err(Code::InvalidArgument.problem("a partNumber comes with the uploadId of the upload that it is a part of"));
+        }
+        let makes_version = matches!(self.subresource(), None | Some("uploadId" | "uploads"));
+        if self.query("versionId").is_some() && self.method != Method::DELETE && makes_version {
+            return Err(Code::InvalidArgument.problem("This operation does not accept a version-id."));
+        }
+        Ok(())
+    }
+
     /// What of the bucket or object is meant, where it is not the thing itself.
     pub fn subresource(&self) -> Option<&str> {
         subresource_of(self.query.iter().map(|(name, _)| name.as_str()))
@@ -191,6 +239,7 @@ pub fn action_of(parts: &Parts) -> Action {
 /// What a request asks for.
 pub fn choose(shared: Shared, request: Request, body: BodyStream) -> Result<Chosen, Problem> {
     refuse_foreign(&request.headers)?;
+    request.refuse_unknown()?;
     let subresource = request.subresource().map(str::to_owned);
     if request.bucket.is_empty() {
         return match request.method {
@@ -241,4 +290,39 @@ pub fn choose(shared: Shared, request: Request, body: BodyStream) -> Result<Chos
 
 fn not_allowed(method: &Method) -> Problem {
     not_implemented(format!("{method} means nothing here"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use kernel::Kind;
+
+    fn refused_as(method: Method, query: &str) -> Option<Kind> {
+        let head = http::Request::builder().method(method).uri(format!("https://s3.example/b/k?{query}")).body(()).unwrap();
+        let request = Request::of(&mut head.into_parts().0).unwrap();
+        request.refuse_unknown().err().map(|problem| problem.kind())
+    }
+
+    #[test]
+    fn a_change_that_asks_for_more_than_is_understood_is_refused() {
+        for query in ["append&position=0", "foo=1", "%61ppend", "x-amz-object-lock-mode=COMPLIANCE", "x-amz-meta-a=b"] {
+            for method in [Method::PUT, Method::POST, Method::DELETE] {
+                assert_eq!(refused_as(method, query), Some(Kind::NotImplemented), "{query}");
+            }
+            assert_eq!(refused_as(Method::GET, query), None, "{query}");
+        }
+        for query in ["partNumber=3", "versionId=v", "uploads&versionId=v", "uploadId=u&partNumber=1&versionId=v"] {
+            assert_eq!(refused_as(Method::PUT, query), Some(Kind::Invalid), "{query}");
+        }
+        assert_eq!(refused_as(Method::DELETE, "partNumber=3"), Some(Kind::Invalid));
+    }
+
+    #[test]
+    fn what_clients_send_is_understood() {
+        for query in ["x-id=PutObject", "uploadId=u&partNumber=1", "tagging&versionId=v", "X-Amz-Checksum-Crc32=A"] {
+            assert_eq!(refused_as(Method::PUT, query), None, "{query}");
+        }
+        assert_eq!(refused_as(Method::DELETE, "versionId=v"), None);
+        assert_eq!(refused_as(Method::POST, "uploads&x-id=CreateMultipartUpload"), None);
+    }
 }

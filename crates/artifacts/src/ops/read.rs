@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use gate::{Action, Operation, Outcome, Permit, Target};
-use kernel::{Problem, hex};
+use kernel::{Micros, Problem, hex};
 use vault::objects::{Body, Piece, Sending, pieces_of};
 
 use crate::{Artifacts, Place, Wanted, store};
@@ -35,6 +35,8 @@ pub struct Download {
     pub size_bytes: u64,
     /// SHA-256 of the whole file.
     pub sha256: [u8; 32],
+    /// Since when it is what it is, where that is known.
+    pub committed_at: Option<Micros>,
     /// Which of its bytes come.
     pub range: Range<u64>,
     /// The bytes. Each was checked before it is given out; if one is damaged, the stream breaks off with a problem.
@@ -78,6 +80,6 @@ impl Operation for ReadArtifact {
         let pieces = pieces.map(|(object, range)| Piece::Object { object: Box::new(object), range }).collect();
         let total_bytes = range.end.saturating_sub(range.start);
         let body = Sending::begin(permit, self.room.objects, pieces, total_bytes, outcome).await?;
-        Ok(Fetched::File(Download { size_bytes: file.size_bytes, sha256: file.sha256, range, body }))
+        Ok(Fetched::File(Download { size_bytes: file.size_bytes, sha256: file.sha256, committed_at: None, range, body }))
     }
 }

@@ -55,7 +55,7 @@ impl Operation for RequestRestore {
         let place = self.room.0.config.place(self.to.as_deref())?;
         let target = self.room.target(&place)?;
         let mut chain = Chain::read(&target, &self.room.trust().await?).await?;
-        chain.compare(&self.room.known_manifests(&permit, &place).await?);
+        chain.compare(&self.room.known_manifests(&permit, &place).await?, self.room.0.config.keep);
         let signed = chain.find(&target, self.sequence)?;
         let request = Request {
             id: kernel::random_id(),

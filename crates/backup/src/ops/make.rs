@@ -78,7 +78,7 @@ impl Operation for TryRestore {
         let target = room.target(&self.run.target)?;
         let trust = room.trust().await?;
         let mut chain = Chain::read(&target, &trust).await?;
-        chain.compare(&room.known_manifests(&permit, &self.run.target).await?);
+        chain.compare(&room.known_manifests(&permit, &self.run.target).await?, room.0.config.keep);
         let newest = chain.find(&target, None)?;
         room.progress(&self.run.id, "restoring", 0, 0).await?;
         let drilled = match self.drill.drill(&self.run.target, newest.manifest.sequence, trust.to_text()?).await {

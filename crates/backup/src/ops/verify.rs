@@ -31,7 +31,7 @@ impl Operation for VerifyBackup {
         let target = room.target(&place)?;
         let trust = room.trust().await?;
         let mut chain = Chain::read(&target, &trust).await?;
-        chain.compare(&room.known_manifests(&permit, &place).await?);
+        chain.compare(&room.known_manifests(&permit, &place).await?, room.0.config.keep);
         let of = chain.find_good(&target, self.sequence)?;
         let log = room.0.audit.log();
         log.flush().await?;

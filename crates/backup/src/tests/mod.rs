@@ -175,7 +175,7 @@ impl World {
         let mut chain = Chain::read(&target, &trust).await?;
         let place = self.place().display().to_string();
         let known = self.opened.system.read(move |reader| crate::store::known_manifests(reader, &place)).await.unwrap();
-        chain.compare(&known);
+        chain.compare(&known, self.room.0.config.keep);
         let log = self.room.0.audit.log();
         check(&target, &trust, &chain, chain.find(&target, Some(sequence))?, Some(&|old| log.goes_on_from(old))).await
     }

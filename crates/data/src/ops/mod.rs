@@ -44,7 +44,7 @@ pub use read::ReadFile;
 pub(crate) use run::file_specs;
 pub use run::{BeginInspection, Ended, RunInspection};
 pub use run_clean::RunCleaning;
-pub use show::{AttestationKey, ShowDataset, ShowManifest, ShowVersion, Shown, VersionPage};
+pub use show::{AttestationKey, ShowDataset, ShowManifest, ShowVersion, Shown, VersionFiles, VersionPage};
 pub use sources::{AddSource, ListSources, NewSource, RemoveSource};
 pub use sweep::{SweepData, SweptData};
 pub use trained::{ShowTrained, TrainedOn};

@@ -68,7 +68,7 @@ impl Operation for ReadFile {
         let total_bytes = range.end.saturating_sub(range.start);
         let pieces = vec![Piece::Object { object: Box::new(object), range: range.clone() }];
         let body = Sending::begin(permit, self.room.objects().clone(), pieces, total_bytes, outcome).await?;
-        Ok(Fetched::File(Download { size_bytes, sha256, range, body }))
+        Ok(Fetched::File(Download { size_bytes, sha256, committed_at: version.committed_at, range, body }))
     }
 }
 

@@ -127,15 +127,24 @@ pub struct ShowManifest {
     pub version: String,
 }
 
+/// The files of a version.
+#[derive(Clone, Debug, PartialEq)]
+pub struct VersionFiles {
+    /// Their list.
+    pub manifest: Manifest,
+    /// Since when they are those; none while the version is open.
+    pub committed_at: Option<Micros>,
+}
+
 impl Operation for ShowManifest {
     const ACTION: Action = super::GET;
-    type Output = Manifest;
+    type Output = VersionFiles;
 
     fn target(&self) -> Target {
         Target::DatasetVersion(self.dataset.clone(), self.version.clone())
     }
 
-    async fn run(self, permit: Permit<Self>) -> Result<Manifest, Problem> {
+    async fn run(self, permit: Permit<Self>) -> Result<VersionFiles, Problem> {
         let id = rules::version_id(&permit)?;
         let read = move |reader: &mut vault::db::Reader<'_>| {
             let version = versions::get(reader, &id)?.ok_or_else(no_version)?;
@@ -144,7 +153,7 @@ impl Operation for ShowManifest {
                 let message = "the version's files are not those that were committed; restore them from a backup";
                 return Err(Problem::internal(message, "the manifest's digest differs"));
             }
-            Ok(manifest)
+            Ok(VersionFiles { manifest, committed_at: version.committed_at })
         };
         self.room.db().read(&permit, read).await
     }

@@ -33,7 +33,10 @@ fn a_version_takes_files_until_it_is_committed() {
         assert_eq!(shown.version.licence.as_deref(), Some("CC-BY-4.0"));
         assert_eq!((shown.version.file_count, shown.version.size_bytes), (2, 16));
         let manifest = ShowManifest { room: world.room.clone(), dataset: "churn".to_owned(), version: "latest".to_owned() };
-        let manifest = world.call(manifest).await.unwrap();
+        let files = world.call(manifest).await.unwrap();
+        assert_eq!(files.committed_at, shown.version.committed_at);
+        assert!(files.committed_at.is_some());
+        let manifest = files.manifest;
         assert_eq!(manifest, Manifest::of(manifest.entries.clone()));
         assert_eq!(manifest.digest, committed.manifest_sha256);
         assert_eq!(manifest.entries.iter().map(|entry| entry.path.as_str()).collect::<Vec<_>>(), ["a.csv", "part/b.csv"]);

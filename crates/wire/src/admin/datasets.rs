@@ -10,9 +10,9 @@ use data::ops::{
     Admit, AttestationKey, CancelInspection, CleanVersion, Commit, Committed, ContractSet, Decided, Diff, Difference,
     DiscardVersion, Document, Export, Exported, Findings, OpenVersion, PutFile, QueryVersion, QueueInspection, ReadContract,
     ReadDocument, ReadFile, Refuse, RowsWish, SearchDatasets, SetContract, ShowDataset, ShowManifest, ShowTrained, ShowVersion,
-    UseVersion, Waive,
+    UseVersion, VersionFiles, Waive,
 };
-use data::{CommitWish, Data, DocumentKind, Manifest, OtherVersion, VersionName, Wanted};
+use data::{CommitWish, Data, DocumentKind, OtherVersion, VersionName, Wanted};
 use gate::{Operation, Visitor};
 use http::{HeaderValue, Method, header};
 use inspection::QueryRows;
@@ -402,7 +402,7 @@ fn decided_answer(done: &Decided) -> Result<Answer, Problem> {
     }))
 }
 
-fn manifest_answer(manifest: Manifest) -> Result<Answer, Problem> {
+fn manifest_answer(VersionFiles { manifest, .. }: VersionFiles) -> Result<Answer, Problem> {
     let files: Vec<Value> = manifest
         .entries
         .iter()
