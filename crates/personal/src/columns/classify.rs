@@ -6,6 +6,7 @@ use super::header::{Header, Need};
 use super::report::{ColumnReport, Evidence, KindReport};
 use super::values::{KindCount, Values};
 use crate::kind::Kind;
+use crate::scan::DRAWN_BASE;
 
 /// A column whose texts have more words than this on average holds sentences.
 const FREE_TEXT_WORDS: f64 = 4.5;
@@ -27,6 +28,8 @@ const FEW_REPEATS_MIN: f64 = 10.0;
 const FEW_LISTED_SHARE_MIN: f64 = 0.65;
 /// Of sentences, this share must hold a name before a single odd capital counts.
 const NAMED_SHARE_MIN: f64 = 0.02;
+/// Of sentences, this share must hold a password that reads like words before it is thought to be somebody's.
+const PASSWORD_SHARE_MIN: f64 = 0.01;
 /// A column that a name calls one of origins names one in this share of its texts, or has so few codes.
 const ORIGIN_SHARE_MIN: f64 = 0.1;
 const ORIGIN_CODE_MAX: f64 = 20.0;
@@ -90,10 +93,16 @@ impl Judge<'_> {
             let whole = found.whole as f64 / self.values.texts.max(1) as f64;
             let inside = found.values.saturating_sub(found.whole);
             // Whole cells must be many, unless each is certain by itself; inside sentences each one counts.
-            if whole >= WHOLE_SHARE_MIN || found.certain > 0 || inside > 0 && !is_common_in_text(*kind, share) {
+            let counts = inside > 0 && !is_common_in_text(*kind, share) && !self.is_example(*kind, found, share);
+            if whole >= WHOLE_SHARE_MIN || found.certain > 0 || counts {
                 self.add(*kind, f64::from(found.score).mul_add(0.8, 0.2 * share.min(1.0)), found, found.values, Evidence::Values);
             }
         }
+    }
+
+    /// Whether sentences that have a password here and there show what one looks like: it reads like words, and few of them have one.
+    fn is_example(&self, kind: Kind, found: &KindCount, share: f64) -> bool {
+        self.free_text && kind == Kind::Password && found.score < DRAWN_BASE && share < PASSWORD_SHARE_MIN
     }
 
     fn by_check_digits(&mut self, header: &Header) {
