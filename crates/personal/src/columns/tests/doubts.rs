@@ -32,3 +32,17 @@ fn passwords_in_many_sentences_are_secrets_though_they_read_like_words() {
     let report = report(&batch(vec![("note", texts((100..200).map(note)))]));
     assert!(report.classes.contains(&Class::Credential), "{report:#?}");
 }
+
+#[test]
+fn a_drug_in_a_table_about_nobody_is_a_good() {
+    let drugs = ["Metformin", "Ibuprofen", "Warfarin", "Ramipril"];
+    let price = || Arc::new(Float64Array::from_iter_values((0..40).map(|n| 3.0 + f64::from(n)))) as ArrayRef;
+    let goods =
+        report(&batch(vec![("drug", cycle(&drugs, 40)), ("country", cycle(&["Austria", "Spain"], 40)), ("price", price())]));
+    assert!(!goods.classes.contains(&Class::Health) && goods.special_categories.is_empty(), "{goods:#?}");
+    let patients = report(&batch(vec![("drug", cycle(&drugs, 40)), ("age", cycle(&["41", "52", "63"], 40))]));
+    assert!(patients.classes.contains(&Class::Health), "{patients:#?}");
+    let notes = "The patient was diagnosed with diabetes and takes metformin since then";
+    let told = report(&batch(vec![("drug", cycle(&drugs, 40)), ("note", cycle(&[notes], 40))]));
+    assert!(told.classes.contains(&Class::Health), "{told:#?}");
+}
