@@ -30,6 +30,9 @@ const FEW_LISTED_SHARE_MIN: f64 = 0.65;
 const NAMED_SHARE_MIN: f64 = 0.02;
 /// Of sentences, this share must hold a password that reads like words before it is thought to be somebody's.
 const PASSWORD_SHARE_MIN: f64 = 0.01;
+/// Of texts of Chinese or Korean letters, this share must begin as names do, among so many different ones.
+const LETTERS_SHARE_MIN: f64 = 0.7;
+const LETTERS_DISTINCT_MIN: f64 = 10.0;
 /// A column that a name calls one of origins names one in this share of its texts, or has so few codes.
 const ORIGIN_SHARE_MIN: f64 = 0.1;
 const ORIGIN_CODE_MAX: f64 = 20.0;
@@ -62,6 +65,7 @@ pub fn column(path: String, header: &Header, values: &Values) -> ColumnReport {
     judge.by_patterns();
     judge.by_check_digits(header);
     judge.by_samples(header);
+    judge.by_letters(header);
     judge.by_header(header);
     let free_text = judge.free_text;
     let cells = values.count.max(1) as f64;
@@ -161,6 +165,15 @@ impl Judge<'_> {
                 let count = self.scaled(found.values);
                 self.add(*kind, score, found, count, evidence);
             }
+        }
+    }
+
+    /// Chinese and Korean names, of which no list knows the given ones: most texts begin as they do, and there are many.
+    fn by_letters(&mut self, header: &Header) {
+        let share = self.values.like_names as f64 / self.values.sampled.max(1) as f64;
+        if share >= LETTERS_SHARE_MIN && self.values.distinct() >= LETTERS_DISTINCT_MIN && !header.of_things {
+            let found = self.values.sampled_kinds.get(&Kind::Person).cloned().unwrap_or_default();
+            self.add(Kind::Person, 0.4 + 0.5 * share.min(1.0), &found, self.scaled(self.values.like_names), Evidence::Dictionary);
         }
     }
 
