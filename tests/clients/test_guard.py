@@ -170,6 +170,16 @@ def test_budgets_outputs_and_ranges_are_settings(server, endpoint):
     swapped = {"dataframe_split": {"columns": COLUMNS[::-1], "data": [[1e6, *([0.0] * 7)]]}}
     named = asker.session().post(f"{server.url}/endpoints/{endpoint}/invocations", json=swapped, timeout=30)
     assert named.status_code == 400 and "`x0`" in named.json()["message"], named.text
+    # Each of these changed one setting and left the others.
+    kept = people.call(server.session(), server, "GET", f"/endpoints/{endpoint}")["guard"]
+    assert (kept["digits"], kept["top_k"], kept["ranges"]) == (2, 1, "refuse"), kept
+    admin = ["--token-file", str(server.token_file)]
+    server.cli("endpoint", "guard", endpoint, "--digits", "3", *admin)
+    kept = people.call(server.session(), server, "GET", f"/endpoints/{endpoint}")["guard"]
+    assert (kept["digits"], kept["top_k"], kept["ranges"]) == (3, 1, "refuse"), kept
+    server.cli("endpoint", "guard", endpoint, "--ranges", "refuse", "--reset", *admin)
+    kept = people.call(server.session(), server, "GET", f"/endpoints/{endpoint}")["guard"]
+    assert (kept["digits"], kept["top_k"], kept["ranges"]) == (None, None, "refuse"), kept
     guard(server, endpoint, rows_per_day=100)
     spent = ask(asker, server, endpoint, honest)
     assert spent.status_code == 429 and "100 rows a day" in spent.json()["error"] and int(spent.headers["retry-after"]) > 60

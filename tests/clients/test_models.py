@@ -268,6 +268,7 @@ def test_evidence_holds_offline_with_receipts_of_the_log(server, mlflow_here, tm
     source, card_of_mine = logged(mlflow, tmp_path / "m", {"MLmodel": b"flavors: {}\n", "weights.json": b"{}"}), b"# A perfect model\n"
     forged = base64.b64encode(card_of_mine).decode()
     mlflow.MlflowClient().log_param(source.split("/")[1], "note", hashlib.sha256(card_of_mine).hexdigest())
+    mlflow.MlflowClient().log_metric(source.split("/")[1], "diverged", float("nan"))
     version = register(mlflow, source, name)
     wait(server.session(), server, name, version)
     key, evidence = tmp_path / "key.pem", tmp_path / "evidence.json"
@@ -280,6 +281,7 @@ def test_evidence_holds_offline_with_receipts_of_the_log(server, mlflow_here, tm
 
     card = tmp_path / "card.md"
     server.cli("model", "paper", f"{name}/1", "--paper", "card.md", "--to", str(card), *admin)
+    assert "| diverged | NaN |" in card.read_text(), card.read_text()
     assert "Executed: elsewhere" in card.read_text() and report["root_sha256"] in card.read_text(), card.read_text()
 
     bundle = json.loads(evidence.read_text())

@@ -274,8 +274,11 @@ def test_rolling_back_is_a_remedy(world):
         browser.sure("form[action*='/remedies/'] button")
         assert "answers with 1" in browser.text() and deployer.name not in browser.find("h1").text
     assert json.loads(server.cli("endpoint", "show", endpoint, "--json", *admin).stdout)["answers_with"] == 1
-    done = server.cli("remedy", "run", remedy["id"], *admin)
-    assert "answers with 1" in done.stdout
+    # What was done is not done twice, and its record stays.
+    again = people.call(session, server, "POST", f"/remedies/{remedy['id']}/run", json={}, status=409)
+    assert "run already" in again["message"] and "answers with 1" in again["message"], again
+    kept = people.call(session, server, "GET", f"/alerts/{shown['id']}")["remedies"][0]
+    assert "answers with 1" in kept["result"], kept
     assert json.loads(server.cli("endpoint", "show", endpoint, "--json", *admin).stdout)["answers_with"] == 1
     records = json.dumps(people.call(session, server, "GET", "/audit/records?rows=200"))
     assert "remedies.run" in records and "endpoints.update" in records and "remedies.done" in records

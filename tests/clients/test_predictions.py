@@ -111,6 +111,20 @@ def test_a_trace_goes_back_to_the_people_and_on_to_the_predictions(server, serve
     assert made and made[0]["links"]["prediction"].endswith(prediction)
 
 
+def test_a_trace_tells_what_is_known_of_a_deleted_model(server, mlflow_here):
+    served = test_serving.serve(server, mlflow_here)
+    prediction = predict(server, served, served["features"][:1])
+    before = json.loads(cli(server, "trace", prediction, "--json"))
+    cli(server, "endpoint", "delete", served["endpoint"])
+    mlflow_here.MlflowClient().delete_registered_model(served["model"])
+    found = json.loads(cli(server, "trace", prediction, "--json"))
+    assert found["admission"] is None and found["prediction"]["prediction"] == prediction, found
+    before, after = ({node["name"] for node in one["walk"]["nodes"] if node["kind"] in ("run", "person", "model_version")} for one in (before, found))
+    assert after == before and "run" in found["walk"]["counts"], found
+    text = cli(server, "trace", prediction)
+    assert "is deleted" in text and served["endpoint"] in text, text
+
+
 def test_what_was_answered_survives_the_kill(fresh_server, mlflow_here, monkeypatch):
     """A server of its own, which is killed the moment it has answered."""
     server = fresh_server

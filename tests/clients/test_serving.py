@@ -150,6 +150,48 @@ def test_tritons_own_client(server, served):
         assert labels.tolist() == served["fitted"].predict(rows).tolist()
 
 
+def test_what_no_route_knows_is_told_in_the_clients_form(server):
+    session = server.session()
+    for method, path, status in (("GET", "/v2/nosuch", 404), ("POST", "/v2/repository/index", 404), ("POST", "/v2/health/ready", 405)):
+        answer = session.request(method, server.url + path, timeout=30)
+        assert answer.status_code == status and list(answer.json()) == ["error"], answer.text
+    assert server.session(None).get(f"{server.url}/v2/nosuch", timeout=30).json().keys() == {"error"}
+    assert "error_code" in session.get(f"{server.url}/v3/nosuch", timeout=30).json()
+    for call, person, status in (
+        ("/inference.GRPCInferenceService/RepositoryIndex", session, "12"),
+        ("/grpc.health.v1.Health/Check", session, "12"),
+        ("/inference.GRPCInferenceService/RepositoryIndex", server.session(None), "16"),
+    ):
+        answer = person.post(server.url + call, data=bytes(5), headers={"Content-Type": "application/grpc"}, timeout=30)
+        assert (answer.status_code, answer.headers.get("grpc-status")) == (200, status), answer.headers
+        assert answer.headers["content-type"].startswith("application/grpc") and not answer.content, answer.text
+
+
+def test_columns_that_the_model_does_not_name_are_left_out(server, mlflow_here):
+    import pandas as pd
+    from sklearn.linear_model import LogisticRegression
+
+    mlflow, model, endpoint = mlflow_here, fresh("named"), fresh("named-live")
+    mlflow.set_experiment(fresh("exp"))
+    rows = pd.DataFrame(np.random.default_rng(5).normal(size=(80, 3)), columns=["a", "b", "c"])
+    with mlflow.start_run():
+        fitted = LogisticRegression().fit(rows, (rows["a"] > 0).astype(int))
+        mlflow.sklearn.log_model(fitted, name="model", registered_model_name=model, serialization_format="skops")
+    mlflow.MlflowClient().set_registered_model_alias(model, "champion", "1")
+    server.cli("endpoint", "create", endpoint, "--model", f"{model}@champion", "--token-file", str(server.token_file))
+    asked = rows.head(5)
+    expected = fitted.predict(asked).tolist()
+    wide = asked.reset_index(names="index").assign(customer=["x", "y", None, "z", "w"])[["index", "c", "customer", "b", "a"]]
+    url = f"{server.url}/endpoints/{endpoint}/invocations"
+    for body in ({"dataframe_split": wide.to_dict(orient="split")}, {"dataframe_records": wide.to_dict(orient="records")}):
+        answer = server.session().post(url, json=body, timeout=30)
+        assert answer.status_code == 200 and answer.json()["predictions"] == expected, answer.text
+    csv = server.session().post(url, data=wide.to_csv(), headers={"Content-Type": "text/csv"}, timeout=30)
+    assert csv.status_code == 200 and csv.json()["predictions"] == expected, csv.text
+    lacking = server.session().post(url, json={"dataframe_split": wide.drop(columns="b").to_dict(orient="split")}, timeout=30)
+    assert lacking.status_code == 400 and "`b` is missing" in lacking.json()["message"], lacking.text
+
+
 def test_mlflows_scoring_protocol(server, served):
     session, base, rows = server.session(), f"{server.url}/endpoints/{served['endpoint']}", served["features"][::9]
     expected = served["fitted"].predict(rows).tolist()

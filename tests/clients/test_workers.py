@@ -57,6 +57,12 @@ class Hostile(mlflow.pyfunc.PythonModel):
                 raise ValueError("a secret of the model")
             if value == 6:
                 return [0.0]
+            if value in (8, 9):
+                names = [os.path.join(os.environ["TMPDIR"], f"large{number}") for number in range(3)]
+                for name in names if value == 8 else []:
+                    with open(name, "wb") as file:
+                        file.truncate(200 << 20)
+                return [float(os.path.exists(names[0])) for _ in values]
         return [value * 2 for value in values]
 
 mlflow.models.set_model(Hostile())
@@ -101,6 +107,7 @@ python = {json.dumps(sys.executable)}
 workspaces = ["default"]
 answer_ms_max = {ANSWER_MS_MAX}
 memory_bytes_max = {1 << 30}
+folder_bytes_max = {512 << 20}
 workers_max = 2
 batch_delay_us_max = 2000
 
@@ -355,6 +362,18 @@ def test_a_model_that_hangs_breaks_or_grows_is_replaced_and_nobody_else_pays(ser
         good = list(pool.map(lambda value: double(server, hostile, value), range(20, 27)))
         assert "ended" in bad.result()
     assert good == [[value * 2.0] for value in range(20, 27)]
+
+
+@pytest.mark.any_database("workers have none")
+def test_a_model_that_writes_too_much_in_many_files_is_replaced(server, hostile):
+    assert double(server, hostile, 8) == [1.0], "no file is too long by itself"
+
+    def is_fresh():
+        with contextlib.suppress(AssertionError):
+            return double(server, hostile, 9) == [0.0]
+
+    harness.wait_until(is_fresh, 30, "the model is ended, and what it wrote is gone")
+    assert double(server, hostile, 10) == [20.0]
 
 
 def test_what_the_operator_does_not_allow_does_not_run(server, upstream, tmp_path):

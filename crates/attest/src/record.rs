@@ -175,6 +175,7 @@ pub struct MetricFacts {
     /// What was measured.
     pub name: String,
     /// The value; not finite values are told as text.
+    #[serde(with = "told")]
     pub value: f64,
     /// The ends of its 95 % confidence interval.
     pub interval: Option<(f64, f64)>,
@@ -184,6 +185,29 @@ pub struct MetricFacts {
     pub slice: Option<String>,
     /// How it is known.
     pub origin: Origin,
+}
+
+/// Numbers of which JSON has no word for some.
+mod told {
+    use serde::de::{Deserialize, Deserializer, Error};
+    use serde::ser::Serializer;
+
+    pub(super) fn serialize<S: Serializer>(value: &f64, serializer: S) -> Result<S::Ok, S::Error> {
+        if value.is_finite() { serializer.serialize_f64(*value) } else { serializer.serialize_str(&value.to_string()) }
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<f64, D::Error> {
+        #[derive(serde::Deserialize)]
+        #[serde(untagged)]
+        enum Told {
+            Number(f64),
+            Text(String),
+        }
+        match Told::deserialize(deserializer)? {
+            Told::Number(value) => Ok(value),
+            Told::Text(text) => text.parse().map_err(|_| D::Error::custom(format!("`{text}` is no number"))),
+        }
+    }
 }
 
 /// What a data version was for.

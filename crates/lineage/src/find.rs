@@ -74,21 +74,12 @@ pub(crate) fn data_version(
     Ok(found.map(|number| (NodeKind::DataVersion, data_version_name(dataset, number))))
 }
 
-/// Versions of a registered model, by its internal id: one number or the newest of all. What was deleted is still in the graph.
-pub(crate) fn versions_of(
-    reader: &mut Reader<'_>,
-    workspace: &str,
-    id: &str,
-    number: Option<i64>,
-) -> Result<Vec<Thing>, DbError> {
+/// The newest versions of a registered model, by its internal id.
+pub(crate) fn versions_of(reader: &mut Reader<'_>, workspace: &str, id: &str) -> Result<Vec<Thing>, DbError> {
     let limit = i64::try_from(FOUND_COUNT_MAX).unwrap_or(i64::MAX);
-    let one = if number.is_some() { "AND v.version = $4" } else { "" };
-    let sql = format!(
-        "SELECT v.version FROM registered_model m JOIN model_version v ON v.model_id = m.model_id
-         WHERE m.model_id = $1 AND m.workspace_id = $2 {one} ORDER BY v.version DESC LIMIT $3"
-    );
-    let binds: Vec<Bind<'_>> = [id.into(), workspace.into(), limit.into()].into_iter().chain(number.map(Bind::from)).collect();
-    let numbers = reader.query(&sql, &binds, |row| row.int(0))?;
+    let sql = "SELECT v.version FROM registered_model m JOIN model_version v ON v.model_id = m.model_id
+               WHERE m.model_id = $1 AND m.workspace_id = $2 ORDER BY v.version DESC LIMIT $3";
+    let numbers = reader.query(sql, &[id.into(), workspace.into(), limit.into()], |row| row.int(0))?;
     Ok(numbers.into_iter().map(|number| (NodeKind::ModelVersion, version_name(id, number))).collect())
 }
 

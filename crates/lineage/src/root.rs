@@ -6,8 +6,8 @@ use vault::db::{DbError, Reader};
 
 use crate::claim::Named;
 use crate::find::{self, Thing};
-use crate::record::RUN_NAMESPACE;
 use crate::record::claims::own_thing;
+use crate::record::{RUN_NAMESPACE, version_name};
 use crate::store::number_of;
 use crate::types::NodeKind;
 use crate::walk::Direction;
@@ -143,7 +143,9 @@ impl Root {
                 let endpoint = find::endpoint(reader, workspace, name)?;
                 endpoint.map(|endpoint| (NodeKind::ModelVersion, endpoint.version)).into_iter().collect()
             }
-            Self::ModelId(id, number) => find::versions_of(reader, workspace, id, *number)?,
+            // The graph knows it also when it is deleted.
+            Self::ModelId(id, Some(number)) => vec![(NodeKind::ModelVersion, version_name(id, *number))],
+            Self::ModelId(id, None) => find::versions_of(reader, workspace, id)?,
             Self::DataId(id) => find::data_by_id(reader, workspace, id)?,
             Self::EndpointId(id) => {
                 let endpoint = find::endpoint_by_id(reader, workspace, id)?;

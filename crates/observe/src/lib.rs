@@ -40,7 +40,7 @@ pub use collector::Collector;
 pub use config::{AlertmanagerConfig, MailReceiverConfig, ObserveConfig, WebhookConfig};
 pub use deliver::{Post, Receiver};
 pub use rules::alert_rules;
-pub use types::{Act, Alert, AlertState, Detail, HealthOf, HealthState, Label, News, Remedy, Severity, THROTTLE_MINUTES};
+pub use types::{Act, Alert, AlertState, Detail, FAILED, HealthOf, HealthState, Label, News, Remedy, Severity, THROTTLE_MINUTES};
 pub use watcher::{Gauges, Watcher};
 
 /// The job that judges and delivers.

@@ -34,3 +34,5 @@ pub const RECEIVER_COUNT_MAX: usize = 8;
 pub const SERIES_ENDPOINT_COUNT_MAX: usize = 200;
 /// Bytes of a text that comes from outside.
 pub const TEXT_BYTES_MAX: usize = 1_024;
+/// How long a remedy that was begun keeps others from running it, in microseconds.
+pub const REMEDY_BEGUN_US_MAX: i64 = 600_000_000;

@@ -205,6 +205,28 @@ pub struct Remedy {
     pub run: Option<(Micros, String, String)>,
 }
 
+/// How the result of a remedy that failed begins.
+pub const FAILED: &str = "failed: ";
+/// The result of a remedy that was taken up and has no other yet.
+pub(crate) const BEGUN: &str = "begun";
+
+impl Remedy {
+    /// Why it is not run now: it has done what it does, or is doing it. What failed may be tried again, and so may what was begun long
+    /// ago by a server that stopped.
+    pub(crate) fn taken(&self, now: Micros) -> Option<String> {
+        let (at, _, result) = self.run.as_ref()?;
+        let age_us = now.0.saturating_sub(at.0);
+        if result.starts_with(FAILED) || (result == BEGUN && age_us > crate::limits::REMEDY_BEGUN_US_MAX) {
+            return None;
+        }
+        Some(if result == BEGUN {
+            "somebody is running this remedy now; look at the alert for what came of it".to_owned()
+        } else {
+            format!("this remedy was run already: {result}; run its command if that is wanted once more: {}", self.command)
+        })
+    }
+}
+
 /// The true outcome of a row of a prediction.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Label {

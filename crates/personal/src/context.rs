@@ -26,7 +26,7 @@ macro_rules! topics {
 }
 
 topics! {
-    Phone: "phone|telephone|tel|mobile|cell|cellphone|call|called|calling|contact|sms|text me|whatsapp|office|handy|telefon|téléphone|telefono|teléfono|messages to|dial|ring|reach|answering|hotline|ph|landline|voicemail|my number|left the number";
+    Phone: "phone|telephone|tel|mobile|cell|cellphone|call|called|calling|contact|sms|text me|whatsapp|office|handy|telefon|téléphone|telefono|teléfono|messages to|dial|ring|reach|answering|hotline|ph|landline|voicemail|my number|left the number|móvil|movil|celular|telefone|fone|mob|тел|Тел|телефон|Телефон|моб|Моб|мобильный|звоните|电话|手机|電話|手機|携帯|전화|휴대폰|연락처";
     Fax: "fax|telefax";
     Card: "card|credit|debit|visa|mastercard|amex|american express|maestro|cc|pan|payment|carte|kreditkarte|tarjeta|cvv|cvc";
     Bank: "iban|account|acct|bank|konto|kontonummer|compte|cuenta|routing|aba|sort code|wire|transfer|swift|bic|deposit|a/c";
@@ -64,6 +64,9 @@ topics! {
     Age: "age|aged|years old|year old|year-old|yo|y/o";
     MedicalRecord: "mrn|medical record|patient id|patient no|patient number|chart|hospital number|med rec|case number|record number|accession";
     HealthPlan: "health plan|member id|member no|member number|beneficiary|insurance|policy|subscriber|group number|medicaid|mbi|krankenkasse|versichertennummer|plan id";
+    Kvnr: "kvnr|krankenversichertennummer|versichertennummer|versichertennr|krankenkasse|krankenversicherung|egk|health insurance";
+    Mbi: "mbi|medicare|beneficiary";
+    Czech: "rodné číslo|rodne cislo|rodné č|rodného čísla|rodným číslem|rodnom čísle|rč|birth number";
     Diagnosis: "diagnosis|diagnosed|icd|icd-10|icd10|dx|condition|disease";
     Device: "imei|serial|device|imsi|udid|handset";
     Vehicle: "vin|vehicle|chassis|car";
@@ -159,9 +162,10 @@ impl ContextWords {
         for word in self.automaton.find_overlapping_iter(window) {
             let (start, end) = (word.start(), word.end());
             let next = at(window, end);
+            // Chinese and Korean words have no space between them.
+            let alone = is_unspaced(at(window, start));
             let ends = !is_letter(next) || (matches!(next, b's' | b'S') && !is_letter(at(window, end + 1)));
-            if ends
-                && !is_letter(before(window, start))
+            if (alone || ends && !is_letter(before(window, start)))
                 && let Some(topic) = self.topics.get(word.pattern().as_usize())
             {
                 found(*topic, start, end);
@@ -172,6 +176,11 @@ impl ContextWords {
 
 const fn is_letter(byte: u8) -> bool {
     byte.is_ascii_alphabetic() || byte >= 0x80
+}
+
+/// Whether a letter begins with this byte that belongs to a writing without spaces: of three bytes, from U+3000 on.
+const fn is_unspaced(byte: u8) -> bool {
+    matches!(byte, 0xE3..=0xED)
 }
 
 fn short(distance: usize) -> u8 {
@@ -198,6 +207,9 @@ mod tests {
         check("né le #", Topic::Birth, true);
         check(&format!("SSN {}#", "x ".repeat(40)), Topic::Ssn, false);
         check("身份证#", Topic::China, true);
+        check("我的手机是#", Topic::Phone, true);
+        check("Тел.: #", Topic::Phone, true);
+        check("отель #", Topic::Phone, false);
     }
 
     #[test]

@@ -164,6 +164,8 @@ kinds! {
     Passport Personal Licence "A passport's number.";
     DriverLicence Personal Licence "A driver's licence number.";
     UkNhs Health MedicalRecord "UK NHS number.";
+    DeKvnr Health HealthPlan "German health insurance number (KVNR).";
+    UsMbi Health HealthPlan "US Medicare beneficiary identifier (MBI).";
     UkNino Personal Other "UK national insurance number.";
     DeTaxId Personal Other "German tax identification number.";
     EsDni Personal Other "Spanish DNI.";
@@ -175,6 +177,7 @@ kinds! {
     BeNrn Personal Other "Belgian national register number.";
     ChAhv Personal Other "Swiss AHV number.";
     SePersonnummer Personal Other "Swedish personal identity number.";
+    CzRodneCislo Personal Other "Czech or Slovak birth number (rodné číslo).";
     DkCpr Personal Other "Danish CPR number.";
     NoFodselsnummer Personal Other "Norwegian national identity number.";
     FiHetu Personal Other "Finnish personal identity code.";
@@ -237,6 +240,8 @@ impl Kind {
             | Self::MedicalRecord
             | Self::HealthPlan
             | Self::UkNhs
+            | Self::DeKvnr
+            | Self::UsMbi
             | Self::AuMedicare => SpecialCategory::Health,
             _ => return None,
         })

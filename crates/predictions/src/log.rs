@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use gate::{BoxFuture, Target};
 use kernel::{Kind, Micros, Problem, Secret, hex, random_bytes_for_id, sha256};
-use lineage::NodeKind;
+use lineage::{NodeKind, Trust, Used};
 use parking_lot::RwLock;
 use serving::{Asked, Draft, Loaded, Made, PredictionLog};
 use vault::db::{DbError, Reader};
@@ -129,15 +129,21 @@ pub(crate) fn policy_of(
     Ok(Policy { log, set_by: None })
 }
 
-/// Whether it is known on which data a version was trained, and that none of it is about people, health or money.
+/// Whether it is known on which data a version was trained, and that none of it is about people, health or money. A claim cannot relax
+/// what is kept: only what the server saw, behind a run that it saw, counts as known.
 fn concerns_nobody(reader: &mut Reader<'_>, workspace: &str, version: &str, now: Micros) -> Result<bool, DbError> {
     let Some((model, number)) = version.rsplit_once('/').and_then(|(model, number)| Some((model, number.parse::<i64>().ok()?)))
     else {
         return Ok(false);
     };
     let uses = lineage::origin_of_version(reader, workspace, model, number)?.uses;
+    let versions = || uses.iter().filter(|used| used.kind == NodeKind::DataVersion);
+    let is_seen = |used: &&Used| used.trust > Trust::Claimed;
     let mut contexts = Vec::new();
-    for used in uses.iter().filter(|used| used.kind == NodeKind::DataVersion) {
+    for used in versions() {
+        if !versions().filter(is_seen).any(|seen| seen.name == used.name) {
+            return Ok(false);
+        }
         let Some((dataset, number)) = used.name.rsplit_once('/') else { return Ok(false) };
         let target = Target::DatasetVersion(dataset.to_owned(), number.to_owned());
         let facts = data::locate(reader, workspace, &target, now)?.and_then(|facts| facts.data);
@@ -145,7 +151,9 @@ fn concerns_nobody(reader: &mut Reader<'_>, workspace: &str, version: &str, now:
         if classes.personal || classes.special || classes.health || classes.financial {
             return Ok(false);
         }
-        contexts.push(used.detail.as_str());
+        if is_seen(&used) {
+            contexts.push(used.detail.as_str());
+        }
     }
     // What a client only described counts as unknown, unless it described what is kept here.
     let described = uses.iter().filter(|used| used.kind == NodeKind::Dataset);

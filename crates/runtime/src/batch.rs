@@ -58,6 +58,13 @@ impl Batch {
         Ok(Self { rows: written::rows(&written)?, inputs: Vec::new(), written })
     }
 
+    /// The same without the written columns that a model does not name, as MLflow's scoring server drops them: a table's index, an id.
+    /// Where the model names none of what was written, nothing is dropped.
+    #[must_use]
+    pub fn without_unknown(self, model: &Signature) -> Self {
+        Self { written: written::without_unknown(self.written, model), ..self }
+    }
+
     /// The same with the types that a model takes, where it had none.
     ///
     /// # Errors

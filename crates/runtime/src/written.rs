@@ -87,6 +87,18 @@ pub(crate) fn rows(written: &[Written]) -> Result<usize, PredictError> {
     Ok(first.rows())
 }
 
+/// What was written without the columns that a model does not name, where it names others of them.
+pub(crate) fn without_unknown(mut written: Vec<Written>, model: &Signature) -> Vec<Written> {
+    let names: std::collections::HashSet<&str> = match model.inputs.as_slice() {
+        [port] => port.columns.iter().map(String::as_str).collect(),
+        ports => ports.iter().map(|port| port.name.as_str()).collect(),
+    };
+    if written.iter().any(|one| names.contains(one.name.as_str())) {
+        written.retain(|one| names.contains(one.name.as_str()));
+    }
+    written
+}
+
 /// Gives what was written the types that a model takes.
 pub(crate) fn typed(written: Vec<Written>, model: &Signature) -> Result<Vec<(String, Tensor)>, PredictError> {
     let only = if let [port] = model.inputs.as_slice() { Some(port) } else { None };
@@ -331,6 +343,30 @@ mod tests {
         // Of what nothing is known, only integers that no float holds stay integers.
         shaped(pair(), &[], &[("a", &[2, 1], floats(&[1.0, 2.0])), ("b", &[2, 1], floats(&[3.0, 4.0]))]);
         shaped(vec![written("a", 1, &[i64::MAX])], &[], &[("a", &[1, 1], integers(&[i64::MAX]))]);
+    }
+
+    #[test]
+    fn columns_that_the_model_does_not_name_are_dropped() {
+        let port = |name: &str, columns: &[&str]| Port {
+            name: name.to_owned(),
+            data_type: DataType::F64,
+            narrow: None,
+            shape: vec![None, None],
+            columns: columns.iter().map(|one| (*one).to_owned()).collect(),
+            role: Role::Value,
+        };
+        let kept = |inputs: Vec<Port>, names: &[&str]| {
+            let given = names.iter().map(|name| written(name, 1, &[1])).collect();
+            let kept = without_unknown(given, &Signature { inputs, ..Signature::default() });
+            kept.into_iter().map(|one| one.name).collect::<Vec<_>>()
+        };
+        let index = &["index", "b", "a"];
+        assert_eq!(kept(vec![port("x", &["a", "b"])], index), ["b", "a"]);
+        assert_eq!(kept(vec![port("a", &[]), port("b", &[])], index), ["b", "a"]);
+        // A model that names no columns takes them by their place, and one of which nothing fits is told what it lacks.
+        assert_eq!(kept(vec![port("a", &[])], index), ["index", "b", "a"]);
+        assert_eq!(kept(vec![port("x", &["c"])], index), ["index", "b", "a"]);
+        assert_eq!(kept(vec![port("a", &[]), port("b", &[])], &[""]), [""]);
     }
 
     #[test]

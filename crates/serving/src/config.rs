@@ -59,6 +59,9 @@ pub struct PythonConfig {
     /// Private memory of each process.
     #[serde(default = "memory_bytes_max")]
     pub memory_bytes_max: u64,
+    /// What one model may write in all; what it loads lies in memory.
+    #[serde(default = "folder_bytes_max")]
+    pub folder_bytes_max: u64,
     /// Processes and threads of one model.
     #[serde(default = "process_count_max")]
     pub process_count_max: u64,
@@ -108,6 +111,10 @@ const fn cpu_seconds_max() -> u64 {
 
 const fn memory_bytes_max() -> u64 {
     2 << 30
+}
+
+const fn folder_bytes_max() -> u64 {
+    8 << 30
 }
 
 const fn process_count_max() -> u64 {
@@ -178,6 +185,7 @@ impl PythonConfig {
             ("answer_ms_max", self.answer_ms_max),
             ("cpu_seconds_max", self.cpu_seconds_max),
             ("memory_bytes_max", self.memory_bytes_max),
+            ("folder_bytes_max", self.folder_bytes_max),
             ("process_count_max", self.process_count_max),
             ("workers_max", self.workers_max as u64),
             ("batch_rows_max", self.batch_rows_max as u64),

@@ -42,8 +42,9 @@ impl Loaded {
         self.model.signature()
     }
 
-    /// What was written without types, with those that this model takes.
+    /// What was written without types, with those that this model takes, and without what it does not name.
     pub(crate) fn typed(&self, batch: Batch) -> Result<Batch, PredictError> {
+        let batch = batch.without_unknown(self.signature());
         // What is computed elsewhere may tell a missing text from an empty one.
         if matches!(self.model, Engine::Elsewhere(_)) && batch.misses_text(self.signature()) {
             let why = "a missing text cannot be sent to this runtime; send an empty one if it means the same";

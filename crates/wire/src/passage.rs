@@ -24,7 +24,7 @@ use crate::pages::{self, Whence};
 /// A form of a language that is a credential.
 const FORM_BYTES_MAX: usize = 16 * 1024;
 /// Where the Open Inference Protocol is spoken: its errors have a form of their own.
-const OIP: &str = "/v2/";
+const OIP: &str = "/v2";
 /// Requests being worked on at once, and streams being taken in. Beyond it a client is told to come back.
 const IN_FLIGHT_COUNT_MAX: usize = 1_024;
 const STREAM_COUNT_MAX: usize = 1_024;
@@ -75,7 +75,7 @@ impl Shared {
     {
         let by_browser = is_browser(request.headers());
         let shows_page = is_navigation(request.headers());
-        let speaks_oip = request.uri().path().starts_with(OIP);
+        let speaks_oip = pages::lies_under(request.uri().path(), OIP);
         let speaks_scim = is_scim(request.uri().path());
         let speaks_grpc = is_grpc(request.headers());
         let is_login = matches!(kind, BodyKind::Login | BodyKind::Callback);
@@ -301,12 +301,18 @@ impl Shared {
         if let Some(page) = self.config.problem_page.filter(|_| shows_page) {
             return crate::outbound::as_page(page(&problem, &whence), &problem);
         }
+        if is_grpc(&parts.headers) {
+            return crate::inference::grpc_problem(&as_no_call(problem));
+        }
         let mut answer = problem_answer(&problem, by_browser);
         if problem.kind() == Kind::NotFound {
             answer = crate::outbound::error_answer(StatusCode::NOT_FOUND, "ENDPOINT_NOT_FOUND", problem.message());
         }
         if is_scim(parts.uri.path()) {
             answer = crate::scim::in_form(answer, &problem);
+        }
+        if pages::lies_under(parts.uri.path(), OIP) {
+            answer = crate::outbound::in_oip_form(answer, &problem);
         }
         answer
     }
@@ -409,6 +415,11 @@ fn is_browser(headers: &http::HeaderMap) -> bool {
 
 fn endpoint_not_found(method: &Method, path: &str) -> Problem {
     Problem::not_found(format!("{method} {path} is not an endpoint of this server; docs/src/reference lists those that are"))
+}
+
+/// gRPC has a status of its own for a call that a server does not know.
+fn as_no_call(problem: Problem) -> Problem {
+    if problem.kind() == Kind::NotFound { Problem::new(Kind::NotImplemented, problem.message().to_owned()) } else { problem }
 }
 
 fn page_not_found(path: &str) -> Problem {

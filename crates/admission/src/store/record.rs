@@ -103,9 +103,10 @@ fn run(reader: &mut Reader<'_>, run_id: &str, trust: Trust, record: &mut ModelRe
     let sql = "SELECT key, value FROM param WHERE run_row = $1 ORDER BY key LIMIT $2";
     record.params =
         reader.query(sql, &[row.into(), RUN_ROWS_MAX.into()], |row| Ok((row.text(0)?, row.text(1)?)))?.into_iter().collect();
-    let sql = "SELECT key, value FROM latest_metric WHERE run_row = $1 AND is_nan = 0 ORDER BY key LIMIT $2";
+    let sql = "SELECT key, value, is_nan FROM latest_metric WHERE run_row = $1 ORDER BY key LIMIT $2";
     record.metrics = reader.query(sql, &[row.into(), RUN_ROWS_MAX.into()], |row| {
-        Ok(MetricFacts { name: row.text(0)?, value: row.real(1)?, origin: Origin::Claimed, ..MetricFacts::default() })
+        let value = if row.flag(2)? { f64::NAN } else { row.real(1)? };
+        Ok(MetricFacts { name: row.text(0)?, value, origin: Origin::Claimed, ..MetricFacts::default() })
     })?;
     Ok(())
 }

@@ -53,3 +53,16 @@ fn the_json_card_is_read_back_as_the_record() {
         assert_eq!(serde_json::from_value::<ModelRecord>(card["record"].clone()).unwrap(), record);
     }
 }
+
+#[test]
+fn a_metric_that_is_no_number_is_told_as_such() {
+    let mut record = full();
+    for (value, word) in [(f64::NAN, "NaN"), (f64::NEG_INFINITY, "-inf")] {
+        record.metrics[0].value = value;
+        let card: Value = serde_json::from_slice(&card_json(&record).unwrap()).unwrap();
+        assert_eq!(card["record"]["metrics"][0]["value"], word);
+        let read: ModelRecord = serde_json::from_value(card["record"].clone()).unwrap();
+        assert_eq!(read.metrics[0].value.to_string(), word);
+        assert!(card_markdown(&record).contains(word), "{}", card_markdown(&record));
+    }
+}

@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value};
 
-use super::{Draft, Imported, list, object, only, text};
+use super::{Draft, Imported, list, object, only, text, unique_together};
 use crate::ContractError;
 use crate::instant::TimeFormat;
 use crate::model::{LogicalType, OneOrMany, Property, Relationship, SchemaObject};
@@ -54,12 +54,30 @@ fn one(draft: &mut Draft, name: &str, schema: &Map<String, Value>) -> SchemaObje
     for key in list(schema, "foreignKeys") {
         reference(draft, &mut made, key);
     }
-    for unread in ["missingValues", "fieldsMatch", "uniqueKeys"] {
+    for key in list(schema, "uniqueKeys") {
+        unique(draft, &mut made, key);
+    }
+    for unread in ["missingValues", "fieldsMatch"] {
         if schema.get(unread).is_some_and(|value| *value != serde_json::json!([""])) {
             draft.cannot(name, unread, "it is about how the file is read, or has no equal: write it as a rule");
         }
     }
     made
+}
+
+/// Fields that no two rows have alike.
+fn unique(draft: &mut Draft, made: &mut SchemaObject, key: &Value) {
+    let fields = names(Some(key));
+    if let [name] = fields.as_slice()
+        && let Some(property) = made.properties.iter_mut().find(|property| property.name == *name)
+    {
+        property.unique = Some(true);
+        return;
+    }
+    if fields.is_empty() || fields.iter().any(|name| !made.properties.iter().any(|property| property.name == *name)) {
+        return draft.cannot(&made.name, "uniqueKeys", "it names a field that the schema does not have");
+    }
+    made.quality.push(unique_together(&fields));
 }
 
 fn names(value: Option<&Value>) -> Vec<&str> {
@@ -236,6 +254,7 @@ mod tests {
                 ],
                 "primaryKey": ["id", "line"],
                 "foreignKeys": [{"fields": "customer", "reference": {"resource": "customers", "fields": "id"}}],
+                "uniqueKeys": [["customer", "line"], ["mail"], ["nosuch"]],
                 "missingValues": ["", "n/a"]
             }},
             {"name": "customers", "schema": {"fields": [{"name": "id", "type": "string", "constraints": {"unique": true}}]}}
@@ -248,7 +267,11 @@ mod tests {
         assert_eq!(orders.relationships[0].to.list(), ["customers.id"]);
         assert_eq!(orders.property("mail").unwrap().logical_type_options.as_ref().unwrap().format.as_deref(), Some("email"));
         let named: Vec<&str> = imported.unsupported.iter().map(|one| one.what.as_str()).collect();
-        assert_eq!(named, ["missingValues", "geopoint"]);
+        assert_eq!(named, ["missingValues", "uniqueKeys", "geopoint"]);
+        assert_eq!(orders.property("mail").unwrap().unique, Some(true));
+        assert_eq!((orders.property("line").unwrap().unique, orders.quality.len()), (None, 1));
+        assert_eq!(orders.quality[0].metric(), Some("duplicateValues"));
+        assert_eq!(orders.quality[0].arguments["properties"], json!(["customer", "line"]));
     }
 
     #[test]

@@ -156,6 +156,40 @@ fn nullable(schema: &Map<String, Value>) -> Option<Map<String, Value>> {
     Some(together)
 }
 
+/// A schema with what the parts of its `allOf` say of the same value; none where two say the same keyword in other words, which cannot be
+/// one rule.
+fn merged(root: &Map<String, Value>, schema: &Map<String, Value>) -> Option<Map<String, Value>> {
+    const SAY_NOTHING: [&str; 4] = ["title", "description", "default", "examples"];
+    let mut together = schema.clone();
+    let Some(Value::Array(parts)) = together.remove("allOf") else { return None };
+    if parts.len() > NESTING_MAX {
+        return None;
+    }
+    for part in &parts {
+        let part = resolved(root, part.as_object()?).ok()?;
+        if part.contains_key("allOf") {
+            return None;
+        }
+        for (name, value) in part {
+            let known = together.entry(name.clone()).or_insert_with(|| value.clone());
+            match (name.as_str(), known.as_f64(), value.as_f64()) {
+                _ if known == value => {}
+                ("minimum" | "exclusiveMinimum" | "minLength" | "minItems", Some(one), Some(other)) if one < other => {
+                    *known = value.clone();
+                }
+                ("maximum" | "exclusiveMaximum" | "maxLength" | "maxItems", Some(one), Some(other)) if one > other => {
+                    *known = value.clone();
+                }
+                ("minimum" | "exclusiveMinimum" | "minLength" | "minItems", Some(_), Some(_))
+                | ("maximum" | "exclusiveMaximum" | "maxLength" | "maxItems", Some(_), Some(_)) => {}
+                (name, _, _) if SAY_NOTHING.contains(&name) => {}
+                _ => return None,
+            }
+        }
+    }
+    Some(together)
+}
+
 fn fill(
     draft: &mut Draft,
     root: &Map<String, Value>,
@@ -169,6 +203,9 @@ fn fill(
         Ok(_) => return draft.cannot(at, "properties", "objects are nested too deeply"),
         Err(why) => return draft.cannot(at, "$ref", &why),
     };
+    // What cannot be taken over is told with the keywords that are not read.
+    let whole = merged(root, schema);
+    let schema = whole.as_ref().unwrap_or(schema);
     let together = nullable(schema);
     if together.is_some() {
         property.required = None;
@@ -309,6 +346,26 @@ mod tests {
         assert_eq!(column("home").properties[0].name, "street");
         let named: Vec<(&str, &str)> = imported.unsupported.iter().map(|one| (one.at.as_str(), one.what.as_str())).collect();
         assert_eq!(named, [("both", "anyOf"), ("loop", "$ref"), ("odd", "anyOf")]);
+    }
+
+    #[test]
+    fn what_several_schemas_say_of_one_column_is_put_together() {
+        let schema = json!({
+            "type": "object",
+            "properties": {
+                "age": {"allOf": [{"$ref": "#/$defs/Count"}, {"maximum": 130, "minimum": 18}], "description": "years"},
+                "code": {"allOf": [{"type": "string", "pattern": "^a"}, {"pattern": "z$"}]}
+            },
+            "$defs": {"Count": {"type": "integer", "minimum": 0, "maximum": 200}}
+        });
+        let imported = json_schema(&schema.to_string(), "people").unwrap();
+        let age = imported.contract.schema[0].property("age").unwrap();
+        let options = age.logical_type_options.as_ref().unwrap();
+        assert_eq!((age.logical_type, age.description.as_deref()), (Some(LogicalType::Integer), Some("years")));
+        assert_eq!((options.minimum.clone(), options.maximum.clone()), (Some(json!(18)), Some(json!(130))));
+        // Two patterns are no one pattern.
+        let named: Vec<(&str, &str)> = imported.unsupported.iter().map(|one| (one.at.as_str(), one.what.as_str())).collect();
+        assert_eq!(named, [("code", "allOf")]);
     }
 
     #[test]

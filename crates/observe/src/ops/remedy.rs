@@ -7,7 +7,7 @@ use kernel::{Kind, Problem};
 use super::{no_alert, no_remedy};
 use crate::Observe;
 use crate::store::alerts;
-use crate::types::{AlertState, Remedy, bounded};
+use crate::types::{AlertState, BEGUN, Remedy, bounded};
 
 /// Takes a remedy up.
 pub struct RunRemedy {
@@ -34,10 +34,13 @@ impl Operation for RunRemedy {
             if alert.state == AlertState::Resolved {
                 return Err(Problem::new(Kind::Conflict, "the alert is over; run the remedy's command if it is still wanted"));
             }
+            if let Some(why) = remedy.taken(at) {
+                return Err(Problem::new(Kind::Conflict, why));
+            }
             if alert.state == AlertState::Open {
                 alerts::acknowledge(writer, &alert.id, at, &by)?;
             }
-            alerts::remedy_done(writer, &id, at, &by, "begun")?;
+            alerts::remedy_done(writer, &id, at, &by, BEGUN)?;
             let outcome = Outcome::done().resource(id.clone()).with("alert", remedy.alert.clone());
             Ok((remedy, outcome))
         });

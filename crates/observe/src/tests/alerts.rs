@@ -200,7 +200,12 @@ fn people_take_alerts_on_and_remedies_are_noted() {
         let twice = world.call(AcknowledgeAlert { room: world.room.clone(), id: id.clone() }).await.unwrap_err();
         assert_eq!(twice.kind(), Kind::Conflict);
         let done = RemedyDone { room: world.room.clone(), id: remedy.clone(), result: "done".to_owned() };
+        let busy = world.call(RunRemedy { room: world.room.clone(), id: remedy.clone() }).await.unwrap_err();
+        assert_eq!((busy.kind(), busy.message().contains("now")), (Kind::Conflict, true), "{}", busy.message());
         assert_eq!(world.call(done).await.unwrap().run.unwrap().2, "done");
+        let again = world.call(RunRemedy { room: world.room.clone(), id: remedy.clone() }).await.unwrap_err();
+        assert_eq!((again.kind(), again.message().contains("run already: done")), (Kind::Conflict, true), "{}", again.message());
+        assert_eq!(world.found(&id).await.remedies[0].run.as_ref().unwrap().2, "done", "the record of what was done stays");
         let closed = world.call(ResolveAlert { room: world.room.clone(), id: id.clone() }).await.unwrap();
         assert_eq!((closed.state, closed.resolved.is_some()), (AlertState::Resolved, true));
         let late = world.call(RunRemedy { room: world.room.clone(), id: remedy }).await.unwrap_err();
@@ -212,6 +217,25 @@ fn people_take_alerts_on_and_remedies_are_noted() {
         assert_eq!(world.alerts().await, []);
         let hidden = world.call(crate::ops::GetAlert { room: world.room.clone(), id }).await.unwrap_err();
         assert_eq!(hidden.kind(), Kind::NotFound);
+    });
+}
+
+#[test]
+fn a_remedy_that_failed_or_was_left_halfway_may_be_run_again() {
+    on_both_engines("observe", async |engine| {
+        let world = World::new(engine).await;
+        drifted(&world).await;
+        let id = world.alerts().await[0].id.clone();
+        let remedy = world.found(&id).await.remedies[0].id.clone();
+        let run = || RunRemedy { room: world.room.clone(), id: remedy.clone() };
+        world.call(run()).await.unwrap();
+        let result = format!("{}the version is refused", crate::FAILED);
+        world.call(RemedyDone { room: world.room.clone(), id: remedy.clone(), result }).await.unwrap();
+        world.call(run()).await.unwrap();
+        assert_eq!(world.call(run()).await.unwrap_err().kind(), Kind::Conflict);
+        // A server that stopped notes nothing.
+        world.later(11);
+        world.call(run()).await.unwrap();
     });
 }
 

@@ -7,6 +7,25 @@ fn digits_of(code: &[u8]) -> Vec<u8> {
     code.iter().filter(|byte| byte.is_ascii_digit()).map(|byte| byte - b'0').collect()
 }
 
+/// German health insurance number: a letter as two digits and eight more, weights 1 and 2 in turns, the sum of the products' digits.
+pub fn kvnr(code: &[u8]) -> bool {
+    let letter = at(code, 0).wrapping_sub(b'A').wrapping_add(1);
+    let mut digits = vec![letter / 10, letter % 10];
+    digits.extend(part(code, 1, 9).iter().map(|byte| byte.wrapping_sub(b'0')));
+    let sum: u32 = digits
+        .iter()
+        .zip([1, 2].into_iter().cycle())
+        .map(|(digit, weight)| u32::from(*digit) * weight)
+        .map(|one| one / 10 + one % 10)
+        .sum();
+    code.len() == 10 && sum % 10 == u32::from(at(code, 9).wrapping_sub(b'0'))
+}
+
+/// US Medicare beneficiary identifier: no check digit, but neither S, L, O, I, B nor Z, and no 0 in front.
+pub fn mbi(code: &[u8]) -> bool {
+    code.len() == 11 && at(code, 0) != b'0' && !code.iter().any(|byte| b"SLOIBZ".contains(byte))
+}
+
 /// Countries of the IBAN registry and their lengths.
 const IBAN_LENGTHS: &[(&[u8; 2], usize)] = &[
     (b"AD", 24),

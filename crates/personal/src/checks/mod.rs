@@ -7,10 +7,10 @@ mod plain;
 mod tests;
 mod wallets;
 
-pub use codes::{codice_fiscale, curp, dni, hetu, iban, icd10, nie, nino, nir_corsica, nric, pan, vin};
+pub use codes::{codice_fiscale, curp, dni, hetu, iban, icd10, kvnr, mbi, nie, nino, nir_corsica, nric, pan, vin};
 pub use national::{
     aadhaar, abn, ahv, au_medicare, be_nrn, bsn, china, cpf, cpr, de_tax_id, fodselsnummer, kimlik, korea, my_number, nhs, nir,
-    personnummer, pesel, sin, south_africa, tfn,
+    personnummer, pesel, rodne_cislo, sin, south_africa, tfn,
 };
 pub use plain::{aba, card, imei, itin, luhn, npi, ssn};
 pub use wallets::{base58check, bech32, ethereum};

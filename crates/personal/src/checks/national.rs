@@ -86,6 +86,17 @@ pub fn cpr(digits: &[u8]) -> bool {
     digits.len() == 10 && is_date(number(digits, 4, 6), number(digits, 2, 4), number(digits, 0, 2))
 }
 
+/// Czech and Slovak birth number since 1954: a date (month + 50 for women, + 20 where a day's numbers ran out), divisible by 11; until 1985 also
+/// those whose first nine digits leave 10, with a 0 behind.
+pub fn rodne_cislo(digits: &[u8]) -> bool {
+    let month = match number(digits, 2, 4) % 50 {
+        month if month > 20 => month - 20,
+        month => month,
+    };
+    let divides = number(digits, 0, 10).is_multiple_of(11) || (number(digits, 0, 9) % 11 == 10 && at(digits, 9) == 0);
+    digits.len() == 10 && is_date(number(digits, 0, 2), month, number(digits, 4, 6)) && divides
+}
+
 /// Norwegian number: a date (day + 40 for a D number) and two check digits, modulo 11.
 pub fn fodselsnummer(digits: &[u8]) -> bool {
     digits.len() == 11

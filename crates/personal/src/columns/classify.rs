@@ -6,6 +6,7 @@ use super::header::{Header, Need};
 use super::report::{ColumnReport, Evidence, KindReport};
 use super::values::{KindCount, Values};
 use crate::kind::Kind;
+use crate::scan::DRAWN_BASE;
 
 /// A column whose texts have more words than this on average holds sentences.
 const FREE_TEXT_WORDS: f64 = 4.5;
@@ -27,6 +28,11 @@ const FEW_REPEATS_MIN: f64 = 10.0;
 const FEW_LISTED_SHARE_MIN: f64 = 0.65;
 /// Of sentences, this share must hold a name before a single odd capital counts.
 const NAMED_SHARE_MIN: f64 = 0.02;
+/// Of sentences, this share must hold a password that reads like words before it is thought to be somebody's.
+const PASSWORD_SHARE_MIN: f64 = 0.01;
+/// Of texts of Chinese or Korean letters, this share must begin as names do, among so many different ones.
+const LETTERS_SHARE_MIN: f64 = 0.7;
+const LETTERS_DISTINCT_MIN: f64 = 10.0;
 /// A column that a name calls one of origins names one in this share of its texts, or has so few codes.
 const ORIGIN_SHARE_MIN: f64 = 0.1;
 const ORIGIN_CODE_MAX: f64 = 20.0;
@@ -59,6 +65,7 @@ pub fn column(path: String, header: &Header, values: &Values) -> ColumnReport {
     judge.by_patterns();
     judge.by_check_digits(header);
     judge.by_samples(header);
+    judge.by_letters(header);
     judge.by_header(header);
     let free_text = judge.free_text;
     let cells = values.count.max(1) as f64;
@@ -90,10 +97,16 @@ impl Judge<'_> {
             let whole = found.whole as f64 / self.values.texts.max(1) as f64;
             let inside = found.values.saturating_sub(found.whole);
             // Whole cells must be many, unless each is certain by itself; inside sentences each one counts.
-            if whole >= WHOLE_SHARE_MIN || found.certain > 0 || inside > 0 && !is_common_in_text(*kind, share) {
+            let counts = inside > 0 && !is_common_in_text(*kind, share) && !self.is_example(*kind, found, share);
+            if whole >= WHOLE_SHARE_MIN || found.certain > 0 || counts {
                 self.add(*kind, f64::from(found.score).mul_add(0.8, 0.2 * share.min(1.0)), found, found.values, Evidence::Values);
             }
         }
+    }
+
+    /// Whether sentences that have a password here and there show what one looks like: it reads like words, and few of them have one.
+    fn is_example(&self, kind: Kind, found: &KindCount, share: f64) -> bool {
+        self.free_text && kind == Kind::Password && found.score < DRAWN_BASE && share < PASSWORD_SHARE_MIN
     }
 
     fn by_check_digits(&mut self, header: &Header) {
@@ -152,6 +165,15 @@ impl Judge<'_> {
                 let count = self.scaled(found.values);
                 self.add(*kind, score, found, count, evidence);
             }
+        }
+    }
+
+    /// Chinese and Korean names, of which no list knows the given ones: most texts begin as they do, and there are many.
+    fn by_letters(&mut self, header: &Header) {
+        let share = self.values.like_names as f64 / self.values.sampled.max(1) as f64;
+        if share >= LETTERS_SHARE_MIN && self.values.distinct() >= LETTERS_DISTINCT_MIN && !header.of_things {
+            let found = self.values.sampled_kinds.get(&Kind::Person).cloned().unwrap_or_default();
+            self.add(Kind::Person, 0.4 + 0.5 * share.min(1.0), &found, self.scaled(self.values.like_names), Evidence::Dictionary);
         }
     }
 

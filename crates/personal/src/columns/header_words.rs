@@ -83,7 +83,7 @@ pub const ENTRIES: &[Entry] = &[
         Need::Found,
         0.9,
         "phone|phone number|telephone|mobile|mobile number|cell|cell phone|tel|phone no|telefon|home phone\
-         |work phone",
+         |work phone|telefono|teléfono|telefone|celular|móvil|movil|телефон|手机|手机号|手机号码|电话|电话号码|電話|전화번호|휴대폰",
     ),
     (Kind::Fax, Need::Found, 0.85, "fax|fax number"),
     (Kind::Email, Need::Found, 0.95, "email|e mail|mail|email address|mail address|contact email"),
@@ -128,6 +128,9 @@ pub const ENTRIES: &[Entry] = &[
         "driver license|drivers license|driver licence|driving licence|driver license number|dl number\
          |license number|licence number|drivers licence number",
     ),
+    (Kind::DeKvnr, Need::Found, 0.95, "kvnr|versichertennummer|krankenversichertennummer"),
+    (Kind::UsMbi, Need::Found, 0.95, "mbi|medicare beneficiary identifier|medicare id"),
+    (Kind::CzRodneCislo, Need::Found, 0.95, "rodné číslo|rodne cislo|birth number"),
     (Kind::UkNhs, Need::Found, 0.95, "nhs|nhs number|nhs no"),
     (Kind::UkNino, Need::Found, 0.95, "nino|national insurance|national insurance number|ni number"),
     (

@@ -97,11 +97,30 @@ impl ColumnReport {
     }
 }
 
+impl ColumnReport {
+    /// Whether it speaks of somebody. A place does not, nor does a drug's name: only a sentence says who takes it.
+    fn concerns_somebody(&self) -> bool {
+        let speaks = |found: &KindReport| {
+            let named_drug = found.kind == Kind::Medication && !self.free_text;
+            !named_drug && found.kind.classes().any(|class| class != Class::Location)
+        };
+        self.kinds.iter().any(speaks)
+    }
+
+    fn without_drugs(self) -> Self {
+        let kinds = self.kinds.into_iter().filter(|found| found.kind != Kind::Medication).collect();
+        Self::of(self.column, self.free_text, self.cell_count, kinds)
+    }
+}
+
 impl PersonalReport {
     /// The report of all columns.
     ///
-    /// In a table that is about nobody, a date or a web address identifies nobody.
+    /// In a table that is about nobody, a date or a web address identifies nobody, and a drug is a good: nobody takes it.
     pub(super) fn of(row_count: u64, mut columns: Vec<ColumnReport>) -> Self {
+        if !columns.iter().any(ColumnReport::concerns_somebody) {
+            columns = columns.into_iter().map(ColumnReport::without_drugs).collect();
+        }
         if columns.iter().all(|column| column.classes.is_empty()) {
             columns.iter_mut().for_each(|column| column.identifiers.clear());
         }

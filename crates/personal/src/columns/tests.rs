@@ -7,6 +7,8 @@ use arrow_array::{ArrayRef, DictionaryArray, Float64Array, Int64Array, ListArray
 use super::*;
 use crate::{Class, Identifier, Kind, SpecialCategory};
 
+mod doubts;
+
 fn batch(columns: Vec<(&str, ArrayRef)>) -> RecordBatch {
     RecordBatch::try_from_iter(columns).unwrap()
 }

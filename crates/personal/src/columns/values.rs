@@ -83,6 +83,8 @@ pub struct Values {
     pub like_addresses: u64,
     /// Sampled texts that name an origin or are codes of one or two letters, where the column's name asks for it.
     pub like_origins: u64,
+    /// Sampled texts that may be Chinese or Korean names.
+    pub like_names: u64,
     /// Sampled numbers, or texts that are numbers, of 0 to 130.
     pub small_numbers: u64,
     pub number_min: f64,
@@ -217,6 +219,7 @@ impl Values {
             (&mut self.digitless, other.digitless),
             (&mut self.like_addresses, other.like_addresses),
             (&mut self.like_origins, other.like_origins),
+            (&mut self.like_names, other.like_names),
             (&mut self.small_numbers, other.small_numbers),
         ];
         for (mine, theirs) in sums {
@@ -277,6 +280,9 @@ impl Values {
         }
         if self.sought.origin && words.is_origin(text) {
             self.like_origins += count;
+        }
+        if ValueWords::is_name_of_letters(text) {
+            self.like_names += count;
         }
         if words.is_small_number(text) {
             self.small_numbers += count;

@@ -12,6 +12,7 @@ const IBAN_BYTES_MAX: usize = 34;
 /// What lower case takes from a code that is written in upper case.
 const LOWER_LOSS: f32 = 0.1;
 
+const MBI: &[u8] = b"9AX9AX9AA99";
 const CHECKED: Why = Why::of(Reason::Pattern).and(Reason::Checksum);
 const SHAPED: Why = Why::of(Reason::Pattern);
 
@@ -35,6 +36,8 @@ const RULES: &[CodeRule] = &[
     rule(Kind::SgNric, b"A9999999A", checks::nric, 0.7, Topic::Nric, CHECKED),
     rule(Kind::UkNino, b"AA999999A", checks::nino, 0.7, Topic::Nino, SHAPED),
     rule(Kind::ItCodiceFiscale, b"AAAAAA99A99A999A", checks::codice_fiscale, 0.95, Topic::CodiceFiscale, CHECKED),
+    rule(Kind::DeKvnr, b"A999999999", checks::kvnr, 0.35, Topic::Kvnr, CHECKED),
+    rule(Kind::UsMbi, MBI, checks::mbi, 0.45, Topic::Mbi, SHAPED),
     rule(Kind::InPan, b"AAAAA9999A", checks::pan, 0.55, Topic::Pan, SHAPED),
     rule(Kind::MxCurp, b"AAAA999999AAAAAAX9", checks::curp, 0.95, Topic::Curp, CHECKED),
     rule(Kind::FiHetu, b"999999A999X", checks::hetu, 0.8, Topic::Nordic, CHECKED),
@@ -80,6 +83,7 @@ impl Pass<'_> {
         if self.glued_left(start) && !matches!(before(self.text, start), b':' | b',') {
             return;
         }
+        self.mbi_in_groups(start);
         let upper = word.to_ascii_uppercase();
         let loss = if upper == word { 0.0 } else { LOWER_LOSS };
         let right = self.glued_right(end);
@@ -92,6 +96,16 @@ impl Pass<'_> {
         }
         self.postcode(start, end);
         self.contextual(start, end);
+    }
+
+    /// `1EG4-TE5-MK73`, as it stands on the card.
+    fn mbi_in_groups(&mut self, start: usize) {
+        let end = start + MBI.len() + 2;
+        let [head @ .., b'-', _, _, _, b'-', _, _, _, _] = part(self.text, start, end) else { return };
+        let code: Vec<u8> = part(self.text, start, end).iter().filter(|byte| **byte != b'-').copied().collect();
+        if head.len() == 4 && has_shape(&code, MBI) && checks::mbi(&code) && !self.glued_right(end) {
+            self.offer(Offer { kind: Kind::UsMbi, start, end, base: 0.5, topic: Some(Topic::Mbi), why: SHAPED });
+        }
     }
 
     /// The end of `.9` behind the code of a disease.

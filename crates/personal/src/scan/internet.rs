@@ -1,6 +1,7 @@
 //! E-mail, web and network addresses.
 
 use super::domains::{domain_score, is_mail_domain};
+use super::drawn::is_placeholder;
 use super::{Offer, Pass, WINDOW_BYTES};
 use crate::bytes::{at, before, border, part, run, run_back};
 use crate::context::Topic;
@@ -106,6 +107,9 @@ impl Pass<'_> {
         let Some(colon) = authority.iter().position(|byte| *byte == b':') else { return };
         if colon + 1 < sign {
             let (start, end) = (start + colon + 1, start + sign);
+            if is_placeholder(part(self.text, start, end)) {
+                return;
+            }
             self.offer(Offer { kind: Kind::Password, start, end, base: 0.97, topic: None, why: SHAPED });
         }
     }

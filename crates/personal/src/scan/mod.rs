@@ -10,6 +10,7 @@ mod codes;
 mod contextual;
 mod dates;
 mod domains;
+mod drawn;
 mod internet;
 mod numbers;
 mod phones;
@@ -34,6 +35,10 @@ const CONTEXT_GAIN: f32 = 0.4;
 const DISTANCE_LOSS: f32 = 0.001;
 /// What words that speak of something else take away.
 const AGAINST_LOSS: f32 = 0.3;
+/// A password or key that looks drawn by chance.
+pub const DRAWN_BASE: f32 = 0.7;
+/// A password that looks like words: it may be an example.
+const WORDED_BASE: f32 = 0.5;
 /// A score that words nearby cannot lower: a long checksum has spoken.
 const CERTAIN: f32 = 0.9;
 

@@ -39,6 +39,28 @@ fn is_north_american(ten: &[u8]) -> bool {
     ten.len() == 10 && at(ten, 0) > 1 && at(ten, 3) > 1 && !(at(ten, 1) == 1 && at(ten, 2) == 1)
 }
 
+/// Numbers of countries whose own way of writing them has no 0 in front: what a bare number is worth is decided by words nearby.
+fn national_score(digits: &[u8], groups: &[Group]) -> Option<f32> {
+    let lengths: Vec<usize> = groups.iter().map(|group| group.end - group.start).collect();
+    let bracketed = groups.iter().skip(1).any(|group| group.separator == b'(');
+    let (first, second, third) = (at(digits, 0), at(digits, 1), at(digits, 2));
+    match (lengths.as_slice(), first) {
+        // China: 138 1234 5678.
+        ([3, 4, 4], 1) if second >= 3 => Some(0.5),
+        ([11], 1) if second >= 3 => Some(0.2),
+        // Brazil: (11) 98765-4321, (11) 3456-7890.
+        ([2, 5, 4], 1..=9) if second > 0 && third == 9 => Some(if bracketed { 0.6 } else { 0.45 }),
+        ([2, 4, 4], 1..=9) if second > 0 && matches!(third, 2..=5) && bracketed => Some(0.5),
+        // Russia: 8 (912) 345-67-89.
+        ([1, 3, 3, 2, 2], 8) if matches!(second, 3 | 4 | 8 | 9) => Some(if bracketed { 0.6 } else { 0.5 }),
+        ([11], 8) if second == 9 => Some(0.2),
+        // Spain: 612 34 56 78; in threes it may as well be an amount.
+        ([3, 2, 2, 2], 6..=9) => Some(0.5),
+        ([3, 3, 3], 6 | 7 | 9) => Some(0.3),
+        _ => None,
+    }
+}
+
 impl Pass<'_> {
     pub(super) fn phone(&mut self, cluster: &Cluster) {
         let groups = cluster.groups();
@@ -81,6 +103,9 @@ impl Pass<'_> {
         }
         if digits.starts_with(&[0, 0]) && total >= 10 && has_country_code(part(digits, 2, total)) {
             return Some(if grouped { 0.5 } else { 0.2 });
+        }
+        if let Some(base) = national_score(digits, groups) {
+            return Some(base);
         }
         let mut lengths = groups.iter().map(|group| group.end - group.start);
         let national = if at(digits, 0) == 1 && total == 11 { part(digits, 1, total) } else { digits };

@@ -112,6 +112,13 @@ const KINDS: &[(Kind, Check, Topic, Why, &[Shape])] = &[
         CHECKED,
         &[(&[6, 4], DASH, 0.55), (&[8, 4], DASH, 0.75), (&[10], NONE, 0.18), (&[12], NONE, 0.35)],
     ),
+    (
+        Kind::CzRodneCislo,
+        checks::rodne_cislo,
+        Topic::Czech,
+        CHECKED,
+        &[(&[6, 4], Separators::Same(b"/"), 0.45), (&[10], NONE, 0.18)],
+    ),
     (Kind::DkCpr, checks::cpr, Topic::Nordic, SHAPED, &[(&[6, 4], DASH, 0.4), (&[10], NONE, 0.15)]),
     (Kind::NoFodselsnummer, checks::fodselsnummer, Topic::Nordic, CHECKED, &[(&[11], NONE, 0.6), (&[6, 5], SPACE, 0.8)]),
     (Kind::TrKimlik, checks::kimlik, Topic::Kimlik, CHECKED, &[(&[11], NONE, 0.35)]),

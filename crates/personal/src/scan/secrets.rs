@@ -2,7 +2,8 @@
 
 use aho_corasick::{AhoCorasick, MatchKind};
 
-use super::{Offer, Pass, WINDOW_BYTES, is_code_byte};
+use super::drawn::{is_drawn, is_placeholder, is_random};
+use super::{DRAWN_BASE, Offer, Pass, WINDOW_BYTES, WORDED_BASE, is_code_byte};
 use crate::PersonalError;
 use crate::bytes::{at, before, border, part, run};
 use crate::hit::{Reason, Why};
@@ -118,21 +119,6 @@ fn is_token(byte: u8) -> bool {
     is_code_byte(byte) || byte == b'-'
 }
 
-/// Whether a text looks drawn by chance: digits and letters, and many different ones.
-fn is_random(token: &[u8]) -> bool {
-    let mut seen = [false; 256];
-    let mut distinct = 0;
-    for byte in token {
-        if let Some(place) = seen.get_mut(usize::from(*byte))
-            && !*place
-        {
-            *place = true;
-            distinct += 1;
-        }
-    }
-    token.iter().any(u8::is_ascii_digit) && token.iter().any(u8::is_ascii_alphabetic) && distinct * 3 >= token.len().min(36)
-}
-
 impl Pass<'_> {
     fn key(&mut self, start: usize, from: usize, least: usize, most: usize, bare: bool) -> Option<usize> {
         let end = run(self.text, from, most + 1, |byte| is_token(byte) || byte == b'.');
@@ -191,13 +177,13 @@ impl Pass<'_> {
         let end = border(self.text, end);
         let token = part(self.text, place, end);
         let mixed = token.iter().any(|byte| !byte.is_ascii_alphabetic());
-        let placeholder = matches!(at(token, 0), b'$' | b'{' | b'*' | b'%' | b'(' | b'[') || token.contains(&b'(');
+        let code = matches!(at(token, 0), b'$' | b'{' | b'*' | b'%' | b'(' | b'[') || token.contains(&b'(');
         let fits = if is_password { token.len() >= 5 && (mixed || !worded) } else { token.len() >= 16 && is_random(token) };
-        if !fits || placeholder {
+        if !fits || code || is_placeholder(token) {
             return None;
         }
         let kind = if is_password { Kind::Password } else { Kind::ApiKey };
-        let base = if mixed { 0.7 } else { 0.5 };
+        let base = if !is_password || is_drawn(token) { DRAWN_BASE } else { WORDED_BASE };
         self.offer(Offer { kind, start: place, end, base, topic: None, why: WHY.and(Reason::Context) });
         Some(end)
     }

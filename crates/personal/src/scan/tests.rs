@@ -67,6 +67,13 @@ fn national_numbers() {
     check("NRIC S1234567D", &[(Kind::SgNric, "S1234567D")]);
     check("CPF 529.982.247-25", &[(Kind::BrCpf, "529.982.247-25")]);
     check("131052-308T", &[(Kind::FiHetu, "131052-308T")]);
+    check("KVNR A123456780", &[(Kind::DeKvnr, "A123456780")]);
+    check("A123456780 and 1EG4TE5MK73 and 780123/3540", &[]);
+    check("MBI 1EG4-TE5-MK73", &[(Kind::UsMbi, "1EG4-TE5-MK73")]);
+    check("medicare 1EG4TE5MK73", &[(Kind::UsMbi, "1EG4TE5MK73")]);
+    check("rodné číslo 780123/3540", &[(Kind::CzRodneCislo, "780123/3540")]);
+    check("rodné číslo 736028/5163", &[(Kind::CzRodneCislo, "736028/5163")]);
+    check("CPR 070745-4285", &[(Kind::DkCpr, "070745-4285")]);
     check("85.07.30-033.28", &[(Kind::BeNrn, "85.07.30-033.28")]);
     check("身份证11010519491231002X", &[(Kind::CnResidentId, "11010519491231002X")]);
 }
@@ -81,6 +88,15 @@ fn telephones() {
     check("020 7946 0958", &[(Kind::Phone, "020 7946 0958")]);
     check("phone: 60-56-85-91", &[(Kind::Phone, "60-56-85-91")]);
     check("60-56-85-91", &[]);
+    for phone in ["138 1234 5678", "(11) 98765-4321", "8 (912) 345-67-89", "8 912 345 67 89", "612 34 56 78"] {
+        check(&format!("at {phone} now"), &[(Kind::Phone, phone)]);
+    }
+    // What may be anything else needs a word.
+    for phone in ["13812345678", "89123456789", "612 345 678", "11 98765-4321"] {
+        check(&format!("at {phone} now"), &[]);
+        check(&format!("mobile {phone} now"), &[(Kind::Phone, phone)]);
+    }
+    check("手机：13812345678", &[(Kind::Phone, "13812345678")]);
     check("fax 9472 7916", &[(Kind::Fax, "9472 7916")]);
     check("1700000000 and 0.12345678 and 12-34", &[]);
 }

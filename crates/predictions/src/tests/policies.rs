@@ -18,6 +18,11 @@ impl World {
 
     /// The run behind the model is seen to read a version of a data set, about people or not.
     async fn trained_on(&self, dataset: &'static str, personal: bool) {
+        self.read(dataset, personal, Trust::Observed).await;
+    }
+
+    /// The same, by this word.
+    async fn read(&self, dataset: &'static str, personal: bool, trust: Trust) {
         let write = move |writer: &mut vault::db::Writer<'_>| {
             writer.execute(
                 "INSERT INTO data_set (dataset_id, workspace, name, last_number, created_at, created_by) VALUES ($1, $2, $1, 1, 0, 'x')",
@@ -36,7 +41,7 @@ impl World {
         let read = self.gate.permit_for(Target::Workspace, move |permit| async move {
             let scene = Scene::of(&permit)?;
             let write = move |writer: &mut vault::db::Writer<'_>| {
-                data_read(writer, &scene, dataset, 1, Some(("run1", Trust::Observed)), "training")?;
+                data_read(writer, &scene, dataset, 1, Some(("run1", trust)), "training")?;
                 Ok(((), gate::Outcome::done()))
             };
             db.write(&permit, write).await
@@ -78,6 +83,23 @@ fn what_somebody_said_holds_at_once_until_it_is_taken_back() {
             assert!(world.gate.recorded().iter().any(|record| record.contains(&id)), "the audit log names it whatever is kept");
         }
         world.keep(None).await;
+        assert_eq!(world.kept().await, (LogPolicy::Hashes, false));
+    });
+}
+
+#[test]
+fn a_claim_relaxes_nothing() {
+    on_both_engines(PredictionsConfig::default(), |world| async move {
+        world.read("plants", false, Trust::Claimed).await;
+        assert_eq!(world.kept().await, (LogPolicy::Hashes, false), "a client only says that the run read it");
+        world.read("stones", false, Trust::Observed).await;
+        assert_eq!(world.kept().await, (LogPolicy::Hashes, false), "what was only claimed beside it is not known");
+    });
+    on_both_engines(PredictionsConfig::default(), |world| async move {
+        world.trained_on("plants", false).await;
+        assert_eq!(world.kept().await, (LogPolicy::Values, false));
+        // Whoever only says that this run made the model says nothing of its data.
+        world.sql("UPDATE lineage_edge SET trust = $1 WHERE relation = 'generated'", &["claimed"]).await;
         assert_eq!(world.kept().await, (LogPolicy::Hashes, false));
     });
 }

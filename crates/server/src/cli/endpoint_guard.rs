@@ -37,7 +37,7 @@ enum Step {
 
 /// Options of `endpoint guard`.
 #[derive(Args)]
-#[command(after_help = "What is not given is as by default.
+#[command(after_help = "What is not given stays as it is; with --reset it is as by default.
 
 Example:
   strongroom endpoint guard churn --rows-per-day 20000 --digits 2 --top-k 1 --ranges refuse")]
@@ -62,6 +62,9 @@ pub struct SetGuard {
     /// Notice callers, and answer them as ever.
     #[arg(long)]
     alarm_only: bool,
+    /// What is not given goes back to its default.
+    #[arg(long)]
+    reset: bool,
     #[command(flatten)]
     connection: Connection,
 }
@@ -139,10 +142,14 @@ const fn word(step: Step) -> &'static str {
 impl SetGuard {
     pub(super) async fn run(self) -> Result<(), Problem> {
         let mut client = self.connection.open().await?;
-        let body = json!({
+        let mut body = json!({
             "rows_per_day": self.rows_per_day, "digits": self.digits, "top_k": self.top_k, "ranges": self.ranges.map(ranges),
-            "unlike": self.unlike.map(word), "ladder": !self.alarm_only,
+            "unlike": self.unlike.map(word), "ladder": self.alarm_only.then_some(false),
         });
+        // The server leaves what is not there, and takes back what is null.
+        if let Some(fields) = body.as_object_mut().filter(|_| !self.reset) {
+            fields.retain(|_, value| !value.is_null());
+        }
         let set = client.post(&format!("{}/guard", super::endpoint::address(&self.name)), &body).await?;
         show(&client, &set, &FIELDS)
     }

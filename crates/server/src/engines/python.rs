@@ -18,6 +18,7 @@ use retrain::JobLog;
 use runtime::{Batch, Outputs, Signature};
 use serving::{Compute, Engine, Model, PythonConfig};
 use tokio::sync::Semaphore;
+use tokio::task::JoinHandle;
 use worker::{Begun, Life, Limits, Start, Started, Worker, WorkerError};
 
 use super::convert;
@@ -40,6 +41,8 @@ const STARTING_COUNT_MAX: usize = 2;
 const DESCRIPTOR_COUNT_MAX: u64 = 1_024;
 /// The longest file that one may write: what it loads lies in memory.
 const FILE_BYTES_MAX: u64 = 4 << 30;
+/// How often it is looked at how much one has written.
+const LOOK_EVERY: Duration = Duration::from_secs(2);
 /// How long what could not be loaded is not tried again.
 const REST: Duration = Duration::from_secs(20);
 /// Failures that are remembered.
@@ -71,6 +74,7 @@ pub(super) struct Pythons {
     /// What could not be loaded, since when, and why.
     failed: Mutex<HashMap<[u8; 32], (Instant, String)>>,
     made: Arc<AtomicU64>,
+    folder_bytes_max: u64,
     convert: bool,
 }
 
@@ -107,6 +111,7 @@ impl Pythons {
             workers_max: config.workers_max,
             failed: Mutex::default(),
             made: Arc::default(),
+            folder_bytes_max: config.folder_bytes_max,
             convert: config.convert,
         })
     }
@@ -125,7 +130,8 @@ impl Pythons {
         }
         // What is converted needs no turn: whether this is, is known once it runs.
         let _starting = self.starting.acquire().await.map_err(|closed| conflict(&closed.to_string()))?;
-        let start = PythonStart { jailer: Arc::clone(&self.jailer), made: Arc::clone(&self.made) };
+        let (jailer, made) = (Arc::clone(&self.jailer), Arc::clone(&self.made));
+        let start = PythonStart { jailer, made, folder_bytes_max: self.folder_bytes_max };
         match Worker::start(Arc::new(start), files, self.limits).await {
             Ok(begun) => match self.converted(begun, ranges).await {
                 Ok(model) => Ok(Engine::Converted(model)),
@@ -231,6 +237,7 @@ fn problem(error: WorkerError) -> Problem {
 struct PythonStart {
     jailer: Arc<Jailer>,
     made: Arc<AtomicU64>,
+    folder_bytes_max: u64,
 }
 
 impl Start for PythonStart {
@@ -241,13 +248,14 @@ impl Start for PythonStart {
             let name = format!("worker-{}", self.made.fetch_add(1, Ordering::Relaxed));
             let code = [(SCRIPT_FILE, SCRIPT), (PROBE_FILE, PROBE)];
             let code = code.map(|(name, text)| (PathBuf::from(name), Bytes::from_static(text.as_bytes()))).into();
-            let folder = self.jailer.folder(&name, code).await.map_err(failed)?;
+            let folder = Arc::new(self.jailer.folder(&name, code).await.map_err(failed)?);
             let listener = folder.listen().map_err(failed)?;
             let environment = ENVIRONMENT.map(|(name, value)| (name.to_owned(), value.to_owned())).into();
             let mut spec = self.jailer.spec(&folder, Vec::new(), environment);
             spec.arguments = vec![folder.code().join(SCRIPT_FILE).display().to_string(), spec.relay.port.to_string()];
             let log = JobLog::default();
             let mut jailed = Jailed::start(&spec, &log).await?;
+            let watch = Watch::over(&folder, jailed.process(), self.folder_bytes_max, &log);
             let link = tokio::select! {
                 accepted = listener.accept() => accepted.map_err(failed)?.0,
                 ended = jailed.ended() => {
@@ -259,16 +267,49 @@ impl Start for PythonStart {
                     return Err(format!("{how}: {}", log.text().1.trim_end().lines().next_back().unwrap_or_default()));
                 }
             };
-            Ok(Started { link: Box::new(link), life: Box::new(PythonLife { _jailed: jailed, log, _folder: folder }) })
+            Ok(Started {
+                link: Box::new(link),
+                life: Box::new(PythonLife { _watch: watch, _jailed: jailed, log, _folder: folder }),
+            })
         })
     }
 }
 
 /// Fields are dropped in this order: the process ends before its folder goes.
 struct PythonLife {
+    _watch: Watch,
     _jailed: Jailed,
     log: JobLog,
-    _folder: JobFolder,
+    _folder: Arc<JobFolder>,
+}
+
+/// Ends a worker that writes too much in all, until it is dropped: the kernel holds each file to a length, not all of them together.
+struct Watch(JoinHandle<()>);
+
+impl Watch {
+    fn over(folder: &Arc<JobFolder>, outer: Option<u32>, most: u64, log: &JobLog) -> Self {
+        let (folder, log) = (Arc::clone(folder), log.clone());
+        Self(tokio::spawn(async move {
+            loop {
+                tokio::time::sleep(LOOK_EVERY).await;
+                let looked_at = Arc::clone(&folder);
+                let counted = tokio::task::spawn_blocking(move || looked_at.written_bytes(outer)).await;
+                let (Ok(written), Some(group)) = (counted, outer) else { return };
+                if written > most {
+                    let why = format!("\nit wrote more than {most} bytes (`serving.python.folder_bytes_max`)\n");
+                    log.add(why.as_bytes());
+                    jail::kill_group(group);
+                    return;
+                }
+            }
+        }))
+    }
+}
+
+impl Drop for Watch {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
 }
 
 impl Life for PythonLife {

@@ -18,7 +18,7 @@ use vault::db::{DbError, Reader};
 pub use create::CreateEndpoint;
 pub use delete::DeleteEndpoint;
 pub use get::{Challenger, GetEndpoint, Ready};
-pub use guard::SetGuard;
+pub use guard::{GuardChange, SetGuard};
 pub use predict::Predict;
 pub use rollout::{HaltRollout, StartRollout};
 pub use search::{EndpointPage, SearchEndpoints};

@@ -1,5 +1,6 @@
 //! Settings, budgets, and what people decide. What the guard sees in queries is shown by its own crate and by the clients' tests.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use guard::Level;
@@ -11,7 +12,14 @@ use crate::{GuardSettings, RangePolicy, ServingConfig, TrailShown};
 
 impl World {
     async fn guard(&self, settings: GuardSettings) -> Result<GuardSettings, kernel::Problem> {
-        self.call(SetGuard { room: self.room.clone(), name: ENDPOINT.to_owned(), settings }).await
+        self.change(move |_| settings).await
+    }
+
+    async fn change(
+        &self,
+        change: impl Fn(GuardSettings) -> GuardSettings + Send + Sync + 'static,
+    ) -> Result<GuardSettings, kernel::Problem> {
+        self.call(SetGuard { room: self.room.clone(), name: ENDPOINT.to_owned(), change: Arc::new(change) }).await
     }
 
     async fn trail(&self) -> TrailShown {
@@ -48,6 +56,10 @@ fn settings_hold_from_the_next_request_on_and_go_with_the_endpoint() {
         assert_eq!(world.said().await, 1200.0, "two digits");
         let shown = world.call(GetEndpoint { room: world.room.clone(), name: ENDPOINT.to_owned() }).await.unwrap().guard.unwrap();
         assert_eq!((shown.settings, shown.rows_per_day, shown.compared_row_count), (wanted, 1_000, None));
+        // What is not named stays.
+        let coarser = world.change(|kept| GuardSettings { digits: Some(1), ..kept }).await.unwrap();
+        assert_eq!(coarser, GuardSettings { digits: Some(1), ..wanted });
+        assert_eq!(world.said().await, 1000.0, "one digit");
         world.guard(GuardSettings::default()).await.unwrap();
         assert_eq!(world.said().await, 1234.0);
         for wrong in [

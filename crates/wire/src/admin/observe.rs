@@ -9,7 +9,7 @@ use ::observe::ops::{
     AcknowledgeAlert, AddLabels, FoundAlert, GetAlert, ReceiveAlerts, RemedyDone, ResolveAlert, RunRemedy, SearchAlerts,
     ShowHealth, ShowMetrics, ShowTraffic, Told, TrafficMinute,
 };
-use ::observe::{Act, Alert, AlertState, HealthOf, Label, News, Observe, Remedy, THROTTLE_MINUTES};
+use ::observe::{Act, Alert, AlertState, FAILED, HealthOf, Label, News, Observe, Remedy, THROTTLE_MINUTES};
 use admission::Admission;
 use data::Data;
 use gate::{Action, Operation, Visitor};
@@ -199,7 +199,7 @@ impl Rooms {
         let done = self.act(visitor, &taken.act).await;
         let result = match &done {
             Ok(result) => result.clone(),
-            Err(problem) => format!("failed: {}", problem.message()),
+            Err(problem) => format!("{FAILED}{}", problem.message()),
         };
         let noted = visitor.call(RemedyDone { room: self.observe.clone(), id, result }).await;
         done.and(noted)

@@ -108,18 +108,16 @@ impl Rooms {
     /// From a prediction to everything behind it.
     async fn back(self, visitor: &Visitor, id: String, form: Form) -> Result<Answer, Problem> {
         let found = visitor.call(FindPrediction { room: self.predictions.clone(), id }).await?;
-        let gone = || {
-            Problem::new(Kind::Conflict, "the model that made this prediction is deleted; `predictions show` says what is kept")
+        let walked = self.behind(visitor, &found).await?.begun_at(&made(&found));
+        let standing = match found.model.clone() {
+            Some(name) => {
+                let version = found.batch.version.to_string();
+                visitor.call(ShowStanding { room: self.admission, name, version }).await.map(|shown| Some(shown.standing))
+            }
+            None => Ok(None),
         };
-        let model = found.model.clone().ok_or_else(gone)?;
-        let version = found.batch.version.to_string();
-        let root = Root::ModelVersion(model.clone(), version.clone());
-        let subject = format!("{model}/{version}");
-        let walk = WalkGraph { room: self.lineage.clone(), subject, root, direction: Direction::Up, depth: None };
-        let walked = visitor.call(walk).await?.begun_at(&made(&found));
-        let standing = visitor.call(ShowStanding { room: self.admission, name: model, version }).await;
         let standing = match standing {
-            Ok(shown) => Some(shown.standing),
+            Ok(standing) => standing,
             // What the caller may not see is left out; that they asked is recorded.
             Err(problem) if matches!(problem.kind(), Kind::Forbidden | Kind::NotFound) => None,
             Err(problem) => return Err(problem),
@@ -135,7 +133,9 @@ impl Rooms {
             }
             line
         });
-        let text = format!("{}\n{}\n{}", said(&found), admitted.unwrap_or_default(), walked.to_text());
+        let deleted = || format!("the model {} is deleted; what is known of it is told", found.record.version);
+        let of_model = if found.model.is_some() { admitted.unwrap_or_default() } else { deleted() };
+        let text = format!("{}\n{of_model}\n{}", said(&found), walked.to_text());
         render(form, &walked, text, |walk| {
             json!({
                 "prediction": view::found_json(&found),
@@ -143,6 +143,36 @@ impl Rooms {
                 "walk": walk,
             })
         })
+    }
+
+    /// What lies behind the version that made a prediction. Where that comes from is known when it is deleted as well; what the caller may not
+    /// see of it is left out then, and the prediction is told by itself.
+    async fn behind(&self, visitor: &Visitor, found: &Found) -> Result<Walked, Problem> {
+        let direction = Direction::Up;
+        if let Some(model) = found.model.clone() {
+            let number = found.batch.version.to_string();
+            let subject = format!("{model}/{number}");
+            let (room, root) = (self.lineage.clone(), Root::ModelVersion(model, number));
+            match visitor.call(WalkGraph { room, subject, root, direction, depth: None }).await {
+                Err(problem) if problem.kind() == Kind::NotFound => {}
+                walked => return walked,
+            }
+        }
+        let subject = format!("model-id:{}", found.record.version);
+        match self.walk(visitor, subject.clone(), direction).await {
+            Err(problem) if matches!(problem.kind(), Kind::Forbidden | Kind::NotFound) => Ok(Walked {
+                subject,
+                direction,
+                roots: Vec::new(),
+                found: Vec::new(),
+                nodes: Vec::new(),
+                edges: Vec::new(),
+                endpoints: Vec::new(),
+                truncated: false,
+                leads_on: false,
+            }),
+            walked => walked,
+        }
     }
 
     /// From anything to the endpoints and predictions that stem from it.

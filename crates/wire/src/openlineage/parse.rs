@@ -45,7 +45,17 @@ pub(super) fn event(text: &str) -> Result<Event, Problem> {
 
 /// A time without an offset, which some clients send, counts as UTC.
 fn event_time(text: &str) -> Result<Micros, Problem> {
-    times::parse("eventTime", text).or_else(|problem| times::parse("eventTime", &format!("{text}Z")).map_err(|_| problem))
+    times::parse("eventTime", text).or_else(|problem| {
+        let spelt = with_colon(text).unwrap_or_else(|| format!("{text}Z"));
+        times::parse("eventTime", &spelt).map_err(|_| problem)
+    })
+}
+
+/// `+0100` with the colon of RFC 3339: ISO 8601 has it without as well, and Java's and Python's `%z` write it so.
+fn with_colon(text: &str) -> Option<String> {
+    let (rest, minutes) = text.split_at_checked(text.len().checked_sub(2)?)?;
+    let sign = rest.get(rest.len().checked_sub(3)?..)?;
+    sign.starts_with(['+', '-']).then(|| format!("{rest}:{minutes}"))
 }
 
 fn about(event: &Object) -> Result<About, Problem> {
@@ -216,6 +226,23 @@ mod tests {
         assert_eq!(job.owners, ["team:ml"]);
         assert_eq!(event.inputs.first().unwrap().version.as_deref(), Some("sha256:00"));
         assert_eq!(event.outputs.first().unwrap().named.joined(), "mlops\u{1f}models:/m/1");
+    }
+
+    #[test]
+    fn times_are_read_as_clients_write_them() {
+        for (text, at) in [
+            ("2026-01-01T00:00:00Z", Some(1_767_225_600_000_000)),
+            ("2026-01-01T00:00:00", Some(1_767_225_600_000_000)),
+            ("2026-01-01T00:00:00+0000", Some(1_767_225_600_000_000)),
+            ("2026-01-01T00:00:00.5+0100", Some(1_767_222_000_500_000)),
+            ("2026-01-01T00:00:00-0030", Some(1_767_227_400_000_000)),
+            ("2026-01-01T00:00:00+2500", None),
+            ("2026-01-01T00:00:00+00é", None),
+            ("+0", None),
+            ("", None),
+        ] {
+            assert_eq!(event_time(text).ok().map(|at| at.0), at, "{text}");
+        }
     }
 
     #[test]

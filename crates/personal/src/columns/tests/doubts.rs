@@ -1,0 +1,95 @@
+//! What looks like personal data and is none, and what is personal though nothing says so.
+
+use super::*;
+
+/// Sentences of documentation, one of which is `odd`.
+fn documentation(odd: &str) -> PersonalReport {
+    let plain = |n: usize| format!("The function number {n} takes a path and gives back what the folder holds, sorted by name.");
+    let sentences = (0..1_000).map(|n| if n == 500 { odd.to_owned() } else { plain(n) });
+    report(&batch(vec![("text", texts(sentences))]))
+}
+
+#[test]
+fn an_example_of_a_password_in_documentation_is_no_secret() {
+    for odd in [
+        "Call client.change(current_password=\"hunter22\", name=\"x\") before the first use of the client.",
+        "Set current_password=\"your-password\" in the file and start the server again with this option.",
+        "Write password: changeme here, and change it once the server has been started for the first time.",
+    ] {
+        assert!(!documentation(odd).classes.contains(&Class::Credential), "{odd}");
+    }
+    for odd in [
+        "Call client.change(current_password=\"xK9#mQ2$vLw7\", name=\"x\") before the first use of the client.",
+        "Connect to postgres://app:xK9mQ2vLw7@db.example.org/main and read the table that holds the list of orders.",
+    ] {
+        assert!(documentation(odd).classes.contains(&Class::Credential), "{odd}");
+    }
+}
+
+#[test]
+fn passwords_in_many_sentences_are_secrets_though_they_read_like_words() {
+    let note = |n: usize| format!("The customer {n} called, and my colleague set password: hunter{n}x for the account again.");
+    let report = report(&batch(vec![("note", texts((100..200).map(note)))]));
+    assert!(report.classes.contains(&Class::Credential), "{report:#?}");
+}
+
+#[test]
+fn a_drug_in_a_table_about_nobody_is_a_good() {
+    let drugs = ["Metformin", "Ibuprofen", "Warfarin", "Ramipril"];
+    let price = || Arc::new(Float64Array::from_iter_values((0..40).map(|n| 3.0 + f64::from(n)))) as ArrayRef;
+    let goods =
+        report(&batch(vec![("drug", cycle(&drugs, 40)), ("country", cycle(&["Austria", "Spain"], 40)), ("price", price())]));
+    assert!(!goods.classes.contains(&Class::Health) && goods.special_categories.is_empty(), "{goods:#?}");
+    let patients = report(&batch(vec![("drug", cycle(&drugs, 40)), ("age", cycle(&["41", "52", "63"], 40))]));
+    assert!(patients.classes.contains(&Class::Health), "{patients:#?}");
+    let notes = "The patient was diagnosed with diabetes and takes metformin since then";
+    let told = report(&batch(vec![("drug", cycle(&drugs, 40)), ("note", cycle(&[notes], 40))]));
+    assert!(told.classes.contains(&Class::Health), "{told:#?}");
+}
+
+#[test]
+fn names_in_chinese_and_korean_letters_are_found_under_headers_that_say_nothing() {
+    let made = |families: [&'static str; 5], given: [&'static str; 8]| {
+        texts((0..120).map(move |n| format!("{}{}", families[n % 5], given[n / 5 % 8])))
+    };
+    let chinese = made(["王", "李", "張", "刘", "陈"], ["伟", "芳", "秀英", "敏", "静", "建国", "丽", "强"]);
+    let korean = made(["김", "이", "박", "최", "정"], ["민준", "서연", "지훈", "수빈", "예진", "도윤", "하은", "지우"]);
+    let cities = [
+        "北京",
+        "上海",
+        "广州",
+        "深圳",
+        "成都",
+        "武汉",
+        "杭州",
+        "重庆",
+        "南京",
+        "天津",
+        "西安",
+        "苏州",
+        "石家庄",
+        "江门",
+        "青岛",
+    ];
+    let words = ["서울", "학교", "사과", "컴퓨터", "자동차", "정치인", "이야기", "바다", "나무", "음악", "도서관", "운동화"];
+    let report = report(&batch(vec![
+        ("c1", chinese),
+        ("c2", korean),
+        ("c3", cycle(&cities, 120)),
+        ("c4", cycle(&words, 120)),
+        ("c5", cycle(&["王伟", "李娜"], 120)),
+    ]));
+    let personal: Vec<bool> = report.columns.iter().map(|column| column.classes.contains(&Class::Personal)).collect();
+    assert_eq!(personal, [true, true, false, false, false], "{report:#?}");
+}
+
+#[test]
+fn phones_without_a_plus_are_found_where_the_header_says_so() {
+    let numbers = |first: &'static str, count: usize| {
+        texts((0..60).map(move |n| format!("{first}{:0count$}", (12_345_678 + n * 7_919) % 10_usize.pow(count as u32))))
+    };
+    check(vec![("手机号", numbers("138", 8))], &[Some(Kind::Phone)]);
+    check(vec![("телефон", numbers("8912", 7))], &[Some(Kind::Phone)]);
+    check(vec![("celular", texts((0..60).map(|n| format!("(11) 98765-{:04}", n * 131))))], &[Some(Kind::Phone)]);
+    check(vec![("móvil", texts((0..60).map(|n| format!("612 345 {:03}", n * 13))))], &[Some(Kind::Phone)]);
+}
