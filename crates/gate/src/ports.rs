@@ -20,6 +20,14 @@ pub trait Identify: Send + Sync {
     /// # Errors
     /// `Unauthenticated` for a credential that is wrong, expired or revoked; `Unavailable` if that cannot be told.
     fn identify<'a>(&'a self, attempt: &'a Attempt) -> BoxFuture<'a, Result<Caller, Problem>>;
+
+    /// The same, asked again while what was let begin still lasts: that is no use of the credential, so no session is kept alive by it.
+    ///
+    /// # Errors
+    /// As [`Identify::identify`].
+    fn recognise<'a>(&'a self, attempt: &'a Attempt) -> BoxFuture<'a, Result<Caller, Problem>> {
+        self.identify(attempt)
+    }
 }
 
 /// What would it act on? One look-up for the decision and the verb. Implemented by `server` over the rooms.

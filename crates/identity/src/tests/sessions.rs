@@ -1,9 +1,9 @@
 //! Browser sessions.
 
-use gate::Credential;
+use gate::{Credential, Operation};
 use kernel::Kind;
 
-use super::{PASSWORD, bearer, secret, worlds};
+use super::{PASSWORD, attempt, bearer, secret, worlds};
 use crate::ops::accounts::DisableUser;
 use crate::ops::passwords::ChangeOwnPassword;
 use crate::ops::sessions::{CreateSession, DeleteSession, ListSessions};
@@ -54,6 +54,31 @@ async fn a_session_ends_when_idle_and_when_its_time_is_up() {
         assert!(world.is_refused(cookie(&idle)).await);
         world.clock.advance_secs(1_800);
         assert!(world.is_refused(cookie(&busy)).await, "12 h are over");
+    }
+}
+
+#[tokio::test]
+async fn what_is_asked_again_while_an_answer_lasts_keeps_no_session_alive() {
+    for world in worlds() {
+        world.user("ada", Some(PASSWORD)).await;
+        let create = || CreateSession { room: world.room.clone(), replaces: None };
+        let left = world.by(world.basic("ada", PASSWORD), create()).await.unwrap();
+        let used = world.by(world.basic("ada", PASSWORD), create()).await.unwrap();
+        let watches =
+            async |session: &OpenedSession| world.gate.identify(attempt(cookie(session)), ListSessions::ACTION).await.unwrap();
+        let (of_left, of_used) = (watches(&left).await, watches(&used).await);
+        for _ in 0..6 {
+            world.clock.advance_secs(590);
+            assert!(of_left.still_may().await.unwrap() && of_used.still_may().await.unwrap());
+            world.port.write_uses(&world.opened.system).await.unwrap();
+        }
+        // What was found a moment ago by asking is used now all the same.
+        world.who(cookie(&used)).await.unwrap();
+        world.clock.advance_secs(61);
+        assert!(!of_left.still_may().await.unwrap(), "nobody used it for an hour");
+        assert!(world.is_refused(cookie(&left)).await);
+        assert!(of_used.still_may().await.unwrap());
+        world.who(cookie(&used)).await.unwrap();
     }
 }
 
