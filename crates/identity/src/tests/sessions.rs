@@ -100,6 +100,27 @@ async fn sessions_end_with_the_account_and_the_password() {
 }
 
 #[tokio::test]
+async fn who_logs_in_over_the_session_of_another_ends_it() {
+    for world in worlds() {
+        for name in ["ada", "bob"] {
+            world.user(name, Some(PASSWORD)).await;
+        }
+        let create = |replaces| CreateSession { room: world.room.clone(), replaces };
+        let ada = world.by(world.basic("ada", PASSWORD), create(None)).await.unwrap();
+        let elsewhere = world.by(world.basic("ada", PASSWORD), create(None)).await.unwrap();
+        let bob = world.by(world.basic("bob", PASSWORD), create(Some(ada.secret.clone()))).await.unwrap();
+        assert!(world.is_refused(cookie(&ada)).await, "the browser has forgotten it");
+        world.who(cookie(&elsewhere)).await.unwrap();
+        world.who(cookie(&bob)).await.unwrap();
+        // What has ended, or never was, is in nobody's way.
+        for old in [ada.secret.clone(), secret("sr_ses_x")] {
+            world.by(world.basic("bob", PASSWORD), create(Some(old))).await.unwrap();
+        }
+        world.who(cookie(&bob)).await.unwrap();
+    }
+}
+
+#[tokio::test]
 async fn the_oldest_session_makes_room() {
     let world = worlds().remove(0);
     world.user("ada", Some(PASSWORD)).await;
