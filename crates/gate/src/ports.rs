@@ -104,6 +104,19 @@ impl std::fmt::Display for Guessed {
 
 impl std::error::Error for Guessed {}
 
+/// Why a credential was refused, for the log alone: it asks for what a person has not agreed to yet, and may be asked again (RFC 8628). Nobody
+/// guessed anything.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Awaited;
+
+impl std::fmt::Display for Awaited {
+    fn fmt(&self, to: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        to.write_str("nobody agreed to it yet")
+    }
+}
+
+impl std::error::Error for Awaited {}
+
 /// What became of an identification.
 #[derive(Clone, Copy, Debug)]
 pub enum Verdict<'a> {
