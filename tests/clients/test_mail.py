@@ -357,7 +357,7 @@ def test_whoever_gave_a_key_can_read_and_nobody_on_the_way(tmp_path):
         said = server.cli("mail", "key", str(exported), "--json", "--token-file", str(token)).stdout
         assert json.loads(said)["key"] == fingerprint
         own = json.loads(server.cli("mail", "own", "--json", "--token-file", str(token)).stdout)
-        assert own == {"mail_leaves": True, "address": "ada@example.org", "source": "administrator", "key": fingerprint}
+        assert own == {"mail_leaves": True, "address": "ada@example.org", "source": "administrator", "key": fingerprint, "key_fault": None}
         box.got.clear()
         set_password(server, person)
         harness.wait_until(lambda: b"set the password" in b"".join(decrypted(box, run)), 20, "the password is told of")

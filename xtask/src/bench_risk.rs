@@ -116,17 +116,21 @@ fn tables(told: &Value) -> String {
     );
     let _ = writeln!(
         text,
-        "Half of the people get no more than one challenge in their first 12 log-ins. Attackers challenged or refused (95 % interval):\n"
+        "Half of the people get no more than one challenge in their first 12 log-ins: each way at the lowest threshold of its own that keeps to \
+that. Attackers challenged or refused (95 % interval):\n"
     );
-    let _ = writeln!(text, "| way | naive | VPN | targeted | with the device | challenges in 12, median / mean / one in ten |");
-    let _ = writeln!(text, "|---|---|---|---|---|---|");
+    let _ = writeln!(
+        text,
+        "| way | naive | VPN | targeted | with the device | challenges in 12, median / mean / one in ten | threshold |"
+    );
+    let _ = writeln!(text, "|---|---|---|---|---|---|---|");
     for method in methods(told) {
         let cell = |kind: &str| rate(method, &format!("/at_budget/{kind}"));
         let is_within = method.get("is_within_budget").and_then(Value::as_bool) == Some(true);
         let beyond = if is_within { "" } else { " (cannot be set to that budget)" };
         let _ = writeln!(
             text,
-            "| {}{beyond} | {} | {} | {} | {} | {} / {:.1} / {} |",
+            "| {}{beyond} | {} | {} | {} | {} | {} / {:.1} / {} | {:.1} |",
             name(method),
             cell("naive"),
             cell("vpn"),
@@ -135,6 +139,7 @@ fn tables(told: &Value) -> String {
             number(method, "/at_budget/median_12"),
             number(method, "/at_budget/mean_12") * 12.0,
             number(method, "/at_budget/p90_12"),
+            number(method, "/at_budget/threshold"),
         );
     }
     by_rate(told, &mut text);
@@ -163,9 +168,14 @@ fn bands(told: &Value, text: &mut String) {
     let Some(bands) = told.get("default_bands") else { return };
     let _ = writeln!(
         text,
-        "\nWith the bands as they come (80, 95, 99) and the rules: {} of 12 log-ins challenged in the median, {:.1} % of all; {:.1} % asked for a \
-factor that cannot be phished, {:.1} % refused.\n",
+        "\nWith the server's own settings ({}, {}, {}) and the rules: {} / {:.1} / {} of 12 log-ins challenged (median / mean / one in ten), {:.1} % \
+of all; {:.1} % asked for a factor that cannot be phished, {:.1} % refused.\n",
+        number(bands, "/settings/0"),
+        number(bands, "/settings/1"),
+        number(bands, "/settings/2"),
         number(bands, "/median_12"),
+        number(bands, "/mean_12") * 12.0,
+        number(bands, "/p90_12"),
         number(bands, "/of_all_log_ins") * 100.0,
         number(bands, "/phishing_resistant_of_all") * 100.0,
         number(bands, "/refused_of_all") * 100.0
@@ -194,12 +204,16 @@ mod tests {
         let caught = |rate: f64| json!({ "rate": rate, "interval": [rate - 0.01, rate + 0.01] });
         let at_budget =
             json!({ "threshold": 88.0, "median_12": 1, "naive": caught(1.0), "vpn": caught(0.5), "targeted": caught(0.99) });
-        let told = json!({ "methods": [{ "name": OURS, "is_within_budget": true, "at_budget": at_budget }], "cost": { "p50_us": 5.0, "p99_us": 9.0 } });
+        let bands = json!({ "settings": [85, 95, 99], "median_12": 1, "mean_12": 0.25, "p90_12": 4 });
+        let told = json!({ "methods": [{ "name": OURS, "is_within_budget": true, "at_budget": at_budget }], "default_bands": bands,
+            "cost": { "p50_us": 5.0, "p99_us": 9.0 } });
         let found: Vec<(String, f64)> =
             rows(&told).iter().map(|(row, _)| (row.work.to_string(), (row.of_limit * 1_000.0).round())).collect();
         let expected = [("naive-tpr", 1_010.0), ("vpn-tpr", 505.0), ("targeted-tpr", 1_000.0), ("score-cost", 2_000.0)];
         assert_eq!(found, expected.map(|(name, value)| (name.to_owned(), value)));
         assert!(rows(&json!({})).is_empty());
-        assert!(tables(&told).contains("| ours with hard rules | 1.000 (0.990–1.010) |"));
+        let shown = tables(&told);
+        assert!(shown.contains("| ours with hard rules | 1.000 (0.990–1.010) |") && shown.contains("| 88.0 |"), "{shown}");
+        assert!(shown.contains("the server's own settings (85, 95, 99) and the rules: 1 / 3.0 / 4 of 12"), "{shown}");
     }
 }

@@ -10,7 +10,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use aws_lc_rs::hmac;
-use gate::{Entry, Guessed, Outcome, SealedOutcome, Status, Word};
+use gate::{Awaited, Entry, Guessed, Outcome, SealedOutcome, Status, Word};
 use kernel::limits::AUDIT_RECORD_BYTES_MAX;
 use kernel::{Clock, Problem, Secret, hex, random_bytes, sha256};
 use parking_lot::RwLock;
@@ -178,9 +178,13 @@ impl Encoder {
         json.bytes.push(b'}');
         let mut resource = entry.resource.as_deref();
         if let Kind::Refusal(problem) = kind
-            && let Some(guessed) = problem.source().and_then(|source| source.downcast_ref::<Guessed>())
+            && let Some(source) = problem.source()
         {
-            json.details(&[("guessed", Word::from(guessed.account.as_str()))]);
+            if let Some(guessed) = source.downcast_ref::<Guessed>() {
+                json.details(&[("guessed", Word::from(guessed.account.as_str()))]);
+            } else if source.is::<Awaited>() {
+                json.details(&[("awaited", Word::from("agreement"))]);
+            }
         }
         if let Kind::Outcome(outcome, event) = kind {
             json.details(&outcome.details);
@@ -359,6 +363,30 @@ mod tests {
         let json: serde_json::Value = serde_json::from_slice(&bytes).unwrap();
         assert_eq!(json["details"]["t"], text);
         assert_eq!(json.to_string().as_bytes(), bytes, "sorted and compact already");
+    }
+
+    #[test]
+    fn a_refusal_says_whether_somebody_guessed_or_waits() {
+        let entry = Entry::new(gate::EntryFields {
+            id: "e1".to_owned(),
+            at: Micros(5),
+            action: gate::Action::write("x"),
+            caller: gate::Caller::anonymous(),
+            address: IpAddr::from([10, 0, 0, 1]),
+            workspace: None,
+            target: gate::TargetKind::Server,
+            resource: None,
+            risk: 0,
+            reasons: Vec::new(),
+        });
+        let refused = || Problem::new(kernel::Kind::Unauthenticated, "no");
+        let details = |problem: &Problem| -> serde_json::Value {
+            let json: serde_json::Value = serde_json::from_slice(&encoder().refusal(&entry, problem)).unwrap();
+            json["details"].clone()
+        };
+        assert_eq!(details(&refused()), serde_json::Value::Null);
+        assert_eq!(details(&refused().because(Guessed { account: "u_1".to_owned() })), serde_json::json!({ "guessed": "u_1" }));
+        assert_eq!(details(&refused().because(Awaited)), serde_json::json!({ "awaited": "agreement" }));
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! The engine: records in, findings out. No I/O, no clock but the records' own.
 //!
 //! INVARIANT: its memory is bounded, whatever the log holds: intents that wait, groups of correlations, states of detectors and findings
-//! that were told of are each in a [`Recent`].
+//! that were told of are each in a [`Recent`], findings that wait in a [`Late`].
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
@@ -12,9 +12,10 @@ use serde_json::Value;
 
 use crate::detectors::{DetectorRule, Detectors, Kept, Whereabouts};
 use crate::event::{Intent, Seen, field};
+use crate::late::Late;
 use crate::recent::Recent;
 use crate::rules::{Looks, Reach, Rule, RuleSet};
-use crate::windows::Window;
+use crate::windows::{Fate, Window};
 
 /// Intents that wait for their outcome.
 const INTENT_COUNT_MAX: usize = 65_536;
@@ -66,6 +67,7 @@ pub struct Engine {
     detectors: Vec<(usize, DetectorRule)>,
     intents: Recent<String, Option<Intent>>,
     windows: HashMap<usize, Window>,
+    late: Late,
     told: Recent<(usize, String), i64>,
     states: Detectors,
 }
@@ -77,6 +79,8 @@ struct Match {
     /// The values that it was grouped by; none for a rule about one record.
     group: Option<Vec<String>>,
     words: String,
+    /// When it is known whether it is told of, if that is not known yet.
+    due_at: Option<i64>,
 }
 
 impl Engine {
@@ -94,6 +98,7 @@ impl Engine {
             detectors: Vec::new(),
             intents: Recent::new(INTENT_COUNT_MAX),
             windows: HashMap::new(),
+            late: Late::default(),
             told: Recent::new(TOLD_COUNT_MAX),
             states: Detectors::new(),
             rules: Arc::clone(&rules),
@@ -160,21 +165,29 @@ impl Engine {
 
     fn step(&mut self, index: u64, record: &[u8], learns: bool) -> Vec<Finding> {
         let Some(view) = RecordView::parse(record) else { return Vec::new() };
+        let due = self.late.take_due(view.at);
+        let mut findings: Vec<Finding> = due.into_iter().filter(|one| self.is_news(one.rule, &one.subject, view.at)).collect();
+        findings.extend(self.found_in(index, &view, record, learns));
+        if learns { findings } else { Vec::new() }
+    }
+
+    /// What is found by a record.
+    fn found_in(&mut self, index: u64, view: &RecordView<'_>, record: &[u8], learns: bool) -> Vec<Finding> {
         // What jobs do they do by policy; only what the log says of itself is looked at.
         if view.caller.kind == "job" && view.kind != "notice" {
             return Vec::new();
         }
-        let intent = self.intent_of(&view);
+        let intent = self.intent_of(view);
         let names = [view.resource.as_deref(), view.caller.token.as_deref()];
         let canary = !self.canaries.is_empty() && names.into_iter().flatten().any(|id| self.canaries.contains(id));
         let from = view.from.as_deref().or(intent.from.as_deref());
-        let seen = Seen { index, view: &view, from, risk: intent.risk, canary };
+        let seen = Seen { index, view, from, risk: intent.risk, canary };
         let mut matches = self.matches(&seen, record);
         if seen.is_principal() {
             let rules: Vec<(usize, &DetectorRule)> = self.detectors.iter().map(|(at, rule)| (*at, rule)).collect();
             for (rule, signal) in self.states.take(&seen, &rules, learns) {
                 let group = Some(vec![signal.subject]);
-                matches.0.push(Match { rule, evidence: vec![index], group, words: signal.words });
+                matches.0.push(Match { rule, evidence: vec![index], group, words: signal.words, due_at: None });
             }
         }
         let (matches, event) = matches;
@@ -187,7 +200,7 @@ impl Engine {
         for one in matches {
             findings.extend(self.finding(one, &seen, &event));
         }
-        if learns { findings } else { Vec::new() }
+        findings
     }
 
     /// Remembers an intent, or gives what it said to its outcome.
@@ -223,7 +236,9 @@ impl Engine {
         }
         let Some(event) = seen.event(record, &self.origin) else { return (Vec::new(), None) };
         let matches = near.filter(|(_, rule)| rule.matches(&event));
-        let matches = matches.map(|(rule, _)| Match { rule, evidence: vec![seen.index], group: None, words: String::new() });
+        let evidence = || vec![seen.index];
+        let matches =
+            matches.map(|(rule, _)| Match { rule, evidence: evidence(), group: None, words: String::new(), due_at: None });
         (matches.collect(), Some(event))
     }
 
@@ -237,8 +252,16 @@ impl Engine {
                 let Some(Rule { looks: Looks::Correlation(rule), .. }) = self.rules.rules().get(at) else { continue };
                 let Some(window) = self.windows.get_mut(&at) else { continue };
                 if let Some(joined) = window.take(rule, refer, seen.at(), seen.index, event) {
+                    let due_at = match joined.fate {
+                        Fate::Now => None,
+                        Fate::Unless(due_at) => Some(due_at),
+                        Fate::Beyond => {
+                            self.late.drop_of(&(at, joined.group));
+                            continue;
+                        }
+                    };
                     let words = format!("{} within {} s", joined.count, rule.timespan_s);
-                    matches.push(Match { rule: at, evidence: joined.evidence, group: Some(joined.group), words });
+                    matches.push(Match { rule: at, evidence: joined.evidence, group: Some(joined.group), words, due_at });
                 }
             }
         }
@@ -249,18 +272,17 @@ impl Engine {
     fn finding(&mut self, one: Match, seen: &Seen<'_>, event: &Value) -> Option<Finding> {
         let rules = Arc::clone(&self.rules);
         let rule = rules.rules().get(one.rule).filter(|rule| rule.alerts())?;
+        let waits = one.due_at.map(|due_at| (due_at, one.group.clone().unwrap_or_default()));
         let own = (!rule.subject.is_empty()).then(|| rule.subject.iter().filter_map(|name| field(event, name)).collect());
         let values: Vec<String> = own.or(one.group).unwrap_or_else(|| vec![seen.view.caller.id.as_ref().to_owned()]);
         let joined = values.join(JOINT);
         let subject: String = if joined.is_empty() { "all".to_owned() } else { joined.chars().take(SUBJECT_CHARS_MAX).collect() };
-        let told = self.told.entry(&(one.rule, subject.clone()));
-        if *told != 0 && seen.view.at.saturating_sub(*told) < REMIND_US {
+        if waits.is_none() && !self.is_news(one.rule, &subject, seen.view.at) {
             return None;
         }
-        *told = seen.view.at;
         let view = seen.view;
         let caller = seen.is_principal().then(|| (view.caller.id.as_ref().to_owned(), view.caller.kind.as_ref().to_owned()));
-        Some(Finding {
+        let finding = Finding {
             id: finding_id(&rule.id, &subject, seen.index),
             rule: one.rule,
             subject,
@@ -271,7 +293,21 @@ impl Engine {
             index: seen.index,
             evidence: one.evidence,
             words: one.words,
-        })
+        };
+        match waits {
+            Some((due_at, group)) => self.late.hold((one.rule, group), due_at, finding),
+            None => Some(finding),
+        }
+    }
+
+    /// Whether something was not told of a moment ago; it is now.
+    fn is_news(&mut self, rule: usize, subject: &str, at: i64) -> bool {
+        let told = self.told.entry(&(rule, subject.to_owned()));
+        if *told != 0 && at.saturating_sub(*told) < REMIND_US {
+            return false;
+        }
+        *told = at;
+        true
     }
 }
 

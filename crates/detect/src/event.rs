@@ -104,7 +104,7 @@ const FIELDS: [&str; 50] = [
     "user.uid",
 ];
 /// What an event holds of its record: verbs add details of their own.
-const OF_RECORD: &str = "unmapped.record.";
+pub(crate) const OF_RECORD: &str = "unmapped.record.";
 
 /// Whether there is a field of this name, or one below it.
 pub(crate) fn is_field(name: &str) -> bool {

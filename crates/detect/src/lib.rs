@@ -18,6 +18,7 @@ mod config;
 mod detectors;
 mod engine;
 mod event;
+mod late;
 pub mod ops;
 mod recent;
 mod respond;

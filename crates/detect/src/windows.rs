@@ -41,6 +41,8 @@ pub(crate) struct Window {
     groups: Recent<String, VecDeque<Mark>>,
     /// Of ordered ones, for each rule the chain up to it that began last: what follows may follow any, and that one is in time the longest.
     chains: Recent<String, Vec<Option<Chain>>>,
+    /// Of those with an upper bound, until when a group counts as beyond it.
+    beyond: Recent<String, i64>,
 }
 
 /// What a correlation found.
@@ -51,13 +53,26 @@ pub(crate) struct Joined {
     pub(crate) evidence: Vec<u64>,
     /// How many hits, or values.
     pub(crate) count: u64,
+    /// Whether that is what is looked for.
+    pub(crate) fate: Fate,
+}
+
+/// What becomes of what was found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Fate {
+    /// It is told of.
+    Now,
+    /// It is told of if no more than the upper bound comes until then.
+    Unless(i64),
+    /// More came than the upper bound.
+    Beyond,
 }
 
 impl Window {
     /// For a correlation, one of so many.
     pub(crate) fn new(rule: &Correlation, correlation_count: usize) -> Self {
         let count_max = group_count_max(rule, correlation_count);
-        Self { groups: Recent::new(count_max), chains: Recent::new(count_max) }
+        Self { groups: Recent::new(count_max), chains: Recent::new(count_max), beyond: Recent::new(count_max) }
     }
 
     /// Takes a hit of the rule at `refer` of the correlation's list in.
@@ -72,7 +87,8 @@ impl Window {
             _ => refer as u64,
         };
         let key = group.join(&JOINT.to_string());
-        let oldest = at.0.saturating_sub(rule.timespan_s.saturating_mul(1_000_000));
+        let timespan_us = rule.timespan_s.saturating_mul(1_000_000);
+        let oldest = at.0.saturating_sub(timespan_us);
         let chain = match &rule.kind {
             CorrelationKind::TemporalOrdered => follow(self.chains.entry(&key), rule.refers.len(), oldest, (refer, at.0, index)),
             _ => None,
@@ -81,10 +97,10 @@ impl Window {
         // Records come nearly in the order of their times; a late one counts with those around it.
         marks.retain(|mark| mark.at >= oldest);
         let kept_max = match &rule.kind {
-            CorrelationKind::EventCount => usize::try_from(rule.at_least).unwrap_or(usize::MAX),
+            CorrelationKind::EventCount => kept_count_max(rule),
             CorrelationKind::ValueCount(_) => {
                 marks.retain(|mark| mark.word != word);
-                usize::try_from(rule.at_least).unwrap_or(usize::MAX)
+                kept_count_max(rule)
             }
             // Of each rule the first that is still in time and the last are enough.
             CorrelationKind::Temporal | CorrelationKind::TemporalOrdered => {
@@ -106,22 +122,43 @@ impl Window {
                 chain.is_some() || refer + 1 == rule.refers.len() && in_order(marks, rule.refers.len())
             }
         };
+        let fate = match rule.at_most {
+            None => Fate::Now,
+            Some(most) => {
+                let until = self.beyond.entry(&key);
+                if marks.len() as u64 > most {
+                    *until = at.0.saturating_add(timespan_us);
+                }
+                // What remains in the window of more than that is not few.
+                if at.0 < *until {
+                    Fate::Beyond
+                } else {
+                    Fate::Unless(marks.front().map_or(at.0, |first| first.at).saturating_add(timespan_us))
+                }
+            }
+        };
         joined.then(|| {
             let hits = chain.unwrap_or_else(|| marks.iter().map(|mark| mark.index).collect());
             let skipped = hits.len().saturating_sub(EVIDENCE_COUNT_MAX);
             let mut evidence: Vec<u64> = hits.iter().skip(skipped).copied().collect();
             evidence.sort_unstable();
             evidence.dedup();
-            Joined { group, evidence, count: hits.len() as u64 }
+            Joined { group, evidence, count: hits.len() as u64, fate }
         })
     }
+}
+
+/// How many hits or values of a group are kept: as many as tell whether it is within its bounds.
+fn kept_count_max(rule: &Correlation) -> usize {
+    let count = rule.at_most.map_or(rule.at_least, |most| most.saturating_add(1));
+    usize::try_from(count).unwrap_or(usize::MAX)
 }
 
 /// How many groups a correlation remembers, if there are so many correlations.
 fn group_count_max(rule: &Correlation, correlation_count: usize) -> usize {
     let refer_count = rule.refers.len();
     let of_group = match &rule.kind {
-        CorrelationKind::EventCount | CorrelationKind::ValueCount(_) => usize::try_from(rule.at_least).unwrap_or(usize::MAX),
+        CorrelationKind::EventCount | CorrelationKind::ValueCount(_) => kept_count_max(rule),
         CorrelationKind::Temporal => 2 * refer_count,
         CorrelationKind::TemporalOrdered => (refer_count + 2) * refer_count,
     };

@@ -303,13 +303,14 @@ impl Visitor {
     }
 
     /// Whether this caller may still do what was allowed last: asked again while a long answer goes out. A token or session that ended, an
-    /// account that was closed, a grant that was taken away or a risk that was raised is a no; nothing is recorded by asking.
+    /// account that was closed, a grant that was taken away or a risk that was raised is a no; nothing is recorded by asking, and
+    /// asking is no use of the token or session.
     ///
     /// # Errors
     /// `Unavailable` if it cannot be told.
     pub async fn still_may(&self) -> Result<bool, Problem> {
         let refused = |problem: Problem| if problem.kind() == Kind::Unavailable { Err(problem) } else { Ok(false) };
-        let caller = match self.ports.identify.identify(&self.attempt).await {
+        let caller = match self.ports.identify.recognise(&self.attempt).await {
             Ok(caller) => caller,
             Err(problem) => return refused(problem),
         };

@@ -26,5 +26,7 @@ pub use attempt::{
 pub use call::{Gate, Operation, Ports, Visitor};
 pub use entry::{Entry, EntryFields, Outcome, Status, Word};
 pub use permit::{Commitment, DeferredOutcome, Permit, SealedOutcome};
-pub use ports::{Assess, BoxFuture, Decide, Decision, Guessed, Identify, Locate, Over, Question, Record, Risk, Scope, Verdict};
+pub use ports::{
+    Assess, Awaited, BoxFuture, Decide, Decision, Guessed, Identify, Locate, Over, Question, Record, Risk, Scope, Verdict,
+};
 pub use target::{DataClasses, DataFacts, DataState, Facts, Target, TargetKind};

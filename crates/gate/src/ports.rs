@@ -20,6 +20,14 @@ pub trait Identify: Send + Sync {
     /// # Errors
     /// `Unauthenticated` for a credential that is wrong, expired or revoked; `Unavailable` if that cannot be told.
     fn identify<'a>(&'a self, attempt: &'a Attempt) -> BoxFuture<'a, Result<Caller, Problem>>;
+
+    /// The same, asked again while what was let begin still lasts: that is no use of the credential, so no session is kept alive by it.
+    ///
+    /// # Errors
+    /// As [`Identify::identify`].
+    fn recognise<'a>(&'a self, attempt: &'a Attempt) -> BoxFuture<'a, Result<Caller, Problem>> {
+        self.identify(attempt)
+    }
 }
 
 /// What would it act on? One look-up for the decision and the verb. Implemented by `server` over the rooms.
@@ -95,6 +103,19 @@ impl std::fmt::Display for Guessed {
 }
 
 impl std::error::Error for Guessed {}
+
+/// Why a credential was refused, for the log alone: it asks for what a person has not agreed to yet, and may be asked again (RFC 8628). Nobody
+/// guessed anything.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Awaited;
+
+impl std::fmt::Display for Awaited {
+    fn fmt(&self, to: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        to.write_str("nobody agreed to it yet")
+    }
+}
+
+impl std::error::Error for Awaited {}
 
 /// What became of an identification.
 #[derive(Clone, Copy, Debug)]

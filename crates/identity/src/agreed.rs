@@ -2,7 +2,7 @@
 
 use std::sync::atomic::Ordering;
 
-use gate::{Caller, Method, Proof, ShownCode, Spend};
+use gate::{Awaited, Caller, Method, Proof, ShownCode, Spend};
 use kernel::{Kind, Micros, Problem, Secret, sha256};
 
 use crate::factors::device::{code_digest, user_code};
@@ -21,7 +21,7 @@ impl IdentityPort {
         let at = self.clock.now();
         self.lookup_count.fetch_add(1, Ordering::Relaxed);
         let found = self.db.read_point(move |reader| Ok(store::agreed(reader, &digest, at)?)).await?;
-        let (account, approved_at) = found.ok_or_else(|| Problem::new(Kind::Unauthenticated, PENDING))?;
+        let (account, approved_at) = found.ok_or_else(|| Problem::new(Kind::Unauthenticated, PENDING).because(Awaited))?;
         command_line(account, approved_at, Spend::Device(digest))
     }
 

@@ -48,6 +48,14 @@ pub(crate) fn refused() -> Problem {
 
 impl Identify for IdentityPort {
     fn identify<'a>(&'a self, attempt: &'a Attempt) -> BoxFuture<'a, Result<Caller, Problem>> {
+        Box::pin(async move {
+            let caller = self.with_device(attempt).await?;
+            self.note_use(attempt, &caller);
+            Ok(caller)
+        })
+    }
+
+    fn recognise<'a>(&'a self, attempt: &'a Attempt) -> BoxFuture<'a, Result<Caller, Problem>> {
         Box::pin(self.with_device(attempt))
     }
 }
@@ -76,6 +84,18 @@ impl IdentityPort {
             Ok(uses.len())
         })
         .await
+    }
+
+    fn note_use(&self, attempt: &Attempt, caller: &Caller) {
+        let of = match &attempt.credential {
+            Credential::Session(_) => UseOf::Session,
+            Credential::Bearer(secret) if is_leave(secret) => return,
+            Credential::Bearer(_) | Credential::Basic { .. } | Credential::LogIn { .. } | Credential::Signed(_) => UseOf::Token,
+            _ => return,
+        };
+        if let Some(token) = &caller.token {
+            self.inner.memory.note_use(of, &token.id, self.clock.now());
+        }
     }
 
     /// How many credentials were looked up in the database since the start.
@@ -208,7 +228,7 @@ impl IdentityPort {
         self.lookup_count.fetch_add(1, Ordering::Relaxed);
         let found = self.db.read_point(move |reader| Ok(store::token_by_digest(reader, &key)?)).await?;
         let found = live(found, now.at())?;
-        self.accept(key, found, UseOf::Token, now)
+        self.accept(key, found, now)
     }
 
     async fn by_pass(&self, secret: &Secret) -> Result<Caller, Problem> {
@@ -230,7 +250,7 @@ impl IdentityPort {
             return Err(refused());
         }
         found.caller.pass = Some(said.pass);
-        self.accept(key, found, UseOf::Token, now)
+        self.accept(key, found, now)
     }
 
     /// The signature is judged before anything is looked up, and every time: only the facts behind the key are remembered.
@@ -255,7 +275,7 @@ impl IdentityPort {
         if now.at() >= found.expires_at {
             return Err(refused());
         }
-        self.accept(key, found, UseOf::Token, now)
+        self.accept(key, found, now)
     }
 
     async fn by_session(&self, secret: &Secret) -> Result<Caller, Problem> {
@@ -277,14 +297,11 @@ impl IdentityPort {
             return Err(refused());
         }
         found.expires_at = found.expires_at.min(idle_until);
-        self.accept(key, found, UseOf::Session, now)
+        self.accept(key, found, now)
     }
 
-    fn accept(&self, key: CredentialKey, found: FoundCredential, of: UseOf, now: Moment) -> Result<Caller, Problem> {
+    fn accept(&self, key: CredentialKey, found: FoundCredential, now: Moment) -> Result<Caller, Problem> {
         bounded(&found.caller)?;
-        if let Some(token) = &found.caller.token {
-            self.inner.memory.note_use(of, &token.id, now.at());
-        }
         self.inner.memory.remember_good(key, &found.caller, now, found.expires_at);
         Ok(found.caller)
     }

@@ -119,7 +119,7 @@ enum Brought<'a> {
     Unguessable(&'a [u8]),
     /// A password for an account.
     Password(String),
-    /// What a key signed: it cannot be guessed, and shows no secret by which it would be known again.
+    /// What a key or a provider signed: it cannot be guessed, and shows no secret by which it would be known again.
     Signed,
     /// Anything else.
     Noise,
@@ -297,6 +297,8 @@ impl Assessor {
             Credential::Signed(_) | Credential::Certificate | Credential::Exchange(_) | Credential::Statement(_) => {
                 Brought::Signed
             }
+            // Whose it is stands in what was signed; nobody can guess it, or lock anybody out with it.
+            Credential::Passkey(_) | Credential::Federated(_) => Brought::Signed,
             // A token sent as a password is a token, whatever the user name says.
             Credential::Basic { password, .. } | Credential::LogIn { password, .. }
                 if (self.is_secret_text)(password.expose()) =>
@@ -306,8 +308,6 @@ impl Assessor {
             Credential::Basic { username, .. } | Credential::LogIn { username, .. } => {
                 Brought::Password(username.to_ascii_lowercase())
             }
-            // Whose it is stands in what was signed; nobody can guess it, or lock anybody out with it.
-            Credential::Passkey(_) | Credential::Federated(_) => Brought::Noise,
         }
     }
 

@@ -188,12 +188,19 @@ fn changeable(attribute: AttributePath) -> Result<(), Problem> {
     Ok(())
 }
 
+fn is_always_there(attribute: AttributePath) -> bool {
+    matches!(attribute.name, "userName" | "active")
+}
+
+fn always_there(attribute: AttributePath) -> Problem {
+    Refusal::Mutability.problem(format!("every user has `{}`; replace it with another value", attribute.name))
+}
+
 fn remove(resource: &mut Map<String, Value>, path: &Path, value: Option<&Value>) -> Result<(), Problem> {
     let attribute = path.attribute;
     changeable(attribute)?;
-    if matches!(attribute.name, "userName" | "active") {
-        let why = format!("every user has `{}`; replace it", attribute.name);
-        return Err(Refusal::Mutability.problem(why));
+    if is_always_there(attribute) {
+        return Err(always_there(attribute));
     }
     let Some(found) = resource.get_mut(attribute.name) else { return Ok(()) };
     match (found, &path.filter, attribute.part) {
@@ -256,6 +263,8 @@ fn set(resource: &mut Map<String, Value>, path: &Path, verb: Verb, value: &Value
             }
         }
         None => match (resource.get_mut(list.name), value) {
+            // Whoever unassigns it means something, and nobody is let in or out by a guess.
+            (_, Value::Null) if is_always_there(attribute) => return Err(always_there(attribute)),
             (_, Value::Null) => drop(resource.remove(list.name)),
             (Some(Value::Object(held)), Value::Object(parts)) => held.extend(parts),
             (_, value) => drop(resource.insert(list.name.to_owned(), value)),
@@ -401,6 +410,9 @@ mod tests {
             (json!({"op": "replace", "path": "emails[type eq \"fax\"].value", "value": "x"}), Refusal::NoTarget),
             (json!({"op": "remove", "path": "userName"}), Refusal::Mutability),
             (json!({"op": "remove", "path": "active"}), Refusal::Mutability),
+            (json!({"op": "replace", "path": "active", "value": null}), Refusal::Mutability),
+            (json!({"op": "replace", "value": {"active": null}}), Refusal::Mutability),
+            (json!({"op": "add", "path": "userName", "value": null}), Refusal::Mutability),
             (json!({"op": "replace", "path": "id", "value": "u_2"}), Refusal::Mutability),
             (json!({"op": "add", "path": "groups", "value": [{"value": "g_1"}]}), Refusal::Mutability),
             (json!({"op": "replace", "path": "user name", "value": "x"}), Refusal::InvalidPath),

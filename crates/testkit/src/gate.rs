@@ -3,12 +3,13 @@
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use ::gate::{
     Action, Assess, Attempt, BoxFuture, Caller, CallerKind, Credential, Decide, Decision, Entry, Facts, Gate, Identify, JobKey,
     Locate, Operation, Outcome, Over, Permit, Ports, Question, Record, Risk, Scope, SealedOutcome, Target, Verdict, Word,
 };
-use kernel::{Allowance, FakeClock, Micros, Problem, random_id};
+use kernel::{Allowance, FakeClock, Kind, Micros, Problem, random_id};
 use parking_lot::Mutex;
 
 /// The workspace that every [`TestGate`] knows.
@@ -57,6 +58,7 @@ type FactsOf = Box<dyn Fn(&Target) -> Facts + Send>;
 struct OpenPorts {
     facts: Mutex<FactsOf>,
     scope: Mutex<Scope>,
+    turns_away: AtomicBool,
     records: Arc<Mutex<Vec<String>>>,
 }
 
@@ -67,6 +69,7 @@ pub fn open_gate() -> TestGate {
     let ports = Arc::new(OpenPorts {
         facts: Mutex::new(Box::new(default_facts)),
         scope: Mutex::new(Scope::Workspace),
+        turns_away: AtomicBool::new(false),
         records: Arc::clone(&records),
     });
     let clock = FakeClock::at(Micros(1_700_000_000_000_000));
@@ -112,6 +115,11 @@ impl TestGate {
     /// From now on a target has the facts that `facts_of` gives for it.
     pub fn set_facts_of(&self, facts_of: impl Fn(&Target) -> Facts + Send + 'static) {
         *self.ports.facts.lock() = Box::new(facts_of);
+    }
+
+    /// From now on nobody is known any more but jobs.
+    pub fn turn_everybody_away(&self) {
+        self.ports.turns_away.store(true, Ordering::SeqCst);
     }
 
     /// From now on lists may return these rows.
@@ -160,6 +168,9 @@ impl Identify for OpenPorts {
         Box::pin(async move {
             if let Credential::Job(pass) = &attempt.credential {
                 return Ok(Caller::job(pass));
+            }
+            if self.turns_away.load(Ordering::SeqCst) {
+                return Err(Problem::new(Kind::Unauthenticated, "nobody is known here any more"));
             }
             let mut caller = Caller::anonymous();
             caller.kind = CallerKind::User;

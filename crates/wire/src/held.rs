@@ -4,14 +4,15 @@
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
-use std::time::{Duration, Instant};
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
 
 use axum::body::Body;
 use bytes::Bytes;
 use gate::Visitor;
 use http_body::{Body as _, Frame, SizeHint};
 use kernel::Problem;
+use tokio::time::{Instant, Sleep, sleep_until};
 
 use crate::outbound::Answer;
 
@@ -28,7 +29,9 @@ pub(crate) fn held(answer: Answer, visitor: Arc<Visitor>) -> Answer {
         return answer;
     }
     let (head, inner) = answer.into_parts();
-    Answer::from_parts(head, Body::new(Held { inner, watch: Watch::new(visitor) }))
+    let watch = Watch::new(visitor);
+    let due = Box::pin(sleep_until(watch.due_at()));
+    Answer::from_parts(head, Body::new(Held { inner, watch, due }))
 }
 
 type Asking = Pin<Box<dyn Future<Output = Result<bool, Problem>> + Send>>;
@@ -66,6 +69,11 @@ impl Watch {
         self.told(context)
     }
 
+    /// When it is to be asked again.
+    fn due_at(&self) -> Instant {
+        self.asked_at + ASK_EVERY
+    }
+
     fn ask(&mut self) {
         let visitor = Arc::clone(&self.visitor);
         self.asking = Some(Box::pin(async move { visitor.still_may().await }));
@@ -84,6 +92,8 @@ impl Watch {
 struct Held {
     inner: Body,
     watch: Watch,
+    /// Wakes it while nothing comes: what tells seldom is cut as soon as what tells much.
+    due: Pin<Box<Sleep>>,
 }
 
 impl http_body::Body for Held {
@@ -91,13 +101,19 @@ impl http_body::Body for Held {
     type Error = axum::Error;
 
     fn poll_frame(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
-        match self.watch.may_go(context) {
-            Poll::Pending => Poll::Pending,
-            Poll::Ready(true) => Pin::new(&mut self.inner).poll_frame(context),
-            Poll::Ready(false) => {
+        loop {
+            if !ready!(self.watch.may_go(context)) {
                 let problem = Problem::forbidden("the caller may not have the rest of this answer any more");
-                Poll::Ready(Some(Err(axum::Error::new(problem))))
+                return Poll::Ready(Some(Err(axum::Error::new(problem))));
             }
+            if let Poll::Ready(frame) = Pin::new(&mut self.inner).poll_frame(context) {
+                return Poll::Ready(frame);
+            }
+            let due_at = self.watch.due_at();
+            if self.due.deadline() != due_at {
+                self.due.as_mut().reset(due_at);
+            }
+            ready!(self.due.as_mut().poll(context));
         }
     }
 
@@ -107,5 +123,30 @@ impl http_body::Body for Held {
 
     fn size_hint(&self) -> SizeHint {
         self.inner.size_hint()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use futures_util::{StreamExt, stream};
+    use gate::Action;
+    use http_body_util::BodyExt;
+
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn what_is_silent_is_cut_too() {
+        let gate = testkit::open_gate();
+        let visitor = Arc::new(gate.gate.identify(gate.attempt(), Action::read("test.watch")).await.unwrap());
+        let told = stream::once(async { Ok::<_, Problem>(Bytes::from_static(b"news")) }).chain(stream::pending());
+        let mut body = held(Answer::new(Body::from_stream(told)), visitor).into_body();
+        assert_eq!(body.frame().await.unwrap().unwrap().into_data().unwrap(), "news");
+        let waits = tokio::time::timeout(10 * ASK_EVERY, body.frame()).await;
+        assert!(waits.is_err(), "nothing comes, and it may go on");
+        gate.turn_everybody_away();
+        let began_at = Instant::now();
+        let cut = tokio::time::timeout(10 * ASK_EVERY, body.frame()).await.unwrap();
+        assert!(cut.unwrap().is_err());
+        assert!(began_at.elapsed() <= 2 * ASK_EVERY, "{:?}", began_at.elapsed());
     }
 }

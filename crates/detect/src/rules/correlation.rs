@@ -1,5 +1,5 @@
 //! The part of Sigma's correlations that this program has: `event_count`, `value_count`, `temporal`, `temporal_ordered`, with
-//! `group-by`, `timespan`, `aliases`, and a condition of `gt` or `gte`.
+//! `group-by`, `timespan`, `aliases`, and a condition of `gt`, `gte`, `eq`, or of a lower bound with `lt` or `lte`.
 
 use std::collections::BTreeMap;
 
@@ -43,6 +43,8 @@ pub struct Correlation {
     pub timespan_s: i64,
     /// From how many on it counts.
     pub at_least: u64,
+    /// Up to how many it counts, if there is such a bound: then it is told of once no more can come.
+    pub at_most: Option<u64>,
     /// Whether the rules that it refers to tell by themselves, too.
     pub(crate) generates: bool,
     /// What a field is called in a rule.
@@ -75,7 +77,7 @@ struct Text {
     generates: bool,
 }
 
-#[derive(Deserialize)]
+#[derive(Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Condition {
     #[serde(default)]
@@ -83,14 +85,49 @@ struct Condition {
     #[serde(default)]
     gte: Option<u64>,
     #[serde(default)]
+    lt: Option<u64>,
+    #[serde(default)]
+    lte: Option<u64>,
+    #[serde(default)]
+    eq: Option<u64>,
+    #[serde(default)]
     field: Option<String>,
+}
+
+impl Condition {
+    /// From how many to how many.
+    fn bounds(&self) -> Result<(u64, Option<u64>), String> {
+        let lower = one_of(("gt", self.gt.map(|count| count.saturating_add(1))), ("gte", self.gte))?;
+        let upper = one_of(("lt", self.lt.map(|count| count.saturating_sub(1))), ("lte", self.lte))?;
+        match (self.eq, lower, upper) {
+            (Some(count), None, None) => Ok((count, Some(count))),
+            (Some(_), ..) => Err("`eq` is a condition by itself".to_owned()),
+            (None, Some(lower), Some(upper)) if lower > upper => {
+                Err("nothing lies between the two bounds of its condition".to_owned())
+            }
+            (None, Some(lower), upper) => Ok((lower, upper)),
+            (None, None, Some(_)) => {
+                Err("an upper bound goes with `gt` or `gte`, because what has not happened is no event".to_owned())
+            }
+            (None, None, None) => {
+                Err("its condition is `gt`, `gte` or `eq`, or one of the first two with `lt` or `lte`".to_owned())
+            }
+        }
+    }
+}
+
+fn one_of(one: (&str, Option<u64>), other: (&str, Option<u64>)) -> Result<Option<u64>, String> {
+    match (one.1, other.1) {
+        (Some(_), Some(_)) => Err(format!("of `{}` and `{}` a condition has one", one.0, other.0)),
+        (count, None) | (None, count) => Ok(count),
+    }
 }
 
 /// Reads a correlation.
 pub(super) fn read(value: &Value) -> Result<Correlation, String> {
     let text = Text::deserialize(value).map_err(|error| {
         let message: String = error.to_string().chars().take(200).collect();
-        format!("`correlation`: {message}; of conditions there are `gt` and `gte`, because what has not happened is no event")
+        format!("`correlation`: {message}; of conditions there are `gt`, `gte`, `lt`, `lte` and `eq`")
     })?;
     if text.rules.is_empty() || text.rules.len() > REFER_COUNT_MAX {
         return Err(format!("a correlation refers to 1 to {REFER_COUNT_MAX} rules"));
@@ -115,17 +152,15 @@ pub(super) fn read(value: &Value) -> Result<Correlation, String> {
         _ => return Err("a correlation is an event_count, value_count, temporal or temporal_ordered".to_owned()),
     };
     let is_temporal = matches!(kind, CorrelationKind::Temporal | CorrelationKind::TemporalOrdered);
-    let at_least = match (&text.condition, is_temporal) {
-        (None, true) => 1,
-        (Some(Condition { gte: Some(count), gt: None, .. }), false) => *count,
-        (Some(Condition { gt: Some(count), gte: None, .. }), false) => count.saturating_add(1),
-        (_, true) => return Err("a temporal correlation has no condition: each rule counts once".to_owned()),
-        (_, false) => return Err("its condition is one of `gt` and `gte`".to_owned()),
+    let (at_least, at_most) = match (&text.condition, is_temporal) {
+        (None, true) => (1, None),
+        (Some(_), true) => return Err("a temporal correlation has no condition: each rule counts once".to_owned()),
+        (condition, false) => condition.as_ref().unwrap_or(&Condition::default()).bounds()?,
     };
     if is_temporal && text.rules.len() < 2 {
         return Err("a temporal correlation joins at least two rules".to_owned());
     }
-    if !(1..=COUNT_MAX).contains(&at_least) {
+    if !(1..=COUNT_MAX).contains(&at_least) || at_most.is_some_and(|most| most > COUNT_MAX) {
         return Err(format!("a condition counts from 1 to {COUNT_MAX}"));
     }
     let timespan_s = seconds(&text.timespan)?;
@@ -140,7 +175,7 @@ pub(super) fn read(value: &Value) -> Result<Correlation, String> {
         return Err(format!("an alias names the rule `{}`, which the correlation does not refer to", super::shown(stranger)));
     }
     let Text { rules, group_by, aliases, generates, .. } = text;
-    Ok(Correlation { kind, refers: rules, places: Vec::new(), group_by, timespan_s, at_least, generates, aliases })
+    Ok(Correlation { kind, refers: rules, places: Vec::new(), group_by, timespan_s, at_least, at_most, generates, aliases })
 }
 
 /// A time such as `10m`, in seconds.

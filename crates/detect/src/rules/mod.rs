@@ -263,6 +263,16 @@ fn ordered(rules: &[Rule], places: &BTreeMap<String, usize>) -> Result<Vec<usize
                         let message = format!("the rule `{}` refers to `{}`, which is no rule", rule.name, shown(word));
                         return Err(Problem::invalid(message));
                     };
+                    if let Some(Rule { looks: Looks::Correlation(late), .. }) = rules.get(*other)
+                        && late.at_most.is_some()
+                    {
+                        let message = format!(
+                            "the rule `{}` refers to `{}`, which has an upper bound: that it was kept is known only afterwards",
+                            rule.name,
+                            shown(word)
+                        );
+                        return Err(Problem::invalid(message));
+                    }
                     ready &= placed.get(*other).copied().unwrap_or(false);
                 }
             }

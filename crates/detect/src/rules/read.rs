@@ -204,6 +204,12 @@ fn rule(fields: &Map<String, Value>) -> Result<Rule, String> {
                     "`{unknown}` is no field of a record, so it would find nothing; an export of the log shows them"
                 ));
             }
+            if let Some(field) = sigma.field_without_address() {
+                return Err(format!(
+                    "`{}` holds no address to look for in a network, only one that is hashed under this installation's key, or something else",
+                    shown(field)
+                ));
+            }
             Looks::Sigma(sigma)
         }
         (None, Some(value), None) => Looks::Correlation(correlation::read(value)?),

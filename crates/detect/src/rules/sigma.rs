@@ -1,16 +1,19 @@
 //! Sigma rules: reading them within bounds, judging events, and an index by verb, so that most records ask for no rule at all.
 //!
 //! It has the part of Sigma 2 that makes sense for this log: selections (maps, lists of maps, keywords), `*` and `?`, the modifiers
-//! `contains`, `startswith`, `endswith`, `all`, `re`, `cased`, `exists`, `fieldref`, `gt`, `gte`, `lt`, `lte`, and conditions of `and`, `or`, `not`,
-//! brackets, `1 of`, `all of` with names, patterns and `them`. Any other modifier is an error: it would be silently without effect.
+//! `contains`, `startswith`, `endswith`, `all`, `re` (with `i`, `m`, `s`), `cased`, `exists`, `fieldref`, `neq`, `cidr`, `gt`, `gte`, `lt`, `lte`, and
+//! conditions of `and`, `or`, `not`, brackets, `1 of`, `all of` with names, patterns and `them`. Any other modifier is an error: it would be silently without effect.
 //! Numbers and texts are compared as texts, so that `0` finds 0 however a record has it.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
 
+use rba::geo::Whence;
+use rba::networks::Networks;
 use serde_json::{Map, Value};
 
 use super::condition::Condition;
-use crate::event::{is_field, lookup};
+use crate::event::{OF_RECORD, is_field, lookup};
 
 /// A condition.
 const CONDITION_CHARS_MAX: usize = 500;
@@ -63,6 +66,8 @@ struct Field {
     tests: Vec<Test>,
     /// Whether all of the tests must hold, and not one of them.
     all: bool,
+    /// Whether none may hold.
+    differs: bool,
 }
 
 #[derive(Debug)]
@@ -72,6 +77,7 @@ enum Test {
     Exists(bool),
     Matches(regex::Regex),
     SameAs(String),
+    Within(Networks),
     Compares(Comparison, f64),
 }
 
@@ -141,12 +147,21 @@ impl SigmaRule {
 
     /// A field that it asks for and that no event has.
     pub(super) fn unknown_field(&self) -> Option<&str> {
+        self.fields().flat_map(Field::names).find(|name| !is_field(name))
+    }
+
+    /// A field that is asked for a network and holds no address. What a record says besides is not looked at.
+    pub(super) fn field_without_address(&self) -> Option<&str> {
+        let is_asked = |field: &&Field| field.tests.iter().any(|test| matches!(test, Test::Within(_)));
+        self.fields().filter(is_asked).map(|field| field.name.as_str()).find(|name| !name.starts_with(OF_RECORD))
+    }
+
+    fn fields(&self) -> impl Iterator<Item = &Field> {
         let groups = self.selections.values().filter_map(|selection| match selection {
             Selection::Groups(groups) => Some(groups),
             Selection::Keywords(_) => None,
         });
-        let mut names = groups.flatten().flatten().flat_map(Field::names);
-        names.find(|name| !is_field(name))
+        groups.flatten().flatten()
     }
 
     /// Whether an event matches.
@@ -201,16 +216,8 @@ impl Field {
         let mut words = key.split('|');
         let name = words.next().unwrap_or_default().to_owned();
         let modifiers: Vec<String> = words.map(str::to_ascii_lowercase).collect();
+        check_modifiers(&modifiers)?;
         let has = |word: &str| modifiers.iter().any(|one| one == word);
-        const KNOWN: [&str; 12] =
-            ["contains", "startswith", "endswith", "all", "re", "cased", "exists", "fieldref", "gt", "gte", "lt", "lte"];
-        if let Some(unknown) = modifiers.iter().find(|one| !KNOWN.contains(&one.as_str())) {
-            return Err(format!("there is no modifier `{}` here; there are {}", super::shown(unknown), KNOWN.join(", ")));
-        }
-        let kinds: Vec<&str> = modifiers.iter().map(String::as_str).filter(|one| !matches!(*one, "all" | "cased")).collect();
-        if let [one, other, ..] = kinds.as_slice() {
-            return Err(format!("`{one}` and `{other}` do not go together: ask for each of them by itself"));
-        }
         let values: Vec<&Value> = match value {
             Value::Array(all) => all.iter().collect(),
             one => vec![one],
@@ -238,7 +245,10 @@ impl Field {
             }
             let text = text_of(value).ok_or("a value is a text, a number, true, false or null")?;
             if has("re") {
-                return pattern(&text).map(Test::Matches);
+                return pattern(&text, [has("i"), has("m"), has("s")]).map(Test::Matches);
+            }
+            if has("cidr") {
+                return network(&text).map(Test::Within);
             }
             if has("fieldref") {
                 return Ok(Test::SameAs(text));
@@ -247,7 +257,7 @@ impl Field {
             Ok(Test::Is(Pattern::read(&text, has("cased")).within(start, end)))
         };
         let tests = values.into_iter().map(test).collect::<Result<_, String>>()?;
-        Ok(Self { name, tests, all: has("all") })
+        Ok(Self { name, tests, all: has("all"), differs: has("neq") })
     }
 
     /// The fields that it is about: its own, and those that it is compared with.
@@ -261,16 +271,18 @@ impl Field {
 
     /// Whether its tests leave it possible that the field has this text.
     fn can_be(&self, text: &str) -> bool {
-        self.tests.iter().any(|test| match test {
-            Test::Is(pattern) => pattern.fits(text),
-            _ => true,
-        })
+        self.differs
+            || self.tests.iter().any(|test| match test {
+                Test::Is(pattern) => pattern.fits(text),
+                _ => true,
+            })
     }
 
     fn holds(&self, event: &Value) -> bool {
         let found = lookup(event, &self.name);
         let holds = |test: &Test| test.holds(found, event);
-        if self.all { self.tests.iter().all(holds) } else { self.tests.iter().any(holds) }
+        let is_found = if self.all { self.tests.iter().all(holds) } else { self.tests.iter().any(holds) };
+        is_found != self.differs
     }
 }
 
@@ -293,6 +305,10 @@ impl Test {
             Self::Is(pattern) => text_of(value).is_some_and(|text| pattern.fits(&text)),
             Self::Matches(pattern) => text_of(value).is_some_and(|text| pattern.is_match(&text)),
             Self::SameAs(other) => lookup(event, other).and_then(text_of).is_some_and(|other| Some(other) == text_of(value)),
+            Self::Within(networks) => {
+                let address = text_of(value).and_then(|text| text.parse::<IpAddr>().ok());
+                address.is_some_and(|address| networks.contains(address, Whence::default()))
+            }
             Self::Compares(comparison, limit) => value.as_f64().is_some_and(|number| match comparison {
                 Comparison::Greater => number > *limit,
                 Comparison::GreaterOrEqual => number >= *limit,
@@ -379,9 +395,61 @@ impl Pattern {
     }
 }
 
-/// A regular expression, bounded in what it takes. Its time is linear in the text.
-fn pattern(text: &str) -> Result<regex::Regex, String> {
-    regex::RegexBuilder::new(text).size_limit(PATTERN_BYTES_MAX).build().map_err(|error| {
+/// Whether there are such modifiers, and they mean something together.
+fn check_modifiers(modifiers: &[String]) -> Result<(), String> {
+    const KNOWN: [&str; 17] = [
+        "contains",
+        "startswith",
+        "endswith",
+        "all",
+        "re",
+        "i",
+        "m",
+        "s",
+        "cased",
+        "exists",
+        "fieldref",
+        "neq",
+        "cidr",
+        "gt",
+        "gte",
+        "lt",
+        "lte",
+    ];
+    if let Some(unknown) = modifiers.iter().find(|one| !KNOWN.contains(&one.as_str())) {
+        return Err(format!("there is no modifier `{}` here; there are {}", super::shown(unknown), KNOWN.join(", ")));
+    }
+    let apart = |one: &str, other: &str| Err(format!("`{one}` and `{other}` do not go together: ask for each of them by itself"));
+    let words = || modifiers.iter().map(String::as_str);
+    let kinds: Vec<&str> = words().filter(|one| !matches!(*one, "all" | "cased" | "neq" | "i" | "m" | "s")).collect();
+    if let [one, other, ..] = kinds.as_slice() {
+        return apart(one, other);
+    }
+    let kind = kinds.first().copied().unwrap_or("a plain value");
+    if let Some(flag) = words().find(|one| kind != "re" && matches!(*one, "i" | "m" | "s")) {
+        return apart(flag, kind);
+    }
+    let unclear = |one: &&str| matches!(*one, "all" | "exists" | "gt" | "gte" | "lt" | "lte");
+    match words().find(unclear) {
+        Some(one) if words().any(|other| other == "neq") => apart("neq", one),
+        _ => Ok(()),
+    }
+}
+
+/// An address, or a network such as `192.0.2.0/24`.
+fn network(text: &str) -> Result<Networks, String> {
+    let is_address = text.split('/').next().is_some_and(|start| start.parse::<IpAddr>().is_ok());
+    let network = Networks::parse(text)
+        .ok()
+        .filter(|_| is_address && !text.contains(|letter: char| letter.is_whitespace() || letter == '#'));
+    network.ok_or_else(|| format!("`{}` is not a network such as `192.0.2.0/24` or `2001:db8::/32`", super::shown(text)))
+}
+
+/// A regular expression with its flags `i`, `m`, `s`, bounded in what it takes. Its time is linear in the text.
+fn pattern(text: &str, [without_case, by_line, over_lines]: [bool; 3]) -> Result<regex::Regex, String> {
+    let mut builder = regex::RegexBuilder::new(text);
+    builder.case_insensitive(without_case).multi_line(by_line).dot_matches_new_line(over_lines);
+    builder.size_limit(PATTERN_BYTES_MAX).build().map_err(|error| {
         let message: String = error.to_string().chars().filter(|letter| !letter.is_control()).take(200).collect();
         format!("a regular expression cannot be taken: {message}")
     })
@@ -466,122 +534,4 @@ fn reach(selection: &Value) -> Reach {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use serde_json::json;
-
-    fn rule(detection: &Value) -> Result<SigmaRule, String> {
-        let rule = json!({ "detection": detection });
-        SigmaRule::read(rule.as_object().unwrap())
-    }
-
-    fn check(detection: Value, event: Value, wanted: bool) {
-        assert_eq!(rule(&detection).unwrap().matches(&event), wanted, "{detection} on {event}");
-    }
-
-    #[test]
-    fn selections_mean_what_sigma_says() {
-        let one = |fields: Value| json!({ "s": fields, "condition": "s" });
-        for (fields, event, wanted) in [
-            (json!({ "a": "x" }), json!({ "a": "X" }), true),
-            (json!({ "a|cased": "x" }), json!({ "a": "X" }), false),
-            (json!({ "a": "x*z" }), json!({ "a": "xyyz" }), true),
-            (json!({ "a": "x?z" }), json!({ "a": "xyyz" }), false),
-            (json!({ "a": "x\\*z" }), json!({ "a": "xyz" }), false),
-            (json!({ "a": "x\\*z" }), json!({ "a": "x*z" }), true),
-            (json!({ "a": "*a*a*a*b" }), json!({ "a": "a".repeat(2_000) }), false),
-            (json!({ "a": [1, 2] }), json!({ "a": 2 }), true),
-            (json!({ "a": "2" }), json!({ "a": 2 }), true),
-            (json!({ "a": true }), json!({ "a": true }), true),
-            (json!({ "a": null }), json!({ "b": 1 }), true),
-            (json!({ "a": null }), json!({ "a": 1 }), false),
-            (json!({ "a|exists": true }), json!({ "a": 1 }), true),
-            (json!({ "a|exists": false }), json!({ "a": 1 }), false),
-            (json!({ "a.b.c": "x" }), json!({ "a": { "b": { "c": "x" } } }), true),
-            (json!({ "a": "x" }), json!({ "a": ["y", "x"] }), true),
-            (json!({ "a|contains": ["x", "y"] }), json!({ "a": "--y--" }), true),
-            (json!({ "a|contains|all": ["x", "y"] }), json!({ "a": "--y--" }), false),
-            (json!({ "a|startswith": "ab" }), json!({ "a": "abc" }), true),
-            (json!({ "a|endswith": "ab" }), json!({ "a": "abc" }), false),
-            (json!({ "a|re": "^x+$" }), json!({ "a": "xxx" }), true),
-            (json!({ "a|gte": 3 }), json!({ "a": 3 }), true),
-            (json!({ "a|gt": 3 }), json!({ "a": 3 }), false),
-            (json!({ "a|lt": 3 }), json!({ "a": 2.5 }), true),
-            (json!({ "a|fieldref": "b" }), json!({ "a": "q", "b": "q" }), true),
-            (json!({ "a|fieldref": "b" }), json!({ "a": "q", "b": "r" }), false),
-            (json!({ "a": "x", "b": "y" }), json!({ "a": "x" }), false),
-            (json!([{ "a": "x" }, { "b": "y" }]), json!({ "b": "y" }), true),
-            (json!(["needle"]), json!({ "a": { "b": ["a needle here"] } }), true),
-        ] {
-            check(one(fields), event, wanted);
-        }
-    }
-
-    #[test]
-    fn a_record_that_cannot_match_is_known_by_its_kind_and_status() {
-        let rule = |selection: Value, condition: &str| {
-            rule(&json!({ "selection": selection, "other": { "a": 1 }, "condition": condition })).unwrap()
-        };
-        let failed = json!({ "status": ["failure", "unknown"], "metadata.event_code": "outcome" });
-        for (condition, kind, status, wanted) in [
-            ("selection", "outcome", "Failure", true),
-            ("selection", "outcome", "Success", false),
-            ("selection", "intent", "Unknown", false),
-            ("selection and not other", "outcome", "Success", false),
-            ("selection or other", "outcome", "Success", true),
-            ("not selection and other", "outcome", "Success", true),
-            ("selection and other OR other", "outcome", "Success", true),
-            ("selection and (other)or other", "outcome", "Success", true),
-            ("other AND (selection)", "outcome", "Success", false),
-            ("all of them", "outcome", "Success", false),
-            ("1 of them", "outcome", "Success", true),
-        ] {
-            assert_eq!(rule(failed.clone(), condition).can_match(kind, status), wanted, "{condition}, {kind} {status}");
-        }
-        for open in [
-            json!({ "status|exists": true }),
-            json!({ "status|re": "^S" }),
-            json!({ "b": 1 }),
-            json!([{ "status": "x" }, { "b": 1 }]),
-        ] {
-            assert!(rule(open.clone(), "selection").can_match("outcome", "Success"), "{open}");
-        }
-    }
-
-    #[test]
-    fn verbs_are_found_without_case() {
-        let rule = rule(&json!({ "selection": { "api.operation": "Runs.Create" }, "condition": "selection" })).unwrap();
-        assert_eq!(*rule.reach(), Reach::Verbs(BTreeSet::from(["runs.create".to_owned()])));
-    }
-
-    #[test]
-    fn modifiers_that_contradict_each_other_are_an_error() {
-        for key in ["a|startswith|endswith", "a|gt|lt", "a|re|contains", "a|exists|fieldref"] {
-            let told = rule(&json!({ "s": { key: 1 }, "condition": "s" })).expect_err(key);
-            assert!(told.contains("do not go together"), "{key}: {told}");
-        }
-        rule(&json!({ "s": { "a|gt": 1, "a|lt": 9, "b|contains|all|cased": ["x", "y"] }, "condition": "s" })).unwrap();
-    }
-
-    #[test]
-    fn conditions_bind_as_sigma_says() {
-        let with =
-            |condition: &str| json!({ "sel_a": { "a": 1 }, "sel_b": { "b": 1 }, "filter": { "c": 1 }, "condition": condition });
-        for (condition, event, wanted) in [
-            ("sel_a and sel_b", json!({ "a": 1 }), false),
-            ("sel_a or sel_b and filter", json!({ "a": 1 }), true),
-            ("(sel_a or sel_b) and filter", json!({ "a": 1 }), false),
-            ("sel_a and not filter", json!({ "a": 1 }), true),
-            ("sel_a and not filter", json!({ "a": 1, "c": 1 }), false),
-            ("1 of sel_*", json!({ "b": 1 }), true),
-            ("all of sel_*", json!({ "b": 1 }), false),
-            ("all of them", json!({ "a": 1, "b": 1, "c": 1 }), true),
-            ("1 of them and not (all of sel_*)", json!({ "a": 1, "b": 1 }), false),
-        ] {
-            check(with(condition), event, wanted);
-        }
-        for bad in ["", "sel_a and", "sel_a sel_b", "(sel_a", "sel_a)", "nobody", "1 of nobody*", "2 of them", "not", "of them"] {
-            rule(&with(bad)).expect_err(bad);
-        }
-    }
-}
+mod tests;

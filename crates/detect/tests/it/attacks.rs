@@ -569,6 +569,16 @@ fn every_rule_that_makes_alerts_has_its_scene_and_there_are_at_least_25() {
 }
 
 #[test]
+fn a_command_line_that_waits_for_its_person_guesses_nothing() {
+    let (mut log, mut engine) = (Log::default(), engine());
+    for round in 0..300 {
+        log.awaited("home", 2 * round);
+    }
+    let found = findings(&mut engine, log);
+    assert_eq!(names(&engine, &found), BTreeSet::new());
+}
+
+#[test]
 fn what_was_found_names_its_records_and_is_not_told_of_at_once_again() {
     let (mut log, mut engine) = (Log::default(), engine());
     guesses(&mut log, "x", 100, 5);

@@ -1,6 +1,10 @@
 //! Files of rules are input like any other.
 
-use detect::{Level, RuleSet};
+use std::sync::Arc;
+
+use detect::{Engine, Level, RuleSet};
+
+use crate::world::{Log, ORIGIN, findings, person};
 
 const GOOD: &str = "title: A\nid: 0ebe6f5e-7a3e-4d28-9a4f-000000000001\nname: a\nlevel: low\nlogsource: {product: strongroom, service: audit}\ndetection:\n  selection:\n    api.operation: runs.get\n  condition: selection\n";
 
@@ -35,6 +39,8 @@ fn a_rule_that_cannot_work_is_refused_and_the_error_says_why() {
         (changed("api.operation: runs.get", "src_endpoint.ip: 192.0.2.1"), "`src_endpoint.ip` is no field"),
         (changed("api.operation: runs.get", "api.operation|fieldref: nothing"), "`nothing` is no field"),
         (changed("api.operation: runs.get", "api.operation|startswith|endswith: x"), "do not go together"),
+        (changed("api.operation: runs.get", "src_endpoint.uid|cidr: 192.0.2.0/24"), "holds no address"),
+        (changed("api.operation: runs.get", "unmapped.record.details.x|cidr: here"), "not a network"),
         (changed("runs.get", &deep), "no YAML"),
         (changed("api.operation: runs.get", "api.operation: &a runs.get"), "no YAML"),
         (changed("level: low", "level: low\nstrongroom: {response: shoot}"), "`response` is one of"),
@@ -50,6 +56,18 @@ fn a_rule_that_cannot_work_is_refused_and_the_error_says_why() {
         (correlation("  type: event_count\n  rules: [a]\n  timespan: 60d\n  condition: {gte: 2}\n"), "7d"),
         (correlation("  type: event_count\n  rules: [a]\n  timespan: 1m\n  condition: {lt: 2}\n"), "no event"),
         (correlation("  type: event_count\n  rules: [a]\n  timespan: 1m\n  condition: {gte: 999999999}\n"), "counts from 1"),
+        (correlation("  type: event_count\n  rules: [a]\n  timespan: 1m\n  condition: {gte: 2, lte: 5000}\n"), "counts from 1"),
+        (correlation("  type: event_count\n  rules: [a]\n  timespan: 1m\n  condition: {gt: 2, lt: 3}\n"), "nothing lies between"),
+        (correlation("  type: event_count\n  rules: [a]\n  timespan: 1m\n  condition: {gt: 2, gte: 3}\n"), "a condition has one"),
+        (correlation("  type: event_count\n  rules: [a]\n  timespan: 1m\n  condition: {eq: 2, lte: 3}\n"), "by itself"),
+        (correlation("  type: event_count\n  rules: [a]\n  timespan: 1m\n"), "`gt`, `gte` or `eq`"),
+        (correlation("  type: event_count\n  rules: [a]\n  timespan: 1m\n  condition: {neq: 2}\n"), "of conditions there are"),
+        (
+            correlation(
+                "  type: event_count\n  rules: [a]\n  timespan: 1m\n  condition: {eq: 2}\n---\ntitle: C\nname: c\ncorrelation: {type: temporal, rules: [a, b], timespan: 1m}\n",
+            ),
+            "has an upper bound",
+        ),
         (correlation("  type: value_count\n  rules: [a]\n  timespan: 1m\n  condition: {gte: 2}\n"), "needs a `field`"),
         (correlation("  type: temporal\n  rules: [a]\n  timespan: 1m\n"), "at least two"),
         (correlation("  type: temporal\n  rules: [a, a]\n  timespan: 1m\n"), "the rule `a` once"),
@@ -114,4 +132,42 @@ fn a_folder_adds_rules_and_a_name_switches_one_off_with_what_leans_on_it() {
     RuleSet::load(None, &["nobody".to_owned()]).unwrap_err();
     RuleSet::check(&folder.path().join("own.yml")).unwrap();
     RuleSet::check(&folder.path().join("nowhere.yml")).unwrap_err();
+}
+
+#[test]
+fn a_count_between_two_bounds_is_told_of_once_no_more_can_come() {
+    let part = changed("api.operation: runs.get", "metadata.event_code: refusal");
+    // Refusals of one person, by the second, and of how many each finding is.
+    let told = |condition: &str, seconds: &[i64]| -> Vec<usize> {
+        let joined =
+            "title: B\nname: b\ncorrelation:\n  type: event_count\n  rules: [a]\n  group-by: [actor.user.uid]\n  timespan: 1m\n";
+        let set = RuleSet::of_text(&format!("{part}---\n{joined}  condition: {condition}\n")).unwrap();
+        let mut engine = Engine::new(Arc::new(set), ORIGIN, &[]);
+        let mut log = Log::default();
+        for at in seconds {
+            log.refused(person("eve"), *at, "runs.get", "forbidden");
+        }
+        log.refused(person("bob"), 10_000, "runs.get", "forbidden");
+        let found = findings(&mut engine, log);
+        let of_joined = found.iter().filter(|one| engine.rules().rules()[one.rule].name == "b");
+        of_joined.map(|one| one.evidence.len()).collect()
+    };
+    let cases: [(&str, Vec<i64>, Vec<usize>); 12] = [
+        ("{gte: 3, lte: 4}", vec![0, 10], vec![]),
+        ("{gte: 3, lte: 4}", vec![0, 10, 20], vec![3]),
+        ("{gte: 3, lte: 4}", vec![0, 10, 20, 30], vec![4]),
+        ("{gte: 3, lte: 4}", vec![0, 10, 20, 30, 40], vec![]),
+        // What is left in the window of more than that is not few.
+        ("{gte: 3, lte: 4}", vec![0, 10, 20, 30, 40, 80, 90], vec![]),
+        ("{gte: 3, lte: 4}", vec![0, 10, 20, 30, 40, 200, 210, 220], vec![3]),
+        ("{gte: 3, lte: 4}", vec![0, 10, 20, 3_000, 3_010, 3_020], vec![3, 3]),
+        ("{gt: 2, lt: 4}", vec![0, 10, 20], vec![3]),
+        ("{gt: 2, lt: 4}", vec![0, 10, 20, 30], vec![]),
+        ("{eq: 2}", vec![0, 10], vec![2]),
+        ("{eq: 2}", vec![0, 10, 20], vec![]),
+        ("{gte: 3}", vec![0, 10, 20, 30, 40], vec![3]),
+    ];
+    for (condition, seconds, wanted) in cases {
+        assert_eq!(told(condition, &seconds), wanted, "{condition} {seconds:?}");
+    }
 }

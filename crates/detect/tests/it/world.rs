@@ -116,6 +116,17 @@ impl Log {
         }
     }
 
+    /// A command line that asks whether its person agreed.
+    pub fn awaited(&mut self, from: &str, at: i64) {
+        let who = Who { id: "anonymous", kind: "anonymous", token: "", from };
+        self.refused(who, at, "tokens.exchange", "unauthenticated");
+        if let Some((_, record)) = self.records.last_mut() {
+            let mut fields: Map<String, Value> = serde_json::from_slice(record).unwrap();
+            fields.insert("details".to_owned(), json!({ "awaited": "agreement" }));
+            *record = Value::Object(fields).to_string().into_bytes();
+        }
+    }
+
     /// A credential that is not taken.
     pub fn guess(&mut self, from: &str, at: i64) {
         self.refused(Who { id: "anonymous", kind: "anonymous", token: "", from }, at, "runs.search", "unauthenticated");

@@ -22,7 +22,7 @@ pub const SESSIONS_LIST: Action = Action::read("sessions.list");
 pub struct CreateSession {
     /// The room.
     pub room: Identity,
-    /// The cookie of the session that this one takes the place of: a step-up. Another person's stays as it is.
+    /// The cookie of the session that this one takes the place of: a step-up, or another person's in the same browser.
     pub replaces: Option<Secret>,
 }
 
@@ -57,10 +57,13 @@ impl Operation for CreateSession {
                     "You are not authenticated. What was shown is taken once; begin again, with the next code if it was one.",
                 ));
             }
+            // The browser forgets the old secret, so its session ends, also where it was somebody else's.
+            let mut replaced = None;
             if let Some(old) = replaces
-                && let Some(old) = store::own_session(tx, &old, &caller.id)?
+                && let Some(old) = store::session_of_secret(tx, &old)?
             {
-                store::revoke_session(tx, &old, &caller.id, at)?;
+                store::revoke_any_session(tx, &old, at)?;
+                replaced = Some(old);
             }
             let method = match (&proof, &caller.token) {
                 (Some(proof), _) => proof.method,
@@ -111,7 +114,10 @@ impl Operation for CreateSession {
                     at,
                 },
             )?;
-            let outcome = Outcome::done().resource(session.id.clone()).with("method", method.word());
+            let mut outcome = Outcome::done().resource(session.id.clone()).with("method", method.word());
+            if let Some(replaced) = replaced {
+                outcome = outcome.with("replaced", replaced);
+            }
             Ok((OpenedSession { session, secret, known_browser: None }, outcome))
         });
         let mut opened = write.await?;

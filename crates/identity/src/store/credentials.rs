@@ -104,11 +104,11 @@ pub(crate) fn is_first_token(reader: &mut Reader<'_>, id: &str, principal_id: &s
     Ok(reader.query_one(sql, &[id.into(), principal_id.into()], |row| row.int(0))?.is_some())
 }
 
-/// The live session of this secret, if it is this principal's.
-pub(crate) fn own_session(reader: &mut Reader<'_>, secret: &Secret, principal_id: &str) -> Result<Option<String>, DbError> {
+/// The live session of this secret, whoever's it is.
+pub(crate) fn session_of_secret(reader: &mut Reader<'_>, secret: &Secret) -> Result<Option<String>, DbError> {
     let digest = sha256(secret.expose());
-    let sql = "SELECT id FROM session WHERE sha256 = $1 AND principal_id = $2 AND revoked_at IS NULL";
-    reader.query_one(sql, &[digest.as_slice().into(), principal_id.into()], |row| row.text(0))
+    let sql = "SELECT id FROM session WHERE sha256 = $1 AND revoked_at IS NULL";
+    reader.query_one(sql, &[digest.as_slice().into()], |row| row.text(0))
 }
 
 /// The provider at which a session began, and what that calls its own session.

@@ -78,6 +78,17 @@ async fn a_code_and_its_verifier_are_worth_a_token_once_and_a_second_time_end_it
 }
 
 #[tokio::test]
+async fn who_waits_for_an_agreement_guesses_nothing() {
+    for world in worlds() {
+        let problem = world.who(Credential::Device(crate::new_device_secret())).await.unwrap_err();
+        let source = std::error::Error::source(&problem);
+        assert!(problem.message() == crate::PENDING && source.is_some_and(|source| source.is::<gate::Awaited>()));
+        let problem = world.who(Credential::Device(secret("sr_dev_x"))).await.unwrap_err();
+        assert!(problem.message() != crate::PENDING && std::error::Error::source(&problem).is_none());
+    }
+}
+
+#[tokio::test]
 async fn two_who_show_a_code_at_the_same_moment_are_left_with_nothing() {
     for world in worlds() {
         world.user("ada", Some(PASSWORD)).await;

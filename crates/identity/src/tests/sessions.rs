@@ -1,9 +1,9 @@
 //! Browser sessions.
 
-use gate::Credential;
+use gate::{Credential, Operation};
 use kernel::Kind;
 
-use super::{PASSWORD, bearer, secret, worlds};
+use super::{PASSWORD, attempt, bearer, secret, worlds};
 use crate::ops::accounts::DisableUser;
 use crate::ops::passwords::ChangeOwnPassword;
 use crate::ops::sessions::{CreateSession, DeleteSession, ListSessions};
@@ -58,6 +58,31 @@ async fn a_session_ends_when_idle_and_when_its_time_is_up() {
 }
 
 #[tokio::test]
+async fn what_is_asked_again_while_an_answer_lasts_keeps_no_session_alive() {
+    for world in worlds() {
+        world.user("ada", Some(PASSWORD)).await;
+        let create = || CreateSession { room: world.room.clone(), replaces: None };
+        let left = world.by(world.basic("ada", PASSWORD), create()).await.unwrap();
+        let used = world.by(world.basic("ada", PASSWORD), create()).await.unwrap();
+        let watches =
+            async |session: &OpenedSession| world.gate.identify(attempt(cookie(session)), ListSessions::ACTION).await.unwrap();
+        let (of_left, of_used) = (watches(&left).await, watches(&used).await);
+        for _ in 0..6 {
+            world.clock.advance_secs(590);
+            assert!(of_left.still_may().await.unwrap() && of_used.still_may().await.unwrap());
+            world.port.write_uses(&world.opened.system).await.unwrap();
+        }
+        // What was found a moment ago by asking is used now all the same.
+        world.who(cookie(&used)).await.unwrap();
+        world.clock.advance_secs(61);
+        assert!(!of_left.still_may().await.unwrap(), "nobody used it for an hour");
+        assert!(world.is_refused(cookie(&left)).await);
+        assert!(of_used.still_may().await.unwrap());
+        world.who(cookie(&used)).await.unwrap();
+    }
+}
+
+#[tokio::test]
 async fn sessions_end_with_the_account_and_the_password() {
     for world in worlds() {
         let ada = world.user("ada", Some(PASSWORD)).await;
@@ -71,6 +96,27 @@ async fn sessions_end_with_the_account_and_the_password() {
         assert!(world.is_refused(cookie(&lost)).await);
         world.by_job(DisableUser { room: world.room.clone(), user: ada.id }).await.unwrap();
         assert!(world.is_refused(cookie(&kept)).await);
+    }
+}
+
+#[tokio::test]
+async fn who_logs_in_over_the_session_of_another_ends_it() {
+    for world in worlds() {
+        for name in ["ada", "bob"] {
+            world.user(name, Some(PASSWORD)).await;
+        }
+        let create = |replaces| CreateSession { room: world.room.clone(), replaces };
+        let ada = world.by(world.basic("ada", PASSWORD), create(None)).await.unwrap();
+        let elsewhere = world.by(world.basic("ada", PASSWORD), create(None)).await.unwrap();
+        let bob = world.by(world.basic("bob", PASSWORD), create(Some(ada.secret.clone()))).await.unwrap();
+        assert!(world.is_refused(cookie(&ada)).await, "the browser has forgotten it");
+        world.who(cookie(&elsewhere)).await.unwrap();
+        world.who(cookie(&bob)).await.unwrap();
+        // What has ended, or never was, is in nobody's way.
+        for old in [ada.secret.clone(), secret("sr_ses_x")] {
+            world.by(world.basic("bob", PASSWORD), create(Some(old))).await.unwrap();
+        }
+        world.who(cookie(&bob)).await.unwrap();
     }
 }
 

@@ -235,6 +235,8 @@ fn whoever_gave_a_key_gets_nothing_in_the_open() {
         }
         let print = world.call(give(Some(KEY))).await.unwrap().unwrap();
         assert_eq!(print.len(), 40);
+        let own = async || world.call(OwnMail { room: world.room.clone() }).await.unwrap();
+        assert_eq!((own().await.key, own().await.key_fault), (Some(print.clone()), None));
         world.call(set(&world, TEST_CALLER, Some("me@example.com"))).await.unwrap();
         let at = kernel::Clock::now(&world.gate.clock);
         world.room.tell_account(TEST_CALLER, (Kind::UnusualLogIn, "s_1"), at).await.unwrap();
@@ -248,6 +250,11 @@ fn whoever_gave_a_key_gets_nothing_in_the_open() {
             Ok(writer.execute("UPDATE mail_key SET public_key = $1", &[b"spoilt".as_slice().into()])?)
         };
         world.opened.system.write(spoil).await.unwrap();
+        let spoilt = own().await;
+        assert!(
+            spoilt.key == Some(print) && spoilt.key_fault.is_some_and(|fault| fault.contains("OpenPGP")),
+            "its holder is told"
+        );
         world.room.tell_account(TEST_CALLER, (Kind::UnusualLogIn, "s_2"), at).await.unwrap();
         world.later(3_600);
         world.round().await;

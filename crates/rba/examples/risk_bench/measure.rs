@@ -99,10 +99,12 @@ impl Measured {
 
     /// What happens with the server's own settings.
     fn default_bands(&self) -> Value {
-        use rba::Band;
+        use rba::{Band, Bands};
+        let settings = Bands::default();
         let asked = |least: Band| move |said: &Said| said.band >= least;
         let (mean, last_tenth) = self.bother(&asked(Band::SecondFactor));
-        let mut told = json!({ "mean_12": mean, "p90_12": last_tenth, "median_12": self.median_of(&asked(Band::SecondFactor), WINDOWS[0]),
+        let mut told = json!({ "settings": [settings.second_factor, settings.phishing_resistant, settings.refuse],
+            "mean_12": mean, "p90_12": last_tenth, "median_12": self.median_of(&asked(Band::SecondFactor), WINDOWS[0]),
             "of_all_log_ins": self.of_all(&asked(Band::SecondFactor)),
             "phishing_resistant_of_all": self.of_all(&asked(Band::PhishingResistant)), "refused_of_all": self.of_all(&asked(Band::Refuse)) });
         for (kind, (_, name)) in ATTACKERS.iter().enumerate() {

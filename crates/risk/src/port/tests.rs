@@ -152,8 +152,8 @@ fn dead_tokens_are_slowed_down_late_and_good_ones_beside_them_never() {
     assert!(world.pass(basic("bob"), HOME, "u_bob").is_ok(), "passwords have a limit of their own");
 }
 
-/// What S3's clients, agents, platforms and issuers bring: nobody guesses it.
-fn signed() -> [Credential; 3] {
+/// What S3's clients, agents, platforms, passkeys and providers bring: nobody guesses it.
+fn signed() -> [Credential; 5] {
     let by_key = gate::Signed {
         access_key: "SRK1".to_owned(),
         session_token: None,
@@ -165,7 +165,23 @@ fn signed() -> [Credential; 3] {
         signing_key: Arc::default(),
     };
     let by_platform = Credential::Exchange(Secret::from("a.b.c".to_owned()));
-    [Credential::Signed(Box::new(by_key)), Credential::Certificate, by_platform]
+    let by_passkey = gate::Assertion {
+        ceremony: Secret::from("sealed".to_owned()),
+        origin: "https://localhost".to_owned(),
+        credential_id: Vec::new(),
+        client_data: Vec::new(),
+        authenticator_data: Vec::new(),
+        signature: Vec::new(),
+    };
+    let by_provider = gate::Returned {
+        code: Secret::from("code".to_owned()),
+        state: "state".to_owned(),
+        issuer: None,
+        redirect_uri: "https://localhost/login".to_owned(),
+        carried: None,
+    };
+    let (by_passkey, by_provider) = (Credential::Passkey(Box::new(by_passkey)), Credential::Federated(Box::new(by_provider)));
+    [Credential::Signed(Box::new(by_key)), Credential::Certificate, by_platform, by_passkey, by_provider]
 }
 
 #[test]

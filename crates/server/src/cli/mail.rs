@@ -122,7 +122,7 @@ impl MailVerb {
             Self::Own(plain) => {
                 let mut client = plain.connection.open().await?;
                 let answer = client.get(&format!("{PREFIX}/me/mail")).await?;
-                show(&client, &answer, &["mail_leaves", "address", "source", "key"])
+                show(&client, &answer, &["mail_leaves", "address", "source", "key", "key_fault"])
             }
         }
     }

@@ -73,6 +73,7 @@ fn shown(one: &Shown) -> Value {
         "address": one.address.as_ref().map(|found| &found.0),
         "source": one.address.as_ref().map(|found| found.1.word()),
         "key": one.key,
+        "key_fault": one.key_fault,
     })
 }
 

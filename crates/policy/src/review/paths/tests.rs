@@ -419,3 +419,21 @@ fn a_directory_that_fills_a_group_which_holds_more() {
     assert_eq!(found(&base("another", "owner", workspace())), Vec::new(), "another directory's group");
     assert_eq!(found(&base("okta", "administrator", Resource::Server)), Vec::new(), "out of reach");
 }
+
+/// Nobody gives a role to a group with a service account of theirs in it. A provisioner of theirs is in no group, and fills some.
+#[test]
+fn a_role_for_a_group_that_a_provisioner_of_ones_own_fills() {
+    let how = ["live_token_of_a_service", "role_for_an_account_of_ones_own_provisioner"];
+    let data = "data of the workspace `one`";
+    let base =
+        |role: &str, on: Resource, made_by: &str| service("provisioner", Resource::Server, made_by).grant("g_e", "eve", role, on);
+    check(base("administrator", workspace(), "eve"), base("administrator", workspace(), "bob"), &how, data);
+    let reaches = |world: &World| ways(world, "eve").into_iter().any(|(_, goal)| goal.contains("data of"));
+    assert!(!reaches(&base("viewer", Resource::Experiment(7), "eve")), "who gives no roles has no way");
+    assert!(!reaches(&base("administrator", Resource::Server, "eve")), "who makes accounts by office needs none");
+    let alone = |role: &str| {
+        let base = world().person("eve").grant("g_a", "eve", "administrator", workspace());
+        base.grant("g_p", "eve", role, Resource::Server)
+    };
+    check(alone("provisioner"), alone("auditor"), &how[1..], data);
+}

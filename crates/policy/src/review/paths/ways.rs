@@ -4,6 +4,14 @@ use super::{Edge, Goal, NAMED_COUNT_MAX, Search, Step};
 use crate::review::{EndpointRow, Someone, Spot, TokenRow};
 use crate::types::{PrincipalKind, Resource};
 
+/// The role whose office it is to give others what it does not hold itself.
+const OFFICE: &str = "administrator";
+/// Who may do this makes accounts, whoever's they are.
+const MAKES_ACCOUNTS: [&str; 2] = ["users.create", "users.set_password"];
+/// Who may do this makes accounts whose holders come by a provider, and fills groups with them.
+const PROVISIONS: [&str; 1] = ["provisioning.create_user"];
+const PROVISIONED: &str = "role_for_an_account_of_ones_own_provisioner";
+
 /// An account that somebody acts as: how they come to that, and the grants by which it may do its half.
 struct Hand<'a> {
     who: &'a Someone,
@@ -30,6 +38,7 @@ impl Search<'_> {
     pub(super) fn direct(&self, who: &Someone) -> Vec<(Goal, Step, bool)> {
         let mut found = Vec::new();
         self.by_new_account(who, &mut found);
+        self.by_provisioned_account(who, &mut found);
         self.by_code(who, &mut found);
         self.by_restore(who, &mut found);
         if let Some(evidence) = self.may(who, &["elevations.break_glass"], &Spot::server()) {
@@ -51,15 +60,41 @@ impl Search<'_> {
 
     /// A new account, and a role for it.
     fn by_new_account(&self, who: &Someone, found: &mut Vec<(Goal, Step, bool)>) {
-        let makes = ["users.create", "users.set_password"];
-        let Some(evidence) = self.may(who, &makes, &Spot::server()) else { return };
+        let Some(evidence) = self.may(who, &MAKES_ACCOUNTS, &Spot::server()) else { return };
         for id in self.world.workspaces.keys() {
-            let office = self.decider.grants(&who.caller(), "grants.create", &self.spot_of(id));
-            let office = office.is_some_and(|grants| grants.iter().any(|grant| grant.role == "administrator"));
-            if office {
+            if self.gives_roles(who, id).is_some() {
                 let words = format!("`{}` makes an account, sets its password and gives it a role on the workspace", who.name);
                 found.push((Goal::Data(id.clone()), Step { how: "new_account", words, evidence: evidence.clone() }, true));
             }
+        }
+    }
+
+    /// The grants by which it is somebody's office to give roles on a workspace.
+    fn gives_roles(&self, who: &Someone, workspace: &str) -> Option<Vec<String>> {
+        if !self.grants_of(who).any(|grant| grant.role == OFFICE) {
+            return None;
+        }
+        let grants = self.decider.grants(&who.caller(), "grants.create", &self.spot_of(workspace))?;
+        let of_office: Vec<String> = grants.iter().filter(|grant| grant.role == OFFICE).map(|grant| grant.id.clone()).collect();
+        (!of_office.is_empty()).then_some(of_office)
+    }
+
+    /// The same, of somebody who does not make accounts by office anyway.
+    fn only_gives_roles(&self, who: &Someone, workspace: &str) -> Option<Vec<String>> {
+        self.gives_roles(who, workspace).filter(|_| self.may(who, &MAKES_ACCOUNTS, &Spot::server()).is_none())
+    }
+
+    /// An account that somebody makes as a directory does, and a role for it.
+    fn by_provisioned_account(&self, who: &Someone, found: &mut Vec<(Goal, Step, bool)>) {
+        let Some(makes) = self.may(who, &PROVISIONS, &Spot::server()) else { return };
+        for id in self.world.workspaces.keys() {
+            let Some(gives) = self.only_gives_roles(who, id) else { continue };
+            let words = format!(
+                "`{}` makes an account as a directory does, and gives it, or a group that it is put into, a role on the workspace",
+                who.name
+            );
+            let evidence = [makes.as_slice(), gives.as_slice()].concat();
+            found.push((Goal::Data(id.clone()), Step { how: PROVISIONED, words, evidence }, false));
         }
     }
 
@@ -135,6 +170,17 @@ impl Search<'_> {
             let words = format!("`{}` bypasses retention, and `{}` deletes what it held", frees.who.name, removes.who.name);
             let step = Step { how: "retention_settings", words, evidence: Vec::new() };
             found.push((Goal::Evidence(id.clone()), joined(&frees, &removes, step)));
+        }
+        let Some(makes) = first(&PROVISIONS, &Spot::server()) else { return found };
+        for id in self.world.workspaces.keys() {
+            let gives = hands.iter().find_map(|(who, steps)| Some(Hand { who, steps, grants: self.only_gives_roles(who, id)? }));
+            let Some(gives) = gives.filter(|gives| gives.who.node() != makes.who.node()) else { continue };
+            let words = format!(
+                "`{}` makes an account, and `{}` gives it, or a group that it is put into, a role on the workspace",
+                makes.who.name, gives.who.name
+            );
+            let step = Step { how: PROVISIONED, words, evidence: Vec::new() };
+            found.push((Goal::Data(id.clone()), joined(&makes, &gives, step)));
         }
         found
     }
