@@ -239,7 +239,7 @@ def test_a_workspace_is_chosen_and_kept_on_the_way(world):
         browser.click("main a[href='/console?workspace=default']")
         assert "elsewhere" not in browser.text() and "Workspace default" in browser.find("#workspace").text
         browser.go("/console/data?workspace=no-such-place")
-        assert "There is no such thing" in browser.text() or "You may not" in browser.text()
+        assert "You have no role here" in browser.text() or "You may not" in browser.text()
         assert browser.faults() == [] or all("404" in fault or "403" in fault for fault in browser.faults())
 
 

@@ -178,13 +178,9 @@ impl Encoder {
         json.bytes.push(b'}');
         let mut resource = entry.resource.as_deref();
         if let Kind::Refusal(problem) = kind
-            && let Some(source) = problem.source()
+            && let Some(detail) = of_refusal(problem)
         {
-            if let Some(guessed) = source.downcast_ref::<Guessed>() {
-                json.details(&[("guessed", Word::from(guessed.account.as_str()))]);
-            } else if source.is::<Awaited>() {
-                json.details(&[("awaited", Word::from("agreement"))]);
-            }
+            json.details(&[detail]);
         }
         if let Kind::Outcome(outcome, event) = kind {
             json.details(&outcome.details);
@@ -347,6 +343,13 @@ impl Json {
     }
 }
 
+/// Whom a refused caller guessed at, or that it waits for somebody's agreement: detections tell the two apart.
+fn of_refusal(problem: &Problem) -> Option<(&'static str, Word)> {
+    let source = problem.source()?;
+    let guessed = source.downcast_ref::<Guessed>().map(|guessed| ("guessed", Word::from(guessed.account.as_str())));
+    guessed.or_else(|| source.is::<Awaited>().then(|| ("awaited", Word::from("agreement"))))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -367,24 +370,12 @@ mod tests {
 
     #[test]
     fn a_refusal_says_whether_somebody_guessed_or_waits() {
-        let entry = Entry::new(gate::EntryFields {
-            id: "e1".to_owned(),
-            at: Micros(5),
-            action: gate::Action::write("x"),
-            caller: gate::Caller::anonymous(),
-            address: IpAddr::from([10, 0, 0, 1]),
-            workspace: None,
-            target: gate::TargetKind::Server,
-            resource: None,
-            risk: 0,
-            reasons: Vec::new(),
-        });
         let refused = || Problem::new(kernel::Kind::Unauthenticated, "no");
-        let details = |problem: &Problem| -> serde_json::Value {
-            let json: serde_json::Value = serde_json::from_slice(&encoder().refusal(&entry, problem)).unwrap();
-            json["details"].clone()
+        assert!(of_refusal(&refused()).is_none());
+        let details = |problem: &Problem| {
+            let bytes = encoder().notice("x", &[of_refusal(problem).unwrap()]);
+            serde_json::from_slice::<serde_json::Value>(&bytes).unwrap()["details"].clone()
         };
-        assert_eq!(details(&refused()), serde_json::Value::Null);
         assert_eq!(details(&refused().because(Guessed { account: "u_1".to_owned() })), serde_json::json!({ "guessed": "u_1" }));
         assert_eq!(details(&refused().because(Awaited)), serde_json::json!({ "awaited": "agreement" }));
     }

@@ -23,6 +23,8 @@ enum Why {
     First,
     Failed,
     Again,
+    /// A form was sent when the session had ended.
+    Ended,
 }
 
 /// Shows the log-in form: the one page for strangers.
@@ -51,6 +53,7 @@ impl Operation for LoginPage {
 struct LoginTemplate<'a> {
     failed: bool,
     again: bool,
+    ended: bool,
     action: &'a str,
     providers: Vec<(&'a str, String)>,
     challenge: &'a str,
@@ -68,6 +71,8 @@ pub fn routes(door: &mut Door, identity: &Identity, providers: Option<&Arc<dyn P
             Why::Failed
         } else if has("again") {
             Why::Again
+        } else if has("ended") {
+            Why::Ended
         } else {
             Why::First
         };
@@ -77,6 +82,7 @@ pub fn routes(door: &mut Door, identity: &Identity, providers: Option<&Arc<dyn P
         let template = LoginTemplate {
             failed: why == Why::Failed,
             again: why == Why::Again,
+            ended: why == Why::Ended,
             action: &wire::login_address("", &to),
             providers: names.iter().map(|name| (name.as_str(), provider_address(name, why == Why::Again, &to))).collect(),
             challenge: &ceremony.challenge,

@@ -109,12 +109,16 @@ pub fn routes(door: &mut Door, rooms: &Rooms) {
 }
 
 /// The papers that vouch for a version, made when they are asked for. Some say that it was let in, and are made only while it is.
-fn papers(page: &str, has_report: bool, is_admitted: bool) -> Vec<PaperLink> {
-    let paper =
-        |name, paper: Paper, what| PaperLink { name, file: paper.word(), href: format!("{page}/papers/{}", paper.word()), what };
+fn papers(page: &str, version: &str, has_report: bool, is_admitted: bool) -> Vec<PaperLink> {
+    let paper = |name, paper: Paper, what| PaperLink {
+        name,
+        file: format!("{version}-{}", paper.word()),
+        href: format!("{page}/papers/{}", paper.word()),
+        what,
+    };
     let document = |name, kind: DocumentKind, what| PaperLink {
         name,
-        file: kind.word(),
+        file: format!("{version}-{}", kind.word()),
         href: format!("{page}/documents/{}", kind.word()),
         what,
     };
@@ -259,7 +263,7 @@ async fn shown(visitor: &Visitor, rooms: &Rooms, named: Named) -> Result<Answer,
         findings: found.findings,
         model: report.as_ref().map(|report| ModelReport::of(&Trial::of(report), run_address)),
         report: report.map(|report| Shown::of(report, String::new())),
-        papers: if verify { papers(&page, has_report, is_vouched_for) } else { Vec::new() },
+        papers: if verify { papers(&page, &format!("{name}-{number}"), has_report, is_vouched_for) } else { Vec::new() },
         verify: if verify { format!("{page}/verify") } else { String::new() },
         more_count: 0,
         documents: (documents(&page, has_report).into_iter())

@@ -18,6 +18,27 @@ const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; i
 
 /// The parameter of addresses and the value of templates that names the workspace.
 const WORKSPACE: &str = "workspace";
+/// The value of templates that is the address of their page.
+const ADDRESS: &str = "address";
+/// The first page.
+const HOME: &str = "/console";
+/// Where pages stand that belong to one of the head's and do not lie below it; the longer address first.
+const ELSEWHERE: [(&str, &str); 11] = [
+    ("/console/compare/models", "/console/models"),
+    ("/console/compare", "/console/experiments"),
+    ("/console/curve", "/console/experiments"),
+    ("/console/runs", "/console/experiments"),
+    ("/console/predictions", "/console/endpoints"),
+    ("/console/people", "/console/access"),
+    ("/console/services", "/console/access"),
+    ("/console/log-ins", "/console/access"),
+    ("/console/erasure", "/console/vault"),
+    ("/console/detections", "/console/audit"),
+    ("/", HOME),
+];
+/// Pages that are there for all, of which somebody without a role in the workspace is shown nothing.
+const OF_WORKSPACE: [&str; 6] =
+    ["/console/experiments", "/console/data", "/console/models", "/console/endpoints", "/console/alerts", "/console/predictions"];
 /// How long a browser is asked to keep what it is known by. The server forgets it by itself after that.
 const KNOWN_SECONDS: u32 = 90 * 86_400;
 
@@ -35,8 +56,9 @@ pub fn page(template: &impl Template) -> Result<Answer, Problem> {
 /// `Internal` if the template cannot be filled in.
 pub fn page_in(workspace: &str, template: &impl Template) -> Result<Answer, Problem> {
     let workspace = workspace.to_owned();
-    let named: &dyn std::any::Any = &workspace;
-    let values = (WORKSPACE, named);
+    let address = wire::address_here().unwrap_or_default();
+    let (named, placed): (&dyn std::any::Any, &dyn std::any::Any) = (&workspace, &address);
+    let values = [(WORKSPACE, named), (ADDRESS, placed)];
     let text = template.render_with_values(&values).map_err(|error| Problem::internal("a page could not be made", error))?;
     let text = with_moments(&text);
     let mut answer = Answer::new(Body::from(text));
@@ -89,6 +111,31 @@ pub fn and_workspace(text: impl std::fmt::Display, values: &dyn askama::Values) 
 pub fn other_than(usual: &str, values: &dyn askama::Values) -> askama::Result<String> {
     let workspace = workspace_of(values);
     Ok(if workspace == usual { String::new() } else { workspace.to_owned() })
+}
+
+/// For a link of the head: whether the reader is there, for those who are told and not shown.
+#[askama::filter_fn]
+pub fn current(link: &str, values: &dyn askama::Values) -> askama::Result<String> {
+    let address = askama::get_value::<String>(values, ADDRESS).map_or("", String::as_str);
+    Ok(place_word(link, address).to_owned())
+}
+
+/// An attribute, without the quotes that a template would escape.
+fn place_word(link: &str, address: &str) -> &'static str {
+    let path = address.split('?').next().unwrap_or_default();
+    let found = ELSEWHERE.into_iter().find(|(folder, _)| *folder == path || (*folder != "/" && lies_below(path, folder)));
+    let head = found.map_or(path, |(_, head)| head);
+    if link == path {
+        " aria-current=page"
+    } else if link == head || (link != HOME && lies_below(head, link)) {
+        " aria-current=true"
+    } else {
+        ""
+    }
+}
+
+fn lies_below(path: &str, folder: &str) -> bool {
+    path.strip_prefix(folder).is_some_and(|rest| rest.starts_with('/'))
 }
 
 fn workspace_of(values: &dyn askama::Values) -> &str {
@@ -198,13 +245,60 @@ pub fn problem_page(problem: &Problem, whence: &Whence) -> Answer {
         Kind::NotImplemented | Kind::Internal => "The server failed on this",
     };
     let back = if whence.back.is_empty() { "/console" } else { &whence.back };
-    let template = ProblemTemplate { title, message: problem.message(), back };
+    let address = wire::address_here().unwrap_or_default();
+    let (title, message) = if problem.kind() == Kind::NotFound && is_list_of_workspace(&address) {
+        ("You have no role here", no_role_in(&whence.workspace))
+    } else {
+        (title, problem.message().to_owned())
+    };
+    let template = ProblemTemplate { title, message: &message, back };
     page_in(&whence.workspace, &template).unwrap_or_else(|problem| wire::problem_answer(&problem, true))
+}
+
+fn is_list_of_workspace(address: &str) -> bool {
+    let (path, query) = address.split_once('?').unwrap_or((address, ""));
+    OF_WORKSPACE.contains(&path) && (query.is_empty() || (query.starts_with("workspace=") && !query.contains('&')))
+}
+
+/// The same whether there is such a workspace or not.
+fn no_role_in(workspace: &str) -> String {
+    format!(
+        "This page shows what is in a workspace, and you have no role in `{workspace}` that shows it, if there is such a workspace. \
+         Ask whoever owns it for a role, or choose another workspace above."
+    )
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_link_of_the_head_says_where_the_reader_is() {
+        let (page, within) = (" aria-current=page", " aria-current=true");
+        for (address, link, said) in [
+            ("/console", "/console", page),
+            ("/", "/console", within),
+            ("/console/data?state=refused", "/console/data", page),
+            ("/console/data/a/1", "/console/data", within),
+            ("/console/data/a/1", "/console", ""),
+            ("/console/database", "/console/data", ""),
+            ("/console/compare/models?version=a", "/console/models", within),
+            ("/console/compare/models?version=a", "/console/experiments", ""),
+            ("/console/compare?run=a", "/console/experiments", within),
+            ("/console/detections/write", "/console/audit", within),
+            ("/account", "/console", ""),
+            ("", "/console", ""),
+        ] {
+            assert_eq!(place_word(link, address), said, "{address} {link}");
+        }
+    }
+
+    #[test]
+    fn only_a_list_as_a_whole_is_hidden_for_want_of_a_role() {
+        assert!(is_list_of_workspace("/console/experiments") && is_list_of_workspace("/console/data?workspace=churn"));
+        assert!(!is_list_of_workspace("/console/data/a") && !is_list_of_workspace("/console/alerts?endpoint=a&workspace=churn"));
+        assert!(no_role_in("churn").contains("`churn`"));
+    }
 
     #[test]
     fn only_what_the_server_says_is_a_moment() {

@@ -47,7 +47,8 @@ impl May {
 /// Something that can be saved.
 pub struct PaperLink {
     pub name: &'static str,
-    pub file: &'static str,
+    /// How it is called once it is saved: papers of several versions lie side by side.
+    pub file: String,
     pub href: String,
     /// What it is for.
     pub what: &'static str,

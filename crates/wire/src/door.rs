@@ -19,7 +19,7 @@ use crate::inbound::{BodyStream, Inbound};
 use crate::language::Language;
 use crate::lasting::Lasting;
 use crate::outbound::{Answer, problem_answer};
-use crate::pages::Whence;
+use crate::pages::{self, Whence};
 use crate::passage::{BodyKind, Shared, UNROUTED, log_problem};
 
 /// The address that a connection came from; the listener puts it into each request.
@@ -281,8 +281,10 @@ impl Door {
         let handler: Handler = Arc::new(move |request| {
             let (shared, choose) = (Arc::clone(&shared), Arc::clone(&choose));
             let telling = shared.config.telemetry.clone().map(|told| Telling::of(told, &request, &route));
+            let page = pages::page_of(request.uri());
             Box::pin(async move {
-                let work = Lasting::new(async move { shared.answer(request, action, kind, &choose).await });
+                let work = async move { shared.answer(request, action, kind, &choose).await };
+                let work = Lasting::new(pages::HERE.scope(page, work));
                 let answer = work.await.unwrap_or_else(|broken| {
                     problem_answer(&Problem::internal("the server failed on this request", broken), false)
                 });

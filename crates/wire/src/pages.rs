@@ -18,6 +18,22 @@ const COMPRESSED_BYTES_MIN: u64 = 2 * 1024;
 /// And so is a larger one, which would be held whole.
 const COMPRESSED_BYTES_MAX: u64 = 16 * 1024 * 1024;
 
+tokio::task_local! {
+    /// The address of the page that is being made.
+    pub(crate) static HERE: Option<String>;
+}
+
+/// The address of the page that is being made, with its parameters; none where no page is asked for.
+#[must_use]
+pub fn address_here() -> Option<String> {
+    HERE.try_with(Clone::clone).ok().flatten()
+}
+
+/// The same of a request, if it is for a page.
+pub(crate) fn page_of(uri: &Uri) -> Option<String> {
+    (is_page(uri.path()) || uri.path() == "/").then(|| own_path(uri))
+}
+
 /// Where somebody was who met a problem.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Whence {

@@ -25,6 +25,8 @@ use crate::pages::{self, Whence};
 const FORM_BYTES_MAX: usize = 16 * 1024;
 /// Where the Open Inference Protocol is spoken: its errors have a form of their own.
 const OIP: &str = "/v2";
+/// Where a session is ended.
+const LOG_OUT: &str = "/logout";
 /// Requests being worked on at once, and streams being taken in. Beyond it a client is told to come back.
 const IN_FLIGHT_COUNT_MAX: usize = 1_024;
 const STREAM_COUNT_MAX: usize = 1_024;
@@ -81,6 +83,8 @@ impl Shared {
         let is_login = matches!(kind, BodyKind::Login | BodyKind::Callback);
         // Only pages are led back from; programs, which ask far more often, pay nothing for it.
         let back_to = if is_login || shows_page { crate::login::back_to(&request, is_login) } else { String::new() };
+        // Who sent a form is told that it was not done; who only wanted out is out.
+        let was_sent = *request.method() != Method::GET && request.uri().path() != LOG_OUT;
         let whence = shows_page.then(|| Whence::of(&request));
         let has_session = crate::inbound::cookie_named(request.headers(), crate::SESSION_COOKIE).is_some();
         let may_compress = pages::may_compress(&request);
@@ -95,7 +99,8 @@ impl Shared {
             Err(problem) if kind == BodyKind::Node => crate::node::refusal(&problem),
             Err(problem) if is_login => crate::login::to_page(&problem, "failed", &back_to),
             Err(problem) if shows_page && problem.kind() == Kind::Unauthenticated => {
-                let mut answer = crate::login::to_page(&problem, "", &back_to);
+                let why = if was_sent { "ended" } else { "" };
+                let mut answer = crate::login::to_page(&problem, why, &back_to);
                 if has_session {
                     // Else the form itself could not be asked for: what comes with a dead cookie is refused.
                     crate::login::end_cookie(&mut answer, crate::SESSION_COOKIE);

@@ -110,21 +110,21 @@ pub(crate) struct Wanted<'a> {
 /// The next data sets of a workspace, by name.
 pub(crate) fn datasets(reader: &mut Reader<'_>, wanted: &Wanted<'_>, now: Micros) -> Result<Vec<DatasetSummary>, DbError> {
     let mut binds: Vec<Bind<'_>> = vec![wanted.workspace.into(), wanted.after.into(), wanted.count.into(), now.0.into()];
-    let mut narrowed = String::new();
-    let of_versions = match wanted.which {
-        Which::All => None,
+    let condition = match wanted.which {
+        Which::All => "",
         Which::In(state) => {
             binds.push(state.word().into());
-            Some("v.number = d.last_number AND v.state = $5")
+            "AND EXISTS (SELECT 1 FROM data_version v
+                   WHERE v.dataset_id = d.dataset_id AND v.number = d.last_number AND v.state = $5)"
         }
+        // Few have one: they are looked up once, and not each data set for its own.
         Which::WaivedUntil(end) => {
             binds.push(end.0.into());
-            Some("v.state = 'admitted' AND v.waiver_until > $4 AND v.waiver_until < $5")
+            "AND d.dataset_id IN (SELECT v.dataset_id FROM data_version v WHERE v.workspace = $1 AND v.state = 'admitted'
+                   AND v.waiver_until > $4 AND v.waiver_until < $5)"
         }
     };
-    if let Some(fits) = of_versions {
-        narrowed = format!("AND EXISTS (SELECT 1 FROM data_version v WHERE v.dataset_id = d.dataset_id AND {fits})");
-    }
+    let mut narrowed = condition.to_owned();
     if let Some(ids) = wanted.only {
         let first = binds.len();
         let places: Vec<String> = (1..=ids.len()).map(|place| format!("${}", first + place)).collect();

@@ -70,4 +70,5 @@ pub(super) const ALL: &[Migration] = &[
     step!("0056_what_needs_whom"),
     step!("0058_held_back"),
     step!("0060_runs_of_jobs"),
+    step!("0061_waivers_of_data"),
 ];

@@ -1,0 +1,69 @@
+"""The head of each page: where the reader is, without scripts too, and what those are told who have no role for what a link of it leads to."""
+
+import re
+
+import pytest
+
+from people import new_workspace, person
+
+pytestmark = pytest.mark.strongroom_only
+LINK = re.compile(r'<a href="(/console[^"]*)"( aria-current=[a-z]+)?>')
+
+
+def pages_of(who):
+    session = who.session()
+    session.headers["Accept"] = "text/html"
+    return session
+
+
+def head(page: str) -> dict[str, str]:
+    nav = page[page.index("<nav") : page.index("</nav>")]
+    return {address: said.strip() for address, said in LINK.findall(nav)}
+
+
+@pytest.mark.parametrize(
+    "path, link, said",
+    [
+        ("/console", "/console", "page"),
+        ("/console/experiments", "/console/experiments", "page"),
+        ("/console/experiments/0", "/console/experiments", "true"),
+        ("/console/data?state=refused", "/console/data", "page"),
+        ("/console/detections/rules", "/console/audit", "true"),
+        ("/console/erasure", "/console/vault", "true"),
+    ],
+)
+def test_the_page_says_where_the_reader_is(server, path, link, said):
+    session = server.session()
+    session.headers["Accept"] = "text/html"
+    shown = head(session.get(f"{server.url}{path}").text)
+    assert len(shown) == 10 and {address: word for address, word in shown.items() if word} == {link: f"aria-current={said}"}
+
+
+def test_the_account_is_none_of_the_pages_of_the_head(server):
+    who = person(server, "viewer")
+    session = pages_of(who)
+    assert not any(head(session.get(f"{server.url}/console/workspaces").text).values())
+
+
+def test_every_link_of_the_head_shows_something_or_says_whom_to_ask(server):
+    people = [person(server, *office) for office in (("administrator", "server"), ("auditor", "server"), ("viewer",), ("contributor", "experiment", "0"), ())]
+    for who in people:
+        session = pages_of(who)
+        for address in head(session.get(f"{server.url}/console").text):
+            answer = session.get(f"{server.url}{address}")
+            assert answer.status_code in (200, 403, 404), f"{who.name} {address}: {answer.status_code}"
+            if answer.status_code == 404:
+                assert "You have no role here" in answer.text and "Ask whoever owns it" in answer.text, f"{who.name} {address}"
+            elif answer.status_code == 403:
+                assert "takes" in answer.text and "ask whoever" in answer.text, f"{who.name} {address}"
+
+
+def test_a_workspace_that_is_not_there_is_told_as_one_without_a_role(server):
+    session, there = pages_of(person(server)), new_workspace(server)
+    told = []
+    for workspace in (there, "not-" + there):
+        answer = session.get(f"{server.url}/console/experiments", params={"workspace": workspace})
+        told.append((answer.status_code, answer.text.replace(workspace, "NAME")))
+    assert told[0][0] == 404 and told[0] == told[1]
+    # A thing that is not there is no matter of roles.
+    assert "There is no such thing" in session.get(f"{server.url}/console/data/nothing").text
