@@ -235,10 +235,10 @@ fn read(shared: Shared, request: Request) -> Result<Chosen, Problem> {
     Ok(Chosen::verbs(move |visitor| {
         Box::pin(async move {
             // What is not wanted after all is not read, and leaves no edge.
-            if when != ReadConditions::default() {
-                if let Some(answer) = unchanged(&when, place.find(visitor).await?)? {
-                    return Ok(answer);
-                }
+            if when != ReadConditions::default()
+                && let Some(answer) = unchanged(&when, place.find(visitor).await?)?
+            {
+                return Ok(answer);
             }
             let Fetched::File(file) = visitor.call(verb).await.map_err(missing)? else {
                 return Err(Code::InvalidRange.problem("The requested range is not satisfiable"));
