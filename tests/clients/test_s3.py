@@ -319,7 +319,7 @@ def test_short_lived_keys_come_for_a_token(s3_server, bucket):
     # What is wrong is told in the form that clients of STS read.
     place = {"endpoint_url": address(s3_server), "region_name": REGION, "verify": s3_server.ca}
     sts = boto3.client("sts", config=Config(signature_version=UNSIGNED, retries={"max_attempts": 1}), **place)
-    role = {"RoleArn": "arn:aws:iam::000000000000:role/strongroom", "RoleSessionName": "t"}
+    role = {"RoleArn": "arn:aws:iam::000000000000:role/strongroom", "RoleSessionName": "training"}
     assert code_of(sts.assume_role_with_web_identity, WebIdentityToken="nonsense", **role) == "InvalidIdentityToken"
     asked = {"WebIdentityToken": s3_server.token, **role}
     assert code_of(sts.assume_role_with_web_identity, DurationSeconds=43_201, **asked) == "ValidationError"
