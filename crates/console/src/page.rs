@@ -123,19 +123,15 @@ pub fn current(link: &str, values: &dyn askama::Values) -> askama::Result<String
 /// An attribute, without the quotes that a template would escape.
 fn place_word(link: &str, address: &str) -> &'static str {
     let path = address.split('?').next().unwrap_or_default();
-    let found = ELSEWHERE.into_iter().find(|(folder, _)| *folder == path || (*folder != "/" && lies_below(path, folder)));
+    let found = ELSEWHERE.into_iter().find(|(folder, _)| wire::lies_under(path, folder));
     let head = found.map_or(path, |(_, head)| head);
     if link == path {
         " aria-current=page"
-    } else if link == head || (link != HOME && lies_below(head, link)) {
+    } else if link == head || (link != HOME && wire::lies_under(head, link)) {
         " aria-current=true"
     } else {
         ""
     }
-}
-
-fn lies_below(path: &str, folder: &str) -> bool {
-    path.strip_prefix(folder).is_some_and(|rest| rest.starts_with('/'))
 }
 
 fn workspace_of(values: &dyn askama::Values) -> &str {

@@ -37,4 +37,4 @@ pub use inbound::{BodyStream, Inbound, KNOWN_COOKIE, SESSION_COOKIE, attempt_fro
 pub use language::{Asked, Knock, Language};
 pub use login::{CALLBACK, CARRIED_COOKIE, end_cookie, local_path, login_address};
 pub use outbound::{Answer, base64_text, base64url_text, from_base64url, harden, json, json_text, problem_answer};
-pub use pages::{Whence, address_here};
+pub use pages::{Whence, address_here, lies_under};

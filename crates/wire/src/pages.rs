@@ -70,7 +70,8 @@ pub(crate) fn is_page(path: &str) -> bool {
 }
 
 /// Whether a path is this one, or below it.
-pub(crate) fn lies_under(path: &str, above: &str) -> bool {
+#[must_use]
+pub fn lies_under(path: &str, above: &str) -> bool {
     path.strip_prefix(above).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
 }
 

@@ -315,36 +315,36 @@ impl World {
 
     /// A run that read version 1 and logged a model, which was registered; that it came of the run the client says as well.
     async fn logged_training(&self) {
-        let db = self.opened.db.clone();
-        let done: Result<(), kernel::Problem> = self
-            .gate
-            .permit_for(gate::Target::Workspace, move |permit| async move {
-                let scene = Scene::of(&permit)?;
-                db.write(&permit, move |writer| {
-                    record::data_read(writer, &scene, "d", 1, Some(("run2", Trust::Observed)), "training")?;
-                    record::run_outputs(writer, &scene, "run2", &["m-1"], Trust::Observed)?;
-                    let run = Some(("run2", Trust::Claimed));
-                    let source = VersionSource { logged_model: Some(("m-1", Trust::Observed)), run, ..VersionSource::default() };
-                    record::version_registered(writer, &scene, "rm_2", 1, &source)?;
-                    Ok(((), gate::Outcome::done()))
-                })
-                .await
-            })
-            .await;
-        done.unwrap();
+        let source = VersionSource {
+            logged_model: Some(("m-1", Trust::Observed)),
+            run: Some(("run2", Trust::Claimed)),
+            ..VersionSource::default()
+        };
+        self.trained("run2", &["m-1"], ("rm_2", source)).await;
     }
 
     /// A run that read version 1, and a model that it is said to have given.
     async fn training(&self) {
+        let source = VersionSource { run: Some(("run1", Trust::Claimed)), ..VersionSource::default() };
+        self.trained("run1", &[], ("rm_1", source)).await;
+    }
+
+    /// A run was seen to read version 1 and to log these models; version 1 of a model was registered from a source.
+    async fn trained(
+        &self,
+        run: &'static str,
+        logged: &'static [&'static str],
+        (model, source): (&'static str, VersionSource<'static>),
+    ) {
         let db = self.opened.db.clone();
         let done: Result<(), kernel::Problem> = self
             .gate
             .permit_for(gate::Target::Workspace, move |permit| async move {
                 let scene = Scene::of(&permit)?;
                 db.write(&permit, move |writer| {
-                    record::data_read(writer, &scene, "d", 1, Some(("run1", Trust::Observed)), "training")?;
-                    let source = VersionSource { run: Some(("run1", Trust::Claimed)), ..VersionSource::default() };
-                    record::version_registered(writer, &scene, "rm_1", 1, &source)?;
+                    record::data_read(writer, &scene, "d", 1, Some((run, Trust::Observed)), "training")?;
+                    record::run_outputs(writer, &scene, run, logged, Trust::Observed)?;
+                    record::version_registered(writer, &scene, model, 1, &source)?;
                     Ok(((), gate::Outcome::done()))
                 })
                 .await
