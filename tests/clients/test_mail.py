@@ -121,7 +121,10 @@ def smtp(both: pathlib.Path, port: int, implicit: bool = False):
 
 class Stripper(threading.Thread):
     """Somebody on the way. `hide` takes STARTTLS out of what the server offers; `refuse` answers it with 454; `pretend` says yes and goes on
-    in the open. Whatever the client said is kept."""
+    in the open; `inject` sends behind the server's yes what a server would answer to a whole mail, and lets nothing but the handshake's begin
+    through. Whatever the client said is kept."""
+
+    ANSWERS = b"250-x\r\n250 AUTH PLAIN LOGIN\r\n235 ok\r\n250 ok\r\n250 ok\r\n354 go on\r\n250 taken\r\n221 bye\r\n"
 
     def __init__(self, port: int, upstream: int, how: str):
         super().__init__(daemon=True)
@@ -138,9 +141,12 @@ class Stripper(threading.Thread):
 
     def between(self, client):
         server = socket.create_connection(("127.0.0.1", self.upstream))
+        asked, begun = threading.Event(), False
 
         def down():
             with contextlib.suppress(OSError):
+                while self.how == "inject" and (piece := server.recv(65_536)):
+                    client.sendall(piece + self.ANSWERS if asked.is_set() and piece.startswith(b"220 ") else piece)
                 for line in server.makefile("rb"):
                     if self.how == "hide" and b"STARTTLS" in line.upper():
                         # Of several lines the last one has a space behind its code.
@@ -157,7 +163,12 @@ class Stripper(threading.Thread):
                     client.sendall(b"454 TLS not available due to temporary reason\r\n")
                 elif piece.upper().startswith(b"STARTTLS") and self.how == "pretend":
                     client.sendall(b"220 go ahead\r\n")
-                else:
+                elif self.how != "inject":
+                    server.sendall(piece)
+                elif not begun:
+                    if piece.upper().startswith(b"STARTTLS"):
+                        asked.set()
+                    begun = piece.startswith(b"\x16")
                     server.sendall(piece)
         server.close()
 
@@ -238,7 +249,7 @@ def test_a_server_that_takes_mail_inside_tls_only_gets_it(tmp_path, tls):
         unchanged_secrets(server, said)
 
 
-@pytest.mark.parametrize("how", ["hide", "refuse", "pretend"])
+@pytest.mark.parametrize("how", ["hide", "refuse", "pretend", "inject"])
 def test_whoever_strips_starttls_gets_nothing_and_the_mail_goes_when_they_are_gone(tmp_path, how):
     ca, both = certificate(tmp_path, "good")
     real, port = free_port(), free_port()
@@ -370,6 +381,44 @@ def test_whoever_gave_a_key_can_read_and_nobody_on_the_way(tmp_path):
             assert b"password" not in content and mail["Subject"].endswith((" a notice", " notices"))
         inner = [email.message_from_bytes(one, policy=email.policy.default).get_content() for one in decrypted(box, run)]
         assert "An administrator set the password" in "".join(inner)
+
+
+def test_a_key_counts_by_what_its_holder_said_of_it(tmp_path):
+    """A name that was taken back does not prolong a key that has expired, and what others signed of a key takes nothing away."""
+    gpg = shutil.which("gpg")
+    if not gpg:
+        pytest.skip("Debian's gpg is not installed")
+    home = tmp_path / "gpg"
+    home.mkdir(mode=0o700)
+
+    def run(*arguments, at=None):
+        time = ("--faked-system-time", f"{at}!") if at else ()
+        command = [gpg, "--homedir", str(home), "--batch", "--yes", "--passphrase", "", *time, *arguments]
+        return subprocess.run(command, capture_output=True, check=True, timeout=60).stdout
+
+    def exported(name):
+        file = tmp_path / f"{name}.asc"
+        file.write_bytes(run("--armor", "--export", f"{name}@example.org"))
+        return file
+
+    run("--quick-gen-key", "Ada <ada@example.org>", "future-default", "default", "1y", at="20240101T000000")
+    run("--quick-add-uid", "ada@example.org", "Ada <old@example.org>", at="20240201T000000")
+    run("--quick-revoke-uid", "ada@example.org", "Ada <old@example.org>", at="20240301T000000")
+    run("--quick-gen-key", "Bob <bob@example.org>", "future-default", "default", "1y")
+    run("--quick-gen-key", "Eve <eve@example.org>", "future-default", "default", "1y")
+    listed = run("--list-keys", "--with-colons", "bob@example.org").decode().splitlines()
+    fingerprint = next(line.split(":")[9] for line in listed if line.startswith("fpr"))
+    run("--local-user", "eve@example.org", "--quick-sign-key", fingerprint)
+    with harness.running() as server:
+        person = people.person(server, "viewer")
+        token = tmp_path / "token"
+        token.write_text(person.token)
+        token.chmod(0o600)
+        key = lambda name: server.cli("mail", "key", str(exported(name)), "--json", "--token-file", str(token), check=False)  # noqa: E731
+        refused = key("ada")
+        assert refused.returncode == 2 and "it has expired" in refused.stderr, refused
+        taken = key("bob")
+        assert taken.returncode == 0 and json.loads(taken.stdout)["key"] == fingerprint, taken
 
 
 def decrypted(box, run):

@@ -24,6 +24,7 @@ mod openpgp;
 pub mod ops;
 mod outbox;
 mod smtp;
+mod starttls;
 mod store;
 
 #[cfg(test)]

@@ -2,6 +2,7 @@
 //!
 //! INVARIANT: before the server's certificate was verified neither an address nor a password is said. A server that offers no STARTTLS, or
 //! something on the way that hides it, gets nothing. Held by `tests/clients/test_mail.py`.
+//! INVARIANT: only who has that certificate can say that a mail was taken. Held by [`crate::starttls`].
 
 use std::path::Path;
 use std::time::Duration;
@@ -11,19 +12,22 @@ use base64::engine::general_purpose::STANDARD;
 use gate::BoxFuture;
 use kernel::{Problem, Secret};
 use lettre::address::Envelope;
-use lettre::transport::smtp::AsyncSmtpTransportBuilder;
+use lettre::transport::smtp::Error as SmtpError;
 use lettre::transport::smtp::authentication::{Credentials, Mechanism};
-use lettre::transport::smtp::client::{Certificate, CertificateStore, Tls, TlsParameters, TlsVersion};
-use lettre::{AsyncSmtpTransport, AsyncTransport, Tokio1Executor};
+use lettre::transport::smtp::client::{AsyncSmtpConnection, Certificate, CertificateStore, TlsParameters, TlsVersion};
+use lettre::transport::smtp::extension::ClientId;
 
 use crate::limits::{FAULT_BYTES_MAX, SEND_S_MAX};
 use crate::notice::one_line;
+use crate::starttls::InTheOpen;
 use crate::{Address, MailConfig, MailTls};
 
 /// Where Debian and most others keep the authorities that a system trusts.
 const SYSTEM_AUTHORITIES: &str = "/etc/ssl/certs/ca-certificates.crt";
-/// What one answer of the server may take.
-const ANSWER_WAIT_MAX: Duration = Duration::from_secs(15);
+/// How long the server may take until it is there.
+const CONNECT_WAIT_MAX: Duration = Duration::from_secs(15);
+/// How we say who we are, where we do.
+const MECHANISMS: [Mechanism; 2] = [Mechanism::Plain, Mechanism::Login];
 
 /// Takes a mail on its way.
 pub trait Carry: Send + Sync + 'static {
@@ -36,7 +40,11 @@ pub trait Carry: Send + Sync + 'static {
 
 /// The server of the configuration.
 pub(crate) struct Smtp {
-    transport: AsyncSmtpTransport<Tokio1Executor>,
+    server: String,
+    port: u16,
+    tls: MailTls,
+    parameters: TlsParameters,
+    log_in: Option<Credentials>,
     from: Address,
     /// What no message may repeat: the password, and what it looks like on the wire.
     secrets: Vec<Secret>,
@@ -49,28 +57,58 @@ impl Smtp {
     /// `Invalid`, naming the file.
     pub(crate) fn open(config: &MailConfig, server: &str, from: &Address) -> Result<Self, Problem> {
         let parameters = parameters(server, config.ca.as_deref())?;
-        let (tls, usual_port) = match config.tls {
-            MailTls::Implicit => (Tls::Wrapper(parameters), 465),
-            MailTls::Starttls => (Tls::Required(parameters), 587),
+        let usual_port = match config.tls {
+            MailTls::Implicit => 465,
+            MailTls::Starttls => 587,
         };
-        let unusable = |error: lettre::transport::smtp::Error| Problem::invalid(format!("`mail.server` cannot be used: {error}"));
-        let builder: AsyncSmtpTransportBuilder = AsyncSmtpTransport::<Tokio1Executor>::relay(server).map_err(unusable)?;
-        let mut builder = builder.tls(tls).port(config.port.unwrap_or(usual_port)).timeout(Some(ANSWER_WAIT_MAX));
-        let mut secrets = Vec::new();
+        let (mut log_in, mut secrets) = (None, Vec::new());
         if let (Some(user), Some(file)) = (&config.user, &config.password_file) {
             let password = password(file)?;
             let text = password.expose_text().unwrap_or_default();
             secrets.push(Secret::from(STANDARD.encode(text)));
             secrets.push(Secret::from(STANDARD.encode(format!("\0{user}\0{text}"))));
-            builder = builder
-                .credentials(Credentials::new(user.clone(), text.to_owned()))
-                .authentication(vec![Mechanism::Plain, Mechanism::Login]);
+            log_in = Some(Credentials::new(user.clone(), text.to_owned()));
             secrets.push(password);
         }
-        Ok(Self { transport: builder.build(), from: from.clone(), secrets })
+        let port = config.port.unwrap_or(usual_port);
+        Ok(Self { server: server.to_owned(), port, tls: config.tls, parameters, log_in, from: from.clone(), secrets })
     }
 
-    fn fault(&self, error: &lettre::transport::smtp::Error) -> Problem {
+    async fn hand_over(&self, envelope: &Envelope, mail: &[u8]) -> Result<(), Problem> {
+        let mut connection = self.connected().await?;
+        if let Some(log_in) = &self.log_in {
+            connection.auth(&MECHANISMS, log_in).await.map_err(|error| self.fault(&error))?;
+        }
+        connection.send(envelope, mail).await.map_err(|error| self.fault(&error))?;
+        // It was taken, whatever the server says when we go.
+        connection.abort().await;
+        Ok(())
+    }
+
+    /// A connection inside TLS.
+    async fn connected(&self) -> Result<AsyncSmtpConnection, Problem> {
+        let (server, port, hello) = (self.server.as_str(), self.port, ClientId::default());
+        let parameters = self.parameters.clone();
+        match self.tls {
+            MailTls::Implicit => {
+                let wait_max = Some(CONNECT_WAIT_MAX);
+                let connecting = AsyncSmtpConnection::connect_tokio1((server, port), wait_max, &hello, Some(parameters), None);
+                connecting.await.map_err(|error| self.fault(&error))
+            }
+            MailTls::Starttls => {
+                let stream = InTheOpen::connect(server, port, CONNECT_WAIT_MAX).await;
+                let stream = stream.map_err(|error| {
+                    Problem::unavailable(one_line(&format!("the server cannot be reached: {error}"), FAULT_BYTES_MAX))
+                })?;
+                let connecting = AsyncSmtpConnection::connect_with_transport(Box::new(stream), &hello);
+                let mut connection = connecting.await.map_err(|error| self.fault(&error))?;
+                connection.starttls(parameters, &hello).await.map_err(|error| self.fault(&error))?;
+                Ok(connection)
+            }
+        }
+    }
+
+    fn fault(&self, error: &SmtpError) -> Problem {
         let mut words = error.to_string();
         // The nearest cause alone often says `network error`; what lies behind it says why.
         let mut source = std::error::Error::source(error);
@@ -94,10 +132,8 @@ impl Carry for Smtp {
         Box::pin(async move {
             let envelope = Envelope::new(Some(self.from.parsed().clone()), vec![to.parsed().clone()]);
             let envelope = envelope.map_err(|error| Problem::internal("a mail has no envelope", error))?;
-            let sending = self.transport.send_raw(&envelope, mail);
-            let sent = tokio::time::timeout(Duration::from_secs(SEND_S_MAX), sending).await;
-            let sent = sent.map_err(|_| Problem::unavailable(format!("the server did not take it within {SEND_S_MAX} s")))?;
-            sent.map(drop).map_err(|error| self.fault(&error))
+            let sent = tokio::time::timeout(Duration::from_secs(SEND_S_MAX), self.hand_over(&envelope, mail)).await;
+            sent.map_err(|_| Problem::unavailable(format!("the server did not take it within {SEND_S_MAX} s")))?
         })
     }
 }
