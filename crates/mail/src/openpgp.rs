@@ -26,7 +26,7 @@ impl RecipientKey {
             ));
         }
         let unread = |error: pgp::errors::Error| wrong("it cannot be read as one public key").because(error.to_string());
-        let key = if bytes.trim_ascii_start().starts_with(b"-----BEGIN") {
+        let mut key = if bytes.trim_ascii_start().starts_with(b"-----BEGIN") {
             SignedPublicKey::from_armor_single(bytes).map_err(unread)?.0
         } else {
             SignedPublicKey::from_bytes(bytes).map_err(unread)?
@@ -34,6 +34,7 @@ impl RecipientKey {
         if key.primary_key.version() != KeyVersion::V4 {
             return Err(wrong("it is not of version 4"));
         }
+        let_go_of_others(&mut key);
         key.verify_bindings().map_err(|error| wrong("its own signatures do not hold").because(error.to_string()))?;
         if !key.details.revocation_signatures.is_empty() {
             return Err(wrong("it was revoked"));
@@ -92,9 +93,29 @@ impl RecipientKey {
 
     fn is_over(&self, at: Micros) -> bool {
         let details = &self.0.details;
-        let signatures = details.users.iter().flat_map(|user| &user.signatures).chain(&details.direct_signatures);
+        // That a name was taken back says nothing of how long the key lasts.
+        let is_for_a_name = |signature: &&Signature| signature.typ() != Some(SignatureType::CertRevocation);
+        let names = details.users.iter().flat_map(|user| &user.signatures).filter(is_for_a_name);
+        let signatures = names.chain(&details.direct_signatures);
         newest(signatures).is_none_or(|signature| is_over(self.0.primary_key.created_at(), signature, at))
     }
+}
+
+/// Forgets what others signed of a key: it could not be checked, and says nothing of what its holder wants.
+fn let_go_of_others(key: &mut SignedPublicKey) {
+    let (own_id, own_fingerprint) = (key.primary_key.legacy_key_id(), key.primary_key.fingerprint());
+    let is_own = |signature: &Signature| {
+        signature.issuer_key_id().into_iter().all(|id| *id == own_id)
+            && signature.issuer_fingerprint().into_iter().all(|fingerprint| *fingerprint == own_fingerprint)
+    };
+    for user in &mut key.details.users {
+        user.signatures.retain(is_own);
+    }
+    for attribute in &mut key.details.user_attributes {
+        attribute.signatures.retain(is_own);
+    }
+    key.details.users.retain(|user| !user.signatures.is_empty());
+    key.details.user_attributes.retain(|attribute| !attribute.signatures.is_empty());
 }
 
 fn newest<'a>(signatures: impl Iterator<Item = &'a Signature>) -> Option<&'a Signature> {
