@@ -54,6 +54,7 @@ def found(server, session, rule, who=None, seconds_max=20):
 
 def test_a_canary_ends_the_token_that_touched_it(watched, auditor):
     canary = people.person(watched, "viewer")
+    other = watched.session(people.mint(canary.basic(), watched)["secret"])
     get = f"{watched.url}/api/2.0/mlflow/experiments/get"
     assert canary.session().get(get, params={"experiment_id": "2"}).status_code == 200
     one = found(watched, auditor.session(), "canary_touched", canary.name)
@@ -67,6 +68,9 @@ def test_a_canary_ends_the_token_that_touched_it(watched, auditor):
     assert proof.status_code == 200, proof.text
     record = json.loads(proof.headers["x-strongroom-record"])
     assert (record["action"], record["resource"], record["caller"]["id"]) == ("experiments.get", "2", one["who_id"])
+    # The next token of the same account does not have the day that one finding is one detection.
+    assert other.get(get, params={"experiment_id": "2"}).status_code == 200
+    harness.wait_until(lambda: other.get(get, params={"experiment_id": "1"}).status_code == 401, 20, "the other token ends too")
 
 
 def test_only_who_may_sees_what_was_found_and_nobody_acknowledges_what_is_about_them(watched, auditor):

@@ -14,6 +14,7 @@ use crate::detectors::{DetectorRule, Detectors, Kept, Whereabouts};
 use crate::event::{Intent, Seen, field};
 use crate::late::Late;
 use crate::recent::Recent;
+use crate::respond::Rung;
 use crate::rules::{Looks, Reach, Rule, RuleSet};
 use crate::windows::{Fate, Window};
 
@@ -166,7 +167,7 @@ impl Engine {
     fn step(&mut self, index: u64, record: &[u8], learns: bool) -> Vec<Finding> {
         let Some(view) = RecordView::parse(record) else { return Vec::new() };
         let due = self.late.take_due(view.at);
-        let mut findings: Vec<Finding> = due.into_iter().filter(|one| self.is_news(one.rule, &one.subject, view.at)).collect();
+        let mut findings: Vec<Finding> = due.into_iter().filter(|one| self.is_news(one, view.at)).collect();
         findings.extend(self.found_in(index, &view, record, learns));
         if learns { findings } else { Vec::new() }
     }
@@ -277,9 +278,6 @@ impl Engine {
         let values: Vec<String> = own.or(one.group).unwrap_or_else(|| vec![seen.view.caller.id.as_ref().to_owned()]);
         let joined = values.join(JOINT);
         let subject: String = if joined.is_empty() { "all".to_owned() } else { joined.chars().take(SUBJECT_CHARS_MAX).collect() };
-        if waits.is_none() && !self.is_news(one.rule, &subject, seen.view.at) {
-            return None;
-        }
         let view = seen.view;
         let caller = seen.is_principal().then(|| (view.caller.id.as_ref().to_owned(), view.caller.kind.as_ref().to_owned()));
         let finding = Finding {
@@ -296,13 +294,15 @@ impl Engine {
         };
         match waits {
             Some((due_at, group)) => self.late.hold((one.rule, group), due_at, finding),
-            None => Some(finding),
+            None => self.is_news(&finding, view.at).then_some(finding),
         }
     }
 
-    /// Whether something was not told of a moment ago; it is now.
-    fn is_news(&mut self, rule: usize, subject: &str, at: i64) -> bool {
-        let told = self.told.entry(&(rule, subject.to_owned()));
+    /// Whether something was not told of a moment ago; it is now. Where the token is what ends, another token is news.
+    fn is_news(&mut self, one: &Finding, at: i64) -> bool {
+        let ends_token = self.rules.rules().get(one.rule).is_some_and(|rule| rule.response == Rung::SuspendSession);
+        let token = one.token.as_deref().filter(|_| ends_token).unwrap_or_default();
+        let told = self.told.entry(&(one.rule, format!("{}{JOINT}{token}", one.subject)));
         if *told != 0 && at.saturating_sub(*told) < REMIND_US {
             return false;
         }

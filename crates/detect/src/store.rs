@@ -102,13 +102,15 @@ pub(crate) fn sweep(writer: &mut Writer<'_>, states_before: Micros, detections_b
     Ok(())
 }
 
-/// Writes a finding down, or adds it to the one that it belongs to; whether it is new.
+/// Writes a finding down, or adds it to the one that it belongs to; whether it is new. Where the token is what ends, one with another token is new.
+/// What goes on is answered again: a response does not last as long as a detection.
 pub(crate) fn raise(writer: &mut Writer<'_>, found: &Detection, suppress_s: i64, alert_id: &str) -> Result<bool, Problem> {
     let oldest = found.last_at.plus_secs(-suppress_s);
+    let token = found.token.as_deref().filter(|_| found.response == Rung::SuspendSession).unwrap_or_default();
     let before = writer.query_one(
         "SELECT detection_id, last_index FROM detection WHERE rule_id = $1 AND subject = $2 AND last_at > $3
-         ORDER BY last_at DESC, detection_id LIMIT 1",
-        &[(&found.rule_id).into(), (&found.subject).into(), oldest.0.into()],
+         AND (token = $4 OR CAST($4 AS TEXT) = '') ORDER BY last_at DESC, detection_id LIMIT 1",
+        &[(&found.rule_id).into(), (&found.subject).into(), oldest.0.into(), token.into()],
         |row| Ok((row.text(0)?, row.int(1)?)),
     )?;
     let last_index = i64::try_from(found.last_index).unwrap_or(i64::MAX);
@@ -119,6 +121,7 @@ pub(crate) fn raise(writer: &mut Writer<'_>, found: &Detection, suppress_s: i64,
                 "UPDATE detection SET seen_count = seen_count + 1, last_at = $1, last_index = $2, words = $3 WHERE detection_id = $4",
                 &[found.last_at.0.into(), last_index.into(), (&found.words).into(), (&id).into()],
             )?;
+            answer_again(writer, &id, found)?;
         }
         return Ok(false);
     }
@@ -152,6 +155,17 @@ pub(crate) fn raise(writer: &mut Writer<'_>, found: &Detection, suppress_s: i64,
         ],
     )?;
     Ok(made == 1)
+}
+
+/// Has a finding that goes on answered once more, unless somebody is on it, or it is about somebody else.
+fn answer_again(writer: &mut Writer<'_>, id: &str, found: &Detection) -> Result<(), DbError> {
+    let Some((caller, _)) = found.caller.as_ref().filter(|_| found.response_state == RESPONSE_DUE) else { return Ok(()) };
+    writer.execute(
+        "UPDATE detection SET response = $1, response_state = $2, token = $3
+         WHERE detection_id = $4 AND caller = $5 AND acknowledged_at IS NULL AND response_state <> $2",
+        &[found.response.word().into(), RESPONSE_DUE.into(), (&found.token).into(), id.into(), caller.into()],
+    )?;
+    Ok(())
 }
 
 /// What is wished of a list.

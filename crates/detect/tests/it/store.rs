@@ -242,6 +242,38 @@ fn responses_go_as_far_as_the_configuration_lets_them_and_no_further() {
     }
 }
 
+#[test]
+fn another_token_ends_too_and_what_goes_on_is_answered_again() {
+    on_each(Rung::SuspendSession, async |world| {
+        let mut runner = world.runner();
+        for (token, at) in [("t_1", 0), ("t_2", 30), ("t_2", 31)] {
+            world.write(|log| log.done(Who { token, ..person("alice") }, at, "runs.get", CANARY, json!({})));
+            runner.round().await.unwrap();
+        }
+        assert_eq!(*world.done.0.lock(), ["session alice", "session alice"]);
+        let mut ended: Vec<_> = world.detections().await.into_iter().map(|one| (one.token, one.response_state)).collect();
+        ended.sort();
+        let state = || "token or session ended".to_owned();
+        assert_eq!(ended, [(Some("t_1".to_owned()), state()), (Some("t_2".to_owned()), state())]);
+    });
+    on_each(Rung::Throttle, async |world| {
+        let mut runner = world.runner();
+        // By the third time the first throttle is over, and it is still the same detection.
+        for at in [0, 1, 2 * HOUR] {
+            world.write(|log| log.done(person("alice"), at, "runs.get", CANARY, json!({})));
+            runner.round().await.unwrap();
+        }
+        assert_eq!(*world.done.0.lock(), ["throttle alice", "throttle alice"]);
+        let all = world.detections().await;
+        assert_eq!((all.len(), all[0].count), (1, 2), "{all:?}");
+        let id = all[0].id.clone();
+        world.call(AcknowledgeDetection { room: world.room.clone(), id }).await.unwrap();
+        world.write(|log| log.done(person("alice"), 4 * HOUR, "runs.get", CANARY, json!({})));
+        runner.round().await.unwrap();
+        assert_eq!(world.done.0.lock().len(), 2, "somebody is on it");
+    });
+}
+
 /// The last administrator is one such account.
 #[test]
 fn what_is_not_done_about_an_account_says_why() {
