@@ -132,13 +132,27 @@ def test_a_device_is_as_its_node_says(server, fleet, tmp_path):
     assert tier(server, ada, device) == 2
     machine.answer({**GOOD, "disk": [{"encrypted": "1"}, {"encrypted": "0"}]})
     assert tier(server, ada, device) == 1
+    # Whoever holds the device's key does not talk over it.
+    better = {"disk_encryption": True, "firewall": True, "screen_lock": True, "secure_boot": True}
+    refused = device.report(better, status=409)
+    assert "osquery" in refused["message"] and tier(server, ada, device) == 1
+    # Nor does a machine that the device was once: there is one.
+    older, machine = machine, Osquery(server, secret)
+    (node,) = [one["id"] for one in nodes(server, name) if one["host"] == machine.host]
+    adopt = {"node": node}
+    call(server.session(), server, "POST", f"/devices/by-id/{device.id}/node", json=adopt)
+    older.answer(GOOD)
+    assert tier(server, ada, device) == 1
     # Another machine that calls itself the same takes the node over, and not the device.
     machine.answer(GOOD)
     thief = Osquery(server, secret, machine.host)
     assert machine.say("config") == {"node_invalid": True}
-    assert nodes(server, name)[0]["device"] is None
+    assert all(one["device"] is None for one in nodes(server, name))
     thief.answer({**GOOD, "disk": [{"encrypted": "0"}]})
     assert tier(server, ada, device) == 2
+    # No machine speaks for it any more, so it does so itself again.
+    device.report({**better, "firewall": False})
+    assert tier(server, ada, device) == 1
     assert server.session().post(f"{server.url}{ADMIN}/devices/by-id/nosuchthing/node", json=adopt).status_code == 404
 
 

@@ -124,8 +124,16 @@ pub(crate) fn put_node_report(
     Ok(device)
 }
 
-/// Says which device a node is. Gives whether there is such a node.
+/// Whether a node says how this device is.
+pub(crate) fn speaks_for(reader: &mut Reader<'_>, device: &str) -> Result<bool, DbError> {
+    let sql = "SELECT 1 FROM device_node WHERE device_id = $1 LIMIT 1";
+    Ok(reader.query_one(sql, &[device.into()], |row| row.int(0))?.is_some())
+}
+
+/// Says which device a node is, in place of any other node. Gives whether there is such a node.
 pub(crate) fn adopt(tx: &mut Writer<'_>, node: &str, device: &str) -> Result<bool, DbError> {
+    let others = "UPDATE device_node SET device_id = NULL WHERE device_id = $2 AND id <> $1";
+    tx.execute(others, &[node.into(), device.into()])?;
     Ok(tx.execute("UPDATE device_node SET device_id = $2 WHERE id = $1", &[node.into(), device.into()])? > 0)
 }
 

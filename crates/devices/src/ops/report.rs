@@ -6,7 +6,7 @@ use kernel::{Kind, Problem};
 use super::{ended, own_account, own_device};
 use crate::authority::verify;
 use crate::posture::{Check, Facts};
-use crate::{Devices, store};
+use crate::{Devices, store, store_nodes};
 
 /// The verb of [`Challenge`].
 pub const CHALLENGE: Action = Action::read("devices.challenge");
@@ -87,6 +87,13 @@ impl Operation for Report {
             let key = store::hold_device(tx, &id, &own)?.ok_or_else(ended)?;
             verify(&key, signed.as_bytes(), &signature)
                 .map_err(|()| Problem::invalid("the report is not signed by the device's key"))?;
+            // Who holds the device's key may be less than who looks after the machine.
+            if store_nodes::speaks_for(tx, &id)? {
+                return Err(Problem::new(
+                    Kind::Conflict,
+                    "osquery says how this device is, as an administrator wished (`strongroom device adopt`); its own reports are not taken",
+                ));
+            }
             if !store::put_report(tx, &id, (&text, compliant), (nonce, at))? {
                 return Err(Problem::new(Kind::Conflict, "the challenge, or a newer one, was answered already; ask for another"));
             }
