@@ -2,7 +2,7 @@
 //!
 //! INVARIANT: before the server's certificate was verified neither an address nor a password is said. A server that offers no STARTTLS, or
 //! something on the way that hides it, gets nothing. Held by `tests/clients/test_mail.py`.
-//! INVARIANT: only who has that certificate can say that a mail was taken. Held by [`crate::starttls`].
+//! INVARIANT: only who has that certificate can say that a mail was taken. Held by `starttls`.
 
 use std::path::Path;
 use std::time::Duration;
