@@ -1,0 +1,88 @@
+"""S3 where a client says more, or less, than what is there."""
+
+import hashlib
+import uuid
+
+import pytest
+import requests
+from botocore.auth import S3SigV4Auth
+from botocore.awsrequest import AWSRequest
+from botocore.credentials import Credentials
+
+import harness
+from test_s3 import REGION, address, client, code_of, crc32, keys_of
+
+pytestmark = pytest.mark.strongroom_only
+
+
+@pytest.fixture(scope="module")
+def s3_server():
+    with harness.running(config_text='[s3]\nlisten = "127.0.0.1:0"\n') as started:
+        yield started
+
+
+@pytest.fixture(scope="module")
+def s3(s3_server):
+    return client(s3_server)
+
+
+@pytest.fixture
+def bucket(s3):
+    name = f"b-{uuid.uuid4().hex[:12]}"
+    s3.create_bucket(Bucket=name)
+    return name
+
+
+def framed(body, *trailers):
+    """A body in one unsigned chunk, and what follows it."""
+    lines = "".join(f"{name}:{value}\r\n" for name, value in trailers)
+    return b"%x\r\n%s\r\n0\r\n%s\r\n" % (len(body), body, lines.encode())
+
+
+def test_a_body_beside_a_token_is_what_its_head_says(s3_server, s3, bucket):
+    """What says that it is in chunks must not be kept with their frames, and a digest is compared, whoever signed it."""
+    body = b"the bytes as they are"
+
+    def put(key, data=body, **head):
+        headers = {"Authorization": f"Bearer {s3_server.token}", **{name.replace("_", "-"): value for name, value in head.items()}}
+        return requests.put(f"{address(s3_server)}/{bucket}/{key}", data=data, headers=headers, verify=s3_server.ca, timeout=10)
+
+    chunked = framed(body, ("x-amz-checksum-crc32", crc32(body)))
+    told = {"content_encoding": "aws-chunked", "x_amz_decoded_content_length": str(len(body)), "x_amz_trailer": "x-amz-checksum-crc32"}
+    for payload in ("STREAMING-UNSIGNED-PAYLOAD-TRAILER", "STREAMING-AWS4-HMAC-SHA256-PAYLOAD-TRAILER"):
+        answer = put("framed", chunked, x_amz_content_sha256=payload, **told)
+        assert (answer.status_code, "InvalidRequest" in answer.text) == (400, True), answer.text
+    wrong = put("wrong", x_amz_content_sha256=hashlib.sha256(b"other").hexdigest())
+    assert (wrong.status_code, "XAmzContentSHA256Mismatch" in wrong.text) == (400, True), wrong.text
+    assert put("none", x_amz_content_sha256="nonsense").status_code == 400
+    assert "Contents" not in s3.list_objects_v2(Bucket=bucket)
+    for good in (hashlib.sha256(body).hexdigest(), "UNSIGNED-PAYLOAD"):
+        assert put("k", x_amz_content_sha256=good).status_code == 200
+    assert s3.get_object(Bucket=bucket, Key="k")["Body"].read() == body
+
+
+def test_each_checksum_behind_a_body_is_compared_or_refused(s3_server, s3, bucket):
+    body, crc = b"hello world", ("x-amz-checksum-crc32", crc32(b"hello world"))
+    sha256 = ("x-amz-checksum-sha256", "n4bQgYhMfWWaL+qgxVrQFaO/TxsrC4Is0V1sFbDwCgg=")
+    keys = keys_of(s3_server)
+    signer = S3SigV4Auth(Credentials(keys["aws_access_key_id"], keys["aws_secret_access_key"]), "s3", REGION)
+
+    def put(*trailers, **head):
+        told = {"content-encoding": "aws-chunked", "x-amz-decoded-content-length": str(len(body)),
+                "x-amz-trailer": ",".join(name for name, _ in trailers)}  # fmt: skip
+        data = framed(body, *trailers)
+        asked = AWSRequest("PUT", f"{address(s3_server)}/{bucket}/k", headers={**told, **head}, data=data)
+        asked.context["checksum"] = {"request_algorithm": {"in": "trailer"}}
+        signer.add_auth(asked)
+        answer = requests.put(asked.url, data=data, headers=dict(asked.headers), verify=s3_server.ca, timeout=10)
+        return answer.status_code, answer.text
+
+    for said in ((crc, sha256), (sha256, crc)):
+        status, text = put(*said)
+        assert (status, "InvalidRequest" in text) == (400, True), text
+    status, text = put(crc, **{"x-amz-sdk-checksum-algorithm": "SHA256"})
+    assert (status, "InvalidRequest" in text) == (400, True), text
+    assert put(sha256)[0] == 400, "one that differs"
+    assert "Contents" not in s3.list_objects_v2(Bucket=bucket)
+    assert put(crc, **{"x-amz-sdk-checksum-algorithm": "CRC32"})[0] == 200
+    assert s3.get_object(Bucket=bucket, Key="k")["Body"].read() == body
