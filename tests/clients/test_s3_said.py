@@ -86,3 +86,11 @@ def test_each_checksum_behind_a_body_is_compared_or_refused(s3_server, s3, bucke
     assert "Contents" not in s3.list_objects_v2(Bucket=bucket)
     assert put(crc, **{"x-amz-sdk-checksum-algorithm": "CRC32"})[0] == 200
     assert s3.get_object(Bucket=bucket, Key="k")["Body"].read() == body
+
+
+def test_what_has_a_zero_is_no_name(s3, bucket):
+    for call, asked in (
+        (s3.get_object, {"Key": "a\0"}), (s3.list_objects_v2, {"Prefix": "a\0"}), (s3.list_object_versions, {"KeyMarker": "a\0"}),
+        (s3.get_object, {"Key": "a", "VersionId": "a\0"}), (s3.copy_object, {"Key": "a", "CopySource": {"Bucket": f"{bucket}\0", "Key": "k"}}),
+    ):  # fmt: skip
+        assert code_of(call, Bucket=bucket, **asked) == "InvalidArgument", asked
