@@ -1,4 +1,5 @@
-"""S3 where a client says more, or less, than what is there."""
+"""S3 where a client says more, or less, than what is there: bodies beside a token, checksums behind them, parts and versions of data sets, and
+what a token for training may do."""
 
 import hashlib
 import uuid
@@ -94,3 +95,25 @@ def test_what_has_a_zero_is_no_name(s3, bucket):
         (s3.get_object, {"Key": "a", "VersionId": "a\0"}), (s3.copy_object, {"Key": "a", "CopySource": {"Bucket": f"{bucket}\0", "Key": "k"}}),
     ):  # fmt: skip
         assert code_of(call, Bucket=bucket, **asked) == "InvalidArgument", asked
+
+
+def test_a_file_of_a_data_set_is_its_own_only_part_and_version(s3_server, s3, tmp_path):
+    name, table = f"set-{uuid.uuid4().hex[:8]}", tmp_path / "t.csv"
+    table.write_text("a,b\n" + "".join(f"{row},x\n" for row in range(100)))
+    words = ("data", "commit", name, str(table), "--source", "https://example.org/t", "--licence", "CC0-1.0", "--owner", "t")
+    s3_server.cli(*words, "--token-file", str(s3_server.token_file))
+    file, size = {"Bucket": "datasets", "Key": f"{name}@1/t.csv"}, table.stat().st_size
+    whole = s3.get_object(**file, PartNumber=1)
+    assert (whole["Body"].read(), whole["ContentRange"]) == (table.read_bytes(), f"bytes 0-{size - 1}/{size}")
+    # Who reads part by part would else have the file once for each.
+    for part in (0, 2):
+        assert code_of(s3.get_object, **file, PartNumber=part) == "InvalidPart"
+    assert code_of(s3.get_object, **file, PartNumber=1, Range="bytes=0-1") == "InvalidRequest"
+    assert s3.get_object(**file, VersionId="null")["ContentLength"] == size
+    assert code_of(s3.get_object, **file, VersionId="2") == "NoSuchVersion"
+    assert code_of(s3.head_object, **file, VersionId="2") == "404"
+    part = s3.head_object(**file, Range="bytes=2-4")
+    assert (part["ContentLength"], part["ContentRange"]) == (3, f"bytes 2-4/{size}")
+    assert code_of(s3.head_object, **file, Range=f"bytes={size}-") == "416"
+    for path in ("", "t.csv/", "../t.csv", "a//t.csv", "a\nb"):
+        assert code_of(s3.get_object, Bucket="datasets", Key=f"{name}@1/{path}") == "NoSuchKey", path
