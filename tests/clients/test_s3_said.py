@@ -2,6 +2,8 @@
 what a token for training may do."""
 
 import hashlib
+import json
+import random
 import uuid
 
 import pytest
@@ -11,6 +13,7 @@ from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
 
 import harness
+import people
 from test_s3 import REGION, address, client, code_of, crc32, keys_of
 
 pytestmark = pytest.mark.strongroom_only
@@ -117,3 +120,46 @@ def test_a_file_of_a_data_set_is_its_own_only_part_and_version(s3_server, s3, tm
     assert code_of(s3.head_object, **file, Range=f"bytes={size}-") == "416"
     for path in ("", "t.csv/", "../t.csv", "a//t.csv", "a\nb"):
         assert code_of(s3.get_object, Bucket="datasets", Key=f"{name}@1/{path}") == "NoSuchKey", path
+
+
+def admitted_set(server, folder):
+    """A version of a data set that passed its inspection: its name, and its one file."""
+    admin, name = server.session(), f"in-{uuid.uuid4().hex[:8]}"
+    source = {"name": name, "pattern": f"https://{name}.example/*", "owner": "example", "licence": "CC0-1.0"}
+    people.call(admin, server, "POST", "/sources", json=source)
+    drawn, table = random.Random(1), folder / "t.csv"
+    table.write_text("size,kind,churned\n" + "".join(f"{drawn.randint(1, 999)},k{row % 5},{row % 2}\n" for row in range(400)))
+    words = ("data", "commit", name, str(table), "--source", f"https://{name}.example/d.csv", "--licence", "CC0-1.0", "--owner", "e", "--wait")
+    server.cli(*words, "--token-file", str(server.token_file))
+    shown = people.call(admin, server, "GET", f"/datasets/{name}/versions/1")
+    assert shown["state"] == "admitted", harness.pretty(shown)
+    return name, table
+
+
+def test_a_training_token_reads_its_version_by_s3_and_nothing_else(s3_server, bucket, tmp_path):
+    import pandas
+
+    name, table = admitted_set(s3_server, tmp_path)
+    admin = s3_server.session()
+    made = admin.post(f"{s3_server.url}/api/2.0/mlflow/experiments/create", json={"name": uuid.uuid4().hex}).json()
+    words = ("data", "token", f"{name}@1", "--experiment", made["experiment_id"], "--ttl", "30m", "--json")
+    minted = json.loads(s3_server.cli(*words, "--token-file", str(s3_server.token_file)).stdout)
+    training = s3_server.session(minted["secret"])
+    keys = keys_of(s3_server, training)
+    theirs, key = client(s3_server, keys=keys), f"{name}@1/t.csv"
+    assert theirs.head_object(Bucket="datasets", Key=key)["ContentLength"] == table.stat().st_size
+    assert [one["Key"] for one in theirs.list_objects_v2(Bucket="datasets", Prefix=f"{name}@1/")["Contents"]] == [key]
+    options = {
+        "key": keys["aws_access_key_id"], "secret": keys["aws_secret_access_key"],
+        "client_kwargs": {"endpoint_url": address(s3_server), "region_name": REGION, "verify": s3_server.ca},
+    }  # fmt: skip
+    assert pandas.read_csv(f"s3://datasets/{key}", storage_options=options).equals(pandas.read_csv(table))
+    form = {"Action": "AssumeRoleWithWebIdentity", "WebIdentityToken": minted["secret"], "RoleSessionName": "t"}
+    assert requests.post(address(s3_server) + "/", data=form, verify=s3_server.ca, timeout=10).status_code == 200
+    other, _ = admitted_set(s3_server, tmp_path)
+    for call, asked in (
+        (theirs.get_object, {"Bucket": "datasets", "Key": f"{other}@1/t.csv"}), (theirs.list_objects_v2, {"Bucket": bucket}),
+        (theirs.list_objects_v2, {"Bucket": "datasets", "Prefix": f"{other}@1/"}), (theirs.put_object, {"Bucket": bucket, "Key": "k", "Body": b"x"}),
+        (theirs.list_buckets, {}), (theirs.create_bucket, {"Bucket": f"b-{uuid.uuid4().hex[:12]}"}),
+    ):  # fmt: skip
+        assert code_of(call, **asked) in ("AccessDenied", "NoSuchKey", "NoSuchBucket"), asked
