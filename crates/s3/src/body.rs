@@ -28,8 +28,17 @@ fn length_of(headers: &HeaderMap, payload: Payload) -> Result<u64, Problem> {
     value.and_then(|text| text.parse().ok()).ok_or_else(missing)
 }
 
-fn payload_of(signature: Option<&Signature>) -> Payload {
-    signature.map_or(Payload::Unsigned, |signature| signature.presentation.payload)
+/// How a body comes: as its signature says, or as its head does where a token came instead of one.
+fn payload_of(headers: &HeaderMap, signature: Option<&Signature>) -> Result<Payload, Problem> {
+    if let Some(signature) = signature {
+        return Ok(signature.presentation.payload);
+    }
+    let told = Payload::told(headers).map_err(refused)?.unwrap_or(Payload::Unsigned);
+    if told.is_chunked() {
+        return Err(Code::InvalidRequest
+            .problem("a body in aws-chunked needs a signed request: sign it, or send the bytes as they are beside the token"));
+    }
+    Ok(told)
 }
 
 /// The bytes of an object or part. `default` is the checksum that an upload asks of its parts.
@@ -39,7 +48,7 @@ pub fn incoming(
     body: BodyStream,
     default: Option<Algorithm>,
 ) -> Result<Incoming, Problem> {
-    let size_bytes = length_of(headers, payload_of(signature))?;
+    let size_bytes = length_of(headers, payload_of(headers, signature)?)?;
     build(headers, signature, body, default, size_bytes)
 }
 
@@ -50,7 +59,7 @@ fn build(
     default: Option<Algorithm>,
     size_bytes: u64,
 ) -> Result<Incoming, Problem> {
-    let payload = payload_of(signature);
+    let payload = payload_of(headers, signature)?;
     let promised = Promised::of(headers, payload, default)?;
     let sums = Arc::new(Mutex::new(promised.sums(size_bytes)));
     let chunks = match signature {
@@ -144,7 +153,7 @@ pub async fn asked<O: Operation>(
 
 /// A small body, whole and as it was promised.
 async fn whole(headers: &HeaderMap, signature: Option<&Signature>, body: BodyStream) -> Result<Bytes, Problem> {
-    let payload = payload_of(signature);
+    let payload = payload_of(headers, signature)?;
     let length =
         headers.get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()).and_then(|text| text.parse::<usize>().ok());
     if length.is_some_and(|length| length > XML_BYTES_MAX) {

@@ -37,7 +37,7 @@ impl Source {
         };
         let path = percent_decode_str(path).decode_utf8().map_err(|_| broken())?;
         let (bucket, key) = path.strip_prefix('/').unwrap_or(&path).split_once('/').ok_or_else(broken)?;
-        if bucket.is_empty() || key.is_empty() || version.as_deref() == Some("") {
+        if bucket.is_empty() || key.is_empty() || path.contains('\0') || version.as_deref() == Some("") {
             return Err(broken());
         }
         if bucket == datasets::BUCKET {

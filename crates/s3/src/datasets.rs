@@ -1,10 +1,12 @@
 //! Data sets by S3: `datasets/NAME@VERSION/PATH` is a file of a committed version, to be read and nothing else. Each read is the same verb
 //! as `strongroom data fetch` asks for: the same permits, the same observed edge.
 
-use artifacts::{Download, Fetched, Wanted};
+use std::ops::Range;
+
+use artifacts::{ArtifactPath, Download, Fetched, Wanted};
 use axum::body::Body;
-use buckets::ops::read::ReadConditions;
-use buckets::{Code, Tags, opaque_etag};
+use buckets::ops::read::{Of, ReadConditions};
+use buckets::{Code, NULL_VERSION, Tags, opaque_etag};
 use data::Which;
 use data::ops::{ReadFile, SearchDatasets, ShowManifest};
 use gate::{Action, Operation, Visitor};
@@ -14,7 +16,7 @@ use wire::{Answer, Chosen};
 
 use crate::headers::{self, put};
 use crate::listing::{self, Listed};
-use crate::objects::tags_shown;
+use crate::objects::{self, tags_shown};
 use crate::route::Request;
 use crate::xml::Xml;
 use crate::{Shared, empty, subresources, xml_answer};
@@ -116,8 +118,14 @@ struct Place {
 
 impl Place {
     fn of(shared: &Shared, request: &Request) -> Result<Self, Problem> {
-        let (name, version, path) = place(&request.key).filter(|(_, _, path)| !path.is_empty()).ok_or_else(no_key)?;
-        Ok(Self { manifest: manifest_of(shared, name, version), path: path.to_owned() })
+        // A version of a data set is in its name: a file has none beside it.
+        if request.version_id()?.is_some_and(|id| id != NULL_VERSION) {
+            return Err(Code::NoSuchVersion.problem("The specified version does not exist: that of a data set is in its name"));
+        }
+        let (name, version, path) = place(&request.key).ok_or_else(no_key)?;
+        // What can be no path of a file is none.
+        let path = ArtifactPath::parse(path).map_err(|_| no_key())?;
+        Ok(Self { manifest: manifest_of(shared, name, version), path: path.as_str().to_owned() })
     }
 
     /// What is known of it.
@@ -189,17 +197,32 @@ fn unchanged(when: &ReadConditions, content: Content) -> Result<Option<Answer>, 
     Ok(Some(answer))
 }
 
+/// Which bytes of a file are wanted, and whether they are told as a part of it: a file is its own only part.
+fn wanted(request: &Request) -> Result<(Wanted, bool), Problem> {
+    match objects::wanted(request)? {
+        Of::Bytes(wanted) => Ok((wanted, wanted != Wanted::Whole)),
+        Of::Part(1) => Ok((Wanted::Whole, true)),
+        Of::Part(_) => Err(Code::InvalidPart.problem("The requested partnumber is not satisfiable")),
+    }
+}
+
+fn out_of_range() -> Problem {
+    Code::InvalidRange.problem("The requested range is not satisfiable")
+}
+
 fn head(shared: Shared, request: Request) -> Result<Chosen, Problem> {
-    let (place, wants_checksum) = (Place::of(&shared, &request)?, wants_checksum(&request));
+    let (place, (wanted, is_partial)) = (Place::of(&shared, &request)?, wanted(&request)?);
+    let wants_checksum = wants_checksum(&request) && wanted == Wanted::Whole;
     Ok(Chosen::verbs(move |visitor| {
         Box::pin(async move {
             let content = place.find(visitor).await?;
             if let Some(answer) = unchanged(&headers::read_conditions(&request.headers, ""), content)? {
                 return Ok(answer);
             }
+            let range = wanted.within(content.size_bytes).ok_or_else(out_of_range)?;
             let mut answer = empty(StatusCode::OK);
             describe(&mut answer, content, wants_checksum);
-            put(answer.headers_mut(), "content-length", &content.size_bytes.to_string());
+            bound(&mut answer, content.size_bytes, &range, is_partial);
             Ok(answer)
         })
     }))
@@ -225,13 +248,12 @@ fn describe(answer: &mut Answer, content: Content, wants_checksum: bool) {
 
 fn read(shared: Shared, request: Request) -> Result<Chosen, Problem> {
     let place = Place::of(&shared, &request)?;
-    let (wanted, when) = (headers::range(&request.headers), headers::read_conditions(&request.headers, ""));
+    let ((wanted, is_partial), when) = (wanted(&request)?, headers::read_conditions(&request.headers, ""));
     let run = headers::text(&request.headers, "x-strongroom-run").map(str::to_owned);
     let ShowManifest { room, dataset, version } = &place.manifest;
     let (room, dataset, version, path) = (room.clone(), dataset.clone(), version.clone(), place.path.clone());
     let verb = ReadFile { room, dataset, version, path, wanted, run };
-    let is_partial = wanted != Wanted::Whole;
-    let wants_checksum = wants_checksum(&request) && !is_partial;
+    let wants_checksum = wants_checksum(&request) && wanted == Wanted::Whole;
     Ok(Chosen::verbs(move |visitor| {
         Box::pin(async move {
             // What is not wanted after all is not read, and leaves no edge.
@@ -241,7 +263,7 @@ fn read(shared: Shared, request: Request) -> Result<Chosen, Problem> {
                 return Ok(answer);
             }
             let Fetched::File(file) = visitor.call(verb).await.map_err(missing)? else {
-                return Err(Code::InvalidRange.problem("The requested range is not satisfiable"));
+                return Err(out_of_range());
             };
             Ok(sent(file, is_partial, wants_checksum))
         })
@@ -252,14 +274,23 @@ fn sent(file: Download, is_partial: bool, wants_checksum: bool) -> Answer {
     let Download { size_bytes, sha256, committed_at, range, body } = file;
     let mut answer = Answer::new(Body::from_stream(body));
     describe(&mut answer, Content { size_bytes, sha256, modified_at: modified_at(committed_at) }, wants_checksum);
-    let out = answer.headers_mut();
-    put(out, "content-length", &range.end.saturating_sub(range.start).to_string());
-    if is_partial {
-        put(out, "content-range", &format!("bytes {}-{}/{size_bytes}", range.start, range.end.saturating_sub(1)));
-        *answer.status_mut() = StatusCode::PARTIAL_CONTENT;
-    }
+    bound(&mut answer, size_bytes, &range, is_partial);
     wire::harden(&mut answer);
     answer
+}
+
+/// Which bytes of a file an answer has.
+fn bound(answer: &mut Answer, size_bytes: u64, range: &Range<u64>, is_partial: bool) {
+    let length = range.end.saturating_sub(range.start);
+    let out = answer.headers_mut();
+    put(out, "content-length", &length.to_string());
+    if !is_partial {
+        return;
+    }
+    if length > 0 {
+        put(out, "content-range", &format!("bytes {}-{}/{size_bytes}", range.start, range.end.saturating_sub(1)));
+    }
+    *answer.status_mut() = StatusCode::PARTIAL_CONTENT;
 }
 
 #[cfg(test)]

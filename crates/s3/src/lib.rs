@@ -8,7 +8,8 @@
 //! It does not know access control lists, bucket policies, cross-origin rules and keys of the client's: those are refused with what there
 //! is instead. What it does not know at all answers `NotImplemented`.
 //!
-//! INVARIANT: nothing of a body is published before its signatures, digests and length were checked. Held by `tests/clients/test_s3.py`.
+//! INVARIANT: nothing of a body is published before its signatures, digests and length were checked. Held by `tests/clients/test_s3.py`
+//! and `test_s3_said.py`.
 //! INVARIANT: a header that was not signed changes nothing: every `x-amz-…` header must be. Held by `sigv4`'s `tests::traps`.
 
 mod auth;

@@ -70,7 +70,7 @@ pub fn put_object(shared: Shared, request: Request, stream: BodyStream) -> Resul
 }
 
 /// Which bytes of an object are wanted.
-fn wanted(request: &Request) -> Result<Of, Problem> {
+pub fn wanted(request: &Request) -> Result<Of, Problem> {
     match (request.number("partNumber")?, headers::range(&request.headers)) {
         (None, range) => Ok(Of::Bytes(range)),
         (Some(number), Wanted::Whole) => Ok(Of::Part(number)),

@@ -129,6 +129,10 @@ impl Request {
     pub fn of(parts: &mut Parts) -> Result<Self, Problem> {
         let path = sigv4::path(&parts.uri).map_err(refused)?;
         let query = sigv4::query(&parts.uri).map_err(refused)?;
+        // No name has one, and PostgreSQL takes no text with one.
+        if path.contains('\0') || query.iter().any(|(_, value)| value.contains('\0')) {
+            return Err(Code::InvalidArgument.problem("neither a key nor a parameter has a character that is zero"));
+        }
         let rest = path.strip_prefix('/').unwrap_or(&path);
         let (bucket, key) = rest.split_once('/').unwrap_or((rest, ""));
         Ok(Self {
@@ -315,6 +319,15 @@ mod tests {
             assert_eq!(refused_as(Method::PUT, query), Some(Kind::Invalid), "{query}");
         }
         assert_eq!(refused_as(Method::DELETE, "partNumber=3"), Some(Kind::Invalid));
+    }
+
+    #[test]
+    fn nothing_that_is_asked_for_has_a_zero() {
+        for address in ["b%00", "b/k%00", "b?prefix=%00", "b?versions&key-marker=a%00", "b/k?versionId=%00"] {
+            let head = http::Request::builder().uri(format!("https://s3.example/{address}")).body(()).unwrap();
+            let refused = Request::of(&mut head.into_parts().0).err();
+            assert_eq!(refused.and_then(|problem| Code::of(&problem)), Some(Code::InvalidArgument), "{address}");
+        }
     }
 
     #[test]

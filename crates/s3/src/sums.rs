@@ -42,17 +42,34 @@ impl Sums {
 }
 
 /// The algorithm that the client's SDK says it uses, or announces as a trailer.
-fn algorithm_named(headers: &HeaderMap) -> Result<Option<Algorithm>, Problem> {
+fn algorithm_named(headers: &HeaderMap, payload: Payload) -> Result<Option<Algorithm>, Problem> {
     let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
-    if let Some(trailer) = text("x-amz-trailer")
-        && let Some(algorithm) = trailer.split(',').find_map(|name| Algorithm::from_header(name.trim()))
-    {
-        return Ok(Some(algorithm));
+    let said = text("x-amz-sdk-checksum-algorithm").or_else(|| text("x-amz-checksum-algorithm"));
+    match (said.map(parse_algorithm).transpose()?, trailing(headers, payload)?) {
+        (Some(said), Some(trailing)) if said != trailing => Err(other_algorithm()),
+        (said, trailing) => Ok(trailing.or(said)),
     }
-    match text("x-amz-sdk-checksum-algorithm").or_else(|| text("x-amz-checksum-algorithm")) {
-        Some(name) => parse_algorithm(name).map(Some),
-        None => Ok(None),
+}
+
+/// The algorithm of the checksum that is announced as a trailer. One is compared with the body, so no second one is promised.
+fn trailing(headers: &HeaderMap, payload: Payload) -> Result<Option<Algorithm>, Problem> {
+    let values = headers.get_all("x-amz-trailer").iter().filter_map(|value| value.to_str().ok());
+    let mut named = values.flat_map(|value| value.split(',')).filter_map(|name| Algorithm::from_header(name.trim()));
+    let first = named.next();
+    if named.next().is_some() {
+        return Err(Code::InvalidRequest.problem("Expecting a single x-amz-checksum- header, also behind the body"));
     }
+    if first.is_some() && !payload.is_chunked() {
+        return Err(
+            Code::InvalidRequest.problem("x-amz-trailer is set, but x-amz-content-sha256 does not say that trailers follow")
+        );
+    }
+    Ok(first)
+}
+
+fn other_algorithm() -> Problem {
+    Code::InvalidRequest
+        .problem("Value for x-amz-sdk-checksum-algorithm header is invalid: it is not the algorithm of the checksum")
 }
 
 /// The algorithm that an upload asks of its parts.
@@ -72,12 +89,11 @@ impl Promised {
     /// Reads it from the head. `default` is the algorithm of an upload whose part this is.
     pub fn of(headers: &HeaderMap, payload: Payload, default: Option<Algorithm>) -> Result<Self, Problem> {
         let presented = checksum::presented(headers).map_err(refused)?;
-        let named = algorithm_named(headers)?;
+        let named = algorithm_named(headers, payload)?;
         if let (Some((algorithm, _)), Some(named)) = (&presented, named)
             && *algorithm != named
         {
-            return Err(Code::InvalidRequest
-                .problem("Value for x-amz-sdk-checksum-algorithm header is invalid: it is not the algorithm of the checksum"));
+            return Err(other_algorithm());
         }
         let said = presented.as_ref().map(|(algorithm, _)| *algorithm).or(named);
         if let (Some(said), Some(wanted)) = (said, default)
@@ -138,4 +154,33 @@ fn compare(
         );
     }
     Ok(Some(Said { algorithm: algorithm.name().to_owned(), value: computed, is_composite: false }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use http::HeaderValue;
+
+    fn refused_as(payload: Payload, pairs: &[(&'static str, &'static str)]) -> Option<Code> {
+        let mut headers = HeaderMap::new();
+        for (name, value) in pairs {
+            headers.append(*name, HeaderValue::from_static(value));
+        }
+        Promised::of(&headers, payload, None).err().and_then(|problem| Code::of(&problem))
+    }
+
+    #[test]
+    fn one_checksum_is_promised_behind_a_body_and_it_is_compared() {
+        let (crc32, sha256) = (("x-amz-trailer", "x-amz-checksum-crc32"), ("x-amz-trailer", "x-amz-checksum-sha256"));
+        let both = ("x-amz-trailer", "x-amz-checksum-crc32, x-amz-checksum-sha256");
+        let chunked = Payload::UnsignedChunksTrailer;
+        assert_eq!(refused_as(chunked, &[crc32]), None);
+        assert_eq!(refused_as(chunked, &[crc32, ("x-amz-sdk-checksum-algorithm", "CRC32")]), None);
+        for bad in [vec![both], vec![crc32, sha256], vec![crc32, ("x-amz-sdk-checksum-algorithm", "SHA256")]] {
+            assert_eq!(refused_as(chunked, &bad), Some(Code::InvalidRequest), "{bad:?}");
+        }
+        for payload in [Payload::Unsigned, Payload::Whole([0; 32])] {
+            assert_eq!(refused_as(payload, &[crc32]), Some(Code::InvalidRequest), "no trailer follows");
+        }
+    }
 }

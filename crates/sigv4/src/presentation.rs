@@ -83,6 +83,14 @@ impl Payload {
         }
     }
 
+    /// What `x-amz-content-sha256` says of a body, whoever signed it; none where it says nothing.
+    ///
+    /// # Errors
+    /// `InvalidArgument` for what it may not say, `InvalidRequest` where it is repeated.
+    pub fn told(headers: &HeaderMap) -> Result<Option<Self>, Refusal> {
+        canonical::one(headers, "x-amz-content-sha256")?.map(Self::parse).transpose()
+    }
+
     /// Holds the SHA-256 of the body that came against the one that was signed, where one was.
     ///
     /// # Errors

@@ -204,7 +204,9 @@ impl Token {
         let experiment =
             client.get(&format!("/api/2.0/mlflow/experiments/get?experiment_id={}", segment(&self.experiment))).await?;
         let experiment_id = experiment.pointer("/experiment/experiment_id").and_then(Value::as_str).unwrap_or_default();
-        let mut scopes = vec![format!("datasets.read@dataset_version:{}", text("id"))];
+        // Clients of S3 look at a file before they read it, and sign with the access key of the token.
+        let mut scopes: Vec<String> = ["tokens.access_key", "tokens.assume"].map(str::to_owned).into();
+        scopes.extend(["datasets.get", "datasets.read"].map(|verb| format!("{verb}@dataset_version:{}", text("id"))));
         scopes.extend(retrain::TRAINING_VERBS.iter().map(|verb| format!("{verb}@experiment:{experiment_id}")));
         let body = json!({
             "label": format!("training {}@{}", text("dataset"), shown.get("version").unwrap_or(&Value::Null)),
