@@ -242,6 +242,14 @@ impl identity::Offices for Offices {
     ) -> Result<Option<Micros>, Problem> {
         self.0.may_administer_until(reader, principals, at)
     }
+
+    fn held_until(&self, reader: &mut Reader<'_>, principals: &[String], at: Micros) -> Result<Option<Micros>, Problem> {
+        self.0.held_until(reader, principals, at)
+    }
+
+    fn broke_glass(&self, reader: &mut Reader<'_>, principal: &str, at: Micros) -> Result<bool, Problem> {
+        self.0.broke_glass(reader, principal, at)
+    }
 }
 
 /// Whom issuers say to trust less.

@@ -4,6 +4,7 @@ mod accounts;
 mod command_line;
 mod factors;
 mod groups;
+mod lasting;
 mod login;
 mod passes;
 mod provisioning;
