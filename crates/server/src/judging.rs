@@ -189,7 +189,7 @@ impl WatchLogIns for Watch {
             if is_told(judged.band) {
                 self.tell(shown, mail::Kind::UnusualLogIn, session).await;
             }
-            self.assessor.browser_mark(&shown.name)
+            self.assessor.browser_mark(shown.known_browser.as_ref(), &shown.name)
         })
     }
 
@@ -277,6 +277,7 @@ mod tests {
             name: "ada".to_owned(),
             address: IpAddr::from([192, 0, 2, 1]),
             user_agent: None,
+            known_browser: None,
             method,
             assurance,
             has_passkey,
