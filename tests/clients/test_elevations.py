@@ -119,6 +119,40 @@ def test_who_administers_for_an_hour_lets_nobody_break_the_glass_for_good(fresh_
     assert give(expires_at=given["ends_at"]).status_code == 200
 
 
+def test_what_is_given_by_who_administers_for_some_hours_ends_with_that(fresh_server):
+    server = fresh_server
+    ada, second, owner = person(server, "viewer"), person(server), person(server, "owner")
+    root, mine = server.session(), ada.session()
+    asked = ask(server, ada, role="administrator", resource_kind="server", seconds=600)
+    given = call(root, server, "POST", f"/elevations/{asked['id']}/approve", json={})
+    wish = {"principal": second.name, "role": "viewer", "resource_kind": "workspace", "justification": "mine too"}
+    give = lambda **more: ada.session().post(f"{server.url}{ADMIN}/grants", json={**wish, **more})  # noqa: E731
+    harness.wait_until(lambda: "for a while only" in give().text, 3, "the office counts, and ends")
+    assert give(expires_at="2999-01-01T00:00:00Z").status_code == 403
+    assert give(expires_at=given["ends_at"]).status_code == 200
+    call(mine, server, "POST", "/services", json={"name": "robot"})
+    grant(server, "robot", "contributor")
+    tokens = "/services/robot/tokens"
+    call(mine, server, "POST", tokens, status=403, json={"label": "ci", "scopes": [], "lifetime_s": 1_200})
+    minted = call(mine, server, "POST", tokens, json={"label": "ci", "scopes": []})
+    assert minted["token"]["expires_at"] <= given["ends_at"], minted
+    call(mine, server, "POST", "/groups", json={"name": "readers"})
+    call(mine, server, "POST", "/groups/readers/members", json={"member": second.name})
+    grant(server, "readers", "viewer")
+    refused = mine.post(f"{server.url}{ADMIN}/groups/readers/members", json={"member": owner.name})
+    assert refused.status_code == 403 and "for a while only" in refused.text, refused.text
+    # Whose password one knows one is: the owner's is not ada's to set, that of somebody without roles is.
+    password = {"password": "kettle moss over eleven"}
+    call(mine, server, "POST", f"/users/{owner.name}/password", status=403, json=password)
+    helped = f"helped.{uuid.uuid4().hex[:8]}"
+    call(mine, server, "POST", "/users", json={"name": helped, "password": "gravel umbrella nine tulip"})
+    call(mine, server, "POST", f"/users/{helped}/password", json=password)
+    call(root, server, "POST", f"/users/{owner.name}/disable", json={})
+    call(mine, server, "POST", f"/users/{owner.name}/enable", status=403, json={})
+    call(root, server, "POST", f"/users/{owner.name}/enable", json={})
+    assert ada.session().get(f"{server.url}{ADMIN}/me").ok and owner.session().get(f"{server.url}{ADMIN}/me").ok
+
+
 def totp(key: str) -> str:
     """RFC 6238, for the test's own use."""
     digest = hmac.new(base64.b32decode(key), struct.pack(">q", int(time.time()) // 30), hashlib.sha1).digest()

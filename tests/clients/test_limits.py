@@ -84,6 +84,21 @@ def test_who_logged_in_with_a_browser_before_is_let_in_while_strangers_guess(lim
     assert log_in(limited, ada.name, ada.password, known=known)[0] == "/login?failed"
 
 
+def test_two_who_share_a_browser_are_both_known_in_it(limited):
+    ada, bob = person(limited, "viewer"), person(limited, "viewer")
+    first = log_in(limited, ada.name, ada.password)[1][KNOWN]
+    shared = log_in(limited, bob.name, bob.password, known=first)[1][KNOWN]
+    assert len(shared) == len(first) <= 400 and shared != first
+    # Ada is the one whose mark bob's log-in might have taken.
+    for _ in range(40):
+        log_in(limited, ada.name, "", wrong=True)
+    assert log_in(limited, ada.name, ada.password)[0] == "/login?failed", "strangers have locked it"
+    for who in (ada, bob):
+        led, cookies, _ = log_in(limited, who.name, who.password, known=shared)
+        assert led == "/", who.name
+        shared = cookies[KNOWN]
+
+
 def test_a_server_with_a_rate_of_nothing_does_not_start():
     if harness.external():
         pytest.skip("needs a server of its own")

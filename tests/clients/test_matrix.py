@@ -32,7 +32,7 @@ FOR_ALL = {"/", "/console", "/console/access", "/console/access/check", "/consol
 # Verbs that every account has: its own account, tokens and sessions, and narrowed lists.
 EVERYONES = {
     "account.me", "account.password", "risk.own", "tokens.create", "tokens.list", "tokens.revoke", "tokens.access_key", "tokens.assume", "sessions.create",
-    "sessions.delete", "sessions.list", "factors.list", "tokens.exchange", "tokens.agree", "workspaces.list", "ui.read", "roles.list", "server.unrouted", "server.routes",
+    "sessions.delete", "sessions.list", "factors.list", "tokens.exchange", "tokens.agree", "tokens.deny", "workspaces.list", "ui.read", "roles.list", "server.unrouted", "server.routes",
 }  # fmt: skip
 # And those that a token does not do, whoever's it is.
 OF_SESSIONS = {"factors.offer_totp", "factors.confirm_totp", "factors.add_passkey", "factors.remove", "factors.recovery_codes", "tokens.agree", "devices.invite"}

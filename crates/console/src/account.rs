@@ -4,7 +4,7 @@ use askama::Template;
 use gate::Method as Shown;
 use http::Method;
 use identity::ops::account::{ACCOUNT_ME, GetMe};
-use identity::ops::command_line::AgreeToDevice;
+use identity::ops::command_line::{AgreeToDevice, DenyDevice};
 use identity::ops::factors::{AddPasskey, ConfirmTotp, FACTORS_LIST, ListFactors, OfferTotp, RemoveFactor, RenewRecoveryCodes};
 use identity::ops::passwords::ChangeOwnPassword;
 use identity::ops::sessions::{DeleteSession, ListSessions, SESSIONS_LIST};
@@ -71,7 +71,8 @@ struct AccountTemplate<'a> {
 struct DeviceTemplate<'a> {
     name: &'a str,
     code: &'a str,
-    agreed: bool,
+    /// `agreed` or `denied`; empty while nobody has decided.
+    decided: &'a str,
 }
 
 #[derive(Template)]
@@ -237,10 +238,13 @@ fn device(door: &mut Door, identity: &Identity) {
         let code = inbound.query()?.into_iter().find(|(name, _)| name == "code").map(|(_, code)| code);
         Ok((GetMe { room: room.clone() }, code.unwrap_or_default()))
     };
-    door.route_with(Method::GET, "/device", ask, |me, code| page(&DeviceTemplate { name: &me.name, code: &code, agreed: false }));
+    door.route_with(Method::GET, "/device", ask, |me, code| page(&DeviceTemplate { name: &me.name, code: &code, decided: "" }));
     let room = identity.clone();
     let agree = move |inbound: &Inbound| Ok(AgreeToDevice { room: room.clone(), code: inbound.form()?.need("code")?.to_owned() });
-    door.route(Method::POST, "/device", agree, |()| page(&DeviceTemplate { name: "", code: "", agreed: true }));
+    door.route(Method::POST, "/device", agree, |()| page(&DeviceTemplate { name: "", code: "", decided: "agreed" }));
+    let room = identity.clone();
+    let deny = move |inbound: &Inbound| Ok(DenyDevice { room: room.clone(), code: inbound.form()?.need("code")?.to_owned() });
+    door.route(Method::POST, "/device/deny", deny, |()| page(&DeviceTemplate { name: "", code: "", decided: "denied" }));
 }
 
 fn rest(door: &mut Door, identity: &Identity) {

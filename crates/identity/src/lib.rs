@@ -34,6 +34,7 @@ mod offices;
 pub mod ops;
 mod pass;
 mod password;
+mod polls;
 mod port;
 mod secret_text;
 mod store;
@@ -49,7 +50,7 @@ use kernel::{Clock, Micros, Problem, Secret, random_bytes};
 use vault::db::{Db, PortDb};
 
 pub use access_key::{AccessKey, SESSION_KEY_SECONDS};
-pub use agreed::PENDING;
+pub use agreed::{DENIED, EXPIRED, PENDING, SLOW_DOWN, device_word};
 pub use config::IdentityConfig;
 pub use devices::{KnowDevices, KnownDevice, KnownLeave};
 pub use factors::device::{DEVICE_SECONDS, new_device_secret, user_code};
@@ -59,6 +60,7 @@ pub use names::{LABEL_LENGTH_MAX, NAME_BYTES_MAX, SCOPE_BYTES_MAX, SCOPE_COUNT_M
 pub use offices::{Distrust, Offices};
 pub use pass::{PASS_SECONDS_MAX, Passes};
 pub use password::PASSWORD_LENGTH_MAX;
+pub use polls::{DEVICE_ASK, DEVICE_SLOWER};
 pub use port::{Federate, IdentityPort, ShownThere, Vouched};
 pub use secret_text::{SecretKind, is_secret_text, new_enrolment_secret, new_fleet_secret, new_node_secret, parse_secret_text};
 pub use store::{
@@ -115,6 +117,7 @@ pub const ACTIONS: &[Action] = &[
     ops::federation::USERS_LINK,
     ops::federation::TOKENS_EXCHANGE,
     ops::command_line::TOKENS_AGREE,
+    ops::command_line::TOKENS_DENY,
     ops::provisioning::PROVISIONING_DESCRIBE,
     ops::provisioning::PROVISIONING_ENTRUST,
     ops::provisioning::PROVISIONING_GET_USER,
@@ -142,6 +145,7 @@ struct Inner {
     config: IdentityConfig,
     passwords: Passwords,
     memory: Memory,
+    polls: polls::Polls,
     passes: Passes,
     access_keys: access_key::AccessKeys,
     sealer: factors::Sealer,
@@ -195,6 +199,7 @@ impl Identity {
                 config,
                 passwords,
                 memory,
+                polls: polls::Polls::default(),
                 passes,
                 access_keys,
                 sealer,

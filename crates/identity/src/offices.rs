@@ -38,6 +38,19 @@ pub trait Offices: Send + Sync {
     /// `Unavailable` if it cannot be told.
     fn may_administer_until(&self, reader: &mut Reader<'_>, principals: &[String], at: Micros)
     -> Result<Option<Micros>, Problem>;
+
+    /// Until when the longest-lived role of one of these principals counts, of whatever kind, by a grant of its own: `Micros(i64::MAX)` for
+    /// one without an end, none where they hold nothing.
+    ///
+    /// # Errors
+    /// `Unavailable` if it cannot be told.
+    fn held_until(&self, reader: &mut Reader<'_>, principals: &[String], at: Micros) -> Result<Option<Micros>, Problem>;
+
+    /// Whether this person made themself administrator alone, which alarms, and is so by that now.
+    ///
+    /// # Errors
+    /// `Unavailable` if it cannot be told.
+    fn broke_glass(&self, reader: &mut Reader<'_>, principal: &str, at: Micros) -> Result<bool, Problem>;
 }
 
 /// Is told whom to trust less for a while. Implemented by `server` over `risk`.

@@ -132,6 +132,7 @@ impl IdentityPort {
             name: caller.name.clone(),
             address: attempt.address,
             user_agent: attempt.user_agent.clone(),
+            known_browser: attempt.known_browser.clone(),
             method: proof.method,
             assurance: caller.assurance,
             has_passkey: self.has_passkey(&caller).await?,
@@ -169,6 +170,7 @@ impl IdentityPort {
             name: caller.name.clone(),
             address: attempt.address,
             user_agent: attempt.user_agent.clone(),
+            known_browser: attempt.known_browser.clone(),
             method: Method::Password,
             assurance: caller.assurance,
             // Else the password alone would not have counted.

@@ -16,6 +16,8 @@ pub struct Shown {
     pub address: IpAddr,
     /// What the client calls itself.
     pub user_agent: Option<String>,
+    /// What its browser brought, by which it may be known.
+    pub known_browser: Option<Secret>,
     /// With what.
     pub method: Method,
     /// How strongly that shows who it is.

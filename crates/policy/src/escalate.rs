@@ -1,5 +1,7 @@
 //! Who may grant what: nobody gains by granting. The reasons stand in `docs/decisions/0002-who-may-grant.md`.
 
+use std::sync::Arc;
+
 use gate::Caller;
 use kernel::{Micros, Problem};
 
@@ -7,13 +9,13 @@ use crate::circumstances::Circumstances;
 use crate::engine::ESCALATE;
 use crate::judge::{Ask, Judge};
 use crate::place::target_of;
-use crate::types::{Principal, PrincipalKind, Resource};
+use crate::types::{Grant, Principal, PrincipalKind, Resource};
 
 /// The role whose office it is to give others what it does not hold itself.
 const OFFICE: &str = "administrator";
 
-/// Whoever holds a role with this verb makes themself administrator.
-const BREAK_GLASS: &str = "elevations.break_glass";
+/// Who holds this verb gives roles.
+const GIVES: &str = "grants.create";
 /// The end of what has none.
 const FOR_GOOD: Micros = Micros(i64::MAX);
 
@@ -42,10 +44,8 @@ pub(crate) fn may_give(judge: Judge<'_>, gift: Gift<'_>) -> Result<(), Problem> 
     if gift.receiver.id == gift.giver.id {
         return Err(denied("Nobody grants to themself; ask another administrator or owner."));
     }
-    let leads_up = judge.engine.roles.get(gift.role).is_some_and(|role| role.verbs.contains(BREAK_GLASS));
-    if leads_up && gift.expires_at.unwrap_or(FOR_GOOD) > gives_until(judge, gift) {
-        return Err(denied("This role leads to an office that you hold for a while only; give it an expiry no later than that."));
-    }
+    let rights = rights_to_give(judge, gift);
+    ends_with(gift, rights.iter())?;
     let missing = missing(judge, gift);
     if missing.verbs.is_empty() {
         return match missing.until {
@@ -55,12 +55,13 @@ pub(crate) fn may_give(judge: Judge<'_>, gift: Gift<'_>) -> Result<(), Problem> 
             _ => Ok(()),
         };
     }
-    let office = ask(judge, gift.giver, "grants.create", gift.resource, gift.workspace, gift.now)
+    let office = ask(judge, gift.giver, GIVES, gift.resource, gift.workspace, gift.now)
         .is_some_and(|grants| grants.iter().any(|grant| grant.role == OFFICE));
     if !office {
         let some: Vec<&str> = missing.verbs.iter().take(3).map(String::as_str).collect();
         return Err(denied(&format!("You do not hold all of the role `{}` there; missing: {}.", gift.role, some.join(", "))));
     }
+    ends_with(gift, rights.iter().filter(|grant| grant.role == OFFICE))?;
     if would_gain(gift) {
         return Err(denied("It would reach yourself by way of a group or service account of yours; ask another administrator."));
     }
@@ -81,10 +82,24 @@ fn would_gain(gift: Gift<'_>) -> bool {
     }
 }
 
-/// Until when the giver may give anything there.
-fn gives_until(judge: Judge<'_>, gift: Gift<'_>) -> Micros {
-    let grants = ask(judge, gift.giver, "grants.create", gift.resource, gift.workspace, gift.now).unwrap_or_default();
-    grants.iter().map(|grant| grant.expires_at.unwrap_or(FOR_GOOD)).max().unwrap_or(gift.now)
+/// The grants by which the giver, with whatever token, gives anything there.
+fn rights_to_give(judge: Judge<'_>, gift: Gift<'_>) -> Vec<Arc<Grant>> {
+    let person = Caller { token: None, ..gift.giver.clone() };
+    ask(judge, &person, GIVES, gift.resource, gift.workspace, gift.now).unwrap_or_default()
+}
+
+/// What is given ends no later than the last of these rights to give it.
+fn ends_with<'a>(gift: Gift<'_>, rights: impl Iterator<Item = &'a Arc<Grant>>) -> Result<(), Problem> {
+    let Some(until) = rights.map(|grant| grant.expires_at.unwrap_or(FOR_GOOD)).max() else {
+        return Err(denied("You give no roles there; ask an administrator or owner."));
+    };
+    if gift.expires_at.unwrap_or(FOR_GOOD) > until {
+        return Err(denied(&format!(
+            "You give roles there for a while only, until {}: let this one end by then, or ask somebody whose own role has no end.",
+            until.rfc3339_seconds()
+        )));
+    }
+    Ok(())
 }
 
 struct Missing {
@@ -116,7 +131,7 @@ fn ask(
     resource: &Resource,
     workspace: Option<&str>,
     now: Micros,
-) -> Option<Vec<std::sync::Arc<crate::types::Grant>>> {
+) -> Option<Vec<Arc<Grant>>> {
     let (kind, facts) = target_of(resource, workspace);
     // Whether the moment is right for giving was judged at the door. Here it counts what the giver has.
     let circumstances = Circumstances { assurance: caller.assurance.min(3), ..Circumstances::CALM };

@@ -3,6 +3,7 @@
 use kernel::{Micros, Problem};
 use vault::db::{Reader, Writer};
 
+use crate::elevation;
 use crate::policy::Policy;
 use crate::store;
 
@@ -71,6 +72,27 @@ impl Policy {
         at: Micros,
     ) -> Result<Option<Micros>, Problem> {
         Ok(latest(store::near_administrators(reader, at)?, principals))
+    }
+
+    /// Until when the longest-lived role of these principals counts, of whatever kind, each by a grant of its own: `Micros(i64::MAX)` for one
+    /// without an end, none where they hold nothing.
+    ///
+    /// # Errors
+    /// `Unavailable` if it cannot be read.
+    pub fn held_until(&self, reader: &mut Reader<'_>, principals: &[String], at: Micros) -> Result<Option<Micros>, Problem> {
+        let mut until: Option<Micros> = None;
+        for principal in principals {
+            until = until.max(store::held_until(reader, principal, at)?);
+        }
+        Ok(until)
+    }
+
+    /// Whether this person broke the glass, and administers by that now.
+    ///
+    /// # Errors
+    /// `Unavailable` if it cannot be read.
+    pub fn broke_glass(&self, reader: &mut Reader<'_>, principal: &str, at: Micros) -> Result<bool, Problem> {
+        Ok(elevation::store::is_broken(reader, principal, at)?)
     }
 }
 

@@ -161,6 +161,14 @@ pub(crate) fn roles_of(reader: &mut Reader<'_>, principal: &str, now: Micros) ->
     reader.query(sql, &[principal.into(), now.0.into()], |row| row.text(0))
 }
 
+/// Until when the longest-lived of a principal's own live grants counts, whatever it is of; `Micros(i64::MAX)` for one without an end.
+pub(crate) fn held_until(reader: &mut Reader<'_>, principal: &str, now: Micros) -> Result<Option<Micros>, DbError> {
+    let sql = "SELECT MAX(COALESCE(expires_at, 9223372036854775807)) FROM grant_row
+               WHERE principal = $1 AND revoked_at IS NULL AND (expires_at IS NULL OR expires_at > $2)";
+    let found = reader.query_one(sql, &[principal.into(), now.0.into()], |row| row.opt_int(0))?;
+    Ok(found.flatten().map(Micros))
+}
+
 /// The principals that administer the server, and until when.
 pub(crate) fn administrators(reader: &mut Reader<'_>, now: Micros) -> Result<Vec<(String, Option<Micros>)>, DbError> {
     on_server(reader, ("administrator", "administrator"), now)

@@ -9,7 +9,7 @@ use kernel::{Allowance, Clock, Kind, Micros, Problem, Secret};
 use vault::db::SystemDb;
 
 use crate::bounded::{Aging, Bounded};
-use crate::browser::{Browsers, KnownBrowser};
+use crate::browser::{Browsers, KnownBrowser, Nonce};
 use crate::config::RiskConfig;
 use crate::gcra::{Quota, whole_seconds};
 use crate::keys::{Key, Keyed, Network};
@@ -184,10 +184,10 @@ impl Assessor {
         self.limits.throttle(who, until, self.clock.now());
     }
 
-    /// What a browser keeps in which the account of this name logged in just now.
+    /// What a browser keeps in which the account of this name logged in just now, and which brought the mark `before`.
     #[must_use]
-    pub fn browser_mark(&self, name: &str) -> Secret {
-        self.browsers.mark(name, self.clock.now())
+    pub fn browser_mark(&self, before: Option<&Secret>, name: &str) -> Secret {
+        self.browsers.mark(before, name, self.clock.now())
     }
 
     /// Whether it came from a browser in which the account of this name logged in.
@@ -196,8 +196,8 @@ impl Assessor {
         self.browser_of(attempt, name, self.clock.now()).is_some()
     }
 
-    fn browser_of(&self, attempt: &Attempt, name: &str, now: Micros) -> Option<KnownBrowser> {
-        self.any_browser(attempt, now).filter(|known| self.browsers.is_of(known, name))
+    fn browser_of(&self, attempt: &Attempt, name: &str, now: Micros) -> Option<Nonce> {
+        self.any_browser(attempt, now).and_then(|known| self.browsers.nonce_of(&known, name))
     }
 
     fn any_browser(&self, attempt: &Attempt, now: Micros) -> Option<KnownBrowser> {
@@ -219,10 +219,10 @@ impl Assessor {
     fn own_bucket(&self, attempt: &Attempt, now: Micros) -> Option<Key> {
         let browser = match &attempt.credential {
             Credential::LogIn { username, .. } => self.browser_of(attempt, username, now),
-            Credential::Passkey(_) | Credential::Federated(_) => self.any_browser(attempt, now),
+            Credential::Passkey(_) | Credential::Federated(_) => self.any_browser(attempt, now).and_then(|known| known.nonce()),
             _ => None,
         };
-        browser.map(|known| self.keyed.key("browser", &[known.nonce()])).or_else(|| self.device_bucket(attempt, now))
+        browser.map(|nonce| self.keyed.key("browser", &[&nonce])).or_else(|| self.device_bucket(attempt, now))
     }
 
     /// Of a device with a certificate with which this account was known before: who has another device, or none, is a stranger to it.

@@ -189,7 +189,7 @@ impl WatchLogIns for Watch {
             if is_told(judged.band) {
                 self.tell(shown, mail::Kind::UnusualLogIn, session).await;
             }
-            self.assessor.browser_mark(&shown.name)
+            self.assessor.browser_mark(shown.known_browser.as_ref(), &shown.name)
         })
     }
 
@@ -242,6 +242,14 @@ impl identity::Offices for Offices {
     ) -> Result<Option<Micros>, Problem> {
         self.0.may_administer_until(reader, principals, at)
     }
+
+    fn held_until(&self, reader: &mut Reader<'_>, principals: &[String], at: Micros) -> Result<Option<Micros>, Problem> {
+        self.0.held_until(reader, principals, at)
+    }
+
+    fn broke_glass(&self, reader: &mut Reader<'_>, principal: &str, at: Micros) -> Result<bool, Problem> {
+        self.0.broke_glass(reader, principal, at)
+    }
 }
 
 /// Whom issuers say to trust less.
@@ -269,6 +277,7 @@ mod tests {
             name: "ada".to_owned(),
             address: IpAddr::from([192, 0, 2, 1]),
             user_agent: None,
+            known_browser: None,
             method,
             assurance,
             has_passkey,

@@ -128,8 +128,7 @@ fn shown_code(form: &Form) -> Option<Credential> {
 pub(crate) fn token_problem(problem: &Problem) -> Response {
     use kernel::Kind;
     let code = match problem.kind() {
-        Kind::Unauthenticated if problem.message() == identity::PENDING => identity::PENDING,
-        Kind::Unauthenticated => "invalid_grant",
+        Kind::Unauthenticated => identity::device_word(problem.message()).unwrap_or("invalid_grant"),
         Kind::Forbidden | Kind::NotFound => "unauthorized_client",
         Kind::Unavailable | Kind::TooMany | Kind::Internal => "temporarily_unavailable",
         _ => "invalid_request",
@@ -143,7 +142,14 @@ pub(crate) fn token_problem(problem: &Problem) -> Response {
          `subject_token`; a code of a command line's log-in counts once, for a minute, with its verifier: run `strongroom login` again",
         TYPES_JWT[0]
     );
-    let description = if problem.kind() == Kind::Unauthenticated { &hint } else { problem.message() };
+    let description = match code {
+        identity::PENDING => "nobody agreed yet; ask again in two seconds",
+        identity::SLOW_DOWN => "this was asked too soon; wait five seconds longer between two questions from now on",
+        identity::DENIED => "a person denied this log-in",
+        identity::EXPIRED => "this code is over; run `strongroom login` again",
+        _ if problem.kind() == Kind::Unauthenticated => hint.as_str(),
+        _ => problem.message(),
+    };
     let text = serde_json::json!({ "error": code, "error_description": description }).to_string();
     *answer.body_mut() = Body::from(text);
     answer.headers_mut().remove(header::WWW_AUTHENTICATE);

@@ -218,6 +218,7 @@ const HARMLESS: &[&str] = &[
     "tokens.assume",
     "tokens.create",
     "tokens.create_for",
+    "tokens.deny",
     "traces.assess",
     "traces.create",
     "traces.log",

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use gate::{Action, Operation, Outcome, Permit, Target};
 use kernel::{Problem, Secret};
 
+use super::lasting::may_open;
 use super::remaining::with_an_administrator_left;
 use crate::password::check_choice;
 use crate::types::{Name, Page, PageWish, Principal, PrincipalKind};
@@ -299,10 +300,12 @@ async fn bar<O>(room: &Identity, permit: &Permit<O>, kind: PrincipalKind, who: S
 }
 
 async fn lift_bar<O>(room: &Identity, permit: &Permit<O>, kind: PrincipalKind, who: String) -> Result<Principal, Problem> {
-    let caller_id = permit.caller().id.clone();
+    let (at, caller) = (permit.entry().at, permit.caller().clone());
+    let offices = room.inner.offices.get().map(Arc::clone);
     let write = room.db.write(permit, move |tx| {
         let found = store::principal(tx, kind, &who)?;
-        not_oneself(&found, &caller_id)?;
+        not_oneself(&found, &caller.id)?;
+        may_open(tx, offices.as_deref(), (&caller, &found.id), at)?;
         store::lift_bar(tx, &found.id)?;
         let outcome = Outcome::done().resource(found.id.clone());
         Ok((Principal { disabled: false, ..found }, outcome))

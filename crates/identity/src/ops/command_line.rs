@@ -4,13 +4,16 @@ use gate::{Action, Operation, Outcome, Permit, Target};
 use kernel::{Problem, Secret, sha256};
 
 use super::whole::{person, whole_person};
-use crate::factors::device::{DEVICE_SECONDS, code_digest};
+use crate::factors::device::code_digest;
 use crate::factors::loopback::{CODE_SECONDS, Challenge, Loopback};
 use crate::secret_text::{SecretKind, mint};
 use crate::{Identity, store};
 
 /// The verb of [`AgreeToDevice`] and [`AgreeToLoopback`].
 pub const TOKENS_AGREE: Action = Action::write("tokens.agree");
+
+/// The verb of [`DenyDevice`].
+pub const TOKENS_DENY: Action = Action::write("tokens.deny");
 
 /// How long a command line's token lives, which a person agreed to.
 pub const COMMAND_LINE_TOKEN_SECONDS: i64 = 12 * 3_600;
@@ -33,17 +36,50 @@ impl Operation for AgreeToDevice {
 
     async fn run(self, permit: Permit<Self>) -> Result<(), Problem> {
         let (at, caller, own) = (permit.entry().at, permit.caller().clone(), person(permit.caller())?.to_owned());
-        let digest = code_digest(&self.code).ok_or_else(|| {
-            Problem::invalid("this is not a code; it is ten letters and digits, as the command line shows them")
-        })?;
+        let digest = digest_of(&self.code)?;
+        if self.room.inner.polls.is_over(&digest, at) {
+            return Err(Problem::invalid("this code is over: it is older than ten minutes; run `strongroom login` again"));
+        }
         let write = self.room.db.write(&permit, move |tx| {
             // What it gets outlives a token that opened this session.
             whole_person(tx, &caller)?;
-            store::agree(tx, &digest, &own, at, at.plus_secs(DEVICE_SECONDS))?;
+            store::decide(tx, &digest, (&own, true), at)?;
             Ok(((), Outcome::done().resource(own)))
         });
         write.await
     }
+}
+
+/// Denies the log-in of a command line, by the code that somebody sent: whoever began it is told so, and nobody can agree to it any more.
+pub struct DenyDevice {
+    /// The room.
+    pub room: Identity,
+    /// The code.
+    pub code: String,
+}
+
+impl Operation for DenyDevice {
+    const ACTION: Action = TOKENS_DENY;
+    type Output = ();
+
+    fn target(&self) -> Target {
+        Target::Myself
+    }
+
+    async fn run(self, permit: Permit<Self>) -> Result<(), Problem> {
+        let (at, own) = (permit.entry().at, person(permit.caller())?.to_owned());
+        let digest = digest_of(&self.code)?;
+        let write = self.room.db.write(&permit, move |tx| {
+            store::decide(tx, &digest, (&own, false), at)?;
+            Ok(((), Outcome::done().resource(own)))
+        });
+        write.await
+    }
+}
+
+fn digest_of(code: &str) -> Result<[u8; 32], Problem> {
+    let bad = || Problem::invalid("this is not a code; it is ten letters and digits, as the command line shows them");
+    code_digest(code).ok_or_else(bad)
 }
 
 /// Agrees to the log-in of a command line on the browser's own machine. Gives the code that the browser brings it.

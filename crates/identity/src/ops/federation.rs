@@ -187,7 +187,7 @@ impl Operation for ExchangeToken {
                 let revoked = i64::try_from(revoked).unwrap_or(i64::MAX);
                 return Ok((Exchanged::UsedBefore, Outcome::done().resource(token).with("revoked", revoked)));
             }
-            let minting = Minting { principal: caller.id.clone(), parent: None, wish, at };
+            let minting = Minting { principal: caller.id.clone(), parent: None, wish, until: None, at };
             let (minted, outcome) = mint_in(tx, &config, &caller, minting, |_, _| Ok(()))?;
             if let Some(digest) = &code {
                 store::keep_token_of_code(tx, digest, &minted.token.id, minted.token.expires_at)?;

@@ -2,10 +2,11 @@
 
 use std::sync::Arc;
 
-use gate::{Action, Caller, Operation, Outcome, Permit, Target};
+use gate::{Action, Operation, Outcome, Permit, Target};
 use kernel::{Micros, Problem};
 use vault::db::{Reader, Writer};
 
+use super::lasting::holds_no_longer;
 use super::remaining::with_an_administrator_left;
 use super::{accounts, is_job};
 use crate::types::{Group, Name, Page, PageWish, Principal, PrincipalKind};
@@ -129,9 +130,7 @@ impl Operation for AddMember {
                 ));
             }
             let office = office_until(tx, offices.as_deref(), &group.id, at)?;
-            if !is_job(&caller) {
-                no_longer_office(tx, offices.as_deref(), &caller, office, at)?;
-            }
+            holds_no_longer(tx, offices.as_deref(), (&caller, &group.id), at)?;
             let new = store::add_member(tx, &group.id, &member.id, &caller.id, at)?;
             let outcome = Outcome::done().resource(group.id).with("member", member.id).with("changed", i64::from(new));
             Ok(((), outcome.with("administers", i64::from(office.is_some()))))
@@ -194,25 +193,6 @@ fn office_until(
     let mut all = store::groups_of(reader, group_id)?;
     all.push(group_id.to_owned());
     offices.may_administer_until(reader, &all, at)
-}
-
-/// Who administers the server for some hours puts nobody where they would do so for longer: as with a grant, nobody passes on what they have
-/// not.
-fn no_longer_office(
-    reader: &mut Reader<'_>,
-    offices: Option<&dyn Offices>,
-    caller: &Caller,
-    passed_on: Option<Micros>,
-    at: Micros,
-) -> Result<(), Problem> {
-    let Some(offices) = offices else { return Ok(()) };
-    let own: Vec<String> = caller.groups.iter().chain([&caller.id]).cloned().collect();
-    if passed_on > offices.administer_until(reader, &own, at)? {
-        return Err(Problem::forbidden(
-            "Permission denied. Who is in this group administers the server for longer than you do, or may come to that; ask an administrator whose role has no end.",
-        ));
-    }
-    Ok(())
 }
 
 /// Whether the caller, or a service account of theirs, is in this group at any level.

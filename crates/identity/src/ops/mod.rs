@@ -7,6 +7,7 @@ pub mod command_line;
 pub mod factors;
 pub mod federation;
 pub mod groups;
+mod lasting;
 pub mod passwords;
 pub mod provisioning;
 mod remaining;

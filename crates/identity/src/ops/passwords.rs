@@ -1,10 +1,12 @@
 //! Setting passwords: one's own, and another person's first or forgotten one.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use gate::{Action, CallerKind, Operation, Outcome, Permit, Target};
 use kernel::{Kind, Problem, Secret};
 
+use super::lasting::may_open;
 use super::{more_than_a_token, own_account};
 use crate::password::check_choice;
 use crate::store::{SESSION_ID_PREFIX, TOKEN_ID_PREFIX};
@@ -44,9 +46,11 @@ impl Operation for SetPassword {
         check_choice(&password, &found.name, room.inner.config.password_length_min)?;
         room.inner.check_leaked(&password)?;
         let hash = room.inner.passwords.hash(password).await?;
-        let at = permit.entry().at;
+        let (at, caller) = (permit.entry().at, permit.caller().clone());
+        let offices = room.inner.offices.get().map(Arc::clone);
         let write = room.db.write(&permit, move |tx| {
             let found = store::principal(tx, PrincipalKind::User, &found.id)?;
+            may_open(tx, offices.as_deref(), (&caller, &found.id), at)?;
             store::set_password(tx, &found.id, &hash, None, at)?;
             let outcome = Outcome::done().resource(found.id.clone());
             Ok((found, outcome))

@@ -1,15 +1,18 @@
 //! Tokens: mint, list, revoke.
 
+use std::sync::Arc;
+
 use gate::{Action, Caller, Operation, Outcome, Permit, Target, TokenFacts};
 use kernel::{Kind, Micros, Problem};
 use vault::db::{Reader, Writer};
 
+use super::lasting::office_end;
 use super::{is_job, own_account};
 use crate::config::IdentityConfig;
 use crate::secret_text::mint;
 use crate::store::{NewToken, SESSION_ID_PREFIX};
 use crate::types::{MintedToken, Name, Page, PageWish, Principal, PrincipalKind, ScopePattern, Token, TokenWish};
-use crate::{Identity, store};
+use crate::{Identity, Offices, store};
 
 /// The verb of [`CreateToken`].
 pub const TOKENS_CREATE: Action = Action::write("tokens.create");
@@ -43,7 +46,8 @@ impl Operation for CreateToken {
     async fn run(self, permit: Permit<Self>) -> Result<MintedToken, Problem> {
         let caller = permit.caller().clone();
         own_account(&caller)?;
-        mint_for(&self.room, &permit, caller.id, None, self.wish, |_, _| Ok(())).await
+        let asked = (caller.id, None, self.wish);
+        mint_for(&self.room, &permit, asked, None, |_, _| Ok(())).await
     }
 }
 
@@ -68,7 +72,9 @@ impl Operation for CreateTokenFor {
     }
 
     async fn run(self, permit: Permit<Self>) -> Result<MintedToken, Problem> {
-        mint_for(&self.room, &permit, self.principal, self.parent, self.wish, may_mint_for).await
+        // What somebody mints by their office ends with it: it would open the account's roles to them afterwards.
+        let offices = self.room.inner.offices.get().map(Arc::clone);
+        mint_for(&self.room, &permit, (self.principal, self.parent, self.wish), offices, may_mint_for).await
     }
 }
 
@@ -87,14 +93,16 @@ fn may_mint_for(caller: &Caller, principal: &Principal) -> Result<(), Problem> {
 async fn mint_for<O>(
     room: &Identity,
     permit: &Permit<O>,
-    principal: String,
-    parent: Option<String>,
-    wish: TokenWish,
+    (principal, parent, wish): (String, Option<String>, TokenWish),
+    offices: Option<Arc<dyn Offices>>,
     check: fn(&Caller, &Principal) -> Result<(), Problem>,
 ) -> Result<MintedToken, Problem> {
-    let (config, caller) = (room.inner.config.clone(), permit.caller().clone());
-    let minting = Minting { principal, parent, wish, at: permit.entry().at };
-    room.db.write(permit, move |tx| mint_in(tx, &config, &caller, minting, check)).await
+    let (config, caller, at) = (room.inner.config.clone(), permit.caller().clone(), permit.entry().at);
+    let write = room.db.write(permit, move |tx| {
+        let until = office_end(tx, offices.as_deref(), &caller, at)?;
+        mint_in(tx, &config, &caller, Minting { principal, parent, wish, until, at }, check)
+    });
+    write.await
 }
 
 /// A token that is to be minted.
@@ -103,6 +111,8 @@ pub(super) struct Minting {
     pub(super) principal: String,
     pub(super) parent: Option<String>,
     pub(super) wish: TokenWish,
+    /// When what it is minted by ends, beside the credential.
+    pub(super) until: Option<Micros>,
     pub(super) at: Micros,
 }
 
@@ -111,7 +121,7 @@ pub(super) fn mint_in(
     tx: &mut Writer<'_>,
     config: &IdentityConfig,
     caller: &Caller,
-    Minting { principal, parent, wish, at }: Minting,
+    Minting { principal, parent, wish, until, at }: Minting,
     check: fn(&Caller, &Principal) -> Result<(), Problem>,
 ) -> Result<(MintedToken, Outcome), Problem> {
     let principal = store::any_principal(tx, &principal)?;
@@ -129,6 +139,7 @@ pub(super) fn mint_in(
         let ends_at = store::hold_token(tx, &parent, at)?.ok_or_else(ended)?;
         (bounds.ends_at, bounds.parent_id) = (Some(ends_at), Some(parent));
     }
+    bounds.ends_at = bounds.ends_at.into_iter().chain(until).min();
     let wish = match bounds.ends_at.filter(|_| is_job(caller)) {
         Some(ends_at) => wish.within(at, ends_at),
         None => wish,
@@ -231,7 +242,7 @@ fn ends_at(config: &IdentityConfig, lifetime_s: Option<i64>, at: Micros, bound: 
             let wanted = at.plus_secs(wanted_s);
             if bound.is_some_and(|bound| wanted > bound) {
                 return Err(Problem::forbidden(
-                    "the new token would live longer than the token that asks; ask for a shorter life",
+                    "the new token would live longer than the token that asks, or than your office; ask for a shorter life",
                 ));
             }
             Ok(wanted)

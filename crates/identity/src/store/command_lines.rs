@@ -4,42 +4,61 @@ use kernel::{Micros, Problem};
 use vault::db::{DbError, Reader, Writer};
 
 use super::{FoundAccount, account_by_id, count};
+use crate::factors::device::DEVICE_SECONDS;
 
-/// Agreements of one person that wait.
+/// Agreements of one person that wait, and codes that they denied lately.
 const APPROVAL_COUNT_MAX: i64 = 20;
 /// Codes of one person: those that wait, and those whose token may still live.
 const CODE_COUNT_MAX: i64 = 100;
 
-/// Notes that somebody agreed to the log-in of a command line.
-pub(crate) fn agree(
+/// Notes what somebody decided on the log-in of a command line. What is over stays for as long again, so that no code is decided on twice.
+pub(crate) fn decide(
     tx: &mut Writer<'_>,
     digest: &[u8; 32],
-    principal_id: &str,
+    (principal_id, is_agreed): (&str, bool),
     at: Micros,
-    expires_at: Micros,
 ) -> Result<(), Problem> {
-    tx.execute("DELETE FROM device_approval WHERE expires_at <= $1", &[at.0.into()])?;
-    let sql = "SELECT COUNT(*) FROM device_approval WHERE principal_id = $1";
-    if count(tx.query_one(sql, &[principal_id.into()], |row| row.int(0))?) >= APPROVAL_COUNT_MAX {
+    tx.execute("DELETE FROM device_approval WHERE expires_at <= $1", &[at.plus_secs(-DEVICE_SECONDS).0.into()])?;
+    let sql = "SELECT COUNT(*) FROM device_approval WHERE principal_id = $1 AND state <> 'used' AND expires_at > $2";
+    if count(tx.query_one(sql, &[principal_id.into(), at.0.into()], |row| row.int(0))?) >= APPROVAL_COUNT_MAX {
         return Err(Problem::invalid("too many log-ins of command lines wait already; let them end, or wait ten minutes"));
     }
+    let state = if is_agreed { "agreed" } else { "denied" };
+    let expires_at = at.plus_secs(DEVICE_SECONDS);
     let changed = tx.execute(
-        "INSERT INTO device_approval (sha256, principal_id, approved_at, expires_at) VALUES ($1, $2, $3, $4)
+        "INSERT INTO device_approval (sha256, principal_id, approved_at, expires_at, state) VALUES ($1, $2, $3, $4, $5)
          ON CONFLICT (sha256) DO NOTHING",
-        &[digest.as_slice().into(), principal_id.into(), at.0.into(), expires_at.0.into()],
+        &[digest.as_slice().into(), principal_id.into(), at.0.into(), expires_at.0.into(), state.into()],
     )?;
     if changed == 0 {
-        return Err(Problem::already_exists("this code was agreed to already"));
+        return Err(Problem::already_exists("this code was decided on already; run `strongroom login` again for another"));
     }
     Ok(())
 }
 
-/// Who agreed to this code, and when, if that is not over.
-pub(crate) fn agreed(reader: &mut Reader<'_>, digest: &[u8; 32], at: Micros) -> Result<Option<(FoundAccount, Micros)>, DbError> {
-    let sql = "SELECT principal_id, approved_at FROM device_approval WHERE sha256 = $1 AND expires_at > $2";
-    let found = reader.query_one(sql, &[digest.as_slice().into(), at.0.into()], |row| Ok((row.text(0)?, Micros(row.int(1)?))))?;
-    let Some((id, approved_at)) = found else { return Ok(None) };
-    Ok(account_by_id(reader, &id)?.map(|account| (account, approved_at)))
+/// What became of a code.
+pub(crate) enum Decided {
+    /// Who agreed to it, and when.
+    Agreed(Box<FoundAccount>, Micros),
+    Denied,
+    /// Somebody agreed to it, and nobody took it in time.
+    Late,
+    Used,
+}
+
+/// What somebody decided about this code, if anybody did.
+pub(crate) fn decided(reader: &mut Reader<'_>, digest: &[u8; 32], at: Micros) -> Result<Option<Decided>, DbError> {
+    let sql = "SELECT principal_id, approved_at, expires_at, state FROM device_approval WHERE sha256 = $1";
+    let found = reader.query_one(sql, &[digest.as_slice().into()], |row| {
+        Ok((row.text(0)?, Micros(row.int(1)?), Micros(row.int(2)?), row.text(3)?))
+    })?;
+    let Some((id, approved_at, expires_at, state)) = found else { return Ok(None) };
+    match state.as_str() {
+        "denied" => Ok(Some(Decided::Denied)),
+        "agreed" if expires_at <= at => Ok(Some(Decided::Late)),
+        "agreed" => Ok(account_by_id(reader, &id)?.map(|account| Decided::Agreed(Box::new(account), approved_at))),
+        _ => Ok(Some(Decided::Used)),
+    }
 }
 
 /// What goes into a new code's row.

@@ -120,7 +120,7 @@ pub(crate) fn spend(tx: &mut Writer<'_>, principal_id: &str, once: &Spend, at: M
             &[principal_id.into(), digest.as_slice().into(), at.0.into()],
         )?,
         Spend::Device(digest) => tx.execute(
-            "DELETE FROM device_approval WHERE principal_id = $1 AND sha256 = $2 AND expires_at > $3",
+            "UPDATE device_approval SET state = 'used' WHERE principal_id = $1 AND sha256 = $2 AND expires_at > $3 AND state = 'agreed'",
             &[principal_id.into(), digest.as_slice().into(), at.0.into()],
         )?,
         Spend::Code(digest) => return take_code(tx, digest, principal_id, at),

@@ -6,10 +6,13 @@ use kernel::{Kind, Secret};
 use super::{PASSWORD, World, bearer, secret, worlds};
 use crate::factors::loopback::CODE_SECONDS;
 use crate::ops::accounts::DisableUser;
-use crate::ops::command_line::{AgreeToLoopback, COMMAND_LINE_TOKEN_SECONDS};
+use crate::ops::command_line::{AgreeToDevice, AgreeToLoopback, COMMAND_LINE_TOKEN_SECONDS, DenyDevice};
 use crate::ops::federation::ExchangeToken;
 use crate::ops::sessions::CreateSession;
-use crate::{Challenge, Exchanged, Loopback, MintedToken, new_verifier};
+use crate::{
+    Challenge, DENIED, DEVICE_SECONDS, EXPIRED, Exchanged, Loopback, MintedToken, PENDING, SLOW_DOWN, device_word,
+    new_device_secret, new_verifier, user_code,
+};
 
 const URI: &str = "http://127.0.0.1:50123/callback";
 
@@ -85,6 +88,52 @@ async fn who_waits_for_an_agreement_guesses_nothing() {
         assert!(problem.message() == crate::PENDING && source.is_some_and(|source| source.is::<gate::Awaited>()));
         let problem = world.who(Credential::Device(secret("sr_dev_x"))).await.unwrap_err();
         assert!(problem.message() != crate::PENDING && std::error::Error::source(&problem).is_none());
+    }
+}
+
+#[tokio::test]
+async fn what_a_person_decided_is_told_at_once_and_a_code_serves_once() {
+    for world in worlds() {
+        world.user("ada", Some(PASSWORD)).await;
+        let form = Credential::LogIn { username: world.text("ada"), password: secret(PASSWORD), code: None };
+        let session = world.by(form, CreateSession { room: world.room.clone(), replaces: None }).await.unwrap().secret;
+        let shown = |secret: &Secret| Credential::Device(secret.clone());
+        let told = async |secret: &Secret| {
+            let refused = world.who(shown(secret)).await.err();
+            refused.and_then(|problem| device_word(problem.message()))
+        };
+        let agree = async |secret: &Secret| {
+            let agree = AgreeToDevice { room: world.room.clone(), code: user_code(secret).unwrap() };
+            world.by(Credential::Session(session.clone()), agree).await.map_err(|problem| problem.kind())
+        };
+        let deny = async |secret: &Secret| {
+            let deny = DenyDevice { room: world.room.clone(), code: user_code(secret).unwrap() };
+            world.by(Credential::Session(session.clone()), deny).await.map_err(|problem| problem.kind())
+        };
+        let [denied, agreed, late, lonely, hasty] = std::array::from_fn(|_| new_device_secret());
+        let twice = Err(Kind::AlreadyExists);
+        assert_eq!(told(&denied).await, Some(PENDING));
+        deny(&denied).await.unwrap();
+        assert_eq!(told(&denied).await, Some(DENIED));
+        assert_eq!((agree(&denied).await, deny(&denied).await), (twice, twice));
+
+        assert_eq!(told(&hasty).await, Some(PENDING));
+        assert_eq!(told(&hasty).await, Some(SLOW_DOWN));
+        agree(&hasty).await.unwrap();
+        world.exchange(shown(&hasty)).await.unwrap();
+
+        agree(&agreed).await.unwrap();
+        world.exchange(shown(&agreed)).await.unwrap();
+        assert!(world.is_refused(shown(&agreed)).await && told(&agreed).await.is_none());
+        assert_eq!((agree(&agreed).await, deny(&agreed).await), (twice, twice));
+        assert!(world.exchange(shown(&agreed)).await.is_err());
+
+        agree(&late).await.unwrap();
+        assert_eq!(told(&lonely).await, Some(PENDING));
+        world.clock.advance_secs(DEVICE_SECONDS);
+        assert_eq!((told(&late).await, told(&lonely).await), (Some(EXPIRED), Some(EXPIRED)));
+        assert_eq!((agree(&late).await, agree(&lonely).await), (twice, Err(Kind::Invalid)));
+        assert!(world.exchange(shown(&late)).await.is_err());
     }
 }
 

@@ -4,6 +4,7 @@ mod accounts;
 mod command_line;
 mod factors;
 mod groups;
+mod lasting;
 mod login;
 mod passes;
 mod provisioning;
@@ -223,5 +224,5 @@ fn every_action_is_listed_once() {
     let count = names.len();
     names.sort_unstable();
     names.dedup();
-    assert_eq!((names.len(), count), (57, 57));
+    assert_eq!((names.len(), count), (58, 58));
 }

@@ -61,6 +61,15 @@ impl Offices for Holders {
         let by_glass = principals.iter().any(|one| self.0.lock().contains(&format!("{GLASS}{one}")));
         if by_glass { Ok(Some(Micros(i64::MAX))) } else { self.administer_until(reader, principals, at) }
     }
+
+    fn held_until(&self, reader: &mut Reader<'_>, principals: &[String], at: Micros) -> Result<Option<Micros>, Problem> {
+        let is_held = principals.iter().any(|one| self.0.lock().contains(&format!("{HELD}{one}")));
+        if is_held { Ok(Some(Micros(i64::MAX))) } else { self.may_administer_until(reader, principals, at) }
+    }
+
+    fn broke_glass(&self, _: &mut Reader<'_>, principal: &str, _: Micros) -> Result<bool, Problem> {
+        Ok(self.0.lock().contains(&format!("{BROKE}{principal}")))
+    }
 }
 
 impl Holders {
@@ -73,6 +82,10 @@ impl Holders {
 pub(super) const BRIEF: &str = "brief ";
 /// Before the id of a holder who may break the glass.
 pub(super) const GLASS: &str = "glass ";
+/// Before the id of whoever holds a role of data for good.
+pub(super) const HELD: &str = "held ";
+/// Before the id of a holder who broke it.
+pub(super) const BROKE: &str = "broke ";
 
 pub(super) fn holders(world: &World) -> Arc<Holders> {
     let holders = Arc::new(Holders(parking_lot::Mutex::default()));

@@ -61,6 +61,13 @@ pub(crate) fn end(tx: &mut Writer<'_>, id: &str, principal: &str, now: Micros) -
     Ok(tx.execute(sql, &[now.0.into(), id.into(), principal.into()])? == 1)
 }
 
+/// Whether a person broke the glass, and what that gave still counts.
+pub(crate) fn is_broken(reader: &mut Reader<'_>, principal: &str, now: Micros) -> Result<bool, DbError> {
+    let sql = "SELECT e.id FROM elevation e JOIN grant_row g ON g.id = e.grant_id AND g.revoked_at IS NULL
+               WHERE e.principal = $1 AND e.state = 'broken' AND e.ends_at > $2 LIMIT 1";
+    Ok(reader.query_one(sql, &[principal.into(), now.0.into()], |row| row.text(0))?.is_some())
+}
+
 /// How many requests of a person wait.
 pub(crate) fn asked_count(reader: &mut Reader<'_>, principal: &str, now: Micros) -> Result<i64, DbError> {
     let sql = "SELECT COUNT(*) FROM elevation WHERE principal = $1 AND state = 'asked' AND asked_at > $2";

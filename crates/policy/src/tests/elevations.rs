@@ -10,8 +10,8 @@ use vault::db::Writer;
 use super::House;
 use crate::types::PrincipalKind;
 use crate::{
-    BreakGlass, Broken, DecideElevation, Elevation, ElevationState, EndElevation, GlassAlarm, ListElevations, On, OwnElevations,
-    PreviewElevation, RequestElevation,
+    BreakGlass, Broken, CreateGrant, DecideElevation, Elevation, ElevationState, EndElevation, GlassAlarm, ListElevations, On,
+    OwnElevations, PreviewElevation, RequestElevation,
 };
 
 async fn houses() -> Vec<House> {
@@ -132,6 +132,21 @@ async fn nobody_decides_on_their_own_and_nobody_gives_what_they_do_not_hold() {
         for (role, seconds) in [("contributor", 10), ("contributor", 100_000), ("nothing", 600), ("backup_operator", 600)] {
             assert_eq!(kind(house.ask("vera", role, seconds).await), Some(Kind::Invalid), "{role} {seconds}");
         }
+    }
+}
+
+#[tokio::test]
+async fn who_gives_for_a_while_approves_nothing_that_lasts_longer() {
+    for house in houses().await {
+        let until = Some(super::START.plus_secs(1_800));
+        let brief = CreateGrant { expires_at: until, ..house.gift("stranger", "owner", On::Workspace) };
+        house.call("olga", brief).await.unwrap();
+        let long = house.ask("vera", "contributor", 1_801).await.unwrap();
+        let refused = house.decide_on("stranger", &long.id, true).await.unwrap_err();
+        assert!(refused.kind() == Kind::Forbidden && refused.message().contains("for a while only"), "{refused}");
+        let short = house.ask("vera", "contributor", 1_800).await.unwrap();
+        house.decide_on("stranger", &short.id, true).await.unwrap();
+        house.decide_on("stranger", &long.id, false).await.unwrap();
     }
 }
 

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use gate::{Caller, Facts, Target, TargetKind};
-use kernel::Kind;
+use kernel::{Kind, Micros};
 
 use super::{Dice, House, START, caller_of, grant, workspace};
 use crate::cache::PreparedCache;
@@ -115,7 +115,37 @@ async fn who_administers_for_a_while_lets_nobody_break_the_glass_for_longer() {
         check(&house, "root", "bob", "break_glass", On::Server, None).await;
         check(&house, "bob", "olga", "break_glass", On::Server, Some(Kind::Forbidden)).await;
         check(&house, "root", "olga", "break_glass", On::Server, None).await;
-        check(&house, "bob", "team", "auditor", On::Server, None).await;
+        check(&house, "bob", "team", "auditor", On::Server, Some(Kind::Forbidden)).await;
+    }
+}
+
+#[tokio::test]
+async fn what_is_given_by_an_office_that_ends_ends_with_it() {
+    for house in houses().await {
+        let until = START.plus_secs(3_600);
+        let wish =
+            |to: &str, role: &str, on: On, expires_at: Option<Micros>| CreateGrant { expires_at, ..house.gift(to, role, on) };
+        house.call("root", wish("bob", "administrator", On::Server, Some(until))).await.unwrap();
+        house.give("bootstrap", "bob", "viewer", On::Workspace).await.unwrap();
+        let given = async |to: &str, role: &str, on: On, end: Option<Micros>| {
+            house.call("bob", wish(to, role, on, end)).await.err().map(|problem| problem.kind())
+        };
+        // A role of data on one thing, an office, and even what bob holds himself for good: he gives it by what ends.
+        for (to, role, on) in [
+            ("vera", "contributor", On::Experiment("4".to_owned())),
+            ("club", "auditor", On::Server),
+            ("robot", "viewer", On::Workspace),
+        ] {
+            for end in [None, Some(until.plus_secs(1))] {
+                assert_eq!(given(to, role, on.clone(), end).await, Some(Kind::Forbidden), "{to} {role} {end:?}");
+            }
+            assert_eq!(given(to, role, on, Some(until)).await, None, "{to} {role}");
+        }
+        // An owner for good passes on for good what owners hold, and no office with it.
+        house.give("bootstrap", "bob", "owner", On::Workspace).await.unwrap();
+        assert_eq!(given("mary", "contributor", On::Workspace, None).await, None);
+        assert_eq!(given("mary", "administrator", On::Workspace, None).await, Some(Kind::Forbidden));
+        assert_eq!(given("mary", "administrator", On::Workspace, Some(until)).await, None);
     }
 }
 

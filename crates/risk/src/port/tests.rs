@@ -358,7 +358,7 @@ impl World {
 #[test]
 fn who_brings_a_known_browser_is_not_locked_out_by_strangers_at_the_same_address() {
     let world = world();
-    let mark = world.port.browser_mark("Ada");
+    let mark = world.port.browser_mark(None, "Ada");
     while world.fail_with("ada", None, AWAY).is_ok() {}
     // Each account locks by itself after a few; many of them use up what the address may try.
     for number in 0..40 {
@@ -378,13 +378,30 @@ fn who_brings_a_known_browser_is_not_locked_out_by_strangers_at_the_same_address
 #[test]
 fn a_stolen_browser_mark_has_a_lock_of_its_own() {
     let world = world();
-    let mark = world.port.browser_mark("ada");
+    let mark = world.port.browser_mark(None, "ada");
     let tried = (0..50).take_while(|_| world.fail_with("ada", Some(&mark), AWAY).is_ok()).count();
     assert_eq!(tried, 5);
     // The owner's own browser, and the account at home, are none the worse for it.
-    let own = world.port.browser_mark("ada");
+    let own = world.port.browser_mark(None, "ada");
     assert!(world.fail_with("ada", Some(&own), HOME).is_ok());
     assert!(world.fail_with("ada", None, HOME).is_ok());
+}
+
+#[test]
+fn two_people_with_one_browser_are_both_known_in_it_and_locked_apart() {
+    let world = world();
+    let mark = world.port.browser_mark(None, "ada");
+    let shared = world.port.browser_mark(Some(&mark), "bob");
+    for name in ["ada", "bob"] {
+        while world.fail_with(name, None, AWAY).is_ok() {}
+    }
+    while world.fail_with("ada", Some(&shared), AWAY).is_ok() {}
+    let bob = Attempt { known_browser: Some(shared.clone()), ..attempt(form("bob"), AWAY) };
+    world.port.may_knock(&bob).unwrap();
+    assert!(world.port.knows_browser(&bob, "ada") && !world.port.knows_browser(&bob, "carol"));
+    // Whoever stole it gets no fresh guesses at ada by logging in as somebody else.
+    let stolen = world.port.browser_mark(Some(&shared), "eve");
+    assert!(world.fail_with("ada", Some(&stolen), AWAY).is_err());
 }
 
 /// An attempt with a password from a device with this certificate, by the account's own name or a stranger to it.

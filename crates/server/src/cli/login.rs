@@ -5,12 +5,12 @@ use std::fs;
 use std::io::Write;
 use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use clap::Args;
-use http::{Method, Request, header};
-use identity::{DEVICE_SECONDS, PENDING, new_device_secret, user_code};
+use http::{Method, Request, StatusCode, header};
+use identity::{DENIED, DEVICE_ASK, DEVICE_SECONDS, DEVICE_SLOWER, EXPIRED, PENDING, SLOW_DOWN, new_device_secret, user_code};
 use kernel::{Kind, Problem, Secret};
 use serde_json::{Value, json};
 use wire::authorize::TOKEN;
@@ -21,8 +21,11 @@ use crate::folder;
 use crate::https::Remote;
 use crate::tls;
 
-/// How often the server is asked (RFC 8628, section 3.5: five seconds where nothing else is said).
-const ASK_EVERY: Duration = Duration::from_secs(2);
+/// How long one question may take, and the longest pause while the server does not answer.
+const ANSWER_MAX: Duration = Duration::from_secs(30);
+const PAUSE_MAX: Duration = Duration::from_secs(20);
+/// The server cannot answer now (RFC 6749, section 4.1.2.1, says it of the other endpoint).
+const BUSY: &str = "temporarily_unavailable";
 const ANSWER_BYTES_MAX: usize = 64 * 1024;
 /// The name beside the token in the mlflow client's file: whose the token is, the token itself says.
 const MLFLOW_NAME: &str = "strongroom";
@@ -163,27 +166,91 @@ impl Login {
     }
 }
 
-/// Asks until somebody agreed.
+/// Asks until somebody decided, or the code is over. Short outages in between end nothing.
 async fn wait(remote: &Remote, secret: &Secret) -> Result<Secret, Problem> {
     let form = format!(
         "grant_type=urn%3Aietf%3Aparams%3Aoauth%3Agrant-type%3Adevice_code&device_code={}",
         secret.expose_text().unwrap_or_default()
     );
-    let rounds = u64::try_from(DEVICE_SECONDS).unwrap_or_default() / ASK_EVERY.as_secs();
-    for _ in 0..rounds {
-        match ask(remote, form.clone()).await? {
-            Ok(token) => return Ok(token),
-            Err(fault) if fault == PENDING || fault == "temporarily_unavailable" => tokio::time::sleep(ASK_EVERY).await,
-            Err(fault) => return Err(refused(&fault)),
+    let until = Instant::now() + Duration::from_secs(u64::try_from(DEVICE_SECONDS).unwrap_or_default());
+    let mut pace = Pace::default();
+    loop {
+        let asked = tokio::time::timeout(ANSWER_MAX, ask(remote, form.clone())).await;
+        match asked.unwrap_or_else(|_| Err(Problem::unavailable("the server does not answer"))) {
+            Ok(Ok(token)) => return Ok(token),
+            Ok(Err(word)) => pace.heard(&word)?,
+            Err(problem) => pace.missed(problem)?,
         }
+        let left = until.saturating_duration_since(Instant::now());
+        if left.is_zero() {
+            return Err(nobody_agreed());
+        }
+        tokio::time::sleep(pace.pause.min(left)).await;
     }
-    Err(nobody_agreed())
+}
+
+/// How long a command line waits between two questions (RFC 8628, section 3.5).
+struct Pace {
+    every: Duration,
+    /// The same, but longer while the server does not answer.
+    pause: Duration,
+    /// Whether the server ever answered: else it is not there, and not only for a moment.
+    has_answered: bool,
+    is_away: bool,
+}
+
+impl Default for Pace {
+    fn default() -> Self {
+        Self { every: DEVICE_ASK, pause: DEVICE_ASK, has_answered: false, is_away: false }
+    }
+}
+
+impl Pace {
+    /// The server said this word.
+    fn heard(&mut self, word: &str) -> Result<(), Problem> {
+        self.has_answered = true;
+        if word == BUSY {
+            self.longer("it is busy, or begins");
+            return Ok(());
+        }
+        if std::mem::take(&mut self.is_away) {
+            eprintln!("The server answers again.");
+        }
+        match word {
+            PENDING => {}
+            SLOW_DOWN => self.every += DEVICE_SLOWER,
+            DENIED => return Err(Problem::new(Kind::Unauthenticated, "the log-in was denied in the browser")),
+            EXPIRED => return Err(nobody_agreed()),
+            other => return Err(refused(other)),
+        }
+        self.pause = self.every;
+        Ok(())
+    }
+
+    /// The server was not reached.
+    fn missed(&mut self, problem: Problem) -> Result<(), Problem> {
+        if !self.has_answered || problem.kind() != Kind::Unavailable {
+            return Err(problem);
+        }
+        self.longer(problem.message());
+        Ok(())
+    }
+
+    fn longer(&mut self, why: &str) {
+        if !std::mem::replace(&mut self.is_away, true) {
+            eprintln!("The server does not answer ({why}). Trying again until the code is over.");
+        }
+        self.pause = (self.pause * 2).min(PAUSE_MAX).max(self.every);
+    }
 }
 
 /// Asks for the token once: it, or the error's word (RFC 6749, section 5.2).
 async fn ask(remote: &Remote, form: String) -> Result<Result<Secret, String>, Problem> {
     let request = Request::builder().method(Method::POST).header(header::CONTENT_TYPE, "application/x-www-form-urlencoded");
     let answer = remote.send(request, TOKEN, Bytes::from(form), ANSWER_BYTES_MAX).await?;
+    if answer.status.is_server_error() || answer.status == StatusCode::TOO_MANY_REQUESTS {
+        return Ok(Err(BUSY.to_owned()));
+    }
     let said: Value = serde_json::from_slice(&answer.body).unwrap_or_default();
     if let Some(token) = said.get("access_token").and_then(Value::as_str).filter(|_| answer.status.is_success()) {
         return Ok(Ok(Secret::from(token.to_owned())));
@@ -225,4 +292,45 @@ fn write_secret(path: &Path, text: &str) -> Result<(), Problem> {
     file.write_all(text.as_bytes()).map_err(fault)?;
     file.sync_all().map_err(fault)?;
     fs::rename(&part, path).map_err(fault)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn away() -> Problem {
+        Problem::unavailable("the server cannot be reached")
+    }
+
+    #[test]
+    fn a_command_line_waits_as_long_as_it_is_told() {
+        let mut pace = Pace::default();
+        pace.heard(PENDING).unwrap();
+        assert_eq!(pace.pause, DEVICE_ASK);
+        pace.heard(SLOW_DOWN).unwrap();
+        pace.heard(PENDING).unwrap();
+        assert_eq!(pace.pause, DEVICE_ASK + DEVICE_SLOWER);
+        pace.heard(SLOW_DOWN).unwrap();
+        assert_eq!(pace.pause, DEVICE_ASK + DEVICE_SLOWER * 2);
+        for (word, says) in [(DENIED, "denied"), (EXPIRED, "within ten minutes"), ("invalid_grant", "invalid_grant")] {
+            let ended = pace.heard(word).unwrap_err();
+            assert!(ended.kind() == Kind::Unauthenticated && ended.message().contains(says), "{ended}");
+        }
+    }
+
+    #[test]
+    fn an_outage_ends_nothing_once_the_server_was_there() {
+        assert_eq!(Pace::default().missed(away()).unwrap_err().kind(), Kind::Unavailable, "it may be no server at all");
+        let mut pace = Pace::default();
+        pace.heard(PENDING).unwrap();
+        for _ in 0..20 {
+            pace.missed(away()).unwrap();
+            assert!(pace.is_away && pace.pause > DEVICE_ASK && pace.pause <= PAUSE_MAX);
+        }
+        pace.heard(BUSY).unwrap();
+        assert!(pace.is_away && pace.pause == PAUSE_MAX);
+        pace.heard(PENDING).unwrap();
+        assert!(!pace.is_away && pace.pause == DEVICE_ASK);
+        assert_eq!(pace.missed(Problem::invalid("no host")).unwrap_err().kind(), Kind::Invalid);
+    }
 }

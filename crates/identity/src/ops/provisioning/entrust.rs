@@ -6,6 +6,7 @@ use gate::{Action, Operation, Outcome, Permit, Target};
 use kernel::Problem;
 
 use super::{no_office, purpose};
+use crate::ops::lasting::holds_no_longer;
 use crate::types::{Principal, PrincipalKind};
 use crate::{Identity, store};
 
@@ -49,7 +50,7 @@ impl Operation for Entrust {
     }
 
     async fn run(self, permit: Permit<Self>) -> Result<Principal, Problem> {
-        let at = permit.entry().at;
+        let (at, caller) = (permit.entry().at, permit.caller().clone());
         let Self { room, principal, to } = self;
         let (inner, offices) = (Arc::clone(&room.inner), room.offices()?);
         let write = room.db.write(&permit, move |tx| {
@@ -61,6 +62,7 @@ impl Operation for Entrust {
             };
             let service = store::principal(tx, PrincipalKind::Service, &to)?;
             no_office(tx, &*offices, &[&found.id], at)?;
+            holds_no_longer(tx, Some(&*offices), (&caller, &found.id), at)?;
             // As if the provisioner had made it with its name alone.
             let sealed = inner.sealer.seal(&purpose(&found.id), b"")?;
             store::set_provisioned(tx, &found.id, &service.id, None, &sealed, at)?;
