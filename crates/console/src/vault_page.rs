@@ -368,7 +368,7 @@ async fn retained(visitor: &Visitor, rooms: &Rooms, found: &KeptPage, query: &Qu
             |retention| format!("{} until {}", retention.mode.word(), moment(retention.until)),
         );
         let (value, words) = if one.lock.hold { ("lift", "Lift the hold") } else { ("hold", "Hold for the law") };
-        let hidden = vec![("kind", one.kind.word().to_owned()), ("name", one.name.clone())];
+        let hidden = vec![("kind", one.kind.word().to_owned()), ("name", one.subject.clone())];
         let buttons =
             may_hold.then_some(Button { value, words: words.to_owned(), is_plain: true, is_grave: one.lock.hold, hidden });
         let cells = vec![
@@ -390,7 +390,7 @@ async fn retained(visitor: &Visitor, rooms: &Rooms, found: &KeptPage, query: &Qu
         title: format!("Retained, enforced {enforced}; the compliance clock says {}", moment(found.clock.at)),
         columns: vec!["What", "Name", "Retained", "Hold", "Rule"],
         rows: found.kept.iter().map(row).collect(),
-        empty: "No rule retains anything here. [[retention.rules]] in the configuration make them.".to_owned(),
+        empty: "Nothing is retained here as a whole: neither a rule does it nor a legal hold.".to_owned(),
         next: found.next.as_ref().map(|after| next(query, "kept", after)).unwrap_or_default(),
     })
 }
