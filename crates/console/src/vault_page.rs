@@ -1,6 +1,6 @@
 //! The vault: keys and their rotations, backups and drills, what is retained and held, buckets.
 
-use artifacts::{ApproveDestroy, CancelDestroy, GetKeysStatus, KeysStatus, ListDestroys, RotateWorkspaceKey};
+use artifacts::{ApproveDestroy, CancelDestroy, DestroysOf, GetKeysStatus, KeysStatus, ListDestroys, RotateWorkspaceKey};
 use askama::Template;
 use backup::ops::{ApproveRestore, DrillBackup, ListRequests, ListRuns, RunBackup};
 use backup::{Run, RunKind, RunState};
@@ -277,7 +277,12 @@ fn buckets_table(buckets: &[Bucket], query: &Query) -> Table {
 }
 
 async fn destroys(visitor: &Visitor, rooms: &Rooms) -> Result<Option<ActingTable>, Problem> {
-    let Some(found) = if_allowed(visitor, ListDestroys { room: rooms.artifacts.clone() }).await? else { return Ok(None) };
+    let list = |of| ListDestroys { room: rooms.artifacts.clone(), of };
+    let found = match if_allowed(visitor, list(DestroysOf::Server)).await? {
+        Some(all) => Some(all),
+        None => if_allowed(visitor, list(DestroysOf::Workspace)).await?,
+    };
+    let Some(found) = found else { return Ok(None) };
     let empty = || (rooms.artifacts.clone(), String::new());
     let (room, request) = empty();
     let may_approve = visitor.might(&ApproveDestroy { room, request }).await?;
