@@ -126,6 +126,10 @@ fn who_has_only_a_password_works_with_it() {
     let without = world.run(&["account", "show", "--user", "alice"], "");
     assert_eq!(without.status.code(), Some(2));
     assert!(String::from_utf8_lossy(&without.stderr).contains("STRONGROOM_PASSWORD"));
+    let of_nobody = world.run(&["user", "create", "carl", "--password-file", &new], "");
+    assert_eq!(of_nobody.status.code(), Some(2));
+    assert!(String::from_utf8_lossy(&of_nobody.stderr).contains("comes on stdin"), "{of_nobody:?}");
+    assert!(!world.good(&["user", "list"], "").contains("carl"), "nothing was done");
 }
 
 #[test]
