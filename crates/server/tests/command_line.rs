@@ -133,6 +133,21 @@ fn who_has_only_a_password_works_with_it() {
 }
 
 #[test]
+fn a_mode_of_retention_is_read_in_any_case_and_nothing_else_is_one() {
+    let world = world("");
+    for (mode, code, says) in [("compliance", 4, "nothing of this name is retained"), ("sometimes", 2, "sometimes")] {
+        let words = ["retention", "extend", "dataset", "x@1", "--mode", mode, "--until", "2099-01-01T00:00:00Z"];
+        let output = world.run(&words, "");
+        assert_eq!(output.status.code(), Some(code), "{output:?}");
+        assert!(String::from_utf8_lossy(&output.stderr).contains(says), "{output:?}");
+    }
+    // What no rule retains can be held all the same, if it is there.
+    let output = world.run(&["retention", "hold", "dataset", "x@1"], "");
+    assert_eq!(output.status.code(), Some(4));
+    assert!(String::from_utf8_lossy(&output.stderr).contains("say NAME@3"), "{output:?}");
+}
+
+#[test]
 fn what_the_log_hands_out_can_be_kept_and_checked() {
     let world = world("");
     for name in ["ann", "bob", "cy"] {

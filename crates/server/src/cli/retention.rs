@@ -79,7 +79,7 @@ pub struct Extend {
     #[command(flatten)]
     which: Which,
     /// GOVERNANCE or COMPLIANCE.
-    #[arg(long)]
+    #[arg(long, value_parser = ["GOVERNANCE", "COMPLIANCE"], ignore_case = true, hide_possible_values = true)]
     mode: String,
     /// Until when (RFC 3339).
     #[arg(long)]
@@ -110,7 +110,7 @@ impl Retention {
                 list(&mut client, &path, "kept", &KEPT).await
             }
             Self::Extend(Extend { which, mode, until }) => {
-                let body = json!({ "kind": which.kind, "name": which.name, "mode": mode, "until": until });
+                let body = json!({ "kind": which.kind, "name": which.name, "mode": mode.to_ascii_uppercase(), "until": until });
                 change(which.connection, "extend", &body).await
             }
             Self::Hold(which) => hold(which, true).await,
