@@ -19,9 +19,7 @@ use vault::objects::{Enforcement, ObjectId, Objects};
 
 use retention::ops::{BypassKept, ExtendKept, HoldKept, KeptPage, ListKept, Named, Reach};
 use retention::seal::{SealObjects, Sealed};
-use retention::{
-    Alarm, Bypassed, ComplianceClock, Find, Found, Keeping, Kept, Kind, Lock, Mode, Retention, Rules, Subject,
-};
+use retention::{Alarm, Bypassed, ComplianceClock, Find, Found, Keeping, Kept, Kind, Lock, Mode, Retention, Rules, Subject};
 
 const DAY: i64 = 86_400;
 const RULES: &str = r#"
