@@ -1,6 +1,6 @@
 //! Retention: what must not be deleted, changed or shortened before its time, whatever it is.
 //!
-//! Versions of objects ([`buckets`](../buckets/index.html) keeps their rows) and whole things that a rule of the operator's retains:
+//! Versions of objects ([`buckets`](../buckets/index.html) keeps their rows) and whole things that a rule of the operator's or a legal hold retains:
 //! versions of data sets and of models, and backups. Both are held by the same rules ([`lock`]), by the same clock ([`clock`]) and by
 //! triggers of the database; both may be held harder than by software, by what their bytes lie on ([`seal`]).
 //!
