@@ -143,7 +143,7 @@ def test_a_hardware_module_keeps_the_root_key(softhsm, monkeypatch):
         does_not_start(server, "without it nothing can be read")
         wrong = {**environment, "HSM_PIN": "0000"}
         server.environment = wrong
-        does_not_start(server, "hardware module")
+        does_not_start(server, "the token `strongroom` does not take the PIN; put the right PIN into the variable `HSM_PIN`")
         server.environment = environment
         shutil.rmtree(tokens)
         shutil.copytree(kept, tokens)

@@ -189,6 +189,15 @@ def test_a_key_is_destroyed_by_two_people():
         assert approved["state"] == "approved" and approved["due_at"] > approved["approved_at"]
         assert alice.get(f"{server.url}{PREFIX}").json()["open_request_count"] == 1
         assert [one["state"] for one in cli(server, "destroy", "list")] == ["approved", "cancelled"]
+        assert [one["state"] for one in cli(server, "destroy", "list", "--server")] == ["approved", "cancelled"]
+        # Who keeps the keys of one workspace sees what is asked for there, and nothing of others.
+        own = people.person(server, "key_custodian").session()
+        assert [one["request"] for one in own.get(url).json()["requests"]][0] == which["request"]
+        assert own.get(f"{url}/server").status_code in (403, 404) and nobody.get(url).status_code in (403, 404)
+        elsewhere = people.new_workspace(server)
+        far = people.person(server, "key_custodian", workspace=elsewhere).session()
+        far.headers["X-MLFLOW-WORKSPACE"] = elsewhere
+        assert far.get(url).json()["requests"] == []
         assert get(server, path).content == TEXT
         server.stop()
         # Seven days pass.

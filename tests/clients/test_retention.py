@@ -1,5 +1,5 @@
-"""Retention by rules: versions of data sets and models, and backups, that nobody deletes before their time; files with the immutable flag; and
-a bucket with Object Lock under the server."""
+"""Retention by rules and legal holds: versions of data sets and models, and backups, that nobody deletes before their time; files with the
+immutable flag; and a bucket with Object Lock under the server."""
 
 import json
 import subprocess
@@ -176,6 +176,79 @@ def test_a_models_files_in_a_bucket_stay_too(ruled, strong):
     assert [error["Code"] for error in errors] == ["AccessDenied"]
     assert s3.get_object(Bucket=bucket, Key=key)["Body"].read() == b"weights"
     s3.delete_object(Bucket=bucket, Key=beside)
+
+
+@pytest.fixture(scope="module")
+def bare(tmp_path_factory):
+    """A server without rules, and somebody with every role."""
+    if harness.external():
+        pytest.skip("needs a server of its own")
+    place = tmp_path_factory.mktemp("bare") / "place"
+    place.mkdir()
+    config = f'[backup]\nto = "{place}"\nkeep = 1\n[s3]\nlisten = "127.0.0.1:0"\n[detections]\nrespond_up_to = "note"\n'
+    with harness.running(config_text=config) as server:
+        server.place = place
+        server.strong = people.with_every_role(server, on_server=("administrator", "backup_operator", "retention_officer")).session()
+        yield server
+
+
+def hold(server, kind, name, on=True, status=200):
+    return post(server.strong, server, "hold", {"kind": kind, "name": name, "hold": on}, status=status)
+
+
+def test_a_version_of_a_data_set_is_held_without_a_rule(bare):
+    name = f"free-{uuid.uuid4().hex[:8]}"
+    commit(bare.strong, bare, name, {"a.csv": CLEAN.encode()})
+    assert "NAME@3" in hold(bare, "dataset", f"{name}@2", status=404)["message"]
+    hold(bare, "dataset", f"{name}@1", on=False, status=404)
+    assert hold(bare, "dataset", f"{name}@1")["legal_hold"]
+    one = kept(bare.strong, bare)[f"{name}@1"]
+    assert (one["rule"], one["mode"], one["legal_hold"], one["in_force"]) == (None, None, True, True)
+    wait(bare.strong, bare, name, 1)
+    asked = bare.strong.post(f"{bare.url}{people.ADMIN}/keys/destroy", json={"reason": "to be rid of it"})
+    assert asked.status_code in (403, 409) and "retained" in asked.text, asked.text
+    assert not hold(bare, "dataset", one["id"], on=False)["legal_hold"]
+    assert f"{name}@1" not in kept(bare.strong, bare)
+    hold(bare, "dataset", f"{name}@1", on=False, status=404)
+
+
+def test_a_version_of_a_model_is_held_without_a_rule(bare):
+    name, file, _ = registered(bare.strong, bare)
+    assert hold(bare, "model", f"{name}/1")["files"] == "held"
+    refused = mlflow(bare.strong, bare, "/model-versions/delete", {"name": name, "version": "1"}, status=403, method="DELETE")
+    assert "legal hold" in refused["message"] and "rule" not in refused["message"], refused
+    mlflow(bare.strong, bare, "/registered-models/delete", {"name": name}, status=403, method="DELETE")
+    assert [bare.strong.put(file, data=b"other").status_code, bare.strong.delete(file).status_code] == [403, 403]
+    # Another model gets the name: that one is meant from then on, and the first is held still.
+    mlflow(bare.strong, bare, "/registered-models/rename", {"name": name, "new_name": f"{name}-x"})
+    mlflow(bare.strong, bare, "/registered-models/create", {"name": name})
+    mlflow(bare.strong, bare, "/model-versions/create", {"name": name, "source": "s3://elsewhere/model"})
+    first = kept(bare.strong, bare)[f"{name}/1"]["id"]
+    second = hold(bare, "model", f"{name}/1")
+    assert second["id"] != first and second["files"] == "none held"
+    for one in (name, f"{name}-x"):
+        mlflow(bare.strong, bare, "/model-versions/delete", {"name": one, "version": "1"}, status=403, method="DELETE")
+    hold(bare, "model", f"{name}/1", on=False)
+    hold(bare, "model", first, on=False)
+    for one in (name, f"{name}-x"):
+        mlflow(bare.strong, bare, "/model-versions/delete", {"name": one, "version": "1"}, method="DELETE")
+    assert bare.strong.put(file, data=b"other").status_code == 200
+
+
+def test_a_backup_is_held_without_a_rule(bare):
+    def run():
+        made = bare.cli("backup", "run", "--json", "--token-file", str(bare.token_file))
+        assert json.loads(made.stdout)["state"] == "done", made.stdout
+
+    run()
+    hold(bare, "backup", f"{bare.place}#1")
+    hold(bare, "backup", f"{bare.place}#7", status=404)
+    run()
+    run()
+    assert json.loads(bare.cli("backup", "verify", "1", "--json", "--token-file", str(bare.token_file)).stdout)["ok"]
+    hold(bare, "backup", f"{bare.place}#1", on=False)
+    run()
+    assert bare.cli("backup", "verify", "1", "--json", "--token-file", str(bare.token_file), check=False).returncode != 0
 
 
 def test_backups_outlive_the_number_that_is_kept(ruled):

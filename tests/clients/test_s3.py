@@ -165,6 +165,36 @@ def test_parts_are_summed_as_their_upload_asks_and_nothing_else_is_published(s3_
     assert s3.get_object(Bucket=bucket, Key="k")["Body"].read() == body
 
 
+def test_parts_that_make_no_object_are_refused_as_s3_refuses_them(s3, bucket):
+    def begun(*bodies):
+        upload = {"Bucket": bucket, "Key": "k", "UploadId": s3.create_multipart_upload(Bucket=bucket, Key="k")["UploadId"]}
+        return upload, [s3.upload_part(**upload, PartNumber=number, Body=body)["ETag"] for number, body in enumerate(bodies, 1)]
+
+    def refused(upload, *parts):
+        named = {"Parts": [{"PartNumber": number, "ETag": etag} for number, etag in parts]}
+        return code_of(s3.complete_multipart_upload, **upload, MultipartUpload=named)
+
+    upload, (one, two) = begun(b"x" * (5 << 20), b"y")
+    assert refused(upload) == "MalformedXML"
+    assert code_of(s3.complete_multipart_upload, **upload) == "MalformedXML"
+    for falling in (((2, two), (1, one)), ((1, one), (2, two), (1, one))):
+        assert refused(upload, *falling) == "InvalidPartOrder", falling
+    for number in (0, -1):
+        assert refused(upload, (number, one), (2, two)) == "InvalidArgument", number
+    for missing in ((3, two), (10_001, two), (2, one), (2, '"0123456789abcdef0123456789abcdef"')):
+        assert refused(upload, (1, one), missing) == "InvalidPart", missing
+    for number in (0, -1, 10_001):
+        assert code_of(s3.upload_part, **upload, PartNumber=number, Body=b"x") == "InvalidArgument", number
+    small, tags = begun(b"x", b"y")
+    assert refused(small, *enumerate(tags, 1)) == "EntityTooSmall"
+    assert refused(dict(upload, UploadId="0" * 32), (1, one)) == "NoSuchUpload"
+    # Nothing of it was published, and a part that is named twice in a row was sent twice.
+    assert code_of(s3.head_object, Bucket=bucket, Key="k") == "404"
+    named = [{"PartNumber": number, "ETag": etag} for number, etag in ((1, two), (1, one), (2, two))]
+    s3.complete_multipart_upload(**upload, MultipartUpload={"Parts": named})
+    assert s3.get_object(Bucket=bucket, Key="k")["ContentLength"] == (5 << 20) + 1
+
+
 def test_a_buckets_tags_come_with_it(s3):
     name = f"t-{uuid.uuid4().hex[:12]}"
     tags = [{"Key": "a", "Value": "b"}]

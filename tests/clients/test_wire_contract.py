@@ -403,6 +403,9 @@ def test_artifacts_are_never_shown_as_pages(api, run, experiment):
     answer = api.get(url)
     assert answer.headers["x-content-type-options"] == "nosniff"
     assert answer.headers["content-disposition"].startswith("attachment")
+    # Where the address does not end with the file's name, a browser is told it.
+    by_page = api.get(f"{api.url}/get-artifact", params={"run_uuid": run, "path": "page.html"})
+    assert by_page.headers["content-disposition"] == 'attachment; filename="page.html"', by_page.text
 
 
 # 9–11. what clients ask before they log in

@@ -42,7 +42,7 @@ use data::VerdictPolicy;
 use gate::Action;
 use kernel::{Clock, Micros, Problem};
 use tokio::sync::{Notify, Semaphore};
-use vault::db::{Db, SystemDb, Writer};
+use vault::db::{Db, Reader, SystemDb, Writer};
 use vault::objects::Objects;
 
 pub use attest::evidence::{Claim, State as ClaimState};
@@ -146,15 +146,8 @@ impl Admission {
     fn keep(&self, writer: &mut Writer<'_>, subject: &Subject, at: Micros) -> Result<(), Problem> {
         let Some(rules) = self.0.retention.as_ref().filter(|rules| rules.have(retention::Kind::Model)) else { return Ok(()) };
         let Some(standing) = store::standings::get(writer, subject)? else { return Ok(()) };
-        let objects = match &standing.place {
-            Some(place) => artifacts::objects_below(writer, place)?,
-            // In a bucket of this server they are held there.
-            None => match store::standings::storage_location(writer, subject)? {
-                Some(address) => buckets::objects_below(writer, &standing.workspace, &address)?,
-                None => Vec::new(),
-            },
-        };
-        let (id, shown) = (subject.id(), format!("{}/{}", standing.name, subject.number));
+        let objects = objects_of(writer, &standing)?;
+        let (id, shown) = (subject.id(), shown(&standing));
         let kept = retention::Subject {
             kind: retention::Kind::Model,
             id: &id,
@@ -169,5 +162,34 @@ impl Admission {
 
     fn db(&self) -> &Db {
         &self.0.db
+    }
+}
+
+impl retention::Find for Admission {
+    fn kind(&self) -> retention::Kind {
+        retention::Kind::Model
+    }
+
+    fn find(&self, reader: &mut Reader<'_>, workspace: &str, name: &str) -> Result<Option<retention::Found>, Problem> {
+        let Some(standing) = store::standings::called(reader, workspace, name)? else { return Ok(None) };
+        let objects = objects_of(reader, &standing)?;
+        Ok(Some(retention::Found { id: standing.subject.id(), shown: shown(&standing), objects }))
+    }
+}
+
+/// What people call a version.
+fn shown(standing: &Standing) -> String {
+    format!("{}/{}", standing.name, standing.subject.number)
+}
+
+/// The objects of a version's files, as far as they lie on this server.
+fn objects_of(reader: &mut Reader<'_>, standing: &Standing) -> Result<Vec<String>, Problem> {
+    if let Some(place) = &standing.place {
+        return artifacts::objects_below(reader, place);
+    }
+    // In a bucket of this server they are held there.
+    match store::standings::storage_location(reader, &standing.subject)? {
+        Some(address) => buckets::objects_below(reader, &standing.workspace, &address),
+        None => Ok(Vec::new()),
     }
 }

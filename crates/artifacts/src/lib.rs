@@ -28,7 +28,7 @@ pub use config::{ArtifactsConfig, KeyGround, KeyPolicy};
 pub use manifest::{Manifest, ManifestEntry, manifest};
 pub use ops::delete::DeleteArtifacts;
 pub use ops::key_life::{
-    ApproveDestroy, CancelDestroy, DestroyDue, Destroyed, ListDestroys, RequestDestroy, RewrapDue, RotateDue, Rotated,
+    ApproveDestroy, CancelDestroy, DestroyDue, Destroyed, DestroysOf, ListDestroys, RequestDestroy, RewrapDue, RotateDue, Rotated,
 };
 pub use ops::key_state::{GetKeysStatus, KeyVersion, KeysReport, KeysStatus, VerifyKeys, WorkspaceKey};
 pub use ops::keys::{NewVersion, RenewRootKey, RewrapKeys, RotateRootKey, RotateWorkspaceKey};

@@ -162,8 +162,8 @@ impl Chain {
         Err(match (fault, sequence, self.newest()) {
             (Some(error), None, Some(good)) => error.behind(good.manifest.sequence),
             (Some(error), ..) => error.again(),
-            (None, Some(sequence), _) => BackupError::None(format!("{}, number {sequence}", target.shown())),
-            (None, None, _) => BackupError::None(target.shown().to_owned()),
+            (None, Some(sequence), _) => BackupError::None(format!("`{}` of the number {sequence}", target.shown())),
+            (None, None, _) => BackupError::None(format!("`{}`", target.shown())),
         })
     }
 

@@ -35,7 +35,7 @@ pub enum BackupError {
 impl fmt::Display for BackupError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::None(place) => write!(f, "there is no backup in `{place}`"),
+            Self::None(place) => write!(f, "there is no backup in {place}"),
             Self::Malformed(sequence, why) => write!(f, "the manifest of backup {sequence} cannot be read: {why}"),
             Self::Signer(sequence) => {
                 write!(

@@ -46,7 +46,7 @@ use audit::Audit;
 use gate::{Action, BoxFuture, Permit};
 use kernel::{Clock, Micros, Problem, Secret};
 use tokio::sync::Notify;
-use vault::db::{Db, SystemDb, Writer};
+use vault::db::{Db, Reader, SystemDb, Writer};
 use vault::keys::Keyring;
 use vault::objects::Objects;
 
@@ -201,3 +201,21 @@ fn subject_of(target: &str, sequence: u64) -> String {
 
 /// A future of a port.
 type Future<'a, T> = BoxFuture<'a, Result<T, Problem>>;
+
+impl retention::Find for Backup {
+    fn kind(&self) -> retention::Kind {
+        retention::Kind::Backup
+    }
+
+    fn find(&self, reader: &mut Reader<'_>, workspace: &str, name: &str) -> Result<Option<retention::Found>, Problem> {
+        let Some((place, Ok(sequence))) = name.rsplit_once('#').map(|(place, number)| (place, number.parse::<u64>())) else {
+            return Ok(None);
+        };
+        // Backups are the server's own. One that was taken away has no manifest any more.
+        if !workspace.is_empty() || store::kept_manifest(reader, place, sequence)?.is_none() {
+            return Ok(None);
+        }
+        let id = subject_of(place, sequence);
+        Ok(Some(retention::Found { shown: id.clone(), id, objects: Vec::new() }))
+    }
+}

@@ -1,6 +1,6 @@
 //! The vault: keys and their rotations, backups and drills, what is retained and held, buckets.
 
-use artifacts::{ApproveDestroy, CancelDestroy, GetKeysStatus, KeysStatus, ListDestroys, RotateWorkspaceKey};
+use artifacts::{ApproveDestroy, CancelDestroy, DestroysOf, GetKeysStatus, KeysStatus, ListDestroys, RotateWorkspaceKey};
 use askama::Template;
 use backup::ops::{ApproveRestore, DrillBackup, ListRequests, ListRuns, RunBackup};
 use backup::{Run, RunKind, RunState};
@@ -277,7 +277,12 @@ fn buckets_table(buckets: &[Bucket], query: &Query) -> Table {
 }
 
 async fn destroys(visitor: &Visitor, rooms: &Rooms) -> Result<Option<ActingTable>, Problem> {
-    let Some(found) = if_allowed(visitor, ListDestroys { room: rooms.artifacts.clone() }).await? else { return Ok(None) };
+    let list = |of| ListDestroys { room: rooms.artifacts.clone(), of };
+    let found = match if_allowed(visitor, list(DestroysOf::Server)).await? {
+        Some(all) => Some(all),
+        None => if_allowed(visitor, list(DestroysOf::Workspace)).await?,
+    };
+    let Some(found) = found else { return Ok(None) };
     let empty = || (rooms.artifacts.clone(), String::new());
     let (room, request) = empty();
     let may_approve = visitor.might(&ApproveDestroy { room, request }).await?;
@@ -368,7 +373,7 @@ async fn retained(visitor: &Visitor, rooms: &Rooms, found: &KeptPage, query: &Qu
             |retention| format!("{} until {}", retention.mode.word(), moment(retention.until)),
         );
         let (value, words) = if one.lock.hold { ("lift", "Lift the hold") } else { ("hold", "Hold for the law") };
-        let hidden = vec![("kind", one.kind.word().to_owned()), ("name", one.name.clone())];
+        let hidden = vec![("kind", one.kind.word().to_owned()), ("name", one.subject.clone())];
         let buttons =
             may_hold.then_some(Button { value, words: words.to_owned(), is_plain: true, is_grave: one.lock.hold, hidden });
         let cells = vec![
@@ -390,7 +395,7 @@ async fn retained(visitor: &Visitor, rooms: &Rooms, found: &KeptPage, query: &Qu
         title: format!("Retained, enforced {enforced}; the compliance clock says {}", moment(found.clock.at)),
         columns: vec!["What", "Name", "Retained", "Hold", "Rule"],
         rows: found.kept.iter().map(row).collect(),
-        empty: "No rule retains anything here. [[retention.rules]] in the configuration make them.".to_owned(),
+        empty: "Nothing is retained here as a whole: neither a rule does it nor a legal hold.".to_owned(),
         next: found.next.as_ref().map(|after| next(query, "kept", after)).unwrap_or_default(),
     })
 }

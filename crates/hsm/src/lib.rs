@@ -75,6 +75,8 @@ pub enum Answer {
     NoVersion,
     /// The module cannot do it now.
     Unavailable(String),
+    /// The token does not take the PIN. It must not be tried again: a few wrong ones lock a token.
+    PinRefused(String),
 }
 
 impl Request {
@@ -125,6 +127,7 @@ impl Answer {
             Self::Refused(why) => body(16, &[why.as_bytes()]),
             Self::NoVersion => body(17, &[]),
             Self::Unavailable(why) => body(18, &[why.as_bytes()]),
+            Self::PinRefused(why) => body(19, &[why.as_bytes()]),
         }
     }
 
@@ -146,6 +149,7 @@ impl Answer {
             (16, [why]) => Some(Self::Refused(text(why)?)),
             (17, []) => Some(Self::NoVersion),
             (18, [why]) => Some(Self::Unavailable(text(why)?)),
+            (19, [why]) => Some(Self::PinRefused(text(why)?)),
             _ => None,
         }
     }
@@ -253,6 +257,7 @@ mod tests {
             Answer::Refused("changed".to_owned()),
             Answer::NoVersion,
             Answer::Unavailable("no token".to_owned()),
+            Answer::PinRefused("another".to_owned()),
         ]
     }
 

@@ -16,7 +16,7 @@ use clap::Parser;
 use hsm::{Answer, Request};
 use zeroize::Zeroizing;
 
-use token::{Iv, Token, Wanted};
+use token::{Closed, Iv, Token, Wanted};
 
 /// What the server says when it starts this.
 #[derive(Parser)]
@@ -57,7 +57,8 @@ fn shut_in() -> Result<(), String> {
         .map_err(|error| format!("the kernel does not keep this process to itself: {error}"))
 }
 
-/// The token is opened at the first request, and anew after it failed: a module that was unplugged may come back.
+/// The token is opened at the first request, and anew after it failed: a module that was unplugged may come back. A PIN that was refused is
+/// never tried again.
 fn serve(arguments: &Arguments) -> Result<(), String> {
     let variable = &arguments.pin_variable;
     let pin = std::env::var(variable).map_err(|_| format!("the variable `{variable}` with the PIN is not set"))?;
@@ -72,11 +73,16 @@ fn serve(arguments: &Arguments) -> Result<(), String> {
     let (mut input, mut output) = (stdin().lock(), stdout().lock());
     let broken = |error: std::io::Error| format!("the server is gone: {error}");
     let mut open = None;
+    let mut refused: Option<String> = None;
     while let Some(body) = hsm::read(&mut input).map_err(broken)? {
         let request = Request::decode(&body).ok_or("the server talks nonsense")?;
-        let answer = match opened(&mut open, &wanted) {
-            Ok(token) => token.answer(request),
-            Err(why) => Answer::Unavailable(why),
+        let answer = match refused.clone() {
+            Some(why) => Answer::PinRefused(why),
+            None => match opened(&mut open, &wanted) {
+                Ok(token) => token.answer(request),
+                Err(Closed::Unavailable(why)) => Answer::Unavailable(why),
+                Err(Closed::Pin(why)) => Answer::PinRefused(refused.insert(why).clone()),
+            },
         };
         if matches!(answer, Answer::Unavailable(_)) {
             open = None;
@@ -86,7 +92,7 @@ fn serve(arguments: &Arguments) -> Result<(), String> {
     Ok(())
 }
 
-fn opened<'a>(open: &'a mut Option<Token>, wanted: &Wanted) -> Result<&'a Token, String> {
+fn opened<'a>(open: &'a mut Option<Token>, wanted: &Wanted) -> Result<&'a Token, Closed> {
     match open {
         Some(token) => Ok(token),
         None => Ok(open.insert(Token::open(wanted)?)),

@@ -52,13 +52,22 @@ pub struct Token {
     iv: Iv,
 }
 
+/// Why a token does not open, in words.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Closed {
+    /// It may open later.
+    Unavailable(String),
+    /// It does not take the PIN, and must not be given it again.
+    Pin(String),
+}
+
 impl Token {
-    /// Loads the module and logs in.
+    /// Loads the module and logs in, once.
     ///
     /// # Errors
-    /// What went wrong, in words.
-    pub fn open(wanted: &Wanted) -> Result<Self, String> {
-        let said = |error: Error| format!("the PKCS#11 module `{}`: {error}", wanted.module.display());
+    /// What went wrong.
+    pub fn open(wanted: &Wanted) -> Result<Self, Closed> {
+        let said = |error: Error| Closed::Unavailable(format!("the PKCS#11 module `{}`: {error}", wanted.module.display()));
         let module = Pkcs11::new(&wanted.module).map_err(said)?;
         match module.initialize(CInitializeArgs::new(CInitializeFlags::OS_LOCKING_OK)) {
             Err(Error::Pkcs11(RvError::CryptokiAlreadyInitialized, _)) | Ok(()) => {}
@@ -66,19 +75,24 @@ impl Token {
         }
         let mut found = None;
         for slot in module.get_slots_with_initialized_token().map_err(said)? {
-            if module.get_token_info(slot).map_err(said)?.label() == wanted.token {
-                let twice = format!("two tokens have the label `{}`", wanted.token);
-                if found.replace(slot).is_some() {
-                    return Err(twice);
-                }
+            if module.get_token_info(slot).map_err(said)?.label() == wanted.token && found.replace(slot).is_some() {
+                return Err(Closed::Unavailable(format!("two tokens have the label `{}`", wanted.token)));
             }
         }
-        let slot = found.ok_or_else(|| format!("no token has the label `{}`", wanted.token))?;
+        let none = || Closed::Unavailable(format!("no token has the label `{}`", wanted.token));
+        let slot = found.ok_or_else(none)?;
+        // Where the module says so, a token that is locked is not asked.
+        if module.get_token_info(slot).map_err(said)?.user_pin_locked() {
+            return Err(Closed::Pin(locked(&wanted.token)));
+        }
         let session = module.open_rw_session(slot).map_err(said)?;
         let pin = AuthPin::new(wanted.pin.as_str().into());
         match session.login(UserType::User, Some(&pin)) {
             Err(Error::Pkcs11(RvError::UserAlreadyLoggedIn, _)) | Ok(()) => {}
-            Err(error) => return Err(said(error)),
+            Err(error) => {
+                let is_last = || module.get_token_info(slot).is_ok_and(|info| info.user_pin_final_try());
+                return Err(pin_refused(&error, &wanted.token, is_last).map_or_else(|| said(error), Closed::Pin));
+            }
         }
         Ok(Self { session, _module: module, key: wanted.key.clone(), iv: wanted.iv })
     }
@@ -238,6 +252,29 @@ impl Token {
     fn destroy(&self, version: i64) -> Result<(), Failed> {
         Ok(self.session.destroy_object(self.handle(version)?)?)
     }
+}
+
+/// What the token has against the PIN, if it is that; `is_last` asks whether one more wrong one locks it.
+fn pin_refused(error: &Error, token: &str, is_last: impl FnOnce() -> bool) -> Option<String> {
+    let Error::Pkcs11(code, _) = error else { return None };
+    match code {
+        RvError::PinIncorrect | RvError::PinInvalid | RvError::PinLenRange => {
+            let last = if is_last() { "; one more wrong PIN locks it" } else { "" };
+            Some(format!("the token `{token}` does not take the PIN{last}"))
+        }
+        RvError::PinLocked => Some(locked(token)),
+        RvError::PinExpired => {
+            Some(format!("the PIN of the token `{token}` has expired: set a new one with the module's own tool"))
+        }
+        RvError::UserPinNotInitialized => {
+            Some(format!("the token `{token}` has no user PIN yet: set one with the module's own tool"))
+        }
+        _ => None,
+    }
+}
+
+fn locked(token: &str) -> String {
+    format!("the PIN of the token `{token}` is locked after too many wrong ones: its security officer must set a new one")
 }
 
 /// Why something was not done.

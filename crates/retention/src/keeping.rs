@@ -38,10 +38,8 @@ pub fn guard_objects(reader: &mut Reader<'_>, ids: &[ObjectId]) -> Result<(), Pr
 fn may_go(kept: &Kept, now: Micros) -> Result<(), Problem> {
     let Err(problem) = kept.lock.may_delete(now, false) else { return Ok(()) };
     let why = problem.message().rsplit(": ").next().unwrap_or_default();
-    Err(Problem::forbidden(format!(
-        "`{}` is retained by the rule `{}`: {why}; `strongroom retention list` shows it",
-        kept.name, kept.rule
-    )))
+    let by = if kept.rule.is_empty() { String::new() } else { format!(" by the rule `{}`", kept.rule) };
+    Err(Problem::forbidden(format!("`{}` is retained{by}: {why}; `strongroom retention list` shows it", kept.name)))
 }
 
 /// Why what a workspace's key opens must be kept now; none if nothing of it is retained as a whole.
@@ -51,5 +49,5 @@ fn may_go(kept: &Kept, now: Micros) -> Result<(), Problem> {
 pub fn held_reason(reader: &mut Reader<'_>, workspace: &str) -> Result<Option<String>, Problem> {
     let now = now(reader)?;
     let count = kept::held_count(reader, workspace, now)?;
-    Ok((count > 0).then(|| format!("{count} versions of data sets and models are retained by rules")))
+    Ok((count > 0).then(|| format!("{count} versions of data sets and models are retained")))
 }

@@ -1,6 +1,6 @@
 //! Retention: what must not be deleted, changed or shortened before its time, whatever it is.
 //!
-//! Versions of objects ([`buckets`](../buckets/index.html) keeps their rows) and whole things that a rule of the operator's retains:
+//! Versions of objects ([`buckets`](../buckets/index.html) keeps their rows) and whole things that a rule of the operator's or a legal hold retains:
 //! versions of data sets and of models, and backups. Both are held by the same rules ([`lock`]), by the same clock ([`clock`]) and by
 //! triggers of the database; both may be held harder than by software, by what their bytes lie on ([`seal`]).
 //!
@@ -25,7 +25,7 @@ use std::sync::Arc;
 
 use gate::{Action, Operation};
 use kernel::{Micros, Problem};
-use vault::db::{Db, SystemDb, Writer};
+use vault::db::{Db, Reader, SystemDb, Writer};
 use vault::objects::Objects;
 
 pub use clock::{ClockState, ComplianceClock, written_time};
@@ -33,7 +33,7 @@ pub use jobs::{guard_logged_model, guard_run};
 pub use keeping::{guard, guard_objects, held_reason};
 pub use lock::{Bypass, DefaultRetention, Lock, Mode, Period, Retention};
 pub use rules::{Rules, RulesConfig};
-pub use types::{Kept, Kind, Subject};
+pub use types::{Found, Kept, Kind, Subject};
 
 /// Every verb of this room.
 pub const ACTIONS: &[Action] =
@@ -46,6 +46,18 @@ pub trait Alarm: Send + Sync {
     /// # Errors
     /// If it cannot be kept. Then nothing is bypassed.
     fn bypassed(&self, writer: &mut Writer<'_>, bypassed: &Bypassed) -> Result<(), Problem>;
+}
+
+/// Finds what can be held though no rule retains it. Implemented by the rooms that keep such things.
+pub trait Find: Send + Sync {
+    /// What the room keeps.
+    fn kind(&self) -> Kind;
+
+    /// The thing of this name or id in a workspace (its id; empty for what is the server's), if it is whole and there.
+    ///
+    /// # Errors
+    /// Of the database.
+    fn find(&self, reader: &mut Reader<'_>, workspace: &str, name: &str) -> Result<Option<Found>, Problem>;
 }
 
 /// A bypass of governance.
@@ -77,6 +89,7 @@ pub struct Keeping {
     clock: ComplianceClock,
     rules: Rules,
     alarm: Option<Arc<dyn Alarm>>,
+    rooms: Arc<[Arc<dyn Find>]>,
 }
 
 impl Keeping {
@@ -84,13 +97,20 @@ impl Keeping {
     #[must_use]
     pub fn new((db, system): (Db, SystemDb), objects: Objects, rules: Rules) -> Self {
         let clock = rules.clock().clone();
-        Self { db, system, objects, clock, rules, alarm: None }
+        Self { db, system, objects, clock, rules, alarm: None, rooms: Arc::new([]) }
     }
 
     /// The same, telling of each bypass.
     #[must_use]
     pub fn with_alarm(mut self, alarm: Arc<dyn Alarm>) -> Self {
         self.alarm = Some(alarm);
+        self
+    }
+
+    /// The same, which finds in these rooms what no rule retains.
+    #[must_use]
+    pub fn with_rooms(mut self, rooms: Vec<Arc<dyn Find>>) -> Self {
+        self.rooms = rooms.into();
         self
     }
 

@@ -2,14 +2,14 @@
 //! right of its own, wants a reason, and opens a critical alert in the same commit.
 
 use gate::{Action, Operation, Outcome, Permit, Scope, Target};
-use kernel::{Micros, Problem};
-use vault::db::Writer;
+use kernel::{Micros, Problem, random_id};
+use vault::db::{Reader, Writer};
 use vault::objects::Enforcement;
 
 use crate::clock::ClockState;
 use crate::lock::{Lock, Mode, Retention};
 use crate::store::{kept as store, seals};
-use crate::types::{Kept, Kind};
+use crate::types::{Found, Kept, Kind};
 use crate::{Bypassed, Keeping};
 
 /// Things of one page.
@@ -142,11 +142,11 @@ impl Operation for ExtendKept {
             kept.lock.may_become(Some(wanted), now, is_stricter)?;
             Ok(Lock { retention: Some(wanted), ..kept.lock })
         };
-        self.room.clone().change(&permit, self.which, change, "").await
+        self.room.clone().change(&permit, (self.which, Unretained::Refused), change, "").await
     }
 }
 
-/// Puts a thing under a legal hold, or lifts it.
+/// Puts a thing under a legal hold, whether a rule retains it or not, or lifts it.
 pub struct HoldKept {
     /// The room.
     pub room: Keeping,
@@ -166,7 +166,9 @@ impl Operation for HoldKept {
 
     async fn run(self, permit: Permit<Self>) -> Result<Kept, Problem> {
         let hold = self.hold;
-        self.room.clone().change(&permit, self.which, move |_, kept, _| Ok(Lock { hold, ..kept.lock }), "").await
+        let unretained = if hold { Unretained::Begun } else { Unretained::Refused };
+        let change = move |_: &mut Writer<'_>, kept: &Kept, _: Micros| Ok(Lock { hold, ..kept.lock });
+        self.room.clone().change(&permit, (self.which, unretained), change, "").await
     }
 }
 
@@ -208,27 +210,58 @@ impl Operation for BypassKept {
             }
             Ok(Lock { retention, ..kept.lock })
         };
-        self.room.clone().change(&permit, self.which, change, &said).await
+        self.room.clone().change(&permit, (self.which, Unretained::Refused), change, &said).await
     }
 }
 
+/// What a change does with a thing that nothing retains.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Unretained {
+    Refused,
+    Begun,
+}
+
 impl Keeping {
+    /// What is called so now; what had the name before is not meant.
+    fn find(&self, reader: &mut Reader<'_>, workspace: &str, which: &Named) -> Result<Option<Found>, Problem> {
+        let mut rooms = self.rooms.iter().filter(|room| room.kind() == which.kind);
+        rooms.next().map_or(Ok(None), |room| room.find(reader, workspace, &which.name))
+    }
+
     async fn change<O: ?Sized>(
         self,
         permit: &Permit<O>,
-        which: Named,
+        (which, unretained): (Named, Unretained),
         change: impl FnOnce(&mut Writer<'_>, &Kept, Micros) -> Result<Lock, Problem> + Send + 'static,
         reason: &str,
     ) -> Result<Kept, Problem> {
         let workspace = which.reach.workspace(permit)?;
-        let (clock, reason) = (self.clock, reason.to_owned());
+        let (room, reason) = (self.clone(), reason.to_owned());
         let write = move |writer: &mut Writer<'_>| {
-            let kept = store::named(writer, &workspace, which.kind, &which.name)?.ok_or_else(|| {
-                Problem::not_found("nothing of this name is retained here; `strongroom retention list` shows what is")
-            })?;
-            let now = clock.tick(writer)?.at;
+            let found = room.find(writer, &workspace, &which)?;
+            let known = match &found {
+                Some(found) => store::find(writer, which.kind, &found.id)?,
+                None => store::named(writer, &workspace, which.kind, &which.name)?,
+            };
+            let now = room.clock.tick(writer)?.at;
+            let is_known = known.is_some();
+            let found = found.filter(|_| unretained == Unretained::Begun);
+            let begun = || found.as_ref().map(|found| begin(found, which.kind, &workspace, now));
+            let Some(kept) = known.or_else(begun) else { return Err(nothing_there(&which, unretained)) };
+            let objects = found.as_ref().map(|found| found.objects.as_slice()).unwrap_or_default();
             let lock = change(writer, &kept, now)?;
-            store::set_lock(writer, &kept.id, lock, None)?;
+            let object_count = kept.object_count.max(i64::try_from(objects.len()).unwrap_or(i64::MAX));
+            let kept = Kept { lock, object_count, ..kept };
+            if is_known {
+                store::set_lock(writer, &kept.id, lock, None)?;
+                store::add_objects(writer, &kept.id, objects)?;
+            } else {
+                store::insert(writer, &kept, objects)?;
+            }
+            // Nothing but a hold had retained it.
+            if kept.rule.is_empty() && !lock.is_some() {
+                store::forget(writer, &kept.id)?;
+            }
             let (mode, until) = lock.retention.map_or(("none", 0), |one| (one.mode.word(), one.until.0));
             let outcome = Outcome::done()
                 .resource(kept.subject.clone())
@@ -237,8 +270,39 @@ impl Keeping {
                 .with("retain_until", until)
                 .with("legal_hold", i64::from(lock.hold));
             let outcome = if reason.is_empty() { outcome } else { outcome.with("reason", reason) };
-            Ok((Kept { lock, ..kept }, outcome))
+            Ok((kept, outcome))
         };
         self.db.write(permit, write).await
+    }
+}
+
+/// A thing that no rule retains, before its lock is put on.
+fn begin(found: &Found, kind: Kind, workspace: &str, now: Micros) -> Kept {
+    Kept {
+        id: random_id(),
+        kind,
+        subject: found.id.clone(),
+        name: found.shown.clone(),
+        workspace: workspace.to_owned(),
+        rule: String::new(),
+        lock: Lock::default(),
+        created_at: now,
+        object_count: 0,
+    }
+}
+
+fn nothing_there(which: &Named, unretained: Unretained) -> Problem {
+    match unretained {
+        Unretained::Refused => {
+            Problem::not_found("nothing of this name is retained here; `strongroom retention list` shows what is")
+        }
+        Unretained::Begun => {
+            let form = match which.kind {
+                Kind::Dataset => "NAME@3",
+                Kind::Model => "NAME/3",
+                Kind::Backup => "PLACE#3",
+            };
+            Problem::not_found(format!("there is no {} of this name here; say {form}", which.kind.noun()))
+        }
     }
 }

@@ -70,6 +70,17 @@ pub struct Subject<'a> {
     pub objects: &'a [String],
 }
 
+/// A thing that can be held though no rule retains it, as its own room knows it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Found {
+    /// Its id, as [`Subject::id`].
+    pub id: String,
+    /// What people call it now, as [`Subject::shown`].
+    pub shown: String,
+    /// The objects that it is made of now, where no row of its own kind says so.
+    pub objects: Vec<String>,
+}
+
 /// A thing that is retained, or was.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Kept {
@@ -83,7 +94,7 @@ pub struct Kept {
     pub name: String,
     /// The workspace's id; empty for what is the server's.
     pub workspace: String,
-    /// The rule that it is retained by.
+    /// The rule that it is retained by; empty for what somebody put under a legal hold and no rule retains.
     pub rule: String,
     /// What holds it.
     pub lock: Lock,

@@ -13,13 +13,13 @@ use kernel::{Clock, FakeClock, Problem};
 use parking_lot::Mutex;
 use testkit::gate::TEST_WORKSPACE;
 use testkit::{Engine, TestGate};
-use vault::db::{Opened, Writer};
+use vault::db::{Opened, Reader, Writer};
 use vault::keys::{KeyFile, Keyring};
 use vault::objects::{Enforcement, ObjectId, Objects};
 
 use retention::ops::{BypassKept, ExtendKept, HoldKept, KeptPage, ListKept, Named, Reach};
 use retention::seal::{SealObjects, Sealed};
-use retention::{Alarm, Bypassed, ComplianceClock, Keeping, Kept, Kind, Lock, Mode, Retention, Rules, Subject};
+use retention::{Alarm, Bypassed, ComplianceClock, Find, Found, Keeping, Kept, Kind, Lock, Mode, Retention, Rules, Subject};
 
 const DAY: i64 = 86_400;
 const RULES: &str = r#"
@@ -203,6 +203,69 @@ fn compliance_is_neither_shortened_nor_ended_before_its_time_and_governance_only
         world.may_go(Kind::Dataset, "clinic").await.unwrap();
         world.call(hold(false)).await.unwrap();
         world.may_go(Kind::Dataset, "trial-2").await.unwrap();
+    });
+}
+
+/// A version of a model, as its room knows it.
+struct Shelf(Mutex<Found>);
+
+impl Find for Shelf {
+    fn kind(&self) -> Kind {
+        Kind::Model
+    }
+
+    fn find(&self, _: &mut Reader<'_>, workspace: &str, name: &str) -> Result<Option<Found>, Problem> {
+        let found = self.0.lock().clone();
+        Ok(Some(found).filter(|found| workspace == TEST_WORKSPACE && (found.shown == name || found.id == name)))
+    }
+}
+
+#[test]
+fn a_legal_hold_needs_no_rule_and_leaves_nothing_behind() {
+    on_both_engines(async |world| {
+        let found = Found { id: "m_1/3".to_owned(), shown: "churn/3".to_owned(), objects: vec![OBJECT.to_owned()] };
+        let shelf = Arc::new(Shelf(Mutex::new(found)));
+        let room = world.room.clone().with_rooms(vec![Arc::clone(&shelf) as Arc<dyn Find>]);
+        let which = |name: &str| Named { reach: Reach::Workspace, kind: Kind::Model, name: name.to_owned() };
+        let hold = |name: &str, hold| HoldKept { room: room.clone(), which: which(name), hold };
+        for (name, is_held) in [("churn/3", false), ("churn/4", true)] {
+            let refused = world.call(hold(name, is_held)).await.unwrap_err();
+            assert_eq!(refused.kind(), kernel::Kind::NotFound, "{name}");
+        }
+        let until = world.gate.clock.now().plus_secs(DAY);
+        let extend = |name: &str| {
+            let retention = Retention { mode: Mode::Compliance, until };
+            ExtendKept { room: room.clone(), which: which(name), retention }
+        };
+        assert!(world.call(extend("churn/3")).await.is_err(), "only what is retained is retained longer");
+        let kept = world.call(hold("churn/3", true)).await.unwrap();
+        assert_eq!((kept.rule.as_str(), kept.object_count, kept.lock.hold), ("", 1, true));
+        let refused = world.may_go(Kind::Model, "m_1/3").await.unwrap_err();
+        assert!(refused.message().contains("legal hold") && !refused.message().contains("rule"), "{refused}");
+        let object = ObjectId::parse(OBJECT).unwrap();
+        let asked = object.clone();
+        assert!(world.opened.system.read(move |reader| retention::guard_objects(reader, &[asked])).await.is_err());
+        for sql in ["DELETE FROM retained", "DELETE FROM retained_object"] {
+            assert!(world.sql(sql).await.is_err(), "{sql}");
+        }
+        // Files that came since are held when it is asked for again.
+        shelf.0.lock().objects.push("f".repeat(32));
+        assert_eq!(world.call(hold("churn/3", true)).await.unwrap().object_count, 2);
+        // The name is another one's now: that one is meant, and what had it before goes by its id.
+        shelf.0.lock().id = "m_2/3".to_owned();
+        assert_eq!(world.call(hold("churn/3", true)).await.unwrap().subject, "m_2/3");
+        assert_eq!(world.list().await.kept.len(), 2);
+        world.call(hold("churn/3", false)).await.unwrap();
+        assert!(world.may_go(Kind::Model, "m_1/3").await.is_err());
+        world.call(hold("m_1/3", false)).await.unwrap();
+        assert!(world.list().await.kept.is_empty());
+        world.may_go(Kind::Model, "m_1/3").await.unwrap();
+        world.opened.system.read(move |reader| retention::guard_objects(reader, &[object])).await.unwrap();
+        // A retention that was put on meanwhile stays when the hold goes.
+        world.call(hold("churn/3", true)).await.unwrap();
+        world.call(extend("churn/3")).await.unwrap();
+        world.call(hold("churn/3", false)).await.unwrap();
+        assert!(world.may_go(Kind::Model, "m_2/3").await.is_err());
     });
 }
 

@@ -257,11 +257,14 @@ pub async fn open_with(data: &Path, config: &Config, way: Way, root: Arc<dyn Key
         .with_more(crate::log_health::health(&audit))
         .with_more(backing::health(&config.backup))
         .with_obstacles(Arc::new(move |reader, endpoint| asked.obstacle(reader, endpoint)));
+    let backup = backing::open(data, config, &opened, (&objects, &keyring, &audit), &clock, &rules);
+    let sets = inspecting::open_data(&config.data, &opened, objects)?.with_retention(rules);
+    let keeping = keeping.with_rooms(vec![Arc::new(sets.clone()), Arc::new(admission.clone()), Arc::new(backup.clone())]);
     let ground = (opened.db.clone(), opened.system.clone());
     let detect = Detect::open(ground, config.detections.clone(), observe.receivers())?;
     let rooms = Rooms {
         detect,
-        backup: backing::open(data, config, &opened, (&objects, &keyring, &audit), &clock, &rules),
+        backup,
         serving,
         predictions,
         observe,
@@ -271,7 +274,7 @@ pub async fn open_with(data: &Path, config: &Config, way: Way, root: Arc<dyn Key
         traces: traces::Traces::new(opened.db.clone()),
         registry: Registry::new(opened.db.clone()).with_admission(Arc::new(admission.clone())),
         evaluation: evaluation::Evaluation::new(opened.db.clone()),
-        data: inspecting::open_data(&config.data, &opened, objects)?.with_retention(rules),
+        data: sets,
         admission,
         retrain: retrain::Retrain::new(opened.db.clone(), opened.system.clone(), artifacts.clone(), config.retrain.clone()),
         buckets,

@@ -126,6 +126,25 @@ fn who_has_only_a_password_works_with_it() {
     let without = world.run(&["account", "show", "--user", "alice"], "");
     assert_eq!(without.status.code(), Some(2));
     assert!(String::from_utf8_lossy(&without.stderr).contains("STRONGROOM_PASSWORD"));
+    let of_nobody = world.run(&["user", "create", "carl", "--password-file", &new], "");
+    assert_eq!(of_nobody.status.code(), Some(2));
+    assert!(String::from_utf8_lossy(&of_nobody.stderr).contains("comes on stdin"), "{of_nobody:?}");
+    assert!(!world.good(&["user", "list"], "").contains("carl"), "nothing was done");
+}
+
+#[test]
+fn a_mode_of_retention_is_read_in_any_case_and_nothing_else_is_one() {
+    let world = world("");
+    for (mode, code, says) in [("compliance", 4, "nothing of this name is retained"), ("sometimes", 2, "sometimes")] {
+        let words = ["retention", "extend", "dataset", "x@1", "--mode", mode, "--until", "2099-01-01T00:00:00Z"];
+        let output = world.run(&words, "");
+        assert_eq!(output.status.code(), Some(code), "{output:?}");
+        assert!(String::from_utf8_lossy(&output.stderr).contains(says), "{output:?}");
+    }
+    // What no rule retains can be held all the same, if it is there.
+    let output = world.run(&["retention", "hold", "dataset", "x@1"], "");
+    assert_eq!(output.status.code(), Some(4));
+    assert!(String::from_utf8_lossy(&output.stderr).contains("say NAME@3"), "{output:?}");
 }
 
 #[test]

@@ -73,6 +73,19 @@ pub(crate) fn get(reader: &mut Reader<'_>, subject: &Subject) -> Result<Option<S
     reader.query_one(&sql, &[(&subject.model_id).into(), subject.number.into()], from_row)
 }
 
+/// The version of a workspace that is called `NAME/3`, or has this id.
+pub(crate) fn called(reader: &mut Reader<'_>, workspace: &str, name: &str) -> Result<Option<Standing>, DbError> {
+    let Some((model, Ok(number))) = name.rsplit_once('/').map(|(model, number)| (model, number.parse::<i64>())) else {
+        return Ok(None);
+    };
+    // A model that is named like the id of another one does not come in its place.
+    let sql = format!(
+        "SELECT {COLUMNS} FROM {JOINED} WHERE s.workspace = $1 AND s.version = $2 AND (s.model_id = $3 OR m.name = $3)
+         ORDER BY CASE WHEN s.model_id = $3 THEN 0 ELSE 1 END LIMIT 1"
+    );
+    reader.query_one(&sql, &[workspace.into(), number.into(), model.into()], from_row)
+}
+
 /// Where the version's files are, as it was registered.
 pub(crate) fn storage_location(reader: &mut Reader<'_>, subject: &Subject) -> Result<Option<String>, DbError> {
     let sql = "SELECT storage_location FROM model_version WHERE model_id = $1 AND version = $2";

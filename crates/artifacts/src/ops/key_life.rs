@@ -152,10 +152,21 @@ impl Operation for CancelDestroy {
     }
 }
 
-/// Every request to destroy a key, the newest first.
+/// Whose requests to destroy a key are listed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DestroysOf {
+    /// Those of the workspace that the request names.
+    Workspace,
+    /// Those of every workspace.
+    Server,
+}
+
+/// Requests to destroy a key, the newest first.
 pub struct ListDestroys {
     /// The room.
     pub room: Artifacts,
+    /// Whose.
+    pub of: DestroysOf,
 }
 
 impl Operation for ListDestroys {
@@ -163,11 +174,18 @@ impl Operation for ListDestroys {
     type Output = Vec<DestroyRequest>;
 
     fn target(&self) -> Target {
-        Target::Server
+        match self.of {
+            DestroysOf::Workspace => Target::Workspace,
+            DestroysOf::Server => Target::Server,
+        }
     }
 
     async fn run(self, permit: Permit<Self>) -> Result<Vec<DestroyRequest>, Problem> {
-        self.room.objects.keys().destroy_requests(&self.room.db, &permit).await
+        let workspace = match self.of {
+            DestroysOf::Workspace => Some(permit.workspace()?.to_owned()),
+            DestroysOf::Server => None,
+        };
+        self.room.objects.keys().destroy_requests(&self.room.db, &permit, workspace).await
     }
 }
 

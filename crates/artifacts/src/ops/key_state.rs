@@ -81,7 +81,7 @@ impl Operation for GetKeysStatus {
         let (room, keyring) = (&self.room, self.room.objects.keys());
         let facts = keyring.facts(&room.db, &permit).await?;
         let root = keyring.root_facts(&room.db, &permit).await?;
-        let requests = keyring.destroy_requests(&room.db, &permit).await?;
+        let requests = keyring.destroy_requests(&room.db, &permit, None).await?;
         let read = |reader: &mut vault::db::Reader<'_>| Ok((store::objects_by_key(reader)?, tombstones(reader)?));
         let (objects, graves) = room.db.read(&permit, read).await?;
         let open = |state| matches!(state, DestroyState::Requested | DestroyState::Approved);

@@ -3,8 +3,8 @@
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 
 use artifacts::{
-    ApproveDestroy, CancelDestroy, DestroyDue, GetKeysStatus, KeyGround, KeyPolicy, ListDestroys, RequestDestroy, RewrapDue,
-    RotateDue, Rotated, VerifyKeys,
+    ApproveDestroy, CancelDestroy, DestroyDue, DestroysOf, GetKeysStatus, KeyGround, KeyPolicy, ListDestroys, RequestDestroy,
+    RewrapDue, RotateDue, Rotated, VerifyKeys,
 };
 use gate::{Attempt, Operation};
 use kernel::Micros;
@@ -186,8 +186,13 @@ async fn a_key_is_destroyed_by_two_people_after_a_wait_and_nothing_opens_any_mor
         assert!(!changed.holds(&key));
         assert!(!Tombstone { workspace: "another".to_owned(), ..tombstone.clone() }.holds(&key));
         assert_eq!(life.graves().await, std::slice::from_ref(tombstone));
-        let all = bed.gate.call(ListDestroys { room: life.room() }).await.unwrap();
-        assert_eq!((all.len(), all[0].state, all[0].ended_by.as_deref()), (1, DestroyState::Done, Some("shredder")));
+        let other = "INSERT INTO vault_key_destroy (id, workspace, reason, state, requested_by, requested_at)
+                     VALUES ('q', 'another', 'why', 'requested', 'u', 1)";
+        bed.opened.system.write(move |writer| Ok(writer.execute(other, &[])?)).await.unwrap();
+        let list = |of| bed.gate.call(ListDestroys { room: life.room(), of });
+        let own = list(DestroysOf::Workspace).await.unwrap();
+        assert_eq!((own.len(), own[0].state, own[0].ended_by.as_deref()), (1, DestroyState::Done, Some("shredder")));
+        assert_eq!(list(DestroysOf::Server).await.unwrap().len(), 2);
         let recorded = bed.gate.recorded();
         let sealed = |line: &&String| line.starts_with("sealed keys.destroy_due done") && line.contains("version_count=2");
         assert_eq!(recorded.iter().filter(sealed).count(), 1, "{recorded:?}");

@@ -4,8 +4,9 @@
 use std::collections::{HashMap, HashSet};
 
 use kernel::Problem;
-use vault::db::{Bind, Reader, Writer};
+use vault::db::{Reader, Writer};
 
+use super::held;
 use super::logged::Logged;
 
 /// What a version is called in a bucket that keeps none, or kept none when it was written.
@@ -96,13 +97,8 @@ impl OldLocks {
         Ok(())
     }
 
-    fn retain(
-        &self,
-        writer: &mut Writer<'_>,
-        [id, kind, subject, name, workspace, rule]: &[String; 6],
-        (mode, until, hold): &Locked,
-        created_at: i64,
-    ) -> Result<(), Problem> {
+    fn retain(&self, writer: &mut Writer<'_>, texts: &[String; 6], lock: &Locked, created_at: i64) -> Result<(), Problem> {
+        let [id, kind, subject, ..] = texts;
         let exists = match kind.as_str() {
             "dataset" => "SELECT 1 FROM data_version WHERE version_id = $1",
             "model" => "SELECT 1 FROM model_version WHERE model_id || '/' || version = $1",
@@ -112,27 +108,8 @@ impl OldLocks {
         if writer.query_one(exists, &[subject.into()], |row| row.int(0))?.is_none() {
             return Ok(());
         }
-        let sql =
-            "INSERT INTO retained (id, kind, subject, name, workspace, rule, lock_mode, retain_until, legal_hold, created_at)
-                   VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)";
-        let binds: [Bind<'_>; 10] = [
-            id.into(),
-            kind.into(),
-            subject.into(),
-            name.into(),
-            workspace.into(),
-            rule.into(),
-            mode.into(),
-            (*until).into(),
-            (*hold).into(),
-            created_at.into(),
-        ];
-        writer.execute(sql, &binds)?;
-        for (object, _) in self.kept_objects.iter().filter(|(_, kept)| kept == id) {
-            let sql = "INSERT INTO retained_object (object_id, retained_id) VALUES ($1, $2)";
-            writer.execute(sql, &[object.into(), id.into()])?;
-        }
-        Ok(())
+        let objects = self.kept_objects.iter().filter(|(_, kept)| kept == id).map(|(object, _)| object.as_str());
+        held::insert(writer, texts, lock, created_at, objects)
     }
 
     /// Locks of versions as they were, and versions that were deleted since go again, unless something in the backup holds them: then they
@@ -194,7 +171,7 @@ pub(super) fn hold_as_told(writer: &mut Writer<'_>, logged: &Logged) -> Result<(
         let Some(told) = logged.kept.get(&(kind.clone(), subject.clone())) else { continue };
         lock_kept(writer, (&kind, &subject), &stricter(&lock, told, now))?;
     }
-    Ok(())
+    held::hold_unretained(writer, logged, now)
 }
 
 fn lock_version(writer: &mut Writer<'_>, id: &str, (mode, until, hold): &Locked) -> Result<(), Problem> {
@@ -268,7 +245,7 @@ mod tests {
     use super::super::testing::{pairs, texts};
     use super::*;
     use kernel::Micros;
-    use vault::db::Location;
+    use vault::db::{Bind, Location};
 
     /// A version for a test: id, key, what it is called, whether it is a marker, and its lock.
     type Put<'a> = (&'a str, &'a str, &'a str, bool, Locked);

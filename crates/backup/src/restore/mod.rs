@@ -4,6 +4,7 @@
 //! The folder is no data folder of a server until the caller takes the mark away, after it was proved.
 
 mod factors;
+mod held;
 mod locks;
 mod logged;
 mod loss;

@@ -32,6 +32,8 @@ pub struct Old {
     traces: HashSet<String>,
     models: HashSet<String>,
     versions: HashSet<(String, i64)>,
+    /// Versions of models that were deleted: their rows are there still, and say nothing.
+    withdrawn: HashSet<(String, i64)>,
     batches: HashSet<String>,
     tombstones: Vec<(String, i64, String, Vec<u8>)>,
     locks: OldLocks,
@@ -80,7 +82,8 @@ impl Old {
                 artifacts: artifacts(reader)?,
                 traces: ids(reader, "SELECT trace_id FROM trace")?,
                 models: ids(reader, "SELECT model_id FROM registered_model")?,
-                versions: versions(reader)?,
+                versions: versions(reader, "")?,
+                withdrawn: versions(reader, "WHERE deleted = 1")?,
                 batches: ids(reader, "SELECT batch_id FROM prediction_batch")?,
                 tombstones: reader.query(
                     "SELECT workspace, destroyed_at, note, signature FROM vault_key_tombstone",
@@ -114,9 +117,9 @@ fn artifacts(reader: &mut Reader<'_>) -> Result<HashSet<(String, String, String)
     Ok(reader.query(sql, &[], |row| Ok((row.text(0)?, row.text(1)?, row.text(2)?)))?.into_iter().collect())
 }
 
-fn versions(reader: &mut Reader<'_>) -> Result<HashSet<(String, i64)>, Problem> {
-    let sql = "SELECT model_id, version FROM model_version";
-    Ok(reader.query(sql, &[], |row| Ok((row.text(0)?, row.int(1)?)))?.into_iter().collect())
+fn versions(reader: &mut Reader<'_>, which: &str) -> Result<HashSet<(String, i64)>, Problem> {
+    let sql = format!("SELECT model_id, version FROM model_version {which}");
+    Ok(reader.query(&sql, &[], |row| Ok((row.text(0)?, row.int(1)?)))?.into_iter().collect())
 }
 
 /// Takes back in the restored database what is not alive in the old one any more. One transaction: all of it or nothing.
@@ -224,7 +227,7 @@ fn erasures(writer: &mut Writer<'_>, old: &Old, done: &mut Replayed) -> Result<(
         writer.execute("DELETE FROM trace_run WHERE trace_id = $1", &bind)?;
         done.erased_count += writer.execute("DELETE FROM trace WHERE trace_id = $1", &bind)?;
     }
-    for (model, version) in versions(writer)?.difference(&old.versions) {
+    for (model, version) in versions(writer, "")?.difference(&old.versions) {
         if is_held(retention::guard(writer, retention::Kind::Model, &format!("{model}/{version}")))? {
             continue;
         }
@@ -233,6 +236,12 @@ fn erasures(writer: &mut Writer<'_>, old: &Old, done: &mut Replayed) -> Result<(
             writer.execute(&format!("DELETE FROM {table} WHERE model_id = $1 AND version = $2"), &binds)?;
         }
         done.erased_count += writer.execute("DELETE FROM model_version WHERE model_id = $1 AND version = $2", &binds)?;
+    }
+    for (model, version) in versions(writer, "WHERE deleted = 0")?.intersection(&old.withdrawn) {
+        if !is_held(retention::guard(writer, retention::Kind::Model, &format!("{model}/{version}")))? {
+            withdraw(writer, model, *version)?;
+            done.erased_count += 1;
+        }
     }
     for id in ids(writer, "SELECT model_id FROM registered_model")?.difference(&old.models) {
         // One of its versions is held.
@@ -251,10 +260,56 @@ fn erasures(writer: &mut Writer<'_>, old: &Old, done: &mut Replayed) -> Result<(
     Ok(())
 }
 
+/// A version's row stays, so that its number is not given again; what it said goes.
+fn withdraw(writer: &mut Writer<'_>, model: &str, version: i64) -> Result<(), Problem> {
+    let binds: [Bind<'_>; 2] = [model.into(), version.into()];
+    for table in ["registered_model_alias", "model_version_tag"] {
+        writer.execute(&format!("DELETE FROM {table} WHERE model_id = $1 AND version = $2"), &binds)?;
+    }
+    let sql = "UPDATE model_version SET deleted = 1, stage = 'None', source = 'REDACTED-SOURCE-PATH',
+                   storage_location = 'REDACTED-SOURCE-PATH', run_id = 'REDACTED-RUN-ID', run_link = 'REDACTED-RUN-LINK',
+                   logged_model_id = NULL, status_message = NULL, description = NULL, user_name = NULL
+               WHERE model_id = $1 AND version = $2";
+    writer.execute(sql, &binds)?;
+    Ok(())
+}
+
 /// Everybody logs in again: which sessions were ended since is known for none. What was sealed are the files of the old folder: those of
 /// the new one are sealed by the server that starts on it.
 pub(super) fn end_sessions(writer: &mut Writer<'_>) -> Result<(), Problem> {
     writer.execute("DELETE FROM object_seal", &[])?;
     writer.execute("DELETE FROM session", &[])?;
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::{pairs, texts};
+    use super::*;
+
+    #[test]
+    fn a_version_of_a_model_that_was_deleted_since_does_not_come_back() {
+        for (engine, other, runtime) in pairs("replay_withdrawn") {
+            let (backup, old) = (&engine.location, &other.location);
+            for (at, deleted) in [(backup, 0_i64), (old, 1)] {
+                let fill = move |writer: &mut Writer<'_>| {
+                    for (version, alias, deleted) in [(1_i64, "first", deleted), (2, "second", 0)] {
+                        let sql = "INSERT INTO model_version (model_id, version, source, storage_location, stage, status, description, owner,
+                                       deleted, created_at, updated_at)
+                                   VALUES ('m', $1, 'here', 'here', 'Production', 'READY', 'words', 'x', $2, 0, 0)";
+                        writer.execute(sql, &[version.into(), deleted.into()])?;
+                        let sql = "INSERT INTO registered_model_alias (model_id, alias, version) VALUES ('m', $1, $2)";
+                        writer.execute(sql, &[alias.into(), version.into()])?;
+                    }
+                    Ok(())
+                };
+                runtime.block_on(async { vault::db::open(at).unwrap().system.write(fill).await.unwrap() });
+            }
+            let done = replay(backup, &Old::read(old).unwrap(), Micros(20)).unwrap();
+            assert_eq!(done.erased_count, 1, "{}", engine.name);
+            let said = "SELECT source FROM model_version WHERE description IS NOT NULL OR deleted = 1 ORDER BY version";
+            assert_eq!(texts(backup, said), ["REDACTED-SOURCE-PATH", "here"]);
+            assert_eq!(texts(backup, "SELECT alias FROM registered_model_alias"), ["second"]);
+        }
+    }
 }

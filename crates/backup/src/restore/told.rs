@@ -198,6 +198,18 @@ mod tests {
         "INSERT INTO bucket_version (id, bucket_id, object_key, rank, version_id, is_latest, is_marker, size_bytes, etag, attributes, tags,
              part_count, lock_mode, retain_until, created_at, created_by)
          VALUES ('r', 'b', 'k', 1, 'v', 1, 0, 0, '', '{}', '', 0, 'GOVERNANCE', 900, 1, 'u')",
+        "INSERT INTO registered_model (model_id, workspace_id, name, owner, prompt, next_version, created_at, updated_at)
+         VALUES ('m', 'w', 'churn', 'u', 0, 3, 1, 1)",
+        "INSERT INTO model_version (model_id, version, source, storage_location, stage, status, owner, deleted, created_at, updated_at)
+         VALUES ('m', 1, '', '', 'None', 'READY', 'u', 0, 1, 1)",
+        "INSERT INTO model_version (model_id, version, source, storage_location, stage, status, owner, deleted, created_at, updated_at)
+         VALUES ('m', 2, '', '', 'None', 'READY', 'u', 0, 1, 1)",
+        "INSERT INTO model_standing (model_id, version, workspace, state, submitter, submitted_at, place, file_count, size_bytes)
+         VALUES ('m', 1, 'w', 'quarantined', 'u', 1, '7/0123456789abcdef0123456789abcdef/artifacts/model', 0, 0)",
+        "INSERT INTO artifact (id, owner_kind, owner_id, path, workspace, experiment, size_bytes, sha256, created_at, created_by)
+         VALUES ('a', 'run', '0123456789abcdef0123456789abcdef', 'model/model.bin', 'w', 7, 1, $1, 1, 'u')",
+        "INSERT INTO artifact_part (artifact_id, part_number, object_id, workspace, size_bytes, sha256, wrapped_key, key_version)
+         VALUES ('a', 1, 'fedcba9876543210fedcba9876543210', 'w', 1, $1, $1, 1)",
     ];
 
     #[test]
@@ -207,8 +219,9 @@ mod tests {
             let runtime = tokio::runtime::Runtime::new().unwrap();
             runtime.block_on(async {
                 let fill = |writer: &mut Writer<'_>| {
+                    let digest = [7_u8; 32];
                     for sql in BACKUP {
-                        let bind: [Bind<'_>; 1] = [b"x".as_slice().into()];
+                        let bind: [Bind<'_>; 1] = [digest.as_slice().into()];
                         writer.execute(sql, if sql.contains("$1") { &bind } else { &[] })?;
                     }
                     Ok(())
@@ -228,6 +241,9 @@ mod tests {
                 ("keys.cancel_destroy", "", json!({"request": "q", "key_workspace": "w2"})),
                 ("buckets.lock", "b", json!({"mode": "none"})),
                 ("buckets.retain", "", json!({"version_id": "v", "mode": "COMPLIANCE", "retain_until": 500})),
+                ("retention.hold", "m/1", json!({"kind": "model", "mode": "none", "retain_until": 0, "legal_hold": 1})),
+                ("retention.hold", "m/2", json!({"kind": "model", "mode": "none", "retain_until": 0, "legal_hold": 0})),
+                ("retention.hold", "m/9", json!({"kind": "model", "mode": "none", "retain_until": 0, "legal_hold": 1})),
             ]);
             let done = replay_log(at, &told, Micros(20)).unwrap();
             assert_eq!((done.token_count, done.grant_count, done.key_count), (1, 1, 1), "{}", engine.name);
@@ -251,6 +267,8 @@ mod tests {
             assert_eq!(ids("SELECT state FROM vault_key_destroy"), ["cancelled"]);
             assert_eq!(ids("SELECT id FROM bucket WHERE lock_enabled = 1"), ["b"]);
             assert_eq!(ids("SELECT lock_mode FROM bucket_version WHERE retain_until = 900"), ["COMPLIANCE"]);
+            assert_eq!(ids("SELECT name FROM retained WHERE legal_hold = 1"), ["churn/1"], "what was put under a hold since");
+            assert_eq!(ids("SELECT object_id FROM retained_object"), ["fedcba9876543210fedcba9876543210"]);
         }
     }
 }

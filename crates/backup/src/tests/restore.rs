@@ -134,6 +134,8 @@ async fn a_backup_without_its_manifest_is_none() {
         let trust = world.room.trust().await.unwrap();
         let chain = Chain::read(&world.target(), &trust).await.unwrap();
         assert!(matches!(chain.find(&world.target(), None), Err(BackupError::None(_))));
+        let said = chain.find(&world.target(), Some(7)).map(|_| ()).unwrap_err().to_string();
+        assert_eq!(said, format!("there is no backup in `{}` of the number 7", world.target().shown()));
     }
 }
 

@@ -256,18 +256,21 @@ impl Buckets {
     }
 }
 
-/// The parts by rising number. One that is named twice in a row was sent twice: the last mention counts.
+/// The parts by rising number. One that is named twice in a row was sent twice: the last mention counts, as ceph/s3-tests wants it.
 fn in_order(sent: Vec<SentPart>) -> Result<Vec<SentPart>, Problem> {
     if sent.is_empty() {
         return Err(Code::MalformedXML.problem("name at least one part"));
     }
     let mut all: Vec<SentPart> = Vec::with_capacity(sent.len());
     for part in sent {
+        if part.number < 1 {
+            return Err(Code::InvalidArgument.problem("PartNumber must be >= 1"));
+        }
         let last = all.last().map_or(0, |last| last.number);
         if part.number == last {
             all.pop();
         }
-        if part.number < last || part.number < 1 {
+        if part.number < last {
             return Err(Code::InvalidPartOrder.problem(
                 "The list of parts was not in ascending order. The parts list must be specified in order by part number.",
             ));

@@ -350,6 +350,19 @@ pub(crate) fn known_to_rules(reader: &mut Reader<'_>, version_id: &str) -> Resul
     })
 }
 
+/// The committed version of a workspace that is called `NAME@3`, or has this id: its id, and what people call it.
+pub(crate) fn called(reader: &mut Reader<'_>, workspace: &str, name: &str) -> Result<Option<(String, String)>, DbError> {
+    let (dataset, number) = name.rsplit_once('@').unwrap_or_default();
+    let number: i64 = number.parse().unwrap_or_default();
+    let sql = format!(
+        "SELECT v.version_id, d.name, v.number {FROM}
+         WHERE v.workspace = $1 AND v.number IS NOT NULL AND (v.version_id = $2 OR (d.name = $3 AND v.number = $4)) LIMIT 1"
+    );
+    reader.query_one(&sql, &[workspace.into(), name.into(), dataset.into(), number.into()], |row| {
+        Ok((row.text(0)?, format!("{}@{}", row.text(1)?, row.int(2)?)))
+    })
+}
+
 pub(crate) fn learn(writer: &mut Writer<'_>, version_id: &str, learnt: &Learnt<'_>) -> Result<(), DbError> {
     writer.execute(
         "UPDATE data_version SET verdict = $1, is_personal = $2, is_special = $3, is_health = $4, is_financial = $5,

@@ -101,8 +101,20 @@ pub(crate) fn insert(writer: &mut Writer<'_>, kept: &Kept, objects: &[String]) -
             kept.created_at.0.into(),
         ],
     )?;
-    let rows = objects.iter().map(|object| vec![Bind::from(object), Bind::from(&kept.id)]);
-    writer.execute_many("INSERT INTO retained_object (object_id, retained_id) VALUES ($1, $2)", rows)?;
+    add_objects(writer, &kept.id, objects)
+}
+
+/// Objects that are held with a thing; those that are already stay.
+pub(crate) fn add_objects(writer: &mut Writer<'_>, id: &str, objects: &[String]) -> Result<(), Problem> {
+    let rows = objects.iter().map(|object| vec![Bind::from(object), Bind::from(id)]);
+    writer.execute_many("INSERT INTO retained_object (object_id, retained_id) VALUES ($1, $2) ON CONFLICT DO NOTHING", rows)?;
+    Ok(())
+}
+
+/// Forgets a thing that nothing holds.
+pub(crate) fn forget(writer: &mut Writer<'_>, id: &str) -> Result<(), Problem> {
+    writer.execute("DELETE FROM retained_object WHERE retained_id = $1", &[id.into()])?;
+    writer.execute("DELETE FROM retained WHERE id = $1", &[id.into()])?;
     Ok(())
 }
 

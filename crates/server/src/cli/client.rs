@@ -27,6 +27,9 @@ use crate::{config, folder, tls};
 /// An answer longer than this is not read.
 const ANSWER_BYTES_MAX: usize = 256 * 1024 * 1024;
 
+/// The variable that names the file with a password.
+const PASSWORD_FILE: &str = "STRONGROOM_PASSWORD_FILE";
+
 /// Options of every command that talks to a server.
 #[derive(Args, Clone, Debug)]
 pub struct Connection {
@@ -43,7 +46,7 @@ pub struct Connection {
     #[arg(long, value_name = "NAME", global = true)]
     pub user: Option<String>,
     /// A file with the password of --user.
-    #[arg(long, value_name = "FILE", env = "STRONGROOM_PASSWORD_FILE", global = true)]
+    #[arg(long, value_name = "FILE", env = PASSWORD_FILE, global = true)]
     pub password_file: Option<PathBuf>,
     /// A server elsewhere, such as `https://strongroom.example:8443`.
     #[arg(long, value_name = "URL", global = true)]
@@ -120,6 +123,7 @@ impl Connection {
 
     fn authorization(&self) -> Result<Secret, Problem> {
         let Some(user) = &self.user else {
+            self.check_no_password()?;
             let token = self.token()?;
             return Ok(Secret::from(format!("Bearer {}", token.expose_text().unwrap_or_default())));
         };
@@ -131,6 +135,17 @@ impl Connection {
         }
         let pair = Secret::from(format!("{user}:{}", password.expose_text().unwrap_or_default()));
         Ok(Secret::from(format!("Basic {}", STANDARD.encode(pair.expose()))))
+    }
+
+    /// A file that was named on the command line is meant for something; the variable may stand in the environment for other commands.
+    fn check_no_password(&self) -> Result<(), Problem> {
+        let is_of_variable = |file: &PathBuf| std::env::var_os(PASSWORD_FILE).is_some_and(|of| Path::new(&of) == file.as_path());
+        if self.password_file.as_ref().is_none_or(is_of_variable) {
+            return Ok(());
+        }
+        Err(Problem::invalid(
+            "--password-file holds the password to log in with as --user NAME, and nobody is named; a password that is to be set comes on stdin",
+        ))
     }
 
     /// The password from its file or variable, if there is one.

@@ -60,8 +60,21 @@ pub enum Destroy {
     Approve(Which),
     /// Take a request back, approved or not.
     Cancel(Which),
-    /// List the requests.
-    List(Plain),
+    /// List the requests of --workspace.
+    List(ListDestroys),
+}
+
+/// Which requests are listed.
+#[derive(Args)]
+#[command(
+    after_help = "Examples:\n  strongroom keys destroy list --workspace acme\n  strongroom keys destroy list --server --json"
+)]
+pub struct ListDestroys {
+    /// Those of every workspace. It takes a role on the server.
+    #[arg(long)]
+    server: bool,
+    #[command(flatten)]
+    connection: Connection,
 }
 
 /// Options of `keys destroy request`.
@@ -233,9 +246,10 @@ impl Verify {
 impl Destroy {
     pub(super) async fn run(self) -> Result<(), Problem> {
         let (connection, path, body) = match self {
-            Self::List(plain) => {
-                let mut client = plain.connection.open().await?;
-                return list(&mut client, DESTROY, "requests", &REQUEST_FIELDS).await;
+            Self::List(wanted) => {
+                let mut client = wanted.connection.open().await?;
+                let path = if wanted.server { format!("{DESTROY}/server") } else { DESTROY.to_owned() };
+                return list(&mut client, &path, "requests", &REQUEST_FIELDS).await;
             }
             Self::Request(wish) => (wish.connection, DESTROY.to_owned(), json!({"reason": wish.reason})),
             Self::Approve(which) => (which.connection, format!("{DESTROY}/approve"), json!({"request": which.request})),

@@ -438,8 +438,12 @@ impl Account {
                 }
                 show(&client, &me, &["name", "id", "kind", "groups", "has_password"])
             }
-            Self::Password(plain) => {
+            Self::Password(mut plain) => {
                 let current = plain.connection.password()?;
+                // It is sent with the new one, also by who comes with a token.
+                if plain.connection.user.is_none() {
+                    plain.connection.password_file = None;
+                }
                 let mut client = plain.connection.open().await?;
                 let new = password_from_stdin()?;
                 let current = current.as_ref().and_then(Secret::expose_text);

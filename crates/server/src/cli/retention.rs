@@ -15,7 +15,7 @@ const CHANGED: [&str; 6] = ["kind", "name", "rule", "mode", "until", "legal_hold
 #[derive(Subcommand)]
 #[command(
     after_help = "Objects of buckets are locked through S3. Versions of data sets and models, and backups, are retained as a whole by the rules \
-in the file that `retention.rules` of the configuration names.
+in the file that `retention.rules` of the configuration names, or by a legal hold, which needs no rule.
 
 Examples:
   strongroom retention list
@@ -26,11 +26,11 @@ Examples:
 pub enum Retention {
     /// Show by which time versions are retained in the workspace, how many are, and how many are under a legal hold.
     Status(Plain),
-    /// List what rules retain: until when, by which rule, and enforced by what.
+    /// List what is retained: until when, by which rule, whether by a legal hold, and enforced by what.
     List(List),
     /// Retain something longer, or more strictly.
     Extend(Extend),
-    /// Put something under a legal hold, which has no end of its own.
+    /// Put something under a legal hold, which has no end of its own, whether a rule retains it or not.
     Hold(Which),
     /// Lift a legal hold. A retention stays.
     Lift(Which),
@@ -66,7 +66,7 @@ pub struct List {
 pub struct Which {
     /// What it is: dataset, model or backup.
     kind: String,
-    /// Its name as `retention list` shows it: NAME@3, NAME/3, PLACE#3.
+    /// Its name (NAME@3, NAME/3, PLACE#3), or the id that `retention list --json` shows.
     name: String,
     #[command(flatten)]
     connection: Connection,
@@ -79,7 +79,7 @@ pub struct Extend {
     #[command(flatten)]
     which: Which,
     /// GOVERNANCE or COMPLIANCE.
-    #[arg(long)]
+    #[arg(long, value_parser = ["GOVERNANCE", "COMPLIANCE"], ignore_case = true, hide_possible_values = true)]
     mode: String,
     /// Until when (RFC 3339).
     #[arg(long)]
@@ -110,7 +110,7 @@ impl Retention {
                 list(&mut client, &path, "kept", &KEPT).await
             }
             Self::Extend(Extend { which, mode, until }) => {
-                let body = json!({ "kind": which.kind, "name": which.name, "mode": mode, "until": until });
+                let body = json!({ "kind": which.kind, "name": which.name, "mode": mode.to_ascii_uppercase(), "until": until });
                 change(which.connection, "extend", &body).await
             }
             Self::Hold(which) => hold(which, true).await,

@@ -3,7 +3,7 @@
 
 use std::path::PathBuf;
 use std::process::Stdio;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use gate::BoxFuture;
@@ -36,6 +36,8 @@ struct Helper {
     pin: Secret,
     wait_max: Duration,
     running: Mutex<Option<Running>>,
+    /// What the token has against the PIN: it is not given it again, because a few wrong ones lock a token.
+    refused: OnceLock<String>,
 }
 
 struct Running {
@@ -46,20 +48,13 @@ struct Running {
 
 impl Pkcs11Key {
     pub(super) async fn open(config: &Pkcs11Config, first: First) -> Result<Self, Problem> {
-        let program = config.helper.clone().or_else(|| beside_this_program(HELPER_PROGRAM));
-        let program = program.filter(|program| program.is_file()).ok_or_else(|| {
-            Problem::invalid(format!(
-                "`{HELPER_PROGRAM}` is not beside this program; install it, or name it in `vault.root_key.helper`"
-            ))
+        let helper = Arc::new(Helper::new(config)?);
+        // Trying later does not help: whoever starts this again must know.
+        let found = helper.versions().await.map_err(|problem| match helper.refused.get() {
+            Some(_) => Problem::invalid(problem.message().to_owned()),
+            None => problem,
         })?;
-        let helper = Arc::new(Helper {
-            config: config.clone(),
-            program,
-            pin: variable(&config.pin_variable, "the PIN of the token")?,
-            wait_max: Duration::from_secs(config.wait_seconds_max),
-            running: Mutex::new(None),
-        });
-        let newest = helper.versions().await?.last().copied();
+        let newest = found.last().copied();
         let version = match (newest, first) {
             (Some(version), _) => version,
             (None, First::Made) => helper.make().await?,
@@ -75,17 +70,34 @@ impl Pkcs11Key {
 }
 
 impl Helper {
+    fn new(config: &Pkcs11Config) -> Result<Self, Problem> {
+        let program = config.helper.clone().or_else(|| beside_this_program(HELPER_PROGRAM));
+        let program = program.filter(|program| program.is_file()).ok_or_else(|| {
+            Problem::invalid(format!(
+                "`{HELPER_PROGRAM}` is not beside this program; install it, or name it in `vault.root_key.helper`"
+            ))
+        })?;
+        Ok(Self {
+            config: config.clone(),
+            program,
+            pin: variable(&config.pin_variable, "the PIN of the token")?,
+            wait_max: Duration::from_secs(config.wait_seconds_max),
+            running: Mutex::new(None),
+            refused: OnceLock::new(),
+        })
+    }
+
     async fn versions(&self) -> Result<Vec<i64>, Problem> {
         match self.ask_again(&Request::Versions).await? {
             Answer::Versions(versions) => Ok(versions),
-            other => Err(unexpected(other)),
+            other => Err(self.unexpected(other)),
         }
     }
 
     async fn make(&self) -> Result<i64, Problem> {
         match self.ask(&Request::Make).await? {
             Answer::Made(version) => Ok(version),
-            other => Err(unexpected(other)),
+            other => Err(self.unexpected(other)),
         }
     }
 
@@ -100,6 +112,9 @@ impl Helper {
     async fn ask(&self, request: &Request) -> Result<Answer, Problem> {
         within(self.wait_max, "the hardware module", async {
             let mut place = self.running.lock().await;
+            if let Some(why) = self.refused.get() {
+                return Ok(Answer::PinRefused(why.clone()));
+            }
             // A question that is broken off leaves an answer in the pipe: whoever takes the helper out puts it back only when it is done.
             let mut running = match place.take() {
                 Some(running) => running,
@@ -107,9 +122,27 @@ impl Helper {
             };
             let answer = running.ask(request).await.map_err(|error| Problem::unavailable(GONE).because(error))?;
             *place = Some(running);
+            if let Answer::PinRefused(why) = &answer {
+                drop(self.refused.set(why.clone()));
+            }
             Ok(answer)
         })
         .await
+    }
+
+    fn unexpected(&self, answer: Answer) -> Problem {
+        match answer {
+            Answer::Refused(why) => does_not_open(NAME).because(why),
+            Answer::NoVersion => {
+                Problem::unavailable("the version of the root key that this was wrapped by is not in the token any more")
+            }
+            Answer::Unavailable(why) => Problem::unavailable(format!("the hardware module is not usable: {why}")),
+            Answer::PinRefused(why) => Problem::unavailable(format!(
+                "{why}; put the right PIN into the variable `{}` and start again. This one is not tried a second time: a few wrong PINs lock a token",
+                self.config.pin_variable
+            )),
+            _ => Problem::internal("the helper of the hardware module answered something else", "an answer to another question"),
+        }
     }
 
     fn start(&self) -> Result<Running, Problem> {
@@ -154,17 +187,6 @@ impl Running {
     }
 }
 
-fn unexpected(answer: Answer) -> Problem {
-    match answer {
-        Answer::Refused(why) => does_not_open(NAME).because(why),
-        Answer::NoVersion => {
-            Problem::unavailable("the version of the root key that this was wrapped by is not in the token any more")
-        }
-        Answer::Unavailable(why) => Problem::unavailable(format!("the hardware module is not usable: {why}")),
-        _ => Problem::internal("the helper of the hardware module answered something else", "an answer to another question"),
-    }
-}
-
 impl KeyService for Pkcs11Key {
     fn name(&self) -> &'static str {
         NAME
@@ -179,7 +201,7 @@ impl KeyService for Pkcs11Key {
             let key = Zeroizing::new(key.expose().to_vec());
             match self.helper.ask_again(&Request::Wrap { version: self.version, key, aad: aad.to_vec() }).await? {
                 Answer::Wrapped(wrapped) => Ok(wrapped),
-                other => Err(unexpected(other)),
+                other => Err(self.helper.unexpected(other)),
             }
         })
     }
@@ -189,7 +211,7 @@ impl KeyService for Pkcs11Key {
             let request = Request::Unwrap { version, wrapped: wrapped.to_vec(), aad: aad.to_vec() };
             match self.helper.ask_again(&request).await? {
                 Answer::Unwrapped(key) => Ok(Secret::new(key.to_vec())),
-                other => Err(unexpected(other)),
+                other => Err(self.helper.unexpected(other)),
             }
         })
     }
@@ -216,7 +238,7 @@ mod tests {
     use std::os::unix::fs::PermissionsExt;
 
     /// A helper that is a script: what it does with its pipes is the test's.
-    async fn opened(script: &str) -> (Result<Pkcs11Key, Problem>, tempfile::TempDir) {
+    fn configured(script: &str) -> (Pkcs11Config, tempfile::TempDir) {
         let folder = tempfile::tempdir().unwrap();
         let helper = folder.path().join("helper");
         std::fs::write(&helper, format!("#!/bin/sh\n{script}\n")).unwrap();
@@ -232,7 +254,27 @@ mod tests {
             helper: Some(helper),
             wait_seconds_max: 1,
         };
+        (config, folder)
+    }
+
+    async fn opened(script: &str) -> (Result<Pkcs11Key, Problem>, tempfile::TempDir) {
+        let (config, folder) = configured(script);
         (Pkcs11Key::open(&config, First::Wanted).await, folder)
+    }
+
+    #[tokio::test]
+    async fn a_pin_that_was_refused_is_not_tried_again() {
+        // Each start leaves a line, and says that the PIN is not taken.
+        let script = "echo start >> \"$(dirname \"$0\")/starts\"\nprintf '\\0\\0\\0\\11\\23\\0\\0\\0\\4nope'\nexec sleep 5";
+        let (config, folder) = configured(script);
+        let helper = Helper::new(&config).unwrap();
+        for _ in 0..3 {
+            assert_eq!(helper.ask(&Request::Make).await.unwrap(), Answer::PinRefused("nope".to_owned()));
+        }
+        assert_eq!(std::fs::read_to_string(folder.path().join("starts")).unwrap(), "start\n");
+        let refused = opened(script).await.0.map(|_| ()).unwrap_err();
+        assert_eq!(refused.kind(), kernel::Kind::Invalid, "no supervisor starts it again and again: {refused}");
+        assert!(refused.message().starts_with("nope; ") && refused.message().contains("`PATH`"), "{refused}");
     }
 
     #[tokio::test]

@@ -242,12 +242,17 @@ impl Keyring {
         .await
     }
 
-    /// Every request, the newest first.
+    /// Requests, the newest first: of one workspace, or every one.
     ///
     /// # Errors
     /// `Unavailable` if the database is down.
-    pub async fn destroy_requests<O: ?Sized>(&self, db: &Db, permit: &Permit<O>) -> Result<Vec<DestroyRequest>, Problem> {
-        db.read(permit, store::requests).await
+    pub async fn destroy_requests<O: ?Sized>(
+        &self,
+        db: &Db,
+        permit: &Permit<O>,
+        workspace: Option<String>,
+    ) -> Result<Vec<DestroyRequest>, Problem> {
+        db.read(permit, move |reader| store::requests(reader, workspace.as_deref())).await
     }
 
     /// The requests whose time has come.

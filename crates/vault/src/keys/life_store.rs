@@ -39,10 +39,17 @@ pub(super) fn root_since(reader: &mut Reader<'_>, name: &str, version: i64) -> R
     Ok(reader.query_one(sql, &[name.into(), version.into()], |row| row.int(0))?.map(Micros))
 }
 
-/// The newest first.
-pub(super) fn requests(reader: &mut Reader<'_>) -> Result<Vec<DestroyRequest>, Problem> {
-    let sql = format!("SELECT {COLUMNS} FROM vault_key_destroy ORDER BY requested_at DESC, id LIMIT $1");
-    Ok(reader.query(&sql, &[REQUEST_COUNT_MAX.into()], request_from)?)
+/// The newest first: of one workspace, or all.
+pub(super) fn requests(reader: &mut Reader<'_>, workspace: Option<&str>) -> Result<Vec<DestroyRequest>, Problem> {
+    let mut binds: Vec<Bind<'_>> = vec![REQUEST_COUNT_MAX.into()];
+    let which = if let Some(workspace) = workspace {
+        binds.push(workspace.into());
+        "WHERE workspace = $2"
+    } else {
+        ""
+    };
+    let sql = format!("SELECT {COLUMNS} FROM vault_key_destroy {which} ORDER BY requested_at DESC, id LIMIT $1");
+    Ok(reader.query(&sql, &binds, request_from)?)
 }
 
 pub(super) fn request(reader: &mut Reader<'_>, id: &str) -> Result<Option<DestroyRequest>, Problem> {

@@ -1,8 +1,8 @@
 //! `/keys`: how they stand, new ones, and the end of one.
 
 use artifacts::{
-    ApproveDestroy, Artifacts, CancelDestroy, GetKeysStatus, KeysReport, KeysStatus, ListDestroys, RenewRootKey, RequestDestroy,
-    RewrapKeys, RotateWorkspaceKey, VerifyKeys,
+    ApproveDestroy, Artifacts, CancelDestroy, DestroysOf, GetKeysStatus, KeysReport, KeysStatus, ListDestroys, RenewRootKey,
+    RequestDestroy, RewrapKeys, RotateWorkspaceKey, VerifyKeys,
 };
 use http::Method;
 use kernel::Micros;
@@ -63,9 +63,11 @@ pub fn routes(door: &mut Door, artifacts: &Artifacts) {
 
 fn destroy_routes(door: &mut Door, artifacts: &Artifacts) {
     let at = |path: &str| format!("{PREFIX}/destroy{path}");
-    let room = artifacts.clone();
-    let all = move |inbound: &Inbound| query(inbound, []).map(|(_, [])| ListDestroys { room: room.clone() });
-    door.route(Method::GET, &at(""), all, |requests| list("requests", &requests, None, request_value));
+    for (path, of) in [("", DestroysOf::Workspace), ("/server", DestroysOf::Server)] {
+        let room = artifacts.clone();
+        let listed = move |inbound: &Inbound| query(inbound, []).map(|(_, [])| ListDestroys { room: room.clone(), of });
+        door.route(Method::GET, &at(path), listed, |requests| list("requests", &requests, None, request_value));
+    }
     let room = artifacts.clone();
     let request =
         move |inbound: &Inbound| Ok(RequestDestroy { room: room.clone(), reason: body::<RequestBody>(inbound)?.reason });

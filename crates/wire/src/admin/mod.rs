@@ -46,7 +46,7 @@
 //! | GET `/retention`, `/retention/kept`, `/retention/server`; POST `/retention/extend`, `/retention/hold`, `/retention/bypass` | `{"kind", "name", "mode", "until"}`, `{"kind", "name", "hold"}`, `{"kind", "name", "until"?, "reason"}` |
 //! | POST `/objects/verify`, `/objects/sweep` | |
 //! | GET `/keys`; POST `/keys/verify`, `/keys/rotate`, `/keys/rewrap`, `/keys/rotate-root` | `{"all"?}`, `{}` |
-//! | GET, POST `/keys/destroy`; POST `/keys/destroy/approve`, `/keys/destroy/cancel` | `{"reason"}`, `{"request"}` |
+//! | GET, POST `/keys/destroy`; GET `/keys/destroy/server`; POST `/keys/destroy/approve`, `/keys/destroy/cancel` | `{"reason"}`, `{"request"}` |
 //! | GET `/audit/log/{path}` (tiles, entries, checkpoint: C2SP tlog-tiles) | |
 
 pub mod access;

@@ -1,4 +1,4 @@
-//! `/retention`: by which time things are retained, how many are, and what is retained as a whole by rules.
+//! `/retention`: by which time things are retained, how many are, and what is retained as a whole.
 
 use buckets::Buckets;
 use buckets::ops::lock::ShowRetention;
@@ -123,7 +123,7 @@ fn kept(one: &Kept, enforced_by: &str) -> Value {
         "kind": one.kind.word(),
         "name": one.name,
         "id": one.subject,
-        "rule": one.rule,
+        "rule": Some(&one.rule).filter(|rule| !rule.is_empty()),
         "mode": one.lock.retention.map(|retention| retention.mode.word()),
         "until": one.lock.retention.map(|retention| to_text(retention.until)),
         "legal_hold": one.lock.hold,

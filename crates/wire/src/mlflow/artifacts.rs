@@ -10,6 +10,7 @@ use gate::{Action, Operation, Pass};
 use http::{HeaderValue, Method, StatusCode, header};
 use identity::Identity;
 use kernel::Problem;
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::{Value, json};
 
 use super::json::{Fields, missing};
@@ -19,6 +20,9 @@ use crate::{Answer, BodyStream, Door, Inbound};
 
 /// A file shown by a browser must not act: no scripts, no forms, an origin of its own.
 const FILE_POLICY: &str = "sandbox; default-src 'none'; frame-ancestors 'none'";
+
+/// What a parameter of a header may hold as it is (RFC 8187).
+const PLAIN: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
 /// The verbs that these routes hand out passes for.
 pub const PASS_ACTIONS: &[Action] = &[UploadPart::ACTION];
@@ -69,12 +73,14 @@ fn multipart_routes(door: &mut Door, room: &Artifacts, identity: &Identity) {
 
 /// The addresses that only the web page uses.
 fn page_routes(door: &mut Door, room: &Artifacts) {
-    let run = |room: &Artifacts, inbound: &Inbound| {
+    let reader = room.clone();
+    let run = move |inbound: &Inbound| {
         let fields = Fields::of(inbound)?;
         let id = fields.text("run_uuid")?.or(fields.text("run_id")?).ok_or_else(|| missing("run_uuid"))?;
-        read_of(room, inbound, Owner::Run(id), &fields.need_text("path")?)
+        let path = fields.need_text("path")?;
+        Ok((read_of(&reader, inbound, Owner::Run(id), &path)?, path))
     };
-    door.route(Method::GET, "/get-artifact", bound(room, run), fetched);
+    door.route_with(Method::GET, "/get-artifact", run, |found, path: String| saved_as(found, &path));
     let uploader = room.clone();
     let upload = move |inbound: &Inbound, body: BodyStream| {
         let query = inbound.query()?;
@@ -90,11 +96,15 @@ fn page_routes(door: &mut Door, room: &Artifacts) {
         Ok(WriteArtifact { room: uploader.clone(), place, body: Box::pin(body), size_hint_bytes: content_length(inbound) })
     };
     door.stream(Method::POST, "/ajax-api/2.0/mlflow/upload-artifact", upload, |_| crate::json(&json!({})));
-    let model = |room: &Artifacts, inbound: &Inbound| {
-        let path = Fields::of(inbound)?.need_text("artifact_file_path")?;
-        read_of(room, inbound, Owner::LoggedModel(inbound.path("model_id").to_owned()), &path)
-    };
-    door.mlflow(Method::GET, "/mlflow/logged-models/{model_id}/artifacts/files", bound(room, model), fetched);
+    for prefix in super::PREFIXES {
+        let room = room.clone();
+        let model = move |inbound: &Inbound| {
+            let path = Fields::of(inbound)?.need_text("artifact_file_path")?;
+            Ok((read_of(&room, inbound, Owner::LoggedModel(inbound.path("model_id").to_owned()), &path)?, path))
+        };
+        let address = format!("{prefix}/mlflow/logged-models/{{model_id}}/artifacts/files");
+        door.route_with(Method::GET, &address, model, |found, path: String| saved_as(found, &path));
+    }
 }
 
 /// Adds the files of a run below an address of the console, whose links can send no header: `{run}` and `{*path}` name them.
@@ -261,6 +271,26 @@ pub(crate) fn fetched(found: Fetched) -> Result<Answer, Problem> {
     }
 }
 
+/// As [`fetched`], for an address that does not end with the file's name.
+pub(super) fn saved_as(found: Fetched, path: &str) -> Result<Answer, Problem> {
+    let mut answer = fetched(found)?;
+    if answer.headers().contains_key(header::CONTENT_DISPOSITION) {
+        set(&mut answer, header::CONTENT_DISPOSITION, &disposition(path));
+    }
+    Ok(answer)
+}
+
+/// A browser saves a file under the last name of its path (RFC 6266).
+fn disposition(path: &str) -> String {
+    let name = path.rsplit('/').next().unwrap_or_default();
+    let is_plain = |letter: char| letter == ' ' || (letter.is_ascii_graphic() && !matches!(letter, '"' | '\\' | '%'));
+    let plain: String = name.chars().map(|letter| if is_plain(letter) { letter } else { '_' }).collect();
+    if plain == name {
+        return format!("attachment; filename=\"{plain}\"");
+    }
+    format!("attachment; filename=\"{plain}\"; filename*=UTF-8''{}", utf8_percent_encode(name, PLAIN))
+}
+
 fn file_answer(download: Download) -> Answer {
     let (start, end, size) = (download.range.start, download.range.end, download.size_bytes);
     let mut answer = Answer::new(Body::from_stream(download.body));
@@ -281,5 +311,21 @@ fn file_answer(download: Download) -> Answer {
 fn set(answer: &mut Answer, name: header::HeaderName, value: &str) {
     if let Ok(value) = HeaderValue::from_str(value) {
         answer.headers_mut().insert(name, value);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::disposition;
+
+    #[test]
+    fn a_file_is_saved_under_its_own_name() {
+        for (path, expected) in [
+            ("model/model.bin", "attachment; filename=\"model.bin\""),
+            ("a b.txt", "attachment; filename=\"a b.txt\""),
+            ("x/\u{e4}\"1%.txt", "attachment; filename=\"__1_.txt\"; filename*=UTF-8''%C3%A4%221%25.txt"),
+        ] {
+            assert_eq!(disposition(path), expected);
+        }
     }
 }

@@ -8,7 +8,7 @@ use kernel::Problem;
 use registry::Registry;
 use registry::ops::GetDownloadUri;
 
-use super::artifacts::fetched;
+use super::artifacts::saved_as;
 use super::json::Fields;
 use super::model_versions::name_and_version;
 use crate::{Answer, Chosen, Door, Inbound};
@@ -49,5 +49,5 @@ async fn file(
         return Err(Problem::invalid("the files of this version are not on this server; fetch them from where its source says"));
     };
     let place = Place::parse(&format!("{}/{path}", root.trim_end_matches('/')))?;
-    fetched(visitor.call(ReadArtifact { room, place, wanted }).await?)
+    saved_as(visitor.call(ReadArtifact { room, place, wanted }).await?, &path)
 }
