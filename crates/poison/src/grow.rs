@@ -19,7 +19,7 @@ const DEPTH_MAX: usize = 48;
 /// Columns that are drawn at once.
 const DRAWN_COUNT: usize = 16;
 /// Bytes of a node's rows that stay in the cache while all nodes below it are grown. With more, columns lie closer than rows.
-const NEAR_BYTES: usize = 768 * 1_024;
+const NEAR_BYTES: usize = 1_536 * 1_024;
 /// Columns that are written at once where rows become columns: as many bytes as are fetched at once.
 const TRANSPOSED_COUNT: usize = 64;
 /// Weights that are summed in 16 bits: none is greater than 255.
@@ -64,15 +64,17 @@ impl Codes {
         sample
     }
 
-    /// The bins of a column of these rows.
-    fn gather(&self, column: usize, rows: &[u32], out: &mut Vec<u8>) {
-        out.clear();
-        if rows.len() * self.columns <= NEAR_BYTES {
-            let from = self.by_row.get(column..).unwrap_or(&[]);
-            out.extend(rows.iter().map(|row| at(from, *row as usize * self.columns)));
-        } else {
-            let from = crate::at::row(&self.by_column, self.order.len(), column);
-            out.extend(rows.iter().map(|row| at(from, *row as usize)));
+    /// Whether so many rows stay in the cache while all nodes below theirs are grown.
+    const fn is_near(&self, row_count: usize) -> bool {
+        row_count * self.columns <= NEAR_BYTES
+    }
+
+    /// The bins of these rows, side by side, and the rows numbered by their places there.
+    fn bring_near(&self, rows: &mut [u32], near: &mut Vec<u8>) {
+        near.clear();
+        for (place, row) in rows.iter_mut().enumerate() {
+            near.extend_from_slice(crate::at::row(&self.by_row, self.columns, *row as usize));
+            *row = u32::try_from(place).unwrap_or(u32::MAX);
         }
     }
 }
@@ -117,6 +119,8 @@ struct Open {
     node: usize,
     places: Range<usize>,
     depth: usize,
+    /// Whether its rows were brought near with those of a node above.
+    is_near: bool,
 }
 
 /// A tree's nodes, and the classes of its leaves with their shares.
@@ -134,6 +138,8 @@ pub(crate) struct Grower<'a> {
     runs: Vec<Run>,
     /// The bins of the column that is looked at.
     bins: Vec<u8>,
+    /// All bins of the rows below the last node whose rows were brought near.
+    near: Vec<u8>,
     /// Where rows wait that go right.
     spare: Sample,
     nodes: Vec<Node>,
@@ -150,6 +156,7 @@ impl<'a> Grower<'a> {
             order: (0..codes.columns).collect(),
             runs: Vec::new(),
             bins: Vec::new(),
+            near: Vec::new(),
             spare: Sample::default(),
             nodes: vec![Node { column: LEAF, next: 0, bin: 0 }],
             leaves: Vec::new(),
@@ -157,15 +164,20 @@ impl<'a> Grower<'a> {
     }
 
     pub(crate) fn grow(mut self, watch: &Watch<'_>) -> Grown {
-        let mut open = vec![Open { node: 0, places: 0..self.sample.rows.len(), depth: 0 }];
-        while let Some(Open { node, places, depth }) = open.pop() {
+        let mut open = vec![Open { node: 0, places: 0..self.sample.rows.len(), depth: 0, is_near: false }];
+        // The last node that was opened comes next, so all nodes below one are grown before any other.
+        while let Some(Open { node, places, depth, mut is_near }) = open.pop() {
             self.find_runs(&places);
             let mixed = self.runs.len() > 1 && depth < DEPTH_MAX && !watch.stopped();
-            let Some(Split { column, bin }) = mixed.then(|| self.best_split(&places)).flatten() else {
+            if mixed && !is_near && self.codes.is_near(places.len()) {
+                self.codes.bring_near(self.sample.rows.get_mut(places.clone()).unwrap_or(&mut []), &mut self.near);
+                is_near = true;
+            }
+            let Some(Split { column, bin }) = mixed.then(|| self.best_split(&places, is_near)).flatten() else {
                 self.leaf(node);
                 continue;
             };
-            let middle = self.partition(&places, column, bin);
+            let middle = self.partition(&places, column, bin, is_near);
             let next = self.nodes.len();
             self.nodes.extend([Node { column: LEAF, next: 0, bin: 0 }; 2]);
             let split = Node {
@@ -174,10 +186,23 @@ impl<'a> Grower<'a> {
                 bin: u16::from(bin),
             };
             put(&mut self.nodes, node, split);
-            open.push(Open { node: next + 1, places: middle..places.end, depth: depth + 1 });
-            open.push(Open { node: next, places: places.start..middle, depth: depth + 1 });
+            open.push(Open { node: next + 1, places: middle..places.end, depth: depth + 1, is_near });
+            open.push(Open { node: next, places: places.start..middle, depth: depth + 1, is_near });
         }
         (self.nodes, self.leaves)
+    }
+
+    /// The bins of a column of a node's rows.
+    fn gather(&mut self, column: usize, places: &Range<usize>, is_near: bool) {
+        let rows = self.sample.rows.get(places.clone()).unwrap_or(&[]);
+        self.bins.clear();
+        if is_near {
+            let from = self.near.get(column..).unwrap_or(&[]);
+            self.bins.extend(rows.iter().map(|row| at(from, *row as usize * self.codes.columns)));
+        } else {
+            let from = crate::at::row(&self.codes.by_column, self.codes.order.len(), column);
+            self.bins.extend(rows.iter().map(|row| at(from, *row as usize)));
+        }
     }
 
     /// The classes of the node at these places.
@@ -213,7 +238,7 @@ impl<'a> Grower<'a> {
     }
 
     /// The best of a few random splits of random columns that vary here, by the Gini impurity; none where none varies.
-    fn best_split(&mut self, places: &Range<usize>) -> Option<Split> {
+    fn best_split(&mut self, places: &Range<usize>, is_near: bool) -> Option<Split> {
         let columns = self.order.len();
         let (mut drawn, mut tried) = (0, 0);
         let mut best: Option<(f32, Split)> = None;
@@ -229,7 +254,7 @@ impl<'a> Grower<'a> {
                     break;
                 }
                 let column = at(&self.order, place);
-                self.codes.gather(column, self.sample.rows.get(places.clone()).unwrap_or(&[]), &mut self.bins);
+                self.gather(column, places, is_near);
                 let range = self.bins.iter().fold((u8::MAX, u8::MIN), |range, bin| (range.0.min(*bin), range.1.max(*bin)));
                 if range.0 >= range.1 {
                     continue;
@@ -266,8 +291,8 @@ impl<'a> Grower<'a> {
     }
 
     /// Moves what goes left to the front, both parts in their order, and says where the other part begins.
-    fn partition(&mut self, places: &Range<usize>, column: usize, bin: u8) -> usize {
-        self.codes.gather(column, self.sample.rows.get(places.clone()).unwrap_or(&[]), &mut self.bins);
+    fn partition(&mut self, places: &Range<usize>, column: usize, bin: u8, is_near: bool) -> usize {
+        self.gather(column, places, is_near);
         let goes_left = |place: usize| at(&self.bins, place) <= bin;
         let rows = self.sample.rows.get_mut(places.clone()).unwrap_or(&mut []);
         let kept = part(rows, &mut self.spare.rows, goes_left);
