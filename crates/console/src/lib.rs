@@ -40,6 +40,7 @@ mod login;
 mod model_report;
 mod models;
 mod models_compare;
+mod once;
 mod page;
 mod people;
 mod predictions_page;
@@ -68,6 +69,8 @@ use std::sync::Arc;
 use gate::Action;
 use identity::Identity;
 use wire::Door;
+
+use crate::once::Once;
 
 pub use clients::{Clients, S3Place};
 pub use page::problem_page;
@@ -126,9 +129,11 @@ pub fn routes(door: &mut Door, rooms: &Rooms, providers: Option<Arc<dyn Provider
     asset::routes(door);
     login::routes(door, &rooms.identity, providers.as_ref());
     provider::routes(door, &rooms.identity, providers);
-    account::routes(door, &rooms.identity, &rooms.clients);
+    let once = Once::default();
+    once.routes(door, &rooms.identity);
+    account::routes(door, &rooms.identity, &rooms.clients, &once);
     authorize::routes(door, &rooms.identity);
-    devices_page::routes(door, &rooms.identity, &rooms.devices);
+    devices_page::routes(door, &rooms.identity, &rooms.devices, &once);
     home::routes(door, rooms, has_mlflow_page);
     home_grave::routes(door, rooms);
     workspaces::routes(door, rooms);

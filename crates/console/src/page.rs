@@ -11,6 +11,7 @@ use kernel::{Kind, Micros, Problem, Secret};
 use wire::{Answer, Whence};
 
 use crate::board::part;
+use crate::once;
 
 /// Nothing is loaded from elsewhere, nothing inline runs, nobody frames us, forms go to us.
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; \
@@ -240,12 +241,20 @@ pub fn problem_page(problem: &Problem, whence: &Whence) -> Answer {
         Kind::Unauthenticated | Kind::StepUp => "Log in first",
         Kind::NotImplemented | Kind::Internal => "The server failed on this",
     };
-    let back = if whence.back.is_empty() { "/console" } else { &whence.back };
     let address = wire::address_here().unwrap_or_default();
-    let (title, message) = if problem.kind() == Kind::NotFound && is_list_of_workspace(&address) {
+    let is_missing = problem.kind() == Kind::NotFound;
+    let was_once = is_missing && wire::lies_under(&address, once::PAGE);
+    let (title, message) = if is_missing && is_list_of_workspace(&address) {
         ("You have no role here", no_role_in(&whence.workspace))
+    } else if was_once {
+        ("It was shown once", problem.message().to_owned())
     } else {
         (title, problem.message().to_owned())
+    };
+    let back = match whence.back.as_str() {
+        "" if was_once => "/account",
+        "" => HOME,
+        back => back,
     };
     let template = ProblemTemplate { title, message: &message, back };
     page_in(&whence.workspace, &template).unwrap_or_else(|problem| wire::problem_answer(&problem, true))
