@@ -40,6 +40,7 @@ mod login;
 mod model_report;
 mod models;
 mod models_compare;
+mod names;
 mod once;
 mod page;
 mod people;
