@@ -71,4 +71,5 @@ pub(super) const ALL: &[Migration] = &[
     step!("0058_held_back"),
     step!("0060_runs_of_jobs"),
     step!("0061_waivers_of_data"),
+    step!("0062_data_in_state"),
 ];
