@@ -135,6 +135,23 @@ fn place_word(link: &str, address: &str) -> &'static str {
     }
 }
 
+/// For a link to a list of things in one state: whether it is the list that is shown.
+#[askama::filter_fn]
+pub fn chosen(link: impl std::fmt::Display, values: &dyn askama::Values) -> askama::Result<String> {
+    let address = askama::get_value::<String>(values, ADDRESS).map_or("", String::as_str);
+    Ok(chosen_word(&link.to_string(), address).to_owned())
+}
+
+fn chosen_word(link: &str, address: &str) -> &'static str {
+    let parts = |address: &str| {
+        let (path, query) = address.split_once('?').unwrap_or((address, ""));
+        let value = |name: &str| query.split('&').find_map(|pair| pair.strip_prefix(name)).unwrap_or_default().to_owned();
+        // A list of waivers that end is one of its own.
+        (path.to_owned(), value("state="), value("waived_until="))
+    };
+    if parts(link) == parts(address) { " aria-current=true" } else { "" }
+}
+
 fn workspace_of(values: &dyn askama::Values) -> &str {
     askama::get_value::<String>(values, WORKSPACE).map_or(DEFAULT_WORKSPACE, String::as_str)
 }
@@ -295,6 +312,21 @@ mod tests {
             ("", "/console", ""),
         ] {
             assert_eq!(place_word(link, address), said, "{address} {link}");
+        }
+    }
+
+    #[test]
+    fn of_the_lists_by_state_the_one_that_is_shown_is_marked() {
+        for (link, address, is_marked) in [
+            ("/console/data", "/console/data", true),
+            ("/console/data", "/console/data?after=a&workspace=w", true),
+            ("/console/data?state=refused", "/console/data?after=a&state=refused", true),
+            ("/console/data", "/console/data?state=refused", false),
+            ("/console/data?state=refused", "/console/data?state=admitted", false),
+            ("/console/data", "/console/data?waived_until=2026", false),
+            ("/console/data", "/console/models", false),
+        ] {
+            assert_eq!(!chosen_word(link, address).is_empty(), is_marked, "{link} {address}");
         }
     }
 
