@@ -1,7 +1,8 @@
 //! The web pages: server-made, working without scripts but for passkeys, which need one small module. Every page is made of Operations: the
 //! console has no way in that others don't have.
 //!
-//! It is no room: it holds no rule and no state. What it shows comes from the rooms' verbs, what it does goes through them.
+//! It is no room: it holds no rule, and no state but what waits for a minute to be shown once (`once`). What it shows comes from the rooms' verbs, what it
+//! does goes through them.
 //!
 //! INVARIANT: no page has an inline script or style, and none loads anything from elsewhere: the policy of each says so (`page::POLICY`).
 //! INVARIANT: every text is escaped by its template; held by `tests::what_people_typed_is_text`.
